@@ -1,0 +1,265 @@
+import type { Sealed } from "./sealed.ts";
+
+/** Where an item lives. Both parts are plain text; `answers` of what they hold are in keys.ts. */
+export interface Key {
+  readonly pk: string;
+  readonly sk: string;
+}
+
+/** What every stored item has. `version` is the number that the next writer must name. */
+export interface Stored extends Key {
+  readonly version: number;
+}
+
+/** An item as read: nothing but its key and version is known until a parser has looked at it. */
+export interface Item extends Stored {
+  readonly [field: string]: unknown;
+}
+
+export interface PartitionQuery {
+  readonly pk: string;
+  /** The `next` of the page before. */
+  readonly after?: string;
+  readonly limit?: number;
+  readonly newestFirst?: boolean;
+}
+
+export type IndexName = "due" | "waiting";
+
+export interface IndexQuery {
+  readonly index: IndexName;
+  readonly partition: string;
+  /** Only entries whose sort value is at most this: a number for `due`, text for `waiting`. */
+  readonly to?: number | string;
+  readonly after?: string;
+  readonly limit?: number;
+}
+
+export interface Page {
+  readonly items: Item[];
+  /** Present while there is more. Opaque: hand it back as `after`. */
+  readonly next?: string;
+}
+
+/**
+ * The records. Reads by key and by partition are consistent; the two indexes may be late (design section 5).
+ * `put` replaces the whole item: `ifVersion` 0 means that it must be absent, a number that it must still have that
+ * version, none that it is written whatever was there. Throws `Conflict` when the condition does not hold.
+ */
+export interface Table {
+  get(key: Key): Promise<Item | undefined>;
+  /** Consistent, in any number; what is absent is left out and the order is not kept. */
+  getMany(keys: readonly Key[]): Promise<Item[]>;
+  put(item: Stored, options?: { readonly ifVersion?: number }): Promise<void>;
+  remove(key: Key, options: { readonly ifVersion: number }): Promise<void>;
+  query(query: PartitionQuery | IndexQuery): Promise<Page>;
+}
+
+export type QueueName = "work" | "pools";
+
+/** All that a message says: look at this record. `for` names environments that a look at a pool must consider. */
+export interface Look {
+  readonly look: string;
+  readonly for?: readonly string[];
+}
+
+export interface SendOptions {
+  /** 0 to 900. Refused on `pools`, which is FIFO and takes no delay per message. */
+  readonly delaySeconds?: number;
+  /** The message group; required on `pools`, unknown on `work`. */
+  readonly group?: string;
+}
+
+export interface Queue {
+  send(queue: QueueName, message: Look, options?: SendOptions): Promise<void>;
+  /** About how many messages wait undelivered, delayed ones included. */
+  depth(queue: QueueName): Promise<number>;
+}
+
+/** A part of one machine: `node` is null where the node is still to be made by its group. */
+export interface Share {
+  readonly node: string | null;
+  /** GPUs, or whole machines in a pool of CPU machines. */
+  readonly units: number;
+}
+
+/** One life of an environment's compute, as the cluster is asked to run it. */
+export interface Run {
+  readonly uid: string;
+  readonly run: number;
+  /** The record's key in a message, carried by every object that is made. */
+  readonly key: string;
+  readonly name: string;
+  readonly pool: string;
+  readonly instanceType: string;
+  readonly image: string;
+  /** Run by a shell inside; undefined: it lives until it is removed. */
+  readonly command: string | undefined;
+  readonly env: Readonly<Record<string, string>>;
+  /** One per machine. */
+  readonly shares: readonly Share[];
+  /** GPUs per machine; 0 on CPU machines. */
+  readonly gpusPerMachine: number;
+  /** Milliseconds since the epoch at which the cluster may end it by itself: a net, never the timer. */
+  readonly until: number;
+}
+
+/** How far a run has come. `ended` covers every way of ending; `reason` then says which. */
+export type RunState = "unbound" | "image" | "container" | "probe" | "ready" | "ended";
+
+export interface Observation {
+  readonly state: RunState;
+  /** Whether the command began at all: an image that cannot be pulled ended without having started. */
+  readonly started: boolean;
+  readonly exitCode: number | null;
+  /** In words, for the user: `command was killed by signal SIGKILL`, `Image not found`. */
+  readonly reason: string | null;
+  /** Where it listens, of the first machine. */
+  readonly address: { readonly ip: string; readonly port: number | null } | null;
+  /** Nodes it was really bound to, in the order of its shares; empty while unbound. */
+  readonly nodes: readonly string[];
+  readonly isolation: string;
+  /** Being removed: some of it is still there. */
+  readonly terminating: boolean;
+  /** Things worth a line in the timeline, for example that an image is recorded and not pulled. */
+  readonly notes: readonly string[];
+}
+
+export interface RunRef {
+  readonly uid: string;
+  readonly run: number;
+  readonly key: string;
+}
+
+export interface ComputeNode {
+  readonly name: string;
+  readonly instanceType: string;
+  readonly zone: string;
+  readonly ready: boolean;
+  /** GPUs (or 1 for a CPU machine) in use by pods that are not ours. */
+  readonly foreignUnits: number;
+}
+
+/**
+ * What runs environments. Every call may be repeated: names derive from uid and run.
+ * `observe` answers undefined exactly when nothing of the run is left, so `remove` is done when it does.
+ */
+export interface Compute {
+  apply(run: Run): Promise<void>;
+  observe(uid: string, run: number): Promise<Observation | undefined>;
+  remove(uid: string, run: number, options: { readonly graceSeconds: number; readonly force: boolean }): Promise<void>;
+  /** Moves the net; nothing happens when the run is gone. */
+  extend(uid: string, run: number, until: number): Promise<void>;
+  /** Output of the command, both streams as one text, the newest MiB; "" before it began. */
+  readLog(uid: string, run: number): Promise<string>;
+  listRuns(): Promise<RunRef[]>;
+  listNodes(): Promise<ComputeNode[]>;
+}
+
+export interface AwsCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string | undefined;
+}
+
+/** A GetCallerIdentity request that the client signed itself, already checked by the login. */
+export interface SignedIdentityRequest {
+  readonly url: string;
+  readonly method: "GET" | "POST";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
+}
+
+export interface CallerIdentity {
+  readonly account: string;
+  readonly arn: string;
+}
+
+/**
+ * Asks STS who somebody is. Throws `IdentityRefused` with STS's own code when it says no,
+ * anything else when STS could not be asked (3 tries of at most 3 s, 10 s together).
+ */
+export interface Identity {
+  callerOfCredentials(credentials: AwsCredentials): Promise<CallerIdentity>;
+  callerOfRequest(request: SignedIdentityRequest): Promise<CallerIdentity>;
+}
+
+/** Authenticated encryption of short texts; `context` must be equal at both ends (the record's key). */
+export interface Sealer {
+  seal(text: string, context: string): Promise<Sealed>;
+  /** Throws when it was changed, or sealed for another context. */
+  open(sealed: Sealed, context: string): Promise<string>;
+}
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Milliseconds since some fixed moment; never jumps. */
+  monotonic(): number;
+}
+
+export interface Ids {
+  /** 128 random bits as 32 hex digits. */
+  uid(): string;
+  /** A lower-case UUID version 7: sorts by the time it was made. */
+  uuid7(): string;
+  /** Random bytes as base64url without padding. */
+  secret(bytes: number): string;
+  /** SHA-256 as 64 hex digits. */
+  hash(text: string): string;
+}
+
+export interface Log {
+  info(event: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(event: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(event: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+/** What outside systems are reached by. An endpoint or consumer names those it uses. */
+export interface Ports {
+  readonly table: Table;
+  readonly queue: Queue;
+  readonly compute: Compute;
+  readonly identity: Identity;
+  readonly sealer: Sealer;
+}
+
+export type PortName = keyof Ports;
+
+/** Numbers and lists a deployment sets; parsed once, in packages/aws/config.ts. */
+export interface Settings {
+  readonly allowedRoles: readonly string[];
+  readonly allowedAccounts: readonly string[];
+  readonly keyTtlHours: number;
+  readonly loginServerId: string;
+  readonly stsOrigins: readonly string[];
+  readonly minDurationHours: number;
+  readonly maxDurationHours: number;
+  readonly maxTotalHours: number;
+  readonly maxQueueHours: number;
+  readonly preparingMinutes: number;
+  readonly sweepSeconds: number;
+}
+
+/** What every verb is given: clock, ids, log and settings always, of the ports those it asks for. */
+export type Context<Uses extends PortName = never> = Pick<Ports, Uses> & {
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly settings: Settings;
+};
+
+/** The Berth user that a presented key belongs to. */
+export interface Actor {
+  readonly uid: string;
+  readonly username: string;
+  /** The integer id that login answers with. */
+  readonly number: number;
+  readonly keyPrefix: string;
+}
+
+/** The context of a request: who asks, and through which dialect. */
+export type UserContext<Uses extends PortName = never> = Context<Uses> & {
+  readonly actor: Actor;
+  readonly dialect: string;
+};

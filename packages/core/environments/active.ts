@@ -1,0 +1,44 @@
+import type { Observation } from "../context.ts";
+import type { Step, WorkerContext } from "../worker.ts";
+import { hasOpenAction } from "./actions.ts";
+import { changed, tellingPool, until } from "./pace.ts";
+import { extendRun, fail, stopping } from "./preparing.ts";
+import type { Environment } from "./record.ts";
+import { decideEnd } from "./transitions.ts";
+import { nextWarningAt, passedWarning, warn } from "./warnings.ts";
+
+/** How often a run is looked at whose command may end at any moment, and how often one that only lives. */
+const COMMAND_MS = 5_000;
+const NO_COMMAND_MS = 30_000;
+
+/** Ends it when its time or its command is over, warns before, closes extensions. */
+export async function stepActive(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment>> {
+  if (environment.outcome) return stopping(environment, now);
+  const observed = await ctx.compute.observe(environment.uid, environment.run);
+  const endsAt = environment.endsAt ?? now;
+  if (observed?.state === "ended" && !(observed.exitCode === null && now >= endsAt)) return end(environment, observed, now);
+  if (now >= endsAt) {
+    return stopping(decideEnd(environment, { phase: "expired", reason: "Its time was over", at: now }), now);
+  }
+  if (!observed) return fail(environment, now, "Its compute disappeared from the cluster");
+  if (hasOpenAction(environment, "extend")) {
+    const told = { ...environment, warnedMinutes: passedWarning(endsAt, now) };
+    const extended = await extendRun(ctx, told, now);
+    return tellingPool(changed(extended, now, "extended"));
+  }
+  const warned = warn(environment, endsAt, now);
+  const every = environment.hasCommand ? COMMAND_MS : NO_COMMAND_MS;
+  return until(warned, Math.min(endsAt, nextWarningAt(endsAt, now), now + every), "active");
+}
+
+function end(environment: Environment, observed: Observation, now: number): Step<Environment> {
+  if (observed.exitCode === 0) {
+    return stopping(decideEnd(environment, { phase: "completed", reason: "command exited with code 0", at: now }), now);
+  }
+  const words = observed.exitCode === null ? observed.reason : `command exited with code ${observed.exitCode}`;
+  return fail(environment, now, words ?? "The run ended without a reason");
+}

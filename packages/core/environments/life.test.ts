@@ -1,0 +1,144 @@
+import { expect, test } from "vitest";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { createEnvironment } from "./create.ts";
+import { requestCancel, requestExtension } from "./requests.ts";
+
+const HOUR = 3_600_000;
+
+test("an environment goes from queued to active as soon as its messages are delivered", async () => {
+  const world = await memoryWorld();
+
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+
+  const environment = await world.read("alice", "one");
+  expect(environment.phase).toBe("active");
+  expect(environment.endsAt).toBe((environment.startedAt ?? 0) + HOUR);
+  expect(environment.timeline.map((entry) => entry.phase)).toEqual(["queued", "preparing", "active"]);
+  expect(world.compute.liveUnits("h100-1") + world.compute.liveUnits("h100-2")).toBe(8);
+});
+
+test("it expires within a second of its end, and its machine is free again", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+
+  await world.advance(HOUR + 1000);
+
+  const environment = await world.read("alice", "one");
+  expect(environment.phase).toBe("expired");
+  expect(environment.endedAt).toBeLessThanOrEqual((environment.endsAt ?? 0) + 1000);
+  expect(world.compute.liveUnits("h100-1") + world.compute.liveUnits("h100-2")).toBe(0);
+});
+
+test("warnings come 30, 15 and 5 minutes before the end and once each", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+
+  await world.advance(HOUR - 1000);
+
+  const { timeline } = await world.read("alice", "one");
+  const warnings = timeline.filter((entry) => entry.reason?.startsWith("Expires"));
+  expect(warnings.map((entry) => entry.reason)).toEqual([
+    "Expires in 30 minutes",
+    "Expires in 15 minutes",
+    "Expires in 5 minutes",
+  ]);
+});
+
+test("thresholds that are past when it starts are skipped", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 0.2 }));
+
+  await world.advance(0.2 * HOUR - 1000);
+
+  const { timeline } = await world.read("alice", "one");
+  const warnings = timeline.filter((entry) => entry.reason?.startsWith("Expires"));
+  expect(warnings.map((entry) => entry.reason)).toEqual(["Expires in 5 minutes"]);
+});
+
+test("an extension moves the end, is closed as done, and holds", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+
+  const action = await requestExtension(world.as("alice"), "one", HOUR);
+  await world.advance(HOUR + 2000);
+
+  const extended = await world.read("alice", "one");
+  expect(action).toMatchObject({ id: 2, status: "requested" });
+  expect(extended.phase).toBe("active");
+  expect(extended.actions).toMatchObject([{ id: 2, kind: "extend", status: "done" }]);
+  await world.advance(HOUR);
+  expect((await world.read("alice", "one")).phase).toBe("expired");
+});
+
+test("a cancelled environment ends as cancelled and the next in the queue takes its place", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await createEnvironment(world.as("bob"), newEnvironment("two"));
+  await world.deliver();
+  expect((await world.read("bob", "two")).phase).toBe("queued");
+
+  await requestCancel(world.as("alice"), "one");
+  await world.deliver();
+
+  const first = await world.read("alice", "one");
+  expect(first.phase).toBe("cancelled");
+  expect(first.actions).toMatchObject([{ kind: "cancel", status: "done" }]);
+  expect((await world.read("bob", "two")).phase).toBe("active");
+  expect(world.compute.peakUnits("h100-1")).toBe(8);
+});
+
+test("a command's exit code decides between completed and failed", async () => {
+  const world = await memoryWorld();
+  const good = await createEnvironment(world.as("alice"), newEnvironment("good", { command: "true" }));
+  const bad = await createEnvironment(world.as("alice"), newEnvironment("bad", { command: "exit 3" }));
+  world.compute.program(good.uid, { kind: "exits", code: 0, afterMs: 3000 });
+  world.compute.program(bad.uid, { kind: "exits", code: 3, afterMs: 3000 });
+
+  await world.advance(20_000);
+
+  expect(await world.read("alice", "good")).toMatchObject({ phase: "completed", reason: "command exited with code 0" });
+  expect(await world.read("alice", "bad")).toMatchObject({ phase: "failed", reason: "command exited with code 3" });
+});
+
+test("a grant that nothing binds is withdrawn, its node set aside, and the environment starts elsewhere", async () => {
+  const world = await memoryWorld();
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(environment.uid, { kind: "neverBinds", reason: "0/2 nodes are available" });
+  await world.advance(58_000);
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "preparing", run: 1, step: "pod" });
+
+  world.compute.program(environment.uid, { kind: "lives" });
+  await world.advance(20_000);
+
+  const moved = await world.read("alice", "one");
+  expect(moved).toMatchObject({ phase: "active", run: 2 });
+  expect(moved.grant?.shares[0]?.node).not.toBe("h100-1");
+});
+
+test("an ended environment is looked at until it is done, then it is not due any more", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+  await requestCancel(world.as("alice"), "one");
+
+  await world.advance(11 * 60_000);
+
+  const done = await world.read("alice", "one");
+  expect(done.dueAt).toBeUndefined();
+  expect(done.ttl).toBeGreaterThan(0);
+  expect(done.cleanLooks).toBe(2);
+});
+
+test("no look is lost and none multiplies: an idle world sends next to nothing", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 10 }));
+  await world.advance(60_000);
+  const before = world.queue.sent();
+
+  await world.advance(10 * 60_000);
+
+  expect(world.queue.sent() - before).toBeLessThan(200);
+});

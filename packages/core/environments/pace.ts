@@ -1,0 +1,28 @@
+import { keyText, poolKey } from "../keys.ts";
+import type { Step } from "../worker.ts";
+import { type Environment, keyOf } from "./record.ts";
+
+/** The step changed something: look again at once. */
+export function changed(environment: Environment, now: number, did: string): Step<Environment> {
+  return { record: { ...environment, dueAt: now, looks: 0 }, sends: [], did };
+}
+
+const WAITS_MS = [1000, 2000, 5000];
+
+/** Nothing moved: look again after 1, 2, then every 5 s. */
+export function waited(environment: Environment, now: number, did: string): Step<Environment> {
+  const wait = WAITS_MS[Math.min(environment.looks, WAITS_MS.length - 1)] ?? 5000;
+  return { record: { ...environment, dueAt: now + wait, looks: environment.looks + 1 }, sends: [], did };
+}
+
+/** Nothing to do before this moment. */
+export function until(environment: Environment, dueAt: number, did: string): Step<Environment> {
+  return { record: { ...environment, dueAt, looks: environment.looks + 1 }, sends: [], did };
+}
+
+/** The same step, telling the pool that this environment took, changed or returned capacity, or still waits. */
+export function tellingPool(step: Step<Environment>): Step<Environment> {
+  const { record } = step;
+  const send = { key: poolKey(record.size.pool), for: [keyText(keyOf(record))] };
+  return { ...step, sends: [...step.sends, send] };
+}

@@ -1,0 +1,164 @@
+import type { Item, Key, Share, Stored } from "../context.ts";
+import type { Sealed } from "../sealed.ts";
+import { Unreadable } from "../unreadable.ts";
+import type { Action } from "./actions.ts";
+import type { TimelineEntry } from "./timeline.ts";
+
+export type Phase =
+  | "queued"
+  | "preparing"
+  | "active"
+  | "stopping"
+  | "stopped"
+  | "completed"
+  | "expired"
+  | "cancelled"
+  | "failed"
+  | "deleted";
+
+/** The word a life ends with. */
+export type EndPhase = "completed" | "expired" | "cancelled" | "failed" | "deleted";
+
+/** Where preparing is; before `image` no pod is bound to a machine. */
+export type Step = "pod" | "image" | "container" | "probe";
+
+export interface Size {
+  readonly pool: string;
+  readonly instanceType: string;
+  readonly machines: number;
+  /** Of the pool, per machine: GPUs, or 1 for a CPU machine. */
+  readonly units: number;
+  /** GPUs in all; 0 on CPU machines. */
+  readonly gpus: number;
+  /** How long it is wanted in all, in ms; extensions grow it. */
+  readonly wantedMs: number;
+}
+
+export interface Outcome {
+  readonly phase: EndPhase;
+  readonly reason: string | null;
+  readonly at: number;
+}
+
+/** The head of an environment: one item, small, written at every step (design section 3). Times are ms. */
+export interface Environment extends Stored {
+  readonly kind: "environment";
+  readonly uid: string;
+  readonly owner: string;
+  /** What its dialect calls it; unique per owner and dialect only. */
+  readonly id: string;
+  readonly createdBy: string;
+  readonly name: string;
+  /** What a dialect wants to show again; the core never reads it. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly desired: "active" | "stopped" | "deleted";
+  /** Set from the moment the end is decided: the final word while it is stopping. */
+  readonly outcome: Outcome | null;
+  readonly phase: Phase;
+  readonly step: Step | null;
+  readonly reason: string | null;
+  readonly run: number;
+  readonly size: Size;
+  /** The zone its disk pins it to. */
+  readonly zone: string | null;
+  readonly hasCommand: boolean;
+  readonly createdAt: number;
+  readonly preparingAt: number | null;
+  readonly startedAt: number | null;
+  readonly endsAt: number | null;
+  readonly endedAt: number | null;
+  /** The capacity it took, from preparing until its compute was seen gone. */
+  readonly grant: { readonly shares: readonly Share[]; readonly at: number } | null;
+  /** When this run's compute was made: if it is missing now, it is lost and not to be made again. */
+  readonly appliedAt: number | null;
+  /** The grant of this run is being given back because nothing bound it in time. */
+  readonly withdrawing: boolean;
+  /** The latest grant that was given back, so that its nodes can be set aside. */
+  readonly withdrawn: { readonly run: number; readonly nodes: readonly string[]; readonly at: number } | null;
+  /** How many grants were given back. */
+  readonly withdrawals: number;
+  readonly address: { readonly ip: string; readonly port: number | null } | null;
+  readonly isolation: string | null;
+  readonly actions: readonly Action[];
+  /** The number of the newest request on it; its creation is 1. */
+  readonly actionCount: number;
+  readonly timeline: readonly TimelineEntry[];
+  readonly timelineCount: number;
+  /** Timeline entries up to this number have reached every receiver. */
+  readonly emitted: number;
+  /** The smallest warning given for the present end, in minutes before it. */
+  readonly warnedMinutes: number | null;
+  /** Looks since the last change. */
+  readonly looks: number;
+  /** Since when nothing of it was seen in the cluster, and how many looks said so (design section 2: terminal is not done). */
+  readonly cleanSince: number | null;
+  readonly cleanLooks: number;
+  readonly attempts: number;
+  readonly fault: string | null;
+  readonly dueShard: string;
+  readonly dueAt?: number | undefined;
+  readonly waitPool?: string | undefined;
+  readonly waitOrder?: string | undefined;
+  /** Seconds since the epoch. */
+  readonly ttl?: number | undefined;
+}
+
+/** What is to be run: written once, before the head. */
+export interface EnvironmentSpec extends Stored {
+  readonly kind: "spec";
+  readonly uid: string;
+  readonly image: string;
+  /** JSON of `{ command, env }`, sealed with the item's own key. */
+  readonly sealed: Sealed;
+}
+
+const endPhases: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"] satisfies EndPhase[];
+
+export function isEnded(environment: Pick<Environment, "phase">): boolean {
+  return endPhases.includes(environment.phase);
+}
+
+/** Waits for capacity and may still take a grant. */
+export function isWaiting(environment: Environment): boolean {
+  return environment.phase === "queued" && environment.desired === "active" && environment.outcome === null;
+}
+
+/** Whether this run of it occupies what it was granted. The record decides this, never the ledger or an index. */
+export function holdsCapacity(environment: Environment, run: number): boolean {
+  return environment.run === run && environment.grant !== null;
+}
+
+/** The fields that put a record into the `waiting` index: oldest first, ties by uid. */
+export function waitingFields(environment: Pick<Environment, "size" | "createdAt" | "uid">): {
+  waitPool: string;
+  waitOrder: string;
+} {
+  return {
+    waitPool: environment.size.pool,
+    waitOrder: `${String(environment.createdAt).padStart(13, "0")}#${environment.uid}`,
+  };
+}
+
+/** Checks the fields that decide; throws `Unreadable` for anything that this version did not write. */
+export function parseEnvironment(item: Item): Environment {
+  const known =
+    item.kind === "environment" &&
+    typeof item.uid === "string" &&
+    /^[0-9a-f]{32}$/.test(item.uid) &&
+    typeof item.owner === "string" &&
+    typeof item.phase === "string" &&
+    typeof item.desired === "string" &&
+    typeof item.run === "number" &&
+    typeof item.createdAt === "number" &&
+    typeof item.size === "object" &&
+    item.size !== null &&
+    Array.isArray(item.actions) &&
+    Array.isArray(item.timeline);
+  if (!known) throw new Unreadable("environment", item);
+  return item as unknown as Environment;
+}
+
+/** The key of an environment's record, apart from the rest of it. */
+export function keyOf({ pk, sk }: Key): Key {
+  return { pk, sk };
+}

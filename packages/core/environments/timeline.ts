@@ -1,0 +1,31 @@
+import type { Environment, Phase, Step } from "./record.ts";
+
+export interface TimelineEntry {
+  /** Without gaps from 1: also the number of the event it becomes. */
+  readonly n: number;
+  readonly at: number;
+  readonly phase: Phase;
+  readonly step: Step | null;
+  readonly reason: string | null;
+}
+
+const KEPT_ENTRIES = 40;
+const LONGEST_REASON = 120;
+
+/**
+ * Adds an entry. The timeline is the record's outbox: entries above `emitted` are never dropped (design section 2).
+ * No receiver exists yet, so the cursor moves in the same write.
+ */
+export function addEntry(environment: Environment, at: number, reason: string | null): Environment {
+  const n = environment.timelineCount + 1;
+  const { phase, step } = environment;
+  const entry: TimelineEntry = { n, at, phase, step, reason: shorten(reason) };
+  const kept = environment.timeline.filter((old) => old.n > environment.emitted || old.n > n - KEPT_ENTRIES);
+  return { ...environment, timeline: [...kept, entry], timelineCount: n, emitted: n };
+}
+
+/** Cuts a reason to the length a head can afford. */
+export function shorten(reason: string | null): string | null {
+  if (reason === null || reason.length <= LONGEST_REASON) return reason;
+  return `${reason.slice(0, LONGEST_REASON - 1)}…`;
+}

@@ -1,0 +1,32 @@
+import { type Environment, type Outcome, type Phase, waitingFields } from "./record.ts";
+import { addEntry, shorten } from "./timeline.ts";
+
+/** What may follow what. Terminal phases absorb (design section 2). */
+export const transitions = {
+  queued: ["preparing", "expired", "cancelled", "failed", "deleted"],
+  preparing: ["queued", "active", "stopping"],
+  active: ["stopping"],
+  stopping: ["stopped", "completed", "expired", "cancelled", "failed", "deleted"],
+  stopped: ["queued", "deleted"],
+  completed: [],
+  expired: [],
+  cancelled: [],
+  failed: [],
+  deleted: [],
+} as const satisfies Record<Phase, readonly Phase[]>;
+
+/** Moves an environment on and writes its timeline; throws for a move that the table does not have. */
+export function enter(environment: Environment, phase: Phase, at: number, reason: string | null): Environment {
+  const allowed: readonly Phase[] = transitions[environment.phase];
+  if (!allowed.includes(phase)) throw new Error(`No transition from ${environment.phase} to ${phase}`);
+  const wait = phase === "queued" ? waitingFields(environment) : { waitPool: undefined, waitOrder: undefined };
+  const moved: Environment = { ...environment, ...wait, phase, step: null, reason: shorten(reason), looks: 0 };
+  return addEntry(moved, at, reason);
+}
+
+/** Decides the end; the first decision stays, whoever comes second. */
+export function decideEnd(environment: Environment, outcome: Outcome): Environment {
+  if (environment.outcome) return environment;
+  const desired = "deleted";
+  return { ...environment, desired, outcome: { ...outcome, reason: shorten(outcome.reason) } };
+}

@@ -1,0 +1,39 @@
+/** One kind of machine that can be asked for (contracts/gpu-dev section 7). */
+export interface InstanceType {
+  readonly name: string;
+  /** The pool it belongs to, and what the wire calls its GPU type. */
+  readonly pool: string;
+  readonly gpus: number;
+  readonly vcpus: number;
+  readonly memoryGb: number;
+}
+
+export const instanceTypes = [
+  { name: "g4dn.12xlarge", pool: "t4", gpus: 4, vcpus: 48, memoryGb: 192 },
+  { name: "g4dn.2xlarge", pool: "t4-small", gpus: 1, vcpus: 8, memoryGb: 32 },
+  { name: "g6.12xlarge", pool: "l4", gpus: 4, vcpus: 48, memoryGb: 192 },
+  { name: "g5.12xlarge", pool: "a10g", gpus: 4, vcpus: 48, memoryGb: 192 },
+  { name: "p4d.24xlarge", pool: "a100", gpus: 8, vcpus: 96, memoryGb: 1152 },
+  { name: "p5.48xlarge", pool: "h100", gpus: 8, vcpus: 192, memoryGb: 2048 },
+  { name: "p5e.48xlarge", pool: "h200", gpus: 8, vcpus: 192, memoryGb: 2048 },
+  { name: "p6-b200.48xlarge", pool: "b200", gpus: 8, vcpus: 192, memoryGb: 2048 },
+  { name: "c7i.8xlarge", pool: "cpu-x86", gpus: 0, vcpus: 32, memoryGb: 64 },
+  { name: "c7g.8xlarge", pool: "cpu-arm", gpus: 0, vcpus: 32, memoryGb: 64 },
+] as const satisfies readonly InstanceType[];
+
+/** The machine of this name, or undefined. */
+export function findInstanceType(name: string): InstanceType | undefined {
+  return instanceTypes.find((type) => type.name === name);
+}
+
+/** The machine behind a pool; throws for a pool that the table does not know. */
+export function instanceTypeOfPool(pool: string): InstanceType {
+  const found: InstanceType | undefined = instanceTypes.find((type) => type.pool === pool);
+  if (!found) throw new Error(`No instance type belongs to pool ${pool}`);
+  return found;
+}
+
+/** What one machine offers: its GPUs, or itself as one where it has none. */
+export function unitsPerNode(type: InstanceType): number {
+  return type.gpus || 1;
+}

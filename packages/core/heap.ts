@@ -1,0 +1,35 @@
+/** A binary heap in an array: the item that comes before all others is at its front. */
+export function pushHeap<T>(heap: T[], item: T, before: (a: T, b: T) => boolean): void {
+  let at = heap.push(item) - 1;
+  while (at > 0) {
+    const parent = (at - 1) >> 1;
+    if (!swapIfBefore(heap, at, parent, before)) return;
+    at = parent;
+  }
+}
+
+/** Takes the front; undefined when it is empty. */
+export function popHeap<T>(heap: T[], before: (a: T, b: T) => boolean): T | undefined {
+  const top = heap[0];
+  const last = heap.pop();
+  if (last === undefined || heap.length === 0) return top;
+  heap[0] = last;
+  let at = 0;
+  while (2 * at + 1 < heap.length) {
+    const left = 2 * at + 1;
+    const right = left + 1;
+    const child = right < heap.length && before(heap[right] as T, heap[left] as T) ? right : left;
+    if (!swapIfBefore(heap, child, at, before)) return top;
+    at = child;
+  }
+  return top;
+}
+
+/** Both indexes are inside the array: the callers have checked. */
+function swapIfBefore<T>(heap: T[], child: number, parent: number, before: (a: T, b: T) => boolean): boolean {
+  const [a, b] = [heap[child] as T, heap[parent] as T];
+  if (!before(a, b)) return false;
+  heap[child] = b;
+  heap[parent] = a;
+  return true;
+}

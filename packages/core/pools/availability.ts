@@ -1,0 +1,50 @@
+import type { Context } from "../context.ts";
+import { instanceTypes } from "../fleet.ts";
+import { poolKey } from "../keys.ts";
+import { parsePool } from "./record.ts";
+
+export interface Capacity {
+  readonly pool: string;
+  readonly gpusPerMachine: number;
+  /** GPUs; 0 throughout for a pool of CPU machines. */
+  readonly total: number;
+  readonly available: number;
+  readonly inUse: number;
+  readonly queued: number;
+  /** Environments, of all owners. */
+  readonly activeCount: number;
+  readonly preparingCount: number;
+  readonly queuedCount: number;
+}
+
+export interface CapacityReport {
+  /** Sorted by pool. */
+  readonly pools: readonly Capacity[];
+  /** When the oldest of the counts was made, ms. */
+  readonly countedAt: number;
+}
+
+/** What there is and who uses it, over all owners and naming nobody: one batch read of the ledgers' summaries. */
+export async function readCapacity(ctx: Context<"table">): Promise<CapacityReport> {
+  const items = await ctx.table.getMany(instanceTypes.map((type) => poolKey(type.pool)));
+  const counted = items.map(parsePool).filter((pool) => pool.summary.plannedAt > 0);
+  const pools = counted.map((pool): Capacity => {
+    const gpusPerMachine = instanceTypes.find((type) => type.pool === pool.type)?.gpus ?? 0;
+    const gpus = (units: number) => (gpusPerMachine > 0 ? units : 0);
+    const { total, free, inUse, waiting, waitingUnits, preparing, active } = pool.summary;
+    return {
+      pool: pool.type,
+      gpusPerMachine,
+      total: gpus(total),
+      available: gpus(Math.max(0, Math.min(free, total - inUse))),
+      inUse: gpus(inUse),
+      queued: gpus(waitingUnits),
+      activeCount: active,
+      preparingCount: preparing,
+      queuedCount: waiting,
+    };
+  });
+  pools.sort((a, b) => (a.pool < b.pool ? -1 : 1));
+  const countedAt = Math.min(ctx.clock.now(), ...counted.map((pool) => pool.summary.plannedAt));
+  return { pools, countedAt };
+}

@@ -1,0 +1,45 @@
+import type { ComputeNode, Context } from "../context.ts";
+import { instanceTypes } from "../fleet.ts";
+import { keyText, poolKey } from "../keys.ts";
+import { sendLook } from "../look.ts";
+import { putIf } from "../put-if.ts";
+import { emptyPool, type Pool, type PoolNode, parsePool } from "./record.ts";
+
+/**
+ * Compares the machines that the cluster has, one listing for all types, with what the ledgers say, and has those
+ * looked at whose machines changed. A pool comes into being with its first machine.
+ */
+export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute">): Promise<void> {
+  const nodes = await ctx.compute.listNodes();
+  const types = instanceTypes.map((type) => type.pool);
+  const items = await ctx.table.getMany(types.map(poolKey));
+  const pools = new Map(items.map((item) => [item.pk, parsePool(item)]));
+  await Promise.all(
+    types.map(async (type) => {
+      const key = poolKey(type);
+      const found = nodesOf(nodes, type);
+      const pool = pools.get(key.pk) ?? (found.length > 0 ? emptyPool(ctx, type) : undefined);
+      if (!pool || sameNodes(pool.nodes, found)) return;
+      await writeNodes(ctx, pool, found);
+      await sendLook(ctx, key);
+    }),
+  );
+}
+
+function nodesOf(nodes: readonly ComputeNode[], pool: string): PoolNode[] {
+  const type = instanceTypes.find((one) => one.pool === pool)?.name;
+  return nodes
+    .filter((node) => node.instanceType === type)
+    .map(({ name, zone, ready, foreignUnits }) => ({ name, zone, ready, foreignUnits }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function sameNodes(a: readonly PoolNode[], b: readonly PoolNode[]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** A lost race is left to the next run, a minute later: the winner may know better. */
+async function writeNodes(ctx: Context<"table">, pool: Pool, nodes: readonly PoolNode[]): Promise<void> {
+  const next: Pool = { ...pool, nodes, version: pool.version + 1, dueAt: ctx.clock.now() };
+  if (!(await putIf(ctx, next, pool.version))) ctx.log.info("capacity raced", { look: keyText(pool) });
+}

@@ -1,0 +1,147 @@
+import type { Environment } from "../environments/record.ts";
+import { isWaiting, keyOf } from "../environments/record.ts";
+import { instanceTypeOfPool, unitsPerNode } from "../fleet.ts";
+import { keyText } from "../keys.ts";
+import type { PlannerContext } from "../worker.ts";
+import { readNamed } from "./named.ts";
+import { type Plan, type Place, plan } from "./plan.ts";
+import type { Grant, Pool, PoolSummary } from "./record.ts";
+import { type Candidate, readWaiting, type WaitingList } from "./waiting.ts";
+
+export interface Advice {
+  readonly places: readonly Place[];
+  /** Whether everybody who waits is in it. */
+  readonly complete: boolean;
+}
+
+export interface Decision {
+  readonly pool: Pool;
+  /** Absent while the last one is too fresh. */
+  readonly advice: Advice | undefined;
+}
+
+const OPEN_GRANTS_MS = 5_000;
+const CHANGED_MS = 2_000;
+const IDLE_MS = 60_000;
+const ADVICE_MS = 2_000;
+
+/** Plans over a settled ledger: new grants, who is seen, the summary, when to look again, and what to tell. */
+export async function decidePool(
+  ctx: PlannerContext,
+  settled: Pool,
+  named: readonly Environment[],
+  now: number,
+): Promise<Decision> {
+  const list = await readWaiting(ctx, settled, named);
+  const { planned, grants } = await planVerified(ctx, settled, list, named, now);
+  const granted = [...settled.granted, ...grants];
+  const seen = planned.places.map((place) => place.uid);
+  const changed = grants.length > 0 || !sameMembers(seen, settled.seen);
+  const advise = now - settled.advisedAt >= ADVICE_MS;
+  const wait = granted.length > 0 ? OPEN_GRANTS_MS : IDLE_MS;
+  const pool: Pool = {
+    ...settled,
+    granted,
+    seen,
+    horizon: list.horizon,
+    head: planned.head,
+    summary: summarize(settled, granted, list, planned, now),
+    plans: settled.plans + 1,
+    advisedAt: advise ? now : settled.advisedAt,
+    advised: advise ? digitsOf(planned.places) : settled.advised,
+    dueAt: now + (changed || !advise ? Math.min(CHANGED_MS, wait) : wait),
+  };
+  return { pool, advice: advise ? { places: planned.places, complete: list.horizon === null } : undefined };
+}
+
+/** How often a plan is made again because one that it chose turned out not to wait any more. */
+const PLANS = 4;
+
+/** The index only proposes: whoever is chosen is read, consistently, before it is granted anything. */
+async function planVerified(
+  ctx: PlannerContext,
+  pool: Pool,
+  list: WaitingList,
+  named: readonly Environment[],
+  now: number,
+): Promise<{ planned: Plan; grants: Grant[] }> {
+  const verified = new Map(named.map((record) => [keyText(keyOf(record)), record]));
+  let waiting: readonly Candidate[] = list.candidates;
+  for (let tries = 0; tries < PLANS; tries++) {
+    const planned = planOver(pool, waiting, now);
+    const chosen = new Map(planned.grants.map((grant) => [grant.uid, grant.shares]));
+    const keys = waiting.filter((one) => chosen.has(one.uid)).map((one) => one.key);
+    for (const record of await readNamed(ctx, keys.filter((key) => !verified.has(key)))) {
+      verified.set(keyText(keyOf(record)), record);
+    }
+    const gone = new Set(keys.filter((key) => !stillWaits(verified.get(key))));
+    if (gone.size === 0) return { planned, grants: keys.flatMap((key) => grantOf(key, verified.get(key), chosen, now)) };
+    waiting = waiting.filter((one) => !gone.has(one.key));
+  }
+  return { planned: planOver(pool, [], now), grants: [] };
+}
+
+function stillWaits(record: Environment | undefined): boolean {
+  return record !== undefined && isWaiting(record);
+}
+
+function grantOf(
+  key: string,
+  record: Environment | undefined,
+  chosen: ReadonlyMap<string, Grant["shares"]>,
+  now: number,
+): Grant[] {
+  const shares = record && chosen.get(record.uid);
+  if (!record || !shares) return [];
+  return [{ key, uid: record.uid, run: record.run, owner: record.owner, size: record.size, shares, at: now }];
+}
+
+function planOver(pool: Pool, waiting: readonly Candidate[], now: number): Plan {
+  const units = unitsPerNode(instanceTypeOfPool(pool.type));
+  const aside = new Set(pool.setAside.map((node) => node.node));
+  const usable = pool.nodes.filter((node) => node.ready && !aside.has(node.name));
+  return plan({
+    nodes: usable.map(({ name, zone, foreignUnits }) => ({ name, zone, units: Math.max(0, units - foreignUnits) })),
+    occupied: [
+      ...pool.held,
+      ...pool.granted.map(({ owner, shares, at, size }) => ({ owner, shares, at, size, endsAt: null })),
+    ],
+    waiting,
+    makeable: Math.max(0, pool.maxNodes - pool.nodes.length),
+    unitsPerNode: units,
+    startupMs: pool.startupMs,
+    head: pool.head,
+    now,
+  });
+}
+
+function summarize(pool: Pool, granted: readonly Grant[], list: WaitingList, planned: Plan, now: number): PoolSummary {
+  const units = unitsPerNode(instanceTypeOfPool(pool.type));
+  const running = pool.held.filter((holding) => holding.phase !== "stopping");
+  const notYet = [...planned.places.map((place) => place.uid), ...granted.map((grant) => grant.uid)];
+  const sizes = new Map([...list.candidates, ...granted].map((one) => [one.uid, one.size]));
+  return {
+    total: Math.max(pool.maxNodes, pool.nodes.length) * units,
+    free: planned.freeUnits,
+    inUse: sum(running.map(({ size }) => size.machines * size.units)),
+    waiting: notYet.length,
+    waitingUnits: sum(notYet.map((uid) => (sizes.get(uid)?.machines ?? 0) * (sizes.get(uid)?.units ?? 0))),
+    preparing: running.filter((holding) => holding.phase === "preparing").length,
+    active: running.filter((holding) => holding.phase === "active").length,
+    plannedAt: now,
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
+}
+
+function sameMembers(a: readonly string[], b: readonly string[]): boolean {
+  const known = new Set(b);
+  return a.length === b.length && a.every((one) => known.has(one));
+}
+
+/** Which of the 16 plan items have somebody in them. */
+function digitsOf(places: readonly Place[]): string {
+  return [...new Set(places.map((place) => place.uid.slice(0, 1)))].sort().join("");
+}

@@ -1,0 +1,110 @@
+import { popHeap, pushHeap } from "../heap.ts";
+import type { FreeNode, FreeUnits, Need } from "./free-units.ts";
+import { freeUnits } from "./free-units.ts";
+import type { Occupied, PlanInput, Waiting } from "./plan.ts";
+
+/** Units that come free on one node. */
+export interface Release {
+  readonly at: number;
+  /** Index of the node. */
+  readonly node: number;
+  readonly units: number;
+}
+
+/** The start that the head keeps: when, and how many units it then needs on which node. */
+export interface Reservation {
+  readonly uid: string;
+  readonly startsAt: number;
+  readonly needs: ReadonlyMap<number, number>;
+  /** Units that come free on those nodes until then. */
+  readonly released: ReadonlyMap<number, number>;
+}
+
+/** Somebody whose time is over is being removed: assume half a minute. */
+const REMOVAL_MS = 30_000;
+
+/** When what is occupied comes free, the earliest first. */
+export function releasesOf(
+  occupied: readonly Occupied[],
+  nodes: readonly FreeNode[],
+  input: Pick<PlanInput, "now" | "startupMs">,
+): Release[] {
+  const indexes = new Map(nodes.map((node, index) => [node.name, index]));
+  const releases: Release[] = [];
+  for (const one of occupied) {
+    const starting = one.shares.some((share) => share.node === null) ? input.startupMs : 0;
+    const end = one.endsAt ?? one.at + one.size.wantedMs + starting;
+    const at = Math.max(end, input.now + REMOVAL_MS);
+    for (const { node, units } of one.shares) {
+      const index = indexes.get(node);
+      if (index !== undefined) releases.push({ at, node: index, units });
+    }
+  }
+  return releases.sort((a, b) => a.at - b.at);
+}
+
+/** The earliest start of one that does not fit now, if nobody delays it; undefined when nothing that is known frees it. */
+export function reserve(
+  entry: Waiting,
+  need: Need,
+  nodes: readonly FreeNode[],
+  free: FreeUnits,
+  releases: readonly Release[],
+  now: number,
+): Reservation | undefined {
+  const later = copyOf(nodes, free);
+  const released = new Map<number, number>();
+  for (const release of [{ at: now, node: -1, units: 0 }, ...releases]) {
+    if (release.node >= 0) {
+      later.give(release.node, release.units);
+      released.set(release.node, (released.get(release.node) ?? 0) + release.units);
+    }
+    const placed = later.take(need);
+    if (!placed) continue;
+    const needs = new Map(placed.nodes.map((node) => [node, need.units]));
+    return { uid: entry.uid, startsAt: release.at, needs, released };
+  }
+  return undefined;
+}
+
+/**
+ * Earliest starts of those who wait, in their order: everybody starts when those before have started and enough is
+ * free. Later ones may pass, so this errs to the late side. Absent: nothing that is known would free enough.
+ */
+export function startTimes(
+  waiting: readonly Waiting[],
+  nodes: readonly FreeNode[],
+  releases: readonly Release[],
+  free: FreeUnits,
+  input: Pick<PlanInput, "now" | "startupMs">,
+): Map<string, number> {
+  const later = copyOf(nodes, free);
+  const starts = new Map<string, number>();
+  const coming = [...releases];
+  let time = input.now;
+  for (const entry of waiting) {
+    const need = { machines: entry.size.machines, units: entry.size.units, zone: entry.zone };
+    let placed = later.take(need);
+    while (!placed) {
+      const release = popHeap(coming, earlier);
+      if (!release) break;
+      time = Math.max(time, release.at);
+      later.give(release.node, release.units);
+      placed = later.take(need);
+    }
+    if (!placed) continue;
+    starts.set(entry.uid, time);
+    for (const node of placed.nodes) {
+      pushHeap(coming, { at: time + entry.size.wantedMs, node, units: need.units }, earlier);
+    }
+  }
+  return starts;
+}
+
+function earlier(a: Release, b: Release): boolean {
+  return a.at < b.at;
+}
+
+function copyOf(nodes: readonly FreeNode[], free: FreeUnits): FreeUnits {
+  return freeUnits(nodes.map((node, index) => ({ ...node, free: free.freeOn(index) })));
+}

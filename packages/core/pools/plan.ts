@@ -1,0 +1,178 @@
+import type { Share } from "../context.ts";
+import type { Size } from "../environments/record.ts";
+import { byAge, fairOrder } from "./fair-order.ts";
+import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
+import { type Reservation, releasesOf, reserve, startTimes } from "./future.ts";
+
+/** Somebody who waits for capacity. Times are ms. */
+export interface Waiting {
+  readonly uid: string;
+  readonly owner: string;
+  readonly size: Pick<Size, "machines" | "units" | "wantedMs">;
+  readonly zone: string | null;
+  readonly createdAt: number;
+}
+
+/** Somebody who was granted or holds capacity; `endsAt` null: not active yet. */
+export interface Occupied {
+  readonly owner: string;
+  readonly shares: readonly Share[];
+  readonly endsAt: number | null;
+  readonly at: number;
+  readonly size: Pick<Size, "wantedMs">;
+}
+
+export interface PlanNode {
+  readonly name: string;
+  readonly zone: string;
+  /** What it offers us: its units less those of foreign pods. */
+  readonly units: number;
+}
+
+export interface PlanInput {
+  readonly nodes: readonly PlanNode[];
+  readonly occupied: readonly Occupied[];
+  readonly waiting: readonly Waiting[];
+  /** Nodes that the group may still make, what each offers, and how long that takes. */
+  readonly makeable: number;
+  readonly unitsPerNode: number;
+  readonly startupMs: number;
+  /** Who had the reserved start in the plan before. */
+  readonly head: string | null;
+  readonly now: number;
+}
+
+/** Why somebody waits: a code and two numbers, put into words by reasons.ts. */
+export type ReasonCode = "none" | "never" | "short" | "split" | "behind";
+
+export interface Place {
+  readonly uid: string;
+  /** 1-based, of those still waiting. */
+  readonly position: number;
+  readonly startsAt: number | null;
+  readonly code: ReasonCode;
+  readonly a: number;
+  readonly b: number;
+}
+
+export interface Plan {
+  readonly grants: readonly { readonly uid: string; readonly shares: readonly Share[] }[];
+  /** Everybody who is not granted, in order. */
+  readonly places: readonly Place[];
+  readonly head: string | null;
+  readonly freeUnits: number;
+}
+
+/**
+ * Admission, pure (design section 3): who is given what now, and for the rest position, earliest start and reason.
+ * The first that does not fit is the head: it gets a reserved start, and others pass only where they do not delay it.
+ */
+export function plan(input: PlanInput): Plan {
+  const nodes = allNodes(input);
+  const free = freeUnits(nodes);
+  const usage = usageOf(input.occupied);
+  const grants: { uid: string; shares: readonly Share[] }[] = [];
+  const given: Occupied[] = [];
+  const left: Waiting[] = [];
+  const hopeless = new Set<string>();
+  let reserved: Reservation | undefined;
+
+  for (const entry of inOrder(input, usage)) {
+    const need = needOf(entry);
+    if (!canEverFit(nodes, input, need)) {
+      hopeless.add(entry.uid);
+      left.push(entry);
+      continue;
+    }
+    usage.set(entry.owner, (usage.get(entry.owner) ?? 0) + need.machines * need.units);
+    const endsAt = input.now + entry.size.wantedMs;
+    const placed = free.take(need, reserved && passes(reserved, free, need, endsAt));
+    if (!placed) {
+      reserved ??= reserve(entry, need, nodes, free, releasesOf([...input.occupied, ...given], nodes, input), input.now);
+      left.push(entry);
+      continue;
+    }
+    grants.push({ uid: entry.uid, shares: placed.shares });
+    given.push({ owner: entry.owner, shares: placed.shares, endsAt, at: input.now, size: entry.size });
+  }
+  const places = placesOf(input, nodes, free, left, hopeless, given);
+  return { grants, places, head: reserved?.uid ?? null, freeUnits: free.total() };
+}
+
+export function needOf(entry: Waiting): Need {
+  return { machines: entry.size.machines, units: entry.size.units, zone: entry.zone };
+}
+
+/** Existing nodes less what is occupied, then those still to be made less what was granted on them unpinned. */
+function allNodes(input: PlanInput): FreeNode[] {
+  const used = new Map<string, number>();
+  const unpinned: number[] = [];
+  for (const share of input.occupied.flatMap((one) => one.shares)) {
+    if (share.node === null) unpinned.push(share.units);
+    if (share.node !== null) used.set(share.node, (used.get(share.node) ?? 0) + share.units);
+  }
+  const existing = input.nodes.map(({ name, zone, units }) => ({ name, zone, free: units - (used.get(name) ?? 0) }));
+  const made = Array.from({ length: input.makeable }, () => input.unitsPerNode);
+  for (const units of unpinned) {
+    const index = made.findIndex((rest) => rest >= units);
+    if (index >= 0) made[index] = (made[index] ?? 0) - units;
+  }
+  return [...existing, ...made.map((free) => ({ name: null, zone: null, free }))];
+}
+
+function usageOf(occupied: readonly Occupied[]): Map<string, number> {
+  const usage = new Map<string, number>();
+  for (const { owner, shares } of occupied) {
+    for (const { units } of shares) usage.set(owner, (usage.get(owner) ?? 0) + units);
+  }
+  return usage;
+}
+
+/** The head keeps its place before everybody until it is granted. */
+function* inOrder(input: PlanInput, usage: ReadonlyMap<string, number>): Generator<Waiting, void> {
+  const head = input.waiting.find((entry) => entry.uid === input.head);
+  if (head) yield head;
+  yield* fairOrder(head ? input.waiting.filter((entry) => entry !== head) : input.waiting, usage);
+}
+
+function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: Need): boolean {
+  let fitting = input.makeable;
+  if (need.units > input.unitsPerNode) return false;
+  for (const node of input.nodes) {
+    if (fitting >= need.machines) return true;
+    if (node.units >= need.units && (need.zone === null || node.zone === need.zone)) fitting += 1;
+  }
+  return nodes.length > 0 && fitting >= need.machines;
+}
+
+/** Where somebody may pass the head: on other nodes, until the head starts, or beside what it needs. */
+function passes(reserved: Reservation, free: FreeUnits, need: Need, endsAt: number): (node: number) => boolean {
+  return (node) => {
+    const wanted = reserved.needs.get(node);
+    if (wanted === undefined || endsAt <= reserved.startsAt) return true;
+    return free.freeOn(node) + (reserved.released.get(node) ?? 0) - need.units >= wanted;
+  };
+}
+
+function placesOf(
+  input: PlanInput,
+  nodes: readonly FreeNode[],
+  free: FreeUnits,
+  left: readonly Waiting[],
+  hopeless: ReadonlySet<string>,
+  given: readonly Occupied[],
+): Place[] {
+  const [total, largest] = [free.total(), free.largest()];
+  const able = left.filter((entry) => !hopeless.has(entry.uid));
+  const starts = startTimes(able, nodes, releasesOf([...input.occupied, ...given], nodes, input), free, input);
+  const ordered = [...able, ...left.filter((entry) => hopeless.has(entry.uid)).sort(byAge)];
+  return ordered.map((entry, index) => {
+    const { machines, units } = entry.size;
+    const base = { uid: entry.uid, position: index + 1, startsAt: starts.get(entry.uid) ?? null };
+    if (nodes.length === 0) return { ...base, code: "none", a: machines * units, b: 0 };
+    if (hopeless.has(entry.uid)) return { ...base, code: "never", a: machines * units, b: nodes.length };
+    if (total < machines * units) return { ...base, code: "short", a: machines * units, b: total };
+    if (largest < units) return { ...base, code: "split", a: units, b: largest };
+    return { ...base, code: "behind", a: machines * units, b: total };
+  });
+}

@@ -1,0 +1,75 @@
+import type { Key, Look } from "../context.ts";
+import { keyOfText, keyText, kindOfKey, poolKey } from "../keys.ts";
+import { SWEEP_REACH_MS, sendLook } from "../look.ts";
+import { Conflict } from "../problem.ts";
+import type { PlannerContext } from "../worker.ts";
+import { writeAdvice } from "./advice.ts";
+import { decidePool } from "./decide.ts";
+import { readNamed } from "./named.ts";
+import { emptyPool, findPool, type Pool, poolTypeOf } from "./record.ts";
+import { concerns, settle } from "./settle.ts";
+
+/** Looks at pools, as they came in one batch: those at one pool are one look that names all their environments. */
+export async function reconcilePools(ctx: PlannerContext, looks: readonly Look[]): Promise<void> {
+  const named = new Map<string, Set<string>>();
+  for (const { look, for: environments = [] } of looks) {
+    const all = named.get(look) ?? new Set();
+    for (const environment of environments) all.add(environment);
+    named.set(look, all);
+  }
+  for (const [look, environments] of named) {
+    const key = keyOfText(look);
+    if (key && kindOfKey(key) === "pool") await lookAtPool(ctx, key, [...environments]);
+  }
+}
+
+const TRIES = 3;
+const EARLY_MS = 2000;
+
+async function lookAtPool(ctx: PlannerContext, key: Key, named: readonly string[]): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    try {
+      return await planOnce(ctx, key, named);
+    } catch (error) {
+      if (!(error instanceof Conflict)) throw error;
+    }
+  }
+  await sendLook(ctx, key, { for: named });
+}
+
+/** Plans if the pool is due or if what the look names is news to it; otherwise the look is over after its reads. */
+async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[]): Promise<void> {
+  const startedAt = ctx.clock.monotonic();
+  const type = poolTypeOf(key);
+  const pool = (await findPool(ctx, type)) ?? emptyPool(ctx, type);
+  const records = await readNamed(ctx, named);
+  const now = ctx.clock.now();
+  const early = (pool.dueAt ?? now) - now;
+  if (early > 0 && !records.some((record) => concerns(pool, record))) {
+    if (early <= EARLY_MS && named.length === 0) await sendLook(ctx, key, { delayMs: 1000 });
+    return;
+  }
+  const settled = await settle(ctx, pool, records, now);
+  const decided = await decidePool(ctx, settled, records, now);
+  await ctx.table.put({ ...decided.pool, version: pool.version + 1 }, { ifVersion: pool.version });
+  await Promise.all([
+    ...decided.pool.granted.map((grant) => tellGrant(ctx, grant.key, type)),
+    sendNext(ctx, decided.pool, now),
+    decided.advice ? writeAdvice(ctx, decided.pool, decided.advice, pool.advised, now) : undefined,
+  ]);
+  const ms = Math.round(ctx.clock.monotonic() - startedAt);
+  const { granted, held, summary, dueAt } = decided.pool;
+  const counts = { granted: granted.length, held: held.length, waiting: summary.waiting };
+  ctx.log.info("plan", { pool: type, ...counts, named: named.length, nextMs: (dueAt ?? now) - now, ms });
+}
+
+/** Names the pool, so that the environment reads the ledger although it is not due. Repeated while it has not taken. */
+async function tellGrant(ctx: PlannerContext, environment: string, type: string): Promise<void> {
+  const key = keyOfText(environment);
+  if (key) await sendLook(ctx, key, { for: [keyText(poolKey(type))] });
+}
+
+async function sendNext(ctx: PlannerContext, pool: Pool, now: number): Promise<void> {
+  const wait = (pool.dueAt ?? now) - now;
+  if (wait <= SWEEP_REACH_MS) await sendLook(ctx, poolKey(pool.type), { delayMs: Math.max(wait, 1) });
+}

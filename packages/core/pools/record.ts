@@ -1,0 +1,133 @@
+import type { Context, Item, Key, Share, Stored } from "../context.ts";
+import { dueShardOf } from "../due.ts";
+import type { Environment, Size } from "../environments/record.ts";
+import { poolKey } from "../keys.ts";
+import { Unreadable } from "../unreadable.ts";
+
+/** A machine of the pool as the cluster last showed it. */
+export interface PoolNode {
+  readonly name: string;
+  readonly zone: string;
+  readonly ready: boolean;
+  readonly foreignUnits: number;
+}
+
+/** Capacity decided for a run that has not taken it yet. */
+export interface Grant {
+  /** Key of the environment in a message. */
+  readonly key: string;
+  readonly uid: string;
+  readonly run: number;
+  readonly owner: string;
+  readonly size: Size;
+  readonly shares: readonly Share[];
+  readonly at: number;
+}
+
+/** Capacity that a run has taken, with what its record last said. */
+export interface Holding extends Grant {
+  readonly phase: "preparing" | "active" | "stopping";
+  readonly endsAt: number | null;
+}
+
+/** What availability and status answer from. Units are GPUs, or machines in a CPU pool. */
+export interface PoolSummary {
+  readonly total: number;
+  readonly free: number;
+  readonly inUse: number;
+  readonly waiting: number;
+  readonly waitingUnits: number;
+  readonly preparing: number;
+  readonly active: number;
+  readonly plannedAt: number;
+}
+
+/** The ledger of one type of machine: the one item that decides who has capacity (design section 3). */
+export interface Pool extends Stored {
+  readonly kind: "pool";
+  readonly type: string;
+  readonly nodes: readonly PoolNode[];
+  /** Machines that the pool's group may have in all; equals the nodes where nothing scales. */
+  readonly maxNodes: number;
+  readonly startupMs: number;
+  readonly granted: readonly Grant[];
+  readonly held: readonly Holding[];
+  /** Environments that the last plan considered and did not grant. */
+  readonly seen: readonly string[];
+  /** Where in the order of waiting the last plan ended because more wait than it looks at. */
+  readonly horizon: string | null;
+  /** Who keeps a reserved start until it is granted. */
+  readonly head: string | null;
+  readonly setAside: readonly { readonly node: string; readonly until: number }[];
+  readonly summary: PoolSummary;
+  /** When everything that is held was last compared with its record. */
+  readonly refreshedAt: number;
+  /** When the plan was last written out for those who wait, and to which of its 16 items. */
+  readonly advisedAt: number;
+  readonly advised: string;
+  readonly plans: number;
+  readonly dueShard: string;
+  readonly dueAt?: number | undefined;
+}
+
+/** A pool nobody has seen yet: no nodes, nothing held. Version 0: the first write must find it absent. */
+export function emptyPool(ctx: Context, type: string): Pool {
+  const key = poolKey(type);
+  const summary = { total: 0, free: 0, inUse: 0, waiting: 0, waitingUnits: 0, preparing: 0, active: 0, plannedAt: 0 };
+  return {
+    ...key,
+    version: 0,
+    kind: "pool",
+    type,
+    nodes: [],
+    maxNodes: 0,
+    startupMs: 0,
+    granted: [],
+    held: [],
+    seen: [],
+    horizon: null,
+    head: null,
+    setAside: [],
+    summary,
+    refreshedAt: 0,
+    advisedAt: 0,
+    advised: "",
+    plans: 0,
+    dueShard: dueShardOf(ctx.ids, key),
+    dueAt: ctx.clock.now(),
+  };
+}
+
+/** The ledger as it stands, consistently read; undefined while nobody has asked for this type. */
+export async function findPool(ctx: Context<"table">, type: string): Promise<Pool | undefined> {
+  const item = await ctx.table.get(poolKey(type));
+  return item && parsePool(item);
+}
+
+/** Whether the pool knows that this one waits, or knows only that it stands behind all that it looks at. */
+export function knowsOf(pool: Pool, waiting: Pick<Environment, "uid" | "waitOrder">): boolean {
+  if (pool.seen.includes(waiting.uid)) return true;
+  return pool.horizon !== null && waiting.waitOrder !== undefined && waiting.waitOrder > pool.horizon;
+}
+
+export function namesEnvironment(pool: Pool, uid: string): boolean {
+  return [...pool.granted, ...pool.held].some((entry) => entry.uid === uid);
+}
+
+/** The type of pool that a key names. */
+export function poolTypeOf(key: Key): string {
+  return key.pk.slice("pool#".length);
+}
+
+/** Throws `Unreadable` for anything that this version did not write. */
+export function parsePool(item: Item): Pool {
+  const known =
+    item.kind === "pool" &&
+    typeof item.type === "string" &&
+    Array.isArray(item.nodes) &&
+    Array.isArray(item.granted) &&
+    Array.isArray(item.held) &&
+    Array.isArray(item.seen);
+  if (!known) throw new Unreadable("pool", item);
+  return item as unknown as Pool;
+}

@@ -1,0 +1,63 @@
+/** What can be wrong with a request, in the core's words. A dialect's table gives each its status. */
+export type ProblemKind =
+  | "invalid"
+  | "unauthenticated"
+  | "forbidden"
+  | "notFound"
+  | "methodNotAllowed"
+  | "conflict"
+  | "gone"
+  | "tooLarge"
+  | "tooMany"
+  | "failed"
+  | "unavailable";
+
+/** One bad field of a request; `path` starts with where it was: body, query or path. */
+export interface FieldProblem {
+  readonly type: string;
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+  readonly input: unknown;
+}
+
+export interface ProblemDetails {
+  /** All bad fields, in the order of the documented table. */
+  readonly fields?: readonly FieldProblem[];
+  /** For `tooMany` and `unavailable`. */
+  readonly retryAfterSeconds?: number;
+  /** For `methodNotAllowed`. */
+  readonly allow?: readonly string[];
+  readonly cause?: unknown;
+}
+
+/** A failure that may be shown to the caller: the message names fact and subject and no internals. */
+export class Problem extends Error {
+  readonly kind: ProblemKind;
+  readonly details: ProblemDetails;
+
+  constructor(kind: ProblemKind, message: string, details: ProblemDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = "Problem";
+    this.kind = kind;
+    this.details = details;
+  }
+}
+
+/** The condition of a write did not hold: somebody else was faster. Read again and decide again. */
+export class Conflict extends Error {
+  constructor(what: string) {
+    super(`Changed meanwhile: ${what}`);
+    this.name = "Conflict";
+  }
+}
+
+/** STS said no, with its own error code (`InvalidClientTokenId`, `ExpiredToken` …). */
+export class IdentityRefused extends Error {
+  readonly code: string;
+
+  constructor(code: string) {
+    super(`STS refused: ${code}`);
+    this.name = "IdentityRefused";
+    this.code = code;
+  }
+}

@@ -1,0 +1,107 @@
+import { budgeted, StepTooOld } from "./budget.ts";
+import type { Item, Key, Look, Stored } from "./context.ts";
+import { stepEnvironment, wantsLook } from "./environments/step.ts";
+import { keyOfText, keyText, kindOfKey } from "./keys.ts";
+import { SWEEP_REACH_MS, sendLook } from "./look.ts";
+import { Conflict } from "./problem.ts";
+import { Unreadable } from "./unreadable.ts";
+import { stepUser } from "./users/step.ts";
+import type { Step, WorkerContext } from "./worker.ts";
+
+/**
+ * One look: reads the record, observes the world, takes the one next step, writes what it saw (design section 2).
+ * Whatever goes wrong inside is written into the record or logged; it throws only when the table cannot be reached.
+ */
+export async function reconcile(ctx: WorkerContext, message: Look): Promise<void> {
+  const key = keyOfText(message.look);
+  const kind = key && kindOfKey(key);
+  if (!key || !kind) {
+    ctx.log.error("look at nothing", { look: message.look.slice(0, 200) });
+    return;
+  }
+  if (kind === "pool") {
+    await sendLook(ctx, key, message.for ? { for: message.for } : {});
+    return;
+  }
+  for (let tries = 0; tries < TRIES; tries++) {
+    if ((await lookOnce(ctx, key, message)) === "over") return;
+  }
+  await sendLook(ctx, key, { delayMs: 1000 });
+}
+
+const TRIES = 3;
+/** A message that is at most this early comes back; one that is earlier belongs to another chain. */
+const EARLY_MS = 2000;
+const POISONED_MS = 3_600_000;
+
+/** `again`: somebody else wrote meanwhile. */
+async function lookOnce(ctx: WorkerContext, key: Key, message: Look): Promise<"over" | "again"> {
+  const startedAt = ctx.clock.monotonic();
+  const item = await ctx.table.get(key);
+  if (!item) return "over";
+  const now = ctx.clock.now();
+  const early = (typeof item.dueAt === "number" ? item.dueAt : Number.POSITIVE_INFINITY) - now;
+  if (early > 0 && !wantsLook(item, message)) {
+    if (early <= EARLY_MS) await sendLook(ctx, key, { delayMs: 1000 });
+    return "over";
+  }
+  const guarded = { ...ctx, compute: budgeted(ctx.compute, ctx.clock, startedAt) };
+  const step = await takeStep(guarded, item, now);
+  if (step === "again") return "again";
+  if (!step) return "over";
+  const record = { ...step.record, version: item.version + 1 };
+  try {
+    await ctx.table.put(record, { ifVersion: item.version });
+  } catch (error) {
+    if (error instanceof Conflict) return "again";
+    throw error;
+  }
+  logLook(ctx, record, step.did, ctx.clock.monotonic() - startedAt);
+  await sendAfter(ctx, key, record, step);
+  return "over";
+}
+
+/** Any record that reconcile writes. */
+interface Due extends Stored {
+  readonly dueAt?: number | undefined;
+}
+
+async function takeStep(ctx: WorkerContext, item: Item, now: number): Promise<Step<Due> | "again" | undefined> {
+  try {
+    if (kindOfKey(item) === "user") return await stepUser(ctx, item, now);
+    return await stepEnvironment(ctx, item, now);
+  } catch (error) {
+    if (error instanceof StepTooOld || error instanceof Conflict) return "again";
+    if (error instanceof Unreadable) return poison(ctx, item, now);
+    return failed(ctx, item, now, error);
+  }
+}
+
+function poison(ctx: WorkerContext, item: Item, now: number): Step<Due> {
+  ctx.log.error("poisoned record", { look: keyText(item) });
+  const record = { ...item, poisoned: true, dueAt: now + POISONED_MS };
+  return { record, sends: [], did: "poisoned" };
+}
+
+/** A step that failed is tried again after 2, 4, 8 … 300 s; the reason stands in the record meanwhile. */
+function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): Step<Due> {
+  const attempts = (typeof item.attempts === "number" ? item.attempts : 0) + 1;
+  const wait = Math.min(2 ** Math.min(attempts, 9) * 1000, 300_000);
+  ctx.log.warn("step failed", { look: keyText(item), attempts, error: String(error) });
+  const fault = (error instanceof Error ? error.message : String(error)).slice(0, 120);
+  const record = { ...item, attempts, fault, dueAt: now + wait };
+  return { record, sends: [], did: "failed" };
+}
+
+/** Only here, behind a write that won, is the next look at the same record sent: chains merge and never multiply. */
+async function sendAfter(ctx: WorkerContext, key: Key, record: Due, step: Step<Due>): Promise<void> {
+  const others = step.sends.map((send) => sendLook(ctx, send.key, send.for ? { for: send.for } : {}));
+  const wait = record.dueAt === undefined ? Number.POSITIVE_INFINITY : record.dueAt - ctx.clock.now();
+  if (wait <= SWEEP_REACH_MS) others.push(sendLook(ctx, key, { delayMs: wait }));
+  await Promise.all(others);
+}
+
+function logLook(ctx: WorkerContext, record: Due, did: string, ms: number): void {
+  const { uid, phase, run } = record as Item;
+  ctx.log.info("look", { look: keyText(record), uid, phase, run, did, ms: Math.round(ms) });
+}

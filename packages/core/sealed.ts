@@ -1,0 +1,7 @@
+/** Text that only a Sealer can open again. The brand keeps clear text from being stored in its place. */
+export type Sealed = string & { readonly __sealed: true };
+
+/** Names a text that was read back from a record as sealed; only record parsers call this. */
+export function asSealed(text: string): Sealed {
+  return text as Sealed;
+}

@@ -1,0 +1,63 @@
+import type { AwsCredentials, CallerIdentity, Context, SignedIdentityRequest } from "../context.ts";
+import { IdentityRefused, Problem } from "../problem.ts";
+import { type IssuedKey, issueKey } from "./issue.ts";
+import type { User } from "./record.ts";
+import { findOrCreateUser } from "./register.ts";
+import { type AssumedRole, assumedRoleOf } from "./username.ts";
+
+export type LoginProof =
+  | { readonly kind: "credentials"; readonly credentials: AwsCredentials }
+  | { readonly kind: "request"; readonly request: SignedIdentityRequest };
+
+export interface Login {
+  readonly user: User;
+  readonly arn: string;
+  readonly key: IssuedKey;
+}
+
+/**
+ * Logs in whom STS vouches for: role and account are checked, the user is made at the first login, a key is issued
+ * (contracts/gpu-dev section 2). Throws `unauthenticated`, `forbidden` or `failed` with the documented texts.
+ */
+export async function login(ctx: Context<"table" | "queue" | "identity">, proof: LoginProof): Promise<Login> {
+  const caller = await askSts(ctx, proof);
+  const role = allowedRole(ctx, caller);
+  try {
+    const user = await findOrCreateUser(ctx, role);
+    if (user.disabled) throw new Problem("forbidden", "User account is disabled");
+    return { user, arn: caller.arn, key: await issueKey(ctx, user) };
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw new Problem("failed", "Failed to create API key", { cause: error });
+  }
+}
+
+const refusals: Readonly<Record<string, string>> = {
+  InvalidClientTokenId: "Invalid AWS credentials",
+  SignatureDoesNotMatch: "AWS signature verification failed",
+};
+
+async function askSts(ctx: Context<"identity">, proof: LoginProof): Promise<CallerIdentity> {
+  try {
+    if (proof.kind === "credentials") return await ctx.identity.callerOfCredentials(proof.credentials);
+    return await ctx.identity.callerOfRequest(proof.request);
+  } catch (error) {
+    if (error instanceof IdentityRefused) {
+      throw new Problem("unauthenticated", refusals[error.code] ?? `AWS authentication failed: ${error.code}`);
+    }
+    throw new Problem("failed", "Failed to verify AWS credentials", { cause: error });
+  }
+}
+
+function allowedRole(ctx: Context, caller: CallerIdentity): AssumedRole {
+  const { allowedRoles, allowedAccounts } = ctx.settings;
+  const assumed = assumedRoleOf(caller);
+  if (!assumed || !allowedRoles.includes(assumed.role)) {
+    const got = assumed?.role ?? "none";
+    throw new Problem("forbidden", `Access denied. Required role: ${allowedRoles.join(", ")}, got: ${got}`);
+  }
+  if (!allowedAccounts.includes(assumed.account)) {
+    throw new Problem("forbidden", `Access denied. AWS account ${assumed.account} is not allowed`);
+  }
+  return assumed;
+}

@@ -1,0 +1,87 @@
+import type { Context, Item, Key, Stored } from "../context.ts";
+import { apiKeyKey, userKey } from "../keys.ts";
+import { Unreadable } from "../unreadable.ts";
+
+/** A live key as its user's record knows it; the clear key is nowhere. Times are ms. */
+export interface UserKey {
+  readonly hash: string;
+  readonly prefix: string;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
+export interface User extends Stored {
+  readonly kind: "user";
+  readonly uid: string;
+  /** The integer that login answers with. */
+  readonly number: number;
+  readonly username: string;
+  readonly disabled: boolean;
+  /** At most 10, the oldest first. */
+  readonly keys: readonly UserKey[];
+  /** Hashes of keys that shall end; reconcile ends them. */
+  readonly revoking: readonly string[];
+  readonly attempts: number;
+  readonly dueShard: string;
+  readonly dueAt?: number | undefined;
+}
+
+/** `key#<sha256>`: the only item that a request reads to know who asks. Times are ms. */
+export interface ApiKey extends Stored {
+  readonly kind: "key";
+  readonly uid: string;
+  readonly username: string;
+  readonly number: number;
+  readonly prefix: string;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  /** May lie in the future while a rotated key still works. */
+  readonly revokedAt: number | null;
+  readonly disabled: boolean;
+  /** When the AWS login was that this chain of keys began with. */
+  readonly loginAt: number;
+  readonly ttl: number;
+}
+
+export async function findUser(ctx: Context<"table">, uid: string): Promise<User | undefined> {
+  const item = await ctx.table.get(userKey(uid));
+  return item && parseUser(item);
+}
+
+export async function findApiKey(ctx: Context<"table">, hash: string): Promise<ApiKey | undefined> {
+  const item = await ctx.table.get(apiKeyKey(hash));
+  return item && parseApiKey(item);
+}
+
+/** Throws `Unreadable` for anything that this version did not write. */
+export function parseUser(item: Item): User {
+  const known =
+    item.kind === "user" &&
+    typeof item.uid === "string" &&
+    typeof item.number === "number" &&
+    typeof item.username === "string" &&
+    typeof item.disabled === "boolean" &&
+    Array.isArray(item.keys) &&
+    Array.isArray(item.revoking);
+  if (!known) throw new Unreadable("user", item);
+  return item as unknown as User;
+}
+
+/** Throws `Unreadable` for anything that this version did not write. */
+export function parseApiKey(item: Item): ApiKey {
+  const known =
+    item.kind === "key" &&
+    typeof item.uid === "string" &&
+    typeof item.username === "string" &&
+    typeof item.number === "number" &&
+    typeof item.expiresAt === "number" &&
+    typeof item.disabled === "boolean" &&
+    (item.revokedAt === null || typeof item.revokedAt === "number");
+  if (!known) throw new Unreadable("key", item);
+  return item as unknown as ApiKey;
+}
+
+/** Part of `Key` so that callers need not know how a user's key is made. */
+export function keyOfUser(user: Pick<User, "uid">): Key {
+  return userKey(user.uid);
+}

@@ -1,0 +1,88 @@
+import type { Context, Stored } from "../context.ts";
+import { dueShardOf } from "../due.ts";
+import { identityKey, userCounterKey, userKey, usernameKey } from "../keys.ts";
+import { putIf } from "../put-if.ts";
+import { findUser, type User } from "./record.ts";
+import { type AssumedRole, usernameFor } from "./username.ts";
+
+interface NameClaim extends Stored {
+  readonly kind: "username";
+  readonly uid: string;
+  readonly identity: string;
+}
+
+interface IdentityClaim extends Stored {
+  readonly kind: "identity";
+  readonly uid: string;
+}
+
+/**
+ * The user of an AWS identity, made at its first login without a transaction: name, number, user, identity, each put
+ * if absent, the identity last; a login that died in between is finished by the next (answers: first login).
+ */
+export async function findOrCreateUser(ctx: Context<"table">, { account, session }: AssumedRole): Promise<User> {
+  const identity = ctx.ids.hash(JSON.stringify([account, session]));
+  const known = await ctx.table.get(identityKey(identity));
+  if (typeof known?.uid === "string") {
+    const user = await findUser(ctx, known.uid);
+    if (user) return user;
+  }
+  const { uid, name } = await claimUsername(ctx, session, identity);
+  const user = (await findUser(ctx, uid)) ?? (await putUser(ctx, uid, name));
+  const claim: IdentityClaim = { ...identityKey(identity), version: 1, kind: "identity", uid };
+  await putIf(ctx, claim, 0);
+  return user;
+}
+
+/** More identities than this that are spelled alike are somebody's experiment. */
+const NAMES_TRIED = 100;
+
+async function claimUsername(
+  ctx: Context<"table">,
+  session: string,
+  identity: string,
+): Promise<{ uid: string; name: string }> {
+  for (let n = 1; n <= NAMES_TRIED; n++) {
+    const name = usernameFor(session, n);
+    const claim: NameClaim = { ...usernameKey(name), version: 1, kind: "username", uid: ctx.ids.uid(), identity };
+    if (await putIf(ctx, claim, 0)) return { uid: claim.uid, name };
+    const holder = await ctx.table.get(usernameKey(name));
+    if (holder?.identity === identity && typeof holder.uid === "string") return { uid: holder.uid, name };
+  }
+  throw new Error(`No username is free for a session after ${NAMES_TRIED} tries`);
+}
+
+async function putUser(ctx: Context<"table">, uid: string, username: string): Promise<User> {
+  const key = userKey(uid);
+  const user: User = {
+    ...key,
+    version: 1,
+    kind: "user",
+    uid,
+    number: await nextNumber(ctx),
+    username,
+    disabled: false,
+    keys: [],
+    revoking: [],
+    attempts: 0,
+    dueShard: dueShardOf(ctx.ids, key),
+  };
+  if (await putIf(ctx, user, 0)) return user;
+  const winner = await findUser(ctx, uid);
+  if (!winner) throw new Error(`User ${uid} came and went`);
+  return winner;
+}
+
+const COUNTER_TRIES = 50;
+
+/** Gaps are fine: a login that dies after this leaves one. */
+async function nextNumber(ctx: Context<"table">): Promise<number> {
+  for (let tries = 0; tries < COUNTER_TRIES; tries++) {
+    const item = await ctx.table.get(userCounterKey);
+    const last = typeof item?.last === "number" ? item.last : 0;
+    const version = item?.version ?? 0;
+    const next = { ...userCounterKey, version: version + 1, kind: "counter", last: last + 1 } as const;
+    if (await putIf(ctx, next, version)) return next.last;
+  }
+  throw new Error("The user counter is too contended");
+}

@@ -1,0 +1,23 @@
+import type { CallerIdentity } from "../context.ts";
+
+/** What an assumed-role ARN says: `arn:aws:sts::<account>:assumed-role/<role>/<session>`. */
+export interface AssumedRole {
+  readonly account: string;
+  readonly role: string;
+  readonly session: string;
+}
+
+/** Undefined for every other kind of ARN: users, roots and federated users have no role. */
+export function assumedRoleOf({ account, arn }: CallerIdentity): AssumedRole | undefined {
+  const match = /^arn:aws[a-z-]*:sts::\d{12}:assumed-role\/([^/]+)\/([^/]+)$/.exec(arn);
+  const [, role, session] = match ?? [];
+  return role && session ? { account, role, session } : undefined;
+}
+
+const LONGEST = 255;
+
+/** The n-th name to try for a session: characters outside `a-zA-Z0-9._-` become `-`, later ones get `-2`, `-3` … */
+export function usernameFor(session: string, n: number): string {
+  const suffix = n === 1 ? "" : `-${n}`;
+  return session.replace(/[^a-zA-Z0-9._-]/g, "-").slice(0, LONGEST - suffix.length) + suffix;
+}

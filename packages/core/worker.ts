@@ -1,0 +1,20 @@
+import type { Context, Look } from "./context.ts";
+
+/** What reconcile works with. */
+export type WorkerContext = Context<"table" | "queue" | "compute" | "sealer">;
+
+/** What planning works with: it never touches the cluster. */
+export type PlannerContext = Context<"table" | "queue">;
+
+/** What a step decided: the record as it shall be, and whom to tell once it is written. */
+export interface Step<Record> {
+  readonly record: Record;
+  readonly sends: readonly StepSend[];
+  /** For the log line: what was done. */
+  readonly did: string;
+}
+
+export interface StepSend {
+  readonly key: { readonly pk: string; readonly sk: string };
+  readonly for?: Look["for"];
+}

@@ -1,0 +1,265 @@
+import { randomBytes } from "node:crypto";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Compute, ComputeNode, Observation, Run } from "#core/context.ts";
+
+/** What a command does, for every kind of Compute to act out in its own way. */
+export interface Behaviour {
+  /** Printed at first, a line each. */
+  readonly prints: readonly string[];
+  /** Its exit code; undefined: it goes on until it is ended. */
+  readonly exits: number | undefined;
+  readonly ignoresTerm?: boolean;
+}
+
+/** A Compute under test, with at least the nodes `one` and `two`, and a way to let its time pass. */
+export interface ComputeUnderTest {
+  readonly compute: Compute;
+  readonly nodes: readonly ComputeNode[];
+  now(): number;
+  pass(ms: number): Promise<void>;
+  /** The command that makes runs of this uid behave so. */
+  command(uid: string, behaviour: Behaviour): string;
+  close(): Promise<void>;
+}
+
+/** Fresh, since an adapter may find what belongs to a run by its name alone, anywhere on the machine. */
+const uid = randomBytes(16).toString("hex");
+const lives = { prints: [], exits: undefined };
+const gently = { graceSeconds: 10, force: false };
+
+/** What every Compute must do. */
+export function computeConformance(open: () => Promise<ComputeUnderTest>): void {
+  let test: ComputeUnderTest;
+  let compute: Compute;
+
+  beforeEach(async () => {
+    test = await open();
+    compute = test.compute;
+  });
+  afterEach(async () => {
+    await test.close();
+  });
+
+  const runOf = (changes: Partial<Run> = {}): Run => ({
+    uid,
+    run: 1,
+    key: "owner#o#env#gpu-dev|j",
+    name: "training",
+    pool: "h100",
+    instanceType: "p5.48xlarge",
+    image: "docker.io/library/busybox",
+    command: "command" in changes ? undefined : test.command(uid, lives),
+    env: {},
+    shares: [{ node: "one", units: 4 }],
+    gpusPerMachine: 4,
+    until: test.now() + 3_600_000,
+    ...changes,
+  });
+  const eventually = async <Value>(read: () => Promise<Value>, holds: (value: Value) => boolean): Promise<Value> => {
+    let value = await read();
+    for (let tries = 0; tries < 400 && !holds(value); tries += 1) {
+      await test.pass(20);
+      value = await read();
+    }
+    if (!holds(value)) throw new Error(`It did not come about: ${holds}, but ${JSON.stringify(value)}`);
+    return value;
+  };
+  const observe = (run = 1) => compute.observe(uid, run);
+  const ended = () => eventually(observe, (seen) => seen?.state === "ended");
+  const ready = (run = 1) =>
+    eventually(
+      () => observe(run),
+      (seen) => seen?.state === "ready",
+    );
+  const gone = (run = 1) =>
+    eventually(
+      () => observe(run),
+      (seen) => seen === undefined,
+    );
+
+  it("knows nothing of a run that was never applied, and does nothing to it", async () => {
+    await compute.remove(uid, 1, gently);
+    await compute.extend(uid, 1, test.now() + 1_000);
+
+    expect(await observe()).toBeUndefined();
+    expect(await compute.readLog(uid, 1)).toBe("");
+    expect(await compute.listRuns()).toEqual([]);
+  });
+
+  it("lists its nodes", async () => {
+    expect(await compute.listNodes()).toEqual(test.nodes);
+  });
+
+  it("brings a run to ready, on the nodes of its shares", async () => {
+    await compute.apply(runOf());
+
+    expect(await ready()).toMatchObject({
+      state: "ready",
+      started: true,
+      exitCode: null,
+      reason: null,
+      nodes: ["one"],
+      terminating: false,
+      address: { ip: "127.0.0.1", port: null },
+    } satisfies Partial<Observation>);
+    expect(await compute.listRuns()).toEqual([{ uid, run: 1, key: "owner#o#env#gpu-dev|j" }]);
+  });
+
+  it("runs a command once however often it is applied, also at the same time", async () => {
+    const run = runOf({ command: test.command(uid, { prints: ["once"], exits: undefined }) });
+
+    await Promise.all([compute.apply(run), compute.apply(run), compute.apply(run)]);
+    await ready();
+    await compute.apply(run);
+    await test.pass(200);
+
+    expect(
+      await eventually(
+        () => compute.readLog(uid, 1),
+        (log) => log !== "",
+      ),
+    ).toBe("once\n");
+    expect(await compute.listRuns()).toHaveLength(1);
+  });
+
+  it.each([0, 3, 128])("tells exit code %i", async (code) => {
+    await compute.apply(runOf({ command: test.command(uid, { prints: ["bye"], exits: code }) }));
+
+    expect(await ended()).toMatchObject({ started: true, exitCode: code, reason: null, terminating: false });
+    expect(await compute.readLog(uid, 1)).toBe("bye\n");
+  });
+
+  it("does not start again what has ended", async () => {
+    const run = runOf({ command: test.command(uid, { prints: ["once"], exits: 0 }) });
+    await compute.apply(run);
+    await ended();
+
+    await compute.apply(run);
+    await test.pass(300);
+
+    expect(await observe()).toMatchObject({ state: "ended", exitCode: 0 });
+    expect(await compute.readLog(uid, 1)).toBe("once\n");
+  });
+
+  it("lets a run without a command live until it is removed", async () => {
+    await compute.apply(runOf({ command: undefined }));
+    await ready();
+    await test.pass(200);
+
+    expect(await observe()).toMatchObject({ state: "ready" });
+  });
+
+  it("removes a living run, and its log with it", async () => {
+    await compute.apply(runOf({ command: test.command(uid, { prints: ["hello"], exits: undefined }) }));
+    await ready();
+
+    await compute.remove(uid, 1, gently);
+    await gone();
+
+    expect(await compute.listRuns()).toEqual([]);
+    expect(await compute.readLog(uid, 1)).toBe("");
+  });
+
+  it("removes a run that has ended", async () => {
+    await compute.apply(runOf({ command: test.command(uid, { prints: [], exits: 1 }) }));
+    await ended();
+
+    await compute.remove(uid, 1, gently);
+
+    expect(await gone()).toBeUndefined();
+  });
+
+  it("gives a command that ignores SIGTERM its grace, shown as terminating, and then kills it", async () => {
+    const stubborn = { prints: ["deaf"], exits: undefined, ignoresTerm: true };
+    await compute.apply(runOf({ command: test.command(uid, stubborn) }));
+    await eventually(
+      () => compute.readLog(uid, 1),
+      (log) => log !== "",
+    );
+    const askedAt = test.now();
+
+    await compute.remove(uid, 1, { graceSeconds: 1, force: false });
+    await compute.remove(uid, 1, { graceSeconds: 60, force: false });
+
+    expect(await observe()).toMatchObject({ terminating: true });
+    await gone();
+    expect(test.now() - askedAt).toBeGreaterThanOrEqual(1_000);
+    expect(test.now() - askedAt).toBeLessThan(5_000);
+  });
+
+  it("waits for no grace when forced", async () => {
+    const stubborn = { prints: ["deaf"], exits: undefined, ignoresTerm: true };
+    await compute.apply(runOf({ command: test.command(uid, stubborn) }));
+    await eventually(
+      () => compute.readLog(uid, 1),
+      (log) => log !== "",
+    );
+    const askedAt = test.now();
+
+    await compute.remove(uid, 1, { graceSeconds: 60, force: false });
+    await compute.remove(uid, 1, { graceSeconds: 60, force: true });
+
+    await gone();
+    expect(test.now() - askedAt).toBeLessThan(5_000);
+  });
+
+  it("may be asked to remove again at any time", async () => {
+    await compute.apply(runOf());
+    await Promise.all([1, 2, 3].map(() => compute.remove(uid, 1, gently)));
+    await gone();
+
+    await compute.remove(uid, 1, gently);
+
+    expect(await observe()).toBeUndefined();
+  });
+
+  it("ends a run at its limit by itself", async () => {
+    await compute.apply(runOf({ until: test.now() + 700 }));
+
+    expect(await ended()).toMatchObject({ exitCode: null, reason: expect.stringMatching(/^DeadlineExceeded/) });
+  });
+
+  it("moves the limit when it is extended", async () => {
+    await compute.apply(runOf({ until: test.now() + 500 }));
+    await ready();
+
+    await compute.extend(uid, 1, test.now() + 60_000);
+    await test.pass(1_700);
+
+    expect(await observe()).toMatchObject({ state: "ready" });
+  });
+
+  it("keeps the runs of one environment apart", async () => {
+    await compute.apply(runOf());
+    await compute.apply(runOf({ run: 2, shares: [{ node: "two", units: 4 }] }));
+    await Promise.all([ready(1), ready(2)]);
+
+    await compute.remove(uid, 1, gently);
+    await gone(1);
+
+    expect(await observe(2)).toMatchObject({ state: "ready", nodes: ["two"] });
+    expect(await compute.listRuns()).toEqual([{ uid, run: 2, key: "owner#o#env#gpu-dev|j" }]);
+  });
+
+  it("runs on several machines, in the order of the shares", async () => {
+    const shares = [
+      { node: "two", units: 8 },
+      { node: "one", units: 8 },
+    ];
+
+    await compute.apply(runOf({ shares, gpusPerMachine: 8 }));
+
+    expect(await ready()).toMatchObject({ nodes: ["two", "one"] });
+  });
+
+  it("keeps the newest MiB of the output", async () => {
+    const lines = Array.from({ length: 40_000 }, (_, index) => `line ${index} of some that are all rather long`);
+    const text = lines.map((line) => `${line}\n`).join("");
+    await compute.apply(runOf({ command: test.command(uid, { prints: lines, exits: 0 }) }));
+    await ended();
+
+    const log = await compute.readLog(uid, 1);
+
+    expect(log).toBe(text.slice(-1024 * 1024));
+  });
+}

@@ -1,0 +1,64 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { AwsCredentials, CallerIdentity, Identity, SignedIdentityRequest } from "#core/context.ts";
+import { IdentityRefused } from "#core/problem.ts";
+
+/** An Identity under test, a caller it knows, and how that caller signs a GetCallerIdentity itself. */
+export interface IdentityUnderTest {
+  readonly identity: Identity;
+  readonly known: AwsCredentials & CallerIdentity & { readonly sessionToken: string };
+  sign(credentials: AwsCredentials): Promise<SignedIdentityRequest>;
+}
+
+/** What every Identity must do. */
+export function identityConformance(open: () => Promise<IdentityUnderTest>): void {
+  let test: IdentityUnderTest;
+
+  beforeEach(async () => {
+    test = await open();
+  });
+
+  const ways = {
+    "with credentials": (credentials: AwsCredentials) => test.identity.callerOfCredentials(credentials),
+    "with a signed request": async (credentials: AwsCredentials) =>
+      test.identity.callerOfRequest(await test.sign(credentials)),
+  };
+
+  describe.each(Object.entries(ways))("%s", (_, callerOf) => {
+    it("says who the caller is", async () => {
+      const { account, arn } = test.known;
+
+      const caller = await callerOf(test.known);
+
+      expect(caller).toEqual({ account, arn });
+    });
+
+    it("names the code of a refusal: an unknown key id", async () => {
+      const unknown = { ...test.known, accessKeyId: "ASIAUNKNOWNUNKNOWN00" };
+
+      expect(await refusalOf(callerOf(unknown))).toBe("InvalidClientTokenId");
+    });
+
+    it("names the code of a refusal: a wrong secret", async () => {
+      const wrong = { ...test.known, secretAccessKey: "w".repeat(40) };
+
+      expect(await refusalOf(callerOf(wrong))).toBe("SignatureDoesNotMatch");
+    });
+
+    it("names the code of a refusal: a session token that is missing or changed", async () => {
+      const missing = { ...test.known, sessionToken: undefined };
+      const changed = { ...test.known, sessionToken: `${test.known.sessionToken.slice(0, -1)}!` };
+
+      expect(await refusalOf(callerOf(missing))).toBe("InvalidClientTokenId");
+      expect(await refusalOf(callerOf(changed))).toBe("InvalidClientTokenId");
+    });
+  });
+}
+
+async function refusalOf(call: Promise<CallerIdentity>): Promise<string> {
+  const error: unknown = await call.then(
+    () => new Error("was accepted"),
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof IdentityRefused)) throw error;
+  return error.code;
+}

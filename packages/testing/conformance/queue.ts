@@ -1,0 +1,112 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Look, Queue, QueueName } from "#core/context.ts";
+
+/** A queue under test. `receive` takes what is visible, and acknowledges it unless told to keep it in flight. */
+export interface QueueUnderTest {
+  readonly queue: Queue;
+  receive(queue: QueueName, options?: { readonly keep?: boolean }): Promise<Look[]>;
+  /** Lets time pass: on a real queue by waiting. */
+  pass(ms: number): Promise<void>;
+}
+
+/** What every Queue must do. `open` answers empty queues each time. */
+export function queueConformance(open: () => Promise<QueueUnderTest>): void {
+  let test: QueueUnderTest;
+
+  beforeEach(async () => {
+    test = await open();
+  });
+
+  delivers(() => test);
+  delays(() => test);
+  groups(() => test);
+}
+
+function delivers(test: () => QueueUnderTest): void {
+  describe("delivery", () => {
+    it("hands out what was sent, word for word", async () => {
+      const look = { look: "owner#Ä#env|🚀 \u2028 <&>\"'", for: ["a|b", ""] };
+
+      await test().queue.send("work", look);
+
+      expect(await test().receive("work")).toEqual([look]);
+      expect(await test().receive("work")).toEqual([]);
+    });
+
+    it("keeps the two queues apart", async () => {
+      await test().queue.send("work", { look: "w|-" });
+      await test().queue.send("pools", { look: "p|-" }, { group: "h100" });
+
+      expect(await test().receive("pools")).toEqual([{ look: "p|-" }]);
+      expect(await test().receive("work")).toEqual([{ look: "w|-" }]);
+    });
+
+    it("counts what waits undelivered, delayed messages included and those in flight not", async () => {
+      await test().queue.send("work", { look: "a|-" });
+      await test().queue.send("work", { look: "b|-" }, { delaySeconds: 900 });
+      const before = await test().queue.depth("work");
+
+      await test().receive("work", { keep: true });
+
+      expect(before).toBe(2);
+      expect(await test().queue.depth("work")).toBe(1);
+      expect(await test().queue.depth("pools")).toBe(0);
+    });
+  });
+}
+
+function delays(test: () => QueueUnderTest): void {
+  describe("delays", () => {
+    it("holds a message back for its delay", async () => {
+      await test().queue.send("work", { look: "late|-" }, { delaySeconds: 1 });
+      const early = await test().receive("work");
+
+      await test().pass(1_100);
+
+      expect(early).toEqual([]);
+      expect(await test().receive("work")).toEqual([{ look: "late|-" }]);
+    });
+
+    it.each([-1, 0.5, 901, Number.NaN])("refuses a delay of %s seconds", async (delaySeconds) => {
+      await expect(test().queue.send("work", { look: "a|-" }, { delaySeconds })).rejects.toThrow("0 to 900");
+    });
+
+    it("refuses a delay on the FIFO queue", async () => {
+      const send = test().queue.send("pools", { look: "a|-" }, { delaySeconds: 1, group: "h100" });
+
+      await expect(send).rejects.toThrow("no delay");
+    });
+  });
+}
+
+function groups(test: () => QueueUnderTest): void {
+  describe("groups", () => {
+    it("refuses a message without a group on pools, and one with a group on work", async () => {
+      await expect(test().queue.send("pools", { look: "a|-" })).rejects.toThrow("needs a group");
+      await expect(test().queue.send("work", { look: "a|-" }, { group: "g" })).rejects.toThrow("no groups");
+    });
+
+    it("keeps the order of a group", async () => {
+      const looks = Array.from({ length: 5 }, (_, n) => ({ look: `pool|${n}` }));
+      for (const look of looks) await test().queue.send("pools", look, { group: "h100" });
+
+      expect(await test().receive("pools")).toEqual(looks);
+    });
+
+    it("does not swallow a message that equals an earlier one", async () => {
+      await test().queue.send("pools", { look: "pool#h100|-" }, { group: "h100" });
+      await test().queue.send("pools", { look: "pool#h100|-" }, { group: "h100" });
+
+      expect(await test().receive("pools")).toHaveLength(2);
+    });
+
+    it("holds a group back while one of its messages is in flight, and no other group", async () => {
+      await test().queue.send("pools", { look: "h|1" }, { group: "h100" });
+      await test().receive("pools", { keep: true });
+      await test().queue.send("pools", { look: "h|2" }, { group: "h100" });
+      await test().queue.send("pools", { look: "t|1" }, { group: "t4" });
+
+      expect(await test().receive("pools")).toEqual([{ look: "t|1" }]);
+    });
+  });
+}

@@ -1,0 +1,337 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Item, Key, Page, PartitionQuery, Stored, Table } from "#core/context.ts";
+import { Conflict } from "#core/problem.ts";
+
+let partitionCount = 0;
+
+/** What every Table must do. `open` may answer the same table each time: tests use partitions of their own. */
+export function tableConformance(open: () => Promise<Table>): void {
+  let table: Table;
+  let pk: string;
+
+  beforeEach(async () => {
+    table = await open();
+    pk = `conformance#${process.pid}#${Date.now()}#${++partitionCount}`;
+  });
+
+  const key = (sk = "-"): Key => ({ pk, sk });
+  const item = (fields: Record<string, unknown> = {}, sk = "-", version = 1): Stored => ({
+    pk,
+    sk,
+    version,
+    ...fields,
+  });
+
+  versionRules(() => table, key, item);
+  roundTrips(() => table, key, item);
+  partitionQueries(
+    () => table,
+    () => pk,
+    item,
+  );
+  indexQueries(
+    () => table,
+    () => pk,
+    key,
+    item,
+  );
+}
+
+type MakeKey = (sk?: string) => Key;
+type MakeItem = (fields?: Record<string, unknown>, sk?: string, version?: number) => Stored;
+
+function versionRules(table: () => Table, key: MakeKey, item: MakeItem): void {
+  describe("versions", () => {
+    it("finds nothing under a key that was never written", async () => {
+      const found = await table().get(key());
+
+      expect(found).toBeUndefined();
+    });
+
+    it("writes a new item once when it must be absent", async () => {
+      await table().put(item({ a: 1 }), { ifVersion: 0 });
+
+      await expect(table().put(item({ a: 2 }), { ifVersion: 0 })).rejects.toThrow(Conflict);
+      expect(await table().get(key())).toEqual(item({ a: 1 }));
+    });
+
+    it("replaces the whole item of the version that was named", async () => {
+      await table().put(item({ a: 1, b: 1 }), { ifVersion: 0 });
+
+      await table().put(item({ a: 2 }, "-", 2), { ifVersion: 1 });
+
+      expect(await table().get(key())).toEqual(item({ a: 2 }, "-", 2));
+    });
+
+    it("refuses a write that names another version, and one that names a version of nothing", async () => {
+      await table().put(item({}, "-", 5));
+
+      await expect(table().put(item({}, "-", 5), { ifVersion: 4 })).rejects.toThrow(Conflict);
+      await expect(table().put(item({}, "absent", 2), { ifVersion: 1 })).rejects.toThrow(Conflict);
+      expect(await table().get(key("absent"))).toBeUndefined();
+    });
+
+    it("writes whatever was there when no version is named", async () => {
+      await table().put(item({ a: 1 }, "-", 7));
+
+      await table().put(item({ a: 2 }, "-", 3));
+
+      expect(await table().get(key())).toEqual(item({ a: 2 }, "-", 3));
+    });
+
+    it("removes only the version that was named", async () => {
+      await table().put(item({}, "-", 2));
+
+      await expect(table().remove(key(), { ifVersion: 1 })).rejects.toThrow(Conflict);
+      await table().remove(key(), { ifVersion: 2 });
+
+      expect(await table().get(key())).toBeUndefined();
+      await expect(table().remove(key(), { ifVersion: 2 })).rejects.toThrow(Conflict);
+    });
+
+    it("lets one of 20 parallel writers of a new item win", async () => {
+      const writes = Array.from({ length: 20 }, (_, n) =>
+        table()
+          .put(item({ n }), { ifVersion: 0 })
+          .then(() => n),
+      );
+
+      const { won, conflicts } = await raceOf(writes);
+
+      expect(conflicts).toBe(19);
+      expect(await table().get(key())).toEqual(item({ n: won }));
+    });
+
+    it("lets one of 20 parallel writers of the same version win", async () => {
+      await table().put(item());
+      const writes = Array.from({ length: 20 }, (_, n) =>
+        table()
+          .put(item({ n }, "-", 2), { ifVersion: 1 })
+          .then(() => n),
+      );
+
+      const { won, conflicts } = await raceOf(writes);
+
+      expect(conflicts).toBe(19);
+      expect(await table().get(key())).toEqual(item({ n: won }, "-", 2));
+    });
+  });
+}
+
+async function raceOf(writes: Promise<number>[]): Promise<{ won: number | undefined; conflicts: number }> {
+  const results = await Promise.allSettled(writes);
+  const winners = results.filter((result) => result.status === "fulfilled");
+  const conflicts = results.filter((result) => result.status === "rejected" && result.reason instanceof Conflict);
+  return { won: winners[0]?.value, conflicts: conflicts.length };
+}
+
+function roundTrips(table: () => Table, key: MakeKey, item: MakeItem): void {
+  const values: Record<string, unknown> = {
+    "an empty string": "",
+    null: null,
+    booleans: [true, false],
+    "an empty list": [],
+    "an empty object": {},
+    nesting: { a: [{ b: [[1], { c: null }] }] },
+    unicode: "Zoë 🚀 \u0000 \u2028 漢字 e\u0301",
+    "field names of any kind": { "a.b": 2, "#x": 3, ":y": 4, "🚀": 5, size: 6 },
+    "numbers at their limits": [0, -1, 0.1, 1e-7, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 1.7e12, 1 / 3],
+    "text over 8 KB": "x€".repeat(5_000),
+    "an object over 64 KB": Array.from({ length: 2_000 }, (_, n) => ({ n, text: `entry ${n} of many`, none: null })),
+  };
+
+  describe("round trips", () => {
+    it.each(Object.entries(values))("gives back %s as it was", async (_, value) => {
+      await table().put(item({ value }));
+
+      expect(await table().get(key())).toStrictEqual(item({ value }));
+      expect((await table().getMany([key()]))[0]).toStrictEqual(item({ value }));
+    });
+
+    it("drops undefined fields, at every depth", async () => {
+      await table().put(item({ gone: undefined, kept: { gone: undefined, a: 1 } }));
+
+      expect(await table().get(key())).toStrictEqual(item({ kept: { a: 1 } }));
+    });
+
+    it("refuses numbers that are none", async () => {
+      await expect(table().put(item({ value: Number.NaN }))).rejects.toThrow();
+      await expect(table().put(item({ value: [Number.POSITIVE_INFINITY] }))).rejects.toThrow();
+      await expect(table().put(item({ value: Number.NaN, text: "x".repeat(9_000) }))).rejects.toThrow();
+    });
+
+    it("keeps fields that are not fit for an index as plain data", async () => {
+      const unfit = { dueShard: null, dueAt: "soon", waitPool: "", waitOrder: 4 };
+
+      await table().put(item(unfit));
+
+      expect(await table().get(key())).toStrictEqual(item(unfit));
+    });
+
+    it("shares no object with its callers", async () => {
+      const written = item({ list: [1] });
+      await table().put(written);
+      const read = (await table().get(key())) as Item & { list: number[] };
+
+      read.list.push(2);
+      (written as Item & { list: number[] }).list.push(3);
+
+      expect(await table().get(key())).toEqual(item({ list: [1] }));
+    });
+
+    it("keeps keys of any text apart", async () => {
+      const keys = ["a", "a#b", "a|b", "Ä", "🚀", "a b", "-"].map((sk) => key(sk));
+      await Promise.all(keys.map((each) => table().put(item({ own: each.sk }, each.sk))));
+
+      const found = await Promise.all(keys.map((each) => table().get(each)));
+
+      expect(found.map((each) => each?.own)).toEqual(keys.map(({ sk }) => sk));
+    });
+
+    it("reads many at once, leaves out what is absent and answers a doubled key once", async () => {
+      const keys = Array.from({ length: 230 }, (_, n) => key(`n${n}`));
+      await Promise.all(keys.map((each) => table().put(item({ fill: "x".repeat(300) }, each.sk))));
+
+      const found = await table().getMany([...keys, key("absent"), key("n0")]);
+
+      expect(found.map(({ sk }) => sk).sort()).toEqual(keys.map(({ sk }) => sk).sort());
+      expect(await table().getMany([])).toEqual([]);
+    });
+  });
+}
+
+function partitionQueries(table: () => Table, pk: () => string, item: MakeItem): void {
+  const fill = (count: number, fields: Record<string, unknown> = {}) =>
+    Promise.all(Array.from({ length: count }, (_, n) => table().put(item(fields, skOf(n)))));
+
+  describe("queries of a partition", () => {
+    it("answers an unknown partition with nothing", async () => {
+      expect(await table().query({ pk: pk() })).toEqual({ items: [] });
+    });
+
+    it("shows what was just written, whole and in the order of the sort key", async () => {
+      await Promise.all(["b", "a", "c"].map((sk) => table().put(item({ own: sk }, sk))));
+      await table().put({ pk: `${pk()}#spec`, sk: "a", version: 1 });
+
+      const { items } = await table().query({ pk: pk() });
+
+      expect(items).toEqual(["a", "b", "c"].map((sk) => item({ own: sk }, sk)));
+    });
+
+    it("turns the order round for the newest first", async () => {
+      await fill(3);
+
+      const { items } = await table().query({ pk: pk(), newestFirst: true });
+
+      expect(items.map(({ sk }) => sk)).toEqual([skOf(2), skOf(1), skOf(0)]);
+    });
+
+    it.each([false, true])("pages without a gap and without a double, newest first %s", async (newestFirst) => {
+      await fill(10);
+      const expected = Array.from({ length: 10 }, (_, n) => skOf(n));
+
+      const pages = await allPages(table(), { pk: pk(), limit: 3, newestFirst });
+
+      expect(pages.every(({ items }) => items.length <= 3)).toBe(true);
+      const order = pages.flatMap(({ items }) => items.map(({ sk }) => sk));
+      expect(order).toEqual(newestFirst ? expected.toReversed() : expected);
+    });
+
+    it("goes on after a cursor whose item was removed meanwhile", async () => {
+      await fill(4);
+      const { next } = await table().query({ pk: pk(), limit: 2 });
+      await table().remove({ pk: pk(), sk: skOf(1) }, { ifVersion: 1 });
+
+      const { items } = await table().query({ pk: pk(), ...(next === undefined ? {} : { after: next }) });
+
+      expect(items.map(({ sk }) => sk)).toEqual([skOf(2), skOf(3)]);
+    });
+
+    it("ends a page at about 1 MB when no limit is given", async () => {
+      await fill(200, { fill: "x".repeat(7_500) });
+
+      const pages = await allPages(table(), { pk: pk() });
+
+      expect(pages.length).toBe(2);
+      expect(pages.flatMap(({ items }) => items)).toHaveLength(200);
+    });
+  });
+}
+
+function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: MakeItem): void {
+  const shard = () => `shard of ${pk()}`;
+  const due = (dueAt: number) => ({ dueShard: shard(), dueAt, secret: "not projected" });
+  const waiting = (waitOrder: string) => ({ waitPool: shard(), waitOrder, uid: "u", owner: "o", secret: "no" });
+
+  describe("indexes", () => {
+    it("holds only items that have both fields, and only their projected fields", async () => {
+      await table().put(item(due(50), "in"));
+      await table().put(item({ dueShard: shard() }, "no sort"));
+      await table().put(item({ dueAt: 50 }, "no partition"));
+
+      const { items } = await table().query({ index: "due", partition: shard() });
+
+      expect(items).toEqual([{ pk: pk(), sk: "in", version: 0, dueShard: shard(), dueAt: 50 }]);
+    });
+
+    it("lists by the sort value up to and with `to`", async () => {
+      await Promise.all([300, 9, 100].map((at) => table().put(item(due(at), `at ${at}`))));
+
+      const { items } = await table().query({ index: "due", partition: shard(), to: 100 });
+
+      expect(items.map(({ sk }) => sk)).toEqual(["at 9", "at 100"]);
+    });
+
+    it("follows an item that is moved, leaves or is removed", async () => {
+      await table().put(item(due(1)));
+      await table().put(item(due(2)));
+      const moved = await table().query({ index: "due", partition: shard() });
+      await table().put(item({}));
+      const left = await table().query({ index: "due", partition: shard() });
+      await table().put(item(due(3)));
+      await table().remove(key(), { ifVersion: 1 });
+      const removed = await table().query({ index: "due", partition: shard() });
+
+      expect(moved.items.map((each) => each.dueAt)).toEqual([2]);
+      expect([left.items, removed.items]).toEqual([[], []]);
+    });
+
+    it("projects of who waits what the planner reads, and follows items over 8 KB as well", async () => {
+      const rest = { size: 4, zone: "z1", createdAt: 7 };
+      await table().put(item({ ...waiting("002"), ...rest, log: "long ".repeat(4_000) }, "long"));
+      await table().put(item({ ...waiting("001"), uid: "w" }, "short"));
+
+      const { items } = await table().query({ index: "waiting", partition: shard() });
+
+      const projected = { pk: pk(), version: 0, waitPool: shard(), owner: "o" };
+      expect(items).toEqual([
+        { ...projected, sk: "short", waitOrder: "001", uid: "w" },
+        { ...projected, ...rest, sk: "long", waitOrder: "002", uid: "u" },
+      ]);
+    });
+
+    it("pages through entries of the same sort value", async () => {
+      await Promise.all(Array.from({ length: 7 }, (_, n) => table().put(item(due(5), skOf(n)))));
+
+      const pages = await allPages(table(), { index: "due", partition: shard(), limit: 2 });
+
+      const found = pages.flatMap(({ items }) => items.map(({ sk }) => sk)).sort();
+      expect(found).toEqual(Array.from({ length: 7 }, (_, n) => skOf(n)));
+    });
+  });
+}
+
+type AnyQuery = Parameters<Table["query"]>[0] | PartitionQuery;
+
+async function allPages(table: Table, query: AnyQuery): Promise<Page[]> {
+  const first = await table.query(query);
+  const pages = [first];
+  for (let next = first.next; next !== undefined && pages.length < 100; next = pages.at(-1)?.next) {
+    pages.push(await table.query({ ...query, after: next }));
+  }
+  return pages.filter(({ items }) => items.length > 0);
+}
+
+function skOf(n: number): string {
+  return `n${String(n).padStart(4, "0")}`;
+}

@@ -1,0 +1,21 @@
+import { createHash } from "node:crypto";
+import type { Clock, Ids } from "#core/context.ts";
+import { seededRandom } from "./random.ts";
+
+/** Ids that depend on the seed (and, for UUIDs, the clock) alone; `hash` is the real SHA-256. */
+export function seededIds(seed = 1, clock?: Pick<Clock, "now">): Ids {
+  const random = seededRandom(seed);
+  const hex = (digits: number) => Array.from({ length: digits }, () => Math.floor(random() * 16).toString(16)).join("");
+  let made = 0;
+  return {
+    uid: () => hex(32),
+    uuid7() {
+      const ms = (clock?.now() ?? 0).toString(16).padStart(12, "0");
+      const order = (made++ % 0x1000).toString(16).padStart(3, "0");
+      return `${ms.slice(0, 8)}-${ms.slice(8, 12)}-7${order}-8${hex(3)}-${hex(12)}`;
+    },
+    secret: (bytes) =>
+      Buffer.from(Array.from({ length: bytes }, () => Math.floor(random() * 256))).toString("base64url"),
+    hash: (text) => createHash("sha256").update(text).digest("hex"),
+  };
+}

@@ -1,0 +1,133 @@
+import type { Clock, ComputeNode } from "#core/context.ts";
+import { findInstanceType, unitsPerNode } from "#core/fleet.ts";
+import { type MemoryRun, nextTransition, type Outcome, type StepDelays, type Transition } from "./memory-run.ts";
+
+/** One thing that happened to a run, at the time at which it did. */
+export interface ComputeEvent {
+  readonly at: number;
+  readonly kind: "applied" | "bound" | "started" | "ended" | "gone";
+  readonly uid: string;
+  readonly run: number;
+}
+
+const logBytes = 1024 * 1024;
+
+/** What the Compute twin holds. */
+export interface World {
+  readonly clock: Clock;
+  readonly delays: StepDelays;
+  readonly nodes: Map<string, ComputeNode>;
+  readonly runs: Map<string, MemoryRun>;
+  readonly outcomes: Map<string, { readonly outcome: Outcome; readonly ignoresTerm: boolean; readonly log: string }>;
+  readonly logs: Map<string, string>;
+  readonly starts: Map<string, number>;
+  readonly peaks: Map<string, number>;
+  readonly history: ComputeEvent[];
+}
+
+/** Applies every transition that is due, the earliest first, so that peaks and history are what really was. */
+export function settle(world: World): void {
+  const now = world.clock.now();
+  for (;;) {
+    let first: { it: MemoryRun; transition: Transition } | undefined;
+    for (const it of world.runs.values()) {
+      const transition = nextTransition(it, world.delays);
+      if (!transition || transition.at > now) continue;
+      if (!first || isBefore(transition, first.transition)) first = { it, transition };
+    }
+    if (!first) return;
+    move(world, first.it, first.transition);
+  }
+}
+
+function isBefore(one: Transition, other: Transition): boolean {
+  const frees = (transition: Transition) => transition.to === "gone" || transition.to === "ended";
+  return one.at < other.at || (one.at === other.at && frees(one) && !frees(other));
+}
+
+/** One transition, with what it means for nodes, counts and history. */
+export function move(world: World, it: MemoryRun, transition: Transition): void {
+  const { at, to } = transition;
+  const id = runName(it.run.uid, it.run.run);
+  const happened = (kind: ComputeEvent["kind"]) => world.history.push({ at, kind, uid: it.run.uid, run: it.run.run });
+  if (to === "image" && !bind(world, it)) {
+    it.blocked = true;
+    return;
+  }
+  if (to === "gone") {
+    world.runs.delete(id);
+    world.logs.delete(id);
+    happened("gone");
+    unblock(world, at);
+    return;
+  }
+  if (to === "image") happened("bound");
+  if (to === "probe") {
+    it.started = true;
+    print(world, id, world.outcomes.get(it.run.uid)?.log ?? "");
+    world.starts.set(id, (world.starts.get(id) ?? 0) + 1);
+    happened("started");
+  }
+  it.state = to;
+  it.since = at;
+  if (to !== "ended") return;
+  it.exitCode = transition.exitCode ?? null;
+  it.reason = transition.reason ?? null;
+  happened("ended");
+  unblock(world, at);
+}
+
+/** Puts it on its nodes, and on any with room where its share names none; false when one cannot take it. */
+function bind(world: World, it: MemoryRun): boolean {
+  const chosen: string[] = [];
+  for (const { node, units } of it.run.shares) {
+    const found = node === null ? roomyNode(world, it.run.instanceType, units, chosen) : node;
+    if (found === undefined || !world.nodes.get(found)?.ready) return false;
+    chosen.push(found);
+  }
+  it.nodes = chosen;
+  it.state = "image";
+  for (const node of chosen) world.peaks.set(node, Math.max(world.peaks.get(node) ?? 0, unitsOn(world, node)));
+  return true;
+}
+
+function roomyNode(world: World, type: string, units: number, taken: readonly string[]): string | undefined {
+  const known = findInstanceType(type);
+  const capacity = known ? unitsPerNode(known) : Number.POSITIVE_INFINITY;
+  for (const node of world.nodes.values()) {
+    if (!node.ready || node.instanceType !== type || taken.includes(node.name)) continue;
+    if (unitsOn(world, node.name) + node.foreignUnits + units <= capacity) return node.name;
+  }
+  return undefined;
+}
+
+/** Units of the node that runs hold: bound, and neither ended nor gone. */
+export function unitsOn(world: World, node: string): number {
+  let units = 0;
+  for (const it of world.runs.values()) {
+    if (it.state === "ended" && !it.nodeLost) continue;
+    it.nodes.forEach((name, index) => {
+      if (name === node) units += it.run.shares[index]?.units ?? 0;
+    });
+  }
+  return units;
+}
+
+/** Adds to what a command has printed, of which the newest MiB is kept. */
+export function print(world: World, id: string, text: string): void {
+  world.logs.set(id, ((world.logs.get(id) ?? "") + text).slice(-logBytes));
+}
+
+/** Lets runs that no node could take try again. */
+export function unblock(world: World, now: number): void {
+  for (const it of world.runs.values()) {
+    if (!it.blocked) continue;
+    it.blocked = false;
+    it.since = Math.max(it.since, now - world.delays.bindMs);
+  }
+}
+
+/** The name that everything of a run derives from. */
+export function runName(uid: string, run: number): string {
+  return `${uid}-r${run}`;
+}

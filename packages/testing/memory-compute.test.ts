@@ -1,0 +1,164 @@
+import { describe, expect, it } from "vitest";
+import type { ComputeNode, Run } from "#core/context.ts";
+import { manualClock } from "./clock.ts";
+import { type Behaviour, computeConformance } from "./conformance/compute.ts";
+import { memoryCompute } from "./memory-compute.ts";
+
+const one: ComputeNode = { name: "one", instanceType: "p5.48xlarge", zone: "a", ready: true, foreignUnits: 0 };
+const nodes = [one, { ...one, name: "two" }];
+const gently = { graceSeconds: 10, force: false };
+
+describe("memory compute", () => {
+  computeConformance(async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes });
+    const command = (uid: string, { prints, exits, ignoresTerm = false }: Behaviour) => {
+      const outcome =
+        exits === undefined ? { kind: "lives" as const } : { kind: "exits" as const, code: exits, afterMs: 0 };
+      const log = prints.map((line) => `${line}\n`).join("");
+      compute.program(uid, outcome, { ignoresTerm, log });
+      return "acted out by the twin";
+    };
+    const pass = async (ms: number) => clock.advance(ms);
+    return { compute, nodes, now: clock.now, pass, command, close: async () => undefined };
+  });
+
+  const runOf = (uid: string, changes: Partial<Run> = {}): Run => ({
+    ...{ uid, run: 1, key: "k", name: "n", pool: "h100", instanceType: "p5.48xlarge", image: "i", command: "c" },
+    ...{ env: {}, shares: [{ node: "one", units: 4 }], gpusPerMachine: 4, until: Number.MAX_SAFE_INTEGER },
+    ...changes,
+  });
+
+  it("passes through every step in the time it was given", async () => {
+    const clock = manualClock();
+    const delays = { bindMs: 10, imageMs: 20, containerMs: 30, probeMs: 40 };
+    const compute = memoryCompute({ clock, nodes, ...delays });
+    const seen: unknown[] = [];
+
+    await compute.apply(runOf("a"));
+    for (const ms of [0, 10, 20, 30, 40]) {
+      clock.advance(ms);
+      const observation = await compute.observe("a", 1);
+      seen.push([observation?.state, observation?.started]);
+    }
+
+    expect(seen).toEqual([
+      ["unbound", false],
+      ["image", false],
+      ["container", false],
+      ["probe", true],
+      ["ready", true],
+    ]);
+  });
+
+  it("tells an image that cannot be pulled as an end without a start", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    compute.program("a", { kind: "imageFails", reason: "Image not found" });
+
+    await compute.apply(runOf("a"));
+
+    expect(await compute.observe("a", 1)).toMatchObject({ state: "ended", started: false, reason: "Image not found" });
+    expect(compute.starts("a", 1)).toBe(0);
+  });
+
+  it("leaves a run unbound whose node is not there, until it is", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    await compute.apply(runOf("a", { shares: [{ node: "three", units: 8 }] }));
+    const before = await compute.observe("a", 1);
+
+    compute.setNode({ ...one, name: "three" });
+
+    expect(before).toMatchObject({ state: "unbound", nodes: [] });
+    expect(await compute.observe("a", 1)).toMatchObject({ state: "ready", nodes: ["three"] });
+  });
+
+  it("finds a node with room for a share that names none", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    await compute.apply(runOf("a"));
+
+    await compute.apply(runOf("b", { shares: [{ node: null, units: 8 }] }));
+    await compute.apply(runOf("c", { shares: [{ node: null, units: 8 }] }));
+
+    expect(await compute.observe("b", 1)).toMatchObject({ nodes: ["two"] });
+    expect(await compute.observe("c", 1)).toMatchObject({ state: "unbound" });
+  });
+
+  it("shows a slot that is held twice, and counts units until the run is gone", async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes, removeMs: 50 });
+    await compute.apply(runOf("a", { shares: [{ node: "one", units: 8 }] }));
+
+    await compute.remove("a", 1, gently);
+    await compute.apply(runOf("b", { shares: [{ node: "one", units: 1 }] }));
+    const meanwhile = compute.liveUnits("one");
+    clock.advance(50);
+
+    expect(meanwhile).toBe(9);
+    expect(compute.liveUnits("one")).toBe(1);
+    expect(compute.peakUnits("one")).toBe(9);
+  });
+
+  it("frees the units of what ended at a moment before those of that moment are taken", async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes, bindMs: 100 });
+    compute.program("a", { kind: "exits", code: 0, afterMs: 100 });
+    await compute.apply(runOf("a", { shares: [{ node: "one", units: 8 }] }));
+    clock.advance(100);
+    await compute.apply(runOf("b", { shares: [{ node: "one", units: 8 }] }));
+
+    clock.advance(1_000);
+
+    expect(compute.peakUnits("one")).toBe(8);
+  });
+
+  it("counts starts, so that a command that ran twice is seen", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    await compute.apply(runOf("a"));
+    await compute.apply(runOf("a"));
+    const once = compute.starts("a", 1);
+
+    await compute.remove("a", 1, gently);
+    await compute.apply(runOf("a"));
+
+    expect([once, compute.starts("a", 1)]).toEqual([1, 2]);
+  });
+
+  it("never starts what is being removed", async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes, imageMs: 10, removeMs: 100 });
+    await compute.apply(runOf("a"));
+
+    await compute.remove("a", 1, gently);
+    clock.advance(50);
+
+    expect(await compute.observe("a", 1)).toMatchObject({ state: "image", terminating: true });
+    clock.advance(50);
+    expect(await compute.observe("a", 1)).toBeUndefined();
+    expect(compute.starts("a", 1)).toBe(0);
+  });
+
+  it("lets go of a run on a lost node only by force", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    await compute.apply(runOf("a"));
+    compute.loseNode("one");
+
+    await compute.remove("a", 1, gently);
+    const asked = await compute.observe("a", 1);
+    await compute.remove("a", 1, { graceSeconds: 0, force: true });
+
+    expect(asked).toMatchObject({ state: "ended", reason: "Node one was lost", terminating: true });
+    expect(await compute.observe("a", 1)).toBeUndefined();
+    expect((await compute.listNodes())[0]?.ready).toBe(false);
+  });
+
+  it("names the signal of a command that was killed", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    await compute.apply(runOf("a"));
+
+    compute.kill("a", 1);
+
+    const reason = "command was killed by signal SIGKILL";
+    expect(await compute.observe("a", 1)).toMatchObject({ state: "ended", exitCode: null, reason });
+    expect(compute.history().map(({ kind }) => kind)).toEqual(["applied", "bound", "started", "ended"]);
+  });
+});

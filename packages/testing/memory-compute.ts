@@ -1,0 +1,175 @@
+import type { Clock, Compute, ComputeNode, Run } from "#core/context.ts";
+import { type ComputeEvent, move, print, runName, settle, unblock, unitsOn, type World } from "./memory-cluster.ts";
+import { goneAfterRemoval, type Outcome, observationOf, type StepDelays } from "./memory-run.ts";
+
+export interface MemoryCompute extends Compute {
+  /** Decides what becomes of every later run of this uid, and what its command prints as it begins. */
+  program(uid: string, outcome: Outcome, options?: { readonly ignoresTerm?: boolean; readonly log?: string }): void;
+  /** Adds to what the run's command has printed. */
+  print(uid: string, run: number, text: string): void;
+  /** Ends a run as if somebody had signalled its command. */
+  kill(uid: string, run: number, signal?: string): void;
+  /** The node stops answering: not ready, and its runs go only by force. */
+  loseNode(name: string): void;
+  /** Adds a node, or replaces the one of that name. */
+  setNode(node: ComputeNode): void;
+  /** Units of the node that runs hold now: bound, and neither ended nor gone. */
+  liveUnits(node: string): number;
+  /** The most that `liveUnits` ever was. */
+  peakUnits(node: string): number;
+  /** Whether anything of the run occupies its node now. */
+  isLive(uid: string, run: number): boolean;
+  /** How often the command of this run began; more than 1 is a command that ran twice. */
+  starts(uid: string, run: number): number;
+  /** Everything that happened, in the order of its time. */
+  history(): readonly ComputeEvent[];
+}
+
+export type MemoryComputeOptions = Partial<StepDelays> & {
+  readonly clock: Clock;
+  readonly nodes: readonly ComputeNode[];
+};
+
+/**
+ * The Compute port in memory. Nothing happens between calls: each first brings the world up to the clock. A pinned
+ * share is bound whatever else its node holds, so that a slot held twice shows in `liveUnits` and `peakUnits`.
+ */
+export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
+  const { clock, nodes, ...delays } = options;
+  const world: World = {
+    clock,
+    delays: { bindMs: 0, imageMs: 0, containerMs: 0, probeMs: 0, removeMs: 0, ...delays },
+    nodes: new Map(nodes.map((node) => [node.name, node])),
+    runs: new Map(),
+    outcomes: new Map(),
+    logs: new Map(),
+    starts: new Map(),
+    peaks: new Map(),
+    history: [],
+  };
+  return { ...port(world), ...controls(world) };
+}
+
+function port(world: World): Compute {
+  return {
+    apply: async (run) => applyRun(world, run),
+    observe: async (uid, run) => {
+      settle(world);
+      const it = world.runs.get(runName(uid, run));
+      return it && observationOf(it);
+    },
+    remove: async (uid, run, options) => removeRun(world, runName(uid, run), options),
+    extend: async (uid, run, until) => {
+      settle(world);
+      const it = world.runs.get(runName(uid, run));
+      if (it) it.until = until;
+    },
+    readLog: async (uid, run) => {
+      settle(world);
+      return world.logs.get(runName(uid, run)) ?? "";
+    },
+    listRuns: async () => {
+      settle(world);
+      return [...world.runs.values()].map(({ run }) => ({ uid: run.uid, run: run.run, key: run.key }));
+    },
+    listNodes: async () => [...world.nodes.values()],
+  };
+}
+
+function controls(world: World): Omit<MemoryCompute, keyof Compute> {
+  return {
+    program: (uid, outcome, { ignoresTerm = false, log = "" } = {}) => {
+      world.outcomes.set(uid, { outcome, ignoresTerm, log });
+    },
+    print: (uid, run, text) => {
+      settle(world);
+      const id = runName(uid, run);
+      if (world.runs.get(id)?.started) print(world, id, text);
+    },
+    kill: (uid, run, signal = "SIGKILL") => {
+      settle(world);
+      const it = world.runs.get(runName(uid, run));
+      if (!it?.started || it.state === "ended") return;
+      move(world, it, { at: world.clock.now(), to: "ended", reason: `command was killed by signal ${signal}` });
+    },
+    loseNode: (node) => loseNode(world, node),
+    setNode: (node) => {
+      settle(world);
+      world.nodes.set(node.name, node);
+      unblock(world, world.clock.now());
+    },
+    liveUnits: (node) => {
+      settle(world);
+      return unitsOn(world, node);
+    },
+    peakUnits: (node) => {
+      settle(world);
+      return world.peaks.get(node) ?? 0;
+    },
+    isLive: (uid, run) => {
+      settle(world);
+      const it = world.runs.get(runName(uid, run));
+      return it !== undefined && it.nodes.length > 0 && (it.state !== "ended" || it.nodeLost);
+    },
+    starts: (uid, run) => {
+      settle(world);
+      return world.starts.get(runName(uid, run)) ?? 0;
+    },
+    history: () => {
+      settle(world);
+      return world.history;
+    },
+  };
+}
+
+function applyRun(world: World, run: Run): void {
+  settle(world);
+  const id = runName(run.uid, run.run);
+  if (world.runs.has(id)) return;
+  const { outcome, ignoresTerm } = world.outcomes.get(run.uid) ?? { outcome: { kind: "lives" }, ignoresTerm: false };
+  const now = world.clock.now();
+  world.runs.set(id, {
+    run: structuredClone(run),
+    outcome,
+    ignoresTerm,
+    state: "unbound",
+    since: now,
+    started: false,
+    until: run.until,
+    nodes: [],
+    exitCode: null,
+    reason: outcome.kind === "neverBinds" ? outcome.reason : null,
+    removing: false,
+    goneAt: undefined,
+    blocked: false,
+    nodeLost: false,
+  });
+  world.history.push({ at: now, kind: "applied", uid: run.uid, run: run.run });
+  settle(world);
+}
+
+function removeRun(
+  world: World,
+  id: string,
+  options: { readonly graceSeconds: number; readonly force: boolean },
+): void {
+  settle(world);
+  const it = world.runs.get(id);
+  if (!it) return;
+  const goneAt = goneAfterRemoval(it, world.clock.now(), options, world.delays);
+  it.removing = true;
+  it.goneAt = goneAt === undefined ? it.goneAt : Math.min(goneAt, it.goneAt ?? goneAt);
+  settle(world);
+}
+
+function loseNode(world: World, node: string): void {
+  settle(world);
+  const known = world.nodes.get(node);
+  if (known) world.nodes.set(node, { ...known, ready: false });
+  for (const it of world.runs.values()) {
+    if (!it.nodes.includes(node) || it.state === "ended") continue;
+    it.nodeLost = true;
+    it.goneAt = undefined;
+    move(world, it, { at: world.clock.now(), to: "ended", reason: `Node ${node} was lost` });
+  }
+}

@@ -1,0 +1,129 @@
+import type { Clock, IndexName, IndexQuery, Item, Page } from "#core/context.ts";
+import { copyOfData } from "./plain-data.ts";
+
+interface Entry {
+  readonly partition: string;
+  readonly sort: number | string;
+  readonly item: Item;
+}
+
+interface Past {
+  readonly at: number;
+  readonly entry: Entry | undefined;
+}
+
+export interface MemoryIndexOptions {
+  readonly clock: Pick<Clock, "now"> | undefined;
+  readonly random: () => number;
+  readonly latenessMs: number;
+}
+
+export interface MemoryIndex {
+  /** Notes that the item under this key is now so, or gone. */
+  record(key: string, item: Item | undefined): void;
+  query(query: IndexQuery): Page;
+}
+
+/**
+ * One sparse index. With a lateness each key is served, at each query, as it was at a random instant of that span:
+ * not monotonic, as the replicas behind a DynamoDB index may be.
+ */
+export function memoryIndex(name: IndexName, options: MemoryIndexOptions): MemoryIndex {
+  const store = options.latenessMs > 0 ? lateStore(options) : presentStore();
+  return {
+    record: (key, item) => store.record(key, item && entryOf(name, item)),
+    query: (query) => pageOf(store.entries(query.partition), query),
+  };
+}
+
+const shapes = {
+  due: { partition: "dueShard", sort: "dueAt", sortType: "number", projected: ["dueShard", "dueAt"] },
+  waiting: {
+    partition: "waitPool",
+    sort: "waitOrder",
+    sortType: "string",
+    projected: ["waitPool", "waitOrder", "uid", "owner", "size", "zone", "createdAt"],
+  },
+} as const satisfies Record<IndexName, unknown>;
+
+function entryOf(name: IndexName, item: Item): Entry | undefined {
+  const shape = shapes[name];
+  const partition = item[shape.partition];
+  const sort = item[shape.sort];
+  if (typeof partition !== "string" || partition === "") return undefined;
+  if (typeof sort !== shape.sortType || sort === "") return undefined;
+  const projected: Record<string, unknown> = {};
+  for (const field of shape.projected) if (item[field] !== undefined) projected[field] = copyOfData(item[field]);
+  return { partition, sort: sort as Entry["sort"], item: { pk: item.pk, sk: item.sk, version: 0, ...projected } };
+}
+
+interface EntryStore {
+  record(key: string, entry: Entry | undefined): void;
+  entries(partition: string): Entry[];
+}
+
+function presentStore(): EntryStore {
+  const partitions = new Map<string, Map<string, Entry>>();
+  const partitionOfKey = new Map<string, string>();
+  return {
+    record(key, entry) {
+      const before = partitionOfKey.get(key);
+      if (before !== undefined) partitions.get(before)?.delete(key);
+      partitionOfKey.delete(key);
+      if (!entry) return;
+      partitionOfKey.set(key, entry.partition);
+      const partition = partitions.get(entry.partition) ?? new Map<string, Entry>();
+      partitions.set(entry.partition, partition.set(key, entry));
+    },
+    entries: (partition) => [...(partitions.get(partition)?.values() ?? [])],
+  };
+}
+
+function lateStore({ clock, random, latenessMs }: MemoryIndexOptions): EntryStore {
+  if (!clock) throw new Error("A late index needs a clock");
+  const pasts = new Map<string, Past[]>();
+  const seen = (key: string, past: Past[]): Entry | undefined => {
+    const oldest = clock.now() - latenessMs;
+    while (past[1] && past[1].at <= oldest) past.shift();
+    if (past.length === 1 && past[0]?.entry === undefined && past[0] && past[0].at <= oldest) pasts.delete(key);
+    const instant = oldest + random() * latenessMs;
+    return past.findLast(({ at }) => at <= instant)?.entry;
+  };
+  return {
+    record(key, entry) {
+      const past = pasts.get(key);
+      if (past) past.push({ at: clock.now(), entry });
+      else if (entry) pasts.set(key, [{ at: clock.now(), entry }]);
+    },
+    entries: (partition) =>
+      [...pasts].map(([key, past]) => seen(key, past)).filter((entry) => entry?.partition === partition) as Entry[],
+  };
+}
+
+function pageOf(entries: Entry[], { to, after, limit }: IndexQuery): Page {
+  const found = entries.filter((entry) => to === undefined || entry.sort <= to).sort(compareEntries);
+  const start = after === undefined ? 0 : found.findIndex((entry) => isAfter(entry, after));
+  if (start < 0) return { items: [] };
+  const page = found.slice(start, limit === undefined ? undefined : start + limit);
+  const items = page.map((entry) => copyOfData(entry.item));
+  const last = page.at(-1);
+  return last && start + page.length < found.length ? { items, next: cursorOf(last) } : { items };
+}
+
+function isAfter(entry: Entry, cursor: string): boolean {
+  const [sort, pk, sk] = JSON.parse(cursor) as [Entry["sort"], string, string];
+  return compareEntries(entry, { partition: entry.partition, sort, item: { pk, sk, version: 0 } }) > 0;
+}
+
+function cursorOf({ sort, item }: Entry): string {
+  return JSON.stringify([sort, item.pk, item.sk]);
+}
+
+function compareEntries(a: Entry, b: Entry): number {
+  return compare(a.sort, b.sort) || compare(a.item.pk, b.item.pk) || compare(a.item.sk, b.item.sk);
+}
+
+function compare(a: number | string, b: number | string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

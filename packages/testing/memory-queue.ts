@@ -1,0 +1,111 @@
+import type { Clock, Look, Queue, QueueName, SendOptions } from "#core/context.ts";
+import { copyOfData } from "./plain-data.ts";
+
+interface ReceivedMessage {
+  readonly id: string;
+  readonly look: Look;
+  readonly group: string | undefined;
+  /** How often it was handed out, this time included. */
+  readonly receives: number;
+}
+
+export interface MemoryQueue extends Queue {
+  /** Hands out what is visible now and hides it for the visibility timeout; a group goes on only after its first. */
+  receive(queue: QueueName, max: number): ReceivedMessage[];
+  /** Deletes a message that was dealt with; nothing happens when it is gone already. */
+  acknowledge(queue: QueueName, id: string): void;
+  /** Makes a message visible again at once. */
+  release(queue: QueueName, id: string): void;
+  /** The next moment, in milliseconds since the epoch, at which `receive` may find something. */
+  nextAt(queue: QueueName): number | undefined;
+  /** How many messages were ever sent, to both queues. */
+  sent(): number;
+  /** What waits or is in flight, by the record it names: chains of looks merge, so this stays small. */
+  outstanding(): ReadonlyMap<string, number>;
+}
+
+interface Message {
+  readonly id: string;
+  readonly look: Look;
+  readonly group: string | undefined;
+  visibleAt: number;
+  receives: number;
+  inFlight: boolean;
+}
+
+/** The two queues in memory, on the given clock. */
+export function memoryQueue(options: {
+  readonly clock: Pick<Clock, "now">;
+  readonly visibilitySeconds?: number;
+}): MemoryQueue {
+  const { clock, visibilitySeconds = 60 } = options;
+  const queues: Record<QueueName, Map<string, Message>> = { work: new Map(), pools: new Map() };
+  let sent = 0;
+  return {
+    async send(queue, look, sendOptions = {}) {
+      requireOptions(queue, sendOptions);
+      const id = `m${++sent}`;
+      const visibleAt = clock.now() + (sendOptions.delaySeconds ?? 0) * 1000;
+      const message = { id, look: copyOfData(look), group: sendOptions.group, visibleAt, receives: 0, inFlight: false };
+      queues[queue].set(id, message);
+    },
+    sent: () => sent,
+    outstanding() {
+      const counts = new Map<string, number>();
+      for (const { look } of [...queues.work.values(), ...queues.pools.values()]) {
+        counts.set(look.look, (counts.get(look.look) ?? 0) + 1);
+      }
+      return counts;
+    },
+    depth: async (queue) =>
+      [...queues[queue].values()].filter(({ inFlight, visibleAt }) => !inFlight || visibleAt <= clock.now()).length,
+    receive(queue, max) {
+      const found = receivable([...queues[queue].values()], clock.now()).slice(0, max);
+      for (const message of found) {
+        message.visibleAt = clock.now() + visibilitySeconds * 1000;
+        message.inFlight = true;
+        message.receives += 1;
+      }
+      return found.map(({ id, look, group, receives }) => ({ id, look: copyOfData(look), group, receives }));
+    },
+    acknowledge(queue, id) {
+      queues[queue].delete(id);
+    },
+    release(queue, id) {
+      const message = queues[queue].get(id);
+      if (message) Object.assign(message, { visibleAt: clock.now(), inFlight: false });
+    },
+    nextAt(queue) {
+      const heads = headsOfGroups([...queues[queue].values()]);
+      return heads.length === 0 ? undefined : Math.min(...heads.map(({ visibleAt }) => visibleAt));
+    },
+  };
+}
+
+/** Refuses what SQS would refuse; shared rules of both queues (design section 2). */
+function requireOptions(queue: QueueName, { delaySeconds = 0, group }: SendOptions): void {
+  if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > 900) {
+    throw new Error(`A delay is 0 to 900 whole seconds, not ${delaySeconds}`);
+  }
+  if (queue === "pools" && delaySeconds !== 0) throw new Error("The queue pools takes no delay per message");
+  if (queue === "pools" && !group) throw new Error("The queue pools needs a group");
+  if (queue === "work" && group !== undefined) throw new Error("The queue work knows no groups");
+}
+
+/** In the order sent; of a group that has a message in flight, none. */
+function receivable(messages: Message[], now: number): Message[] {
+  const blocked = new Set(
+    messages.filter(({ inFlight, visibleAt }) => inFlight && visibleAt > now).map(({ group }) => group),
+  );
+  return messages.filter(({ group, visibleAt }) => visibleAt <= now && (group === undefined || !blocked.has(group)));
+}
+
+function headsOfGroups(messages: Message[]): Message[] {
+  const groups = new Set<string>();
+  return messages.filter(({ group }) => {
+    if (group === undefined) return true;
+    if (groups.has(group)) return false;
+    groups.add(group);
+    return true;
+  });
+}

@@ -1,0 +1,118 @@
+import type { Observation, Run, RunState } from "#core/context.ts";
+
+/** What happens to a run once it was applied; without one it becomes ready and lives until it is removed. */
+export type Outcome =
+  | { readonly kind: "lives" }
+  | { readonly kind: "exits"; readonly code: number; readonly afterMs: number }
+  | { readonly kind: "killed"; readonly signal: string; readonly afterMs: number }
+  | { readonly kind: "fails"; readonly reason: string; readonly afterMs: number }
+  | { readonly kind: "imageFails"; readonly reason: string }
+  | { readonly kind: "neverBinds"; readonly reason: string };
+
+/** Milliseconds that each step takes; all are 0 unless set. */
+export interface StepDelays {
+  readonly bindMs: number;
+  readonly imageMs: number;
+  readonly containerMs: number;
+  readonly probeMs: number;
+  /** From the end of the command, or from the removal of a run that has ended, to nothing being left. */
+  readonly removeMs: number;
+}
+
+/** One run as the twin holds it. */
+export interface MemoryRun {
+  readonly run: Run;
+  readonly outcome: Outcome;
+  readonly ignoresTerm: boolean;
+  state: RunState;
+  /** When it came to this state. */
+  since: number;
+  started: boolean;
+  until: number;
+  nodes: readonly string[];
+  exitCode: number | null;
+  reason: string | null;
+  removing: boolean;
+  goneAt: number | undefined;
+  /** No node could take it; looked at again when nodes change or units come free. */
+  blocked: boolean;
+  /** Its node stopped answering: nothing but force removes it. */
+  nodeLost: boolean;
+}
+
+export interface Transition {
+  readonly at: number;
+  readonly to: RunState | "gone";
+  readonly exitCode?: number;
+  readonly reason?: string;
+}
+
+/** What happens to it next and when, or undefined when nothing will happen by itself. */
+export function nextTransition(it: MemoryRun, delays: StepDelays): Transition | undefined {
+  const own = ownTransition(it, delays);
+  const others = [own, deadline(it), removal(it)].filter((transition) => transition !== undefined);
+  return others.reduce<Transition | undefined>((first, one) => (first && first.at <= one.at ? first : one), undefined);
+}
+
+/** The moment at which nothing of it will be left when its removal is asked for at `now`. */
+export function goneAfterRemoval(
+  it: MemoryRun,
+  now: number,
+  options: { readonly graceSeconds: number; readonly force: boolean },
+  delays: StepDelays,
+): number | undefined {
+  if (it.nodeLost) return options.force ? now : undefined;
+  if (options.force) return now + delays.removeMs;
+  const waits = it.ignoresTerm && it.started && it.state !== "ended";
+  return now + (waits ? options.graceSeconds * 1000 : 0) + delays.removeMs;
+}
+
+/** The run as the port shows it. */
+export function observationOf(it: MemoryRun): Observation {
+  return {
+    state: it.state,
+    started: it.started,
+    exitCode: it.exitCode,
+    reason: it.reason,
+    address: it.started ? { ip: "127.0.0.1", port: null } : null,
+    nodes: it.nodes,
+    isolation: "memory",
+    terminating: it.removing,
+    notes: [],
+  };
+}
+
+function ownTransition(it: MemoryRun, delays: StepDelays): Transition | undefined {
+  if (it.nodeLost || (it.removing && it.state !== "ready")) return undefined;
+  switch (it.state) {
+    case "unbound":
+      if (it.blocked || it.outcome.kind === "neverBinds") return undefined;
+      return { at: it.since + delays.bindMs, to: "image" };
+    case "image":
+      if (it.outcome.kind !== "imageFails") return { at: it.since + delays.imageMs, to: "container" };
+      return { at: it.since + delays.imageMs, to: "ended", reason: it.outcome.reason };
+    case "container":
+      return { at: it.since + delays.containerMs, to: "probe" };
+    case "probe":
+      return { at: it.since + delays.probeMs, to: "ready" };
+    case "ready":
+      return end(it);
+    case "ended":
+      return undefined;
+  }
+}
+
+function end({ outcome, since }: MemoryRun): Transition | undefined {
+  if (outcome.kind === "exits") return { at: since + outcome.afterMs, to: "ended", exitCode: outcome.code };
+  if (outcome.kind === "fails") return { at: since + outcome.afterMs, to: "ended", reason: outcome.reason };
+  if (outcome.kind !== "killed") return undefined;
+  return { at: since + outcome.afterMs, to: "ended", reason: `command was killed by signal ${outcome.signal}` };
+}
+
+function deadline(it: MemoryRun): Transition | undefined {
+  return it.state === "ended" || it.nodeLost ? undefined : { at: it.until, to: "ended", reason: "DeadlineExceeded" };
+}
+
+function removal(it: MemoryRun): Transition | undefined {
+  return it.goneAt === undefined ? undefined : { at: it.goneAt, to: "gone" };
+}

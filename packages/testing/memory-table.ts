@@ -1,0 +1,84 @@
+import type { Clock, Item, Key, Page, PartitionQuery, Stored, Table } from "#core/context.ts";
+import { Conflict } from "#core/problem.ts";
+import { memoryIndex } from "./memory-index.ts";
+import { copyOfData } from "./plain-data.ts";
+
+export interface MemoryTableOptions {
+  readonly clock?: Pick<Clock, "now">;
+  readonly random?: () => number;
+  /** Each indexed item is served as of a random instant of the last so many milliseconds; 0: never late. */
+  readonly indexLatenessMs?: number;
+}
+
+export interface MemoryTable extends Table {
+  /** Everything that is stored, for invariants. */
+  all(): Item[];
+}
+
+/** The Table in memory: nothing that is handed in or out is shared with the store. */
+export function memoryTable({
+  clock,
+  random = Math.random,
+  indexLatenessMs = 0,
+}: MemoryTableOptions = {}): MemoryTable {
+  const partitions = new Map<string, Map<string, Item>>();
+  const indexOptions = { clock, random, latenessMs: indexLatenessMs };
+  const indexes = { due: memoryIndex("due", indexOptions), waiting: memoryIndex("waiting", indexOptions) };
+  const find = ({ pk, sk }: Key) => partitions.get(pk)?.get(sk);
+  const record = (key: Key, item: Item | undefined) => {
+    for (const index of Object.values(indexes)) index.record(`${key.pk}|${key.sk}`, item);
+  };
+
+  return {
+    async get(key) {
+      const item = find(key);
+      return item && copyOfData(item);
+    },
+    async getMany(keys) {
+      const distinct = new Map(keys.map((key) => [`${key.pk}|${key.sk}`, find(key)]));
+      return [...distinct.values()].filter((item) => item !== undefined).map(copyOfData);
+    },
+    async put(item, options) {
+      requireVersion(find(item), options?.ifVersion, item);
+      const stored = copyOfData(item as Stored as Item);
+      const partition = partitions.get(item.pk) ?? new Map<string, Item>();
+      partitions.set(item.pk, partition.set(item.sk, stored));
+      record(item, stored);
+    },
+    async remove(key, { ifVersion }) {
+      requireVersion(find(key), ifVersion, key);
+      partitions.get(key.pk)?.delete(key.sk);
+      record(key, undefined);
+    },
+    query: async (query) =>
+      "index" in query ? indexes[query.index].query(query) : pageOf(partitions.get(query.pk), query),
+    all: () => [...partitions.values()].flatMap((partition) => [...partition.values()].map(copyOfData)),
+  };
+}
+
+function requireVersion(found: Item | undefined, ifVersion: number | undefined, { pk, sk }: Key): void {
+  if (ifVersion === undefined) return;
+  const holds = ifVersion === 0 ? found === undefined : found?.version === ifVersion;
+  if (!holds) throw new Conflict(`${pk}|${sk}`);
+}
+
+// DynamoDB ends a page at 1 MB even where no limit was given.
+const pageBytes = 1_000_000;
+
+function pageOf(partition: Map<string, Item> | undefined, query: PartitionQuery): Page {
+  const { after, limit = Number.POSITIVE_INFINITY, newestFirst = false } = query;
+  const order = [...(partition?.keys() ?? [])].sort();
+  if (newestFirst) order.reverse();
+  const rest = order.filter((sk) => after === undefined || (newestFirst ? sk < after : sk > after));
+  const items: Item[] = [];
+  let bytes = 0;
+  for (const sk of rest) {
+    const item = partition?.get(sk);
+    if (!item) continue;
+    items.push(copyOfData(item));
+    bytes += JSON.stringify(item).length;
+    if (items.length >= limit || bytes >= pageBytes) break;
+  }
+  const last = items.at(-1);
+  return last && items.length < rest.length ? { items, next: last.sk } : { items };
+}

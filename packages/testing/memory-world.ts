@@ -1,0 +1,132 @@
+import type { Actor, ComputeNode, QueueName, Settings, UserContext } from "#core/context.ts";
+import type { createEnvironment } from "#core/environments/create.ts";
+import { type Environment, parseEnvironment } from "#core/environments/record.ts";
+import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
+import { environmentKey } from "#core/keys.ts";
+import { refreshCapacity } from "#core/pools/capacity.ts";
+import { reconcilePools } from "#core/pools/planner.ts";
+import { reconcile } from "#core/reconcile.ts";
+import { sweep } from "#core/sweep.ts";
+import type { WorkerContext } from "#core/worker.ts";
+import { type ManualClock, manualClock } from "./clock.ts";
+import { seededIds } from "./ids.ts";
+import { silentLog } from "./log.ts";
+import { type MemoryCompute, memoryCompute } from "./memory-compute.ts";
+import { type MemoryQueue, memoryQueue } from "./memory-queue.ts";
+import type { StepDelays } from "./memory-run.ts";
+import { memorySealer } from "./memory-sealer.ts";
+import { type MemoryTable, memoryTable } from "./memory-table.ts";
+import { testSettings } from "./settings.ts";
+
+export interface MemoryWorld {
+  readonly clock: ManualClock;
+  readonly table: MemoryTable;
+  readonly queue: MemoryQueue;
+  readonly compute: MemoryCompute;
+  readonly ctx: WorkerContext;
+  /** The context of a request by this user. */
+  as(name: string): UserContext<"table" | "queue" | "sealer">;
+  /** Delivers every message that is visible now, and those that they lead to. */
+  deliver(): Promise<void>;
+  /** Moves time on, delivering messages and running both schedules in their order. */
+  advance(ms: number): Promise<void>;
+  read(owner: string, id: string): Promise<Environment>;
+}
+
+export interface WorldOptions {
+  readonly nodes?: readonly ComputeNode[];
+  readonly settings?: Partial<Settings>;
+  readonly delays?: Partial<StepDelays>;
+}
+
+/** The whole core on memory ports with a settable clock and no faults: one worker, messages in their order. */
+export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWorld> {
+  const clock = manualClock();
+  const table = memoryTable();
+  const queue = memoryQueue({ clock });
+  const compute = memoryCompute({ clock, nodes: options.nodes ?? nodesOf({ h100: 2 }), ...options.delays });
+  const settings = testSettings(options.settings);
+  const ids = seededIds(7, clock);
+  const ctx: WorkerContext = { table, queue, compute, sealer: memorySealer(), clock, ids, log: silentLog(), settings };
+  let nextSweep = clock.now();
+
+  async function deliver(): Promise<void> {
+    for (let delivered = 1; delivered > 0; ) delivered = (await deliverFrom("pools")) + (await deliverFrom("work"));
+  }
+
+  async function deliverFrom(name: QueueName): Promise<number> {
+    const messages = queue.receive(name, 10);
+    const looks = messages.map((message) => message.look);
+    if (name === "pools" && looks.length > 0) await reconcilePools(ctx, looks);
+    if (name === "work") for (const look of looks) await reconcile(ctx, look);
+    for (const message of messages) queue.acknowledge(name, message.id);
+    return messages.length;
+  }
+
+  async function advance(ms: number): Promise<void> {
+    const end = clock.now() + ms;
+    await deliver();
+    while (clock.now() < end) {
+      const next = Math.min(end, nextSweep, queue.nextAt("work") ?? end, queue.nextAt("pools") ?? end);
+      clock.advance(Math.max(0, next - clock.now()));
+      if (clock.now() >= nextSweep) {
+        nextSweep += settings.sweepSeconds * 1000;
+        await refreshCapacity(ctx);
+        await sweep(ctx);
+      }
+      await deliver();
+    }
+  }
+
+  await refreshCapacity(ctx);
+  await deliver();
+  return {
+    clock,
+    table,
+    queue,
+    compute,
+    ctx,
+    as: (name) => ({ ...ctx, actor: actorOf(name), dialect: "gpu-dev" }),
+    deliver,
+    advance,
+    read: async (owner, id) => {
+      const item = await table.get(environmentKey(actorOf(owner).uid, "gpu-dev", id));
+      if (!item) throw new Error(`No environment ${id} of ${owner}`);
+      return parseEnvironment(item);
+    },
+  };
+}
+
+/** A user whose uid follows from the name. */
+export function actorOf(name: string): Actor {
+  const uid = Buffer.from(name).toString("hex").padEnd(32, "0").slice(0, 32);
+  return { uid, username: name, number: 1, keyPrefix: "testtest" };
+}
+
+/** Ready machines in one zone, so many for each pool, named `<pool>-<n>`. */
+export function nodesOf(counts: Readonly<Record<string, number>>): ComputeNode[] {
+  return Object.entries(counts).flatMap(([pool, count]) =>
+    Array.from({ length: count }, (_, n) => ({
+      name: `${pool}-${n + 1}`,
+      instanceType: instanceTypeOfPool(pool).name,
+      zone: "zone-a",
+      ready: true,
+      foreignUnits: 0,
+    })),
+  );
+}
+
+type NewEnvironment = Parameters<typeof createEnvironment>[1];
+
+/** What to create: an environment of so many GPUs of one machine (or of two), with nothing to run unless it says so. */
+export function newEnvironment(
+  id: string,
+  options: { pool?: string; gpus?: number; hours?: number; command?: string; env?: Record<string, string> } = {},
+): NewEnvironment {
+  const { pool = "h100", gpus = 8, hours = 1, command, env = {} } = options;
+  const type = instanceTypeOfPool(pool);
+  const machines = Math.max(1, Math.ceil(gpus / unitsPerNode(type)));
+  const units = gpus === 0 ? 1 : gpus / machines;
+  const size = { pool, instanceType: type.name, machines, units, gpus, wantedMs: Math.round(hours * 3_600_000) };
+  return { id, name: id, labels: {}, size, image: "pytorch/pytorch:2.1.0", command, env };
+}

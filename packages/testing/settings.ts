@@ -1,0 +1,19 @@
+import type { Settings } from "#core/context.ts";
+
+/** The defaults of the local stack, for tests; any of them may be replaced. */
+export function testSettings(overrides: Partial<Settings> = {}): Settings {
+  return {
+    allowedRoles: ["SSOCloudDevGpuReservation"],
+    allowedAccounts: ["000000000000"],
+    keyTtlHours: 2,
+    loginServerId: "berth-local",
+    stsOrigins: ["https://sts.amazonaws.com"],
+    minDurationHours: 0.083,
+    maxDurationHours: 72,
+    maxTotalHours: 168,
+    maxQueueHours: 48,
+    preparingMinutes: 30,
+    sweepSeconds: 60,
+    ...overrides,
+  };
+}

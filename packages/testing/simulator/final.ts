@@ -1,0 +1,73 @@
+import type { Environment } from "#core/environments/record.ts";
+import type { Scheduler } from "./scheduler.ts";
+import type { SimulatedWorld } from "./schedule.ts";
+
+/** What clients were told had been done. */
+export interface Answered {
+  readonly submits: string[];
+  readonly cancels: { readonly uid: string; readonly at: number }[];
+  /** Added time by uid, ms. */
+  readonly extensions: Map<string, number>;
+}
+
+/** The clocks of hosts differ by less than this. */
+const CLOCKS_MS = 2_000;
+/** Where nothing goes wrong: how long a cancel may take, a command's grace included. */
+const PROMPT_CANCEL_MS = 25_000;
+/** Chains of looks merge: more messages than this about one record is a chain that multiplied. */
+const MOST_MESSAGES = 12;
+
+/** What must hold once the faults have stopped and nothing is due any more. */
+export function finalViolations(world: SimulatedWorld, sim: Scheduler, wasCalm: boolean): string[] {
+  const environments = [...world.watch.environments().values()];
+  const violations = environments.flatMap((environment) => [
+    ...unfinished(environment),
+    ...brokenPromises(world, environment),
+    ...(wasCalm ? lateCancels(world, environment) : []),
+  ]);
+  for (const uid of world.answered.submits) {
+    if (!world.watch.environments().has(uid)) violations.push(`an answered submit was lost: ${uid}`);
+  }
+  for (const [look, count] of world.queue.outstanding()) {
+    if (count > MOST_MESSAGES) violations.push(`${count} messages say to look at ${look}`);
+  }
+  const pool = world.watch.pool();
+  const left = [...(pool?.granted ?? []), ...(pool?.held ?? [])];
+  if (left.length > 0 && violations.length === 0) violations.push(`the ledger still names ${left.length}`);
+  for (const node of ["h100-1", "h100-2"]) {
+    if (world.compute.liveUnits(node) > 0) violations.push(`${node} still runs something`);
+  }
+  if (sim.nextAt() !== undefined) violations.push("calls are still under way");
+  return violations;
+}
+
+function unfinished(environment: Environment): string[] {
+  if (environment.dueAt !== undefined) {
+    return [`${environment.id} is not done: ${environment.phase}, ${environment.fault ?? environment.reason ?? ""}`];
+  }
+  const open = environment.actions.filter((action) => action.status === "requested");
+  if (open.length > 0) return [`${environment.id} has requests that nobody answered`];
+  if (environment.emitted !== environment.timelineCount) return [`${environment.id} has events that nobody was told`];
+  if (environment.waitPool !== undefined) return [`${environment.id} ended and still stands in the queue`];
+  return [];
+}
+
+/** A cancel that was answered ends as cancelled, time that was promised is given. */
+function brokenPromises(world: SimulatedWorld, environment: Environment): string[] {
+  const { uid, id, phase, startedAt, endedAt, endsAt, size } = environment;
+  const broken: string[] = [];
+  if (world.answered.cancels.some((cancel) => cancel.uid === uid) && phase !== "cancelled") {
+    broken.push(`${id} was cancelled and ended as ${phase}`);
+  }
+  if (startedAt !== null && endsAt !== startedAt + size.wantedMs) broken.push(`${id} has another end than it wanted`);
+  if (phase !== "expired" || startedAt === null || endedAt === null) return broken;
+  if (endedAt - startedAt < size.wantedMs - CLOCKS_MS) broken.push(`${id} expired before its time`);
+  return broken;
+}
+
+function lateCancels(world: SimulatedWorld, environment: Environment): string[] {
+  const asked = world.answered.cancels.find((cancel) => cancel.uid === environment.uid);
+  if (!asked || environment.endedAt === null) return [];
+  const took = environment.endedAt - asked.at;
+  return took > PROMPT_CANCEL_MS ? [`${environment.id} took ${Math.round(took)} ms to cancel`] : [];
+}

@@ -1,0 +1,157 @@
+import type { Compute, Item, Stored, Table } from "#core/context.ts";
+import type { Environment } from "#core/environments/record.ts";
+import type { Pool } from "#core/pools/record.ts";
+import type { MemoryCompute } from "../memory-compute.ts";
+import type { MemoryTable } from "../memory-table.ts";
+import { copyOfData } from "../plain-data.ts";
+
+/** Something that must never be so, was. */
+export class Violation extends Error {
+  constructor(text: string) {
+    super(text);
+    this.name = "Violation";
+  }
+}
+
+/** What must hold at every write and every call to the cluster, whatever went wrong before. */
+export interface Watch {
+  /** The ports with the watch built in: it sees what really happened. */
+  readonly table: Table;
+  readonly compute: Compute;
+  readonly violations: string[];
+  environments(): ReadonlyMap<string, Environment>;
+  pool(): Pool | undefined;
+}
+
+const terminal: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
+/** Written down again on purpose: a mistake in the core's own table must show. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  queued: ["queued", "preparing", "cancelled"],
+  preparing: ["preparing", "queued", "active", "stopping"],
+  active: ["active", "stopping"],
+  stopping: ["stopping", "completed", "expired", "cancelled", "failed"],
+};
+/** No call may change the cluster for a life that ended so long ago: the step's budget, a call's time-out, the clocks. */
+const LATEST_CALL_MS = 20_000 + 5_000 + 4_000;
+const UNITS = 8;
+
+export function watch(
+  table: MemoryTable,
+  compute: MemoryCompute,
+  now: () => number,
+  onNew: (environment: Environment) => void,
+): Watch {
+  const environments = new Map<string, Environment>();
+  const endedAt = new Map<string, number>();
+  const lastApplied = new Map<string, number>();
+  const lastGone = new Map<string, number>();
+  let pool: Pool | undefined;
+  let events = 0;
+  const violations: string[] = [];
+  const violated = (text: string) => violations.push(`${text} (at ${Math.round(now())})`);
+
+  function wroteEnvironment(next: Environment): void {
+    const before = environments.get(next.uid);
+    environments.set(next.uid, next);
+    if (!before) onNew(next);
+    if (before) checkChange(before, next);
+    if (before?.grant && !next.grant) checkReleased(before);
+    if (!before?.grant && next.grant) checkTaken(next);
+    if (terminal.includes(next.phase) && !endedAt.has(next.uid)) endedAt.set(next.uid, now());
+  }
+
+  function checkChange(before: Environment, next: Environment): void {
+    const follows = terminal.includes(before.phase) ? [before.phase] : (allowed[before.phase] ?? []);
+    if (!follows.includes(next.phase)) violated(`${next.id} went from ${before.phase} to ${next.phase}`);
+    if (next.version !== before.version + 1) violated(`${next.id} v${before.version} was replaced by v${next.version}`);
+    if (next.timelineCount < before.timelineCount) violated(`${next.id} lost timeline entries`);
+    if (next.actionCount < before.actionCount) violated(`${next.id} lost a request`);
+    if (before.outcome && next.outcome?.phase !== before.outcome.phase) violated(`${next.id} changed its outcome`);
+    const numbers = next.timeline.map((entry) => entry.n);
+    if (numbers.some((n, index) => index > 0 && n !== (numbers[index - 1] ?? 0) + 1)) {
+      violated(`${next.id} has a gap in its timeline`);
+    }
+  }
+
+  /** The order of the end: nothing is given back while its compute is there, unless that came back meanwhile. */
+  function checkReleased(before: Environment): void {
+    const run = `${before.uid}-r${before.run}`;
+    // A worker that slept may make it again after it was seen gone: the looks after the end are for that.
+    const cameBack = (lastApplied.get(run) ?? 0) > (lastGone.get(run) ?? Number.POSITIVE_INFINITY);
+    if (compute.isLive(before.uid, before.run) && !cameBack) violated(`${before.id} gave back capacity that is in use`);
+  }
+
+  /** Nobody takes what the ledger does not say, and no node is given twice. */
+  function checkTaken(next: Environment): void {
+    const entry = [...(pool?.granted ?? []), ...(pool?.held ?? [])].find((one) => one.uid === next.uid);
+    if (entry?.run !== next.run) violated(`${next.id} took capacity that the ledger does not give it`);
+    const used = new Map<string, number>();
+    for (const one of environments.values()) {
+      for (const share of one.grant?.shares ?? []) {
+        if (share.node !== null) used.set(share.node, (used.get(share.node) ?? 0) + share.units);
+      }
+    }
+    for (const [node, units] of used) if (units > UNITS) violated(`${units} units of ${node} are held`);
+  }
+
+  function wrotePool(next: Pool): void {
+    if (pool && next.version !== pool.version + 1) violated(`ledger v${pool.version} was replaced by v${next.version}`);
+    pool = next;
+    const entries = [...next.granted, ...next.held];
+    for (const environment of environments.values()) {
+      if (!environment.grant) continue;
+      if (!entries.some((entry) => entry.uid === environment.uid && entry.run === environment.run)) {
+        violated(`the ledger forgot ${environment.id}, which holds capacity`);
+      }
+    }
+    if (new Set(entries.map((entry) => entry.uid)).size < entries.length) violated("the ledger names somebody twice");
+  }
+
+  function applied(uid: string, run: number, existed: boolean, startedBefore: boolean): void {
+    lastApplied.set(`${uid}-r${run}`, ++events);
+    const since = endedAt.get(uid);
+    if (since !== undefined && now() - since > LATEST_CALL_MS) {
+      violated(`compute was made for ${uid}, ${Math.round(now() - since)} ms after its end`);
+    }
+    const environment = environments.get(uid);
+    if (!environment) return void violated(`compute was made for ${uid}, which is no environment`);
+    const living = !terminal.includes(environment.phase) && environment.run === run && !environment.outcome;
+    if (!existed && living && startedBefore) violated(`${environment.id} was started twice`);
+  }
+
+  return {
+    violations,
+    environments: () => environments,
+    pool: () => pool,
+    table: {
+      ...table,
+      async put(item: Stored, options) {
+        await table.put(item, options);
+        const written = copyOfData(item as Item);
+        if (written.kind === "environment") wroteEnvironment(written as unknown as Environment);
+        if (written.kind === "pool") wrotePool(written as unknown as Pool);
+      },
+    },
+    compute: {
+      ...compute,
+      async apply(run) {
+        const existed = (await compute.observe(run.uid, run.run)) !== undefined;
+        const startedBefore = startsOf(compute, run.uid, run.run) > 0;
+        await compute.apply(run);
+        applied(run.uid, run.run, existed, startedBefore);
+      },
+      async observe(uid, run) {
+        const seen = await compute.observe(uid, run);
+        const name = `${uid}-r${run}`;
+        if (!seen && lastApplied.has(name)) lastGone.set(name, ++events);
+        return seen;
+      },
+    },
+  };
+}
+
+function startsOf(compute: MemoryCompute, uid: string, run: number): number {
+  let starts = 0;
+  for (let one = 1; one <= run; one++) starts += compute.starts(uid, one);
+  return starts;
+}

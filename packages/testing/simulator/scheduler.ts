@@ -1,0 +1,185 @@
+import type { Clock } from "#core/context.ts";
+
+/** How likely each fault is at a port call; all 0 when calm. */
+export interface FaultRates {
+  readonly crash: number;
+  readonly freeze: number;
+  /** The call takes effect up to 5 s later. */
+  readonly late: number;
+  readonly errorBefore: number;
+  /** The effect happened, the caller hears of a failure. */
+  readonly errorAfter: number;
+  readonly dropSend: number;
+  readonly doubleSend: number;
+}
+
+/** A machine that runs handlers and workers. Its wall clock is off by `offsetMs`. */
+export interface Host {
+  readonly name: string;
+  readonly clock: Clock;
+  /** Tasks that are under way on it. */
+  tasks: number;
+  /** Grows at each crash: what began before is gone. */
+  life: number;
+}
+
+interface Call {
+  readonly host: Host;
+  readonly life: number;
+  readonly label: string;
+  readonly effect: () => Promise<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  /** Undefined until the effect has happened: then the answer, still on its way. */
+  answer: { readonly value?: unknown; readonly error?: unknown } | undefined;
+  at: number;
+}
+
+export interface Scheduler {
+  /** Milliseconds of virtual time, the truth. */
+  time(): number;
+  advanceTo(time: number): void;
+  random(): number;
+  pick<T>(from: readonly T[]): T;
+  newHost(name: string, offsetMs: number): Host;
+  /** Every port call goes through here: it happens when the scheduler says so, if it does. */
+  call<T>(host: Host, label: string, effect: () => Promise<T>): Promise<T>;
+  /** Begins work on a host; `ended` is called unless the host crashes before. */
+  start(host: Host, label: string, work: () => Promise<void>, ended: (failed: boolean) => void): void;
+  /** Calls that may go on now. */
+  ready(): number;
+  /** When the next call that sleeps may go on. */
+  nextAt(): number | undefined;
+  /** Lets one ready call, chosen at random, go on. */
+  step(): Promise<void>;
+  crash(host: Host): void;
+  setRates(rates: FaultRates): void;
+  rates(): FaultRates;
+  calls(): number;
+  note(line: string): void;
+}
+
+export const calm: FaultRates = {
+  crash: 0,
+  freeze: 0,
+  late: 0,
+  errorBefore: 0,
+  errorAfter: 0,
+  dropSend: 0,
+  doubleSend: 0,
+};
+
+const LATE_MS = 5_000;
+const SHORT_FREEZE_MS = 22_000;
+const LONG_FREEZE_MS = 700_000;
+const LATENCY_MS = 30;
+
+/** One schedule: which call goes on next, and what goes wrong, follow from the random numbers alone. */
+export function scheduler(random: () => number, start: number, note: (line: string) => void): Scheduler {
+  let now = start;
+  let rates = calm;
+  let made = 0;
+  let pending: Call[] = [];
+
+  function fault(rate: number): boolean {
+    return rate > 0 && random() < rate;
+  }
+
+  function crash(host: Host): void {
+    note(`${host.name} crashes`);
+    host.life += 1;
+    host.tasks = 0;
+    pending = pending.filter((call) => call.host !== host);
+  }
+
+  async function happen(call: Call): Promise<void> {
+    if (fault(rates.errorBefore)) {
+      call.answer = { error: new Error("injected: no effect") };
+      return;
+    }
+    try {
+      call.answer = { value: await call.effect() };
+    } catch (error) {
+      call.answer = { error };
+    }
+    if (fault(rates.errorAfter)) call.answer = { error: new Error("injected: timed out with effect") };
+    if (fault(rates.freeze)) {
+      call.at = now + random() * (random() < 0.6 ? SHORT_FREEZE_MS : LONG_FREEZE_MS);
+      note(`${call.host.name} freezes after ${call.label} for ${Math.round(call.at - now)} ms`);
+    }
+  }
+
+  function answer(call: Call): void {
+    pending = pending.filter((one) => one !== call);
+    if (call.answer && "error" in call.answer) call.reject(call.answer.error);
+    else call.resolve(call.answer?.value);
+  }
+
+  return {
+    time: () => now,
+    advanceTo: (time) => {
+      now = Math.max(now, time);
+    },
+    random,
+    pick: (from) => from[Math.floor(random() * from.length)] as (typeof from)[number],
+    newHost: (name, offsetMs) => ({
+      name,
+      clock: { now: () => Math.round(now + offsetMs), monotonic: () => Math.round(now) },
+      tasks: 0,
+      life: 0,
+    }),
+    call: (host, label, effect) => {
+      const { life } = host;
+      return new Promise((resolve, reject) => {
+        const late = fault(rates.late) ? random() * LATE_MS : 0;
+        const call = { host, life, label, effect, resolve: resolve as Call["resolve"], reject, answer: undefined };
+        pending.push({ ...call, at: now + late });
+      });
+    },
+    start(host, label, work, ended) {
+      const { life } = host;
+      host.tasks += 1;
+      note(`${host.name} begins ${label}`);
+      const over = (failed: boolean) => {
+        if (host.life !== life) return;
+        host.tasks -= 1;
+        ended(failed);
+      };
+      work().then(
+        () => over(false),
+        () => over(true),
+      );
+    },
+    ready: () => pending.reduce((count, call) => count + (call.at <= now ? 1 : 0), 0),
+    nextAt: () => (pending.length === 0 ? undefined : Math.min(...pending.map((call) => call.at))),
+    async step() {
+      const ready = pending.filter((call) => call.at <= now);
+      const call = ready[Math.floor(random() * ready.length)];
+      if (!call) return;
+      now += random() * LATENCY_MS;
+      made += 1;
+      if (call.answer === undefined) {
+        await happen(call);
+        note(`${call.host.name} ${call.label}${"error" in (call.answer ?? {}) ? " fails" : ""}`);
+        if (fault(rates.crash)) return crash(call.host);
+      }
+      if (call.at <= now) answer(call);
+      await settled();
+    },
+    crash,
+    setRates: (next) => {
+      rates = next;
+    },
+    rates: () => rates,
+    calls: () => made,
+    note,
+  };
+}
+
+/** Longer than the longest chain of awaits between two port calls. A turn of the event loop would cost half the run. */
+const TICKS = 40;
+
+/** Lets every promise that can go on do so: afterwards all work waits for a port call. */
+async function settled(): Promise<void> {
+  for (let tick = 0; tick < TICKS; tick++) await undefined;
+}
