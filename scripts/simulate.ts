@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
-import { plantedBugs } from "#testing/simulator/planted.ts";
-import { catchPlanted } from "#testing/simulator/plant.ts";
 import { runSchedules } from "#testing/simulator/campaign.ts";
+import { catchPlanted } from "#testing/simulator/plant.ts";
+import { plantedBugs } from "#testing/simulator/planted.ts";
 import { simulate } from "#testing/simulator/schedule.ts";
 
 const { values } = parseArgs({

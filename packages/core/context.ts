@@ -262,4 +262,6 @@ export interface Actor {
 export type UserContext<Uses extends PortName = never> = Context<Uses> & {
   readonly actor: Actor;
   readonly dialect: string;
+  /** What the dialect calls an environment in its texts. */
+  readonly noun: string;
 };

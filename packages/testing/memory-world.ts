@@ -86,7 +86,7 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
     queue,
     compute,
     ctx,
-    as: (name) => ({ ...ctx, actor: actorOf(name), dialect: "gpu-dev" }),
+    as: (name) => ({ ...ctx, actor: actorOf(name), dialect: "gpu-dev", noun: "job" }),
     deliver,
     advance,
     read: async (owner, id) => {

@@ -17,10 +17,10 @@ export interface Action {
 const KEPT_ACTIONS = 20;
 
 /** Adds a request as `requested`; throws `conflict` when 20 are open already. */
-export function addAction(environment: Environment, kind: ActionKind, at: number): Environment {
+export function addAction(environment: Environment, kind: ActionKind, at: number, noun: string): Environment {
   const open = environment.actions.filter((action) => action.status === "requested");
   if (open.length >= KEPT_ACTIONS) {
-    throw new Problem("conflict", `Too many open requests for job ${environment.id}`);
+    throw new Problem("conflict", `Too many open requests for ${noun} ${environment.id}`);
   }
   const id = environment.actionCount + 1;
   const action: Action = { id, kind, status: "requested", reason: null, requestedAt: at, completedAt: null };

@@ -20,7 +20,8 @@ export async function stepActive(
   if (environment.outcome) return stopping(environment, now);
   const observed = await ctx.compute.observe(environment.uid, environment.run);
   const endsAt = environment.endsAt ?? now;
-  if (observed?.state === "ended" && !(observed.exitCode === null && now >= endsAt)) return end(environment, observed, now);
+  if (observed?.state === "ended" && !(observed.exitCode === null && now >= endsAt))
+    return end(environment, observed, now);
   if (now >= endsAt) {
     return stopping(decideEnd(environment, { phase: "expired", reason: "Its time was over", at: now }), now);
   }

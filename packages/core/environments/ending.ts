@@ -1,5 +1,5 @@
-import type { Step, WorkerContext } from "../worker.ts";
 import { findPool, namesEnvironment } from "../pools/record.ts";
+import type { Step, WorkerContext } from "../worker.ts";
 import { closeActions } from "./actions.ts";
 import { changed, tellingPool, until, waited } from "./pace.ts";
 import type { Environment } from "./record.ts";

@@ -90,10 +90,12 @@ function activate(environment: Environment, observed: Observation, now: number):
   return tellingPool(changed({ ...active, reason: null }, now, "active"));
 }
 
-const stepOfState = { unbound: "pod", image: "image", container: "container", probe: "probe" } as const satisfies Record<
-  Exclude<Observation["state"], "ready" | "ended">,
-  PreparingStep
->;
+const stepOfState = {
+  unbound: "pod",
+  image: "image",
+  container: "container",
+  probe: "probe",
+} as const satisfies Record<Exclude<Observation["state"], "ready" | "ended">, PreparingStep>;
 
 async function follow(
   ctx: WorkerContext,

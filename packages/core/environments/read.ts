@@ -14,7 +14,7 @@ export async function findEnvironment(ctx: UserContext<"table">, id: string): Pr
 /** The caller's environment of this id; throws `notFound`. */
 export async function getEnvironment(ctx: UserContext<"table">, id: string): Promise<Environment> {
   const found = await findEnvironment(ctx, id);
-  if (!found) throw new Problem("notFound", `Job ${id} not found`);
+  if (!found) throw new Problem("notFound", `${capitalized(ctx.noun)} ${id} not found`);
   return found;
 }
 
@@ -50,4 +50,8 @@ function readOrLog(ctx: Context, item: Parameters<typeof parseEnvironment>[0]): 
     ctx.log.error("unreadable record", { look: keyText(item) });
     return undefined;
   }
+}
+
+function capitalized(word: string): string {
+  return word.slice(0, 1).toUpperCase() + word.slice(1);
 }

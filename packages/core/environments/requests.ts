@@ -16,11 +16,12 @@ type RequestContext = UserContext<"table" | "queue">;
 export async function requestCancel(ctx: RequestContext, id: string): Promise<Action> {
   return request(ctx, id, (environment, now) => {
     const word = environment.outcome?.phase ?? environment.phase;
-    if (word === "cancelled") return environment.actions.find((action) => action.kind === "cancel") ?? firstOf(environment);
+    if (word === "cancelled")
+      return environment.actions.find((action) => action.kind === "cancel") ?? firstOf(environment);
     if (isEnded(environment) || environment.outcome) {
-      throw new Problem("conflict", `Cannot cancel job ${id} in status ${word}`);
+      throw new Problem("conflict", `Cannot cancel ${ctx.noun} ${id} in status ${word}`);
     }
-    const asked = addAction(environment, "cancel", now);
+    const asked = addAction(environment, "cancel", now, ctx.noun);
     const ended = decideEnd(asked, { phase: "cancelled", reason: "Cancelled by its owner", at: now });
     return { ...ended, waitPool: undefined, waitOrder: undefined };
   });
@@ -34,7 +35,7 @@ export async function requestExtension(ctx: RequestContext, id: string, extraMs:
   return request(ctx, id, (environment, now) => {
     if (isEnded(environment) || environment.outcome) {
       const word = environment.outcome?.phase ?? environment.phase;
-      throw new Problem("conflict", `Cannot extend job ${id} in status ${word}`);
+      throw new Problem("conflict", `Cannot extend ${ctx.noun} ${id} in status ${word}`);
     }
     const wantedMs = environment.size.wantedMs + extraMs;
     const total = wantedMs / HOUR_MS;
@@ -44,7 +45,7 @@ export async function requestExtension(ctx: RequestContext, id: string, extraMs:
       throw new Problem("invalid", text);
     }
     const endsAt = environment.endsAt === null ? null : environment.endsAt + extraMs;
-    return { ...addAction(environment, "extend", now), size: { ...environment.size, wantedMs }, endsAt };
+    return { ...addAction(environment, "extend", now, ctx.noun), size: { ...environment.size, wantedMs }, endsAt };
   });
 }
 
@@ -67,7 +68,7 @@ async function request(
     await sendLook(ctx, environment);
     return newestAction(written);
   }
-  throw new Problem("unavailable", `Job ${id} is changing too fast, try again`, { retryAfterSeconds: 1 });
+  throw new Problem("unavailable", `The ${ctx.noun} ${id} is changing too fast, try again`, { retryAfterSeconds: 1 });
 }
 
 function newestAction(environment: Environment): Action {

@@ -4,7 +4,7 @@ import { instanceTypeOfPool, unitsPerNode } from "../fleet.ts";
 import { keyText } from "../keys.ts";
 import type { PlannerContext } from "../worker.ts";
 import { readNamed } from "./named.ts";
-import { type Plan, type Place, plan } from "./plan.ts";
+import { type Place, type Plan, plan } from "./plan.ts";
 import type { Grant, Pool, PoolSummary } from "./record.ts";
 import { type Candidate, readWaiting, type WaitingList } from "./waiting.ts";
 
@@ -71,11 +71,15 @@ async function planVerified(
     const planned = planOver(pool, waiting, now);
     const chosen = new Map(planned.grants.map((grant) => [grant.uid, grant.shares]));
     const keys = waiting.filter((one) => chosen.has(one.uid)).map((one) => one.key);
-    for (const record of await readNamed(ctx, keys.filter((key) => !verified.has(key)))) {
+    for (const record of await readNamed(
+      ctx,
+      keys.filter((key) => !verified.has(key)),
+    )) {
       verified.set(keyText(keyOf(record)), record);
     }
     const gone = new Set(keys.filter((key) => !stillWaits(verified.get(key))));
-    if (gone.size === 0) return { planned, grants: keys.flatMap((key) => grantOf(key, verified.get(key), chosen, now)) };
+    if (gone.size === 0)
+      return { planned, grants: keys.flatMap((key) => grantOf(key, verified.get(key), chosen, now)) };
     waiting = waiting.filter((one) => !gone.has(one.key));
   }
   return { planned: planOver(pool, [], now), grants: [] };

@@ -88,7 +88,14 @@ export function plan(input: PlanInput): Plan {
     const endsAt = input.now + entry.size.wantedMs;
     const placed = free.take(need, reserved && passes(reserved, free, need, endsAt));
     if (!placed) {
-      reserved ??= reserve(entry, need, nodes, free, releasesOf([...input.occupied, ...given], nodes, input), input.now);
+      reserved ??= reserve(
+        entry,
+        need,
+        nodes,
+        free,
+        releasesOf([...input.occupied, ...given], nodes, input),
+        input.now,
+      );
       left.push(entry);
       continue;
     }

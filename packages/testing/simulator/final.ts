@@ -1,6 +1,6 @@
 import type { Environment } from "#core/environments/record.ts";
-import type { Scheduler } from "./scheduler.ts";
 import type { SimulatedWorld } from "./schedule.ts";
+import type { Scheduler } from "./scheduler.ts";
 
 /** What clients were told had been done. */
 export interface Answered {

@@ -16,11 +16,11 @@ import { memoryTable } from "../memory-table.ts";
 import { actorOf, newEnvironment, nodesOf } from "../memory-world.ts";
 import { seededRandom } from "../random.ts";
 import { testSettings } from "../settings.ts";
-import { type Answered, finalViolations } from "./final.ts";
 import { faultyPorts } from "./faulty-ports.ts";
+import { type Answered, finalViolations } from "./final.ts";
 import { watch } from "./invariants.ts";
-import { taskRules } from "./task-rules.ts";
 import { calm, type FaultRates, type Host, type Scheduler, scheduler } from "./scheduler.ts";
+import { taskRules } from "./task-rules.ts";
 
 export interface Report {
   readonly seed: number;
@@ -51,7 +51,11 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
   const random = seededRandom(seed);
   const trace = options.trace;
   let at = () => START;
-  const sim = scheduler(random, START, trace ? (line) => trace(`${((at() - START) / 1000).toFixed(3)} ${line}`) : silent);
+  const sim = scheduler(
+    random,
+    START,
+    trace ? (line) => trace(`${((at() - START) / 1000).toFixed(3)} ${line}`) : silent,
+  );
   at = sim.time;
   const world = newWorld(sim, seed);
   const rates = ratesOf(sim, options);
@@ -88,7 +92,11 @@ export type SimulatedWorld = ReturnType<typeof newWorld>;
 
 function newWorld(sim: Scheduler, seed: number) {
   const clock = { now: () => Math.round(sim.time()), monotonic: () => Math.round(sim.time()) };
-  const table = memoryTable({ clock, random: sim.random, indexLatenessMs: sim.random() < 0.5 ? 90_000 * sim.random() : 0 });
+  const table = memoryTable({
+    clock,
+    random: sim.random,
+    indexLatenessMs: sim.random() < 0.5 ? 90_000 * sim.random() : 0,
+  });
   const queue = memoryQueue({ clock, visibilitySeconds: 60 });
   const delays = { bindMs: 2000, imageMs: 3000, probeMs: 1000, removeMs: 1500 };
   const compute = memoryCompute({ clock, nodes: nodesOf({ h100: 2 }), ...(sim.random() < 0.7 ? delays : {}) });
@@ -146,7 +154,7 @@ function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates):
   if (sim.time() < world.nextSweep) return;
   world.nextSweep += MINUTE;
   const faulty = rates !== calm && sim.rates() !== calm;
-  if (faulty && sim.random() < 0.2) return sim.note("the sweep is skipped");
+  if (faulty && sim.random() < 0.2) return;
   const host = sim.pick(world.hosts);
   const ctx = world.contexts.get(host);
   if (!ctx) return;
@@ -234,7 +242,12 @@ function asUser(
   const host = sim.pick(world.hosts);
   const ctx = world.contexts.get(host);
   if (!ctx) return;
-  sim.start(host, `${owner}: ${label}`, () => request({ ...ctx, actor: actorOf(owner), dialect: "gpu-dev" }), silent);
+  sim.start(
+    host,
+    `${owner}: ${label}`,
+    () => request({ ...ctx, actor: actorOf(owner), dialect: "gpu-dev", noun: "job" }),
+    silent,
+  );
 }
 
 const TASKS_PER_HOST = 2;
@@ -242,7 +255,9 @@ const TASKS_PER_HOST = 2;
 /** Hands a message that is visible to a host that has room; undefined when there is none of either. */
 function receivable(sim: Scheduler, world: SimulatedWorld): (() => void) | undefined {
   const free = world.hosts.filter((host) => host.tasks < TASKS_PER_HOST);
-  const names = (["work", "pools"] as const).filter((name) => (world.queue.nextAt(name) ?? Number.POSITIVE_INFINITY) <= sim.time());
+  const names = (["work", "pools"] as const).filter(
+    (name) => (world.queue.nextAt(name) ?? Number.POSITIVE_INFINITY) <= sim.time(),
+  );
   if (free.length === 0 || names.length === 0) return undefined;
   return () => {
     const host = sim.pick(free);
@@ -252,7 +267,8 @@ function receivable(sim: Scheduler, world: SimulatedWorld): (() => void) | undef
     if (!ctx || messages.length === 0) return;
     const looks = messages.map((message) => message.look);
     const rules = taskRules(ctx, looks[0] ?? { look: "" });
-    const work = () => (name === "pools" ? reconcilePools(ctx, looks) : look(world, { ...ctx, ...rules.ports }, rules, looks));
+    const work = () =>
+      name === "pools" ? reconcilePools(ctx, looks) : look(world, { ...ctx, ...rules.ports }, rules, looks);
     sim.start(host, `look at ${looks.map((look) => look.look).join(", ")}`, work, (failed) => {
       for (const message of messages) {
         if (!failed) world.queue.acknowledge(name, message.id);

@@ -21,7 +21,8 @@ export function taskRules(ports: TruePorts, look: Look): TaskRules {
   const broken: string[] = [];
   const isOwn = (key: Key) => keyText(key) === look.look;
   return {
-    broken: () => (lost ? [...broken, `a look at ${look.look} lost its write and ended without reading again`] : broken),
+    broken: () =>
+      lost ? [...broken, `a look at ${look.look} lost its write and ended without reading again`] : broken,
     ports: {
       ...ports,
       table: {

@@ -1,0 +1,47 @@
+import * as z from "zod";
+import { identity } from "#aws/identity.ts";
+import { queue } from "#aws/queue.ts";
+import { table } from "#aws/table.ts";
+import { login } from "#core/users/login.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { wholeSeconds } from "#http/timestamp.ts";
+import { credentialsOf, hasRequest, LoginBody } from "./credentials.ts";
+import { signedRequestOf } from "./signed-request.ts";
+
+const LoggedIn = z.object({
+  api_key: z.string(),
+  key_prefix: z.string(),
+  user_id: z.number(),
+  username: z.string(),
+  aws_arn: z.string(),
+  expires_at: z.string(),
+  ttl_hours: z.number(),
+});
+
+export const endpoint = gpuDev.post(
+  "/v1/auth/aws-login",
+  {
+    summary: "Exchange an AWS identity for a short-lived API key",
+    uses: ["table", "queue", "identity"],
+    public: true,
+    body: LoginBody,
+    reply: LoggedIn,
+    timeoutSeconds: 20,
+  },
+  async ({ ctx, body }) => {
+    const proof = hasRequest(body) ? signedRequestOf(ctx, body) : credentialsOf(body);
+    const { user, arn, key } = await login(ctx, proof);
+    return {
+      api_key: key.secret,
+      key_prefix: key.prefix,
+      user_id: user.number,
+      username: user.username,
+      aws_arn: arn,
+      expires_at: wholeSeconds(key.expiresAt),
+      ttl_hours: key.ttlHours,
+    };
+  },
+);
+
+export const handler = lambda(endpoint, { table, queue, identity });

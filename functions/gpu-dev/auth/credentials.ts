@@ -1,0 +1,48 @@
+import * as z from "zod";
+import type { LoginProof } from "#core/users/login.ts";
+
+const blankAsAbsent = (value: unknown) => (value === "" || value === null ? undefined : value);
+
+/** Both forms of a login (contracts/gpu-dev section 2): credentials, or a request signed with them. */
+export const LoginBody = z
+  .object({
+    aws_access_key_id: z.string().min(16).max(128).nullish(),
+    aws_secret_access_key: z.string().min(40).max(128).nullish(),
+    aws_session_token: z.preprocess(blankAsAbsent, z.string().min(100).max(2048).optional()),
+    iam_request_url: z.string().max(2048).nullish(),
+    iam_request_headers: z.record(z.string(), z.string()).nullish(),
+    iam_request_body: z.string().max(256).nullish(),
+    iam_request_method: z.enum(["POST", "GET"]).nullish(),
+  })
+  .superRefine((body, ctx) => {
+    if (hasCredentials(body) && hasRequest(body)) {
+      const message = "Send AWS credentials or a signed request, not both";
+      return ctx.addIssue({ code: "custom", path: [], message });
+    }
+    const wanted = hasRequest(body) ? requestFields : credentialFields;
+    for (const name of wanted) {
+      if (body[name] !== undefined && body[name] !== null) continue;
+      ctx.addIssue({ code: "custom", params: { type: "missing" }, path: [name], message: "Field required" });
+    }
+  });
+
+export type LoginBody = z.output<typeof LoginBody>;
+
+const credentialFields = ["aws_access_key_id", "aws_secret_access_key"] as const;
+const requestFields = ["iam_request_url", "iam_request_headers"] as const;
+
+export function hasRequest(body: LoginBody): boolean {
+  const { iam_request_url, iam_request_headers, iam_request_body, iam_request_method } = body;
+  return [iam_request_url, iam_request_headers, iam_request_body, iam_request_method].some((field) => field != null);
+}
+
+function hasCredentials(body: LoginBody): boolean {
+  return [body.aws_access_key_id, body.aws_secret_access_key, body.aws_session_token].some((field) => field != null);
+}
+
+/** The schema has seen to it that both are there. */
+export function credentialsOf(body: LoginBody): LoginProof {
+  const accessKeyId = body.aws_access_key_id ?? "";
+  const secretAccessKey = body.aws_secret_access_key ?? "";
+  return { kind: "credentials", credentials: { accessKeyId, secretAccessKey, sessionToken: body.aws_session_token } };
+}

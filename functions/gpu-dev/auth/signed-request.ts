@@ -1,0 +1,64 @@
+import type { Context } from "#core/context.ts";
+import { Problem } from "#core/problem.ts";
+import type { LoginProof } from "#core/users/login.ts";
+import type { LoginBody } from "./credentials.ts";
+
+const ACTION = "Action=GetCallerIdentity&Version=2011-06-15";
+const SERVER_ID = "x-berth-server-id";
+const MINUTES_MS = 5 * 60_000;
+
+/**
+ * A request that the client signed itself, so that no secret leaves it. Checked before it is sent on: it must be
+ * GetCallerIdentity at an STS that we know, meant for this deployment, and fresh (contracts/gpu-dev section 2).
+ */
+export function signedRequestOf(ctx: Context, body: LoginBody): LoginProof {
+  const headers = lowerCased(body.iam_request_headers ?? {});
+  const method = body.iam_request_method ?? "POST";
+  const url = checkedUrl(ctx, body.iam_request_url ?? "", method);
+  const content = method === "POST" ? (body.iam_request_body ?? ACTION) : undefined;
+  if (method === "POST" && content !== ACTION) throw badField("iam_request_body", `Input should be '${ACTION}'`);
+  if (method === "GET" && body.iam_request_body) throw badField("iam_request_body", "A GET request has no body");
+  checkSignature(ctx, headers);
+  return { kind: "request", request: { url, method, headers, body: content } };
+}
+
+function checkedUrl(ctx: Context, text: string, method: "GET" | "POST"): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !ctx.settings.stsOrigins.includes(url.origin)) {
+    throw badField("iam_request_url", "Input should be the URL of a known STS endpoint");
+  }
+  const plain = url.pathname === "/" && url.username === "" && url.password === "" && !text.includes("#");
+  if (!plain) throw badField("iam_request_url", "URL must have the path / and neither user nor fragment");
+  const query = url.search.slice(1);
+  if (query !== (method === "GET" ? ACTION : ""))
+    throw badField("iam_request_url", "URL must ask for GetCallerIdentity");
+  return url.href;
+}
+
+function checkSignature(ctx: Context, headers: Readonly<Record<string, string>>): void {
+  const signed = /^AWS4-HMAC-SHA256 .*\bSignedHeaders=([a-z0-9;-]+)/.exec(headers.authorization ?? "")?.[1]?.split(";");
+  const covers = ["host", "x-amz-date", SERVER_ID].every((name) => signed?.includes(name));
+  if (!covers || headers[SERVER_ID] !== ctx.settings.loginServerId) {
+    throw new Problem("unauthenticated", "AWS signature verification failed");
+  }
+  const at = amzDate(headers["x-amz-date"] ?? "");
+  if (at === undefined || Math.abs(ctx.clock.now() - at) > MINUTES_MS) {
+    throw new Problem("unauthenticated", "AWS authentication failed: RequestExpired");
+  }
+}
+
+/** `20260120T183000Z` in milliseconds since the epoch. */
+function amzDate(text: string): number | undefined {
+  const [, year, month, day, hour, minute, second] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text) ?? [];
+  const at = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  return Number.isNaN(at) ? undefined : at;
+}
+
+function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+function badField(name: string, message: string): Problem {
+  const field = { type: "value_error", path: ["body", name], message, input: null };
+  return new Problem("invalid", message, { fields: [field] });
+}

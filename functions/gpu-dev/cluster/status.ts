@@ -1,0 +1,43 @@
+import * as z from "zod";
+import { table } from "#aws/table.ts";
+import { type Capacity, readCapacity } from "#core/pools/availability.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { wholeSeconds } from "#http/timestamp.ts";
+import { GpuCapacity, toGpuCapacities } from "../gpu/wire.ts";
+
+const ClusterStatus = z.object({
+  total_gpus: z.number(),
+  available_gpus: z.number(),
+  in_use_gpus: z.number(),
+  queued_gpus: z.number(),
+  active_reservations: z.number(),
+  preparing_reservations: z.number(),
+  queued_reservations: z.number(),
+  pending_reservations: z.literal(0),
+  by_gpu_type: z.record(z.string(), GpuCapacity),
+  timestamp: z.string(),
+});
+
+export const endpoint = gpuDev.get(
+  "/v1/cluster/status",
+  { summary: "GPUs and reservations of the whole cluster", uses: ["table"], reply: ClusterStatus },
+  async ({ ctx }) => {
+    const { pools, countedAt } = await readCapacity(ctx);
+    const sum = (of: (pool: Capacity) => number) => pools.reduce((total, pool) => total + of(pool), 0);
+    return {
+      total_gpus: sum((pool) => pool.total),
+      available_gpus: sum((pool) => pool.available),
+      in_use_gpus: sum((pool) => pool.inUse),
+      queued_gpus: sum((pool) => pool.queued),
+      active_reservations: sum((pool) => pool.activeCount),
+      preparing_reservations: sum((pool) => pool.preparingCount),
+      queued_reservations: sum((pool) => pool.queuedCount),
+      pending_reservations: 0 as const,
+      by_gpu_type: toGpuCapacities(pools),
+      timestamp: wholeSeconds(countedAt),
+    };
+  },
+);
+
+export const handler = lambda(endpoint, { table });

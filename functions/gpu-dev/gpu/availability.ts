@@ -1,0 +1,20 @@
+import * as z from "zod";
+import { table } from "#aws/table.ts";
+import { readCapacity } from "#core/pools/availability.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { wholeSeconds } from "#http/timestamp.ts";
+import { GpuCapacity, toGpuCapacities } from "./wire.ts";
+
+const Availability = z.object({ availability: z.record(z.string(), GpuCapacity), timestamp: z.string() });
+
+export const endpoint = gpuDev.get(
+  "/v1/gpu/availability",
+  { summary: "GPUs by type: how many there are, in use, wanted and free", uses: ["table"], reply: Availability },
+  async ({ ctx }) => {
+    const { pools, countedAt } = await readCapacity(ctx);
+    return { availability: toGpuCapacities(pools), timestamp: wholeSeconds(countedAt) };
+  },
+);
+
+export const handler = lambda(endpoint, { table });

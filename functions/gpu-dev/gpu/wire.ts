@@ -1,0 +1,21 @@
+import * as z from "zod";
+import type { Capacity } from "#core/pools/availability.ts";
+
+export const GpuCapacity = z.object({
+  gpu_type: z.string(),
+  total: z.number(),
+  available: z.number(),
+  in_use: z.number(),
+  queued: z.number(),
+  max_per_node: z.number(),
+});
+
+/** By type, in the order given; the same six keys in availability and status. */
+export function toGpuCapacities(pools: readonly Capacity[]): Record<string, z.infer<typeof GpuCapacity>> {
+  return Object.fromEntries(
+    pools.map(({ pool, total, available, inUse, queued, gpusPerMachine }) => [
+      pool,
+      { gpu_type: pool, total, available, in_use: inUse, queued, max_per_node: gpusPerMachine },
+    ]),
+  );
+}

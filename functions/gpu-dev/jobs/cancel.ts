@@ -1,0 +1,17 @@
+import { queue } from "#aws/queue.ts";
+import { table } from "#aws/table.ts";
+import { requestCancel } from "#core/environments/requests.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { ActionRequested, JobRef, jobIdOf, toActionRequested } from "./wire.ts";
+
+export const endpoint = gpuDev.post(
+  "/v1/jobs/{job_id}/cancel",
+  { summary: "Cancel a job", uses: ["table", "queue"], params: JobRef, reply: ActionRequested },
+  async ({ ctx, params }) => {
+    const id = jobIdOf(params);
+    return toActionRequested(id, await requestCancel(ctx, id));
+  },
+);
+
+export const handler = lambda(endpoint, { table, queue });

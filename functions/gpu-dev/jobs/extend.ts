@@ -1,0 +1,24 @@
+import * as z from "zod";
+import { queue } from "#aws/queue.ts";
+import { table } from "#aws/table.ts";
+import type { Settings } from "#core/context.ts";
+import { requestExtension } from "#core/environments/requests.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { durationHours } from "./submission.ts";
+import { ActionRequested, JobRef, jobIdOf, toActionRequested } from "./wire.ts";
+
+const ExtendJob = (settings: Settings) => z.object({ extension_hours: durationHours(settings) });
+const HOUR_MS = 3_600_000;
+
+export const endpoint = gpuDev.post(
+  "/v1/jobs/{job_id}/extend",
+  { summary: "Extend a job", uses: ["table", "queue"], params: JobRef, body: ExtendJob, reply: ActionRequested },
+  async ({ ctx, params, body }) => {
+    const id = jobIdOf(params);
+    const action = await requestExtension(ctx, id, Math.round(body.extension_hours * HOUR_MS));
+    return toActionRequested(id, action, body.extension_hours);
+  },
+);
+
+export const handler = lambda(endpoint, { table, queue });

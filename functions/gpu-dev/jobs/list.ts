@@ -1,0 +1,44 @@
+import * as z from "zod";
+import { table } from "#aws/table.ts";
+import { listEnvironments } from "#core/environments/read.ts";
+import { readAdvice } from "#core/pools/advice.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { wholeNumber } from "#http/query.ts";
+import { JobSummary, jobStatuses, statusOf, toJobSummary } from "./wire.ts";
+
+const words: readonly string[] = [...jobStatuses, "pending"];
+
+/** A list of words separated by commas; nothing at all means every status. */
+const Statuses = z
+  .string()
+  .transform((text) => text.split(",").map((word) => word.trim()))
+  .transform((list) => (list.length === 1 && list[0] === "" ? undefined : list))
+  .superRefine((list, ctx) => {
+    if (list?.every((word) => words.includes(word)) ?? true) return;
+    ctx.addIssue({ code: "custom", params: { type: "enum" }, message: `Input should be one of: ${words.join(", ")}` });
+  })
+  .optional();
+
+const ListJobs = z.object({
+  status: Statuses,
+  limit: wholeNumber(1, 500).default(50),
+  offset: wholeNumber(0).default(0),
+});
+const Jobs = z.object({ jobs: z.array(JobSummary), total: z.number(), limit: z.number(), offset: z.number() });
+
+export const endpoint = gpuDev.get(
+  "/v1/jobs",
+  { summary: "List your jobs, the newest first", uses: ["table"], query: ListJobs, reply: Jobs },
+  async ({ ctx, query }) => {
+    const { status, limit, offset } = query;
+    const all = await listEnvironments(ctx);
+    const matching = all.filter((job) => !status || status.includes(statusOf(job)));
+    const page = matching.slice(offset, offset + limit);
+    const told = await readAdvice(ctx, page);
+    const jobs = page.map((job) => toJobSummary(job, ctx.actor.username, told.get(job.uid)));
+    return { jobs, total: matching.length, limit, offset };
+  },
+);
+
+export const handler = lambda(endpoint, { table });

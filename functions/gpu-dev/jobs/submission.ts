@@ -1,0 +1,142 @@
+import * as z from "zod";
+import type { Settings } from "#core/context.ts";
+import type { Size } from "#core/environments/record.ts";
+import { findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
+
+const typeNames = instanceTypes.map((type) => type.name) as [string, ...string[]];
+const MOST_ENV_ENTRIES = 100;
+const MOST_ENV_BYTES = 32 * 1024;
+const MOST_COMMAND_BYTES = 16 * 1024;
+const HOUR_MS = 3_600_000;
+
+/** GitHub's own rule for names (contracts/gpu-dev section 3). */
+const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
+const reservedEnv = /^(?:PATH$|LD_|KUBERNETES_|AWS_)/;
+
+/** Hours of a duration or an extension, between the deployment's bounds. */
+export function durationHours(settings: Settings) {
+  return z.number().min(settings.minDurationHours).max(settings.maxDurationHours);
+}
+
+const EnvVars = z
+  .record(
+    z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+      .refine((name) => !reservedEnv.test(name), "This name is reserved"),
+    z
+      .union([z.string(), z.number(), z.boolean()], "Input should be a valid string")
+      .transform(String)
+      .refine((value) => !value.includes("\0"), "Must not contain NUL"),
+  )
+  .refine((vars) => Object.keys(vars).length <= MOST_ENV_ENTRIES, `At most ${MOST_ENV_ENTRIES} variables are allowed`)
+  .refine((vars) => Buffer.byteLength(JSON.stringify(vars)) <= MOST_ENV_BYTES, "At most 32 KiB in all are allowed");
+
+/** The body of a submit, in the order of contracts/gpu-dev section 3. `null` counts as absent. */
+export function Submission(settings: Settings) {
+  return z
+    .object({
+      image: z
+        .string()
+        .min(1)
+        .max(512)
+        .regex(/^[^\s\p{Cc}]+$/u, "Image must not contain white space"),
+      instance_type: z.enum(typeNames),
+      duration_hours: durationHours(settings).default(1),
+      disk_name: z.unknown().refine(isAbsent, "Named disks are not available yet"),
+      disk_size_gb: z.int().min(10).max(10_000).nullish(),
+      env_vars: EnvVars.nullish(),
+      command: z
+        .string()
+        .refine((text) => Buffer.byteLength(text) <= MOST_COMMAND_BYTES, "At most 16 KiB are allowed")
+        .refine((text) => !text.includes("\0"), "Must not contain NUL")
+        .nullish(),
+      gpu_type: z.string().nullish(),
+      gpu_count: z.int().nullish(),
+      name: z
+        .string()
+        .min(1)
+        .max(128)
+        .regex(/^\P{C}+$/u, "Name must be printable")
+        .nullish(),
+      github_user: z.string().regex(githubName).nullish(),
+    })
+    .superRefine((body, ctx) => {
+      for (const { path, message } of contradictions(body)) ctx.addIssue({ code: "custom", path, message });
+    });
+}
+
+export type Submission = z.output<ReturnType<typeof Submission>>;
+
+function isAbsent(value: unknown): boolean {
+  return value === undefined || value === null;
+}
+
+/** What is asked for: a body field wins, then what old clients put into `env_vars`, then the table. */
+export function sizeOf(body: Submission): Size {
+  const type = typeOf(body.instance_type);
+  const gpus = body.gpu_count ?? numberIn(body.env_vars?.GPU_COUNT) ?? type.gpus;
+  const machines = Math.max(1, Math.ceil(gpus / unitsPerNode(type)));
+  return {
+    pool: type.pool,
+    instanceType: type.name,
+    machines,
+    units: type.gpus === 0 ? 1 : gpus / machines,
+    gpus,
+    wantedMs: Math.round(body.duration_hours * HOUR_MS),
+  };
+}
+
+interface Contradiction {
+  readonly path: string[];
+  readonly message: string;
+}
+
+/** What contradicts the table of machines, in the body or in the variables of old clients. */
+function contradictions(body: Submission): Contradiction[] {
+  const type = typeOf(body.instance_type);
+  const { GPU_TYPE: oldType, GPU_COUNT: oldCount, GITHUB_USER: oldUser } = body.env_vars ?? {};
+  const found: Contradiction[] = [];
+  if (!isAbsent(body.gpu_type) && body.gpu_type !== type.pool) {
+    found.push({ path: ["gpu_type"], message: `${type.name} has GPUs of type ${type.pool}` });
+  }
+  if (!isAbsent(body.gpu_count) && !fits(type, body.gpu_count ?? 0)) {
+    found.push({ path: ["gpu_count"], message: countsOf(type) });
+  }
+  if (oldType !== undefined && isAbsent(body.gpu_type) && oldType.toLowerCase() !== type.pool) {
+    found.push({ path: ["env_vars", "GPU_TYPE"], message: `${type.name} has GPUs of type ${type.pool}` });
+  }
+  if (oldCount !== undefined && isAbsent(body.gpu_count) && !fits(type, numberIn(oldCount) ?? -1)) {
+    found.push({ path: ["env_vars", "GPU_COUNT"], message: countsOf(type) });
+  }
+  if (oldUser && isAbsent(body.github_user) && !githubName.test(oldUser)) {
+    found.push({ path: ["env_vars", "GITHUB_USER"], message: `String should match pattern '${githubName.source}'` });
+  }
+  return found;
+}
+
+const gpuCounts = [1, 2, 4, 8, 16];
+
+/** Whole machines or a part of one; 16 only as two whole machines of 8. */
+function allowedCounts(type: InstanceType): number[] {
+  if (type.gpus === 0) return [0];
+  return gpuCounts.filter((count) => count <= type.gpus || (count === 16 && type.gpus === 8));
+}
+
+function fits(type: InstanceType, count: number): boolean {
+  return allowedCounts(type).includes(count);
+}
+
+function countsOf(type: InstanceType): string {
+  return `${type.name} offers ${allowedCounts(type).join(", ")} GPUs`;
+}
+
+function numberIn(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,3}$/.test(text) ? Number(text) : undefined;
+}
+
+function typeOf(name: string): InstanceType {
+  const type = findInstanceType(name);
+  if (!type) throw new Error(`The schema admitted instance type ${name}, which is in no table`);
+  return type;
+}

@@ -1,0 +1,38 @@
+import * as z from "zod";
+import { queue } from "#aws/queue.ts";
+import { sealer } from "#aws/sealer.ts";
+import { table } from "#aws/table.ts";
+import { createEnvironment } from "#core/environments/create.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { Submission, sizeOf } from "./submission.ts";
+import { podNameOf } from "./wire.ts";
+
+const Submitted = z.object({
+  job_id: z.string(),
+  status: z.literal("queued"),
+  message: z.string(),
+  estimated_start_time: z.string().nullable(),
+});
+
+export const endpoint = gpuDev.post(
+  "/v1/jobs/submit",
+  { summary: "Submit a job", uses: ["table", "queue", "sealer"], body: Submission, reply: Submitted },
+  async ({ ctx, body }) => {
+    const id = ctx.ids.uuid7();
+    const github = body.github_user ?? body.env_vars?.GITHUB_USER;
+    const job = await createEnvironment(ctx, {
+      id,
+      name: body.name ?? podNameOf(id),
+      labels: github ? { github_user: github } : {},
+      size: sizeOf(body),
+      image: body.image,
+      command: body.command ?? undefined,
+      env: body.env_vars ?? {},
+    });
+    const message = `Job submitted successfully to queue (message ID: ${job.actionCount})`;
+    return { job_id: job.id, status: "queued" as const, message, estimated_start_time: null };
+  },
+);
+
+export const handler = lambda(endpoint, { table, queue, sealer });

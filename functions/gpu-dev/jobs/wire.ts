@@ -1,0 +1,188 @@
+import * as z from "zod";
+import type { Action, ActionKind } from "#core/environments/actions.ts";
+import type { Environment, Phase } from "#core/environments/record.ts";
+import type { TimelineEntry } from "#core/environments/timeline.ts";
+import type { Told } from "#core/pools/advice.ts";
+import { reasonText } from "#core/pools/reasons.ts";
+import { Problem } from "#core/problem.ts";
+import { wholeSeconds } from "#http/timestamp.ts";
+
+/** The words of contracts/gpu-dev section 4; `pending` is accepted in filters and matches nothing. */
+export const jobStatuses = ["queued", "preparing", "active", "completed", "expired", "cancelled", "failed"] as const;
+
+type JobStatus = (typeof jobStatuses)[number];
+
+const Status = z.enum(jobStatuses);
+const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });
+
+export const JobRef = z.object({ job_id: z.string().meta({ example: "019bdcc3-5b00-7000-8000-0123456789ab" }) });
+
+const JobAction = z.object({
+  id: z.number(),
+  action: z.enum(["cancel", "extend"]),
+  status: z.enum(["requested", "done", "failed"]),
+  error: z.string().nullable(),
+  requested_at: Timestamp,
+  completed_at: Timestamp.nullable(),
+});
+
+/** A job as lists show it: the documented keys, then ours. */
+export const JobSummary = z.object({
+  job_id: z.string(),
+  reservation_id: z.string(),
+  user_id: z.string(),
+  status: Status,
+  gpu_type: z.string(),
+  gpu_count: z.number(),
+  instance_type: z.string(),
+  duration_hours: z.number(),
+  created_at: Timestamp,
+  expires_at: Timestamp.nullable(),
+  name: z.string(),
+  pod_name: z.string(),
+  node_ip: z.string().nullable(),
+  node_port: z.number().nullable(),
+  ssh_command: z.string().nullable(),
+  jupyter_enabled: z.boolean(),
+  jupyter_url: z.string().nullable(),
+  jupyter_token: z.string().nullable(),
+  github_user: z.string().nullable(),
+  status_reason: z.string().nullable(),
+  queue_position: z.number().nullable(),
+  estimated_start_time: Timestamp.nullable(),
+  disk_name: z.string().nullable(),
+  isolation: z.string().nullable(),
+});
+
+export const Job = JobSummary.extend({
+  actions: z.array(JobAction),
+  timeline: z.array(z.object({ at: Timestamp, status: Status, reason: z.string().nullable() })),
+});
+
+export const ActionRequested = z.object({
+  job_id: z.string(),
+  action: z.enum(["cancel", "extend"]),
+  status: z.literal("requested"),
+  message: z.string(),
+});
+
+/** The id of a path, if it has the form of one; what has not is a job that does not exist. */
+export function jobIdOf(params: z.infer<typeof JobRef>): string {
+  const { job_id } = params;
+  if (/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(job_id)) return job_id;
+  throw new Problem("notFound", `Job ${job_id.slice(0, 100)} not found`);
+}
+
+/** A label, not an address: from the random part of the id, since the first part is a clock. */
+export function podNameOf(jobId: string): string {
+  return `gpu-dev-${jobId.slice(-8)}`;
+}
+
+const HOUR_MS = 3_600_000;
+
+export function toJob(environment: Environment, username: string, told: Told | undefined): z.infer<typeof Job> {
+  return {
+    ...toJobSummary(environment, username, told),
+    actions: environment.actions.map(toJobAction),
+    timeline: environment.timeline.map((entry) => toTimelineEntry(entry, environment)),
+  };
+}
+
+export function toJobSummary(
+  environment: Environment,
+  username: string,
+  told: Told | undefined,
+): z.infer<typeof JobSummary> {
+  const { id, size, labels, endsAt } = environment;
+  const status = statusOf(environment);
+  const address = status === "active" ? environment.address : null;
+  const place = status === "queued" && environment.phase === "queued" ? told?.place : undefined;
+  return {
+    job_id: id,
+    reservation_id: id,
+    user_id: username,
+    status,
+    gpu_type: size.pool,
+    gpu_count: size.gpus,
+    instance_type: size.instanceType,
+    duration_hours: size.wantedMs / HOUR_MS,
+    created_at: wholeSeconds(environment.createdAt),
+    expires_at: endsAt === null ? null : wholeSeconds(endsAt),
+    name: environment.name,
+    pod_name: podNameOf(id),
+    node_ip: address?.ip ?? null,
+    node_port: address?.port ?? null,
+    ssh_command: null,
+    jupyter_enabled: false,
+    jupyter_url: null,
+    jupyter_token: null,
+    github_user: labels.github_user ?? null,
+    status_reason: statusReason(environment, told),
+    queue_position: place?.position ?? null,
+    estimated_start_time: place?.startsAt ? wholeSeconds(place.startsAt) : null,
+    disk_name: null,
+    isolation: environment.isolation,
+  };
+}
+
+const statuses = {
+  queued: "queued",
+  preparing: "preparing",
+  active: "active",
+  stopping: "cancelled",
+  stopped: "failed",
+  completed: "completed",
+  expired: "expired",
+  cancelled: "cancelled",
+  failed: "failed",
+  deleted: "cancelled",
+} as const satisfies Record<Phase, JobStatus>;
+
+/** The final word as soon as it is decided; queued until a pod is bound (contracts/common section 10). */
+export function statusOf(environment: Pick<Environment, "phase" | "step" | "outcome">): JobStatus {
+  if (environment.outcome) return statuses[environment.outcome.phase];
+  if (environment.phase === "preparing" && (environment.step ?? "pod") === "pod") return "queued";
+  return statuses[environment.phase];
+}
+
+function statusReason(environment: Environment, told: Told | undefined): string | null {
+  const { outcome, phase, step, attempts } = environment;
+  if (outcome) return outcome.reason;
+  if (attempts > 0) return `The cluster does not answer as it should; trying again (attempt ${attempts + 1})`;
+  if (phase === "preparing") {
+    const why = environment.reason && step !== "pod" ? `: ${environment.reason}` : "";
+    return step === "pod" ? "Capacity granted, preparing pod" : `Preparing ${step ?? "pod"}${why}`;
+  }
+  if (phase !== "queued") return environment.reason;
+  if (told?.place) return reasonText(told.place, environment.size.pool);
+  return told?.farBack ? "Many are waiting before it; its place is far back in the queue" : "Waiting to be placed";
+}
+
+function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infer<typeof Job>["timeline"][number] {
+  const outcome = entry.phase === "stopping" ? environment.outcome : null;
+  return { at: wholeSeconds(entry.at), status: statusOf({ ...entry, outcome }), reason: entry.reason };
+}
+
+const actionWords = { cancel: "cancel", extend: "extend" } as const satisfies Record<ActionKind, string>;
+
+function toJobAction(action: Action): z.infer<typeof JobAction> {
+  return {
+    id: action.id,
+    action: actionWords[action.kind],
+    status: action.status,
+    error: action.reason,
+    requested_at: wholeSeconds(action.requestedAt),
+    completed_at: action.completedAt === null ? null : wholeSeconds(action.completedAt),
+  };
+}
+
+const requested = {
+  cancel: () => "Cancellation request submitted",
+  extend: (hours: number | undefined) => `Extension request submitted for ${hours} hours`,
+} as const satisfies Record<ActionKind, (hours: number | undefined) => string>;
+
+/** The answer to every request on a job: the number of the request is its "message ID". */
+export function toActionRequested(jobId: string, action: Action, hours?: number): z.infer<typeof ActionRequested> {
+  const message = `${requested[action.kind](hours)} (message ID: ${action.id})`;
+  return { job_id: jobId, action: actionWords[action.kind], status: "requested", message };
+}

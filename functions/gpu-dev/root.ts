@@ -1,0 +1,38 @@
+import * as z from "zod";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+
+/** Printed by the API's document, key for key (contracts/common section 5). */
+const Root = z.object({
+  service: z.string(),
+  version: z.string(),
+  docs: z.string(),
+  health: z.string(),
+  auth: z.object({ aws_login: z.string(), description: z.string() }),
+  endpoints: z.object({
+    jobs: z.string(),
+    disks: z.string(),
+    gpu_availability: z.string(),
+    cluster_status: z.string(),
+  }),
+});
+
+export const endpoint = gpuDev.get(
+  "/",
+  { summary: "What this API is and where to go on", uses: [], public: true, reply: Root },
+  async () => ({
+    service: "GPU Dev API",
+    version: "1.0.0",
+    docs: "/docs",
+    health: "/health",
+    auth: { aws_login: "/v1/auth/aws-login", description: "Use AWS credentials to obtain an API key" },
+    endpoints: {
+      jobs: "/v1/jobs",
+      disks: "/v1/disks",
+      gpu_availability: "/v1/gpu/availability",
+      cluster_status: "/v1/cluster/status",
+    },
+  }),
+);
+
+export const handler = lambda(endpoint, {});

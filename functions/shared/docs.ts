@@ -1,0 +1,46 @@
+import * as z from "zod";
+import { answer } from "#http/answer.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+
+/** Every address is relative: the page works behind a path prefix and asks no other host. */
+const page = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Berth API</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
+</body>
+</html>
+`;
+
+// Swagger UI sets style attributes and has icons in data: URLs; all else comes from here.
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+export const endpoint = gpuDev.get(
+  "/docs",
+  { summary: "Swagger UI", uses: [], public: true, reply: z.string() },
+  async () =>
+    answer(page, {
+      contentType: "text/html; charset=utf-8",
+      headers: { "Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff" },
+    }),
+);
+
+export const handler = lambda(endpoint, {});

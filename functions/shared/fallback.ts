@@ -1,0 +1,18 @@
+import * as z from "zod";
+import { readAsset } from "#http/asset.ts";
+import { fallbackFor } from "#http/fallback.ts";
+import { fallbackLambda } from "#http/lambda.ts";
+import type { Route } from "#http/routes.ts";
+
+const Functions = z.array(z.object({ kind: z.string(), method: z.string().optional(), path: z.string().optional() }));
+const Routed = z.object({ method: z.enum(["get", "post", "put", "delete"]), path: z.string() });
+
+export const fallback = fallbackFor("404 and 405 in the envelope of the path's dialect");
+
+export const handler = fallbackLambda(readRoutes);
+
+/** Of every endpoint in functions.json. */
+function readRoutes(): Route[] {
+  const functions = Functions.parse(JSON.parse(readAsset("functions.json")));
+  return functions.filter(({ kind }) => kind === "endpoint").map((endpoint) => Routed.parse(endpoint));
+}

@@ -1,0 +1,80 @@
+import { expect, test } from "vitest";
+import type { Queue, Table } from "#core/context.ts";
+import { compose } from "#http/compose.ts";
+import { trialRuntime } from "#testing/trial-endpoints.ts";
+import { endpoint as health } from "./health.ts";
+import { endpoint as ready } from "./ready.ts";
+
+/** The app of both, with some port calls replaced, 2 h 30 min 15 s after the start. */
+async function trial(replaced: { readonly table?: Partial<Table>; readonly queue?: Partial<Queue> } = {}) {
+  const runtime = await trialRuntime();
+  runtime.clock.advance(9_015_900);
+  const ports = {
+    table: { ...runtime.ports.table, ...replaced.table },
+    queue: { ...runtime.ports.queue, ...replaced.queue },
+  };
+  return { app: compose({ ...runtime, ports }, [health, ready]), log: runtime.log };
+}
+
+const broken = async () => {
+  throw new Error("connect ECONNREFUSED 10.1.2.3:443");
+};
+
+test("a healthy Berth answers the union of five documents, key for key", async () => {
+  const { app } = await trial();
+
+  const response = await app.request("/health");
+
+  expect(response.status).toBe(200);
+  expect(await response.text()).toBe(
+    '{"status":"healthy","timestamp":"2026-01-20T20:30:15Z","uptime":"2h30m15s","uptimeSeconds":9015,' +
+      '"version":"1.0.0","service":"berth","database":"healthy","queue":"healthy","isolation":"none",' +
+      '"services":{"novitaApi":"up","jobQueue":"up","cache":"up","migrationService":"up","redis":"up",' +
+      '"server":"running","storage":"available"}}',
+  );
+});
+
+test("without its table it is 503 with the same keys, and says nothing of what went wrong", async () => {
+  const { app, log } = await trial({ table: { get: broken } });
+
+  const response = await app.request("/health");
+
+  const text = await response.text();
+  expect(response.status).toBe(503);
+  expect(JSON.parse(text)).toMatchObject({
+    ...{ status: "unhealthy", database: "unhealthy", queue: "healthy" },
+    services: { jobQueue: "up", redis: "down", server: "running", storage: "unavailable" },
+  });
+  expect(text).not.toContain("10.1.2.3");
+  expect(log.lines[0]).toMatchObject({ event: "dependency down", fields: { dependency: "table" } });
+});
+
+test("without its queue it is 503 too", async () => {
+  const { app } = await trial({ queue: { depth: broken } });
+
+  const response = await app.request("/health");
+
+  expect(response.status).toBe(503);
+  expect(await response.json()).toMatchObject({
+    ...{ status: "unhealthy", database: "healthy", queue: "unhealthy" },
+    services: { jobQueue: "down", storage: "available" },
+  });
+});
+
+test("a store that does not answer is down within a second", async () => {
+  const { app } = await trial({ table: { get: () => new Promise(() => {}) } });
+  const start = performance.now();
+
+  const response = await app.request("/health");
+
+  expect(response.status).toBe(503);
+  expect(performance.now() - start).toBeLessThan(1_000);
+});
+
+test("ready follows the same checks", async () => {
+  const well = await (await trial()).app.request("/ready");
+  const ill = await (await trial({ queue: { depth: broken } })).app.request("/ready");
+
+  expect([well.status, await well.text()]).toEqual([200, '{"status":"ready"}']);
+  expect([ill.status, await ill.text()]).toEqual([503, '{"status":"not ready"}']);
+});

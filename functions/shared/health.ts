@@ -1,0 +1,75 @@
+import * as z from "zod";
+import { queue } from "#aws/queue.ts";
+import { table } from "#aws/table.ts";
+import { answer } from "#http/answer.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { goDuration, wholeSeconds } from "#http/timestamp.ts";
+import { checkDependencies } from "./dependencies.ts";
+
+const Up = z.enum(["up", "down"]);
+const Healthy = z.enum(["healthy", "unhealthy"]);
+
+/** One body that holds what five documents read from theirs (contracts/common section 5). */
+const Health = z.object({
+  status: Healthy,
+  timestamp: z.string(),
+  uptime: z.string(),
+  uptimeSeconds: z.number(),
+  version: z.string(),
+  service: z.literal("berth"),
+  database: Healthy,
+  queue: Healthy,
+  isolation: z.string(),
+  services: z.object({
+    novitaApi: Up,
+    jobQueue: Up,
+    cache: Up,
+    migrationService: Up,
+    redis: Up,
+    server: z.enum(["running", "stopped"]),
+    storage: z.enum(["available", "unavailable"]),
+  }),
+});
+
+export const endpoint = gpuDev.get(
+  "/health",
+  { summary: "Health of Berth and what it depends on", uses: ["table", "queue"], public: true, reply: Health },
+  async ({ ctx, deployment }) => {
+    const up = await checkDependencies(ctx);
+    const now = ctx.clock.now();
+    const uptimeSeconds = Math.max(0, Math.floor((now - deployment.startedAt) / 1000));
+    const body = {
+      status: healthy(up.table && up.queue),
+      timestamp: wholeSeconds(now),
+      uptime: goDuration(uptimeSeconds),
+      uptimeSeconds,
+      version: deployment.version,
+      service: "berth" as const,
+      database: healthy(up.table),
+      queue: healthy(up.queue),
+      isolation: deployment.isolation,
+      services: servicesOf(up),
+    };
+    return answer(body, { status: up.table && up.queue ? 200 : 503 });
+  },
+);
+
+export const handler = lambda(endpoint, { table, queue });
+
+/** Old clients ask after parts that Berth does not have: each is as well as what does its work here. */
+function servicesOf(up: { readonly table: boolean; readonly queue: boolean }): z.infer<typeof Health>["services"] {
+  return {
+    novitaApi: "up",
+    jobQueue: up.queue ? "up" : "down",
+    cache: "up",
+    migrationService: up.queue ? "up" : "down",
+    redis: up.table ? "up" : "down",
+    server: "running",
+    storage: up.table ? "available" : "unavailable",
+  };
+}
+
+function healthy(well: boolean): "healthy" | "unhealthy" {
+  return well ? "healthy" : "unhealthy";
+}

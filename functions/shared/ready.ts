@@ -1,0 +1,21 @@
+import * as z from "zod";
+import { queue } from "#aws/queue.ts";
+import { table } from "#aws/table.ts";
+import { answer } from "#http/answer.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { checkDependencies } from "./dependencies.ts";
+
+const Readiness = z.object({ status: z.enum(["ready", "not ready"]) });
+
+export const endpoint = gpuDev.get(
+  "/ready",
+  { summary: "Whether requests can be served", uses: ["table", "queue"], public: true, reply: Readiness },
+  async ({ ctx }) => {
+    const up = await checkDependencies(ctx);
+    if (up.table && up.queue) return { status: "ready" as const };
+    return answer({ status: "not ready" as const }, { status: 503 });
+  },
+);
+
+export const handler = lambda(endpoint, { table, queue });

@@ -1,0 +1,25 @@
+import type { AwsCredentials } from "#core/context.ts";
+
+/** Where a client finds its service. All absent on Lambda, where the SDK takes them from the environment. */
+export interface ServiceAddress {
+  readonly endpoint: string;
+  readonly region: string;
+  readonly credentials: AwsCredentials;
+}
+
+/** What every SDK client is made with: a service that hangs costs 1 s to connect and 5 s to answer, three times. */
+export function clientOptions(address: ServiceAddress | undefined, requestTimeoutMs = 5_000) {
+  const limits = {
+    maxAttempts: 3,
+    requestHandler: { connectionTimeout: 1_000, requestTimeout: requestTimeoutMs, throwOnRequestTimeout: true },
+  };
+  if (!address) return limits;
+  const { accessKeyId, secretAccessKey, sessionToken } = address.credentials;
+  const session = sessionToken === undefined ? {} : { sessionToken };
+  return {
+    ...limits,
+    endpoint: address.endpoint,
+    region: address.region,
+    credentials: { accessKeyId, secretAccessKey, ...session },
+  };
+}

@@ -1,0 +1,6 @@
+import type { Clock } from "#core/context.ts";
+
+/** The clock of this host. */
+export function systemClock(): Clock {
+  return { now: () => Date.now(), monotonic: () => performance.now() };
+}

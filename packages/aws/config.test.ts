@@ -1,0 +1,91 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { configSchema, readConfig, readSettings } from "./config.ts";
+
+describe("the configuration", () => {
+  it("has a default for everything but the addresses of a deployment", () => {
+    const settings = readSettings({});
+
+    expect(settings).toMatchObject({
+      allowedRoles: ["SSOCloudDevGpuReservation"],
+      allowedAccounts: [],
+      keyTtlHours: 2,
+      loginServerId: "berth-local",
+      minDurationHours: 0.083,
+      maxDurationHours: 72,
+      maxTotalHours: 168,
+      maxQueueHours: 48,
+      preparingMinutes: 30,
+      sweepSeconds: 60,
+    });
+    expect(settings.stsOrigins).toContain("https://sts.eu-central-1.amazonaws.com");
+    expect(() => readConfig(["WORK_QUEUE_URL"], {})).toThrow("WORK_QUEUE_URL must be the URL of a queue");
+  });
+
+  it("reads lists, numbers and texts, and takes an empty variable for an absent one", () => {
+    const environment = {
+      ALLOWED_ACCOUNTS: "111111111111, 222222222222",
+      MIN_DURATION_HOURS: "0.001",
+      KEY_TTL_HOURS: "",
+    };
+
+    const settings = readSettings(environment);
+
+    expect(settings.allowedAccounts).toEqual(["111111111111", "222222222222"]);
+    expect(settings.minDurationHours).toBe(0.001);
+    expect(settings.keyTtlHours).toBe(2);
+  });
+
+  it.each([
+    ["KEY_TTL_HOURS", "0"],
+    ["KEY_TTL_HOURS", "1.5"],
+    ["KEY_TTL_HOURS", "169"],
+    ["KEY_TTL_HOURS", "0x10"],
+    ["SWEEP_SECONDS", "61"],
+    ["MIN_DURATION_HOURS", "-1"],
+    ["MIN_DURATION_HOURS", "1e3"],
+    ["ALLOWED_ACCOUNTS", "123"],
+    ["ALLOWED_ACCOUNTS", "111111111111,"],
+    ["ALLOWED_ROLES", "a b"],
+    ["STS_ORIGINS", "http://sts.amazonaws.com"],
+    ["STS_ORIGINS", "https://sts.amazonaws.com:8443"],
+    ["STS_ORIGINS", "https://sts.amazonaws.com/"],
+    ["LOGIN_SERVER_ID", "a b"],
+  ])("refuses %s=%s", (name, value) => {
+    expect(() => readSettings({ [name]: value })).toThrow(`Bad settings:\n  ${name} must be`);
+  });
+
+  it("names every bad setting at once, and never its value", () => {
+    const read = () => readSettings({ KEY_TTL_HOURS: "soon", SWEEP_SECONDS: "often" });
+
+    expect(read).toThrow(/KEY_TTL_HOURS[\s\S]*SWEEP_SECONDS/);
+    expect(read).not.toThrow(/soon|often/);
+  });
+
+  it("reads only what it is asked for", () => {
+    expect(readConfig(["TABLE_NAME"], { KEY_TTL_HOURS: "bad" })).toEqual({ TABLE_NAME: "berth" });
+  });
+});
+
+describe(".env.example", () => {
+  const lines = readFileSync(new URL("../../.env.example", import.meta.url), "utf8").split("\n");
+  const example = new Map(
+    lines.flatMap((line, at) => {
+      const [, name = "", value = ""] = /^#?([A-Z][A-Z0-9_]*)=(.*)$/.exec(line) ?? [];
+      return name ? [[name, { value, meaning: lines[at - 1] ?? "" }]] : [];
+    }),
+  );
+
+  it("lists exactly the settings that exist, each with its meaning", () => {
+    expect([...example.keys()].sort()).toEqual(Object.keys(configSchema.shape).sort());
+    expect([...example.values()].every(({ meaning }) => /^# \S/.test(meaning))).toBe(true);
+  });
+
+  it("gives the true defaults", () => {
+    const given = Object.fromEntries([...example].map(([name, { value }]) => [name, value]));
+    const names = ["TABLE_NAME", "AWS_REGION", "PORT", "BERTH_HOME", "LOCAL_NODES"] as const;
+
+    expect(readSettings(given)).toEqual(readSettings({}));
+    expect(readConfig(names, given)).toEqual(readConfig(names, {}));
+  });
+});

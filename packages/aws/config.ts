@@ -1,0 +1,101 @@
+import * as z from "zod";
+import type { Settings } from "#core/context.ts";
+import { regions } from "./regions.ts";
+
+/** Every setting of Berth by its name in the environment, with default and rule; .env.example explains them. */
+export const configSchema = z.object({
+  TABLE_NAME: z
+    .string()
+    .regex(/^[a-zA-Z0-9_.-]{3,255}$/, "must be a table name")
+    .default("berth"),
+  WORK_QUEUE_URL: z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
+  POOLS_QUEUE_URL: z.url({ protocol: /^https?$/, error: "must be the URL of a FIFO queue" }),
+  SEALER_KEY_FILE: z.string({ error: "must be the path of a key file" }),
+  AWS_REGION: z
+    .string()
+    .regex(/^[a-z0-9-]+$/, "must be a region")
+    .default("us-east-1"),
+  AWS_ENDPOINT_URL_STS: z.url({ protocol: /^https?$/, error: "must be a URL" }).optional(),
+  ALLOWED_ROLES: list(/^[\w+=,.@-]{1,64}$/, "role names").default(["SSOCloudDevGpuReservation"]),
+  ALLOWED_ACCOUNTS: list(/^\d{12}$/, "account ids of 12 digits").default([]),
+  KEY_TTL_HOURS: number({ min: 1, max: 168, whole: true }).default(2),
+  LOGIN_SERVER_ID: z
+    .string()
+    .regex(/^[\w.:-]{1,128}$/, "must be 1 to 128 letters, digits, _ . : -")
+    .default("berth-local"),
+  STS_ORIGINS: list(/^https:\/\/[a-z0-9.-]+$/, "https origins without a port").default(stsOfAllRegions()),
+  MIN_DURATION_HOURS: number({ min: 0, max: 72 }).default(0.083),
+  MAX_DURATION_HOURS: number({ min: 0.001, max: 720 }).default(72),
+  MAX_TOTAL_HOURS: number({ min: 0.001, max: 8760 }).default(168),
+  MAX_QUEUE_HOURS: number({ min: 0.001, max: 720 }).default(48),
+  PREPARING_MINUTES: number({ min: 0.01, max: 240 }).default(30),
+  SWEEP_SECONDS: number({ min: 1, max: 60, whole: true }).default(60),
+  PORT: number({ min: 0, max: 65_535, whole: true }).default(8080),
+  BERTH_HOME: z.string().default(".berth"),
+  LOCAL_NODES: z.string().default("p5.48xlarge=2,p4d.24xlarge=1,g5.12xlarge=1,g4dn.2xlarge=1,c7i.8xlarge=1"),
+});
+
+export type Config = z.infer<typeof configSchema>;
+export type ConfigName = keyof Config;
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The named settings; an empty variable counts as absent. Throws one message that names every bad one. */
+export function readConfig<Name extends ConfigName>(
+  names: readonly Name[],
+  environment: Environment = process.env,
+): Pick<Config, Name> {
+  const given = names.map((name) => [name, environment[name] || undefined]);
+  // The type of pick wants literal names; which ones there are is the type parameter's to say.
+  const mask = Object.fromEntries(names.map((name) => [name, true as const])) as Record<ConfigName, true>;
+  const result = configSchema.pick(mask).safeParse(Object.fromEntries(given));
+  if (!result.success) throw new Error(`Bad settings:\n${result.error.issues.map(lineOf).join("\n")}`);
+  return result.data as Pick<Config, Name>;
+}
+
+/** The numbers and lists that verbs read from their context. */
+export function readSettings(environment: Environment = process.env): Settings {
+  const config = readConfig(settingNames, environment);
+  return {
+    allowedRoles: config.ALLOWED_ROLES,
+    allowedAccounts: config.ALLOWED_ACCOUNTS,
+    keyTtlHours: config.KEY_TTL_HOURS,
+    loginServerId: config.LOGIN_SERVER_ID,
+    stsOrigins: config.STS_ORIGINS,
+    minDurationHours: config.MIN_DURATION_HOURS,
+    maxDurationHours: config.MAX_DURATION_HOURS,
+    maxTotalHours: config.MAX_TOTAL_HOURS,
+    maxQueueHours: config.MAX_QUEUE_HOURS,
+    preparingMinutes: config.PREPARING_MINUTES,
+    sweepSeconds: config.SWEEP_SECONDS,
+  };
+}
+
+const settingNames = [
+  ...(["ALLOWED_ROLES", "ALLOWED_ACCOUNTS", "KEY_TTL_HOURS", "LOGIN_SERVER_ID", "STS_ORIGINS"] as const),
+  ...(["MIN_DURATION_HOURS", "MAX_DURATION_HOURS", "MAX_TOTAL_HOURS", "MAX_QUEUE_HOURS"] as const),
+  ...(["PREPARING_MINUTES", "SWEEP_SECONDS"] as const),
+];
+
+function lineOf({ path, message }: z.core.$ZodIssue): string {
+  return `  ${String(path[0])} ${message}`;
+}
+
+function number({ min, max, whole = false }: { min: number; max: number; whole?: boolean }) {
+  const rule = `must be a ${whole ? "whole " : ""}number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(whole ? /^\d+$/ : /^\d+(\.\d+)?$/, rule)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, rule);
+}
+
+function list(pattern: RegExp, what: string) {
+  return z
+    .string()
+    .transform((text) => text.split(",").map((entry) => entry.trim()))
+    .refine((entries) => entries.every((entry) => pattern.test(entry)), `must be ${what}, separated by commas`);
+}
+
+function stsOfAllRegions(): string[] {
+  return ["https://sts.amazonaws.com", ...regions.map((region) => `https://sts.${region}.amazonaws.com`)];
+}

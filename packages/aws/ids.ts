@@ -1,0 +1,29 @@
+import { createHash, randomBytes, randomInt } from "node:crypto";
+import type { Ids } from "#core/context.ts";
+
+/** Ids from the system's random source. UUIDs sort by time, and within one process by the order they were made in. */
+export function systemIds(now: () => number = Date.now): Ids {
+  let lastMs = 0;
+  let order = 0;
+  const nextOrder = () => {
+    // RFC 9562 section 6.2, method 1: a counter in rand_a, seeded below its middle so that it has room.
+    const ms = Math.max(now(), lastMs);
+    order = ms > lastMs ? randomInt(0x800) : order + 1;
+    lastMs = order > 0xfff ? ms + 1 : ms;
+    if (order > 0xfff) order = 0;
+  };
+  return {
+    uid: () => randomBytes(16).toString("hex"),
+    uuid7() {
+      nextOrder();
+      const time = lastMs.toString(16).padStart(12, "0");
+      const rest = randomBytes(8);
+      rest.writeUInt8((rest.readUInt8(0) & 0x3f) | 0x80, 0);
+      const tail = rest.toString("hex");
+      const middle = `7${order.toString(16).padStart(3, "0")}`;
+      return `${time.slice(0, 8)}-${time.slice(8)}-${middle}-${tail.slice(0, 4)}-${tail.slice(4)}`;
+    },
+    secret: (bytes) => randomBytes(bytes).toString("base64url"),
+    hash: (text) => createHash("sha256").update(text).digest("hex"),
+  };
+}

@@ -1,0 +1,54 @@
+import { describe, expect, it } from "vitest";
+import { jsonLog } from "./log.ts";
+
+function logged(fields: Record<string, unknown>): Record<string, unknown> {
+  const lines: string[] = [];
+  jsonLog((line) => lines.push(line)).warn("look", fields);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatch(/^[^\n]+\n$/);
+  return JSON.parse(lines[0] ?? "");
+}
+
+describe("the JSON log", () => {
+  it("writes one line with time, level, event and fields", () => {
+    const line = logged({ key: "owner#a|1", ms: 3, note: "two\nlines" });
+
+    expect(line).toMatchObject({ level: "warn", event: "look", key: "owner#a|1", ms: 3, note: "two\nlines" });
+    expect(Date.parse(String(line.time))).not.toBeNaN();
+  });
+
+  it("hides fields that could hold a secret, at every depth", () => {
+    const names = [
+      "aws_secret_access_key",
+      "sessionToken",
+      "Authorization",
+      "x-api-key",
+      "env_vars",
+      "envVars",
+      "password",
+    ];
+    const nested = names.map((name) => ({ inner: { [name]: "hunter2" } }));
+
+    const text = JSON.stringify(logged({ nested, credentials: { id: "hunter2" } }));
+
+    expect(text).not.toContain("hunter2");
+  });
+
+  it("hides keys inside texts and errors", () => {
+    const key = "k".repeat(86);
+    const cause = new Error(`GET /k/${key}/health`);
+
+    const line = logged({ error: new Error(`bad key ${key} of ASIAABCDEFGHIJKLMNOP`, { cause }) });
+
+    expect(JSON.stringify(line)).not.toContain("kkkk");
+    expect(line.error).toMatchObject({ name: "Error", message: "bad key *** of ***" });
+    expect(line.error).toHaveProperty("cause.message", "GET ***/health");
+  });
+
+  it("survives what JSON cannot hold", () => {
+    const loop: Record<string, unknown> = { big: 10n };
+    loop.self = loop;
+
+    expect(logged({ loop })).toHaveProperty("loop.big", "10");
+  });
+});

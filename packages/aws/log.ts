@@ -1,0 +1,37 @@
+import type { Log } from "#core/context.ts";
+
+/** One JSON object per line, to stdout unless told otherwise. Fields that could hold a secret are written as "***". */
+export function jsonLog(write: (line: string) => void = (line) => process.stdout.write(line)): Log {
+  const at =
+    (level: string) =>
+    (event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+      const line = { time: new Date().toISOString(), level, event, ...(redacted(fields) as object) };
+      write(`${JSON.stringify(line)}\n`);
+    };
+  return { info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+const secretName =
+  /secret|token|password|authorization|cookie|credential|api[-_]?key|access[-_]?key|env[-_]?vars|sealed/i;
+// A Berth key is 86 characters of base64url; a key id of AWS begins with AKIA or ASIA.
+const secretText = /[A-Za-z0-9_-]{86,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b|\/k\/[^/\s]+/g;
+const maxDepth = 8;
+
+function redacted(value: unknown, depth = 0): unknown {
+  if (typeof value === "string") return value.replace(secretText, "***");
+  if (typeof value === "bigint") return String(value);
+  if (typeof value !== "object" || value === null) return value;
+  if (depth === maxDepth) return "…";
+  if (Array.isArray(value)) return value.map((each) => redacted(each, depth + 1));
+  if (value instanceof Error) return redactedError(value, depth);
+  const fields = Object.entries(value).map(([name, field]) => [
+    name,
+    secretName.test(name) ? "***" : redacted(field, depth + 1),
+  ]);
+  return Object.fromEntries(fields);
+}
+
+function redactedError(error: Error, depth: number): unknown {
+  const { name, message, stack, cause } = error;
+  return redacted({ name, message, stack, ...(cause === undefined ? {} : { cause }) }, depth + 1);
+}

@@ -1,0 +1,65 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { DeleteMessageCommand, PurgeQueueCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Look, QueueName } from "#core/context.ts";
+import type { Emulator } from "#local/dynamodb.ts";
+import { createQueues, startSqs } from "#local/sqs.ts";
+import { queueConformance } from "#testing/conformance/queue.ts";
+import { sqsClient, sqsQueue } from "./queue.ts";
+
+let emulator: Emulator;
+let client: ReturnType<typeof sqsClient>;
+let urls: Record<QueueName, string>;
+
+beforeAll(async () => {
+  emulator = await startSqs();
+  const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
+  client = sqsClient({ endpoint: emulator.endpoint, region: "us-east-1", credentials });
+  urls = await createQueues(client, emulator.endpoint);
+});
+
+afterAll(async () => {
+  client.destroy();
+  await emulator.stop();
+});
+
+describe("the queue on SQS", () => {
+  queueConformance(async () => {
+    await Promise.all(Object.values(urls).map((QueueUrl) => client.send(new PurgeQueueCommand({ QueueUrl }))));
+    return { queue: sqsQueue({ client, urls }), receive: receiveAll, pass: (ms) => sleep(ms) };
+  });
+});
+
+it("gives up on a queue that takes a message and says nothing", async () => {
+  const silent = createServer(() => undefined).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
+  const impatient = sqsClient({ endpoint, region: "us-east-1", credentials }, 100);
+  const queue = sqsQueue({
+    client: impatient,
+    urls: { work: `${endpoint}/1/work`, pools: `${endpoint}/1/pools.fifo` },
+  });
+
+  const error = await queue.send("work", { look: "a|-" }).catch((reason: unknown) => reason);
+
+  expect(error).toMatchObject({ name: "TimeoutError", $metadata: { attempts: 3 } });
+  impatient.destroy();
+  silent.close();
+});
+
+/** A FIFO queue may hand out one message of a group at a time, so receiving goes on until nothing comes. */
+async function receiveAll(name: QueueName, { keep = false } = {}): Promise<Look[]> {
+  const looks: Look[] = [];
+  for (;;) {
+    const QueueUrl = urls[name];
+    const { Messages = [] } = await client.send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }));
+    if (Messages.length === 0) return looks;
+    looks.push(...Messages.map(({ Body = "" }) => JSON.parse(Body) as Look));
+    if (keep) return looks;
+    for (const { ReceiptHandle } of Messages) await client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
+  }
+}

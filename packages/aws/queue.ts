@@ -1,0 +1,64 @@
+import { randomUUID } from "node:crypto";
+import { GetQueueAttributesCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
+import type { Look, Queue, QueueName, SendOptions } from "#core/context.ts";
+import { clientOptions, type ServiceAddress } from "./client-options.ts";
+import { readConfig } from "./config.ts";
+
+export interface SqsQueueOptions {
+  readonly client: SQSClient;
+  readonly urls: Readonly<Record<QueueName, string>>;
+}
+
+/** The queues of this deployment, as its environment names them. */
+export const queue = (): Queue => {
+  const { WORK_QUEUE_URL, POOLS_QUEUE_URL } = readConfig(["WORK_QUEUE_URL", "POOLS_QUEUE_URL"]);
+  return sqsQueue({ client: sqsClient(), urls: { work: WORK_QUEUE_URL, pools: POOLS_QUEUE_URL } });
+};
+
+/** An SQS client with our time limits; without an address it is the environment's. A long poll needs more time. */
+export function sqsClient(address?: ServiceAddress, requestTimeoutMs?: number): SQSClient {
+  return new SQSClient(clientOptions(address, requestTimeoutMs));
+}
+
+/** The Queue on SQS: `work` is a standard queue, `pools` a FIFO queue whose groups are pools (design section 2). */
+export function sqsQueue({ client, urls }: SqsQueueOptions): Queue {
+  return {
+    async send(queueName, look, options = {}) {
+      const fields = queueName === "pools" ? fifoFields(options) : standardFields(options);
+      await client.send(new SendMessageCommand({ QueueUrl: urls[queueName], MessageBody: bodyOf(look), ...fields }));
+    },
+    async depth(queueName) {
+      const AttributeNames = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"] as const;
+      const command = new GetQueueAttributesCommand({
+        QueueUrl: urls[queueName],
+        AttributeNames: [...AttributeNames],
+      });
+      const { Attributes } = await client.send(command);
+      return AttributeNames.reduce((sum, name) => sum + Number(Attributes?.[name] ?? 0), 0);
+    },
+  };
+}
+
+function standardFields({ delaySeconds = 0, group }: SendOptions) {
+  if (group !== undefined) throw new Error("The queue work knows no groups");
+  requireDelay(delaySeconds);
+  return { DelaySeconds: delaySeconds };
+}
+
+function fifoFields({ delaySeconds = 0, group }: SendOptions) {
+  requireDelay(delaySeconds);
+  if (delaySeconds !== 0) throw new Error("The queue pools takes no delay per message");
+  if (!group) throw new Error("The queue pools needs a group");
+  return { MessageGroupId: group, MessageDeduplicationId: randomUUID() };
+}
+
+function requireDelay(delaySeconds: number): void {
+  if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > 900) {
+    throw new Error(`A delay is 0 to 900 whole seconds, not ${delaySeconds}`);
+  }
+}
+
+/** In ASCII: SQS refuses some characters (U+FFFE, most controls) that a JSON text may hold as they are. */
+function bodyOf(look: Look): string {
+  return JSON.stringify(look).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}

@@ -1,0 +1,56 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { sealerConformance } from "#testing/conformance/sealer.ts";
+import { ensureKeyFile, keyFileSealer } from "./sealer.ts";
+
+let directory: string;
+let path: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "berth-sealer-"));
+  path = join(directory, "key");
+  ensureKeyFile(path);
+});
+
+afterEach(() => {
+  rmSync(directory, { recursive: true });
+});
+
+describe("the sealer with a key file", () => {
+  sealerConformance(async () => keyFileSealer(path));
+
+  it("makes its key once, with mode 600", () => {
+    const first = readFileSync(path, "utf8");
+
+    ensureKeyFile(path);
+
+    expect(readFileSync(path, "utf8")).toBe(first);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it("opens with the same file what an earlier process sealed, and with no other", async () => {
+    const sealed = await keyFileSealer(path).seal("secret", "a|1");
+    const otherPath = join(directory, "other");
+    ensureKeyFile(otherPath);
+
+    expect(await keyFileSealer(path).open(sealed, "a|1")).toBe("secret");
+    await expect(keyFileSealer(otherPath).open(sealed, "a|1")).rejects.toThrow();
+  });
+
+  it("seals the same text differently each time", async () => {
+    const sealer = keyFileSealer(path);
+
+    expect(await sealer.seal("secret", "a|1")).not.toBe(await sealer.seal("secret", "a|1"));
+  });
+
+  it("refuses a key that others may read, and a file without one", () => {
+    chmodSync(path, 0o640);
+    expect(() => keyFileSealer(path)).toThrow("must have mode 600");
+
+    chmodSync(path, 0o600);
+    writeFileSync(path, "short");
+    expect(() => keyFileSealer(path)).toThrow("does not hold a key");
+  });
+});

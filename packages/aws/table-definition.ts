@@ -1,0 +1,49 @@
+import type { CreateTableCommandInput, GlobalSecondaryIndex } from "@aws-sdk/client-dynamodb";
+import type { IndexName } from "#core/context.ts";
+
+/** The fields of each sparse index: an item is in it exactly when it has both key fields. */
+export const indexFields = {
+  due: { partition: "dueShard", sort: "dueAt", sortType: "N", projected: [] },
+  waiting: {
+    partition: "waitPool",
+    sort: "waitOrder",
+    sortType: "S",
+    projected: ["uid", "owner", "size", "zone", "createdAt"],
+  },
+} as const satisfies Record<IndexName, object>;
+
+/** What CreateTable is asked for: one table, two indexes, paid per request. `ttl` is switched on beside it. */
+export function tableDefinition(tableName: string): CreateTableCommandInput {
+  return {
+    TableName: tableName,
+    BillingMode: "PAY_PER_REQUEST",
+    KeySchema: [
+      { AttributeName: "pk", KeyType: "HASH" },
+      { AttributeName: "sk", KeyType: "RANGE" },
+    ],
+    AttributeDefinitions: [
+      { AttributeName: "pk", AttributeType: "S" },
+      { AttributeName: "sk", AttributeType: "S" },
+      ...Object.values(indexFields).flatMap(({ partition, sort, sortType }) => [
+        { AttributeName: partition, AttributeType: "S" as const },
+        { AttributeName: sort, AttributeType: sortType },
+      ]),
+    ],
+    GlobalSecondaryIndexes: [indexDefinition("due"), indexDefinition("waiting")],
+  };
+}
+
+function indexDefinition(name: IndexName): GlobalSecondaryIndex {
+  const { partition, sort, projected } = indexFields[name];
+  return {
+    IndexName: name,
+    KeySchema: [
+      { AttributeName: partition, KeyType: "HASH" },
+      { AttributeName: sort, KeyType: "RANGE" },
+    ],
+    Projection:
+      projected.length === 0
+        ? { ProjectionType: "KEYS_ONLY" }
+        : { ProjectionType: "INCLUDE", NonKeyAttributes: [...projected] },
+  };
+}

@@ -1,0 +1,62 @@
+import { type DynamoDBDocumentClient, QueryCommand, type QueryCommandInput } from "@aws-sdk/lib-dynamodb";
+import type { IndexQuery, Item, Page, PartitionQuery } from "#core/context.ts";
+import { type Attributes, fromAttributes } from "./stored-item.ts";
+import { indexFields } from "./table-definition.ts";
+
+/** One page of a partition (consistent) or of an index: at most `limit` items, and at most the 1 MB of one call. */
+export async function queryItems(
+  documents: DynamoDBDocumentClient,
+  tableName: string,
+  query: PartitionQuery | IndexQuery,
+): Promise<Page> {
+  const input = "index" in query ? indexInput(query) : partitionInput(query);
+  const Limit = query.limit;
+  const command = new QueryCommand({ TableName: tableName, ...input, ...(Limit === undefined ? {} : { Limit }) });
+  const { Items = [], LastEvaluatedKey } = await documents.send(command);
+  const items = await Promise.all(Items.map("index" in query ? asIndexItem : fromAttributes));
+  return LastEvaluatedKey ? { items, next: cursorOf(query, LastEvaluatedKey) } : { items };
+}
+
+type Input = Omit<QueryCommandInput, "TableName">;
+
+function partitionInput({ pk, after, newestFirst = false }: PartitionQuery): Input {
+  const start = after === undefined ? {} : { ExclusiveStartKey: { pk, sk: cursorParts(after)[0] } };
+  return {
+    KeyConditionExpression: "pk = :pk",
+    ExpressionAttributeValues: { ":pk": pk },
+    ConsistentRead: true,
+    ScanIndexForward: !newestFirst,
+    ...start,
+  };
+}
+
+function indexInput({ index, partition, to, after }: IndexQuery): Input {
+  const fields = indexFields[index];
+  const [pk, sk, sort] = after === undefined ? [] : cursorParts(after);
+  const start = { pk, sk, [fields.partition]: partition, [fields.sort]: sort };
+  return {
+    IndexName: index,
+    KeyConditionExpression: `#partition = :partition${to === undefined ? "" : " AND #sort <= :to"}`,
+    ExpressionAttributeNames: { "#partition": fields.partition, ...(to === undefined ? {} : { "#sort": fields.sort }) },
+    ExpressionAttributeValues: { ":partition": partition, ...(to === undefined ? {} : { ":to": to }) },
+    ...(after === undefined ? {} : { ExclusiveStartKey: start }),
+  };
+}
+
+/** The version is not projected, since every write would then be a write of the index too. */
+async function asIndexItem(attributes: Attributes): Promise<Item> {
+  return { ...attributes, version: 0 } as unknown as Item;
+}
+
+/** Holds no partition, so that a cursor cannot lead into another one. */
+function cursorOf(query: PartitionQuery | IndexQuery, last: Attributes): string {
+  const { pk, sk } = last;
+  const parts = "index" in query ? [pk, sk, last[indexFields[query.index].sort]] : [sk];
+  return Buffer.from(JSON.stringify(parts)).toString("base64url");
+}
+
+function cursorParts(cursor: string): unknown[] {
+  const parts: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
+  if (!Array.isArray(parts)) throw new Error("Not a cursor of this table");
+  return parts;
+}

@@ -1,0 +1,63 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { DeleteCommand, DynamoDBDocumentClient, GetCommand, PutCommand } from "@aws-sdk/lib-dynamodb";
+import type { Key, Table } from "#core/context.ts";
+import { Conflict } from "#core/problem.ts";
+import { clientOptions, type ServiceAddress } from "./client-options.ts";
+import { readConfig } from "./config.ts";
+import { fromAttributes, toAttributes } from "./stored-item.ts";
+import { getManyItems } from "./table-batch.ts";
+import { queryItems } from "./table-query.ts";
+
+export interface DynamoTableOptions {
+  readonly client: DynamoDBClient;
+  readonly tableName: string;
+}
+
+/** The table of this deployment, as its environment names it. */
+export const table = (): Table =>
+  dynamoTable({ client: dynamoClient(), tableName: readConfig(["TABLE_NAME"]).TABLE_NAME });
+
+/** A DynamoDB client with our time limits; without an address it is the environment's. */
+export function dynamoClient(address?: ServiceAddress): DynamoDBClient {
+  return new DynamoDBClient(clientOptions(address));
+}
+
+/** The Table on DynamoDB (design section 5): conditional writes, consistent reads, items over 8 KB compressed. */
+export function dynamoTable({ client, tableName }: DynamoTableOptions): Table {
+  const documents = DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
+  return {
+    async get({ pk, sk }) {
+      const command = new GetCommand({ TableName: tableName, Key: { pk, sk }, ConsistentRead: true });
+      const { Item: attributes } = await documents.send(command);
+      return attributes && fromAttributes(attributes);
+    },
+    getMany: (keys) => getManyItems(documents, tableName, keys),
+    async put(item, { ifVersion } = {}) {
+      const Item = await toAttributes(item);
+      const command = new PutCommand({ TableName: tableName, Item, ...conditionOf(ifVersion) });
+      await documents.send(command).catch(toConflict(item));
+    },
+    async remove({ pk, sk }, { ifVersion }) {
+      const command = new DeleteCommand({ TableName: tableName, Key: { pk, sk }, ...conditionOf(ifVersion) });
+      await documents.send(command).catch(toConflict({ pk, sk }));
+    },
+    query: (query) => queryItems(documents, tableName, query),
+  };
+}
+
+function conditionOf(ifVersion: number | undefined) {
+  if (ifVersion === undefined) return {};
+  if (ifVersion === 0) return { ConditionExpression: "attribute_not_exists(pk)" };
+  return {
+    ConditionExpression: "#version = :seen",
+    ExpressionAttributeNames: { "#version": "version" },
+    ExpressionAttributeValues: { ":seen": ifVersion },
+  };
+}
+
+function toConflict({ pk, sk }: Key): (error: unknown) => never {
+  return (error) => {
+    const isRefused = error instanceof Error && error.name === "ConditionalCheckFailedException";
+    throw isRefused ? new Conflict(`${pk}|${sk}`) : error;
+  };
+}

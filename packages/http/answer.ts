@@ -1,0 +1,23 @@
+const mark = Symbol("answer");
+
+export interface AnswerOptions {
+  readonly status?: number;
+  /** Anything but JSON: the body must then be text or bytes and is sent as it is. */
+  readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A reply with a status, a content type or headers of its own. */
+export interface Answer<Body> extends AnswerOptions {
+  readonly [mark]: true;
+  readonly body: Body;
+}
+
+/** What a verb returns where the plain reply is not enough. The body still goes through the reply's schema. */
+export function answer<Body>(body: Body, options: AnswerOptions): Answer<Body> {
+  return { ...options, [mark]: true, body };
+}
+
+export function isAnswer(result: unknown): result is Answer<unknown> {
+  return typeof result === "object" && result !== null && mark in result;
+}

@@ -1,0 +1,68 @@
+import { withoutComments } from "./comments.ts";
+import { Refusal } from "./refusal.ts";
+
+const LIMIT_BYTES = 1_048_576;
+
+/** Refuses what announces itself as more than 1 MiB, before anything is read. */
+export function requireSmallBody(headers: Headers): void {
+  if (Number(headers.get("content-length")) > LIMIT_BYTES) throw new Refusal("tooLarge");
+}
+
+/**
+ * The body as an object, whatever its content type says; an empty one is `{}` (contracts/common section 4).
+ * Throws a Refusal when it is larger than 1 MiB, not JSON, or not an object.
+ */
+export async function readObject(request: Request, commentsInJson: boolean): Promise<Record<string, unknown>> {
+  const text = await readText(request);
+  if (text.trim() === "") return {};
+  const value = parseJson(commentsInJson ? withoutComments(text) : text);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw badJson();
+  return value as Record<string, unknown>;
+}
+
+async function readText(request: Request): Promise<string> {
+  requireSmallBody(request.headers);
+  const text = request.headers.has("content-length") ? await wholeText(request) : await limitedText(request);
+  if (text.length > LIMIT_BYTES) throw new Refusal("tooLarge");
+  return text;
+}
+
+/** The server holds a body to its announced length. One that broke off is as good as malformed. */
+async function wholeText(request: Request): Promise<string> {
+  return request.text().catch((cause: unknown) => {
+    throw badJson(cause);
+  });
+}
+
+/** A chunked body says its length only at its end: reading stops at the limit. */
+async function limitedText({ body }: Request): Promise<string> {
+  if (body === null) return "";
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  const reader = body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read().catch((cause: unknown) => {
+      throw badJson(cause);
+    });
+    if (done) return new TextDecoder().decode(Buffer.concat(chunks));
+    bytes += value.byteLength;
+    if (bytes > LIMIT_BYTES) {
+      await reader.cancel();
+      throw new Refusal("tooLarge");
+    }
+    chunks.push(value);
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw badJson(cause);
+  }
+}
+
+function badJson(cause?: unknown): Refusal {
+  const field = { type: "json_invalid", path: ["body"], message: "JSON decode error", input: {} };
+  return new Refusal("badJson", { fields: [field], cause });
+}

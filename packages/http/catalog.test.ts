@@ -1,0 +1,79 @@
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { trialRuntime } from "#testing/trial-endpoints.ts";
+import { loadCatalog } from "./catalog.ts";
+import { compose } from "./compose.ts";
+import type { Endpoint } from "./endpoint.ts";
+
+function isOpen(endpoint: Endpoint): endpoint is Endpoint<never> {
+  return endpoint.public && endpoint.uses.length === 0;
+}
+
+test("the catalog holds what the function files declare, by name", async () => {
+  const { endpoints, fallbacks } = await loadCatalog();
+
+  const health = endpoints.find(({ name }) => name === "shared/health");
+  expect(health).toMatchObject({ file: "functions/shared/health.ts", thing: { path: "/health", method: "get" } });
+  expect(fallbacks.map(({ name }) => name)).toEqual(["shared/fallback"]);
+  expect(endpoints.map(({ name }) => name).filter((name) => /wire|test|dependencies/.test(name))).toEqual([]);
+});
+
+test("what the catalog imports is what everybody else imports", async () => {
+  const { endpoints } = await loadCatalog();
+  const app = compose(await trialRuntime(), endpoints.map(({ thing }) => thing).filter(isOpen));
+
+  const response = await app.request("/docs/nothing.js");
+
+  expect(response.status).toBe(404);
+});
+
+test("no two endpoints share a route, and static ones come first", async () => {
+  const { endpoints } = await loadCatalog();
+
+  const routes = endpoints.map(({ thing }) => `${thing.method} ${thing.path.replaceAll(/\{\w+\}/g, "\u{ffff}")}`);
+  const paths = endpoints.map(({ thing }) => thing.path.replaceAll(/\{\w+\}/g, "\u{ffff}"));
+  expect(new Set(routes).size).toBe(routes.length);
+  expect(paths).toEqual(paths.toSorted((one, other) => (one < other ? -1 : one > other ? 1 : 0)));
+});
+
+test("endpoints, consumers and schedules are found in folders; tests and wire tables are not even imported", async () => {
+  const root = await mkdtemp(join(tmpdir(), "berth-catalog-"));
+  const declare = (name: string, kind: string, more = "") =>
+    writeFile(join(root, name), `export const ${kind} = { kind: "${kind}", method: "get", ${more} };\n`);
+  await mkdir(join(root, "d/things"), { recursive: true });
+  await declare("d/things/get.ts", "endpoint", 'path: "/things/{id}"');
+  await declare("d/things/list.ts", "endpoint", 'path: "/things/all"');
+  await declare("look.ts", "consumer");
+  await declare("sweep.ts", "schedule");
+  await writeFile(join(root, "plain.ts"), "export const endpoint = 1;\n");
+  for (const name of ["d/wire.ts", "d/x.test.ts"]) await writeFile(join(root, name), 'throw new Error("imported");\n');
+
+  const catalog = await loadCatalog(pathToFileURL(`${root}/`));
+
+  expect(catalog.endpoints.map(({ name }) => name)).toEqual(["d/things/list", "d/things/get"]);
+  expect(catalog.consumers.map(({ name, file }) => [name, file])).toEqual([["look", "functions/look.ts"]]);
+  expect(catalog.schedules.map(({ name }) => name)).toEqual(["sweep"]);
+  expect(catalog.fallbacks).toEqual([]);
+  await rm(root, { recursive: true });
+});
+
+test("every function file can be imported with an empty environment, and the process then ends by itself", async () => {
+  const catalogUrl = new URL("./catalog.ts", import.meta.url);
+  const script = `const { loadCatalog } = await import(${JSON.stringify(catalogUrl.href)});
+    const { endpoints } = await loadCatalog();
+    console.log(endpoints.length > 5);`;
+  const options = { env: {}, cwd: fileURLToPath(new URL("../../", import.meta.url)), timeout: 15_000 };
+
+  const { stdout, stderr } = await promisify(execFile)(
+    process.execPath,
+    ["--input-type=module", "-e", script],
+    options,
+  );
+
+  expect([stdout, stderr]).toEqual(["true\n", ""]);
+});

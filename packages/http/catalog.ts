@@ -1,0 +1,61 @@
+import { readdir } from "node:fs/promises";
+import type { Schedule } from "./cron.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { Fallback } from "./fallback.ts";
+import { inRoutingOrder } from "./routes.ts";
+import type { Consumer } from "./work.ts";
+
+/** One function file and what it declares: `gpu-dev/jobs/cancel`, `functions/gpu-dev/jobs/cancel.ts`. */
+export interface Entry<Thing> {
+  readonly name: string;
+  readonly file: string;
+  readonly thing: Thing;
+}
+
+export interface Catalog {
+  /** Static segments before parameters. */
+  readonly endpoints: readonly Entry<Endpoint>[];
+  readonly consumers: readonly Entry<Consumer>[];
+  readonly schedules: readonly Entry<Schedule>[];
+  readonly fallbacks: readonly Entry<Fallback>[];
+}
+
+/** Imports every function file (the file system is the list) and sorts what they export. `root` ends with a slash. */
+export async function loadCatalog(root: URL = new URL("../../functions/", import.meta.url)): Promise<Catalog> {
+  const files = await readdir(root, { recursive: true });
+  const names = files.filter(isFunctionFile).map((file) => file.replaceAll("\\", "/"));
+  const modules = await Promise.all(names.sort().map((file) => loadModule(root, file)));
+  const endpoints = declared<Endpoint>(modules, "endpoint");
+  return {
+    endpoints: inRoutingOrder(endpoints.map((entry) => ({ ...entry.thing, entry }))).map(({ entry }) => entry),
+    consumers: declared<Consumer>(modules, "consumer"),
+    schedules: declared<Schedule>(modules, "schedule"),
+    fallbacks: declared<Fallback>(modules, "fallback"),
+  };
+}
+
+interface Module {
+  readonly file: string;
+  readonly exported: Readonly<Record<string, unknown>>;
+}
+
+/** Tests and wire tables live among the functions and are none. */
+function isFunctionFile(file: string): boolean {
+  return file.endsWith(".ts") && !file.endsWith(".test.ts") && !/(^|[\\/])wire\.ts$/.test(file);
+}
+
+async function loadModule(root: URL, file: string): Promise<Module> {
+  return { file, exported: await import(new URL(file, root).href) };
+}
+
+function declared<Thing extends { readonly kind: string }>(modules: readonly Module[], kind: Thing["kind"]) {
+  return modules.flatMap(({ file, exported }): Entry<Thing>[] => {
+    const thing = exported[kind];
+    if (!isThing<Thing>(thing, kind)) return [];
+    return [{ name: file.replace(/\.ts$/, ""), file: `functions/${file}`, thing }];
+  });
+}
+
+function isThing<Thing extends { readonly kind: string }>(value: unknown, kind: string): value is Thing {
+  return typeof value === "object" && value !== null && "kind" in value && value.kind === kind;
+}

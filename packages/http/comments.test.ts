@@ -1,0 +1,44 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { withoutComments } from "./comments.ts";
+
+test.each([
+  ['{"a":1} // end', { a: 1 }],
+  ['{// x\n"a":1}', { a: 1 }],
+  ['/* x\n * y */{"a":/**/1}', { a: 1 }],
+  ['{"url":"https://x/*y*/","key":"ssh-rsa AA//"}', { url: "https://x/*y*/", key: "ssh-rsa AA//" }],
+  ['{"a":"\\"//"}// "', { a: '"//' }],
+  ['{"a":"\\\\"}//"', { a: "\\" }],
+])("%s", (text, value) => {
+  expect(JSON.parse(withoutComments(text))).toEqual(value);
+});
+
+test.each(['{"a":1,}', "{} /* no end", '{"a":1 / 2}', '{"a":"//', "{}/", "/"])("%s stays an error", (text) => {
+  expect(() => JSON.parse(withoutComments(text))).toThrow(SyntaxError);
+});
+
+test("JSON without comments is left as it is", () => {
+  fc.assert(
+    fc.property(fc.json(), (text) => {
+      expect(withoutComments(text)).toBe(text);
+    }),
+  );
+});
+
+test("a comment between two parts of a JSON text changes nothing", () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), fc.string(), (value, words) => {
+      const line = `// ${words.replace(/[\n\r\u2028\u2029]/g, "")}\n`;
+      const text = `${line}[${line}${JSON.stringify(value)}${line}/* ${words.replaceAll("*/", "")} */]`;
+      expect(JSON.parse(withoutComments(text))).toEqual(JSON.parse(`[${JSON.stringify(value)}]`));
+    }),
+  );
+});
+
+test("a megabyte of comment openings is dealt with at once", () => {
+  const start = performance.now();
+
+  for (const hostile of ["/*", '"', '\\"', "/"]) withoutComments(hostile.repeat(500_000));
+
+  expect(performance.now() - start).toBeLessThan(2_000);
+});

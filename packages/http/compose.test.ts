@@ -1,0 +1,285 @@
+import { expect, test } from "vitest";
+import * as z from "zod";
+import { Conflict, Problem } from "#core/problem.ts";
+import { asAlice, key, things, trialRuntime } from "#testing/trial-endpoints.ts";
+import { compose } from "./compose.ts";
+import { gpuDev } from "./dialects/gpu-dev.ts";
+
+const Nothing = z.object({});
+
+async function trialApp() {
+  const runtime = await trialRuntime();
+  return { ...runtime, app: compose(runtime, Object.values(things)) };
+}
+
+/** An app whose one endpoint throws this. */
+async function throwingApp(error: unknown) {
+  const runtime = await trialRuntime();
+  const endpoint = gpuDev.get("/v1/throw", { summary: "Throws", uses: [], public: true, reply: Nothing }, async () => {
+    throw error;
+  });
+  return { ...runtime, app: compose(runtime, [endpoint]) };
+}
+
+test("a good key reaches the verb, and the reply holds only what its schema names, in compact JSON", async () => {
+  const { app } = await trialApp();
+
+  const response = await app.request("/v1/things/t1", { headers: asAlice });
+
+  expect(response.status).toBe(200);
+  expect(await response.text()).toBe('{"id":"t1","user":"alice"}');
+});
+
+test("every answer has its five headers, good or bad", async () => {
+  const { app } = await trialApp();
+  const headers = { "X-Request-ID": "a.B_c-1", "X-Correlation-ID": "corr-1" };
+
+  for (const [path, status] of [
+    ["/v1/things/t1", 200],
+    ["/v1/nope", 404],
+    ["/v1/things", 401],
+  ] as const) {
+    const sent = status === 200 ? { ...headers, ...asAlice } : headers;
+    const response = await app.request(path, { headers: sent });
+
+    expect(response.status).toBe(status);
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      "content-type": "application/json",
+      "x-request-id": "a.B_c-1",
+      "x-correlation-id": "corr-1",
+      "cache-control": "no-store",
+      "referrer-policy": "no-referrer",
+    });
+  }
+});
+
+test("a request id that is not well formed is replaced, a correlation id that is not is dropped", async () => {
+  const { app } = await trialApp();
+
+  for (const bad of ["", "a b", "é", "x".repeat(129)]) {
+    const headers = { ...asAlice, "X-Request-ID": bad, "X-Correlation-ID": bad };
+    const response = await app.request("/v1/things/t1", { headers });
+
+    expect(response.headers.get("x-request-id")).toMatch(/^[0-9a-f]{32}$/);
+    expect(response.headers.has("x-correlation-id")).toBe(false);
+  }
+});
+
+test("checks come in order: route, key, size, JSON, fields, id", async () => {
+  const runtime = await trialRuntime();
+  const params = z.object({ id: z.string().regex(/^t\d$/) });
+  const options = { summary: "X", uses: [], params, body: z.object({ n: z.int() }), reply: Nothing } as const;
+  const app = compose(runtime, [gpuDev.post("/v1/x/{id}", options, async () => ({}))]);
+  const post = (path: string, body: string, headers = {}) => app.request(path, { method: "POST", body, headers });
+  const huge = `{"n":${" ".repeat(1_048_577)}}`;
+
+  const statuses = await Promise.all([
+    post("/v1/y/bad", huge),
+    app.request("/v1/x/bad", { method: "PUT", body: huge }),
+    post("/v1/x/bad", huge),
+    post("/v1/x/bad", huge, asAlice),
+    post("/v1/x/bad", "{", asAlice),
+    post("/v1/x/bad", '{"n":"x"}', asAlice),
+    post("/v1/x/bad", '{"n":1}', asAlice),
+    post("/v1/x/t1", '{"n":1}', asAlice),
+  ]);
+
+  expect(statuses.map(({ status }) => status)).toEqual([404, 405, 401, 413, 400, 400, 404, 200]);
+});
+
+test("401 says how to log in, and a public endpoint never looks at a key", async () => {
+  const { app } = await trialApp();
+
+  const closed = await app.request("/v1/things/t1");
+  const open = await app.request("/v1/page", { headers: { Authorization: "Bearer ???", "X-API-Key": "???" } });
+
+  expect(closed.headers.get("www-authenticate")).toBe("Bearer");
+  expect(open.status).toBe(200);
+});
+
+test("an unknown path is 404, a known one with another method 405 with all that are allowed", async () => {
+  const { app } = await trialApp();
+
+  const unknown = await app.request("/v1/things/", { headers: asAlice });
+  const wrong = await app.request("/v1/things/make", { method: "DELETE" });
+  const options = await app.request("/v1/things", { method: "OPTIONS" });
+
+  expect([unknown.status, await unknown.text()]).toEqual([404, '{"detail":"Not Found"}']);
+  expect([wrong.status, await wrong.text()]).toEqual([405, '{"detail":"Method Not Allowed"}']);
+  expect(wrong.headers.get("allow")).toBe("GET, POST");
+  expect([options.status, options.headers.get("allow")]).toEqual([405, "GET"]);
+});
+
+test("HEAD is GET without a body", async () => {
+  const { app } = await trialApp();
+
+  const response = await app.request("/v1/things/t1", { method: "HEAD", headers: asAlice });
+
+  expect([response.status, await response.text()]).toEqual([200, ""]);
+});
+
+test("static segments win over parameters whatever the order of registration", async () => {
+  const runtime = await trialRuntime();
+  const reply = z.object({ got: z.string() });
+  const params = z.object({ id: z.string() });
+  const byId = gpuDev.get("/v1/x/{id}", { summary: "X", uses: [], params, reply }, async () => ({ got: "id" }));
+  const fixed = gpuDev.get("/v1/x/fixed", { summary: "X", uses: [], reply }, async () => ({ got: "fixed" }));
+
+  for (const endpoints of [
+    [byId, fixed],
+    [fixed, byId],
+  ]) {
+    const response = await compose(runtime, endpoints).request("/v1/x/fixed", { headers: asAlice });
+
+    expect(await response.json()).toEqual({ got: "fixed" });
+  }
+});
+
+test("odd paths and headers are ordinary unknown ids", async () => {
+  const { app } = await trialApp();
+  const ids = ["{instanceId}", "%00", "%E0%A4%A", "%zz", "%25", "a%2Fb", "💥", "x".repeat(10_000), "%2e%2e%2f", "..."];
+  const garbage = { ...asAlice, Accept: "}{", "Content-Type": ";;;", Host: "\u00ff", "X-Request-ID": "<script>" };
+
+  const shown = await Promise.all(
+    ids.map(async (id) => (await app.request(`/v1/things/${id}`, { headers: garbage })).json()),
+  );
+
+  const decoded = ["{instanceId}", "\0", "%E0%A4%A", "%zz", "%", "a/b", "💥", "x".repeat(10_000), "../", "..."];
+  expect(shown).toEqual(decoded.map((id) => ({ id, user: "alice" })));
+});
+
+test("an endpoint without a body takes none, and one that is there must still be an object", async () => {
+  const runtime = await trialRuntime();
+  const cancel = gpuDev.post("/v1/cancel", { summary: "X", uses: [], reply: Nothing }, async () => ({}));
+  const app = compose(runtime, [cancel]);
+  const post = async (body: string | null) =>
+    (await app.request("/v1/cancel", { method: "POST", headers: asAlice, body })).status;
+
+  expect([await post(null), await post(""), await post("{}"), await post("[]"), await post("x")]).toEqual([
+    ...[200, 200, 200, 400, 400],
+  ]);
+});
+
+test("a query is read from the raw URL and validated under its own place", async () => {
+  const { app } = await trialApp();
+  const get = async (query: string) => (await app.request(`/v1/things${query}`, { headers: asAlice })).json();
+
+  expect(await get("")).toEqual({ limit: 50, status: null });
+  expect(await get("?limit=7&status=a%2Cb+c%")).toEqual({ limit: 7, status: "a,b c%" });
+  expect(await get("?limit=x")).toEqual({
+    detail: [{ type: "int_type", loc: ["query", "limit"], msg: "Input should be a valid integer", input: "x" }],
+  });
+  expect(await get("?limit=501")).toMatchObject({ detail: [{ type: "less_than_equal", loc: ["query", "limit"] }] });
+});
+
+test("an answer may have a status, a content type and headers of its own", async () => {
+  const { app } = await trialApp();
+
+  const response = await app.request("/v1/page");
+
+  expect(await response.text()).toBe("<p>ok</p>");
+  expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
+  expect(response.headers.get("x-page")).toBe("1");
+  expect(response.headers.get("cache-control")).toBe("no-store");
+});
+
+test("a Problem is shown with its kind's status and its own text", async () => {
+  const kinds = { invalid: 400, forbidden: 403, notFound: 404, conflict: 409, gone: 410, failed: 500 } as const;
+
+  for (const [kind, status] of Object.entries(kinds)) {
+    const { app, log } = await throwingApp(new Problem(kind as keyof typeof kinds, "Disk 'x' is in use"));
+    const response = await app.request("/v1/throw");
+
+    expect([response.status, await response.text()]).toEqual([status, `{"detail":"Disk 'x' is in use"}`]);
+    expect(log.lines.map(({ event }) => event)).toEqual(["request"]);
+  }
+});
+
+test("429 and 503 say when to come back", async () => {
+  const busy = await throwingApp(new Problem("tooMany", "Slow down", { retryAfterSeconds: 7 }));
+  const down = await throwingApp(new Problem("unavailable", "Service unavailable"));
+
+  const responses = [await busy.app.request("/v1/throw"), await down.app.request("/v1/throw")];
+
+  expect(responses.map(({ status }) => status)).toEqual([429, 503]);
+  expect(responses.map(({ headers }) => headers.get("retry-after"))).toEqual(["7", "1"]);
+});
+
+test("an unknown error is logged with the request id and answered opaque", async () => {
+  const { app, log } = await throwingApp(new Error(`no such row; /k/${key} Bearer ${key}`));
+
+  const response = await app.request("/v1/throw", { headers: { "X-Request-ID": "r1" } });
+
+  expect([response.status, await response.text()]).toEqual([500, '{"detail":"Internal server error"}']);
+  const [line] = log.lines;
+  expect(line).toMatchObject({ level: "error", event: "request failed", fields: { requestId: "r1" } });
+  expect(JSON.stringify(line)).toContain("no such row");
+  expect(JSON.stringify(log.lines)).not.toContain(key);
+});
+
+test("something thrown that is no error is answered opaque too", async () => {
+  const { app } = await throwingApp("boom");
+
+  expect((await app.request("/v1/throw")).status).toBe(500);
+});
+
+test("an outage of a store is 503, and so is a record that would not stand still", async () => {
+  const refused = Object.assign(new Error("connect ECONNREFUSED 10.0.0.1:443"), { code: "ECONNREFUSED" });
+
+  for (const error of [refused, new Conflict("job#1")]) {
+    const { app } = await throwingApp(error);
+    const response = await app.request("/v1/throw");
+
+    expect([response.status, await response.text()]).toEqual([503, '{"detail":"Service unavailable"}']);
+    expect(response.headers.get("retry-after")).toBe("1");
+  }
+});
+
+test("a reply that its schema refuses is our failure, not the caller's", async () => {
+  const runtime = await trialRuntime();
+  const wrong = { n: "secret-value" } as unknown as { n: number };
+  const reply = z.object({ n: z.number() });
+  const endpoint = gpuDev.get("/v1/x", { summary: "X", uses: [], public: true, reply }, async () => wrong);
+
+  const response = await compose(runtime, [endpoint]).request("/v1/x");
+
+  expect(response.status).toBe(500);
+  expect(JSON.stringify(runtime.log.lines)).not.toContain("secret-value");
+});
+
+test("one log line for each request, with the route's pattern and without any key", async () => {
+  const { app, log } = await trialApp();
+
+  await app.request(`/v1/things/t1?api_key=${key}`, { headers: { ...asAlice, "X-Request-ID": "r1" } });
+  await app.request(`/k/${key}/x`, { headers: { "X-API-Key": key, "X-Request-ID": "r2" } });
+
+  const known = { requestId: "r1", route: "/v1/things/{thing_id}", status: 200, user: "alice", key: "good-key" };
+  const unknown = { requestId: "r2", route: null, status: 404 };
+  expect(log.lines).toHaveLength(2);
+  expect(log.lines[0]).toMatchObject({ event: "request", fields: { ...known, method: "GET", dialect: "gpu-dev" } });
+  expect(log.lines[1]).toMatchObject({ event: "request", fields: unknown });
+  expect(log.lines[0]?.fields.ms).toBe(0);
+  expect(JSON.stringify(log.lines)).not.toContain(key);
+});
+
+test("what a verb logs carries the request id", async () => {
+  const runtime = await trialRuntime();
+  const options = { summary: "X", uses: [], public: true, reply: Nothing } as const;
+  const endpoint = gpuDev.get("/v1/x", options, async ({ ctx }) => {
+    ctx.log.warn("send failed", { look: "a|b" });
+    return {};
+  });
+
+  await compose(runtime, [endpoint]).request("/v1/x", { headers: { "X-Request-ID": "r9" } });
+
+  expect(runtime.log.lines[0]).toMatchObject({ event: "send failed", fields: { requestId: "r9", look: "a|b" } });
+});
+
+test("given the routes of others, an app knows a wrong method from an unknown path", async () => {
+  const app = compose(await trialRuntime(), [], [{ method: "get", path: "/api/instances/{id}" }]);
+
+  const [wrong, unknown] = [await app.request("/api/instances/1", { method: "PUT" }), await app.request("/api/x")];
+
+  expect([wrong.status, wrong.headers.get("allow")]).toEqual([405, "GET"]);
+  expect(await unknown.json()).toMatchObject({ error: { message: "Route GET /api/x not found" } });
+});

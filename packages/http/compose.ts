@@ -1,0 +1,68 @@
+import { Hono, type Context as HonoContext } from "hono";
+import { getPath } from "hono/utils/url";
+import type { PortName, Table } from "#core/context.ts";
+import { dialectOfPath } from "./dialects/of-path.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { logExchange, openExchange } from "./exchange.ts";
+import { type KeyCheck, keyCheck } from "./key-check.ts";
+import { pipeline } from "./pipeline.ts";
+import { problemResponse } from "./problem-response.ts";
+import { Refusal } from "./refusal.ts";
+import { honoPath, inRoutingOrder, methodsOf, type Route } from "./routes.ts";
+import type { Runtime } from "./runtime.ts";
+
+/**
+ * A plain Hono app that serves these endpoints: one on Lambda, all on a laptop and in tests. What no endpoint serves is
+ * answered 404, or 405 where one of `routes` (by default the endpoints') has the path with another method.
+ */
+export function compose<Needs extends PortName>(
+  runtime: Runtime<Needs>,
+  endpoints: readonly Endpoint<Needs>[],
+  routes: readonly Route[] = endpoints,
+): Hono {
+  const whole = withAllPorts(runtime);
+  const check = endpoints.every((endpoint) => endpoint.public) ? admitNobody : keyCheckOf(whole);
+  const app = new Hono({ getPath: routedPath });
+  for (const endpoint of inRoutingOrder(endpoints)) {
+    const serve = pipeline(whole, endpoint, check);
+    app.on(endpoint.method.toUpperCase(), honoPath(endpoint.path), (c) =>
+      serve({ request: c.req.raw, path: c.req.path, params: c.req.param() }),
+    );
+  }
+  app.notFound((c) => refuse(whole, c, noRoute(routes, c.req.path)));
+  app.onError((error, c) => refuse(whole, c, error));
+  return app;
+}
+
+/** The path that routing, dialects and errors see. A key in front of it (`/k/<key>`) is to be taken off here. */
+function routedPath(request: Request): string {
+  return getPath(request);
+}
+
+/** Sound because the endpoints' types admit only verbs that use the ports in `Needs`. */
+function withAllPorts<Needs extends PortName>(runtime: Runtime<Needs>): Runtime {
+  return runtime as unknown as Runtime;
+}
+
+/** Public endpoints alone need no table to read keys from. */
+async function admitNobody(): Promise<never> {
+  throw new Refusal("noKey");
+}
+
+function keyCheckOf({ ports, ids, clock }: Runtime): KeyCheck {
+  const { table }: { readonly table: Table } = ports;
+  return keyCheck({ table, ids, clock });
+}
+
+function noRoute(routes: readonly Route[], path: string): Refusal {
+  const allow = methodsOf(routes, path);
+  return allow.length > 0 ? new Refusal("wrongMethod", { allow }) : new Refusal("unknownPath");
+}
+
+function refuse(runtime: Runtime, c: HonoContext, error: unknown): Response {
+  const { path, raw } = c.req;
+  const exchange = openExchange(runtime, raw, { path, route: undefined, dialect: dialectOfPath(path) });
+  const response = problemResponse(runtime, exchange, error);
+  logExchange(runtime, exchange, response.status);
+  return response;
+}

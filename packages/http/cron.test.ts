@@ -1,0 +1,23 @@
+import { expect, test } from "vitest";
+import { trialRuntime } from "#testing/trial-endpoints.ts";
+import { cron, runSchedule } from "./cron.ts";
+import { contextOf } from "./runtime.ts";
+
+test("a schedule is plain data", () => {
+  const verb = async () => {};
+
+  expect(cron.every({ minutes: 1, uses: ["table"] }, verb)).toEqual({
+    ...{ kind: "schedule", minutes: 1, atStart: false, uses: ["table"], timeoutSeconds: 50, memoryMb: 512, verb },
+  });
+});
+
+test("a schedule that fails is logged, and the next time comes anyway", async () => {
+  const runtime = await trialRuntime();
+  const schedule = cron.every({ minutes: 1, uses: [] }, async () => {
+    throw new Error("no cluster");
+  });
+
+  await runSchedule(schedule, contextOf(runtime), "cron/sweep");
+
+  expect(runtime.log.lines).toMatchObject([{ event: "schedule failed", fields: { schedule: "cron/sweep" } }]);
+});

@@ -1,0 +1,50 @@
+import type { Context, PortName } from "#core/context.ts";
+
+/** What runs by the clock, as data. */
+export interface Schedule<Uses extends PortName = PortName> {
+  readonly kind: "schedule";
+  readonly minutes: number;
+  /** Also once when the process starts (on the local stack) or after a deployment. */
+  readonly atStart: boolean;
+  readonly uses: readonly Uses[];
+  readonly timeoutSeconds: number;
+  readonly memoryMb: number;
+  readonly verb: (ctx: Context<PortName>) => Promise<unknown>;
+}
+
+interface ScheduleOptions<Uses extends PortName> {
+  readonly minutes: number;
+  readonly atStart?: boolean;
+  readonly uses: readonly Uses[];
+  readonly timeoutSeconds?: number;
+  readonly memoryMb?: number;
+}
+
+/** `cron.every({ minutes: 1, uses: […] }, verb)`. The verb may run late, twice, or not at all. */
+export const cron = { every };
+
+/** Runs a schedule once. Never throws: what went wrong is logged, and the next time comes anyway. */
+export async function runSchedule<Uses extends PortName>(
+  schedule: Schedule<Uses>,
+  ctx: Context<Uses>,
+  name: string,
+): Promise<void> {
+  try {
+    await schedule.verb(withAllPorts(ctx));
+  } catch (error) {
+    const described = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    ctx.log.error("schedule failed", { schedule: name, error: described });
+  }
+}
+
+function every<Uses extends PortName = never>(
+  { minutes, atStart = false, uses, timeoutSeconds = 50, memoryMb = 512 }: ScheduleOptions<Uses>,
+  verb: (ctx: Context<Uses>) => Promise<unknown>,
+): Schedule<Uses> {
+  return { kind: "schedule", minutes, atStart, uses, timeoutSeconds, memoryMb, verb };
+}
+
+/** Sound because a schedule's type admits only verbs that use the ports in `Uses`. */
+function withAllPorts<Uses extends PortName>(ctx: Context<Uses>): Context<PortName> {
+  return ctx as unknown as Context<PortName>;
+}

@@ -1,0 +1,65 @@
+import type { FieldProblem, ProblemKind } from "#core/problem.ts";
+
+export type DialectName = "gpu-dev" | "session-manager" | "onmemos" | "novita" | "dev8";
+
+/** What the machinery itself refuses, or has to confess: the rows of contracts/common section 3. */
+export type Situation =
+  | "noKey"
+  | "badKey"
+  | "disabledUser"
+  | "unknownPath"
+  | "wrongMethod"
+  | "tooLarge"
+  | "badJson"
+  | "badFields"
+  | "otherRequest"
+  | "tooMany"
+  | "unexpected"
+  | "unavailable";
+
+/** Everything an envelope may want to say about one problem. */
+export interface Shown {
+  readonly status: number;
+  readonly text: string;
+  /** A second sentence, where the dialect has one for the situation. */
+  readonly hint: string | undefined;
+  /** The dialect's own word for the kind of problem; "" in dialects that have none. */
+  readonly category: string;
+  /** Bad fields, their inputs already free of secrets. */
+  readonly fields: readonly FieldProblem[];
+  readonly requestId: string;
+  readonly correlationId: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** How one published API words and wraps its problems, and which JSON it takes. Nothing here knows the domain. */
+export interface Dialect {
+  readonly name: DialectName;
+  /** What it calls an environment in its texts. */
+  readonly noun: string;
+  /** Whether `//` and block comments are accepted outside strings (contracts/common section 4). */
+  readonly commentsInJson: boolean;
+  /** `{method}` and `{path}` stand for those of the request. */
+  readonly texts: Readonly<Record<Situation, string>>;
+  readonly hints: Readonly<Partial<Record<Situation, string>>>;
+  /** By situation where that has a word of its own, else by kind. */
+  readonly categories: Readonly<Partial<Record<Situation | ProblemKind, string>>>;
+  readonly envelope: (shown: Shown) => unknown;
+}
+
+/** The texts that most dialects share; each table replaces what it words otherwise. */
+export const sharedTexts = {
+  noKey: "Not authenticated",
+  badKey: "Invalid API key",
+  disabledUser: "User account is disabled",
+  unknownPath: "Not Found",
+  wrongMethod: "Method Not Allowed",
+  tooLarge: "Request body too large",
+  badJson: "Invalid JSON body",
+  badFields: "Validation failed",
+  otherRequest: "Idempotency-Key was already used with a different request",
+  tooMany: "Too many requests",
+  unexpected: "Internal server error",
+  unavailable: "Service unavailable",
+} as const satisfies Record<Situation, string>;

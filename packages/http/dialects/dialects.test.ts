@@ -1,0 +1,218 @@
+import { expect, test } from "vitest";
+import * as z from "zod";
+import { asAlice, trialRuntime } from "#testing/trial-endpoints.ts";
+import { compose } from "../compose.ts";
+import type { DialectName, Situation } from "../dialect.ts";
+import { Refusal } from "../refusal.ts";
+import { dev8 } from "./dev8.ts";
+import { gpuDev } from "./gpu-dev.ts";
+import { novita } from "./novita.ts";
+import { onmemos } from "./onmemos.ts";
+import { sessionManager } from "./session-manager.ts";
+
+const trials = {
+  "gpu-dev": { declare: gpuDev, path: "/v1/trial" },
+  "session-manager": { declare: sessionManager, path: "/session/trial" },
+  onmemos: { declare: onmemos, path: "/v1/sessions/trial" },
+  novita: { declare: novita, path: "/api/trial" },
+  dev8: { declare: dev8, path: "/api/v1/trial" },
+} as const satisfies Record<DialectName, object>;
+
+const dialects = Object.keys(trials) as DialectName[];
+
+/** An app with one endpoint of the dialect, whose verb throws what the body asks for. */
+async function trialOf(dialect: DialectName, record = {}) {
+  const { declare, path } = trials[dialect];
+  const runtime = await trialRuntime(record);
+  const body = z.object({ name: z.string().min(2).optional(), refuse: z.string().optional() });
+  const endpoint = declare.post(path, { summary: "Trial", uses: [], body, reply: z.object({}) }, async (input) => {
+    if (input.body.refuse === "unexpected") throw new Error("secret internals");
+    if (input.body.refuse !== undefined) throw new Refusal(input.body.refuse as Situation);
+    return {};
+  });
+  return compose(runtime, [endpoint]);
+}
+
+interface Row {
+  readonly situation: Situation;
+  readonly status: number;
+  /** gpu-dev, session-manager, onmemos, novita code and message, dev8 error and message: contracts/common section 3. */
+  readonly words: readonly [gpuDev: string, session: string, onmemos: string, novita: string, dev8: string];
+}
+
+const same = (text: string) => [text, text, text] as const;
+const tooLarge = "Request body too large";
+const repeated = "Idempotency-Key was already used with a different request";
+const noUser = "User account is disabled";
+const failure = "An unexpected error occurred. Please try again later.";
+
+const rows: Row[] = [
+  {
+    situation: "noKey",
+    status: 401,
+    words: [
+      ...(["Not authenticated", "API key required", "Not authenticated"] as const),
+      ...(["UNAUTHORIZED/Not authenticated", "Unauthorized/Not authenticated"] as const),
+    ],
+  },
+  {
+    situation: "badKey",
+    status: 401,
+    words: [...same("Invalid API key"), "UNAUTHORIZED/Invalid API key", "Unauthorized/Invalid API key"],
+  },
+  { situation: "disabledUser", status: 403, words: [...same(noUser), `FORBIDDEN/${noUser}`, `Forbidden/${noUser}`] },
+  {
+    situation: "unknownPath",
+    status: 404,
+    words: [
+      ...(["Not Found", "Not found", "Not Found"] as const),
+      ...(["NOT_FOUND/Route POST /api/nope not found", "Resource Not Found/Route not found"] as const),
+    ],
+  },
+  {
+    situation: "wrongMethod",
+    status: 405,
+    words: [
+      ...(["Method Not Allowed", "Method not allowed", "Method Not Allowed"] as const),
+      ...(["METHOD_NOT_ALLOWED/Method not allowed", "Method Not Allowed/Method not allowed"] as const),
+    ],
+  },
+  {
+    situation: "tooLarge",
+    status: 413,
+    words: [...same(tooLarge), `PAYLOAD_TOO_LARGE/${tooLarge}`, `Payload Too Large/${tooLarge}`],
+  },
+  {
+    situation: "badJson",
+    status: 400,
+    words: [
+      ...(["json_invalid", "Invalid JSON body", "Invalid JSON body"] as const),
+      ...(["VALIDATION_ERROR/Invalid JSON body", "Invalid request body/Please check your JSON payload"] as const),
+    ],
+  },
+  {
+    situation: "badFields",
+    status: 400,
+    words: [
+      ...(["string_type", "name must be a string", "name must be a string"] as const),
+      ...(["VALIDATION_ERROR/Validation failed", "Invalid Request/name must be a string"] as const),
+    ],
+  },
+  {
+    situation: "otherRequest",
+    status: 409,
+    words: [...same(repeated), `IDEMPOTENCY_CONFLICT/${repeated}`, `Conflict/${repeated}`],
+  },
+  {
+    situation: "tooMany",
+    status: 429,
+    words: [...same("Too many requests"), "RATE_LIMITED/Too many requests", "Too Many Requests/Too many requests"],
+  },
+  {
+    situation: "unexpected",
+    status: 500,
+    words: [
+      ...same("Internal server error"),
+      ...(["INTERNAL_SERVER_ERROR/Internal server error", `Internal Server Error/${failure}`] as const),
+    ],
+  },
+  {
+    situation: "unavailable",
+    status: 503,
+    words: [
+      ...same("Service unavailable"),
+      ...(["SERVICE_UNAVAILABLE/Service unavailable", "Service Unavailable/Service unavailable"] as const),
+    ],
+  },
+];
+
+/** A request that ends in the situation. */
+async function provoke(dialect: DialectName, situation: Situation): Promise<Response> {
+  const { path } = trials[dialect];
+  const app = await trialOf(dialect, situation === "disabledUser" ? { disabled: true } : {});
+  const post = (body: string, headers: Record<string, string> = asAlice, to: string = path) =>
+    app.request(to, { method: "POST", body, headers: { "X-Request-ID": "r1", ...headers } });
+  if (situation === "noKey") return post("{}", {});
+  if (situation === "badKey") return post("{}", { "X-API-Key": "unknown-key_0123456789" });
+  if (situation === "unknownPath") return post("{}", {}, path.replace("trial", "nope"));
+  if (situation === "wrongMethod") return app.request(path, { method: "PUT" });
+  if (situation === "tooLarge") return post(" ".repeat(1_048_577));
+  if (situation === "badJson") return post("[");
+  if (situation === "badFields") return post('{"name":1}');
+  return post(JSON.stringify({ refuse: situation }));
+}
+
+/** The words of an envelope, as the rows above have them. */
+function wordsIn(dialect: DialectName, body: ReturnType<typeof JSON.parse>): string {
+  if (dialect === "gpu-dev") return typeof body.detail === "string" ? body.detail : body.detail[0].type;
+  if (dialect === "session-manager") return body.error;
+  if (dialect === "onmemos") return body.detail;
+  return dialect === "novita" ? `${body.error.code}/${body.error.message}` : `${body.error}/${body.message}`;
+}
+
+for (const { situation, status, words } of rows) {
+  test(`${situation} is ${status} with the words of each dialect`, async () => {
+    const responses = await Promise.all(dialects.map((dialect) => provoke(dialect, situation)));
+
+    const bodies = await Promise.all(responses.map((response) => response.json()));
+    expect(responses.map((response) => response.status)).toEqual(dialects.map(() => status));
+    expect(bodies.map((body, at) => wordsIn(dialects[at] ?? "gpu-dev", body))).toEqual(words);
+    expect(JSON.stringify(bodies)).not.toContain("internals");
+  });
+}
+
+test("the whole envelopes, key for key", async () => {
+  const envelope = async (dialect: DialectName, situation: Situation) => (await provoke(dialect, situation)).text();
+
+  expect(await envelope("gpu-dev", "badFields")).toBe(
+    '{"detail":[{"type":"string_type","loc":["body","name"],"msg":"Input should be a valid string","input":1}]}',
+  );
+  expect(await envelope("gpu-dev", "badJson")).toBe(
+    '{"detail":[{"type":"json_invalid","loc":["body"],"msg":"JSON decode error","input":{}}]}',
+  );
+  expect(await envelope("session-manager", "noKey")).toBe(
+    '{"error":"API key required","message":"Include X-API-Key header"}',
+  );
+  expect(await envelope("session-manager", "badKey")).toBe('{"error":"Invalid API key"}');
+  expect(await envelope("onmemos", "badFields")).toBe('{"detail":"name must be a string"}');
+  expect(await envelope("novita", "badFields")).toBe(
+    '{"error":{"code":"VALIDATION_ERROR","message":"Validation failed",' +
+      '"details":[{"field":"name","message":"Input should be a valid string","value":1}],' +
+      '"timestamp":"2026-01-20T18:00:00.000Z","requestId":"r1"}}',
+  );
+  expect(await envelope("dev8", "badKey")).toBe(
+    '{"success":false,"error":"Unauthorized","message":"Invalid API key","code":"ERR_401"}',
+  );
+});
+
+test("novita repeats a correlation id and has no details for broken JSON", async () => {
+  const app = await trialOf("novita");
+  const headers = { ...asAlice, "X-Correlation-ID": "c1" };
+
+  const response = await app.request("/api/trial", { method: "POST", body: "[", headers });
+
+  expect(await response.json()).toEqual({
+    error: {
+      code: "VALIDATION_ERROR",
+      message: "Invalid JSON body",
+      timestamp: "2026-01-20T18:00:00.000Z",
+      requestId: expect.any(String),
+      correlationId: "c1",
+    },
+  });
+});
+
+test("comments in JSON are taken by novita and dev8 alone", async () => {
+  const body = '{ // a name\n "name": "https://x/*y*/" }';
+
+  const statuses = await Promise.all(
+    dialects.map(async (dialect) => {
+      const app = await trialOf(dialect);
+      return (await app.request(trials[dialect].path, { method: "POST", body, headers: asAlice })).status;
+    }),
+  );
+
+  expect(Object.fromEntries(dialects.map((dialect, at) => [dialect, statuses[at]]))).toEqual({
+    ...{ "gpu-dev": 400, "session-manager": 400, onmemos: 400, novita: 200, dev8: 200 },
+  });
+});

@@ -1,0 +1,20 @@
+import { type Dialect, sharedTexts } from "../dialect.ts";
+import { endpointsIn } from "../endpoint.ts";
+
+/** contracts/gpu-dev section 1. */
+export const gpuDevDialect: Dialect = {
+  name: "gpu-dev",
+  noun: "job",
+  commentsInJson: false,
+  texts: sharedTexts,
+  hints: {},
+  categories: {},
+  envelope: ({ text, fields }) => ({
+    detail:
+      fields.length === 0
+        ? text
+        : fields.map(({ type, path, message, input }) => ({ type, loc: path, msg: message, input })),
+  }),
+};
+
+export const gpuDev = endpointsIn(gpuDevDialect);

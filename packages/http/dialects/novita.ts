@@ -1,0 +1,47 @@
+import { type Dialect, sharedTexts } from "../dialect.ts";
+import { endpointsIn } from "../endpoint.ts";
+import { nameOf } from "./first-field.ts";
+
+/** contracts/novita section 1. */
+export const novitaDialect: Dialect = {
+  name: "novita",
+  noun: "instance",
+  commentsInJson: true,
+  texts: {
+    ...sharedTexts,
+    unknownPath: "Route {method} {path} not found",
+    wrongMethod: "Method not allowed",
+  },
+  hints: {},
+  categories: {
+    invalid: "VALIDATION_ERROR",
+    unauthenticated: "UNAUTHORIZED",
+    forbidden: "FORBIDDEN",
+    notFound: "NOT_FOUND",
+    methodNotAllowed: "METHOD_NOT_ALLOWED",
+    conflict: "CONFLICT",
+    otherRequest: "IDEMPOTENCY_CONFLICT",
+    gone: "GONE",
+    tooLarge: "PAYLOAD_TOO_LARGE",
+    tooMany: "RATE_LIMITED",
+    failed: "INTERNAL_SERVER_ERROR",
+    unavailable: "SERVICE_UNAVAILABLE",
+  },
+  envelope: ({ text, category, fields, requestId, correlationId, now }) => {
+    const details = fields
+      .filter(({ type }) => type !== "json_invalid")
+      .map((field) => ({ field: nameOf(field), message: field.message, value: field.input ?? null }));
+    return {
+      error: {
+        code: category,
+        message: text,
+        ...(details.length > 0 && { details }),
+        timestamp: new Date(now).toISOString(),
+        requestId,
+        ...(correlationId !== undefined && { correlationId }),
+      },
+    };
+  },
+};
+
+export const novita = endpointsIn(novitaDialect);

@@ -1,0 +1,16 @@
+import { type Dialect, sharedTexts } from "../dialect.ts";
+import { endpointsIn } from "../endpoint.ts";
+import { textOfFirst } from "./first-field.ts";
+
+/** contracts/onmemos section 1: `detail` is always a text. */
+export const onmemosDialect: Dialect = {
+  name: "onmemos",
+  noun: "workspace",
+  commentsInJson: false,
+  texts: sharedTexts,
+  hints: {},
+  categories: {},
+  envelope: ({ text, fields }) => ({ detail: textOfFirst(fields, text) }),
+};
+
+export const onmemos = endpointsIn(onmemosDialect);

@@ -1,0 +1,24 @@
+import { type Dialect, sharedTexts } from "../dialect.ts";
+import { endpointsIn } from "../endpoint.ts";
+import { textOfFirst } from "./first-field.ts";
+
+/** contracts/session-manager section 1. */
+export const sessionManagerDialect: Dialect = {
+  name: "session-manager",
+  noun: "session",
+  commentsInJson: false,
+  texts: {
+    ...sharedTexts,
+    noKey: "API key required",
+    unknownPath: "Not found",
+    wrongMethod: "Method not allowed",
+  },
+  hints: { noKey: "Include X-API-Key header" },
+  categories: {},
+  envelope: ({ text, hint, fields }) => {
+    const error = textOfFirst(fields, text);
+    return hint === undefined ? { error } : { error, message: hint };
+  },
+};
+
+export const sessionManager = endpointsIn(sessionManagerDialect);

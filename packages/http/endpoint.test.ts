@@ -1,0 +1,96 @@
+import { expect, expectTypeOf, test } from "vitest";
+import * as z from "zod";
+import type { Queue, Table, UserContext } from "#core/context.ts";
+import { trialRuntime } from "#testing/trial-endpoints.ts";
+import { answer } from "./answer.ts";
+import { compose } from "./compose.ts";
+import { gpuDev } from "./dialects/gpu-dev.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { lambda } from "./lambda.ts";
+
+const Status = z.object({ status: z.enum(["on", "off"]) });
+const make = {
+  table: (): Table => {
+    throw new Error("made");
+  },
+  queue: (): Queue => {
+    throw new Error("made");
+  },
+};
+
+test("an endpoint is plain data with the documented defaults", () => {
+  const endpoint = gpuDev.post("/v1/x", { summary: "X", uses: ["queue"], reply: Status }, async () => ({
+    status: "on" as const,
+  }));
+
+  expect(endpoint).toMatchObject({
+    ...{ kind: "endpoint", method: "post", path: "/v1/x", uses: ["queue", "table"], public: false },
+    ...{ status: 200, timeoutSeconds: 10, memoryMb: 512, params: undefined, query: undefined, body: undefined },
+  });
+  expect(endpoint.dialect.name).toBe("gpu-dev");
+});
+
+test("a verb's types come from its options", () => {
+  const body = z.object({ hours: z.number().default(1) });
+  const params = z.object({ id: z.string() });
+  const options = { summary: "X", uses: ["queue"], params, body, reply: Status } as const;
+  gpuDev.post("/v1/x/{id}", options, async (input) => {
+    expectTypeOf(input.params).toEqualTypeOf<{ id: string }>();
+    expectTypeOf(input.body).toEqualTypeOf<{ hours: number }>();
+    expectTypeOf(input.query).toEqualTypeOf<undefined>();
+    expectTypeOf(input.ctx).toEqualTypeOf<UserContext<"queue">>();
+    return answer({ status: "on" as const }, { status: 201 });
+  });
+  gpuDev.get("/v1/open", { summary: "X", uses: [], public: true, reply: Status }, async ({ ctx }) => {
+    expectTypeOf(ctx).not.toHaveProperty("actor");
+    expectTypeOf(ctx).not.toHaveProperty("table");
+    return { status: "off" as const };
+  });
+
+  // @ts-expect-error a reply that the schema does not know
+  gpuDev.get("/v1/x", { summary: "X", uses: [], reply: Status }, async () => ({ status: "maybe" as const }));
+  // @ts-expect-error a reply with a field too few
+  gpuDev.get("/v1/x", { summary: "X", uses: [], reply: Status }, async () => ({}));
+  // @ts-expect-error an answer whose body the schema does not know
+  gpuDev.get("/v1/x", { summary: "X", uses: [], reply: Status }, async () => answer({ status: "maybe" as const }, {}));
+});
+
+test("the compiler wants exactly the adapters that an endpoint needs", () => {
+  const withQueue = gpuDev.get("/v1/a", { summary: "A", uses: ["queue"], reply: Status }, async () => ({
+    status: "on" as const,
+  }));
+  const plain = gpuDev.get("/v1/b", { summary: "B", uses: [], reply: Status }, async () => ({ status: "on" as const }));
+  const open = gpuDev.get("/v1/c", { summary: "C", uses: [], public: true, reply: Status }, async () => ({
+    status: "on" as const,
+  }));
+  expectTypeOf(withQueue).toEqualTypeOf<Endpoint<"queue" | "table">>();
+
+  lambda(withQueue, make);
+  lambda(plain, { table: make.table });
+  lambda(open, {});
+  // @ts-expect-error one too few
+  lambda(withQueue, { queue: make.queue });
+  // @ts-expect-error keys are read from the table
+  lambda(plain, {});
+  // @ts-expect-error one too many
+  lambda(plain, make);
+  // @ts-expect-error one too many for a public endpoint
+  lambda(open, { table: make.table });
+  // @ts-expect-error the wrong port under a name
+  lambda(plain, { table: make.queue });
+
+  expect(withQueue.uses).toEqual(["queue", "table"]);
+  expect(open.uses).toEqual([]);
+});
+
+test("the compiler refuses to compose an endpoint without its ports", async () => {
+  const login = gpuDev.get("/v1/a", { summary: "A", uses: ["identity"], reply: Status }, async () => ({
+    status: "on" as const,
+  }));
+  const runtime = await trialRuntime();
+
+  // @ts-expect-error the runtime has no identity port
+  const app = compose(runtime, [login]);
+
+  expect(app.routes).toHaveLength(1);
+});

@@ -1,0 +1,65 @@
+import type { Actor } from "#core/context.ts";
+import type { Dialect } from "./dialect.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** What is known about one request while it is answered. */
+export interface Exchange {
+  readonly requestId: string;
+  readonly correlationId: string | undefined;
+  readonly method: string;
+  readonly path: string;
+  /** The pattern of the route, which never holds a secret; undefined where no route fits. */
+  readonly route: string | undefined;
+  readonly dialect: Dialect;
+  /** On the monotonic clock. */
+  readonly startedAt: number;
+  /** Set once the key is known to be good. */
+  actor: Actor | undefined;
+}
+
+/** Opens the books on a request: its id is the client's where that is well formed, else a new one. */
+export function openExchange(
+  { clock, ids }: Pick<Runtime, "clock" | "ids">,
+  request: Request,
+  { path, route, dialect }: Pick<Exchange, "path" | "route" | "dialect">,
+): Exchange {
+  return {
+    requestId: wellFormed(request.headers.get("x-request-id")) ?? ids.uid(),
+    correlationId: wellFormed(request.headers.get("x-correlation-id")),
+    method: request.method,
+    path,
+    route,
+    dialect,
+    startedAt: clock.monotonic(),
+    actor: undefined,
+  };
+}
+
+/** The headers of every answer (contracts/common section 4). */
+export function headersOf({ requestId, correlationId }: Exchange, contentType: string): Record<string, string> {
+  return {
+    "Content-Type": contentType,
+    "X-Request-ID": requestId,
+    ...(correlationId !== undefined && { "X-Correlation-ID": correlationId }),
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+  };
+}
+
+/** The one log line of a request. */
+export function logExchange({ log, clock }: Pick<Runtime, "log" | "clock">, exchange: Exchange, status: number): void {
+  const { requestId, method, route, dialect, actor, startedAt } = exchange;
+  log.info("request", {
+    requestId,
+    method: method.slice(0, 16),
+    route: route ?? null,
+    status,
+    ms: Math.round((clock.monotonic() - startedAt) * 1000) / 1000,
+    dialect: dialect.name,
+    ...(actor && { user: actor.username, key: actor.keyPrefix }),
+  });
+}
+
+function wellFormed(id: string | null): string | undefined {
+  return id !== null && /^[A-Za-z0-9._-]{1,128}$/.test(id) ? id : undefined;
+}

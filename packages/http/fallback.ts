@@ -1,0 +1,13 @@
+/** What answers where no endpoint does: one function behind the gateway's default route, as data. */
+export interface Fallback {
+  readonly kind: "fallback";
+  readonly summary: string;
+  readonly uses: readonly never[];
+  readonly timeoutSeconds: number;
+  readonly memoryMb: number;
+}
+
+/** 404 and 405 in the envelope of the path's dialect. */
+export function fallbackFor(summary: string): Fallback {
+  return { kind: "fallback", summary, uses: [], timeoutSeconds: 10, memoryMb: 512 };
+}

@@ -1,0 +1,142 @@
+import type * as z from "zod";
+import type { FieldProblem } from "#core/problem.ts";
+import { fieldNames, isWholeNumber, schemaAt } from "./schema.ts";
+
+/**
+ * What zod found wrong, in the words of contracts/gpu-dev section 1, ordered as the schema's fields are.
+ * Inputs are as they came: whoever shows them takes the secrets out.
+ */
+export function fieldProblems(
+  issues: readonly z.core.$ZodIssue[],
+  place: "body" | "query",
+  schema: z.ZodType,
+  input: Record<string, unknown>,
+): FieldProblem[] {
+  const order = ["", ...fieldNames(schema)];
+  const rank = (issue: z.core.$ZodIssue) => order.indexOf(String(issue.path[0] ?? ""));
+  return firstOfEachPath(issues.toSorted((one, other) => rank(one) - rank(other))).map((issue) => {
+    const value = valueAt(input, issue.path);
+    const absent = value === undefined && issue.path.length > 0 && issue.code !== "custom";
+    const { type, message } = absent ? missing : describe(issue, schemaAt(schema, issue.path));
+    const shown = type === missing.type ? input : value;
+    return { type, path: [place, ...issue.path.map(pathPart)], message, input: shown };
+  });
+}
+
+/** A field with two faults is told the first. */
+function firstOfEachPath(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] {
+  const byPath = new Map<string, z.core.$ZodIssue>();
+  for (const issue of issues) {
+    const path = JSON.stringify(issue.path.map(String));
+    if (!byPath.has(path)) byPath.set(path, issue);
+  }
+  return [...byPath.values()];
+}
+
+/** Tells zod to leave a message empty unless the schema has one of its own, which then is the text of the row. */
+export const ownMessagesOnly = { error: () => "" };
+
+interface Description {
+  readonly type: string;
+  readonly message: string;
+}
+
+const missing: Description = { type: "missing", message: "Field required" };
+
+function describe(issue: z.core.$ZodIssue, schema: z.core.$ZodType | undefined): Description {
+  const nested = innerIssue(issue);
+  if (nested) return describe(nested, schema);
+  const { type, message } = generic(issue, schema);
+  return { type, message: issue.message || message };
+}
+
+/** A bad name in a record and a union of which nothing fits are told by their first inner issue. */
+function innerIssue(issue: z.core.$ZodIssue): z.core.$ZodIssue | undefined {
+  if (issue.code === "invalid_key") return issue.issues[0];
+  if (issue.code === "invalid_union" && issue.message === "") return issue.errors[0]?.[0];
+  return undefined;
+}
+
+function generic(issue: z.core.$ZodIssue, schema: z.core.$ZodType | undefined): Description {
+  switch (issue.code) {
+    case "invalid_type":
+      return wrongType(issue.expected, schema !== undefined && isWholeNumber(schema));
+    case "too_small":
+      return tooSmall(issue);
+    case "too_big":
+      return tooBig(issue);
+    case "invalid_format":
+      return wrongFormat(issue);
+    case "invalid_value":
+      return { type: "enum", message: `Input should be one of: ${issue.values.map(String).join(", ")}` };
+    case "not_multiple_of":
+      return valueError(`Input should be a multiple of ${issue.divisor}`);
+    case "custom":
+      return { type: typeGiven(issue), message: "Input is not valid" };
+    default:
+      return valueError("Input is not valid");
+  }
+}
+
+function wrongType(expected: string, whole: boolean): Description {
+  return types[whole && expected === "number" ? "int" : expected] ?? valueError(`Input should be a valid ${expected}`);
+}
+
+const integer: Description = { type: "int_type", message: "Input should be a valid integer" };
+const dictionary: Description = { type: "dict_type", message: "Input should be a valid dictionary" };
+const types: Readonly<Record<string, Description>> = {
+  string: { type: "string_type", message: "Input should be a valid string" },
+  number: { type: "float_type", message: "Input should be a valid number" },
+  int: integer,
+  record: dictionary,
+  object: dictionary,
+};
+
+function tooSmall({ origin, minimum, inclusive }: z.core.$ZodIssueTooSmall): Description {
+  if (origin === "string") {
+    return { type: "string_too_short", message: `String should have at least ${minimum} characters` };
+  }
+  if (!numbers.has(origin)) return valueError(`Input should have at least ${minimum} entries`);
+  if (inclusive === false) return valueError(`Input should be greater than ${minimum}`);
+  return { type: "greater_than_equal", message: `Input should be greater than or equal to ${minimum}` };
+}
+
+function tooBig({ origin, maximum, inclusive }: z.core.$ZodIssueTooBig): Description {
+  if (origin === "string") {
+    return { type: "string_too_long", message: `String should have at most ${maximum} characters` };
+  }
+  if (!numbers.has(origin)) return valueError(`Input should have at most ${maximum} entries`);
+  if (inclusive === false) return valueError(`Input should be less than ${maximum}`);
+  return { type: "less_than_equal", message: `Input should be less than or equal to ${maximum}` };
+}
+
+const numbers: ReadonlySet<string> = new Set(["number", "int", "bigint"]);
+
+function wrongFormat({ format, pattern }: z.core.$ZodIssueInvalidStringFormat): Description {
+  if (format !== "regex") return valueError(`Input should be a valid ${format}`);
+  const source = pattern?.replace(/^\/(.*)\/[a-z]*$/s, "$1") ?? "";
+  return { type: "string_pattern_mismatch", message: `String should match pattern '${source}'` };
+}
+
+/** A refinement may name another type of the list: `ctx.addIssue({ code: "custom", params: { type: "enum" }, … })`. */
+function typeGiven({ params }: z.core.$ZodIssueCustom): string {
+  return typeof params?.type === "string" ? params.type : "value_error";
+}
+
+function valueError(message: string): Description {
+  return { type: "value_error", message };
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce(
+    (value, part) =>
+      typeof value === "object" && value !== null && Object.hasOwn(value, part)
+        ? (value as Record<PropertyKey, unknown>)[part]
+        : undefined,
+    input,
+  );
+}
+
+function pathPart(part: PropertyKey): string | number {
+  return typeof part === "number" ? part : String(part);
+}

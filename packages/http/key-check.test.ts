@@ -1,0 +1,163 @@
+import { expect, test } from "vitest";
+import type { Table } from "#core/context.ts";
+import { key, trialRuntime } from "#testing/trial-endpoints.ts";
+import { keyCheck } from "./key-check.ts";
+
+/** A key check, its clock, and how often it read the table. */
+async function trialCheck(record: Readonly<Record<string, unknown>> = {}) {
+  const { ports, ids, clock } = await trialRuntime(record);
+  const reads: string[] = [];
+  const table: Table = {
+    ...ports.table,
+    get: (at) => {
+      reads.push(at.pk);
+      return ports.table.get(at);
+    },
+  };
+  const check = keyCheck({ table, ids, clock });
+  const present = (headers: Record<string, string>) => check(new Headers(headers));
+  return { present, present1: () => present({ "X-API-Key": key }), clock, reads, table, hash: ids.hash(key) };
+}
+
+const HOUR_MS = 3_600_000;
+
+test("a key is found in either place, whatever the case of Bearer", async () => {
+  const { present } = await trialCheck();
+  const alice = { uid: "u1", username: "alice", number: 42, keyPrefix: "good-key" };
+
+  expect(await present({ Authorization: `Bearer ${key}` })).toEqual(alice);
+  expect(await present({ Authorization: `bEARER   ${key} ` })).toEqual(alice);
+  expect(await present({ "X-API-Key": key })).toEqual(alice);
+});
+
+test("a scheme other than Bearer and an empty value count as no key, so the next place is looked at", async () => {
+  const { present } = await trialCheck();
+
+  for (const none of ["Basic YTpi", "Bearer", "Bearer ", "", key]) {
+    await expect(present({ Authorization: none })).rejects.toMatchObject({ situation: "noKey" });
+    await expect(present({ Authorization: none, "X-API-Key": key })).resolves.toMatchObject({ uid: "u1" });
+  }
+  await expect(present({ "X-API-Key": " " })).rejects.toMatchObject({ situation: "noKey" });
+});
+
+test("a bad key in the first place is not rescued by a good one in the second", async () => {
+  const { present } = await trialCheck();
+
+  const refused = present({ Authorization: "Bearer wrong", "X-API-Key": key });
+
+  await expect(refused).rejects.toMatchObject({ situation: "badKey", message: "" });
+});
+
+test("what has not the form of a key is refused without a look at the table", async () => {
+  const { present, reads } = await trialCheck();
+
+  for (const bad of [
+    "x".repeat(15),
+    "x".repeat(257),
+    "good key_0123456789",
+    "good.key_0123456789",
+    "g\u00f6\u00f6d-key_0123456789",
+  ]) {
+    await expect(present({ "X-API-Key": bad })).rejects.toMatchObject({ situation: "badKey" });
+  }
+  expect(reads).toEqual([]);
+});
+
+test("an unknown key is invalid, and read again each time", async () => {
+  const { present, reads } = await trialCheck();
+
+  for (const _ of [1, 2]) {
+    await expect(present({ "X-API-Key": `${key}x` })).rejects.toMatchObject({ situation: "badKey", message: "" });
+  }
+  expect(reads).toHaveLength(2);
+});
+
+test("an expired key says so, from its very millisecond on, cached or not", async () => {
+  const { present1, clock } = await trialCheck();
+  clock.advance(2 * HOUR_MS - 1);
+  await present1();
+  clock.advance(1);
+
+  await expect(present1()).rejects.toMatchObject({ situation: "badKey", message: "API key has expired" });
+});
+
+test("a key revoked ahead of time works until then, cached or not", async () => {
+  const { present1, clock } = await trialCheck({ revokedAt: Date.UTC(2026, 0, 20, 18) + 10_000 });
+  clock.advance(9_999);
+  await present1();
+  clock.advance(1);
+
+  await expect(present1()).rejects.toMatchObject({ situation: "badKey", message: "API key has been revoked" });
+});
+
+test("of expiry and revocation the earlier one is told", async () => {
+  const { present1, clock } = await trialCheck({ revokedAt: Date.UTC(2026, 0, 20, 21) });
+  clock.advance(4 * HOUR_MS);
+
+  await expect(present1()).rejects.toMatchObject({ message: "API key has expired" });
+});
+
+test("a disabled user is refused, but an expired key of one is just expired", async () => {
+  const { present1, clock } = await trialCheck({ disabled: true });
+
+  await expect(present1()).rejects.toMatchObject({ kind: "forbidden", situation: "disabledUser" });
+  clock.advance(2 * HOUR_MS);
+  await expect(present1()).rejects.toMatchObject({ message: "API key has expired" });
+});
+
+test("a good key is read once in 30 seconds, and a change is seen after that", async () => {
+  const { present1, clock, reads, table, hash } = await trialCheck();
+  await present1();
+  const item = await table.get({ pk: `key#${hash}`, sk: "-" });
+  if (!item) throw new Error("no key record");
+  await table.put({ ...item, disabled: true } as typeof item);
+  reads.length = 0;
+
+  clock.advance(30_000);
+  await present1();
+  expect(reads).toEqual([]);
+  clock.advance(1);
+  await expect(present1()).rejects.toMatchObject({ situation: "disabledUser" });
+  expect(reads).toEqual([`key#${hash}`]);
+});
+
+test("a clock that was set back does not keep a key for longer", async () => {
+  const { present1, clock, reads } = await trialCheck();
+  await present1();
+
+  clock.step(-HOUR_MS);
+  await present1();
+
+  expect(reads).toHaveLength(2);
+});
+
+test("a refused key is not remembered", async () => {
+  const { present1, reads } = await trialCheck({ disabled: true });
+
+  await expect(present1()).rejects.toMatchObject({ kind: "forbidden" });
+  await expect(present1()).rejects.toMatchObject({ kind: "forbidden" });
+
+  expect(reads).toHaveLength(2);
+});
+
+test("the memory is bounded: after a thousand other keys the first is read again", async () => {
+  const { present, present1, reads, table, hash } = await trialCheck();
+  const { ids } = await trialRuntime();
+  const item = await table.get({ pk: `key#${hash}`, sk: "-" });
+  if (!item) throw new Error("no key record");
+  const others = Array.from({ length: 1_000 }, (_, at) => `other-key_${String(at).padStart(8, "0")}`);
+  await Promise.all(others.map((other) => table.put({ ...item, pk: `key#${ids.hash(other)}` } as typeof item)));
+  await present1();
+  for (const other of others) await present({ "X-API-Key": other });
+  reads.length = 0;
+
+  await present1();
+
+  expect(reads).toEqual([`key#${hash}`]);
+});
+
+test("a key record that cannot be read admits nobody", async () => {
+  const { present1 } = await trialCheck({ disabled: "no" });
+
+  await expect(present1()).rejects.toThrow();
+});

@@ -1,0 +1,115 @@
+import { systemClock } from "#aws/clock.ts";
+import { readSettings } from "#aws/config.ts";
+import { systemIds } from "#aws/ids.ts";
+import { jsonLog } from "#aws/log.ts";
+import type { PortName, Ports } from "#core/context.ts";
+import { compose } from "./compose.ts";
+import { runSchedule, type Schedule } from "./cron.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { type GatewayEvent, type GatewayResult, requestOfEvent, resultOfResponse } from "./gateway.ts";
+import type { Route } from "./routes.ts";
+import { contextOf, type Runtime } from "./runtime.ts";
+import { version } from "./version.ts";
+import { type Consumer, consume } from "./work.ts";
+
+/** Makes a port from the environment. Called at init on Lambda, and nowhere else before the first event. */
+type Factory<Port> = () => Port;
+
+/** One factory for each port that is needed, and none for any other. */
+export type Factories<Needs extends PortName> = { readonly [Name in Needs]: Factory<Ports[Name]> } & {
+  readonly [Name in Exclude<PortName, Needs>]?: never;
+};
+
+export type GatewayHandler = (event: GatewayEvent) => Promise<GatewayResult>;
+
+/** The Lambda handler of one endpoint behind an HTTP API (payload format 2.0). */
+export function lambda<Needs extends PortName>(
+  endpoint: Endpoint<Needs>,
+  factories: Factories<NoInfer<Needs>>,
+): GatewayHandler {
+  return gatewayHandler(() => compose(runtimeOf<Needs>(factories), [endpoint]).fetch);
+}
+
+/** The Lambda handler behind the gateway's default route, which knows all routes and serves none. */
+export function fallbackLambda(readRoutes: () => readonly Route[]): GatewayHandler {
+  return gatewayHandler(() => compose(runtimeOf<never>({}), [], readRoutes()).fetch);
+}
+
+/** The parts of an SQS event that are read here. */
+export interface SqsEvent {
+  readonly Records: readonly { readonly messageId: string; readonly body: string }[];
+}
+
+export interface SqsResult {
+  readonly batchItemFailures: readonly { readonly itemIdentifier: string }[];
+}
+
+/** The Lambda handler of a consumer; its event source must report batch item failures. */
+export function consumerLambda<Uses extends PortName>(
+  consumer: Consumer<Uses>,
+  factories: Factories<NoInfer<Uses>>,
+): (event: SqsEvent) => Promise<SqsResult> {
+  const context = atInit(() => contextOf(runtimeOf<Uses>(factories)));
+  return async ({ Records }) => {
+    const bodies = Records.map(({ body }) => body);
+    const again = new Set(await consume(consumer, context(), bodies));
+    const failures = Records.filter((_, at) => again.has(at));
+    return { batchItemFailures: failures.map(({ messageId }) => ({ itemIdentifier: messageId })) };
+  };
+}
+
+/** The Lambda handler of a schedule. */
+export function scheduleLambda<Uses extends PortName>(
+  schedule: Schedule<Uses>,
+  factories: Factories<NoInfer<Uses>>,
+): () => Promise<void> {
+  const context = atInit(() => contextOf(runtimeOf<Uses>(factories)));
+  return () => runSchedule(schedule, context(), functionName() ?? "");
+}
+
+function gatewayHandler(makeFetch: () => (request: Request) => Response | Promise<Response>): GatewayHandler {
+  const fetch = atInit(() => {
+    // The first Request loads undici, which takes about 15 ms: at init, not in a user's request.
+    new Request("https://gateway/");
+    return makeFetch();
+  });
+  return async (event) => resultOfResponse(await fetch()(requestOfEvent(event)));
+}
+
+/** Made now on Lambda, where an import is the init; elsewhere only when first asked for. */
+function atInit<Made>(make: () => Made): () => Made {
+  let made: { readonly it: Made } | undefined = functionName() === undefined ? undefined : { it: make() };
+  return () => {
+    made ??= { it: make() };
+    return made.it;
+  };
+}
+
+function runtimeOf<Needs extends PortName>(factories: Factories<Needs>): Runtime<Needs> {
+  const clock = systemClock();
+  return {
+    ports: portsOf(factories),
+    clock,
+    ids: systemIds(),
+    log: jsonLog(),
+    settings: readSettings(),
+    deployment: { version, startedAt: deployedAt() ?? clock.now(), isolation: "container" },
+  };
+}
+
+/** Sound because each factory is known by the name of the port that it makes. */
+function portsOf<Needs extends PortName>(factories: Factories<Needs>): Pick<Ports, Needs> {
+  const made = Object.entries<unknown>(factories).map(([name, make]) => [name, (make as Factory<unknown>)()]);
+  return Object.fromEntries(made) as Pick<Ports, Needs>;
+}
+
+/** Set by Lambda itself. */
+function functionName(): string | undefined {
+  return process.env.AWS_LAMBDA_FUNCTION_NAME;
+}
+
+/** Milliseconds since the epoch, set at deployment. */
+function deployedAt(): number | undefined {
+  const at = Date.parse(process.env.DEPLOYED_AT ?? "");
+  return Number.isNaN(at) ? undefined : at;
+}

@@ -1,0 +1,98 @@
+import { type AnswerOptions, isAnswer } from "./answer.ts";
+import { readObject, requireSmallBody } from "./body.ts";
+import { bodySchema, type Endpoint, type Schema } from "./endpoint.ts";
+import { type Exchange, headersOf, logExchange, openExchange } from "./exchange.ts";
+import { fieldProblems, ownMessagesOnly } from "./field-problems.ts";
+import type { KeyCheck } from "./key-check.ts";
+import { boundLog } from "./log.ts";
+import { problemResponse } from "./problem-response.ts";
+import { readQuery } from "./query.ts";
+import { Refusal } from "./refusal.ts";
+import { contextOf, type Runtime } from "./runtime.ts";
+
+/** A request that found its route: its path parameters are decoded. */
+export interface Routed {
+  readonly request: Request;
+  readonly path: string;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+/**
+ * Answers the requests of one endpoint in the order of contracts/common section 3: key, size, JSON, fields, verb.
+ * It never throws.
+ */
+export function pipeline(runtime: Runtime, endpoint: Endpoint, check: KeyCheck): (routed: Routed) => Promise<Response> {
+  const { dialect, path: route } = endpoint;
+  const base = contextOf(runtime);
+  const schema = bodySchema(endpoint, runtime.settings);
+
+  return async ({ request, path, params }) => {
+    const exchange = openExchange(runtime, request, { path, route, dialect });
+    const response = await respond().catch((error: unknown) => problemResponse(runtime, exchange, error));
+    logExchange(runtime, exchange, response.status);
+    return response;
+
+    async function respond(): Promise<Response> {
+      if (!endpoint.public) exchange.actor = await check(request.headers);
+      const input = await readInput(endpoint, schema, request, params);
+      const log = boundLog(runtime.log, { requestId: exchange.requestId });
+      const ctx = { ...base, log, actor: exchange.actor, dialect: dialect.name, noun: dialect.noun };
+      const result = await endpoint.verb({ ctx, ...input, deployment: runtime.deployment });
+      return replyResponse(endpoint, exchange, result);
+    }
+  };
+}
+
+interface Input {
+  readonly query: unknown;
+  readonly body: unknown;
+  readonly params: unknown;
+}
+
+/** Bad fields are told before an id that names nothing. */
+async function readInput(
+  endpoint: Endpoint,
+  schema: Schema | undefined,
+  request: Request,
+  params: Routed["params"],
+): Promise<Input> {
+  requireSmallBody(request.headers);
+  const body = readsBody(endpoint) ? await readObject(request, endpoint.dialect.commentsInJson) : {};
+  return {
+    query: endpoint.query && parseFields(endpoint.query, readQuery(request.url), "query"),
+    body: schema && parseFields(schema, body, "body"),
+    params: endpoint.params && parseParams(endpoint.params, params),
+  };
+}
+
+/** A body where none is asked for must still be JSON, but on GET and DELETE it has no meaning and is left alone. */
+function readsBody({ method, body }: Endpoint): boolean {
+  return body !== undefined || method === "post" || method === "put";
+}
+
+/** A path that does not fit its form names nothing that exists. */
+function parseParams(schema: Schema, params: Routed["params"]): unknown {
+  const parsed = schema.safeParse(params);
+  if (!parsed.success) throw new Refusal("unknownPath");
+  return parsed.data;
+}
+
+function parseFields(schema: Schema, input: Record<string, unknown>, place: "body" | "query"): unknown {
+  const parsed = schema.safeParse(input, ownMessagesOnly);
+  if (parsed.success) return parsed.data;
+  throw new Refusal("badFields", { fields: fieldProblems(parsed.error.issues, place, schema, input) });
+}
+
+function replyResponse({ reply, status }: Endpoint, exchange: Exchange, result: unknown): Response {
+  const options: AnswerOptions = isAnswer(result) ? result : {};
+  const body = reply.parse(isAnswer(result) ? result.body : result);
+  const headers = { ...headersOf(exchange, options.contentType ?? "application/json"), ...options.headers };
+  const content = options.contentType === undefined ? JSON.stringify(body) : rawContent(body);
+  return new Response(content, { status: options.status ?? status, headers });
+}
+
+function rawContent(body: unknown): string | Uint8Array<ArrayBuffer> {
+  if (typeof body === "string") return body;
+  if (body instanceof Uint8Array) return new Uint8Array(body);
+  throw new Error("A reply with a content type of its own must be text or bytes");
+}

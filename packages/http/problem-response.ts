@@ -1,0 +1,67 @@
+import { Problem, type ProblemKind } from "#core/problem.ts";
+import type { Dialect, Shown } from "./dialect.ts";
+import { type Exchange, headersOf } from "./exchange.ts";
+import { isOutage } from "./outage.ts";
+import { showableFields, withoutKeys } from "./redaction.ts";
+import { Refusal } from "./refusal.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** Whatever was thrown, in the envelope of the exchange's dialect. What is not a Problem is logged and kept to ourselves. */
+export function problemResponse(runtime: Pick<Runtime, "clock" | "log">, exchange: Exchange, error: unknown): Response {
+  const problem = error instanceof Problem ? error : confessed(runtime, exchange, error);
+  const shown = show(problem, exchange, runtime.clock.now());
+  const headers = { ...headersOf(exchange, "application/json"), ...extraHeaders(problem) };
+  return new Response(JSON.stringify(exchange.dialect.envelope(shown)), { status: shown.status, headers });
+}
+
+function confessed({ log }: Pick<Runtime, "log">, { requestId }: Exchange, error: unknown): Refusal {
+  const situation = isOutage(error) ? "unavailable" : "unexpected";
+  log.error("request failed", { requestId, situation, error: described(error) });
+  return new Refusal(situation);
+}
+
+function described(error: unknown): string {
+  return withoutKeys(error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error));
+}
+
+function show(problem: Problem, exchange: Exchange, now: number): Shown {
+  const { dialect, requestId, correlationId } = exchange;
+  const situation = problem instanceof Refusal ? problem.situation : undefined;
+  return {
+    status: statuses[problem.kind],
+    text: problem.message || (situation ? generalText(dialect, situation, exchange) : ""),
+    hint: situation && dialect.hints[situation],
+    category: (situation && dialect.categories[situation]) ?? dialect.categories[problem.kind] ?? "",
+    fields: showableFields(problem.details.fields ?? []),
+    requestId,
+    correlationId,
+    now,
+  };
+}
+
+function generalText({ texts }: Dialect, situation: Refusal["situation"], { method, path }: Exchange): string {
+  return texts[situation].replace(/\{(method|path)\}/g, (_, name) => (name === "method" ? method : path));
+}
+
+const statuses = {
+  invalid: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  notFound: 404,
+  methodNotAllowed: 405,
+  conflict: 409,
+  gone: 410,
+  tooLarge: 413,
+  tooMany: 429,
+  failed: 500,
+  unavailable: 503,
+} as const satisfies Record<ProblemKind, number>;
+
+const RETRY_AFTER_SECONDS = 1;
+
+function extraHeaders({ kind, details }: Problem): Record<string, string> {
+  if (kind === "unauthenticated") return { "WWW-Authenticate": "Bearer" };
+  if (kind === "methodNotAllowed") return { Allow: (details.allow ?? []).join(", ") };
+  if (kind !== "tooMany" && kind !== "unavailable") return {};
+  return { "Retry-After": String(details.retryAfterSeconds ?? RETRY_AFTER_SECONDS) };
+}

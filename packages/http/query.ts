@@ -1,0 +1,39 @@
+import * as z from "zod";
+
+/** The query of a raw URL: decoded once, `+` is a space, a stray `%` stays, of a repeated name the last counts. */
+export function readQuery(url: string): Record<string, string> {
+  const start = url.indexOf("?");
+  if (start === -1) return {};
+  const end = url.indexOf("#", start);
+  const pairs = url.slice(start + 1, end === -1 ? undefined : end).split("&");
+  return Object.fromEntries(pairs.filter((pair) => pair !== "").map(readPair));
+}
+
+/** A query value that must be a whole number within bounds; `.optional()` and `.default()` go on top. */
+export function wholeNumber(minimum: number, maximum: number = Number.MAX_SAFE_INTEGER) {
+  return z.preprocess(numberOfDigits, z.int().min(minimum).max(maximum));
+}
+
+function numberOfDigits(text: unknown): unknown {
+  return typeof text === "string" && /^[+-]?\d+$/.test(text) ? Number(text) : text;
+}
+
+function readPair(pair: string): [string, string] {
+  const equals = pair.indexOf("=");
+  if (equals === -1) return [decode(pair), ""];
+  return [decode(pair.slice(0, equals)), decode(pair.slice(equals + 1))];
+}
+
+function decode(text: string): string {
+  const spaced = text.replaceAll("+", " ");
+  return spaced.includes("%") ? spaced.replace(/(?:%[0-9A-Fa-f]{2})+/g, decodeRun) : spaced;
+}
+
+/** Bytes that are no UTF-8 stay as they were written. */
+function decodeRun(run: string): string {
+  try {
+    return decodeURIComponent(run);
+  } catch {
+    return run;
+  }
+}

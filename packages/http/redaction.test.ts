@@ -1,0 +1,79 @@
+import { expect, test } from "vitest";
+import type { FieldProblem } from "#core/problem.ts";
+import { showableFields, withoutKeys } from "./redaction.ts";
+
+function shownInput(path: (string | number)[], input: unknown, type = "string_type"): unknown {
+  const field: FieldProblem = { type, path, message: "m", input };
+  return showableFields([field])[0]?.input;
+}
+
+const secrets = [
+  ...["aws_secret_access_key", "aws_session_token", "aws_access_key_id", "iam_request_headers", "api_key"],
+];
+
+test.each(secrets)("%s is never shown, alone or in a whole body", (name) => {
+  expect(shownInput(["body", name], "hunter2")).toBe("***");
+  expect(shownInput(["body", name, "inner"], "hunter2")).toBe("***");
+  expect(shownInput(["body", "image"], { [name]: "hunter2", deep: [{ [name]: { x: 1 } }] }, "missing")).toEqual({
+    [name]: "***",
+    deep: [{ [name]: "***" }],
+  });
+});
+
+test("a missing secret shows what was sent instead", () => {
+  expect(shownInput(["body", "api_key"], { image: "x" }, "missing")).toEqual({ image: "x" });
+});
+
+test("of env_vars the names are shown and no value", () => {
+  expect(shownInput(["body", "env_vars", "TOKEN"], "hunter2")).toBe("***");
+  expect(shownInput(["body", "env_vars"], { A: "hunter2", B: { c: "hunter2" } })).toEqual({ A: "***", B: "***" });
+  expect(shownInput(["body"], { env_vars: { A: 1 } }, "missing")).toEqual({ env_vars: { A: "***" } });
+});
+
+test("env_vars that are no map are hidden whole", () => {
+  expect(shownInput(["body", "env_vars"], "A=hunter2")).toBe("***");
+  expect(shownInput(["body", "env_vars"], ["A=hunter2"])).toBe("***");
+  expect(shownInput(["body"], { env_vars: null }, "missing")).toEqual({ env_vars: "***" });
+});
+
+test("a name like __proto__ stays a plain entry", () => {
+  const shown = shownInput(["body"], JSON.parse('{"__proto__":{"a":1}}'), "missing");
+
+  expect(JSON.stringify(shown)).toBe('{"__proto__":{"a":1}}');
+});
+
+test("whatever is sent, what is shown is at most 16 KB", () => {
+  const long = "x💥".repeat(100_000);
+  const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, at) => [`${at}${long.slice(0, 300)}`, long]));
+  const deep = JSON.parse(`${'{"a":'.repeat(5_000)}1${"}".repeat(5_000)}`);
+  const field = (path: string[], input: unknown): FieldProblem => ({ type: "string_type", path, message: long, input });
+  const hostile = [
+    [field(["body", "a"], long)],
+    [field(["body", long], many)],
+    [field(["body", "a"], deep)],
+    Array.from({ length: 5_000 }, (_, at) => field(["body", `${at}`], many)),
+    [field(["body", "a"], "\u0000".repeat(50_000))],
+  ];
+
+  for (const fields of hostile) {
+    const shown = showableFields(fields);
+    expect(shown.length).toBeGreaterThan(0);
+    expect(Buffer.byteLength(JSON.stringify(shown))).toBeLessThan(16_000);
+  }
+});
+
+test("small inputs are shown as they are", () => {
+  const input = { a: [1, "two", null, true], b: { c: 0.5 } };
+
+  expect(shownInput(["body"], input, "missing")).toEqual(input);
+});
+
+test.each([
+  ["GET /k/abc/v1/jobs", "GET /k/***/v1/jobs"],
+  ["/shell?api_key=abc&x=1", "/shell?api_key=***&x=1"],
+  ["Authorization: Bearer abc", "Authorization: Bearer ***"],
+  ['{"x-api-key":"abc"}', '{"x-api-key":"***"}'],
+  ["nothing here", "nothing here"],
+])("%s", (text, clean) => {
+  expect(withoutKeys(text)).toBe(clean);
+});

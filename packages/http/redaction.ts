@@ -1,0 +1,85 @@
+import type { FieldProblem } from "#core/problem.ts";
+
+/**
+ * Bad fields as they may be shown: without secrets (contracts/gpu-dev section 1) and cut to about 12 KB in all, since
+ * a client may send a megabyte of mistakes.
+ */
+export function showableFields(fields: readonly FieldProblem[]): FieldProblem[] {
+  const shown: FieldProblem[] = [];
+  let bytes = 0;
+  for (const field of fields) {
+    const next = showable(field);
+    bytes += Buffer.byteLength(JSON.stringify(next));
+    if (shown.length > 0 && bytes > ALL_FIELDS_BYTES) return shown;
+    shown.push(next);
+  }
+  return shown;
+}
+
+/** Text for a log line: keys in headers, paths and queries give way to `***`. */
+export function withoutKeys(text: string): string {
+  return text
+    .replace(/(\/k\/)[^/?#\s]+/g, "$1***")
+    .replace(/(api_key=)[^&#\s]+/gi, "$1***")
+    .replace(/(bearer\s+|x-api-key\W+)[^\s"',}]+/gi, "$1***");
+}
+
+const ALL_FIELDS_BYTES = 12_000;
+const ONE_INPUT_BYTES = 2_000;
+const TEXT_LENGTH = 200;
+const ENTRIES = 40;
+const DEPTH = 4;
+const HIDDEN = "***";
+
+function showable({ type, path, message, input }: FieldProblem): FieldProblem {
+  const shown = shownInput({ type, path, message, input });
+  const isLong = Buffer.byteLength(JSON.stringify(shown) ?? "") > ONE_INPUT_BYTES;
+  return {
+    type,
+    path: path.map((part) => (typeof part === "string" ? cut(part) : part)),
+    message: cut(message, 2 * TEXT_LENGTH),
+    input: isLong ? cut(JSON.stringify(shown)) : shown,
+  };
+}
+
+/** Of a missing field the input is everything that was sent beside it. */
+function shownInput({ type, path, input }: FieldProblem): unknown {
+  if (type === "missing") return pruned(input, "", DEPTH);
+  return isSecretPath(path) ? HIDDEN : pruned(input, String(path.at(-1)), DEPTH);
+}
+
+const secretNames: ReadonlySet<string> = new Set([
+  "aws_secret_access_key",
+  "aws_session_token",
+  "aws_access_key_id",
+  "iam_request_headers",
+  "api_key",
+]);
+
+/** Fields of which every value is secret, but not their names. */
+const secretMaps: ReadonlySet<string> = new Set(["env_vars"]);
+
+function isSecretPath(path: FieldProblem["path"]): boolean {
+  return path.some((part, at) => secretNames.has(String(part)) || secretMaps.has(String(path[at - 1])));
+}
+
+/** A copy without secrets, long texts, many entries and depth. `name` is what the value is known by. */
+function pruned(value: unknown, name: string, depth: number): unknown {
+  if (secretNames.has(name) || (secretMaps.has(name) && !isMap(value))) return HIDDEN;
+  if (typeof value === "string") return cut(value);
+  if (typeof value !== "object" || value === null) return value;
+  if (depth === 0) return "…";
+  if (Array.isArray(value)) return value.slice(0, ENTRIES).map((entry) => pruned(entry, "", depth - 1));
+  const entries = Object.entries(value).slice(0, ENTRIES);
+  return Object.fromEntries(
+    entries.map(([key, entry]) => [cut(key), secretMaps.has(name) ? HIDDEN : pruned(entry, key, depth - 1)]),
+  );
+}
+
+function isMap(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function cut(text: string, length = TEXT_LENGTH): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
+}

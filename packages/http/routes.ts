@@ -1,0 +1,39 @@
+import type { Method } from "./endpoint.ts";
+
+/** A method and a path with its parameters in braces. */
+export interface Route {
+  readonly method: Method;
+  readonly path: string;
+}
+
+/** Static segments before parameters, whatever the order of registration (contracts/common section 2). */
+export function inRoutingOrder<R extends Route>(routes: readonly R[]): R[] {
+  return routes.toSorted((one, other) => compareText(sortText(one), sortText(other)));
+}
+
+/** The methods that some route offers for a path, in capitals; none: the path is unknown. */
+export function methodsOf(routes: readonly Route[], path: string): string[] {
+  const segments = path.split("/");
+  const methods = routes.filter((route) => matches(route.path.split("/"), segments)).map(({ method }) => method);
+  return [...new Set(methods)].map((method) => method.toUpperCase()).sort();
+}
+
+/** A path pattern as Hono writes it: `/v1/jobs/:job_id`. */
+export function honoPath(path: string): string {
+  return path.replaceAll(/\{(\w+)\}/g, ":$1");
+}
+
+/** A parameter sorts after every character that a static segment may hold. */
+function sortText({ path, method }: Route): string {
+  return `${path.replaceAll(/\{\w+\}/g, "\u{ffff}")} ${method}`;
+}
+
+function compareText(one: string, other: string): number {
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
+}
+
+function matches(pattern: readonly string[], segments: readonly string[]): boolean {
+  if (pattern.length !== segments.length) return false;
+  return pattern.every((part, at) => (part.startsWith("{") ? segments[at] !== "" : part === segments[at]));
+}

@@ -1,0 +1,26 @@
+import type { Clock, Context, Ids, Log, PortName, Ports, Settings } from "#core/context.ts";
+
+/** What is known about this deployment, for /health. */
+export interface Deployment {
+  readonly version: string;
+  /** Milliseconds since the epoch: of the deployment or the start of the server, not of a cold start. */
+  readonly startedAt: number;
+  /** How environments are kept apart: `container`, `bubblewrap`, `none`. */
+  readonly isolation: string;
+}
+
+/** Everything that a process hands to its endpoints, consumers and schedules. */
+export interface Runtime<Uses extends PortName = PortName> {
+  readonly ports: Pick<Ports, Uses>;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly settings: Settings;
+  readonly deployment: Deployment;
+}
+
+/** The context of a verb that no user called: consumers, schedules, public endpoints. */
+export function contextOf<Uses extends PortName>(runtime: Runtime<Uses>): Context<Uses> {
+  const { ports, clock, ids, log, settings } = runtime;
+  return { ...ports, clock, ids, log, settings };
+}

@@ -1,0 +1,59 @@
+import type * as z from "zod";
+
+/** The names of an object schema's fields, in the order in which they were written. */
+export function fieldNames(schema: z.core.$ZodType): string[] {
+  const shape = shapeOf(schema);
+  return shape ? Object.keys(shape) : [];
+}
+
+/** The schema of the value at a path, or undefined where the path leaves what is known. */
+export function schemaAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): z.core.$ZodType | undefined {
+  return path.reduce<z.core.$ZodType | undefined>((at, part) => (at ? child(at, part) : undefined), schema);
+}
+
+/** Whether only integers are accepted, however the schema is wrapped. */
+export function isWholeNumber(schema: z.core.$ZodType): boolean {
+  const { type, format, checks, innerType, in: input, out, options } = definitionOf(schema);
+  if (type === "number") return format !== undefined || (checks ?? []).some(isIntegerCheck);
+  return [innerType, input, out, ...(options ?? [])].some((part) => part !== undefined && isWholeNumber(part));
+}
+
+function child(schema: z.core.$ZodType, part: PropertyKey): z.core.$ZodType | undefined {
+  const { valueType, element } = definitionOf(unwrapped(schema));
+  return shapeOf(schema)?.[String(part)] ?? valueType ?? element;
+}
+
+function shapeOf(schema: z.core.$ZodType): Readonly<Record<string, z.core.$ZodType>> | undefined {
+  return definitionOf(unwrapped(schema)).shape;
+}
+
+/** Without optional, nullable, default and the like; of a pipe, the side that is no mere transformation. */
+function unwrapped(schema: z.core.$ZodType): z.core.$ZodType {
+  const { type, innerType, in: input, out } = definitionOf(schema);
+  if (innerType) return unwrapped(innerType);
+  if (type !== "pipe" || !input || !out) return schema;
+  return unwrapped(definitionOf(input).type === "transform" ? out : input);
+}
+
+/** The parts of zod's definitions that are read here; each kind of schema has some of them. */
+interface Definition {
+  readonly type: string;
+  readonly format?: string;
+  readonly checks?: readonly z.core.$ZodCheck[];
+  readonly shape?: Readonly<Record<string, z.core.$ZodType>>;
+  readonly innerType?: z.core.$ZodType;
+  readonly valueType?: z.core.$ZodType;
+  readonly element?: z.core.$ZodType;
+  readonly in?: z.core.$ZodType;
+  readonly out?: z.core.$ZodType;
+  readonly options?: readonly z.core.$ZodType[];
+}
+
+/** `_zod.def` is zod's documented way in for tools; its static type says less than is there. */
+function definitionOf(schema: z.core.$ZodType): Definition {
+  return schema._zod.def as Definition;
+}
+
+function isIntegerCheck(check: z.core.$ZodCheck): boolean {
+  return check._zod.def.check === "number_format";
+}

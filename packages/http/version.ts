@@ -1,0 +1,2 @@
+/** Of this release; equal to the one in package.json. */
+export const version = "1.0.0";

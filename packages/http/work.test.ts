@@ -1,0 +1,90 @@
+import { expect, test } from "vitest";
+import type { Look } from "#core/context.ts";
+import { trialRuntime } from "#testing/trial-endpoints.ts";
+import { contextOf } from "./runtime.ts";
+import { consume, eachLook, pools, work } from "./work.ts";
+
+async function trial() {
+  const runtime = await trialRuntime();
+  return { ctx: contextOf(runtime), log: runtime.log };
+}
+
+const bodies = ["a", "b", "c"].map((look) => JSON.stringify({ look }));
+
+test("a consumer is plain data of its queue", () => {
+  const verb = async () => {};
+
+  expect(pools.consume({ uses: ["table"], timeoutSeconds: 30 }, verb)).toEqual({
+    ...{ kind: "consumer", queue: "pools", uses: ["table"], timeoutSeconds: 30, memoryMb: 512, verb },
+  });
+  expect(work.consume({ uses: [] }, verb)).toMatchObject({ queue: "work", timeoutSeconds: 60 });
+});
+
+test("the verb gets the looks of a batch in order, with whom they name", async () => {
+  const { ctx } = await trial();
+  const got: Look[] = [];
+  const consumer = pools.consume({ uses: ["table"] }, async (given, looks) => {
+    expect(given.table).toBe(ctx.table);
+    got.push(...looks);
+  });
+
+  const again = await consume(consumer, ctx, ['{"look":"a","for":["x","y"]}', '{"look":"b"}']);
+
+  expect(again).toEqual([]);
+  expect(got).toEqual([{ look: "a", for: ["x", "y"] }, { look: "b" }]);
+});
+
+test("what the verb hands back comes again, even of two equal messages only the one", async () => {
+  const { ctx } = await trial();
+  const consumer = work.consume({ uses: [] }, async (_, looks) => looks.slice(1, 2));
+
+  expect(await consume(consumer, ctx, ['{"look":"a"}', '{"look":"a"}', '{"look":"a"}'])).toEqual([1]);
+});
+
+test("a verb that throws has all of them come again", async () => {
+  const { ctx, log } = await trial();
+  const consumer = work.consume({ uses: [] }, async () => {
+    throw new Error("down");
+  });
+
+  expect(await consume(consumer, ctx, bodies)).toEqual([0, 1, 2]);
+  expect(log.lines.map(({ event }) => event)).toEqual(["batch failed"]);
+});
+
+test("looks on their own fail on their own, and all are tried", async () => {
+  const { ctx, log } = await trial();
+  const tried: string[] = [];
+  const consumer = work.consume(
+    { uses: [] },
+    eachLook(async (_, { look }) => {
+      tried.push(look);
+      if (look === "a") throw new Error("no");
+    }),
+  );
+
+  expect(await consume(consumer, ctx, bodies)).toEqual([0]);
+  expect(tried).toEqual(["a", "b", "c"]);
+  expect(log.lines).toMatchObject([{ event: "look failed", fields: { look: "a" } }]);
+});
+
+test("what is no look is logged once without its text and counts as done", async () => {
+  const { ctx, log } = await trial();
+  const got: string[] = [];
+  const consumer = work.consume(
+    { uses: [] },
+    eachLook(async (_, { look }) => got.push(look)),
+  );
+  const bad = ["", "{", "null", "1", "{}", '{"look":1}', '{"look":"x","for":"y"}', '{"look":"x","for":[1]}'];
+
+  expect(await consume(consumer, ctx, [...bad, '{"look":"good"}'])).toEqual([]);
+
+  expect(got).toEqual(["good"]);
+  expect(log.lines).toMatchObject([{ event: "unreadable messages", fields: { queue: "work", count: bad.length } }]);
+});
+
+test("positions are those of the bodies, whatever lies between", async () => {
+  const { ctx } = await trial();
+  const consumer = work.consume({ uses: [] }, async (_, looks) => looks);
+
+  expect(await consume(consumer, ctx, ["junk", '{"look":"a"}', "junk", '{"look":"b"}'])).toEqual([1, 3]);
+});

@@ -1,0 +1,37 @@
+import type { Context, RunRef } from "#core/context.ts";
+import { holdsCapacity, parseEnvironment } from "#core/environments/record.ts";
+import { keyOfText } from "#core/keys.ts";
+import type { ProcessCompute } from "#process/compute.ts";
+
+/**
+ * To be called before the first message. A run whose record still holds capacity for it goes on (its next look sees
+ * it); any other is ended, because nobody would ever look at it again (design section 8).
+ */
+export async function adoptRuns(ctx: Context<"table">, compute: ProcessCompute): Promise<void> {
+  await compute.adopt();
+  const runs = await compute.listRuns();
+  const outcomes = await Promise.all(
+    runs.map(async (ref) => {
+      if (await isWanted(ctx, ref)) return "adopted";
+      await compute.endRun(ref.uid, ref.run);
+      return "ended";
+    }),
+  );
+  if (runs.length === 0) return;
+  const adopted = outcomes.filter((outcome) => outcome === "adopted").length;
+  ctx.log.info("runs found", { adopted, ended: runs.length - adopted });
+}
+
+async function isWanted({ table, log }: Context<"table">, { uid, run, key }: RunRef): Promise<boolean> {
+  const named = keyOfText(key);
+  const item = named && (await table.get(named));
+  if (!item) return false;
+  try {
+    const environment = parseEnvironment(item);
+    return environment.uid === uid && holdsCapacity(environment, run);
+  } catch {
+    // Its record cannot be read, so nothing may be lost on its account.
+    log.error("unreadable record of a run", { look: key, run });
+    return true;
+  }
+}

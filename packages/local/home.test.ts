@@ -1,0 +1,58 @@
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { findRunningStack, openHome } from "./home.ts";
+
+let directory: string;
+
+beforeEach(() => {
+  directory = join(mkdtempSync(join(tmpdir(), "berth-home-")), "inner", "home");
+});
+
+afterEach(() => {
+  rmSync(join(directory, "../.."), { recursive: true });
+});
+
+const record = { url: "http://127.0.0.1:1234", stsUrl: "http://127.0.0.1:1235" };
+
+describe("a home", () => {
+  it("is made for its owner alone", () => {
+    openHome(directory).release();
+
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+  });
+
+  it("has one stack at a time, and the second is told where the first is", () => {
+    const home = openHome(directory);
+    home.writeRecord({ ...record, stopped: false });
+
+    expect(() => openHome(directory)).toThrow(/Another local stack is using .*1234, pid \d+/);
+
+    home.release();
+    openHome(directory).release();
+  });
+
+  it("says which stack runs in it, until that one has stopped", () => {
+    const home = openHome(directory);
+    const before = findRunningStack(directory);
+    home.writeRecord({ ...record, stopped: false });
+    const running = findRunningStack(directory);
+    home.writeRecord({ ...record, stopped: true });
+    home.release();
+
+    expect([before, running?.url, findRunningStack(directory)]).toEqual([undefined, record.url, undefined]);
+    expect(statSync(join(directory, "stack.json")).mode & 0o777).toBe(0o600);
+  });
+
+  it("remembers that the stack before ended without stopping", () => {
+    const first = openHome(directory);
+    first.writeRecord({ ...record, stopped: false });
+    first.release();
+
+    const second = openHome(directory);
+    second.release();
+
+    expect(second.earlier).toMatchObject({ ...record, stopped: false });
+  });
+});

@@ -1,0 +1,64 @@
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { findLocking, lockFile, takeLock } from "#process/lock.ts";
+import { findProcess, isAlive, type ProcessIdentity } from "#process/process-identity.ts";
+import { replaceFile } from "./secret-file.ts";
+
+/** What a running stack tells other processes, in `stack.json`. */
+export interface StackRecord {
+  readonly url: string;
+  readonly stsUrl: string;
+  readonly process: ProcessIdentity;
+  /** It was stopped in good order, so what it stored is whole. */
+  readonly stopped: boolean;
+}
+
+export interface Home {
+  readonly path: string;
+  /** What the stack before this one left. */
+  readonly earlier: StackRecord | undefined;
+  writeRecord(record: Omit<StackRecord, "process">): void;
+  release(): void;
+}
+
+/** Takes a directory for one local stack, for as long as this process lives. Throws when another one has it. */
+export function openHome(directory: string): Home {
+  const path = resolve(directory);
+  mkdirSync(path, { recursive: true });
+  chmodSync(path, 0o700);
+  writeFileSync(join(path, lockFile), "", { flag: "a" });
+  const lock = takeLock(path, findLocking());
+  if (lock === "busy" || lock === "gone") {
+    const running = readRecord(path);
+    const where = running ? ` It listens on ${running.url}, pid ${running.process.pid}.` : "";
+    throw new Error(`Another local stack is using ${path}.${where}\nStop it, or set BERTH_HOME to another directory.`);
+  }
+  const own = findProcess(process.pid);
+  if (!own) throw new Error("This process cannot find itself");
+  const { pid, startedAt, boot } = own;
+  return {
+    path,
+    earlier: readRecord(path),
+    writeRecord: (record) =>
+      replaceFile(recordPath(path), JSON.stringify({ ...record, process: { pid, startedAt, boot } })),
+    release: lock.release,
+  };
+}
+
+/** The stack that runs in this home now, or undefined. */
+export function findRunningStack(directory: string): StackRecord | undefined {
+  const record = readRecord(resolve(directory));
+  return record && !record.stopped && isAlive(record.process) ? record : undefined;
+}
+
+function recordPath(path: string): string {
+  return join(path, "stack.json");
+}
+
+function readRecord(path: string): StackRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(recordPath(path), "utf8")) as StackRecord;
+  } catch {
+    return undefined;
+  }
+}

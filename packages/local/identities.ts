@@ -1,0 +1,43 @@
+import { randomBytes, randomInt } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { CallerIdentity } from "#core/context.ts";
+import { writeOnce } from "./secret-file.ts";
+import type { SigningKey } from "./sigv4.ts";
+
+/** Somebody whom the local STS knows. */
+export interface LocalIdentity extends SigningKey, CallerIdentity {
+  readonly session: string;
+  readonly userId: string;
+}
+
+export const localAccount = "000000000000";
+const role = "SSOCloudDevGpuReservation";
+const sessions = ["developer", "second"] as const;
+
+/** The identities of this home, made on its first start and kept in `identities.json`, mode 600. */
+export function localIdentities(home: string): readonly [LocalIdentity, LocalIdentity] {
+  const path = join(home, "identities.json");
+  writeOnce(path, () => JSON.stringify(sessions.map(newIdentity), null, 2));
+  const [developer, second] = JSON.parse(readFileSync(path, "utf8")) as LocalIdentity[];
+  if (!developer || !second) throw new Error(`${path} does not hold two identities; remove it to make new ones`);
+  return [developer, second];
+}
+
+function newIdentity(session: string): LocalIdentity {
+  return {
+    session,
+    account: localAccount,
+    arn: `arn:aws:sts::${localAccount}:assumed-role/${role}/${session}`,
+    userId: `AROA${randomText(17)}:${session}`,
+    accessKeyId: `ASIA${randomText(16)}`,
+    secretAccessKey: randomBytes(30).toString("base64"),
+    sessionToken: randomBytes(150).toString("base64"),
+  };
+}
+
+/** In the alphabet of AWS's own ids. */
+function randomText(length: number): string {
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  return Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join("");
+}

@@ -1,0 +1,206 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { CreateQueueCommand } from "@aws-sdk/client-sqs";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { sqsClient, sqsQueue } from "#aws/queue.ts";
+import type { Context, Look, PortName, Queue, QueueName } from "#core/context.ts";
+import { pools, work } from "#http/work.ts";
+import { silentLog } from "#testing/log.ts";
+import type { Emulator } from "./dynamodb.ts";
+import { type Loop, startLoop } from "./loops.ts";
+import { createQueues, startSqs } from "./sqs.ts";
+import { startTimer } from "./timers.ts";
+
+// What these consumers and schedules use of it.
+const ctx = {
+  log: silentLog(),
+  settings: { sweepSeconds: 1 },
+  clock: performanceClock(),
+} as unknown as Context<PortName>;
+let emulator: Emulator;
+let client: ReturnType<typeof sqsClient>;
+let urls: Record<QueueName, string>;
+let queue: Queue;
+let loops: Loop[];
+
+beforeEach(async () => {
+  emulator = await startSqs();
+  const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
+  client = sqsClient({ endpoint: emulator.endpoint, region: "us-east-1", credentials }, 25_000);
+  urls = await createQueues(client, emulator.endpoint);
+  queue = sqsQueue({ client, urls });
+  loops = [];
+});
+
+afterEach(async () => {
+  await Promise.all(loops.map((loop) => loop.stop()));
+  client.destroy();
+  await emulator.stop();
+});
+
+type Verb = (look: Look) => Promise<void>;
+
+function run(name: QueueName, verb: Verb): void {
+  const declare = name === "work" ? work : pools;
+  const consumer = declare.consume({ uses: [] }, async (_, looks) => {
+    for (const look of looks) await verb(look);
+  });
+  loops.push(startLoop(consumer, { client, url: urls[name], ctx, atOnce: 4 }));
+}
+
+async function until(holds: () => boolean, ms = 5_000): Promise<void> {
+  const end = performance.now() + ms;
+  while (!holds() && performance.now() < end) await sleep(2);
+  expect(holds()).toBe(true);
+}
+
+describe("a loop", () => {
+  it("hands each message to its consumer and takes it off the queue", async () => {
+    const seen: string[] = [];
+    run("work", async ({ look }) => void seen.push(look));
+
+    await Promise.all(["a|-", "b|-", "c|-"].map((look) => queue.send("work", { look })));
+    await until(() => seen.length === 3);
+
+    await sleep(50);
+    expect(seen.toSorted()).toEqual(["a|-", "b|-", "c|-"]);
+    expect(await queue.depth("work")).toBe(0);
+  });
+
+  it("hands on a message that is sent while it waits within some milliseconds", async () => {
+    let seenAt = 0;
+    run("work", async () => {
+      seenAt = performance.now();
+    });
+    await sleep(100);
+    const sentAt = performance.now();
+
+    await queue.send("work", { look: "a|-" });
+    await until(() => seenAt > 0);
+
+    expect(seenAt - sentAt).toBeLessThan(250);
+  });
+
+  it("deals with several messages of work at once, and never with more than it may", async () => {
+    let [now, most] = [0, 0];
+    run("work", async () => {
+      now += 1;
+      most = Math.max(most, now);
+      await sleep(50);
+      now -= 1;
+    });
+
+    for (let n = 0; n < 12; n += 1) await queue.send("work", { look: `${n}|-` });
+    await until(() => most === 4);
+    await sleep(100);
+
+    expect(most).toBe(4);
+  });
+
+  it("deals with one message of a pool at a time, in order, and with several pools at once", async () => {
+    const seen: string[] = [];
+    const busy = new Map<string, number>();
+    let mostOfOne = 0;
+    let mostPools = 0;
+    run("pools", async ({ look }) => {
+      const [pool = ""] = look.split("|");
+      busy.set(pool, (busy.get(pool) ?? 0) + 1);
+      mostOfOne = Math.max(mostOfOne, ...busy.values());
+      mostPools = Math.max(mostPools, [...busy.values()].filter(Boolean).length);
+      await sleep(30);
+      seen.push(look);
+      busy.set(pool, (busy.get(pool) ?? 0) - 1);
+    });
+
+    for (let n = 0; n < 4; n += 1) {
+      await queue.send("pools", { look: `h100|${n}` }, { group: "h100" });
+      await queue.send("pools", { look: `t4|${n}` }, { group: "t4" });
+    }
+    await until(() => seen.length === 8);
+
+    expect([mostOfOne, mostPools]).toEqual([1, 2]);
+    expect(seen.filter((look) => look.startsWith("h100"))).toEqual(["h100|0", "h100|1", "h100|2", "h100|3"]);
+  });
+
+  it("shows a message again that its consumer failed with, and no other", async () => {
+    const seen: string[] = [];
+    run("work", async ({ look }) => {
+      seen.push(look);
+      if (look === "bad|-" && seen.filter((each) => each === look).length === 1) throw new Error("not yet");
+    });
+
+    await queue.send("work", { look: "bad|-" });
+    await queue.send("work", { look: "good|-" });
+    await until(() => seen.length === 3);
+
+    await sleep(50);
+    expect(seen.toSorted()).toEqual(["bad|-", "bad|-", "good|-"]);
+    expect(await queue.depth("work")).toBe(0);
+  });
+
+  it("ends at once when it only waits, and after what it is dealing with when it does", async () => {
+    let ended = false;
+    run("pools", async () => undefined);
+    run("work", async () => {
+      await sleep(200);
+      ended = true;
+    });
+    await queue.send("work", { look: "slow|-" });
+    await sleep(50);
+    const startedAt = performance.now();
+
+    await Promise.all(loops.map((loop) => loop.stop()));
+
+    expect(ended).toBe(true);
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
+  it("goes on after its queue could not be reached", async () => {
+    const seen: string[] = [];
+    const absent = `${emulator.endpoint}/000000000000/absent`;
+    const consumer = work.consume({ uses: [] }, async (_, looks) => void seen.push(...looks.map(({ look }) => look)));
+    loops.push(startLoop(consumer, { client, url: absent, ctx, atOnce: 1 }));
+    await sleep(100);
+
+    await client.send(new CreateQueueCommand({ QueueName: "absent" }));
+    await sqsQueue({ client, urls: { ...urls, work: absent } }).send("work", { look: "a|-" });
+
+    await until(() => seen.length === 1);
+  });
+});
+
+describe("a timer", () => {
+  it("runs its schedule at once and then again, never twice at the same time", async () => {
+    const starts: number[] = [];
+    let busy = 0;
+    const verb = async () => {
+      starts.push(performance.now());
+      busy += 1;
+      expect(busy).toBe(1);
+      await sleep(20);
+      busy -= 1;
+      throw new Error("a failure is no reason to end");
+    };
+    const schedule = {
+      kind: "schedule",
+      minutes: 0.1,
+      atStart: false,
+      uses: [],
+      timeoutSeconds: 1,
+      memoryMb: 1,
+      verb,
+    } as const;
+
+    const timer = startTimer(schedule, { name: "test", ctx });
+    await until(() => starts.length === 3);
+    await timer.stop();
+    const count = starts.length;
+    await sleep(150);
+
+    expect(starts).toHaveLength(count);
+    expect((starts[2] ?? 0) - (starts[0] ?? 0)).toBeGreaterThanOrEqual(190);
+  });
+});
+
+function performanceClock() {
+  return { now: () => Date.now(), monotonic: () => performance.now() };
+}

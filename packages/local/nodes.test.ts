@@ -1,0 +1,25 @@
+import { describe, expect, it } from "vitest";
+import { parseNodes } from "./nodes.ts";
+
+describe("LOCAL_NODES", () => {
+  it("makes as many nodes of each type as it says, with names of their own", () => {
+    const nodes = parseNodes("p5.48xlarge=2, c7i.8xlarge=1,g5.12xlarge=0");
+
+    expect(nodes.map(({ name, instanceType }) => [name, instanceType])).toEqual([
+      ["p5-48xlarge-1", "p5.48xlarge"],
+      ["p5-48xlarge-2", "p5.48xlarge"],
+      ["c7i-8xlarge-1", "c7i.8xlarge"],
+    ]);
+  });
+
+  it("may be empty", () => {
+    expect(parseNodes("")).toEqual([]);
+  });
+
+  it.each(["p5.48xlarge", "p5.48xlarge=", "p5.48xlarge=-1", "p5.48xlarge=1.5", "t2.micro=1", "=1", "p5.48xlarge=1001"])(
+    "refuses %s",
+    (text) => {
+      expect(() => parseNodes(text)).toThrow("LOCAL_NODES must be");
+    },
+  );
+});

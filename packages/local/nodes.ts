@@ -1,0 +1,25 @@
+import { findInstanceType } from "#core/fleet.ts";
+import type { PretendNode } from "#process/compute.ts";
+
+// As many as a pool's ledger is made for.
+const maxNodes = 1_000;
+
+/** The nodes that a text like `p5.48xlarge=2,c7i.8xlarge=1` asks for. Throws for anything else. */
+export function parseNodes(text: string): PretendNode[] {
+  const parts = text.split(",").map((part) => part.trim());
+  return parts.filter(Boolean).flatMap(nodesOfPart);
+}
+
+function nodesOfPart(part: string): PretendNode[] {
+  const [, instanceType = "", digits = ""] = /^([a-z0-9.-]+)=(\d{1,4})$/.exec(part) ?? [];
+  const count = Number(digits);
+  if (!findInstanceType(instanceType))
+    throw new Error(`Bad settings:\n  LOCAL_NODES must be like p5.48xlarge=2,c7i.8xlarge=1`);
+  if (count > maxNodes) throw new Error(`Bad settings:\n  LOCAL_NODES must be at most ${maxNodes} of a type`);
+  return Array.from({ length: count }, (_, n) => ({
+    name: `${instanceType.replace(".", "-")}-${n + 1}`,
+    instanceType,
+    zone: "local-a",
+    ready: true,
+  }));
+}

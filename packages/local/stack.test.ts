@@ -1,0 +1,251 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Run } from "#core/context.ts";
+import { environmentKey, keyText } from "#core/keys.ts";
+import { silentLog } from "#testing/log.ts";
+import { shellEnvironment } from "./shell-environment.ts";
+import { type Stack, startStack } from "./stack.ts";
+import { trialCatalog } from "./trial-catalog.ts";
+
+let home: string;
+let stacks: Stack[];
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "berth-stack-"));
+  stacks = [];
+});
+
+afterEach(async () => {
+  await Promise.all(stacks.map((stack) => stack.stop()));
+  rmSync(home, { recursive: true });
+});
+
+async function start(environment: Record<string, string> = {}, catalog = trialCatalog()): Promise<Stack> {
+  const settings = { BERTH_HOME: home, PORT: "0", ...environment };
+  const stack = await startStack({ environment: settings, log: silentLog(), catalog });
+  stacks.push(stack);
+  return stack;
+}
+
+async function stop(stack: Stack): Promise<void> {
+  stacks = stacks.filter((each) => each !== stack);
+  await stack.stop();
+}
+
+async function shell(fresh = false): Promise<Record<string, string>> {
+  const lines = (await shellEnvironment({ home, fresh })).trimEnd().split("\n");
+  return Object.fromEntries(lines.map((line) => /^export ([A-Z_]+)='([^']*)'$/.exec(line)?.slice(1) ?? [line, "?"]));
+}
+
+describe("the local stack", () => {
+  it("serves the catalog, with its consumers and schedules running", async () => {
+    const catalog = trialCatalog();
+    const stack = await start({ SWEEP_SECONDS: "1" }, catalog);
+    const { API_KEY } = await shell();
+
+    const response = await fetch(`${stack.url}/v1/jobs`, { headers: { authorization: `Bearer ${API_KEY}` } });
+    await sleep(1_100);
+
+    expect(await response.json()).toEqual({ seen: true });
+    expect(catalog.ticks()).toBeGreaterThanOrEqual(2);
+  });
+
+  it("listens on the loopback address alone", async () => {
+    const { port } = new URL((await start()).url);
+    const addresses = Object.values(networkInterfaces()).flatMap((each = []) => each);
+    const outside = addresses.find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? "127.0.0.2";
+
+    await expect(fetch(`http://${outside}:${port}/`)).rejects.toThrow("fetch failed");
+  });
+
+  it("forgets inherited AWS settings", async () => {
+    process.env.AWS_ACCESS_KEY_ID = "AKIAREALREALREALREAL";
+    process.env.AWS_ENDPOINT_URL_STS = "http://127.0.0.1:1";
+
+    await start();
+
+    const names = Object.keys(process.env).filter((name) => name.startsWith("AWS_"));
+    expect(names.toSorted()).toEqual(["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"]);
+    expect(process.env.AWS_CONFIG_FILE).toBe("/dev/null");
+  });
+
+  it("lets its own account in and names its own STS, unless told otherwise", async () => {
+    const first = await start();
+    const { AWS_ENDPOINT_URL_STS } = await shell();
+    expect(first.runtime.settings).toMatchObject({
+      allowedAccounts: ["000000000000"],
+      stsOrigins: [AWS_ENDPOINT_URL_STS],
+    });
+    await stop(first);
+
+    const second = await start({ ALLOWED_ACCOUNTS: "111111111111" });
+    expect(second.runtime.settings.allowedAccounts).toEqual(["111111111111"]);
+  });
+
+  it("says that its home or its port is taken, and leaves the first stack alone", async () => {
+    const { url } = await start();
+    const { port } = new URL(url);
+    const elsewhere = { BERTH_HOME: join(home, "other"), PORT: port };
+
+    await expect(start()).rejects.toThrow(`Another local stack is using ${home}. It listens on ${url}`);
+    await expect(start(elsewhere)).rejects.toThrow(`Port ${port} is in use`);
+
+    expect((await fetch(`${url}/nothing`)).status).toBe(404);
+    const afterAll = await start({ ...elsewhere, PORT: "0" });
+    expect(afterAll.home).toBe(join(home, "other"));
+  });
+
+  it("refuses bad settings before it takes anything", async () => {
+    await expect(start({ PORT: "99999" })).rejects.toThrow("PORT must be");
+    await expect(start({ LOCAL_NODES: "toaster=1" })).rejects.toThrow("LOCAL_NODES must be");
+  });
+
+  it("keeps records, identities and the address of STS over a restart", async () => {
+    const first = await start();
+    const before = await shell();
+    await first.runtime.ports.table.put({ pk: "a", sk: "b", version: 4 });
+    await stop(first);
+
+    const second = await start();
+    const after = await shell();
+
+    expect(await second.runtime.ports.table.get({ pk: "a", sk: "b" })).toMatchObject({ version: 4 });
+    expect({ ...after, API_URL: "", API_KEY: "" }).toEqual({ ...before, API_URL: "", API_KEY: "" });
+  });
+});
+
+const owner = "b".repeat(32);
+
+function runOf(uid: string): Run {
+  const key = keyText(environmentKey(owner, "gpu-dev", `id-${uid}`));
+  const shares = [{ node: "g4dn-2xlarge-1", units: 1 }];
+  const words = { name: "n", pool: "t4-small", instanceType: "g4dn.2xlarge", image: "i" };
+  return {
+    uid,
+    run: 1,
+    key,
+    ...words,
+    command: "sleep 600",
+    env: {},
+    shares,
+    gpusPerMachine: 1,
+    until: Date.now() + 600_000,
+  };
+}
+
+function recordOf(uid: string, grant: object | null) {
+  const size = { pool: "t4-small" };
+  const rest = {
+    kind: "environment",
+    owner,
+    uid,
+    phase: "active",
+    desired: "active",
+    run: 1,
+    createdAt: 1,
+    size,
+    grant,
+  };
+  return { ...environmentKey(owner, "gpu-dev", `id-${uid}`), version: 1, ...rest, actions: [], timeline: [] };
+}
+
+describe("environments on the local stack", () => {
+  it("are ended with it in less than two seconds, and say so afterwards", async () => {
+    const uid = "a".repeat(32);
+    const stack = await start();
+    const { compute, table } = stack.runtime.ports;
+    await table.put(recordOf(uid, {}));
+    await compute.apply(runOf(uid));
+    await expect.poll(async () => (await compute.observe(uid, 1))?.state, { timeout: 5_000 }).toBe("ready");
+    const startedAt = performance.now();
+
+    await stop(stack);
+
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    const next = await start();
+    expect(await next.runtime.ports.compute.observe(uid, 1)).toMatchObject({
+      state: "ended",
+      reason: "The local stack was stopped",
+    });
+  });
+
+  it("live on over a crash when their record holds capacity for them, and are ended when not", async () => {
+    const [kept, replaced, unknown] = ["c", "d", "e"].map((digit) => digit.repeat(32)) as [string, string, string];
+    const stack = await start();
+    const { table } = stack.runtime.ports;
+    await table.put(recordOf(kept, {}));
+    await table.put(recordOf(replaced, null));
+    for (const uid of [kept, replaced, unknown]) await stack.runtime.ports.compute.apply(runOf(uid));
+    await crash(stack);
+
+    const next = await start();
+    const { compute } = next.runtime.ports;
+
+    expect((await compute.observe(kept, 1))?.state).toBe("ready");
+    expect(await compute.observe(replaced, 1)).toBeUndefined();
+    expect(await compute.observe(unknown, 1)).toBeUndefined();
+  });
+});
+
+/** As SIGKILL leaves it: everything of the stack is gone but its runs, which nobody has told. */
+async function crash(stack: Stack): Promise<void> {
+  const { compute } = stack.runtime.ports;
+  Object.assign(compute, { shutdown: async () => undefined });
+  await stop(stack);
+}
+
+describe("what a shell is given", () => {
+  it("is a key that works and two identities", async () => {
+    const { url } = await start();
+
+    const lines = await shell();
+
+    expect(Object.keys(lines)).toEqual([
+      "API_URL",
+      "API_KEY",
+      "AWS_ACCESS_KEY_ID",
+      "AWS_SECRET_ACCESS_KEY",
+      "AWS_SESSION_TOKEN",
+      "AWS_ENDPOINT_URL_STS",
+      "BERTH_SECOND_AWS_ACCESS_KEY_ID",
+      "BERTH_SECOND_AWS_SECRET_ACCESS_KEY",
+      "BERTH_SECOND_AWS_SESSION_TOKEN",
+    ]);
+    expect(lines.API_URL).toBe(url);
+    expect(lines.BERTH_SECOND_AWS_ACCESS_KEY_ID).not.toBe(lines.AWS_ACCESS_KEY_ID);
+  });
+
+  it("has the same key again, and a new one when asked for it", async () => {
+    await start();
+    const first = await shell();
+
+    const again = await shell();
+    const fresh = await shell(true);
+
+    expect(again.API_KEY).toBe(first.API_KEY);
+    expect(fresh.API_KEY).not.toBe(first.API_KEY);
+    expect((await shell()).API_KEY).toBe(fresh.API_KEY);
+  });
+
+  it("has a new key when the kept one has no more than an hour left", async () => {
+    await start({ KEY_TTL_HOURS: "1" });
+    const first = await shell();
+
+    expect((await shell()).API_KEY).not.toBe(first.API_KEY);
+  });
+
+  it("has a new key when the stack no longer knows the kept one", async () => {
+    const { runtime } = await start();
+    const { API_KEY = "" } = await shell();
+    await runtime.ports.table.remove({ pk: `key#${runtime.ids.hash(API_KEY)}`, sk: "-" }, { ifVersion: 1 });
+
+    expect((await shell()).API_KEY).not.toBe(API_KEY);
+  });
+
+  it("is an error when no stack runs", async () => {
+    await expect(shellEnvironment({ home, fresh: false })).rejects.toThrow(`No local stack is running in ${home}`);
+  });
+});

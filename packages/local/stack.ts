@@ -1,0 +1,168 @@
+import { join } from "node:path";
+import { systemClock } from "#aws/clock.ts";
+import { type Environment, readConfig, readSettings } from "#aws/config.ts";
+import { stsIdentity } from "#aws/identity.ts";
+import { systemIds } from "#aws/ids.ts";
+import { jsonLog } from "#aws/log.ts";
+import { ensureKeyFile, keyFileSealer } from "#aws/sealer.ts";
+import type { Log, Settings } from "#core/context.ts";
+import { type Catalog, loadCatalog } from "#http/catalog.ts";
+import { contextOf, type Runtime } from "#http/runtime.ts";
+import { version } from "#http/version.ts";
+import { processCompute } from "#process/compute.ts";
+import { adoptRuns } from "./adoption.ts";
+import { dropAwsEnvironment } from "./aws-environment.ts";
+import type { Emulator } from "./dynamodb.ts";
+import { type Home, openHome } from "./home.ts";
+import { type LocalIdentity, localAccount, localIdentities } from "./identities.ts";
+import { type Loop, messagesAtOnce, startLoop } from "./loops.ts";
+import { parseNodes } from "./nodes.ts";
+import { startServer } from "./server.ts";
+import { type Stores, startStores } from "./stores.ts";
+import { startSts } from "./sts.ts";
+import { startTimer } from "./timers.ts";
+
+export interface StackOptions {
+  /** The settings, as in the environment; those of AWS itself are not looked at. */
+  readonly environment?: Environment;
+  readonly log?: Log;
+  /** What is served; the functions of this project when not given. */
+  readonly catalog?: Catalog;
+}
+
+export interface Stack {
+  readonly url: string;
+  readonly home: string;
+  readonly isolation: string;
+  readonly runtime: Runtime;
+  /** Ends the server, the loops and every environment, in less than 2 s. */
+  stop(): Promise<void>;
+}
+
+/** The whole system in this process (design section 8). Throws when its home or its port is taken. */
+export async function startStack({ environment = {}, log = jsonLog(), catalog }: StackOptions): Promise<Stack> {
+  dropAwsEnvironment();
+  const config = readConfig(["BERTH_HOME", "PORT", "LOCAL_NODES", "TABLE_NAME"], environment);
+  const settings = readSettings(environment);
+  const nodes = parseNodes(config.LOCAL_NODES);
+  const home = openHome(config.BERTH_HOME);
+  const parts: Stoppable[] = [{ stop: async () => home.release() }];
+  try {
+    return await startParts({ config: { ...config, nodes }, settings, home, log, catalog, parts });
+  } catch (error) {
+    await stopAll(parts);
+    throw error;
+  }
+}
+
+interface Stoppable {
+  stop(): Promise<void>;
+}
+
+interface Plan {
+  readonly config: {
+    readonly PORT: number;
+    readonly TABLE_NAME: string;
+    readonly nodes: ReturnType<typeof parseNodes>;
+  };
+  readonly settings: Settings;
+  readonly home: Home;
+  readonly log: Log;
+  readonly catalog: Catalog | undefined;
+  /** In the order they were started in. */
+  readonly parts: Stoppable[];
+}
+
+async function startParts({ config, settings, home, log, catalog, parts }: Plan): Promise<Stack> {
+  const { earlier, path } = home;
+  const identities = localIdentities(path);
+  const [stores, sts, functions] = await Promise.all([
+    startStores({ home: path, tableName: config.TABLE_NAME, mayBeBroken: earlier?.stopped === false, log }),
+    startStsAgain(identities, earlier?.stsUrl),
+    catalog ?? loadCatalog(),
+  ]);
+  parts.push(stores, sts);
+  const runtime = localRuntime({ stores, stsUrl: sts.endpoint, settings, log, path, nodes: config.nodes });
+  const { compute } = runtime.ports;
+  await adoptRuns(contextOf(runtime), compute);
+  const server = await startServer(runtime, functions, config.PORT);
+  const record = { url: server.url, stsUrl: sts.endpoint };
+  home.writeRecord({ ...record, stopped: false });
+  const loops = startLoops(runtime, stores, functions);
+  parts.push(together([server, ...loops, { stop: () => compute.shutdown() }]));
+  const stop = async () => {
+    const stopped = await stopAll(parts.slice(1));
+    home.writeRecord({ ...record, stopped });
+    home.release();
+  };
+  return { url: server.url, home: path, isolation: compute.isolation, runtime, stop };
+}
+
+interface RuntimeParts {
+  readonly stores: Stores;
+  readonly stsUrl: string;
+  readonly settings: Settings;
+  readonly log: Log;
+  readonly path: string;
+  readonly nodes: ReturnType<typeof parseNodes>;
+}
+
+function localRuntime({ stores, stsUrl, settings, log, path, nodes }: RuntimeParts) {
+  const { table, queue } = stores;
+  const clock = systemClock();
+  const keyFile = join(path, "sealer.key");
+  ensureKeyFile(keyFile);
+  const compute = processCompute({ home: path, nodes });
+  const identity = stsIdentity({ endpoint: stsUrl, region: "us-east-1" });
+  const allowedAccounts = settings.allowedAccounts.length > 0 ? settings.allowedAccounts : [localAccount];
+  return {
+    ports: { table, queue, compute, identity, sealer: keyFileSealer(keyFile) },
+    clock,
+    ids: systemIds(),
+    log,
+    settings: { ...settings, allowedAccounts, stsOrigins: [stsUrl] },
+    deployment: { version, startedAt: clock.now(), isolation: compute.isolation },
+  } satisfies Runtime;
+}
+
+function startLoops(runtime: Runtime, { receiver, queueUrls }: Stores, { consumers, schedules }: Catalog): Loop[] {
+  const ctx = contextOf(runtime);
+  return [
+    ...consumers.map(({ thing: { queue }, thing }) =>
+      startLoop(thing, { client: receiver, url: queueUrls[queue], ctx, atOnce: messagesAtOnce[queue] }),
+    ),
+    ...schedules.map(({ thing, name }) => startTimer(thing, { name, ctx })),
+  ];
+}
+
+/** On the port that it had before if that is free, so that a shell that still knows it goes on working. */
+async function startStsAgain(identities: readonly LocalIdentity[], earlierUrl: string | undefined): Promise<Emulator> {
+  if (earlierUrl === undefined) return startSts({ identities });
+  return startSts({ identities, port: Number(new URL(earlierUrl).port) }).catch(() => startSts({ identities }));
+}
+
+/** The last one first; one that fails or hangs does not keep the others. Answers whether all ended in good order. */
+async function stopAll(parts: readonly Stoppable[]): Promise<boolean> {
+  let isInOrder = true;
+  for (const part of parts.toReversed()) isInOrder = (await stopOne(part)) && isInOrder;
+  return isInOrder;
+}
+
+function together(parts: readonly Stoppable[]): Stoppable {
+  return {
+    async stop() {
+      const ended = await Promise.all(parts.map(stopOne));
+      if (ended.includes(false)) throw new Error("Some of it did not end");
+    },
+  };
+}
+
+const patienceMs = 1_500;
+
+async function stopOne(part: Stoppable): Promise<boolean> {
+  const ended = part.stop().then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([ended, new Promise<false>((resolve) => setTimeout(resolve, patienceMs, false).unref())]);
+}

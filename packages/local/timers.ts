@@ -1,0 +1,34 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Context, PortName } from "#core/context.ts";
+import { runSchedule, type Schedule } from "#http/cron.ts";
+import type { Loop } from "./loops.ts";
+
+export interface TimerOptions {
+  readonly name: string;
+  readonly ctx: Context<PortName>;
+}
+
+/**
+ * Runs a schedule at once and then again and again, never twice at the same time. A minute of a schedule lasts
+ * SWEEP_SECONDS here. At once because the queue of a local stack is empty when it starts: only a sweep fills it.
+ */
+export function startTimer(schedule: Schedule, { name, ctx }: TimerOptions): Loop {
+  const aborted = new AbortController();
+  const running = repeat(schedule, { name, ctx }, aborted.signal);
+  return {
+    async stop() {
+      aborted.abort();
+      await running;
+    },
+  };
+}
+
+async function repeat(schedule: Schedule, { name, ctx }: TimerOptions, signal: AbortSignal): Promise<void> {
+  const everyMs = schedule.minutes * ctx.settings.sweepSeconds * 1000;
+  while (!signal.aborted) {
+    const startedAt = ctx.clock.monotonic();
+    await runSchedule(schedule, ctx, name);
+    const rest = Math.max(0, everyMs - (ctx.clock.monotonic() - startedAt));
+    await sleep(rest, undefined, { signal }).catch(() => undefined);
+  }
+}

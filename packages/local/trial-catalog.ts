@@ -1,0 +1,89 @@
+import * as z from "zod";
+import { keyOfText } from "#core/keys.ts";
+import type { Catalog } from "#http/catalog.ts";
+import { cron } from "#http/cron.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { eachLook, work } from "#http/work.ts";
+
+/** A catalog for tests of the stack itself: a login that keeps no users, a note that is sent to a consumer, a schedule. */
+export function trialCatalog(): Catalog & { readonly ticks: () => number } {
+  let ticks = 0;
+  const schedule = cron.every({ minutes: 1, uses: [] }, async () => {
+    ticks += 1;
+  });
+  return {
+    endpoints: [
+      { name: "login", file: "login.ts", thing: login },
+      { name: "note", file: "note.ts", thing: note },
+    ],
+    consumers: [{ name: "work", file: "work.ts", thing: consumer }],
+    schedules: [{ name: "tick", file: "tick.ts", thing: schedule }],
+    fallbacks: [],
+    ticks: () => ticks,
+  };
+}
+
+const Login = z.object({
+  aws_access_key_id: z.string(),
+  aws_secret_access_key: z.string(),
+  aws_session_token: z.string(),
+});
+
+/** Writes a key that lives as long as the settings say, for whoever the local STS knows. */
+const login = gpuDev.post(
+  "/v1/auth/aws-login",
+  {
+    summary: "Log in",
+    uses: ["table", "identity"],
+    public: true,
+    body: Login,
+    reply: z.object({ api_key: z.string(), expires_at: z.string(), aws_arn: z.string() }),
+  },
+  async ({ ctx, body }) => {
+    const { arn } = await ctx.identity.callerOfCredentials({
+      accessKeyId: body.aws_access_key_id,
+      secretAccessKey: body.aws_secret_access_key,
+      sessionToken: body.aws_session_token,
+    });
+    const key = ctx.ids.secret(64);
+    const expiresAt = ctx.clock.now() + ctx.settings.keyTtlHours * 3_600_000;
+    const owner = { uid: ctx.ids.uid(), username: "developer", number: 1, prefix: key.slice(0, 8) };
+    const record = {
+      ...owner,
+      createdAt: ctx.clock.now(),
+      loginAt: ctx.clock.now(),
+      expiresAt,
+      revokedAt: null,
+      disabled: false,
+    };
+    const item = { pk: `key#${ctx.ids.hash(key)}`, sk: "-", version: 1, ...record };
+    await ctx.table.put(item, { ifVersion: 0 });
+    return { api_key: key, expires_at: new Date(expiresAt).toISOString(), aws_arn: arn };
+  },
+);
+
+/** Answers once the consumer has written what it was sent to write. */
+const note = gpuDev.get(
+  "/v1/jobs",
+  {
+    summary: "Send a note to the consumer and wait for it",
+    uses: ["table", "queue"],
+    reply: z.object({ seen: z.boolean() }),
+  },
+  async ({ ctx }) => {
+    const key = { pk: `note#${ctx.ids.uid()}`, sk: "-" };
+    await ctx.queue.send("work", { look: `${key.pk}|${key.sk}` });
+    for (let tries = 0; tries < 200; tries += 1) {
+      if (await ctx.table.get(key)) return { seen: true };
+    }
+    return { seen: false };
+  },
+);
+
+const consumer = work.consume(
+  { uses: ["table"] },
+  eachLook(async (ctx, { look }) => {
+    const key = keyOfText(look);
+    if (key) await ctx.table.put({ ...key, version: 1 });
+  }),
+);

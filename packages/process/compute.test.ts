@@ -1,0 +1,283 @@
+import { spawn } from "node:child_process";
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { computeConformance } from "#testing/conformance/compute.ts";
+import { processCompute } from "./compute.ts";
+import type { Locking } from "./lock.ts";
+import type { Isolation } from "./records.ts";
+import { canSandbox } from "./sandbox.ts";
+import { eventually, openTrial, pidsOf, printing, processesOf, type Trial, trialNodes } from "./trial.ts";
+
+const ways: readonly (readonly [Isolation, Locking])[] = [
+  ["bubblewrap", "flock"],
+  ["none", "file"],
+];
+const gently = { graceSeconds: 10, force: false };
+
+describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, locking) => {
+  const options = { isolation, locking };
+  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+    it.skip("cannot be tried here: this machine has no bubblewrap that works", () => undefined);
+    return;
+  }
+
+  describe("as every Compute", () => {
+    computeConformance(async () => {
+      const trial = openTrial(options);
+      return {
+        ...{ compute: trial.compute, nodes: trialNodes, now: Date.now, pass: sleep, close: trial.close },
+        command: (_, { prints, exits, ignoresTerm }) => {
+          const print = prints.length > 0 ? printing(trial.root, prints) : ":";
+          if (exits !== undefined) return `${print}; exit ${exits}`;
+          return `${ignoresTerm ? 'trap "" TERM;' : ""} ${print}; while :; do sleep 1; done`;
+        },
+      };
+    });
+  });
+
+  let trial: Trial;
+  beforeEach(() => {
+    trial = openTrial(options);
+  });
+  afterEach(async () => {
+    await trial.close();
+  });
+  const log = () => trial.compute.readLog(trial.uid, 1);
+
+  it("is ready at once when applied, and says how it is isolated and that no image was pulled", async () => {
+    await trial.compute.apply(trial.runOf());
+
+    expect(await trial.observe()).toMatchObject({
+      state: "ready",
+      isolation,
+      notes: ["image recorded, not pulled: the command runs with this machine's own tools"],
+    });
+  });
+
+  it("names the signal of a command that was killed from outside", async () => {
+    await trial.compute.apply(trial.runOf({ command: "sleep 3611" }));
+    const [pid = 0] = await eventually(
+      () => pidsOf(trial, "sleep 3611"),
+      (pids) => pids.length > 0,
+    );
+
+    process.kill(pid, "SIGKILL");
+
+    const reason = "command was killed by signal SIGKILL";
+    expect(await trial.ended()).toMatchObject({ started: true, exitCode: null, reason });
+  });
+
+  it("notices that the launcher was killed, and leaves nothing of the run alive", async () => {
+    await trial.compute.apply(trial.runOf());
+
+    process.kill(trial.launcherPid(), "SIGKILL");
+
+    const reason = "the environment's process was killed from outside";
+    expect(await trial.ended()).toMatchObject({ started: true, exitCode: null, reason });
+    expect(await trial.observe()).toMatchObject({ reason });
+    await eventually(
+      () => processesOf(trial.home, trial.uid),
+      (pids) => pids.length === 0,
+    );
+    await trial.compute.apply(trial.runOf());
+    expect(await trial.observe()).toMatchObject({ state: "ended", reason });
+  });
+
+  it("ends the command when the launcher is asked to end", async () => {
+    await trial.compute.apply(trial.runOf());
+
+    process.kill(trial.launcherPid(), "SIGTERM");
+
+    expect(await trial.ended()).toMatchObject({ reason: "the environment's process was killed from outside" });
+  });
+
+  it("is seen and removed by a later owner of the same home, which starts nothing twice", async () => {
+    const run = trial.runOf({ command: "echo begun >> begun; sleep 3600" });
+    await trial.compute.apply(run);
+    const later = processCompute(trial.options);
+
+    await later.adopt();
+    await later.apply(run);
+
+    expect(await later.observe(trial.uid, 1)).toMatchObject({ state: "ready" });
+    expect(await eventually(begun, (text) => text !== "")).toBe("begun\n");
+    await later.remove(trial.uid, 1, gently);
+    await eventually(trial.observe, (seen) => seen === undefined);
+    expect(await later.listRuns()).toEqual([]);
+  });
+
+  it("starts a run once when two processes apply it at the same moment", async () => {
+    const run = trial.runOf({ command: "echo begun >> begun; sleep 3600" });
+
+    await Promise.all([1, 2, 3].map(() => applyElsewhere(trial, run)));
+    await sleep(300);
+
+    expect(begun()).toBe("begun\n");
+    expect(await trial.observe()).toMatchObject({ state: "ready" });
+  });
+
+  it("gives the machines of a run their ranks and an address to meet at", async () => {
+    const shares = trialNodes.map(({ name }) => ({ node: name, units: 8 }));
+    const command = 'sleep 0.$NODE_RANK; echo "$NODE_RANK of $NNODES at $MASTER_ADDR:$MASTER_PORT with $BERTH_GPUS"';
+
+    await trial.compute.apply(trial.runOf({ shares, gpusPerMachine: 8, command }));
+
+    expect(await trial.ended()).toMatchObject({ exitCode: 0, nodes: ["one", "two"] });
+    const [, port] = /:(\d+)/.exec(await log()) ?? [];
+    expect(await log()).toBe([0, 1].map((rank) => `${rank} of 2 at 127.0.0.1:${port} with 8\n`).join(""));
+  });
+
+  it("ends with the failure of any of its machines", async () => {
+    const shares = trialNodes.map(({ name }) => ({ node: name, units: 8 }));
+    const command = 'if [ "$NODE_RANK" = 1 ]; then exit 7; fi; sleep 3600';
+
+    await trial.compute.apply(trial.runOf({ shares, command }));
+
+    expect(await trial.ended()).toMatchObject({ exitCode: 7, reason: null });
+  });
+
+  it("takes along whatever the command has put in the background by the time it ends", async () => {
+    const elsewhere = `cd /; setsid sleep 3600 & env -i sh -c 'sleep 3600; : ${trial.uid}' &`;
+    const command = `setsid sleep 3600 & setsid env -i sleep 3600 & (${elsewhere}); sleep 0.1; exit 4`;
+    await trial.compute.apply(
+      trial.runOf({
+        command,
+      }),
+    );
+
+    expect(await trial.ended()).toMatchObject({ exitCode: 4 });
+    await eventually(
+      () => processesOf(trial.home, trial.uid),
+      (pids) => pids.length === 0,
+    );
+  });
+
+  it("removes what forks, changes its session, clears its environment and ignores SIGTERM", async () => {
+    const stubborn = `trap "" TERM; while :; do sleep 1; done`;
+    const command = `${stubborn} & setsid sh -c '${stubborn}' & (setsid env -i sh -c '${stubborn}' &); ${stubborn}`;
+    await trial.compute.apply(trial.runOf({ command }));
+    await eventually(
+      () => pidsOf(trial, "sleep").length,
+      (count) => count >= 4,
+    );
+    const launcher = trial.launcherPid();
+
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0.3, force: false });
+
+    await eventually(trial.observe, (seen) => seen === undefined);
+    expect(processesOf(trial.home, trial.uid).filter((pid) => pid !== launcher)).toEqual([]);
+  });
+
+  it("lets a command finish its work on SIGTERM within the grace", async () => {
+    const command = `trap 'echo saved > ${join(trial.directory, "0/work/saved")}; sleep 0.3; exit 0' TERM; while :; do sleep 0.05; done`;
+    await trial.compute.apply(trial.runOf({ command }));
+    await sleep(100);
+
+    await trial.compute.remove(trial.uid, 1, gently);
+
+    const saved = readFileSync(join(trial.directory, "0/work/saved"), "utf8");
+    expect(saved).toBe("saved\n");
+    await eventually(trial.observe, (seen) => seen === undefined);
+  });
+
+  it("finishes a removal although the launcher is frozen", async () => {
+    await trial.compute.apply(trial.runOf());
+    process.kill(trial.launcherPid(), "SIGSTOP");
+
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0.1, force: false });
+    const meanwhile = await trial.observe();
+
+    expect(meanwhile).toMatchObject({ terminating: true });
+    await eventually(trial.observe, (seen) => seen === undefined);
+  });
+
+  it("finishes at the next start a removal that nobody is left to finish", async () => {
+    await trial.compute.apply(trial.runOf());
+    process.kill(trial.launcherPid(), "SIGSTOP");
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 60, force: false });
+    process.kill(trial.launcherPid(), "SIGKILL");
+    await sleep(100);
+
+    await processCompute(trial.options).adopt();
+
+    expect(await trial.compute.listRuns()).toEqual([]);
+  });
+
+  it("begins anew, at the next start, what was made and never begun", async () => {
+    await trial.compute.apply(trial.runOf());
+    process.kill(trial.launcherPid(), "SIGKILL");
+    await trial.ended();
+    await trial.observe();
+    rmSync(join(trial.directory, "launcher.json"));
+    rmSync(join(trial.directory, "end.json"));
+    const half = await trial.observe();
+
+    await processCompute(trial.options).adopt();
+
+    expect(half).toMatchObject({ state: "container", started: false });
+    expect(await trial.observe()).toBeUndefined();
+    await trial.compute.apply(trial.runOf());
+    expect(await trial.observe()).toMatchObject({ state: "ready" });
+  });
+
+  it("kills by name what has lost its directory", async () => {
+    await trial.compute.apply(trial.runOf());
+    rmSync(trial.directory, { recursive: true });
+
+    await trial.compute.endRun(trial.uid, 1);
+
+    await eventually(
+      () => processesOf(trial.home, trial.uid),
+      (pids) => pids.length === 0,
+    );
+  });
+
+  it("ends every run within 1.5 s when the stack stops, and tells the next one why", async () => {
+    const other = trial.runOf({ run: 2, command: 'trap "" TERM; while :; do sleep 1; done' });
+    await Promise.all([trial.compute.apply(trial.runOf()), trial.compute.apply(other)]);
+    const askedAt = performance.now();
+
+    await trial.compute.shutdown();
+
+    expect(performance.now() - askedAt).toBeLessThan(1_500);
+    expect(processesOf(trial.home, trial.uid)).toEqual([]);
+    const later = processCompute(trial.options);
+    const ends = await Promise.all([1, 2].map((run) => later.observe(trial.uid, run)));
+    expect(ends.map((seen) => [seen?.state, seen?.exitCode, seen?.reason])).toEqual([
+      ["ended", null, "The local stack was stopped"],
+      ["ended", null, "The local stack was stopped"],
+    ]);
+    await expect(trial.compute.apply(trial.runOf({ run: 3 }))).rejects.toThrow("being stopped");
+  });
+
+  it("does not change how a run ended that had ended before the stack stopped", async () => {
+    await trial.compute.apply(trial.runOf({ command: "exit 5" }));
+    await trial.ended();
+
+    await trial.compute.shutdown();
+
+    expect(await trial.observe()).toMatchObject({ exitCode: 5, reason: null });
+  });
+
+  const begun = () => {
+    try {
+      return readFileSync(join(trial.directory, "0/work/begun"), "utf8");
+    } catch {
+      return "";
+    }
+  };
+});
+
+function applyElsewhere(trial: Trial, run: unknown): Promise<void> {
+  const compute = fileURLToPath(new URL("./compute.ts", import.meta.url));
+  const text = `const { processCompute } = await import(process.argv[1]);
+    await processCompute(JSON.parse(process.argv[2])).apply(JSON.parse(process.argv[3]));`;
+  const words = ["--input-type=module", "-e", text, compute, JSON.stringify(trial.options), JSON.stringify(run)];
+  const child = spawn(process.execPath, words, { stdio: ["ignore", "ignore", "inherit"] });
+  return new Promise((resolve, reject) => {
+    child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`It ended with ${code}`))));
+  });
+}

@@ -1,0 +1,180 @@
+import { mkdirSync, realpathSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Compute, ComputeNode, Observation, Run, RunRef } from "#core/context.ts";
+import { launch } from "./launch.ts";
+import { findLocking, type Locking, lockFile } from "./lock.ts";
+import { lookAt, observationOf, treeOf } from "./observation.ts";
+import { readOutput } from "./output.ts";
+import { planOf } from "./plan.ts";
+import { killTree } from "./process-tree.ts";
+import { type Isolation, readRun, writeEnd, writeMark } from "./records.ts";
+import { carryOn, endNow, forgetDraft, isDraft, nudge, type RunPlace, requestRemoval } from "./removal.ts";
+import {
+  discardLeftovers,
+  isDirectory,
+  listRunNames,
+  madeAt,
+  makeRunDirectory,
+  runName,
+  runOfName,
+} from "./run-directory.ts";
+import { canSandbox } from "./sandbox.ts";
+
+export interface PretendNode {
+  readonly name: string;
+  readonly instanceType: string;
+  readonly zone: string;
+  readonly ready: boolean;
+}
+
+export interface ProcessComputeOptions {
+  /** Runs live in `<home>/runs`; a sandbox sees nothing of it but the run's own work directory. */
+  readonly home: string;
+  readonly nodes: readonly PretendNode[];
+  /** Found out by trying when not given. */
+  readonly isolation?: Isolation;
+  readonly locking?: Locking;
+}
+
+export interface ProcessCompute extends Compute {
+  readonly isolation: Isolation;
+  /** To be called once at start: finishes what an earlier process left half made or half removed, and no more. */
+  adopt(): Promise<void>;
+  /** Kills whatever there is of a run, by group and by BERTH_RUN, and forgets it. */
+  endRun(uid: string, run: number): Promise<void>;
+  /** Kills every run within 1.5 s and leaves word that the local stack was stopped. Nothing starts afterwards. */
+  shutdown(): Promise<void>;
+}
+
+const startedWithinMs = 500;
+const removedWithinMs = 150;
+/** Longer than any launcher needs to begin. */
+const draftMs = 5_000;
+
+interface Host {
+  readonly runs: string;
+  readonly options: ProcessComputeOptions & Required<Pick<ProcessComputeOptions, "isolation" | "locking">>;
+  readonly applying: Set<Promise<void>>;
+  closing: boolean;
+}
+
+/**
+ * Runs environments as processes of this machine (design section 8). All that it knows is in the runs' directories
+ * and the process table, so any number of these, also after a restart, see and remove the same runs. On macOS
+ * `isolation` is none, and a process that leaves its group outlives its run.
+ */
+export function processCompute(given: ProcessComputeOptions): ProcessCompute {
+  mkdirSync(join(resolve(given.home), "runs"), { recursive: true, mode: 0o700 });
+  const home = realpathSync(resolve(given.home));
+  const isolation = given.isolation ?? (canSandbox(home) ? "bubblewrap" : "none");
+  const options = { ...given, home, isolation, locking: given.locking ?? findLocking() };
+  const host: Host = { runs: join(home, "runs"), options, applying: new Set(), closing: false };
+  return {
+    isolation,
+    apply: (run) => tracked(host, applyRun(host, run)),
+    observe: async (uid, run) => observeRun(placeOf(host, runName(uid, run))),
+    remove: async (uid, run, { graceSeconds, force }) => {
+      const graceMs = force ? 0 : Math.max(0, graceSeconds || 0) * 1000;
+      const place = placeOf(host, runName(uid, run));
+      if (isDirectory(place.directory)) await requestRemoval(place, Date.now() + graceMs, removedWithinMs);
+    },
+    extend: async (uid, run, until) => {
+      const { directory } = placeOf(host, runName(uid, run));
+      if (isDirectory(directory)) writeMark(directory, "until", until);
+    },
+    readLog: async (uid, run) => readOutput(placeOf(host, runName(uid, run)).directory),
+    listRuns: async () => listRunNames(host.runs).flatMap((name) => refOf(host, name)),
+    listNodes: async () => options.nodes.map((node): ComputeNode => ({ ...node, foreignUnits: 0 })),
+    adopt: () => adopt(host),
+    endRun: (uid, run) => endRun(placeOf(host, runName(uid, run))),
+    shutdown: () => shutdown(host),
+  };
+}
+
+async function applyRun(host: Host, run: Run): Promise<void> {
+  if (host.closing) throw new Error("The local stack is being stopped");
+  const { directory, name } = placeOf(host, runName(run.uid, run.run));
+  const plan = planOf(run, name, host.options);
+  if (!isDirectory(directory)) {
+    const nodes = run.shares.map(({ node }) => node ?? pretendNodeFor(host, run.instanceType));
+    const record = { key: run.key, image: run.image, nodes, isolation: plan.isolation };
+    const files = { "run.json": JSON.stringify(record), until: String(run.until), [lockFile]: "" };
+    makeRunDirectory(directory, plan.machines, files);
+  }
+  if (!isDraft(lookAt(directory))) return;
+  const reply = await launch(directory, plan, startedWithinMs).catch((error: unknown) => {
+    forgetDraft({ name, directory, locking: plan.locking });
+    throw error;
+  });
+  if (reply === "gone") throw new Error("The run was removed while it was being started");
+  if (reply === "busy") await waitUntilStarted(directory);
+}
+
+async function observeRun(place: RunPlace): Promise<Observation | undefined> {
+  const { directory, name } = place;
+  if (!isDirectory(directory)) return undefined;
+  const sight = lookAt(directory);
+  if (sight.removal !== undefined) await carryOn(place, sight);
+  if (isDraft(sight) && Date.now() > madeAt(directory) + draftMs) forgetDraft(place);
+  if (sight.end && sight.unwitnessed && (await killTree(treeOf(name, directory, sight.launcher), 200))) {
+    writeEnd(directory, sight.end);
+  }
+  const observation = observationOf(directory, lookAt(directory));
+  return isDirectory(directory) ? observation : undefined;
+}
+
+async function adopt({ runs, options }: Host): Promise<void> {
+  discardLeftovers(runs, Date.now());
+  for (const name of listRunNames(runs)) {
+    const place = { name, directory: join(runs, name), locking: options.locking };
+    const sight = lookAt(place.directory);
+    await carryOn(place, sight);
+    if (isDraft(sight)) forgetDraft(place);
+  }
+}
+
+async function endRun(place: RunPlace): Promise<void> {
+  if (isDirectory(place.directory)) writeMark(place.directory, "removal", Date.now());
+  await endNow(place);
+  if (isDirectory(place.directory)) await requestRemoval(place, Date.now(), removedWithinMs);
+}
+
+async function shutdown(host: Host): Promise<void> {
+  host.closing = true;
+  await Promise.allSettled(host.applying);
+  const places = listRunNames(host.runs).map((name) => placeOf(host, name));
+  const living = places.filter(({ directory }) => !lookAt(directory).end);
+  for (const { directory } of living) {
+    writeMark(directory, "stopped", Date.now());
+    nudge(directory);
+  }
+  const end = performance.now() + 900;
+  const lives = ({ directory }: RunPlace) => lookAt(directory).launcherLives;
+  while (performance.now() < end && living.some(lives)) await sleep(10);
+  await Promise.all(living.filter(lives).map((place) => endNow(place, 400)));
+}
+
+function tracked(host: Host, work: Promise<void>): Promise<void> {
+  host.applying.add(work);
+  return work.finally(() => host.applying.delete(work));
+}
+
+function placeOf({ runs, options }: Host, name: string): RunPlace {
+  return { name, directory: join(runs, name), locking: options.locking };
+}
+
+function refOf({ runs }: Host, name: string): RunRef[] {
+  const named = runOfName(name);
+  return named ? [{ ...named, key: readRun(join(runs, name))?.key ?? "" }] : [];
+}
+
+/** No group makes machines here, so a share that names none goes to any that there is of its type. */
+function pretendNodeFor({ options }: Host, instanceType: string): string {
+  return options.nodes.find((node) => node.ready && node.instanceType === instanceType)?.name ?? "local";
+}
+
+async function waitUntilStarted(directory: string): Promise<void> {
+  const end = performance.now() + startedWithinMs;
+  while (performance.now() < end && !lookAt(directory).launcher?.started && !lookAt(directory).end) await sleep(4);
+}

@@ -1,0 +1,48 @@
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
+
+/** How a machine's first process ended, as its parent saw it. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** The end of a run, as the port tells it. */
+export interface End {
+  readonly exitCode: number | null;
+  readonly reason: string | null;
+}
+
+export const killedFromOutside = "the environment's process was killed from outside";
+export const stackStopped = "The local stack was stopped";
+export const deadlineExceeded = "DeadlineExceeded: the time limit of the environment was reached";
+export const askedToStop = "stopped on request";
+
+/**
+ * Says how a command ended. A shell reports a child that a signal ended as 128 + the signal's number (POSIX, Shell
+ * Command Language, 2.8.2), and so does bubblewrap, so these codes count as signals whoever gave them.
+ */
+export function endOf(
+  { code, signal }: Exit,
+  options: { readonly hasCommand: boolean; readonly oomKills: number },
+): End {
+  const name = signal ?? signalOfCode(code ?? 0);
+  if (!options.hasCommand) return { exitCode: null, reason: killedFromOutside };
+  if (name === undefined) return { exitCode: code, reason: null };
+  const memory = name === "SIGKILL" && options.oomKills > 0 ? " while the machine was out of memory" : "";
+  return { exitCode: null, reason: `command was killed by signal ${name}${memory}` };
+}
+
+/** How many processes this machine's kernel has killed for want of memory since it booted; 0 where it does not tell. */
+export function countOomKills(): number {
+  try {
+    return Number(/^oom_kill (\d+)$/m.exec(readFileSync("/proc/vmstat", "utf8"))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}
+
+function signalOfCode(code: number): string | undefined {
+  const found = Object.entries(constants.signals).find(([, number]) => number === code - 128);
+  return found?.[0];
+}

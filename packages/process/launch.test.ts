@@ -1,0 +1,60 @@
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { launch } from "./launch.ts";
+import type { Locking } from "./lock.ts";
+import { type LaunchPlan, planOf } from "./plan.ts";
+import { writeMark } from "./records.ts";
+import { makeRunDirectory } from "./run-directory.ts";
+import { eventually, openTrial, type Trial } from "./trial.ts";
+
+describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", (locking) => {
+  let trial: Trial;
+  let plan: LaunchPlan;
+
+  beforeEach(() => {
+    trial = openTrial({ isolation: "none", locking });
+    const run = trial.runOf({ command: "echo begun >> begun; sleep 3600" });
+    plan = planOf(run, `${trial.uid}-r1`, { home: trial.home, isolation: "none", locking });
+    makeRunDirectory(trial.directory, 1, { "run.json": "{}", lock: "" });
+  });
+  afterEach(async () => {
+    await trial.close();
+  });
+
+  const start = () => launch(trial.directory, plan, 5_000);
+  const begun = () => {
+    const file = join(trial.directory, "0/work/begun");
+    return existsSync(file) ? readFileSync(file, "utf8") : "";
+  };
+
+  it("starts a run once, of many launchers at the same moment", async () => {
+    const replies = await Promise.all([start(), start(), start(), start(), start()]);
+
+    expect(replies.filter((reply) => reply === "started")).toHaveLength(1);
+    expect(replies.filter((reply) => reply === "busy" || reply === "known")).toHaveLength(4);
+    expect(await eventually(begun, (text) => text !== "")).toBe("begun\n");
+  });
+
+  it("starts nothing that an earlier launcher began, although that one is dead", async () => {
+    await start();
+    process.kill(trial.launcherPid(), "SIGKILL");
+    await trial.ended();
+
+    expect(await start()).toBe("known");
+  });
+
+  it("starts nothing in a directory that is gone", async () => {
+    rmSync(trial.directory, { recursive: true });
+
+    expect(await start()).toBe("gone");
+  });
+
+  it.each(["removal", "stopped"] as const)("starts nothing once there is word of its %s", async (mark) => {
+    writeMark(trial.directory, mark, Date.now());
+
+    expect(await start()).toBe("ended");
+    const seen = await eventually(trial.observe, (observed) => observed === undefined || observed.state === "ended");
+    expect(seen?.started ?? false).toBe(false);
+  });
+});

@@ -1,0 +1,123 @@
+import { closeSync, readFileSync, writeSync } from "node:fs";
+import { createServer } from "node:net";
+import { askedToStop, countOomKills, type End, endOf, stackStopped } from "./exit.ts";
+import { takeLock } from "./lock.ts";
+import { type Machine, startMachine } from "./machine.ts";
+import { openOutput } from "./output.ts";
+import type { LaunchPlan, LaunchReply } from "./plan.ts";
+import { findProcess } from "./process-identity.ts";
+import { killTree, type ProcessTree } from "./process-tree.ts";
+import { readEnd, readLauncher, readMark, writeEnd, writeLauncher } from "./records.ts";
+import { deleteRunDirectory } from "./run-directory.ts";
+import { type Supervision, supervise } from "./supervision.ts";
+
+/**
+ * The program that starts one run and stays with it to its end: `launcher.ts <directory>`, the plan on standard
+ * input, its reply on descriptor 3. It holds the lock of the run's directory while it lives.
+ */
+async function main(): Promise<void> {
+  const directory = process.argv[2] ?? "";
+  const plan = JSON.parse(readFileSync(0, "utf8")) as LaunchPlan;
+  const lock = takeLock(directory, plan.locking);
+  if (typeof lock === "string") return reply(lock);
+  if (readLauncher(directory) || readEnd(directory)) return reply("known");
+  const unwanted = reasonNotToStart(directory);
+  if (unwanted !== undefined) return finish(directory, { exitCode: null, reason: unwanted }, false);
+
+  const self = findProcess(process.pid);
+  if (!self) throw new Error("This process cannot be found in the process table");
+  const supervision = supervise(directory);
+  writeLauncher(directory, { launcher: self, started: false, machines: [] });
+  const machines: Machine[] = [];
+  const end = await runMachines(directory, plan, supervision, machines, () => {
+    writeLauncher(directory, { launcher: self, started: true, machines: machines.map(({ record }) => record) });
+    reply("started");
+  });
+  await killTree(treeOf(directory, plan, machines), Number.POSITIVE_INFINITY);
+  finish(directory, end, machines.length > 0);
+}
+
+async function runMachines(
+  directory: string,
+  plan: LaunchPlan,
+  supervision: Supervision,
+  machines: Machine[],
+  onStarted: () => void,
+): Promise<End> {
+  const oomKills = countOomKills();
+  const output = openOutput(directory);
+  try {
+    const masterPort = plan.machines > 1 ? await findFreePort() : undefined;
+    for (let rank = 0; rank < plan.machines; rank += 1) {
+      machines.push(await startMachine({ plan, directory, rank, masterPort, output: output.descriptor }));
+    }
+  } catch (error) {
+    return { exitCode: null, reason: `command could not be started: ${wordsOf(error)}` };
+  } finally {
+    output.closeDescriptor();
+  }
+  onStarted();
+  supervision.begin(treeOf(directory, plan, machines));
+  const ends = machines.map(async ({ exit }) => {
+    const end = endOf(await exit, { hasCommand: plan.command !== null, oomKills: countOomKills() - oomKills });
+    if (end.exitCode !== 0) supervision.machineFailed(end);
+    return end;
+  });
+  const [first] = await Promise.all(ends);
+  const end = supervision.decidedEnd() ?? first ?? { exitCode: 0, reason: null };
+  await killTree(treeOf(directory, plan, machines), Number.POSITIVE_INFINITY);
+  await output.drain(500);
+  return end;
+}
+
+function treeOf(directory: string, plan: LaunchPlan, machines: readonly Machine[]): ProcessTree {
+  const leaders = machines.map(({ record }) => record.leader);
+  const sandboxes = machines.flatMap(({ record }) => record.sandbox ?? []);
+  return { name: plan.name, directory, leaders, sandboxes };
+}
+
+function reasonNotToStart(directory: string): string | undefined {
+  if (readMark(directory, "removal") !== undefined) return askedToStop;
+  return readMark(directory, "stopped") === undefined ? undefined : stackStopped;
+}
+
+/** Nothing of the run lives any more: what is left of it is how it ended, or nothing when it is being removed. */
+function finish(directory: string, end: End, started: boolean): void {
+  writeEnd(directory, { started, ...end });
+  if (readMark(directory, "removal") !== undefined) deleteRunDirectory(directory);
+  reply("ended");
+  process.exit(0);
+}
+
+let replied = false;
+
+/** The one who asked may be gone, which changes nothing. */
+function reply(word: LaunchReply): void {
+  if (replied) return;
+  replied = true;
+  try {
+    writeSync(3, word);
+    closeSync(3);
+  } catch {
+    return;
+  }
+}
+
+/** An error's text may quote what it was given, and that is secret: only its code is repeated. */
+function wordsOf(error: unknown): string {
+  if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
+  return "the machine refused";
+}
+
+function findFreePort(): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const server = createServer().once("error", reject);
+  server.listen(0, "127.0.0.1", () => {
+    const address = server.address();
+    const port = typeof address === "object" && address ? address.port : 0;
+    server.close(() => resolve(port));
+  });
+  return promise;
+}
+
+await main();

@@ -1,0 +1,106 @@
+import { spawnSync } from "node:child_process";
+import { closeSync, fstatSync, linkSync, openSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { systemPath } from "./environment.ts";
+import { findProcess, isAlive } from "./process-identity.ts";
+import { randomName } from "./random-name.ts";
+import { parseIdentity } from "./records.ts";
+import { readWhole } from "./run-directory.ts";
+
+export type Locking = "flock" | "file";
+
+export interface Lock {
+  release(): void;
+}
+
+/** The file that `flock` locks; made with the directory and never replaced. */
+export const lockFile = "lock";
+
+/** What this machine can do: util-linux's flock, which the kernel ends with its holder, or files that name it. */
+export function findLocking(): Locking {
+  return spawnSync("flock", ["-V"], { env: { PATH: systemPath }, stdio: "ignore" }).status === 0 ? "flock" : "file";
+}
+
+/** Takes the exclusive lock of a run's directory, for as long as this process lives or until it is released. */
+export function takeLock(directory: string, locking: Locking): Lock | "busy" | "gone" {
+  return locking === "flock" ? takeFlock(directory) : takeFile(directory);
+}
+
+/** flock(1) locks the open file that it inherits, so the lock stays with this process's descriptor when it ends. */
+function takeFlock(directory: string): Lock | "busy" | "gone" {
+  const path = join(directory, lockFile);
+  const descriptor = unlessMissing(() => openSync(path, "r+"));
+  if (descriptor === undefined) return "gone";
+  const { status } = spawnSync("flock", ["-n", "-x", "3"], {
+    env: { PATH: systemPath },
+    stdio: ["ignore", "ignore", "ignore", descriptor],
+  });
+  if (status === 0 && isStill(path, descriptor)) return { release: () => closeSync(descriptor) };
+  closeSync(descriptor);
+  if (status === 0) return "gone";
+  if (status === 1) return "busy";
+  throw new Error("flock could not lock the run's directory");
+}
+
+/** The directory may have been removed, and made anew, between opening its lock and getting it. */
+function isStill(path: string, descriptor: number): boolean {
+  const now = statSync(path, { throwIfNoEntry: false });
+  const held = fstatSync(descriptor);
+  return now?.ino === held.ino && now.dev === held.dev;
+}
+
+/**
+ * The holder is whoever `lock.<n>` with the highest n names, while that very process lives. Taking it over from a
+ * dead holder makes n + 1, by a hard link that only one of several can make and that shows the whole text at once.
+ */
+function takeFile(directory: string): Lock | "busy" | "gone" {
+  const newest = unlessMissing(() => Math.max(0, ...readdirSync(directory).map(generationOf)));
+  if (newest === undefined) return "gone";
+  const holder = newest === 0 ? undefined : parseIdentity(readJson(readWhole(directory, `${lockFile}.${newest}`)));
+  if (holder && isAlive(holder)) return "busy";
+  const draft = join(directory, `.${lockFile}-${randomName()}`);
+  const mine = join(directory, `${lockFile}.${newest + 1}`);
+  const made = unlessMissing(() => {
+    writeFileSync(draft, JSON.stringify(findProcess(process.pid)), { mode: 0o600 });
+    return linkOnce(draft, mine) ? statSync(mine).ino : 0;
+  });
+  rmSync(draft, { force: true });
+  if (made === undefined) return "gone";
+  return made === 0 ? "busy" : { release: () => releaseFile(mine, made) };
+}
+
+/** The directory may have been deleted under the lock and made anew: then the file of this name is another's. */
+function releaseFile(path: string, inode: number): void {
+  if (statSync(path, { throwIfNoEntry: false })?.ino === inode) rmSync(path);
+}
+
+function generationOf(name: string): number {
+  return Number(/^lock\.([0-9]{1,15})$/.exec(name)?.[1] ?? 0);
+}
+
+function linkOnce(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+function readJson(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? "null");
+  } catch {
+    return undefined;
+  }
+}
+
+function unlessMissing<Result>(act: () => Result): Result | undefined {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { environmentOf, systemPath } from "./environment.ts";
+import type { Exit } from "./exit.ts";
+import type { LaunchPlan } from "./plan.ts";
+import { findProcess } from "./process-identity.ts";
+import type { MachineRecord } from "./records.ts";
+import { workDirectory } from "./run-directory.ts";
+import { sandboxOptions } from "./sandbox.ts";
+
+/** One started machine of a run. */
+export interface Machine {
+  readonly record: MachineRecord;
+  readonly exit: Promise<Exit>;
+}
+
+export interface MachineRequest {
+  readonly plan: LaunchPlan;
+  readonly directory: string;
+  readonly rank: number;
+  /** Of the first machine; only where there are several. */
+  readonly masterPort: number | undefined;
+  /** Inherited as stdout and stderr. */
+  readonly output: number;
+}
+
+/** Starts the process tree of one machine, in a group and session of its own. Throws when it could not begin. */
+export async function startMachine(request: MachineRequest): Promise<Machine> {
+  return request.plan.isolation === "bubblewrap" ? startSandboxed(request) : startBare(request);
+}
+
+/** Lives until it is removed, on every system. */
+const idle = "exec tail -f /dev/null";
+/** What a sandbox said before it ended has been read by then. */
+const deafMs = 300;
+/**
+ * Hands the command on as an argument, without it ever being one of bubblewrap's, which everybody can list; says on
+ * descriptor 5 that it does, since before that there would be nothing for a SIGTERM to reach.
+ */
+const handOn = 'command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-; exec /bin/sh -c -- "$command"';
+
+async function startBare(request: MachineRequest): Promise<Machine> {
+  const { plan, output } = request;
+  const child = spawn("/bin/sh", ["-c", "--", plan.command ?? idle], {
+    cwd: workDirectory(request.directory, request.rank),
+    env: environmentOf(request, workDirectory(request.directory, request.rank)),
+    detached: true,
+    stdio: ["ignore", output, output],
+  });
+  const exit = exitOf(child);
+  return { record: { leader: await leaderOf(child), sandbox: null }, exit };
+}
+
+async function startSandboxed(request: MachineRequest): Promise<Machine> {
+  const { plan, directory, rank, output } = request;
+  const child = spawn("bwrap", ["--args", "3", "--info-fd", "4", "--", "/bin/sh", "-c", handOn], {
+    cwd: "/",
+    env: { PATH: systemPath, BERTH_RUN: plan.name },
+    detached: true,
+    stdio: ["ignore", output, output, "pipe", "pipe", "pipe"],
+  });
+  const exit = exitOf(child);
+  const leader = await leaderOf(child);
+  const work = workDirectory(directory, rank);
+  const env = { ...environmentOf(request, work), BERTH_COMMAND: plan.command ?? idle };
+  const options = sandboxOptions({ home: plan.home, work, env });
+  const [toSandbox, info, begun] = [child.stdio[3] as Writable, child.stdio[4] as Readable, extraOutput(child, 5)];
+  toSandbox.on("error", () => undefined).end(options.map((word) => `${word}\0`).join(""));
+  const failure = exit.then(() => sleep(deafMs)).then(() => Promise.reject(new Error("the sandbox could not be made")));
+  const [text] = await Promise.race([Promise.all([wholeText(info), firstByte(begun)]), failure]);
+  const sandbox = findProcess(Number(/"child-pid"\s*:\s*(\d+)/.exec(text)?.[1]));
+  return { record: { leader, sandbox: sandbox ?? null }, exit };
+}
+
+function exitOf(child: ChildProcess): Promise<Exit> {
+  return new Promise((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })));
+}
+
+async function leaderOf(child: ChildProcess): Promise<MachineRecord["leader"]> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  child.once("spawn", resolve).once("error", reject);
+  await promise;
+  const pid = child.pid ?? 0;
+  return findProcess(pid) ?? { pid, startedAt: "", boot: "" };
+}
+
+/** Node knows the first five streams of a child by type. */
+function extraOutput(child: ChildProcess, descriptor: number): Readable {
+  return (child.stdio as readonly unknown[])[descriptor] as Readable;
+}
+
+/** bubblewrap writes its information in several parts, and dies of SIGPIPE when it is not read to the end. */
+async function wholeText(stream: Readable): Promise<string> {
+  let text = "";
+  for await (const part of stream) text += String(part);
+  return text;
+}
+
+/** The other end stays open in bubblewrap, so there is no end to wait for. */
+function firstByte(stream: Readable): Promise<void> {
+  return new Promise((resolve) => stream.once("data", () => resolve(void stream.destroy())));
+}

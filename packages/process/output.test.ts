@@ -1,0 +1,65 @@
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openTrial, type Trial } from "./trial.ts";
+
+describe("the output of a run", () => {
+  let trial: Trial;
+
+  beforeEach(() => {
+    trial = openTrial();
+  });
+  afterEach(async () => {
+    await trial.close();
+  });
+
+  it("takes no more than two MiB of disk, however much is printed", async () => {
+    await trial.compute.apply(trial.runOf({ command: "yes 0123456789abcdef" }));
+    await sleep(700);
+
+    const logs = readdirSync(trial.directory).filter((name) => name.startsWith("log"));
+    const bytes = logs.reduce((sum, name) => sum + (statSync(join(trial.directory, name)).size ?? 0), 0);
+
+    expect(logs.sort()).toEqual(["log", "log.1"]);
+    expect(bytes).toBeLessThan(2.3 * 1024 * 1024);
+    const text = await trial.compute.readLog(trial.uid, 1);
+    expect(text).toHaveLength(1024 * 1024);
+    expect(text).toContain("\n0123456789abcdef\n");
+  });
+
+  it("is one text of both streams, in which what is no UTF-8 is replaced", async () => {
+    await trial.compute.apply(trial.runOf({ command: String.raw`echo out; echo err >&2; printf 'a\377b\n'` }));
+    await trial.ended();
+
+    expect(await trial.compute.readLog(trial.uid, 1)).toBe("out\nerr\na\uFFFDb\n");
+  });
+
+  it("can be opened again by its name, as programs do that log to /dev/stdout", async () => {
+    await trial.compute.apply(
+      trial.runOf({ command: "echo first; echo again > /dev/stdout; echo more > /dev/stderr" }),
+    );
+    await trial.ended();
+
+    expect(await trial.compute.readLog(trial.uid, 1)).toBe("first\nagain\nmore\n");
+  });
+
+  it("starts with a whole character where it was cut", async () => {
+    await trial.compute.apply(trial.runOf({ command: `head -c 700000 /dev/zero | sed 's/\\x00/🙂/g'` }));
+    await trial.ended();
+
+    const text = await trial.compute.readLog(trial.uid, 1);
+
+    expect(text.replaceAll("🙂", "")).toBe("");
+    expect(Buffer.byteLength(text)).toBeGreaterThan(1024 * 1024 - 4);
+  });
+
+  it("can be read while it grows", async () => {
+    await trial.compute.apply(trial.runOf({ command: "echo one; sleep 0.3; echo two; sleep 3600" }));
+    await sleep(150);
+    const early = await trial.compute.readLog(trial.uid, 1);
+    await sleep(400);
+
+    expect([early, await trial.compute.readLog(trial.uid, 1)]).toEqual(["one\n", "one\ntwo\n"]);
+  });
+});

@@ -1,0 +1,90 @@
+import { spawnSync } from "node:child_process";
+import { closeSync, constants, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { Socket } from "node:net";
+import { join } from "node:path";
+import { systemPath } from "./environment.ts";
+import { readBytes } from "./run-directory.ts";
+
+const keptBytes = 1024 * 1024;
+/** With at most 1 MiB per turn, what a command can print is held to about 50 MiB/s. */
+const turnMs = 20;
+
+/** Where the output of a run's commands goes. */
+export interface Output {
+  /** To be inherited as stdout and stderr. */
+  readonly descriptor: number;
+  /** To be called once the commands have their copies. */
+  closeDescriptor(): void;
+  /** Resolves when everything printed has been written, or after `withinMs`. */
+  drain(withinMs: number): Promise<void>;
+}
+
+/**
+ * A pipe into `log`, which moves to `log.1` at every MiB, so that two files hold all that is ever kept. It is a FIFO
+ * because Node's own pipes are sockets, which a command cannot open again as /dev/stdout.
+ */
+export function openOutput(directory: string): Output {
+  const path = join(directory, "output");
+  const made = spawnSync("mkfifo", ["-m", "600", path], { env: { PATH: systemPath }, stdio: "ignore" });
+  if (made.status !== 0) throw new Error("mkfifo could not make the output pipe");
+  const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const descriptor = openSync(path, constants.O_WRONLY);
+  rmSync(path);
+  const pipe = new Socket({ fd: reading, readable: true, writable: false });
+  const ended = new Promise<void>((resolve) => pipe.once("close", () => resolve()).on("error", () => resolve()));
+  pipe.on("data", keep(directory, pipe));
+  return {
+    descriptor,
+    closeDescriptor: () => closeSync(descriptor),
+    drain: async (withinMs) => {
+      const late = setTimeout(() => pipe.destroy(), withinMs);
+      await ended;
+      clearTimeout(late);
+    },
+  };
+}
+
+/** The newest MiB that was printed; bytes that are no UTF-8 become U+FFFD. */
+export function readOutput(directory: string): string {
+  const bytes = Buffer.concat([readBytes(directory, "log.1"), readBytes(directory, "log")]);
+  const cut = bytes.subarray(-keptBytes);
+  return cut.subarray(bytes.length > keptBytes ? startOfCharacter(cut) : 0).toString("utf8");
+}
+
+function keep(directory: string, pipe: Socket): (bytes: Buffer) => void {
+  const path = join(directory, "log");
+  let file = openSync(path, "a", 0o600);
+  let size = 0;
+  let turnedAt = performance.now();
+  return (bytes) => {
+    size += bytes.length;
+    unlessRefused(() => writeSync(file, bytes));
+    if (size < keptBytes) return;
+    size = 0;
+    unlessRefused(() => {
+      renameSync(path, `${path}.1`);
+      closeSync(file);
+      file = openSync(path, "a", 0o600);
+    });
+    const rest = turnMs - (performance.now() - turnedAt);
+    turnedAt = performance.now() + Math.max(0, rest);
+    if (rest <= 0) return;
+    pipe.pause();
+    setTimeout(() => pipe.resume(), rest);
+  };
+}
+
+/** A full disk costs output, and not the run. */
+function unlessRefused(write: () => void): void {
+  try {
+    write();
+  } catch {
+    return;
+  }
+}
+
+/** How many bytes of a character that was cut in two are left in front. */
+function startOfCharacter(bytes: Buffer): number {
+  const first = bytes.subarray(0, 4).findIndex((byte) => (byte & 0xc0) !== 0x80);
+  return Math.max(0, first);
+}

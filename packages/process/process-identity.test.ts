@@ -1,0 +1,31 @@
+import { spawn } from "node:child_process";
+import { describe, expect, it } from "vitest";
+import { findProcess, isAlive, signalProcess } from "./process-identity.ts";
+
+describe("the identity of a process", () => {
+  it("is no longer found once the process has ended, not even as a zombie", async () => {
+    const child = spawn("sleep", ["3600"]);
+    const identity = findProcess(child.pid ?? 0);
+    if (!identity) throw new Error("It did not start");
+    const before = isAlive(identity);
+
+    child.kill("SIGKILL");
+    await new Promise((resolve) => child.once("exit", resolve));
+
+    expect([before, isAlive(identity), findProcess(identity.pid)]).toEqual([true, false, undefined]);
+  });
+
+  it("is not that of a later process of the same pid, which is never signalled", () => {
+    const self = findProcess(process.pid);
+    if (!self) throw new Error("This process was not found");
+    const earlier = [
+      { ...self, startedAt: "1" },
+      { ...self, boot: "an earlier one" },
+    ];
+
+    const signalled = earlier.map((identity) => signalProcess(identity, "SIGCONT"));
+
+    expect(signalled).toEqual([false, false]);
+    expect(isAlive(self)).toBe(true);
+  });
+});

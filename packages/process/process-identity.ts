@@ -1,0 +1,78 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+
+/** A process that cannot be mistaken for a later one of the same pid. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Opaque: ticks since boot on Linux, a date to the second elsewhere. */
+  readonly startedAt: string;
+  readonly boot: string;
+}
+
+export interface ProcessStatus extends ProcessIdentity {
+  /** 0 where the machine does not tell. */
+  readonly group: number;
+  readonly session: number;
+  readonly hasTerminal: boolean;
+}
+
+/** The process of this pid, or undefined when there is none or only its zombie. */
+export function findProcess(pid: number): ProcessStatus | undefined {
+  return process.platform === "linux" ? fromProc(pid) : fromPs(pid);
+}
+
+/** Whether this very process still runs. */
+export function isAlive(identity: ProcessIdentity): boolean {
+  const found = findProcess(identity.pid);
+  return found?.startedAt === identity.startedAt && found.boot === identity.boot;
+}
+
+/** Signals this very process; false when it is gone or not ours to signal. */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
+  if (!isAlive(identity)) return false;
+  try {
+    return process.kill(identity.pid, signal);
+  } catch {
+    return false;
+  }
+}
+
+let boot: string | undefined;
+
+/** Names the time between two boots of this machine: pids and start times mean nothing beyond it. */
+export function bootId(): string {
+  boot ??= readBootId();
+  return boot;
+}
+
+function readBootId(): string {
+  if (process.platform === "linux") return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  return execFileSync("sysctl", ["-n", "kern.boottime"], { encoding: "utf8" }).trim();
+}
+
+/** Field numbers are those of proc(5); the second field may hold anything, so reading starts behind it. */
+function fromProc(pid: number): ProcessStatus | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const [state, , group, session, terminal] = fields;
+    const startedAt = fields[19];
+    if (startedAt === undefined || state === "Z" || state === "X") return undefined;
+    const ids = { group: Number(group), session: Number(session), hasTerminal: terminal !== "0" };
+    return { pid, startedAt, boot: bootId(), ...ids };
+  } catch {
+    return undefined;
+  }
+}
+
+function fromPs(pid: number): ProcessStatus | undefined {
+  try {
+    const columns = ["-o", "stat=", "-o", "pgid=", "-o", "lstart="];
+    const line = execFileSync("ps", [...columns, "-p", String(pid)], { encoding: "utf8" }).trim();
+    const [, state = "Z", group, startedAt = ""] = /^(\S+)\s+(\d+)\s+(.+)$/.exec(line) ?? [];
+    if (state.startsWith("Z")) return undefined;
+    return { pid, startedAt, boot: bootId(), group: Number(group), session: 0, hasTerminal: false };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,106 @@
+import type { ProcessIdentity } from "./process-identity.ts";
+import { readWhole, writeWhole } from "./run-directory.ts";
+
+export type Isolation = "bubblewrap" | "none";
+
+/** `run.json`: what a run is, without anything secret. Written once, with the directory. */
+export interface RunRecord {
+  readonly key: string;
+  readonly image: string;
+  readonly nodes: readonly string[];
+  readonly isolation: Isolation;
+}
+
+export interface MachineRecord {
+  readonly leader: ProcessIdentity;
+  readonly sandbox: ProcessIdentity | null;
+}
+
+/** `launcher.json`: from its first writing on the run is never started again. */
+export interface LauncherRecord {
+  readonly launcher: ProcessIdentity;
+  readonly started: boolean;
+  readonly machines: readonly MachineRecord[];
+}
+
+/** `end.json`: written when nothing of the run lives any more. */
+export interface EndRecord {
+  readonly started: boolean;
+  readonly exitCode: number | null;
+  readonly reason: string | null;
+}
+
+/**
+ * Files by which others tell the launcher something; it looks at them every second and on SIGUSR2. Each holds a time
+ * in ms since the epoch: to be killed at, to end at, stopped at.
+ */
+export type Mark = "removal" | "until" | "stopped";
+
+export function readRun(directory: string): RunRecord | undefined {
+  const { key, image, nodes, isolation } = readObject(directory, "run.json") ?? {};
+  if (typeof key !== "string" || typeof image !== "string" || !Array.isArray(nodes)) return undefined;
+  const names = nodes.filter((node) => typeof node === "string");
+  return { key, image, nodes: names, isolation: isolation === "bubblewrap" ? "bubblewrap" : "none" };
+}
+
+export function readLauncher(directory: string): LauncherRecord | undefined {
+  const { launcher, started, machines } = readObject(directory, "launcher.json") ?? {};
+  const identity = parseIdentity(launcher);
+  if (!identity || !Array.isArray(machines)) return undefined;
+  return { launcher: identity, started: started === true, machines: machines.flatMap(parseMachine) };
+}
+
+export function writeLauncher(directory: string, record: LauncherRecord): void {
+  writeWhole(directory, "launcher.json", JSON.stringify(record));
+}
+
+export function readEnd(directory: string): EndRecord | undefined {
+  const found = readObject(directory, "end.json");
+  if (!found) return undefined;
+  const { started, exitCode, reason } = found;
+  return {
+    started: started === true,
+    exitCode: typeof exitCode === "number" ? exitCode : null,
+    reason: typeof reason === "string" ? reason : null,
+  };
+}
+
+export function writeEnd(directory: string, record: EndRecord): void {
+  writeWhole(directory, "end.json", JSON.stringify(record));
+}
+
+/** What a mark holds, or undefined when it was never set. */
+export function readMark(directory: string, mark: Mark): number | undefined {
+  const text = readWhole(directory, mark);
+  return text === undefined ? undefined : Number(text) || 0;
+}
+
+/** Sets a mark; false when the run's directory is gone. */
+export function writeMark(directory: string, mark: Mark, at: number): boolean {
+  return writeWhole(directory, mark, String(at));
+}
+
+/** The identity that a parsed text holds, or undefined. */
+export function parseIdentity(value: unknown): ProcessIdentity | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { pid, startedAt, boot } = value as Readonly<Record<string, unknown>>;
+  if (typeof pid !== "number" || !Number.isSafeInteger(pid) || pid < 2) return undefined;
+  if (typeof startedAt !== "string" || typeof boot !== "string") return undefined;
+  return { pid, startedAt, boot };
+}
+
+function parseMachine(value: unknown): MachineRecord[] {
+  if (typeof value !== "object" || value === null) return [];
+  const { leader, sandbox } = value as Readonly<Record<string, unknown>>;
+  const identity = parseIdentity(leader);
+  return identity ? [{ leader: identity, sandbox: parseIdentity(sandbox) ?? null }] : [];
+}
+
+function readObject(directory: string, name: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(readWhole(directory, name) ?? "null");
+    return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : undefined;
+  } catch {
+    return undefined;
+  }
+}

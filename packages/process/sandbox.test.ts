@@ -1,0 +1,73 @@
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { canSandbox } from "./sandbox.ts";
+import { openTrial, type Trial } from "./trial.ts";
+
+describe.skipIf(!canSandbox("/var/tmp"))("the sandbox (skipped where bubblewrap does not work)", () => {
+  let trial: Trial;
+
+  beforeEach(() => {
+    trial = openTrial({ isolation: "bubblewrap" });
+  });
+  afterEach(async () => {
+    await trial.close();
+  });
+
+  const outputOf = async (command: string, env: Record<string, string> = {}) => {
+    await trial.compute.apply(trial.runOf({ command, env }));
+    await trial.ended();
+    return trial.compute.readLog(trial.uid, 1);
+  };
+
+  it("shows nothing of the home but the run's own work directory", async () => {
+    writeFileSync(join(trial.home, "sealing-key"), "the key");
+    mkdirSync(join(trial.home, "db"));
+    await trial.compute.apply(trial.runOf({ run: 2 }));
+
+    const seen = await outputOf(
+      `cat ${trial.home}/sealing-key; ls -A ${trial.home} ${trial.home}/runs ${trial.directory}`,
+    );
+
+    expect(seen).not.toContain("the key");
+    expect(seen).not.toContain("r2");
+    expect(seen).not.toContain("db");
+    expect(seen).not.toContain("run.json");
+  });
+
+  it("lets it write to its work directory and /tmp, and to nothing else that lasts", async () => {
+    const outside = join(trial.root, "outside");
+    const inTmp = `/tmp/berth-${trial.uid}`;
+
+    const seen = await outputOf(
+      `for f in here ${inTmp} ${outside} ${trial.home}/more /usr/more; do echo x > $f && echo "wrote $f"; done`,
+    );
+
+    const wrote = seen.split("\n").filter((line) => line.startsWith("wrote"));
+    expect(wrote).toEqual(["wrote here", `wrote ${inTmp}`]);
+    expect([outside, inTmp, join(trial.home, "more")].filter(existsSync)).toEqual([]);
+  });
+
+  it("sees no process of the machine, and keeps no capability", async () => {
+    const seen = await outputOf("ls /proc | grep -c '^[0-9]'; grep CapEff /proc/self/status; kill -9 -1; echo on");
+
+    const [processes, capabilities] = seen.split("\n");
+    expect(Number(processes)).toBeLessThan(8);
+    expect(capabilities).toMatch(/CapEff:\s+0+$/);
+    expect(await trial.ended()).toMatchObject({ state: "ended" });
+  });
+
+  it("is not undone by what the environment asks of the loader", async () => {
+    const seen = await outputOf("echo $LD_LIBRARY_PATH; echo > /usr/more && echo wrote", {
+      LD_LIBRARY_PATH: "/nowhere",
+      BERTH_RUN: "another",
+    });
+
+    expect(seen).toContain("/nowhere");
+    expect(seen).not.toContain("wrote");
+  });
+
+  it("reaches the machine's loopback", async () => {
+    expect(await outputOf("cat /proc/net/dev")).toContain("lo:");
+  });
+});

@@ -1,0 +1,108 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Run } from "#core/context.ts";
+import { openTrial, processesOf, type Trial } from "./trial.ts";
+
+const secret = "open-sesame-7f3a";
+
+describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %s", (isolation) => {
+  let trial: Trial | undefined;
+  const open = (): Trial => {
+    trial = openTrial({ isolation });
+    return trial;
+  };
+
+  afterEach(async () => {
+    await trial?.close();
+  });
+
+  it("is in no file of the home and in no argument: values of the environment", async () => {
+    const { compute, runOf, home, uid } = open();
+
+    await compute.apply(runOf({ env: { TOKEN: secret }, command: '[ "$TOKEN" ] && echo given; sleep 3600' }));
+
+    const files = filesUnder(home);
+    expect(files.length).toBeGreaterThan(3);
+    expect(files.filter((file) => readFileSync(file, "latin1").includes(secret))).toEqual([]);
+    const pids = processesOf(home, uid);
+    expect(pids.length).toBeGreaterThan(1);
+    expect(pids.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(secret))).toEqual([]);
+  });
+
+  it("is in no file of the home: the command", async () => {
+    const { compute, runOf, home } = open();
+
+    await compute.apply(runOf({ command: `: ${secret}; sleep 3600` }));
+
+    expect(filesUnder(home).filter((file) => readFileSync(file, "latin1").includes(secret))).toEqual([]);
+  });
+
+  it("is all that it gets: nothing of this program's own environment", async () => {
+    const { compute, runOf, ended, uid } = open();
+    await compute.apply(runOf({ env: { TOKEN: secret, PATH: "/bin:/usr/bin" }, command: "env" }));
+    await ended();
+
+    const names = (await compute.readLog(uid, 1)).split("\n").map((line) => line.replace(/=.*/, ""));
+
+    const expected = ["BERTH_GPUS", "BERTH_RUN", "HOME", "LANG", "PATH", "PWD", "TERM", "TOKEN"];
+    expect(names.filter((name) => name !== "").sort()).toEqual(expected);
+  });
+
+  it("cannot be used to say who it is", async () => {
+    const { compute, runOf, ended, uid } = open();
+    await compute.apply(runOf({ env: { BERTH_RUN: "x", BERTH_GPUS: "64" }, command: "echo $BERTH_RUN $BERTH_GPUS" }));
+    await ended();
+
+    expect(await compute.readLog(uid, 1)).toBe(`${uid}-r1 2\n`);
+  });
+
+  it("is one argument of the shell, whatever it looks like", async () => {
+    const { compute, runOf, ended, uid } = open();
+
+    await compute.apply(runOf({ command: "-x; echo \"$(echo 'a b')\" `echo c` é🙂" }));
+
+    expect(await ended()).toMatchObject({ exitCode: 0 });
+    expect(await compute.readLog(uid, 1)).toMatch(/a b c é🙂\n$/);
+  });
+
+  it.each<[string, Partial<Run>]>([
+    ["a uid that climbs", { uid: "../../../../etc" }],
+    ["a uid in capitals", { uid: "ABCDEF0123456789ABCDEF0123456789" }],
+    ["run 0", { run: 0 }],
+    ["a fraction of a run", { run: 1.5 }],
+    ["a name with a NUL", { env: { "A\0B": secret } }],
+    ["a name with an equals sign", { env: { "A=B": secret } }],
+    ["a value with a NUL", { env: { A: `${secret}\0` } }],
+    ["a command with a NUL", { command: `${secret}\0` }],
+    ["no machine", { shares: [] }],
+  ])("is refused without being repeated: %s", async (_, changes) => {
+    const { compute, runOf } = open();
+
+    const refusal = await compute.apply(runOf(changes)).then(
+      () => "accepted",
+      (error: unknown) => String(error),
+    );
+
+    expect(refusal).toMatch(/^Error: /);
+    expect(refusal).not.toContain(secret);
+    expect(await compute.listRuns()).toEqual([]);
+  });
+
+  it("ends as not started, without being repeated, when it is more than a process can be given", async () => {
+    const { compute, runOf, ended } = open();
+
+    await compute.apply(runOf({ env: { BIG: secret.repeat(20_000) } }));
+
+    const seen = await ended();
+    expect(seen).toMatchObject({ exitCode: null, started: false });
+    expect(seen?.reason).toMatch(/^command could not be started/);
+    expect(seen?.reason).not.toContain(secret);
+  });
+});
+
+function filesUnder(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: "utf8" })
+    .map((name) => join(directory, name))
+    .filter((path) => statSync(path).isFile());
+}

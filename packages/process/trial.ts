@@ -1,0 +1,111 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Observation, Run } from "#core/context.ts";
+import { type ProcessCompute, type ProcessComputeOptions, processCompute } from "./compute.ts";
+import { readLauncher } from "./records.ts";
+
+export const trialNodes = ["one", "two"].map((name) => {
+  return { name, instanceType: "p5.48xlarge", zone: "local", ready: true, foreignUnits: 0 };
+});
+
+/** A process driver on a home of its own, for tests; closing it fails when a process is left. */
+export interface Trial {
+  readonly options: ProcessComputeOptions;
+  readonly compute: ProcessCompute;
+  /** Outside the home, and seen by sandboxes. */
+  readonly root: string;
+  readonly home: string;
+  readonly uid: string;
+  readonly directory: string;
+  runOf(changes?: Partial<Run>): Run;
+  observe(): Promise<Observation | undefined>;
+  ended(): Promise<Observation | undefined>;
+  /** Of the trial's run. */
+  launcherPid(): number;
+  close(): Promise<void>;
+}
+
+export function openTrial(options: Pick<ProcessComputeOptions, "isolation" | "locking"> = {}): Trial {
+  const root = mkdtempSync("/var/tmp/berth-trial-");
+  const home = join(root, "home");
+  mkdirSync(home);
+  const all = { home, nodes: trialNodes.map(({ foreignUnits, ...node }) => node), ...options };
+  const compute = processCompute(all);
+  const uid = randomBytes(16).toString("hex");
+  const directory = join(home, "runs", `${uid}-r1`);
+  const observe = () => compute.observe(uid, 1);
+  const runOf = (changes: Partial<Run> = {}): Run => ({
+    ...{ uid, run: 1, key: "k|1", name: "n", pool: "h100", instanceType: "p5.48xlarge", image: "busybox" },
+    ...{ command: "sleep 3600", env: {}, shares: [{ node: "one", units: 2 }], gpusPerMachine: 2 },
+    until: Date.now() + 3_600_000,
+    ...changes,
+  });
+  return {
+    ...{ options: all, compute, root, home, uid, directory, runOf, observe },
+    ended: () => eventually(observe, (seen) => seen?.state === "ended"),
+    launcherPid: () => readLauncher(directory)?.launcher.pid ?? 0,
+    close: async () => {
+      for (const { uid, run } of await compute.listRuns()) await compute.endRun(uid, run);
+      await nothingLeft(home, uid);
+      rmSync(root, { recursive: true });
+    },
+  };
+}
+
+/** Reads until it holds what was waited for; fails after 8 s. */
+export async function eventually<Value>(read: () => Value | Promise<Value>, holds: (value: Value) => boolean) {
+  const end = performance.now() + 8_000;
+  for (;;) {
+    const value = await read();
+    if (holds(value)) return value;
+    if (performance.now() > end) throw new Error(`It did not come about: ${holds}, but ${JSON.stringify(value)}`);
+    await sleep(10);
+  }
+}
+
+/** Pids of everything that has to do with the home or the run: by arguments, environment or working directory. */
+export function processesOf(home: string, uid: string): number[] {
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => pid > 1 && pid !== process.pid)
+    .filter((pid) => {
+      const said = ["cmdline", "environ"].map((name) =>
+        readOr("", () => readFileSync(`/proc/${pid}/${name}`, "latin1")),
+      );
+      const place = readOr("", () => readlinkSync(`/proc/${pid}/cwd`));
+      return said.some((text) => text.includes(`${home}/`) || text.includes(uid)) || place.startsWith(home);
+    });
+}
+
+/** The pids of the run's processes whose arguments hold this text. */
+export function pidsOf(trial: Trial, text: string): number[] {
+  return processesOf(trial.home, trial.uid).filter((pid) =>
+    readOr("", () => readFileSync(`/proc/${pid}/cmdline`, "latin1"))
+      .replaceAll("\0", " ")
+      .startsWith(text),
+  );
+}
+
+/** A shell's command that prints these lines. */
+export function printing(root: string, lines: readonly string[]): string {
+  const file = join(root, `lines-${randomBytes(4).toString("hex")}`);
+  writeFileSync(file, lines.map((line) => `${line}\n`).join(""));
+  return `cat ${file}`;
+}
+
+async function nothingLeft(home: string, uid: string): Promise<void> {
+  await eventually(
+    () => processesOf(home, uid).map((pid) => readOr("", () => readFileSync(`/proc/${pid}/cmdline`, "latin1"))),
+    (left) => left.length === 0,
+  );
+}
+
+function readOr(otherwise: string, read: () => string): string {
+  try {
+    return read();
+  } catch {
+    return otherwise;
+  }
+}

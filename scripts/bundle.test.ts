@@ -1,0 +1,67 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { bundleFunction } from "./bundle.ts";
+
+let outdir: string;
+
+beforeAll(async () => {
+  outdir = await mkdtemp(join(tmpdir(), "berth-bundle-"));
+});
+
+afterAll(async () => {
+  await rm(outdir, { recursive: true });
+});
+
+/** Imports a bundle as Lambda would, gives it one event, and answers its result. */
+async function invoke(file: string, method: string, rawPath: string) {
+  const event = { rawPath, rawQueryString: "", requestContext: { http: { method } } };
+  const script = `const { handler } = await import(${JSON.stringify(pathToFileURL(file).href)});
+    const log = process.stdout.write;
+    process.stdout.write = () => true;
+    const result = await handler(${JSON.stringify(event)});
+    log.call(process.stdout, JSON.stringify(result));`;
+  const env = {
+    ...{ AWS_LAMBDA_FUNCTION_NAME: "berth", AWS_REGION: "us-east-1", TABLE_NAME: "berth" },
+    ...{ AWS_ACCESS_KEY_ID: "none", AWS_SECRET_ACCESS_KEY: "none" },
+    // The discard port: nothing listens there.
+    ...{ AWS_ENDPOINT_URL_DYNAMODB: "http://127.0.0.1:9", AWS_ENDPOINT_URL_SQS: "http://127.0.0.1:9" },
+    ...{ WORK_QUEUE_URL: "http://127.0.0.1:9/0/work", POOLS_QUEUE_URL: "http://127.0.0.1:9/0/pools.fifo" },
+  };
+  const run = promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { env, cwd: outdir });
+  return JSON.parse((await run).stdout);
+}
+
+test("a function with table and queue is at most 450 kB, and answers an event on its own", async () => {
+  const { file, bytes } = await bundleFunction("functions/shared/health.ts", outdir);
+
+  const result = await invoke(file, "GET", "/health");
+
+  expect(bytes).toBeLessThanOrEqual(450_000);
+  expect(result.statusCode).toBe(503);
+  expect(JSON.parse(result.body)).toMatchObject({ database: "unhealthy", queue: "unhealthy", isolation: "container" });
+});
+
+test("a function that reads assets finds them beside its bundle", async () => {
+  const asset = await bundleFunction("functions/shared/docs-asset.ts", join(outdir, "asset"));
+  const fallback = await bundleFunction("functions/shared/fallback.ts", join(outdir, "fallback"));
+
+  const css = await invoke(asset.file, "GET", "/docs/swagger-ui.css");
+  const wrong = await invoke(fallback.file, "POST", "/live");
+
+  expect([css.statusCode, css.isBase64Encoded]).toEqual([200, false]);
+  expect(css.body).toContain(".swagger-ui");
+  expect([wrong.statusCode, wrong.headers.allow]).toEqual([405, "GET"]);
+});
+
+test("only a function that reads assets carries them", async () => {
+  const { file, bytes } = await bundleFunction("functions/shared/live.ts", join(outdir, "live"));
+
+  expect(bytes).toBeLessThan(200_000);
+  await expect(stat(join(outdir, "live", "assets"))).rejects.toMatchObject({ code: "ENOENT" });
+  expect((await stat(`${file}.map`)).size).toBeGreaterThan(bytes);
+});

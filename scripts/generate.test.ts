@@ -1,0 +1,107 @@
+import { expect, test } from "vitest";
+import * as z from "zod";
+import { type Catalog, loadCatalog } from "#http/catalog.ts";
+import { cron } from "#http/cron.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { novita } from "#http/dialects/novita.ts";
+import { wholeNumber } from "#http/query.ts";
+import { pools } from "#http/work.ts";
+import { functionList } from "./function-list.ts";
+import { openApiDocument } from "./openapi-document.ts";
+
+const params = z.object({ id: z.string() });
+const reply = z.object({ id: z.string() });
+const show = gpuDev.get("/v1/x/{id}", { summary: "Show", uses: [], params, reply }, async () => ({ id: "1" }));
+const make = novita.post(
+  "/api/x",
+  {
+    ...{ summary: "Make", uses: ["queue"], reply, status: 201, timeoutSeconds: 29, public: true },
+    query: z.object({ limit: wholeNumber(1, 500).default(50) }),
+    body: z.object({
+      name: z
+        .string()
+        .min(1)
+        .meta({ examples: ["a"] }),
+    }),
+  },
+  async () => ({ id: "1" }),
+);
+
+function entry<Thing>(name: string, thing: Thing) {
+  return { name, file: `functions/${name}.ts`, thing };
+}
+
+const catalog: Catalog = {
+  endpoints: [entry("novita/x/make-one", make), entry("gpu-dev/x/show", show)],
+  consumers: [
+    entry(
+      "work/pools",
+      pools.consume({ uses: ["table"] }, async () => {}),
+    ),
+  ],
+  schedules: [
+    entry(
+      "cron/capacity",
+      cron.every({ minutes: 1, atStart: true, uses: ["table"] }, async () => {}),
+    ),
+  ],
+  fallbacks: [],
+};
+
+test("functions.json has a row for each function, by name", () => {
+  expect(functionList(catalog)).toEqual([
+    {
+      ...{ name: "cron/capacity", file: "functions/cron/capacity.ts", kind: "schedule", uses: ["table"] },
+      ...{ timeoutSeconds: 50, memoryMb: 512, minutes: 1, atStart: true },
+    },
+    {
+      ...{ name: "gpu-dev/x/show", file: "functions/gpu-dev/x/show.ts", kind: "endpoint", uses: ["table"] },
+      ...{ timeoutSeconds: 10, memoryMb: 512, dialect: "gpu-dev" },
+      ...{ route: "GET /v1/x/{id}", method: "get", path: "/v1/x/{id}", public: false },
+    },
+    {
+      ...{ name: "novita/x/make-one", file: "functions/novita/x/make-one.ts", kind: "endpoint", uses: ["queue"] },
+      ...{ timeoutSeconds: 29, memoryMb: 512, dialect: "novita" },
+      ...{ route: "POST /api/x", method: "post", path: "/api/x", public: true },
+    },
+    {
+      ...{ name: "work/pools", file: "functions/work/pools.ts", kind: "consumer", uses: ["table"] },
+      ...{ timeoutSeconds: 60, memoryMb: 512, queue: "pools" },
+    },
+  ]);
+});
+
+test("the document says how each endpoint is called and answered", () => {
+  const document = JSON.parse(JSON.stringify(openApiDocument(catalog)));
+
+  expect(Object.keys(document.paths)).toEqual(["/api/x", "/v1/x/{id}"]);
+  expect(document.paths["/api/x"].post).toMatchObject({
+    ...{ operationId: "novitaXMakeOne", summary: "Make", tags: ["novita"], security: [] },
+    parameters: [{ name: "limit", in: "query", required: false, schema: { minimum: 1, maximum: 500, default: 50 } }],
+    requestBody: {
+      required: true,
+      content: { "application/json": { schema: { required: ["name"], properties: { name: { minLength: 1 } } } } },
+    },
+    responses: { 201: {}, default: {} },
+  });
+  expect(document.paths["/v1/x/{id}"].get).toMatchObject({
+    ...{ operationId: "gpuDevXShow", security: [{ bearer: [] }, { apiKey: [] }] },
+    parameters: [{ name: "id", in: "path", required: true }],
+    responses: { 200: {}, 401: {}, default: {} },
+  });
+  expect(Object.keys(document.components.schemas).sort()).toEqual(["GpuDevProblem", "NovitaProblem"]);
+});
+
+test("every reference in the real document leads somewhere", async () => {
+  const document = JSON.parse(JSON.stringify(openApiDocument(await loadCatalog())));
+
+  const references = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name);
+  expect(references.length).toBeGreaterThan(0);
+  expect(Object.keys(document.components.schemas)).toEqual(expect.arrayContaining([...new Set(references)]));
+});
+
+test("a path whose parameters are not those of its schema is refused", () => {
+  const lost = gpuDev.get("/v1/x/{other}", { summary: "X", uses: [], params, reply }, async () => ({ id: "1" }));
+
+  expect(() => openApiDocument({ endpoints: [entry("x", lost)] })).toThrow("Path and parameters of /v1/x/{other}");
+});

@@ -1,0 +1,36 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { loadCatalog } from "#http/catalog.ts";
+import { functionList } from "./function-list.ts";
+import { openApiDocument } from "./openapi-document.ts";
+
+/** Writes openapi.json and functions.json; with --check it only compares, and fails where they are stale. */
+const { values } = parseArgs({ options: { check: { type: "boolean", default: false } } });
+
+const catalog = await loadCatalog();
+const files = { "openapi.json": openApiDocument(catalog), "functions.json": functionList(catalog) };
+const stale = Object.entries(files).filter(([name, content]) => existing(name) !== textOf(content));
+
+if (values.check) {
+  for (const [name] of stale) console.error(`${name} is stale: run \`npm run generate\` and commit it.`);
+  process.exitCode = stale.length > 0 ? 1 : 0;
+} else {
+  for (const [name, content] of stale) writeFileSync(urlOf(name), textOf(content));
+  console.log(stale.length > 0 ? `Wrote ${stale.map(([name]) => name).join(" and ")}.` : "Nothing to write.");
+}
+
+function existing(name: string): string | undefined {
+  try {
+    return readFileSync(urlOf(name), "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function urlOf(name: string): URL {
+  return new URL(`../${name}`, import.meta.url);
+}
+
+function textOf(content: unknown): string {
+  return `${JSON.stringify(content, null, 2)}\n`;
+}

@@ -1,0 +1,77 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+const root = join(import.meta.dirname, "..");
+let home: string;
+let child: ChildProcess | undefined;
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "berth-start-"));
+});
+
+afterEach(() => {
+  if (child?.exitCode === null) child.kill("SIGKILL");
+  rmSync(home, { recursive: true });
+});
+
+const environment = () => ({ ...process.env, BERTH_HOME: home, PORT: "0" });
+
+async function start(): Promise<{ process: ChildProcess; url: string }> {
+  const process_ = spawn(process.execPath, ["scripts/start.ts"], { cwd: root, env: environment() });
+  child = process_;
+  let output = "";
+  for await (const chunk of process_.stdout) {
+    output += String(chunk);
+    const [, url] = /Berth listens on (\S+) /.exec(output) ?? [];
+    if (url && output.includes('eval "$(npm run --silent env)"')) {
+      // Leaving the loop closes the pipe: the stack has to go on without a reader.
+      return { process: process_, url };
+    }
+  }
+  throw new Error(output);
+}
+
+describe("npm start", () => {
+  it.each(["SIGTERM", "SIGINT"] as const)("is healthy within 3 s and ends on %s within 2", async (signal) => {
+    const startedAt = performance.now();
+    const { process: running, url } = await start();
+    const response = await fetch(`${url}/live`);
+    const healthyMs = performance.now() - startedAt;
+
+    const killedAt = performance.now();
+    running.kill(signal);
+    const [code] = await once(running, "exit");
+
+    expect([response.status, code]).toEqual([200, 0]);
+    expect(healthyMs).toBeLessThan(3_000);
+    expect(performance.now() - killedAt).toBeLessThan(2_000);
+    await expect(fetch(url)).rejects.toThrow("fetch failed");
+  });
+
+  it("says in one line what is wrong and fails", () => {
+    const env = { ...environment(), KEY_TTL_HOURS: "soon" };
+    const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/start.ts"], {
+      cwd: root,
+      env,
+      encoding: "utf8",
+    });
+
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toBe("Bad settings:\n  KEY_TTL_HOURS must be a whole number from 1 to 168\n");
+  });
+});
+
+describe("npm run env", () => {
+  it("prints nothing for a shell to run when no stack runs", () => {
+    const options = { cwd: root, env: environment(), encoding: "utf8" } as const;
+
+    const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/env.ts"], options);
+
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toBe(`No local stack is running in ${home}. Start one with: npm start\n`);
+  });
+});

@@ -1,0 +1,28 @@
+import { resolve } from "node:path";
+import { startStack } from "#local/stack.ts";
+
+/** Runs the local stack until SIGTERM or Ctrl-C. */
+const stopping = waitForSignal();
+// Environments must not die because nobody reads the log any more (`npm start | head`).
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+const stack = await startStack({ environment: process.env }).catch(fail);
+console.log(`\nBerth listens on ${stack.url} (isolation: ${stack.isolation}). In another shell:`);
+console.log(`\n  eval "$(npm run --silent env)"\n`);
+if (stack.home !== resolve(".berth")) console.log(`with BERTH_HOME=${stack.home} set there too.\n`);
+
+await stopping;
+// Whatever hangs: the promise is that nothing is left after 2 s.
+setTimeout(() => process.exit(1), 1_950).unref();
+await stack.stop();
+process.exit(0);
+
+function waitForSignal(): Promise<void> {
+  return new Promise((done) => {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => done());
+  });
+}
+
+function fail(error: unknown): never {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}
