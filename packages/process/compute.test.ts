@@ -4,12 +4,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { computeConformance } from "#testing/conformance/compute.ts";
 import { processCompute } from "./compute.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
 import { canSandbox } from "./sandbox.ts";
-import { eventually, openTrial, pidsOf, printing, processesOf, type Trial, trialNodes } from "./trial.ts";
+import { eventually, openTrial, pidsOf, processesOf, type Trial, trialNodes } from "./trial.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
   ["bubblewrap", "flock"],
@@ -23,20 +22,6 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     it.skip("cannot be tried here: this machine has no bubblewrap that works", () => undefined);
     return;
   }
-
-  describe("as every Compute", () => {
-    computeConformance(async () => {
-      const trial = openTrial(options);
-      return {
-        ...{ compute: trial.compute, nodes: trialNodes, now: Date.now, pass: sleep, close: trial.close },
-        command: (_, { prints, exits, ignoresTerm }) => {
-          const print = prints.length > 0 ? printing(trial.root, prints) : ":";
-          if (exits !== undefined) return `${print}; exit ${exits}`;
-          return `${ignoresTerm ? 'trap "" TERM;' : ""} ${print}; while :; do sleep 1; done`;
-        },
-      };
-    });
-  });
 
   let trial: Trial;
   beforeEach(() => {

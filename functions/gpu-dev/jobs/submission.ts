@@ -43,7 +43,7 @@ export function Submission(settings: Settings) {
         .regex(/^[^\s\p{Cc}]+$/u, "Image must not contain white space"),
       instance_type: z.enum(typeNames),
       duration_hours: durationHours(settings).default(1),
-      disk_name: z.unknown().refine(isAbsent, "Named disks are not available yet"),
+      disk_name: z.unknown().refine(isAbsent, "Named disks are not available yet").optional(),
       disk_size_gb: z.int().min(10).max(10_000).nullish(),
       env_vars: EnvVars.nullish(),
       command: z

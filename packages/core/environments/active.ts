@@ -1,14 +1,13 @@
 import type { Observation } from "../context.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { hasOpenAction } from "./actions.ts";
-import { changed, tellingPool, until } from "./pace.ts";
+import { changed, tellingPool, until, waitMs } from "./pace.ts";
 import { extendRun, fail, stopping } from "./preparing.ts";
 import type { Environment } from "./record.ts";
 import { decideEnd } from "./transitions.ts";
 import { nextWarningAt, passedWarning, warn } from "./warnings.ts";
 
-/** How often a run is looked at whose command may end at any moment, and how often one that only lives. */
-const COMMAND_MS = 5_000;
+/** How often a run is looked at that only lives; one whose command may end at any moment: after 1, 2, then every 5 s. */
 const NO_COMMAND_MS = 30_000;
 
 /** Ends it when its time or its command is over, warns before, closes extensions. */
@@ -32,7 +31,7 @@ export async function stepActive(
     return tellingPool(changed(extended, now, "extended"));
   }
   const warned = warn(environment, endsAt, now);
-  const every = environment.hasCommand ? COMMAND_MS : NO_COMMAND_MS;
+  const every = environment.hasCommand ? waitMs(environment) : NO_COMMAND_MS;
   return until(warned, Math.min(endsAt, nextWarningAt(endsAt, now), now + every), "active");
 }
 

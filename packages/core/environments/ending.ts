@@ -27,8 +27,8 @@ export async function stepStopping(
     const step = waited(environment, now, "removes its compute");
     return first ? { ...step, record: { ...step.record, dueAt: now } } : step;
   }
-  const ended = enter(environment, outcome.phase, now, outcome.reason);
-  const released: Environment = { ...ended, grant: null, address: null, endedAt: now };
+  const ended = enter(environment, outcome.phase, now, "Everything of it is removed, its machine is free");
+  const released: Environment = { ...ended, reason: outcome.reason, grant: null, address: null, endedAt: now };
   const closed = closeActions(released, ["cancel", "extend"], now);
   return tellingPool(until(closed, now + (LOOKS_AFTER_END_MS[0] ?? 0), outcome.phase));
 }

@@ -9,10 +9,14 @@ export function changed(environment: Environment, now: number, did: string): Ste
 
 const WAITS_MS = [1000, 2000, 5000];
 
+/** How long to wait after a look that saw no change: 1, 2, then always 5 s (design section 2). */
+export function waitMs({ looks }: Pick<Environment, "looks">): number {
+  return WAITS_MS[Math.min(looks, WAITS_MS.length - 1)] ?? 5000;
+}
+
 /** Nothing moved: look again after 1, 2, then every 5 s. */
 export function waited(environment: Environment, now: number, did: string): Step<Environment> {
-  const wait = WAITS_MS[Math.min(environment.looks, WAITS_MS.length - 1)] ?? 5000;
-  return { record: { ...environment, dueAt: now + wait, looks: environment.looks + 1 }, sends: [], did };
+  return until(environment, now + waitMs(environment), did);
 }
 
 /** Nothing to do before this moment. */

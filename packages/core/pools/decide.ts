@@ -37,7 +37,9 @@ export async function decidePool(
   const granted = [...settled.granted, ...grants];
   const seen = planned.places.map((place) => place.uid);
   const changed = grants.length > 0 || !sameMembers(seen, settled.seen);
+  const digits = digitsOf(planned.places);
   const advise = now - settled.advisedAt >= ADVICE_MS;
+  const tells = digits !== "" || settled.advised !== "";
   const wait = granted.length > 0 ? OPEN_GRANTS_MS : IDLE_MS;
   const pool: Pool = {
     ...settled,
@@ -47,8 +49,8 @@ export async function decidePool(
     head: planned.head,
     summary: summarize(settled, granted, list, planned, now),
     plans: settled.plans + 1,
-    advisedAt: advise ? now : settled.advisedAt,
-    advised: advise ? digitsOf(planned.places) : settled.advised,
+    advisedAt: advise && tells ? now : settled.advisedAt,
+    advised: advise ? digits : settled.advised,
     dueAt: now + (changed || !advise ? Math.min(CHANGED_MS, wait) : wait),
   };
   return { pool, advice: advise ? { places: planned.places, complete: list.horizon === null } : undefined };
