@@ -3,6 +3,7 @@ import type { Item, Key, Look, Stored } from "./context.ts";
 import { stepEnvironment, wantsLook } from "./environments/step.ts";
 import { keyOfText, keyText, kindOfKey } from "./keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "./look.ts";
+import { poisoned } from "./poison.ts";
 import { Conflict } from "./problem.ts";
 import { Unreadable } from "./unreadable.ts";
 import { stepUser } from "./users/step.ts";
@@ -32,7 +33,6 @@ export async function reconcile(ctx: WorkerContext, message: Look): Promise<void
 const TRIES = 3;
 /** A message that is at most this early comes back; one that is earlier belongs to another chain. */
 const EARLY_MS = 2000;
-const POISONED_MS = 3_600_000;
 
 /** `again`: somebody else wrote meanwhile. */
 async function lookOnce(ctx: WorkerContext, key: Key, message: Look): Promise<"over" | "again"> {
@@ -72,15 +72,9 @@ async function takeStep(ctx: WorkerContext, item: Item, now: number): Promise<St
     return await stepEnvironment(ctx, item, now);
   } catch (error) {
     if (error instanceof StepTooOld || error instanceof Conflict) return "again";
-    if (error instanceof Unreadable) return poison(ctx, item, now);
+    if (error instanceof Unreadable) return { record: poisoned(ctx, item, now), sends: [], did: "poisoned" };
     return failed(ctx, item, now, error);
   }
-}
-
-function poison(ctx: WorkerContext, item: Item, now: number): Step<Due> {
-  ctx.log.error("poisoned record", { look: keyText(item) });
-  const record = { ...item, poisoned: true, dueAt: now + POISONED_MS };
-  return { record, sends: [], did: "poisoned" };
 }
 
 /** A step that failed is tried again after 2, 4, 8 … 300 s; the reason stands in the record meanwhile. */

@@ -8,6 +8,8 @@ const DEEPEST_QUEUE = 5_000;
 /** Schedules are late and skip: each run reaches over the next two. */
 const RUNS_AHEAD = 3;
 const AT_ONCE = 25;
+/** Of each shard in one run, the longest overdue first: what is left stays due. */
+const MOST_PER_SHARD = 400;
 
 /**
  * Sends a look for everything that is due before the next few sweeps, delayed to its second. Writes nothing and costs
@@ -30,8 +32,8 @@ export async function sweep(ctx: Context<"table" | "queue">): Promise<number> {
   return found.length;
 }
 
-/** One query for each shard; with more due than fit into a page the next sweep goes on. */
+/** One query for each shard; with more due than that the next sweep goes on. */
 async function dueIn(ctx: Context<"table">, partition: string, to: number): Promise<Item[]> {
-  const page = await ctx.table.query({ index: "due", partition, to });
+  const page = await ctx.table.query({ index: "due", partition, to, limit: MOST_PER_SHARD });
   return page.items;
 }

@@ -1,7 +1,7 @@
 import { findPool, namesEnvironment } from "../pools/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { closeActions } from "./actions.ts";
-import { changed, tellingPool, until, waited } from "./pace.ts";
+import { changed, tellingPool, until, waitMs } from "./pace.ts";
 import type { Environment } from "./record.ts";
 import { enter } from "./transitions.ts";
 
@@ -23,9 +23,8 @@ export async function stepStopping(
   const left = await ctx.compute.observe(uid, run);
   if (left) {
     await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: false });
-    const first = environment.looks === 0;
-    const step = waited(environment, now, "removes its compute");
-    return first ? { ...step, record: { ...step.record, dueAt: now } } : step;
+    const wait = environment.looks === 0 ? 0 : waitMs({ looks: environment.looks - 1 });
+    return until(environment, now + wait, "removes its compute");
   }
   const ended = enter(environment, outcome.phase, now, "Everything of it is removed, its machine is free");
   const released: Environment = { ...ended, reason: outcome.reason, grant: null, address: null, endedAt: now };

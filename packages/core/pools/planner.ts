@@ -1,7 +1,10 @@
-import type { Key, Look } from "../context.ts";
+import type { Item, Key, Look } from "../context.ts";
 import { keyOfText, keyText, kindOfKey, poolKey } from "../keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "../look.ts";
+import { poisoned } from "../poison.ts";
 import { Conflict } from "../problem.ts";
+import { putIf } from "../put-if.ts";
+import { Unreadable } from "../unreadable.ts";
 import type { PlannerContext } from "../worker.ts";
 import { writeAdvice } from "./advice.ts";
 import { decidePool } from "./decide.ts";
@@ -31,10 +34,18 @@ async function lookAtPool(ctx: PlannerContext, key: Key, named: readonly string[
     try {
       return await planOnce(ctx, key, named);
     } catch (error) {
+      if (error instanceof Unreadable) return putOff(ctx, error.item);
       if (!(error instanceof Conflict)) throw error;
     }
   }
   await sendLook(ctx, key, { for: named });
+}
+
+/** A ledger that cannot be read: whoever is faster has put it off already. */
+async function putOff(ctx: PlannerContext, item: Item): Promise<void> {
+  const now = ctx.clock.now();
+  if (typeof item.dueAt === "number" && item.dueAt > now) return;
+  await putIf(ctx, { ...poisoned(ctx, item, now), version: item.version + 1 }, item.version);
 }
 
 /** Plans if the pool is due or if what the look names is news to it; otherwise the look is over after its reads. */

@@ -1,0 +1,32 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, it } from "vitest";
+import { computeConformance } from "#testing/conformance/compute.ts";
+import type { Locking } from "./lock.ts";
+import type { Isolation } from "./records.ts";
+import { canSandbox } from "./sandbox.ts";
+import { openTrial, printing, trialNodes } from "./trial.ts";
+
+const ways: readonly (readonly [Isolation, Locking])[] = [
+  ["bubblewrap", "flock"],
+  ["none", "file"],
+];
+
+describe.each(ways)("process compute as every Compute, isolation %s, lock by %s", (isolation, locking) => {
+  const options = { isolation, locking };
+  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    return;
+  }
+
+  computeConformance(async () => {
+    const trial = openTrial(options);
+    return {
+      ...{ compute: trial.compute, nodes: trialNodes, now: Date.now, pass: sleep, close: trial.close },
+      command: (_, { prints, exits, ignoresTerm }) => {
+        const print = prints.length > 0 ? printing(trial.root, prints) : ":";
+        if (exits !== undefined) return `${print}; exit ${exits}`;
+        return `${ignoresTerm ? 'trap "" TERM;' : ""} ${print}; while :; do sleep 1; done`;
+      },
+    };
+  });
+});

@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import { runSchedules } from "./campaign.ts";
+import { catchPlanted } from "./plant.ts";
+import { plantedBugs } from "./planted.ts";
+import { simulate } from "./schedule.ts";
+
+test("a seed replays to the letter", async () => {
+  const first: string[] = [];
+  const second: string[] = [];
+
+  const one = await simulate(42, { trace: (line) => first.push(line) });
+  const two = await simulate(42, { trace: (line) => second.push(line) });
+
+  expect(first.length).toBeGreaterThan(100);
+  expect(second).toEqual(first);
+  expect(two).toEqual(one);
+});
+
+test("where every send of handlers and workers is lost, the sweep alone brings everything to its end", async () => {
+  const { failed, schedules } = await runSchedules({ from: 1, count: 150, schedule: { onlySweeps: true } });
+
+  expect(failed.map(({ seed, violations }) => `seed ${seed}: ${violations[0]}`)).toEqual([]);
+  expect(schedules).toBe(150);
+});
+
+test("schedules do meet what they are for: faults, ends of every kind, waiting and passing", async () => {
+  const lines: string[] = [];
+
+  for (let seed = 1; seed <= 60; seed++) await simulate(seed, { trace: (line) => lines.push(line) });
+
+  for (const met of ["crashes", "freezes", "fails", "lost:", "cancel", "extend", "apply", "remove", "sweep"]) {
+    expect(lines.filter((line) => line.includes(met)).length, met).toBeGreaterThan(5);
+  }
+});
+
+test("a planted bug is caught, and every edit of every bug still finds its place", { timeout: 60_000 }, async () => {
+  const [bug] = plantedBugs.filter(({ name }) => name === "end of life in another order");
+  if (!bug) throw new Error("The bug is not in the list");
+
+  const caught = await catchPlanted(bug, 50);
+
+  expect(caught).toMatch(/gave back capacity that is in use/);
+});
