@@ -1,7 +1,7 @@
 import type { Clock, Compute } from "./context.ts";
 
 /** No changing call later than this after the step's read: a worker that slept must not act on what it read. */
-export const STEP_BUDGET_MS = 20_000;
+const STEP_BUDGET_MS = 20_000;
 
 /** The step's read is too old to act on: read again and decide again. */
 export class StepTooOld extends Error {

@@ -72,7 +72,8 @@ async function takeStep(ctx: WorkerContext, item: Item, now: number): Promise<St
     return await stepEnvironment(ctx, item, now);
   } catch (error) {
     if (error instanceof StepTooOld || error instanceof Conflict) return "again";
-    if (error instanceof Unreadable) return { record: poisoned(ctx, item, now), sends: [], did: "poisoned" };
+    const itself = error instanceof Unreadable && keyText(error.item) === keyText(item);
+    if (itself) return { record: poisoned(ctx, item, now), sends: [], did: "poisoned" };
     return failed(ctx, item, now, error);
   }
 }

@@ -1,4 +1,4 @@
-import type { Actor, ComputeNode, QueueName, Settings, UserContext } from "#core/context.ts";
+import type { Actor, ComputeNode, Log, QueueName, Settings, UserContext } from "#core/context.ts";
 import type { createEnvironment } from "#core/environments/create.ts";
 import { type Environment, parseEnvironment } from "#core/environments/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
@@ -37,6 +37,7 @@ export interface WorldOptions {
   readonly nodes?: readonly ComputeNode[];
   readonly settings?: Partial<Settings>;
   readonly delays?: Partial<StepDelays>;
+  readonly log?: Log;
 }
 
 /** The whole core on memory ports with a settable clock and no faults: one worker, messages in their order. */
@@ -47,7 +48,8 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   const compute = memoryCompute({ clock, nodes: options.nodes ?? nodesOf({ h100: 2 }), ...options.delays });
   const settings = testSettings(options.settings);
   const ids = seededIds(7, clock);
-  const ctx: WorkerContext = { table, queue, compute, sealer: memorySealer(), clock, ids, log: silentLog(), settings };
+  const log = options.log ?? silentLog();
+  const ctx: WorkerContext = { table, queue, compute, sealer: memorySealer(), clock, ids, log, settings };
   let nextSweep = clock.now();
 
   async function deliver(): Promise<void> {

@@ -47,7 +47,7 @@ export function fail(environment: Environment, now: number, reason: string): Ste
 }
 
 /** When the cluster may end this run by itself: a net for a dead control plane, never the timer. */
-export function clusterDeadline(ctx: WorkerContext, environment: Environment, now: number): number {
+function clusterDeadline(ctx: WorkerContext, environment: Environment, now: number): number {
   const end = environment.endsAt ?? now + ctx.settings.preparingMinutes * MINUTE_MS + environment.size.wantedMs;
   return end + NET_MS;
 }

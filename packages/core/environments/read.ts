@@ -1,15 +1,8 @@
-import type { Context, UserContext } from "../context.ts";
-import { environmentKey, environmentsOf, keyText } from "../keys.ts";
+import type { UserContext } from "../context.ts";
+import { environmentKey, environmentsOf } from "../keys.ts";
 import { Problem } from "../problem.ts";
+import { readable } from "../readable.ts";
 import { type Environment, isEnded, parseEnvironment } from "./record.ts";
-
-/** The caller's environment of this id, or undefined. Another owner's is simply not there. */
-export async function findEnvironment(ctx: UserContext<"table">, id: string): Promise<Environment | undefined> {
-  const item = await ctx.table.get(environmentKey(ctx.actor.uid, ctx.dialect, id));
-  if (!item) return undefined;
-  const environment = parseEnvironment(item);
-  return environment.phase === "deleted" ? undefined : environment;
-}
 
 /** The caller's environment of this id; throws `notFound`. */
 export async function getEnvironment(ctx: UserContext<"table">, id: string): Promise<Environment> {
@@ -18,12 +11,19 @@ export async function getEnvironment(ctx: UserContext<"table">, id: string): Pro
   return found;
 }
 
+/** The caller's environment of this id, or undefined. Another owner's is simply not there. */
+async function findEnvironment(ctx: UserContext<"table">, id: string): Promise<Environment | undefined> {
+  const item = await ctx.table.get(environmentKey(ctx.actor.uid, ctx.dialect, id));
+  if (!item) return undefined;
+  const environment = parseEnvironment(item);
+  return environment.phase === "deleted" ? undefined : environment;
+}
+
 /** Of the ended ones the newest this many are kept in sight (design section 5). */
 const ENDED_SHOWN = 1000;
 
 /**
- * All of the caller's environments, newest first: one query for each started MB. Those that cannot be read are left
- * out and logged, so that one broken record hides nothing else.
+ * All of the caller's environments, newest first: one query for each started MB. Those that cannot be read are left out.
  */
 export async function listEnvironments(ctx: UserContext<"table">): Promise<Environment[]> {
   const found: Environment[] = [];
@@ -32,24 +32,14 @@ export async function listEnvironments(ctx: UserContext<"table">): Promise<Envir
   do {
     const query = { pk: environmentsOf(ctx.actor.uid, ctx.dialect), newestFirst: true };
     const page = await ctx.table.query(after === undefined ? query : { ...query, after });
-    for (const item of page.items) {
-      const environment = readOrLog(ctx, item);
-      if (!environment || environment.phase === "deleted") continue;
+    for (const environment of readable(ctx, page.items, parseEnvironment)) {
+      if (environment.phase === "deleted") continue;
       if (isEnded(environment)) ended += 1;
       if (!isEnded(environment) || ended <= ENDED_SHOWN) found.push(environment);
     }
     after = page.next;
   } while (after !== undefined);
   return found;
-}
-
-function readOrLog(ctx: Context, item: Parameters<typeof parseEnvironment>[0]): Environment | undefined {
-  try {
-    return parseEnvironment(item);
-  } catch {
-    ctx.log.error("unreadable record", { look: keyText(item) });
-    return undefined;
-  }
 }
 
 function capitalized(word: string): string {

@@ -2,7 +2,7 @@ import { type Environment, type Outcome, type Phase, waitingFields } from "./rec
 import { addEntry, shorten } from "./timeline.ts";
 
 /** What may follow what. Terminal phases absorb (design section 2). */
-export const transitions = {
+const transitions = {
   queued: ["preparing", "expired", "cancelled", "failed", "deleted"],
   preparing: ["queued", "active", "stopping"],
   active: ["stopping"],

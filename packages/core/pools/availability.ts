@@ -1,6 +1,7 @@
 import type { Context } from "../context.ts";
 import { instanceTypes } from "../fleet.ts";
 import { poolKey } from "../keys.ts";
+import { readable } from "../readable.ts";
 import { parsePool } from "./record.ts";
 
 export interface Capacity {
@@ -27,7 +28,7 @@ export interface CapacityReport {
 /** What there is and who uses it, over all owners and naming nobody: one batch read of the ledgers' summaries. */
 export async function readCapacity(ctx: Context<"table">): Promise<CapacityReport> {
   const items = await ctx.table.getMany(instanceTypes.map((type) => poolKey(type.pool)));
-  const counted = items.map(parsePool).filter((pool) => pool.summary.plannedAt > 0);
+  const counted = readable(ctx, items, parsePool).filter((pool) => pool.summary.plannedAt > 0);
   const pools = counted.map((pool): Capacity => {
     const gpusPerMachine = instanceTypes.find((type) => type.pool === pool.type)?.gpus ?? 0;
     const gpus = (units: number) => (gpusPerMachine > 0 ? units : 0);

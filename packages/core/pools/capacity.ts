@@ -3,6 +3,7 @@ import { instanceTypes } from "../fleet.ts";
 import { keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { putIf } from "../put-if.ts";
+import { readable } from "../readable.ts";
 import { emptyPool, type Pool, type PoolNode, parsePool } from "./record.ts";
 
 /**
@@ -13,13 +14,14 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   const nodes = await ctx.compute.listNodes();
   const types = instanceTypes.map((type) => type.pool);
   const items = await ctx.table.getMany(types.map(poolKey));
-  const pools = new Map(items.map((item) => [item.pk, parsePool(item)]));
+  const pools = new Map(readable(ctx, items, parsePool).map((pool) => [pool.pk, pool]));
+  const unreadable = new Set(items.map((item) => item.pk).filter((pk) => !pools.has(pk)));
   await Promise.all(
     types.map(async (type) => {
       const key = poolKey(type);
       const found = nodesOf(nodes, type);
       const pool = pools.get(key.pk) ?? (found.length > 0 ? emptyPool(ctx, type) : undefined);
-      if (!pool || sameNodes(pool.nodes, found)) return;
+      if (!pool || unreadable.has(key.pk) || sameNodes(pool.nodes, found)) return;
       await writeNodes(ctx, pool, found);
       await sendLook(ctx, key);
     }),

@@ -106,7 +106,7 @@ export function plan(input: PlanInput): Plan {
   return { grants, places, head: reserved?.uid ?? null, freeUnits: free.total() };
 }
 
-export function needOf(entry: Waiting): Need {
+function needOf(entry: Waiting): Need {
   return { machines: entry.size.machines, units: entry.size.units, zone: entry.zone };
 }
 

@@ -68,7 +68,7 @@ export function parseUser(item: Item): User {
 }
 
 /** Throws `Unreadable` for anything that this version did not write. */
-export function parseApiKey(item: Item): ApiKey {
+function parseApiKey(item: Item): ApiKey {
   const known =
     item.kind === "key" &&
     typeof item.uid === "string" &&

@@ -5,14 +5,6 @@ import type { MemoryCompute } from "../memory-compute.ts";
 import type { MemoryTable } from "../memory-table.ts";
 import { copyOfData } from "../plain-data.ts";
 
-/** Something that must never be so, was. */
-export class Violation extends Error {
-  constructor(text: string) {
-    super(text);
-    this.name = "Violation";
-  }
-}
-
 /** What must hold at every write and every call to the cluster, whatever went wrong before. */
 export interface Watch {
   /** The ports with the watch built in: it sees what really happened. */

@@ -1,0 +1,228 @@
+import { describe, expect, test } from "vitest";
+import { type Occupied, type PlanInput, plan, type Waiting } from "./plan.ts";
+
+const NOW = Date.UTC(2026, 0, 20, 18);
+const HOUR = 3_600_000;
+
+function waiting(
+  uid: string,
+  units: number,
+  options: Partial<Waiting> & { machines?: number; hours?: number } = {},
+): Waiting {
+  const { machines = 1, hours = 1, ...rest } = options;
+  const size = { machines, units, wantedMs: hours * HOUR };
+  return { uid, owner: uid, zone: null, createdAt: NOW, size, ...rest };
+}
+
+function held(owner: string, node: string, units: number, hoursLeft: number): Occupied {
+  const shares = [{ node, units }];
+  return { owner, shares, endsAt: NOW + hoursLeft * HOUR, at: NOW, size: { wantedMs: HOUR } };
+}
+
+function planOf(input: Partial<PlanInput>) {
+  const nodes = input.nodes ?? [node("n1"), node("n2")];
+  const rest = { occupied: [], waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now: NOW };
+  return plan({ ...rest, ...input, nodes });
+}
+
+function node(name: string, zone = "a", units = 8) {
+  return { name, zone, units };
+}
+
+describe("who is given what", () => {
+  test("eight free on two nodes are not one machine of eight", () => {
+    const occupied = [held("x", "n1", 4, 1), held("x", "n2", 4, 1)];
+
+    const { grants, places } = planOf({ occupied, waiting: [waiting("a", 8)] });
+
+    expect(grants).toEqual([]);
+    expect(places[0]).toMatchObject({ position: 1, code: "split", a: 8, b: 4, startsAt: NOW + HOUR });
+  });
+
+  test("a small one goes where least is left over", () => {
+    const { grants } = planOf({ occupied: [held("x", "n2", 5, 1)], waiting: [waiting("a", 2)] });
+
+    expect(grants).toEqual([{ uid: "a", shares: [{ node: "n2", units: 2 }] }]);
+  });
+
+  test("two machines come from two nodes", () => {
+    const { grants } = planOf({ waiting: [waiting("a", 8, { machines: 2 })] });
+
+    expect(grants[0]?.shares.map((share) => share.node).sort()).toEqual(["n1", "n2"]);
+  });
+
+  test("a disk pins its zone", () => {
+    const nodes = [node("n1", "a"), node("n2", "b")];
+
+    const { grants } = planOf({ nodes, waiting: [waiting("a", 1, { zone: "b" })] });
+
+    expect(grants[0]?.shares).toEqual([{ node: "n2", units: 1 }]);
+  });
+
+  test("who holds least comes first, then who has waited longest, then the smaller uid", () => {
+    const occupied = [held("rich", "n1", 4, 1)];
+    const all = [
+      waiting("r", 8, { owner: "rich", createdAt: NOW - 9000 }),
+      waiting("young", 8, { createdAt: NOW - 10 }),
+      waiting("old-b", 8, { createdAt: NOW - 20 }),
+      waiting("old-a", 8, { createdAt: NOW - 20 }),
+    ];
+
+    const { grants, places } = planOf({ occupied, waiting: all });
+
+    expect(grants.map((grant) => grant.uid)).toEqual(["old-a"]);
+    expect(places.map((place) => place.uid)).toEqual(["old-b", "young", "r"]);
+  });
+
+  test("what this plan gives an owner counts for the owner's next one", () => {
+    const all = [
+      waiting("a1", 8, { owner: "a", createdAt: NOW - 30 }),
+      waiting("a2", 8, { owner: "a", createdAt: NOW - 20 }),
+      waiting("b1", 8, { owner: "b", createdAt: NOW - 10 }),
+    ];
+
+    const { grants } = planOf({ waiting: all });
+
+    expect(grants.map((grant) => grant.uid)).toEqual(["a1", "b1"]);
+  });
+
+  test("foreign pods and nodes that are missing leave less", () => {
+    const nodes = [node("n1", "a", 3)];
+
+    const { grants, places } = planOf({ nodes, waiting: [waiting("a", 4), waiting("b", 2, { createdAt: NOW + 1 })] });
+
+    expect(grants.map((grant) => grant.uid)).toEqual(["b"]);
+    expect(places[0]).toMatchObject({ uid: "a", code: "never", startsAt: null });
+  });
+
+  test("nodes that a group may still make are granted unpinned, existing ones first", () => {
+    const two = [waiting("a", 8), waiting("b", 8, { createdAt: NOW + 1 })];
+
+    const { grants } = planOf({ nodes: [node("n1")], makeable: 1, startupMs: 60_000, waiting: two });
+
+    expect(grants.map((grant) => grant.shares)).toEqual([[{ node: "n1", units: 8 }], [{ node: null, units: 8 }]]);
+  });
+
+  test("no more is granted unpinned than the group may make", () => {
+    const granted: Occupied = {
+      owner: "x",
+      shares: [{ node: null, units: 8 }],
+      endsAt: null,
+      at: NOW,
+      size: { wantedMs: HOUR },
+    };
+
+    const { grants, places } = planOf({
+      nodes: [],
+      makeable: 1,
+      startupMs: 60_000,
+      occupied: [granted],
+      waiting: [waiting("a", 8)],
+    });
+
+    expect(grants).toEqual([]);
+    expect(places[0]).toMatchObject({ code: "short", startsAt: NOW + HOUR + 60_000 });
+  });
+});
+
+describe("the head of the queue", () => {
+  const occupied = [held("x", "n1", 8, 2), held("x", "n2", 4, 1)];
+  const big = waiting("big", 8, { createdAt: NOW - 100 });
+
+  test("gets a reserved start, and others pass only where they do not delay it", () => {
+    const short = waiting("short", 4, { hours: 1, createdAt: NOW - 50 });
+    const long = waiting("long", 4, { hours: 5, createdAt: NOW - 60 });
+
+    const { grants, places, head } = planOf({ occupied, waiting: [big, long, short] });
+
+    expect(head).toBe("big");
+    expect(grants.map((grant) => grant.uid)).toEqual(["short"]);
+    expect(places[0]).toMatchObject({ uid: "big", position: 1, startsAt: NOW + HOUR });
+    expect(places[1]).toMatchObject({ uid: "long", position: 2 });
+  });
+
+  test("who must not pass is told that what is free is kept for those before it", () => {
+    const long = waiting("long", 4, { hours: 5, createdAt: NOW - 60 });
+
+    const { grants, places } = planOf({ occupied, waiting: [big, long] });
+
+    expect(grants).toEqual([]);
+    expect(places[1]).toMatchObject({ uid: "long", position: 2, code: "behind", a: 4, b: 4 });
+  });
+
+  test("keeps its place before somebody who holds less and came later", () => {
+    const newcomer = waiting("newcomer", 8, { createdAt: NOW - 200 });
+
+    const { head, places } = planOf({ occupied, waiting: [newcomer, big], head: "big" });
+
+    expect(head).toBe("big");
+    expect(places.map((place) => place.uid)).toEqual(["big", "newcomer"]);
+  });
+
+  test("one that could never fit holds nobody up", () => {
+    const { grants, head } = planOf({
+      waiting: [waiting("huge", 8, { machines: 3, createdAt: NOW - 1 }), waiting("a", 8)],
+    });
+
+    expect(grants.map((grant) => grant.uid)).toEqual(["a"]);
+    expect(head).toBeNull();
+  });
+});
+
+describe("what those who wait are told", () => {
+  test("positions and starts follow from each other", () => {
+    const occupied = [held("x", "n1", 8, 1), held("x", "n2", 8, 3)];
+    const all = [1, 2, 3].map((n) => waiting(`w${n}`, 8, { createdAt: NOW + n, hours: 1 }));
+
+    const { places } = planOf({ occupied, waiting: all });
+
+    expect(places.map((place) => [place.uid, place.position, (place.startsAt ?? 0) - NOW])).toEqual([
+      ["w1", 1, HOUR],
+      ["w2", 2, 2 * HOUR],
+      ["w3", 3, 3 * HOUR],
+    ]);
+  });
+
+  test("one whose time is over is expected to be gone soon, not in the past", () => {
+    const { places } = planOf({ nodes: [node("n1")], occupied: [held("x", "n1", 8, -1)], waiting: [waiting("a", 8)] });
+
+    expect(places[0]?.startsAt).toBe(NOW + 30_000);
+  });
+
+  test("without nodes there is no start to promise", () => {
+    const { places } = planOf({ nodes: [], waiting: [waiting("a", 1)] });
+
+    expect(places[0]).toMatchObject({ code: "none", startsAt: null });
+  });
+});
+
+test("no plan gives a node more than it has, whoever waits", () => {
+  let state = 1;
+  const random = (n: number) => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state % n;
+  };
+  for (let round = 0; round < 300; round++) {
+    const nodes = Array.from({ length: 1 + random(5) }, (_, n) => node(`n${n}`, random(2) ? "a" : "b", random(9)));
+    const all = Array.from({ length: random(30) }, (_, n) =>
+      waiting(`w${n}`, 1 + random(8), {
+        machines: 1 + random(2),
+        owner: `o${random(4)}`,
+        createdAt: NOW + random(5),
+        hours: 1 + random(5),
+      }),
+    );
+
+    const { grants, places, freeUnits } = planOf({ nodes, waiting: all });
+
+    const given = grants.flatMap((grant) => grant.shares);
+    for (const { name, units } of nodes) {
+      const used = given.filter((share) => share.node === name).reduce((sum, share) => sum + share.units, 0);
+      expect(used).toBeLessThanOrEqual(units);
+    }
+    const total = nodes.reduce((sum, { units }) => sum + units, 0);
+    expect(freeUnits).toBe(total - given.reduce((sum, share) => sum + share.units, 0));
+    expect([...grants, ...places].map(({ uid }) => uid).sort()).toEqual(all.map(({ uid }) => uid).sort());
+    expect(places.map((place) => place.position)).toEqual(places.map((_, index) => index + 1));
+  }
+});

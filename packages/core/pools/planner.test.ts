@@ -1,0 +1,162 @@
+import { expect, test } from "vitest";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { createEnvironment } from "../environments/create.ts";
+import type { Environment } from "../environments/record.ts";
+import { requestCancel } from "../environments/requests.ts";
+import { environmentKey, keyText, planKey, poolKey } from "../keys.ts";
+import { readAdvice } from "./advice.ts";
+import { reconcilePools } from "./planner.ts";
+import { findPool } from "./record.ts";
+
+const poolLook = keyText(poolKey("h100"));
+
+test("an environment that the index does not show yet is planned for because the message names it", async () => {
+  const world = await memoryWorld();
+  const blind = { ...world.ctx, table: { ...world.table, query: async () => ({ items: [] }) } };
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
+
+  await reconcilePools(blind, [{ look: poolLook, for: [keyText(environment)] }]);
+
+  const pool = await findPool(world.ctx, "h100");
+  expect(pool?.granted.map((grant) => grant.uid)).toEqual([environment.uid]);
+});
+
+test("an environment that the index still shows is granted nothing once its record has ended", async () => {
+  const world = await memoryWorld();
+  const stale = await world.table.query({ index: "waiting", partition: "h100" });
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  const shown = await world.table.query({ index: "waiting", partition: "h100" });
+  await requestCancel(world.as("alice"), "one");
+  const late = { ...world.ctx, table: { ...world.table, query: async () => shown } };
+  world.clock.advance(61_000);
+
+  await reconcilePools(late, [{ look: poolLook }]);
+
+  const pool = await findPool(world.ctx, "h100");
+  expect(stale.items).toEqual([]);
+  expect(shown.items.map((item) => item.uid)).toEqual([environment.uid]);
+  expect(pool?.granted).toEqual([]);
+});
+
+test("a look that names only what was considered already makes no plan", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  const second = await createEnvironment(world.as("bob"), newEnvironment("two"));
+  await world.deliver();
+  const before = (await findPool(world.ctx, "h100"))?.plans;
+
+  await reconcilePools(world.ctx, [{ look: poolLook, for: [keyText(second)] }]);
+
+  expect((await findPool(world.ctx, "h100"))?.plans).toBe(before);
+});
+
+test("many submits in one batch are one plan", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const looks = [];
+  for (let n = 0; n < 50; n++) {
+    const environment = await createEnvironment(world.as("alice"), newEnvironment(`job-${n}`));
+    looks.push({ look: poolLook, for: [keyText(environment)] });
+  }
+
+  await reconcilePools(world.ctx, looks);
+
+  expect(await findPool(world.ctx, "h100")).toMatchObject({ plans: 1, summary: { waiting: 50, waitingUnits: 400 } });
+});
+
+test("a grant whose look was lost is told again, and taken", async () => {
+  const world = await memoryWorld();
+  const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await reconcilePools(deaf, [{ look: poolLook, for: [keyText(environment)] }]);
+  for (const message of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", message.id);
+
+  await world.advance(70_000);
+
+  expect((await world.read("alice", "one")).phase).toBe("active");
+});
+
+test("those who wait read their place, start and reason from the plan", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 2 }));
+  await world.deliver();
+  await createEnvironment(world.as("bob"), newEnvironment("two"));
+  await world.deliver();
+
+  await world.advance(3000);
+
+  const two = await world.read("bob", "two");
+  const told = (await readAdvice(world.ctx, [two])).get(two.uid);
+  const one = await world.read("alice", "one");
+  expect(told?.place).toMatchObject({ position: 1, code: "short", a: 8, b: 0, startsAt: one.endsAt });
+});
+
+test("the first who waits is told at once, the next within two seconds", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+
+  await createEnvironment(world.as("bob"), newEnvironment("two"));
+  await world.deliver();
+  await createEnvironment(world.as("carol"), newEnvironment("three"));
+  await world.advance(2000);
+
+  for (const [owner, id] of [
+    ["bob", "two"],
+    ["carol", "three"],
+  ] as const) {
+    const environment = await world.read(owner, id);
+    expect((await readAdvice(world.ctx, [environment])).get(environment.uid)?.place, id).toBeDefined();
+  }
+});
+
+test("beyond the first 2,000 nobody is planned for, and their asking makes no plans", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("template"));
+  for (let n = 0; n < 2100; n++) {
+    const uid = n.toString(16).padStart(32, "0");
+    const createdAt = environment.createdAt + 1 + n;
+    const waitOrder = `${createdAt}#${uid}`;
+    const key = environmentKey(environment.owner, "gpu-dev", `many-${n}`);
+    const head: Environment = { ...environment, ...key, uid, createdAt, waitOrder };
+    await world.table.put(head);
+  }
+  await world.advance(5000);
+  const last = await world.read("alice", "many-2099");
+  const before = (await findPool(world.ctx, "h100"))?.plans;
+
+  await reconcilePools(world.ctx, [{ look: poolLook, for: [keyText(last)] }]);
+
+  const pool = await findPool(world.ctx, "h100");
+  expect(pool?.seen.length).toBe(2000);
+  expect(pool?.plans).toBe(before);
+  expect((await readAdvice(world.ctx, [last])).get(last.uid)).toEqual({ place: undefined, farBack: true });
+});
+
+test("a ledger that cannot be read is put off and marked, and stops nobody else", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, a100: 1 }) });
+  await world.table.put({ ...poolKey("h100"), version: 9, kind: "nonsense", dueAt: 0, dueShard: "0" } as never);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+
+  await createEnvironment(world.as("alice"), newEnvironment("two", { pool: "a100" }));
+  await world.advance(15_000);
+
+  const item = await world.table.get(poolKey("h100"));
+  expect(item).toMatchObject({ kind: "nonsense", poisoned: true, version: 10 });
+  expect((await world.read("alice", "two")).phase).toBe("active");
+  const waits = await world.read("alice", "one");
+  expect(waits).toMatchObject({ phase: "queued", fault: "The pool record pool#h100|- cannot be read" });
+  expect(waits).not.toHaveProperty("poisoned");
+});
+
+test("plans of those who no longer wait are wiped", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+  const key = planKey("h100", environment.uid.slice(0, 1));
+  expect((await world.table.get(key))?.entries).toHaveProperty(environment.uid);
+
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(5000);
+
+  expect((await world.table.get(key))?.entries).toEqual({});
+});

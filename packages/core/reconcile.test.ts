@@ -1,0 +1,136 @@
+import { expect, test } from "vitest";
+import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import type { Run } from "./context.ts";
+import { createEnvironment } from "./environments/create.ts";
+import type { Environment } from "./environments/record.ts";
+import { requestExtension } from "./environments/requests.ts";
+import { keyText } from "./keys.ts";
+import { reconcile } from "./reconcile.ts";
+
+async function preparing() {
+  const world = await memoryWorld({ delays: { imageMs: 60_000 } });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+  return { world, environment: await world.read("alice", "one") };
+}
+
+test("a look at what is not due ends after its one read", async () => {
+  const { world, environment } = await preparing();
+  await world.table.put({
+    ...environment,
+    version: environment.version + 1,
+    dueAt: world.clock.now() + 5000,
+  } as Environment);
+  const before = world.queue.sent();
+
+  await reconcile(world.ctx, { look: keyText(environment) });
+
+  expect((await world.read("alice", "one")).version).toBe(environment.version + 1);
+  expect(world.queue.sent()).toBe(before);
+});
+
+test("a look that is up to two seconds early comes back after one", async () => {
+  const { world, environment } = await preparing();
+  await world.table.put({
+    ...environment,
+    version: environment.version + 1,
+    dueAt: world.clock.now() + 1900,
+  } as Environment);
+  const before = world.queue.sent();
+
+  await reconcile(world.ctx, { look: keyText(environment) });
+
+  expect(world.queue.sent()).toBe(before + 1);
+  expect((await world.read("alice", "one")).version).toBe(environment.version + 1);
+});
+
+test("somebody else's write in between is read and not overwritten", async () => {
+  const { world } = await preparing();
+  let raced = false;
+  const observe: typeof world.compute.observe = async (uid, run) => {
+    if (!raced) await requestExtension(world.as("alice"), "one", 3_600_000);
+    raced = true;
+    return world.compute.observe(uid, run);
+  };
+  world.clock.advance(1000);
+  const { pk, sk } = await world.read("alice", "one");
+
+  await reconcile({ ...world.ctx, compute: { ...world.compute, observe } }, { look: `${pk}|${sk}` });
+
+  const after = await world.read("alice", "one");
+  expect(after.size.wantedMs).toBe(7_200_000);
+  expect(after.actions).toMatchObject([{ kind: "extend", status: "done" }]);
+});
+
+test("a worker that slept for more than 20 s after its read changes nothing in the cluster", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  const applied: Run[] = [];
+  const observe: typeof world.compute.observe = async () => {
+    world.clock.advance(21_000);
+    return undefined;
+  };
+  const apply = async (run: Run) => void applied.push(run);
+  const sleepy = { ...world.ctx, compute: { ...world.compute, observe, apply } };
+  await world.queue.send("work", { look: "nothing" });
+  for (const message of world.queue.receive("pools", 10)) {
+    const { reconcilePools } = await import("./pools/planner.ts");
+    await reconcilePools(world.ctx, [message.look]);
+  }
+  const { pk, sk } = await world.read("alice", "one");
+  await reconcile(world.ctx, { look: `${pk}|${sk}`, for: ["pool#h100|-"] });
+
+  await reconcile(sleepy, { look: `${pk}|${sk}` });
+
+  expect(applied).toEqual([]);
+  expect((await world.read("alice", "one")).phase).toBe("preparing");
+});
+
+test("a step that fails leaves its reason and comes back later and later", async () => {
+  const { world } = await preparing();
+  const observe = async () => {
+    throw new Error("connect ECONNREFUSED");
+  };
+  const down = { ...world.ctx, compute: { ...world.compute, observe } };
+  const waits: number[] = [];
+
+  for (let n = 0; n < 10; n++) {
+    const before = await world.read("alice", "one");
+    world.clock.advance(Math.max(0, (before.dueAt ?? 0) - world.clock.now()));
+    await reconcile(down, { look: keyText(before) });
+    const after = await world.read("alice", "one");
+    waits.push((after.dueAt ?? 0) - world.clock.now());
+    expect(after).toMatchObject({ attempts: n + 1, fault: "connect ECONNREFUSED" });
+  }
+
+  expect(waits).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 300, 300].map((seconds) => seconds * 1000));
+});
+
+test("once it works again the reason is gone", async () => {
+  const { world, environment } = await preparing();
+  const due = { ...environment, version: environment.version + 1, attempts: 4, fault: "was down", dueAt: 0 };
+  await world.table.put(due);
+
+  await reconcile(world.ctx, { look: keyText(environment) });
+
+  expect(await world.read("alice", "one")).toMatchObject({ attempts: 0, fault: null });
+});
+
+test("a record that cannot be read is put off by an hour and marked", async () => {
+  const { world, environment } = await preparing();
+  const broken = { ...environment, version: environment.version + 1, phase: 7, dueAt: 0 };
+  await world.table.put(broken);
+
+  await reconcile(world.ctx, { look: keyText(environment) });
+
+  const item = await world.table.get(environment);
+  expect(item).toMatchObject({ poisoned: true, phase: 7, dueAt: world.clock.now() + 3_600_000 });
+});
+
+test("looks at nothing, or at what is no record, are over at once", async () => {
+  const { world } = await preparing();
+
+  for (const look of ["", "|", "key#abc|-", "owner#x#env#gpu-dev|missing", "owner#x#env#gpu-dev#spec|y", "\0|\0"]) {
+    await expect(reconcile(world.ctx, { look })).resolves.toBeUndefined();
+  }
+});

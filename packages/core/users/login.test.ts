@@ -1,0 +1,153 @@
+import { expect, test } from "vitest";
+import { manualClock } from "#testing/clock.ts";
+import { seededIds } from "#testing/ids.ts";
+import { silentLog } from "#testing/log.ts";
+import { memoryQueue } from "#testing/memory-queue.ts";
+import { memoryTable } from "#testing/memory-table.ts";
+import { actorOf, memoryWorld } from "#testing/memory-world.ts";
+import { testSettings } from "#testing/settings.ts";
+import type { Identity, Table } from "../context.ts";
+import { userKey } from "../keys.ts";
+import { Problem } from "../problem.ts";
+import { reconcile } from "../reconcile.ts";
+import { login } from "./login.ts";
+import { findApiKey, findUser } from "./record.ts";
+import { assumedRoleOf, usernameFor } from "./username.ts";
+
+const proof = {
+  kind: "credentials",
+  credentials: { accessKeyId: "", secretAccessKey: "", sessionToken: undefined },
+} as const;
+
+function worldOf(session = "alice", account = "000000000000", role = "SSOCloudDevGpuReservation") {
+  const clock = manualClock();
+  const arn = () => `arn:aws:sts::${account}:assumed-role/${role}/${session}`;
+  const caller = async () => ({ account, arn: arn() });
+  const identity: Identity = { callerOfCredentials: caller, callerOfRequest: caller };
+  const table = memoryTable();
+  const ids = seededIds(3, clock);
+  const ctx = {
+    table,
+    queue: memoryQueue({ clock }),
+    identity,
+    clock,
+    ids,
+    log: silentLog(),
+    settings: testSettings(),
+  };
+  const as = (name: string) => {
+    const other = async () => ({ account, arn: `arn:aws:sts::${account}:assumed-role/${role}/${name}` });
+    return { ...ctx, identity: { callerOfCredentials: other, callerOfRequest: other } };
+  };
+  return { ctx, table, as };
+}
+
+test("the first login makes the user, the next finds it, and only hashes are stored", async () => {
+  const { ctx, table } = worldOf();
+
+  const first = await login(ctx, proof);
+  const second = await login(ctx, proof);
+
+  expect(first.user).toMatchObject({ username: "alice", number: 1 });
+  expect(second.user.uid).toBe(first.user.uid);
+  expect(first.key.secret).toMatch(/^[A-Za-z0-9_-]{86}$/);
+  expect(first.key.prefix).toBe(first.key.secret.slice(0, 8));
+  expect(JSON.stringify(table.all())).not.toContain(first.key.secret);
+});
+
+test("another identity of the same spelling gets the next name", async () => {
+  const { ctx, as } = worldOf("a+b");
+
+  const one = await login(ctx, proof);
+  const two = await login(as("a b"), proof);
+  const again = await login(ctx, proof);
+
+  expect([one.user.username, two.user.username, again.user.username]).toEqual(["a-b", "a-b-2", "a-b"]);
+  expect(two.user.number).toBe(2);
+});
+
+test("a login that died after any of its writes is finished by the next", async () => {
+  for (let died = 1; died <= 6; died++) {
+    const { ctx, table } = worldOf();
+    let writes = 0;
+    const dying: Table = {
+      ...table,
+      put: async (item, options) => {
+        if (++writes === died) throw new Error("gone");
+        return table.put(item, options);
+      },
+    };
+    await login({ ...ctx, table: dying }, proof).catch(() => undefined);
+
+    const { user, key } = await login(ctx, proof);
+
+    expect(user.username).toBe("alice");
+    expect(await findApiKey(ctx, ctx.ids.hash(key.secret))).toMatchObject({ uid: user.uid, revokedAt: null });
+    const users = table.all().filter((item) => item.kind === "user");
+    expect(users, `after write ${died}`).toHaveLength(1);
+  }
+});
+
+test("ten first logins at once make one user with ten keys", async () => {
+  const { ctx } = worldOf();
+
+  const logins = await Promise.all(Array.from({ length: 10 }, () => login(ctx, proof)));
+
+  expect(new Set(logins.map(({ user }) => user.uid)).size).toBe(1);
+  expect((await findUser(ctx, logins[0]?.user.uid ?? ""))?.keys).toHaveLength(10);
+});
+
+test("the eleventh live key ends the oldest", async () => {
+  const { ctx } = worldOf();
+  const world = await memoryWorld();
+  const secrets: string[] = [];
+  for (let n = 0; n < 11; n++) secrets.push((await login(ctx, proof)).key.secret);
+  const uid = (await login(ctx, proof)).user.uid;
+
+  await reconcile({ ...world.ctx, ...ctx }, { look: `${userKey(uid).pk}|-` });
+
+  const ended = await Promise.all(
+    secrets.map(async (secret) => (await findApiKey(ctx, ctx.ids.hash(secret)))?.revokedAt),
+  );
+  expect(ended.map((at) => at !== null)).toEqual([true, true, ...Array(9).fill(false)]);
+  expect(await findUser(ctx, uid)).toMatchObject({ revoking: [] });
+});
+
+test("who has another role, another account, or no role at all is refused with the reason", async () => {
+  const refused = async (world: ReturnType<typeof worldOf>) =>
+    login(world.ctx, proof).then(
+      () => "in",
+      (error: unknown) => (error instanceof Problem ? `${error.kind}: ${error.message}` : String(error)),
+    );
+
+  expect(await refused(worldOf("a", "000000000000", "Other"))).toBe(
+    "forbidden: Access denied. Required role: SSOCloudDevGpuReservation, got: Other",
+  );
+  expect(await refused(worldOf("a", "111111111111"))).toBe(
+    "forbidden: Access denied. AWS account 111111111111 is not allowed",
+  );
+  const user = worldOf();
+  const caller = async () => ({ account: "000000000000", arn: "arn:aws:iam::000000000000:user/alice" });
+  user.ctx.identity = { callerOfCredentials: caller, callerOfRequest: caller };
+  expect(await refused(user)).toBe("forbidden: Access denied. Required role: SSOCloudDevGpuReservation, got: none");
+});
+
+test("a role must equal the allowed one: neither its beginning nor a path will do", () => {
+  const arns = [
+    "arn:aws:sts::000000000000:assumed-role/SSOCloudDevGpuReservation/alice",
+    "arn:aws:sts::000000000000:assumed-role/SSOCloudDevGpuReservation/a/b",
+    "arn:aws:sts::000000000000:federated-user/alice",
+    "arn:aws:sts::000000000000:assumed-role/x",
+  ];
+
+  const roles = arns.map((arn) => assumedRoleOf({ account: "000000000000", arn })?.role);
+
+  expect(roles).toEqual(["SSOCloudDevGpuReservation", undefined, undefined, undefined]);
+});
+
+test("names keep what is allowed, and long ones leave room for their number", () => {
+  expect(usernameFor("al.ice_1-x", 1)).toBe("al.ice_1-x");
+  expect(usernameFor("jo=h@n", 3)).toBe("jo-h-n-3");
+  expect(usernameFor("x".repeat(300), 12)).toHaveLength(255);
+  expect(actorOf("alice").username).toBe("alice");
+});
