@@ -7,7 +7,7 @@ import { lambda } from "#http/lambda.ts";
 export const endpoint = gpuDev.get(
   "/openapi.json",
   { summary: "This document", uses: [], public: true, reply: z.string() },
-  async () => answer(readAsset("openapi.json"), { contentType: "application/json" }),
+  async () => answer(JSON.stringify(JSON.parse(readAsset("openapi.json"))), { contentType: "application/json" }),
 );
 
 export const handler = lambda(endpoint, {});

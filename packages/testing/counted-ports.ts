@@ -9,9 +9,3 @@ export function countedPort<Port extends object>(name: string, port: Port, calls
   ]);
   return Object.fromEntries(verbs) as Port;
 }
-
-/** Ports whose calls are noted in one list, in the order in which they were made. */
-export function countedPorts<Ports extends Readonly<Record<string, object>>>(ports: Ports, calls: string[]): Ports {
-  const named = Object.entries(ports).map(([name, port]) => [name, countedPort(name, port, calls)]);
-  return Object.fromEntries(named) as Ports;
-}

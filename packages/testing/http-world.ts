@@ -26,7 +26,7 @@ export interface Sent {
 
 /** Somebody whom the STS of these tests knows. */
 export interface Caller extends AwsCredentials, CallerIdentity {
-  readonly sessionToken: string;
+  /** Milliseconds since the epoch. */
   readonly expiresAt?: number;
 }
 

@@ -3,30 +3,34 @@ import type { LoginProof } from "#core/users/login.ts";
 
 const blankAsAbsent = (value: unknown) => (value === "" || value === null ? undefined : value);
 
-/** Both forms of a login (contracts/gpu-dev section 2): credentials, or a request signed with them. */
-export const LoginBody = z
-  .object({
-    aws_access_key_id: z.string().min(16).max(128).nullish(),
-    aws_secret_access_key: z.string().min(40).max(128).nullish(),
-    aws_session_token: z.preprocess(blankAsAbsent, z.string().min(100).max(2048).optional()),
-    iam_request_url: z.string().max(2048).nullish(),
-    iam_request_headers: z.record(z.string(), z.string()).nullish(),
-    iam_request_body: z.string().max(256).nullish(),
-    iam_request_method: z.enum(["POST", "GET"]).nullish(),
-  })
-  .superRefine((body, ctx) => {
-    if (hasCredentials(body) && hasRequest(body)) {
-      const message = "Send AWS credentials or a signed request, not both";
-      return ctx.addIssue({ code: "custom", path: [], message });
-    }
-    const wanted = hasRequest(body) ? requestFields : credentialFields;
-    for (const name of wanted) {
-      if (body[name] !== undefined && body[name] !== null) continue;
-      ctx.addIssue({ code: "custom", params: { type: "missing" }, path: [name], message: "Field required" });
-    }
-  });
+const Fields = z.object({
+  aws_access_key_id: z.string().min(16).max(128).nullish(),
+  aws_secret_access_key: z.string().min(40).max(128).nullish(),
+  aws_session_token: z.preprocess(blankAsAbsent, z.string().min(100).max(2048).optional()),
+  iam_request_url: z.string().max(2048).nullish(),
+  iam_request_headers: z.record(z.string(), z.string()).nullish(),
+  iam_request_body: z.string().max(256).nullish(),
+  iam_request_method: z.enum(["POST", "GET"]).nullish(),
+});
 
-export type LoginBody = z.output<typeof LoginBody>;
+/** Both forms of a login (contracts/gpu-dev section 2): credentials, or a request signed with them. */
+export const LoginBody = Fields.superRefine(refineForm, { when: () => true });
+
+export type LoginBody = z.output<typeof Fields>;
+
+/** One form, and all of it. Runs whatever else is wrong, so that all bad fields are told at once. */
+function refineForm(body: LoginBody, ctx: z.RefinementCtx): void {
+  if (hasCredentials(body) && hasRequest(body)) {
+    const message = "Send AWS credentials or a signed request, not both";
+    ctx.addIssue({ code: "custom", path: [], message });
+    return;
+  }
+  const wanted = hasRequest(body) ? requestFields : credentialFields;
+  for (const name of wanted) {
+    if (body[name] !== undefined && body[name] !== null) continue;
+    ctx.addIssue({ code: "custom", params: { type: "missing" }, path: [name], message: "Field required" });
+  }
+}
 
 const credentialFields = ["aws_access_key_id", "aws_secret_access_key"] as const;
 const requestFields = ["iam_request_url", "iam_request_headers"] as const;

@@ -25,7 +25,7 @@ const EnvVars = z
       .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
       .refine((name) => !reservedEnv.test(name), "This name is reserved"),
     z
-      .union([z.string(), z.number(), z.boolean()], "Input should be a valid string")
+      .union([z.string(), z.number(), z.boolean()])
       .transform(String)
       .refine((value) => !value.includes("\0"), "Must not contain NUL"),
   )
@@ -61,10 +61,18 @@ export function Submission(settings: Settings) {
         .nullish(),
       github_user: z.string().regex(githubName).nullish(),
     })
-    .superRefine((body, ctx) => {
-      for (const { path, message } of contradictions(body)) ctx.addIssue({ code: "custom", path, message });
-    });
+    .superRefine(
+      (body, ctx) => {
+        for (const { type, path, message } of contradictions(body)) {
+          ctx.addIssue({ code: "custom", params: { type }, path, message });
+        }
+      },
+      { when: ({ issues }) => !issues.some(({ path }) => sizeFields.has(path?.[0])) },
+    );
 }
+
+/** While these have their form, what they say together is checked, whatever is wrong with the rest. */
+const sizeFields: ReadonlySet<unknown> = new Set(["instance_type", "env_vars", "gpu_type", "gpu_count", "github_user"]);
 
 export type Submission = z.output<ReturnType<typeof Submission>>;
 
@@ -88,6 +96,8 @@ export function sizeOf(body: Submission): Size {
 }
 
 interface Contradiction {
+  /** `value_error` when not given. */
+  readonly type?: string;
   readonly path: string[];
   readonly message: string;
 }
@@ -110,7 +120,8 @@ function contradictions(body: Submission): Contradiction[] {
     found.push({ path: ["env_vars", "GPU_COUNT"], message: countsOf(type) });
   }
   if (oldUser && isAbsent(body.github_user) && !githubName.test(oldUser)) {
-    found.push({ path: ["env_vars", "GITHUB_USER"], message: `String should match pattern '${githubName.source}'` });
+    const message = `String should match pattern '${githubName.source}'`;
+    found.push({ type: "string_pattern_mismatch", path: ["env_vars", "GITHUB_USER"], message });
   }
   return found;
 }

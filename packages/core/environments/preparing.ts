@@ -1,4 +1,5 @@
-import type { Observation } from "../context.ts";
+import { StepTooOld } from "../budget.ts";
+import type { Observation, Run } from "../context.ts";
 import { keyText, specKey } from "../keys.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { closeActions, hasOpenAction } from "./actions.ts";
@@ -57,7 +58,7 @@ async function apply(ctx: WorkerContext, environment: Environment, now: number):
   const item = await ctx.table.get(specKey(key));
   if (!item) return fail(environment, now, "Its specification is missing");
   const { image, command, env } = await decryptSpec(ctx.sealer, item);
-  await ctx.compute.apply({
+  await applyRun(ctx, {
     uid: environment.uid,
     run: environment.run,
     key: keyText(key),
@@ -72,6 +73,18 @@ async function apply(ctx: WorkerContext, environment: Environment, now: number):
     until: clusterDeadline(ctx, environment, now),
   });
   return changed(closeActions({ ...environment, appliedAt: now }, ["extend"], now), now, "made its compute");
+}
+
+/** What the cluster says of a run may repeat the run, secrets included: only the kind of the error goes on. */
+async function applyRun(ctx: WorkerContext, run: Run): Promise<void> {
+  try {
+    await ctx.compute.apply(run);
+  } catch (error) {
+    if (error instanceof StepTooOld) throw error;
+    const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
+    const kind = [name, code].filter((part) => /^[\w.-]{1,40}$/.test(String(part ?? "")));
+    throw new Error(`The cluster did not take the run: ${kind.join(" ") || "unknown error"}`);
+  }
 }
 
 function activate(environment: Environment, observed: Observation, now: number): Step<Environment> {

@@ -139,6 +139,19 @@ export function waitingFields(environment: Pick<Environment, "size" | "createdAt
   };
 }
 
+const phases: readonly unknown[] = ["queued", "preparing", "active", "stopping", "stopped", ...endPhases];
+
+/** One of these that is no number would make a time that is none. */
+const counters = ["actionCount", "timelineCount", "emitted", "looks", "withdrawals", "cleanLooks", "attempts"] as const;
+const moments = ["preparingAt", "startedAt", "endsAt", "endedAt", "appliedAt", "cleanSince"] as const;
+
+/** Whether this says how much is asked for, in numbers that a plan can count with. */
+export function isSize(value: unknown): value is Size {
+  if (typeof value !== "object" || value === null) return false;
+  const { pool, machines, units, gpus, wantedMs } = value as Partial<Size>;
+  return typeof pool === "string" && [machines, units, gpus, wantedMs].every(Number.isFinite);
+}
+
 /** Checks the fields that decide; throws `Unreadable` for anything that this version did not write. */
 export function parseEnvironment(item: Item): Environment {
   const known =
@@ -146,12 +159,13 @@ export function parseEnvironment(item: Item): Environment {
     typeof item.uid === "string" &&
     /^[0-9a-f]{32}$/.test(item.uid) &&
     typeof item.owner === "string" &&
-    typeof item.phase === "string" &&
+    phases.includes(item.phase) &&
     typeof item.desired === "string" &&
     typeof item.run === "number" &&
     typeof item.createdAt === "number" &&
-    typeof item.size === "object" &&
-    item.size !== null &&
+    isSize(item.size) &&
+    counters.every((name) => Number.isFinite(item[name])) &&
+    moments.every((name) => item[name] === null || Number.isFinite(item[name])) &&
     Array.isArray(item.actions) &&
     Array.isArray(item.timeline);
   if (!known) throw new Unreadable("environment", item);

@@ -1,4 +1,5 @@
 import type { Item, Key, Look } from "../context.ts";
+import { instanceTypes } from "../fleet.ts";
 import { keyOfText, keyText, kindOfKey, poolKey } from "../keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "../look.ts";
 import { poisoned } from "../poison.ts";
@@ -22,8 +23,14 @@ export async function reconcilePools(ctx: PlannerContext, looks: readonly Look[]
   }
   for (const [look, environments] of named) {
     const key = keyOfText(look);
-    if (key && kindOfKey(key) === "pool") await lookAtPool(ctx, key, [...environments]);
+    if (key && isPool(key)) await lookAtPool(ctx, key, [...environments]);
+    else ctx.log.error("look at nothing", { look: look.slice(0, 200) });
   }
+}
+
+/** A pool is there for each type of machine, and for nothing else that a message may name. */
+function isPool(key: Key): boolean {
+  return kindOfKey(key) === "pool" && instanceTypes.some((type) => type.pool === poolTypeOf(key));
 }
 
 const TRIES = 3;

@@ -1,6 +1,6 @@
 import type { Context, Item, Key, Share, Stored } from "../context.ts";
 import { dueShardOf } from "../due.ts";
-import type { Environment, Size } from "../environments/record.ts";
+import { type Environment, isSize, type Size } from "../environments/record.ts";
 import { poolKey } from "../keys.ts";
 import { Unreadable } from "../unreadable.ts";
 
@@ -124,10 +124,22 @@ export function parsePool(item: Item): Pool {
   const known =
     item.kind === "pool" &&
     typeof item.type === "string" &&
-    Array.isArray(item.nodes) &&
-    Array.isArray(item.granted) &&
-    Array.isArray(item.held) &&
-    Array.isArray(item.seen);
+    isListOf(item.nodes, (node) => typeof node.name === "string") &&
+    isListOf(item.granted, isGrant) &&
+    isListOf(item.held, isGrant) &&
+    isListOf(item.setAside, (node) => typeof node.node === "string") &&
+    Array.isArray(item.seen) &&
+    typeof item.advised === "string" &&
+    typeof item.summary === "object" &&
+    item.summary !== null;
   if (!known) throw new Unreadable("pool", item);
   return item as unknown as Pool;
+}
+
+function isGrant({ key, uid, size, shares }: Partial<Grant>): boolean {
+  return typeof key === "string" && typeof uid === "string" && isSize(size) && Array.isArray(shares);
+}
+
+function isListOf(value: unknown, holds: (entry: Record<string, unknown>) => boolean): boolean {
+  return Array.isArray(value) && value.every((entry) => typeof entry === "object" && entry !== null && holds(entry));
 }

@@ -12,7 +12,7 @@ export function concerns(pool: Pool, record: Environment): boolean {
   if (held) {
     return !holdsCapacity(record, held.run) || record.phase !== held.phase || record.endsAt !== held.endsAt;
   }
-  return isWaiting(record) && !knowsOf(pool, record);
+  return isWaiting(record) !== knowsOf(pool, record);
 }
 
 /** How often everything that is held is compared with its record. */

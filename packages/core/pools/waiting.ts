@@ -1,5 +1,5 @@
 import type { Item } from "../context.ts";
-import { type Environment, isWaiting, keyOf, type Size } from "../environments/record.ts";
+import { type Environment, isSize, isWaiting, keyOf, type Size } from "../environments/record.ts";
 import { keyText } from "../keys.ts";
 import type { PlannerContext } from "../worker.ts";
 import type { Waiting } from "./plan.ts";
@@ -53,7 +53,7 @@ export async function readWaiting(
 function candidateOf(item: Item): Candidate | undefined {
   const { uid, owner, size, zone, createdAt } = item;
   if (typeof uid !== "string" || typeof owner !== "string" || typeof createdAt !== "number") return undefined;
-  if (typeof size !== "object" || size === null) return undefined;
+  if (!isSize(size)) return undefined;
   const key = keyText(keyOf(item));
-  return { uid, owner, size: size as Size, zone: typeof zone === "string" ? zone : null, createdAt, key };
+  return { uid, owner, size, zone: typeof zone === "string" ? zone : null, createdAt, key };
 }

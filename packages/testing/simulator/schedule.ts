@@ -43,6 +43,7 @@ const MINUTE = 60_000;
 /** Hosts' clocks differ by less than what counts as a little early (packages/core/reconcile.ts). */
 const MOST_APART_MS = 1_800;
 const MOST_CALLS = 4_000;
+const SLEPT_MS = 30_000;
 const LONGEST_MS = 3 * 60 * MINUTE;
 const OWNERS = ["alice", "bob", "carol"];
 
@@ -185,7 +186,7 @@ function clientActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
     }
     if (sim.random() < 0.1) {
       const later = at + sim.random() * 3 * MINUTE;
-      actions.push({ at: later, run: () => vanish(world, owner, id) });
+      actions.push({ at: later, run: () => vanish(sim, world, owner, id) });
     }
     if (sim.random() < 0.4) {
       const later = at + sim.random() * 4 * MINUTE;
@@ -218,10 +219,13 @@ function extend(sim: Scheduler, world: SimulatedWorld, owner: string, id: string
   });
 }
 
-/** Somebody with access to the cluster deletes a run behind Berth's back; Berth knows already that it was made. */
-function vanish(world: SimulatedWorld, owner: string, id: string): void {
+/**
+ * Somebody with access to the cluster deletes a run behind Berth's back. Berth knows already that it was made, and no
+ * worker that slept within its budget can make it again: against that there is no rule.
+ */
+function vanish(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
   const environment = world.watch.environments().get(uidOf(world, owner, id) ?? "");
-  if (!environment?.appliedAt || environment.withdrawing) return;
+  if (!environment?.appliedAt || environment.withdrawing || sim.time() - environment.appliedAt < SLEPT_MS) return;
   void world.compute.remove(environment.uid, environment.run, { graceSeconds: 0, force: true });
 }
 

@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { dynamoClient, dynamoTable } from "#aws/table.ts";
+import type { Item, Page, Table } from "#core/context.ts";
+import { dueShardOf } from "#core/due.ts";
+import { type Emulator, ensureTable, startDynamoDb } from "#local/dynamodb.ts";
+import { countedPort } from "#testing/counted-ports.ts";
+import { memoryWorld } from "#testing/memory-world.ts";
+import { schedule } from "./sweep.ts";
+
+const DUE = 20;
+const HOUR_MS = 3_600_000;
+const world = await memoryWorld({ nodes: [] });
+const { clock, ctx, queue } = world;
+
+/** Records of which the first few are due now, half of the rest in an hour, and the others never. */
+function records(count: number): Item[] {
+  return Array.from({ length: count }, (_, n) => {
+    const key = { pk: "owner#a#env#b", sk: `job-${n}` };
+    const dueAt = n < DUE ? clock.now() : n % 2 ? clock.now() + HOUR_MS : undefined;
+    return { ...key, version: 1, dueShard: dueShardOf(ctx.ids, key), ...(dueAt !== undefined && { dueAt }) };
+  });
+}
+
+test("a sweep over 100,000 records of which 20 are due asks 16 queries, gets 20 items and sends 20 looks", async () => {
+  const calls: string[] = [];
+  const pages: Page[] = [];
+  const table: Table = {
+    ...world.table,
+    query: async (query) => {
+      const page = await world.table.query(query);
+      pages.push(page);
+      return page;
+    },
+  };
+  for (const record of records(100_000)) await world.table.put(record);
+  const before = queue.sent();
+
+  await schedule.verb({ ...ctx, table: countedPort("table", table, calls), identity: never() });
+
+  expect(calls).toEqual(Array.from({ length: 16 }, () => "table.query"));
+  expect(pages.flatMap((page) => page.items).length).toBeLessThanOrEqual(DUE);
+  expect(queue.sent() - before).toBe(DUE);
+});
+
+/** A port that the sweep must not touch. */
+function never(): never {
+  return undefined as never;
+}
+
+let emulator: Emulator;
+let client: ReturnType<typeof dynamoClient>;
+
+beforeAll(async () => {
+  emulator = await startDynamoDb();
+  const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
+  client = dynamoClient({ endpoint: emulator.endpoint, region: "us-east-1", credentials });
+  await ensureTable(client, "berth-sweep");
+});
+
+afterAll(async () => {
+  client.destroy();
+  await emulator.stop();
+});
+
+test("DynamoDB scans no more items for a sweep than are due", async () => {
+  const table = dynamoTable({ client, tableName: "berth-sweep" });
+  const all = records(1_000);
+  for (let at = 0; at < all.length; at += 50) await Promise.all(all.slice(at, at + 50).map((one) => table.put(one)));
+  const scanned: number[] = [];
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      scanned.push(Number((result.output as { readonly ScannedCount?: number }).ScannedCount));
+      return result;
+    },
+    { step: "initialize", name: "scanned" },
+  );
+
+  await schedule.verb({ ...ctx, table, identity: never() });
+
+  expect(scanned).toHaveLength(16);
+  expect(scanned.reduce((sum, one) => sum + one, 0)).toBe(DUE);
+});

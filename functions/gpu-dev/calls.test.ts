@@ -1,0 +1,86 @@
+import { expect, test } from "vitest";
+import { submitJob } from "#testing/catalog-requests.ts";
+import { countedPort } from "#testing/counted-ports.ts";
+import { httpWorld } from "#testing/http-world.ts";
+
+/** A world that notes each call that an endpoint makes to the table and the queue. */
+async function countedWorld() {
+  const calls: string[] = [];
+  const world = await httpWorld({
+    wrap: (ports) => ({
+      ...ports,
+      table: countedPort("table", ports.table, calls),
+      queue: countedPort("queue", ports.queue, calls),
+    }),
+  });
+  const key = await world.login();
+  /** The calls of one request, sent after the key's 30 s unless told otherwise. */
+  const during = async (method: string, path: string, body?: unknown, waitMs = 31_000) => {
+    world.clock.advance(waitMs);
+    calls.length = 0;
+    const { status } = await world.request(method, path, { key, body });
+    expect(status).toBe(200);
+    return [...calls];
+  };
+  return { world, key, during };
+}
+
+const keyRead = "table.get";
+const job = { image: "ubuntu", instance_type: "p5.48xlarge", command: "true", env_vars: { A: "b" } };
+
+test("submit = key + spec + head + one send", async () => {
+  const { during } = await countedWorld();
+
+  expect(await during("POST", "/v1/jobs/submit", job)).toEqual([keyRead, "table.put", "table.put", "queue.send"]);
+});
+
+test("get = key + one read, and one plan item while it waits", async () => {
+  const { world, key, during } = await countedWorld();
+  const [active, waiting] = [await submitJob(world, key, { gpu_count: 16 }), await submitJob(world, key)];
+  await world.advance(5_000);
+
+  expect(await during("GET", `/v1/jobs/${active}`)).toEqual([keyRead, "table.get"]);
+  expect(await during("GET", `/v1/jobs/${waiting}`)).toEqual([keyRead, "table.get", "table.getMany"]);
+});
+
+test("cancel and extend = key + one read + one write + one send; cancelling again only reads", async () => {
+  const { world, key, during } = await countedWorld();
+  const id = await submitJob(world, key);
+  const changing = [keyRead, "table.get", "table.put", "queue.send"];
+
+  expect(await during("POST", `/v1/jobs/${id}/extend`, { extension_hours: 1 })).toEqual(changing);
+  expect(await during("POST", `/v1/jobs/${id}/cancel`)).toEqual(changing);
+  expect(await during("POST", `/v1/jobs/${id}/cancel`)).toEqual([keyRead, "table.get"]);
+});
+
+test("list = key + one query for 200 fresh jobs, and one batch read when the page shows one that waits", async () => {
+  const { world, key, during } = await countedWorld();
+  for (let n = 0; n < 200; n++) await submitJob(world, key);
+  await world.advance(5_000);
+
+  expect(await during("GET", "/v1/jobs?status=active")).toEqual([keyRead, "table.query"]);
+  expect(await during("GET", "/v1/jobs?limit=200")).toEqual([keyRead, "table.query", "table.getMany"]);
+});
+
+test("availability and status = key + one batch read", async () => {
+  const { during } = await countedWorld();
+
+  expect(await during("GET", "/v1/gpu/availability")).toEqual([keyRead, "table.getMany"]);
+  expect(await during("GET", "/v1/cluster/status")).toEqual([keyRead, "table.getMany"]);
+});
+
+test("a key is read once in 30 s, and again after that", async () => {
+  const { during } = await countedWorld();
+  const read = "table.getMany";
+
+  expect(await during("GET", "/v1/gpu/availability")).toEqual([keyRead, read]);
+  expect(await during("GET", "/v1/gpu/availability", undefined, 0)).toEqual([read]);
+  expect(await during("GET", "/v1/gpu/availability", undefined, 30_000)).toEqual([read]);
+  expect(await during("GET", "/v1/gpu/availability", undefined, 1)).toEqual([keyRead, read]);
+});
+
+test("what needs no store asks none", async () => {
+  const { during } = await countedWorld();
+
+  for (const path of ["/", "/live", "/docs", "/openapi.json"]) expect(await during("GET", path)).toEqual([]);
+});

@@ -1,0 +1,112 @@
+import { expect, test } from "vitest";
+import { submitJob } from "#testing/catalog-requests.ts";
+import { type HttpWorld, httpWorld } from "#testing/http-world.ts";
+import { nodesOf } from "#testing/memory-world.ts";
+
+type Answer = readonly [status: number, body: Readonly<Record<string, unknown>>];
+
+async function ask(world: HttpWorld, key: string, method: string, path: string, body?: unknown): Promise<Answer> {
+  const response = await world.request(method, path, { key, body });
+  return [response.status, (await response.json()) as Readonly<Record<string, unknown>>];
+}
+
+const cancel = (world: HttpWorld, key: string, id: string) => ask(world, key, "POST", `/v1/jobs/${id}/cancel`);
+const show = async (world: HttpWorld, key: string, id: string) => (await ask(world, key, "GET", `/v1/jobs/${id}`))[1];
+
+const requested = (job_id: string, n: number) => [
+  200,
+  { job_id, action: "cancel", status: "requested", message: `Cancellation request submitted (message ID: ${n})` },
+];
+
+test("a job is cancelled from the answer on, and its GPUs are free soon after", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key);
+  await world.advance(3_000);
+
+  const answer = await cancel(world, key, id);
+  const shown = await show(world, key, id);
+  await world.advance(15_000);
+
+  expect(answer).toEqual(requested(id, 2));
+  expect(shown).toMatchObject({ status: "cancelled", status_reason: "Cancelled by its owner", node_ip: null });
+  expect(shown.actions).toEqual([
+    {
+      id: 2,
+      action: "cancel",
+      status: "requested",
+      error: null,
+      requested_at: "2026-01-20T18:00:03Z",
+      completed_at: null,
+    },
+  ]);
+  expect((await show(world, key, id)).actions).toMatchObject([{ id: 2, status: "done" }]);
+  expect((await ask(world, key, "GET", "/v1/cluster/status"))[1]).toMatchObject({ in_use_gpus: 0, available_gpus: 16 });
+});
+
+test("cancelling again changes nothing and answers with the same number, also after the end", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key);
+
+  const answers = [await cancel(world, key, id), await cancel(world, key, id)];
+  await world.advance(20_000);
+  answers.push(await cancel(world, key, id));
+
+  expect(answers).toEqual([requested(id, 2), requested(id, 2), requested(id, 2)]);
+  expect(await show(world, key, id)).toMatchObject({ status: "cancelled", actions: [{ id: 2, status: "done" }] });
+});
+
+test("those behind a job that no longer waits move up within a minute", async () => {
+  const world = await httpWorld({ nodes: nodesOf({ h100: 2 }) });
+  const key = await world.login();
+  await submitJob(world, key);
+  await world.advance(3_000);
+  const large = await submitJob(world, key, { gpu_count: 16 });
+  await world.advance(3_000);
+  const behind = await submitJob(world, key, { duration_hours: 72 });
+  await world.advance(3_000);
+
+  const before = await show(world, key, behind);
+  await cancel(world, key, large);
+  await world.advance(3_000);
+
+  expect(before).toMatchObject({ status: "queued", queue_position: 2 });
+  expect(await show(world, key, behind)).toMatchObject({ status: "active", queue_position: null });
+});
+
+test.each([
+  ["expired", 10 * 60_000, undefined],
+  ["completed", 20_000, "true"],
+])("a job that is %s cannot be cancelled", async (status, ms, command) => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key, { duration_hours: 0.1, command });
+  const { uid } = world.table.all().find((item) => item.id === id) as unknown as { readonly uid: string };
+  if (command) world.compute.program(uid, { kind: "exits", code: 0, afterMs: 1_000 });
+  await world.advance(ms);
+
+  const answer = await cancel(world, key, id);
+
+  expect(answer).toEqual([409, { detail: `Cannot cancel job ${id} in status ${status}` }]);
+});
+
+test("more than 20 open requests are refused, whatever they ask for", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key);
+  const extend = () => ask(world, key, "POST", `/v1/jobs/${id}/extend`, { extension_hours: 1 });
+
+  const statuses = [];
+  for (let n = 0; n < 20; n++) statuses.push((await extend())[0]);
+  const refused = [await extend(), await cancel(world, key, id)];
+  await world.advance(3_000);
+
+  const text = { detail: `Too many open requests for job ${id}` };
+  expect(new Set(statuses)).toEqual(new Set([200]));
+  expect(refused).toEqual([
+    [409, text],
+    [409, text],
+  ]);
+  expect((await cancel(world, key, id))[0]).toBe(200);
+});

@@ -1,0 +1,114 @@
+import { expect, test } from "vitest";
+import { submitJob } from "#testing/catalog-requests.ts";
+import { type HttpWorld, httpWorld } from "#testing/http-world.ts";
+
+type Answer = readonly [status: number, body: Readonly<Record<string, unknown>>];
+
+async function extend(world: HttpWorld, key: string, id: string, body: unknown): Promise<Answer> {
+  const response = await world.request("POST", `/v1/jobs/${id}/extend`, { key, body });
+  return [response.status, (await response.json()) as Readonly<Record<string, unknown>>];
+}
+
+async function show(world: HttpWorld, key: string, id: string): Promise<Readonly<Record<string, unknown>>> {
+  return (await (await world.request("GET", `/v1/jobs/${id}`, { key })).json()) as Readonly<Record<string, unknown>>;
+}
+
+const message = (hours: string, n: number) => `Extension request submitted for ${hours} hours (message ID: ${n})`;
+
+test("the new end holds from the answer on, and the job lives until then", async () => {
+  const world = await httpWorld({ settings: { keyTtlHours: 12 } });
+  const key = await world.login();
+  const id = await submitJob(world, key, { duration_hours: 1 });
+  await world.advance(3_000);
+
+  const answer = await extend(world, key, id, { extension_hours: 2.0 });
+  const shown = await show(world, key, id);
+  await world.advance(2.9 * 3_600_000);
+  const late = await show(world, key, id);
+  await world.advance(0.2 * 3_600_000);
+
+  expect(answer).toEqual([200, { job_id: id, action: "extend", status: "requested", message: message("2", 2) }]);
+  expect(shown).toMatchObject({
+    status: "active",
+    duration_hours: 3,
+    expires_at: "2026-01-20T21:00:00Z",
+    actions: [{ id: 2, action: "extend", status: "requested", error: null, completed_at: null }],
+  });
+  expect(late).toMatchObject({ status: "active", actions: [{ id: 2, status: "done" }] });
+  expect(await show(world, key, id)).toMatchObject({ status: "expired", duration_hours: 3 });
+});
+
+test("requests are numbered one after the other, and fractions of an hour are kept", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key, { duration_hours: 1 });
+
+  const answers = [
+    await extend(world, key, id, { extension_hours: 0.5 }),
+    await extend(world, key, id, { extension_hours: 1.25 }),
+    await extend(world, key, id, { extension_hours: 0.083, unknown: 1 }),
+  ];
+
+  expect(answers.map(([, body]) => body.message)).toEqual([message("0.5", 2), message("1.25", 3), message("0.083", 4)]);
+  expect(await show(world, key, id)).toMatchObject({ status: "queued", duration_hours: 2.833, expires_at: null });
+});
+
+test("a job may come to 168 hours in all and not further", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key, { duration_hours: 72 });
+
+  const answers = [];
+  for (const extension_hours of [72, 25, 24.5, 24, 0.25]) {
+    answers.push(await extend(world, key, id, { extension_hours }));
+  }
+
+  const beyond = (hours: string) => [
+    400,
+    { detail: `Cannot extend beyond 168 hours in total. Total would be ${hours} hours` },
+  ];
+  expect(answers.map(([status]) => status)).toEqual([200, 400, 400, 200, 400]);
+  expect([answers[1], answers[2], answers[4]]).toEqual([beyond("169"), beyond("168.5"), beyond("168.25")]);
+  expect(await show(world, key, id)).toMatchObject({ duration_hours: 168 });
+});
+
+const least = "Input should be greater than or equal to 0.083";
+const number = "Input should be a valid number";
+const wrong = [
+  [{}, "missing", "Field required", {}],
+  [undefined, "missing", "Field required", {}],
+  [{ extension_hours: 0 }, "greater_than_equal", least, 0],
+  [{ extension_hours: -1 }, "greater_than_equal", least, -1],
+  [{ extension_hours: 0.01 }, "greater_than_equal", least, 0.01],
+  [{ extension_hours: 73 }, "less_than_equal", "Input should be less than or equal to 72", 73],
+  [{ extension_hours: "x" }, "float_type", number, "x"],
+  [{ extension_hours: "2" }, "float_type", number, "2"],
+  [{ extension_hours: null }, "float_type", number, null],
+] as const;
+
+test.each(wrong)("400 for the body %j, also where there is no such job", async (body, type, msg, input) => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key);
+
+  for (const at of [id, "nothing"]) {
+    const answer = await extend(world, key, at, body);
+
+    expect(answer).toEqual([400, { detail: [{ type, loc: ["body", "extension_hours"], msg, input }] }]);
+  }
+});
+
+test.each(["cancelled", "expired"])("a job that is %s cannot be extended", async (status) => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key, { duration_hours: 0.25 });
+  if (status === "cancelled") await world.request("POST", `/v1/jobs/${id}/cancel`, { key });
+  const early = status === "cancelled" ? await extend(world, key, id, { extension_hours: 1 }) : undefined;
+  await world.advance(20 * 60_000);
+
+  const late = await extend(world, key, id, { extension_hours: 1 });
+
+  const refusal = [409, { detail: `Cannot extend job ${id} in status ${status}` }];
+  expect(late).toEqual(refusal);
+  if (early) expect(early).toEqual(refusal);
+});

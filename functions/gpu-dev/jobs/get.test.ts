@@ -1,0 +1,175 @@
+import { expect, test } from "vitest";
+import { submitJob } from "#testing/catalog-requests.ts";
+import { type HttpWorld, httpWorld } from "#testing/http-world.ts";
+import { nodesOf } from "#testing/memory-world.ts";
+
+type Shown = Readonly<Record<string, unknown>>;
+
+async function show(world: HttpWorld, key: string, id: string): Promise<Shown> {
+  const response = await world.request("GET", `/v1/jobs/${id}`, { key });
+  expect(response.status).toBe(200);
+  return (await response.json()) as Shown;
+}
+
+const documented =
+  "job_id, reservation_id, user_id, status, gpu_type, gpu_count, instance_type, duration_hours, created_at, expires_at, name, pod_name, node_ip, node_port, ssh_command, jupyter_enabled, jupyter_url, jupyter_token, github_user";
+const ours = "status_reason, queue_position, estimated_start_time, disk_name, isolation, actions, timeline";
+
+test("a job that is active has the documented keys, then ours, and no other", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key, { gpu_count: 4, duration_hours: 2, name: "run", github_user: "octocat" });
+
+  await world.advance(5_000);
+
+  const job = await show(world, key, id);
+  expect(Object.keys(job)).toEqual(`${documented}, ${ours}`.split(", "));
+  expect(job).toMatchObject({
+    job_id: id,
+    reservation_id: id,
+    user_id: "developer",
+    status: "active",
+    gpu_type: "h100",
+    gpu_count: 4,
+    instance_type: "p5.48xlarge",
+    duration_hours: 2,
+    created_at: "2026-01-20T18:00:00Z",
+    expires_at: "2026-01-20T20:00:00Z",
+    name: "run",
+    pod_name: `gpu-dev-${id.slice(-8)}`,
+    node_ip: expect.stringMatching(/^\d+\.\d+\.\d+\.\d+$/),
+    ssh_command: null,
+    jupyter_enabled: false,
+    jupyter_url: null,
+    jupyter_token: null,
+    github_user: "octocat",
+    status_reason: null,
+    queue_position: null,
+    estimated_start_time: null,
+    disk_name: null,
+    actions: [],
+  });
+  expect((job.timeline as readonly Shown[]).map((entry) => entry.status)).toEqual(
+    expect.arrayContaining(["queued", "active"]),
+  );
+  expect((job.timeline as readonly Shown[])[0]).toEqual({
+    at: "2026-01-20T18:00:00Z",
+    status: "queued",
+    reason: null,
+  });
+});
+
+test("the timeline and the status never go back, and a granted job is queued until it is bound", async () => {
+  const world = await httpWorld({ delays: { bindMs: 3_000, imageMs: 3_000, containerMs: 3_000, probeMs: 3_000 } });
+  const key = await world.login();
+  const id = await submitJob(world, key);
+  const seen: Shown[] = [];
+
+  for (let second = 0; second < 30; second++) {
+    await world.advance(1_000);
+    seen.push(await show(world, key, id));
+  }
+
+  const statuses = seen.map((job) => job.status).filter((status, at, all) => status !== all[at - 1]);
+  expect(statuses).toEqual(["queued", "preparing", "active"]);
+  const granted = seen.filter((job) => job.status === "queued");
+  expect(granted.map((job) => [job.queue_position, job.status_reason])).toContainEqual([
+    null,
+    "Capacity granted, preparing pod",
+  ]);
+  expect(seen.filter((job) => job.status === "active").every((job) => job.status_reason === null)).toBe(true);
+  expect(seen.filter((job) => job.status !== "active").every((job) => job.node_ip === null)).toBe(true);
+  expect(seen.filter((job) => job.status !== "active").every((job) => job.expires_at === null)).toBe(true);
+});
+
+test("those who wait are told their place, when they may start, and why they wait", async () => {
+  const world = await httpWorld({ nodes: nodesOf({ h100: 1 }) });
+  const key = await world.login();
+  await submitJob(world, key, { gpu_count: 4, duration_hours: 2 });
+  await world.advance(3_000);
+  const first = await submitJob(world, key, { duration_hours: 3 });
+  await world.advance(3_000);
+  const next = await submitJob(world, key);
+
+  await world.advance(3_000);
+
+  expect(await show(world, key, first)).toMatchObject({
+    status: "queued",
+    queue_position: 1,
+    status_reason: "Need 8 H100 GPUs, only 4 available - position #1",
+    estimated_start_time: "2026-01-20T20:00:00Z",
+    expires_at: null,
+  });
+  expect(await show(world, key, next)).toMatchObject({
+    status: "queued",
+    queue_position: 2,
+    status_reason: "Need 8 H100 GPUs, only 4 available - position #2",
+    estimated_start_time: "2026-01-20T23:00:00Z",
+  });
+});
+
+test("a type without machines says so", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key, { instance_type: "p4d.24xlarge" });
+
+  await world.advance(3_000);
+
+  expect(await show(world, key, id)).toMatchObject({
+    status: "queued",
+    queue_position: 1,
+    status_reason: "No A100 nodes available - position #1 in queue",
+    estimated_start_time: null,
+  });
+});
+
+const ends = [
+  ["completed", "command exited with code 0", { code: 0, afterMs: 1_000 }],
+  ["failed", "command exited with code 3", { code: 3, afterMs: 1_000 }],
+] as const;
+
+test.each(ends)("a command leaves the job %s: %s", async (status, status_reason, { code, afterMs }) => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key, { command: "python train.py" });
+  const { uid } = world.table.all().find((item) => item.id === id) as unknown as { uid: string };
+  world.compute.program(uid, { kind: "exits", code, afterMs });
+
+  await world.advance(30_000);
+
+  const job = await show(world, key, id);
+  expect(job).toMatchObject({ status, status_reason, node_ip: null });
+  expect(job.timeline).toContainEqual({ at: expect.any(String), status, reason: status_reason });
+});
+
+test("a job whose time is over is expired, and says since when", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key, { duration_hours: 0.25 });
+
+  await world.advance(16 * 60_000);
+
+  const job = await show(world, key, id);
+  expect(job).toMatchObject({ status: "expired", expires_at: "2026-01-20T18:15:00Z", node_ip: null });
+  expect((job.timeline as readonly Shown[]).map((entry) => entry.reason)).toContain("Expires in 5 minutes");
+});
+
+test.each([
+  "submit",
+  "00000000-0000-7000-8000-000000000000",
+  "00000000-0000-4000-8000-000000000000",
+  "{job_id}",
+  "..%2f..",
+  "💥",
+  "%00",
+  "%zz",
+])("404 for the id %s", async (id) => {
+  const world = await httpWorld();
+  const key = await world.login();
+
+  const response = await world.request("GET", `/v1/jobs/${id}`, { key });
+
+  const plain = id.replace("%2f", "/").replace("%00", "\0");
+  expect(response.status).toBe(404);
+  expect(await response.json()).toEqual({ detail: `Job ${plain} not found` });
+});

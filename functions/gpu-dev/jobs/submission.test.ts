@@ -1,0 +1,166 @@
+import { expect, test } from "vitest";
+import { plainJob } from "#testing/catalog-requests.ts";
+import { httpWorld } from "#testing/http-world.ts";
+
+const world = await httpWorld();
+const key = await world.login();
+
+interface Told {
+  readonly type: string;
+  readonly loc: readonly string[];
+  readonly msg: string;
+  readonly input: unknown;
+}
+
+async function problemsOf(body: unknown): Promise<readonly Told[]> {
+  const response = await world.request("POST", "/v1/jobs/submit", { key, body });
+  expect(response.status).toBe(400);
+  return ((await response.json()) as { readonly detail: readonly Told[] }).detail;
+}
+
+const string = ["string_type", "Input should be a valid string"];
+const integer = ["int_type", "Input should be a valid integer"];
+const least = (n: number) => ["greater_than_equal", `Input should be greater than or equal to ${n}`];
+const most = (n: number) => ["less_than_equal", `Input should be less than or equal to ${n}`];
+const short = ["string_too_short", "String should have at least 1 characters"];
+const long = (n: number) => ["string_too_long", `String should have at most ${n} characters`];
+const value = (text: string) => ["value_error", text];
+const pattern = (text: string) => ["string_pattern_mismatch", text];
+const types =
+  "g4dn.12xlarge, g4dn.2xlarge, g6.12xlarge, g5.12xlarge, p4d.24xlarge, p5.48xlarge, p5e.48xlarge, p6-b200.48xlarge, c7i.8xlarge, c7g.8xlarge";
+const noSuchType = ["enum", `Input should be one of: ${types}`];
+const github = pattern("String should match pattern '^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$'");
+const noDisks = value("Named disks are not available yet");
+const eight = value("p5.48xlarge offers 1, 2, 4, 8, 16 GPUs");
+
+const rows: readonly (readonly [field: string, input: unknown, told: readonly string[]])[] = [
+  ["image", 5, string],
+  ["image", null, string],
+  ["image", "", short],
+  ["image", "x".repeat(513), long(512)],
+  ["image", "a b", pattern("Image must not contain white space")],
+  ["image", "a\u0000b", pattern("Image must not contain white space")],
+  ["image", "a\u00a0b", pattern("Image must not contain white space")],
+  ["instance_type", "p3.2xlarge", noSuchType],
+  ["instance_type", "P5.48XLARGE", noSuchType],
+  ["instance_type", "__proto__", noSuchType],
+  ["instance_type", 7, noSuchType],
+  ["duration_hours", 0, least(0.083)],
+  ["duration_hours", -1, least(0.083)],
+  ["duration_hours", 0.01, least(0.083)],
+  ["duration_hours", 73, most(72)],
+  ["duration_hours", "x", ["float_type", "Input should be a valid number"]],
+  ["duration_hours", "2", ["float_type", "Input should be a valid number"]],
+  ["duration_hours", null, ["float_type", "Input should be a valid number"]],
+  ["duration_hours", [1], ["float_type", "Input should be a valid number"]],
+  ["disk_name", "my-data", noDisks],
+  ["disk_name", "", noDisks],
+  ["disk_name", "..", noDisks],
+  ["disk_name", 5, noDisks],
+  ["disk_size_gb", 9, least(10)],
+  ["disk_size_gb", 10_001, most(10_000)],
+  ["disk_size_gb", 10.5, integer],
+  ["disk_size_gb", "100", integer],
+  ["command", 5, string],
+  ["command", "a\u0000b", value("Must not contain NUL")],
+  ["gpu_type", 5, string],
+  ["gpu_type", "a100", value("p5.48xlarge has GPUs of type h100")],
+  ["gpu_type", "H100", value("p5.48xlarge has GPUs of type h100")],
+  ["gpu_count", 0, eight],
+  ["gpu_count", -1, eight],
+  ["gpu_count", 3, eight],
+  ["gpu_count", 32, eight],
+  ["gpu_count", 2.5, integer],
+  ["gpu_count", "8", integer],
+  ["name", "", short],
+  ["name", 5, string],
+  ["name", "a\nb", pattern("Name must be printable")],
+  ["name", "a\u0000b", pattern("Name must be printable")],
+  ["github_user", "-a", github],
+  ["github_user", "a-", github],
+  ["github_user", "a--b", github],
+  ["github_user", "a".repeat(40), github],
+  ["github_user", 5, string],
+];
+
+test.each(rows)("400 for %s: %j", async (field, input, [type, msg]) => {
+  const shown = typeof input === "string" && input.length > 200 ? `${input.slice(0, 200)}…` : input;
+
+  const problems = await problemsOf({ ...plainJob, [field]: input });
+
+  expect(problems).toEqual([{ type, loc: ["body", field], msg, input: shown }]);
+});
+
+const badName = pattern("String should match pattern '^[A-Za-z_][A-Za-z0-9_]*$'");
+const reserved = value("This name is reserved");
+const variables: readonly (readonly [name: string, input: unknown, told: readonly string[]])[] = [
+  ...["", "1A", "A B", "A-B", "Ä", "A\u0000", "💥", ".."].map((name) => [name, "hunter2", badName] as const),
+  ...["PATH", "LD_PRELOAD", "LD_", "KUBERNETES_SERVICE_HOST", "AWS_SECRET_ACCESS_KEY", "AWS_"].map(
+    (name) => [name, "hunter2", reserved] as const,
+  ),
+  ...[null, {}, ["hunter2"]].map((input) => ["A", input, string] as const),
+  ["A", "hunter2\u0000", value("Must not contain NUL")],
+  ["GPU_TYPE", "a100", value("p5.48xlarge has GPUs of type h100")],
+  ...["3", "x", "", "-1", "8.0", " 8", "08x"].map((count) => ["GPU_COUNT", count, eight] as const),
+  ["GITHUB_USER", "-hunter2", github],
+];
+
+test.each(variables)("400 for the variable %j: %j, whose value is not told", async (name, input, [type, msg]) => {
+  const problems = await problemsOf({ ...plainJob, env_vars: { [name]: input, FINE: "hunter2" } });
+
+  expect(problems).toEqual([{ type, loc: ["body", "env_vars", name], msg, input: "***" }]);
+});
+
+test.each([
+  ["a list", [], ["dict_type", "Input should be a valid dictionary"], "***"],
+  ["a text", "hunter2", ["dict_type", "Input should be a valid dictionary"], "***"],
+  [
+    "101 entries",
+    Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`A${n}`, "hunter2"])),
+    value("At most 100 variables are allowed"),
+    expect.anything(),
+  ],
+  ["33 KB", { A: "h".repeat(33_000) }, value("At most 32 KiB in all are allowed"), { A: "***" }],
+])("400 for env_vars that are %s", async (_, input, [type, msg], shown) => {
+  const problems = await problemsOf({ ...plainJob, env_vars: input });
+
+  expect(problems).toEqual([{ type, loc: ["body", "env_vars"], msg, input: shown }]);
+  expect(JSON.stringify(problems)).not.toMatch(/hunter2|hhhh/);
+});
+
+test("a name and a command that are far too long are told so in short", async () => {
+  const problems = await problemsOf({ ...plainJob, command: "c".repeat(16_385), name: "n".repeat(10_000) });
+
+  expect(problems.map(({ type, msg }) => [type, msg])).toEqual([value("At most 16 KiB are allowed"), long(128)]);
+  expect(JSON.stringify(problems).length).toBeLessThan(1_000);
+});
+
+test("all bad fields are told at once, in the order of the table, those that contradict each other too", async () => {
+  const problems = await problemsOf({ gpu_count: 3, gpu_type: "a100", image: 5, instance_type: "p5.48xlarge" });
+
+  expect(problems.map(({ loc }) => loc[1])).toEqual(["image", "gpu_type", "gpu_count"]);
+});
+
+test("without a required field the whole body is told, but for its secrets", async () => {
+  const env_vars = { TOKEN: "hunter2", 5: "hunter2" };
+
+  const problems = await problemsOf({ env_vars, api_key: "hunter2", name: "x" });
+
+  const input = { env_vars: { TOKEN: "***", 5: "***" }, api_key: "***", name: "x" };
+  expect(problems.slice(0, 2)).toEqual([
+    { type: "missing", loc: ["body", "image"], msg: "Field required", input },
+    { type: "missing", loc: ["body", "instance_type"], msg: "Field required", input },
+  ]);
+  expect(JSON.stringify(problems)).not.toContain("hunter2");
+});
+
+test.each([
+  ["c7i.8xlarge", 1, "c7i.8xlarge offers 0 GPUs"],
+  ["g5.12xlarge", 8, "g5.12xlarge offers 1, 2, 4 GPUs"],
+  ["g5.12xlarge", 16, "g5.12xlarge offers 1, 2, 4 GPUs"],
+  ["g4dn.2xlarge", 2, "g4dn.2xlarge offers 1 GPUs"],
+])("%s does not offer %i GPUs", async (instance_type, gpu_count, msg) => {
+  const problems = await problemsOf({ ...plainJob, instance_type, gpu_count });
+
+  expect(problems).toEqual([{ type: "value_error", loc: ["body", "gpu_count"], msg, input: gpu_count }]);
+});

@@ -1,0 +1,129 @@
+import { expect, test } from "vitest";
+import { plainJob, submitJob } from "#testing/catalog-requests.ts";
+import { type HttpWorld, httpWorld } from "#testing/http-world.ts";
+
+const uuid7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+async function submitted(world: HttpWorld, key: string, fields: Readonly<Record<string, unknown>>) {
+  const id = await submitJob(world, key, fields);
+  const shown = await world.request("GET", `/v1/jobs/${id}`, { key });
+  return (await shown.json()) as Record<string, unknown>;
+}
+
+test("a submit answers the four documented keys, and a GET right after it shows the defaults", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+
+  const response = await world.request("POST", "/v1/jobs/submit", { key, body: plainJob });
+
+  const text = await response.text();
+  const { job_id: id } = JSON.parse(text) as { job_id: string };
+  const message = "Job submitted successfully to queue (message ID: 1)";
+  expect(response.status).toBe(200);
+  expect(id).toMatch(uuid7);
+  expect(text).toBe(JSON.stringify({ job_id: id, status: "queued", message, estimated_start_time: null }));
+  expect(await (await world.request("GET", `/v1/jobs/${id}`, { key })).json()).toMatchObject({
+    status: "queued",
+    gpu_type: "h100",
+    gpu_count: 8,
+    duration_hours: 1,
+    name: `gpu-dev-${id.slice(-8)}`,
+    pod_name: `gpu-dev-${id.slice(-8)}`,
+    github_user: null,
+    disk_name: null,
+  });
+});
+
+const kept: readonly (readonly [Readonly<Record<string, unknown>>, Readonly<Record<string, unknown>>])[] = [
+  [{ duration_hours: 0.25 }, { duration_hours: 0.25 }],
+  [{ duration_hours: 0.083 }, { duration_hours: 0.083 }],
+  [{ duration_hours: 72 }, { duration_hours: 72 }],
+  [{ duration_hours: 2.0 }, { duration_hours: 2 }],
+  [{ duration_hours: 1.1 }, { duration_hours: 1.1 }],
+  [{ name: "training run 💥" }, { name: "training run 💥" }],
+  [{ name: "n".repeat(128) }, { name: "n".repeat(128) }],
+  [{ github_user: "octo-cat" }, { github_user: "octo-cat" }],
+  [{ disk_name: null, disk_size_gb: 10, command: null, env_vars: null, name: null }, { disk_name: null }],
+  [{ env_vars: {}, command: "" }, { gpu_count: 8 }],
+  [{ env_vars: { N: 1, B: true, _x1: "" } }, { gpu_count: 8 }],
+  [{ unknown_field: { deep: [1] } }, { gpu_count: 8 }],
+  [
+    { gpu_type: "h100", gpu_count: 4 },
+    { gpu_type: "h100", gpu_count: 4 },
+  ],
+  ...[1, 2, 4, 8, 16].map((count) => [{ gpu_count: count }, { gpu_count: count }] as const),
+  ...[1, 2, 4].map(
+    (count) =>
+      [
+        { instance_type: "g5.12xlarge", gpu_count: count },
+        { gpu_type: "a10g", gpu_count: count },
+      ] as const,
+  ),
+  [{ instance_type: "g4dn.2xlarge" }, { gpu_type: "t4-small", gpu_count: 1 }],
+  [{ instance_type: "g4dn.12xlarge" }, { gpu_type: "t4", gpu_count: 4 }],
+  [{ instance_type: "g6.12xlarge" }, { gpu_type: "l4", gpu_count: 4 }],
+  [{ instance_type: "p4d.24xlarge" }, { gpu_type: "a100", gpu_count: 8 }],
+  [{ instance_type: "p5e.48xlarge" }, { gpu_type: "h200", gpu_count: 8 }],
+  [{ instance_type: "p6-b200.48xlarge" }, { gpu_type: "b200", gpu_count: 8 }],
+  [{ instance_type: "c7i.8xlarge" }, { gpu_type: "cpu-x86", gpu_count: 0 }],
+  [
+    { instance_type: "c7g.8xlarge", gpu_count: 0 },
+    { gpu_type: "cpu-arm", gpu_count: 0 },
+  ],
+];
+
+test.each(kept)("%j is taken and shown as %j", async (fields, shown) => {
+  const world = await httpWorld();
+
+  const job = await submitted(world, await world.login(), fields);
+
+  expect(job).toMatchObject(shown);
+});
+
+const oldClients: typeof kept = [
+  [{ env_vars: { GPU_COUNT: "4" } }, { gpu_count: 4 }],
+  [{ env_vars: { GPU_COUNT: 2 } }, { gpu_count: 2 }],
+  [{ env_vars: { GPU_TYPE: "H100", GPU_COUNT: "8" } }, { gpu_type: "h100", gpu_count: 8 }],
+  [{ env_vars: { GITHUB_USER: "octocat" } }, { github_user: "octocat" }],
+  [{ env_vars: { GITHUB_USER: "" } }, { github_user: null }],
+  [{ env_vars: { JUPYTER_ENABLED: "true" } }, { gpu_count: 8 }],
+  [{ gpu_count: 2, env_vars: { GPU_COUNT: "4" } }, { gpu_count: 2 }],
+  [{ gpu_type: "h100", gpu_count: 8, env_vars: { GPU_COUNT: "x", GPU_TYPE: "a100" } }, { gpu_count: 8 }],
+  [{ github_user: "hubot", env_vars: { GITHUB_USER: "octocat" } }, { github_user: "hubot" }],
+];
+
+test.each(oldClients)("what old clients put into env_vars counts: %j is shown as %j", async (fields, shown) => {
+  const world = await httpWorld();
+
+  const job = await submitted(world, await world.login(), fields);
+
+  expect(job).toMatchObject(shown);
+});
+
+test("the stored request holds every variable as text, those of old clients too, and the command", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const env_vars = { GPU_COUNT: "4", N: 1, B: false, TEXT: "a=b\n💥" };
+
+  await submitJob(world, key, { env_vars, command: "python train.py" });
+
+  const spec = world.table.all().find((item) => item.kind === "spec");
+  if (!spec) throw new Error("The submit wrote no spec");
+  const opened = await world.ctx.sealer.open(spec.sealed as never, `${spec.pk}|${spec.sk}`);
+  const env = { GPU_COUNT: "4", N: "1", B: "false", TEXT: "a=b\n💥" };
+  expect(spec.image).toBe(plainJob.image);
+  expect(JSON.parse(opened)).toEqual({ command: "python train.py", env });
+});
+
+test("a submit whose message is lost is answered as any other, and the sweep brings it to life", async () => {
+  const queue = { send: async () => Promise.reject(new Error("SQS is away")) };
+  const world = await httpWorld({ wrap: (ports) => ({ ...ports, queue: { ...ports.queue, ...queue } }) });
+  const key = await world.login();
+
+  const id = await submitJob(world, key);
+  await world.advance(130_000);
+
+  const shown = (await (await world.request("GET", `/v1/jobs/${id}`, { key })).json()) as Record<string, unknown>;
+  expect(shown.status).toBe("active");
+  expect(world.log.lines.map((line) => line.event)).toContain("send failed");
+});

@@ -1,0 +1,96 @@
+import { describe, expect, test } from "vitest";
+import type { Endpoint } from "#http/endpoint.ts";
+import { goodRequest } from "#testing/catalog-requests.ts";
+import { httpWorld } from "#testing/http-world.ts";
+
+const world = await httpWorld();
+const good = await world.login();
+const named = (endpoints: readonly Endpoint[]) =>
+  endpoints.map((endpoint) => ({ name: `${endpoint.method.toUpperCase()} ${endpoint.path}`, endpoint }));
+const closed = named(world.endpoints.filter((endpoint) => !endpoint.public));
+const open = named(world.endpoints.filter((endpoint) => endpoint.public));
+
+/** A real key whose record was changed before anybody used it. */
+async function keyWith(change: Readonly<Record<string, unknown>>): Promise<string> {
+  const key = await world.login();
+  const record = await world.table.get({ pk: `key#${world.ctx.ids.hash(key)}`, sk: "-" });
+  if (!record) throw new Error("The login wrote no key");
+  await world.table.put({ ...record, ...change });
+  return key;
+}
+
+const now = world.clock.now();
+const refusals = [
+  { who: "nobody", headers: {}, status: 401, text: "Not authenticated" },
+  { who: "a scheme that is none", headers: { Authorization: "Basic YTpi" }, status: 401, text: "Not authenticated" },
+  { who: "an empty key", headers: { "X-API-Key": "" }, status: 401, text: "Not authenticated" },
+  { who: "garbage", headers: { Authorization: "Bearer <script>" }, status: 401, text: "Invalid API key" },
+  { who: "an unknown key", headers: bearer("k".repeat(86)), status: 401, text: "Invalid API key" },
+  {
+    who: "an unknown key before a good one",
+    headers: { ...bearer("k".repeat(86)), "X-API-Key": good },
+    status: 401,
+    text: "Invalid API key",
+  },
+  {
+    who: "an expired key",
+    headers: bearer(await keyWith({ expiresAt: now })),
+    status: 401,
+    text: "API key has expired",
+  },
+  {
+    who: "a revoked key",
+    headers: bearer(await keyWith({ revokedAt: now })),
+    status: 401,
+    text: "API key has been revoked",
+  },
+  {
+    who: "a disabled user",
+    headers: bearer(await keyWith({ disabled: true })),
+    status: 403,
+    text: "User account is disabled",
+  },
+];
+
+function bearer(key: string): { readonly Authorization: string } {
+  return { Authorization: `Bearer ${key}` };
+}
+
+test("the catalog has endpoints of both kinds", () => {
+  expect(closed.map(({ name }) => name)).toContain("POST /v1/jobs/submit");
+  expect(open.map(({ name }) => name)).toContain("POST /v1/auth/aws-login");
+});
+
+describe.each(closed)("$name", ({ endpoint }) => {
+  test.each(refusals)("refuses $who with $status, before it looks at anything else", async (row) => {
+    const { method, path } = await goodRequest(world, endpoint, good);
+    const body = method === "GET" ? {} : { body: "{".repeat(1_100_000) };
+
+    const response = await world.request(method, path, { headers: row.headers, ...body });
+
+    expect(response.status).toBe(row.status);
+    expect(await response.text()).toBe(JSON.stringify({ detail: row.text }));
+    expect(response.headers.get("www-authenticate")).toBe(row.status === 401 ? "Bearer" : null);
+  });
+
+  test("takes the key in either header", async () => {
+    const { method, path, sent } = await goodRequest(world, endpoint, good);
+    const { body } = sent;
+
+    const { status } = await world.request(method, path, { headers: { "X-API-Key": good }, body });
+
+    expect(status).toBe(200);
+  });
+});
+
+describe.each(open)("$name", ({ endpoint }) => {
+  test("never looks at a key", async () => {
+    const { method, path, sent } = await goodRequest(world, endpoint, good);
+
+    for (const headers of refusals.map((row) => row.headers)) {
+      const { status } = await world.request(method, path, { ...sent, headers });
+
+      expect(status).toBe(200);
+    }
+  });
+});

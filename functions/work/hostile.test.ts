@@ -1,0 +1,152 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Item } from "#core/context.ts";
+import { createEnvironment } from "#core/environments/create.ts";
+import { consume } from "#http/work.ts";
+import { recordingLog } from "#testing/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { consumer as look } from "./look.ts";
+import { consumer as plan } from "./plan.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** One job that is active, one that is granted nothing yet, and what their keys are. */
+async function busyWorld() {
+  const log = recordingLog();
+  const world = await memoryWorld({ log });
+  await createEnvironment(world.as("alice"), newEnvironment("active"));
+  await world.advance(3_000);
+  await createEnvironment(world.as("alice"), newEnvironment("waiting", { gpus: 16 }));
+  await world.advance(3_000);
+  return { ...world, log };
+}
+
+const keys = (world: MemoryWorld) => world.table.all().map(({ pk, sk }) => `${pk}|${sk}`);
+const known = keys(await busyWorld());
+const key = fc.oneof(
+  fc.constantFrom(...known),
+  fc.string({ unit: "binary" }),
+  fc.constantFrom("pool#|-", "pool#nonsense|-", "pool#__proto__|-", "user#x|-", "owner#a#env#b|c", "counter#user|-"),
+  fc.tuple(fc.constantFrom("pool#", "user#", "owner#a#env#", "key#"), fc.string()).map(([a, b]) => `${a}${b}|-`),
+);
+const message = fc.oneof(
+  fc.record({ look: key, for: fc.array(key, { maxLength: 3 }) }, { requiredKeys: ["look"] }),
+  fc.record({ look: fc.jsonValue(), for: fc.jsonValue() }),
+  fc.jsonValue(),
+);
+const bodies = fc.array(
+  fc.oneof(
+    message.map((value) => JSON.stringify(value)),
+    fc.string({ unit: "binary" }),
+  ),
+  { maxLength: 4 },
+);
+
+test("no message, whatever is in it, is ever asked for again, and those beside it are dealt with", async () => {
+  const world = await busyWorld();
+
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(look, plan), bodies, async (consumer, some) => {
+      const again = await consume(consumer, world.ctx, some);
+
+      expect(again).toEqual([]);
+    }),
+    { numRuns: 500 },
+  );
+
+  await world.advance(10_000);
+  expect((await world.read("alice", "active")).phase).toBe("active");
+});
+
+/** A field of a record, and what some broken writer may have left in it. */
+const broken = fc.tuple(
+  fc.constantFrom(
+    ..."kind uid owner phase desired run size actions timeline grant outcome endsAt nodes granted held seen".split(" "),
+    ..."summary advised setAside keys revoking number step reason zone waitOrder refreshedAt createdAt".split(" "),
+  ),
+  fc.oneof(
+    fc.constantFrom<unknown>(undefined, null, "", "toString", "__proto__", 0, -1, {}, [], [null], [{}], true),
+    fc.jsonValue({ maxDepth: 2 }),
+  ),
+);
+
+test("no record, however broken, makes a look come again", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.nat(), broken, async (at, [field, value]) => {
+      const world = await busyWorld();
+      const items = world.table.all().filter((item) => typeof item.dueAt === "number");
+      const item = items[at % items.length] as Item;
+      await world.table.put({ ...item, [field]: value, dueAt: world.clock.now() } as Item);
+      const all = keys(world).map((one) => JSON.stringify({ look: one, for: keys(world) }));
+
+      expect(await consume(look, world.ctx, all)).toEqual([]);
+      expect(await consume(plan, world.ctx, all)).toEqual([]);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+const poisons = [
+  ["environment", { kind: "something" }],
+  ["environment", { uid: "short" }],
+  ["environment", { phase: "sleeping" }],
+  ["environment", { phase: "toString" }],
+  ["environment", { size: null }],
+  ["environment", { size: {} }],
+  ["environment", { actions: undefined }],
+  ["environment", { timeline: "x" }],
+  ["pool", { kind: "pond" }],
+  ["pool", { nodes: null }],
+  ["pool", { held: "x" }],
+  ["user", { keys: null }],
+  ["user", { disabled: "no" }],
+] as const;
+
+test.each(poisons)(
+  "a record of %s that cannot be read (%j) is marked, put off by an hour, and told",
+  async (of, change) => {
+    const world = await busyWorld();
+    const user = { pk: "user#u1", sk: "-", version: 1, kind: "user", uid: "u1", number: 1, username: "u" };
+    await world.table.put({ ...user, disabled: false, keys: [], revoking: [], attempts: 0, dueShard: "0" } as Item);
+    const item = world.table.all().find((one) => one.kind === of) as Item;
+    await world.table.put({ ...item, ...change, dueAt: world.clock.now() } as Item);
+
+    await consume(of === "pool" ? plan : look, world.ctx, [JSON.stringify({ look: `${item.pk}|${item.sk}` })]);
+
+    const now = await world.table.get(item);
+    expect(now).toMatchObject({ poisoned: true, dueAt: world.clock.now() + HOUR_MS, version: item.version + 1 });
+    const told = world.log.lines.filter((line) => line.event === "poisoned record");
+    expect(told.map((line) => line.fields.look)).toEqual([`${item.pk}|${item.sk}`]);
+  },
+);
+
+test("a broken record of one pool or owner does not keep the others from their turn", async () => {
+  const world = await busyWorld();
+  const pool = (await world.table.get({ pk: "pool#t4", sk: "-" })) ?? { pk: "pool#t4", sk: "-", version: 1 };
+  await world.table.put({ ...pool, kind: "pond" } as Item);
+  const waiting = world.table.all().find((item) => item.id === "waiting") as Item;
+  await world.table.put({ ...waiting, size: {} } as Item);
+  await createEnvironment(world.as("bob"), newEnvironment("next"));
+
+  const looks = ["pool#t4|-", "pool#nonsense|-", "pool#h100|-"].map((one) => JSON.stringify({ look: one }));
+  const again = await consume(plan, world.ctx, looks);
+  await world.advance(5_000);
+
+  expect(again).toEqual([]);
+  expect((await world.read("bob", "next")).phase).toBe("active");
+});
+
+test("while the table is down every look comes again", async () => {
+  const world = await busyWorld();
+  const down = async () => Promise.reject(new Error("ECONNREFUSED"));
+  const ctx = { ...world.ctx, table: { ...world.table, get: down, getMany: down, put: down, query: down } };
+
+  for (const [consumer, one] of [
+    [look, "owner#a#env#b|c"],
+    [plan, "pool#h100|-"],
+  ] as const) {
+    const again = await consume(consumer, ctx, [JSON.stringify({ look: one })]);
+
+    expect(again).toEqual([0]);
+  }
+});

@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { shellEnvironment } from "#local/shell-environment.ts";
+import { type Stack, startStack } from "#local/stack.ts";
+import { recordingLog } from "#testing/log.ts";
+
+const SUBMITS = 500;
+const CONNECTIONS = 25;
+const PATIENCE_MS = 8_000;
+const log = recordingLog();
+let home: string;
+let stack: Stack;
+
+beforeEach(async () => {
+  home = mkdtempSync(join(tmpdir(), "berth-plans-"));
+  const environment = { BERTH_HOME: home, PORT: "0", LOCAL_NODES: "p5.48xlarge=1" };
+  stack = await startStack({ environment, log });
+});
+
+afterEach(async () => {
+  await stack.stop();
+  rmSync(home, { recursive: true });
+});
+
+test("on the local stack 500 submits, as fast as they go, make at most 20 plans", async () => {
+  const [, key = ""] = /API_KEY='([^']+)'/.exec(await shellEnvironment({ home, fresh: false })) ?? [];
+  const headers = { authorization: `Bearer ${key}` };
+  const body = JSON.stringify({ image: "ubuntu", instance_type: "p5.48xlarge" });
+  const statuses: number[] = [];
+  const submit = async () => {
+    while (statuses.length < SUBMITS) {
+      const at = statuses.push(0) - 1;
+      const response = await fetch(`${stack.url}/v1/jobs/submit`, { method: "POST", headers, body });
+      await response.arrayBuffer();
+      statuses[at] = response.status;
+    }
+  };
+  const from = log.lines.length;
+
+  await Promise.all(Array.from({ length: CONNECTIONS }, submit));
+  const queued = await settledQueue(headers);
+
+  const plans = log.lines.slice(from).filter((line) => line.event === "plan" && line.fields.pool === "h100");
+  expect(new Set(statuses)).toEqual(new Set([200]));
+  expect(queued).toBe(SUBMITS - 1);
+  expect(plans.length).toBeLessThanOrEqual(20);
+});
+
+/** How many wait, once the pool has heard of all but the one that runs, or after some seconds. */
+async function settledQueue(headers: Readonly<Record<string, string>>): Promise<number> {
+  const end = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const response = await fetch(`${stack.url}/v1/cluster/status`, { headers });
+    const { queued_reservations } = (await response.json()) as { readonly queued_reservations: number };
+    if (queued_reservations === SUBMITS - 1 || performance.now() > end) return queued_reservations;
+    await sleep(100);
+  }
+}
