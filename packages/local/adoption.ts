@@ -1,20 +1,24 @@
-import type { Context, RunRef } from "#core/context.ts";
+import type { Context, Item, RunRef } from "#core/context.ts";
 import { holdsCapacity, parseEnvironment } from "#core/environments/record.ts";
 import { keyOfText } from "#core/keys.ts";
 import type { ProcessCompute } from "#process/compute.ts";
 
 /**
- * To be called before the first message. A run whose record still holds capacity for it goes on (its next look sees
- * it); any other is ended, because nobody would ever look at it again (design section 8).
+ * To be called before the first message. A run whose record still holds capacity for it goes on; one that has ended
+ * meanwhile is looked at by the first sweep. Any other is ended, because nobody would ever look at it again (design
+ * section 8).
  */
 export async function adoptRuns(ctx: Context<"table">, compute: ProcessCompute): Promise<void> {
   await compute.adopt();
   const runs = await compute.listRuns();
   const outcomes = await Promise.all(
     runs.map(async (ref) => {
-      if (await isWanted(ctx, ref)) return "adopted";
-      await compute.endRun(ref.uid, ref.run);
-      return "ended";
+      if (!(await isWanted(ctx, ref))) {
+        await compute.endRun(ref.uid, ref.run);
+        return "ended";
+      }
+      if ((await compute.observe(ref.uid, ref.run))?.state === "ended") await makeDue(ctx, ref);
+      return "adopted";
     }),
   );
   if (runs.length === 0) return;
@@ -34,4 +38,13 @@ async function isWanted({ table, log }: Context<"table">, { uid, run, key }: Run
     log.error("unreadable record of a run", { look: key, run });
     return true;
   }
+}
+
+/** Nobody else writes before the first message. */
+async function makeDue({ table, clock }: Context<"table">, { key }: RunRef): Promise<void> {
+  const named = keyOfText(key);
+  const item = named && (await table.get(named));
+  if (!item) return;
+  const due: Item = { ...item, version: item.version + 1, dueAt: clock.now() };
+  await table.put(due, { ifVersion: item.version });
 }

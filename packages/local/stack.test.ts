@@ -137,7 +137,17 @@ function runOf(uid: string): Run {
 }
 
 function recordOf(uid: string, grant: object | null) {
-  const size = { pool: "t4-small" };
+  const size = { pool: "t4-small", instanceType: "g4dn.2xlarge", machines: 1, units: 1, gpus: 1, wantedMs: 3_600_000 };
+  const counters = {
+    actionCount: 0,
+    timelineCount: 0,
+    emitted: 0,
+    looks: 0,
+    withdrawals: 0,
+    cleanLooks: 0,
+    attempts: 0,
+  };
+  const times = { preparingAt: 1, startedAt: 1, endsAt: null, endedAt: null, appliedAt: 1, cleanSince: null };
   const rest = {
     kind: "environment",
     owner,
@@ -149,7 +159,15 @@ function recordOf(uid: string, grant: object | null) {
     size,
     grant,
   };
-  return { ...environmentKey(owner, "gpu-dev", `id-${uid}`), version: 1, ...rest, actions: [], timeline: [] };
+  return {
+    ...environmentKey(owner, "gpu-dev", `id-${uid}`),
+    version: 1,
+    ...rest,
+    ...counters,
+    ...times,
+    actions: [],
+    timeline: [],
+  };
 }
 
 describe("environments on the local stack", () => {

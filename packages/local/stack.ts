@@ -16,6 +16,7 @@ import type { Emulator } from "./dynamodb.ts";
 import { type Home, openHome } from "./home.ts";
 import { type LocalIdentity, localAccount, localIdentities } from "./identities.ts";
 import { type Loop, messagesAtOnce, startLoop } from "./loops.ts";
+import { refreshPools } from "./lost-messages.ts";
 import { parseNodes } from "./nodes.ts";
 import { startServer } from "./server.ts";
 import { type Stores, startStores } from "./stores.ts";
@@ -84,7 +85,7 @@ async function startParts({ config, settings, home, log, catalog, parts }: Plan)
   parts.push(stores, sts);
   const runtime = localRuntime({ stores, stsUrl: sts.endpoint, settings, log, path, nodes: config.nodes });
   const { compute } = runtime.ports;
-  await adoptRuns(contextOf(runtime), compute);
+  await Promise.all([adoptRuns(contextOf(runtime), compute), refreshPools(contextOf(runtime))]);
   const server = await startServer(runtime, functions, config.PORT);
   const record = { url: server.url, stsUrl: sts.endpoint };
   home.writeRecord({ ...record, stopped: false });

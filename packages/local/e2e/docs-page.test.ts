@@ -1,0 +1,76 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runProgram, skipWhere } from "./program.ts";
+import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
+
+const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
+const trial = openStackTrial("berth-docs-");
+let profile: string;
+let stack: StackProcess;
+
+beforeAll(async () => {
+  profile = mkdtempSync(join(tmpdir(), "berth-browser-"));
+  stack = await trial.start();
+});
+
+afterAll(async () => {
+  rmSync(profile, { recursive: true });
+  await trial.close();
+});
+
+describe("/docs in a browser", () => {
+  it("shows every operation and asks no other host", { timeout: 60_000 }, async ({ skip }) => {
+    skipWhere(chromium === undefined, "there is no Chromium on this machine", skip);
+    const words = [...quiet, `--user-data-dir=${profile}`, `--log-net-log=${join(profile, "net.json")}`];
+
+    const { stdout: page } = await runProgram(chromium ?? "", [...words, "--dump-dom", `${stack.url}/docs`], {
+      env: { HOME: profile },
+    });
+
+    expect(shownIn(page)).toEqual(operationsOf(readFileSync(join(root, "openapi.json"), "utf8")));
+    expect(askedFor(readFileSync(join(profile, "net.json"), "utf8"), stack.url).toSorted()).toEqual([
+      `${stack.url}/docs/start.js`,
+      `${stack.url}/docs/swagger-ui-bundle.js`,
+      `${stack.url}/docs/swagger-ui.css`,
+      `${stack.url}/openapi.json`,
+    ]);
+  });
+});
+
+/** Without a window, and without a way out for what a browser asks on its own account. */
+const quiet = [
+  ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],
+  ...["--disable-background-networking", "--disable-component-update", "--no-proxy-server"],
+  ...["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--virtual-time-budget=10000"],
+];
+
+/** `GET /v1/jobs`, as Swagger UI has rendered them. */
+function shownIn(page: string): string[] {
+  const methods = Array.from(page.matchAll(/class="opblock-summary-method"[^>]*>([A-Z]+)</g), ([, method]) => method);
+  const paths = Array.from(page.matchAll(/data-path="([^"]+)"/g), ([, path]) => path);
+  return paths.map((path, at) => `${methods[at]} ${path}`).toSorted();
+}
+
+function operationsOf(document: string): string[] {
+  const { paths } = JSON.parse(document) as { paths: Record<string, object> };
+  return Object.entries(paths)
+    .flatMap(([path, operations]) => Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`))
+    .toSorted();
+}
+
+/** What a page asked for, after Chromium's own log of its network (constants and events in one JSON document). */
+function askedFor(netLog: string, origin: string): string[] {
+  const { constants, events } = JSON.parse(netLog) as NetLog;
+  const started = events.filter(({ type }) => type === constants.logEventTypes.URL_REQUEST_START_JOB);
+  return started.filter(({ params }) => params?.initiator === origin).map(({ params }) => params?.url ?? "");
+}
+
+interface NetLog {
+  readonly constants: { readonly logEventTypes: Readonly<Record<string, number>> };
+  readonly events: readonly {
+    readonly type: number;
+    readonly params?: { readonly url?: string; readonly initiator?: string };
+  }[];
+}

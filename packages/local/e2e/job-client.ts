@@ -1,0 +1,95 @@
+import { eventually } from "./processes.ts";
+
+/** A job on the wire (contracts: gpu-dev, section 3), as far as these tests look at it. */
+export interface Job {
+  readonly job_id: string;
+  readonly status: "queued" | "preparing" | "active" | "completed" | "expired" | "cancelled" | "failed";
+  readonly status_reason: string | null;
+  readonly instance_type: string;
+  readonly expires_at: string | null;
+  readonly queue_position: number | null;
+  readonly isolation: string | null;
+  readonly actions: readonly { readonly action: string; readonly status: string; readonly error: string | null }[];
+  readonly timeline: readonly TimelineEntry[];
+}
+
+interface TimelineEntry {
+  readonly at: string;
+  readonly status: Job["status"];
+  readonly reason: string | null;
+}
+
+/** A user of the GPU Dev API who has a key. Every call throws when it is not answered with 200. */
+export interface JobClient {
+  submit(body: Readonly<Record<string, unknown>>): Promise<string>;
+  get(id: string): Promise<Job>;
+  list(): Promise<Job[]>;
+  cancel(id: string): Promise<void>;
+  extend(id: string, hours: number): Promise<void>;
+  /** Reads a job until it holds what was waited for. */
+  until(id: string, holds: (job: Job) => boolean, withinMs?: number): Promise<Job>;
+  availability(): Promise<Record<string, { total: number; available: number; in_use: number; queued: number }>>;
+}
+
+export function jobClient(url: string, key: string): JobClient {
+  const call = (method: string, path: string, body?: unknown) => callApi(url, key, { method, path, body });
+  const get = async (id: string) => (await call("GET", `/v1/jobs/${id}`)) as Job;
+  return {
+    get,
+    submit: async (body) => {
+      const answer = await call("POST", "/v1/jobs/submit", { image: "pytorch/pytorch", ...body });
+      return (answer as { job_id: string }).job_id;
+    },
+    list: async () => ((await call("GET", "/v1/jobs?limit=500")) as { jobs: Job[] }).jobs,
+    cancel: async (id) => void (await call("POST", `/v1/jobs/${id}/cancel`)),
+    extend: async (id, hours) => void (await call("POST", `/v1/jobs/${id}/extend`, { extension_hours: hours })),
+    until: (id, holds, withinMs) => eventually(() => get(id), holds, withinMs),
+    availability: async () => {
+      const answer = await call("GET", "/v1/gpu/availability");
+      return (answer as { availability: Awaited<ReturnType<JobClient["availability"]>> }).availability;
+    },
+  };
+}
+
+/** Logs in with one of the identities that `npm run env` prints; their variables begin with `prefix`. */
+export async function logIn(env: Readonly<Record<string, string>>, prefix = ""): Promise<Record<string, unknown>> {
+  const { API_URL: url = "" } = env;
+  const body = {
+    aws_access_key_id: env[`${prefix}AWS_ACCESS_KEY_ID`],
+    aws_secret_access_key: env[`${prefix}AWS_SECRET_ACCESS_KEY`],
+    aws_session_token: env[`${prefix}AWS_SESSION_TOKEN`],
+  };
+  return (await callApi(url, undefined, { method: "POST", path: "/v1/auth/aws-login", body })) as Record<
+    string,
+    unknown
+  >;
+}
+
+const ends: readonly Job["status"][] = ["completed", "expired", "cancelled", "failed"];
+
+/** Whether it has come to an end and nothing of it is left: of one that was never given a machine there never was. */
+export function isOver({ status, timeline }: Job): boolean {
+  const gone = timeline.at(-1)?.reason === "Everything of it is removed, its machine is free";
+  return ends.includes(status) && (gone || timeline.slice(0, -1).every((entry) => entry.status === "queued"));
+}
+
+interface Call {
+  readonly method: string;
+  readonly path: string;
+  readonly body?: unknown;
+}
+
+async function callApi(url: string, key: string | undefined, { method, path, body }: Call): Promise<unknown> {
+  const response = await fetch(`${url}${path}`, {
+    method,
+    headers: { "content-type": "application/json", ...(key === undefined ? {} : { authorization: `Bearer ${key}` }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(15_000),
+  });
+  const text = await response.text();
+  if (response.status !== 200) throw new ApiError(`${method} ${path}: ${response.status} ${text}`);
+  return JSON.parse(text);
+}
+
+/** The API answered, and not with 200; everything else that a call throws means that it did not answer. */
+export class ApiError extends Error {}

@@ -1,0 +1,33 @@
+import { type SpawnOptionsWithoutStdio, spawn, spawnSync } from "node:child_process";
+
+export interface ProgramResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end, at most a minute, without standing in the way of what else this process does. */
+export async function runProgram(
+  program: string,
+  words: readonly string[],
+  options: SpawnOptionsWithoutStdio,
+): Promise<ProgramResult> {
+  const { promise, resolve, reject } = Promise.withResolvers<number | null>();
+  const child = spawn(program, words, { ...options, timeout: 60_000, killSignal: "SIGKILL" });
+  const [stdout, stderr]: [string[], string[]] = [[], []];
+  child.stdout.on("data", (part) => stdout.push(String(part)));
+  child.stderr.on("data", (part) => stderr.push(String(part)));
+  child.once("error", reject).once("close", resolve).stdin.end();
+  return { code: await promise, stdout: stdout.join(""), stderr: stderr.join("") };
+}
+
+/** Those of the named programs that are not on this machine. */
+export function missingPrograms(...names: string[]): string[] {
+  return names.filter((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).error !== undefined);
+}
+
+/** Skips a test where the machine lacks something, and prints why: vitest's default reporter would keep it to itself. */
+export function skipWhere(lacks: boolean, why: string, skip: (condition: boolean, note: string) => void): void {
+  if (lacks) process.stdout.write(`Skipped: ${why}\n`);
+  skip(lacks, why);
+}

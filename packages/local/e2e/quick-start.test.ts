@@ -1,0 +1,66 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Job, jobClient } from "./job-client.ts";
+import { missingPrograms, runProgram, skipWhere } from "./program.ts";
+import { environmentFor, openStackTrial, root, type StackTrial } from "./stack-trial.ts";
+
+const script = readFileSync(join(import.meta.dirname, "quick-start.sh"), "utf8");
+const documentPath = join(root, "../shared/seeds/004-gpu-dev-api.md");
+const missing = missingPrograms("bash", "curl", "jq");
+let trial: StackTrial;
+
+beforeEach(() => {
+  trial = openStackTrial("berth-quick-start-");
+});
+
+afterEach(() => trial.close());
+
+describe("the document's quick start", () => {
+  it("prints a key, a job and the state of the job", async ({ skip }) => {
+    skipWhere(missing.length > 0, `not on this machine: ${missing.join(", ")}`, skip);
+    const stack = await trial.start();
+    const env = await stack.env();
+
+    const { code, stdout, stderr } = await runProgram("bash", [await prepared(stack.url, env)], {
+      env: { ...environmentFor(trial.home), PATH: `${join(trial.home, "bin")}${delimiter}${process.env.PATH}` },
+    });
+
+    const [, prefix, jobId = "", state = ""] = /^API Key: (\S{8})\.\.\.\nJob ID: (\S+)\n([\s\S]*)$/.exec(stdout) ?? [];
+    expect({ code, stderr, prefix, state: JSON.parse(state) }).toEqual({
+      code: 0,
+      stderr: "",
+      prefix: expect.stringMatching(/^[\w-]{8}$/),
+      state: expect.objectContaining({ ...asked, job_id: jobId, reservation_id: jobId, user_id: "developer" }),
+    });
+    expect(["queued", "preparing", "active"]).toContain((JSON.parse(state) as Job).status);
+    const job = await jobClient(stack.url, env.API_KEY ?? "").until(jobId, ({ status }) => status === "active");
+    expect(job).toMatchObject({ node_ip: "127.0.0.1", status_reason: null });
+  });
+
+  // A checkout has no copy of the document: it is compared where the document lies beside the checkout.
+  if (existsSync(documentPath)) {
+    it("is transcribed as it is printed", () => {
+      const document = readFileSync(documentPath, "utf8");
+
+      const [, printed] = /^## Quick Start Script\n+```bash\n([\s\S]*?)^```$/m.exec(document) ?? [];
+
+      expect(script).toBe(printed);
+    });
+  }
+});
+
+const asked = { gpu_type: "h100", gpu_count: 8, instance_type: "p5.48xlarge", duration_hours: 4 };
+
+/** The script with its address changed, beside a `cloud_corp` that hands out the local identity. Answers its path. */
+async function prepared(url: string, env: Readonly<Record<string, string>>): Promise<string> {
+  const bin = join(trial.home, "bin");
+  const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+  const lines = names.map((name) => `export ${name}=${env[name]}`);
+  mkdirSync(bin);
+  writeFileSync(join(bin, "cloud_corp"), `#!/bin/sh\ncat <<'END'\n${lines.join("\n")}\nEND\n`);
+  chmodSync(join(bin, "cloud_corp"), 0o755);
+  const path = join(trial.home, "quick-start.sh");
+  writeFileSync(path, script.replace(/^API_URL=.*$/m, `API_URL="${url}"`));
+  return path;
+}

@@ -1,0 +1,102 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { signalProcess } from "#process/process-identity.ts";
+import { isOver, jobClient } from "./job-client.ts";
+import { canListProcesses, eventually, processesOfRun } from "./processes.ts";
+import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
+
+let trial: StackTrial;
+
+beforeEach(() => {
+  trial = openStackTrial("berth-restart-");
+});
+
+afterEach(() => trial.close());
+
+async function clientOf(stack: StackProcess) {
+  return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
+}
+
+describe.runIf(canListProcesses)("the local stack (where there is a /proc)", () => {
+  it.each(["SIGTERM", "SIGINT"] as const)(
+    "leaves nothing behind two seconds after %s, and says so later",
+    async (signal) => {
+      const first = await trial.start();
+      const before = await clientOf(first);
+      const ids = await Promise.all([
+        before.submit({ instance_type: "g4dn.2xlarge" }),
+        before.submit({ instance_type: "p5.48xlarge", gpu_count: 16, command: "trap '' TERM; sleep 600; sleep 600" }),
+        before.submit({ instance_type: "c7i.8xlarge", command: "setsid -f sleep 600; sleep 600" }),
+      ]);
+      await Promise.all(ids.map((id) => before.until(id, ({ status }) => status === "active")));
+      const waiting = await before.submit({ instance_type: "g4dn.2xlarge" });
+      const startedAt = performance.now();
+
+      const code = await first.kill(signal);
+      const left = trial.processes();
+      const endedMs = performance.now() - startedAt;
+
+      expect([code, left]).toEqual([0, []]);
+      expect(endedMs).toBeLessThan(2_000);
+      const after = await clientOf(await trial.start());
+      const jobs = await Promise.all(ids.map((id) => after.until(id, isOver)));
+      for (const job of jobs) {
+        expect([job.status, job.status_reason]).toEqual(["failed", "The local stack was stopped"]);
+      }
+      expect(await after.until(waiting, ({ status }) => status === "active")).toMatchObject({ status_reason: null });
+    },
+  );
+
+  it("goes on with what lived through SIGKILL: a command ends once, with its own exit code", async () => {
+    const first = await trial.start();
+    const before = await clientOf(first);
+    const command = "echo began >> told; while ! test -e go; do sleep 0.05; done; exit 7";
+    const id = await before.submit({ instance_type: "g4dn.2xlarge", command });
+    const idle = await before.submit({ instance_type: "c7i.8xlarge" });
+    await Promise.all([id, idle].map((one) => before.until(one, ({ status }) => status === "active")));
+    const [run = ""] = trial.runs().filter((name) => wordsTold(name) === "began\n");
+    const living = processesOfRun(run).map(({ pid }) => pid);
+
+    await first.kill("SIGKILL");
+    const second = await trial.start();
+    const after = await clientOf(second);
+
+    expect((await after.get(id)).status).toBe("active");
+    expect(processesOfRun(run).map(({ pid }) => pid)).toEqual(expect.arrayContaining(living.slice(0, 2)));
+    expect(second.output()).toContain('"event":"runs found","adopted":2,"ended":0');
+    expect([trial.runs().length, wordsTold(run)]).toEqual([2, "began\n"]);
+    writeFileSync(join(trial.home, "runs", run, "0", "work", "go"), "");
+    const job = await after.until(id, isOver);
+    expect([job.status, job.status_reason]).toEqual(["failed", "command exited with code 7"]);
+    expect(trial.runs().every((name) => name.endsWith("-r1"))).toBe(true);
+    expect((await after.get(idle)).status).toBe("active");
+  });
+
+  it("notices at its next start what died while it was not there", async () => {
+    const first = await trial.start();
+    const before = await clientOf(first);
+    const id = await before.submit({ instance_type: "g4dn.2xlarge" });
+    await before.until(id, ({ status }) => status === "active");
+    const [run = ""] = trial.runs();
+
+    await first.kill("SIGKILL");
+    for (const process of processesOfRun(run)) signalProcess(process, "SIGKILL");
+    await eventually(
+      () => trial.processes().length,
+      (left) => left === 0,
+    );
+    const after = await clientOf(await trial.start());
+
+    const job = await after.until(id, isOver);
+    expect([job.status, job.status_reason]).toEqual(["failed", "the environment's process was killed from outside"]);
+  });
+});
+
+function wordsTold(run: string): string {
+  try {
+    return readFileSync(join(trial.home, "runs", run, "0", "work", "told"), "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,136 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { jobClient, logIn } from "./job-client.ts";
+import { runProgram } from "./program.ts";
+import { environmentFor, exportedIn, openStackTrial, root, type StackProcess } from "./stack-trial.ts";
+
+// A home that a careless shell would stumble over.
+const trial = openStackTrial("berth e2e's $HOME-");
+const names = [
+  ...["API_URL", "API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_STS"],
+  ...["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"].map((name) => `BERTH_SECOND_AWS_${name}`),
+];
+let stack: StackProcess;
+
+beforeAll(async () => {
+  stack = await trial.start();
+});
+
+afterAll(() => trial.close());
+
+const npmRunEnv = (...words: string[]) =>
+  runProgram("npm", ["run", "--silent", "env", ...words], { cwd: root, env: environmentFor(trial.home) });
+
+describe("npm run --silent env", () => {
+  it("prints export lines and nothing else", async () => {
+    const { code, stdout, stderr } = await npmRunEnv();
+
+    expect({ code, stderr, lines: stdout.trimEnd().split("\n") }).toEqual({
+      code: 0,
+      stderr: "",
+      lines: names.map((name) => expect.stringMatching(new RegExp(`^export ${name}='[^']+'$`))),
+    });
+    expect(exportedIn(stdout).API_URL).toBe(stack.url);
+  });
+
+  it("gives a shell that evaluates it the very values", async () => {
+    const show = `eval "$(npm run --silent env)"; printf '%s\\n' ${names.map((name) => `"$${name}"`).join(" ")}`;
+
+    const { stdout } = await runProgram("/bin/sh", ["-c", show], { cwd: root, env: environmentFor(trial.home) });
+
+    const [developer, second] = JSON.parse(readFileSync(join(trial.home, "identities.json"), "utf8"));
+    const values = Object.fromEntries(
+      stdout
+        .trimEnd()
+        .split("\n")
+        .map((value, at) => [names[at], value]),
+    );
+    expect(values).toMatchObject({
+      API_URL: stack.url,
+      AWS_ACCESS_KEY_ID: developer.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: developer.secretAccessKey,
+      AWS_SESSION_TOKEN: developer.sessionToken,
+      BERTH_SECOND_AWS_ACCESS_KEY_ID: second.accessKeyId,
+      BERTH_SECOND_AWS_SECRET_ACCESS_KEY: second.secretAccessKey,
+      BERTH_SECOND_AWS_SESSION_TOKEN: second.sessionToken,
+    });
+    expect(await jobClient(stack.url, values.API_KEY ?? "").list()).toEqual([]);
+  });
+
+  it("prints the same key again, and a new one with --fresh", async () => {
+    const first = await stack.env();
+
+    const again = await stack.env();
+    const fresh = exportedIn((await npmRunEnv("--", "--fresh")).stdout);
+
+    expect(again).toEqual(first);
+    expect(fresh.API_KEY).not.toBe(first.API_KEY);
+    expect({ ...fresh, API_KEY: "" }).toEqual({ ...first, API_KEY: "" });
+    expect((await stack.env()).API_KEY).toBe(fresh.API_KEY);
+  });
+
+  it("knows a second identity, who is another user and sees nothing of the first", async () => {
+    const env = await stack.env();
+    const first = jobClient(stack.url, env.API_KEY ?? "");
+    const id = await first.submit({ instance_type: "p5.48xlarge" });
+
+    const login = await logIn(env, "BERTH_SECOND_");
+    const second = jobClient(stack.url, String(login.api_key));
+
+    expect(login.username).toBe("second");
+    expect(await second.list()).toEqual([]);
+    await expect(second.get(id)).rejects.toThrow(`404 {"detail":"Job ${id} not found"}`);
+    await expect(second.cancel(id)).rejects.toThrow(`404 {"detail":"Job ${id} not found"}`);
+    expect(["queued", "preparing", "active"]).toContain((await first.get(id)).status);
+  });
+
+  it("gives nothing away that the stack would write into its log", async () => {
+    const { API_URL, AWS_ENDPOINT_URL_STS, ...secrets } = await stack.env();
+
+    const log = stack.output();
+
+    expect(log).toContain('"route":"/v1/auth/aws-login"');
+    expect(Object.keys(secrets).filter((name) => log.includes(secrets[name] ?? ""))).toEqual([]);
+  });
+
+  it("says that no stack runs when one was killed", async () => {
+    const dead = openStackTrial("berth-killed-");
+    await (await dead.start()).kill("SIGKILL");
+
+    const options = { cwd: root, env: environmentFor(dead.home) };
+    const { code, stdout, stderr } = await runProgram(process.execPath, ["scripts/env.ts"], options);
+
+    const sentence = `No local stack is running in ${dead.home}. Start one with: npm start\n`;
+    expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: "", stderr: sentence });
+    await dead.close();
+  });
+});
+
+describe("a second npm start", () => {
+  it("says who has the home", async () => {
+    const { code, stderr } = await npmStart(environmentFor(trial.home));
+
+    expect(code).toBe(1);
+    expect(stderr).toContain(`Another local stack is using ${trial.home}. It listens on ${stack.url}, pid `);
+    expect(stderr).toContain("Stop it, or set BERTH_HOME to another directory.");
+  });
+
+  it("says that the port is taken, and leaves nothing behind", async () => {
+    const other = openStackTrial("berth-second-");
+    const { port } = new URL(stack.url);
+
+    const { code, stderr } = await npmStart(environmentFor(other.home, { PORT: port }));
+
+    expect([code, stderr]).toEqual([
+      1,
+      `Port ${port} is in use.\nSet PORT to another one, or to 0 for any free one.\n`,
+    ]);
+    expect((await fetch(`${stack.url}/live`)).status).toBe(200);
+    await other.close();
+  });
+});
+
+function npmStart(env: NodeJS.ProcessEnv) {
+  return runProgram("npm", ["start", "--silent"], { cwd: root, env });
+}

@@ -1,0 +1,76 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { isAlive } from "#process/process-identity.ts";
+import { listProcesses, type SeenProcess } from "./processes.ts";
+
+/** What was wrong with who lived where, in words. */
+export interface SlotReport {
+  readonly seen: { readonly looks: number; readonly runs: number };
+  readonly conflicts: readonly string[];
+}
+
+const everyMs = 120;
+
+/**
+ * Watches the process table while stacks come and go: on no pretend node may more live at one time than it has slots
+ * for, and no run may be begun twice. It needs no stack, so it also sees what happens while there is none.
+ */
+export function watchSlots(home: string, slots: Readonly<Record<string, number>>): { stop(): SlotReport } {
+  const conflicts: string[] = [];
+  const places = new Map<string, string | undefined>();
+  const sessions = new Map<string, Set<number>>();
+  let looks = 0;
+  const look = (): void => {
+    looks += 1;
+    const living = livingRuns(home, places);
+    for (const [run, members] of living) noteSessions(sessions, run, members);
+    for (const [node, capacity] of Object.entries(slots)) {
+      const there = [...living].filter(([run]) => places.get(run) === node);
+      const used = there.reduce((sum, [, members]) => sum + unitsOf(members), 0);
+      if (used > capacity) conflicts.push(`${node}: ${used} of ${capacity} in use by ${there.map(([run]) => run)}`);
+    }
+  };
+  const timer = setInterval(look, everyMs);
+  return {
+    stop() {
+      clearInterval(timer);
+      const begunTwice = [...sessions].filter(([, ids]) => ids.size > 1).map(([run]) => `${run} was begun twice`);
+      return { seen: { looks, runs: sessions.size }, conflicts: [...conflicts, ...begunTwice] };
+    },
+  };
+}
+
+/** By run, the processes that all lived at one moment: the one between the listing and the second look. */
+function livingRuns(home: string, places: Map<string, string | undefined>): Map<string, SeenProcess[]> {
+  const named = listProcesses().filter(({ environment }) => environment.has("BERTH_RUN"));
+  const runs = new Map<string, SeenProcess[]>();
+  for (const seen of named.filter(isAlive)) {
+    const run = seen.environment.get("BERTH_RUN") ?? "";
+    if (!places.has(run)) places.set(run, nodeOf(home, run));
+    if (places.get(run) !== undefined) runs.set(run, [...(runs.get(run) ?? []), seen]);
+  }
+  return runs;
+}
+
+/** Where it was placed; nothing for runs of other homes. */
+function nodeOf(home: string, run: string): string | undefined {
+  try {
+    const record = JSON.parse(readFileSync(join(home, "runs", run, "run.json"), "utf8")) as { nodes: string[] };
+    return record.nodes[0];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Every machine of a run is a session of its own, and these runs have one machine. */
+function noteSessions(sessions: Map<string, Set<number>>, run: string, members: readonly SeenProcess[]): void {
+  const known = sessions.get(run) ?? new Set();
+  for (const { session } of members) known.add(session);
+  sessions.set(run, known);
+}
+
+/** Only what runs inside knows its GPUs, and a CPU machine has none and is one whole. */
+function unitsOf(members: readonly SeenProcess[]): number {
+  const gpus = members.map(({ environment }) => Number(environment.get("BERTH_GPUS") ?? 0));
+  return Math.max(...gpus) || 1;
+}

@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { signalProcess } from "#process/process-identity.ts";
+import { canListProcesses, eventually, processesOfHome, type SeenProcess } from "./processes.ts";
+import { runProgram } from "./program.ts";
+
+/** `npm start` as a process of its own, in a home of its own, for tests. */
+export interface StackTrial {
+  readonly home: string;
+  /** Starts the stack and waits for its ready line; throws what it printed when it ends before. */
+  start(settings?: Settings, options?: StartOptions): Promise<StackProcess>;
+  /** What of this home lives: stack, launchers, environments. */
+  processes(): SeenProcess[];
+  /** Names of the runs that have a directory now. */
+  runs(): string[];
+  /** Stops what runs and throws when a process is left. */
+  close(): Promise<void>;
+}
+
+export interface StackProcess {
+  readonly url: string;
+  /** All that it printed so far. */
+  output(): string;
+  /** What `npm run env` exports. */
+  env(...words: string[]): Promise<Record<string, string>>;
+  /** Signals it and resolves with its exit code once it is gone. */
+  kill(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): Promise<number | null>;
+}
+
+type Settings = Readonly<Record<string, string>>;
+
+interface StartOptions {
+  /** Words to put before the command line. */
+  readonly under?: readonly string[];
+}
+
+export const root = join(import.meta.dirname, "../../..");
+const startedWithinMs = 20_000;
+
+export function openStackTrial(prefix = "berth-e2e-"): StackTrial {
+  const home = mkdtempSync(join(tmpdir(), prefix));
+  const children: ChildProcess[] = [];
+  const outputs: (() => string)[] = [];
+  const runs = () => namesIn(join(home, "runs"));
+  const processes = () => processesOfHome(home, new Set([...runs(), ...outputs.flatMap((output) => runsIn(output()))]));
+  return {
+    home,
+    runs,
+    processes,
+    async start(settings = {}, { under = [] } = {}) {
+      const [program = "", ...words] = [...under, process.execPath, "scripts/start.ts"];
+      const child = spawn(program, words, { cwd: root, env: environmentFor(home, settings) });
+      const output = collect(child);
+      children.push(child);
+      outputs.push(output);
+      const isOver = () => child.exitCode !== null || child.signalCode !== null;
+      await eventually(output, (text) => isOver() || text.includes("npm run --silent env"), startedWithinMs);
+      const [, url] = /^Berth listens on (\S+) /m.exec(output()) ?? [];
+      if (url === undefined) throw new Error(output());
+      return { url, output, env: (...more) => shellVariables(home, more), kill: (signal) => kill(home, child, signal) };
+    },
+    async close() {
+      const living = children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
+      await Promise.all(living.map((child) => kill(home, child, "SIGTERM")));
+      if (canListProcesses)
+        await eventually(processes, (left) => left.length === 0, 5_000).finally(() => endAll(home, processes()));
+      rmSync(home, { recursive: true });
+    },
+  };
+}
+
+/** The settings of a trial, and nothing of Berth or AWS that whoever runs the tests has set. */
+export function environmentFor(home: string, settings: Settings = {}): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(AWS_|BERTH_|NODE_OPTIONS$|VITEST)/.test(name));
+  return { ...Object.fromEntries(inherited), PORT: "0", BERTH_HOME: home, ...settings };
+}
+
+/** The names and values of lines like `export NAME='value'`. */
+export function exportedIn(text: string): Record<string, string> {
+  return Object.fromEntries(
+    Array.from(text.matchAll(/^export ([A-Z_]+)='([^']*)'$/gm), ([, name, value]) => [name, value]),
+  );
+}
+
+function collect(child: ChildProcess): () => string {
+  const parts: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (part) => parts.push(String(part)));
+  return () => parts.join("");
+}
+
+async function shellVariables(home: string, words: readonly string[]): Promise<Record<string, string>> {
+  const { code, stdout, stderr } = await runProgram(process.execPath, ["scripts/env.ts", ...words], {
+    cwd: root,
+    env: environmentFor(home),
+  });
+  if (code !== 0) throw new Error(stderr);
+  return exportedIn(stdout);
+}
+
+/** The stack says who it is: under another program the child is that one. */
+async function kill(home: string, child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  const record = JSON.parse(readFileSync(join(home, "stack.json"), "utf8")) as { process: { pid: number } };
+  const exited = once(child, "exit");
+  process.kill(record.process.pid, signal);
+  const [code] = await exited;
+  return code;
+}
+
+/** A test that found something left does not leave it to the machine. What only looks at the home is not ours. */
+function endAll(home: string, left: readonly SeenProcess[]): void {
+  for (const seen of left) {
+    const { environment } = seen;
+    const isOurs = environment.has("BERTH_RUN") || environment.get("NODE_COMPILE_CACHE")?.startsWith(home);
+    if (isOurs || environment.get("BERTH_HOME") === home) signalProcess(seen, "SIGKILL");
+  }
+}
+
+function runsIn(output: string): string[] {
+  return Array.from(
+    output.matchAll(/"uid":"([0-9a-f]{32})","phase":"\w+","run":(\d+)/g),
+    ([, uid, run]) => `${uid}-r${run}`,
+  );
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory).filter((name) => /^[0-9a-f]{32}-r\d+$/.test(name));
+  } catch {
+    return [];
+  }
+}

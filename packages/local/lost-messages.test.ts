@@ -1,0 +1,19 @@
+import { describe, expect, it } from "vitest";
+import { poolKey } from "#core/keys.ts";
+import { manualClock } from "#testing/clock.ts";
+import { memoryTable } from "#testing/memory-table.ts";
+import { refreshPools } from "./lost-messages.ts";
+
+describe("after a start with an empty queue", () => {
+  it("every pool there is compares what it holds at once, and none is made", async () => {
+    const clock = manualClock();
+    const table = memoryTable();
+    const [later, before] = [clock.now() + 60_000, clock.now() - 1_000];
+    const pool = { ...poolKey("h100"), kind: "pool", version: 7, held: ["x"], refreshedAt: before, dueAt: later };
+    await table.put(pool, { ifVersion: 0 });
+
+    await refreshPools({ table, clock });
+
+    expect(table.all()).toEqual([{ ...pool, version: 8, refreshedAt: 0, dueAt: clock.now() }]);
+  });
+});
