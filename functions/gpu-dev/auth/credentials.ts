@@ -14,11 +14,13 @@ const Fields = z.object({
 });
 
 /** Both forms of a login (contracts/gpu-dev section 2): credentials, or a request signed with them. */
-export const LoginBody = Fields.superRefine(refineForm, { when: () => true });
+export const LoginBody = Fields.superRefine(refineForm, {
+  when: ({ value }) => typeof value === "object" && value !== null,
+});
 
 export type LoginBody = z.output<typeof Fields>;
 
-/** One form, and all of it. Runs whatever else is wrong, so that all bad fields are told at once. */
+/** One form, and all of it. Runs whatever else is wrong with an object, so that all bad fields are told at once. */
 function refineForm(body: LoginBody, ctx: z.RefinementCtx): void {
   if (hasCredentials(body) && hasRequest(body)) {
     const message = "Send AWS credentials or a signed request, not both";

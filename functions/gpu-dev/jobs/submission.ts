@@ -67,7 +67,8 @@ export function Submission(settings: Settings) {
           ctx.addIssue({ code: "custom", params: { type }, path, message });
         }
       },
-      { when: ({ issues }) => !issues.some(({ path }) => sizeFields.has(path?.[0])) },
+      // An issue without a path: the whole is no object.
+      { when: ({ issues }) => !issues.some(({ path = [] }) => path.length === 0 || sizeFields.has(path[0])) },
     );
 }
 

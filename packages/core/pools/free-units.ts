@@ -36,30 +36,36 @@ export interface FreeUnits {
   largest(): number;
 }
 
+/** Nodes by how much of them is free: the place in the list is the number of units. */
+type ByFree = Set<number>[];
+
 export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
   const free = nodes.map(() => 0);
-  const existing: Set<number>[] = [new Set()];
-  const makeable: Set<number>[] = [new Set()];
+  const existing: ByFree = [];
+  const makeable: ByFree = [];
+  // The same nodes once more for each zone, so that who is pinned to a full one does not go through all the others.
+  const inZone = new Map<string | null, { readonly existing: ByFree; readonly makeable: ByFree }>();
+  for (const { zone } of nodes) if (!inZone.has(zone)) inZone.set(zone, { existing: [], makeable: [] });
   let total = 0;
   for (const [index, node] of nodes.entries()) put(index, Math.max(0, node.free));
 
   function put(index: number, units: number): void {
-    const kind = nodes[index]?.name === null ? makeable : existing;
-    kind[free[index] ?? 0]?.delete(index);
-    total += units - (free[index] ?? 0);
+    const before = free[index] ?? 0;
+    const kind = nodes[index]?.name === null ? "makeable" : "existing";
+    move(kind === "makeable" ? makeable : existing, index, before, units);
+    move(inZone.get(nodes[index]?.zone ?? null)?.[kind] ?? [], index, before, units);
+    total += units - before;
     free[index] = units;
-    while (kind.length <= units) kind.push(new Set());
-    kind[units]?.add(index);
   }
 
   function bestFit(need: Need, allowed: (node: number) => boolean): number | undefined {
-    for (const kind of [existing, makeable]) {
-      for (let units = need.units; units < kind.length; units++) {
-        for (const index of kind[units] ?? []) {
-          const zone = nodes[index]?.zone ?? null;
-          if ((need.zone === null || zone === null || zone === need.zone) && allowed(index)) return index;
-        }
-      }
+    const anywhere = [existing, makeable].map((kind) => [kind]);
+    const pinned = (["existing", "makeable"] as const).map((kind) =>
+      [need.zone, null].map((zone) => inZone.get(zone)?.[kind] ?? []),
+    );
+    for (const kind of need.zone === null ? anywhere : pinned) {
+      const found = fullestOf(kind, need.units, allowed);
+      if (found !== undefined) return found;
     }
     return undefined;
   }
@@ -84,4 +90,21 @@ export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
 
 function largestIn(kind: readonly Set<number>[]): number {
   return kind.findLastIndex((set) => set.size > 0);
+}
+
+function move(kind: ByFree, index: number, before: number, units: number): void {
+  kind[before]?.delete(index);
+  while (kind.length <= units) kind.push(new Set());
+  kind[units]?.add(index);
+}
+
+/** The fullest node that fits in any of these lists. */
+function fullestOf(lists: readonly ByFree[], units: number, allowed: (node: number) => boolean): number | undefined {
+  const most = Math.max(...lists.map((list) => list.length));
+  for (let free = units; free < most; free++) {
+    for (const list of lists) {
+      for (const index of list[free] ?? []) if (allowed(index)) return index;
+    }
+  }
+  return undefined;
 }

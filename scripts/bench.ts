@@ -1,0 +1,35 @@
+import { parseArgs } from "node:util";
+import { admission } from "./bench/admission.ts";
+import { bundles } from "./bench/bundles.ts";
+import { calls } from "./bench/calls.ts";
+import { freed, requests, start, submitted } from "./bench/latency.ts";
+import type { Measure, Row } from "./bench/measure.ts";
+import { pipelineCost } from "./bench/pipeline.ts";
+import { plansInMemory, plansOnStack } from "./bench/plans.ts";
+import { simulator } from "./bench/simulator.ts";
+import { sweepCost } from "./bench/sweep.ts";
+import { isOver, tableOf } from "./bench/table.ts";
+
+/** Prints what design section 9 lists, each beside its limit; fails where one is exceeded. */
+const measures: readonly Measure[] = [
+  ...[calls, bundles, pipelineCost, admission, sweepCost, simulator, plansInMemory],
+  ...[start, submitted, freed, plansOnStack, requests],
+];
+
+const { values } = parseArgs({ options: { only: { type: "string" } } });
+const chosen = measures.filter(({ name }) => values.only === undefined || name === values.only);
+if (chosen.length === 0) {
+  console.error(`--only takes one of: ${measures.map(({ name }) => name).join(", ")}`);
+  process.exit(1);
+}
+
+const rows: Row[] = [];
+for (const { name, run } of chosen) {
+  const begun = performance.now();
+  rows.push(...(await run()));
+  console.error(`${name}: ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+}
+console.log(`\n${tableOf(rows)}`);
+const over = rows.filter(isOver);
+console.log(`\n${rows.filter(({ limit }) => limit !== undefined).length - over.length} ok, ${over.length} over`);
+process.exitCode = over.length > 0 ? 1 : 0;

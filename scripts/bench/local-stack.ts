@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { Agent, type IncomingMessage, request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { shellEnvironment } from "#local/shell-environment.ts";
+
+export interface LogLine {
+  readonly time: string;
+  readonly event: string;
+  readonly [field: string]: unknown;
+}
+
+export interface LocalStack {
+  /** From the start of `npm start` until /health answered 200, in ms. */
+  readonly healthyMs: number;
+  /** What the stack has logged so far. */
+  readonly lines: readonly LogLine[];
+  call<Answer>(method: string, path: string, body?: object): Promise<Answer>;
+}
+
+const root = join(import.meta.dirname, "../..");
+const patienceMs = 15_000;
+
+/** Runs `npm start` (without npm's own lines) in an empty home with these nodes, gives it to `use`, and ends it whatever happens. */
+export async function withStack<Result>(nodes: string, use: (stack: LocalStack) => Promise<Result>): Promise<Result> {
+  const home = mkdtempSync(join(tmpdir(), "berth-bench-"));
+  const begun = performance.now();
+  const env = { ...process.env, BERTH_HOME: home, PORT: "0", LOCAL_NODES: nodes };
+  const child = spawn("npm", ["run", "--silent", "start"], { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
+  const agent = new Agent({ keepAlive: true });
+  try {
+    const lines: LogLine[] = [];
+    const url = await readOutput(child, lines);
+    await healthy(url);
+    const healthyMs = performance.now() - begun;
+    const [, key = ""] = /API_KEY='([^']+)'/.exec(await shellEnvironment({ home, fresh: false })) ?? [];
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+    const call = <Answer>(method: string, path: string, body?: object) =>
+      callJson<Answer>(`${url}${path}`, { method, headers, agent }, body);
+    return await use({ healthyMs, lines, call });
+  } finally {
+    agent.destroy();
+    await stop(child);
+    rmSync(home, { recursive: true });
+  }
+}
+
+/** Waits until something is there, looking every few ms. Throws when it does not come. */
+export async function until<Found>(find: () => Found | undefined | Promise<Found | undefined>): Promise<Found> {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    const found = await find();
+    if (found !== undefined) return found;
+    if (performance.now() > deadline) throw new Error(`Nothing came in ${patienceMs / 1000} s: ${find}`);
+    await sleep(5);
+  }
+}
+
+/** Collects the log for as long as it runs, and answers the address once it is told. */
+async function readOutput(child: ChildProcess, lines: LogLine[]): Promise<string> {
+  if (!child.stdout) throw new Error("npm start has no output");
+  let url: string | undefined;
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    if (line.startsWith("{")) lines.push(JSON.parse(line));
+    url ??= /Berth listens on (\S+)/.exec(line)?.[1];
+  });
+  return until(() => url);
+}
+
+async function healthy(url: string): Promise<void> {
+  await until(async () => ((await fetch(`${url}/health`)).ok ? true : undefined));
+}
+
+/** By node:http, which takes a third of the time of fetch on this side: the machine is shared with what is measured. */
+async function callJson<Answer>(
+  url: string,
+  options: { readonly method: string; readonly headers: Record<string, string>; readonly agent: Agent },
+  body: object | undefined,
+): Promise<Answer> {
+  const outgoing = request(url, options).end(body && JSON.stringify(body));
+  const [response] = (await once(outgoing, "response")) as [IncomingMessage];
+  const text = (await response.toArray()).join("");
+  if (response.statusCode !== 200) throw new Error(`${options.method} ${url} answered ${response.statusCode}: ${text}`);
+  return JSON.parse(text) as Answer;
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  await exited;
+}
