@@ -51,7 +51,7 @@ export async function decidePool(
     plans: settled.plans + 1,
     advisedAt: advise && tells ? now : settled.advisedAt,
     advised: advise ? digits : settled.advised,
-    dueAt: now + (changed || !advise ? Math.min(CHANGED_MS, wait) : wait),
+    dueAt: advise ? now + (changed ? Math.min(CHANGED_MS, wait) : wait) : settled.advisedAt + ADVICE_MS,
   };
   return { pool, advice: advise ? { places: planned.places, complete: list.horizon === null } : undefined };
 }
