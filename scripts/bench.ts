@@ -1,19 +1,22 @@
 import { parseArgs } from "node:util";
 import { admission } from "./bench/admission.ts";
+import { backup } from "./bench/backup.ts";
 import { bundles } from "./bench/bundles.ts";
 import { calls } from "./bench/calls.ts";
+import { disks } from "./bench/disks.ts";
 import { freed, requests, start, submitted } from "./bench/latency.ts";
 import type { Measure, Row } from "./bench/measure.ts";
 import { pipelineCost } from "./bench/pipeline.ts";
 import { plansInMemory, plansOnStack } from "./bench/plans.ts";
 import { simulator } from "./bench/simulator.ts";
+import { ssh } from "./bench/ssh.ts";
 import { sweepCost } from "./bench/sweep.ts";
 import { isOver, tableOf } from "./bench/table.ts";
 
 /** Prints what design section 9 lists, each beside its limit; fails where one is exceeded. */
 const measures: readonly Measure[] = [
-  ...[calls, bundles, pipelineCost, admission, sweepCost, simulator, plansInMemory],
-  ...[start, submitted, freed, plansOnStack, requests],
+  ...[calls, disks, bundles, pipelineCost, admission, sweepCost, simulator, plansInMemory],
+  ...[start, submitted, freed, backup, plansOnStack, requests, ssh],
 ];
 
 const { values } = parseArgs({ options: { only: { type: "string" } } });

@@ -32,6 +32,7 @@ function entry<Thing>(name: string, thing: Thing) {
 }
 
 const catalog: Catalog = {
+  internal: [],
   endpoints: [entry("novita/x/make-one", make), entry("gpu-dev/x/show", show)],
   consumers: [
     entry(

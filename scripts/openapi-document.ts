@@ -1,5 +1,5 @@
 import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
-import type * as z from "zod";
+import * as z from "zod";
 import { readSettings } from "#aws/config.ts";
 import type { Catalog, Entry } from "#http/catalog.ts";
 import type { DialectName } from "#http/dialect.ts";
@@ -51,14 +51,18 @@ function requireAgreement({ path, params }: Endpoint): void {
 }
 
 function requestOf(endpoint: Endpoint): NonNullable<RouteConfig["request"]> {
-  const { params, query } = endpoint;
+  const { params, query, creates } = endpoint;
   const body = bodySchema(endpoint, readSettings({}));
   return {
     ...(params && { params: asObject(params) }),
     ...(query && { query: asObject(query) }),
+    ...(creates && { headers: IdempotencyHeader }),
     ...(body && { body: { required: true, content: { "application/json": { schema: body } } } }),
   };
 }
+
+/** contracts/common section 8. */
+const IdempotencyHeader = z.object({ "Idempotency-Key": z.string().min(1).max(255).optional() });
 
 function responsesOf({ reply, status, dialect, public: isPublic }: Endpoint): RouteConfig["responses"] {
   const schema = { $ref: `#/components/schemas/${problemName(dialect.name)}` };

@@ -1,15 +1,34 @@
 import { describe, expect, test } from "vitest";
-import { type GoodRequest, goodRequest, pathOf } from "#testing/catalog-requests.ts";
-import { httpWorld, second } from "#testing/http-world.ts";
+import type { Endpoint } from "#http/endpoint.ts";
+import { catalogWorld, type GoodRequest, goodRequest, pathOf, thingsOf } from "#testing/catalog-requests.ts";
+import { second } from "#testing/http-world.ts";
 
-const world = await httpWorld();
+const world = await catalogWorld();
 const key = await world.login();
 const ids = { "X-Request-ID": "a.B_c-1", "X-Correlation-ID": "corr-1" };
 const table = world.endpoints.map((endpoint) => ({
   name: `${endpoint.method.toUpperCase()} ${endpoint.path}`,
   endpoint,
 }));
-const withBody = table.filter(({ endpoint }) => endpoint.method !== "get");
+/** A body means nothing to a DELETE that asks for none. */
+const isBodyless = ({ method, body }: Endpoint) => method === "get" || (method === "delete" && body === undefined);
+const withBody = table.filter(({ endpoint }) => !isBodyless(endpoint));
+const bodylessDeletes = table.filter(({ endpoint }) => endpoint.method === "delete" && isBodyless(endpoint));
+
+/** Routes that answer the same request otherwise when it is made again, and why. */
+const answersAnew: Readonly<Record<string, string>> = {
+  "/v1/keys/rotate": "each time the key is another one",
+  "/v1/disks/{disk_name}/undelete": "what was undeleted is not marked for deletion any more",
+  "/v1/jobs/{job_id}/jupyter/enable": "each request has a number of its own, also where all is so already",
+  "/v1/jobs/{job_id}/jupyter/disable": "each request has a number of its own, also where all is so already",
+};
+const repeatable = withBody.filter(({ endpoint }) => !(endpoint.path in answersAnew));
+const changing = withBody
+  .filter(({ endpoint }) => endpoint.path in answersAnew)
+  .map((row) => ({ ...row, reason: answersAnew[row.endpoint.path] }));
+/** Static paths that another endpoint takes for the id of something. */
+const takenForAnId = ["GET /v1/jobs/submit", "DELETE /v1/keys/rotate"];
+const emptyBodies = ["", " \n", undefined];
 const huge = `{"image":"${"x".repeat(1_048_576)}"}`;
 
 async function send({ method, path, sent }: GoodRequest, changed: GoodRequest["sent"] = {}): Promise<Response> {
@@ -54,7 +73,7 @@ describe.each(table)("$name", ({ endpoint }) => {
     const own = paths.map((one) => one.method.toUpperCase());
 
     for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"].filter((one) => !own.includes(one))) {
-      if (path === "/v1/jobs/submit" && method === "GET") continue;
+      if (takenForAnId.includes(`${method} ${path}`)) continue;
       const response = await send({ method, path, sent: {} });
 
       expect(response.status).toBe(405);
@@ -109,17 +128,6 @@ describe.each(withBody)("$name", ({ endpoint }) => {
     },
   );
 
-  test.each(["", " \n", undefined])("takes the empty body %j for {}", async (body) => {
-    const request = await goodRequest(world, endpoint, key);
-    const headers = { "Content-Type": "application/json" };
-
-    const empty = await send({ ...request, sent: { ...request.sent, body } }, { headers });
-    const braces = await send({ ...request, sent: { ...request.sent, body: "{}" } }, { headers });
-
-    expect(empty.status).toBe(braces.status);
-    expect(await empty.text()).toBe(await braces.text());
-  });
-
   test("reads JSON whatever its content type says", async () => {
     for (const type of ["text/plain", "application/x-www-form-urlencoded", ";;;", "application/xml"]) {
       const request = await goodRequest(world, endpoint, key);
@@ -130,20 +138,127 @@ describe.each(withBody)("$name", ({ endpoint }) => {
   });
 });
 
-describe.each(table.filter(({ endpoint }) => endpoint.path.includes("{job_id}")))("$name", ({ endpoint }) => {
-  test("answers another owner's job as one that is not there, byte for byte", async () => {
-    const stranger = await world.login(second);
-    const { method, path: owned, sent } = await goodRequest(world, endpoint, key);
-    const id = owned.split("/")[3] ?? "";
-    const missing = `${id.slice(0, -4)}${id.endsWith("0000") ? "1111" : "0000"}`;
-    const path = await pathOf(endpoint, async () => missing);
+describe.each(repeatable)("$name", ({ endpoint }) => {
+  test.each(emptyBodies)("takes the empty body %j for {}", async (body) => {
+    const request = await goodRequest(world, endpoint, key);
+    const headers = { "Content-Type": "application/json" };
 
-    const other = await send({ method, path: owned, sent: { ...sent, key: stranger } });
+    const empty = await send({ ...request, sent: { ...request.sent, body } }, { headers });
+    const braces = await send({ ...request, sent: { ...request.sent, body: "{}" } }, { headers });
+
+    expect(empty.status).toBe(braces.status);
+    expect(await empty.text()).toBe(await braces.text());
+  });
+});
+
+test("what is said to answer anew does", () => {
+  expect(changing.map(({ endpoint }) => endpoint.path).toSorted()).toEqual(Object.keys(answersAnew).toSorted());
+});
+
+describe.each(changing)("$name ($reason)", ({ endpoint }) => {
+  test.each(emptyBodies)("takes the empty body %j for {}, on two things and so in form alone", async (body) => {
+    const headers = { "Content-Type": "application/json" };
+    const [one, other] = [await goodRequest(world, endpoint, key), await goodRequest(world, endpoint, key)];
+
+    const empty = await send({ ...one, sent: { ...one.sent, body } }, { headers });
+    const braces = await send({ ...other, sent: { ...other.sent, body: "{}" } }, { headers });
+
+    expect([empty.status, braces.status]).toEqual([200, 200]);
+    expect(Object.keys((await empty.json()) as object)).toEqual(Object.keys((await braces.json()) as object));
+  });
+});
+
+describe.each(bodylessDeletes)("$name", ({ endpoint }) => {
+  test.each(["", "{}", "{", "[]", "\0", huge])("leaves a body alone: %#", async (body) => {
+    const response = await send(await goodRequest(world, endpoint, key), { body });
+
+    expect(response.status).toBe(200);
+    await expectWellFormed(response);
+  });
+
+  test("refuses a body over 1 MiB that is announced", async () => {
+    const headers = { "Content-Length": String(huge.length) };
+
+    const response = await send(await goodRequest(world, endpoint, key), { body: huge, headers });
+
+    expect([response.status, await response.text()]).toEqual([413, '{"detail":"Request body too large"}']);
+  });
+});
+
+/** Things that belong to somebody: the segment that names one, another of its form that nobody has, and the 404. */
+const owned = [
+  { parameter: "job_id", missing: "019bdcc3-5b00-7000-8000-0123456789ab", text: (id: string) => `Job ${id} not found` },
+  { parameter: "disk_name", missing: "nobodys-disk", text: (name: string) => `Disk '${name}' not found` },
+  { parameter: "prefix", missing: "nobodys0", text: (prefix: string) => `API key '${prefix}' not found` },
+];
+const operations = "/v1/disks/{disk_name}/operations/{operation_id}";
+const ownedRows = owned.flatMap((thing) =>
+  table
+    .filter(({ endpoint }) => !endpoint.admin && endpoint.path !== operations)
+    .filter(({ endpoint }) => endpoint.path.includes(`{${thing.parameter}}`))
+    .map((row) => ({ ...row, ...thing })),
+);
+
+test("each parameter of a path that names what somebody owns is in a row below", () => {
+  const parametersOf = ({ path }: Endpoint) => [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+  const all = table.filter(({ endpoint }) => !endpoint.admin).flatMap(({ endpoint }) => parametersOf(endpoint));
+
+  expect(new Set(all)).toEqual(new Set(["asset", "operation_id", ...owned.map(({ parameter }) => parameter)]));
+});
+
+describe.each(ownedRows)("$name", ({ endpoint, parameter, missing, text }) => {
+  test("answers what is another owner's as what is not there, byte for byte", async () => {
+    const stranger = await strangerTo(endpoint);
+    const { method, sent } = await goodRequest(world, endpoint, key);
+    const things = await thingsOf(world, endpoint, key);
+
+    const own = pathOf(endpoint, things);
+    const other = await send({ method, path: own, sent: { ...sent, key: stranger } });
+    const path = pathOf(endpoint, { ...things, [parameter]: missing });
     const nothing = await send({ method, path, sent: { ...sent, key: stranger } });
 
     expect([other.status, nothing.status]).toEqual([404, 404]);
-    expect(await nothing.text()).toBe(`{"detail":"Job ${missing} not found"}`);
-    expect(await other.text()).toBe(`{"detail":"Job ${id} not found"}`);
+    expect(await nothing.text()).toBe(JSON.stringify({ detail: text(missing) }));
+    expect(await other.text()).toBe(JSON.stringify({ detail: text(things[parameter] ?? "") }));
     expect(Object.fromEntries(other.headers)).toEqual(Object.fromEntries(nothing.headers));
+  });
+});
+
+/** A key of somebody to whom this endpoint's things do not belong: keys are revoked with one of `second`'s own. */
+async function strangerTo({ path }: Endpoint): Promise<string> {
+  return path.startsWith("/v1/keys") ? key : world.login(second);
+}
+
+test("another owner's disk operation is as one that is not there, and so is one asked for by another disk's name", async () => {
+  const endpoint = world.endpoints.find(({ path }) => path === operations);
+  if (!endpoint) throw new Error(`The catalog has no ${operations}`);
+  const [one, another] = [await thingsOf(world, endpoint, key), await thingsOf(world, endpoint, key)];
+  const asked = [
+    { things: one, by: await world.login(second) },
+    { things: { ...one, operation_id: "op-00000000-0000-4000-8000-000000000000" }, by: key },
+    { things: { ...one, disk_name: another.disk_name ?? "" }, by: key },
+    { things: { ...one, operation_id: "x" }, by: key },
+  ];
+
+  for (const { things, by } of asked) {
+    const response = await send({ method: "GET", path: pathOf(endpoint, things), sent: { key: by } });
+
+    const detail = `Operation '${things.operation_id}' not found for disk '${things.disk_name}'`;
+    expect([response.status, await response.text()]).toEqual([404, JSON.stringify({ detail })]);
+  }
+});
+
+describe.each(table.filter(({ endpoint }) => endpoint.admin))("$name", ({ endpoint }) => {
+  test("is to whoever is no operator an unknown path, byte for byte, whatever he sends", async () => {
+    const { method, path, sent } = await goodRequest(world, endpoint, key);
+    const unknown = await send({ method, path: "/v1/admin/no-such-thing", sent: { key } });
+    const told = [unknown.status, await unknown.text(), Object.fromEntries(unknown.headers)];
+
+    for (const body of method === "GET" ? [undefined] : [sent.body, "{", "[]", huge]) {
+      const response = await send({ method, path, sent: { ...sent, key, body } });
+
+      expect([response.status, await response.text(), Object.fromEntries(response.headers)]).toEqual(told);
+    }
+    expect(told.slice(0, 2)).toEqual([404, '{"detail":"Not Found"}']);
   });
 });

@@ -1,27 +1,50 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { developer, httpWorld, loginBody } from "#testing/http-world.ts";
+import {
+  catalogWorld,
+  operator,
+  pathOf,
+  smallJob,
+  submitJob,
+  type Things,
+  thingsOf,
+} from "#testing/catalog-requests.ts";
+import { developer, loginBody } from "#testing/http-world.ts";
 
-const world = await httpWorld({ settings: { keyTtlHours: 168 } });
+const world = await catalogWorld({ settings: { keyTtlHours: 168 } });
 const key = await world.login();
-const job = await submitJob(world, key);
+const operatorKey = await world.login(operator);
+const things = await thingsOfAll();
 
+/** One thing for each parameter of the catalog's paths, the developer's where it belongs to somebody; the job is active. */
+async function thingsOfAll(): Promise<Things> {
+  const made: Things[] = [];
+  for (const endpoint of world.endpoints) made.unshift(await thingsOf(world, endpoint, key));
+  const job_id = await submitJob(world, key, smallJob);
+  await world.deliver();
+  return Object.assign({}, ...made, { job_id });
+}
+
+const oddIds = ["__proto__", "constructor", "%E0%A4%A", "%2e%2e%2fx", "op-", "x".repeat(9_000)];
 const path = fc
   .tuple(
     fc.constantFrom(...world.endpoints.map((endpoint) => endpoint.path), "/v1/", "/api/x", "/api/v1/x", "/session/x"),
     fc.oneof(fc.constantFrom("", "", "/", "%", "%00", "..", "%2f", "{id}", "💥"), fc.string({ unit: "binary" })),
-    fc.oneof(fc.constant(job), fc.string(), fc.constantFrom("__proto__", "constructor", "%E0%A4%A", "x".repeat(9_000))),
+    fc.oneof(fc.constant(undefined), fc.string(), fc.constantFrom(...Object.values(things), ...oddIds)),
   )
-  .map(
-    ([pattern, rest, id]) => `${pattern.replace(/\{\w+\}/, encodeURI(id.replaceAll(/[\ud800-\udfff]/g, "")))}${rest}`,
-  );
+  .map(([pattern, rest, id]) => {
+    const written = id === undefined ? undefined : encodeURI(id.replaceAll(/[\ud800-\udfff]/g, ""));
+    const ids = Object.entries(things).map(([name, thing]) => [name, written ?? thing]);
+    return `${pathOf({ path: pattern }, Object.fromEntries(ids))}${rest}`;
+  });
 const word = fc.oneof(
   fc.string({ unit: "binary", maxLength: 20 }),
   fc.constantFrom("0", "-1", "1e9", "NaN", "queued", "%", "%00", "a,b,", "💥", "99999999999999999999"),
 );
 const query = fc
-  .array(fc.tuple(fc.constantFrom("status", "limit", "offset", "__proto__", "x", ""), word), { maxLength: 4 })
+  .array(fc.tuple(fc.constantFrom("status", "limit", "offset", "tail", "user", "__proto__", "x", ""), word), {
+    maxLength: 4,
+  })
   .map((pairs) => pairs.map((pair) => pair.join("=")).join("&"));
 const method = fc.constantFrom("GET", "POST", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "BREW");
 const latin = fc.string({ unit: fc.integer({ min: 33, max: 255 }).map((code) => String.fromCharCode(code)) });
@@ -36,7 +59,7 @@ const headers = fc.record(
     Accept: latin,
     Host: latin,
     Origin: latin,
-    "Idempotency-Key": latin,
+    "Idempotency-Key": fc.oneof(latin, fc.constantFrom("", "k-1", "k-2", "~".repeat(255), "~".repeat(256))),
     "X-Forwarded-For": latin,
   },
   { requiredKeys: [] },
@@ -45,10 +68,12 @@ const headers = fc.record(
 const names = [
   ..."image instance_type duration_hours disk_name disk_size_gb env_vars command gpu_type gpu_count name".split(" "),
   ..."github_user extension_hours aws_access_key_id aws_secret_access_key aws_session_token".split(" "),
+  ..."size_gb new_name github_username user prefix".split(" "),
   ..."iam_request_url iam_request_headers iam_request_body iam_request_method __proto__ constructor".split(" "),
 ];
 const leaf = fc.oneof(
   fc.jsonValue({ maxDepth: 2 }),
+  fc.constantFrom<unknown>("octocat", "data", things.disk_name, "developer", 100),
   fc.constantFrom<unknown>("p5.48xlarge", "c7i.8xlarge", "h100", 8, 0.25, 1e300, -0, "a\u0000b", "💥", "\ud800"),
   fc.constantFrom(
     "https://sts.amazonaws.com/",
@@ -59,13 +84,27 @@ const leaf = fc.oneof(
   ),
   fc.dictionary(fc.constantFrom("GPU_COUNT", "GPU_TYPE", "GITHUB_USER", "PATH", "authorization", "A"), fc.jsonValue()),
 );
+/** Few names, for an owner has 500 disks at most. */
+const diskName = fc.integer({ min: 1, max: 30 }).map((n) => `disk-${n}`);
+const disk = fc.record({ disk_name: diskName, new_name: diskName }, { requiredKeys: [] });
 const body = fc.oneof(
   { weight: 4, arbitrary: fc.dictionary(fc.constantFrom(...names), leaf).map((fields) => JSON.stringify(fields)) },
   fc.dictionary(fc.constantFrom(...names), leaf).map((fields) => JSON.stringify({ ...good, ...fields })),
+  fc
+    .tuple(fc.constantFrom(...names), leaf, disk)
+    .map(([name, odd, named]) => JSON.stringify({ ...good, ...named, [name]: odd })),
   fc.json(),
   fc.string({ unit: "binary" }),
 );
-const good = { image: "a", instance_type: "p5.48xlarge", extension_hours: 1, ...loginBody(developer) };
+const good = {
+  image: "a",
+  instance_type: "p5.48xlarge",
+  extension_hours: 1,
+  new_name: "data",
+  github_username: "octocat",
+  ...loginBody(developer),
+};
+const someKey = fc.constantFrom(key, operatorKey);
 
 /** No status above 499 but for the login's own two, the envelope of the path's dialect, nothing from inside. */
 async function expectDecent(response: Response, verb: string, at: string): Promise<void> {
@@ -95,13 +134,14 @@ function dialect(at: string): string {
 
 test("no request, whatever its method, path, query, headers and body, is answered 5xx or out of envelope", async () => {
   await fc.assert(
-    fc.asyncProperty(method, path, query, headers, body, fc.boolean(), async (verb, at, asked, odd, sent, known) => {
+    fc.asyncProperty(method, path, query, headers, body, fc.option(someKey), async (...drawn) => {
+      const [verb, at, asked, odd, sent, as] = drawn;
       const url = `${at}${asked && `?${asked}`}`;
       const withBody = verb === "GET" || verb === "HEAD" ? {} : { body: sent };
       const response = await world.request(verb, `http://x${url}`, {
         headers: odd,
         ...withBody,
-        ...(known && { key }),
+        ...(as !== null && { key: as }),
       });
 
       await expectDecent(response, verb, at);
@@ -110,27 +150,42 @@ test("no request, whatever its method, path, query, headers and body, is answere
   );
 });
 
-const posts = world.endpoints.filter((endpoint) => endpoint.method === "post").map((endpoint) => endpoint.path);
+const posts = world.endpoints.filter((endpoint) => endpoint.method === "post");
 
 test("no body is answered 5xx by an endpoint that reads one, and none says what was in a secret field", async () => {
+  const mine = await thingsOfAll();
+  const succeeded = new Set<string>();
+
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom(...posts), body, async (pattern, sent) => {
-      const at = pattern.replace("{job_id}", job);
-      const response = await world.request("POST", at, { key, body: sent });
+    fc.asyncProperty(fc.constantFrom(...posts), body, async (endpoint, sent) => {
+      const isSpent = /\/(cancel|rename|undelete)$/.test(endpoint.path);
+      const at = pathOf(endpoint, isSpent ? await thingsOf(world, endpoint, key) : mine);
+      const response = await world.request("POST", at, { key: endpoint.admin ? operatorKey : key, body: sent });
 
       await expectDecent(response.clone(), "POST", at);
       expect(await response.text()).not.toContain(developer.secretAccessKey);
+      if (response.status === 200) succeeded.add(endpoint.path);
+      await world.deliver();
     }),
-    { numRuns: 1_500 },
+    { numRuns: 3_000 },
   );
+  expect(posts.map((endpoint) => endpoint.path).filter((at) => !succeeded.has(at))).toEqual([]);
   expect(world.log.lines.filter((line) => line.level === "error")).toEqual([]);
 });
 
-test("after all that the system still works", async () => {
-  const id = await submitJob(world, await world.login(), { instance_type: "g5.12xlarge" });
+test("after all that the system still works, for its users and its operator", async () => {
+  const admission = { key: await world.login(operator) };
+  for (const path of ["admission/resume", "pools/a10g/undrain", "pools/h100/undrain"]) {
+    expect((await world.request("POST", `/v1/admin/${path}`, admission)).status).toBe(200);
+  }
+  const mine = await world.login();
+  const id = await submitJob(world, mine, { instance_type: "g5.12xlarge" });
+  const small = await submitJob(world, mine, { ...smallJob, disk_name: "a-disk-of-its-own" });
 
   await world.advance(2_000);
 
-  const response = await world.request("GET", `/v1/jobs/${id}`, { key: await world.login() });
+  const response = await world.request("GET", `/v1/jobs/${id}`, { key: mine });
   expect(await response.json()).toMatchObject({ status: "queued", gpu_type: "a10g" });
+  const active = await world.request("GET", `/v1/jobs/${small}`, { key: mine });
+  expect(await active.json()).toMatchObject({ status: "active", disk_name: "a-disk-of-its-own" });
 });

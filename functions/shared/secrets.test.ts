@@ -1,12 +1,23 @@
 import { expect, test } from "vitest";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { developer, type HttpWorld, httpWorld, loginBody } from "#testing/http-world.ts";
+import { catalogWorld, goodRequest, operator, smallJob, submitJob } from "#testing/catalog-requests.ts";
+import {
+  type Caller,
+  callerNamed,
+  developer,
+  type HttpWorld,
+  httpWorld,
+  loginBody,
+  type Sent,
+} from "#testing/http-world.ts";
 import { signedBy } from "#testing/memory-identity.ts";
 
 const value = "hunter2-of-the-environment";
 const command = "run-my-secret-command --token=abc";
 const { accessKeyId, secretAccessKey, sessionToken = "" } = developer;
 const named = { value, command, secretAccessKey, sessionToken };
+
+const printed = "printed-by-the-command: 4711";
+const idempotencyKey = "an-idempotency-key-that-somebody-may-guess";
 
 /** What of these can be read in the text, in clear or in a form that any reader undoes. */
 function found(text: string, secrets: Readonly<Record<string, string>>): string[] {
@@ -105,4 +116,100 @@ test("a cluster whose error repeats what it was given tells it to nobody", async
 
   expect(found(dumpOf(world), named)).toEqual([]);
   expect(found(logOf(world), named)).toEqual([]);
+});
+
+const stranger = callerNamed("stranger");
+
+/** A world with a running job of the developer's that has printed something and has Jupyter. */
+async function openedWorld() {
+  const world = await catalogWorld({ callers: [stranger] });
+  const key = await world.login();
+  const job = await submitJob(world, key, { ...smallJob, command });
+  const { uid } = world.table.all().find((item) => item.id === job) as unknown as { readonly uid: string };
+  world.compute.program(uid, { kind: "exits", code: 0, afterMs: 120_000 }, { log: printed });
+  await world.advance(1_000);
+  const ask = async (method: string, path: string, sent: Sent) => {
+    const response = await world.request(method, path, sent);
+    return `${JSON.stringify([...response.headers])} ${await response.text()}`;
+  };
+  await ask("POST", `/v1/jobs/${job}/jupyter/enable`, { key });
+  await world.advance(6_000);
+  const shown = await world.request("GET", `/v1/jobs/${job}`, { key });
+  const { jupyter_token } = (await shown.json()) as { readonly jupyter_token: string };
+  return { world, key, job, ask, token: jupyter_token };
+}
+
+/** What every endpoint answers this caller, and about this job where its path names one. */
+async function everyAnswer(world: HttpWorld, caller: Caller, job: string): Promise<Map<string, string>> {
+  const answers = new Map<string, string>();
+  for (const endpoint of world.endpoints.filter((one) => !one.public)) {
+    // Anew for each: some of them end the key that they are asked with.
+    const key = await world.login(caller);
+    const { method, path, sent } = await goodRequest(world, endpoint, key);
+    const about = endpoint.path.includes("{job_id}") ? endpoint.path.replace("{job_id}", job) : path;
+    const response = await world.request(method, about, { ...sent, key });
+    answers.set(`${method} ${endpoint.path}`, `${JSON.stringify([...response.headers])} ${await response.text()}`);
+  }
+  return answers;
+}
+
+function tellersOf(answers: ReadonlyMap<string, string>, secret: string): string[] {
+  return [...answers].filter(([, text]) => found(text, { secret }).length > 0).map(([name]) => name);
+}
+
+test("a Jupyter token is told by its job and the list of its owner, and is nowhere else", async () => {
+  const { world, key, job, token } = await openedWorld();
+
+  const strangers = await everyAnswer(world, stranger, job);
+  const own = await Promise.all(["", `/${job}`].map((path) => world.request("GET", `/v1/jobs${path}`, { key })));
+  const operators = await everyAnswer(world, operator, job);
+
+  expect(token).toMatch(/^[\w-]{43}$/);
+  for (const response of own) expect(await response.text()).toContain(token);
+  expect([tellersOf(strangers, token), tellersOf(operators, token)]).toEqual([[], []]);
+  expect(found(logOf(world), { token })).toEqual([]);
+  expect(found(dumpOf(world), { token })).toEqual([]);
+});
+
+test("what a command printed is told to its owner by the log and by nothing else, before and after its end", async () => {
+  const { world, key, job, ask } = await openedWorld();
+  const log = `/v1/jobs/${job}/logs`;
+  const before = await ask("GET", log, { key });
+
+  const others = [await everyAnswer(world, stranger, job), await everyAnswer(world, operator, job)];
+  const rest = ["", `/${job}`].map((path) => ask("GET", `/v1/jobs${path}`, { key }));
+  await world.advance(240_000);
+  const text = await ask("GET", log, { key, headers: { Accept: "text/plain" } });
+  others.push(await everyAnswer(world, stranger, job), await everyAnswer(world, operator, job));
+
+  expect([before, text].map((answer) => answer.includes(printed))).toEqual([true, true]);
+  expect(others.flatMap((answers) => tellersOf(answers, printed))).toEqual([]);
+  expect((await Promise.all(rest)).flatMap((answer) => found(answer, { printed }))).toEqual([]);
+  expect(found(logOf(world), { printed })).toEqual([]);
+  expect(found(dumpOf(world), { printed })).toEqual([]);
+});
+
+test("a rotated key is told once, and an Idempotency-Key never", async () => {
+  const world = await catalogWorld();
+  const key = await world.login();
+  const headers = { "Idempotency-Key": idempotencyKey };
+  const body = { ...smallJob, command, env_vars: { TOKEN: value }, disk_name: "data" };
+  const [made, again] = [
+    await world.request("POST", "/v1/jobs/submit", { key, body, headers }),
+    await world.request("POST", "/v1/jobs/submit", { key, body, headers }),
+  ];
+  const other = await world.request("POST", "/v1/jobs/submit", { key, body: { ...body, name: "x" }, headers });
+  const rotated = await world.request("POST", "/v1/keys/rotate", { key, headers });
+  const { api_key: next } = (await rotated.json()) as { readonly api_key: string };
+  const secrets = { ...named, key, next, idempotencyKey };
+  await world.advance(5_000);
+
+  const listed = [await world.request("GET", "/v1/keys", { key: next }), made, again, other];
+  const answers = await Promise.all(listed.map((response) => response.text()));
+  const revoked = await world.request("DELETE", `/v1/keys/${next.slice(0, 8)}`, { key: next });
+
+  expect([again.headers.get("idempotency-replayed"), other.status, revoked.status]).toEqual(["true", 409, 200]);
+  expect([...answers, await revoked.text()].flatMap((answer) => found(answer, secrets))).toEqual([]);
+  expect(found(logOf(world), secrets)).toEqual([]);
+  expect(found(dumpOf(world), secrets)).toEqual([]);
 });

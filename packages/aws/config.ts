@@ -11,26 +11,38 @@ export const configSchema = z.object({
   WORK_QUEUE_URL: z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
   POOLS_QUEUE_URL: z.url({ protocol: /^https?$/, error: "must be the URL of a FIFO queue" }),
   SEALER_KEY_FILE: z.string({ error: "must be the path of a key file" }),
+  BLOBS_DIRECTORY: z.string({ error: "must be the path of a directory" }),
   AWS_REGION: z
     .string()
     .regex(/^[a-z0-9-]+$/, "must be a region")
     .default("us-east-1"),
   AWS_ENDPOINT_URL_STS: z.url({ protocol: /^https?$/, error: "must be a URL" }).optional(),
   ALLOWED_ROLES: list(/^[\w+=,.@-]{1,64}$/, "role names").default(["SSOCloudDevGpuReservation"]),
+  ADMIN_USERS: list(/^[\w.-]{1,255}$/, "usernames").default([]),
+  ADMIN_ROLES: list(/^[\w+=,.@-]{1,64}$/, "role names").default([]),
   ALLOWED_ACCOUNTS: list(/^\d{12}$/, "account ids of 12 digits").default([]),
   KEY_TTL_HOURS: number({ min: 1, max: 168, whole: true }).default(2),
+  KEY_CHAIN_HOURS: number({ min: 0.001, max: 168 }).default(12),
+  KEY_OVERLAP_SECONDS: number({ min: 0, max: 3600 }).default(60),
   LOGIN_SERVER_ID: z
     .string()
     .regex(/^[\w.:-]{1,128}$/, "must be 1 to 128 letters, digits, _ . : -")
     .default("berth-local"),
   STS_ORIGINS: list(/^https:\/\/[a-z0-9.-]+$/, "https origins without a port").default(stsOfAllRegions()),
+  GITHUB_KEYS_URL: z
+    .string()
+    .refine(isKeysPattern, "must be an http(s) URL that holds <user> in its path")
+    .default("https://github.com/<user>.keys"),
   MIN_DURATION_HOURS: number({ min: 0, max: 72 }).default(0.083),
   MAX_DURATION_HOURS: number({ min: 0.001, max: 720 }).default(72),
   MAX_TOTAL_HOURS: number({ min: 0.001, max: 8760 }).default(168),
   MAX_QUEUE_HOURS: number({ min: 0.001, max: 720 }).default(48),
   PREPARING_MINUTES: number({ min: 0.01, max: 240 }).default(30),
   SWEEP_SECONDS: number({ min: 1, max: 60, whole: true }).default(60),
+  DISK_RETENTION_DAYS: number({ min: 0, max: 365 }).default(30),
+  METRICS_PORT: number({ min: 0, max: 65_535, whole: true }).optional(),
   PORT: number({ min: 0, max: 65_535, whole: true }).default(8080),
+  SSH_PORT: number({ min: 0, max: 65_535, whole: true }).optional(),
   BERTH_HOME: z.string().default(".berth"),
   LOCAL_NODES: z.string().default("p5.48xlarge=2,p4d.24xlarge=1,g5.12xlarge=1,g4dn.2xlarge=1,c7i.8xlarge=1"),
 });
@@ -59,6 +71,8 @@ export function readSettings(environment: Environment = process.env): Settings {
     allowedRoles: config.ALLOWED_ROLES,
     allowedAccounts: config.ALLOWED_ACCOUNTS,
     keyTtlHours: config.KEY_TTL_HOURS,
+    keyChainHours: config.KEY_CHAIN_HOURS,
+    keyOverlapSeconds: config.KEY_OVERLAP_SECONDS,
     loginServerId: config.LOGIN_SERVER_ID,
     stsOrigins: config.STS_ORIGINS,
     minDurationHours: config.MIN_DURATION_HOURS,
@@ -67,13 +81,18 @@ export function readSettings(environment: Environment = process.env): Settings {
     maxQueueHours: config.MAX_QUEUE_HOURS,
     preparingMinutes: config.PREPARING_MINUTES,
     sweepSeconds: config.SWEEP_SECONDS,
+    diskRetentionDays: config.DISK_RETENTION_DAYS,
+    adminUsers: config.ADMIN_USERS,
+    adminRoles: config.ADMIN_ROLES,
   };
 }
 
 const settingNames = [
+  ...(["KEY_CHAIN_HOURS", "KEY_OVERLAP_SECONDS"] as const),
   ...(["ALLOWED_ROLES", "ALLOWED_ACCOUNTS", "KEY_TTL_HOURS", "LOGIN_SERVER_ID", "STS_ORIGINS"] as const),
   ...(["MIN_DURATION_HOURS", "MAX_DURATION_HOURS", "MAX_TOTAL_HOURS", "MAX_QUEUE_HOURS"] as const),
-  ...(["PREPARING_MINUTES", "SWEEP_SECONDS"] as const),
+  ...(["ADMIN_USERS", "ADMIN_ROLES"] as const),
+  ...(["PREPARING_MINUTES", "SWEEP_SECONDS", "DISK_RETENTION_DAYS"] as const),
 ];
 
 function lineOf({ path, message }: z.core.$ZodIssue): string {
@@ -94,6 +113,10 @@ function list(pattern: RegExp, what: string) {
     .string()
     .transform((text) => text.split(",").map((entry) => entry.trim()))
     .refine((entries) => entries.every((entry) => pattern.test(entry)), `must be ${what}, separated by commas`);
+}
+
+function isKeysPattern(text: string): boolean {
+  return /^https?:\/\/[^/<>?#]+\/[^<>?#]*<user>[^<>?#]*$/.test(text) && URL.canParse(text.replace("<user>", "user"));
 }
 
 function stsOfAllRegions(): string[] {

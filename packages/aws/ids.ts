@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomInt } from "node:crypto";
+import { createHash, randomBytes, randomInt, randomUUID } from "node:crypto";
 import type { Ids } from "#core/context.ts";
 
 /** Ids from the system's random source. UUIDs sort by time, and within one process by the order they were made in. */
@@ -14,6 +14,7 @@ export function systemIds(now: () => number = Date.now): Ids {
   };
   return {
     uid: () => randomBytes(16).toString("hex"),
+    uuid4: randomUUID,
     uuid7() {
       nextOrder();
       const time = lastMs.toString(16).padStart(12, "0");

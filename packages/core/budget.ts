@@ -1,4 +1,4 @@
-import type { Clock, Compute } from "./context.ts";
+import type { Clock, Compute, Volumes } from "./context.ts";
 
 /** No changing call later than this after the step's read: a worker that slept must not act on what it read. */
 const STEP_BUDGET_MS = 20_000;
@@ -11,24 +11,34 @@ export class StepTooOld extends Error {
   }
 }
 
-/** A Compute whose changing calls refuse once the read that began the step is 20 s old (design section 2). */
-export function budgeted(compute: Compute, clock: Clock, readAt: number): Compute {
-  function check(): void {
-    if (clock.monotonic() - readAt > STEP_BUDGET_MS) throw new StepTooOld();
+interface Changing {
+  readonly compute: Compute;
+  readonly volumes: Volumes;
+}
+
+/** Ports whose changing calls refuse once the read that began the step is 20 s old (design section 2). */
+export function budgeted({ compute, volumes }: Changing, clock: Clock, readAt: number): Changing {
+  function inTime<Input extends unknown[], Output>(call: (...input: Input) => Promise<Output>) {
+    return async (...input: Input): Promise<Output> => {
+      if (clock.monotonic() - readAt > STEP_BUDGET_MS) throw new StepTooOld();
+      return call(...input);
+    };
   }
   return {
-    ...compute,
-    apply: async (run) => {
-      check();
-      return compute.apply(run);
+    compute: {
+      ...compute,
+      apply: inTime(compute.apply),
+      remove: inTime(compute.remove),
+      extend: inTime(compute.extend),
+      setAccess: inTime(compute.setAccess),
     },
-    remove: async (uid, run, options) => {
-      check();
-      return compute.remove(uid, run, options);
-    },
-    extend: async (uid, run, until) => {
-      check();
-      return compute.extend(uid, run, until);
+    volumes: {
+      ...volumes,
+      createVolume: inTime(volumes.createVolume),
+      removeVolume: inTime(volumes.removeVolume),
+      createSnapshot: inTime(volumes.createSnapshot),
+      removeSnapshot: inTime(volumes.removeSnapshot),
+      tagSnapshot: inTime(volumes.tagSnapshot),
     },
   };
 }

@@ -100,6 +100,8 @@ export interface Run {
   readonly shares: readonly Share[];
   /** GPUs per machine; 0 on CPU machines. */
   readonly gpusPerMachine: number;
+  /** The volume of its disk, mounted in the first machine; undefined where it has none. */
+  readonly volume?: VolumeRef | undefined;
   /** Milliseconds since the epoch at which the cluster may end it by itself: a net, never the timer. */
   readonly until: number;
 }
@@ -119,10 +121,30 @@ export interface Observation {
   /** Nodes it was really bound to, in the order of its shares; empty while unbound. */
   readonly nodes: readonly string[];
   readonly isolation: string;
+  /** Jupyter as the run serves it; null when it was not asked for, or is off again. */
+  readonly jupyter: JupyterSight | null;
   /** Being removed: some of it is still there. */
   readonly terminating: boolean;
   /** Things worth a line in the timeline, for example that an image is recorded and not pulled. */
   readonly notes: readonly string[];
+}
+
+export interface JupyterSight {
+  readonly state: "starting" | "on" | "failed";
+  /** Where it answers, without a path: `http://127.0.0.1:40123`; null until it is on. */
+  readonly origin: string | null;
+  /** Why it failed, in words for the user. */
+  readonly reason: string | null;
+}
+
+/** Who may enter a run and what it serves: always the whole of it. */
+export interface Access {
+  /** The user name at its SSH door: `gpu-dev-9e41c7d3`. */
+  readonly login: string;
+  /** Public keys, each `<type> <base64>`. */
+  readonly keys: readonly string[];
+  /** null: off. The token is asked of everybody who opens it. */
+  readonly jupyter: { readonly token: string } | null;
 }
 
 export interface RunRef {
@@ -150,10 +172,76 @@ export interface Compute {
   remove(uid: string, run: number, options: { readonly graceSeconds: number; readonly force: boolean }): Promise<void>;
   /** Moves the net; nothing happens when the run is gone. */
   extend(uid: string, run: number, until: number): Promise<void>;
-  /** Output of the command, both streams as one text, the newest MiB; "" before it began. */
+  /** Says who may enter and what is served, in place of what was said before; nothing happens when the run is gone. */
+  setAccess(uid: string, run: number, access: Access): Promise<void>;
+  /** Output of the command, both streams as one text, the newest MiB; "" before it began. Given up after 3 s. */
   readLog(uid: string, run: number): Promise<string>;
   listRuns(): Promise<RunRef[]>;
   listNodes(): Promise<ComputeNode[]>;
+}
+
+export interface VolumeRef {
+  readonly id: string;
+  /** A volume is in one zone and pins what uses it to it. */
+  readonly zone: string;
+}
+
+export interface Volume extends VolumeRef {
+  /** Whether some machine still has it mounted. */
+  readonly attached: boolean;
+}
+
+/** What is written on a snapshot for people; nothing is decided by it but which attempt made it. */
+export interface SnapshotTags {
+  /** The disk's name. */
+  readonly name: string;
+  /** The disk's uid. */
+  readonly disk: string;
+  /** The claim under which it was made. */
+  readonly attempt: string;
+}
+
+export interface VolumeSnapshot {
+  readonly id: string;
+  readonly state: "pending" | "completed" | "failed";
+  /** The point in time it holds, ms. */
+  readonly at: number;
+  readonly tags: Partial<SnapshotTags>;
+}
+
+/** Volumes and their snapshots: EBS, or directories on a laptop. */
+export interface Volumes {
+  /** Repeated with the same token it answers the same volume. Empty, or restored from a snapshot. */
+  createVolume(wanted: {
+    readonly token: string;
+    readonly sizeGb: number;
+    readonly zone: string;
+    readonly snapshotId: string | undefined;
+  }): Promise<VolumeRef>;
+  findVolume(id: string): Promise<Volume | undefined>;
+  /** Nothing happens when it is gone. */
+  removeVolume(id: string): Promise<void>;
+  /** Not repeatable: each call makes another one (CreateSnapshot takes no token), so it is claimed first. */
+  createSnapshot(volumeId: string, tags: SnapshotTags): Promise<VolumeSnapshot>;
+  /** Every snapshot of this volume, however it came to be. */
+  listSnapshots(volumeId: string): Promise<VolumeSnapshot[]>;
+  findSnapshot(id: string): Promise<VolumeSnapshot | undefined>;
+  /** Nothing happens when it is gone. */
+  removeSnapshot(id: string): Promise<void>;
+  /** Throws `VolumeRefused` with words for the user when this snapshot cannot be tagged. */
+  tagSnapshot(id: string, tags: Pick<SnapshotTags, "name" | "disk">): Promise<void>;
+}
+
+/**
+ * Files by name, at most some MiB each: logs, backups. A name is lower-case words, digits and `-`, in folders divided by
+ * `/`. A call that hangs is given up after 2 s.
+ */
+export interface Blobs {
+  /** Replaces what was there. */
+  put(name: string, bytes: Uint8Array): Promise<void>;
+  get(name: string): Promise<Uint8Array | undefined>;
+  /** Nothing happens when it is gone. */
+  remove(name: string): Promise<void>;
 }
 
 export interface AwsCredentials {
@@ -184,6 +272,12 @@ export interface Identity {
   callerOfRequest(request: SignedIdentityRequest): Promise<CallerIdentity>;
 }
 
+/** The public SSH keys that GitHub users have published. */
+export interface GithubKeys {
+  /** One key a line, as GitHub answers; undefined when there is no such user. Throws when it could not be asked. */
+  keysOf(user: string): Promise<string | undefined>;
+}
+
 /** Authenticated encryption of short texts; `context` must be equal at both ends (the record's key). */
 export interface Sealer {
   seal(text: string, context: string): Promise<Sealed>;
@@ -203,6 +297,8 @@ export interface Ids {
   uid(): string;
   /** A lower-case UUID version 7: sorts by the time it was made. */
   uuid7(): string;
+  /** A lower-case UUID version 4: nothing but random. */
+  uuid4(): string;
   /** Random bytes as base64url without padding. */
   secret(bytes: number): string;
   /** SHA-256 as 64 hex digits. */
@@ -220,8 +316,11 @@ export interface Ports {
   readonly table: Table;
   readonly queue: Queue;
   readonly compute: Compute;
+  readonly volumes: Volumes;
+  readonly blobs: Blobs;
   readonly identity: Identity;
   readonly sealer: Sealer;
+  readonly githubKeys: GithubKeys;
 }
 
 export type PortName = keyof Ports;
@@ -231,6 +330,10 @@ export interface Settings {
   readonly allowedRoles: readonly string[];
   readonly allowedAccounts: readonly string[];
   readonly keyTtlHours: number;
+  /** How long after the AWS login a key can still be rotated, and how far the last one of the chain reaches. */
+  readonly keyChainHours: number;
+  /** How much longer a key works that was rotated. */
+  readonly keyOverlapSeconds: number;
   readonly loginServerId: string;
   readonly stsOrigins: readonly string[];
   readonly minDurationHours: number;
@@ -239,6 +342,12 @@ export interface Settings {
   readonly maxQueueHours: number;
   readonly preparingMinutes: number;
   readonly sweepSeconds: number;
+  /** How long a deleted disk can still be undeleted. */
+  readonly diskRetentionDays: number;
+  /** Users who are operators, by name. */
+  readonly adminUsers: readonly string[];
+  /** AWS roles that may log in and whose keys are those of an operator. */
+  readonly adminRoles: readonly string[];
 }
 
 /** What every verb is given: clock, ids, log and settings always, of the ports those it asks for. */
@@ -256,6 +365,10 @@ export interface Actor {
   /** The integer id that login answers with. */
   readonly number: number;
   readonly keyPrefix: string;
+  /** SHA-256 of the key that was presented. */
+  readonly keyHash: string;
+  /** An operator: decided by the settings at each request, never stored. */
+  readonly isAdmin: boolean;
 }
 
 /** The context of a request: who asks, and through which dialect. */

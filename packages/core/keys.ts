@@ -14,8 +14,42 @@ export function specKey(environment: Key): Key {
   return { pk: `${environment.pk}#spec`, sk: environment.sk };
 }
 
+/** The SSH keys that were fetched for an environment: too big for its head. */
+export function accessKey(environment: Key): Key {
+  return { pk: `${environment.pk}#access`, sk: environment.sk };
+}
+
+/** The partition that holds all disks of an owner. */
+export function disksOf(owner: string): string {
+  return `owner#${owner}#disk`;
+}
+
+export function diskKey(owner: string, uid: string): Key {
+  return { pk: disksOf(owner), sk: uid };
+}
+
+/** The one item that decides which disk names of an owner exist. */
+export function directoryKey(owner: string): Key {
+  return { pk: `owner#${owner}#disks`, sk: "-" };
+}
+
+export function operationKey(owner: string, id: string): Key {
+  return { pk: `owner#${owner}#op`, sk: id };
+}
+
 export function poolKey(type: string): Key {
   return single(`pool#${type}`);
+}
+
+/** What the operator wants of admission, over all pools. */
+export const admissionKey: Key = single("admission");
+
+/** What the latest comparison of cluster and records found. */
+export const orphansKey: Key = single("orphans");
+
+/** The partition that holds what operators did in one month, `2026-01`. */
+export function auditOf(month: string): string {
+  return `audit#${month}`;
 }
 
 /** Advice of one pool's plan; `digit` is the first hex digit of the hash of the environment's uid. */
@@ -25,6 +59,11 @@ export function planKey(type: string, digit: string): Key {
 
 export function apiKeyKey(hash: string): Key {
   return single(`key#${hash}`);
+}
+
+/** What became of a create under an Idempotency-Key; `hash` covers owner, method, path and that key. */
+export function idempotencyKey(hash: string): Key {
+  return single(`idem#${hash}`);
 }
 
 export function userKey(uid: string): Key {
@@ -53,11 +92,12 @@ export function keyOfText(text: string): Key | undefined {
   return { pk: text.slice(0, bar), sk: text.slice(bar + 1) };
 }
 
-export type RecordKind = "environment" | "pool" | "user";
+export type RecordKind = "environment" | "pool" | "disk" | "user";
 
 /** Which reconcile looks at a record with this key; undefined for items that are never looked at. */
 export function kindOfKey({ pk }: Key): RecordKind | undefined {
   if (/^owner#[^#]+#env#[^#]+$/.test(pk)) return "environment";
+  if (/^owner#[^#]+#disk$/.test(pk)) return "disk";
   if (pk.startsWith("pool#")) return "pool";
   if (pk.startsWith("user#")) return "user";
   return undefined;

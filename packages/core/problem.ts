@@ -51,6 +51,14 @@ export class Conflict extends Error {
   }
 }
 
+/** The volume service said no to one thing, in words that may be shown: `Access denied`. */
+export class VolumeRefused extends Error {
+  constructor(text: string) {
+    super(text);
+    this.name = "VolumeRefused";
+  }
+}
+
 /** STS said no, with its own error code (`InvalidClientTokenId`, `ExpiredToken` …). */
 export class IdentityRefused extends Error {
   readonly code: string;

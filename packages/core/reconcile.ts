@@ -1,5 +1,6 @@
 import { budgeted, StepTooOld } from "./budget.ts";
 import type { Item, Key, Look, Stored } from "./context.ts";
+import { stepDisk } from "./disks/step.ts";
 import { stepEnvironment, wantsLook } from "./environments/step.ts";
 import { keyOfText, keyText, kindOfKey } from "./keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "./look.ts";
@@ -45,7 +46,7 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look): Promise<"o
     if (early <= EARLY_MS) await sendLook(ctx, key, { delayMs: 1000 });
     return "over";
   }
-  const guarded = { ...ctx, compute: budgeted(ctx.compute, ctx.clock, startedAt) };
+  const guarded = { ...ctx, ...budgeted(ctx, ctx.clock, startedAt) };
   const step = await takeStep(guarded, item, now);
   if (step === "again") return "again";
   if (!step) return "over";
@@ -57,8 +58,17 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look): Promise<"o
     throw error;
   }
   logLook(ctx, record, step.did, ctx.clock.monotonic() - startedAt);
+  await act(guarded, key, step);
   await sendAfter(ctx, key, record, step);
   return "over";
+}
+
+async function act(ctx: WorkerContext, key: Key, step: Step<Due>): Promise<void> {
+  try {
+    await step.act?.(ctx);
+  } catch (error) {
+    ctx.log.warn("act failed", { look: keyText(key), did: step.did, error: String(error) });
+  }
 }
 
 /** Any record that reconcile writes. */
@@ -69,6 +79,7 @@ interface Due extends Stored {
 async function takeStep(ctx: WorkerContext, item: Item, now: number): Promise<Step<Due> | "again" | undefined> {
   try {
     if (kindOfKey(item) === "user") return await stepUser(ctx, item, now);
+    if (kindOfKey(item) === "disk") return await stepDisk(ctx, item, now);
     return await stepEnvironment(ctx, item, now);
   } catch (error) {
     if (error instanceof StepTooOld || error instanceof Conflict) return "again";

@@ -1,7 +1,7 @@
 import type { Context, Look } from "./context.ts";
 
 /** What reconcile works with. */
-export type WorkerContext = Context<"table" | "queue" | "compute" | "sealer">;
+export type WorkerContext = Context<"table" | "queue" | "compute" | "volumes" | "blobs" | "sealer" | "githubKeys">;
 
 /** What planning works with: it never touches the cluster. */
 export type PlannerContext = Context<"table" | "queue">;
@@ -12,6 +12,11 @@ export interface Step<Record> {
   readonly sends: readonly StepSend[];
   /** For the log line: what was done. */
   readonly did: string;
+  /**
+   * What cannot be repeated: done once the record that claims it is written, by whoever wrote it. What it throws is
+   * logged; the next look finds out what became of it.
+   */
+  readonly act?: (ctx: WorkerContext) => Promise<unknown>;
 }
 
 export interface StepSend {

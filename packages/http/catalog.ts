@@ -15,6 +15,8 @@ export interface Entry<Thing> {
 export interface Catalog {
   /** Static segments before parameters. */
   readonly endpoints: readonly Entry<Endpoint>[];
+  /** Exported as `internal`: served to the operator's own machines alone, never beside the endpoints. */
+  readonly internal: readonly Entry<Endpoint>[];
   readonly consumers: readonly Entry<Consumer>[];
   readonly schedules: readonly Entry<Schedule>[];
   readonly fallbacks: readonly Entry<Fallback>[];
@@ -28,6 +30,7 @@ export async function loadCatalog(root: URL = new URL("../../functions/", import
   const endpoints = declared<Endpoint>(modules, "endpoint");
   return {
     endpoints: inRoutingOrder(endpoints.map((entry) => ({ ...entry.thing, entry }))).map(({ entry }) => entry),
+    internal: declared<Endpoint>(modules, "endpoint", "internal"),
     consumers: declared<Consumer>(modules, "consumer"),
     schedules: declared<Schedule>(modules, "schedule"),
     fallbacks: declared<Fallback>(modules, "fallback"),
@@ -48,9 +51,13 @@ async function loadModule(root: URL, file: string): Promise<Module> {
   return { file, exported: await import(new URL(file, root).href) };
 }
 
-function declared<Thing extends { readonly kind: string }>(modules: readonly Module[], kind: Thing["kind"]) {
+function declared<Thing extends { readonly kind: string }>(
+  modules: readonly Module[],
+  kind: Thing["kind"],
+  name: string = kind,
+) {
   return modules.flatMap(({ file, exported }): Entry<Thing>[] => {
-    const thing = exported[kind];
+    const thing = exported[name];
     if (!isThing<Thing>(thing, kind)) return [];
     return [{ name: file.replace(/\.ts$/, ""), file: `functions/${file}`, thing }];
   });

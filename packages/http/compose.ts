@@ -49,9 +49,9 @@ async function admitNobody(): Promise<never> {
   throw new Refusal("noKey");
 }
 
-function keyCheckOf({ ports, ids, clock }: Runtime): KeyCheck {
+function keyCheckOf({ ports, ids, clock, settings }: Runtime): KeyCheck {
   const { table }: { readonly table: Table } = ports;
-  return keyCheck({ table, ids, clock });
+  return keyCheck({ table, ids, clock, settings });
 }
 
 function noRoute(routes: readonly Route[], path: string): Refusal {

@@ -1,5 +1,6 @@
 import type * as z from "zod";
 import type { Context, PortName, Settings, UserContext } from "#core/context.ts";
+import type { NewThing } from "#core/idempotency.ts";
 import type { Answer } from "./answer.ts";
 import type { Dialect } from "./dialect.ts";
 import type { Deployment } from "./runtime.ts";
@@ -22,15 +23,25 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly uses: readonly Needs[];
   /** A public endpoint never looks at a key. */
   readonly public: boolean;
+  /**
+   * For operators alone. Everybody else is answered as on an unknown path: 403 is kept for logins and disabled users
+   * (contracts/common section 1), and what is not his to use is to a user as if it were not there.
+   */
+  readonly admin: boolean;
   readonly params: Schema | undefined;
   readonly query: Schema | undefined;
   readonly body: Schema | SchemaOfSettings | undefined;
   readonly reply: Schema;
   readonly status: number;
+  /** It makes a thing whose id has this form, and takes an Idempotency-Key. */
+  readonly creates: IdForm | undefined;
   readonly timeoutSeconds: number;
   readonly memoryMb: number;
   readonly verb: AnyVerb;
 }
+
+/** The forms in which a wire id is chosen. */
+export type IdForm = "uid" | "uuid4" | "uuid7";
 
 export interface EndpointOptions<
   Uses extends PortName,
@@ -39,6 +50,7 @@ export interface EndpointOptions<
   Body extends Schema,
   Reply extends Schema,
   Public extends boolean,
+  Form extends IdForm | undefined,
 > {
   readonly summary: string;
   readonly uses: readonly Uses[];
@@ -47,22 +59,33 @@ export interface EndpointOptions<
   readonly body?: Body | SchemaOfSettings<Body>;
   readonly reply: Reply;
   readonly public?: Public;
+  readonly admin?: boolean;
+  /** Its verb makes `thing`, and may be asked to make the same one again (contracts/common section 8). */
+  readonly creates?: Form;
   /** Of success; 200 unless said. */
   readonly status?: number;
   readonly timeoutSeconds?: number;
   readonly memoryMb?: number;
 }
 
-export interface VerbInput<Ctx, Params, Query, Body> {
+export interface VerbInput<Ctx, Params, Query, Body, Thing> {
   readonly ctx: Ctx;
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
+  /** What a create is to make. */
+  readonly thing: Thing;
+  /** The Accept header; "" when there is none. */
+  readonly accept: string;
   readonly deployment: Deployment;
+  /** Of the answer's X-Request-ID. */
+  readonly requestId: string;
 }
 
 /** A verb as `compose` calls it: with what the endpoint's own schemas made of the request. */
-export type AnyVerb = (input: VerbInput<Context<PortName>, unknown, unknown, unknown>) => Promise<unknown>;
+export type AnyVerb = (
+  input: VerbInput<Context<PortName>, unknown, unknown, unknown, NewThing | undefined>,
+) => Promise<unknown>;
 
 /** The four ways to declare an endpoint of a dialect: `gpuDev.post(path, options, verb)`. */
 export function endpointsIn(dialect: Dialect) {
@@ -75,11 +98,18 @@ export function endpointsIn(dialect: Dialect) {
       Body extends Schema = z.ZodUndefined,
       Reply extends Schema = Schema,
       Public extends boolean = false,
+      Form extends IdForm | undefined = undefined,
     >(
       path: string,
-      options: EndpointOptions<Uses, Params, Query, Body, Reply, Public>,
+      options: EndpointOptions<Uses, Params, Query, Body, Reply, Public, Form>,
       verb: (
-        input: VerbInput<ContextFor<Uses, Public>, z.output<Params>, z.output<Query>, z.output<Body>>,
+        input: VerbInput<
+          ContextFor<Uses, Public>,
+          z.output<Params>,
+          z.output<Query>,
+          z.output<Body>,
+          Form extends IdForm ? NewThing : undefined
+        >,
       ) => Promise<z.input<Reply> | Answer<z.input<Reply>>>,
     ): Endpoint<NeedsOf<Uses, Public>> => ({
       kind: "endpoint",
@@ -89,11 +119,13 @@ export function endpointsIn(dialect: Dialect) {
       summary: options.summary,
       uses: portsNeeded(options.uses, options.public ?? false),
       public: options.public ?? false,
+      admin: options.admin ?? false,
       params: options.params,
       query: options.query,
       body: options.body,
       reply: options.reply,
       status: options.status ?? 200,
+      creates: options.creates,
       timeoutSeconds: options.timeoutSeconds ?? 10,
       memoryMb: options.memoryMb ?? 512,
       verb: withoutTypes(verb),

@@ -1,11 +1,14 @@
 import { expect, test } from "vitest";
-import type { Table } from "#core/context.ts";
+import type { Settings, Table } from "#core/context.ts";
 import { key, trialRuntime } from "#testing/trial-endpoints.ts";
 import { keyCheck } from "./key-check.ts";
 
 /** A key check, its clock, and how often it read the table. */
-async function trialCheck(record: Readonly<Record<string, unknown>> = {}) {
-  const { ports, ids, clock } = await trialRuntime(record);
+async function trialCheck(
+  record: Readonly<Record<string, unknown>> = {},
+  admins: Partial<Pick<Settings, "adminUsers" | "adminRoles">> = {},
+) {
+  const { ports, ids, clock, settings } = await trialRuntime(record);
   const reads: string[] = [];
   const table: Table = {
     ...ports.table,
@@ -14,7 +17,7 @@ async function trialCheck(record: Readonly<Record<string, unknown>> = {}) {
       return ports.table.get(at);
     },
   };
-  const check = keyCheck({ table, ids, clock });
+  const check = keyCheck({ table, ids, clock, settings: { ...settings, ...admins } });
   const present = (headers: Record<string, string>) => check(new Headers(headers));
   return { present, present1: () => present({ "X-API-Key": key }), clock, reads, table, hash: ids.hash(key) };
 }
@@ -22,8 +25,15 @@ async function trialCheck(record: Readonly<Record<string, unknown>> = {}) {
 const HOUR_MS = 3_600_000;
 
 test("a key is found in either place, whatever the case of Bearer", async () => {
-  const { present } = await trialCheck();
-  const alice = { uid: "u1", username: "alice", number: 42, keyPrefix: "good-key" };
+  const { present, hash } = await trialCheck();
+  const alice = {
+    uid: "u1",
+    username: "alice",
+    number: 42,
+    keyPrefix: "good-key",
+    keyHash: hash,
+    isAdmin: false,
+  };
 
   expect(await present({ Authorization: `Bearer ${key}` })).toEqual(alice);
   expect(await present({ Authorization: `bEARER   ${key} ` })).toEqual(alice);
@@ -156,8 +166,47 @@ test("the memory is bounded: after a thousand other keys the first is read again
   expect(reads).toEqual([`key#${hash}`]);
 });
 
+test("a use is noted when the last one known is more than an hour ago, and not again for an hour", async () => {
+  const { present1, clock, table, hash } = await trialCheck();
+  const lastUse = async () => (await table.get({ pk: `key#${hash}`, sk: "-" }))?.lastUsedAt;
+  clock.advance(HOUR_MS);
+  await present1();
+  expect(await lastUse()).toBeUndefined();
+
+  clock.advance(30_001);
+  await present1();
+  const notedAt = clock.now();
+  clock.advance(30_001);
+  await present1();
+
+  expect(await lastUse()).toBe(notedAt);
+});
+
+test("a use that cannot be noted costs nobody anything", async () => {
+  const { ports, ids, clock, settings } = await trialRuntime();
+  const table: Table = { ...ports.table, put: async () => Promise.reject(new Error("down")) };
+  const check = keyCheck({ table, ids, clock, settings });
+  clock.advance(HOUR_MS + 1);
+
+  const actor = await check(new Headers({ "X-API-Key": key }));
+
+  expect(actor.uid).toBe("u1");
+});
+
 test("a key record that cannot be read admits nobody", async () => {
   const { present1 } = await trialCheck({ disabled: "no" });
 
   await expect(present1()).rejects.toThrow();
+});
+
+test("an operator is who the settings say at the time of the request: by name, or by the role of the login", async () => {
+  const isAdmin = async (record: object, admins: Partial<Pick<Settings, "adminUsers" | "adminRoles">>) => {
+    const { present1 } = await trialCheck({ ...record }, admins);
+    return (await present1()).isAdmin;
+  };
+
+  expect(await isAdmin({}, { adminUsers: ["alice"] })).toBe(true);
+  expect(await isAdmin({ role: "Operators" }, { adminRoles: ["Operators"] })).toBe(true);
+  expect(await isAdmin({ role: "Operators" }, { adminRoles: ["Operator"], adminUsers: ["Operators"] })).toBe(false);
+  expect(await isAdmin({ isAdmin: true }, { adminUsers: ["bob"], adminRoles: ["Operators"] })).toBe(false);
 });

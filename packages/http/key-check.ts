@@ -1,6 +1,7 @@
 import * as z from "zod";
-import type { Actor, Clock, Ids, Table } from "#core/context.ts";
+import type { Actor, Clock, Ids, Settings, Table } from "#core/context.ts";
 import { apiKeyKey } from "#core/keys.ts";
+import { noteUse } from "#core/users/last-use.ts";
 import { Refusal } from "./refusal.ts";
 
 /**
@@ -9,9 +10,16 @@ import { Refusal } from "./refusal.ts";
  */
 export type KeyCheck = (headers: Headers) => Promise<Actor>;
 
+interface KeyCheckParts {
+  readonly table: Table;
+  readonly ids: Ids;
+  readonly clock: Clock;
+  readonly settings: Pick<Settings, "adminUsers" | "adminRoles">;
+}
+
 /** A key check with a small memory of its own: a good key is read again after 30 s. */
-export function keyCheck({ table, ids, clock }: { table: Table; ids: Ids; clock: Clock }): KeyCheck {
-  const known = new Map<string, { readonly record: KeyRecord; readonly readAt: number }>();
+export function keyCheck({ table, ids, clock, settings }: KeyCheckParts): KeyCheck {
+  const known = new Map<string, { readonly record: HashedRecord; readonly readAt: number }>();
 
   return async (headers) => {
     const key = presentedKey(headers);
@@ -20,13 +28,14 @@ export function keyCheck({ table, ids, clock }: { table: Table; ids: Ids; clock:
     const hash = ids.hash(key);
     const now = clock.now();
     const cached = known.get(hash);
-    if (cached && now - cached.readAt <= MEMORY_MS && now >= cached.readAt) return admit(cached.record, now);
+    if (cached && now - cached.readAt <= MEMORY_MS && now >= cached.readAt) return admit(cached.record, settings, now);
     known.delete(hash);
     const item = await table.get(apiKeyKey(hash));
     if (!item) throw new Refusal("badKey");
-    const record = KeyRecord.parse(item);
-    const actor = admit(record, now);
+    const record = { ...KeyRecord.parse(item), hash };
+    const actor = admit(record, settings, now);
     remember(known, hash, { record, readAt: now });
+    void noteUse(table, item, now);
     return actor;
   };
 }
@@ -52,17 +61,21 @@ const KeyRecord = z.object({
   /** May lie ahead: a rotated key works a little longer. */
   revokedAt: z.number().nullable(),
   disabled: z.boolean(),
+  /** Of the AWS login that its chain of keys began with. */
+  role: z.string().optional(),
 });
-type KeyRecord = z.infer<typeof KeyRecord>;
+type HashedRecord = z.infer<typeof KeyRecord> & { readonly hash: string };
 
 /** Whichever ended the key first is told. */
-function admit({ uid, username, number, prefix, expiresAt, revokedAt, disabled }: KeyRecord, now: number): Actor {
+function admit(record: HashedRecord, { adminUsers, adminRoles }: KeyCheckParts["settings"], now: number): Actor {
+  const { uid, username, number, prefix, expiresAt, revokedAt, disabled, role, hash } = record;
   if (revokedAt !== null && revokedAt <= now && revokedAt <= expiresAt) {
     throw new Refusal("badKey", {}, "API key has been revoked");
   }
   if (expiresAt <= now) throw new Refusal("badKey", {}, "API key has expired");
   if (disabled) throw new Refusal("disabledUser");
-  return { uid, username, number, keyPrefix: prefix };
+  const isAdmin = adminUsers.includes(username) || (role !== undefined && adminRoles.includes(role));
+  return { uid, username, number, keyPrefix: prefix, keyHash: hash, isAdmin };
 }
 
 function remember<Entry>(known: Map<string, Entry>, hash: string, entry: Entry): void {

@@ -1,9 +1,11 @@
+import type { NewThing } from "#core/idempotency.ts";
 import { type AnswerOptions, isAnswer } from "./answer.ts";
 import { readObject, requireSmallBody } from "./body.ts";
 import { bodySchema, type Endpoint, type Schema } from "./endpoint.ts";
 import { type Exchange, headersOf, logExchange, openExchange } from "./exchange.ts";
 import { fieldProblems, ownMessagesOnly } from "./field-problems.ts";
 import type { KeyCheck } from "./key-check.ts";
+import { answerOnce, readIdempotencyKey } from "./keyed-create.ts";
 import { boundLog } from "./log.ts";
 import { problemResponse } from "./problem-response.ts";
 import { readQuery } from "./query.ts";
@@ -34,11 +36,23 @@ export function pipeline(runtime: Runtime, endpoint: Endpoint, check: KeyCheck):
 
     async function respond(): Promise<Response> {
       if (!endpoint.public) exchange.actor = await check(request.headers);
+      if (endpoint.admin && !exchange.actor?.isAdmin) throw new Refusal("unknownPath");
       const input = await readInput(endpoint, schema, request, params);
       const log = boundLog(runtime.log, { requestId: exchange.requestId });
       const ctx = { ...base, log, actor: exchange.actor, dialect: dialect.name, noun: dialect.noun };
-      const result = await endpoint.verb({ ctx, ...input, deployment: runtime.deployment });
-      return replyResponse(endpoint, exchange, result);
+      const { sent, ...parsed } = input;
+      const { deployment } = runtime;
+      const { requestId } = exchange;
+      const accept = request.headers.get("accept") ?? "";
+      const make = async (thing: NewThing | undefined) => {
+        const result = await endpoint.verb({ ctx, ...parsed, thing, accept, deployment, requestId });
+        return replyResponse(endpoint, exchange, result);
+      };
+      if (!endpoint.creates) return make(undefined);
+      const chosen = { id: ctx.ids[endpoint.creates](), uid: ctx.ids.uid() };
+      const key = readIdempotencyKey(request.headers);
+      if (key === undefined) return make({ ...chosen, isRepeat: false });
+      return answerOnce({ ctx, exchange, key, body: sent, chosen }, make);
     }
   };
 }
@@ -47,6 +61,8 @@ interface Input {
   readonly query: unknown;
   readonly body: unknown;
   readonly params: unknown;
+  /** The body before its schema, for whoever compares requests. */
+  readonly sent: unknown;
 }
 
 /** Bad fields are told before an id that names nothing. */
@@ -60,6 +76,7 @@ async function readInput(
   const body = readsBody(endpoint) ? await readObject(request, endpoint.dialect.commentsInJson) : {};
   return {
     query: endpoint.query && parseFields(endpoint.query, readQuery(request.url), "query"),
+    sent: body,
     body: schema && parseFields(schema, body, "body"),
     params: endpoint.params && parseParams(endpoint.params, params),
   };

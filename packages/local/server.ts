@@ -10,11 +10,22 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-/** All endpoints in one server on 127.0.0.1; port 0 takes a free one. Throws when the port is in use. */
-export async function startServer(runtime: Runtime, catalog: Catalog, port: number): Promise<RunningServer> {
+export interface ServerOptions {
+  /** 0: a free one. */
+  readonly port: number;
+  /** The setting that says so. */
+  readonly setting: "PORT" | "METRICS_PORT";
+}
+
+/** All these endpoints in one server on 127.0.0.1. Throws when the port is in use. */
+export async function startServer(
+  runtime: Runtime,
+  entries: Catalog["endpoints"],
+  { port, setting }: ServerOptions,
+): Promise<RunningServer> {
   const app = compose(
     runtime,
-    catalog.endpoints.map(({ thing }) => thing),
+    entries.map(({ thing }) => thing),
   );
   const server = createAdaptorServer({ fetch: app.fetch });
   server.listen(port, "127.0.0.1");
@@ -22,7 +33,9 @@ export async function startServer(runtime: Runtime, catalog: Catalog, port: numb
     await once(server, "listening");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    throw new Error(`Port ${port} is in use.\nSet PORT to another one, or to 0 for any free one.`, { cause: error });
+    throw new Error(`Port ${port} is in use.\nSet ${setting} to another one, or to 0 for any free one.`, {
+      cause: error,
+    });
   }
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { directoryBlobs } from "#aws/blobs.ts";
 import { systemClock } from "#aws/clock.ts";
 import { type Environment, readConfig, readSettings } from "#aws/config.ts";
+import { httpGithubKeys } from "#aws/github-keys.ts";
 import { stsIdentity } from "#aws/identity.ts";
 import { systemIds } from "#aws/ids.ts";
 import { jsonLog } from "#aws/log.ts";
@@ -10,6 +12,7 @@ import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { contextOf, type Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
 import { processCompute } from "#process/compute.ts";
+import { processVolumes } from "#process/volumes.ts";
 import { adoptRuns } from "./adoption.ts";
 import { dropAwsEnvironment } from "./aws-environment.ts";
 import type { Emulator } from "./dynamodb.ts";
@@ -17,8 +20,10 @@ import { type Home, openHome } from "./home.ts";
 import { type LocalIdentity, localAccount, localIdentities } from "./identities.ts";
 import { type Loop, messagesAtOnce, startLoop } from "./loops.ts";
 import { refreshPools } from "./lost-messages.ts";
+import { startMetrics } from "./metrics.ts";
 import { parseNodes } from "./nodes.ts";
 import { startServer } from "./server.ts";
+import { startSsh } from "./ssh.ts";
 import { type Stores, startStores } from "./stores.ts";
 import { startSts } from "./sts.ts";
 import { startTimer } from "./timers.ts";
@@ -33,6 +38,8 @@ export interface StackOptions {
 
 export interface Stack {
   readonly url: string;
+  /** Where /metrics is served, if it is. */
+  readonly metricsUrl: string | undefined;
   readonly home: string;
   readonly isolation: string;
   readonly runtime: Runtime;
@@ -43,7 +50,7 @@ export interface Stack {
 /** The whole system in this process (design section 8). Throws when its home or its port is taken. */
 export async function startStack({ environment = {}, log = jsonLog(), catalog }: StackOptions): Promise<Stack> {
   dropAwsEnvironment();
-  const config = readConfig(["BERTH_HOME", "PORT", "LOCAL_NODES", "TABLE_NAME"], environment);
+  const config = readConfig(settingsOfStack, environment);
   const settings = readSettings(environment);
   const nodes = parseNodes(config.LOCAL_NODES);
   const home = openHome(config.BERTH_HOME);
@@ -56,6 +63,16 @@ export async function startStack({ environment = {}, log = jsonLog(), catalog }:
   }
 }
 
+const settingsOfStack = [
+  "BERTH_HOME",
+  "PORT",
+  "LOCAL_NODES",
+  "TABLE_NAME",
+  "METRICS_PORT",
+  "SSH_PORT",
+  "GITHUB_KEYS_URL",
+] as const;
+
 interface Stoppable {
   stop(): Promise<void>;
 }
@@ -63,6 +80,9 @@ interface Stoppable {
 interface Plan {
   readonly config: {
     readonly PORT: number;
+    readonly METRICS_PORT?: number | undefined;
+    readonly SSH_PORT?: number | undefined;
+    readonly GITHUB_KEYS_URL: string;
     readonly TABLE_NAME: string;
     readonly nodes: ReturnType<typeof parseNodes>;
   };
@@ -83,41 +103,56 @@ async function startParts({ config, settings, home, log, catalog, parts }: Plan)
     catalog ?? loadCatalog(),
   ]);
   parts.push(stores, sts);
-  const runtime = localRuntime({ stores, stsUrl: sts.endpoint, settings, log, path, nodes: config.nodes });
-  const { compute } = runtime.ports;
-  await Promise.all([adoptRuns(contextOf(runtime), compute), refreshPools(contextOf(runtime))]);
-  const server = await startServer(runtime, functions, config.PORT);
+  const ssh = await startSsh({ home: path, port: config.SSH_PORT, log });
+  parts.push(ssh);
+  const runtime = localRuntime({ stores, stsUrl: sts.endpoint, sshPort: ssh.port, settings, log, path, config });
+  const { compute, volumes } = runtime.ports;
+  await Promise.all([adoptRuns(contextOf(runtime), compute), refreshPools(contextOf(runtime)), volumes.adopt()]);
+  const metrics = await startMetrics(runtime, functions, config.METRICS_PORT);
+  if (metrics) parts.push(metrics);
+  const server = await startServer(runtime, functions.endpoints, { port: config.PORT, setting: "PORT" });
   const record = { url: server.url, stsUrl: sts.endpoint };
   home.writeRecord({ ...record, stopped: false });
   const loops = startLoops(runtime, stores, functions);
-  parts.push(together([server, ...loops, { stop: () => compute.shutdown() }]));
+  parts.push(together([server, ...loops, { stop: () => compute.shutdown() }, { stop: () => volumes.shutdown() }]));
   const stop = async () => {
     const stopped = await stopAll(parts.slice(1));
     home.writeRecord({ ...record, stopped });
     home.release();
   };
-  return { url: server.url, home: path, isolation: compute.isolation, runtime, stop };
+  return { url: server.url, metricsUrl: metrics?.url, home: path, isolation: compute.isolation, runtime, stop };
 }
 
 interface RuntimeParts {
   readonly stores: Stores;
   readonly stsUrl: string;
+  readonly sshPort: number;
   readonly settings: Settings;
   readonly log: Log;
   readonly path: string;
-  readonly nodes: ReturnType<typeof parseNodes>;
+  readonly config: Plan["config"];
 }
 
-function localRuntime({ stores, stsUrl, settings, log, path, nodes }: RuntimeParts) {
+function localRuntime({ stores, stsUrl, sshPort, settings, log, path, config }: RuntimeParts) {
   const { table, queue } = stores;
   const clock = systemClock();
   const keyFile = join(path, "sealer.key");
   ensureKeyFile(keyFile);
-  const compute = processCompute({ home: path, nodes });
+  const compute = processCompute({ home: path, nodes: config.nodes, sshPort });
+  const volumes = processVolumes({ home: path, log });
   const identity = stsIdentity({ endpoint: stsUrl, region: "us-east-1" });
   const allowedAccounts = settings.allowedAccounts.length > 0 ? settings.allowedAccounts : [localAccount];
   return {
-    ports: { table, queue, compute, identity, sealer: keyFileSealer(keyFile) },
+    ports: {
+      table,
+      queue,
+      compute,
+      volumes,
+      identity,
+      blobs: directoryBlobs(join(path, "blobs")),
+      sealer: keyFileSealer(keyFile),
+      githubKeys: httpGithubKeys(config.GITHUB_KEYS_URL),
+    },
     clock,
     ids: systemIds(),
     log,

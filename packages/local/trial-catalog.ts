@@ -16,6 +16,7 @@ export function trialCatalog(): Catalog & { readonly ticks: () => number } {
       { name: "login", file: "login.ts", thing: login },
       { name: "note", file: "note.ts", thing: note },
     ],
+    internal: [],
     consumers: [{ name: "work", file: "work.ts", thing: consumer }],
     schedules: [{ name: "tick", file: "tick.ts", thing: schedule }],
     fallbacks: [],

@@ -55,8 +55,12 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(await trial.ended()).toMatchObject({ started: true, exitCode: null, reason });
   });
 
+  /** An apply answers after half a second at the latest, which on a busy machine is before the run is there. */
+  const ready = () => eventually(trial.observe, (seen) => seen?.state === "ready");
+
   it("notices that the launcher was killed, and leaves nothing of the run alive", async () => {
     await trial.compute.apply(trial.runOf());
+    await ready();
 
     process.kill(trial.launcherPid(), "SIGKILL");
 
@@ -73,6 +77,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
   it("ends the command when the launcher is asked to end", async () => {
     await trial.compute.apply(trial.runOf());
+    await ready();
 
     process.kill(trial.launcherPid(), "SIGTERM");
 
@@ -148,6 +153,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
       () => pidsOf(trial, "sleep").length,
       (count) => count >= 4,
     );
+    await ready();
     const launcher = trial.launcherPid();
 
     await trial.compute.remove(trial.uid, 1, { graceSeconds: 0.3, force: false });
@@ -170,6 +176,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
   it("finishes a removal although the launcher is frozen", async () => {
     await trial.compute.apply(trial.runOf());
+    await ready();
     process.kill(trial.launcherPid(), "SIGSTOP");
 
     await trial.compute.remove(trial.uid, 1, { graceSeconds: 0.1, force: false });
@@ -181,6 +188,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
   it("finishes at the next start a removal that nobody is left to finish", async () => {
     await trial.compute.apply(trial.runOf());
+    await ready();
     process.kill(trial.launcherPid(), "SIGSTOP");
     await trial.compute.remove(trial.uid, 1, { graceSeconds: 60, force: false });
     process.kill(trial.launcherPid(), "SIGKILL");
@@ -193,6 +201,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
   it("begins anew, at the next start, what was made and never begun", async () => {
     await trial.compute.apply(trial.runOf());
+    await ready();
     process.kill(trial.launcherPid(), "SIGKILL");
     await trial.ended();
     await trial.observe();

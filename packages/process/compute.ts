@@ -2,8 +2,10 @@ import { mkdirSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Compute, ComputeNode, Observation, Run, RunRef } from "#core/context.ts";
+import { writeAccess } from "./access-record.ts";
 import { launch } from "./launch.ts";
 import { findLocking, type Locking, lockFile } from "./lock.ts";
+import { runsMounting } from "./mounts.ts";
 import { lookAt, observationOf, treeOf } from "./observation.ts";
 import { readOutput } from "./output.ts";
 import { planOf } from "./plan.ts";
@@ -20,6 +22,7 @@ import {
   runOfName,
 } from "./run-directory.ts";
 import { canSandbox } from "./sandbox.ts";
+import { volumeData } from "./volume-directory.ts";
 
 export interface PretendNode {
   readonly name: string;
@@ -35,6 +38,8 @@ export interface ProcessComputeOptions {
   /** Found out by trying when not given. */
   readonly isolation?: Isolation;
   readonly locking?: Locking;
+  /** Where the runs' SSH door is, on 127.0.0.1; there is none when not given. */
+  readonly sshPort?: number;
 }
 
 export interface ProcessCompute extends Compute {
@@ -73,7 +78,7 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
   return {
     isolation,
     apply: (run) => tracked(host, applyRun(host, run)),
-    observe: async (uid, run) => observeRun(placeOf(host, runName(uid, run))),
+    observe: async (uid, run) => observeRun(host, placeOf(host, runName(uid, run))),
     remove: async (uid, run, { graceSeconds, force }) => {
       const graceMs = force ? 0 : Math.max(0, graceSeconds || 0) * 1000;
       const place = placeOf(host, runName(uid, run));
@@ -82,6 +87,10 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
     extend: async (uid, run, until) => {
       const { directory } = placeOf(host, runName(uid, run));
       if (isDirectory(directory)) writeMark(directory, "until", until);
+    },
+    setAccess: async (uid, run, access) => {
+      const { directory } = placeOf(host, runName(uid, run));
+      if (isDirectory(directory) && writeAccess(directory, access)) nudge(directory);
     },
     readLog: async (uid, run) => readOutput(placeOf(host, runName(uid, run)).directory),
     listRuns: async () => listRunNames(host.runs).flatMap((name) => refOf(host, name)),
@@ -98,11 +107,12 @@ async function applyRun(host: Host, run: Run): Promise<void> {
   const plan = planOf(run, name, host.options);
   if (!isDirectory(directory)) {
     const nodes = run.shares.map(({ node }) => node ?? pretendNodeFor(host, run.instanceType));
-    const record = { key: run.key, image: run.image, nodes, isolation: plan.isolation };
+    const record = { key: run.key, image: run.image, nodes, isolation: plan.isolation, volume: plan.volume };
     const files = { "run.json": JSON.stringify(record), until: String(run.until), [lockFile]: "" };
     makeRunDirectory(directory, plan.machines, files);
   }
   if (!isDraft(lookAt(directory))) return;
+  requireVolume(host, { name, directory, locking: plan.locking }, plan.volume);
   const reply = await launch(directory, plan, startedWithinMs).catch((error: unknown) => {
     forgetDraft({ name, directory, locking: plan.locking });
     throw error;
@@ -111,7 +121,19 @@ async function applyRun(host: Host, run: Run): Promise<void> {
   if (reply === "busy") await waitUntilStarted(directory);
 }
 
-async function observeRun(place: RunPlace): Promise<Observation | undefined> {
+/**
+ * Two runs never mount one volume. Looked at when this one can be seen by any other that looks, so that of two at the
+ * same moment at least one gives way.
+ */
+function requireVolume({ options: { home } }: Host, place: RunPlace, volume: string | null): void {
+  if (volume === null) return;
+  const isThere = isDirectory(volumeData(home, volume));
+  if (isThere && runsMounting(home, volume).every((name) => name === place.name)) return;
+  forgetDraft(place);
+  throw new Error(isThere ? "The volume is in use by another run" : "The volume does not exist");
+}
+
+async function observeRun({ options }: Host, place: RunPlace): Promise<Observation | undefined> {
   const { directory, name } = place;
   if (!isDirectory(directory)) return undefined;
   const sight = lookAt(directory);
@@ -120,7 +142,7 @@ async function observeRun(place: RunPlace): Promise<Observation | undefined> {
   if (sight.end && sight.unwitnessed && (await killTree(treeOf(name, directory, sight.launcher), 200))) {
     writeEnd(directory, sight.end);
   }
-  const observation = observationOf(directory, lookAt(directory));
+  const observation = observationOf(directory, lookAt(directory), options.sshPort ?? null);
   return isDirectory(directory) ? observation : undefined;
 }
 

@@ -10,8 +10,13 @@ export interface MachinePlace {
   readonly masterPort: number | undefined;
 }
 
+export interface Places {
+  readonly work: string;
+  readonly workspace: string;
+}
+
 /** Nothing of this program's own environment is passed on, and the run cannot change what Berth says about it. */
-export function environmentOf({ plan, rank, masterPort }: MachinePlace, work: string): Record<string, string> {
+export function environmentOf({ plan, rank, masterPort }: MachinePlace, places: Places): Record<string, string> {
   const cluster = {
     NODE_RANK: String(rank),
     NNODES: String(plan.machines),
@@ -19,10 +24,11 @@ export function environmentOf({ plan, rank, masterPort }: MachinePlace, work: st
     MASTER_PORT: String(masterPort),
   };
   return {
-    ...{ PATH: systemPath, LANG: "C.UTF-8", TERM: "dumb", HOME: work },
+    ...{ PATH: systemPath, LANG: "C.UTF-8", TERM: "dumb", HOME: places.work },
     ...plan.env,
     ...(masterPort === undefined ? {} : cluster),
     BERTH_GPUS: String(plan.gpusPerMachine),
     BERTH_RUN: plan.name,
+    WORKSPACE: places.workspace,
   };
 }

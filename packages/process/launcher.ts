@@ -1,6 +1,8 @@
 import { closeSync, readFileSync, writeSync } from "node:fs";
-import { createServer } from "node:net";
+import { openDoor } from "./door.ts";
 import { askedToStop, countOomKills, type End, endOf, stackStopped } from "./exit.ts";
+import { findFreePort } from "./free-port.ts";
+import { keepJupyter } from "./jupyter.ts";
 import { takeLock } from "./lock.ts";
 import { type Machine, startMachine } from "./machine.ts";
 import { openOutput } from "./output.ts";
@@ -26,9 +28,12 @@ async function main(): Promise<void> {
 
   const self = findProcess(process.pid);
   if (!self) throw new Error("This process cannot be found in the process table");
-  const supervision = supervise(directory);
-  writeLauncher(directory, { launcher: self, started: false, machines: [] });
   const machines: Machine[] = [];
+  const inside = () => machines[0]?.inside;
+  const jupyter = keepJupyter(directory, inside);
+  const supervision = supervise(directory, jupyter);
+  writeLauncher(directory, { launcher: self, started: false, machines: [] });
+  openDoor(directory, inside);
   const end = await runMachines(directory, plan, supervision, machines, () => {
     writeLauncher(directory, { launcher: self, started: true, machines: machines.map(({ record }) => record) });
     reply("started");
@@ -64,6 +69,7 @@ async function runMachines(
     return end;
   });
   const [first] = await Promise.all(ends);
+  supervision.close();
   const end = supervision.decidedEnd() ?? first ?? { exitCode: 0, reason: null };
   await killTree(treeOf(directory, plan, machines), Number.POSITIVE_INFINITY);
   await output.drain(500);
@@ -107,17 +113,6 @@ function reply(word: LaunchReply): void {
 function wordsOf(error: unknown): string {
   if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
   return "the machine refused";
-}
-
-function findFreePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const server = createServer().once("error", reject);
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address();
-    const port = typeof address === "object" && address ? address.port : 0;
-    server.close(() => resolve(port));
-  });
-  return promise;
 }
 
 await main();

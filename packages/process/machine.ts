@@ -3,16 +3,20 @@ import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { environmentOf, systemPath } from "./environment.ts";
 import type { Exit } from "./exit.ts";
+import type { Inside } from "./inside.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { findProcess } from "./process-identity.ts";
 import type { MachineRecord } from "./records.ts";
 import { workDirectory } from "./run-directory.ts";
-import { sandboxOptions } from "./sandbox.ts";
+import { sandboxOptions, workspace } from "./sandbox.ts";
+import { openWorkspace } from "./workspace.ts";
 
 /** One started machine of a run. */
 export interface Machine {
   readonly record: MachineRecord;
   readonly exit: Promise<Exit>;
+  /** How to start something else in it. */
+  readonly inside: Inside;
 }
 
 export interface MachineRequest {
@@ -41,19 +45,24 @@ const deafMs = 300;
 const handOn = 'command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-; exec /bin/sh -c -- "$command"';
 
 async function startBare(request: MachineRequest): Promise<Machine> {
-  const { plan, output } = request;
+  const { plan, directory, rank, output } = request;
+  const work = workDirectory(directory, rank);
+  const { link } = openWorkspace(plan, directory, rank);
+  const env = environmentOf(request, { work, workspace: link });
   const child = spawn("/bin/sh", ["-c", "--", plan.command ?? idle], {
-    cwd: workDirectory(request.directory, request.rank),
-    env: environmentOf(request, workDirectory(request.directory, request.rank)),
+    cwd: work,
+    env,
     detached: true,
     stdio: ["ignore", output, output],
   });
   const exit = exitOf(child);
-  return { record: { leader: await leaderOf(child), sandbox: null }, exit };
+  const inside: Inside = { name: plan.name, isolation: "none", sandbox: null, work, env };
+  return { record: { leader: await leaderOf(child), sandbox: null }, exit, inside };
 }
 
 async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const { plan, directory, rank, output } = request;
+  const { storage } = openWorkspace(plan, directory, rank);
   const child = spawn("bwrap", ["--args", "3", "--info-fd", "4", "--", "/bin/sh", "-c", handOn], {
     cwd: "/",
     env: { PATH: systemPath, BERTH_RUN: plan.name },
@@ -63,14 +72,16 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const exit = exitOf(child);
   const leader = await leaderOf(child);
   const work = workDirectory(directory, rank);
-  const env = { ...environmentOf(request, work), BERTH_COMMAND: plan.command ?? idle };
-  const options = sandboxOptions({ home: plan.home, work, env });
+  const env = environmentOf(request, { work, workspace });
+  const given = { ...env, BERTH_COMMAND: plan.command ?? idle };
+  const options = sandboxOptions({ home: plan.home, work, storage, env: given });
   const [toSandbox, info, begun] = [child.stdio[3] as Writable, child.stdio[4] as Readable, extraOutput(child, 5)];
   toSandbox.on("error", () => undefined).end(options.map((word) => `${word}\0`).join(""));
   const failure = exit.then(() => sleep(deafMs)).then(() => Promise.reject(new Error("the sandbox could not be made")));
   const [text] = await Promise.race([Promise.all([wholeText(info), firstByte(begun)]), failure]);
-  const sandbox = findProcess(Number(/"child-pid"\s*:\s*(\d+)/.exec(text)?.[1]));
-  return { record: { leader, sandbox: sandbox ?? null }, exit };
+  const sandbox = findProcess(Number(/"child-pid"\s*:\s*(\d+)/.exec(text)?.[1])) ?? null;
+  const inside: Inside = { name: plan.name, isolation: "bubblewrap", sandbox, work, env };
+  return { record: { leader, sandbox }, exit, inside };
 }
 
 function exitOf(child: ChildProcess): Promise<Exit> {

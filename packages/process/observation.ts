@@ -1,4 +1,5 @@
 import type { Observation, RunState } from "#core/context.ts";
+import { seeJupyter } from "./access-record.ts";
 import { killedFromOutside, stackStopped } from "./exit.ts";
 import { bootId, isAlive } from "./process-identity.ts";
 import type { ProcessTree } from "./process-tree.ts";
@@ -25,7 +26,11 @@ export function lookAt(directory: string): Sight {
 }
 
 /** The run as the port shows it. */
-export function observationOf(directory: string, { launcher, end, removal }: Sight): Observation {
+export function observationOf(
+  directory: string,
+  { launcher, end, removal }: Sight,
+  sshPort: number | null,
+): Observation {
   const run = readRun(directory);
   const started = end?.started ?? launcher?.started ?? false;
   return {
@@ -33,13 +38,17 @@ export function observationOf(directory: string, { launcher, end, removal }: Sig
     started,
     exitCode: end?.exitCode ?? null,
     reason: end?.reason ?? null,
-    address: started ? { ip: "127.0.0.1", port: null } : null,
+    address: started ? { ip: "127.0.0.1", port: sshPort } : null,
     nodes: run?.nodes ?? [],
     isolation: run?.isolation ?? "none",
+    jupyter: end ? null : seeJupyter(directory),
     terminating: removal !== undefined,
-    notes: ["image recorded, not pulled: the command runs with this machine's own tools"],
+    notes: run?.volume ? [imageNote, volumeNote] : [imageNote],
   };
 }
+
+const imageNote = "image recorded, not pulled: the command runs with this machine's own tools";
+const volumeNote = "disk at $WORKSPACE, its size not enforced";
 
 /** How the processes of a run are found. */
 export function treeOf(name: string, directory: string, launcher: LauncherRecord | undefined): ProcessTree {

@@ -1,6 +1,7 @@
 import type { Run } from "#core/context.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
+import { isVolumeId } from "./volume-directory.ts";
 
 /** What the launcher is told through its standard input: secrets are in here and in no file. */
 export interface LaunchPlan {
@@ -12,6 +13,8 @@ export interface LaunchPlan {
   readonly env: Readonly<Record<string, string>>;
   readonly machines: number;
   readonly gpusPerMachine: number;
+  /** The id of the volume that the first machine mounts. */
+  readonly volume: string | null;
 }
 
 /** What the launcher answers once, on descriptor 3. */
@@ -29,6 +32,7 @@ export function planOf(
     if (value.includes("\0")) throw new Error(`Environment variable ${variable} holds a NUL character`);
   }
   if (run.command?.includes("\0")) throw new Error("The command holds a NUL character");
+  if (run.volume && !isVolumeId(run.volume.id)) throw new Error("The id of the volume is not valid");
   if (run.shares.length === 0) throw new Error("A run needs at least one machine");
   return {
     name,
@@ -39,5 +43,6 @@ export function planOf(
     env: { ...run.env },
     machines: run.shares.length,
     gpusPerMachine: run.gpusPerMachine,
+    volume: run.volume?.id ?? null,
   };
 }

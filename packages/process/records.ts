@@ -9,6 +9,8 @@ export interface RunRecord {
   readonly image: string;
   readonly nodes: readonly string[];
   readonly isolation: Isolation;
+  /** The volume that its first machine mounts. */
+  readonly volume: string | null;
 }
 
 export interface MachineRecord {
@@ -37,10 +39,13 @@ export interface EndRecord {
 export type Mark = "removal" | "until" | "stopped";
 
 export function readRun(directory: string): RunRecord | undefined {
-  const { key, image, nodes, isolation } = readObject(directory, "run.json") ?? {};
+  const { key, image, nodes, isolation, volume } = readObject(directory, "run.json") ?? {};
   if (typeof key !== "string" || typeof image !== "string" || !Array.isArray(nodes)) return undefined;
   const names = nodes.filter((node) => typeof node === "string");
-  return { key, image, nodes: names, isolation: isolation === "bubblewrap" ? "bubblewrap" : "none" };
+  return {
+    ...{ key, image, nodes: names, isolation: isolation === "bubblewrap" ? "bubblewrap" : "none" },
+    volume: typeof volume === "string" ? volume : null,
+  };
 }
 
 export function readLauncher(directory: string): LauncherRecord | undefined {
@@ -96,7 +101,8 @@ function parseMachine(value: unknown): MachineRecord[] {
   return identity ? [{ leader: identity, sandbox: parseIdentity(sandbox) ?? null }] : [];
 }
 
-function readObject(directory: string, name: string): Readonly<Record<string, unknown>> | undefined {
+/** The object that a small file holds, or undefined where there is none. */
+export function readObject(directory: string, name: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(readWhole(directory, name) ?? "null");
     return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : undefined;

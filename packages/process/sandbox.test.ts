@@ -22,7 +22,7 @@ describe.skipIf(!canSandbox("/var/tmp"))("the sandbox (skipped where bubblewrap 
 
   it("shows nothing of the home but the run's own work directory", async () => {
     writeFileSync(join(trial.home, "sealing-key"), "the key");
-    mkdirSync(join(trial.home, "db"));
+    mkdirSync(join(trial.home, "database-of-the-stack"));
     await trial.compute.apply(trial.runOf({ run: 2 }));
 
     const seen = await outputOf(
@@ -30,8 +30,8 @@ describe.skipIf(!canSandbox("/var/tmp"))("the sandbox (skipped where bubblewrap 
     );
 
     expect(seen).not.toContain("the key");
-    expect(seen).not.toContain("r2");
-    expect(seen).not.toContain("db");
+    expect(seen).not.toContain("-r2");
+    expect(seen).not.toContain("database-of-the-stack");
     expect(seen).not.toContain("run.json");
   });
 
@@ -40,7 +40,7 @@ describe.skipIf(!canSandbox("/var/tmp"))("the sandbox (skipped where bubblewrap 
     const inTmp = `/tmp/berth-${trial.uid}`;
 
     const seen = await outputOf(
-      `for f in here ${inTmp} ${outside} ${trial.home}/more /usr/more; do echo x > $f && echo "wrote $f"; done`,
+      `for f in here ${inTmp} ${outside} ${trial.home}/more /usr/more /more; do echo x > $f && echo "wrote $f"; done`,
     );
 
     const wrote = seen.split("\n").filter((line) => line.startsWith("wrote"));

@@ -27,8 +27,8 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
 
     await compute.apply(runOf({ env: { TOKEN: secret }, command: '[ "$TOKEN" ] && echo given; sleep 3600' }));
 
+    await expect.poll(() => filesUnder(home).length).toBeGreaterThan(3);
     const files = filesUnder(home);
-    expect(files.length).toBeGreaterThan(3);
     expect(files.filter((file) => readFileSync(file, "latin1").includes(secret))).toEqual([]);
     const pids = processesOf(home, uid);
     expect(pids.length).toBeGreaterThan(1);
@@ -50,7 +50,7 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
 
     const names = (await compute.readLog(uid, 1)).split("\n").map((line) => line.replace(/=.*/, ""));
 
-    const expected = ["BERTH_GPUS", "BERTH_RUN", "HOME", "LANG", "PATH", "PWD", "TERM", "TOKEN"];
+    const expected = ["BERTH_GPUS", "BERTH_RUN", "HOME", "LANG", "PATH", "PWD", "TERM", "TOKEN", "WORKSPACE"];
     expect(names.filter((name) => name !== "").sort()).toEqual(expected);
   });
 

@@ -1,4 +1,5 @@
 import { askedToStop, deadlineExceeded, type End, killedFromOutside, stackStopped } from "./exit.ts";
+import type { JupyterKeeper } from "./jupyter.ts";
 import { killTree, type ProcessTree, terminateTree } from "./process-tree.ts";
 import { readMark } from "./records.ts";
 
@@ -7,6 +8,8 @@ export interface Supervision {
   begin(tree: ProcessTree): void;
   /** One machine failed: the others cannot go on. */
   machineFailed(end: End): void;
+  /** The run is over: nothing is begun in it any more. */
+  close(): void;
   /** How the run ended, where something other than its first machine's command decided that. */
   decidedEnd(): End | undefined;
 }
@@ -16,7 +19,7 @@ const lookEveryMs = 1_000;
 const graceMs = { deadline: 5_000, stopped: 500, killed: 500, sibling: 2_000 } as const;
 
 /** From the call on, a mark may be set and SIGUSR2 sent; they are obeyed once it has begun. */
-export function supervise(directory: string): Supervision {
+export function supervise(directory: string, jupyter: JupyterKeeper): Supervision {
   let tree: ProcessTree | undefined;
   let decided: End | undefined;
   let killAt = Number.POSITIVE_INFINITY;
@@ -25,6 +28,7 @@ export function supervise(directory: string): Supervision {
     if (!tree) return;
     if (!decided) {
       decided = why;
+      jupyter.close();
       terminateTree(tree);
     }
     killAt = Math.min(killAt, at);
@@ -42,6 +46,7 @@ export function supervise(directory: string): Supervision {
     if (stopped !== undefined) end(because(stackStopped), stopped + graceMs.stopped);
     if (until !== undefined && until <= now) end(because(deadlineExceeded), now + graceMs.deadline);
     killWhenDue();
+    jupyter.look();
   };
 
   process.on("SIGUSR2", look);
@@ -57,6 +62,7 @@ export function supervise(directory: string): Supervision {
     machineFailed: (failure) => {
       if (!decided) end(failure, Date.now() + graceMs.sibling);
     },
+    close: jupyter.close,
     decidedEnd: () => decided,
   };
 }

@@ -45,7 +45,12 @@ export function openTrial(options: Pick<ProcessComputeOptions, "isolation" | "lo
   return {
     ...{ options: all, compute, root, home, uid, directory, runOf, observe },
     ended: () => eventually(observe, (seen) => seen?.state === "ended"),
-    launcherPid: () => readLauncher(directory)?.launcher.pid ?? 0,
+    launcherPid: () => {
+      const pid = readLauncher(directory)?.launcher.pid;
+      // A signal to pid 0 goes to the group of the tests themselves.
+      if (pid === undefined) throw new Error("The run has no launcher");
+      return pid;
+    },
     close: async () => {
       for (const { uid, run } of await compute.listRuns()) await compute.endRun(uid, run);
       await nothingLeft(home, uid);

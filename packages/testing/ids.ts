@@ -9,6 +9,7 @@ export function seededIds(seed = 1, clock?: Pick<Clock, "now">): Ids {
   let made = 0;
   return {
     uid: () => hex(32),
+    uuid4: () => `${hex(8)}-${hex(4)}-4${hex(3)}-8${hex(3)}-${hex(12)}`,
     uuid7() {
       const ms = (clock?.now() ?? 0).toString(16).padStart(12, "0");
       const order = (made++ % 0x1000).toString(16).padStart(3, "0");

@@ -1,6 +1,13 @@
 import type { Clock, ComputeNode } from "#core/context.ts";
 import { findInstanceType, unitsPerNode } from "#core/fleet.ts";
-import { type MemoryRun, nextTransition, type Outcome, type StepDelays, type Transition } from "./memory-run.ts";
+import {
+  type DoorOptions,
+  type MemoryRun,
+  nextTransition,
+  type Outcome,
+  type StepDelays,
+  type Transition,
+} from "./memory-run.ts";
 
 /** One thing that happened to a run, at the time at which it did. */
 export interface ComputeEvent {
@@ -16,6 +23,7 @@ const logBytes = 1024 * 1024;
 export interface World {
   readonly clock: Clock;
   readonly delays: StepDelays;
+  readonly doors: DoorOptions;
   readonly nodes: Map<string, ComputeNode>;
   readonly runs: Map<string, MemoryRun>;
   readonly outcomes: Map<string, { readonly outcome: Outcome; readonly ignoresTerm: boolean; readonly log: string }>;
@@ -85,10 +93,20 @@ function bind(world: World, it: MemoryRun): boolean {
     if (found === undefined || !world.nodes.get(found)?.ready) return false;
     chosen.push(found);
   }
+  if (isMountedElsewhere(world, it)) return false;
   it.nodes = chosen;
   it.state = "image";
   for (const node of chosen) world.peaks.set(node, Math.max(world.peaks.get(node) ?? 0, unitsOn(world, node)));
   return true;
+}
+
+/** Volume claims are ReadWriteOncePod: a second pod with the volume waits (design section 2). */
+function isMountedElsewhere(world: World, it: MemoryRun): boolean {
+  const { volume } = it.run;
+  if (!volume) return false;
+  return [...world.runs.values()].some((other) => {
+    return other !== it && other.run.volume?.id === volume.id && other.nodes.length > 0;
+  });
 }
 
 function roomyNode(world: World, type: string, units: number, taken: readonly string[]): string | undefined {

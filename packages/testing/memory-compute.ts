@@ -1,6 +1,6 @@
-import type { Clock, Compute, ComputeNode, Run } from "#core/context.ts";
+import type { Access, Clock, Compute, ComputeNode, Run } from "#core/context.ts";
 import { type ComputeEvent, move, print, runName, settle, unblock, unitsOn, type World } from "./memory-cluster.ts";
-import { goneAfterRemoval, type Outcome, observationOf, type StepDelays } from "./memory-run.ts";
+import { type DoorOptions, goneAfterRemoval, type Outcome, observationOf, type StepDelays } from "./memory-run.ts";
 
 export interface MemoryCompute extends Compute {
   /** Decides what becomes of every later run of this uid, and what its command prints as it begins. */
@@ -19,6 +19,10 @@ export interface MemoryCompute extends Compute {
   peakUnits(node: string): number;
   /** Whether anything of the run occupies its node now. */
   isLive(uid: string, run: number): boolean;
+  /** The runs that have this volume mounted now. */
+  mounting(volumeId: string): readonly { readonly uid: string; readonly run: number }[];
+  /** Who may enter it and what it serves, as it was told last. */
+  access(uid: string, run: number): Access | undefined;
   /** How often the command of this run began; more than 1 is a command that ran twice. */
   starts(uid: string, run: number): number;
   /** Everything that happened, in the order of its time. */
@@ -26,6 +30,7 @@ export interface MemoryCompute extends Compute {
 }
 
 export type MemoryComputeOptions = Partial<StepDelays> & {
+  readonly doors?: Partial<DoorOptions>;
   readonly clock: Clock;
   readonly nodes: readonly ComputeNode[];
 };
@@ -35,10 +40,11 @@ export type MemoryComputeOptions = Partial<StepDelays> & {
  * share is bound whatever else its node holds, so that a slot held twice shows in `liveUnits` and `peakUnits`.
  */
 export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
-  const { clock, nodes, ...delays } = options;
+  const { clock, nodes, doors, ...delays } = options;
   const world: World = {
     clock,
     delays: { bindMs: 0, imageMs: 0, containerMs: 0, probeMs: 0, removeMs: 0, ...delays },
+    doors: { sshPort: null, jupyterFault: null, ...doors },
     nodes: new Map(nodes.map((node) => [node.name, node])),
     runs: new Map(),
     outcomes: new Map(),
@@ -56,13 +62,18 @@ function port(world: World): Compute {
     observe: async (uid, run) => {
       settle(world);
       const it = world.runs.get(runName(uid, run));
-      return it && observationOf(it);
+      return it && observationOf(it, world.doors);
     },
     remove: async (uid, run, options) => removeRun(world, runName(uid, run), options),
     extend: async (uid, run, until) => {
       settle(world);
       const it = world.runs.get(runName(uid, run));
       if (it) it.until = until;
+    },
+    setAccess: async (uid, run, access) => {
+      settle(world);
+      const it = world.runs.get(runName(uid, run));
+      if (it && !it.removing) it.access = structuredClone(access);
     },
     readLog: async (uid, run) => {
       settle(world);
@@ -111,6 +122,15 @@ function controls(world: World): Omit<MemoryCompute, keyof Compute> {
       const it = world.runs.get(runName(uid, run));
       return it !== undefined && it.nodes.length > 0 && (it.state !== "ended" || it.nodeLost);
     },
+    mounting: (volumeId) => {
+      settle(world);
+      const mounted = [...world.runs.values()].filter((it) => it.run.volume?.id === volumeId && it.nodes.length > 0);
+      return mounted.map(({ run: { uid, run } }) => ({ uid, run }));
+    },
+    access: (uid, run) => {
+      settle(world);
+      return world.runs.get(runName(uid, run))?.access;
+    },
     starts: (uid, run) => {
       settle(world);
       return world.starts.get(runName(uid, run)) ?? 0;
@@ -143,6 +163,7 @@ function applyRun(world: World, run: Run): void {
     goneAt: undefined,
     blocked: false,
     nodeLost: false,
+    access: undefined,
   });
   world.history.push({ at: now, kind: "applied", uid: run.uid, run: run.run });
   settle(world);

@@ -1,4 +1,4 @@
-import type { Observation, Run, RunState } from "#core/context.ts";
+import type { Access, Observation, Run, RunState } from "#core/context.ts";
 
 /** What happens to a run once it was applied; without one it becomes ready and lives until it is removed. */
 export type Outcome =
@@ -38,6 +38,16 @@ export interface MemoryRun {
   blocked: boolean;
   /** Its node stopped answering: nothing but force removes it. */
   nodeLost: boolean;
+  /** What it was told last. */
+  access: Access | undefined;
+}
+
+/** What the runs of this twin offer at their doors. */
+export interface DoorOptions {
+  /** Where SSH answers; null: nowhere. */
+  readonly sshPort: number | null;
+  /** Why Jupyter cannot be started; null: it can. */
+  readonly jupyterFault: string | null;
 }
 
 export interface Transition {
@@ -68,18 +78,25 @@ export function goneAfterRemoval(
 }
 
 /** The run as the port shows it. */
-export function observationOf(it: MemoryRun): Observation {
+export function observationOf(it: MemoryRun, doors: DoorOptions): Observation {
   return {
     state: it.state,
     started: it.started,
     exitCode: it.exitCode,
     reason: it.reason,
-    address: it.started ? { ip: "127.0.0.1", port: null } : null,
+    address: it.started ? { ip: "127.0.0.1", port: doors.sshPort } : null,
     nodes: it.nodes,
     isolation: "memory",
+    jupyter: jupyterOf(it, doors),
     terminating: it.removing,
     notes: [],
   };
+}
+
+function jupyterOf({ access, state }: MemoryRun, { jupyterFault }: DoorOptions): Observation["jupyter"] {
+  if (!access?.jupyter || state !== "ready") return null;
+  if (jupyterFault !== null) return { state: "failed", origin: null, reason: jupyterFault };
+  return { state: "on", origin: "http://127.0.0.1:40123", reason: null };
 }
 
 function ownTransition(it: MemoryRun, delays: StepDelays): Transition | undefined {

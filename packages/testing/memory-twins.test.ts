@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { manualClock } from "./clock.ts";
+import { blobsConformance } from "./conformance/blobs.ts";
 import { identityConformance } from "./conformance/identity.ts";
 import { sealerConformance } from "./conformance/sealer.ts";
 import { seededIds } from "./ids.ts";
+import { memoryBlobs } from "./memory-blobs.ts";
 import { memoryIdentity, signedBy } from "./memory-identity.ts";
 import { memorySealer } from "./memory-sealer.ts";
 
@@ -17,6 +19,10 @@ const request = { url: "https://sts.amazonaws.com/", amzDate: "20260120T180000Z"
 
 describe("the memory sealer", () => {
   sealerConformance(async () => memorySealer());
+});
+
+describe("the memory blobs", () => {
+  blobsConformance(async () => memoryBlobs());
 });
 
 describe("the memory identity", () => {

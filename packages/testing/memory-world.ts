@@ -11,11 +11,14 @@ import type { WorkerContext } from "#core/worker.ts";
 import { type ManualClock, manualClock } from "./clock.ts";
 import { seededIds } from "./ids.ts";
 import { silentLog } from "./log.ts";
+import { type MemoryBlobs, memoryBlobs } from "./memory-blobs.ts";
 import { type MemoryCompute, memoryCompute } from "./memory-compute.ts";
+import { type MemoryGithubKeys, memoryGithubKeys } from "./memory-github-keys.ts";
 import { type MemoryQueue, memoryQueue } from "./memory-queue.ts";
-import type { StepDelays } from "./memory-run.ts";
+import type { DoorOptions, StepDelays } from "./memory-run.ts";
 import { memorySealer } from "./memory-sealer.ts";
 import { type MemoryTable, memoryTable } from "./memory-table.ts";
+import { type MemoryVolumes, memoryVolumes } from "./memory-volumes.ts";
 import { testSettings } from "./settings.ts";
 
 export interface MemoryWorld {
@@ -23,9 +26,12 @@ export interface MemoryWorld {
   readonly table: MemoryTable;
   readonly queue: MemoryQueue;
   readonly compute: MemoryCompute;
+  readonly volumes: MemoryVolumes;
+  readonly blobs: MemoryBlobs;
+  readonly githubKeys: MemoryGithubKeys;
   readonly ctx: WorkerContext;
   /** The context of a request by this user. */
-  as(name: string): UserContext<"table" | "queue" | "sealer">;
+  as(name: string): UserContext<"table" | "queue" | "sealer" | "volumes">;
   /** Delivers every message that is visible now, and those that they lead to. */
   deliver(): Promise<void>;
   /** Moves time on, delivering messages and running both schedules in their order. */
@@ -37,7 +43,9 @@ export interface WorldOptions {
   readonly nodes?: readonly ComputeNode[];
   readonly settings?: Partial<Settings>;
   readonly delays?: Partial<StepDelays>;
+  readonly doors?: Partial<DoorOptions>;
   readonly log?: Log;
+  readonly snapshotMs?: number;
 }
 
 /** The whole core on memory ports with a settable clock and no faults: one worker, messages in their order. */
@@ -45,11 +53,17 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   const clock = manualClock();
   const table = memoryTable();
   const queue = memoryQueue({ clock });
-  const compute = memoryCompute({ clock, nodes: options.nodes ?? nodesOf({ h100: 2 }), ...options.delays });
+  const { nodes = nodesOf({ h100: 2 }), doors = {} } = options;
+  const compute = memoryCompute({ clock, nodes, doors, ...options.delays });
+  const isMounted = (id: string) => compute.mounting(id).length > 0;
+  const volumes = memoryVolumes({ clock, isMounted, snapshotMs: options.snapshotMs ?? 0 });
   const settings = testSettings(options.settings);
   const ids = seededIds(7, clock);
   const log = options.log ?? silentLog();
-  const ctx: WorkerContext = { table, queue, compute, sealer: memorySealer(), clock, ids, log, settings };
+  const blobs = memoryBlobs();
+  const githubKeys = memoryGithubKeys();
+  const ports = { table, queue, compute, githubKeys, volumes, blobs, sealer: memorySealer() };
+  const ctx: WorkerContext = { ...ports, clock, ids, log, settings };
   let nextSweep = clock.now();
 
   async function deliver(): Promise<void> {
@@ -87,6 +101,9 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
     table,
     queue,
     compute,
+    volumes,
+    blobs,
+    githubKeys,
     ctx,
     as: (name) => ({ ...ctx, actor: actorOf(name), dialect: "gpu-dev", noun: "job" }),
     deliver,
@@ -102,7 +119,7 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
 /** A user whose uid follows from the name. */
 export function actorOf(name: string): Actor {
   const uid = Buffer.from(name).toString("hex").padEnd(32, "0").slice(0, 32);
-  return { uid, username: name, number: 1, keyPrefix: "testtest" };
+  return { uid, username: name, number: 1, keyPrefix: "testtest", keyHash: "0".repeat(64), isAdmin: false };
 }
 
 /** Ready machines in one zone, so many for each pool, named `<pool>-<n>`. */
@@ -123,12 +140,20 @@ type NewEnvironment = Parameters<typeof createEnvironment>[1];
 /** What to create: an environment of so many GPUs of one machine (or of two), with nothing to run unless it says so. */
 export function newEnvironment(
   id: string,
-  options: { pool?: string; gpus?: number; hours?: number; command?: string; env?: Record<string, string> } = {},
+  options: {
+    pool?: string;
+    gpus?: number;
+    hours?: number;
+    command?: string;
+    env?: Record<string, string>;
+    disk?: string | undefined;
+  } = {},
 ): NewEnvironment {
   const { pool = "h100", gpus = 8, hours = 1, command, env = {} } = options;
+  const disk = options.disk === undefined ? undefined : { name: options.disk, sizeGb: 100 };
   const type = instanceTypeOfPool(pool);
   const machines = Math.max(1, Math.ceil(gpus / unitsPerNode(type)));
   const units = gpus === 0 ? 1 : gpus / machines;
   const size = { pool, instanceType: type.name, machines, units, gpus, wantedMs: Math.round(hours * 3_600_000) };
-  return { id, name: id, labels: {}, size, image: "pytorch/pytorch:2.1.0", command, env };
+  return { id, name: id, labels: {}, size, image: "pytorch/pytorch:2.1.0", command, env, disk };
 }

@@ -6,6 +6,8 @@ export function testSettings(overrides: Partial<Settings> = {}): Settings {
     allowedRoles: ["SSOCloudDevGpuReservation"],
     allowedAccounts: ["000000000000"],
     keyTtlHours: 2,
+    keyChainHours: 12,
+    keyOverlapSeconds: 60,
     loginServerId: "berth-local",
     stsOrigins: ["https://sts.amazonaws.com"],
     minDurationHours: 0.083,
@@ -14,6 +16,9 @@ export function testSettings(overrides: Partial<Settings> = {}): Settings {
     maxQueueHours: 48,
     preparingMinutes: 30,
     sweepSeconds: 60,
+    diskRetentionDays: 30,
+    adminUsers: [],
+    adminRoles: [],
     ...overrides,
   };
 }

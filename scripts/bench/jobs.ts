@@ -3,10 +3,10 @@ import { type LocalStack, type LogLine, until } from "./local-stack.ts";
 /** One node of this type is filled by one whole job. */
 export const wholeNode = { type: "p5.48xlarge", pool: "h100", gpus: 8 } as const;
 
-/** Submits a job that lives until it is cancelled; answers its id. */
-export async function submitJob(stack: LocalStack, gpus: number): Promise<string> {
-  const size = { instance_type: wholeNode.type, gpu_count: gpus, duration_hours: 1 };
-  const { job_id } = await stack.call<{ job_id: string }>("POST", "/v1/jobs/submit", { image: "ubuntu", ...size });
+/** Submits a job that lives until it is cancelled, unless `more` says otherwise; answers its id. */
+export async function submitJob(stack: LocalStack, gpus: number, more: object = {}): Promise<string> {
+  const job = { image: "ubuntu", instance_type: wholeNode.type, gpu_count: gpus, duration_hours: 1, ...more };
+  const { job_id } = await stack.call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
   return job_id;
 }
 
@@ -15,9 +15,18 @@ export async function cancelJob(stack: LocalStack, id: string): Promise<void> {
 }
 
 export async function untilActive(stack: LocalStack, id: string): Promise<void> {
-  await until(async () => {
+  await untilStatus(stack, id, ["active"]);
+}
+
+/** Answers in which way it ended. */
+export function untilOver(stack: LocalStack, id: string): Promise<string> {
+  return untilStatus(stack, id, ["completed", "failed", "expired", "cancelled"]);
+}
+
+function untilStatus(stack: LocalStack, id: string, wanted: readonly string[]): Promise<string> {
+  return until(async () => {
     const { status } = await stack.call<{ status: string }>("GET", `/v1/jobs/${id}`);
-    return status === "active" ? true : undefined;
+    return wanted.includes(status) ? status : undefined;
   });
 }
 

@@ -15,6 +15,7 @@ export interface LogLine {
 }
 
 export interface LocalStack {
+  readonly home: string;
   /** From the start of `npm start` until /health answered 200, in ms. */
   readonly healthyMs: number;
   /** What the stack has logged so far. */
@@ -26,10 +27,14 @@ const root = join(import.meta.dirname, "../..");
 const patienceMs = 15_000;
 
 /** Runs `npm start` (without npm's own lines) in an empty home with these nodes, gives it to `use`, and ends it whatever happens. */
-export async function withStack<Result>(nodes: string, use: (stack: LocalStack) => Promise<Result>): Promise<Result> {
+export async function withStack<Result>(
+  nodes: string,
+  use: (stack: LocalStack) => Promise<Result>,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Result> {
   const home = mkdtempSync(join(tmpdir(), "berth-bench-"));
   const begun = performance.now();
-  const env = { ...process.env, BERTH_HOME: home, PORT: "0", LOCAL_NODES: nodes };
+  const env = { ...process.env, BERTH_HOME: home, PORT: "0", LOCAL_NODES: nodes, ...settings };
   const child = spawn("npm", ["run", "--silent", "start"], { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
   const agent = new Agent({ keepAlive: true });
   try {
@@ -41,7 +46,7 @@ export async function withStack<Result>(nodes: string, use: (stack: LocalStack) 
     const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
     const call = <Answer>(method: string, path: string, body?: object) =>
       callJson<Answer>(`${url}${path}`, { method, headers, agent }, body);
-    return await use({ healthyMs, lines, call });
+    return await use({ home, healthyMs, lines, call });
   } finally {
     agent.destroy();
     await stop(child);

@@ -38,8 +38,9 @@ async function realJobRow() {
   const { job_id } = (await (await world.request("POST", "/v1/jobs/submit", { key, body: job })).json()) as {
     job_id: string;
   };
-  const { table, queue, compute, sealer, ids, settings } = ctx;
-  const ports: Ports = { table, queue, compute, sealer, identity: memoryIdentity({ callers: [], now: clock.now }) };
+  const { ids, settings } = ctx;
+  const { githubKeys } = world;
+  const ports: Ports = { ...ctx, githubKeys, identity: memoryIdentity({ callers: [], now: clock.now }) };
   const deployment = { version, startedAt: 0, isolation: "none" };
   const ours = compose({ ports, clock, ids, settings, deployment, log: jsonLog(() => undefined) }, endpoints);
   const make = () => new Request(`http://127.0.0.1/v1/jobs/${job_id}`, { headers: { authorization: `Bearer ${key}` } });

@@ -1,7 +1,7 @@
 import { runSchedules } from "#testing/simulator/campaign.ts";
 import type { Measure } from "./measure.ts";
 
-const count = 1_000;
+const count = 250;
 
 /** How fast schedules of faults are, and whether any of them broke something. */
 export const simulator: Measure = {

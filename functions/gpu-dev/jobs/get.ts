@@ -1,4 +1,6 @@
+import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
+import { openJupyter } from "#core/environments/doors.ts";
 import { getEnvironment } from "#core/environments/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
@@ -7,12 +9,12 @@ import { Job, JobRef, jobIdOf, toJob } from "./wire.ts";
 
 export const endpoint = gpuDev.get(
   "/v1/jobs/{job_id}",
-  { summary: "Show a job", uses: ["table"], params: JobRef, reply: Job },
+  { summary: "Show a job", uses: ["table", "sealer"], params: JobRef, reply: Job },
   async ({ ctx, params }) => {
     const job = await getEnvironment(ctx, jobIdOf(params));
-    const told = await readAdvice(ctx, [job]);
-    return toJob(job, ctx.actor.username, told.get(job.uid));
+    const [told, jupyter] = await Promise.all([readAdvice(ctx, [job]), openJupyter(ctx, job)]);
+    return toJob(job, ctx.actor.username, told.get(job.uid), jupyter);
   },
 );
 
-export const handler = lambda(endpoint, { table });
+export const handler = lambda(endpoint, { table, sealer });

@@ -1,5 +1,7 @@
 import * as z from "zod";
+import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
+import { openJupyter } from "#core/environments/doors.ts";
 import { listEnvironments } from "#core/environments/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
@@ -29,16 +31,20 @@ const Jobs = z.object({ jobs: z.array(JobSummary), total: z.number(), limit: z.n
 
 export const endpoint = gpuDev.get(
   "/v1/jobs",
-  { summary: "List your jobs, the newest first", uses: ["table"], query: ListJobs, reply: Jobs },
+  { summary: "List your jobs, the newest first", uses: ["table", "sealer"], query: ListJobs, reply: Jobs },
   async ({ ctx, query }) => {
     const { status, limit, offset } = query;
     const all = await listEnvironments(ctx);
     const matching = all.filter((job) => !status || status.includes(statusOf(job)));
     const page = matching.slice(offset, offset + limit);
     const told = await readAdvice(ctx, page);
-    const jobs = page.map((job) => toJobSummary(job, ctx.actor.username, told.get(job.uid)));
+    const { username } = ctx.actor;
+    const summaries = page.map(async (job) =>
+      toJobSummary(job, username, told.get(job.uid), await openJupyter(ctx, job)),
+    );
+    const jobs = await Promise.all(summaries);
     return { jobs, total: matching.length, limit, offset };
   },
 );
 
-export const handler = lambda(endpoint, { table });
+export const handler = lambda(endpoint, { table, sealer });

@@ -30,7 +30,7 @@ const types =
   "g4dn.12xlarge, g4dn.2xlarge, g6.12xlarge, g5.12xlarge, p4d.24xlarge, p5.48xlarge, p5e.48xlarge, p6-b200.48xlarge, c7i.8xlarge, c7g.8xlarge";
 const noSuchType = ["enum", `Input should be one of: ${types}`];
 const github = pattern("String should match pattern '^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$'");
-const noDisks = value("Named disks are not available yet");
+const diskName = pattern("Disk name must contain only letters, numbers, hyphens, and underscores");
 const eight = value("p5.48xlarge offers 1, 2, 4, 8, 16 GPUs");
 
 const rows: readonly (readonly [field: string, input: unknown, told: readonly string[]])[] = [
@@ -53,10 +53,13 @@ const rows: readonly (readonly [field: string, input: unknown, told: readonly st
   ["duration_hours", "2", ["float_type", "Input should be a valid number"]],
   ["duration_hours", null, ["float_type", "Input should be a valid number"]],
   ["duration_hours", [1], ["float_type", "Input should be a valid number"]],
-  ["disk_name", "my-data", noDisks],
-  ["disk_name", "", noDisks],
-  ["disk_name", "..", noDisks],
-  ["disk_name", 5, noDisks],
+  ["disk_name", "", diskName],
+  ["disk_name", "..", diskName],
+  ["disk_name", "a/b", diskName],
+  ["disk_name", "a\u0000", diskName],
+  ["disk_name", "data\n", diskName],
+  ["disk_name", "x".repeat(65), diskName],
+  ["disk_name", 5, string],
   ["disk_size_gb", 9, least(10)],
   ["disk_size_gb", 10_001, most(10_000)],
   ["disk_size_gb", 10.5, integer],
@@ -163,4 +166,29 @@ test.each([
   const problems = await problemsOf({ ...plainJob, instance_type, gpu_count });
 
   expect(problems).toEqual([{ type: "value_error", loc: ["body", "gpu_count"], msg, input: gpu_count }]);
+});
+
+test.each(["my-data", "A_1", "x".repeat(64), "-", "__proto__", null])(
+  "the disk name %j is taken",
+  async (disk_name) => {
+    const response = await world.request("POST", "/v1/jobs/submit", { key, body: { ...plainJob, disk_name } });
+    const { job_id } = (await response.json()) as { readonly job_id: string };
+
+    const job = await (await world.request("GET", `/v1/jobs/${job_id}`, { key })).json();
+    expect([response.status, job]).toMatchObject([200, { disk_name }]);
+  },
+);
+
+test.each([
+  ["true", true],
+  [true, true],
+  ["false", false],
+  ["", false],
+])("the variable JUPYTER_ENABLED of old clients may be %j", async (JUPYTER_ENABLED, jupyter_enabled) => {
+  const body = { ...plainJob, env_vars: { JUPYTER_ENABLED } };
+  const response = await world.request("POST", "/v1/jobs/submit", { key, body });
+  const { job_id } = (await response.json()) as { readonly job_id: string };
+
+  const job = await (await world.request("GET", `/v1/jobs/${job_id}`, { key })).json();
+  expect([response.status, job]).toMatchObject([200, { jupyter_enabled }]);
 });

@@ -1,7 +1,9 @@
 import * as z from "zod";
 import type { Settings } from "#core/context.ts";
+import type { NewDisk } from "#core/disks/create.ts";
 import type { Size } from "#core/environments/record.ts";
 import { findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
+import { DEFAULT_SIZE_GB, DiskName, DiskSizeGb } from "../disks/wire.ts";
 
 const typeNames = instanceTypes.map((type) => type.name) as [string, ...string[]];
 const MOST_ENV_ENTRIES = 100;
@@ -10,7 +12,7 @@ const MOST_COMMAND_BYTES = 16 * 1024;
 const HOUR_MS = 3_600_000;
 
 /** GitHub's own rule for names (contracts/gpu-dev section 3). */
-const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
+export const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
 const reservedEnv = /^(?:PATH$|LD_|KUBERNETES_|AWS_)/;
 
 /** Hours of a duration or an extension, between the deployment's bounds. */
@@ -43,8 +45,8 @@ export function Submission(settings: Settings) {
         .regex(/^[^\s\p{Cc}]+$/u, "Image must not contain white space"),
       instance_type: z.enum(typeNames),
       duration_hours: durationHours(settings).default(1),
-      disk_name: z.unknown().refine(isAbsent, "Named disks are not available yet").optional(),
-      disk_size_gb: z.int().min(10).max(10_000).nullish(),
+      disk_name: DiskName.nullish(),
+      disk_size_gb: DiskSizeGb.nullish(),
       env_vars: EnvVars.nullish(),
       command: z
         .string()
@@ -79,6 +81,12 @@ export type Submission = z.output<ReturnType<typeof Submission>>;
 
 function isAbsent(value: unknown): boolean {
   return value === undefined || value === null;
+}
+
+/** The named disk that is asked for; its size counts only where it is made. */
+export function diskOf({ disk_name: name, disk_size_gb }: Submission): NewDisk | undefined {
+  if (name === undefined || name === null) return undefined;
+  return { name, sizeGb: disk_size_gb ?? DEFAULT_SIZE_GB };
 }
 
 /** What is asked for: a body field wins, then what old clients put into `env_vars`, then the table. */

@@ -2,10 +2,11 @@ import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
+import { CREATION } from "#core/environments/actions.ts";
 import { createEnvironment } from "#core/environments/create.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
-import { Submission, sizeOf } from "./submission.ts";
+import { diskOf, Submission, sizeOf } from "./submission.ts";
 import { podNameOf } from "./wire.ts";
 
 const Submitted = z.object({
@@ -17,20 +18,24 @@ const Submitted = z.object({
 
 export const endpoint = gpuDev.post(
   "/v1/jobs/submit",
-  { summary: "Submit a job", uses: ["table", "queue", "sealer"], body: Submission, reply: Submitted },
-  async ({ ctx, body }) => {
-    const id = ctx.ids.uuid7();
+  { summary: "Submit a job", uses: ["table", "queue", "sealer"], body: Submission, reply: Submitted, creates: "uuid7" },
+  async ({ ctx, body, thing }) => {
+    const { id } = thing;
     const github = body.github_user ?? body.env_vars?.GITHUB_USER;
     const job = await createEnvironment(ctx, {
-      id,
+      ...thing,
       name: body.name ?? podNameOf(id),
       labels: github ? { github_user: github } : {},
       size: sizeOf(body),
       image: body.image,
       command: body.command ?? undefined,
       env: body.env_vars ?? {},
+      disk: diskOf(body),
+      login: podNameOf(id),
+      guest: github || undefined,
+      jupyter: body.env_vars?.JUPYTER_ENABLED === "true",
     });
-    const message = `Job submitted successfully to queue (message ID: ${job.actionCount})`;
+    const message = `Job submitted successfully to queue (message ID: ${CREATION})`;
     return { job_id: job.id, status: "queued" as const, message, estimated_start_time: null };
   },
 );

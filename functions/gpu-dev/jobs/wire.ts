@@ -17,9 +17,18 @@ const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });
 
 export const JobRef = z.object({ job_id: z.string().meta({ example: "019bdcc3-5b00-7000-8000-0123456789ab" }) });
 
+/** The words of actions are the core's own. */
+const actionWords = [
+  "cancel",
+  "extend",
+  "enable_jupyter",
+  "disable_jupyter",
+  "add_user",
+] as const satisfies readonly ActionKind[];
+
 const JobAction = z.object({
   id: z.number(),
-  action: z.enum(["cancel", "extend"]),
+  action: z.enum(actionWords),
   status: z.enum(["requested", "done", "failed"]),
   error: z.string().nullable(),
   requested_at: Timestamp,
@@ -61,7 +70,7 @@ export const Job = JobSummary.extend({
 
 export const ActionRequested = z.object({
   job_id: z.string(),
-  action: z.enum(["cancel", "extend"]),
+  action: z.enum(actionWords),
   status: z.literal("requested"),
   message: z.string(),
 });
@@ -80,9 +89,20 @@ export function podNameOf(jobId: string): string {
 
 const HOUR_MS = 3_600_000;
 
-export function toJob(environment: Environment, username: string, told: Told | undefined): z.infer<typeof Job> {
+/** Where Jupyter of an active job answers, and the token that opens it. */
+interface OpenJupyter {
+  readonly origin: string;
+  readonly token: string;
+}
+
+export function toJob(
+  environment: Environment,
+  username: string,
+  told: Told | undefined,
+  jupyter?: OpenJupyter,
+): z.infer<typeof Job> {
   return {
-    ...toJobSummary(environment, username, told),
+    ...toJobSummary(environment, username, told, jupyter),
     actions: environment.actions.map(toJobAction),
     timeline: environment.timeline.map((entry) => toTimelineEntry(entry, environment)),
   };
@@ -92,8 +112,9 @@ export function toJobSummary(
   environment: Environment,
   username: string,
   told: Told | undefined,
+  jupyter?: OpenJupyter,
 ): z.infer<typeof JobSummary> {
-  const { id, size, labels, endsAt } = environment;
+  const { id, size, labels, endsAt, doors } = environment;
   const status = statusOf(environment);
   const address = status === "active" ? environment.address : null;
   const place = status === "queued" && environment.phase === "queued" ? told?.place : undefined;
@@ -112,15 +133,15 @@ export function toJobSummary(
     pod_name: podNameOf(id),
     node_ip: address?.ip ?? null,
     node_port: address?.port ?? null,
-    ssh_command: null,
-    jupyter_enabled: false,
-    jupyter_url: null,
-    jupyter_token: null,
+    ssh_command: address?.port ? `ssh -p ${address.port} ${doors.login}@${address.ip}` : null,
+    jupyter_enabled: doors.jupyter !== null,
+    jupyter_url: jupyter ? `${jupyter.origin}/lab?token=${jupyter.token}` : null,
+    jupyter_token: jupyter?.token ?? null,
     github_user: labels.github_user ?? null,
     status_reason: statusReason(environment, told),
     queue_position: place?.position ?? null,
     estimated_start_time: place?.startsAt ? wholeSeconds(place.startsAt) : null,
-    disk_name: null,
+    disk_name: environment.disk?.name ?? null,
     isolation: environment.isolation,
   };
 }
@@ -141,8 +162,13 @@ const statuses = {
 /** The final word as soon as it is decided; queued until a pod is bound (contracts/common section 10). */
 export function statusOf(environment: Pick<Environment, "phase" | "step" | "outcome">): JobStatus {
   if (environment.outcome) return statuses[environment.outcome.phase];
-  if (environment.phase === "preparing" && (environment.step ?? "pod") === "pod") return "queued";
+  if (environment.phase === "preparing" && isUnbound(environment)) return "queued";
   return statuses[environment.phase];
+}
+
+/** No pod of it is bound to a machine yet. */
+function isUnbound({ step }: Pick<Environment, "step">): boolean {
+  return step === null || step === "disk" || step === "pod";
 }
 
 function statusReason(environment: Environment, told: Told | undefined): string | null {
@@ -150,10 +176,11 @@ function statusReason(environment: Environment, told: Told | undefined): string 
   if (outcome) return outcome.reason;
   if (attempts > 0) return `The cluster does not answer as it should; trying again (attempt ${attempts + 1})`;
   if (phase === "preparing") {
-    const why = environment.reason && step !== "pod" ? `: ${environment.reason}` : "";
-    return step === "pod" ? "Capacity granted, preparing pod" : `Preparing ${step ?? "pod"}${why}`;
+    if (isUnbound(environment)) return `Capacity granted, preparing ${step ?? "pod"}`;
+    return `Preparing ${step}${environment.reason ? `: ${environment.reason}` : ""}`;
   }
   if (phase !== "queued") return environment.reason;
+  if (environment.waitPool === undefined && environment.reason) return environment.reason;
   if (told?.place) return reasonText(told.place, environment.size.pool);
   return told?.farBack ? "Many are waiting before it; its place is far back in the queue" : "Waiting to be placed";
 }
@@ -163,12 +190,10 @@ function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infe
   return { at: wholeSeconds(entry.at), status: statusOf({ ...entry, outcome }), reason: entry.reason };
 }
 
-const actionWords = { cancel: "cancel", extend: "extend" } as const satisfies Record<ActionKind, string>;
-
 function toJobAction(action: Action): z.infer<typeof JobAction> {
   return {
     id: action.id,
-    action: actionWords[action.kind],
+    action: action.kind,
     status: action.status,
     error: action.reason,
     requested_at: wholeSeconds(action.requestedAt),
@@ -176,13 +201,21 @@ function toJobAction(action: Action): z.infer<typeof JobAction> {
   };
 }
 
+interface About {
+  readonly hours: number | undefined;
+  readonly user: string | undefined;
+}
+
 const requested = {
   cancel: () => "Cancellation request submitted",
-  extend: (hours: number | undefined) => `Extension request submitted for ${hours} hours`,
-} as const satisfies Record<ActionKind, (hours: number | undefined) => string>;
+  extend: ({ hours }: About) => `Extension request submitted for ${hours} hours`,
+  enable_jupyter: () => "Jupyter enable request submitted",
+  disable_jupyter: () => "Jupyter disable request submitted",
+  add_user: ({ user }: About) => `Add user request submitted for GitHub user '${user}'`,
+} as const satisfies Record<ActionKind, (about: About) => string>;
 
 /** The answer to every request on a job: the number of the request is its "message ID". */
 export function toActionRequested(jobId: string, action: Action, hours?: number): z.infer<typeof ActionRequested> {
-  const message = `${requested[action.kind](hours)} (message ID: ${action.id})`;
-  return { job_id: jobId, action: actionWords[action.kind], status: "requested", message };
+  const message = `${requested[action.kind]({ hours, user: action.subject })} (message ID: ${action.id})`;
+  return { job_id: jobId, action: action.kind, status: "requested", message };
 }

@@ -2,48 +2,65 @@ import { Problem } from "../problem.ts";
 import type { Environment } from "./record.ts";
 import { shorten } from "./timeline.ts";
 
-export type ActionKind = "cancel" | "extend";
+export type ActionKind = "cancel" | "extend" | "enable_jupyter" | "disable_jupyter" | "add_user";
 
 /** A request on an environment and what became of it. Times are ms. */
 export interface Action {
   readonly id: number;
   readonly kind: ActionKind;
+  /** Whom it is about, where it is about somebody: the GitHub user of `add_user`. */
+  readonly subject?: string | undefined;
   readonly status: "requested" | "done" | "failed";
   readonly reason: string | null;
   readonly requestedAt: number;
   readonly completedAt: number | null;
 }
 
+/** The number of the request that made an environment; those on it go on from there. */
+export const CREATION = 1;
+
 const KEPT_ACTIONS = 20;
 
 /** Adds a request as `requested`; throws `conflict` when 20 are open already. */
-export function addAction(environment: Environment, kind: ActionKind, at: number, noun: string): Environment {
+export function addAction(
+  environment: Environment,
+  kind: ActionKind,
+  at: number,
+  noun: string,
+  subject?: string,
+): Environment {
   const open = environment.actions.filter((action) => action.status === "requested");
   if (open.length >= KEPT_ACTIONS) {
     throw new Problem("conflict", `Too many open requests for ${noun} ${environment.id}`);
   }
   const id = environment.actionCount + 1;
-  const action: Action = { id, kind, status: "requested", reason: null, requestedAt: at, completedAt: null };
+  const about = subject === undefined ? {} : { subject };
+  const action: Action = { id, kind, ...about, status: "requested", reason: null, requestedAt: at, completedAt: null };
   const closed = environment.actions.filter((old) => old.status !== "requested");
   const dropped = new Set(closed.slice(0, Math.max(0, environment.actions.length + 1 - KEPT_ACTIONS)));
   const kept = environment.actions.filter((old) => !dropped.has(old));
   return { ...environment, actions: [...kept, action], actionCount: id };
 }
 
-export function hasOpenAction(environment: Environment, kind: ActionKind): boolean {
-  return environment.actions.some((action) => action.kind === kind && action.status === "requested");
+export function hasOpenAction(
+  environment: Environment,
+  kind: ActionKind,
+  which: (action: Action) => boolean = () => true,
+): boolean {
+  return environment.actions.some((action) => action.kind === kind && action.status === "requested" && which(action));
 }
 
-/** Closes every open request of these kinds: as done, or as failed with the reason. */
+/** Closes every open request of these kinds, or those of them that are meant: as done, or as failed with the reason. */
 export function closeActions(
   environment: Environment,
   kinds: readonly ActionKind[],
   at: number,
   failure: string | null = null,
+  which: (action: Action) => boolean = () => true,
 ): Environment {
   const status = failure === null ? "done" : "failed";
   const actions = environment.actions.map((action) =>
-    action.status === "requested" && kinds.includes(action.kind)
+    action.status === "requested" && kinds.includes(action.kind) && which(action)
       ? { ...action, status, reason: shorten(failure), completedAt: at }
       : action,
   ) satisfies Action[];

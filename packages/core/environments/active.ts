@@ -1,6 +1,8 @@
 import type { Observation } from "../context.ts";
 import type { Step, WorkerContext } from "../worker.ts";
+import { stepAccess } from "./access.ts";
 import { hasOpenAction } from "./actions.ts";
+import { followLog } from "./log.ts";
 import { changed, tellingPool, until, waitMs } from "./pace.ts";
 import { extendRun, fail, stopping } from "./preparing.ts";
 import type { Environment } from "./record.ts";
@@ -10,7 +12,7 @@ import { nextWarningAt, passedWarning, warn } from "./warnings.ts";
 /** How often a run is looked at that only lives; one whose command may end at any moment: after 1, 2, then every 5 s. */
 const NO_COMMAND_MS = 30_000;
 
-/** Ends it when its time or its command is over, warns before, closes extensions. */
+/** Ends it when its time or its command is over, warns before, closes extensions, opens its doors. */
 export async function stepActive(
   ctx: WorkerContext,
   environment: Environment,
@@ -30,9 +32,23 @@ export async function stepActive(
     const extended = await extendRun(ctx, told, now);
     return tellingPool(changed(extended, now, "extended"));
   }
-  const warned = warn(environment, endsAt, now);
+  const known = { ...environment, address: observed.address ?? environment.address };
+  const warned = await followLog(ctx, warn(known, endsAt, now), now);
+  const toDo = await stepAccess(ctx, warned, observed, now);
+  if (toDo) return { ...toDo, record: sooner(toDo.record, endsAt) };
   const every = environment.hasCommand ? waitMs(environment) : NO_COMMAND_MS;
-  return until(warned, Math.min(endsAt, nextWarningAt(endsAt, now), now + every), "active");
+  const dueAt = Math.min(endsAt, nextWarningAt(endsAt, now), now + every, nextGuestAt(warned));
+  return until(warned, dueAt, "active");
+}
+
+/** When GitHub is asked again. */
+function nextGuestAt({ doors }: Environment): number {
+  return Math.min(...doors.guests.filter(({ state }) => state === "wanted").map(({ nextAt }) => nextAt));
+}
+
+/** Whatever it waits for, its end is not missed. */
+function sooner(environment: Environment, endsAt: number): Environment {
+  return { ...environment, dueAt: Math.min(environment.dueAt ?? endsAt, endsAt) };
 }
 
 function end(environment: Environment, observed: Observation, now: number): Step<Environment> {

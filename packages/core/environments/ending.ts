@@ -1,7 +1,10 @@
 import { findPool, namesEnvironment } from "../pools/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { closeActions } from "./actions.ts";
-import { changed, tellingPool, until, waitMs } from "./pace.ts";
+import { backUp } from "./backup.ts";
+import { releaseDisk } from "./disk.ts";
+import { copyLastLog, logEndsAt } from "./log.ts";
+import { changed, tellingDisk, tellingPool, until, waitMs } from "./pace.ts";
 import type { Environment } from "./record.ts";
 import { enter } from "./transitions.ts";
 
@@ -11,8 +14,12 @@ const LOOKS_AFTER_END_MS = [60_000, 600_000];
 /** Runs before the last one that are looked for as well. */
 const RUNS_LOOKED_FOR = 10;
 const KEPT_SECONDS = 90 * 24 * 3600;
+const DOOR_ACTIONS = ["enable_jupyter", "disable_jupyter", "add_user"] as const;
+const TOO_LATE = "It ended before this was done";
 
-/** Removes the compute; only when nothing of it is left are the GPUs free and the end final. */
+/**
+ * The order of the end (design section 2): compute removed and seen gone, GPUs free, disk backed up and let go, final.
+ */
 export async function stepStopping(
   ctx: WorkerContext,
   environment: Environment,
@@ -22,18 +29,27 @@ export async function stepStopping(
   const outcome = environment.outcome ?? { phase: "deleted", reason: null, at: now };
   const left = await ctx.compute.observe(uid, run);
   if (left) {
+    const logged = await copyLastLog(ctx, environment, now);
     await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: false });
     const wait = environment.looks === 0 ? 0 : waitMs({ looks: environment.looks - 1 });
-    return until(environment, now + wait, "removes its compute");
+    return until(logged, now + wait, "removes its compute");
   }
-  const ended = enter(environment, outcome.phase, now, "Everything of it is removed, its machine is free");
-  const released: Environment = { ...ended, reason: outcome.reason, grant: null, address: null, endedAt: now };
-  const closed = closeActions(released, ["cancel", "extend"], now);
-  return tellingPool(until(closed, now + (LOOKS_AFTER_END_MS[0] ?? 0), outcome.phase));
+  if (environment.grant) return tellingPool(changed({ ...environment, grant: null, address: null }, now, "released"));
+  const { disk } = environment;
+  if (disk?.attached && !disk.released) return backUp(ctx, environment, disk, now);
+  if (disk && !disk.released) {
+    await releaseDisk(ctx, environment, undefined);
+    return tellingDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));
+  }
+  const ended = enter(environment, outcome.phase, now, "Everything of it is removed");
+  const final: Environment = { ...ended, reason: outcome.reason, endedAt: now };
+  const closed = closeActions(closeActions(final, ["cancel", "extend"], now), DOOR_ACTIONS, now, TOO_LATE);
+  return until(closed, now + (LOOKS_AFTER_END_MS[0] ?? 0), outcome.phase);
 }
 
 /** Terminal is not done: looks twice whether anything of it came back, and whether the pool let it go. */
 export async function stepEnded(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+  if (environment.cleanLooks >= LOOKS_AFTER_END_MS.length) return forget(ctx, environment, now);
   const since = environment.cleanSince ?? environment.endedAt ?? now;
   const nextLook = since + (LOOKS_AFTER_END_MS[environment.cleanLooks] ?? 0);
   const pool = await findPool(ctx, environment.size.pool);
@@ -49,8 +65,16 @@ export async function stepEnded(ctx: WorkerContext, environment: Environment, no
   if (following !== undefined) {
     return until({ ...environment, cleanLooks }, since + following, "clean");
   }
-  const done = { ...environment, cleanLooks, ttl: Math.floor(now / 1000) + KEPT_SECONDS };
-  return { ...changed(done, now, "done"), record: { ...done, dueAt: undefined } };
+  return forget(ctx, { ...environment, cleanLooks }, now);
+}
+
+/** The last that goes is its log: until then the record stays due, far ahead. */
+async function forget(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+  const goesAt = logEndsAt(environment);
+  if (goesAt !== undefined && now < goesAt) return until(environment, goesAt, "keeps its log");
+  if (environment.log?.blob) await ctx.blobs.remove(environment.log.blob);
+  const done = { ...environment, log: undefined, ttl: Math.floor(now / 1000) + KEPT_SECONDS, dueAt: undefined };
+  return { record: done, sends: [], did: "done" };
 }
 
 async function removeLeftovers(ctx: WorkerContext, environment: Environment): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { keyText, poolKey } from "../keys.ts";
+import { diskKey, keyText, poolKey } from "../keys.ts";
 import type { Step } from "../worker.ts";
 import { type Environment, keyOf } from "./record.ts";
 
@@ -29,4 +29,10 @@ export function tellingPool(step: Step<Environment>): Step<Environment> {
   const { record } = step;
   const send = { key: poolKey(record.size.pool), for: [keyText(keyOf(record))] };
   return { ...step, sends: [...step.sends, send] };
+}
+
+/** The same step, telling its disk, whose record was written with it, that it is due. */
+export function tellingDisk(step: Step<Environment>): Step<Environment> {
+  const { owner, disk } = step.record;
+  return disk ? { ...step, sends: [...step.sends, { key: diskKey(owner, disk.uid) }] } : step;
 }

@@ -1,10 +1,13 @@
 import { StepTooOld } from "../budget.ts";
-import type { Observation, Run } from "../context.ts";
+import type { Observation, Run, VolumeRef } from "../context.ts";
+import { findDisk } from "../disks/record.ts";
 import { keyText, specKey } from "../keys.ts";
+import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { closeActions, hasOpenAction } from "./actions.ts";
+import { openDisk } from "./disk.ts";
 import { changed, tellingPool, waited } from "./pace.ts";
-import { type Environment, keyOf, type Step as PreparingStep, waitingFields } from "./record.ts";
+import { type DiskUse, type Environment, keyOf, type Step as PreparingStep, waitingFields } from "./record.ts";
 import { decryptSpec } from "./spec.ts";
 import { addEntry } from "./timeline.ts";
 import { decideEnd, enter } from "./transitions.ts";
@@ -26,6 +29,7 @@ export async function stepPreparing(
   now: number,
 ): Promise<Step<Environment>> {
   if (environment.outcome) return stopping(environment, now);
+  if (environment.disk && !environment.disk.attached) return attachDisk(ctx, environment, environment.disk, now);
   const observed = await ctx.compute.observe(environment.uid, environment.run);
   if (environment.withdrawing) return withdraw(ctx, environment, observed, now);
   if (!observed) return environment.appliedAt === null ? apply(ctx, environment, now) : fail(environment, now, LOST);
@@ -53,11 +57,29 @@ function clusterDeadline(ctx: WorkerContext, environment: Environment, now: numb
   return end + NET_MS;
 }
 
+/** Marked as attached before anything can be written to it: whatever happens from here on, its end is backed up. */
+async function attachDisk(
+  ctx: WorkerContext,
+  environment: Environment,
+  use: DiskUse,
+  now: number,
+): Promise<Step<Environment>> {
+  const opened = await openDisk(ctx, environment, environment.zone ?? "");
+  if (!opened?.disk.volume) return fail(environment, now, `Disk '${use.name}' is not its own any more`);
+  const { zone } = opened.disk.volume;
+  const attached: Environment = { ...environment, step: "pod", zone, disk: { ...use, attached: true } };
+  const { restored } = opened;
+  const note = restored && `Disk '${use.name}' restored from its backup of ${utcText(restored.at)}`;
+  return changed(note ? addEntry(attached, now, note) : attached, now, "opened its disk");
+}
+
 async function apply(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const key = keyOf(environment);
   const item = await ctx.table.get(specKey(key));
   if (!item) return fail(environment, now, "Its specification is missing");
   const { image, command, env } = await decryptSpec(ctx.sealer, item);
+  const volume = environment.disk ? await volumeOf(ctx, environment, environment.disk) : undefined;
+  if (environment.disk && !volume) return fail(environment, now, `Disk '${environment.disk.name}' has no volume`);
   await applyRun(ctx, {
     uid: environment.uid,
     run: environment.run,
@@ -70,9 +92,16 @@ async function apply(ctx: WorkerContext, environment: Environment, now: number):
     env,
     shares: environment.grant?.shares ?? [],
     gpusPerMachine: environment.size.gpus / environment.size.machines,
+    volume,
     until: clusterDeadline(ctx, environment, now),
   });
   return changed(closeActions({ ...environment, appliedAt: now }, ["extend"], now), now, "made its compute");
+}
+
+/** Only while the disk is this environment's. */
+async function volumeOf(ctx: WorkerContext, environment: Environment, use: DiskUse): Promise<VolumeRef | undefined> {
+  const disk = await findDisk(ctx, environment.owner, use.uid);
+  return disk?.heldBy?.uid === environment.uid ? (disk.volume ?? undefined) : undefined;
 }
 
 /** What the cluster says of a run may repeat the run, secrets included: only the kind of the error goes on. */
@@ -164,6 +193,7 @@ async function withdraw(
     grant: null,
     appliedAt: null,
     withdrawing: false,
+    disk: environment.disk && { ...environment.disk, attached: false },
     withdrawn: { run, nodes, at: now },
     withdrawals: environment.withdrawals + 1,
     preparingAt: null,

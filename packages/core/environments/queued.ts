@@ -1,12 +1,15 @@
-import { findPool, type Grant, knowsOf } from "../pools/record.ts";
+import { findPool, type Grant, knowsOf, type Pool } from "../pools/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { closeActions } from "./actions.ts";
-import { changed, tellingPool, until } from "./pace.ts";
-import type { Environment } from "./record.ts";
+import { readyDisk, releaseDisk, waitsForDisk } from "./disk.ts";
+import { changed, tellingDisk, tellingPool, until } from "./pace.ts";
+import { type Environment, type Outcome, waitingFields } from "./record.ts";
 import { decideEnd, enter } from "./transitions.ts";
 
 /** While the pool knows that it waits: the pool looks at itself every minute and repeats what it granted. */
 const KNOWN_MS = 300_000;
+/** While its disk is being backed up. */
+const DISK_MS = 2_000;
 /** While the pool has not seen it yet. */
 const UNKNOWN_MS = 5_000;
 const HOUR_MS = 3_600_000;
@@ -18,19 +21,45 @@ export async function stepQueued(
   now: number,
 ): Promise<Step<Environment> | undefined> {
   const over = waitedTooLong(ctx, environment, now);
-  if (over.outcome) {
-    const { phase, reason } = over.outcome;
-    const ended = { ...enter(over, phase, now, reason), endedAt: now };
-    return tellingPool(changed(closeActions(ended, ["cancel", "extend"], now), now, phase));
+  if (over.outcome) return endInQueue(ctx, over, over.outcome, now);
+  const ready = await readyDisk(ctx, environment);
+  if (ready.kind === "lost") {
+    return endInQueue(ctx, environment, { phase: "deleted", reason: ready.reason, at: now }, now);
   }
   const extended = closeActions(environment, ["extend"], now);
+  if (ready.kind === "waits") return until(outOfLine(extended), now + DISK_MS, "waits for its disk");
+  if (environment.waitPool === undefined) {
+    const inLine = { ...extended, ...waitingFields(extended), zone: ready.zone, reason: null };
+    return tellingPool(until(inLine, now + UNKNOWN_MS, "stands in line"));
+  }
   const pool = await findPool(ctx, environment.size.pool);
   const grant = pool?.granted.find((one) => one.uid === environment.uid && one.run === environment.run);
-  if (grant) return tellingPool(changed(takeGrant(extended, grant, now), now, "took its grant"));
+  if (pool && grant) return tellingPool(changed(takeGrant(extended, pool, grant, now), now, "took its grant"));
 
   if ((environment.dueAt ?? now) > now) return undefined;
   if (pool && knowsOf(pool, environment)) return until(extended, now + KNOWN_MS, "waits");
   return tellingPool(until(extended, now + UNKNOWN_MS, "asked its pool"));
+}
+
+async function endInQueue(
+  ctx: WorkerContext,
+  environment: Environment,
+  outcome: Outcome,
+  now: number,
+): Promise<Step<Environment>> {
+  await releaseDisk(ctx, environment, undefined);
+  const decided = decideEnd(environment, outcome);
+  const ended = { ...enter(decided, outcome.phase, now, outcome.reason), endedAt: now };
+  const disk = ended.disk && { ...ended.disk, released: true };
+  return tellingDisk(
+    tellingPool(changed(closeActions({ ...ended, disk }, ["cancel", "extend"], now), now, outcome.phase)),
+  );
+}
+
+/** Its disk is still being backed up after the environment before it: it is granted nothing until then. */
+function outOfLine(environment: Environment): Environment {
+  const reason = waitsForDisk(environment.disk?.name ?? "");
+  return { ...environment, waitPool: undefined, waitOrder: undefined, reason };
 }
 
 function waitedTooLong(ctx: WorkerContext, environment: Environment, now: number): Environment {
@@ -41,7 +70,8 @@ function waitedTooLong(ctx: WorkerContext, environment: Environment, now: number
 }
 
 /** The environment takes its grant itself, in one conditional write that names it (design section 3). */
-function takeGrant(environment: Environment, grant: Grant, now: number): Environment {
+function takeGrant(environment: Environment, pool: Pool, grant: Grant, now: number): Environment {
+  const zone = pool.nodes.find((node) => node.name === grant.shares[0]?.node)?.zone ?? environment.zone;
   const nodes = grant.shares.map((share) => share.node ?? "a node still to be made");
   const taken: Environment = {
     ...environment,
@@ -49,6 +79,8 @@ function takeGrant(environment: Environment, grant: Grant, now: number): Environ
     preparingAt: now,
     appliedAt: null,
     withdrawing: false,
+    zone: environment.disk ? zone : environment.zone,
   };
-  return { ...enter(taken, "preparing", now, `Capacity granted on ${nodes.join(", ")}`), step: "pod" };
+  const step = environment.disk ? "disk" : "pod";
+  return { ...enter(taken, "preparing", now, `Capacity granted on ${nodes.join(", ")}`), step };
 }

@@ -2,6 +2,8 @@ import type { Item, Key, Share, Stored } from "../context.ts";
 import type { Sealed } from "../sealed.ts";
 import { Unreadable } from "../unreadable.ts";
 import type { Action } from "./actions.ts";
+import { type Doors, noDoors } from "./doors.ts";
+import type { KeptLog } from "./log.ts";
 import type { TimelineEntry } from "./timeline.ts";
 
 export type Phase =
@@ -20,7 +22,7 @@ export type Phase =
 export type EndPhase = "completed" | "expired" | "cancelled" | "failed" | "deleted";
 
 /** Where preparing is; before `image` no pod is bound to a machine. */
-export type Step = "pod" | "image" | "container" | "probe";
+export type Step = "disk" | "pod" | "image" | "container" | "probe";
 
 export interface Size {
   readonly pool: string;
@@ -32,6 +34,19 @@ export interface Size {
   readonly gpus: number;
   /** How long it is wanted in all, in ms; extensions grow it. */
   readonly wantedMs: number;
+}
+
+/** The named disk of an environment. */
+export interface DiskUse {
+  readonly uid: string;
+  /** What it was called when the environment was made. */
+  readonly name: string;
+  /** The submit itself wrote the lease and then this: nobody who read the disk before can call it lost any more. */
+  readonly leased: boolean;
+  /** Set before a run is made with its volume: from then on its end is backed up. */
+  readonly attached: boolean;
+  /** The lease was given back. */
+  readonly released: boolean;
 }
 
 export interface Outcome {
@@ -62,6 +77,9 @@ export interface Environment extends Stored {
   /** The zone its disk pins it to. */
   readonly zone: string | null;
   readonly hasCommand: boolean;
+  readonly disk: DiskUse | null;
+  /** The claim under which its disk's snapshot is being made; nobody else acts before `until`. */
+  readonly backup: { readonly attempt: number; readonly until: number } | null;
   readonly createdAt: number;
   readonly preparingAt: number | null;
   readonly startedAt: number | null;
@@ -79,7 +97,9 @@ export interface Environment extends Stored {
   readonly withdrawals: number;
   readonly address: { readonly ip: string; readonly port: number | null } | null;
   readonly isolation: string | null;
+  readonly doors: Doors;
   readonly actions: readonly Action[];
+  readonly log?: KeptLog | undefined;
   /** The number of the newest request on it; its creation is 1. */
   readonly actionCount: number;
   readonly timeline: readonly TimelineEntry[];
@@ -118,9 +138,10 @@ export function isEnded(environment: Pick<Environment, "phase">): boolean {
   return endPhases.includes(environment.phase);
 }
 
-/** Waits for capacity and may still take a grant. */
+/** Waits for capacity and may still take a grant. One whose disk is not ready stands in no line. */
 export function isWaiting(environment: Environment): boolean {
-  return environment.phase === "queued" && environment.desired === "active" && environment.outcome === null;
+  const { phase, desired, outcome, waitPool } = environment;
+  return phase === "queued" && desired === "active" && outcome === null && waitPool !== undefined;
 }
 
 /** Whether this run of it occupies what it was granted. The record decides this, never the ledger or an index. */
@@ -169,7 +190,8 @@ export function parseEnvironment(item: Item): Environment {
     Array.isArray(item.actions) &&
     Array.isArray(item.timeline);
   if (!known) throw new Unreadable("environment", item);
-  return item as unknown as Environment;
+  // Records that were written before there were doors have none.
+  return { doors: noDoors, ...item } as unknown as Environment;
 }
 
 /** The key of an environment's record, apart from the rest of it. */

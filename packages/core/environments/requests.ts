@@ -2,7 +2,8 @@ import type { UserContext } from "../context.ts";
 import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
 import { putIf } from "../put-if.ts";
-import { type Action, addAction } from "./actions.ts";
+import { type Action, type ActionKind, addAction, closeActions } from "./actions.ts";
+import { newGuest, sealToken } from "./doors.ts";
 import { getEnvironment } from "./read.ts";
 import { type Environment, isEnded } from "./record.ts";
 import { decideEnd } from "./transitions.ts";
@@ -13,7 +14,11 @@ type RequestContext = UserContext<"table" | "queue">;
  * Asks for the end of an environment: decided in one write, done by reconcile. Asking again changes nothing and
  * answers with the first request. Throws `notFound`, or `conflict` when it ended in another way.
  */
-export async function requestCancel(ctx: RequestContext, id: string): Promise<Action> {
+export async function requestCancel(
+  ctx: RequestContext,
+  id: string,
+  reason = "Cancelled by its owner",
+): Promise<Action> {
   return request(ctx, id, (environment, now) => {
     const word = environment.outcome?.phase ?? environment.phase;
     if (word === "cancelled")
@@ -22,7 +27,7 @@ export async function requestCancel(ctx: RequestContext, id: string): Promise<Ac
       throw new Problem("conflict", `Cannot cancel ${ctx.noun} ${id} in status ${word}`);
     }
     const asked = addAction(environment, "cancel", now, ctx.noun);
-    const ended = decideEnd(asked, { phase: "cancelled", reason: "Cancelled by its owner", at: now });
+    const ended = decideEnd(asked, { phase: "cancelled", reason, at: now });
     return { ...ended, waitPool: undefined, waitOrder: undefined };
   });
 }
@@ -49,6 +54,59 @@ export async function requestExtension(ctx: RequestContext, id: string, extraMs:
   });
 }
 
+/** How the dialect calls the state of an environment, for a refusal. */
+type WordOf = (environment: Environment) => string;
+
+/**
+ * Wants Jupyter, with a token of its own, or wants it no more. What is so already is answered as a request that is
+ * done. Throws `notFound`, or `conflict` when it is not active.
+ */
+export async function requestJupyter(
+  ctx: RequestContext & UserContext<"sealer">,
+  id: string,
+  wanted: boolean,
+  wordOf: WordOf,
+): Promise<Action> {
+  const kind: ActionKind = wanted ? "enable_jupyter" : "disable_jupyter";
+  return request(ctx, id, async (environment, now) => {
+    refuseUnlessActive(ctx, environment, `Cannot ${wanted ? "enable" : "disable"} Jupyter for`, wordOf);
+    const { doors, actions } = environment;
+    const asked = addAction(environment, kind, now, ctx.noun);
+    const isMoving = actions.some((action) => action.status === "requested" && action.kind.endsWith("_jupyter"));
+    if (wanted === (doors.jupyter !== null)) {
+      const isSo = wanted ? doors.jupyter?.origin !== null : !isMoving;
+      return isSo ? closeActions(asked, [kind], now) : asked;
+    }
+    const jupyter = wanted ? { token: await sealToken(ctx, environment), origin: null } : null;
+    return { ...asked, doors: { ...doors, jupyter, revision: doors.revision + 1 } };
+  });
+}
+
+const MOST_GUESTS = 50;
+
+/**
+ * Wants the SSH keys of a GitHub user let in; asked again, they are fetched again. Throws `notFound`, or `conflict`
+ * when it is not active or when 50 are let in already.
+ */
+export async function requestGuest(ctx: RequestContext, id: string, name: string, wordOf: WordOf): Promise<Action> {
+  return request(ctx, id, (environment, now) => {
+    refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
+    const { doors } = environment;
+    const known = doors.guests.find((guest) => guest.name === name);
+    if (!known && doors.guests.length >= MOST_GUESTS) {
+      throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`);
+    }
+    const guest = { ...newGuest(name, now), known: known?.known ?? false };
+    const guests = [...doors.guests.filter((other) => other !== known), guest];
+    return { ...addAction(environment, "add_user", now, ctx.noun, name), doors: { ...doors, guests } };
+  });
+}
+
+function refuseUnlessActive(ctx: RequestContext, environment: Environment, words: string, wordOf: WordOf): void {
+  if (environment.phase === "active" && !environment.outcome) return;
+  throw new Problem("conflict", `${words} ${ctx.noun} ${environment.id} in status ${wordOf(environment)}`);
+}
+
 const HOUR_MS = 3_600_000;
 const TRIES = 5;
 
@@ -56,12 +114,12 @@ const TRIES = 5;
 async function request(
   ctx: RequestContext,
   id: string,
-  decide: (environment: Environment, now: number) => Environment | Action,
+  decide: (environment: Environment, now: number) => Environment | Action | Promise<Environment>,
 ): Promise<Action> {
   for (let tries = 0; tries < TRIES; tries++) {
     const environment = await getEnvironment(ctx, id);
     const now = ctx.clock.now();
-    const decided = decide(environment, now);
+    const decided = await decide(environment, now);
     if (!("pk" in decided)) return decided;
     const written = { ...decided, version: environment.version + 1, dueAt: now, looks: 0 };
     if (!(await putIf(ctx, written, environment.version))) continue;

@@ -3,6 +3,7 @@ import { keyText, poolKey } from "../keys.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepActive } from "./active.ts";
 import { stepEnded, stepStopping } from "./ending.ts";
+import { droppingOldCopy } from "./log.ts";
 import { stepPreparing } from "./preparing.ts";
 import { stepQueued } from "./queued.ts";
 import { type Environment, type Phase, parseEnvironment } from "./record.ts";
@@ -33,7 +34,7 @@ export async function stepEnvironment(
   const environment = parseEnvironment(item);
   const step = await steps[environment.phase](ctx, environment, now);
   if (!step) return undefined;
-  return { ...step, record: { ...step.record, attempts: 0, fault: null } };
+  return droppingOldCopy(environment, { ...step, record: { ...step.record, attempts: 0, fault: null } });
 }
 
 /**

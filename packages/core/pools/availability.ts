@@ -37,7 +37,7 @@ export async function readCapacity(ctx: Context<"table">): Promise<CapacityRepor
       pool: pool.type,
       gpusPerMachine,
       total: gpus(total),
-      available: gpus(Math.max(0, Math.min(free, total - inUse))),
+      available: pool.closed ? 0 : gpus(Math.max(0, Math.min(free, total - inUse))),
       inUse: gpus(inUse),
       queued: gpus(waitingUnits),
       activeCount: active,

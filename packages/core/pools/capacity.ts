@@ -4,11 +4,13 @@ import { keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { putIf } from "../put-if.ts";
 import { readable } from "../readable.ts";
+import { type Closure, closureOf, readAdmission } from "./admission.ts";
 import { emptyPool, type Pool, type PoolNode, parsePool } from "./record.ts";
 
 /**
  * Compares the machines that the cluster has, one listing for all types, with what the ledgers say, and has those
- * looked at whose machines changed. A pool comes into being with its first machine.
+ * looked at whose machines changed. A pool comes into being with its first machine. It also carries into the ledgers
+ * what the operator wants of admission where that was left undone; read after them, so that no older wish wins.
  */
 export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute">): Promise<void> {
   const nodes = await ctx.compute.listNodes();
@@ -16,13 +18,16 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   const items = await ctx.table.getMany(types.map(poolKey));
   const pools = new Map(readable(ctx, items, parsePool).map((pool) => [pool.pk, pool]));
   const unreadable = new Set(items.map((item) => item.pk).filter((pk) => !pools.has(pk)));
+  const admission = await readAdmission(ctx);
   await Promise.all(
     types.map(async (type) => {
       const key = poolKey(type);
       const found = nodesOf(nodes, type);
       const pool = pools.get(key.pk) ?? (found.length > 0 ? emptyPool(ctx, type) : undefined);
-      if (!pool || unreadable.has(key.pk) || sameNodes(pool.nodes, found)) return;
-      await writeNodes(ctx, pool, found);
+      const closed = closureOf(admission, type);
+      if (!pool || unreadable.has(key.pk)) return;
+      if (sameNodes(pool.nodes, found) && (pool.closed ?? null) === closed) return;
+      await writeNodes(ctx, pool, found, closed);
       await sendLook(ctx, key);
     }),
   );
@@ -41,7 +46,12 @@ function sameNodes(a: readonly PoolNode[], b: readonly PoolNode[]): boolean {
 }
 
 /** A lost race is left to the next run, a minute later: the winner may know better. */
-async function writeNodes(ctx: Context<"table">, pool: Pool, nodes: readonly PoolNode[]): Promise<void> {
-  const next: Pool = { ...pool, nodes, version: pool.version + 1, dueAt: ctx.clock.now() };
+async function writeNodes(
+  ctx: Context<"table">,
+  pool: Pool,
+  nodes: readonly PoolNode[],
+  closed: Closure | null,
+): Promise<void> {
+  const next: Pool = { ...pool, nodes, closed, version: pool.version + 1, dueAt: ctx.clock.now() };
   if (!(await putIf(ctx, next, pool.version))) ctx.log.info("capacity raced", { look: keyText(pool) });
 }

@@ -117,6 +117,7 @@ function planOver(pool: Pool, waiting: readonly Candidate[], now: number): Plan 
     unitsPerNode: units,
     startupMs: pool.startupMs,
     head: pool.head,
+    closed: pool.closed,
     now,
   });
 }

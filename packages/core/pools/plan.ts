@@ -1,5 +1,6 @@
 import type { Share } from "../context.ts";
 import type { Size } from "../environments/record.ts";
+import type { Closure } from "./admission.ts";
 import { byAge, fairOrder } from "./fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
 import { type Reservation, releasesOf, reserve, startTimes } from "./future.ts";
@@ -39,11 +40,13 @@ export interface PlanInput {
   readonly startupMs: number;
   /** Who had the reserved start in the plan before. */
   readonly head: string | null;
+  /** Set while nothing may be granted: everybody keeps the place that they would have. */
+  readonly closed?: Closure | null | undefined;
   readonly now: number;
 }
 
 /** Why somebody waits: a code and two numbers, put into words by reasons.ts. */
-export type ReasonCode = "none" | "never" | "short" | "split" | "behind";
+export type ReasonCode = "none" | "never" | "short" | "split" | "behind" | Closure;
 
 export interface Place {
   readonly uid: string;
@@ -86,7 +89,7 @@ export function plan(input: PlanInput): Plan {
     }
     usage.set(entry.owner, (usage.get(entry.owner) ?? 0) + need.machines * need.units);
     const endsAt = input.now + entry.size.wantedMs;
-    const placed = free.take(need, reserved && passes(reserved, free, need, endsAt));
+    const placed = input.closed ? undefined : free.take(need, reserved && passes(reserved, free, need, endsAt));
     if (!placed) {
       reserved ??= reserve(
         entry,
@@ -176,6 +179,7 @@ function placesOf(
   return ordered.map((entry, index) => {
     const { machines, units } = entry.size;
     const base = { uid: entry.uid, position: index + 1, startsAt: starts.get(entry.uid) ?? null };
+    if (input.closed) return { ...base, startsAt: null, code: input.closed, a: machines * units, b: 0 };
     if (nodes.length === 0) return { ...base, code: "none", a: machines * units, b: 0 };
     if (hopeless.has(entry.uid)) return { ...base, code: "never", a: machines * units, b: nodes.length };
     if (total < machines * units) return { ...base, code: "short", a: machines * units, b: total };

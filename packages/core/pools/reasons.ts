@@ -11,6 +11,10 @@ const words = {
     `Need ${a} ${kind} ${unit} on one machine, at most ${b} are free on one - position #${position}`,
   behind: ({ position, a }, kind, unit) =>
     `Need ${a} ${kind} ${unit}, which are kept for those before it - position #${position}`,
+  drained: ({ position }, kind) =>
+    `No new ${kind} jobs are started at the moment: drained by the operator - position #${position}`,
+  paused: ({ position }, kind) =>
+    `No new ${kind} jobs are started at the moment: paused by the operator - position #${position}`,
 } satisfies Record<ReasonCode, Words>;
 
 /** Why somebody waits, in words: `Need 8 H100 GPUs, only 3 available - position #1`. */

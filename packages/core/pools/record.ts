@@ -3,6 +3,8 @@ import { dueShardOf } from "../due.ts";
 import { type Environment, isSize, type Size } from "../environments/record.ts";
 import { poolKey } from "../keys.ts";
 import { Unreadable } from "../unreadable.ts";
+import type { Closure } from "./admission.ts";
+import type { Tally } from "./tally.ts";
 
 /** A machine of the pool as the cluster last showed it. */
 export interface PoolNode {
@@ -66,6 +68,10 @@ export interface Pool extends Stored {
   readonly advisedAt: number;
   readonly advised: string;
   readonly plans: number;
+  /** Why nothing new is granted, as the operator wants it; absent in ledgers from before he could. */
+  readonly closed?: Closure | null | undefined;
+  /** Absent until something came or went. */
+  readonly tally?: Tally | undefined;
   readonly dueShard: string;
   readonly dueAt?: number | undefined;
 }
@@ -93,6 +99,7 @@ export function emptyPool(ctx: Context, type: string): Pool {
     advisedAt: 0,
     advised: "",
     plans: 0,
+    closed: null,
     dueShard: dueShardOf(ctx.ids, key),
     dueAt: ctx.clock.now(),
   };

@@ -3,6 +3,7 @@ import { keyText } from "../keys.ts";
 import type { PlannerContext } from "../worker.ts";
 import { readNamed } from "./named.ts";
 import { type Grant, type Holding, knowsOf, type Pool } from "./record.ts";
+import { emptyTally, tallied, thoseThatReturned, thoseThatTook } from "./tally.ts";
 
 /** Whether what this record says is news to the ledger (design section 3, admission). */
 export function concerns(pool: Pool, record: Environment): boolean {
@@ -44,7 +45,11 @@ export async function settle(
     ...pool.held.flatMap((old) => withdrawnNodes(old, known.get(old.key))),
   ];
   const refreshedAt = refresh ? now : pool.refreshedAt;
-  return { ...pool, granted, held: [...kept, ...taken], setAside, refreshedAt };
+  const left = pool.granted.filter((grant) => !granted.includes(grant));
+  const took = thoseThatTook(left, known);
+  const over = [...took.filter(({ grant, outcome }) => !grant && outcome), ...thoseThatReturned(pool.held, known)];
+  const tally = took.length + over.length > 0 ? tallied(pool.tally ?? emptyTally, took, over) : pool.tally;
+  return { ...pool, granted, held: [...kept, ...taken], setAside, refreshedAt, tally };
 }
 
 /** The record still waits with this very run: it may take the grant at any moment. */

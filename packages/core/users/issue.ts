@@ -1,6 +1,7 @@
 import type { Context } from "../context.ts";
 import { apiKeyKey, keyText } from "../keys.ts";
 import { sendLook } from "../look.ts";
+import { Problem } from "../problem.ts";
 import { putIf } from "../put-if.ts";
 import { type ApiKey, findUser, keyOfUser, type User, type UserKey } from "./record.ts";
 
@@ -8,8 +9,17 @@ import { type ApiKey, findUser, keyOfUser, type User, type UserKey } from "./rec
 export interface IssuedKey {
   readonly secret: string;
   readonly prefix: string;
+  readonly hash: string;
   readonly expiresAt: number;
   readonly ttlHours: number;
+}
+
+/** What a new key goes on with: the login before it, and the key that it takes the place of. */
+export interface KeyChain {
+  readonly loginAt: number;
+  /** No key of the chain lives longer. */
+  readonly endsAt: number;
+  readonly replaces: string;
 }
 
 const SECRET_BYTES = 64;
@@ -18,46 +28,67 @@ const MOST_LIVE_KEYS = 10;
 const HOUR_MS = 3_600_000;
 /** Kept past its end, so that expired is not unknown (design section 3). */
 const KEPT_MS = 7 * 24 * HOUR_MS;
+/** After this long the user's record is looked at: nobody still writes the key then, and a rotated one is over. */
+const SETTLED_MS = 60_000;
 const TRIES = 10;
 
-/** Makes a key: first into its user's record, where the oldest of more than 10 is set to end, then the key itself. */
-export async function issueKey(ctx: Context<"table" | "queue">, user: User): Promise<IssuedKey> {
+/**
+ * Makes a key: first into its user's record, where the oldest of more than 10 is set to end, then the key itself.
+ * `role` is the AWS role of the login. Without a chain it begins one. Throws `forbidden` for a disabled user.
+ */
+export async function issueKey(
+  ctx: Context<"table" | "queue">,
+  user: User,
+  role: string | undefined,
+  chain?: KeyChain,
+): Promise<IssuedKey> {
   const secret = ctx.ids.secret(SECRET_BYTES);
   const now = ctx.clock.now();
   const { keyTtlHours } = ctx.settings;
-  const expiresAt = now + keyTtlHours * HOUR_MS;
+  const expiresAt = Math.min(now + keyTtlHours * HOUR_MS, chain?.endsAt ?? Number.POSITIVE_INFINITY);
   const prefix = secret.slice(0, PREFIX_LENGTH);
   const listed: UserKey = { hash: ctx.ids.hash(secret), prefix, createdAt: now, expiresAt };
-  const owner = await listKey(ctx, user, listed);
-  const key: ApiKey = {
-    ...apiKeyKey(listed.hash),
-    version: 1,
-    kind: "key",
-    uid: owner.uid,
-    username: owner.username,
-    number: owner.number,
-    prefix,
-    createdAt: now,
-    expiresAt,
-    revokedAt: null,
-    disabled: false,
-    loginAt: now,
-    ttl: Math.ceil((expiresAt + KEPT_MS) / 1000),
-  };
+  const owner = await listKey(ctx, user, listed, chain?.replaces);
+  const key: ApiKey = { ...keyOf(owner, listed), loginAt: chain?.loginAt ?? now, role };
   await ctx.table.put(key, { ifVersion: 0 });
   if (owner.revoking.length > 0) await sendLook(ctx, keyOfUser(owner));
-  return { secret, prefix, expiresAt, ttlHours: keyTtlHours };
+  return { secret, prefix, hash: listed.hash, expiresAt, ttlHours: keyTtlHours };
 }
 
-async function listKey(ctx: Context<"table">, first: User, key: UserKey): Promise<User> {
+/** The key's own item as its user's record, which was written first, wants it. */
+export function keyOf(user: User, { hash, prefix, createdAt, expiresAt }: UserKey): ApiKey {
+  return {
+    ...apiKeyKey(hash),
+    version: 1,
+    kind: "key",
+    uid: user.uid,
+    username: user.username,
+    number: user.number,
+    prefix,
+    createdAt,
+    expiresAt,
+    revokedAt: null,
+    disabled: user.disabled,
+    accessChanges: user.accessChanges ?? 0,
+    lastUsedAt: createdAt,
+    loginAt: createdAt,
+    ttl: Math.ceil((expiresAt + KEPT_MS) / 1000),
+  };
+}
+
+async function listKey(ctx: Context<"table">, first: User, key: UserKey, replaces: string | undefined): Promise<User> {
   let user: User | undefined = first;
   for (let tries = 0; user && tries < TRIES; tries++) {
+    if (user.disabled) throw new Problem("forbidden", "User account is disabled");
     const now = ctx.clock.now();
-    const live = [...user.keys.filter((one) => one.expiresAt > now), key];
-    const over = live.slice(0, Math.max(0, live.length - MOST_LIVE_KEYS));
+    const living = user.keys.filter((one) => one.expiresAt > now);
+    const counted = living.filter((one) => one.hash !== replaces);
+    const over = counted.slice(0, Math.max(0, counted.length + 1 - MOST_LIVE_KEYS));
     const revoking = [...user.revoking, ...over.map((one) => one.hash)];
-    const dueAt = revoking.length > 0 ? now : user.dueAt;
-    const next: User = { ...user, version: user.version + 1, keys: live.slice(-MOST_LIVE_KEYS), revoking, dueAt };
+    const keys = [...living.filter((one) => !over.includes(one)), key];
+    const settledAt = now + Math.max(SETTLED_MS, ctx.settings.keyOverlapSeconds * 1000);
+    const dueAt = revoking.length > 0 ? now : Math.min(user.dueAt ?? settledAt, settledAt);
+    const next: User = { ...user, version: user.version + 1, keys, revoking, dueAt };
     if (await putIf(ctx, next, user.version)) return next;
     user = await findUser(ctx, user.uid);
   }

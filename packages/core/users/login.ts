@@ -25,7 +25,7 @@ export async function login(ctx: Context<"table" | "queue" | "identity">, proof:
   try {
     const user = await findOrCreateUser(ctx, role);
     if (user.disabled) throw new Problem("forbidden", "User account is disabled");
-    return { user, arn: caller.arn, key: await issueKey(ctx, user) };
+    return { user, arn: caller.arn, key: await issueKey(ctx, user, role.role) };
   } catch (error) {
     if (error instanceof Problem) throw error;
     throw new Problem("failed", "Failed to create API key", { cause: error });
@@ -50,9 +50,9 @@ async function askSts(ctx: Context<"identity">, proof: LoginProof): Promise<Call
 }
 
 function allowedRole(ctx: Context, caller: CallerIdentity): AssumedRole {
-  const { allowedRoles, allowedAccounts } = ctx.settings;
+  const { allowedRoles, adminRoles, allowedAccounts } = ctx.settings;
   const assumed = assumedRoleOf(caller);
-  if (!assumed || !allowedRoles.includes(assumed.role)) {
+  if (!assumed || ![...allowedRoles, ...adminRoles].includes(assumed.role)) {
     const got = assumed?.role ?? "none";
     throw new Problem("forbidden", `Access denied. Required role: ${allowedRoles.join(", ")}, got: ${got}`);
   }

@@ -1,5 +1,6 @@
 import type { Context, Item, Key, Stored } from "../context.ts";
-import { apiKeyKey, userKey } from "../keys.ts";
+import { apiKeyKey, userKey, usernameKey } from "../keys.ts";
+import { Problem } from "../problem.ts";
 import { Unreadable } from "../unreadable.ts";
 
 /** A live key as its user's record knows it; the clear key is nowhere. Times are ms. */
@@ -17,7 +18,9 @@ export interface User extends Stored {
   readonly number: number;
   readonly username: string;
   readonly disabled: boolean;
-  /** At most 10, the oldest first. */
+  /** How often it was disabled or enabled: a key follows the higher number, so that a late worker changes nothing. */
+  readonly accessChanges?: number;
+  /** At most 10, the oldest first, and besides them those that work on for a minute after a rotation. */
   readonly keys: readonly UserKey[];
   /** Hashes of keys that shall end; reconcile ends them. */
   readonly revoking: readonly string[];
@@ -38,14 +41,28 @@ export interface ApiKey extends Stored {
   /** May lie in the future while a rotated key still works. */
   readonly revokedAt: number | null;
   readonly disabled: boolean;
+  /** Up to which change of its user `disabled` is right. */
+  readonly accessChanges?: number;
+  /** To the hour; the login that issued it counts. */
+  readonly lastUsedAt?: number;
   /** When the AWS login was that this chain of keys began with. */
   readonly loginAt: number;
+  /** The AWS role of that login; absent in keys from before it was noted. */
+  readonly role?: string | undefined;
   readonly ttl: number;
 }
 
 export async function findUser(ctx: Context<"table">, uid: string): Promise<User | undefined> {
   const item = await ctx.table.get(userKey(uid));
   return item && parseUser(item);
+}
+
+/** Throws `notFound`. */
+export async function getUserByName(ctx: Context<"table">, username: string): Promise<User> {
+  const claim = await ctx.table.get(usernameKey(username));
+  const user = typeof claim?.uid === "string" ? await findUser(ctx, claim.uid) : undefined;
+  if (!user) throw new Problem("notFound", `User '${username.slice(0, 100)}' not found`);
+  return user;
 }
 
 export async function findApiKey(ctx: Context<"table">, hash: string): Promise<ApiKey | undefined> {
@@ -68,7 +85,7 @@ export function parseUser(item: Item): User {
 }
 
 /** Throws `Unreadable` for anything that this version did not write. */
-function parseApiKey(item: Item): ApiKey {
+export function parseApiKey(item: Item): ApiKey {
   const known =
     item.kind === "key" &&
     typeof item.uid === "string" &&

@@ -1,19 +1,86 @@
-import type { Item } from "../context.ts";
+import type { Context, Item } from "../context.ts";
+import { apiKeyKey } from "../keys.ts";
+import { Conflict } from "../problem.ts";
 import { putIf } from "../put-if.ts";
 import type { Step, WorkerContext } from "../worker.ts";
-import { findApiKey, parseUser, type User } from "./record.ts";
+import { keyOf } from "./issue.ts";
+import { type ApiKey, parseApiKey, parseUser, type User, type UserKey } from "./record.ts";
 
-/** Ends the keys that shall end: the key first, then its line in the user's record (design section 3). */
+/** A key that was listed this long ago and is not there was never written: its login died. */
+const WRITTEN_WITHIN_MS = 60_000;
+
+/**
+ * Brings the keys in line with their user: ends those that shall end, the key first, then its line in the record;
+ * passes `disabled` on; strikes out lines of keys that are over or were never written (design section 3).
+ * Throws `Conflict` when a key changed meanwhile: the step is tried again.
+ */
 export async function stepUser(ctx: WorkerContext, item: Item, now: number): Promise<Step<User>> {
   const user = parseUser(item);
-  for (const hash of user.revoking) await revoke(ctx, hash, now);
-  return { record: { ...user, revoking: [], attempts: 0, dueAt: undefined }, sends: [], did: "revoked" };
+  const keyOfHash = await readKeys(ctx, user);
+  await Promise.all(user.revoking.map((hash) => revoke(ctx, user, hash, keyOfHash(hash), now)));
+  const lines = await Promise.all(user.keys.map((line) => settle(ctx, user, line, keyOfHash(line.hash), now)));
+  const kept = lines.filter((line) => line !== undefined);
+  const dueAts = kept.flatMap(({ dueAt }) => dueAt ?? []);
+  const record: User = {
+    ...user,
+    keys: kept.map(({ line }) => line),
+    revoking: [],
+    attempts: 0,
+    dueAt: dueAts.length > 0 ? Math.min(...dueAts) : undefined,
+  };
+  return { record, sends: [], did: user.revoking.length > 0 ? "revoked" : "settled" };
 }
 
-/** Throws when the key changed meanwhile: the step is tried again. A key that was never written needs no end. */
-async function revoke(ctx: WorkerContext, hash: string, now: number): Promise<void> {
-  const key = await findApiKey(ctx, hash);
-  if (!key || (key.revokedAt !== null && key.revokedAt <= now)) return;
-  const revoked = { ...key, version: key.version + 1, revokedAt: now };
-  if (!(await putIf(ctx, revoked, key.version))) throw new Error("The key changed while it was being revoked");
+async function readKeys(ctx: WorkerContext, user: User): Promise<(hash: string) => ApiKey | undefined> {
+  const hashes = [...user.revoking, ...user.keys.map(({ hash }) => hash)];
+  const items = await ctx.table.getMany(hashes.map(apiKeyKey));
+  const found = new Map(items.map((item) => [item.pk, parseApiKey(item)]));
+  return (hash) => found.get(apiKeyKey(hash).pk);
+}
+
+/**
+ * A key that is not there yet is put as one that has ended: whoever is still about to write it, after its user's
+ * record, then finds it taken and answers nobody.
+ */
+async function revoke(
+  ctx: Context<"table">,
+  user: User,
+  hash: string,
+  key: ApiKey | undefined,
+  now: number,
+): Promise<void> {
+  if (key && key.revokedAt !== null && key.revokedAt <= now) return;
+  const ended = key ?? { ...keyOf(user, { hash, prefix: "", createdAt: now, expiresAt: now }), version: 0 };
+  await replace(ctx, { ...ended, revokedAt: now });
+}
+
+interface SettledLine {
+  readonly line: UserKey;
+  /** When it has to be looked at again. */
+  readonly dueAt: number | undefined;
+}
+
+/** Undefined: the line goes. */
+async function settle(
+  ctx: Context<"table">,
+  user: User,
+  line: UserKey,
+  key: ApiKey | undefined,
+  now: number,
+): Promise<SettledLine | undefined> {
+  if (line.expiresAt <= now) return undefined;
+  if (!key && (user.disabled || now - line.createdAt >= WRITTEN_WITHIN_MS)) {
+    await revoke(ctx, user, line.hash, undefined, now);
+    return undefined;
+  }
+  if (!key) return { line, dueAt: line.createdAt + WRITTEN_WITHIN_MS };
+  if (key.revokedAt !== null && key.revokedAt <= now) return undefined;
+  const accessChanges = user.accessChanges ?? 0;
+  if ((key.accessChanges ?? 0) < accessChanges) await replace(ctx, { ...key, disabled: user.disabled, accessChanges });
+  return { line, dueAt: key.revokedAt ?? undefined };
+}
+
+async function replace(ctx: Context<"table">, key: ApiKey): Promise<void> {
+  const written = await putIf(ctx, { ...key, version: key.version + 1 }, key.version);
+  if (!written) throw new Conflict(`${key.pk}|${key.sk}`);
 }

@@ -241,6 +241,30 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await compute.listRuns()).toEqual([{ uid, run: 2, key: "owner#o#env#gpu-dev|j" }]);
   });
 
+  it("says where Jupyter is once it is wanted, or why it is not, and nothing once it is not wanted", async () => {
+    const access = { login: "gpu-dev-12345678", keys: ["ssh-ed25519 AAAA"], jupyter: { token: "t".repeat(43) } };
+    await compute.apply(runOf());
+    expect(await ready()).toMatchObject({ jupyter: null });
+
+    await compute.setAccess(uid, 1, access);
+    await compute.setAccess(uid, 1, access);
+    const told = await eventually(observe, (seen) => !["starting", undefined].includes(seen?.jupyter?.state));
+    await compute.setAccess(uid, 1, { ...access, jupyter: null });
+    const off = await eventually(observe, (seen) => seen?.jupyter === null);
+
+    const { state, origin, reason } = told?.jupyter ?? {};
+    expect(state === "on" ? origin : reason).toMatch(state === "on" ? /^http:\/\/127\.0\.0\.1:\d+$/ : /Jupyter/);
+    expect(state === "on" ? reason : origin).toBeNull();
+    expect(off).toMatchObject({ state: "ready" });
+  });
+
+  it("lets nobody into what is gone", async () => {
+    await compute.setAccess(uid, 1, { login: "gpu-dev-12345678", keys: [], jupyter: null });
+
+    expect(await observe()).toBeUndefined();
+    expect(await compute.listRuns()).toEqual([]);
+  });
+
   it("runs on several machines, in the order of the shares", async () => {
     const shares = [
       { node: "two", units: 8 },

@@ -1,16 +1,17 @@
-import type { Compute, Look, Queue, QueueName, SendOptions, Table } from "#core/context.ts";
+import type { Compute, Look, Queue, QueueName, SendOptions, Table, Volumes } from "#core/context.ts";
 import type { Host, Scheduler } from "./scheduler.ts";
 
 export interface TruePorts {
   readonly table: Table;
   readonly queue: Queue;
   readonly compute: Compute;
+  readonly volumes: Volumes;
 }
 
 /** The ports as one host sees them: every call is a point at which anything may happen. */
 export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TruePorts {
   const call = <T>(label: string, effect: () => Promise<T>) => sim.call(host, label, effect);
-  const { table, queue, compute } = ports;
+  const { table, queue, compute, volumes } = ports;
   return {
     table: {
       get: (key) => call(`get ${key.pk}|${key.sk}`, () => table.get(key)),
@@ -35,9 +36,21 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       observe: (uid, run) => call(`observe ${uid}-r${run}`, () => compute.observe(uid, run)),
       remove: (uid, run, options) => call(`remove ${uid}-r${run}`, () => compute.remove(uid, run, options)),
       extend: (uid, run, until) => call(`extend ${uid}-r${run}`, () => compute.extend(uid, run, until)),
+      setAccess: (uid, run, access) => call(`setAccess ${uid}-r${run}`, () => compute.setAccess(uid, run, access)),
       readLog: (uid, run) => call("readLog", () => compute.readLog(uid, run)),
       listRuns: () => call("listRuns", () => compute.listRuns()),
       listNodes: () => call("listNodes", () => compute.listNodes()),
+    },
+    volumes: {
+      createVolume: (wanted) => call(`createVolume ${wanted.token}`, () => volumes.createVolume(wanted)),
+      findVolume: (id) => call(`findVolume ${id}`, () => volumes.findVolume(id)),
+      removeVolume: (id) => call(`removeVolume ${id}`, () => volumes.removeVolume(id)),
+      createSnapshot: (id, tags) =>
+        call(`createSnapshot ${id} ${tags.attempt}`, () => volumes.createSnapshot(id, tags)),
+      listSnapshots: (id) => call(`listSnapshots ${id}`, () => volumes.listSnapshots(id)),
+      findSnapshot: (id) => call(`findSnapshot ${id}`, () => volumes.findSnapshot(id)),
+      removeSnapshot: (id) => call(`removeSnapshot ${id}`, () => volumes.removeSnapshot(id)),
+      tagSnapshot: (id, tags) => call(`tagSnapshot ${id}`, () => volumes.tagSnapshot(id, tags)),
     },
   };
 }

@@ -1,6 +1,8 @@
-import type { Environment } from "#core/environments/record.ts";
-import type { SimulatedWorld } from "./schedule.ts";
+import type { Disk } from "#core/disks/record.ts";
+import { type Environment, isEnded } from "#core/environments/record.ts";
+import { parseApiKey, parseUser } from "#core/users/record.ts";
 import type { Scheduler } from "./scheduler.ts";
+import type { SimulatedWorld } from "./world.ts";
 
 /** What clients were told had been done. */
 export interface Answered {
@@ -8,6 +10,7 @@ export interface Answered {
   readonly cancels: { readonly uid: string; readonly at: number }[];
   /** Added time by uid, ms. */
   readonly extensions: Map<string, number>;
+  readonly undeletes: { readonly uid: string; readonly at: number }[];
 }
 
 /** The clocks of hosts differ by less than this. */
@@ -26,8 +29,10 @@ export function finalViolations(world: SimulatedWorld, sim: Scheduler, wasCalm: 
     ...(wasCalm ? lateCancels(world, environment) : []),
   ]);
   for (const uid of world.answered.submits) {
-    if (!world.watch.environments().has(uid)) violations.push(`an answered submit was lost: ${uid}`);
+    const environment = world.watch.environments().get(uid);
+    if (!environment || environment.phase === "deleted") violations.push(`an answered submit was lost: ${uid}`);
   }
+  violations.push(...diskViolations(world), ...keyViolations(world));
   for (const [look, count] of world.queue.outstanding()) {
     if (count > MOST_MESSAGES) violations.push(`${count} messages say to look at ${look}`);
   }
@@ -39,6 +44,39 @@ export function finalViolations(world: SimulatedWorld, sim: Scheduler, wasCalm: 
   }
   if (sim.nextAt() !== undefined) violations.push("calls are still under way");
   return violations;
+}
+
+/** Every key is as disabled as its user, and no user still has keys to end. */
+function keyViolations(world: SimulatedWorld): string[] {
+  const items = world.table.all();
+  const users = items.filter((item) => item.kind === "user").map(parseUser);
+  const live = items.filter((item) => item.kind === "key" && item.revokedAt === null).map(parseApiKey);
+  const unequal = live.filter((key) => users.some((user) => user.uid === key.uid && user.disabled !== key.disabled));
+  return [
+    ...unequal.map((key) => `key ${key.prefix} is not as disabled as its user`),
+    ...users.filter((user) => user.revoking.length > 0).map((user) => `${user.username} has keys that never ended`),
+  ];
+}
+
+/** No disk is held by somebody who ended, and every request on one was closed. */
+function diskViolations(world: SimulatedWorld): string[] {
+  const disks = [...world.watch.disks().values()];
+  const lives = (holder: Disk["heldBy"]) => {
+    const environment = holder && world.watch.environments().get(holder.uid);
+    return environment ? !isEnded(environment) : false;
+  };
+  // A lease of somebody who has ended counts as none: a worker that slept may write one.
+  const held = disks
+    .filter((disk) => lives(disk.heldBy) || lives(disk.next))
+    .map((disk) => `disk ${disk.name} is still held`);
+  const pending = disks.filter((disk) => disk.snapshots.some((snapshot) => !snapshot.completed));
+  const open = world.table.all().filter((item) => item.kind === "operation" && item.status === "pending");
+  const known = open.filter((item) => disks.some((disk) => disk.operations.some(({ id }) => id === item.id)));
+  return [
+    ...held,
+    ...pending.map((disk) => `disk ${disk.name} waits for a backup for ever`),
+    ...known.map((item) => `the request ${item.sk} was never closed`),
+  ];
 }
 
 function unfinished(environment: Environment): string[] {
@@ -67,7 +105,7 @@ function brokenPromises(world: SimulatedWorld, environment: Environment): string
 
 function lateCancels(world: SimulatedWorld, environment: Environment): string[] {
   const asked = world.answered.cancels.find((cancel) => cancel.uid === environment.uid);
-  if (!asked || environment.endedAt === null) return [];
+  if (!asked || environment.endedAt === null || environment.disk) return [];
   const took = environment.endedAt - asked.at;
   return took > PROMPT_CANCEL_MS ? [`${environment.id} took ${Math.round(took)} ms to cancel`] : [];
 }

@@ -1,24 +1,29 @@
-import type { Compute, Item, Stored, Table } from "#core/context.ts";
+import type { Compute, Item, Stored, Table, Volumes } from "#core/context.ts";
+import type { Disk } from "#core/disks/record.ts";
 import type { Environment } from "#core/environments/record.ts";
 import type { Pool } from "#core/pools/record.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { MemoryTable } from "../memory-table.ts";
+import type { MemoryVolumes } from "../memory-volumes.ts";
 import { copyOfData } from "../plain-data.ts";
+import { diskWatch } from "./disk-invariants.ts";
 
 /** What must hold at every write and every call to the cluster, whatever went wrong before. */
 export interface Watch {
   /** The ports with the watch built in: it sees what really happened. */
   readonly table: Table;
   readonly compute: Compute;
+  readonly volumes: Volumes;
   readonly violations: string[];
   environments(): ReadonlyMap<string, Environment>;
+  disks(): ReadonlyMap<string, Disk>;
   pool(): Pool | undefined;
 }
 
 const terminal: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
 /** Written down again on purpose: a mistake in the core's own table must show. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  queued: ["queued", "preparing", "cancelled"],
+  queued: ["queued", "preparing", "cancelled", "deleted"],
   preparing: ["preparing", "queued", "active", "stopping"],
   active: ["active", "stopping"],
   stopping: ["stopping", "completed", "expired", "cancelled", "failed"],
@@ -28,8 +33,7 @@ const LATEST_CALL_MS = 20_000 + 5_000 + 4_000;
 const UNITS = 8;
 
 export function watch(
-  table: MemoryTable,
-  compute: MemoryCompute,
+  { table, compute, volumes }: { table: MemoryTable; compute: MemoryCompute; volumes: MemoryVolumes },
   now: () => number,
   onNew: (environment: Environment) => void,
 ): Watch {
@@ -49,8 +53,11 @@ export function watch(
     if (before) checkChange(before, next);
     if (before?.grant && !next.grant) checkReleased(before);
     if (!before?.grant && next.grant) checkTaken(next);
+    disks.wroteEnvironment(before, next);
     if (terminal.includes(next.phase) && !endedAt.has(next.uid)) endedAt.set(next.uid, now());
   }
+
+  const disks = diskWatch({ compute, environments, violated });
 
   function checkChange(before: Environment, next: Environment): void {
     const follows = terminal.includes(before.phase) ? [before.phase] : (allowed[before.phase] ?? []);
@@ -114,6 +121,8 @@ export function watch(
   return {
     violations,
     environments: () => environments,
+    disks: disks.all,
+    volumes: disks.watching(volumes),
     pool: () => pool,
     table: {
       ...table,
@@ -122,6 +131,7 @@ export function watch(
         const written = copyOfData(item as Item);
         if (written.kind === "environment") wroteEnvironment(written as unknown as Environment);
         if (written.kind === "pool") wrotePool(written as unknown as Pool);
+        if (written.kind === "disk") disks.wroteDisk(written as unknown as Disk);
       },
     },
     compute: {
@@ -135,7 +145,7 @@ export function watch(
       async observe(uid, run) {
         const seen = await compute.observe(uid, run);
         const name = `${uid}-r${run}`;
-        if (!seen && lastApplied.has(name)) lastGone.set(name, ++events);
+        if (!seen && environments.get(uid)?.phase === "stopping") lastGone.set(name, ++events);
         return seen;
       },
     },

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PlantedBug } from "./planted.ts";
@@ -13,9 +13,10 @@ const root = join(import.meta.dirname, "../../..");
 export async function catchPlanted(bug: PlantedBug, schedules: number): Promise<string | undefined> {
   const copy = await mkdtemp(join(tmpdir(), "berth-planted-"));
   try {
-    for (const part of ["package.json", "packages/core", "packages/testing", "scripts/simulate.ts"]) {
+    for (const part of ["package.json", "packages/core", "packages/http", "packages/testing", "scripts/simulate.ts"]) {
       await cp(join(root, part), join(copy, part), { recursive: true });
     }
+    await symlink(join(root, "node_modules"), join(copy, "node_modules"));
     for (const edit of bug.edits) await applyEdit(join(copy, "packages/core", edit.file), edit, bug.name);
     return await firstViolation(copy, schedules);
   } finally {

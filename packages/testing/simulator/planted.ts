@@ -118,4 +118,82 @@ export const plantedBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "disk lease before the environment",
+    edits: [
+      {
+        file: "environments/create.ts",
+        find: "  if (!(await putIf(ctx, written, 0))) await requireOwn(ctx, spec, uid);\n",
+        replace:
+          "  if (lease) await writeLease(ctx, lease, head);\n  if (!(await putIf(ctx, written, 0))) await requireOwn(ctx, spec, uid);\n",
+      },
+      {
+        file: "environments/create.ts",
+        find: "  if (lease) await confirmLease(ctx, await writeLease(ctx, lease, head));\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "disk lease not checked when the grant is taken",
+    edits: [
+      {
+        file: "environments/disk.ts",
+        find: 'if (!environment.disk) return { kind: "ready", zone: null };',
+        replace: 'if (!environment.disk || environment.waitPool !== undefined) return { kind: "ready", zone: null };',
+      },
+      {
+        file: "environments/disk.ts",
+        find: "if (disk?.heldBy?.uid !== environment.uid) return undefined;",
+        replace: "if (!disk) return undefined;",
+      },
+    ],
+  },
+  {
+    name: "ReadWriteOnce for ReadWriteOncePod",
+    edits: [
+      {
+        file: "../testing/memory-cluster.ts",
+        find: "if (isMountedElsewhere(world, it)) return false;",
+        replace: "if (isMountedElsewhere(world, it) && it.nodes.length > 0) return false;",
+      },
+    ],
+  },
+  {
+    name: "undelete while a purge deletes",
+    edits: [
+      {
+        file: "disks/requests.ts",
+        find: 'if (disk.phase !== "deleted") throw',
+        replace: 'if (disk.phase === "available") throw',
+      },
+      {
+        file: "disks/view.ts",
+        find: 'return disk.phase === "purging" || disk.phase === "purged";',
+        replace: 'return disk.phase === "purged";',
+      },
+    ],
+  },
+  {
+    name: "a second CreateSnapshot after a time-out with effect",
+    edits: [{ file: "environments/backup.ts", find: 'state !== "failed" &&', replace: 'state === "completed" &&' }],
+  },
+  {
+    name: "a backup given up while another may still be made",
+    edits: [{ file: "environments/backup.ts", find: "const CLAIM_MS = 60_000;", replace: "const CLAIM_MS = 2_000;" }],
+  },
+  {
+    name: "a revoked key remembered for too long",
+    edits: [{ file: "../http/key-check.ts", find: "const MEMORY_MS = 30_000;", replace: "const MEMORY_MS = 300_000;" }],
+  },
+  {
+    name: "a revocation that only its user's record knows",
+    edits: [
+      {
+        file: "users/keys.ts",
+        find: 'if (await putIf(ctx, ended, key.version)) return "ended";',
+        replace: 'if (ended.version > 0) return "ended";',
+      },
+    ],
+  },
 ];

@@ -1,0 +1,342 @@
+import { expect, test } from "vitest";
+import { findOrphans } from "#core/admin/orphans.ts";
+import { environmentKey, keyText } from "#core/keys.ts";
+import { submitJob } from "#testing/catalog-requests.ts";
+import { callerNamed, developer, type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
+import { nodesOf } from "#testing/memory-world.ts";
+
+const nobody = "019bdcc3-5b00-7000-8000-0123456789ab";
+const operations = [
+  ["GET", "/v1/admin/jobs"],
+  ["POST", `/v1/admin/jobs/${nobody}/cancel`],
+  ["POST", "/v1/admin/users/second/disable"],
+  ["POST", "/v1/admin/users/second/enable"],
+  ["POST", "/v1/admin/pools/h100/drain"],
+  ["POST", "/v1/admin/pools/h100/undrain"],
+  ["POST", "/v1/admin/admission/pause"],
+  ["POST", "/v1/admin/admission/resume"],
+  ["GET", "/v1/admin/orphans"],
+  ["GET", "/v1/admin/audit"],
+] as const;
+
+/** A world whose operator is `developer`, with the keys of him and of `second`, who is nobody special. */
+async function adminWorld() {
+  const world = await httpWorld({ nodes: nodesOf({ h100: 2 }), settings: { adminUsers: ["developer"] } });
+  const [admin, user] = [await world.login(developer), await world.login(second)];
+  const ask = async (method: string, path: string, key: string, body?: unknown) => {
+    const response = await world.request(method, path, { key, ...(body === undefined ? {} : { body }) });
+    return { status: response.status, body: (await response.json()) as Record<string, unknown>, response };
+  };
+  return { world, admin, user, ask };
+}
+
+async function auditOf(world: HttpWorld, admin: string): Promise<Record<string, unknown>[]> {
+  const response = await world.request("GET", "/v1/admin/audit?limit=500", { key: admin });
+  return ((await response.json()) as { entries: Record<string, unknown>[] }).entries;
+}
+
+test("to everybody else the whole of it is an unknown path, and nothing is done or put on record", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  const unknown = await ask("GET", "/v1/admin/no-such-thing", user);
+
+  for (const [method, path] of operations) {
+    const { status, body } = await ask(method, path, user);
+    expect([path, status, body]).toEqual([path, 404, unknown.body]);
+  }
+  const bad = await ask("POST", "/v1/admin/pools/h100/drain", user, "{");
+
+  expect(bad.status).toBe(404);
+  expect(unknown).toMatchObject({ status: 404, body: { detail: "Not Found" } });
+  expect(await auditOf(world, admin)).toEqual([]);
+});
+
+test("the operations of this test are all that the catalog has for operators", async () => {
+  const { world } = await adminWorld();
+
+  const routes = world.endpoints.filter(({ path }) => path.startsWith("/v1/admin/"));
+
+  expect(routes.every(({ admin }) => admin)).toBe(true);
+  expect(routes.length).toBe(operations.length);
+  expect(world.endpoints.filter(({ admin }) => admin)).toHaveLength(operations.length);
+});
+
+test("without a key it is 401, as everywhere", async () => {
+  const { world } = await adminWorld();
+
+  for (const [method, path] of operations) expect((await world.request(method, path)).status).toBe(401);
+});
+
+test("who logs in with the operator's role may, whatever his name; the text for others does not name that role", async () => {
+  const arn = (role: string) => `arn:aws:sts::000000000000:assumed-role/${role}/carol`;
+  const carol = callerNamed("carol", { arn: arn("GpuOperators") });
+  const other = callerNamed("mallory", { arn: arn("Other") });
+  const world = await httpWorld({ settings: { adminRoles: ["GpuOperators"] }, callers: [carol, other] });
+
+  const key = await world.login(carol);
+  const refused = await world.login(other).catch((error: unknown) => String(error));
+
+  expect((await world.request("GET", "/v1/admin/audit", { key })).status).toBe(200);
+  expect((await world.request("GET", "/v1/admin/audit", { key: await world.login(developer) })).status).toBe(404);
+  expect(refused).toContain("Required role: SSOCloudDevGpuReservation, got: Other");
+});
+
+test("the operator lists the jobs of all, by status and by user, without anything that would let him in", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  const first = await submitJob(world, user, { command: "secret-command", env_vars: { TOKEN: "hidden-value" } });
+  await world.advance(1000);
+  const own = await submitJob(world, admin);
+  const waits = await submitJob(world, user, { gpu_count: 16 });
+  await world.advance(1000);
+
+  const all = await ask("GET", "/v1/admin/jobs", admin);
+  const queued = await ask("GET", "/v1/admin/jobs?status=queued", admin);
+  const ofSecond = await ask("GET", "/v1/admin/jobs?user=second&limit=1&offset=1", admin);
+
+  expect(all.body).toMatchObject({
+    total: 3,
+    jobs: [
+      { job_id: waits, user_id: "second", status: "queued", queue_position: 1 },
+      { job_id: own, user_id: "developer", status: "active" },
+      { job_id: first, user_id: "second", status: "active" },
+    ],
+  });
+  expect(queued.body).toMatchObject({ total: 1, jobs: [{ job_id: waits }] });
+  expect(ofSecond.body).toMatchObject({ total: 2, limit: 1, offset: 1, jobs: [{ job_id: first }] });
+  for (const word of ["secret-command", "hidden-value", "jupyter_token", "jupyter_url", "ssh_command"]) {
+    expect(JSON.stringify(all.body)).not.toContain(word);
+  }
+});
+
+test("what is done is found by its user, who has to exist", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  const job = await submitJob(world, user);
+  await world.request("POST", `/v1/jobs/${job}/cancel`, { key: user });
+  await world.advance(30 * 24 * 3_600_000);
+  const later = await world.login(developer);
+
+  const all = await ask("GET", "/v1/admin/jobs", later);
+  const ofSecond = await ask("GET", "/v1/admin/jobs?user=second", later);
+  const ofNobody = await ask("GET", "/v1/admin/jobs?user=nobody", later);
+
+  expect(admin).not.toBe(later);
+  expect(all.body).toMatchObject({ total: 0, jobs: [] });
+  expect(ofSecond.body).toMatchObject({ total: 1, jobs: [{ job_id: job, status: "cancelled" }] });
+  expect(ofNobody).toMatchObject({ status: 404, body: { detail: "User 'nobody' not found" } });
+});
+
+test("bad filters and pages are refused before anything is put on record", async () => {
+  const { world, admin, ask } = await adminWorld();
+
+  for (const query of ["status=done", "limit=0", "limit=501", "offset=-1", "user="]) {
+    expect((await ask("GET", `/v1/admin/jobs?${query}`, admin)).status, query).toBe(400);
+  }
+  expect((await ask("GET", "/v1/admin/audit?limit=501", admin)).status).toBe(400);
+  expect(await auditOf(world, admin)).toEqual([]);
+});
+
+test("the operator cancels anybody's job, and its owner reads who did", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  const job = await submitJob(world, user);
+  await world.advance(1000);
+
+  const cancelled = await ask("POST", `/v1/admin/jobs/${job}/cancel`, admin);
+  const again = await ask("POST", `/v1/admin/jobs/${job}/cancel`, admin, { user: "second" });
+  const seen = await ask("GET", `/v1/jobs/${job}`, user);
+
+  expect(cancelled).toMatchObject({ status: 200, body: { job_id: job, action: "cancel", status: "requested" } });
+  expect(again.status).toBe(200);
+  expect(seen.body).toMatchObject({ status: "cancelled", status_reason: "Cancelled by the operator" });
+});
+
+test("a job that nobody has, or not that user, or that ended, is refused as its owner would be", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  const job = await submitJob(world, user, { duration_hours: 0.083 });
+  const wrongOwner = await ask("POST", `/v1/admin/jobs/${job}/cancel`, admin, { user: "developer" });
+  await world.advance(3_600_000);
+
+  const unknown = await ask("POST", `/v1/admin/jobs/${nobody}/cancel`, admin);
+  const malformed = await ask("POST", "/v1/admin/jobs/x/cancel", admin);
+  const ended = await ask("POST", `/v1/admin/jobs/${job}/cancel`, admin, { user: "second" });
+
+  expect(wrongOwner).toMatchObject({ status: 404, body: { detail: `Job ${job} not found` } });
+  expect(unknown).toMatchObject({ status: 404, body: { detail: `Job ${nobody} not found` } });
+  expect(malformed).toMatchObject({ status: 404, body: { detail: "Job x not found" } });
+  expect(ended).toMatchObject({ status: 409, body: { detail: `Cannot cancel job ${job} in status expired` } });
+});
+
+test("two owners of one id: the operator has to say whose", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  const job = await submitJob(world, user);
+  const [owner, other] = ["second", "developer"].map((name) => {
+    const item = world.table.all().find((one) => one.kind === "user" && one.username === name);
+    return String(item?.uid);
+  });
+  const mine = await world.table.get(environmentKey(owner ?? "", "gpu-dev", job));
+  const twin = {
+    ...mine,
+    ...environmentKey(other ?? "", "gpu-dev", job),
+    owner: other,
+    version: 1,
+    uid: "e".repeat(32),
+  };
+  await world.table.put(twin, { ifVersion: 0 });
+
+  const unclear = await ask("POST", `/v1/admin/jobs/${job}/cancel`, admin);
+  const clear = await ask("POST", `/v1/admin/jobs/${job}/cancel`, admin, { user: "second" });
+
+  expect(unclear).toMatchObject({ status: 409, body: { detail: `Several users have a job ${job}: name the user` } });
+  expect(clear.status).toBe(200);
+  expect(await world.table.get(twin)).toMatchObject({ outcome: null });
+});
+
+test("a disabled user is shut out within 30 s while what runs goes on, and let in again", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  const job = await submitJob(world, user);
+  await world.advance(1000);
+
+  const disabled = await ask("POST", "/v1/admin/users/second/disable", admin);
+  await world.advance(31_000);
+  const shutOut = await ask("GET", `/v1/jobs/${job}`, user);
+  const stillThere = await ask("GET", "/v1/admin/jobs", admin);
+  const enabled = await ask("POST", "/v1/admin/users/second/enable", admin);
+  await world.advance(31_000);
+
+  expect(disabled).toMatchObject({ status: 200, body: { username: "second", disabled: true } });
+  expect(shutOut).toMatchObject({ status: 403, body: { detail: "User account is disabled" } });
+  expect(stillThere.body).toMatchObject({ jobs: [{ job_id: job, status: "active" }] });
+  expect(enabled).toMatchObject({ status: 200, body: { username: "second", disabled: false } });
+  expect((await ask("GET", `/v1/jobs/${job}`, user)).status).toBe(200);
+});
+
+test("an unknown user is 404, and nobody locks himself out", async () => {
+  const { admin, ask } = await adminWorld();
+
+  const unknown = await ask("POST", "/v1/admin/users/nobody/disable", admin);
+  const own = await ask("POST", "/v1/admin/users/developer/disable", admin);
+  const hostile = await ask("POST", `/v1/admin/users/${"x".repeat(3000)}/disable`, admin);
+
+  expect(unknown).toMatchObject({ status: 404, body: { detail: "User 'nobody' not found" } });
+  expect(own).toMatchObject({ status: 409, body: { detail: "You cannot disable yourself" } });
+  expect(hostile.status).toBe(404);
+});
+
+test("a drained type and a pause show in availability and in the reason of those who wait", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  const drained = await ask("POST", "/v1/admin/pools/h100/drain", admin);
+  const job = await submitJob(world, user);
+  await world.advance(5000);
+  const availability = await ask("GET", "/v1/gpu/availability", user);
+  const waiting = await ask("GET", `/v1/jobs/${job}`, user);
+
+  const paused = await ask("POST", "/v1/admin/admission/pause", admin);
+  const undrained = await ask("POST", "/v1/admin/pools/h100/undrain", admin);
+  await world.advance(5000);
+  const stillWaiting = await ask("GET", `/v1/jobs/${job}`, user);
+  const resumed = await ask("POST", "/v1/admin/admission/resume", admin);
+  await world.advance(5000);
+
+  expect(drained.body).toEqual({ paused: false, drained_gpu_types: ["h100"] });
+  expect(availability.body).toMatchObject({
+    availability: { h100: { total: 16, available: 0, in_use: 0, queued: 8 } },
+  });
+  expect(waiting.body).toMatchObject({
+    status: "queued",
+    queue_position: 1,
+    estimated_start_time: null,
+    status_reason: "No new H100 jobs are started at the moment: drained by the operator - position #1",
+  });
+  expect(paused.body).toEqual({ paused: true, drained_gpu_types: ["h100"] });
+  expect(undrained.body).toEqual({ paused: true, drained_gpu_types: [] });
+  expect(stillWaiting.body.status_reason).toBe(
+    "No new H100 jobs are started at the moment: paused by the operator - position #1",
+  );
+  expect(resumed.body).toEqual({ paused: false, drained_gpu_types: [] });
+  expect((await ask("GET", `/v1/jobs/${job}`, user)).body.status).toBe("active");
+});
+
+test("a GPU type that does not exist cannot be drained", async () => {
+  const { admin, ask } = await adminWorld();
+
+  const drained = await ask("POST", "/v1/admin/pools/h1000/drain", admin);
+
+  expect(drained).toMatchObject({ status: 404, body: { detail: "GPU type 'h1000' not found" } });
+});
+
+test("orphans are listed both ways, as of the latest comparison", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  const before = await ask("GET", "/v1/admin/orphans", admin);
+  await submitJob(world, user);
+  await world.advance(120_000);
+  const [lost] = await world.compute.listRuns();
+  if (!lost) throw new Error("The job does not run");
+  await world.compute.remove(lost.uid, lost.run, { graceSeconds: 0, force: true });
+  const key = keyText(environmentKey("0".repeat(32), "gpu-dev", nobody));
+  await world.compute.apply({
+    ...{ uid: "1".repeat(32), run: 1, key, name: "stray", pool: "h100", instanceType: "p5.48xlarge", image: "i" },
+    ...{ command: undefined, env: {}, shares: [{ node: "h100-2", units: 8 }], gpusPerMachine: 8 },
+    until: world.clock.now() + 3_600_000,
+  });
+
+  await findOrphans(world.ctx);
+  const after = await ask("GET", "/v1/admin/orphans", admin);
+
+  expect(before.body).toMatchObject({ checked_at: null, run_count: 0, runs: [], record_count: 0, records: [] });
+  expect(after.body).toMatchObject({
+    run_count: 1,
+    runs: [{ record: key, uid: "1".repeat(32), run: 1, why: "it has no record", gpu_count: null, sightings: 1 }],
+    record_count: 1,
+    records: [{ record: lost.key, uid: lost.uid, run: 1, why: "it is active and nothing of it runs" }],
+  });
+  expect(world.compute.isLive("1".repeat(32), 1)).toBe(true);
+});
+
+test("each operation is on record: who, with which key, what, on what, when, in which request, with what result", async () => {
+  const { world, admin, ask } = await adminWorld();
+  const sent: string[] = [];
+  for (const [method, path] of operations) {
+    const { response } = await ask(method, path, admin);
+    sent.unshift(response.headers.get("x-request-id") ?? "");
+    world.clock.advance(1000);
+  }
+
+  const entries = await auditOf(world, admin);
+
+  const missing = `Job ${nobody} not found`;
+  expect(entries.map(({ action, target, result, reason }) => [action, target, result, reason])).toEqual([
+    ["list_orphans", null, "done", null],
+    ["resume_admission", null, "done", null],
+    ["pause_admission", null, "done", null],
+    ["undrain_pool", "h100", "done", null],
+    ["drain_pool", "h100", "done", null],
+    ["enable_user", "second", "done", null],
+    ["disable_user", "second", "done", null],
+    ["cancel_job", nobody, "failed", missing],
+    ["list_jobs", null, "done", null],
+  ]);
+  // The reading of the record itself, which was last, is not on it.
+  expect(entries.map((entry) => entry.request_id)).toEqual(sent.slice(1));
+  expect(new Set(entries.map(({ operator, key_prefix }) => `${operator} ${key_prefix}`))).toEqual(
+    new Set([`developer ${admin.slice(0, 8)}`]),
+  );
+  expect(entries.every(({ at }) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(String(at)))).toBe(true);
+  expect(JSON.stringify(world.table.all())).not.toContain(admin);
+});
+
+test("the audit is paged, newest first", async () => {
+  const { world, admin, ask } = await adminWorld();
+  for (const type of ["h100", "t4", "a100"]) {
+    await ask("POST", `/v1/admin/pools/${type}/drain`, admin);
+    world.clock.advance(1000);
+  }
+
+  const first = await ask("GET", "/v1/admin/audit?limit=2", admin);
+  const rest = await ask("GET", "/v1/admin/audit?limit=2&offset=2", admin);
+
+  expect(first.body).toMatchObject({
+    more: true,
+    limit: 2,
+    offset: 0,
+    entries: [{ target: "a100" }, { target: "t4" }],
+  });
+  expect(rest.body).toMatchObject({ more: false, entries: [{ target: "h100" }] });
+});

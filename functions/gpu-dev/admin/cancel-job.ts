@@ -1,0 +1,30 @@
+import * as z from "zod";
+import { queue } from "#aws/queue.ts";
+import { table } from "#aws/table.ts";
+import { audited } from "#core/admin/audit.ts";
+import { cancelAnybodys } from "#core/admin/jobs.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { ActionRequested, JobRef, jobIdOf, toActionRequested } from "../jobs/wire.ts";
+
+/** The user need not be named; who names him reaches a job that was submitted this very second. */
+const CancelJob = z.object({ user: z.string().min(1).max(255).nullish() });
+
+export const endpoint = gpuDev.post(
+  "/v1/admin/jobs/{job_id}/cancel",
+  {
+    summary: "Cancel anybody's job",
+    uses: ["table", "queue"],
+    admin: true,
+    params: JobRef,
+    body: CancelJob,
+    reply: ActionRequested,
+  },
+  async ({ ctx, params, body, requestId }) =>
+    audited(ctx, { action: "cancel_job", target: params.job_id, requestId }, async () => {
+      const id = jobIdOf(params);
+      return toActionRequested(id, await cancelAnybodys(ctx, id, body.user ?? undefined));
+    }),
+);
+
+export const handler = lambda(endpoint, { table, queue });

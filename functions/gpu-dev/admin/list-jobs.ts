@@ -1,0 +1,45 @@
+import * as z from "zod";
+import { table } from "#aws/table.ts";
+import { audited } from "#core/admin/audit.ts";
+import { listAnybodys, readUsernames } from "#core/admin/jobs.ts";
+import { readAdvice } from "#core/pools/advice.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { wholeNumber } from "#http/query.ts";
+import { jobStatuses, statusOf, toJobSummary } from "../jobs/wire.ts";
+import { AdminJob } from "./wire.ts";
+
+const ListJobs = z.object({
+  status: z.enum(jobStatuses).optional(),
+  user: z.string().min(1).max(255).optional(),
+  limit: wholeNumber(1, 500).default(50),
+  offset: wholeNumber(0).default(0),
+});
+const Jobs = z.object({ jobs: z.array(AdminJob), total: z.number(), limit: z.number(), offset: z.number() });
+
+/** Without `user` only what is not done yet, from an index that may be some seconds late. */
+export const endpoint = gpuDev.get(
+  "/v1/admin/jobs",
+  {
+    summary: "List the jobs of all users that are not done, or all jobs of one user",
+    uses: ["table"],
+    admin: true,
+    query: ListJobs,
+    reply: Jobs,
+    timeoutSeconds: 29,
+  },
+  async ({ ctx, query, requestId }) => {
+    const { status, user, limit, offset } = query;
+    return audited(ctx, { action: "list_jobs", target: user ?? null, requestId }, async () => {
+      const all = await listAnybodys(ctx, user);
+      const matching = all.filter((job) => status === undefined || status === statusOf(job));
+      const page = matching.slice(offset, offset + limit);
+      const owners = page.map((job) => job.owner);
+      const [told, names] = await Promise.all([readAdvice(ctx, page), readUsernames(ctx, owners)]);
+      const jobs = page.map((job) => toJobSummary(job, names.get(job.owner) ?? job.owner, told.get(job.uid)));
+      return { jobs, total: matching.length, limit, offset };
+    });
+  },
+);
+
+export const handler = lambda(endpoint, { table });

@@ -1,0 +1,21 @@
+import { table } from "#aws/table.ts";
+import { audited } from "#core/admin/audit.ts";
+import { readOrphans } from "#core/admin/orphans.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { Orphans, toOrphans } from "./wire.ts";
+
+/** What the schedule found: a request never asks the cluster itself. */
+export const endpoint = gpuDev.get(
+  "/v1/admin/orphans",
+  {
+    summary: "Compute without a living record, and records without their compute, as of the latest comparison",
+    uses: ["table"],
+    admin: true,
+    reply: Orphans,
+  },
+  async ({ ctx, requestId }) =>
+    audited(ctx, { action: "list_orphans", target: null, requestId }, async () => toOrphans(await readOrphans(ctx))),
+);
+
+export const handler = lambda(endpoint, { table });

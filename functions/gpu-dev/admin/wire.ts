@@ -1,0 +1,95 @@
+import * as z from "zod";
+import type { AuditRecord, OperatorAction } from "#core/admin/audit.ts";
+import type { OrphanReport } from "#core/admin/orphans.ts";
+import { instanceTypes } from "#core/fleet.ts";
+import type { Admission } from "#core/pools/admission.ts";
+import { Problem } from "#core/problem.ts";
+import { wholeSeconds } from "#http/timestamp.ts";
+import { JobSummary } from "../jobs/wire.ts";
+
+/** A job as its operator sees it: nothing that would let him in. */
+export const AdminJob = JobSummary.omit({ ssh_command: true, jupyter_url: true, jupyter_token: true });
+
+export const UserRef = z.object({ username: z.string().max(255).meta({ example: "alice" }) });
+export const PoolRef = z.object({ gpu_type: z.string().meta({ example: "h100" }) });
+
+/** The type of a path if there is one; throws `notFound`. */
+export function gpuTypeOf({ gpu_type }: z.infer<typeof PoolRef>): string {
+  if (instanceTypes.some(({ pool }) => pool === gpu_type)) return gpu_type;
+  throw new Problem("notFound", `GPU type '${gpu_type.slice(0, 100)}' not found`);
+}
+
+export const UserState = z.object({ username: z.string(), disabled: z.boolean() });
+
+export const AdmissionState = z.object({ paused: z.boolean(), drained_gpu_types: z.array(z.string()) });
+
+export function toAdmissionState({ paused, drained }: Admission): z.infer<typeof AdmissionState> {
+  return { paused, drained_gpu_types: [...drained] };
+}
+
+const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });
+
+const actionWords = [
+  "list_jobs",
+  "cancel_job",
+  "disable_user",
+  "enable_user",
+  "drain_pool",
+  "undrain_pool",
+  "pause_admission",
+  "resume_admission",
+  "list_orphans",
+] as const satisfies readonly OperatorAction[];
+
+export const AuditEntry = z.object({
+  id: z.string(),
+  at: Timestamp,
+  operator: z.string(),
+  key_prefix: z.string(),
+  action: z.enum(actionWords),
+  target: z.string().nullable(),
+  request_id: z.string(),
+  result: z.enum(["started", "done", "failed"]),
+  reason: z.string().nullable(),
+});
+
+export function toAuditEntry(record: AuditRecord): z.infer<typeof AuditEntry> {
+  const { operator, action, target, result, reason } = record;
+  const [at, key_prefix, request_id] = [wholeSeconds(record.at), record.keyPrefix, record.requestId];
+  return { id: record.sk, at, operator, key_prefix, action, target, request_id, result, reason };
+}
+
+const sighting = {
+  record: z.string(),
+  uid: z.string(),
+  run: z.number(),
+  why: z.string(),
+  first_seen_at: Timestamp,
+  sightings: z.number(),
+};
+
+export const Orphans = z.object({
+  checked_at: Timestamp.nullable(),
+  run_count: z.number(),
+  runs: z.array(z.object({ ...sighting, gpu_type: z.string().nullable(), gpu_count: z.number().nullable() })),
+  record_count: z.number(),
+  records: z.array(z.object(sighting)),
+  orphan_gpu_hours: z.number(),
+});
+
+/** The latest report, as empty as can be before the first comparison. */
+export function toOrphans(report: OrphanReport | undefined): z.infer<typeof Orphans> {
+  const { runs = [], records = [], runCount = 0, recordCount = 0, gpuHours = 0 } = report ?? {};
+  return {
+    checked_at: report ? wholeSeconds(report.checkedAt) : null,
+    run_count: runCount,
+    runs: runs.map((one) => ({ ...toSighting(one), gpu_type: one.pool, gpu_count: one.gpus })),
+    record_count: recordCount,
+    records: records.map(toSighting),
+    orphan_gpu_hours: Math.round(gpuHours * 1000) / 1000,
+  };
+}
+
+function toSighting({ uid, run, key, why, firstSeenAt, sightings }: OrphanReport["records"][number]) {
+  return { record: key, uid, run, why, first_seen_at: wholeSeconds(firstSeenAt), sightings };
+}

@@ -1,0 +1,147 @@
+import * as z from "zod";
+import type { Operation } from "#core/disks/operations.ts";
+import type { OperationKind } from "#core/disks/record.ts";
+import type { Renamed } from "#core/disks/rename.ts";
+import type { DiskView } from "#core/disks/view.ts";
+import { Problem } from "#core/problem.ts";
+import { wholeSeconds } from "#http/timestamp.ts";
+
+const diskName = /^[a-zA-Z0-9_-]{1,64}$/;
+const nameRule = "Disk name must contain only letters, numbers, hyphens, and underscores";
+
+export const DiskName = z.string().regex(diskName, nameRule).meta({ example: "my-training-data" });
+export const DiskSizeGb = z.int().min(10).max(10_000);
+export const DEFAULT_SIZE_GB = 100;
+
+const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });
+
+export const DiskRef = z.object({ disk_name: z.string().meta({ example: "my-training-data" }) });
+export const OperationRef = DiskRef.extend({ operation_id: z.string() });
+
+export const Disk = z.object({
+  disk_name: z.string(),
+  user_id: z.string(),
+  size_gb: z.number(),
+  created_at: Timestamp,
+  last_used: Timestamp.nullable(),
+  in_use: z.boolean(),
+  reservation_id: z.string().nullable(),
+  is_backing_up: z.boolean(),
+  is_deleted: z.boolean(),
+  snapshot_count: z.number(),
+});
+
+/** The answer to every request on a disk, which can be asked about from then on. */
+export const DiskRequested = z.object({
+  operation_id: z.string(),
+  disk_name: z.string(),
+  action: z.enum(["create", "delete", "undelete"]),
+  message: z.string(),
+  requested_at: Timestamp,
+});
+
+export const DiskOperation = z.object({
+  operation_id: z.string(),
+  disk_name: z.string(),
+  status: z.enum(["pending", "in_progress", "completed", "failed"]),
+  error: z.string().nullable(),
+  is_deleted: z.boolean(),
+  delete_date: z.string().nullable(),
+  created_at: Timestamp,
+  last_updated: Timestamp,
+  completed: z.boolean(),
+  action: z.enum(["create", "delete", "undelete"]),
+});
+
+export const DiskRenamed = z.object({
+  message: z.string(),
+  old_name: z.string(),
+  new_name: z.string(),
+  snapshots_updated: z.number(),
+  errors: z.array(z.string()).optional(),
+});
+
+/** The disk name of a path, if it has the form of one; what has not is a disk that does not exist. */
+export function diskNameOf({ disk_name }: z.infer<typeof DiskRef>): string {
+  if (diskName.test(disk_name)) return disk_name;
+  throw new Problem("notFound", `Disk '${cut(disk_name)}' not found`);
+}
+
+/** Name and operation of a path; throws `notFound` where either has not the form of one. */
+export function operationOf({ disk_name, operation_id }: z.infer<typeof OperationRef>): { name: string; id: string } {
+  if (diskName.test(disk_name) && /^op-[0-9a-f-]{36}$/.test(operation_id)) return { name: disk_name, id: operation_id };
+  throw new Problem("notFound", `Operation '${cut(operation_id)}' not found for disk '${cut(disk_name)}'`);
+}
+
+function cut(text: string): string {
+  return text.slice(0, 100);
+}
+
+/** A pending snapshot is not yet one that can be counted on. */
+export function toDisk({ disk, name, inUse, holder, backingUp }: DiskView, username: string): z.infer<typeof Disk> {
+  return {
+    disk_name: name,
+    user_id: username,
+    size_gb: disk.sizeGb,
+    created_at: wholeSeconds(disk.createdAt),
+    last_used: disk.lastUsedAt === null ? null : wholeSeconds(disk.lastUsedAt),
+    in_use: inUse,
+    reservation_id: holder,
+    is_backing_up: backingUp,
+    is_deleted: disk.phase === "deleted",
+    snapshot_count: disk.snapshots.filter(({ completed }) => completed).length,
+  };
+}
+
+const requested = {
+  create: () => "Disk creation request queued successfully",
+  delete: (on: string | null) => `Disk deletion request queued successfully. Will be deleted on ${on}`,
+  undelete: () => "Disk undelete request queued successfully",
+} as const satisfies Record<OperationKind, (on: string | null) => string>;
+
+export function toDiskRequested(operation: Operation): z.infer<typeof DiskRequested> {
+  const { id, name, action, createdAt } = operation;
+  return {
+    operation_id: id,
+    disk_name: name,
+    action,
+    message: requested[action](deleteDate(operation)),
+    requested_at: wholeSeconds(createdAt),
+  };
+}
+
+/** `name` is the one that it was asked for by: the disk may have another now than when it was requested. */
+export function toDiskOperation(operation: Operation, name: string): z.infer<typeof DiskOperation> {
+  const { id, status, error, action, createdAt, updatedAt } = operation;
+  return {
+    operation_id: id,
+    disk_name: name,
+    status,
+    error: status === "failed" ? error : null,
+    is_deleted: action === "delete",
+    delete_date: deleteDate(operation),
+    created_at: wholeSeconds(createdAt),
+    last_updated: wholeSeconds(updatedAt),
+    completed: status === "completed" || status === "failed",
+    action,
+  };
+}
+
+function deleteDate({ deletesAt }: Operation): string | null {
+  return deletesAt === null ? null : wholeSeconds(deletesAt).slice(0, 10);
+}
+
+export function toDiskRenamed(oldName: string, newName: string, renamed: Renamed): z.infer<typeof DiskRenamed> {
+  return {
+    message: `Disk renamed from '${oldName}' to '${newName}' (${snapshotWords(renamed)})`,
+    old_name: oldName,
+    new_name: newName,
+    snapshots_updated: renamed.updated,
+    ...(renamed.errors.length > 0 && { errors: [...renamed.errors] }),
+  };
+}
+
+function snapshotWords({ snapshots, updated }: Renamed): string {
+  if (snapshots === 0) return "no snapshots found";
+  return `${updated === snapshots ? updated : `${updated}/${snapshots}`} snapshots updated`;
+}

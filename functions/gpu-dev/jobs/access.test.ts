@@ -1,0 +1,217 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
+
+let world: HttpWorld;
+let key: string;
+
+beforeEach(async () => {
+  world = await httpWorld({ doors: { sshPort: 2222 } });
+  key = await world.login();
+});
+
+const octocat = keyLine();
+
+function keyLine(): string {
+  const name = Buffer.from("ssh-ed25519");
+  const blob = Buffer.concat([Buffer.from([0, 0, 0, name.length]), name, Buffer.alloc(36, "k")]);
+  return `ssh-ed25519 ${blob.toString("base64")}`;
+}
+
+async function submit(more: object = {}): Promise<string> {
+  const body = { image: "busybox", instance_type: "p5.48xlarge", ...more };
+  const response = await world.request("POST", "/v1/jobs/submit", { key, body });
+  return ((await response.json()) as { job_id: string }).job_id;
+}
+
+async function active(more: object = {}): Promise<string> {
+  const id = await submit(more);
+  await world.deliver();
+  return id;
+}
+
+async function job(id: string) {
+  return (await (await world.request("GET", `/v1/jobs/${id}`, { key })).json()) as Record<string, unknown>;
+}
+
+async function post(path: string, body?: unknown, as = key) {
+  const response = await world.request("POST", path, { key: as, body });
+  return { status: response.status, text: await response.text() };
+}
+
+const unknown = "019bdcc3-5b00-7000-8000-0123456789ab";
+
+describe("POST /v1/jobs/{job_id}/users", () => {
+  it("answers with the number of the request, and leaves what became of it", async () => {
+    const id = await active();
+    world.githubKeys.publish("octocat", octocat);
+
+    const { status, text } = await post(`/v1/jobs/${id}/users`, { github_username: "octocat" });
+    await world.deliver();
+
+    expect(status).toBe(200);
+    expect(text).toBe(
+      `{"job_id":"${id}","action":"add_user","status":"requested",` +
+        `"message":"Add user request submitted for GitHub user 'octocat' (message ID: 2)"}`,
+    );
+    expect((await job(id)).actions).toMatchObject([{ id: 2, action: "add_user", status: "done", error: null }]);
+  });
+
+  it("leaves the documented reasons", async () => {
+    const id = await active();
+    world.githubKeys.publish("empty", "\n");
+
+    await post(`/v1/jobs/${id}/users`, { github_username: "nobody" });
+    await post(`/v1/jobs/${id}/users`, { github_username: "empty" });
+    await world.deliver();
+
+    expect((await job(id)).actions).toMatchObject([
+      { status: "failed", error: "GitHub user 'nobody' not found" },
+      { status: "failed", error: "No SSH keys found for GitHub user 'empty'" },
+    ]);
+  });
+
+  it.each([
+    [{}, "missing", "Field required"],
+    [{ github_username: 7 }, "string_type", "Input should be a valid string"],
+    [{ github_username: "" }, "string_pattern_mismatch", expect.stringContaining("String should match pattern")],
+    [{ github_username: "../x" }, "string_pattern_mismatch", expect.stringContaining("String should match pattern")],
+    [{ github_username: "a?b" }, "string_pattern_mismatch", expect.stringContaining("String should match pattern")],
+    [{ github_username: "a".repeat(40) }, "string_pattern_mismatch", expect.any(String)],
+  ])("refuses %j before it looks for the job", async (body, type, msg) => {
+    const { status, text } = await post(`/v1/jobs/${unknown}/users`, body);
+
+    expect(status).toBe(400);
+    expect(JSON.parse(text)).toMatchObject({ detail: [{ type, loc: ["body", "github_username"], msg }] });
+  });
+
+  it("asks for a key first, then for the fields, the job and its status", async () => {
+    const queued = await submit();
+    const body = { github_username: "octocat" };
+
+    expect((await world.request("POST", `/v1/jobs/${unknown}/users`, { body: {} })).status).toBe(401);
+    expect(await post(`/v1/jobs/${unknown}/users`, body)).toEqual({
+      status: 404,
+      text: `{"detail":"Job ${unknown} not found"}`,
+    });
+    expect(await post(`/v1/jobs/${queued}/users`, body)).toEqual({
+      status: 409,
+      text: `{"detail":"Cannot add a user to job ${queued} in status queued"}`,
+    });
+  });
+
+  it("is not for another owner's job", async () => {
+    const id = await active();
+    const other = await world.login(second);
+
+    expect(await post(`/v1/jobs/${id}/users`, { github_username: "octocat" }, other)).toEqual({
+      status: 404,
+      text: `{"detail":"Job ${id} not found"}`,
+    });
+  });
+});
+
+describe("POST /v1/jobs/{job_id}/jupyter/enable and disable", () => {
+  it("answer with the numbers of the requests and turn it on and off", async () => {
+    const id = await active();
+
+    const on = await post(`/v1/jobs/${id}/jupyter/enable`);
+    const asked = await job(id);
+    await world.deliver();
+    const shown = await job(id);
+    const off = await post(`/v1/jobs/${id}/jupyter/disable`);
+    const after = await job(id);
+
+    expect(on).toEqual({
+      status: 200,
+      text: `{"job_id":"${id}","action":"enable_jupyter","status":"requested","message":"Jupyter enable request submitted (message ID: 2)"}`,
+    });
+    expect(asked).toMatchObject({ jupyter_enabled: true, jupyter_url: null, jupyter_token: null });
+    const token = String(shown.jupyter_token);
+    expect(token).toMatch(/^[\w-]{43}$/);
+    expect(shown).toMatchObject({ jupyter_enabled: true, jupyter_url: `http://127.0.0.1:40123/lab?token=${token}` });
+    expect(off).toEqual({
+      status: 200,
+      text: `{"job_id":"${id}","action":"disable_jupyter","status":"requested","message":"Jupyter disable request submitted (message ID: 3)"}`,
+    });
+    expect(after).toMatchObject({ jupyter_enabled: false, jupyter_url: null, jupyter_token: null });
+  });
+
+  it("show the token in the list too, to its owner, and to nobody in a log line", async () => {
+    const id = await active();
+    await post(`/v1/jobs/${id}/jupyter/enable`);
+    await world.deliver();
+
+    const list = (await (await world.request("GET", "/v1/jobs", { key })).json()) as {
+      jobs: { jupyter_token: string }[];
+    };
+    const token = list.jobs[0]?.jupyter_token ?? "";
+
+    expect(token).toBe((await job(id)).jupyter_token);
+    expect(JSON.stringify(world.log.lines)).not.toContain(token);
+    await post(`/v1/jobs/${id}/cancel`);
+    expect(await job(id)).toMatchObject({ status: "cancelled", jupyter_url: null, jupyter_token: null });
+  });
+
+  it.each(["enable", "disable"])("%s: the job first, then its status", async (verb) => {
+    const ended = await active();
+    await post(`/v1/jobs/${ended}/cancel`);
+    const queued = await submit();
+
+    const answers = [unknown, queued, ended].map((id) => post(`/v1/jobs/${id}/jupyter/${verb}`));
+
+    expect(await Promise.all(answers)).toEqual([
+      { status: 404, text: `{"detail":"Job ${unknown} not found"}` },
+      {
+        status: 409,
+        text: `{"detail":"Cannot ${verb} Jupyter for job ${queued} in status queued"}`,
+      },
+      { status: 409, text: `{"detail":"Cannot ${verb} Jupyter for job ${ended} in status cancelled"}` },
+    ]);
+  });
+});
+
+describe("a job", () => {
+  it("shows how to enter it only while it is active", async () => {
+    const id = await submit();
+    const before = await job(id);
+    await world.deliver();
+    const during = await job(id);
+    await post(`/v1/jobs/${id}/cancel`);
+    const after = await job(id);
+
+    const none = { node_ip: null, node_port: null, ssh_command: null };
+    const pod = `gpu-dev-${id.slice(-8)}`;
+    expect(before).toMatchObject({ ...none, pod_name: pod });
+    expect(during).toMatchObject({
+      pod_name: pod,
+      node_ip: "127.0.0.1",
+      node_port: 2222,
+      ssh_command: `ssh -p 2222 ${pod}@127.0.0.1`,
+    });
+    expect(after).toMatchObject(none);
+  });
+
+  it.each([{ github_user: "octocat" }, { env_vars: { GITHUB_USER: "octocat" } }])(
+    "lets the user of its submit in: %j",
+    async (more) => {
+      world.githubKeys.publish("octocat", octocat);
+
+      const id = await active(more);
+
+      const [run] = await world.compute.listRuns();
+      expect(await job(id)).toMatchObject({ status: "active", github_user: "octocat", actions: [] });
+      expect(world.compute.access(run?.uid ?? "", 1)).toMatchObject({
+        login: `gpu-dev-${id.slice(-8)}`,
+        keys: [octocat],
+      });
+    },
+  );
+
+  it("has Jupyter from the start when an old client says so", async () => {
+    const id = await active({ env_vars: { JUPYTER_ENABLED: "true" } });
+    const other = await active({ env_vars: { JUPYTER_ENABLED: "false" } });
+
+    expect(await job(id)).toMatchObject({ jupyter_enabled: true, jupyter_url: expect.stringContaining("/lab?token=") });
+    expect(await job(other)).toMatchObject({ jupyter_enabled: false, jupyter_url: null });
+  });
+});

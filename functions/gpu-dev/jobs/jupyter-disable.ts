@@ -1,0 +1,18 @@
+import { queue } from "#aws/queue.ts";
+import { sealer } from "#aws/sealer.ts";
+import { table } from "#aws/table.ts";
+import { requestJupyter } from "#core/environments/requests.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { ActionRequested, JobRef, jobIdOf, statusOf, toActionRequested } from "./wire.ts";
+
+export const endpoint = gpuDev.post(
+  "/v1/jobs/{job_id}/jupyter/disable",
+  { summary: "Disable Jupyter on a job", uses: ["table", "queue", "sealer"], params: JobRef, reply: ActionRequested },
+  async ({ ctx, params }) => {
+    const id = jobIdOf(params);
+    return toActionRequested(id, await requestJupyter(ctx, id, false, statusOf));
+  },
+);
+
+export const handler = lambda(endpoint, { table, queue, sealer });

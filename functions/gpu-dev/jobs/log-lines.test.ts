@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { newestLines } from "./log-lines.ts";
+
+test.each([
+  ["", 1, "", false],
+  ["\n", 1, "\n", false],
+  ["a", 1, "a", false],
+  ["a\n", 1, "a\n", false],
+  ["a\nb", 1, "b", true],
+  ["a\nb\n", 1, "b\n", true],
+  ["a\nb\n", 2, "a\nb\n", false],
+  ["\nb", 1, "b", true],
+  ["\nb", 2, "\nb", false],
+  ["a\n\n\n", 2, "\n\n", true],
+  ["a\nb\nc\n", 2, "b\nc\n", true],
+  ["a\r\nb\r\n", 1, "b\r\n", true],
+])("of %j the newest %i lines are %j", (text, lines, newest, isCut) => {
+  expect(newestLines(text, lines)).toEqual({ text: newest, isCut });
+});
+
+test("a MiB of what JSON writes at length is cut so far that an answer can hold it", () => {
+  const { text, isCut } = newestLines("\0".repeat(1024 * 1024), 200);
+
+  expect(isCut).toBe(true);
+  expect(text.length).toBe(512 * 1024);
+  expect(JSON.stringify(JSON.stringify({ logs: text })).length).toBeLessThan(6_000_000);
+});
+
+test("no half of a character is left in front", () => {
+  const { text } = newestLines(`${"\0".repeat(1_100_000)}${"😀".repeat(101)}`, 1);
+
+  expect(text.isWellFormed()).toBe(true);
+});

@@ -1,0 +1,42 @@
+import * as z from "zod";
+import { blobs } from "#aws/blobs.ts";
+import { table } from "#aws/table.ts";
+import { readKeptLog } from "#core/environments/log.ts";
+import { answer } from "#http/answer.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { wholeNumber } from "#http/query.ts";
+import { newestLines } from "./log-lines.ts";
+import { JobRef, jobIdOf } from "./wire.ts";
+
+const Tail = z.object({ tail: wholeNumber(1, 10_000).default(200) });
+const Logs = z.object({ job_id: z.string(), logs: z.string(), truncated: z.boolean() });
+
+export const endpoint = gpuDev.get(
+  "/v1/jobs/{job_id}/logs",
+  {
+    summary: "Read what a job's command printed",
+    uses: ["table", "blobs"],
+    params: JobRef,
+    query: Tail,
+    reply: z.union([Logs, z.string()]),
+  },
+  async ({ ctx, params, query, accept }) => {
+    const id = jobIdOf(params);
+    const kept = await readKeptLog(ctx, id);
+    const { text, isCut } = newestLines(kept.text, query.tail);
+    if (!wantsText(accept)) return { job_id: id, logs: text, truncated: kept.cut || isCut };
+    return answer(text, {
+      contentType: "text/plain; charset=utf-8",
+      headers: { "X-Content-Type-Options": "nosniff" },
+    });
+  },
+);
+
+export const handler = lambda(endpoint, { table, blobs });
+
+/** Text is named and JSON is not: a client that takes anything, or both, gets JSON. */
+function wantsText(accept: string): boolean {
+  const types = accept.split(",").map((range) => range.split(";")[0]?.trim().toLowerCase());
+  return types.includes("text/plain") && !types.includes("application/json");
+}

@@ -1,0 +1,171 @@
+import { describe, expect, test } from "vitest";
+import { disableUser, enableUser } from "#core/users/disable.ts";
+import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
+
+const SECOND = 1000;
+const HOUR = 3_600_000;
+
+/** What an endpoint says to a key: status and text. */
+async function said(world: HttpWorld, key: string, method = "GET", path = "/v1/gpu/availability"): Promise<string> {
+  const response = await world.request(method, path, { key });
+  const body = (await response.json()) as { readonly detail?: unknown };
+  return `${response.status} ${body.detail ?? "ok"}`;
+}
+
+async function rotate(world: HttpWorld, key: string) {
+  const response = await world.request("POST", "/v1/keys/rotate", { key });
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+describe("POST /v1/keys/rotate", () => {
+  test("answers five keys and no more, and the new key works", async () => {
+    const world = await httpWorld();
+    const key = await world.login();
+
+    const { status, body } = await rotate(world, key);
+
+    expect(status).toBe(200);
+    expect(Object.keys(body)).toEqual(["api_key", "key_prefix", "user_id", "username", "expires_at"]);
+    expect(body).toMatchObject({ user_id: 1, username: "developer" });
+    expect(body.api_key).toMatch(/^[A-Za-z0-9_-]{86}$/);
+    expect(body.key_prefix).toBe(String(body.api_key).slice(0, 8));
+    expect(body.expires_at).toBe(`${new Date(world.clock.now() + 2 * HOUR).toISOString().slice(0, 19)}Z`);
+    expect(await said(world, String(body.api_key))).toBe("200 ok");
+  });
+
+  test("lets the old key work a minute more, and never 30 s longer than that", async () => {
+    const world = await httpWorld();
+    const key = await world.login();
+    const { body } = await rotate(world, key);
+
+    await world.advance(30 * SECOND);
+    expect(await said(world, key)).toBe("200 ok");
+    await world.advance(60 * SECOND);
+
+    expect(await said(world, key)).toBe("401 API key has been revoked");
+    expect(await said(world, String(body.api_key))).toBe("200 ok");
+  });
+
+  test("says when the chain of keys is over", async () => {
+    const world = await httpWorld({ settings: { keyTtlHours: 24 } });
+    const key = await world.login();
+    await world.clock.advance(12 * HOUR);
+
+    const response = await world.request("POST", "/v1/keys/rotate", { key });
+
+    expect(response.status).toBe(401);
+    expect(response.headers.get("www-authenticate")).toBe("Bearer");
+    expect(await response.json()).toEqual({
+      detail: "API key can no longer be rotated. Log in with AWS again",
+    });
+  });
+
+  test("stores the clear key nowhere, also with an Idempotency-Key", async () => {
+    const world = await httpWorld();
+    const key = await world.login();
+
+    const headers = { "Idempotency-Key": "k-1" };
+    const response = await world.request("POST", "/v1/keys/rotate", { key, headers });
+
+    const { api_key } = (await response.json()) as { readonly api_key: string };
+    expect(JSON.stringify(world.table.all())).not.toContain(api_key);
+    expect(JSON.stringify(world.log.lines)).not.toContain(api_key);
+  });
+});
+
+describe("GET /v1/keys", () => {
+  test("shows exactly the documented keys of those that work, of this user alone", async () => {
+    const world = await httpWorld();
+    const [first, other] = [await world.login(), await world.login()];
+    await world.login(second);
+
+    const response = await world.request("GET", "/v1/keys", { key: other });
+
+    const { keys, total } = (await response.json()) as { keys: Record<string, unknown>[]; total: number };
+    expect(total).toBe(2);
+    expect(keys.map(({ key_prefix, current }) => [key_prefix, current])).toEqual([
+      [first.slice(0, 8), false],
+      [other.slice(0, 8), true],
+    ]);
+    const names = ["key_prefix", "created_at", "expires_at", "last_used_at", "current"];
+    expect(Object.keys(keys[0] ?? {})).toEqual(names);
+  });
+
+  test("knows to the hour when a key was used, and writes it no oftener", async () => {
+    const world = await httpWorld();
+    const key = await world.login();
+    const lastUse = async () => {
+      const response = await world.request("GET", "/v1/keys", { key });
+      const { keys } = (await response.json()) as { keys: { readonly last_used_at: string }[] };
+      return Date.parse(keys[0]?.last_used_at ?? "");
+    };
+    const issuedAt = world.clock.now();
+
+    world.clock.advance(HOUR);
+    await said(world, key);
+    expect(await lastUse()).toBe(issuedAt);
+    world.clock.advance(31 * SECOND);
+    await said(world, key);
+    const usedAt = world.clock.now();
+    world.clock.advance(31 * SECOND);
+
+    expect(await lastUse()).toBe(usedAt);
+  });
+});
+
+describe("DELETE /v1/keys/{prefix}", () => {
+  test("ends a key, which nothing accepts after 30 s", async () => {
+    const world = await httpWorld();
+    const [key, other] = [await world.login(), await world.login()];
+    expect(await said(world, other)).toBe("200 ok");
+
+    const response = await world.request("DELETE", `/v1/keys/${other.slice(0, 8)}`, { key });
+
+    expect([response.status, await response.json()]).toEqual([
+      200,
+      { key_prefix: other.slice(0, 8), status: "revoked" },
+    ]);
+    world.clock.advance(30 * SECOND + 1);
+    expect(await said(world, other)).toBe("401 API key has been revoked");
+  });
+
+  test("may be the key in use", async () => {
+    const world = await httpWorld();
+    const key = await world.login();
+
+    expect(await said(world, key, "DELETE", `/v1/keys/${key.slice(0, 8)}`)).toBe("200 ok");
+    expect(await said(world, key, "POST", "/v1/keys/rotate")).toBe("401 API key has been revoked");
+  });
+
+  test("does not find what is unknown, ended, or another user's", async () => {
+    const world = await httpWorld();
+    const [key, theirs] = [await world.login(), await world.login(second)];
+    const ended = (await world.login()).slice(0, 8);
+    await said(world, key, "DELETE", `/v1/keys/${ended}`);
+
+    for (const prefix of ["unknown0", "x", ended, theirs.slice(0, 8), key, "__proto__"]) {
+      const answered = await said(world, key, "DELETE", `/v1/keys/${prefix}`);
+      expect(answered).toBe(`404 API key '${prefix}' not found`);
+    }
+    expect(await said(world, theirs)).toBe("200 ok");
+  });
+});
+
+describe("a disabled user", () => {
+  test("is shut out within 30 s and cannot log in or rotate before that either, until enabled again", async () => {
+    const world = await httpWorld();
+    const key = await world.login();
+    expect(await said(world, key)).toBe("200 ok");
+
+    await disableUser(world.ctx, "developer");
+    await world.deliver();
+
+    expect(await said(world, key, "POST", "/v1/keys/rotate")).toBe("403 User account is disabled");
+    await expect(world.login()).rejects.toThrow("User account is disabled");
+    world.clock.advance(30 * SECOND + 1);
+    expect(await said(world, key)).toBe("403 User account is disabled");
+    await enableUser(world.ctx, "developer");
+    await world.deliver();
+    expect(await said(world, key)).toBe("200 ok");
+  });
+});

@@ -1,0 +1,37 @@
+import * as z from "zod";
+import { table } from "#aws/table.ts";
+import { listKeys } from "#core/users/keys.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { wholeSeconds } from "#http/timestamp.ts";
+
+const Keys = z.object({
+  keys: z.array(
+    z.object({
+      key_prefix: z.string(),
+      created_at: z.string(),
+      expires_at: z.string(),
+      last_used_at: z.string(),
+      current: z.boolean(),
+    }),
+  ),
+  total: z.number(),
+});
+
+export const endpoint = gpuDev.get(
+  "/v1/keys",
+  { summary: "List your API keys that work", uses: ["table"], reply: Keys },
+  async ({ ctx }) => {
+    const live = await listKeys(ctx);
+    const keys = live.map((key) => ({
+      key_prefix: key.prefix,
+      created_at: wholeSeconds(key.createdAt),
+      expires_at: wholeSeconds(key.worksUntil),
+      last_used_at: wholeSeconds(key.lastUsedAt),
+      current: key.current,
+    }));
+    return { keys, total: keys.length };
+  },
+);
+
+export const handler = lambda(endpoint, { table });

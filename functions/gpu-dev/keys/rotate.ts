@@ -1,0 +1,32 @@
+import * as z from "zod";
+import { queue } from "#aws/queue.ts";
+import { table } from "#aws/table.ts";
+import { rotateKey } from "#core/users/rotate.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { wholeSeconds } from "#http/timestamp.ts";
+
+const Rotated = z.object({
+  api_key: z.string(),
+  key_prefix: z.string(),
+  user_id: z.number(),
+  username: z.string(),
+  expires_at: z.string(),
+});
+
+export const endpoint = gpuDev.post(
+  "/v1/keys/rotate",
+  { summary: "Exchange your API key for a new one", uses: ["table", "queue"], reply: Rotated },
+  async ({ ctx }) => {
+    const { user, key } = await rotateKey(ctx);
+    return {
+      api_key: key.secret,
+      key_prefix: key.prefix,
+      user_id: user.number,
+      username: user.username,
+      expires_at: wholeSeconds(key.expiresAt),
+    };
+  },
+);
+
+export const handler = lambda(endpoint, { table, queue });

@@ -1,0 +1,88 @@
+import type { Operation } from "#core/admin/operation.ts";
+import type { Pool } from "#core/pools/record.ts";
+import { emptyTally, waitBounds } from "#core/pools/tally.ts";
+import { type Family, histogramSamples, type Sample } from "#http/prometheus.ts";
+
+/** The operator's numbers as metrics: by GPU type, over all users, naming nobody. */
+export function metricFamilies({ depths, pools, lagMs, orphans }: Operation, now: number): Family[] {
+  return [
+    gauge("berth_queue_messages", "Undelivered messages, by queue.", [
+      { labels: { queue: "work" }, value: depths.work },
+      { labels: { queue: "pools" }, value: depths.pools },
+    ]),
+    gauge("berth_reconcile_lag_seconds", "How overdue the record is that waits longest for its look.", [
+      { value: lagMs / 1000 },
+    ]),
+    gauge("berth_jobs", "Jobs that wait for capacity or hold it, by phase.", pools.flatMap(phaseSamples)),
+    gauge("berth_capacity_units", "GPUs, or machines without GPUs, by state.", pools.flatMap(unitSamples)),
+    gauge("berth_admission_open", "Whether new jobs are started: 0 while drained or paused.", ofEach(pools, openness)),
+    histogram("berth_queue_wait_seconds", "From submit until capacity was taken.", pools.flatMap(waitSamples)),
+    counter("berth_jobs_ended_total", "Jobs that gave capacity back; failures by reason.", pools.flatMap(endSamples)),
+    counter(
+      "berth_plans_total",
+      "Plans made.",
+      ofEach(pools, ({ plans }) => plans),
+    ),
+    gauge(
+      "berth_plan_age_seconds",
+      "Since the latest plan.",
+      ofEach(pools, ({ summary }) => (now - summary.plannedAt) / 1000),
+    ),
+    gauge("berth_orphan_runs", "Compute without a living record.", orphans ? [{ value: orphans.runCount }] : []),
+    gauge("berth_lost_records", "Records without their compute.", orphans ? [{ value: orphans.recordCount }] : []),
+    counter("berth_orphan_gpu_hours_total", "GPU-hours used by compute without a living record, where known.", [
+      { value: orphans?.gpuHours ?? 0 },
+    ]),
+  ];
+}
+
+function family(type: Family["type"]) {
+  return (name: string, help: string, samples: readonly Sample[]): Family => ({ name, help, type, samples });
+}
+
+const gauge = family("gauge");
+const counter = family("counter");
+const histogram = family("histogram");
+
+function ofEach(pools: readonly Pool[], value: (pool: Pool) => number): Sample[] {
+  return pools.map((pool) => ({ labels: { gpu_type: pool.type }, value: value(pool) }));
+}
+
+function phaseSamples({ type, granted, held, summary }: Pool): Sample[] {
+  const holding = (phase: string) => held.filter((one) => one.phase === phase).length;
+  const phases = {
+    waiting: summary.waiting - granted.length,
+    granted: granted.length,
+    preparing: holding("preparing"),
+    active: holding("active"),
+    stopping: holding("stopping"),
+  };
+  return Object.entries(phases).map(([phase, count]) => ({
+    labels: { gpu_type: type, phase },
+    value: Math.max(0, count),
+  }));
+}
+
+function unitSamples({ type, summary: { total, inUse, free, waitingUnits } }: Pool): Sample[] {
+  const states = { total, in_use: inUse, free, wanted: waitingUnits };
+  return Object.entries(states).map(([state, value]) => ({ labels: { gpu_type: type, state }, value }));
+}
+
+function openness({ closed }: Pool): number {
+  return closed ? 0 : 1;
+}
+
+function waitSamples({ type, tally = emptyTally }: Pool): Sample[] {
+  return histogramSamples(
+    { gpu_type: type },
+    { bounds: waitBounds, counts: tally.waits, sum: Math.round(tally.waitedSeconds * 1000) / 1000 },
+  );
+}
+
+/** `failed:image` is status failed, reason image; others have no reason. */
+function endSamples({ type, tally = emptyTally }: Pool): Sample[] {
+  return Object.entries(tally.ends).map(([word, value]) => {
+    const [status = "", reason = ""] = word.split(":");
+    return { labels: { gpu_type: type, status, reason }, value };
+  });
+}

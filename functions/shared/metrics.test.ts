@@ -1,0 +1,121 @@
+import { expect, test } from "vitest";
+import { findOrphans } from "#core/admin/orphans.ts";
+import { createEnvironment } from "#core/environments/create.ts";
+import { requestCancel } from "#core/environments/requests.ts";
+import { drainPool } from "#core/pools/admission.ts";
+import { loadCatalog } from "#http/catalog.ts";
+import { compose } from "#http/compose.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { internal } from "./metrics.ts";
+
+const deployment = { version: "1.0.0", startedAt: 0, isolation: "none" };
+
+async function scrape(world: MemoryWorld): Promise<{ response: Response; text: string; values: Map<string, number> }> {
+  const { clock, ctx, table, queue } = world;
+  const app = compose({ ...ctx, ports: { table, queue }, clock, deployment }, [internal]);
+  const response = await app.request("/metrics");
+  const text = await response.text();
+  return { response, text, values: parse(text) };
+}
+
+/** The text format as Prometheus reads it: every line is a comment of a known family or one of its samples. */
+function parse(text: string): Map<string, number> {
+  const families = new Set<string>();
+  const values = new Map<string, number>();
+  for (const line of text.slice(0, -1).split("\n")) {
+    const family = /^# TYPE ([a-z_]+) (?:gauge|counter|histogram)$/.exec(line)?.[1];
+    if (family) families.add(family);
+    if (line.startsWith("#")) continue;
+    const sample = /^([a-z_]+)(\{(?:[a-z_]+="[^"\\]*",?)+\})? (-?[\d.e+-]+)$/.exec(line);
+    const [, name = "", labels = "", value] = sample ?? [];
+    const base = name.replace(/_(bucket|sum|count)$/, "");
+    if (!sample || !(families.has(name) || families.has(base))) throw new Error(`Not in the format: ${line}`);
+    values.set(`${name}${labels}`, Number(value));
+  }
+  return values;
+}
+
+test("queue, phases, waits, ends and capacity are those of the stores", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const failing = await createEnvironment(world.as("alice"), newEnvironment("fails", { command: "exit 2" }));
+  world.compute.program(failing.uid, { kind: "exits", afterMs: 120_000, code: 2 });
+  await world.advance(1000);
+  await createEnvironment(world.as("bob"), newEnvironment("next"));
+  await createEnvironment(world.as("carol"), newEnvironment("waits"));
+  await world.advance(180_000);
+
+  const { response, values } = await scrape(world);
+
+  expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+  expect(Object.fromEntries(values)).toMatchObject({
+    'berth_jobs{gpu_type="h100",phase="active"}': 1,
+    'berth_jobs{gpu_type="h100",phase="waiting"}': 1,
+    'berth_capacity_units{gpu_type="h100",state="total"}': 8,
+    'berth_capacity_units{gpu_type="h100",state="in_use"}': 8,
+    'berth_capacity_units{gpu_type="h100",state="wanted"}': 8,
+    'berth_jobs_ended_total{gpu_type="h100",status="failed",reason="command"}': 1,
+    'berth_queue_wait_seconds_bucket{gpu_type="h100",le="1"}': 1,
+    'berth_queue_wait_seconds_bucket{gpu_type="h100",le="300"}': 2,
+    'berth_queue_wait_seconds_bucket{gpu_type="h100",le="+Inf"}': 2,
+    'berth_queue_wait_seconds_count{gpu_type="h100"}': 2,
+    'berth_admission_open{gpu_type="h100"}': 1,
+    berth_reconcile_lag_seconds: 0,
+    berth_orphan_gpu_hours_total: 0,
+  });
+  expect(values.get('berth_plans_total{gpu_type="h100"}')).toBeGreaterThan(1);
+});
+
+test("undelivered messages and overdue records show, and so does a drained type", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await drainPool(world.ctx, "h100", true);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.clock.advance(90_000);
+
+  const { values } = await scrape(world);
+
+  expect(values.get('berth_queue_messages{queue="pools"}')).toBeGreaterThan(0);
+  expect(values.get("berth_reconcile_lag_seconds")).toBeGreaterThan(60);
+  expect(values.get('berth_admission_open{gpu_type="h100"}')).toBe(0);
+});
+
+test("orphans show once they were looked for", async () => {
+  const world = await memoryWorld();
+  const before = (await scrape(world)).values;
+  const ended = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(1000);
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(5000);
+  await world.compute.apply({
+    ...{ uid: ended.uid, run: 1, key: `${ended.pk}|${ended.sk}`, name: "stray", pool: "h100", image: "i" },
+    ...{ instanceType: "p5.48xlarge", command: undefined, env: {}, shares: [{ node: "h100-1", units: 8 }] },
+    ...{ gpusPerMachine: 8, until: world.clock.now() + 3_600_000 },
+  });
+
+  await findOrphans(world.ctx);
+  world.clock.advance(900_000);
+  await findOrphans(world.ctx);
+
+  const { values } = await scrape(world);
+  expect(before.has("berth_orphan_runs")).toBe(false);
+  expect(values.get("berth_orphan_runs")).toBe(1);
+  expect(values.get("berth_orphan_gpu_hours_total")).toBe(2);
+});
+
+test("no user, job or key is named", async () => {
+  const world = await memoryWorld();
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("secret-project"));
+  await world.advance(1000);
+
+  const { text } = await scrape(world);
+
+  for (const name of ["alice", "secret-project", environment.uid, environment.owner, "testtest"]) {
+    expect(text).not.toContain(name);
+  }
+});
+
+test("the catalog keeps it apart from what is served to everybody", async () => {
+  const { endpoints, internal: apart } = await loadCatalog();
+
+  expect(apart.map(({ thing }) => thing.path)).toEqual(["/metrics"]);
+  expect(endpoints.map(({ thing }) => thing.path)).not.toContain("/metrics");
+});

@@ -1,0 +1,50 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Blobs } from "#core/context.ts";
+import { readConfig } from "./config.ts";
+
+/** The blobs of this deployment: files in the directory that BLOBS_DIRECTORY names. */
+export const blobs = (): Blobs => directoryBlobs(readConfig(["BLOBS_DIRECTORY"]).BLOBS_DIRECTORY);
+
+const patienceMs = 2_000;
+
+/** Blobs as files of a local directory, mode 600; each appears whole, by a rename. */
+export function directoryBlobs(directory: string): Blobs {
+  return {
+    async put(name, bytes) {
+      const path = pathOf(directory, name);
+      const draft = join(directory, `.${randomUUID()}`);
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      try {
+        await writeFile(draft, bytes, { mode: 0o600, signal: AbortSignal.timeout(patienceMs) });
+        await rename(draft, path);
+      } catch (error) {
+        await rm(draft, { force: true });
+        throw error;
+      }
+    },
+    async get(name) {
+      const path = pathOf(directory, name);
+      return readFile(path, { signal: AbortSignal.timeout(patienceMs) }).catch(unlessMissing);
+    },
+    async remove(name) {
+      const path = pathOf(directory, name);
+      await rm(path, { force: true });
+      await rmdir(dirname(path)).catch(() => undefined);
+    },
+  };
+}
+
+// No dot, no empty part: no name leads out of the directory or to a draft.
+const nameForm = /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*)*$/;
+
+function pathOf(directory: string, name: string): string {
+  if (!nameForm.test(name)) throw new Error("Not the name of a blob");
+  return join(directory, name);
+}
+
+function unlessMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code === "ENOENT") return undefined;
+  throw error;
+}

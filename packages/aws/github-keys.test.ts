@@ -1,0 +1,100 @@
+import { once } from "node:events";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { httpGithubKeys } from "./github-keys.ts";
+
+describe("the keys of a GitHub user", () => {
+  let server: Server;
+  const asked: string[] = [];
+
+  afterEach(() => {
+    server.close();
+    server.closeAllConnections();
+    asked.length = 0;
+  });
+
+  async function served(listener: RequestListener) {
+    server = createServer((request, response) => {
+      asked.push(request.url ?? "");
+      listener(request, response);
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return httpGithubKeys(`http://127.0.0.1:${(server.address() as AddressInfo).port}/<user>.keys`);
+  }
+
+  it("are what answers at the user's address", async () => {
+    const keys = await served((_, response) => response.end("ssh-ed25519 AAAA\nssh-rsa BBBB\n"));
+
+    expect(await keys.keysOf("octo-cat")).toBe("ssh-ed25519 AAAA\nssh-rsa BBBB\n");
+    expect(asked).toEqual(["/octo-cat.keys"]);
+  });
+
+  it("are none when the user has published none, and nobody's when there is no such user", async () => {
+    const keys = await served((request, response) => {
+      response.writeHead(request.url === "/nobody.keys" ? 404 : 200).end("");
+    });
+
+    expect(await keys.keysOf("shy")).toBe("");
+    expect(await keys.keysOf("nobody")).toBeUndefined();
+  });
+
+  it("are given up after five seconds of silence", async () => {
+    const keys = await served(() => undefined);
+    const startedAt = performance.now();
+
+    await expect(keys.keysOf("slow")).rejects.toThrow(/timeout/i);
+
+    expect(performance.now() - startedAt).toBeLessThan(7_000);
+  });
+
+  it("are given up when they drip", async () => {
+    const keys = await served((_, response) => {
+      const timer = setInterval(() => response.write("ssh-rsa "), 200);
+      response.once("close", () => clearInterval(timer));
+    });
+
+    await expect(keys.keysOf("slow")).rejects.toThrow(/timeout/i);
+  });
+
+  it("are read up to 256 KiB and no further", async () => {
+    let sent = 0;
+    const keys = await served((_, response) => {
+      const more = () => {
+        while (!response.destroyed && response.write("k".repeat(65_536))) sent += 65_536;
+      };
+      response.on("drain", more).on("error", () => undefined);
+      more();
+    });
+
+    await expect(keys.keysOf("huge")).rejects.toThrow("more than 256 KiB");
+
+    expect(sent).toBeLessThan(20_000_000);
+  });
+
+  it("are not looked for elsewhere", async () => {
+    const keys = await served((request, response) => {
+      if (request.url === "/moved.keys") response.writeHead(302, { location: "/other.keys" }).end();
+      else response.end("ssh-ed25519 STOLEN\n");
+    });
+
+    await expect(keys.keysOf("moved")).rejects.toThrow("GitHub answered 302");
+    expect(asked).toEqual(["/moved.keys"]);
+  });
+
+  it.each(["../x", "a/b", "a?b", "a#b", "a%2e", "", "-a", "a--b", "a".repeat(40), "a@evil.example", "a\n"])(
+    "are not asked for when the name is %j",
+    async (name) => {
+      const keys = await served((_, response) => response.end("ssh-ed25519 AAAA\n"));
+
+      await expect(keys.keysOf(name)).rejects.toThrow("Not a GitHub user name");
+      expect(asked).toEqual([]);
+    },
+  );
+
+  it("say so when GitHub is broken", async () => {
+    const keys = await served((_, response) => response.writeHead(500).end());
+
+    await expect(keys.keysOf("octocat")).rejects.toThrow("GitHub answered 500");
+  });
+});

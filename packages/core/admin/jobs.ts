@@ -1,0 +1,66 @@
+import type { Context, Key, UserContext } from "../context.ts";
+import type { Action } from "../environments/actions.ts";
+import { listEnvironments } from "../environments/read.ts";
+import { type Environment, parseEnvironment } from "../environments/record.ts";
+import { requestCancel } from "../environments/requests.ts";
+import { environmentsOf, userKey } from "../keys.ts";
+import { Problem } from "../problem.ts";
+import { readable } from "../readable.ts";
+
+import { getUserByName, parseUser } from "../users/record.ts";
+import { listLivingKeys } from "./living.ts";
+
+/**
+ * Environments of this dialect, newest first: all that one user ever had, consistently, or those of all owners that
+ * are not done (see `listLivingKeys`). Throws `notFound` for a user who does not exist.
+ */
+export async function listAnybodys(ctx: UserContext<"table">, username: string | undefined): Promise<Environment[]> {
+  if (username !== undefined) return listEnvironments(inNameOf(ctx, (await getUserByName(ctx, username)).uid));
+  const keys = (await listLivingKeys(ctx)).filter((key) => ownerOf(ctx, key) !== undefined);
+  const found = readable(ctx, await ctx.table.getMany(keys), parseEnvironment);
+  return found
+    .filter(({ phase }) => phase !== "deleted")
+    .sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1));
+}
+
+/**
+ * Asks for the end of anybody's environment, as its owner could. Who names the user reaches what the index does not
+ * show yet, and what is done. Throws `notFound`, or `conflict` when it ended in another way or its owner is not clear.
+ */
+export async function cancelAnybodys(
+  ctx: UserContext<"table" | "queue">,
+  id: string,
+  username: string | undefined,
+): Promise<Action> {
+  const owner = username === undefined ? await findOwner(ctx, id) : (await getUserByName(ctx, username)).uid;
+  return requestCancel(inNameOf(ctx, owner), id, "Cancelled by the operator");
+}
+
+/** The usernames of these owners; who cannot be read is left out. */
+export async function readUsernames(
+  ctx: Context<"table">,
+  owners: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const keys = [...new Set(owners)].map(userKey);
+  if (keys.length === 0) return new Map();
+  const users = readable(ctx, await ctx.table.getMany(keys), parseUser);
+  return new Map(users.map(({ uid, username }) => [uid, username]));
+}
+
+/** Ids are unique per owner only, so that nothing keeps two owners from having the same. */
+async function findOwner(ctx: UserContext<"table">, id: string): Promise<string> {
+  const keys = (await listLivingKeys(ctx)).filter((key) => key.sk === id);
+  const [owner, other] = keys.flatMap((key) => ownerOf(ctx, key) ?? []);
+  if (other !== undefined) throw new Problem("conflict", `Several users have a ${ctx.noun} ${id}: name the user`);
+  // A uid that nobody has: the answer is then that of an id that does not exist.
+  return owner ?? "-";
+}
+
+function ownerOf(ctx: UserContext<"table">, key: Key): string | undefined {
+  const owner = key.pk.split("#")[1] ?? "";
+  return key.pk === environmentsOf(owner, ctx.dialect) ? owner : undefined;
+}
+
+function inNameOf<Ctx extends UserContext<"table">>(ctx: Ctx, owner: string): Ctx {
+  return { ...ctx, actor: { ...ctx.actor, uid: owner } };
+}

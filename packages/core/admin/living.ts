@@ -1,0 +1,25 @@
+import type { Context, Key } from "../context.ts";
+import { dueShards } from "../due.ts";
+import { keyOf } from "../environments/record.ts";
+import { keyText, kindOfKey } from "../keys.ts";
+
+/**
+ * The keys of every environment that is not done, of all owners: what the `due` index holds, without a scan. That is
+ * whoever waits, prepares, is active or stops, and who ended, until its last look; the index may be some seconds late.
+ */
+export async function listLivingKeys(ctx: Context<"table">): Promise<Key[]> {
+  const found = (await Promise.all(dueShards.map((shard) => keysIn(ctx, shard)))).flat();
+  return [...new Map(found.map((key) => [keyText(key), key])).values()];
+}
+
+async function keysIn(ctx: Context<"table">, partition: string): Promise<Key[]> {
+  const found: Key[] = [];
+  let after: string | undefined;
+  do {
+    const query = { index: "due", partition } as const;
+    const page = await ctx.table.query(after === undefined ? query : { ...query, after });
+    found.push(...page.items.map(keyOf).filter((key) => kindOfKey(key) === "environment"));
+    after = page.next;
+  } while (after !== undefined);
+  return found;
+}

@@ -1,0 +1,37 @@
+import type { Context, QueueName } from "../context.ts";
+import { dueShards } from "../due.ts";
+import { instanceTypes } from "../fleet.ts";
+import { poolKey } from "../keys.ts";
+import { type Pool, parsePool } from "../pools/record.ts";
+import { readable } from "../readable.ts";
+import { type OrphanReport, readOrphans } from "./orphans.ts";
+
+/** What the operator watches, read from the stores: the same whichever process answers. */
+export interface Operation {
+  readonly depths: Readonly<Record<QueueName, number>>;
+  /** Ledgers that were planned at least once, sorted by type. */
+  readonly pools: readonly Pool[];
+  /** How long the record that is due for the longest has been waiting for its look; 0: none is overdue. */
+  readonly lagMs: number;
+  readonly orphans: OrphanReport | undefined;
+}
+
+/** One batch read of the ledgers, one item, two depths, and of each shard of `due` the first entry. */
+export async function readOperation(ctx: Context<"table" | "queue">): Promise<Operation> {
+  const [items, orphans, work, pools, lags] = await Promise.all([
+    ctx.table.getMany(instanceTypes.map(({ pool }) => poolKey(pool))),
+    readOrphans(ctx),
+    ctx.queue.depth("work"),
+    ctx.queue.depth("pools"),
+    Promise.all(dueShards.map((shard) => lagIn(ctx, shard))),
+  ]);
+  const planned = readable(ctx, items, parsePool).filter(({ summary }) => summary.plannedAt > 0);
+  planned.sort((a, b) => (a.type < b.type ? -1 : 1));
+  return { depths: { work, pools }, pools: planned, lagMs: Math.max(0, ...lags), orphans };
+}
+
+async function lagIn(ctx: Context<"table">, partition: string): Promise<number> {
+  const { items } = await ctx.table.query({ index: "due", partition, limit: 1 });
+  const dueAt = items[0]?.dueAt;
+  return typeof dueAt === "number" ? ctx.clock.now() - dueAt : 0;
+}

@@ -1,0 +1,132 @@
+import type { Context, RunRef, Stored } from "../context.ts";
+import { type Environment, holdsCapacity, keyOf, parseEnvironment } from "../environments/record.ts";
+import { keyOfText, keyText, kindOfKey, orphansKey } from "../keys.ts";
+import { putIf } from "../put-if.ts";
+import { readable } from "../readable.ts";
+import { listLivingKeys } from "./living.ts";
+
+interface Sighting {
+  readonly uid: string;
+  readonly run: number;
+  /** The record's key in a message. */
+  readonly key: string;
+  readonly why: string;
+  readonly firstSeenAt: number;
+  /** Comparisons in a row that found it. */
+  readonly sightings: number;
+}
+
+/** Compute that no record holds capacity for; `gpus` null: no record says how many. */
+interface OrphanRun extends Sighting {
+  readonly pool: string | null;
+  readonly gpus: number | null;
+}
+
+/** What the latest comparison of cluster and records found, both ways. A report: nothing acts on it. */
+export interface OrphanReport extends Stored {
+  readonly kind: "orphans";
+  readonly checkedAt: number;
+  readonly runs: readonly OrphanRun[];
+  /** Records whose compute is not there. */
+  readonly records: readonly Sighting[];
+  /** How many there were before the lists were cut. */
+  readonly runCount: number;
+  readonly recordCount: number;
+  /** What orphans are known to have used since the first comparison. */
+  readonly gpuHours: number;
+}
+
+/** More of each would not fit an item. */
+const MOST_LISTED = 500;
+/** A run that was just made is missing in a listing from before. */
+const SETTLED_MS = 60_000;
+const HOUR_MS = 3_600_000;
+
+/**
+ * Compares what runs in the cluster with the records, both ways, and notes what does not match (design section 2, last
+ * rule). What is seen once may be on its way: `sightings` and `firstSeenAt` tell what stays.
+ */
+export async function findOrphans(ctx: Context<"table" | "compute">): Promise<void> {
+  const before = await readOrphans(ctx);
+  const now = ctx.clock.now();
+  const runs = await ctx.compute.listRuns();
+  const [orphans, lost] = await Promise.all([orphanRuns(ctx, runs), lostRecords(ctx, runs, now)]);
+  const seen = orphans.map((one) => ({ ...one, ...sighted(before?.runs, one, now) }));
+  const records = lost.map((one) => ({ ...one, ...sighted(before?.records, one, now) }));
+  const hours = before ? (now - before.checkedAt) / HOUR_MS : 0;
+  const used = seen.filter(({ sightings }) => sightings > 1).reduce((sum, { gpus }) => sum + (gpus ?? 0) * hours, 0);
+  const report: OrphanReport = {
+    ...orphansKey,
+    version: (before?.version ?? 0) + 1,
+    kind: "orphans",
+    checkedAt: now,
+    runs: seen.slice(0, MOST_LISTED),
+    records: records.slice(0, MOST_LISTED),
+    runCount: seen.length,
+    recordCount: records.length,
+    gpuHours: (before?.gpuHours ?? 0) + used,
+  };
+  if (seen.length + records.length > 0) ctx.log.warn("orphans", { runs: seen.length, records: records.length });
+  await putIf(ctx, report, before?.version ?? 0);
+}
+
+/** The latest report; undefined before the first comparison. */
+export async function readOrphans(ctx: Context<"table">): Promise<OrphanReport | undefined> {
+  const item = await ctx.table.get(orphansKey);
+  return item?.kind === "orphans" ? (item as unknown as OrphanReport) : undefined;
+}
+
+type Found = Omit<OrphanRun, "firstSeenAt" | "sightings">;
+
+/** The record decides, as everywhere: its run is wanted while it holds capacity for it. */
+async function orphanRuns(ctx: Context<"table">, runs: readonly RunRef[]): Promise<Found[]> {
+  const keys = runs.flatMap((run) => environmentKeyOf(run) ?? []);
+  const items = keys.length === 0 ? [] : await ctx.table.getMany(keys);
+  const unreadable = new Set(items.map(keyText));
+  const records = new Map<string, Environment>();
+  for (const record of readable(ctx, items, parseEnvironment)) records.set(keyText(keyOf(record)), record);
+  return runs.flatMap(({ uid, run, key }): Found[] => {
+    const record = records.get(key);
+    if (!record && unreadable.has(key))
+      return [{ uid, run, key, why: "its record cannot be read", pool: null, gpus: null }];
+    if (!record) return [{ uid, run, key, why: "it has no record", pool: null, gpus: null }];
+    if (record.uid === uid && holdsCapacity(record, run)) return [];
+    return [{ uid, run, key, why: whyNot(record, uid, run), pool: record.size.pool, gpus: record.size.gpus }];
+  });
+}
+
+function environmentKeyOf({ key }: RunRef) {
+  const named = keyOfText(key);
+  return named && kindOfKey(named) === "environment" ? named : undefined;
+}
+
+function whyNot(record: Environment, uid: string, run: number): string {
+  if (record.uid !== uid) return "its record is of another life";
+  return record.run === run ? `its record is ${record.phase}` : `its record is at run ${record.run}`;
+}
+
+async function lostRecords(
+  ctx: Context<"table">,
+  runs: readonly RunRef[],
+  now: number,
+): Promise<Omit<Sighting, "firstSeenAt" | "sightings">[]> {
+  const keys = await listLivingKeys(ctx);
+  const items = keys.length === 0 ? [] : await ctx.table.getMany(keys);
+  const running = new Set(runs.map(({ uid, run }) => `${uid}-r${run}`));
+  return readable(ctx, items, parseEnvironment)
+    .filter((record) => shouldRun(record, now) && !running.has(`${record.uid}-r${record.run}`))
+    .map((record) => {
+      const { uid, run, phase } = record;
+      return { uid, run, key: keyText(keyOf(record)), why: `it is ${phase} and nothing of it runs` };
+    });
+}
+
+function shouldRun({ phase, appliedAt, withdrawing }: Environment, now: number): boolean {
+  if (phase !== "active" && phase !== "preparing") return false;
+  return appliedAt !== null && appliedAt < now - SETTLED_MS && !withdrawing;
+}
+
+function sighted(before: readonly Sighting[] | undefined, { uid, run }: Pick<Sighting, "uid" | "run">, now: number) {
+  const known = before?.find((one) => one.uid === uid && one.run === run);
+  return { firstSeenAt: known?.firstSeenAt ?? now, sightings: (known?.sightings ?? 0) + 1 };
+}

@@ -1,0 +1,98 @@
+import type { Context, UserContext } from "../context.ts";
+import { type Environment, isEnded, parseEnvironment } from "../environments/record.ts";
+import { enter } from "../environments/transitions.ts";
+import { Problem } from "../problem.ts";
+import { putIf } from "../put-if.ts";
+import { createDiskFor, type NewDisk } from "./create.ts";
+import { readDirectory } from "./directory.ts";
+import { decideLease, type Lease, readHolders } from "./lease.ts";
+import { type Disk, findDisk, type Holder, hasPendingSnapshot } from "./record.ts";
+import { findDiskIn } from "./view.ts";
+
+/** What a submit may write once its environment is there. */
+export interface ProposedLease {
+  readonly disk: Disk;
+  readonly holder: Holder;
+  /** The disk is still being backed up: the environment stands in no line yet. */
+  readonly waits: boolean;
+}
+
+/**
+ * Finds the disk of this name, or makes it, and looks whether this environment may have it. Writes no lease.
+ * Throws `gone` for a soft-deleted disk, `conflict` for one that is in use.
+ */
+export async function proposeLease(ctx: UserContext<"table">, input: NewDisk, holder: Holder): Promise<ProposedLease> {
+  const disk =
+    (await diskNamed(ctx, input.name)) ?? (await createDiskFor(ctx, input)) ?? (await diskNamed(ctx, input.name));
+  if (!disk)
+    throw new Problem("unavailable", `Disk '${input.name}' is being made, try again`, { retryAfterSeconds: 1 });
+  const holders = (await readHolders(ctx, [disk])).get(disk.uid) ?? { current: undefined, following: undefined };
+  const lease = decideLease(disk, holder, holders);
+  refuse(lease, input.name);
+  return { disk, holder, waits: holders.current !== undefined || hasPendingSnapshot(disk) };
+}
+
+async function diskNamed(ctx: UserContext<"table">, name: string): Promise<Disk | undefined> {
+  const view = await findDiskIn(ctx, await readDirectory(ctx, ctx.actor.uid), name);
+  return view && { ...view.disk, name };
+}
+
+const TRIES = 3;
+
+/** The lease of a submit. Lost to another one, the environment becomes invisible and the answer is a conflict. */
+export async function writeLease(
+  ctx: Context<"table">,
+  proposed: ProposedLease,
+  head: Environment,
+): Promise<Environment> {
+  const { holder } = proposed;
+  let disk: Disk | undefined = proposed.disk;
+  for (let tries = 0; disk && tries < TRIES; tries++) {
+    const lease = await acquire(ctx, disk, holder);
+    if (lease === "changed") {
+      disk = await findDisk(ctx, disk.owner, disk.uid);
+      continue;
+    }
+    if (lease.kind === "has" || lease.kind === "takes") return head;
+    const now = ctx.clock.now();
+    const hidden = { ...enter(head, "deleted", now, "Its disk was taken"), version: 2, desired: "deleted" } as const;
+    const outcome = { phase: "deleted", reason: "Its disk was taken", at: now } as const;
+    await putIf(ctx, { ...hidden, outcome, endedAt: now, dueAt: now } as Environment, 1);
+    refuse(lease, proposed.disk.name);
+  }
+  throw new Problem("unavailable", `Disk '${proposed.disk.name}' is changing too fast, try again`);
+}
+
+/**
+ * The last write of a submit with a disk: a worker that saw the disk held by another, before the lease was written,
+ * would call this environment lost. After this write it cannot. Throws `conflict` where it was faster.
+ */
+export async function confirmLease(ctx: Context<"table">, written: Environment): Promise<void> {
+  let head: Environment = written;
+  for (let tries = 0; tries < TRIES; tries++) {
+    const { disk } = head;
+    if (!disk || isEnded(head)) break;
+    const confirmed: Environment = { ...head, disk: { ...disk, leased: true }, version: head.version + 1 };
+    if (await putIf(ctx, confirmed, head.version)) return;
+    const item = await ctx.table.get(head);
+    if (!item) break;
+    head = parseEnvironment(item);
+  }
+  throw new Problem("conflict", `Disk '${written.disk?.name}' is currently in use`);
+}
+
+/** Takes the lease if that may be; `changed` when somebody else wrote the disk meanwhile. */
+export async function acquire(ctx: Context<"table">, disk: Disk, holder: Holder): Promise<Lease | "changed"> {
+  const holders = (await readHolders(ctx, [disk])).get(disk.uid) ?? { current: undefined, following: undefined };
+  const lease = decideLease(disk, holder, holders);
+  if (lease.kind !== "takes") return lease;
+  const taken: Disk = { ...lease.disk, lastUsedAt: ctx.clock.now(), version: disk.version + 1 };
+  return (await putIf(ctx, taken, disk.version)) ? lease : "changed";
+}
+
+function refuse(lease: Lease, name: string): void {
+  if (lease.kind === "gone") throw new Problem("gone", `Disk '${name}' is marked for deletion`);
+  if (lease.kind === "inUse") {
+    throw new Problem("conflict", `Disk '${name}' is currently in use by reservation ${lease.by}`);
+  }
+}

@@ -1,0 +1,93 @@
+import type { Context, UserContext } from "../context.ts";
+import { dueShardOf } from "../due.ts";
+import type { ChosenIds } from "../idempotency.ts";
+import { diskKey } from "../keys.ts";
+import { sendLook } from "../look.ts";
+import { Conflict, Problem } from "../problem.ts";
+import { putIf } from "../put-if.ts";
+import { changeDirectory, nameOf, uidOf } from "./directory.ts";
+import { type Operation, putOperation } from "./operations.ts";
+import { type Disk, findDisk } from "./record.ts";
+
+export interface NewDisk {
+  readonly name: string;
+  readonly sizeGb: number;
+}
+
+/**
+ * Makes a disk: its request and record first, which nobody can see, then its name, in the one write that decides.
+ * Repeated with the same ids it makes the same disk. Throws `conflict` when the name is taken; a soft-deleted disk's
+ * name counts.
+ */
+export async function createDisk(
+  ctx: UserContext<"table" | "queue">,
+  input: NewDisk,
+  ids: ChosenIds = { id: ctx.ids.uuid4(), uid: ctx.ids.uid() },
+): Promise<Operation> {
+  const disk = newDisk(ctx, ctx.actor.uid, input, ids.uid);
+  const operation = await putOperation(ctx, disk, "create", ids.id);
+  const asked: Disk = { ...disk, operations: [{ id: operation.id, kind: "create" }] };
+  if (!(await nameDisk(ctx, asked))) throw new Problem("conflict", `Disk '${input.name}' already exists`);
+  await sendLook(ctx, disk);
+  return operation;
+}
+
+/** The disk that comes with an environment; undefined when somebody took the name meanwhile. */
+export async function createDiskFor(ctx: UserContext<"table">, input: NewDisk): Promise<Disk | undefined> {
+  const disk: Disk = { ...newDisk(ctx, ctx.actor.uid, input), phase: "available", dueAt: undefined };
+  return (await nameDisk(ctx, disk)) ? disk : undefined;
+}
+
+const DAY_SECONDS = 24 * 3600;
+
+/** False when the name was taken; the record that nobody can see then goes by itself. */
+async function nameDisk(ctx: Context<"table">, disk: Disk): Promise<boolean> {
+  if (!(await putIf(ctx, disk, 0))) {
+    const made = await findDisk(ctx, disk.owner, disk.uid);
+    if (!made || made.phase === "purged") return false;
+  }
+  try {
+    await changeDirectory(ctx, disk.owner, (directory) => {
+      if (nameOf(directory, disk.uid) !== undefined) return undefined;
+      if (uidOf(directory, disk.name) !== undefined) throw new Conflict(`disk name ${disk.name}`);
+      return [...directory.names, [disk.name, disk.uid]];
+    });
+    return true;
+  } catch (error) {
+    if (!(error instanceof Conflict)) throw error;
+    const ttl = Math.floor(ctx.clock.now() / 1000) + DAY_SECONDS;
+    const nameless: Disk = { ...disk, phase: "purged", operations: [], version: 2, dueAt: undefined, ttl };
+    await putIf(ctx, nameless, 1);
+    return false;
+  }
+}
+
+function newDisk(ctx: Context, owner: string, { name, sizeGb }: NewDisk, uid = ctx.ids.uid()): Disk {
+  const now = ctx.clock.now();
+  const key = diskKey(owner, uid);
+  return {
+    ...key,
+    version: 1,
+    kind: "disk",
+    uid,
+    owner,
+    name,
+    sizeGb,
+    phase: "creating",
+    volume: null,
+    volumesMade: 0,
+    snapshots: [],
+    heldBy: null,
+    next: null,
+    createdAt: now,
+    lastUsedAt: null,
+    deletedAt: null,
+    purgeAt: null,
+    taggedAs: null,
+    operations: [],
+    attempts: 0,
+    fault: null,
+    dueShard: dueShardOf(ctx.ids, key),
+    dueAt: now,
+  };
+}

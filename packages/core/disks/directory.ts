@@ -1,0 +1,61 @@
+import type { Context, Stored } from "../context.ts";
+import { directoryKey } from "../keys.ts";
+import { Problem } from "../problem.ts";
+import { putIf } from "../put-if.ts";
+
+/** The owner's disks by name: the one item that decides which names exist (design section 3). */
+export interface Directory extends Stored {
+  readonly kind: "directory";
+  /** Name and uid of each disk. Pairs, since `__proto__` is a name too. */
+  readonly names: readonly (readonly [name: string, uid: string])[];
+}
+
+const MOST_DISKS = 500;
+const TRIES = 5;
+
+/** Version 0 where the owner never had a disk. */
+export async function readDirectory(ctx: Context<"table">, owner: string): Promise<Directory> {
+  const key = directoryKey(owner);
+  const item = await ctx.table.get(key);
+  const names = (item?.names ?? []) as Directory["names"];
+  return { ...key, version: item?.version ?? 0, kind: "directory", names };
+}
+
+/** The uid behind a name. */
+export function uidOf({ names }: Pick<Directory, "names">, name: string): string | undefined {
+  return names.find(([one]) => one === name)?.[1];
+}
+
+/** The name of a disk, or undefined when no name leads to it. */
+export function nameOf(directory: Directory, uid: string): string | undefined {
+  return directory.names.find(([, one]) => one === uid)?.[0];
+}
+
+/**
+ * One conditional write that changes the names, as they were read before (`known`) or are read now. `change` is asked
+ * again when somebody else was faster, and may throw; undefined leaves everything as it is. Throws `conflict` for more
+ * than 500 disks.
+ */
+export async function changeDirectory(
+  ctx: Context<"table">,
+  owner: string,
+  change: (directory: Directory) => Directory["names"] | undefined,
+  known?: Directory,
+): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const directory = tries === 0 && known ? known : await readDirectory(ctx, owner);
+    const names = change(directory);
+    if (!names) return;
+    if (names.length > MOST_DISKS) {
+      throw new Problem("conflict", `There can be at most ${MOST_DISKS} disks, deleted ones included`);
+    }
+    const next: Directory = { ...directory, names, version: directory.version + 1 };
+    if (await putIf(ctx, next, directory.version)) return;
+  }
+  throw new Problem("unavailable", "Your disks are changing too fast, try again", { retryAfterSeconds: 1 });
+}
+
+/** The names without this disk's. */
+export function without(names: Directory["names"], uid: string): Directory["names"] {
+  return names.filter(([, one]) => one !== uid);
+}

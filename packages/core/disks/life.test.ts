@@ -1,0 +1,273 @@
+import { describe, expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { createEnvironment } from "../environments/create.ts";
+import { requestCancel } from "../environments/requests.ts";
+import { Problem } from "../problem.ts";
+import { createDisk } from "./create.ts";
+import { getOperation } from "./operations.ts";
+import { renameDisk } from "./rename.ts";
+import { deleteDisk, undeleteDisk } from "./requests.ts";
+import { getDisk, listDisks } from "./view.ts";
+
+const DAY = 24 * 3_600_000;
+
+async function refusal(work: Promise<unknown>): Promise<string> {
+  return work.then(
+    () => "done",
+    (error: unknown) => (error instanceof Problem ? `${error.kind}: ${error.message}` : String(error)),
+  );
+}
+
+async function usedOnce(world: MemoryWorld, id: string, disk = "data"): Promise<void> {
+  await createEnvironment(world.as("alice"), newEnvironment(id, { disk }));
+  await world.advance(2000);
+  await requestCancel(world.as("alice"), id);
+  await world.advance(10_000);
+}
+
+describe("a disk of an environment", () => {
+  test("is made with it, held while it lives, backed up once at its end, and then free", async () => {
+    const world = await memoryWorld();
+    await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+    await world.advance(2000);
+    expect(await getDisk(world.as("alice"), "data")).toMatchObject({ inUse: true, holder: "one", backingUp: false });
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(10_000);
+
+    const { disk, inUse, backingUp } = await getDisk(world.as("alice"), "data");
+    expect({ inUse, backingUp }).toEqual({ inUse: false, backingUp: false });
+    expect(disk.snapshots).toMatchObject([{ completed: true }]);
+    expect(world.volumes.history().map((event) => event.kind)).toEqual(["created", "snapshot"]);
+    expect((await world.read("alice", "one")).phase).toBe("cancelled");
+  });
+
+  test("keeps its volume: the next environment uses it and nothing is restored", async () => {
+    const world = await memoryWorld();
+
+    await usedOnce(world, "one");
+    await usedOnce(world, "two");
+
+    expect(world.volumes.history().map((event) => event.kind)).toEqual(["created", "snapshot", "snapshot"]);
+  });
+
+  test("is restored from its latest backup where its volume is gone, and the timeline says so", async () => {
+    const world = await memoryWorld();
+    await usedOnce(world, "one");
+    await world.volumes.removeVolume("vol-1");
+
+    await usedOnce(world, "two");
+
+    expect(world.volumes.history().map((event) => event.kind)).toEqual([
+      "created",
+      "snapshot",
+      "removed",
+      "restored",
+      "snapshot",
+    ]);
+    const { timeline } = await world.read("alice", "two");
+    expect(timeline.map((entry) => entry.reason)).toContain(
+      "Disk 'data' restored from its backup of 2026-01-20 18:00 UTC",
+    );
+  });
+
+  test("gives its machine free before the backup is done", async () => {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), snapshotMs: 600_000 });
+    await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+    await createEnvironment(world.as("bob"), newEnvironment("two"));
+    await world.advance(2000);
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(5000);
+
+    expect((await world.read("bob", "two")).phase).toBe("active");
+    expect(await getDisk(world.as("alice"), "data")).toMatchObject({ inUse: false, backingUp: true });
+  });
+
+  test("in use is refused to another, backing up it makes the next wait in no line", async () => {
+    const world = await memoryWorld({ snapshotMs: 30_000 });
+    await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+    await world.advance(2000);
+    const inUse = await refusal(createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" })));
+    await requestCancel(world.as("alice"), "one");
+
+    await createEnvironment(world.as("alice"), newEnvironment("three", { disk: "data" }));
+    await world.advance(10_000);
+    const waits = await world.read("alice", "three");
+    await world.advance(40_000);
+
+    expect(inUse).toBe("conflict: Disk 'data' is currently in use by reservation one");
+    expect(waits).toMatchObject({ phase: "queued", reason: "Waits until disk 'data' is backed up" });
+    expect(waits).not.toHaveProperty("waitPool");
+    expect((await world.read("alice", "three")).phase).toBe("active");
+  });
+
+  test("that never got its environment is free again without a backup", async () => {
+    const world = await memoryWorld({ nodes: [] });
+    await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+    await world.advance(2000);
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(5000);
+
+    expect(await getDisk(world.as("alice"), "data")).toMatchObject({ inUse: false, backingUp: false });
+    expect(world.volumes.history()).toEqual([]);
+  });
+
+  test("whose backup fails three times keeps its volume, is let go, and says so", async () => {
+    const world = await memoryWorld();
+    await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+    await world.advance(2000);
+    world.volumes.failSnapshots(3);
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(5 * 60_000);
+
+    const { timeline, phase } = await world.read("alice", "one");
+    expect(phase).toBe("cancelled");
+    expect(timeline.map((entry) => entry.reason)).toContain(
+      "Its disk could not be backed up, 3 times; the volume itself is kept",
+    );
+    const { disk, inUse } = await getDisk(world.as("alice"), "data");
+    expect({ inUse, volume: disk.volume?.id }).toEqual({ inUse: false, volume: "vol-1" });
+  });
+
+  test("keeps its newest three backups", async () => {
+    const world = await memoryWorld();
+
+    for (const id of ["one", "two", "three", "four", "five"]) await usedOnce(world, id);
+
+    const { disk } = await getDisk(world.as("alice"), "data");
+    expect(disk.snapshots).toHaveLength(3);
+    expect(world.volumes.snapshotIds()).toEqual(disk.snapshots.map((snapshot) => snapshot.id));
+  });
+});
+
+describe("names", () => {
+  test("a disk that is made can be asked about until its request is done", async () => {
+    const world = await memoryWorld();
+
+    const { id } = await createDisk(world.as("alice"), { name: "data", sizeGb: 10 });
+    const before = await getOperation(world.ctx, world.as("alice").actor.uid, "data", id);
+    await world.advance(2000);
+
+    const after = await getOperation(world.ctx, world.as("alice").actor.uid, "data", id);
+    expect([before.status, after.status]).toEqual(["pending", "completed"]);
+    expect((await listDisks(world.as("alice"))).map((view) => view.name)).toEqual(["data"]);
+  });
+
+  test("twenty at once with one name make one disk", async () => {
+    const world = await memoryWorld();
+    const all = Array.from({ length: 20 }, () => createDisk(world.as("alice"), { name: "data", sizeGb: 10 }));
+
+    const results = await Promise.allSettled(all);
+    await world.advance(2000);
+
+    expect(results.filter((result) => result.status === "fulfilled")).toHaveLength(1);
+    expect(await listDisks(world.as("alice"))).toHaveLength(1);
+  });
+
+  test("two renames to one name: one wins, the other is refused, both disks keep a name", async () => {
+    const world = await memoryWorld();
+    await createDisk(world.as("alice"), { name: "a", sizeGb: 10 });
+    await createDisk(world.as("alice"), { name: "b", sizeGb: 10 });
+    await world.advance(2000);
+
+    const both = [renameDisk(world.as("alice"), "a", "c"), renameDisk(world.as("alice"), "b", "c")];
+    const results = await Promise.all(both.map(refusal));
+
+    expect(results.sort()).toEqual(["conflict: Disk 'c' already exists", "done"]);
+    expect(await listDisks(world.as("alice"))).toHaveLength(2);
+  });
+
+  test("a rename tags every backup; one that cannot be tagged is named and repaired later", async () => {
+    const world = await memoryWorld();
+    for (const id of ["one", "two", "three"]) await usedOnce(world, id);
+    const [first] = world.volumes.snapshotIds();
+    world.volumes.refuseTags(first ?? "", "Access denied");
+
+    const renamed = await renameDisk(world.as("alice"), "data", "new");
+    world.volumes.refuseTags(first ?? "", undefined);
+    await world.advance(11 * 60_000);
+
+    expect(renamed).toEqual({ snapshots: 3, updated: 2, errors: [`${first}: Access denied`] });
+    const tags = await Promise.all(
+      world.volumes.snapshotIds().map(async (id) => (await world.volumes.findSnapshot(id))?.tags.name),
+    );
+    expect(tags).toEqual(["new", "new", "new"]);
+    expect(await refusal(getDisk(world.as("alice"), "data"))).toBe("notFound: Disk 'data' not found");
+  });
+
+  test("tags that somebody removed are back within a day", async () => {
+    const world = await memoryWorld();
+    await usedOnce(world, "one");
+    const [id] = world.volumes.snapshotIds();
+    world.volumes.stripTags(id ?? "");
+
+    await world.advance(DAY + 60_000);
+
+    expect((await world.volumes.findSnapshot(id ?? ""))?.tags).toMatchObject({ name: "data" });
+  });
+
+  test("another owner's disk is not there, and names like those of an object's own are only names", async () => {
+    const world = await memoryWorld();
+    await createDisk(world.as("alice"), { name: "data", sizeGb: 10 });
+
+    expect(await refusal(getDisk(world.as("bob"), "data"))).toBe("notFound: Disk 'data' not found");
+    for (const name of ["constructor", "__proto__", "toString"]) {
+      expect(await refusal(getDisk(world.as("alice"), name)), name).toBe(`notFound: Disk '${name}' not found`);
+      await createDisk(world.as("alice"), { name, sizeGb: 10 });
+      expect((await getDisk(world.as("alice"), name)).name).toBe(name);
+    }
+  });
+});
+
+describe("deletion", () => {
+  test("is a mark that can be taken off until it is purged, and then the name is free", async () => {
+    const world = await memoryWorld();
+    await usedOnce(world, "one");
+
+    const { disk } = await deleteDisk(world.as("alice"), "data");
+    const again = await refusal(deleteDisk(world.as("alice"), "data"));
+    const create = await refusal(createDisk(world.as("alice"), { name: "data", sizeGb: 10 }));
+    const submit = await refusal(createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" })));
+    await world.advance(29 * DAY);
+    const still = (await getDisk(world.as("alice"), "data")).disk.phase;
+    await world.advance(2 * DAY);
+
+    expect(disk.purgeAt).toBe((disk.deletedAt ?? 0) + 30 * DAY);
+    expect(again).toBe("gone: Disk 'data' is already marked for deletion");
+    expect(create).toBe("conflict: Disk 'data' already exists");
+    expect(submit).toBe("gone: Disk 'data' is marked for deletion");
+    expect(still).toBe("deleted");
+    expect(await refusal(getDisk(world.as("alice"), "data"))).toBe("notFound: Disk 'data' not found");
+    expect([world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual([[], []]);
+    expect(await refusal(createDisk(world.as("alice"), { name: "data", sizeGb: 10 }))).toBe("done");
+  }, 60_000);
+
+  test("undone keeps everything", async () => {
+    const world = await memoryWorld();
+    await usedOnce(world, "one");
+    await deleteDisk(world.as("alice"), "data");
+    await world.advance(DAY);
+
+    await undeleteDisk(world.as("alice"), "data");
+    await world.advance(31 * DAY);
+
+    expect((await getDisk(world.as("alice"), "data")).disk).toMatchObject({ phase: "available", purgeAt: null });
+    expect(world.volumes.volumeIds()).toHaveLength(1);
+  }, 60_000);
+
+  test("of a disk in use is refused", async () => {
+    const world = await memoryWorld();
+    await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+    await world.advance(2000);
+
+    expect(await refusal(deleteDisk(world.as("alice"), "data"))).toBe(
+      "conflict: Cannot delete disk 'data' - it is currently in use by reservation one",
+    );
+    expect(await refusal(renameDisk(world.as("alice"), "data", "x"))).toBe(
+      "conflict: Cannot rename disk 'data' - it is currently in use by reservation one",
+    );
+  });
+});

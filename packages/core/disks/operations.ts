@@ -1,0 +1,90 @@
+import type { Context, Item, Stored } from "../context.ts";
+import { operationKey } from "../keys.ts";
+import { Conflict, Problem } from "../problem.ts";
+import { putIf } from "../put-if.ts";
+import { readDirectory, uidOf } from "./directory.ts";
+import type { Disk, OperationKind } from "./record.ts";
+
+/** A request on a disk that can be asked about for 30 days. Times are ms. */
+export interface Operation extends Stored {
+  readonly kind: "operation";
+  readonly id: string;
+  readonly owner: string;
+  readonly disk: string;
+  /** The disk's name when it was requested. */
+  readonly name: string;
+  readonly action: OperationKind;
+  readonly status: "pending" | "in_progress" | "completed" | "failed";
+  readonly error: string | null;
+  readonly deletesAt: number | null;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly ttl: number;
+}
+
+const KEPT_SECONDS = 30 * 24 * 3600;
+
+/** Writes a new request's record, unless it is there; it can be read from the moment of the answer. */
+export async function putOperation(
+  ctx: Context<"table">,
+  disk: Pick<Disk, "uid" | "owner" | "name" | "purgeAt">,
+  action: OperationKind,
+  uuid: string = ctx.ids.uuid4(),
+): Promise<Operation> {
+  const now = ctx.clock.now();
+  const id = `op-${uuid}`;
+  const operation: Operation = {
+    ...operationKey(disk.owner, id),
+    version: 1,
+    kind: "operation",
+    id,
+    owner: disk.owner,
+    disk: disk.uid,
+    name: disk.name,
+    action,
+    status: "pending",
+    error: null,
+    deletesAt: action === "delete" ? disk.purgeAt : null,
+    createdAt: now,
+    updatedAt: now,
+    ttl: Math.floor(now / 1000) + KEPT_SECONDS,
+  };
+  if (await putIf(ctx, operation, 0)) return operation;
+  const known = await ctx.table.get(operationKey(disk.owner, id));
+  if (!isOperation(known)) throw new Conflict(`operation ${id}`);
+  return known;
+}
+
+/** Closes a request; one that is closed already stays as it is. */
+export async function closeOperation(
+  ctx: Context<"table">,
+  owner: string,
+  id: string,
+  failure: string | null = null,
+): Promise<void> {
+  const item = await ctx.table.get(operationKey(owner, id));
+  if (item?.kind !== "operation" || item.status === "completed" || item.status === "failed") return;
+  const operation = item as unknown as Operation;
+  const status = failure === null ? "completed" : "failed";
+  const closed: Operation = {
+    ...operation,
+    status,
+    error: failure,
+    updatedAt: ctx.clock.now(),
+    version: item.version + 1,
+  };
+  await ctx.table.put(closed, { ifVersion: item.version });
+}
+
+/** The request of this id on the disk of this name, as it was named then or is named now; throws `notFound`. */
+export async function getOperation(ctx: Context<"table">, owner: string, name: string, id: string): Promise<Operation> {
+  const item = await ctx.table.get(operationKey(owner, id));
+  const found = isOperation(item) && item.ttl * 1000 > ctx.clock.now() ? item : undefined;
+  if (found && found.name === name) return found;
+  if (found && uidOf(await readDirectory(ctx, owner), name) === found.disk) return found;
+  throw new Problem("notFound", `Operation '${id}' not found for disk '${name}'`);
+}
+
+function isOperation(item: Item | undefined): item is Item & Operation {
+  return item?.kind === "operation" && typeof item.disk === "string" && typeof item.ttl === "number";
+}

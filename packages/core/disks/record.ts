@@ -1,0 +1,83 @@
+import type { Context, Item, Stored, VolumeRef } from "../context.ts";
+import { diskKey } from "../keys.ts";
+import { Unreadable } from "../unreadable.ts";
+
+/** Purged disks stay as records for a while, under no name. */
+export type DiskPhase = "creating" | "available" | "deleted" | "purging" | "purged";
+
+export type OperationKind = "create" | "delete" | "undelete";
+
+/** The environment that has the disk, valid only while that lives (design section 3). */
+export interface Holder {
+  readonly uid: string;
+  /** Of its record, as a message carries it. */
+  readonly key: string;
+  /** What its dialect calls it. */
+  readonly id: string;
+}
+
+export interface DiskSnapshot {
+  readonly id: string;
+  /** The point in time it holds, ms. */
+  readonly at: number;
+  readonly completed: boolean;
+}
+
+/** A named volume of a user that outlives environments. Its name is the directory's to decide. Times are ms. */
+export interface Disk extends Stored {
+  readonly kind: "disk";
+  readonly uid: string;
+  readonly owner: string;
+  /** The name it was last known to have: what its snapshots are to be tagged with. */
+  readonly name: string;
+  readonly sizeGb: number;
+  readonly phase: DiskPhase;
+  /** While it exists it is used; a restore happens only where there is none. */
+  readonly volume: VolumeRef | null;
+  /** Volumes made so far: part of the token that makes the next one. */
+  readonly volumesMade: number;
+  /** Oldest first. Which snapshots belong to it is decided here; tags are for people. */
+  readonly snapshots: readonly DiskSnapshot[];
+  readonly heldBy: Holder | null;
+  /** Who has it next, once the holder, which is ending, has let it go. */
+  readonly next: Holder | null;
+  readonly createdAt: number;
+  readonly lastUsedAt: number | null;
+  readonly deletedAt: number | null;
+  readonly purgeAt: number | null;
+  /** The name that all snapshots are known to be tagged with. */
+  readonly taggedAs: string | null;
+  /** Operations that nobody has closed yet. */
+  readonly operations: readonly { readonly id: string; readonly kind: OperationKind }[];
+  readonly attempts: number;
+  readonly fault: string | null;
+  readonly dueShard: string;
+  readonly dueAt?: number | undefined;
+  /** Seconds since the epoch. */
+  readonly ttl?: number | undefined;
+}
+
+export async function findDisk(ctx: Context<"table">, owner: string, uid: string): Promise<Disk | undefined> {
+  const item = await ctx.table.get(diskKey(owner, uid));
+  return item && parseDisk(item);
+}
+
+/** A snapshot of it is being made: a job with this disk waits until that is done. */
+export function hasPendingSnapshot(disk: Disk): boolean {
+  return disk.snapshots.some((snapshot) => !snapshot.completed);
+}
+
+/** Throws `Unreadable` for anything that this version did not write. */
+export function parseDisk(item: Item): Disk {
+  const known =
+    item.kind === "disk" &&
+    typeof item.uid === "string" &&
+    typeof item.owner === "string" &&
+    typeof item.name === "string" &&
+    typeof item.phase === "string" &&
+    typeof item.sizeGb === "number" &&
+    Array.isArray(item.snapshots) &&
+    Array.isArray(item.operations);
+  if (!known) throw new Unreadable("disk", item);
+  return item as unknown as Disk;
+}

@@ -1,0 +1,71 @@
+import type { Context, UserContext } from "../context.ts";
+import { sendLook } from "../look.ts";
+import { Problem, VolumeRefused } from "../problem.ts";
+import { putIf } from "../put-if.ts";
+import { changeDirectory, type Directory, readDirectory, uidOf, without } from "./directory.ts";
+import type { Disk } from "./record.ts";
+import { type DiskView, findDiskIn } from "./view.ts";
+
+export interface Renamed {
+  readonly snapshots: number;
+  readonly updated: number;
+  /** `<snapshot id>: <text>` for each that could not be tagged: nothing is lost by it, the tag is repaired later. */
+  readonly errors: readonly string[];
+}
+
+/**
+ * Gives a disk another name in one conditional write of the directory, then tags its snapshots. Throws `notFound`,
+ * `gone`, or `conflict` when it is in use or the new name is taken (contracts/gpu-dev section 6).
+ */
+export async function renameDisk(
+  ctx: UserContext<"table" | "queue" | "volumes">,
+  name: string,
+  newName: string,
+): Promise<Renamed> {
+  const directory = await readDirectory(ctx, ctx.actor.uid);
+  const view = await findDiskIn(ctx, directory, name);
+  if (!view) throw new Problem("notFound", `Disk '${name}' not found`);
+  requireRenamable(view, name);
+  const { disk } = view;
+  const change = (present: Directory): Directory["names"] => {
+    if (uidOf(present, name) !== disk.uid) throw new Problem("notFound", `Disk '${name}' not found`);
+    if (uidOf(present, newName) !== undefined) throw new Problem("conflict", `Disk '${newName}' already exists`);
+    return [...without(present.names, disk.uid), [newName, disk.uid]];
+  };
+  await changeDirectory(ctx, ctx.actor.uid, change, directory);
+  const errors = await tagSnapshots(ctx, disk, newName);
+  const named: Disk = {
+    ...disk,
+    name: newName,
+    taggedAs: errors.length === 0 ? newName : null,
+    version: disk.version + 1,
+    dueAt: ctx.clock.now(),
+  };
+  // Lost to somebody else, its own next look finds the name in the directory.
+  if (await putIf(ctx, named, disk.version)) await sendLook(ctx, disk);
+  const { length } = disk.snapshots;
+  return { snapshots: length, updated: length - errors.length, errors };
+}
+
+function requireRenamable({ disk, inUse, holder }: DiskView, name: string): void {
+  if (disk.phase === "deleted") throw new Problem("gone", `Cannot rename disk '${name}' - it is marked for deletion`);
+  if (inUse) {
+    throw new Problem("conflict", `Cannot rename disk '${name}' - it is currently in use by reservation ${holder}`);
+  }
+}
+
+/** Tags all snapshots of a disk and answers what went wrong, in words for the user. */
+export async function tagSnapshots(ctx: Context<"volumes">, disk: Disk, name: string): Promise<string[]> {
+  const results = await Promise.all(
+    disk.snapshots.map(async ({ id }) => {
+      try {
+        await ctx.volumes.tagSnapshot(id, { name, disk: disk.uid });
+        return [];
+      } catch (error) {
+        if (!(error instanceof VolumeRefused)) ctx.log.warn("tagging failed", { snapshot: id, error: String(error) });
+        return [`${id}: ${error instanceof VolumeRefused ? error.message : "The tag could not be written"}`];
+      }
+    }),
+  );
+  return results.flat();
+}

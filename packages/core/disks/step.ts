@@ -1,0 +1,98 @@
+import type { Item } from "../context.ts";
+import type { Step, WorkerContext } from "../worker.ts";
+import { changeDirectory, nameOf, readDirectory, without } from "./directory.ts";
+import { readHolders } from "./lease.ts";
+import { closeOperation } from "./operations.ts";
+import { type Disk, type DiskSnapshot, hasPendingSnapshot, parseDisk } from "./record.ts";
+import { tagSnapshots } from "./rename.ts";
+
+const PENDING_MS = 5_000;
+const HELD_MS = 60_000;
+/** How often tags that somebody removed are put back. */
+const TAGS_MS = 24 * 3_600_000;
+const TAGS_AGAIN_MS = 600_000;
+/** Completed snapshots that are kept; the last is never removed. */
+const KEPT_SNAPSHOTS = 3;
+const KEPT_SECONDS = 30 * 24 * 3600;
+
+/** The one next step of a disk: requests closed, snapshots followed, thinned out and tagged, or all of it purged. */
+export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Promise<Step<Disk>> {
+  const disk = parseDisk(item);
+  if (disk.phase === "purged") return over({ ...disk, dueAt: undefined }, "purged");
+  if (disk.operations.length > 0) return closeOperations(ctx, disk, now);
+  if (disk.phase === "purging") return purge(ctx, disk, now);
+  if (disk.phase === "deleted" && now >= (disk.purgeAt ?? Number.POSITIVE_INFINITY)) {
+    const holders = (await readHolders(ctx, [disk])).get(disk.uid);
+    // Deleted while its job was ending: that still has to be backed up and to let it go.
+    if (holders?.current) return over({ ...disk, dueAt: now + HELD_MS }, "is still held");
+    return over({ ...disk, phase: "purging", dueAt: now }, "begins its purge");
+  }
+  const followed = await followSnapshots(ctx, disk);
+  const thinned = await thinOut(ctx, followed);
+  const tagged = await retag(ctx, thinned);
+  return over({ ...tagged, dueAt: nextLook(tagged, now) }, "looked after");
+}
+
+function over(record: Disk, did: string): Step<Disk> {
+  return { record: { ...record, attempts: 0, fault: null }, sends: [], did };
+}
+
+function nextLook(disk: Disk, now: number): number | undefined {
+  if (hasPendingSnapshot(disk)) return now + PENDING_MS;
+  const tags = now + (disk.taggedAs === null ? TAGS_AGAIN_MS : TAGS_MS);
+  const moments = [disk.phase === "deleted" ? disk.purgeAt : null, disk.snapshots.length > 0 ? tags : null];
+  const coming = moments.filter((at) => at !== null);
+  return coming.length > 0 ? Math.min(...coming) : undefined;
+}
+
+/** What was asked for is so from the answer on; the requests say it once this record has been looked at. */
+async function closeOperations(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
+  await Promise.all(disk.operations.map(({ id }) => closeOperation(ctx, disk.owner, id)));
+  const phase = disk.phase === "creating" ? "available" : disk.phase;
+  return over({ ...disk, phase, operations: [], dueAt: now }, "closed requests");
+}
+
+async function followSnapshots(ctx: WorkerContext, disk: Disk): Promise<Disk> {
+  const snapshots = await Promise.all(
+    disk.snapshots.map(async (snapshot): Promise<DiskSnapshot[]> => {
+      if (snapshot.completed) return [snapshot];
+      const found = await ctx.volumes.findSnapshot(snapshot.id);
+      if (found && found.state !== "failed") return [{ ...snapshot, completed: found.state === "completed" }];
+      ctx.log.error("snapshot failed", { disk: disk.uid, snapshot: snapshot.id });
+      return [];
+    }),
+  );
+  return { ...disk, snapshots: snapshots.flat() };
+}
+
+async function thinOut(ctx: WorkerContext, disk: Disk): Promise<Disk> {
+  const completed = disk.snapshots.filter((snapshot) => snapshot.completed);
+  const old = completed.slice(0, Math.max(0, completed.length - KEPT_SNAPSHOTS));
+  for (const { id } of old) await ctx.volumes.removeSnapshot(id);
+  return { ...disk, snapshots: disk.snapshots.filter((snapshot) => !old.includes(snapshot)) };
+}
+
+/** The directory says what it is called now; tags that are missing or old are written again. */
+async function retag(ctx: WorkerContext, disk: Disk): Promise<Disk> {
+  const directory = await readDirectory(ctx, disk.owner);
+  const name = nameOf(directory, disk.uid) ?? disk.name;
+  if (disk.snapshots.length === 0) return { ...disk, name, taggedAs: name };
+  const found = await Promise.all(disk.snapshots.map(({ id }) => ctx.volumes.findSnapshot(id)));
+  const wrong = found.some((snapshot) => snapshot && (snapshot.tags.name !== name || snapshot.tags.disk !== disk.uid));
+  if (!wrong) return { ...disk, name, taggedAs: name };
+  const errors = await tagSnapshots(ctx, disk, name);
+  return { ...disk, name, taggedAs: errors.length === 0 ? name : null };
+}
+
+/** Everything goes, the name last: until then nobody can take it. Each call may be repeated. */
+async function purge(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
+  const others = disk.volume ? await ctx.volumes.listSnapshots(disk.volume.id) : [];
+  const ids = new Set([...disk.snapshots, ...others].map((snapshot) => snapshot.id));
+  for (const id of ids) await ctx.volumes.removeSnapshot(id);
+  if (disk.volume) await ctx.volumes.removeVolume(disk.volume.id);
+  await changeDirectory(ctx, disk.owner, ({ names }) =>
+    names.some(([, uid]) => uid === disk.uid) ? without(names, disk.uid) : undefined,
+  );
+  const ttl = Math.floor(now / 1000) + KEPT_SECONDS;
+  return over({ ...disk, phase: "purged", snapshots: [], volume: null, dueAt: undefined, ttl }, "purged");
+}

@@ -1,0 +1,85 @@
+import type { Context, UserContext } from "../context.ts";
+import { disksOf } from "../keys.ts";
+import { Problem } from "../problem.ts";
+import { readable } from "../readable.ts";
+import { type Directory, nameOf, readDirectory, uidOf } from "./directory.ts";
+import { type Holders, readHolders } from "./lease.ts";
+import { type Disk, findDisk, hasPendingSnapshot, parseDisk } from "./record.ts";
+
+/** A disk as its owner sees it. */
+export interface DiskView {
+  readonly disk: Disk;
+  readonly name: string;
+  readonly inUse: boolean;
+  /** The environment that has it, as its dialect calls it. */
+  readonly holder: string | null;
+  readonly backingUp: boolean;
+}
+
+/** The caller's disk of this name, a soft-deleted one too; throws `notFound`. */
+export async function getDisk(ctx: UserContext<"table">, name: string): Promise<DiskView> {
+  const view = await findDiskIn(ctx, await readDirectory(ctx, ctx.actor.uid), name);
+  if (!view) throw new Problem("notFound", `Disk '${name}' not found`);
+  return view;
+}
+
+/** The same from a directory that was read before. */
+export async function findDiskIn(
+  ctx: Context<"table">,
+  directory: Directory,
+  name: string,
+): Promise<DiskView | undefined> {
+  const uid = uidOf(directory, name);
+  const disk = uid === undefined ? undefined : await findDisk(ctx, ownerOf(directory), uid);
+  if (!disk || isPurged(disk)) return undefined;
+  const holders = await readHolders(ctx, [disk]);
+  return viewOf(disk, name, holders.get(disk.uid));
+}
+
+/** The caller's disks, the newest first, without soft-deleted ones: one query and the directory. */
+export async function listDisks(ctx: UserContext<"table">): Promise<DiskView[]> {
+  const owner = ctx.actor.uid;
+  const [directory, disks] = await Promise.all([readDirectory(ctx, owner), queryDisks(ctx, owner)]);
+  const named = disks.flatMap((disk) => {
+    const name = nameOf(directory, disk.uid);
+    return name === undefined || disk.phase === "deleted" || isPurged(disk) ? [] : [{ disk, name }];
+  });
+  const holders = await readHolders(
+    ctx,
+    named.map(({ disk }) => disk),
+  );
+  const views = named.map(({ disk, name }) => viewOf(disk, name, holders.get(disk.uid)));
+  return views.sort((a, b) => b.disk.createdAt - a.disk.createdAt || (a.name < b.name ? -1 : 1));
+}
+
+async function queryDisks(ctx: Context<"table">, owner: string): Promise<Disk[]> {
+  const found: Disk[] = [];
+  let after: string | undefined;
+  do {
+    const page = await ctx.table.query(after === undefined ? { pk: disksOf(owner) } : { pk: disksOf(owner), after });
+    found.push(...readable(ctx, page.items, parseDisk));
+    after = page.next;
+  } while (after !== undefined);
+  return found;
+}
+
+function viewOf(disk: Disk, name: string, holders: Holders | undefined): DiskView {
+  const { current, following } = holders ?? {};
+  const holder = [current, following].find((one) => one && !one.outcome);
+  const ending = current?.outcome != null && current.disk?.attached === true;
+  return {
+    disk,
+    name,
+    inUse: holder !== undefined,
+    holder: holder?.id ?? null,
+    backingUp: ending || hasPendingSnapshot(disk),
+  };
+}
+
+function isPurged(disk: Disk): boolean {
+  return disk.phase === "purging" || disk.phase === "purged";
+}
+
+function ownerOf(directory: Directory): string {
+  return directory.pk.slice("owner#".length, -"#disks".length);
+}

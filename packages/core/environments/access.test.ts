@@ -1,0 +1,288 @@
+import { expect, test } from "vitest";
+import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { createEnvironment } from "./create.ts";
+import { openJupyter } from "./doors.ts";
+import { requestCancel, requestGuest, requestJupyter } from "./requests.ts";
+
+const wordOf = ({ phase }: { readonly phase: string }) => phase;
+const keys = { octocat: keyLine("a"), hubot: keyLine("b") };
+
+function keyLine(letter: string): string {
+  const name = Buffer.from("ssh-ed25519");
+  const blob = Buffer.concat([Buffer.from([0, 0, 0, name.length]), name, Buffer.alloc(36, letter)]);
+  return `ssh-ed25519 ${blob.toString("base64")}`;
+}
+
+async function activeWorld(options: Parameters<typeof memoryWorld>[0] = {}, input: object = {}) {
+  const world = await memoryWorld(options);
+  const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), ...input });
+  await world.deliver();
+  const alice = world.as("alice");
+  return {
+    ...world,
+    guest: (name: string) => requestGuest(alice, "one", name, wordOf),
+    jupyter: (wanted: boolean) => requestJupyter(alice, "one", wanted, wordOf),
+    told: () => world.compute.access(uid, 1),
+    one: () => world.read("alice", "one"),
+  };
+}
+
+test("a user's keys are fetched, the run is told, and only then is the request done", async () => {
+  const world = await activeWorld({}, { login: "gpu-dev-1234abcd" });
+  world.githubKeys.publish("octocat", `${keys.octocat} octo@cat\nssh-dss AAAA\n`);
+
+  const action = await world.guest("octocat");
+  const before = await world.one();
+  await world.deliver();
+
+  expect(action).toMatchObject({ id: 2, kind: "add_user", status: "requested" });
+  expect(before.actions).toMatchObject([{ kind: "add_user", subject: "octocat", status: "requested" }]);
+  expect(world.told()).toEqual({ login: "gpu-dev-1234abcd", keys: [keys.octocat], jupyter: null });
+  expect((await world.one()).actions).toMatchObject([{ status: "done", reason: null }]);
+});
+
+test("a second user is added to the first, and one who comes again is fetched again", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  world.githubKeys.publish("hubot", keys.hubot);
+  await world.guest("octocat");
+  await world.guest("hubot");
+  await world.deliver();
+  expect(world.told()?.keys).toEqual([keys.octocat, keys.hubot]);
+
+  world.githubKeys.publish("octocat", `${keyLine("c")}\n`);
+  await world.guest("octocat");
+  await world.deliver();
+
+  expect(world.told()?.keys).toEqual([keys.hubot, keyLine("c")]);
+  expect((await world.one()).actions.map(({ status }) => status)).toEqual(["done", "done", "done"]);
+});
+
+test("a user who does not exist, or has no usable key, is a failed request with that reason", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("empty", "");
+  world.githubKeys.publish("old", `ssh-dss AAAA\ncommand="sh" ${keys.hubot}\n`);
+
+  for (const name of ["nobody", "empty", "old"]) await world.guest(name);
+  await world.deliver();
+
+  const { actions, doors, phase } = await world.one();
+  expect(actions.map(({ status, reason }) => [status, reason])).toEqual([
+    ["failed", "GitHub user 'nobody' not found"],
+    ["failed", "No SSH keys found for GitHub user 'empty'"],
+    ["failed", "No SSH keys found for GitHub user 'old'"],
+  ]);
+  expect(phase).toBe("active");
+  expect(doors.guests).toEqual([]);
+  expect(world.told()).toBeUndefined();
+});
+
+test("who is in stays in when a later request for him fails", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  world.githubKeys.publish("hubot", keys.hubot);
+  await world.guest("octocat");
+  await world.deliver();
+
+  world.githubKeys.publish("octocat", "");
+  await world.guest("octocat");
+  await world.guest("hubot");
+  await world.deliver();
+
+  expect(world.told()?.keys.toSorted()).toEqual([keys.octocat, keys.hubot].toSorted());
+});
+
+test("names of object properties are names like any other", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  world.githubKeys.publish("constructor", new Error("down"));
+
+  await world.guest("constructor");
+  await world.guest("octocat");
+  await world.deliver();
+
+  expect(world.told()?.keys).toEqual([keys.octocat]);
+});
+
+test("GitHub's silence is asked about again, five times, and keeps no environment from its end", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", new Error("ETIMEDOUT"));
+  await world.guest("octocat");
+
+  await world.advance(60_000);
+
+  const asked = world.githubKeys.asked();
+  const { actions, attempts } = await world.one();
+  expect(asked).toBe(5);
+  expect(attempts).toBe(0);
+  expect(actions).toMatchObject([{ status: "failed", reason: "GitHub could not be asked for the SSH keys" }]);
+  await world.advance(3_600_000);
+  expect((await world.one()).phase).toBe("expired");
+});
+
+test("GitHub is asked again soon, and the user is in when it answers", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", new Error("ETIMEDOUT"));
+  await world.guest("octocat");
+  await world.deliver();
+  world.githubKeys.publish("octocat", keys.octocat);
+
+  await world.advance(4_000);
+
+  expect((await world.one()).actions).toMatchObject([{ status: "done" }]);
+});
+
+test("Jupyter is on with a token of its own, shown only while it answers, and off again", async () => {
+  const world = await activeWorld();
+
+  await world.jupyter(true);
+  const early = await openJupyter(world.ctx, await world.one());
+  await world.deliver();
+  const on = await openJupyter(world.ctx, await world.one());
+  const first = world.told()?.jupyter?.token;
+  await world.jupyter(false);
+  const late = await openJupyter(world.ctx, await world.one());
+  await world.deliver();
+
+  expect([early, late]).toEqual([undefined, undefined]);
+  expect(on).toEqual({ origin: "http://127.0.0.1:40123", token: first });
+  expect(first?.length).toBeGreaterThanOrEqual(43);
+  expect(world.told()?.jupyter).toBeNull();
+  expect((await world.one()).actions.map(({ kind, status }) => [kind, status])).toEqual([
+    ["enable_jupyter", "done"],
+    ["disable_jupyter", "done"],
+  ]);
+  await world.jupyter(true);
+  await world.deliver();
+  expect(world.told()?.jupyter?.token).not.toBe(first);
+});
+
+test("no record holds the token in clear", async () => {
+  const world = await activeWorld();
+  await world.jupyter(true);
+  await world.deliver();
+
+  const token = world.told()?.jupyter?.token ?? "";
+  const record = JSON.stringify(await world.one());
+
+  expect(token).toMatch(/^[\w-]{43}$/);
+  expect(record).not.toContain(token);
+});
+
+test("what is so already is done at once, and changes no token", async () => {
+  const world = await activeWorld();
+  await world.jupyter(true);
+  await world.deliver();
+  const { doors } = await world.one();
+
+  const again = await world.jupyter(true);
+
+  expect(again).toMatchObject({ kind: "enable_jupyter", status: "done" });
+  expect((await world.one()).doors.jupyter).toEqual(doors.jupyter);
+});
+
+test("an environment without Jupyter says why, and may be asked again", async () => {
+  const reason = "Jupyter is not on the PATH of this environment";
+  const world = await activeWorld({ doors: { jupyterFault: reason } });
+
+  await world.jupyter(true);
+  await world.deliver();
+  await world.jupyter(true);
+  await world.deliver();
+
+  const { actions, doors } = await world.one();
+  expect(actions.map(({ status, reason: why }) => [status, why])).toEqual([
+    ["failed", reason],
+    ["failed", reason],
+  ]);
+  expect(doors.jupyter).toBeNull();
+  expect(world.told()?.jupyter).toBeNull();
+});
+
+test("the last of several wishes holds, and all are closed by it", async () => {
+  const world = await activeWorld();
+
+  await world.jupyter(true);
+  await world.jupyter(false);
+  await world.jupyter(true);
+  await world.deliver();
+
+  const { actions, doors } = await world.one();
+  expect(doors.jupyter?.origin).toBe("http://127.0.0.1:40123");
+  expect(actions.map(({ status }) => status)).toEqual(["done", "done", "done"]);
+});
+
+test("what a submit wanted is there when it is active, without a request", async () => {
+  const world = await memoryWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  const wanted = { ...newEnvironment("one"), guest: "octocat", jupyter: true };
+
+  const { uid } = await createEnvironment(world.as("alice"), wanted);
+  await world.deliver();
+
+  const { actions, doors } = await world.read("alice", "one");
+  expect(world.compute.access(uid, 1)).toMatchObject({ login: "one", keys: [keys.octocat] });
+  expect(doors.jupyter?.origin).toBe("http://127.0.0.1:40123");
+  expect(actions).toEqual([]);
+});
+
+test("what a submit wanted and cannot be is told in the timeline, and the environment lives on", async () => {
+  const world = await activeWorld(
+    { doors: { jupyterFault: "Jupyter is missing" } },
+    { guest: "nobody", jupyter: true },
+  );
+
+  const { timeline, phase } = await world.one();
+
+  const reasons = timeline.map(({ reason }) => reason);
+  expect(phase).toBe("active");
+  expect(reasons).toContain("GitHub user 'nobody' not found");
+  expect(reasons).toContain("Jupyter is missing");
+});
+
+test("requests are for active environments only", async () => {
+  const world = await activeWorld();
+  await requestCancel(world.as("alice"), "one");
+
+  await expect(world.jupyter(true)).rejects.toThrow("Cannot enable Jupyter for job one in status active");
+  await expect(world.jupyter(false)).rejects.toThrow("Cannot disable Jupyter for job one in status active");
+  await expect(world.guest("octocat")).rejects.toThrow("Cannot add a user to job one in status active");
+});
+
+test("what was asked too late is closed by the end", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", new Error("down"));
+  await world.guest("octocat");
+  await requestCancel(world.as("alice"), "one");
+
+  await world.deliver();
+
+  const { actions } = await world.one();
+  expect(actions).toMatchObject([
+    { kind: "add_user", status: "failed", reason: "It ended before this was done" },
+    { kind: "cancel", status: "done" },
+  ]);
+});
+
+test("fifty users are let in and no more", async () => {
+  const world = await activeWorld();
+  for (let n = 0; n < 50; n += 1) {
+    world.githubKeys.publish(`user${n}`, keyLine(String.fromCharCode(33 + n)));
+    await world.guest(`user${n}`);
+    await world.deliver();
+  }
+
+  await expect(world.guest("another")).rejects.toThrow("Too many users for job one");
+
+  expect(world.told()?.keys).toHaveLength(50);
+});
+
+test("a record of before there were doors is read", async () => {
+  const world = await activeWorld();
+  const { doors: _, ...old } = await world.one();
+  await world.table.put({ ...old, version: old.version + 1 });
+
+  await world.advance(60_000);
+
+  expect((await world.one()).phase).toBe("active");
+});

@@ -1,0 +1,79 @@
+import { type Disk, findDisk } from "../disks/record.ts";
+import type { Step, WorkerContext } from "../worker.ts";
+import { releaseDisk } from "./disk.ts";
+import { changed, tellingDisk, waited } from "./pace.ts";
+import type { DiskUse, Environment } from "./record.ts";
+import { addEntry } from "./timeline.ts";
+
+/** Longer than a worker that has claimed may still act: the step's budget and a call's time-out, twice over. */
+const CLAIM_MS = 60_000;
+const MOST_ATTEMPTS = 3;
+
+/**
+ * Backs a disk up at the end of an environment that used it: one snapshot, its id recorded as the lease is given back.
+ * CreateSnapshot cannot be repeated, so it is claimed first, and whoever comes later looks for what an earlier claim
+ * left on that very volume (design section 2).
+ */
+export async function backUp(
+  ctx: WorkerContext,
+  environment: Environment,
+  use: DiskUse,
+  now: number,
+): Promise<Step<Environment>> {
+  const disk = await findDisk(ctx, environment.owner, use.uid);
+  const volume = disk?.volume ? await ctx.volumes.findVolume(disk.volume.id) : undefined;
+  if (!disk || disk.heldBy?.uid !== environment.uid) return released(environment, use, now, "its disk is not its own");
+  if (!volume) return release(ctx, environment, use, now, "Its disk's volume is gone; its latest backup remains");
+  if (volume.attached) return waited(environment, now, "waits until its disk is detached");
+  const claim = environment.backup;
+  if (claim) {
+    const left = await ctx.volumes.listSnapshots(volume.id);
+    const mine = left.find(
+      ({ tags, state }) => state !== "failed" && tags.attempt?.startsWith(`${prefix(environment)}-`),
+    );
+    if (mine) {
+      await releaseDisk(ctx, environment, { id: mine.id, at: mine.at, completed: mine.state === "completed" });
+      return released(environment, use, now, "backed up its disk");
+    }
+    // A snapshot of this very claim that failed: whoever claimed has acted, so there is nobody to wait for.
+    const failed = left.some(({ tags }) => tags.attempt === attemptOf(environment, claim.attempt));
+    if (now < claim.until && !failed) return waited(environment, now, "waits for its backup");
+    if (claim.attempt >= MOST_ATTEMPTS) {
+      const note = `Its disk could not be backed up, ${MOST_ATTEMPTS} times; the volume itself is kept`;
+      return release(ctx, environment, use, now, note);
+    }
+  }
+  return claimSnapshot(environment, disk, volume.id, now);
+}
+
+function claimSnapshot(environment: Environment, disk: Disk, volumeId: string, now: number): Step<Environment> {
+  const attempt = (environment.backup?.attempt ?? 0) + 1;
+  const tags = { name: disk.name, disk: disk.uid, attempt: attemptOf(environment, attempt) };
+  const claimed = { ...environment, backup: { attempt, until: now + CLAIM_MS } };
+  const step = changed(claimed, now, "claims its backup");
+  return { ...step, act: (ctx) => ctx.volumes.createSnapshot(volumeId, tags) };
+}
+
+function attemptOf(environment: Environment, attempt: number): string {
+  return `${prefix(environment)}-${attempt}`;
+}
+
+/** What all attempts of this run's end have in common. */
+function prefix({ uid, run }: Environment): string {
+  return `${uid}-r${run}`;
+}
+
+async function release(
+  ctx: WorkerContext,
+  environment: Environment,
+  use: DiskUse,
+  now: number,
+  note: string,
+): Promise<Step<Environment>> {
+  await releaseDisk(ctx, environment, undefined);
+  return released(addEntry(environment, now, note), use, now, note);
+}
+
+function released(environment: Environment, use: DiskUse, now: number, did: string): Step<Environment> {
+  return tellingDisk(changed({ ...environment, disk: { ...use, released: true } }, now, did));
+}

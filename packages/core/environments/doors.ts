@@ -1,0 +1,83 @@
+import type { Context, Key } from "../context.ts";
+import { keyText } from "../keys.ts";
+import { asSealed, type Sealed } from "../sealed.ts";
+import type { Environment } from "./record.ts";
+
+/** Somebody whose SSH keys open an environment: wanted until they were fetched, then let in with the next telling. */
+export interface Guest {
+  /** At GitHub. */
+  readonly name: string;
+  readonly state: "wanted" | "fetched" | "in";
+  /** Keys of an earlier request are here: they stay, whatever becomes of this one. */
+  readonly known: boolean;
+  /** How often GitHub could not be asked for them, and when it is asked again. */
+  readonly tries: number;
+  readonly nextAt: number;
+}
+
+/** What is wanted of the doors of an environment, and what its run was told of it. */
+export interface Doors {
+  /** The user name at its SSH door. */
+  readonly login: string;
+  readonly guests: readonly Guest[];
+  /** Wanted, while not null. The origin is where it answers, once it does. */
+  readonly jupyter: { readonly token: Sealed; readonly origin: string | null } | null;
+  /** Grows whenever keys or Jupyter are wanted otherwise; 0: nothing was ever wanted. */
+  readonly revision: number;
+  /** What a run was told last. */
+  readonly told: { readonly run: number; readonly revision: number } | null;
+}
+
+export const noDoors: Doors = { login: "", guests: [], jupyter: null, revision: 0, told: null };
+
+export interface NewDoors {
+  readonly login: string;
+  readonly guest: string | undefined;
+  readonly jupyter: boolean;
+}
+
+/** The doors that a new environment is to have as soon as it is active. */
+export async function newDoors(
+  ctx: Context<"sealer">,
+  environment: Key,
+  { login, guest, jupyter }: NewDoors,
+): Promise<Doors> {
+  return {
+    login,
+    guests: guest === undefined ? [] : [newGuest(guest, 0)],
+    jupyter: jupyter ? { token: await sealToken(ctx, environment), origin: null } : null,
+    revision: jupyter ? 1 : 0,
+    told: null,
+  };
+}
+
+export function newGuest(name: string, nextAt: number): Guest {
+  return { name, state: "wanted", known: false, tries: 0, nextAt };
+}
+
+const TOKEN_BYTES = 32;
+
+/** A new token for a Jupyter that is wanted; it opens for this record only. */
+export async function sealToken({ sealer, ids }: Context<"sealer">, environment: Key): Promise<Sealed> {
+  return sealer.seal(ids.secret(TOKEN_BYTES), tokenContext(environment));
+}
+
+export async function openToken({ sealer }: Context<"sealer">, environment: Key, token: Sealed): Promise<string> {
+  return sealer.open(asSealed(token), tokenContext(environment));
+}
+
+/** Token and address of Jupyter, while the environment is active, wants it and it answers. */
+export async function openJupyter(
+  ctx: Context<"sealer">,
+  environment: Environment,
+): Promise<{ readonly origin: string; readonly token: string } | undefined> {
+  const { doors, phase, outcome } = environment;
+  if (phase !== "active" || outcome || !doors.jupyter?.origin) return undefined;
+  const token = await openToken(ctx, environment, doors.jupyter.token);
+  return { origin: doors.jupyter.origin, token };
+}
+
+/** Not the context of the specification, which the same key seals. */
+function tokenContext(environment: Key): string {
+  return `${keyText(environment)}#jupyter`;
+}

@@ -1,0 +1,219 @@
+import { describe, expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import type { Compute } from "../context.ts";
+import { keyText } from "../keys.ts";
+import { reconcile } from "../reconcile.ts";
+import { createEnvironment } from "./create.ts";
+import { readKeptLog } from "./log.ts";
+import { keyOf } from "./record.ts";
+import { requestCancel, requestExtension } from "./requests.ts";
+
+const SECOND = 1000;
+const DAY = 24 * 3_600_000;
+const MIB = 1024 * 1024;
+
+/** A world with one environment of alice that runs a command and has printed `first`. */
+async function printing(ends?: { code: number; afterMs: number }) {
+  const world = await memoryWorld();
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("one", { command: "x" }));
+  const outcome = ends ? ({ kind: "exits", ...ends } as const) : ({ kind: "lives" } as const);
+  world.compute.program(environment.uid, outcome, { log: "first\n" });
+  await world.deliver();
+  const print = (text: string) => world.compute.print(environment.uid, 1, text);
+  const shown = async () => readKeptLog({ ...world.as("alice"), blobs: world.blobs }, "one");
+  return { world, uid: environment.uid, print, shown };
+}
+
+/** One look at what became due long ago. */
+async function lookLater(world: MemoryWorld, ms: number): Promise<void> {
+  world.clock.advance(ms);
+  await reconcile(world.ctx, { look: keyText(keyOf(await world.read("alice", "one"))) });
+}
+
+describe("the log of a command", () => {
+  test("is nothing before it begins", async () => {
+    const world = await memoryWorld({ nodes: [] });
+    await createEnvironment(world.as("alice"), newEnvironment("one", { command: "x" }));
+
+    const log = await readKeptLog({ ...world.as("alice"), blobs: world.blobs }, "one");
+
+    expect(log).toEqual({ text: "", cut: false });
+  });
+
+  test("can be read while it runs, some seconds late, from one copy", async () => {
+    const { world, print, shown } = await printing();
+    await world.advance(6 * SECOND);
+    expect((await shown()).text).toBe("first\n");
+
+    print("second\n");
+    await world.advance(12 * SECOND);
+
+    expect((await shown()).text).toBe("first\nsecond\n");
+    expect(world.blobs.names()).toHaveLength(1);
+  });
+
+  test("is copied at most every 5 s while it grows, however often it is looked at, and not at all while it does not", async () => {
+    const { world, print } = await printing();
+    await world.advance(20 * SECOND);
+    const copies: number[] = [];
+    const { put } = world.ctx.blobs;
+    const counted = async (...call: Parameters<typeof put>) => {
+      copies.push(world.clock.now());
+      return put(...call);
+    };
+    Object.assign(world.ctx.blobs, { put: counted });
+
+    await world.advance(60 * SECOND);
+    expect(copies).toEqual([]);
+    for (let second = 0; second < 60; second++) {
+      print(`${second}\n`);
+      await requestExtension(world.as("alice"), "one", SECOND);
+      await world.advance(SECOND);
+    }
+
+    expect(copies.length).toBeGreaterThanOrEqual(10);
+    const gaps = copies.slice(1).map((at, n) => at - (copies[n] ?? 0));
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(5 * SECOND);
+  });
+
+  test("has its last line after its end, although that comes between two copies", async () => {
+    const { world, print, shown } = await printing({ code: 0, afterMs: 7 * SECOND });
+    await world.advance(6900);
+    print("last\n");
+
+    await world.advance(10 * SECOND);
+
+    expect((await world.read("alice", "one")).phase).toBe("completed");
+    expect((await shown()).text).toBe("first\nlast\n");
+  });
+
+  test("has what it printed before a cancellation", async () => {
+    const { world, print, shown } = await printing();
+    await world.advance(6 * SECOND);
+    print("last\n");
+
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+
+    expect((await world.read("alice", "one")).phase).toBe("cancelled");
+    expect((await shown()).text).toBe("first\nlast\n");
+  });
+
+  test("is the newest MiB, cut before a whole character", async () => {
+    const { world, print, shown } = await printing();
+    print(`${"ä".repeat(MIB)}z`);
+
+    await world.advance(12 * SECOND);
+
+    const { text, cut } = await shown();
+    expect(cut).toBe(true);
+    expect(new TextEncoder().encode(text).length).toBe(MIB - 1);
+    expect(text).toBe(`${"ä".repeat(MIB / 2 - 1)}z`);
+  });
+
+  test("is kept for seven days after the end, and the record is done when it goes", async () => {
+    const { world, shown } = await printing({ code: 0, afterMs: SECOND });
+    await world.advance(12 * 60 * SECOND);
+    const { endedAt, dueAt } = await world.read("alice", "one");
+    expect(dueAt).toBe((endedAt ?? 0) + 7 * DAY);
+
+    await lookLater(world, (dueAt ?? 0) - world.clock.now() - 3 * SECOND);
+    expect((await shown()).text).toBe("first\n");
+    world.clock.advance(3 * SECOND);
+    expect((await shown()).text).toBe("");
+    await lookLater(world, 0);
+
+    expect(world.blobs.names()).toEqual([]);
+    const done = await world.read("alice", "one");
+    expect(done.dueAt).toBeUndefined();
+    expect(done.ttl).toBeGreaterThan(0);
+  });
+
+  test("of another's environment does not exist", async () => {
+    const { world } = await printing();
+
+    const read = readKeptLog({ ...world.as("bob"), blobs: world.blobs }, "one");
+
+    await expect(read).rejects.toThrow("Job one not found");
+  });
+});
+
+describe("a log that cannot be copied", () => {
+  test("is told once and keeps neither the end nor the machine waiting", async () => {
+    const { world, shown } = await printing();
+    await world.advance(6 * SECOND);
+    world.compute.print((await world.read("alice", "one")).uid, 1, "lost\n");
+    world.blobs.breakWith(new Error("no room"));
+
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+
+    const ended = await world.read("alice", "one");
+    expect(ended.phase).toBe("cancelled");
+    const told = ended.timeline.filter(({ reason }) => reason === "The end of its log could not be kept");
+    expect(told).toHaveLength(1);
+    expect(world.compute.liveUnits("h100-1") + world.compute.liveUnits("h100-2")).toBe(0);
+    world.blobs.breakWith(undefined);
+    expect((await shown()).text).toBe("first\n");
+  });
+
+  test("while it runs is copied later, without a word", async () => {
+    const { world, shown } = await printing();
+    world.blobs.breakWith(new Error("no room"));
+    await world.advance(20 * SECOND);
+
+    world.blobs.breakWith(undefined);
+    await world.advance(6 * SECOND);
+
+    expect((await shown()).text).toBe("first\n");
+    const { timeline, phase, attempts } = await world.read("alice", "one");
+    expect({ phase, attempts }).toEqual({ phase: "active", attempts: 0 });
+    expect(timeline.map(({ reason }) => reason)).not.toContain("The end of its log could not be kept");
+  });
+
+  test("by a worker that slept is not set back: what it writes late has another name", async () => {
+    const { world, print, shown } = await printing();
+    await world.advance(6 * SECOND);
+    print("second\n");
+    const wakers: (() => void)[] = [];
+    const { put } = world.ctx.blobs;
+    const slow: typeof world.ctx.blobs = {
+      ...world.ctx.blobs,
+      put: async (...call) => {
+        await new Promise<void>((resolve) => wakers.push(resolve));
+        return put(...call);
+      },
+    };
+    world.clock.advance(6 * SECOND);
+    const look = { look: keyText(keyOf(await world.read("alice", "one"))) };
+    const late = reconcile({ ...world.ctx, blobs: slow }, look);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(wakers).toHaveLength(1);
+    print("third\n");
+    await world.advance(12 * SECOND);
+
+    for (const wake of wakers) wake();
+    await late;
+
+    expect((await shown()).text).toBe("first\nsecond\nthird\n");
+  });
+
+  test("is read before its run is removed, because nothing is left afterwards", async () => {
+    const { world, shown } = await printing();
+    const removed = new Set<string>();
+    const forgetful: Compute = {
+      ...world.compute,
+      remove: async (uid, run, options) => {
+        removed.add(uid);
+        await world.compute.remove(uid, run, options);
+      },
+      readLog: async (uid, run) => (removed.has(uid) ? "" : world.compute.readLog(uid, run)),
+    };
+    Object.assign(world.ctx, { compute: forgetful });
+
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+
+    expect((await shown()).text).toBe("first\n");
+  });
+});

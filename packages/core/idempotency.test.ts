@@ -1,0 +1,121 @@
+import { expect, test } from "vitest";
+import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { createEnvironment } from "./environments/create.ts";
+import { type Begun, beginCreate, keepFailure, keepReply } from "./idempotency.ts";
+import { Problem } from "./problem.ts";
+
+const refusal = new Problem("conflict", "In use");
+const fault = new Error("no answer");
+const reply = { status: 200, text: "{}" };
+const HOUR = 3_600_000;
+
+async function keyedWorld() {
+  const world = await memoryWorld({ nodes: [] });
+  const ctx = world.as("alice");
+  let asked = 0;
+  const begin = (body = "{}") => {
+    asked += 1;
+    return beginCreate(ctx, { method: "POST", path: "/p", key: "k", body }, { id: `id-${asked}`, uid: `uid-${asked}` });
+  };
+  return { world, ctx, begin };
+}
+
+/** The thing that somebody was told to go on with. */
+function going(begun: Begun) {
+  if (begun.kind !== "goOn") throw new Error(`Told to ${begun.kind}`);
+  return begun.create;
+}
+
+test("who comes while the first is at work goes on with its ids", async () => {
+  const { begin } = await keyedWorld();
+
+  const [first, next] = [await begin(), await begin()];
+
+  expect(first).toMatchObject({ kind: "goOn", isRepeat: false, create: { thing: { id: "id-1" } } });
+  expect(next).toMatchObject({ kind: "goOn", isRepeat: true, create: { thing: { id: "id-1" } } });
+  expect(await begin("other")).toEqual({ kind: "otherRequest" });
+});
+
+test("an answer outlasts a failure of another at work on the same thing, in either order", async () => {
+  for (const failure of [refusal, fault]) {
+    const { ctx, begin } = await keyedWorld();
+    const [one, two] = [going(await begin()), going(await begin())];
+
+    await keepFailure(ctx, one, failure);
+    await keepReply(ctx, two, reply);
+    await keepFailure(ctx, one, failure);
+
+    expect(await begin()).toEqual({ kind: "replay", reply });
+  }
+});
+
+test("a failure that may have made something outlasts a refusal, in either order", async () => {
+  for (const order of [
+    [refusal, fault],
+    [fault, refusal],
+  ]) {
+    const { ctx, begin } = await keyedWorld();
+    const working = [going(await begin()), going(await begin())];
+
+    for (const [n, failure] of order.entries()) await keepFailure(ctx, working[n] ?? going(await begin()), failure);
+
+    expect(await begin()).toMatchObject({ isRepeat: true, create: { thing: { id: "id-1" } } });
+  }
+});
+
+test("after a refusal the key is free for any request, with new ids", async () => {
+  for (const body of ["{}", "other"]) {
+    const { ctx, begin } = await keyedWorld();
+    await keepFailure(ctx, going(await begin()), refusal);
+
+    expect(await begin(body)).toMatchObject({ kind: "goOn", isRepeat: false, create: { thing: { id: "id-2" } } });
+  }
+});
+
+test("after a fault it is free for another request, and the same one goes on with the same ids", async () => {
+  const { ctx, begin } = await keyedWorld();
+  await keepFailure(ctx, going(await begin()), fault);
+
+  expect(await begin()).toMatchObject({ isRepeat: true, create: { thing: { id: "id-1" } } });
+  expect(await begin("other")).toMatchObject({ isRepeat: false, create: { thing: { id: "id-3" } } });
+});
+
+test("the answer of one whose key was given to another request since then is not kept", async () => {
+  const { ctx, begin } = await keyedWorld();
+  const one = going(await begin());
+  await keepFailure(ctx, one, refusal);
+  const two = going(await begin("other"));
+
+  await keepReply(ctx, one, reply);
+
+  expect(await begin("other")).toMatchObject({ kind: "goOn", create: { thing: two.thing } });
+});
+
+test("after a day the key is as good as new, whatever became of it", async () => {
+  const { world, ctx, begin } = await keyedWorld();
+  await keepReply(ctx, going(await begin()), reply);
+
+  world.clock.advance(24 * HOUR);
+
+  expect(await begin("other")).toMatchObject({ kind: "goOn", isRepeat: false });
+});
+
+test("a create whose environment was hidden again is refused to a repeat, not shown as made", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const uid = world.ctx.ids.uid();
+  const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), uid });
+  await world.table.put({ ...made, phase: "deleted", version: 2 } as typeof made);
+
+  const again = createEnvironment(world.as("alice"), { ...newEnvironment("one"), uid, isRepeat: true });
+
+  await expect(again).rejects.toMatchObject({ kind: "conflict" });
+});
+
+test("an id that another environment has is no repeat of it", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+
+  const other = createEnvironment(world.as("alice"), newEnvironment("one"));
+
+  await expect(other).rejects.toThrow("Changed meanwhile");
+});

@@ -1,0 +1,139 @@
+import type { Context, Item, Stored, UserContext } from "./context.ts";
+import { idempotencyKey } from "./keys.ts";
+import { Problem } from "./problem.ts";
+import { putIf } from "./put-if.ts";
+import { Unreadable } from "./unreadable.ts";
+
+/** Chosen before anything is written, so that a repeat makes the same thing. */
+export interface ChosenIds {
+  /** The wire id. */
+  readonly id: string;
+  readonly uid: string;
+}
+
+/** What a create shall make. */
+export interface NewThing extends ChosenIds {
+  /** An earlier request may have made it already, wholly or in part. */
+  readonly isRepeat: boolean;
+}
+
+/** A create that came with an Idempotency-Key. */
+export interface KeyedRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly key: string;
+  readonly body: string;
+}
+
+/** The answer of a create, as it is repeated. */
+export interface KeptReply {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** `refused`: nothing was made. `unsure`: it failed in a way that does not say whether something was. */
+type State = "open" | "refused" | "unsure" | "done";
+
+interface KeyedCreate extends Stored {
+  readonly kind: "idempotency";
+  /** Hash of the body; the client's own key is in it, so that it tells nothing about a body with secrets. */
+  readonly request: string;
+  readonly thing: ChosenIds;
+  readonly state: State;
+  readonly reply: KeptReply | null;
+  readonly createdAt: number;
+  /** Seconds since the epoch. */
+  readonly ttl: number;
+}
+
+export type Begun =
+  | { readonly kind: "goOn"; readonly create: KeyedCreate; readonly isRepeat: boolean }
+  | { readonly kind: "replay"; readonly reply: KeptReply }
+  | { readonly kind: "otherRequest" };
+
+const KEPT_MS = 24 * 3_600_000;
+const TRIES = 5;
+
+/**
+ * Writes down, before anything is made, what this request shall make, or finds what an earlier one of the same key was
+ * about: a repeat goes on with its id, whether that one died, failed or still runs (contracts/common section 8).
+ */
+export async function beginCreate(ctx: UserContext<"table">, request: KeyedRequest, chosen: ChosenIds): Promise<Begun> {
+  const fresh = newCreate(ctx, request, chosen);
+  for (let tries = 0; tries < TRIES; tries++) {
+    if (tries === 0 && (await putIf(ctx, fresh, 0))) return { kind: "goOn", create: fresh, isRepeat: false };
+    const known = await findCreate(ctx, fresh);
+    if (known && !mayBegin(known, fresh)) return follow(known, fresh);
+    const next = { ...fresh, version: (known?.version ?? 0) + 1 };
+    if (await putIf(ctx, next, next.version - 1)) return { kind: "goOn", create: next, isRepeat: false };
+  }
+  throw new Problem("unavailable", "The Idempotency-Key is used too often at once", { retryAfterSeconds: 1 });
+}
+
+/** Keeps the answer for repeats. If this is lost, a repeat makes the same thing again, which changes nothing. */
+export async function keepReply(ctx: Context<"table">, create: KeyedCreate, reply: KeptReply): Promise<void> {
+  await settle(ctx, { ...create, state: "done", reply });
+}
+
+/** A refused create leaves nothing behind; after any other failure the same request goes on with the same id. */
+export async function keepFailure(ctx: Context<"table">, create: KeyedCreate, error: unknown): Promise<void> {
+  const isRefusal = error instanceof Problem && error.kind !== "failed" && error.kind !== "unavailable";
+  await settle(ctx, { ...create, state: isRefusal ? "refused" : "unsure" });
+}
+
+function newCreate(ctx: UserContext, { method, path, key, body }: KeyedRequest, thing: ChosenIds): KeyedCreate {
+  const owner = ctx.actor.uid;
+  const now = ctx.clock.now();
+  return {
+    ...idempotencyKey(ctx.ids.hash(JSON.stringify([owner, method, path, key]))),
+    version: 1,
+    kind: "idempotency",
+    request: ctx.ids.hash(JSON.stringify([owner, key, body])),
+    thing,
+    state: "open",
+    reply: null,
+    createdAt: now,
+    ttl: Math.ceil((now + KEPT_MS) / 1000),
+  };
+}
+
+/** Whether the key is as good as unused for this request. */
+function mayBegin(known: KeyedCreate, fresh: KeyedCreate): boolean {
+  if (fresh.createdAt - known.createdAt >= KEPT_MS || known.state === "refused") return true;
+  return known.state === "unsure" && known.request !== fresh.request;
+}
+
+function follow(known: KeyedCreate, fresh: KeyedCreate): Begun {
+  if (known.request !== fresh.request) return { kind: "otherRequest" };
+  if (known.reply) return { kind: "replay", reply: known.reply };
+  return { kind: "goOn", create: known, isRepeat: true };
+}
+
+/** Of several at work on one thing, what the higher of them found out stays, whoever comes first. */
+const rank = { open: 0, refused: 1, unsure: 2, done: 3 } as const satisfies Record<State, number>;
+
+async function settle(ctx: Context<"table">, settled: KeyedCreate): Promise<void> {
+  let { version } = settled;
+  for (let tries = 0; tries < TRIES; tries++) {
+    if (await putIf(ctx, { ...settled, version: version + 1 }, version)) return;
+    const known = await findCreate(ctx, settled);
+    if (known?.thing.uid !== settled.thing.uid || rank[known.state] >= rank[settled.state]) return;
+    version = known.version;
+  }
+}
+
+async function findCreate(ctx: Context<"table">, key: KeyedCreate): Promise<KeyedCreate | undefined> {
+  const item = await ctx.table.get({ pk: key.pk, sk: key.sk });
+  return item && parseCreate(item);
+}
+
+function parseCreate(item: Item): KeyedCreate {
+  const known =
+    item.kind === "idempotency" &&
+    typeof item.request === "string" &&
+    typeof item.thing === "object" &&
+    typeof item.state === "string" &&
+    typeof item.createdAt === "number";
+  if (!known) throw new Unreadable("idempotency", item);
+  return item as unknown as KeyedCreate;
+}

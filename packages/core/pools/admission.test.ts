@@ -1,0 +1,170 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import type { Table } from "../context.ts";
+import { createEnvironment } from "../environments/create.ts";
+import { requestCancel } from "../environments/requests.ts";
+import { keyText, poolKey } from "../keys.ts";
+import { Conflict } from "../problem.ts";
+import { drainPool, pauseAdmission, readAdmission } from "./admission.ts";
+import { readAdvice } from "./advice.ts";
+import { readCapacity } from "./availability.ts";
+import { refreshCapacity } from "./capacity.ts";
+import { reconcilePools } from "./planner.ts";
+import { reasonText } from "./reasons.ts";
+import { findPool } from "./record.ts";
+
+const MINUTE = 60_000;
+
+async function phaseOf(world: MemoryWorld, owner: string, id: string): Promise<string> {
+  return (await world.read(owner, id)).phase;
+}
+
+async function toldTo(world: MemoryWorld, owner: string, id: string): Promise<string | undefined> {
+  const environment = await world.read(owner, id);
+  const place = (await readAdvice(world.ctx, [environment])).get(environment.uid)?.place;
+  return place && reasonText(place, environment.size.pool);
+}
+
+async function availableOf(world: MemoryWorld, pool: string): Promise<number | undefined> {
+  return (await readCapacity(world.ctx)).pools.find((one) => one.pool === pool)?.available;
+}
+
+test("a drained type starts nothing new, says so to those who wait, and shows nothing as available", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2, t4: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("runs"));
+  await world.advance(MINUTE);
+
+  await drainPool(world.ctx, "h100", true);
+  const shownAtOnce = await availableOf(world, "h100");
+  await createEnvironment(world.as("bob"), newEnvironment("waits"));
+  await createEnvironment(world.as("carol"), newEnvironment("elsewhere", { pool: "t4", gpus: 4 }));
+  await world.advance(5 * MINUTE);
+
+  expect(shownAtOnce).toBe(0);
+  expect(await availableOf(world, "h100")).toBe(0);
+  expect(await phaseOf(world, "alice", "runs")).toBe("active");
+  expect(await phaseOf(world, "bob", "waits")).toBe("queued");
+  expect(await phaseOf(world, "carol", "elsewhere")).toBe("active");
+  expect(await toldTo(world, "bob", "waits")).toBe(
+    "No new H100 jobs are started at the moment: drained by the operator - position #1",
+  );
+});
+
+test("what ends on a drained type goes to nobody, and all start in their order when it is opened again", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("runs"));
+  await world.advance(MINUTE);
+  for (const owner of ["bob", "carol"]) {
+    await createEnvironment(world.as(owner), newEnvironment(`${owner}s`));
+    await world.advance(1000);
+  }
+
+  await drainPool(world.ctx, "h100", true);
+  await requestCancel(world.as("alice"), "runs");
+  await world.advance(2 * MINUTE);
+  const waiting = [await toldTo(world, "bob", "bobs"), await toldTo(world, "carol", "carols")];
+  await drainPool(world.ctx, "h100", false);
+  await world.advance(5000);
+
+  expect(waiting.map((text) => text?.slice(-11))).toEqual(["position #1", "position #2"]);
+  expect(await phaseOf(world, "bob", "bobs")).toBe("active");
+  expect(await phaseOf(world, "carol", "carols")).toBe("queued");
+  expect(await toldTo(world, "carol", "carols")).toBe("Need 8 H100 GPUs, only 0 available - position #1");
+});
+
+test("a pause closes every pool, and its end opens those that are not drained", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, t4: 1 }) });
+  await drainPool(world.ctx, "t4", true);
+
+  await pauseAdmission(world.ctx, true);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await createEnvironment(world.as("alice"), newEnvironment("two", { pool: "t4", gpus: 4 }));
+  await world.advance(2 * MINUTE);
+  const paused = [await toldTo(world, "alice", "one"), await toldTo(world, "alice", "two")];
+  await pauseAdmission(world.ctx, false);
+  await world.advance(5000);
+
+  expect(paused[0]).toContain("H100 jobs are started at the moment: paused by the operator");
+  expect(paused[1]).toContain("T4 jobs are started at the moment: drained by the operator");
+  expect(await phaseOf(world, "alice", "one")).toBe("active");
+  expect(await phaseOf(world, "alice", "two")).toBe("queued");
+});
+
+test("a planner that read the ledger before the drain grants nothing after it", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  let drained = false;
+  const table: Table = {
+    ...world.table,
+    put: async (item, options) => {
+      if (item.pk === poolKey("h100").pk && !drained) {
+        drained = true;
+        await drainPool(world.ctx, "h100", true);
+      }
+      return world.table.put(item, options);
+    },
+  };
+
+  await reconcilePools({ ...world.ctx, table }, [{ look: keyText(poolKey("h100")), for: [keyText(environment)] }]);
+
+  const pool = await findPool(world.ctx, "h100");
+  expect(pool).toMatchObject({ closed: "drained", granted: [] });
+  expect(pool?.seen).toEqual([environment.uid]);
+});
+
+test("a pause that died before it reached the ledgers is completed by the capacity schedule", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const dying: Table = {
+    ...world.table,
+    put: async (item, options) => {
+      if (item.pk.startsWith("pool#")) throw new Error("gone");
+      return world.table.put(item, options);
+    },
+  };
+  await expect(pauseAdmission({ ...world.ctx, table: dying }, true)).rejects.toThrow("gone");
+
+  await refreshCapacity(world.ctx);
+
+  expect(await findPool(world.ctx, "h100")).toMatchObject({ closed: "paused" });
+});
+
+test("a pool whose first machine comes during a pause is born closed", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  await pauseAdmission(world.ctx, true);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(1000);
+
+  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  await world.advance(3 * MINUTE);
+
+  expect(await phaseOf(world, "alice", "one")).toBe("queued");
+  expect(await findPool(world.ctx, "h100")).toMatchObject({ closed: "paused", granted: [] });
+});
+
+test("two operators at once: no wish is lost", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, t4: 1, a100: 1 }) });
+
+  await Promise.all([
+    ...["h100", "t4", "a100"].map((type) => drainPool(world.ctx, type, true)),
+    pauseAdmission(world.ctx, true),
+  ]);
+
+  expect(await readAdmission(world.ctx)).toMatchObject({ paused: true, drained: ["a100", "h100", "t4"] });
+  for (const type of ["h100", "t4", "a100"]) {
+    expect(await findPool(world.ctx, type)).toMatchObject({ closed: "drained" });
+  }
+});
+
+test("a wish that cannot be written for somebody else's writes is answered with a try-again", async () => {
+  const world = await memoryWorld();
+  const contended: Table = {
+    ...world.table,
+    put: async () => {
+      throw new Conflict("admission|-");
+    },
+  };
+
+  const drained = drainPool({ ...world.ctx, table: contended }, "h100", true);
+
+  await expect(drained).rejects.toMatchObject({ kind: "unavailable" });
+});

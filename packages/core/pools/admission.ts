@@ -1,0 +1,95 @@
+import type { Context, Stored } from "../context.ts";
+import { instanceTypes } from "../fleet.ts";
+import { admissionKey, keyText, poolKey } from "../keys.ts";
+import { sendLook } from "../look.ts";
+import { Problem } from "../problem.ts";
+import { putIf } from "../put-if.ts";
+import { Unreadable } from "../unreadable.ts";
+import { findPool } from "./record.ts";
+
+/** Why a pool grants nothing new. What was granted or is held already stays. */
+export type Closure = "drained" | "paused";
+
+/**
+ * What the operator wants of admission: the one item that decides. Each ledger carries what it says for its pool, so
+ * that a planner that read the ledger before can write nothing after; the capacity schedule repairs what was left undone.
+ */
+export interface Admission extends Stored {
+  readonly kind: "admission";
+  readonly paused: boolean;
+  /** Pools, sorted. */
+  readonly drained: readonly string[];
+}
+
+/** Closes a pool for new grants, or opens it; from the answer on nothing new is granted. Throws `unavailable`. */
+export async function drainPool(ctx: Context<"table" | "queue">, type: string, isDrained: boolean): Promise<Admission> {
+  const admission = await change(ctx, (before) => {
+    const others = before.drained.filter((one) => one !== type);
+    return { ...before, drained: isDrained ? [...others, type].sort() : others };
+  });
+  await carry(ctx, type);
+  return admission;
+}
+
+/** Closes every pool for new grants, or opens those that are not drained. Throws `unavailable`. */
+export async function pauseAdmission(ctx: Context<"table" | "queue">, isPaused: boolean): Promise<Admission> {
+  const admission = await change(ctx, (before) => ({ ...before, paused: isPaused }));
+  await Promise.all(instanceTypes.map(({ pool }) => carry(ctx, pool)));
+  return admission;
+}
+
+/** What the operator wants; nothing in particular while he never said. */
+export async function readAdmission(ctx: Context<"table">): Promise<Admission> {
+  const item = await ctx.table.get(admissionKey);
+  return {
+    ...admissionKey,
+    version: item?.version ?? 0,
+    kind: "admission",
+    paused: item?.paused === true,
+    drained: Array.isArray(item?.drained) ? item.drained.filter((type) => typeof type === "string") : [],
+  };
+}
+
+export function closureOf({ paused, drained }: Pick<Admission, "paused" | "drained">, type: string): Closure | null {
+  if (drained.includes(type)) return "drained";
+  return paused ? "paused" : null;
+}
+
+const TRIES = 10;
+
+async function change(ctx: Context<"table">, decide: (before: Admission) => Admission): Promise<Admission> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const before = await readAdmission(ctx);
+    const next = { ...decide(before), version: before.version + 1 };
+    if (await putIf(ctx, next, before.version)) return next;
+  }
+  throw tooContended();
+}
+
+/** Into the ledger. It is read before what it has to carry, so that a later wish is never overwritten by an older one. */
+async function carry(ctx: Context<"table" | "queue">, type: string): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const pool = await findReadable(ctx, type);
+    if (!pool) return;
+    const closed = closureOf(await readAdmission(ctx), type);
+    if ((pool.closed ?? null) === closed) return;
+    const next = { ...pool, closed, version: pool.version + 1, dueAt: ctx.clock.now() };
+    if (await putIf(ctx, next, pool.version)) return sendLook(ctx, poolKey(type));
+  }
+  throw tooContended();
+}
+
+/** A ledger that cannot be read grants nothing anyway. */
+async function findReadable(ctx: Context<"table">, type: string): ReturnType<typeof findPool> {
+  try {
+    return await findPool(ctx, type);
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    ctx.log.error("unreadable record", { look: keyText(poolKey(type)) });
+    return undefined;
+  }
+}
+
+function tooContended(): Problem {
+  return new Problem("unavailable", "Admission is changing too fast, try again", { retryAfterSeconds: 1 });
+}

@@ -1,0 +1,70 @@
+import type { Context, UserContext } from "../context.ts";
+import { apiKeyKey } from "../keys.ts";
+import { Conflict, Problem } from "../problem.ts";
+import { putIf } from "../put-if.ts";
+import { readable } from "../readable.ts";
+import { type ApiKey, findApiKey, findUser, parseApiKey, type User } from "./record.ts";
+
+/** A key as its owner sees it. Times are ms. */
+export interface KeyView {
+  readonly prefix: string;
+  readonly createdAt: number;
+  /** Its end, or the end of its overlap once it was rotated. */
+  readonly worksUntil: number;
+  readonly lastUsedAt: number;
+  /** The key that this request came with. */
+  readonly current: boolean;
+}
+
+/** The caller's keys that work now, the oldest first. */
+export async function listKeys(ctx: UserContext<"table">): Promise<KeyView[]> {
+  const user = await findUser(ctx, ctx.actor.uid);
+  const items = await ctx.table.getMany((user?.keys ?? []).map(({ hash }) => apiKeyKey(hash)));
+  const now = ctx.clock.now();
+  const live = readable(ctx, items, parseApiKey).filter((key) => isLive(key, now));
+  return live.sort((one, other) => one.createdAt - other.createdAt).map((key) => viewOf(key, ctx.actor.keyHash));
+}
+
+function viewOf(key: ApiKey, presentedHash: string): KeyView {
+  const { prefix, createdAt, expiresAt, revokedAt, lastUsedAt = createdAt } = key;
+  const worksUntil = Math.min(expiresAt, revokedAt ?? expiresAt);
+  return { prefix, createdAt, worksUntil, lastUsedAt, current: key.pk === apiKeyKey(presentedHash).pk };
+}
+
+/** Ends a key of the caller, which may be the one in use: the key first, then its user. Throws `notFound`. */
+export async function revokeKey(ctx: UserContext<"table">, prefix: string): Promise<void> {
+  const user = await findUser(ctx, ctx.actor.uid);
+  const hashes = (user?.keys ?? []).filter((line) => line.prefix === prefix).map(({ hash }) => hash);
+  const ended = await Promise.all(hashes.map((hash) => endKey(ctx, hash, ctx.clock.now())));
+  if (!ended.includes("ended")) throw new Problem("notFound", `API key '${prefix.slice(0, 100)}' not found`);
+  await strikeOut(ctx, user, hashes);
+}
+
+export function isLive(key: ApiKey, now: number): boolean {
+  return key.expiresAt > now && (key.revokedAt === null || key.revokedAt > now);
+}
+
+const TRIES = 10;
+
+/** Lets a key end at this moment, if it does not sooner; `over` when it has ended already or was never there. */
+export async function endKey(ctx: Context<"table">, hash: string, at: number): Promise<"ended" | "over"> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const key = await findApiKey(ctx, hash);
+    if (!key || !isLive(key, ctx.clock.now())) return "over";
+    const revokedAt = Math.min(at, key.revokedAt ?? at);
+    const ended: ApiKey = { ...key, version: key.version + 1, revokedAt };
+    if (await putIf(ctx, ended, key.version)) return "ended";
+  }
+  throw new Conflict(`key#${hash}|-`);
+}
+
+/** If this is lost, the user's next look strikes them out; until then no list shows them. */
+async function strikeOut(ctx: Context<"table">, first: User | undefined, hashes: readonly string[]): Promise<void> {
+  let user = first;
+  for (let tries = 0; user && tries < TRIES; tries++) {
+    const keys = user.keys.filter(({ hash }) => !hashes.includes(hash));
+    const shorter: User = { ...user, keys, version: user.version + 1 };
+    if (await putIf(ctx, shorter, user.version)) return;
+    user = await findUser(ctx, user.uid);
+  }
+}

@@ -1,0 +1,37 @@
+import type { UserContext } from "../context.ts";
+import { Problem } from "../problem.ts";
+import { type IssuedKey, issueKey } from "./issue.ts";
+import { endKey, isLive } from "./keys.ts";
+import { type ApiKey, findApiKey, findUser, type User } from "./record.ts";
+
+const HOUR_MS = 3_600_000;
+
+/**
+ * Exchanges the caller's key for a new one (contracts/gpu-dev section 8): a fresh TTL, but never beyond the chain that
+ * the AWS login began. User first, then the new key, the old one last: whoever dies in between leaves the caller with
+ * a key that works. Throws `unauthenticated` when the chain or the key is over, `forbidden` for a disabled user.
+ */
+export async function rotateKey(ctx: UserContext<"table" | "queue">): Promise<{ user: User; key: IssuedKey }> {
+  const { keyHash, uid } = ctx.actor;
+  const [old, user] = await Promise.all([findApiKey(ctx, keyHash), findUser(ctx, uid)]);
+  const now = ctx.clock.now();
+  if (!old || !user) throw new Problem("unauthenticated", "Invalid API key");
+  requireLive(old, now);
+  const endsAt = old.loginAt + ctx.settings.keyChainHours * HOUR_MS;
+  if (endsAt <= now) {
+    throw new Problem("unauthenticated", "API key can no longer be rotated. Log in with AWS again");
+  }
+  const key = await issueKey(ctx, user, old.role, { loginAt: old.loginAt, endsAt, replaces: keyHash });
+  if ((await endKey(ctx, keyHash, now + ctx.settings.keyOverlapSeconds * 1000)) === "over") {
+    // Revoked while it was being rotated: what nobody was shown must not outlive it.
+    await endKey(ctx, key.hash, now);
+    throw new Problem("unauthenticated", "API key has been revoked");
+  }
+  return { user, key };
+}
+
+/** The caller got in on what was read up to 30 s ago; a new key is given on what holds now. */
+function requireLive(key: ApiKey, now: number): void {
+  if (isLive(key, now)) return;
+  throw new Problem("unauthenticated", key.expiresAt <= now ? "API key has expired" : "API key has been revoked");
+}

@@ -1,0 +1,131 @@
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import ssh2 from "ssh2";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { silentLog } from "#testing/log.ts";
+import { shellEnvironment } from "./shell-environment.ts";
+import { newSshKey } from "./ssh-host-key.ts";
+import { exec, said } from "./ssh-trial.ts";
+import { type Stack, startStack } from "./stack.ts";
+
+const key = newSshKey();
+let home: string;
+let github: Server;
+let stack: Stack;
+let apiKey: string;
+
+beforeEach(async () => {
+  home = mkdtempSync("/var/tmp/berth-access-");
+  github = createServer((request, response) => {
+    if (request.url === "/octocat.keys") response.end(`${key.public}\n`);
+    else response.writeHead(404).end("Not Found");
+  }).listen(0, "127.0.0.1");
+  await once(github, "listening");
+  await start();
+});
+
+afterEach(async () => {
+  await stack.stop();
+  github.close();
+  rmSync(home, { recursive: true });
+});
+
+async function start(): Promise<void> {
+  const GITHUB_KEYS_URL = `http://127.0.0.1:${(github.address() as AddressInfo).port}/<user>.keys`;
+  stack = await startStack({ environment: { BERTH_HOME: home, PORT: "0", GITHUB_KEYS_URL }, log: silentLog() });
+  const lines = await shellEnvironment({ home, fresh: false });
+  apiKey = /API_KEY='([^']+)'/.exec(lines)?.[1] ?? "";
+}
+
+interface Job {
+  readonly job_id: string;
+  readonly status: string;
+  readonly ssh_command: string | null;
+  readonly node_port: number | null;
+  readonly actions: readonly { readonly action: string; readonly status: string; readonly error: string | null }[];
+}
+
+async function api(method: string, path: string, body?: unknown): Promise<Job> {
+  const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+  const response = await fetch(`${stack.url}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${apiKey}` },
+    ...sent,
+  });
+  return (await response.json()) as Job;
+}
+
+async function jobThat(id: string, holds: (job: Job) => boolean): Promise<Job> {
+  const end = performance.now() + 15_000;
+  for (;;) {
+    const job = await api("GET", `/v1/jobs/${id}`);
+    if (holds(job)) return job;
+    if (performance.now() > end) throw new Error(`It did not come about: ${holds}, but ${JSON.stringify(job)}`);
+    await sleep(50);
+  }
+}
+
+async function submit(more: object = {}): Promise<string> {
+  const body = { image: "busybox", instance_type: "g4dn.2xlarge", duration_hours: 1, ...more };
+  return (await api("POST", "/v1/jobs/submit", body)).job_id;
+}
+
+/** What the printed ssh_command says, done by a client that only reads it. */
+async function enter(command: string | null, words: string): Promise<string> {
+  const [, port, username, host] = /^ssh -p (\d+) (gpu-dev-[0-9a-f]{8})@(127\.0\.0\.1)$/.exec(command ?? "") ?? [];
+  const client = new ssh2.Client();
+  const ready = once(client, "ready");
+  client.connect({ host: host ?? "", port: Number(port), username: username ?? "", privateKey: key.private });
+  await ready;
+  const { out } = await said(await exec(client, words));
+  client.end();
+  return out;
+}
+
+describe("access on the local stack", () => {
+  it("lets a GitHub user in by the printed command", async () => {
+    const id = await submit({ command: "echo mine > note; exec sleep 3600" });
+    const active = await jobThat(id, ({ status }) => status === "active");
+    expect(active.ssh_command).toBe(`ssh -p ${active.node_port} gpu-dev-${id.slice(-8)}@127.0.0.1`);
+
+    await api("POST", `/v1/jobs/${id}/users`, { github_username: "octocat" });
+    await jobThat(id, ({ actions }) => actions[0]?.status === "done");
+
+    expect(await enter(active.ssh_command, "cat note")).toBe("mine\n");
+    expect(statSync(join(home, "ssh-host-key")).mode & 0o777).toBe(0o600);
+    await api("POST", `/v1/jobs/${id}/cancel`);
+    await jobThat(id, ({ status, ssh_command }) => status === "cancelled" && ssh_command === null);
+    await expect(enter(active.ssh_command, "true")).rejects.toThrow("authentication methods failed");
+  });
+
+  it("says that there is no such user, and that there is no Jupyter, in the actions", async () => {
+    const id = await submit({ github_user: "octocat" });
+    const active = await jobThat(id, ({ status }) => status === "active");
+
+    await api("POST", `/v1/jobs/${id}/users`, { github_username: "nobody" });
+    await api("POST", `/v1/jobs/${id}/jupyter/enable`);
+    const { actions } = await jobThat(id, (job) => job.actions.every(({ status }) => status !== "requested"));
+
+    expect(actions[0]).toMatchObject({ action: "add_user", error: "GitHub user 'nobody' not found" });
+    const words = { failed: /^Jupyter is not on the PATH/, done: /^null$/ }[actions[1]?.status ?? ""];
+    expect(String(actions[1]?.error)).toMatch(words ?? "neither done nor failed");
+    expect(await enter(active.ssh_command, "echo $BERTH_GPUS")).toBe("1\n");
+  });
+
+  it("keeps its port and its host key from one start to the next", async () => {
+    const id = await submit();
+    const { node_port } = await jobThat(id, ({ status }) => status === "active");
+
+    const hostKey = readFileSync(join(home, "ssh-host-key"), "utf8");
+    await stack.stop();
+    await start();
+
+    const again = await submit({ instance_type: "c7i.8xlarge" });
+    expect(readFileSync(join(home, "ssh-host-key"), "utf8")).toBe(hostKey);
+    expect(await jobThat(again, ({ status }) => status === "active")).toMatchObject({ node_port });
+  });
+});

@@ -1,0 +1,156 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Disk, parseDisk } from "#core/disks/record.ts";
+import { apiKeyKey, disksOf } from "#core/keys.ts";
+import { silentLog } from "#testing/log.ts";
+import { shellEnvironment } from "./shell-environment.ts";
+import { type Stack, startStack } from "./stack.ts";
+
+type Answer = Readonly<Record<string, unknown>>;
+
+let home: string;
+let stack: Stack;
+let key: string;
+
+beforeEach(async () => {
+  home = mkdtempSync(join(tmpdir(), "berth-disks-"));
+  await start();
+});
+afterEach(async () => {
+  await stack.stop();
+  rmSync(home, { recursive: true });
+});
+
+async function start(): Promise<void> {
+  const environment = { BERTH_HOME: home, PORT: "0", LOCAL_NODES: "g4dn.2xlarge=1", SWEEP_SECONDS: "1" };
+  stack = await startStack({ environment, log: silentLog() });
+  key = /API_KEY='([^']+)'/.exec(await shellEnvironment({ home, fresh: false }))?.[1] ?? "";
+}
+
+async function call(method: string, path: string, body?: object): Promise<Answer> {
+  const headers = { authorization: `Bearer ${key}` };
+  const response = await fetch(`${stack.url}${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+  return (await response.json()) as Answer;
+}
+
+/** Asks until the answer holds what was waited for; fails after 30 s. */
+async function until(path: string, holds: (answer: Answer) => boolean): Promise<Answer> {
+  const end = performance.now() + 30_000;
+  for (;;) {
+    const answer = await call("GET", path);
+    if (holds(answer)) return answer;
+    if (performance.now() > end) throw new Error(`It did not come about: ${holds}, but ${JSON.stringify(answer)}`);
+    await sleep(50);
+  }
+}
+
+async function submit(command: string, disk: string | null = "data"): Promise<string> {
+  const job = { image: "ubuntu", instance_type: "g4dn.2xlarge", command, disk_name: disk };
+  const { job_id, detail } = await call("POST", "/v1/jobs/submit", job);
+  if (job_id === undefined) throw new Error(`Submit was refused: ${JSON.stringify(detail)}`);
+  return String(job_id);
+}
+
+const isOver = ({ status }: Answer) => ["completed", "failed", "cancelled", "expired"].includes(String(status));
+
+/** Runs a job to its end and answers what was said about that. */
+async function run(command: string): Promise<Answer> {
+  return until(`/v1/jobs/${await submit(command)}`, isOver);
+}
+
+const backups = (count: number) =>
+  until("/v1/disks/data", (disk) => disk.snapshot_count === count && disk.is_backing_up === false);
+
+describe("a disk on the local stack", () => {
+  it("holds for the next job what one job wrote, and is backed up at the end of each", async () => {
+    const first = await run("echo kept > $WORKSPACE/file");
+    const second = await run('test "$(cat $WORKSPACE/file)" = kept');
+
+    expect(first).toMatchObject({ status: "completed", disk_name: "data" });
+    expect(second).toMatchObject({ status: "completed", disk_name: "data" });
+    await backups(2);
+    expect(readdirSync(join(home, "snapshots")).filter((name) => name.startsWith("snap-"))).toHaveLength(2);
+    const notes = (second.timeline as readonly { readonly reason: string | null }[]).map(({ reason }) => reason ?? "");
+    expect(notes.some((note) => note.includes("disk at $WORKSPACE, its size not enforced"))).toBe(true);
+  }, 60_000);
+
+  it("comes back from its backup where its volume is gone", async () => {
+    await run("mkdir -p $WORKSPACE/deep && echo kept > $WORKSPACE/deep/file");
+    await backups(1);
+    await loseVolume();
+
+    const { status, timeline } = await run('test "$(cat $WORKSPACE/deep/file)" = kept');
+
+    expect(status).toBe("completed");
+    expect(JSON.stringify(timeline)).toContain("restored from its backup");
+  }, 60_000);
+
+  it("is there after a restart of the stack", async () => {
+    await run("echo kept > $WORKSPACE/file");
+    await backups(1);
+    await stack.stop();
+    await start();
+
+    expect(await run('test "$(cat $WORKSPACE/file)" = kept')).toMatchObject({ status: "completed" });
+  }, 60_000);
+
+  it("that was deleted takes no job until it is undeleted, with everything in it", async () => {
+    await run("echo kept > $WORKSPACE/file");
+    await backups(1);
+
+    const { operation_id } = await call("DELETE", "/v1/disks/data");
+    const deletion = await until(`/v1/disks/data/operations/${operation_id}`, ({ completed }) => completed === true);
+    const refused = await submit("true").catch(String);
+    await call("POST", "/v1/disks/data/undelete");
+
+    expect(deletion).toMatchObject({ status: "completed", is_deleted: true, error: null });
+    expect(refused).toContain("Disk 'data' is marked for deletion");
+    expect(await run('test "$(cat $WORKSPACE/file)" = kept')).toMatchObject({ status: "completed" });
+  }, 60_000);
+
+  it("of 200 MB does not keep the next job from its GPU: its backup may even begin later", async () => {
+    const { volumes } = stack.runtime.ports;
+    const { createSnapshot } = volumes;
+    const isNextActive = Promise.withResolvers<void>();
+    const lateSnapshot: typeof createSnapshot = async (...wanted) => {
+      await isNextActive.promise;
+      return createSnapshot(...wanted);
+    };
+    Object.assign(volumes, { createSnapshot: lateSnapshot });
+    const first = await submit("head -c 200000000 /dev/zero > $WORKSPACE/large");
+    const next = await submit("sleep 60", null);
+    const waits = await call("GET", `/v1/jobs/${next}`);
+
+    await until(`/v1/jobs/${next}`, ({ status }) => status === "active");
+    const disk = await call("GET", "/v1/disks/data");
+    isNextActive.resolve();
+
+    expect(waits.status).toBe("queued");
+    expect(disk).toMatchObject({ in_use: false, is_backing_up: true, snapshot_count: 0 });
+    expect(await call("GET", `/v1/jobs/${first}`)).toMatchObject({ status: "completed" });
+    await backups(1);
+    const [snapshot = ""] = readdirSync(join(home, "snapshots"));
+    expect(statSync(join(home, "snapshots", snapshot, "data/large")).size).toBe(200_000_000);
+  }, 60_000);
+});
+
+/** As if somebody had removed the volume and corrected the disk's record, between two looks at it. */
+async function loseVolume(): Promise<void> {
+  const { ports, ids } = stack.runtime;
+  const user = await ports.table.get(apiKeyKey(ids.hash(key)));
+  const forget = async (): Promise<string> => {
+    const { items } = await ports.table.query({ pk: disksOf(String(user?.uid)) });
+    const [disk] = items.map(parseDisk);
+    if (!disk?.volume) throw new Error("The disk has no volume");
+    const forgotten: Disk = { ...disk, volume: null, version: disk.version + 1 };
+    await ports.table.put(forgotten, { ifVersion: disk.version });
+    return disk.volume.id;
+  };
+  const volume = await forget().catch(forget);
+  const directory = join(home, "volumes", volume);
+  expect(existsSync(directory)).toBe(true);
+  rmSync(directory, { recursive: true });
+}

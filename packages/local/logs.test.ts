@@ -1,0 +1,114 @@
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { silentLog } from "#testing/log.ts";
+import { shellEnvironment } from "./shell-environment.ts";
+import { type Stack, startStack } from "./stack.ts";
+
+let home: string;
+let stack: Stack;
+let key: string;
+
+beforeAll(async () => {
+  home = mkdtempSync(join(tmpdir(), "berth-logs-"));
+  stack = await startStack({ environment: { BERTH_HOME: home, PORT: "0", SWEEP_SECONDS: "1" }, log: silentLog() });
+  key = /API_KEY='([^']+)'/.exec(await shellEnvironment({ home, fresh: false }))?.[1] ?? "";
+});
+
+afterAll(async () => {
+  await stack.stop();
+  rmSync(home, { recursive: true });
+});
+
+const patience = { timeout: 15_000, interval: 100 };
+
+async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
+  const init = { method, headers: { authorization: `Bearer ${key}`, ...headers } };
+  return fetch(stack.url + path, body === undefined ? init : { ...init, body: JSON.stringify(body) });
+}
+
+async function submit(command: string): Promise<string> {
+  const job = { image: "ubuntu", instance_type: "g4dn.2xlarge", command };
+  const response = await call("POST", "/v1/jobs/submit", job);
+  return ((await response.json()) as { readonly job_id: string }).job_id;
+}
+
+async function logsOf(id: string, query = "") {
+  const response = await call("GET", `/v1/jobs/${id}/logs${query}`);
+  return (await response.json()) as { readonly logs: string; readonly truncated: boolean };
+}
+
+async function statusOf(id: string): Promise<string> {
+  return ((await (await call("GET", `/v1/jobs/${id}`)).json()) as { readonly status: string }).status;
+}
+
+test("a job's output is read while it runs and after its end, as JSON and as text", async () => {
+  const id = await submit("echo one; echo two >&2; sleep 3; echo three");
+
+  await expect.poll(async () => (await logsOf(id)).logs, patience).toBe("one\ntwo\n");
+  expect(await statusOf(id)).toBe("active");
+  await expect.poll(() => statusOf(id), patience).toBe("completed");
+
+  await expect.poll(async () => (await logsOf(id)).logs, patience).toBe("one\ntwo\nthree\n");
+  expect(await logsOf(id, "?tail=1")).toMatchObject({ logs: "three\n", truncated: true });
+  const text = await call("GET", `/v1/jobs/${id}/logs`, undefined, { accept: "text/plain" });
+  expect(text.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+  expect(await text.text()).toBe("one\ntwo\nthree\n");
+}, 40_000);
+
+test("output that is no text is shown with what cannot be read replaced", async () => {
+  const id = await submit("printf 'a\\377\\000\\303(b'; printf '\\360\\237\\232\\200\\n'");
+
+  await expect.poll(() => statusOf(id), patience).toBe("completed");
+
+  await expect.poll(async () => (await logsOf(id)).logs, patience).toBe("a\ufffd\0\ufffd(b🚀\n");
+}, 40_000);
+
+test("of much output the newest is kept, and its last line is there", async () => {
+  const id = await submit("seq 1 400000");
+
+  await expect.poll(() => statusOf(id), patience).toBe("completed");
+
+  await expect.poll(async () => (await logsOf(id, "?tail=2")).logs, patience).toBe("399999\n400000\n");
+  const whole = await call("GET", `/v1/jobs/${id}/logs?tail=10000`, undefined, { accept: "text/plain" });
+  expect((await whole.text()).split("\n")).toHaveLength(10_001);
+}, 40_000);
+
+test("what a cancelled job had printed stays when nothing else of it does", async () => {
+  const id = await submit("echo hello; sleep 600");
+  await expect.poll(() => statusOf(id), patience).toBe("active");
+
+  await call("POST", `/v1/jobs/${id}/cancel`);
+
+  await expect.poll(async () => (await logsOf(id)).logs, patience).toBe("hello\n");
+  await expect.poll(() => readdirSync(join(home, "runs")), patience).toEqual([]);
+  expect((await logsOf(id)).logs).toBe("hello\n");
+}, 40_000);
+
+test("twenty submits at once with one Idempotency-Key are one job", async () => {
+  const job = { image: "ubuntu", instance_type: "g4dn.2xlarge", command: "true", disk_name: "shared" };
+
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const response = await call("POST", "/v1/jobs/submit", job, { "idempotency-key": "k-1" });
+      return `${response.status} ${await response.text()}`;
+    }),
+  );
+
+  expect(new Set(answers).size).toBe(1);
+  expect(answers[0]).toMatch(/^200 /);
+}, 40_000);
+
+test("a key is exchanged, and the new one ends the old one before its time", async () => {
+  const rotated = await call("POST", "/v1/keys/rotate");
+  const { api_key } = (await rotated.json()) as { readonly api_key: string };
+  const old = key;
+  key = api_key;
+
+  const ended = await call("DELETE", `/v1/keys/${old.slice(0, 8)}`);
+
+  expect([rotated.status, ended.status]).toEqual([200, 200]);
+  const { keys } = (await (await call("GET", "/v1/keys")).json()) as { keys: { key_prefix: string }[] };
+  expect(keys.map(({ key_prefix }) => key_prefix)).toEqual([key.slice(0, 8)]);
+});

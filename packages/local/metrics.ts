@@ -1,0 +1,15 @@
+import type { Catalog } from "#http/catalog.ts";
+import type { Runtime } from "#http/runtime.ts";
+import { type RunningServer, startServer } from "./server.ts";
+
+/** Serves the internal endpoints on a port of their own, because they ask for no key; nowhere unless a port is set. */
+export async function startMetrics(
+  runtime: Runtime,
+  { internal }: Catalog,
+  port: number | undefined,
+): Promise<RunningServer | undefined> {
+  if (port === undefined) return undefined;
+  const server = await startServer(runtime, internal, { port, setting: "METRICS_PORT" });
+  runtime.log.info("metrics", { url: `${server.url}/metrics` });
+  return server;
+}

@@ -1,0 +1,26 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import ssh2 from "ssh2";
+import { writeOnce } from "./secret-file.ts";
+
+/** The key by which clients know this stack again: made on its first start, kept in `ssh-host-key`, mode 600. */
+export function sshHostKey(home: string): string {
+  const path = join(home, "ssh-host-key");
+  writeOnce(path, () => newSshKey().private);
+  return readFileSync(path, "utf8");
+}
+
+export interface SshKeyPair {
+  readonly private: string;
+  /** `<type> <base64>`. */
+  readonly public: string;
+}
+
+/** ssh2 1.17 cuts the first byte off a public key that begins with 0, one in 256, and cannot read that key itself. */
+export function newSshKey(): SshKeyPair {
+  for (;;) {
+    const made = ssh2.utils.generateKeyPairSync("ed25519");
+    const parsed = ssh2.utils.parseKey(made.private);
+    if (!(parsed instanceof Error)) return { private: made.private, public: made.public.trim() };
+  }
+}

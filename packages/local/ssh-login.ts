@@ -1,0 +1,44 @@
+import ssh2, { type AuthContext, type ParsedKey, type PublicKeyAuthContext } from "ssh2";
+import { findEntrances } from "#process/entrances.ts";
+
+/** Who came in: into which run, by which of its keys. */
+export interface Guest {
+  readonly run: string;
+  /** As the run's access names it: `<type> <base64>`. */
+  readonly key: string;
+}
+
+/** Lets in who holds one of the keys of the run that the user name names, and nobody else in any other way. */
+export function logIn(context: AuthContext, home: string, onGuest: (guest: Guest) => void): void {
+  const guest = context.method === "publickey" ? guestOf(home, context) : undefined;
+  if (!guest || context.method !== "publickey") {
+    context.reject(["publickey"]);
+    return;
+  }
+  // Without a signature the client only asks whether this key would do.
+  if (!context.signature || !context.blob) {
+    context.accept();
+    return;
+  }
+  const isSigned = parsedKey(guest.key)?.verify(context.blob, context.signature, context.hashAlgo) === true;
+  if (!isSigned) {
+    context.reject(["publickey"]);
+    return;
+  }
+  onGuest(guest);
+  context.accept();
+}
+
+function guestOf(home: string, { username, key: shown }: PublicKeyAuthContext): Guest | undefined {
+  const blob = shown.data.toString("base64");
+  for (const { name, keys } of findEntrances(home, username)) {
+    const key = keys.find((one) => one.split(" ")[1] === blob);
+    if (key) return { run: name, key };
+  }
+  return undefined;
+}
+
+function parsedKey(text: string): ParsedKey | undefined {
+  const parsed = ssh2.utils.parseKey(text);
+  return parsed instanceof Error ? undefined : parsed;
+}

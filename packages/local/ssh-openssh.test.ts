@@ -1,0 +1,130 @@
+import { execFile, spawnSync } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { canSandbox } from "#process/sandbox.ts";
+import { keyFile, openSshTrial, type SshTrial } from "./ssh-trial.ts";
+
+const hasOpenSsh = ["ssh", "sftp", "scp"].every((name) => !spawnSync(name, [], { stdio: "ignore" }).error);
+
+describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s", (isolation) => {
+  if (!hasOpenSsh || (isolation === "bubblewrap" && !canSandbox("/var/tmp"))) {
+    it("needs ssh, sftp, scp and the isolation", ({ skip }) => skip("this machine lacks one of them"));
+    return;
+  }
+
+  let trial: SshTrial;
+  let options: string[];
+  beforeEach(async () => {
+    trial = await openSshTrial(isolation);
+    await trial.begin();
+    const settings = [
+      ...["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR"],
+      ...["BatchMode=yes", "IdentityAgent=none"],
+    ];
+    const identity = ["-F", "/dev/null", "-i", keyFile(trial.root, trial.key)];
+    options = [...identity, ...settings.flatMap((setting) => ["-o", setting])];
+  });
+  afterEach(async () => {
+    await trial.close();
+  });
+  const address = () => `${trial.login}@127.0.0.1`;
+  const ssh = (...words: string[]) => run("ssh", ["-p", String(trial.server.port), ...options, address(), ...words]);
+  const scp = (...words: string[]) => run("scp", ["-P", String(trial.server.port), ...options, ...words]);
+  const sftp = (batch: string) =>
+    run("sftp", ["-P", String(trial.server.port), ...options, "-b", "-", address()], batch);
+
+  it("runs a command and passes its exit code on", async () => {
+    const { code, out, err } = await ssh("echo $((6 * 7)); echo oh >&2; exit 5");
+
+    expect({ code, out, err }).toEqual({ code: 5, out: "42\n", err: "oh\n" });
+  });
+
+  it("has a terminal when it asks for one", async () => {
+    const { code, out } = await run("ssh", [
+      "-tt",
+      "-p",
+      String(trial.server.port),
+      ...options,
+      address(),
+      "test -t 1 && echo tty",
+    ]);
+
+    expect({ code, out }).toEqual({ code: 0, out: "tty\r\n" });
+  });
+
+  it("copies files there and back, big ones and whole trees, with their modes", async () => {
+    const bytes = randomBytes(3_000_000);
+    const [there, back] = [join(trial.root, "there"), join(trial.root, "back")];
+    mkdirSync(join(there, "deep er"), { recursive: true });
+    writeFileSync(join(there, "deep er", "big"), bytes);
+    writeFileSync(join(there, "script"), "#!/bin/sh\necho ran\n", { mode: 0o755 });
+
+    const put = await scp("-r", "-p", there, `${address()}:copied`);
+    const ran = await ssh("copied/script; sha256sum < 'copied/deep er/big'");
+    const got = await scp("-r", "-p", `${address()}:copied`, back);
+
+    expect([put.code, got.code, put.err, got.err]).toEqual([0, 0, "", ""]);
+    expect(ran.out).toBe(`ran\n${createHash("sha256").update(bytes).digest("hex")}  -\n`);
+    expect(readFileSync(join(back, "deep er", "big")).equals(bytes)).toBe(true);
+    expect(statSync(join(back, "script")).mode & 0o777).toBe(0o755);
+  });
+
+  it("lists, renames, links, changes and removes by sftp", async () => {
+    const local = join(trial.root, "local");
+    writeFileSync(local, "some text");
+
+    const { code, out, err } = await sftp(
+      [
+        ...["mkdir d", `put ${local} d/one`, "rename d/one d/two", "symlink two d/link", "chmod 600 d/two", "ls -la d"],
+        ...[`get d/link ${local}.back`, "pwd", "rm d/link", "rm d/two", "rmdir d", "ls"],
+      ].join("\n"),
+    );
+
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toMatch(/-rw------- .* 9 .* d\/two|-rw------- .* 9 .* two/);
+    expect(out).toContain(`Remote working directory: ${trial.directory}/0/work`);
+    expect(readFileSync(`${local}.back`, "utf8")).toBe("some text");
+  });
+
+  it("is told what is not there and what it may not do", async () => {
+    const { code, err } = await sftp("get nothing\n");
+    const { code: written, err: refusal } = await sftp("cd ..\nput /etc/hostname ../berth-was-here\n");
+
+    expect(code).toBe(1);
+    expect(err).toContain("not found");
+    if (isolation === "bubblewrap") {
+      expect(written).toBe(1);
+      expect(refusal).toMatch(/Read-only file system|Permission denied|Failure/);
+    }
+  });
+
+  if (isolation === "bubblewrap") {
+    it("sees by sftp what the run sees, whatever a link says", async () => {
+      const secret = join(trial.home, "secret");
+      writeFileSync(secret, "of the stack");
+      symlinkSync(secret, join(trial.directory, "0", "work", "link"));
+
+      const { code, err } = await sftp(`get link ${join(trial.root, "stolen")}\n`);
+
+      expect(code).toBe(1);
+      expect(err).toMatch(/not found|No such file/);
+    });
+  }
+});
+
+interface Answer {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function run(file: string, words: readonly string[], input = ""): Promise<Answer> {
+  return new Promise((resolve) => {
+    const child = execFile(file, words, { timeout: 15_000 }, (error, out, err) => {
+      resolve({ code: error ? Number(error.code ?? 1) : 0, out, err });
+    });
+    child.stdin?.end(input);
+  });
+}

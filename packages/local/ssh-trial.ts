@@ -1,0 +1,99 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import ssh2, { type Client, type ClientChannel, type ConnectConfig } from "ssh2";
+import type { Run } from "#core/context.ts";
+import type { Isolation } from "#process/records.ts";
+import { eventually, openTrial, type Trial } from "#process/trial.ts";
+import { silentLog } from "#testing/log.ts";
+import { type SshServer, startSsh } from "./ssh.ts";
+import { newSshKey, type SshKeyPair } from "./ssh-host-key.ts";
+
+export interface Said {
+  readonly code: number | undefined;
+  readonly signal: string | undefined;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** A run with an SSH server in front, for tests; closing it fails when a process is left. */
+export interface SshTrial extends Trial {
+  readonly server: SshServer;
+  readonly login: string;
+  readonly key: SshKeyPair;
+  /** Starts the run and lets the trial's key in. */
+  begin(changes?: Partial<Run>): Promise<void>;
+  connect(changes?: ConnectConfig): Promise<Client>;
+  /** One command on a connection of its own. */
+  say(command: string, input?: string): Promise<Said>;
+}
+
+export async function openSshTrial(isolation: Isolation): Promise<SshTrial> {
+  const trial = openTrial({ isolation });
+  const server = await startSsh({ home: trial.home, port: 0, log: silentLog() });
+  const login = `gpu-dev-${randomBytes(4).toString("hex")}`;
+  const key = newSshKey();
+  const connections = new Set<Client>();
+  const connect = async (changes: ConnectConfig = {}) => {
+    const client = new ssh2.Client();
+    connections.add(client);
+    const options = { host: "127.0.0.1", port: server.port, username: login, privateKey: key.private, ...changes };
+    const ready = once(client, "ready");
+    client.connect(options);
+    await ready;
+    client.on("error", () => undefined);
+    return client;
+  };
+  return {
+    ...{ ...trial, server, login, key, connect },
+    begin: async (changes) => {
+      await trial.compute.apply(trial.runOf({ command: undefined, ...changes }));
+      await eventually(trial.observe, (seen) => seen?.state === "ready");
+      await trial.compute.setAccess(trial.uid, 1, { login, keys: [key.public], jupyter: null });
+    },
+    say: async (command, input = "") => said(await exec(await connect(), command), input),
+    close: async () => {
+      for (const client of connections) client.destroy();
+      await server.stop();
+      await trial.close();
+    },
+  };
+}
+
+/** A file with a private key, as the OpenSSH client wants it. */
+export function keyFile(directory: string, { private: own }: SshKeyPair): string {
+  const path = join(directory, `key-${randomBytes(4).toString("hex")}`);
+  writeFileSync(path, own, { mode: 0o600 });
+  return path;
+}
+
+/** How channels ended, by channel. */
+const ends = new WeakMap<ClientChannel, { readonly code: number | undefined; readonly signal: string | undefined }>();
+
+export function exec(client: Client, command: string): Promise<ClientChannel> {
+  return new Promise((resolve, reject) => {
+    client.exec(command, (error, channel) => {
+      if (error) return reject(error);
+      // The exit may come before whoever awaits this goes on.
+      channel.on("exit", (code: number | null, signal?: string) =>
+        ends.set(channel, { code: code ?? undefined, signal }),
+      );
+      resolve(channel);
+    });
+  });
+}
+
+/** Everything that a channel says until it is closed. */
+export async function said(channel: ClientChannel, input = ""): Promise<Said> {
+  const texts = { out: "", err: "" };
+  channel.on("data", (part: Buffer) => {
+    texts.out += part.toString();
+  });
+  channel.stderr.on("data", (part: Buffer) => {
+    texts.err += part.toString();
+  });
+  channel.end(input);
+  await once(channel, "close");
+  return { ...(ends.get(channel) ?? { code: undefined, signal: undefined }), ...texts };
+}

@@ -1,0 +1,270 @@
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { type AddressInfo, connect as dial } from "node:net";
+import { join } from "node:path";
+import ssh2, {
+  type BaseAgent,
+  type ClientChannel,
+  type IdentityCallback,
+  type ParsedKey,
+  type SignCallback,
+} from "ssh2";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { canSandbox } from "#process/sandbox.ts";
+import { eventually, processesOf } from "#process/trial.ts";
+import { silentLog } from "#testing/log.ts";
+import { startSsh } from "./ssh.ts";
+import { newSshKey } from "./ssh-host-key.ts";
+import { exec, openSshTrial, type SshTrial, said } from "./ssh-trial.ts";
+
+describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (isolation) => {
+  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    return;
+  }
+
+  let trial: SshTrial;
+  beforeEach(async () => {
+    trial = await openSshTrial(isolation);
+  });
+  afterEach(async () => {
+    await trial.close();
+  });
+
+  it("runs a command with its exit code, its two streams apart, and what it is given to read", async () => {
+    await trial.begin();
+
+    const answer = await trial.say("cat; echo bad >&2; exit 7", "good");
+
+    expect(answer).toEqual({ code: 7, signal: undefined, out: "good", err: "bad\n" });
+  });
+
+  it("is where the run's own command is: its directory, its variables, its files, its processes", async () => {
+    const env = { TOKEN: "it's $HOME\n`x`", GREETING: "hello" };
+    await trial.begin({ command: "echo here > file; exec sleep 3613", env });
+
+    const { out } = await trial.say(
+      'cat "$HOME/file"; pwd; printf "%s|" "$TOKEN" "$GREETING" "$BERTH_RUN"; env | grep -c __berth_',
+    );
+
+    const run = `${trial.uid}-r1`;
+    const work = `${trial.directory}/0/work`;
+    expect(out).toBe(`here\n${work}\n${env.TOKEN}|hello|${run}|0\n`);
+    if (isolation === "bubblewrap") {
+      expect((await trial.say("tr '\\0' ' ' < /proc/2/cmdline")).out).toContain("sleep 3613");
+    }
+  });
+
+  if (isolation === "bubblewrap") {
+    it("has no more rights than the run: no capability, nothing of the home", async () => {
+      await trial.begin();
+
+      const { out } = await trial.say(
+        `grep -h -E "^(CapEff|CapBnd|NoNewPrivs)" /proc/self/status; umount /tmp || echo kept; ls ${trial.home}/runs; ls ${trial.home}`,
+      );
+
+      const none = "0".repeat(16);
+      expect(out).toContain(`CapEff:\t${none}`);
+      expect(out).toContain("NoNewPrivs:\t1");
+      expect(out).toContain("kept");
+      expect(out).toContain(`${trial.uid}-r1\n`);
+      expect(out).not.toContain("ssh-host-key");
+      expect(out).not.toContain("access.json");
+    });
+  }
+
+  it("gives a shell in a terminal of the wanted size, which can be changed", async () => {
+    await trial.begin();
+    const client = await trial.connect();
+    const shell = await new Promise<ClientChannel>((resolve, reject) => {
+      client.shell({ term: "vt100", cols: 91, rows: 17 }, (error, channel) =>
+        error ? reject(error) : resolve(channel),
+      );
+    });
+    let seen = "";
+    shell.on("data", (part: Buffer) => {
+      seen += part.toString();
+    });
+
+    shell.write("stty size; test -t 0 && echo is-a-$TERM\n");
+    await eventually(
+      () => seen,
+      (text) => text.includes("is-a-vt100\r"),
+    );
+    shell.setWindow(33, 120, 0, 0);
+    shell.write("stty size; exit 3\n");
+    const [code] = await once(shell, "exit");
+
+    expect(seen).toContain("17 91\r");
+    expect(seen).toContain("33 120\r");
+    expect(code).toBe(3);
+  });
+
+  it("refuses other keys, other names, passwords and none at all", async () => {
+    await trial.begin();
+
+    await expect(trial.connect({ privateKey: newSshKey().private })).rejects.toThrow("authentication methods failed");
+    await expect(trial.connect({ username: "gpu-dev-00000000" })).rejects.toThrow("authentication methods failed");
+    await expect(trial.connect({ username: "../.." })).rejects.toThrow("authentication methods failed");
+    const { privateKey: _, ...nobody } = { privateKey: undefined, password: "x" };
+    await expect(trial.connect({ ...nobody, privateKey: "" })).rejects.toThrow("authentication methods failed");
+  });
+
+  it("believes nobody who shows a key and signs with another", async () => {
+    await trial.begin();
+    const agent = forger(trial.key.public, newSshKey().private);
+
+    await expect(trial.connect({ privateKey: "", agent })).rejects.toThrow("authentication methods failed");
+
+    expect(agent.signed()).toBe(1);
+    const honest = forger(trial.key.public, trial.key.private);
+    await trial.connect({ privateKey: "", agent: honest });
+    expect(honest.signed()).toBe(1);
+  });
+
+  it("is still there when the server was started anew", async () => {
+    await trial.begin({ command: "echo kept > file; exec sleep 3623" });
+    const later = await startSsh({ home: trial.home, port: 0, log: silentLog() });
+
+    const answer = await said(await exec(await trial.connect({ port: later.port }), "cat file"));
+    await later.stop();
+
+    expect(answer.out).toBe("kept\n");
+  });
+
+  it("says that its port is in use when that was asked for, and takes another when it was not", async () => {
+    const { port } = trial.server;
+    const options = { home: trial.home, log: silentLog() };
+
+    await expect(startSsh({ ...options, port })).rejects.toThrow(`Port ${port} is in use`);
+    writeFileSync(join(trial.home, "ssh-port"), String(port));
+    const other = await startSsh({ ...options, port: undefined });
+    await other.stop();
+
+    expect(other.port).not.toBe(port);
+    expect(readFileSync(join(trial.home, "ssh-port"), "utf8")).toBe(String(other.port));
+  });
+
+  it("keeps the keys of two jobs apart", async () => {
+    await trial.begin();
+    const other = { login: "gpu-dev-0badcafe", keys: [newSshKey()] };
+    await trial.compute.apply(trial.runOf({ run: 2, command: undefined }));
+    const [key] = other.keys;
+    const access = { login: other.login, keys: [key?.public ?? ""], jupyter: null };
+    await eventually(
+      () => trial.compute.observe(trial.uid, 2),
+      (seen) => seen?.state === "ready",
+    );
+    await trial.compute.setAccess(trial.uid, 2, access);
+
+    await expect(trial.connect({ username: other.login })).rejects.toThrow("authentication methods failed");
+    await expect(trial.connect({ privateKey: key?.private ?? "" })).rejects.toThrow("authentication methods failed");
+    const client = await trial.connect({ username: other.login, privateKey: key?.private ?? "" });
+    expect((await said(await exec(client, "echo $BERTH_RUN"))).out).toBe(`${trial.uid}-r2\n`);
+  });
+
+  it("forwards ports to the environment's loopback and nowhere else", async () => {
+    await trial.begin();
+    const web = createServer((_, response) => response.end("inside")).listen(0, "127.0.0.1");
+    await once(web, "listening");
+    const client = await trial.connect();
+    const forward = (host: string, port: number) =>
+      new Promise<ClientChannel>((resolve, reject) => {
+        client.forwardOut("127.0.0.1", 1, host, port, (error, channel) => (error ? reject(error) : resolve(channel)));
+      });
+
+    const { port } = web.address() as AddressInfo;
+    const { out } = await said(await forward("localhost", port), "GET / HTTP/1.0\r\n\r\n");
+
+    expect(out).toContain("inside");
+    for (const host of ["example.com", "169.254.169.254", "0.0.0.0", ""]) {
+      await expect(forward(host, port)).rejects.toThrow("Channel open failure");
+    }
+    web.close();
+    await expect(forward("127.0.0.1", 1)).rejects.toThrow("Channel open failure");
+  });
+
+  it("ends its sessions with the run, and lets nobody in afterwards", async () => {
+    await trial.begin();
+    const client = await trial.connect();
+    const closed = once(client, "close");
+    const channel = await exec(client, "setsid sleep 3617 & sleep 3617");
+    const over = said(channel);
+    await eventually(
+      () => processesOf(trial.home, trial.uid).length,
+      (count) => count >= 4,
+    );
+
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 1, force: false });
+
+    await over;
+    await closed;
+    await eventually(
+      () => processesOf(trial.home, trial.uid),
+      (pids) => pids.length === 0,
+    );
+    await expect(trial.connect()).rejects.toThrow("authentication methods failed");
+  });
+
+  it("ends a connection whose key is taken away", async () => {
+    await trial.begin();
+    const client = await trial.connect();
+    const closed = once(client, "close");
+
+    await trial.compute.setAccess(trial.uid, 1, { login: trial.login, keys: [], jupyter: null });
+
+    await closed;
+    await expect(trial.connect()).rejects.toThrow("authentication methods failed");
+  });
+
+  it("hangs up on what a client leaves behind", async () => {
+    await trial.begin();
+    const client = await trial.connect();
+    const before = processesOf(trial.home, trial.uid).length;
+    await exec(client, "sleep 3619");
+    await eventually(
+      () => processesOf(trial.home, trial.uid).length,
+      (count) => count > before,
+    );
+
+    client.destroy();
+
+    await eventually(
+      () => processesOf(trial.home, trial.uid).length,
+      (count) => count <= before,
+    );
+  });
+
+  it("carries a hundred sessions at once", async () => {
+    await trial.begin();
+
+    const clients = await Promise.all(Array.from({ length: 100 }, () => trial.connect()));
+    const channels = await Promise.all(clients.map((client, n) => exec(client, `read line; echo $line ${n}`)));
+    const answers = await Promise.all(channels.map((channel) => said(channel, "hello\n")));
+
+    expect(answers.map(({ out }) => out)).toEqual(answers.map((_, n) => `hello ${n}\n`));
+  }, 60_000);
+
+  it("listens on the loopback address alone", async () => {
+    const socket = dial(trial.server.port, "127.0.0.2");
+
+    const [error] = (await once(socket, "error")) as [NodeJS.ErrnoException];
+
+    expect(error.code).toBe("ECONNREFUSED");
+  });
+});
+
+/** An agent that shows one key and signs with another; ssh2 knows agents by their prototype. */
+function forger(shown: string, own: string) {
+  const [identity, signer] = [shown, own].map((text) => ssh2.utils.parseKey(text) as ParsedKey);
+  let signed = 0;
+  return Object.assign(Object.create(ssh2.BaseAgent.prototype) as BaseAgent, {
+    getIdentities: (done: IdentityCallback<ParsedKey>) => done(undefined, identity ? [identity] : []),
+    sign: (_key: unknown, data: Buffer, _options: unknown, done: SignCallback) => {
+      signed += 1;
+      done(undefined, signer?.sign(data));
+    },
+    signed: () => signed,
+  });
+}

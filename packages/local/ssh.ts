@@ -1,0 +1,103 @@
+import { once } from "node:events";
+import { realpathSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import ssh2, { type Connection } from "ssh2";
+import type { Log } from "#core/context.ts";
+import { admits } from "#process/entrances.ts";
+import { forward } from "./ssh-forward.ts";
+import { sshHostKey } from "./ssh-host-key.ts";
+import { type Guest, logIn } from "./ssh-login.ts";
+import { keepSshPort, keptSshPort } from "./ssh-port.ts";
+import { serveSession } from "./ssh-session.ts";
+
+export interface SshOptions {
+  readonly home: string;
+  /** Undefined: the one of last time, or a free one. */
+  readonly port: number | undefined;
+  readonly log: Log;
+}
+
+export interface SshServer {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** One SSH server for all runs of this home, on 127.0.0.1. Throws when a port that was asked for is in use. */
+export async function startSsh({ home: given, port, log }: SshOptions): Promise<SshServer> {
+  const home = realpathSync(given);
+  const connections = new Map<Connection, Guest | undefined>();
+  const server = new ssh2.Server({ hostKeys: [sshHostKey(home)] }, (connection) => {
+    connections.set(connection, undefined);
+    connection.once("close", () => connections.delete(connection));
+    serve(connection, home, log, (guest) => connections.set(connection, guest));
+  });
+  server.on("error", (error: Error) => log.warn("ssh failed", { error: error.message }));
+  server.maxConnections = mostConnections;
+  await listen(server, home, port);
+  const watching = setInterval(() => endStrangers(connections, home), lookEveryMs);
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: () =>
+      new Promise((resolve) => {
+        clearInterval(watching);
+        server.close(() => resolve());
+        for (const connection of connections.keys()) connection.end();
+      }),
+  };
+}
+
+const mostConnections = 1_000;
+const lookEveryMs = 1_000;
+const loginWithinMs = 30_000;
+const mostAttempts = 20;
+
+function serve(connection: Connection, home: string, log: Log, onGuest: (guest: Guest) => void): void {
+  let guest: Guest | undefined;
+  let attempts = 0;
+  const late = setTimeout(() => connection.end(), loginWithinMs);
+  connection.once("close", () => clearTimeout(late));
+  connection.on("error", () => undefined);
+  connection.on("authentication", (context) => {
+    attempts += 1;
+    if (attempts > mostAttempts) return connection.end();
+    logIn(context, home, (one) => {
+      guest = one;
+    });
+  });
+  connection.on("ready", () => {
+    clearTimeout(late);
+    const own = guest;
+    if (!own) return connection.end();
+    onGuest(own);
+    log.info("ssh login", { run: own.run });
+    connection.on("session", (accept) => serveSession(accept(), home, own));
+    connection.on("tcpip", (accept, reject, info) => forward(accept, () => void reject(), info));
+  });
+}
+
+/** A connection ends with its run, forwarded ports included, and with its key. */
+function endStrangers(connections: ReadonlyMap<Connection, Guest | undefined>, home: string): void {
+  for (const [connection, guest] of connections) {
+    if (guest && !admits(home, guest.run, guest.key)) connection.end();
+  }
+}
+
+async function listen(server: ssh2.Server, home: string, port: number | undefined): Promise<void> {
+  const wanted = port ?? keptSshPort(home);
+  if ((await tryPort(server, wanted)) || (port === undefined && (await tryPort(server, 0)))) {
+    if (port === undefined) keepSshPort(home, (server.address() as AddressInfo).port);
+    return;
+  }
+  throw new Error(`Port ${wanted} is in use.\nSet SSH_PORT to another one, or leave it empty for any free one.`);
+}
+
+async function tryPort(server: ssh2.Server, port: number): Promise<boolean> {
+  try {
+    server.listen(port, "127.0.0.1");
+    await once(server, "listening");
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,56 @@
+import { createHash } from "node:crypto";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Access, JupyterSight } from "#core/context.ts";
+import { readObject } from "./records.ts";
+import { writeWhole } from "./run-directory.ts";
+
+const accessFile = "access.json";
+const jupyterFile = "jupyter.json";
+
+/** `access.json`: what the run was told last. With the token of Jupyter in it, readable to the owner alone. */
+export function readAccess(directory: string): Access | undefined {
+  const { login, keys, jupyter } = readObject(directory, accessFile) ?? {};
+  if (typeof login !== "string" || !Array.isArray(keys)) return undefined;
+  const token = (jupyter as { readonly token?: unknown } | null | undefined)?.token;
+  return {
+    login,
+    keys: keys.filter((key) => typeof key === "string"),
+    jupyter: typeof token === "string" ? { token } : null,
+  };
+}
+
+/** False when that is what was said before, or when the run's directory is gone. */
+export function writeAccess(directory: string, access: Access): boolean {
+  if (JSON.stringify(readAccess(directory)) === JSON.stringify(access)) return false;
+  return writeWhole(directory, accessFile, JSON.stringify(access));
+}
+
+/** Writes what became of the Jupyter of this token to `jupyter.json`. */
+export function writeJupyter(directory: string, token: string, sight: JupyterSight): void {
+  writeWhole(directory, jupyterFile, JSON.stringify({ token: hashOf(token), ...sight }));
+}
+
+/** Nothing of Jupyter is left. */
+export function forgetJupyter(directory: string): void {
+  rmSync(join(directory, jupyterFile), { force: true });
+}
+
+/** Jupyter as it is: what was written for another token counts as not yet dealt with. */
+export function seeJupyter(directory: string): JupyterSight | null {
+  const token = readAccess(directory)?.jupyter?.token;
+  const record = readObject(directory, jupyterFile);
+  if (token === undefined && !record) return null;
+  const { state, origin, reason } = record ?? {};
+  const isIts = token !== undefined && record?.token === hashOf(token);
+  if (!isIts || (state !== "on" && state !== "failed")) return { state: "starting", origin: null, reason: null };
+  return {
+    state,
+    origin: typeof origin === "string" ? origin : null,
+    reason: typeof reason === "string" ? reason : null,
+  };
+}
+
+function hashOf(token: string): string {
+  return createHash("sha256").update(token).digest("hex");
+}

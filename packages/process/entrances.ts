@@ -1,0 +1,41 @@
+import { join } from "node:path";
+import { readAccess } from "./access-record.ts";
+import { askDoor } from "./door.ts";
+import type { Inside } from "./inside.ts";
+import { lookAt } from "./observation.ts";
+import { isAlive } from "./process-identity.ts";
+import { listRunNames } from "./run-directory.ts";
+
+/** A run that somebody may enter by SSH. */
+export interface Entrance {
+  /** The run's name. */
+  readonly name: string;
+  readonly keys: readonly string[];
+}
+
+/** The living runs of this SSH user name; two jobs may by chance have the same. */
+export function findEntrances(home: string, login: string): Entrance[] {
+  const runs = join(home, "runs");
+  return listRunNames(runs).flatMap((name) => {
+    const access = readAccess(join(runs, name));
+    return access?.login === login && isOpen(home, name) ? [{ name, keys: access.keys }] : [];
+  });
+}
+
+/** Whether the run lives, and still lets this key in. */
+export function admits(home: string, name: string, key: string): boolean {
+  return (readAccess(join(home, "runs", name))?.keys.includes(key) ?? false) && isOpen(home, name);
+}
+
+/** How to start a process inside; throws when the run has ended. */
+export async function enterRun(home: string, name: string): Promise<Inside> {
+  if (!isOpen(home, name)) throw new Error("The environment has ended");
+  const inside = await askDoor(join(home, "runs", name));
+  if (inside.sandbox && !isAlive(inside.sandbox)) throw new Error("The environment has ended");
+  return inside;
+}
+
+function isOpen(home: string, name: string): boolean {
+  const { launcher, launcherLives, end, removal } = lookAt(join(home, "runs", name));
+  return launcherLives && launcher?.started === true && !end && removal === undefined;
+}

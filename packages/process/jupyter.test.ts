@@ -1,0 +1,161 @@
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { JupyterSight } from "#core/context.ts";
+import { processCompute } from "./compute.ts";
+import { systemPath } from "./environment.ts";
+import { jupyterStub } from "./jupyter-stub.ts";
+import { canSandbox } from "./sandbox.ts";
+import { eventually, openTrial, pidsOf, processesOf, type Trial } from "./trial.ts";
+
+const token = "token-0123456789-abcdefghij-0123456789-xyz";
+
+describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation %s", (isolation) => {
+  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    return;
+  }
+
+  let trial: Trial;
+  beforeEach(() => {
+    trial = openTrial({ isolation });
+  });
+  afterEach(async () => {
+    await trial.close();
+  });
+  const want = (jupyter: { token: string } | null) =>
+    trial.compute.setAccess(trial.uid, 1, { login: "gpu-dev-12345678", keys: [], jupyter });
+  const seen = async () => (await trial.observe())?.jupyter ?? null;
+  const inState = (state: JupyterSight["state"]) => eventually(seen, (sight) => sight?.state === state);
+  const status = async (sight: JupyterSight | null, secret = "") =>
+    (await fetch(`${sight?.origin}/lab?token=${secret}`)).status;
+  const stubs = () => {
+    const node = isolation === "none" ? process.execPath : join(trial.home, "tools/node");
+    return pidsOf(trial, `${node} ${join(trial.root, "bin/jupyter.cjs")}`);
+  };
+
+  it("is there when it is wanted, opens with the token alone, and goes when it is not wanted", async () => {
+    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial) }));
+    expect(await seen()).toBeNull();
+
+    await want({ token });
+    const on = await inState("on");
+    const answers = [await status(on, token), await status(on), await status(on, "other")];
+    await want(null);
+    await eventually(seen, (sight) => sight === null);
+
+    expect(on?.origin).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    expect(answers).toEqual([200, 403, 403]);
+    await expect(status(on, token)).rejects.toThrow("fetch failed");
+    expect(stubs()).toEqual([]);
+  });
+
+  it("works where the run works", async () => {
+    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial) }));
+    await want({ token });
+    const on = await inState("on");
+
+    expect(await (await fetch(`${on?.origin}/lab?token=${token}`)).text()).toBe(join(trial.directory, "0", "work"));
+  });
+
+  it("comes back at its address when its process dies", async () => {
+    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial) }));
+    await want({ token });
+    const before = await inState("on");
+
+    for (const pid of stubs()) process.kill(pid, "SIGKILL");
+
+    await eventually(
+      async () => status(before, token).catch(() => 0),
+      (code) => code === 200,
+    );
+    expect(await inState("on")).toEqual(before);
+  });
+
+  it("outlives the stack, and a later one can turn it off", async () => {
+    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial) }));
+    await want({ token });
+    const before = await inState("on");
+
+    const later = processCompute(trial.options);
+    await later.adopt();
+
+    expect((await later.observe(trial.uid, 1))?.jupyter).toEqual(before);
+    await later.setAccess(trial.uid, 1, { login: "gpu-dev-12345678", keys: [], jupyter: null });
+    await eventually(seen, (sight) => sight === null);
+  });
+
+  it("takes a new token", async () => {
+    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial) }));
+    await want({ token });
+    await inState("on");
+
+    await want({ token: `${token}-2` });
+    expect((await seen())?.state).toBe("starting");
+    const on = await inState("on");
+
+    expect([await status(on, token), await status(on, `${token}-2`)]).toEqual([403, 200]);
+    expect(stubs()).toHaveLength(1);
+  });
+
+  it("says that there is none on the PATH", async () => {
+    await trial.compute.apply(trial.runOf({ env: { PATH: "/nowhere:/usr/bin/nowhere" }, command: "/bin/sleep 3600" }));
+
+    await want({ token });
+
+    expect((await inState("failed"))?.reason).toBe("Jupyter is not on the PATH of this environment");
+  });
+
+  it("is given up when it ends at once, again and again", async () => {
+    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial, "process.exit(9)") }));
+
+    await want({ token });
+
+    expect((await inState("failed"))?.reason).toBe("Jupyter ended at once (exit code 9)");
+  });
+
+  it("ends with the run and leaves nothing, whatever it ignores", async () => {
+    const stubborn = `process.on("SIGTERM", () => {}); process.on("SIGHUP", () => {});
+      require("node:http").createServer((_, response) => response.end()).listen(
+        Number(process.argv.find((word) => word.startsWith("--port=")).slice(7)), "127.0.0.1");`;
+    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial, stubborn) }));
+    await want({ token });
+    await inState("on");
+
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 1, force: false });
+
+    await eventually(trial.observe, (observation) => observation === undefined);
+    await eventually(
+      () => processesOf(trial.home, trial.uid),
+      (pids) => pids.length === 0,
+    );
+  });
+
+  it("keeps its token from other users: in no argument, and in a file of mode 600 alone", async () => {
+    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial) }));
+    await want({ token });
+    await inState("on");
+
+    const files = readdirSync(trial.directory).filter((name) => statSync(join(trial.directory, name)).isFile());
+    const holding = files.filter((name) => readFileSync(join(trial.directory, name), "latin1").includes(token));
+    const lines = processesOf(trial.home, trial.uid).map((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1"));
+
+    expect(holding).toEqual(["access.json"]);
+    expect(statSync(join(trial.directory, "access.json")).mode & 0o777).toBe(0o600);
+    expect(lines.length).toBeGreaterThan(2);
+    expect(lines.filter((line) => line.includes(token))).toEqual([]);
+  });
+
+  it("is the real one where the machine has it", async ({ skip }) => {
+    const found = spawnSync("/bin/sh", ["-c", "command -v jupyter"], { env: { PATH: systemPath } }).status === 0;
+    if (!found) skip("this machine has no jupyter on its system path");
+    await trial.compute.apply(trial.runOf());
+
+    await want({ token });
+    const on = await eventually(seen, (sight) => sight !== null && sight.state !== "starting");
+
+    expect(on).toMatchObject({ state: "on" });
+    expect(await status(on, token)).toBeLessThan(400);
+  });
+});

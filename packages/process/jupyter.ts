@@ -1,0 +1,143 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { JupyterSight } from "#core/context.ts";
+import { forgetJupyter, readAccess, writeJupyter } from "./access-record.ts";
+import { findFreePort } from "./free-port.ts";
+import { commandInside, type Inside } from "./inside.ts";
+
+export interface JupyterKeeper {
+  /** Reads what is wanted, and starts or ends Jupyter if that is something else. */
+  look(): void;
+  /** Ends it, and starts it no more. */
+  close(): void;
+}
+
+/** Keeps Jupyter running inside a run, by its launcher, for as long as `access.json` wants it. */
+export function keepJupyter(directory: string, inside: () => Inside | undefined): JupyterKeeper {
+  let token: string | undefined;
+  let stop = new AbortController();
+  let serving: Promise<void> = Promise.resolve();
+  let isClosed = false;
+
+  const look = (): void => {
+    const wanted = readAccess(directory)?.jupyter?.token;
+    const place = inside();
+    if (isClosed || wanted === token || !place) return;
+    token = wanted;
+    stop.abort();
+    stop = new AbortController();
+    const { signal } = stop;
+    serving = serving.then(async () => {
+      if (wanted === undefined || signal.aborted) return forgetJupyter(directory);
+      const tell = (sight: JupyterSight) => signal.aborted || writeJupyter(directory, wanted, sight);
+      await serve({ place, token: wanted, tell, signal }).catch(() => tell(failed("Jupyter could not be started")));
+    });
+  };
+  return {
+    look,
+    close: () => {
+      isClosed = true;
+      stop.abort();
+    },
+  };
+}
+
+interface Serving {
+  readonly place: Inside;
+  readonly token: string;
+  readonly tell: (sight: JupyterSight) => void;
+  readonly signal: AbortSignal;
+}
+
+const startedWithinMs = 60_000;
+const mostFailures = 3;
+
+/** Starts it again whenever it ends, on its port as long as that can be had; gives up what has never answered. */
+async function serve({ place, token, tell, signal }: Serving): Promise<void> {
+  let port = await findFreePort();
+  let hasAnswered = false;
+  for (let failures = 0; !signal.aborted; failures += 1) {
+    tell({ state: "starting", origin: null, reason: null });
+    const child = start(place, token, port);
+    const exit = exitOf(child);
+    const kill = () => void endGroup(child, exit);
+    signal.addEventListener("abort", kill, { once: true });
+    const answer = await answerOf(port, exit, signal);
+    if (answer === "answers") {
+      hasAnswered = true;
+      failures = 0;
+      tell({ state: "on", origin: `http://127.0.0.1:${port}`, reason: null });
+    }
+    if (answer === "silent") kill();
+    const code = await exit;
+    signal.removeEventListener("abort", kill);
+    if (!hasAnswered && answer === "silent") return tell(failed("Jupyter did not answer within 60 s"));
+    if (!hasAnswered && code === notFound) return tell(failed("Jupyter is not on the PATH of this environment"));
+    if (!hasAnswered && failures + 1 >= mostFailures) return tell(failed(`Jupyter ended at once (exit code ${code})`));
+    if (failures > 0) port = await findFreePort();
+    await sleep(Math.min(250 * 2 ** failures, 10_000), undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** What a shell answers for a command that it cannot find (POSIX, Shell Command Language, 2.8.2). */
+const notFound = 127;
+
+/** The token goes in by the environment, where only this user sees it, and not as an argument, which everybody does. */
+function start(place: Inside, token: string, port: number): ChildProcess {
+  const words = ["jupyter", "lab", "--no-browser", "--ip=127.0.0.1", `--port=${port}`, "--ServerApp.port_retries=0"];
+  const root = process.getuid?.() === 0 ? ["--allow-root"] : [];
+  const named = { ...place, env: { ...place.env, JUPYTER_TOKEN: token } };
+  const { file, args, env, cwd } = commandInside(named, [...words, ...root]);
+  return spawn(file, args, { env, cwd, detached: true, stdio: "ignore" });
+}
+
+function exitOf(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve) => {
+    child.once("exit", (code) => resolve(code)).once("error", () => resolve(null));
+  });
+}
+
+async function answerOf(
+  port: number,
+  exit: Promise<unknown>,
+  signal: AbortSignal,
+): Promise<"answers" | "silent" | "ended"> {
+  const ended = exit.then(() => "ended" as const);
+  const end = performance.now() + startedWithinMs;
+  while (!signal.aborted && performance.now() < end) {
+    const answer = await Promise.race([ended, isAnswering(port)]);
+    if (answer === "ended") return answer;
+    if (answer) return "answers";
+    await Promise.race([ended, sleep(100)]);
+  }
+  return "silent";
+}
+
+async function isAnswering(port: number): Promise<boolean> {
+  const signal = AbortSignal.timeout(2_000);
+  const response = await fetch(`http://127.0.0.1:${port}/api`, { signal, redirect: "manual" }).catch(() => undefined);
+  await response?.body?.cancel();
+  return response !== undefined && response.status < 500;
+}
+
+const graceMs = 2_000;
+
+/** Its kernels are in groups of their own: Jupyter ends them itself when it is asked to end. */
+async function endGroup(child: ChildProcess, exit: Promise<unknown>): Promise<void> {
+  signalGroup(child, "SIGTERM");
+  await Promise.race([exit, sleep(graceMs)]);
+  signalGroup(child, "SIGKILL");
+}
+
+function signalGroup({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signals): void {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return;
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    return;
+  }
+}
+
+function failed(reason: string): JupyterSight {
+  return { state: "failed", origin: null, reason };
+}

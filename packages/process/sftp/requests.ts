@@ -1,0 +1,209 @@
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  rmdirSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import {
+  closeOpened,
+  fileStats,
+  longName,
+  type Opened,
+  openDirectory,
+  openFile,
+  realPath,
+  setAttributes,
+} from "./files.ts";
+import { attributesOf, type PacketReader, packet, packetReader, text, u32 } from "./packets.ts";
+
+/** Types of packets and codes of status: draft-ietf-secsh-filexfer-02, sections 3 and 7. */
+const answers = { status: 101, handle: 102, data: 103, name: 104, attributes: 105 } as const;
+const codes = { ok: 0, end: 1, noSuchFile: 2, permissionDenied: 3, failure: 4, badMessage: 5, unsupported: 8 } as const;
+const mostRead = 256 * 1024;
+const namesAtOnce = 100;
+const mostOpened = 256;
+
+/** Answers the requests of one client, in their order. */
+export function sftpSession(): (request: Buffer) => Buffer {
+  const opened = new Map<string, Opened>();
+  let lastHandle = 0;
+  const keep = (one: Opened): Reply => {
+    lastHandle += 1;
+    opened.set(String(lastHandle), one);
+    return [answers.handle, text(String(lastHandle))];
+  };
+  const handles: Handles = {
+    keep,
+    find: (reader) => {
+      const one = opened.get(reader.text());
+      if (!one) throw new Failure(codes.failure, "No such handle");
+      return one;
+    },
+    drop: (reader) => {
+      const handle = reader.text();
+      const one = opened.get(handle);
+      opened.delete(handle);
+      if (one) closeOpened(one);
+    },
+    room: () => {
+      if (opened.size >= mostOpened) throw new Failure(codes.failure, "Too many open files");
+    },
+  };
+  return (request) => answer(request, handles);
+}
+
+type Reply = readonly [type: number, ...parts: Buffer[]];
+
+interface Handles {
+  keep(one: Opened): Reply;
+  find(reader: PacketReader): Opened;
+  drop(reader: PacketReader): void;
+  /** Throws when too many are open. */
+  room(): void;
+}
+
+class Failure extends Error {
+  readonly code: number;
+
+  constructor(code: number, words: string) {
+    super(words);
+    this.code = code;
+  }
+}
+
+const init = 1;
+const version = 2;
+
+function answer(request: Buffer, handles: Handles): Buffer {
+  const [type = 0] = request;
+  if (type === init) return packet(version, u32(3), text("posix-rename@openssh.com"), text("1"));
+  const reader = packetReader(request.subarray(1));
+  const id = u32(reader.u32());
+  try {
+    const [kind, ...parts] = handlers[type]?.(reader, handles) ?? statusOf(codes.unsupported, "Not supported");
+    return packet(kind, id, ...parts);
+  } catch (error) {
+    const [kind, ...parts] = refusal(error);
+    return packet(kind, id, ...parts);
+  }
+}
+
+/** What was to be done is done. */
+function done(_result?: unknown): Reply {
+  return statusOf(codes.ok, "");
+}
+
+const handlers: Readonly<Record<number, (reader: PacketReader, handles: Handles) => Reply>> = {
+  3: (reader, { keep, room }) => {
+    room();
+    return keep(openFile(reader.text(), reader.u32(), reader.attributes()));
+  },
+  4: (reader, { drop }) => done(drop(reader)),
+  5: (reader, { find }) => read(find(reader), reader.u64(), reader.u32()),
+  6: (reader, { find }) => write(find(reader), reader.u64(), reader.bytes()),
+  7: (reader) => [answers.attributes, attributesOf(lstatSync(reader.text()))],
+  8: (reader, { find }) => [answers.attributes, attributesOf(fileStats(find(reader)))],
+  9: (reader) => done(setAttributes(reader.text(), reader.attributes())),
+  10: (reader, { find }) => {
+    const one = find(reader);
+    setAttributes(one.kind === "file" ? one.descriptor : one.path, reader.attributes());
+    return done();
+  },
+  11: (reader, { keep, room }) => {
+    room();
+    return keep(openDirectory(reader.text()));
+  },
+  12: (reader, { find }) => list(find(reader)),
+  13: (reader) => done(unlinkSync(reader.text())),
+  14: (reader) => done(mkdirSync(reader.text(), reader.attributes().mode ?? 0o777)),
+  15: (reader) => done(rmdirSync(reader.text())),
+  16: (reader) => {
+    const path = text(realPath(reader.text() || "."));
+    return [answers.name, u32(1), path, path, u32(0)];
+  },
+  17: (reader) => [answers.attributes, attributesOf(statSync(reader.text()))],
+  18: (reader) => rename(reader.text(), reader.text()),
+  19: (reader) => {
+    const target = text(readlinkSync(reader.text()));
+    return [answers.name, u32(1), target, target, u32(0)];
+  },
+  // OpenSSH sends the target first, against the draft, and so does everybody since (its PROTOCOL file, 4.1).
+  20: (reader) => done(symlinkSync(reader.text(), reader.text())),
+  200: (reader) => {
+    if (reader.text() !== "posix-rename@openssh.com") throw new Failure(codes.unsupported, "Not supported");
+    renameSync(reader.text(), reader.text());
+    return done();
+  },
+};
+
+function read(one: Opened, position: number, length: number): Reply {
+  if (one.kind !== "file") throw new Failure(codes.failure, "Not a file");
+  const bytes = Buffer.allocUnsafe(Math.min(length, mostRead));
+  const count = readSync(one.descriptor, bytes, 0, bytes.length, position);
+  if (count === 0) return statusOf(codes.end, "End of file");
+  return [answers.data, text(bytes.subarray(0, count))];
+}
+
+function write(one: Opened, position: number, bytes: Buffer): Reply {
+  if (one.kind !== "file") throw new Failure(codes.failure, "Not a file");
+  let written = 0;
+  while (written < bytes.length) {
+    const at = one.isAppending ? null : position + written;
+    written += writeSync(one.descriptor, bytes, written, bytes.length - written, at);
+  }
+  return done();
+}
+
+function list(one: Opened): Reply {
+  if (one.kind !== "directory") throw new Failure(codes.failure, "Not a directory");
+  const entries = one.names.splice(0, namesAtOnce).flatMap((name) => {
+    try {
+      const attributes = attributesOf(lstatSync(join(one.path, name)));
+      return [Buffer.concat([text(name), text(longName(one.path, name)), attributes])];
+    } catch {
+      // It went away since the directory was read.
+      return [];
+    }
+  });
+  if (entries.length > 0) return [answers.name, u32(entries.length), ...entries];
+  return one.names.length > 0 ? list(one) : statusOf(codes.end, "End of directory");
+}
+
+/** The draft's rename replaces nothing. */
+function rename(from: string, to: string): Reply {
+  if (existsSync(to)) throw new Failure(codes.failure, "The new name exists");
+  renameSync(from, to);
+  return done();
+}
+
+function statusOf(code: number, words: string): Reply {
+  return [answers.status, u32(code), text(words), text("en")];
+}
+
+const codesOfErrors: Readonly<Record<string, readonly [code: number, words: string]>> = {
+  ENOENT: [codes.noSuchFile, "No such file"],
+  ENOTDIR: [codes.noSuchFile, "No such file"],
+  EACCES: [codes.permissionDenied, "Permission denied"],
+  EPERM: [codes.permissionDenied, "Permission denied"],
+  EROFS: [codes.permissionDenied, "Read-only file system"],
+  ENOSPC: [codes.failure, "No space left on device"],
+  EEXIST: [codes.failure, "It exists already"],
+  EISDIR: [codes.failure, "It is a directory"],
+  ENOTEMPTY: [codes.failure, "The directory is not empty"],
+};
+
+function refusal(error: unknown): Reply {
+  if (error instanceof Failure) return statusOf(error.code, error.message);
+  if (error instanceof RangeError) return statusOf(codes.badMessage, "Bad message");
+  const { code = "" } = error as { readonly code?: string };
+  const [number, words] = codesOfErrors[code] ?? [codes.failure, `Failure ${code}`];
+  return statusOf(number, words);
+}

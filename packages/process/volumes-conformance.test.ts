@@ -1,0 +1,32 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe } from "vitest";
+import { volumesConformance } from "#testing/conformance/volumes.ts";
+import { copyByNode, findCopy } from "./copy.ts";
+import { volumeData } from "./volume-directory.ts";
+import { processVolumes } from "./volumes.ts";
+
+describe.each([
+  ["this machine's best way", findCopy()],
+  ["Node", copyByNode],
+] as const)("process volumes as all Volumes, copied by %s", (_, copy) => {
+  volumesConformance(async () => {
+    const home = mkdtempSync(join(tmpdir(), "berth-volumes-"));
+    const volumes = processVolumes({ home, copy });
+    const file = (volume: string) => join(volumeData(home, volume), "file");
+    return {
+      volumes,
+      pass: async (ms) => void (await sleep(ms)),
+      content: {
+        write: async (volume, text) => writeFileSync(file(volume), text),
+        read: async (volume) => readFileSync(file(volume), "utf8"),
+      },
+      close: async () => {
+        await volumes.shutdown();
+        rmSync(home, { recursive: true });
+      },
+    };
+  });
+});

@@ -1,0 +1,196 @@
+import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Log, SnapshotTags, VolumeRef, VolumeSnapshot, Volumes } from "#core/context.ts";
+import { VolumeRefused } from "#core/problem.ts";
+import { type Copy, findCopy, inWords } from "./copy.ts";
+import { runsMounting } from "./mounts.ts";
+import { randomName } from "./random-name.ts";
+import {
+  beginSnapshot,
+  completeSnapshot,
+  failSnapshot,
+  isSnapshotId,
+  listSnapshotIds,
+  readSnapshot,
+  snapshotData,
+  snapshotDirectory,
+  writeTags,
+} from "./snapshot-directory.ts";
+import {
+  deleteDirectory,
+  discard,
+  discardRemains,
+  forgetToken,
+  makeDraft,
+  publish,
+  readVolume,
+  type VolumeRecord,
+  volumeData,
+  volumeDirectory,
+  volumeIdOf,
+} from "./volume-directory.ts";
+
+export interface ProcessVolumesOptions {
+  /** Volumes live in `<home>/volumes`, snapshots in `<home>/snapshots`, and `<home>/runs` says who mounts what. */
+  readonly home: string;
+  /** Found out by trying when not given. */
+  readonly copy?: Copy;
+  readonly log?: Log;
+}
+
+export interface ProcessVolumes extends Volumes {
+  /** To be called once at start: frees the space of what an earlier process left half made or half removed. */
+  adopt(): Promise<void>;
+  /** Ends every copy; a snapshot that was not whole by then has failed. Nothing begins afterwards. */
+  shutdown(): Promise<void>;
+}
+
+type NewVolume = Parameters<Volumes["createVolume"]>[0];
+
+interface Host {
+  readonly home: string;
+  readonly copy: Copy;
+  readonly log: Log | undefined;
+  /** Volumes that are being made, by token: whoever repeats a call waits for the same copy. */
+  readonly making: Map<string, Promise<VolumeRef>>;
+  /** Snapshots that are being copied. */
+  readonly copying: Map<string, { readonly over: Promise<void>; readonly abort: AbortController }>;
+  readonly closing: AbortController;
+}
+
+/**
+ * Volumes as directories of this machine and snapshots as real copies of them, by reflink where the file system can.
+ * A volume's size is recorded and not enforced. A snapshot is its point in time because a volume that is mounted is
+ * refused, and because nobody mounts one before its snapshot is completed (design section 2).
+ */
+export function processVolumes({ home: given, copy = findCopy(), log }: ProcessVolumesOptions): ProcessVolumes {
+  for (const part of ["runs", "snapshots", "volumes/.tokens"]) {
+    mkdirSync(join(resolve(given), part), { recursive: true, mode: 0o700 });
+  }
+  const home = realpathSync(resolve(given));
+  const host: Host = { home, copy, log, making: new Map(), copying: new Map(), closing: new AbortController() };
+  return {
+    createVolume: (wanted) => makeOnce(host, wanted),
+    findVolume: async (id) => {
+      const record = readVolume(home, id);
+      return record && { id, zone: record.zone, attached: runsMounting(home, id).length > 0 };
+    },
+    removeVolume: (id) => removeVolume(host, id),
+    createSnapshot: async (volume, tags) => createSnapshot(host, volume, tags),
+    listSnapshots: async (volume) =>
+      listSnapshotIds(home).flatMap((id) => {
+        const found = readSnapshot(home, id);
+        return found?.volume === volume ? [shown(found)] : [];
+      }),
+    findSnapshot: async (id) => {
+      const found = readSnapshot(home, id);
+      return found && shown(found);
+    },
+    removeSnapshot: (id) => removeSnapshot(host, id),
+    tagSnapshot: async (id, tags) => {
+      const isThere = await inWords(() => writeTags(home, id, tags));
+      if (!isThere) throw new VolumeRefused("The snapshot does not exist");
+    },
+    adopt: () => adopt(host),
+    shutdown: () => shutdown(host),
+  };
+}
+
+function makeOnce(host: Host, wanted: NewVolume): Promise<VolumeRef> {
+  const { making } = host;
+  const known = making.get(wanted.token);
+  if (known !== undefined) return known;
+  const made = inWords(() => makeVolume(host, wanted)).finally(() => making.delete(wanted.token));
+  making.set(wanted.token, made);
+  return made;
+}
+
+/** Appears by one rename, with everything that was restored in it. */
+async function makeVolume(host: Host, { token, sizeGb, zone, snapshotId }: NewVolume): Promise<VolumeRef> {
+  const { home, copy, closing } = host;
+  const id = volumeIdOf(home, token);
+  const known = readVolume(home, id);
+  if (known) return { id, zone: known.zone };
+  const source = snapshotId === undefined ? undefined : snapshotData(home, snapshotId);
+  if (snapshotId !== undefined && source === undefined) throw new VolumeRefused("There is no such completed snapshot");
+  const draft = makeDraft(join(home, "volumes"), "data");
+  try {
+    if (source !== undefined) await copy(source, join(draft, "data"), closing.signal);
+    const record: VolumeRecord = { token, zone, sizeGb, snapshot: snapshotId ?? null };
+    writeFileSync(join(draft, "volume.json"), JSON.stringify(record), { mode: 0o600 });
+    closing.signal.throwIfAborted();
+    publish(draft, volumeDirectory(home, id));
+  } finally {
+    await discard(draft);
+  }
+  return { id, zone: readVolume(home, id)?.zone ?? zone };
+}
+
+/** The token first: a repeat that finds the volume still there finishes what this one began. */
+async function removeVolume({ home }: Host, id: string): Promise<void> {
+  const record = readVolume(home, id);
+  if (!record) return;
+  if (runsMounting(home, id).length > 0) throw new VolumeRefused("The volume is still in use");
+  forgetToken(home, record.token);
+  await deleteDirectory(join(home, "volumes"), volumeDirectory(home, id));
+}
+
+async function createSnapshot(host: Host, volume: string, tags: SnapshotTags): Promise<VolumeSnapshot> {
+  const { home, closing } = host;
+  if (closing.signal.aborted) throw new Error("The local stack is being stopped");
+  if (!readVolume(home, volume)) throw new VolumeRefused("The volume does not exist");
+  if (runsMounting(home, volume).length > 0) throw new VolumeRefused("The volume is still in use");
+  const id = `snap-${randomName()}`;
+  const at = Date.now();
+  const to = await inWords(() => beginSnapshot(home, id, volume, tags, at));
+  const abort = new AbortController();
+  const over = copySnapshot(host, id, { from: volumeData(home, volume), to, signal: abort.signal });
+  host.copying.set(id, { over, abort });
+  return { id, at, state: "pending", tags: { ...tags } };
+}
+
+interface SnapshotCopy {
+  readonly from: string;
+  readonly to: string;
+  readonly signal: AbortSignal;
+}
+
+/** What became of a copy is what its directory says. */
+async function copySnapshot(host: Host, id: string, { from, to, signal }: SnapshotCopy): Promise<void> {
+  const { home, copy, log, copying } = host;
+  try {
+    await copy(from, to, signal);
+    signal.throwIfAborted();
+    completeSnapshot(snapshotDirectory(home, id));
+  } catch (error) {
+    log?.warn("snapshot not copied", { snapshot: id, error: String(error) });
+    await failSnapshot(home, id);
+  } finally {
+    copying.delete(id);
+  }
+}
+
+async function removeSnapshot({ home, copying }: Host, id: string): Promise<void> {
+  if (!isSnapshotId(id)) return;
+  const copy = copying.get(id);
+  copy?.abort.abort();
+  await copy?.over;
+  await deleteDirectory(join(home, "snapshots"), snapshotDirectory(home, id));
+}
+
+async function adopt({ home }: Host): Promise<void> {
+  await Promise.all(["volumes", "snapshots"].map((parent) => discardRemains(join(home, parent))));
+  const failed = listSnapshotIds(home).filter((id) => readSnapshot(home, id)?.state === "failed");
+  for (const id of failed) await failSnapshot(home, id);
+}
+
+async function shutdown({ making, copying, closing }: Host): Promise<void> {
+  closing.abort();
+  for (const { abort } of copying.values()) abort.abort();
+  await Promise.allSettled([...making.values(), ...[...copying.values()].map(({ over }) => over)]);
+}
+
+/** Without what only this adapter knows. */
+function shown({ id, at, state, tags }: VolumeSnapshot): VolumeSnapshot {
+  return { id, at, state, tags };
+}

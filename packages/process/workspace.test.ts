@@ -1,0 +1,168 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Run, VolumeRef } from "#core/context.ts";
+import { processCompute } from "./compute.ts";
+import type { Locking } from "./lock.ts";
+import type { Isolation } from "./records.ts";
+import { canSandbox } from "./sandbox.ts";
+import { eventually, openTrial, type Trial, trialNodes } from "./trial.ts";
+import { volumeData } from "./volume-directory.ts";
+import { type ProcessVolumes, processVolumes } from "./volumes.ts";
+
+const ways: readonly (readonly [Isolation, Locking])[] = [
+  ["bubblewrap", "flock"],
+  ["none", "file"],
+];
+const tags = { name: "data", disk: "d", attempt: "a-r1-1" };
+
+describe.each(ways)("the workspace of a run, isolation %s", (isolation, locking) => {
+  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    return;
+  }
+
+  let trial: Trial;
+  let volumes: ProcessVolumes;
+  let volume: VolumeRef;
+
+  beforeEach(async () => {
+    trial = openTrial({ isolation, locking });
+    volumes = processVolumes({ home: trial.home });
+    volume = await volumes.createVolume({ token: "t", sizeGb: 10, zone: "z", snapshotId: undefined });
+  });
+  afterEach(async () => {
+    await volumes.shutdown();
+    await trial.close();
+  });
+
+  const onDisk = (name: string, id = volume.id) => join(volumeData(trial.home, id), name);
+  const run = async (changes: Partial<Run>) => {
+    await trial.compute.apply(trial.runOf(changes));
+    await trial.ended();
+    return trial.compute.readLog(trial.uid, 1);
+  };
+  const attached = async () => (await volumes.findVolume(volume.id))?.attached;
+  const gone = async (uid = trial.uid) => {
+    await trial.compute.remove(uid, 1, { graceSeconds: 0, force: true });
+    await eventually(
+      () => trial.compute.observe(uid, 1),
+      (seen) => seen === undefined,
+    );
+  };
+
+  it("is its disk, which outlives it and is what the next run sees", async () => {
+    const named = await run({
+      volume,
+      command: 'echo one > $WORKSPACE/file; echo two >> workspace/file; echo "$WORKSPACE"',
+    });
+    await gone();
+    const seen = await run({ volume, command: "cat $WORKSPACE/file" });
+
+    expect(named.trim()).toBe(isolation === "bubblewrap" ? "/workspace" : join(trial.directory, "0/work/workspace"));
+    expect(readFileSync(onDisk("file"), "utf8")).toBe("one\ntwo\n");
+    expect(seen).toBe("one\ntwo\n");
+  });
+
+  it("is a directory that ends with the run where it has no disk", async () => {
+    const seen = await run({ command: "echo x > $WORKSPACE/file && cat workspace/file" });
+    const scratch = join(trial.directory, "0/work/workspace/file");
+
+    expect(seen).toBe("x\n");
+    expect(existsSync(scratch)).toBe(true);
+    await gone();
+    expect(existsSync(scratch)).toBe(false);
+    expect(existsSync(onDisk("file"))).toBe(false);
+  });
+
+  it("is the disk in the first machine alone", async () => {
+    const shares = trialNodes.map(({ name }) => ({ node: name, units: 8 }));
+
+    await run({ volume, shares, gpusPerMachine: 8, command: "echo $NODE_RANK > $WORKSPACE/rank; sleep 0.3" });
+
+    expect(readFileSync(onDisk("rank"), "utf8")).toBe("0\n");
+  });
+
+  it("is told by WORKSPACE whatever the job says, and the timeline tells that no size is enforced", async () => {
+    const seen = await run({ volume, env: { WORKSPACE: "/elsewhere" }, command: "echo $WORKSPACE" });
+
+    expect(seen).not.toContain("elsewhere");
+    expect((await trial.observe())?.notes).toContain("disk at $WORKSPACE, its size not enforced");
+  });
+
+  it("makes its volume attached while anything of the run lives: no backup and no removal then", async () => {
+    const before = await attached();
+    await trial.compute.apply(trial.runOf({ volume }));
+
+    const during = await attached();
+    const snapshot = volumes.createSnapshot(volume.id, tags);
+    const removal = volumes.removeVolume(volume.id);
+
+    expect([before, during]).toEqual([false, true]);
+    await expect(snapshot).rejects.toThrow("The volume is still in use");
+    await expect(removal).rejects.toThrow("The volume is still in use");
+    await gone();
+    expect(await attached()).toBe(false);
+    expect((await volumes.createSnapshot(volume.id, tags)).state).toBe("pending");
+  });
+
+  it("stays attached when its launcher was killed, until nothing of the run lives", async () => {
+    await trial.compute.apply(trial.runOf({ volume }));
+
+    process.kill(trial.launcherPid(), "SIGKILL");
+    const justKilled = await attached();
+    await trial.ended();
+
+    expect(justKilled).toBe(true);
+    expect(await attached()).toBe(false);
+  });
+
+  it("is never one volume for two runs, also when both are applied at the same moment", async () => {
+    const uids = [1, 2, 3].map(() => randomBytes(16).toString("hex"));
+    const computes = uids.map(() => processCompute(trial.options));
+
+    const applied = await Promise.allSettled(uids.map((uid, at) => computes[at]?.apply(trial.runOf({ uid, volume }))));
+
+    const refused = applied.filter((one) => one.status === "rejected").map((one) => String(one.reason));
+    expect(refused.length).toBeGreaterThanOrEqual(2);
+    expect(new Set(refused)).toEqual(new Set(["Error: The volume is in use by another run"]));
+    expect((await trial.compute.listRuns()).length).toBe(3 - refused.length);
+  });
+
+  it("is given to the next run once the first is gone", async () => {
+    await trial.compute.apply(trial.runOf({ volume }));
+    const uid = randomBytes(16).toString("hex");
+    await expect(trial.compute.apply(trial.runOf({ uid, volume }))).rejects.toThrow("in use by another run");
+    await gone();
+
+    await trial.compute.apply(trial.runOf({ uid, volume }));
+
+    expect(await trial.compute.observe(uid, 1)).toMatchObject({ state: "ready" });
+  });
+
+  it("is refused for a volume that is not there, or whose id would be a path", async () => {
+    for (const id of ["vol-0123456789abcdef", "..", "../../runs", "vol-\0", ""]) {
+      const applying = trial.compute.apply(trial.runOf({ volume: { id, zone: "z" } }));
+
+      await expect(applying, id).rejects.toThrow(/volume/);
+    }
+    expect(await trial.compute.listRuns()).toEqual([]);
+  });
+
+  // Without a sandbox a run sees what its user sees: there is nothing to hold it to.
+  if (isolation === "none") return;
+
+  it("shows no other volume and no snapshot", async () => {
+    const other = await volumes.createVolume({ token: "o", sizeGb: 10, zone: "z", snapshotId: undefined });
+    writeFileSync(onDisk("secret", other.id), "of another disk");
+
+    const seen = await run({
+      volume,
+      command: `cat ${onDisk("secret", other.id)}; ls -A ${trial.home}; ls -A /workspace`,
+    });
+
+    expect(seen).not.toContain("of another disk");
+    expect(seen).not.toContain("snapshots");
+  });
+});

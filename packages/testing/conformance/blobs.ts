@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+import type { Blobs } from "#core/context.ts";
+
+/** What every Blobs must do. */
+export function blobsConformance(open: () => Promise<Blobs>): void {
+  describe("keeping", () => {
+    it.each([
+      ["nothing", new Uint8Array()],
+      ["bytes that are no text", Uint8Array.from([0, 255, 10, 195, 40, 0])],
+      ["a MiB", new Uint8Array(1024 * 1024).fill(7)],
+    ])("answers %s as it was put", async (_, bytes) => {
+      const blobs = await open();
+
+      await blobs.put("logs/a1/2-b", bytes);
+
+      const found = await blobs.get("logs/a1/2-b");
+      expect(Buffer.from(found ?? "gone").equals(bytes)).toBe(true);
+    });
+
+    it("has the newest of what was put under a name, and others beside it", async () => {
+      const blobs = await open();
+
+      await blobs.put("logs/a", Uint8Array.of(1, 1, 1));
+      await blobs.put("logs/b", Uint8Array.of(2));
+      await blobs.put("logs/a", Uint8Array.of(3));
+
+      expect([...((await blobs.get("logs/a")) ?? [])]).toEqual([3]);
+      expect([...((await blobs.get("logs/b")) ?? [])]).toEqual([2]);
+    });
+
+    it("never shows a half of what is being put", async () => {
+      const blobs = await open();
+      const whole = [new Uint8Array(300_000).fill(1), new Uint8Array(300_000).fill(2)] as const;
+      await blobs.put("logs/a", whole[0]);
+
+      const writes = Promise.all(Array.from({ length: 20 }, (_, n) => blobs.put("logs/a", whole[n % 2 ? 1 : 0])));
+      const reads = await Promise.all(Array.from({ length: 20 }, () => blobs.get("logs/a")));
+      await writes;
+
+      for (const read of reads) {
+        expect(read?.byteLength).toBe(300_000);
+        expect(new Set(read).size).toBe(1);
+      }
+    });
+  });
+
+  describe("removing", () => {
+    it("leaves nothing, and may be repeated", async () => {
+      const blobs = await open();
+      await blobs.put("logs/a", Uint8Array.of(1));
+
+      await blobs.remove("logs/a");
+      await blobs.remove("logs/a");
+
+      expect(await blobs.get("logs/a")).toBeUndefined();
+    });
+  });
+
+  describe("names", () => {
+    it.each(["", "/", "a/", "/a", "../a", "a/../b", "a//b", "a/./b", "A", "a.b", "a b", "a\0", "-a", "é"])(
+      "refuses %j",
+      async (name) => {
+        const blobs = await open();
+
+        await expect(blobs.put(name, Uint8Array.of(1))).rejects.toThrow();
+        await expect(blobs.get(name)).rejects.toThrow();
+        await expect(blobs.remove(name)).rejects.toThrow();
+      },
+    );
+  });
+}

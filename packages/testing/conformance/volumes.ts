@@ -1,0 +1,216 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { SnapshotTags, VolumeSnapshot, Volumes } from "#core/context.ts";
+
+/** Volumes under test, a way to let their time pass, and what is in them. */
+export interface VolumesUnderTest {
+  readonly volumes: Volumes;
+  pass(ms: number): Promise<void>;
+  /** Puts a text into a volume, and reads it again; undefined for volumes that hold nothing (a memory twin). */
+  readonly content?:
+    | {
+        write(volume: string, text: string): Promise<void>;
+        read(volume: string): Promise<string>;
+      }
+    | undefined;
+  close(): Promise<void>;
+}
+
+const tags: SnapshotTags = { name: "data", disk: "d".repeat(32), attempt: "a-r1-1" };
+/** None of these is the id of anything; some would be paths. */
+const strangers = ["", "..", "../runs", "/etc", "vol-1/../vol-1", "vol-\0", "snap-\0", "x".repeat(300), "__proto__"];
+
+/** What every kind of Volumes must do. */
+export function volumesConformance(open: () => Promise<VolumesUnderTest>): void {
+  let test: VolumesUnderTest;
+  let made = 0;
+
+  beforeEach(async () => {
+    test = await open();
+  });
+  afterEach(async () => {
+    await test.close();
+  });
+
+  const newVolume = async (snapshotId?: string): Promise<string> => {
+    const token = `disk-${++made}`;
+    const { id } = await test.volumes.createVolume({ token, sizeGb: 10, zone: "zone-a", snapshotId });
+    return id;
+  };
+  const ended = async (id: string): Promise<VolumeSnapshot> => {
+    for (let tries = 0; tries < 400; tries += 1) {
+      const found = await test.volumes.findSnapshot(id);
+      if (found && found.state !== "pending") return found;
+      await test.pass(20);
+    }
+    throw new Error(`The snapshot ${id} did not end`);
+  };
+  const newSnapshot = async (volume: string): Promise<string> => {
+    const { id } = await test.volumes.createSnapshot(volume, tags);
+    await ended(id);
+    return id;
+  };
+
+  makesVolumes(() => ({ ...test, newVolume, newSnapshot }));
+  makesSnapshots(() => ({ ...test, newVolume, newSnapshot, ended }));
+  tagsSnapshots(() => ({ ...test, newVolume, newSnapshot }));
+}
+
+interface Subject extends VolumesUnderTest {
+  newVolume(snapshotId?: string): Promise<string>;
+  /** A completed one. */
+  newSnapshot(volume: string): Promise<string>;
+}
+
+function makesVolumes(test: () => Subject): void {
+  describe("volumes", () => {
+    it("are found as they were made, mounted by nobody", async () => {
+      const wanted = { token: "t", sizeGb: 10, zone: "zone-b", snapshotId: undefined };
+
+      const { id, zone } = await test().volumes.createVolume(wanted);
+
+      expect(zone).toBe("zone-b");
+      expect(await test().volumes.findVolume(id)).toEqual({ id, zone: "zone-b", attached: false });
+    });
+
+    it("are the same for the same token, twenty times at once and later, and another for another", async () => {
+      const wanted = { token: "t", sizeGb: 10, zone: "z", snapshotId: undefined };
+      const atOnce = Array.from({ length: 20 }, () => test().volumes.createVolume(wanted));
+
+      const made = await Promise.all(atOnce);
+      const later = await test().volumes.createVolume({ ...wanted, zone: "elsewhere" });
+      const other = await test().volumes.createVolume({ ...wanted, token: "../t" });
+
+      expect(new Set([...made, later].map(({ id, zone }) => `${id} ${zone}`)).size).toBe(1);
+      expect(other.id).not.toBe(later.id);
+    });
+
+    it("are gone once removed, however often, and their token then makes a new one", async () => {
+      const wanted = { token: "t", sizeGb: 10, zone: "z", snapshotId: undefined };
+      const { id } = await test().volumes.createVolume(wanted);
+
+      await test().volumes.removeVolume(id);
+      await test().volumes.removeVolume(id);
+
+      expect(await test().volumes.findVolume(id)).toBeUndefined();
+      expect((await test().volumes.createVolume(wanted)).id).not.toBe(id);
+    });
+
+    it("are restored from a snapshot, also when the volume it was made of is gone", async ({ skip }) => {
+      const { volumes, content, newVolume, newSnapshot } = test();
+      const id = await newVolume();
+      await content?.write(id, "kept");
+      const snapshot = await newSnapshot(id);
+      await content?.write(id, "written later");
+      await volumes.removeVolume(id);
+
+      const restored = await newVolume(snapshot);
+
+      expect(await volumes.findVolume(restored)).toMatchObject({ id: restored });
+      if (!content) skip("a memory twin holds no files");
+      expect(await content?.read(restored)).toBe("kept");
+    });
+
+    it("are not made of a snapshot that does not exist", async () => {
+      const { volumes } = test();
+      const wanted = { token: "t", sizeGb: 10, zone: "z" };
+
+      for (const snapshotId of ["snap-0123456789abcdef", "snap-999", ...strangers]) {
+        await expect(volumes.createVolume({ ...wanted, snapshotId }), snapshotId).rejects.toThrow();
+      }
+    });
+
+    it("are not found, and nothing is removed, by an id that is none", async () => {
+      const { volumes, newVolume, newSnapshot } = test();
+      const id = await newVolume();
+      const snapshot = await newSnapshot(id);
+
+      for (const stranger of strangers) {
+        await volumes.removeVolume(stranger);
+        await volumes.removeSnapshot(stranger);
+        expect(await volumes.findVolume(stranger), stranger).toBeUndefined();
+        expect(await volumes.findSnapshot(stranger), stranger).toBeUndefined();
+        expect(await volumes.listSnapshots(stranger), stranger).toEqual([]);
+      }
+
+      expect(await volumes.findVolume(id)).toMatchObject({ id });
+      expect(await volumes.findSnapshot(snapshot)).toMatchObject({ id: snapshot });
+    });
+  });
+}
+
+function makesSnapshots(test: () => Subject & { ended(id: string): Promise<VolumeSnapshot> }): void {
+  describe("snapshots", () => {
+    it("are pending at first, then completed, with their tags and their point in time", async () => {
+      const { volumes, newVolume, ended } = test();
+
+      const begun = await volumes.createSnapshot(await newVolume(), tags);
+
+      expect(begun.state).toBe("pending");
+      expect(await ended(begun.id)).toEqual({ id: begun.id, at: begun.at, state: "completed", tags });
+    });
+
+    it("are another one each time, twenty at once, all of them listed with their volume and no other", async () => {
+      const { volumes, newVolume, ended } = test();
+      const [id, other] = [await newVolume(), await newVolume()];
+
+      const made = await Promise.all(Array.from({ length: 20 }, () => volumes.createSnapshot(id, tags)));
+      const states = await Promise.all(made.map(async (one) => (await ended(one.id)).state));
+
+      expect(states).toEqual(made.map(() => "completed"));
+      const listed = (await volumes.listSnapshots(id)).map((one) => one.id);
+      expect(listed.toSorted()).toEqual(made.map((one) => one.id).toSorted());
+      expect(new Set(listed).size).toBe(20);
+      expect(await volumes.listSnapshots(other)).toEqual([]);
+    });
+
+    it("outlive their volume and are still listed with it", async () => {
+      const { volumes, newVolume, newSnapshot } = test();
+      const id = await newVolume();
+      const snapshot = await newSnapshot(id);
+
+      await volumes.removeVolume(id);
+
+      expect(await volumes.findSnapshot(snapshot)).toMatchObject({ state: "completed" });
+      expect((await volumes.listSnapshots(id)).map((one) => one.id)).toEqual([snapshot]);
+    });
+
+    it("are gone once removed, however often, finished or not", async () => {
+      const { volumes, newVolume, newSnapshot } = test();
+      const id = await newVolume();
+      const finished = await newSnapshot(id);
+      const unfinished = (await volumes.createSnapshot(id, tags)).id;
+
+      for (const snapshot of [finished, unfinished, finished, unfinished]) await volumes.removeSnapshot(snapshot);
+
+      expect(await volumes.listSnapshots(id)).toEqual([]);
+      expect(await volumes.findSnapshot(unfinished)).toBeUndefined();
+    });
+
+    it("are not made of a volume that does not exist", async () => {
+      for (const id of ["vol-0123456789abcdef", "vol-999", ...strangers]) {
+        await expect(test().volumes.createSnapshot(id, tags), id).rejects.toThrow();
+      }
+    });
+  });
+}
+
+function tagsSnapshots(test: () => Subject): void {
+  describe("tags", () => {
+    it("are replaced, but for the attempt that made the snapshot", async () => {
+      const { volumes, newVolume, newSnapshot } = test();
+      const id = await newSnapshot(await newVolume());
+
+      await volumes.tagSnapshot(id, { name: 'new "name" 🚀', disk: tags.disk });
+
+      expect((await volumes.findSnapshot(id))?.tags).toEqual({ ...tags, name: 'new "name" 🚀' });
+    });
+
+    it("are refused, in words for the user, for a snapshot that does not exist", async () => {
+      for (const id of ["snap-0123456789abcdef", ...strangers]) {
+        const tagging = test().volumes.tagSnapshot(id, { name: "n", disk: "d" });
+
+        await expect(tagging, id).rejects.toMatchObject({ name: "VolumeRefused", message: expect.stringMatching(/ /) });
+      }
+    });
+  });
+}

@@ -1,0 +1,26 @@
+import type { GithubKeys } from "#core/context.ts";
+
+export interface MemoryGithubKeys extends GithubKeys {
+  /** What GitHub answers for this user from now on; an error is thrown. */
+  publish(user: string, keys: string | Error): void;
+  /** How often somebody asked. */
+  asked(): number;
+}
+
+/** The GithubKeys port in memory: it knows who was published and nobody else. */
+export function memoryGithubKeys(): MemoryGithubKeys {
+  const published = new Map<string, string | Error>();
+  let asked = 0;
+  return {
+    keysOf: async (user) => {
+      asked += 1;
+      const answer = published.get(user);
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+    publish: (user, keys) => {
+      published.set(user, keys);
+    },
+    asked: () => asked,
+  };
+}

@@ -1,0 +1,162 @@
+import type { UserContext } from "#core/context.ts";
+import { createDisk } from "#core/disks/create.ts";
+import { renameDisk } from "#core/disks/rename.ts";
+import { deleteDisk, undeleteDisk } from "#core/disks/requests.ts";
+import { getDisk } from "#core/disks/view.ts";
+import { createEnvironment } from "#core/environments/create.ts";
+import { requestCancel, requestExtension } from "#core/environments/requests.ts";
+import { actorOf, newEnvironment } from "../memory-world.ts";
+import { keyActions } from "./key-clients.ts";
+import type { Scheduler } from "./scheduler.ts";
+import type { SimulatedWorld } from "./world.ts";
+
+export interface ClientAction {
+  readonly at: number;
+  run(): void;
+}
+
+type Asked = UserContext<"table" | "queue" | "sealer" | "volumes">;
+
+const MINUTE = 60_000;
+const OWNERS = ["alice", "bob", "carol"];
+
+/** What the users do: up to 6 environments of 3 owners, whose ids are equal across owners, some with a disk. */
+export function clientActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
+  const actions: ClientAction[] = [];
+  const start = sim.time();
+  const count = 1 + Math.floor(sim.random() * 6);
+  const oneOwner = sim.random() < 0.3;
+  for (let n = 0; n < count; n++) {
+    const owner = OWNERS[oneOwner ? 0 : n % OWNERS.length] as string;
+    const id = `job-${oneOwner ? n + 1 : Math.floor(n / OWNERS.length) + 1}`;
+    actions.push(...environmentActions(sim, world, owner, id, start + sim.random() * (oneOwner ? 5 : 2) * MINUTE));
+  }
+  if (sim.random() < 0.6) actions.push(...diskActions(sim, world, start));
+  if (sim.random() < 0.3) actions.push(...keyActions(sim, world));
+  return actions.sort((a, b) => a.at - b.at);
+}
+
+function environmentActions(
+  sim: Scheduler,
+  world: SimulatedWorld,
+  owner: string,
+  id: string,
+  at: number,
+): ClientAction[] {
+  const gpus = sim.pick([1, 2, 4, 8, 8, 16]);
+  const hours = Math.ceil((1 + sim.random() * 4) * 60) / 3600;
+  const disk = sim.random() < 0.5 ? "data" : undefined;
+  const actions = [
+    {
+      at,
+      run: () =>
+        submit(
+          sim,
+          world,
+          owner,
+          newEnvironment(id, { gpus, hours, disk, ...(sim.random() < 0.5 && { command: "train" }) }),
+        ),
+    },
+  ];
+  if (sim.random() < 0.5) {
+    const soon = sim.random() < 0.3 ? 20_000 : sim.random() * 4 * MINUTE;
+    actions.push({ at: at + sim.random() * soon, run: () => cancel(sim, world, owner, id) });
+  }
+  if (sim.random() < 0.1) {
+    actions.push({ at: at + sim.random() * 3 * MINUTE, run: () => vanish(sim, world, owner, id) });
+  }
+  if (sim.random() < 0.4) {
+    const extraMs = Math.round(MINUTE * (1 + sim.random()));
+    actions.push({ at: at + sim.random() * 4 * MINUTE, run: () => extend(sim, world, owner, id, extraMs) });
+  }
+  return actions;
+}
+
+/** Disks made, deleted, undeleted about when the purge begins, and renamed. */
+function diskActions(sim: Scheduler, world: SimulatedWorld, start: number): ClientAction[] {
+  const owner = sim.pick(OWNERS);
+  const at = (least: number, most: number) => start + (least + sim.random() * (most - least)) * MINUTE;
+  const ask = (when: number, label: string, request: (ctx: Asked) => Promise<unknown>): ClientAction => ({
+    at: when,
+    run: () => asUser(sim, world, owner, label, async (ctx) => void (await request(ctx))),
+  });
+  const deleted = at(0.5, 6);
+  const actions = [
+    ask(at(0, 1), "create disk", (ctx) => createDisk(ctx, { name: "data", sizeGb: 10 })),
+    ask(deleted, "delete disk", (ctx) => deleteDisk(ctx, "data")),
+  ];
+  const undeleted = deleted + (sim.random() < 0.5 ? 172_000 + sim.random() * 12_000 : sim.random() * 3 * MINUTE);
+  if (sim.random() < 0.8) {
+    actions.push(
+      ask(undeleted, "undelete disk", async (ctx) => {
+        const { disk } = await undeleteDisk(ctx, "data");
+        world.answered.undeletes.push({ uid: disk.uid, at: sim.time() });
+      }),
+    );
+  }
+  if (sim.random() < 0.3) {
+    actions.push(
+      ask(at(1, 6), "rename disk", async (ctx) => renameDisk(ctx, (await getDisk(ctx, "data")).name, "other")),
+    );
+  }
+  return actions;
+}
+
+function submit(sim: Scheduler, world: SimulatedWorld, owner: string, input: ReturnType<typeof newEnvironment>): void {
+  asUser(sim, world, owner, `submit ${input.id}`, async (ctx) => {
+    const environment = await createEnvironment(ctx, input);
+    world.answered.submits.push(environment.uid);
+  });
+}
+
+function cancel(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
+  asUser(sim, world, owner, `cancel ${id}`, async (ctx) => {
+    await requestCancel(ctx, id);
+    const uid = uidOf(world, owner, id);
+    if (uid) world.answered.cancels.push({ uid, at: sim.time() });
+  });
+}
+
+function extend(sim: Scheduler, world: SimulatedWorld, owner: string, id: string, extraMs: number): void {
+  asUser(sim, world, owner, `extend ${id}`, async (ctx) => {
+    await requestExtension(ctx, id, extraMs);
+    const uid = uidOf(world, owner, id) ?? "";
+    world.answered.extensions.set(uid, (world.answered.extensions.get(uid) ?? 0) + extraMs);
+  });
+}
+
+/** Longer than a worker may have slept that still makes what it has read about. */
+const SLEPT_MS = 30_000;
+
+/**
+ * Somebody with access to the cluster deletes a run behind Berth's back. Berth knows already that it was made, and no
+ * worker that slept within its budget can make it again: against that there is no rule.
+ */
+function vanish(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
+  const environment = world.watch.environments().get(uidOf(world, owner, id) ?? "");
+  if (!environment?.appliedAt || environment.withdrawing || sim.time() - environment.appliedAt < SLEPT_MS) return;
+  void world.compute.remove(environment.uid, environment.run, { graceSeconds: 0, force: true });
+}
+
+function uidOf(world: SimulatedWorld, owner: string, id: string): string | undefined {
+  const all = [...world.watch.environments().values()];
+  return all.find((one) => one.owner === actorOf(owner).uid && one.id === id)?.uid;
+}
+
+function asUser(
+  sim: Scheduler,
+  world: SimulatedWorld,
+  owner: string,
+  label: string,
+  request: (ctx: Asked) => Promise<void>,
+): void {
+  const host = sim.pick(world.hosts);
+  const ctx = world.contexts.get(host);
+  if (!ctx) return;
+  sim.start(
+    host,
+    `${owner}: ${label}`,
+    () => request({ ...ctx, actor: actorOf(owner), dialect: "gpu-dev", noun: "job" }),
+    () => undefined,
+  );
+}

@@ -1,0 +1,108 @@
+import type { Volumes } from "#core/context.ts";
+import type { Disk } from "#core/disks/record.ts";
+import type { Environment } from "#core/environments/record.ts";
+import type { MemoryCompute } from "../memory-compute.ts";
+
+/** The part of the watch that knows disks, volumes and backups. */
+export interface DiskWatch {
+  all(): ReadonlyMap<string, Disk>;
+  wroteDisk(disk: Disk): void;
+  wroteEnvironment(before: Environment | undefined, next: Environment): void;
+  watching(volumes: Volumes): Volumes;
+}
+
+const allowed: Readonly<Record<Disk["phase"], readonly Disk["phase"][]>> = {
+  creating: ["creating", "available", "deleted", "purged"],
+  available: ["available", "deleted", "purged"],
+  deleted: ["deleted", "available", "purging"],
+  purging: ["purging", "purged"],
+  purged: ["purged"],
+};
+
+const terminal: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
+
+export function diskWatch(options: {
+  readonly compute: MemoryCompute;
+  readonly environments: ReadonlyMap<string, Environment>;
+  readonly violated: (text: string) => void;
+}): DiskWatch {
+  const { compute, environments, violated } = options;
+  const disks = new Map<string, Disk>();
+  const backups = new Set<string>();
+
+  function wroteDisk(next: Disk): void {
+    const before = disks.get(next.uid);
+    disks.set(next.uid, next);
+    if (!before) return;
+    if (!allowed[before.phase].includes(next.phase)) {
+      violated(`disk ${next.name} went from ${before.phase} to ${next.phase}`);
+    }
+    if (next.version !== before.version + 1) violated(`disk ${next.name} v${before.version} was replaced`);
+    const lost = before.volume && next.volume?.id !== before.volume.id && next.phase !== "purged";
+    if (lost) violated(`disk ${next.name} forgot its volume`);
+  }
+
+  /** Nobody opens a disk that is not its own, and no disk is open twice. */
+  function wroteEnvironment(before: Environment | undefined, next: Environment): void {
+    const { disk } = next;
+    if (!disk) return;
+    const opens = disk.attached && !before?.disk?.attached;
+    if (opens && disks.get(disk.uid)?.heldBy?.uid !== next.uid)
+      violated(`${next.id} opened a disk that is not its own`);
+    // Who has let it go and died before it wrote so has no compute any more.
+    const open = [...environments.values()].filter(
+      (one) => one.disk?.uid === disk.uid && one.disk.attached && !one.disk.released && mayWrite(one),
+    );
+    if (open.length > 1) violated(`${open.length} environments have disk ${disk.name} open`);
+    const ends = terminal.includes(next.phase) && before !== undefined && !terminal.includes(before.phase);
+    if (ends && disk.attached) checkBackedUp(next);
+  }
+
+  function mayWrite(environment: Environment): boolean {
+    return compute.isLive(environment.uid, environment.run) || environment.outcome === null;
+  }
+
+  /** Everything that could write to a disk leaves a backup, unless it was said that there is none. */
+  function checkBackedUp(environment: Environment): void {
+    const said = environment.timeline.some((entry) => entry.reason?.includes("could not be backed up"));
+    if (!said && !backups.has(`${environment.uid}-r${environment.run}`)) {
+      violated(`${environment.id} ended without a backup of its disk`);
+    }
+  }
+
+  return {
+    all: () => disks,
+    wroteDisk,
+    wroteEnvironment,
+    watching: (volumes) => ({
+      ...volumes,
+      async createSnapshot(volumeId, tags) {
+        const mounted = compute.mounting(volumeId).filter(({ uid }) => isLiving(environments.get(uid)));
+        if (mounted.length > 0) violated(`a backup was made of volume ${volumeId} while it was in use`);
+        const end = tags.attempt.replace(/-\d+$/, "");
+        const snapshot = await volumes.createSnapshot(volumeId, tags);
+        if (backups.has(end)) violated(`the end of ${end} was backed up twice`);
+        backups.add(end);
+        return snapshot;
+      },
+      async removeVolume(id) {
+        const disk = [...disks.values()].find((one) => one.volume?.id === id);
+        if (disk && disk.phase !== "purging") violated(`volume of disk ${disk.name} was removed while ${disk.phase}`);
+        return volumes.removeVolume(id);
+      },
+      async removeSnapshot(id) {
+        const disk = [...disks.values()].find((one) => one.snapshots.some((snapshot) => snapshot.id === id));
+        const others = disk?.snapshots.filter((snapshot) => snapshot.id !== id) ?? [];
+        const states = await Promise.all(others.map(async (one) => (await volumes.findSnapshot(one.id))?.state));
+        const left = states.filter((state) => state === "completed").length;
+        if (disk && disk.phase !== "purging" && left < 3)
+          violated(`a backup of disk ${disk.name} was removed too soon`);
+        return volumes.removeSnapshot(id);
+      },
+    }),
+  };
+}
+
+function isLiving(environment: Environment | undefined): boolean {
+  return environment !== undefined && !terminal.includes(environment.phase) && environment.outcome === null;
+}

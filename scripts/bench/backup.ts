@@ -1,0 +1,71 @@
+import { statfsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { listSnapshotIds, snapshotData } from "#process/snapshot-directory.ts";
+import { cancelJob, lookThat, submitJob, timeOf, untilActive, untilOver, wholeNode } from "./jobs.ts";
+import { type LocalStack, until, withStack } from "./local-stack.ts";
+import { type Measure, median, percentileRows } from "./measure.ts";
+
+const rounds = 3;
+const wantedBytes = 1_000_000_000;
+/** The volume, the snapshots that are kept, one more that is being made, and as much again for others. */
+const copiesThatFit = 10;
+const disk = "large";
+const mostMs = 1_000;
+
+/** Whether the backup of a large disk keeps its GPUs from the next job: hand-overs with and without one, in turns. */
+export const backup: Measure = {
+  name: "backup",
+  run: () =>
+    withStack(`${wholeNode.type}=1`, async (stack) => {
+      const { bavail, bsize } = statfsSync(tmpdir());
+      const bytes = Math.min(wantedBytes, Math.floor((bavail * bsize) / copiesThatFit));
+      await fillDisk(stack, bytes);
+      const [withDisk, without, whole]: [number[], number[], number[]] = [[], [], []];
+      for (let round = 0; round < rounds; round++) {
+        const times = await handOver(stack, { disk_name: disk });
+        withDisk.push(times.ms);
+        whole.push((await times.backedUp()) / 1000);
+        without.push((await handOver(stack, {})).ms);
+      }
+      const size = `${(bytes / 1e9).toFixed(1)} GB`;
+      const note = "from the log line after the GPUs were let go to the one after the grant was taken";
+      const ratio = {
+        value: median(withDisk) / median(without),
+        unit: "×",
+        note: "of the medians; the copy and the stack share one machine",
+      };
+      return [
+        ...percentileRows(`GPUs freed → next preparing, ${size} disk`, withDisk, { p99: mostMs, note }),
+        ...percentileRows("GPUs freed → next preparing, no disk", without, { p99: mostMs }),
+        { name: `GPUs freed → next preparing, ${size} disk over none`, ...ratio },
+        { name: `GPUs freed → backup of ${size} whole`, value: median(whole), unit: "s", note: `median of ${rounds}` },
+      ];
+    }),
+};
+
+/** One file of real blocks: a copy has to write all of it, where the file system does not share blocks. */
+async function fillDisk(stack: LocalStack, bytes: number): Promise<void> {
+  const command = `head -c ${bytes} /dev/zero > "$WORKSPACE/file"`;
+  const status = await untilOver(stack, await submitJob(stack, wholeNode.gpus, { command, disk_name: disk }));
+  if (status !== "completed") throw new Error(`The job that fills the disk is ${status}`);
+}
+
+/** The holder of all GPUs is cancelled while another job waits for them; that one is ended afterwards. */
+async function handOver(stack: LocalStack, holds: { readonly disk_name?: string }) {
+  const holder = await submitJob(stack, wholeNode.gpus, holds);
+  await untilActive(stack, holder);
+  const next = await submitJob(stack, wholeNode.gpus);
+  const from = stack.lines.length;
+  const known = new Set(listSnapshotIds(stack.home));
+  await cancelJob(stack, holder);
+  const [free, preparing] = await Promise.all([
+    lookThat(stack, "released", from),
+    lookThat(stack, "took its grant", from),
+  ]);
+  const backedUp = async () => {
+    const isWhole = (id: string) => !known.has(id) && snapshotData(stack.home, id) !== undefined;
+    return until(() => (listSnapshotIds(stack.home).some(isWhole) ? Date.now() - timeOf(free) : undefined));
+  };
+  await cancelJob(stack, next);
+  return { ms: timeOf(preparing) - timeOf(free), backedUp };
+}
