@@ -4,7 +4,7 @@ import { renameDisk } from "#core/disks/rename.ts";
 import { deleteDisk, undeleteDisk } from "#core/disks/requests.ts";
 import { getDisk } from "#core/disks/view.ts";
 import { createEnvironment } from "#core/environments/create.ts";
-import { requestCancel, requestExtension } from "#core/environments/requests.ts";
+import { requestCancel, requestExtension, requestGuest, requestJupyter } from "#core/environments/requests.ts";
 import { actorOf, newEnvironment } from "../memory-world.ts";
 import { keyActions } from "./key-clients.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -31,6 +31,7 @@ export function clientActions(sim: Scheduler, world: SimulatedWorld): ClientActi
     const id = `job-${oneOwner ? n + 1 : Math.floor(n / OWNERS.length) + 1}`;
     actions.push(...environmentActions(sim, world, owner, id, start + sim.random() * (oneOwner ? 5 : 2) * MINUTE));
   }
+  if (sim.random() < 0.2) actions.push(...handover(sim, world, start));
   if (sim.random() < 0.6) actions.push(...diskActions(sim, world, start));
   if (sim.random() < 0.3) actions.push(...keyActions(sim, world));
   return actions.sort((a, b) => a.at - b.at);
@@ -45,7 +46,7 @@ function environmentActions(
 ): ClientAction[] {
   const gpus = sim.pick([1, 2, 4, 8, 8, 16]);
   const hours = Math.ceil((1 + sim.random() * 4) * 60) / 3600;
-  const disk = sim.random() < 0.5 ? "data" : undefined;
+  const disk = sim.random() < 0.6 ? "data" : undefined;
   const actions = [
     {
       at,
@@ -62,6 +63,9 @@ function environmentActions(
     const soon = sim.random() < 0.3 ? 20_000 : sim.random() * 4 * MINUTE;
     actions.push({ at: at + sim.random() * soon, run: () => cancel(sim, world, owner, id) });
   }
+  for (let asks = sim.random() < 0.3 ? 3 : 0; asks > 0; asks--) {
+    actions.push({ at: at + sim.random() * 3 * MINUTE, run: () => askForAccess(sim, world, owner, id) });
+  }
   if (sim.random() < 0.1) {
     actions.push({ at: at + sim.random() * 3 * MINUTE, run: () => vanish(sim, world, owner, id) });
   }
@@ -70,6 +74,17 @@ function environmentActions(
     actions.push({ at: at + sim.random() * 4 * MINUTE, run: () => extend(sim, world, owner, id, extraMs) });
   }
   return actions;
+}
+
+/** One disk goes quickly from a job that is cancelled as it begins to the next: who slept meanwhile must not mount it. */
+function handover(sim: Scheduler, world: SimulatedWorld, start: number): ClientAction[] {
+  const at = start + sim.random() * MINUTE;
+  const job = (id: string) => newEnvironment(id, { gpus: sim.pick([1, 8]), hours: 0.05, disk: "passed-on" });
+  return [
+    { at, run: () => submit(sim, world, "erin", job("first")) },
+    { at: at + sim.random() * 5_000, run: () => cancel(sim, world, "erin", "first") },
+    { at: at + 1_000 + sim.random() * 9_000, run: () => submit(sim, world, "erin", job("second")) },
+  ];
 }
 
 /** Disks made, deleted, undeleted about when the purge begins, and renamed. */
@@ -122,6 +137,15 @@ function extend(sim: Scheduler, world: SimulatedWorld, owner: string, id: string
     await requestExtension(ctx, id, extraMs);
     const uid = uidOf(world, owner, id) ?? "";
     world.answered.extensions.set(uid, (world.answered.extensions.get(uid) ?? 0) + extraMs);
+  });
+}
+
+/** Jupyter on or off, or a guest whom GitHub does not know: each request has to be closed, whatever else goes on. */
+function askForAccess(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
+  const wanted = sim.pick(["on", "off", "guest"] as const);
+  asUser(sim, world, owner, `access ${wanted} ${id}`, async (ctx) => {
+    if (wanted === "guest") await requestGuest(ctx, id, "octocat", ({ phase }) => phase);
+    else await requestJupyter(ctx, id, wanted === "on", ({ phase }) => phase);
   });
 }
 

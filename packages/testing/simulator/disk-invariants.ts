@@ -9,6 +9,8 @@ export interface DiskWatch {
   wroteDisk(disk: Disk): void;
   wroteEnvironment(before: Environment | undefined, next: Environment): void;
   watching(volumes: Volumes): Volumes;
+  /** No volume is mounted by two runs, whoever of them lives: that would write into one file system twice. */
+  checkMounts(): void;
 }
 
 const allowed: Readonly<Record<Disk["phase"], readonly Disk["phase"][]>> = {
@@ -74,6 +76,12 @@ export function diskWatch(options: {
     all: () => disks,
     wroteDisk,
     wroteEnvironment,
+    checkMounts() {
+      for (const { name, volume } of disks.values()) {
+        const runs = volume ? compute.mounting(volume.id).length : 0;
+        if (runs > 1) violated(`the volume of disk ${name} is mounted by ${runs} runs`);
+      }
+    },
     watching: (volumes) => ({
       ...volumes,
       async createSnapshot(volumeId, tags) {

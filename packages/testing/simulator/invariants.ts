@@ -144,6 +144,7 @@ export function watch(
       },
       async observe(uid, run) {
         const seen = await compute.observe(uid, run);
+        disks.checkMounts();
         const name = `${uid}-r${run}`;
         if (!seen && environments.get(uid)?.phase === "stopping") lastGone.set(name, ++events);
         return seen;

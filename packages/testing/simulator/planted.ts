@@ -196,4 +196,14 @@ export const plantedBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "a request for access forgotten at the end",
+    edits: [
+      {
+        file: "environments/ending.ts",
+        find: 'closeActions(closeActions(final, ["cancel", "extend"], now), DOOR_ACTIONS, now, TOO_LATE);',
+        replace: 'closeActions(final, ["cancel", "extend"], now);',
+      },
+    ],
+  },
 ];

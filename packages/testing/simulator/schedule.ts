@@ -29,7 +29,7 @@ export interface ScheduleOptions {
 
 const START = Date.UTC(2026, 0, 20, 18);
 const MINUTE = 60_000;
-const MOST_CALLS = 4_000;
+const MOST_CALLS = 8_000;
 const LONGEST_MS = 3 * 60 * MINUTE;
 /** Disks with backups are due once a day for their tags: that is no unfinished work. */
 const SOON_MS = 20 * MINUTE;
@@ -80,11 +80,12 @@ function ratesOf(sim: Scheduler, { onlySweeps }: ScheduleOptions): FaultRates {
   if (onlySweeps) return { ...calm, dropSend: 1 };
   const kind = sim.random();
   if (kind < 0.15) return calm;
-  if (kind < 0.35) return { ...calm, freeze: 0.12, doubleSend: 0.4 };
+  if (kind < 0.3) return { ...calm, freeze: 0.01, sleepBeforeMaking: 0.2, doubleSend: 0.5 };
   const rate = (most: number) => (sim.random() < 0.4 ? 0 : sim.random() * most);
   return {
     crash: rate(0.02),
     freeze: rate(0.04),
+    sleepBeforeMaking: rate(0.1),
     late: rate(0.1),
     errorBefore: rate(0.04),
     errorAfter: rate(0.04),

@@ -4,6 +4,8 @@ import type { Clock } from "#core/context.ts";
 export interface FaultRates {
   readonly crash: number;
   readonly freeze: number;
+  /** A worker falls asleep, within its budget, between reading what it shall make and making it. */
+  readonly sleepBeforeMaking: number;
   /** The call takes effect up to 5 s later. */
   readonly late: number;
   readonly errorBefore: number;
@@ -62,6 +64,7 @@ export interface Scheduler {
 export const calm: FaultRates = {
   crash: 0,
   freeze: 0,
+  sleepBeforeMaking: 0,
   late: 0,
   errorBefore: 0,
   errorAfter: 0,
@@ -103,6 +106,11 @@ export function scheduler(random: () => number, start: number, note: (line: stri
       call.answer = { error };
     }
     if (fault(rates.errorAfter)) call.answer = { error: new Error("injected: timed out with effect") };
+    const isLastRead = /^get .*#(?:spec|disk)\|/.test(call.label);
+    if (isLastRead && fault(rates.sleepBeforeMaking)) {
+      call.at = now + 2_000 + random() * 17_500;
+      note(`${call.host.name} sleeps after ${call.label} for ${Math.round(call.at - now)} ms`);
+    }
     if (fault(rates.freeze)) {
       call.at = now + random() * (random() < 0.6 ? SHORT_FREEZE_MS : LONG_FREEZE_MS);
       note(`${call.host.name} freezes after ${call.label} for ${Math.round(call.at - now)} ms`);
