@@ -8,8 +8,8 @@ import { decideEnd, enter } from "./transitions.ts";
 
 /** While the pool knows that it waits: the pool looks at itself every minute and repeats what it granted. */
 const KNOWN_MS = 300_000;
-/** While its disk is being backed up. */
-const DISK_MS = 2_000;
+/** While its disk is being backed up. More than a little early (reconcile.ts), or doubled looks would never die out. */
+const DISK_MS = 5_000;
 /** While the pool has not seen it yet. */
 const UNKNOWN_MS = 5_000;
 const HOUR_MS = 3_600_000;
