@@ -19,7 +19,7 @@ export function accessKey(environment: Key): Key {
   return { pk: `${environment.pk}#access`, sk: environment.sk };
 }
 
-/** The partition that holds all disks of an owner. */
+/** The partition that holds all disks of an owner, and before them their directory. */
 export function disksOf(owner: string): string {
   return `owner#${owner}#disk`;
 }
@@ -28,9 +28,12 @@ export function diskKey(owner: string, uid: string): Key {
   return { pk: disksOf(owner), sk: uid };
 }
 
-/** The one item that decides which disk names of an owner exist. */
+/**
+ * The one item that decides which disk names of an owner exist. It sorts before every uid, so that one query of the
+ * partition reads names and disks.
+ */
 export function directoryKey(owner: string): Key {
-  return { pk: `owner#${owner}#disks`, sk: "-" };
+  return { pk: disksOf(owner), sk: "-" };
 }
 
 export function operationKey(owner: string, id: string): Key {

@@ -143,7 +143,7 @@ async function loseVolume(): Promise<void> {
   const user = await ports.table.get(apiKeyKey(ids.hash(key)));
   const forget = async (): Promise<string> => {
     const { items } = await ports.table.query({ pk: disksOf(String(user?.uid)) });
-    const [disk] = items.map(parseDisk);
+    const [disk] = items.filter(({ kind }) => kind === "disk").map(parseDisk);
     if (!disk?.volume) throw new Error("The disk has no volume");
     const forgotten: Disk = { ...disk, volume: null, version: disk.version + 1 };
     await ports.table.put(forgotten, { ifVersion: disk.version });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Copy, findCopy } from "./copy.ts";
+import { type Copy, findCopy, inWords } from "./copy.ts";
 import { eventually } from "./trial.ts";
 import { volumeData } from "./volume-directory.ts";
 import { type ProcessVolumes, processVolumes } from "./volumes.ts";
@@ -102,6 +102,33 @@ describe("a snapshot", () => {
       (files) => files.length === 0,
     );
     await expect(volumes.createVolume({ ...empty, token: "r", snapshotId: id })).rejects.toThrow("no such completed");
+  });
+
+  it("has failed when the disk is full, which the log tells, and leaves the volume as it was", async () => {
+    const told: unknown[] = [];
+    const log = { info() {}, error() {}, warn: (event: string, fields = {}) => void told.push({ event, ...fields }) };
+    const full: Copy = async (_, to) => {
+      writeFileSync(join(to, "half"), "half of it");
+      await inWords(() => writeFileSync("/dev/full", "x"));
+    };
+    const volumes = processVolumes({ home, copy: full, log });
+    opened.push(volumes);
+    const volume = await newVolume(volumes);
+
+    const { id } = await volumes.createSnapshot(volume, tags);
+    await eventually(
+      () => stateOf(volumes, id),
+      (state) => state === "failed",
+    );
+
+    await eventually(
+      () => filesNamed("half"),
+      (files) => files.length === 0,
+    );
+    const error = "VolumeRefused: There is no space left on the disk of this machine";
+    expect(told).toEqual([{ event: "snapshot not copied", snapshot: id, error }]);
+    expect(await volumes.findVolume(volume)).toMatchObject({ id: volume });
+    expect(readFileSync(join(volumeData(home, volume), "file"), "utf8")).toBe("kept");
   });
 
   it("has failed once the process that copied it was killed, and its space is freed at the next start", async () => {

@@ -6,13 +6,18 @@ import { type LocalStack, until, withStack } from "./local-stack.ts";
 import { type Measure, median, percentileRows } from "./measure.ts";
 
 const rounds = 3;
-const wantedBytes = 1_000_000_000;
-/** The volume, the snapshots that are kept, one more that is being made, and as much again for others. */
-const copiesThatFit = 10;
+const wantedBytes = Number(process.env.BERTH_BENCH_DISK_GB ?? 1) * 1e9;
+/** The volume, the snapshots that are kept, one more that is being made, and half as much again for others. */
+const copiesThatFit = 7.5;
+/** How slowly a disk may be filled or copied before the bench gives up. */
+const leastBytesPerMs = 20_000;
 const disk = "large";
 const mostMs = 1_000;
 
-/** Whether the backup of a large disk keeps its GPUs from the next job: hand-overs with and without one, in turns. */
+/**
+ * Whether the backup of a large disk keeps its GPUs from the next job: hand-overs with and without one, in turns. Its
+ * size is BERTH_BENCH_DISK_GB, or what the machine has room for.
+ */
 export const backup: Measure = {
   name: "backup",
   run: () =>
@@ -22,7 +27,7 @@ export const backup: Measure = {
       await fillDisk(stack, bytes);
       const [withDisk, without, whole]: [number[], number[], number[]] = [[], [], []];
       for (let round = 0; round < rounds; round++) {
-        const times = await handOver(stack, { disk_name: disk });
+        const times = await handOver(stack, { disk_name: disk }, patienceFor(bytes));
         withDisk.push(times.ms);
         whole.push((await times.backedUp()) / 1000);
         without.push((await handOver(stack, {})).ms);
@@ -46,14 +51,24 @@ export const backup: Measure = {
 /** One file of real blocks: a copy has to write all of it, where the file system does not share blocks. */
 async function fillDisk(stack: LocalStack, bytes: number): Promise<void> {
   const command = `head -c ${bytes} /dev/zero > "$WORKSPACE/file"`;
-  const status = await untilOver(stack, await submitJob(stack, wholeNode.gpus, { command, disk_name: disk }));
+  const status = await untilOver(
+    stack,
+    await submitJob(stack, wholeNode.gpus, { command, disk_name: disk }),
+    patienceFor(bytes),
+  );
   if (status !== "completed") throw new Error(`The job that fills the disk is ${status}`);
 }
 
+/** In ms. */
+function patienceFor(bytes: number): number {
+  return 15_000 + bytes / leastBytesPerMs;
+}
+
 /** The holder of all GPUs is cancelled while another job waits for them; that one is ended afterwards. */
-async function handOver(stack: LocalStack, holds: { readonly disk_name?: string }) {
+async function handOver(stack: LocalStack, holds: { readonly disk_name?: string }, patienceMs?: number) {
   const holder = await submitJob(stack, wholeNode.gpus, holds);
-  await untilActive(stack, holder);
+  // Its disk may still be backed up after the job before.
+  await untilActive(stack, holder, patienceMs);
   const next = await submitJob(stack, wholeNode.gpus);
   const from = stack.lines.length;
   const known = new Set(listSnapshotIds(stack.home));
@@ -62,9 +77,9 @@ async function handOver(stack: LocalStack, holds: { readonly disk_name?: string 
     lookThat(stack, "released", from),
     lookThat(stack, "took its grant", from),
   ]);
-  const backedUp = async () => {
+  const backedUp = () => {
     const isWhole = (id: string) => !known.has(id) && snapshotData(stack.home, id) !== undefined;
-    return until(() => (listSnapshotIds(stack.home).some(isWhole) ? Date.now() - timeOf(free) : undefined));
+    return until(() => (listSnapshotIds(stack.home).some(isWhole) ? Date.now() - timeOf(free) : undefined), patienceMs);
   };
   await cancelJob(stack, next);
   return { ms: timeOf(preparing) - timeOf(free), backedUp };

@@ -15,13 +15,16 @@ export const disks: Measure = {
     const counted = await countedWorld();
     await ask(counted, "POST", "/v1/disks", { disk_name: "empty" });
     const rows = [await renameRow("no snapshots", counted, "empty")];
+    await useDisk(counted, "new");
+    rows.push(await renameRow("its first job is ending", counted, "new"));
+    await counted.world.advance(60_000);
     for (let n = 0; n < snapshotCount; n++) {
-      await useDisk(counted);
+      await useDisk(counted, "used");
       await counted.world.advance(60_000);
     }
     rows.push(await renameRow(`${snapshotCount} snapshots`, counted, "used", "used-before"));
     await ask(counted, "POST", "/v1/disks/used-before/rename", { new_name: "used" });
-    await useDisk(counted);
+    await useDisk(counted, "used");
     rows.push(await renameRow("its job is ending", counted, "used"));
     return [...rows, ...(await listRows())];
   },
@@ -35,9 +38,9 @@ async function renameRow(which: string, counted: CountedWorld, name: string, new
   return { name: `rename, ${which}: reads`, value: readsOf(made), unit: "", limit: writes + 1, note };
 }
 
-/** A job that has the disk `used`, and is asked to end. */
-async function useDisk(counted: CountedWorld): Promise<void> {
-  const body = { ...job, disk_name: "used" };
+/** A job that has this disk, and is asked to end. */
+async function useDisk(counted: CountedWorld, disk_name: string): Promise<void> {
+  const body = { ...job, disk_name };
   const { job_id } = await ask<{ job_id: string }>(counted, "POST", "/v1/jobs/submit", body);
   await counted.world.advance(30_000);
   const { status } = await ask<{ status: string }>(counted, "GET", `/v1/jobs/${job_id}`);

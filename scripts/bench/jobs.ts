@@ -14,20 +14,20 @@ export async function cancelJob(stack: LocalStack, id: string): Promise<void> {
   await stack.call("POST", `/v1/jobs/${id}/cancel`);
 }
 
-export async function untilActive(stack: LocalStack, id: string): Promise<void> {
-  await untilStatus(stack, id, ["active"]);
+export async function untilActive(stack: LocalStack, id: string, patienceMs?: number): Promise<void> {
+  await untilStatus(stack, id, ["active"], patienceMs);
 }
 
 /** Answers in which way it ended. */
-export function untilOver(stack: LocalStack, id: string): Promise<string> {
-  return untilStatus(stack, id, ["completed", "failed", "expired", "cancelled"]);
+export function untilOver(stack: LocalStack, id: string, patienceMs?: number): Promise<string> {
+  return untilStatus(stack, id, ["completed", "failed", "expired", "cancelled"], patienceMs);
 }
 
-function untilStatus(stack: LocalStack, id: string, wanted: readonly string[]): Promise<string> {
+function untilStatus(stack: LocalStack, id: string, wanted: readonly string[], patienceMs?: number): Promise<string> {
   return until(async () => {
     const { status } = await stack.call<{ status: string }>("GET", `/v1/jobs/${id}`);
     return wanted.includes(status) ? status : undefined;
-  });
+  }, patienceMs);
 }
 
 /** The first look of any job that did this, among the lines after the first so many. */

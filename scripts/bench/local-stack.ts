@@ -24,7 +24,7 @@ export interface LocalStack {
 }
 
 const root = join(import.meta.dirname, "../..");
-const patienceMs = 15_000;
+const usualPatienceMs = 15_000;
 
 /** Runs `npm start` (without npm's own lines) in an empty home with these nodes, gives it to `use`, and ends it whatever happens. */
 export async function withStack<Result>(
@@ -55,7 +55,10 @@ export async function withStack<Result>(
 }
 
 /** Waits until something is there, looking every few ms. Throws when it does not come. */
-export async function until<Found>(find: () => Found | undefined | Promise<Found | undefined>): Promise<Found> {
+export async function until<Found>(
+  find: () => Found | undefined | Promise<Found | undefined>,
+  patienceMs = usualPatienceMs,
+): Promise<Found> {
   const deadline = performance.now() + patienceMs;
   for (;;) {
     const found = await find();

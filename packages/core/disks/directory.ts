@@ -1,4 +1,4 @@
-import type { Context, Stored } from "../context.ts";
+import type { Context, Item, Stored } from "../context.ts";
 import { directoryKey } from "../keys.ts";
 import { Problem } from "../problem.ts";
 import { putIf } from "../put-if.ts";
@@ -15,10 +15,13 @@ const TRIES = 5;
 
 /** Version 0 where the owner never had a disk. */
 export async function readDirectory(ctx: Context<"table">, owner: string): Promise<Directory> {
-  const key = directoryKey(owner);
-  const item = await ctx.table.get(key);
+  return directoryOf(owner, await ctx.table.get(directoryKey(owner)));
+}
+
+/** What a read of it found. */
+export function directoryOf(owner: string, item: Item | undefined): Directory {
   const names = (item?.names ?? []) as Directory["names"];
-  return { ...key, version: item?.version ?? 0, kind: "directory", names };
+  return { ...directoryKey(owner), version: item?.version ?? 0, kind: "directory", names };
 }
 
 /** The uid behind a name. */

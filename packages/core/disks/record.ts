@@ -23,6 +23,18 @@ export interface DiskSnapshot {
   readonly completed: boolean;
 }
 
+/** The newest backup, which failed after it was recorded, until it was made again. */
+export interface LostBackup {
+  /** The snapshot that failed first: what the attempts to make it again are named after. */
+  readonly of: string;
+  /** How often it was tried, that one included. */
+  readonly attempt: number;
+  /** An attempt is claimed: nobody else acts before, and a job with this disk waits. */
+  readonly until: number | null;
+  /** Why it is not tried any more, in words. */
+  readonly gaveUp: string | null;
+}
+
 /** A named volume of a user that outlives environments. Its name is the directory's to decide. Times are ms. */
 export interface Disk extends Stored {
   readonly kind: "disk";
@@ -38,6 +50,7 @@ export interface Disk extends Stored {
   readonly volumesMade: number;
   /** Oldest first. Which snapshots belong to it is decided here; tags are for people. */
   readonly snapshots: readonly DiskSnapshot[];
+  readonly lost?: LostBackup | undefined;
   readonly heldBy: Holder | null;
   /** Who has it next, once the holder, which is ending, has let it go. */
   readonly next: Holder | null;
@@ -62,9 +75,14 @@ export async function findDisk(ctx: Context<"table">, owner: string, uid: string
   return item && parseDisk(item);
 }
 
-/** A snapshot of it is being made: a job with this disk waits until that is done. */
+/** A snapshot of it is being made, or claimed to be: a job with this disk waits until that is done. */
 export function hasPendingSnapshot(disk: Disk): boolean {
-  return disk.snapshots.some((snapshot) => !snapshot.completed);
+  return isClaimed(disk) || disk.snapshots.some((snapshot) => !snapshot.completed);
+}
+
+/** Somebody may be making a snapshot of it that no record names yet. */
+export function isClaimed({ lost }: Disk): boolean {
+  return lost !== undefined && lost.until !== null;
 }
 
 /** Throws `Unreadable` for anything that this version did not write. */

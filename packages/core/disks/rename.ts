@@ -2,9 +2,9 @@ import type { Context, UserContext } from "../context.ts";
 import { sendLook } from "../look.ts";
 import { Problem, VolumeRefused } from "../problem.ts";
 import { putIf } from "../put-if.ts";
-import { changeDirectory, type Directory, readDirectory, uidOf, without } from "./directory.ts";
+import { changeDirectory, type Directory, uidOf, without } from "./directory.ts";
 import type { Disk } from "./record.ts";
-import { type DiskView, findDiskIn } from "./view.ts";
+import { type DiskView, findDiskWithDirectory } from "./view.ts";
 
 export interface Renamed {
   readonly snapshots: number;
@@ -15,15 +15,16 @@ export interface Renamed {
 
 /**
  * Gives a disk another name in one conditional write of the directory, then tags its snapshots. Throws `notFound`,
- * `gone`, or `conflict` when it is in use or the new name is taken (contracts/gpu-dev section 6).
+ * `gone`, or `conflict` when it is in use or the new name is taken (contracts/gpu-dev section 6). `giveUpTags` is asked
+ * when the tags' turn has come: what is not tagged by its abort counts as failed.
  */
 export async function renameDisk(
   ctx: UserContext<"table" | "queue" | "volumes">,
   name: string,
   newName: string,
+  giveUpTags?: () => AbortSignal,
 ): Promise<Renamed> {
-  const directory = await readDirectory(ctx, ctx.actor.uid);
-  const view = await findDiskIn(ctx, directory, name);
+  const { directory, view } = await findDiskWithDirectory(ctx, ctx.actor.uid, name);
   if (!view) throw new Problem("notFound", `Disk '${name}' not found`);
   requireRenamable(view, name);
   const { disk } = view;
@@ -33,7 +34,7 @@ export async function renameDisk(
     return [...without(present.names, disk.uid), [newName, disk.uid]];
   };
   await changeDirectory(ctx, ctx.actor.uid, change, directory);
-  const errors = await tagSnapshots(ctx, disk, newName);
+  const errors = await tagSnapshots(ctx, disk, newName, giveUpTags?.());
   const named: Disk = {
     ...disk,
     name: newName,
@@ -54,12 +55,18 @@ function requireRenamable({ disk, inUse, holder }: DiskView, name: string): void
   }
 }
 
-/** Tags all snapshots of a disk and answers what went wrong, in words for the user. */
-export async function tagSnapshots(ctx: Context<"volumes">, disk: Disk, name: string): Promise<string[]> {
+/** Tags all snapshots of a disk, as far as that is done before `giveUp`; answers what went wrong, in words for the user. */
+export async function tagSnapshots(
+  ctx: Context<"volumes">,
+  disk: Disk,
+  name: string,
+  giveUp?: AbortSignal,
+): Promise<string[]> {
   const results = await Promise.all(
     disk.snapshots.map(async ({ id }) => {
       try {
-        await ctx.volumes.tagSnapshot(id, { name, disk: disk.uid });
+        const tagged = ctx.volumes.tagSnapshot(id, { name, disk: disk.uid });
+        await (giveUp ? Promise.race([tagged, rejectOnAbort(giveUp)]) : tagged);
         return [];
       } catch (error) {
         if (!(error instanceof VolumeRefused)) ctx.log.warn("tagging failed", { snapshot: id, error: String(error) });
@@ -68,4 +75,12 @@ export async function tagSnapshots(ctx: Context<"volumes">, disk: Disk, name: st
     }),
   );
   return results.flat();
+}
+
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const tooLate = () => reject(new Error("No answer in time"));
+    if (signal.aborted) tooLate();
+    signal.addEventListener("abort", tooLate, { once: true });
+  });
 }

@@ -2,8 +2,9 @@ import type { Item } from "../context.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { changeDirectory, nameOf, readDirectory, without } from "./directory.ts";
 import { readHolders } from "./lease.ts";
+import { followSnapshots, isWanted, makeAgain } from "./lost-backup.ts";
 import { closeOperation } from "./operations.ts";
-import { type Disk, type DiskSnapshot, hasPendingSnapshot, parseDisk } from "./record.ts";
+import { type Disk, hasPendingSnapshot, isClaimed, parseDisk } from "./record.ts";
 import { tagSnapshots } from "./rename.ts";
 
 const PENDING_MS = 5_000;
@@ -21,26 +22,29 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (disk.phase === "purged") return over({ ...disk, dueAt: undefined }, "purged");
   if (disk.operations.length > 0) return closeOperations(ctx, disk, now);
   if (disk.phase === "purging") return purge(ctx, disk, now);
-  if (disk.phase === "deleted" && now >= (disk.purgeAt ?? Number.POSITIVE_INFINITY)) {
+  if (disk.phase === "deleted" && now >= (disk.purgeAt ?? Number.POSITIVE_INFINITY) && !isClaimed(disk)) {
     const holders = (await readHolders(ctx, [disk])).get(disk.uid);
     // Deleted while its job was ending: that still has to be backed up and to let it go.
     if (holders?.current) return over({ ...disk, dueAt: now + HELD_MS }, "is still held");
     return over({ ...disk, phase: "purging", dueAt: now }, "begins its purge");
   }
   const followed = await followSnapshots(ctx, disk);
+  const again = await makeAgain(ctx, followed, now);
+  if (again) return again;
   const thinned = await thinOut(ctx, followed);
   const tagged = await retag(ctx, thinned);
   return over({ ...tagged, dueAt: nextLook(tagged, now) }, "looked after");
 }
 
 function over(record: Disk, did: string): Step<Disk> {
-  return { record: { ...record, attempts: 0, fault: null }, sends: [], did };
+  return { record: { ...record, attempts: 0, fault: record.lost?.gaveUp ?? null }, sends: [], did };
 }
 
 function nextLook(disk: Disk, now: number): number | undefined {
   if (hasPendingSnapshot(disk)) return now + PENDING_MS;
+  const held = isWanted(disk) ? now + HELD_MS : null;
   const tags = now + (disk.taggedAs === null ? TAGS_AGAIN_MS : TAGS_MS);
-  const moments = [disk.phase === "deleted" ? disk.purgeAt : null, disk.snapshots.length > 0 ? tags : null];
+  const moments = [held, disk.phase === "deleted" ? disk.purgeAt : null, disk.snapshots.length > 0 ? tags : null];
   const coming = moments.filter((at) => at !== null);
   return coming.length > 0 ? Math.min(...coming) : undefined;
 }
@@ -50,19 +54,6 @@ async function closeOperations(ctx: WorkerContext, disk: Disk, now: number): Pro
   await Promise.all(disk.operations.map(({ id }) => closeOperation(ctx, disk.owner, id)));
   const phase = disk.phase === "creating" ? "available" : disk.phase;
   return over({ ...disk, phase, operations: [], dueAt: now }, "closed requests");
-}
-
-async function followSnapshots(ctx: WorkerContext, disk: Disk): Promise<Disk> {
-  const snapshots = await Promise.all(
-    disk.snapshots.map(async (snapshot): Promise<DiskSnapshot[]> => {
-      if (snapshot.completed) return [snapshot];
-      const found = await ctx.volumes.findSnapshot(snapshot.id);
-      if (found && found.state !== "failed") return [{ ...snapshot, completed: found.state === "completed" }];
-      ctx.log.error("snapshot failed", { disk: disk.uid, snapshot: snapshot.id });
-      return [];
-    }),
-  );
-  return { ...disk, snapshots: snapshots.flat() };
 }
 
 async function thinOut(ctx: WorkerContext, disk: Disk): Promise<Disk> {

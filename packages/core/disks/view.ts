@@ -1,8 +1,8 @@
-import type { Context, UserContext } from "../context.ts";
+import type { Context, Item, UserContext } from "../context.ts";
 import { disksOf } from "../keys.ts";
 import { Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
-import { type Directory, nameOf, readDirectory, uidOf } from "./directory.ts";
+import { type Directory, directoryOf, nameOf, readDirectory, uidOf } from "./directory.ts";
 import { type Holders, readHolders } from "./lease.ts";
 import { type Disk, findDisk, hasPendingSnapshot, parseDisk } from "./record.ts";
 
@@ -30,16 +30,33 @@ export async function findDiskIn(
   name: string,
 ): Promise<DiskView | undefined> {
   const uid = uidOf(directory, name);
-  const disk = uid === undefined ? undefined : await findDisk(ctx, ownerOf(directory), uid);
-  if (!disk || isPurged(disk)) return undefined;
-  const holders = await readHolders(ctx, [disk]);
-  return viewOf(disk, name, holders.get(disk.uid));
+  return viewWithHolder(ctx, uid === undefined ? undefined : await findDisk(ctx, ownerOf(directory), uid), name);
 }
 
-/** The caller's disks, the newest first, without soft-deleted ones: one query and the directory. */
+/** The directory and, as `findDiskIn` would, the disk of this name in it: by one query, for whoever changes both. */
+export async function findDiskWithDirectory(
+  ctx: Context<"table">,
+  owner: string,
+  name: string,
+): Promise<{ directory: Directory; view: DiskView | undefined }> {
+  const { items } = await ctx.table.query({ pk: disksOf(owner) });
+  const directory = directoryOf(owner, items.find(isDirectory));
+  const item = items.find(({ sk }) => sk === uidOf(directory, name));
+  // Of more disks than a page holds it may be on another one.
+  if (!item) return { directory, view: await findDiskIn(ctx, directory, name) };
+  return { directory, view: await viewWithHolder(ctx, parseDisk(item), name) };
+}
+
+/** The caller's disks, the newest first, without soft-deleted ones: one query, and one read of all holders. */
 export async function listDisks(ctx: UserContext<"table">): Promise<DiskView[]> {
   const owner = ctx.actor.uid;
-  const [directory, disks] = await Promise.all([readDirectory(ctx, owner), queryDisks(ctx, owner)]);
+  const items = await queryAll(ctx, disksOf(owner));
+  const directory = directoryOf(owner, items.find(isDirectory));
+  const disks = readable(
+    ctx,
+    items.filter((item) => !isDirectory(item)),
+    parseDisk,
+  );
   const named = disks.flatMap((disk) => {
     const name = nameOf(directory, disk.uid);
     return name === undefined || disk.phase === "deleted" || isPurged(disk) ? [] : [{ disk, name }];
@@ -52,12 +69,22 @@ export async function listDisks(ctx: UserContext<"table">): Promise<DiskView[]> 
   return views.sort((a, b) => b.disk.createdAt - a.disk.createdAt || (a.name < b.name ? -1 : 1));
 }
 
-async function queryDisks(ctx: Context<"table">, owner: string): Promise<Disk[]> {
-  const found: Disk[] = [];
+async function viewWithHolder(
+  ctx: Context<"table">,
+  disk: Disk | undefined,
+  name: string,
+): Promise<DiskView | undefined> {
+  if (!disk || isPurged(disk)) return undefined;
+  const holders = await readHolders(ctx, [disk]);
+  return viewOf(disk, name, holders.get(disk.uid));
+}
+
+async function queryAll(ctx: Context<"table">, pk: string): Promise<Item[]> {
+  const found: Item[] = [];
   let after: string | undefined;
   do {
-    const page = await ctx.table.query(after === undefined ? { pk: disksOf(owner) } : { pk: disksOf(owner), after });
-    found.push(...readable(ctx, page.items, parseDisk));
+    const page = await ctx.table.query(after === undefined ? { pk } : { pk, after });
+    found.push(...page.items);
     after = page.next;
   } while (after !== undefined);
   return found;
@@ -76,10 +103,14 @@ function viewOf(disk: Disk, name: string, holders: Holders | undefined): DiskVie
   };
 }
 
+function isDirectory({ kind }: Item): boolean {
+  return kind === "directory";
+}
+
 function isPurged(disk: Disk): boolean {
   return disk.phase === "purging" || disk.phase === "purged";
 }
 
 function ownerOf(directory: Directory): string {
-  return directory.pk.slice("owner#".length, -"#disks".length);
+  return directory.pk.slice("owner#".length, -"#disk".length);
 }

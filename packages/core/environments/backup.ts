@@ -6,8 +6,8 @@ import type { DiskUse, Environment } from "./record.ts";
 import { addEntry } from "./timeline.ts";
 
 /** Longer than a worker that has claimed may still act: the step's budget and a call's time-out, twice over. */
-const CLAIM_MS = 60_000;
-const MOST_ATTEMPTS = 3;
+export const CLAIM_MS = 60_000;
+export const MOST_ATTEMPTS = 3;
 
 /**
  * Backs a disk up at the end of an environment that used it: one snapshot, its id recorded as the lease is given back.

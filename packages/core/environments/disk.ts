@@ -73,7 +73,8 @@ export async function releaseDisk(
   const now = ctx.clock.now();
   const known = snapshot === undefined || disk.snapshots.some(({ id }) => id === snapshot.id);
   const snapshots = known ? disk.snapshots : [...disk.snapshots, snapshot];
-  const released: Disk = { ...(isNext ? { ...disk, next: null } : handOver(disk)), snapshots, dueAt: now };
+  const lost = snapshot ? undefined : disk.lost;
+  const released: Disk = { ...(isNext ? { ...disk, next: null } : handOver(disk)), snapshots, lost, dueAt: now };
   const used: Disk = { ...released, lastUsedAt: now, version: disk.version + 1 };
   if (!(await putIf(ctx, used, disk.version))) throw new Conflict(`disk ${disk.uid}`);
 }

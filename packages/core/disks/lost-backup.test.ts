@@ -1,0 +1,221 @@
+import { describe, expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { createEnvironment } from "../environments/create.ts";
+import { requestCancel } from "../environments/requests.ts";
+import type { Disk } from "./record.ts";
+import { deleteDisk, undeleteDisk } from "./requests.ts";
+import { getDisk } from "./view.ts";
+
+const MINUTE = 60_000;
+const PENDING_MS = 30_000;
+
+/** A job with the disk `data` has ended, and the first so many of the snapshots from then on fail once they are recorded. */
+async function worldOfFailing(count: number): Promise<MemoryWorld> {
+  const world = await memoryWorld({ snapshotMs: PENDING_MS });
+  await submit(world, "one");
+  await world.advance(2000);
+  world.volumes.failSnapshotsLater(count);
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(10_000);
+  return world;
+}
+
+async function submit(world: MemoryWorld, id: string): Promise<void> {
+  await createEnvironment(world.as("alice"), newEnvironment(id, { disk: "data" }));
+}
+
+async function diskOf(world: MemoryWorld): Promise<Disk> {
+  return (await getDisk(world.as("alice"), "data")).disk;
+}
+
+const snapshotsMade = (world: MemoryWorld) => world.volumes.history().filter(({ kind }) => kind === "snapshot").length;
+
+describe("a backup that fails after it was recorded", () => {
+  test("is made again, once, and shown as being made until it is whole", async () => {
+    const world = await worldOfFailing(1);
+    const recorded = (await diskOf(world)).snapshots;
+
+    await world.advance(PENDING_MS);
+    const meanwhile = await getDisk(world.as("alice"), "data");
+    await world.advance(5 * MINUTE);
+
+    expect(recorded).toMatchObject([{ completed: false }]);
+    expect(meanwhile).toMatchObject({ inUse: false, backingUp: true });
+    const { snapshots, lost, fault } = await diskOf(world);
+    expect(snapshots).toMatchObject([{ completed: true }]);
+    expect(snapshots[0]?.id).not.toBe(recorded[0]?.id);
+    expect([snapshotsMade(world), lost, fault]).toEqual([2, undefined, null]);
+  });
+
+  test("is tried three times in all, and then the record says so and the volume is kept", async () => {
+    const world = await worldOfFailing(9);
+
+    await world.advance(30 * MINUTE);
+
+    const { snapshots, fault, volume } = await diskOf(world);
+    expect(snapshotsMade(world)).toBe(3);
+    expect([snapshots, fault]).toEqual([[], "Its latest backup failed 3 times; the volume itself is kept"]);
+    expect(world.volumes.volumeIds()).toEqual([volume?.id]);
+    expect(await getDisk(world.as("alice"), "data")).toMatchObject({ inUse: false, backingUp: false });
+  });
+
+  test("counts attempts that leave nothing, and waits for each as long as somebody may still act", async () => {
+    const world = await worldOfFailing(1);
+    world.volumes.failSnapshots(1);
+
+    await world.advance(PENDING_MS + 20_000);
+    const claimed = (await diskOf(world)).lost;
+    await world.advance(5 * MINUTE);
+
+    expect(claimed).toMatchObject({ attempt: 2, until: expect.any(Number) });
+    expect((await diskOf(world)).snapshots).toMatchObject([{ completed: true }]);
+    expect(snapshotsMade(world)).toBe(2);
+  });
+
+  test("is found again when the answer of the call that made it was lost", async () => {
+    const world = await worldOfFailing(1);
+    const { createSnapshot } = world.volumes;
+    const withoutAnswer: typeof createSnapshot = async (...given) => {
+      await createSnapshot(...given);
+      throw new Error("timed out");
+    };
+    Object.assign(world.volumes, { createSnapshot: withoutAnswer });
+
+    await world.advance(5 * MINUTE);
+
+    expect((await diskOf(world)).snapshots).toMatchObject([{ completed: true }]);
+    expect(snapshotsMade(world)).toBe(2);
+  });
+
+  test("is made only once when it is whole before anybody looks again", async () => {
+    const world = await worldOfFailing(1);
+    const { listSnapshots } = world.volumes;
+    const isDownUntil = world.clock.now() + 2 * PENDING_MS + 20_000;
+    const downAtFirst: typeof listSnapshots = async (volume) => {
+      if (world.clock.now() < isDownUntil) throw new Error("connect ECONNREFUSED");
+      return listSnapshots(volume);
+    };
+    Object.assign(world.volumes, { listSnapshots: downAtFirst });
+
+    await world.advance(10 * MINUTE);
+
+    const { snapshots, lost } = await diskOf(world);
+    expect([snapshots.length, lost, snapshotsMade(world)]).toEqual([1, undefined, 2]);
+    expect(snapshots).toMatchObject([{ completed: true }]);
+  });
+
+  test("is left to the job that has the disk by then, and never made under it", async () => {
+    const world = await worldOfFailing(1);
+    await submit(world, "two");
+
+    await world.advance(10 * MINUTE);
+    const during = { made: snapshotsMade(world), phase: (await world.read("alice", "two")).phase };
+    await requestCancel(world.as("alice"), "two");
+    await world.advance(5 * MINUTE);
+
+    expect(during).toEqual({ made: 1, phase: "active" });
+    const { snapshots, lost } = await diskOf(world);
+    expect(snapshots).toMatchObject([{ completed: true }]);
+    expect([snapshotsMade(world), lost]).toEqual([2, undefined]);
+  });
+
+  test("is made after all when the job that had the disk by then never opened it", async () => {
+    const world = await worldOfFailing(1);
+    await submit(world, "two");
+    await requestCancel(world.as("alice"), "two");
+
+    await world.advance(5 * MINUTE);
+
+    expect((await diskOf(world)).snapshots).toMatchObject([{ completed: true }]);
+    expect(snapshotsMade(world)).toBe(2);
+  });
+
+  test("makes a job wait that comes while it is being made again", async () => {
+    const world = await worldOfFailing(1);
+    world.volumes.failSnapshots(1);
+    await world.advance(PENDING_MS);
+    const { lost } = await diskOf(world);
+
+    await submit(world, "two");
+    await world.advance(10_000);
+    const waits = await world.read("alice", "two");
+    await world.advance(5 * MINUTE);
+
+    expect(lost?.until).not.toBeNull();
+    expect(waits).toMatchObject({ phase: "queued", reason: "Waits until disk 'data' is backed up" });
+    expect((await world.read("alice", "two")).phase).toBe("active");
+    expect(snapshotsMade(world)).toBe(1);
+  });
+
+  test("of a disk that is marked for deletion is made when the mark is taken off", async () => {
+    const world = await worldOfFailing(1);
+    await deleteDisk(world.as("alice"), "data");
+    await world.advance(5 * MINUTE);
+    const marked = snapshotsMade(world);
+
+    await undeleteDisk(world.as("alice"), "data");
+    await world.advance(5 * MINUTE);
+
+    expect([marked, snapshotsMade(world)]).toEqual([1, 2]);
+    expect((await diskOf(world)).snapshots).toMatchObject([{ completed: true }]);
+  });
+
+  test("cannot be made again where its volume is gone, and the record says so", async () => {
+    const world = await worldOfFailing(1);
+    await world.volumes.removeVolume("vol-1");
+
+    await world.advance(5 * MINUTE);
+
+    expect((await diskOf(world)).fault).toBe("Its latest backup failed, and its volume is gone");
+    expect(snapshotsMade(world)).toBe(1);
+  });
+
+  test("is forgotten once a later job's end was recorded, which has attempts of its own", async () => {
+    const world = await worldOfFailing(3);
+    await world.advance(10 * MINUTE);
+    const before = (await diskOf(world)).fault;
+
+    await submit(world, "two");
+    await world.advance(MINUTE);
+    world.volumes.failSnapshotsLater(2);
+    await requestCancel(world.as("alice"), "two");
+    await world.advance(10 * MINUTE);
+
+    expect(before).toMatch(/failed 3 times/);
+    expect(await diskOf(world)).toMatchObject({ fault: null, snapshots: [{ completed: true }] });
+    expect(snapshotsMade(world)).toBe(6);
+  });
+
+  test("is made also when whoever had the disk is gone without having said so", async () => {
+    const world = await worldOfFailing(1);
+    await createEnvironment(world.as("alice"), newEnvironment("two"));
+    const { uid, pk, sk } = await world.read("alice", "two");
+    const disk = await diskOf(world);
+    const heldBy = { uid, key: `${pk}|${sk}`, id: "two" };
+    await world.table.put({ ...disk, heldBy, version: disk.version + 1 } as Disk, { ifVersion: disk.version });
+    await world.advance(5 * MINUTE);
+    const held = snapshotsMade(world);
+
+    await requestCancel(world.as("alice"), "two");
+    await world.advance(5 * MINUTE);
+
+    expect([held, snapshotsMade(world)]).toEqual([1, 2]);
+  });
+
+  test("keeps its disk from being purged while it is being made, so that nothing of it is left", async () => {
+    const world = await worldOfFailing(1);
+    world.volumes.failSnapshots(1);
+    await world.advance(PENDING_MS);
+    const { lost, version } = await diskOf(world);
+
+    const { disk } = await deleteDisk(world.as("alice"), "data");
+    await world.table.put({ ...disk, purgeAt: world.clock.now(), version: version + 2 } as Disk);
+    await world.advance(20_000);
+    const claimed = (await diskOf(world)).phase;
+    await world.advance(5 * MINUTE);
+
+    expect(lost?.until).toBeGreaterThan(world.clock.now() - 10 * MINUTE);
+    expect(claimed).toBe("deleted");
+    expect([world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual([[], []]);
+  });
+});
