@@ -1,11 +1,41 @@
 import { defineConfig } from "vitest/config";
 
+const schedules = ["packages/testing/simulator/schedules-*.test.ts"];
+/** They start processes, or change what their own process holds: each file has one to itself. */
+const processes = [
+  "packages/{local,process}/**/*.test.ts",
+  "packages/http/{lambda,comments}.test.ts",
+  "packages/testing/simulator/simulator.test.ts",
+  "functions/work/plan-stack.test.ts",
+  "scripts/**/*.test.ts",
+];
+
 export default defineConfig({
   test: {
-    include: ["{packages,functions,scripts}/**/*.test.ts"],
-    // By default one core is left idle, which on two cores doubles the time.
-    maxWorkers: "100%",
+    // Two for the schedules, which stand back (they lower their priority), and two for tests that mostly wait.
+    maxWorkers: 4,
     testTimeout: 20_000,
     hookTimeout: 20_000,
+    // In the order of their names: the longest first, and what is quick last.
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "1 schedules",
+          include: schedules,
+          execArgv: ["--min-semi-space-size=32", "--max-semi-space-size=64"],
+        },
+      },
+      { extends: true, test: { name: "2 processes", include: processes } },
+      {
+        extends: true,
+        test: {
+          name: "3 memory",
+          include: ["{packages,functions}/**/*.test.ts"],
+          exclude: [...schedules, ...processes],
+          isolate: false,
+        },
+      },
+    ],
   },
 });

@@ -7,6 +7,7 @@ export function seededIds(seed = 1, clock?: Pick<Clock, "now">): Ids {
   const random = seededRandom(seed);
   const hex = (digits: number) => Array.from({ length: digits }, () => Math.floor(random() * 16).toString(16)).join("");
   let made = 0;
+  const hashes = new Map<string, string>();
   return {
     uid: () => hex(32),
     uuid4: () => `${hex(8)}-${hex(4)}-4${hex(3)}-8${hex(3)}-${hex(12)}`,
@@ -17,6 +18,10 @@ export function seededIds(seed = 1, clock?: Pick<Clock, "now">): Ids {
     },
     secret: (bytes) =>
       Buffer.from(Array.from({ length: bytes }, () => Math.floor(random() * 256))).toString("base64url"),
-    hash: (text) => createHash("sha256").update(text).digest("hex"),
+    hash(text) {
+      const known = hashes.get(text) ?? createHash("sha256").update(text).digest("hex");
+      hashes.set(text, known);
+      return known;
+    },
   };
 }

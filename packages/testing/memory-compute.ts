@@ -1,6 +1,7 @@
 import type { Access, Clock, Compute, ComputeNode, Run } from "#core/context.ts";
 import { type ComputeEvent, move, print, runName, settle, unblock, unitsOn, type World } from "./memory-cluster.ts";
 import { type DoorOptions, goneAfterRemoval, type Outcome, observationOf, type StepDelays } from "./memory-run.ts";
+import { copyOfData } from "./plain-data.ts";
 
 export interface MemoryCompute extends Compute {
   /** Decides what becomes of every later run of this uid, and what its command prints as it begins. */
@@ -73,7 +74,7 @@ function port(world: World): Compute {
     setAccess: async (uid, run, access) => {
       settle(world);
       const it = world.runs.get(runName(uid, run));
-      if (it && !it.removing) it.access = structuredClone(access);
+      if (it && !it.removing) it.access = copyOfData(access);
     },
     readLog: async (uid, run) => {
       settle(world);
@@ -149,7 +150,7 @@ function applyRun(world: World, run: Run): void {
   const { outcome, ignoresTerm } = world.outcomes.get(run.uid) ?? { outcome: { kind: "lives" }, ignoresTerm: false };
   const now = world.clock.now();
   world.runs.set(id, {
-    run: structuredClone(run),
+    run: copyOfData(run),
     outcome,
     ignoresTerm,
     state: "unbound",

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Item } from "#core/context.ts";
 import { manualClock } from "./clock.ts";
 import { tableConformance } from "./conformance/table.ts";
 import { memoryTable } from "./memory-table.ts";
@@ -15,6 +16,17 @@ describe("the memory table", () => {
     const all = table.all();
 
     expect(all.map(({ pk }) => pk)).toEqual(["a", "b"]);
+  });
+
+  it("hands out what it holds where it shares, and nobody can change that", async () => {
+    const table = memoryTable({ sharesItems: true });
+    await table.put({ pk: "a", sk: "1", version: 1, list: [1] } as Item);
+
+    const [one, other] = await Promise.all([table.get({ pk: "a", sk: "1" }), table.get({ pk: "a", sk: "1" })]);
+
+    expect(one).toBe(other);
+    expect(() => Object.assign(one ?? {}, { version: 2 })).toThrow(TypeError);
+    expect(() => Object.assign(one?.list ?? {}, { 0: 2 })).toThrow(TypeError);
   });
 });
 

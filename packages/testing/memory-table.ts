@@ -1,13 +1,15 @@
 import type { Clock, Item, Key, Page, PartitionQuery, Stored, Table } from "#core/context.ts";
 import { Conflict } from "#core/problem.ts";
 import { memoryIndex } from "./memory-index.ts";
-import { copyOfData } from "./plain-data.ts";
+import { copyOfData, frozenData } from "./plain-data.ts";
 
 export interface MemoryTableOptions {
   readonly clock?: Pick<Clock, "now">;
   readonly random?: () => number;
   /** Each indexed item is served as of a random instant of the last so many milliseconds; 0: never late. */
   readonly indexLatenessMs?: number;
+  /** Hands out what is stored, frozen, where a copy would cost the caller too much. */
+  readonly sharesItems?: boolean;
 }
 
 export interface MemoryTable extends Table {
@@ -20,10 +22,12 @@ export function memoryTable({
   clock,
   random = Math.random,
   indexLatenessMs = 0,
+  sharesItems = false,
 }: MemoryTableOptions = {}): MemoryTable {
   const partitions = new Map<string, Map<string, Item>>();
   const indexOptions = { clock, random, latenessMs: indexLatenessMs };
   const indexes = { due: memoryIndex("due", indexOptions), waiting: memoryIndex("waiting", indexOptions) };
+  const handOut = sharesItems ? (item: Item) => item : copyOfData<Item>;
   const find = ({ pk, sk }: Key) => partitions.get(pk)?.get(sk);
   const record = (key: Key, item: Item | undefined) => {
     for (const index of Object.values(indexes)) index.record(`${key.pk}|${key.sk}`, item);
@@ -32,15 +36,15 @@ export function memoryTable({
   return {
     async get(key) {
       const item = find(key);
-      return item && copyOfData(item);
+      return item && handOut(item);
     },
     async getMany(keys) {
       const distinct = new Map(keys.map((key) => [`${key.pk}|${key.sk}`, find(key)]));
-      return [...distinct.values()].filter((item) => item !== undefined).map(copyOfData);
+      return [...distinct.values()].filter((item) => item !== undefined).map(handOut);
     },
     async put(item, options) {
       requireVersion(find(item), options?.ifVersion, item);
-      const stored = copyOfData(item as Stored as Item);
+      const stored = frozenData(item as Stored as Item);
       const partition = partitions.get(item.pk) ?? new Map<string, Item>();
       partitions.set(item.pk, partition.set(item.sk, stored));
       record(item, stored);
@@ -51,8 +55,8 @@ export function memoryTable({
       record(key, undefined);
     },
     query: async (query) =>
-      "index" in query ? indexes[query.index].query(query) : pageOf(partitions.get(query.pk), query),
-    all: () => [...partitions.values()].flatMap((partition) => [...partition.values()].map(copyOfData)),
+      "index" in query ? indexes[query.index].query(query) : pageOf(partitions.get(query.pk), query, handOut),
+    all: () => [...partitions.values()].flatMap((partition) => [...partition.values()].map(handOut)),
   };
 }
 
@@ -65,7 +69,7 @@ function requireVersion(found: Item | undefined, ifVersion: number | undefined, 
 // DynamoDB ends a page at 1 MB even where no limit was given.
 const pageBytes = 1_000_000;
 
-function pageOf(partition: Map<string, Item> | undefined, query: PartitionQuery): Page {
+function pageOf(partition: Map<string, Item> | undefined, query: PartitionQuery, handOut: (item: Item) => Item): Page {
   const { after, limit = Number.POSITIVE_INFINITY, newestFirst = false } = query;
   const order = [...(partition?.keys() ?? [])].sort();
   if (newestFirst) order.reverse();
@@ -75,7 +79,7 @@ function pageOf(partition: Map<string, Item> | undefined, query: PartitionQuery)
   for (const sk of rest) {
     const item = partition?.get(sk);
     if (!item) continue;
-    items.push(copyOfData(item));
+    items.push(handOut(item));
     bytes += JSON.stringify(item).length;
     if (items.length >= limit || bytes >= pageBytes) break;
   }

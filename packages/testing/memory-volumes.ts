@@ -4,8 +4,12 @@ import { VolumeRefused } from "#core/problem.ts";
 export interface MemoryVolumes extends Volumes {
   /** Refuses, in these words, to tag this snapshot; undefined: tags it again. */
   refuseTags(snapshotId: string, text: string | undefined): void;
+  /** Tagging never answers again. */
+  hangTags(): void;
   /** The next so many snapshots fail: CreateSnapshot throws and leaves nothing. */
   failSnapshots(count: number): void;
+  /** The next so many snapshots begin as others do, and have failed when they should be completed. */
+  failSnapshotsLater(count: number): void;
   /** Takes the tags off a snapshot, as somebody with a console might. */
   stripTags(snapshotId: string): void;
   volumeIds(): string[];
@@ -25,6 +29,7 @@ interface Snapshot {
   readonly volume: string;
   readonly at: number;
   readonly completesAt: number;
+  readonly fails: boolean;
   tags: Partial<SnapshotTags>;
 }
 
@@ -40,11 +45,14 @@ export function memoryVolumes(options: {
   const snapshots = new Map<string, Snapshot>();
   const refused = new Map<string, string>();
   const history: VolumeEvent[] = [];
+  let tagsHang = false;
   let failures = 0;
+  let laterFailures = 0;
   let made = 0;
 
-  function shown({ id, at, completesAt, tags }: Snapshot): VolumeSnapshot {
-    return { id, at, tags: { ...tags }, state: clock.now() >= completesAt ? "completed" : "pending" };
+  function shown({ id, at, completesAt, fails, tags }: Snapshot): VolumeSnapshot {
+    const end = fails ? "failed" : "completed";
+    return { id, at, tags: { ...tags }, state: clock.now() >= completesAt ? end : "pending" };
   }
 
   return {
@@ -73,7 +81,9 @@ export function memoryVolumes(options: {
         throw new VolumeRefused("Snapshot limit exceeded");
       }
       const at = clock.now();
-      const snapshot = { id: `snap-${++made}`, volume, at, completesAt: at + snapshotMs, tags: { ...tags } };
+      const fails = laterFailures > 0;
+      if (fails) laterFailures -= 1;
+      const snapshot = { id: `snap-${++made}`, volume, at, completesAt: at + snapshotMs, fails, tags: { ...tags } };
       snapshots.set(snapshot.id, snapshot);
       history.push({ kind: "snapshot", volume, snapshot: snapshot.id });
       return shown(snapshot);
@@ -88,6 +98,7 @@ export function memoryVolumes(options: {
       if (snapshots.delete(id)) history.push({ kind: "snapshotRemoved", volume, snapshot: id });
     },
     async tagSnapshot(id, tags) {
+      if (tagsHang) await new Promise<never>(() => undefined);
       const text = refused.get(id);
       const snapshot = snapshots.get(id);
       if (text !== undefined) throw new VolumeRefused(text);
@@ -98,8 +109,14 @@ export function memoryVolumes(options: {
       if (text === undefined) refused.delete(id);
       else refused.set(id, text);
     },
+    hangTags() {
+      tagsHang = true;
+    },
     failSnapshots(count) {
       failures = count;
+    },
+    failSnapshotsLater(count) {
+      laterFailures = count;
     },
     stripTags(id) {
       const snapshot = snapshots.get(id);

@@ -191,7 +191,7 @@ export function parseEnvironment(item: Item): Environment {
     Array.isArray(item.timeline);
   if (!known) throw new Unreadable("environment", item);
   // Records that were written before there were doors have none.
-  return { doors: noDoors, ...item } as unknown as Environment;
+  return (item.doors === undefined ? { ...item, doors: noDoors } : item) as unknown as Environment;
 }
 
 /** The key of an environment's record, apart from the rest of it. */

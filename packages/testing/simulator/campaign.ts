@@ -22,7 +22,7 @@ export async function runSchedules(options: {
   let most = 0;
   let schedules = 0;
   for (let seed = options.from; seed < options.from + options.count; seed++) {
-    const report = await simulate(seed, options.schedule);
+    const report = await withoutStacks(() => simulate(seed, options.schedule));
     schedules += 1;
     calls += report.calls;
     most = Math.max(most, report.calls);
@@ -30,4 +30,15 @@ export async function runSchedules(options: {
     if (failed.length > 0 && options.stopAtFirst) break;
   }
   return { schedules, failed, calls, most, seconds: (performance.now() - begun) / 1000 };
+}
+
+/** Nobody reads the stacks of conflicts and injected faults, of which each schedule has dozens. */
+async function withoutStacks<Made>(work: () => Promise<Made>): Promise<Made> {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return await work();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }

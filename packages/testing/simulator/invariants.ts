@@ -5,7 +5,7 @@ import type { Pool } from "#core/pools/record.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { MemoryTable } from "../memory-table.ts";
 import type { MemoryVolumes } from "../memory-volumes.ts";
-import { copyOfData } from "../plain-data.ts";
+import { frozenData } from "../plain-data.ts";
 import { diskWatch } from "./disk-invariants.ts";
 
 /** What must hold at every write and every call to the cluster, whatever went wrong before. */
@@ -127,8 +127,8 @@ export function watch(
     table: {
       ...table,
       async put(item: Stored, options) {
-        await table.put(item, options);
-        const written = copyOfData(item as Item);
+        const written = frozenData(item as Item);
+        await table.put(written, options);
         if (written.kind === "environment") wroteEnvironment(written as unknown as Environment);
         if (written.kind === "pool") wrotePool(written as unknown as Pool);
         if (written.kind === "disk") disks.wroteDisk(written as unknown as Disk);

@@ -7,7 +7,7 @@ import type { WorkerContext } from "#core/worker.ts";
 import { seededRandom } from "../random.ts";
 import { clientActions } from "./clients.ts";
 import { finalViolations } from "./final.ts";
-import { calm, type FaultRates, type Scheduler, scheduler } from "./scheduler.ts";
+import { calm, type FaultRates, type Host, type Scheduler, scheduler } from "./scheduler.ts";
 import { taskRules } from "./task-rules.ts";
 import { newWorld, type SimulatedWorld } from "./world.ts";
 
@@ -108,15 +108,19 @@ function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates):
 }
 
 const TASKS_PER_HOST = 2;
+const queueNames = ["work", "pools"] as const;
+
+function hasRoom(host: Host): boolean {
+  return host.tasks < TASKS_PER_HOST;
+}
 
 /** Hands a message that is visible to a host that has room; undefined when there is none of either. */
 function receivable(sim: Scheduler, world: SimulatedWorld): (() => void) | undefined {
-  const free = world.hosts.filter((host) => host.tasks < TASKS_PER_HOST);
-  const names = (["work", "pools"] as const).filter(
-    (name) => (world.queue.nextAt(name) ?? Number.POSITIVE_INFINITY) <= sim.time(),
-  );
-  if (free.length === 0 || names.length === 0) return undefined;
+  if (!world.hosts.some(hasRoom)) return undefined;
+  const names = queueNames.filter((name) => (world.queue.nextAt(name) ?? Number.POSITIVE_INFINITY) <= sim.time());
+  if (names.length === 0) return undefined;
   return () => {
+    const free = world.hosts.filter(hasRoom);
     const host = sim.pick(free);
     const name = sim.pick(names);
     const ctx = world.contexts.get(host);
@@ -149,14 +153,14 @@ function isQuiet(sim: Scheduler, world: SimulatedWorld): boolean {
   const environments = [...world.watch.environments().values()];
   const disks = [...world.watch.disks().values()];
   const soon = sim.time() + SOON_MS;
-  const usersAreDue = world.table.all().some(({ kind, dueAt }) => kind === "user" && Number(dueAt ?? soon) < soon);
-  if (usersAreDue) return false;
-  return environments.every(({ dueAt }) => dueAt === undefined) && disks.every(({ dueAt }) => (dueAt ?? soon) >= soon);
+  if (environments.some(({ dueAt }) => dueAt !== undefined)) return false;
+  if (disks.some(({ dueAt }) => (dueAt ?? soon) < soon)) return false;
+  return world.table.all().every(({ kind, dueAt }) => kind !== "user" || Number(dueAt ?? soon) >= soon);
 }
 
 function nextMoment(sim: Scheduler, world: SimulatedWorld, client: number | undefined, faultsUntil: number): number {
   // While every host is taken, by calls that sleep, what waits in the queues is no reason to wake up.
-  const someHostIsFree = world.hosts.some((host) => host.tasks < TASKS_PER_HOST);
+  const someHostIsFree = world.hosts.some(hasRoom);
   const messages = someHostIsFree ? [world.queue.nextAt("work"), world.queue.nextAt("pools")] : [];
   const moments = [sim.nextAt(), ...messages, client, world.nextSweep];
   if (sim.time() < faultsUntil) moments.push(faultsUntil);

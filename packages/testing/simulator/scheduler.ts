@@ -27,7 +27,6 @@ export interface Host {
 
 interface Call {
   readonly host: Host;
-  readonly life: number;
   readonly label: string;
   readonly effect: () => Promise<unknown>;
   readonly resolve: (value: unknown) => void;
@@ -76,6 +75,10 @@ const LATE_MS = 5_000;
 const SHORT_FREEZE_MS = 22_000;
 const LONG_FREEZE_MS = 700_000;
 const LATENCY_MS = 30;
+/** Twice the longest chain of awaits between two port calls. A turn of the event loop would cost half the run. */
+const MOST_TICKS = 20;
+/** For what goes on beside the task that moved first. */
+const MORE_TICKS = 4;
 
 /** One schedule: which call goes on next, and what goes wrong, follow from the random numbers alone. */
 export function scheduler(random: () => number, start: number, note: (line: string) => void): Scheduler {
@@ -83,6 +86,8 @@ export function scheduler(random: () => number, start: number, note: (line: stri
   let rates = calm;
   let made = 0;
   let pending: Call[] = [];
+  /** Grows when a task makes a call or ends: what an answered call leads to, unless its task waits for others too. */
+  let moves = 0;
 
   function fault(rate: number): boolean {
     return rate > 0 && random() < rate;
@@ -106,8 +111,7 @@ export function scheduler(random: () => number, start: number, note: (line: stri
       call.answer = { error };
     }
     if (fault(rates.errorAfter)) call.answer = { error: new Error("injected: timed out with effect") };
-    const isLastRead = /^get .*#(?:spec|disk)\|/.test(call.label);
-    if (isLastRead && fault(rates.sleepBeforeMaking)) {
+    if (rates.sleepBeforeMaking > 0 && isLastRead(call) && fault(rates.sleepBeforeMaking)) {
       call.at = now + 2_000 + random() * 17_500;
       note(`${call.host.name} sleeps after ${call.label} for ${Math.round(call.at - now)} ms`);
     }
@@ -121,6 +125,13 @@ export function scheduler(random: () => number, start: number, note: (line: stri
     pending = pending.filter((one) => one !== call);
     if (call.answer && "error" in call.answer) call.reject(call.answer.error);
     else call.resolve(call.answer?.value);
+  }
+
+  /** Lets every promise that can go on do so: afterwards all work waits for a port call. */
+  async function settled(): Promise<void> {
+    const before = moves;
+    for (let tick = 0; tick < MOST_TICKS && moves === before; tick++) await undefined;
+    for (let tick = 0; tick < MORE_TICKS; tick++) await undefined;
   }
 
   return {
@@ -137,11 +148,11 @@ export function scheduler(random: () => number, start: number, note: (line: stri
       life: 0,
     }),
     call: (host, label, effect) => {
-      const { life } = host;
       return new Promise((resolve, reject) => {
         const late = fault(rates.late) ? random() * LATE_MS : 0;
-        const call = { host, life, label, effect, resolve: resolve as Call["resolve"], reject, answer: undefined };
-        pending.push({ ...call, at: now + late });
+        const at = now + late;
+        pending.push({ host, label, effect, resolve: resolve as Call["resolve"], reject, answer: undefined, at });
+        moves += 1;
       });
     },
     start(host, label, work, ended) {
@@ -151,6 +162,7 @@ export function scheduler(random: () => number, start: number, note: (line: stri
       const over = (failed: boolean) => {
         if (host.life !== life) return;
         host.tasks -= 1;
+        moves += 1;
         ended(failed);
       };
       work().then(
@@ -159,7 +171,7 @@ export function scheduler(random: () => number, start: number, note: (line: stri
       );
     },
     ready: () => pending.reduce((count, call) => count + (call.at <= now ? 1 : 0), 0),
-    nextAt: () => (pending.length === 0 ? undefined : Math.min(...pending.map((call) => call.at))),
+    nextAt: () => pending.reduce<number | undefined>((at, call) => Math.min(at ?? call.at, call.at), undefined),
     async step() {
       const ready = pending.filter((call) => call.at <= now);
       const call = ready[Math.floor(random() * ready.length)];
@@ -184,10 +196,7 @@ export function scheduler(random: () => number, start: number, note: (line: stri
   };
 }
 
-/** Longer than the longest chain of awaits between two port calls. A turn of the event loop would cost half the run. */
-const TICKS = 40;
-
-/** Lets every promise that can go on do so: afterwards all work waits for a port call. */
-async function settled(): Promise<void> {
-  for (let tick = 0; tick < TICKS; tick++) await undefined;
+/** The read after which a worker knows what it shall make. */
+function isLastRead({ label }: Call): boolean {
+  return /^get .*#(?:spec|disk)\|(?!-$)/.test(label);
 }

@@ -30,7 +30,7 @@ const RETENTION_DAYS = 0.002;
 export function newWorld(sim: Scheduler, seed: number) {
   const clock = { now: () => Math.round(sim.time()), monotonic: () => Math.round(sim.time()) };
   const late = sim.random() < 0.5 ? 90_000 * sim.random() : 0;
-  const table = memoryTable({ clock, random: sim.random, indexLatenessMs: late });
+  const table = memoryTable({ clock, random: sim.random, indexLatenessMs: late, sharesItems: true });
   const queue = memoryQueue({ clock, visibilitySeconds: 60 });
   const delays = { bindMs: 2000, imageMs: 3000, probeMs: 1000, removeMs: 1500 };
   const compute = memoryCompute({ clock, nodes: nodesOf({ h100: 2 }), ...(sim.random() < 0.7 ? delays : {}) });
