@@ -1,6 +1,12 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 const schedules = ["packages/testing/simulator/schedules-*.test.ts"];
+/** The real stack from end to end, by the documents' own programs, and crash after crash: minutes, so not in `npm test`. */
+const stack = [
+  "packages/local/e2e/!(life|quick-start|python-sdk|sts).test.ts",
+  "packages/local/{access,disks,doors,logs,ssh-openssh}.test.ts",
+];
 /** They start processes, or change what their own process holds: each file has one to itself. */
 const processes = [
   "packages/{local,process}/**/*.test.ts",
@@ -14,6 +20,8 @@ export default defineConfig({
   test: {
     // Two for the schedules, which stand back (they lower their priority), and two for tests that mostly wait.
     maxWorkers: 4,
+    // Hundreds of launchers and stacks are started, each in a home of its own: compiled once, they cost a third.
+    env: { NODE_COMPILE_CACHE: fileURLToPath(new URL("node_modules/.cache/compiled", import.meta.url)) },
     testTimeout: 20_000,
     hookTimeout: 20_000,
     // In the order of their names: the longest first, and what is quick last.
@@ -26,7 +34,7 @@ export default defineConfig({
           execArgv: ["--min-semi-space-size=32", "--max-semi-space-size=64"],
         },
       },
-      { extends: true, test: { name: "2 processes", include: processes } },
+      { extends: true, test: { name: "2 processes", include: processes, exclude: stack } },
       {
         extends: true,
         test: {
@@ -36,6 +44,7 @@ export default defineConfig({
           isolate: false,
         },
       },
+      { extends: true, test: { name: "4 stack", include: stack } },
     ],
   },
 });

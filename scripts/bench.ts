@@ -4,10 +4,12 @@ import { backup } from "./bench/backup.ts";
 import { bundles } from "./bench/bundles.ts";
 import { calls } from "./bench/calls.ts";
 import { disks } from "./bench/disks.ts";
+import { exec } from "./bench/exec.ts";
 import { freed, requests, start, submitted } from "./bench/latency.ts";
 import type { Measure, Row } from "./bench/measure.ts";
 import { pipelineCost } from "./bench/pipeline.ts";
 import { plansInMemory, plansOnStack } from "./bench/plans.ts";
+import { sessions, workspaces } from "./bench/sessions.ts";
 import { simulator } from "./bench/simulator.ts";
 import { ssh } from "./bench/ssh.ts";
 import { sweepCost } from "./bench/sweep.ts";
@@ -16,7 +18,7 @@ import { isOver, tableOf } from "./bench/table.ts";
 /** Prints what design section 9 lists, each beside its limit; fails where one is exceeded. */
 const measures: readonly Measure[] = [
   ...[calls, disks, bundles, pipelineCost, admission, sweepCost, simulator, plansInMemory],
-  ...[start, submitted, freed, backup, plansOnStack, requests, ssh],
+  ...[start, submitted, freed, backup, plansOnStack, requests, ssh, exec, sessions, workspaces],
 ];
 
 const { values } = parseArgs({ options: { only: { type: "string" } } });

@@ -31,6 +31,7 @@ async function invoke(file: string, method: string, rawPath: string) {
     // The discard port: nothing listens there.
     ...{ AWS_ENDPOINT_URL_DYNAMODB: "http://127.0.0.1:9", AWS_ENDPOINT_URL_SQS: "http://127.0.0.1:9" },
     ...{ WORK_QUEUE_URL: "http://127.0.0.1:9/0/work", POOLS_QUEUE_URL: "http://127.0.0.1:9/0/pools.fifo" },
+    WEBHOOKS_QUEUE_URL: "http://127.0.0.1:9/0/webhooks",
   };
   const run = promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { env, cwd: outdir });
   return JSON.parse((await run).stdout);

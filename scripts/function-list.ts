@@ -1,14 +1,17 @@
 import type { Catalog, Entry } from "#http/catalog.ts";
 import type { Schedule } from "#http/cron.ts";
 import type { Endpoint } from "#http/endpoint.ts";
+import type { Socket } from "#http/socket.ts";
 import type { Consumer } from "#http/work.ts";
 
-/** functions.json: what stacks/ need to know of every function, sorted by name. */
-export function functionList({ endpoints, consumers, schedules, fallbacks }: Catalog): object[] {
+/** functions.json: what stacks/ need to know of every function, sorted by name. Throws for what no edge could serve. */
+export function functionList({ endpoints, consumers, schedules, fallbacks, sockets }: Catalog): object[] {
+  requireServable(endpoints.map(({ thing }) => thing));
   const rows = [
     ...endpoints.map((entry) => ({ ...common(entry), ...endpointPart(entry.thing) })),
     ...consumers.map((entry) => ({ ...common(entry), ...consumerPart(entry.thing) })),
     ...schedules.map((entry) => ({ ...common(entry), ...schedulePart(entry.thing) })),
+    ...sockets.map((entry) => ({ ...common(entry), ...socketPart(entry.thing) })),
     ...fallbacks.map((entry) => ({ ...common(entry), route: "$default" })),
   ];
   return rows.sort((one, other) => (one.name < other.name ? -1 : 1));
@@ -26,8 +29,28 @@ function common({ name, file, thing }: Entry<Thing>) {
   return { name, file, kind, uses: uses.toSorted(), timeoutSeconds, memoryMb };
 }
 
-function endpointPart({ dialect, method, path, public: isPublic }: Endpoint) {
-  return { dialect: dialect.name, route: `${method.toUpperCase()} ${path}`, method, path, public: isPublic };
+function endpointPart({ dialect, method, path, public: isPublic, functionUrl }: Endpoint) {
+  const route = `${method.toUpperCase()} ${path}`;
+  return { dialect: dialect.name, route, method, path, public: isPublic, ...(functionUrl && { functionUrl }) };
+}
+
+/** The seconds after which an HTTP API gives up. */
+const EDGE_SECONDS = 30;
+
+/**
+ * What the edge could not serve: a slow endpoint without an address of its own, or one on a path that another method
+ * has too, since the edge tells behaviours apart by path alone (design section 7).
+ */
+function requireServable(endpoints: readonly Endpoint[]): void {
+  for (const { functionUrl, timeoutSeconds, method, path } of endpoints) {
+    const others = endpoints.filter((other) => other.path === path && other.method !== method);
+    const isServable = functionUrl ? others.length === 0 : timeoutSeconds < EDGE_SECONDS;
+    if (!isServable) throw new Error(`${method.toUpperCase()} ${path} cannot take ${timeoutSeconds} s where it is`);
+  }
+}
+
+function socketPart({ dialect, path }: Socket) {
+  return { dialect: dialect.name, path };
 }
 
 function consumerPart({ queue }: Consumer) {

@@ -47,6 +47,7 @@ const catalog: Catalog = {
     ),
   ],
   fallbacks: [],
+  sockets: [],
 };
 
 test("functions.json has a row for each function, by name", () => {
@@ -105,4 +106,37 @@ test("a path whose parameters are not those of its schema is refused", () => {
   const lost = gpuDev.get("/v1/x/{other}", { summary: "X", uses: [], params, reply }, async () => ({ id: "1" }));
 
   expect(() => openApiDocument({ endpoints: [entry("x", lost)] })).toThrow("Path and parameters of /v1/x/{other}");
+});
+
+const slow = { summary: "Run", uses: [], params, reply, pace: "execs" } as const;
+const exec = gpuDev.post("/v1/x/{id}/run", slow, async () => ({ id: "1" }));
+
+test("an endpoint that stays for a command has an address of its own, on a path that no other method has", () => {
+  const rows = functionList({ ...catalog, endpoints: [entry("gpu-dev/x/run", exec)] });
+  const beside = gpuDev.get("/v1/x/{id}/run", { summary: "Show", uses: [], params, reply }, async () => ({ id: "1" }));
+  const long = gpuDev.get("/v1/y", { summary: "Slow", uses: [], reply, timeoutSeconds: 30 }, async () => ({ id: "1" }));
+
+  expect(rows).toContainEqual(
+    expect.objectContaining({ name: "gpu-dev/x/run", timeoutSeconds: 175, functionUrl: true }),
+  );
+  const listed = (...things: (typeof exec | typeof beside | typeof long)[]) =>
+    functionList({ ...catalog, endpoints: things.map((thing, at) => entry(`gpu-dev/x/y${at}`, thing)) });
+  expect(() => listed(exec, beside)).toThrow("POST /v1/x/{id}/run cannot take 175 s where it is");
+  expect(() => listed(long)).toThrow("GET /v1/y cannot take 30 s where it is");
+});
+
+test("the fields of a form endpoint are described in the query, as a form and as JSON, and none is required in one", () => {
+  const body = z.object({ command: z.string(), timeout: wholeNumber(1, 3600).default(120) });
+  const options = { summary: "Run", uses: [], form: true, body, reply } as const;
+  const run = gpuDev.post("/v1/run", options, async () => ({ id: "1" }));
+
+  const document = JSON.parse(JSON.stringify(openApiDocument({ endpoints: [entry("gpu-dev/x/run", run)] })));
+
+  const { parameters, requestBody } = document.paths["/v1/run"].post;
+  expect(parameters).toMatchObject([
+    { in: "query", name: "command", required: false },
+    { in: "query", name: "timeout", required: false },
+  ]);
+  expect(Object.keys(requestBody.content)).toEqual(["application/json", "application/x-www-form-urlencoded"]);
+  expect(requestBody.required).not.toBe(true);
 });

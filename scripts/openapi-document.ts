@@ -51,14 +51,20 @@ function requireAgreement({ path, params }: Endpoint): void {
 }
 
 function requestOf(endpoint: Endpoint): NonNullable<RouteConfig["request"]> {
-  const { params, query, creates } = endpoint;
+  const { params, query, creates, form } = endpoint;
   const body = bodySchema(endpoint, readSettings({}));
+  const fields = form && body ? asObject(body).partial() : undefined;
+  if (fields) return { ...(params && { params: asObject(params) }), query: fields, body: { content: formOf(fields) } };
   return {
     ...(params && { params: asObject(params) }),
     ...(query && { query: asObject(query) }),
     ...(creates && { headers: IdempotencyHeader }),
     ...(body && { body: { required: true, content: { "application/json": { schema: body } } } }),
   };
+}
+
+function formOf(schema: z.ZodObject) {
+  return { "application/json": { schema }, "application/x-www-form-urlencoded": { schema } };
 }
 
 /** contracts/common section 8. */
@@ -75,6 +81,7 @@ function responsesOf({ reply, status, dialect, public: isPublic }: Endpoint): Ro
 }
 
 function contentTypeOf(reply: Schema): string {
+  if (reply._zod.def.type === "custom") return "application/octet-stream";
   return reply._zod.def.type === "string" ? "text/plain" : "application/json";
 }
 

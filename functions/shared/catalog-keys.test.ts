@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Endpoint } from "#http/endpoint.ts";
 import { catalogWorld, goodRequest } from "#testing/catalog-requests.ts";
+import { problemText, situationText } from "#testing/problem-text.ts";
 
 const world = await catalogWorld();
 const good = await world.login();
@@ -19,10 +20,27 @@ async function keyWith(change: Readonly<Record<string, unknown>>): Promise<strin
 }
 
 const now = world.clock.now();
-const refusals = [
-  { who: "nobody", headers: {}, status: 401, text: "Not authenticated" },
-  { who: "a scheme that is none", headers: { Authorization: "Basic YTpi" }, status: 401, text: "Not authenticated" },
-  { who: "an empty key", headers: { "X-API-Key": "" }, status: 401, text: "Not authenticated" },
+interface Row {
+  readonly who: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly prefix?: string;
+  readonly status: number;
+  /** The dialect's own for a request without a key, where this is not given. */
+  readonly text?: string;
+}
+const refusals: readonly Row[] = [
+  { who: "nobody", headers: {}, status: 401 },
+  { who: "a scheme that is none", headers: { Authorization: "Basic YTpi" }, status: 401 },
+  { who: "an empty key", headers: { "X-API-Key": "" }, status: 401 },
+  { who: "an empty key in the base URL", headers: {}, prefix: "/k/", status: 401 },
+  { who: "garbage in the base URL", headers: {}, prefix: "/k/%3Cscript%3E", status: 401, text: "Invalid API key" },
+  {
+    who: "a bad key before a good one in the base URL",
+    headers: bearer("k".repeat(86)),
+    prefix: `/k/${good}`,
+    status: 401,
+    text: "Invalid API key",
+  },
   { who: "garbage", headers: { Authorization: "Bearer <script>" }, status: 401, text: "Invalid API key" },
   { who: "an unknown key", headers: bearer("k".repeat(86)), status: 401, text: "Invalid API key" },
   {
@@ -65,20 +83,34 @@ describe.each(closed)("$name", ({ endpoint }) => {
     const { method, path } = await goodRequest(world, endpoint, good);
     const body = method === "GET" ? {} : { body: "{".repeat(1_100_000) };
 
-    const response = await world.request(method, path, { headers: row.headers, ...body });
+    const response = await world.request(method, (row.prefix ?? "") + path, { headers: row.headers, ...body });
 
     expect(response.status).toBe(row.status);
-    expect(await response.text()).toBe(JSON.stringify({ detail: row.text }));
+    const text = await response.text();
+    expect(problemText(path, text)).toBe(row.text ?? situationText(method, path, "noKey"));
+    expect(text).not.toContain(good);
     expect(response.headers.get("www-authenticate")).toBe(row.status === 401 ? "Bearer" : null);
   });
 
-  test("takes the key in either header", async () => {
-    const { method, path, sent } = await goodRequest(world, endpoint, good);
-    const { key = "", body } = sent;
+  test("takes the key in either header and in the base URL", async () => {
+    for (const place of ["header", "path"]) {
+      const { method, path, sent } = await goodRequest(world, endpoint, good);
+      const { key = "", body } = sent;
+      const [headers, prefix] = place === "header" ? [{ "X-API-Key": key }, ""] : [{}, `/k/${key}`];
 
-    const { status } = await world.request(method, path, { headers: { "X-API-Key": key }, body });
+      const response = await world.request(method, prefix + path, { headers, body });
 
-    expect(status).toBe(200);
+      expect(response.status).toBe(endpoint.status);
+      if (path !== "/v1/keys/rotate") expect(await response.text()).not.toContain(key);
+    }
+  });
+
+  test(`takes ${endpoint.keyInQuery ? "the" : "no"} key from the query`, async () => {
+    const { method, path } = await goodRequest(world, endpoint, good);
+
+    const { status } = await world.request(method, `${path}?api_key=${good}`);
+
+    expect(status).toBe(endpoint.keyInQuery ? endpoint.status : 401);
   });
 });
 
@@ -86,8 +118,8 @@ describe.each(open)("$name", ({ endpoint }) => {
   test("never looks at a key", async () => {
     const { method, path, sent } = await goodRequest(world, endpoint, good);
 
-    for (const headers of refusals.map((row) => row.headers)) {
-      const { status } = await world.request(method, path, { ...sent, headers });
+    for (const { headers, prefix = "" } of refusals) {
+      const { status } = await world.request(method, prefix + path, { ...sent, headers });
 
       expect(status).toBe(200);
     }

@@ -81,6 +81,11 @@ async function mistakes(
   await ask("POST", login, { body: { ...loginBody(developer), iam_request_url: "https://x/" } });
   await ask("POST", login, { body: { iam_request_url: "https://x/", iam_request_headers: stale.headers } });
   await ask("GET", "/v1/nothing", { headers: { "X-API-Key": key } });
+  for (const path of ["v1/nothing", "v1/jobs", "api/nothing", "api/v1/nothing", "session/nothing", "v1/sessions/x/y"]) {
+    await ask("GET", `/k/${key}/${path}?api_key=${key}`, {});
+    await ask("PUT", `/k/x/k/${key}/${path}`, {});
+  }
+  await ask("GET", `/api/k/${key}`, {});
   await ask("GET", "/v1/jobs?limit=x", { key, headers: { "X-Request-ID": `Bearer ${key}` } });
 }
 

@@ -10,6 +10,7 @@ export const configSchema = z.object({
     .default("berth"),
   WORK_QUEUE_URL: z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
   POOLS_QUEUE_URL: z.url({ protocol: /^https?$/, error: "must be the URL of a FIFO queue" }),
+  WEBHOOKS_QUEUE_URL: z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
   SEALER_KEY_FILE: z.string({ error: "must be the path of a key file" }),
   BLOBS_DIRECTORY: z.string({ error: "must be the path of a directory" }),
   AWS_REGION: z
@@ -40,11 +41,37 @@ export const configSchema = z.object({
   PREPARING_MINUTES: number({ min: 0.01, max: 240 }).default(30),
   SWEEP_SECONDS: number({ min: 1, max: 60, whole: true }).default(60),
   DISK_RETENTION_DAYS: number({ min: 0, max: 365 }).default(30),
+  DOMAIN: z
+    .string()
+    .regex(/^[a-z0-9.-]+(:\d{1,5})?$/, "must be a domain, with or without a port")
+    .default("preview.localhost"),
+  SCHEME: z.enum(["http", "https"], { error: "must be http or https" }).default("https"),
+  WEBHOOK_SECRET: z
+    .string()
+    .min(8, "must have 8 characters or more")
+    .refine(isBase64AfterPrefix, "must be base64 after whsec_")
+    .optional(),
+  WEBHOOK_ALLOW: list(/^[a-z0-9.:/-]{1,253}$/i, "hosts, addresses or networks").default([]),
+  SESSION_IMAGE: z
+    .string()
+    .regex(/^[\w./:@-]{1,512}$/, "must be the name of an image")
+    .default("codercom/code-server:latest"),
+  DEV8_REGIONS: list(/^[a-z0-9-]{1,40}$/, "names of regions").default(["centralindia", "eastus"]),
+  DEV8_IMAGE: z
+    .string()
+    .regex(/^(?:[\w./:@-]|<base>){1,512}$/, "must be the name of an image, which may hold <base>")
+    .default("codercom/code-server:latest"),
+  NOVITA_CATALOGUE: z.string().optional(),
+  EXEC_CAP_SECONDS: number({ min: 1, max: 170, whole: true }).default(110),
+  AUTO_STOP_DRY_RUN: z.enum(["0", "1"], { error: "must be 0 or 1" }).default("0"),
+  BERTH_OPEN: z.enum(["0", "1"], { error: "must be 0 or 1" }).default("0"),
   METRICS_PORT: number({ min: 0, max: 65_535, whole: true }).optional(),
   PORT: number({ min: 0, max: 65_535, whole: true }).default(8080),
   SSH_PORT: number({ min: 0, max: 65_535, whole: true }).optional(),
   BERTH_HOME: z.string().default(".berth"),
-  LOCAL_NODES: z.string().default("p5.48xlarge=2,p4d.24xlarge=1,g5.12xlarge=1,g4dn.2xlarge=1,c7i.8xlarge=1"),
+  LOCAL_NODES: z
+    .string()
+    .default("p5.48xlarge=2,p4d.24xlarge=1,g5.12xlarge=1,g4dn.2xlarge=1,c7i.8xlarge=1,m7i.8xlarge=2"),
 });
 
 export type Config = z.infer<typeof configSchema>;
@@ -84,6 +111,16 @@ export function readSettings(environment: Environment = process.env): Settings {
     diskRetentionDays: config.DISK_RETENTION_DAYS,
     adminUsers: config.ADMIN_USERS,
     adminRoles: config.ADMIN_ROLES,
+    domain: config.DOMAIN,
+    scheme: config.SCHEME,
+    webhookSecret: config.WEBHOOK_SECRET,
+    sessionImage: config.SESSION_IMAGE,
+    regions: config.DEV8_REGIONS,
+    workspaceImage: config.DEV8_IMAGE,
+    catalogueFile: config.NOVITA_CATALOGUE,
+    execCapSeconds: config.EXEC_CAP_SECONDS,
+    idleDryRun: config.AUTO_STOP_DRY_RUN === "1",
+    open: config.BERTH_OPEN === "1",
   };
 }
 
@@ -92,6 +129,18 @@ const settingNames = [
   ...(["ALLOWED_ROLES", "ALLOWED_ACCOUNTS", "KEY_TTL_HOURS", "LOGIN_SERVER_ID", "STS_ORIGINS"] as const),
   ...(["MIN_DURATION_HOURS", "MAX_DURATION_HOURS", "MAX_TOTAL_HOURS", "MAX_QUEUE_HOURS"] as const),
   ...(["ADMIN_USERS", "ADMIN_ROLES"] as const),
+  ...([
+    "DOMAIN",
+    "SCHEME",
+    "WEBHOOK_SECRET",
+    "SESSION_IMAGE",
+    "DEV8_REGIONS",
+    "DEV8_IMAGE",
+    "NOVITA_CATALOGUE",
+    "EXEC_CAP_SECONDS",
+    "AUTO_STOP_DRY_RUN",
+    "BERTH_OPEN",
+  ] as const),
   ...(["PREPARING_MINUTES", "SWEEP_SECONDS", "DISK_RETENTION_DAYS"] as const),
 ];
 
@@ -113,6 +162,14 @@ function list(pattern: RegExp, what: string) {
     .string()
     .transform((text) => text.split(",").map((entry) => entry.trim()))
     .refine((entries) => entries.every((entry) => pattern.test(entry)), `must be ${what}, separated by commas`);
+}
+
+/** Standard Webhooks: a secret that begins like this is the bytes that follow. */
+function isBase64AfterPrefix(secret: string): boolean {
+  return (
+    !secret.startsWith("whsec_") ||
+    /^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(secret.slice(6))
+  );
 }
 
 function isKeysPattern(text: string): boolean {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomInt, randomUUID } from "node:crypto";
+import { createHash, createHmac, randomBytes, randomInt, randomUUID } from "node:crypto";
 import type { Ids } from "#core/context.ts";
 
 /** Ids from the system's random source. UUIDs sort by time, and within one process by the order they were made in. */
@@ -26,5 +26,6 @@ export function systemIds(now: () => number = Date.now): Ids {
     },
     secret: (bytes) => randomBytes(bytes).toString("base64url"),
     hash: (text) => createHash("sha256").update(text).digest("hex"),
+    hmac: (key, text) => createHmac("sha256", key).update(text).digest(),
   };
 }

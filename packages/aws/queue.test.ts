@@ -41,7 +41,7 @@ it("gives up on a queue that takes a message and says nothing", async () => {
   const impatient = sqsClient({ endpoint, region: "us-east-1", credentials }, 100);
   const queue = sqsQueue({
     client: impatient,
-    urls: { work: `${endpoint}/1/work`, pools: `${endpoint}/1/pools.fifo` },
+    urls: { work: `${endpoint}/1/work`, pools: `${endpoint}/1/pools.fifo`, webhooks: `${endpoint}/1/webhooks` },
   });
 
   const error = await queue.send("work", { look: "a|-" }).catch((reason: unknown) => reason);

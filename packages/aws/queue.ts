@@ -11,8 +11,9 @@ export interface SqsQueueOptions {
 
 /** The queues of this deployment, as its environment names them. */
 export const queue = (): Queue => {
-  const { WORK_QUEUE_URL, POOLS_QUEUE_URL } = readConfig(["WORK_QUEUE_URL", "POOLS_QUEUE_URL"]);
-  return sqsQueue({ client: sqsClient(), urls: { work: WORK_QUEUE_URL, pools: POOLS_QUEUE_URL } });
+  const config = readConfig(["WORK_QUEUE_URL", "POOLS_QUEUE_URL", "WEBHOOKS_QUEUE_URL"]);
+  const { WORK_QUEUE_URL: work, POOLS_QUEUE_URL: pools, WEBHOOKS_QUEUE_URL: webhooks } = config;
+  return sqsQueue({ client: sqsClient(), urls: { work, pools, webhooks } });
 };
 
 /** An SQS client with our time limits; without an address it is the environment's. A long poll needs more time. */
@@ -20,7 +21,7 @@ export function sqsClient(address?: ServiceAddress, requestTimeoutMs?: number): 
   return new SQSClient(clientOptions(address, requestTimeoutMs));
 }
 
-/** The Queue on SQS: `work` is a standard queue, `pools` a FIFO queue whose groups are pools (design section 2). */
+/** The Queue on SQS: `work` and `webhooks` are standard queues, `pools` a FIFO queue whose groups are pools (design section 2). */
 export function sqsQueue({ client, urls }: SqsQueueOptions): Queue {
   return {
     async send(queueName, look, options = {}) {
@@ -40,7 +41,7 @@ export function sqsQueue({ client, urls }: SqsQueueOptions): Queue {
 }
 
 function standardFields({ delaySeconds = 0, group }: SendOptions) {
-  if (group !== undefined) throw new Error("The queue work knows no groups");
+  if (group !== undefined) throw new Error("A standard queue knows no groups");
   requireDelay(delaySeconds);
   return { DelaySeconds: delaySeconds };
 }

@@ -31,6 +31,8 @@ export function budgeted({ compute, volumes }: Changing, clock: Clock, readAt: n
       remove: inTime(compute.remove),
       extend: inTime(compute.extend),
       setAccess: inTime(compute.setAccess),
+      postToPort: inTime(compute.postToPort),
+      resize: inTime(compute.resize),
     },
     volumes: {
       ...volumes,
@@ -39,6 +41,7 @@ export function budgeted({ compute, volumes }: Changing, clock: Clock, readAt: n
       createSnapshot: inTime(volumes.createSnapshot),
       removeSnapshot: inTime(volumes.removeSnapshot),
       tagSnapshot: inTime(volumes.tagSnapshot),
+      startArchive: inTime(volumes.startArchive),
     },
   };
 }

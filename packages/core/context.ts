@@ -55,7 +55,8 @@ export interface Table {
   query(query: PartitionQuery | IndexQuery): Promise<Page>;
 }
 
-export type QueueName = "work" | "pools";
+/** `webhooks` is apart from `work`, so that a slow receiver delays nobody else. */
+export type QueueName = "work" | "pools" | "webhooks";
 
 /** All that a message says: look at this record. `for` names environments that a look at a pool must consider. */
 export interface Look {
@@ -100,10 +101,61 @@ export interface Run {
   readonly shares: readonly Share[];
   /** GPUs per machine; 0 on CPU machines. */
   readonly gpusPerMachine: number;
-  /** The volume of its disk, mounted in the first machine; undefined where it has none. */
-  readonly volume?: VolumeRef | undefined;
+  /** Volumes in its first machine: that of its disk, or those of its own. */
+  readonly mounts: readonly Mount[];
+  /** Where it listens; it is ready when every one of these answers. */
+  readonly ports: readonly RunPort[];
+  /** What a part of a shared machine may use; null: all of its share. */
+  readonly resources: Resources | null;
   /** Milliseconds since the epoch at which the cluster may end it by itself: a net, never the timer. */
   readonly until: number;
+}
+
+export interface Mount {
+  readonly volume: VolumeRef;
+  /** Absolute: `/workspace`. */
+  readonly path: string;
+}
+
+/** A port that an environment serves. */
+export interface RunPort {
+  readonly port: number;
+  /** `ssh` and `jupyter` are the doors of every run; `http` and `tcp` are served by what runs inside. */
+  readonly kind: "ssh" | "jupyter" | "http" | "tcp";
+}
+
+export interface Resources {
+  readonly cpus: number;
+  readonly memoryMb: number;
+}
+
+/** A command to be run beside the run's own, in a session of its own. */
+export interface Exec {
+  /** Lower-case letters, digits and `-`: the same one twice is run once. */
+  readonly id: string;
+  /** Run as they are: no shell is built from them. */
+  readonly words: readonly string[];
+  readonly stdin: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Absolute, as seen inside; undefined: where the run works. */
+  readonly directory: string | undefined;
+  /** Then its whole process group is killed. */
+  readonly timeoutMs: number;
+}
+
+/** What became of an exec. */
+export interface ExecSight {
+  readonly state: "running" | "ended";
+  /** 128 + signal where one killed it, 124 at its time-out; null while it runs. */
+  readonly exitCode: number | null;
+  readonly timedOut: boolean;
+  /** Of each stream the first MiB, as UTF-8 with bad bytes replaced. */
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly stdoutCut: boolean;
+  readonly stderrCut: boolean;
+  /** Where a shell's last command left it, if it said so (see `directoryFile`); null otherwise. */
+  readonly directory: string | null;
 }
 
 /** How far a run has come. `ended` covers every way of ending; `reason` then says which. */
@@ -123,10 +175,23 @@ export interface Observation {
   readonly isolation: string;
   /** Jupyter as the run serves it; null when it was not asked for, or is off again. */
   readonly jupyter: JupyterSight | null;
+  /** Where its ports are reached from outside, as far as that is known. */
+  readonly ports: readonly PortSight[];
+  /** How CPU and memory are limited: `cgroup`, or `none` where nothing can. */
+  readonly limits: string;
+  /** Open terminals and running execs; null: nobody can tell, which counts as somebody at work. */
+  readonly sessions: number | null;
   /** Being removed: some of it is still there. */
   readonly terminating: boolean;
   /** Things worth a line in the timeline, for example that an image is recorded and not pulled. */
   readonly notes: readonly string[];
+}
+
+export interface PortSight extends RunPort {
+  /** `127.0.0.1:40123`; null until it is known. */
+  readonly address: string | null;
+  /** Whether it answered when last asked. */
+  readonly answers: boolean;
 }
 
 export interface JupyterSight {
@@ -174,10 +239,35 @@ export interface Compute {
   extend(uid: string, run: number, until: number): Promise<void>;
   /** Says who may enter and what is served, in place of what was said before; nothing happens when the run is gone. */
   setAccess(uid: string, run: number, access: Access): Promise<void>;
+  /** Moves the limits of a living run; nothing happens when it is gone. */
+  resize(uid: string, run: number, resources: Resources): Promise<void>;
+  /**
+   * Starts a command, unless one of this id was started before. Throws `RunGone` when there is no living run. Whatever
+   * leaves the session is ended with the run.
+   */
+  startExec(uid: string, run: number, exec: Exec): Promise<void>;
+  /** Answers when it has ended, or after `waitMs` (at most 4 s); undefined when no such exec is known. */
+  readExec(uid: string, run: number, id: string, waitMs: number): Promise<ExecSight | undefined>;
+  /** One POST of JSON to a port of the run, given up after `timeoutMs` (at most 5 s). Throws when nothing answered. */
+  postToPort(uid: string, run: number, request: PortRequest): Promise<PortAnswer>;
   /** Output of the command, both streams as one text, the newest MiB; "" before it began. Given up after 3 s. */
   readLog(uid: string, run: number): Promise<string>;
   listRuns(): Promise<RunRef[]>;
   listNodes(): Promise<ComputeNode[]>;
+}
+
+export interface PortRequest {
+  readonly port: number;
+  readonly path: string;
+  /** JSON. */
+  readonly body: string;
+  readonly timeoutMs: number;
+}
+
+export interface PortAnswer {
+  readonly status: number;
+  /** At most 1 MiB of it. */
+  readonly body: string;
 }
 
 export interface VolumeRef {
@@ -230,6 +320,16 @@ export interface Volumes {
   removeSnapshot(id: string): Promise<void>;
   /** Throws `VolumeRefused` with words for the user when this snapshot cannot be tagged. */
   tagSnapshot(id: string, tags: Pick<SnapshotTags, "name" | "disk">): Promise<void>;
+  /** Begins to put a zip of all its files under this name into Blobs; nothing happens when that was begun before. */
+  startArchive(volumeId: string, blob: string): Promise<void>;
+  /** How far that has come; undefined: never begun. */
+  findArchive(blob: string): Promise<Archive | undefined>;
+}
+
+export interface Archive {
+  readonly state: "pending" | "completed" | "failed";
+  /** Of the zip, once it is completed. */
+  readonly bytes: number;
 }
 
 /**
@@ -278,6 +378,31 @@ export interface GithubKeys {
   keysOf(user: string): Promise<string | undefined>;
 }
 
+/** Posts to receivers that users name. What they name is never trusted (contracts/novita section 4). */
+export interface Fetch {
+  /**
+   * `private`: a literal address, or a name that resolves to one, that is not to be dialled. A name that does not
+   * resolve is `allowed`: it may later, and is looked at again when it is dialled.
+   */
+  judge(url: string): Promise<"allowed" | "private">;
+  /** Redirects are not followed. Throws `AddressRefused` before anything is sent, anything else when nothing answered. */
+  post(request: FetchRequest): Promise<FetchAnswer>;
+}
+
+export interface FetchRequest {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  /** For the whole exchange, ms. */
+  readonly timeoutMs: number;
+}
+
+export interface FetchAnswer {
+  readonly status: number;
+  /** Of a Retry-After header that can be read. */
+  readonly retryAfterMs: number | null;
+}
+
 /** Authenticated encryption of short texts; `context` must be equal at both ends (the record's key). */
 export interface Sealer {
   seal(text: string, context: string): Promise<Sealed>;
@@ -290,6 +415,8 @@ export interface Clock {
   now(): number;
   /** Milliseconds since some fixed moment; never jumps. */
   monotonic(): number;
+  /** Resolves after this many ms. */
+  sleep(ms: number): Promise<void>;
 }
 
 export interface Ids {
@@ -303,6 +430,8 @@ export interface Ids {
   secret(bytes: number): string;
   /** SHA-256 as 64 hex digits. */
   hash(text: string): string;
+  /** HMAC-SHA256 of a text under a key of bytes, as bytes. */
+  hmac(key: Uint8Array, text: string): Uint8Array;
 }
 
 export interface Log {
@@ -321,6 +450,7 @@ export interface Ports {
   readonly identity: Identity;
   readonly sealer: Sealer;
   readonly githubKeys: GithubKeys;
+  readonly fetch: Fetch;
 }
 
 export type PortName = keyof Ports;
@@ -348,6 +478,26 @@ export interface Settings {
   readonly adminUsers: readonly string[];
   /** AWS roles that may log in and whose keys are those of an operator. */
   readonly adminRoles: readonly string[];
+  /** Of the addresses that environments are served under: `preview.localhost:8080`. */
+  readonly domain: string;
+  /** `http` on a laptop. */
+  readonly scheme: "http" | "https";
+  /** Signs webhooks; undefined: they are not signed. */
+  readonly webhookSecret: string | undefined;
+  /** What a session of an IDE runs; it serves port 8080 and takes `POST /chat` there. */
+  readonly sessionImage: string;
+  /** Where workspaces are offered: `centralindia`. */
+  readonly regions: readonly string[];
+  /** What a workspace runs, with `<base>` for the base that was asked for; it serves port 8080. */
+  readonly workspaceImage: string;
+  /** A file of products and templates in place of those that come with Berth; undefined: those. */
+  readonly catalogueFile: string | undefined;
+  /** How long an exec call may wait and run, seconds. */
+  readonly execCapSeconds: number;
+  /** An idle environment is told so and not stopped. */
+  readonly idleDryRun: boolean;
+  /** A local stack serves the dialects without a slot for a key to its own machine without one. */
+  readonly open: boolean;
 }
 
 /** What every verb is given: clock, ids, log and settings always, of the ports those it asks for. */

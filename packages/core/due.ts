@@ -7,3 +7,10 @@ export function dueShardOf(ids: Ids, key: Key): string {
 }
 
 export const dueShards = [..."0123456789abcdef"];
+
+/** Deliveries are apart, so that many that wait for a dead receiver keep no sweep from what else is due. */
+export function deliveryShardOf(ids: Ids, key: Key): string {
+  return `w${Number.parseInt(dueShardOf(ids, key), 16) % deliveryShards.length}`;
+}
+
+export const deliveryShards = ["w0", "w1", "w2", "w3"];

@@ -1,3 +1,5 @@
+import type { Resources } from "./context.ts";
+
 /** One kind of machine that can be asked for (contracts/gpu-dev section 7). */
 export interface InstanceType {
   readonly name: string;
@@ -6,6 +8,8 @@ export interface InstanceType {
   readonly gpus: number;
   readonly vcpus: number;
   readonly memoryGb: number;
+  /** Environments share it by vCPU, each with 4 GB of memory; else they take whole GPUs, or the whole machine. */
+  readonly shared?: true;
 }
 
 export const instanceTypes = [
@@ -21,19 +25,39 @@ export const instanceTypes = [
   { name: "c7g.8xlarge", pool: "cpu-arm", gpus: 0, vcpus: 32, memoryGb: 64 },
 ] as const satisfies readonly InstanceType[];
 
+/** What sessions and workspaces share: not offered as a reservation. */
+export const sharedType = {
+  name: "m7i.8xlarge",
+  pool: "cpu-shared",
+  gpus: 0,
+  vcpus: 32,
+  memoryGb: 128,
+  shared: true,
+} as const satisfies InstanceType;
+
+const allTypes: readonly InstanceType[] = [...instanceTypes, sharedType];
+
+/** Every pool there may be. */
+export const poolTypes: readonly string[] = allTypes.map(({ pool }) => pool);
+
 /** The machine of this name, or undefined. */
 export function findInstanceType(name: string): InstanceType | undefined {
-  return instanceTypes.find((type) => type.name === name);
+  return allTypes.find((type) => type.name === name);
 }
 
 /** The machine behind a pool; throws for a pool that the table does not know. */
 export function instanceTypeOfPool(pool: string): InstanceType {
-  const found: InstanceType | undefined = instanceTypes.find((type) => type.pool === pool);
+  const found = allTypes.find((type) => type.pool === pool);
   if (!found) throw new Error(`No instance type belongs to pool ${pool}`);
   return found;
 }
 
-/** What one machine offers: its GPUs, or itself as one where it has none. */
+/** What one machine offers: its GPUs, its vCPUs where it is shared, else itself as one. */
 export function unitsPerNode(type: InstanceType): number {
-  return type.gpus || 1;
+  return type.shared ? type.vcpus : type.gpus || 1;
+}
+
+/** How much of a shared machine this is. */
+export function sharedUnits({ cpus, memoryMb }: Resources): number {
+  return Math.max(1, Math.ceil(cpus), Math.ceil(memoryMb / 4096));
 }

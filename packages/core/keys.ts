@@ -10,13 +10,29 @@ export function environmentsOf(owner: string, createdBy: string): string {
   return `owner#${owner}#env#${createdBy}`;
 }
 
-export function specKey(environment: Key): Key {
-  return { pk: `${environment.pk}#spec`, sk: environment.sk };
+/** What an environment runs; `spec` begins with the uid of its life, and each start that changes it has a new one. */
+export function specKey(environment: Key, spec: string): Key {
+  return { pk: `${environment.pk}#spec`, sk: spec };
 }
 
 /** The SSH keys that were fetched for an environment: too big for its head. */
-export function accessKey(environment: Key): Key {
-  return { pk: `${environment.pk}#access`, sk: environment.sk };
+export function accessKey(environment: Key, uid: string): Key {
+  return { pk: `${environment.pk}#access`, sk: uid };
+}
+
+/** Where the record of a deleted environment goes once a new one has its id. */
+export function formerKey(environment: Key, uid: string): Key {
+  return { pk: environment.pk, sk: `${environment.sk}~${uid}` };
+}
+
+/** Who has a part of a host name. */
+export function hostKey(label: string): Key {
+  return single(`host#${label}`);
+}
+
+/** The partition that holds what is kept of an owner's deleted environments; `sk` is a file's name. */
+export function archivesOf(owner: string): string {
+  return `owner#${owner}#archive`;
 }
 
 /** The partition that holds all disks of an owner, and before them their directory. */
@@ -83,6 +99,36 @@ export function identityKey(hash: string): Key {
 
 export const userCounterKey: Key = single("counter#user");
 
+/** The one item that decides which chat message of an environment is delivered next, by the environment's uid. */
+export function inboxKey(uid: string): Key {
+  return single(`inbox#${uid}`);
+}
+
+/** The partition that holds all chat messages of an environment. */
+export function chatOf(uid: string): string {
+  return `chat#${uid}`;
+}
+
+/** Chat message number `n` of an environment: 12 digits, so that they sort. */
+export function chatKey(uid: string, n: number): Key {
+  return { pk: chatOf(uid), sk: String(n).padStart(12, "0") };
+}
+
+/** The partition that holds all webhook deliveries of an owner, by the time of their events. */
+export function deliveriesOf(owner: string): string {
+  return `owner#${owner}#delivery`;
+}
+
+/** The delivery of entry `n` of an environment's timeline, which was made at `at` ms. */
+export function deliveryKey(owner: string, at: number, uid: string, n: number): Key {
+  return { pk: deliveriesOf(owner), sk: `${String(at).padStart(13, "0")}#${uid}#${n}` };
+}
+
+/** What is known of one of an owner's receivers; `hash` is that of its origin. */
+export function receiverKey(owner: string, hash: string): Key {
+  return { pk: `owner#${owner}#receiver`, sk: hash };
+}
+
 /** A key as a message carries it. */
 export function keyText({ pk, sk }: Key): string {
   return `${pk}|${sk}`;
@@ -95,14 +141,16 @@ export function keyOfText(text: string): Key | undefined {
   return { pk: text.slice(0, bar), sk: text.slice(bar + 1) };
 }
 
-export type RecordKind = "environment" | "pool" | "disk" | "user";
+export type RecordKind = "environment" | "pool" | "disk" | "user" | "inbox" | "delivery";
 
 /** Which reconcile looks at a record with this key; undefined for items that are never looked at. */
 export function kindOfKey({ pk }: Key): RecordKind | undefined {
   if (/^owner#[^#]+#env#[^#]+$/.test(pk)) return "environment";
   if (/^owner#[^#]+#disk$/.test(pk)) return "disk";
+  if (/^owner#[^#]+#delivery$/.test(pk)) return "delivery";
   if (pk.startsWith("pool#")) return "pool";
   if (pk.startsWith("user#")) return "user";
+  if (pk.startsWith("inbox#")) return "inbox";
   return undefined;
 }
 

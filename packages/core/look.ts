@@ -6,7 +6,8 @@ export const SWEEP_REACH_MS = 180_000;
 
 /**
  * Sends "look at this record", at once or after a delay in ms (rounded up to seconds). A look at a pool goes to the
- * pool's own queue, but a delayed one to `work`, whose consumer passes it on: a FIFO queue takes no delay.
+ * pool's own queue, but a delayed one to `work`, whose consumer passes it on: a FIFO queue takes no delay. A look at a
+ * delivery goes to `webhooks`.
  * A failed send is logged and forgotten: the record is due, and the sweep will find it.
  */
 export async function sendLook(
@@ -22,7 +23,8 @@ export async function sendLook(
       await ctx.queue.send("pools", message, { group: key.pk });
       return;
     }
-    await ctx.queue.send("work", message, delaySeconds > 0 ? { delaySeconds } : {});
+    const queue = kindOfKey(key) === "delivery" ? "webhooks" : "work";
+    await ctx.queue.send(queue, message, delaySeconds > 0 ? { delaySeconds } : {});
   } catch (error) {
     ctx.log.warn("send failed", { look, error: String(error) });
   }

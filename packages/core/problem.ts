@@ -18,15 +18,23 @@ export interface FieldProblem {
   readonly path: readonly (string | number)[];
   readonly message: string;
   readonly input: unknown;
+  /** The message is its schema's own words, and not those of its type. */
+  readonly isOwn?: boolean;
+  /** Required, and missing, null or empty. */
+  readonly isAbsent?: boolean;
+  /** The bounds that it left, both ends included. */
+  readonly range?: readonly [lowest: number, highest: number];
 }
 
 export interface ProblemDetails {
   /** All bad fields, in the order of the documented table. */
   readonly fields?: readonly FieldProblem[];
-  /** For `tooMany` and `unavailable`. */
+  /** Told with whatever passes: always with `tooMany` and `unavailable`. */
   readonly retryAfterSeconds?: number;
   /** For `methodNotAllowed`. */
   readonly allow?: readonly string[];
+  /** A word of its own for dialects that have one: `INSTANCE_NOT_FOUND`. */
+  readonly code?: string;
   readonly cause?: unknown;
 }
 
@@ -56,6 +64,30 @@ export class VolumeRefused extends Error {
   constructor(text: string) {
     super(text);
     this.name = "VolumeRefused";
+  }
+}
+
+/** The address of a receiver is one that is not dialled. Nothing was sent. */
+export class AddressRefused extends Error {
+  constructor() {
+    super("The address is private");
+    this.name = "AddressRefused";
+  }
+}
+
+/** Nothing answered at an address. The message is a word or two that may be shown: `timed out`, `connection refused`. */
+export class NoAnswer extends Error {
+  constructor(why: string) {
+    super(why);
+    this.name = "NoAnswer";
+  }
+}
+
+/** There is no living run to do this in. */
+export class RunGone extends Error {
+  constructor() {
+    super("The run is gone");
+    this.name = "RunGone";
   }
 }
 

@@ -1,4 +1,5 @@
 import { budgeted, StepTooOld } from "./budget.ts";
+import { stepInbox } from "./chat/step.ts";
 import type { Item, Key, Look, Stored } from "./context.ts";
 import { stepDisk } from "./disks/step.ts";
 import { stepEnvironment, wantsLook } from "./environments/step.ts";
@@ -21,7 +22,7 @@ export async function reconcile(ctx: WorkerContext, message: Look): Promise<void
     ctx.log.error("look at nothing", { look: message.look.slice(0, 200) });
     return;
   }
-  if (kind === "pool") {
+  if (kind === "pool" || kind === "delivery") {
     await sendLook(ctx, key, message.for ? { for: message.for } : {});
     return;
   }
@@ -80,6 +81,7 @@ async function takeStep(ctx: WorkerContext, item: Item, now: number): Promise<St
   try {
     if (kindOfKey(item) === "user") return await stepUser(ctx, item, now);
     if (kindOfKey(item) === "disk") return await stepDisk(ctx, item, now);
+    if (kindOfKey(item) === "inbox") return await stepInbox(ctx, item, now);
     return await stepEnvironment(ctx, item, now);
   } catch (error) {
     if (error instanceof StepTooOld || error instanceof Conflict) return "again";

@@ -1,15 +1,26 @@
-const MINUTE_MS = 60_000;
-const DAY_MINUTES = 24 * 60;
+const SECOND_MS = 1000;
+const DAY_SECONDS = 24 * 3600;
+
+/** A moment in words for a timeline: `2026-01-20 18:30 UTC`. */
+export function utcText(ms: number): string {
+  const { year, month, day, hour, minute } = utcParts(ms);
+  return `${year}-${two(month)}-${two(day)} ${two(hour)}:${two(minute)} UTC`;
+}
+
+/** A moment as part of a file's name: `20260120-183000`. */
+export function utcStamp(ms: number): string {
+  const { year, month, day, hour, minute, second } = utcParts(ms);
+  return `${year}${two(month)}${two(day)}-${two(hour)}${two(minute)}${two(second)}`;
+}
 
 /**
- * A moment in words for a timeline: `2026-01-20 18:30 UTC`. By arithmetic, since the core knows no Date: days are
- * counted from 1 March of year 0 so that a leap day is the last of its year (Howard Hinnant, "chrono-compatible
- * low-level date algorithms").
+ * By arithmetic, since the core knows no Date: days are counted from 1 March of year 0 so that a leap day is the last
+ * of its year (Howard Hinnant, "chrono-compatible low-level date algorithms").
  */
-export function utcText(ms: number): string {
-  const minutes = Math.floor(ms / MINUTE_MS);
-  const days = Math.floor(minutes / DAY_MINUTES) + 719_468;
-  const ofDay = minutes - (days - 719_468) * DAY_MINUTES;
+function utcParts(ms: number) {
+  const seconds = Math.floor(ms / SECOND_MS);
+  const days = Math.floor(seconds / DAY_SECONDS) + 719_468;
+  const ofDay = seconds - (days - 719_468) * DAY_SECONDS;
   const era = Math.floor(days / 146_097);
   const ofEra = days - era * 146_097;
   const yearOfEra = Math.floor(
@@ -20,6 +31,10 @@ export function utcText(ms: number): string {
   const day = ofYear - Math.floor((153 * fromMarch + 2) / 5) + 1;
   const month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9;
   const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
-  const two = (value: number) => String(value).padStart(2, "0");
-  return `${year}-${two(month)}-${two(day)} ${two(Math.floor(ofDay / 60))}:${two(ofDay % 60)} UTC`;
+  const minutes = Math.floor(ofDay / 60);
+  return { year, month, day, hour: Math.floor(minutes / 60), minute: minutes % 60, second: ofDay % 60 };
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, "0");
 }

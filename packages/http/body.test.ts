@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { readObject } from "./body.ts";
 
 const LIMIT = 1_048_576;
+const strict = { comments: false, form: false };
 
 function post(body: string | ReadableStream<Uint8Array>, headers: Record<string, string> = {}): Request {
   return new Request("http://x/", { method: "POST", body, headers, duplex: "half" } as RequestInit);
@@ -24,20 +25,20 @@ function chunked(bytes: number) {
 test("an empty body is an empty object, with and without a content type", async () => {
   const json = { "content-type": "application/json", "content-length": "0" };
 
-  expect(await readObject(new Request("http://x/", { method: "POST" }), false)).toEqual({});
-  expect(await readObject(post("", json), false)).toEqual({});
-  expect(await readObject(post(" \n"), false)).toEqual({});
+  expect(await readObject(new Request("http://x/", { method: "POST" }), strict)).toEqual({});
+  expect(await readObject(post("", json), strict)).toEqual({});
+  expect(await readObject(post(" \n"), strict)).toEqual({});
 });
 
 test("JSON is read whatever the content type says", async () => {
   for (const type of ["text/plain", "application/x-www-form-urlencoded", "garbage", "multipart/form-data"]) {
-    expect(await readObject(post('{"a":"é💥"}', { "content-type": type }), false)).toEqual({ a: "é💥" });
+    expect(await readObject(post('{"a":"é💥"}', { "content-type": type }), strict)).toEqual({ a: "é💥" });
   }
 });
 
 test("what is no JSON, or no object, is one problem that says nothing of the text", async () => {
   for (const bad of ["{", "[]", "1", "null", '"x"', '{"a":1,}', "{'a':1}", "{} //", "[".repeat(100_000)]) {
-    await expect(readObject(post(bad), false)).rejects.toMatchObject({
+    await expect(readObject(post(bad), strict)).rejects.toMatchObject({
       situation: "badJson",
       details: { fields: [{ type: "json_invalid", path: ["body"], message: "JSON decode error", input: {} }] },
     });
@@ -45,18 +46,18 @@ test("what is no JSON, or no object, is one problem that says nothing of the tex
 });
 
 test("comments are taken where the dialect takes them", async () => {
-  expect(await readObject(post('{"a":"//x" /* y */} // z'), true)).toEqual({ a: "//x" });
+  expect(await readObject(post('{"a":"//x" /* y */} // z'), { comments: true, form: false })).toEqual({ a: "//x" });
 });
 
 test("1 MiB is read and one byte more is refused, announced or not", async () => {
   const exactly = `{"a":"${"x".repeat(LIMIT - 8)}"}`;
 
-  expect(Object.keys(await readObject(post(exactly), false))).toEqual(["a"]);
-  expect(Object.keys(await readObject(post(exactly, { "content-length": String(LIMIT) }), false))).toEqual(["a"]);
-  await expect(readObject(post(`${exactly} `), false)).rejects.toMatchObject({ situation: "tooLarge" });
+  expect(Object.keys(await readObject(post(exactly), strict))).toEqual(["a"]);
+  expect(Object.keys(await readObject(post(exactly, { "content-length": String(LIMIT) }), strict))).toEqual(["a"]);
+  await expect(readObject(post(`${exactly} `), strict)).rejects.toMatchObject({ situation: "tooLarge" });
   const announced = { "content-length": String(LIMIT + 1) };
-  await expect(readObject(post("{}", announced), false)).rejects.toMatchObject({ situation: "tooLarge" });
-  await expect(readObject(post(`${exactly} `, { "content-length": "2" }), false)).rejects.toMatchObject({
+  await expect(readObject(post("{}", announced), strict)).rejects.toMatchObject({ situation: "tooLarge" });
+  await expect(readObject(post(`${exactly} `, { "content-length": "2" }), strict)).rejects.toMatchObject({
     situation: "tooLarge",
   });
 });
@@ -64,13 +65,13 @@ test("1 MiB is read and one byte more is refused, announced or not", async () =>
 test("the limit is in bytes, not characters", async () => {
   const wide = `{"a":"${"é".repeat(LIMIT / 2)}"}`;
 
-  await expect(readObject(post(wide), false)).rejects.toMatchObject({ situation: "tooLarge" });
+  await expect(readObject(post(wide), strict)).rejects.toMatchObject({ situation: "tooLarge" });
 });
 
 test("a chunked body is not read on past the limit", async () => {
   const { stream, asked } = chunked(100 * LIMIT);
 
-  await expect(readObject(post(stream), false)).rejects.toMatchObject({ situation: "tooLarge" });
+  await expect(readObject(post(stream), strict)).rejects.toMatchObject({ situation: "tooLarge" });
 
   expect(asked.bytes).toBeLessThan(2 * LIMIT);
 });
@@ -80,5 +81,19 @@ test("a body that breaks off is malformed", async () => {
     start: (controller) => controller.error(new Error("reset")),
   });
 
-  await expect(readObject(post(stream), false)).rejects.toMatchObject({ situation: "badJson" });
+  await expect(readObject(post(stream), strict)).rejects.toMatchObject({ situation: "badJson" });
+});
+
+test("where a form is taken, pairs are read as in a query, and JSON by what it begins with", async () => {
+  const read = (text: string, type = "text/plain") =>
+    readObject(post(text, { "content-type": type }), { comments: false, form: true });
+
+  expect(await read("command=ls+-la&timeout=5")).toEqual({ command: "ls -la", timeout: "5" });
+  expect(await read("code=print%28%221%2B1%22%29%&x\n")).toEqual({ code: 'print("1+1")%', x: "" });
+  expect(await read('code={"a": "b=c"}')).toEqual({ code: '{"a": "b=c"}' });
+  expect(await read(' {"command":"a=b"}', "application/x-www-form-urlencoded")).toEqual({ command: "a=b" });
+  for (const bad of ["{", '"a=b"', '["a=b"]', "ls -la", "=x"]) {
+    await expect(read(bad)).rejects.toMatchObject({ situation: "badJson" });
+  }
+  await expect(readObject(post("command=ls"), strict)).rejects.toMatchObject({ situation: "badJson" });
 });

@@ -1,4 +1,5 @@
 import { withoutComments } from "./comments.ts";
+import { readPairs } from "./query.ts";
 import { Refusal } from "./refusal.ts";
 
 const LIMIT_BYTES = 1_048_576;
@@ -8,14 +9,22 @@ export function requireSmallBody(headers: Headers): void {
   if (Number(headers.get("content-length")) > LIMIT_BYTES) throw new Refusal("tooLarge");
 }
 
+export interface BodyRules {
+  /** `//` and block comments are taken out. */
+  readonly comments: boolean;
+  /** What does not begin as JSON does may be `name=value` pairs. */
+  readonly form: boolean;
+}
+
 /**
  * The body as an object, whatever its content type says; an empty one is `{}` (contracts/common section 4).
  * Throws a Refusal when it is larger than 1 MiB, not JSON, or not an object.
  */
-export async function readObject(request: Request, commentsInJson: boolean): Promise<Record<string, unknown>> {
+export async function readObject(request: Request, { comments, form }: BodyRules): Promise<Record<string, unknown>> {
   const text = await readText(request);
   if (text.trim() === "") return {};
-  const value = parseJson(commentsInJson ? withoutComments(text) : text);
+  if (form && /^[^{["]+=/.test(text.trimStart())) return readPairs(text.trim());
+  const value = parseJson(comments ? withoutComments(text) : text);
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw badJson();
   return value as Record<string, unknown>;
 }

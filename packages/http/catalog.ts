@@ -3,6 +3,7 @@ import type { Schedule } from "./cron.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Fallback } from "./fallback.ts";
 import { inRoutingOrder } from "./routes.ts";
+import type { Socket } from "./socket.ts";
 import type { Consumer } from "./work.ts";
 
 /** One function file and what it declares: `gpu-dev/jobs/cancel`, `functions/gpu-dev/jobs/cancel.ts`. */
@@ -20,6 +21,7 @@ export interface Catalog {
   readonly consumers: readonly Entry<Consumer>[];
   readonly schedules: readonly Entry<Schedule>[];
   readonly fallbacks: readonly Entry<Fallback>[];
+  readonly sockets: readonly Entry<Socket>[];
 }
 
 /** Imports every function file (the file system is the list) and sorts what they export. `root` ends with a slash. */
@@ -34,6 +36,7 @@ export async function loadCatalog(root: URL = new URL("../../functions/", import
     consumers: declared<Consumer>(modules, "consumer"),
     schedules: declared<Schedule>(modules, "schedule"),
     fallbacks: declared<Fallback>(modules, "fallback"),
+    sockets: declared<Socket>(modules, "socket"),
   };
 }
 

@@ -283,3 +283,57 @@ test("given the routes of others, an app knows a wrong method from an unknown pa
   expect([wrong.status, wrong.headers.get("allow")]).toEqual([405, "GET"]);
   expect(await unknown.json()).toMatchObject({ error: { message: "Route GET /api/x not found" } });
 });
+
+test("a key in the base URL is as good as one in a header, whatever the endpoint", async () => {
+  const { app } = await trialApp();
+  const at = (path: string, headers = {}) => app.request(path, { headers });
+
+  const shown = await at(`/k/${key}/v1/things/t1?x=/k/y`);
+  const statuses = await Promise.all([
+    at(`/k/${key}/v1/things`),
+    at(`/%6B/${key.replace("g", "%67")}/v1/things`),
+    at("/k/wrong/v1/page"),
+    at("/k//v1/page"),
+    at("/k/wrong/v1/things"),
+    at("/k/wrong-but-long-enough-to-be-one/v1/things"),
+    at("/k//v1/things"),
+    at("/k//v1/things", asAlice),
+    at(`/k/${key}/v1/things`, { Authorization: "Bearer wrong" }),
+    at("/k/wrong/v1/things", asAlice),
+    at(`/k/${key}/v1/nope`),
+    at(`/k/wrong/k/${key}/v1/things`),
+    app.request(`/k/${key}/v1/things/make`, { method: "PUT" }),
+  ]);
+
+  expect(await shown.json()).toEqual({ id: "t1", user: "alice" });
+  expect(statuses.map(({ status }) => status)).toEqual([
+    ...[200, 200, 200, 200, 401, 401, 401],
+    ...[200, 401, 200, 404, 404, 405],
+  ]);
+  expect(await statuses[4]?.json()).toEqual({ detail: "Invalid API key" });
+  expect(await statuses[6]?.json()).toEqual({ detail: "Not authenticated" });
+});
+
+test("a key in the query is none", async () => {
+  const { app } = await trialApp();
+
+  const response = await app.request(`/v1/things?api_key=${key}`);
+
+  expect([response.status, await response.json()]).toEqual([401, { detail: "Not authenticated" }]);
+});
+
+test("no error, in whichever envelope, and no log line repeats a key of the base URL", async () => {
+  const { app, log } = await trialApp();
+  const paths = ["/api/nope", "/api/v1/nope", "/session/nope", "/v1/sessions/nope", "/v1/nope", ""];
+  const encoded = key.replaceAll(/[a-z]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`);
+  const prefixes = [`/k/${key}`, `/%6b/${encoded}`, `/k/x/k/${key}`, `/api/k/${key}`, `/api/api_key=${key}`];
+
+  const texts = await Promise.all(
+    prefixes.flatMap((prefix) => paths.map(async (path) => (await app.request(prefix + path)).text())),
+  );
+
+  expect(texts[0]).toContain('"message":"Route GET /api/nope not found"');
+  expect(texts.at(-6)).toContain('"message":"Route GET /api/api_key=***');
+  expect(texts.filter((text) => text.includes(key) || text.includes("/k/good"))).toEqual([]);
+  expect(JSON.stringify(log.lines)).not.toContain(key);
+});

@@ -1,10 +1,10 @@
 import { Hono, type Context as HonoContext } from "hono";
-import { getPath } from "hono/utils/url";
 import type { PortName, Table } from "#core/context.ts";
 import { dialectOfPath } from "./dialects/of-path.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { logExchange, openExchange } from "./exchange.ts";
 import { type KeyCheck, keyCheck } from "./key-check.ts";
+import { keyedPath } from "./key-prefix.ts";
 import { pipeline } from "./pipeline.ts";
 import { problemResponse } from "./problem-response.ts";
 import { Refusal } from "./refusal.ts";
@@ -22,21 +22,16 @@ export function compose<Needs extends PortName>(
 ): Hono {
   const whole = withAllPorts(runtime);
   const check = endpoints.every((endpoint) => endpoint.public) ? admitNobody : keyCheckOf(whole);
-  const app = new Hono({ getPath: routedPath });
+  const app = new Hono({ getPath: (request) => keyedPath(request).path });
   for (const endpoint of inRoutingOrder(endpoints)) {
     const serve = pipeline(whole, endpoint, check);
     app.on(endpoint.method.toUpperCase(), honoPath(endpoint.path), (c) =>
-      serve({ request: c.req.raw, path: c.req.path, params: c.req.param() }),
+      serve({ request: c.req.raw, path: c.req.path, params: c.req.param(), keyInPath: keyedPath(c.req.raw).key }),
     );
   }
   app.notFound((c) => refuse(whole, c, noRoute(routes, c.req.path)));
   app.onError((error, c) => refuse(whole, c, error));
   return app;
-}
-
-/** The path that routing, dialects and errors see. A key in front of it (`/k/<key>`) is to be taken off here. */
-function routedPath(request: Request): string {
-  return getPath(request);
 }
 
 /** Sound because the endpoints' types admit only verbs that use the ports in `Needs`. */

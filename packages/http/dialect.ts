@@ -25,6 +25,8 @@ export interface Shown {
   readonly hint: string | undefined;
   /** The dialect's own word for the kind of problem; "" in dialects that have none. */
   readonly category: string;
+  /** The problem's own word, which goes before that of its kind in dialects that show one. */
+  readonly code: string | undefined;
   /** Bad fields, their inputs already free of secrets. */
   readonly fields: readonly FieldProblem[];
   readonly requestId: string;
@@ -40,6 +42,8 @@ export interface Dialect {
   readonly noun: string;
   /** Whether `//` and block comments are accepted outside strings (contracts/common section 4). */
   readonly commentsInJson: boolean;
+  /** Its printed clients have no slot for a key: an open local stack lets them in without (contracts/common section 1). */
+  readonly opensLocally: boolean;
   /** `{method}` and `{path}` stand for those of the request. */
   readonly texts: Readonly<Record<Situation, string>>;
   readonly hints: Readonly<Partial<Record<Situation, string>>>;

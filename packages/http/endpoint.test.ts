@@ -30,6 +30,25 @@ test("an endpoint is plain data with the documented defaults", () => {
   expect(endpoint.dialect.name).toBe("gpu-dev");
 });
 
+test("an endpoint that waits ends before the edge does, one that stays for a command has an address of its own", () => {
+  const reply = z.object({});
+  const paced = (pace: "atOnce" | "waits" | "execs", timeoutSeconds?: number) => {
+    const given = timeoutSeconds === undefined ? {} : { timeoutSeconds };
+    const endpoint = gpuDev.post("/v1/x", { summary: "X", uses: [], reply, pace, ...given }, async () => ({}));
+    return [endpoint.timeoutSeconds, endpoint.functionUrl];
+  };
+
+  expect([paced("atOnce"), paced("waits"), paced("execs")]).toEqual([
+    [10, false],
+    [29, false],
+    [175, true],
+  ]);
+  expect([paced("waits", 27), paced("atOnce", 20)]).toEqual([
+    [27, false],
+    [20, false],
+  ]);
+});
+
 test("a verb's types come from its options", () => {
   const body = z.object({ hours: z.number().default(1) });
   const params = z.object({ id: z.string() });

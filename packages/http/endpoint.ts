@@ -4,6 +4,7 @@ import type { NewThing } from "#core/idempotency.ts";
 import type { Answer } from "./answer.ts";
 import type { Dialect } from "./dialect.ts";
 import type { Deployment } from "./runtime.ts";
+import type { IdForm } from "./wire-id.ts";
 
 export type Method = "get" | "post" | "put" | "delete";
 
@@ -31,17 +32,20 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly params: Schema | undefined;
   readonly query: Schema | undefined;
   readonly body: Schema | SchemaOfSettings | undefined;
+  /** Its fields may come in the query, in a form or in JSON; the query goes first (contracts/onmemos section 3). */
+  readonly form: boolean;
+  /** Its key may stand in the query: it shares its address with a WebSocket (contracts/common section 1). */
+  readonly keyInQuery: boolean;
   readonly reply: Schema;
   readonly status: number;
   /** It makes a thing whose id has this form, and takes an Idempotency-Key. */
   readonly creates: IdForm | undefined;
+  /** It has an address of its own, which lets it take longer than 30 s (design section 7). */
+  readonly functionUrl: boolean;
   readonly timeoutSeconds: number;
   readonly memoryMb: number;
   readonly verb: AnyVerb;
 }
-
-/** The forms in which a wire id is chosen. */
-export type IdForm = "uid" | "uuid4" | "uuid7";
 
 export interface EndpointOptions<
   Uses extends PortName,
@@ -57,6 +61,8 @@ export interface EndpointOptions<
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body | SchemaOfSettings<Body>;
+  readonly form?: boolean;
+  readonly keyInQuery?: boolean;
   readonly reply: Reply;
   readonly public?: Public;
   readonly admin?: boolean;
@@ -64,9 +70,21 @@ export interface EndpointOptions<
   readonly creates?: Form;
   /** Of success; 200 unless said. */
   readonly status?: number;
+  /**
+   * `atOnce` unless said. `waits`: it watches its own record for up to 25 s. `execs`: it stays for a command, on a path
+   * that no other method has.
+   */
+  readonly pace?: Pace;
+  /** In place of what its pace gives it. */
   readonly timeoutSeconds?: number;
   readonly memoryMb?: number;
 }
+
+/** How long an endpoint may take (contracts/common section 11). */
+export type Pace = keyof typeof secondsOf;
+
+/** Of `waits`, below the 30 s at which an HTTP API ends; of `execs`, above the highest EXEC_CAP_SECONDS. */
+const secondsOf = { atOnce: 10, waits: 29, execs: 175 } as const;
 
 export interface VerbInput<Ctx, Params, Query, Body, Thing> {
   readonly ctx: Ctx;
@@ -123,10 +141,13 @@ export function endpointsIn(dialect: Dialect) {
       params: options.params,
       query: options.query,
       body: options.body,
+      form: options.form ?? false,
+      keyInQuery: options.keyInQuery ?? false,
       reply: options.reply,
       status: options.status ?? 200,
       creates: options.creates,
-      timeoutSeconds: options.timeoutSeconds ?? 10,
+      functionUrl: options.pace === "execs",
+      timeoutSeconds: options.timeoutSeconds ?? secondsOf[options.pace ?? "atOnce"],
       memoryMb: options.memoryMb ?? 512,
       verb: withoutTypes(verb),
     });

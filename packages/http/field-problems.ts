@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import type { FieldProblem } from "#core/problem.ts";
-import { fieldNames, isWholeNumber, schemaAt } from "./schema.ts";
+import { boundsOf, fieldNames, isRequired, isWholeNumber, schemaAt } from "./schema.ts";
 
 /**
  * What zod found wrong, in the words of contracts/gpu-dev section 1, ordered as the schema's fields are.
@@ -16,11 +16,36 @@ export function fieldProblems(
   const rank = (issue: z.core.$ZodIssue) => order.indexOf(String(issue.path[0] ?? ""));
   return firstOfEachPath(issues.toSorted((one, other) => rank(one) - rank(other))).map((issue) => {
     const value = valueAt(input, issue.path);
-    const absent = value === undefined && issue.path.length > 0 && issue.code !== "custom";
-    const { type, message } = absent ? missing : describe(issue, schemaAt(schema, issue.path));
+    const at = schemaAt(schema, issue.path);
+    const isMissing = value === undefined && issue.path.length > 0 && issue.code !== "custom";
+    const { type, message } = isMissing ? missingAs(issue) : describe(issue, at);
     const shown = type === missing.type ? input : value;
-    return { type, path: [place, ...issue.path.map(pathPart)], message, input: shown };
+    const path = [place, ...issue.path.map(pathPart)];
+    return { type, path, message, input: shown, ...factsOf(issue, at, value, message) };
   });
+}
+
+/** What dialects that word faults themselves go by. */
+function factsOf(
+  issue: z.core.$ZodIssue,
+  schema: z.core.$ZodType | undefined,
+  value: unknown,
+  message: string,
+): Pick<FieldProblem, "isOwn" | "isAbsent" | "range"> {
+  const isEmpty = value === undefined || value === null || value === "";
+  const isBound = (issue.code === "too_small" || issue.code === "too_big") && numbers.has(issue.origin);
+  const range = isBound && schema ? boundsOf(schema) : undefined;
+  return {
+    ...(ownMessage(issue) === message && { isOwn: true }),
+    ...(isEmpty && issue.code !== "custom" && schema && isRequired(schema) && { isAbsent: true }),
+    ...(range && { range }),
+  };
+}
+
+/** Of the schema that the issue comes from; "" when it has none, as `ownMessagesOnly` leaves it. */
+function ownMessage(issue: z.core.$ZodIssue): string {
+  const nested = innerIssue(issue);
+  return nested ? ownMessage(nested) : issue.message;
 }
 
 /** A field with two faults is told the first. */
@@ -42,6 +67,11 @@ interface Description {
 }
 
 const missing: Description = { type: "missing", message: "Field required" };
+
+/** What a schema has to say about a wrong type is said of a missing value too; a list of words is not. */
+function missingAs(issue: z.core.$ZodIssue): Description {
+  return issue.code === "invalid_type" && issue.message ? { ...missing, message: issue.message } : missing;
+}
 
 function describe(issue: z.core.$ZodIssue, schema: z.core.$ZodType | undefined): Description {
   const nested = innerIssue(issue);

@@ -18,7 +18,8 @@ async function trialCheck(
     },
   };
   const check = keyCheck({ table, ids, clock, settings: { ...settings, ...admins } });
-  const present = (headers: Record<string, string>) => check(new Headers(headers));
+  const present = (headers: Record<string, string>, further?: (string | undefined)[]) =>
+    check(new Headers(headers), further);
   return { present, present1: () => present({ "X-API-Key": key }), clock, reads, table, hash: ids.hash(key) };
 }
 
@@ -56,6 +57,17 @@ test("a bad key in the first place is not rescued by a good one in the second", 
   const refused = present({ Authorization: "Bearer wrong", "X-API-Key": key });
 
   await expect(refused).rejects.toMatchObject({ situation: "badKey", message: "" });
+});
+
+test("places after the headers are looked at in their order, and an empty one is none", async () => {
+  const { present } = await trialCheck();
+
+  await expect(present({}, [key])).resolves.toMatchObject({ uid: "u1" });
+  await expect(present({ "X-API-Key": "" }, ["", undefined, key])).resolves.toMatchObject({ uid: "u1" });
+  await expect(present({}, ["", undefined])).rejects.toMatchObject({ situation: "noKey" });
+  await expect(present({}, ["wrong", key])).rejects.toMatchObject({ situation: "badKey" });
+  await expect(present({ "X-API-Key": "wrong" }, [key])).rejects.toMatchObject({ situation: "badKey" });
+  await expect(present({ Authorization: `Bearer ${key}` }, ["wrong"])).resolves.toMatchObject({ uid: "u1" });
 });
 
 test("what has not the form of a key is refused without a look at the table", async () => {

@@ -5,10 +5,14 @@ import { noteUse } from "#core/users/last-use.ts";
 import { Refusal } from "./refusal.ts";
 
 /**
- * Finds out whose key a request carries. Throws a Refusal for a key that is missing, malformed, unknown, expired or
- * revoked, and for a disabled user (contracts/common section 1).
+ * Finds out whose key a request carries, in its headers or in the `further` places, looked at in their order. Throws a
+ * Refusal for a key that is missing, malformed, unknown, expired or revoked, and for a disabled user (contracts/common
+ * section 1).
  */
-export type KeyCheck = (headers: Headers) => Promise<Actor>;
+export type KeyCheck = (headers: Headers, further?: FurtherPlaces) => Promise<Actor>;
+
+/** What stood before the path, and for a socket in its query; "" and undefined count as no key. */
+export type FurtherPlaces = readonly (string | undefined)[];
 
 interface KeyCheckParts {
   readonly table: Table;
@@ -21,8 +25,8 @@ interface KeyCheckParts {
 export function keyCheck({ table, ids, clock, settings }: KeyCheckParts): KeyCheck {
   const known = new Map<string, { readonly record: HashedRecord; readonly readAt: number }>();
 
-  return async (headers) => {
-    const key = presentedKey(headers);
+  return async (headers, further) => {
+    const key = presentedKey(headers, further);
     if (key === undefined) throw new Refusal("noKey");
     if (!keyForm.test(key)) throw new Refusal("badKey");
     const hash = ids.hash(key);
@@ -40,10 +44,10 @@ export function keyCheck({ table, ids, clock, settings }: KeyCheckParts): KeyChe
   };
 }
 
-/** Places 1 and 2 of contracts/common section 1; a bad key in the first is not rescued by the second. */
-function presentedKey(headers: Headers): string | undefined {
+/** The places of contracts/common section 1; a bad key in one is not rescued by those after it. */
+export function presentedKey(headers: Headers, further: FurtherPlaces = []): string | undefined {
   const [, bearer] = /^bearer\s+(\S.*)$/i.exec(headers.get("authorization")?.trim() ?? "") ?? [];
-  return bearer ?? (headers.get("x-api-key")?.trim() || undefined);
+  return [bearer, headers.get("x-api-key")?.trim(), ...further].find((key) => key);
 }
 
 const keyForm = /^[A-Za-z0-9_-]{16,256}$/;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import * as z from "zod";
-import { asAlice, trialRuntime } from "#testing/trial-endpoints.ts";
+import { asAlice, key, trialRuntime } from "#testing/trial-endpoints.ts";
 import { cron } from "./cron.ts";
 import { gpuDev } from "./dialects/gpu-dev.ts";
 import { consumerLambda, fallbackLambda, lambda, scheduleLambda } from "./lambda.ts";
@@ -13,6 +13,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  delete process.env.BERTH_OPEN;
   delete process.env.AWS_LAMBDA_FUNCTION_NAME;
   if (before !== undefined) process.env.AWS_LAMBDA_FUNCTION_NAME = before;
 });
@@ -47,6 +48,29 @@ test("an event is answered by the endpoint, its port made once", async () => {
   expect(good.headers).toMatchObject({ "content-type": "application/json", "cache-control": "no-store" });
   expect(bad).toMatchObject({ statusCode: 401, body: '{"detail":"Not authenticated"}' });
   expect(made).toEqual(["table"]);
+});
+
+test("a key in the base URL is taken off the event's path", async () => {
+  const { endpoint, table } = await trial();
+  const handler = lambda(endpoint, { table });
+
+  const good = await handler(eventOf("GET", `/k/${key}/v1/me`));
+  const odd = await handler(eventOf("GET", "/k/?#\\/v1/me"));
+  const fallback = await fallbackLambda(() => [{ method: "get", path: "/v1/me" }])(eventOf("PUT", `/k/${key}/v1/me`));
+
+  expect(good).toMatchObject({ statusCode: 200, body: '{"user":"alice"}' });
+  expect(odd).toMatchObject({ statusCode: 401, body: '{"detail":"Invalid API key"}' });
+  expect(fallback).toMatchObject({ statusCode: 405, headers: { allow: "GET" } });
+});
+
+test("a deployed function refuses to start where requests would need no key", async () => {
+  const { endpoint, table, made } = await trial();
+  process.env.AWS_LAMBDA_FUNCTION_NAME = "berth-me";
+  process.env.BERTH_OPEN = "1";
+
+  expect(() => lambda(endpoint, { table })).toThrow("BERTH_OPEN is for the local stack");
+
+  expect(made).toEqual([]);
 });
 
 test("ports are made at init on Lambda, and elsewhere not before the first event", async () => {

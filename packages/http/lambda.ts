@@ -87,12 +87,14 @@ function atInit<Made>(make: () => Made): () => Made {
 
 function runtimeOf<Needs extends PortName>(factories: Factories<Needs>): Runtime<Needs> {
   const clock = systemClock();
+  const settings = readSettings();
+  if (settings.open) throw new Error("BERTH_OPEN is for the local stack: here every request needs a key");
   return {
     ports: portsOf(factories),
     clock,
     ids: systemIds(),
     log: jsonLog(),
-    settings: readSettings(),
+    settings,
     deployment: { version, startedAt: deployedAt() ?? clock.now(), isolation: "container" },
   };
 }

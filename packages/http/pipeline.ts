@@ -7,16 +7,21 @@ import { fieldProblems, ownMessagesOnly } from "./field-problems.ts";
 import type { KeyCheck } from "./key-check.ts";
 import { answerOnce, readIdempotencyKey } from "./keyed-create.ts";
 import { boundLog } from "./log.ts";
+import { openTo } from "./open.ts";
 import { problemResponse } from "./problem-response.ts";
 import { readQuery } from "./query.ts";
 import { Refusal } from "./refusal.ts";
+import { countRequest } from "./request-tally.ts";
 import { contextOf, type Runtime } from "./runtime.ts";
+import { newWireId } from "./wire-id.ts";
 
 /** A request that found its route: its path parameters are decoded. */
 export interface Routed {
   readonly request: Request;
   readonly path: string;
   readonly params: Readonly<Record<string, string>>;
+  /** What stood between `/k/` and the path. */
+  readonly keyInPath?: string | undefined;
 }
 
 /**
@@ -27,15 +32,18 @@ export function pipeline(runtime: Runtime, endpoint: Endpoint, check: KeyCheck):
   const { dialect, path: route } = endpoint;
   const base = contextOf(runtime);
   const schema = bodySchema(endpoint, runtime.settings);
+  const admit = dialect.opensLocally ? openTo(runtime.localUser, check) : check;
 
-  return async ({ request, path, params }) => {
+  return async ({ request, path, params, keyInPath }) => {
     const exchange = openExchange(runtime, request, { path, route, dialect });
     const response = await respond().catch((error: unknown) => problemResponse(runtime, exchange, error));
     logExchange(runtime, exchange, response.status);
+    if (exchange.actor) countRequest(runtime, exchange.actor.uid, response.status);
     return response;
 
     async function respond(): Promise<Response> {
-      if (!endpoint.public) exchange.actor = await check(request.headers);
+      const keyInQuery = endpoint.keyInQuery ? readQuery(request.url).api_key : undefined;
+      if (!endpoint.public) exchange.actor = await admit(request.headers, [keyInPath, keyInQuery]);
       if (endpoint.admin && !exchange.actor?.isAdmin) throw new Refusal("unknownPath");
       const input = await readInput(endpoint, schema, request, params);
       const log = boundLog(runtime.log, { requestId: exchange.requestId });
@@ -49,7 +57,7 @@ export function pipeline(runtime: Runtime, endpoint: Endpoint, check: KeyCheck):
         return replyResponse(endpoint, exchange, result);
       };
       if (!endpoint.creates) return make(undefined);
-      const chosen = { id: ctx.ids[endpoint.creates](), uid: ctx.ids.uid() };
+      const chosen = { id: newWireId(endpoint.creates, ctx), uid: ctx.ids.uid() };
       const key = readIdempotencyKey(request.headers);
       if (key === undefined) return make({ ...chosen, isRepeat: false });
       return answerOnce({ ctx, exchange, key, body: sent, chosen }, make);
@@ -73,13 +81,25 @@ async function readInput(
   params: Routed["params"],
 ): Promise<Input> {
   requireSmallBody(request.headers);
-  const body = readsBody(endpoint) ? await readObject(request, endpoint.dialect.commentsInJson) : {};
+  const query = readQuery(request.url);
+  const body = await readBody(endpoint, request, query);
   return {
-    query: endpoint.query && parseFields(endpoint.query, readQuery(request.url), "query"),
+    query: endpoint.query && parseFields(endpoint.query, query, "query"),
     sent: body,
     body: schema && parseFields(schema, body, "body"),
     params: endpoint.params && parseParams(endpoint.params, params),
   };
+}
+
+async function readBody(
+  endpoint: Endpoint,
+  request: Request,
+  query: Record<string, string>,
+): Promise<Record<string, unknown>> {
+  if (!readsBody(endpoint)) return {};
+  const { form, dialect } = endpoint;
+  const body = await readObject(request, { comments: dialect.commentsInJson, form });
+  return form ? { ...body, ...query } : body;
 }
 
 /** A body where none is asked for must still be JSON, but on GET and DELETE it has no meaning and is left alone. */

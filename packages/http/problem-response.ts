@@ -32,6 +32,7 @@ function show(problem: Problem, exchange: Exchange, now: number): Shown {
     text: problem.message || (situation ? generalText(dialect, situation, exchange) : ""),
     hint: situation && dialect.hints[situation],
     category: (situation && dialect.categories[situation]) ?? dialect.categories[problem.kind] ?? "",
+    code: problem.details.code,
     fields: showableFields(problem.details.fields ?? []),
     requestId,
     correlationId,
@@ -40,7 +41,7 @@ function show(problem: Problem, exchange: Exchange, now: number): Shown {
 }
 
 function generalText({ texts }: Dialect, situation: Refusal["situation"], { method, path }: Exchange): string {
-  return texts[situation].replace(/\{(method|path)\}/g, (_, name) => (name === "method" ? method : path));
+  return texts[situation].replace(/\{(method|path)\}/g, (_, name) => (name === "method" ? method : withoutKeys(path)));
 }
 
 const statuses = {
@@ -62,6 +63,7 @@ const RETRY_AFTER_SECONDS = 1;
 function extraHeaders({ kind, details }: Problem): Record<string, string> {
   if (kind === "unauthenticated") return { "WWW-Authenticate": "Bearer" };
   if (kind === "methodNotAllowed") return { Allow: (details.allow ?? []).join(", ") };
-  if (kind !== "tooMany" && kind !== "unavailable") return {};
-  return { "Retry-After": String(details.retryAfterSeconds ?? RETRY_AFTER_SECONDS) };
+  const isPassing = kind === "tooMany" || kind === "unavailable";
+  const seconds = details.retryAfterSeconds ?? (isPassing ? RETRY_AFTER_SECONDS : undefined);
+  return seconds === undefined ? {} : { "Retry-After": String(seconds) };
 }

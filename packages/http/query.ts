@@ -5,8 +5,13 @@ export function readQuery(url: string): Record<string, string> {
   const start = url.indexOf("?");
   if (start === -1) return {};
   const end = url.indexOf("#", start);
-  const pairs = url.slice(start + 1, end === -1 ? undefined : end).split("&");
-  return Object.fromEntries(pairs.filter((pair) => pair !== "").map(readPair));
+  return readPairs(url.slice(start + 1, end === -1 ? undefined : end));
+}
+
+/** What `a=1&b=2` says, in a query or in the body of a form; read in the same way. */
+export function readPairs(text: string): Record<string, string> {
+  const pairs = text.split("&").filter((pair) => pair !== "");
+  return Object.fromEntries(pairs.map(readPair));
 }
 
 /** A query value that must be a whole number within bounds; `.optional()` and `.default()` go on top. */

@@ -9,6 +9,8 @@ function shownInput(path: (string | number)[], input: unknown, type = "string_ty
 
 const secrets = [
   ...["aws_secret_access_key", "aws_session_token", "aws_access_key_id", "iam_request_headers", "api_key"],
+  ...["githubToken", "codeServerPassword", "sshPublicKey", "gitUserName", "gitUserEmail"],
+  ...["anthropicApiKey", "openaiApiKey", "geminiApiKey", "webhookUrl", "webhook_url"],
 ];
 
 test.each(secrets)("%s is never shown, alone or in a whole body", (name) => {
@@ -73,6 +75,8 @@ test.each([
   ["/shell?api_key=abc&x=1", "/shell?api_key=***&x=1"],
   ["Authorization: Bearer abc", "Authorization: Bearer ***"],
   ['{"x-api-key":"abc"}', '{"x-api-key":"***"}'],
+  ["/%6B/abc/v1 and %2Fk%2Fabc/x", "/%6B/***/v1 and %2Fk%2F***/x"],
+  ['{"url":"/k/abc","q":"api%5Fkey%3Dabc"}', '{"url":"/k/***","q":"api%5Fkey%3D***"}'],
   ["nothing here", "nothing here"],
 ])("%s", (text, clean) => {
   expect(withoutKeys(text)).toBe(clean);

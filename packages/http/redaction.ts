@@ -16,11 +16,11 @@ export function showableFields(fields: readonly FieldProblem[]): FieldProblem[] 
   return shown;
 }
 
-/** Text for a log line: keys in headers, paths and queries give way to `***`. */
+/** Text for a log line: keys in headers, paths and queries give way to `***`, also where parts are percent-encoded. */
 export function withoutKeys(text: string): string {
   return text
-    .replace(/(\/k\/)[^/?#\s]+/g, "$1***")
-    .replace(/(api_key=)[^&#\s]+/gi, "$1***")
+    .replace(/((?:\/|%2f)(?:k|%6b)(?:\/|%2f))[^/?#\s"']+/gi, "$1***")
+    .replace(/(api(?:_|%5f)key(?:=|%3d))[^&#\s"']+/gi, "$1***")
     .replace(/(bearer\s+|x-api-key\W+)[^\s"',}]+/gi, "$1***");
 }
 
@@ -31,11 +31,12 @@ const ENTRIES = 40;
 const DEPTH = 4;
 const HIDDEN = "***";
 
-function showable({ type, path, message, input }: FieldProblem): FieldProblem {
-  const shown = shownInput({ type, path, message, input });
+function showable(field: FieldProblem): FieldProblem {
+  const { path, message } = field;
+  const shown = shownInput(field);
   const isLong = Buffer.byteLength(JSON.stringify(shown) ?? "") > ONE_INPUT_BYTES;
   return {
-    type,
+    ...field,
     path: path.map((part) => (typeof part === "string" ? cut(part) : part)),
     message: cut(message, 2 * TEXT_LENGTH),
     input: isLong ? cut(JSON.stringify(shown)) : shown,
@@ -48,16 +49,15 @@ function shownInput({ type, path, input }: FieldProblem): unknown {
   return isSecretPath(path) ? HIDDEN : pruned(input, String(path.at(-1)), DEPTH);
 }
 
+/** The address of a receiver is often as good as a password. */
 const secretNames: ReadonlySet<string> = new Set([
-  "aws_secret_access_key",
-  "aws_session_token",
-  "aws_access_key_id",
-  "iam_request_headers",
-  "api_key",
+  ...["aws_secret_access_key", "aws_session_token", "aws_access_key_id", "iam_request_headers", "api_key"],
+  ...["githubToken", "codeServerPassword", "sshPublicKey", "gitUserName", "gitUserEmail"],
+  ...["anthropicApiKey", "openaiApiKey", "geminiApiKey", "webhookUrl", "webhook_url"],
 ]);
 
 /** Fields of which every value is secret, but not their names. */
-const secretMaps: ReadonlySet<string> = new Set(["env_vars"]);
+const secretMaps: ReadonlySet<string> = new Set(["env_vars", "env"]);
 
 function isSecretPath(path: FieldProblem["path"]): boolean {
   return path.some((part, at) => secretNames.has(String(part)) || secretMaps.has(String(path[at - 1])));

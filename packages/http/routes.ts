@@ -37,3 +37,20 @@ function matches(pattern: readonly string[], segments: readonly string[]): boole
   if (pattern.length !== segments.length) return false;
   return pattern.every((part, at) => (part.startsWith("{") ? segments[at] !== "" : part === segments[at]));
 }
+
+/** The parameters of a path that fits this pattern, decoded; undefined: it does not fit. */
+export function paramsOf(pattern: string, path: string): Record<string, string> | undefined {
+  const [names, segments] = [pattern.split("/"), path.split("/")];
+  if (!matches(names, segments)) return undefined;
+  const pairs = names.flatMap((name, at) => (name.startsWith("{") ? [[name.slice(1, -1), decoded(segments[at])]] : []));
+  return Object.fromEntries(pairs) as Record<string, string>;
+}
+
+/** What is not well encoded stays as it is, and names nothing. */
+function decoded(segment = ""): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}

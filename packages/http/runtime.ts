@@ -1,4 +1,4 @@
-import type { Clock, Context, Ids, Log, PortName, Ports, Settings } from "#core/context.ts";
+import type { Actor, Clock, Context, Ids, Log, PortName, Ports, Settings } from "#core/context.ts";
 
 /** What is known about this deployment, for /health. */
 export interface Deployment {
@@ -17,6 +17,8 @@ export interface Runtime<Uses extends PortName = PortName> {
   readonly log: Log;
   readonly settings: Settings;
   readonly deployment: Deployment;
+  /** Who asks where a dialect is open and no key came; only a local stack under BERTH_OPEN has one. Read at each call. */
+  readonly localUser?: (() => Promise<Actor>) | undefined;
 }
 
 /** The context of a verb that no user called: consumers, schedules, public endpoints. */

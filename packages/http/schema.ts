@@ -18,6 +18,22 @@ export function isWholeNumber(schema: z.core.$ZodType): boolean {
   return [innerType, input, out, ...(options ?? [])].some((part) => part !== undefined && isWholeNumber(part));
 }
 
+/** Whether a value must be there, however the schema is wrapped. */
+export function isRequired(schema: z.core.$ZodType): boolean {
+  const { type, innerType, in: input, out } = definitionOf(schema);
+  if (type === "optional" || type === "default" || type === "prefault") return false;
+  if (type === "pipe" && input && out) return isRequired(definitionOf(input).type === "transform" ? out : input);
+  return innerType === undefined || isRequired(innerType);
+}
+
+/** The lowest and highest number that a schema takes, where it has both and takes both. */
+export function boundsOf(schema: z.core.$ZodType): readonly [lowest: number, highest: number] | undefined {
+  const { checks = [] } = definitionOf(unwrapped(schema));
+  const bound = (kind: string) => checks.map(({ _zod }) => _zod.def as Bound).findLast(({ check }) => check === kind);
+  const [lowest, highest] = [bound("greater_than"), bound("less_than")];
+  return lowest?.inclusive && highest?.inclusive ? [lowest.value, highest.value] : undefined;
+}
+
 function child(schema: z.core.$ZodType, part: PropertyKey): z.core.$ZodType | undefined {
   const { valueType, element } = definitionOf(unwrapped(schema));
   return shapeOf(schema)?.[String(part)] ?? valueType ?? element;
@@ -47,6 +63,13 @@ interface Definition {
   readonly in?: z.core.$ZodType;
   readonly out?: z.core.$ZodType;
   readonly options?: readonly z.core.$ZodType[];
+}
+
+/** What zod writes down of `min` and `max` of a number. */
+interface Bound {
+  readonly check: string;
+  readonly value: number;
+  readonly inclusive: boolean;
 }
 
 /** `_zod.def` is zod's documented way in for tools; its static type says less than is there. */

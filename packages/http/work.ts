@@ -28,6 +28,7 @@ interface ConsumerOptions<Uses extends PortName> {
 
 export const work = queueNamed("work");
 export const pools = queueNamed("pools");
+export const webhooks = queueNamed("webhooks");
 
 /** A batch verb of a verb for one look: all at once, and only those that failed come again. */
 export function eachLook<Uses extends PortName>(

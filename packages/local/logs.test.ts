@@ -44,7 +44,7 @@ async function statusOf(id: string): Promise<string> {
 }
 
 test("a job's output is read while it runs and after its end, as JSON and as text", async () => {
-  const id = await submit("echo one; echo two >&2; sleep 3; echo three");
+  const id = await submit("echo one; echo two >&2; sleep 10; echo three");
 
   await expect.poll(async () => (await logsOf(id)).logs, patience).toBe("one\ntwo\n");
   expect(await statusOf(id)).toBe("active");

@@ -22,8 +22,11 @@ export interface Loop {
   stop(): Promise<void>;
 }
 
-/** How many messages of each queue are dealt with at once; of one pool never more than one (FIFO group). */
-export const messagesAtOnce = { work: 16, pools: 8 } as const satisfies Record<QueueName, number>;
+/**
+ * How many messages of each queue are dealt with at once; of one pool never more than one (FIFO group). A delivery waits
+ * for its receiver and costs nothing meanwhile.
+ */
+export const messagesAtOnce = { work: 16, pools: 8, webhooks: 64 } as const satisfies Record<QueueName, number>;
 
 /** Feeds a consumer from its queue by long polls, as Lambda's event source does. */
 export function startLoop(consumer: Consumer, options: LoopOptions): Loop {

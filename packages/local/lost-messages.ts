@@ -1,5 +1,5 @@
 import type { Context, Item } from "#core/context.ts";
-import { instanceTypes } from "#core/fleet.ts";
+import { poolTypes } from "#core/fleet.ts";
 import { poolKey } from "#core/keys.ts";
 
 /**
@@ -8,7 +8,7 @@ import { poolKey } from "#core/keys.ts";
  * look, not only within its minute.
  */
 export async function refreshPools({ table, clock }: Pick<Context<"table">, "table" | "clock">): Promise<void> {
-  const pools = await table.getMany(instanceTypes.map(({ pool }) => poolKey(pool)));
+  const pools = await table.getMany(poolTypes.map(poolKey));
   await Promise.all(
     pools.map((pool) => {
       const due: Item = { ...pool, version: pool.version + 1, refreshedAt: 0, dueAt: clock.now() };

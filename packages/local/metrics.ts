@@ -9,7 +9,7 @@ export async function startMetrics(
   port: number | undefined,
 ): Promise<RunningServer | undefined> {
   if (port === undefined) return undefined;
-  const server = await startServer(runtime, internal, { port, setting: "METRICS_PORT" });
+  const server = await startServer(() => runtime, internal, { port, setting: "METRICS_PORT" });
   runtime.log.info("metrics", { url: `${server.url}/metrics` });
   return server;
 }

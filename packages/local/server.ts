@@ -1,9 +1,12 @@
 import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createAdaptorServer } from "@hono/node-server";
+import { getRequestListener } from "@hono/node-server";
 import type { Catalog } from "#http/catalog.ts";
 import { compose } from "#http/compose.ts";
 import type { Runtime } from "#http/runtime.ts";
+import { type Ingress, startIngress } from "./ingress.ts";
+import { serveSockets } from "./sockets.ts";
 
 export interface RunningServer {
   readonly url: string;
@@ -15,19 +18,54 @@ export interface ServerOptions {
   readonly port: number;
   /** The setting that says so. */
   readonly setting: "PORT" | "METRICS_PORT";
+  readonly sockets?: Catalog["sockets"];
+  /** Also the pages of environments, below the domain of the settings. */
+  readonly pages?: boolean;
 }
 
-/** All these endpoints in one server on 127.0.0.1. Throws when the port is in use. */
+/** Of request line and headers together, as an HTTP API takes them (contracts/common section 9). */
+const HEAD_BYTES = 10_240;
+
+/**
+ * All these endpoints in one server on 127.0.0.1, whose port its runtime may depend on. Throws when the port is in use.
+ */
 export async function startServer(
-  runtime: Runtime,
+  runtimeAt: (port: number) => Runtime,
   entries: Catalog["endpoints"],
-  { port, setting }: ServerOptions,
+  { port: wanted, setting, sockets: entrances = [], pages: hasPages = false }: ServerOptions,
 ): Promise<RunningServer> {
+  const server = createServer({ maxHeaderSize: HEAD_BYTES, shouldUpgradeCallback: wantsWebSocket });
+  // No request is read before this function lets go: what answers is there by then.
+  const port = await listen(server, wanted, setting);
+  const runtime = runtimeAt(port);
   const app = compose(
     runtime,
     entries.map(({ thing }) => thing),
   );
-  const server = createAdaptorServer({ fetch: app.fetch });
+  const api = getRequestListener(app.fetch);
+  const pages: Ingress | undefined = hasPages ? startIngress(runtime) : undefined;
+  server.on("request", (incoming, outgoing) => {
+    if (!pages?.answer(incoming, outgoing)) void api(incoming, outgoing);
+  });
+  const sockets = serveSockets(server, runtime, entrances, {
+    plain: (request) => app.fetch(request),
+    isTaken: (...upgrade) => pages?.upgrade(...upgrade) ?? false,
+  });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    stop: () =>
+      new Promise((resolve) => {
+        sockets.stop();
+        pages?.stop();
+        server.close(() => resolve());
+        server.closeIdleConnections();
+        setTimeout(() => server.closeAllConnections(), 200).unref();
+      }),
+  };
+}
+
+/** Answers the port. */
+async function listen(server: Server, port: number, setting: ServerOptions["setting"]): Promise<number> {
   server.listen(port, "127.0.0.1");
   try {
     await once(server, "listening");
@@ -37,13 +75,10 @@ export async function startServer(
       cause: error,
     });
   }
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        if ("closeIdleConnections" in server) server.closeIdleConnections();
-        setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), 200).unref();
-      }),
-  };
+  return (server.address() as AddressInfo).port;
+}
+
+/** Other protocols that a client offers to go on with (`curl --http2` does) are not taken up. */
+function wantsWebSocket({ method, headers }: IncomingMessage): boolean {
+  return method === "GET" && headers.upgrade?.toLowerCase() === "websocket";
 }

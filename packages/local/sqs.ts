@@ -13,12 +13,14 @@ export async function startSqs(): Promise<Emulator> {
   return { endpoint: `http://127.0.0.1:${port}`, stop: () => app.close() };
 }
 
-/** Makes both queues and answers their URLs, which are built here: fauxqs names a host that does not resolve. */
+/** Makes the queues and answers their URLs, which are built here: fauxqs names a host that does not resolve. */
 export async function createQueues(client: SQSClient, endpoint: string): Promise<Record<QueueName, string>> {
   // Twice the longest look, so that a message comes back only when its consumer is gone.
   const VisibilityTimeout = "60";
   await client.send(new CreateQueueCommand({ QueueName: "work", Attributes: { VisibilityTimeout } }));
+  await client.send(new CreateQueueCommand({ QueueName: "webhooks", Attributes: { VisibilityTimeout } }));
   const Attributes = { VisibilityTimeout, FifoQueue: "true" };
   await client.send(new CreateQueueCommand({ QueueName: "pools.fifo", Attributes }));
-  return { work: `${endpoint}/000000000000/work`, pools: `${endpoint}/000000000000/pools.fifo` };
+  const urlOf = (name: string) => `${endpoint}/000000000000/${name}`;
+  return { work: urlOf("work"), pools: urlOf("pools.fifo"), webhooks: urlOf("webhooks") };
 }

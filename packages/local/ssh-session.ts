@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import type { PseudoTtyInfo, ServerChannel, Session } from "ssh2";
 import { enterRun } from "#process/entrances.ts";
 import type { Inside } from "#process/inside.ts";
+import { openSession } from "#process/sessions.ts";
 import { sftpWords } from "#process/tools.ts";
 import type { Guest } from "./ssh-login.ts";
 import { startProcess } from "./ssh-process.ts";
@@ -13,12 +15,16 @@ interface Wishes {
   readonly env: Record<string, string>;
 }
 
+/** Says in the run's directory that somebody is at work there, for as long as this channel is open. */
+export type SessionMark = (channel: ServerChannel, pid: number | undefined) => void;
+
 /** A shell, a command or SFTP inside the run; variables only for the language, as OpenSSH's own default is in Debian. */
 export function serveSession(session: Session, home: string, { run }: Guest): void {
   const wishes: Wishes = { pty: undefined, terminal: undefined, env: {} };
   const begin = (channel: ServerChannel, wordsOf: (inside: Inside) => string[]) => {
+    const mark: SessionMark = (open, pid) => void open.once("close", openSession(join(home, "runs", run), pid));
     void enterRun(home, run)
-      .then((inside) => start(channel, inside, wordsOf(inside), wishes))
+      .then((inside) => start(channel, inside, wordsOf(inside), wishes, mark))
       .catch((error: unknown) => refuse(channel, error));
   };
   session.on("pty", (accept, _, info) => {
@@ -49,10 +55,16 @@ export function serveSession(session: Session, home: string, { run }: Guest): vo
 /** The best shell that there is, as a login shell. */
 const shell = ["/bin/sh", "-c", "command -v bash >/dev/null && exec bash -l; exec sh -l"] as const;
 
-async function start(channel: ServerChannel, inside: Inside, words: readonly string[], wishes: Wishes): Promise<void> {
+async function start(
+  channel: ServerChannel,
+  inside: Inside,
+  words: readonly string[],
+  wishes: Wishes,
+  mark: SessionMark,
+): Promise<void> {
   const env = { ...inside.env, ...wishes.env };
-  if (!wishes.pty) return startProcess(channel, { ...inside, env }, words);
-  wishes.terminal = await startTerminal(channel, { ...inside, env }, words, wishes.pty);
+  if (!wishes.pty) return startProcess(channel, { ...inside, env }, words, mark);
+  wishes.terminal = await startTerminal(channel, { ...inside, env }, words, wishes.pty, mark);
 }
 
 function refuse(channel: ServerChannel, error: unknown): void {

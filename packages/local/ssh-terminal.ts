@@ -1,5 +1,6 @@
 import type { PseudoTtyInfo, ServerChannel } from "ssh2";
 import { commandInside, type Inside } from "#process/inside.ts";
+import type { SessionMark } from "./ssh-session.ts";
 
 export interface Terminal {
   resize(columns: number, rows: number): void;
@@ -11,6 +12,7 @@ export async function startTerminal(
   inside: Inside,
   words: readonly string[],
   { term, cols, rows }: PseudoTtyInfo & { readonly term?: string },
+  mark: SessionMark,
 ): Promise<Terminal> {
   const { spawn } = await import("@lydell/node-pty").catch(() => {
     throw new Error("There are no terminals on this platform; commands work");
@@ -31,6 +33,7 @@ export async function startTerminal(
   channel.on("drain", () => pty.resume());
   channel.on("data", (data: Buffer) => pty.write(asWritten(data)));
   channel.on("error", () => undefined).once("close", () => hangUp(pty));
+  mark(channel, pty.pid);
   pty.onExit(({ exitCode, signal }) => {
     channel.exit(signal ? 128 + signal : exitCode);
     channel.end();

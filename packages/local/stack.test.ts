@@ -3,8 +3,10 @@ import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import * as z from "zod";
 import type { Run } from "#core/context.ts";
 import { environmentKey, keyText } from "#core/keys.ts";
+import { novita } from "#http/dialects/novita.ts";
 import { silentLog } from "#testing/log.ts";
 import { shellEnvironment } from "./shell-environment.ts";
 import { type Stack, startStack } from "./stack.ts";
@@ -98,6 +100,26 @@ describe("the local stack", () => {
     expect(afterAll.home).toBe(join(home, "other"));
   });
 
+  it("serves novita and dev8 without a key where BERTH_OPEN says so, as the developer, and only then", async () => {
+    const reply = z.object({ user: z.string() });
+    const options = { summary: "Who asks", uses: [], reply } as const;
+    const thing = novita.get("/api/me", options, async ({ ctx }) => ({ user: ctx.actor.username }));
+    const catalog = { ...trialCatalog(), endpoints: [{ name: "me", file: "me.ts", thing }] };
+    const open = await start({ BERTH_OPEN: "1" }, catalog);
+
+    const answers = [
+      await fetch(`${open.url}/api/me`),
+      await fetch(`${open.url}/api/me`, { headers: { origin: "https://evil.example" } }),
+      await fetch(`${open.url}/k/a-key-that-nobody-has/api/me`),
+    ];
+    await stop(open);
+    const closed = await fetch(`${(await start({}, catalog)).url}/api/me`);
+
+    expect(answers.map(({ status }) => status)).toEqual([200, 401, 401]);
+    expect(await answers[0]?.json()).toEqual({ user: "developer" });
+    expect(closed.status).toBe(401);
+  });
+
   it("refuses bad settings before it takes anything", async () => {
     await expect(start({ PORT: "99999" })).rejects.toThrow("PORT must be");
     await expect(start({ LOCAL_NODES: "toaster=1" })).rejects.toThrow("LOCAL_NODES must be");
@@ -132,6 +154,9 @@ function runOf(uid: string): Run {
     env: {},
     shares,
     gpusPerMachine: 1,
+    mounts: [],
+    ports: [],
+    resources: null,
     until: Date.now() + 600_000,
   };
 }

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { directoryBlobs } from "#aws/blobs.ts";
 import { systemClock } from "#aws/clock.ts";
 import { type Environment, readConfig, readSettings } from "#aws/config.ts";
+import { guardedFetch } from "#aws/fetch.ts";
 import { httpGithubKeys } from "#aws/github-keys.ts";
 import { stsIdentity } from "#aws/identity.ts";
 import { systemIds } from "#aws/ids.ts";
@@ -18,6 +19,7 @@ import { dropAwsEnvironment } from "./aws-environment.ts";
 import type { Emulator } from "./dynamodb.ts";
 import { type Home, openHome } from "./home.ts";
 import { type LocalIdentity, localAccount, localIdentities } from "./identities.ts";
+import { localUser } from "./local-user.ts";
 import { type Loop, messagesAtOnce, startLoop } from "./loops.ts";
 import { refreshPools } from "./lost-messages.ts";
 import { startMetrics } from "./metrics.ts";
@@ -51,12 +53,17 @@ export interface Stack {
 export async function startStack({ environment = {}, log = jsonLog(), catalog }: StackOptions): Promise<Stack> {
   dropAwsEnvironment();
   const config = readConfig(settingsOfStack, environment);
-  const settings = readSettings(environment);
+  const settings = readSettings({ ...environment, SCHEME: environment.SCHEME || "http" });
+  const hasDomain = Boolean(environment.DOMAIN);
   const nodes = parseNodes(config.LOCAL_NODES);
   const home = openHome(config.BERTH_HOME);
   const parts: Stoppable[] = [{ stop: async () => home.release() }];
   try {
-    return await startParts({ config: { ...config, nodes }, settings, home, log, catalog, parts });
+    // Receivers of a laptop are on the laptop, unless it is said where they are.
+    const webhookAllow = environment.WEBHOOK_ALLOW ? config.WEBHOOK_ALLOW : loopback;
+    return await startParts({
+      ...{ config: { ...config, nodes, webhookAllow, hasDomain }, settings, home, log, catalog, parts },
+    });
   } catch (error) {
     await stopAll(parts);
     throw error;
@@ -71,7 +78,10 @@ const settingsOfStack = [
   "METRICS_PORT",
   "SSH_PORT",
   "GITHUB_KEYS_URL",
+  "WEBHOOK_ALLOW",
 ] as const;
+
+const loopback = ["localhost", "127.0.0.0/8", "::1"];
 
 interface Stoppable {
   stop(): Promise<void>;
@@ -85,6 +95,9 @@ interface Plan {
     readonly GITHUB_KEYS_URL: string;
     readonly TABLE_NAME: string;
     readonly nodes: ReturnType<typeof parseNodes>;
+    readonly webhookAllow: readonly string[];
+    /** Else environments have their addresses where this stack listens. */
+    readonly hasDomain: boolean;
   };
   readonly settings: Settings;
   readonly home: Home;
@@ -110,17 +123,28 @@ async function startParts({ config, settings, home, log, catalog, parts }: Plan)
   await Promise.all([adoptRuns(contextOf(runtime), compute), refreshPools(contextOf(runtime)), volumes.adopt()]);
   const metrics = await startMetrics(runtime, functions, config.METRICS_PORT);
   if (metrics) parts.push(metrics);
-  const server = await startServer(runtime, functions.endpoints, { port: config.PORT, setting: "PORT" });
+  const opened = settings.open ? await localUser(contextOf(runtime), identities[0]) : undefined;
+  const servedAt = (port: number) => ({ ...withDomain(runtime, port, config.hasDomain), localUser: opened });
+  const server = await startServer(servedAt, functions.endpoints, {
+    ...{ port: config.PORT, setting: "PORT", sockets: functions.sockets, pages: true },
+  });
+  const served = withDomain(runtime, Number(new URL(server.url).port), config.hasDomain);
   const record = { url: server.url, stsUrl: sts.endpoint };
   home.writeRecord({ ...record, stopped: false });
-  const loops = startLoops(runtime, stores, functions);
+  const loops = startLoops(served, stores, functions);
   parts.push(together([server, ...loops, { stop: () => compute.shutdown() }, { stop: () => volumes.shutdown() }]));
   const stop = async () => {
     const stopped = await stopAll(parts.slice(1));
     home.writeRecord({ ...record, stopped });
     home.release();
   };
-  return { url: server.url, metricsUrl: metrics?.url, home: path, isolation: compute.isolation, runtime, stop };
+  return { url: server.url, metricsUrl: metrics?.url, home: path, isolation: compute.isolation, runtime: served, stop };
+}
+
+/** Environments have their addresses where this stack listens, unless it was told another domain. */
+function withDomain(runtime: Runtime, port: number, hasDomain: boolean): Runtime {
+  const { settings } = runtime;
+  return hasDomain ? runtime : { ...runtime, settings: { ...settings, domain: `${settings.domain}:${port}` } };
 }
 
 interface RuntimeParts {
@@ -139,7 +163,8 @@ function localRuntime({ stores, stsUrl, sshPort, settings, log, path, config }: 
   const keyFile = join(path, "sealer.key");
   ensureKeyFile(keyFile);
   const compute = processCompute({ home: path, nodes: config.nodes, sshPort });
-  const volumes = processVolumes({ home: path, log });
+  const blobs = join(path, "blobs");
+  const volumes = processVolumes({ home: path, blobs, log });
   const identity = stsIdentity({ endpoint: stsUrl, region: "us-east-1" });
   const allowedAccounts = settings.allowedAccounts.length > 0 ? settings.allowedAccounts : [localAccount];
   return {
@@ -149,9 +174,10 @@ function localRuntime({ stores, stsUrl, sshPort, settings, log, path, config }: 
       compute,
       volumes,
       identity,
-      blobs: directoryBlobs(join(path, "blobs")),
+      blobs: directoryBlobs(blobs),
       sealer: keyFileSealer(keyFile),
       githubKeys: httpGithubKeys(config.GITHUB_KEYS_URL),
+      fetch: guardedFetch({ allow: config.webhookAllow }),
     },
     clock,
     ids: systemIds(),

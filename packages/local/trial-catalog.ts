@@ -20,6 +20,7 @@ export function trialCatalog(): Catalog & { readonly ticks: () => number } {
     consumers: [{ name: "work", file: "work.ts", thing: consumer }],
     schedules: [{ name: "tick", file: "tick.ts", thing: schedule }],
     fallbacks: [],
+    sockets: [],
     ticks: () => ticks,
   };
 }

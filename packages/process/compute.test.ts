@@ -163,7 +163,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   });
 
   it("lets a command finish its work on SIGTERM within the grace", async () => {
-    const command = `trap 'echo saved > ${join(trial.directory, "0/work/saved")}; sleep 0.3; exit 0' TERM; while :; do sleep 0.05; done`;
+    const command = `trap 'echo saved > ${join(trial.directory, "0/work/saved")}; sleep 1; exit 0' TERM; while :; do sleep 0.05; done`;
     await trial.compute.apply(trial.runOf({ command }));
     await sleep(100);
 

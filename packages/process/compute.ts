@@ -3,14 +3,17 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Compute, ComputeNode, Observation, Run, RunRef } from "#core/context.ts";
 import { writeAccess } from "./access-record.ts";
+import { readExec, startExec } from "./exec.ts";
 import { launch } from "./launch.ts";
+import { findGroups, isLimited, limitGroup } from "./limits.ts";
 import { findLocking, type Locking, lockFile } from "./lock.ts";
 import { runsMounting } from "./mounts.ts";
 import { lookAt, observationOf, treeOf } from "./observation.ts";
 import { readOutput } from "./output.ts";
-import { planOf } from "./plan.ts";
+import { type LaunchPlan, planOf } from "./plan.ts";
+import { postToPort } from "./port-post.ts";
 import { killTree } from "./process-tree.ts";
-import { type Isolation, readRun, writeEnd, writeMark } from "./records.ts";
+import { type Isolation, type RunRecord, readRun, writeEnd, writeMark } from "./records.ts";
 import { carryOn, endNow, forgetDraft, isDraft, nudge, type RunPlace, requestRemoval } from "./removal.ts";
 import {
   discardLeftovers,
@@ -40,6 +43,8 @@ export interface ProcessComputeOptions {
   readonly locking?: Locking;
   /** Where the runs' SSH door is, on 127.0.0.1; there is none when not given. */
   readonly sshPort?: number;
+  /** The control group in which those of runs are made, null for none; found out by trying when not given. */
+  readonly groups?: string | null;
 }
 
 export interface ProcessCompute extends Compute {
@@ -52,14 +57,16 @@ export interface ProcessCompute extends Compute {
   shutdown(): Promise<void>;
 }
 
-const startedWithinMs = 500;
-const removedWithinMs = 150;
+const startedWithinMs = 1_500;
+const answeringWithinMs = 800;
+/** Most runs are gone by then, and whoever asked need not look again a second later. */
+const removedWithinMs = 400;
 /** Longer than any launcher needs to begin. */
 const draftMs = 5_000;
 
 interface Host {
   readonly runs: string;
-  readonly options: ProcessComputeOptions & Required<Pick<ProcessComputeOptions, "isolation" | "locking">>;
+  readonly options: ProcessComputeOptions & Required<Pick<ProcessComputeOptions, "isolation" | "locking" | "groups">>;
   readonly applying: Set<Promise<void>>;
   closing: boolean;
 }
@@ -73,7 +80,8 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
   mkdirSync(join(resolve(given.home), "runs"), { recursive: true, mode: 0o700 });
   const home = realpathSync(resolve(given.home));
   const isolation = given.isolation ?? (canSandbox(home) ? "bubblewrap" : "none");
-  const options = { ...given, home, isolation, locking: given.locking ?? findLocking() };
+  const groups = given.groups === undefined ? findGroups() : given.groups;
+  const options = { ...given, home, isolation, locking: given.locking ?? findLocking(), groups };
   const host: Host = { runs: join(home, "runs"), options, applying: new Set(), closing: false };
   return {
     isolation,
@@ -92,6 +100,13 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
       const { directory } = placeOf(host, runName(uid, run));
       if (isDirectory(directory) && writeAccess(directory, access)) nudge(directory);
     },
+    resize: async (uid, run, resources) => {
+      const group = readRun(placeOf(host, runName(uid, run)).directory)?.group ?? null;
+      if (group !== null && isLimited(group)) limitGroup(group, resources);
+    },
+    startExec: (uid, run, exec) => startExec(placeOf(host, runName(uid, run)).directory, exec),
+    readExec: (uid, run, id, waitMs) => readExec(placeOf(host, runName(uid, run)).directory, id, waitMs),
+    postToPort: (uid, run, request) => postToPort(placeOf(host, runName(uid, run)).directory, request),
     readLog: async (uid, run) => readOutput(placeOf(host, runName(uid, run)).directory),
     listRuns: async () => listRunNames(host.runs).flatMap((name) => refOf(host, name)),
     listNodes: async () => options.nodes.map((node): ComputeNode => ({ ...node, foreignUnits: 0 })),
@@ -107,30 +122,35 @@ async function applyRun(host: Host, run: Run): Promise<void> {
   const plan = planOf(run, name, host.options);
   if (!isDirectory(directory)) {
     const nodes = run.shares.map(({ node }) => node ?? pretendNodeFor(host, run.instanceType));
-    const record = { key: run.key, image: run.image, nodes, isolation: plan.isolation, volume: plan.volume };
+    const record: RunRecord = {
+      ...{ key: run.key, image: run.image, nodes, isolation: plan.isolation, ports: plan.ports },
+      ...{ volumes: plan.mounts.map(({ volume }) => volume), group: plan.limits?.group ?? null },
+    };
     const files = { "run.json": JSON.stringify(record), until: String(run.until), [lockFile]: "" };
     makeRunDirectory(directory, plan.machines, files);
   }
   if (!isDraft(lookAt(directory))) return;
-  requireVolume(host, { name, directory, locking: plan.locking }, plan.volume);
+  requireVolumes(host, { name, directory, locking: plan.locking }, plan);
   const reply = await launch(directory, plan, startedWithinMs).catch((error: unknown) => {
     forgetDraft({ name, directory, locking: plan.locking });
     throw error;
   });
   if (reply === "gone") throw new Error("The run was removed while it was being started");
   if (reply === "busy") await waitUntilStarted(directory);
+  if (run.ports.length > 0) await waitUntilAnswering(directory, host.options.sshPort ?? null);
 }
 
 /**
  * Two runs never mount one volume. Looked at when this one can be seen by any other that looks, so that of two at the
  * same moment at least one gives way.
  */
-function requireVolume({ options: { home } }: Host, place: RunPlace, volume: string | null): void {
-  if (volume === null) return;
-  const isThere = isDirectory(volumeData(home, volume));
-  if (isThere && runsMounting(home, volume).every((name) => name === place.name)) return;
-  forgetDraft(place);
-  throw new Error(isThere ? "The volume is in use by another run" : "The volume does not exist");
+function requireVolumes({ options: { home } }: Host, place: RunPlace, { mounts }: LaunchPlan): void {
+  for (const { volume } of mounts) {
+    const isThere = isDirectory(volumeData(home, volume));
+    if (isThere && runsMounting(home, volume).every((name) => name === place.name)) continue;
+    forgetDraft(place);
+    throw new Error(isThere ? "The volume is in use by another run" : "The volume does not exist");
+  }
 }
 
 async function observeRun({ options }: Host, place: RunPlace): Promise<Observation | undefined> {
@@ -142,7 +162,7 @@ async function observeRun({ options }: Host, place: RunPlace): Promise<Observati
   if (sight.end && sight.unwitnessed && (await killTree(treeOf(name, directory, sight.launcher), 200))) {
     writeEnd(directory, sight.end);
   }
-  const observation = observationOf(directory, lookAt(directory), options.sshPort ?? null);
+  const observation = await observationOf(directory, lookAt(directory), options.sshPort ?? null);
   return isDirectory(directory) ? observation : undefined;
 }
 
@@ -194,6 +214,16 @@ function refOf({ runs }: Host, name: string): RunRef[] {
 /** No group makes machines here, so a share that names none goes to any that there is of its type. */
 function pretendNodeFor({ options }: Host, instanceType: string): string {
   return options.nodes.find((node) => node.ready && node.instanceType === instanceType)?.name ?? "local";
+}
+
+/** What answers soon need not be looked for again: a next look is a second away. */
+async function waitUntilAnswering(directory: string, sshPort: number | null): Promise<void> {
+  const end = performance.now() + answeringWithinMs;
+  while (performance.now() < end) {
+    const { state } = await observationOf(directory, lookAt(directory), sshPort);
+    if (state !== "probe") return;
+    await sleep(10);
+  }
 }
 
 async function waitUntilStarted(directory: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { readAccess } from "./access-record.ts";
-import { askDoor } from "./door.ts";
+import { askInside } from "./door.ts";
 import type { Inside } from "./inside.ts";
 import { lookAt } from "./observation.ts";
 import { isAlive } from "./process-identity.ts";
@@ -30,7 +30,7 @@ export function admits(home: string, name: string, key: string): boolean {
 /** How to start a process inside; throws when the run has ended. */
 export async function enterRun(home: string, name: string): Promise<Inside> {
   if (!isOpen(home, name)) throw new Error("The environment has ended");
-  const inside = await askDoor(join(home, "runs", name));
+  const inside = await askInside(join(home, "runs", name));
   if (inside.sandbox && !isAlive(inside.sandbox)) throw new Error("The environment has ended");
   return inside;
 }

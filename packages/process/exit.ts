@@ -24,13 +24,18 @@ export const askedToStop = "stopped on request";
  */
 export function endOf(
   { code, signal }: Exit,
-  options: { readonly hasCommand: boolean; readonly oomKills: number },
+  options: { readonly hasCommand: boolean; readonly oomKills: number; readonly isOverLimit?: boolean },
 ): End {
   const name = signal ?? signalOfCode(code ?? 0);
   if (!options.hasCommand) return { exitCode: null, reason: killedFromOutside };
   if (name === undefined) return { exitCode: code, reason: null };
-  const memory = name === "SIGKILL" && options.oomKills > 0 ? " while the machine was out of memory" : "";
-  return { exitCode: null, reason: `command was killed by signal ${name}${memory}` };
+  return { exitCode: null, reason: `command was killed by signal ${name}${memoryWords(name, options)}` };
+}
+
+function memoryWords(signal: string, options: { readonly oomKills: number; readonly isOverLimit?: boolean }): string {
+  if (signal !== "SIGKILL") return "";
+  if (options.isOverLimit) return ": it used more memory than it may";
+  return options.oomKills > 0 ? " while the machine was out of memory" : "";
 }
 
 /** How many processes this machine's kernel has killed for want of memory since it booted; 0 where it does not tell. */

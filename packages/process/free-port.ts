@@ -1,13 +1,25 @@
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 
 /** A port of the loopback address that nobody listens on at the moment. */
-export function findFreePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const server = createServer().once("error", reject);
-  server.listen(0, "127.0.0.1", () => {
+export async function findFreePort(): Promise<number> {
+  const [port = 0] = await findFreePorts(1);
+  return port;
+}
+
+/** So many of them, each another one. */
+export async function findFreePorts(count: number): Promise<number[]> {
+  const held = await Promise.all(Array.from({ length: count }, listen));
+  const ports = held.map((server) => {
     const address = server.address();
-    const port = typeof address === "object" && address ? address.port : 0;
-    server.close(() => resolve(port));
+    return typeof address === "object" && address ? address.port : 0;
   });
+  await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+function listen(): Promise<Server> {
+  const { promise, resolve, reject } = Promise.withResolvers<Server>();
+  const server = createServer().once("error", reject);
+  server.listen(0, "127.0.0.1", () => resolve(server));
   return promise;
 }

@@ -1,5 +1,6 @@
 import { readlinkSync } from "node:fs";
 import { systemPath } from "./environment.ts";
+import { inGroup } from "./limits.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 import type { Isolation } from "./records.ts";
 
@@ -10,7 +11,12 @@ export interface Inside {
   readonly isolation: Isolation;
   /** First process of the sandbox. */
   readonly sandbox: ProcessIdentity | null;
+  /** Where the command of the run began. */
   readonly work: string;
+  /** Its volumes by the place where they are to be seen, and where they are seen. */
+  readonly mounts: readonly { readonly path: string; readonly seen: string }[];
+  /** Its control group; null: nothing limits it. */
+  readonly group: string | null;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -35,7 +41,8 @@ export function commandInside(inside: Inside, words: readonly string[]): Command
   const script = [...names.map((name) => `export "$${name}"; unset ${name}`), 'cd -- "$0" && exec "$@"'].join("; ");
   const env = { PATH: systemPath, BERTH_RUN: inside.name, ...carried };
   const shell = ["/bin/sh", "-c", script, inside.work, ...words];
-  const [file = "", ...args] = inside.sandbox ? [...entering(inside.sandbox.pid), ...shell] : shell;
+  const all = inside.sandbox ? [...entering(inside.sandbox.pid), ...shell] : shell;
+  const [file = "", ...args] = inGroup(inside.group, all);
   return { file, args, env, cwd: "/" };
 }
 

@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { systemPath } from "./environment.ts";
+import { compileCache, systemPath } from "./environment.ts";
 import type { LaunchPlan, LaunchReply } from "./plan.ts";
 
 const launcher = fileURLToPath(new URL("./launcher.ts", import.meta.url));
@@ -16,7 +15,7 @@ export async function launch(directory: string, plan: LaunchPlan, withinMs: numb
   const child = spawn(process.execPath, [launcher, directory], {
     cwd: "/",
     detached: true,
-    env: { PATH: systemPath, NODE_COMPILE_CACHE: join(plan.home, "launcher-cache") },
+    env: { PATH: systemPath, NODE_COMPILE_CACHE: compileCache(plan.home) },
     stdio: ["pipe", "ignore", "ignore", "pipe"],
   });
   child.unref();

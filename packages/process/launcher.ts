@@ -1,8 +1,11 @@
 import { closeSync, readFileSync, writeSync } from "node:fs";
 import { openDoor } from "./door.ts";
+import { keepExecs } from "./exec-keeper.ts";
 import { askedToStop, countOomKills, type End, endOf, stackStopped } from "./exit.ts";
 import { findFreePort } from "./free-port.ts";
 import { keepJupyter } from "./jupyter.ts";
+import { countGroupOomKills, makeGroup, removeGroup } from "./limits.ts";
+import { openPorts } from "./local-ports.ts";
 import { takeLock } from "./lock.ts";
 import { type Machine, startMachine } from "./machine.ts";
 import { openOutput } from "./output.ts";
@@ -11,7 +14,9 @@ import { findProcess } from "./process-identity.ts";
 import { killTree, type ProcessTree } from "./process-tree.ts";
 import { readEnd, readLauncher, readMark, writeEnd, writeLauncher } from "./records.ts";
 import { deleteRunDirectory } from "./run-directory.ts";
+import { keepStandIn, type StandInKeeper } from "./stand-in-keeper.ts";
 import { type Supervision, supervise } from "./supervision.ts";
+import { volumeData } from "./volume-directory.ts";
 
 /**
  * The program that starts one run and stays with it to its end: `launcher.ts <directory>`, the plan on standard
@@ -19,8 +24,8 @@ import { type Supervision, supervise } from "./supervision.ts";
  */
 async function main(): Promise<void> {
   const directory = process.argv[2] ?? "";
-  const plan = JSON.parse(readFileSync(0, "utf8")) as LaunchPlan;
-  const lock = takeLock(directory, plan.locking);
+  const asked = JSON.parse(readFileSync(0, "utf8")) as LaunchPlan;
+  const lock = takeLock(directory, asked.locking);
   if (typeof lock === "string") return reply(lock);
   if (readLauncher(directory) || readEnd(directory)) return reply("known");
   const unwanted = reasonNotToStart(directory);
@@ -28,33 +33,52 @@ async function main(): Promise<void> {
 
   const self = findProcess(process.pid);
   if (!self) throw new Error("This process cannot be found in the process table");
+  const plan = limited(asked);
   const machines: Machine[] = [];
   const inside = () => machines[0]?.inside;
   const jupyter = keepJupyter(directory, inside);
-  const supervision = supervise(directory, jupyter);
+  const execs = keepExecs(directory, inside);
+  const standIn = keepStandIn(plan);
+  const closeServers = () => {
+    jupyter.close();
+    standIn.close();
+  };
+  const supervision = supervise(directory, { look: jupyter.look, close: closeServers }, execs);
   writeLauncher(directory, { launcher: self, started: false, machines: [] });
-  openDoor(directory, inside);
-  const end = await runMachines(directory, plan, supervision, machines, () => {
+  openDoor(directory, (question) => {
+    if (question.ask === "exec") return execs.start(question.exec);
+    return question.ask === "wait" ? execs.wait(question.id, question.waitMs) : inside();
+  });
+  const end = await runMachines({ directory, plan, supervision, standIn, machines }, () => {
     writeLauncher(directory, { launcher: self, started: true, machines: machines.map(({ record }) => record) });
     reply("started");
   });
   await killTree(treeOf(directory, plan, machines), Number.POSITIVE_INFINITY);
+  await execs.end();
+  removeGroup(plan.limits?.group ?? null);
   finish(directory, end, machines.length > 0);
 }
 
-async function runMachines(
-  directory: string,
-  plan: LaunchPlan,
-  supervision: Supervision,
-  machines: Machine[],
-  onStarted: () => void,
-): Promise<End> {
+interface Launch {
+  readonly directory: string;
+  readonly plan: LaunchPlan;
+  readonly supervision: Supervision;
+  readonly standIn: StandInKeeper;
+  readonly machines: Machine[];
+}
+
+async function runMachines(launch: Launch, onStarted: () => void): Promise<End> {
+  const { directory, plan, supervision, standIn, machines } = launch;
   const oomKills = countOomKills();
   const output = openOutput(directory);
   try {
     const masterPort = plan.machines > 1 ? await findFreePort() : undefined;
+    const opened = await openPorts(directory, plan);
     for (let rank = 0; rank < plan.machines; rank += 1) {
-      machines.push(await startMachine({ plan, directory, rank, masterPort, output: output.descriptor }));
+      const ports = rank === 0 ? opened : [];
+      const machine = await startMachine({ plan, directory, rank, masterPort, ports, output: output.descriptor });
+      machines.push(machine);
+      standIn.begin(machine.inside, ports);
     }
   } catch (error) {
     return { exitCode: null, reason: `command could not be started: ${wordsOf(error)}` };
@@ -64,7 +88,9 @@ async function runMachines(
   onStarted();
   supervision.begin(treeOf(directory, plan, machines));
   const ends = machines.map(async ({ exit }) => {
-    const end = endOf(await exit, { hasCommand: plan.command !== null, oomKills: countOomKills() - oomKills });
+    const exited = await exit;
+    const memory = { oomKills: countOomKills() - oomKills, isOverLimit: isOverLimit(plan) };
+    const end = endOf(exited, { hasCommand: plan.command !== null, ...memory });
     if (end.exitCode !== 0) supervision.machineFailed(end);
     return end;
   });
@@ -76,10 +102,21 @@ async function runMachines(
   return end;
 }
 
+/** Without limits where its control group cannot be made, which the run then shows. */
+function limited(plan: LaunchPlan): LaunchPlan {
+  const { limits } = plan;
+  return limits && !makeGroup(limits.group, limits.resources) ? { ...plan, limits: null } : plan;
+}
+
+function isOverLimit({ limits }: LaunchPlan): boolean {
+  return limits !== null && countGroupOomKills(limits.group) > 0;
+}
+
 function treeOf(directory: string, plan: LaunchPlan, machines: readonly Machine[]): ProcessTree {
   const leaders = machines.map(({ record }) => record.leader);
   const sandboxes = machines.flatMap(({ record }) => record.sandbox ?? []);
-  return { name: plan.name, directory, leaders, sandboxes };
+  const volumes = plan.mounts.map(({ volume }) => volumeData(plan.home, volume));
+  return { name: plan.name, directory, volumes, leaders, sandboxes };
 }
 
 function reasonNotToStart(directory: string): string | undefined {

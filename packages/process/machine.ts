@@ -4,12 +4,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { environmentOf, systemPath } from "./environment.ts";
 import type { Exit } from "./exit.ts";
 import type { Inside } from "./inside.ts";
+import { inGroup } from "./limits.ts";
+import type { LocalPort } from "./local-ports.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { findProcess } from "./process-identity.ts";
 import type { MachineRecord } from "./records.ts";
 import { workDirectory } from "./run-directory.ts";
-import { sandboxOptions, workspace } from "./sandbox.ts";
-import { openWorkspace } from "./workspace.ts";
+import { sandboxOptions } from "./sandbox.ts";
+import { homeIn, openWorkspace } from "./workspace.ts";
 
 /** One started machine of a run. */
 export interface Machine {
@@ -25,6 +27,8 @@ export interface MachineRequest {
   readonly rank: number;
   /** Of the first machine; only where there are several. */
   readonly masterPort: number | undefined;
+  /** What it serves; nothing but in the first machine. */
+  readonly ports: readonly LocalPort[];
   /** Inherited as stdout and stderr. */
   readonly output: number;
 }
@@ -47,23 +51,28 @@ const handOn = 'command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-
 async function startBare(request: MachineRequest): Promise<Machine> {
   const { plan, directory, rank, output } = request;
   const work = workDirectory(directory, rank);
-  const { link } = openWorkspace(plan, directory, rank);
-  const env = environmentOf(request, { work, workspace: link });
-  const child = spawn("/bin/sh", ["-c", "--", plan.command ?? idle], {
-    cwd: work,
+  const { path: workspace, start, mounts } = openWorkspace(plan, directory, rank);
+  const env = environmentOf(request, { home: work, workspace, volumes: mounts.map(({ seen }) => seen) });
+  const group = plan.limits?.group ?? null;
+  const [file = "", ...args] = inGroup(group, ["/bin/sh", "-c", "--", plan.command ?? idle]);
+  const child = spawn(file, args, {
+    cwd: start,
     env,
     detached: true,
     stdio: ["ignore", output, output],
   });
   const exit = exitOf(child);
-  const inside: Inside = { name: plan.name, isolation: "none", sandbox: null, work, env };
+  const inside: Inside = { name: plan.name, isolation: "none", sandbox: null, work: start, mounts, group, env };
   return { record: { leader: await leaderOf(child), sandbox: null }, exit, inside };
 }
 
 async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const { plan, directory, rank, output } = request;
-  const { storage } = openWorkspace(plan, directory, rank);
-  const child = spawn("bwrap", ["--args", "3", "--info-fd", "4", "--", "/bin/sh", "-c", handOn], {
+  const { path: workspace, start, mounts, binds } = openWorkspace(plan, directory, rank);
+  const group = plan.limits?.group ?? null;
+  const sandboxed = ["bwrap", "--args", "3", "--info-fd", "4", "--", "/bin/sh", "-c", handOn];
+  const [file = "", ...args] = inGroup(group, sandboxed);
+  const child = spawn(file, args, {
     cwd: "/",
     env: { PATH: systemPath, BERTH_RUN: plan.name },
     detached: true,
@@ -72,15 +81,17 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const exit = exitOf(child);
   const leader = await leaderOf(child);
   const work = workDirectory(directory, rank);
-  const env = environmentOf(request, { work, workspace });
+  const home = homeIn(binds) ?? work;
+  const env = environmentOf(request, { home, workspace, volumes: mounts.map(({ seen }) => seen) });
   const given = { ...env, BERTH_COMMAND: plan.command ?? idle };
-  const options = sandboxOptions({ home: plan.home, work, storage, env: given });
+  const options = sandboxOptions({ home: plan.home, work, start, binds, env: given });
   const [toSandbox, info, begun] = [child.stdio[3] as Writable, child.stdio[4] as Readable, extraOutput(child, 5)];
   toSandbox.on("error", () => undefined).end(options.map((word) => `${word}\0`).join(""));
   const failure = exit.then(() => sleep(deafMs)).then(() => Promise.reject(new Error("the sandbox could not be made")));
   const [text] = await Promise.race([Promise.all([wholeText(info), firstByte(begun)]), failure]);
   const sandbox = findProcess(Number(/"child-pid"\s*:\s*(\d+)/.exec(text)?.[1])) ?? null;
-  const inside: Inside = { name: plan.name, isolation: "bubblewrap", sandbox, work, env };
+  const isolation = "bubblewrap" as const;
+  const inside: Inside = { name: plan.name, isolation, sandbox, work: start, mounts, group, env };
   return { record: { leader, sandbox }, exit, inside };
 }
 

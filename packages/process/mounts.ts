@@ -11,7 +11,7 @@ export function runsMounting(home: string, volume: string): string[] {
   const runs = join(home, "runs");
   return listRunNames(runs).filter((name) => {
     const directory = join(runs, name);
-    if (readRun(directory)?.volume !== volume) return false;
+    if (!readRun(directory)?.volumes.includes(volume)) return false;
     const { end, unwitnessed } = lookAt(directory);
     return !end || unwitnessed;
   });

@@ -1,9 +1,26 @@
-import type { Observation, RunState } from "#core/context.ts";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Observation, PortSight, RunState } from "#core/context.ts";
 import { seeJupyter } from "./access-record.ts";
+import { systemPath } from "./environment.ts";
 import { killedFromOutside, stackStopped } from "./exit.ts";
+import { isLimited } from "./limits.ts";
+import { readPorts } from "./local-ports.ts";
+import { seePorts, unansweredPorts } from "./port-sight.ts";
 import { bootId, isAlive } from "./process-identity.ts";
 import type { ProcessTree } from "./process-tree.ts";
-import { type EndRecord, type LauncherRecord, readEnd, readLauncher, readMark, readRun } from "./records.ts";
+import {
+  type EndRecord,
+  type LauncherRecord,
+  type RunRecord,
+  readEnd,
+  readLauncher,
+  readMark,
+  readRun,
+  writeMark,
+} from "./records.ts";
+import { countSessions } from "./sessions.ts";
+import { volumeData } from "./volume-directory.ts";
 
 /** What the files and the process table say about a run. */
 export interface Sight {
@@ -25,30 +42,56 @@ export function lookAt(directory: string): Sight {
   return { launcher, launcherLives, end, unwitnessed: end !== written, removal: readMark(directory, "removal") };
 }
 
-/** The run as the port shows it. */
-export function observationOf(
+/** The run as the port shows it; asks its ports. */
+export async function observationOf(
   directory: string,
   { launcher, end, removal }: Sight,
   sshPort: number | null,
-): Observation {
+): Promise<Observation> {
   const run = readRun(directory);
   const started = end?.started ?? launcher?.started ?? false;
+  const jupyter = end ? null : seeJupyter(directory);
+  const declared = run?.ports ?? [];
+  const lives = started && !end;
+  const ports = lives ? await seePorts(directory, declared, { sshPort, jupyter }) : unansweredPorts(declared);
   return {
-    state: stateOf(started, end),
+    state: end ? "ended" : livingState(directory, started, ports),
     started,
     exitCode: end?.exitCode ?? null,
     reason: end?.reason ?? null,
     address: started ? { ip: "127.0.0.1", port: sshPort } : null,
     nodes: run?.nodes ?? [],
     isolation: run?.isolation ?? "none",
-    jupyter: end ? null : seeJupyter(directory),
+    jupyter,
+    ports,
+    limits: isLimited(run?.group ?? null) ? "cgroup" : "none",
+    sessions: end ? 0 : countSessions(directory),
     terminating: removal !== undefined,
-    notes: run?.volume ? [imageNote, volumeNote] : [imageNote],
+    notes: notesOf(directory, run),
   };
 }
 
 const imageNote = "image recorded, not pulled: the command runs with this machine's own tools";
 const volumeNote = "disk at $WORKSPACE, its size not enforced";
+const pythonNote = "python runs python3: this machine has no program of that name";
+
+function notesOf(directory: string, run: RunRecord | undefined): string[] {
+  const standIns = readPorts(directory).filter(({ standsIn }) => standsIn);
+  return [
+    imageNote,
+    ...(run && run.volumes.length > 0 ? [volumeNote] : []),
+    ...(/^python\b/.test(run?.image ?? "") && lacksPython() ? [pythonNote] : []),
+    ...standIns.map(({ port, kind }) => {
+      const why = kind === "jupyter" ? "this machine has no Jupyter" : "it has no command";
+      return `a stand-in answers on port ${port}: ${why}`;
+    }),
+  ];
+}
+
+/** Whether `python` is the spare one: where runs look for programs first, there is none. */
+function lacksPython(): boolean {
+  return !systemPath.split(":").some((directory) => existsSync(join(directory, "python")));
+}
 
 /** How the processes of a run are found. */
 export function treeOf(name: string, directory: string, launcher: LauncherRecord | undefined): ProcessTree {
@@ -56,14 +99,25 @@ export function treeOf(name: string, directory: string, launcher: LauncherRecord
   return {
     name,
     directory,
+    volumes: readEnd(directory) ? [] : volumesOf(directory),
     leaders: machines.map(({ leader }) => leader),
     sandboxes: machines.flatMap(({ sandbox }) => sandbox ?? []),
   };
 }
 
-function stateOf(started: boolean, end: EndRecord | undefined): RunState {
-  if (end) return "ended";
-  return started ? "ready" : "container";
+/** Of a run that has ended another may have them already. */
+function volumesOf(directory: string): string[] {
+  const home = dirname(dirname(directory));
+  return (readRun(directory)?.volumes ?? []).map((id) => volumeData(home, id));
+}
+
+/** It is ready once all its ports have answered, and stays so when one of them falls silent. */
+function livingState(directory: string, started: boolean, ports: readonly PortSight[]): RunState {
+  if (!started) return "container";
+  if (ports.length === 0 || readMark(directory, "answered") !== undefined) return "ready";
+  if (!ports.every(({ answers }) => answers)) return "probe";
+  writeMark(directory, "answered", Date.now());
+  return "ready";
 }
 
 /** A run without a launcher is one that still has to be started, unless the stack was stopped before it could be. */

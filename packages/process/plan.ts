@@ -1,4 +1,5 @@
-import type { Run } from "#core/context.ts";
+import { join } from "node:path";
+import type { Resources, Run, RunPort } from "#core/context.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
 import { isVolumeId } from "./volume-directory.ts";
@@ -13,8 +14,15 @@ export interface LaunchPlan {
   readonly env: Readonly<Record<string, string>>;
   readonly machines: number;
   readonly gpusPerMachine: number;
-  /** The id of the volume that the first machine mounts. */
-  readonly volume: string | null;
+  readonly image: string;
+  /** Volumes of the first machine, by their ids; the first of them is its workspace. */
+  readonly mounts: readonly { readonly volume: string; readonly path: string }[];
+  /** Of the first machine. */
+  readonly ports: readonly RunPort[];
+  /** Where command and execs begin: in the workspace, or in a directory that has it as `workspace`. */
+  readonly startsIn: "workspace" | "work";
+  /** What limits it; null: nothing does. */
+  readonly limits: { readonly group: string; readonly resources: Resources } | null;
 }
 
 /** What the launcher answers once, on descriptor 3. */
@@ -24,15 +32,17 @@ export type LaunchReply = "started" | "ended" | "known" | "busy" | "gone";
 export function planOf(
   run: Run,
   name: string,
-  options: Pick<LaunchPlan, "home" | "isolation" | "locking">,
+  options: Pick<LaunchPlan, "home" | "isolation" | "locking"> & { readonly groups: string | null },
 ): LaunchPlan {
-  const { home, isolation, locking } = options;
+  const { home, isolation, locking, groups } = options;
   for (const [variable, value] of Object.entries(run.env)) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) throw new Error("The name of an environment variable is not valid");
     if (value.includes("\0")) throw new Error(`Environment variable ${variable} holds a NUL character`);
   }
   if (run.command?.includes("\0")) throw new Error("The command holds a NUL character");
-  if (run.volume && !isVolumeId(run.volume.id)) throw new Error("The id of the volume is not valid");
+  if (run.image.includes("\0")) throw new Error("The name of the image holds a NUL character");
+  if (run.mounts.some(({ volume }) => !isVolumeId(volume.id))) throw new Error("The id of the volume is not valid");
+  if (!run.mounts.every(({ path }) => isMountPath(path))) throw new Error("The place of the volume is not valid");
   if (run.shares.length === 0) throw new Error("A run needs at least one machine");
   return {
     name,
@@ -43,6 +53,19 @@ export function planOf(
     env: { ...run.env },
     machines: run.shares.length,
     gpusPerMachine: run.gpusPerMachine,
-    volume: run.volume?.id ?? null,
+    image: run.image,
+    mounts: run.mounts.map(({ volume, path }) => ({ volume: volume.id, path })),
+    ports: run.ports.map(({ port, kind }) => ({ port, kind })),
+    startsIn: run.ports.length > 0 || run.resources !== null ? "workspace" : "work",
+    limits: groups === null || run.resources === null ? null : { group: join(groups, name), resources: run.resources },
   };
+}
+
+const systemPlaces = ["bin", "dev", "etc", "lib", "proc", "run", "sbin", "sys", "usr"];
+
+/** Plain, and nowhere that the machine itself needs. */
+function isMountPath(path: string): boolean {
+  const parts = path.split("/").slice(1);
+  const isPlain = /^(\/[A-Za-z0-9._-]+)+$/.test(path) && !parts.includes(".") && !parts.includes("..");
+  return isPlain && !systemPlaces.includes(parts[0] ?? "");
 }

@@ -14,6 +14,11 @@ export interface ProcessStatus extends ProcessIdentity {
   readonly group: number;
   readonly session: number;
   readonly hasTerminal: boolean;
+  /**
+   * It runs no more and holds nothing: so stays the first process of a pid namespace until all others in it have been
+   * reaped (pid_namespaces(7)), which whoever took them over may do late or never.
+   */
+  readonly isSpent: boolean;
 }
 
 /** The process of this pid, or undefined when there is none or only its zombie. */
@@ -50,16 +55,20 @@ function readBootId(): string {
   return execFileSync("sysctl", ["-n", "kern.boottime"], { encoding: "utf8" }).trim();
 }
 
+/** PF_EXITING of the kernel's include/linux/sched.h. */
+const exiting = 0x4;
+
 /** Field numbers are those of proc(5); the second field may hold anything, so reading starts behind it. */
 function fromProc(pid: number): ProcessStatus | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const [state, , group, session, terminal] = fields;
-    const startedAt = fields[19];
+    const [flags, threads, startedAt, memory] = [fields[6], fields[17], fields[19], fields[20]];
     if (startedAt === undefined || state === "Z" || state === "X") return undefined;
     const ids = { group: Number(group), session: Number(session), hasTerminal: terminal !== "0" };
-    return { pid, startedAt, boot: bootId(), ...ids };
+    const isSpent = (Number(flags) & exiting) !== 0 && memory === "0" && threads === "1";
+    return { pid, startedAt, boot: bootId(), ...ids, isSpent };
   } catch {
     return undefined;
   }
@@ -71,7 +80,7 @@ function fromPs(pid: number): ProcessStatus | undefined {
     const line = execFileSync("ps", [...columns, "-p", String(pid)], { encoding: "utf8" }).trim();
     const [, state = "Z", group, startedAt = ""] = /^(\S+)\s+(\d+)\s+(.+)$/.exec(line) ?? [];
     if (state.startsWith("Z")) return undefined;
-    return { pid, startedAt, boot: bootId(), group: Number(group), session: 0, hasTerminal: false };
+    return { pid, startedAt, boot: bootId(), group: Number(group), session: 0, hasTerminal: false, isSpent: false };
   } catch {
     return undefined;
   }

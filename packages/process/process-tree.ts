@@ -8,6 +8,8 @@ export interface ProcessTree {
   readonly name: string;
   /** The run's directory: whoever works in it belongs to the run. */
   readonly directory: string;
+  /** Its volumes, while no other run can have them: the same holds for these. */
+  readonly volumes: readonly string[];
   /** First processes of the machines; each leads a group and a session. */
   readonly leaders: readonly ProcessIdentity[];
   /** First processes of the sandboxes' own pid namespaces. */
@@ -26,7 +28,7 @@ function membersOf(tree: ProcessTree): ProcessIdentity[] {
     const pid = Number(entry);
     if (!Number.isInteger(pid) || pid === process.pid || !belongs(pid, tree, namespaces)) continue;
     const found = findProcess(pid);
-    if (found) members.push(found);
+    if (found && !found.isSpent) members.push(found);
   }
   return members;
 }
@@ -41,6 +43,8 @@ export function terminateTree(tree: ProcessTree): void {
   }
 }
 
+const mostPauseMs = 100;
+
 /** Kills everything of the run, again and again while it forks; false when some of it still lived after `withinMs`. */
 export async function killTree(tree: ProcessTree, withinMs: number): Promise<boolean> {
   const end = performance.now() + withinMs;
@@ -49,7 +53,7 @@ export async function killTree(tree: ProcessTree, withinMs: number): Promise<boo
     if (members.length === 0) return true;
     if (performance.now() > end) return false;
     for (const member of members) signal(member, "SIGKILL");
-    if (round > 3) await sleep(Math.min(5 * round, 250));
+    if (round > 3) await sleep(Math.min(5 * round, mostPauseMs));
   }
 }
 
@@ -69,7 +73,9 @@ function belongs(pid: number, tree: ProcessTree, namespaces: ReadonlySet<string 
   const status = findProcess(pid);
   if (!status) return false;
   if (tree.leaders.some((leader) => isLedBy(status, leader))) return true;
-  return !status.hasTerminal && isWithin(link(pid, "cwd"), tree.directory);
+  if (status.hasTerminal) return false;
+  const place = link(pid, "cwd");
+  return [tree.directory, ...tree.volumes].some((directory) => isWithin(place, directory));
 }
 
 /** Somebody who looks around in the directory has a terminal, and a run has none. */

@@ -1,3 +1,4 @@
+import type { RunPort } from "#core/context.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 import { readWhole, writeWhole } from "./run-directory.ts";
 
@@ -9,8 +10,11 @@ export interface RunRecord {
   readonly image: string;
   readonly nodes: readonly string[];
   readonly isolation: Isolation;
-  /** The volume that its first machine mounts. */
-  readonly volume: string | null;
+  /** The volumes that its first machine mounts. */
+  readonly volumes: readonly string[];
+  readonly ports: readonly RunPort[];
+  /** The control group that it was to have. */
+  readonly group: string | null;
 }
 
 export interface MachineRecord {
@@ -34,17 +38,19 @@ export interface EndRecord {
 
 /**
  * Files by which others tell the launcher something; it looks at them every second and on SIGUSR2. Each holds a time
- * in ms since the epoch: to be killed at, to end at, stopped at.
+ * in ms since the epoch: to be killed at, to end at, stopped at. `answered` tells others that all its ports did once.
  */
-export type Mark = "removal" | "until" | "stopped";
+export type Mark = "removal" | "until" | "stopped" | "answered";
 
 export function readRun(directory: string): RunRecord | undefined {
-  const { key, image, nodes, isolation, volume } = readObject(directory, "run.json") ?? {};
+  const { key, image, nodes, isolation, volumes, ports, group } = readObject(directory, "run.json") ?? {};
   if (typeof key !== "string" || typeof image !== "string" || !Array.isArray(nodes)) return undefined;
   const names = nodes.filter((node) => typeof node === "string");
   return {
     ...{ key, image, nodes: names, isolation: isolation === "bubblewrap" ? "bubblewrap" : "none" },
-    volume: typeof volume === "string" ? volume : null,
+    volumes: Array.isArray(volumes) ? volumes.filter((volume) => typeof volume === "string") : [],
+    ports: Array.isArray(ports) ? (ports as RunPort[]) : [],
+    group: typeof group === "string" ? group : null,
   };
 }
 

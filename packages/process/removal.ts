@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { removeGroup } from "./limits.ts";
 import { type Locking, takeLock } from "./lock.ts";
 import { lookAt, type Sight, treeOf } from "./observation.ts";
 import { signalProcess } from "./process-identity.ts";
 import { killTree } from "./process-tree.ts";
-import { readMark, writeMark } from "./records.ts";
+import { readMark, readRun, writeMark } from "./records.ts";
 import { deleteRunDirectory } from "./run-directory.ts";
 
 /** One run as removal needs it. */
@@ -67,7 +68,9 @@ async function bury(place: RunPlace): Promise<void> {
   const lock = takeLock(place.directory, place.locking);
   if (typeof lock === "string") return;
   try {
-    if (await endNow(place, 200)) deleteRunDirectory(place.directory);
+    if (!(await endNow(place, 200))) return;
+    removeGroup(readRun(place.directory)?.group ?? null);
+    deleteRunDirectory(place.directory);
   } finally {
     lock.release();
   }

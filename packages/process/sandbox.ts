@@ -8,7 +8,7 @@ import { toolPlaces } from "./tools.ts";
 /** Whether bubblewrap is here and can really make the sandbox that runs get (in many containers it cannot). */
 export function canSandbox(home: string): boolean {
   const words = [
-    ...sandboxOptions({ home, work: undefined, storage: undefined, env: {} }),
+    ...sandboxOptions({ home, work: undefined, start: undefined, binds: [], env: {} }),
     "--",
     "/bin/sh",
     "-c",
@@ -20,13 +20,22 @@ export function canSandbox(home: string): boolean {
 /** Where a sandbox shows its disk, or what stands for one. */
 export const workspace = "/workspace";
 
+/** A directory of this machine, and the place at which a sandbox shows it. */
+export interface Bind {
+  readonly from: string;
+  /** Absolute. */
+  readonly path: string;
+}
+
 export interface SandboxRequest {
   /** Hidden: keys, records and the other runs. */
   readonly home: string;
-  /** The only writable place besides the workspace and a private /tmp. */
+  /** The only writable place besides the volumes and a private /tmp. */
   readonly work: string | undefined;
-  /** What is seen at /workspace. */
-  readonly storage: string | undefined;
+  /** Where its first process begins. */
+  readonly start: string | undefined;
+  /** Volumes, or what stands for one, at their places. */
+  readonly binds: readonly Bind[];
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -34,19 +43,21 @@ export interface SandboxRequest {
  * Own user, pid, ipc and uts namespaces without capabilities, the machine's file system read-only, its network
  * shared. The environment is set here, so that nothing of it acts on bubblewrap itself (LD_PRELOAD would).
  */
-export function sandboxOptions({ home, work, storage, env }: SandboxRequest): string[] {
+export function sandboxOptions({ home, work, start, binds, env }: SandboxRequest): string[] {
+  const places = binds.map(({ path }) => path);
   return [
     ...["--unshare-user-try", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--cap-drop", "ALL"],
     "--die-with-parent",
-    ...rootPlaces(),
+    ...readOnlyPlaces("/", [...ownPlaces, ...places]),
     ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"],
     ...hiddenPlaces(),
+    ...volumePlaces(binds),
     ...["--tmpfs", home],
-    ...(work === undefined ? [] : ["--bind", work, work, "--chdir", work]),
+    ...(work === undefined ? [] : ["--bind", work, work]),
     ...toolPlaces(home),
     ...["--remount-ro", home],
-    ...(storage === undefined ? [] : ["--bind", storage, workspace]),
     ...["--remount-ro", "/"],
+    ...(start === undefined ? [] : ["--chdir", start]),
     "--clearenv",
     ...Object.entries(env).flatMap(([name, value]) => ["--setenv", name, value]),
   ];
@@ -54,14 +65,34 @@ export function sandboxOptions({ home, work, storage, env }: SandboxRequest): st
 
 const ownPlaces = ["/proc", "/dev", "/tmp", workspace];
 
-/** Each place by itself, since a root that is one read-only mount has no room for a workspace. */
-function rootPlaces(): string[] {
-  return readdirSync("/").flatMap((name) => {
-    const path = `/${name}`;
-    if (ownPlaces.includes(path)) return [];
-    const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink();
-    return isLink ? ["--symlink", readlinkSync(path), path] : ["--ro-bind-try", path, path];
+/**
+ * Each place by itself, but for those that are shown otherwise: a directory that is one read-only mount has no room for
+ * another in it.
+ */
+function readOnlyPlaces(directory: string, others: readonly string[]): string[] {
+  return namesIn(directory).flatMap((name) => {
+    const path = join(directory, name);
+    if (others.includes(path)) return [];
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    const holdsOther = others.some((other) => other.startsWith(`${path}/`));
+    if (holdsOther) return found?.isDirectory() ? readOnlyPlaces(path, others) : [];
+    return found?.isSymbolicLink() ? ["--symlink", readlinkSync(path), path] : ["--ro-bind-try", path, path];
   });
+}
+
+/** What this user cannot list stays hidden. */
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+/** Those that hold others first. */
+function volumePlaces(binds: readonly Bind[]): string[] {
+  const outward = binds.toSorted((one, other) => one.path.length - other.path.length);
+  return outward.flatMap(({ from, path }) => ["--bind", from, path]);
 }
 
 /** Sockets of the machine's daemons (a container engine's is as good as root) and the user's own keys. */

@@ -1,3 +1,4 @@
+import type { ExecKeeper } from "./exec-keeper.ts";
 import { askedToStop, deadlineExceeded, type End, killedFromOutside, stackStopped } from "./exit.ts";
 import type { JupyterKeeper } from "./jupyter.ts";
 import { killTree, type ProcessTree, terminateTree } from "./process-tree.ts";
@@ -19,16 +20,20 @@ const lookEveryMs = 1_000;
 const graceMs = { deadline: 5_000, stopped: 500, killed: 500, sibling: 2_000 } as const;
 
 /** From the call on, a mark may be set and SIGUSR2 sent; they are obeyed once it has begun. */
-export function supervise(directory: string, jupyter: JupyterKeeper): Supervision {
+export function supervise(directory: string, jupyter: JupyterKeeper, execs: Pick<ExecKeeper, "close">): Supervision {
   let tree: ProcessTree | undefined;
   let decided: End | undefined;
   let killAt = Number.POSITIVE_INFINITY;
 
+  const close = (): void => {
+    jupyter.close();
+    execs.close();
+  };
   const end = (why: End, at: number): void => {
     if (!tree) return;
     if (!decided) {
       decided = why;
-      jupyter.close();
+      close();
       terminateTree(tree);
     }
     killAt = Math.min(killAt, at);
@@ -62,7 +67,7 @@ export function supervise(directory: string, jupyter: JupyterKeeper): Supervisio
     machineFailed: (failure) => {
       if (!decided) end(failure, Date.now() + graceMs.sibling);
     },
-    close: jupyter.close,
+    close,
     decidedEnd: () => decided,
   };
 }

@@ -27,7 +27,7 @@ export interface Trial {
   close(): Promise<void>;
 }
 
-export function openTrial(options: Pick<ProcessComputeOptions, "isolation" | "locking"> = {}): Trial {
+export function openTrial(options: Pick<ProcessComputeOptions, "isolation" | "locking" | "groups"> = {}): Trial {
   const root = mkdtempSync("/var/tmp/berth-trial-");
   const home = join(root, "home");
   mkdirSync(home);
@@ -38,7 +38,15 @@ export function openTrial(options: Pick<ProcessComputeOptions, "isolation" | "lo
   const observe = () => compute.observe(uid, 1);
   const runOf = (changes: Partial<Run> = {}): Run => ({
     ...{ uid, run: 1, key: "k|1", name: "n", pool: "h100", instanceType: "p5.48xlarge", image: "busybox" },
-    ...{ command: "sleep 3600", env: {}, shares: [{ node: "one", units: 2 }], gpusPerMachine: 2 },
+    ...{
+      command: "sleep 3600",
+      env: {},
+      shares: [{ node: "one", units: 2 }],
+      gpusPerMachine: 2,
+      mounts: [],
+      ports: [],
+      resources: null,
+    },
     until: Date.now() + 3_600_000,
     ...changes,
   });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe } from "vitest";
+import { archivesConformance } from "#testing/conformance/archives.ts";
 import { volumesConformance } from "#testing/conformance/volumes.ts";
 import { copyByNode, findCopy } from "./copy.ts";
 import { volumeData } from "./volume-directory.ts";
@@ -12,21 +13,23 @@ describe.each([
   ["this machine's best way", findCopy()],
   ["Node", copyByNode],
 ] as const)("process volumes as all Volumes, copied by %s", (_, copy) => {
-  volumesConformance(async () => {
+  const open = async () => {
     const home = mkdtempSync(join(tmpdir(), "berth-volumes-"));
     const volumes = processVolumes({ home, copy });
     const file = (volume: string) => join(volumeData(home, volume), "file");
     return {
       volumes,
-      pass: async (ms) => void (await sleep(ms)),
+      pass: async (ms: number) => void (await sleep(ms)),
       content: {
-        write: async (volume, text) => writeFileSync(file(volume), text),
-        read: async (volume) => readFileSync(file(volume), "utf8"),
+        write: async (volume: string, text: string) => writeFileSync(file(volume), text),
+        read: async (volume: string) => readFileSync(file(volume), "utf8"),
       },
       close: async () => {
         await volumes.shutdown();
         rmSync(home, { recursive: true });
       },
     };
-  });
+  };
+  volumesConformance(open);
+  archivesConformance(open);
 });

@@ -2,6 +2,8 @@ import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Log, SnapshotTags, VolumeRef, VolumeSnapshot, Volumes } from "#core/context.ts";
 import { VolumeRefused } from "#core/problem.ts";
+import { type ArchivePlaces, readArchive } from "./archive-directory.ts";
+import { adoptArchives, beginArchive, endArchives } from "./archives.ts";
 import { type Copy, findCopy, inWords } from "./copy.ts";
 import { runsMounting } from "./mounts.ts";
 import { randomName } from "./random-name.ts";
@@ -33,6 +35,8 @@ import {
 export interface ProcessVolumesOptions {
   /** Volumes live in `<home>/volumes`, snapshots in `<home>/snapshots`, and `<home>/runs` says who mounts what. */
   readonly home: string;
+  /** The directory of Blobs, where archives go; `<home>/blobs` when not given. */
+  readonly blobs?: string;
   /** Found out by trying when not given. */
   readonly copy?: Copy;
   readonly log?: Log;
@@ -41,7 +45,7 @@ export interface ProcessVolumesOptions {
 export interface ProcessVolumes extends Volumes {
   /** To be called once at start: frees the space of what an earlier process left half made or half removed. */
   adopt(): Promise<void>;
-  /** Ends every copy; a snapshot that was not whole by then has failed. Nothing begins afterwards. */
+  /** Ends every copy; a snapshot or archive that was not whole by then has failed. Nothing begins afterwards. */
   shutdown(): Promise<void>;
 }
 
@@ -49,6 +53,7 @@ type NewVolume = Parameters<Volumes["createVolume"]>[0];
 
 interface Host {
   readonly home: string;
+  readonly archives: ArchivePlaces;
   readonly copy: Copy;
   readonly log: Log | undefined;
   /** Volumes that are being made, by token: whoever repeats a call waits for the same copy. */
@@ -63,12 +68,15 @@ interface Host {
  * A volume's size is recorded and not enforced. A snapshot is its point in time because a volume that is mounted is
  * refused, and because nobody mounts one before its snapshot is completed (design section 2).
  */
-export function processVolumes({ home: given, copy = findCopy(), log }: ProcessVolumesOptions): ProcessVolumes {
+export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
+  const { home: given, copy = findCopy(), log } = options;
   for (const part of ["runs", "snapshots", "volumes/.tokens"]) {
     mkdirSync(join(resolve(given), part), { recursive: true, mode: 0o700 });
   }
   const home = realpathSync(resolve(given));
-  const host: Host = { home, copy, log, making: new Map(), copying: new Map(), closing: new AbortController() };
+  const archives = { blobs: resolve(options.blobs ?? join(home, "blobs")), records: join(home, "archives") };
+  const work = { making: new Map(), copying: new Map(), closing: new AbortController() };
+  const host: Host = { home, archives, copy, log, ...work };
   return {
     createVolume: (wanted) => makeOnce(host, wanted),
     findVolume: async (id) => {
@@ -87,6 +95,8 @@ export function processVolumes({ home: given, copy = findCopy(), log }: ProcessV
       return found && shown(found);
     },
     removeSnapshot: (id) => removeSnapshot(host, id),
+    startArchive: async (volume, blob) => startArchive(host, volume, blob),
+    findArchive: async (blob) => readArchive(archives, blob),
     tagSnapshot: async (id, tags) => {
       const isThere = await inWords(() => writeTags(home, id, tags));
       if (!isThere) throw new VolumeRefused("The snapshot does not exist");
@@ -127,10 +137,11 @@ async function makeVolume(host: Host, { token, sizeGb, zone, snapshotId }: NewVo
 }
 
 /** The token first: a repeat that finds the volume still there finishes what this one began. */
-async function removeVolume({ home }: Host, id: string): Promise<void> {
+async function removeVolume({ home, archives }: Host, id: string): Promise<void> {
   const record = readVolume(home, id);
   if (!record) return;
   if (runsMounting(home, id).length > 0) throw new VolumeRefused("The volume is still in use");
+  await endArchives(archives, id);
   forgetToken(home, record.token);
   await deleteDirectory(join(home, "volumes"), volumeDirectory(home, id));
 }
@@ -178,14 +189,22 @@ async function removeSnapshot({ home, copying }: Host, id: string): Promise<void
   await deleteDirectory(join(home, "snapshots"), snapshotDirectory(home, id));
 }
 
-async function adopt({ home }: Host): Promise<void> {
+function startArchive({ home, archives, log, closing }: Host, volume: string, blob: string): void {
+  if (closing.signal.aborted) throw new Error("The local stack is being stopped");
+  if (!readVolume(home, volume)) throw new VolumeRefused("The volume does not exist");
+  beginArchive({ home, places: archives, volume, directory: volumeData(home, volume), blob, log });
+}
+
+async function adopt({ home, archives }: Host): Promise<void> {
+  adoptArchives(archives);
   await Promise.all(["volumes", "snapshots"].map((parent) => discardRemains(join(home, parent))));
   const failed = listSnapshotIds(home).filter((id) => readSnapshot(home, id)?.state === "failed");
   for (const id of failed) await failSnapshot(home, id);
 }
 
-async function shutdown({ making, copying, closing }: Host): Promise<void> {
+async function shutdown({ archives, making, copying, closing }: Host): Promise<void> {
   closing.abort();
+  await endArchives(archives);
   for (const { abort } of copying.values()) abort.abort();
   await Promise.allSettled([...making.values(), ...[...copying.values()].map(({ over }) => over)]);
 }

@@ -37,12 +37,19 @@ describe.each(ways)("the workspace of a run, isolation %s", (isolation, locking)
     await trial.close();
   });
 
+  const onVolume = () => [{ volume, path: "/workspace" }];
   const onDisk = (name: string, id = volume.id) => join(volumeData(trial.home, id), name);
   const run = async (changes: Partial<Run>) => {
     await trial.compute.apply(trial.runOf(changes));
     await trial.ended();
     return trial.compute.readLog(trial.uid, 1);
   };
+  /** An apply answers after half a second at the latest, which on a busy machine is before the run is there. */
+  const ready = (uid = trial.uid) =>
+    eventually(
+      () => trial.compute.observe(uid, 1),
+      (seen) => seen?.state === "ready",
+    );
   const attached = async () => (await volumes.findVolume(volume.id))?.attached;
   const gone = async (uid = trial.uid) => {
     await trial.compute.remove(uid, 1, { graceSeconds: 0, force: true });
@@ -54,11 +61,11 @@ describe.each(ways)("the workspace of a run, isolation %s", (isolation, locking)
 
   it("is its disk, which outlives it and is what the next run sees", async () => {
     const named = await run({
-      volume,
+      mounts: onVolume(),
       command: 'echo one > $WORKSPACE/file; echo two >> workspace/file; echo "$WORKSPACE"',
     });
     await gone();
-    const seen = await run({ volume, command: "cat $WORKSPACE/file" });
+    const seen = await run({ mounts: onVolume(), command: "cat $WORKSPACE/file" });
 
     expect(named.trim()).toBe(isolation === "bubblewrap" ? "/workspace" : join(trial.directory, "0/work/workspace"));
     expect(readFileSync(onDisk("file"), "utf8")).toBe("one\ntwo\n");
@@ -79,13 +86,18 @@ describe.each(ways)("the workspace of a run, isolation %s", (isolation, locking)
   it("is the disk in the first machine alone", async () => {
     const shares = trialNodes.map(({ name }) => ({ node: name, units: 8 }));
 
-    await run({ volume, shares, gpusPerMachine: 8, command: "echo $NODE_RANK > $WORKSPACE/rank; sleep 0.3" });
+    await run({
+      mounts: onVolume(),
+      shares,
+      gpusPerMachine: 8,
+      command: "echo $NODE_RANK > $WORKSPACE/rank; sleep 0.3",
+    });
 
     expect(readFileSync(onDisk("rank"), "utf8")).toBe("0\n");
   });
 
   it("is told by WORKSPACE whatever the job says, and the timeline tells that no size is enforced", async () => {
-    const seen = await run({ volume, env: { WORKSPACE: "/elsewhere" }, command: "echo $WORKSPACE" });
+    const seen = await run({ mounts: onVolume(), env: { WORKSPACE: "/elsewhere" }, command: "echo $WORKSPACE" });
 
     expect(seen).not.toContain("elsewhere");
     expect((await trial.observe())?.notes).toContain("disk at $WORKSPACE, its size not enforced");
@@ -93,7 +105,7 @@ describe.each(ways)("the workspace of a run, isolation %s", (isolation, locking)
 
   it("makes its volume attached while anything of the run lives: no backup and no removal then", async () => {
     const before = await attached();
-    await trial.compute.apply(trial.runOf({ volume }));
+    await trial.compute.apply(trial.runOf({ mounts: onVolume() }));
 
     const during = await attached();
     const snapshot = volumes.createSnapshot(volume.id, tags);
@@ -108,7 +120,8 @@ describe.each(ways)("the workspace of a run, isolation %s", (isolation, locking)
   });
 
   it("stays attached when its launcher was killed, until nothing of the run lives", async () => {
-    await trial.compute.apply(trial.runOf({ volume }));
+    await trial.compute.apply(trial.runOf({ mounts: onVolume() }));
+    await ready();
 
     process.kill(trial.launcherPid(), "SIGKILL");
     const justKilled = await attached();
@@ -122,7 +135,9 @@ describe.each(ways)("the workspace of a run, isolation %s", (isolation, locking)
     const uids = [1, 2, 3].map(() => randomBytes(16).toString("hex"));
     const computes = uids.map(() => processCompute(trial.options));
 
-    const applied = await Promise.allSettled(uids.map((uid, at) => computes[at]?.apply(trial.runOf({ uid, volume }))));
+    const applied = await Promise.allSettled(
+      uids.map((uid, at) => computes[at]?.apply(trial.runOf({ uid, mounts: onVolume() }))),
+    );
 
     const refused = applied.filter((one) => one.status === "rejected").map((one) => String(one.reason));
     expect(refused.length).toBeGreaterThanOrEqual(2);
@@ -131,19 +146,23 @@ describe.each(ways)("the workspace of a run, isolation %s", (isolation, locking)
   });
 
   it("is given to the next run once the first is gone", async () => {
-    await trial.compute.apply(trial.runOf({ volume }));
+    await trial.compute.apply(trial.runOf({ mounts: onVolume() }));
     const uid = randomBytes(16).toString("hex");
-    await expect(trial.compute.apply(trial.runOf({ uid, volume }))).rejects.toThrow("in use by another run");
+    await expect(trial.compute.apply(trial.runOf({ uid, mounts: onVolume() }))).rejects.toThrow(
+      "in use by another run",
+    );
     await gone();
 
-    await trial.compute.apply(trial.runOf({ uid, volume }));
+    await trial.compute.apply(trial.runOf({ uid, mounts: onVolume() }));
 
-    expect(await trial.compute.observe(uid, 1)).toMatchObject({ state: "ready" });
+    expect(await ready(uid)).toMatchObject({ state: "ready" });
   });
 
   it("is refused for a volume that is not there, or whose id would be a path", async () => {
     for (const id of ["vol-0123456789abcdef", "..", "../../runs", "vol-\0", ""]) {
-      const applying = trial.compute.apply(trial.runOf({ volume: { id, zone: "z" } }));
+      const applying = trial.compute.apply(
+        trial.runOf({ mounts: [{ volume: { id, zone: "z" }, path: "/workspace" }] }),
+      );
 
       await expect(applying, id).rejects.toThrow(/volume/);
     }
@@ -158,7 +177,7 @@ describe.each(ways)("the workspace of a run, isolation %s", (isolation, locking)
     writeFileSync(onDisk("secret", other.id), "of another disk");
 
     const seen = await run({
-      volume,
+      mounts: onVolume(),
       command: `cat ${onDisk("secret", other.id)}; ls -A ${trial.home}; ls -A /workspace`,
     });
 

@@ -2,27 +2,48 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { LaunchPlan } from "./plan.ts";
 import { workDirectory } from "./run-directory.ts";
-import { workspace } from "./sandbox.ts";
+import { type Bind, workspace } from "./sandbox.ts";
 import { volumeData } from "./volume-directory.ts";
 
-/** A machine's workspace as a process without a sandbox sees it, and what it is in truth. */
+/** The volumes of a machine as its processes see them. */
 export interface Workspace {
-  /** In the work directory. */
-  readonly link: string;
-  readonly storage: string;
+  /** The first of them, or a directory that ends with the run. */
+  readonly path: string;
+  /** Where command and execs begin. */
+  readonly start: string;
+  readonly mounts: readonly { readonly path: string; readonly seen: string }[];
+  /** What a sandbox shows of them. */
+  readonly binds: readonly Bind[];
 }
 
 /**
- * Makes `workspace` in the work directory of a machine: the volume in the first machine of a run that has one, else a
- * directory that ends with the run.
+ * Makes `workspace` in the work directory of a machine: the first volume in the first machine of a run that has any,
+ * else a directory that ends with the run. Without a sandbox no volume can be seen at its own path.
  */
-export function openWorkspace({ home, isolation, volume }: LaunchPlan, directory: string, rank: number): Workspace {
-  const link = join(workDirectory(directory, rank), "workspace");
-  if (volume === null || rank > 0) {
-    mkdirSync(link, { mode: 0o700 });
-    return { link, storage: link };
-  }
-  const storage = volumeData(home, volume);
-  symlinkSync(isolation === "bubblewrap" ? workspace : storage, link);
-  return { link, storage };
+export function openWorkspace(plan: LaunchPlan, directory: string, rank: number): Workspace {
+  const work = workDirectory(directory, rank);
+  const link = join(work, "workspace");
+  const isBare = plan.isolation === "none";
+  const binds = rank > 0 ? [] : plan.mounts.map(({ volume, path }) => ({ from: volumeData(plan.home, volume), path }));
+  const [first] = binds;
+  if (first) symlinkSync(isBare ? first.from : first.path, link);
+  else mkdirSync(link, { mode: 0o700 });
+  const path = isBare ? link : (first?.path ?? workspace);
+  const mounts = binds.map((bind, n) => ({ path: bind.path, seen: seenAt(bind, isBare, n === 0 ? link : bind.from) }));
+  return {
+    path,
+    start: plan.startsIn === "workspace" ? path : work,
+    mounts,
+    binds: first ? binds : [{ from: link, path: workspace }],
+  };
+}
+
+/** The volume that keeps what programs write into the home of their user: dot-files outlive the run then. */
+export function homeIn(binds: readonly Bind[]): string | undefined {
+  const homes = binds.map(({ path }) => path).filter((path) => path.startsWith("/home/"));
+  return homes.toSorted((one, other) => one.length - other.length)[0];
+}
+
+function seenAt({ path }: Bind, isBare: boolean, place: string): string {
+  return isBare ? place : path;
 }

@@ -36,7 +36,7 @@ const SMALL_MACHINES = 200;
 /** A world in which `goodRequest` succeeds for every endpoint: it has an operator, a guest and room for small jobs. */
 export async function catalogWorld(options: HttpWorldOptions = {}): Promise<HttpWorld> {
   const world = await httpWorld({
-    nodes: nodesOf({ h100: 2, "cpu-x86": SMALL_MACHINES }),
+    nodes: nodesOf({ h100: 2, "cpu-x86": SMALL_MACHINES, "cpu-shared": SMALL_MACHINES }),
     ...options,
     callers: [operator, guest, ...(options.callers ?? [])],
     settings: { adminUsers: ["operator"], ...options.settings },
@@ -50,19 +50,34 @@ export async function catalogWorld(options: HttpWorldOptions = {}): Promise<Http
 export async function goodRequest(world: HttpWorld, endpoint: Endpoint, key: string): Promise<GoodRequest> {
   const [things, sender] = [await thingsOf(world, endpoint, key), await senderOf(world, endpoint, key)];
   const method = endpoint.method.toUpperCase();
-  const body = bodies[`${method} ${endpoint.path}`]?.(world);
+  const body = await bodies[`${method} ${endpoint.path}`]?.(world, sender);
   const sent = { ...(!endpoint.public && { key: sender }), ...(body !== undefined && { body }) };
   return { method, path: pathOf(endpoint, things), sent };
 }
 
 /** Bodies of endpoints that need one, by route. */
-const bodies: Readonly<Record<string, (world: HttpWorld) => unknown>> = {
+const bodies: Readonly<Record<string, (world: HttpWorld, key: string) => unknown>> = {
   "POST /v1/auth/aws-login": () => loginBody(developer),
   "POST /v1/jobs/submit": () => plainJob,
   "POST /v1/jobs/{job_id}/extend": () => ({ extension_hours: 2 }),
   "POST /v1/jobs/{job_id}/users": () => ({ github_username: githubUser }),
   "POST /v1/disks": (world) => ({ disk_name: freshName(world) }),
   "POST /v1/disks/{disk_name}/rename": (world) => ({ new_name: freshName(world) }),
+  "POST /session/create": () => newUser,
+  "POST /v1/sessions": () => plainSession,
+  "POST /v1/sessions/{session_id}/execute": () => ({ command: "python --version" }),
+  "POST /v1/cloudrun/workspaces": () => plainSession,
+  "POST /v1/cloudrun/workspaces/{workspace_id}/execute": () => ({ command: "pwd" }),
+  "POST /v1/cloudrun/workspaces/{workspace_id}/runpython": () => ({ code: "print(1)" }),
+  "POST /v1/cloudrun/workspaces/{workspace_id}/runsh": () => ({ command: "ls -la" }),
+  "POST /api/instances": () => plainInstance,
+  "POST /api/instances/start": () => ({ instanceName: plainInstance.name }),
+  "POST /api/instances/stop": () => ({ instanceName: plainInstance.name }),
+  "POST /session/{uuid}/chat": () => ({ message: "Hello!" }),
+  "POST /api/v1/environments": (world) => workspaceOf(freshName(world)),
+  "DELETE /api/v1/environments": async (world, key) => ({ ...(await createWorkspace(world, key)), force: true }),
+  "POST /api/v1/environments/start": stopWorkspace,
+  "POST /api/v1/environments/stop": createWorkspace,
 };
 
 /** What rotating and revoking end is not the suite's own key. */
@@ -78,7 +93,8 @@ type Maker = (world: HttpWorld, key: string) => Promise<Things>;
 /** Things for a path's parameters that exist, and are in the state that the endpoint asks for. */
 export async function thingsOf(world: HttpWorld, endpoint: Endpoint, key: string): Promise<Things> {
   const names = namesIn(endpoint.path);
-  const makers = names.flatMap((name) => makersOfPath[endpoint.path] ?? makersOfName[name] ?? []);
+  const own = makersOfPath[endpoint.path];
+  const makers = own ? [own] : names.flatMap((name) => makersOfName[name] ?? []);
   const made = await Promise.all([...new Set(makers)].map((make) => make(world, key)));
   return Object.assign({}, ...made);
 }
@@ -93,10 +109,16 @@ function namesIn(path: string): string[] {
 }
 
 const makersOfName: Readonly<Record<string, Maker>> = {
+  uuid: async (world, key) => ({ uuid: await createSession(world, key) }),
+  session_id: async (world, key) => ({ session_id: await createOnmemosSession(world, key) }),
+  workspace_id: async (world, key) => ({ workspace_id: await createOnmemosSession(world, key) }),
+  instanceId: async (world, key) => ({ instanceId: await createInstance(world, key) }),
   job_id: async (world, key) => ({ job_id: await submitJob(world, key) }),
+  id: async (world, key) => ({ id: (await createWorkspace(world, key)).workspaceId }),
   disk_name: createDisk,
   operation_id: createDisk,
   prefix: async (world) => ({ prefix: (await world.login(second)).slice(0, 8) }),
+  delivery_id: startJobWithReceiver,
   asset: async () => ({ asset: "start.js" }),
   username: async () => ({ username: "guest" }),
   // No machine of it is there: what is drained keeps no other request's job from starting.
@@ -104,11 +126,41 @@ const makersOfName: Readonly<Record<string, Maker>> = {
 };
 
 const makersOfPath: Readonly<Record<string, Maker>> = {
+  "/v1/cloudrun/workspaces/{workspace_id}/shell": async () => ({ workspace_id: "ws-test-developer-123" }),
+  "/session/backups/{name}": deleteSession,
+  "/api/instances/start": nameInstance,
+  "/api/instances/stop": nameInstance,
+  "/api/instances/{instanceId}/stop": stopInstance,
   "/v1/jobs/{job_id}/users": startJob,
   "/v1/jobs/{job_id}/jupyter/enable": startJob,
   "/v1/jobs/{job_id}/jupyter/disable": startJob,
   "/v1/disks/{disk_name}/undelete": deleteDisk,
 };
+
+/** The body of a create with nothing but what is required. */
+export const plainInstance = { name: "my-instance", productName: "RTX 4090 24GB", templateId: "pytorch-jupyter" };
+
+/** The id of an instance that was just created. */
+async function createInstance(
+  world: HttpWorld,
+  key: string,
+  fields: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
+  const { instanceId } = await ask(world, "POST", "/api/instances", key, { ...plainInstance, ...fields });
+  return String(instanceId);
+}
+
+/** One that is found by its name. */
+async function nameInstance(world: HttpWorld, key: string): Promise<Things> {
+  return { instanceId: await createInstance(world, key) };
+}
+
+/** One that is stopped: asked again, it is told the same. */
+async function stopInstance(world: HttpWorld, key: string): Promise<Things> {
+  const instanceId = await createInstance(world, key);
+  await ask(world, "POST", `/api/instances/${instanceId}/stop`, key);
+  return { instanceId };
+}
 
 /** The id of a job that was just submitted. */
 export async function submitJob(
@@ -126,6 +178,69 @@ async function startJob(world: HttpWorld, key: string): Promise<Things> {
   const job_id = await submitJob(world, key, smallJob);
   await world.deliver();
   return { job_id };
+}
+
+const newUser = { user_id: "user@example.com" };
+
+/** The body of an onmemos create with nothing but what is required. */
+export const plainSession = { template: "python", namespace: "my-project", user: "developer" };
+
+/** The id of an onmemos session that runs. */
+async function createOnmemosSession(
+  world: HttpWorld,
+  key: string,
+  fields: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
+  const { id } = await ask(world, "POST", "/v1/sessions", key, { ...plainSession, ...fields });
+  return String(id);
+}
+
+/** The id of a session that is awake. */
+async function createSession(world: HttpWorld, key: string): Promise<string> {
+  const { uuid } = await ask(world, "POST", "/session/create", key, newUser);
+  await world.deliver();
+  return String(uuid);
+}
+
+type WorkspaceBody = ReturnType<typeof workspaceOf>;
+
+/** The body of the document's quick start, for this id. */
+export function workspaceOf(workspaceId: string) {
+  const names = { workspaceId, userId: "user123", name: "Test Workspace", cloudRegion: "centralindia" };
+  return { ...names, cpuCores: 2, memoryGB: 4, storageGB: 20, baseImage: "node" };
+}
+
+/** A workspace that runs, although the operator may have paused admission before. */
+async function createWorkspace(world: HttpWorld, key: string): Promise<WorkspaceBody> {
+  await ask(world, "POST", "/v1/admin/admission/resume", await world.login(operator));
+  const body = workspaceOf(freshName(world));
+  await ask(world, "POST", "/api/v1/environments", key, body);
+  return body;
+}
+
+async function stopWorkspace(world: HttpWorld, key: string): Promise<WorkspaceBody> {
+  const body = await createWorkspace(world, key);
+  await ask(world, "POST", "/api/v1/environments/stop", key, body);
+  return body;
+}
+
+/** What was kept of a session that was deleted. */
+async function deleteSession(world: HttpWorld, key: string): Promise<Things> {
+  const uuid = await createSession(world, key);
+  await ask(world, "DELETE", `/session/${uuid}`, key);
+  const { backups } = await ask(world, "GET", "/session/backups", key);
+  const kept = (backups as { name: string; uuid: string }[]).find((backup) => backup.uuid === uuid);
+  return { name: kept?.name ?? "" };
+}
+
+/** A job whose receiver was told that it is active, and that delivery. */
+async function startJobWithReceiver(world: HttpWorld, key: string): Promise<Things> {
+  await ask(world, "POST", "/v1/admin/admission/resume", await world.login(operator));
+  await submitJob(world, key, { ...smallJob, webhook_url: "https://hooks.example/" });
+  await world.deliver();
+  const { deliveries } = await ask(world, "GET", "/v1/webhooks/deliveries", key);
+  const [newest] = deliveries as { readonly delivery_id: string }[];
+  return { delivery_id: newest?.delivery_id ?? "" };
 }
 
 /** A disk that is available, and the operation that made it. */
@@ -155,6 +270,6 @@ async function ask(
 ): Promise<Readonly<Record<string, unknown>>> {
   const response = await world.request(method, path, { key, body });
   const text = await response.text();
-  if (response.status !== 200) throw new Error(`${method} ${path} answered ${response.status}: ${text}`);
+  if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`);
   return JSON.parse(text) as Readonly<Record<string, unknown>>;
 }

@@ -22,5 +22,10 @@ export function manualClock(start = Date.UTC(2026, 0, 20, 18)): ManualClock {
     step(ms) {
       now += ms;
     },
+    // Time passes here only by being moved: whoever sleeps moves it.
+    async sleep(ms) {
+      now += ms;
+      monotonic += ms;
+    },
   };
 }

@@ -42,14 +42,14 @@ export interface HttpWorldOptions extends WorldOptions {
 export async function httpWorld(options: HttpWorldOptions = {}): Promise<HttpWorld> {
   const log = recordingLog();
   const world = await memoryWorld({ ...options, log });
-  const { clock, table, queue, compute, blobs, volumes, githubKeys } = world;
+  const { clock, table, queue, compute, blobs, volumes, githubKeys, fetch } = world;
   const { ids, sealer, settings } = world.ctx;
   const identity = memoryIdentity({
     callers: [developer, second, ...(options.callers ?? [])],
     now: () => clock.now(),
     isDown: options.isStsDown ?? (() => false),
   });
-  const memoryPorts: Ports = { table, queue, compute, blobs, volumes, identity, sealer, githubKeys };
+  const memoryPorts: Ports = { table, queue, compute, blobs, volumes, identity, sealer, githubKeys, fetch };
   const ports = options.wrap?.(memoryPorts) ?? memoryPorts;
   const deployment = { version, startedAt: clock.now(), isolation: "none" };
   const endpoints = (await loadCatalog()).endpoints.map(({ thing }) => thing);

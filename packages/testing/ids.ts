@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import type { Clock, Ids } from "#core/context.ts";
 import { seededRandom } from "./random.ts";
 
@@ -23,5 +23,6 @@ export function seededIds(seed = 1, clock?: Pick<Clock, "now">): Ids {
       hashes.set(text, known);
       return known;
     },
+    hmac: (key, text) => createHmac("sha256", key).update(text).digest(),
   };
 }

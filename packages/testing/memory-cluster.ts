@@ -30,6 +30,8 @@ export interface World {
   readonly logs: Map<string, string>;
   readonly starts: Map<string, number>;
   readonly peaks: Map<string, number>;
+  /** By uid, the ports on which nothing of it answers. */
+  readonly silent: Map<string, Set<number>>;
   readonly history: ComputeEvent[];
 }
 
@@ -102,10 +104,9 @@ function bind(world: World, it: MemoryRun): boolean {
 
 /** Volume claims are ReadWriteOncePod: a second pod with the volume waits (design section 2). */
 function isMountedElsewhere(world: World, it: MemoryRun): boolean {
-  const { volume } = it.run;
-  if (!volume) return false;
+  const mine = new Set(it.run.mounts.map(({ volume }) => volume.id));
   return [...world.runs.values()].some((other) => {
-    return other !== it && other.run.volume?.id === volume.id && other.nodes.length > 0;
+    return other !== it && other.nodes.length > 0 && other.run.mounts.some(({ volume }) => mine.has(volume.id));
   });
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ComputeNode, Run } from "#core/context.ts";
 import { manualClock } from "./clock.ts";
 import { type Behaviour, computeConformance } from "./conformance/compute.ts";
+import { portsConformance } from "./conformance/ports.ts";
 import { memoryCompute } from "./memory-compute.ts";
 
 const one: ComputeNode = { name: "one", instanceType: "p5.48xlarge", zone: "a", ready: true, foreignUnits: 0 };
@@ -23,9 +24,42 @@ describe("memory compute", () => {
     return { compute, nodes, now: clock.now, pass, command, close: async () => undefined };
   });
 
+  portsConformance(async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes });
+    const pass = async (ms: number) => clock.advance(ms);
+    const silence = (uid: string, port: number) => compute.setSilent(uid, port, true);
+    return { compute, nodes, now: clock.now, pass, silence, close: async () => undefined, command: () => "acted out" };
+  });
+
+  it("becomes ready once the port answers that was silent, and holds what it may use", async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes, probeMs: 10 });
+    const uid = "d".repeat(32);
+    compute.setSilent(uid, 8080, true);
+    await compute.apply(runOf(uid, { ports: [{ port: 8080, kind: "http" }], resources: { cpus: 1, memoryMb: 512 } }));
+    clock.advance(60_000);
+    const before = await compute.observe(uid, 1);
+
+    compute.setSilent(uid, 8080, false);
+    await compute.resize(uid, 1, { cpus: 2, memoryMb: 1_024 });
+    const after = await compute.observe(uid, 1);
+
+    expect([before?.state, after?.state]).toEqual(["probe", "ready"]);
+    expect(compute.resources(uid, 1)).toEqual({ cpus: 2, memoryMb: 1_024 });
+  });
+
   const runOf = (uid: string, changes: Partial<Run> = {}): Run => ({
     ...{ uid, run: 1, key: "k", name: "n", pool: "h100", instanceType: "p5.48xlarge", image: "i", command: "c" },
-    ...{ env: {}, shares: [{ node: "one", units: 4 }], gpusPerMachine: 4, until: Number.MAX_SAFE_INTEGER },
+    ...{
+      env: {},
+      shares: [{ node: "one", units: 4 }],
+      gpusPerMachine: 4,
+      mounts: [],
+      ports: [],
+      resources: null,
+      until: Number.MAX_SAFE_INTEGER,
+    },
     ...changes,
   });
 

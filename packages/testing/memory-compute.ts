@@ -1,13 +1,26 @@
-import type { Access, Clock, Compute, ComputeNode, Run } from "#core/context.ts";
+import type { Access, Clock, Compute, ComputeNode, Resources, Run } from "#core/context.ts";
 import { type ComputeEvent, move, print, runName, settle, unblock, unitsOn, type World } from "./memory-cluster.ts";
-import { type DoorOptions, goneAfterRemoval, type Outcome, observationOf, type StepDelays } from "./memory-run.ts";
+import { type MemoryExecs, memoryExecs, type RunLife } from "./memory-exec.ts";
+import { type MemoryPosts, memoryPosts } from "./memory-posts.ts";
+import {
+  type DoorOptions,
+  goneAfterRemoval,
+  isAnswering,
+  type Outcome,
+  observationOf,
+  type StepDelays,
+} from "./memory-run.ts";
 import { copyOfData } from "./plain-data.ts";
 
-export interface MemoryCompute extends Compute {
+export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs {
   /** Decides what becomes of every later run of this uid, and what its command prints as it begins. */
   program(uid: string, outcome: Outcome, options?: { readonly ignoresTerm?: boolean; readonly log?: string }): void;
   /** Adds to what the run's command has printed. */
   print(uid: string, run: number, text: string): void;
+  /** Whether anything answers on this port of the uid's runs: while not, none of them becomes ready. */
+  setSilent(uid: string, port: number, isSilent: boolean): void;
+  /** What the run may use now. */
+  resources(uid: string, run: number): Resources | null | undefined;
   /** Ends a run as if somebody had signalled its command. */
   kill(uid: string, run: number, signal?: string): void;
   /** The node stops answering: not ready, and its runs go only by force. */
@@ -52,12 +65,39 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
     logs: new Map(),
     starts: new Map(),
     peaks: new Map(),
+    silent: new Map(),
     history: [],
   };
-  return { ...port(world), ...controls(world) };
+  const posts = memoryPosts((uid, run) => listeningOf(world, runName(uid, run)));
+  const { sessions, ...execs } = memoryExecs(clock, (uid, run) => lifeOf(world, runName(uid, run)));
+  const { observe, ...rest } = port(world);
+  return {
+    ...{ ...rest, ...controls(world), ...posts, ...execs },
+    observe: async (uid, run) => {
+      const seen = await observe(uid, run);
+      return seen && { ...seen, sessions: sessions(uid, run) };
+    },
+  };
 }
 
-function port(world: World): Compute {
+/** How far a run can be entered. */
+function lifeOf(world: World, id: string): RunLife | undefined {
+  settle(world);
+  const it = world.runs.get(id);
+  if (!it) return undefined;
+  const isOpen = it.started && !it.removing && it.state !== "ended";
+  return { isOpen, endedAt: it.state === "ended" ? it.since : undefined };
+}
+
+/** The ports of a run that answer; undefined when there is no living run. */
+function listeningOf(world: World, id: string): { ports: number[] } | undefined {
+  settle(world);
+  const it = world.runs.get(id);
+  if (!it || it.removing || it.state === "ended") return undefined;
+  return { ports: it.run.ports.flatMap(({ port }) => (isAnswering(it, port) ? [port] : [])) };
+}
+
+function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs> {
   return {
     apply: async (run) => applyRun(world, run),
     observe: async (uid, run) => {
@@ -76,6 +116,11 @@ function port(world: World): Compute {
       const it = world.runs.get(runName(uid, run));
       if (it && !it.removing) it.access = copyOfData(access);
     },
+    resize: async (uid, run, resources) => {
+      settle(world);
+      const it = world.runs.get(runName(uid, run));
+      if (it && it.state !== "ended") it.resources = { ...resources };
+    },
     readLog: async (uid, run) => {
       settle(world);
       return world.logs.get(runName(uid, run)) ?? "";
@@ -88,7 +133,7 @@ function port(world: World): Compute {
   };
 }
 
-function controls(world: World): Omit<MemoryCompute, keyof Compute> {
+function controls(world: World): Omit<MemoryCompute, keyof Compute | keyof MemoryPosts | keyof MemoryExecs> {
   return {
     program: (uid, outcome, { ignoresTerm = false, log = "" } = {}) => {
       world.outcomes.set(uid, { outcome, ignoresTerm, log });
@@ -97,6 +142,11 @@ function controls(world: World): Omit<MemoryCompute, keyof Compute> {
       settle(world);
       const id = runName(uid, run);
       if (world.runs.get(id)?.started) print(world, id, text);
+    },
+    setSilent: (uid, port, isSilent) => setSilent(world, uid, port, isSilent),
+    resources: (uid, run) => {
+      settle(world);
+      return world.runs.get(runName(uid, run))?.resources;
     },
     kill: (uid, run, signal = "SIGKILL") => {
       settle(world);
@@ -125,7 +175,9 @@ function controls(world: World): Omit<MemoryCompute, keyof Compute> {
     },
     mounting: (volumeId) => {
       settle(world);
-      const mounted = [...world.runs.values()].filter((it) => it.run.volume?.id === volumeId && it.nodes.length > 0);
+      const mounted = [...world.runs.values()].filter(
+        (it) => it.run.mounts.some(({ volume }) => volume.id === volumeId) && it.nodes.length > 0,
+      );
       return mounted.map(({ run: { uid, run } }) => ({ uid, run }));
     },
     access: (uid, run) => {
@@ -165,9 +217,29 @@ function applyRun(world: World, run: Run): void {
     blocked: false,
     nodeLost: false,
     access: undefined,
+    resources: run.resources,
+    silent: silentOf(world, run.uid),
   });
   world.history.push({ at: now, kind: "applied", uid: run.uid, run: run.run });
   settle(world);
+}
+
+function silentOf({ silent }: World, uid: string): Set<number> {
+  const ports = silent.get(uid) ?? new Set();
+  silent.set(uid, ports);
+  return ports;
+}
+
+/** What waited for it is looked at again from now on. */
+function setSilent(world: World, uid: string, port: number, isSilent: boolean): void {
+  settle(world);
+  const ports = silentOf(world, uid);
+  if (isSilent) ports.add(port);
+  else ports.delete(port);
+  const earliest = world.clock.now() - world.delays.probeMs;
+  for (const it of world.runs.values()) {
+    if (it.run.uid === uid && it.state === "probe") it.since = Math.max(it.since, earliest);
+  }
 }
 
 function removeRun(

@@ -18,7 +18,7 @@ export interface MemoryQueue extends Queue {
   release(queue: QueueName, id: string): void;
   /** The next moment, in milliseconds since the epoch, at which `receive` may find something. */
   nextAt(queue: QueueName): number | undefined;
-  /** How many messages were ever sent, to both queues. */
+  /** How many messages were ever sent, to all queues. */
   sent(): number;
   /** What waits or is in flight, by the record it names: chains of looks merge, so this stays small. */
   outstanding(): ReadonlyMap<string, number>;
@@ -33,13 +33,13 @@ interface Message {
   inFlight: boolean;
 }
 
-/** The two queues in memory, on the given clock. */
+/** The queues in memory, on the given clock. */
 export function memoryQueue(options: {
   readonly clock: Pick<Clock, "now">;
   readonly visibilitySeconds?: number;
 }): MemoryQueue {
   const { clock, visibilitySeconds = 60 } = options;
-  const queues: Record<QueueName, Map<string, Message>> = { work: new Map(), pools: new Map() };
+  const queues: Record<QueueName, Map<string, Message>> = { work: new Map(), pools: new Map(), webhooks: new Map() };
   let sent = 0;
   return {
     async send(queue, look, sendOptions = {}) {
@@ -52,7 +52,7 @@ export function memoryQueue(options: {
     sent: () => sent,
     outstanding() {
       const counts = new Map<string, number>();
-      for (const { look } of [...queues.work.values(), ...queues.pools.values()]) {
+      for (const { look } of Object.values(queues).flatMap((messages) => [...messages.values()])) {
         counts.set(look.look, (counts.get(look.look) ?? 0) + 1);
       }
       return counts;

@@ -1,4 +1,4 @@
-import type { Access, Observation, Run, RunState } from "#core/context.ts";
+import type { Access, Observation, Resources, Run, RunState } from "#core/context.ts";
 
 /** What happens to a run once it was applied; without one it becomes ready and lives until it is removed. */
 export type Outcome =
@@ -40,6 +40,10 @@ export interface MemoryRun {
   nodeLost: boolean;
   /** What it was told last. */
   access: Access | undefined;
+  /** What it may use now. */
+  resources: Resources | null;
+  /** Ports on which nothing answers. */
+  readonly silent: ReadonlySet<number>;
 }
 
 /** What the runs of this twin offer at their doors. */
@@ -88,9 +92,17 @@ export function observationOf(it: MemoryRun, doors: DoorOptions): Observation {
     nodes: it.nodes,
     isolation: "memory",
     jupyter: jupyterOf(it, doors),
+    ports: it.run.ports.map((port) => ({ ...port, address: "127.0.0.1:40124", answers: isAnswering(it, port.port) })),
+    limits: "memory",
+    sessions: 0,
     terminating: it.removing,
     notes: [],
   };
+}
+
+/** Whether something answers on this port of a run. */
+export function isAnswering({ state, silent }: MemoryRun, port: number): boolean {
+  return state === "ready" && !silent.has(port);
 }
 
 function jupyterOf({ access, state }: MemoryRun, { jupyterFault }: DoorOptions): Observation["jupyter"] {
@@ -111,6 +123,7 @@ function ownTransition(it: MemoryRun, delays: StepDelays): Transition | undefine
     case "container":
       return { at: it.since + delays.containerMs, to: "probe" };
     case "probe":
+      if (it.run.ports.some(({ port }) => it.silent.has(port))) return undefined;
       return { at: it.since + delays.probeMs, to: "ready" };
     case "ready":
       return end(it);

@@ -19,7 +19,7 @@ describe("the memory table", () => {
   });
 
   it("hands out what it holds where it shares, and nobody can change that", async () => {
-    const table = memoryTable({ sharesItems: true });
+    const table = memoryTable({ sharesItems: "frozen" });
     await table.put({ pk: "a", sk: "1", version: 1, list: [1] } as Item);
 
     const [one, other] = await Promise.all([table.get({ pk: "a", sk: "1" }), table.get({ pk: "a", sk: "1" })]);

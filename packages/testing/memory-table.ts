@@ -8,8 +8,11 @@ export interface MemoryTableOptions {
   readonly random?: () => number;
   /** Each indexed item is served as of a random instant of the last so many milliseconds; 0: never late. */
   readonly indexLatenessMs?: number;
-  /** Hands out what is stored, frozen, where a copy would cost the caller too much. */
-  readonly sharesItems?: boolean;
+  /**
+   * Hands out what is stored, where a copy would cost the caller too much: `frozen`, so that whoever changes it fails,
+   * or `trusting`, as it came, to callers who were seen to change nothing.
+   */
+  readonly sharesItems?: "frozen" | "trusting";
 }
 
 export interface MemoryTable extends Table {
@@ -22,7 +25,7 @@ export function memoryTable({
   clock,
   random = Math.random,
   indexLatenessMs = 0,
-  sharesItems = false,
+  sharesItems,
 }: MemoryTableOptions = {}): MemoryTable {
   const partitions = new Map<string, Map<string, Item>>();
   const indexOptions = { clock, random, latenessMs: indexLatenessMs };
@@ -44,7 +47,8 @@ export function memoryTable({
     },
     async put(item, options) {
       requireVersion(find(item), options?.ifVersion, item);
-      const stored = frozenData(item as Stored as Item);
+      const given = item as Stored as Item;
+      const stored = sharesItems === "trusting" ? given : frozenData(given);
       const partition = partitions.get(item.pk) ?? new Map<string, Item>();
       partitions.set(item.pk, partition.set(item.sk, stored));
       record(item, stored);

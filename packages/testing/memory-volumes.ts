@@ -1,4 +1,4 @@
-import type { Clock, SnapshotTags, VolumeRef, VolumeSnapshot, Volumes } from "#core/context.ts";
+import type { Archive, Blobs, Clock, SnapshotTags, VolumeRef, VolumeSnapshot, Volumes } from "#core/context.ts";
 import { VolumeRefused } from "#core/problem.ts";
 
 export interface MemoryVolumes extends Volumes {
@@ -8,6 +8,8 @@ export interface MemoryVolumes extends Volumes {
   hangTags(): void;
   /** The next so many snapshots fail: CreateSnapshot throws and leaves nothing. */
   failSnapshots(count: number): void;
+  /** The next so many archives that are begun fail. */
+  failArchives(count: number): void;
   /** The next so many snapshots begin as others do, and have failed when they should be completed. */
   failSnapshotsLater(count: number): void;
   /** Takes the tags off a snapshot, as somebody with a console might. */
@@ -19,7 +21,7 @@ export interface MemoryVolumes extends Volumes {
 }
 
 export interface VolumeEvent {
-  readonly kind: "created" | "restored" | "removed" | "snapshot" | "snapshotRemoved";
+  readonly kind: "created" | "restored" | "removed" | "snapshot" | "snapshotRemoved" | "archived";
   readonly volume: string;
   readonly snapshot?: string;
 }
@@ -33,13 +35,23 @@ interface Snapshot {
   tags: Partial<SnapshotTags>;
 }
 
-/** Volumes in memory. A snapshot is pending for `snapshotMs`; `isMounted` says whether a volume is in use. */
+/** A zip of nothing (APPNOTE 4.3.16). */
+const emptyZip = Uint8Array.from([0x50, 0x4b, 5, 6, ...new Uint8Array(18)]);
+
+/**
+ * Volumes in memory. A snapshot is pending for `snapshotMs`, an archive for `archiveMs` and until it is looked at;
+ * `isMounted` says whether a volume is in use.
+ */
 export function memoryVolumes(options: {
   readonly clock: Pick<Clock, "now">;
   readonly isMounted: (volumeId: string) => boolean;
   readonly snapshotMs?: number;
+  readonly archiveMs?: number;
+  /** Where archives go. */
+  readonly blobs?: Pick<Blobs, "put">;
 }): MemoryVolumes {
-  const { clock, isMounted, snapshotMs = 0 } = options;
+  const { clock, isMounted, snapshotMs = 0, archiveMs = 0, blobs } = options;
+  const archives = new Map<string, { readonly volume: string; completesAt: number; state: Archive["state"] }>();
   const volumes = new Map<string, VolumeRef>();
   const byToken = new Map<string, string>();
   const snapshots = new Map<string, Snapshot>();
@@ -47,6 +59,7 @@ export function memoryVolumes(options: {
   const history: VolumeEvent[] = [];
   let tagsHang = false;
   let failures = 0;
+  let archiveFailures = 0;
   let laterFailures = 0;
   let made = 0;
 
@@ -72,7 +85,12 @@ export function memoryVolumes(options: {
       return volume && { ...volume, attached: isMounted(id) };
     },
     async removeVolume(id) {
-      if (volumes.delete(id)) history.push({ kind: "removed", volume: id });
+      if (!volumes.delete(id)) return;
+      history.push({ kind: "removed", volume: id });
+      // What is not whole by now never will be.
+      for (const one of archives.values()) {
+        if (one.volume === id && one.state === "pending" && clock.now() < one.completesAt) one.state = "failed";
+      }
     },
     async createSnapshot(volume, tags) {
       if (!volumes.has(volume)) throw new Error(`No volume ${volume}`);
@@ -97,6 +115,23 @@ export function memoryVolumes(options: {
       const volume = snapshots.get(id)?.volume ?? "";
       if (snapshots.delete(id)) history.push({ kind: "snapshotRemoved", volume, snapshot: id });
     },
+    async startArchive(volume, blob) {
+      if (!isBlobName(blob)) throw new Error("Not the name of a blob");
+      if (!volumes.has(volume)) throw new VolumeRefused("The volume does not exist");
+      if (archives.has(blob)) return;
+      const state = archiveFailures > 0 ? "failed" : "pending";
+      archiveFailures = Math.max(0, archiveFailures - 1);
+      archives.set(blob, { volume, completesAt: clock.now() + archiveMs, state });
+    },
+    async findArchive(blob) {
+      const archive = archives.get(blob);
+      if (archive?.state === "pending" && clock.now() >= archive.completesAt) {
+        archive.state = "completed";
+        history.push({ kind: "archived", volume: archive.volume });
+        await blobs?.put(blob, emptyZip);
+      }
+      return archive && { state: archive.state, bytes: archive.state === "completed" ? emptyZip.length : 0 };
+    },
     async tagSnapshot(id, tags) {
       if (tagsHang) await new Promise<never>(() => undefined);
       const text = refused.get(id);
@@ -115,6 +150,9 @@ export function memoryVolumes(options: {
     failSnapshots(count) {
       failures = count;
     },
+    failArchives(count) {
+      archiveFailures = count;
+    },
     failSnapshotsLater(count) {
       laterFailures = count;
     },
@@ -126,4 +164,8 @@ export function memoryVolumes(options: {
     snapshotIds: () => [...snapshots.keys()],
     history: () => history,
   };
+}
+
+function isBlobName(name: string): boolean {
+  return /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*)*$/.test(name);
 }

@@ -1,4 +1,4 @@
-import type { Actor, ComputeNode, Log, QueueName, Settings, UserContext } from "#core/context.ts";
+import type { Actor, ComputeNode, Context, Log, QueueName, Settings, UserContext } from "#core/context.ts";
 import type { createEnvironment } from "#core/environments/create.ts";
 import { type Environment, parseEnvironment } from "#core/environments/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
@@ -7,12 +7,15 @@ import { refreshCapacity } from "#core/pools/capacity.ts";
 import { reconcilePools } from "#core/pools/planner.ts";
 import { reconcile } from "#core/reconcile.ts";
 import { sweep } from "#core/sweep.ts";
+import { deliver as deliverWebhook } from "#core/webhooks/deliver.ts";
+import type { BodyOf } from "#core/webhooks/event.ts";
 import type { WorkerContext } from "#core/worker.ts";
 import { type ManualClock, manualClock } from "./clock.ts";
 import { seededIds } from "./ids.ts";
 import { silentLog } from "./log.ts";
 import { type MemoryBlobs, memoryBlobs } from "./memory-blobs.ts";
 import { type MemoryCompute, memoryCompute } from "./memory-compute.ts";
+import { type MemoryFetch, memoryFetch } from "./memory-fetch.ts";
 import { type MemoryGithubKeys, memoryGithubKeys } from "./memory-github-keys.ts";
 import { type MemoryQueue, memoryQueue } from "./memory-queue.ts";
 import type { DoorOptions, StepDelays } from "./memory-run.ts";
@@ -29,9 +32,10 @@ export interface MemoryWorld {
   readonly volumes: MemoryVolumes;
   readonly blobs: MemoryBlobs;
   readonly githubKeys: MemoryGithubKeys;
-  readonly ctx: WorkerContext;
+  readonly fetch: MemoryFetch;
+  readonly ctx: WorkerContext & Context<"fetch">;
   /** The context of a request by this user. */
-  as(name: string): UserContext<"table" | "queue" | "sealer" | "volumes">;
+  as(name: string): UserContext<"table" | "queue" | "sealer" | "volumes" | "compute" | "blobs" | "fetch">;
   /** Delivers every message that is visible now, and those that they lead to. */
   deliver(): Promise<void>;
   /** Moves time on, delivering messages and running both schedules in their order. */
@@ -46,28 +50,33 @@ export interface WorldOptions {
   readonly doors?: Partial<DoorOptions>;
   readonly log?: Log;
   readonly snapshotMs?: number;
+  /** What receivers are sent; number, phase, step and reason of the event unless said. */
+  readonly bodyOf?: BodyOf;
 }
 
 /** The whole core on memory ports with a settable clock and no faults: one worker, messages in their order. */
 export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWorld> {
-  const clock = manualClock();
+  const clock: ManualClock = { ...manualClock(), sleep: (ms) => advance(ms) };
   const table = memoryTable();
   const queue = memoryQueue({ clock });
   const { nodes = nodesOf({ h100: 2 }), doors = {} } = options;
   const compute = memoryCompute({ clock, nodes, doors, ...options.delays });
   const isMounted = (id: string) => compute.mounting(id).length > 0;
-  const volumes = memoryVolumes({ clock, isMounted, snapshotMs: options.snapshotMs ?? 0 });
+  const blobs = memoryBlobs();
+  const volumes = memoryVolumes({ clock, isMounted, snapshotMs: options.snapshotMs ?? 0, blobs });
   const settings = testSettings(options.settings);
   const ids = seededIds(7, clock);
   const log = options.log ?? silentLog();
-  const blobs = memoryBlobs();
   const githubKeys = memoryGithubKeys();
-  const ports = { table, queue, compute, githubKeys, volumes, blobs, sealer: memorySealer() };
-  const ctx: WorkerContext = { ...ports, clock, ids, log, settings };
+  const fetch = memoryFetch();
+  const ports = { table, queue, compute, githubKeys, volumes, blobs, sealer: memorySealer(), fetch };
+  const ctx: WorkerContext & Context<"fetch"> = { ...ports, clock, ids, log, settings };
   let nextSweep = clock.now();
 
   async function deliver(): Promise<void> {
-    for (let delivered = 1; delivered > 0; ) delivered = (await deliverFrom("pools")) + (await deliverFrom("work"));
+    for (let delivered = 1; delivered > 0; ) {
+      delivered = (await deliverFrom("pools")) + (await deliverFrom("work")) + (await deliverFrom("webhooks"));
+    }
   }
 
   async function deliverFrom(name: QueueName): Promise<number> {
@@ -75,6 +84,7 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
     const looks = messages.map((message) => message.look);
     if (name === "pools" && looks.length > 0) await reconcilePools(ctx, looks);
     if (name === "work") for (const look of looks) await reconcile(ctx, look);
+    if (name === "webhooks") for (const look of looks) await deliverWebhook(ctx, look, options.bodyOf ?? plainBody);
     for (const message of messages) queue.acknowledge(name, message.id);
     return messages.length;
   }
@@ -83,7 +93,8 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
     const end = clock.now() + ms;
     await deliver();
     while (clock.now() < end) {
-      const next = Math.min(end, nextSweep, queue.nextAt("work") ?? end, queue.nextAt("pools") ?? end);
+      const messages = (["work", "pools", "webhooks"] as const).map((name) => queue.nextAt(name) ?? end);
+      const next = Math.min(end, nextSweep, ...messages);
       clock.advance(Math.max(0, next - clock.now()));
       if (clock.now() >= nextSweep) {
         // Over days an hourly one will do: a late sweep costs time, and here only its own is dear.
@@ -105,6 +116,7 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
     volumes,
     blobs,
     githubKeys,
+    fetch,
     ctx,
     as: (name) => ({ ...ctx, actor: actorOf(name), dialect: "gpu-dev", noun: "job" }),
     deliver,
@@ -116,6 +128,9 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
     },
   };
 }
+
+/** An event in the core's words. */
+export const plainBody: BodyOf = ({ entry, environment }) => ({ id: environment.id, ...entry });
 
 const DAY_MS = 24 * 3_600_000;
 

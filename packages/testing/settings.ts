@@ -19,6 +19,16 @@ export function testSettings(overrides: Partial<Settings> = {}): Settings {
     diskRetentionDays: 30,
     adminUsers: [],
     adminRoles: [],
+    domain: "preview.localhost",
+    scheme: "http",
+    webhookSecret: undefined,
+    sessionImage: "codercom/code-server:latest",
+    regions: ["centralindia", "eastus"],
+    workspaceImage: "codercom/code-server:latest",
+    catalogueFile: undefined,
+    execCapSeconds: 110,
+    idleDryRun: false,
+    open: false,
     ...overrides,
   };
 }

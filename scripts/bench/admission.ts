@@ -62,7 +62,7 @@ function inputOf({ sizes, pinned, occupied, fullZone }: Shape): PlanInput {
     const [machines, units] = pick<readonly [number, number]>(sizes);
     const size = { machines, units, wantedMs: (1 + Math.floor(random() * 24)) * hourMs };
     const zone = random() < pinned ? (fullZone ?? pick(zones)) : null;
-    return { uid: `uid-${n}`, owner: `owner-${n % ownerCount}`, size, zone, createdAt: n };
+    return { uid: `uid-${n}`, owner: `owner-${n % ownerCount}`, size, zone, queuedAt: n };
   });
   const inUse = nodes
     .filter(({ zone }, n) => zone === fullZone || n < nodeCount * occupied)

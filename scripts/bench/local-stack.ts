@@ -89,10 +89,14 @@ async function callJson<Answer>(
   options: { readonly method: string; readonly headers: Record<string, string>; readonly agent: Agent },
   body: object | undefined,
 ): Promise<Answer> {
-  const outgoing = request(url, options).end(body && JSON.stringify(body));
+  const bytes = Buffer.from(body ? JSON.stringify(body) : "");
+  // Node does not say by itself how long the body of a DELETE is.
+  const headers = { ...options.headers, ...(body && { "content-length": String(bytes.length) }) };
+  const outgoing = request(url, { ...options, headers }).end(bytes);
   const [response] = (await once(outgoing, "response")) as [IncomingMessage];
   const text = (await response.toArray()).join("");
-  if (response.statusCode !== 200) throw new Error(`${options.method} ${url} answered ${response.statusCode}: ${text}`);
+  const { statusCode = 0 } = response;
+  if (statusCode < 200 || statusCode > 299) throw new Error(`${options.method} ${url} answered ${statusCode}: ${text}`);
   return JSON.parse(text) as Answer;
 }
 

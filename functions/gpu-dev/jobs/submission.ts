@@ -3,36 +3,21 @@ import type { Settings } from "#core/context.ts";
 import type { NewDisk } from "#core/disks/create.ts";
 import type { Size } from "#core/environments/record.ts";
 import { findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
+import { isReceiverUrl } from "#core/webhooks/receiver.ts";
+import { EnvVars } from "../../shared/env-vars.ts";
 import { DEFAULT_SIZE_GB, DiskName, DiskSizeGb } from "../disks/wire.ts";
 
 const typeNames = instanceTypes.map((type) => type.name) as [string, ...string[]];
-const MOST_ENV_ENTRIES = 100;
-const MOST_ENV_BYTES = 32 * 1024;
 const MOST_COMMAND_BYTES = 16 * 1024;
 const HOUR_MS = 3_600_000;
 
 /** GitHub's own rule for names (contracts/gpu-dev section 3). */
 export const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
-const reservedEnv = /^(?:PATH$|LD_|KUBERNETES_|AWS_)/;
 
 /** Hours of a duration or an extension, between the deployment's bounds. */
 export function durationHours(settings: Settings) {
   return z.number().min(settings.minDurationHours).max(settings.maxDurationHours);
 }
-
-const EnvVars = z
-  .record(
-    z
-      .string()
-      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
-      .refine((name) => !reservedEnv.test(name), "This name is reserved"),
-    z
-      .union([z.string(), z.number(), z.boolean()])
-      .transform(String)
-      .refine((value) => !value.includes("\0"), "Must not contain NUL"),
-  )
-  .refine((vars) => Object.keys(vars).length <= MOST_ENV_ENTRIES, `At most ${MOST_ENV_ENTRIES} variables are allowed`)
-  .refine((vars) => Buffer.byteLength(JSON.stringify(vars)) <= MOST_ENV_BYTES, "At most 32 KiB in all are allowed");
 
 /** The body of a submit, in the order of contracts/gpu-dev section 3. `null` counts as absent. */
 export function Submission(settings: Settings) {
@@ -62,6 +47,7 @@ export function Submission(settings: Settings) {
         .regex(/^\P{C}+$/u, "Name must be printable")
         .nullish(),
       github_user: z.string().regex(githubName).nullish(),
+      webhook_url: z.string().refine(isReceiverUrl, "webhook_url must be a valid http or https URL").nullish(),
     })
     .superRefine(
       (body, ctx) => {

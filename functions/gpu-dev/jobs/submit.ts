@@ -1,9 +1,11 @@
 import * as z from "zod";
+import { fetch } from "#aws/fetch.ts";
 import { queue } from "#aws/queue.ts";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { CREATION } from "#core/environments/actions.ts";
 import { createEnvironment } from "#core/environments/create.ts";
+import { checkReceiver } from "#core/webhooks/receiver.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
 import { diskOf, Submission, sizeOf } from "./submission.ts";
@@ -18,9 +20,17 @@ const Submitted = z.object({
 
 export const endpoint = gpuDev.post(
   "/v1/jobs/submit",
-  { summary: "Submit a job", uses: ["table", "queue", "sealer"], body: Submission, reply: Submitted, creates: "uuid7" },
+  {
+    summary: "Submit a job",
+    uses: ["table", "queue", "sealer", "fetch"],
+    body: Submission,
+    reply: Submitted,
+    creates: "uuid7",
+  },
   async ({ ctx, body, thing }) => {
     const { id } = thing;
+    const receiver = body.webhook_url ?? undefined;
+    if (receiver !== undefined) await checkReceiver(ctx, receiver, "webhook_url");
     const github = body.github_user ?? body.env_vars?.GITHUB_USER;
     const job = await createEnvironment(ctx, {
       ...thing,
@@ -34,10 +44,11 @@ export const endpoint = gpuDev.post(
       login: podNameOf(id),
       guest: github || undefined,
       jupyter: body.env_vars?.JUPYTER_ENABLED === "true",
+      receiver,
     });
     const message = `Job submitted successfully to queue (message ID: ${CREATION})`;
     return { job_id: job.id, status: "queued" as const, message, estimated_start_time: null };
   },
 );
 
-export const handler = lambda(endpoint, { table, queue, sealer });
+export const handler = lambda(endpoint, { table, queue, sealer, fetch });

@@ -24,7 +24,9 @@ const actionWords = [
   "enable_jupyter",
   "disable_jupyter",
   "add_user",
-] as const satisfies readonly ActionKind[];
+] as const satisfies readonly JobActionKind[];
+/** Jobs are not resized. */
+type JobActionKind = Exclude<ActionKind, "resize">;
 
 const JobAction = z.object({
   id: z.number(),
@@ -103,7 +105,7 @@ export function toJob(
 ): z.infer<typeof Job> {
   return {
     ...toJobSummary(environment, username, told, jupyter),
-    actions: environment.actions.map(toJobAction),
+    actions: environment.actions.flatMap(toJobAction),
     timeline: environment.timeline.map((entry) => toTimelineEntry(entry, environment)),
   };
 }
@@ -190,15 +192,17 @@ function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infe
   return { at: wholeSeconds(entry.at), status: statusOf({ ...entry, outcome }), reason: entry.reason };
 }
 
-function toJobAction(action: Action): z.infer<typeof JobAction> {
-  return {
+function toJobAction({ kind, ...action }: Action): z.infer<typeof JobAction>[] {
+  if (kind === "resize") return [];
+  const shown = {
     id: action.id,
-    action: action.kind,
+    action: kind,
     status: action.status,
     error: action.reason,
     requested_at: wholeSeconds(action.requestedAt),
     completed_at: action.completedAt === null ? null : wholeSeconds(action.completedAt),
   };
+  return [shown];
 }
 
 interface About {
@@ -212,10 +216,11 @@ const requested = {
   enable_jupyter: () => "Jupyter enable request submitted",
   disable_jupyter: () => "Jupyter disable request submitted",
   add_user: ({ user }: About) => `Add user request submitted for GitHub user '${user}'`,
-} as const satisfies Record<ActionKind, (about: About) => string>;
+} as const satisfies Record<JobActionKind, (about: About) => string>;
 
 /** The answer to every request on a job: the number of the request is its "message ID". */
 export function toActionRequested(jobId: string, action: Action, hours?: number): z.infer<typeof ActionRequested> {
-  const message = `${requested[action.kind]({ hours, user: action.subject })} (message ID: ${action.id})`;
-  return { job_id: jobId, action: action.kind, status: "requested", message };
+  const kind = action.kind as JobActionKind;
+  const message = `${requested[kind]({ hours, user: action.subject })} (message ID: ${action.id})`;
+  return { job_id: jobId, action: kind, status: "requested", message };
 }

@@ -1,6 +1,6 @@
 import type { Context, QueueName } from "../context.ts";
 import { dueShards } from "../due.ts";
-import { instanceTypes } from "../fleet.ts";
+import { poolTypes } from "../fleet.ts";
 import { poolKey } from "../keys.ts";
 import { type Pool, parsePool } from "../pools/record.ts";
 import { readable } from "../readable.ts";
@@ -16,18 +16,19 @@ export interface Operation {
   readonly orphans: OrphanReport | undefined;
 }
 
-/** One batch read of the ledgers, one item, two depths, and of each shard of `due` the first entry. */
+/** One batch read of the ledgers, one item, three depths, and of each shard of `due` the first entry. */
 export async function readOperation(ctx: Context<"table" | "queue">): Promise<Operation> {
-  const [items, orphans, work, pools, lags] = await Promise.all([
-    ctx.table.getMany(instanceTypes.map(({ pool }) => poolKey(pool))),
+  const [items, orphans, work, pools, webhooks, lags] = await Promise.all([
+    ctx.table.getMany(poolTypes.map(poolKey)),
     readOrphans(ctx),
     ctx.queue.depth("work"),
     ctx.queue.depth("pools"),
+    ctx.queue.depth("webhooks"),
     Promise.all(dueShards.map((shard) => lagIn(ctx, shard))),
   ]);
   const planned = readable(ctx, items, parsePool).filter(({ summary }) => summary.plannedAt > 0);
   planned.sort((a, b) => (a.type < b.type ? -1 : 1));
-  return { depths: { work, pools }, pools: planned, lagMs: Math.max(0, ...lags), orphans };
+  return { depths: { work, pools, webhooks }, pools: planned, lagMs: Math.max(0, ...lags), orphans };
 }
 
 async function lagIn(ctx: Context<"table">, partition: string): Promise<number> {

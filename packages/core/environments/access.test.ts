@@ -2,7 +2,11 @@ import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { createEnvironment } from "./create.ts";
 import { openJupyter } from "./doors.ts";
+import { reservation } from "./policy.ts";
 import { requestCancel, requestGuest, requestJupyter } from "./requests.ts";
+import { KEY_REFUSED } from "./ssh-keys.ts";
+import { requestStart } from "./start.ts";
+import { requestStop } from "./stop.ts";
 
 const wordOf = ({ phase }: { readonly phase: string }) => phase;
 const keys = { octocat: keyLine("a"), hubot: keyLine("b") };
@@ -285,4 +289,86 @@ test("a record of before there were doors is read", async () => {
   await world.advance(60_000);
 
   expect((await world.one()).phase).toBe("active");
+});
+
+const restartable = { ...reservation, time: "none", restarts: true, forgetsSpec: true } as const;
+
+test("keys that are sent with it open it beside those of its guests, and are in no record in clear", async () => {
+  const world = await activeWorld({}, { login: "ws-one", sshKeys: [`${keys.octocat} me@laptop\n`] });
+  const alone = world.told();
+  world.githubKeys.publish("hubot", keys.hubot);
+
+  await world.guest("hubot");
+  await world.deliver();
+
+  expect(alone).toEqual({ login: "ws-one", keys: [keys.octocat], jupyter: null });
+  expect(world.told()?.keys).toEqual([keys.octocat, keys.hubot]);
+  expect(JSON.stringify(world.table.all())).not.toContain(keys.octocat);
+});
+
+test("a key that is none is left out with a line in the timeline, which does not repeat it", async () => {
+  const world = await activeWorld({}, { sshKeys: [`command="sh" ${keys.octocat}`, keys.hubot] });
+
+  const { timeline } = await world.one();
+
+  expect(world.told()?.keys).toEqual([keys.hubot]);
+  expect(timeline[0]).toMatchObject({ phase: "queued", reason: KEY_REFUSED });
+  expect(JSON.stringify(timeline)).not.toContain("command");
+});
+
+test("sent keys are gone after a stop; a start brings its own or none", async () => {
+  const world = await activeWorld({}, { policy: restartable, sshKeys: [keys.octocat] });
+  const alice = world.as("alice");
+  const { uid } = await world.one();
+  const again = async (changes: object) => {
+    await requestStop(alice, "one");
+    await world.advance(5_000);
+    const left = JSON.stringify(world.table.all().filter(({ kind }) => kind === "spec" || kind === "access"));
+    await requestStart(alice, "one", { image: "x", env: {}, ...changes });
+    await world.advance(5_000);
+    return { left, told: world.compute.access(uid, (await world.one()).run)?.keys };
+  };
+
+  const told = [
+    await again({ sshKeys: [keys.hubot] }),
+    await again({}),
+    await again({ sshKeys: [] }),
+    await again({ sshKeys: ["none"] }),
+    await again({ sshKeys: [keys.octocat] }),
+  ];
+
+  expect(told.map(({ left }) => left)).toEqual(told.map(() => "[]"));
+  expect(told.map(({ told = [] }) => told)).toEqual([[keys.hubot], [], [], [], [keys.octocat]]);
+  expect((await world.one()).timeline.filter(({ reason }) => reason === KEY_REFUSED)).toHaveLength(1);
+});
+
+test("a start that says nothing of keys keeps those that were not forgotten", async () => {
+  const world = await activeWorld({}, { policy: { ...restartable, forgetsSpec: false }, sshKeys: [keys.octocat] });
+  const alice = world.as("alice");
+  const { uid } = await world.one();
+  await requestStop(alice, "one");
+  await world.advance(5_000);
+
+  await requestStart(alice, "one", { image: "another" });
+  await world.advance(5_000);
+
+  expect(world.compute.access(uid, 2)?.keys).toEqual([keys.octocat]);
+});
+
+test("keys may come with a start where there were none before, and go with one", async () => {
+  const world = await activeWorld({}, { policy: { ...restartable, forgetsSpec: false } });
+  const alice = world.as("alice");
+  const { uid } = await world.one();
+  const again = async (sshKeys: string[]) => {
+    await requestStop(alice, "one");
+    await world.advance(5_000);
+    await requestStart(alice, "one", { sshKeys });
+    await world.advance(5_000);
+    const { run, doors } = await world.one();
+    return [world.compute.access(uid, run)?.keys, doors.keyed];
+  };
+
+  expect([world.told(), await again([keys.octocat]), await again([])]).toEqual([
+    ...[undefined, [[keys.octocat], true], [[], false]],
+  ]);
 });

@@ -5,7 +5,8 @@ import { closeActions, hasOpenAction } from "./actions.ts";
 import { openToken } from "./doors.ts";
 import { fetchKeys } from "./guests.ts";
 import { changed, waited } from "./pace.ts";
-import type { Environment } from "./record.ts";
+import { type Environment, keyOf } from "./record.ts";
+import { readSpec } from "./spec.ts";
 import { addEntry } from "./timeline.ts";
 
 /** The one next step towards the doors that are wanted; undefined when the world agrees. */
@@ -23,18 +24,25 @@ export async function stepAccess(
   return settleJupyter(environment, observed, now);
 }
 
-/** Says it all to the run: the keys that were fetched, and Jupyter. */
+/** Says it all to the run: the keys that came with it, those that were fetched, and Jupyter. */
 async function tell(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const { doors, uid, run } = environment;
-  const item = await ctx.table.get(accessKey(environment));
+  const [item, own] = await Promise.all([ctx.table.get(accessKey(environment, uid)), sentKeys(ctx, environment)]);
   const jupyter = doors.jupyter && { token: await openToken(ctx, environment, doors.jupyter.token) };
   const keys = doors.guests.flatMap(({ name }) => keysIn(item?.guests, name));
-  await ctx.compute.setAccess(uid, run, { login: doors.login, keys: [...new Set(keys)], jupyter });
+  await ctx.compute.setAccess(uid, run, { login: doors.login, keys: [...new Set([...own, ...keys])], jupyter });
   const guests = doors.guests.map((guest) => (guest.state === "fetched" ? { ...guest, state: "in" as const } : guest));
   const told = { ...environment, doors: { ...doors, guests, told: { run, revision: doors.revision } } };
   const entered = new Set(guests.filter(({ state }) => state === "in").map(({ name }) => name));
   const closed = closeActions(told, ["add_user"], now, null, ({ subject }) => entered.has(subject ?? ""));
   return changed(closed, now, "told its doors");
+}
+
+/** None once its specification was removed, as at a stop. */
+async function sentKeys(ctx: WorkerContext, environment: Environment): Promise<readonly string[]> {
+  const { doors, spec } = environment;
+  if (!doors.keyed || spec === null) return [];
+  return (await readSpec(ctx, keyOf(environment), spec))?.sshKeys ?? [];
 }
 
 function keysIn(guests: unknown, name: string): readonly string[] {

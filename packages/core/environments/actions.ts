@@ -2,7 +2,7 @@ import { Problem } from "../problem.ts";
 import type { Environment } from "./record.ts";
 import { shorten } from "./timeline.ts";
 
-export type ActionKind = "cancel" | "extend" | "enable_jupyter" | "disable_jupyter" | "add_user";
+export type ActionKind = "cancel" | "extend" | "enable_jupyter" | "disable_jupyter" | "add_user" | "resize";
 
 /** A request on an environment and what became of it. Times are ms. */
 export interface Action {

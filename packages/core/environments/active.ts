@@ -2,15 +2,19 @@ import type { Observation } from "../context.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepAccess } from "./access.ts";
 import { hasOpenAction } from "./actions.ts";
+import { lookForUse, nextUseLookAt } from "./auto-stop.ts";
+import { fail, stopping } from "./fail.ts";
 import { followLog } from "./log.ts";
+import { extendRun } from "./make-run.ts";
 import { changed, tellingPool, until, waitMs } from "./pace.ts";
-import { extendRun, fail, stopping } from "./preparing.ts";
 import type { Environment } from "./record.ts";
+import { resizeRun } from "./resize-run.ts";
 import { decideEnd } from "./transitions.ts";
 import { nextWarningAt, passedWarning, warn } from "./warnings.ts";
 
 /** How often a run is looked at that only lives; one whose command may end at any moment: after 1, 2, then every 5 s. */
 const NO_COMMAND_MS = 30_000;
+const NEVER = Number.POSITIVE_INFINITY;
 
 /** Ends it when its time or its command is over, warns before, closes extensions, opens its doors. */
 export async function stepActive(
@@ -20,25 +24,32 @@ export async function stepActive(
 ): Promise<Step<Environment>> {
   if (environment.outcome) return stopping(environment, now);
   const observed = await ctx.compute.observe(environment.uid, environment.run);
-  const endsAt = environment.endsAt ?? now;
+  const endsAt = environment.endsAt ?? NEVER;
   if (observed?.state === "ended" && !(observed.exitCode === null && now >= endsAt))
     return end(environment, observed, now);
   if (now >= endsAt) {
     return stopping(decideEnd(environment, { phase: "expired", reason: "Its time was over", at: now }), now);
   }
   if (!observed) return fail(environment, now, "Its compute disappeared from the cluster");
+  const resized = await resizeRun(ctx, environment, now);
+  if (resized) return resized;
   if (hasOpenAction(environment, "extend")) {
     const told = { ...environment, warnedMinutes: passedWarning(endsAt, now) };
     const extended = await extendRun(ctx, told, now);
     return tellingPool(changed(extended, now, "extended"));
   }
-  const known = { ...environment, address: observed.address ?? environment.address };
+  const known = lookForUse(ctx, { ...environment, ...sightOf(environment, observed) }, observed, now);
+  if (known.phase !== "active") return changed(known, now, "unused");
   const warned = await followLog(ctx, warn(known, endsAt, now), now);
   const toDo = await stepAccess(ctx, warned, observed, now);
-  if (toDo) return { ...toDo, record: sooner(toDo.record, endsAt) };
+  if (toDo) return { ...toDo, record: sooner(toDo.record, Math.min(endsAt, nextUseLookAt(warned))) };
   const every = environment.hasCommand ? waitMs(environment) : NO_COMMAND_MS;
-  const dueAt = Math.min(endsAt, nextWarningAt(endsAt, now), now + every, nextGuestAt(warned));
+  const dueAt = Math.min(endsAt, nextWarningAt(endsAt, now), now + every, nextGuestAt(warned), nextUseLookAt(warned));
   return until(warned, dueAt, "active");
+}
+
+function sightOf({ address }: Environment, observed: Observation): Partial<Environment> {
+  return { address: observed.address ?? address, portSights: observed.ports, limits: observed.limits };
 }
 
 /** When GitHub is asked again. */
@@ -52,7 +63,7 @@ function sooner(environment: Environment, endsAt: number): Environment {
 }
 
 function end(environment: Environment, observed: Observation, now: number): Step<Environment> {
-  if (observed.exitCode === 0) {
+  if (observed.exitCode === 0 && !environment.policy.restarts) {
     return stopping(decideEnd(environment, { phase: "completed", reason: "command exited with code 0", at: now }), now);
   }
   const words = observed.exitCode === null ? observed.reason : `command exited with code ${observed.exitCode}`;

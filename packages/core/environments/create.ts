@@ -1,16 +1,19 @@
-import type { Item, Key, UserContext } from "../context.ts";
-import { confirmLease, type ProposedLease, proposeLease, writeLease } from "../disks/acquire.ts";
+import type { Item, Key, Resources, RunPort, UserContext } from "../context.ts";
+import { confirmLease, proposeLease, writeLease } from "../disks/acquire.ts";
 import type { NewDisk } from "../disks/create.ts";
-import { dueShardOf } from "../due.ts";
-import { environmentKey, keyText, poolKey, specKey } from "../keys.ts";
+import { environmentKey, keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { Conflict, Problem } from "../problem.ts";
 import { putIf } from "../put-if.ts";
-import { CREATION } from "./actions.ts";
-import { waitsForDisk } from "./disk.ts";
+import { sealReceiver } from "../webhooks/receiver.ts";
+import { claimLabel, releaseLabel } from "./address-label.ts";
 import { newDoors } from "./doors.ts";
-import { type Environment, type EnvironmentSpec, parseEnvironment, type Size, waitingFields } from "./record.ts";
-import { addEntry } from "./timeline.ts";
+import { replaceFormer } from "./former.ts";
+import { NET_MS, newHead } from "./new-head.ts";
+import type { Policy } from "./policy.ts";
+import { type Environment, type OwnVolume, parseEnvironment, type Size } from "./record.ts";
+import { forgetSpec, writeSpec } from "./spec.ts";
+import { KEY_REFUSED, ownKeys } from "./ssh-keys.ts";
 
 export interface NewEnvironment {
   /** The wire id, chosen by the dialect; unique for this owner and dialect. */
@@ -29,126 +32,79 @@ export interface NewEnvironment {
   readonly login?: string | undefined;
   /** The GitHub user whose SSH keys open it once it is active. */
   readonly guest?: string | undefined;
+  /** Public SSH keys that open its runs, one each; what is none is left out, and its timeline says so. */
+  readonly sshKeys?: readonly string[] | undefined;
   /** Whether Jupyter is wanted from the start. */
   readonly jupyter?: boolean | undefined;
   /** A named disk; made with the environment when there is none of that name. */
   readonly disk?: NewDisk | undefined;
+  /** How it lives: a reservation unless said. */
+  readonly policy?: Policy | undefined;
+  /** Volumes of its own, made with its first run and removed with it. */
+  readonly volumes?: readonly Omit<OwnVolume, "volume">[] | undefined;
+  readonly ports?: readonly RunPort[] | undefined;
+  /** Of a shared machine, at most what its size says. */
+  readonly resources?: Resources | undefined;
+  /** Where its events go: a URL that was checked. */
+  readonly receiver?: string | undefined;
+  /** Its part of a host name, which nobody else may have at the same time. */
+  readonly addressLabel?: string | undefined;
 }
 
-/** If the message is lost, this record asks its pool by itself when the sweep finds it due. */
-const NET_MS = 5_000;
-
 /**
- * Writes spec, then head, then the lease of its disk, and sends one look at the pool that names it (design section 3).
- * Throws `Conflict` when the id is taken, `conflict` when its disk is in use, `gone` when that is marked for deletion.
+ * Writes spec, then head, in place of a deleted one of this id, then the lease of its disk, and sends one look at the pool that names it (design section 3).
+ * Throws `Conflict` when the id or its host label is taken, `conflict` when its disk is in use, `gone` when that is marked for deletion.
  */
 export async function createEnvironment(
   ctx: UserContext<"table" | "queue" | "sealer">,
-  input: NewEnvironment,
+  asked: NewEnvironment,
 ): Promise<Environment> {
+  const { keys: sshKeys, areAllUsable } = ownKeys(asked.sshKeys);
+  const input = { ...asked, sshKeys };
   const key = environmentKey(ctx.actor.uid, ctx.dialect, input.id);
   const uid = input.uid ?? ctx.ids.uid();
-  if (input.isRepeat && (await ctx.table.get(key))) return madeBefore(ctx, key, input, uid);
+  if (input.isRepeat && (await ctx.table.get(key))?.uid === uid) return madeBefore(ctx, key, input, uid);
   const lease = input.disk && (await proposeLease(ctx, input.disk, { uid, key: keyText(key), id: input.id }));
   const { login = input.id, guest, jupyter = false } = input;
-  const doors = await newDoors(ctx, key, { login, guest, jupyter });
-  const head = newHead(ctx, key, input, { uid, doors }, lease);
-  const spec = specKey(key);
-  const secret = JSON.stringify({ command: input.command, env: input.env });
-  const written: EnvironmentSpec = {
-    ...spec,
-    version: 1,
-    kind: "spec",
-    uid: head.uid,
-    image: input.image,
-    sealed: await ctx.sealer.seal(secret, keyText(spec)),
-  };
-  if (!(await putIf(ctx, written, 0))) await requireOwn(ctx, spec, uid);
-  if (!(await putIf(ctx, head, 0))) return madeBefore(ctx, key, input, uid);
+  const doors = await newDoors(ctx, key, { login, guest, jupyter, keyed: sshKeys.length > 0 });
+  const receiver = input.receiver === undefined ? null : await sealReceiver(ctx, key, input.receiver);
+  const wanted = newHead(ctx, key, input, { uid, doors, receiver, note: areAllUsable ? null : KEY_REFUSED }, lease);
+  if (input.addressLabel !== undefined) await claimLabel(ctx, input.addressLabel, uid, key);
+  await writeSpec(ctx, key, { uid, spec: uid }, input);
+  const head = (await putIf(ctx, wanted, 0)) ? wanted : await replaceFormer(ctx, wanted);
+  if (!head) return madeBefore(ctx, key, input, uid);
   if (lease) await confirmLease(ctx, await writeLease(ctx, lease, head));
   if (lease?.waits) await sendLook(ctx, key, { delayMs: NET_MS });
   else await sendLook(ctx, poolKey(input.size.pool), { for: [keyText(key)] });
   return head;
 }
 
-/** Throws `Conflict` when what is there belongs to another environment. */
-async function requireOwn(ctx: UserContext<"table">, key: Key, uid: string): Promise<Item> {
+/** Throws `Conflict` when what is there belongs to another environment; nothing of this one is left then. */
+async function requireOwn(
+  ctx: UserContext<"table">,
+  key: Key,
+  { addressLabel }: NewEnvironment,
+  uid: string,
+): Promise<Item> {
   const item = await ctx.table.get(key);
-  if (item?.uid !== uid) throw new Conflict(keyText(key));
-  return item;
+  if (item?.uid === uid) return item;
+  if (addressLabel !== undefined) await releaseLabel(ctx, addressLabel, uid);
+  await forgetSpec(ctx, key, uid);
+  throw new Conflict(keyText(key));
 }
 
 /** A create that is repeated finds what it made, however far that has come; a lease not yet written is reconcile's. */
 async function madeBefore(
   ctx: UserContext<"table" | "queue">,
   key: Key,
-  { size }: NewEnvironment,
+  input: NewEnvironment,
   uid: string,
 ): Promise<Environment> {
-  const made = parseEnvironment(await requireOwn(ctx, key, uid));
-  if (made.phase === "deleted") throw new Problem("conflict", `Disk '${made.disk?.name}' is currently in use`);
-  await sendLook(ctx, poolKey(size.pool), { for: [keyText(key)] });
+  const made = parseEnvironment(await requireOwn(ctx, key, input, uid));
+  if (made.phase === "deleted") {
+    const why = made.disk ? `Disk '${made.disk.name}' is currently in use` : `The ${ctx.noun} was deleted meanwhile`;
+    throw new Problem("conflict", why);
+  }
+  await sendLook(ctx, poolKey(input.size.pool), { for: [keyText(key)] });
   return made;
-}
-
-function newHead(
-  ctx: UserContext,
-  key: Key,
-  input: NewEnvironment,
-  { uid, doors }: Pick<Environment, "uid" | "doors">,
-  lease: ProposedLease | undefined,
-): Environment {
-  const now = ctx.clock.now();
-  const head: Environment = {
-    ...key,
-    ...(lease?.waits ? {} : waitingFields({ size: input.size, createdAt: now, uid })),
-    version: 1,
-    kind: "environment",
-    uid,
-    owner: ctx.actor.uid,
-    id: input.id,
-    createdBy: ctx.dialect,
-    name: input.name,
-    labels: input.labels,
-    desired: "active",
-    outcome: null,
-    phase: "queued",
-    step: null,
-    reason: lease?.waits ? waitsForDisk(lease.disk.name) : null,
-    run: 1,
-    size: input.size,
-    zone: lease?.disk.volume?.zone ?? null,
-    hasCommand: input.command !== undefined,
-    disk: lease
-      ? { uid: lease.disk.uid, name: lease.disk.name, leased: false, attached: false, released: false }
-      : null,
-    backup: null,
-    createdAt: now,
-    preparingAt: null,
-    startedAt: null,
-    endsAt: null,
-    endedAt: null,
-    grant: null,
-    appliedAt: null,
-    withdrawing: false,
-    withdrawn: null,
-    withdrawals: 0,
-    address: null,
-    isolation: null,
-    doors,
-    actions: [],
-    actionCount: CREATION,
-    timeline: [],
-    timelineCount: 0,
-    emitted: 0,
-    warnedMinutes: null,
-    looks: 0,
-    cleanSince: null,
-    cleanLooks: 0,
-    attempts: 0,
-    fault: null,
-    dueShard: dueShardOf(ctx.ids, key),
-    dueAt: now + NET_MS,
-  };
-  return addEntry(head, now, null);
 }

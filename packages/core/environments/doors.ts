@@ -22,31 +22,35 @@ export interface Doors {
   readonly guests: readonly Guest[];
   /** Wanted, while not null. The origin is where it answers, once it does. */
   readonly jupyter: { readonly token: Sealed; readonly origin: string | null } | null;
+  /** Keys came with its specification: they open it beside those of its guests. */
+  readonly keyed: boolean;
   /** Grows whenever keys or Jupyter are wanted otherwise; 0: nothing was ever wanted. */
   readonly revision: number;
   /** What a run was told last. */
   readonly told: { readonly run: number; readonly revision: number } | null;
 }
 
-export const noDoors: Doors = { login: "", guests: [], jupyter: null, revision: 0, told: null };
+export const noDoors: Doors = { login: "", guests: [], jupyter: null, keyed: false, revision: 0, told: null };
 
 export interface NewDoors {
   readonly login: string;
   readonly guest: string | undefined;
   readonly jupyter: boolean;
+  readonly keyed: boolean;
 }
 
 /** The doors that a new environment is to have as soon as it is active. */
 export async function newDoors(
   ctx: Context<"sealer">,
   environment: Key,
-  { login, guest, jupyter }: NewDoors,
+  { login, guest, jupyter, keyed }: NewDoors,
 ): Promise<Doors> {
   return {
     login,
     guests: guest === undefined ? [] : [newGuest(guest, 0)],
     jupyter: jupyter ? { token: await sealToken(ctx, environment), origin: null } : null,
-    revision: jupyter ? 1 : 0,
+    keyed,
+    revision: jupyter || keyed ? 1 : 0,
     told: null,
   };
 }
@@ -69,7 +73,7 @@ export async function openToken({ sealer }: Context<"sealer">, environment: Key,
 /** Token and address of Jupyter, while the environment is active, wants it and it answers. */
 export async function openJupyter(
   ctx: Context<"sealer">,
-  environment: Environment,
+  environment: Pick<Environment, "pk" | "sk" | "doors" | "phase" | "outcome">,
 ): Promise<{ readonly origin: string; readonly token: string } | undefined> {
   const { doors, phase, outcome } = environment;
   if (phase !== "active" || outcome || !doors.jupyter?.origin) return undefined;

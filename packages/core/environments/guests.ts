@@ -80,7 +80,7 @@ async function keepKeys(
   name: string,
   keys: readonly string[],
 ): Promise<boolean> {
-  const key = accessKey(environment);
+  const key = accessKey(environment, environment.uid);
   const item = await ctx.table.get(key);
   const known = (item?.guests ?? {}) as Readonly<Record<string, readonly string[]>>;
   const guests = { ...known, [name]: keys };

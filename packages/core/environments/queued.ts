@@ -1,7 +1,10 @@
 import { findPool, type Grant, knowsOf, type Pool } from "../pools/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { closeActions } from "./actions.ts";
+import { outOfTime } from "./deadlines.ts";
 import { readyDisk, releaseDisk, waitsForDisk } from "./disk.ts";
+import { fail, stopping } from "./fail.ts";
+import { lacksVolumes } from "./own-volumes.ts";
 import { changed, tellingDisk, tellingPool, until } from "./pace.ts";
 import { type Environment, type Outcome, waitingFields } from "./record.ts";
 import { decideEnd, enter } from "./transitions.ts";
@@ -20,8 +23,12 @@ export async function stepQueued(
   environment: Environment,
   now: number,
 ): Promise<Step<Environment> | undefined> {
-  const over = waitedTooLong(ctx, environment, now);
-  if (over.outcome) return endInQueue(ctx, over, over.outcome, now);
+  if (environment.outcome) return endInQueue(ctx, environment, environment.outcome, now);
+  const late = tooLate(ctx, environment, now);
+  if (late)
+    return environment.policy.restarts
+      ? giveUp(environment, now, late.reason)
+      : endInQueue(ctx, environment, late, now);
   const ready = await readyDisk(ctx, environment);
   if (ready.kind === "lost") {
     return endInQueue(ctx, environment, { phase: "deleted", reason: ready.reason, at: now }, now);
@@ -47,6 +54,7 @@ async function endInQueue(
   outcome: Outcome,
   now: number,
 ): Promise<Step<Environment>> {
+  if (hasOwn(environment)) return tellingPool(stopping(decideEnd(environment, outcome), now));
   await releaseDisk(ctx, environment, undefined);
   const decided = decideEnd(environment, outcome);
   const ended = { ...enter(decided, outcome.phase, now, outcome.reason), endedAt: now };
@@ -62,11 +70,26 @@ function outOfLine(environment: Environment): Environment {
   return { ...environment, waitPool: undefined, waitOrder: undefined, reason };
 }
 
-function waitedTooLong(ctx: WorkerContext, environment: Environment, now: number): Environment {
+/** Its end is that of one that ran: something of its own is to be archived, removed or given back. */
+function hasOwn({ volumes, addressLabel, policy }: Environment): boolean {
+  return volumes.length > 0 || addressLabel !== null || policy.restarts;
+}
+
+/** It may be started again: it is stopped with the reason. */
+function giveUp(environment: Environment, now: number, reason: string): Step<Environment> {
+  return tellingPool(fail(environment, now, reason));
+}
+
+function tooLate(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): (Outcome & { reason: string }) | undefined {
+  const over = outOfTime(environment, ctx.settings, now);
+  if (over) return { ...over, at: now };
   const { maxQueueHours } = ctx.settings;
-  if (environment.outcome || now - environment.createdAt < maxQueueHours * HOUR_MS) return environment;
-  const reason = `Waited in the queue for ${maxQueueHours} hours`;
-  return decideEnd(environment, { phase: "cancelled", reason, at: now });
+  if (now - environment.queuedAt < maxQueueHours * HOUR_MS) return undefined;
+  return { phase: "cancelled", reason: `Waited in the queue for ${maxQueueHours} hours`, at: now };
 }
 
 /** The environment takes its grant itself, in one conditional write that names it (design section 3). */
@@ -79,8 +102,8 @@ function takeGrant(environment: Environment, pool: Pool, grant: Grant, now: numb
     preparingAt: now,
     appliedAt: null,
     withdrawing: false,
-    zone: environment.disk ? zone : environment.zone,
+    zone: environment.disk || environment.volumes.length > 0 ? zone : environment.zone,
   };
-  const step = environment.disk ? "disk" : "pod";
+  const step = environment.disk || lacksVolumes(environment) ? "disk" : "pod";
   return { ...enter(taken, "preparing", now, `Capacity granted on ${nodes.join(", ")}`), step };
 }

@@ -12,7 +12,7 @@ export async function getEnvironment(ctx: UserContext<"table">, id: string): Pro
 }
 
 /** The caller's environment of this id, or undefined. Another owner's is simply not there. */
-async function findEnvironment(ctx: UserContext<"table">, id: string): Promise<Environment | undefined> {
+export async function findEnvironment(ctx: UserContext<"table">, id: string): Promise<Environment | undefined> {
   const item = await ctx.table.get(environmentKey(ctx.actor.uid, ctx.dialect, id));
   if (!item) return undefined;
   const environment = parseEnvironment(item);

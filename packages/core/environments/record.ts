@@ -1,9 +1,11 @@
-import type { Item, Key, Share, Stored } from "../context.ts";
+import type { Item, Key, PortSight, Resources, RunPort, Share, Stored, VolumeRef } from "../context.ts";
 import type { Sealed } from "../sealed.ts";
 import { Unreadable } from "../unreadable.ts";
 import type { Action } from "./actions.ts";
 import { type Doors, noDoors } from "./doors.ts";
+import type { IdleSight } from "./idle.ts";
 import type { KeptLog } from "./log.ts";
+import { type Policy, reservation } from "./policy.ts";
 import type { TimelineEntry } from "./timeline.ts";
 
 export type Phase =
@@ -49,6 +51,31 @@ export interface DiskUse {
   readonly released: boolean;
 }
 
+/** A volume of an environment's own: it lives until the environment is deleted. */
+export interface OwnVolume {
+  /** Unique in its environment: `workspace`, `home`. */
+  readonly name: string;
+  /** Where it is seen: `/workspace`. */
+  readonly path: string;
+  readonly sizeGb: number;
+  readonly volume: VolumeRef | null;
+}
+
+/** The zip of one of its volumes. */
+export interface ArchiveUse {
+  readonly blob: string;
+  /** What it is called towards its owner. */
+  readonly file: string;
+  /** null: not before its compute is gone. */
+  readonly startedAt: number | null;
+  readonly settled: boolean;
+}
+
+export interface RememberedStart {
+  readonly size: Size | null;
+  readonly receiver: Sealed | null;
+}
+
 export interface Outcome {
   readonly phase: EndPhase;
   readonly reason: string | null;
@@ -77,14 +104,50 @@ export interface Environment extends Stored {
   /** The zone its disk pins it to. */
   readonly zone: string | null;
   readonly hasCommand: boolean;
+  /** Which specification its runs are made by (keys.ts, `specKey`); null: it was removed, a start brings a new one. */
+  readonly spec: string | null;
+  readonly policy: Policy;
+  readonly ports: readonly RunPort[];
+  readonly resources: Resources | null;
+  /** What its latest run was given. */
+  readonly resized: Resources | null;
   readonly disk: DiskUse | null;
+  readonly volumes: readonly OwnVolume[];
+  /** Until then somebody removes what was made late of its volumes; nobody else does. */
+  readonly clearing?: number | undefined;
+  /** Why its latest run ended by itself, where it may be started again (design section 2: `stopped` with a `fault`). */
+  readonly broken: string | null;
+  /** The zip of its volume that is made before it is deleted; `settled`: made, given up, or not wanted. */
+  readonly archive: ArchiveUse | null;
+  /** Its part of a host name, claimed for it (contracts/common section 7). */
+  readonly addressLabel: string | null;
+  /** How often it was started again; 0: it is in its first life. */
+  readonly starts: number;
+  readonly firstActiveAt: number | null;
+  /** What a start that came while it was being stopped wants, taken when it is stopped. */
+  readonly remembered: RememberedStart | null;
+  /** Where its events go, sealed with `receiverContext`; `run`: for the present run instead. */
+  readonly receiver: { readonly always: Sealed | null; readonly run: Sealed | null };
+  /** The latest sign of use that was told, ms; moved only by more than 60 s. */
+  readonly lastUsedAt: number | null;
+  /** An exec or a shell may run until then, ms. */
+  readonly busyUntil: number | null;
+  /** What was last decided about its idleness, and by which signal. */
+  readonly idle: IdleSight | null;
   /** The claim under which its disk's snapshot is being made; nobody else acts before `until`. */
   readonly backup: { readonly attempt: number; readonly until: number } | null;
   readonly createdAt: number;
+  /** When its present run was asked for. */
+  readonly queuedAt: number;
   readonly preparingAt: number | null;
   readonly startedAt: number | null;
   readonly endsAt: number | null;
+  /** When it ended, or was stopped. */
   readonly endedAt: number | null;
+  /** When it began to stop, the latest time. */
+  readonly stoppingAt: number | null;
+  /** When, in a later run, the cluster is looked at for something of an earlier one (design section 2). */
+  readonly straysAt: number | null;
   /** The capacity it took, from preparing until its compute was seen gone. */
   readonly grant: { readonly shares: readonly Share[]; readonly at: number } | null;
   /** When this run's compute was made: if it is missing now, it is lost and not to be made again. */
@@ -96,7 +159,9 @@ export interface Environment extends Stored {
   /** How many grants were given back. */
   readonly withdrawals: number;
   readonly address: { readonly ip: string; readonly port: number | null } | null;
+  readonly portSights: readonly PortSight[];
   readonly isolation: string | null;
+  readonly limits: string | null;
   readonly doors: Doors;
   readonly actions: readonly Action[];
   readonly log?: KeptLog | undefined;
@@ -150,13 +215,13 @@ export function holdsCapacity(environment: Environment, run: number): boolean {
 }
 
 /** The fields that put a record into the `waiting` index: oldest first, ties by uid. */
-export function waitingFields(environment: Pick<Environment, "size" | "createdAt" | "uid">): {
+export function waitingFields(environment: Pick<Environment, "size" | "queuedAt" | "uid">): {
   waitPool: string;
   waitOrder: string;
 } {
   return {
     waitPool: environment.size.pool,
-    waitOrder: `${String(environment.createdAt).padStart(13, "0")}#${environment.uid}`,
+    waitOrder: `${String(environment.queuedAt).padStart(13, "0")}#${environment.uid}`,
   };
 }
 
@@ -172,6 +237,30 @@ export function isSize(value: unknown): value is Size {
   const { pool, machines, units, gpus, wantedMs } = value as Partial<Size>;
   return typeof pool === "string" && [machines, units, gpus, wantedMs].every(Number.isFinite);
 }
+
+/** What a record has that was written before there was such a thing. */
+const before = {
+  doors: noDoors,
+  policy: reservation,
+  ports: [],
+  resources: null,
+  resized: null,
+  volumes: [],
+  broken: null,
+  archive: null,
+  addressLabel: null,
+  starts: 0,
+  firstActiveAt: null,
+  remembered: null,
+  stoppingAt: null,
+  straysAt: null,
+  receiver: { always: null, run: null },
+  lastUsedAt: null,
+  busyUntil: null,
+  idle: null,
+  portSights: [],
+  limits: null,
+} as const satisfies Partial<Environment>;
 
 /** Checks the fields that decide; throws `Unreadable` for anything that this version did not write. */
 export function parseEnvironment(item: Item): Environment {
@@ -190,8 +279,9 @@ export function parseEnvironment(item: Item): Environment {
     Array.isArray(item.actions) &&
     Array.isArray(item.timeline);
   if (!known) throw new Unreadable("environment", item);
-  // Records that were written before there were doors have none.
-  return (item.doors === undefined ? { ...item, doors: noDoors } : item) as unknown as Environment;
+  // Spread only where it is needed: in the simulator most of a look is reading records.
+  const isNow = item.spec !== undefined && item.queuedAt !== undefined;
+  return (isNow ? item : { ...before, queuedAt: item.createdAt, spec: item.uid, ...item }) as unknown as Environment;
 }
 
 /** The key of an environment's record, apart from the rest of it. */

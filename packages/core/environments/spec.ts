@@ -1,18 +1,57 @@
-import type { Item, Sealer } from "../context.ts";
-import { keyText } from "../keys.ts";
+import type { Context, Item, Key, Sealer } from "../context.ts";
+import { keyText, specKey } from "../keys.ts";
+import { Conflict } from "../problem.ts";
+import { putIf } from "../put-if.ts";
 import { asSealed } from "../sealed.ts";
 import { Unreadable } from "../unreadable.ts";
+import type { EnvironmentSpec } from "./record.ts";
 
 export interface OpenSpec {
   readonly image: string;
   readonly command: string | undefined;
   readonly env: Readonly<Record<string, string>>;
+  /** Public SSH keys that open its runs, each `<type> <base64>`. Here since they come and go with what else is sent. */
+  readonly sshKeys?: readonly string[] | undefined;
 }
 
 /** Opens what is to be run; throws when the record was changed or belongs to another key. */
 export async function decryptSpec(sealer: Sealer, item: Item): Promise<OpenSpec> {
   if (typeof item.image !== "string" || typeof item.sealed !== "string") throw new Unreadable("spec", item);
   const text = await sealer.open(asSealed(item.sealed), keyText(item));
-  const { command, env } = JSON.parse(text) as Pick<OpenSpec, "command" | "env">;
-  return { image: item.image, command, env };
+  const { command, env, sshKeys } = JSON.parse(text) as Omit<OpenSpec, "image">;
+  return { image: item.image, command, env, sshKeys };
+}
+
+/** What an environment runs; undefined when it is not there. */
+export async function readSpec(
+  ctx: Context<"table" | "sealer">,
+  environment: Key,
+  spec: string,
+): Promise<OpenSpec | undefined> {
+  const item = await ctx.table.get(specKey(environment, spec));
+  return item && decryptSpec(ctx.sealer, item);
+}
+
+/** Writes what is to be run, before the head that names it; one that is there already stays as it is. */
+export async function writeSpec(
+  ctx: Context<"table" | "sealer">,
+  environment: Key,
+  { uid, spec }: { readonly uid: string; readonly spec: string },
+  { image, command, env, sshKeys = [] }: OpenSpec,
+): Promise<void> {
+  const key = specKey(environment, spec);
+  const what = { command, env, ...(sshKeys.length > 0 && { sshKeys }) };
+  const sealed = await ctx.sealer.seal(JSON.stringify(what), keyText(key));
+  const written: EnvironmentSpec = { ...key, version: 1, kind: "spec", uid, image, sealed };
+  await putIf(ctx, written, 0);
+}
+
+/** Removes it with the secrets in it; nothing happens when it is gone. */
+export async function forgetSpec(ctx: Context<"table">, environment: Key, spec: string): Promise<void> {
+  const item = await ctx.table.get(specKey(environment, spec));
+  if (!item) return;
+  await ctx.table.remove(item, { ifVersion: item.version }).catch((error: unknown) => {
+    // It is never rewritten: somebody else has removed it.
+    if (!(error instanceof Conflict)) throw error;
+  });
 }

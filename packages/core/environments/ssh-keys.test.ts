@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { usableKeys } from "./ssh-keys.ts";
+import { ownKeys, usableKeys } from "./ssh-keys.ts";
 
 /** A line with the true beginning of a key of this type. */
 function lineOf(type: string, rest = "comment"): string {
@@ -54,5 +54,30 @@ describe("usable keys", () => {
 
     expect(keys.slice(0, 2).map((key) => key.split(" ")[0])).toEqual(["ssh-rsa", "ssh-ed25519"]);
     expect(keys).toHaveLength(64);
+  });
+});
+
+describe("keys that were sent one by one", () => {
+  const line = lineOf("ssh-ed25519", "me@laptop");
+  const key = line.split(" ").slice(0, 2).join(" ");
+
+  it.each([line, key, `${line}\n`, `${line}\r\n`, `${line} \n\n`])("are taken as %j", (text) => {
+    expect(ownKeys([text])).toEqual({ keys: [key], areAllUsable: true });
+  });
+
+  it.each([
+    `${line}\n${lineOf("ssh-rsa")}`,
+    `${line}\rcommand="sh"`,
+    `command="sh" ${line}`,
+    `no-pty ${line}`,
+    ` ${line}`,
+    "ssh-ed25519 AAAA",
+    "",
+  ])("are not taken as %j, and that is known", (text) => {
+    expect(ownKeys([text, line])).toEqual({ keys: [key], areAllUsable: false });
+  });
+
+  it("may be none at all", () => {
+    expect([ownKeys(undefined), ownKeys([])]).toEqual([1, 2].map(() => ({ keys: [], areAllUsable: true })));
   });
 });

@@ -21,6 +21,20 @@ export function usableKeys(text: string): string[] {
   return [...new Set(keys)].slice(0, MOST_KEYS);
 }
 
+/** Said once in the timeline, whatever was wrong: a key is in no text that people see. */
+export const KEY_REFUSED = "An SSH key was not let in: it is no public key of a known type in one line";
+
+/**
+ * Of texts that are one key each, those that are: a line break at the end is no part of it, one inside makes it more than
+ * one key.
+ */
+export function ownKeys(texts: readonly string[] = []): { readonly keys: string[]; readonly areAllUsable: boolean } {
+  const lines = texts.map((text) => text.replace(/\s+$/, ""));
+  const usable = lines.map(keyOf);
+  const keys = [...new Set(usable.flat())].slice(0, MOST_KEYS);
+  return { keys, areAllUsable: usable.every((found) => found.length > 0) };
+}
+
 function keyOf(line: string): string[] {
   const [type = "", blob = ""] = line.split(" ");
   if (!types.includes(type) || blob.length > LONGEST_KEY) return [];

@@ -1,12 +1,16 @@
 import type { Item, Look } from "../context.ts";
 import { keyText, poolKey } from "../keys.ts";
+import { dueWhileUntold, hasUntold, tellReceiver } from "../webhooks/outbox.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepActive } from "./active.ts";
+import { nextDeadline } from "./deadlines.ts";
 import { stepEnded, stepStopping } from "./ending.ts";
 import { droppingOldCopy } from "./log.ts";
 import { stepPreparing } from "./preparing.ts";
 import { stepQueued } from "./queued.ts";
 import { type Environment, type Phase, parseEnvironment } from "./record.ts";
+import { stepStopped } from "./stopped.ts";
+import { lookForStrays } from "./strays.ts";
 
 export type EnvironmentStep = Step<Environment>;
 
@@ -17,7 +21,7 @@ const steps = {
   preparing: stepPreparing,
   active: stepActive,
   stopping: stepStopping,
-  stopped: stepEnded,
+  stopped: stepStopped,
   completed: stepEnded,
   expired: stepEnded,
   cancelled: stepEnded,
@@ -32,9 +36,23 @@ export async function stepEnvironment(
   now: number,
 ): Promise<EnvironmentStep | undefined> {
   const environment = parseEnvironment(item);
-  const step = await steps[environment.phase](ctx, environment, now);
+  if (hasUntold(environment)) return tellReceiver(ctx, environment, now);
+  const mayStray = environment.straysAt !== null && now >= environment.straysAt && isUnderWay(environment);
+  const stepOf = mayStray ? lookForStrays : steps[environment.phase];
+  const step = await stepOf(ctx, environment, now);
   if (!step) return undefined;
-  return droppingOldCopy(environment, { ...step, record: { ...step.record, attempts: 0, fault: null } });
+  const over = { ...step, record: { ...inTime(step.record), attempts: 0, fault: null } };
+  return dueWhileUntold(droppingOldCopy(environment, over), now);
+}
+
+function isUnderWay({ phase }: Environment): boolean {
+  return phase === "queued" || phase === "preparing" || phase === "active";
+}
+
+/** Whatever it waits for, no deadline is missed. */
+function inTime(environment: Environment): Environment {
+  const deadline = nextDeadline(environment);
+  return deadline < (environment.dueAt ?? 0) ? { ...environment, dueAt: deadline } : environment;
 }
 
 /**

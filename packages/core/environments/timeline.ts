@@ -1,3 +1,4 @@
+import type { Sealed } from "../sealed.ts";
 import type { Environment, Phase, Step } from "./record.ts";
 
 export interface TimelineEntry {
@@ -14,14 +15,20 @@ const LONGEST_REASON = 120;
 
 /**
  * Adds an entry. The timeline is the record's outbox: entries above `emitted` are never dropped (design section 2).
- * No receiver exists yet, so the cursor moves in the same write.
+ * Without a receiver the cursor moves in the same write.
  */
 export function addEntry(environment: Environment, at: number, reason: string | null): Environment {
   const n = environment.timelineCount + 1;
   const { phase, step } = environment;
   const entry: TimelineEntry = { n, at, phase, step, reason: shorten(reason) };
   const kept = environment.timeline.filter((old) => old.n > environment.emitted || old.n > n - KEPT_ENTRIES);
-  return { ...environment, timeline: [...kept, entry], timelineCount: n, emitted: n };
+  const emitted = receiverOf(environment) ? environment.emitted : n;
+  return { ...environment, timeline: [...kept, entry], timelineCount: n, emitted };
+}
+
+/** Who is told of its events now: whom its present run names, or else whom it was made with. */
+export function receiverOf({ receiver }: Pick<Environment, "receiver">): Sealed | null {
+  return receiver.run ?? receiver.always;
 }
 
 /** Cuts a reason to the length a head can afford. */

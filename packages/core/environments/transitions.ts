@@ -3,7 +3,7 @@ import { addEntry, shorten } from "./timeline.ts";
 
 /** What may follow what. Terminal phases absorb (design section 2). */
 const transitions = {
-  queued: ["preparing", "expired", "cancelled", "failed", "deleted"],
+  queued: ["preparing", "stopping", "stopped", "expired", "cancelled", "failed", "deleted"],
   preparing: ["queued", "active", "stopping"],
   active: ["stopping"],
   stopping: ["stopped", "completed", "expired", "cancelled", "failed", "deleted"],
@@ -20,7 +20,9 @@ export function enter(environment: Environment, phase: Phase, at: number, reason
   const allowed: readonly Phase[] = transitions[environment.phase];
   if (!allowed.includes(phase)) throw new Error(`No transition from ${environment.phase} to ${phase}`);
   const wait = phase === "queued" ? waitingFields(environment) : { waitPool: undefined, waitOrder: undefined };
-  const moved: Environment = { ...environment, ...wait, phase, step: null, reason: shorten(reason), looks: 0 };
+  const stoppingAt = phase === "stopping" ? at : environment.stoppingAt;
+  const word = { phase, step: null, reason: shorten(reason), looks: 0 };
+  const moved: Environment = { ...environment, ...wait, ...word, stoppingAt };
   return addEntry(moved, at, reason);
 }
 

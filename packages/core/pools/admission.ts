@@ -1,5 +1,5 @@
 import type { Context, Stored } from "../context.ts";
-import { instanceTypes } from "../fleet.ts";
+import { poolTypes } from "../fleet.ts";
 import { admissionKey, keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
@@ -34,7 +34,7 @@ export async function drainPool(ctx: Context<"table" | "queue">, type: string, i
 /** Closes every pool for new grants, or opens those that are not drained. Throws `unavailable`. */
 export async function pauseAdmission(ctx: Context<"table" | "queue">, isPaused: boolean): Promise<Admission> {
   const admission = await change(ctx, (before) => ({ ...before, paused: isPaused }));
-  await Promise.all(instanceTypes.map(({ pool }) => carry(ctx, pool)));
+  await Promise.all(poolTypes.map((pool) => carry(ctx, pool)));
   return admission;
 }
 

@@ -1,5 +1,5 @@
 import type { ComputeNode, Context } from "../context.ts";
-import { instanceTypes } from "../fleet.ts";
+import { instanceTypeOfPool, poolTypes } from "../fleet.ts";
 import { keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { putIf } from "../put-if.ts";
@@ -14,7 +14,7 @@ import { emptyPool, type Pool, type PoolNode, parsePool } from "./record.ts";
  */
 export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute">): Promise<void> {
   const nodes = await ctx.compute.listNodes();
-  const types = instanceTypes.map((type) => type.pool);
+  const types = poolTypes;
   const items = await ctx.table.getMany(types.map(poolKey));
   const pools = new Map(readable(ctx, items, parsePool).map((pool) => [pool.pk, pool]));
   const unreadable = new Set(items.map((item) => item.pk).filter((pk) => !pools.has(pk)));
@@ -34,7 +34,7 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
 }
 
 function nodesOf(nodes: readonly ComputeNode[], pool: string): PoolNode[] {
-  const type = instanceTypes.find((one) => one.pool === pool)?.name;
+  const type = instanceTypeOfPool(pool).name;
   return nodes
     .filter((node) => node.instanceType === type)
     .map(({ name, zone, ready, foreignUnits }) => ({ name, zone, ready, foreignUnits }))

@@ -72,23 +72,21 @@ async function planVerified(
   for (let tries = 0; tries < PLANS; tries++) {
     const planned = planOver(pool, waiting, now);
     const chosen = new Map(planned.grants.map((grant) => [grant.uid, grant.shares]));
-    const keys = waiting.filter((one) => chosen.has(one.uid)).map((one) => one.key);
-    for (const record of await readNamed(
-      ctx,
-      keys.filter((key) => !verified.has(key)),
-    )) {
-      verified.set(keyText(keyOf(record)), record);
+    const proposed = waiting.filter((one) => chosen.has(one.uid));
+    const unread = proposed.map(({ key }) => key).filter((key) => !verified.has(key));
+    for (const record of await readNamed(ctx, unread)) verified.set(keyText(keyOf(record)), record);
+    const gone = new Set(proposed.filter((one) => !stillWaits(one, verified.get(one.key))));
+    if (gone.size === 0) {
+      return { planned, grants: proposed.flatMap(({ key }) => grantOf(key, verified.get(key), chosen, now)) };
     }
-    const gone = new Set(keys.filter((key) => !stillWaits(verified.get(key))));
-    if (gone.size === 0)
-      return { planned, grants: keys.flatMap((key) => grantOf(key, verified.get(key), chosen, now)) };
-    waiting = waiting.filter((one) => !gone.has(one.key));
+    waiting = waiting.filter((one) => !gone.has(one));
   }
   return { planned: planOver(pool, [], now), grants: [] };
 }
 
-function stillWaits(record: Environment | undefined): boolean {
-  return record !== undefined && isWaiting(record);
+/** A late index may name a life whose id has another one by now. */
+function stillWaits({ uid }: Candidate, record: Environment | undefined): boolean {
+  return record?.uid === uid && isWaiting(record);
 }
 
 function grantOf(

@@ -4,7 +4,7 @@ import { popHeap, pushHeap } from "../heap.ts";
 export interface Ordered {
   readonly uid: string;
   readonly owner: string;
-  readonly createdAt: number;
+  readonly queuedAt: number;
 }
 
 interface Line<T> {
@@ -36,7 +36,7 @@ export function* fairOrder<T extends Ordered>(
 
 /** Oldest first, ties by uid: the order within one owner. */
 export function byAge(a: Ordered, b: Ordered): number {
-  return a.createdAt - b.createdAt || (a.uid < b.uid ? -1 : 1);
+  return a.queuedAt - b.queuedAt || (a.uid < b.uid ? -1 : 1);
 }
 
 function linesByOwner<T extends Ordered>(waiting: readonly T[]): Iterable<T[]> {

@@ -11,7 +11,7 @@ function waiting(
 ): Waiting {
   const { machines = 1, hours = 1, ...rest } = options;
   const size = { machines, units, wantedMs: hours * HOUR };
-  return { uid, owner: uid, zone: null, createdAt: NOW, size, ...rest };
+  return { uid, owner: uid, zone: null, queuedAt: NOW, size, ...rest };
 }
 
 function held(owner: string, node: string, units: number, hoursLeft: number): Occupied {
@@ -62,10 +62,10 @@ describe("who is given what", () => {
   test("who holds least comes first, then who has waited longest, then the smaller uid", () => {
     const occupied = [held("rich", "n1", 4, 1)];
     const all = [
-      waiting("r", 8, { owner: "rich", createdAt: NOW - 9000 }),
-      waiting("young", 8, { createdAt: NOW - 10 }),
-      waiting("old-b", 8, { createdAt: NOW - 20 }),
-      waiting("old-a", 8, { createdAt: NOW - 20 }),
+      waiting("r", 8, { owner: "rich", queuedAt: NOW - 9000 }),
+      waiting("young", 8, { queuedAt: NOW - 10 }),
+      waiting("old-b", 8, { queuedAt: NOW - 20 }),
+      waiting("old-a", 8, { queuedAt: NOW - 20 }),
     ];
 
     const { grants, places } = planOf({ occupied, waiting: all });
@@ -76,9 +76,9 @@ describe("who is given what", () => {
 
   test("what this plan gives an owner counts for the owner's next one", () => {
     const all = [
-      waiting("a1", 8, { owner: "a", createdAt: NOW - 30 }),
-      waiting("a2", 8, { owner: "a", createdAt: NOW - 20 }),
-      waiting("b1", 8, { owner: "b", createdAt: NOW - 10 }),
+      waiting("a1", 8, { owner: "a", queuedAt: NOW - 30 }),
+      waiting("a2", 8, { owner: "a", queuedAt: NOW - 20 }),
+      waiting("b1", 8, { owner: "b", queuedAt: NOW - 10 }),
     ];
 
     const { grants } = planOf({ waiting: all });
@@ -89,14 +89,14 @@ describe("who is given what", () => {
   test("foreign pods and nodes that are missing leave less", () => {
     const nodes = [node("n1", "a", 3)];
 
-    const { grants, places } = planOf({ nodes, waiting: [waiting("a", 4), waiting("b", 2, { createdAt: NOW + 1 })] });
+    const { grants, places } = planOf({ nodes, waiting: [waiting("a", 4), waiting("b", 2, { queuedAt: NOW + 1 })] });
 
     expect(grants.map((grant) => grant.uid)).toEqual(["b"]);
     expect(places[0]).toMatchObject({ uid: "a", code: "never", startsAt: null });
   });
 
   test("nodes that a group may still make are granted unpinned, existing ones first", () => {
-    const two = [waiting("a", 8), waiting("b", 8, { createdAt: NOW + 1 })];
+    const two = [waiting("a", 8), waiting("b", 8, { queuedAt: NOW + 1 })];
 
     const { grants } = planOf({ nodes: [node("n1")], makeable: 1, startupMs: 60_000, waiting: two });
 
@@ -127,11 +127,11 @@ describe("who is given what", () => {
 
 describe("the head of the queue", () => {
   const occupied = [held("x", "n1", 8, 2), held("x", "n2", 4, 1)];
-  const big = waiting("big", 8, { createdAt: NOW - 100 });
+  const big = waiting("big", 8, { queuedAt: NOW - 100 });
 
   test("gets a reserved start, and others pass only where they do not delay it", () => {
-    const short = waiting("short", 4, { hours: 1, createdAt: NOW - 50 });
-    const long = waiting("long", 4, { hours: 5, createdAt: NOW - 60 });
+    const short = waiting("short", 4, { hours: 1, queuedAt: NOW - 50 });
+    const long = waiting("long", 4, { hours: 5, queuedAt: NOW - 60 });
 
     const { grants, places, head } = planOf({ occupied, waiting: [big, long, short] });
 
@@ -142,7 +142,7 @@ describe("the head of the queue", () => {
   });
 
   test("who must not pass is told that what is free is kept for those before it", () => {
-    const long = waiting("long", 4, { hours: 5, createdAt: NOW - 60 });
+    const long = waiting("long", 4, { hours: 5, queuedAt: NOW - 60 });
 
     const { grants, places } = planOf({ occupied, waiting: [big, long] });
 
@@ -151,7 +151,7 @@ describe("the head of the queue", () => {
   });
 
   test("keeps its place before somebody who holds less and came later", () => {
-    const newcomer = waiting("newcomer", 8, { createdAt: NOW - 200 });
+    const newcomer = waiting("newcomer", 8, { queuedAt: NOW - 200 });
 
     const { head, places } = planOf({ occupied, waiting: [newcomer, big], head: "big" });
 
@@ -161,7 +161,7 @@ describe("the head of the queue", () => {
 
   test("one that could never fit holds nobody up", () => {
     const { grants, head } = planOf({
-      waiting: [waiting("huge", 8, { machines: 3, createdAt: NOW - 1 }), waiting("a", 8)],
+      waiting: [waiting("huge", 8, { machines: 3, queuedAt: NOW - 1 }), waiting("a", 8)],
     });
 
     expect(grants.map((grant) => grant.uid)).toEqual(["a"]);
@@ -172,7 +172,7 @@ describe("the head of the queue", () => {
 describe("what those who wait are told", () => {
   test("positions and starts follow from each other", () => {
     const occupied = [held("x", "n1", 8, 1), held("x", "n2", 8, 3)];
-    const all = [1, 2, 3].map((n) => waiting(`w${n}`, 8, { createdAt: NOW + n, hours: 1 }));
+    const all = [1, 2, 3].map((n) => waiting(`w${n}`, 8, { queuedAt: NOW + n, hours: 1 }));
 
     const { places } = planOf({ occupied, waiting: all });
 
@@ -208,7 +208,7 @@ test("no plan gives a node more than it has, whoever waits", () => {
       waiting(`w${n}`, 1 + random(8), {
         machines: 1 + random(2),
         owner: `o${random(4)}`,
-        createdAt: NOW + random(5),
+        queuedAt: NOW + random(5),
         hours: 1 + random(5),
       }),
     );

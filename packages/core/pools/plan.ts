@@ -11,7 +11,7 @@ export interface Waiting {
   readonly owner: string;
   readonly size: Pick<Size, "machines" | "units" | "wantedMs">;
   readonly zone: string | null;
-  readonly createdAt: number;
+  readonly queuedAt: number;
 }
 
 /** Somebody who was granted or holds capacity; `endsAt` null: not active yet. */

@@ -1,5 +1,5 @@
 import type { Item, Key, Look } from "../context.ts";
-import { instanceTypes } from "../fleet.ts";
+import { poolTypes } from "../fleet.ts";
 import { keyOfText, keyText, kindOfKey, poolKey } from "../keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "../look.ts";
 import { poisoned } from "../poison.ts";
@@ -30,7 +30,7 @@ export async function reconcilePools(ctx: PlannerContext, looks: readonly Look[]
 
 /** A pool is there for each type of machine, and for nothing else that a message may name. */
 function isPool(key: Key): boolean {
-  return kindOfKey(key) === "pool" && instanceTypes.some((type) => type.pool === poolTypeOf(key));
+  return kindOfKey(key) === "pool" && poolTypes.includes(poolTypeOf(key));
 }
 
 const TRIES = 3;

@@ -21,7 +21,7 @@ export const emptyTally: Tally = { waits: [...waitBounds, 0].map(() => 0), waite
 
 /** The tally once `left` have taken their grants out of the ledger and `returned` their capacity. */
 export function tallied(before: Tally, took: readonly Environment[], returned: readonly Environment[]): Tally {
-  const waited = took.map((one) => Math.max(0, (one.preparingAt ?? one.createdAt) - one.createdAt) / 1000);
+  const waited = took.map((one) => Math.max(0, (one.preparingAt ?? one.queuedAt) - one.queuedAt) / 1000);
   const waits = [...before.waits];
   for (const seconds of waited) {
     const bucket = waitBounds.findIndex((bound) => seconds <= bound);

@@ -42,8 +42,8 @@ export async function readWaiting(
     if (!isWaiting(record)) candidates.delete(record.uid);
     const near = horizon === null || (record.waitOrder ?? "") <= horizon;
     if (isWaiting(record) && record.size.pool === pool.type && near) {
-      const { uid, owner, size, zone, createdAt } = record;
-      candidates.set(uid, { uid, owner, size, zone, createdAt, key: keyText(keyOf(record)) });
+      const { uid, owner, size, zone, queuedAt } = record;
+      candidates.set(uid, { uid, owner, size, zone, queuedAt, key: keyText(keyOf(record)) });
     }
   }
   for (const entry of [...pool.granted, ...pool.held]) candidates.delete(entry.uid);
@@ -51,9 +51,15 @@ export async function readWaiting(
 }
 
 function candidateOf(item: Item): Candidate | undefined {
-  const { uid, owner, size, zone, createdAt } = item;
-  if (typeof uid !== "string" || typeof owner !== "string" || typeof createdAt !== "number") return undefined;
-  if (!isSize(size)) return undefined;
+  const { uid, owner, size, zone, waitOrder } = item;
+  if (typeof uid !== "string" || typeof owner !== "string" || typeof waitOrder !== "string") return undefined;
+  const queuedAt = queuedAtOf(waitOrder);
+  if (!isSize(size) || !Number.isFinite(queuedAt)) return undefined;
   const key = keyText(keyOf(item));
-  return { uid, owner, size, zone: typeof zone === "string" ? zone : null, createdAt, key };
+  return { uid, owner, size, zone: typeof zone === "string" ? zone : null, queuedAt, key };
+}
+
+/** The first part of the order of waiting (environments/record.ts), which every index entry has. */
+function queuedAtOf(waitOrder: string): number {
+  return Number(waitOrder.slice(0, waitOrder.indexOf("#")));
 }

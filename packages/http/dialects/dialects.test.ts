@@ -177,7 +177,7 @@ test("the whole envelopes, key for key", async () => {
   expect(await envelope("onmemos", "badFields")).toBe('{"detail":"name must be a string"}');
   expect(await envelope("novita", "badFields")).toBe(
     '{"error":{"code":"VALIDATION_ERROR","message":"Validation failed",' +
-      '"details":[{"field":"name","message":"Input should be a valid string","value":1}],' +
+      '"details":[{"field":"name","message":"name must be a string","value":1}],' +
       '"timestamp":"2026-01-20T18:00:00.000Z","requestId":"r1"}}',
   );
   expect(await envelope("dev8", "badKey")).toBe(

@@ -3,9 +3,17 @@ import type { FieldProblem } from "#core/problem.ts";
 /** One text for the first bad field, for dialects without a list; `otherwise` when no field is bad. */
 export function textOfFirst(fields: readonly FieldProblem[], otherwise: string): string {
   const [first] = fields;
-  if (!first || first.type === "json_invalid") return otherwise;
-  const ending = endings[first.type];
-  return ending === undefined ? first.message : `${nameOf(first)} ${ending}`;
+  return first && first.type !== "json_invalid" ? sentenceOf(first) : otherwise;
+}
+
+/** What is wrong with a field, as a sentence about it: `timeout must be between 1 and 3600`. */
+export function sentenceOf(field: FieldProblem): string {
+  const { type, message, isOwn, isAbsent, range } = field;
+  if (isOwn) return message;
+  if (isAbsent) return `${nameOf(field)} is required`;
+  if (range) return `${nameOf(field)} must be between ${range[0]} and ${range[1]}`;
+  const ending = endings[type];
+  return ending ? `${nameOf(field)} ${ending}` : aboutField(message, nameOf(field));
 }
 
 /** The field as the client wrote it: `env_vars.PATH`, without the word for where it was. */
@@ -17,7 +25,13 @@ export function nameOf({ path }: FieldProblem): string {
 const endings: Readonly<Record<string, string>> = {
   missing: "is required",
   string_type: "must be a string",
+  string_too_long: "is too long",
   int_type: "must be an integer",
   float_type: "must be a number",
   dict_type: "must be an object",
 };
+
+/** The words for every kind of input, said of this one: `Input should be one of: a, b` is `kind must be one of: a, b`. */
+function aboutField(message: string, name: string): string {
+  return message.replace(/^(?:Input|String) (should|is)\b/, (_, verb) => `${name} ${verb === "is" ? "is" : "must"}`);
+}

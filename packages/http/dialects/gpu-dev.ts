@@ -6,6 +6,7 @@ export const gpuDevDialect: Dialect = {
   name: "gpu-dev",
   noun: "job",
   commentsInJson: false,
+  opensLocally: false,
   texts: sharedTexts,
   hints: {},
   categories: {},

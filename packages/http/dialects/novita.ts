@@ -1,12 +1,14 @@
+import type { FieldProblem } from "#core/problem.ts";
 import { type Dialect, sharedTexts } from "../dialect.ts";
 import { endpointsIn } from "../endpoint.ts";
-import { nameOf } from "./first-field.ts";
+import { nameOf, sentenceOf } from "./first-field.ts";
 
 /** contracts/novita section 1. */
 export const novitaDialect: Dialect = {
   name: "novita",
   noun: "instance",
   commentsInJson: true,
+  opensLocally: true,
   texts: {
     ...sharedTexts,
     unknownPath: "Route {method} {path} not found",
@@ -27,13 +29,13 @@ export const novitaDialect: Dialect = {
     failed: "INTERNAL_SERVER_ERROR",
     unavailable: "SERVICE_UNAVAILABLE",
   },
-  envelope: ({ text, category, fields, requestId, correlationId, now }) => {
+  envelope: ({ text, category, code = category, fields, requestId, correlationId, now }) => {
     const details = fields
       .filter(({ type }) => type !== "json_invalid")
-      .map((field) => ({ field: nameOf(field), message: field.message, value: field.input ?? null }));
+      .map((field) => ({ field: nameOf(field), message: sentenceOf(field), value: shownValue(field) }));
     return {
       error: {
-        code: category,
+        code,
         message: text,
         ...(details.length > 0 && { details }),
         timestamp: new Date(now).toISOString(),
@@ -43,5 +45,10 @@ export const novitaDialect: Dialect = {
     };
   },
 };
+
+/** Of a missing field the input is all that was sent beside it. */
+function shownValue({ type, input }: FieldProblem): unknown {
+  return type === "missing" ? null : (input ?? null);
+}
 
 export const novita = endpointsIn(novitaDialect);

@@ -7,6 +7,7 @@ export const onmemosDialect: Dialect = {
   name: "onmemos",
   noun: "workspace",
   commentsInJson: false,
+  opensLocally: false,
   texts: sharedTexts,
   hints: {},
   categories: {},

@@ -7,6 +7,7 @@ export const sessionManagerDialect: Dialect = {
   name: "session-manager",
   noun: "session",
   commentsInJson: false,
+  opensLocally: false,
   texts: {
     ...sharedTexts,
     noKey: "API key required",

@@ -113,7 +113,7 @@ async function kill(home: string, child: ChildProcess, signal: NodeJS.Signals): 
 function endAll(home: string, left: readonly SeenProcess[]): void {
   for (const seen of left) {
     const { environment } = seen;
-    const isOurs = environment.has("BERTH_RUN") || environment.get("NODE_COMPILE_CACHE")?.startsWith(home);
+    const isOurs = environment.has("BERTH_RUN") || environment.has("NODE_COMPILE_CACHE");
     if (isOurs || environment.get("BERTH_HOME") === home) signalProcess(seen, "SIGKILL");
   }
 }

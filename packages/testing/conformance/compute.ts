@@ -52,6 +52,9 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     env: {},
     shares: [{ node: "one", units: 4 }],
     gpusPerMachine: 4,
+    mounts: [],
+    ports: [],
+    resources: null,
     until: test.now() + 3_600_000,
     ...changes,
   });
@@ -220,11 +223,11 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("moves the limit when it is extended", async () => {
-    await compute.apply(runOf({ until: test.now() + 500 }));
+    await compute.apply(runOf({ until: test.now() + 1_500 }));
     await ready();
 
     await compute.extend(uid, 1, test.now() + 60_000);
-    await test.pass(1_700);
+    await test.pass(2_500);
 
     expect(await observe()).toMatchObject({ state: "ready" });
   });
@@ -271,7 +274,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
       { node: "one", units: 8 },
     ];
 
-    await compute.apply(runOf({ shares, gpusPerMachine: 8 }));
+    await compute.apply(runOf({ shares, gpusPerMachine: 8, mounts: [], ports: [], resources: null }));
 
     expect(await ready()).toMatchObject({ nodes: ["two", "one"] });
   });

@@ -4,10 +4,14 @@ import { renameDisk } from "#core/disks/rename.ts";
 import { deleteDisk, undeleteDisk } from "#core/disks/requests.ts";
 import { getDisk } from "#core/disks/view.ts";
 import { createEnvironment } from "#core/environments/create.ts";
+import type { Environment } from "#core/environments/record.ts";
 import { requestCancel, requestExtension, requestGuest, requestJupyter } from "#core/environments/requests.ts";
 import { actorOf, newEnvironment } from "../memory-world.ts";
+import { chatActions } from "./chat-clients.ts";
 import { keyActions } from "./key-clients.ts";
+import { lifeActions } from "./life-clients.ts";
 import type { Scheduler } from "./scheduler.ts";
+import { webhookActions } from "./webhook-clients.ts";
 import type { SimulatedWorld } from "./world.ts";
 
 export interface ClientAction {
@@ -20,21 +24,58 @@ type Asked = UserContext<"table" | "queue" | "sealer" | "volumes">;
 const MINUTE = 60_000;
 const OWNERS = ["alice", "bob", "carol"];
 
-/** What the users do: up to 6 environments of 3 owners, whose ids are equal across owners, some with a disk. */
+/** What one seed exercises: how many environments of each kind, and what else its users do. */
+interface Cast {
+  readonly jobs: number;
+  /** Started again and again; of so many owners. */
+  readonly lives: number;
+  readonly told: number;
+  readonly talks: boolean;
+  readonly handsOver: boolean;
+  readonly disks: boolean;
+  readonly keys: boolean;
+}
+
+/** What the users do. The ids of jobs are equal across their 3 owners. */
 export function clientActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
+  const cast = castOf(sim);
+  const actions = jobActions(sim, world, cast.jobs);
+  const start = sim.time();
+  if (cast.handsOver) actions.push(...handover(sim, world, start));
+  if (cast.disks) actions.push(...diskActions(sim, world, start));
+  if (cast.keys) actions.push(...keyActions(sim, world));
+  if (cast.talks) actions.push(...chatActions(sim, world));
+  if (cast.lives > 0) actions.push(...lifeActions(sim, world, cast.lives));
+  if (cast.told > 0) actions.push(...webhookActions(sim, world, cast.told));
+  return actions.sort((a, b) => a.at - b.at);
+}
+
+const OFTEN = 0.2;
+
+/** Up to 6 environments: those of every other kind take the places of jobs, so that a seed costs what it did without. */
+function castOf(sim: Scheduler): Cast {
+  const places = 1 + Math.floor(sim.random() * 6);
+  // Who sleeps before he makes something is whom a disk that was passed on must be safe from.
+  const handsOver = sim.random() < (sim.rates().sleepBeforeMaking >= OFTEN ? 0.5 : 0.15);
+  const talks = sim.random() < 0.15;
+  const lives = sim.random() < 0.35 ? (sim.random() < 0.3 ? 2 : 1) : 0;
+  const told = sim.random() < 0.35 ? 1 + Math.floor(sim.random() * 2) : 0;
+  const others = (handsOver ? 2 : 0) + (talks ? 1 : 0) + lives + told;
+  const jobs = Math.max(others === 0 ? 1 : 0, places - others);
+  return { jobs, lives, told, talks, handsOver, disks: jobs > 0 && sim.random() < 0.6, keys: sim.random() < 0.3 };
+}
+
+/** Jobs of 3 owners or of one alone, some with a disk. */
+function jobActions(sim: Scheduler, world: SimulatedWorld, count: number): ClientAction[] {
   const actions: ClientAction[] = [];
   const start = sim.time();
-  const count = 1 + Math.floor(sim.random() * 6);
   const oneOwner = sim.random() < 0.3;
   for (let n = 0; n < count; n++) {
     const owner = OWNERS[oneOwner ? 0 : n % OWNERS.length] as string;
     const id = `job-${oneOwner ? n + 1 : Math.floor(n / OWNERS.length) + 1}`;
     actions.push(...environmentActions(sim, world, owner, id, start + sim.random() * (oneOwner ? 5 : 2) * MINUTE));
   }
-  if (sim.random() < 0.2) actions.push(...handover(sim, world, start));
-  if (sim.random() < 0.6) actions.push(...diskActions(sim, world, start));
-  if (sim.random() < 0.3) actions.push(...keyActions(sim, world));
-  return actions.sort((a, b) => a.at - b.at);
+  return actions;
 }
 
 function environmentActions(
@@ -55,7 +96,7 @@ function environmentActions(
           sim,
           world,
           owner,
-          newEnvironment(id, { gpus, hours, disk, ...(sim.random() < 0.5 && { command: "train" }) }),
+          newEnvironment(id, { gpus, hours, disk, ...(sim.random() < 0.35 && { command: "train" }) }),
         ),
     },
   ];
@@ -66,8 +107,9 @@ function environmentActions(
   for (let asks = sim.random() < 0.3 ? 3 : 0; asks > 0; asks--) {
     actions.push({ at: at + sim.random() * 3 * MINUTE, run: () => askForAccess(sim, world, owner, id) });
   }
-  if (sim.random() < 0.1) {
-    actions.push({ at: at + sim.random() * 3 * MINUTE, run: () => vanish(sim, world, owner, id) });
+  if (sim.random() < (world.isSlow ? 0.6 : 0.08)) {
+    const later = world.isSlow ? SLEPT_MS + sim.random() * 30_000 : sim.random() * 3 * MINUTE;
+    actions.push({ at: at + later, run: () => vanish(sim, world, owner, id) });
   }
   if (sim.random() < 0.4) {
     const extraMs = Math.round(MINUTE * (1 + sim.random()));
@@ -80,11 +122,23 @@ function environmentActions(
 function handover(sim: Scheduler, world: SimulatedWorld, start: number): ClientAction[] {
   const at = start + sim.random() * MINUTE;
   const job = (id: string) => newEnvironment(id, { gpus: sim.pick([1, 8]), hours: 0.05, disk: "passed-on" });
+  const cancelled = { at: at + sim.random() * 5_000, run: () => cancel(sim, world, "erin", "first") };
+  const isAsItBegins = sim.random() < 0.7;
+  if (isAsItBegins) world.watch.life.whenLookedAt(asItsRunIsMade(cancelled));
   return [
     { at, run: () => submit(sim, world, "erin", job("first")) },
-    { at: at + sim.random() * 5_000, run: () => cancel(sim, world, "erin", "first") },
+    ...(isAsItBegins ? [] : [cancelled]),
     { at: at + 1_000 + sim.random() * 9_000, run: () => submit(sim, world, "erin", job("second")) },
   ];
+}
+
+function asItsRunIsMade(cancelled: ClientAction): (environment: Environment) => void {
+  let isAsked = false;
+  return ({ id, phase, appliedAt }) => {
+    if (isAsked || id !== "first" || phase !== "preparing" || appliedAt !== null) return;
+    isAsked = true;
+    cancelled.run();
+  };
 }
 
 /** Disks made, deleted, undeleted about when the purge begins, and renamed. */
@@ -100,7 +154,7 @@ function diskActions(sim: Scheduler, world: SimulatedWorld, start: number): Clie
     ask(at(0, 1), "create disk", (ctx) => createDisk(ctx, { name: "data", sizeGb: 10 })),
     ask(deleted, "delete disk", (ctx) => deleteDisk(ctx, "data")),
   ];
-  const undeleted = deleted + (sim.random() < 0.5 ? 172_000 + sim.random() * 12_000 : sim.random() * 3 * MINUTE);
+  const undeleted = deleted + (sim.random() < 0.5 ? 172_300 + sim.random() * 3_000 : sim.random() * 3 * MINUTE);
   if (sim.random() < 0.8) {
     actions.push(
       ask(undeleted, "undelete disk", async (ctx) => {

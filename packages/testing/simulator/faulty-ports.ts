@@ -8,6 +8,12 @@ export interface TruePorts {
   readonly volumes: Volumes;
 }
 
+/** What an environment may take to answer (packages/core/chat/deliver.ts). */
+const LONGEST_POST_MS = 5_000;
+
+/** Less than a call's time-out. */
+const LONGEST_CREATE_MS = 4_000;
+
 /** The ports as one host sees them: every call is a point at which anything may happen. */
 export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TruePorts {
   const call = <T>(label: string, effect: () => Promise<T>) => sim.call(host, label, effect);
@@ -37,22 +43,41 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       remove: (uid, run, options) => call(`remove ${uid}-r${run}`, () => compute.remove(uid, run, options)),
       extend: (uid, run, until) => call(`extend ${uid}-r${run}`, () => compute.extend(uid, run, until)),
       setAccess: (uid, run, access) => call(`setAccess ${uid}-r${run}`, () => compute.setAccess(uid, run, access)),
+      resize: (uid, run, resources) => call(`resize ${uid}-r${run}`, () => compute.resize(uid, run, resources)),
+      startExec: (uid, run, exec) => call(`startExec ${uid}-r${run}`, () => compute.startExec(uid, run, exec)),
+      readExec: (uid, run, id, ms) => call(`readExec ${uid}-r${run}`, () => compute.readExec(uid, run, id, ms)),
+      postToPort: (uid, run, request) => {
+        const tookMs = sim.random() * sim.random() * LONGEST_POST_MS;
+        const effect = () => compute.postToPort(uid, run, request);
+        return sim.call(host, `postToPort ${uid}-r${run}`, effect, tookMs);
+      },
       readLog: (uid, run) => call("readLog", () => compute.readLog(uid, run)),
       listRuns: () => call("listRuns", () => compute.listRuns()),
       listNodes: () => call("listNodes", () => compute.listNodes()),
     },
     volumes: {
-      createVolume: (wanted) => call(`createVolume ${wanted.token}`, () => volumes.createVolume(wanted)),
+      createVolume: (wanted) => {
+        const effect = () => volumes.createVolume(wanted);
+        return sim.call(host, `createVolume ${wanted.token}`, effect, createMs(sim));
+      },
       findVolume: (id) => call(`findVolume ${id}`, () => volumes.findVolume(id)),
       removeVolume: (id) => call(`removeVolume ${id}`, () => volumes.removeVolume(id)),
-      createSnapshot: (id, tags) =>
-        call(`createSnapshot ${id} ${tags.attempt}`, () => volumes.createSnapshot(id, tags)),
+      createSnapshot: (id, tags) => {
+        const effect = () => volumes.createSnapshot(id, tags);
+        return sim.call(host, `createSnapshot ${id} ${tags.attempt}`, effect, createMs(sim));
+      },
       listSnapshots: (id) => call(`listSnapshots ${id}`, () => volumes.listSnapshots(id)),
       findSnapshot: (id) => call(`findSnapshot ${id}`, () => volumes.findSnapshot(id)),
       removeSnapshot: (id) => call(`removeSnapshot ${id}`, () => volumes.removeSnapshot(id)),
+      startArchive: (id, blob) => call(`startArchive ${id}`, () => volumes.startArchive(id, blob)),
+      findArchive: (blob) => call("findArchive", () => volumes.findArchive(blob)),
       tagSnapshot: (id, tags) => call(`tagSnapshot ${id}`, () => volumes.tagSnapshot(id, tags)),
     },
   };
+}
+
+function createMs(sim: Scheduler): number {
+  return sim.random() < 0.5 ? sim.random() * LONGEST_CREATE_MS : 0;
 }
 
 /** A message may be lost or doubled; order is lost anyway, because the receiver picks at random. */

@@ -33,6 +33,8 @@ export function finalViolations(world: SimulatedWorld, sim: Scheduler, wasCalm: 
     if (!environment || environment.phase === "deleted") violations.push(`an answered submit was lost: ${uid}`);
   }
   violations.push(...diskViolations(world), ...keyViolations(world));
+  violations.push(...world.webhooks.final(world.table, environments));
+  violations.push(...world.watch.life.final(world.volumes.volumeIds()));
   for (const [look, count] of world.queue.outstanding()) {
     if (count > MOST_MESSAGES) violations.push(`${count} messages say to look at ${look}`);
   }
@@ -92,12 +94,14 @@ function unfinished(environment: Environment): string[] {
 
 /** A cancel that was answered ends as cancelled, time that was promised is given. */
 function brokenPromises(world: SimulatedWorld, environment: Environment): string[] {
-  const { uid, id, phase, startedAt, endedAt, endsAt, size } = environment;
+  const { uid, id, phase, startedAt, endedAt, endsAt, size, policy } = environment;
   const broken: string[] = [];
   if (world.answered.cancels.some((cancel) => cancel.uid === uid) && phase !== "cancelled") {
     broken.push(`${id} was cancelled and ended as ${phase}`);
   }
-  if (startedAt !== null && endsAt !== startedAt + size.wantedMs) broken.push(`${id} has another end than it wanted`);
+  const isTimed = policy.time === "run";
+  if (isTimed && startedAt !== null && endsAt !== startedAt + size.wantedMs)
+    broken.push(`${id} has another end than it wanted`);
   if (phase !== "expired" || startedAt === null || endedAt === null) return broken;
   if (endedAt - startedAt < size.wantedMs - CLOCKS_MS) broken.push(`${id} expired before its time`);
   return broken;

@@ -5,8 +5,9 @@ import type { Pool } from "#core/pools/record.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { MemoryTable } from "../memory-table.ts";
 import type { MemoryVolumes } from "../memory-volumes.ts";
-import { frozenData } from "../plain-data.ts";
+import { type ChatWatch, chatWatch } from "./chat-invariants.ts";
 import { diskWatch } from "./disk-invariants.ts";
+import { type LifeWatch, lifeWatch } from "./life-invariants.ts";
 
 /** What must hold at every write and every call to the cluster, whatever went wrong before. */
 export interface Watch {
@@ -18,15 +19,18 @@ export interface Watch {
   environments(): ReadonlyMap<string, Environment>;
   disks(): ReadonlyMap<string, Disk>;
   pool(): Pool | undefined;
+  readonly life: LifeWatch;
+  readonly chat: ChatWatch;
 }
 
 const terminal: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
 /** Written down again on purpose: a mistake in the core's own table must show. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  queued: ["queued", "preparing", "cancelled", "deleted"],
+  queued: ["queued", "preparing", "stopping", "stopped", "cancelled", "deleted"],
   preparing: ["preparing", "queued", "active", "stopping"],
   active: ["active", "stopping"],
-  stopping: ["stopping", "completed", "expired", "cancelled", "failed"],
+  stopping: ["stopping", "stopped", "completed", "expired", "cancelled", "failed", "deleted"],
+  stopped: ["stopped", "queued", "deleted"],
 };
 /** No call may change the cluster for a life that ended so long ago: the step's budget, a call's time-out, the clocks. */
 const LATEST_CALL_MS = 20_000 + 5_000 + 4_000;
@@ -47,17 +51,22 @@ export function watch(
   const violated = (text: string) => violations.push(`${text} (at ${Math.round(now())})`);
 
   function wroteEnvironment(next: Environment): void {
-    const before = environments.get(next.uid);
+    const known = environments.get(next.uid);
+    // The record of one that was deleted goes on under another key when a new one takes its id.
+    const before = known?.sk === next.sk ? known : undefined;
     environments.set(next.uid, next);
-    if (!before) onNew(next);
+    if (!known) onNew(next);
     if (before) checkChange(before, next);
     if (before?.grant && !next.grant) checkReleased(before);
     if (!before?.grant && next.grant) checkTaken(next);
     disks.wroteEnvironment(before, next);
+    life.wroteEnvironment(before, next);
     if (terminal.includes(next.phase) && !endedAt.has(next.uid)) endedAt.set(next.uid, now());
   }
 
   const disks = diskWatch({ compute, environments, violated });
+  const life = lifeWatch({ compute, environments, violated, now });
+  const chat = chatWatch({ environments, violated });
 
   function checkChange(before: Environment, next: Environment): void {
     const follows = terminal.includes(before.phase) ? [before.phase] : (allowed[before.phase] ?? []);
@@ -114,37 +123,47 @@ export function watch(
     }
     const environment = environments.get(uid);
     if (!environment) return void violated(`compute was made for ${uid}, which is no environment`);
-    const living = !terminal.includes(environment.phase) && environment.run === run && !environment.outcome;
+    const isLiving = environment.phase === "preparing" || environment.phase === "active";
+    const living = isLiving && environment.run === run && !environment.outcome;
     if (!existed && living && startedBefore) violated(`${environment.id} was started twice`);
   }
+
+  const watchedVolumes = disks.watching(volumes);
 
   return {
     violations,
     environments: () => environments,
     disks: disks.all,
-    volumes: disks.watching(volumes),
+    volumes: { ...watchedVolumes, ...life.watching(watchedVolumes) },
+    life,
     pool: () => pool,
+    chat,
     table: {
       ...table,
       async put(item: Stored, options) {
-        const written = frozenData(item as Item);
+        const written = item as Item;
         await table.put(written, options);
         if (written.kind === "environment") wroteEnvironment(written as unknown as Environment);
+        if (written.kind === "message") chat.wroteMessage(written);
         if (written.kind === "pool") wrotePool(written as unknown as Pool);
         if (written.kind === "disk") disks.wroteDisk(written as unknown as Disk);
       },
     },
     compute: {
       ...compute,
+      ...chat.watching(compute),
       async apply(run) {
         const existed = (await compute.observe(run.uid, run.run)) !== undefined;
-        const startedBefore = startsOf(compute, run.uid, run.run) > 0;
+        // One that may be started again may have run before, but never twice in one run.
+        const first = environments.get(run.uid)?.policy.restarts ? run.run : 1;
+        const startedBefore = startsOf(compute, run.uid, first, run.run) > 0;
         await compute.apply(run);
         applied(run.uid, run.run, existed, startedBefore);
       },
       async observe(uid, run) {
         const seen = await compute.observe(uid, run);
         disks.checkMounts();
+        life.lookedAt(uid);
         const name = `${uid}-r${run}`;
         if (!seen && environments.get(uid)?.phase === "stopping") lastGone.set(name, ++events);
         return seen;
@@ -153,8 +172,8 @@ export function watch(
   };
 }
 
-function startsOf(compute: MemoryCompute, uid: string, run: number): number {
+function startsOf(compute: MemoryCompute, uid: string, first: number, last: number): number {
   let starts = 0;
-  for (let one = 1; one <= run; one++) starts += compute.starts(uid, one);
+  for (let one = first; one <= last; one++) starts += compute.starts(uid, one);
   return starts;
 }

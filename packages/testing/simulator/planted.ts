@@ -47,15 +47,15 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/ending.ts",
-        find: "if (await removeLeftovers(ctx, environment)) {",
-        replace: "if (environment.run < 0 && (await removeLeftovers(ctx, environment))) {",
+        find: 'if (await removeStrays(ctx, environment, "all")) {',
+        replace: 'if (environment.run < 0 && (await removeStrays(ctx, environment, "all"))) {',
       },
     ],
   },
   {
     name: "names from wire ids",
     edits: [
-      { file: "environments/preparing.ts", find: "    uid: environment.uid,\n", replace: "    uid: environment.id,\n" },
+      { file: "environments/make-run.ts", find: "    uid: environment.uid,\n", replace: "    uid: environment.id,\n" },
       {
         file: "environments/preparing.ts",
         find: "ctx.compute.observe(environment.uid, environment.run)",
@@ -103,8 +103,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/preparing.ts",
-        find: "if (!observed) return environment.appliedAt === null ? apply(ctx, environment, now) : fail(environment, now, LOST);",
-        replace: "if (!observed) return apply(ctx, environment, now);",
+        find: "if (!observed) return environment.appliedAt === null ? makeRun(ctx, environment, now) : fail(environment, now, LOST);",
+        replace: "if (!observed) return makeRun(ctx, environment, now);",
       },
     ],
   },
@@ -123,9 +123,9 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/create.ts",
-        find: "  if (!(await putIf(ctx, written, 0))) await requireOwn(ctx, spec, uid);\n",
+        find: "  await writeSpec(ctx, key, { uid, spec: uid }, input);\n",
         replace:
-          "  if (lease) await writeLease(ctx, lease, head);\n  if (!(await putIf(ctx, written, 0))) await requireOwn(ctx, spec, uid);\n",
+          "  if (lease) await writeLease(ctx, lease, wanted);\n  await writeSpec(ctx, key, { uid, spec: uid }, input);\n",
       },
       {
         file: "environments/create.ts",
@@ -200,9 +200,101 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "a request for access forgotten at the end",
     edits: [
       {
-        file: "environments/ending.ts",
-        find: 'closeActions(closeActions(final, ["cancel", "extend"], now), DOOR_ACTIONS, now, TOO_LATE);',
-        replace: 'closeActions(final, ["cancel", "extend"], now);',
+        file: "environments/finish.ts",
+        find: "until(closeOwn(closed, now), now",
+        replace: "until(closed, now",
+      },
+    ],
+  },
+  {
+    name: "chat without a claim",
+    edits: [
+      {
+        file: "chat/deliver.ts",
+        find: "const record = { ...inbox, claim, claims: attempt,",
+        replace: "const record = { ...inbox, claim: null, claims: attempt,",
+      },
+    ],
+  },
+  {
+    name: "a message settled before it is posted",
+    edits: [
+      {
+        file: "chat/deliver.ts",
+        find: "const record = { ...inbox, claim, claims: attempt,",
+        replace: "const record = { ...inbox, settled: message.n, claim, claims: attempt,",
+      },
+    ],
+  },
+  {
+    name: "a message whose inbox is not told of it",
+    edits: [
+      {
+        file: "chat/post.ts",
+        find: "await changeInbox(ctx, environment, (inbox) => inbox);",
+        replace: "await changeInbox(ctx, environment, (inbox) => (inbox.version === 0 ? inbox : undefined));",
+      },
+    ],
+  },
+  {
+    name: "the cursor moved before the delivery is put",
+    edits: [
+      {
+        file: "webhooks/outbox.ts",
+        find: "  await Promise.all(events.map((event) => putIf(ctx, event, 0)));\n  return {",
+        replace: "  return {",
+      },
+      {
+        file: "webhooks/outbox.ts",
+        find: "const { told, deliveries } = await emitEvents(ctx, environment, now);\n  return {",
+        replace: `const { told, deliveries } = await emitEvents(ctx, environment, now);
+  const receiver = receiverOf(environment);
+  const untold = environment.timeline.filter(({ n }) => n > environment.emitted);
+  const events = receiver ? untold.map((entry) => newDelivery(ctx, environment, entry, receiver, now)) : [];
+  return {
+    act: () => Promise.all(events.map((event) => putIf(ctx, event, 0))),`,
+      },
+    ],
+  },
+  {
+    name: "a webhook posted without a claim",
+    edits: [
+      {
+        file: "webhooks/deliver.ts",
+        find: "return (await putIf(ctx, claimed, delivery.version)) ? claimed : undefined;",
+        replace: "await ctx.table.put(claimed);\n  return claimed;",
+      },
+    ],
+  },
+  {
+    name: "idle decision on a stale head",
+    edits: [
+      {
+        file: "reconcile.ts",
+        find: "await ctx.table.put(record, { ifVersion: item.version });",
+        replace:
+          'const head = item.phase === "active" && record.reason === "auto-stop" ? await ctx.table.get(key) : item;\n' +
+          "    await ctx.table.put({ ...record, version: head.version + 1 }, { ifVersion: head.version });",
+      },
+    ],
+  },
+  {
+    name: "the stopped environment's volume removed",
+    edits: [
+      {
+        file: "environments/finish.ts",
+        find: "const cleared = clears ? await",
+        replace: "const cleared = clears || environment.starts > 0 ? await",
+      },
+    ],
+  },
+  {
+    name: "volumes that were made late forgotten",
+    edits: [
+      {
+        file: "environments/own-volumes.ts",
+        find: "!wereMade || !givesUpVolumes(environment)",
+        replace: "!wereMade || environment.run > 0",
       },
     ],
   },

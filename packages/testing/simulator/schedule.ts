@@ -1,14 +1,18 @@
-import type { Look } from "#core/context.ts";
+import type { Item, Look } from "#core/context.ts";
+import { keyOfText, kindOfKey, poolKey } from "#core/keys.ts";
 import { refreshCapacity } from "#core/pools/capacity.ts";
 import { reconcilePools } from "#core/pools/planner.ts";
 import { reconcile } from "#core/reconcile.ts";
 import { sweep } from "#core/sweep.ts";
+import { type DelivererContext, deliver } from "#core/webhooks/deliver.ts";
 import type { WorkerContext } from "#core/worker.ts";
+import { plainBody } from "../memory-world.ts";
 import { seededRandom } from "../random.ts";
-import { clientActions } from "./clients.ts";
+import { type ClientAction, clientActions } from "./clients.ts";
 import { finalViolations } from "./final.ts";
 import { calm, type FaultRates, type Host, type Scheduler, scheduler } from "./scheduler.ts";
 import { taskRules } from "./task-rules.ts";
+import { isHopeless } from "./webhook-twin.ts";
 import { newWorld, type SimulatedWorld } from "./world.ts";
 
 export interface Report {
@@ -29,7 +33,7 @@ export interface ScheduleOptions {
 
 const START = Date.UTC(2026, 0, 20, 18);
 const MINUTE = 60_000;
-const MOST_CALLS = 8_000;
+const MOST_CALLS = 5_000;
 const LONGEST_MS = 3 * 60 * MINUTE;
 /** Disks with backups are due once a day for their tags: that is no unfinished work. */
 const SOON_MS = 20 * MINUTE;
@@ -53,7 +57,7 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
 
   while (sim.calls() < MOST_CALLS && sim.time() - START < LONGEST_MS && world.watch.violations.length === 0) {
     if (sim.time() >= faultsUntil && sim.rates() !== calm) sim.setRates(options.onlySweeps ? rates : calm);
-    runSchedules(sim, world, rates);
+    runSchedules(sim, world, rates, !options.onlySweeps && isSettled(sim, faultsUntil, clients[0]));
     while (clients[0] && clients[0].at <= sim.time()) clients.shift()?.run();
     const messages = receivable(sim, world);
     const ready = sim.ready();
@@ -70,6 +74,7 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
   }
   const violations = [...world.watch.violations];
   if (violations.length === 0) violations.push(...finalViolations(world, sim, rates === calm));
+  if (violations.length === 0 && sim.calls() >= MOST_CALLS) violations.push(`not over after ${MOST_CALLS} calls`);
   const environments = world.watch.environments().size;
   return { seed, violations, calls: sim.calls(), environments, lasted: Math.round(sim.time() - START) };
 }
@@ -79,8 +84,8 @@ function silent(): void {}
 function ratesOf(sim: Scheduler, { onlySweeps }: ScheduleOptions): FaultRates {
   if (onlySweeps) return { ...calm, dropSend: 1 };
   const kind = sim.random();
-  if (kind < 0.15) return calm;
-  if (kind < 0.3) return { ...calm, freeze: 0.01, sleepBeforeMaking: 0.2, doubleSend: 0.5 };
+  if (kind < 0.12) return calm;
+  if (kind < 0.28) return { ...calm, freeze: 0.01, sleepBeforeMaking: 0.2, doubleSend: 0.4 };
   const rate = (most: number) => (sim.random() < 0.4 ? 0 : sim.random() * most);
   return {
     crash: rate(0.02),
@@ -94,9 +99,18 @@ function ratesOf(sim: Scheduler, { onlySweeps }: ScheduleOptions): FaultRates {
   };
 }
 
-function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates): void {
+/** Schedules are late and skip: once nothing goes wrong any more and nobody asks for anything, so do these. */
+const LATER_SWEEPS_MS = 3 * MINUTE;
+/** The machines stay the same: once the pool knows them, comparing them is reading alone. */
+const CAPACITY_AGAIN = 0.15;
+
+function isSettled(sim: Scheduler, faultsUntil: number, next: ClientAction | undefined): boolean {
+  return sim.time() >= faultsUntil && (next?.at ?? Number.POSITIVE_INFINITY) > sim.time() + LATER_SWEEPS_MS;
+}
+
+function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates, isLater: boolean): void {
   if (sim.time() < world.nextSweep) return;
-  world.nextSweep += MINUTE;
+  world.nextSweep += isLater ? LATER_SWEEPS_MS : MINUTE;
   const faulty = rates !== calm && sim.rates() !== calm;
   if (faulty && sim.random() < 0.2) return;
   const host = sim.pick(world.hosts);
@@ -104,11 +118,13 @@ function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates):
   if (!ctx) return;
   const arriving = { ...ctx, queue: rates.dropSend === 1 ? world.queue : ctx.queue };
   sim.start(host, "sweep", async () => void (await sweep(arriving)), silent);
+  const knowsMachines = (world.watch.pool()?.nodes.length ?? 0) > 0;
+  if (knowsMachines && sim.random() >= CAPACITY_AGAIN) return;
   sim.start(host, "capacity", () => refreshCapacity(ctx), silent);
 }
 
 const TASKS_PER_HOST = 2;
-const queueNames = ["work", "pools"] as const;
+const queueNames = ["work", "pools", "webhooks"] as const;
 
 function hasRoom(host: Host): boolean {
   return host.tasks < TASKS_PER_HOST;
@@ -140,13 +156,19 @@ function receivable(sim: Scheduler, world: SimulatedWorld): (() => void) | undef
 
 async function look(
   world: SimulatedWorld,
-  ctx: WorkerContext,
+  ctx: WorkerContext & DelivererContext,
   rules: ReturnType<typeof taskRules>,
   looks: readonly Look[],
 ): Promise<void> {
-  for (const one of looks) await reconcile(ctx, one);
+  for (const one of looks) {
+    if (kindOfKey(keyOfText(one.look) ?? poolKey("")) === "delivery") await deliver(ctx, one, plainBody);
+    else await reconcile(ctx, one);
+  }
   world.watch.violations.push(...rules.broken());
 }
+
+/** Kinds of records that the watch does not follow; what is due much later is no unfinished work. */
+const looked = ["user", "inbox", "delivery"];
 
 function isQuiet(sim: Scheduler, world: SimulatedWorld): boolean {
   if (sim.nextAt() !== undefined) return false;
@@ -155,13 +177,14 @@ function isQuiet(sim: Scheduler, world: SimulatedWorld): boolean {
   const soon = sim.time() + SOON_MS;
   if (environments.some(({ dueAt }) => dueAt !== undefined)) return false;
   if (disks.some(({ dueAt }) => (dueAt ?? soon) < soon)) return false;
-  return world.table.all().every(({ kind, dueAt }) => kind !== "user" || Number(dueAt ?? soon) >= soon);
+  const isDue = (item: Item) =>
+    looked.includes(String(item.kind)) && !isHopeless(item) && Number(item.dueAt ?? soon) < soon;
+  return !world.table.all().some(isDue);
 }
 
 function nextMoment(sim: Scheduler, world: SimulatedWorld, client: number | undefined, faultsUntil: number): number {
   // While every host is taken, by calls that sleep, what waits in the queues is no reason to wake up.
-  const someHostIsFree = world.hosts.some(hasRoom);
-  const messages = someHostIsFree ? [world.queue.nextAt("work"), world.queue.nextAt("pools")] : [];
+  const messages = world.hosts.some(hasRoom) ? queueNames.map(world.queue.nextAt) : [];
   const moments = [sim.nextAt(), ...messages, client, world.nextSweep];
   if (sim.time() < faultsUntil) moments.push(faultsUntil);
   return Math.min(...moments.filter((moment) => moment !== undefined));

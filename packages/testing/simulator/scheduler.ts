@@ -43,8 +43,8 @@ export interface Scheduler {
   random(): number;
   pick<T>(from: readonly T[]): T;
   newHost(name: string, offsetMs: number): Host;
-  /** Every port call goes through here: it happens when the scheduler says so, if it does. */
-  call<T>(host: Host, label: string, effect: () => Promise<T>): Promise<T>;
+  /** Every port call goes through here: it happens when the scheduler says so, if it does, and after so long. */
+  call<T>(host: Host, label: string, effect: () => Promise<T>, afterMs?: number): Promise<T>;
   /** Begins work on a host; `ended` is called unless the host crashes before. */
   start(host: Host, label: string, work: () => Promise<void>, ended: (failed: boolean) => void): void;
   /** Calls that may go on now. */
@@ -143,14 +143,14 @@ export function scheduler(random: () => number, start: number, note: (line: stri
     pick: (from) => from[Math.floor(random() * from.length)] as (typeof from)[number],
     newHost: (name, offsetMs) => ({
       name,
-      clock: { now: () => Math.round(now + offsetMs), monotonic: () => Math.round(now) },
+      clock: { now: () => Math.round(now + offsetMs), monotonic: () => Math.round(now), sleep: nobodySleeps },
       tasks: 0,
       life: 0,
     }),
-    call: (host, label, effect) => {
+    call: (host, label, effect, afterMs = 0) => {
       return new Promise((resolve, reject) => {
         const late = fault(rates.late) ? random() * LATE_MS : 0;
-        const at = now + late;
+        const at = now + afterMs + late;
         pending.push({ host, label, effect, resolve: resolve as Call["resolve"], reject, answer: undefined, at });
         moves += 1;
       });
@@ -194,6 +194,11 @@ export function scheduler(random: () => number, start: number, note: (line: stri
     calls: () => made,
     note,
   };
+}
+
+/** Only requests that wait do, and clients here ask again instead. */
+async function nobodySleeps(): Promise<void> {
+  throw new Error("Nothing that the simulator runs may sleep");
 }
 
 /** The read after which a worker knows what it shall make. */

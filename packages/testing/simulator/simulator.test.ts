@@ -28,7 +28,18 @@ test("schedules do meet what they are for: faults, ends of every kind, waiting a
 
   for (let seed = 1; seed <= 60; seed++) await simulate(seed, { trace: (line) => lines.push(line) });
 
-  for (const met of ["crashes", "freezes", "fails", "lost:", "cancel", "extend", "apply", "remove", "sweep"]) {
+  for (const met of [
+    "crashes",
+    "freezes",
+    "fails",
+    "lost:",
+    "cancel",
+    "extend",
+    "apply",
+    "remove",
+    "sweep",
+    "postToPort",
+  ]) {
     expect(lines.filter((line) => line.includes(met)).length, met).toBeGreaterThan(5);
   }
 });

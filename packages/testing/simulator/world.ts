@@ -1,6 +1,8 @@
 import type { Environment } from "#core/environments/record.ts";
+import type { DelivererContext } from "#core/webhooks/deliver.ts";
 import type { WorkerContext } from "#core/worker.ts";
 import { keyCheck } from "#http/key-check.ts";
+import { manualClock } from "../clock.ts";
 import { seededIds } from "../ids.ts";
 import { silentLog } from "../log.ts";
 import { memoryBlobs } from "../memory-blobs.ts";
@@ -13,28 +15,43 @@ import { memoryTable } from "../memory-table.ts";
 import { memoryVolumes } from "../memory-volumes.ts";
 import { nodesOf } from "../memory-world.ts";
 import { testSettings } from "../settings.ts";
+import { TALKING } from "./chat-clients.ts";
 import { faultyPorts } from "./faulty-ports.ts";
 import type { Answered } from "./final.ts";
 import { watch } from "./invariants.ts";
 import type { Host, Scheduler } from "./scheduler.ts";
+import { webhookTwin } from "./webhook-twin.ts";
+
+/** In some worlds what has started is not ready for long: only there can it be lost in between. */
+const SLOW = 0.11;
+const SLOW_PROBE_MS = 50_000;
 
 export type SimulatedWorld = ReturnType<typeof newWorld>;
 
 const MINUTE = 60_000;
-/** Hosts' clocks differ by less than what counts as a little early (packages/core/reconcile.ts). */
+/** Freezing costs a tenth of a schedule: every so many seeds see to it that nobody changes what was read. */
+const FROZEN_EVERY = 8;
+/** Where they differ, hosts' clocks do by less than what counts as a little early (packages/core/reconcile.ts). */
 const MOST_APART_MS = 1_800;
 /** A deleted disk is purged after three minutes, so that a schedule sees it. */
 const RETENTION_DAYS = 0.002;
 
 /** Two machines of 8 units, four hosts that differ, and what clients were told so far. */
 export function newWorld(sim: Scheduler, seed: number) {
-  const clock = { now: () => Math.round(sim.time()), monotonic: () => Math.round(sim.time()) };
+  const clock = { ...manualClock(), now: () => Math.round(sim.time()), monotonic: () => Math.round(sim.time()) };
   const late = sim.random() < 0.5 ? 90_000 * sim.random() : 0;
-  const table = memoryTable({ clock, random: sim.random, indexLatenessMs: late, sharesItems: true });
+  const table = memoryTable({
+    clock,
+    random: sim.random,
+    indexLatenessMs: late,
+    sharesItems: seed % FROZEN_EVERY === 0 ? "frozen" : "trusting",
+  });
   const queue = memoryQueue({ clock, visibilitySeconds: 60 });
   const delays = { bindMs: 2000, imageMs: 3000, probeMs: 1000, removeMs: 1500 };
-  const compute = memoryCompute({ clock, nodes: nodesOf({ h100: 2 }), ...(sim.random() < 0.7 ? delays : {}) });
-  const snapshotMs = sim.random() * sim.random() * 100_000;
+  const isSlow = sim.random() < SLOW;
+  const taken = isSlow ? { ...delays, probeMs: SLOW_PROBE_MS } : sim.random() < 0.7 ? delays : {};
+  const compute = memoryCompute({ clock, nodes: nodesOf({ h100: 2 }), ...taken });
+  const snapshotMs = sim.random() < 0.5 ? sim.random() * 2_000 : sim.random() * sim.random() * 100_000;
   const volumes = memoryVolumes({ clock, isMounted: (id) => compute.mounting(id).length > 0, snapshotMs });
   const watched = watch({ table, compute, volumes }, sim.time, (environment) => decideFate(sim, compute, environment));
   const settings = testSettings({ preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS });
@@ -42,8 +59,10 @@ export function newWorld(sim: Scheduler, seed: number) {
   const sealer = memorySealer();
   const blobs = memoryBlobs();
   const githubKeys = memoryGithubKeys();
-  const hosts = [1, 2, 3, 4].map((n) => sim.newHost(`host-${n}`, (sim.random() - 0.5) * MOST_APART_MS));
-  const contexts = new Map<Host, WorkerContext>(
+  const apartMs = sim.random() < 0.5 ? MOST_APART_MS : 0;
+  const hosts = [1, 2, 3, 4].map((n) => sim.newHost(`host-${n}`, (sim.random() - 0.5) * apartMs));
+  const webhooks = webhookTwin(sim);
+  const contexts = new Map<Host, WorkerContext & DelivererContext>(
     hosts.map((host) => {
       const ports = faultyPorts(sim, host, {
         queue,
@@ -51,7 +70,14 @@ export function newWorld(sim: Scheduler, seed: number) {
         compute: watched.compute,
         volumes: watched.volumes,
       });
-      return [host, { ...ports, blobs, sealer, githubKeys, clock: host.clock, ids, log: silentLog(), settings }];
+      const compute = { ...ports.compute, ...watched.chat.calledBy(host, ports.compute) };
+      return [
+        host,
+        {
+          ...{ ...ports, compute, blobs, sealer, githubKeys, fetch: webhooks.calledBy(host) },
+          ...{ clock: host.clock, ids, log: silentLog(), settings },
+        },
+      ];
     }),
   );
   const checks = new Map(
@@ -61,11 +87,13 @@ export function newWorld(sim: Scheduler, seed: number) {
     }),
   );
   const answered: Answered = { submits: [], cancels: [], extensions: new Map(), undeletes: [] };
-  return { watch: watched, table, queue, compute, volumes, hosts, contexts, checks, answered, nextSweep: sim.time() };
+  const told = { checks, answered, webhooks };
+  return { watch: watched, table, queue, compute, volumes, hosts, contexts, isSlow, ...told, nextSweep: sim.time() };
 }
 
 /** What becomes of an environment's run, and whether its command ignores SIGTERM. */
-function decideFate(sim: Scheduler, compute: ReturnType<typeof memoryCompute>, { uid }: Environment): void {
+function decideFate(sim: Scheduler, compute: ReturnType<typeof memoryCompute>, { uid, id }: Environment): void {
+  if (id === TALKING) return;
   const ignoresTerm = sim.random() < 0.2;
   const afterMs = sim.random() * 3 * MINUTE;
   const fates: Outcome[] = [

@@ -1,0 +1,86 @@
+import { expect, test } from "vitest";
+import { workspaceOf } from "#testing/catalog-requests.ts";
+import { countedPort } from "#testing/counted-ports.ts";
+import { workspaceId, workspaceWorld } from "#testing/workspace-world.ts";
+
+const path = "/api/v1/environments";
+const body = workspaceOf(workspaceId);
+const keyRead = "table.get";
+const look = "table.get";
+
+/** A world that notes the calls that endpoints make, and in which all is done by the first look after a request. */
+async function countedWorld() {
+  const calls: string[] = [];
+  const world = await workspaceWorld({
+    wrap: (ports) => ({
+      ...ports,
+      table: countedPort("table", ports.table, calls),
+      queue: countedPort("queue", ports.queue, calls),
+    }),
+  });
+  const during = async (method: string, at: string, sent?: unknown) => {
+    world.clock.advance(31_000);
+    calls.length = 0;
+    const { status } = await world.ask(method, at, sent);
+    expect(status).toBeLessThan(300);
+    return [...calls];
+  };
+  return { world, during };
+}
+
+test("create = key + host label + spec + head + one send, and the looks while it waits", async () => {
+  const { during } = await countedWorld();
+
+  expect(await during("POST", path, body)).toEqual([
+    ...[keyRead, "table.put", "table.put", "table.put", "queue.send"],
+    ...[look, look],
+  ]);
+});
+
+test("stop = key + two reads + one write + one send, and the looks", async () => {
+  const { world, during } = await countedWorld();
+  await world.create();
+
+  expect(await during("POST", `${path}/stop`, body)).toEqual([
+    ...[keyRead, "table.get", "table.get", "table.put", "queue.send"],
+    ...[look, look],
+  ]);
+});
+
+test("start = key + two reads + spec + head + a send to it and one to its pool, and the looks", async () => {
+  const { world, during } = await countedWorld();
+  await world.create();
+  await world.stop();
+
+  expect(await during("POST", `${path}/start`, body)).toEqual([
+    ...[keyRead, "table.get", "table.get", "table.put", "table.put", "queue.send", "queue.send"],
+    ...[look, look],
+  ]);
+});
+
+test("delete = key + two reads + one write + one send, and the looks", async () => {
+  const { world, during } = await countedWorld();
+  await world.create();
+
+  expect(await during("DELETE", path, { ...body, force: true })).toEqual([
+    ...[keyRead, "table.get", "table.get", "table.put", "queue.send"],
+    ...[look, look],
+  ]);
+});
+
+test("activity = key + two reads, and one write where it moves the last use by more than a minute", async () => {
+  const { world, during } = await countedWorld();
+  await world.create();
+  const at = `${path}/${workspaceId}/activity`;
+
+  expect(await during("POST", at)).toEqual([keyRead, "table.get", "table.get", "table.put"]);
+  expect(await during("POST", at)).toEqual([keyRead, "table.get", "table.get"]);
+});
+
+test("get = key + one read, list = key + one query", async () => {
+  const { world, during } = await countedWorld();
+  await world.create();
+
+  expect(await during("GET", `${path}/${workspaceId}`)).toEqual([keyRead, "table.get"]);
+  expect(await during("GET", path)).toEqual([keyRead, "table.query"]);
+});

@@ -1,0 +1,71 @@
+import * as z from "zod";
+import { wholeSeconds } from "#http/timestamp.ts";
+
+/** The body of a report, which the document does not print: each key may be missing (contracts/dev8 section 5). */
+export const ActivityReport = z.object({
+  environmentId: z.string().nullish(),
+  snapshot: z
+    .object(
+      {
+        lastIDEActivity: moment("lastIDEActivity"),
+        lastSSHActivity: moment("lastSSHActivity"),
+        activeIDEConnections: count("activeIDEConnections"),
+        activeSSHConnections: count("activeSSHConnections"),
+      },
+      "snapshot must be an object",
+    )
+    .nullish(),
+  timestamp: moment("timestamp"),
+});
+
+/** As it is taken: no time is in the future. */
+export const Snapshot = z.object({
+  lastIDEActivity: z.string().optional(),
+  lastSSHActivity: z.string().optional(),
+  activeIDEConnections: z.number().optional(),
+  activeSSHConnections: z.number().optional(),
+});
+
+export interface Report {
+  readonly snapshot: z.infer<typeof Snapshot>;
+  readonly timestamp: string;
+  /** The latest use that it speaks of, ms; undefined: it says that there was none. */
+  readonly lastUsedAt: number | undefined;
+}
+
+/** What a report says. One that says nothing of connections and times says that the workspace is in use. */
+export function toReport({ snapshot, timestamp }: z.infer<typeof ActivityReport>, now: number): Report {
+  const told = timeOf(timestamp, now) ?? now;
+  const [ide, ssh] = [timeOf(snapshot?.lastIDEActivity, now), timeOf(snapshot?.lastSSHActivity, now)];
+  const counts = [snapshot?.activeIDEConnections, snapshot?.activeSSHConnections].filter(isGiven);
+  const times = [ide, ssh].filter(isGiven);
+  const isInUse = counts.some((connections) => connections > 0) || counts.length + times.length === 0;
+  const uses = isInUse ? [...times, told] : times;
+  return {
+    snapshot: {
+      ...(isGiven(ide) && { lastIDEActivity: wholeSeconds(ide) }),
+      ...(isGiven(ssh) && { lastSSHActivity: wholeSeconds(ssh) }),
+      ...(isGiven(snapshot?.activeIDEConnections) && { activeIDEConnections: snapshot.activeIDEConnections }),
+      ...(isGiven(snapshot?.activeSSHConnections) && { activeSSHConnections: snapshot.activeSSHConnections }),
+    },
+    timestamp: wholeSeconds(told),
+    lastUsedAt: uses.length > 0 ? Math.max(...uses) : undefined,
+  };
+}
+
+function moment(name: string) {
+  return z.iso.datetime({ offset: true, error: `${name} must be an RFC 3339 timestamp` }).nullish();
+}
+
+function count(name: string) {
+  const message = `${name} must be a whole number from 0`;
+  return z.int(message).min(0, message).nullish();
+}
+
+function timeOf(text: string | null | undefined, now: number): number | undefined {
+  return isGiven(text) ? Math.min(Date.parse(text), now) : undefined;
+}
+
+function isGiven<Value>(value: Value | null | undefined): value is Value {
+  return value !== null && value !== undefined;
+}

@@ -1,0 +1,39 @@
+import * as z from "zod";
+import { queue } from "#aws/queue.ts";
+import { sealer } from "#aws/sealer.ts";
+import { table } from "#aws/table.ts";
+import { dev8 } from "#http/dialects/dev8.ts";
+import { lambda } from "#http/lambda.ts";
+import { CreateWorkspace } from "./fields.ts";
+import { makeWorkspace } from "./make-workspace.ts";
+import { statusOf, success, toWorkspace, Workspace } from "./wire.ts";
+
+const Created = success(
+  "Workspace created successfully",
+  z.object({
+    environment: Workspace,
+    message: z.string().meta({ example: "Your development environment is ready to use" }),
+  }),
+);
+
+export const endpoint = dev8.post(
+  "/api/v1/environments",
+  {
+    summary: "Create a workspace under an id of your choice, and wait for it",
+    uses: ["table", "queue", "sealer"],
+    body: CreateWorkspace,
+    reply: Created,
+    status: 201,
+    creates: "uid",
+    pace: "waits",
+  },
+  async ({ ctx, body, thing }) => {
+    const workspace = await makeWorkspace(ctx, body, thing);
+    const isReady = statusOf(workspace) === "RUNNING";
+    const message = `Your development environment is ${isReady ? "ready to use" : "being prepared"}`;
+    const data = { environment: toWorkspace(ctx.settings, workspace), message };
+    return { success: true as const, message: "Workspace created successfully" as const, data };
+  },
+);
+
+export const handler = lambda(endpoint, { table, queue, sealer });

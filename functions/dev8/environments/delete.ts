@@ -1,0 +1,45 @@
+import * as z from "zod";
+import { queue } from "#aws/queue.ts";
+import { table } from "#aws/table.ts";
+import { requestDelete } from "#core/environments/delete.ts";
+import { waitForEnvironment } from "#core/environments/wait.ts";
+import { Problem } from "#core/problem.ts";
+import { dev8 } from "#http/dialects/dev8.ts";
+import { lambda } from "#http/lambda.ts";
+import { DeleteWorkspace } from "./fields.ts";
+import { statusOf, success } from "./wire.ts";
+import { findWorkspace, hasContainer, told, unknownWorkspace } from "./workspace.ts";
+
+const removed = "All data and resources have been permanently removed";
+const Deleted = success(
+  "Workspace deleted permanently",
+  z.object({ workspaceId: z.string(), message: z.literal(removed) }),
+);
+
+export const endpoint = dev8.delete(
+  "/api/v1/environments",
+  {
+    summary: "Delete a workspace with its volumes; one that runs only by force",
+    uses: ["table", "queue"],
+    body: DeleteWorkspace,
+    reply: Deleted,
+    pace: "waits",
+  },
+  async ({ ctx, body }) => {
+    const { workspaceId, force } = body;
+    const unknown = unknownWorkspace(workspaceId);
+    const known = await findWorkspace(ctx, body);
+    if (!known) throw unknown;
+    const status = statusOf(known);
+    if (!force && (hasContainer[status] || status === "STOPPING")) {
+      const why = `workspace ${workspaceId} is still running. Stop it first or use force=true`;
+      throw new Problem("conflict", why);
+    }
+    await told(unknown, requestDelete(ctx, workspaceId));
+    await waitForEnvironment(ctx, workspaceId, (seen) => seen === undefined);
+    const data = { workspaceId, message: removed } as const;
+    return { success: true as const, message: "Workspace deleted permanently" as const, data };
+  },
+);
+
+export const handler = lambda(endpoint, { table, queue });

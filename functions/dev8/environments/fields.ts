@@ -1,0 +1,124 @@
+import * as z from "zod";
+import type { Settings } from "#core/context.ts";
+
+const bases = ["node", "python", "go", "rust", "java"] as const;
+const providers = ["AZURE", "AWS", "GCP"] as const;
+const LONGEST_LINE = 128;
+const MOST_SECRET_BYTES = 16 * 1024;
+
+/** contracts/common section 7: the client's own choice, unique for its owner alone. */
+export const idForm = /^[A-Za-z0-9][A-Za-z0-9_-]{9,62}$/;
+
+/** The variable that each secret is in its workspace; shown to nobody, in the order of contracts/dev8 section 2. */
+export const variableOf = {
+  githubToken: "GITHUB_TOKEN",
+  codeServerPassword: "CODE_SERVER_PASSWORD",
+  sshPublicKey: "SSH_PUBLIC_KEY",
+  gitUserName: "GIT_USER_NAME",
+  gitUserEmail: "GIT_USER_EMAIL",
+  anthropicApiKey: "ANTHROPIC_API_KEY",
+  openaiApiKey: "OPENAI_API_KEY",
+  geminiApiKey: "GEMINI_API_KEY",
+} as const;
+
+/** The body of a create. Of several faults the first in the order of contracts/dev8 section 3 is told. */
+export function CreateWorkspace(settings: Settings) {
+  const given = { userId: line("userId").default("default-user"), baseImage: Base.default("node") };
+  const provider = z.enum(providers).default("AZURE");
+  return offered(settings, z.object({ ...fields, ...given, ...secrets, cloudProvider: provider }));
+}
+
+/** The body of a start: all that a new container needs. */
+export function StartWorkspace(settings: Settings) {
+  return offered(settings, z.object({ ...fields, ...secrets }));
+}
+
+/** The body of a stop. */
+export function NamedWorkspace(settings: Settings) {
+  return offered(settings, z.object({ workspaceId: fields.workspaceId, cloudRegion: fields.cloudRegion }));
+}
+
+/** The body of a delete. */
+export function DeleteWorkspace(settings: Settings) {
+  const { workspaceId, cloudRegion } = fields;
+  const force = z.boolean("force must be a boolean").default(false);
+  return offered(settings, z.object({ workspaceId, cloudRegion, force }));
+}
+
+export type StartWorkspace = z.output<ReturnType<typeof StartWorkspace>>;
+
+const Base = z.enum(bases, {
+  error: ({ input }) => (typeof input === "string" && input !== "" ? unavailable("baseImage", input) : undefined),
+});
+
+const fields = {
+  workspaceId: workspaceId(),
+  name: line("name"),
+  userId: line("userId"),
+  cloudRegion: z.string().min(1).meta({ example: "centralindia" }),
+  cpuCores: between("cpuCores", 1, 4),
+  memoryGB: between("memoryGB", 2, 16),
+  storageGB: between("storageGB", 10, 100).int("storageGB must be an integer"),
+  baseImage: Base,
+};
+
+const secrets = {
+  githubToken: secret("githubToken"),
+  codeServerPassword: secret("codeServerPassword"),
+  sshPublicKey: secret("sshPublicKey"),
+  gitUserName: secret("gitUserName"),
+  gitUserEmail: secret("gitUserEmail"),
+  anthropicApiKey: secret("anthropicApiKey"),
+  openaiApiKey: secret("openaiApiKey"),
+  geminiApiKey: secret("geminiApiKey"),
+} as const satisfies Record<keyof typeof variableOf, z.ZodType>;
+
+/** Told after a region that is not offered. */
+const lateFields: ReadonlySet<unknown> = new Set([...Object.keys(secrets), "cloudProvider", "force"]);
+
+function offered<S extends z.ZodType<{ readonly cloudRegion: string }>>({ regions }: Settings, schema: S): S {
+  return schema.superRefine(
+    ({ cloudRegion }, ctx) => {
+      if (regions.includes(cloudRegion)) return;
+      ctx.addIssue({ code: "custom", path: ["cloudRegion"], message: unavailable("region", cloudRegion) });
+    },
+    { when: ({ issues }) => issues.every(({ path }) => lateFields.has(path?.[0])) },
+  );
+}
+
+function unavailable(what: string, name: string): string {
+  return `${what} ${name.slice(0, 64)} is not available`;
+}
+
+function workspaceId() {
+  const [absent, bad] = ["workspaceId is required (UUID from database)", "workspaceId must be a valid UUID"];
+  return z
+    .string({ error: ({ input }) => (input === undefined || input === null ? absent : bad) })
+    .min(1, absent)
+    .regex(idForm, bad)
+    .meta({ example: "test-workspace-001" });
+}
+
+/** It becomes a variable of the workspace, or a label that people see. */
+function line(name: string) {
+  return z
+    .string()
+    .min(1)
+    .max(LONGEST_LINE)
+    .regex(/^\P{Cc}*$/u, `${name} must not contain control characters`);
+}
+
+/** Whatever is wrong with it, the row has one message. */
+function between(name: string, lowest: number, highest: number) {
+  const message = `${name} must be between ${lowest} and ${highest}`;
+  return z.number(message).min(lowest, message).max(highest, message);
+}
+
+function secret(name: string) {
+  return z
+    .string()
+    .max(MOST_SECRET_BYTES)
+    .refine((text) => Buffer.byteLength(text) <= MOST_SECRET_BYTES, `${name} is too long`)
+    .refine((text) => !/\p{Cc}/u.test(text.replace(/[\t\n\r]/g, "")), `${name} must not contain control characters`)
+    .optional();
+}

@@ -1,0 +1,21 @@
+import type { UserContext } from "#core/context.ts";
+
+/** Of one part of a host name (RFC 1035). */
+const LONGEST = 63;
+const HASH_DIGITS = 6;
+const HASHED = 3;
+
+/**
+ * What stands before the domain in a workspace's host name, in the order of preference: `ws-<id>.<region>`, where that
+ * is no host name, or another's, with a hash of owner and id (contracts/dev8 section 4).
+ */
+export function hostLabelsOf({ ids, actor }: UserContext, id: string, region: string): string[] {
+  const name = `ws-${id.toLowerCase().replaceAll("_", "-")}`;
+  const hash = ids.hash(`${actor.uid} ${id}`);
+  const hashed = Array.from({ length: HASHED }, (_, n) => {
+    const digits = hash.slice(n * HASH_DIGITS, (n + 1) * HASH_DIGITS);
+    return `${name.slice(0, LONGEST - HASH_DIGITS - 1)}-${digits}`;
+  });
+  const isName = name.length <= LONGEST && !name.endsWith("-");
+  return (isName ? [name, ...hashed] : hashed).map((label) => `${label}.${region}`);
+}

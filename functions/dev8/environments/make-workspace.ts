@@ -1,0 +1,79 @@
+import type { UserContext } from "#core/context.ts";
+import { createEnvironment } from "#core/environments/create.ts";
+import { requestDelete } from "#core/environments/delete.ts";
+import { findEnvironment } from "#core/environments/read.ts";
+import { type Environment, parseEnvironment } from "#core/environments/record.ts";
+import { holdsNothing } from "#core/environments/start.ts";
+import { waitForEnvironment } from "#core/environments/wait.ts";
+import type { NewThing } from "#core/idempotency.ts";
+import { environmentKey } from "#core/keys.ts";
+import { Conflict, Problem } from "#core/problem.ts";
+import { hostLabelsOf } from "./host-label.ts";
+import { newWorkspace } from "./new-workspace.ts";
+import { statusOf, type WorkspaceStatus } from "./wire.ts";
+import { containerExists, waitUntilRunning } from "./workspace.ts";
+
+type NewBody = Parameters<typeof newWorkspace>[1];
+type CreateContext = UserContext<"table" | "queue" | "sealer">;
+
+/**
+ * Makes a workspace and waits for it as long as a call may. Throws `conflict` where the id is in use, and `unexpected`
+ * when it fails in that time: then nothing of it is left.
+ */
+export async function makeWorkspace(ctx: CreateContext, body: NewBody, thing: NewThing): Promise<Environment> {
+  const { workspaceId: id } = body;
+  await beginWorkspace(ctx, body, await notFailedBefore(ctx, id, thing));
+  const made = await waitUntilRunning(ctx, id).catch(async (error: unknown) => {
+    await removeFailed(ctx, id);
+    throw error;
+  });
+  if (!made) throw isBeingDeleted(id);
+  return made;
+}
+
+/** A repeat goes on with what the earlier request made, unless that failed: a failed create leaves no trace. */
+async function notFailedBefore(ctx: CreateContext, id: string, thing: NewThing): Promise<NewThing> {
+  if (!thing.isRepeat) return thing;
+  const item = await ctx.table.get(environmentKey(ctx.actor.uid, ctx.dialect, id));
+  const made = item && parseEnvironment(item);
+  const isOver = made !== undefined && (made.phase === "deleted" || holdsNothing(made));
+  return isOver ? { ...thing, uid: ctx.ids.uid(), isRepeat: false } : thing;
+}
+
+/** Under the first host label that nobody else has. */
+async function beginWorkspace(ctx: CreateContext, body: NewBody, thing: NewThing): Promise<void> {
+  for (const label of hostLabelsOf(ctx, body.workspaceId, body.cloudRegion)) {
+    try {
+      await createEnvironment(ctx, newWorkspace(ctx, body, thing, label));
+      return;
+    } catch (error) {
+      if (!(error instanceof Conflict)) throw error;
+    }
+    const inUse = await findEnvironment(ctx, body.workspaceId);
+    if (inUse && !holdsNothing(inUse)) throw refusals[statusOf(inUse)](inUse.id);
+  }
+  throw new Problem("unavailable", "Service unavailable");
+}
+
+async function removeFailed(ctx: CreateContext, id: string): Promise<void> {
+  const isGone = (workspace: Environment | undefined) => workspace === undefined;
+  await requestDelete(ctx, id);
+  await waitForEnvironment(ctx, id, isGone, REMOVAL_MS);
+}
+
+/** Beside the budget that was waited already: a call ends at 29 s. */
+const REMOVAL_MS = 2_000;
+
+const isThere = (id: string) => new Problem("conflict", `workspace ${id} already exists. Start it or delete it first.`);
+const isBeingDeleted = (id: string) => new Problem("conflict", `workspace ${id} is being deleted`);
+
+/** Why an id cannot be used again, by what has it. */
+const refusals = {
+  CREATING: containerExists,
+  STARTING: containerExists,
+  RUNNING: containerExists,
+  STOPPING: isThere,
+  STOPPED: isThere,
+  ERROR: isThere,
+  DELETING: isBeingDeleted,
+} as const satisfies Record<WorkspaceStatus, (id: string) => Problem>;

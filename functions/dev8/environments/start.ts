@@ -1,0 +1,47 @@
+import * as z from "zod";
+import { queue } from "#aws/queue.ts";
+import { sealer } from "#aws/sealer.ts";
+import { table } from "#aws/table.ts";
+import { requestStart } from "#core/environments/start.ts";
+import { Problem } from "#core/problem.ts";
+import { dev8 } from "#http/dialects/dev8.ts";
+import { lambda } from "#http/lambda.ts";
+import { StartWorkspace } from "./fields.ts";
+import { newRun } from "./new-workspace.ts";
+import { statusOf, success, toWorkspace, Workspace } from "./wire.ts";
+import { containerExists, findWorkspace, told, waitUntilRunning } from "./workspace.ts";
+
+const Started = success(
+  "Workspace started successfully",
+  z.object({
+    environment: Workspace,
+    message: z.string().meta({ example: "Your workspace is now running with existing data" }),
+  }),
+);
+
+export const endpoint = dev8.post(
+  "/api/v1/environments/start",
+  {
+    summary: "Start a stopped workspace with a new container on its volumes, and wait for it",
+    uses: ["table", "queue", "sealer"],
+    body: StartWorkspace,
+    reply: Started,
+    pace: "waits",
+  },
+  async ({ ctx, body }) => {
+    const { workspaceId: id } = body;
+    const noVolume = new Problem("notFound", `workspace volume not found: fs-${id}. Create environment first.`);
+    const known = await findWorkspace(ctx, body);
+    if (!known || known.outcome) throw noVolume;
+    if (known.phase !== "stopped" || known.desired === "active") throw containerExists(id);
+    await told(noVolume, requestStart(ctx, id, newRun(ctx, body, known.labels)));
+    const workspace = await waitUntilRunning(ctx, id);
+    if (!workspace) throw noVolume;
+    const isReady = statusOf(workspace) === "RUNNING";
+    const message = `Your workspace is ${isReady ? "now running" : "starting"} with existing data`;
+    const data = { environment: toWorkspace(ctx.settings, workspace), message };
+    return { success: true as const, message: "Workspace started successfully" as const, data };
+  },
+);
+
+export const handler = lambda(endpoint, { table, queue, sealer });

@@ -1,0 +1,67 @@
+import type { UserContext } from "#core/context.ts";
+import { findEnvironment } from "#core/environments/read.ts";
+import type { Environment } from "#core/environments/record.ts";
+import { waitForEnvironment } from "#core/environments/wait.ts";
+import { Problem } from "#core/problem.ts";
+import { Refusal } from "#http/refusal.ts";
+import { idForm } from "./fields.ts";
+import { regionOf, type WorkspaceStatus } from "./wire.ts";
+
+interface Named {
+  readonly workspaceId: string;
+  readonly cloudRegion: string;
+}
+
+/** The caller's workspace of this id in this region, or undefined. */
+export async function findWorkspace(
+  ctx: UserContext<"table">,
+  { workspaceId, cloudRegion }: Named,
+): Promise<Environment | undefined> {
+  const found = await findEnvironment(ctx, workspaceId);
+  return found && regionOf(found) === cloudRegion ? found : undefined;
+}
+
+/** The caller's workspace that a path names; throws `notFound` for any text that names none. */
+export async function workspaceOf(ctx: UserContext<"table">, id: string): Promise<Environment> {
+  const found = idForm.test(id) ? await findEnvironment(ctx, id) : undefined;
+  if (!found) throw unknownWorkspace(id);
+  return found;
+}
+
+export function unknownWorkspace(id: string): Problem {
+  return new Problem("notFound", `workspace not found: ${id.slice(0, 64)}`);
+}
+
+export function containerExists(id: string): Problem {
+  return new Problem("conflict", `container already exists for workspace ${id}. Use stop first if needed.`);
+}
+
+/** What was found out a moment later is told as if it had been so from the start. */
+export async function told<Done>(problem: Problem, deed: Promise<Done>): Promise<Done> {
+  return deed.catch((error: unknown) => {
+    throw error instanceof Problem && (error.kind === "notFound" || error.kind === "conflict") ? problem : error;
+  });
+}
+
+/**
+ * Watches a workspace on its way to RUNNING, for the wait budget; undefined: it was deleted meanwhile. Throws
+ * `unexpected` when its run ended by itself.
+ */
+export async function waitUntilRunning(ctx: UserContext<"table">, id: string): Promise<Environment | undefined> {
+  const isDecided = (workspace: Environment | undefined) =>
+    workspace === undefined || workspace.phase === "active" || workspace.phase === "stopped";
+  const seen = await waitForEnvironment(ctx, id, isDecided);
+  if (seen && seen.broken !== null) throw new Refusal("unexpected");
+  return seen;
+}
+
+/** Whether there is a container, or will be one unless somebody stops it. */
+export const hasContainer = {
+  CREATING: true,
+  STARTING: true,
+  RUNNING: true,
+  STOPPING: false,
+  STOPPED: false,
+  ERROR: false,
+  DELETING: false,
+} as const satisfies Record<WorkspaceStatus, boolean>;

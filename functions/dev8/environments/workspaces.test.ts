@@ -1,0 +1,558 @@
+import { describe, expect, test } from "vitest";
+import { parseEnvironment } from "#core/environments/record.ts";
+import { workspaceOf } from "#testing/catalog-requests.ts";
+import { second } from "#testing/http-world.ts";
+import { nodesOf } from "#testing/memory-world.ts";
+import { type Answered, workspaceId, workspaceWorld } from "#testing/workspace-world.ts";
+
+const path = "/api/v1/environments";
+const broken = { kind: "imageFails", reason: "Image not found" } as const;
+const lives = { kind: "lives" } as const;
+
+const categories = { 404: "Resource Not Found", 409: "Conflict" } as const;
+const notThere = `workspace not found: ${workspaceId}`;
+const noVolume = `workspace volume not found: fs-${workspaceId}. Create environment first.`;
+const noContainer = `container not found for workspace ${workspaceId}. Already stopped?`;
+const exists = `container already exists for workspace ${workspaceId}. Use stop first if needed.`;
+const running = `workspace ${workspaceId} is still running. Stop it first or use force=true`;
+
+function refused(status: keyof typeof categories, message: string): Answered {
+  return { status, body: { success: false, error: categories[status], message, code: `ERR_${status}` } };
+}
+
+const unexpected = "An unexpected error occurred. Please try again later.";
+const failed: Answered = {
+  status: 500,
+  body: { success: false, error: "Internal Server Error", message: unexpected, code: "ERR_500" },
+};
+const stopped: Answered = {
+  status: 200,
+  body: {
+    success: true,
+    message: "Workspace stopped successfully",
+    data: { workspaceId, message: "Container deleted, volumes preserved. Restart anytime to resume work." },
+  },
+};
+const deleted: Answered = {
+  status: 200,
+  body: {
+    success: true,
+    message: "Workspace deleted permanently",
+    data: { workspaceId, message: "All data and resources have been permanently removed" },
+  },
+};
+
+describe("create", () => {
+  test("answers 201 with the running workspace, byte for byte as the contract prints it", async () => {
+    const world = await workspaceWorld();
+
+    const response = await world.request("POST", path, { key: world.key, body: workspaceOf(workspaceId) });
+
+    const at = "2026-01-20T18:00:00Z";
+    const fqdn = `ws-${workspaceId}.centralindia.preview.localhost`;
+    const environment = {
+      id: workspaceId,
+      name: "Test Workspace",
+      userId: "user123",
+      status: "RUNNING",
+      cloudProvider: "AZURE",
+      cloudRegion: "centralindia",
+      cpuCores: 2,
+      memoryGB: 4,
+      storageGB: 20,
+      baseImage: "node",
+      azureResourceGroup: "dev8-rg-centralindia",
+      azureContainerGroup: `aci-${workspaceId}`,
+      azureFileShare: `fs-${workspaceId}`,
+      azureFqdn: fqdn,
+      connectionUrls: { vscode: `http://${fqdn}:8080`, ssh: `ssh -p 2222 dev8@${fqdn}` },
+      createdAt: at,
+      updatedAt: at,
+    };
+    const data = { environment, message: "Your development environment is ready to use" };
+    expect(response.status).toBe(201);
+    expect(await response.text()).toBe(
+      JSON.stringify({ success: true, message: "Workspace created successfully", data }),
+    );
+  });
+
+  test("makes both volumes and a container with both ports and what was asked for", async () => {
+    const world = await workspaceWorld();
+
+    await world.create({ cpuCores: 1.5, memoryGB: 2.5, storageGB: 30 });
+
+    const { volumes, ports, resources, size } = world.head();
+    expect(volumes).toMatchObject([
+      { name: "workspace", path: "/home/dev8/workspace", sizeGb: 30 },
+      { name: "home", path: "/home/dev8", sizeGb: 5 },
+    ]);
+    expect(ports.map(({ port, kind }) => [port, kind])).toEqual([
+      [8080, "http"],
+      [22, "ssh"],
+    ]);
+    expect([resources, size.units]).toEqual([{ cpus: 1.5, memoryMb: 2560 }, 2]);
+  });
+
+  test("has a word for what may be left out, and takes comments, unknown fields and slashes in strings", async () => {
+    const world = await workspaceWorld();
+    const { userId: _, baseImage: __, ...named } = workspaceOf(workspaceId);
+    const body = JSON.stringify({ ...named, name: "https://example.com//x /* y */" });
+
+    const { status, body: told } = await world.ask(
+      "POST",
+      path,
+      `// a comment\n${body.replace("{", '{ /* more */ "other": 1, "sshPublicKey": "ssh-rsa AA//BB",')}`,
+    );
+
+    expect([status, told.data.environment]).toMatchObject([
+      201,
+      { userId: "default-user", baseImage: "node", cloudProvider: "AZURE", name: "https://example.com//x /* y */" },
+    ]);
+  });
+
+  test("that finds no room answers 201 with CREATING before any edge gives up, and goes on", async () => {
+    const world = await workspaceWorld({ nodes: nodesOf({ h100: 1 }) });
+    const begun = world.clock.now();
+
+    const { status, body } = await world.create();
+
+    expect([status, body.data.environment.status, body.data.message]).toEqual([
+      ...[201, "CREATING", "Your development environment is being prepared"],
+    ]);
+    expect(world.clock.now() - begun).toBeLessThanOrEqual(25_000);
+    expect(await world.create()).toEqual(refused(409, exists));
+    expect(await world.stop()).toEqual(stopped);
+    expect(await world.status()).toBe("STOPPED");
+  });
+
+  test("that takes two minutes is RUNNING at the end of them", async () => {
+    const world = await workspaceWorld({ delays: { imageMs: 120_000 } });
+
+    const { body } = await world.create();
+    await world.advance(120_000);
+
+    expect([body.data.environment.status, await world.status()]).toEqual(["CREATING", "RUNNING"]);
+  });
+
+  test("that fails in time answers 500 and leaves nothing: the id is free", async () => {
+    const world = await workspaceWorld();
+    world.programAll(broken);
+
+    expect(await world.create()).toEqual(failed);
+    expect(await world.ask("GET", `${path}/${workspaceId}`)).toEqual(refused(404, notThere));
+    expect(world.volumes.volumeIds()).toEqual([]);
+
+    world.programAll(lives);
+    const { status, body } = await world.create();
+    expect([status, body.data.environment.azureFqdn]).toEqual([
+      ...[201, `ws-${workspaceId}.centralindia.preview.localhost`],
+    ]);
+  });
+
+  test("that fails later is ERROR with the rest removed, and can be made again or deleted", async () => {
+    const world = await workspaceWorld();
+    world.programAll({ kind: "neverBinds", reason: "no machine" });
+    const { status } = await world.create();
+
+    await world.advance(600_000);
+    expect([status, await world.status(), world.volumes.volumeIds()]).toEqual([201, "ERROR", []]);
+    expect(await world.start()).toEqual(refused(404, noVolume));
+    expect(await world.stop()).toEqual(refused(404, noContainer));
+
+    world.programAll(lives);
+    expect((await world.create({ name: "Again" })).status).toBe(201);
+    expect(world.head()).toMatchObject({ name: "Again", starts: 0 });
+  });
+
+  test("is refused by what has the id", async () => {
+    const world = await workspaceWorld({ delays: { removeMs: 60_000 } });
+    await world.create();
+    const whileRunning = await world.create();
+    await world.stop();
+    const whileStopping = await world.create();
+    await world.advance(120_000);
+    const whileStopped = await world.create();
+    await world.start();
+    await world.remove({ force: true });
+    const whileDeleted = await world.create();
+
+    const there = refused(409, `workspace ${workspaceId} already exists. Start it or delete it first.`);
+    expect([whileRunning, whileStopping, whileStopped, whileDeleted]).toEqual([
+      ...[refused(409, exists), there, there, refused(409, `workspace ${workspaceId} is being deleted`)],
+    ]);
+  });
+
+  test("under an Idempotency-Key makes one workspace; after a failure it makes another", async () => {
+    const world = await workspaceWorld();
+    const sent = { key: world.key, body: workspaceOf(workspaceId), headers: { "Idempotency-Key": "k1" } };
+    const post = () => world.request("POST", path, sent);
+    world.programAll(broken);
+
+    const first = await post();
+    world.programAll(lives);
+    const [made, again] = [await post(), await post()];
+
+    expect([first.status, made.status, again.status]).toEqual([500, 201, 201]);
+    expect(again.headers.get("idempotency-replayed")).toBe("true");
+    expect(await again.text()).toBe(await made.text());
+    const other = await world.request("POST", path, { ...sent, body: workspaceOf("another-workspace") });
+    expect(other.status).toBe(409);
+  });
+
+  test.each(["clh3x2k9p0000abcd1234efgh", "6f1ed002-ab5e-4f5a-9c1b-0123456789ab", "abcdefghij", "A".repeat(63)])(
+    "takes the id %s",
+    async (id) => {
+      const world = await workspaceWorld();
+
+      const { status, body } = await world.create({ workspaceId: id });
+
+      expect([status, body.data.environment.id]).toEqual([201, id]);
+    },
+  );
+});
+
+describe("start", () => {
+  test("brings a new container to the same volumes, id and address, with what was sent", async () => {
+    const world = await workspaceWorld();
+    const created = (await world.create()).body.data.environment;
+    const before = world.head();
+    await world.stop();
+
+    const changes = { name: "Renamed", userId: "user456", cpuCores: 4, memoryGB: 8, storageGB: 100, baseImage: "go" };
+    const { status, body } = await world.start(changes);
+
+    expect([status, body]).toEqual([
+      200,
+      {
+        success: true,
+        message: "Workspace started successfully",
+        data: {
+          environment: { ...created, ...changes, storageGB: 20, updatedAt: expect.any(String) },
+          message: "Your workspace is now running with existing data",
+        },
+      },
+    ]);
+    const after = world.head();
+    expect(after).toMatchObject({ uid: before.uid, volumes: before.volumes, run: before.run + 1 });
+    expect(after.resources).toEqual({ cpus: 4, memoryMb: 8192 });
+  });
+
+  test("that takes longer than a call may answers STARTING", async () => {
+    const world = await workspaceWorld({ delays: { imageMs: 60_000 } });
+    await world.create();
+    await world.stop();
+
+    const { body } = await world.start();
+
+    expect([body.data.environment.status, body.data.message]).toEqual([
+      ...["STARTING", "Your workspace is starting with existing data"],
+    ]);
+  });
+
+  test("that fails keeps the volumes: ERROR, and from there it can be started", async () => {
+    const world = await workspaceWorld();
+    await world.create();
+    await world.stop();
+    world.programAll(broken);
+
+    expect(await world.start()).toEqual(failed);
+    expect([await world.status(), world.volumes.volumeIds().length]).toEqual(["ERROR", 2]);
+
+    world.programAll(lives);
+    expect((await world.start()).body.data.environment.status).toBe("RUNNING");
+  });
+
+  test("is refused where there is no volume, or a container", async () => {
+    const world = await workspaceWorld({ delays: { removeMs: 60_000 } });
+    const never = await world.start();
+    await world.create();
+    const runs = await world.start();
+    await world.stop();
+    const stopping = await world.start();
+    await world.advance(120_000);
+    const elsewhere = await world.start({ cloudRegion: "eastus" });
+    await world.start();
+    await world.remove({ force: true });
+    const leaving = await world.start();
+
+    expect([never, runs, stopping, elsewhere, leaving]).toEqual([
+      ...[refused(404, noVolume), refused(409, exists), refused(409, exists)],
+      ...[refused(404, noVolume), refused(404, noVolume)],
+    ]);
+  });
+});
+
+describe("stop", () => {
+  test("removes the container and keeps both volumes", async () => {
+    const world = await workspaceWorld();
+    await world.create();
+
+    expect(await world.stop()).toEqual(stopped);
+
+    expect([await world.status(), world.volumes.volumeIds().length]).toEqual(["STOPPED", 2]);
+    expect(await world.compute.listRuns()).toEqual([]);
+    expect(await world.stop()).toEqual(refused(404, noContainer));
+  });
+
+  test("ends a creation and a start that are under way, and keeps the volumes", async () => {
+    const world = await workspaceWorld({ delays: { imageMs: 60_000 } });
+    await world.create();
+
+    expect([await world.status(), await world.stop(), await world.status()]).toEqual(["CREATING", stopped, "STOPPED"]);
+    await world.start();
+    expect([await world.status(), await world.stop(), await world.status()]).toEqual(["STARTING", stopped, "STOPPED"]);
+    expect(world.volumes.volumeIds()).toHaveLength(2);
+  });
+
+  test("is refused where there is no container to stop", async () => {
+    const world = await workspaceWorld({ delays: { removeMs: 60_000 } });
+    const never = await world.stop();
+    await world.create();
+    const elsewhere = await world.stop({ cloudRegion: "eastus" });
+    const late = await world.stop();
+    const stopping = [await world.status(), await world.stop()];
+
+    expect([never, elsewhere, late, stopping]).toEqual([
+      ...[refused(404, noContainer), refused(404, noContainer), stopped, ["STOPPING", refused(404, noContainer)]],
+    ]);
+  });
+});
+
+describe("delete", () => {
+  test("of a stopped one removes everything, and the id is free", async () => {
+    const world = await workspaceWorld();
+    await world.create();
+    const before = world.head();
+    await world.stop();
+
+    expect(await world.remove({ force: false })).toEqual(deleted);
+
+    expect(world.volumes.volumeIds()).toEqual([]);
+    expect(await world.ask("GET", `${path}/${workspaceId}`)).toEqual(refused(404, notThere));
+    expect([await world.remove(), await world.stop(), await world.start()]).toEqual([
+      ...[refused(404, notThere), refused(404, noContainer), refused(404, noVolume)],
+    ]);
+    const { status, body } = await world.create();
+    expect([status, body.data.environment.azureFqdn]).toEqual([
+      ...[201, `ws-${workspaceId}.centralindia.preview.localhost`],
+    ]);
+    expect(world.head().uid).not.toBe(before.uid);
+  });
+
+  test("of one that runs or is on its way needs force", async () => {
+    const world = await workspaceWorld({ delays: { imageMs: 60_000 } });
+    await world.create();
+
+    const creating = await world.remove();
+    await world.advance(60_000);
+    const runs = [await world.status(), await world.remove({ force: false })];
+
+    expect([creating, runs]).toEqual([refused(409, running), ["RUNNING", refused(409, running)]]);
+    expect(await world.remove({ force: true })).toEqual(deleted);
+  });
+
+  test("of one that is stopping needs force, and of one that is leaving is told again", async () => {
+    const world = await workspaceWorld({ delays: { removeMs: 90_000 } });
+    await world.create();
+    await world.stop();
+
+    const stopping = [await world.status(), await world.remove()];
+    const forced = await world.remove({ force: true });
+    const leaving = [await world.status(), await world.remove(), await world.stop()];
+
+    expect(stopping).toEqual(["STOPPING", refused(409, running)]);
+    expect(forced).toEqual(deleted);
+    expect(leaving).toEqual(["DELETING", deleted, refused(404, noContainer)]);
+  });
+
+  test("of a failed one needs no force", async () => {
+    const world = await workspaceWorld();
+    await world.create();
+    await world.compute.remove(world.head().uid, 1, { graceSeconds: 0, force: true });
+    await world.advance(60_000);
+
+    expect([await world.status(), world.volumes.volumeIds().length]).toEqual(["ERROR", 2]);
+    expect(await world.remove()).toEqual(deleted);
+    expect(world.volumes.volumeIds()).toEqual([]);
+  });
+
+  test("is refused for another region's, and reads its body whatever the query says", async () => {
+    const world = await workspaceWorld();
+    await world.create();
+    await world.stop();
+
+    expect(await world.remove({ cloudRegion: "eastus" })).toEqual(refused(404, notThere));
+    const body = { workspaceId, cloudRegion: "centralindia" };
+    expect(await world.ask("DELETE", `${path}?force=%&workspaceId=x`, body)).toEqual(deleted);
+  });
+});
+
+test("a container that dies leaves ERROR with its volumes, from which a start leads on", async () => {
+  const world = await workspaceWorld();
+  await world.create();
+  await world.compute.remove(world.head().uid, 1, { graceSeconds: 0, force: true });
+  await world.advance(60_000);
+
+  const { status, body } = await world.start();
+
+  expect([status, body.data.environment.status]).toEqual([200, "RUNNING"]);
+});
+
+test("create, stop, start printed in a row answer 201, 200, 200", async () => {
+  const world = await workspaceWorld();
+
+  const statuses = [await world.create(), await world.stop(), await world.start()].map(({ status }) => status);
+
+  expect(statuses).toEqual([201, 200, 200]);
+});
+
+describe("two owners with the same id", () => {
+  test("know nothing of each other", async () => {
+    const world = await workspaceWorld();
+    const stranger = await world.login(second);
+    const [mine, other] = [await world.create(), await world.create({ name: "Other" }, stranger)];
+    const ofOther = () => world.ask("GET", `${path}/${workspaceId}`, undefined, stranger);
+    const before = await ofOther();
+    const heads = world.table.all().filter(({ kind }) => kind === "environment");
+    const doors = heads.map((item) => parseEnvironment(item).doors.login);
+
+    await world.stop();
+    await world.remove();
+
+    const names = [mine, other].map(({ body }) => body.data.environment.azureFqdn);
+    expect(names).toEqual([
+      `ws-${workspaceId}.centralindia.preview.localhost`,
+      expect.stringMatching(/^ws-test-workspace-001-[0-9a-f]{6}\.centralindia\.preview\.localhost$/),
+    ]);
+    expect(new Set(doors).size).toBe(2);
+    expect(await ofOther()).toEqual(before);
+    expect(await world.status()).toBeUndefined();
+  });
+
+  test("keep their addresses for life", async () => {
+    const world = await workspaceWorld();
+    const stranger = await world.login(second);
+    await world.create();
+    const { body } = await world.create({}, stranger);
+    await world.remove({ force: true });
+    const named = { workspaceId, cloudRegion: "centralindia" };
+
+    await world.ask("POST", `${path}/stop`, named, stranger);
+    const again = await world.ask("POST", `${path}/start`, workspaceOf(workspaceId), stranger);
+
+    expect(again.body.data.environment.azureFqdn).toBe(body.data.environment.azureFqdn);
+  });
+
+  test("are to each other as if the other's were not there", async () => {
+    const world = await workspaceWorld();
+    const stranger = await world.login(second);
+    await world.create();
+    const named = { workspaceId, cloudRegion: "centralindia" };
+
+    const told = [
+      await world.ask("GET", `${path}/${workspaceId}`, undefined, stranger),
+      await world.ask("POST", `${path}/stop`, named, stranger),
+      await world.ask("POST", `${path}/start`, workspaceOf(workspaceId), stranger),
+      await world.ask("DELETE", path, named, stranger),
+      await world.ask("POST", `${path}/${workspaceId}/activity`, {}, stranger),
+    ];
+
+    expect(told).toEqual([notThere, noContainer, noVolume, notThere, notThere].map((text) => refused(404, text)));
+    expect(await world.status()).toBe("RUNNING");
+  });
+});
+
+describe("read", () => {
+  test("lists the caller's own, the newest first", async () => {
+    const world = await workspaceWorld();
+    const stranger = await world.login(second);
+    const none = await world.ask("GET", path);
+    await world.create({ workspaceId: "zzzzzzzzzzzz" });
+    await world.advance(1_000);
+    await world.create();
+    await world.create({ workspaceId: "of-somebody-else" }, stranger);
+
+    const { body } = await world.ask("GET", path);
+
+    const message = "Environments retrieved successfully";
+    expect(none.body).toEqual({ success: true, message, data: { environments: [], total: 0 } });
+    expect(body.data.environments.map(({ id }: { id: string }) => id)).toEqual([workspaceId, "zzzzzzzzzzzz"]);
+    expect(body).toMatchObject({ success: true, message, data: { total: 2 } });
+  });
+
+  test("of one tells the same as the list", async () => {
+    const world = await workspaceWorld();
+    const { environment } = (await world.create()).body.data;
+
+    const one = await world.ask("GET", `${path}/${workspaceId}`);
+    const all = await world.ask("GET", path);
+
+    const message = "Environment retrieved successfully";
+    expect(one).toEqual({ status: 200, body: { success: true, message, data: { environment } } });
+    expect(all.body.data.environments).toEqual([environment]);
+  });
+
+  test.each(["start", "stop", "short", "{id}", "nobodys-workspace", "a b", "x".repeat(64)])(
+    "of the id %s, which nobody has, is 404",
+    async (id) => {
+      const world = await workspaceWorld();
+
+      const told = await world.ask("GET", `${path}/${encodeURIComponent(id)}`);
+
+      expect(told).toEqual(refused(404, `workspace not found: ${id}`));
+    },
+  );
+});
+
+test("what is said before any workspace is looked for comes in this dialect's envelope", async () => {
+  const world = await workspaceWorld();
+  const { key } = world;
+  const envelope = (error: string, message: string, status: number) => [
+    ...[status, { success: false, error, message, code: `ERR_${status}` }],
+  ];
+
+  const responses = [
+    await world.request("GET", path),
+    await world.request("GET", path, { key: "k".repeat(43) }),
+    await world.request("GET", `/k/${"k".repeat(43)}${path}`),
+    await world.request("GET", "/api/v1/nothing", { key }),
+    await world.request("PUT", path, { key }),
+    await world.request("GET", `${path}/`, { key }),
+  ];
+  const told = await Promise.all(responses.map(async (response) => [response.status, await response.json()]));
+
+  expect(told).toEqual([
+    envelope("Unauthorized", "Not authenticated", 401),
+    envelope("Unauthorized", "Invalid API key", 401),
+    envelope("Unauthorized", "Invalid API key", 401),
+    envelope("Resource Not Found", "Route not found", 404),
+    envelope("Method Not Allowed", "Method not allowed", 405),
+    envelope("Resource Not Found", "Route not found", 404),
+  ]);
+  expect((await world.request("GET", `/k/${key}${path}`)).status).toBe(200);
+});
+
+test.each([
+  [{ scheme: "https", domain: "dev.example.com" }, `https://ws-${workspaceId}.eastus.dev.example.com`],
+  [{ scheme: "http", domain: "dev.example.com" }, `http://ws-${workspaceId}.eastus.dev.example.com:8080`],
+  [{ scheme: "http", domain: "preview.localhost:8443" }, `http://ws-${workspaceId}.eastus.preview.localhost:8443`],
+] as const)("the page's address is that of the deployment %j", async (settings, vscode) => {
+  const world = await workspaceWorld({ settings });
+
+  const { body } = await world.create({ cloudRegion: "eastus" });
+
+  expect(body.data.environment.connectionUrls.vscode).toBe(vscode);
+});
+
+test.each([
+  ["preview.localhost:8080", 2201, `ssh -p 2201 ws-${workspaceId}.eastus@127.0.0.1`],
+  ["preview.localhost:8080", null, `ssh -p 2222 dev8@ws-${workspaceId}.eastus.preview.localhost`],
+  ["dev.example.com", 2201, `ssh -p 2222 dev8@ws-${workspaceId}.eastus.dev.example.com`],
+  ["notlocalhost", 2201, `ssh -p 2222 dev8@ws-${workspaceId}.eastus.notlocalhost`],
+])("the command for SSH below %s, with a door at %s", async (domain, sshPort, ssh) => {
+  const world = await workspaceWorld({ settings: { domain }, doors: { sshPort } });
+
+  const { body } = await world.create({ cloudRegion: "eastus" });
+
+  expect(body.data.environment.connectionUrls.ssh).toBe(ssh);
+});

@@ -1,0 +1,14 @@
+import { queue } from "#aws/queue.ts";
+import { table } from "#aws/table.ts";
+import { requestResend } from "#core/webhooks/requests.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { DeliveryRef, toWebhookDelivery, WebhookDelivery } from "./wire.ts";
+
+export const endpoint = gpuDev.post(
+  "/v1/webhooks/deliveries/{delivery_id}/resend",
+  { summary: "Send a webhook again", uses: ["table", "queue"], params: DeliveryRef, reply: WebhookDelivery },
+  async ({ ctx, params }) => toWebhookDelivery(await requestResend(ctx, params.delivery_id)),
+);
+
+export const handler = lambda(endpoint, { table, queue });

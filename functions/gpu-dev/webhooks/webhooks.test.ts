@@ -1,0 +1,116 @@
+import { expect, test } from "vitest";
+import { smallJob } from "#testing/catalog-requests.ts";
+import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
+import { nodesOf } from "#testing/memory-world.ts";
+import { toJobEvent } from "./wire.ts";
+
+const url = "https://hooks.example/jobs?token=secret-of-the-receiver";
+
+interface Shown {
+  readonly deliveries: {
+    readonly delivery_id: string;
+    readonly environment_id: string;
+    readonly phase: string;
+    readonly state: string;
+    readonly attempts: readonly object[];
+    readonly next_attempt_at: string | null;
+  }[];
+  readonly next: string | null;
+}
+
+async function worldWithJobs(count = 1) {
+  const world = await httpWorld({ nodes: nodesOf({ "cpu-x86": 8 }), bodyOf: toJobEvent });
+  const key = await world.login();
+  const ids: string[] = [];
+  for (let n = 0; n < count; n++) ids.push(await submit(world, key, { ...smallJob, webhook_url: url }));
+  await world.advance(10_000);
+  return { world, key, ids };
+}
+
+async function submit(world: HttpWorld, key: string, body: object): Promise<string> {
+  const response = await world.request("POST", "/v1/jobs/submit", { key, body });
+  expect(response.status).toBe(200);
+  return String(((await response.json()) as { job_id: string }).job_id);
+}
+
+async function list(world: HttpWorld, key: string, query = ""): Promise<Shown> {
+  const response = await world.request("GET", `/v1/webhooks/deliveries${query}`, { key });
+  expect(response.status).toBe(200);
+  return (await response.json()) as Shown;
+}
+
+test("a job with a webhook_url tells it what happens, with the job's own words", async () => {
+  const { world, key, ids } = await worldWithJobs();
+
+  await world.request("POST", `/v1/jobs/${ids[0]}/cancel`, { key });
+  await world.advance(60_000);
+
+  const bodies = world.fetch.posts.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
+  expect(bodies.map(({ status }) => status)).toEqual(["queued", "queued", "active", "cancelled"]);
+  expect(bodies.at(-1)).toEqual({
+    event_id: world.fetch.posts.at(-1)?.headers["webhook-id"],
+    job_id: ids[0],
+    status: "cancelled",
+    timestamp: expect.stringMatching(/^2026-.*Z$/),
+    reason: "Cancelled by its owner",
+  });
+});
+
+test("deliveries are listed newest first, page by page, of one job or of all, and of nobody else", async () => {
+  const { world, key, ids } = await worldWithJobs(3);
+
+  const all = await list(world, key);
+  const first = await list(world, key, "?limit=4");
+  const second4 = await list(world, key, `?limit=4&after=${first.next}`);
+  const ofOne = await list(world, key, `?environment_id=${ids[1]}`);
+  const others = await list(world, await world.login(second));
+
+  const idsOf = ({ deliveries }: Shown) => deliveries.map(({ delivery_id }) => delivery_id);
+  expect(all.deliveries).toHaveLength(9);
+  expect(all.next).toBeNull();
+  expect(idsOf(all)).toEqual(idsOf(all).toSorted().toReversed());
+  expect([...idsOf(first), ...idsOf(second4)]).toEqual(idsOf(all).slice(0, 8));
+  expect(ofOne.deliveries.map(({ environment_id }) => environment_id)).toEqual([ids[1], ids[1], ids[1]]);
+  expect(others).toEqual({ deliveries: [], next: null });
+  expect(JSON.stringify(all)).not.toContain("hooks.example");
+});
+
+test("attempts and the next of them are shown, and a resend begins anew", async () => {
+  const { world, key } = await worldWithJobs();
+  world.fetch.answer(url, () => ({ status: 500, retryAfterMs: null }));
+  const [newest] = (await list(world, key)).deliveries;
+  const path = `/v1/webhooks/deliveries/${newest?.delivery_id}/resend`;
+
+  const asked = await world.request("POST", path, { key });
+  await world.advance(10_000);
+
+  expect(asked.status).toBe(200);
+  expect(await asked.json()).toMatchObject({ delivery_id: newest?.delivery_id, state: "waiting" });
+  const [again] = (await list(world, key)).deliveries;
+  expect(again?.attempts.map((attempt) => "status" in attempt && attempt.status)).toEqual([200, 500, 500, 500]);
+  expect(again?.next_attempt_at).toMatch(/Z$/);
+  expect((await world.request("POST", path, { key: await world.login(second) })).status).toBe(404);
+});
+
+test.each([
+  ["ftp://hooks.example/", "webhook_url must be a valid http or https URL"],
+  ["https://private.example/", "webhook_url must not point to a private address"],
+])("a webhook_url such as %s is refused and nothing is made", async (webhook_url, text) => {
+  const world = await httpWorld();
+  const key = await world.login();
+
+  const response = await world.request("POST", "/v1/jobs/submit", { key, body: { ...smallJob, webhook_url } });
+
+  expect(response.status).toBe(400);
+  expect(await response.text()).toContain(text);
+  const jobs = await world.request("GET", "/v1/jobs", { key });
+  expect(await jobs.json()).toMatchObject({ total: 0 });
+});
+
+test("an `after` that is no delivery's id is refused", async () => {
+  const world = await httpWorld();
+
+  const response = await world.request("GET", "/v1/webhooks/deliveries?after=x", { key: await world.login() });
+
+  expect(response.status).toBe(400);
+});

@@ -1,0 +1,62 @@
+import * as z from "zod";
+import { isEnded } from "#core/environments/record.ts";
+import type { Delivery } from "#core/webhooks/delivery.ts";
+import { type DeliveryEvent, eventIdOf } from "#core/webhooks/event.ts";
+import { wholeSeconds } from "#http/timestamp.ts";
+import { statusOf } from "../jobs/wire.ts";
+
+const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });
+
+export const DeliveryRef = z.object({
+  delivery_id: z.string().meta({ example: "evt_1768933800000_0123456789abcdef0123456789abcdef_3" }),
+});
+
+/** One event for one receiver, through whichever API its environment was made. Its URL is never shown. */
+export const WebhookDelivery = z.object({
+  delivery_id: z.string(),
+  environment_id: z.string(),
+  environment_name: z.string(),
+  api: z.string(),
+  run: z.number(),
+  phase: z.string(),
+  step: z.string().nullable(),
+  state: z.enum(["waiting", "delivered", "given_up"]),
+  attempt_count: z.number(),
+  attempts: z.array(
+    z.object({ number: z.number(), at: Timestamp, status: z.number().nullable(), error: z.string().nullable() }),
+  ),
+  created_at: Timestamp,
+  next_attempt_at: Timestamp.nullable(),
+  ended_at: Timestamp.nullable(),
+});
+
+export function toWebhookDelivery(delivery: Delivery): z.infer<typeof WebhookDelivery> {
+  const { entry, environment, state, dueAt, endedAt } = delivery;
+  return {
+    delivery_id: eventIdOf(delivery),
+    environment_id: environment.id,
+    environment_name: environment.name,
+    api: environment.createdBy,
+    run: environment.run,
+    phase: entry.phase,
+    step: entry.step,
+    state,
+    attempt_count: delivery.attemptCount,
+    attempts: delivery.attempts.map(({ n, at, status, error }) => ({ number: n, at: wholeSeconds(at), status, error })),
+    created_at: wholeSeconds(entry.at),
+    next_attempt_at: state === "waiting" && dueAt !== undefined ? wholeSeconds(dueAt) : null,
+    ended_at: endedAt === null ? null : wholeSeconds(endedAt),
+  };
+}
+
+/** The body that a job's receiver is sent. While it is on its way to its end, nothing new is to be told. */
+export function toJobEvent({ id, entry, environment }: DeliveryEvent): object | undefined {
+  if (entry.phase === "stopping") return undefined;
+  return {
+    event_id: id,
+    job_id: environment.id,
+    status: statusOf({ phase: entry.phase, step: entry.step, outcome: null }),
+    timestamp: wholeSeconds(entry.at),
+    reason: isEnded(entry) ? (environment.outcome?.reason ?? entry.reason) : entry.reason,
+  };
+}

@@ -1,0 +1,31 @@
+import type { Settings } from "#core/context.ts";
+import { catalogueOf } from "./catalogue.ts";
+import { instanceDoors } from "./instance-doors.ts";
+import type { CacheNumbers } from "./lookup-cache.ts";
+
+export interface CacheTotals extends CacheNumbers {
+  readonly caches: number;
+  /** 0 to 1; 0 before anything was looked for. */
+  readonly hitRatio: number;
+}
+
+/** Each cache of this process, by its name on the wire. */
+export function readCaches(settings: Settings): Readonly<Record<"instances" | "products" | "templates", CacheNumbers>> {
+  const { products, templates } = catalogueOf(settings);
+  return {
+    instances: instanceDoors(settings).numbers(),
+    products: products.numbers(),
+    templates: templates.numbers(),
+  };
+}
+
+export function totalOf(caches: Readonly<Record<string, CacheNumbers>>): CacheTotals {
+  const all = Object.values(caches);
+  const total = (name: keyof CacheNumbers) => all.reduce((sum, numbers) => sum + numbers[name], 0);
+  const sums = { size: total("size"), hits: total("hits"), misses: total("misses") };
+  return { ...sums, caches: all.length, hitRatio: hitRatioOf(sums) };
+}
+
+export function hitRatioOf({ hits, misses }: Pick<CacheNumbers, "hits" | "misses">): number {
+  return hits + misses === 0 ? 0 : hits / (hits + misses);
+}

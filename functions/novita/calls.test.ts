@@ -1,0 +1,73 @@
+import { expect, test } from "vitest";
+import { plainInstance } from "#testing/catalog-requests.ts";
+import { countedPort } from "#testing/counted-ports.ts";
+import { instanceWorld } from "#testing/instance-world.ts";
+
+/** An instance that is ready, and the calls that a request makes to the table and the queue. */
+async function countedWorld(options: Parameters<typeof instanceWorld>[0] = {}) {
+  const calls: string[] = [];
+  const trial = await instanceWorld({
+    ...options,
+    wrap: (ports) => ({
+      ...ports,
+      table: countedPort("table", ports.table, calls),
+      queue: countedPort("queue", ports.queue, calls),
+    }),
+  });
+  /** Sent after the 30 s in which a key is not read again. */
+  const during = async (method: string, path: string, body?: unknown) => {
+    trial.world.clock.advance(31_000);
+    calls.length = 0;
+    const { status } = await trial.ask(method, path, body);
+    expect(status).toBeLessThan(300);
+    return [...calls];
+  };
+  return { ...trial, during };
+}
+
+const keyRead = "table.get";
+
+test("create = key + spec + head + one send", async () => {
+  const { during } = await countedWorld();
+
+  expect(await during("POST", "/api/instances", plainInstance)).toEqual([
+    keyRead,
+    ...["table.put", "table.put", "queue.send"],
+  ]);
+});
+
+test("show = key + one read, and one plan item while it waits; list = key + one query", async () => {
+  const { during, id } = await countedWorld();
+  const waiting = await countedWorld({ nodes: [] });
+
+  expect(await during("GET", `/api/instances/${id}`)).toEqual([keyRead, "table.get"]);
+  expect(await during("GET", "/api/instances")).toEqual([keyRead, "table.query"]);
+  expect(await waiting.during("GET", `/api/instances/${waiting.id}`)).toEqual([keyRead, "table.get", "table.getMany"]);
+});
+
+test("a heartbeat = key + two reads, and one write where it moves", async () => {
+  const { during, id } = await countedWorld();
+  const path = `/api/instances/${id}/last-used`;
+  const reads = [keyRead, "table.get", "table.get"];
+
+  expect(await during("PUT", path)).toEqual([...reads, "table.put"]);
+  expect(await during("PUT", path)).toEqual(reads);
+});
+
+test("stop = key + two reads + one write + one send, and again only reads; start of what runs only reads", async () => {
+  const { during, id } = await countedWorld();
+
+  expect(await during("POST", `/api/instances/${id}/start`)).toEqual([keyRead, "table.get", "table.get"]);
+  expect(await during("POST", `/api/instances/${id}/stop`)).toEqual([
+    keyRead,
+    ...["table.get", "table.get", "table.put", "queue.send"],
+  ]);
+  expect(await during("POST", `/api/instances/${id}/stop`)).toEqual([keyRead, "table.get", "table.get"]);
+});
+
+test("metrics = key + two queries, cache stats ask no store but for the key", async () => {
+  const { during } = await countedWorld();
+
+  expect(await during("GET", "/api/metrics")).toEqual([keyRead, "table.query", "table.query"]);
+  expect(await during("GET", "/api/cache/stats")).toEqual([keyRead]);
+});

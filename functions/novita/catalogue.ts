@@ -1,0 +1,92 @@
+import { readFileSync } from "node:fs";
+import * as z from "zod";
+import type { Settings } from "#core/context.ts";
+import { findInstanceType } from "#core/fleet.ts";
+import bundled from "./catalogue.json" with { type: "json" };
+import { type LookupCache, lookupCache } from "./lookup-cache.ts";
+
+const MOST_GPUS = 8;
+
+const Product = z.object({
+  name: z.string().min(1).max(200),
+  instanceType: z.string().refine((name) => (findInstanceType(name)?.gpus ?? 0) > 0, "must be a machine with GPUs"),
+  /** The most that one instance of it may have. */
+  gpus: z.int().min(1).max(MOST_GPUS),
+});
+
+const Template = z.object({
+  id: z.string().min(1).max(200),
+  image: z.string().min(1).max(512),
+  command: z.string().max(16_384).optional(),
+  /** What every instance of it is given, and anybody may see: no secrets. */
+  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}),
+  jupyter: z.boolean().default(false),
+  /** It is ready when every one of these answers. */
+  ports: z
+    .array(z.object({ port: z.int().min(1).max(65_535), kind: z.enum(["ssh", "jupyter", "http", "tcp"]) }))
+    .refine((ports) => isDistinct(ports.map(({ port }) => port)), "must not name a port twice"),
+});
+
+const CatalogueFile = z.object({
+  products: z
+    .array(Product)
+    .min(1)
+    .refine((products) => isDistinct(products.map(({ name }) => name)), "must not name a product twice"),
+  templates: z
+    .array(Template)
+    .min(1)
+    .refine((templates) => isDistinct(templates.map(({ id }) => id)), "must not name a template twice"),
+  /** Labels; the first is that of whoever names none. */
+  regions: z.array(z.string().min(1).max(64)).min(1),
+});
+
+export type Product = z.output<typeof Product>;
+export type Template = z.output<typeof Template>;
+
+/** What can be asked for. What is found by name stays at hand, and is counted. */
+export interface Catalogue {
+  readonly products: LookupCache<Product>;
+  readonly templates: LookupCache<Template>;
+  readonly regions: readonly string[];
+}
+
+/**
+ * The catalogue of a deployment, read once: the file beside this one, which is part of every bundle, unless
+ * NOVITA_CATALOGUE names another. Throws one message that names every fault of that file.
+ */
+export function catalogueOf(settings: Pick<Settings, "catalogueFile">): Catalogue {
+  const known = read.get(settings);
+  if (known) return known;
+  const { products, templates, regions } = parseCatalogue(settings.catalogueFile);
+  const catalogue: Catalogue = {
+    products: lookupCache((name) => products.find((product) => product.name === name)),
+    templates: lookupCache((id) => templates.find((template) => template.id === id)),
+    regions,
+  };
+  read.set(settings, catalogue);
+  return catalogue;
+}
+
+/** By the settings of a process: each has its own, and its own counters. */
+const read = new WeakMap<object, Catalogue>();
+
+function parseCatalogue(path: string | undefined): z.output<typeof CatalogueFile> {
+  const source = path ?? "functions/novita/catalogue.json";
+  const result = CatalogueFile.safeParse(path === undefined ? bundled : readJson(path));
+  if (result.success) return result.data;
+  const lines = result.error.issues.map((issue) => `  ${issue.path.join(".") || "the whole"}: ${issue.message}`);
+  throw new Error(`Bad catalogue ${source}:\n${lines.join("\n")}`);
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    const why = error instanceof SyntaxError ? `it is no JSON: ${error.message}` : "it cannot be read";
+    throw new Error(`Bad catalogue ${path} (NOVITA_CATALOGUE): ${why}`, { cause: error });
+  }
+}
+
+function isDistinct(values: readonly unknown[]): boolean {
+  return new Set(values).size === values.length;
+}

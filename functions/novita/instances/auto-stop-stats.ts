@@ -1,0 +1,49 @@
+import * as z from "zod";
+import { table } from "#aws/table.ts";
+import { nextUseLookAt } from "#core/environments/auto-stop.ts";
+import { listEnvironments } from "#core/environments/read.ts";
+import type { Environment } from "#core/environments/record.ts";
+import { novita } from "#http/dialects/novita.ts";
+import { lambda } from "#http/lambda.ts";
+import { idlePolicy } from "./new-instance.ts";
+import { milliseconds } from "./wire.ts";
+
+const AutoStopStats = z.object({
+  schedulerRunning: z.boolean(),
+  checkIntervalMinutes: z.number(),
+  defaultInactivityThresholdMinutes: z.number(),
+  lastCheckAt: z.string().nullable(),
+  instancesChecked: z.number(),
+  instancesStopped: z.number(),
+});
+
+const MINUTE_MS = 60_000;
+
+export const endpoint = novita.get(
+  "/api/instances/auto-stop/stats",
+  { summary: "What the auto-stop did to your instances", uses: ["table"], reply: AutoStopStats },
+  async ({ ctx }) => toStats(await listEnvironments(ctx), ctx.clock.now()),
+);
+
+export const handler = lambda(endpoint, { table });
+
+/** Each instance is checked at its own time: a run of the checks is those of the last interval up to the latest one. */
+function toStats(instances: readonly Environment[], now: number): z.infer<typeof AutoStopStats> {
+  const { everyMs, afterMs } = idlePolicy;
+  const checks = instances.flatMap(({ idle }) => idle ?? []);
+  const lastAt = Math.max(...checks.map(({ at }) => at));
+  const latest = checks.filter(({ at }) => at > lastAt - everyMs);
+  return {
+    schedulerRunning: instances.every((instance) => !isOverdue(instance, now)),
+    checkIntervalMinutes: everyMs / MINUTE_MS,
+    defaultInactivityThresholdMinutes: afterMs / MINUTE_MS,
+    lastCheckAt: checks.length > 0 ? milliseconds(lastAt) : null,
+    instancesChecked: latest.length,
+    instancesStopped: latest.filter(({ verdict, dryRun }) => verdict === "stop" && !dryRun).length,
+  };
+}
+
+/** Nobody looked at it for a whole interval after somebody should have. */
+function isOverdue(instance: Environment, now: number): boolean {
+  return instance.phase === "active" && now > nextUseLookAt(instance) + idlePolicy.everyMs;
+}

@@ -1,0 +1,44 @@
+import * as z from "zod";
+import { fetch } from "#aws/fetch.ts";
+import { queue } from "#aws/queue.ts";
+import { sealer } from "#aws/sealer.ts";
+import { table } from "#aws/table.ts";
+import { createEnvironment } from "#core/environments/create.ts";
+import { novita } from "#http/dialects/novita.ts";
+import { lambda } from "#http/lambda.ts";
+import { catalogueOf } from "../catalogue.ts";
+import { NewInstance, newInstance } from "./new-instance.ts";
+import { TYPICAL_MS } from "./operation.ts";
+import { refuseBadReceiver } from "./receiver.ts";
+import { milliseconds } from "./wire.ts";
+
+const Created = z.object({
+  instanceId: z.string(),
+  status: z.literal("creating"),
+  message: z.string(),
+  estimatedReadyTime: z.string(),
+});
+
+export const endpoint = novita.post(
+  "/api/instances",
+  {
+    summary: "Create an instance",
+    uses: ["table", "queue", "sealer", "fetch"],
+    body: (settings) => NewInstance(catalogueOf(settings)),
+    reply: Created,
+    status: 201,
+    creates: "inst",
+  },
+  async ({ ctx, body, thing }) => {
+    await refuseBadReceiver(ctx, body.webhookUrl);
+    const instance = await createEnvironment(ctx, newInstance(catalogueOf(ctx.settings), thing, body));
+    return {
+      instanceId: instance.id,
+      status: "creating" as const,
+      message: "Instance creation initiated successfully",
+      estimatedReadyTime: milliseconds(instance.createdAt + TYPICAL_MS),
+    };
+  },
+);
+
+export const handler = lambda(endpoint, { table, queue, sealer, fetch });

@@ -1,0 +1,15 @@
+import { sealer } from "#aws/sealer.ts";
+import { table } from "#aws/table.ts";
+import { novita } from "#http/dialects/novita.ts";
+import { lambda } from "#http/lambda.ts";
+import { instanceOf } from "./named.ts";
+import { showInstance } from "./show.ts";
+import { Instance, InstanceRef } from "./wire.ts";
+
+export const endpoint = novita.get(
+  "/api/instances/{instanceId}",
+  { summary: "Show an instance", uses: ["table", "sealer"], params: InstanceRef, reply: Instance },
+  async ({ ctx, params }) => showInstance(ctx, await instanceOf(ctx, params)),
+);
+
+export const handler = lambda(endpoint, { table, sealer });

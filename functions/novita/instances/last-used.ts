@@ -1,0 +1,33 @@
+import * as z from "zod";
+import { table } from "#aws/table.ts";
+import { touchEnvironment } from "#core/environments/touch.ts";
+import { novita } from "#http/dialects/novita.ts";
+import { lambda } from "#http/lambda.ts";
+import { instanceOf } from "./named.ts";
+import { InstanceRef, milliseconds } from "./wire.ts";
+
+const LastUsed = z.object({
+  lastUsedAt: z.iso.datetime({ offset: true, error: "lastUsedAt must be an RFC 3339 timestamp" }).nullish(),
+});
+const Updated = z.object({ instanceId: z.string(), lastUsedAt: z.string(), message: z.string() });
+
+export const endpoint = novita.put(
+  "/api/instances/{instanceId}/last-used",
+  {
+    summary: "Say that an instance is in use, so that it is not stopped",
+    uses: ["table"],
+    params: InstanceRef,
+    body: LastUsed,
+    reply: Updated,
+  },
+  async ({ ctx, params, body }) => {
+    const { id } = await instanceOf(ctx, params);
+    const now = ctx.clock.now();
+    const told = body.lastUsedAt ? Date.parse(body.lastUsedAt) : now;
+    const { lastUsedAt } = await touchEnvironment(ctx, id, told);
+    const message = "Last used time updated successfully";
+    return { instanceId: id, lastUsedAt: milliseconds(lastUsedAt ?? now), message };
+  },
+);
+
+export const handler = lambda(endpoint, { table });

@@ -1,0 +1,29 @@
+import * as z from "zod";
+import { sealer } from "#aws/sealer.ts";
+import { table } from "#aws/table.ts";
+import { novita } from "#http/dialects/novita.ts";
+import { lambda } from "#http/lambda.ts";
+import { wholeNumber } from "#http/query.ts";
+import { newestInstances } from "./named.ts";
+import { showInstances } from "./show.ts";
+import { Instance } from "./wire.ts";
+
+const ListInstances = z.object({ limit: wholeNumber(1, 500).default(500), offset: wholeNumber(0).default(0) });
+const Instances = z.object({ instances: z.array(Instance), total: z.number() });
+
+export const endpoint = novita.get(
+  "/api/instances",
+  {
+    summary: "List your instances, the newest first",
+    uses: ["table", "sealer"],
+    query: ListInstances,
+    reply: Instances,
+  },
+  async ({ ctx, query: { limit, offset } }) => {
+    const all = await newestInstances(ctx);
+    const instances = await showInstances(ctx, all.slice(offset, offset + limit));
+    return { instances, total: all.length };
+  },
+);
+
+export const handler = lambda(endpoint, { table, sealer });

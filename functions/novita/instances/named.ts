@@ -1,0 +1,31 @@
+import type * as z from "zod";
+import type { UserContext } from "#core/context.ts";
+import { findEnvironment, listEnvironments } from "#core/environments/read.ts";
+import type { Environment } from "#core/environments/record.ts";
+import { Problem } from "#core/problem.ts";
+import type { InstanceRef } from "./wire.ts";
+
+/** The instance of a path; throws `notFound` for what has not the form of an id, too. */
+export async function instanceOf(
+  ctx: UserContext<"table">,
+  { instanceId }: z.infer<typeof InstanceRef>,
+): Promise<Environment> {
+  const found = /^inst_[a-z0-9]{12}$/.test(instanceId) ? await findEnvironment(ctx, instanceId) : undefined;
+  return found ?? unknown(instanceId);
+}
+
+/** Names are not unique: the newest of this name that is not on its way out (contracts/novita section 3). */
+export async function instanceNamed(ctx: UserContext<"table">, name: string): Promise<Environment> {
+  const all = await newestInstances(ctx);
+  return all.find((instance) => instance.name === name && instance.outcome === null) ?? unknown(name);
+}
+
+/** All of the caller's, the newest first: their ids say nothing about their age. */
+export async function newestInstances(ctx: UserContext<"table">): Promise<Environment[]> {
+  const all = await listEnvironments(ctx);
+  return all.toSorted((one, other) => other.createdAt - one.createdAt);
+}
+
+function unknown(what: string): never {
+  throw new Problem("notFound", `Instance ${what.slice(0, 100)} not found`, { code: "INSTANCE_NOT_FOUND" });
+}

@@ -1,0 +1,44 @@
+import * as z from "zod";
+import type { Context } from "#core/context.ts";
+import type { Environment } from "#core/environments/record.ts";
+import { readAdvice } from "#core/pools/advice.ts";
+import { type InstanceStatus, instanceStatuses, milliseconds } from "./wire.ts";
+
+const Operation = z.object({
+  instanceId: z.string(),
+  novitaInstanceId: z.string(),
+  operationId: z.string(),
+  status: z.enum(instanceStatuses),
+  message: z.string(),
+});
+
+export const StartOperation = Operation.extend({ estimatedReadyTime: z.string() });
+export const StopOperation = Operation;
+
+/** How long a machine that is there takes to fetch an image and start it: a guess for whoever waits. */
+export const TYPICAL_MS = 5 * 60_000;
+
+/** What a start or a stop is answered with. The same start, or stop, has the same id however often it is asked for. */
+export function toOperation(
+  { ids }: Pick<Context, "ids">,
+  { id, uid, starts }: Environment,
+  kind: "start" | "stop",
+  told: { readonly status: InstanceStatus; readonly message: string },
+): z.infer<typeof Operation> {
+  const operationId = `op_${shortHash(ids.hash(`${uid}#${kind}#${starts}`))}`;
+  return { instanceId: id, novitaInstanceId: id, operationId, ...told };
+}
+
+/** When it is ready: it was, or the plan says when its machine is free, or soon. */
+export async function readyTimeOf(ctx: Context<"table">, instance: Environment): Promise<string> {
+  const now = ctx.clock.now();
+  if (instance.phase === "active" && instance.startedAt !== null) return milliseconds(instance.startedAt);
+  const startsAt = (await readAdvice(ctx, [instance])).get(instance.uid)?.place?.startsAt ?? now;
+  const since = instance.preparingAt ?? Math.max(startsAt, now);
+  return milliseconds(Math.max(now, since + TYPICAL_MS));
+}
+
+/** 12 characters of `a-z0-9` (contracts/common section 7). */
+function shortHash(hex: string): string {
+  return BigInt(`0x${hex}`).toString(36).slice(-12);
+}

@@ -1,0 +1,16 @@
+import type { UserContext } from "#core/context.ts";
+import { Problem } from "#core/problem.ts";
+import { checkReceiver } from "#core/webhooks/receiver.ts";
+import { Refusal } from "#http/refusal.ts";
+
+/** Refuses a webhookUrl that is not to be dialled, in the words in which every bad field is refused. */
+export async function refuseBadReceiver(ctx: UserContext<"fetch">, url: string | undefined): Promise<void> {
+  if (url === undefined) return;
+  try {
+    await checkReceiver(ctx, url, "webhookUrl");
+  } catch (error) {
+    if (!(error instanceof Problem) || error.kind !== "invalid") throw error;
+    const fields = (error.details.fields ?? []).map((field) => ({ ...field, isOwn: true }));
+    throw new Refusal("badFields", { fields });
+  }
+}

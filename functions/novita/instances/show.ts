@@ -1,0 +1,41 @@
+import type * as z from "zod";
+import type { UserContext } from "#core/context.ts";
+import { openJupyter } from "#core/environments/doors.ts";
+import type { Environment } from "#core/environments/record.ts";
+import { readAdvice } from "#core/pools/advice.ts";
+import { instanceDoors } from "../instance-doors.ts";
+import { type Instance, type OpenJupyter, toInstance } from "./wire.ts";
+
+/** Instances as they are now, with what the plan says to those that wait: one batch read for all of them. */
+export async function showInstances(
+  ctx: UserContext<"table" | "sealer">,
+  instances: readonly Environment[],
+): Promise<z.infer<typeof Instance>[]> {
+  const told = await readAdvice(ctx, instances);
+  const shown = instances.map(async (instance) =>
+    toInstance(instance, told.get(instance.uid), await jupyterOf(ctx, instance)),
+  );
+  return Promise.all(shown);
+}
+
+/** One instance as it is now. */
+export async function showInstance(
+  ctx: UserContext<"table" | "sealer">,
+  instance: Environment,
+): Promise<z.infer<typeof Instance>> {
+  const [told, jupyter] = await Promise.all([readAdvice(ctx, [instance]), jupyterOf(ctx, instance)]);
+  return toInstance(instance, told.get(instance.uid), jupyter);
+}
+
+/** To unseal costs a call to the key service: a token that was opened is kept for as long as it is the same. */
+async function jupyterOf(ctx: UserContext<"sealer">, instance: Environment): Promise<OpenJupyter | undefined> {
+  const { uid, phase, outcome, doors } = instance;
+  if (phase !== "active" || outcome || !doors.jupyter?.origin) return undefined;
+  const kept = instanceDoors(ctx.settings);
+  const key = JSON.stringify([uid, doors.jupyter.origin, doors.jupyter.token]);
+  const known = kept.get(key);
+  if (known) return known;
+  const opened = await openJupyter(ctx, instance);
+  if (opened) kept.set(key, opened);
+  return opened;
+}

@@ -1,0 +1,28 @@
+import { fetch } from "#aws/fetch.ts";
+import { queue } from "#aws/queue.ts";
+import { sealer } from "#aws/sealer.ts";
+import { table } from "#aws/table.ts";
+import { novita } from "#http/dialects/novita.ts";
+import { lambda } from "#http/lambda.ts";
+import { instanceNamed } from "./named.ts";
+import { required } from "./new-instance.ts";
+import { StartOperation } from "./operation.ts";
+import { StartInstance, startInstance } from "./start-instance.ts";
+
+const StartNamed = StartInstance.extend({
+  instanceName: required("Instance name is required for name-based starting"),
+});
+
+export const endpoint = novita.post(
+  "/api/instances/start",
+  {
+    summary: "Start your newest instance of a name",
+    uses: ["table", "queue", "sealer", "fetch"],
+    body: StartNamed,
+    reply: StartOperation,
+    status: 202,
+  },
+  async ({ ctx, body }) => startInstance(ctx, await instanceNamed(ctx, body.instanceName), body),
+);
+
+export const handler = lambda(endpoint, { table, queue, sealer, fetch });

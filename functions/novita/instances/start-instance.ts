@@ -1,0 +1,62 @@
+import * as z from "zod";
+import type { UserContext } from "#core/context.ts";
+import type { Environment } from "#core/environments/record.ts";
+import { requestStart } from "#core/environments/start.ts";
+import { Problem } from "#core/problem.ts";
+import { catalogueOf } from "../catalogue.ts";
+import { policyFor, portsOf, WebhookUrl } from "./new-instance.ts";
+import { readyTimeOf, type StartOperation, toOperation } from "./operation.ts";
+import { refuseBadReceiver } from "./receiver.ts";
+import { type InstanceStatus, statusOf } from "./wire.ts";
+
+const TargetPort = z.int().min(1).max(65_535).optional();
+
+const HealthCheck = z.object({
+  timeoutMs: z.int().min(1_000).max(300_000).default(30_000),
+  retryAttempts: z.int().min(0).max(10).default(3),
+  retryDelayMs: z.int().min(100).max(30_000).default(2_000),
+  maxWaitTimeMs: z.int().min(30_000).max(1_800_000).default(600_000),
+  targetPort: TargetPort,
+});
+
+/** What may be said of a run (contracts/novita section 2). */
+export const StartInstance = z.object({
+  targetPort: TargetPort,
+  healthCheckConfig: HealthCheck.optional(),
+  webhookUrl: WebhookUrl,
+});
+
+const notStartable: readonly InstanceStatus[] = ["stopping", "terminated"];
+
+/** Starts it where it is stopped or failed, and tells of the running start else. Throws `conflict` while it stops. */
+export async function startInstance(
+  ctx: UserContext<"table" | "queue" | "sealer" | "fetch">,
+  instance: Environment,
+  body: z.output<typeof StartInstance>,
+): Promise<z.infer<typeof StartOperation>> {
+  const before = statusOf(instance);
+  if (notStartable.includes(before)) {
+    const message = `Instance ${instance.id} is ${before} and cannot be started`;
+    throw new Problem("conflict", message, { code: "INSTANCE_NOT_STARTABLE" });
+  }
+  await refuseBadReceiver(ctx, body.webhookUrl);
+  const started = await requestStart(ctx, instance.id, changesOf(ctx, instance, body));
+  const status = statusOf(started);
+  const message = status === "ready" ? "Instance is already running" : "Instance start initiated successfully";
+  const estimatedReadyTime = await readyTimeOf(ctx, started);
+  return { ...toOperation(ctx, started, "start", { status, message }), estimatedReadyTime };
+}
+
+/** Of this run alone: the next start has the defaults again, unless it says otherwise. */
+function changesOf({ settings }: UserContext, instance: Environment, body: z.output<typeof StartInstance>) {
+  const { healthCheckConfig, webhookUrl } = body;
+  const { healthCheck: _, ...labels } = instance.labels;
+  const template = catalogueOf(settings).templates.find(labels.templateId ?? "");
+  const target = body.targetPort ?? healthCheckConfig?.targetPort;
+  return {
+    labels: healthCheckConfig ? { ...labels, healthCheck: JSON.stringify(healthCheckConfig) } : labels,
+    policy: policyFor(healthCheckConfig?.maxWaitTimeMs),
+    ports: portsOf(template ?? instance, target),
+    receiver: webhookUrl,
+  };
+}

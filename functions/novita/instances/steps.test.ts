@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import type { DeliveryEvent } from "#core/webhooks/event.ts";
+import { instanceWorld } from "#testing/instance-world.ts";
+import { toInstanceEvent } from "./webhook.ts";
+import { statusOf } from "./wire.ts";
+
+const first = { run: 1, outcome: null, broken: null, desired: "active" } as const;
+const again = { ...first, run: 2 };
+
+test.each([
+  [{ phase: "queued", step: null }, "creating", "starting"],
+  [{ phase: "preparing", step: "disk" }, "creating", "starting"],
+  [{ phase: "preparing", step: "pod" }, "starting", "starting"],
+  [{ phase: "preparing", step: "image" }, "starting", "starting"],
+  [{ phase: "preparing", step: "container" }, "running", "running"],
+  [{ phase: "preparing", step: "probe" }, "health_checking", "health_checking"],
+  [{ phase: "active", step: null }, "ready", "ready"],
+  [{ phase: "stopping", step: null }, "stopping", "stopping"],
+  [{ phase: "stopped", step: null }, "starting", "starting"],
+  [{ phase: "deleted", step: null }, "terminated", "terminated"],
+] as const)("%j is %s in its first run, and %s in a later one", (at, inFirst, later) => {
+  expect([statusOf({ ...first, ...at }), statusOf({ ...again, ...at })]).toEqual([inFirst, later]);
+});
+
+test("what is stopped has failed where its run ended by itself, and is terminated where it is to be deleted", () => {
+  const stopped = { ...first, phase: "stopped", step: null, desired: "stopped" } as const;
+  const outcome = { phase: "deleted", reason: null, at: 0 } as const;
+
+  expect([statusOf(stopped), statusOf({ ...stopped, broken: "lost" }), statusOf({ ...stopped, outcome })]).toEqual([
+    ...["stopped", "failed", "terminated"],
+  ]);
+});
+
+test("a step that only has another reason is not told again", async () => {
+  const { head } = await instanceWorld();
+  const entry = { n: 4, at: 0, phase: "preparing", step: "image", reason: "pulling slowly" } as const;
+  const event = (previous: DeliveryEvent["previous"]): DeliveryEvent => ({
+    ...{ id: "evt", entry, previous, environment: head(), jupyter: undefined },
+  });
+
+  expect(toInstanceEvent(event({ phase: "preparing", step: "image" }))).toBeUndefined();
+  expect(toInstanceEvent(event({ phase: "queued", step: null }))).toMatchObject({ status: "starting" });
+});

@@ -1,0 +1,32 @@
+import * as z from "zod";
+import type { UserContext } from "#core/context.ts";
+import type { Environment } from "#core/environments/record.ts";
+import { requestStop } from "#core/environments/stop.ts";
+import { WebhookUrl } from "./new-instance.ts";
+import { type StopOperation, toOperation } from "./operation.ts";
+import { refuseBadReceiver } from "./receiver.ts";
+import { type InstanceStatus, statusOf } from "./wire.ts";
+
+export const StopInstance = z.object({ webhookUrl: WebhookUrl });
+
+const stopped: readonly InstanceStatus[] = ["stopped", "failed", "terminated"];
+
+/** Stops it, whatever it is doing; what is stopped already, or is being deleted, is told so. */
+export async function stopInstance(
+  ctx: UserContext<"table" | "queue" | "sealer" | "fetch">,
+  instance: Environment,
+  { webhookUrl }: z.output<typeof StopInstance>,
+): Promise<z.infer<typeof StopOperation>> {
+  const status = statusOf(instance);
+  if (stopped.includes(status)) {
+    return toOperation(ctx, instance, "stop", { status, message: "Instance is already stopped" });
+  }
+  await refuseBadReceiver(ctx, webhookUrl);
+  const told = { status: "stopping", message: "Instance stop completed successfully" } as const;
+  return toOperation(
+    ctx,
+    await requestStop(ctx, instance.id, { reason: "requested", receiver: webhookUrl }),
+    "stop",
+    told,
+  );
+}

@@ -1,0 +1,24 @@
+import { fetch } from "#aws/fetch.ts";
+import { queue } from "#aws/queue.ts";
+import { sealer } from "#aws/sealer.ts";
+import { table } from "#aws/table.ts";
+import { novita } from "#http/dialects/novita.ts";
+import { lambda } from "#http/lambda.ts";
+import { instanceOf } from "./named.ts";
+import { StopOperation } from "./operation.ts";
+import { StopInstance, stopInstance } from "./stop-instance.ts";
+import { InstanceRef } from "./wire.ts";
+
+export const endpoint = novita.post(
+  "/api/instances/{instanceId}/stop",
+  {
+    summary: "Stop an instance: its storage is kept",
+    uses: ["table", "queue", "sealer", "fetch"],
+    params: InstanceRef,
+    body: StopInstance,
+    reply: StopOperation,
+  },
+  async ({ ctx, params, body }) => stopInstance(ctx, await instanceOf(ctx, params), body),
+);
+
+export const handler = lambda(endpoint, { table, queue, sealer, fetch });

@@ -1,0 +1,100 @@
+import { describe, expect, test } from "vitest";
+import { instanceWorld } from "#testing/instance-world.ts";
+import { toInstanceEvent } from "./webhook.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60_000;
+const url = "https://your-app.com/webhook";
+const slow = { imageMs: 5 * SECOND, containerMs: 5 * SECOND, probeMs: 5 * SECOND };
+
+/** A world with an instance that tells a receiver, and what that receiver was told. */
+async function toldWorld(options: Parameters<typeof instanceWorld>[0] = {}) {
+  const world = await instanceWorld({ ...options, waitMs: 0, bodyOf: toInstanceEvent });
+  const { body } = await world.create({ webhookUrl: url });
+  const id = String(body.instanceId);
+  const toldAt = (where: string) => world.world.fetch.posts.filter((post) => post.url === where);
+  const told = (where = url) => toldAt(where).map((post) => JSON.parse(post.body));
+  const words = (where = url) => told(where).map(({ status }) => status);
+  return { ...world, id, told, words };
+}
+
+describe("a receiver", () => {
+  test("is told of every step of a run once, and where to go when it is ready", async () => {
+    const { world, ask, id, told, words } = await toldWorld({ delays: slow });
+    await world.advance(MINUTE);
+    const ready = told().find(({ status }) => status === "ready");
+
+    expect(words()).toEqual(["starting", "running", "health_checking", "ready"]);
+    expect(ready).toEqual({
+      ...{ instanceId: id, status: "ready", timestamp: expect.stringMatching(/^2026-01-20T18:00:\d\d\.\d{3}Z$/) },
+      data: {
+        ...{ id, name: "my-instance", status: "ready" },
+        portMappings: [expect.objectContaining({ port: 22 }), expect.objectContaining({ port: 8888 })],
+        connectionDetails: { ssh: null, jupyter: "http://127.0.0.1:40124", webTerminal: null },
+        reason: null,
+      },
+    });
+    expect((await ask("GET", `/api/instances/${id}`)).body).not.toHaveProperty("webhookUrl");
+  });
+
+  test("is told of a stop with its reason, and of the next run from starting on", async () => {
+    const { world, ask, id, told, words } = await toldWorld({ delays: slow });
+    await world.advance(MINUTE);
+    await ask("POST", `/api/instances/${id}/stop`);
+    await world.advance(MINUTE);
+    const stopped = told().at(-1);
+    await ask("POST", `/api/instances/${id}/start`);
+    await world.advance(MINUTE);
+
+    const run = ["starting", "running", "health_checking", "ready"];
+    expect(stopped).toMatchObject({ status: "stopped", data: { reason: "requested", connectionDetails: null } });
+    expect(words()).toEqual([...run, "stopped", ...run]);
+  });
+
+  test("is told of an auto-stop as one, and of a failure with its reason", async () => {
+    const { world, told, head, id, create } = await toldWorld();
+    await world.advance(26 * MINUTE);
+    const { body } = await create({ webhookUrl: "https://other.example/" });
+    await world.advance(10 * SECOND);
+    world.compute.kill(head(body.instanceId).uid, 1);
+    await world.advance(MINUTE);
+
+    expect(head(id).phase).toBe("stopped");
+    expect(told().at(-1)).toMatchObject({ status: "stopped", data: { reason: "auto-stop" } });
+    expect(told("https://other.example/").at(-1)).toMatchObject({
+      status: "failed",
+      data: { reason: expect.stringMatching(/.+/), status: "failed", portMappings: [], connectionDetails: null },
+    });
+  });
+
+  test("of a start is told of that run alone", async () => {
+    const { world, ask, id, words } = await toldWorld();
+    const other = "https://other.example/run";
+    await world.advance(10 * SECOND);
+    await ask("POST", `/api/instances/${id}/stop`);
+    await world.advance(10 * SECOND);
+    await ask("POST", `/api/instances/${id}/start`, { webhookUrl: other });
+    await world.advance(10 * SECOND);
+    const before = words().length;
+    await ask("POST", `/api/instances/${id}/stop`);
+    await world.advance(10 * SECOND);
+    await ask("POST", `/api/instances/${id}/start`);
+    await world.advance(10 * SECOND);
+
+    expect(words(other)).toEqual(["starting", "ready", "stopped"]);
+    expect(words().slice(before)).toEqual(["starting", "ready"]);
+  });
+
+  test("of a stop is told of that stop alone", async () => {
+    const { world, ask, id, words } = await toldWorld();
+    const other = "https://other.example/stop";
+    await world.advance(10 * SECOND);
+    await ask("POST", `/api/instances/${id}/stop`, { webhookUrl: other });
+    await world.advance(10 * SECOND);
+    await ask("POST", `/api/instances/${id}/start`);
+    await world.advance(10 * SECOND);
+
+    expect(words(other)).toEqual(["stopped"]);
+    expect(words()).toEqual(["starting", "ready", "starting", "ready"]);
+  });
+});

@@ -1,0 +1,26 @@
+import type { DeliveryEvent } from "#core/webhooks/event.ts";
+import { doorsOf, type InstanceStatus, milliseconds, statusOf } from "./wire.ts";
+
+/** Those that a receiver is told: `creating` is the answer of the create, and to stop is told when it is done. */
+const told: readonly InstanceStatus[] = ["starting", "running", "health_checking", "ready", "failed", "stopped"];
+
+/** Why it came to this, where that is told. */
+const reasons: Partial<Record<InstanceStatus, (said: string | null, broken: string | null) => string | null>> = {
+  failed: (said, broken) => broken ?? said,
+  stopped: (said) => said,
+};
+
+/** The body that an instance's receiver is sent (contracts/novita section 4): once for each step of a run. */
+export function toInstanceEvent({ entry, previous, environment, jupyter }: DeliveryEvent): object | undefined {
+  const { id, name, run, broken } = environment;
+  const status = statusOf({ ...entry, run, broken });
+  const before = previous && statusOf({ ...previous, run, broken });
+  if (!told.includes(status) || status === before) return undefined;
+  const doors = doorsOf(environment, status, jupyter);
+  return {
+    instanceId: id,
+    status,
+    timestamp: milliseconds(entry.at),
+    data: { id, name, status, ...doors, reason: reasons[status]?.(entry.reason, broken) ?? null },
+  };
+}

@@ -1,0 +1,161 @@
+import * as z from "zod";
+import type { PortSight, RunPort } from "#core/context.ts";
+import type { Environment, Phase, Step } from "#core/environments/record.ts";
+import type { Told } from "#core/pools/advice.ts";
+import { reasonText } from "#core/pools/reasons.ts";
+
+/** The words of contracts/novita section 3. */
+export const instanceStatuses = [
+  ...(["creating", "starting", "running", "health_checking", "ready"] as const),
+  ...(["stopping", "stopped", "failed", "terminated"] as const),
+] as const;
+export type InstanceStatus = (typeof instanceStatuses)[number];
+
+const Status = z.enum(instanceStatuses);
+/** With milliseconds, as everywhere in this dialect. */
+const Timestamp = z.string().meta({ example: "2026-01-20T18:00:00.000Z" });
+
+export const InstanceRef = z.object({ instanceId: z.string().meta({ example: "inst_9k2m4p7q1x3z" }) });
+
+const ConnectionDetails = z.object({
+  ssh: z.string().nullable(),
+  jupyter: z.string().nullable(),
+  webTerminal: z.null(),
+});
+
+const PortMapping = z.object({ port: z.number(), endpoint: z.string(), type: z.enum(["tcp", "http"]) });
+
+export const Instance = z.object({
+  id: z.string(),
+  instanceId: z.string(),
+  name: z.string(),
+  status: Status,
+  statusReason: z.string().nullable(),
+  productName: z.string(),
+  templateId: z.string(),
+  gpuNum: z.number(),
+  rootfsSize: z.number(),
+  region: z.string(),
+  portMappings: z.array(PortMapping),
+  connectionDetails: ConnectionDetails.nullable(),
+  createdAt: Timestamp,
+  startedAt: Timestamp.nullable(),
+  readyAt: Timestamp.nullable(),
+  lastUsedAt: Timestamp.nullable(),
+  stoppedAt: Timestamp.nullable(),
+});
+
+/** Where its Jupyter answers, and the token that opens it. */
+export interface OpenJupyter {
+  readonly origin: string;
+  readonly token: string;
+}
+
+export function milliseconds(at: number): string {
+  return new Date(at).toISOString();
+}
+
+export function toInstance(instance: Environment, told?: Told, jupyter?: OpenJupyter): z.infer<typeof Instance> {
+  const { id, name, labels } = instance;
+  const status = statusOf(instance);
+  return {
+    ...{ id, instanceId: id, name, status },
+    statusReason: reasonOf(instance, told),
+    productName: labels.productName ?? "",
+    templateId: labels.templateId ?? "",
+    gpuNum: Number(labels.gpuNum ?? instance.size.gpus),
+    rootfsSize: Number(labels.rootfsSize ?? 0),
+    region: labels.region ?? "",
+    ...doorsOf(instance, status, jupyter),
+    createdAt: milliseconds(instance.createdAt),
+    startedAt: momentOf(instance.preparingAt),
+    readyAt: momentOf(instance.startedAt),
+    lastUsedAt: momentOf(instance.lastUsedAt),
+    stoppedAt: momentOf(instance.endedAt),
+  };
+}
+
+type Standing = Pick<Environment, "phase" | "step" | "run"> &
+  Partial<Pick<Environment, "outcome" | "broken" | "desired">>;
+
+/** Where an instance is, or was at an entry of its timeline. */
+export function statusOf(at: Standing): InstanceStatus {
+  return at.outcome ? "terminated" : statuses[at.phase](at);
+}
+
+type Doors = Pick<Environment, "ports" | "portSights" | "address" | "doors">;
+
+/** How it is reached: exactly while it is ready. */
+export function doorsOf(
+  { ports, portSights, address, doors }: Doors,
+  status: InstanceStatus,
+  jupyter: OpenJupyter | undefined,
+): Pick<z.infer<typeof Instance>, "portMappings" | "connectionDetails"> {
+  if (status !== "ready") return { portMappings: [], connectionDetails: null };
+  const hasSsh = ports.some(({ kind }) => kind === "ssh") && typeof address?.port === "number";
+  const page = portSights.find(({ port, kind, address }) => address !== null && isFirstPage({ port, kind }, ports));
+  return {
+    portMappings: portSights.flatMap(toPortMapping),
+    connectionDetails: {
+      ssh: hasSsh ? `ssh -p ${address?.port} ${doors.login}@${address?.ip}` : null,
+      jupyter: jupyter ? `${jupyter.origin}/lab?token=${jupyter.token}` : page ? urlOf(page.address ?? "") : null,
+      webTerminal: null,
+    },
+  };
+}
+
+/** A restart never shows the first step again, nor does a grant that was given back: both are another run. */
+const early = ({ run }: Standing): InstanceStatus => (run > 1 ? "starting" : "creating");
+const failed = (): InstanceStatus => "failed";
+
+const statusOfStep = {
+  disk: early,
+  pod: () => "starting",
+  image: () => "starting",
+  container: () => "running",
+  probe: () => "health_checking",
+} as const satisfies Record<Step, (at: Standing) => InstanceStatus>;
+
+const statuses = {
+  queued: early,
+  // Without a step: the entry that says that its capacity was granted.
+  preparing: (at): InstanceStatus => (at.step === null ? "starting" : statusOfStep[at.step](at)),
+  active: () => "ready",
+  stopping: () => "stopping",
+  stopped: ({ broken = null, desired }): InstanceStatus => {
+    if (desired === "active") return "starting";
+    return broken === null ? "stopped" : "failed";
+  },
+  completed: failed,
+  expired: failed,
+  cancelled: failed,
+  failed,
+  deleted: () => "terminated",
+} as const satisfies Record<Phase, (at: Standing) => InstanceStatus>;
+
+function reasonOf(instance: Environment, told: Told | undefined): string | null {
+  const { phase, reason, broken, outcome, size } = instance;
+  if (outcome) return outcome.reason;
+  if (phase === "stopped" || phase === "stopping") return broken ?? reason;
+  if (phase !== "queued" || reason !== null) return reason;
+  return told?.place ? reasonText(told.place, size.pool) : "Waiting to be placed";
+}
+
+function isFirstPage({ port }: RunPort, ports: readonly RunPort[]): boolean {
+  return ports.find(({ kind }) => kind === "http" || kind === "jupyter")?.port === port;
+}
+
+function toPortMapping({ port, kind, address }: PortSight): z.infer<typeof PortMapping>[] {
+  if (address === null) return [];
+  const isPage = kind === "http" || kind === "jupyter";
+  return [{ port, endpoint: isPage ? urlOf(address) : address, type: isPage ? "http" : "tcp" }];
+}
+
+/** An address with a port of its own is dialled as it is; a mere name is served behind a certificate. */
+function urlOf(address: string): string {
+  return /:\d+$/.test(address) ? `http://${address}` : `https://${address}`;
+}
+
+function momentOf(at: number | null): string | null {
+  return at === null ? null : milliseconds(at);
+}

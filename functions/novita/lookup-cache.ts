@@ -1,0 +1,55 @@
+/** What a cache has done since its process began. */
+export interface CacheNumbers {
+  readonly size: number;
+  readonly hits: number;
+  readonly misses: number;
+}
+
+/** Keeps what was found by a key, for things that never change while the process lives. */
+export interface LookupCache<Value> {
+  /** undefined: there is no such thing; that is never kept, so that what clients make up takes no room. */
+  find(key: string): Value | undefined;
+  numbers(): CacheNumbers;
+}
+
+export function lookupCache<Value>(load: (key: string) => Value | undefined): LookupCache<Value> {
+  const kept = keptValues<Value>();
+  return {
+    find(key) {
+      const known = kept.get(key);
+      if (known !== undefined) return known;
+      const found = load(key);
+      if (found !== undefined) kept.set(key, found);
+      return found;
+    },
+    numbers: kept.numbers,
+  };
+}
+
+/** Values by key with counters; above `most` of them the one that was set first goes. */
+export interface KeptValues<Value> {
+  get(key: string): Value | undefined;
+  set(key: string, value: Value): void;
+  numbers(): CacheNumbers;
+}
+
+const MOST_KEPT = 1_000;
+
+export function keptValues<Value>(most: number = MOST_KEPT): KeptValues<Value> {
+  const values = new Map<string, Value>();
+  let [hits, misses] = [0, 0];
+  return {
+    get(key) {
+      const value = values.get(key);
+      if (value === undefined) misses += 1;
+      else hits += 1;
+      return value;
+    },
+    set(key, value) {
+      values.set(key, value);
+      const [oldest] = values.keys();
+      if (values.size > most && oldest !== undefined) values.delete(oldest);
+    },
+    numbers: () => ({ size: values.size, hits, misses }),
+  };
+}

@@ -1,0 +1,57 @@
+import { loadavg } from "node:os";
+import * as z from "zod";
+import { table } from "#aws/table.ts";
+import { novita } from "#http/dialects/novita.ts";
+import { lambda } from "#http/lambda.ts";
+import { requestTally } from "#http/request-tally.ts";
+import { readCaches, totalOf } from "../cache-numbers.ts";
+import { milliseconds } from "../instances/wire.ts";
+import { countJobs } from "./job-counts.ts";
+
+const Counts = z.record(z.string(), z.number());
+const Metrics = z.object({
+  status: z.literal("success"),
+  timestamp: z.string(),
+  data: z.object({
+    requests: z.object({ total: z.object({ count: z.number(), rate: z.number() }), byStatus: Counts }),
+    jobs: z.object({ total: z.object({ processed: z.number(), rate: z.number() }), byType: Counts }),
+    system: z.object({
+      memory: z.object({ heapUsed: z.number(), heapTotal: z.number(), external: z.number(), rss: z.number() }),
+      cpu: z.object({ usage: z.number(), loadAverage: z.array(z.number()) }),
+      uptime: z.number(),
+    }),
+    cache: z.object({ hitRatio: z.number(), totalSize: z.number() }),
+  }),
+});
+
+const statusFamilies = { "2xx": 0, "4xx": 0, "5xx": 0 };
+
+export const endpoint = novita.get(
+  "/api/metrics",
+  { summary: "Your requests and jobs, and the answering process", uses: ["table"], reply: Metrics },
+  async ({ ctx }) => {
+    const { count, rate, byStatus } = requestTally(ctx, ctx.actor.uid);
+    const { hitRatio, size } = totalOf(readCaches(ctx.settings));
+    return {
+      status: "success" as const,
+      timestamp: milliseconds(ctx.clock.now()),
+      data: {
+        requests: { total: { count, rate }, byStatus: { ...statusFamilies, ...byStatus } },
+        jobs: await countJobs(ctx),
+        system: readSystem(),
+        cache: { hitRatio, totalSize: size },
+      },
+    };
+  },
+);
+
+export const handler = lambda(endpoint, { table });
+
+/** Of this process: bytes, seconds, and percent of one CPU over its whole life. */
+function readSystem() {
+  const { heapUsed, heapTotal, external, rss } = process.memoryUsage();
+  const { user, system } = process.cpuUsage();
+  const uptime = process.uptime();
+  const usage = ((user + system) / 1e6 / uptime) * 100;
+  return { memory: { heapUsed, heapTotal, external, rss }, cpu: { usage, loadAverage: loadavg() }, uptime };
+}

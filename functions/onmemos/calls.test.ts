@@ -1,0 +1,67 @@
+import { expect, test } from "vitest";
+import { plainSession as plain } from "#testing/catalog-requests.ts";
+import { countedPort } from "#testing/counted-ports.ts";
+import { onmemosWorld } from "#testing/onmemos-world.ts";
+
+const id = "ws-my-project-developer-1768932000";
+
+/** A world with a session that runs, and what a request of its user calls, sent after the key's 30 s. */
+async function countedWorld() {
+  const calls: string[] = [];
+  const trial = await onmemosWorld({
+    wrap: (ports) => ({
+      ...ports,
+      table: countedPort("table", ports.table, calls),
+      queue: countedPort("queue", ports.queue, calls),
+      compute: countedPort("compute", ports.compute, calls),
+    }),
+  });
+  await trial.create();
+  return async (method: string, path: string, body?: unknown) => {
+    trial.world.clock.advance(31_000);
+    calls.length = 0;
+    const { status } = await trial.ask(method, path, body);
+    expect(status).toBeLessThan(300);
+    return [...calls];
+  };
+}
+
+const keyRead = "table.get";
+
+test("create = key + host label + spec + head + one send, and one read each time it looks whether it runs", async () => {
+  const during = await countedWorld();
+
+  expect(await during("POST", "/v1/sessions", { ...plain, user: "other" })).toEqual([
+    ...[keyRead, "table.put", "table.put", "table.put", "queue.send"],
+    ...["table.get", "table.get"],
+  ]);
+});
+
+test("get and connect = key + one read; lists = key + one query", async () => {
+  const during = await countedWorld();
+
+  expect(await during("GET", `/v1/sessions/${id}`)).toEqual([keyRead, "table.get"]);
+  expect(await during("GET", `/v1/sessions/${id}/connect`)).toEqual([keyRead, "table.get"]);
+  expect(await during("GET", `/v1/cloudrun/workspaces/${id}`)).toEqual([keyRead, "table.get"]);
+  expect(await during("GET", "/v1/sessions?user=developer")).toEqual([keyRead, "table.query"]);
+  expect(await during("GET", "/v1/cloudrun/workspaces")).toEqual([keyRead, "table.query"]);
+});
+
+test("a command = key + three reads, its mark where that moves by more than a minute, its start and its end", async () => {
+  const during = await countedWorld();
+  const reads = [keyRead, "table.get", "table.get", "table.get"];
+  const run = ["compute.startExec", "compute.readExec"];
+
+  expect(await during("POST", `/v1/sessions/${id}/execute`, { command: "x", timeout: 60 })).toEqual([
+    ...[...reads, "table.put", ...run],
+  ]);
+  expect(await during("POST", `/v1/cloudrun/workspaces/${id}/runpython?code=x&timeout=60`)).toEqual([...reads, ...run]);
+});
+
+test("delete = key + two reads + one write + one send", async () => {
+  const during = await countedWorld();
+
+  expect(await during("DELETE", `/v1/sessions/${id}`)).toEqual([
+    ...[keyRead, "table.get", "table.get", "table.put", "queue.send"],
+  ]);
+});

@@ -1,0 +1,64 @@
+import type { UserContext } from "#core/context.ts";
+import { createEnvironment } from "#core/environments/create.ts";
+import { listEnvironments } from "#core/environments/read.ts";
+import { type Environment, isEnded } from "#core/environments/record.ts";
+import { waitForEnvironment } from "#core/environments/wait.ts";
+import type { NewThing } from "#core/idempotency.ts";
+import { Conflict, Problem } from "#core/problem.ts";
+import { newSession, type WantedSession } from "./new-session.ts";
+
+const TRIES = 1_000;
+
+/**
+ * Makes a session and waits, within the wait budget, until it runs or cannot. Its id ends with the second of its create,
+ * or with the next number that is free (contracts/common section 7); `thing.id` is that second.
+ */
+export async function createSession(
+  ctx: UserContext<"table" | "queue" | "sealer">,
+  thing: NewThing,
+  wanted: WantedSession,
+): Promise<Environment> {
+  const made = await makeUnderFreeNumber(ctx, thing, wanted);
+  return (await waitForEnvironment(ctx, made.id, (session) => !session || isSettled(session))) ?? made;
+}
+
+async function makeUnderFreeNumber(
+  ctx: UserContext<"table" | "queue" | "sealer">,
+  thing: NewThing,
+  wanted: WantedSession,
+): Promise<Environment> {
+  const first = Number(thing.id);
+  const from = thing.isRepeat ? await numberBefore(ctx, thing, wanted) : first;
+  for (let number = from; number < first + TRIES; number++) {
+    const numbered = { ...thing, id: idOf(wanted, number), uid: uidOf(ctx, thing, number) };
+    try {
+      return await createEnvironment(ctx, newSession(ctx.ids, numbered, wanted));
+    } catch (error) {
+      if (!(error instanceof Conflict)) throw error;
+    }
+  }
+  throw new Problem("unavailable", "Too many sessions were made at once, try again", { retryAfterSeconds: 5 });
+}
+
+/** The number under which an earlier request made it: others that were taken then may be free by now. */
+async function numberBefore(ctx: UserContext<"table">, thing: NewThing, wanted: WantedSession): Promise<number> {
+  const first = Number(thing.id);
+  const made = (await listEnvironments(ctx)).find(({ id, uid }) => {
+    const number = Number(id.slice(id.lastIndexOf("-") + 1));
+    return id === idOf(wanted, number) && uid === uidOf(ctx, thing, number);
+  });
+  return made ? Number(made.id.slice(made.id.lastIndexOf("-") + 1)) : first;
+}
+
+/** Each number has a uid of its own that a repeat finds again: no two records ever share one. */
+function uidOf({ ids }: Pick<UserContext, "ids">, { id, uid }: NewThing, number: number): string {
+  return number === Number(id) ? uid : ids.hash(`${uid}#${number}`).slice(0, 32);
+}
+
+function idOf({ namespace, user }: WantedSession, number: number): string {
+  return `ws-${namespace}-${user}-${number}`;
+}
+
+function isSettled(session: Environment): boolean {
+  return session.phase === "active" || session.outcome !== null || isEnded(session);
+}

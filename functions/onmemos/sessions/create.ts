@@ -1,0 +1,24 @@
+import { queue } from "#aws/queue.ts";
+import { sealer } from "#aws/sealer.ts";
+import { table } from "#aws/table.ts";
+import { onmemos } from "#http/dialects/onmemos.ts";
+import { lambda } from "#http/lambda.ts";
+import { createSession } from "./create-session.ts";
+import { CreateSession, wantedSession } from "./new-session.ts";
+import { Session, toSession } from "./wire.ts";
+
+export const endpoint = onmemos.post(
+  "/v1/sessions",
+  {
+    summary: "Create a session",
+    uses: ["table", "queue", "sealer"],
+    body: CreateSession,
+    reply: Session,
+    status: 201,
+    creates: "seconds",
+    pace: "waits",
+  },
+  async ({ ctx, body, thing }) => toSession(ctx.settings, await createSession(ctx, thing, wantedSession(body))),
+);
+
+export const handler = lambda(endpoint, { table, queue, sealer });

@@ -1,0 +1,12 @@
+import type { UserContext } from "#core/context.ts";
+import { requestDelete } from "#core/environments/delete.ts";
+import { labelEnvironment } from "#core/environments/label.ts";
+import { type Called, deletedLabel, notFound, sessionOf } from "./wire.ts";
+
+/** Deletes a session, once: its end is not waited for. Throws `notFound`, also for one that is being deleted. */
+export async function deleteSession(ctx: UserContext<"table" | "queue">, id: string, called: Called): Promise<void> {
+  const session = await sessionOf(ctx, id, called);
+  if (session.outcome?.phase === "deleted") throw notFound(called);
+  const { outcome } = await requestDelete(ctx, id);
+  if (outcome?.phase !== "deleted") await labelEnvironment(ctx, id, { [deletedLabel]: "true" });
+}

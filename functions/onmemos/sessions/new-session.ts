@@ -1,0 +1,121 @@
+import * as z from "zod";
+import type { Ids } from "#core/context.ts";
+import type { NewEnvironment } from "#core/environments/create.ts";
+import type { Policy } from "#core/environments/policy.ts";
+import { sharedType, sharedUnits } from "#core/fleet.ts";
+import type { NewThing } from "#core/idempotency.ts";
+import { EnvVars } from "#functions/shared/env-vars.ts";
+import { bucketName, serviceName } from "./wire.ts";
+
+const MINUTE_MS = 60_000;
+const WORKSPACE_GB = 10;
+const resources = { cpus: 1, memoryMb: 2048 };
+/** The longest part of a host name (RFC 1035, section 2.3.4). */
+const LONGEST_LABEL = 63;
+const HASH_LENGTH = 8;
+
+const images = { python: "python:3.13", nodejs: "node:24", go: "golang:1.25" } as const;
+const templates = Object.keys(images) as (keyof typeof images)[];
+const providers = ["auto", "cloud_run", "gke", "workstations"] as const;
+type Provider = Exclude<(typeof providers)[number], "auto">;
+
+const Name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/);
+const TtlMinutes = z.int().min(1).max(1440);
+
+/** What a create of either family says (contracts/onmemos sections 2 and 3). */
+const shared = {
+  template: z.enum(templates, `template must be one of: ${templates.join(", ")}`).meta({ example: "python" }),
+  namespace: Name.transform((name) => name.toLowerCase()).meta({ example: "my-project" }),
+  user: Name.transform((name) => name.toLowerCase()).meta({ example: "developer" }),
+};
+
+/** The printed body lists every provider in one text: of several the first is taken. */
+const Provider = z
+  .string()
+  .refine(
+    (text) => text.split("|").every((token) => (providers as readonly string[]).includes(token)),
+    `provider must be one of: ${providers.join(", ")}`,
+  );
+
+export const CreateSession = z.object({
+  ...shared,
+  provider: Provider.default("auto"),
+  ttl_minutes: TtlMinutes.optional(),
+  long_lived: z.boolean().default(false),
+  needs_ssh: z.boolean().default(false),
+  expected_duration_minutes: z.number().int().default(0),
+  env: EnvVars.default({}),
+});
+
+export const CreateWorkspace = z.object({ ...shared, ttl_minutes: TtlMinutes.default(180) });
+
+/** A session as it is asked for, once every default is filled in. */
+export interface WantedSession {
+  readonly template: keyof typeof images;
+  readonly namespace: string;
+  readonly user: string;
+  readonly provider: Provider;
+  readonly ttlMinutes: number;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export function wantedSession(body: z.output<typeof CreateSession>): WantedSession {
+  const { template, namespace, user, ttl_minutes, long_lived, env } = body;
+  const ttlMinutes = ttl_minutes ?? (long_lived ? 1440 : 60);
+  return { template, namespace, user, provider: providerOf(body), ttlMinutes, env };
+}
+
+/** A workspace is a session at Cloud Run. */
+export function wantedWorkspace(body: z.output<typeof CreateWorkspace>): WantedSession {
+  const { template, namespace, user, ttl_minutes } = body;
+  return { template, namespace, user, provider: "cloud_run", ttlMinutes: ttl_minutes, env: {} };
+}
+
+/** Its time runs from the moment it was asked for, and what fails stays failed. */
+const policy: Policy = {
+  time: "creation",
+  restarts: false,
+  idle: null,
+  archives: null,
+  readyWithinMs: null,
+  firstFailure: "keeps",
+  forgetsSpec: false,
+};
+
+/** What a session is in the words of the core. Namespace and user are labels: never an identity. */
+export function newSession(ids: Pick<Ids, "hash">, thing: NewThing, wanted: WantedSession): NewEnvironment {
+  const { id } = thing;
+  const { template, namespace, user, provider, ttlMinutes, env } = wanted;
+  const bucket = bucketName(namespace, user, id.slice(id.lastIndexOf("-") + 1));
+  return {
+    ...thing,
+    name: serviceName(id),
+    labels: { template, namespace, user, provider, ttl_minutes: String(ttlMinutes) },
+    size: {
+      ...{ pool: sharedType.pool, instanceType: sharedType.name, machines: 1, units: sharedUnits(resources), gpus: 0 },
+      wantedMs: ttlMinutes * MINUTE_MS,
+    },
+    image: images[template],
+    command: undefined,
+    env: { ...env, WORKSPACE_ID: id, NAMESPACE: namespace, USER: user, BUCKET_NAME: bucket },
+    policy,
+    volumes: [{ name: "workspace", path: "/workspace", sizeGb: WORKSPACE_GB }],
+    resources,
+    addressLabel: hostLabel(ids, serviceName(id)),
+  };
+}
+
+/** `auto` chooses by what else is said; all of them run on the same core. */
+function providerOf(body: z.output<typeof CreateSession>): Provider {
+  const first = body.provider.split("|")[0] as (typeof providers)[number];
+  if (first !== "auto") return first;
+  if (body.needs_ssh || body.expected_duration_minutes > 60) return "workstations";
+  return body.long_lived ? "gke" : "cloud_run";
+}
+
+/** A name that is too long for a part of a host name, or has what that cannot have, ends with a hash instead. */
+function hostLabel(ids: Pick<Ids, "hash">, name: string): string {
+  if (name.length <= LONGEST_LABEL && !name.includes("_")) return name;
+  const kept = name.replaceAll("_", "-").slice(0, LONGEST_LABEL - HASH_LENGTH - 1);
+  return `${kept}-${ids.hash(name).slice(0, HASH_LENGTH)}`;
+}

@@ -1,0 +1,126 @@
+import * as z from "zod";
+import type { Settings, UserContext } from "#core/context.ts";
+import { findEnvironment } from "#core/environments/read.ts";
+import type { Environment, Phase } from "#core/environments/record.ts";
+import { Problem } from "#core/problem.ts";
+import { wholeSeconds } from "#http/timestamp.ts";
+
+/** The words of contracts/onmemos section 6. */
+const SessionStatus = z.enum(["creating", "running", "terminating", "failed"]);
+type Status = z.infer<typeof SessionStatus>;
+
+const Timestamp = z.string().meta({ example: "2025-08-24T19:13:31Z" });
+
+export const SessionRef = z.object({
+  session_id: z.string().meta({ example: "ws-my-project-developer-1756062811" }),
+});
+
+/** Where a session is reached. */
+export const Connection = z.object({ url: z.string(), websocket: z.string(), ssh: z.boolean() });
+
+export const Session = z.object({
+  id: z.string(),
+  provider: z.string(),
+  namespace: z.string(),
+  user: z.string(),
+  status: SessionStatus,
+  ...Connection.shape,
+  details: z.object({ service_name: z.string(), bucket_name: z.string() }),
+  template: z.string(),
+  created_at: Timestamp,
+  expires_at: Timestamp.nullable(),
+  ttl_minutes: z.number(),
+});
+
+/** Both are looked up exactly, as they are kept: in lower case. */
+export const ListQuery = z.object({ namespace: z.string().toLowerCase(), user: z.string().toLowerCase() }).partial();
+
+/** What the two families call what they share (contracts/onmemos section 3). */
+export type Called = "Session" | "Workspace";
+
+/** `ws-`, two names of at most 40 characters and a number: what is anything else was never made. */
+const form = /^ws-[a-z0-9_-]{3,81}-\d{1,15}$/;
+
+/** Whether a path's text can be the id of something; the table takes none of any length. */
+export function isSessionId(text: string): boolean {
+  return form.test(text);
+}
+
+/** What the caller's path names, for as long as it is there. */
+export async function sessionOf(ctx: UserContext<"table">, id: string, called: Called): Promise<Environment> {
+  const session = isSessionId(id) ? await findEnvironment(ctx, id) : undefined;
+  if (!session || isGone(session, ctx.clock.now())) throw notFound(called);
+  return session;
+}
+
+export function notFound(called: Called, cause?: unknown): Problem {
+  return new Problem("notFound", `${called} not found`, { cause });
+}
+
+/** Label of one that had failed when it was deleted: its record stays until it is forgotten. */
+export const deletedLabel = "deleted";
+
+/** Its time is over, whether or not anybody has seen to that, or it is deleted. */
+export function isGone({ phase, outcome, endsAt, labels }: Environment, now: number): boolean {
+  if (phase === "deleted" || labels[deletedLabel] !== undefined) return true;
+  return outcome?.phase === "expired" || (endsAt !== null && now >= endsAt);
+}
+
+export function bucketName(namespace: string, user: string, number: string): string {
+  return `onmemos-${namespace}-${user}-${number}`;
+}
+
+export function serviceName(id: string): string {
+  return `onmemos-${id}`;
+}
+
+export function toSession(
+  settings: Pick<Settings, "scheme" | "domain">,
+  session: Environment,
+): z.infer<typeof Session> {
+  const { id, labels, createdAt, endsAt } = session;
+  const { provider = "", namespace = "", user = "", template = "", ttl_minutes } = labels;
+  return {
+    ...{ id, provider, namespace, user },
+    status: statusOf(session),
+    ...toConnection(settings, session),
+    details: {
+      service_name: serviceName(id),
+      bucket_name: bucketName(namespace, user, id.slice(id.lastIndexOf("-") + 1)),
+    },
+    template,
+    created_at: wholeSeconds(createdAt),
+    expires_at: endsAt === null ? null : wholeSeconds(endsAt),
+    ttl_minutes: Number(ttl_minutes ?? 0),
+  };
+}
+
+export function toConnection(
+  { scheme, domain }: Pick<Settings, "scheme" | "domain">,
+  { id, addressLabel, labels }: Environment,
+): z.infer<typeof Connection> {
+  return {
+    url: `${scheme}://${addressLabel ?? serviceName(id)}.${domain}`,
+    websocket: `/v1/cloudrun/workspaces/${id}/shell`,
+    ssh: labels.provider === "workstations",
+  };
+}
+
+/** From the moment its end is decided it is ending, however far that has come. */
+export function statusOf({ phase, outcome }: Environment): Status {
+  const status = statuses[phase];
+  return outcome !== null && (status === "creating" || status === "running") ? "terminating" : status;
+}
+
+const statuses = {
+  queued: "creating",
+  preparing: "creating",
+  active: "running",
+  stopping: "terminating",
+  stopped: "failed",
+  completed: "failed",
+  expired: "terminating",
+  cancelled: "failed",
+  failed: "failed",
+  deleted: "terminating",
+} as const satisfies Record<Phase, Status>;

@@ -1,0 +1,24 @@
+import { queue } from "#aws/queue.ts";
+import { sealer } from "#aws/sealer.ts";
+import { table } from "#aws/table.ts";
+import { onmemos } from "#http/dialects/onmemos.ts";
+import { lambda } from "#http/lambda.ts";
+import { createSession } from "../sessions/create-session.ts";
+import { CreateWorkspace, wantedWorkspace } from "../sessions/new-session.ts";
+import { toWorkspace, Workspace } from "./wire.ts";
+
+export const endpoint = onmemos.post(
+  "/v1/cloudrun/workspaces",
+  {
+    summary: "Create a workspace",
+    uses: ["table", "queue", "sealer"],
+    body: CreateWorkspace,
+    reply: Workspace,
+    status: 201,
+    creates: "seconds",
+    pace: "waits",
+  },
+  async ({ ctx, body, thing }) => toWorkspace(ctx.settings, await createSession(ctx, thing, wantedWorkspace(body))),
+);
+
+export const handler = lambda(endpoint, { table, queue, sealer });

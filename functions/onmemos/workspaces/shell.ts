@@ -1,0 +1,20 @@
+import * as z from "zod";
+import { table } from "#aws/table.ts";
+import { onmemos } from "#http/dialects/onmemos.ts";
+import { lambda } from "#http/lambda.ts";
+
+/** What is served at the address of the web shell to a client that asks for no WebSocket (contracts/onmemos section 5). */
+export const endpoint = onmemos.get(
+  "/v1/cloudrun/workspaces/{workspace_id}/shell",
+  {
+    summary: "Refuse a request for the web shell that is no WebSocket's",
+    uses: [],
+    params: z.object({ workspace_id: z.string() }),
+    keyInQuery: true,
+    reply: z.object({ detail: z.string() }),
+    status: 426,
+  },
+  async () => ({ detail: "WebSocket upgrade required" }),
+);
+
+export const handler = lambda(endpoint, { table });

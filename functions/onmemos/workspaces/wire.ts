@@ -1,0 +1,24 @@
+import * as z from "zod";
+import type { Settings } from "#core/context.ts";
+import type { Environment } from "#core/environments/record.ts";
+import { Session, toSession } from "../sessions/wire.ts";
+
+export const WorkspaceRef = z.object({
+  workspace_id: z.string().meta({ example: "ws-my-project-developer-1756062811" }),
+});
+
+/** A session with what its own family says besides (contracts/onmemos section 3). */
+export const Workspace = Session.extend({
+  service_url: z.string(),
+  bucket_name: z.string(),
+  filestore_instance: z.null(),
+});
+
+export function toWorkspace(
+  settings: Pick<Settings, "scheme" | "domain">,
+  workspace: Environment,
+): z.infer<typeof Workspace> {
+  const session = toSession(settings, workspace);
+  const { url: service_url, details } = session;
+  return { ...session, service_url, bucket_name: details.bucket_name, filestore_instance: null };
+}

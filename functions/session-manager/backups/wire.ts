@@ -1,0 +1,24 @@
+import * as z from "zod";
+import type { StoredArchive } from "#core/environments/archives.ts";
+import { wholeSeconds } from "#http/timestamp.ts";
+
+export const BackupRef = z.object({ name: z.string().meta({ example: "workspace-abc12345-20260120-180000.zip" }) });
+
+export const Backup = z.object({
+  name: z.string(),
+  uuid: z.string(),
+  status: z.enum(["completed", "failed", "late"]),
+  size_bytes: z.number(),
+  created_at: z.string().meta({ example: "2026-01-20T18:00:00Z" }),
+});
+
+const form = /^workspace-[0-9a-f]{8}-\d{8}-\d{6}\.zip$/;
+
+/** Whether a file of this name was kept of a session (contracts/session-manager section 3). */
+export function isBackupName(name: string): boolean {
+  return form.test(name);
+}
+
+export function toBackup({ sk, environment, state, bytes, at }: StoredArchive): z.infer<typeof Backup> {
+  return { name: sk, uuid: environment, status: state, size_bytes: bytes, created_at: wholeSeconds(at) };
+}

@@ -1,0 +1,45 @@
+import * as z from "zod";
+import { queue } from "#aws/queue.ts";
+import { sealer } from "#aws/sealer.ts";
+import { table } from "#aws/table.ts";
+import { postMessage } from "#core/chat/post.ts";
+import { waitForDelivery } from "#core/chat/wait.ts";
+import { touchEnvironment } from "#core/environments/touch.ts";
+import { answer } from "#http/answer.ts";
+import { sessionManager } from "#http/dialects/session-manager.ts";
+import { lambda } from "#http/lambda.ts";
+import { SessionRef, sessionOf } from "./wire.ts";
+
+const LONGEST_BYTES = 64 * 1024;
+const isShort = (text: string) => new TextEncoder().encode(text).length <= LONGEST_BYTES;
+
+const Chat = z.object({ message: z.string().min(1).refine(isShort, "message is too long") });
+const Processed = z.object({ uuid: z.string(), status: z.literal("processed"), pod_response: z.unknown() });
+const Queued = z.object({ uuid: z.string(), status: z.literal("queued"), message: z.string() });
+
+/** contracts/session-manager section 3: below 6 s. */
+const WAIT_MS = 5_000;
+
+export const endpoint = sessionManager.post(
+  "/session/{uuid}/chat",
+  {
+    summary: "Send a message to a session, which is woken when it sleeps",
+    uses: ["table", "queue", "sealer"],
+    params: SessionRef,
+    body: Chat,
+    reply: z.union([Processed, Queued]),
+  },
+  async ({ ctx, params, body }) => {
+    const session = await sessionOf(ctx, params);
+    const { id: uuid } = session;
+    const posted = await postMessage(ctx, uuid, body.message);
+    await touchEnvironment(ctx, uuid, ctx.clock.now());
+    const isAwake = session.phase === "active" && session.desired === "active";
+    const sight = isAwake ? await waitForDelivery(ctx, posted, WAIT_MS) : undefined;
+    if (sight?.state === "delivered") return { uuid, status: "processed" as const, pod_response: sight.reply };
+    const message = isAwake ? "Pod has not answered yet, message queued" : "Pod is waking up, message queued";
+    return answer({ uuid, status: "queued" as const, message }, { status: 202 });
+  },
+);
+
+export const handler = lambda(endpoint, { table, queue, sealer });

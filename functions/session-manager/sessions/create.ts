@@ -1,0 +1,46 @@
+import * as z from "zod";
+import { queue } from "#aws/queue.ts";
+import { sealer } from "#aws/sealer.ts";
+import { table } from "#aws/table.ts";
+import { createEnvironment } from "#core/environments/create.ts";
+import { sessionManager } from "#http/dialects/session-manager.ts";
+import { lambda } from "#http/lambda.ts";
+import { wholeSeconds } from "#http/timestamp.ts";
+import { withFreeId } from "./free-id.ts";
+import { newSession } from "./new-session.ts";
+import { workspaceUrl } from "./wire.ts";
+
+const CreateSession = z.object({ user_id: z.string().min(1).max(320) });
+const Created = z.object({
+  uuid: z.string(),
+  workspace_url: z.string(),
+  status: z.literal("created"),
+  user_id: z.string(),
+  created_at: z.string(),
+});
+
+export const endpoint = sessionManager.post(
+  "/session/create",
+  {
+    summary: "Create a session",
+    uses: ["table", "queue", "sealer"],
+    body: CreateSession,
+    reply: Created,
+    status: 201,
+    creates: "hex8",
+  },
+  async ({ ctx, body, thing }) => {
+    const session = await withFreeId(ctx, thing, (free) =>
+      createEnvironment(ctx, newSession(ctx.settings, free, body.user_id)),
+    );
+    return {
+      uuid: session.id,
+      workspace_url: workspaceUrl(ctx.settings, session.id),
+      status: "created" as const,
+      user_id: body.user_id,
+      created_at: wholeSeconds(session.createdAt),
+    };
+  },
+);
+
+export const handler = lambda(endpoint, { table, queue, sealer });

@@ -1,0 +1,25 @@
+import type { Context } from "#core/context.ts";
+import type { NewThing } from "#core/idempotency.ts";
+import { Conflict } from "#core/problem.ts";
+
+const TRIES = 5;
+
+/**
+ * Makes a session under the id that was chosen, or under another where somebody has that one: 8 digits are not many.
+ * The others follow from the first, so that a repeat comes to the same one.
+ */
+export async function withFreeId<Made>(
+  ctx: Context,
+  thing: NewThing,
+  make: (thing: NewThing) => Promise<Made>,
+): Promise<Made> {
+  for (let tries = 1; ; tries++) {
+    const other = ctx.ids.hash(`${thing.uid}#${tries}`);
+    const free = tries === 1 ? thing : { ...thing, id: other.slice(-8), uid: other.slice(0, 32) };
+    try {
+      return await make(free);
+    } catch (error) {
+      if (!(error instanceof Conflict) || tries === TRIES) throw error;
+    }
+  }
+}

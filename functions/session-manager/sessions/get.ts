@@ -1,0 +1,13 @@
+import { table } from "#aws/table.ts";
+import { sessionManager } from "#http/dialects/session-manager.ts";
+import { lambda } from "#http/lambda.ts";
+import { readSession } from "./state.ts";
+import { SessionRef, SessionState } from "./wire.ts";
+
+export const endpoint = sessionManager.get(
+  "/session/{uuid}",
+  { summary: "Read a session, as its status does", uses: ["table"], params: SessionRef, reply: SessionState },
+  ({ ctx, params }) => readSession(ctx, params),
+);
+
+export const handler = lambda(endpoint, { table });

@@ -1,0 +1,52 @@
+import type { Settings } from "#core/context.ts";
+import type { NewEnvironment } from "#core/environments/create.ts";
+import type { Policy } from "#core/environments/policy.ts";
+import type { Size } from "#core/environments/record.ts";
+import { sharedType, sharedUnits } from "#core/fleet.ts";
+import type { NewThing } from "#core/idempotency.ts";
+import { hostLabelOf, resourcesOf } from "./wire.ts";
+
+/** No end of its own: a guess for the plan alone. */
+const USUAL_MS = 8 * 3_600_000;
+const WORKSPACE_GB = 5;
+/** The IDE, and `POST /chat`. */
+const PORT = 8080;
+
+/** It takes the room of a session that was scaled up, so that to scale never waits for capacity. */
+const size: Size = {
+  pool: sharedType.pool,
+  instanceType: sharedType.name,
+  machines: 1,
+  units: sharedUnits(resourcesOf.up),
+  gpus: 0,
+  wantedMs: USUAL_MS,
+};
+
+/** contracts/session-manager section 3: no sleep and no end unless asked for, a zip of the volume when it is deleted. */
+const policy: Policy = {
+  time: "none",
+  restarts: true,
+  idle: null,
+  archives: "workspace",
+  readyWithinMs: null,
+  firstFailure: "keeps",
+  forgetsSpec: false,
+};
+
+/** What a session is in the words of the core. The user is a label: never an identity, never part of a name. */
+export function newSession(settings: Settings, thing: NewThing, userId: string): NewEnvironment {
+  return {
+    ...thing,
+    name: hostLabelOf(thing.id),
+    labels: { user_id: userId },
+    size,
+    image: settings.sessionImage,
+    command: undefined,
+    env: {},
+    policy,
+    volumes: [{ name: "workspace", path: "/workspace", sizeGb: WORKSPACE_GB }],
+    ports: [{ port: PORT, kind: "http" }],
+    resources: resourcesOf.down,
+    addressLabel: hostLabelOf(thing.id),
+  };
+}

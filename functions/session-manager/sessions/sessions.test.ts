@@ -1,0 +1,513 @@
+import { describe, expect, test } from "vitest";
+import { parseEnvironment } from "#core/environments/record.ts";
+import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
+import { nodesOf } from "#testing/memory-world.ts";
+
+type Body = ReturnType<typeof JSON.parse>;
+
+/** A world in which sessions find room, and a session that is awake. */
+async function sessionWorld(options: Parameters<typeof httpWorld>[0] = {}) {
+  const world = await httpWorld({ nodes: nodesOf({ "cpu-shared": 2 }), ...options });
+  const key = await world.login();
+  const ask = async (method: string, path: string, body?: unknown): Promise<{ status: number; body: Body }> => {
+    const response = await world.request(method, path, { key, body });
+    return { status: response.status, body: await response.json() };
+  };
+  const created = await ask("POST", "/session/create", { user_id: "user@example.com" });
+  const { uuid } = created.body;
+  await world.advance(10_000);
+  const state = async () => (await ask("GET", `/session/${uuid}/status`)).body;
+  return { world, key, ask, created, uuid: String(uuid), state, head: () => headOf(world, uuid) };
+}
+
+function headOf(world: HttpWorld, uuid: string) {
+  const item = world.table.all().find(({ kind, id }) => kind === "environment" && id === uuid);
+  if (!item) throw new Error("No head");
+  return parseEnvironment(item);
+}
+
+describe("POST /session/create", () => {
+  test("answers at once with what is documented, compact and with one uuid", async () => {
+    const { world, key } = await sessionWorld();
+
+    const response = await world.request("POST", "/session/create", { key, body: { user_id: "user@example.com" } });
+
+    const text = await response.text();
+    const [, uuid = ""] = /"uuid":"([^"]*)"/.exec(text) ?? [];
+    expect(response.status).toBe(201);
+    expect(uuid).toMatch(/^[0-9a-f]{8}$/);
+    expect(text).toBe(
+      `{"uuid":"${uuid}","workspace_url":"http://vs-code-${uuid}.preview.localhost","status":"created",` +
+        '"user_id":"user@example.com","created_at":"2026-01-20T18:00:10Z"}',
+    );
+  });
+
+  test("asks for a pod of one CPU and one GiB with a volume and a port, in the room of two", async () => {
+    const { head, state } = await sessionWorld();
+
+    const { size, resources, volumes, ports, policy, labels, name, doors } = head();
+
+    expect({ pool: size.pool, units: size.units, resources }).toEqual({
+      ...{ pool: "cpu-shared", units: 2 },
+      resources: { cpus: 1, memoryMb: 1024 },
+    });
+    expect(volumes).toMatchObject([{ name: "workspace", path: "/workspace", sizeGb: 5 }]);
+    expect(ports).toEqual([{ port: 8080, kind: "http" }]);
+    expect(policy).toMatchObject({ time: "none", restarts: true, idle: null, archives: "workspace" });
+    expect([labels, `${name}${doors.login}`.includes("user")]).toEqual([{ user_id: "user@example.com" }, false]);
+    expect(await state()).toMatchObject({ replicas: 1, queue_length: 0 });
+  });
+
+  test.each([
+    [{}, "user_id is required"],
+    [undefined, "user_id is required"],
+    [{ user_id: "" }, "user_id is required"],
+    [{ user_id: null }, "user_id is required"],
+    [{ user_id: 7 }, "user_id must be a string"],
+    [{ user_id: ["a"] }, "user_id must be a string"],
+    [{ user_id: "x".repeat(321) }, "user_id is too long"],
+    ["{", "Invalid JSON body"],
+    ["[]", "Invalid JSON body"],
+  ])("refuses %j", async (body, error) => {
+    const { ask } = await sessionWorld();
+
+    expect(await ask("POST", "/session/create", body)).toEqual({ status: 400, body: { error } });
+  });
+
+  test("takes 320 characters whatever they are, and fields that it does not know", async () => {
+    const { ask } = await sessionWorld();
+    const user_id = 'ä"<😀>'.repeat(40).slice(0, 320);
+
+    const { status, body } = await ask("POST", "/session/create", { user_id, more: { x: 1 } });
+
+    expect([status, body.user_id]).toEqual([201, user_id]);
+  });
+
+  test("under an Idempotency-Key makes one session", async () => {
+    const { world, key, ask } = await sessionWorld();
+    const sent = { key, body: { user_id: "again" }, headers: { "Idempotency-Key": "k1" } };
+
+    const [first, again] = [
+      await world.request("POST", "/session/create", sent),
+      await world.request("POST", "/session/create", sent),
+    ];
+
+    expect([first.status, again.status, again.headers.get("idempotency-replayed")]).toEqual([201, 201, "true"]);
+    expect(await again.text()).toBe(await first.text());
+    expect((await ask("GET", "/sessions")).body.total).toBe(2);
+  });
+
+  test("takes another id where somebody has the one that was chosen", async () => {
+    const { world, created } = await sessionWorld();
+    const stranger = await world.login(second);
+    const { uuid } = created.body;
+    const ids = world.ctx.ids as { uid: () => string };
+    const fresh = ids.uid;
+    let asked = 0;
+    ids.uid = () => (asked++ === 0 ? `${uuid}${"0".repeat(24)}` : fresh());
+
+    const response = await world.request("POST", "/session/create", { key: stranger, body: { user_id: "other" } });
+
+    const body = (await response.json()) as Body;
+    expect(response.status).toBe(201);
+    expect(body.uuid).toMatch(/^[0-9a-f]{8}$/);
+    expect(body.uuid).not.toBe(uuid);
+    expect(asked).toBeGreaterThan(2);
+  });
+});
+
+describe("status", () => {
+  test("tells what is so, twice the same, and changes nothing", async () => {
+    const { world, ask, uuid } = await sessionWorld();
+
+    const { status, body } = await ask("GET", `/session/${uuid}/status`);
+    const versions = world.table.all().map(({ pk, version }) => [pk, version]);
+    const whole = await ask("GET", `/session/${uuid}`);
+
+    expect([status, body]).toEqual([
+      200,
+      {
+        uuid,
+        replicas: 1,
+        queue_length: 0,
+        session: {
+          user_id: "user@example.com",
+          status: "running",
+          created_at: "2026-01-20T18:00:00Z",
+          last_activity: "2026-01-20T18:00:00Z",
+        },
+        timestamp: "2026-01-20T18:00:10Z",
+      },
+    ]);
+    expect(whole.body).toEqual(body);
+    expect(world.table.all().map(({ pk, version }) => [pk, version])).toEqual(versions);
+  });
+
+  test("follows the phases: created, running, sleeping, waking, running", async () => {
+    const { world, ask, uuid, state } = await sessionWorld({ delays: { imageMs: 20_000, removeMs: 3_000 } });
+    const told: unknown[] = [];
+    const tell = async () => {
+      const { replicas, session } = await state();
+      told.push([replicas, session.status]);
+    };
+
+    await tell();
+    await world.advance(20_000);
+    await tell();
+    await ask("POST", `/session/${uuid}/sleep`);
+    await tell();
+    await world.advance(10_000);
+    await tell();
+    await ask("POST", `/session/${uuid}/wake`);
+    await world.advance(10_000);
+    await tell();
+    await world.advance(20_000);
+    await tell();
+
+    expect(told).toEqual([
+      [1, "created"],
+      [1, "running"],
+      [1, "sleeping"],
+      [0, "sleeping"],
+      [1, "waking"],
+      [1, "running"],
+    ]);
+  });
+
+  test("of one that could not start is failed, and wake tries again", async () => {
+    const { world, ask, uuid, state, head } = await sessionWorld();
+    const { uid } = head();
+    world.compute.kill(uid, 1);
+    await world.advance(60_000);
+
+    const broken = await state();
+    await ask("POST", `/session/${uuid}/wake`);
+    await world.advance(10_000);
+
+    expect([broken.replicas, broken.session.status]).toEqual([0, "failed"]);
+    expect(await state()).toMatchObject({ replicas: 1, session: { status: "running" } });
+  });
+
+  test("while no machine has room it is created, without a replica", async () => {
+    const { state } = await sessionWorld({ nodes: [] });
+
+    expect(await state()).toMatchObject({ replicas: 0, session: { status: "created" } });
+  });
+});
+
+describe("sleep and wake", () => {
+  test("keep the volume, and are the same however often they are asked for", async () => {
+    const { world, ask, uuid, head, state } = await sessionWorld();
+    const volume = head().volumes[0]?.volume?.id ?? "";
+
+    const slept = [await ask("POST", `/session/${uuid}/sleep`), await ask("POST", `/session/${uuid}/sleep`)];
+    await world.advance(10_000);
+    const asleep = await state();
+    const kept = await world.volumes.findVolume(volume);
+    const woken = [await ask("POST", `/session/${uuid}/wake`), await ask("POST", `/session/${uuid}/wake`)];
+    await world.advance(10_000);
+
+    const sleeping = { uuid, action: "sleep", status: "sleeping" };
+    const waking = { uuid, action: "wake", status: "waking" };
+    expect(slept).toEqual([sleeping, sleeping].map((body) => ({ status: 200, body })));
+    expect(woken).toEqual([waking, waking].map((body) => ({ status: 200, body })));
+    expect([asleep.replicas, kept?.id]).toEqual([0, volume]);
+    expect(head()).toMatchObject({ phase: "active", run: 2 });
+    expect(world.compute.mounting(volume)).toEqual([{ uid: head().uid, run: 2 }]);
+  });
+
+  test("the last one that was accepted wins", async () => {
+    const { world, ask, uuid, head } = await sessionWorld();
+
+    for (const verb of ["sleep", "wake", "sleep", "wake"]) await ask("POST", `/session/${uuid}/${verb}`);
+    await world.advance(60_000);
+    const awake = head().phase;
+    for (const verb of ["wake", "sleep"]) await ask("POST", `/session/${uuid}/${verb}`);
+    await world.advance(60_000);
+
+    expect([awake, head().phase]).toEqual(["active", "stopped"]);
+  });
+});
+
+describe("scale", () => {
+  test.each([
+    [{ scale: "up" }, "scale_up", { cpus: 2, memoryMb: 2048 }],
+    [{}, "scale_up", { cpus: 2, memoryMb: 2048 }],
+    [undefined, "scale_up", { cpus: 2, memoryMb: 2048 }],
+    [{ scale: "down" }, "scale_down", { cpus: 1, memoryMb: 1024 }],
+  ])("%j is %s", async (sent, action, resources) => {
+    const { world, ask, uuid, head } = await sessionWorld();
+
+    const answered = await ask("POST", `/session/${uuid}/scale`, sent);
+    await world.advance(10_000);
+
+    expect(answered).toEqual({ status: 200, body: { uuid, action, status: "success" } });
+    expect(head()).toMatchObject({ phase: "active", run: 1, resources, resized: resources });
+  });
+
+  test("asleep is remembered for the next wake", async () => {
+    const { world, ask, uuid, head } = await sessionWorld();
+    await ask("POST", `/session/${uuid}/sleep`);
+    await world.advance(10_000);
+
+    const { status } = await ask("POST", `/session/${uuid}/scale`, { scale: "up" });
+    await ask("POST", `/session/${uuid}/wake`);
+    await world.advance(10_000);
+
+    expect(status).toBe(200);
+    expect(head()).toMatchObject({ phase: "active", run: 2, resized: { cpus: 2, memoryMb: 2048 } });
+  });
+
+  test.each(["UP", "", null, 2, ["up"]])("refuses %j", async (scale) => {
+    const { ask, uuid } = await sessionWorld();
+
+    const answered = await ask("POST", `/session/${uuid}/scale`, { scale });
+
+    expect(answered).toEqual({ status: 400, body: { error: "scale must be 'up' or 'down'" } });
+  });
+});
+
+describe("chat", () => {
+  test("with one who is awake is processed, with the pod's answer", async () => {
+    const { ask, uuid, state } = await sessionWorld();
+
+    const answered = await ask("POST", `/session/${uuid}/chat`, { message: "Hi" });
+
+    const pod_response = { reply: "Hi" };
+    expect(answered).toEqual({ status: 200, body: { uuid, status: "processed", pod_response } });
+    expect((await state()).queue_length).toBe(0);
+  });
+
+  test.each([
+    ["no JSON", { status: 200, body: "<html>" }],
+    ["an error", { status: 500, body: "{}" }],
+  ])("answers null where the pod's answer is %s", async (_, reply) => {
+    const { world, ask, uuid, head } = await sessionWorld();
+    world.compute.answerPosts(head().uid, () => reply);
+
+    const { status, body } = await ask("POST", `/session/${uuid}/chat`, { message: "Hi" });
+
+    expect([status, body]).toEqual([200, { uuid, status: "processed", pod_response: null }]);
+  });
+
+  test("with one who does not answer is queued within 5 s", async () => {
+    const { world, ask, uuid, head, state } = await sessionWorld();
+    world.compute.answerPosts(head().uid, () => {
+      throw new Error("connect ECONNREFUSED");
+    });
+    const begun = world.clock.now();
+
+    const { status, body } = await ask("POST", `/session/${uuid}/chat`, { message: "Hi" });
+
+    const message = "Pod has not answered yet, message queued";
+    expect([status, body]).toEqual([202, { uuid, status: "queued", message }]);
+    expect(world.clock.now() - begun).toBeLessThan(6_000);
+    expect((await state()).queue_length).toBe(1);
+  });
+
+  test("with one who sleeps wakes it, is kept, and arrives in order", async () => {
+    const { world, ask, uuid, head, state } = await sessionWorld();
+    await ask("POST", `/session/${uuid}/sleep`);
+    await world.advance(10_000);
+
+    const queued = await ask("POST", `/session/${uuid}/chat`, { message: "one" });
+    await ask("POST", `/session/${uuid}/chat`, { message: "two" });
+    const { queue_length } = await state();
+    await world.advance(30_000);
+
+    const message = "Pod is waking up, message queued";
+    expect(queued).toEqual({ status: 202, body: { uuid, status: "queued", message } });
+    expect(queue_length).toBe(2);
+    expect(await state()).toMatchObject({ replicas: 1, queue_length: 0, session: { status: "running" } });
+    expect(world.compute.posts(head().uid).map(({ request }) => request.body)).toEqual([
+      '{"message":"one"}',
+      '{"message":"two"}',
+    ]);
+  });
+
+  test("counts what waits, and sleep drops it", async () => {
+    const { world, ask, uuid, head, state } = await sessionWorld();
+    world.compute.answerPosts(head().uid, () => {
+      throw new Error("not now");
+    });
+    await ask("POST", `/session/${uuid}/chat`, { message: "one" });
+    await ask("POST", `/session/${uuid}/chat`, { message: "two" });
+
+    const before = await state();
+    await ask("POST", `/session/${uuid}/sleep`);
+    const after = await state();
+
+    expect([before.queue_length, after.queue_length]).toEqual([2, 0]);
+  });
+
+  test("is a sign of life", async () => {
+    const { world, ask, uuid, state } = await sessionWorld();
+    await world.advance(3_600_000);
+
+    await ask("POST", `/session/${uuid}/chat`, { message: "Hi" });
+
+    expect((await state()).session.last_activity).toMatch(/^2026-01-20T19:00:/);
+  });
+
+  test.each([
+    [{}, "message is required"],
+    [undefined, "message is required"],
+    [{ message: "" }, "message is required"],
+    [{ message: null }, "message is required"],
+    [{ message: 1 }, "message must be a string"],
+    [{ message: "x".repeat(65_537) }, "message is too long"],
+    [{ message: "ä".repeat(32_769) }, "message is too long"],
+  ])("refuses %#", async (body, error) => {
+    const { ask, uuid } = await sessionWorld();
+
+    expect(await ask("POST", `/session/${uuid}/chat`, body)).toEqual({ status: 400, body: { error } });
+  });
+
+  test("takes 64 KiB", async () => {
+    const { ask, uuid } = await sessionWorld();
+
+    const { status } = await ask("POST", `/session/${uuid}/chat`, { message: "ä".repeat(32_768) });
+
+    expect(status).toBe(200);
+  });
+});
+
+describe("DELETE /session/{uuid}", () => {
+  test("keeps a zip of the volume, and then nothing of it is there", async () => {
+    const { world, key, ask, uuid, head } = await sessionWorld();
+    const volume = head().volumes[0]?.volume?.id ?? "";
+
+    const answered = await ask("DELETE", `/session/${uuid}`);
+    const backups = (await ask("GET", "/session/backups")).body;
+    const name = backups.backups[0]?.name;
+    const zip = await world.request("GET", `/session/backups/${name}`, { key });
+
+    expect(answered).toEqual({ status: 200, body: { uuid, status: "terminated" } });
+    expect(await world.volumes.findVolume(volume)).toBeUndefined();
+    expect(backups).toMatchObject({ total: 1, backups: [{ uuid, status: "completed" }] });
+    expect(name).toMatch(new RegExp(`^workspace-${uuid}-20260120-1800\\d\\d\\.zip$`));
+    expect([zip.status, zip.headers.get("content-type")]).toEqual([200, "application/zip"]);
+    expect(zip.headers.get("content-disposition")).toBe(`attachment; filename="${name}"`);
+    expect((await zip.arrayBuffer()).byteLength).toBe(backups.backups[0]?.size_bytes);
+  });
+
+  test("of one who sleeps keeps a zip as well", async () => {
+    const { world, ask, uuid } = await sessionWorld();
+    await ask("POST", `/session/${uuid}/sleep`);
+    await world.advance(10_000);
+
+    await ask("DELETE", `/session/${uuid}`);
+
+    expect((await ask("GET", "/session/backups")).body.total).toBe(1);
+  });
+
+  test("is final for everyone from the answer on, also while it goes on behind it", async () => {
+    const { world, ask, uuid } = await sessionWorld({ delays: { removeMs: 300_000 } });
+    const begun = world.clock.now();
+
+    const deleted = await ask("DELETE", `/session/${uuid}`);
+    const took = world.clock.now() - begun;
+    const asked = [
+      await ask("GET", `/session/${uuid}/status`),
+      await ask("GET", `/session/${uuid}`),
+      ...(await Promise.all(["sleep", "wake", "scale"].map((verb) => ask("POST", `/session/${uuid}/${verb}`)))),
+      await ask("POST", `/session/${uuid}/chat`, { message: "Hi" }),
+      await ask("DELETE", `/session/${uuid}`),
+    ];
+
+    expect(deleted.status).toBe(200);
+    expect(took).toBeLessThanOrEqual(26_000);
+    expect(asked).toEqual(asked.map(() => ({ status: 404, body: { error: `Session ${uuid} not found` } })));
+    expect((await ask("GET", "/sessions")).body).toEqual({ total: 0, sessions: [] });
+  });
+});
+
+describe("what is not there", () => {
+  const verbs = [
+    ["GET", ""],
+    ["DELETE", ""],
+    ["GET", "/status"],
+    ["POST", "/sleep"],
+    ["POST", "/wake"],
+    ["POST", "/scale"],
+    ["POST", "/chat"],
+  ] as const;
+
+  test.each(verbs)("%s /session/{uuid}%s: any text that is no session, and another owner's", async (method, verb) => {
+    const { world, ask, uuid } = await sessionWorld();
+    const stranger = await world.login(second);
+    const body = verb === "/chat" ? { message: "Hi" } : undefined;
+
+    for (const id of ["abcd1234", "create", "{uuid}", "ABCD1234", "x".repeat(100), "a b", "..%2f", "<b>"]) {
+      const told = await ask(method, `/session/${encodeURIComponent(id)}${verb}`, body);
+      expect(told).toEqual({ status: 404, body: { error: `Session ${id.slice(0, 64)} not found` } });
+    }
+    const others = await world.request(method, `/session/${uuid}${verb}`, { key: stranger, body });
+    expect([others.status, await others.json()]).toEqual([404, { error: `Session ${uuid} not found` }]);
+  });
+
+  test.each(["x", "workspace-abcd1234-20260120-180000.zip", "..%2f..%2fsealer", "workspace-abcd1234.zip"])(
+    "the backup %s",
+    async (name) => {
+      const { ask } = await sessionWorld();
+
+      const { status, body } = await ask("GET", `/session/backups/${name}`);
+
+      expect([status, body]).toEqual([404, { error: `Backup ${decodeURIComponent(name)} not found` }]);
+    },
+  );
+
+  test("a path, and a method that a path does not have", async () => {
+    const { ask, world, uuid, key } = await sessionWorld();
+
+    const unknown = await ask("GET", `/session/${uuid}/nothing`);
+    const slash = await ask("GET", "/sessions/");
+    const method = await world.request("PUT", `/session/${uuid}/chat`, { key });
+
+    expect(unknown).toEqual({ status: 404, body: { error: "Not found" } });
+    expect(slash.status).toBe(404);
+    expect([method.status, method.headers.get("allow"), await method.json()]).toEqual([
+      ...[405, "POST", { error: "Method not allowed" }],
+    ]);
+  });
+});
+
+describe("GET /sessions", () => {
+  test("lists the caller's own, the newest first", async () => {
+    const { world, ask, uuid } = await sessionWorld();
+    const newer = (await ask("POST", "/session/create", { user_id: "b" })).body.uuid;
+    const stranger = await world.login(second);
+
+    const own = (await ask("GET", "/sessions")).body;
+    const others = await (await world.request("GET", "/sessions", { key: stranger })).json();
+
+    expect(own).toEqual({
+      total: 2,
+      sessions: [
+        expect.objectContaining({ uuid: newer, user_id: "b", status: "created" }),
+        {
+          uuid,
+          user_id: "user@example.com",
+          status: "running",
+          created_at: "2026-01-20T18:00:00Z",
+          last_activity: "2026-01-20T18:00:00Z",
+        },
+      ],
+    });
+    expect(others).toEqual({ total: 0, sessions: [] });
+  });
+});
+
+test("the key is asked for in this dialect's words, and taken from X-API-Key", async () => {
+  const { world, key, uuid } = await sessionWorld();
+
+  const none = await world.request("GET", `/session/${uuid}/status`);
+  const bad = await world.request("GET", `/session/${uuid}/status`, { headers: { "X-API-Key": "x".repeat(40) } });
+  const good = await world.request("GET", `/session/${uuid}/status`, { headers: { "X-API-Key": key } });
+
+  expect([none.status, await none.json()]).toEqual([
+    ...[401, { error: "API key required", message: "Include X-API-Key header" }],
+  ]);
+  expect([bad.status, await bad.json()]).toEqual([401, { error: "Invalid API key" }]);
+  expect(good.status).toBe(200);
+});

@@ -1,0 +1,13 @@
+import type * as z from "zod";
+import { countWaiting } from "#core/chat/read.ts";
+import type { UserContext } from "#core/context.ts";
+import { type SessionRef, type SessionState, sessionOf, toSessionState } from "./wire.ts";
+
+/** The session that a path names, as it is now: reading it changes nothing. */
+export async function readSession(
+  ctx: UserContext<"table">,
+  params: z.infer<typeof SessionRef>,
+): Promise<z.infer<typeof SessionState>> {
+  const session = await sessionOf(ctx, params);
+  return toSessionState(session, await countWaiting(ctx, session), ctx.clock.now());
+}

@@ -1,0 +1,126 @@
+import * as z from "zod";
+import type { Resources, Settings, UserContext } from "#core/context.ts";
+import { getEnvironment } from "#core/environments/read.ts";
+import type { Environment, Phase } from "#core/environments/record.ts";
+import { Problem } from "#core/problem.ts";
+import { wholeSeconds } from "#http/timestamp.ts";
+
+/** The words of contracts/session-manager section 4. */
+const SessionStatus = z.enum(["created", "waking", "running", "sleeping", "failed"]);
+type Status = z.infer<typeof SessionStatus>;
+
+const Timestamp = z.string().meta({ example: "2026-01-20T18:00:00Z" });
+
+export const SessionRef = z.object({ uuid: z.string().meta({ example: "abc12345" }) });
+
+export const SessionState = z.object({
+  uuid: z.string(),
+  replicas: z.number(),
+  queue_length: z.number(),
+  session: z.object({
+    user_id: z.string(),
+    status: SessionStatus,
+    created_at: Timestamp,
+    last_activity: Timestamp,
+  }),
+  timestamp: Timestamp,
+});
+
+export const SessionSummary = z.object({
+  uuid: z.string(),
+  user_id: z.string(),
+  status: SessionStatus,
+  created_at: Timestamp,
+  last_activity: Timestamp,
+});
+
+/** What the caller's path names: any text is taken, and what is no session, or is on its way out, is not found. */
+export async function sessionOf(ctx: UserContext<"table">, { uuid }: z.infer<typeof SessionRef>): Promise<Environment> {
+  const unknown = new Problem("notFound", `Session ${uuid.slice(0, 64)} not found`);
+  if (!/^[0-9a-f]{8}$/.test(uuid)) throw unknown;
+  const session = await getEnvironment(ctx, uuid);
+  if (isLeaving(session)) throw unknown;
+  return session;
+}
+
+/** It was deleted: gone for everyone from that answer on. */
+export function isLeaving({ outcome, phase }: Environment): boolean {
+  return outcome !== null || phase === "deleted";
+}
+
+/** A session as the platform reaches it; the label of its host name is its own for as long as it lives. */
+export function hostLabelOf(uuid: string): string {
+  return `vs-code-${uuid}`;
+}
+
+export function workspaceUrl({ scheme, domain }: Pick<Settings, "scheme" | "domain">, uuid: string): string {
+  return `${scheme}://${hostLabelOf(uuid)}.${domain}`;
+}
+
+/** contracts/session-manager section 3. */
+export const resourcesOf = {
+  up: { cpus: 2, memoryMb: 2048 },
+  down: { cpus: 1, memoryMb: 1024 },
+} as const satisfies Record<string, Resources>;
+
+export function toSessionState(session: Environment, waiting: number, now: number): z.infer<typeof SessionState> {
+  const { uuid, ...shown } = toSessionSummary(session);
+  return {
+    uuid,
+    replicas: replicasOf[session.phase](session),
+    queue_length: waiting,
+    session: shown,
+    timestamp: wholeSeconds(now),
+  };
+}
+
+export function toSessionSummary(session: Environment): z.infer<typeof SessionSummary> {
+  return {
+    uuid: session.id,
+    user_id: session.labels.user_id ?? "",
+    status: statuses[session.phase](session),
+    created_at: wholeSeconds(session.createdAt),
+    last_activity: wholeSeconds(lastActivityOf(session)),
+  };
+}
+
+const none = () => 0;
+const one = () => 1;
+
+/** Pods, whether ready or not. */
+const replicasOf = {
+  queued: none,
+  preparing: one,
+  active: one,
+  stopping: ({ grant }) => (grant ? 1 : 0),
+  stopped: none,
+  completed: none,
+  expired: none,
+  cancelled: none,
+  failed: none,
+  deleted: none,
+} as const satisfies Record<Phase, (session: Environment) => number>;
+
+const asleep = ({ desired, broken }: Environment): Status => {
+  if (desired === "active") return "waking";
+  return broken === null ? "sleeping" : "failed";
+};
+const failed = (): Status => "failed";
+
+const statuses = {
+  queued: (): Status => "created",
+  preparing: ({ starts }): Status => (starts > 0 ? "waking" : "created"),
+  active: (): Status => "running",
+  stopping: asleep,
+  stopped: asleep,
+  completed: failed,
+  expired: failed,
+  cancelled: failed,
+  failed,
+  deleted: failed,
+} as const satisfies Record<Phase, (session: Environment) => Status>;
+
+/** The latest thing that somebody did with it; to look at it is none. */
+function lastActivityOf({ createdAt, queuedAt, lastUsedAt, actions }: Environment): number {
+  return Math.max(createdAt, queuedAt, lastUsedAt ?? 0, ...actions.map(({ requestedAt }) => requestedAt));
+}

@@ -1,0 +1,84 @@
+import * as z from "zod";
+import type { ExecResult } from "#core/environments/exec.ts";
+import { Problem } from "#core/problem.ts";
+
+/** Where every shell begins (contracts/onmemos section 5). */
+export const HOME = "/workspace";
+
+const COMMAND_BYTES = 65_536;
+const COMMAND_SECONDS = 300;
+const MOST_SECONDS = 3_600;
+/** Of one frame's text, so that its JSON stays below 1 MiB beside a command of 64 KiB, however much is escaped. */
+const PART_LENGTH = 98_304;
+
+const timeout = `timeout must be between 1 and ${MOST_SECONDS}`;
+const Command = z.object({
+  command: z
+    .string("command is required")
+    .min(1, "command is required")
+    .refine((text) => text.trim() !== "", "command is required")
+    .refine((text) => new TextEncoder().encode(text).length <= COMMAND_BYTES, `command is over ${COMMAND_BYTES} bytes`),
+  timeout: z.int("timeout must be an integer").min(1, timeout).max(MOST_SECONDS, timeout).default(COMMAND_SECONDS),
+});
+
+export type ClientFrame =
+  | { readonly type: "ping" | "exit" }
+  | { readonly type: "command"; readonly command: string; readonly timeout: number };
+
+/** What a client's frame says; throws a Problem with the text of the error frame. */
+export function fromFrame(text: string): ClientFrame {
+  const frame = jsonOf(text);
+  const type = typeof frame === "object" && frame !== null && "type" in frame ? frame.type : undefined;
+  if (typeof type !== "string" || type === "") throw new Problem("invalid", "type is required");
+  if (type === "ping" || type === "exit") return { type };
+  if (type !== "command") throw new Problem("invalid", `Unknown type: ${type.slice(0, 100)}`);
+  const parsed = Command.safeParse(frame);
+  if (parsed.success) return { type, ...parsed.data };
+  throw new Problem("invalid", parsed.error.issues[0]?.message ?? "The command is not valid");
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Problem("invalid", "Invalid JSON");
+  }
+}
+
+export function toWelcome(id: string): object {
+  const message = `Connected to workspace: ${id}`;
+  return { type: "welcome", message, workspace_id: id, current_directory: HOME };
+}
+
+export const pong = { type: "pong" };
+export const goodbye = { type: "exit", message: "Disconnecting from workspace" };
+
+export function toError(message: string): object {
+  return { type: "error", message };
+}
+
+/** The frames of one result: more than one where it is long, all but the last with `more`. */
+export function toResult(command: string, result: ExecResult, directory: string): object[] {
+  const { returncode } = result;
+  const [out, err] = [partsOf(result.stdout), partsOf(result.stderr)];
+  const parts = [...out.map((stdout) => ({ stdout, stderr: "" })), ...err.map((stderr) => ({ stdout: "", stderr }))];
+  const isShort = out.length <= 1 && err.length <= 1 && result.stdout.length + result.stderr.length <= PART_LENGTH;
+  const frames = isShort ? [{ stdout: result.stdout, stderr: result.stderr }] : parts;
+  return frames.map((streams, at) => ({
+    ...{ type: "command_result", command, ...streams, returncode, success: returncode === 0 },
+    current_directory: directory,
+    ...(at < frames.length - 1 && { more: true }),
+  }));
+}
+
+/** No character is cut in two. */
+function partsOf(text: string): string[] {
+  const parts: string[] = [];
+  for (let start = 0; start < text.length; ) {
+    const end = start + PART_LENGTH;
+    const isInPair = /^[\uD800-\uDBFF]$/.test(text.charAt(end - 1));
+    parts.push(text.slice(start, isInPair ? end - 1 : end));
+    start = isInPair ? end - 1 : end;
+  }
+  return parts;
+}

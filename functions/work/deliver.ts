@@ -1,0 +1,24 @@
+import { fetch } from "#aws/fetch.ts";
+import { queue } from "#aws/queue.ts";
+import { sealer } from "#aws/sealer.ts";
+import { table } from "#aws/table.ts";
+import { deliver } from "#core/webhooks/deliver.ts";
+import type { BodyOf } from "#core/webhooks/event.ts";
+import { consumerLambda } from "#http/lambda.ts";
+import { eachLook, webhooks } from "#http/work.ts";
+import { toJobEvent } from "../gpu-dev/webhooks/wire.ts";
+import { toInstanceEvent } from "../novita/instances/webhook.ts";
+import { toEnvironmentEvent } from "./environment-event.ts";
+
+/** Who words an event, by the dialect that made the environment; the others' events are told in the core's words. */
+const bodies: Readonly<Record<string, BodyOf>> = { "gpu-dev": toJobEvent, novita: toInstanceEvent };
+
+/** Posts what happened to whoever asked to be told. */
+export const consumer = webhooks.consume(
+  { uses: ["table", "queue", "sealer", "fetch"], timeoutSeconds: 30, memoryMb: 512 },
+  eachLook((ctx, look) =>
+    deliver(ctx, look, (event) => (bodies[event.environment.createdBy] ?? toEnvironmentEvent)(event)),
+  ),
+);
+
+export const handler = consumerLambda(consumer, { table, queue, sealer, fetch });

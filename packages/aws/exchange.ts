@@ -1,0 +1,91 @@
+import { type ClientRequest, type IncomingMessage, request as overHttp } from "node:http";
+import { request as overHttps } from "node:https";
+import type { LookupFunction } from "node:net";
+import type { FetchAnswer, FetchRequest } from "#core/context.ts";
+import { AddressRefused, NoAnswer } from "#core/problem.ts";
+
+/** The answer's body is of no use to anybody: so much of it is read, and for so long, that the other end is not cut off. */
+const MOST_BODY_BYTES = 64 * 1024;
+const BODY_MS = 1_000;
+
+/**
+ * One POST on a connection of its own, whose name is resolved by `lookup`; redirects are not followed. Throws
+ * `NoAnswer` with a word for people, or the `AddressRefused` of the lookup.
+ */
+export async function exchange(
+  url: URL,
+  { headers, body, timeoutMs }: FetchRequest,
+  lookup: LookupFunction,
+): Promise<FetchAnswer> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  const send = url.protocol === "https:" ? overHttps : overHttp;
+  const own = { "Content-Length": String(Buffer.byteLength(body)), Connection: "close" };
+  const request = send(url, { method: "POST", headers: { ...headers, ...own }, agent: false, lookup, signal });
+  try {
+    const response = await responseOf(request, body);
+    const { statusCode: status = 0 } = response;
+    await drained(response);
+    return { status, retryAfterMs: retryAfterMs(response.headers["retry-after"], Date.now()) };
+  } catch (error) {
+    if (error instanceof AddressRefused) throw error;
+    throw new NoAnswer(signal.aborted ? "timed out" : wordOf(error));
+  } finally {
+    request.destroy();
+  }
+}
+
+/** Seconds or a date (RFC 9110 section 10.2.3), from now on; null for what is neither. */
+export function retryAfterMs(header: string | undefined, now: number): number | null {
+  if (header === undefined) return null;
+  if (/^\s*\d{1,9}\s*$/.test(header)) return Number(header) * 1000;
+  const at = /^[A-Z][a-z]{2},/.test(header) ? Date.parse(header) : Number.NaN;
+  return Number.isNaN(at) ? null : Math.max(0, at - now);
+}
+
+function responseOf(request: ClientRequest, body: string): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request.on("response", resolve);
+    // Also after the answer has begun: an error that nobody hears would end the process.
+    request.on("error", reject);
+    request.on("close", () => reject(new NoAnswer("connection closed")));
+    request.end(body);
+  });
+}
+
+/** Resolves whatever becomes of the body: the status is known. */
+function drained(response: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, BODY_MS);
+    const over = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    let bytes = 0;
+    response.on("data", (chunk: Buffer) => {
+      bytes += chunk.byteLength;
+      if (bytes > MOST_BODY_BYTES) {
+        response.destroy();
+        over();
+      }
+    });
+    response.on("error", over).on("close", over).on("end", over);
+  });
+}
+
+const words: readonly (readonly [RegExp, string])[] = [
+  [/^ECONNREFUSED$/, "connection refused"],
+  [/^(?:ENOTFOUND|EAI_AGAIN|ENODATA)$/, "name not found"],
+  [/^(?:ECONNRESET|EPIPE)$/, "connection closed"],
+  [/^(?:EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/, "not reachable"],
+  [/^ETIMEDOUT$/, "timed out"],
+  [/^HPE_/, "no HTTP answer"],
+  [/CERT|SIGNED|VERIFY|ALTNAME/, "certificate not accepted"],
+  [/^(?:EPROTO|ERR_SSL|ERR_TLS)/, "TLS failed"],
+];
+
+/** Never the error's own text: it may hold the URL. */
+function wordOf(error: unknown): string {
+  if (error instanceof NoAnswer) return error.message;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return words.find(([pattern]) => pattern.test(code))?.[1] ?? "network error";
+}

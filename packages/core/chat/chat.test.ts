@@ -1,0 +1,296 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { createEnvironment, type NewEnvironment } from "../environments/create.ts";
+import { requestDelete } from "../environments/delete.ts";
+import { reservation } from "../environments/policy.ts";
+import { requestStart } from "../environments/start.ts";
+import { requestStop } from "../environments/stop.ts";
+import { inboxKey, keyText } from "../keys.ts";
+import { reconcile } from "../reconcile.ts";
+import { dropMessages } from "./drop.ts";
+import { postMessage } from "./post.ts";
+import { countWaiting, readMessage } from "./read.ts";
+import { parseInbox } from "./record.ts";
+import { waitForDelivery } from "./wait.ts";
+
+/** An environment of alice's that serves a port and may be stopped; it is active unless told otherwise. */
+async function chatWorld(given: Partial<NewEnvironment> = {}) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const alice = world.as("alice");
+  const made = await createEnvironment(alice, {
+    ...newEnvironment("talks", { gpus: 1 }),
+    policy: { ...reservation, time: "none", restarts: true },
+    ports: [{ port: 8080, kind: "http" }],
+    ...given,
+  });
+  await world.advance(10_000);
+  const say = (text: string) => postMessage(alice, "talks", text);
+  const waiting = () => countWaiting(alice, made);
+  return { world, alice, made, say, waiting, heard: () => heardBy(world, made.uid) };
+}
+
+function heardBy(world: MemoryWorld, uid: string): string[] {
+  return world.compute.posts(uid).map(({ request }) => (JSON.parse(request.body) as { message: string }).message);
+}
+
+async function sleep({ world, alice, made }: Awaited<ReturnType<typeof chatWorld>>): Promise<void> {
+  await dropMessages(alice, made);
+  await requestStop(alice, "talks");
+  await world.advance(10_000);
+}
+
+const anInbox = async (world: MemoryWorld, uid: string) => {
+  const item = await world.table.get(inboxKey(uid));
+  if (!item) throw new Error("No inbox");
+  return parseInbox(item);
+};
+
+test("a message for who is awake is delivered at once, and its answer can be read", async () => {
+  const { alice, made, say, waiting, heard } = await chatWorld();
+
+  const posted = await say("hello");
+  const before = await waiting();
+  const sight = await waitForDelivery(alice, posted, 5_000);
+
+  expect(posted).toEqual({ uid: made.uid, n: 1 });
+  expect(before).toBe(1);
+  expect(sight).toEqual({ state: "delivered", reply: { reply: "hello" } });
+  expect([heard(), await waiting()]).toEqual([["hello"], 0]);
+});
+
+test("messages have numbers without gaps and arrive in their order, once each, however many are posted at a time", async () => {
+  const { world, say, heard, waiting } = await chatWorld();
+
+  const posted = await Promise.all(["a", "b", "c", "d"].map(say));
+  await world.advance(5_000);
+  const later = await say("e");
+  await world.advance(5_000);
+
+  expect(posted.map(({ n }) => n).toSorted()).toEqual([1, 2, 3, 4]);
+  expect(later.n).toBe(5);
+  const inOrder = ["a", "b", "c", "d"].toSorted((one, other) => numberOf(one) - numberOf(other));
+  expect(heard()).toEqual([...inOrder, "e"]);
+  expect(await waiting()).toBe(0);
+
+  function numberOf(text: string): number {
+    return posted[["a", "b", "c", "d"].indexOf(text)]?.n ?? 0;
+  }
+});
+
+test("two deliverers at once post a message once", async () => {
+  const { world, made, say, heard } = await chatWorld();
+  await say("once");
+  const look = { look: keyText(inboxKey(made.uid)) };
+
+  await Promise.all([reconcile(world.ctx, look), reconcile(world.ctx, look), reconcile(world.ctx, look)]);
+  await world.advance(120_000);
+
+  expect(heard()).toEqual(["once"]);
+});
+
+test("while somebody has the claim nobody else posts, and when that one died the message is posted again", async () => {
+  const { world, alice, made, say, heard, waiting } = await chatWorld();
+  world.compute.answerPosts(made.uid, () => new Promise(() => undefined));
+  await say("slow");
+  const died = reconcile(world.ctx, { look: keyText(inboxKey(made.uid)) });
+  await new Promise((resolve) => setImmediate(resolve));
+  world.compute.answerPosts(made.uid, () => ({ status: 200, body: '{"reply":"at last"}' }));
+
+  await world.advance(30_000);
+  const whileClaimed = heard();
+  await world.advance(30_000);
+
+  expect(whileClaimed).toEqual(["slow"]);
+  expect(heard()).toEqual(["slow", "slow"]);
+  expect(await readMessage(alice, made.uid, 1)).toEqual({ state: "delivered", reply: { reply: "at last" } });
+  expect(await waiting()).toBe(0);
+  expect(died).toBeInstanceOf(Promise);
+});
+
+test("who does not answer is asked again, more and more rarely, and what comes later waits for that", async () => {
+  const { world, made, say, heard, waiting } = await chatWorld();
+  world.compute.answerPosts(made.uid, () => {
+    throw new Error("connect ECONNREFUSED");
+  });
+  await say("first");
+  await say("second");
+
+  await world.advance(60_000);
+  const asked = heard();
+  const { attempts, fault, claim } = await anInbox(world, made.uid);
+  world.compute.answerPosts(made.uid, () => ({ status: 204, body: "" }));
+  await world.advance(120_000);
+
+  expect(asked.length).toBeGreaterThan(3);
+  expect(asked.length).toBeLessThan(8);
+  expect(new Set(asked)).toEqual(new Set(["first"]));
+  expect({ attempts, fault, claim }).toEqual({
+    attempts: asked.length,
+    fault: "Error: connect ECONNREFUSED",
+    claim: null,
+  });
+  expect(heard().slice(asked.length)).toEqual(["first", "second"]);
+  expect(await waiting()).toBe(0);
+});
+
+test.each([
+  ["an error", { status: 500, body: '{"reply":"no"}' }, null],
+  ["text that is no JSON", { status: 200, body: "<html>" }, null],
+  ["nothing", { status: 200, body: "" }, null],
+  ["JSON that is too long to be kept", { status: 200, body: JSON.stringify("x".repeat(256 * 1024)) }, null],
+  ["JSON that is no object", { status: 201, body: " [1, null]\n" }, [1, null]],
+])("who answers %s has been told", async (_, answer, reply) => {
+  const { world, alice, made, say, heard } = await chatWorld();
+  world.compute.answerPosts(made.uid, () => answer);
+
+  await say("hello");
+  await world.advance(5_000);
+
+  expect(await readMessage(alice, made.uid, 1)).toEqual({ state: "delivered", reply });
+  expect(heard()).toEqual(["hello"]);
+});
+
+test("64 KiB arrive whole, whatever characters they are", async () => {
+  const { world, say, heard } = await chatWorld();
+  const texts = ["x".repeat(65_536), "\u0000".repeat(65_536), 'ä😀\n"\\'.repeat(6_000)];
+
+  for (const text of texts) await say(text);
+  await world.advance(5_000);
+
+  expect(heard()).toEqual(texts);
+});
+
+test("a message for who is not active yet waits until then", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { imageMs: 20_000 } });
+  const alice = world.as("alice");
+  const ports = [{ port: 8080, kind: "http" as const }];
+  const made = await createEnvironment(alice, { ...newEnvironment("talks", { gpus: 1 }), ports });
+
+  await postMessage(alice, "talks", "early");
+  await world.advance(10_000);
+  const before = await countWaiting(alice, made);
+  await world.advance(20_000);
+
+  expect(before).toBe(1);
+  expect(heardBy(world, made.uid)).toEqual(["early"]);
+});
+
+test("a message for who sleeps wakes it, and all that was kept arrives in order", async () => {
+  const trial = await chatWorld();
+  const { world, made, say, heard, waiting } = trial;
+  await sleep(trial);
+  const asleep = (await world.read("alice", "talks")).phase;
+
+  await say("one");
+  await say("two");
+  const kept = await waiting();
+  await world.advance(30_000);
+
+  expect(asleep).toBe("stopped");
+  expect(kept).toBe(2);
+  expect((await world.read("alice", "talks")).phase).toBe("active");
+  expect(heard()).toEqual(["one", "two"]);
+  expect(world.compute.posts(made.uid).map(({ run }) => run)).toEqual([2, 2]);
+});
+
+test("where the handler that kept the message dies before it wakes its environment, the inbox wakes it", async () => {
+  const trial = await chatWorld();
+  const { world, alice, heard } = trial;
+  await sleep(trial);
+  const dying = { ...alice, table: { ...alice.table, put: failsFor(world, "#env#") } };
+
+  const answered = postMessage(dying, "talks", "left behind");
+
+  await expect(answered).rejects.toThrow("died");
+  await world.advance(30_000);
+  expect(heard()).toEqual(["left behind"]);
+});
+
+test("what cannot be started is woken once for a message, not for ever", async () => {
+  const trial = await chatWorld();
+  const { world, made, say, waiting, heard } = trial;
+  await sleep(trial);
+  world.compute.program(made.uid, { kind: "imageFails", reason: "Image not found" });
+
+  await say("anybody there?");
+  await world.advance(3_600_000);
+
+  const { run, phase, broken } = await world.read("alice", "talks");
+  expect({ run, phase, broken }).toEqual({ run: 2, phase: "stopped", broken: "Image not found" });
+  expect([await waiting(), heard()]).toEqual([1, []]);
+});
+
+test("sleep drops what waits, and forgets its text", async () => {
+  const trial = await chatWorld();
+  const { world, alice, made, say, waiting, heard } = trial;
+  world.compute.answerPosts(made.uid, () => {
+    throw new Error("not now");
+  });
+  const texts = Array.from({ length: 30 }, (_, n) => `secret ${n}`);
+  for (const text of texts) await say(text);
+  await world.advance(1_000);
+
+  await sleep(trial);
+  const dropped = await waiting();
+  world.compute.answerPosts(made.uid, () => ({ status: 200, body: "{}" }));
+  await requestStart(alice, "talks");
+  await world.advance(120_000);
+
+  expect(dropped).toBe(0);
+  expect((await world.read("alice", "talks")).phase).toBe("active");
+  expect(new Set(heard())).toEqual(new Set(["secret 0"]));
+  expect(await readMessage(alice, made.uid, 30)).toEqual({ state: "dropped", reply: null });
+  expect(JSON.stringify(world.table.all())).not.toContain("secret");
+  expect(await say("after")).toEqual({ uid: made.uid, n: 31 });
+});
+
+test("asleep it stays asleep, although messages were dropped", async () => {
+  const trial = await chatWorld();
+  const { world, made, say } = trial;
+  world.compute.answerPosts(made.uid, () => {
+    throw new Error("not now");
+  });
+  await say("hello");
+
+  await sleep(trial);
+  await world.advance(3_600_000);
+
+  expect(await world.read("alice", "talks")).toMatchObject({ phase: "stopped", desired: "stopped", run: 1 });
+});
+
+test("when it is deleted nothing of what was said is kept", async () => {
+  const trial = await chatWorld();
+  const { world, alice, made, say } = trial;
+  for (let n = 0; n < 30; n++) await say(`told ${n}`);
+  await world.advance(30_000);
+  world.compute.answerPosts(made.uid, () => {
+    throw new Error("not now");
+  });
+  await say("untold");
+
+  await requestDelete(alice, "talks");
+  await world.advance(24 * 3_600_000);
+
+  const kept = world.table.all().filter(({ pk }) => pk === `chat#${made.uid}`);
+  const { dueAt, ttl } = await anInbox(world, made.uid);
+  expect({ kept, dueAt, isLeft: ttl === undefined }).toEqual({ kept: [], dueAt: undefined, isLeft: false });
+});
+
+test("who deletes takes no messages any more, and who has no HTTP port never did", async () => {
+  const trial = await chatWorld();
+  const mute = await chatWorld({ ports: [] });
+
+  await requestDelete(trial.alice, "talks");
+
+  await expect(trial.say("hello")).rejects.toMatchObject({ kind: "notFound" });
+  await expect(mute.say("hello")).rejects.toMatchObject({ kind: "conflict" });
+  await expect(postMessage(trial.world.as("bob"), "talks", "hello")).rejects.toMatchObject({ kind: "notFound" });
+});
+
+/** A put that fails for keys that hold this text. */
+function failsFor({ table }: MemoryWorld, part: string): MemoryWorld["table"]["put"] {
+  return async (item, options) => {
+    if (item.pk.includes(part)) throw new Error("died");
+    await table.put(item, options);
+  };
+}

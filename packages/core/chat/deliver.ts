@@ -1,0 +1,69 @@
+import type { PortAnswer } from "../context.ts";
+import type { Environment } from "../environments/record.ts";
+import { sendLook } from "../look.ts";
+import { putIf } from "../put-if.ts";
+import type { Step, WorkerContext } from "../worker.ts";
+import { findInbox } from "./inbox.ts";
+import { portOf } from "./port.ts";
+import { type Inbox, type Message, settledAs } from "./record.ts";
+
+/** Longer than whoever has claimed may still post: the step's budget, the post itself, the clocks of two hosts. */
+const CLAIM_MS = 40_000;
+/** contracts/session-manager section 3. */
+const POST_MS = 5_000;
+const LONGEST_WAIT_MS = 60_000;
+/** An item has 400 kB (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html). */
+const LONGEST_REPLY = 256 * 1024;
+
+/** Claims a message in the inbox; whoever wrote that posts it. A post cannot be repeated unseen, so it is claimed first. */
+export function claimDelivery(environment: Environment, inbox: Inbox, message: Message, now: number): Step<Inbox> {
+  const attempt = inbox.claims + 1;
+  const claim = { n: message.n, attempt, until: now + CLAIM_MS };
+  const record = { ...inbox, claim, claims: attempt, looks: 0, dueAt: claim.until };
+  return { record, sends: [], did: "claimed", act: (ctx) => deliver(ctx, environment, record, message) };
+}
+
+async function deliver(
+  ctx: WorkerContext,
+  { uid, run, ports }: Environment,
+  inbox: Inbox,
+  message: Message,
+): Promise<void> {
+  const body = JSON.stringify({ message: message.text });
+  try {
+    const request = { port: portOf({ ports }) ?? 0, path: "/chat", body, timeoutMs: POST_MS };
+    const answer = await ctx.compute.postToPort(uid, run, request);
+    const settled = settledAs(message, "delivered", ctx.clock.now(), replyOf(answer));
+    await ctx.table.put(settled, { ifVersion: message.version });
+  } catch (error) {
+    const attempts = inbox.attempts + 1;
+    const wait = Math.min(2 ** Math.min(attempts, 6) * 1000, LONGEST_WAIT_MS);
+    await release(ctx, inbox, { attempts, fault: String(error).slice(0, 120), dueAt: ctx.clock.now() + wait });
+    throw error;
+  }
+  await release(ctx, inbox, { settled: message.n, attempts: 0, fault: null, dueAt: ctx.clock.now() });
+}
+
+/** JSON of a success, as it is kept. */
+function replyOf({ status, body }: PortAnswer): string | null {
+  if (status < 200 || status > 299 || body.length > LONGEST_REPLY) return null;
+  try {
+    return JSON.stringify(JSON.parse(body));
+  } catch {
+    return null;
+  }
+}
+
+const TRIES = 5;
+
+/** Gives this very claim back, so that the next look need not wait for its end; what fails here only costs that time. */
+async function release(ctx: WorkerContext, claimed: Inbox, changes: Partial<Inbox>): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const known = await findInbox(ctx, claimed.uid);
+    if (!known || known.claim?.attempt !== claimed.claim?.attempt) return;
+    const released: Inbox = { ...known, ...changes, version: known.version + 1, claim: null };
+    if (!(await putIf(ctx, released, known.version))) continue;
+    await sendLook(ctx, released, { delayMs: (released.dueAt ?? 0) - ctx.clock.now() });
+    return;
+  }
+}

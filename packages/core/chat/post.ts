@@ -1,0 +1,46 @@
+import type { Context, UserContext } from "../context.ts";
+import { getEnvironment } from "../environments/read.ts";
+import type { Environment } from "../environments/record.ts";
+import { requestStart } from "../environments/start.ts";
+import { chatKey } from "../keys.ts";
+import { Problem } from "../problem.ts";
+import { putIf } from "../put-if.ts";
+import { changeInbox, findInbox, newestNumber } from "./inbox.ts";
+import { portOf } from "./port.ts";
+import type { Message } from "./record.ts";
+
+export interface Posted {
+  readonly uid: string;
+  readonly n: number;
+}
+
+/**
+ * Keeps a message for an environment, which is woken when it sleeps: from the answer on it is delivered at least once,
+ * after those before it, unless it is dropped. Throws `notFound`, or `conflict` when nothing there takes messages.
+ */
+export async function postMessage(
+  ctx: UserContext<"table" | "queue" | "sealer">,
+  id: string,
+  text: string,
+): Promise<Posted> {
+  const environment = await getEnvironment(ctx, id);
+  if (environment.outcome) throw new Problem("notFound", `No ${ctx.noun} ${id} takes messages any more`);
+  if (portOf(environment) === undefined) throw new Problem("conflict", `The ${ctx.noun} ${id} takes no messages`);
+  const n = await putMessage(ctx, environment, text);
+  await changeInbox(ctx, environment, (inbox) => inbox);
+  if (environment.desired === "stopped") await requestStart(ctx, id);
+  return { uid: environment.uid, n };
+}
+
+const TRIES = 20;
+
+/** Put under the first number that is free: so there are no gaps. */
+async function putMessage(ctx: Context<"table">, { uid, run }: Environment, text: string): Promise<number> {
+  const newest = await newestNumber(ctx, uid, await findInbox(ctx, uid));
+  for (let n = newest + 1; n <= newest + TRIES; n++) {
+    const fresh = { kind: "message", uid, n, at: ctx.clock.now(), run, state: "waiting", text, reply: null } as const;
+    const message: Message = { ...chatKey(uid, n), version: 1, ...fresh };
+    if (await putIf(ctx, message, 0)) return n;
+  }
+  throw new Problem("unavailable", "Too many messages at once, try again", { retryAfterSeconds: 1 });
+}

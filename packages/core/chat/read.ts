@@ -1,0 +1,24 @@
+import type { Context } from "../context.ts";
+import type { Environment } from "../environments/record.ts";
+import { findInbox, newestNumber } from "./inbox.ts";
+import { findMessage, type Message } from "./record.ts";
+
+/** What became of a message. */
+export interface MessageSight {
+  readonly state: Message["state"];
+  /** JSON that the environment answered with; null where it answered something else, or an error. */
+  readonly reply: unknown;
+}
+
+/** What became of a message that was posted; undefined when it is not known any more. */
+export async function readMessage(ctx: Context<"table">, uid: string, n: number): Promise<MessageSight | undefined> {
+  const message = await findMessage(ctx, uid, n);
+  return message && { state: message.state, reply: message.reply === null ? null : JSON.parse(message.reply) };
+}
+
+/** How many messages wait to be delivered. */
+export async function countWaiting(ctx: Context<"table">, { uid }: Pick<Environment, "uid">): Promise<number> {
+  const inbox = await findInbox(ctx, uid);
+  if (!inbox) return 0;
+  return (await newestNumber(ctx, uid, inbox)) - Math.max(inbox.settled, inbox.dropTo);
+}

@@ -1,0 +1,90 @@
+import type { Context, Item, Stored } from "../context.ts";
+import { chatKey } from "../keys.ts";
+import { Unreadable } from "../unreadable.ts";
+
+/** Which chat message of an environment is delivered next: the one item that decides it. Times are ms. */
+export interface Inbox extends Stored {
+  readonly kind: "inbox";
+  /** Of the environment. */
+  readonly uid: string;
+  readonly owner: string;
+  /** The key of the environment's record in a message. */
+  readonly environment: string;
+  /** Messages up to this number were delivered or dropped. */
+  readonly settled: number;
+  /** Messages up to this number are not to be delivered any more. */
+  readonly dropTo: number;
+  /** Somebody posts message `n`; nobody else does before `until` (design section 2: claimed first). */
+  readonly claim: { readonly n: number; readonly attempt: number; readonly until: number } | null;
+  /** How many claims there were: it tells one from the next. */
+  readonly claims: number;
+  /** Looks since something was last delivered, dropped or posted. */
+  readonly looks: number;
+  /** Failures in a row. */
+  readonly attempts: number;
+  readonly fault: string | null;
+  readonly dueShard: string;
+  readonly dueAt?: number | undefined;
+  /** Seconds since the epoch. */
+  readonly ttl?: number | undefined;
+}
+
+/** One chat message: written once when it is posted and once when it is settled. */
+export interface Message extends Stored {
+  readonly kind: "message";
+  /** Of the environment. */
+  readonly uid: string;
+  /** Without gaps from 1. */
+  readonly n: number;
+  readonly at: number;
+  /** The latest run that its environment had been asked for. */
+  readonly run: number;
+  readonly state: "waiting" | "delivered" | "dropped";
+  /** null once it is settled: nobody needs it any more. */
+  readonly text: string | null;
+  /** What the environment answered, as JSON; null when that was no JSON, or an error. */
+  readonly reply: string | null;
+  /** Seconds since the epoch; set once it is settled. */
+  readonly ttl?: number | undefined;
+}
+
+/** How long a settled message can still be asked for. */
+const KEPT_SECONDS = 24 * 3600;
+
+/** The message as it stays once nothing will be done with it; its text is forgotten. */
+export function settledAs(
+  message: Message,
+  state: "delivered" | "dropped",
+  now: number,
+  reply: string | null,
+): Message {
+  const ttl = Math.floor(now / 1000) + KEPT_SECONDS;
+  return { ...message, version: message.version + 1, state, text: null, reply, ttl };
+}
+
+const numbers = ["settled", "dropTo", "claims", "looks", "attempts"] as const;
+
+/** Checks the fields that decide; throws `Unreadable` for anything that this version did not write. */
+export function parseInbox(item: Item): Inbox {
+  const known =
+    item.kind === "inbox" &&
+    typeof item.uid === "string" &&
+    typeof item.environment === "string" &&
+    typeof item.claim === "object" &&
+    numbers.every((name) => Number.isFinite(item[name]));
+  if (!known) throw new Unreadable("inbox", item);
+  return item as unknown as Inbox;
+}
+
+export function parseMessage(item: Item): Message {
+  const states: readonly unknown[] = ["waiting", "delivered", "dropped"] satisfies Message["state"][];
+  const known = item.kind === "message" && Number.isInteger(item.n) && states.includes(item.state);
+  if (!known) throw new Unreadable("message", item);
+  return item as unknown as Message;
+}
+
+/** The message of this number, or undefined when none was posted yet. */
+export async function findMessage(ctx: Context<"table">, uid: string, n: number): Promise<Message | undefined> {
+  const item = await ctx.table.get(chatKey(uid, n));
+  return item && parseMessage(item);
+}

@@ -1,0 +1,60 @@
+import type { Actor, Item } from "../context.ts";
+import { type Environment, isEnded, parseEnvironment } from "../environments/record.ts";
+import { requestStart } from "../environments/start.ts";
+import { keyOfText } from "../keys.ts";
+import type { Step, WorkerContext } from "../worker.ts";
+import { claimDelivery } from "./deliver.ts";
+import { dropWaiting, forget } from "./forget.ts";
+import { findMessage, type Inbox, parseInbox } from "./record.ts";
+
+/** While it is on its way to be active. More than a little early (reconcile.ts), or doubled looks would never die out. */
+const COMING_MS = 3_000;
+/** While it sleeps and nothing wakes it: somebody else may. */
+const ASLEEP_MS = 300_000;
+/** A handler that slept may have put a message after this look: it is not answered for, and yet not to be left behind. */
+const DRAINED_MS = [60_000, 24 * 3_600_000];
+
+/** The one next step of an inbox: the first waiting message claimed, its environment woken, or nothing left to do. */
+export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Promise<Step<Inbox>> {
+  const inbox = parseInbox(item);
+  const environment = await findHead(ctx, inbox);
+  if (!environment || isEnded(environment) || environment.outcome) return forget(ctx, inbox, now);
+  if (inbox.claim && inbox.claim.until > now) return until(inbox, inbox.claim.until, "waits for its claim");
+  if (inbox.dropTo > inbox.settled) return dropWaiting(ctx, inbox, now);
+  const message = await findMessage(ctx, inbox.uid, inbox.settled + 1);
+  if (!message) return drained(inbox, now);
+  if (message.state !== "waiting") {
+    const settled = { ...inbox, settled: message.n, claim: null, attempts: 0, fault: null, looks: 0 };
+    return { record: { ...settled, dueAt: now }, sends: [], did: message.state };
+  }
+  if (environment.desired === "stopped") {
+    // Woken once for each message, or what cannot start would be started for ever.
+    if (environment.run > message.run) return until(inbox, now + ASLEEP_MS, "waits, asleep");
+    await requestStart(asOwner(ctx, environment), environment.id);
+    return until(inbox, now + COMING_MS, "woke its environment");
+  }
+  if (environment.phase !== "active") return until(inbox, now + COMING_MS, `waits, ${environment.phase}`);
+  return claimDelivery(environment, inbox, message, now);
+}
+
+async function findHead(ctx: WorkerContext, inbox: Inbox): Promise<Environment | undefined> {
+  const key = keyOfText(inbox.environment);
+  const item = key && (await ctx.table.get(key));
+  const environment = item && parseEnvironment(item);
+  return environment?.uid === inbox.uid ? environment : undefined;
+}
+
+function drained(inbox: Inbox, now: number): Step<Inbox> {
+  const wait = DRAINED_MS[Math.min(inbox.looks, DRAINED_MS.length - 1)] ?? 0;
+  return until({ ...inbox, claim: null, attempts: 0, fault: null }, now + wait, "drained");
+}
+
+function until(inbox: Inbox, dueAt: number, did: string): Step<Inbox> {
+  return { record: { ...inbox, looks: inbox.looks + 1, dueAt }, sends: [], did };
+}
+
+/** Its owner asked for the delivery: what follows from that is done in his name. */
+function asOwner(ctx: WorkerContext, { owner, createdBy }: Environment) {
+  const actor: Actor = { uid: owner, username: "", number: 0, keyPrefix: "", keyHash: "", isAdmin: false };
+  return { ...ctx, actor, dialect: createdBy, noun: "environment" };
+}

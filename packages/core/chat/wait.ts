@@ -1,0 +1,21 @@
+import type { Context } from "../context.ts";
+import type { Posted } from "./post.ts";
+import { type MessageSight, readMessage } from "./read.ts";
+
+const FIRST_LOOK_MS = 25;
+const SLOWEST_LOOK_MS = 250;
+
+/** Watches a message until it is settled, or for so long; answers what is known of it then. */
+export async function waitForDelivery(
+  ctx: Context<"table">,
+  { uid, n }: Posted,
+  budgetMs: number,
+): Promise<MessageSight | undefined> {
+  const begun = ctx.clock.monotonic();
+  for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 2, SLOWEST_LOOK_MS)) {
+    await ctx.clock.sleep(wait);
+    const sight = await readMessage(ctx, uid, n);
+    const left = budgetMs - (ctx.clock.monotonic() - begun);
+    if (sight?.state !== "waiting" || left < SLOWEST_LOOK_MS) return sight;
+  }
+}

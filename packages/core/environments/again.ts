@@ -1,0 +1,56 @@
+import type { Sealed } from "../sealed.ts";
+import type { Environment, Size } from "./record.ts";
+import { enter } from "./transitions.ts";
+
+/**
+ * When, after a start, the cluster is looked at for something that a sleeping worker made of an earlier run: as soon as
+ * that can be, since it has the volumes, and once more as after an end.
+ */
+export const STRAYS_MS = [30_000, 600_000] as const;
+
+/** What a start may change beside the specification. */
+export interface NewRun {
+  readonly size: Size | null;
+  /** Where the events of this run go instead, sealed; null: as always. */
+  readonly receiver: Sealed | null;
+}
+
+/** Wants it to run: at once when it is stopped, as soon as it is stopped when it is stopping, else it is so already. */
+export function startAgain(environment: Environment, now: number, run: NewRun): Environment {
+  const { phase } = environment;
+  if (phase === "stopping") return { ...environment, desired: "active", remembered: run };
+  return phase === "stopped" ? queueAgain(environment, now, run) : environment;
+}
+
+/** A new run of a stopped environment: nothing is left in it of the one before, which was seen gone. */
+export function queueAgain(environment: Environment, now: number, { size, receiver }: NewRun): Environment {
+  const { doors } = environment;
+  const fresh: Environment = {
+    ...environment,
+    desired: "active",
+    remembered: null,
+    broken: null,
+    run: environment.run + 1,
+    starts: environment.starts + 1,
+    size: size ?? environment.size,
+    receiver: { ...environment.receiver, run: receiver },
+    queuedAt: now,
+    preparingAt: null,
+    startedAt: null,
+    endedAt: null,
+    appliedAt: null,
+    withdrawing: false,
+    withdrawals: 0,
+    address: null,
+    portSights: [],
+    limits: null,
+    resized: null,
+    busyUntil: null,
+    idle: null,
+    doors: { ...doors, jupyter: doors.jupyter && { ...doors.jupyter, origin: null } },
+    cleanSince: null,
+    cleanLooks: 0,
+    straysAt: now + STRAYS_MS[0],
+  };
+  return enter(fresh, "queued", now, null);
+}

@@ -1,0 +1,47 @@
+import type { Item, Stored, UserContext } from "../context.ts";
+import { archivesOf } from "../keys.ts";
+import { Problem } from "../problem.ts";
+import { readable } from "../readable.ts";
+import { Unreadable } from "../unreadable.ts";
+
+/** What was kept of an environment that was deleted; `sk` is the file's name. */
+export interface StoredArchive extends Stored {
+  readonly kind: "archive";
+  readonly uid: string;
+  /** The wire id that it had. */
+  readonly environment: string;
+  readonly blob: string;
+  /** `late`: not finished when its volume had to go. */
+  readonly state: "completed" | "failed" | "late";
+  readonly bytes: number;
+  /** ms. */
+  readonly at: number;
+}
+
+/** All that is kept of the caller's environments, newest first, failures included. */
+export async function listArchives(ctx: UserContext<"table">): Promise<StoredArchive[]> {
+  const found: StoredArchive[] = [];
+  let after: string | undefined;
+  do {
+    const query = { pk: archivesOf(ctx.actor.uid) };
+    const page = await ctx.table.query(after === undefined ? query : { ...query, after });
+    found.push(...readable(ctx, page.items, parseArchive));
+    after = page.next;
+  } while (after !== undefined);
+  return found.sort((a, b) => b.at - a.at || (a.sk < b.sk ? -1 : 1));
+}
+
+/** The bytes of the caller's zip of this name. Throws `notFound`, also for one that was never completed. */
+export async function readArchive(ctx: UserContext<"table" | "blobs">, name: string): Promise<Uint8Array> {
+  const item = await ctx.table.get({ pk: archivesOf(ctx.actor.uid), sk: name });
+  const archive = item && parseArchive(item);
+  const bytes = archive?.state === "completed" ? await ctx.blobs.get(archive.blob) : undefined;
+  if (!bytes) throw new Problem("notFound", `Backup ${name.slice(0, 128)} not found`);
+  return bytes;
+}
+
+function parseArchive(item: Item): StoredArchive {
+  const known = item.kind === "archive" && typeof item.blob === "string" && typeof item.at === "number";
+  if (!known) throw new Unreadable("archive", item);
+  return item as unknown as StoredArchive;
+}

@@ -1,0 +1,25 @@
+import type { Context, Observation } from "../context.ts";
+import { decideIdle } from "./idle.ts";
+import type { Environment } from "./record.ts";
+import { stopNow } from "./stop.ts";
+
+/**
+ * Looks whether anybody uses it, as often as its policy says, and stops it if not. It decides on the record of this
+ * very step, whose write is conditional: a heartbeat or an exec that came meanwhile makes it decide again.
+ */
+export function lookForUse(ctx: Context, environment: Environment, observed: Observation, now: number): Environment {
+  const { policy, lastUsedAt, busyUntil } = environment;
+  if (!policy.idle || now < nextUseLookAt(environment)) return environment;
+  const signals = { startedAt: environment.startedAt ?? now, lastUsedAt, busyUntil, sessions: observed.sessions };
+  const decision = decideIdle(signals, policy.idle, now);
+  const isOver = decision.verdict === "stop";
+  const dryRun = isOver && ctx.settings.idleDryRun;
+  const judged = { ...environment, idle: { ...decision, at: now, dryRun } };
+  return isOver && !dryRun ? stopNow(judged, now, "auto-stop") : judged;
+}
+
+/** When that is looked at next; never for one that is not stopped by itself. */
+export function nextUseLookAt({ policy, startedAt, idle }: Environment): number {
+  if (!policy.idle || startedAt === null) return Number.POSITIVE_INFINITY;
+  return Math.max(startedAt, idle?.at ?? startedAt) + policy.idle.everyMs;
+}

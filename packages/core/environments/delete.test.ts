@@ -1,0 +1,269 @@
+import { describe, expect, test } from "vitest";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { hostKey } from "../keys.ts";
+import { listArchives, readArchive } from "./archives.ts";
+import { createEnvironment, type NewEnvironment } from "./create.ts";
+import { requestDelete } from "./delete.ts";
+import { type Policy, reservation } from "./policy.ts";
+import { getEnvironment, listEnvironments } from "./read.ts";
+import { requestStart } from "./start.ts";
+import { requestStop } from "./stop.ts";
+
+const policy: Policy = { ...reservation, time: "none", restarts: true, archives: "workspace" };
+
+function session(id: string, more: Partial<NewEnvironment> = {}): NewEnvironment {
+  const volumes = [
+    { name: "workspace", path: "/workspace", sizeGb: 5 },
+    { name: "home", path: "/home/dev8", sizeGb: 5 },
+  ];
+  return { ...newEnvironment(id), policy, volumes, ...more };
+}
+
+async function activeWorld(more: Partial<NewEnvironment> = {}) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { removeMs: 1000 } });
+  const alice = world.as("alice");
+  await createEnvironment(alice, session("one", more));
+  await world.deliver();
+  return { world, alice };
+}
+
+const file = "workspace-one-20260120-180000.zip";
+
+describe("the end", () => {
+  test("the archive is made before the volumes go, and the owner can read it", async () => {
+    const { world, alice } = await activeWorld();
+
+    const asked = await requestDelete(alice, "one", { archiveName: file });
+    await world.advance(10_000);
+
+    expect(asked).toMatchObject({ desired: "deleted", outcome: { phase: "deleted" } });
+    await expect(getEnvironment(alice, "one")).rejects.toMatchObject({ kind: "notFound" });
+    expect(await listEnvironments(alice)).toEqual([]);
+    expect(await listArchives(alice)).toMatchObject([{ sk: file, environment: "one", state: "completed" }]);
+    expect((await readArchive(alice, file)).length).toBeGreaterThan(0);
+    const kinds = world.volumes.history().map(({ kind }) => kind);
+    expect(kinds).toEqual(["created", "created", "archived", "removed", "removed"]);
+  });
+
+  test("another owner sees neither the archive nor its bytes", async () => {
+    const { world, alice } = await activeWorld();
+    await requestDelete(alice, "one", { archiveName: file });
+    await world.advance(10_000);
+
+    expect(await listArchives(world.as("bob"))).toEqual([]);
+    await expect(readArchive(world.as("bob"), file)).rejects.toMatchObject({ kind: "notFound" });
+  });
+
+  test("a stopped one is archived as well, under a name of its own where none was given", async () => {
+    const { world, alice } = await activeWorld();
+    await requestStop(alice, "one");
+    await world.advance(10_000);
+
+    await requestDelete(alice, "one");
+    await world.advance(5_000);
+
+    expect(world.volumes.volumeIds()).toEqual([]);
+    expect((await listArchives(alice))[0]?.sk).toMatch(/^workspace-one-2026012\d-\d{6}\.zip$/);
+  });
+
+  test("an archive that fails, or is not made within a minute, is recorded and holds up nothing", async () => {
+    const { world, alice } = await activeWorld();
+    world.volumes.failArchives(1);
+    await requestDelete(alice, "one", { archiveName: file });
+    await world.advance(10_000);
+    expect(await listArchives(alice)).toMatchObject([{ state: "failed", bytes: 0 }]);
+    await expect(readArchive(alice, file)).rejects.toMatchObject({ kind: "notFound" });
+
+    await createEnvironment(alice, session("two"));
+    await world.deliver();
+    const refused = { ...world.volumes, startArchive: () => Promise.reject(new Error("no room")) };
+    Object.assign(world.volumes, refused);
+    await requestDelete(alice, "two");
+    await world.advance(75_000);
+
+    expect((await world.read("alice", "two")).phase).toBe("deleted");
+    expect((await listArchives(alice))[0]).toMatchObject({ environment: "two", state: "late" });
+    expect(world.volumes.volumeIds()).toEqual([]);
+  });
+
+  test("asked again while it is on its way it changes nothing, and the volumes wait until no machine has them", async () => {
+    const { world, alice } = await activeWorld();
+    const { uid } = await getEnvironment(alice, "one");
+    world.compute.program(uid, { kind: "lives" }, { ignoresTerm: true });
+    await requestStop(alice, "one");
+    await requestStart(alice, "one");
+    await world.advance(5_000);
+
+    const once = await requestDelete(alice, "one");
+    const twice = await requestDelete(alice, "one");
+    await world.advance(5_000);
+
+    expect(twice.outcome).toEqual(once.outcome);
+    await world.advance(30_000);
+    expect((await world.read("alice", "one")).phase).toBe("deleted");
+    const removed = world.volumes.history().filter(({ kind }) => kind === "removed");
+    expect(removed).toHaveLength(2);
+  });
+
+  test("a run that a sleeping worker made again, with its volumes, does not hold up the end", async () => {
+    const { world, alice } = await activeWorld();
+    await requestStop(alice, "one");
+    await world.advance(5_000);
+    const { uid, volumes } = await getEnvironment(alice, "one");
+    const mounts = volumes.flatMap(({ volume, path }) => (volume ? [{ volume, path }] : []));
+    await world.compute.apply({
+      ...{ uid, run: 1, key: "", name: "one", pool: "h100", instanceType: "p5.48xlarge", image: "", mounts },
+      ...{ command: undefined, env: {}, shares: [{ node: "h100-1", units: 8 }], gpusPerMachine: 8, ports: [] },
+      ...{ resources: null, until: world.clock.now() + 60 * 60_000 },
+    });
+    const wasLive = world.compute.isLive(uid, 1);
+
+    await requestDelete(alice, "one");
+    await world.advance(30_000);
+
+    expect([wasLive, world.compute.isLive(uid, 1)]).toEqual([true, false]);
+    expect((await world.read("alice", "one")).phase).toBe("deleted");
+    expect(world.volumes.volumeIds()).toEqual([]);
+  });
+
+  test("one that only ever waited is gone at once", async () => {
+    const { world, alice } = await activeWorld();
+    await createEnvironment(alice, session("two"));
+    await world.deliver();
+
+    await requestDelete(alice, "two");
+    await world.advance(2_000);
+
+    expect((await world.read("alice", "two")).phase).toBe("deleted");
+    expect(world.volumes.volumeIds()).toHaveLength(2);
+  });
+
+  test("volumes that are half made leave nothing behind", async () => {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const alice = world.as("alice");
+    const make = world.volumes.createVolume;
+    world.volumes.createVolume = (wanted) =>
+      wanted.token.endsWith("home") ? Promise.reject(new Error("limit exceeded")) : make(wanted);
+    await createEnvironment(alice, session("one"));
+    await world.advance(5_000);
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "preparing", step: "disk" });
+    expect(world.volumes.volumeIds()).toHaveLength(1);
+
+    await requestDelete(alice, "one");
+    world.volumes.createVolume = make;
+    await world.advance(120_000);
+
+    expect((await world.read("alice", "one")).phase).toBe("deleted");
+    expect(world.volumes.volumeIds()).toEqual([]);
+  });
+
+  test("a volume that a sleeping worker made after all were removed is found and removed", async () => {
+    const { world, alice } = await activeWorld();
+    const { uid } = await getEnvironment(alice, "one");
+    await requestDelete(alice, "one");
+    await world.advance(10_000);
+    const phase = (await world.read("alice", "one")).phase;
+    await world.volumes.createVolume({ token: `${uid}-home`, sizeGb: 5, zone: "zone-a", snapshotId: undefined });
+    const late = world.volumes.volumeIds();
+
+    await world.advance(120_000);
+
+    expect([phase, late.length]).toEqual(["deleted", 1]);
+    expect(world.volumes.volumeIds()).toEqual([]);
+    expect((await world.read("alice", "one")).volumes).toEqual([]);
+  });
+
+  test("volumes that are removed long after they were made are not looked for again", async () => {
+    const { world, alice } = await activeWorld();
+    await world.advance(60_000);
+
+    await requestDelete(alice, "one");
+    await world.advance(12 * 60_000);
+
+    expect(world.volumes.history().filter(({ kind }) => kind === "created")).toHaveLength(2);
+    expect((await world.read("alice", "one")).volumes).toEqual([]);
+  });
+
+  test("volumes that cannot be made are given up with the time for preparing", async () => {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    world.volumes.createVolume = () => Promise.reject(new Error("limit exceeded"));
+    await createEnvironment(world.as("alice"), session("one"));
+
+    await world.advance(40 * 60_000);
+
+    const failed = await world.read("alice", "one");
+    expect(failed.broken).toBe("Not ready after 30 minutes, at step disk: Capacity granted on h100-1");
+  });
+});
+
+describe("a new life under an old id", () => {
+  test("it has a uid of its own, and the old record goes on until its looks are over", async () => {
+    const { world, alice } = await activeWorld();
+    const first = await getEnvironment(alice, "one");
+    await requestDelete(alice, "one");
+    await world.advance(5_000);
+
+    await createEnvironment(alice, session("one", { image: "python:3.12" }));
+    await world.advance(12 * 60_000);
+
+    const second = await getEnvironment(alice, "one");
+    const former = world.table.all().find(({ uid, kind }) => uid === first.uid && kind === "environment");
+    expect(second).toMatchObject({ phase: "active", run: 1 });
+    expect(second.uid).not.toBe(first.uid);
+    expect(former).toMatchObject({ sk: `one~${first.uid}`, phase: "deleted", cleanLooks: 2 });
+    expect(former?.dueAt).toBeUndefined();
+    expect(await listEnvironments(alice)).toHaveLength(1);
+  });
+
+  test("while the old one is there, or still being deleted, the id is taken", async () => {
+    const { alice } = await activeWorld();
+
+    await expect(createEnvironment(alice, session("one"))).rejects.toMatchObject({ name: "Conflict" });
+    await requestDelete(alice, "one");
+    await expect(createEnvironment(alice, session("one"))).rejects.toMatchObject({ name: "Conflict" });
+  });
+});
+
+describe("a part of a host name", () => {
+  const addressLabel = "vs-code-abc";
+
+  test("two owners cannot have the same one, and it is free again after the end", async () => {
+    const { world, alice } = await activeWorld({ addressLabel });
+    const bob = world.as("bob");
+    await expect(createEnvironment(bob, session("one", { addressLabel }))).rejects.toThrow("host label");
+    expect(await listEnvironments(bob)).toEqual([]);
+
+    await requestDelete(alice, "one");
+    await world.advance(10_000);
+    await createEnvironment(bob, session("one", { addressLabel }));
+
+    expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe((await world.read("bob", "one")).uid);
+  });
+
+  test("a claim whose create died is taken over after a minute, and not before", async () => {
+    const { world, alice } = await activeWorld();
+    const put = world.table.put;
+    world.table.put = async (item, options) => {
+      if (item.sk === "dies") throw new Error("died");
+      await put(item, options);
+    };
+    await expect(createEnvironment(alice, session("dies", { addressLabel }))).rejects.toThrow("died");
+    world.table.put = put;
+    await expect(createEnvironment(alice, session("two", { addressLabel }))).rejects.toThrow("host label");
+
+    await world.advance(61_000);
+    await createEnvironment(alice, session("two", { addressLabel }));
+
+    expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe((await world.read("alice", "two")).uid);
+  });
+
+  test("an id that is taken gives its claim back", async () => {
+    const { world, alice } = await activeWorld();
+
+    await expect(createEnvironment(alice, session("one", { addressLabel }))).rejects.toMatchObject({
+      name: "Conflict",
+    });
+
+    expect(await world.table.get(hostKey(addressLabel))).toBeUndefined();
+  });
+});

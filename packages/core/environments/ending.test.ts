@@ -1,0 +1,35 @@
+import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { createEnvironment } from "./create.ts";
+import { requestCancel } from "./requests.ts";
+
+test("an end takes four looks when its compute is gone at once, which all come at once", async () => {
+  const { looks, endedAfterMs } = await end({ removeMs: 0 });
+
+  expect(looks).toEqual(["stopping", "removes its compute", "released", "cancelled"]);
+  expect(endedAfterMs).toBe(0);
+});
+
+test("compute that goes slowly is looked at again after 0, 1, 2 and then every 5 s, and never more often", async () => {
+  const { looks, endedAfterMs } = await end({ removeMs: 10_000 });
+
+  expect(looks.filter((did) => did === "removes its compute")).toHaveLength(5);
+  expect(endedAfterMs).toBe(13_000);
+});
+
+/** What each look did from the cancellation to the final word, and how long that took. */
+async function end(delays: { readonly removeMs: number }) {
+  const log = recordingLog();
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays, log });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+  log.lines.length = 0;
+  const askedAt = world.clock.now();
+  await requestCancel(world.as("alice"), "one");
+  await world.deliver();
+  await world.advance(30_000);
+  const { endedAt } = await world.read("alice", "one");
+  const looks = log.lines.filter(({ event }) => event === "look").map(({ fields }) => String(fields.did));
+  return { looks: looks.slice(0, looks.indexOf("cancelled") + 1), endedAfterMs: (endedAt ?? 0) - askedAt };
+}

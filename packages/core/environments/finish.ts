@@ -1,0 +1,65 @@
+import type { Step, WorkerContext } from "../worker.ts";
+import { closeActions } from "./actions.ts";
+import { releaseLabel } from "./address-label.ts";
+import { keepArchive } from "./archive.ts";
+import { isCleared, removeVolumes } from "./own-volumes.ts";
+import { changed, until } from "./pace.ts";
+import { type Environment, keyOf, type Outcome } from "./record.ts";
+import { forgetSpec } from "./spec.ts";
+import { asStopped } from "./stop.ts";
+import { enter } from "./transitions.ts";
+
+/** When, after the end, the cluster is looked at for something that a sleeping worker made (design section 2). */
+export const LOOKS_AFTER_END_MS = [60_000, 600_000];
+const DOOR_ACTIONS = ["enable_jupyter", "disable_jupyter", "add_user"] as const;
+const TOO_LATE = "It ended before this was done";
+
+/** What is left to do once its compute is gone and its disk let go: to its final word, or to `stopped`. */
+export async function finish(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+  const { outcome } = environment;
+  if (outcome) return (await leaveNothing(ctx, environment, now)) ?? end(ctx, environment, outcome, now);
+  const { broken, addressLabel, uid } = environment;
+  const clears = isCleared(environment);
+  const cleared = clears ? await removeVolumes(ctx, environment, now) : undefined;
+  if (cleared) return cleared;
+  if (clears && addressLabel !== null) await releaseLabel(ctx, addressLabel, uid);
+  const stopped = await withoutSecrets(ctx, asStopped(closeOwn(environment, now), now, broken ?? environment.reason));
+  const isWanted = stopped.desired === "active";
+  return isWanted ? changed(stopped, now, "stopped") : until(stopped, now + (LOOKS_AFTER_END_MS[0] ?? 0), "stopped");
+}
+
+/** The archive first, then the volumes it is made of; undefined: nothing of its own is left. */
+async function leaveNothing(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  return (await keepArchive(ctx, environment, now)) ?? removeVolumes(ctx, environment, now);
+}
+
+async function end(
+  ctx: WorkerContext,
+  environment: Environment,
+  { phase, reason }: Outcome,
+  now: number,
+): Promise<Step<Environment>> {
+  const { addressLabel, uid, policy, spec } = environment;
+  if (addressLabel !== null) await releaseLabel(ctx, addressLabel, uid);
+  if (policy.restarts && spec !== null) await forgetSpec(ctx, keyOf(environment), spec);
+  const ended = enter(environment, phase, now, "Everything of it is removed");
+  const final: Environment = { ...ended, reason, endedAt: now };
+  const closed = closeActions(closeActions(final, ["cancel", "extend"], now), ["resize"], now, TOO_LATE);
+  return until(closeOwn(closed, now), now + (LOOKS_AFTER_END_MS[0] ?? 0), phase);
+}
+
+/** Where its policy says so: a start that came meanwhile has brought a new specification already. */
+export async function withoutSecrets(ctx: WorkerContext, environment: Environment): Promise<Environment> {
+  const { policy, spec, desired } = environment;
+  if (!policy.forgetsSpec || spec === null || desired === "active") return environment;
+  await forgetSpec(ctx, keyOf(environment), spec);
+  return { ...environment, spec: null };
+}
+
+function closeOwn(environment: Environment, now: number): Environment {
+  return closeActions(environment, DOOR_ACTIONS, now, TOO_LATE);
+}

@@ -1,0 +1,44 @@
+import type { Context } from "../context.ts";
+import { dueShardOf } from "../due.ts";
+import { formerKey } from "../keys.ts";
+import { Conflict } from "../problem.ts";
+import { putIf } from "../put-if.ts";
+import type { Sealed } from "../sealed.ts";
+import { openReceiver, sealReceiver } from "../webhooks/receiver.ts";
+import { type Environment, keyOf, parseEnvironment } from "./record.ts";
+import { holdsNothing } from "./start.ts";
+import { decideEnd, enter } from "./transitions.ts";
+
+/**
+ * Writes a new head where a deleted environment has its id, or one that holds nothing; the old head goes on under a key
+ * of its own, so that the looks after its end are taken. Undefined: what has the id is neither.
+ */
+export async function replaceFormer(
+  ctx: Context<"table" | "sealer">,
+  head: Environment,
+): Promise<Environment | undefined> {
+  const item = await ctx.table.get(keyOf(head));
+  if (!item) throw new Conflict(`former ${head.uid}`);
+  const former = parseEnvironment(item);
+  if (former.uid === head.uid || !(former.phase === "deleted" || holdsNothing(former))) return undefined;
+  await putIf(ctx, await asFormer(ctx, former), 0);
+  const next = { ...head, version: former.version + 1 };
+  return (await putIf(ctx, next, former.version)) ? next : undefined;
+}
+
+async function asFormer(ctx: Context<"table" | "sealer">, former: Environment): Promise<Environment> {
+  const now = ctx.clock.now();
+  const key = formerKey(former, former.uid);
+  const { always, run } = former.receiver;
+  const receiver = { always: await resealed(ctx, former, always), run: await resealed(ctx, former, run) };
+  const moved: Environment = { ...former, ...key, version: 1, receiver, dueShard: dueShardOf(ctx.ids, key) };
+  if (former.phase === "deleted") return moved;
+  const over = decideEnd(moved, { phase: "deleted", reason: null, at: now });
+  return { ...enter(over, "deleted", now, "Made anew"), dueAt: now };
+}
+
+/** What is sealed for one key opens for no other. */
+async function resealed(ctx: Context<"sealer">, former: Environment, receiver: Sealed | null): Promise<Sealed | null> {
+  if (receiver === null) return null;
+  return sealReceiver(ctx, formerKey(former, former.uid), await openReceiver(ctx, keyOf(former), receiver));
+}

@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import { decideIdle } from "./idle.ts";
+
+const MINUTE = 60_000;
+const STARTED = 1_000_000_000;
+const policy = { afterMs: 20 * MINUTE };
+
+function decide(after: number, signals: Partial<Parameters<typeof decideIdle>[0]> = {}) {
+  const all = { startedAt: STARTED, lastUsedAt: null, busyUntil: null, sessions: 0, ...signals };
+  return decideIdle(all, policy, STARTED + after);
+}
+
+test("unused for exactly as long as allowed it is kept, a millisecond longer it is stopped", () => {
+  expect(decide(20 * MINUTE)).toEqual({ verdict: "keep", signal: "start", since: STARTED });
+  expect(decide(20 * MINUTE + 1)).toEqual({ verdict: "stop", signal: "start", since: STARTED });
+});
+
+test("a heartbeat counts from when it was sent, but not one from before the start", () => {
+  const beat = STARTED + 10 * MINUTE;
+
+  expect(decide(30 * MINUTE, { lastUsedAt: beat })).toEqual({ verdict: "keep", signal: "heartbeat", since: beat });
+  expect(decide(31 * MINUTE, { lastUsedAt: beat })).toEqual({ verdict: "stop", signal: "heartbeat", since: beat });
+  expect(decide(21 * MINUTE, { lastUsedAt: STARTED - 1 })).toMatchObject({ verdict: "stop", signal: "start" });
+});
+
+test("a running exec keeps it, and one that is over counts from its end", () => {
+  const end = STARTED + 60 * MINUTE;
+
+  expect(decide(59 * MINUTE, { busyUntil: end })).toMatchObject({ verdict: "keep", signal: "exec" });
+  expect(decide(79 * MINUTE, { busyUntil: end })).toEqual({ verdict: "keep", signal: "exec", since: end });
+  expect(decide(81 * MINUTE, { busyUntil: end })).toEqual({ verdict: "stop", signal: "exec", since: end });
+});
+
+test("somebody who is inside keeps it, and so does not knowing whether anybody is", () => {
+  expect(decide(90 * MINUTE, { sessions: 1 })).toMatchObject({ verdict: "keep", signal: "sessions" });
+  expect(decide(90 * MINUTE, { sessions: null })).toMatchObject({ verdict: "keep", signal: "unknown sessions" });
+});

@@ -1,0 +1,40 @@
+import type { IdlePolicy } from "./policy.ts";
+
+/** What tells that an environment is used. Times are ms. */
+export interface IdleSignals {
+  readonly startedAt: number;
+  readonly lastUsedAt: number | null;
+  readonly busyUntil: number | null;
+  /** Open terminals and running execs; null: nobody can tell. */
+  readonly sessions: number | null;
+}
+
+/** What decided, in the words of the signals. */
+export type IdleSignal = "start" | "heartbeat" | "exec" | "sessions" | "unknown sessions";
+
+export interface IdleDecision {
+  readonly verdict: "keep" | "stop";
+  readonly signal: IdleSignal;
+  /** Unused since then. */
+  readonly since: number;
+}
+
+/** A decision as the record shows it. */
+export interface IdleSight extends IdleDecision {
+  readonly at: number;
+  /** It would have been stopped, were this no dry run. */
+  readonly dryRun: boolean;
+}
+
+/** Whether somebody uses it. Pure; a signal that is missing counts as use (design section 3). */
+export function decideIdle(signals: IdleSignals, policy: Pick<IdlePolicy, "afterMs">, now: number): IdleDecision {
+  const { startedAt, lastUsedAt, busyUntil, sessions } = signals;
+  const isHeartbeat = lastUsedAt !== null && lastUsedAt >= startedAt;
+  const since = isHeartbeat ? lastUsedAt : startedAt;
+  if (sessions === null) return { verdict: "keep", signal: "unknown sessions", since: now };
+  if (sessions > 0) return { verdict: "keep", signal: "sessions", since: now };
+  if (busyUntil !== null && busyUntil > now) return { verdict: "keep", signal: "exec", since: now };
+  const used = Math.max(since, busyUntil ?? 0);
+  const signal = used > since ? "exec" : isHeartbeat ? "heartbeat" : "start";
+  return { verdict: now - used > policy.afterMs ? "stop" : "keep", signal, since: used };
+}

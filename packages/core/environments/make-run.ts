@@ -1,0 +1,86 @@
+import { StepTooOld } from "../budget.ts";
+import type { Mount, Run, VolumeRef } from "../context.ts";
+import { findDisk } from "../disks/record.ts";
+import { keyText, specKey } from "../keys.ts";
+import type { Step, WorkerContext } from "../worker.ts";
+import { closeActions, hasOpenAction } from "./actions.ts";
+import { fail } from "./fail.ts";
+import { changed } from "./pace.ts";
+import { type DiskUse, type Environment, keyOf } from "./record.ts";
+import { decryptSpec } from "./spec.ts";
+
+const MINUTE_MS = 60_000;
+/** Where its disk is seen. */
+const WORKSPACE = "/workspace";
+/** How far beyond the wanted time the cluster's own deadline lies (design section 6). */
+const NET_MS = 15 * MINUTE_MS;
+/** The cluster's deadline of what has no end of its own. */
+const FAR_MS = 365 * 24 * 60 * MINUTE_MS;
+
+/** Makes the run of an environment whose volumes are there; repeated, it is the same one. */
+export async function makeRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+  const key = keyOf(environment);
+  const item = await ctx.table.get(specKey(key, environment.spec ?? environment.uid));
+  if (!item) return fail(environment, now, "Its specification is missing");
+  const { image, command, env } = await decryptSpec(ctx.sealer, item);
+  const volume = environment.disk ? await volumeOf(ctx, environment, environment.disk) : undefined;
+  if (environment.disk && !volume) return fail(environment, now, `Disk '${environment.disk.name}' has no volume`);
+  await applyRun(ctx, {
+    uid: environment.uid,
+    run: environment.run,
+    key: keyText(key),
+    name: environment.name,
+    pool: environment.size.pool,
+    instanceType: environment.size.instanceType,
+    image,
+    command,
+    env,
+    shares: environment.grant?.shares ?? [],
+    gpusPerMachine: environment.size.gpus / environment.size.machines,
+    mounts: volume ? [{ volume, path: WORKSPACE }] : ownMounts(environment),
+    ports: environment.ports,
+    resources: environment.resources,
+    until: clusterDeadline(ctx, environment, now),
+  });
+  return changed(
+    closeActions({ ...environment, appliedAt: now, resized: environment.resources }, ["extend"], now),
+    now,
+    "made its compute",
+  );
+}
+
+function ownMounts({ volumes }: Environment): Mount[] {
+  return volumes.flatMap(({ volume, path }) => (volume ? [{ volume, path }] : []));
+}
+
+/** Only while the disk is this environment's. */
+async function volumeOf(ctx: WorkerContext, environment: Environment, use: DiskUse): Promise<VolumeRef | undefined> {
+  const disk = await findDisk(ctx, environment.owner, use.uid);
+  return disk?.heldBy?.uid === environment.uid ? (disk.volume ?? undefined) : undefined;
+}
+
+/** What the cluster says of a run may repeat the run, secrets included: only the kind of the error goes on. */
+async function applyRun(ctx: WorkerContext, run: Run): Promise<void> {
+  try {
+    await ctx.compute.apply(run);
+  } catch (error) {
+    if (error instanceof StepTooOld) throw error;
+    const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
+    const kind = [name, code].filter((part) => /^[\w.-]{1,40}$/.test(String(part ?? "")));
+    throw new Error(`The cluster did not take the run: ${kind.join(" ") || "unknown error"}`);
+  }
+}
+
+/** Moves the cluster's own deadline if somebody asked for more time, and closes the requests. */
+export async function extendRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Environment> {
+  if (!hasOpenAction(environment, "extend")) return environment;
+  await ctx.compute.extend(environment.uid, environment.run, clusterDeadline(ctx, environment, now));
+  return closeActions(environment, ["extend"], now);
+}
+
+/** When the cluster may end this run by itself: a net for a dead control plane, never the timer. */
+function clusterDeadline(ctx: WorkerContext, environment: Environment, now: number): number {
+  if (environment.policy.time === "none") return now + FAR_MS;
+  const end = environment.endsAt ?? now + ctx.settings.preparingMinutes * MINUTE_MS + environment.size.wantedMs;
+  return end + NET_MS;
+}

@@ -1,0 +1,104 @@
+import type { Key, UserContext } from "../context.ts";
+import type { ProposedLease } from "../disks/acquire.ts";
+import { dueShardOf } from "../due.ts";
+import type { Sealed } from "../sealed.ts";
+import { CREATION } from "./actions.ts";
+import type { NewEnvironment } from "./create.ts";
+import { waitsForDisk } from "./disk.ts";
+import { reservation } from "./policy.ts";
+import { type Environment, waitingFields } from "./record.ts";
+import { addEntry } from "./timeline.ts";
+
+/** If the message is lost, this record asks its pool by itself when the sweep finds it due. */
+export const NET_MS = 5_000;
+
+type HeadParts = Pick<Environment, "uid" | "doors"> & {
+  readonly receiver: Sealed | null;
+  /** For the first line of its timeline. */
+  readonly note: string | null;
+};
+
+/** The record of a new environment: queued, or waiting for its disk. */
+export function newHead(
+  ctx: UserContext,
+  key: Key,
+  input: NewEnvironment,
+  { uid, doors, receiver, note }: HeadParts,
+  lease: ProposedLease | undefined,
+): Environment {
+  const now = ctx.clock.now();
+  const { policy = reservation } = input;
+  const head: Environment = {
+    ...key,
+    ...(lease?.waits ? {} : waitingFields({ size: input.size, queuedAt: now, uid })),
+    version: 1,
+    kind: "environment",
+    uid,
+    owner: ctx.actor.uid,
+    id: input.id,
+    createdBy: ctx.dialect,
+    name: input.name,
+    labels: input.labels,
+    desired: "active",
+    outcome: null,
+    phase: "queued",
+    step: null,
+    reason: lease?.waits ? waitsForDisk(lease.disk.name) : null,
+    run: 1,
+    size: input.size,
+    zone: lease?.disk.volume?.zone ?? null,
+    hasCommand: input.command !== undefined,
+    spec: uid,
+    policy,
+    ports: input.ports ?? [],
+    resources: input.resources ?? null,
+    resized: null,
+    volumes: (input.volumes ?? []).map((volume) => ({ ...volume, volume: null })),
+    broken: null,
+    archive: null,
+    addressLabel: input.addressLabel ?? null,
+    starts: 0,
+    firstActiveAt: null,
+    remembered: null,
+    receiver: { always: receiver, run: null },
+    lastUsedAt: null,
+    busyUntil: null,
+    idle: null,
+    disk: lease
+      ? { uid: lease.disk.uid, name: lease.disk.name, leased: false, attached: false, released: false }
+      : null,
+    backup: null,
+    createdAt: now,
+    queuedAt: now,
+    preparingAt: null,
+    startedAt: null,
+    endsAt: policy.time === "creation" ? now + input.size.wantedMs : null,
+    endedAt: null,
+    stoppingAt: null,
+    straysAt: null,
+    grant: null,
+    appliedAt: null,
+    withdrawing: false,
+    withdrawn: null,
+    withdrawals: 0,
+    address: null,
+    portSights: [],
+    isolation: null,
+    limits: null,
+    doors,
+    actions: [],
+    actionCount: CREATION,
+    timeline: [],
+    timelineCount: 0,
+    emitted: 0,
+    warnedMinutes: null,
+    looks: 0,
+    cleanSince: null,
+    cleanLooks: 0,
+    attempts: 0,
+    fault: null,
+    dueShard: dueShardOf(ctx.ids, key),
+    dueAt: now + NET_MS,
+  };
+  return addEntry(head, now, note);
+}

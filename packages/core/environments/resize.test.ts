@@ -1,0 +1,79 @@
+import { expect, test } from "vitest";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { createEnvironment } from "./create.ts";
+import { reservation } from "./policy.ts";
+import { requestResize } from "./resize.ts";
+import { requestStart } from "./start.ts";
+import { requestStop } from "./stop.ts";
+
+const small = { cpus: 1, memoryMb: 1024 };
+const large = { cpus: 2, memoryMb: 2048 };
+
+async function activeWorld(delays: object = {}) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays });
+  const policy = { ...reservation, time: "none", restarts: true } as const;
+  const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy, resources: small });
+  await world.deliver();
+  return { world, alice: world.as("alice"), uid: made.uid };
+}
+
+test("a living run gets its new limits in place, and the request is closed", async () => {
+  const { world, alice, uid } = await activeWorld();
+
+  const asked = await requestResize(alice, "one", large);
+  await world.advance(2000);
+
+  expect(asked).toMatchObject({ resources: large, actions: [{ kind: "resize", status: "requested" }] });
+  expect(world.compute.resources(uid, 1)).toEqual(large);
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", actions: [{ status: "done" }] });
+});
+
+test("what is so already changes nothing", async () => {
+  const { alice } = await activeWorld();
+
+  const before = await requestResize(alice, "one", small);
+
+  expect(before.actions).toEqual([]);
+});
+
+test("a stopped one remembers it for its next run", async () => {
+  const { world, alice, uid } = await activeWorld();
+  await requestStop(alice, "one");
+  await world.advance(5000);
+
+  const asked = await requestResize(alice, "one", large);
+  await requestStart(alice, "one");
+  await world.advance(5000);
+
+  expect(asked.actions).toMatchObject([{ kind: "resize", status: "done" }]);
+  expect(world.compute.resources(uid, 2)).toEqual(large);
+});
+
+test("asked while it is being prepared, the run has it once it is active", async () => {
+  const { world, alice, uid } = await activeWorld({ imageMs: 5000 });
+  expect((await world.read("alice", "one")).phase).toBe("preparing");
+
+  await requestResize(alice, "one", large);
+  await world.advance(20_000);
+
+  expect(world.compute.resources(uid, 1)).toEqual(large);
+  expect((await world.read("alice", "one")).actions).toMatchObject([{ status: "done" }]);
+});
+
+test("limits that cannot be changed are given up after a few tries, and the run goes on as before", async () => {
+  const { world, alice } = await activeWorld();
+  world.ctx.compute.resize = () => Promise.reject(new Error("not in place"));
+
+  await requestResize(alice, "one", large);
+  await world.advance(60_000);
+
+  const kept = await world.read("alice", "one");
+  expect(kept).toMatchObject({ phase: "active", resources: small });
+  expect(kept.actions).toMatchObject([{ status: "failed", reason: "Its limits could not be changed" }]);
+});
+
+test("nobody gets more than the share of the machine that was granted", async () => {
+  const { alice } = await activeWorld();
+
+  await expect(requestResize(alice, "one", { cpus: 9, memoryMb: 1024 })).rejects.toMatchObject({ kind: "invalid" });
+});

@@ -1,0 +1,35 @@
+import type { Resources, UserContext } from "../context.ts";
+import { sharedUnits } from "../fleet.ts";
+import { Problem } from "../problem.ts";
+import { addAction, closeActions } from "./actions.ts";
+import { changeEnvironment, refuseUnlessRestartable } from "./change.ts";
+import type { Environment } from "./record.ts";
+
+/**
+ * Wants other limits for it, within what it was granted: a living run gets them in place, else the next one does.
+ * Throws `notFound`, `invalid` for more than its share of the machine.
+ */
+export async function requestResize(
+  ctx: UserContext<"table" | "queue">,
+  id: string,
+  resources: Resources,
+): Promise<Environment> {
+  return changeEnvironment(ctx, id, (environment, now) => {
+    refuseUnlessRestartable(ctx, environment, "resize");
+    if (sharedUnits(resources) > environment.size.units) {
+      throw new Problem("invalid", `${ctx.noun} ${id} cannot have more than its share of the machine`);
+    }
+    if (sameResources(environment.resources, resources)) return environment;
+    const asked = { ...addAction(environment, "resize", now, ctx.noun), resources };
+    return isMade(environment) ? asked : closeActions(asked, ["resize"], now);
+  });
+}
+
+export function sameResources(one: Resources | null, other: Resources | null): boolean {
+  return one?.cpus === other?.cpus && one?.memoryMb === other?.memoryMb;
+}
+
+/** A run of it may have been made with what it was to have before. */
+function isMade({ phase }: Environment): boolean {
+  return phase === "preparing" || phase === "active";
+}

@@ -1,0 +1,104 @@
+import type { Resources, RunPort, UserContext } from "../context.ts";
+import { Problem } from "../problem.ts";
+import { sealReceiver } from "../webhooks/receiver.ts";
+import { startAgain } from "./again.ts";
+import { changeEnvironment, refuseUnlessRestartable } from "./change.ts";
+import type { Doors } from "./doors.ts";
+import type { Policy } from "./policy.ts";
+import { type Environment, keyOf, type Size } from "./record.ts";
+import { forgetSpec, type OpenSpec, readSpec, writeSpec } from "./spec.ts";
+import { KEY_REFUSED, ownKeys } from "./ssh-keys.ts";
+import { addEntry } from "./timeline.ts";
+
+/** What a start may change; what is not said stays as it was. */
+export interface StartChanges {
+  readonly name?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly resources?: Resources | undefined;
+  readonly policy?: Policy | undefined;
+  readonly ports?: readonly RunPort[] | undefined;
+  readonly size?: Size | undefined;
+  readonly image?: string | undefined;
+  readonly command?: string | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** In place of those it had; what is none is left out, and its timeline says so. */
+  readonly sshKeys?: readonly string[] | undefined;
+  /** Where the events of this run go instead. */
+  readonly receiver?: string | undefined;
+}
+
+/**
+ * Wants it to run again, on its own volumes; while it is being stopped that is remembered. What runs already, or is on
+ * its way, is left as it is, whatever shall change. Throws `notFound`, or `conflict` when there is nothing to start.
+ */
+export async function requestStart(
+  ctx: UserContext<"table" | "queue" | "sealer">,
+  id: string,
+  changes: StartChanges = {},
+): Promise<Environment> {
+  // Others may be faster: then what was written for a decision that did not hold goes again, with the secrets in it.
+  const specs = new Set<string | null>();
+  const started = await changeEnvironment(ctx, id, async (environment, now) => {
+    refuseUnlessRestartable(ctx, environment, "start");
+    const isUnderWay = environment.phase !== "stopping" && environment.phase !== "stopped";
+    if (isUnderWay || (environment.desired === "active" && !saysAnything(changes))) return environment;
+    if (holdsNothing(environment)) throw new Problem("conflict", `${ctx.noun} ${id} has nothing to start from`);
+    const written = noted(await withSpec(ctx, environment, changes), changes, now);
+    const changed = { ...written, ...plainOf(changes, environment) };
+    specs.add(environment.spec).add(changed.spec);
+    const { size = null, receiver } = changes;
+    const sealed = receiver === undefined ? null : await sealReceiver(ctx, keyOf(environment), receiver);
+    return startAgain(changed, now, { size, receiver: sealed });
+  });
+  const left = [...specs].flatMap((spec) => (spec === null || spec === started.spec ? [] : spec));
+  await Promise.all(left.map((spec) => forgetSpec(ctx, keyOf(started), spec)));
+  return started;
+}
+
+/** Its first run failed, and what was made for it was removed again: it can only be deleted, or made anew. */
+export function holdsNothing({ phase, broken, policy, firstActiveAt, volumes }: Environment): boolean {
+  const isCleared = policy.firstFailure === "clears" && firstActiveAt === null;
+  return isCleared && volumes.every(({ volume }) => volume === null) && phase === "stopped" && broken !== null;
+}
+
+function saysAnything(changes: StartChanges): boolean {
+  return Object.values(changes).some((change) => change !== undefined);
+}
+
+/** What the head itself holds of it. */
+function plainOf(changes: StartChanges, before: Environment): Partial<Environment> {
+  const { name = before.name, labels = before.labels, resources = before.resources } = changes;
+  const { policy = before.policy, ports = before.ports } = changes;
+  return { name, labels, resources, policy, ports };
+}
+
+function noted(environment: Environment, { sshKeys }: StartChanges, now: number): Environment {
+  return ownKeys(sshKeys).areAllUsable ? environment : addEntry(environment, now, KEY_REFUSED);
+}
+
+/** The new specification is written before the head that names it. */
+async function withSpec(
+  ctx: UserContext<"table" | "sealer">,
+  environment: Environment,
+  { image, command, env, sshKeys }: StartChanges,
+): Promise<Environment> {
+  const key = keyOf(environment);
+  if ([image, command, env, sshKeys].every((change) => change === undefined)) return environment;
+  const known: OpenSpec | undefined =
+    environment.spec === null ? undefined : await readSpec(ctx, key, environment.spec);
+  const next: OpenSpec = {
+    image: image ?? known?.image ?? "",
+    command: command ?? known?.command,
+    env: env ?? known?.env ?? {},
+    sshKeys: sshKeys ? ownKeys(sshKeys).keys : (known?.sshKeys ?? []),
+  };
+  const spec = `${environment.uid}-${ctx.ids.uid().slice(0, 12)}`;
+  await writeSpec(ctx, key, { uid: environment.uid, spec }, next);
+  return { ...environment, spec, hasCommand: next.command !== undefined, doors: withKeys(environment.doors, next) };
+}
+
+/** The next run is told all that is wanted, which may be nothing yet. */
+function withKeys(doors: Doors, { sshKeys = [] }: OpenSpec): Doors {
+  const keyed = sshKeys.length > 0;
+  return { ...doors, keyed, revision: keyed ? doors.revision + 1 : doors.revision };
+}

@@ -1,0 +1,39 @@
+import type { UserContext } from "../context.ts";
+import { sealReceiver } from "../webhooks/receiver.ts";
+import { closeActions } from "./actions.ts";
+import { changeEnvironment, refuseUnlessRestartable } from "./change.ts";
+import { type Environment, keyOf } from "./record.ts";
+import { enter } from "./transitions.ts";
+
+/**
+ * Wants it stopped: its compute goes, its own volumes stay. Asked again it changes nothing; a start that was remembered
+ * is forgotten. Throws `notFound`, or `conflict` for what cannot be started again.
+ */
+export async function requestStop(
+  ctx: UserContext<"table" | "queue" | "sealer">,
+  id: string,
+  { reason, receiver }: { readonly reason?: string | undefined; readonly receiver?: string | undefined } = {},
+): Promise<Environment> {
+  return changeEnvironment(ctx, id, async (environment, now) => {
+    refuseUnlessRestartable(ctx, environment, "stop");
+    if (receiver === undefined || environment.desired === "stopped") return stopNow(environment, now, reason ?? null);
+    // Before the stop is written down: its own entries are for this receiver already.
+    const run = await sealReceiver(ctx, keyOf(environment), receiver);
+    return stopNow({ ...environment, receiver: { ...environment.receiver, run } }, now, reason ?? null);
+  });
+}
+
+/** The record as it is from the moment on at which it is to be stopped; the same one where it is so already. */
+export function stopNow(environment: Environment, now: number, reason: string | null): Environment {
+  const { desired, phase } = environment;
+  if (desired === "stopped") return environment;
+  const wanted: Environment = { ...environment, desired: "stopped", remembered: null };
+  if (phase === "preparing" || phase === "active") return enter(wanted, "stopping", now, reason);
+  return phase === "queued" ? asStopped(wanted, now, reason) : wanted;
+}
+
+/** Without compute: seen gone, or never made. */
+export function asStopped(environment: Environment, now: number, reason: string | null): Environment {
+  const stopped = closeActions(enter(environment, "stopped", now, reason), ["resize"], now);
+  return { ...stopped, endedAt: now, straysAt: null, cleanSince: null, cleanLooks: 0 };
+}

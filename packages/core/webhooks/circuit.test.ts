@@ -1,0 +1,64 @@
+import { expect, test } from "vitest";
+import { memoryWorld } from "#testing/memory-world.ts";
+import { askPassage, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
+
+const MINUTE = 60_000;
+const quick = { tookMs: 10, wasProbe: false };
+const probe = { tookMs: 10, wasProbe: true };
+
+async function failing(times: number, how = quick) {
+  const { ctx, clock } = await memoryWorld();
+  const key = receiverStateKey(ctx, "owner", "https://hooks.example/a");
+  for (let n = 0; n < times; n++) await tellFailed(ctx, key, how, clock.now());
+  return { ctx, key, now: clock.now() };
+}
+
+test("all that an owner has at one origin is one receiver", async () => {
+  const { ctx, key } = await failing(0);
+
+  expect(receiverStateKey(ctx, "owner", "https://HOOKS.example:443/b?c")).toEqual(key);
+  expect(receiverStateKey(ctx, "owner", "http://hooks.example/a")).not.toEqual(key);
+  expect(receiverStateKey(ctx, "other", "https://hooks.example/a")).not.toEqual(key);
+});
+
+test("twenty failures in a row close it, four are enough where they took long", async () => {
+  const [almost, often, slow] = [await failing(19), await failing(20), await failing(4, { ...quick, tookMs: 10_000 })];
+
+  const asked = [almost, often, slow].map(({ ctx, key, now }) => askPassage(ctx, key, now));
+
+  expect((await Promise.all(asked)).map(({ may }) => may)).toEqual(["dial", "wait", "wait"]);
+});
+
+test("of those who ask at the same time one is let through to find out", async () => {
+  const { ctx, key, now } = await failing(20);
+  const later = now + 3 * MINUTE;
+
+  const asked = await Promise.all([1, 2, 3].map(() => askPassage(ctx, key, later)));
+
+  expect(asked.map(({ may }) => may).toSorted()).toEqual(["probe", "wait", "wait"]);
+});
+
+test("each probe that fails doubles the time up to ten minutes, what was begun before it does not", async () => {
+  const { ctx, key, now } = await failing(20);
+  const waits: number[] = [];
+  let at = now + 2 * MINUTE;
+  for (let n = 0; n < 4; n++) {
+    await askPassage(ctx, key, at);
+    await tellFailed(ctx, key, probe, at);
+    await tellFailed(ctx, key, quick, at);
+    const passage = await askPassage(ctx, key, at);
+    if (passage.may !== "wait") throw new Error("It is open");
+    waits.push(passage.until - at);
+    at = passage.until;
+  }
+
+  expect(waits).toEqual([4 * MINUTE, 8 * MINUTE, 10 * MINUTE, 10 * MINUTE]);
+});
+
+test("one answer opens it for everybody", async () => {
+  const { ctx, key, now } = await failing(40);
+
+  await tellAnswered(ctx, key, now);
+
+  expect(await askPassage(ctx, key, now)).toEqual({ may: "dial" });
+});

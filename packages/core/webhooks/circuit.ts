@@ -1,0 +1,85 @@
+import type { Context, Key, Stored } from "../context.ts";
+import { receiverKey } from "../keys.ts";
+import { putIf } from "../put-if.ts";
+
+/** What is known of one receiver of one owner. There is no such item while it answers. */
+interface ReceiverState extends Stored {
+  readonly kind: "receiver";
+  /** Failures since it last answered; one that took long counts for several. */
+  readonly failures: number;
+  /** Nothing is dialled there before this, ms. */
+  readonly openUntil: number | null;
+  /** How often it was tried in vain since then. */
+  readonly probes: number;
+  /** Seconds since the epoch. */
+  readonly ttl: number;
+}
+
+/** Whether one may dial: `probe` for the one who is to find out whether it answers again. */
+type Passage = { readonly may: "dial" | "probe" } | { readonly may: "wait"; readonly until: number };
+
+const MOST_FAILURES = 20;
+/** A receiver that keeps a worker waiting is left alone sooner. */
+const SLOW_MS = 5_000;
+const SLOW_COUNTS = 5;
+/** Doubled with each probe that failed. */
+const OPEN_MS = 120_000;
+const LONGEST_OPEN_MS = 600_000;
+/** Longer than an attempt may take. */
+const PROBE_MS = 30_000;
+const KEPT_SECONDS = 7 * 24 * 3600;
+
+/** The item of the receiver that this URL belongs to: all that an owner has at one origin. */
+export function receiverStateKey({ ids }: Context, owner: string, url: string): Key {
+  return receiverKey(owner, ids.hash(new URL(url).origin));
+}
+
+/** Once the time of one that fails is over, one caller is let through, and the others wait for what it finds. */
+export async function askPassage(ctx: Context<"table">, key: Key, now: number): Promise<Passage> {
+  const state = await readState(ctx, key);
+  if (!state || state.openUntil === null) return { may: "dial" };
+  if (now < state.openUntil) return { may: "wait", until: state.openUntil };
+  const probing = { ...state, version: state.version + 1, openUntil: now + PROBE_MS };
+  return (await putIf(ctx, probing, state.version)) ? { may: "probe" } : { may: "wait", until: probing.openUntil };
+}
+
+/** It answered: nothing waits any more. Lost to another writer, it is told by the next answer. */
+export async function tellAnswered(ctx: Context<"table">, key: Key, now: number): Promise<void> {
+  const state = await readState(ctx, key);
+  if (!state || state.failures === 0) return;
+  const calm = { failures: 0, openUntil: null, probes: 0 };
+  const closed: ReceiverState = { ...state, ...kept(now), ...calm, version: state.version + 1 };
+  await putIf(ctx, closed, state.version);
+}
+
+const TRIES = 3;
+
+/** It failed after so long: at twenty in a row it is left alone, for longer with every probe that fails. */
+export async function tellFailed(
+  ctx: Context<"table">,
+  key: Key,
+  { tookMs, wasProbe }: { readonly tookMs: number; readonly wasProbe: boolean },
+  now: number,
+): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const state = await readState(ctx, key);
+    // Begun before it was left alone: that is known already.
+    if (state && state.openUntil !== null && !wasProbe) return;
+    const failures = (state?.failures ?? 0) + (tookMs >= SLOW_MS ? SLOW_COUNTS : 1);
+    const probes = (state?.probes ?? 0) + (wasProbe ? 1 : 0);
+    const openUntil = failures >= MOST_FAILURES ? now + Math.min(OPEN_MS * 2 ** probes, LONGEST_OPEN_MS) : null;
+    const version = (state?.version ?? 0) + 1;
+    const next: ReceiverState = { ...key, ...kept(now), version, kind: "receiver", failures, openUntil, probes };
+    if (await putIf(ctx, next, version - 1)) return;
+  }
+}
+
+async function readState(ctx: Context<"table">, key: Key): Promise<ReceiverState | undefined> {
+  const item = await ctx.table.get(key);
+  if (!item || !Number.isFinite(item.failures)) return undefined;
+  return item as unknown as ReceiverState;
+}
+
+function kept(now: number): Pick<ReceiverState, "ttl"> {
+  return { ttl: Math.floor(now / 1000) + KEPT_SECONDS };
+}

@@ -1,0 +1,306 @@
+import { createHmac } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { createEnvironment } from "#core/environments/create.ts";
+import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from "#testing/memory-world.ts";
+import type { FetchAnswer } from "../context.ts";
+import { deliveriesOf, keyText } from "../keys.ts";
+import { AddressRefused, NoAnswer } from "../problem.ts";
+import { deliver } from "./deliver.ts";
+import { parseDelivery } from "./delivery.ts";
+import { requestResend } from "./requests.ts";
+
+const url = "https://hooks.example/berth?token=secret-of-the-receiver";
+const [SECOND, MINUTE, HOUR] = [1_000, 60_000, 3_600_000];
+const ok: FetchAnswer = { status: 200, retryAfterMs: null };
+const broken: FetchAnswer = { status: 500, retryAfterMs: null };
+
+/** A world whose only event that is told is that an environment is active. */
+async function oneEvent(how: () => FetchAnswer | Error, options: WorldOptions = {}) {
+  const bodyOf: WorldOptions["bodyOf"] = ({ entry }) => (entry.phase === "active" ? { n: entry.n } : undefined);
+  const world = await memoryWorld({ bodyOf, ...options });
+  world.fetch.answer(url, how);
+  const times: number[] = [];
+  const post = world.fetch.post;
+  Object.assign(world.ctx.fetch, {
+    post: async (request: Parameters<typeof post>[0]) => {
+      times.push(world.clock.now());
+      return post(request);
+    },
+  });
+  await createEnvironment(world.as("alice"), { ...newEnvironment("a", { hours: 48 }), receiver: url });
+  await world.advance(5 * SECOND);
+  return { ...world, times, delivery: () => onlyDelivery(world) };
+}
+
+async function onlyDelivery(world: MemoryWorld) {
+  const { items } = await world.table.query({ pk: deliveriesOf(actorOf("alice").uid) });
+  const [first, second] = items.map(parseDelivery);
+  if (!first || second) throw new Error(`There are ${items.length} deliveries`);
+  return first;
+}
+
+function gaps(times: readonly number[]): number[] {
+  return times.slice(1).map((time, index) => time - (times[index] ?? 0));
+}
+
+describe("the schedule of contracts/novita section 4", () => {
+  test("an event that is taken is posted once and kept for seven days", async () => {
+    const world = await oneEvent(() => ok);
+
+    const delivery = await world.delivery();
+
+    expect(world.fetch.posts).toHaveLength(1);
+    expect(delivery).toMatchObject({ state: "delivered", attemptCount: 1 });
+    expect(delivery.dueAt).toBeUndefined();
+    expect(delivery.attempts).toEqual([{ n: 1, at: delivery.endedAt, status: 200, error: null }]);
+    expect(delivery.ttl).toBe(Math.floor(Number(delivery.endedAt) / 1000) + 7 * 24 * 3600);
+  });
+
+  test("a receiver that only fails is tried eight times, at the documented moments, with the same id and bytes", async () => {
+    const world = await oneEvent(() => broken);
+
+    await world.advance(20 * HOUR);
+
+    const delivery = await world.delivery();
+    expect(delivery).toMatchObject({ state: "given_up", attemptCount: 8 });
+    const expected = [1 * SECOND, 2 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR];
+    expect(gaps(world.times)).toEqual(expected);
+    expect(new Set(world.fetch.posts.map(({ body }) => body)).size).toBe(1);
+    expect(new Set(world.fetch.posts.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
+    expect(new Set(world.fetch.posts.map(({ headers }) => headers["webhook-timestamp"])).size).toBe(8);
+  });
+
+  test.each([
+    ["503", { status: 503, retryAfterMs: null }, 3],
+    ["408", { status: 408, retryAfterMs: null }, 3],
+    ["429", { status: 429, retryAfterMs: null }, 3],
+    ["no answer", new NoAnswer("connection refused"), 3],
+    ["301", { status: 301, retryAfterMs: null }, 1],
+    ["404", { status: 404, retryAfterMs: null }, 1],
+    ["an address that is private by now", new AddressRefused(), 1],
+  ])("after %s it is tried again or it is not", async (_, answer, times) => {
+    const world = await oneEvent(() => answer);
+
+    await world.advance(MINUTE);
+
+    expect(world.times).toHaveLength(times);
+    expect((await world.delivery()).state).toBe(times === 1 ? "given_up" : "waiting");
+  });
+
+  test.each([
+    [30 * SECOND, 30 * SECOND],
+    [5 * HOUR, HOUR],
+  ])("a Retry-After of %d ms is obeyed for at most an hour", async (retryAfterMs, gap) => {
+    const answers: FetchAnswer[] = [{ status: 429, retryAfterMs }];
+    const world = await oneEvent(() => answers.shift() ?? ok);
+
+    await world.advance(2 * HOUR);
+
+    expect(gaps(world.times)).toEqual([gap]);
+    expect((await world.delivery()).state).toBe("delivered");
+  });
+
+  test("what went wrong is written down in words that hold no address", async () => {
+    const answers = [new NoAnswer("timed out"), new Error(`refused by ${url}`), broken];
+    const world = await oneEvent(() => answers.shift() ?? ok);
+
+    await world.advance(10 * MINUTE);
+
+    const { attempts } = await world.delivery();
+    expect(attempts.map(({ status, error }) => status ?? error)).toEqual(["timed out", "network error", 500, 200]);
+  });
+});
+
+describe("what cannot be repeated is claimed first", () => {
+  test("a look that comes twice at the same time posts once", async () => {
+    const world = await oneEvent(() => broken);
+    await world.advance(30 * SECOND);
+    const before = world.times.length;
+    const delivery = await world.delivery();
+    world.clock.advance(Number(delivery.dueAt) - world.clock.now());
+
+    const look = () => deliver(world.ctx, { look: keyText(delivery) }, () => ({}));
+    await Promise.all([look(), look(), look()]);
+
+    expect(world.times.length - before).toBe(1);
+  });
+
+  test("an attempt whose worker died counts as one, and the next comes when its claim is over", async () => {
+    const answers = [broken];
+    const world = await oneEvent(() => answers.shift() ?? ok);
+    const delivery = await world.delivery();
+    const until = world.clock.now() + 30 * SECOND;
+    const claim = { attempt: 3, at: world.clock.now(), until };
+    await world.table.put({
+      ...delivery,
+      version: 50,
+      state: "waiting",
+      claim,
+      attemptCount: 3,
+      tries: 2,
+      dueAt: until,
+    } as never);
+    const before = world.times.length;
+
+    await world.advance(29 * SECOND);
+    const meanwhile = world.times.length;
+    await world.advance(10 * MINUTE);
+
+    expect(meanwhile).toBe(before);
+    expect(world.times).toHaveLength(before + 1);
+    const { attempts, state } = await world.delivery();
+    expect(attempts.slice(-2).map(({ n, error, status }) => [n, error ?? status])).toEqual([
+      [3, "interrupted"],
+      [4, 200],
+    ]);
+    expect(state).toBe("delivered");
+  });
+
+  test("a worker that slept after its claim does not post any more", async () => {
+    const world = await oneEvent(() => broken);
+    await world.advance(30 * SECOND);
+    const delivery = await world.delivery();
+    world.clock.advance(Number(delivery.dueAt) - world.clock.now());
+    const before = world.times.length;
+    const table = {
+      ...world.ctx.table,
+      put: async (...given: Parameters<typeof world.table.put>) => {
+        await world.table.put(...given);
+        world.clock.advance(25 * SECOND);
+      },
+    };
+
+    await deliver({ ...world.ctx, table }, { look: keyText(delivery) }, () => ({}));
+
+    expect(world.times).toHaveLength(before);
+    expect((await world.delivery()).claim).not.toBeNull();
+  });
+});
+
+describe("a receiver that fails", () => {
+  test("is left alone once it failed often, while another one is told at once", async () => {
+    const bad = "https://down.example/";
+    const world = await memoryWorld({ bodyOf: ({ entry }) => ({ n: entry.n }) });
+    world.fetch.answer(bad, () => broken);
+    for (let n = 0; n < 12; n++) {
+      const job = newEnvironment(`bad-${n}`, { gpus: 1 });
+      await createEnvironment(world.as("alice"), { ...job, receiver: bad });
+    }
+    await world.advance(30 * SECOND);
+    const dialled = () => world.fetch.posts.filter((post) => post.url === bad).length;
+    const before = dialled();
+
+    await createEnvironment(world.as("alice"), { ...newEnvironment("late", { gpus: 1 }), receiver: bad });
+    await createEnvironment(world.as("alice"), { ...newEnvironment("good", { gpus: 1 }), receiver: url });
+    await world.advance(20 * SECOND);
+
+    expect(dialled()).toBe(before);
+    expect(world.fetch.posts.some((post) => post.url === url)).toBe(true);
+  });
+
+  test("is tried by one delivery when its time is over, and once it answers everything arrives", async () => {
+    const answer = { how: broken };
+    const world = await memoryWorld({ bodyOf: ({ entry }) => ({ n: entry.n }) });
+    world.fetch.answer(url, () => answer.how);
+    for (let n = 0; n < 12; n++) {
+      await createEnvironment(world.as("alice"), { ...newEnvironment(`job-${n}`, { gpus: 1 }), receiver: url });
+    }
+    await world.advance(MINUTE);
+    const before = world.fetch.posts.length;
+    await world.advance(3 * MINUTE);
+    const probes = world.fetch.posts.length - before;
+
+    answer.how = ok;
+    await world.advance(HOUR);
+
+    expect(probes).toBe(1);
+    const { items } = await world.table.query({ pk: deliveriesOf(actorOf("alice").uid) });
+    expect(items.length).toBeGreaterThan(24);
+    expect(items.map(parseDelivery).filter(({ state }) => state !== "delivered")).toEqual([]);
+  });
+
+  test("changes nothing about the environment", async () => {
+    const failing = await oneEvent(() => new NoAnswer("timed out"));
+    const taking = await oneEvent(() => ok);
+
+    await Promise.all([failing.advance(HOUR), taking.advance(HOUR)]);
+
+    const [one, other] = await Promise.all([failing.read("alice", "a"), taking.read("alice", "a")]);
+    expect(one.phase).toBe("active");
+    expect(one.timeline).toEqual(other.timeline);
+    expect(one.emitted).toBe(one.timelineCount);
+  });
+
+  test("is given up after a day although it was hardly dialled", async () => {
+    const world = await oneEvent(() => broken);
+    const delivery = await world.delivery();
+    const version = delivery.version + 1;
+    await world.table.put({ ...delivery, version, seriesAt: delivery.seriesAt - 25 * HOUR } as never);
+
+    await world.advance(5 * MINUTE);
+
+    expect((await world.delivery()).state).toBe("given_up");
+  });
+});
+
+describe("resend", () => {
+  test("sends what was given up again, in a series of its own, with the same id and bytes", async () => {
+    const answers: FetchAnswer[] = [{ status: 404, retryAfterMs: null }, broken, broken];
+    const world = await oneEvent(() => answers.shift() ?? ok);
+    const first = await world.delivery();
+
+    await requestResend(world.as("alice"), String(world.fetch.posts[0]?.headers["webhook-id"]));
+    await world.advance(10 * SECOND);
+
+    expect(first.state).toBe("given_up");
+    expect(await world.delivery()).toMatchObject({ state: "delivered", attemptCount: 4, tries: 3 });
+    expect(new Set(world.fetch.posts.map(({ body }) => body)).size).toBe(1);
+    expect(new Set(world.fetch.posts.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
+  });
+
+  test("is nobody else's", async () => {
+    const world = await oneEvent(() => ok);
+    const id = String(world.fetch.posts[0]?.headers["webhook-id"]);
+
+    await expect(requestResend(world.as("mallory"), id)).rejects.toThrow(`Delivery ${id} not found`);
+    await expect(requestResend(world.as("alice"), "evt_1_2_3")).rejects.toThrow("not found");
+  });
+});
+
+describe("secrets", () => {
+  test("neither the address nor the body is stored or logged in clear", async () => {
+    const world = await oneEvent(() => broken, { bodyOf: () => ({ jupyter: "token-in-the-body" }) });
+
+    const stored = JSON.stringify(world.table.all());
+
+    expect(stored).not.toContain("secret-of-the-receiver");
+    expect(stored).not.toContain("token-in-the-body");
+    expect(world.fetch.posts[0]?.body).toContain("token-in-the-body");
+  });
+
+  test.each([
+    ["a-plain-secret", Buffer.from("a-plain-secret")],
+    [`whsec_${Buffer.alloc(24, "k").toString("base64")}`, Buffer.alloc(24, "k")],
+  ])("the three signatures fit another implementation of them (%s)", async (webhookSecret, key) => {
+    const world = await oneEvent(() => ok, { settings: { webhookSecret } });
+
+    const [post] = world.fetch.posts;
+    if (!post) throw new Error("Nothing was posted");
+    const { headers, body } = post;
+
+    const plain = `sha256=${createHmac("sha256", webhookSecret).update(body).digest("hex")}`;
+    const signed = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`;
+    expect(headers["X-Signature-SHA256"]).toBe(plain);
+    expect(headers["X-Webhook-Signature"]).toBe(plain);
+    expect(headers["webhook-signature"]).toBe(`v1,${createHmac("sha256", key).update(signed).digest("base64")}`);
+  });
+
+  test("without a secret nothing is signed, and id and timestamp are there all the same", async () => {
+    const world = await oneEvent(() => ok);
+
+    const { headers = {} } = world.fetch.posts[0] ?? {};
+
+    expect(Object.keys(headers)).toEqual(["Content-Type", "User-Agent", "webhook-id", "webhook-timestamp"]);
+    expect(headers["webhook-timestamp"]).toMatch(/^\d{10}$/);
+  });
+});

@@ -1,0 +1,184 @@
+import type { Context, Key, Look } from "../context.ts";
+import { openJupyter } from "../environments/doors.ts";
+import { keyOfText, keyText, kindOfKey } from "../keys.ts";
+import { SWEEP_REACH_MS, sendLook } from "../look.ts";
+import { poisoned } from "../poison.ts";
+import { Conflict } from "../problem.ts";
+import { putIf } from "../put-if.ts";
+import { Unreadable } from "../unreadable.ts";
+import { postAttempt } from "./attempt.ts";
+import { askPassage, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
+import { type Delivery, ended, parseDelivery } from "./delivery.ts";
+import { type BodyOf, eventIdOf } from "./event.ts";
+import { openReceiver } from "./receiver.ts";
+import { afterAttempt, type Result, SERIES_MS } from "./schedule.ts";
+
+/** What deliveries are made with: never the cluster, never an environment's record. */
+export type DelivererContext = Context<"table" | "queue" | "sealer" | "fetch">;
+
+/**
+ * One look at a delivery: at most one attempt, claimed first, since a post cannot be taken back (design section 2).
+ * Throws only when the table cannot be reached.
+ */
+export async function deliver(ctx: DelivererContext, message: Look, bodyOf: BodyOf): Promise<void> {
+  const key = keyOfText(message.look);
+  if (!key || kindOfKey(key) !== "delivery") {
+    ctx.log.error("look at no delivery", { look: message.look.slice(0, 200) });
+    return;
+  }
+  for (let tries = 0; tries < TRIES; tries++) {
+    if (await lookOnce(ctx, key, bodyOf)) return;
+  }
+  await sendLook(ctx, key, { delayMs: 1000 });
+}
+
+const TRIES = 3;
+/** As in reconcile.ts: hosts' clocks differ by less. */
+const EARLY_MS = 2000;
+/** Nobody else makes an attempt for so long. */
+const CLAIM_MS = 30_000;
+/** No post later than this after the read: it ends, after its 10 s, before the claim does on any clock. */
+const LATEST_POST_MS = 12_000;
+/** Over how long those are spread that wait for the same receiver. */
+const SPREAD_MS = 60_000;
+/** How long what cannot be opened or rendered is left alone. */
+const FAULT_MS = 300_000;
+
+/** False: somebody else wrote meanwhile. */
+async function lookOnce(ctx: DelivererContext, key: Key, bodyOf: BodyOf): Promise<boolean> {
+  const readAt = ctx.clock.monotonic();
+  const item = await ctx.table.get(key);
+  if (!item) return true;
+  const now = ctx.clock.now();
+  const early = (typeof item.dueAt === "number" ? item.dueAt : Number.POSITIVE_INFINITY) - now;
+  if (early > 0) {
+    if (early <= EARLY_MS) await sendLook(ctx, key, { delayMs: 1000 });
+    return true;
+  }
+  try {
+    return await step(ctx, parseDelivery(item), bodyOf, { now, readAt });
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    return putIf(ctx, { ...poisoned(ctx, item, now), version: item.version + 1 }, item.version);
+  }
+}
+
+interface Moment {
+  readonly now: number;
+  /** Monotonic. */
+  readonly readAt: number;
+}
+
+async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, at: Moment): Promise<boolean> {
+  const { now } = at;
+  if (delivery.claim) return write(ctx, afterAttempt(delivery, ...interrupted(delivery.claim), now), now);
+  if (now - delivery.seriesAt > SERIES_MS) return write(ctx, ended(delivery, "given_up", now), now);
+  const opened = await open(ctx, delivery, bodyOf);
+  if (opened === "unsendable") return write(ctx, { ...delivery, dueAt: now + FAULT_MS }, now);
+  if (opened === "unwanted") return drop(ctx, delivery);
+  const receiver = receiverStateKey(ctx, delivery.owner, opened.url);
+  const passage = await askPassage(ctx, receiver, now);
+  if (passage.may === "wait") return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, passage.until) }, now);
+  const claimed = await claim(ctx, delivery, opened.body, now);
+  if (!claimed) return false;
+  if (ctx.clock.monotonic() - at.readAt > LATEST_POST_MS) return true;
+  const begun = ctx.clock.monotonic();
+  const result = await postAttempt(ctx, { id: eventIdOf(delivery), url: opened.url, body: opened.body });
+  await settle(ctx, claimed, result);
+  if (result.isFinal) await tellAnswered(ctx, receiver, ctx.clock.now());
+  else {
+    const how = { tookMs: ctx.clock.monotonic() - begun, wasProbe: passage.may === "probe" };
+    await tellFailed(ctx, receiver, how, ctx.clock.now());
+  }
+  return true;
+}
+
+/** Not all at once, and not before whoever is first has found out; always later than what counts as a little early. */
+function afterOthers(ctx: DelivererContext, { sk }: Delivery, until: number): number {
+  return until + 2 * EARLY_MS + (Number.parseInt(ctx.ids.hash(sk).slice(0, 8), 16) % SPREAD_MS);
+}
+
+/** Whoever made it has not said what became of it: it may have arrived, and receivers drop repeats. */
+function interrupted({ attempt, at }: NonNullable<Delivery["claim"]>) {
+  const result: Result = { status: null, error: "interrupted", retryAfterMs: null, isFinal: false };
+  return [{ n: attempt, at, status: null, error: result.error }, result] as const;
+}
+
+interface Opened {
+  readonly url: string;
+  readonly body: string;
+}
+
+/** Where to and what: rendered for the first attempt, the same bytes ever after. */
+async function open(
+  ctx: DelivererContext,
+  delivery: Delivery,
+  bodyOf: BodyOf,
+): Promise<Opened | "unwanted" | "unsendable"> {
+  try {
+    const { entry, previous, environment } = delivery;
+    const url = await openReceiver(ctx, environment, delivery.receiver);
+    if (delivery.body) return { url, body: await ctx.sealer.open(delivery.body, keyText(delivery)) };
+    const jupyter = await openJupyter(ctx, environment);
+    const body = bodyOf({ id: eventIdOf(delivery), entry, previous, environment, jupyter });
+    return body ? { url, body: JSON.stringify(body) } : "unwanted";
+  } catch (error) {
+    ctx.log.error("delivery cannot be sent", { look: keyText(delivery), error: String(error) });
+    return "unsendable";
+  }
+}
+
+/** An event that its dialect does not tell is no delivery. */
+async function drop(ctx: DelivererContext, delivery: Delivery): Promise<boolean> {
+  try {
+    await ctx.table.remove(delivery, { ifVersion: delivery.version });
+    return true;
+  } catch (error) {
+    if (error instanceof Conflict) return false;
+    throw error;
+  }
+}
+
+async function claim(
+  ctx: DelivererContext,
+  delivery: Delivery,
+  body: string,
+  now: number,
+): Promise<Delivery | undefined> {
+  const attempt = delivery.attemptCount + 1;
+  const until = now + CLAIM_MS;
+  const claimed: Delivery = {
+    ...delivery,
+    version: delivery.version + 1,
+    body: delivery.body ?? (await ctx.sealer.seal(body, keyText(delivery))),
+    attemptCount: attempt,
+    claim: { attempt, at: now, until },
+    dueAt: until,
+  };
+  return (await putIf(ctx, claimed, delivery.version)) ? claimed : undefined;
+}
+
+/** Writes the result down, even where a resend was asked for meanwhile; not where the claim is another's by now. */
+async function settle(ctx: DelivererContext, claimed: Delivery, result: Result): Promise<void> {
+  const { claim: own } = claimed;
+  let current = claimed;
+  for (let tries = 0; tries < TRIES && own && current.claim?.attempt === own.attempt; tries++) {
+    const { status, error } = result;
+    const now = ctx.clock.now();
+    const next = afterAttempt(current, { n: own.attempt, at: own.at, status, error }, result, now);
+    if (await write(ctx, next, now)) return;
+    const item = await ctx.table.get(claimed);
+    if (!item) return;
+    current = parseDelivery(item);
+  }
+}
+
+/** Writes over the version that was read and sends the next look. False: somebody else was faster. */
+async function write(ctx: DelivererContext, delivery: Delivery, now: number): Promise<boolean> {
+  if (!(await putIf(ctx, { ...delivery, version: delivery.version + 1 }, delivery.version))) return false;
+  const { state, attemptCount, environment } = delivery;
+  ctx.log.info("delivery", { look: keyText(delivery), uid: environment.uid, state, attempts: attemptCount });
+  const wait = (delivery.dueAt ?? Number.POSITIVE_INFINITY) - now;
+  if (wait <= SWEEP_REACH_MS) await sendLook(ctx, delivery, { delayMs: wait });
+  return true;
+}

@@ -1,0 +1,116 @@
+import type { Ids, Item, Key, Stored } from "../context.ts";
+import { deliveryShardOf } from "../due.ts";
+import type { Environment } from "../environments/record.ts";
+import type { TimelineEntry } from "../environments/timeline.ts";
+import { deliveryKey } from "../keys.ts";
+import type { Sealed } from "../sealed.ts";
+import { Unreadable } from "../unreadable.ts";
+import { type EventSubject, subjectOf } from "./event.ts";
+
+export interface DeliveryAttempt {
+  readonly n: number;
+  /** When it began, ms. */
+  readonly at: number;
+  /** What the receiver answered; null: nothing, and `error` says why. */
+  readonly status: number | null;
+  readonly error: string | null;
+}
+
+/** One event for one receiver (design section 3). Times are ms. */
+export interface Delivery extends Stored {
+  readonly kind: "delivery";
+  readonly owner: string;
+  readonly entry: TimelineEntry;
+  /** Where the entry before it was: what is no change to its receiver is not told twice. */
+  readonly previous?: Pick<TimelineEntry, "phase" | "step"> | undefined;
+  readonly environment: EventSubject;
+  /** Sealed for the environment's record, from which it was copied, under the key that this had then. */
+  readonly receiver: Sealed;
+  /** The bytes that every attempt sends, sealed for this record; null before the first. */
+  readonly body: Sealed | null;
+  readonly state: "waiting" | "delivered" | "given_up";
+  /** The newest 40. */
+  readonly attempts: readonly DeliveryAttempt[];
+  readonly attemptCount: number;
+  /** Attempts of the present series, and when that began. */
+  readonly tries: number;
+  readonly seriesAt: number;
+  /** An attempt is being made; nobody else makes one before `until`. */
+  readonly claim: { readonly attempt: number; readonly at: number; readonly until: number } | null;
+  readonly endedAt: number | null;
+  readonly dueShard: string;
+  /** While it waits: when it is looked at again. */
+  readonly dueAt?: number | undefined;
+  /** Seconds since the epoch. */
+  readonly ttl?: number | undefined;
+}
+
+/** The delivery that an entry becomes, due now. Its key follows from the entry: it can only be put once. */
+export function newDelivery(
+  { ids }: { readonly ids: Ids },
+  environment: Environment,
+  entry: TimelineEntry,
+  receiver: Sealed,
+  now: number,
+): Delivery {
+  const key = deliveryKey(environment.owner, entry.at, environment.uid, entry.n);
+  const previous = environment.timeline.find(({ n }) => n === entry.n - 1);
+  return {
+    ...key,
+    version: 1,
+    kind: "delivery",
+    owner: environment.owner,
+    entry,
+    ...(previous && { previous: { phase: previous.phase, step: previous.step } }),
+    environment: subjectOf(environment),
+    receiver,
+    body: null,
+    state: "waiting",
+    attempts: [],
+    attemptCount: 0,
+    tries: 0,
+    seriesAt: now,
+    claim: null,
+    endedAt: null,
+    dueShard: deliveryShardOf(ids, key),
+    dueAt: now,
+  };
+}
+
+const KEPT_ATTEMPTS = 40;
+
+/** The delivery with this attempt written down and its claim gone. */
+export function withAttempt(delivery: Delivery, attempt: DeliveryAttempt): Delivery {
+  const attempts = [...delivery.attempts, attempt].slice(-KEPT_ATTEMPTS);
+  return { ...delivery, attempts, tries: delivery.tries + 1, claim: null };
+}
+
+/** How long a delivery can be read after its end. */
+const KEPT_SECONDS = 7 * 24 * 3600;
+
+export function ended(delivery: Delivery, state: "delivered" | "given_up", now: number): Delivery {
+  const ttl = Math.floor(now / 1000) + KEPT_SECONDS;
+  return { ...delivery, state, claim: null, endedAt: now, dueAt: undefined, ttl };
+}
+
+const states: readonly unknown[] = ["waiting", "delivered", "given_up"] satisfies Delivery["state"][];
+const numbers = ["attemptCount", "tries", "seriesAt"] as const;
+
+/** Checks the fields that decide; throws `Unreadable` for anything that this version did not write. */
+export function parseDelivery(item: Item): Delivery {
+  const known =
+    item.kind === "delivery" &&
+    states.includes(item.state) &&
+    numbers.every((name) => Number.isFinite(item[name])) &&
+    typeof item.receiver === "string" &&
+    typeof item.environment === "object" &&
+    typeof item.entry === "object" &&
+    Array.isArray(item.attempts);
+  if (!known) throw new Unreadable("delivery", item);
+  return item as unknown as Delivery;
+}
+
+/** The key of a delivery's record, apart from the rest of it. */
+export function recordKeyOf({ pk, sk }: Key): Key {
+  return { pk, sk };
+}

@@ -1,0 +1,57 @@
+import type { Key } from "../context.ts";
+import type { Environment } from "../environments/record.ts";
+import type { TimelineEntry } from "../environments/timeline.ts";
+
+/** An environment as it was when an event was told: what a body may be made of. */
+export type EventSubject = Pick<Environment, (typeof subjectFields)[number]>;
+
+/** One entry of a timeline on its way to a receiver. */
+export interface DeliveryEvent {
+  /** One per event, the same in every attempt: receivers drop repeats by it. */
+  readonly id: string;
+  readonly entry: TimelineEntry;
+  /** The entry before it; undefined: it is the first. */
+  readonly previous: Pick<TimelineEntry, "phase" | "step"> | undefined;
+  readonly environment: EventSubject;
+  /** Where Jupyter answers and the token that opens it, where the event found it on. */
+  readonly jupyter: { readonly origin: string; readonly token: string } | undefined;
+}
+
+/** What a receiver is sent for an event; undefined: this event is none of its dialect's. */
+export type BodyOf = (event: DeliveryEvent) => object | undefined;
+
+export function subjectOf(environment: Environment): EventSubject {
+  return Object.fromEntries(subjectFields.map((name) => [name, environment[name]])) as unknown as EventSubject;
+}
+
+const subjectFields = [
+  "pk",
+  "sk",
+  "uid",
+  "owner",
+  "id",
+  "createdBy",
+  "name",
+  "labels",
+  "phase",
+  "step",
+  "reason",
+  "outcome",
+  "broken",
+  "run",
+  "size",
+  "createdAt",
+  "startedAt",
+  "endsAt",
+  "endedAt",
+  "ports",
+  "portSights",
+  "address",
+  "isolation",
+  "doors",
+] as const satisfies readonly (keyof Environment)[];
+
+/** `evt_<at>_<uid>_<n>`: leads back to the delivery's key, for its owner alone. */
+export function eventIdOf({ sk }: Key): string {
+  return `evt_${sk.replaceAll("#", "_")}`;
+}

@@ -1,0 +1,121 @@
+import { expect, test } from "vitest";
+import { createEnvironment } from "#core/environments/create.ts";
+import { reservation } from "#core/environments/policy.ts";
+import { requestStart } from "#core/environments/start.ts";
+import { requestStop } from "#core/environments/stop.ts";
+import { reconcile } from "#core/reconcile.ts";
+import { actorOf, type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { deliveriesOf, environmentKey, keyText } from "../keys.ts";
+import { parseDelivery } from "./delivery.ts";
+
+const always = "https://always.example/";
+const once = "https://once.example/";
+const again = { ...reservation, time: "none", restarts: true } as const;
+
+interface Told {
+  readonly url: string;
+  readonly n: number;
+  readonly phase: string;
+}
+
+function toldBy({ fetch }: MemoryWorld): Told[] {
+  const posts = fetch.posts.map(({ url, body }) => ({ url, ...(JSON.parse(body) as Omit<Told, "url">) }));
+  return posts.toSorted((one, other) => one.n - other.n);
+}
+
+test("every entry of a timeline is told once, with its number, from the first to the last", async () => {
+  const world = await memoryWorld();
+
+  await createEnvironment(world.as("alice"), { ...newEnvironment("a", { hours: 0.05 }), receiver: always });
+  await world.advance(10 * 60_000);
+
+  const environment = await world.read("alice", "a");
+  expect(environment.phase).toBe("expired");
+  expect(environment.emitted).toBe(environment.timelineCount);
+  const numbers = Array.from({ length: environment.timelineCount }, (_, index) => index + 1);
+  expect(toldBy(world).map(({ n }) => n)).toEqual(numbers);
+  expect(toldBy(world).map(({ phase }) => phase)).toEqual(environment.timeline.map(({ phase }) => phase));
+});
+
+test("what happened is told at once, whenever the record would have been looked at next", async () => {
+  const world = await memoryWorld();
+  const toldAt = new Map<string, number>();
+  world.fetch.answer(always, ({ body }) => {
+    toldAt.set((JSON.parse(body) as Told).phase, world.clock.now());
+    return { status: 200, retryAfterMs: null };
+  });
+
+  await createEnvironment(world.as("alice"), { ...newEnvironment("a", { hours: 0.05 }), receiver: always });
+  await world.advance(10 * 60_000);
+
+  const { startedAt, endedAt } = await world.read("alice", "a");
+  expect(Number(toldAt.get("active")) - Number(startedAt)).toBeLessThan(1_000);
+  expect(Number(toldAt.get("expired")) - Number(endedAt)).toBeLessThan(1_000);
+});
+
+test("without a receiver nothing is told and nothing more is written", async () => {
+  const world = await memoryWorld();
+
+  await createEnvironment(world.as("alice"), newEnvironment("a"));
+  await world.advance(10_000);
+
+  const environment = await world.read("alice", "a");
+  expect(environment.phase).toBe("active");
+  expect(environment.emitted).toBe(environment.timelineCount);
+  expect(world.fetch.posts).toEqual([]);
+  expect((await world.table.query({ pk: deliveriesOf(actorOf("alice").uid) })).items).toEqual([]);
+});
+
+test("a record is due while there are entries above its cursor, and a delivery there already is left as it is", async () => {
+  const world = await memoryWorld();
+  const made = await createEnvironment(world.as("alice"), { ...newEnvironment("a"), receiver: always });
+  await world.advance(10_000);
+  const before = (await world.table.query({ pk: deliveriesOf(actorOf("alice").uid) })).items.map(parseDelivery);
+  const environment = await world.read("alice", "a");
+
+  // As after a crash between the deliveries and the cursor.
+  const rewound = { ...environment, version: environment.version + 1, emitted: 0, dueAt: world.clock.now() };
+  await world.table.put(rewound);
+  await reconcile(world.ctx, { look: keyText(environmentKey(made.owner, made.createdBy, made.id)) });
+
+  const after = (await world.table.query({ pk: deliveriesOf(actorOf("alice").uid) })).items.map(parseDelivery);
+  expect(after).toEqual(before);
+  expect((await world.read("alice", "a")).emitted).toBe(environment.timelineCount);
+});
+
+test("a receiver of a start or a stop is for that run, and what happened before it goes to whom it was meant for", async () => {
+  const world = await memoryWorld();
+  const as = world.as("alice");
+  await createEnvironment(as, { ...newEnvironment("a"), policy: again, receiver: always });
+  await world.advance(10_000);
+  const first = (await world.read("alice", "a")).timelineCount;
+
+  await requestStop(as, "a", { receiver: once });
+  await world.advance(60_000);
+  const second = (await world.read("alice", "a")).timelineCount;
+  await requestStart(as, "a");
+  await world.advance(60_000);
+
+  const environment = await world.read("alice", "a");
+  expect([environment.phase, environment.run]).toEqual(["active", 2]);
+  const told = toldBy(world);
+  expect(told).toHaveLength(environment.timelineCount);
+  expect(told.filter(({ url }) => url === once).map(({ n }) => n)).toEqual(
+    Array.from({ length: second - first }, (_, index) => first + 1 + index),
+  );
+});
+
+test("an event that a request found untold goes to the receiver it was made for", async () => {
+  const world = await memoryWorld();
+  const as = world.as("alice");
+  await createEnvironment(as, { ...newEnvironment("a"), policy: again, receiver: always });
+
+  // Nothing was delivered yet: the record waits with its first entry above the cursor.
+  await requestStop(as, "a", { receiver: once });
+  await world.advance(60_000);
+
+  expect(toldBy(world)).toMatchObject([
+    { n: 1, url: always, phase: "queued" },
+    { n: 2, url: once, phase: "stopped" },
+  ]);
+});

@@ -1,0 +1,44 @@
+import type { Context, Key } from "../context.ts";
+import type { Environment } from "../environments/record.ts";
+import { receiverOf } from "../environments/timeline.ts";
+import { putIf } from "../put-if.ts";
+import type { Step } from "../worker.ts";
+import { newDelivery, recordKeyOf } from "./delivery.ts";
+
+/** Whether some of its entries have not become deliveries yet. */
+export function hasUntold({ emitted, timelineCount }: Pick<Environment, "emitted" | "timelineCount">): boolean {
+  return emitted < timelineCount;
+}
+
+/** The step that comes before every other: each entry above the cursor is a delivery, then the cursor moves. */
+export async function tellReceiver(
+  ctx: Context<"table">,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment>> {
+  const { told, deliveries } = await emitEvents(ctx, environment, now);
+  return { record: { ...told, dueAt: now }, sends: deliveries.map((key) => ({ key })), did: "told its receiver" };
+}
+
+/**
+ * Puts the delivery of each entry above the cursor, if absent, and answers the record with the cursor moved, still to
+ * be written, and the deliveries to look at then. Whoever changes the receiver of a record does this first: what
+ * happened before goes to whom it was meant for.
+ */
+export async function emitEvents(
+  ctx: Context<"table">,
+  environment: Environment,
+  now: number,
+): Promise<{ readonly told: Environment; readonly deliveries: readonly Key[] }> {
+  if (!hasUntold(environment)) return { told: environment, deliveries: [] };
+  const receiver = receiverOf(environment);
+  const untold = environment.timeline.filter(({ n }) => n > environment.emitted);
+  const events = receiver ? untold.map((entry) => newDelivery(ctx, environment, entry, receiver, now)) : [];
+  await Promise.all(events.map((event) => putIf(ctx, event, 0)));
+  return { told: { ...environment, emitted: environment.timelineCount }, deliveries: events.map(recordKeyOf) };
+}
+
+/** The record is due while there are entries above its cursor. */
+export function dueWhileUntold(step: Step<Environment>, now: number): Step<Environment> {
+  return hasUntold(step.record) ? { ...step, record: { ...step.record, dueAt: now } } : step;
+}

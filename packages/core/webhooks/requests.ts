@@ -1,0 +1,93 @@
+import type { Key, UserContext } from "../context.ts";
+import { deliveriesOf } from "../keys.ts";
+import { sendLook } from "../look.ts";
+import { Problem } from "../problem.ts";
+import { putIf } from "../put-if.ts";
+import { readable } from "../readable.ts";
+import { type Delivery, parseDelivery } from "./delivery.ts";
+import { eventIdOf } from "./event.ts";
+
+export interface DeliveryFilter {
+  readonly limit: number;
+  /** The id of the last one of the page before. */
+  readonly after?: string | undefined;
+  /** Of this environment alone: its wire id. */
+  readonly environment?: string | undefined;
+}
+
+export interface DeliveryPage {
+  readonly deliveries: readonly Delivery[];
+  /** The `after` of the page that follows; null: there are no older ones. */
+  readonly next: string | null;
+}
+
+/** Of one page: with a filter it may be shorter than asked for. What the pages before it held is not counted. */
+const MOST_READ = 1000;
+const QUERY_SIZE = 200;
+
+/** The deliveries of whoever asks, through every dialect, newest event first. Throws `invalid` for a bad `after`. */
+export async function listDeliveries(
+  ctx: UserContext<"table">,
+  { limit, after, environment }: DeliveryFilter,
+): Promise<DeliveryPage> {
+  const before = after === undefined ? undefined : sortKeyOf(after);
+  if (after !== undefined && before === undefined) throw new Problem("invalid", "after must be the id of a delivery");
+  const found: Delivery[] = [];
+  let last: Key | undefined;
+  let cursor: string | undefined;
+  for (let read = 0; read < MOST_READ && found.length <= limit; ) {
+    const query = { pk: deliveriesOf(ctx.actor.uid), newestFirst: true, limit: QUERY_SIZE };
+    const page = await ctx.table.query(cursor === undefined ? query : { ...query, after: cursor });
+    const older = page.items.filter(({ sk }) => before === undefined || sk < before);
+    const wanted = readable(ctx, older, parseDelivery);
+    found.push(...wanted.filter((one) => environment === undefined || one.environment.id === environment));
+    last = older.at(-1) ?? last;
+    read += older.length;
+    cursor = page.next;
+    if (cursor === undefined) break;
+  }
+  const deliveries = found.slice(0, limit);
+  const end = found.length > limit ? deliveries.at(-1) : cursor !== undefined ? last : undefined;
+  return { deliveries, next: end ? eventIdOf(end) : null };
+}
+
+const TRIES = 5;
+
+/**
+ * A new series of attempts from now on, with the same id and the same bytes, whatever became of the one before. Throws
+ * `notFound`, `unavailable` when it changes too fast.
+ */
+export async function requestResend(ctx: UserContext<"table" | "queue">, id: string): Promise<Delivery> {
+  const sk = sortKeyOf(id);
+  for (let tries = 0; tries < TRIES; tries++) {
+    const item = sk === undefined ? undefined : await ctx.table.get({ pk: deliveriesOf(ctx.actor.uid), sk });
+    if (!item) throw new Problem("notFound", `Delivery ${id.slice(0, 100)} not found`);
+    const delivery = parseDelivery(item);
+    const now = ctx.clock.now();
+    const again: Delivery = {
+      ...delivery,
+      version: delivery.version + 1,
+      state: "waiting",
+      tries: 0,
+      seriesAt: now,
+      endedAt: null,
+      // An attempt that is under way is the first of the new series: nobody makes two at once.
+      dueAt: delivery.claim ? delivery.claim.until : now,
+      ttl: undefined,
+    };
+    if (!(await putIf(ctx, again, delivery.version))) continue;
+    await sendLook(ctx, again, { delayMs: (again.dueAt ?? now) - now });
+    return again;
+  }
+  throw new Problem("unavailable", "The delivery is changing too fast, try again", { retryAfterSeconds: 1 });
+}
+
+const idForm = /^evt_(\d{13})_([0-9a-f]{32})_(\d{1,9})$/;
+
+/** The way back from `eventIdOf`. */
+function sortKeyOf(id: string): string | undefined {
+  const parts = idForm.exec(id)?.slice(1);
+  if (!parts) return undefined;
+  const sk = parts.join("#");
+  return eventIdOf({ pk: "", sk }) === id ? sk : undefined;
+}

@@ -1,0 +1,37 @@
+import { type Delivery, type DeliveryAttempt, ended, withAttempt } from "./delivery.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** Between the end of an attempt and the next one (contracts/novita section 4): 8 attempts in all. */
+const WAITS_MS = [SECOND, 2 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR];
+const LONGEST_RETRY_AFTER_MS = HOUR;
+/** However often its receiver could not even be dialled: over it all, a series is given up after this. */
+export const SERIES_MS = 24 * HOUR;
+
+/** What became of an attempt. */
+export interface Result {
+  readonly status: number | null;
+  readonly error: string | null;
+  readonly retryAfterMs: number | null;
+  /** It is not tried again, whatever is left of the schedule. */
+  readonly isFinal: boolean;
+}
+
+const WORTH_ANOTHER_TRY = [408, 429];
+
+/** An answer that is final, whether good or bad: redirects are not followed, and what was refused stays so. */
+export function isFinalStatus(status: number): boolean {
+  return status < 500 && !WORTH_ANOTHER_TRY.includes(status);
+}
+
+/** The delivery after an attempt that ended now: delivered, due again, or given up. */
+export function afterAttempt(delivery: Delivery, attempt: DeliveryAttempt, result: Result, now: number): Delivery {
+  const tried = withAttempt(delivery, attempt);
+  if (result.status !== null && result.status >= 200 && result.status < 300) return ended(tried, "delivered", now);
+  const wait = WAITS_MS[tried.tries - 1];
+  if (result.isFinal || wait === undefined) return ended(tried, "given_up", now);
+  const asked = Math.min(result.retryAfterMs ?? 0, LONGEST_RETRY_AFTER_MS);
+  return { ...tried, dueAt: now + Math.max(wait, asked) };
+}

@@ -1,0 +1,128 @@
+import { expect, test } from "vitest";
+import * as z from "zod";
+import type { Table } from "#core/context.ts";
+import { Problem } from "#core/problem.ts";
+import { asAlice, trialRuntime } from "#testing/trial-endpoints.ts";
+import { compose } from "./compose.ts";
+import { dev8 } from "./dialects/dev8.ts";
+import { onmemos } from "./dialects/onmemos.ts";
+
+const Made = z.object({ id: z.string() });
+
+/** Two creates whose verb does not take the chosen id as it is, and what they made: uid by id. */
+async function trial({ dies = () => false }: { readonly dies?: (pk: string) => boolean } = {}) {
+  const runtime = await trialRuntime();
+  const things = new Map<string, string>();
+  const asked: boolean[] = [];
+  const { table } = runtime.ports;
+  const put: Table["put"] = async (item, options) => {
+    if (dies(item.pk) && item.version > 1) throw new Error("gone");
+    await table.put(item, options);
+  };
+  const session = onmemos.post(
+    "/v1/sessions",
+    {
+      summary: "Session",
+      uses: [],
+      creates: "seconds",
+      body: z.object({ user: z.string() }),
+      reply: Made,
+      status: 201,
+    },
+    async ({ thing, body }) => {
+      asked.push(thing.isRepeat);
+      let seconds = Number(thing.id);
+      const name = () => `ws-${body.user}-${seconds}`;
+      while ((things.get(name()) ?? thing.uid) !== thing.uid) seconds += 1;
+      things.set(name(), thing.uid);
+      return { id: name() };
+    },
+  );
+  const workspace = dev8.post(
+    "/api/v1/environments",
+    { summary: "Workspace", uses: [], creates: "uid", body: z.object({ workspaceId: z.string() }), reply: Made },
+    async ({ thing, body }) => {
+      const holder = things.get(body.workspaceId) ?? thing.uid;
+      if (holder !== thing.uid) throw new Problem("conflict", `container already exists for ${body.workspaceId}`);
+      things.set(body.workspaceId, thing.uid);
+      return { id: body.workspaceId };
+    },
+  );
+  const app = compose({ ...runtime, ports: { ...runtime.ports, table: { ...table, put } } }, [session, workspace]);
+  const post = async (path: string, body: object, key?: string) => {
+    const headers = { ...asAlice, ...(key !== undefined && { "Idempotency-Key": key }) };
+    const response = await app.request(path, { method: "POST", headers, body: JSON.stringify(body) });
+    const replayed = response.headers.has("idempotency-replayed");
+    return { status: response.status, replayed, body: (await response.json()) as Record<string, unknown> };
+  };
+  return { post, things, asked, clock: runtime.clock };
+}
+
+const first = { id: "ws-a-1768932000" };
+const next = { id: "ws-a-1768932001" };
+
+test("creates within one second get ids one after another, and a repeat the one it had", async () => {
+  const { post, things, clock } = await trial();
+
+  const one = await post("/v1/sessions", { user: "a" });
+  const two = await post("/v1/sessions", { user: "a" }, "k-1");
+  clock.advance(60_000);
+  const again = await post("/v1/sessions", { user: "a" }, "k-1");
+
+  expect([one.body, two.body]).toEqual([first, next]);
+  expect(again).toEqual({ status: 201, replayed: true, body: next });
+  expect(things.size).toBe(2);
+});
+
+test("a repeat of a create whose answer was lost finds what was made, though its id is another one", async () => {
+  const { post, things, asked, clock } = await trial({ dies: (pk) => pk.startsWith("idem#") });
+  await post("/v1/sessions", { user: "a" });
+  await post("/v1/sessions", { user: "a" }, "k-1");
+
+  clock.advance(60_000);
+  const again = await post("/v1/sessions", { user: "a" }, "k-1");
+
+  expect(again).toEqual({ status: 201, replayed: true, body: next });
+  expect(asked).toEqual([false, false, true]);
+  expect(things.size).toBe(2);
+});
+
+test("where the client names the thing, a repeat is no conflict with itself, lost answer or not", async () => {
+  const fields = { workspaceId: "test-workspace-001" };
+  for (const dies of [() => false, (pk: string) => pk.startsWith("idem#")]) {
+    const { post } = await trial({ dies });
+    const one = await post("/api/v1/environments", fields, "k-1");
+
+    const again = await post("/api/v1/environments", fields, "k-1");
+    const other = await post("/api/v1/environments", fields, "k-2");
+    const plain = await post("/api/v1/environments", fields);
+    const changed = await post("/api/v1/environments", { workspaceId: "another" }, "k-1");
+
+    expect([one.status, one.replayed]).toEqual([200, false]);
+    expect(again).toEqual({ ...one, replayed: true });
+    expect([other.status, plain.status]).toEqual([409, 409]);
+    expect(other.body.message).toBe("container already exists for test-workspace-001");
+    expect(changed.body.message).toBe("Idempotency-Key was already used with a different request");
+  }
+});
+
+test("a refused create leaves nothing: the same key works once the reason is gone", async () => {
+  const { post, things } = await trial();
+  const fields = { workspaceId: "test-workspace-001" };
+  await post("/api/v1/environments", fields);
+  const refused = await post("/api/v1/environments", fields, "k-1");
+  things.clear();
+
+  const made = await post("/api/v1/environments", fields, "k-1");
+
+  expect([refused.status, made.status, made.replayed]).toEqual([409, 200, false]);
+});
+
+test("the key in the base URL is no part of what is asked", async () => {
+  const { post } = await trial();
+  await post("/v1/sessions", { user: "a" }, "k-1");
+
+  const again = await post("/k/anything/v1/sessions", { user: "a" }, "k-1");
+
+  expect(again).toEqual({ status: 201, replayed: true, body: first });
+});

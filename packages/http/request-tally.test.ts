@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import { manualClock } from "#testing/clock.ts";
+import { testSettings } from "#testing/settings.ts";
+import { countRequest, requestTally } from "./request-tally.ts";
+
+function place() {
+  return { settings: testSettings(), clock: manualClock() };
+}
+
+test("each user's requests are counted apart, by the family of their status", () => {
+  const here = place();
+  for (const status of [200, 201, 404, 503]) countRequest(here, "alice", status);
+
+  expect(requestTally(here, "alice")).toEqual({ count: 4, byStatus: { "2xx": 2, "4xx": 1, "5xx": 1 }, rate: 4 / 300 });
+  expect(requestTally(here, "bob")).toEqual({ count: 0, byStatus: {}, rate: 0 });
+  expect(requestTally(place(), "alice").count).toBe(0);
+});
+
+test("the rate forgets what is older than five minutes, the count does not", () => {
+  const here = place();
+  countRequest(here, "alice", 200);
+  here.clock.advance(200_000);
+  countRequest(here, "alice", 200);
+  here.clock.advance(150_000);
+
+  expect(requestTally(here, "alice")).toMatchObject({ count: 2, rate: 1 / 300 });
+});
+
+test("of very many users the one who was silent the longest is forgotten", () => {
+  const here = place();
+  countRequest(here, "first", 200);
+  countRequest(here, "second", 200);
+  countRequest(here, "first", 200);
+  for (let n = 0; n < 999; n++) countRequest(here, `user-${n}`, 200);
+
+  expect([requestTally(here, "first").count, requestTally(here, "second").count]).toEqual([2, 0]);
+});

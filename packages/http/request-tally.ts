@@ -1,0 +1,64 @@
+import type { Clock, Settings } from "#core/context.ts";
+
+/** What one user has asked of this process since it began. */
+export interface RequestTally {
+  readonly count: number;
+  /** By the first digit of the status: `2xx`. */
+  readonly byStatus: Readonly<Record<string, number>>;
+  /** Per second, over the last 5 minutes. */
+  readonly rate: number;
+}
+
+interface Place {
+  /** The runtime's own: each process has its own counts. */
+  readonly settings: Settings;
+  readonly clock: Pick<Clock, "monotonic">;
+}
+
+/** Counts an answered request of a user whose key was good. */
+export function countRequest({ settings, clock }: Place, user: string, status: number): void {
+  const users = counts.get(settings) ?? new Map<string, Counted>();
+  counts.set(settings, users);
+  const counted = users.get(user) ?? newCounted();
+  // Whoever was silent the longest goes first.
+  users.delete(user);
+  users.set(user, counted);
+  const [oldest] = users.keys();
+  if (users.size > MOST_USERS && oldest !== undefined) users.delete(oldest);
+  const family = `${Math.floor(status / 100)}xx`;
+  counted.byStatus[family] = (counted.byStatus[family] ?? 0) + 1;
+  const slot = slotAt(clock);
+  counted.slots.set(slot, (counted.slots.get(slot) ?? 0) + 1);
+  for (const old of counted.slots.keys()) if (old <= slot - SLOTS) counted.slots.delete(old);
+}
+
+/** The counts of one user; the request that asks is not among them yet. */
+export function requestTally({ settings, clock }: Place, user: string): RequestTally {
+  const { byStatus, slots } = counts.get(settings)?.get(user) ?? newCounted();
+  const slot = slotAt(clock);
+  const recent = [...slots].filter(([at]) => at > slot - SLOTS).map(([, count]) => count);
+  return { count: sum(Object.values(byStatus)), byStatus: { ...byStatus }, rate: sum(recent) / (SLOTS * SLOT_SECONDS) };
+}
+
+interface Counted {
+  readonly byStatus: Record<string, number>;
+  /** How many in each slot of the clock. */
+  readonly slots: Map<number, number>;
+}
+
+function newCounted(): Counted {
+  return { byStatus: {}, slots: new Map() };
+}
+
+const counts = new WeakMap<Settings, Map<string, Counted>>();
+const MOST_USERS = 1_000;
+const SLOT_SECONDS = 10;
+const SLOTS = 30;
+
+function slotAt(clock: Pick<Clock, "monotonic">): number {
+  return Math.floor(clock.monotonic() / (SLOT_SECONDS * 1000));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
+}

@@ -1,0 +1,32 @@
+import type { Clock, Ids } from "#core/context.ts";
+
+/** The forms in which a wire id is chosen (contracts/common section 7). */
+export type IdForm = keyof typeof makers;
+
+/** A new wire id. One of few possibilities (`hex8`, `seconds`) may be taken: whoever makes the thing tries on. */
+export function newWireId(form: IdForm, parts: IdParts): string {
+  return makers[form](parts);
+}
+
+/** 12 random characters of `a-z0-9`, about 62 bits: the part after `inst_` and `op_`. */
+export function shortRandom(ids: Pick<Ids, "uid">): string {
+  return BigInt(`0x${ids.uid()}`).toString(36).padStart(SHORT_LENGTH, "0").slice(-SHORT_LENGTH);
+}
+
+interface IdParts {
+  readonly ids: Ids;
+  readonly clock: Pick<Clock, "now">;
+}
+
+const SHORT_LENGTH = 12;
+
+const makers = {
+  /** Also where the client chooses the id. */
+  uid: ({ ids }) => ids.uid(),
+  uuid4: ({ ids }) => ids.uuid4(),
+  uuid7: ({ ids }) => ids.uuid7(),
+  hex8: ({ ids }) => ids.uid().slice(0, 8),
+  inst: ({ ids }) => `inst_${shortRandom(ids)}`,
+  /** Unix seconds, the number at the end of an id that is made of names. */
+  seconds: ({ clock }) => String(Math.floor(clock.now() / 1000)),
+} as const satisfies Record<string, (parts: IdParts) => string>;

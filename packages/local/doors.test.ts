@@ -1,0 +1,179 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import ssh2 from "ssh2";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { eventually } from "#process/trial.ts";
+import { recordingLog } from "#testing/log.ts";
+import { localIdentities } from "./identities.ts";
+import { ask, basic } from "./ingress-trial.ts";
+import { shellEnvironment } from "./shell-environment.ts";
+import { newSshKey } from "./ssh-host-key.ts";
+import { exec, said } from "./ssh-trial.ts";
+import { type Stack, startStack } from "./stack.ts";
+
+const log = recordingLog();
+const ssh = newSshKey();
+let home: string;
+let stack: Stack;
+let port: number;
+let key: string;
+
+beforeAll(async () => {
+  home = mkdtempSync("/var/tmp/berth-doors-");
+  stack = await startStack({ environment: { BERTH_HOME: home, PORT: "0", BERTH_OPEN: "1" }, log });
+  port = Number(new URL(stack.url).port);
+  key = /API_KEY='([^']+)'/.exec(await shellEnvironment({ home, fresh: false }))?.[1] ?? "";
+});
+
+afterAll(async () => {
+  await stack.stop();
+  rmSync(home, { recursive: true });
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: whatever the wire says is compared, not relied upon
+async function api(method: string, path: string, body?: unknown): Promise<any> {
+  const headers = { "X-API-Key": key };
+  const response = await fetch(`${stack.url}${path}`, { method, headers, body: JSON.stringify(body) ?? null });
+  return response.json();
+}
+
+/** A key of somebody else. */
+async function secondKey(): Promise<string> {
+  const [, { accessKeyId, secretAccessKey, sessionToken }] = localIdentities(home);
+  const sent = { aws_access_key_id: accessKeyId, aws_secret_access_key: secretAccessKey };
+  const { api_key } = await api("POST", "/v1/auth/aws-login", { ...sent, aws_session_token: sessionToken });
+  return api_key;
+}
+
+/** As a browser does it: the name leads to this machine. */
+const open = (url: string, authorization?: string) =>
+  ask(Number(new URL(url).port), new URL(url).host, {
+    ...{ path: new URL(url).pathname },
+    ...(authorization === undefined ? {} : { headers: { authorization } }),
+  });
+
+describe("the page of a session", () => {
+  it("is at its workspace_url for a key of its owner, also when it was asleep, and for nobody else", async () => {
+    const { uuid, workspace_url } = await api("POST", "/session/create", { user_id: "user@example.com" });
+    const isServed = () => open(workspace_url, basic(key));
+    const page = await eventually(isServed, ({ status }) => status === 200);
+
+    const others = [await open(workspace_url), await open(workspace_url, basic(await secondKey()))];
+    const notThere = await open(workspace_url.replace(uuid, "00000000"), basic(key));
+    await api("POST", `/session/${uuid}/sleep`);
+    const asleep = await eventually(isServed, ({ body }) => body.includes("stopped"));
+    await api("POST", `/session/${uuid}/wake`);
+    const awake = await eventually(isServed, ({ status }) => status === 200);
+    await api("DELETE", `/session/${uuid}`);
+
+    expect(workspace_url).toBe(`http://vs-code-${uuid}.preview.localhost:${port}`);
+    expect([page.body, awake.body].map((body) => body.includes("A stand-in"))).toEqual([true, true]);
+    expect(others.map(({ status }) => status)).toEqual([401, 404]);
+    expect([notThere.status, notThere.body]).toEqual([404, others[1]?.body]);
+    expect(asleep.status).toBe(503);
+    expect((await open(workspace_url, basic(key))).status).toBe(404);
+    expect(JSON.stringify(log.lines)).not.toContain(key);
+  });
+
+  it("has no path of the API, open as that may be, and the API none of its", async () => {
+    const { uuid, workspace_url } = await api("POST", "/session/create", { user_id: "user@example.com" });
+    await eventually(
+      () => open(workspace_url, basic(key)),
+      ({ status }) => status === 200,
+    );
+
+    const answers = [
+      await open(`${workspace_url}/api/v1/environments`),
+      await open(`${workspace_url}/health`, basic(key)),
+      await open(`${workspace_url}/k/${key}/api/v1/environments`),
+    ];
+
+    expect(answers.map(({ status }) => status)).toEqual([401, 200, 401]);
+    expect(answers[1]?.body).toContain("A stand-in");
+    expect(await api("POST", "/chat", { message: "x" })).not.toHaveProperty("reply");
+    await api("DELETE", `/session/${uuid}`);
+  });
+});
+
+describe("a workspace's doors", () => {
+  const path = "/api/v1/environments";
+  const body = {
+    ...{ workspaceId: "its-doors-are-open", userId: "user123", name: "Doors", cloudRegion: "centralindia" },
+    ...{ cpuCores: 2, memoryGB: 4, storageGB: 20, baseImage: "node" },
+  };
+
+  it("are opened by the printed address and command, with the key that was sent, until it is stopped", {
+    timeout: 60_000,
+  }, async () => {
+    const created = await api("POST", path, { ...body, sshPublicKey: `${ssh.public} me@laptop\n` });
+    const { connectionUrls } = created.data.environment;
+    const home = await eventually(
+      () => enter(connectionUrls.ssh, "echo dot > ~/.file; echo $HOME"),
+      (text) => text !== "refused",
+    );
+    const page = await open(connectionUrls.vscode, basic(key));
+    await api("POST", `${path}/stop`, body);
+    const stopped = [await enter(connectionUrls.ssh, "true"), (await open(connectionUrls.vscode, basic(key))).status];
+
+    const again = await api("POST", `${path}/start`, body);
+    const withoutKey = await enter(again.data.environment.connectionUrls.ssh, "true");
+    await api("POST", `${path}/stop`, body);
+    await api("POST", `${path}/start`, { ...body, sshPublicKey: ssh.public });
+    const kept = await eventually(
+      () => enter(connectionUrls.ssh, "cat ~/.file"),
+      (text) => text !== "refused",
+    );
+    await api("DELETE", path, { ...body, force: true });
+
+    const label = "ws-its-doors-are-open.centralindia";
+    expect(connectionUrls).toEqual({
+      vscode: `http://${label}.preview.localhost:${port}`,
+      ssh: expect.stringMatching(new RegExp(`^ssh -p \\d+ ${label}@127\\.0\\.0\\.1$`)),
+    });
+    expect([page.status, ...stopped, withoutKey]).toEqual([200, "refused", 503, "refused"]);
+    const isSandboxed = stack.isolation === "bubblewrap";
+    expect(isSandboxed ? [home, kept] : "bare").toEqual(isSandboxed ? ["/home/dev8\n", "dot\n"] : "bare");
+    expect(await enter(connectionUrls.ssh, "true")).toBe("refused");
+    expect(JSON.stringify(log.lines)).not.toContain(ssh.public.split(" ")[1]);
+  });
+
+  /** What the printed command says, done by a client that only reads it. */
+  async function enter(command: string, words: string): Promise<string> {
+    const [, sshPort, username = "", host = ""] = /^ssh -p (\d+) ([^@]+)@(\S+)$/.exec(command) ?? [];
+    const client = new ssh2.Client();
+    try {
+      const ready = once(client, "ready");
+      client.connect({ host, port: Number(sshPort), username, privateKey: ssh.private });
+      await ready;
+      return (await said(await exec(client, words))).out;
+    } catch (error) {
+      if (String(error).includes("authentication methods failed")) return "refused";
+      throw error;
+    } finally {
+      client.end();
+    }
+  }
+});
+
+describe("a WebSocket to a page", () => {
+  it("is what the page makes of it: a stand-in has none, and none comes so far without a key", async () => {
+    const { uuid, workspace_url } = await api("POST", "/session/create", { user_id: "user@example.com" });
+    await eventually(
+      () => open(workspace_url, basic(key)),
+      ({ status }) => status === 200,
+    );
+    const { host } = new URL(workspace_url);
+    const statusOf = async (authorization: string) => {
+      const ws = new WebSocket(`ws://127.0.0.1:${port}/`, { headers: { host, authorization } });
+      const [, answer] = await once(
+        ws.on("error", () => undefined),
+        "unexpected-response",
+      );
+      return answer.statusCode;
+    };
+
+    expect([await statusOf(basic(key)), await statusOf(basic("k".repeat(43)))]).toEqual([200, 401]);
+    await api("DELETE", `/session/${uuid}`);
+  });
+});

@@ -1,0 +1,72 @@
+import type { IncomingMessage } from "node:http";
+import type { Actor } from "#core/context.ts";
+import { findAddressed } from "#core/environments/address-label.ts";
+import { type KeyCheck, keyCheck } from "#http/key-check.ts";
+import { isOutage } from "#http/outage.ts";
+import { withoutKeys } from "#http/redaction.ts";
+import { Refusal } from "#http/refusal.ts";
+import { contextOf, type Runtime } from "#http/runtime.ts";
+import { type IngressHost, isLabel } from "./ingress-host.ts";
+import { disabledUser, noKey, notRunning, otherSite, outage, type Page, unknown } from "./ingress-page.ts";
+
+/** Where a request goes. */
+export interface Target {
+  readonly actor: Actor;
+  /** Of the environment. */
+  readonly uid: string;
+  readonly port: number;
+}
+
+export type Judge = (incoming: IncomingMessage, host: IngressHost) => Promise<Target | Page>;
+
+/**
+ * Decides who may see what: a key of the environment's owner opens its first HTTP port while it is running. It never
+ * throws.
+ */
+export function ingressAccess(runtime: Runtime): Judge {
+  const { ids, clock, settings, log } = runtime;
+  const check = keyCheck({ table: runtime.ports.table, ids, clock, settings });
+  return async (incoming, host) => {
+    try {
+      const actor = await actorOf(check, incoming);
+      return isOtherSite(incoming, host) ? otherSite : await targetOf(runtime, actor, host);
+    } catch (error) {
+      if (error instanceof Refusal) return error.situation === "disabledUser" ? disabledUser : noKey;
+      const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      log.error("page failed", { outage: isOutage(error), error: withoutKeys(words) });
+      return outage;
+    }
+  };
+}
+
+/** In the places of every request, or as the password that a browser asks for. */
+function actorOf(check: KeyCheck, incoming: IncomingMessage): Promise<Actor> {
+  const { authorization, "x-api-key": apiKey } = incoming.headers;
+  const presented = Object.entries({ authorization, "x-api-key": [apiKey].flat()[0] });
+  const headers = new Headers(presented.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+  return check(headers, [basicPassword(authorization)]);
+}
+
+/** RFC 7617: what stands behind the first colon. */
+function basicPassword(authorization: string | undefined): string | undefined {
+  const [, credentials] = /^basic +([A-Za-z0-9+/=_-]+) *$/i.exec(authorization ?? "") ?? [];
+  const text = Buffer.from(credentials ?? "", "base64").toString("utf8");
+  return text.includes(":") ? text.slice(text.indexOf(":") + 1) : undefined;
+}
+
+/** A browser sends a password that it knows whoever asks it to, and says then who did. */
+function isOtherSite({ headers }: IncomingMessage, { host }: IngressHost): boolean {
+  const { origin, authorization = "" } = headers;
+  if (origin === undefined || !/^basic /i.test(authorization)) return false;
+  return ![`http://${host}`, `https://${host}`].includes(origin.toLowerCase());
+}
+
+async function targetOf(runtime: Runtime, actor: Actor, { label }: IngressHost): Promise<Target | Page> {
+  const environment = isLabel(label) ? await findAddressed(contextOf(runtime), actor.uid, label) : undefined;
+  if (!environment) return unknown;
+  const { phase, outcome, portSights, uid } = environment;
+  const page = portSights.find(({ kind, address }) => kind === "http" && address !== null);
+  const [, port] = /^127\.0\.0\.1:(\d+)$/.exec(page?.address ?? "") ?? [];
+  if (phase !== "active" || outcome || port === undefined) return notRunning(environment);
+  return { actor, uid, port: Number(port) };
+}

@@ -1,0 +1,82 @@
+import { type ClientRequest, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { pipeline } from "node:stream";
+import { answerHeaders, requestHeaders, type SentHeaders } from "./ingress-headers.ts";
+import { pathOf } from "./ingress-host.ts";
+import { badRequest, lateAnswer, noAnswer, type Page, show } from "./ingress-page.ts";
+
+export interface ProxyTimes {
+  /** Until an answer begins. */
+  readonly answerMs: number;
+  /** Without a byte either way, once it has begun. */
+  readonly idleMs: number;
+}
+
+export const proxyTimes: ProxyTimes = { answerMs: 60_000, idleMs: 600_000 };
+
+export interface Passed {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  /** On this machine. */
+  readonly port: number;
+  readonly host: string;
+  readonly scheme: string;
+  readonly times: ProxyTimes;
+}
+
+/** Passes a request on and its answer back, each as it comes. */
+export function passOn(passed: Passed): void {
+  const { incoming, outgoing, times } = passed;
+  const upstream = ask(passed);
+  if (!upstream) return;
+  upstream.once("response", (answer) => giveBack(answer, outgoing, times));
+  incoming.pipe(upstream);
+  // What was not read any more would stand before the client's next request.
+  upstream.once("close", () => incoming.unpipe(upstream).resume());
+}
+
+/** Begins to ask the environment; undefined when that cannot be, which the client was told then. */
+export function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | undefined {
+  const { incoming, outgoing, port, times } = passed;
+  const headers = { ...requestHeaders(incoming, passed), ...more };
+  const options = { host: "127.0.0.1", port, method: incoming.method ?? "GET", path: pathOf(incoming), headers };
+  try {
+    // A connection of its own: ports are given to other runs again.
+    const upstream = request({ ...options, agent: false, setHost: false });
+    const late = setTimeout(() => upstream.destroy(new Error(LATE)), times.answerMs);
+    const fail = (error: Error) => failed(outgoing, error.message === LATE ? lateAnswer : noAnswer);
+    upstream.on("error", fail);
+    for (const event of ["response", "upgrade", "close"]) upstream.once(event, () => clearTimeout(late));
+    // From then on the answer itself decides: it may be whole though nobody reads the rest of the request.
+    for (const event of ["response", "upgrade"]) {
+      upstream.once(event, () => upstream.off("error", fail).on("error", () => undefined));
+    }
+    outgoing.once("close", () => upstream.destroy());
+    return upstream;
+  } catch {
+    failed(outgoing, badRequest);
+    return undefined;
+  }
+}
+
+/** Headers at once: an answer may stay open before its first byte. */
+export function giveBack(answer: IncomingMessage, outgoing: ServerResponse, { idleMs }: ProxyTimes): void {
+  answer.setTimeout(idleMs, () => answer.destroy(new Error(LATE)));
+  try {
+    outgoing.writeHead(answer.statusCode ?? 502, answerHeaders(answer));
+    outgoing.flushHeaders();
+  } catch {
+    // A status or a header that must not be sent.
+    answer.destroy();
+    failed(outgoing, noAnswer);
+    return;
+  }
+  pipeline(answer, outgoing, () => undefined);
+}
+
+const LATE = "late";
+
+/** An answer that has begun can only be broken off. */
+function failed(outgoing: ServerResponse, page: Page): void {
+  if (outgoing.headersSent || outgoing.destroyed) outgoing.destroy();
+  else show(outgoing, page);
+}

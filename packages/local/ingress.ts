@@ -1,0 +1,122 @@
+import { type IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Runtime } from "#http/runtime.ts";
+import { ingressAccess, type Judge, type Target } from "./ingress-access.ts";
+import { type IngressHost, ingressHosts } from "./ingress-host.ts";
+import { type Page, show } from "./ingress-page.ts";
+import { type ProxyTimes, passOn, proxyTimes } from "./ingress-proxy.ts";
+import { passUpgrade } from "./ingress-upgrade.ts";
+
+export interface IngressTimes extends ProxyTimes {
+  /** How often the key of an open WebSocket is looked at again. */
+  readonly lookMs: number;
+}
+
+/** The pages of environments, each under a host name of its own. What is false is not for one of them, by its host alone. */
+export interface Ingress {
+  answer(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
+  upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): boolean;
+  stop(): void;
+}
+
+const LOOK_MS = 30_000;
+
+/**
+ * Passes requests below the domain of the settings on to the environments that they name, for whoever has a key of their
+ * owner.
+ */
+export function startIngress(runtime: Runtime, given: Partial<IngressTimes> = {}): Ingress {
+  const times = { ...proxyTimes, lookMs: LOOK_MS, ...given };
+  const hostOf = ingressHosts(runtime.settings.domain);
+  const judge = ingressAccess(runtime);
+  const tunnels: Tunnels = new Map();
+  const looking = setInterval(() => void closeStrangers(tunnels, judge), times.lookMs);
+  const parts = { runtime, judge, times, tunnels };
+  return {
+    answer: (incoming, outgoing) => {
+      const host = hostOf(incoming);
+      if (!host) return false;
+      void serve(parts, { incoming, outgoing, host }).catch(() => outgoing.destroy());
+      return true;
+    },
+    upgrade: (incoming, socket, head) => {
+      const host = hostOf(incoming);
+      if (!host) return false;
+      const outgoing = responseOn(incoming, socket);
+      void serve(parts, { incoming, outgoing, host, tunnel: { socket, head } }).catch(() => socket.destroy());
+      return true;
+    },
+    stop: () => {
+      clearInterval(looking);
+      for (const socket of tunnels.keys()) socket.destroy();
+    },
+  };
+}
+
+interface Parts {
+  readonly runtime: Runtime;
+  readonly judge: Judge;
+  readonly times: ProxyTimes;
+  readonly tunnels: Tunnels;
+}
+
+interface Asked {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly host: IngressHost;
+  /** Of a WebSocket. */
+  readonly tunnel?: { readonly socket: Duplex; readonly head: Buffer };
+}
+
+/** The open WebSockets, by the client's end of each. */
+type Tunnels = Map<Duplex, Asked>;
+
+async function serve({ runtime, judge, times, tunnels }: Parts, asked: Asked): Promise<void> {
+  const { incoming, outgoing, host, tunnel } = asked;
+  const startedAt = runtime.clock.monotonic();
+  let target: Target | undefined;
+  outgoing.once("close", () => logPage(runtime, asked, startedAt, target));
+  const verdict = await judge(incoming, host);
+  if (outgoing.destroyed) return;
+  if (isPage(verdict)) return show(outgoing, verdict);
+  target = verdict;
+  const { scheme } = runtime.settings;
+  const request = { incoming, outgoing, port: target.port, host: host.host, scheme, times };
+  if (!tunnel) return passOn(request);
+  tunnels.set(tunnel.socket, asked);
+  tunnel.socket.once("close", () => tunnels.delete(tunnel.socket));
+  passUpgrade({ ...request, ...tunnel });
+}
+
+/** What asks for an upgrade is answered as any other request, as long as it has none. */
+function responseOn(incoming: IncomingMessage, socket: Duplex): ServerResponse {
+  const outgoing = new ServerResponse(incoming);
+  outgoing.shouldKeepAlive = false;
+  outgoing.assignSocket(socket as Parameters<ServerResponse["assignSocket"]>[0]);
+  outgoing.once("finish", () => socket.end());
+  socket.on("error", () => socket.destroy());
+  return outgoing;
+}
+
+/** One line for each answer. Path and query are the environment's own, and may hold its secrets. */
+function logPage({ log, clock }: Runtime, asked: Asked, startedAt: number, target: Target | undefined): void {
+  const { method } = asked.incoming;
+  const ms = Math.round(clock.monotonic() - startedAt);
+  const { actor, uid } = target ?? {};
+  log.info("page", {
+    ...{ method, status: asked.outgoing.statusCode, ms },
+    ...(actor && { user: actor.username, key: actor.keyPrefix, uid }),
+  });
+}
+
+/** A key that was revoked, or an environment that is another's now, ends what was opened before. */
+async function closeStrangers(tunnels: Tunnels, judge: Judge): Promise<void> {
+  for (const [socket, { incoming, host }] of tunnels) {
+    const now = await judge(incoming, host);
+    if (isPage(now) && now.status < 500) socket.destroy();
+  }
+}
+
+function isPage(verdict: Target | Page): verdict is Page {
+  return "status" in verdict;
+}

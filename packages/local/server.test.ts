@@ -1,0 +1,108 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import * as z from "zod";
+import { dev8 } from "#http/dialects/dev8.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import type { Runtime } from "#http/runtime.ts";
+import { key, trialRuntime } from "#testing/trial-endpoints.ts";
+import { type RunningServer, startServer } from "./server.ts";
+
+const servers: RunningServer[] = [];
+
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map((server) => server.stop()));
+});
+
+const reply = z.object({ user: z.string(), id: z.string() });
+const me = gpuDev.get("/v1/me", { summary: "Me", uses: [], reply }, async ({ ctx }) => ({
+  ...{ user: ctx.actor.username, id: "-" },
+}));
+const remove = dev8.delete(
+  "/api/v1/environments",
+  { summary: "Delete", uses: [], body: z.object({ workspaceId: z.string() }), reply },
+  async ({ ctx, body }) => ({ user: ctx.actor.username, id: body.workspaceId }),
+);
+
+/** Sound because the endpoints here use the table alone. */
+function withAllPorts<Given>(runtime: Given): Given & Runtime {
+  return runtime as Given & Runtime;
+}
+
+/** A server, its log, and a way to send it bytes that no client would and to read all that it answers. */
+async function trial() {
+  const runtime = withAllPorts(await trialRuntime());
+  const entries = [me, remove].map((thing) => ({ name: thing.path, file: "x", thing }));
+  const server = await startServer(() => runtime, entries, { port: 0, setting: "PORT" });
+  servers.push(server);
+  const send = async (text: string) => {
+    const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
+    const chunks: Buffer[] = [];
+    socket.on("data", (chunk) => chunks.push(chunk));
+    socket.on("error", () => undefined);
+    socket.write(text);
+    await once(socket, "close");
+    return Buffer.concat(chunks).toString();
+  };
+  const get = (target: string, ...headers: string[]) =>
+    send(`${[`GET ${target} HTTP/1.1`, "Host: localhost", "Connection: close", ...headers].join("\r\n")}\r\n\r\n`);
+  return { url: server.url, send, get, log: runtime.log };
+}
+
+test("a key in the base URL is taken off before routing, however the target is written", async () => {
+  const { get } = await trial();
+  const encoded = [...key].map((letter) => `%${letter.charCodeAt(0).toString(16)}`).join("");
+
+  const answers = await Promise.all([
+    get(`/k/${key}/v1/me`),
+    get(`/%6b/${encoded}/v1/me`),
+    get(`http://localhost/k/${key}/v1/me`),
+    get(`/k/x/../${key}/v1/me`),
+    get(`/k/${key}/v1/me?x=%`),
+    get("/k//v1/me"),
+    get("/k/%/v1/me"),
+    get("/k/"),
+    get(`//k/${key}/v1/me`),
+    get("/k/a/k/b"),
+  ]);
+
+  const statuses = answers.map((answer) => answer.slice(9, 12));
+  expect(statuses).toEqual(["200", "200", "200", "200", "200", "401", "401", "404", "404", "404"]);
+});
+
+test("a request line that is too long is refused, and neither answer nor log shows the key in it", async () => {
+  const { get, log } = await trial();
+
+  const [long, longHeader, fits] = [
+    await get(`/k/${key}/v1/me?x=${"x".repeat(10_240)}`),
+    await get("/v1/me", `X-API-Key: ${key}`, `X-Long: ${"x".repeat(10_240)}`),
+    await get(`/k/${key}/v1/me?x=${"x".repeat(9_000)}`),
+  ];
+
+  expect([long, longHeader, fits].map((answer) => answer.slice(9, 12))).toEqual(["431", "431", "200"]);
+  expect(long + longHeader + JSON.stringify(log.lines)).not.toContain(key);
+});
+
+test("a raw space in the request line is refused by the parser, without a word of what was sent", async () => {
+  const { get } = await trial();
+
+  const answer = await get(`/k/${key}/v1/me?command=print(1) x`);
+
+  expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+  expect(answer).not.toContain(key);
+});
+
+test("a DELETE carries its body in one piece or in chunks, and the next request on the connection is whole", async () => {
+  const { send, url } = await trial();
+  const head = `DELETE /k/${key}/api/v1/environments HTTP/1.1\r\nHost: localhost\r\n`;
+  const body = '{"workspaceId":"abc"}';
+  const whole = `${head}Content-Length: ${body.length}\r\n\r\n${body}`;
+  const chunked = `${head}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n15\r\n${body}\r\n0\r\n\r\n`;
+
+  const both = await send(whole + chunked);
+  const fetched = await fetch(`${url}/k/${key}/api/v1/environments`, { method: "DELETE", body });
+
+  expect(both.match(/HTTP\/1\.1 200/g)).toHaveLength(2);
+  expect(both.match(/"id":"abc"/g)).toHaveLength(2);
+  expect(await fetched.json()).toEqual({ user: "alice", id: "abc" });
+});

@@ -1,0 +1,133 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually } from "./trial.ts";
+import { volumeData } from "./volume-directory.ts";
+import { type ProcessVolumes, processVolumes } from "./volumes.ts";
+
+const blob = "archives/owner/workspace-1";
+
+describe("an archive of a volume", () => {
+  let home: string;
+  let blobs: string;
+  let opened: ProcessVolumes[];
+  let volumes: ProcessVolumes;
+  let volume: string;
+
+  beforeEach(async () => {
+    home = mkdtempSync(join(tmpdir(), "berth-archives-"));
+    blobs = join(home, "blobs");
+    opened = [];
+    volumes = open();
+    volume = (await volumes.createVolume({ token: "t", sizeGb: 1, zone: "z", snapshotId: undefined })).id;
+  });
+  afterEach(async () => {
+    await Promise.all(opened.map((one) => one.shutdown()));
+    rmSync(home, { recursive: true });
+  });
+
+  function open(): ProcessVolumes {
+    const one = processVolumes({ home, blobs });
+    opened.push(one);
+    return one;
+  }
+  const put = (name: string, text: string | Buffer) => writeFileSync(join(volumeData(home, volume), name), text);
+  const over = (name = blob) =>
+    eventually(
+      () => volumes.findArchive(name),
+      (found) => found?.state !== "pending",
+    );
+  const drafts = () => (existsSync(blobs) ? readdirSync(blobs).filter((name) => name.startsWith(".")) : []);
+  /** So much that making it takes a while. */
+  const fill = (megabytes: number) => {
+    const noise = randomBytes(1024 * 1024);
+    for (let n = 0; n < megabytes; n += 1) put(`noise-${n}`, noise);
+  };
+
+  it("is in the directory of Blobs under its name, readable to its owner alone", async () => {
+    put("file", "kept");
+
+    await volumes.startArchive(volume, blob);
+    const begun = await volumes.findArchive(blob);
+    const made = await over();
+
+    expect(begun?.state).toBe("pending");
+    const bytes = readFileSync(join(blobs, blob));
+    expect(made).toEqual({ state: "completed", bytes: bytes.length });
+    expect(bytes.subarray(0, 2).toString()).toBe("PK");
+    expect(drafts()).toEqual([]);
+  });
+
+  it("of 100 MB leaves this process free to answer others meanwhile", async () => {
+    fill(100);
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    const before = process.cpuUsage();
+    delay.enable();
+
+    await volumes.startArchive(volume, blob);
+    const made = await over();
+    delay.disable();
+
+    const { user, system } = process.cpuUsage(before);
+    expect(made?.state).toBe("completed");
+    expect(made?.bytes).toBeGreaterThan(100 * 1024 * 1024);
+    expect(delay.percentile(99) / 1e6).toBeLessThan(50);
+    expect((user + system) / 1e6).toBeLessThan(1);
+  });
+
+  it("that is being made when the stack stops has failed, is not made again and leaves nothing", async () => {
+    fill(40);
+    await volumes.startArchive(volume, blob);
+
+    await volumes.shutdown();
+
+    expect(await volumes.findArchive(blob)).toEqual({ state: "failed", bytes: 0 });
+    expect([drafts(), existsSync(join(blobs, blob))]).toEqual([[], false]);
+    const later = open();
+    await later.startArchive(volume, blob);
+    expect(await later.findArchive(blob)).toMatchObject({ state: "failed" });
+    await expect(volumes.startArchive(volume, "archives/other")).rejects.toThrow("being stopped");
+  });
+
+  it("goes on when the stack is killed, and is followed by the next one", async () => {
+    fill(40);
+    await volumes.startArchive(volume, blob);
+
+    const later = open();
+    await later.adopt();
+    const meanwhile = await later.findArchive(blob);
+    await later.startArchive(volume, blob);
+
+    expect(meanwhile?.state).toBe("pending");
+    expect(await over()).toMatchObject({ state: "completed" });
+  });
+
+  it("whose archiver was killed has failed, and the next start frees its space", async () => {
+    fill(40);
+    await volumes.startArchive(volume, blob);
+    const [name = ""] = readdirSync(join(home, "archives"));
+    const { archiver } = JSON.parse(readFileSync(join(home, "archives", name), "utf8"));
+    const [draft = ""] = await eventually(drafts, (found) => found.length > 0);
+
+    process.kill(archiver.pid, "SIGKILL");
+
+    expect(await over()).toMatchObject({ state: "failed" });
+    await eventually(drafts, (found) => found.length === 0);
+    writeFileSync(join(blobs, draft), "left by a stack that was killed");
+    await open().adopt();
+    expect([drafts(), existsSync(join(blobs, blob))]).toEqual([[], false]);
+  });
+
+  it("is never made of half a volume: a removal in the middle ends it", async () => {
+    fill(40);
+    await volumes.startArchive(volume, blob);
+
+    await volumes.removeVolume(volume);
+
+    expect(await volumes.findArchive(blob)).toMatchObject({ state: "failed" });
+    expect([drafts(), existsSync(join(blobs, blob))]).toEqual([[], false]);
+  });
+});

@@ -1,0 +1,87 @@
+import { closeSync, constants, openSync, readSync, rmSync, writeSync } from "node:fs";
+import { Socket } from "node:net";
+
+/** Of each stream this much is kept (contracts/common section 9). */
+const keptBytes = 1024 * 1024;
+
+/** One stream of a command on its way into a file. */
+export interface Capture {
+  /** To be inherited by the command, which writes to it and may open it again as /dev/stdout. */
+  readonly descriptor: number;
+  /** To be called once the command has its copy. */
+  closeDescriptor(): void;
+  /** Whether nobody has the stream open any more. */
+  isOver(): boolean;
+  /** Takes what was written until now and listens no more; answers whether some of it was too much to be kept. */
+  finish(): boolean;
+}
+
+/** Reads the FIFO at `path`, whose name it takes away, into `file`; what is too much is read and dropped. */
+export function captureStream(path: string, file: string): Capture {
+  const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const descriptor = openSync(path, constants.O_WRONLY);
+  rmSync(path);
+  const pipe = new Socket({ fd: reading, readable: true, writable: false });
+  const kept = keepFirst(file);
+  pipe.on("data", (bytes: Buffer) => kept.add(bytes)).on("error", () => undefined);
+  return {
+    descriptor,
+    closeDescriptor: () => closeSync(descriptor),
+    isOver: () => pipe.destroyed,
+    finish: () => {
+      if (!pipe.destroyed) {
+        pipe.pause();
+        // What Node has read already is told to the listener above by reading it.
+        while (pipe.read() !== null);
+        readRest(reading, kept.add);
+        pipe.destroy();
+      }
+      return kept.close();
+    },
+  };
+}
+
+function keepFirst(path: string): { add(bytes: Buffer): void; close(): boolean } {
+  const file = openSync(path, "w", 0o600);
+  let size = 0;
+  return {
+    add: (bytes) => {
+      const room = Math.max(0, keptBytes - size);
+      size += bytes.length;
+      if (room > 0) unlessRefused(() => writeSync(file, bytes.subarray(0, room)));
+    },
+    close: () => {
+      closeSync(file);
+      return size > keptBytes;
+    },
+  };
+}
+
+/** No more than a pipe can hold at all (pipe(7)): somebody left behind may write for ever. */
+function readRest(descriptor: number, add: (bytes: Buffer) => void): void {
+  for (let rest = 1024 * 1024; rest > 0; ) {
+    const bytes = Buffer.alloc(65_536);
+    const length = readNow(descriptor, bytes);
+    if (length === 0) return;
+    add(bytes.subarray(0, length));
+    rest -= length;
+  }
+}
+
+/** 0 at the end, and where there is nothing now. */
+function readNow(descriptor: number, into: Buffer): number {
+  try {
+    return readSync(descriptor, into);
+  } catch {
+    return 0;
+  }
+}
+
+/** A full disk costs output, and not the command. */
+function unlessRefused(write: () => void): void {
+  try {
+    write();
+  } catch {
+    return;
+  }
+}

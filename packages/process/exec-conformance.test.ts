@@ -1,0 +1,46 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, it } from "vitest";
+import { execConformance } from "#testing/conformance/exec.ts";
+import type { Locking } from "./lock.ts";
+import type { Isolation } from "./records.ts";
+import { canSandbox } from "./sandbox.ts";
+import { eventually, openTrial } from "./trial.ts";
+
+const ways: readonly (readonly [Isolation, Locking])[] = [
+  ["bubblewrap", "flock"],
+  ["none", "file"],
+];
+
+describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, locking) => {
+  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    return;
+  }
+
+  execConformance(async () => {
+    const trial = openTrial({ isolation, locking });
+    await trial.compute.apply(trial.runOf());
+    await eventually(trial.observe, (seen) => seen?.state === "ready");
+    const writing = (text: string) => {
+      const file = join(trial.root, randomBytes(4).toString("hex"));
+      writeFileSync(file, text);
+      return `cat ${file}`;
+    };
+    const work = join(trial.directory, "0/work");
+    return {
+      ...{ compute: trial.compute, applied: { uid: trial.uid, run: 1 }, pass: sleep, close: trial.close },
+      words: ({ stdout = "", stderr = "", exits = 0, takesMs = 0 }) => {
+        const count = `echo x >>${join(work, `times-${randomBytes(4).toString("hex")}`)}`;
+        const rest = takesMs === null ? "while :; do sleep 1; done" : `sleep ${takesMs / 1000}`;
+        return ["/bin/sh", "-c", `${count}; ${writing(stdout)}; ${writing(stderr)} >&2; ${rest}; exit ${exits}`];
+      },
+      times: ([, , script = ""]) => {
+        const file = /times-[0-9a-f]+/.exec(script)?.[0] ?? "";
+        return existsSync(join(work, file)) ? readFileSync(join(work, file), "utf8").split("\n").length - 1 : 0;
+      },
+    };
+  });
+});

@@ -1,0 +1,121 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Exec } from "#core/context.ts";
+import { type ExecEnd, forgetOldExecs, makeExecDirectory, writeExecEnd } from "./exec-record.ts";
+import { killSessions } from "./exec-session.ts";
+import { type Running, startCommand } from "./exec-start.ts";
+import { fifosIn } from "./fifos.ts";
+import type { Inside } from "./inside.ts";
+import { openSession } from "./sessions.ts";
+import { turns } from "./turns.ts";
+
+/** What a launcher answers to one who wants a command started; `closed`: nothing is started there any more. */
+export type ExecReply = "accepted" | "known" | "closed";
+
+export interface ExecKeeper {
+  /** Answers at once: what was accepted is started in its turn. */
+  start(exec: Exec): ExecReply;
+  /** Resolves when the exec has ended, at once when none of this id runs, at the latest after `waitMs`. */
+  wait(id: string, waitMs: number): Promise<void>;
+  /** Starts nothing any more. */
+  close(): void;
+  /** Kills all that was started, and writes down that it has ended. */
+  end(): Promise<void>;
+}
+
+interface Kept {
+  readonly over: Promise<void>;
+  kill(): void;
+}
+
+const forgetEveryMs = 60_000;
+/** As many execs later the old ones are looked at, however soon that is. */
+const forgetEvery = 50;
+/** Beginning is work for the processor: more at once would only be later, all of them, and this process with them. */
+const startedAtOnce = 8;
+/** A command that has not ended by then has begun. */
+const begunMs = 100;
+
+/** Runs commands beside the run's own, by its launcher, so that they outlive whoever asked for them. */
+export function keepExecs(directory: string, inside: () => Inside | undefined): ExecKeeper {
+  const known = new Set<string>();
+  const running = new Map<string, Kept>();
+  const starting = new Set<Promise<void>>();
+  const reaper = reapLeftovers();
+  const takeFifo = fifosIn(join(directory, "fifos"));
+  const inTurn = turns(startedAtOnce);
+  let isClosed = false;
+
+  const begin = async (exec: Exec, place: Inside, own: string): Promise<void> => {
+    const { promise: over, resolve } = Promise.withResolvers<void>();
+    const closeSession = openSession(directory, process.pid);
+    let finish = (ending: Ending): ExecEnd => ({ ...ending, ...nothing });
+    const end = (how: ExecEnd) => {
+      running.delete(exec.id);
+      closeSession();
+      writeExecEnd(own, how);
+      resolve();
+    };
+    running.set(exec.id, { over, kill: () => end(finish(killed)) });
+    await inTurn(async () => {
+      if (isClosed) return;
+      const command = await startCommand({ exec, inside: place, directory: own, takeFifo }).catch(() => undefined);
+      if (!command) return end({ ...notRunnable, ...nothing });
+      finish = (ending) => {
+        reaper.add(command);
+        return command.finish(ending);
+      };
+      const ended = command.ended.then((ending) => running.has(exec.id) && end(finish(ending)));
+      await Promise.race([ended, sleep(begunMs)]);
+    });
+  };
+  setInterval(() => known.size > 0 && forgetOldExecs(directory, Date.now()), forgetEveryMs).unref();
+  return {
+    start: (exec) => {
+      const place = inside();
+      if (known.has(exec.id)) return "known";
+      if (isClosed || !place) return "closed";
+      known.add(exec.id);
+      const begun = begin(exec, place, makeExecDirectory(directory, exec.id));
+      starting.add(begun);
+      void begun.finally(() => starting.delete(begun));
+      if (known.size % forgetEvery === 0) forgetOldExecs(directory, Date.now());
+      return "accepted";
+    },
+    wait: async (id, waitMs) => {
+      const stop = new AbortController();
+      const late = sleep(waitMs, undefined, { signal: stop.signal }).catch(() => undefined);
+      await Promise.race([running.get(id)?.over, late]);
+      stop.abort();
+    },
+    close: () => {
+      isClosed = true;
+    },
+    end: async () => {
+      isClosed = true;
+      await Promise.allSettled(starting);
+      for (const { kill } of running.values()) kill();
+      reaper.killAll();
+    },
+  };
+}
+
+type Ending = Pick<ExecEnd, "exitCode" | "timedOut">;
+const nothing = { stdoutCut: false, stderrCut: false, directory: null };
+/** 128 + SIGKILL. */
+const killed: Ending = { exitCode: 137, timedOut: false };
+/** What a shell answers for a command that cannot be run (POSIX, Shell Command Language, 2.8.2). */
+const notRunnable: Ending = { exitCode: 126, timedOut: false };
+const reapEveryMs = 250;
+
+/** Kills what a command left behind in its session once its time is up; one look at all processes serves many. */
+function reapLeftovers() {
+  const left = new Set<Running>();
+  const reap = (isDue: (command: Running) => boolean) => {
+    const due = [...left].filter(isDue);
+    for (const command of due) left.delete(command);
+    killSessions(due.flatMap(({ leader }) => leader ?? []));
+  };
+  setInterval(() => left.size > 0 && reap(({ killAt }) => killAt <= performance.now()), reapEveryMs).unref();
+  return { add: (command: Running) => void left.add(command), killAll: () => reap(() => true) };
+}

@@ -1,0 +1,252 @@
+import { randomBytes } from "node:crypto";
+import { readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Exec, ExecSight } from "#core/context.ts";
+import { shellWords } from "#core/environments/shell-words.ts";
+import { processCompute } from "./compute.ts";
+import { forgetOldExecs } from "./exec-record.ts";
+import type { Locking } from "./lock.ts";
+import type { Isolation } from "./records.ts";
+import { canSandbox } from "./sandbox.ts";
+import { openSession } from "./sessions.ts";
+import { eventually, openTrial, pidsOf, type Trial } from "./trial.ts";
+import { processVolumes } from "./volumes.ts";
+
+const ways: readonly (readonly [Isolation, Locking])[] = [
+  ["bubblewrap", "flock"],
+  ["none", "file"],
+];
+
+describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => {
+  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    return;
+  }
+
+  let trial: Trial;
+  beforeEach(async () => {
+    trial = openTrial({ isolation, locking });
+    await trial.compute.apply(trial.runOf({ env: { GREETING: "hello" } }));
+    await eventually(trial.observe, (seen) => seen?.state === "ready");
+  });
+  afterEach(async () => {
+    await trial.close();
+  });
+
+  const execOf = (words: readonly string[], changes: Partial<Exec> = {}): Exec => ({
+    ...{ id: randomBytes(8).toString("hex"), words, stdin: "", env: {}, directory: undefined, timeoutMs: 20_000 },
+    ...changes,
+  });
+  const start = async (words: readonly string[], changes: Partial<Exec> = {}): Promise<string> => {
+    const exec = execOf(words, changes);
+    await trial.compute.startExec(trial.uid, 1, exec);
+    return exec.id;
+  };
+  const ended = (id: string) =>
+    eventually(
+      () => trial.compute.readExec(trial.uid, 1, id, 4_000),
+      (sight) => sight?.state === "ended",
+    ) as Promise<ExecSight>;
+  const sh = async (script: string, changes: Partial<Exec> = {}): Promise<ExecSight> =>
+    ended(await start(["/bin/sh", "-c", "--", script], changes));
+
+  it("has the run's environment and place, and variables and input of its own", async () => {
+    const sight = await sh('echo "$GREETING $WHOM"; cat; cat /dev/stdin >/dev/null; pwd', {
+      ...{ stdin: "from stdin\n", env: { WHOM: "world" } },
+    });
+
+    expect(sight.stdout).toBe(`hello world\nfrom stdin\n${join(trial.directory, "0/work")}\n`);
+  });
+
+  it("may be any words, text that looks like options and shell included", async () => {
+    const words = ["printf", "%s|", "-c", "$(id)", "a b", "'", "", "\n"];
+
+    expect((await ended(await start(words))).stdout).toBe("-c|$(id)|a b|'||\n|");
+  });
+
+  it("that does not exist, or whose directory does not, is told as a shell would", async () => {
+    expect(await ended(await start(["no-such-program"]))).toMatchObject({ exitCode: 127, stdout: "" });
+    expect(await sh("echo never", { directory: "/no/such/place" })).toMatchObject({ exitCode: 2, stdout: "" });
+  });
+
+  it("may write bytes that are no text, and open its streams again", async () => {
+    const sight = await sh("printf 'a\\377\\000b'; echo again >/dev/stdout; echo error >/dev/stderr");
+
+    expect(sight).toMatchObject({ stdout: "a\uFFFD\0bagain\n", stderr: "error\n", exitCode: 0 });
+  });
+
+  it("that a signal ended is told as 128 + the signal", async () => {
+    expect(await sh("kill -9 $$")).toMatchObject({ exitCode: 137 });
+    expect(await sh("kill -TERM $$")).toMatchObject({ exitCode: 143 });
+  });
+
+  it("is not held up by what it leaves in the background, of which nothing survives the deadline", async () => {
+    const begun = performance.now();
+    const sight = await sh("sleep 3651 & (sleep 3651 >/dev/null 2>&1 &); echo done", { timeoutMs: 4_000 });
+    const tookMs = performance.now() - begun;
+
+    expect(sight).toMatchObject({ stdout: "done\n", exitCode: 0, timedOut: false });
+    expect(tookMs).toBeLessThan(4_000);
+    await eventually(
+      () => pidsOf(trial, "sleep 3651"),
+      (pids) => pids.length === 2,
+    );
+    expect(
+      await eventually(
+        () => pidsOf(trial, "sleep 3651"),
+        (pids) => pids.length === 0,
+      ),
+    ).toEqual([]);
+  });
+
+  it("is killed at its deadline with all of its session, whatever it ignores", async () => {
+    const script = 'trap "" TERM; set -m; sleep 3652 & echo before; while :; do sleep 1; done';
+    const begun = performance.now();
+    const sight = await sh(script, { timeoutMs: 500 });
+
+    expect(sight).toMatchObject({ exitCode: 124, timedOut: true, stdout: "before\n" });
+    expect(performance.now() - begun).toBeLessThan(2_500);
+    expect(pidsOf(trial, "sleep 3652")).toEqual([]);
+  });
+
+  it("may write for ever in the background, and ends all the same", async () => {
+    const sight = await sh("yes & echo started >&2", { timeoutMs: 800 });
+
+    expect(sight).toMatchObject({ stderr: "started\n", exitCode: 0 });
+    expect(
+      await eventually(
+        () => pidsOf(trial, "yes"),
+        (pids) => pids.length === 0,
+      ),
+    ).toEqual([]);
+  });
+
+  it("ends with its run though it left its session", async () => {
+    await sh("setsid sleep 3653 & echo x");
+    await eventually(
+      () => pidsOf(trial, "sleep 3653"),
+      (pids) => pids.length === 1,
+    );
+
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 1, force: false });
+
+    expect(
+      await eventually(
+        () => pidsOf(trial, "sleep 3653"),
+        (pids) => pids.length === 0,
+      ),
+    ).toEqual([]);
+  });
+
+  it("survives the process that asked for it, and is told to another one", async () => {
+    const id = await start(["/bin/sh", "-c", "sleep 1; echo survived"]);
+    const other = processCompute(trial.options);
+    await other.adopt();
+
+    expect(
+      await eventually(
+        () => other.readExec(trial.uid, 1, id, 4_000),
+        (sight) => sight?.state === "ended",
+      ),
+    ).toMatchObject({ stdout: "survived\n", exitCode: 0 });
+  });
+
+  it("is told as killed when the run's launcher was, with what it had written", async () => {
+    const id = await start(["/bin/sh", "-c", "echo partial; sleep 3654"]);
+    await eventually(
+      () => trial.compute.readExec(trial.uid, 1, id, 0),
+      (sight) => sight?.stdout === "partial\n",
+    );
+
+    process.kill(trial.launcherPid(), "SIGKILL");
+
+    expect(await ended(id)).toMatchObject({ exitCode: 137, timedOut: false, stdout: "partial\n" });
+  });
+
+  it("leaves no file with what it was given", async () => {
+    const id = await start(["cat"], { stdin: "s3cret-input", env: { TOKEN: "s3cret-value" } });
+    await ended(id);
+    rmSync(join(trial.directory, "execs", id, "stdout"));
+
+    const files = readdirSync(trial.directory, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+
+    expect(files.length).toBeGreaterThan(3);
+    for (const { parentPath, name } of files)
+      expect(readFileSync(join(parentPath, name), "utf8")).not.toContain("s3cret");
+  });
+
+  it("refuses ids and text that no process can be given, naming no value", async () => {
+    await expect(start(["true"], { id: "../up" })).rejects.toThrow("The id of the exec is not valid");
+    await expect(start(["echo", "s3cret\0"])).rejects.toThrow(/^The command holds a NUL character$/);
+  });
+
+  it("tells where its shell was left, as seen inside, however it ended", async () => {
+    const shell = async (text: string, directory?: string) => ended(await start(shellWords(text), { directory }));
+
+    const made = await shell("mkdir -p 'a b' && cd 'a b' && exit 3", "/workspace");
+    const there = await shell("pwd -P | sed 's/.*\\///'; cd ..; pwd >/dev/null; nonsense", "/workspace/a b");
+    const syntax = await shell('echo "', "/workspace");
+    const gone = await shell("cd /tmp; exec true", "/workspace");
+
+    expect(made).toMatchObject({ exitCode: 3, directory: "/workspace/a b", stdout: "", stderr: "" });
+    expect(there).toMatchObject({ exitCode: 127, directory: "/workspace", stdout: "a b\n" });
+    expect(syntax).toMatchObject({ exitCode: 2, directory: "/workspace", stdout: "" });
+    expect(syntax.stderr).toContain("Syntax error");
+    expect(gone).toMatchObject({ exitCode: 0, directory: "/workspace" });
+  });
+
+  it("sees a volume at its place, also where that is only a link", async () => {
+    const volumes = processVolumes({ home: trial.home });
+    const volume = await volumes.createVolume({ token: "v", sizeGb: 1, zone: "local", snapshotId: undefined });
+    await trial.compute.apply(trial.runOf({ run: 2, mounts: [{ volume, path: "/workspace" }] }));
+    await eventually(
+      () => trial.compute.observe(trial.uid, 2),
+      (seen) => seen?.state === "ready",
+    );
+    const exec = execOf(shellWords("mkdir -p deep; cd deep; echo $PWD; pwd -P >$BERTH_DIRECTORY_FILE; kill -9 $$"));
+
+    await trial.compute.startExec(trial.uid, 2, { ...exec, directory: "/workspace" });
+    const sight = await eventually(
+      () => trial.compute.readExec(trial.uid, 2, exec.id, 4_000),
+      (seen) => seen?.state === "ended",
+    );
+
+    expect(sight).toMatchObject({ exitCode: 137, stderr: "", directory: "/workspace/deep" });
+  });
+
+  it("that says nonsense about its place is not believed", async () => {
+    const said = async (script: string) => (await sh(script)).directory;
+
+    expect(await said('echo nowhere >"$BERTH_DIRECTORY_FILE"')).toBeNull();
+    expect(await said('head -c 100000 /dev/zero | tr "\\0" / >"$BERTH_DIRECTORY_FILE"')).toBeNull();
+    expect(await said("exec 3>mine; echo mine >&3; cat mine >/dev/null")).toBeNull();
+  });
+
+  it("is one session of its run among others, and no longer than its process lives", async () => {
+    const close = openSession(trial.directory, process.pid);
+    openSession(trial.directory, 2 ** 22 + 1);
+    const id = await start(["sleep", "1"]);
+    const during = (await trial.observe())?.sessions;
+    await ended(id);
+    const after = (await trial.observe())?.sessions;
+    close();
+
+    expect([during, after, (await trial.observe())?.sessions]).toEqual([2, 1, 0]);
+  });
+
+  it("is forgotten after ten minutes, the newest 200 and those that somebody may still read excepted", async () => {
+    const place = join(trial.directory, "execs");
+    const ids = await Promise.all(Array.from({ length: 3 }, () => start(["true"])));
+    await Promise.all(ids.map(ended));
+    const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000);
+    utimesSync(join(place, ids[0] ?? "", "ended.json"), minutesAgo(11), minutesAgo(11));
+    utimesSync(join(place, ids[1] ?? "", "ended.json"), minutesAgo(9), minutesAgo(9));
+
+    forgetOldExecs(trial.directory, Date.now());
+
+    expect(readdirSync(place).toSorted()).toEqual(ids.slice(1).toSorted());
+    expect(await trial.compute.readExec(trial.uid, 1, ids[0] ?? "", 1_000)).toBeUndefined();
+    expect(statSync(join(place, ids[1] ?? "")).mode & 0o077).toBe(0);
+  });
+});

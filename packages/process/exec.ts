@@ -1,0 +1,55 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Exec, ExecSight } from "#core/context.ts";
+import { RunGone } from "#core/problem.ts";
+import { askDoor } from "./door.ts";
+import type { ExecReply } from "./exec-keeper.ts";
+import { hasEnded, isExecId, seeExec } from "./exec-record.ts";
+import { lookAt } from "./observation.ts";
+import { isDirectory } from "./run-directory.ts";
+
+/** Asks the launcher of this run to start a command (see Compute). */
+export async function startExec(directory: string, exec: Exec): Promise<void> {
+  if (!isExecId(exec.id)) throw new Error("The id of the exec is not valid");
+  refuseNul(exec);
+  if (!isOpen(directory)) throw new RunGone();
+  try {
+    const reply = await askDoor<ExecReply>(directory, { ask: "exec", exec }, startedWithinMs);
+    if (reply === "closed") throw new RunGone();
+  } catch (error) {
+    throw isOpen(directory) ? error : new RunGone();
+  }
+}
+
+/** What became of a command, after waiting for its end (see Compute). */
+export async function readExec(directory: string, id: string, waitMs: number): Promise<ExecSight | undefined> {
+  if (!isExecId(id)) return undefined;
+  await waitForEnd(directory, id, Math.min(waitMs, longestWaitMs));
+  const isAlive = lookAt(directory).launcherLives;
+  const sight = seeExec(directory, id);
+  if (sight?.state !== "running" || isAlive) return sight;
+  // Nobody was left to write down its end: it died with its run.
+  return { ...sight, state: "ended", exitCode: killed };
+}
+
+/** On a machine with far too much to do. */
+const startedWithinMs = 20_000;
+const longestWaitMs = 4_000;
+/** 128 + SIGKILL. */
+const killed = 137;
+
+async function waitForEnd(directory: string, id: string, waitMs: number): Promise<void> {
+  if (waitMs <= 0 || !seeExec(directory, id) || hasEnded(directory, id) || !lookAt(directory).launcherLives) return;
+  await askDoor(directory, { ask: "wait", id, waitMs }, waitMs + startedWithinMs).catch(() => sleep(20));
+}
+
+function isOpen(directory: string): boolean {
+  if (!isDirectory(directory)) return false;
+  const { launcherLives, end, removal } = lookAt(directory);
+  return launcherLives && !end && removal === undefined;
+}
+
+/** Text that no process can be given; no value is named. */
+function refuseNul({ words, env, directory }: Exec): void {
+  const texts = [...words, ...Object.keys(env), ...Object.values(env), directory ?? ""];
+  if (texts.some((text) => text.includes("\0"))) throw new Error("The command holds a NUL character");
+}

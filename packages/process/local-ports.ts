@@ -1,0 +1,58 @@
+import { accessSync, constants, statSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
+import type { RunPort } from "#core/context.ts";
+import { systemPath } from "./environment.ts";
+import { findFreePorts } from "./free-port.ts";
+import type { LaunchPlan } from "./plan.ts";
+import { readWhole, writeWhole } from "./run-directory.ts";
+
+/** A port of a run and where that is on this machine: all runs share its addresses. */
+export interface LocalPort extends RunPort {
+  readonly local: number;
+  /** Nothing of the run's own will serve it. */
+  readonly standsIn: boolean;
+}
+
+const file = "ports.json";
+
+/**
+ * Finds a free port for each that a run serves itself, and writes them down. A run without a command serves nothing;
+ * neither does a Jupyter that this machine has not got, whose own port is otherwise found when it is started.
+ */
+export async function openPorts(directory: string, { ports, command, env }: LaunchPlan): Promise<LocalPort[]> {
+  const lacksJupyter = () => !isOnPath("jupyter", env.PATH ?? systemPath);
+  const served = ports.flatMap((port) => {
+    if (port.kind === "ssh") return [];
+    if (port.kind === "jupyter") return lacksJupyter() ? [{ ...port, standsIn: true }] : [];
+    return [{ ...port, standsIn: port.kind === "http" && command === null }];
+  });
+  const free = await findFreePorts(served.length);
+  const opened = served.map((port, n) => ({ ...port, local: free[n] ?? 0 }));
+  if (opened.length > 0) writeWhole(directory, file, JSON.stringify(opened));
+  return opened;
+}
+
+/** The ports that a run was given when it was started. */
+export function readPorts(directory: string): readonly LocalPort[] {
+  return JSON.parse(readWhole(directory, file) ?? "[]") as LocalPort[];
+}
+
+/** How a run is told where to listen: `PORT_8080` is the port to take for 8080, `PORT` that of its first HTTP port. */
+export function portVariables(ports: readonly LocalPort[]): Record<string, string> {
+  const first = ports.find(({ kind }) => kind === "http");
+  const named = ports.map(({ port, local }) => [`PORT_${port}`, String(local)]);
+  return { ...Object.fromEntries(named), ...(first ? { PORT: String(first.local) } : {}) };
+}
+
+function isOnPath(program: string, path: string): boolean {
+  return path.split(":").some((directory) => isAbsolute(directory) && isProgram(join(directory, program)));
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,157 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Mount, Run } from "#core/context.ts";
+import { canSandbox, sandboxOptions } from "./sandbox.ts";
+import { eventually, openTrial, pidsOf, type Trial } from "./trial.ts";
+import { volumeData } from "./volume-directory.ts";
+import { type ProcessVolumes, processVolumes } from "./volumes.ts";
+
+const resources = { cpus: 1, memoryMb: 512 };
+
+describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation %s", (isolation) => {
+  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    return;
+  }
+
+  let trial: Trial;
+  let volumes: ProcessVolumes;
+
+  beforeEach(() => {
+    trial = openTrial({ isolation });
+    volumes = processVolumes({ home: trial.home });
+  });
+  afterEach(async () => {
+    await volumes.shutdown();
+    await trial.close();
+  });
+
+  const mountsAt = (...paths: readonly string[]): Promise<Mount[]> =>
+    Promise.all(
+      paths.map(async (path) => {
+        const wanted = { token: path, sizeGb: 5, zone: "z", snapshotId: undefined };
+        return { volume: await volumes.createVolume(wanted), path };
+      }),
+    );
+  const onDisk = (mount: Mount | undefined, name: string) => join(volumeData(trial.home, mount?.volume.id ?? ""), name);
+  const run = async (changes: Partial<Run>) => {
+    await trial.compute.apply(trial.runOf(changes));
+    await trial.ended();
+    return trial.compute.readLog(trial.uid, 1);
+  };
+
+  it("are each at their place, one inside another too, and the first is where it works", async () => {
+    const mounts = await mountsAt("/home/dev8/workspace", "/home/dev8");
+    const command = `pwd; echo "$WORKSPACE"; echo "$BERTH_VOLUME_1"; echo in-first > file;
+      echo in-second > "$BERTH_VOLUME_2/file"; cat "$WORKSPACE/file"`;
+
+    const [place, workspace, first, content] = (await run({ mounts, resources, command })).split("\n");
+
+    const link = join(trial.directory, "0/work/workspace");
+    const asItIs = volumeData(trial.home, mounts[0]?.volume.id ?? "");
+    const bare = [asItIs, link, link, "in-first"];
+    const inSandbox = [...[1, 2, 3].map(() => "/home/dev8/workspace"), "in-first"];
+    expect([place, workspace, first, content]).toEqual(isolation === "bubblewrap" ? inSandbox : bare);
+    expect(readFileSync(onDisk(mounts[0], "file"), "utf8")).toBe("in-first\n");
+    expect(readFileSync(onDisk(mounts[1], "file"), "utf8")).toBe("in-second\n");
+  });
+
+  it("hold what it writes into its home where one of them is at a home, and what comes in later finds that", async () => {
+    const mounts = await mountsAt("/home/dev8/workspace", "/home/dev8", "/home/dev8/workspace/more");
+    await trial.compute.apply(
+      trial.runOf({ mounts, resources, command: 'echo kept > "$HOME/.profile"; exec sleep 3600' }),
+    );
+    await eventually(trial.observe, (seen) => seen?.state === "ready");
+    const exec = {
+      ...{ id: "e", words: ["/bin/sh", "-c", 'cat "$HOME/.profile"; echo "$HOME"'] },
+      ...{ stdin: "", env: {}, directory: undefined, timeoutMs: 5_000 },
+    };
+    await trial.compute.startExec(trial.uid, 1, exec);
+
+    const said = await eventually(
+      () => trial.compute.readExec(trial.uid, 1, "e", 1_000),
+      (sight) => sight?.state === "ended",
+    );
+
+    const inSandbox = isolation === "bubblewrap";
+    expect(said?.stdout).toBe(`kept\n${inSandbox ? "/home/dev8" : join(trial.directory, "0/work")}\n`);
+    expect(existsSync(onDisk(mounts[1], ".profile"))).toBe(inSandbox);
+  });
+
+  it("are all attached while it lives, and none is given to another run", async () => {
+    const [free, ...mounts] = await mountsAt("/free", "/workspace", "/data");
+    await trial.compute.apply(trial.runOf({ mounts }));
+    const attached = async () =>
+      Promise.all(mounts.map(async ({ volume }) => (await volumes.findVolume(volume.id))?.attached));
+    const during = await attached();
+
+    const both = [free, mounts[1]].filter((mount) => mount !== undefined);
+    const other = trial.compute.apply(trial.runOf({ uid: "e".repeat(32), mounts: both }));
+
+    await expect(other).rejects.toThrow("The volume is in use by another run");
+    expect(during).toEqual([true, true]);
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
+    await eventually(attached, (now) => now.every((one) => one === false));
+  });
+
+  it("are refused at a place that the machine itself needs, or that is none", async () => {
+    const [mount] = await mountsAt("/workspace");
+    for (const path of ["/", "/etc", "/usr/lib", "/proc/x", "workspace", "/a/../etc", "/a//b", "/a\0", ""]) {
+      const applying = trial.compute.apply(trial.runOf({ mounts: mount ? [{ ...mount, path }] : [] }));
+
+      await expect(applying, path).rejects.toThrow("The place of the volume is not valid");
+    }
+    expect(await trial.compute.listRuns()).toEqual([]);
+  });
+
+  it("hold nobody who hides in them when the run ends, and the next one of them is left alone", async () => {
+    const mounts = await mountsAt("/workspace");
+    const hides = `(setsid env -i /bin/sleep 3617 &); sleep 0.3; exit 3`;
+    await trial.compute.apply(trial.runOf({ mounts, resources, command: hides }));
+    await trial.ended();
+    const left = pidsOf(trial, "/bin/sleep 3617");
+
+    await trial.compute.apply(trial.runOf({ run: 2, mounts, resources, command: "exec env -i /bin/sleep 3618" }));
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
+    await eventually(trial.observe, (seen) => seen === undefined);
+
+    expect(left).toEqual([]);
+    expect(await trial.compute.observe(trial.uid, 2)).toMatchObject({ state: "ready" });
+  });
+
+  it("stand in a directory of their own for a run that has none", async () => {
+    const seen = await run({ resources, command: 'echo x > file; cat "$WORKSPACE/file"' });
+
+    expect(seen).toBe("x\n");
+    expect(existsSync(join(trial.directory, "0/work/workspace/file"))).toBe(true);
+  });
+});
+
+describe("what a sandbox shows beside its volumes", () => {
+  it("is the rest of the machine as it is, around every place of a volume", () => {
+    const trial = openTrial({ isolation: "none" });
+    const place = join(trial.root, "machine/of/many");
+    mkdirSync(place, { recursive: true });
+    mkdirSync(join(trial.root, "machine/other"));
+    writeFileSync(join(trial.root, "machine/of/file"), "");
+
+    const words = sandboxOptions({
+      ...{ home: trial.home, work: undefined, start: undefined, env: {} },
+      binds: [
+        { from: "/from/inner", path: join(place, "inner") },
+        { from: "/from/outer", path: place },
+      ],
+    }).join(" ");
+
+    for (const shown of ["machine/other", "machine/of/file"].map((name) => join(trial.root, name))) {
+      expect(words).toContain(`--ro-bind-try ${shown} ${shown}`);
+    }
+    expect(words).not.toContain(`--ro-bind-try ${place}`);
+    expect(words).not.toMatch(/--ro-bind-try \/var /);
+    expect(words.indexOf("/from/outer")).toBeLessThan(words.indexOf("/from/inner"));
+    const top = readdirSync("/").filter((name) => !["proc", "dev", "tmp", "workspace", "var"].includes(name));
+    expect(top.filter((name) => !words.includes(` /${name}`))).toEqual([]);
+    return trial.close();
+  });
+});

@@ -1,0 +1,57 @@
+import { createConnection } from "node:net";
+import type { JupyterSight, PortSight, RunPort } from "#core/context.ts";
+import { type LocalPort, readPorts } from "./local-ports.ts";
+
+/** What is known of the doors that a run does not serve by a port of its own. */
+export interface Doors {
+  /** Where this machine's SSH answers for all runs; null: nowhere. */
+  readonly sshPort: number | null;
+  readonly jupyter: JupyterSight | null;
+}
+
+/** Asks every port of a living run whether it answers. */
+export function seePorts(directory: string, ports: readonly RunPort[], doors: Doors): Promise<PortSight[]> {
+  const locals = readPorts(directory);
+  return Promise.all(ports.map((port) => seePort(port, findLocal(locals, port.port), doors)));
+}
+
+/** The ports of a run that is not there yet, or not any more. */
+export function unansweredPorts(ports: readonly RunPort[]): PortSight[] {
+  return ports.map(({ port, kind }) => ({ port, kind, address: null, answers: false }));
+}
+
+export function findLocal(locals: readonly LocalPort[], port: number): LocalPort | undefined {
+  return locals.find((one) => one.port === port);
+}
+
+async function seePort({ port, kind }: RunPort, local: LocalPort | undefined, doors: Doors): Promise<PortSight> {
+  const { sshPort, jupyter } = doors;
+  if (kind === "ssh")
+    return { port, kind, address: sshPort === null ? null : addressOf(sshPort), answers: sshPort !== null };
+  if (local) return { port, kind, address: addressOf(local.local), answers: await isListening(local.local) };
+  const origin = jupyter?.origin ?? null;
+  return {
+    port,
+    kind,
+    address: origin === null ? null : new URL(origin).host,
+    answers: kind === "jupyter" && origin !== null,
+  };
+}
+
+function addressOf(port: number): string {
+  return `127.0.0.1:${port}`;
+}
+
+const patienceMs = 250;
+
+/** On the loopback address this is decided at once, but for a server whose queue is full. */
+function isListening(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = createConnection({ host: "127.0.0.1", port });
+  const decide = (answers: boolean) => () => {
+    socket.destroy();
+    resolve(answers);
+  };
+  socket.setTimeout(patienceMs, decide(false)).once("connect", decide(true)).once("error", decide(false));
+  return promise;
+}

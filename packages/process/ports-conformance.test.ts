@@ -1,0 +1,26 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, it } from "vitest";
+import { portsConformance } from "#testing/conformance/ports.ts";
+import type { Locking } from "./lock.ts";
+import type { Isolation } from "./records.ts";
+import { canSandbox } from "./sandbox.ts";
+import { openTrial, trialNodes } from "./trial.ts";
+
+const ways: readonly (readonly [Isolation, Locking])[] = [
+  ["bubblewrap", "flock"],
+  ["none", "file"],
+];
+
+describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, locking) => {
+  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    return;
+  }
+
+  portsConformance(async () => {
+    const { compute, close } = openTrial({ isolation, locking });
+    // No stand-in speaks anything but HTTP.
+    const silence = () => undefined;
+    return { compute, nodes: trialNodes, now: Date.now, pass: sleep, close, silence, command: () => "sleep 3600" };
+  });
+});

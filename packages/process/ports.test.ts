@@ -1,0 +1,209 @@
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Run, RunPort } from "#core/context.ts";
+import { processCompute } from "./compute.ts";
+import { jupyterStub } from "./jupyter-stub.ts";
+import { postToLocal } from "./port-post.ts";
+import { canSandbox } from "./sandbox.ts";
+import { eventually, openTrial, pidsOf, type Trial } from "./trial.ts";
+
+const http: RunPort = { port: 8080, kind: "http" };
+
+describe.each(["bubblewrap", "none"] as const)("the ports of a run, isolation %s", (isolation) => {
+  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    return;
+  }
+
+  let trial: Trial;
+  beforeEach(() => {
+    trial = openTrial({ isolation });
+  });
+  afterEach(async () => {
+    await trial.close();
+  });
+
+  const apply = (changes: Partial<Run>) => trial.compute.apply(trial.runOf({ command: undefined, ...changes }));
+  const ready = () => eventually(trial.observe, (seen) => seen?.state === "ready");
+  const addressOf = async (port = 8080) => (await ready())?.ports.find((one) => one.port === port)?.address ?? "";
+  const node = () => (isolation === "none" ? process.execPath : join(trial.home, "tools/node"));
+  const serving = (text: string) => {
+    writeFileSync(join(trial.root, "server.cjs"), text);
+    return `exec ${node()} ${join(trial.root, "server.cjs")}`;
+  };
+
+  it("are told to the command, which serves them under the addresses shown", async () => {
+    const command = serving(`
+      const { createServer } = require("node:http");
+      const { PORT, PORT_8080, PORT_9000, PORT_22 } = process.env;
+      const say = JSON.stringify({ isFirst: PORT === PORT_8080, hasSsh: PORT_22 !== undefined });
+      createServer((_, response) => response.end(say)).listen(Number(PORT), "127.0.0.1");
+      createServer().listen(Number(PORT_9000), "127.0.0.1");`);
+    await apply({ command, env: { PORT: "1" }, ports: [{ port: 9000, kind: "tcp" }, http] });
+
+    const address = await addressOf();
+
+    expect(await (await fetch(`http://${address}/`)).json()).toEqual({ isFirst: true, hasSsh: false });
+    expect((await trial.observe())?.notes.join()).not.toContain("stand-in");
+  });
+
+  it("keep a run that answered once ready, and show which of them has fallen silent", async () => {
+    const command = serving(`
+      const server = require("node:http").createServer((_, response) => response.end());
+      server.listen(Number(process.env.PORT), "127.0.0.1");
+      process.on("SIGUSR1", () => { server.close(); server.closeAllConnections(); setInterval(() => {}, 1000); });`);
+    await apply({ command, ports: [http] });
+    await ready();
+
+    for (const pid of pidsOf(trial, node())) process.kill(pid, "SIGUSR1");
+
+    const silent = await eventually(trial.observe, (seen) => seen?.ports[0]?.answers === false);
+    expect(silent).toMatchObject({ state: "ready" });
+    expect(await processCompute(trial.options).observe(trial.uid, 1)).toMatchObject({ state: "ready" });
+  });
+
+  it("are served by a stand-in where there is no command, which says so and comes back when it is killed", async () => {
+    await apply({ image: `<script>"x"</script>`, ports: [http] });
+    const address = await addressOf();
+    const page = await (await fetch(`http://${address}/`)).text();
+
+    const [pid = 0] = pidsOf(trial, node());
+    process.kill(pid, "SIGKILL");
+    await eventually(
+      () => pidsOf(trial, node()),
+      (pids) => pids.some((one) => one !== pid),
+    );
+
+    expect(page).toContain("port 8080");
+    expect(page).toContain("&#60;script&#62;&#34;x&#34;");
+    expect(page).not.toContain("<script>");
+    const answers = () => fetch(`http://${address}/`).then(({ status }) => status);
+    await eventually(
+      () => answers().catch(() => 0),
+      (status) => status === 200,
+    );
+    expect((await trial.observe())?.notes).toContain("a stand-in answers on port 8080: it has no command");
+  });
+
+  it("answer a chat from the stand-in, and refuse what is none", async () => {
+    await apply({ ports: [http] });
+    const address = await addressOf();
+    const say = async (body: string, method = "POST") => {
+      const response = await fetch(`http://${address}/chat`, { method, ...(method === "POST" ? { body } : {}) });
+      return [response.status, await response.json()];
+    };
+
+    expect(await say('{"message":"hello"}')).toEqual([200, { reply: "hello" }]);
+    expect(await say('{"message":1}')).toEqual([400, { error: "message must be a string" }]);
+    expect(await say("{")).toEqual([400, { error: "message must be a string" }]);
+    expect(await say("null")).toEqual([400, { error: "message must be a string" }]);
+    expect(await say("x".repeat(1024 * 1024 + 1))).toEqual([413, { error: "A message has at most 1 MiB" }]);
+    expect(await say("", "GET")).toEqual([405, { error: "Method not allowed" }]);
+  });
+
+  it("are as ready as the doors they stand for: SSH where the stack has it, Jupyter once it is on", async () => {
+    const compute = processCompute({ ...trial.options, sshPort: 2222 });
+    const ports: RunPort[] = [
+      { port: 22, kind: "ssh" },
+      { port: 8888, kind: "jupyter" },
+    ];
+    const env = jupyterStub(trial);
+    await compute.apply(trial.runOf({ command: undefined, env, ports }));
+    const observe = () => compute.observe(trial.uid, 1);
+    const before = await eventually(observe, (seen) => seen?.state === "probe");
+
+    await compute.setAccess(trial.uid, 1, { login: "l-12345678", keys: [], jupyter: { token: "t".repeat(40) } });
+    const after = await eventually(observe, (seen) => seen?.state === "ready");
+
+    expect(before?.ports).toEqual([
+      { port: 22, kind: "ssh", address: "127.0.0.1:2222", answers: true },
+      { port: 8888, kind: "jupyter", address: null, answers: false },
+    ]);
+    expect(after?.ports[1]).toMatchObject({ answers: true, address: after?.jupyter?.origin?.slice("http://".length) });
+    expect((await trial.observe())?.ports[0]).toMatchObject({ address: null, answers: false });
+  });
+
+  it("have a stand-in for a Jupyter that the machine has not got, beside a command", async () => {
+    const env = { PATH: "/nowhere:relative" };
+    await apply({ command: "/bin/sleep 3600", env, ports: [{ port: 8888, kind: "jupyter" }] });
+
+    const address = await addressOf(8888);
+
+    expect(await (await fetch(`http://${address}/lab`)).text()).toContain("port 8888");
+    expect((await trial.observe())?.notes).toContain("a stand-in answers on port 8888: this machine has no Jupyter");
+  });
+
+  it("are asked in the first machine alone, and end with the run", async () => {
+    const shares = ["one", "two"].map((name) => ({ node: name, units: 8 }));
+    await apply({ shares, ports: [http] });
+    const address = await addressOf();
+
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
+    await eventually(trial.observe, (seen) => seen === undefined);
+
+    await expect(fetch(`http://${address}/`)).rejects.toThrow("fetch failed");
+  });
+});
+
+describe("a post to a port of this machine", () => {
+  const request = { path: "/chat", body: "{}", timeoutMs: 1_000, port: 0 };
+  const serve = async (answer: Parameters<typeof createServer>[1]) => {
+    const server = createServer(answer);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const close = () => {
+      server.close();
+      server.closeAllConnections();
+    };
+    return { port, [Symbol.dispose]: close };
+  };
+
+  it("says what came back, also an error, and follows nothing", async () => {
+    using server = await serve((_, response) => response.writeHead(302, { location: "http://127.0.0.1:1/" }).end("no"));
+
+    expect(await postToLocal(server.port, request)).toEqual({ status: 302, body: "no" });
+  });
+
+  it("hears the first MiB of an answer that does not end", async () => {
+    using server = await serve((_, response) => {
+      const more = () => {
+        while (response.write("x".repeat(65_536)));
+      };
+      response.on("drain", more);
+      more();
+    });
+
+    const answer = await postToLocal(server.port, request);
+
+    expect(answer.body).toBe("x".repeat(1024 * 1024));
+  });
+
+  it("is given up in time, whether nothing comes or a byte now and then", async () => {
+    using silent = await serve(() => undefined);
+    using slow = await serve((_, response) => {
+      const drip = setInterval(() => response.write("x"), 20);
+      response.once("close", () => clearInterval(drip));
+    });
+    const begun = performance.now();
+
+    for (const { port } of [silent, slow]) {
+      await expect(postToLocal(port, { ...request, timeoutMs: 200 })).rejects.toThrow(/abort/i);
+    }
+
+    expect(performance.now() - begun).toBeLessThan(2_000);
+  });
+
+  it("is refused when it is too large, leads elsewhere, or nobody listens", async () => {
+    using server = await serve((_, response) => response.end());
+
+    const large = postToLocal(server.port, { ...request, body: "x".repeat(1024 * 1024 + 1) });
+    await expect(large).rejects.toThrow("larger than 1 MiB");
+    for (const path of ["", "chat", "http://elsewhere/", "/a b", "/a\r\nx: y"]) {
+      await expect(postToLocal(server.port, { ...request, path }), path).rejects.toThrow("Not a path");
+    }
+    await expect(postToLocal(1, request)).rejects.toThrow("ECONNREFUSED");
+  });
+});

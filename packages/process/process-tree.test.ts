@@ -1,0 +1,58 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { findProcess } from "./process-identity.ts";
+import { readLauncher } from "./records.ts";
+import { canSandbox } from "./sandbox.ts";
+import { eventually, openTrial, type Trial } from "./trial.ts";
+
+describe("a sandbox in which somebody outside started something", () => {
+  if (!canSandbox("/var/tmp")) {
+    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    return;
+  }
+
+  let trial: Trial;
+  let outside: ChildProcess | undefined;
+  beforeEach(() => {
+    trial = openTrial({ isolation: "bubblewrap" });
+  });
+  afterEach(async () => {
+    outside?.kill("SIGKILL");
+    await trial.close();
+  });
+
+  it("is at its end although that is never reaped, and nothing in it lives", async () => {
+    await trial.compute.apply(trial.runOf());
+    await eventually(trial.observe, (seen) => seen?.state === "ready");
+    const sandbox = readLauncher(trial.directory)?.machines[0]?.sandbox?.pid ?? 0;
+    outside = startWithin(sandbox);
+    const inside = await childOf(outside.pid ?? 0);
+
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 10, force: false });
+    await eventually(trial.observe, (seen) => seen === undefined);
+
+    expect(stateOf(inside)).toBe("Z");
+    expect(existsSync(`/proc/${sandbox}`)).toBe(true);
+    expect(findProcess(sandbox)).toMatchObject({ isSpent: true });
+  });
+});
+
+/** A process outside whose child is inside: once that has ended, it is one of those that never ask about theirs. */
+function startWithin(sandbox: number): ChildProcess {
+  const isOwn = readlinkSync(`/proc/${sandbox}/ns/user`) !== readlinkSync("/proc/self/ns/user");
+  const user = isOwn ? ["-U", "--preserve-credentials"] : [];
+  const script = "sleep 3633 & exec sleep 3644";
+  return spawn("nsenter", ["-t", String(sandbox), ...user, "-p", "--no-fork", "--", "/bin/sh", "-c", script]);
+}
+
+function childOf(pid: number): Promise<number> {
+  return eventually(
+    () => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim()),
+    (child) => child > 0 && readFileSync(`/proc/${child}/cmdline`, "utf8").includes("3633"),
+  );
+}
+
+function stateOf(pid: number): string | undefined {
+  return /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1];
+}

@@ -1,0 +1,42 @@
+import { existsSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemPath } from "./environment.ts";
+import { canSandbox } from "./sandbox.ts";
+import { openTrial, type Trial } from "./trial.ts";
+
+const has = (program: string) => systemPath.split(":").some((directory) => existsSync(`${directory}/${program}`));
+
+describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation %s", (isolation) => {
+  let trial: Trial;
+  beforeEach(() => {
+    trial = openTrial({ isolation });
+  });
+  afterEach(async () => {
+    await trial.close();
+  });
+
+  const outputOf = async (command: string): Promise<string> => {
+    await trial.compute.apply(trial.runOf({ command, image: "python:3.13" }));
+    await trial.ended();
+    return trial.compute.readLog(trial.uid, 1);
+  };
+  const isSkipped = !has("python3") || (isolation === "bubblewrap" && !canSandbox("/var/tmp"));
+
+  it.skipIf(isSkipped)(
+    "have python where the machine has python3 (skipped without, or without bubblewrap)",
+    async () => {
+      const seen = await outputOf(
+        `printf 'print("a b", *__import__("sys").argv)' | python - 'x  y' "'"; python -c 'exit(7)'; echo $?`,
+      );
+
+      expect(seen).toBe("a b - x  y '\n7\n");
+    },
+  );
+
+  it.skipIf(isSkipped)("are said to be so in its notes, where it is not the machine's own", async () => {
+    await outputOf("true");
+
+    const notes = (await trial.observe())?.notes ?? [];
+    expect(notes.some((note) => note.startsWith("python runs python3"))).toBe(!has("python"));
+  });
+});

@@ -1,0 +1,142 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemPath } from "./environment.ts";
+import { zipDirectory } from "./zip.ts";
+
+const unpacker = spawnSync("unzip", ["-v"], { env: { PATH: systemPath } }).status === 0;
+
+describe.skipIf(!unpacker)("a zip of a directory (skipped where there is no unzip)", () => {
+  let root: string;
+  let source: string;
+
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), "berth-zip-"));
+    source = join(root, "source");
+    mkdirSync(source);
+  });
+  afterEach(() => {
+    rmSync(root, { recursive: true });
+  });
+
+  const zip = () => zipDirectory(source, join(root, "made.zip"));
+  const unzip = (): string => {
+    execFileSync("unzip", ["-q", "-o", "-X", join(root, "made.zip"), "-d", join(root, "out")], { stdio: "pipe" });
+    return join(root, "out");
+  };
+
+  it("holds a thousand files in folders as they are, empty folders, names of any script and modes", async () => {
+    for (let n = 0; n < 1_000; n += 1) {
+      mkdirSync(join(source, `folder ${n % 10}`), { recursive: true });
+      writeFileSync(join(source, `folder ${n % 10}`, `${n}.txt`), `text ${n}\n`);
+    }
+    mkdirSync(join(source, "empty"));
+    writeFileSync(join(source, "größe-文件-🚀"), "");
+    writeFileSync(join(source, "run.sh"), "#!/bin/sh\n", { mode: 0o755 });
+
+    const { skipped } = await zip();
+    const out = unzip();
+
+    expect(skipped).toBe(0);
+    expect(contentOf(out)).toEqual(contentOf(source));
+    expect(readdirSync(join(out, "empty"))).toEqual([]);
+    expect(statSync(join(out, "run.sh")).mode & 0o777).toBe(0o755);
+  });
+
+  it("keeps links as links, also those that lead outside or nowhere", async () => {
+    writeFileSync(join(root, "secret"), "of the machine");
+    symlinkSync(join(root, "secret"), join(source, "outside"));
+    symlinkSync("nowhere", join(source, "dangling"));
+    symlinkSync(".", join(source, "loop"));
+
+    await zip();
+    const out = unzip();
+
+    expect(readFileSync(join(root, "made.zip"), "latin1")).not.toContain("of the machine");
+    expect(["outside", "dangling", "loop"].map((name) => readlinkSync(join(out, name)))).toEqual([
+      join(root, "secret"),
+      "nowhere",
+      ".",
+    ]);
+  });
+
+  it("leaves pipes and sockets out without waiting for anybody", async () => {
+    execFileSync("mkfifo", [join(source, "pipe")]);
+    writeFileSync(join(source, "file"), "here");
+
+    const { skipped } = await zip();
+
+    expect(skipped).toBe(0);
+    expect(readdirSync(unzip())).toEqual(["file"]);
+  });
+
+  it("counts and leaves out what cannot be read, or has a name that no zip can hold", async () => {
+    writeFileSync(join(source, "file"), "here");
+    writeFileSync(join(source, "c:drive"), "a path elsewhere");
+    writeFileSync(join(source, "closed"), "closed");
+    chmodSync(join(source, "closed"), 0);
+
+    const { skipped } = await zip();
+
+    const isReadable = process.getuid?.() === 0;
+    expect(skipped).toBe(isReadable ? 1 : 2);
+    expect(readdirSync(unzip()).sort()).toEqual(isReadable ? ["closed", "file"] : ["file"]);
+    expect(readFileSync(join(root, "made.zip"), "latin1")).toContain(`${skipped} could not be read and are left out`);
+  });
+
+  it("holds files of any time", async () => {
+    for (const year of [1901, 1970, 1979, 2026, 2150]) {
+      writeFileSync(join(source, String(year)), "x");
+      utimesSync(join(source, String(year)), new Date(`${year}-06-01T00:00:00Z`), new Date(`${year}-06-01T00:00:00Z`));
+    }
+
+    expect(await zip()).toEqual({ skipped: 0 });
+    expect(readdirSync(unzip())).toHaveLength(5);
+  });
+
+  it("is whole although files grow, shrink and go while they are read", async () => {
+    const files = Array.from({ length: 40 }, (_, n) => join(source, `file-${n}`));
+    for (const file of files) writeFileSync(file, "x".repeat(400_000));
+    let turns = 0;
+    const change = setInterval(() => {
+      const file = files[turns % files.length] ?? "";
+      turns += 1;
+      if (turns % 3 === 0) rmSync(file, { force: true });
+      else writeFileSync(file, "y".repeat(turns % 2 === 0 ? 10 : 2_000_000));
+    }, 1);
+
+    await zip().finally(() => clearInterval(change));
+
+    expect(turns).toBeGreaterThan(5);
+    expect(lstatSync(unzip()).isDirectory()).toBe(true);
+  });
+
+  it("fails where it cannot be written", async () => {
+    writeFileSync(join(source, "file"), "x".repeat(1_000_000));
+
+    await expect(zipDirectory(source, "/dev/full")).rejects.toThrow("ENOSPC");
+    await expect(zipDirectory(join(root, "nowhere"), join(root, "made.zip"))).rejects.toThrow("ENOENT");
+  });
+});
+
+/** Every path below a directory, with the text of those that are files. */
+function contentOf(directory: string): Map<string, string | undefined> {
+  const paths = readdirSync(directory, { recursive: true, encoding: "utf8" }).sort();
+  const textOf = (path: string) => (lstatSync(path).isFile() ? readFileSync(path, "utf8") : undefined);
+  return new Map(paths.map((path) => [path, textOf(join(directory, path))]));
+}

@@ -1,0 +1,74 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Archive } from "#core/context.ts";
+import type { VolumesUnderTest } from "./volumes.ts";
+
+/** None of these is the name of a blob; some would be paths. */
+const strangers = ["", "..", "a/../b", "/etc/passwd", "a//b", "a/", ".a", "a.zip", "A", "a\0", "__proto__"];
+
+/** What every kind of Volumes must do to archive one. */
+export function archivesConformance(open: () => Promise<VolumesUnderTest>): void {
+  let test: VolumesUnderTest;
+  let volume: string;
+
+  beforeEach(async () => {
+    test = await open();
+    volume = (await test.volumes.createVolume({ token: "t", sizeGb: 1, zone: "z", snapshotId: undefined })).id;
+  });
+  afterEach(async () => {
+    await test.close();
+  });
+
+  const ended = async (blob: string): Promise<Archive> => {
+    for (let tries = 0; tries < 400; tries += 1) {
+      const found = await test.volumes.findArchive(blob);
+      if (found && found.state !== "pending") return found;
+      await test.pass(20);
+    }
+    throw new Error(`The archive ${blob} did not end`);
+  };
+
+  describe("archives", () => {
+    it("are not known before they are begun, pending at first, then completed with their size", async () => {
+      const unknown = await test.volumes.findArchive("archives/o/one");
+
+      await test.volumes.startArchive(volume, "archives/o/one");
+      const begun = await test.volumes.findArchive("archives/o/one");
+
+      expect([unknown, begun?.state]).toEqual([undefined, "pending"]);
+      const { state, bytes } = await ended("archives/o/one");
+      expect(state).toBe("completed");
+      expect(bytes).toBeGreaterThan(0);
+    });
+
+    it("are made once however often they are begun, also at the same moment", async () => {
+      await Promise.all([1, 2, 3].map(() => test.volumes.startArchive(volume, "once")));
+      const first = await ended("once");
+
+      await test.volumes.startArchive(volume, "once");
+
+      expect(await test.volumes.findArchive("once")).toEqual(first);
+    });
+
+    it("are kept apart by their names and outlive their volume", async () => {
+      await test.volumes.startArchive(volume, "one");
+      await test.volumes.startArchive(volume, "two");
+      await Promise.all([ended("one"), ended("two")]);
+
+      await test.volumes.removeVolume(volume);
+
+      expect(await test.volumes.findArchive("one")).toMatchObject({ state: "completed" });
+      expect(await test.volumes.findArchive("three")).toBeUndefined();
+    });
+
+    it("are not made of a volume that does not exist, nor under a name that no blob can have", async () => {
+      for (const id of ["vol-0123456789abcdef", "vol-999", "", "..", "__proto__"]) {
+        await expect(test.volumes.startArchive(id, "one"), id).rejects.toThrow();
+      }
+      for (const name of strangers) {
+        await expect(test.volumes.startArchive(volume, name), name).rejects.toThrow();
+        expect(await test.volumes.findArchive(name), name).toBeUndefined();
+      }
+      expect(await test.volumes.findArchive("one")).toBeUndefined();
+    });
+  });
+}

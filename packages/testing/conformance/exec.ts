@@ -1,0 +1,150 @@
+import { randomBytes } from "node:crypto";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Compute, Exec, ExecSight } from "#core/context.ts";
+import { RunGone } from "#core/problem.ts";
+
+/** What a command does, for every kind of Compute to act out in its own way. */
+export interface ExecBehaviour {
+  readonly stdout?: string;
+  readonly stderr?: string;
+  /** Its exit code, 0 when not given. */
+  readonly exits?: number;
+  /** How long it goes on after it has written; for ever where `null`. */
+  readonly takesMs?: number | null;
+}
+
+/** A Compute under test, in which `applied` has one living run and the number 9 has none. */
+export interface ExecUnderTest {
+  readonly compute: Compute;
+  readonly applied: { readonly uid: string; readonly run: number };
+  pass(ms: number): Promise<void>;
+  /** The words that behave so. */
+  words(behaviour: ExecBehaviour): readonly string[];
+  /** How often such words were run. */
+  times(words: readonly string[]): number;
+  close(): Promise<void>;
+}
+
+const mebibyte = 1024 * 1024;
+const noSuchRun = 9;
+
+/** What every Compute must do with commands. */
+export function execConformance(open: () => Promise<ExecUnderTest>): void {
+  let test: ExecUnderTest;
+  let compute: Compute;
+
+  beforeEach(async () => {
+    test = await open();
+    compute = test.compute;
+  });
+  afterEach(async () => {
+    await test.close();
+  });
+
+  const execOf = (behaviour: ExecBehaviour, changes: Partial<Exec> = {}): Exec => ({
+    ...{ id: randomBytes(8).toString("hex"), words: test.words(behaviour), stdin: "", env: {} },
+    ...{ directory: undefined, timeoutMs: 20_000 },
+    ...changes,
+  });
+  const start = ({ uid, run }: { uid: string; run: number }, exec: Exec) => compute.startExec(uid, run, exec);
+  const read = (id: string, waitMs = 0) => compute.readExec(test.applied.uid, test.applied.run, id, waitMs);
+  const ended = async (id: string): Promise<ExecSight> => {
+    for (let tries = 0; tries < 400; tries += 1) {
+      const sight = await read(id, 1_000);
+      if (sight?.state === "ended") return sight;
+      await test.pass(10);
+    }
+    throw new Error("It did not end");
+  };
+  const ran = async (behaviour: ExecBehaviour, changes: Partial<Exec> = {}): Promise<ExecSight> => {
+    const exec = execOf(behaviour, changes);
+    await start(test.applied, exec);
+    return ended(exec.id);
+  };
+
+  describe("its commands", () => {
+    it("tell what they wrote, each stream by itself, and how they ended", async () => {
+      const sight = await ran({ stdout: "out\n", stderr: "err\n", exits: 3 });
+
+      expect(sight).toMatchObject({ state: "ended", stdout: "out\n", stderr: "err\n", exitCode: 3, timedOut: false });
+      expect([sight.stdoutCut, sight.stderrCut]).toEqual([false, false]);
+    });
+
+    it("may write nothing at all", async () => {
+      expect(await ran({})).toMatchObject({ stdout: "", stderr: "", exitCode: 0 });
+    });
+
+    it("keep what they wrote in its order", async () => {
+      const lines = Array.from({ length: 500 }, (_, n) => `line ${n}\n`).join("");
+
+      expect((await ran({ stdout: lines })).stdout).toBe(lines);
+    });
+
+    it("keep the first MiB of each stream, whole characters only, and are not held up by the rest", async () => {
+      const sight = await ran({ stdout: `xé${"é".repeat(mebibyte)}`, stderr: "e".repeat(mebibyte), exits: 0 });
+
+      expect([sight.stdoutCut, sight.stderrCut, sight.exitCode]).toEqual([true, false, 0]);
+      expect(sight.stdout).toBe(`x${"é".repeat(mebibyte / 2 - 1)}`);
+      expect(sight.stderr).toHaveLength(mebibyte);
+    });
+
+    it("are running until they have ended, and answered at the latest after the wait", async () => {
+      const exec = execOf({ takesMs: null });
+      await start(test.applied, exec);
+
+      expect(await read(exec.id, 200)).toMatchObject({ state: "running", exitCode: null, timedOut: false });
+    });
+
+    it("are ended at their time-out with 124, with what they wrote", async () => {
+      const sight = await ran({ stdout: "partial", takesMs: null }, { timeoutMs: 700 });
+
+      expect(sight).toMatchObject({ exitCode: 124, timedOut: true, stdout: "partial" });
+    });
+
+    it("are run once under one id, also at the same time and after their end", async () => {
+      const exec = execOf({ stdout: "once", takesMs: 50 });
+
+      await Promise.all([start(test.applied, exec), start(test.applied, exec)]);
+      await ended(exec.id);
+      await start(test.applied, exec);
+      await test.pass(100);
+
+      expect(test.times(exec.words)).toBe(1);
+      expect(await read(exec.id)).toMatchObject({ state: "ended", stdout: "once" });
+    });
+
+    it("run beside each other, and count as sessions while they do", async () => {
+      const [slow, other] = [execOf({ takesMs: null }), execOf({ takesMs: null })];
+      const sessions = async () => (await compute.observe(test.applied.uid, test.applied.run))?.sessions;
+
+      await Promise.all([start(test.applied, slow), start(test.applied, other)]);
+      const during = await sessions();
+      const quick = await ran({ stdout: "quick" });
+
+      expect(during).toBe(2);
+      expect(quick.stdout).toBe("quick");
+      expect(await read(slow.id)).toMatchObject({ state: "running" });
+      expect(await sessions()).toBe(2);
+    });
+
+    it("that nobody started are unknown", async () => {
+      expect(await read("0123456789abcdef", 500)).toBeUndefined();
+      expect(await compute.readExec(test.applied.uid, noSuchRun, "0123456789abcdef", 0)).toBeUndefined();
+    });
+
+    it("are not started in a run that is not there", async () => {
+      await expect(start({ ...test.applied, run: noSuchRun }, execOf({}))).rejects.toThrow(RunGone);
+    });
+
+    it("end with their run, and none is started in it any more", async () => {
+      const exec = execOf({ stdout: "partial", takesMs: null });
+      await start(test.applied, exec);
+
+      await compute.remove(test.applied.uid, test.applied.run, { graceSeconds: 10, force: false });
+      for (let tries = 0; tries < 400 && (await read(exec.id))?.state === "running"; tries += 1) await test.pass(20);
+
+      expect((await read(exec.id))?.state ?? "ended").toBe("ended");
+      await expect(start(test.applied, execOf({}))).rejects.toThrow(RunGone);
+    });
+  });
+}

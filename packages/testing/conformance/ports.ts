@@ -1,0 +1,114 @@
+import { randomBytes } from "node:crypto";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Observation, Run, RunPort } from "#core/context.ts";
+import type { ComputeUnderTest } from "./compute.ts";
+
+/** A Compute whose runs without a command answer on their HTTP ports, and say back what is posted to `/chat`. */
+export interface PortsUnderTest extends ComputeUnderTest {
+  /** Sees to it that nothing answers on this port, of kind `tcp`, of the uid's runs. */
+  silence(uid: string, port: number): void;
+}
+
+const uid = randomBytes(16).toString("hex");
+const http = (port: number): RunPort => ({ port, kind: "http" });
+const chat = { path: "/chat", body: JSON.stringify({ message: 'a "quoted" 🚀' }), timeoutMs: 4_000 };
+
+/** What every Compute must do with the ports and the resources of a run. */
+export function portsConformance(open: () => Promise<PortsUnderTest>): void {
+  let test: PortsUnderTest;
+
+  beforeEach(async () => {
+    test = await open();
+  });
+  afterEach(async () => {
+    await test.close();
+  });
+
+  const runOf = (ports: readonly RunPort[]): Run => ({
+    ...{ uid, run: 1, key: "k|1", name: "n", pool: "cpu-shared", instanceType: "m7i.8xlarge", image: "<b>node" },
+    ...{ command: undefined, env: {}, shares: [{ node: "one", units: 1 }], gpusPerMachine: 0, mounts: [], ports },
+    resources: { cpus: 1, memoryMb: 1_024 },
+    until: test.now() + 3_600_000,
+  });
+  const observe = () => test.compute.observe(uid, 1);
+  const seen = async (holds: (observation: Observation | undefined) => boolean) => {
+    for (let tries = 0; tries < 400; tries += 1) {
+      const observation = await observe();
+      if (holds(observation)) return observation;
+      await test.pass(20);
+    }
+    throw new Error(`It did not come about: ${holds}`);
+  };
+  const ready = () => seen((observation) => observation?.state === "ready");
+  const removed = async () => {
+    await test.compute.remove(uid, 1, { graceSeconds: 0, force: true });
+    await seen((observation) => observation === undefined);
+  };
+
+  describe("ports", () => {
+    it("are where they are said to be, all of them, once the run is ready", async () => {
+      await test.compute.apply(runOf([http(8080), http(8888)]));
+
+      const observation = await ready();
+
+      const [one, two] = observation?.ports ?? [];
+      expect([one, two]).toMatchObject([
+        { port: 8080, kind: "http", answers: true },
+        { port: 8888, kind: "http", answers: true },
+      ]);
+      expect([one?.address, two?.address]).toEqual([1, 2].map(() => expect.stringMatching(/^127\.0\.0\.1:\d+$/)));
+    });
+
+    it("keep the run from being ready while one of them does not answer", async () => {
+      test.silence(uid, 5432);
+      await test.compute.apply(runOf([http(8080), { port: 5432, kind: "tcp" }]));
+      await seen((observation) => observation?.state === "probe");
+
+      await test.pass(600);
+
+      const observation = await observe();
+      expect(observation).toMatchObject({ state: "probe", started: true });
+      expect(observation?.ports.find(({ port }) => port === 5432)).toMatchObject({ kind: "tcp", answers: false });
+    });
+
+    it("are posted to, and what they answer comes back", async () => {
+      await test.compute.apply(runOf([http(8080)]));
+      await ready();
+
+      const answer = await test.compute.postToPort(uid, 1, { port: 8080, ...chat });
+
+      expect(answer.status).toBe(200);
+      expect(JSON.parse(answer.body)).toEqual({ reply: 'a "quoted" 🚀' });
+    });
+
+    it("are not posted to where there is no such port, or no run any more", async () => {
+      const post = (port: number) => test.compute.postToPort(uid, 1, { port, ...chat });
+      const unknown = post(8080);
+      await expect(unknown).rejects.toMatchObject({ name: "RunGone" });
+      await test.compute.apply(runOf([http(8080)]));
+      await ready();
+
+      await expect(post(22)).rejects.toThrow("Nothing listens on port 22");
+      await removed();
+
+      await expect(post(8080)).rejects.toMatchObject({ name: "RunGone" });
+    });
+  });
+
+  describe("resources", () => {
+    it("are moved while the run goes on, and moving those of no run is nothing", async () => {
+      const more = { cpus: 2, memoryMb: 4_096 };
+      await test.compute.resize(uid, 1, more);
+      await test.compute.apply(runOf([]));
+      await ready();
+
+      await test.compute.resize(uid, 1, more);
+      const observation = await observe();
+      await removed();
+      await test.compute.resize(uid, 1, more);
+
+      expect(observation).toMatchObject({ state: "ready", limits: expect.stringMatching(/^(cgroup|none|memory)$/) });
+      expect(await test.compute.listRuns()).toEqual([]);
+    });
+  });
+}

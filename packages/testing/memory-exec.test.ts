@@ -1,0 +1,30 @@
+import { describe } from "vitest";
+import type { ComputeNode } from "#core/context.ts";
+import { manualClock } from "./clock.ts";
+import { execConformance } from "./conformance/exec.ts";
+import { memoryCompute } from "./memory-compute.ts";
+
+const node: ComputeNode = { name: "one", instanceType: "p5.48xlarge", zone: "a", ready: true, foreignUnits: 0 };
+
+describe("memory compute", () => {
+  execConformance(async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes: [node] });
+    const applied = { uid: "a".repeat(32), run: 1 };
+    const until = Number.MAX_SAFE_INTEGER;
+    const plain = { gpusPerMachine: 4, mounts: [], ports: [], resources: null, env: {}, image: "i", command: "c" };
+    const named = { key: "k", name: "n", pool: "h100", instanceType: "p5.48xlarge" };
+    await compute.apply({ ...applied, ...named, ...plain, shares: [{ node: "one", units: 4 }], until });
+    let made = 0;
+    return {
+      ...{ compute, applied, pass: async (ms) => clock.advance(ms), close: async () => undefined },
+      words: ({ stdout = "", stderr = "", exits = 0, takesMs = 0 }) => {
+        const word = `acted-${made}`;
+        made += 1;
+        compute.programExec(({ words }) => words[0] === word, { stdout, stderr, exitCode: exits, takesMs });
+        return [word];
+      },
+      times: ([word]) => compute.execs().filter(({ words }) => words[0] === word).length,
+    };
+  });
+});

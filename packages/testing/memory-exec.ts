@@ -1,0 +1,114 @@
+import type { Clock, Compute, Exec, ExecSight, Observation } from "#core/context.ts";
+import { RunGone } from "#core/problem.ts";
+
+/** What becomes of a command; what is not said is empty, 0 and now. */
+export interface ExecOutcome {
+  readonly stdout?: string;
+  readonly stderr?: string;
+  readonly exitCode?: number;
+  /** From its start to its end; `null`: it goes on until it is ended. */
+  readonly takesMs?: number | null;
+  /** Where it says that it left its shell. */
+  readonly directory?: string;
+}
+
+export interface MemoryExecs extends Pick<Compute, "startExec" | "readExec"> {
+  /** Decides what becomes of later commands for which this holds; the newest that holds decides. */
+  programExec(match: (exec: Exec) => boolean, outcome: ExecOutcome | ((exec: Exec) => ExecOutcome)): void;
+  /** Every command that was started, in their order; one of a run that is gone is still there. */
+  execs(): readonly Exec[];
+  /** Sessions of runs of this uid besides their commands; null: that nobody can tell. */
+  setSessions(uid: string, sessions: number | null): void;
+}
+
+/** What the twin of runs tells of one of them; undefined when nothing of it is left. */
+export interface RunLife {
+  readonly isOpen: boolean;
+  /** When its commands ended with it; undefined while it lives. */
+  readonly endedAt: number | undefined;
+}
+
+interface Begun {
+  readonly run: string;
+  readonly exec: Exec;
+  readonly outcome: ExecOutcome;
+  readonly endsAt: number;
+  readonly timesOutAt: number;
+}
+
+const keptBytes = 1024 * 1024;
+
+/** Commands in memory. Without a program a command writes its own words, as `echo` would, and ends at once. */
+export function memoryExecs(
+  clock: Clock,
+  lifeOf: (uid: string, run: number) => RunLife | undefined,
+): MemoryExecs & { sessions(uid: string, run: number): Observation["sessions"] } {
+  const programs: Parameters<MemoryExecs["programExec"]>[] = [];
+  const others = new Map<string, number | null>();
+  const begun = new Map<string, Begun>();
+
+  const startExec: Compute["startExec"] = async (uid, run, exec) => {
+    if (!lifeOf(uid, run)?.isOpen) throw new RunGone();
+    const id = `${uid}-r${run}/${exec.id}`;
+    if (begun.has(id)) return;
+    const [, program = echo] = programs.findLast(([match]) => match(exec)) ?? [];
+    const outcome = typeof program === "function" ? program(exec) : program;
+    const now = clock.now();
+    const takesMs = outcome.takesMs === null ? Number.POSITIVE_INFINITY : (outcome.takesMs ?? 0);
+    const times = { endsAt: now + takesMs, timesOutAt: now + exec.timeoutMs };
+    begun.set(id, { run: `${uid}-r${run}`, exec: structuredClone(exec), outcome, ...times });
+  };
+  const readExec: Compute["readExec"] = async (uid, run, id, waitMs) => {
+    const known = begun.get(`${uid}-r${run}/${id}`);
+    if (!known || !lifeOf(uid, run)) return undefined;
+    const waits = Math.min(waitMs, endOf(known, lifeOf(uid, run)) - clock.now());
+    if (waits > 0) await clock.sleep(waits);
+    const life = lifeOf(uid, run);
+    return life && sightOf(known, life, clock.now());
+  };
+  return {
+    startExec,
+    readExec,
+    programExec: (match, outcome) => void programs.push([match, outcome]),
+    execs: () => [...begun.values()].map(({ exec }) => exec),
+    setSessions: (uid, sessions) => void others.set(uid, sessions),
+    sessions: (uid, run) => {
+      const other = others.get(uid) ?? 0;
+      if (others.get(uid) === null) return null;
+      const own = [...begun.values()].filter((it) => it.run === `${uid}-r${run}`);
+      return other + own.filter((it) => endOf(it, lifeOf(uid, run)) > clock.now()).length;
+    },
+  };
+}
+
+function echo({ words }: Exec): ExecOutcome {
+  return { stdout: `${words.join(" ")}\n` };
+}
+
+function endOf({ endsAt, timesOutAt }: Begun, life: RunLife | undefined): number {
+  return Math.min(endsAt, timesOutAt, life?.endedAt ?? Number.POSITIVE_INFINITY);
+}
+
+function sightOf(it: Begun, life: RunLife, now: number): ExecSight {
+  const { outcome, endsAt, timesOutAt } = it;
+  const [out, err] = [outcome.stdout ?? "", outcome.stderr ?? ""].map(firstMebibyte) as [Kept, Kept];
+  const written = { stdout: out.text, stderr: err.text, stdoutCut: out.isCut, stderrCut: err.isCut };
+  const end = endOf(it, life);
+  if (end > now) return { ...written, state: "running", exitCode: null, timedOut: false, directory: null };
+  const ended = { ...written, state: "ended" as const, timedOut: false, directory: null };
+  if (end === endsAt) return { ...ended, exitCode: outcome.exitCode ?? 0, directory: outcome.directory ?? null };
+  const timedOut = end === timesOutAt;
+  return { ...ended, exitCode: timedOut ? 124 : 137, timedOut };
+}
+
+interface Kept {
+  readonly text: string;
+  readonly isCut: boolean;
+}
+
+function firstMebibyte(text: string): Kept {
+  const bytes = Buffer.from(text);
+  const isCut = bytes.length > keptBytes;
+  // As a stream, the decoder keeps the beginning of a character whose rest is missing to itself.
+  return { text: new TextDecoder().decode(bytes.subarray(0, keptBytes), { stream: isCut }), isCut };
+}

@@ -1,0 +1,87 @@
+import type { Compute, Item, PortRequest } from "#core/context.ts";
+import type { Environment } from "#core/environments/record.ts";
+import type { Host } from "./scheduler.ts";
+
+/** The part of the watch that knows chat messages: in order, one at a time, none after it was settled. */
+export interface ChatWatch {
+  wroteMessage(item: Item): void;
+  watching(compute: Compute): Pick<Compute, "postToPort">;
+  /** The port as this host calls it: a post is under way from the call until it has happened. */
+  calledBy(host: Host, compute: Compute): Pick<Compute, "postToPort">;
+  /** Messages of this life that wait, by number. */
+  waiting(uid: string): ReadonlyMap<number, string>;
+}
+
+/** What is known of the messages of one environment. Their texts differ, so that a post tells which one it is. */
+interface Told {
+  readonly states: Map<number, string>;
+  readonly numbers: Map<string, number>;
+  latest: number;
+}
+
+export function chatWatch(options: {
+  readonly environments: ReadonlyMap<string, Environment>;
+  readonly violated: (text: string) => void;
+}): ChatWatch {
+  const { environments, violated } = options;
+  const all = new Map<string, Told>();
+  const underWay = new Map<PortRequest, { readonly uid: string; readonly host: Host; readonly life: number }>();
+
+  function toldOf(uid: string): Told {
+    const told = all.get(uid) ?? { states: new Map(), numbers: new Map(), latest: 0 };
+    all.set(uid, told);
+    return told;
+  }
+
+  function wroteMessage({ uid, n, state, text }: Item): void {
+    const { states, numbers } = toldOf(String(uid));
+    const number = Number(n);
+    const before = states.get(number);
+    if (before === undefined && number > 1 && !states.has(number - 1)) violated(`message ${number} leaves a gap`);
+    if (before !== undefined && before !== "waiting") violated(`message ${number} was settled twice`);
+    states.set(number, String(state));
+    if (typeof text === "string") numbers.set(text, number);
+  }
+
+  function posted(uid: string, body: string): void {
+    const told = toldOf(uid);
+    const { message } = JSON.parse(body) as { readonly message: string };
+    const n = told.numbers.get(message) ?? 0;
+    const id = environments.get(uid)?.id;
+    if (told.states.get(n) !== "waiting" && told.states.get(n) !== "dropped") {
+      violated(`message ${n} of ${id} was posted again after it had been delivered`);
+    }
+    if (n < told.latest) violated(`message ${n} of ${id} was posted after message ${told.latest}`);
+    const passed = [...told.states].filter(([other, state]) => other < n && state === "waiting");
+    if (passed.length > 0) violated(`message ${n} of ${id} was posted before message ${passed[0]?.[0]}`);
+    told.latest = Math.max(told.latest, n);
+  }
+
+  return {
+    wroteMessage,
+    watching: (compute) => ({
+      async postToPort(uid, run, request) {
+        underWay.delete(request);
+        posted(uid, request.body);
+        return compute.postToPort(uid, run, request);
+      },
+    }),
+    calledBy: (host, compute) => ({
+      async postToPort(uid, run, request) {
+        // What a host was about to do when it crashed is not done any more.
+        const others = [...underWay.values()].filter((one) => one.uid === uid && one.host.life === one.life);
+        if (others.length > 0) violated(`two messages of ${environments.get(uid)?.id} were posted at a time`);
+        underWay.set(request, { uid, host, life: host.life });
+        try {
+          return await compute.postToPort(uid, run, request);
+        } finally {
+          underWay.delete(request);
+        }
+      },
+    }),
+    waiting: (uid) => {
+      const { states, numbers } = toldOf(uid);
+      return new Map([...numbers].filter(([, n]) => states.get(n) === "waiting").map(([text, n]) => [n, text]));
+    },
+  };
+}

@@ -1,0 +1,125 @@
+import type { Volumes } from "#core/context.ts";
+import type { Environment } from "#core/environments/record.ts";
+import type { MemoryCompute } from "../memory-compute.ts";
+
+/** Something of use that a client was told had been noted. */
+export interface AnsweredUse {
+  readonly uid: string;
+  readonly kind: "beat" | "exec";
+  /** When it was said. */
+  readonly at: number;
+  readonly until: number;
+}
+
+/** The part of the watch that knows environments which are stopped and started, and their own volumes. */
+export interface LifeWatch {
+  wroteEnvironment(before: Environment | undefined, next: Environment): void;
+  watching(volumes: Volumes): Pick<Volumes, "createVolume" | "removeVolume">;
+  answered(use: AnsweredUse): void;
+  /** Has this called at every look at a run and as a volume is made, while whoever does that has still to write. */
+  whenLookedAt(call: (environment: Environment) => void): void;
+  lookedAt(uid: string): void;
+  /** What is wrong once nothing is due any more. */
+  final(volumeIds: readonly string[]): string[];
+}
+
+/** The clocks of hosts differ by less than this. */
+const CLOCKS_MS = 2_000;
+/** After a start: faults and late sweeps included. */
+const FOUND_MS = 5 * 60_000;
+/** A mark that moves by less than this is not written. */
+const MOVES_MS = 60_000;
+const ends: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
+
+export function lifeWatch(options: {
+  readonly compute: MemoryCompute;
+  readonly environments: ReadonlyMap<string, Environment>;
+  readonly violated: (text: string) => void;
+  readonly now: () => number;
+}): LifeWatch {
+  const { compute, environments, violated, now } = options;
+  const uses = new Map<string, AnsweredUse[]>();
+  const callers: ((environment: Environment) => void)[] = [];
+  /** Volumes of environments' own, by id: whose they are. */
+  const owners = new Map<string, string>();
+
+  function wroteEnvironment(before: Environment | undefined, next: Environment): void {
+    if (!next.policy.restarts && next.phase === "stopped") violated(`${next.id} is stopped and cannot be started`);
+    checkStrays(next);
+    if (!before) return;
+    if (next.run < before.run) violated(`${next.id} went back to run ${next.run}`);
+    const isNewRun = before.phase === "stopped" && next.phase === "queued";
+    if (isNewRun && next.run !== before.run + 1) violated(`${next.id} started again as run ${next.run}`);
+    for (const { name, volume } of before.volumes) {
+      const after = next.volumes.find((own) => own.name === name)?.volume;
+      if (volume && after?.id !== volume.id && !mayGo(next)) violated(`${next.id} forgot its volume ${name}`);
+    }
+    const stops = before.phase === "active" && next.phase === "stopping" && next.reason === "auto-stop";
+    if (stops) checkUnused(before);
+  }
+
+  /** Two looks and the sweep between them are enough to find what a sleeping worker made of the run before. */
+  function checkStrays({ id, uid, run, phase, policy, queuedAt }: Environment): void {
+    const isJudged = policy.restarts && run > 1 && phase === "active" && now() - queuedAt > FOUND_MS;
+    if (isJudged && compute.isLive(uid, run - 1)) violated(`run ${run - 1} of ${id} lives beside run ${run}`);
+  }
+
+  /** Neither an exec nor a heartbeat that somebody was told of: the record that was replaced had them. */
+  function checkUnused(before: Environment): void {
+    const { id, uid, policy, startedAt } = before;
+    for (const { kind, at, until } of uses.get(uid) ?? []) {
+      // An exec of an earlier run ended with it.
+      if (at - CLOCKS_MS < (startedAt ?? 0)) continue;
+      const keeps = kind === "exec" ? until - MOVES_MS : until - MOVES_MS + (policy.idle?.afterMs ?? 0);
+      if (keeps > now() + CLOCKS_MS) violated(`${id} was stopped as idle in spite of its ${kind}`);
+    }
+    if ((before.busyUntil ?? 0) > now() + CLOCKS_MS) violated(`${id} was stopped as idle while an exec runs`);
+    const used = (before.lastUsedAt ?? 0) + (policy.idle?.afterMs ?? 0);
+    if (used > now() + CLOCKS_MS) violated(`${id} was stopped as idle right after it was used`);
+  }
+
+  function lookedAt(uid: string): void {
+    const environment = environments.get(uid);
+    if (environment) for (const call of callers) call(environment);
+  }
+
+  return {
+    wroteEnvironment,
+    watching: (volumes) => ({
+      async createVolume(wanted) {
+        const volume = await volumes.createVolume(wanted);
+        const uid = wanted.token.slice(0, 32);
+        if (environments.has(uid)) owners.set(volume.id, uid);
+        lookedAt(uid);
+        return volume;
+      },
+      async removeVolume(id) {
+        const owner = environments.get(owners.get(id) ?? "");
+        if (owner && !mayGo(owner)) violated(`a volume of ${owner.id} was removed while it is ${owner.phase}`);
+        const volume = owner && (await volumes.findVolume(id));
+        if (volume?.attached) violated(`a volume of ${owner?.id} was removed under its run`);
+        return volumes.removeVolume(id);
+      },
+    }),
+    whenLookedAt: (call) => void callers.push(call),
+    lookedAt,
+    answered: (use) => void uses.set(use.uid, [...(uses.get(use.uid) ?? []), use]),
+    final: (volumeIds) => {
+      const there = new Set(volumeIds);
+      const left = volumeIds.filter((id) => ends.includes(environments.get(owners.get(id) ?? "")?.phase ?? ""));
+      const lost = [...environments.values()].filter(
+        ({ phase, volumes }) => phase === "stopped" && volumes.some(({ volume }) => volume && !there.has(volume.id)),
+      );
+      return [
+        ...left.map((id) => `volume ${id} outlived ${environments.get(owners.get(id) ?? "")?.id}`),
+        ...lost.map(({ id }) => `${id} is stopped and has lost a volume`),
+      ];
+    },
+  };
+}
+
+/** It shall be deleted, or its first run failed and its policy keeps nothing of that. */
+function mayGo({ outcome, broken, policy, starts, firstActiveAt }: Environment): boolean {
+  const isCleared = policy.firstFailure === "clears" && starts === 0 && firstActiveAt === null;
+  return outcome !== null || (broken !== null && isCleared);
+}

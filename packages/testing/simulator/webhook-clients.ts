@@ -1,0 +1,53 @@
+import type { UserContext } from "#core/context.ts";
+import { createEnvironment } from "#core/environments/create.ts";
+import { requestCancel } from "#core/environments/requests.ts";
+import { actorOf, newEnvironment } from "../memory-world.ts";
+import type { ClientAction } from "./clients.ts";
+import type { Scheduler } from "./scheduler.ts";
+import { receivers } from "./webhook-twin.ts";
+import type { SimulatedWorld } from "./world.ts";
+
+const MINUTE = 60_000;
+const OWNER = "grace";
+
+type Asked = UserContext<"table" | "queue" | "sealer">;
+
+/** So many environments whose owner wants to be told, each by another kind of receiver. */
+export function webhookActions(sim: Scheduler, world: SimulatedWorld, count: number): ClientAction[] {
+  const start = sim.time();
+  const actions: ClientAction[] = [];
+  for (let n = 1; n <= count; n++) {
+    const [receiver, url] = sim.pick(Object.entries(receivers));
+    const id = `told-${n}`;
+    const input = { ...newEnvironment(id, { gpus: 1, hours: 0.02 }), labels: { receiver }, receiver: url };
+    const at = start + sim.random() * 2 * MINUTE;
+    actions.push(ask(sim, world, at, `submit ${id}`, (ctx) => createEnvironment(ctx, input)));
+    if (sim.random() < 0.4) {
+      const later = at + sim.random() * 2 * MINUTE;
+      actions.push(ask(sim, world, later, `cancel ${id}`, (ctx) => requestCancel(ctx, id)));
+    }
+  }
+  return actions;
+}
+
+function ask(
+  sim: Scheduler,
+  world: SimulatedWorld,
+  at: number,
+  label: string,
+  request: (ctx: Asked) => Promise<unknown>,
+): ClientAction {
+  const run = () => {
+    const host = sim.pick(world.hosts);
+    const ctx = world.contexts.get(host);
+    if (!ctx) return;
+    const asked = { ...ctx, actor: actorOf(OWNER), dialect: "gpu-dev", noun: "job" };
+    sim.start(
+      host,
+      `${OWNER}: ${label}`,
+      async () => void (await request(asked)),
+      () => undefined,
+    );
+  };
+  return { at, run };
+}
