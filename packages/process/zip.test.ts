@@ -36,7 +36,9 @@ describe.skipIf(!unpacker)("a zip of a directory (skipped where there is no unzi
 
   const zip = () => zipDirectory(source, join(root, "made.zip"));
   const unzip = (): string => {
-    execFileSync("unzip", ["-q", "-o", "-X", join(root, "made.zip"), "-d", join(root, "out")], { stdio: "pipe" });
+    // It reads names in the encoding of its locale.
+    const env = { ...process.env, LC_ALL: "C.UTF-8" };
+    execFileSync("unzip", ["-q", "-o", "-X", join(root, "made.zip"), "-d", join(root, "out")], { stdio: "pipe", env });
     return join(root, "out");
   };
 
