@@ -18,7 +18,7 @@ export function allowList(entries: readonly string[]): AllowList {
  * services, or no single machine at all. An IPv4 address inside an IPv6 one is judged as what it is.
  */
 export function isPrivateAddress(address: string): boolean {
-  return isIn(privateNetworks, bare(address));
+  return isIn(privateNetworks(), bare(address));
 }
 
 /** Names that always mean this machine, whether or not the resolver knows them (RFC 6761). */
@@ -30,11 +30,11 @@ export function isLoopbackName(hostname: string): boolean {
 export function isOwnMachine(entry: string): boolean {
   if (!isNetwork(entry)) return isLoopbackName(entry.toLowerCase());
   const given = blockList([entry]);
-  return isIn(ownMachine, bare(baseOf(entry))) || ownAddresses.some((address) => isIn(given, address));
+  return isIn(ownMachine(), bare(baseOf(entry))) || ownAddresses.some((address) => isIn(given, address));
 }
 
 // IANA special-purpose registries (RFC 6890 and its updates), without the nets for documentation: nobody is there.
-const privateNetworks = blockList([
+const privateNetworks = onDemand(() => [
   ...["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"],
   ...["192.0.0.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4"],
   // Azure's own services, at an address that looks public.
@@ -42,8 +42,17 @@ const privateNetworks = blockList([
   ...["64:ff9b:1::/48", "100::/64", "2001::/32", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"],
 ]);
 
-const ownMachine = blockList(["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "::/128", "::1/128", "fe80::/10"]);
+const ownMachine = onDemand(() => ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "::/128", "::1/128", "fe80::/10"]);
 const ownAddresses = ["127.0.0.1", "0.0.0.0", "::1", "::", "169.254.169.254", "169.254.170.2", "fd00:ec2::254"];
+
+/** Made when it is first asked for: most requests on Lambda name no receiver, and making it takes milliseconds. */
+function onDemand(entries: () => readonly string[]): () => BlockList {
+  let made: BlockList | undefined;
+  return () => {
+    made ??= blockList(entries());
+    return made;
+  };
+}
 
 function isNetwork(entry: string): boolean {
   return isIP(baseOf(entry)) !== 0;

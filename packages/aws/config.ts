@@ -2,79 +2,89 @@ import * as z from "zod";
 import type { Settings } from "#core/context.ts";
 import { regions } from "./regions.ts";
 
-/** Every setting of Berth by its name in the environment, with default and rule; .env.example explains them. */
-export const configSchema = z.object({
-  TABLE_NAME: z
-    .string()
-    .regex(/^[a-zA-Z0-9_.-]{3,255}$/, "must be a table name")
-    .default("berth"),
-  WORK_QUEUE_URL: z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
-  POOLS_QUEUE_URL: z.url({ protocol: /^https?$/, error: "must be the URL of a FIFO queue" }),
-  WEBHOOKS_QUEUE_URL: z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
-  SEALER_KEY_FILE: z.string({ error: "must be the path of a key file" }),
-  BLOBS_DIRECTORY: z.string({ error: "must be the path of a directory" }),
-  AWS_REGION: z
-    .string()
-    .regex(/^[a-z0-9-]+$/, "must be a region")
-    .default("us-east-1"),
-  AWS_ENDPOINT_URL_STS: z.url({ protocol: /^https?$/, error: "must be a URL" }).optional(),
-  ALLOWED_ROLES: list(/^[\w+=,.@-]{1,64}$/, "role names").default(["SSOCloudDevGpuReservation"]),
-  ADMIN_USERS: list(/^[\w.-]{1,255}$/, "usernames").default([]),
-  ADMIN_ROLES: list(/^[\w+=,.@-]{1,64}$/, "role names").default([]),
-  ALLOWED_ACCOUNTS: list(/^\d{12}$/, "account ids of 12 digits").default([]),
-  KEY_TTL_HOURS: number({ min: 1, max: 168, whole: true }).default(2),
-  KEY_CHAIN_HOURS: number({ min: 0.001, max: 168 }).default(12),
-  KEY_OVERLAP_SECONDS: number({ min: 0, max: 3600 }).default(60),
-  LOGIN_SERVER_ID: z
-    .string()
-    .regex(/^[\w.:-]{1,128}$/, "must be 1 to 128 letters, digits, _ . : -")
-    .default("berth-local"),
-  STS_ORIGINS: list(/^https:\/\/[a-z0-9.-]+$/, "https origins without a port").default(stsOfAllRegions()),
-  GITHUB_KEYS_URL: z
-    .string()
-    .refine(isKeysPattern, "must be an http(s) URL that holds <user> in its path")
-    .default("https://github.com/<user>.keys"),
-  MIN_DURATION_HOURS: number({ min: 0, max: 72 }).default(0.083),
-  MAX_DURATION_HOURS: number({ min: 0.001, max: 720 }).default(72),
-  MAX_TOTAL_HOURS: number({ min: 0.001, max: 8760 }).default(168),
-  MAX_QUEUE_HOURS: number({ min: 0.001, max: 720 }).default(48),
-  PREPARING_MINUTES: number({ min: 0.01, max: 240 }).default(30),
-  SWEEP_SECONDS: number({ min: 1, max: 60, whole: true }).default(60),
-  DISK_RETENTION_DAYS: number({ min: 0, max: 365 }).default(30),
-  DOMAIN: z
-    .string()
-    .regex(/^[a-z0-9.-]+(:\d{1,5})?$/, "must be a domain, with or without a port")
-    .default("preview.localhost"),
-  SCHEME: z.enum(["http", "https"], { error: "must be http or https" }).default("https"),
-  WEBHOOK_SECRET: z
-    .string()
-    .min(8, "must have 8 characters or more")
-    .refine(isBase64AfterPrefix, "must be base64 after whsec_")
-    .optional(),
-  WEBHOOK_ALLOW: list(/^[a-z0-9.:/-]{1,253}$/i, "hosts, addresses or networks").default([]),
-  SESSION_IMAGE: z
-    .string()
-    .regex(/^[\w./:@-]{1,512}$/, "must be the name of an image")
-    .default("codercom/code-server:latest"),
-  DEV8_REGIONS: list(/^[a-z0-9-]{1,40}$/, "names of regions").default(["centralindia", "eastus"]),
-  DEV8_IMAGE: z
-    .string()
-    .regex(/^(?:[\w./:@-]|<base>){1,512}$/, "must be the name of an image, which may hold <base>")
-    .default("codercom/code-server:latest"),
-  NOVITA_CATALOGUE: z.string().optional(),
-  EXEC_CAP_SECONDS: number({ min: 1, max: 170, whole: true }).default(110),
-  AUTO_STOP_DRY_RUN: z.enum(["0", "1"], { error: "must be 0 or 1" }).default("0"),
-  BERTH_OPEN: z.enum(["0", "1"], { error: "must be 0 or 1" }).default("0"),
-  METRICS_PORT: number({ min: 0, max: 65_535, whole: true }).optional(),
-  PORT: number({ min: 0, max: 65_535, whole: true }).default(8080),
-  SSH_PORT: number({ min: 0, max: 65_535, whole: true }).optional(),
-  BERTH_HOME: z.string().default(".berth"),
-  LOCAL_NODES: z
-    .string()
-    .default("p5.48xlarge=2,p4d.24xlarge=1,g5.12xlarge=1,g4dn.2xlarge=1,c7i.8xlarge=1,m7i.8xlarge=2"),
-});
+/**
+ * Every setting of Berth by its name in the environment, with default and rule; .env.example explains them. Each is made
+ * when it is read: a function on Lambda reads a few of them.
+ */
+export const settingSchemas = {
+  TABLE_NAME: () =>
+    z
+      .string()
+      .regex(/^[a-zA-Z0-9_.-]{3,255}$/, "must be a table name")
+      .default("berth"),
+  WORK_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
+  POOLS_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a FIFO queue" }),
+  WEBHOOKS_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
+  SEALER_KEY_FILE: () => z.string({ error: "must be the path of a key file" }),
+  BLOBS_DIRECTORY: () => z.string({ error: "must be the path of a directory" }),
+  AWS_REGION: () =>
+    z
+      .string()
+      .regex(/^[a-z0-9-]+$/, "must be a region")
+      .default("us-east-1"),
+  AWS_ENDPOINT_URL_STS: () => z.url({ protocol: /^https?$/, error: "must be a URL" }).optional(),
+  ALLOWED_ROLES: () => list(/^[\w+=,.@-]{1,64}$/, "role names").default(["SSOCloudDevGpuReservation"]),
+  ADMIN_USERS: () => list(/^[\w.-]{1,255}$/, "usernames").default([]),
+  ADMIN_ROLES: () => list(/^[\w+=,.@-]{1,64}$/, "role names").default([]),
+  ALLOWED_ACCOUNTS: () => list(/^\d{12}$/, "account ids of 12 digits").default([]),
+  KEY_TTL_HOURS: () => number({ min: 1, max: 168, whole: true }).default(2),
+  KEY_CHAIN_HOURS: () => number({ min: 0.001, max: 168 }).default(12),
+  KEY_OVERLAP_SECONDS: () => number({ min: 0, max: 3600 }).default(60),
+  LOGIN_SERVER_ID: () =>
+    z
+      .string()
+      .regex(/^[\w.:-]{1,128}$/, "must be 1 to 128 letters, digits, _ . : -")
+      .default("berth-local"),
+  STS_ORIGINS: () => list(/^https:\/\/[a-z0-9.-]+$/, "https origins without a port").default(stsOfAllRegions()),
+  GITHUB_KEYS_URL: () =>
+    z
+      .string()
+      .refine(isKeysPattern, "must be an http(s) URL that holds <user> in its path")
+      .default("https://github.com/<user>.keys"),
+  MIN_DURATION_HOURS: () => number({ min: 0, max: 72 }).default(0.083),
+  MAX_DURATION_HOURS: () => number({ min: 0.001, max: 720 }).default(72),
+  MAX_TOTAL_HOURS: () => number({ min: 0.001, max: 8760 }).default(168),
+  MAX_QUEUE_HOURS: () => number({ min: 0.001, max: 720 }).default(48),
+  PREPARING_MINUTES: () => number({ min: 0.01, max: 240 }).default(30),
+  SWEEP_SECONDS: () => number({ min: 1, max: 60, whole: true }).default(60),
+  DISK_RETENTION_DAYS: () => number({ min: 0, max: 365 }).default(30),
+  DOMAIN: () =>
+    z
+      .string()
+      .regex(/^[a-z0-9.-]+(:\d{1,5})?$/, "must be a domain, with or without a port")
+      .default("preview.localhost"),
+  SCHEME: () => z.enum(["http", "https"], { error: "must be http or https" }).default("https"),
+  WEBHOOK_SECRET: () =>
+    z
+      .string()
+      .min(8, "must have 8 characters or more")
+      .refine(isBase64AfterPrefix, "must be base64 after whsec_")
+      .optional(),
+  WEBHOOK_ALLOW: () => list(/^[a-z0-9.:/-]{1,253}$/i, "hosts, addresses or networks").default([]),
+  SESSION_IMAGE: () =>
+    z
+      .string()
+      .regex(/^[\w./:@-]{1,512}$/, "must be the name of an image")
+      .default("codercom/code-server:latest"),
+  DEV8_REGIONS: () => list(/^[a-z0-9-]{1,40}$/, "names of regions").default(["centralindia", "eastus"]),
+  DEV8_IMAGE: () =>
+    z
+      .string()
+      .regex(/^(?:[\w./:@-]|<base>){1,512}$/, "must be the name of an image, which may hold <base>")
+      .default("codercom/code-server:latest"),
+  NOVITA_CATALOGUE: () => z.string().optional(),
+  EXEC_CAP_SECONDS: () => number({ min: 1, max: 170, whole: true }).default(110),
+  AUTO_STOP_DRY_RUN: () => z.enum(["0", "1"], { error: "must be 0 or 1" }).default("0"),
+  BERTH_OPEN: () => z.enum(["0", "1"], { error: "must be 0 or 1" }).default("0"),
+  METRICS_PORT: () => number({ min: 0, max: 65_535, whole: true }).optional(),
+  PORT: () => number({ min: 0, max: 65_535, whole: true }).default(8080),
+  SSH_PORT: () => number({ min: 0, max: 65_535, whole: true }).optional(),
+  BERTH_HOME: () => z.string().default(".berth"),
+  LOCAL_NODES: () =>
+    z.string().default("p5.48xlarge=2,p4d.24xlarge=1,g5.12xlarge=1,g4dn.2xlarge=1,c7i.8xlarge=1,m7i.8xlarge=2"),
+};
 
-export type Config = z.infer<typeof configSchema>;
+export type Config = { [Name in keyof typeof settingSchemas]: z.output<ReturnType<(typeof settingSchemas)[Name]>> };
 export type ConfigName = keyof Config;
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -84,9 +94,8 @@ export function readConfig<Name extends ConfigName>(
   environment: Environment = process.env,
 ): Pick<Config, Name> {
   const given = names.map((name) => [name, environment[name] || undefined]);
-  // The type of pick wants literal names; which ones there are is the type parameter's to say.
-  const mask = Object.fromEntries(names.map((name) => [name, true as const])) as Record<ConfigName, true>;
-  const result = configSchema.pick(mask).safeParse(Object.fromEntries(given));
+  const schema = z.object(Object.fromEntries(names.map((name) => [name, settingSchemas[name]()])));
+  const result = schema.safeParse(Object.fromEntries(given));
   if (!result.success) throw new Error(`Bad settings:\n${result.error.issues.map(lineOf).join("\n")}`);
   return result.data as Pick<Config, Name>;
 }

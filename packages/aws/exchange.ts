@@ -1,5 +1,4 @@
-import { type ClientRequest, type IncomingMessage, request as overHttp } from "node:http";
-import { request as overHttps } from "node:https";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import type { LookupFunction } from "node:net";
 import type { FetchAnswer, FetchRequest } from "#core/context.ts";
 import { AddressRefused, NoAnswer } from "#core/problem.ts";
@@ -18,7 +17,8 @@ export async function exchange(
   lookup: LookupFunction,
 ): Promise<FetchAnswer> {
   const signal = AbortSignal.timeout(timeoutMs);
-  const send = url.protocol === "https:" ? overHttps : overHttp;
+  // Read only here: importing node:http brings a whole client of its own, and most requests on Lambda post nothing.
+  const { request: send } = await (url.protocol === "https:" ? import("node:https") : import("node:http"));
   const own = { "Content-Length": String(Buffer.byteLength(body)), Connection: "close" };
   const request = send(url, { method: "POST", headers: { ...headers, ...own }, agent: false, lookup, signal });
   try {

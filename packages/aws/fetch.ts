@@ -1,4 +1,3 @@
-import { lookup } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
 import type { Fetch } from "#core/context.ts";
 import { AddressRefused } from "#core/problem.ts";
@@ -81,7 +80,9 @@ function hostnameOf({ hostname }: URL): string {
   return hostname.replace(/^\[(.*)\]$/, "$1");
 }
 
-function resolveAll(hostname: string): Promise<readonly Found[]> {
+async function resolveAll(hostname: string): Promise<readonly Found[]> {
+  // Read only where a name is resolved: it is on the import path of requests that name no receiver.
+  const { lookup } = await import("node:dns/promises");
   return lookup(hostname, { all: true });
 }
 

@@ -6,7 +6,7 @@ import { environmentKey } from "#core/keys.ts";
 import { refreshCapacity } from "#core/pools/capacity.ts";
 import { reconcilePools } from "#core/pools/planner.ts";
 import { reconcile } from "#core/reconcile.ts";
-import { sweep } from "#core/sweep.ts";
+import { sweep, sweepDeliveries } from "#core/sweep.ts";
 import { deliver as deliverWebhook } from "#core/webhooks/deliver.ts";
 import type { BodyOf } from "#core/webhooks/event.ts";
 import type { WorkerContext } from "#core/worker.ts";
@@ -101,6 +101,7 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
         nextSweep += (end - clock.now() > DAY_MS ? 3600 : settings.sweepSeconds) * 1000;
         await refreshCapacity(ctx);
         await sweep(ctx);
+        await sweepDeliveries(ctx);
       }
       await deliver();
     }

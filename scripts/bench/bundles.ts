@@ -129,6 +129,7 @@ async function importMs(file: string, environment: Record<string, string>): Prom
     ...environment,
     ...{ AWS_REGION: "us-east-1", TABLE_NAME: "berth", AWS_ACCESS_KEY_ID: "none", AWS_SECRET_ACCESS_KEY: "none" },
     ...{ WORK_QUEUE_URL: "http://127.0.0.1:9/0/work", POOLS_QUEUE_URL: "http://127.0.0.1:9/0/pools.fifo" },
+    WEBHOOKS_QUEUE_URL: "http://127.0.0.1:9/0/webhooks",
   };
   const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { env });
   return Number(stdout);

@@ -3,7 +3,7 @@ import { keyOfText, kindOfKey, poolKey } from "#core/keys.ts";
 import { refreshCapacity } from "#core/pools/capacity.ts";
 import { reconcilePools } from "#core/pools/planner.ts";
 import { reconcile } from "#core/reconcile.ts";
-import { sweep } from "#core/sweep.ts";
+import { sweep, sweepDeliveries } from "#core/sweep.ts";
 import { type DelivererContext, deliver } from "#core/webhooks/deliver.ts";
 import type { WorkerContext } from "#core/worker.ts";
 import { plainBody } from "../memory-world.ts";
@@ -117,7 +117,7 @@ function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates, 
   const ctx = world.contexts.get(host);
   if (!ctx) return;
   const arriving = { ...ctx, queue: rates.dropSend === 1 ? world.queue : ctx.queue };
-  sim.start(host, "sweep", async () => void (await sweep(arriving)), silent);
+  sim.start(host, "sweep", () => Promise.all([sweep(arriving), sweepDeliveries(arriving)]).then(silent), silent);
   const knowsMachines = (world.watch.pool()?.nodes.length ?? 0) > 0;
   if (knowsMachines && sim.random() >= CAPACITY_AGAIN) return;
   sim.start(host, "capacity", () => refreshCapacity(ctx), silent);

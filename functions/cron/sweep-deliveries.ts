@@ -1,0 +1,10 @@
+import { queue } from "#aws/queue.ts";
+import { table } from "#aws/table.ts";
+import { sweepDeliveries } from "#core/sweep.ts";
+import { cron } from "#http/cron.ts";
+import { scheduleLambda } from "#http/lambda.ts";
+
+/** Sends a look for every delivery that is due. */
+export const schedule = cron.every({ minutes: 1, atStart: true, uses: ["table", "queue"] }, sweepDeliveries);
+
+export const handler = scheduleLambda(schedule, { table, queue });
