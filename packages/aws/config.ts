@@ -66,6 +66,7 @@ export const settingSchemas = {
       .string()
       .regex(/^[\w./:@-]{1,512}$/, "must be the name of an image")
       .default("codercom/code-server:latest"),
+  SESSION_BACKUP: () => z.enum(["0", "1"], { error: "must be 0 or 1" }).default("1"),
   DEV8_REGIONS: () => list(/^[a-z0-9-]{1,40}$/, "names of regions").default(["centralindia", "eastus"]),
   DEV8_IMAGE: () =>
     z
@@ -124,6 +125,7 @@ export function readSettings(environment: Environment = process.env): Settings {
     scheme: config.SCHEME,
     webhookSecret: config.WEBHOOK_SECRET,
     sessionImage: config.SESSION_IMAGE,
+    sessionBackup: config.SESSION_BACKUP === "1",
     regions: config.DEV8_REGIONS,
     workspaceImage: config.DEV8_IMAGE,
     catalogueFile: config.NOVITA_CATALOGUE,
@@ -142,7 +144,7 @@ const settingNames = [
     "DOMAIN",
     "SCHEME",
     "WEBHOOK_SECRET",
-    "SESSION_IMAGE",
+    "SESSION_IMAGE", "SESSION_BACKUP",
     "DEV8_REGIONS",
     "DEV8_IMAGE",
     "NOVITA_CATALOGUE",

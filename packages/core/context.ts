@@ -486,6 +486,8 @@ export interface Settings {
   readonly webhookSecret: string | undefined;
   /** What a session of an IDE runs; it serves port 8080 and takes `POST /chat` there. */
   readonly sessionImage: string;
+  /** Whether the volume of a session is kept as a zip when it is deleted. */
+  readonly sessionBackup: boolean;
   /** Where workspaces are offered: `centralindia`. */
   readonly regions: readonly string[];
   /** What a workspace runs, with `<base>` for the base that was asked for; it serves port 8080. */

@@ -23,6 +23,7 @@ export function testSettings(overrides: Partial<Settings> = {}): Settings {
     scheme: "http",
     webhookSecret: undefined,
     sessionImage: "codercom/code-server:latest",
+    sessionBackup: true,
     regions: ["centralindia", "eastus"],
     workspaceImage: "codercom/code-server:latest",
     catalogueFile: undefined,

@@ -55,8 +55,21 @@ describe("auto-stop", () => {
     const before = await show();
     await world.advance(6 * MINUTE);
 
-    expect(before.status).toBe("ready");
-    expect(await show()).toMatchObject({ status: "stopped", statusReason: "auto-stop" });
+    const used = { signal: "heartbeat", idleSince: "2026-01-20T18:09:10.000Z", dryRun: false };
+    expect(before).toMatchObject({ status: "ready", autoStop: { verdict: "keep", ...used } });
+    const autoStop = { verdict: "stop", ...used };
+    expect(await show()).toMatchObject({ status: "stopped", statusReason: "auto-stop", autoStop });
+  });
+
+  test("only says what it would stop in a dry run", async () => {
+    const { world, show } = await instanceWorld({ settings: { idleDryRun: true } });
+
+    await world.advance(40 * MINUTE);
+
+    expect(await show()).toMatchObject({
+      status: "ready",
+      autoStop: { verdict: "stop", signal: "start", dryRun: true },
+    });
   });
 
   test("never stops what is told to be in use every ten minutes", async () => {

@@ -154,6 +154,7 @@ describe("an instance", () => {
       },
       ...{ createdAt: "2026-01-20T18:00:00.000Z", startedAt: "2026-01-20T18:00:00.000Z" },
       ...{ readyAt: expect.stringMatching(/^2026-01-20T18:00:0\d\.000Z$/), lastUsedAt: null, stoppedAt: null },
+      autoStop: null,
     });
   });
 

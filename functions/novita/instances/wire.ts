@@ -43,6 +43,16 @@ export const Instance = z.object({
   readyAt: Timestamp.nullable(),
   lastUsedAt: Timestamp.nullable(),
   stoppedAt: Timestamp.nullable(),
+  /** What was last decided about its idleness, and by which sign of use. */
+  autoStop: z
+    .object({
+      verdict: z.enum(["keep", "stop"]),
+      signal: z.string(),
+      idleSince: Timestamp,
+      checkedAt: Timestamp,
+      dryRun: z.boolean(),
+    })
+    .nullable(),
 });
 
 /** Where its Jupyter answers, and the token that opens it. */
@@ -72,7 +82,14 @@ export function toInstance(instance: Environment, told?: Told, jupyter?: OpenJup
     readyAt: momentOf(instance.startedAt),
     lastUsedAt: momentOf(instance.lastUsedAt),
     stoppedAt: momentOf(instance.endedAt),
+    autoStop: autoStopOf(instance),
   };
+}
+
+function autoStopOf({ idle }: Environment): z.infer<typeof Instance>["autoStop"] {
+  if (!idle) return null;
+  const { verdict, signal, since, at, dryRun } = idle;
+  return { verdict, signal, idleSince: milliseconds(since), checkedAt: milliseconds(at), dryRun };
 }
 
 type Standing = Pick<Environment, "phase" | "step" | "run"> &

@@ -43,7 +43,7 @@ export function newSession(settings: Settings, thing: NewThing, userId: string):
     image: settings.sessionImage,
     command: undefined,
     env: {},
-    policy,
+    policy: settings.sessionBackup ? policy : { ...policy, archives: null },
     volumes: [{ name: "workspace", path: "/workspace", sizeGb: WORKSPACE_GB }],
     ports: [{ port: PORT, kind: "http" }],
     resources: resourcesOf.down,

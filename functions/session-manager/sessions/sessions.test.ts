@@ -401,6 +401,15 @@ describe("DELETE /session/{uuid}", () => {
     expect((await ask("GET", "/session/backups")).body.total).toBe(1);
   });
 
+  test("keeps none where backups are turned off", async () => {
+    const { ask, uuid, head } = await sessionWorld({ settings: { sessionBackup: false } });
+
+    const { status } = await ask("DELETE", `/session/${uuid}`);
+
+    expect([status, head().phase]).toEqual([200, "deleted"]);
+    expect((await ask("GET", "/session/backups")).body.total).toBe(0);
+  });
+
   test("is final for everyone from the answer on, also while it goes on behind it", async () => {
     const { world, ask, uuid } = await sessionWorld({ delays: { removeMs: 300_000 } });
     const begun = world.clock.now();
