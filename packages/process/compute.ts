@@ -61,8 +61,8 @@ const startedWithinMs = 1_500;
 const answeringWithinMs = 800;
 /** Most runs are gone by then, and whoever asked need not look again a second later. */
 const removedWithinMs = 400;
-/** Longer than any launcher needs to begin. */
-const draftMs = 5_000;
+/** Longer than any launcher needs to begin, also on a machine that has too much to do: what is forgotten has failed. */
+const draftMs = 60_000;
 
 interface Host {
   readonly runs: string;

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { createEnvironment } from "../environments/create.ts";
+import { waitingFields } from "../environments/record.ts";
 import { requestCancel } from "../environments/requests.ts";
+import { keyText, poolKey } from "../keys.ts";
+import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
 import { createDisk } from "./create.ts";
 import { getOperation } from "./operations.ts";
@@ -100,6 +103,25 @@ describe("a disk of an environment", () => {
     expect(waits).toMatchObject({ phase: "queued", reason: "Waits until disk 'data' is backed up" });
     expect(waits).not.toHaveProperty("waitPool");
     expect((await world.read("alice", "three")).phase).toBe("active");
+  });
+
+  test("makes who stood in line leave it, and never take what was granted to him before", async () => {
+    const world = await memoryWorld({ snapshotMs: 30_000 });
+    await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+    await world.advance(2000);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(2000);
+    const two = await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
+    await world.table.put({ ...two, ...waitingFields(two), version: two.version + 1 });
+    await sendLook(world.ctx, poolKey("h100"), { for: [keyText(two)] });
+
+    await world.deliver();
+    const outside = await world.read("alice", "two");
+    await world.advance(60_000);
+
+    expect(outside).toMatchObject({ phase: "queued", run: 2, reason: "Waits until disk 'data' is backed up" });
+    expect(await world.read("alice", "two")).toMatchObject({ phase: "active", run: 2 });
+    expect(await world.table.get(poolKey("h100"))).toMatchObject({ granted: [], held: [{ uid: two.uid, run: 2 }] });
   });
 
   test("that never got its environment is free again without a backup", async () => {

@@ -64,10 +64,15 @@ async function endInQueue(
   );
 }
 
-/** Its disk is still being backed up after the environment before it: it is granted nothing until then. */
+/**
+ * Its disk is still being backed up after the environment before it: it is granted nothing until then. Who leaves the
+ * line comes back to it under another number: a planner that saw it outside may drop its grant at any later moment, so
+ * that grant must not be taken any more.
+ */
 function outOfLine(environment: Environment): Environment {
   const reason = waitsForDisk(environment.disk?.name ?? "");
-  return { ...environment, waitPool: undefined, waitOrder: undefined, reason };
+  const run = environment.waitPool === undefined ? environment.run : environment.run + 1;
+  return { ...environment, run, waitPool: undefined, waitOrder: undefined, reason };
 }
 
 /** Its end is that of one that ran: something of its own is to be archived, removed or given back. */
