@@ -4,6 +4,7 @@ import { sealReceiver } from "../webhooks/receiver.ts";
 import { startAgain } from "./again.ts";
 import { changeEnvironment, refuseUnlessRestartable } from "./change.ts";
 import type { Doors } from "./doors.ts";
+import { isCleared } from "./own-volumes.ts";
 import type { Policy } from "./policy.ts";
 import { type Environment, keyOf, type Size } from "./record.ts";
 import { forgetSpec, type OpenSpec, readSpec, writeSpec } from "./spec.ts";
@@ -42,7 +43,8 @@ export async function requestStart(
     refuseUnlessRestartable(ctx, environment, "start");
     const isUnderWay = environment.phase !== "stopping" && environment.phase !== "stopped";
     if (isUnderWay || (environment.desired === "active" && !saysAnything(changes))) return environment;
-    if (holdsNothing(environment)) throw new Problem("conflict", `${ctx.noun} ${id} has nothing to start from`);
+    // Decided with the failure: its volumes and its host label go, however soon this comes.
+    if (isCleared(environment)) throw new Problem("conflict", `${ctx.noun} ${id} has nothing to start from`);
     const written = noted(await withSpec(ctx, environment, changes), changes, now);
     const changed = { ...written, ...plainOf(changes, environment) };
     specs.add(environment.spec).add(changed.spec);
@@ -56,9 +58,9 @@ export async function requestStart(
 }
 
 /** Its first run failed, and what was made for it was removed again: it can only be deleted, or made anew. */
-export function holdsNothing({ phase, broken, policy, firstActiveAt, volumes }: Environment): boolean {
-  const isCleared = policy.firstFailure === "clears" && firstActiveAt === null;
-  return isCleared && volumes.every(({ volume }) => volume === null) && phase === "stopped" && broken !== null;
+export function holdsNothing(environment: Environment): boolean {
+  const { phase, volumes } = environment;
+  return isCleared(environment) && volumes.every(({ volume }) => volume === null) && phase === "stopped";
 }
 
 function saysAnything(changes: StartChanges): boolean {

@@ -53,6 +53,8 @@ export interface Scheduler {
   nextAt(): number | undefined;
   /** Lets one ready call, chosen at random, go on. */
   step(): Promise<void>;
+  /** Lets every promise that can go on do so: afterwards all work waits for a port call. */
+  settled(): Promise<void>;
   crash(host: Host): void;
   setRates(rates: FaultRates): void;
   rates(): FaultRates;
@@ -127,7 +129,6 @@ export function scheduler(random: () => number, start: number, note: (line: stri
     else call.resolve(call.answer?.value);
   }
 
-  /** Lets every promise that can go on do so: afterwards all work waits for a port call. */
   async function settled(): Promise<void> {
     const before = moves;
     for (let tick = 0; tick < MOST_TICKS && moves === before; tick++) await undefined;
@@ -186,6 +187,7 @@ export function scheduler(random: () => number, start: number, note: (line: stri
       if (call.at <= now) answer(call);
       await settled();
     },
+    settled,
     crash,
     setRates: (next) => {
       rates = next;

@@ -23,6 +23,14 @@ test("where every send of handlers and workers is lost, the sweep alone brings e
   expect(schedules).toBe(150);
 });
 
+test("once the faults are over a sweep asks at the moment it begins, although nothing else goes on", async () => {
+  const seedsThatStalled = [89030, 94185];
+
+  const reports = await Promise.all(seedsThatStalled.map((seed) => simulate(seed)));
+
+  expect(reports.map(({ violations }) => violations)).toEqual([[], []]);
+});
+
 test("schedules do meet what they are for: faults, ends of every kind, waiting and passing", async () => {
   const lines: string[] = [];
 
