@@ -1,7 +1,7 @@
 /** What functions.json says of every function. It is generated: see scripts/function-list.ts. */
 export type FunctionsFile = readonly FunctionEntry[];
 
-export type FunctionEntry = EndpointEntry | ConsumerEntry | ScheduleEntry | FallbackEntry;
+export type FunctionEntry = EndpointEntry | ConsumerEntry | ScheduleEntry | SocketEntry | FallbackEntry;
 
 interface Entry<Kind extends string> {
   /** `gpu-dev/jobs/cancel` */
@@ -15,7 +15,9 @@ interface Entry<Kind extends string> {
   readonly memoryMb: number;
 }
 
-export type PortName = "table" | "queue" | "compute" | "identity" | "sealer";
+export type PortName =
+  | ("table" | "queue" | "compute" | "volumes" | "blobs")
+  | ("identity" | "sealer" | "githubKeys" | "fetch");
 
 export interface EndpointEntry extends Entry<"endpoint"> {
   readonly dialect: string;
@@ -25,16 +27,24 @@ export interface EndpointEntry extends Entry<"endpoint"> {
   readonly path: string;
   /** Answers without a key. */
   readonly public: boolean;
+  /** It may take longer than the HTTP API waits: behind a function URL, on a path of its own (design section 7). */
+  readonly functionUrl?: true;
 }
 
 export interface ConsumerEntry extends Entry<"consumer"> {
-  readonly queue: "work" | "pools";
+  readonly queue: "work" | "pools" | "webhooks";
 }
 
 export interface ScheduleEntry extends Entry<"schedule"> {
   readonly minutes: number;
   /** Also once after a deployment. */
   readonly atStart: boolean;
+}
+
+/** A WebSocket. */
+export interface SocketEntry extends Entry<"socket"> {
+  readonly dialect: string;
+  readonly path: string;
 }
 
 /** Serves whatever no endpoint's route takes. */
