@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { Ids } from "#core/context.ts";
 import type { NewEnvironment } from "#core/environments/create.ts";
-import type { Policy } from "#core/environments/policy.ts";
+import { type Policy, reservation } from "#core/environments/policy.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
 import type { NewThing } from "#core/idempotency.ts";
 import { EnvVars } from "#functions/shared/env-vars.ts";
@@ -72,15 +72,7 @@ export function wantedWorkspace(body: z.output<typeof CreateWorkspace>): WantedS
 }
 
 /** Its time runs from the moment it was asked for, and what fails stays failed. */
-const policy: Policy = {
-  time: "creation",
-  restarts: false,
-  idle: null,
-  archives: null,
-  readyWithinMs: null,
-  firstFailure: "keeps",
-  forgetsSpec: false,
-};
+const policy: Policy = { ...reservation, time: "creation" };
 
 /** What a session is in the words of the core. Namespace and user are labels: never an identity. */
 export function newSession(ids: Pick<Ids, "hash">, thing: NewThing, wanted: WantedSession): NewEnvironment {

@@ -1,6 +1,5 @@
 import { dropMessages } from "#core/chat/drop.ts";
 import { postMessage } from "#core/chat/post.ts";
-import type { UserContext } from "#core/context.ts";
 import { createEnvironment } from "#core/environments/create.ts";
 import { requestDelete } from "#core/environments/delete.ts";
 import { reservation } from "#core/environments/policy.ts";
@@ -8,6 +7,7 @@ import { getEnvironment } from "#core/environments/read.ts";
 import { requestStart } from "#core/environments/start.ts";
 import { requestStop } from "#core/environments/stop.ts";
 import { actorOf, newEnvironment } from "../memory-world.ts";
+import { type Asked, asUser } from "./as-user.ts";
 import type { ClientAction } from "./clients.ts";
 import { calm, type Scheduler } from "./scheduler.ts";
 import type { SimulatedWorld } from "./world.ts";
@@ -19,8 +19,6 @@ export const TALKING = "talks";
 const ACTIVE_SINCE_MS = 9 * MINUTE;
 const JUDGED_MS = 13 * MINUTE;
 
-type Asked = UserContext<"table" | "queue" | "sealer">;
-
 /** Somebody talks to an environment, puts it to sleep and wakes it: what was said arrives, in order, or was dropped. */
 export function chatActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
   const start = sim.time();
@@ -28,7 +26,7 @@ export function chatActions(sim: Scheduler, world: SimulatedWorld): ClientAction
   const at = (least: number, most: number) => start + (least + sim.random() * (most - least)) * MINUTE;
   const ask = (when: number, label: string, request: (ctx: Asked) => Promise<unknown>): ClientAction => ({
     at: when,
-    run: () => asFrank(sim, world, label, request),
+    run: () => asUser(sim, world, OWNER, label, request),
   });
   const created = at(0, 1);
   const actions = [
@@ -82,21 +80,4 @@ function judge(sim: Scheduler, world: SimulatedWorld, said: readonly string[], s
   for (const [n, text] of world.watch.chat.waiting(environment.uid)) {
     if (said.includes(text)) world.watch.violations.push(`message ${n} was answered and never delivered`);
   }
-}
-
-function asFrank(
-  sim: Scheduler,
-  world: SimulatedWorld,
-  label: string,
-  request: (ctx: Asked) => Promise<unknown>,
-): void {
-  const host = sim.pick(world.hosts);
-  const ctx = world.contexts.get(host);
-  if (!ctx) return;
-  sim.start(
-    host,
-    `${OWNER}: ${label}`,
-    async () => void (await request({ ...ctx, actor: actorOf(OWNER), dialect: "gpu-dev", noun: "job" })),
-    () => undefined,
-  );
 }

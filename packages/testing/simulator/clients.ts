@@ -1,4 +1,3 @@
-import type { UserContext } from "#core/context.ts";
 import { createDisk } from "#core/disks/create.ts";
 import { renameDisk } from "#core/disks/rename.ts";
 import { deleteDisk, undeleteDisk } from "#core/disks/requests.ts";
@@ -7,6 +6,7 @@ import { createEnvironment } from "#core/environments/create.ts";
 import type { Environment } from "#core/environments/record.ts";
 import { requestCancel, requestExtension, requestGuest, requestJupyter } from "#core/environments/requests.ts";
 import { actorOf, newEnvironment } from "../memory-world.ts";
+import { type Asked, asUser } from "./as-user.ts";
 import { chatActions } from "./chat-clients.ts";
 import { keyActions } from "./key-clients.ts";
 import { lifeActions } from "./life-clients.ts";
@@ -18,8 +18,6 @@ export interface ClientAction {
   readonly at: number;
   run(): void;
 }
-
-type Asked = UserContext<"table" | "queue" | "sealer" | "volumes">;
 
 const MINUTE = 60_000;
 const OWNERS = ["alice", "bob", "carol"];
@@ -147,7 +145,7 @@ function diskActions(sim: Scheduler, world: SimulatedWorld, start: number): Clie
   const at = (least: number, most: number) => start + (least + sim.random() * (most - least)) * MINUTE;
   const ask = (when: number, label: string, request: (ctx: Asked) => Promise<unknown>): ClientAction => ({
     at: when,
-    run: () => asUser(sim, world, owner, label, async (ctx) => void (await request(ctx))),
+    run: () => asUser(sim, world, owner, label, request),
   });
   const deleted = at(0.5, 6);
   const actions = [
@@ -219,22 +217,4 @@ function vanish(sim: Scheduler, world: SimulatedWorld, owner: string, id: string
 function uidOf(world: SimulatedWorld, owner: string, id: string): string | undefined {
   const all = [...world.watch.environments().values()];
   return all.find((one) => one.owner === actorOf(owner).uid && one.id === id)?.uid;
-}
-
-function asUser(
-  sim: Scheduler,
-  world: SimulatedWorld,
-  owner: string,
-  label: string,
-  request: (ctx: Asked) => Promise<void>,
-): void {
-  const host = sim.pick(world.hosts);
-  const ctx = world.contexts.get(host);
-  if (!ctx) return;
-  sim.start(
-    host,
-    `${owner}: ${label}`,
-    () => request({ ...ctx, actor: actorOf(owner), dialect: "gpu-dev", noun: "job" }),
-    () => undefined,
-  );
 }

@@ -1,4 +1,3 @@
-import type { UserContext } from "#core/context.ts";
 import { createEnvironment, type NewEnvironment } from "#core/environments/create.ts";
 import { requestDelete } from "#core/environments/delete.ts";
 import { type Policy, reservation } from "#core/environments/policy.ts";
@@ -7,7 +6,8 @@ import { requestResize } from "#core/environments/resize.ts";
 import { requestStart } from "#core/environments/start.ts";
 import { requestStop } from "#core/environments/stop.ts";
 import { markBusy, touchEnvironment } from "#core/environments/touch.ts";
-import { actorOf, newEnvironment } from "../memory-world.ts";
+import { newEnvironment } from "../memory-world.ts";
+import { type Asked, asUser } from "./as-user.ts";
 import type { ClientAction } from "./clients.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { SimulatedWorld } from "./world.ts";
@@ -21,7 +21,6 @@ const ENDS_MS = [9 * MINUTE, 10 * MINUTE, 20 * MINUTE];
 /** How often somebody uses it at the last moment: in the end it is stopped. */
 const MOST_LAST_USES = 2;
 
-type Asked = UserContext<"table" | "queue" | "sealer">;
 type Ask = (when: number, label: string, request: (ctx: Asked) => Promise<unknown>) => ClientAction;
 
 /** Environments that are stopped and started again, of one owner, or of two who would both like the same host name. */
@@ -29,7 +28,10 @@ export function lifeActions(sim: Scheduler, world: SimulatedWorld, count: number
   const start = sim.time();
   const owners = count > 1 ? OWNERS : [sim.pick(OWNERS)];
   return owners.flatMap((owner) => {
-    const ask: Ask = (when, label, request) => ({ at: when, run: () => asOwner(sim, world, owner, label, request) });
+    const ask: Ask = (when, label, request) => ({
+      at: when,
+      run: () => asUser(sim, world, owner, `${label} ${ID}`, request),
+    });
     return ownerActions(sim, world, ask, start);
   });
 }
@@ -140,22 +142,4 @@ async function mark(sim: Scheduler, world: SimulatedWorld, ctx: Asked): Promise<
   const until = at + Math.round(sim.random() * 3 * MINUTE);
   const { uid } = await markBusy(ctx, ID, until);
   world.watch.life.answered({ uid, kind: "exec", at, until });
-}
-
-function asOwner(
-  sim: Scheduler,
-  world: SimulatedWorld,
-  owner: string,
-  label: string,
-  request: (ctx: Asked) => Promise<unknown>,
-): void {
-  const host = sim.pick(world.hosts);
-  const ctx = world.contexts.get(host);
-  if (!ctx) return;
-  sim.start(
-    host,
-    `${owner}: ${label} ${ID}`,
-    async () => void (await request({ ...ctx, actor: actorOf(owner), dialect: "gpu-dev", noun: "job" })),
-    () => undefined,
-  );
 }

@@ -1,7 +1,7 @@
-import type { UserContext } from "#core/context.ts";
 import { createEnvironment } from "#core/environments/create.ts";
 import { requestCancel } from "#core/environments/requests.ts";
-import { actorOf, newEnvironment } from "../memory-world.ts";
+import { newEnvironment } from "../memory-world.ts";
+import { type Asked, asUser } from "./as-user.ts";
 import type { ClientAction } from "./clients.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { receivers } from "./webhook-twin.ts";
@@ -9,8 +9,6 @@ import type { SimulatedWorld } from "./world.ts";
 
 const MINUTE = 60_000;
 const OWNER = "grace";
-
-type Asked = UserContext<"table" | "queue" | "sealer">;
 
 /** So many environments whose owner wants to be told, each by another kind of receiver. */
 export function webhookActions(sim: Scheduler, world: SimulatedWorld, count: number): ClientAction[] {
@@ -37,17 +35,5 @@ function ask(
   label: string,
   request: (ctx: Asked) => Promise<unknown>,
 ): ClientAction {
-  const run = () => {
-    const host = sim.pick(world.hosts);
-    const ctx = world.contexts.get(host);
-    if (!ctx) return;
-    const asked = { ...ctx, actor: actorOf(OWNER), dialect: "gpu-dev", noun: "job" };
-    sim.start(
-      host,
-      `${OWNER}: ${label}`,
-      async () => void (await request(asked)),
-      () => undefined,
-    );
-  };
-  return { at, run };
+  return { at, run: () => asUser(sim, world, OWNER, label, request) };
 }
