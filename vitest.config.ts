@@ -11,7 +11,7 @@ const stack = [
 const processes = [
   "packages/{local,process}/**/*.test.ts",
   "packages/http/{lambda,comments}.test.ts",
-  "packages/testing/simulator/simulator.test.ts",
+  "packages/testing/simulator/{simulator,tools}.test.ts",
   "functions/work/plan-stack.test.ts",
   "scripts/**/*.test.ts",
 ];

@@ -1,25 +1,77 @@
 import { parseArgs } from "node:util";
-import { runSchedules } from "#testing/simulator/campaign.ts";
+import { type CampaignResult, runSchedules } from "#testing/simulator/campaign.ts";
+import { runInJobs } from "#testing/simulator/jobs.ts";
 import { catchPlanted } from "#testing/simulator/plant.ts";
 import { plantedBugs } from "#testing/simulator/planted.ts";
-import { simulate } from "#testing/simulator/schedule.ts";
+import { type Omitted, simulate } from "#testing/simulator/schedule.ts";
+import type { FaultRates } from "#testing/simulator/scheduler.ts";
+import { type Shrunk, shrink } from "#testing/simulator/shrink.ts";
+import { appendSlice, cleanCommit, SLICE_SECONDS } from "#testing/simulator/slices.ts";
 
 const { values } = parseArgs({
   options: {
-    schedules: { type: "string", default: "2000" },
+    /** Seeds `from` to `from + schedules - 1`, in so many processes. */
     from: { type: "string", default: "1" },
-    replay: { type: "string" },
-    planted: { type: "boolean", default: false },
+    schedules: { type: "string", default: "2000" },
+    jobs: { type: "string", default: "2" },
+    /** Adds one line to the committed summary. */
+    append: { type: "boolean", default: false },
+    /** Stops at the first violation, in this process. */
     first: { type: "boolean", default: false },
+    /** Makes a failing seed smaller and tells what is left of it. */
+    shrink: { type: "string" },
+    /** Tells a seed as a story; `calls`: with every call. */
+    replay: { type: "string" },
+    calls: { type: "boolean", default: false },
+    /** What a replay goes without, as `shrink` found it: places in the list of what users did, kinds of faults. */
+    without: { type: "string", default: "" },
+    faultless: { type: "string", default: "" },
+    planted: { type: "boolean", default: false },
   },
 });
+const from = Number(values.from);
 const count = Number(values.schedules);
 
-if (values.replay !== undefined) {
-  const report = await simulate(Number(values.replay), { trace: (line) => console.log(line) });
-  console.log(report);
-  process.exitCode = report.violations.length > 0 ? 1 : 0;
-} else if (values.planted) {
+if (values.replay !== undefined) await replay(Number(values.replay));
+else if (values.shrink !== undefined) await shrunkStory(Number(values.shrink));
+else if (values.planted) await planted();
+else if (values.first) await report(await runSchedules({ from, count, stopAtFirst: true }));
+else if (values.append) await slice();
+else await report(await runInJobs({ from, count, jobs: Number(values.jobs) }));
+
+async function replay(seed: number): Promise<void> {
+  const without = {
+    actions: words(values.without).map(Number),
+    faults: words(values.faultless) as (keyof FaultRates)[],
+  };
+  await tell(seed, without);
+}
+
+async function tell(seed: number, without: Omitted): Promise<void> {
+  const print = (line: string) => console.log(line);
+  const { violations } = await simulate(seed, { without, story: print, ...(values.calls && { trace: print }) });
+  console.log(`seed ${seed}: ${violations[0] ?? "nothing is violated"}`);
+  process.exitCode = violations.length > 0 ? 1 : 0;
+}
+
+async function shrunkStory(seed: number): Promise<void> {
+  const shrunk = await shrink(seed);
+  if (!shrunk) return console.log(`seed ${seed}: nothing is violated`);
+  const { actions, faults } = shrunk.left;
+  console.log(`seed ${seed} needs ${actions} things that users did and the faults ${faults.join(", ") || "none"}:`);
+  await tell(seed, shrunk);
+  console.log(`replay: ${replayCommand(seed, shrunk)}`);
+}
+
+function replayCommand(seed: number, { actions, faults }: Shrunk): string {
+  const left = [
+    ...(actions.length > 0 ? [`--without ${actions.join(",")}`] : []),
+    ...(faults.length > 0 ? [`--faultless ${faults.join(",")}`] : []),
+  ];
+  return ["npm run simulate --", `--replay ${seed}`, ...left].join(" ");
+}
+
+async function planted(): Promise<void> {
   let missed = 0;
   for (const bug of plantedBugs) {
     const caught = await catchPlanted(bug, count);
@@ -28,12 +80,29 @@ if (values.replay !== undefined) {
   }
   console.log(`${plantedBugs.length - missed} caught, ${missed} missed`);
   process.exitCode = missed > 0 ? 1 : 0;
-} else {
-  const result = await runSchedules({ from: Number(values.from), count, stopAtFirst: values.first });
-  for (const { seed, violations } of result.failed.slice(0, 20)) console.log(`seed ${seed}: ${violations[0]}`);
-  const { schedules, calls, most, seconds } = result;
-  const each = { calls: Math.round(calls / schedules), most, ms: Number(((1000 * seconds) / schedules).toFixed(2)) };
-  console.log(`${schedules} schedules, ${result.failed.length} with violations; each ${JSON.stringify(each)}`);
-  if (result.failed.length > 0) console.log(`replay: npm run simulate -- --replay ${result.failed[0]?.seed}`);
-  process.exitCode = result.failed.length > 0 ? 1 : 0;
+}
+
+async function slice(): Promise<void> {
+  const commit = cleanCommit();
+  const result = await runInJobs({ from, count, jobs: Number(values.jobs), stopAfterSeconds: SLICE_SECONDS });
+  appendSlice(commit, from, result);
+  await report(result);
+}
+
+async function report({ schedules, failed, calls, most, cpuSeconds, seconds }: CampaignResult): Promise<void> {
+  for (const { seed, violations } of failed.slice(0, 20)) console.log(`seed ${seed}: ${violations[0]}`);
+  const each = {
+    calls: Math.round(calls / schedules),
+    most,
+    cpuMs: Number(((1000 * cpuSeconds) / schedules).toFixed(2)),
+  };
+  const took = `${Math.round(cpuSeconds)} s of CPU in ${Math.round(seconds)} s`;
+  console.log(`${schedules} schedules, ${failed.length} with violations, ${took}; each ${JSON.stringify(each)}`);
+  process.exitCode = failed.length > 0 ? 1 : 0;
+  const [first] = failed;
+  if (first && !values.first) await shrunkStory(first.seed);
+}
+
+function words(list: string): string[] {
+  return list.split(",").filter((word) => word !== "");
 }

@@ -17,10 +17,20 @@ export function asUser(
   const host = sim.pick(world.hosts);
   const ctx = world.contexts.get(host);
   if (!ctx) return;
-  sim.start(
-    host,
-    `${owner}: ${label}`,
-    async () => void (await request({ ...ctx, actor: actorOf(owner), dialect: "gpu-dev", noun: "job" })),
-    () => undefined,
-  );
+  const asked = { ...ctx, actor: actorOf(owner), dialect: "gpu-dev", noun: "job" };
+  sim.start(host, `${owner}: ${label}`, () => told(sim, owner, label, request(asked)), ignored);
 }
+
+/** The answer, in the story of the schedule. */
+async function told(sim: Scheduler, owner: string, label: string, answer: Promise<unknown>): Promise<void> {
+  sim.tell(owner, `asks: ${label}`);
+  try {
+    await answer;
+    sim.tell(owner, `is answered: ${label}`);
+  } catch (error) {
+    sim.tell(owner, `is refused: ${label}: ${error instanceof Error ? error.message : String(error)}`);
+    throw error;
+  }
+}
+
+function ignored(): void {}

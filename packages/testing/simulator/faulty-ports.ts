@@ -89,7 +89,10 @@ async function sendWithFaults(
   options?: SendOptions,
 ): Promise<void> {
   const { dropSend, doubleSend } = sim.rates();
-  if (dropSend > 0 && sim.random() < dropSend) return sim.note(`lost: ${message.look}`);
+  if (dropSend > 0 && sim.random() < dropSend) {
+    sim.note(`lost: ${message.look}`);
+    return sim.tell("queue", `loses a look at ${message.look}`);
+  }
   await queue.send(name, message, options);
   if (doubleSend > 0 && sim.random() < doubleSend) await queue.send(name, message, options);
 }

@@ -40,6 +40,7 @@ export function watch(
   { table, compute, volumes }: { table: MemoryTable; compute: MemoryCompute; volumes: MemoryVolumes },
   now: () => number,
   onNew: (environment: Environment) => void,
+  tell: (who: string, what: string) => void,
 ): Watch {
   const environments = new Map<string, Environment>();
   const endedAt = new Map<string, number>();
@@ -56,6 +57,7 @@ export function watch(
     const before = known?.sk === next.sk ? known : undefined;
     environments.set(next.uid, next);
     if (!known) onNew(next);
+    if (before?.phase !== next.phase || before.run !== next.run) tell(`${next.owner}/${next.id}`, phaseText(next));
     if (before) checkChange(before, next);
     if (before?.grant && !next.grant) checkReleased(before);
     if (!before?.grant && next.grant) checkTaken(next);
@@ -170,6 +172,10 @@ export function watch(
       },
     },
   };
+}
+
+function phaseText({ phase, run, reason, outcome }: Environment): string {
+  return `is ${phase}, run ${run}${outcome ? `, ends as ${outcome.phase}` : ""}${reason ? `: ${reason}` : ""}`;
 }
 
 function startsOf(compute: MemoryCompute, uid: string, first: number, last: number): number {

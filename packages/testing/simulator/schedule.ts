@@ -22,11 +22,23 @@ export interface Report {
   readonly environments: number;
   /** Virtual milliseconds. */
   readonly lasted: number;
+  /** How many things its users did. */
+  readonly drawn: number;
+}
+
+/** What a schedule goes without: how a failing one is made smaller. */
+export interface Omitted {
+  /** By their place in the list that the seed draws. */
+  readonly actions: readonly number[];
+  readonly faults: readonly (keyof FaultRates)[];
 }
 
 export interface ScheduleOptions {
-  /** Told every call and fault: the replay of a seed. */
+  /** Told every call and fault. */
   readonly trace?: (line: string) => void;
+  /** Told who did what, when, and how it ended. */
+  readonly story?: (line: string) => void;
+  readonly without?: Omitted;
   /** Handlers and workers lose every message they send; only the sweep's arrive. */
   readonly onlySweeps?: boolean;
 }
@@ -41,19 +53,13 @@ const SOON_MS = 20 * MINUTE;
 /** Runs the core through one seeded schedule of faults until they stop and nothing is due, and checks everything. */
 export async function simulate(seed: number, options: ScheduleOptions = {}): Promise<Report> {
   const random = seededRandom(seed);
-  const trace = options.trace;
-  let at = () => START;
-  const sim = scheduler(
-    random,
-    START,
-    trace ? (line) => trace(`${((at() - START) / 1000).toFixed(3)} ${line}`) : silent,
-  );
-  at = sim.time;
+  const sim = toldScheduler(random, options);
   const world = newWorld(sim, seed);
-  const rates = ratesOf(sim, options);
+  const rates = without(ratesOf(sim, options), options.without?.faults ?? []);
   sim.setRates(rates);
   const faultsUntil = START + (2 + random() * 6) * MINUTE;
-  const clients = clientActions(sim, world);
+  const drawn = clientActions(sim, world);
+  const clients = drawn.filter((_, place) => !options.without?.actions.includes(place));
 
   while (sim.calls() < MOST_CALLS && sim.time() - START < LONGEST_MS && world.watch.violations.length === 0) {
     if (sim.time() >= faultsUntil && sim.rates() !== calm) sim.setRates(options.onlySweeps ? rates : calm);
@@ -76,8 +82,30 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
   const violations = [...world.watch.violations];
   if (violations.length === 0) violations.push(...finalViolations(world, sim, rates === calm));
   if (violations.length === 0 && sim.calls() >= MOST_CALLS) violations.push(`not over after ${MOST_CALLS} calls`);
+  for (const violation of violations) sim.tell("VIOLATED", violation);
   const environments = world.watch.environments().size;
-  return { seed, violations, calls: sim.calls(), environments, lasted: Math.round(sim.time() - START) };
+  const lasted = Math.round(sim.time() - START);
+  return { seed, violations, calls: sim.calls(), environments, lasted, drawn: drawn.length };
+}
+
+function toldScheduler(random: () => number, { trace, story }: ScheduleOptions): Scheduler {
+  const at = () => ((sim.time() - START) / 1000).toFixed(3);
+  const sim: Scheduler = scheduler(random, START, {
+    note: trace ? (line) => trace(`${at()} ${line}`) : silent,
+    tell: story ? (who, what) => story(`${at().padStart(9)} s  ${named(who).padEnd(14)}  ${named(what)}`) : silent,
+  });
+  return sim;
+}
+
+/** Names in place of the uids of users, which are their letters in hex (memory-world.ts). */
+function named(text: string): string {
+  return text.replace(/(?:owner#)?\b((?:6[1-9a-f]|7[0-9a])+)(?:00)+\b/g, (_, hex) =>
+    Buffer.from(hex, "hex").toString(),
+  );
+}
+
+function without(rates: FaultRates, faults: readonly (keyof FaultRates)[]): FaultRates {
+  return faults.length === 0 ? rates : { ...rates, ...Object.fromEntries(faults.map((fault) => [fault, 0])) };
 }
 
 /** What was begun makes its first call some awaits later. While faults last, a stall there is one more; then it is none. */

@@ -59,7 +59,10 @@ export interface Scheduler {
   setRates(rates: FaultRates): void;
   rates(): FaultRates;
   calls(): number;
+  /** Every call and fault, for whoever wants it all. */
   note(line: string): void;
+  /** What a person would tell of this schedule: who did what, and how it ended. */
+  tell(who: string, what: string): void;
 }
 
 export const calm: FaultRates = {
@@ -83,7 +86,11 @@ const MOST_TICKS = 20;
 const MORE_TICKS = 4;
 
 /** One schedule: which call goes on next, and what goes wrong, follow from the random numbers alone. */
-export function scheduler(random: () => number, start: number, note: (line: string) => void): Scheduler {
+export function scheduler(
+  random: () => number,
+  start: number,
+  { note, tell }: Pick<Scheduler, "note" | "tell">,
+): Scheduler {
   let now = start;
   let rates = calm;
   let made = 0;
@@ -97,6 +104,7 @@ export function scheduler(random: () => number, start: number, note: (line: stri
 
   function crash(host: Host): void {
     note(`${host.name} crashes`);
+    tell(host.name, "crashes");
     host.life += 1;
     host.tasks = 0;
     pending = pending.filter((call) => call.host !== host);
@@ -105,6 +113,7 @@ export function scheduler(random: () => number, start: number, note: (line: stri
   async function happen(call: Call): Promise<void> {
     if (fault(rates.errorBefore)) {
       call.answer = { error: new Error("injected: no effect") };
+      tell(call.host.name, `${call.label} fails without effect`);
       return;
     }
     try {
@@ -112,15 +121,24 @@ export function scheduler(random: () => number, start: number, note: (line: stri
     } catch (error) {
       call.answer = { error };
     }
-    if (fault(rates.errorAfter)) call.answer = { error: new Error("injected: timed out with effect") };
+    if (fault(rates.errorAfter)) {
+      call.answer = { error: new Error("injected: timed out with effect") };
+      tell(call.host.name, `${call.label} has its effect and answers with an error`);
+    }
     if (rates.sleepBeforeMaking > 0 && isLastRead(call) && fault(rates.sleepBeforeMaking)) {
       call.at = now + 2_000 + random() * 17_500;
-      note(`${call.host.name} sleeps after ${call.label} for ${Math.round(call.at - now)} ms`);
+      rests(call, "sleeps");
     }
     if (fault(rates.freeze)) {
       call.at = now + random() * (random() < 0.6 ? SHORT_FREEZE_MS : LONG_FREEZE_MS);
-      note(`${call.host.name} freezes after ${call.label} for ${Math.round(call.at - now)} ms`);
+      rests(call, "freezes");
     }
+  }
+
+  function rests({ host, label, at }: Call, what: string): void {
+    const text = `${what} after ${label} for ${Math.round(at - now)} ms`;
+    note(`${host.name} ${text}`);
+    tell(host.name, text);
   }
 
   function answer(call: Call): void {
@@ -195,6 +213,7 @@ export function scheduler(random: () => number, start: number, note: (line: stri
     rates: () => rates,
     calls: () => made,
     note,
+    tell,
   };
 }
 

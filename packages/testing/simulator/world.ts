@@ -53,7 +53,8 @@ export function newWorld(sim: Scheduler, seed: number) {
   const compute = memoryCompute({ clock, nodes: nodesOf({ h100: 2 }), ...taken });
   const snapshotMs = sim.random() < 0.5 ? sim.random() * 2_000 : sim.random() * sim.random() * 100_000;
   const volumes = memoryVolumes({ clock, isMounted: (id) => compute.mounting(id).length > 0, snapshotMs });
-  const watched = watch({ table, compute, volumes }, sim.time, (environment) => decideFate(sim, compute, environment));
+  const decide = (environment: Environment) => decideFate(sim, compute, environment);
+  const watched = watch({ table, compute, volumes }, sim.time, decide, sim.tell);
   const settings = testSettings({ preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS });
   const ids = seededIds(seed, clock);
   const sealer = memorySealer();
@@ -92,7 +93,7 @@ export function newWorld(sim: Scheduler, seed: number) {
 }
 
 /** What becomes of an environment's run, and whether its command ignores SIGTERM. */
-function decideFate(sim: Scheduler, compute: ReturnType<typeof memoryCompute>, { uid, id }: Environment): void {
+function decideFate(sim: Scheduler, compute: ReturnType<typeof memoryCompute>, { uid, id, owner }: Environment): void {
   if (id === TALKING) return;
   const ignoresTerm = sim.random() < 0.2;
   const afterMs = sim.random() * 3 * MINUTE;
@@ -106,5 +107,8 @@ function decideFate(sim: Scheduler, compute: ReturnType<typeof memoryCompute>, {
     { kind: "imageFails", reason: "Image not found" },
     { kind: "neverBinds", reason: "0/2 nodes are available" },
   ];
-  compute.program(uid, sim.pick(fates), { ignoresTerm });
+  const fate = sim.pick(fates);
+  const after = "afterMs" in fate ? ` ${Math.round(fate.afterMs)} ms after it began` : "";
+  sim.tell(`${owner}/${id}`, `will be one that ${fate.kind}${after}`);
+  compute.program(uid, fate, { ignoresTerm });
 }

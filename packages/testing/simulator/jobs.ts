@@ -1,0 +1,57 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { join } from "node:path";
+import { type CampaignResult, joined } from "./campaign.ts";
+
+/** A range of seeds. */
+export interface Task {
+  readonly from: number;
+  readonly count: number;
+}
+
+export interface JobOptions extends Task {
+  readonly jobs: number;
+  /** No range is begun after so many seconds: `schedules` of the answer says how far it came. */
+  readonly stopAfterSeconds?: number;
+}
+
+/** Small enough that the last ones end at about the same time. */
+const SEEDS_AT_ONCE = 100;
+
+/** Runs schedules in so many processes, each of which takes the next range of seeds when it is done with one. */
+export async function runInJobs(options: JobOptions): Promise<CampaignResult> {
+  const begun = performance.now();
+  const seconds = () => (performance.now() - begun) / 1000;
+  const { stopAfterSeconds = Number.POSITIVE_INFINITY } = options;
+  const end = options.from + options.count;
+  const results: CampaignResult[] = [];
+  let next = options.from;
+  function nextTask(): Task | undefined {
+    if (next >= end || seconds() >= stopAfterSeconds) return undefined;
+    const task = { from: next, count: Math.min(SEEDS_AT_ONCE, end - next) };
+    next += task.count;
+    return task;
+  }
+  async function work(): Promise<void> {
+    // Half of what schedules make is garbage at once: with room for it, it is never copied.
+    const child = fork(join(import.meta.dirname, "job.ts"), { execArgv: ["--max-semi-space-size=64"] });
+    try {
+      for (let task = nextTask(); task; task = nextTask()) results.push(await answerOf(child, task));
+    } finally {
+      child.disconnect();
+    }
+  }
+  await Promise.all(Array.from({ length: options.jobs }, work));
+  return joined(results, seconds());
+}
+
+function answerOf(child: ChildProcess, task: Task): Promise<CampaignResult> {
+  return new Promise((resolve, reject) => {
+    const died = (code: number | null) => reject(new Error(`The process for seed ${task.from} on ended with ${code}`));
+    child.once("exit", died);
+    child.once("message", (result) => {
+      child.off("exit", died);
+      resolve(result as CampaignResult);
+    });
+    child.send(task);
+  });
+}

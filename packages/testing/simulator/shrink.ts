@@ -1,0 +1,56 @@
+import { type Omitted, simulate } from "./schedule.ts";
+import { calm, type FaultRates } from "./scheduler.ts";
+
+/** A failing schedule that cannot go without anything more, and what it violates. */
+export interface Shrunk extends Omitted {
+  readonly violation: string;
+  /** What is left of what its users did, and of the kinds of faults. */
+  readonly left: { readonly actions: number; readonly faults: readonly string[] };
+}
+
+/** Each costs one schedule. */
+const MOST_TRIES = 600;
+
+/**
+ * Takes away what a failing seed does not need: first what its users did (and so the environments that they made), in
+ * halves, quarters and so on, then kinds of faults. What is left fails in the same way. Undefined when the seed is clean.
+ */
+export async function shrink(seed: number, run = simulate): Promise<Shrunk | undefined> {
+  const whole = await run(seed, {});
+  const violation = whole.violations[0];
+  if (violation === undefined) return undefined;
+  let tries = 0;
+  const fails = async (without: Omitted) => {
+    if (tries++ >= MOST_TRIES) return false;
+    const { violations } = await run(seed, { without });
+    return violations.some((text) => classOf(text) === classOf(violation));
+  };
+  const all = Array.from({ length: whole.drawn }, (_, place) => place);
+  const needed = await fewest(all, (kept) => fails({ actions: except(all, kept), faults: [] }));
+  const actions = except(all, needed);
+  const kinds = Object.keys(calm) as (keyof FaultRates)[];
+  const faults = await fewest(kinds, (kept) => fails({ actions, faults: except(kinds, kept) }));
+  return { actions, faults: except(kinds, faults), violation, left: { actions: needed.length, faults } };
+}
+
+/** The same kind of violation, whoever it is about: its text without numbers and ids. */
+function classOf(violation: string): string {
+  return violation.replace(/\(at \d+\)|[0-9a-f]{16,}|\d+/g, "#");
+}
+
+/** Delta debugging: a part of the list, as small as one can make it by taking away ever smaller pieces, that still fails. */
+async function fewest<One>(list: readonly One[], fails: (kept: readonly One[]) => Promise<boolean>): Promise<One[]> {
+  let kept = [...list];
+  for (let size = kept.length; size >= 1; size = Math.floor(size / 2)) {
+    for (let at = 0; at < kept.length; ) {
+      const fewer = kept.toSpliced(at, size);
+      if (await fails(fewer)) kept = fewer;
+      else at += size;
+    }
+  }
+  return kept;
+}
+
+function except<One>(all: readonly One[], kept: readonly One[]): One[] {
+  return all.filter((one) => !kept.includes(one));
+}

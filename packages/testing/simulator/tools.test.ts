@@ -1,0 +1,59 @@
+import { execFileSync } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { runInJobs } from "./jobs.ts";
+import { type ScheduleOptions, simulate } from "./schedule.ts";
+import { shrink } from "./shrink.ts";
+import { cleanCommit } from "./slices.ts";
+
+test("two processes find what one finds, and every seed is run once", { timeout: 60_000 }, async () => {
+  const one = await runInJobs({ from: 1, count: 250, jobs: 1 });
+  const two = await runInJobs({ from: 1, count: 250, jobs: 2 });
+
+  expect(one.schedules).toBe(250);
+  expect([two.schedules, two.calls, two.most]).toEqual([one.schedules, one.calls, one.most]);
+  expect(two.cpuSeconds).toBeGreaterThan(0);
+});
+
+test("a failing schedule is made smaller until nothing more can be left out", async () => {
+  const report = await simulate(1);
+  const run = async (_: number, { without }: ScheduleOptions = {}) => {
+    const fails = [3, 8].every((place) => !without?.actions.includes(place)) && !without?.faults.includes("crash");
+    return { ...report, drawn: 11, violations: fails ? ["job-1 took 4 ms too long"] : ["something else"] };
+  };
+
+  const shrunk = await shrink(1, run);
+
+  expect(shrunk?.actions).toEqual([0, 1, 2, 4, 5, 6, 7, 9, 10]);
+  expect(shrunk?.left).toEqual({ actions: 2, faults: ["crash"] });
+});
+
+test("a clean seed has nothing to shrink", async () => {
+  expect(await shrink(1)).toBeUndefined();
+});
+
+test("the story of a seed tells who asked for what, when, and what they were answered", async () => {
+  const story: string[] = [];
+
+  await simulate(7, { story: (line) => story.push(line) });
+
+  expect(story[0]).toMatch(/^ +\d+\.\d{3} s {2}\w+ +asks: /);
+  expect(story.filter((line) => line.includes("is answered: submit")).length).toBeGreaterThan(0);
+  expect(story.filter((line) => /alice\S*\/job-1 +is queued, run 1/.test(line)).length).toBe(1);
+});
+
+test("a slice is refused where the tree holds more than its commit", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "slices-"));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const git = (...args: string[]) => execFileSync("git", args, { cwd: directory, encoding: "utf8" });
+  git("init", "--quiet");
+  git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "-m", "Empty");
+  const commit = cleanCommit(directory);
+
+  await writeFile(join(directory, "new.txt"), "new");
+
+  expect(commit).toMatch(/^[0-9a-f]{40}$/);
+  expect(() => cleanCommit(directory)).toThrow(/the tree has changes: .*new\.txt/);
+});
