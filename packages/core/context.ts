@@ -171,7 +171,7 @@ export interface Observation {
   /** Where it listens, of the first machine. */
   readonly address: { readonly ip: string; readonly port: number | null } | null;
   /** Nodes it was really bound to, in the order of its shares; empty while unbound. */
-  readonly nodes: readonly string[];
+  readonly nodes: readonly BoundNode[];
   readonly isolation: string;
   /** Jupyter as the run serves it; null when it was not asked for, or is off again. */
   readonly jupyter: JupyterSight | null;
@@ -218,14 +218,36 @@ export interface RunRef {
   readonly key: string;
 }
 
-export interface ComputeNode {
+/** A machine as the cluster and its provider name it. */
+export interface NodeRef {
   readonly name: string;
+  /** Of the node object: a name may come back with another machine, a uid never does. */
+  readonly uid: string;
+  /** `aws:///us-east-2a/i-0123456789abcdef0`; null: no provider knows it. */
+  readonly providerId: string | null;
+}
+
+export interface ComputeNode extends NodeRef {
   readonly instanceType: string;
   readonly zone: string;
   readonly ready: boolean;
-  /** GPUs (or 1 for a CPU machine) in use by pods that are not ours. */
+  /** What it offers: GPUs, vCPUs of a shared machine, 1 for another CPU machine. */
+  readonly units: number;
+  /** Those of them that are in use by pods that are not ours. */
   readonly foreignUnits: number;
 }
+
+/** A node that a run is bound to; its uid stays that of the node object at the time of binding. */
+export interface BoundNode extends NodeRef {
+  /** false: that node object is not ready, or not there any more. The machine may be lost, or come back. */
+  readonly answers: boolean;
+}
+
+/**
+ * What the provider says of a machine. `gone`: terminated, stopped or not known to it. `unknown`: it did not answer, or
+ * there is none; then only the operator's word counts.
+ */
+export type MachineState = "running" | "gone" | "unknown";
 
 /**
  * What runs environments. Every call may be repeated: names derive from uid and run.
@@ -253,7 +275,10 @@ export interface Compute {
   /** Output of the command, both streams as one text, the newest MiB; "" before it began. Given up after 3 s. */
   readLog(uid: string, run: number): Promise<string>;
   listRuns(): Promise<RunRef[]>;
+  /** Every node, of all types; throws rather than answer with a part of them. */
   listNodes(): Promise<ComputeNode[]>;
+  /** Asks the provider; answers `unknown` where it throws or there is none. */
+  machineOf(node: NodeRef): Promise<MachineState>;
 }
 
 export interface PortRequest {

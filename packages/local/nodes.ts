@@ -1,5 +1,5 @@
 import { findInstanceType } from "#core/fleet.ts";
-import type { PretendNode } from "#process/compute.ts";
+import type { PretendNode } from "#process/pretend-node.ts";
 
 // As many as a pool's ledger is made for.
 const maxNodes = 1_000;

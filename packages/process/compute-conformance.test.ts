@@ -4,7 +4,7 @@ import { computeConformance } from "#testing/conformance/compute.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
 import { canSandbox } from "./sandbox.ts";
-import { openTrial, printing, trialNodes } from "./trial.ts";
+import { openTrial, printing } from "./trial.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
   ["bubblewrap", "flock"],
@@ -21,7 +21,7 @@ describe.each(ways)("process compute as every Compute, isolation %s, lock by %s"
   computeConformance(async () => {
     const trial = openTrial(options);
     return {
-      ...{ compute: trial.compute, nodes: trialNodes, now: Date.now, pass: sleep, close: trial.close },
+      ...{ compute: trial.compute, nodes: trial.nodes, now: Date.now, pass: sleep, close: trial.close },
       command: (_, { prints, exits, ignoresTerm }) => {
         const print = prints.length > 0 ? printing(trial.root, prints) : ":";
         if (exits !== undefined) return `${print}; exit ${exits}`;

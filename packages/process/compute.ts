@@ -1,7 +1,7 @@
 import { mkdirSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Compute, ComputeNode, Observation, Run, RunRef } from "#core/context.ts";
+import type { Compute, Observation, Run, RunRef } from "#core/context.ts";
 import { writeAccess } from "./access-record.ts";
 import { readExec, startExec } from "./exec.ts";
 import { launch } from "./launch.ts";
@@ -12,6 +12,7 @@ import { lookAt, observationOf, treeOf } from "./observation.ts";
 import { readOutput } from "./output.ts";
 import { type LaunchPlan, planOf } from "./plan.ts";
 import { postToPort } from "./port-post.ts";
+import { computeNode, type PretendNode } from "./pretend-node.ts";
 import { killTree } from "./process-tree.ts";
 import { type Isolation, type RunRecord, readRun, writeEnd, writeMark } from "./records.ts";
 import { carryOn, endNow, forgetDraft, isDraft, nudge, type RunPlace, requestRemoval } from "./removal.ts";
@@ -26,13 +27,6 @@ import {
 } from "./run-directory.ts";
 import { canSandbox } from "./sandbox.ts";
 import { volumeData } from "./volume-directory.ts";
-
-export interface PretendNode {
-  readonly name: string;
-  readonly instanceType: string;
-  readonly zone: string;
-  readonly ready: boolean;
-}
 
 export interface ProcessComputeOptions {
   /** Runs live in `<home>/runs`; a sandbox sees nothing of it but the run's own work directory. */
@@ -109,7 +103,9 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
     postToPort: (uid, run, request) => postToPort(placeOf(host, runName(uid, run)).directory, request),
     readLog: async (uid, run) => readOutput(placeOf(host, runName(uid, run)).directory),
     listRuns: async () => listRunNames(host.runs).flatMap((name) => refOf(host, name)),
-    listNodes: async () => options.nodes.map((node): ComputeNode => ({ ...node, foreignUnits: 0 })),
+    listNodes: async () => options.nodes.map((node) => computeNode(home, node)),
+    // Every node is this very machine.
+    machineOf: async () => "running",
     adopt: () => adopt(host),
     endRun: (uid, run) => endRun(placeOf(host, runName(uid, run))),
     shutdown: () => shutdown(host),

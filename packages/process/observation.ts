@@ -7,6 +7,7 @@ import { killedFromOutside, stackStopped } from "./exit.ts";
 import { isLimited } from "./limits.ts";
 import { readPorts } from "./local-ports.ts";
 import { seePorts, unansweredPorts } from "./port-sight.ts";
+import { nodeRef } from "./pretend-node.ts";
 import { bootId, isAlive } from "./process-identity.ts";
 import type { ProcessTree } from "./process-tree.ts";
 import {
@@ -60,7 +61,7 @@ export async function observationOf(
     exitCode: end?.exitCode ?? null,
     reason: end?.reason ?? null,
     address: started ? { ip: "127.0.0.1", port: sshPort } : null,
-    nodes: run?.nodes ?? [],
+    nodes: (run?.nodes ?? []).map((name) => ({ ...nodeRef(dirname(dirname(directory)), name), answers: true })),
     isolation: run?.isolation ?? "none",
     jupyter,
     ports,

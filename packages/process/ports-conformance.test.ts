@@ -4,7 +4,7 @@ import { portsConformance } from "#testing/conformance/ports.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
 import { canSandbox } from "./sandbox.ts";
-import { openTrial, trialNodes } from "./trial.ts";
+import { openTrial } from "./trial.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
   ["bubblewrap", "flock"],
@@ -18,9 +18,9 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   }
 
   portsConformance(async () => {
-    const { compute, close } = openTrial({ isolation, locking });
+    const { compute, nodes, close } = openTrial({ isolation, locking });
     // No stand-in speaks anything but HTTP.
     const silence = () => undefined;
-    return { compute, nodes: trialNodes, now: Date.now, pass: sleep, close, silence, command: () => "sleep 3600" };
+    return { compute, nodes, now: Date.now, pass: sleep, close, silence, command: () => "sleep 3600" };
   });
 });

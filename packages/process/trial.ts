@@ -2,18 +2,21 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Observation, Run } from "#core/context.ts";
+import type { ComputeNode, Observation, Run } from "#core/context.ts";
 import { type ProcessCompute, type ProcessComputeOptions, processCompute } from "./compute.ts";
+import { computeNode } from "./pretend-node.ts";
 import { readLauncher } from "./records.ts";
 
 export const trialNodes = ["one", "two"].map((name) => {
-  return { name, instanceType: "p5.48xlarge", zone: "local", ready: true, foreignUnits: 0 };
+  return { name, instanceType: "p5.48xlarge", zone: "local", ready: true };
 });
 
 /** A process driver on a home of its own, for tests; closing it fails when a process is left. */
 export interface Trial {
   readonly options: ProcessComputeOptions;
   readonly compute: ProcessCompute;
+  /** As the port shows them. */
+  readonly nodes: readonly ComputeNode[];
   /** Outside the home, and seen by sandboxes. */
   readonly root: string;
   readonly home: string;
@@ -31,7 +34,7 @@ export function openTrial(options: Pick<ProcessComputeOptions, "isolation" | "lo
   const root = mkdtempSync("/var/tmp/berth-trial-");
   const home = join(root, "home");
   mkdirSync(home);
-  const all = { home, nodes: trialNodes.map(({ foreignUnits, ...node }) => node), ...options };
+  const all = { home, nodes: trialNodes, ...options };
   const compute = processCompute(all);
   const uid = randomBytes(16).toString("hex");
   const directory = join(home, "runs", `${uid}-r1`);
@@ -51,7 +54,17 @@ export function openTrial(options: Pick<ProcessComputeOptions, "isolation" | "lo
     ...changes,
   });
   return {
-    ...{ options: all, compute, root, home, uid, directory, runOf, observe },
+    ...{
+      options: all,
+      nodes: trialNodes.map((node) => computeNode(home, node)),
+      compute,
+      root,
+      home,
+      uid,
+      directory,
+      runOf,
+      observe,
+    },
     ended: () => eventually(observe, (seen) => seen?.state === "ended"),
     launcherPid: () => {
       const pid = readLauncher(directory)?.launcher.pid;

@@ -1,5 +1,4 @@
-import type { Clock, ComputeNode } from "#core/context.ts";
-import { findInstanceType, unitsPerNode } from "#core/fleet.ts";
+import type { Clock, ComputeNode, MachineState, NodeRef } from "#core/context.ts";
 import {
   type DoorOptions,
   type MemoryRun,
@@ -25,7 +24,15 @@ export interface World {
   readonly delays: StepDelays;
   readonly doors: DoorOptions;
   readonly nodes: Map<string, ComputeNode>;
+  /** Nodes as they were last set, by name. */
+  readonly known: Map<string, ComputeNode>;
+  /** What the provider says, by the uid of the node. */
+  readonly machines: Map<string, MachineState>;
   readonly runs: Map<string, MemoryRun>;
+  /** Runs that were removed by force and go on all the same, on a node that does not answer. */
+  readonly ghosts: Map<string, MemoryRun>;
+  /** Volumes that such a run left attached, with the uid of their node. */
+  readonly stuck: Map<string, { readonly uid: string; readonly run: number; readonly node: string }>;
   readonly outcomes: Map<string, { readonly outcome: Outcome; readonly ignoresTerm: boolean; readonly log: string }>;
   readonly logs: Map<string, string>;
   readonly starts: Map<string, number>;
@@ -89,47 +96,65 @@ export function move(world: World, it: MemoryRun, transition: Transition): void 
 
 /** Puts it on its nodes, and on any with room where its share names none; false when one cannot take it. */
 function bind(world: World, it: MemoryRun): boolean {
-  const chosen: string[] = [];
+  const chosen: NodeRef[] = [];
   for (const { node, units } of it.run.shares) {
-    const found = node === null ? roomyNode(world, it.run.instanceType, units, chosen) : node;
-    if (found === undefined || !world.nodes.get(found)?.ready) return false;
-    chosen.push(found);
+    const name = node === null ? roomyNode(world, it.run.instanceType, units, chosen) : node;
+    const found = name === undefined ? undefined : world.nodes.get(name);
+    if (!found?.ready) return false;
+    chosen.push({ name: found.name, uid: found.uid, providerId: found.providerId });
   }
   if (isMountedElsewhere(world, it)) return false;
   it.nodes = chosen;
   it.state = "image";
-  for (const node of chosen) world.peaks.set(node, Math.max(world.peaks.get(node) ?? 0, unitsOn(world, node)));
+  for (const { name } of chosen) world.peaks.set(name, Math.max(world.peaks.get(name) ?? 0, unitsOn(world, name)));
   return true;
 }
 
 /** Volume claims are ReadWriteOncePod: a second pod with the volume waits (design section 2). */
 function isMountedElsewhere(world: World, it: MemoryRun): boolean {
   const mine = new Set(it.run.mounts.map(({ volume }) => volume.id));
+  if ([...mine].some((volume) => world.stuck.has(volume))) return true;
   return [...world.runs.values()].some((other) => {
     return other !== it && other.nodes.length > 0 && other.run.mounts.some(({ volume }) => mine.has(volume.id));
   });
 }
 
-function roomyNode(world: World, type: string, units: number, taken: readonly string[]): string | undefined {
-  const known = findInstanceType(type);
-  const capacity = known ? unitsPerNode(known) : Number.POSITIVE_INFINITY;
+function roomyNode(world: World, type: string, units: number, taken: readonly NodeRef[]): string | undefined {
   for (const node of world.nodes.values()) {
-    if (!node.ready || node.instanceType !== type || taken.includes(node.name)) continue;
-    if (unitsOn(world, node.name) + node.foreignUnits + units <= capacity) return node.name;
+    if (!node.ready || node.instanceType !== type || taken.some(({ uid }) => uid === node.uid)) continue;
+    if (unitsOn(world, node.name) + node.foreignUnits + units <= node.units) return node.name;
   }
   return undefined;
 }
 
-/** Units of the node that runs hold: bound, and neither ended nor gone. */
-export function unitsOn(world: World, node: string): number {
+/** Whether the kubelet of this node object can be reached. */
+export function answers({ nodes }: World, { uid }: NodeRef): boolean {
+  for (const node of nodes.values()) if (node.uid === uid) return node.ready;
+  return false;
+}
+
+/** What the provider says; it knows every machine that ever was a node with a provider id. */
+export function machineOf({ machines }: World, { uid, providerId }: NodeRef): MachineState {
+  return providerId === null ? "unknown" : (machines.get(uid) ?? "gone");
+}
+
+/** Units of the node that runs hold: bound, and neither ended nor gone, or removed by force and still running there. */
+export function unitsOn(world: World, name: string): number {
+  const uid = world.nodes.get(name)?.uid;
   let units = 0;
-  for (const it of world.runs.values()) {
-    if (it.state === "ended" && !it.nodeLost) continue;
-    it.nodes.forEach((name, index) => {
-      if (name === node) units += it.run.shares[index]?.units ?? 0;
+  for (const it of [...world.runs.values(), ...world.ghosts.values()]) {
+    if (!isRunning(world, it)) continue;
+    it.nodes.forEach((node, index) => {
+      const isHere = uid === undefined ? node.name === name : node.uid === uid;
+      if (isHere && machineOf(world, node) !== "gone") units += it.run.shares[index]?.units ?? 0;
     });
   }
   return units;
+}
+
+/** Whether anything of it runs on some machine. */
+export function isRunning(world: World, it: MemoryRun): boolean {
+  return it.state !== "ended" && it.nodes.some((node) => machineOf(world, node) !== "gone");
 }
 
 /** Adds to what a command has printed, of which the newest MiB is kept. */

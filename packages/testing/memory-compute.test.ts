@@ -4,9 +4,12 @@ import { manualClock } from "./clock.ts";
 import { type Behaviour, computeConformance } from "./conformance/compute.ts";
 import { portsConformance } from "./conformance/ports.ts";
 import { memoryCompute } from "./memory-compute.ts";
+import { nodesOf } from "./memory-world.ts";
 
-const one: ComputeNode = { name: "one", instanceType: "p5.48xlarge", zone: "a", ready: true, foreignUnits: 0 };
-const nodes = [one, { ...one, name: "two" }];
+const [first, second] = nodesOf({ h100: 2 });
+if (!first || !second) throw new Error("There are no nodes");
+const one: ComputeNode = { ...first, name: "one" };
+const nodes = [one, { ...second, name: "two" }];
 const gently = { graceSeconds: 10, force: false };
 
 describe("memory compute", () => {
@@ -100,10 +103,10 @@ describe("memory compute", () => {
     await compute.apply(runOf("a", { shares: [{ node: "three", units: 8 }] }));
     const before = await compute.observe("a", 1);
 
-    compute.setNode({ ...one, name: "three" });
+    compute.setNode({ ...one, name: "three", uid: "third" });
 
     expect(before).toMatchObject({ state: "unbound", nodes: [] });
-    expect(await compute.observe("a", 1)).toMatchObject({ state: "ready", nodes: ["three"] });
+    expect(await compute.observe("a", 1)).toMatchObject({ state: "ready", nodes: [{ name: "three", uid: "third" }] });
   });
 
   it("finds a node with room for a share that names none", async () => {
@@ -113,7 +116,7 @@ describe("memory compute", () => {
     await compute.apply(runOf("b", { shares: [{ node: null, units: 8 }] }));
     await compute.apply(runOf("c", { shares: [{ node: null, units: 8 }] }));
 
-    expect(await compute.observe("b", 1)).toMatchObject({ nodes: ["two"] });
+    expect(await compute.observe("b", 1)).toMatchObject({ nodes: [{ name: "two" }] });
     expect(await compute.observe("c", 1)).toMatchObject({ state: "unbound" });
   });
 
@@ -171,7 +174,7 @@ describe("memory compute", () => {
     expect(compute.starts("a", 1)).toBe(0);
   });
 
-  it("lets go of a run on a lost node only by force", async () => {
+  it("lets go of a run on a node that does not answer only by force, and it runs on there", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
     await compute.apply(runOf("a"));
     compute.loseNode("one");
@@ -179,10 +182,71 @@ describe("memory compute", () => {
     await compute.remove("a", 1, gently);
     const asked = await compute.observe("a", 1);
     await compute.remove("a", 1, { graceSeconds: 0, force: true });
+    const live = [compute.isLive("a", 1), compute.liveUnits("one")];
+    compute.setMachine(one.uid, "gone");
 
-    expect(asked).toMatchObject({ state: "ended", reason: "Node one was lost", terminating: true });
+    expect(asked).toMatchObject({ state: "ready", terminating: true, nodes: [{ uid: one.uid, answers: false }] });
     expect(await compute.observe("a", 1)).toBeUndefined();
     expect((await compute.listNodes())[0]?.ready).toBe(false);
+    expect([live, compute.isLive("a", 1), compute.liveUnits("one")]).toEqual([[true, 4], false, 0]);
+  });
+
+  it("goes on with a run, or with its removal, once its node is back with the same uid", async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes });
+    compute.program("a", { kind: "exits", code: 0, afterMs: 1_000 });
+    await compute.apply(runOf("a"));
+    await compute.apply(runOf("b"));
+    compute.removeNode("one");
+    await compute.remove("b", 1, gently);
+    clock.advance(60_000);
+    const meanwhile = [await compute.observe("a", 1), await compute.observe("b", 1)];
+
+    compute.returnNode("one");
+    clock.advance(1_000);
+
+    expect(meanwhile).toMatchObject([{ state: "ready", nodes: [{ answers: false }] }, { terminating: true }]);
+    expect(await compute.observe("a", 1)).toMatchObject({ state: "ended", exitCode: 0, nodes: [{ answers: true }] });
+    expect(await compute.observe("b", 1)).toBeUndefined();
+  });
+
+  it("takes a node of the same name with another uid for another machine", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    await compute.apply(runOf("a"));
+
+    compute.setNode({ ...one, uid: "other" });
+
+    expect(await compute.observe("a", 1)).toMatchObject({ nodes: [{ name: "one", uid: one.uid, answers: false }] });
+    expect(compute.liveUnits("one")).toBe(0);
+  });
+
+  it("keeps the volume of a run that was removed by force attached until it is taken off or its node is back", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    const mounts = ["v1", "v2"].map((id) => ({ volume: { id, zone: "a" }, path: `/${id}` }));
+    await compute.apply(runOf("a", { mounts }));
+    compute.loseNode("one");
+    await compute.remove("a", 1, { graceSeconds: 0, force: true });
+    await compute.apply(runOf("b", { mounts, shares: [{ node: "two", units: 4 }] }));
+    const before = ["v1", "v2"].map((id) => compute.mounting(id));
+
+    compute.detach("v1");
+    const between = compute.mounting("v1");
+    compute.returnNode("one");
+
+    expect(before).toEqual([[{ uid: "a", run: 1 }], [{ uid: "a", run: 1 }]]);
+    expect(between).toEqual([]);
+    expect(await compute.observe("b", 1)).toMatchObject({ state: "ready" });
+  });
+
+  it("says what the provider says of a machine, and nothing where there is none", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    const before = await compute.machineOf(one);
+
+    compute.setMachine(one.uid, "gone");
+
+    const alone = { ...one, providerId: null };
+    const others = [one, { ...one, uid: "never-seen" }, alone].map((node) => compute.machineOf(node));
+    expect([before, ...(await Promise.all(others))]).toEqual(["running", "gone", "gone", "unknown"]);
   });
 
   it("names the signal of a command that was killed", async () => {

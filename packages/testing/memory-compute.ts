@@ -1,6 +1,17 @@
 import type { Access, Clock, Compute, ComputeNode, Resources, Run } from "#core/context.ts";
-import { type ComputeEvent, move, print, runName, settle, unblock, unitsOn, type World } from "./memory-cluster.ts";
+import {
+  answers,
+  type ComputeEvent,
+  isRunning,
+  machineOf,
+  move,
+  print,
+  runName,
+  settle,
+  type World,
+} from "./memory-cluster.ts";
 import { type MemoryExecs, memoryExecs, type RunLife } from "./memory-exec.ts";
+import { leaveBehind, type MemoryNodes, memoryNodes } from "./memory-nodes.ts";
 import { type MemoryPosts, memoryPosts } from "./memory-posts.ts";
 import {
   type DoorOptions,
@@ -12,7 +23,7 @@ import {
 } from "./memory-run.ts";
 import { copyOfData } from "./plain-data.ts";
 
-export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs {
+export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs, MemoryNodes {
   /** Decides what becomes of every later run of this uid, and what its command prints as it begins. */
   program(uid: string, outcome: Outcome, options?: { readonly ignoresTerm?: boolean; readonly log?: string }): void;
   /** Adds to what the run's command has printed. */
@@ -23,14 +34,6 @@ export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs {
   resources(uid: string, run: number): Resources | null | undefined;
   /** Ends a run as if somebody had signalled its command. */
   kill(uid: string, run: number, signal?: string): void;
-  /** The node stops answering: not ready, and its runs go only by force. */
-  loseNode(name: string): void;
-  /** Adds a node, or replaces the one of that name. */
-  setNode(node: ComputeNode): void;
-  /** Units of the node that runs hold now: bound, and neither ended nor gone. */
-  liveUnits(node: string): number;
-  /** The most that `liveUnits` ever was. */
-  peakUnits(node: string): number;
   /** Whether anything of the run occupies its node now. */
   isLive(uid: string, run: number): boolean;
   /** The runs that have this volume mounted now. */
@@ -60,7 +63,11 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
     delays: { bindMs: 0, imageMs: 0, containerMs: 0, probeMs: 0, removeMs: 0, ...delays },
     doors: { sshPort: null, jupyterFault: null, ...doors },
     nodes: new Map(nodes.map((node) => [node.name, node])),
+    known: new Map(nodes.map((node) => [node.name, node])),
+    machines: new Map(nodes.map((node) => [node.uid, "running"])),
     runs: new Map(),
+    ghosts: new Map(),
+    stuck: new Map(),
     outcomes: new Map(),
     logs: new Map(),
     starts: new Map(),
@@ -72,7 +79,7 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
   const { sessions, ...execs } = memoryExecs(clock, (uid, run) => lifeOf(world, runName(uid, run)));
   const { observe, ...rest } = port(world);
   return {
-    ...{ ...rest, ...controls(world), ...posts, ...execs },
+    ...{ ...rest, ...controls(world), ...memoryNodes(world), ...posts, ...execs },
     observe: async (uid, run) => {
       const seen = await observe(uid, run);
       return seen && { ...seen, sessions: sessions(uid, run) };
@@ -93,7 +100,7 @@ function lifeOf(world: World, id: string): RunLife | undefined {
 function listeningOf(world: World, id: string): { ports: number[] } | undefined {
   settle(world);
   const it = world.runs.get(id);
-  if (!it || it.removing || it.state === "ended") return undefined;
+  if (!it || it.removing || it.nodeLost || it.state === "ended") return undefined;
   return { ports: it.run.ports.flatMap(({ port }) => (isAnswering(it, port) ? [port] : [])) };
 }
 
@@ -103,7 +110,7 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
     observe: async (uid, run) => {
       settle(world);
       const it = world.runs.get(runName(uid, run));
-      return it && observationOf(it, world.doors);
+      return it && observationOf(it, world.doors, (node) => answers(world, node));
     },
     remove: async (uid, run, options) => removeRun(world, runName(uid, run), options),
     extend: async (uid, run, until) => {
@@ -130,10 +137,13 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
       return [...world.runs.values()].map(({ run }) => ({ uid: run.uid, run: run.run, key: run.key }));
     },
     listNodes: async () => [...world.nodes.values()],
+    machineOf: async (node) => machineOf(world, node),
   };
 }
 
-function controls(world: World): Omit<MemoryCompute, keyof Compute | keyof MemoryPosts | keyof MemoryExecs> {
+type Others = Compute & MemoryPosts & MemoryExecs & MemoryNodes;
+
+function controls(world: World): Omit<MemoryCompute, keyof Others> {
   return {
     program: (uid, outcome, { ignoresTerm = false, log = "" } = {}) => {
       world.outcomes.set(uid, { outcome, ignoresTerm, log });
@@ -154,31 +164,19 @@ function controls(world: World): Omit<MemoryCompute, keyof Compute | keyof Memor
       if (!it?.started || it.state === "ended") return;
       move(world, it, { at: world.clock.now(), to: "ended", reason: `command was killed by signal ${signal}` });
     },
-    loseNode: (node) => loseNode(world, node),
-    setNode: (node) => {
-      settle(world);
-      world.nodes.set(node.name, node);
-      unblock(world, world.clock.now());
-    },
-    liveUnits: (node) => {
-      settle(world);
-      return unitsOn(world, node);
-    },
-    peakUnits: (node) => {
-      settle(world);
-      return world.peaks.get(node) ?? 0;
-    },
     isLive: (uid, run) => {
       settle(world);
-      const it = world.runs.get(runName(uid, run));
-      return it !== undefined && it.nodes.length > 0 && (it.state !== "ended" || it.nodeLost);
+      const it = world.runs.get(runName(uid, run)) ?? world.ghosts.get(runName(uid, run));
+      return it !== undefined && isRunning(world, it);
     },
     mounting: (volumeId) => {
       settle(world);
       const mounted = [...world.runs.values()].filter(
         (it) => it.run.mounts.some(({ volume }) => volume.id === volumeId) && it.nodes.length > 0,
       );
-      return mounted.map(({ run: { uid, run } }) => ({ uid, run }));
+      const stuck = world.stuck.get(volumeId);
+      const left = stuck ? [{ uid: stuck.uid, run: stuck.run }] : [];
+      return [...mounted.map(({ run: { uid, run } }) => ({ uid, run })), ...left];
     },
     access: (uid, run) => {
       settle(world);
@@ -251,19 +249,8 @@ function removeRun(
   const it = world.runs.get(id);
   if (!it) return;
   const goneAt = goneAfterRemoval(it, world.clock.now(), options, world.delays);
+  if (it.nodeLost && options.force) leaveBehind(world, id, it);
   it.removing = true;
   it.goneAt = goneAt === undefined ? it.goneAt : Math.min(goneAt, it.goneAt ?? goneAt);
   settle(world);
-}
-
-function loseNode(world: World, node: string): void {
-  settle(world);
-  const known = world.nodes.get(node);
-  if (known) world.nodes.set(node, { ...known, ready: false });
-  for (const it of world.runs.values()) {
-    if (!it.nodes.includes(node) || it.state === "ended") continue;
-    it.nodeLost = true;
-    it.goneAt = undefined;
-    move(world, it, { at: world.clock.now(), to: "ended", reason: `Node ${node} was lost` });
-  }
 }

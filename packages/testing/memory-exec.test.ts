@@ -1,20 +1,20 @@
 import { describe } from "vitest";
-import type { ComputeNode } from "#core/context.ts";
 import { manualClock } from "./clock.ts";
 import { execConformance } from "./conformance/exec.ts";
 import { memoryCompute } from "./memory-compute.ts";
+import { nodesOf } from "./memory-world.ts";
 
-const node: ComputeNode = { name: "one", instanceType: "p5.48xlarge", zone: "a", ready: true, foreignUnits: 0 };
+const nodes = nodesOf({ h100: 1 });
 
 describe("memory compute", () => {
   execConformance(async () => {
     const clock = manualClock();
-    const compute = memoryCompute({ clock, nodes: [node] });
+    const compute = memoryCompute({ clock, nodes });
     const applied = { uid: "a".repeat(32), run: 1 };
     const until = Number.MAX_SAFE_INTEGER;
     const plain = { gpusPerMachine: 4, mounts: [], ports: [], resources: null, env: {}, image: "i", command: "c" };
     const named = { key: "k", name: "n", pool: "h100", instanceType: "p5.48xlarge" };
-    await compute.apply({ ...applied, ...named, ...plain, shares: [{ node: "one", units: 4 }], until });
+    await compute.apply({ ...applied, ...named, ...plain, shares: [{ node: "h100-1", units: 4 }], until });
     let made = 0;
     return {
       ...{ compute, applied, pass: async (ms) => clock.advance(ms), close: async () => undefined },

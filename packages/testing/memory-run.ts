@@ -1,4 +1,4 @@
-import type { Access, Observation, Resources, Run, RunState } from "#core/context.ts";
+import type { Access, NodeRef, Observation, Resources, Run, RunState } from "#core/context.ts";
 
 /** What happens to a run once it was applied; without one it becomes ready and lives until it is removed. */
 export type Outcome =
@@ -29,14 +29,14 @@ export interface MemoryRun {
   since: number;
   started: boolean;
   until: number;
-  nodes: readonly string[];
+  nodes: readonly NodeRef[];
   exitCode: number | null;
   reason: string | null;
   removing: boolean;
   goneAt: number | undefined;
   /** No node could take it; looked at again when nodes change or units come free. */
   blocked: boolean;
-  /** Its node stopped answering: nothing but force removes it. */
+  /** A node of it does not answer: it stands still, and nothing but force removes it. */
   nodeLost: boolean;
   /** What it was told last. */
   access: Access | undefined;
@@ -82,14 +82,14 @@ export function goneAfterRemoval(
 }
 
 /** The run as the port shows it. */
-export function observationOf(it: MemoryRun, doors: DoorOptions): Observation {
+export function observationOf(it: MemoryRun, doors: DoorOptions, answers: (node: NodeRef) => boolean): Observation {
   return {
     state: it.state,
     started: it.started,
     exitCode: it.exitCode,
     reason: it.reason,
     address: it.started ? { ip: "127.0.0.1", port: doors.sshPort } : null,
-    nodes: it.nodes,
+    nodes: it.nodes.map((node) => ({ ...node, answers: answers(node) })),
     isolation: "memory",
     jupyter: jupyterOf(it, doors),
     ports: it.run.ports.map((port) => ({ ...port, address: "127.0.0.1:40124", answers: isAnswering(it, port.port) })),
@@ -140,7 +140,9 @@ function end({ outcome, since }: MemoryRun): Transition | undefined {
 }
 
 function deadline(it: MemoryRun): Transition | undefined {
-  return it.state === "ended" || it.nodeLost ? undefined : { at: it.until, to: "ended", reason: "DeadlineExceeded" };
+  return it.state === "ended" || it.nodeLost
+    ? undefined
+    : { at: Math.max(it.until, it.since), to: "ended", reason: "DeadlineExceeded" };
 }
 
 function removal(it: MemoryRun): Transition | undefined {

@@ -146,9 +146,12 @@ export function nodesOf(counts: Readonly<Record<string, number>>): ComputeNode[]
   return Object.entries(counts).flatMap(([pool, count]) =>
     Array.from({ length: count }, (_, n) => ({
       name: `${pool}-${n + 1}`,
+      uid: `node-${pool}-${n + 1}`,
+      providerId: `memory:///zone-a/${pool}-${n + 1}`,
       instanceType: instanceTypeOfPool(pool).name,
       zone: "zone-a",
       ready: true,
+      units: unitsPerNode(instanceTypeOfPool(pool)),
       foreignUnits: 0,
     })),
   );

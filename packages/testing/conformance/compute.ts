@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { Compute, ComputeNode, Observation, Run } from "#core/context.ts";
+import type { BoundNode, Compute, ComputeNode, Observation, Run } from "#core/context.ts";
 
 /** What a command does, for every kind of Compute to act out in its own way. */
 export interface Behaviour {
@@ -67,6 +67,11 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     if (!holds(value)) throw new Error(`It did not come about: ${holds}, but ${JSON.stringify(value)}`);
     return value;
   };
+  const bound = (wanted: string): BoundNode => {
+    const node = test.nodes.find(({ name }) => name === wanted);
+    if (!node) throw new Error(`No node ${wanted}`);
+    return { name: node.name, uid: node.uid, providerId: node.providerId, answers: true };
+  };
   const observe = (run = 1) => compute.observe(uid, run);
   const ended = () => eventually(observe, (seen) => seen?.state === "ended");
   const ready = (run = 1) =>
@@ -93,6 +98,20 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await compute.listNodes()).toEqual(test.nodes);
   });
 
+  it("gives every node a uid of its own, and the same one in each listing", async () => {
+    const uids = (await compute.listNodes()).map((node) => node.uid);
+
+    expect(new Set(uids).size).toBe(test.nodes.length);
+    expect((await compute.listNodes()).map((node) => node.uid)).toEqual(uids);
+  });
+
+  it("says of the machine behind a node in use that it runs", async () => {
+    const [node] = test.nodes;
+    if (!node) throw new Error("There is no node");
+
+    expect(await compute.machineOf(node)).toBe("running");
+  });
+
   it("brings a run to ready, on the nodes of its shares", async () => {
     await compute.apply(runOf());
 
@@ -101,7 +120,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
       started: true,
       exitCode: null,
       reason: null,
-      nodes: ["one"],
+      nodes: [bound("one")],
       terminating: false,
       address: { ip: "127.0.0.1", port: null },
     } satisfies Partial<Observation>);
@@ -240,7 +259,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     await compute.remove(uid, 1, gently);
     await gone(1);
 
-    expect(await observe(2)).toMatchObject({ state: "ready", nodes: ["two"] });
+    expect(await observe(2)).toMatchObject({ state: "ready", nodes: [bound("two")] });
     expect(await compute.listRuns()).toEqual([{ uid, run: 2, key: "owner#o#env#gpu-dev|j" }]);
   });
 
@@ -276,7 +295,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
 
     await compute.apply(runOf({ shares, gpusPerMachine: 8, mounts: [], ports: [], resources: null }));
 
-    expect(await ready()).toMatchObject({ nodes: ["two", "one"] });
+    expect(await ready()).toMatchObject({ nodes: [bound("two"), bound("one")] });
   });
 
   it("keeps the newest MiB of the output", async () => {

@@ -54,6 +54,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       readLog: (uid, run) => call("readLog", () => compute.readLog(uid, run)),
       listRuns: () => call("listRuns", () => compute.listRuns()),
       listNodes: () => call("listNodes", () => compute.listNodes()),
+      machineOf: (node) => call(`machineOf ${node.name}`, () => compute.machineOf(node)),
     },
     volumes: {
       createVolume: (wanted) => {

@@ -1,0 +1,92 @@
+import type { ComputeNode, MachineState } from "#core/context.ts";
+import { answers, isRunning, settle, unblock, unitsOn, type World } from "./memory-cluster.ts";
+import type { MemoryRun } from "./memory-run.ts";
+
+/** What may happen to the machines of a memory Compute, beside what the port itself asks for. */
+export interface MemoryNodes {
+  /** Adds a node object, or replaces the one of that name or uid: a new label, another name, another machine. */
+  setNode(node: ComputeNode): void;
+  /** The node becomes NotReady: what runs there goes on unseen, and is removed only by force. */
+  loseNode(name: string): void;
+  /** Its node object goes; whether the machine does is up to `setMachine`. */
+  removeNode(name: string): void;
+  /** The node of this name is back and ready, with the same uid; what was removed from it by force meanwhile is ended. */
+  returnNode(name: string): void;
+  /** What the provider says of the machine behind a node object: `gone` ends all that ran there. */
+  setMachine(uid: string, state: MachineState): void;
+  /** Units of the node that runs hold now: bound, and neither ended nor gone. */
+  liveUnits(node: string): number;
+  /** The most that `liveUnits` ever was. */
+  peakUnits(node: string): number;
+  /** Takes a volume off its machine. */
+  detach(volumeId: string): void;
+}
+
+export function memoryNodes(world: World): MemoryNodes {
+  function change(act: () => void): void {
+    settle(world);
+    act();
+    meetNodes(world);
+  }
+  return {
+    setNode: (node) => change(() => setNode(world, node)),
+    loseNode: (name) =>
+      change(() => {
+        const node = world.nodes.get(name);
+        if (node) world.nodes.set(name, { ...node, ready: false });
+      }),
+    removeNode: (name) => change(() => world.nodes.delete(name)),
+    returnNode: (name) =>
+      change(() => {
+        const node = world.known.get(name);
+        if (node) setNode(world, { ...node, ready: true });
+      }),
+    setMachine: (uid, state) => change(() => world.machines.set(uid, state)),
+    liveUnits: (node) => {
+      settle(world);
+      return unitsOn(world, node);
+    },
+    peakUnits: (node) => {
+      settle(world);
+      return world.peaks.get(node) ?? 0;
+    },
+    detach: (volumeId) => world.stuck.delete(volumeId),
+  };
+}
+
+/** A run that was removed by force from a node that does not answer: it runs on there, and its volumes stay attached. */
+export function leaveBehind(world: World, id: string, it: MemoryRun): void {
+  const { uid, run, mounts } = it.run;
+  const [first] = it.nodes;
+  if (isRunning(world, it)) world.ghosts.set(id, it);
+  if (!first || answers(world, first)) return;
+  for (const { volume } of mounts) {
+    world.stuck.set(volume.id, { uid, run, node: first.uid });
+  }
+}
+
+function setNode(world: World, node: ComputeNode): void {
+  for (const [name, one] of world.nodes) if (one.uid === node.uid) world.nodes.delete(name);
+  world.nodes.set(node.name, node);
+  world.known.set(node.name, node);
+  if (node.ready || !world.machines.has(node.uid)) world.machines.set(node.uid, "running");
+}
+
+/** Runs stand still on nodes that do not answer and go on when these are back; a kubelet that is back ends what is not its own. */
+function meetNodes(world: World): void {
+  const now = world.clock.now();
+  for (const it of world.runs.values()) {
+    const isLost = it.nodes.some((node) => !answers(world, node));
+    if (isLost === it.nodeLost) continue;
+    it.nodeLost = isLost;
+    it.since = isLost ? it.since : now;
+    it.goneAt = isLost || !it.removing ? undefined : now + world.delays.removeMs;
+  }
+  for (const [id, it] of world.ghosts) {
+    if (!isRunning(world, it) || it.nodes.every((node) => answers(world, node))) world.ghosts.delete(id);
+  }
+  for (const [volume, { node }] of world.stuck) {
+    if ([...world.nodes.values()].some(({ uid, ready }) => uid === node && ready)) world.stuck.delete(volume);
+  }
+  unblock(world, now);
+}
