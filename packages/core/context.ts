@@ -324,9 +324,12 @@ export interface VolumeSnapshot {
   readonly tags: Partial<SnapshotTags>;
 }
 
-/** Volumes and their snapshots: EBS, or directories on a laptop. */
+/** Volumes and their snapshots: EBS, or directories on a laptop. What was just made may be listed and found late. */
 export interface Volumes {
-  /** Repeated with the same token it answers the same volume. Empty, or restored from a snapshot. */
+  /**
+   * Empty, or restored from a completed snapshot. Repeated with the same token it answers the same volume; it throws
+   * when the token is used with another zone, size or snapshot, as EC2 does.
+   */
   createVolume(wanted: {
     readonly token: string;
     readonly sizeGb: number;
@@ -334,6 +337,8 @@ export interface Volumes {
     readonly snapshotId: string | undefined;
   }): Promise<VolumeRef>;
   findVolume(id: string): Promise<Volume | undefined>;
+  /** The volumes that were made with this token and still exist. */
+  listVolumes(token: string): Promise<Volume[]>;
   /** Nothing happens when it is gone. */
   removeVolume(id: string): Promise<void>;
   /** Not repeatable: each call makes another one (CreateSnapshot takes no token), so it is claimed first. */

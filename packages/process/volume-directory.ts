@@ -35,6 +35,10 @@ export function readVolume(home: string, id: string): VolumeRecord | undefined {
   return record as VolumeRecord | undefined;
 }
 
+export function listVolumeIds(home: string): string[] {
+  return readdirSync(join(home, "volumes")).filter(isVolumeId);
+}
+
 /** The id that belongs to a token: chosen once, at random, by the first who asks. */
 export function volumeIdOf(home: string, token: string): string {
   const file = tokenFile(home, token);

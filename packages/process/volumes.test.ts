@@ -70,6 +70,24 @@ const stateOf = async (volumes: ProcessVolumes, id: string) => (await volumes.fi
 const filesNamed = (name: string) =>
   readdirSync(home, { recursive: true }).filter((file) => String(file).endsWith(`/${name}`));
 
+describe("volumes listed by a token", () => {
+  it("are listed only once a restore that is under way is over, since none yet is no answer", async () => {
+    const volumes = openVolumes();
+    const snapshotId = await snapshotOf(volumes, await newVolume(volumes));
+    const { copy, letGo, copies } = heldCopy();
+    const restoring = openVolumes(copy);
+    const wanted = { ...empty, token: "r", snapshotId };
+
+    const restore = restoring.createVolume(wanted);
+    const listed = restoring.listVolumes("r");
+    await eventually(copies, (count) => count === 1);
+    letGo();
+
+    expect((await listed).map(({ id }) => id)).toEqual([(await restore).id]);
+    await expect(restoring.createVolume({ ...wanted, zone: "elsewhere" })).rejects.toThrow("another volume");
+  });
+});
+
 describe("a snapshot", () => {
   it("is answered at once and pending until the last of it is copied; nothing restores it before", async () => {
     const { copy, letGo } = heldCopy();

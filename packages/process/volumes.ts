@@ -1,10 +1,11 @@
-import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { mkdirSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { Log, SnapshotTags, VolumeRef, VolumeSnapshot, Volumes } from "#core/context.ts";
+import type { Log, SnapshotTags, VolumeSnapshot, Volumes } from "#core/context.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { type ArchivePlaces, readArchive } from "./archive-directory.ts";
 import { adoptArchives, beginArchive, endArchives } from "./archives.ts";
 import { type Copy, findCopy, inWords } from "./copy.ts";
+import { listVolumes, type Maker, makeOnce, volumeSeen } from "./make-volume.ts";
 import { runsMounting } from "./mounts.ts";
 import { randomName } from "./random-name.ts";
 import {
@@ -14,22 +15,16 @@ import {
   isSnapshotId,
   listSnapshotIds,
   readSnapshot,
-  snapshotData,
   snapshotDirectory,
   writeTags,
 } from "./snapshot-directory.ts";
 import {
   deleteDirectory,
-  discard,
   discardRemains,
   forgetToken,
-  makeDraft,
-  publish,
   readVolume,
-  type VolumeRecord,
   volumeData,
   volumeDirectory,
-  volumeIdOf,
 } from "./volume-directory.ts";
 
 export interface ProcessVolumesOptions {
@@ -49,18 +44,11 @@ export interface ProcessVolumes extends Volumes {
   shutdown(): Promise<void>;
 }
 
-type NewVolume = Parameters<Volumes["createVolume"]>[0];
-
-interface Host {
-  readonly home: string;
+interface Host extends Maker {
   readonly archives: ArchivePlaces;
-  readonly copy: Copy;
   readonly log: Log | undefined;
-  /** Volumes that are being made, by token: whoever repeats a call waits for the same copy. */
-  readonly making: Map<string, Promise<VolumeRef>>;
   /** Snapshots that are being copied. */
   readonly copying: Map<string, { readonly over: Promise<void>; readonly abort: AbortController }>;
-  readonly closing: AbortController;
 }
 
 /**
@@ -81,8 +69,9 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
     createVolume: (wanted) => makeOnce(host, wanted),
     findVolume: async (id) => {
       const record = readVolume(home, id);
-      return record && { id, zone: record.zone, attached: runsMounting(home, id).length > 0 };
+      return record && volumeSeen(home, id, record);
     },
+    listVolumes: (token) => listVolumes(host, token),
     removeVolume: (id) => removeVolume(host, id),
     createSnapshot: async (volume, tags) => createSnapshot(host, volume, tags),
     listSnapshots: async (volume) =>
@@ -104,36 +93,6 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
     adopt: () => adopt(host),
     shutdown: () => shutdown(host),
   };
-}
-
-function makeOnce(host: Host, wanted: NewVolume): Promise<VolumeRef> {
-  const { making } = host;
-  const known = making.get(wanted.token);
-  if (known !== undefined) return known;
-  const made = inWords(() => makeVolume(host, wanted)).finally(() => making.delete(wanted.token));
-  making.set(wanted.token, made);
-  return made;
-}
-
-/** Appears by one rename, with everything that was restored in it. */
-async function makeVolume(host: Host, { token, sizeGb, zone, snapshotId }: NewVolume): Promise<VolumeRef> {
-  const { home, copy, closing } = host;
-  const id = volumeIdOf(home, token);
-  const known = readVolume(home, id);
-  if (known) return { id, zone: known.zone };
-  const source = snapshotId === undefined ? undefined : snapshotData(home, snapshotId);
-  if (snapshotId !== undefined && source === undefined) throw new VolumeRefused("There is no such completed snapshot");
-  const draft = makeDraft(join(home, "volumes"), "data");
-  try {
-    if (source !== undefined) await copy(source, join(draft, "data"), closing.signal);
-    const record: VolumeRecord = { token, zone, sizeGb, snapshot: snapshotId ?? null };
-    writeFileSync(join(draft, "volume.json"), JSON.stringify(record), { mode: 0o600 });
-    closing.signal.throwIfAborted();
-    publish(draft, volumeDirectory(home, id));
-  } finally {
-    await discard(draft);
-  }
-  return { id, zone: readVolume(home, id)?.zone ?? zone };
 }
 
 /** The token first: a repeat that finds the volume still there finishes what this one began. */

@@ -9,10 +9,36 @@ describe("the memory volumes", () => {
   const open = async () => {
     const clock = manualClock();
     const volumes = memoryVolumes({ clock, isMounted: () => false, snapshotMs: 50, archiveMs: 50 });
-    return { volumes, pass: async (ms: number) => clock.advance(ms), close: async () => undefined };
+    const content = {
+      write: async (volume: string, text: string) => volumes.write(volume, text),
+      read: async (volume: string) => volumes.contentOf(volume)?.content ?? "",
+    };
+    return { volumes, content, pass: async (ms: number) => clock.advance(ms), close: async () => undefined };
   };
   volumesConformance(open);
   archivesConformance(open);
+
+  it("show what was made only after the time they are told, and then what it holds and was restored from", async () => {
+    const clock = manualClock();
+    const volumes = memoryVolumes({ clock, isMounted: () => false, listedAfterMs: 1000 });
+    const wanted = { token: "t", sizeGb: 1, zone: "z", snapshotId: undefined };
+    const { id } = await volumes.createVolume(wanted);
+    volumes.write(id, "kept");
+    const snapshot = await volumes.createSnapshot(id, { name: "n", disk: "d", attempt: "a" });
+    const early = [await volumes.findVolume(id), await volumes.listVolumes("t"), await volumes.listSnapshots(id)];
+    await volumes.removeVolume(id);
+    clock.advance(1000);
+
+    const restored = await volumes.createVolume({ ...wanted, token: "r", snapshotId: snapshot.id });
+    const late = await volumes.listVolumes("t");
+    volumes.loseVolume(id);
+    volumes.loseSnapshot(snapshot.id);
+
+    expect(early).toEqual([undefined, [], []]);
+    expect(late).toEqual([{ id, zone: "z", attached: false }]);
+    expect(volumes.contentOf(restored.id)).toEqual({ content: "kept", from: snapshot.id });
+    expect(volumes.existing()).toEqual([{ id: restored.id, token: "r" }]);
+  });
 
   it("put an archive into Blobs once it is whole, and fail those that they are told to", async () => {
     const [clock, blobs] = [manualClock(), memoryBlobs()];

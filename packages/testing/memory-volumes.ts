@@ -1,99 +1,124 @@
-import type { Archive, Blobs, Clock, SnapshotTags, VolumeRef, VolumeSnapshot, Volumes } from "#core/context.ts";
+import type { Blobs, Clock, SnapshotTags, Volume, VolumeRef, VolumeSnapshot, Volumes } from "#core/context.ts";
 import { VolumeRefused } from "#core/problem.ts";
+import { type MemoryArchives, memoryArchives } from "./memory-archives.ts";
 
-export interface MemoryVolumes extends Volumes {
+export interface MemoryVolumes extends Volumes, Pick<MemoryArchives, "failArchives"> {
   /** Refuses, in these words, to tag this snapshot; undefined: tags it again. */
   refuseTags(snapshotId: string, text: string | undefined): void;
   /** Tagging never answers again. */
   hangTags(): void;
   /** The next so many snapshots fail: CreateSnapshot throws and leaves nothing. */
   failSnapshots(count: number): void;
-  /** The next so many archives that are begun fail. */
-  failArchives(count: number): void;
   /** The next so many snapshots begin as others do, and have failed when they should be completed. */
   failSnapshotsLater(count: number): void;
   /** Takes the tags off a snapshot, as somebody with a console might. */
   stripTags(snapshotId: string): void;
+  /** Deletes it behind everybody's back, as somebody with a console might. */
+  loseVolume(id: string): void;
+  loseSnapshot(id: string): void;
+  /** Writes into a volume what its snapshots and what is restored from them hold too. */
+  write(volumeId: string, content: string): void;
+  /** What a volume holds, "" at first, and the snapshot it was restored from. */
+  contentOf(volumeId: string): { readonly content: string; readonly from: string | undefined } | undefined;
   volumeIds(): string[];
   snapshotIds(): string[];
+  /** Everything that exists, with the token or attempt that made it. */
+  existing(): readonly { readonly id: string; readonly token: string }[];
   /** What happened to volumes, in order. */
   history(): readonly VolumeEvent[];
 }
 
 export interface VolumeEvent {
-  readonly kind: "created" | "restored" | "removed" | "snapshot" | "snapshotRemoved" | "archived";
+  readonly kind: "created" | "restored" | "removed" | "lost" | "snapshot" | "snapshotRemoved" | "archived";
   readonly volume: string;
   readonly snapshot?: string;
+}
+
+type NewVolume = Parameters<Volumes["createVolume"]>[0];
+
+interface MadeVolume extends VolumeRef {
+  readonly wanted: NewVolume;
+  readonly at: number;
+  content: string;
 }
 
 interface Snapshot {
   readonly id: string;
   readonly volume: string;
+  readonly content: string;
   readonly at: number;
   readonly completesAt: number;
   readonly fails: boolean;
   tags: Partial<SnapshotTags>;
 }
 
-/** A zip of nothing (APPNOTE 4.3.16). */
-const emptyZip = Uint8Array.from([0x50, 0x4b, 5, 6, ...new Uint8Array(18)]);
-
 /**
  * Volumes in memory. A snapshot is pending for `snapshotMs`, an archive for `archiveMs` and until it is looked at;
- * `isMounted` says whether a volume is in use.
+ * `isMounted` says whether a volume is in use. What is younger than `listedAfterMs` is neither listed nor found by its id,
+ * and cannot be removed: to EC2 it does not exist yet.
  */
 export function memoryVolumes(options: {
   readonly clock: Pick<Clock, "now">;
   readonly isMounted: (volumeId: string) => boolean;
   readonly snapshotMs?: number;
   readonly archiveMs?: number;
+  readonly listedAfterMs?: number;
   /** Where archives go. */
   readonly blobs?: Pick<Blobs, "put">;
 }): MemoryVolumes {
-  const { clock, isMounted, snapshotMs = 0, archiveMs = 0, blobs } = options;
-  const archives = new Map<string, { readonly volume: string; completesAt: number; state: Archive["state"] }>();
-  const volumes = new Map<string, VolumeRef>();
+  const { clock, isMounted, snapshotMs = 0, archiveMs = 0, listedAfterMs = 0, blobs } = options;
+  const volumes = new Map<string, MadeVolume>();
   const byToken = new Map<string, string>();
   const snapshots = new Map<string, Snapshot>();
   const refused = new Map<string, string>();
   const history: VolumeEvent[] = [];
   let tagsHang = false;
   let failures = 0;
-  let archiveFailures = 0;
   let laterFailures = 0;
   let made = 0;
+
+  const archived = (volume: string) => void history.push({ kind: "archived", volume });
+  const archives = memoryArchives({ clock, archiveMs, blobs, exists: (id) => volumes.has(id), archived });
 
   function shown({ id, at, completesAt, fails, tags }: Snapshot): VolumeSnapshot {
     const end = fails ? "failed" : "completed";
     return { id, at, tags: { ...tags }, state: clock.now() >= completesAt ? end : "pending" };
   }
 
+  const isListed = (one: { readonly at: number } | undefined) =>
+    one !== undefined && clock.now() >= one.at + listedAfterMs;
+  const sightOf = ({ id, zone }: VolumeRef): Volume => ({ id, zone, attached: isMounted(id) });
+
   return {
-    async createVolume({ token, zone, snapshotId }) {
+    async createVolume(wanted) {
+      const { token, zone, snapshotId } = wanted;
       const known = volumes.get(byToken.get(token) ?? "");
-      if (known) return known;
-      if (snapshotId !== undefined && !snapshots.has(snapshotId)) throw new Error(`No snapshot ${snapshotId}`);
-      const volume = { id: `vol-${++made}`, zone };
-      volumes.set(volume.id, volume);
-      byToken.set(token, volume.id);
-      const from = snapshotId === undefined ? {} : { snapshot: snapshotId };
-      history.push({ kind: snapshotId === undefined ? "created" : "restored", volume: volume.id, ...from });
-      return volume;
+      if (known && !isSame(known.wanted, wanted)) throw new Error(`IdempotentParameterMismatch: ${token}`);
+      if (known) return { id: known.id, zone };
+      const source = snapshotId === undefined ? undefined : snapshots.get(snapshotId);
+      if (snapshotId !== undefined && (!source || shown(source).state !== "completed")) {
+        throw new Error(`No completed snapshot ${snapshotId}`);
+      }
+      const id = `vol-${++made}`;
+      volumes.set(id, { id, zone, wanted, at: clock.now(), content: source?.content ?? "" });
+      byToken.set(token, id);
+      history.push(source ? { kind: "restored", volume: id, snapshot: source.id } : { kind: "created", volume: id });
+      return { id, zone };
     },
     async findVolume(id) {
       const volume = volumes.get(id);
-      return volume && { ...volume, attached: isMounted(id) };
+      return volume && isListed(volume) ? sightOf(volume) : undefined;
     },
+    listVolumes: async (token) =>
+      [...volumes.values()].filter((one) => one.wanted.token === token && isListed(one)).map(sightOf),
     async removeVolume(id) {
-      if (!volumes.delete(id)) return;
+      if (!isListed(volumes.get(id)) || !volumes.delete(id)) return;
       history.push({ kind: "removed", volume: id });
-      // What is not whole by now never will be.
-      for (const one of archives.values()) {
-        if (one.volume === id && one.state === "pending" && clock.now() < one.completesAt) one.state = "failed";
-      }
+      archives.volumeRemoved(id);
     },
     async createSnapshot(volume, tags) {
-      if (!volumes.has(volume)) throw new Error(`No volume ${volume}`);
+      const source = volumes.get(volume);
+      if (!source) throw new Error(`No volume ${volume}`);
       if (failures > 0) {
         failures -= 1;
         throw new VolumeRefused("Snapshot limit exceeded");
@@ -101,42 +126,38 @@ export function memoryVolumes(options: {
       const at = clock.now();
       const fails = laterFailures > 0;
       if (fails) laterFailures -= 1;
-      const snapshot = { id: `snap-${++made}`, volume, at, completesAt: at + snapshotMs, fails, tags: { ...tags } };
+      const { content } = source;
+      const snapshot = {
+        id: `snap-${++made}`,
+        volume,
+        content,
+        at,
+        completesAt: at + snapshotMs,
+        fails,
+        tags: { ...tags },
+      };
       snapshots.set(snapshot.id, snapshot);
       history.push({ kind: "snapshot", volume, snapshot: snapshot.id });
       return shown(snapshot);
     },
-    listSnapshots: async (volume) => [...snapshots.values()].filter((one) => one.volume === volume).map(shown),
+    listSnapshots: async (volume) =>
+      [...snapshots.values()].filter((one) => one.volume === volume && isListed(one)).map(shown),
     async findSnapshot(id) {
       const snapshot = snapshots.get(id);
-      return snapshot && shown(snapshot);
+      return snapshot && isListed(snapshot) ? shown(snapshot) : undefined;
     },
     async removeSnapshot(id) {
+      if (!isListed(snapshots.get(id))) return;
       const volume = snapshots.get(id)?.volume ?? "";
       if (snapshots.delete(id)) history.push({ kind: "snapshotRemoved", volume, snapshot: id });
     },
-    async startArchive(volume, blob) {
-      if (!isBlobName(blob)) throw new Error("Not the name of a blob");
-      if (!volumes.has(volume)) throw new VolumeRefused("The volume does not exist");
-      if (archives.has(blob)) return;
-      const state = archiveFailures > 0 ? "failed" : "pending";
-      archiveFailures = Math.max(0, archiveFailures - 1);
-      archives.set(blob, { volume, completesAt: clock.now() + archiveMs, state });
-    },
-    async findArchive(blob) {
-      const archive = archives.get(blob);
-      if (archive?.state === "pending" && clock.now() >= archive.completesAt) {
-        archive.state = "completed";
-        history.push({ kind: "archived", volume: archive.volume });
-        await blobs?.put(blob, emptyZip);
-      }
-      return archive && { state: archive.state, bytes: archive.state === "completed" ? emptyZip.length : 0 };
-    },
+    startArchive: archives.startArchive,
+    findArchive: archives.findArchive,
+    failArchives: archives.failArchives,
     async tagSnapshot(id, tags) {
       if (tagsHang) await new Promise<never>(() => undefined);
-      const text = refused.get(id);
       const snapshot = snapshots.get(id);
-      if (text !== undefined) throw new VolumeRefused(text);
+      if (refused.has(id)) throw new VolumeRefused(refused.get(id) ?? "");
       if (!snapshot) throw new VolumeRefused("The snapshot does not exist");
       snapshot.tags = { ...snapshot.tags, ...tags };
     },
@@ -150,22 +171,29 @@ export function memoryVolumes(options: {
     failSnapshots(count) {
       failures = count;
     },
-    failArchives(count) {
-      archiveFailures = count;
-    },
     failSnapshotsLater(count) {
       laterFailures = count;
     },
-    stripTags(id) {
-      const snapshot = snapshots.get(id);
-      if (snapshot) snapshot.tags = {};
+    stripTags: (id) => void Object.assign(snapshots.get(id) ?? {}, { tags: {} }),
+    loseVolume(id) {
+      if (volumes.delete(id)) history.push({ kind: "lost", volume: id });
+    },
+    loseSnapshot: (id) => void snapshots.delete(id),
+    write: (id, content) => void Object.assign(volumes.get(id) ?? {}, { content }),
+    contentOf(id) {
+      const volume = volumes.get(id);
+      return volume && { content: volume.content, from: volume.wanted.snapshotId };
     },
     volumeIds: () => [...volumes.keys()],
     snapshotIds: () => [...snapshots.keys()],
+    existing: () => [
+      ...[...volumes.values()].map(({ id, wanted }) => ({ id, token: wanted.token })),
+      ...[...snapshots.values()].map(({ id, tags }) => ({ id, token: tags.attempt ?? "" })),
+    ],
     history: () => history,
   };
 }
 
-function isBlobName(name: string): boolean {
-  return /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*)*$/.test(name);
+function isSame(one: NewVolume, other: NewVolume): boolean {
+  return one.zone === other.zone && one.sizeGb === other.sizeGb && one.snapshotId === other.snapshotId;
 }

@@ -62,6 +62,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
         return sim.call(host, `createVolume ${wanted.token}`, effect, createMs(sim));
       },
       findVolume: (id) => call(`findVolume ${id}`, () => volumes.findVolume(id)),
+      listVolumes: (token) => call(`listVolumes ${token}`, () => volumes.listVolumes(token)),
       removeVolume: (id) => call(`removeVolume ${id}`, () => volumes.removeVolume(id)),
       createSnapshot: (id, tags) => {
         const effect = () => volumes.createSnapshot(id, tags);

@@ -1,0 +1,56 @@
+import type { Archive, Blobs, Clock, Volumes } from "#core/context.ts";
+import { VolumeRefused } from "#core/problem.ts";
+
+export interface MemoryArchives extends Pick<Volumes, "startArchive" | "findArchive"> {
+  /** The next so many archives that are begun fail. */
+  failArchives(count: number): void;
+  /** What is not whole by now never will be. */
+  volumeRemoved(id: string): void;
+}
+
+/** A zip of nothing (APPNOTE 4.3.16). */
+const emptyZip = Uint8Array.from([0x50, 0x4b, 5, 6, ...new Uint8Array(18)]);
+
+/** The part of the memory volumes that zips them. */
+export function memoryArchives(options: {
+  readonly clock: Pick<Clock, "now">;
+  readonly archiveMs: number;
+  readonly blobs: Pick<Blobs, "put"> | undefined;
+  readonly exists: (volume: string) => boolean;
+  readonly archived: (volume: string) => void;
+}): MemoryArchives {
+  const { clock, archiveMs, blobs, exists, archived } = options;
+  const archives = new Map<string, { readonly volume: string; completesAt: number; state: Archive["state"] }>();
+  let failures = 0;
+  return {
+    async startArchive(volume, blob) {
+      if (!isBlobName(blob)) throw new Error("Not the name of a blob");
+      if (!exists(volume)) throw new VolumeRefused("The volume does not exist");
+      if (archives.has(blob)) return;
+      const state = failures > 0 ? "failed" : "pending";
+      failures = Math.max(0, failures - 1);
+      archives.set(blob, { volume, completesAt: clock.now() + archiveMs, state });
+    },
+    async findArchive(blob) {
+      const archive = archives.get(blob);
+      if (archive?.state === "pending" && clock.now() >= archive.completesAt) {
+        archive.state = "completed";
+        archived(archive.volume);
+        await blobs?.put(blob, emptyZip);
+      }
+      return archive && { state: archive.state, bytes: archive.state === "completed" ? emptyZip.length : 0 };
+    },
+    failArchives(count) {
+      failures = count;
+    },
+    volumeRemoved(id) {
+      for (const one of archives.values()) {
+        if (one.volume === id && one.state === "pending" && clock.now() < one.completesAt) one.state = "failed";
+      }
+    },
+  };
+}
+
+function isBlobName(name: string): boolean {
+  return /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*)*$/.test(name);
+}
