@@ -9,28 +9,49 @@ export interface Ordered {
 
 interface Line<T> {
   readonly entries: readonly T[];
-  readonly at: number;
+  /** The first of it, and where it stands. */
+  first: T;
+  at: number;
   /** What its owner held when the line was put in. */
-  readonly units: number;
+  units: number;
+  /** What its owner used lately. */
+  readonly used: number;
+}
+
+/** Those who wait, and what decides between them besides what their owners hold. */
+export interface WaitingLine<T extends Ordered> {
+  readonly waiting: readonly T[];
+  /** Who keeps its place before everybody until it is granted. */
+  readonly head: string | null;
+  /** What owners used lately. */
+  readonly used?: ReadonlyMap<string, number> | undefined;
 }
 
 /**
- * Yields those who wait in admission's order: owners with the fewest units first, then the oldest, then uid
- * (design section 3). The consumer adds to `usage` what it gives before it asks for the next one.
+ * Yields those who wait in admission's order: the head, then owners with the fewest units, then those who used least
+ * lately, then the oldest, then uid (design section 3). The consumer adds to `usage` what it gives before it asks for
+ * the next one.
  */
 export function* fairOrder<T extends Ordered>(
-  waiting: readonly T[],
+  { waiting, head, used = new Map() }: WaitingLine<T>,
   usage: ReadonlyMap<string, number>,
 ): Generator<T, void> {
+  const first = waiting.find((entry) => entry.uid === head);
+  if (first) yield first;
   const heap: Line<T>[] = [];
-  for (const entries of linesByOwner(waiting)) {
-    pushHeap(heap, { entries, at: 0, units: usage.get(entries[0]?.owner ?? "") ?? 0 }, before);
+  for (const [owner, entries] of linesByOwner(waiting, first)) {
+    const [oldest] = entries;
+    const line = { entries, at: 0, units: usage.get(owner) ?? 0, used: used.get(owner) ?? 0 };
+    if (oldest) pushHeap(heap, { ...line, first: oldest }, before);
   }
   for (let line = popHeap(heap, before); line; line = popHeap(heap, before)) {
-    const entry = line.entries[line.at];
-    if (!entry) continue;
-    yield entry;
-    pushHeap(heap, { entries: line.entries, at: line.at + 1, units: usage.get(entry.owner) ?? 0 }, before);
+    const { owner } = line.first;
+    yield line.first;
+    const next = line.entries[++line.at];
+    if (!next) continue;
+    line.first = next;
+    line.units = usage.get(owner) ?? 0;
+    pushHeap(heap, line, before);
   }
 }
 
@@ -39,18 +60,18 @@ export function byAge(a: Ordered, b: Ordered): number {
   return a.queuedAt - b.queuedAt || (a.uid < b.uid ? -1 : 1);
 }
 
-function linesByOwner<T extends Ordered>(waiting: readonly T[]): Iterable<T[]> {
+function linesByOwner<T extends Ordered>(waiting: readonly T[], besides: T | undefined): ReadonlyMap<string, T[]> {
   const lines = new Map<string, T[]>();
-  for (const entry of [...waiting].sort(byAge)) {
+  for (const entry of waiting) {
+    if (entry === besides) continue;
     const line = lines.get(entry.owner);
     if (line) line.push(entry);
     if (!line) lines.set(entry.owner, [entry]);
   }
-  return lines.values();
+  for (const line of lines.values()) line.sort(byAge);
+  return lines;
 }
 
 function before<T extends Ordered>(a: Line<T>, b: Line<T>): boolean {
-  const [first, second] = [a.entries[a.at], b.entries[b.at]];
-  if (!first || !second) return first !== undefined;
-  return a.units !== b.units ? a.units < b.units : byAge(first, second) < 0;
+  return (a.units - b.units || a.used - b.used || byAge(a.first, b.first)) < 0;
 }

@@ -86,6 +86,71 @@ describe("who is given what", () => {
     expect(grants.map((grant) => grant.uid)).toEqual(["a1", "b1"]);
   });
 
+  test("an owner is charged for what was given and not for what was tried", () => {
+    const occupied = [held("c", "n1", 4, 5)];
+    const big = waiting("b-big", 8, { owner: "b", queuedAt: NOW - 100 });
+    const small = ["b", "c"].flatMap((owner) =>
+      [1, 2, 3, 4].map((n) => waiting(`${owner}${n}`, 1, { owner, queuedAt: NOW - 50 + n })),
+    );
+
+    const { grants, head } = planOf({ nodes: [node("n1")], occupied, waiting: [big, ...small] });
+
+    expect(head).toBe("b-big");
+    expect(grants.map((grant) => grant.uid)).toEqual(["b1", "b2", "b3", "b4"]);
+  });
+
+  test("the units of the reserved start are not charged before they are given", () => {
+    const occupied = [held("x", "n1", 8, 5), held("x", "n2", 6, 5)];
+    const big = waiting("b-big", 8, { owner: "b", queuedAt: NOW - 100 });
+    const small = waiting("b-small", 2, { owner: "b", queuedAt: NOW - 60 });
+    const other = waiting("c-small", 2, { owner: "c", queuedAt: NOW - 50 });
+
+    const { grants } = planOf({ occupied, waiting: [big, small, other], head: "b-big" });
+
+    expect(grants.map((grant) => grant.uid)).toEqual(["b-small"]);
+  });
+
+  test("one that never fits is charged to nobody, however often it is planned for", () => {
+    const never = waiting("b-never", 8, { owner: "b", machines: 3, queuedAt: NOW - 100 });
+    const all = [
+      never,
+      waiting("b1", 8, { owner: "b", queuedAt: NOW - 20 }),
+      waiting("c1", 8, { owner: "c", queuedAt: NOW - 10 }),
+    ];
+
+    for (const head of [null, "b-never"]) {
+      const { grants } = planOf({ nodes: [node("n1")], waiting: all, head });
+
+      expect(grants.map((grant) => grant.uid)).toEqual(["b1"]);
+    }
+  });
+
+  test("of owners who hold the same, who used less lately comes first, and then who has waited longest", () => {
+    const all = [
+      waiting("heavy", 8, { queuedAt: NOW - 90 }),
+      waiting("light", 8, { queuedAt: NOW - 20 }),
+      waiting("new", 8, { queuedAt: NOW - 10 }),
+    ];
+    const used = new Map([
+      ["heavy", 12.5],
+      ["light", 0.5],
+    ]);
+
+    const { grants, places } = planOf({ waiting: all, used });
+
+    expect(grants.map((grant) => grant.uid)).toEqual(["new", "light"]);
+    expect(places.map((place) => place.uid)).toEqual(["heavy"]);
+  });
+
+  test("what somebody holds goes before what others used lately", () => {
+    const occupied = [held("holds", "n1", 1, 1)];
+    const all = [waiting("holds-2", 8, { owner: "holds", queuedAt: NOW - 90 }), waiting("heavy", 8)];
+
+    const { grants } = planOf({ occupied, waiting: all, used: new Map([["heavy", 500]]) });
+
+    expect(grants.map((grant) => grant.uid)).toEqual(["heavy"]);
+  });
+
   test("foreign pods and nodes that are missing leave less", () => {
     const nodes = [node("n1", "a", 3)];
 
@@ -181,6 +246,18 @@ describe("what those who wait are told", () => {
       ["w2", 2, 2 * HOUR],
       ["w3", 3, 3 * HOUR],
     ]);
+  });
+
+  test("places take turns between owners, as their starts will", () => {
+    const occupied = [held("x", "n1", 8, 1), held("x", "n2", 8, 1)];
+    const all = [
+      ...[1, 2, 3].map((n) => waiting(`a${n}`, 8, { owner: "a", queuedAt: NOW - 50 + n })),
+      waiting("b1", 8, { owner: "b", queuedAt: NOW - 10 }),
+    ];
+
+    const { places } = planOf({ occupied, waiting: all });
+
+    expect(places.map((place) => place.uid)).toEqual(["a1", "b1", "a2", "a3"]);
   });
 
   test("one whose time is over is expected to be gone soon, not in the past", () => {

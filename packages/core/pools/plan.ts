@@ -1,9 +1,10 @@
 import type { Share } from "../context.ts";
 import type { Size } from "../environments/record.ts";
 import type { Closure } from "./admission.ts";
-import { byAge, fairOrder } from "./fair-order.ts";
+import { fairOrder } from "./fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
-import { type Reservation, releasesOf, reserve, startTimes } from "./future.ts";
+import { type Reservation, releasesOf, reserve } from "./future.ts";
+import { charge, placesOf } from "./places.ts";
 
 /** Somebody who waits for capacity. Times are ms. */
 export interface Waiting {
@@ -40,6 +41,8 @@ export interface PlanInput {
   readonly startupMs: number;
   /** Who had the reserved start in the plan before. */
   readonly head: string | null;
+  /** What owners used lately, in unit-hours (used.ts): it decides between those who hold the same. */
+  readonly used?: ReadonlyMap<string, number> | undefined;
   /** Set while nothing may be granted: everybody keeps the place that they would have. */
   readonly closed?: Closure | null | undefined;
   readonly now: number;
@@ -80,14 +83,13 @@ export function plan(input: PlanInput): Plan {
   const hopeless = new Set<string>();
   let reserved: Reservation | undefined;
 
-  for (const entry of inOrder(input, usage)) {
+  for (const entry of fairOrder(input, usage)) {
     const need = needOf(entry);
     if (!canEverFit(nodes, input, need)) {
       hopeless.add(entry.uid);
       left.push(entry);
       continue;
     }
-    usage.set(entry.owner, (usage.get(entry.owner) ?? 0) + need.machines * need.units);
     const endsAt = input.now + entry.size.wantedMs;
     const placed = input.closed ? undefined : free.take(need, reserved && passes(reserved, free, need, endsAt));
     if (!placed) {
@@ -102,11 +104,13 @@ export function plan(input: PlanInput): Plan {
       left.push(entry);
       continue;
     }
+    charge(usage, entry);
     grants.push({ uid: entry.uid, shares: placed.shares });
     given.push({ owner: entry.owner, shares: placed.shares, endsAt, at: input.now, size: entry.size });
   }
-  const places = placesOf(input, nodes, free, left, hopeless, given);
-  return { grants, places, head: reserved?.uid ?? null, freeUnits: free.total() };
+  const head = reserved?.uid ?? null;
+  const places = placesOf({ ...input, head }, { nodes, free, left, hopeless, given, usage });
+  return { grants, places, head, freeUnits: free.total() };
 }
 
 function needOf(entry: Waiting): Need {
@@ -138,13 +142,6 @@ function usageOf(occupied: readonly Occupied[]): Map<string, number> {
   return usage;
 }
 
-/** The head keeps its place before everybody until it is granted. */
-function* inOrder(input: PlanInput, usage: ReadonlyMap<string, number>): Generator<Waiting, void> {
-  const head = input.waiting.find((entry) => entry.uid === input.head);
-  if (head) yield head;
-  yield* fairOrder(head ? input.waiting.filter((entry) => entry !== head) : input.waiting, usage);
-}
-
 function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: Need): boolean {
   let fitting = input.makeable;
   if (need.units > input.unitsPerNode) return false;
@@ -162,28 +159,4 @@ function passes(reserved: Reservation, free: FreeUnits, need: Need, endsAt: numb
     if (wanted === undefined || endsAt <= reserved.startsAt) return true;
     return free.freeOn(node) + (reserved.released.get(node) ?? 0) - need.units >= wanted;
   };
-}
-
-function placesOf(
-  input: PlanInput,
-  nodes: readonly FreeNode[],
-  free: FreeUnits,
-  left: readonly Waiting[],
-  hopeless: ReadonlySet<string>,
-  given: readonly Occupied[],
-): Place[] {
-  const [total, largest] = [free.total(), free.largest()];
-  const able = left.filter((entry) => !hopeless.has(entry.uid));
-  const starts = startTimes(able, nodes, releasesOf([...input.occupied, ...given], nodes, input), free, input);
-  const ordered = [...able, ...left.filter((entry) => hopeless.has(entry.uid)).sort(byAge)];
-  return ordered.map((entry, index) => {
-    const { machines, units } = entry.size;
-    const base = { uid: entry.uid, position: index + 1, startsAt: starts.get(entry.uid) ?? null };
-    if (input.closed) return { ...base, startsAt: null, code: input.closed, a: machines * units, b: 0 };
-    if (nodes.length === 0) return { ...base, code: "none", a: machines * units, b: 0 };
-    if (hopeless.has(entry.uid)) return { ...base, code: "never", a: machines * units, b: nodes.length };
-    if (total < machines * units) return { ...base, code: "short", a: machines * units, b: total };
-    if (largest < units) return { ...base, code: "split", a: units, b: largest };
-    return { ...base, code: "behind", a: machines * units, b: total };
-  });
 }

@@ -1,0 +1,50 @@
+import { byAge, fairOrder } from "./fair-order.ts";
+import type { FreeNode, FreeUnits } from "./free-units.ts";
+import { releasesOf, startTimes } from "./future.ts";
+import type { Occupied, Place, PlanInput, Waiting } from "./plan.ts";
+
+/** Where a plan stands once it has given what it could. */
+export interface Planned {
+  readonly nodes: readonly FreeNode[];
+  readonly free: FreeUnits;
+  /** Who got nothing. */
+  readonly left: readonly Waiting[];
+  /** Those of them who do not fit whatever comes free. */
+  readonly hopeless: ReadonlySet<string>;
+  readonly given: readonly Occupied[];
+  /** Units by owner. */
+  readonly usage: Map<string, number>;
+}
+
+/** Position, earliest start and reason of everybody who got nothing: those who fit in the order of their starts first. */
+export function placesOf(input: PlanInput, { nodes, free, left, hopeless, given, usage }: Planned): Place[] {
+  const [total, largest] = [free.total(), free.largest()];
+  const able = inTurn({ ...input, waiting: left.filter(({ uid }) => !hopeless.has(uid)) }, usage);
+  const starts = startTimes(able, nodes, releasesOf([...input.occupied, ...given], nodes, input), free, input);
+  const ordered = [...able, ...left.filter(({ uid }) => hopeless.has(uid)).sort(byAge)];
+  return ordered.map((entry, index) => {
+    const { machines, units } = entry.size;
+    const base = { uid: entry.uid, position: index + 1, startsAt: starts.get(entry.uid) ?? null };
+    if (input.closed) return { ...base, startsAt: null, code: input.closed, a: machines * units, b: 0 };
+    if (nodes.length === 0) return { ...base, code: "none", a: machines * units, b: 0 };
+    if (hopeless.has(entry.uid)) return { ...base, code: "never", a: machines * units, b: nodes.length };
+    if (total < machines * units) return { ...base, code: "short", a: machines * units, b: total };
+    if (largest < units) return { ...base, code: "split", a: units, b: largest };
+    return { ...base, code: "behind", a: machines * units, b: total };
+  });
+}
+
+/** Counts what was given to one for its owner. */
+export function charge(usage: Map<string, number>, { owner, size }: Waiting): void {
+  usage.set(owner, (usage.get(owner) ?? 0) + size.machines * size.units);
+}
+
+/** Each start counts for its owner's next one. */
+function inTurn(input: PlanInput, usage: Map<string, number>): Waiting[] {
+  const order: Waiting[] = [];
+  for (const entry of fairOrder(input, usage)) {
+    charge(usage, entry);
+    order.push(entry);
+  }
+  return order;
+}
