@@ -63,8 +63,8 @@ function phaseSamples({ type, granted, held, summary }: Pool): Sample[] {
   }));
 }
 
-function unitSamples({ type, summary: { total, inUse, free, waitingUnits } }: Pool): Sample[] {
-  const states = { total, in_use: inUse, free, wanted: waitingUnits };
+function unitSamples({ type, summary: { total, inUse, free, waitingUnits, unreadable } }: Pool): Sample[] {
+  const states = { total, in_use: inUse, free, wanted: waitingUnits, unreadable };
   return Object.entries(states).map(([state, value]) => ({ labels: { gpu_type: type, state }, value }));
 }
 

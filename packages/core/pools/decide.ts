@@ -6,6 +6,7 @@ import type { PlannerContext } from "../worker.ts";
 import { readNamed } from "./named.ts";
 import { type Place, type Plan, plan } from "./plan.ts";
 import type { Grant, Pool, PoolSummary } from "./record.ts";
+import { unreadableUnits } from "./settle.ts";
 import { type Candidate, readWaiting, type WaitingList } from "./waiting.ts";
 
 export interface Advice {
@@ -58,6 +59,8 @@ export async function decidePool(
 
 /** How often a plan is made again because one that it chose turned out not to wait any more. */
 const PLANS = 4;
+/** So many of those next in order are read as well once one was not what the index says: some stay unreadable for long. */
+const READ_AHEAD = 100;
 
 /** The index only proposes: whoever is chosen is read, consistently, before it is granted anything. */
 async function planVerified(
@@ -73,9 +76,11 @@ async function planVerified(
     const planned = planOver(pool, waiting, now);
     const chosen = new Map(planned.grants.map((grant) => [grant.uid, grant.shares]));
     const proposed = waiting.filter((one) => chosen.has(one.uid));
-    const unread = proposed.map(({ key }) => key).filter((key) => !verified.has(key));
-    for (const record of await readNamed(ctx, unread)) verified.set(keyText(keyOf(record)), record);
-    const gone = new Set(proposed.filter((one) => !stillWaits(one, verified.get(one.key))));
+    const next = new Set(tries === 0 ? [] : planned.places.slice(0, READ_AHEAD).map(({ uid }) => uid));
+    const checked = waiting.filter(({ uid }) => chosen.has(uid) || next.has(uid));
+    const unread = checked.map(({ key }) => key).filter((key) => !verified.has(key));
+    for (const record of (await readNamed(ctx, unread)).records) verified.set(keyText(keyOf(record)), record);
+    const gone = new Set(checked.filter((one) => !stillWaits(one, verified.get(one.key))));
     if (gone.size === 0) {
       return { planned, grants: proposed.flatMap(({ key }) => grantOf(key, verified.get(key), chosen, now)) };
     }
@@ -133,6 +138,7 @@ function summarize(pool: Pool, granted: readonly Grant[], list: WaitingList, pla
     waitingUnits: sum(notYet.map((uid) => (sizes.get(uid)?.machines ?? 0) * (sizes.get(uid)?.units ?? 0))),
     preparing: running.filter((holding) => holding.phase === "preparing").length,
     active: running.filter((holding) => holding.phase === "active").length,
+    unreadable: unreadableUnits({ granted, held: pool.held }),
     plannedAt: now,
   };
 }

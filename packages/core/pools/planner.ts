@@ -60,7 +60,7 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
   const startedAt = ctx.clock.monotonic();
   const type = poolTypeOf(key);
   const pool = (await findPool(ctx, type)) ?? emptyPool(ctx, type);
-  const records = await readNamed(ctx, named);
+  const { records } = await readNamed(ctx, named);
   const now = ctx.clock.now();
   const early = (pool.dueAt ?? now) - now;
   if (early > 0 && !records.some((record) => concerns(pool, record))) {

@@ -24,6 +24,8 @@ export interface Grant {
   readonly size: Size;
   readonly shares: readonly Share[];
   readonly at: number;
+  /** Since when its record cannot be read, ms: until it can be, nothing is known about it and it stays as it is. */
+  readonly unreadableSince?: number | undefined;
 }
 
 /** Capacity that a run has taken, with what its record last said. */
@@ -41,6 +43,8 @@ export interface PoolSummary {
   readonly waitingUnits: number;
   readonly preparing: number;
   readonly active: number;
+  /** Units granted or held by records that cannot be read. */
+  readonly unreadable: number;
   readonly plannedAt: number;
 }
 
@@ -79,7 +83,8 @@ export interface Pool extends Stored {
 /** A pool nobody has seen yet: no nodes, nothing held. Version 0: the first write must find it absent. */
 export function emptyPool(ctx: Context, type: string): Pool {
   const key = poolKey(type);
-  const summary = { total: 0, free: 0, inUse: 0, waiting: 0, waitingUnits: 0, preparing: 0, active: 0, plannedAt: 0 };
+  const inUse = { inUse: 0, preparing: 0, active: 0, unreadable: 0 };
+  const summary = { total: 0, free: 0, ...inUse, waiting: 0, waitingUnits: 0, plannedAt: 0 };
   return {
     ...key,
     version: 0,

@@ -19,10 +19,13 @@ export function concerns(pool: Pool, record: Environment): boolean {
 /** How often everything that is held is compared with its record. */
 const REFRESH_MS = 50_000;
 const SET_ASIDE_MS = 300_000;
+/** Units that unreadable records hold for longer than this are an alarm. */
+const LONGEST_UNREADABLE_MS = 600_000;
 
 /**
  * The ledger after a look at the records: grants that were taken are held, those that can no longer be taken and
- * holdings that were returned are dropped. No grant ends by time, only by its record (design section 3).
+ * holdings that were returned are dropped. No grant ends by time, only by its record (design section 3), and a record
+ * that cannot be read frees nothing: only one that is absent, of another life or at another run does.
  */
 export async function settle(
   ctx: PlannerContext,
@@ -34,22 +37,57 @@ export async function settle(
   const known = new Map(named.map((record) => [keyText(keyOf(record)), record]));
   const asked = [...pool.granted, ...(refresh ? pool.held : [])].map((entry) => entry.key);
   const missing = asked.filter((key) => !known.has(key));
-  for (const record of await readNamed(ctx, missing)) known.set(keyText(keyOf(record)), record);
+  const { records, unreadable } = await readNamed(ctx, missing);
+  for (const record of records) known.set(keyText(keyOf(record)), record);
 
   const read = new Set([...known.keys(), ...missing]);
-  const granted = pool.granted.filter((grant) => mayStillTake(grant, known.get(grant.key)));
+  const granted = pool.granted.flatMap((grant) => {
+    if (unreadable.has(grant.key)) return [unreadableSince(grant, now)];
+    return mayStillTake(grant, known.get(grant.key)) ? [readAgain(grant)] : [];
+  });
   const taken = pool.granted.flatMap((grant) => holding(grant, known.get(grant.key)));
-  const kept = pool.held.flatMap((old) => (read.has(old.key) ? holding(old, known.get(old.key)) : [old]));
+  const kept = pool.held.flatMap((old) => {
+    if (unreadable.has(old.key)) return [unreadableSince(old, now)];
+    return read.has(old.key) ? holding(old, known.get(old.key)) : [old];
+  });
   const setAside = [
     ...pool.setAside.filter((node) => node.until > now),
     ...pool.held.flatMap((old) => withdrawnNodes(old, known.get(old.key))),
   ];
   const refreshedAt = refresh ? now : pool.refreshedAt;
-  const left = pool.granted.filter((grant) => !granted.includes(grant));
+  const still = new Set(granted.map(({ uid }) => uid));
+  const left = pool.granted.filter(({ uid }) => !still.has(uid));
   const took = thoseThatTook(left, known);
   const over = [...took.filter(({ grant, outcome }) => !grant && outcome), ...thoseThatReturned(pool.held, known)];
   const tally = took.length + over.length > 0 ? tallied(pool.tally ?? emptyTally, took, over) : pool.tally;
-  return { ...pool, granted, held: [...kept, ...taken], setAside, refreshedAt, tally };
+  const settled = { ...pool, granted, held: [...kept, ...taken], setAside, refreshedAt, tally };
+  raiseAlarm(ctx, settled, now);
+  return settled;
+}
+
+/** Units that records hold which cannot be read. */
+export function unreadableUnits({ granted, held }: Pick<Pool, "granted" | "held">): number {
+  const unreadable = [...granted, ...held].filter((entry) => entry.unreadableSince !== undefined);
+  return unreadable.flatMap(({ shares }) => shares).reduce((sum, { units }) => sum + units, 0);
+}
+
+function raiseAlarm(ctx: PlannerContext, pool: Pool, now: number): void {
+  const long = [...pool.granted, ...pool.held].filter(
+    ({ unreadableSince = now }) => now - unreadableSince > LONGEST_UNREADABLE_MS,
+  );
+  if (long.length === 0) return;
+  const looks = long.slice(0, MOST_LOGGED).map(({ key }) => key);
+  ctx.log.error("capacity not readable", { pool: pool.type, units: unreadableUnits(pool), looks });
+}
+
+const MOST_LOGGED = 10;
+
+function unreadableSince<Entry extends Grant>(entry: Entry, now: number): Entry {
+  return { ...entry, unreadableSince: entry.unreadableSince ?? now };
+}
+
+function readAgain(grant: Grant): Grant {
+  return grant.unreadableSince === undefined ? grant : { ...grant, unreadableSince: undefined };
 }
 
 /** The record still waits with this very run: it may take the grant at any moment. */

@@ -11,8 +11,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/settle.ts",
-        find: "mayStillTake(grant, known.get(grant.key)));",
-        replace: "mayStillTake(grant, known.get(grant.key)) && now - grant.at < 5000);",
+        find: "mayStillTake(grant, known.get(grant.key)) ?",
+        replace: "mayStillTake(grant, known.get(grant.key)) && now - grant.at < 5000 ?",
       },
     ],
   },
