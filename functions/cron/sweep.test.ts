@@ -17,7 +17,7 @@ function records(count: number): Item[] {
   return Array.from({ length: count }, (_, n) => {
     const key = { pk: "owner#a#env#b", sk: `job-${n}` };
     const dueAt = n < DUE ? clock.now() : n % 2 ? clock.now() + HOUR_MS : undefined;
-    return { ...key, version: 1, dueShard: dueShardOf(ctx.ids, key), ...(dueAt !== undefined && { dueAt }) };
+    return { ...key, writers: ["w1"], dueShard: dueShardOf(ctx.ids, key), ...(dueAt !== undefined && { dueAt }) };
   });
 }
 

@@ -36,7 +36,9 @@ test("submit = key + spec + head + one send", async () => {
 
 test("get = key + one read, and one plan item while it waits", async () => {
   const { world, key, during } = await countedWorld();
-  const [active, waiting] = [await submitJob(world, key, { gpu_count: 16 }), await submitJob(world, key)];
+  const active = await submitJob(world, key, { gpu_count: 16 });
+  world.clock.advance(1);
+  const waiting = await submitJob(world, key);
   await world.advance(5_000);
 
   expect(await during("GET", `/v1/jobs/${active}`)).toEqual([keyRead, "table.get"]);

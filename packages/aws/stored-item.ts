@@ -16,7 +16,7 @@ const expand = promisify(inflateRaw);
 
 /**
  * An item as it is stored: plain up to 8 KB of JSON, else compressed into the attribute `packed`, beside which keys,
- * version, ttl and what the indexes need stay plain. Throws when it would be over 400 KB.
+ * writers, ttl and what the indexes need stay plain. Throws when it would be over 400 KB.
  */
 export async function toAttributes(item: Stored): Promise<Attributes> {
   const size = Buffer.byteLength(JSON.stringify(item));
@@ -40,7 +40,7 @@ export async function fromAttributes(attributes: Attributes): Promise<Item> {
 
 function plainPart(item: Stored): Attributes {
   const fields = item as Stored & Attributes;
-  const plain: Attributes = { pk: item.pk, sk: item.sk, version: item.version };
+  const plain: Attributes = { pk: item.pk, sk: item.sk, writers: item.writers };
   if (typeof fields.ttl === "number") plain.ttl = fields.ttl;
   for (const { partition, sort, sortType, projected } of Object.values(indexFields)) {
     if (!isFit(fields[partition], "S") || !isFit(fields[sort], sortType)) continue;

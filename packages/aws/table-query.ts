@@ -43,9 +43,9 @@ function indexInput({ index, partition, to, after }: IndexQuery): Input {
   };
 }
 
-/** The version is not projected, since every write would then be a write of the index too. */
+/** The writers are not projected, since every write would then be a write of the index too. */
 async function asIndexItem(attributes: Attributes): Promise<Item> {
-  return { ...attributes, version: 0 } as unknown as Item;
+  return { ...attributes, writers: [] } as unknown as Item;
 }
 
 /** Holds no partition, so that a cursor cannot lead into another one. */

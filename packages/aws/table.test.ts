@@ -23,12 +23,12 @@ afterAll(async () => {
 describe("the table on DynamoDB", () => {
   tableConformance(async () => dynamoTable({ client, tableName }));
 
-  it("compresses what is over 8 KB and leaves keys, version, ttl and indexed fields plain", async () => {
+  it("compresses what is over 8 KB and leaves keys, writers, ttl and indexed fields plain", async () => {
     const table = dynamoTable({ client, tableName });
     const item = {
       pk: "big",
       sk: "-",
-      version: 3,
+      writers: ["w3"],
       ttl: 1_800_000_000,
       dueShard: "a",
       dueAt: 7,
@@ -41,26 +41,26 @@ describe("the table on DynamoDB", () => {
     );
 
     const { packed, ...plain } = Item ?? {};
-    expect(plain).toEqual({ pk: "big", sk: "-", version: 3, ttl: 1_800_000_000, dueShard: "a", dueAt: 7 });
+    expect(plain).toEqual({ pk: "big", sk: "-", writers: ["w3"], ttl: 1_800_000_000, dueShard: "a", dueAt: 7 });
     expect((packed as Uint8Array).length).toBeLessThan(500);
     expect(await table.get(item)).toEqual(item);
   });
 
   it("leaves a small item plain", async () => {
     const table = dynamoTable({ client, tableName });
-    await table.put(Object.assign({ pk: "small", sk: "-", version: 1 }, { a: { b: [1] } }));
+    await table.put(Object.assign({ pk: "small", sk: "-", writers: ["w1"] }, { a: { b: [1] } }));
 
     const { Item } = await DynamoDBDocumentClient.from(client).send(
       new GetCommand({ TableName: tableName, Key: { pk: "small", sk: "-" } }),
     );
 
-    expect(Item).toEqual({ pk: "small", sk: "-", version: 1, a: { b: [1] } });
+    expect(Item).toEqual({ pk: "small", sk: "-", writers: ["w1"], a: { b: [1] } });
   });
 
   it("says clearly that an item is too large", async () => {
     const table = dynamoTable({ client, tableName });
     const noise = Array.from({ length: 60_000 }, () => Math.random());
-    const item = Object.assign({ pk: "huge", sk: "-", version: 1 }, { noise });
+    const item = Object.assign({ pk: "huge", sk: "-", writers: ["w1"] }, { noise });
 
     await expect(table.put(item)).rejects.toThrow(
       /The item huge\|- has \d+ KB compressed; DynamoDB keeps at most 400 KB/,
@@ -70,7 +70,7 @@ describe("the table on DynamoDB", () => {
   it("reads 250 large items at once, more than one answer holds", async () => {
     const table = dynamoTable({ client, tableName });
     const keys = Array.from({ length: 250 }, (_, n) => ({ pk: "many", sk: String(n) }));
-    await Promise.all(keys.map((key) => table.put(Object.assign({ version: 1, text: "y".repeat(7_000) }, key))));
+    await Promise.all(keys.map((key) => table.put(Object.assign({ writers: ["w1"], text: "y".repeat(7_000) }, key))));
 
     const items = await table.getMany(keys);
 

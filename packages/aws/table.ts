@@ -32,26 +32,26 @@ export function dynamoTable({ client, tableName }: DynamoTableOptions): Table {
       return attributes && fromAttributes(attributes);
     },
     getMany: (keys) => getManyItems(documents, tableName, keys),
-    async put(item, { ifVersion } = {}) {
+    async put(item, { ifWriter } = {}) {
       const Item = await toAttributes(item);
-      const command = new PutCommand({ TableName: tableName, Item, ...conditionOf(ifVersion) });
+      const command = new PutCommand({ TableName: tableName, Item, ...conditionOf(ifWriter) });
       await documents.send(command).catch(toConflict(item));
     },
-    async remove({ pk, sk }, { ifVersion }) {
-      const command = new DeleteCommand({ TableName: tableName, Key: { pk, sk }, ...conditionOf(ifVersion) });
+    async remove({ pk, sk }, { ifWriter }) {
+      const command = new DeleteCommand({ TableName: tableName, Key: { pk, sk }, ...conditionOf(ifWriter) });
       await documents.send(command).catch(toConflict({ pk, sk }));
     },
     query: (query) => queryItems(documents, tableName, query),
   };
 }
 
-function conditionOf(ifVersion: number | undefined) {
-  if (ifVersion === undefined) return {};
-  if (ifVersion === 0) return { ConditionExpression: "attribute_not_exists(pk)" };
+function conditionOf(ifWriter: string | null | undefined) {
+  if (ifWriter === undefined) return {};
+  if (ifWriter === null) return { ConditionExpression: "attribute_not_exists(pk)" };
   return {
-    ConditionExpression: "#version = :seen",
-    ExpressionAttributeNames: { "#version": "version" },
-    ExpressionAttributeValues: { ":seen": ifVersion },
+    ConditionExpression: "#writers[0] = :seen",
+    ExpressionAttributeNames: { "#writers": "writers" },
+    ExpressionAttributeValues: { ":seen": ifWriter },
   };
 }
 

@@ -6,12 +6,12 @@ export interface Key {
   readonly sk: string;
 }
 
-/** What every stored item has. `version` is the number that the next writer must name. */
+/** What every stored item has: the tokens of the puts that wrote it, the newest first; none in what is not stored yet. */
 export interface Stored extends Key {
-  readonly version: number;
+  readonly writers: readonly string[];
 }
 
-/** An item as read: nothing but its key and version is known until a parser has looked at it. */
+/** An item as read: nothing but its key and writers is known until a parser has looked at it. */
 export interface Item extends Stored {
   readonly [field: string]: unknown;
 }
@@ -43,15 +43,16 @@ export interface Page {
 
 /**
  * The records. Reads by key and by partition are consistent; the two indexes may be late (design section 5).
- * `put` replaces the whole item: `ifVersion` 0 means that it must be absent, a number that it must still have that
- * version, none that it is written whatever was there. Throws `Conflict` when the condition does not hold.
+ * `put` replaces the whole item: `ifWriter` null means that it must be absent, a token that its newest writer must still
+ * be that one, none that it is written whatever was there. Throws `Conflict` when the condition does not hold, which may
+ * be the effect of the very same put, repeated below (write-record.ts).
  */
 export interface Table {
   get(key: Key): Promise<Item | undefined>;
   /** Consistent, in any number; what is absent is left out and the order is not kept. */
   getMany(keys: readonly Key[]): Promise<Item[]>;
-  put(item: Stored, options?: { readonly ifVersion?: number }): Promise<void>;
-  remove(key: Key, options: { readonly ifVersion: number }): Promise<void>;
+  put(item: Stored, options?: { readonly ifWriter?: string | null }): Promise<void>;
+  remove(key: Key, options: { readonly ifWriter: string }): Promise<void>;
   query(query: PartitionQuery | IndexQuery): Promise<Page>;
 }
 

@@ -1,8 +1,8 @@
 import type { Context, Item, Stored, UserContext } from "./context.ts";
 import { idempotencyKey } from "./keys.ts";
 import { Problem } from "./problem.ts";
-import { putIf } from "./put-if.ts";
 import { Unreadable } from "./unreadable.ts";
+import { changeRecord, writeRecord } from "./write-record.ts";
 
 /** Chosen before anything is written, so that a repeat makes the same thing. */
 export interface ChosenIds {
@@ -52,7 +52,6 @@ export type Begun =
   | { readonly kind: "otherRequest" };
 
 const KEPT_MS = 24 * 3_600_000;
-const TRIES = 5;
 
 /**
  * Writes down, before anything is made, what this request shall make, or finds what an earlier one of the same key was
@@ -60,14 +59,16 @@ const TRIES = 5;
  */
 export async function beginCreate(ctx: UserContext<"table">, request: KeyedRequest, chosen: ChosenIds): Promise<Begun> {
   const fresh = newCreate(ctx, request, chosen);
-  for (let tries = 0; tries < TRIES; tries++) {
-    if (tries === 0 && (await putIf(ctx, fresh, 0))) return { kind: "goOn", create: fresh, isRepeat: false };
-    const known = await findCreate(ctx, fresh);
-    if (known && !mayBegin(known, fresh)) return follow(known, fresh);
-    const next = { ...fresh, version: (known?.version ?? 0) + 1 };
-    if (await putIf(ctx, next, next.version - 1)) return { kind: "goOn", create: next, isRepeat: false };
-  }
-  throw new Problem("unavailable", "The Idempotency-Key is used too often at once", { retryAfterSeconds: 1 });
+  // Most keys are new: what is there is read only where something is.
+  const first = await writeRecord(ctx, fresh);
+  if (first) return { kind: "goOn", create: first, isRepeat: false };
+  const { record, read } = await changeRecord(ctx, {
+    read: () => findCreate(ctx, fresh),
+    decide: (known) => (known && !mayBegin(known, fresh) ? undefined : { ...fresh, writers: known?.writers ?? [] }),
+    what: "What this Idempotency-Key stands for is",
+  });
+  if (record) return { kind: "goOn", create: record, isRepeat: false };
+  return follow(read as KeyedCreate, fresh);
 }
 
 /** Keeps the answer for repeats. If this is lost, a repeat makes the same thing again, which changes nothing. */
@@ -86,7 +87,7 @@ function newCreate(ctx: UserContext, { method, path, key, body }: KeyedRequest, 
   const now = ctx.clock.now();
   return {
     ...idempotencyKey(ctx.ids.hash(JSON.stringify([owner, method, path, key]))),
-    version: 1,
+    writers: [],
     kind: "idempotency",
     request: ctx.ids.hash(JSON.stringify([owner, key, body])),
     thing,
@@ -113,13 +114,15 @@ function follow(known: KeyedCreate, fresh: KeyedCreate): Begun {
 const rank = { open: 0, refused: 1, unsure: 2, done: 3 } as const satisfies Record<State, number>;
 
 async function settle(ctx: Context<"table">, settled: KeyedCreate): Promise<void> {
-  let { version } = settled;
-  for (let tries = 0; tries < TRIES; tries++) {
-    if (await putIf(ctx, { ...settled, version: version + 1 }, version)) return;
-    const known = await findCreate(ctx, settled);
-    if (known?.thing.uid !== settled.thing.uid || rank[known.state] >= rank[settled.state]) return;
-    version = known.version;
-  }
+  if (await writeRecord(ctx, settled)) return;
+  await changeRecord(ctx, {
+    read: () => findCreate(ctx, settled),
+    decide(known) {
+      const isOver = known?.thing.uid !== settled.thing.uid || rank[known.state] >= rank[settled.state];
+      return isOver ? undefined : { ...settled, writers: known.writers };
+    },
+    what: "What this Idempotency-Key stands for is",
+  });
 }
 
 async function findCreate(ctx: Context<"table">, key: KeyedCreate): Promise<KeyedCreate | undefined> {

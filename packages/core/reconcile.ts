@@ -10,6 +10,7 @@ import { Conflict } from "./problem.ts";
 import { Unreadable } from "./unreadable.ts";
 import { stepUser } from "./users/step.ts";
 import type { Step, WorkerContext } from "./worker.ts";
+import { writeRecord } from "./write-record.ts";
 
 /**
  * One look: reads the record, observes the world, takes the one next step, writes what it saw (design section 2).
@@ -51,13 +52,8 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look): Promise<"o
   const step = await takeStep(guarded, item, now);
   if (step === "again") return "again";
   if (!step) return "over";
-  const record = { ...step.record, version: item.version + 1 };
-  try {
-    await ctx.table.put(record, { ifVersion: item.version });
-  } catch (error) {
-    if (error instanceof Conflict) return "again";
-    throw error;
-  }
+  const record = await writeRecord(ctx, step.record);
+  if (!record) return "again";
   logLook(ctx, record, step.did, ctx.clock.monotonic() - startedAt);
   await act(guarded, key, step);
   await sendAfter(ctx, key, record, step);

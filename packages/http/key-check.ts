@@ -39,7 +39,7 @@ export function keyCheck({ table, ids, clock, settings }: KeyCheckParts): KeyChe
     const record = { ...KeyRecord.parse(item), hash };
     const actor = admit(record, settings, now);
     remember(known, hash, { record, readAt: now });
-    void noteUse(table, item, now);
+    void noteUse({ table, ids }, item, now);
     return actor;
   };
 }

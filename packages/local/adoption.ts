@@ -1,6 +1,7 @@
-import type { Context, Item, RunRef } from "#core/context.ts";
+import type { Context, RunRef } from "#core/context.ts";
 import { holdsCapacity, parseEnvironment } from "#core/environments/record.ts";
 import { keyOfText } from "#core/keys.ts";
+import { writeRecord } from "#core/write-record.ts";
 import type { ProcessCompute } from "#process/compute.ts";
 
 /**
@@ -41,10 +42,8 @@ async function isWanted({ table, log }: Context<"table">, { uid, run, key }: Run
 }
 
 /** Nobody else writes before the first message. */
-async function makeDue({ table, clock }: Context<"table">, { key }: RunRef): Promise<void> {
+async function makeDue(ctx: Context<"table">, { key }: RunRef): Promise<void> {
   const named = keyOfText(key);
-  const item = named && (await table.get(named));
-  if (!item) return;
-  const due: Item = { ...item, version: item.version + 1, dueAt: clock.now() };
-  await table.put(due, { ifVersion: item.version });
+  const item = named && (await ctx.table.get(named));
+  if (item) await writeRecord(ctx, { ...item, dueAt: ctx.clock.now() });
 }

@@ -30,7 +30,7 @@ describe("the embedded DynamoDB", () => {
   it("keeps what was written over a restart", async () => {
     const before = openTable();
     await ensureTable(before.client, "berth");
-    await before.table.put({ pk: "a", sk: "b", version: 1 });
+    await before.table.put({ pk: "a", sk: "b", writers: ["w1"] });
     before.client.destroy();
     await emulator.stop();
     emulator = await startDynamoDb({ path });
@@ -39,7 +39,7 @@ describe("the embedded DynamoDB", () => {
     const found = await after.table.get({ pk: "a", sk: "b" });
     after.client.destroy();
 
-    expect(found).toEqual({ pk: "a", sk: "b", version: 1 });
+    expect(found).toEqual({ pk: "a", sk: "b", writers: ["w1"] });
   });
 
   it("survives a client that cuts off its upload", async () => {
@@ -55,9 +55,9 @@ describe("the embedded DynamoDB", () => {
 
     socket.resetAndDestroy();
     await once(socket, "close");
-    await table.put({ pk: "a", sk: "b", version: 1 });
+    await table.put({ pk: "a", sk: "b", writers: ["w1"] });
 
-    expect(await table.get({ pk: "a", sk: "b" })).toEqual({ pk: "a", sk: "b", version: 1 });
+    expect(await table.get({ pk: "a", sk: "b" })).toEqual({ pk: "a", sk: "b", writers: ["w1"] });
     client.destroy();
   });
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -54,5 +54,21 @@ describe("a home", () => {
     second.release();
 
     expect(second.earlier).toMatchObject({ ...record, stopped: false });
+  });
+
+  it("of an earlier form is refused by its path, with what to do, and left as it is", () => {
+    mkdirSync(join(directory, "db"), { recursive: true });
+
+    expect(() => openHome(directory)).toThrow(
+      new RegExp(`^${directory} was written by an earlier version of Berth .*\\nMove it away, or set BERTH_HOME`),
+    );
+    expect(readdirSync(directory)).toEqual(["db"]);
+  });
+
+  it("of a later form is refused as well", () => {
+    openHome(directory).release();
+    writeFileSync(join(directory, "format"), "99\n");
+
+    expect(() => openHome(directory)).toThrow(/was written by a later version of Berth \(format 99/);
   });
 });

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { findLocking, lockFile, takeLock } from "#process/lock.ts";
 import { findProcess, isAlive, type ProcessIdentity } from "#process/process-identity.ts";
@@ -21,11 +21,15 @@ export interface Home {
   release(): void;
 }
 
-/** Takes a directory for one local stack, for as long as this process lives. Throws when another one has it. */
+/**
+ * Takes a directory for one local stack, for as long as this process lives. Throws when another one has it, or when
+ * what lies there is of a form that this version does not read.
+ */
 export function openHome(directory: string): Home {
   const path = resolve(directory);
   mkdirSync(path, { recursive: true });
   chmodSync(path, 0o700);
+  refuseOtherFormat(path);
   writeFileSync(join(path, lockFile), "", { flag: "a" });
   const lock = takeLock(path, findLocking());
   if (lock === "busy" || lock === "gone") {
@@ -43,6 +47,23 @@ export function openHome(directory: string): Home {
       replaceFile(recordPath(path), JSON.stringify({ ...record, process: { pid, startedAt, boot } })),
     release: lock.release,
   };
+}
+
+/** Of what a home holds: grows with each change that makes older records unreadable. */
+const HOME_FORMAT = "2";
+
+/** A home says its format from its first start on; those of before there was one do not. */
+function refuseOtherFormat(path: string): void {
+  const file = join(path, "format");
+  const isUsed = existsSync(recordPath(path)) || existsSync(join(path, "db"));
+  const format = existsSync(file) ? readFileSync(file, "utf8").trim() : isUsed ? "1" : undefined;
+  if (format === undefined) writeFileSync(file, `${HOME_FORMAT}\n`);
+  if (format === undefined || format === HOME_FORMAT) return;
+  const age = Number(format) > Number(HOME_FORMAT) ? "a later" : "an earlier";
+  throw new Error(
+    `${path} was written by ${age} version of Berth (format ${format}, this one reads ${HOME_FORMAT}).\n` +
+      "Move it away, or set BERTH_HOME to another directory. Environments, disks and keys in it are not carried over.",
+  );
 }
 
 /** The stack that runs in this home now, or undefined. */

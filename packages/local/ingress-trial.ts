@@ -111,7 +111,7 @@ async function newKey({ ctx, clock, table }: MemoryWorld, owner: string, changes
   const key = ctx.ids.secret(64);
   const { uid, username, number } = actorOf(owner);
   const ends = { expiresAt: clock.now() + 3_600_000, revokedAt: null, disabled: false };
-  const item = { ...apiKeyKey(ctx.ids.hash(key)), version: 1, uid, username, number, prefix: key.slice(0, 8) };
+  const item = { ...apiKeyKey(ctx.ids.hash(key)), writers: ["w1"], uid, username, number, prefix: key.slice(0, 8) };
   await table.put({ ...item, ...ends, ...changes });
   return key;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { poolKey } from "#core/keys.ts";
 import { manualClock } from "#testing/clock.ts";
+import { seededIds } from "#testing/ids.ts";
 import { memoryTable } from "#testing/memory-table.ts";
 import { refreshPools } from "./lost-messages.ts";
 
@@ -9,11 +10,11 @@ describe("after a start with an empty queue", () => {
     const clock = manualClock();
     const table = memoryTable();
     const [later, before] = [clock.now() + 60_000, clock.now() - 1_000];
-    const pool = { ...poolKey("h100"), kind: "pool", version: 7, held: ["x"], refreshedAt: before, dueAt: later };
-    await table.put(pool, { ifVersion: 0 });
+    const pool = { ...poolKey("h100"), kind: "pool", writers: ["w7"], held: ["x"], refreshedAt: before, dueAt: later };
+    await table.put(pool, { ifWriter: null });
 
-    await refreshPools({ table, clock });
+    await refreshPools({ table, clock, ids: seededIds() });
 
-    expect(table.all()).toEqual([{ ...pool, version: 8, refreshedAt: 0, dueAt: clock.now() }]);
+    expect(table.all()).toEqual([{ ...pool, writers: [expect.any(String), "w7"], refreshedAt: 0, dueAt: clock.now() }]);
   });
 });

@@ -22,9 +22,9 @@ afterEach(async () => {
   rmSync(path, { recursive: true });
 });
 
-const kept = { pk: "kept", sk: "-", version: 1, dueShard: "0", dueAt: 5, waitPool: "h100", waitOrder: "1" };
-const other = { pk: "other", sk: "-", version: 1, dueShard: "0", dueAt: 6 };
-const ended = { pk: "ended", sk: "-", version: 1, dueShard: "0" };
+const kept = { pk: "kept", sk: "-", writers: ["w1"], dueShard: "0", dueAt: 5, waitPool: "h100", waitOrder: "1" };
+const other = { pk: "other", sk: "-", writers: ["w1"], dueShard: "0", dueAt: 6 };
+const ended = { pk: "ended", sk: "-", writers: ["w1"], dueShard: "0" };
 
 function open() {
   const client = dynamoClient({ endpoint: emulator.endpoint, region: "us-east-1", credentials });
@@ -87,7 +87,7 @@ describe("repairing the indexes", () => {
   it("takes away entries of items that are otherwise, or not there", async () => {
     await fill();
     const { client, table } = open();
-    await table.put({ pk: "gone", sk: "-", version: 1, ...{ dueShard: "0", dueAt: 7 } });
+    await table.put({ pk: "gone", sk: "-", writers: ["w1"], ...{ dueShard: "0", dueAt: 7 } });
     await table.put({ ...ended, ...{ dueAt: 8 } });
     client.destroy();
     const entries: [string, unknown][] = [];
@@ -97,7 +97,7 @@ describe("repairing the indexes", () => {
       entries.push(...(await keysOf(db)).map((key, at): [string, unknown] => [key, values[at]]));
     });
     const later = open();
-    await later.table.remove({ pk: "gone", sk: "-" }, { ifVersion: 1 });
+    await later.table.remove({ pk: "gone", sk: "-" }, { ifWriter: "w1" });
     await later.table.put(ended);
     later.client.destroy();
     await tamper("due", async (db) => {

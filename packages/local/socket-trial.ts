@@ -72,7 +72,7 @@ export async function openSocketTrial(
       const key = ids.secret(64);
       const { uid, username, number } = actorOf(owner);
       const ends = { expiresAt: clock.now() + 3_600_000, revokedAt: null, disabled: false };
-      const item = { ...apiKeyKey(ids.hash(key)), version: 1, uid, username, number, prefix: key.slice(0, 8) };
+      const item = { ...apiKeyKey(ids.hash(key)), writers: ["w1"], uid, username, number, prefix: key.slice(0, 8) };
       await world.table.put({ ...item, ...ends, ...changes });
       return key;
     },

@@ -128,13 +128,13 @@ describe("the local stack", () => {
   it("keeps records, identities and the address of STS over a restart", async () => {
     const first = await start();
     const before = await shell();
-    await first.runtime.ports.table.put({ pk: "a", sk: "b", version: 4 });
+    await first.runtime.ports.table.put({ pk: "a", sk: "b", writers: ["w4"] });
     await stop(first);
 
     const second = await start();
     const after = await shell();
 
-    expect(await second.runtime.ports.table.get({ pk: "a", sk: "b" })).toMatchObject({ version: 4 });
+    expect(await second.runtime.ports.table.get({ pk: "a", sk: "b" })).toMatchObject({ writers: ["w4"] });
     expect({ ...after, API_URL: "", API_KEY: "" }).toEqual({ ...before, API_URL: "", API_KEY: "" });
   });
 });
@@ -186,7 +186,7 @@ function recordOf(uid: string, grant: object | null) {
   };
   return {
     ...environmentKey(owner, "gpu-dev", `id-${uid}`),
-    version: 1,
+    writers: ["w1"],
     ...rest,
     ...counters,
     ...times,
@@ -283,7 +283,7 @@ describe("what a shell is given", () => {
   it("has a new key when the stack no longer knows the kept one", async () => {
     const { runtime } = await start();
     const { API_KEY = "" } = await shell();
-    await runtime.ports.table.remove({ pk: `key#${runtime.ids.hash(API_KEY)}`, sk: "-" }, { ifVersion: 1 });
+    await runtime.ports.table.remove({ pk: `key#${runtime.ids.hash(API_KEY)}`, sk: "-" }, { ifWriter: "w1" });
 
     expect((await shell()).API_KEY).not.toBe(API_KEY);
   });

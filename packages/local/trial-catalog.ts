@@ -58,8 +58,8 @@ const login = gpuDev.post(
       revokedAt: null,
       disabled: false,
     };
-    const item = { pk: `key#${ctx.ids.hash(key)}`, sk: "-", version: 1, ...record };
-    await ctx.table.put(item, { ifVersion: 0 });
+    const item = { pk: `key#${ctx.ids.hash(key)}`, sk: "-", writers: ["w1"], ...record };
+    await ctx.table.put(item, { ifWriter: null });
     return { api_key: key, expires_at: new Date(expiresAt).toISOString(), aws_arn: arn };
   },
 );
@@ -86,6 +86,6 @@ const consumer = work.consume(
   { uses: ["table"] },
   eachLook(async (ctx, { look }) => {
     const key = keyOfText(look);
-    if (key) await ctx.table.put({ ...key, version: 1 });
+    if (key) await ctx.table.put({ ...key, writers: ["w1"] });
   }),
 );

@@ -54,7 +54,7 @@ function entryOf(name: IndexName, item: Item): Entry | undefined {
   if (typeof sort !== shape.sortType || sort === "") return undefined;
   const projected: Record<string, unknown> = {};
   for (const field of shape.projected) if (item[field] !== undefined) projected[field] = copyOfData(item[field]);
-  return { partition, sort: sort as Entry["sort"], item: { pk: item.pk, sk: item.sk, version: 0, ...projected } };
+  return { partition, sort: sort as Entry["sort"], item: { pk: item.pk, sk: item.sk, writers: [], ...projected } };
 }
 
 interface EntryStore {
@@ -112,7 +112,7 @@ function pageOf(entries: Entry[], { to, after, limit }: IndexQuery): Page {
 
 function isAfter(entry: Entry, cursor: string): boolean {
   const [sort, pk, sk] = JSON.parse(cursor) as [Entry["sort"], string, string];
-  return compareEntries(entry, { partition: entry.partition, sort, item: { pk, sk, version: 0 } }) > 0;
+  return compareEntries(entry, { partition: entry.partition, sort, item: { pk, sk, writers: [] } }) > 0;
 }
 
 function cursorOf({ sort, item }: Entry): string {

@@ -10,8 +10,8 @@ describe("the memory table", () => {
 
   it("lists everything it holds", async () => {
     const table = memoryTable();
-    await table.put({ pk: "a", sk: "1", version: 1 });
-    await table.put({ pk: "b", sk: "1", version: 1 });
+    await table.put({ pk: "a", sk: "1", writers: ["w1"] });
+    await table.put({ pk: "b", sk: "1", writers: ["w1"] });
 
     const all = table.all();
 
@@ -20,12 +20,12 @@ describe("the memory table", () => {
 
   it("hands out what it holds where it shares, and nobody can change that", async () => {
     const table = memoryTable({ sharesItems: "frozen" });
-    await table.put({ pk: "a", sk: "1", version: 1, list: [1] } as Item);
+    await table.put({ pk: "a", sk: "1", writers: ["w1"], list: [1] } as Item);
 
     const [one, other] = await Promise.all([table.get({ pk: "a", sk: "1" }), table.get({ pk: "a", sk: "1" })]);
 
     expect(one).toBe(other);
-    expect(() => Object.assign(one ?? {}, { version: 2 })).toThrow(TypeError);
+    expect(() => Object.assign(one ?? {}, { writers: ["w2"] })).toThrow(TypeError);
     expect(() => Object.assign(one?.list ?? {}, { 0: 2 })).toThrow(TypeError);
   });
 });
@@ -36,7 +36,7 @@ describe("a late index", () => {
     return { clock, table: memoryTable({ clock, random: seededRandom(7), indexLatenessMs: 90_000 }) };
   };
   const due = { index: "due", partition: "0" } as const;
-  const item = { pk: "p", sk: "-", version: 1, dueShard: "0", dueAt: 5 };
+  const item = { pk: "p", sk: "-", writers: ["w1"], dueShard: "0", dueAt: 5 };
   const later = { ...item, dueAt: 6 };
 
   it("misses what is new in some queries and shows it in others, but always after the lateness", async () => {
@@ -58,7 +58,7 @@ describe("a late index", () => {
     clock.advance(100_000);
     await table.put(later);
     clock.advance(30_000);
-    await table.remove(item, { ifVersion: 1 });
+    await table.remove(item, { ifWriter: "w1" });
     clock.advance(30_000);
 
     const between = await Promise.all(Array.from({ length: 100 }, () => table.query(due)));

@@ -46,15 +46,15 @@ export function memoryTable({
       return [...distinct.values()].filter((item) => item !== undefined).map(handOut);
     },
     async put(item, options) {
-      requireVersion(find(item), options?.ifVersion, item);
+      requireWriter(find(item), options?.ifWriter, item);
       const given = item as Stored as Item;
       const stored = sharesItems === "trusting" ? given : frozenData(given);
       const partition = partitions.get(item.pk) ?? new Map<string, Item>();
       partitions.set(item.pk, partition.set(item.sk, stored));
       record(item, stored);
     },
-    async remove(key, { ifVersion }) {
-      requireVersion(find(key), ifVersion, key);
+    async remove(key, { ifWriter }) {
+      requireWriter(find(key), ifWriter, key);
       partitions.get(key.pk)?.delete(key.sk);
       record(key, undefined);
     },
@@ -64,9 +64,9 @@ export function memoryTable({
   };
 }
 
-function requireVersion(found: Item | undefined, ifVersion: number | undefined, { pk, sk }: Key): void {
-  if (ifVersion === undefined) return;
-  const holds = ifVersion === 0 ? found === undefined : found?.version === ifVersion;
+function requireWriter(found: Item | undefined, ifWriter: string | null | undefined, { pk, sk }: Key): void {
+  if (ifWriter === undefined) return;
+  const holds = ifWriter === null ? found === undefined : found?.writers?.[0] === ifWriter;
   if (!holds) throw new Conflict(`${pk}|${sk}`);
 }
 

@@ -49,7 +49,7 @@ export async function trialRuntime(record: Readonly<Record<string, unknown>> = {
     ...{
       pk: `key#${ids.hash(key)}`,
       sk: "-",
-      version: 1,
+      writers: ["w1"],
       uid: "u1",
       username: "alice",
       number: 42,

@@ -24,7 +24,9 @@ export const sweepCost: Measure = {
     for (let n = 0; n < recordCount; n++) {
       const key = { pk: `owner#${n % 500}#env#gpu-dev`, sk: `job-${n}` };
       const dueAt = clock.now() + (n < dueCount ? n * 1_000 : hourMs + n);
-      await table.put({ ...key, version: 1, dueShard: dueShardOf(ids, key), dueAt } as Parameters<Table["put"]>[0]);
+      await table.put({ ...key, writers: ["w1"], dueShard: dueShardOf(ids, key), dueAt } as Parameters<
+        Table["put"]
+      >[0]);
     }
     const asked = countedQueries(table);
     const queue = memoryQueue({ clock });

@@ -176,10 +176,10 @@ test("two owners of one id: the operator has to say whose", async () => {
     ...mine,
     ...environmentKey(other ?? "", "gpu-dev", job),
     owner: other,
-    version: 1,
+    writers: ["w1"],
     uid: "e".repeat(32),
   };
-  await world.table.put(twin, { ifVersion: 0 });
+  await world.table.put(twin, { ifWriter: null });
 
   const unclear = await ask("POST", `/v1/admin/jobs/${job}/cancel`, admin);
   const clear = await ask("POST", `/v1/admin/jobs/${job}/cancel`, admin, { user: "second" });

@@ -178,7 +178,7 @@ describe("POST /v1/sessions", () => {
     const headers = { "Idempotency-Key": "k1" };
     const first = await ask("POST", "/v1/sessions", plain, { headers });
     const note = world.table.all().find(({ kind }) => kind === "idempotency");
-    await world.table.put({ ...note, pk: String(note?.pk), sk: "-", version: 9, state: "open", reply: null } as never);
+    await world.table.put({ ...note, pk: String(note?.pk), sk: "-", state: "open", reply: null } as never);
     await ask("DELETE", `/v1/sessions/${taken}`);
     await world.advance(20_000);
 

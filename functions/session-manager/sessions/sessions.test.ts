@@ -121,7 +121,7 @@ describe("status", () => {
     const { world, ask, uuid } = await sessionWorld();
 
     const { status, body } = await ask("GET", `/session/${uuid}/status`);
-    const versions = world.table.all().map(({ pk, version }) => [pk, version]);
+    const writers = world.table.all().map((item) => [item.pk, item.writers]);
     const whole = await ask("GET", `/session/${uuid}`);
 
     expect([status, body]).toEqual([
@@ -140,7 +140,7 @@ describe("status", () => {
       },
     ]);
     expect(whole.body).toEqual(body);
-    expect(world.table.all().map(({ pk, version }) => [pk, version])).toEqual(versions);
+    expect(world.table.all().map((item) => [item.pk, item.writers])).toEqual(writers);
   });
 
   test("follows the phases: created, running, sleeping, waking, running", async () => {

@@ -58,7 +58,7 @@ test("what was done stays done when its result cannot be noted, and the record s
   const once: Table = {
     ...world.table,
     put: async (item, options) => {
-      if (options?.ifVersion !== 0) throw new Error("table down");
+      if (options?.ifWriter !== null) throw new Error("table down");
       return world.table.put(item, options);
     },
   };

@@ -1,9 +1,9 @@
 import type { Context, Item, Stored, UserContext } from "../context.ts";
 import { auditOf } from "../keys.ts";
-import { Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { Conflict, Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
 import { Unreadable } from "../unreadable.ts";
+import { writeRecord } from "../write-record.ts";
 import { monthBefore, monthOf } from "./month.ts";
 
 export type OperatorAction =
@@ -49,8 +49,8 @@ export async function audited<Result>(
   deed: Deed,
   act: () => Promise<Result>,
 ): Promise<Result> {
-  const record = recordOf(ctx, deed);
-  await ctx.table.put(record, { ifVersion: 0 });
+  const record = await writeRecord(ctx, recordOf(ctx, deed));
+  if (!record) throw new Conflict("audit record");
   try {
     const result = await act();
     await complete(ctx, { ...record, result: "done" });
@@ -78,7 +78,7 @@ function recordOf(ctx: UserContext<"table">, { action, target, requestId }: Deed
   return {
     pk: auditOf(monthOf(at)),
     sk: ctx.ids.uuid7(),
-    version: 1,
+    writers: [],
     kind: "audit",
     at,
     operator: ctx.actor.username,
@@ -95,7 +95,7 @@ function recordOf(ctx: UserContext<"table">, { action, target, requestId }: Deed
 /** It was done or it failed, whatever becomes of this write. */
 async function complete(ctx: UserContext<"table">, record: AuditRecord): Promise<void> {
   try {
-    await putIf(ctx, { ...record, version: 2 }, 1);
+    await writeRecord(ctx, record);
   } catch (error) {
     ctx.log.error("audit record not completed", { audit: record.sk, result: record.result, error: String(error) });
   }

@@ -1,8 +1,8 @@
 import type { Context, RunRef, Stored } from "../context.ts";
 import { type Environment, holdsCapacity, keyOf, parseEnvironment } from "../environments/record.ts";
 import { keyOfText, keyText, kindOfKey, orphansKey } from "../keys.ts";
-import { putIf } from "../put-if.ts";
 import { readable } from "../readable.ts";
+import { writeRecord } from "../write-record.ts";
 import { listLivingKeys } from "./living.ts";
 
 interface Sighting {
@@ -57,7 +57,7 @@ export async function findOrphans(ctx: Context<"table" | "compute">): Promise<vo
   const used = seen.filter(({ sightings }) => sightings > 1).reduce((sum, { gpus }) => sum + (gpus ?? 0) * hours, 0);
   const report: OrphanReport = {
     ...orphansKey,
-    version: (before?.version ?? 0) + 1,
+    writers: before?.writers ?? [],
     kind: "orphans",
     checkedAt: now,
     runs: seen.slice(0, MOST_LISTED),
@@ -67,7 +67,7 @@ export async function findOrphans(ctx: Context<"table" | "compute">): Promise<vo
     gpuHours: (before?.gpuHours ?? 0) + used,
   };
   if (seen.length + records.length > 0) ctx.log.warn("orphans", { runs: seen.length, records: records.length });
-  await putIf(ctx, report, before?.version ?? 0);
+  await writeRecord(ctx, report);
 }
 
 /** The latest report; undefined before the first comparison. */

@@ -1,8 +1,9 @@
 import type { PortAnswer } from "../context.ts";
 import type { Environment } from "../environments/record.ts";
 import { sendLook } from "../look.ts";
-import { putIf } from "../put-if.ts";
+import { Conflict } from "../problem.ts";
 import type { Step, WorkerContext } from "../worker.ts";
+import { changeRecord, writeRecord } from "../write-record.ts";
 import { findInbox } from "./inbox.ts";
 import { portOf } from "./port.ts";
 import { type Inbox, type Message, settledAs } from "./record.ts";
@@ -34,7 +35,7 @@ async function deliver(
     const request = { port: portOf({ ports }) ?? 0, path: "/chat", body, timeoutMs: POST_MS };
     const answer = await ctx.compute.postToPort(uid, run, request);
     const settled = settledAs(message, "delivered", ctx.clock.now(), replyOf(answer));
-    await ctx.table.put(settled, { ifVersion: message.version });
+    if (!(await writeRecord(ctx, settled))) throw new Conflict(`message ${message.n} of ${uid}`);
   } catch (error) {
     const attempts = inbox.attempts + 1;
     const wait = Math.min(2 ** Math.min(attempts, 6) * 1000, LONGEST_WAIT_MS);
@@ -54,16 +55,15 @@ function replyOf({ status, body }: PortAnswer): string | null {
   }
 }
 
-const TRIES = 5;
-
 /** Gives this very claim back, so that the next look need not wait for its end; what fails here only costs that time. */
 async function release(ctx: WorkerContext, claimed: Inbox, changes: Partial<Inbox>): Promise<void> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const known = await findInbox(ctx, claimed.uid);
-    if (!known || known.claim?.attempt !== claimed.claim?.attempt) return;
-    const released: Inbox = { ...known, ...changes, version: known.version + 1, claim: null };
-    if (!(await putIf(ctx, released, known.version))) continue;
-    await sendLook(ctx, released, { delayMs: (released.dueAt ?? 0) - ctx.clock.now() });
-    return;
-  }
+  const { record } = await changeRecord(ctx, {
+    read: () => findInbox(ctx, claimed.uid),
+    decide(known): Inbox | undefined {
+      const isOurs = known?.claim && known.claim.attempt === claimed.claim?.attempt;
+      return isOurs ? { ...known, ...changes, claim: null } : undefined;
+    },
+    what: `The inbox of ${claimed.uid} is`,
+  });
+  if (record) await sendLook(ctx, record, { delayMs: (record.dueAt ?? 0) - ctx.clock.now() });
 }

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import type { Environment } from "../environments/record.ts";
-import { changeInbox, findInbox, newestNumber } from "./inbox.ts";
+import { changeInbox, findInbox, isNew, newestNumber } from "./inbox.ts";
 
 /**
  * Gives up what waits to be delivered. Called before the environment is stopped: what waits for one that is stopped
@@ -22,5 +22,5 @@ export async function callInbox(
   ctx: Context<"table" | "queue">,
   environment: Pick<Environment, "pk" | "sk" | "uid" | "owner">,
 ): Promise<void> {
-  await changeInbox(ctx, environment, (inbox) => (inbox.version === 0 ? undefined : inbox));
+  await changeInbox(ctx, environment, (inbox) => (isNew(inbox) ? undefined : inbox));
 }

@@ -1,5 +1,7 @@
 import { chatKey, chatOf } from "../keys.ts";
+import { Conflict } from "../problem.ts";
 import type { Step, WorkerContext } from "../worker.ts";
+import { removeRecord, writeRecord } from "../write-record.ts";
 import { type Inbox, parseMessage, settledAs } from "./record.ts";
 
 /** Messages settled or removed in one step. */
@@ -12,9 +14,10 @@ export async function dropWaiting(ctx: WorkerContext, inbox: Inbox, now: number)
   const keys = Array.from({ length: settled - inbox.settled }, (_, at) => chatKey(inbox.uid, settled - at));
   const messages = (await ctx.table.getMany(keys)).map(parseMessage);
   const waiting = messages.filter(({ state }) => state === "waiting");
-  await Promise.all(
-    waiting.map((message) => ctx.table.put(settledAs(message, "dropped", now, null), { ifVersion: message.version })),
+  const dropped = await Promise.all(
+    waiting.map((message) => writeRecord(ctx, settledAs(message, "dropped", now, null))),
   );
+  if (dropped.includes(undefined)) throw new Conflict(`messages of ${inbox.uid}`);
   const record = { ...inbox, settled, claim: null, attempts: 0, fault: null, looks: 0, dueAt: now };
   return { record, sends: [], did: "dropped" };
 }
@@ -22,7 +25,8 @@ export async function dropWaiting(ctx: WorkerContext, inbox: Inbox, now: number)
 /** Its environment has ended: nothing of what was said is kept. */
 export async function forget(ctx: WorkerContext, inbox: Inbox, now: number): Promise<Step<Inbox>> {
   const { items } = await ctx.table.query({ pk: chatOf(inbox.uid), limit: AT_ONCE });
-  await Promise.all(items.map((item) => ctx.table.remove(item, { ifVersion: item.version })));
+  const removed = await Promise.all(items.map((item) => removeRecord(ctx, item)));
+  if (removed.includes(false)) throw new Conflict(`messages of ${inbox.uid}`);
   const gone = { ...inbox, claim: null, attempts: 0, fault: null, looks: 0 };
   if (items.length > 0) return { record: { ...gone, dueAt: now }, sends: [], did: "forgets" };
   const ttl = Math.floor(now / 1000) + KEPT_SECONDS;

@@ -3,8 +3,7 @@ import { dueShardOf } from "../due.ts";
 import type { Environment } from "../environments/record.ts";
 import { chatOf, inboxKey, keyText } from "../keys.ts";
 import { sendLook } from "../look.ts";
-import { Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { changeRecord } from "../write-record.ts";
 import { type Inbox, parseInbox, parseMessage } from "./record.ts";
 
 export async function findInbox(ctx: Context<"table">, uid: string): Promise<Inbox | undefined> {
@@ -31,17 +30,21 @@ export async function changeInbox(
   environment: Pick<Environment, "pk" | "sk" | "uid" | "owner">,
   change: (inbox: Inbox) => Inbox | undefined,
 ): Promise<void> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const known = await findInbox(ctx, environment.uid);
-    const next = change(known ?? newInbox(ctx, environment));
-    if (!next) return;
-    const version = known?.version ?? 0;
-    const written: Inbox = { ...next, version: version + 1, dueAt: ctx.clock.now(), looks: 0 };
-    if (!(await putIf(ctx, written, version))) continue;
-    await sendLook(ctx, written);
-    return;
-  }
-  throw new Problem("unavailable", "Too many messages at once, try again", { retryAfterSeconds: 1 });
+  const { record } = await changeRecord(ctx, {
+    read: async () => (await findInbox(ctx, environment.uid)) ?? newInbox(ctx, environment),
+    decide(inbox): Inbox | undefined {
+      const next = change(inbox);
+      return next && { ...next, dueAt: ctx.clock.now(), looks: 0 };
+    },
+    what: "The list of messages is",
+    tries: TRIES,
+  });
+  if (record) await sendLook(ctx, record);
+}
+
+/** Nothing was ever posted there. */
+export function isNew(inbox: Inbox): boolean {
+  return inbox.writers.length === 0;
 }
 
 function newInbox(ctx: Context, environment: Pick<Environment, "pk" | "sk" | "uid" | "owner">): Inbox {
@@ -49,7 +52,7 @@ function newInbox(ctx: Context, environment: Pick<Environment, "pk" | "sk" | "ui
   const key = inboxKey(uid);
   return {
     ...key,
-    version: 0,
+    writers: [],
     kind: "inbox",
     uid,
     owner,

@@ -4,7 +4,7 @@ import type { Environment } from "../environments/record.ts";
 import { requestStart } from "../environments/start.ts";
 import { chatKey } from "../keys.ts";
 import { Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { writeRecord } from "../write-record.ts";
 import { changeInbox, findInbox, newestNumber } from "./inbox.ts";
 import { portOf } from "./port.ts";
 import type { Message } from "./record.ts";
@@ -39,8 +39,8 @@ async function putMessage(ctx: Context<"table">, { uid, run }: Environment, text
   const newest = await newestNumber(ctx, uid, await findInbox(ctx, uid));
   for (let n = newest + 1; n <= newest + TRIES; n++) {
     const fresh = { kind: "message", uid, n, at: ctx.clock.now(), run, state: "waiting", text, reply: null } as const;
-    const message: Message = { ...chatKey(uid, n), version: 1, ...fresh };
-    if (await putIf(ctx, message, 0)) return n;
+    const message: Message = { ...chatKey(uid, n), writers: [], ...fresh };
+    if (await writeRecord(ctx, message)) return n;
   }
   throw new Problem("unavailable", "Too many messages at once, try again", { retryAfterSeconds: 1 });
 }

@@ -59,7 +59,7 @@ export function settledAs(
   reply: string | null,
 ): Message {
   const ttl = Math.floor(now / 1000) + KEPT_SECONDS;
-  return { ...message, version: message.version + 1, state, text: null, reply, ttl };
+  return { ...message, state, text: null, reply, ttl };
 }
 
 const numbers = ["settled", "dropTo", "claims", "looks", "attempts"] as const;

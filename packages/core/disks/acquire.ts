@@ -2,7 +2,7 @@ import type { Context, UserContext } from "../context.ts";
 import { type Environment, isEnded, parseEnvironment } from "../environments/record.ts";
 import { enter } from "../environments/transitions.ts";
 import { Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { changeRecord, writeRecord } from "../write-record.ts";
 import { createDiskFor, type NewDisk } from "./create.ts";
 import { readDirectory } from "./directory.ts";
 import { decideLease, type Lease, readHolders } from "./lease.ts";
@@ -55,9 +55,9 @@ export async function writeLease(
     }
     if (lease.kind === "has" || lease.kind === "takes") return head;
     const now = ctx.clock.now();
-    const hidden = { ...enter(head, "deleted", now, "Its disk was taken"), version: 2, desired: "deleted" } as const;
+    const hidden = { ...enter(head, "deleted", now, "Its disk was taken"), desired: "deleted" } as const;
     const outcome = { phase: "deleted", reason: "Its disk was taken", at: now } as const;
-    await putIf(ctx, { ...hidden, outcome, endedAt: now, dueAt: now } as Environment, 1);
+    await writeRecord<Environment>(ctx, { ...hidden, outcome, endedAt: now, dueAt: now });
     refuse(lease, proposed.disk.name);
   }
   throw new Problem("unavailable", `Disk '${proposed.disk.name}' is changing too fast, try again`);
@@ -68,16 +68,22 @@ export async function writeLease(
  * would call this environment lost. After this write it cannot. Throws `conflict` where it was faster.
  */
 export async function confirmLease(ctx: Context<"table">, written: Environment): Promise<void> {
-  let head: Environment = written;
-  for (let tries = 0; tries < TRIES; tries++) {
-    const { disk } = head;
-    if (!disk || isEnded(head)) break;
-    const confirmed: Environment = { ...head, disk: { ...disk, leased: true }, version: head.version + 1 };
-    if (await putIf(ctx, confirmed, head.version)) return;
-    const item = await ctx.table.get(head);
-    if (!item) break;
-    head = parseEnvironment(item);
-  }
+  const confirm = (head: Environment | undefined): Environment | undefined => {
+    if (!head?.disk || head.uid !== written.uid || isEnded(head)) return undefined;
+    return { ...head, disk: { ...head.disk, leased: true } };
+  };
+  const confirmed = confirm(written);
+  // Nobody has touched it yet, as a rule: what was just written is read again only where somebody was faster.
+  if (confirmed && (await writeRecord(ctx, confirmed))) return;
+  const { record } = await changeRecord(ctx, {
+    read: async () => {
+      const item = await ctx.table.get(written);
+      return item && parseEnvironment(item);
+    },
+    decide: confirm,
+    what: `Disk '${written.disk?.name}' is`,
+  });
+  if (record) return;
   throw new Problem("conflict", `Disk '${written.disk?.name}' is currently in use`);
 }
 
@@ -86,8 +92,8 @@ export async function acquire(ctx: Context<"table">, disk: Disk, holder: Holder)
   const holders = (await readHolders(ctx, [disk])).get(disk.uid) ?? { current: undefined, following: undefined };
   const lease = decideLease(disk, holder, holders);
   if (lease.kind !== "takes") return lease;
-  const taken: Disk = { ...lease.disk, lastUsedAt: ctx.clock.now(), version: disk.version + 1 };
-  return (await putIf(ctx, taken, disk.version)) ? lease : "changed";
+  const taken = await writeRecord(ctx, { ...lease.disk, lastUsedAt: ctx.clock.now() });
+  return taken ? lease : "changed";
 }
 
 function refuse(lease: Lease, name: string): void {

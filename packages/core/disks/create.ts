@@ -3,8 +3,8 @@ import { dueShardOf } from "../due.ts";
 import type { ChosenIds } from "../idempotency.ts";
 import { diskKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
-import { Conflict, Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { Problem } from "../problem.ts";
+import { writeRecord } from "../write-record.ts";
 import { changeDirectory, nameOf, uidOf } from "./directory.ts";
 import { type Operation, putOperation } from "./operations.ts";
 import { type Disk, findDisk } from "./record.ts";
@@ -42,24 +42,20 @@ const DAY_SECONDS = 24 * 3600;
 
 /** False when the name was taken; the record that nobody can see then goes by itself. */
 async function nameDisk(ctx: Context<"table">, disk: Disk): Promise<boolean> {
-  if (!(await putIf(ctx, disk, 0))) {
-    const made = await findDisk(ctx, disk.owner, disk.uid);
-    if (!made || made.phase === "purged") return false;
-  }
-  try {
-    await changeDirectory(ctx, disk.owner, (directory) => {
-      if (nameOf(directory, disk.uid) !== undefined) return undefined;
-      if (uidOf(directory, disk.name) !== undefined) throw new Conflict(`disk name ${disk.name}`);
-      return [...directory.names, [disk.name, disk.uid]];
-    });
-    return true;
-  } catch (error) {
-    if (!(error instanceof Conflict)) throw error;
+  const written = (await writeRecord(ctx, disk)) ?? (await findDisk(ctx, disk.owner, disk.uid));
+  if (!written || written.phase === "purged") return false;
+  let isTaken = false;
+  await changeDirectory(ctx, disk.owner, (directory) => {
+    const holder = uidOf(directory, disk.name);
+    isTaken = holder !== undefined && holder !== disk.uid;
+    if (isTaken || nameOf(directory, disk.uid) !== undefined) return undefined;
+    return [...directory.names, [disk.name, disk.uid]];
+  });
+  if (isTaken) {
     const ttl = Math.floor(ctx.clock.now() / 1000) + DAY_SECONDS;
-    const nameless: Disk = { ...disk, phase: "purged", operations: [], version: 2, dueAt: undefined, ttl };
-    await putIf(ctx, nameless, 1);
-    return false;
+    await writeRecord<Disk>(ctx, { ...written, phase: "purged", operations: [], dueAt: undefined, ttl });
   }
+  return !isTaken;
 }
 
 function newDisk(ctx: Context, owner: string, { name, sizeGb }: NewDisk, uid = ctx.ids.uid()): Disk {
@@ -67,7 +63,7 @@ function newDisk(ctx: Context, owner: string, { name, sizeGb }: NewDisk, uid = c
   const key = diskKey(owner, uid);
   return {
     ...key,
-    version: 1,
+    writers: [],
     kind: "disk",
     uid,
     owner,

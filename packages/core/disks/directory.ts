@@ -1,7 +1,7 @@
 import type { Context, Item, Stored } from "../context.ts";
 import { directoryKey } from "../keys.ts";
 import { Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { changeRecord } from "../write-record.ts";
 
 /** The owner's disks by name: the one item that decides which names exist (design section 3). */
 export interface Directory extends Stored {
@@ -11,9 +11,8 @@ export interface Directory extends Stored {
 }
 
 const MOST_DISKS = 500;
-const TRIES = 5;
 
-/** Version 0 where the owner never had a disk. */
+/** Without writers where the owner never had a disk. */
 export async function readDirectory(ctx: Context<"table">, owner: string): Promise<Directory> {
   return directoryOf(owner, await ctx.table.get(directoryKey(owner)));
 }
@@ -21,7 +20,7 @@ export async function readDirectory(ctx: Context<"table">, owner: string): Promi
 /** What a read of it found. */
 export function directoryOf(owner: string, item: Item | undefined): Directory {
   const names = (item?.names ?? []) as Directory["names"];
-  return { ...directoryKey(owner), version: item?.version ?? 0, kind: "directory", names };
+  return { ...directoryKey(owner), writers: item?.writers ?? [], kind: "directory", names };
 }
 
 /** The uid behind a name. */
@@ -45,17 +44,22 @@ export async function changeDirectory(
   change: (directory: Directory) => Directory["names"] | undefined,
   known?: Directory,
 ): Promise<void> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const directory = tries === 0 && known ? known : await readDirectory(ctx, owner);
-    const names = change(directory);
-    if (!names) return;
-    if (names.length > MOST_DISKS) {
-      throw new Problem("conflict", `There can be at most ${MOST_DISKS} disks, deleted ones included`);
-    }
-    const next: Directory = { ...directory, names, version: directory.version + 1 };
-    if (await putIf(ctx, next, directory.version)) return;
-  }
-  throw new Problem("unavailable", "Your disks are changing too fast, try again", { retryAfterSeconds: 1 });
+  let first = known;
+  await changeRecord(ctx, {
+    async read() {
+      const directory = first ?? (await readDirectory(ctx, owner));
+      first = undefined;
+      return directory;
+    },
+    decide(directory): Directory | undefined {
+      const names = change(directory);
+      if (names && names.length > MOST_DISKS) {
+        throw new Problem("conflict", `There can be at most ${MOST_DISKS} disks, deleted ones included`);
+      }
+      return names && { ...directory, names };
+    },
+    what: "Your disks are",
+  });
 }
 
 /** The names without this disk's. */

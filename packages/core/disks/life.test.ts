@@ -77,6 +77,7 @@ describe("a disk of an environment", () => {
   test("gives its machine free before the backup is done", async () => {
     const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), snapshotMs: 600_000 });
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+    world.clock.advance(1);
     await createEnvironment(world.as("bob"), newEnvironment("two"));
     await world.advance(2000);
 
@@ -112,7 +113,7 @@ describe("a disk of an environment", () => {
     await requestCancel(world.as("alice"), "one");
     await world.advance(2000);
     const two = await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
-    await world.table.put({ ...two, ...waitingFields(two), version: two.version + 1 });
+    await world.table.put({ ...two, ...waitingFields(two) });
     await sendLook(world.ctx, poolKey("h100"), { for: [keyText(two)] });
 
     await world.deliver();

@@ -1,7 +1,7 @@
 import type { Context, Item, Stored } from "../context.ts";
 import { operationKey } from "../keys.ts";
 import { Conflict, Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { writeRecord } from "../write-record.ts";
 import { readDirectory, uidOf } from "./directory.ts";
 import type { Disk, OperationKind } from "./record.ts";
 
@@ -35,7 +35,7 @@ export async function putOperation(
   const id = `op-${uuid}`;
   const operation: Operation = {
     ...operationKey(disk.owner, id),
-    version: 1,
+    writers: [],
     kind: "operation",
     id,
     owner: disk.owner,
@@ -49,7 +49,8 @@ export async function putOperation(
     updatedAt: now,
     ttl: Math.floor(now / 1000) + KEPT_SECONDS,
   };
-  if (await putIf(ctx, operation, 0)) return operation;
+  const written = await writeRecord(ctx, operation);
+  if (written) return written;
   const known = await ctx.table.get(operationKey(disk.owner, id));
   if (!isOperation(known)) throw new Conflict(`operation ${id}`);
   return known;
@@ -71,9 +72,8 @@ export async function closeOperation(
     status,
     error: failure,
     updatedAt: ctx.clock.now(),
-    version: item.version + 1,
   };
-  await ctx.table.put(closed, { ifVersion: item.version });
+  if (!(await writeRecord(ctx, closed))) throw new Conflict(`operation ${id}`);
 }
 
 /** The request of this id on the disk of this name, as it was named then or is named now; throws `notFound`. */

@@ -1,7 +1,7 @@
 import type { Context, UserContext } from "../context.ts";
 import { sendLook } from "../look.ts";
 import { Problem, VolumeRefused } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { writeRecord } from "../write-record.ts";
 import { changeDirectory, type Directory, uidOf, without } from "./directory.ts";
 import type { Disk } from "./record.ts";
 import { type DiskView, findDiskWithDirectory } from "./view.ts";
@@ -39,11 +39,10 @@ export async function renameDisk(
     ...disk,
     name: newName,
     taggedAs: errors.length === 0 ? newName : null,
-    version: disk.version + 1,
     dueAt: ctx.clock.now(),
   };
   // Lost to somebody else, its own next look finds the name in the directory.
-  if (await putIf(ctx, named, disk.version)) await sendLook(ctx, disk);
+  if (await writeRecord(ctx, named)) await sendLook(ctx, disk);
   const { length } = disk.snapshots;
   return { snapshots: length, updated: length - errors.length, errors };
 }

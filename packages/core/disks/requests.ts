@@ -1,7 +1,7 @@
 import type { UserContext } from "../context.ts";
 import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { changeRecord } from "../write-record.ts";
 import { type Operation, putOperation } from "./operations.ts";
 import type { Disk, OperationKind } from "./record.ts";
 import { type DiskView, getDisk } from "./view.ts";
@@ -31,8 +31,6 @@ export async function undeleteDisk(ctx: RequestContext, name: string): Promise<{
   });
 }
 
-const TRIES = 5;
-
 /** The disk's own record decides between a delete, a lease, an undelete and a purge. */
 async function request(
   ctx: RequestContext,
@@ -41,15 +39,18 @@ async function request(
   decide: (view: DiskView) => Disk,
 ): Promise<{ operation: Operation; disk: Disk }> {
   let operation: Operation | undefined;
-  for (let tries = 0; tries < TRIES; tries++) {
-    const view = await getDisk(ctx, name);
-    const decided = decide(view);
-    operation ??= await putOperation(ctx, { ...decided, name }, action);
-    const operations = [...decided.operations, { id: operation.id, kind: action }];
-    const disk: Disk = { ...decided, operations, version: decided.version + 1, dueAt: ctx.clock.now() };
-    if (!(await putIf(ctx, disk, view.disk.version))) continue;
-    await sendLook(ctx, disk);
-    return { operation, disk };
-  }
-  throw new Problem("unavailable", `Disk '${name}' is changing too fast, try again`, { retryAfterSeconds: 1 });
+  const { record, read } = await changeRecord(ctx, {
+    read: () => getDisk(ctx, name),
+    async decide(view): Promise<Disk> {
+      const decided = decide(view);
+      operation ??= await putOperation(ctx, { ...decided, name }, action);
+      const operations = [...decided.operations, { id: operation.id, kind: action }];
+      return { ...decided, operations, dueAt: ctx.clock.now() };
+    },
+    what: `Disk '${name}' is`,
+  });
+  const disk = record ?? read.disk;
+  await sendLook(ctx, disk);
+  if (!operation) throw new Error(`No operation was written for disk ${disk.uid}`);
+  return { operation, disk };
 }

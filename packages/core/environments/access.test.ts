@@ -284,7 +284,7 @@ test("fifty users are let in and no more", async () => {
 test("a record of before there were doors is read", async () => {
   const world = await activeWorld();
   const { doors: _, ...old } = await world.one();
-  await world.table.put({ ...old, version: old.version + 1 });
+  await world.table.put(old);
 
   await world.advance(60_000);
 

@@ -8,6 +8,8 @@ export type ActionKind = "cancel" | "extend" | "enable_jupyter" | "disable_jupyt
 export interface Action {
   readonly id: number;
   readonly kind: ActionKind;
+  /** The token of the change that added it: who finds it added it already (write-record.ts). */
+  readonly writer: string;
   /** Whom it is about, where it is about somebody: the GitHub user of `add_user`. */
   readonly subject?: string | undefined;
   readonly status: "requested" | "done" | "failed";
@@ -21,21 +23,30 @@ export const CREATION = 1;
 
 const KEPT_ACTIONS = 20;
 
+interface NewAction extends Pick<Action, "kind" | "writer" | "subject"> {
+  readonly at: number;
+  /** What the dialect calls an environment. */
+  readonly noun: string;
+}
+
 /** Adds a request as `requested`; throws `conflict` when 20 are open already. */
-export function addAction(
-  environment: Environment,
-  kind: ActionKind,
-  at: number,
-  noun: string,
-  subject?: string,
-): Environment {
+export function addAction(environment: Environment, { kind, at, noun, writer, subject }: NewAction): Environment {
   const open = environment.actions.filter((action) => action.status === "requested");
   if (open.length >= KEPT_ACTIONS) {
     throw new Problem("conflict", `Too many open requests for ${noun} ${environment.id}`);
   }
   const id = environment.actionCount + 1;
   const about = subject === undefined ? {} : { subject };
-  const action: Action = { id, kind, ...about, status: "requested", reason: null, requestedAt: at, completedAt: null };
+  const action: Action = {
+    id,
+    kind,
+    writer,
+    ...about,
+    status: "requested",
+    reason: null,
+    requestedAt: at,
+    completedAt: null,
+  };
   const closed = environment.actions.filter((old) => old.status !== "requested");
   const dropped = new Set(closed.slice(0, Math.max(0, environment.actions.length + 1 - KEPT_ACTIONS)));
   const kept = environment.actions.filter((old) => !dropped.has(old));

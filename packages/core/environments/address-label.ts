@@ -1,7 +1,7 @@
 import type { Context, Item, Key, Stored } from "../context.ts";
 import { hostKey, keyOfText, keyText } from "../keys.ts";
 import { Conflict } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { removeRecord, writeRecord } from "../write-record.ts";
 import { type Environment, parseEnvironment } from "./record.ts";
 
 /** Who has a part of a host name: global, since host names are. */
@@ -19,19 +19,19 @@ const CREATING_MS = 60_000;
 /** Claims it before the head is written. Throws `Conflict` when another environment has it. */
 export async function claimLabel(ctx: Context<"table">, label: string, uid: string, environment: Key): Promise<void> {
   const now = ctx.clock.now();
-  const claim: HostClaim = { ...hostKey(label), version: 1, kind: "host", uid, key: keyText(environment), at: now };
-  if (await putIf(ctx, claim, 0)) return;
+  const claim: HostClaim = { ...hostKey(label), writers: [], kind: "host", uid, key: keyText(environment), at: now };
+  if (await writeRecord(ctx, claim)) return;
   const item = await ctx.table.get(hostKey(label));
   if (item?.uid === uid) return;
   const isLeft = item !== undefined && now - Number(item.at) > CREATING_MS && !(await isLived(ctx, item));
-  if (isLeft && (await putIf(ctx, { ...claim, version: item.version + 1 }, item.version))) return;
+  if (isLeft && (await writeRecord(ctx, { ...claim, writers: item.writers }))) return;
   throw new Conflict("host label");
 }
 
 /** Gives it back at the end of the environment that has it; nothing happens when another has it. */
 export async function releaseLabel(ctx: Context<"table">, label: string, uid: string): Promise<void> {
   const item = await ctx.table.get(hostKey(label));
-  if (item?.uid === uid) await ctx.table.remove(hostKey(label), { ifVersion: item.version });
+  if (item?.uid === uid && !(await removeRecord(ctx, item))) throw new Conflict("host label");
 }
 
 /**

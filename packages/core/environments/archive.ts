@@ -1,8 +1,8 @@
 import type { Archive } from "../context.ts";
 import { archivesOf } from "../keys.ts";
-import { putIf } from "../put-if.ts";
 import { utcStamp } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
+import { writeRecord } from "../write-record.ts";
 import type { StoredArchive } from "./archives.ts";
 import { changed, waited } from "./pace.ts";
 import type { ArchiveUse, Environment } from "./record.ts";
@@ -67,12 +67,12 @@ async function record(
   const item = {
     pk: archivesOf(owner),
     sk: file,
-    version: 1,
+    writers: [],
     kind: "archive",
     uid,
     environment: id,
     blob,
     ...what,
   } as const;
-  await putIf(ctx, item satisfies StoredArchive, 0);
+  await writeRecord(ctx, item satisfies StoredArchive);
 }

@@ -4,8 +4,8 @@ import type { NewDisk } from "../disks/create.ts";
 import { environmentKey, keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { Conflict, Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
 import { sealReceiver } from "../webhooks/receiver.ts";
+import { writeRecord } from "../write-record.ts";
 import { claimLabel, releaseLabel } from "./address-label.ts";
 import { newDoors } from "./doors.ts";
 import { replaceFormer } from "./former.ts";
@@ -71,7 +71,7 @@ export async function createEnvironment(
   const wanted = newHead(ctx, key, input, { uid, doors, receiver, note: areAllUsable ? null : KEY_REFUSED }, lease);
   if (input.addressLabel !== undefined) await claimLabel(ctx, input.addressLabel, uid, key);
   await writeSpec(ctx, key, { uid, spec: uid }, input);
-  const head = (await putIf(ctx, wanted, 0)) ? wanted : await replaceFormer(ctx, wanted);
+  const head = (await writeRecord(ctx, wanted)) ?? (await replaceFormer(ctx, wanted));
   if (!head) return madeBefore(ctx, key, input, uid);
   if (lease) await confirmLease(ctx, await writeLease(ctx, lease, head));
   if (lease?.waits) await sendLook(ctx, key, { delayMs: NET_MS });

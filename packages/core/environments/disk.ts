@@ -4,8 +4,8 @@ import { handOver } from "../disks/lease.ts";
 import { type Disk, type DiskSnapshot, findDisk, hasPendingSnapshot } from "../disks/record.ts";
 import { keyText } from "../keys.ts";
 import { Conflict } from "../problem.ts";
-import { putIf } from "../put-if.ts";
 import type { WorkerContext } from "../worker.ts";
+import { writeRecord } from "../write-record.ts";
 import { type Environment, keyOf } from "./record.ts";
 
 /** Whether an environment that waits may stand in line: its disk is its own and not being backed up. */
@@ -55,8 +55,8 @@ export async function openDisk(
     zone,
     snapshotId: restored?.id,
   });
-  const opened: Disk = { ...disk, volume, volumesMade: made, version: disk.version + 1 };
-  if (!(await putIf(ctx, opened, disk.version))) throw new Conflict(`disk ${disk.uid}`);
+  const opened = await writeRecord(ctx, { ...disk, volume, volumesMade: made });
+  if (!opened) throw new Conflict(`disk ${disk.uid}`);
   return { disk: opened, restored };
 }
 
@@ -75,6 +75,6 @@ export async function releaseDisk(
   const snapshots = known ? disk.snapshots : [...disk.snapshots, snapshot];
   const lost = snapshot ? undefined : disk.lost;
   const released: Disk = { ...(isNext ? { ...disk, next: null } : handOver(disk)), snapshots, lost, dueAt: now };
-  const used: Disk = { ...released, lastUsedAt: now, version: disk.version + 1 };
-  if (!(await putIf(ctx, used, disk.version))) throw new Conflict(`disk ${disk.uid}`);
+  const used = await writeRecord(ctx, { ...released, lastUsedAt: now });
+  if (!used) throw new Conflict(`disk ${disk.uid}`);
 }

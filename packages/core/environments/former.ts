@@ -2,9 +2,9 @@ import type { Context } from "../context.ts";
 import { dueShardOf } from "../due.ts";
 import { formerKey } from "../keys.ts";
 import { Conflict } from "../problem.ts";
-import { putIf } from "../put-if.ts";
 import type { Sealed } from "../sealed.ts";
 import { openReceiver, sealReceiver } from "../webhooks/receiver.ts";
+import { writeRecord } from "../write-record.ts";
 import { type Environment, keyOf, parseEnvironment } from "./record.ts";
 import { holdsNothing } from "./start.ts";
 import { decideEnd, enter } from "./transitions.ts";
@@ -21,9 +21,8 @@ export async function replaceFormer(
   if (!item) throw new Conflict(`former ${head.uid}`);
   const former = parseEnvironment(item);
   if (former.uid === head.uid || !(former.phase === "deleted" || holdsNothing(former))) return undefined;
-  await putIf(ctx, await asFormer(ctx, former), 0);
-  const next = { ...head, version: former.version + 1 };
-  return (await putIf(ctx, next, former.version)) ? next : undefined;
+  await writeRecord(ctx, await asFormer(ctx, former));
+  return writeRecord(ctx, { ...head, writers: former.writers });
 }
 
 async function asFormer(ctx: Context<"table" | "sealer">, former: Environment): Promise<Environment> {
@@ -31,7 +30,7 @@ async function asFormer(ctx: Context<"table" | "sealer">, former: Environment): 
   const key = formerKey(former, former.uid);
   const { always, run } = former.receiver;
   const receiver = { always: await resealed(ctx, former, always), run: await resealed(ctx, former, run) };
-  const moved: Environment = { ...former, ...key, version: 1, receiver, dueShard: dueShardOf(ctx.ids, key) };
+  const moved: Environment = { ...former, ...key, writers: [], receiver, dueShard: dueShardOf(ctx.ids, key) };
   if (former.phase === "deleted") return moved;
   const over = decideEnd(moved, { phase: "deleted", reason: null, at: now });
   return { ...enter(over, "deleted", now, "Made anew"), dueAt: now };

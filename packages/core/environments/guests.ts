@@ -1,8 +1,8 @@
 import type { Context } from "../context.ts";
 import { accessKey } from "../keys.ts";
 import { Conflict } from "../problem.ts";
-import { putIf } from "../put-if.ts";
 import type { Step, WorkerContext } from "../worker.ts";
+import { writeRecord } from "../write-record.ts";
 import { closeActions, hasOpenAction } from "./actions.ts";
 import type { Guest } from "./doors.ts";
 import { changed } from "./pace.ts";
@@ -85,8 +85,7 @@ async function keepKeys(
   const known = (item?.guests ?? {}) as Readonly<Record<string, readonly string[]>>;
   const guests = { ...known, [name]: keys };
   if (JSON.stringify(guests).length > MOST_KEY_BYTES) return false;
-  const seen = item?.version ?? 0;
-  const written = { ...key, version: seen + 1, kind: "access", uid: environment.uid, guests };
-  if (!(await putIf(ctx, written, seen))) throw new Conflict(`access of ${environment.uid}`);
+  const next = { ...key, writers: item?.writers ?? [], kind: "access", uid: environment.uid, guests };
+  if (!(await writeRecord(ctx, next))) throw new Conflict(`access of ${environment.uid}`);
   return true;
 }

@@ -76,6 +76,7 @@ test("an extension moves the end, is closed as done, and holds", async () => {
 test("a cancelled environment ends as cancelled and the next in the queue takes its place", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.clock.advance(1);
   await createEnvironment(world.as("bob"), newEnvironment("two"));
   await world.deliver();
   expect((await world.read("bob", "two")).phase).toBe("queued");

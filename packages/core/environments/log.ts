@@ -51,7 +51,7 @@ async function copyLog(ctx: LogContext, environment: Environment, now: number): 
     if (text === "" && log === none) return environment;
     if (text === "" || hash === log.hash) return { ...environment, log: { ...log, at: now, failed: false } };
     const { bytes, cut } = newest(text);
-    const blob = `logs/${uid}/${environment.version + 1}-${hash.slice(0, 16)}`;
+    const blob = `logs/${uid}/${ctx.ids.uid().slice(0, 12)}-${hash.slice(0, 16)}`;
     await ctx.blobs.put(blob, bytes);
     return { ...environment, log: { blob, hash, cut, at: now, failed: false } };
   } catch (error) {

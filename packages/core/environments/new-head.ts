@@ -31,7 +31,7 @@ export function newHead(
   const head: Environment = {
     ...key,
     ...(lease?.waits ? {} : waitingFields({ size: input.size, queuedAt: now, uid })),
-    version: 1,
+    writers: [],
     kind: "environment",
     uid,
     owner: ctx.actor.uid,

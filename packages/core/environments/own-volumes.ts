@@ -1,6 +1,6 @@
 import type { VolumeRef } from "../context.ts";
-import { putIf } from "../put-if.ts";
 import type { Step, WorkerContext } from "../worker.ts";
+import { changeRecord } from "../write-record.ts";
 import { changed, until, waited } from "./pace.ts";
 import { type Environment, keyOf, type OwnVolume, parseEnvironment } from "./record.ts";
 import { removeStrays } from "./strays.ts";
@@ -62,20 +62,20 @@ export function removeLateVolumes(environment: Environment, now: number): Step<E
   return { ...step, act: (ctx) => clearLate(ctx, claimed) };
 }
 
-const TRIES = 5;
-
 /** What fails here is done again after the claim. */
 async function clearLate(ctx: WorkerContext, claimed: Environment): Promise<void> {
   const late = await Promise.all(claimed.volumes.map((own) => made(ctx, claimed, own)));
   const ids = late.map(({ volume }) => volume.id);
   if (await areAttached(ctx, ids)) return;
   await Promise.all(ids.map((id) => ctx.volumes.removeVolume(id)));
-  for (let tries = 0; tries < TRIES; tries++) {
-    const item = await ctx.table.get(keyOf(claimed));
-    if (item?.uid !== claimed.uid || item.clearing !== claimed.clearing) return;
-    const cleared = { ...parseEnvironment(item), version: item.version + 1, volumes: [], clearing: undefined };
-    if (await putIf(ctx, cleared, item.version)) return;
-  }
+  await changeRecord(ctx, {
+    read: () => ctx.table.get(keyOf(claimed)),
+    decide(item) {
+      const isOwn = item?.uid === claimed.uid && item.clearing === claimed.clearing;
+      return isOwn ? { ...parseEnvironment(item), volumes: [], clearing: undefined } : undefined;
+    },
+    what: `Environment ${claimed.uid} is`,
+  });
 }
 
 /** It shall be deleted, or its first run failed and its policy keeps nothing of that. */

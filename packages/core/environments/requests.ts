@@ -1,7 +1,7 @@
 import type { UserContext } from "../context.ts";
 import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { changeRecord } from "../write-record.ts";
 import { type Action, type ActionKind, addAction, closeActions } from "./actions.ts";
 import { newGuest, sealToken } from "./doors.ts";
 import { getEnvironment } from "./read.ts";
@@ -19,14 +19,14 @@ export async function requestCancel(
   id: string,
   reason = "Cancelled by its owner",
 ): Promise<Action> {
-  return request(ctx, id, (environment, now) => {
+  return request(ctx, id, (environment, now, token) => {
     const word = environment.outcome?.phase ?? environment.phase;
     if (word === "cancelled")
       return environment.actions.find((action) => action.kind === "cancel") ?? firstOf(environment);
     if (isEnded(environment) || environment.outcome) {
       throw new Problem("conflict", `Cannot cancel ${ctx.noun} ${id} in status ${word}`);
     }
-    const asked = addAction(environment, "cancel", now, ctx.noun);
+    const asked = addAction(environment, { kind: "cancel", at: now, noun: ctx.noun, writer: token });
     const ended = decideEnd(asked, { phase: "cancelled", reason, at: now });
     return { ...ended, waitPool: undefined, waitOrder: undefined };
   });
@@ -37,7 +37,7 @@ export async function requestCancel(
  * over the limit, `conflict` when it is over already.
  */
 export async function requestExtension(ctx: RequestContext, id: string, extraMs: number): Promise<Action> {
-  return request(ctx, id, (environment, now) => {
+  return request(ctx, id, (environment, now, token) => {
     if (isEnded(environment) || environment.outcome) {
       const word = environment.outcome?.phase ?? environment.phase;
       throw new Problem("conflict", `Cannot extend ${ctx.noun} ${id} in status ${word}`);
@@ -50,7 +50,11 @@ export async function requestExtension(ctx: RequestContext, id: string, extraMs:
       throw new Problem("invalid", text);
     }
     const endsAt = environment.endsAt === null ? null : environment.endsAt + extraMs;
-    return { ...addAction(environment, "extend", now, ctx.noun), size: { ...environment.size, wantedMs }, endsAt };
+    return {
+      ...addAction(environment, { kind: "extend", at: now, noun: ctx.noun, writer: token }),
+      size: { ...environment.size, wantedMs },
+      endsAt,
+    };
   });
 }
 
@@ -68,10 +72,10 @@ export async function requestJupyter(
   wordOf: WordOf,
 ): Promise<Action> {
   const kind: ActionKind = wanted ? "enable_jupyter" : "disable_jupyter";
-  return request(ctx, id, async (environment, now) => {
+  return request(ctx, id, async (environment, now, token) => {
     refuseUnlessActive(ctx, environment, `Cannot ${wanted ? "enable" : "disable"} Jupyter for`, wordOf);
     const { doors, actions } = environment;
-    const asked = addAction(environment, kind, now, ctx.noun);
+    const asked = addAction(environment, { kind, at: now, noun: ctx.noun, writer: token });
     const isMoving = actions.some((action) => action.status === "requested" && action.kind.endsWith("_jupyter"));
     if (wanted === (doors.jupyter !== null)) {
       const isSo = wanted ? doors.jupyter?.origin !== null : !isMoving;
@@ -89,7 +93,7 @@ const MOST_GUESTS = 50;
  * when it is not active or when 50 are let in already.
  */
 export async function requestGuest(ctx: RequestContext, id: string, name: string, wordOf: WordOf): Promise<Action> {
-  return request(ctx, id, (environment, now) => {
+  return request(ctx, id, (environment, now, token) => {
     refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
     const { doors } = environment;
     const known = doors.guests.find((guest) => guest.name === name);
@@ -98,7 +102,10 @@ export async function requestGuest(ctx: RequestContext, id: string, name: string
     }
     const guest = { ...newGuest(name, now), known: known?.known ?? false };
     const guests = [...doors.guests.filter((other) => other !== known), guest];
-    return { ...addAction(environment, "add_user", now, ctx.noun, name), doors: { ...doors, guests } };
+    return {
+      ...addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name }),
+      doors: { ...doors, guests },
+    };
   });
 }
 
@@ -108,35 +115,42 @@ function refuseUnlessActive(ctx: RequestContext, environment: Environment, words
 }
 
 const HOUR_MS = 3_600_000;
-const TRIES = 5;
 
 /** Reads, decides, writes if nobody else did, and sends one look. A decision that is an action only answers. */
 async function request(
   ctx: RequestContext,
   id: string,
-  decide: (environment: Environment, now: number) => Environment | Action | Promise<Environment>,
+  decide: (environment: Environment, now: number, token: string) => Environment | Action | Promise<Environment>,
 ): Promise<Action> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const environment = await getEnvironment(ctx, id);
-    const now = ctx.clock.now();
-    const decided = await decide(environment, now);
-    if (!("pk" in decided)) return decided;
-    const written = { ...decided, version: environment.version + 1, dueAt: now, looks: 0 };
-    if (!(await putIf(ctx, written, environment.version))) continue;
-    await sendLook(ctx, environment);
-    return newestAction(written);
-  }
-  throw new Problem("unavailable", `The ${ctx.noun} ${id} is changing too fast, try again`, { retryAfterSeconds: 1 });
-}
-
-function newestAction(environment: Environment): Action {
-  const newest = environment.actions.at(-1);
-  if (!newest) throw new Error(`Environment ${environment.uid} lost its newest action`);
-  return newest;
+  let answer: Action | undefined;
+  const { record } = await changeRecord(ctx, {
+    read: () => getEnvironment(ctx, id),
+    async decide(environment, token): Promise<Environment | undefined> {
+      const now = ctx.clock.now();
+      answer = environment.actions.find((action) => action.writer === token);
+      const decided = answer ?? (await decide(environment, now, token));
+      if ("pk" in decided) return { ...decided, dueAt: now, looks: 0 };
+      answer = decided;
+      return undefined;
+    },
+    what: `The ${ctx.noun} ${id} is`,
+  });
+  if (record) await sendLook(ctx, record);
+  const asked = answer ?? record?.actions.at(-1);
+  if (!asked) throw new Error(`Environment ${id} lost its newest action`);
+  return asked;
 }
 
 /** A cancelled environment whose cancel action is not there was ended by Berth: its creation stands for it. */
 function firstOf(environment: Environment): Action {
   const { createdAt } = environment;
-  return { id: 1, kind: "cancel", status: "done", reason: null, requestedAt: createdAt, completedAt: createdAt };
+  return {
+    id: 1,
+    kind: "cancel",
+    writer: "",
+    status: "done",
+    reason: null,
+    requestedAt: createdAt,
+    completedAt: createdAt,
+  };
 }

@@ -14,13 +14,13 @@ export async function requestResize(
   id: string,
   resources: Resources,
 ): Promise<Environment> {
-  return changeEnvironment(ctx, id, (environment, now) => {
+  return changeEnvironment(ctx, id, (environment, now, token) => {
     refuseUnlessRestartable(ctx, environment, "resize");
     if (sharedUnits(resources) > environment.size.units) {
       throw new Problem("invalid", `${ctx.noun} ${id} cannot have more than its share of the machine`);
     }
     if (sameResources(environment.resources, resources)) return environment;
-    const asked = { ...addAction(environment, "resize", now, ctx.noun), resources };
+    const asked = { ...addAction(environment, { kind: "resize", at: now, noun: ctx.noun, writer: token }), resources };
     return isMade(environment) ? asked : closeActions(asked, ["resize"], now);
   });
 }

@@ -1,9 +1,8 @@
 import type { Context, Item, Key, Sealer } from "../context.ts";
 import { keyText, specKey } from "../keys.ts";
-import { Conflict } from "../problem.ts";
-import { putIf } from "../put-if.ts";
 import { asSealed } from "../sealed.ts";
 import { Unreadable } from "../unreadable.ts";
+import { removeRecord, writeRecord } from "../write-record.ts";
 import type { EnvironmentSpec } from "./record.ts";
 
 export interface OpenSpec {
@@ -42,16 +41,12 @@ export async function writeSpec(
   const key = specKey(environment, spec);
   const what = { command, env, ...(sshKeys.length > 0 && { sshKeys }) };
   const sealed = await ctx.sealer.seal(JSON.stringify(what), keyText(key));
-  const written: EnvironmentSpec = { ...key, version: 1, kind: "spec", uid, image, sealed };
-  await putIf(ctx, written, 0);
+  const written: EnvironmentSpec = { ...key, writers: [], kind: "spec", uid, image, sealed };
+  await writeRecord(ctx, written);
 }
 
 /** Removes it with the secrets in it; nothing happens when it is gone. */
 export async function forgetSpec(ctx: Context<"table">, environment: Key, spec: string): Promise<void> {
   const item = await ctx.table.get(specKey(environment, spec));
-  if (!item) return;
-  await ctx.table.remove(item, { ifVersion: item.version }).catch((error: unknown) => {
-    // It is never rewritten: somebody else has removed it.
-    if (!(error instanceof Conflict)) throw error;
-  });
+  if (item) await removeRecord(ctx, item);
 }

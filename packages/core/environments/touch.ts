@@ -1,12 +1,10 @@
 import type { UserContext } from "../context.ts";
-import { Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { changeRecord } from "../write-record.ts";
 import { getEnvironment } from "./read.ts";
 import { type Environment, isEnded } from "./record.ts";
 
 /** A sign of use is written only when it moves by more than this: heartbeats are many. */
 const MOVES_MS = 60_000;
-const TRIES = 5;
 
 /**
  * Says that it was used at this moment (ms); the future counts as now, and what is older than the stored one changes
@@ -32,12 +30,13 @@ async function mark(
   id: string,
   moved: (environment: Environment, now: number) => Partial<Environment> | undefined,
 ): Promise<Environment> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const environment = await getEnvironment(ctx, id);
-    const marks = moved(environment, ctx.clock.now());
-    if (!marks || isEnded(environment)) return environment;
-    const written = { ...environment, ...marks, version: environment.version + 1 };
-    if (await putIf(ctx, written, environment.version)) return written;
-  }
-  throw new Problem("unavailable", `The ${ctx.noun} ${id} is changing too fast, try again`, { retryAfterSeconds: 1 });
+  const { record, read } = await changeRecord(ctx, {
+    read: () => getEnvironment(ctx, id),
+    decide(environment): Environment | undefined {
+      const marks = moved(environment, ctx.clock.now());
+      return !marks || isEnded(environment) ? undefined : { ...environment, ...marks };
+    },
+    what: `The ${ctx.noun} ${id} is`,
+  });
+  return record ?? read;
 }

@@ -2,10 +2,9 @@ import type { Context, Stored } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
 import { admissionKey, keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
-import { Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
 import { Unreadable } from "../unreadable.ts";
-import { findPool } from "./record.ts";
+import { changeRecord } from "../write-record.ts";
+import { findPool, type Pool } from "./record.ts";
 
 /** Why a pool grants nothing new. What was granted or is held already stays. */
 export type Closure = "drained" | "paused";
@@ -43,7 +42,7 @@ export async function readAdmission(ctx: Context<"table">): Promise<Admission> {
   const item = await ctx.table.get(admissionKey);
   return {
     ...admissionKey,
-    version: item?.version ?? 0,
+    writers: item?.writers ?? [],
     kind: "admission",
     paused: item?.paused === true,
     drained: Array.isArray(item?.drained) ? item.drained.filter((type) => typeof type === "string") : [],
@@ -58,25 +57,28 @@ export function closureOf({ paused, drained }: Pick<Admission, "paused" | "drain
 const TRIES = 10;
 
 async function change(ctx: Context<"table">, decide: (before: Admission) => Admission): Promise<Admission> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const before = await readAdmission(ctx);
-    const next = { ...decide(before), version: before.version + 1 };
-    if (await putIf(ctx, next, before.version)) return next;
-  }
-  throw tooContended();
+  const { record, read } = await changeRecord(ctx, {
+    read: () => readAdmission(ctx),
+    decide,
+    what: "Admission is",
+    tries: TRIES,
+  });
+  return record ?? read;
 }
 
 /** Into the ledger. It is read before what it has to carry, so that a later wish is never overwritten by an older one. */
 async function carry(ctx: Context<"table" | "queue">, type: string): Promise<void> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const pool = await findReadable(ctx, type);
-    if (!pool) return;
-    const closed = closureOf(await readAdmission(ctx), type);
-    if ((pool.closed ?? null) === closed) return;
-    const next = { ...pool, closed, version: pool.version + 1, dueAt: ctx.clock.now() };
-    if (await putIf(ctx, next, pool.version)) return sendLook(ctx, poolKey(type));
-  }
-  throw tooContended();
+  const { record } = await changeRecord(ctx, {
+    read: () => findReadable(ctx, type),
+    async decide(pool): Promise<Pool | undefined> {
+      const closed = pool && closureOf(await readAdmission(ctx), type);
+      if (!pool || closed === undefined || (pool.closed ?? null) === closed) return undefined;
+      return { ...pool, closed, dueAt: ctx.clock.now() };
+    },
+    what: "Admission is",
+    tries: TRIES,
+  });
+  if (record) await sendLook(ctx, poolKey(type));
 }
 
 /** A ledger that cannot be read grants nothing anyway. */
@@ -88,8 +90,4 @@ async function findReadable(ctx: Context<"table">, type: string): ReturnType<typ
     ctx.log.error("unreadable record", { look: keyText(poolKey(type)) });
     return undefined;
   }
-}
-
-function tooContended(): Problem {
-  return new Problem("unavailable", "Admission is changing too fast, try again", { retryAfterSeconds: 1 });
 }

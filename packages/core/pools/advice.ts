@@ -32,7 +32,7 @@ export async function writeAdvice(
   await Promise.all(
     [...byDigit].map(async ([digit, entries]) => {
       const { complete } = advice;
-      const item = { ...planKey(pool.type, digit), version: pool.plans, kind: "plan", at: now, complete, entries };
+      const item = { ...planKey(pool.type, digit), writers: [], kind: "plan", at: now, complete, entries };
       await ctx.table.put(item);
     }),
   );

@@ -2,8 +2,8 @@ import type { ComputeNode, Context } from "../context.ts";
 import { instanceTypeOfPool, poolTypes } from "../fleet.ts";
 import { keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
-import { putIf } from "../put-if.ts";
 import { readable } from "../readable.ts";
+import { writeRecord } from "../write-record.ts";
 import { type Closure, closureOf, readAdmission } from "./admission.ts";
 import { emptyPool, type Pool, type PoolNode, parsePool } from "./record.ts";
 
@@ -52,6 +52,6 @@ async function writeNodes(
   nodes: readonly PoolNode[],
   closed: Closure | null,
 ): Promise<void> {
-  const next: Pool = { ...pool, nodes, closed, version: pool.version + 1, dueAt: ctx.clock.now() };
-  if (!(await putIf(ctx, next, pool.version))) ctx.log.info("capacity raced", { look: keyText(pool) });
+  const written = await writeRecord(ctx, { ...pool, nodes, closed, dueAt: ctx.clock.now() });
+  if (!written) ctx.log.info("capacity raced", { look: keyText(pool) });
 }

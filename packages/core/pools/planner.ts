@@ -4,9 +4,9 @@ import { keyOfText, keyText, kindOfKey, poolKey } from "../keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "../look.ts";
 import { poisoned } from "../poison.ts";
 import { Conflict } from "../problem.ts";
-import { putIf } from "../put-if.ts";
 import { Unreadable } from "../unreadable.ts";
 import type { PlannerContext } from "../worker.ts";
+import { writeRecord } from "../write-record.ts";
 import { writeAdvice } from "./advice.ts";
 import { decidePool } from "./decide.ts";
 import { readNamed } from "./named.ts";
@@ -52,13 +52,13 @@ async function lookAtPool(ctx: PlannerContext, key: Key, named: readonly string[
 async function putOff(ctx: PlannerContext, item: Item): Promise<void> {
   const now = ctx.clock.now();
   if (typeof item.dueAt === "number" && item.dueAt > now) return;
-  await putIf(ctx, { ...poisoned(ctx, item, now), version: item.version + 1 }, item.version);
+  await writeRecord(ctx, poisoned(ctx, item, now));
 }
 
 /** Plans if the pool is due or if what the look names is news to it; otherwise the look is over after its reads. */
 async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[]): Promise<void> {
   const startedAt = ctx.clock.monotonic();
-  const type = poolTypeOf(key);
+  const [type, look] = [poolTypeOf(key), keyText(key)];
   const pool = (await findPool(ctx, type)) ?? emptyPool(ctx, type);
   const { records } = await readNamed(ctx, named);
   const now = ctx.clock.now();
@@ -69,7 +69,7 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
   }
   const settled = await settle(ctx, pool, records, now);
   const decided = await decidePool(ctx, settled, records, now);
-  await ctx.table.put({ ...decided.pool, version: pool.version + 1 }, { ifVersion: pool.version });
+  if (!(await writeRecord(ctx, decided.pool))) throw new Conflict(look);
   await Promise.all([
     ...decided.pool.granted.map((grant) => tellGrant(ctx, grant.key, type)),
     sendNext(ctx, decided.pool, now),

@@ -80,14 +80,14 @@ export interface Pool extends Stored {
   readonly dueAt?: number | undefined;
 }
 
-/** A pool nobody has seen yet: no nodes, nothing held. Version 0: the first write must find it absent. */
+/** A pool nobody has seen yet: no nodes, nothing held. No writers: the first write must find it absent. */
 export function emptyPool(ctx: Context, type: string): Pool {
   const key = poolKey(type);
   const inUse = { inUse: 0, preparing: 0, active: 0, unreadable: 0 };
   const summary = { total: 0, free: 0, ...inUse, waiting: 0, waitingUnits: 0, plannedAt: 0 };
   return {
     ...key,
-    version: 0,
+    writers: [],
     kind: "pool",
     type,
     nodes: [],

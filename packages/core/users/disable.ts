@@ -1,7 +1,6 @@
 import type { Context } from "../context.ts";
 import { sendLook } from "../look.ts";
-import { Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { changeRecord } from "../write-record.ts";
 import { getUserByName, keyOfUser, type User } from "./record.ts";
 
 type DisableContext = Context<"table" | "queue">;
@@ -22,14 +21,15 @@ export async function enableUser(ctx: DisableContext, username: string): Promise
 const TRIES = 10;
 
 async function setDisabled(ctx: DisableContext, username: string, disabled: boolean): Promise<User> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const user = await getUserByName(ctx, username);
-    if (user.disabled === disabled) return user;
-    const accessChanges = (user.accessChanges ?? 0) + 1;
-    const next: User = { ...user, disabled, accessChanges, version: user.version + 1, dueAt: ctx.clock.now() };
-    if (!(await putIf(ctx, next, user.version))) continue;
-    await sendLook(ctx, keyOfUser(user));
-    return next;
-  }
-  throw new Problem("unavailable", `User '${username}' is changing too fast, try again`, { retryAfterSeconds: 1 });
+  const { record, read } = await changeRecord(ctx, {
+    read: () => getUserByName(ctx, username),
+    decide(user): User | undefined {
+      if (user.disabled === disabled) return undefined;
+      return { ...user, disabled, accessChanges: (user.accessChanges ?? 0) + 1, dueAt: ctx.clock.now() };
+    },
+    what: `User '${username}' is`,
+    tries: TRIES,
+  });
+  if (record) await sendLook(ctx, keyOfUser(record));
+  return record ?? read;
 }

@@ -1,8 +1,8 @@
 import type { Context } from "../context.ts";
-import { apiKeyKey, keyText } from "../keys.ts";
+import { apiKeyKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
-import { Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { Conflict, Problem } from "../problem.ts";
+import { changeRecord, writeRecord } from "../write-record.ts";
 import { type ApiKey, findUser, keyOfUser, type User, type UserKey } from "./record.ts";
 
 /** A key as it is shown once, to the one who asked for it. */
@@ -50,7 +50,7 @@ export async function issueKey(
   const listed: UserKey = { hash: ctx.ids.hash(secret), prefix, createdAt: now, expiresAt };
   const owner = await listKey(ctx, user, listed, chain?.replaces);
   const key: ApiKey = { ...keyOf(owner, listed), loginAt: chain?.loginAt ?? now, role };
-  await ctx.table.put(key, { ifVersion: 0 });
+  if (!(await writeRecord(ctx, key))) throw new Conflict(key.pk);
   if (owner.revoking.length > 0) await sendLook(ctx, keyOfUser(owner));
   return { secret, prefix, hash: listed.hash, expiresAt, ttlHours: keyTtlHours };
 }
@@ -59,7 +59,7 @@ export async function issueKey(
 export function keyOf(user: User, { hash, prefix, createdAt, expiresAt }: UserKey): ApiKey {
   return {
     ...apiKeyKey(hash),
-    version: 1,
+    writers: [],
     kind: "key",
     uid: user.uid,
     username: user.username,
@@ -77,8 +77,8 @@ export function keyOf(user: User, { hash, prefix, createdAt, expiresAt }: UserKe
 }
 
 async function listKey(ctx: Context<"table">, first: User, key: UserKey, replaces: string | undefined): Promise<User> {
-  let user: User | undefined = first;
-  for (let tries = 0; user && tries < TRIES; tries++) {
+  let known: User | undefined = first;
+  const list = (user: User): User => {
     if (user.disabled) throw new Problem("forbidden", "User account is disabled");
     const now = ctx.clock.now();
     const living = user.keys.filter((one) => one.expiresAt > now);
@@ -88,9 +88,18 @@ async function listKey(ctx: Context<"table">, first: User, key: UserKey, replace
     const keys = [...living.filter((one) => !over.includes(one)), key];
     const settledAt = now + Math.max(SETTLED_MS, ctx.settings.keyOverlapSeconds * 1000);
     const dueAt = revoking.length > 0 ? now : Math.min(user.dueAt ?? settledAt, settledAt);
-    const next: User = { ...user, version: user.version + 1, keys, revoking, dueAt };
-    if (await putIf(ctx, next, user.version)) return next;
-    user = await findUser(ctx, user.uid);
-  }
-  throw new Error(`User record ${first.pk} is too contended: ${keyText(first)}`);
+    return { ...user, keys, revoking, dueAt };
+  };
+  const { record } = await changeRecord(ctx, {
+    async read() {
+      const user = known ?? (await findUser(ctx, first.uid));
+      known = undefined;
+      return user;
+    },
+    decide: (user) => user && list(user),
+    what: `User '${first.username}' is`,
+    tries: TRIES,
+  });
+  if (!record) throw new Error(`User ${first.uid} came and went`);
+  return record;
 }

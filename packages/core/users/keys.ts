@@ -1,8 +1,8 @@
 import type { Context, UserContext } from "../context.ts";
 import { apiKeyKey } from "../keys.ts";
-import { Conflict, Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
+import { Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
+import { changeRecord } from "../write-record.ts";
 import { type ApiKey, findApiKey, findUser, parseApiKey, type User } from "./record.ts";
 
 /** A key as its owner sees it. Times are ms. */
@@ -48,23 +48,30 @@ const TRIES = 10;
 
 /** Lets a key end at this moment, if it does not sooner; `over` when it has ended already or was never there. */
 export async function endKey(ctx: Context<"table">, hash: string, at: number): Promise<"ended" | "over"> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const key = await findApiKey(ctx, hash);
-    if (!key || !isLive(key, ctx.clock.now())) return "over";
-    const revokedAt = Math.min(at, key.revokedAt ?? at);
-    const ended: ApiKey = { ...key, version: key.version + 1, revokedAt };
-    if (await putIf(ctx, ended, key.version)) return "ended";
-  }
-  throw new Conflict(`key#${hash}|-`);
+  const { record } = await changeRecord(ctx, {
+    read: () => findApiKey(ctx, hash),
+    decide(key): ApiKey | undefined {
+      if (!key || !isLive(key, ctx.clock.now())) return undefined;
+      return { ...key, revokedAt: Math.min(at, key.revokedAt ?? at) };
+    },
+    what: "The API key is",
+    tries: TRIES,
+  });
+  return record ? "ended" : "over";
 }
 
 /** If this is lost, the user's next look strikes them out; until then no list shows them. */
 async function strikeOut(ctx: Context<"table">, first: User | undefined, hashes: readonly string[]): Promise<void> {
-  let user = first;
-  for (let tries = 0; user && tries < TRIES; tries++) {
-    const keys = user.keys.filter(({ hash }) => !hashes.includes(hash));
-    const shorter: User = { ...user, keys, version: user.version + 1 };
-    if (await putIf(ctx, shorter, user.version)) return;
-    user = await findUser(ctx, user.uid);
-  }
+  let known = first;
+  await changeRecord(ctx, {
+    async read() {
+      const user = known ?? (first && (await findUser(ctx, first.uid)));
+      known = undefined;
+      return user;
+    },
+    decide: (user): User | undefined =>
+      user && { ...user, keys: user.keys.filter(({ hash }) => !hashes.includes(hash)) },
+    what: "Your API keys are",
+    tries: TRIES,
+  });
 }

@@ -1,7 +1,7 @@
 import type { Context, Stored } from "../context.ts";
 import { dueShardOf } from "../due.ts";
 import { identityKey, userCounterKey, userKey, usernameKey } from "../keys.ts";
-import { putIf } from "../put-if.ts";
+import { changeRecord, writeRecord } from "../write-record.ts";
 import { findUser, type User } from "./record.ts";
 import { type AssumedRole, usernameFor } from "./username.ts";
 
@@ -29,8 +29,8 @@ export async function findOrCreateUser(ctx: Context<"table">, { account, session
   }
   const { uid, name } = await claimUsername(ctx, session, identity);
   const user = (await findUser(ctx, uid)) ?? (await putUser(ctx, uid, name));
-  const claim: IdentityClaim = { ...identityKey(identity), version: 1, kind: "identity", uid };
-  await putIf(ctx, claim, 0);
+  const claim: IdentityClaim = { ...identityKey(identity), writers: [], kind: "identity", uid };
+  await writeRecord(ctx, claim);
   return user;
 }
 
@@ -44,8 +44,8 @@ async function claimUsername(
 ): Promise<{ uid: string; name: string }> {
   for (let n = 1; n <= NAMES_TRIED; n++) {
     const name = usernameFor(session, n);
-    const claim: NameClaim = { ...usernameKey(name), version: 1, kind: "username", uid: ctx.ids.uid(), identity };
-    if (await putIf(ctx, claim, 0)) return { uid: claim.uid, name };
+    const claim: NameClaim = { ...usernameKey(name), writers: [], kind: "username", uid: ctx.ids.uid(), identity };
+    if (await writeRecord(ctx, claim)) return { uid: claim.uid, name };
     const holder = await ctx.table.get(usernameKey(name));
     if (holder?.identity === identity && typeof holder.uid === "string") return { uid: holder.uid, name };
   }
@@ -56,7 +56,7 @@ async function putUser(ctx: Context<"table">, uid: string, username: string): Pr
   const key = userKey(uid);
   const user: User = {
     ...key,
-    version: 1,
+    writers: [],
     kind: "user",
     uid,
     number: await nextNumber(ctx),
@@ -67,8 +67,7 @@ async function putUser(ctx: Context<"table">, uid: string, username: string): Pr
     attempts: 0,
     dueShard: dueShardOf(ctx.ids, key),
   };
-  if (await putIf(ctx, user, 0)) return user;
-  const winner = await findUser(ctx, uid);
+  const winner = (await writeRecord(ctx, user)) ?? (await findUser(ctx, uid));
   if (!winner) throw new Error(`User ${uid} came and went`);
   return winner;
 }
@@ -77,12 +76,15 @@ const COUNTER_TRIES = 50;
 
 /** Gaps are fine: a login that dies after this leaves one. */
 async function nextNumber(ctx: Context<"table">): Promise<number> {
-  for (let tries = 0; tries < COUNTER_TRIES; tries++) {
-    const item = await ctx.table.get(userCounterKey);
-    const last = typeof item?.last === "number" ? item.last : 0;
-    const version = item?.version ?? 0;
-    const next = { ...userCounterKey, version: version + 1, kind: "counter", last: last + 1 } as const;
-    if (await putIf(ctx, next, version)) return next.last;
-  }
-  throw new Error("The user counter is too contended");
+  const { record } = await changeRecord(ctx, {
+    read: () => ctx.table.get(userCounterKey),
+    decide: (item) => {
+      const last = typeof item?.last === "number" ? item.last : 0;
+      return { ...userCounterKey, writers: item?.writers ?? [], kind: "counter", last: last + 1 };
+    },
+    what: "The number of users is",
+    tries: COUNTER_TRIES,
+  });
+  if (!record) throw new Error("The number of users was not counted");
+  return record.last;
 }

@@ -1,8 +1,8 @@
 import type { Context, Item } from "../context.ts";
 import { apiKeyKey } from "../keys.ts";
 import { Conflict } from "../problem.ts";
-import { putIf } from "../put-if.ts";
 import type { Step, WorkerContext } from "../worker.ts";
+import { writeRecord } from "../write-record.ts";
 import { keyOf } from "./issue.ts";
 import { type ApiKey, parseApiKey, parseUser, type User, type UserKey } from "./record.ts";
 
@@ -50,7 +50,7 @@ async function revoke(
   now: number,
 ): Promise<void> {
   if (key && key.revokedAt !== null && key.revokedAt <= now) return;
-  const ended = key ?? { ...keyOf(user, { hash, prefix: "", createdAt: now, expiresAt: now }), version: 0 };
+  const ended = key ?? keyOf(user, { hash, prefix: "", createdAt: now, expiresAt: now });
   await replace(ctx, { ...ended, revokedAt: now });
 }
 
@@ -81,6 +81,5 @@ async function settle(
 }
 
 async function replace(ctx: Context<"table">, key: ApiKey): Promise<void> {
-  const written = await putIf(ctx, { ...key, version: key.version + 1 }, key.version);
-  if (!written) throw new Conflict(`${key.pk}|${key.sk}`);
+  if (!(await writeRecord(ctx, key))) throw new Conflict(`${key.pk}|${key.sk}`);
 }

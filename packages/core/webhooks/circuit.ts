@@ -1,6 +1,6 @@
 import type { Context, Key, Stored } from "../context.ts";
 import { receiverKey } from "../keys.ts";
-import { putIf } from "../put-if.ts";
+import { changeRecord, writeRecord } from "../write-record.ts";
 
 /** What is known of one receiver of one owner. There is no such item while it answers. */
 interface ReceiverState extends Stored {
@@ -39,8 +39,9 @@ export async function askPassage(ctx: Context<"table">, key: Key, now: number): 
   const state = await readState(ctx, key);
   if (!state || state.openUntil === null) return { may: "dial" };
   if (now < state.openUntil) return { may: "wait", until: state.openUntil };
-  const probing = { ...state, version: state.version + 1, openUntil: now + PROBE_MS };
-  return (await putIf(ctx, probing, state.version)) ? { may: "probe" } : { may: "wait", until: probing.openUntil };
+  const openUntil = now + PROBE_MS;
+  const isOurs = await writeRecord(ctx, { ...state, openUntil });
+  return isOurs ? { may: "probe" } : { may: "wait", until: openUntil };
 }
 
 /** It answered: nothing waits any more. Lost to another writer, it is told by the next answer. */
@@ -48,11 +49,8 @@ export async function tellAnswered(ctx: Context<"table">, key: Key, now: number)
   const state = await readState(ctx, key);
   if (!state || state.failures === 0) return;
   const calm = { failures: 0, openUntil: null, probes: 0 };
-  const closed: ReceiverState = { ...state, ...kept(now), ...calm, version: state.version + 1 };
-  await putIf(ctx, closed, state.version);
+  await writeRecord(ctx, { ...state, ...kept(now), ...calm });
 }
-
-const TRIES = 3;
 
 /** It failed after so long: at twenty in a row it is left alone, for longer with every probe that fails. */
 export async function tellFailed(
@@ -61,17 +59,16 @@ export async function tellFailed(
   { tookMs, wasProbe }: { readonly tookMs: number; readonly wasProbe: boolean },
   now: number,
 ): Promise<void> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const state = await readState(ctx, key);
+  const decide = (state: ReceiverState | undefined): ReceiverState | undefined => {
     // Begun before it was left alone: that is known already.
-    if (state && state.openUntil !== null && !wasProbe) return;
+    if (state && state.openUntil !== null && !wasProbe) return undefined;
     const failures = (state?.failures ?? 0) + (tookMs >= SLOW_MS ? SLOW_COUNTS : 1);
     const probes = (state?.probes ?? 0) + (wasProbe ? 1 : 0);
     const openUntil = failures >= MOST_FAILURES ? now + Math.min(OPEN_MS * 2 ** probes, LONGEST_OPEN_MS) : null;
-    const version = (state?.version ?? 0) + 1;
-    const next: ReceiverState = { ...key, ...kept(now), version, kind: "receiver", failures, openUntil, probes };
-    if (await putIf(ctx, next, version - 1)) return;
-  }
+    const writers = state?.writers ?? [];
+    return { ...key, ...kept(now), writers, kind: "receiver", failures, openUntil, probes };
+  };
+  await changeRecord(ctx, { read: () => readState(ctx, key), decide, what: "The receiver's state is" });
 }
 
 async function readState(ctx: Context<"table">, key: Key): Promise<ReceiverState | undefined> {

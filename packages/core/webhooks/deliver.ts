@@ -1,11 +1,10 @@
-import type { Context, Key, Look } from "../context.ts";
+import type { Context, Item, Key, Look } from "../context.ts";
 import { openJupyter } from "../environments/doors.ts";
 import { keyOfText, keyText, kindOfKey } from "../keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "../look.ts";
 import { poisoned } from "../poison.ts";
-import { Conflict } from "../problem.ts";
-import { putIf } from "../put-if.ts";
 import { Unreadable } from "../unreadable.ts";
+import { changeRecord, removeRecord, writeRecord } from "../write-record.ts";
 import { postAttempt } from "./attempt.ts";
 import { askPassage, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
 import { type Delivery, ended, parseDelivery } from "./delivery.ts";
@@ -59,7 +58,7 @@ async function lookOnce(ctx: DelivererContext, key: Key, bodyOf: BodyOf): Promis
     return await step(ctx, parseDelivery(item), bodyOf, { now, readAt });
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
-    return putIf(ctx, { ...poisoned(ctx, item, now), version: item.version + 1 }, item.version);
+    return (await writeRecord(ctx, poisoned(ctx, item, now))) !== undefined;
   }
 }
 
@@ -129,14 +128,8 @@ async function open(
 }
 
 /** An event that its dialect does not tell is no delivery. */
-async function drop(ctx: DelivererContext, delivery: Delivery): Promise<boolean> {
-  try {
-    await ctx.table.remove(delivery, { ifVersion: delivery.version });
-    return true;
-  } catch (error) {
-    if (error instanceof Conflict) return false;
-    throw error;
-  }
+function drop(ctx: DelivererContext, delivery: Delivery): Promise<boolean> {
+  return removeRecord(ctx, delivery);
 }
 
 async function claim(
@@ -149,36 +142,45 @@ async function claim(
   const until = now + CLAIM_MS;
   const claimed: Delivery = {
     ...delivery,
-    version: delivery.version + 1,
     body: delivery.body ?? (await ctx.sealer.seal(body, keyText(delivery))),
     attemptCount: attempt,
     claim: { attempt, at: now, until },
     dueAt: until,
   };
-  return (await putIf(ctx, claimed, delivery.version)) ? claimed : undefined;
+  return writeRecord(ctx, claimed);
 }
 
 /** Writes the result down, even where a resend was asked for meanwhile; not where the claim is another's by now. */
 async function settle(ctx: DelivererContext, claimed: Delivery, result: Result): Promise<void> {
   const { claim: own } = claimed;
-  let current = claimed;
-  for (let tries = 0; tries < TRIES && own && current.claim?.attempt === own.attempt; tries++) {
-    const { status, error } = result;
-    const now = ctx.clock.now();
-    const next = afterAttempt(current, { n: own.attempt, at: own.at, status, error }, result, now);
-    if (await write(ctx, next, now)) return;
-    const item = await ctx.table.get(claimed);
-    if (!item) return;
-    current = parseDelivery(item);
-  }
+  let first: Delivery | undefined = claimed;
+  const { record } = await changeRecord(ctx, {
+    async read() {
+      const item = first ?? (await ctx.table.get(claimed));
+      first = undefined;
+      return item && parseDelivery(item as Item);
+    },
+    decide(current): Delivery | undefined {
+      if (!own || current?.claim?.attempt !== own.attempt) return undefined;
+      const { status, error } = result;
+      const attempt = { n: own.attempt, at: own.at, status, error };
+      return afterAttempt(current, attempt, result, ctx.clock.now());
+    },
+    what: "The delivery is",
+  });
+  if (record) await sendNext(ctx, record, ctx.clock.now());
 }
 
-/** Writes over the version that was read and sends the next look. False: somebody else was faster. */
+/** Writes what was decided and sends the next look. False: somebody else was faster. */
 async function write(ctx: DelivererContext, delivery: Delivery, now: number): Promise<boolean> {
-  if (!(await putIf(ctx, { ...delivery, version: delivery.version + 1 }, delivery.version))) return false;
+  if (!(await writeRecord(ctx, delivery))) return false;
+  await sendNext(ctx, delivery, now);
+  return true;
+}
+
+async function sendNext(ctx: DelivererContext, delivery: Delivery, now: number): Promise<void> {
   const { state, attemptCount, environment } = delivery;
   ctx.log.info("delivery", { look: keyText(delivery), uid: environment.uid, state, attempts: attemptCount });
   const wait = (delivery.dueAt ?? Number.POSITIVE_INFINITY) - now;
   if (wait <= SWEEP_REACH_MS) await sendLook(ctx, delivery, { delayMs: wait });
-  return true;
 }

@@ -57,7 +57,7 @@ export function newDelivery(
   const previous = environment.timeline.find(({ n }) => n === entry.n - 1);
   return {
     ...key,
-    version: 1,
+    writers: [],
     kind: "delivery",
     owner: environment.owner,
     entry,

@@ -1,8 +1,8 @@
 import type { Context, Key } from "../context.ts";
 import type { Environment } from "../environments/record.ts";
 import { receiverOf } from "../environments/timeline.ts";
-import { putIf } from "../put-if.ts";
 import type { Step } from "../worker.ts";
+import { writeRecord } from "../write-record.ts";
 import { newDelivery, recordKeyOf } from "./delivery.ts";
 
 /** Whether some of its entries have not become deliveries yet. */
@@ -34,7 +34,7 @@ export async function emitEvents(
   const receiver = receiverOf(environment);
   const untold = environment.timeline.filter(({ n }) => n > environment.emitted);
   const events = receiver ? untold.map((entry) => newDelivery(ctx, environment, entry, receiver, now)) : [];
-  await Promise.all(events.map((event) => putIf(ctx, event, 0)));
+  await Promise.all(events.map((event) => writeRecord(ctx, event)));
   return { told: { ...environment, emitted: environment.timelineCount }, deliveries: events.map(recordKeyOf) };
 }
 

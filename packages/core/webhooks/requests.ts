@@ -2,8 +2,8 @@ import type { Key, UserContext } from "../context.ts";
 import { deliveriesOf } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
-import { putIf } from "../put-if.ts";
 import { readable } from "../readable.ts";
+import { changeRecord } from "../write-record.ts";
 import { type Delivery, parseDelivery } from "./delivery.ts";
 import { eventIdOf } from "./event.ts";
 
@@ -51,35 +51,30 @@ export async function listDeliveries(
   return { deliveries, next: end ? eventIdOf(end) : null };
 }
 
-const TRIES = 5;
-
 /**
  * A new series of attempts from now on, with the same id and the same bytes, whatever became of the one before. Throws
  * `notFound`, `unavailable` when it changes too fast.
  */
 export async function requestResend(ctx: UserContext<"table" | "queue">, id: string): Promise<Delivery> {
   const sk = sortKeyOf(id);
-  for (let tries = 0; tries < TRIES; tries++) {
-    const item = sk === undefined ? undefined : await ctx.table.get({ pk: deliveriesOf(ctx.actor.uid), sk });
-    if (!item) throw new Problem("notFound", `Delivery ${id.slice(0, 100)} not found`);
-    const delivery = parseDelivery(item);
-    const now = ctx.clock.now();
-    const again: Delivery = {
-      ...delivery,
-      version: delivery.version + 1,
-      state: "waiting",
-      tries: 0,
-      seriesAt: now,
-      endedAt: null,
-      // An attempt that is under way is the first of the new series: nobody makes two at once.
-      dueAt: delivery.claim ? delivery.claim.until : now,
-      ttl: undefined,
-    };
-    if (!(await putIf(ctx, again, delivery.version))) continue;
-    await sendLook(ctx, again, { delayMs: (again.dueAt ?? now) - now });
-    return again;
-  }
-  throw new Problem("unavailable", "The delivery is changing too fast, try again", { retryAfterSeconds: 1 });
+  const { record, read } = await changeRecord(ctx, {
+    async read() {
+      const item = sk === undefined ? undefined : await ctx.table.get({ pk: deliveriesOf(ctx.actor.uid), sk });
+      if (!item) throw new Problem("notFound", `Delivery ${id.slice(0, 100)} not found`);
+      return parseDelivery(item);
+    },
+    decide: (delivery) => inNewSeries(delivery, ctx.clock.now()),
+    what: "The delivery is",
+  });
+  const again = record ?? read;
+  await sendLook(ctx, again, { delayMs: (again.dueAt ?? 0) - ctx.clock.now() });
+  return again;
+}
+
+function inNewSeries(delivery: Delivery, now: number): Delivery {
+  // An attempt that is under way is the first of the new series: nobody makes two at once.
+  const dueAt = delivery.claim ? delivery.claim.until : now;
+  return { ...delivery, state: "waiting", tries: 0, seriesAt: now, endedAt: null, dueAt, ttl: undefined };
 }
 
 const idForm = /^evt_(\d{13})_([0-9a-f]{32})_(\d{1,9})$/;

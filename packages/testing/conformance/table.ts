@@ -15,14 +15,14 @@ export function tableConformance(open: () => Promise<Table>): void {
   });
 
   const key = (sk = "-"): Key => ({ pk, sk });
-  const item = (fields: Record<string, unknown> = {}, sk = "-", version = 1): Stored => ({
+  const item = (fields: Record<string, unknown> = {}, sk = "-", writer = "w1"): Stored => ({
     pk,
     sk,
-    version,
+    writers: [writer],
     ...fields,
   });
 
-  versionRules(() => table, key, item);
+  writerRules(() => table, key, item);
   roundTrips(() => table, key, item);
   partitionQueries(
     () => table,
@@ -38,10 +38,10 @@ export function tableConformance(open: () => Promise<Table>): void {
 }
 
 type MakeKey = (sk?: string) => Key;
-type MakeItem = (fields?: Record<string, unknown>, sk?: string, version?: number) => Stored;
+type MakeItem = (fields?: Record<string, unknown>, sk?: string, writer?: string) => Stored;
 
-function versionRules(table: () => Table, key: MakeKey, item: MakeItem): void {
-  describe("versions", () => {
+function writerRules(table: () => Table, key: MakeKey, item: MakeItem): void {
+  describe("conditions", () => {
     it("finds nothing under a key that was never written", async () => {
       const found = await table().get(key());
 
@@ -49,50 +49,50 @@ function versionRules(table: () => Table, key: MakeKey, item: MakeItem): void {
     });
 
     it("writes a new item once when it must be absent", async () => {
-      await table().put(item({ a: 1 }), { ifVersion: 0 });
+      await table().put(item({ a: 1 }), { ifWriter: null });
 
-      await expect(table().put(item({ a: 2 }), { ifVersion: 0 })).rejects.toThrow(Conflict);
+      await expect(table().put(item({ a: 2 }), { ifWriter: null })).rejects.toThrow(Conflict);
       expect(await table().get(key())).toEqual(item({ a: 1 }));
     });
 
-    it("replaces the whole item of the version that was named", async () => {
-      await table().put(item({ a: 1, b: 1 }), { ifVersion: 0 });
+    it("replaces the whole item whose newest writer was named", async () => {
+      await table().put(item({ a: 1, b: 1 }), { ifWriter: null });
 
-      await table().put(item({ a: 2 }, "-", 2), { ifVersion: 1 });
+      await table().put(item({ a: 2 }, "-", "w2"), { ifWriter: "w1" });
 
-      expect(await table().get(key())).toEqual(item({ a: 2 }, "-", 2));
+      expect(await table().get(key())).toEqual(item({ a: 2 }, "-", "w2"));
     });
 
-    it("refuses a write that names another version, and one that names a version of nothing", async () => {
-      await table().put(item({}, "-", 5));
+    it("refuses a write that names another writer, and one that names a writer where there is no item", async () => {
+      await table().put(item({}, "-", "w5"));
 
-      await expect(table().put(item({}, "-", 5), { ifVersion: 4 })).rejects.toThrow(Conflict);
-      await expect(table().put(item({}, "absent", 2), { ifVersion: 1 })).rejects.toThrow(Conflict);
+      await expect(table().put(item({}, "-", "w5"), { ifWriter: "w4" })).rejects.toThrow(Conflict);
+      await expect(table().put(item({}, "absent", "w2"), { ifWriter: "w1" })).rejects.toThrow(Conflict);
       expect(await table().get(key("absent"))).toBeUndefined();
     });
 
-    it("writes whatever was there when no version is named", async () => {
-      await table().put(item({ a: 1 }, "-", 7));
+    it("writes whatever was there when no writer is named", async () => {
+      await table().put(item({ a: 1 }, "-", "w7"));
 
-      await table().put(item({ a: 2 }, "-", 3));
+      await table().put(item({ a: 2 }, "-", "w3"));
 
-      expect(await table().get(key())).toEqual(item({ a: 2 }, "-", 3));
+      expect(await table().get(key())).toEqual(item({ a: 2 }, "-", "w3"));
     });
 
-    it("removes only the version that was named", async () => {
-      await table().put(item({}, "-", 2));
+    it("removes only what its newest writer is named of", async () => {
+      await table().put(item({}, "-", "w2"));
 
-      await expect(table().remove(key(), { ifVersion: 1 })).rejects.toThrow(Conflict);
-      await table().remove(key(), { ifVersion: 2 });
+      await expect(table().remove(key(), { ifWriter: "w1" })).rejects.toThrow(Conflict);
+      await table().remove(key(), { ifWriter: "w2" });
 
       expect(await table().get(key())).toBeUndefined();
-      await expect(table().remove(key(), { ifVersion: 2 })).rejects.toThrow(Conflict);
+      await expect(table().remove(key(), { ifWriter: "w2" })).rejects.toThrow(Conflict);
     });
 
     it("lets one of 20 parallel writers of a new item win", async () => {
       const writes = Array.from({ length: 20 }, (_, n) =>
         table()
-          .put(item({ n }), { ifVersion: 0 })
+          .put(item({ n }), { ifWriter: null })
           .then(() => n),
       );
 
@@ -102,18 +102,18 @@ function versionRules(table: () => Table, key: MakeKey, item: MakeItem): void {
       expect(await table().get(key())).toEqual(item({ n: won }));
     });
 
-    it("lets one of 20 parallel writers of the same version win", async () => {
+    it("lets one of 20 parallel writers of the same item win", async () => {
       await table().put(item());
       const writes = Array.from({ length: 20 }, (_, n) =>
         table()
-          .put(item({ n }, "-", 2), { ifVersion: 1 })
+          .put(item({ n }, "-", "w2"), { ifWriter: "w1" })
           .then(() => n),
       );
 
       const { won, conflicts } = await raceOf(writes);
 
       expect(conflicts).toBe(19);
-      expect(await table().get(key())).toEqual(item({ n: won }, "-", 2));
+      expect(await table().get(key())).toEqual(item({ n: won }, "-", "w2"));
     });
   });
 }
@@ -211,7 +211,7 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
 
     it("shows what was just written, whole and in the order of the sort key", async () => {
       await Promise.all(["b", "a", "c"].map((sk) => table().put(item({ own: sk }, sk))));
-      await table().put({ pk: `${pk()}#spec`, sk: "a", version: 1 });
+      await table().put({ pk: `${pk()}#spec`, sk: "a", writers: ["w1"] });
 
       const { items } = await table().query({ pk: pk() });
 
@@ -240,7 +240,7 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
     it("goes on after a cursor whose item was removed meanwhile", async () => {
       await fill(4);
       const { next } = await table().query({ pk: pk(), limit: 2 });
-      await table().remove({ pk: pk(), sk: skOf(1) }, { ifVersion: 1 });
+      await table().remove({ pk: pk(), sk: skOf(1) }, { ifWriter: "w1" });
 
       const { items } = await table().query({ pk: pk(), ...(next === undefined ? {} : { after: next }) });
 
@@ -271,7 +271,7 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
 
       const { items } = await table().query({ index: "due", partition: shard() });
 
-      expect(items).toEqual([{ pk: pk(), sk: "in", version: 0, dueShard: shard(), dueAt: 50 }]);
+      expect(items).toEqual([{ pk: pk(), sk: "in", writers: [], dueShard: shard(), dueAt: 50 }]);
     });
 
     it("lists by the sort value up to and with `to`", async () => {
@@ -289,7 +289,7 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
       await table().put(item({}));
       const left = await table().query({ index: "due", partition: shard() });
       await table().put(item(due(3)));
-      await table().remove(key(), { ifVersion: 1 });
+      await table().remove(key(), { ifWriter: "w1" });
       const removed = await table().query({ index: "due", partition: shard() });
 
       expect(moved.items.map((each) => each.dueAt)).toEqual([2]);
@@ -303,7 +303,7 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
 
       const { items } = await table().query({ index: "waiting", partition: shard() });
 
-      const projected = { pk: pk(), version: 0, waitPool: shard(), owner: "o" };
+      const projected = { pk: pk(), writers: [], waitPool: shard(), owner: "o" };
       expect(items).toEqual([
         { ...projected, sk: "short", waitOrder: "001", uid: "w" },
         { ...projected, ...rest, sk: "long", waitOrder: "002", uid: "u" },

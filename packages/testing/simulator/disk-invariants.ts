@@ -2,6 +2,7 @@ import type { Volumes } from "#core/context.ts";
 import type { Disk } from "#core/disks/record.ts";
 import type { Environment } from "#core/environments/record.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
+import { follows } from "./follows.ts";
 
 /** The part of the watch that knows disks, volumes and backups. */
 export interface DiskWatch {
@@ -39,7 +40,7 @@ export function diskWatch(options: {
     if (!allowed[before.phase].includes(next.phase)) {
       violated(`disk ${next.name} went from ${before.phase} to ${next.phase}`);
     }
-    if (next.version !== before.version + 1) violated(`disk ${next.name} v${before.version} was replaced`);
+    if (!follows(before, next)) violated(`disk ${next.name} was replaced by what is not its successor`);
     const lost = before.volume && next.volume?.id !== before.volume.id && next.phase !== "purged";
     if (lost) violated(`disk ${next.name} forgot its volume`);
   }

@@ -22,7 +22,8 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
     table: {
       get: (key) => call(`get ${key.pk}|${key.sk}`, () => table.get(key)),
       getMany: (keys) => call(`getMany ${keys.length}`, () => table.getMany(keys)),
-      put: (item, options) => call(`put ${item.pk}|${item.sk} v${item.version}`, () => table.put(item, options)),
+      put: (item, options) =>
+        call(`put ${item.pk}|${item.sk} w${item.writers[0]?.slice(0, 6) ?? ""}`, () => table.put(item, options)),
       remove: (key, options) => call(`remove ${key.pk}|${key.sk}`, () => table.remove(key, options)),
       query: async (query) => {
         const empty = "index" in query && query.index === "due" ? await table.query(query) : undefined;

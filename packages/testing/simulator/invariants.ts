@@ -7,6 +7,7 @@ import type { MemoryTable } from "../memory-table.ts";
 import type { MemoryVolumes } from "../memory-volumes.ts";
 import { type ChatWatch, chatWatch } from "./chat-invariants.ts";
 import { diskWatch } from "./disk-invariants.ts";
+import { follows as followsIt } from "./follows.ts";
 import { type LifeWatch, lifeWatch } from "./life-invariants.ts";
 
 /** What must hold at every write and every call to the cluster, whatever went wrong before. */
@@ -73,7 +74,7 @@ export function watch(
   function checkChange(before: Environment, next: Environment): void {
     const follows = terminal.includes(before.phase) ? [before.phase] : (allowed[before.phase] ?? []);
     if (!follows.includes(next.phase)) violated(`${next.id} went from ${before.phase} to ${next.phase}`);
-    if (next.version !== before.version + 1) violated(`${next.id} v${before.version} was replaced by v${next.version}`);
+    if (!followsIt(before, next)) violated(`${next.id} was replaced by what is not its successor`);
     if (next.timelineCount < before.timelineCount) violated(`${next.id} lost timeline entries`);
     if (next.actionCount < before.actionCount) violated(`${next.id} lost a request`);
     if (before.outcome && next.outcome?.phase !== before.outcome.phase) violated(`${next.id} changed its outcome`);
@@ -105,7 +106,7 @@ export function watch(
   }
 
   function wrotePool(next: Pool): void {
-    if (pool && next.version !== pool.version + 1) violated(`ledger v${pool.version} was replaced by v${next.version}`);
+    if (pool && !followsIt(pool, next)) violated("the ledger was replaced by what is not its successor");
     pool = next;
     const entries = [...next.granted, ...next.held];
     for (const environment of environments.values()) {

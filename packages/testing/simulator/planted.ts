@@ -21,8 +21,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/planner.ts",
-        find: "version: pool.version + 1 }, { ifVersion: pool.version });",
-        replace: "version: pool.version + 1 });",
+        find: "if (!(await writeRecord(ctx, decided.pool))) throw new Conflict(look);",
+        replace: "await ctx.table.put(decided.pool);",
       },
     ],
   },
@@ -31,8 +31,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "reconcile.ts",
-        find: 'if (error instanceof Conflict) return "again";\n    throw error;',
-        replace: 'if (error instanceof Conflict) return "over";\n    throw error;',
+        find: 'if (!record) return "again";',
+        replace: 'if (!record) return "over";',
       },
     ],
   },
@@ -78,9 +78,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "reconcile.ts",
-        find: 'if (error instanceof Conflict) return "again";\n    throw error;',
-        replace:
-          'if (!(error instanceof Conflict)) throw error;\n    await sendAfter(ctx, key, record, step);\n    return "over";',
+        find: 'if (!record) return "again";',
+        replace: 'if (!record) {\n    await sendAfter(ctx, key, step.record, step);\n    return "over";\n  }',
       },
     ],
   },
@@ -89,8 +88,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/requests.ts",
-        find: "if (!(await putIf(ctx, written, environment.version))) continue;",
-        replace: "await ctx.table.put(written);",
+        find: 'if ("pk" in decided) return { ...decided, dueAt: now, looks: 0 };',
+        replace: 'if ("pk" in decided) return (await ctx.table.put({ ...decided, dueAt: now, looks: 0 })) ?? decided;',
       },
     ],
   },
@@ -113,8 +112,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "reconcile.ts",
-        find: "await ctx.table.put(record, { ifVersion: item.version });",
-        replace: "await ctx.table.put(record);",
+        find: "const record = await writeRecord(ctx, step.record);",
+        replace: "const record = step.record;\n  await ctx.table.put(record);",
       },
     ],
   },
@@ -191,8 +190,9 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "users/keys.ts",
-        find: 'if (await putIf(ctx, ended, key.version)) return "ended";',
-        replace: 'if (ended.version > 0) return "ended";',
+        find: 'return record ? "ended" : "over";',
+        replace:
+          'if (record) await ctx.table.put({ ...record, revokedAt: null });\n  return record ? "ended" : "over";',
       },
     ],
   },
@@ -232,7 +232,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       {
         file: "chat/post.ts",
         find: "await changeInbox(ctx, environment, (inbox) => inbox);",
-        replace: "await changeInbox(ctx, environment, (inbox) => (inbox.version === 0 ? inbox : undefined));",
+        replace: "await changeInbox(ctx, environment, (inbox) => (inbox.writers.length === 0 ? inbox : undefined));",
       },
     ],
   },
@@ -241,7 +241,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "webhooks/outbox.ts",
-        find: "  await Promise.all(events.map((event) => putIf(ctx, event, 0)));\n  return {",
+        find: "  await Promise.all(events.map((event) => writeRecord(ctx, event)));\n  return {",
         replace: "  return {",
       },
       {
@@ -252,7 +252,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   const untold = environment.timeline.filter(({ n }) => n > environment.emitted);
   const events = receiver ? untold.map((entry) => newDelivery(ctx, environment, entry, receiver, now)) : [];
   return {
-    act: () => Promise.all(events.map((event) => putIf(ctx, event, 0))),`,
+    act: () => Promise.all(events.map((event) => writeRecord(ctx, event))),`,
       },
     ],
   },
@@ -261,7 +261,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "webhooks/deliver.ts",
-        find: "return (await putIf(ctx, claimed, delivery.version)) ? claimed : undefined;",
+        find: "return writeRecord(ctx, claimed);",
         replace: "await ctx.table.put(claimed);\n  return claimed;",
       },
     ],
@@ -271,10 +271,11 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "reconcile.ts",
-        find: "await ctx.table.put(record, { ifVersion: item.version });",
+        find: "const record = await writeRecord(ctx, step.record);",
         replace:
-          'const head = item.phase === "active" && record.reason === "auto-stop" ? await ctx.table.get(key) : item;\n' +
-          "    await ctx.table.put({ ...record, version: head.version + 1 }, { ifVersion: head.version });",
+          'const isIdle = item.phase === "active" && (step.record as unknown as Item).reason === "auto-stop";\n' +
+          "  const head = isIdle ? ((await ctx.table.get(key)) ?? item) : item;\n" +
+          "  const record = await writeRecord(ctx, { ...step.record, writers: head.writers });",
       },
     ],
   },

@@ -1,0 +1,112 @@
+import type { Context, Key, Stored } from "./context.ts";
+import { Conflict, Problem } from "./problem.ts";
+
+/** What writing takes. */
+export type Writing = Pick<Context<"table">, "table" | "ids">;
+
+/** More than the puts that other writers can make while an SDK repeats one whose answer was lost. */
+const KEPT_WRITERS = 8;
+
+/** The record as it is stored by the put of this token. */
+function writtenBy<Record extends Stored>(record: Record, token: string): Record {
+  return { ...record, writers: [token, ...writersOf(record)].slice(0, KEPT_WRITERS) };
+}
+
+/** Who wrote an item, the newest first; nobody where somebody edited that away. */
+function writersOf({ writers }: { readonly writers?: unknown }): readonly string[] {
+  return Array.isArray(writers) ? writers.filter((writer) => typeof writer === "string") : [];
+}
+
+/**
+ * Writes a record where it is still as it was read, or absent where `writers` is empty. Answers the record as stored;
+ * undefined: somebody else was faster. An SDK repeats a put whose answer was lost, and the repeat meets the put's own
+ * effect: a conflict whose item holds this put's token is a success (design section 2).
+ */
+export async function writeRecord<Record extends Stored>(
+  ctx: Writing,
+  record: Record,
+  token: string = ctx.ids.uid(),
+): Promise<Record | undefined> {
+  const written = writtenBy(record, token);
+  if (await putWritten(ctx, record, written)) return written;
+  const present = await ctx.table.get(keyOnly(record));
+  return present && writersOf(present).includes(token) ? written : undefined;
+}
+
+/** Removes a record that is still as it was read. True as well when it is gone, or another life has its key. */
+export async function removeRecord(ctx: Writing, record: Stored & { readonly uid?: unknown }): Promise<boolean> {
+  try {
+    await ctx.table.remove(keyOnly(record), { ifWriter: writersOf(record)[0] ?? "" });
+    return true;
+  } catch (error) {
+    if (!(error instanceof Conflict)) throw error;
+    const present = await ctx.table.get(keyOnly(record));
+    return present === undefined || (record.uid !== undefined && present.uid !== record.uid);
+  }
+}
+
+interface Change<Record extends Stored, Read> {
+  /** Reads the record, consistently; for a new one answers what is to be decided on. May throw `notFound`. */
+  readonly read: () => Promise<Read>;
+  /**
+   * The record as it shall be; undefined: nothing is to be written. What adds something keeps the token in it: whoever
+   * finds it there on another read has added it already.
+   */
+  readonly decide: (read: Read, token: string) => Record | undefined | Promise<Record | undefined>;
+  /** What is changing too fast, as the subject of a sentence: `Disk 'data' is`. */
+  readonly what: string;
+  readonly tries?: number;
+}
+
+export interface Changed<Record, Read> {
+  /** As stored by this change; undefined: `decide` had nothing to write. */
+  readonly record: Record | undefined;
+  /** What that decision was made on. */
+  readonly read: Read;
+}
+
+const TRIES = 5;
+
+/**
+ * The only way a record is changed: reads, decides, writes if nobody else did meanwhile, and begins again otherwise.
+ * `decide` that throws `Conflict` is asked again on a new read. Throws `unavailable` when others are always faster.
+ */
+export async function changeRecord<Record extends Stored, Read>(
+  ctx: Writing,
+  { read, decide, what, tries = TRIES }: Change<Record, Read>,
+): Promise<Changed<Record, Read>> {
+  const token = ctx.ids.uid();
+  for (let left = tries; left > 0; left--) {
+    const found = await read();
+    const wanted = await orConflict(() => decide(found, token));
+    if (wanted === "conflict") continue;
+    if (wanted === undefined) return { record: undefined, read: found };
+    const record = await writeRecord(ctx, wanted, token);
+    if (record) return { record, read: found };
+  }
+  throw new Problem("unavailable", `${what} changing too fast, try again`, { retryAfterSeconds: 1 });
+}
+
+async function orConflict<Made>(work: () => Made | Promise<Made>): Promise<Made | "conflict"> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Conflict) return "conflict";
+    throw error;
+  }
+}
+
+async function putWritten(ctx: Writing, before: Stored, written: Stored): Promise<boolean> {
+  try {
+    // What somebody edited by hand may have lost its writers: there is nothing left to name.
+    await ctx.table.put(written, before.writers ? { ifWriter: writersOf(before)[0] ?? null } : {});
+    return true;
+  } catch (error) {
+    if (error instanceof Conflict) return false;
+    throw error;
+  }
+}
+
+function keyOnly({ pk, sk }: Key): Key {
+  return { pk, sk };
+}
