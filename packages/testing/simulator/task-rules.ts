@@ -17,26 +17,32 @@ const RESENT_SECONDS = 1;
 /** Watches one look at an environment: only who wrote sends the next look, and who lost reads again. */
 export function taskRules(ports: TruePorts, look: Look): TaskRules {
   let won = false;
-  let lost = false;
+  /** Reads that a lost write must still be followed by: one that looks whose it was, and the one to decide again. */
+  let lost = 0;
+  let ownToken: string | undefined;
   const broken: string[] = [];
   const isOwn = (key: Key) => keyText(key) === look.look;
   return {
     broken: () =>
-      lost ? [...broken, `a look at ${look.look} lost its write and ended without reading again`] : broken,
+      lost > 0 ? [...broken, `a look at ${look.look} lost its write and ended without reading again`] : broken,
     ports: {
       ...ports,
       table: {
         ...ports.table,
-        get(key) {
-          if (isOwn(key)) lost = false;
-          return ports.table.get(key);
+        async get(key) {
+          const item = await ports.table.get(key);
+          if (isOwn(key)) lost = ownToken && item?.writers.includes(ownToken) ? 0 : Math.max(0, lost - 1);
+          return item;
         },
         async put(item, options) {
           try {
             await ports.table.put(item, options);
             won ||= isOwn(item);
           } catch (error) {
-            lost ||= isOwn(item) && error instanceof Conflict;
+            if (isOwn(item) && error instanceof Conflict) {
+              lost = 2;
+              ownToken = item.writers[0];
+            }
             throw error;
           }
         },
@@ -46,7 +52,7 @@ export function taskRules(ports: TruePorts, look: Look): TaskRules {
         send(queue, message, options) {
           const next = message.look === look.look && queue === "work";
           const resent = options?.delaySeconds === RESENT_SECONDS;
-          if (next && resent) lost = false;
+          if (next && resent) lost = 0;
           if (next && !resent && !won) broken.push(`a look at ${look.look} sent the next without having written`);
           return ports.queue.send(queue, message, options);
         },
