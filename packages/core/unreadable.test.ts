@@ -11,7 +11,7 @@ const MINUTE = 60_000;
 async function edit(world: MemoryWorld, owner: string, id: string, fields: Record<string, unknown>): Promise<void> {
   const item = await world.table.get(environmentKey(world.as(owner).actor.uid, "gpu-dev", id));
   if (!item) throw new Error(`No record ${id}`);
-  await world.table.put({ ...item, version: item.version + 1, ...fields });
+  await world.table.put({ ...item, ...fields });
 }
 
 async function oneNode(options: Parameters<typeof memoryWorld>[0] = {}): Promise<MemoryWorld> {
