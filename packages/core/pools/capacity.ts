@@ -1,10 +1,11 @@
-import type { ComputeNode, Context } from "../context.ts";
-import { instanceTypeOfPool, poolTypes } from "../fleet.ts";
+import type { Context } from "../context.ts";
+import { poolTypes } from "../fleet.ts";
 import { keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { readable } from "../readable.ts";
 import { writeRecord } from "../write-record.ts";
 import { type Closure, closureOf, readAdmission } from "./admission.ts";
+import { poolNodes } from "./pool-nodes.ts";
 import { emptyPool, type Pool, type PoolNode, parsePool } from "./record.ts";
 
 /**
@@ -13,16 +14,21 @@ import { emptyPool, type Pool, type PoolNode, parsePool } from "./record.ts";
  * what the operator wants of admission where that was left undone; read after them, so that no older wish wins.
  */
 export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute">): Promise<void> {
-  const nodes = await ctx.compute.listNodes();
-  const types = poolTypes;
-  const items = await ctx.table.getMany(types.map(poolKey));
+  const startedAt = ctx.clock.monotonic();
+  const listed = await ctx.compute.listNodes();
+  const items = await ctx.table.getMany(poolTypes.map(poolKey));
   const pools = new Map(readable(ctx, items, parsePool).map((pool) => [pool.pk, pool]));
   const unreadable = new Set(items.map((item) => item.pk).filter((pk) => !pools.has(pk)));
   const admission = await readAdmission(ctx);
+  const { nodes, leftOut } = poolNodes(listed, [...pools.values()]);
+  if (leftOut.length > 0)
+    ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
+  // Two refreshes may overtake each other: what one of them saw long ago must not undo what the other wrote.
+  if (ctx.clock.monotonic() - startedAt > TOO_OLD_MS) return ctx.log.warn("capacity listed too slowly");
   await Promise.all(
-    types.map(async (type) => {
+    poolTypes.map(async (type) => {
       const key = poolKey(type);
-      const found = nodesOf(nodes, type);
+      const found = nodes.get(type) ?? [];
       const pool = pools.get(key.pk) ?? (found.length > 0 ? emptyPool(ctx, type) : undefined);
       const closed = closureOf(admission, type);
       if (!pool || unreadable.has(key.pk)) return;
@@ -33,13 +39,8 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   );
 }
 
-function nodesOf(nodes: readonly ComputeNode[], pool: string): PoolNode[] {
-  const type = instanceTypeOfPool(pool).name;
-  return nodes
-    .filter((node) => node.instanceType === type)
-    .map(({ name, zone, ready, foreignUnits }) => ({ name, zone, ready, foreignUnits }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-}
+const MOST_LOGGED = 20;
+const TOO_OLD_MS = 20_000;
 
 function sameNodes(a: readonly PoolNode[], b: readonly PoolNode[]): boolean {
   return JSON.stringify(a) === JSON.stringify(b);

@@ -5,7 +5,7 @@ import { keyText } from "../keys.ts";
 import type { PlannerContext } from "../worker.ts";
 import { readNamed } from "./named.ts";
 import { type Place, type Plan, plan } from "./plan.ts";
-import type { Grant, Pool, PoolSummary } from "./record.ts";
+import type { Grant, Pool, PoolNode, PoolSummary } from "./record.ts";
 import { unreadableUnits } from "./settle.ts";
 import { type Candidate, readWaiting, type WaitingList } from "./waiting.ts";
 
@@ -110,13 +110,13 @@ function planOver(pool: Pool, waiting: readonly Candidate[], now: number): Plan 
   const aside = new Set(pool.setAside.map((node) => node.node));
   const usable = pool.nodes.filter((node) => node.ready && !aside.has(node.name));
   return plan({
-    nodes: usable.map(({ name, zone, foreignUnits }) => ({ name, zone, units: Math.max(0, units - foreignUnits) })),
+    nodes: usable.map((node) => ({ name: node.name, zone: node.zone, units: node.units - node.foreignUnits })),
     occupied: [
       ...pool.held,
       ...pool.granted.map(({ owner, shares, at, size }) => ({ owner, shares, at, size, endsAt: null })),
     ],
     waiting,
-    makeable: Math.max(0, pool.maxNodes - pool.nodes.length),
+    makeable: makeable(pool),
     unitsPerNode: units,
     startupMs: pool.startupMs,
     head: pool.head,
@@ -131,7 +131,7 @@ function summarize(pool: Pool, granted: readonly Grant[], list: WaitingList, pla
   const notYet = [...planned.places.map((place) => place.uid), ...granted.map((grant) => grant.uid)];
   const sizes = new Map([...list.candidates, ...granted].map((one) => [one.uid, one.size]));
   return {
-    total: Math.max(pool.maxNodes, pool.nodes.length) * units,
+    total: sum(presentNodes(pool).map((node) => node.units)) + makeable(pool) * units,
     free: planned.freeUnits,
     inUse: sum(running.map(({ size }) => size.machines * size.units)),
     waiting: notYet.length,
@@ -141,6 +141,15 @@ function summarize(pool: Pool, granted: readonly Grant[], list: WaitingList, pla
     unreadable: unreadableUnits({ granted, held: pool.held }),
     plannedAt: now,
   };
+}
+
+function presentNodes(pool: Pool): readonly PoolNode[] {
+  return pool.nodes.filter((node) => !node.gone);
+}
+
+/** Machines that its group may still make. */
+function makeable(pool: Pool): number {
+  return Math.max(0, pool.maxNodes - presentNodes(pool).length);
 }
 
 function sum(numbers: readonly number[]): number {

@@ -1,4 +1,4 @@
-import type { Context, Item, Key, Share, Stored } from "../context.ts";
+import type { Context, Item, Key, NodeRef, Share, Stored } from "../context.ts";
 import { dueShardOf } from "../due.ts";
 import { type Environment, isSize, type Size } from "../environments/record.ts";
 import { poolKey } from "../keys.ts";
@@ -7,11 +7,13 @@ import type { Closure } from "./admission.ts";
 import type { Tally } from "./tally.ts";
 
 /** A machine of the pool as the cluster last showed it. */
-export interface PoolNode {
-  readonly name: string;
+export interface PoolNode extends NodeRef {
   readonly zone: string;
   readonly ready: boolean;
+  readonly units: number;
   readonly foreignUnits: number;
+  /** Its node object is not there any more, and somebody holds some of it still: it counts for nothing else. */
+  readonly gone?: true;
 }
 
 /** Capacity decided for a run that has not taken it yet. */
@@ -136,7 +138,7 @@ export function parsePool(item: Item): Pool {
   const known =
     item.kind === "pool" &&
     typeof item.type === "string" &&
-    isListOf(item.nodes, (node) => typeof node.name === "string") &&
+    isListOf(item.nodes, isNode) &&
     isListOf(item.granted, isGrant) &&
     isListOf(item.held, isGrant) &&
     isListOf(item.setAside, (node) => typeof node.node === "string") &&
@@ -146,6 +148,10 @@ export function parsePool(item: Item): Pool {
     item.summary !== null;
   if (!known) throw new Unreadable("pool", item);
   return item as unknown as Pool;
+}
+
+function isNode({ name, uid, units, foreignUnits }: Partial<PoolNode>): boolean {
+  return typeof name === "string" && typeof uid === "string" && [units, foreignUnits].every(Number.isInteger);
 }
 
 function isGrant({ key, uid, size, shares }: Partial<Grant>): boolean {
