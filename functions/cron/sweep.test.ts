@@ -21,7 +21,7 @@ function records(count: number): Item[] {
   });
 }
 
-test("a sweep over 100,000 records of which 20 are due asks 16 queries, gets 20 items and sends 20 looks", async () => {
+test("a sweep over 100,000 records of which 20 are due asks 32 queries, gets 20 items and sends 20 looks", async () => {
   const calls: string[] = [];
   const pages: Page[] = [];
   const table: Table = {
@@ -37,7 +37,8 @@ test("a sweep over 100,000 records of which 20 are due asks 16 queries, gets 20 
 
   await schedule.verb({ ...ctx, table: countedPort("table", table, calls), identity: never() });
 
-  expect(calls).toEqual(Array.from({ length: 16 }, () => "table.query"));
+  expect(calls.filter((call) => call === "table.query")).toHaveLength(32);
+  expect(calls.filter((call) => call !== "table.query")).toEqual(["table.get", "table.put"]);
   expect(pages.flatMap((page) => page.items).length).toBeLessThanOrEqual(DUE);
   expect(queue.sent() - before).toBe(DUE);
 });
@@ -78,6 +79,6 @@ test("DynamoDB scans no more items for a sweep than are due", async () => {
 
   await schedule.verb({ ...ctx, table, identity: never() });
 
-  expect(scanned).toHaveLength(16);
-  expect(scanned.reduce((sum, one) => sum + one, 0)).toBe(DUE);
+  expect(scanned.filter(Number.isFinite)).toHaveLength(32);
+  expect(scanned.filter(Number.isFinite).reduce((sum, one) => sum + one, 0)).toBe(DUE);
 });

@@ -6,9 +6,12 @@ import { type Family, histogramSamples, type Sample } from "#http/prometheus.ts"
 /** The operator's numbers as metrics: by GPU type, over all users, naming nobody. */
 export function metricFamilies({ depths, pools, lagMs, orphans }: Operation, now: number): Family[] {
   return [
-    gauge("berth_queue_messages", "Undelivered messages, by queue.", [
-      { labels: { queue: "work" }, value: depths.work },
-      { labels: { queue: "pools" }, value: depths.pools },
+    gauge("berth_queue_messages", "Messages that a worker could receive now, by queue.", [
+      { labels: { queue: "work" }, value: depths.work.visible },
+      { labels: { queue: "pools" }, value: depths.pools.visible },
+    ]),
+    gauge("berth_queue_delayed_messages", "Messages whose delay is not over.", [
+      { labels: { queue: "work" }, value: depths.work.delayed },
     ]),
     gauge("berth_reconcile_lag_seconds", "How overdue the record is that waits longest for its look.", [
       { value: lagMs / 1000 },

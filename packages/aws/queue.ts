@@ -35,7 +35,8 @@ export function sqsQueue({ client, urls }: SqsQueueOptions): Queue {
         AttributeNames: [...AttributeNames],
       });
       const { Attributes } = await client.send(command);
-      return AttributeNames.reduce((sum, name) => sum + Number(Attributes?.[name] ?? 0), 0);
+      const [visible = 0, delayed = 0] = AttributeNames.map((name) => Number(Attributes?.[name] ?? 0));
+      return { visible, delayed };
     },
   };
 }

@@ -30,17 +30,29 @@ function partitionInput({ pk, after, newestFirst = false }: PartitionQuery): Inp
   };
 }
 
-function indexInput({ index, partition, to, after }: IndexQuery): Input {
+function indexInput({ index, partition, from, to, after }: IndexQuery): Input {
   const fields = indexFields[index];
   const [pk, sk, sort] = after === undefined ? [] : cursorParts(after);
   const start = { pk, sk, [fields.partition]: partition, [fields.sort]: sort };
+  const range = rangeOf(from, to);
   return {
     IndexName: index,
-    KeyConditionExpression: `#partition = :partition${to === undefined ? "" : " AND #sort <= :to"}`,
-    ExpressionAttributeNames: { "#partition": fields.partition, ...(to === undefined ? {} : { "#sort": fields.sort }) },
-    ExpressionAttributeValues: { ":partition": partition, ...(to === undefined ? {} : { ":to": to }) },
+    KeyConditionExpression: `#partition = :partition${range}`,
+    ExpressionAttributeNames: { "#partition": fields.partition, ...(range !== "" && { "#sort": fields.sort }) },
+    ExpressionAttributeValues: {
+      ":partition": partition,
+      ...(from !== undefined && { ":from": from }),
+      ...(to !== undefined && { ":to": to }),
+    },
     ...(after === undefined ? {} : { ExclusiveStartKey: start }),
   };
+}
+
+/** DynamoDB takes one condition on the sort value, so both ends are one. */
+function rangeOf(from: IndexQuery["from"], to: IndexQuery["to"]): string {
+  if (from !== undefined && to !== undefined) return " AND #sort BETWEEN :from AND :to";
+  if (from !== undefined) return " AND #sort >= :from";
+  return to === undefined ? "" : " AND #sort <= :to";
 }
 
 /** The writers are not projected, since every write would then be a write of the index too. */

@@ -29,7 +29,9 @@ export type IndexName = "due" | "waiting";
 export interface IndexQuery {
   readonly index: IndexName;
   readonly partition: string;
-  /** Only entries whose sort value is at most this: a number for `due`, text for `waiting`. */
+  /** Only entries whose sort value is at least this: a number for `due`, text for `waiting`. */
+  readonly from?: number | string;
+  /** Only entries whose sort value is at most this, and so not below `from`. */
   readonly to?: number | string;
   readonly after?: string;
   readonly limit?: number;
@@ -72,10 +74,17 @@ export interface SendOptions {
   readonly group?: string;
 }
 
+export interface QueueDepth {
+  /** Those that a worker could receive now. */
+  readonly visible: number;
+  /** Those whose delay is not over. */
+  readonly delayed: number;
+}
+
 export interface Queue {
   send(queue: QueueName, message: Look, options?: SendOptions): Promise<void>;
-  /** About how many messages wait undelivered, delayed ones included. */
-  depth(queue: QueueName): Promise<number>;
+  /** About how many messages wait undelivered. */
+  depth(queue: QueueName): Promise<QueueDepth>;
 }
 
 /** A part of one machine: `node` is null where the node is still to be made by its group. */

@@ -1,4 +1,4 @@
-import type { Key } from "./context.ts";
+import type { Key, QueueName } from "./context.ts";
 
 /** Every key of the table, in one place (answers: records and keys). `sk` of a single item is "-". */
 export function environmentKey(owner: string, createdBy: string, id: string): Key {
@@ -65,6 +65,11 @@ export const admissionKey: Key = single("admission");
 
 /** What the latest comparison of cluster and records found. */
 export const orphansKey: Key = single("orphans");
+
+/** The moment up to which the sweep into this queue has sent. */
+export function sweepKey(queue: QueueName): Key {
+  return single(queue === "work" ? "sweep" : `sweep#${queue}`);
+}
 
 /** The partition that holds what operators did in one month, `2026-01`. */
 export function auditOf(month: string): string {

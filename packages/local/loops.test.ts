@@ -63,7 +63,7 @@ describe("a loop", () => {
 
     await sleep(50);
     expect(seen.toSorted()).toEqual(["a|-", "b|-", "c|-"]);
-    expect(await queue.depth("work")).toBe(0);
+    expect(await queue.depth("work")).toEqual({ visible: 0, delayed: 0 });
   });
 
   it("hands on a message that is sent while it waits within some milliseconds", async () => {
@@ -134,7 +134,7 @@ describe("a loop", () => {
 
     await sleep(50);
     expect(seen.toSorted()).toEqual(["bad|-", "bad|-", "good|-"]);
-    expect(await queue.depth("work")).toBe(0);
+    expect(await queue.depth("work")).toEqual({ visible: 0, delayed: 0 });
   });
 
   it("ends at once when it only waits, and after what it is dealing with when it does", async () => {

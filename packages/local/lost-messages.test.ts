@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { poolKey } from "#core/keys.ts";
+import { poolKey, sweepKey } from "#core/keys.ts";
 import { manualClock } from "#testing/clock.ts";
 import { seededIds } from "#testing/ids.ts";
 import { memoryTable } from "#testing/memory-table.ts";
-import { refreshPools } from "./lost-messages.ts";
+import { forgetSweeps, refreshPools } from "./lost-messages.ts";
 
 describe("after a start with an empty queue", () => {
   it("every pool there is compares what it holds at once, and none is made", async () => {
@@ -16,5 +16,16 @@ describe("after a start with an empty queue", () => {
     await refreshPools({ table, clock, ids: seededIds() });
 
     expect(table.all()).toEqual([{ ...pool, writers: [expect.any(String), "w7"], refreshedAt: 0, dueAt: clock.now() }]);
+  });
+
+  it("the first sweep sends again what the last one had sent ahead", async () => {
+    const table = memoryTable();
+    for (const queue of ["work", "webhooks"] as const) {
+      await table.put({ ...sweepKey(queue), writers: ["w3"] }, { ifWriter: null });
+    }
+
+    await forgetSweeps({ table, ids: seededIds() });
+
+    expect(table.all()).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 import type { Context } from "#core/context.ts";
 import { poolTypes } from "#core/fleet.ts";
-import { poolKey } from "#core/keys.ts";
-import { writeRecord } from "#core/write-record.ts";
+import { poolKey, sweepKey } from "#core/keys.ts";
+import { removeRecord, writeRecord } from "#core/write-record.ts";
 
 /**
  * To be called before the first message. The queue of a local stack is empty when it starts, so what the end of an
@@ -11,4 +11,10 @@ import { writeRecord } from "#core/write-record.ts";
 export async function refreshPools(ctx: Pick<Context<"table">, "table" | "ids" | "clock">): Promise<void> {
   const pools = await ctx.table.getMany(poolTypes.map(poolKey));
   await Promise.all(pools.map((pool) => writeRecord(ctx, { ...pool, refreshedAt: 0, dueAt: ctx.clock.now() })));
+}
+
+/** To be called before the first sweep, for the same reason: what the last one sent ahead is sent again. */
+export async function forgetSweeps(ctx: Pick<Context<"table">, "table" | "ids">): Promise<void> {
+  const cursors = await ctx.table.getMany([sweepKey("work"), sweepKey("webhooks")]);
+  await Promise.all(cursors.map((cursor) => removeRecord(ctx, cursor)));
 }

@@ -21,7 +21,7 @@ import { type Home, openHome } from "./home.ts";
 import { type LocalIdentity, localAccount, localIdentities } from "./identities.ts";
 import { localUser } from "./local-user.ts";
 import { type Loop, messagesAtOnce, startLoop } from "./loops.ts";
-import { refreshPools } from "./lost-messages.ts";
+import { forgetSweeps, refreshPools } from "./lost-messages.ts";
 import { startMetrics } from "./metrics.ts";
 import { parseNodes } from "./nodes.ts";
 import { startServer } from "./server.ts";
@@ -120,7 +120,8 @@ async function startParts({ config, settings, home, log, catalog, parts }: Plan)
   parts.push(ssh);
   const runtime = localRuntime({ stores, stsUrl: sts.endpoint, sshPort: ssh.port, settings, log, path, config });
   const { compute, volumes } = runtime.ports;
-  await Promise.all([adoptRuns(contextOf(runtime), compute), refreshPools(contextOf(runtime)), volumes.adopt()]);
+  const ctx = contextOf(runtime);
+  await Promise.all([adoptRuns(ctx, compute), refreshPools(ctx), forgetSweeps(ctx), volumes.adopt()]);
   const metrics = await startMetrics(runtime, functions, config.METRICS_PORT);
   if (metrics) parts.push(metrics);
   const opened = settings.open ? await localUser(contextOf(runtime), identities[0]) : undefined;

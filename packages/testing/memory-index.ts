@@ -100,8 +100,10 @@ function lateStore({ clock, random, latenessMs }: MemoryIndexOptions): EntryStor
   };
 }
 
-function pageOf(entries: Entry[], { to, after, limit }: IndexQuery): Page {
-  const found = entries.filter((entry) => to === undefined || entry.sort <= to).sort(compareEntries);
+function pageOf(entries: Entry[], { from, to, after, limit }: IndexQuery): Page {
+  const found = entries
+    .filter(({ sort }) => (from === undefined || sort >= from) && (to === undefined || sort <= to))
+    .sort(compareEntries);
   const start = after === undefined ? 0 : found.findIndex((entry) => isAfter(entry, after));
   if (start < 0) return { items: [] };
   const page = found.slice(start, limit === undefined ? undefined : start + limit);

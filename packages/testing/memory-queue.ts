@@ -57,8 +57,12 @@ export function memoryQueue(options: {
       }
       return counts;
     },
-    depth: async (queue) =>
-      [...queues[queue].values()].filter(({ inFlight, visibleAt }) => !inFlight || visibleAt <= clock.now()).length,
+    async depth(queue) {
+      const messages = [...queues[queue].values()];
+      const visible = messages.filter(({ visibleAt }) => visibleAt <= clock.now()).length;
+      const delayed = messages.filter(({ inFlight, visibleAt }) => !inFlight && visibleAt > clock.now()).length;
+      return { visible, delayed };
+    },
     receive(queue, max) {
       const found = receivable([...queues[queue].values()], clock.now()).slice(0, max);
       for (const message of found) {

@@ -50,6 +50,8 @@ export interface WorldOptions {
   readonly doors?: Partial<DoorOptions>;
   readonly log?: Log;
   readonly snapshotMs?: number;
+  /** More visible messages than this are a deep queue to the sweep. */
+  readonly deepestQueue?: number;
   /** What receivers are sent; number, phase, step and reason of the event unless said. */
   readonly bodyOf?: BodyOf;
 }
@@ -100,7 +102,7 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
         // Over days an hourly one will do: a late sweep costs time, and here only its own is dear.
         nextSweep += (end - clock.now() > DAY_MS ? 3600 : settings.sweepSeconds) * 1000;
         await refreshCapacity(ctx);
-        await sweep(ctx);
+        await sweep(ctx, options.deepestQueue);
         await sweepDeliveries(ctx);
       }
       await deliver();

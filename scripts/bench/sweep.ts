@@ -11,7 +11,8 @@ import type { Measure } from "./measure.ts";
 
 const recordCount = 100_000;
 const dueCount = 20;
-const shardCount = 16;
+/** What is overdue and what falls due, of 16 shards. */
+const queryCount = 32;
 const hourMs = 3_600_000;
 
 /** What a sweep asks of the table when nearly nothing of it is due. On DynamoDB an index query scans what it returns. */
@@ -31,10 +32,11 @@ export const sweepCost: Measure = {
     const asked = countedQueries(table);
     const queue = memoryQueue({ clock });
     await sweep({ table: asked.table, queue, clock, ids, log: silentLog(), settings: testSettings() });
-    const sent = await queue.depth("work");
+    const { visible, delayed } = await queue.depth("work");
+    const sent = visible + delayed;
     if (sent !== dueCount) throw new Error(`The sweep sent ${sent} looks, not ${dueCount}`);
     return [
-      { name: "sweep over 100,000 records, 20 due: queries", value: asked.queries(), unit: "", limit: shardCount },
+      { name: "sweep over 100,000 records, 20 due: queries", value: asked.queries(), unit: "", limit: queryCount },
       { name: "sweep over 100,000 records, 20 due: items", value: asked.items(), unit: "", limit: dueCount },
     ];
   },

@@ -1,4 +1,4 @@
-import type { Context, QueueName } from "../context.ts";
+import type { Context, QueueDepth, QueueName } from "../context.ts";
 import { dueShards } from "../due.ts";
 import { poolTypes } from "../fleet.ts";
 import { poolKey } from "../keys.ts";
@@ -8,7 +8,7 @@ import { type OrphanReport, readOrphans } from "./orphans.ts";
 
 /** What the operator watches, read from the stores: the same whichever process answers. */
 export interface Operation {
-  readonly depths: Readonly<Record<QueueName, number>>;
+  readonly depths: Readonly<Record<QueueName, QueueDepth>>;
   /** Ledgers that were planned at least once, sorted by type. */
   readonly pools: readonly Pool[];
   /** How long the record that is due for the longest has been waiting for its look; 0: none is overdue. */

@@ -41,16 +41,17 @@ function delivers(test: () => QueueUnderTest): void {
       expect(await test().receive("work")).toEqual([{ look: "w|-" }]);
     });
 
-    it("counts what waits undelivered, delayed messages included and those in flight not", async () => {
+    it("counts what is visible and what is delayed apart, and what is in flight not at all", async () => {
       await test().queue.send("work", { look: "a|-" });
       await test().queue.send("work", { look: "b|-" }, { delaySeconds: 900 });
+      await test().queue.send("work", { look: "c|-" }, { delaySeconds: 900 });
       const before = await test().queue.depth("work");
 
       await test().receive("work", { keep: true });
 
-      expect(before).toBe(2);
-      expect(await test().queue.depth("work")).toBe(1);
-      expect(await test().queue.depth("pools")).toBe(0);
+      expect(before).toEqual({ visible: 1, delayed: 2 });
+      expect(await test().queue.depth("work")).toEqual({ visible: 0, delayed: 2 });
+      expect(await test().queue.depth("pools")).toEqual({ visible: 0, delayed: 0 });
     });
   });
 }

@@ -282,6 +282,17 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
       expect(items.map(({ sk }) => sk)).toEqual(["at 9", "at 100"]);
     });
 
+    it("lists by the sort value from and with `from`, with an upper end and without one", async () => {
+      await Promise.all([300, 9, 100, 200].map((at) => table().put(item(due(at), `at ${at}`))));
+      const query = { index: "due", partition: shard(), from: 100 } as const;
+
+      const { items } = await table().query(query);
+      const pages = await allPages(table(), { ...query, to: 200, limit: 1 });
+
+      expect(items.map(({ sk }) => sk)).toEqual(["at 100", "at 200", "at 300"]);
+      expect(pages.flatMap((page) => page.items.map(({ sk }) => sk))).toEqual(["at 100", "at 200"]);
+    });
+
     it("follows an item that is moved, leaves or is removed", async () => {
       await table().put(item(due(1)));
       await table().put(item(due(2)));
