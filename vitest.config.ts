@@ -25,8 +25,9 @@ export default defineConfig({
     maxWorkers: 4,
     // Hundreds of launchers and stacks are started, each in a home of its own: compiled once, they cost a third.
     env: { NODE_COMPILE_CACHE: fileURLToPath(new URL("node_modules/.cache/compiled", import.meta.url)) },
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // Long enough for a machine that does ten other things: a test waits for events, and a limit only ends one that hangs.
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
     // In the order of their names: the longest first, and what is quick last.
     projects: [
       {

@@ -75,7 +75,7 @@ describe("a disk on the local stack", () => {
     expect(readdirSync(join(home, "snapshots")).filter((name) => name.startsWith("snap-"))).toHaveLength(2);
     const notes = (second.timeline as readonly { readonly reason: string | null }[]).map(({ reason }) => reason ?? "");
     expect(notes.some((note) => note.includes("disk at $WORKSPACE, its size not enforced"))).toBe(true);
-  }, 60_000);
+  }, 120_000);
 
   it("comes back from its backup where its volume is gone", async () => {
     await run("mkdir -p $WORKSPACE/deep && echo kept > $WORKSPACE/deep/file");
@@ -86,7 +86,7 @@ describe("a disk on the local stack", () => {
 
     expect(status).toBe("completed");
     expect(JSON.stringify(timeline)).toContain("restored from its backup");
-  }, 60_000);
+  }, 120_000);
 
   it("is there after a restart of the stack", async () => {
     await run("echo kept > $WORKSPACE/file");
@@ -95,7 +95,7 @@ describe("a disk on the local stack", () => {
     await start();
 
     expect(await run('test "$(cat $WORKSPACE/file)" = kept')).toMatchObject({ status: "completed" });
-  }, 60_000);
+  }, 120_000);
 
   it("that was deleted takes no job until it is undeleted, with everything in it", async () => {
     await run("echo kept > $WORKSPACE/file");
@@ -109,7 +109,7 @@ describe("a disk on the local stack", () => {
     expect(deletion).toMatchObject({ status: "completed", is_deleted: true, error: null });
     expect(refused).toContain("Disk 'data' is marked for deletion");
     expect(await run('test "$(cat $WORKSPACE/file)" = kept')).toMatchObject({ status: "completed" });
-  }, 60_000);
+  }, 120_000);
 
   it("of 200 MB does not keep the next job from its GPU: its backup may even begin later", async () => {
     const { volumes } = stack.runtime.ports;
@@ -134,7 +134,7 @@ describe("a disk on the local stack", () => {
     await backups(1);
     const [snapshot = ""] = readdirSync(join(home, "snapshots"));
     expect(statSync(join(home, "snapshots", snapshot, "data/large")).size).toBe(200_000_000);
-  }, 60_000);
+  }, 120_000);
 });
 
 /** As if somebody had removed the volume and corrected the disk's record, between two looks at it. */

@@ -71,4 +71,4 @@ test("a session on the stack: its own volumes, its ports, a chat, and an archive
       .subarray(0, 2)
       .toString(),
   ).toBe("PK");
-}, 40_000);
+}, 120_000);

@@ -43,7 +43,7 @@ afterAll(() => trial.close());
 
 describe.runIf(canListProcesses)("the local stack (where there is a /proc)", () => {
   it(`loses nothing it answered when it is killed ten times while jobs are submitted (CRASH_SEED=${seed})`, {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const watch = watchSlots(trial.home, slots);
     const { answered, key } = await crashAgainAndAgain();
@@ -55,11 +55,12 @@ describe.runIf(canListProcesses)("the local stack (where there is a /proc)", () 
     const all = await eventually(
       () => everyJob(jobs),
       (list) => list.every(isOver),
-      40_000,
+      60_000,
     );
     const free = await eventually(
       () => jobs.availability(),
       (pools) => Object.values(pools).every(isFree),
+      60_000,
     );
     const { seen, conflicts } = watch.stop();
     const code = await stack.kill("SIGTERM");
@@ -83,7 +84,14 @@ async function crashAgainAndAgain(): Promise<{ readonly answered: readonly strin
     const stack = await trial.start(settings);
     key ||= (await stack.env()).API_KEY ?? "";
     const jobs = jobClient(stack.url, key);
+    const before = answered.length;
     const submitting = Array.from({ length: clients }, () => submitUntilDead(jobs, answered));
+    // A slow machine would be killed before it had anything to lose.
+    await eventually(
+      () => answered.length,
+      (count) => count > before,
+      30_000,
+    );
     await sleep(random() * longestRoundMs);
     await stack.kill("SIGKILL");
     await Promise.all(submitting);

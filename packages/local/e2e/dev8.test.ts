@@ -48,7 +48,7 @@ describe("the document's quick start", () => {
     ["a stack that is open to its own machine", () => stack.url],
   ] as const;
 
-  it.for(ways)("runs from a shell as it is printed, with %s", { timeout: 60_000 }, async ([, address], { skip }) => {
+  it.for(ways)("runs from a shell as it is printed, with %s", { timeout: 120_000 }, async ([, address], { skip }) => {
     skipWhere(missing.length > 0, `not on this machine: ${missing.join(", ")}`, skip);
     writeFileSync(join(trial.home, ".curlrc"), 'silent\nshow-error\nwrite-out = "\\n%{http_code}\\n"\n');
     const env = { PATH: process.env.PATH, HOME: trial.home, CURL_HOME: trial.home };
@@ -185,7 +185,7 @@ describe("a workspace", () => {
     await ask("DELETE", path, { ...body, force: true });
   });
 
-  it("whose container dies is ERROR, and is started again", { timeout: 90_000 }, async () => {
+  it("whose container dies is ERROR, and is started again", { timeout: 120_000 }, async () => {
     const body = quickStart("its-container-dies");
     await ask("POST", path, body);
     const own = trial.processes().filter(({ environment }) => environment.get("WORKSPACE_ID") === body.workspaceId);

@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 
 describe("/docs in a browser", () => {
-  it("shows every operation and asks no other host", { timeout: 60_000 }, async ({ skip }) => {
+  it("shows every operation and asks no other host", { timeout: 120_000 }, async ({ skip }) => {
     skipWhere(chromium === undefined, "there is no Chromium on this machine", skip);
     const words = [...quiet, `--user-data-dir=${profile}`, `--log-net-log=${join(profile, "net.json")}`];
 

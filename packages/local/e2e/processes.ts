@@ -36,7 +36,7 @@ export function processesOfHome(home: string, runs: ReadonlySet<string>): SeenPr
 export async function eventually<Value>(
   read: () => Value | Promise<Value>,
   holds: (value: Value) => boolean,
-  withinMs = 15_000,
+  withinMs = 60_000,
 ): Promise<Value> {
   const end = performance.now() + withinMs;
   for (;;) {

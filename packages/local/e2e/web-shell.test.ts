@@ -6,7 +6,7 @@ describe("the web shell of the local stack", () => {
   let shells: ShellStack;
   beforeAll(async () => {
     shells = await openShellStack();
-  }, 30_000);
+  }, 120_000);
   afterAll(() => shells.close());
 
   it("runs what a user types, and stays where it went", async () => {
@@ -61,5 +61,5 @@ describe("the web shell of the local stack", () => {
     await requestDelete(shells.ctx, shells.id);
 
     expect(await closed).toBe(1001);
-  }, 30_000);
+  }, 120_000);
 });
