@@ -176,6 +176,8 @@ export interface Observation {
   /** Whether the command began at all: an image that cannot be pulled ended without having started. */
   readonly started: boolean;
   readonly exitCode: number | null;
+  /** When it ended, ms; null while it lives, and where nobody saw it end. */
+  readonly endedAt: number | null;
   /** In words, for the user: `command was killed by signal SIGKILL`, `Image not found`. */
   readonly reason: string | null;
   /** Where it listens, of the first machine. */

@@ -2,7 +2,7 @@ import { budgeted, StepTooOld } from "./budget.ts";
 import { stepInbox } from "./chat/step.ts";
 import type { Item, Key, Look, Stored } from "./context.ts";
 import { stepDisk } from "./disks/step.ts";
-import { stepEnvironment, wantsLook } from "./environments/step.ts";
+import { retryAt, stepEnvironment, wantsLook } from "./environments/step.ts";
 import { keyOfText, keyText, kindOfKey } from "./keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "./look.ts";
 import { poisoned } from "./poison.ts";
@@ -93,7 +93,9 @@ function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): St
   const wait = Math.min(2 ** Math.min(attempts, 9) * 1000, 300_000);
   ctx.log.warn("step failed", { look: keyText(item), attempts, error: String(error) });
   const fault = (error instanceof Error ? error.message : String(error)).slice(0, 120);
-  const record = { ...item, attempts, fault, dueAt: now + wait };
+  const at = now + wait;
+  const dueAt = kindOfKey(item) === "environment" ? retryAt(ctx, item, at, now) : at;
+  const record = { ...item, attempts, fault, dueAt };
   return { record, sends: [], did: "failed" };
 }
 

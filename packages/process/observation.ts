@@ -12,6 +12,7 @@ import { bootId, isAlive } from "./process-identity.ts";
 import type { ProcessTree } from "./process-tree.ts";
 import {
   type EndRecord,
+  endedAt,
   type LauncherRecord,
   type RunRecord,
   readEnd,
@@ -59,6 +60,7 @@ export async function observationOf(
     state: end ? "ended" : livingState(directory, started, ports),
     started,
     exitCode: end?.exitCode ?? null,
+    endedAt: end ? endedAt(directory) : null,
     reason: end?.reason ?? null,
     address: started ? { ip: "127.0.0.1", port: sshPort } : null,
     nodes: (run?.nodes ?? []).map((name) => ({ ...nodeRef(dirname(dirname(directory)), name), answers: true })),

@@ -1,3 +1,5 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
 import type { RunPort } from "#core/context.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 import { readWhole, writeWhole } from "./run-directory.ts";
@@ -74,6 +76,11 @@ export function readEnd(directory: string): EndRecord | undefined {
     exitCode: typeof exitCode === "number" ? exitCode : null,
     reason: typeof reason === "string" ? reason : null,
   };
+}
+
+/** When the end was written down, in ms since the epoch; null: it was not. */
+export function endedAt(directory: string): number | null {
+  return statSync(join(directory, "end.json"), { throwIfNoEntry: false })?.mtimeMs ?? null;
 }
 
 export function writeEnd(directory: string, record: EndRecord): void {

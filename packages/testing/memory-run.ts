@@ -87,6 +87,7 @@ export function observationOf(it: MemoryRun, doors: DoorOptions, answers: (node:
     state: it.state,
     started: it.started,
     exitCode: it.exitCode,
+    endedAt: it.state === "ended" ? it.since : null,
     reason: it.reason,
     address: it.started ? { ip: "127.0.0.1", port: doors.sshPort } : null,
     nodes: it.nodes.map((node) => ({ ...node, answers: answers(node) })),

@@ -2,14 +2,13 @@ import type { Observation } from "../context.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepAccess } from "./access.ts";
 import { hasOpenAction } from "./actions.ts";
-import { lookForUse, nextUseLookAt } from "./auto-stop.ts";
-import { fail, stopping } from "./fail.ts";
+import { lookForUse } from "./auto-stop.ts";
+import { endItself, fail, stopping } from "./fail.ts";
 import { followLog } from "./log.ts";
 import { extendRun } from "./make-run.ts";
 import { changed, tellingPool, until, waitMs } from "./pace.ts";
 import type { Environment } from "./record.ts";
 import { resizeRun } from "./resize-run.ts";
-import { decideEnd } from "./transitions.ts";
 import { nextWarningAt, passedWarning, warn } from "./warnings.ts";
 
 /** How often a run is looked at that only lives; one whose command may end at any moment: after 1, 2, then every 5 s. */
@@ -25,11 +24,7 @@ export async function stepActive(
   if (environment.outcome) return stopping(environment, now);
   const observed = await ctx.compute.observe(environment.uid, environment.run);
   const endsAt = environment.endsAt ?? NEVER;
-  if (observed?.state === "ended" && !(observed.exitCode === null && now >= endsAt))
-    return end(environment, observed, now);
-  if (now >= endsAt) {
-    return stopping(decideEnd(environment, { phase: "expired", reason: "Its time was over", at: now }), now);
-  }
+  if (observed?.state === "ended") return endItself(environment, observed, now);
   if (!observed) return fail(environment, now, "Its compute disappeared from the cluster");
   const resized = await resizeRun(ctx, environment, now);
   if (resized) return resized;
@@ -42,10 +37,9 @@ export async function stepActive(
   if (known.phase !== "active") return changed(known, now, "unused");
   const warned = await followLog(ctx, warn(known, endsAt, now), now);
   const toDo = await stepAccess(ctx, warned, observed, now);
-  if (toDo) return { ...toDo, record: sooner(toDo.record, Math.min(endsAt, nextUseLookAt(warned))) };
+  if (toDo) return toDo;
   const every = environment.hasCommand ? waitMs(environment) : NO_COMMAND_MS;
-  const dueAt = Math.min(endsAt, nextWarningAt(endsAt, now), now + every, nextGuestAt(warned), nextUseLookAt(warned));
-  return until(warned, dueAt, "active");
+  return until(warned, Math.min(nextWarningAt(endsAt, now), now + every, nextGuestAt(warned)), "active");
 }
 
 function sightOf({ address }: Environment, observed: Observation): Partial<Environment> {
@@ -55,17 +49,4 @@ function sightOf({ address }: Environment, observed: Observation): Partial<Envir
 /** When GitHub is asked again. */
 function nextGuestAt({ doors }: Environment): number {
   return Math.min(...doors.guests.filter(({ state }) => state === "wanted").map(({ nextAt }) => nextAt));
-}
-
-/** Whatever it waits for, its end is not missed. */
-function sooner(environment: Environment, endsAt: number): Environment {
-  return { ...environment, dueAt: Math.min(environment.dueAt ?? endsAt, endsAt) };
-}
-
-function end(environment: Environment, observed: Observation, now: number): Step<Environment> {
-  if (observed.exitCode === 0 && !environment.policy.restarts) {
-    return stopping(decideEnd(environment, { phase: "completed", reason: "command exited with code 0", at: now }), now);
-  }
-  const words = observed.exitCode === null ? observed.reason : `command exited with code ${observed.exitCode}`;
-  return fail(environment, now, words ?? "The run ended without a reason");
 }

@@ -1,13 +1,14 @@
 import { type Disk, findDisk } from "../disks/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { releaseDisk } from "./disk.ts";
-import { changed, tellingDisk, waited } from "./pace.ts";
+import { changed, tellingDisk, waitedFor } from "./pace.ts";
 import type { DiskUse, Environment } from "./record.ts";
 import { addEntry } from "./timeline.ts";
 
 /** Longer than a worker that has claimed may still act: the step's budget and a call's time-out, twice over. */
 export const CLAIM_MS = 60_000;
 export const MOST_ATTEMPTS = 3;
+const NOT_BACKED_UP = `Its disk could not be backed up, ${MOST_ATTEMPTS} times; the volume itself is kept`;
 
 /**
  * Backs a disk up at the end of an environment that used it: one snapshot, its id recorded as the lease is given back.
@@ -24,7 +25,7 @@ export async function backUp(
   const volume = disk?.volume ? await ctx.volumes.findVolume(disk.volume.id) : undefined;
   if (!disk || disk.heldBy?.uid !== environment.uid) return released(environment, use, now, "its disk is not its own");
   if (!volume) return release(ctx, environment, use, now, "Its disk's volume is gone; its latest backup remains");
-  if (volume.attached) return waited(environment, now, "waits until its disk is detached");
+  if (volume.attached) return waitedFor(environment, now, "Waits until its disk is detached");
   const claim = environment.backup;
   if (claim) {
     const left = await ctx.volumes.listSnapshots(volume.id);
@@ -37,19 +38,29 @@ export async function backUp(
     }
     // A snapshot of this very claim that failed: whoever claimed has acted, so there is nobody to wait for.
     const failed = left.some(({ tags }) => tags.attempt === attemptOf(environment, claim.attempt));
-    if (now < claim.until && !failed) return waited(environment, now, "waits for its backup");
-    if (claim.attempt >= MOST_ATTEMPTS) {
-      const note = `Its disk could not be backed up, ${MOST_ATTEMPTS} times; the volume itself is kept`;
-      return release(ctx, environment, use, now, note);
-    }
+    if (now < claim.until && !failed) return waitedFor(environment, now, "Waits for the backup of its disk");
+    if (claim.attempt >= MOST_ATTEMPTS) return release(ctx, environment, use, now, NOT_BACKED_UP);
   }
   return claimSnapshot(environment, disk, volume.id, now);
+}
+
+/** One that nobody answered for too long counts as failed, and the volume is kept after the last. */
+export async function endAttempt(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const { backup, disk } = environment;
+  if (!backup || !disk) return undefined;
+  if (backup.attempt >= MOST_ATTEMPTS) return release(ctx, environment, disk, now, NOT_BACKED_UP);
+  const next = { attempt: backup.attempt + 1, until: now, since: now };
+  return changed({ ...environment, backup: next }, now, "its backup took too long");
 }
 
 function claimSnapshot(environment: Environment, disk: Disk, volumeId: string, now: number): Step<Environment> {
   const attempt = (environment.backup?.attempt ?? 0) + 1;
   const tags = { name: disk.name, disk: disk.uid, attempt: attemptOf(environment, attempt) };
-  const claimed = { ...environment, backup: { attempt, until: now + CLAIM_MS } };
+  const claimed = { ...environment, backup: { attempt, until: now + CLAIM_MS, since: now } };
   const step = changed(claimed, now, "claims its backup");
   return { ...step, act: (ctx) => ctx.volumes.createSnapshot(volumeId, tags) };
 }

@@ -1,36 +1,101 @@
 import type { Settings } from "../context.ts";
-import { lacksVolumes } from "./own-volumes.ts";
-import type { EndPhase, Environment } from "./record.ts";
+import { nextUseLookAt } from "./auto-stop.ts";
+import type { EndPhase, Environment, Phase } from "./record.ts";
 
 const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+/** An environment that stops for longer than this alarms. */
+export const ALARM_MS = 15 * MINUTE_MS;
+/** How long one attempt to back a disk up may take. */
+const ATTEMPT_MS = 2 * HOUR_MS;
 
-/** Why it cannot go on to become active; undefined: it has time. */
-export function outOfTime(
-  environment: Environment,
-  settings: Pick<Settings, "preparingMinutes">,
-  now: number,
-): { readonly phase: EndPhase; readonly reason: string } | undefined {
-  const { endsAt, queuedAt, preparingAt, policy } = environment;
-  if (endsAt !== null && now >= endsAt) return { phase: "expired", reason: "Its time was over" };
-  const { readyWithinMs } = policy;
-  if (readyWithinMs !== null && now >= queuedAt + readyWithinMs) {
-    return { phase: "failed", reason: notReady(environment, readyWithinMs / MINUTE_MS) };
-  }
-  const limit = settings.preparingMinutes;
-  const isStuck = lacksVolumes(environment) && preparingAt !== null && now >= preparingAt + limit * MINUTE_MS;
-  return isStuck ? { phase: "failed", reason: notReady(environment, limit) } : undefined;
+export interface Deadline {
+  readonly at: number;
+  /** How it ends; `alarm`: it only says what it waits for; `attempt`: one attempt to back its disk up is over. */
+  readonly outcome: EndPhase | "alarm" | "attempt";
+  readonly reason: string;
 }
 
-/** The next moment at which that, or something of an earlier run, is to be looked at; infinite: none. */
-export function nextDeadline({ phase, endsAt, queuedAt, policy, straysAt }: Environment): number {
-  const never = Number.POSITIVE_INFINITY;
-  const isOnItsWay = phase === "queued" || phase === "preparing";
-  const readyBy = policy.readyWithinMs === null ? never : queuedAt + policy.readyWithinMs;
-  const strays = isOnItsWay || phase === "active" ? (straysAt ?? never) : never;
-  return isOnItsWay ? Math.min(endsAt ?? never, readyBy, strays) : strays;
+export type Limits = Pick<Settings, "maxQueueHours" | "preparingMinutes">;
+
+type LimitOf = (environment: Environment, limits: Limits) => Deadline | undefined;
+
+const limits = {
+  queued: [ownEnd, readyBy, queueLimit],
+  preparing: [ownEnd, readyBy, preparingLimit],
+  active: [ownEnd],
+  stopping: [alarm, attemptLimit],
+  stopped: [],
+  completed: [],
+  expired: [],
+  cancelled: [],
+  failed: [],
+  deleted: [],
+} as const satisfies Record<Phase, readonly LimitOf[]>;
+
+/**
+ * The earliest limit of its present phase (design section 2, one deadline); undefined: it has none, or its end is
+ * decided. `keepsPlace`: it may wait for capacity for longer than others.
+ */
+export function deadlineOf(environment: Environment, settings: Limits, keepsPlace = false): Deadline | undefined {
+  const { phase, outcome } = environment;
+  if (outcome && phase !== "stopping") return undefined;
+  const known: readonly LimitOf[] = limits[phase];
+  return known
+    .filter((limit) => !(keepsPlace && limit === queueLimit))
+    .flatMap((limit) => limit(environment, settings) ?? [])
+    .reduce<Deadline | undefined>((first, one) => (first && first.at <= one.at ? first : one), undefined);
 }
 
-function notReady({ phase, step, reason }: Environment, minutes: number): string {
+/** The latest moment at which it must be looked at again, whatever it waits for; infinite: none. */
+export function latestLook(environment: Environment, settings: Limits, now: number): number {
+  const { phase, straysAt } = environment;
+  const moments = [deadlineOf(environment, settings)?.at, deadlineOf(environment, settings, true)?.at];
+  if (phase === "queued" || phase === "preparing" || phase === "active") moments.push(straysAt ?? undefined);
+  if (phase === "active") moments.push(nextUseLookAt(environment));
+  return Math.min(...moments.filter((at) => at !== undefined && at > now).map(Number));
+}
+
+function ownEnd({ endsAt }: Environment): Deadline | undefined {
+  return endsAt === null ? undefined : { at: endsAt, outcome: "expired", reason: "Its time was over" };
+}
+
+function readyBy(environment: Environment): Deadline | undefined {
+  const { queuedAt, policy } = environment;
+  if (policy.readyWithinMs === null) return undefined;
+  return notReady(environment, queuedAt, policy.readyWithinMs / MINUTE_MS);
+}
+
+function queueLimit({ queuedAt }: Environment, { maxQueueHours }: Limits): Deadline {
+  const reason = `Waited in the queue for ${maxQueueHours} hours`;
+  return { at: queuedAt + maxQueueHours * HOUR_MS, outcome: "cancelled", reason };
+}
+
+function preparingLimit(environment: Environment, { preparingMinutes }: Limits): Deadline | undefined {
+  const { preparingAt } = environment;
+  return preparingAt === null ? undefined : notReady(environment, preparingAt, preparingMinutes);
+}
+
+function notReady(environment: Environment, since: number, minutes: number): Deadline {
+  const { phase, step, reason, appliedAt } = environment;
   const where = phase === "queued" ? "in the queue" : `at step ${step ?? "pod"}`;
-  return `Not ready after ${minutes} minutes, ${where}${reason ? `: ${reason}` : ""}`;
+  // Until its compute was made the reason is that of its grant.
+  const why = reason !== null && (phase === "queued" || appliedAt !== null) ? `: ${reason}` : "";
+  return {
+    at: since + minutes * MINUTE_MS,
+    outcome: "failed",
+    reason: `Not ready after ${minutes} minutes, ${where}${why}`,
+  };
+}
+
+function alarm({ stoppingAt, alarmedAt, waitsFor, attempts }: Environment): Deadline | undefined {
+  if (stoppingAt === null || (alarmedAt ?? 0) >= stoppingAt) return undefined;
+  const isAway = attempts > 0 || waitsFor === null;
+  return { at: stoppingAt + ALARM_MS, outcome: "alarm", reason: isAway ? "Waits for the cluster to answer" : waitsFor };
+}
+
+/** Only while its volume is known to be detached: that is seen before the first attempt is claimed. */
+function attemptLimit({ grant, disk, backup }: Environment): Deadline | undefined {
+  if (grant || !backup || !disk?.attached || disk.released) return undefined;
+  return { at: backup.since + ATTEMPT_MS, outcome: "attempt", reason: "Its backup took too long" };
 }

@@ -1,7 +1,9 @@
+import type { Observation } from "../context.ts";
 import { findPool, namesEnvironment } from "../pools/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { backUp } from "./backup.ts";
 import { releaseDisk } from "./disk.ts";
+import { endOf } from "./fail.ts";
 import { finish, LOOKS_AFTER_END_MS } from "./finish.ts";
 import { copyLastLog, logEndsAt } from "./log.ts";
 import { removeLateVolumes } from "./own-volumes.ts";
@@ -23,10 +25,10 @@ export async function stepStopping(
   const { uid, run } = environment;
   const left = await ctx.compute.observe(uid, run);
   if (left) {
-    const logged = await copyLastLog(ctx, environment, now);
+    const logged = await copyLastLog(ctx, endedByItself(environment, left), now);
     await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: false });
     const wait = environment.looks === 0 ? 0 : waitMs({ looks: environment.looks - 1 });
-    return until(logged, now + wait, "removes its compute");
+    return until({ ...logged, waitsFor: "Waits until its compute is gone" }, now + wait, "removes its compute");
   }
   if (environment.grant) return tellingPool(changed({ ...environment, grant: null, address: null }, now, "released"));
   const { disk } = environment;
@@ -36,6 +38,13 @@ export async function stepStopping(
     return tellingDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));
   }
   return finish(ctx, environment, now);
+}
+
+/** A deadline says that it ends; how, says its command, if that was over by then (design section 2, one deadline). */
+function endedByItself(environment: Environment, { exitCode, endedAt }: Observation): Environment {
+  const { outcome } = environment;
+  if (!outcome?.isLimit || exitCode === null || endedAt === null || endedAt >= outcome.at) return environment;
+  return { ...environment, outcome: { ...endOf(exitCode), at: endedAt } };
 }
 
 /** Terminal is not done: looks twice whether anything of it came back, and whether the pool let it go. */

@@ -75,6 +75,8 @@ export function newHead(
     endsAt: policy.time === "creation" ? now + input.size.wantedMs : null,
     endedAt: null,
     stoppingAt: null,
+    waitsFor: null,
+    alarmedAt: null,
     straysAt: null,
     grant: null,
     appliedAt: null,

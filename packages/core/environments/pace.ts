@@ -19,6 +19,11 @@ export function waited(environment: Environment, now: number, did: string): Step
   return until(environment, now + waitMs(environment), did);
 }
 
+/** The same while it stops, saying what it waits for. */
+export function waitedFor(environment: Environment, now: number, what: string): Step<Environment> {
+  return waited({ ...environment, waitsFor: what }, now, what);
+}
+
 /** Nothing to do before this moment. */
 export function until(environment: Environment, dueAt: number, did: string): Step<Environment> {
   return { record: { ...environment, dueAt, looks: environment.looks + 1 }, sends: [], did };

@@ -2,18 +2,16 @@ import type { Observation } from "../context.ts";
 import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepAccess } from "./access.ts";
-import { outOfTime } from "./deadlines.ts";
 import { openDisk } from "./disk.ts";
-import { fail, stopping } from "./fail.ts";
+import { endItself, fail, isNet, stopping } from "./fail.ts";
 import { extendRun, makeRun } from "./make-run.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
 import { changed, tellingPool, waited } from "./pace.ts";
 import { type DiskUse, type Environment, type Step as PreparingStep, waitingFields } from "./record.ts";
 import { addEntry } from "./timeline.ts";
-import { decideEnd, enter } from "./transitions.ts";
+import { enter } from "./transitions.ts";
 import { passedWarning } from "./warnings.ts";
 
-const MINUTE_MS = 60_000;
 /** Not bound in this time after it was made: the grant is withdrawn (design section 3). */
 const BIND_MS = 60_000;
 const REMOVAL_GRACE_SECONDS = 10;
@@ -27,18 +25,15 @@ export async function stepPreparing(
   now: number,
 ): Promise<Step<Environment>> {
   if (environment.outcome) return stopping(environment, now);
-  const late = outOfTime(environment, ctx.settings, now);
-  if (late?.phase === "expired") return stopping(decideEnd(environment, { ...late, at: now }), now);
-  if (late) return fail(environment, now, late.reason);
   if (lacksVolumes(environment)) return makeVolumes(ctx, environment, now);
   if (environment.disk && !environment.disk.attached) return attachDisk(ctx, environment, environment.disk, now);
   const observed = await ctx.compute.observe(environment.uid, environment.run);
   if (environment.withdrawing) return withdraw(ctx, environment, observed, now);
   if (!observed) return environment.appliedAt === null ? makeRun(ctx, environment, now) : fail(environment, now, LOST);
-  if (observed.state === "ready" || (observed.state === "ended" && observed.started)) {
+  if (observed.state === "ready" || (observed.state === "ended" && observed.started && !isNet(observed))) {
     return activate(environment, observed, now);
   }
-  if (observed.state === "ended") return fail(environment, now, observed.reason ?? "The run ended before it began");
+  if (observed.state === "ended") return endItself(environment, observed, now);
   return follow(ctx, { ...environment, appliedAt: environment.appliedAt ?? now }, observed, now);
 }
 
@@ -93,12 +88,6 @@ async function follow(
   observed: Observation,
   now: number,
 ): Promise<Step<Environment>> {
-  const since = environment.preparingAt ?? now;
-  const limit = ctx.settings.preparingMinutes;
-  const why = observed.reason ? `: ${observed.reason}` : "";
-  if (now - since >= limit * MINUTE_MS) {
-    return fail(environment, now, `Not ready after ${limit} minutes, at step ${environment.step ?? "pod"}${why}`);
-  }
   if (observed.state === "unbound" && now - (environment.appliedAt ?? now) >= BIND_MS) {
     return changed({ ...environment, withdrawing: true, reason: observed.reason }, now, "withdraws its grant");
   }

@@ -1,7 +1,6 @@
 import { findPool, type Grant, knowsOf, type Pool } from "../pools/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { closeActions } from "./actions.ts";
-import { outOfTime } from "./deadlines.ts";
 import { readyDisk, releaseDisk, waitsForDisk } from "./disk.ts";
 import { fail, stopping } from "./fail.ts";
 import { lacksVolumes } from "./own-volumes.ts";
@@ -15,7 +14,6 @@ const KNOWN_MS = 300_000;
 const DISK_MS = 5_000;
 /** While the pool has not seen it yet. */
 const UNKNOWN_MS = 5_000;
-const HOUR_MS = 3_600_000;
 
 /** Takes its grant if the ledger has one, makes itself known to the pool if it does not, ends if it shall. */
 export async function stepQueued(
@@ -24,11 +22,6 @@ export async function stepQueued(
   now: number,
 ): Promise<Step<Environment> | undefined> {
   if (environment.outcome) return endInQueue(ctx, environment, environment.outcome, now);
-  const late = tooLate(ctx, environment, now);
-  if (late)
-    return environment.policy.restarts
-      ? giveUp(environment, now, late.reason)
-      : endInQueue(ctx, environment, late, now);
   const ready = await readyDisk(ctx, environment);
   if (ready.kind === "lost") {
     return endInQueue(ctx, environment, { phase: "deleted", reason: ready.reason, at: now }, now);
@@ -48,7 +41,8 @@ export async function stepQueued(
   return tellingPool(until(extended, now + UNKNOWN_MS, "asked its pool"));
 }
 
-async function endInQueue(
+/** Ends what waits for capacity and so holds none. */
+export async function endInQueue(
   ctx: WorkerContext,
   environment: Environment,
   outcome: Outcome,
@@ -81,20 +75,8 @@ function hasOwn({ volumes, addressLabel, policy }: Environment): boolean {
 }
 
 /** It may be started again: it is stopped with the reason. */
-function giveUp(environment: Environment, now: number, reason: string): Step<Environment> {
+export function giveUp(environment: Environment, now: number, reason: string): Step<Environment> {
   return tellingPool(fail(environment, now, reason));
-}
-
-function tooLate(
-  ctx: WorkerContext,
-  environment: Environment,
-  now: number,
-): (Outcome & { reason: string }) | undefined {
-  const over = outOfTime(environment, ctx.settings, now);
-  if (over) return { ...over, at: now };
-  const { maxQueueHours } = ctx.settings;
-  if (now - environment.queuedAt < maxQueueHours * HOUR_MS) return undefined;
-  return { phase: "cancelled", reason: `Waited in the queue for ${maxQueueHours} hours`, at: now };
 }
 
 /** The environment takes its grant itself, in one conditional write that names it (design section 3). */

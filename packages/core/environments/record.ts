@@ -80,6 +80,8 @@ export interface Outcome {
   readonly phase: EndPhase;
   readonly reason: string | null;
   readonly at: number;
+  /** Decided by a deadline: a run that is found to have ended by itself before that ends in its own way. */
+  readonly isLimit?: true | undefined;
 }
 
 /** The head of an environment: one item, small, written at every step (design section 3). Times are ms. */
@@ -134,8 +136,8 @@ export interface Environment extends Stored {
   readonly busyUntil: number | null;
   /** What was last decided about its idleness, and by which signal. */
   readonly idle: IdleSight | null;
-  /** The claim under which its disk's snapshot is being made; nobody else acts before `until`. */
-  readonly backup: { readonly attempt: number; readonly until: number } | null;
+  /** The claim under which its disk's snapshot is being made, since when; nobody else acts before `until`. */
+  readonly backup: { readonly attempt: number; readonly until: number; readonly since: number } | null;
   readonly createdAt: number;
   /** When its present run was asked for. */
   readonly queuedAt: number;
@@ -146,6 +148,10 @@ export interface Environment extends Stored {
   readonly endedAt: number | null;
   /** When it began to stop, the latest time. */
   readonly stoppingAt: number | null;
+  /** What it waits for while it stops. */
+  readonly waitsFor: string | null;
+  /** When it alarmed because it stops for too long. */
+  readonly alarmedAt: number | null;
   /** When, in a later run, the cluster is looked at for something of an earlier one (design section 2). */
   readonly straysAt: number | null;
   /** The capacity it took, from preparing until its compute was seen gone. */
@@ -253,6 +259,8 @@ const before = {
   firstActiveAt: null,
   remembered: null,
   stoppingAt: null,
+  waitsFor: null,
+  alarmedAt: null,
   straysAt: null,
   receiver: { always: null, run: null },
   lastUsedAt: null,

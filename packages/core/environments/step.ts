@@ -3,9 +3,10 @@ import { keyText, poolKey } from "../keys.ts";
 import { dueWhileUntold, hasUntold, tellReceiver } from "../webhooks/outbox.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepActive } from "./active.ts";
-import { nextDeadline } from "./deadlines.ts";
+import { latestLook } from "./deadlines.ts";
 import { stepEnded, stepStopping } from "./ending.ts";
 import { droppingOldCopy } from "./log.ts";
+import { stepOverdue } from "./overdue.ts";
 import { stepPreparing } from "./preparing.ts";
 import { stepQueued } from "./queued.ts";
 import { type Environment, type Phase, parseEnvironment } from "./record.ts";
@@ -36,23 +37,32 @@ export async function stepEnvironment(
   now: number,
 ): Promise<EnvironmentStep | undefined> {
   const environment = parseEnvironment(item);
+  const step = (await stepOverdue(ctx, environment, now)) ?? (await nextStep(ctx, environment, now));
+  if (!step) return undefined;
+  const { record } = step;
+  const dueAt = record.dueAt && Math.min(record.dueAt, latestLook(record, ctx.settings, now));
+  const over = { ...step, record: { ...record, dueAt, attempts: 0, fault: null } };
+  return dueWhileUntold(droppingOldCopy(environment, over), now);
+}
+
+async function nextStep(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<EnvironmentStep | undefined> {
   if (hasUntold(environment)) return tellReceiver(ctx, environment, now);
   const mayStray = environment.straysAt !== null && now >= environment.straysAt && isUnderWay(environment);
   const stepOf = mayStray ? lookForStrays : steps[environment.phase];
-  const step = await stepOf(ctx, environment, now);
-  if (!step) return undefined;
-  const over = { ...step, record: { ...inTime(step.record), attempts: 0, fault: null } };
-  return dueWhileUntold(droppingOldCopy(environment, over), now);
+  return stepOf(ctx, environment, now);
 }
 
 function isUnderWay({ phase }: Environment): boolean {
   return phase === "queued" || phase === "preparing" || phase === "active";
 }
 
-/** Whatever it waits for, no deadline is missed. */
-function inTime(environment: Environment): Environment {
-  const deadline = nextDeadline(environment);
-  return deadline < (environment.dueAt ?? 0) ? { ...environment, dueAt: deadline } : environment;
+/** When an environment whose step failed is looked at again: at the latest when one of its limits passes. */
+export function retryAt(ctx: WorkerContext, item: Item, dueAt: number, now: number): number {
+  return Math.min(dueAt, latestLook(parseEnvironment(item), ctx.settings, now));
 }
 
 /**

@@ -21,7 +21,7 @@ export function enter(environment: Environment, phase: Phase, at: number, reason
   if (!allowed.includes(phase)) throw new Error(`No transition from ${environment.phase} to ${phase}`);
   const wait = phase === "queued" ? waitingFields(environment) : { waitPool: undefined, waitOrder: undefined };
   const stoppingAt = phase === "stopping" ? at : environment.stoppingAt;
-  const word = { phase, step: null, reason: shorten(reason), looks: 0 };
+  const word = { phase, step: null, reason: shorten(reason), waitsFor: null, looks: 0 };
   const moved: Environment = { ...environment, ...wait, ...word, stoppingAt };
   return addEntry(moved, at, reason);
 }

@@ -1,0 +1,63 @@
+import { findPool, namesEnvironment } from "../pools/record.ts";
+import { Unreadable } from "../unreadable.ts";
+import type { Step, WorkerContext } from "../worker.ts";
+import { endAttempt } from "./backup.ts";
+import { ALARM_MS, type Deadline, deadlineOf } from "./deadlines.ts";
+import { endByLimit } from "./fail.ts";
+import { changed } from "./pace.ts";
+import { endInQueue, giveUp } from "./queued.ts";
+import type { EndPhase, Environment } from "./record.ts";
+import { addEntry } from "./timeline.ts";
+
+/**
+ * What is to be done because a limit has passed; undefined: none has. Asked before any call to the world, so that
+ * nothing that fails there can put an end off.
+ */
+export async function stepOverdue(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const deadline = await passedDeadline(ctx, environment, now);
+  if (!deadline) return undefined;
+  const { outcome, reason, at } = deadline;
+  if (outcome === "alarm") return alarm(ctx, environment, deadline, now);
+  if (outcome === "attempt") return endAttempt(ctx, environment, now);
+  if (environment.phase !== "queued") return endByLimit(environment, { phase: outcome, reason, at }, now);
+  if (mayStop(environment, outcome)) return giveUp(environment, now, reason);
+  return endInQueue(ctx, environment, { phase: outcome, reason, at: now }, now);
+}
+
+async function passedDeadline(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Deadline | undefined> {
+  const first = deadlineOf(environment, ctx.settings);
+  const isPassed = (one: Deadline | undefined) => (one && now >= one.at ? one : undefined);
+  const isOfQueue = isPassed(first) && environment.phase === "queued" && first?.outcome === "cancelled";
+  if (!isOfQueue || !(await keepsPlace(ctx, environment))) return isPassed(first);
+  return isPassed(deadlineOf(environment, ctx.settings, true));
+}
+
+/** Nobody leaves the queue while the operator has closed the pool, nor who has its reserved start or was granted. */
+async function keepsPlace(ctx: WorkerContext, { size, uid }: Environment): Promise<boolean> {
+  try {
+    const pool = await findPool(ctx, size.pool);
+    return pool !== undefined && (pool.head === uid || Boolean(pool.closed) || namesEnvironment(pool, uid));
+  } catch (error) {
+    if (error instanceof Unreadable) return false;
+    throw error;
+  }
+}
+
+function mayStop({ policy }: Environment, outcome: EndPhase): boolean {
+  return policy.restarts && outcome !== "expired";
+}
+
+function alarm(ctx: WorkerContext, environment: Environment, { reason }: Deadline, now: number): Step<Environment> {
+  const { uid, run, phase } = environment;
+  ctx.log.error("stops for too long", { uid, run, phase, minutes: ALARM_MS / 60_000, reason });
+  const noted = addEntry({ ...environment, alarmedAt: now }, now, reason);
+  return changed(noted, now, "stops for too long");
+}
