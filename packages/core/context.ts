@@ -266,6 +266,8 @@ export type MachineState = "running" | "gone" | "unknown";
  * `observe` answers undefined exactly when nothing of the run is left, so `remove` is done when it does.
  */
 export interface Compute {
+  /** After `remove` of a run, `apply` of that run number throws for at least an hour, whether it ever began or not. */
+  readonly refusesSecondStart: boolean;
   apply(run: Run): Promise<void>;
   observe(uid: string, run: number): Promise<Observation | undefined>;
   remove(uid: string, run: number, options: { readonly graceSeconds: number; readonly force: boolean }): Promise<void>;

@@ -22,8 +22,10 @@ import {
   listRunNames,
   madeAt,
   makeRunDirectory,
+  markRemoved,
   runName,
   runOfName,
+  wasRemoved,
 } from "./run-directory.ts";
 import { canSandbox } from "./sandbox.ts";
 import { volumeData } from "./volume-directory.ts";
@@ -79,11 +81,13 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
   const host: Host = { runs: join(home, "runs"), options, applying: new Set(), closing: false };
   return {
     isolation,
+    refusesSecondStart: true,
     apply: (run) => tracked(host, applyRun(host, run)),
     observe: async (uid, run) => observeRun(host, placeOf(host, runName(uid, run))),
     remove: async (uid, run, { graceSeconds, force }) => {
       const graceMs = force ? 0 : Math.max(0, graceSeconds || 0) * 1000;
       const place = placeOf(host, runName(uid, run));
+      markRemoved(host.runs, place.name, Date.now());
       if (isDirectory(place.directory)) await requestRemoval(place, Date.now() + graceMs, removedWithinMs);
     },
     extend: async (uid, run, until) => {
@@ -126,9 +130,15 @@ async function applyRun(host: Host, run: Run): Promise<void> {
     makeRunDirectory(directory, plan.machines, files);
   }
   if (!isDraft(lookAt(directory))) return;
-  requireVolumes(host, { name, directory, locking: plan.locking }, plan);
+  const place = { name, directory, locking: plan.locking };
+  // Only now that a removal finds the directory: one that did not find it has left its mark before.
+  if (wasRemoved(host.runs, name)) {
+    forgetDraft(place);
+    throw new Error("The run was removed and is not started again");
+  }
+  requireVolumes(host, place, plan);
   const reply = await launch(directory, plan, startedWithinMs).catch((error: unknown) => {
-    forgetDraft({ name, directory, locking: plan.locking });
+    forgetDraft(place);
     throw error;
   });
   if (reply === "gone") throw new Error("The run was removed while it was being started");

@@ -62,6 +62,24 @@ export function deleteRunDirectory(directory: string): void {
   discard(grave);
 }
 
+const REMEMBERED_MS = 3_600_000;
+
+/** Remembers, for an hour after it was last asked, that this run goes: it is not made again, whoever comes late. */
+export function markRemoved(runs: string, name: string, now: number): void {
+  const marks = join(runs, ".removed");
+  mkdirSync(marks, { recursive: true, mode: 0o700 });
+  for (const old of readdirSync(marks)) {
+    const path = join(marks, old);
+    if (now - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? now) > REMEMBERED_MS)
+      rmSync(path, { force: true });
+  }
+  writeFileSync(join(marks, name), "", { mode: 0o600 });
+}
+
+export function wasRemoved(runs: string, name: string): boolean {
+  return statSync(join(runs, ".removed", name), { throwIfNoEntry: false }) !== undefined;
+}
+
 /** Frees what drafts and deletions of dead processes left; drafts only when they are surely nobody's any more. */
 export function discardLeftovers(runs: string, now: number): void {
   for (const name of readdirSync(runs)) {

@@ -29,6 +29,10 @@ export interface World {
   /** What the provider says, by the uid of the node. */
   readonly machines: Map<string, MachineState>;
   readonly runs: Map<string, MemoryRun>;
+  /** Runs whose removal was asked for. */
+  readonly removed: Set<string>;
+  /** Whether those are not started again. */
+  readonly refusesSecondStart: boolean;
   /** Runs that were removed by force and go on all the same, on a node that does not answer. */
   readonly ghosts: Map<string, MemoryRun>;
   /** Volumes that such a run left attached, with the uid of their node. */

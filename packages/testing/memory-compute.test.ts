@@ -12,10 +12,10 @@ const one: ComputeNode = { ...first, name: "one" };
 const nodes = [one, { ...second, name: "two" }];
 const gently = { graceSeconds: 10, force: false };
 
-describe("memory compute", () => {
+describe.each([true, false])("memory compute as every Compute, refuses a second start: %s", (refusesSecondStart) => {
   computeConformance(async () => {
     const clock = manualClock();
-    const compute = memoryCompute({ clock, nodes });
+    const compute = memoryCompute({ clock, nodes, refusesSecondStart });
     const command = (uid: string, { prints, exits, ignoresTerm = false }: Behaviour) => {
       const outcome =
         exits === undefined ? { kind: "lives" as const } : { kind: "exits" as const, code: exits, afterMs: 0 };
@@ -26,7 +26,9 @@ describe("memory compute", () => {
     const pass = async (ms: number) => clock.advance(ms);
     return { compute, nodes, now: clock.now, pass, command, close: async () => undefined };
   });
+});
 
+describe("memory compute", () => {
   portsConformance(async () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes });

@@ -50,6 +50,8 @@ export type MemoryComputeOptions = Partial<StepDelays> & {
   readonly doors?: Partial<DoorOptions>;
   readonly clock: Clock;
   readonly nodes: readonly ComputeNode[];
+  /** It does not, unless said. */
+  readonly refusesSecondStart?: boolean;
 };
 
 /**
@@ -57,7 +59,7 @@ export type MemoryComputeOptions = Partial<StepDelays> & {
  * share is bound whatever else its node holds, so that a slot held twice shows in `liveUnits` and `peakUnits`.
  */
 export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
-  const { clock, nodes, doors, ...delays } = options;
+  const { clock, nodes, doors, refusesSecondStart = false, ...delays } = options;
   const world: World = {
     clock,
     delays: { bindMs: 0, imageMs: 0, containerMs: 0, probeMs: 0, removeMs: 0, ...delays },
@@ -66,6 +68,8 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
     known: new Map(nodes.map((node) => [node.name, node])),
     machines: new Map(nodes.map((node) => [node.uid, "running"])),
     runs: new Map(),
+    removed: new Set(),
+    refusesSecondStart,
     ghosts: new Map(),
     stuck: new Map(),
     outcomes: new Map(),
@@ -106,6 +110,7 @@ function listeningOf(world: World, id: string): { ports: number[] } | undefined 
 
 function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs> {
   return {
+    refusesSecondStart: world.refusesSecondStart,
     apply: async (run) => applyRun(world, run),
     observe: async (uid, run) => {
       settle(world);
@@ -197,6 +202,7 @@ function applyRun(world: World, run: Run): void {
   settle(world);
   const id = runName(run.uid, run.run);
   if (world.runs.has(id)) return;
+  if (world.refusesSecondStart && world.removed.has(id)) throw new Error("The run was removed");
   const { outcome, ignoresTerm } = world.outcomes.get(run.uid) ?? { outcome: { kind: "lives" }, ignoresTerm: false };
   const now = world.clock.now();
   world.runs.set(id, {
@@ -246,6 +252,7 @@ function removeRun(
   options: { readonly graceSeconds: number; readonly force: boolean },
 ): void {
   settle(world);
+  world.removed.add(id);
   const it = world.runs.get(id);
   if (!it) return;
   const goneAt = goneAfterRemoval(it, world.clock.now(), options, world.delays);

@@ -49,6 +49,8 @@ export interface WorldOptions {
   readonly delays?: Partial<StepDelays>;
   readonly doors?: Partial<DoorOptions>;
   readonly log?: Log;
+  /** It does, as the process driver, unless said: then what ends soon after it began is given back at once. */
+  readonly refusesSecondStart?: boolean;
   readonly snapshotMs?: number;
   /** More visible messages than this are a deep queue to the sweep. */
   readonly deepestQueue?: number;
@@ -61,8 +63,8 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   const clock: ManualClock = { ...manualClock(), sleep: (ms) => advance(ms) };
   const table = memoryTable();
   const queue = memoryQueue({ clock });
-  const { nodes = nodesOf({ h100: 2 }), doors = {} } = options;
-  const compute = memoryCompute({ clock, nodes, doors, ...options.delays });
+  const { nodes = nodesOf({ h100: 2 }), doors = {}, refusesSecondStart = true } = options;
+  const compute = memoryCompute({ clock, nodes, doors, refusesSecondStart, ...options.delays });
   const isMounted = (id: string) => compute.mounting(id).length > 0;
   const blobs = memoryBlobs();
   const volumes = memoryVolumes({ clock, isMounted, snapshotMs: options.snapshotMs ?? 0, blobs });

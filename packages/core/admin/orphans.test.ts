@@ -41,7 +41,7 @@ test("what runs and is wanted is no orphan, at any time of its life", async () =
 });
 
 test("compute without a record, of another life, of another run or of an ended record is listed with its reason", async () => {
-  const world = await memoryWorld();
+  const world = await memoryWorld({ refusesSecondStart: false });
   const living = await createEnvironment(world.as("alice"), newEnvironment("living"));
   const ended = await createEnvironment(world.as("bob"), newEnvironment("ended"));
   await world.advance(60_000);
@@ -93,7 +93,7 @@ test("a record whose compute is not there is listed the other way round, and not
 });
 
 test("GPU-hours count from the first sighting to the last, and stay when the orphan is gone", async () => {
-  const world = await memoryWorld();
+  const world = await memoryWorld({ refusesSecondStart: false });
   const ended = await createEnvironment(world.as("alice"), newEnvironment("ended"));
   await world.advance(60_000);
   await requestCancel(world.as("alice"), "ended");

@@ -8,6 +8,7 @@ import { followLog } from "./log.ts";
 import { extendRun } from "./make-run.ts";
 import { changed, tellingPool, until, waitMs } from "./pace.ts";
 import type { Environment } from "./record.ts";
+import { noStartFrom } from "./release.ts";
 import { resizeRun } from "./resize-run.ts";
 import { nextWarningAt, passedWarning, warn } from "./warnings.ts";
 
@@ -16,11 +17,8 @@ const NO_COMMAND_MS = 30_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** Ends it when its time or its command is over, warns before, closes extensions, opens its doors. */
-export async function stepActive(
-  ctx: WorkerContext,
-  environment: Environment,
-  now: number,
-): Promise<Step<Environment>> {
+export async function stepActive(ctx: WorkerContext, read: Environment, now: number): Promise<Step<Environment>> {
+  const environment = noStartFrom(read, now);
   if (environment.outcome) return stopping(environment, now);
   const observed = await ctx.compute.observe(environment.uid, environment.run);
   const endsAt = environment.endsAt ?? NEVER;

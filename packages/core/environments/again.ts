@@ -1,5 +1,5 @@
 import type { Sealed } from "../sealed.ts";
-import type { Environment, Size } from "./record.ts";
+import { type Environment, noRun, type Size } from "./record.ts";
 import { enter } from "./transitions.ts";
 
 /**
@@ -38,8 +38,7 @@ export function queueAgain(environment: Environment, now: number, { size, receiv
     preparingAt: null,
     startedAt: null,
     endedAt: null,
-    appliedAt: null,
-    withdrawing: false,
+    ...noRun,
     withdrawals: 0,
     address: null,
     portSights: [],

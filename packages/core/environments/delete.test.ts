@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
 import { hostKey } from "../keys.ts";
 import { listArchives, readArchive } from "./archives.ts";
 import { createEnvironment, type NewEnvironment } from "./create.ts";
@@ -19,8 +19,8 @@ function session(id: string, more: Partial<NewEnvironment> = {}): NewEnvironment
   return { ...newEnvironment(id), policy, volumes, ...more };
 }
 
-async function activeWorld(more: Partial<NewEnvironment> = {}) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { removeMs: 1000 } });
+async function activeWorld(more: Partial<NewEnvironment> = {}, options: WorldOptions = {}) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { removeMs: 1000 }, ...options });
   const alice = world.as("alice");
   await createEnvironment(alice, session("one", more));
   await world.deliver();
@@ -106,9 +106,9 @@ describe("the end", () => {
   });
 
   test("a run that a sleeping worker made again, with its volumes, does not hold up the end", async () => {
-    const { world, alice } = await activeWorld();
+    const { world, alice } = await activeWorld({}, { refusesSecondStart: false });
     await requestStop(alice, "one");
-    await world.advance(5_000);
+    await world.advance(30_000);
     const { uid, volumes } = await getEnvironment(alice, "one");
     const mounts = volumes.flatMap(({ volume, path }) => (volume ? [{ volume, path }] : []));
     await world.compute.apply({

@@ -9,6 +9,7 @@ import { copyLastLog, logEndsAt } from "./log.ts";
 import { removeLateVolumes } from "./own-volumes.ts";
 import { changed, tellingDisk, tellingPool, until, waitMs } from "./pace.ts";
 import type { Environment } from "./record.ts";
+import { noStartFrom, releasableAt } from "./release.ts";
 import { removeStrays } from "./strays.ts";
 
 const GRACE_SECONDS = 10;
@@ -17,20 +18,11 @@ const KEPT_SECONDS = 90 * 24 * 3600;
 /**
  * The order of the end (design section 2): compute removed and seen gone, GPUs free, disk backed up and let go, final.
  */
-export async function stepStopping(
-  ctx: WorkerContext,
-  environment: Environment,
-  now: number,
-): Promise<Step<Environment>> {
-  const { uid, run } = environment;
-  const left = await ctx.compute.observe(uid, run);
-  if (left) {
-    const logged = await copyLastLog(ctx, endedByItself(environment, left), now);
-    await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: false });
-    const wait = environment.looks === 0 ? 0 : waitMs({ looks: environment.looks - 1 });
-    return until({ ...logged, waitsFor: "Waits until its compute is gone" }, now + wait, "removes its compute");
-  }
-  if (environment.grant) return tellingPool(changed({ ...environment, grant: null, address: null }, now, "released"));
+export async function stepStopping(ctx: WorkerContext, read: Environment, now: number): Promise<Step<Environment>> {
+  const environment = noStartFrom(read, now);
+  const removal = environment.applyingAt === null ? undefined : await removeRun(ctx, environment, now);
+  if (removal) return removal;
+  if (environment.grant) return release(environment, now);
   const { disk } = environment;
   if (disk?.attached && !disk.released) return backUp(ctx, environment, disk, now);
   if (disk && !disk.released) {
@@ -38,6 +30,35 @@ export async function stepStopping(
     return tellingDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));
   }
   return finish(ctx, environment, now);
+}
+
+/** Undefined: nothing of it is left, and nobody can start it any more. */
+async function removeRun(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const { uid, run, removedAt, looks } = environment;
+  const left = await ctx.compute.observe(uid, run);
+  if (left || removedAt === null) {
+    const known = left ? await copyLastLog(ctx, endedByItself(environment, left), now) : environment;
+    await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: false });
+    const wait = looks === 0 ? 0 : waitMs({ looks: looks - 1 });
+    const asked = { ...known, removedAt: removedAt ?? now, waitsFor: "Waits until its compute is gone" };
+    return until(asked, now + wait, "removes its compute");
+  }
+  const freeAt = releasableAt(ctx, environment, now);
+  if (now >= freeAt) return undefined;
+  const waits = { ...environment, waitsFor: "Waits until nobody can start it any more" };
+  return until(waits, freeAt, "waits until nobody can start it any more");
+}
+
+/** Capacity goes back; a disk that no run was begun with is as it was, and needs no backup. */
+function release(environment: Environment, now: number): Step<Environment> {
+  const { applyingAt, disk } = environment;
+  const left = disk && applyingAt === null ? { ...disk, attached: false } : disk;
+  const released = { ...environment, grant: null, address: null, disk: left, waitsFor: null };
+  return tellingPool(changed(released, now, "released"));
 }
 
 /** A deadline says that it ends; how, says its command, if that was over by then (design section 2, one deadline). */

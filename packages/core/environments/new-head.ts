@@ -6,7 +6,7 @@ import { CREATION } from "./actions.ts";
 import type { NewEnvironment } from "./create.ts";
 import { waitsForDisk } from "./disk.ts";
 import { reservation } from "./policy.ts";
-import { type Environment, waitingFields } from "./record.ts";
+import { type Environment, noRun, waitingFields } from "./record.ts";
 import { addEntry } from "./timeline.ts";
 
 /** If the message is lost, this record asks its pool by itself when the sweep finds it due. */
@@ -79,8 +79,7 @@ export function newHead(
     alarmedAt: null,
     straysAt: null,
     grant: null,
-    appliedAt: null,
-    withdrawing: false,
+    ...noRun,
     withdrawn: null,
     withdrawals: 0,
     address: null,

@@ -6,8 +6,9 @@ import { openDisk } from "./disk.ts";
 import { endItself, fail, isNet, stopping } from "./fail.ts";
 import { extendRun, makeRun } from "./make-run.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
-import { changed, tellingPool, waited } from "./pace.ts";
-import { type DiskUse, type Environment, type Step as PreparingStep, waitingFields } from "./record.ts";
+import { changed, tellingPool, until, waited } from "./pace.ts";
+import { type DiskUse, type Environment, noRun, type Step as PreparingStep, waitingFields } from "./record.ts";
+import { noStartFrom, releasableAt } from "./release.ts";
 import { addEntry } from "./timeline.ts";
 import { enter } from "./transitions.ts";
 import { passedWarning } from "./warnings.ts";
@@ -27,6 +28,9 @@ export async function stepPreparing(
   if (environment.outcome) return stopping(environment, now);
   if (lacksVolumes(environment)) return makeVolumes(ctx, environment, now);
   if (environment.disk && !environment.disk.attached) return attachDisk(ctx, environment, environment.disk, now);
+  if (environment.applyingAt === null) {
+    return changed({ ...environment, applyingAt: now }, now, "is about to make its compute");
+  }
   const observed = await ctx.compute.observe(environment.uid, environment.run);
   if (environment.withdrawing) return withdraw(ctx, environment, observed, now);
   if (!observed) return environment.appliedAt === null ? makeRun(ctx, environment, now) : fail(environment, now, LOST);
@@ -120,22 +124,24 @@ async function withdraw(
 ): Promise<Step<Environment>> {
   const { uid, run } = environment;
   if (observed && observed.state !== "unbound" && !observed.terminating) {
-    return changed({ ...environment, withdrawing: false }, now, "bound after all");
+    return changed({ ...environment, withdrawing: false, removedAt: null }, now, "bound after all");
   }
   if (observed?.started) return fail(environment, now, "Its machine came while its grant was being withdrawn");
-  if (observed) {
+  const noStart = noStartFrom(environment, now);
+  if (observed || environment.removedAt === null) {
     await ctx.compute.remove(uid, run, { graceSeconds: REMOVAL_GRACE_SECONDS, force: false });
-    return waited(environment, now, "removes the unbound run");
+    return waited({ ...noStart, removedAt: environment.removedAt ?? now }, now, "removes the unbound run");
   }
+  const freeAt = releasableAt(ctx, noStart, now);
+  if (now < freeAt) return until(noStart, freeAt, "waits until nobody can start it any more");
   if (environment.withdrawals >= MOST_WITHDRAWALS) return fail(environment, now, unplaceable(environment));
   const nodes = (environment.grant?.shares ?? []).flatMap((share) => share.node ?? []);
   const back: Environment = {
     ...environment,
     ...waitingFields(environment),
     run: run + 1,
+    ...noRun,
     grant: null,
-    appliedAt: null,
-    withdrawing: false,
     disk: environment.disk && { ...environment.disk, attached: false },
     withdrawn: { run, nodes, at: now },
     withdrawals: environment.withdrawals + 1,

@@ -5,7 +5,7 @@ import { readyDisk, releaseDisk, waitsForDisk } from "./disk.ts";
 import { fail, stopping } from "./fail.ts";
 import { lacksVolumes } from "./own-volumes.ts";
 import { changed, tellingDisk, tellingPool, until } from "./pace.ts";
-import { type Environment, type Outcome, waitingFields } from "./record.ts";
+import { type Environment, noRun, type Outcome, waitingFields } from "./record.ts";
 import { decideEnd, enter } from "./transitions.ts";
 
 /** While the pool knows that it waits: the pool looks at itself every minute and repeats what it granted. */
@@ -87,8 +87,7 @@ function takeGrant(environment: Environment, pool: Pool, grant: Grant, now: numb
     ...environment,
     grant: { shares: grant.shares, at: now },
     preparingAt: now,
-    appliedAt: null,
-    withdrawing: false,
+    ...noRun,
     zone: environment.disk || environment.volumes.length > 0 ? zone : environment.zone,
   };
   const step = environment.disk || lacksVolumes(environment) ? "disk" : "pod";

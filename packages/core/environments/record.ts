@@ -156,6 +156,12 @@ export interface Environment extends Stored {
   readonly straysAt: number | null;
   /** The capacity it took, from preparing until its compute was seen gone. */
   readonly grant: { readonly shares: readonly Share[]; readonly at: number } | null;
+  /** Written before the first call that can start this run: while it is null there is nothing of it anywhere. */
+  readonly applyingAt: number | null;
+  /** The first look that found it past `preparing`: who read it before may start it for some seconds more. */
+  readonly noStartSince: number | null;
+  /** When the cluster accepted that this run goes. */
+  readonly removedAt: number | null;
   /** When this run's compute was made: if it is missing now, it is lost and not to be made again. */
   readonly appliedAt: number | null;
   /** The grant of this run is being given back because nothing bound it in time. */
@@ -244,6 +250,15 @@ export function isSize(value: unknown): value is Size {
   return typeof pool === "string" && [machines, units, gpus, wantedMs].every(Number.isFinite);
 }
 
+/** What the record of an environment says of a run that nobody has begun to make. */
+export const noRun = {
+  applyingAt: null,
+  appliedAt: null,
+  noStartSince: null,
+  removedAt: null,
+  withdrawing: false,
+} as const;
+
 /** What a record has that was written before there was such a thing. */
 const before = {
   doors: noDoors,
@@ -261,6 +276,7 @@ const before = {
   stoppingAt: null,
   waitsFor: null,
   alarmedAt: null,
+  ...noRun,
   straysAt: null,
   receiver: { always: null, run: null },
   lastUsedAt: null,

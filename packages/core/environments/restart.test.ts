@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
 import { specKey } from "../keys.ts";
 import { createEnvironment, type NewEnvironment } from "./create.ts";
 import { requestDelete } from "./delete.ts";
@@ -18,8 +18,8 @@ function session(id: string, more: Partial<NewEnvironment> = {}): NewEnvironment
   return { ...newEnvironment(id), policy: restartable, volumes, ...more };
 }
 
-async function activeWorld(more: Partial<NewEnvironment> = {}) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+async function activeWorld(more: Partial<NewEnvironment> = {}, options: WorldOptions = {}) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), ...options });
   const alice = world.as("alice");
   await createEnvironment(alice, session("one", more));
   await world.deliver();
@@ -148,11 +148,12 @@ describe("stop and start", () => {
   });
 
   test("what a sleeping worker made of an earlier run is removed although a later one runs", async () => {
-    const { world, alice, first } = await activeWorld({ volumes: [], size: newEnvironment("x", { gpus: 4 }).size });
+    const size = newEnvironment("x", { gpus: 4 }).size;
+    const { world, alice, first } = await activeWorld({ volumes: [], size }, { refusesSecondStart: false });
     const [old] = world.compute.history();
     await requestStop(alice, "one");
     await requestStart(alice, "one");
-    await world.advance(5000);
+    await world.advance(30_000);
     const now = await world.read("alice", "one");
     await world.compute.apply({
       ...{ uid: first.uid, run: 1, key: "", name: "one", pool: "h100", instanceType: "p5.48xlarge", image: "" },

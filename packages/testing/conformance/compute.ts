@@ -182,6 +182,31 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await compute.readLog(uid, 1)).toBe("");
   });
 
+  it("starts nothing again that was removed, where it says so", async () => {
+    if (!compute.refusesSecondStart) return;
+    await compute.apply(runOf());
+    await ready();
+    await compute.remove(uid, 1, gently);
+    await gone();
+    await compute.remove(uid, 2, gently);
+
+    await expect(compute.apply(runOf())).rejects.toThrow("removed");
+    await expect(compute.apply(runOf({ run: 2 }))).rejects.toThrow("removed");
+
+    expect([await observe(1), await observe(2)]).toEqual([undefined, undefined]);
+    await compute.apply(runOf({ run: 3 }));
+    expect(await ready(3)).toMatchObject({ state: "ready" });
+  });
+
+  it("says when a run ended", async () => {
+    await compute.apply(runOf({ command: test.command(uid, { prints: [], exits: 0 }) }));
+    const begun = test.now();
+    const seen = await ended();
+
+    expect(seen?.endedAt).toBeGreaterThanOrEqual(begun - 5_000);
+    expect(seen?.endedAt).toBeLessThanOrEqual(test.now());
+  });
+
   it("removes a run that has ended", async () => {
     await compute.apply(runOf({ command: test.command(uid, { prints: [], exits: 1 }) }));
     await ended();

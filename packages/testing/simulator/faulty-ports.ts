@@ -39,6 +39,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
         ),
     },
     compute: {
+      refusesSecondStart: compute.refusesSecondStart,
       apply: (run) => call(`apply ${run.uid}-r${run.run}`, () => compute.apply(run)),
       observe: (uid, run) => call(`observe ${uid}-r${run}`, () => compute.observe(uid, run)),
       remove: (uid, run, options) => call(`remove ${uid}-r${run}`, () => compute.remove(uid, run, options)),

@@ -15,8 +15,8 @@ export interface Answered {
 
 /** The clocks of hosts differ by less than this. */
 const CLOCKS_MS = 2_000;
-/** Where nothing goes wrong: how long a cancel may take, a command's grace included. */
-const PROMPT_CANCEL_MS = 25_000;
+/** Where nothing goes wrong: how long a cancel may take, a command's grace and the release of what just began included. */
+const PROMPT_CANCEL_MS = 25_000 + 28_000;
 /** Chains of looks merge: more messages than this about one record is a chain that multiplied. */
 const MOST_MESSAGES = 12;
 

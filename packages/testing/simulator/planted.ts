@@ -95,7 +95,13 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "end of life in another order",
-    edits: [{ file: "environments/ending.ts", find: "  if (left) {", replace: "  if (left && !left.terminating) {" }],
+    edits: [
+      {
+        file: "environments/ending.ts",
+        find: "if (left || removedAt === null) {",
+        replace: "if ((left && !left.terminating) || removedAt === null) {",
+      },
+    ],
   },
   {
     name: "compute that disappeared is made again",

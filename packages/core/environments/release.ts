@@ -1,0 +1,19 @@
+import type { Context } from "../context.ts";
+import type { Environment } from "./record.ts";
+
+/** The step's budget, a call's time-out and a second more, and the clocks of two hosts (design section 2). */
+const LATE_START_MS = 28_000;
+
+/** The record of a run that is past `preparing`: who reads it from now on does not start it. */
+export function noStartFrom(environment: Environment, now: number): Environment {
+  return environment.noStartSince === null ? { ...environment, noStartSince: now } : environment;
+}
+
+/**
+ * When units and disk of a run that was seen gone may be given back: not while a worker that slept since it was being
+ * prepared may still start it again, unless the driver refuses that.
+ */
+export function releasableAt({ compute }: Context<"compute">, environment: Environment, now: number): number {
+  const { applyingAt, noStartSince } = environment;
+  return applyingAt === null || compute.refusesSecondStart ? now : (noStartSince ?? now) + LATE_START_MS;
+}
