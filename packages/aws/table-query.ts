@@ -30,13 +30,14 @@ function partitionInput({ pk, after, newestFirst = false }: PartitionQuery): Inp
   };
 }
 
-function indexInput({ index, partition, from, to, after }: IndexQuery): Input {
+function indexInput({ index, partition, from, to, after, keysOnly = false }: IndexQuery): Input {
   const fields = indexFields[index];
   const [pk, sk, sort] = after === undefined ? [] : cursorParts(after);
   const start = { pk, sk, [fields.partition]: partition, [fields.sort]: sort };
   const range = rangeOf(from, to);
   return {
     IndexName: index,
+    ...(keysOnly && { ProjectionExpression: "pk, sk" }),
     KeyConditionExpression: `#partition = :partition${range}`,
     ExpressionAttributeNames: { "#partition": fields.partition, ...(range !== "" && { "#sort": fields.sort }) },
     ExpressionAttributeValues: {

@@ -35,6 +35,8 @@ export interface IndexQuery {
   readonly to?: number | string;
   readonly after?: string;
   readonly limit?: number;
+  /** Answers nothing of an item but its key. */
+  readonly keysOnly?: boolean;
 }
 
 export interface Page {
@@ -514,6 +516,8 @@ export interface Settings {
   readonly maxDurationHours: number;
   readonly maxTotalHours: number;
   readonly maxQueueHours: number;
+  /** How many environments of one owner may wait in one pool; 0: any number. */
+  readonly maxWaitingPerUser: number;
   readonly preparingMinutes: number;
   readonly sweepSeconds: number;
   /** How long a deleted disk can still be undeleted. */

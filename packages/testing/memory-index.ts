@@ -100,14 +100,14 @@ function lateStore({ clock, random, latenessMs }: MemoryIndexOptions): EntryStor
   };
 }
 
-function pageOf(entries: Entry[], { from, to, after, limit }: IndexQuery): Page {
+function pageOf(entries: Entry[], { from, to, after, limit, keysOnly = false }: IndexQuery): Page {
   const found = entries
     .filter(({ sort }) => (from === undefined || sort >= from) && (to === undefined || sort <= to))
     .sort(compareEntries);
   const start = after === undefined ? 0 : found.findIndex((entry) => isAfter(entry, after));
   if (start < 0) return { items: [] };
   const page = found.slice(start, limit === undefined ? undefined : start + limit);
-  const items = page.map((entry) => copyOfData(entry.item));
+  const items = page.map(({ item }) => (keysOnly ? { pk: item.pk, sk: item.sk, writers: [] } : copyOfData(item)));
   const last = page.at(-1);
   return last && start + page.length < found.length ? { items, next: cursorOf(last) } : { items };
 }

@@ -293,6 +293,32 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
       expect(pages.flatMap((page) => page.items.map(({ sk }) => sk))).toEqual(["at 100", "at 200"]);
     });
 
+    it("answers keys alone where no more is asked for, page by page", async () => {
+      await Promise.all([1, 2, 3].map((at) => table().put(item(due(at), `at ${at}`))));
+
+      const pages = await allPages(table(), { index: "due", partition: shard(), from: 2, limit: 1, keysOnly: true });
+
+      expect(pages.flatMap(({ items }) => items)).toEqual(
+        ["at 2", "at 3"].map((sk) => ({ pk: pk(), sk, writers: [] })),
+      );
+    });
+
+    it("takes texts for both ends of a range, and answers nothing where they are one that nothing has", async () => {
+      const orders = ["a#1", "a#2", "a2#1", "b#1"];
+      await Promise.all(orders.map((order) => table().put(item(waiting(order), order))));
+      const query = { index: "waiting", partition: shard() } as const;
+
+      const ofOne = await table().query({ ...query, from: "a#", to: "a$" });
+      const rest = await table().query({ ...query, from: "a$" });
+      const none = await table().query({ ...query, from: "a$", to: "a$" });
+
+      expect([ofOne, rest, none].map(({ items }) => items.map(({ sk }) => sk))).toEqual([
+        ["a#1", "a#2"],
+        ["a2#1", "b#1"],
+        [],
+      ]);
+    });
+
     it("follows an item that is moved, leaves or is removed", async () => {
       await table().put(item(due(1)));
       await table().put(item(due(2)));
