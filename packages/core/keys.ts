@@ -81,6 +81,11 @@ export function planKey(type: string, digit: string): Key {
   return single(`plan#${type}#${digit}`);
 }
 
+/** What owners used of a pool lately; `digit` is the first hex digit of the hash of the owner. */
+export function usedKey(type: string, digit: string): Key {
+  return single(`used#${type}#${digit}`);
+}
+
 export function apiKeyKey(hash: string): Key {
   return single(`key#${hash}`);
 }

@@ -30,7 +30,7 @@ export function newHead(
   const { policy = reservation } = input;
   const head: Environment = {
     ...key,
-    ...(lease?.waits ? {} : waitingFields({ size: input.size, queuedAt: now, uid })),
+    ...(lease?.waits ? {} : waitingFields({ size: input.size, owner: ctx.actor.uid, queuedAt: now, uid })),
     writers: [],
     kind: "environment",
     uid,

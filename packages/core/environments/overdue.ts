@@ -44,7 +44,7 @@ async function passedDeadline(
 async function keepsPlace(ctx: WorkerContext, { size, uid }: Environment): Promise<boolean> {
   try {
     const pool = await findPool(ctx, size.pool);
-    return pool !== undefined && (pool.head === uid || Boolean(pool.closed) || namesEnvironment(pool, uid));
+    return pool !== undefined && (pool.head?.uid === uid || Boolean(pool.closed) || namesEnvironment(pool, uid));
   } catch (error) {
     if (error instanceof Unreadable) return false;
     throw error;

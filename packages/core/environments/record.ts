@@ -7,6 +7,7 @@ import type { IdleSight } from "./idle.ts";
 import type { KeptLog } from "./log.ts";
 import { type Policy, reservation } from "./policy.ts";
 import type { TimelineEntry } from "./timeline.ts";
+import { type Standing, waitOrderOf } from "./wait-order.ts";
 
 export type Phase =
   | "queued"
@@ -226,15 +227,12 @@ export function holdsCapacity(environment: Environment, run: number): boolean {
   return environment.run === run && environment.grant !== null;
 }
 
-/** The fields that put a record into the `waiting` index: oldest first, ties by uid. */
-export function waitingFields(environment: Pick<Environment, "size" | "queuedAt" | "uid">): {
+/** The fields that put a record into the `waiting` index. */
+export function waitingFields(environment: Pick<Environment, "size" | keyof Standing>): {
   waitPool: string;
   waitOrder: string;
 } {
-  return {
-    waitPool: environment.size.pool,
-    waitOrder: `${String(environment.queuedAt).padStart(13, "0")}#${environment.uid}`,
-  };
+  return { waitPool: environment.size.pool, waitOrder: waitOrderOf(environment) };
 }
 
 const phases: readonly unknown[] = ["queued", "preparing", "active", "stopping", "stopped", ...endPhases];

@@ -3,11 +3,13 @@ import { isWaiting, keyOf } from "../environments/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "../fleet.ts";
 import { keyText } from "../keys.ts";
 import type { PlannerContext } from "../worker.ts";
+import type { Candidate, Lines, Reach } from "./lines.ts";
 import { readNamed } from "./named.ts";
 import { type Place, type Plan, plan } from "./plan.ts";
-import type { Grant, Pool, PoolNode, PoolSummary } from "./record.ts";
+import type { Grant, Holding, Pool, PoolNode, PoolSummary } from "./record.ts";
 import { unreadableUnits } from "./settle.ts";
-import { type Candidate, readWaiting, type WaitingList } from "./waiting.ts";
+import { readUsed, type Used } from "./used.ts";
+import { readWaiting } from "./waiting.ts";
 
 export interface Advice {
   readonly places: readonly Place[];
@@ -19,6 +21,7 @@ export interface Decision {
   readonly pool: Pool;
   /** Absent while the last one is too fresh. */
   readonly advice: Advice | undefined;
+  readonly used: Used;
 }
 
 const OPEN_GRANTS_MS = 5_000;
@@ -31,13 +34,16 @@ export async function decidePool(
   ctx: PlannerContext,
   settled: Pool,
   named: readonly Environment[],
+  returned: readonly Holding[],
   now: number,
 ): Promise<Decision> {
   const list = await readWaiting(ctx, settled, named);
-  const { planned, grants } = await planVerified(ctx, settled, list, named, now);
+  const owners = list.candidates.map(({ owner }) => owner);
+  const used = await readUsed(ctx, settled.type, owners, returned, now);
+  const { planned, grants } = await planVerified(ctx, { pool: settled, list, used: used.owners }, named, now);
   const granted = [...settled.granted, ...grants];
   const seen = planned.places.map((place) => place.uid);
-  const changed = grants.length > 0 || !sameMembers(seen, settled.seen);
+  const changed = grants.length > 0 || hasNews(list.reach, seen, settled, planned);
   const digits = digitsOf(planned.places);
   const advise = now - settled.advisedAt >= ADVICE_MS;
   const tells = digits !== "" || settled.advised !== "";
@@ -46,15 +52,36 @@ export async function decidePool(
     ...settled,
     granted,
     seen,
-    horizon: list.horizon,
-    head: planned.head,
+    reach: list.reach,
+    head: headOf(list.candidates, planned),
     summary: summarize(settled, granted, list, planned, now),
     plans: settled.plans + 1,
     advisedAt: advise && tells ? now : settled.advisedAt,
     advised: advise ? digits : settled.advised,
     dueAt: advise ? now + (changed ? Math.min(CHANGED_MS, wait) : wait) : settled.advisedAt + ADVICE_MS,
   };
-  return { pool, advice: advise ? { places: planned.places, complete: list.horizon === null } : undefined };
+  return { pool, advice: advise ? { places: planned.places, complete: isWhole(list.reach) } : undefined, used };
+}
+
+function headOf(candidates: readonly Candidate[], { head }: Plan): Pool["head"] {
+  const found = candidates.find(({ uid }) => uid === head);
+  return found ? { uid: found.uid, key: found.key } : null;
+}
+
+function isWhole({ last, cut }: Reach): boolean {
+  return last === null && Object.keys(cut).length === 0;
+}
+
+/** Where each plan reads other owners, the next one is only soon needed while there is something to give. */
+function hasNews({ last }: Reach, seen: readonly string[], before: Pool, { freeUnits }: Plan): boolean {
+  return last === null ? !sameMembers(seen, before.seen) : freeUnits > 0 && !before.closed;
+}
+
+/** What a plan is made of besides who is named. */
+interface Outset {
+  readonly pool: Pool;
+  readonly list: Lines;
+  readonly used: ReadonlyMap<string, number>;
 }
 
 /** How often a plan is made again because one that it chose turned out not to wait any more. */
@@ -65,15 +92,14 @@ const READ_AHEAD = 100;
 /** The index only proposes: whoever is chosen is read, consistently, before it is granted anything. */
 async function planVerified(
   ctx: PlannerContext,
-  pool: Pool,
-  list: WaitingList,
+  outset: Outset,
   named: readonly Environment[],
   now: number,
 ): Promise<{ planned: Plan; grants: Grant[] }> {
   const verified = new Map(named.map((record) => [keyText(keyOf(record)), record]));
-  let waiting: readonly Candidate[] = list.candidates;
+  let waiting: readonly Candidate[] = outset.list.candidates;
   for (let tries = 0; tries < PLANS; tries++) {
-    const planned = planOver(pool, waiting, now);
+    const planned = planOver(outset, waiting, now);
     const chosen = new Map(planned.grants.map((grant) => [grant.uid, grant.shares]));
     const proposed = waiting.filter((one) => chosen.has(one.uid));
     const next = new Set(tries === 0 ? [] : planned.places.slice(0, READ_AHEAD).map(({ uid }) => uid));
@@ -86,7 +112,7 @@ async function planVerified(
     }
     waiting = waiting.filter((one) => !gone.has(one));
   }
-  return { planned: planOver(pool, [], now), grants: [] };
+  return { planned: planOver(outset, [], now), grants: [] };
 }
 
 /** A late index may name a life whose id has another one by now. */
@@ -105,7 +131,7 @@ function grantOf(
   return [{ key, uid: record.uid, run: record.run, owner: record.owner, size: record.size, shares, at: now }];
 }
 
-function planOver(pool: Pool, waiting: readonly Candidate[], now: number): Plan {
+function planOver({ pool, used }: Outset, waiting: readonly Candidate[], now: number): Plan {
   const units = unitsPerNode(instanceTypeOfPool(pool.type));
   const aside = new Set(pool.setAside.map((node) => node.node));
   const usable = pool.nodes.filter((node) => node.ready && !aside.has(node.name));
@@ -119,13 +145,14 @@ function planOver(pool: Pool, waiting: readonly Candidate[], now: number): Plan 
     makeable: makeable(pool),
     unitsPerNode: units,
     startupMs: pool.startupMs,
-    head: pool.head,
+    head: pool.head?.uid ?? null,
+    used,
     closed: pool.closed,
     now,
   });
 }
 
-function summarize(pool: Pool, granted: readonly Grant[], list: WaitingList, planned: Plan, now: number): PoolSummary {
+function summarize(pool: Pool, granted: readonly Grant[], list: Lines, planned: Plan, now: number): PoolSummary {
   const units = unitsPerNode(instanceTypeOfPool(pool.type));
   const running = pool.held.filter((holding) => holding.phase !== "stopping");
   const notYet = [...planned.places.map((place) => place.uid), ...granted.map((grant) => grant.uid)];

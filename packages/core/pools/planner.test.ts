@@ -1,9 +1,8 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { createEnvironment } from "../environments/create.ts";
-import type { Environment } from "../environments/record.ts";
 import { requestCancel } from "../environments/requests.ts";
-import { environmentKey, keyText, planKey, poolKey } from "../keys.ts";
+import { keyText, planKey, poolKey } from "../keys.ts";
 import { readAdvice } from "./advice.ts";
 import { reconcilePools } from "./planner.ts";
 import { findPool } from "./record.ts";
@@ -107,29 +106,6 @@ test("the first who waits is told at once, the next within two seconds", async (
     const environment = await world.read(owner, id);
     expect((await readAdvice(world.ctx, [environment])).get(environment.uid)?.place, id).toBeDefined();
   }
-});
-
-test("beyond the first 2,000 nobody is planned for, and their asking makes no plans", async () => {
-  const world = await memoryWorld({ nodes: [] });
-  const environment = await createEnvironment(world.as("alice"), newEnvironment("template"));
-  for (let n = 0; n < 2100; n++) {
-    const uid = n.toString(16).padStart(32, "0");
-    const createdAt = environment.createdAt + 1 + n;
-    const waitOrder = `${createdAt}#${uid}`;
-    const key = environmentKey(environment.owner, "gpu-dev", `many-${n}`);
-    const head: Environment = { ...environment, ...key, uid, createdAt, waitOrder };
-    await world.table.put(head);
-  }
-  await world.advance(5000);
-  const last = await world.read("alice", "many-2099");
-  const before = (await findPool(world.ctx, "h100"))?.plans;
-
-  await reconcilePools(world.ctx, [{ look: poolLook, for: [keyText(last)] }]);
-
-  const pool = await findPool(world.ctx, "h100");
-  expect(pool?.seen.length).toBe(2000);
-  expect(pool?.plans).toBe(before);
-  expect((await readAdvice(world.ctx, [last])).get(last.uid)).toEqual({ place: undefined, farBack: true });
 });
 
 test("a ledger that cannot be read is put off and marked, and stops nobody else", async () => {

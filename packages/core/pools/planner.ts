@@ -12,6 +12,7 @@ import { decidePool } from "./decide.ts";
 import { readNamed } from "./named.ts";
 import { emptyPool, findPool, type Pool, poolTypeOf } from "./record.ts";
 import { concerns, settle } from "./settle.ts";
+import { returnedBetween, writeUsed } from "./used.ts";
 
 /** Looks at pools, as they came in one batch: those at one pool are one look that names all their environments. */
 export async function reconcilePools(ctx: PlannerContext, looks: readonly Look[]): Promise<void> {
@@ -68,11 +69,12 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
     return;
   }
   const settled = await settle(ctx, pool, records, now);
-  const decided = await decidePool(ctx, settled, records, now);
+  const decided = await decidePool(ctx, settled, records, returnedBetween(pool, settled), now);
   if (!(await writeRecord(ctx, decided.pool))) throw new Conflict(look);
   await Promise.all([
     ...decided.pool.granted.map((grant) => tellGrant(ctx, grant.key, type)),
     sendNext(ctx, decided.pool, now),
+    writeUsed(ctx, decided.used),
     decided.advice ? writeAdvice(ctx, decided.pool, decided.advice, pool.advised, now) : undefined,
   ]);
   const ms = Math.round(ctx.clock.monotonic() - startedAt);

@@ -4,6 +4,7 @@ import { type Environment, isSize, type Size } from "../environments/record.ts";
 import { poolKey } from "../keys.ts";
 import { Unreadable } from "../unreadable.ts";
 import type { Closure } from "./admission.ts";
+import { isBehind, type Reach } from "./lines.ts";
 import type { Tally } from "./tally.ts";
 
 /** A machine of the pool as the cluster last showed it. */
@@ -62,10 +63,10 @@ export interface Pool extends Stored {
   readonly held: readonly Holding[];
   /** Environments that the last plan considered and did not grant. */
   readonly seen: readonly string[];
-  /** Where in the order of waiting the last plan ended because more wait than it looks at. */
-  readonly horizon: string | null;
-  /** Who keeps a reserved start until it is granted. */
-  readonly head: string | null;
+  /** How far the last plan read those who wait. */
+  readonly reach: Reach;
+  /** Who keeps a reserved start until it is granted; `key` as in a grant. */
+  readonly head: Pick<Grant, "uid" | "key"> | null;
   readonly setAside: readonly { readonly node: string; readonly until: number }[];
   readonly summary: PoolSummary;
   /** When everything that is held was last compared with its record. */
@@ -98,7 +99,7 @@ export function emptyPool(ctx: Context, type: string): Pool {
     granted: [],
     held: [],
     seen: [],
-    horizon: null,
+    reach: { begin: null, last: null, cut: {} },
     head: null,
     setAside: [],
     summary,
@@ -118,10 +119,9 @@ export async function findPool(ctx: Context<"table">, type: string): Promise<Poo
   return item && parsePool(item);
 }
 
-/** Whether the pool knows that this one waits, or knows only that it stands behind all that it looks at. */
+/** Whether the pool knows that this one waits, or knows only that it stands behind all that the last plan read. */
 export function knowsOf(pool: Pool, waiting: Pick<Environment, "uid" | "waitOrder">): boolean {
-  if (pool.seen.includes(waiting.uid)) return true;
-  return pool.horizon !== null && waiting.waitOrder !== undefined && waiting.waitOrder > pool.horizon;
+  return pool.seen.includes(waiting.uid) || isBehind(pool.reach, waiting.waitOrder);
 }
 
 export function namesEnvironment(pool: Pool, uid: string): boolean {
@@ -143,6 +143,8 @@ export function parsePool(item: Item): Pool {
     isListOf(item.held, isGrant) &&
     isListOf(item.setAside, (node) => typeof node.node === "string") &&
     Array.isArray(item.seen) &&
+    isReach(item.reach) &&
+    (item.head === null || isHead(item.head)) &&
     typeof item.advised === "string" &&
     typeof item.summary === "object" &&
     item.summary !== null;
@@ -156,6 +158,16 @@ function isNode({ name, uid, units, foreignUnits }: Partial<PoolNode>): boolean 
 
 function isGrant({ key, uid, size, shares }: Partial<Grant>): boolean {
   return typeof key === "string" && typeof uid === "string" && isSize(size) && Array.isArray(shares);
+}
+
+function isReach(value: unknown): boolean {
+  const { cut } = (value ?? {}) as Partial<Reach>;
+  return typeof cut === "object" && cut !== null;
+}
+
+function isHead(value: unknown): boolean {
+  const { uid, key } = (value ?? {}) as Partial<Grant>;
+  return typeof uid === "string" && typeof key === "string";
 }
 
 function isListOf(value: unknown, holds: (entry: Record<string, unknown>) => boolean): boolean {

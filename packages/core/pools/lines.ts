@@ -1,0 +1,117 @@
+import type { Context, IndexQuery, Item } from "../context.ts";
+import { isSize, keyOf, type Size } from "../environments/record.ts";
+import { endOfLine, readWaitOrder } from "../environments/wait-order.ts";
+import { keyText } from "../keys.ts";
+import type { Waiting } from "./plan.ts";
+
+/** Somebody who is proposed for a grant. */
+export interface Candidate extends Waiting {
+  /** Of its record, as a message carries it. */
+  readonly key: string;
+  readonly size: Size;
+}
+
+/** How far a plan read the lines of the owners: who stands behind that waits for a later one. */
+export interface Reach {
+  /** It began behind this owner's line; null: with the first one. */
+  readonly begin: string | null;
+  /** The owner whose line it read last, where more owners wait than one plan reads; null: it read them all. */
+  readonly last: string | null;
+  /** By owner, where a line is longer than what was read: since when the first of the rest waits. */
+  readonly cut: Readonly<Record<string, number>>;
+}
+
+export interface Lines {
+  readonly candidates: readonly Candidate[];
+  readonly reach: Reach;
+}
+
+/** What one plan considers (design section 3). */
+const PLANNED_FOR = 2_000;
+const MOST_OF_ONE = 50;
+const MOST_OWNERS = 200;
+const PAGE = 100;
+
+interface Line {
+  readonly entries: Candidate[];
+  /** Since when the first waits who was left out. */
+  rest: number | undefined;
+}
+
+/**
+ * Who waits, as the index proposes it, read owner by owner: of each the oldest few, so that no line, however long, hides
+ * another. Those who have capacity already are passed over. Where more owners wait than one plan reads, it begins after
+ * the owner with which the one before ended, so that everybody's turn comes.
+ */
+export async function readLines(
+  ctx: Context<"table">,
+  type: string,
+  begin: string | null,
+  occupied: ReadonlySet<string>,
+): Promise<Lines> {
+  const lines = new Map<string, Line>();
+  const read = (range: Range) => readRange(ctx, type, range, { lines, occupied });
+  await read(begin === null ? {} : { from: endOfLine(begin) });
+  if (begin !== null && lines.size <= MOST_OWNERS) await read({ to: endOfLine(begin) });
+
+  const all = [...lines].slice(0, MOST_OWNERS);
+  const share = Math.min(MOST_OF_ONE, Math.floor(PLANNED_FOR / Math.max(1, all.length)));
+  const cut = all.flatMap(([owner, { entries, rest }]) => {
+    const since = entries[share]?.queuedAt ?? rest;
+    return since === undefined ? [] : [[owner, since] as const];
+  });
+  const last = lines.size > MOST_OWNERS ? (all.at(-1)?.[0] ?? null) : null;
+  return {
+    candidates: all.flatMap(([, { entries }]) => entries.slice(0, share)),
+    reach: { begin: last === null ? null : begin, last, cut: Object.fromEntries(cut) },
+  };
+}
+
+/** Whether somebody who stands there is known to wait for a later plan. */
+export function isBehind({ begin, last, cut }: Reach, waitOrder: string | undefined): boolean {
+  const standing = readWaitOrder(waitOrder);
+  if (!standing) return false;
+  const { owner, queuedAt } = standing;
+  const since = Object.hasOwn(cut, owner) ? cut[owner] : undefined;
+  if (since !== undefined) return queuedAt >= since;
+  if (last === null) return false;
+  const [isAfterBegin, isUpToLast] = [begin === null || owner > begin, owner <= last];
+  const hasWrapped = begin !== null && last <= begin;
+  return !(hasWrapped ? isAfterBegin || isUpToLast : isAfterBegin && isUpToLast);
+}
+
+type Range = Pick<IndexQuery, "from" | "to">;
+
+interface Reading {
+  readonly lines: Map<string, Line>;
+  readonly occupied: ReadonlySet<string>;
+}
+
+async function readRange(ctx: Context<"table">, partition: string, range: Range, reading: Reading): Promise<void> {
+  const { lines } = reading;
+  let place: Pick<IndexQuery, "from" | "after"> | undefined = {};
+  while (place && lines.size <= MOST_OWNERS) {
+    const query: IndexQuery = { index: "waiting", partition, ...range, ...place, limit: PAGE };
+    const { items, next } = await ctx.table.query(query);
+    for (const item of items) add(reading, item);
+    if (next === undefined) return;
+    const owner = readWaitOrder(items.at(-1)?.waitOrder)?.owner;
+    const isCut = owner !== undefined && lines.get(owner)?.rest !== undefined;
+    place = isCut ? { from: endOfLine(owner) } : { ...place, after: next };
+  }
+}
+
+function add({ lines, occupied }: Reading, item: Item): void {
+  const standing = readWaitOrder(item.waitOrder);
+  if (!standing || !isSize(item.size)) return;
+  const { owner, queuedAt, uid } = standing;
+  const line = lines.get(owner) ?? { entries: [], rest: undefined };
+  lines.set(owner, line);
+  if (occupied.has(uid) || line.rest !== undefined) return;
+  if (line.entries.length === MOST_OF_ONE) {
+    line.rest = queuedAt;
+    return;
+  }
+  const zone = typeof item.zone === "string" ? item.zone : null;
+  line.entries.push({ uid, owner, size: item.size, zone, queuedAt, key: keyText(keyOf(item)) });
+}

@@ -1,0 +1,146 @@
+import { expect, test } from "vitest";
+import { memoryIndex } from "#testing/memory-index.ts";
+import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { createEnvironment } from "../environments/create.ts";
+import { type Environment, waitingFields } from "../environments/record.ts";
+import { requestCancel } from "../environments/requests.ts";
+import { environmentKey, keyText, poolKey } from "../keys.ts";
+import { readAdvice } from "./advice.ts";
+import { reconcilePools } from "./planner.ts";
+import { findPool } from "./record.ts";
+
+const poolLook = keyText(poolKey("h100"));
+const MINUTE = 60_000;
+
+/** The n-th copy of one that waits, as if it had been submitted n ms later; nothing looks at it by itself. */
+function copyOf(template: Environment, n: number): Environment {
+  const [uid, queuedAt] = [n.toString(16).padStart(32, "0"), template.queuedAt + 1 + n];
+  const key = environmentKey(template.owner, "gpu-dev", `many-${n}`);
+  const fields = { ...template, ...key, uid, spec: uid, queuedAt, createdAt: queuedAt, dueAt: undefined };
+  return { ...fields, ...waitingFields({ ...fields }) };
+}
+
+async function fillLine(world: MemoryWorld, owner: string, count: number): Promise<void> {
+  const template = await createEnvironment(world.as(owner), newEnvironment("template", { hours: 0.5 }));
+  for (let n = 0; n < count; n++) await world.table.put(copyOf(template, n));
+}
+
+test("somebody's first job starts before the second of somebody who has 2,100 waiting", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { maxWaitingPerUser: 0 } });
+  await createEnvironment(world.as("carol"), newEnvironment("now", { hours: 0.5 }));
+  await world.deliver();
+  await fillLine(world, "alice", 2_100);
+  world.clock.advance(3_000);
+  await createEnvironment(world.as("bob"), newEnvironment("first", { hours: 0.5 }));
+
+  await world.advance(31 * MINUTE);
+  await world.advance(31 * MINUTE);
+
+  const started = (await findPool(world.ctx, "h100"))?.tally?.waits.reduce((sum, one) => sum + one, 0);
+  expect((await world.read("bob", "first")).phase).toBe("active");
+  expect(started).toBe(3);
+});
+
+test("beyond the first 50 of a line nobody is planned for, they are told so, and their asking makes no plans", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  await fillLine(world, "alice", 2_100);
+  await world.advance(5_000);
+  const last = await world.read("alice", "many-2099");
+  const before = (await findPool(world.ctx, "h100"))?.plans;
+
+  await reconcilePools(world.ctx, [{ look: poolLook, for: [keyText(last)] }]);
+
+  const pool = await findPool(world.ctx, "h100");
+  expect(pool?.seen).toHaveLength(50);
+  expect(pool?.plans).toBe(before);
+  expect((await readAdvice(world.ctx, [last])).get(last.uid)).toEqual({ place: undefined, farBack: true });
+});
+
+test("cancelling one that stands far back makes no plan", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  await fillLine(world, "alice", 100);
+  await world.advance(5_000);
+  const before = (await findPool(world.ctx, "h100"))?.plans;
+  const { pk, sk } = await world.read("alice", "many-99");
+  await requestCancel(world.as("alice"), "many-99");
+
+  await reconcilePools(world.ctx, [{ look: poolLook, for: [keyText({ pk, sk })] }]);
+
+  expect((await findPool(world.ctx, "h100"))?.plans).toBe(before);
+});
+
+test("100,000 submits of one owner leave a plan, its reads and the ledger small", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const template = await createEnvironment(world.as("alice"), newEnvironment("template"));
+  const bob = await createEnvironment(world.as("bob"), newEnvironment("first"));
+  const index = memoryIndex("waiting", { clock: undefined, random: Math.random, latenessMs: 0 });
+  for (let n = 0; n < 100_000; n++) {
+    const key = environmentKey(actorOf("alice").uid, "gpu-dev", `many-${n}`);
+    const [uid, queuedAt] = [n.toString(16).padStart(32, "0"), template.queuedAt + n];
+    const { owner, size } = template;
+    const fields = { ...waitingFields({ size, owner, queuedAt, uid }), uid, owner, size };
+    index.record(`${n}`, { ...key, writers: [], ...fields });
+  }
+  index.record("bob", bob as never);
+  let served = 0;
+  const query: typeof world.table.query = async (asked) => {
+    const page = "index" in asked && asked.index === "waiting" ? index.query(asked) : await world.table.query(asked);
+    served += page.items.length;
+    return page;
+  };
+
+  await reconcilePools({ ...world.ctx, table: { ...world.table, query } }, [{ look: poolLook }]);
+
+  const pool = await findPool(world.ctx, "h100");
+  expect(served).toBeLessThanOrEqual(101);
+  expect(pool?.seen).toHaveLength(51);
+  expect(pool?.seen).toContain(bob.uid);
+  expect(JSON.stringify(pool).length).toBeLessThan(5_000);
+});
+
+test("one owner's jobs fill all that is free, some plans later", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 15 }) });
+  for (let n = 0; n < 120; n++) await createEnvironment(world.as("alice"), newEnvironment(`one-${n}`, { gpus: 1 }));
+
+  await world.advance(20_000);
+
+  expect((await findPool(world.ctx, "h100"))?.held).toHaveLength(120);
+});
+
+test("a submit above the limit is refused and leaves nothing; other pools and other users are not concerned", async () => {
+  const world = await memoryWorld({ nodes: [], settings: { maxWaitingPerUser: 3 } });
+  for (const id of ["one", "two", "three"]) await createEnvironment(world.as("alice"), newEnvironment(id));
+  const before = world.table.all().length;
+
+  const refused = createEnvironment(world.as("alice"), newEnvironment("four", { disk: "data" }));
+
+  await expect(refused).rejects.toMatchObject({
+    kind: "quota",
+    message: "You have 3 jobs waiting, at most 3 may wait",
+  });
+  expect(world.table.all()).toHaveLength(before);
+  await createEnvironment(world.as("alice"), newEnvironment("other", { pool: "a100" }));
+  await createEnvironment(world.as("bob"), newEnvironment("one"));
+  await requestCancel(world.as("alice"), "two");
+  await world.deliver();
+  await createEnvironment(world.as("alice"), newEnvironment("four"));
+});
+
+test("a create that is repeated finds what it made, although the line is full by then", async () => {
+  const world = await memoryWorld({ nodes: [], settings: { maxWaitingPerUser: 1 } });
+  const made = await createEnvironment(world.as("alice"), newEnvironment("one"));
+
+  const again = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), uid: made.uid, isRepeat: true });
+
+  expect(again.uid).toBe(made.uid);
+});
+
+test("a limit of 0 is none, and asks nothing of the table", async () => {
+  const world = await memoryWorld({ nodes: [], settings: { maxWaitingPerUser: 0 } });
+  const alice = world.as("alice");
+  const query = async () => Promise.reject(new Error("asked"));
+
+  const made = await createEnvironment({ ...alice, table: { ...alice.table, query } }, newEnvironment("one"));
+
+  expect(made.phase).toBe("queued");
+});
