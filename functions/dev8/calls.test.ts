@@ -6,6 +6,8 @@ import { workspaceId, workspaceWorld } from "#testing/workspace-world.ts";
 const path = "/api/v1/environments";
 const body = workspaceOf(workspaceId);
 const keyRead = "table.get";
+/** How many of the caller's wait for this pool: one query, of keys alone. */
+const line = "table.query";
 const look = "table.get";
 
 /** A world that notes the calls that endpoints make, and in which all is done by the first look after a request. */
@@ -28,11 +30,11 @@ async function countedWorld() {
   return { world, during };
 }
 
-test("create = key + host label + spec + head + one send, and the looks while it waits", async () => {
+test("create = key + the caller's line + host label + spec + head + one send, and the looks while it waits", async () => {
   const { during } = await countedWorld();
 
   expect(await during("POST", path, body)).toEqual([
-    ...[keyRead, "table.put", "table.put", "table.put", "queue.send"],
+    ...[keyRead, line, "table.put", "table.put", "table.put", "queue.send"],
     ...[look, look],
   ]);
 });

@@ -83,7 +83,7 @@ test("one call of a port is one call of AWS, for each kind of request", async ()
     availability: await during("GET", "/v1/gpu/availability"),
     status: await during("GET", "/v1/cluster/status"),
   }).toEqual({
-    submit: ["GetItem", "PutItem", "PutItem", "SendMessage"],
+    submit: ["GetItem", "Query", "PutItem", "PutItem", "SendMessage"],
     get: ["GetItem", "GetItem", "BatchGetItem"],
     list: ["GetItem", "Query", "BatchGetItem"],
     extend: ["GetItem", "GetItem", "PutItem", "SendMessage"],

@@ -26,12 +26,16 @@ async function countedWorld() {
 }
 
 const keyRead = "table.get";
+/** How many of the caller's wait for this pool: one query, of keys alone. */
+const line = "table.query";
 const job = { image: "ubuntu", instance_type: "p5.48xlarge", command: "true", env_vars: { A: "b" } };
 
-test("submit = key + spec + head + one send", async () => {
+test("submit = key + the caller's line + spec + head + one send", async () => {
   const { during } = await countedWorld();
 
-  expect(await during("POST", "/v1/jobs/submit", job)).toEqual([keyRead, "table.put", "table.put", "queue.send"]);
+  expect(await during("POST", "/v1/jobs/submit", job)).toEqual([
+    ...[keyRead, line, "table.put", "table.put", "queue.send"],
+  ]);
 });
 
 test("get = key + one read, and one plan item while it waits", async () => {

@@ -26,13 +26,14 @@ async function countedWorld(options: Parameters<typeof instanceWorld>[0] = {}) {
 }
 
 const keyRead = "table.get";
+/** How many of the caller's wait for this pool: one query, of keys alone. */
+const line = "table.query";
 
-test("create = key + spec + head + one send", async () => {
+test("create = key + the caller's line + spec + head + one send", async () => {
   const { during } = await countedWorld();
 
   expect(await during("POST", "/api/instances", plainInstance)).toEqual([
-    keyRead,
-    ...["table.put", "table.put", "queue.send"],
+    ...[keyRead, line, "table.put", "table.put", "queue.send"],
   ]);
 });
 

@@ -27,12 +27,14 @@ async function countedWorld() {
 }
 
 const keyRead = "table.get";
+/** How many of the caller's wait for this pool: one query, of keys alone. */
+const line = "table.query";
 
-test("create = key + host label + spec + head + one send, and one read each time it looks whether it runs", async () => {
+test("create = key + the caller's line + host label + spec + head + one send, and one read each time it looks whether it runs", async () => {
   const during = await countedWorld();
 
   expect(await during("POST", "/v1/sessions", { ...plain, user: "other" })).toEqual([
-    ...[keyRead, "table.put", "table.put", "table.put", "queue.send"],
+    ...[keyRead, line, "table.put", "table.put", "table.put", "queue.send"],
     ...["table.get", "table.get"],
   ]);
 });

@@ -45,6 +45,7 @@ export const settingSchemas = {
   MAX_DURATION_HOURS: () => number({ min: 0.001, max: 720 }).default(72),
   MAX_TOTAL_HOURS: () => number({ min: 0.001, max: 8760 }).default(168),
   MAX_QUEUE_HOURS: () => number({ min: 0.001, max: 720 }).default(48),
+  MAX_WAITING_PER_USER: () => number({ min: 0, max: 2000, whole: true }).default(1000),
   PREPARING_MINUTES: () => number({ min: 0.01, max: 240 }).default(30),
   SWEEP_SECONDS: () => number({ min: 1, max: 60, whole: true }).default(60),
   DISK_RETENTION_DAYS: () => number({ min: 0, max: 365 }).default(30),
@@ -116,6 +117,7 @@ export function readSettings(environment: Environment = process.env): Settings {
     maxDurationHours: config.MAX_DURATION_HOURS,
     maxTotalHours: config.MAX_TOTAL_HOURS,
     maxQueueHours: config.MAX_QUEUE_HOURS,
+    maxWaitingPerUser: config.MAX_WAITING_PER_USER,
     preparingMinutes: config.PREPARING_MINUTES,
     sweepSeconds: config.SWEEP_SECONDS,
     diskRetentionDays: config.DISK_RETENTION_DAYS,
@@ -139,6 +141,7 @@ const settingNames = [
   ...(["KEY_CHAIN_HOURS", "KEY_OVERLAP_SECONDS"] as const),
   ...(["ALLOWED_ROLES", "ALLOWED_ACCOUNTS", "KEY_TTL_HOURS", "LOGIN_SERVER_ID", "STS_ORIGINS"] as const),
   ...(["MIN_DURATION_HOURS", "MAX_DURATION_HOURS", "MAX_TOTAL_HOURS", "MAX_QUEUE_HOURS"] as const),
+  "MAX_WAITING_PER_USER" as const,
   ...(["ADMIN_USERS", "ADMIN_ROLES"] as const),
   ...([
     "DOMAIN",

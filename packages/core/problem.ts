@@ -6,6 +6,8 @@ export type ProblemKind =
   | "notFound"
   | "methodNotAllowed"
   | "conflict"
+  /** The caller has as many of a thing as one may have. */
+  | "quota"
   | "gone"
   | "tooLarge"
   | "tooMany"

@@ -44,6 +44,8 @@ export interface Dialect {
   readonly commentsInJson: boolean;
   /** Its printed clients have no slot for a key: an open local stack lets them in without (contracts/common section 1). */
   readonly opensLocally: boolean;
+  /** Where it answers with another status than most. */
+  readonly statuses?: Readonly<Partial<Record<ProblemKind, number>>>;
   /** `{method}` and `{path}` stand for those of the request. */
   readonly texts: Readonly<Record<Situation, string>>;
   readonly hints: Readonly<Partial<Record<Situation, string>>>;

@@ -28,7 +28,7 @@ function show(problem: Problem, exchange: Exchange, now: number): Shown {
   const { dialect, requestId, correlationId } = exchange;
   const situation = problem instanceof Refusal ? problem.situation : undefined;
   return {
-    status: statuses[problem.kind],
+    status: dialect.statuses?.[problem.kind] ?? statuses[problem.kind],
     text: problem.message || (situation ? generalText(dialect, situation, exchange) : ""),
     hint: situation && dialect.hints[situation],
     category: (situation && dialect.categories[situation]) ?? dialect.categories[problem.kind] ?? "",
@@ -51,6 +51,7 @@ const statuses = {
   notFound: 404,
   methodNotAllowed: 405,
   conflict: 409,
+  quota: 409,
   gone: 410,
   tooLarge: 413,
   tooMany: 429,

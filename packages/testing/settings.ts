@@ -14,6 +14,7 @@ export function testSettings(overrides: Partial<Settings> = {}): Settings {
     maxDurationHours: 72,
     maxTotalHours: 168,
     maxQueueHours: 48,
+    maxWaitingPerUser: 1_000,
     preparingMinutes: 30,
     sweepSeconds: 60,
     diskRetentionDays: 30,

@@ -12,7 +12,7 @@ export const calls: Measure = {
     await ask(counted, "POST", "/v1/disks", { disk_name: "made-before" });
     const path = `/v1/jobs/${job_id}`;
     const asked: [name: string, limit: number | undefined, method: string, path: string, body?: object][] = [
-      ["submit", 4, "POST", "/v1/jobs/submit", job],
+      ["submit", 5, "POST", "/v1/jobs/submit", job],
       ["get, queued", 3, "GET", path],
       ["list, queued", 3, "GET", "/v1/jobs"],
       ["extend", 4, "POST", `${path}/extend`, { extension_hours: 1 }],

@@ -3,6 +3,7 @@ import { confirmLease, proposeLease, writeLease } from "../disks/acquire.ts";
 import type { NewDisk } from "../disks/create.ts";
 import { environmentKey, keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
+import { refuseFullLine } from "../pools/waiting-limit.ts";
 import { Conflict, Problem } from "../problem.ts";
 import { sealReceiver } from "../webhooks/receiver.ts";
 import { writeRecord } from "../write-record.ts";
@@ -53,7 +54,8 @@ export interface NewEnvironment {
 
 /**
  * Writes spec, then head, in place of a deleted one of this id, then the lease of its disk, and sends one look at the pool that names it (design section 3).
- * Throws `Conflict` when the id or its host label is taken, `conflict` when its disk is in use, `gone` when that is marked for deletion.
+ * Throws `Conflict` when the id or its host label is taken, `conflict` when its disk is in use, `gone` when that is marked for deletion,
+ * `quota` when too many of the caller's wait for its pool.
  */
 export async function createEnvironment(
   ctx: UserContext<"table" | "queue" | "sealer">,
@@ -64,6 +66,7 @@ export async function createEnvironment(
   const key = environmentKey(ctx.actor.uid, ctx.dialect, input.id);
   const uid = input.uid ?? ctx.ids.uid();
   if (input.isRepeat && (await ctx.table.get(key))?.uid === uid) return madeBefore(ctx, key, input, uid);
+  await refuseFullLine(ctx, input.size.pool);
   const lease = input.disk && (await proposeLease(ctx, input.disk, { uid, key: keyText(key), id: input.id }));
   const { login = input.id, guest, jupyter = false } = input;
   const doors = await newDoors(ctx, key, { login, guest, jupyter, keyed: sshKeys.length > 0 });

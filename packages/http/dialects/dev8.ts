@@ -24,6 +24,7 @@ export const dev8Dialect: Dialect = {
     notFound: "Resource Not Found",
     methodNotAllowed: "Method Not Allowed",
     conflict: "Conflict",
+    quota: "Conflict",
     gone: "Gone",
     tooLarge: "Payload Too Large",
     tooMany: "Too Many Requests",

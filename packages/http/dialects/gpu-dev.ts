@@ -7,6 +7,7 @@ export const gpuDevDialect: Dialect = {
   noun: "job",
   commentsInJson: false,
   opensLocally: false,
+  statuses: { quota: 400 },
   texts: sharedTexts,
   hints: {},
   categories: {},

@@ -22,6 +22,7 @@ export const novitaDialect: Dialect = {
     notFound: "NOT_FOUND",
     methodNotAllowed: "METHOD_NOT_ALLOWED",
     conflict: "CONFLICT",
+    quota: "CONFLICT",
     otherRequest: "IDEMPOTENCY_CONFLICT",
     gone: "GONE",
     tooLarge: "PAYLOAD_TOO_LARGE",

@@ -1,0 +1,67 @@
+import { expect, test } from "vitest";
+import { plainInstance, plainJob, plainSession, workspaceOf } from "#testing/catalog-requests.ts";
+import { httpWorld, second } from "#testing/http-world.ts";
+
+const text = (noun: string) => `You have 2 ${noun}s waiting, at most 2 may wait`;
+
+/** What each dialect answers to the third create of somebody who may have two waiting. */
+const refusals = [
+  {
+    ...{ dialect: "gpu-dev", path: "/v1/jobs/submit", body: () => plainJob },
+    ...{ status: 400, answer: { detail: text("job") } },
+  },
+  {
+    ...{ dialect: "session-manager", path: "/session/create", body: () => ({ user_id: "user@example.com" }) },
+    ...{ status: 409, answer: { error: text("session") } },
+  },
+  {
+    ...{ dialect: "onmemos", path: "/v1/sessions", body: () => plainSession },
+    ...{ status: 409, answer: { detail: text("workspace") } },
+  },
+  {
+    ...{ dialect: "onmemos", path: "/v1/cloudrun/workspaces", body: () => plainSession },
+    ...{ status: 409, answer: { detail: text("workspace") } },
+  },
+  {
+    ...{ dialect: "novita", path: "/api/instances", body: (n: number) => ({ ...plainInstance, name: `inst-${n}` }) },
+    ...{ status: 409, answer: { error: expect.objectContaining({ code: "CONFLICT", message: text("instance") }) } },
+  },
+  {
+    ...{ dialect: "dev8", path: "/api/v1/environments", body: (n: number) => workspaceOf(`workspace-${n}`) },
+    status: 409,
+    answer: { success: false, error: "Conflict", message: text("workspace"), code: "ERR_409" },
+  },
+];
+
+test.each(refusals)("$dialect refuses a create above the limit of those who wait, by POST $path", async (expected) => {
+  const { path, body, status, answer } = expected;
+  const world = await httpWorld({ nodes: [], settings: { maxWaitingPerUser: 2 } });
+  const key = await world.login();
+  const create = (n: number, by = key) => world.request("POST", path, { key: by, body: body(n) });
+  for (const n of [1, 2]) expect((await create(n)).status).toBeLessThan(300);
+  const before = world.table.all().length;
+
+  const refused = await create(3);
+
+  expect(refused.status).toBe(status);
+  expect(await refused.json()).toEqual(answer);
+  expect(world.table.all()).toHaveLength(before);
+  expect((await create(4, await world.login(second))).status).toBeLessThan(300);
+});
+
+test("a create that was refused for its line may be sent again under its Idempotency-Key once there is room", async () => {
+  const world = await httpWorld({ nodes: [], settings: { maxWaitingPerUser: 1 } });
+  const key = await world.login();
+  const submit = (headers = {}) => world.request("POST", "/v1/jobs/submit", { key, body: plainJob, headers });
+  const first = (await (await submit()).json()) as { job_id: string };
+  const repeated = { "Idempotency-Key": "third" };
+  const refused = await submit(repeated);
+  await world.request("POST", `/v1/jobs/${first.job_id}/cancel`, { key });
+  await world.advance(5_000);
+
+  const taken = await submit(repeated);
+  const again = await submit(repeated);
+
+  expect([refused.status, taken.status, again.status]).toEqual([400, 200, 200]);
+  expect(await again.json()).toEqual(await taken.json());
+});

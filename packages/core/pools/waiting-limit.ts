@@ -1,0 +1,16 @@
+import type { UserContext } from "../context.ts";
+import { lineOf } from "../environments/wait-order.ts";
+import { Problem } from "../problem.ts";
+
+/**
+ * Throws `quota` when as many environments of the caller wait for this pool as one may have. It counts over the index, so
+ * what the last seconds brought may go over.
+ */
+export async function refuseFullLine(ctx: UserContext<"table">, pool: string): Promise<void> {
+  const most = ctx.settings.maxWaitingPerUser;
+  if (most === 0) return;
+  const line = { index: "waiting", partition: pool, ...lineOf(ctx.actor.uid) } as const;
+  const { items } = await ctx.table.query({ ...line, limit: most, keysOnly: true });
+  if (items.length < most) return;
+  throw new Problem("quota", `You have ${items.length} ${ctx.noun}s waiting, at most ${most} may wait`);
+}
