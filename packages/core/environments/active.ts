@@ -3,9 +3,10 @@ import type { Step, WorkerContext } from "../worker.ts";
 import { stepAccess } from "./access.ts";
 import { hasOpenAction } from "./actions.ts";
 import { lookForUse } from "./auto-stop.ts";
-import { endItself, fail, stopping } from "./fail.ts";
+import { endItself, stopping } from "./fail.ts";
 import { followLog } from "./log.ts";
 import { extendRun } from "./make-run.ts";
+import { missRun, seesAgain } from "./missing.ts";
 import { changed, tellingPool, until, waitMs } from "./pace.ts";
 import type { Environment } from "./record.ts";
 import { noStartFrom } from "./release.ts";
@@ -21,9 +22,10 @@ export async function stepActive(ctx: WorkerContext, read: Environment, now: num
   const environment = noStartFrom(read, now);
   if (environment.outcome) return stopping(environment, now);
   const observed = await ctx.compute.observe(environment.uid, environment.run);
+  if (!observed) return missRun(ctx, environment, now);
+  if (environment.missedAt !== null) return seesAgain(environment, now);
+  if (observed.state === "ended") return endItself(environment, observed, now);
   const endsAt = environment.endsAt ?? NEVER;
-  if (observed?.state === "ended") return endItself(environment, observed, now);
-  if (!observed) return fail(environment, now, "Its compute disappeared from the cluster");
   const resized = await resizeRun(ctx, environment, now);
   if (resized) return resized;
   if (hasOpenAction(environment, "extend")) {

@@ -5,6 +5,7 @@ import { stepAccess } from "./access.ts";
 import { openDisk } from "./disk.ts";
 import { endItself, fail, isNet, stopping } from "./fail.ts";
 import { extendRun, makeRun } from "./make-run.ts";
+import { missRun, seesAgain } from "./missing.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
 import { changed, tellingPool, until, waited } from "./pace.ts";
 import { type DiskUse, type Environment, noRun, type Step as PreparingStep, waitingFields } from "./record.ts";
@@ -33,15 +34,15 @@ export async function stepPreparing(
   }
   const observed = await ctx.compute.observe(environment.uid, environment.run);
   if (environment.withdrawing) return withdraw(ctx, environment, observed, now);
-  if (!observed) return environment.appliedAt === null ? makeRun(ctx, environment, now) : fail(environment, now, LOST);
+  if (!observed)
+    return environment.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);
+  if (environment.missedAt !== null) return seesAgain(environment, now);
   if (observed.state === "ready" || (observed.state === "ended" && observed.started && !isNet(observed))) {
     return activate(environment, observed, now);
   }
   if (observed.state === "ended") return endItself(environment, observed, now);
   return follow(ctx, { ...environment, appliedAt: environment.appliedAt ?? now }, observed, now);
 }
-
-const LOST = "Its compute disappeared from the cluster";
 
 /** Marked as attached before anything can be written to it: whatever happens from here on, its end is backed up. */
 async function attachDisk(

@@ -163,6 +163,8 @@ export interface Environment extends Stored {
   readonly noStartSince: number | null;
   /** When the cluster accepted that this run goes. */
   readonly removedAt: number | null;
+  /** When the latest look did not see this run, of which nobody knows yet that it is gone. */
+  readonly missedAt: number | null;
   /** When this run's compute was made: if it is missing now, it is lost and not to be made again. */
   readonly appliedAt: number | null;
   /** The grant of this run is being given back because nothing bound it in time. */
@@ -254,6 +256,7 @@ export const noRun = {
   appliedAt: null,
   noStartSince: null,
   removedAt: null,
+  missedAt: null,
   withdrawing: false,
 } as const;
 

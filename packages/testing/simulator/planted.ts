@@ -108,8 +108,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/preparing.ts",
-        find: "if (!observed) return environment.appliedAt === null ? makeRun(ctx, environment, now) : fail(environment, now, LOST);",
-        replace: "if (!observed) return makeRun(ctx, environment, now);",
+        find: "return environment.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);",
+        replace: "return makeRun(ctx, environment, now);",
       },
     ],
   },

@@ -1,0 +1,94 @@
+import { expect, test } from "vitest";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { takeAway } from "#testing/take-away.ts";
+import { createEnvironment } from "./create.ts";
+import { requestExtension } from "./requests.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+test("one stale 'not found' after an hour does not end a job of 72 hours", async () => {
+  const { world, missOnce } = await running();
+  missOnce();
+
+  await world.advance(HOUR);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", missedAt: null });
+});
+
+test("a job that is preparing outlives one as well", async () => {
+  const { world, missOnce } = await running({ imageMs: 2 * MINUTE });
+  missOnce();
+  await world.advance(8_000);
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "preparing", missedAt: expect.any(Number) });
+
+  await world.advance(5 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", missedAt: null });
+});
+
+test("missing twice, at least 10 s apart, and from the list of runs, it is lost", async () => {
+  const { world, uid } = await running();
+  await world.compute.remove(uid, 1, { graceSeconds: 0, force: true });
+  const missed = async () => (await world.read("alice", "one")).missedAt;
+  while ((await missed()) === null) await world.advance(1000);
+  const at = (await missed()) ?? 0;
+  await world.advance(at + 9_000 - world.clock.now());
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active" });
+
+  await world.advance(5_000);
+
+  const reason = "Its compute disappeared from the cluster";
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "failed", reason });
+});
+
+test("a run that the list of runs shows is not lost, however often it is not found by its name", async () => {
+  const { world } = await running();
+  world.compute.observe = async () => undefined;
+
+  await world.advance(5 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active" });
+});
+
+test("a list that cannot be read is no answer", async () => {
+  const { world } = await running();
+  const { observe } = world.compute;
+  world.compute.observe = async () => undefined;
+  const back = takeAway(world.compute, "listRuns");
+  await world.advance(30 * MINUTE);
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active" });
+  back();
+  world.compute.observe = observe;
+
+  await world.advance(10 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", missedAt: null });
+});
+
+test("seen again by a look that serves an extension, it needs two more misses to be lost", async () => {
+  const { world, missOnce } = await running();
+  takeAway(world.compute, "listRuns");
+  missOnce();
+  while ((await world.read("alice", "one")).missedAt === null) await world.advance(1000);
+  takeAway(world.compute, "extend");
+  await requestExtension(world.as("alice"), "one", HOUR);
+  await world.deliver();
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", missedAt: null });
+});
+
+/** A job of 72 hours that runs, or is being prepared, and a way to let one look not see it. */
+async function running(delays: { readonly imageMs?: number } = {}) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 72 }));
+  await world.advance(MINUTE);
+  const missOnce = () => {
+    const { observe } = world.compute;
+    world.compute.observe = async () => {
+      world.compute.observe = observe;
+      return undefined;
+    };
+  };
+  return { world, uid, missOnce };
+}

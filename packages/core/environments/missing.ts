@@ -1,0 +1,25 @@
+import type { Step, WorkerContext } from "../worker.ts";
+import { fail } from "./fail.ts";
+import { changed, until } from "./pace.ts";
+import type { Environment } from "./record.ts";
+
+/** A run that one look did not see is looked for again no earlier than this. */
+const AGAIN_MS = 10_000;
+
+/**
+ * Not seen is not gone (design section 2): a run that one look misses is marked, and lost only when a later one finds
+ * it neither by its name nor in the list of all runs.
+ */
+export async function missRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+  const { uid, run, missedAt } = environment;
+  if (missedAt === null) return until({ ...environment, missedAt: now }, now + AGAIN_MS, "does not see its compute");
+  if (now < missedAt + AGAIN_MS) return until(environment, missedAt + AGAIN_MS, "does not see its compute");
+  const listed = await ctx.compute.listRuns();
+  if (listed.some((one) => one.uid === uid && one.run === run)) return seesAgain(environment, now);
+  return fail(environment, now, "Its compute disappeared from the cluster");
+}
+
+/** The mark goes at once, in a write of its own: whatever fails after it, the next miss is a first one. */
+export function seesAgain(environment: Environment, now: number): Step<Environment> {
+  return changed({ ...environment, missedAt: null }, now, "sees its compute again");
+}
