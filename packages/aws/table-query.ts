@@ -19,11 +19,11 @@ export async function queryItems(
 
 type Input = Omit<QueryCommandInput, "TableName">;
 
-function partitionInput({ pk, after, newestFirst = false }: PartitionQuery): Input {
+function partitionInput({ pk, prefix, after, newestFirst = false }: PartitionQuery): Input {
   const start = after === undefined ? {} : { ExclusiveStartKey: { pk, sk: cursorParts(after)[0] } };
   return {
-    KeyConditionExpression: "pk = :pk",
-    ExpressionAttributeValues: { ":pk": pk },
+    KeyConditionExpression: `pk = :pk${prefix === undefined ? "" : " AND begins_with(sk, :prefix)"}`,
+    ExpressionAttributeValues: { ":pk": pk, ...(prefix !== undefined && { ":prefix": prefix }) },
     ConsistentRead: true,
     ScanIndexForward: !newestFirst,
     ...start,

@@ -18,6 +18,8 @@ export interface Item extends Stored {
 
 export interface PartitionQuery {
   readonly pk: string;
+  /** Only items whose `sk` begins with this. */
+  readonly prefix?: string;
   /** The `next` of the page before. */
   readonly after?: string;
   readonly limit?: number;

@@ -20,6 +20,16 @@ export function accessKey(environment: Key, uid: string): Key {
   return { pk: `${environment.pk}#access`, sk: uid };
 }
 
+/** The partition that names the ended environments of one owner and kind, by the time of their ends. */
+export function endedOf(owner: string, createdBy: string): string {
+  return `owner#${owner}#ended#${createdBy}`;
+}
+
+/** The name of one of them, which ended at `at` ms. */
+export function endedKey(owner: string, createdBy: string, at: number, uid: string): Key {
+  return { pk: endedOf(owner, createdBy), sk: `${String(at).padStart(13, "0")}#${uid}` };
+}
+
 /** Where the record of a deleted environment goes once a new one has its id. */
 export function formerKey(environment: Key, uid: string): Key {
   return { pk: environment.pk, sk: `${environment.sk}~${uid}` };

@@ -74,8 +74,8 @@ function requireWriter(found: Item | undefined, ifWriter: string | null | undefi
 const pageBytes = 1_000_000;
 
 function pageOf(partition: Map<string, Item> | undefined, query: PartitionQuery, handOut: (item: Item) => Item): Page {
-  const { after, limit = Number.POSITIVE_INFINITY, newestFirst = false } = query;
-  const order = [...(partition?.keys() ?? [])].sort();
+  const { prefix = "", after, limit = Number.POSITIVE_INFINITY, newestFirst = false } = query;
+  const order = [...(partition?.keys() ?? [])].filter((sk) => sk.startsWith(prefix)).sort();
   if (newestFirst) order.reverse();
   const rest = order.filter((sk) => after === undefined || (newestFirst ? sk < after : sk > after));
   const items: Item[] = [];

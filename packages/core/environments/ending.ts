@@ -5,15 +5,16 @@ import { backUp } from "./backup.ts";
 import { releaseDisk } from "./disk.ts";
 import { endOf } from "./fail.ts";
 import { finish, LOOKS_AFTER_END_MS } from "./finish.ts";
+import { keepNewest, keptUntil } from "./kept.ts";
 import { copyLastLog, logEndsAt } from "./log.ts";
 import { removeLateVolumes } from "./own-volumes.ts";
 import { changed, tellingDisk, tellingPool, until, waitMs } from "./pace.ts";
 import type { Environment } from "./record.ts";
 import { noStartFrom, releasableAt } from "./release.ts";
+import { forgetSecrets } from "./spec.ts";
 import { removeStrays } from "./strays.ts";
 
 const GRACE_SECONDS = 10;
-const KEPT_SECONDS = 90 * 24 * 3600;
 
 /**
  * The order of the end (design section 2): compute removed and seen gone, GPUs free, disk backed up and let go, final.
@@ -70,8 +71,16 @@ function endedByItself(environment: Environment, { exitCode, endedAt }: Observat
 
 /** Terminal is not done: looks twice whether anything of it came back, and whether the pool let it go. */
 export async function stepEnded(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
-  const look = await lookAfterEnd(ctx, environment, now);
-  return look === "done" ? forget(ctx, { ...environment, cleanLooks: LOOKS_AFTER_END_MS.length }, now) : look;
+  const { spec, doors, cleanLooks } = environment;
+  const bare = spec === null && doors.jupyter === null ? environment : await forgetSecrets(ctx, environment);
+  const look = await lookAfterEnd(ctx, bare, now);
+  if (look !== "done") return look;
+  if (cleanLooks >= LOOKS_AFTER_END_MS.length) return forget(ctx, bare, now);
+  // Once more, for what a start that slept has written since; and nobody is told anything of it any more.
+  const clean = { ...(await forgetSecrets(ctx, bare)), receiver: { always: null, run: null } };
+  const over: Environment = { ...clean, cleanLooks: LOOKS_AFTER_END_MS.length, ttl: keptUntil(environment) };
+  await keepNewest(ctx, over);
+  return forget(ctx, over, now);
 }
 
 /** One of the looks after an end or a stop; `done`: they are all over. */
@@ -104,6 +113,6 @@ async function forget(ctx: WorkerContext, environment: Environment, now: number)
   const goesAt = logEndsAt(environment);
   if (goesAt !== undefined && now < goesAt) return until(environment, goesAt, "keeps its log");
   if (environment.log?.blob) await ctx.blobs.remove(environment.log.blob);
-  const done = { ...environment, log: undefined, ttl: Math.floor(now / 1000) + KEPT_SECONDS, dueAt: undefined };
+  const done = { ...environment, log: undefined, dueAt: undefined };
   return { record: done, sends: [], did: "done" };
 }

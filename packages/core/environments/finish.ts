@@ -5,7 +5,7 @@ import { keepArchive } from "./archive.ts";
 import { isCleared, removeVolumes } from "./own-volumes.ts";
 import { changed, until } from "./pace.ts";
 import { type Environment, keyOf, type Outcome } from "./record.ts";
-import { forgetSpec } from "./spec.ts";
+import { forgetSecrets, forgetSpec } from "./spec.ts";
 import { asStopped } from "./stop.ts";
 import { enter } from "./transitions.ts";
 
@@ -43,10 +43,10 @@ async function end(
   { phase, reason }: Outcome,
   now: number,
 ): Promise<Step<Environment>> {
-  const { addressLabel, uid, policy, spec } = environment;
+  const { addressLabel, uid } = environment;
   if (addressLabel !== null) await releaseLabel(ctx, addressLabel, uid);
-  if (policy.restarts && spec !== null) await forgetSpec(ctx, keyOf(environment), spec);
-  const ended = enter(environment, phase, now, "Everything of it is removed");
+  const bare = await forgetSecrets(ctx, environment);
+  const ended = enter(bare, phase, now, "Everything of it is removed");
   const final: Environment = { ...ended, reason, endedAt: now };
   const closed = closeActions(closeActions(final, ["cancel", "extend"], now), ["resize"], now, TOO_LATE);
   return until(closeOwn(closed, now), now + (LOOKS_AFTER_END_MS[0] ?? 0), phase);

@@ -16,30 +16,33 @@ export async function findEnvironment(ctx: UserContext<"table">, id: string): Pr
   const item = await ctx.table.get(environmentKey(ctx.actor.uid, ctx.dialect, id));
   if (!item) return undefined;
   const environment = parseEnvironment(item);
-  return environment.phase === "deleted" ? undefined : environment;
+  return isShown(environment, ctx.clock.now()) ? environment : undefined;
 }
 
-/** Of the ended ones the newest this many are kept in sight (design section 5). */
-const ENDED_SHOWN = 1000;
+function isShown({ phase, ttl }: Environment, now: number): boolean {
+  return phase !== "deleted" && (ttl === undefined || ttl * 1000 > now);
+}
+
+/** How many ended environments of one owner and kind are kept (design section 5). */
+export const MOST_KEPT = 1_000;
 
 /**
- * All of the caller's environments, newest first: one query for each started MB. Those that cannot be read are left out.
+ * All of the caller's environments, of the ended ones the newest 1,000, newest id first: one query for each started MB.
+ * Those that cannot be read are left out.
  */
 export async function listEnvironments(ctx: UserContext<"table">): Promise<Environment[]> {
   const found: Environment[] = [];
-  let ended = 0;
   let after: string | undefined;
   do {
     const query = { pk: environmentsOf(ctx.actor.uid, ctx.dialect), newestFirst: true };
     const page = await ctx.table.query(after === undefined ? query : { ...query, after });
-    for (const environment of readable(ctx, page.items, parseEnvironment)) {
-      if (environment.phase === "deleted") continue;
-      if (isEnded(environment)) ended += 1;
-      if (!isEnded(environment) || ended <= ENDED_SHOWN) found.push(environment);
-    }
+    const now = ctx.clock.now();
+    found.push(...readable(ctx, page.items, parseEnvironment).filter((environment) => isShown(environment, now)));
     after = page.next;
   } while (after !== undefined);
-  return found;
+  const ends = found.filter(isEnded).map((environment) => environment.endedAt ?? 0);
+  const oldest = ends.sort((a, b) => b - a)[MOST_KEPT - 1] ?? 0;
+  return found.filter((environment) => !isEnded(environment) || (environment.endedAt ?? 0) >= oldest);
 }
 
 function capitalized(word: string): string {

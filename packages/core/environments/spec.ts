@@ -1,9 +1,9 @@
 import type { Context, Item, Key, Sealer } from "../context.ts";
-import { keyText, specKey } from "../keys.ts";
+import { accessKey, keyText, specKey } from "../keys.ts";
 import { asSealed } from "../sealed.ts";
 import { Unreadable } from "../unreadable.ts";
 import { removeRecord, writeRecord } from "../write-record.ts";
-import type { EnvironmentSpec } from "./record.ts";
+import type { Environment, EnvironmentSpec } from "./record.ts";
 
 export interface OpenSpec {
   readonly image: string;
@@ -49,4 +49,22 @@ export async function writeSpec(
 export async function forgetSpec(ctx: Context<"table">, environment: Key, spec: string): Promise<void> {
   const item = await ctx.table.get(specKey(environment, spec));
   if (item) await removeRecord(ctx, item);
+}
+
+/**
+ * Removes every specification of an ended life, also those of starts that came to nothing, and the keys of its guests.
+ * Answers the record without its sealed token. Repeatable, so it comes before the write that names none of them.
+ */
+export async function forgetSecrets(ctx: Context<"table">, environment: Environment): Promise<Environment> {
+  const { uid, doors } = environment;
+  const access = await ctx.table.get(accessKey(environment, uid));
+  if (access) await removeRecord(ctx, access);
+  let after: string | undefined;
+  do {
+    const query = { pk: specKey(environment, uid).pk, prefix: uid };
+    const page = await ctx.table.query(after === undefined ? query : { ...query, after });
+    await Promise.all(page.items.map((item) => removeRecord(ctx, item)));
+    after = page.next;
+  } while (after !== undefined);
+  return { ...environment, spec: null, doors: { ...doors, jupyter: null } };
 }

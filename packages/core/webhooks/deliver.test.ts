@@ -44,16 +44,18 @@ function gaps(times: readonly number[]): number[] {
 }
 
 describe("the schedule of contracts/novita section 4", () => {
-  test("an event that is taken is posted once and kept for seven days", async () => {
+  test("an event that is taken is posted once and kept for seven days, then it goes with its receiver", async () => {
     const world = await oneEvent(() => ok);
 
     const delivery = await world.delivery();
+    const { length: posted } = world.fetch.posts;
+    await world.advance(7 * 24 * HOUR + HOUR);
 
-    expect(world.fetch.posts).toHaveLength(1);
+    expect(posted).toBe(1);
     expect(delivery).toMatchObject({ state: "delivered", attemptCount: 1 });
-    expect(delivery.dueAt).toBeUndefined();
     expect(delivery.attempts).toEqual([{ n: 1, at: delivery.endedAt, status: 200, error: null }]);
     expect(delivery.ttl).toBe(Math.floor(Number(delivery.endedAt) / 1000) + 7 * 24 * 3600);
+    expect(await world.ctx.table.get(delivery)).toBeUndefined();
   });
 
   test("a receiver that only fails is tried eight times, at the documented moments, with the same id and bytes", async () => {

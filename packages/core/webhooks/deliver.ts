@@ -70,6 +70,7 @@ interface Moment {
 
 async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, at: Moment): Promise<boolean> {
   const { now } = at;
+  if (delivery.state !== "waiting") return drop(ctx, delivery);
   if (delivery.claim) return write(ctx, afterAttempt(delivery, ...interrupted(delivery.claim), now), now);
   if (now - delivery.seriesAt > SERIES_MS) return write(ctx, ended(delivery, "given_up", now), now);
   const opened = await open(ctx, delivery, bodyOf);
@@ -127,7 +128,7 @@ async function open(
   }
 }
 
-/** An event that its dialect does not tell is no delivery. */
+/** An event that its dialect does not tell is no delivery, and one that ended goes in its time. */
 function drop(ctx: DelivererContext, delivery: Delivery): Promise<boolean> {
   return removeRecord(ctx, delivery);
 }

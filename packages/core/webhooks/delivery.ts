@@ -39,7 +39,7 @@ export interface Delivery extends Stored {
   readonly claim: { readonly attempt: number; readonly at: number; readonly until: number } | null;
   readonly endedAt: number | null;
   readonly dueShard: string;
-  /** While it waits: when it is looked at again. */
+  /** When it is looked at again: for its next attempt, or to be removed. */
   readonly dueAt?: number | undefined;
   /** Seconds since the epoch. */
   readonly ttl?: number | undefined;
@@ -85,12 +85,12 @@ export function withAttempt(delivery: Delivery, attempt: DeliveryAttempt): Deliv
   return { ...delivery, attempts, tries: delivery.tries + 1, claim: null };
 }
 
-/** How long a delivery can be read after its end. */
-const KEPT_SECONDS = 7 * 24 * 3600;
+/** How long a delivery can be read and sent again after its end; then a look removes it, with its receiver. */
+const KEPT_MS = 7 * 24 * 3_600_000;
 
 export function ended(delivery: Delivery, state: "delivered" | "given_up", now: number): Delivery {
-  const ttl = Math.floor(now / 1000) + KEPT_SECONDS;
-  return { ...delivery, state, claim: null, endedAt: now, dueAt: undefined, ttl };
+  const dueAt = now + KEPT_MS;
+  return { ...delivery, state, claim: null, endedAt: now, dueAt, ttl: Math.floor(dueAt / 1000) };
 }
 
 const states: readonly unknown[] = ["waiting", "delivered", "given_up"] satisfies Delivery["state"][];

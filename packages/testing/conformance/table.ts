@@ -237,6 +237,15 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
       expect(order).toEqual(newestFirst ? expected.toReversed() : expected);
     });
 
+    it.each([false, true])("lists only what begins with a prefix, in pages, newest first %s", async (newestFirst) => {
+      await Promise.all(["a-1", "a-2", "a-3", "a", "ab", "b-1"].map((sk) => table().put(item({}, sk))));
+
+      const pages = await allPages(table(), { pk: pk(), prefix: "a-", limit: 2, newestFirst });
+
+      const found = pages.flatMap(({ items }) => items.map(({ sk }) => sk));
+      expect(found).toEqual(newestFirst ? ["a-3", "a-2", "a-1"] : ["a-1", "a-2", "a-3"]);
+    });
+
     it("goes on after a cursor whose item was removed meanwhile", async () => {
       await fill(4);
       const { next } = await table().query({ pk: pk(), limit: 2 });

@@ -2,6 +2,7 @@ import type { Disk } from "#core/disks/record.ts";
 import { type Environment, isEnded } from "#core/environments/record.ts";
 import { parseApiKey, parseUser } from "#core/users/record.ts";
 import type { Scheduler } from "./scheduler.ts";
+import { keptSecrets } from "./secret-invariants.ts";
 import type { SimulatedWorld } from "./world.ts";
 
 /** What clients were told had been done. */
@@ -33,6 +34,7 @@ export function finalViolations(world: SimulatedWorld, sim: Scheduler, wasCalm: 
     if (!environment || environment.phase === "deleted") violations.push(`an answered submit was lost: ${uid}`);
   }
   violations.push(...diskViolations(world), ...keyViolations(world));
+  violations.push(...keptSecrets(world.table, world.watch.environments()));
   violations.push(...world.webhooks.final(world.table, environments));
   violations.push(...world.watch.life.final(world.volumes.volumeIds()));
   for (const [look, count] of world.queue.outstanding()) {

@@ -296,6 +296,47 @@ export const plantedBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a sweep without its cursor",
+    edits: [
+      {
+        file: "sweep.ts",
+        find: "const after = Math.max(sentUpTo(cursor, now), overdue.to);",
+        replace: "const after = overdue.to;",
+      },
+    ],
+  },
+  {
+    name: "a sweep that repeats nothing that is overdue",
+    edits: [
+      {
+        file: "sweep.ts",
+        find: "isBehind ? [overdue, ahead] : [overdue]",
+        replace: "isBehind ? [ahead] : []",
+      },
+    ],
+  },
+  {
+    name: "the sealed specification kept",
+    edits: [
+      {
+        file: "environments/spec.ts",
+        find: "await Promise.all(page.items.map((item) => removeRecord(ctx, item)));",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "the specification of a start that came to nothing kept",
+    edits: [
+      {
+        file: "environments/spec.ts",
+        find: "await Promise.all(page.items.map((item) => removeRecord(ctx, item)));",
+        replace:
+          "await Promise.all(page.items.filter(({ sk }) => sk === environment.spec).map((item) => removeRecord(ctx, item)));",
+      },
+    ],
+  },
+  {
     name: "volumes that were made late forgotten",
     edits: [
       {

@@ -152,7 +152,8 @@ function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates, 
   const ctx = world.contexts.get(host);
   if (!ctx) return;
   const arriving = { ...ctx, queue: rates.dropSend === 1 ? world.queue : ctx.queue };
-  sim.start(host, "sweep", () => Promise.all([sweep(arriving), sweepDeliveries(arriving)]).then(silent), silent);
+  const swept = world.sweeps.portsOf(arriving);
+  sim.start(host, "sweep", () => Promise.all([sweep(swept), sweepDeliveries(swept)]).then(silent), silent);
   const knowsMachines = (world.watch.pool()?.nodes.length ?? 0) > 0;
   if (knowsMachines && sim.random() >= CAPACITY_AGAIN) return;
   sim.start(host, "capacity", () => refreshCapacity(ctx), silent);

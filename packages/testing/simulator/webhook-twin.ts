@@ -112,8 +112,8 @@ function deliveriesIn(table: MemoryTable): Delivery[] {
 }
 
 /** Every entry of a timeline that has a receiver is a delivery, with its number. */
-function untold(table: MemoryTable, { uid, id, receiver, timelineCount }: Environment): string[] {
-  if (!receiver.always) return [];
+function untold(table: MemoryTable, { uid, id, labels, timelineCount }: Environment): string[] {
+  if (labels.receiver === undefined) return [];
   const numbers = deliveriesIn(table)
     .filter(({ environment }) => environment.uid === uid)
     .map(({ entry }) => entry.n);

@@ -20,6 +20,7 @@ import { faultyPorts } from "./faulty-ports.ts";
 import type { Answered } from "./final.ts";
 import { watch } from "./invariants.ts";
 import type { Host, Scheduler } from "./scheduler.ts";
+import { sweepRules } from "./sweep-rules.ts";
 import { webhookTwin } from "./webhook-twin.ts";
 
 /** In some worlds what has started is not ready for long: only there can it be lost in between. */
@@ -88,7 +89,8 @@ export function newWorld(sim: Scheduler, seed: number) {
     }),
   );
   const answered: Answered = { submits: [], cancels: [], extensions: new Map(), undeletes: [] };
-  const told = { checks, answered, webhooks };
+  const sweeps = sweepRules(sim.time, watched.violations);
+  const told = { checks, answered, webhooks, sweeps };
   return { watch: watched, table, queue, compute, volumes, hosts, contexts, isSlow, ...told, nextSweep: sim.time() };
 }
 

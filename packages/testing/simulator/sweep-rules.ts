@@ -1,0 +1,49 @@
+import type { Clock, Queue, QueueName, Table } from "#core/context.ts";
+import { sweepKey } from "#core/keys.ts";
+import { SWEEP_REACH_MS } from "#core/look.ts";
+
+interface SweepPorts {
+  readonly table: Table;
+  readonly queue: Queue;
+  readonly clock: Clock;
+}
+
+/** How far the clocks of hosts are apart, and a delay rounded up to seconds. */
+const INEXACT_MS = 4_000;
+
+/** Sees to it that a sweep sends nothing ahead of its time that one before it had noted as sent. */
+export function sweepRules(time: () => number, violations: string[]) {
+  const noted = new Map<string, number>();
+  return {
+    /** The ports of one sweep that begins now. */
+    portsOf<Ports extends SweepPorts>(ports: Ports): Ports {
+      const before = new Map(noted);
+      const table: Table = {
+        ...ports.table,
+        async put(item, options) {
+          await ports.table.put(item, options);
+          const { sentUpTo } = item as { sentUpTo?: unknown };
+          const isRight = Math.abs(Number(sentUpTo) - time() - SWEEP_REACH_MS) < INEXACT_MS;
+          if (isRight) noted.set(item.pk, Number(sentUpTo));
+        },
+      };
+      const queue: Queue = {
+        ...ports.queue,
+        async send(name, message, options) {
+          const delayMs = (options?.delaySeconds ?? 0) * 1000;
+          const isRight = Math.abs(ports.clock.now() - time()) < INEXACT_MS;
+          const at = time() + delayMs;
+          if (isRight && delayMs > 0 && at < sentUpTo(before, name) - INEXACT_MS) {
+            violations.push(`a sweep sent again that ${message.look} falls due`);
+          }
+          return ports.queue.send(name, message, options);
+        },
+      };
+      return { ...ports, table, queue };
+    },
+  };
+}
+
+function sentUpTo(noted: ReadonlyMap<string, number>, queue: QueueName): number {
+  return noted.get(sweepKey(queue === "webhooks" ? "webhooks" : "work").pk) ?? Number.NEGATIVE_INFINITY;
+}
