@@ -15,7 +15,11 @@ async function keyedWorld() {
   let asked = 0;
   const begin = (body = "{}") => {
     asked += 1;
-    return beginCreate(ctx, { method: "POST", path: "/p", key: "k", body }, { id: `id-${asked}`, uid: `uid-${asked}` });
+    return beginCreate(
+      ctx,
+      { method: "POST", path: "/p", key: "k", body },
+      { id: `id-${asked}`, uid: String(asked).padStart(32, "0") },
+    );
   };
   return { world, ctx, begin };
 }
@@ -104,7 +108,10 @@ test("a create whose environment was hidden again is refused to a repeat, not sh
   const world = await memoryWorld({ nodes: [] });
   const uid = world.ctx.ids.uid();
   const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), uid });
-  await world.table.put({ ...made, phase: "deleted", version: 2 } as typeof made);
+  await world.table.put({
+    ...{ ...made, phase: "deleted", endedAt: 1, waitPool: undefined, waitOrder: undefined },
+    outcome: { phase: "deleted", reason: null, at: 1 },
+  } as typeof made);
 
   const again = createEnvironment(world.as("alice"), { ...newEnvironment("one"), uid, isRepeat: true });
 

@@ -1,7 +1,8 @@
 import type { Context, Item, Stored, UserContext } from "./context.ts";
 import { idempotencyKey } from "./keys.ts";
 import { Problem } from "./problem.ts";
-import { Unreadable } from "./unreadable.ts";
+import { number, oneOf, ordinal, orNull, shape, text, uid } from "./shape.ts";
+import { parserOf } from "./unreadable.ts";
 import { changeRecord, writeRecord } from "./write-record.ts";
 
 /** Chosen before anything is written, so that a repeat makes the same thing. */
@@ -130,13 +131,11 @@ async function findCreate(ctx: Context<"table">, key: KeyedCreate): Promise<Keye
   return item && parseCreate(item);
 }
 
-function parseCreate(item: Item): KeyedCreate {
-  const known =
-    item.kind === "idempotency" &&
-    typeof item.request === "string" &&
-    typeof item.thing === "object" &&
-    typeof item.state === "string" &&
-    typeof item.createdAt === "number";
-  if (!known) throw new Unreadable("idempotency", item);
-  return item as unknown as KeyedCreate;
-}
+const parseCreate: (item: Item) => KeyedCreate = parserOf("idempotency", {
+  request: text,
+  thing: shape<ChosenIds>({ id: text, uid }),
+  state: oneOf("open", "refused", "unsure", "done"),
+  reply: orNull(shape<KeptReply>({ status: ordinal, text })),
+  createdAt: number,
+  ttl: number,
+});

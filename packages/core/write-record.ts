@@ -1,5 +1,6 @@
 import type { Context, Key, Stored } from "./context.ts";
 import { Conflict, Problem } from "./problem.ts";
+import { FORMAT } from "./unreadable.ts";
 
 /** What writing takes. */
 export type Writing = Pick<Context<"table">, "table" | "ids">;
@@ -9,7 +10,7 @@ const KEPT_WRITERS = 8;
 
 /** The record as it is stored by the put of this token. */
 function writtenBy<Record extends Stored>(record: Record, token: string): Record {
-  return { ...record, writers: [token, ...writersOf(record)].slice(0, KEPT_WRITERS) };
+  return { ...record, format: FORMAT, writers: [token, ...writersOf(record)].slice(0, KEPT_WRITERS) };
 }
 
 /** Who wrote an item, the newest first; nobody where somebody edited that away. */

@@ -1,5 +1,6 @@
 import type { Context, RunRef } from "#core/context.ts";
-import { holdsCapacity, parseEnvironment } from "#core/environments/record.ts";
+import { parseEnvironment } from "#core/environments/parse.ts";
+import { holdsCapacity } from "#core/environments/record.ts";
 import { keyOfText } from "#core/keys.ts";
 import { writeRecord } from "#core/write-record.ts";
 import type { ProcessCompute } from "#process/compute.ts";

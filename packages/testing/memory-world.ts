@@ -1,6 +1,7 @@
 import type { Actor, ComputeNode, Context, Log, QueueName, Settings, UserContext } from "#core/context.ts";
 import type { createEnvironment } from "#core/environments/create.ts";
-import { type Environment, parseEnvironment } from "#core/environments/record.ts";
+import { parseEnvironment } from "#core/environments/parse.ts";
+import type { Environment } from "#core/environments/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
 import { environmentKey } from "#core/keys.ts";
 import { refreshCapacity } from "#core/pools/capacity.ts";

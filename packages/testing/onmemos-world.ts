@@ -1,4 +1,5 @@
-import { type Environment, parseEnvironment } from "#core/environments/record.ts";
+import { parseEnvironment } from "#core/environments/parse.ts";
+import type { Environment } from "#core/environments/record.ts";
 import { plainSession } from "./catalog-requests.ts";
 import { type HttpWorld, type HttpWorldOptions, httpWorld, type Sent } from "./http-world.ts";
 import { nodesOf } from "./memory-world.ts";

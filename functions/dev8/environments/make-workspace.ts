@@ -1,8 +1,9 @@
 import type { UserContext } from "#core/context.ts";
 import { createEnvironment } from "#core/environments/create.ts";
 import { requestDelete } from "#core/environments/delete.ts";
+import { parseEnvironment } from "#core/environments/parse.ts";
 import { findEnvironment } from "#core/environments/read.ts";
-import { type Environment, parseEnvironment } from "#core/environments/record.ts";
+import type { Environment } from "#core/environments/record.ts";
 import { holdsNothing } from "#core/environments/start.ts";
 import { waitForEnvironment } from "#core/environments/wait.ts";
 import type { NewThing } from "#core/idempotency.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseEnvironment } from "#core/environments/record.ts";
+import { parseEnvironment } from "#core/environments/parse.ts";
 import { workspaceOf } from "#testing/catalog-requests.ts";
 import { second } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { AuditRecord, OperatorAction } from "#core/admin/audit.ts";
+import { type AuditRecord, operatorActions } from "#core/admin/audit.ts";
 import type { OrphanReport } from "#core/admin/orphans.ts";
 import { instanceTypes } from "#core/fleet.ts";
 import type { Admission } from "#core/pools/admission.ts";
@@ -29,24 +29,12 @@ export function toAdmissionState({ paused, drained }: Admission): z.infer<typeof
 
 const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });
 
-const actionWords = [
-  "list_jobs",
-  "cancel_job",
-  "disable_user",
-  "enable_user",
-  "drain_pool",
-  "undrain_pool",
-  "pause_admission",
-  "resume_admission",
-  "list_orphans",
-] as const satisfies readonly OperatorAction[];
-
 export const AuditEntry = z.object({
   id: z.string(),
   at: Timestamp,
   operator: z.string(),
   key_prefix: z.string(),
-  action: z.enum(actionWords),
+  action: z.enum(operatorActions),
   target: z.string().nullable(),
   request_id: z.string(),
   result: z.enum(["started", "done", "failed"]),

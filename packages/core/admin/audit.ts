@@ -2,20 +2,24 @@ import type { Context, Item, Stored, UserContext } from "../context.ts";
 import { auditOf } from "../keys.ts";
 import { Conflict, Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
-import { Unreadable } from "../unreadable.ts";
+import { number, oneOf, orNull, text } from "../shape.ts";
+import { parserOf } from "../unreadable.ts";
 import { writeRecord } from "../write-record.ts";
 import { monthBefore, monthOf } from "./month.ts";
 
-export type OperatorAction =
-  | "list_jobs"
-  | "cancel_job"
-  | "disable_user"
-  | "enable_user"
-  | "drain_pool"
-  | "undrain_pool"
-  | "pause_admission"
-  | "resume_admission"
-  | "list_orphans";
+export const operatorActions = [
+  "list_jobs",
+  "cancel_job",
+  "disable_user",
+  "enable_user",
+  "drain_pool",
+  "undrain_pool",
+  "pause_admission",
+  "resume_admission",
+  "list_orphans",
+] as const;
+
+export type OperatorAction = (typeof operatorActions)[number];
 
 /** What an operator did: who, with which key, when, what, on what, in which request, and what became of it. */
 export interface AuditRecord extends Stored {
@@ -111,8 +115,14 @@ async function readMonth(ctx: Context<"table">, month: string, most: number, int
   } while (after !== undefined && into.length < most);
 }
 
-function parseAudit(item: Item): AuditRecord {
-  const known = item.kind === "audit" && typeof item.at === "number" && typeof item.operator === "string";
-  if (!known) throw new Unreadable("audit", item);
-  return item as unknown as AuditRecord;
-}
+const parseAudit: (item: Item) => AuditRecord = parserOf("audit", {
+  at: number,
+  operator: text,
+  keyPrefix: text,
+  action: oneOf(...operatorActions),
+  target: orNull(text),
+  requestId: text,
+  result: oneOf("started", "done", "failed"),
+  reason: orNull(text),
+  ttl: number,
+});

@@ -1,7 +1,8 @@
 import type { Context, Key, UserContext } from "../context.ts";
 import type { Action } from "../environments/actions.ts";
+import { parseEnvironment } from "../environments/parse.ts";
 import { listEnvironments } from "../environments/read.ts";
-import { type Environment, parseEnvironment } from "../environments/record.ts";
+import type { Environment } from "../environments/record.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { environmentsOf, userKey } from "../keys.ts";
 import { Problem } from "../problem.ts";

@@ -2,7 +2,8 @@ import type { Context, QueueDepth, QueueName } from "../context.ts";
 import { dueShards } from "../due.ts";
 import { poolTypes } from "../fleet.ts";
 import { poolKey } from "../keys.ts";
-import { type Pool, parsePool } from "../pools/record.ts";
+import { parsePool } from "../pools/parse.ts";
+import type { Pool } from "../pools/record.ts";
 import { readable } from "../readable.ts";
 import { type OrphanReport, readOrphans } from "./orphans.ts";
 

@@ -1,5 +1,6 @@
 import type { Context, RunRef, Stored } from "../context.ts";
-import { type Environment, holdsCapacity, keyOf, parseEnvironment } from "../environments/record.ts";
+import { parseEnvironment } from "../environments/parse.ts";
+import { type Environment, holdsCapacity, keyOf } from "../environments/record.ts";
 import { keyOfText, keyText, kindOfKey, orphansKey } from "../keys.ts";
 import { readable } from "../readable.ts";
 import { writeRecord } from "../write-record.ts";

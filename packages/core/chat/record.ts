@@ -1,6 +1,7 @@
 import type { Context, Item, Stored } from "../context.ts";
-import { chatKey } from "../keys.ts";
-import { Unreadable } from "../unreadable.ts";
+import { chatKey, inboxKey, keyOfText, kindOfKey } from "../keys.ts";
+import { count, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
+import { parserOf } from "../unreadable.ts";
 
 /** Which chat message of an environment is delivered next: the one item that decides it. Times are ms. */
 export interface Inbox extends Stored {
@@ -62,26 +63,48 @@ export function settledAs(
   return { ...message, state, text: null, reply, ttl };
 }
 
-const numbers = ["settled", "dropTo", "claims", "looks", "attempts"] as const;
+/** Throws `Unreadable` for anything that this version did not write. */
+export const parseInbox: (item: Item) => Inbox = parserOf(
+  "inbox",
+  {
+    uid,
+    owner: text,
+    environment: text,
+    settled: count,
+    dropTo: count,
+    claim: orNull(shape<NonNullable<Inbox["claim"]>>({ n: ordinal, attempt: ordinal, until: number })),
+    claims: count,
+    looks: count,
+    attempts: count,
+    fault: orNull(text),
+    dueShard: text,
+    dueAt: optional(number),
+    ttl: optional(number),
+  },
+  {
+    "its key is another's": ({ pk, uid: own }) => pk === inboxKey(own).pk,
+    "it belongs to no environment": ({ environment }) => {
+      const key = keyOfText(environment);
+      return key !== undefined && kindOfKey(key) === "environment";
+    },
+  },
+);
 
-/** Checks the fields that decide; throws `Unreadable` for anything that this version did not write. */
-export function parseInbox(item: Item): Inbox {
-  const known =
-    item.kind === "inbox" &&
-    typeof item.uid === "string" &&
-    typeof item.environment === "string" &&
-    typeof item.claim === "object" &&
-    numbers.every((name) => Number.isFinite(item[name]));
-  if (!known) throw new Unreadable("inbox", item);
-  return item as unknown as Inbox;
-}
-
-export function parseMessage(item: Item): Message {
-  const states: readonly unknown[] = ["waiting", "delivered", "dropped"] satisfies Message["state"][];
-  const known = item.kind === "message" && Number.isInteger(item.n) && states.includes(item.state);
-  if (!known) throw new Unreadable("message", item);
-  return item as unknown as Message;
-}
+/** Throws `Unreadable` for anything that this version did not write. */
+export const parseMessage: (item: Item) => Message = parserOf(
+  "message",
+  {
+    uid,
+    n: ordinal,
+    at: number,
+    run: ordinal,
+    state: oneOf("waiting", "delivered", "dropped"),
+    text: orNull(text),
+    reply: orNull(text),
+    ttl: optional(number),
+  },
+  { "there is nothing to deliver": ({ state, text: said }) => state !== "waiting" || said !== null },
+);
 
 /** The message of this number, or undefined when none was posted yet. */
 export async function findMessage(ctx: Context<"table">, uid: string, n: number): Promise<Message | undefined> {

@@ -1,5 +1,6 @@
 import type { Actor, Item } from "../context.ts";
-import { type Environment, isEnded, parseEnvironment } from "../environments/record.ts";
+import { parseEnvironment } from "../environments/parse.ts";
+import { type Environment, isEnded } from "../environments/record.ts";
 import { requestStart } from "../environments/start.ts";
 import { keyOfText } from "../keys.ts";
 import type { Step, WorkerContext } from "../worker.ts";

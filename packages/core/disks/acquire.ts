@@ -1,5 +1,6 @@
 import type { Context, UserContext } from "../context.ts";
-import { type Environment, isEnded, parseEnvironment } from "../environments/record.ts";
+import { parseEnvironment } from "../environments/parse.ts";
+import { type Environment, isEnded } from "../environments/record.ts";
 import { enter } from "../environments/transitions.ts";
 import { Problem } from "../problem.ts";
 import { changeRecord, writeRecord } from "../write-record.ts";

@@ -1,6 +1,8 @@
 import type { Context, Item, Stored } from "../context.ts";
 import { directoryKey } from "../keys.ts";
 import { Problem } from "../problem.ts";
+import { listOf, pairOf, text, uid } from "../shape.ts";
+import { parserOf } from "../unreadable.ts";
 import { changeRecord } from "../write-record.ts";
 
 /** The owner's disks by name: the one item that decides which names exist (design section 3). */
@@ -17,11 +19,12 @@ export async function readDirectory(ctx: Context<"table">, owner: string): Promi
   return directoryOf(owner, await ctx.table.get(directoryKey(owner)));
 }
 
-/** What a read of it found. */
+/** What a read of it found. Throws `Unreadable`: a name that cannot be read is taken. */
 export function directoryOf(owner: string, item: Item | undefined): Directory {
-  const names = (item?.names ?? []) as Directory["names"];
-  return { ...directoryKey(owner), writers: item?.writers ?? [], kind: "directory", names };
+  return item ? parseDirectory(item) : { ...directoryKey(owner), writers: [], kind: "directory", names: [] };
 }
+
+const parseDirectory: (item: Item) => Directory = parserOf("directory", { names: listOf(pairOf(text, uid)) });
 
 /** The uid behind a name. */
 export function uidOf({ names }: Pick<Directory, "names">, name: string): string | undefined {

@@ -1,5 +1,6 @@
 import type { Context } from "../context.ts";
-import { type Environment, isEnded, parseEnvironment } from "../environments/record.ts";
+import { parseEnvironment } from "../environments/parse.ts";
+import { type Environment, isEnded } from "../environments/record.ts";
 import { keyOfText, keyText } from "../keys.ts";
 import { readable } from "../readable.ts";
 import type { Disk, Holder } from "./record.ts";

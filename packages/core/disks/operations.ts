@@ -1,8 +1,11 @@
 import type { Context, Item, Stored } from "../context.ts";
 import { operationKey } from "../keys.ts";
 import { Conflict, Problem } from "../problem.ts";
+import { number, oneOf, orNull, text, uid } from "../shape.ts";
+import { parserOf } from "../unreadable.ts";
 import { writeRecord } from "../write-record.ts";
 import { readDirectory, uidOf } from "./directory.ts";
+import { operationKind } from "./parse.ts";
 import type { Disk, OperationKind } from "./record.ts";
 
 /** A request on a disk that can be asked about for 30 days. Times are ms. */
@@ -52,8 +55,8 @@ export async function putOperation(
   const written = await writeRecord(ctx, operation);
   if (written) return written;
   const known = await ctx.table.get(operationKey(disk.owner, id));
-  if (!isOperation(known)) throw new Conflict(`operation ${id}`);
-  return known;
+  if (!known) throw new Conflict(`operation ${id}`);
+  return parseOperation(known);
 }
 
 /** Closes a request; one that is closed already stays as it is. */
@@ -64,8 +67,9 @@ export async function closeOperation(
   failure: string | null = null,
 ): Promise<void> {
   const item = await ctx.table.get(operationKey(owner, id));
-  if (item?.kind !== "operation" || item.status === "completed" || item.status === "failed") return;
-  const operation = item as unknown as Operation;
+  if (!item) return;
+  const operation = parseOperation(item);
+  if (operation.status === "completed" || operation.status === "failed") return;
   const status = failure === null ? "completed" : "failed";
   const closed: Operation = {
     ...operation,
@@ -79,12 +83,23 @@ export async function closeOperation(
 /** The request of this id on the disk of this name, as it was named then or is named now; throws `notFound`. */
 export async function getOperation(ctx: Context<"table">, owner: string, name: string, id: string): Promise<Operation> {
   const item = await ctx.table.get(operationKey(owner, id));
-  const found = isOperation(item) && item.ttl * 1000 > ctx.clock.now() ? item : undefined;
+  const known = item && parseOperation(item);
+  const found = known && known.ttl * 1000 > ctx.clock.now() ? known : undefined;
   if (found && found.name === name) return found;
   if (found && uidOf(await readDirectory(ctx, owner), name) === found.disk) return found;
   throw new Problem("notFound", `Operation '${id}' not found for disk '${name}'`);
 }
 
-function isOperation(item: Item | undefined): item is Item & Operation {
-  return item?.kind === "operation" && typeof item.disk === "string" && typeof item.ttl === "number";
-}
+const parseOperation: (item: Item) => Operation = parserOf("operation", {
+  id: text,
+  owner: text,
+  disk: uid,
+  name: text,
+  action: operationKind,
+  status: oneOf("pending", "in_progress", "completed", "failed"),
+  error: orNull(text),
+  deletesAt: orNull(number),
+  createdAt: number,
+  updatedAt: number,
+  ttl: number,
+});

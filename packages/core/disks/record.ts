@@ -1,6 +1,6 @@
-import type { Context, Item, Stored, VolumeRef } from "../context.ts";
+import type { Context, Stored, VolumeRef } from "../context.ts";
 import { diskKey } from "../keys.ts";
-import { Unreadable } from "../unreadable.ts";
+import { parseDisk } from "./parse.ts";
 
 /** Purged disks stay as records for a while, under no name. */
 export type DiskPhase = "creating" | "available" | "deleted" | "purging" | "purged";
@@ -83,19 +83,4 @@ export function hasPendingSnapshot(disk: Disk): boolean {
 /** Somebody may be making a snapshot of it that no record names yet. */
 export function isClaimed({ lost }: Disk): boolean {
   return lost !== undefined && lost.until !== null;
-}
-
-/** Throws `Unreadable` for anything that this version did not write. */
-export function parseDisk(item: Item): Disk {
-  const known =
-    item.kind === "disk" &&
-    typeof item.uid === "string" &&
-    typeof item.owner === "string" &&
-    typeof item.name === "string" &&
-    typeof item.phase === "string" &&
-    typeof item.sizeGb === "number" &&
-    Array.isArray(item.snapshots) &&
-    Array.isArray(item.operations);
-  if (!known) throw new Unreadable("disk", item);
-  return item as unknown as Disk;
 }

@@ -4,7 +4,8 @@ import { changeDirectory, nameOf, readDirectory, without } from "./directory.ts"
 import { readHolders } from "./lease.ts";
 import { followSnapshots, isWanted, makeAgain } from "./lost-backup.ts";
 import { closeOperation } from "./operations.ts";
-import { type Disk, hasPendingSnapshot, isClaimed, parseDisk } from "./record.ts";
+import { parseDisk } from "./parse.ts";
+import { type Disk, hasPendingSnapshot, isClaimed } from "./record.ts";
 import { tagSnapshots } from "./rename.ts";
 
 const PENDING_MS = 5_000;

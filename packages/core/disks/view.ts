@@ -4,7 +4,8 @@ import { Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
 import { type Directory, directoryOf, nameOf, readDirectory, uidOf } from "./directory.ts";
 import { type Holders, readHolders } from "./lease.ts";
-import { type Disk, findDisk, hasPendingSnapshot, parseDisk } from "./record.ts";
+import { parseDisk } from "./parse.ts";
+import { type Disk, findDisk, hasPendingSnapshot } from "./record.ts";
 
 /** A disk as its owner sees it. */
 export interface DiskView {

@@ -281,16 +281,6 @@ test("fifty users are let in and no more", async () => {
   expect(world.told()?.keys).toHaveLength(50);
 });
 
-test("a record of before there were doors is read", async () => {
-  const world = await activeWorld();
-  const { doors: _, ...old } = await world.one();
-  await world.table.put(old);
-
-  await world.advance(60_000);
-
-  expect((await world.one()).phase).toBe("active");
-});
-
 const restartable = { ...reservation, time: "none", restarts: true, forgetsSpec: true } as const;
 
 test("keys that are sent with it open it beside those of its guests, and are in no record in clear", async () => {

@@ -2,7 +2,8 @@ import type { Context, Item, Key, Stored } from "../context.ts";
 import { hostKey, keyOfText, keyText } from "../keys.ts";
 import { Conflict } from "../problem.ts";
 import { removeRecord, writeRecord } from "../write-record.ts";
-import { type Environment, parseEnvironment } from "./record.ts";
+import { parseEnvironment } from "./parse.ts";
+import type { Environment } from "./record.ts";
 
 /** Who has a part of a host name: global, since host names are. */
 interface HostClaim extends Stored {

@@ -2,7 +2,8 @@ import type { Item, Stored, UserContext } from "../context.ts";
 import { archivesOf } from "../keys.ts";
 import { Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
-import { Unreadable } from "../unreadable.ts";
+import { number, oneOf, text, uid } from "../shape.ts";
+import { parserOf } from "../unreadable.ts";
 
 /** What was kept of an environment that was deleted; `sk` is the file's name. */
 export interface StoredArchive extends Stored {
@@ -40,8 +41,11 @@ export async function readArchive(ctx: UserContext<"table" | "blobs">, name: str
   return bytes;
 }
 
-function parseArchive(item: Item): StoredArchive {
-  const known = item.kind === "archive" && typeof item.blob === "string" && typeof item.at === "number";
-  if (!known) throw new Unreadable("archive", item);
-  return item as unknown as StoredArchive;
-}
+const parseArchive: (item: Item) => StoredArchive = parserOf("archive", {
+  uid,
+  environment: text,
+  blob: text,
+  state: oneOf("completed", "failed", "late"),
+  bytes: number,
+  at: number,
+});

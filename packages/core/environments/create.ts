@@ -11,8 +11,9 @@ import { claimLabel, releaseLabel } from "./address-label.ts";
 import { newDoors } from "./doors.ts";
 import { replaceFormer } from "./former.ts";
 import { NET_MS, newHead } from "./new-head.ts";
+import { parseEnvironment } from "./parse.ts";
 import type { Policy } from "./policy.ts";
-import { type Environment, type OwnVolume, parseEnvironment, type Size } from "./record.ts";
+import type { Environment, OwnVolume, Size } from "./record.ts";
 import { forgetSpec, writeSpec } from "./spec.ts";
 import { KEY_REFUSED, ownKeys } from "./ssh-keys.ts";
 

@@ -30,8 +30,6 @@ export interface Doors {
   readonly told: { readonly run: number; readonly revision: number } | null;
 }
 
-export const noDoors: Doors = { login: "", guests: [], jupyter: null, keyed: false, revision: 0, told: null };
-
 export interface NewDoors {
   readonly login: string;
   readonly guest: string | undefined;

@@ -5,7 +5,8 @@ import { Conflict } from "../problem.ts";
 import type { Sealed } from "../sealed.ts";
 import { openReceiver, sealReceiver } from "../webhooks/receiver.ts";
 import { writeRecord } from "../write-record.ts";
-import { type Environment, keyOf, parseEnvironment } from "./record.ts";
+import { parseEnvironment } from "./parse.ts";
+import { type Environment, keyOf } from "./record.ts";
 import { holdsNothing } from "./start.ts";
 import { decideEnd, enter } from "./transitions.ts";
 

@@ -4,8 +4,9 @@ import { readable } from "../readable.ts";
 import { hasUntold } from "../webhooks/outbox.ts";
 import { removeRecord, writeRecord } from "../write-record.ts";
 import { LOOKS_AFTER_END_MS } from "./finish.ts";
+import { parseEnvironment } from "./parse.ts";
 import { MOST_KEPT } from "./read.ts";
-import { type Environment, isEnded, parseEnvironment } from "./record.ts";
+import { type Environment, isEnded } from "./record.ts";
 
 /** How long an ended environment is kept (design section 5). */
 const KEPT_SECONDS = 90 * 24 * 3600;

@@ -2,7 +2,8 @@ import type { VolumeRef } from "../context.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { changeRecord } from "../write-record.ts";
 import { changed, until, waited } from "./pace.ts";
-import { type Environment, keyOf, type OwnVolume, parseEnvironment } from "./record.ts";
+import { parseEnvironment } from "./parse.ts";
+import { type Environment, keyOf, type OwnVolume } from "./record.ts";
 import { removeStrays } from "./strays.ts";
 
 /** Longer than a worker that read that they are to be made may still make them: the step's budget and a call's time-out. */

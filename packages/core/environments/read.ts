@@ -2,7 +2,8 @@ import type { UserContext } from "../context.ts";
 import { environmentKey, environmentsOf } from "../keys.ts";
 import { Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
-import { type Environment, isEnded, parseEnvironment } from "./record.ts";
+import { parseEnvironment } from "./parse.ts";
+import { type Environment, isEnded } from "./record.ts";
 
 /** The caller's environment of this id; throws `notFound`. */
 export async function getEnvironment(ctx: UserContext<"table">, id: string): Promise<Environment> {

@@ -1,11 +1,10 @@
-import type { Item, Key, PortSight, Resources, RunPort, Share, Stored, VolumeRef } from "../context.ts";
+import type { Key, PortSight, Resources, RunPort, Share, Stored, VolumeRef } from "../context.ts";
 import type { Sealed } from "../sealed.ts";
-import { Unreadable } from "../unreadable.ts";
 import type { Action } from "./actions.ts";
-import { type Doors, noDoors } from "./doors.ts";
+import type { Doors } from "./doors.ts";
 import type { IdleSight } from "./idle.ts";
 import type { KeptLog } from "./log.ts";
-import { type Policy, reservation } from "./policy.ts";
+import type { Policy } from "./policy.ts";
 import type { TimelineEntry } from "./timeline.ts";
 import { type Standing, waitOrderOf } from "./wait-order.ts";
 
@@ -237,19 +236,6 @@ export function waitingFields(environment: Pick<Environment, "size" | keyof Stan
   return { waitPool: environment.size.pool, waitOrder: waitOrderOf(environment) };
 }
 
-const phases: readonly unknown[] = ["queued", "preparing", "active", "stopping", "stopped", ...endPhases];
-
-/** One of these that is no number would make a time that is none. */
-const counters = ["actionCount", "timelineCount", "emitted", "looks", "withdrawals", "cleanLooks", "attempts"] as const;
-const moments = ["preparingAt", "startedAt", "endsAt", "endedAt", "appliedAt", "cleanSince"] as const;
-
-/** Whether this says how much is asked for, in numbers that a plan can count with. */
-export function isSize(value: unknown): value is Size {
-  if (typeof value !== "object" || value === null) return false;
-  const { pool, machines, units, gpus, wantedMs } = value as Partial<Size>;
-  return typeof pool === "string" && [machines, units, gpus, wantedMs].every(Number.isFinite);
-}
-
 /** What the record of an environment says of a run that nobody has begun to make. */
 export const noRun = {
   applyingAt: null,
@@ -259,55 +245,6 @@ export const noRun = {
   missedAt: null,
   withdrawing: false,
 } as const;
-
-/** What a record has that was written before there was such a thing. */
-const before = {
-  doors: noDoors,
-  policy: reservation,
-  ports: [],
-  resources: null,
-  resized: null,
-  volumes: [],
-  broken: null,
-  archive: null,
-  addressLabel: null,
-  starts: 0,
-  firstActiveAt: null,
-  remembered: null,
-  stoppingAt: null,
-  waitsFor: null,
-  alarmedAt: null,
-  ...noRun,
-  straysAt: null,
-  receiver: { always: null, run: null },
-  lastUsedAt: null,
-  busyUntil: null,
-  idle: null,
-  portSights: [],
-  limits: null,
-} as const satisfies Partial<Environment>;
-
-/** Checks the fields that decide; throws `Unreadable` for anything that this version did not write. */
-export function parseEnvironment(item: Item): Environment {
-  const known =
-    item.kind === "environment" &&
-    typeof item.uid === "string" &&
-    /^[0-9a-f]{32}$/.test(item.uid) &&
-    typeof item.owner === "string" &&
-    phases.includes(item.phase) &&
-    typeof item.desired === "string" &&
-    typeof item.run === "number" &&
-    typeof item.createdAt === "number" &&
-    isSize(item.size) &&
-    counters.every((name) => Number.isFinite(item[name])) &&
-    moments.every((name) => item[name] === null || Number.isFinite(item[name])) &&
-    Array.isArray(item.actions) &&
-    Array.isArray(item.timeline);
-  if (!known) throw new Unreadable("environment", item);
-  // Spread only where it is needed: in the simulator most of a look is reading records.
-  const isNow = item.spec !== undefined && item.queuedAt !== undefined;
-  return (isNow ? item : { ...before, queuedAt: item.createdAt, spec: item.uid, ...item }) as unknown as Environment;
-}
 
 /** The key of an environment's record, apart from the rest of it. */
 export function keyOf({ pk, sk }: Key): Key {

@@ -1,7 +1,8 @@
 import type { Context, Item, Key, Sealer } from "../context.ts";
 import { accessKey, keyText, specKey } from "../keys.ts";
-import { asSealed } from "../sealed.ts";
-import { Unreadable } from "../unreadable.ts";
+import type { Sealed } from "../sealed.ts";
+import { branded, text, uid } from "../shape.ts";
+import { parserOf } from "../unreadable.ts";
 import { removeRecord, writeRecord } from "../write-record.ts";
 import type { Environment, EnvironmentSpec } from "./record.ts";
 
@@ -15,11 +16,13 @@ export interface OpenSpec {
 
 /** Opens what is to be run; throws when the record was changed or belongs to another key. */
 export async function decryptSpec(sealer: Sealer, item: Item): Promise<OpenSpec> {
-  if (typeof item.image !== "string" || typeof item.sealed !== "string") throw new Unreadable("spec", item);
-  const text = await sealer.open(asSealed(item.sealed), keyText(item));
-  const { command, env, sshKeys } = JSON.parse(text) as Omit<OpenSpec, "image">;
-  return { image: item.image, command, env, sshKeys };
+  const { image, sealed } = parseSpec(item);
+  const { command, env, sshKeys } = JSON.parse(await sealer.open(sealed, keyText(item))) as Omit<OpenSpec, "image">;
+  return { image, command, env, sshKeys };
 }
+
+/** What is sealed in it is what was sealed: only the outside can have been changed. */
+const parseSpec: (item: Item) => EnvironmentSpec = parserOf("spec", { uid, image: text, sealed: branded<Sealed>() });
 
 /** What an environment runs; undefined when it is not there. */
 export async function readSpec(

@@ -7,9 +7,10 @@ import { latestLook } from "./deadlines.ts";
 import { stepEnded, stepStopping } from "./ending.ts";
 import { droppingOldCopy } from "./log.ts";
 import { stepOverdue } from "./overdue.ts";
+import { parseEnvironment } from "./parse.ts";
 import { stepPreparing } from "./preparing.ts";
 import { stepQueued } from "./queued.ts";
-import { type Environment, type Phase, parseEnvironment } from "./record.ts";
+import type { Environment, Phase } from "./record.ts";
 import { stepStopped } from "./stopped.ts";
 import { lookForStrays } from "./strays.ts";
 

@@ -1,8 +1,9 @@
-import type { Context, Stored } from "../context.ts";
+import type { Context, Item, Stored } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
 import { admissionKey, keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
-import { Unreadable } from "../unreadable.ts";
+import { flag, listOf, text } from "../shape.ts";
+import { parserOf, Unreadable } from "../unreadable.ts";
 import { changeRecord } from "../write-record.ts";
 import { findPool, type Pool } from "./record.ts";
 
@@ -40,14 +41,11 @@ export async function pauseAdmission(ctx: Context<"table" | "queue">, isPaused: 
 /** What the operator wants; nothing in particular while he never said. */
 export async function readAdmission(ctx: Context<"table">): Promise<Admission> {
   const item = await ctx.table.get(admissionKey);
-  return {
-    ...admissionKey,
-    writers: item?.writers ?? [],
-    kind: "admission",
-    paused: item?.paused === true,
-    drained: Array.isArray(item?.drained) ? item.drained.filter((type) => typeof type === "string") : [],
-  };
+  return item ? parseAdmission(item) : { ...admissionKey, writers: [], kind: "admission", paused: false, drained: [] };
 }
+
+/** Throws `Unreadable`: taken for none, it would open what the operator closed. */
+const parseAdmission: (item: Item) => Admission = parserOf("admission", { paused: flag, drained: listOf(text) });
 
 export function closureOf({ paused, drained }: Pick<Admission, "paused" | "drained">, type: string): Closure | null {
   if (drained.includes(type)) return "drained";

@@ -2,7 +2,7 @@ import type { Context } from "../context.ts";
 import { instanceTypes } from "../fleet.ts";
 import { poolKey } from "../keys.ts";
 import { readable } from "../readable.ts";
-import { parsePool } from "./record.ts";
+import { parsePool } from "./parse.ts";
 
 export interface Capacity {
   readonly pool: string;

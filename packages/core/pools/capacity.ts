@@ -5,8 +5,9 @@ import { sendLook } from "../look.ts";
 import { readable } from "../readable.ts";
 import { writeRecord } from "../write-record.ts";
 import { type Closure, closureOf, readAdmission } from "./admission.ts";
+import { parsePool } from "./parse.ts";
 import { poolNodes } from "./pool-nodes.ts";
-import { emptyPool, type Pool, type PoolNode, parsePool } from "./record.ts";
+import { emptyPool, type Pool, type PoolNode } from "./record.ts";
 
 /**
  * Compares the machines that the cluster has, one listing for all types, with what the ledgers say, and has those

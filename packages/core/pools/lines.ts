@@ -1,5 +1,6 @@
 import type { Context, IndexQuery, Item } from "../context.ts";
-import { isSize, keyOf, type Size } from "../environments/record.ts";
+import { isSize } from "../environments/parse.ts";
+import { keyOf, type Size } from "../environments/record.ts";
 import { endOfLine, readWaitOrder } from "../environments/wait-order.ts";
 import { keyText } from "../keys.ts";
 import type { Waiting } from "./plan.ts";

@@ -12,11 +12,22 @@ import { findPool } from "./record.ts";
 const poolLook = keyText(poolKey("h100"));
 const MINUTE = 60_000;
 
+/** Later than any test goes. */
+const NEVER = 8_640_000_000_000_000;
+
 /** The n-th copy of one that waits, as if it had been submitted n ms later; nothing looks at it by itself. */
 function copyOf(template: Environment, n: number): Environment {
   const [uid, queuedAt] = [n.toString(16).padStart(32, "0"), template.queuedAt + 1 + n];
   const key = environmentKey(template.owner, "gpu-dev", `many-${n}`);
-  const fields = { ...template, ...key, uid, spec: uid, queuedAt, createdAt: queuedAt, dueAt: undefined };
+  const fields = {
+    ...template,
+    ...key,
+    uid,
+    spec: uid,
+    queuedAt,
+    createdAt: queuedAt,
+    dueAt: NEVER,
+  };
   return { ...fields, ...waitingFields({ ...fields }) };
 }
 

@@ -1,5 +1,6 @@
 import type { Key } from "../context.ts";
-import { type Environment, parseEnvironment } from "../environments/record.ts";
+import { parseEnvironment } from "../environments/parse.ts";
+import type { Environment } from "../environments/record.ts";
 import { keyOfText, kindOfKey } from "../keys.ts";
 import { type Read, readEach } from "../readable.ts";
 import type { PlannerContext } from "../worker.ts";

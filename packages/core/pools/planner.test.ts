@@ -120,7 +120,10 @@ test("a ledger that cannot be read is put off and marked, and stops nobody else"
   expect(item).toMatchObject({ kind: "nonsense", poisoned: true });
   expect((await world.read("alice", "two")).phase).toBe("active");
   const waits = await world.read("alice", "one");
-  expect(waits).toMatchObject({ phase: "queued", fault: "The pool record pool#h100|- cannot be read" });
+  expect(waits).toMatchObject({
+    phase: "queued",
+    fault: "The pool record pool#h100|- cannot be read: its kind is nonsense",
+  });
   expect(waits).not.toHaveProperty("poisoned");
 });
 

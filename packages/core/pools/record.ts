@@ -1,10 +1,10 @@
-import type { Context, Item, Key, NodeRef, Share, Stored } from "../context.ts";
+import type { Context, Key, NodeRef, Share, Stored } from "../context.ts";
 import { dueShardOf } from "../due.ts";
-import { type Environment, isSize, type Size } from "../environments/record.ts";
+import type { Environment, Size } from "../environments/record.ts";
 import { poolKey } from "../keys.ts";
-import { Unreadable } from "../unreadable.ts";
 import type { Closure } from "./admission.ts";
 import { isBehind, type Reach } from "./lines.ts";
+import { parsePool } from "./parse.ts";
 import type { Tally } from "./tally.ts";
 
 /** A machine of the pool as the cluster last showed it. */
@@ -131,45 +131,4 @@ export function namesEnvironment(pool: Pool, uid: string): boolean {
 /** The type of pool that a key names. */
 export function poolTypeOf(key: Key): string {
   return key.pk.slice("pool#".length);
-}
-
-/** Throws `Unreadable` for anything that this version did not write. */
-export function parsePool(item: Item): Pool {
-  const known =
-    item.kind === "pool" &&
-    typeof item.type === "string" &&
-    isListOf(item.nodes, isNode) &&
-    isListOf(item.granted, isGrant) &&
-    isListOf(item.held, isGrant) &&
-    isListOf(item.setAside, (node) => typeof node.node === "string") &&
-    Array.isArray(item.seen) &&
-    isReach(item.reach) &&
-    (item.head === null || isHead(item.head)) &&
-    typeof item.advised === "string" &&
-    typeof item.summary === "object" &&
-    item.summary !== null;
-  if (!known) throw new Unreadable("pool", item);
-  return item as unknown as Pool;
-}
-
-function isNode({ name, uid, units, foreignUnits }: Partial<PoolNode>): boolean {
-  return typeof name === "string" && typeof uid === "string" && [units, foreignUnits].every(Number.isInteger);
-}
-
-function isGrant({ key, uid, size, shares }: Partial<Grant>): boolean {
-  return typeof key === "string" && typeof uid === "string" && isSize(size) && Array.isArray(shares);
-}
-
-function isReach(value: unknown): boolean {
-  const { cut } = (value ?? {}) as Partial<Reach>;
-  return typeof cut === "object" && cut !== null;
-}
-
-function isHead(value: unknown): boolean {
-  const { uid, key } = (value ?? {}) as Partial<Grant>;
-  return typeof uid === "string" && typeof key === "string";
-}
-
-function isListOf(value: unknown, holds: (entry: Record<string, unknown>) => boolean): boolean {
-  return Array.isArray(value) && value.every((entry) => typeof entry === "object" && entry !== null && holds(entry));
 }

@@ -1,7 +1,8 @@
 import type { Context, Item, Key, Stored } from "../context.ts";
 import { apiKeyKey, userKey, usernameKey } from "../keys.ts";
 import { Problem } from "../problem.ts";
-import { Unreadable } from "../unreadable.ts";
+import { count, flag, listOf, number, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
+import { parserOf } from "../unreadable.ts";
 
 /** A live key as its user's record knows it; the clear key is nowhere. Times are ms. */
 export interface UserKey {
@@ -19,7 +20,7 @@ export interface User extends Stored {
   readonly username: string;
   readonly disabled: boolean;
   /** How often it was disabled or enabled: a key follows the higher number, so that a late worker changes nothing. */
-  readonly accessChanges?: number;
+  readonly accessChanges?: number | undefined;
   /** At most 10, the oldest first, and besides them those that work on for a minute after a rotation. */
   readonly keys: readonly UserKey[];
   /** Hashes of keys that shall end; reconcile ends them. */
@@ -42,15 +43,25 @@ export interface ApiKey extends Stored {
   readonly revokedAt: number | null;
   readonly disabled: boolean;
   /** Up to which change of its user `disabled` is right. */
-  readonly accessChanges?: number;
+  readonly accessChanges?: number | undefined;
   /** To the hour; the login that issued it counts. */
-  readonly lastUsedAt?: number;
+  readonly lastUsedAt?: number | undefined;
   /** When the AWS login was that this chain of keys began with. */
   readonly loginAt: number;
   /** The AWS role of that login; absent in keys from before it was noted. */
   readonly role?: string | undefined;
   readonly ttl: number;
 }
+
+/** Who has a username. */
+export interface NameClaim extends Stored {
+  readonly kind: "username";
+  readonly uid: string;
+  readonly identity: string;
+}
+
+/** Throws `Unreadable`: a name that cannot be read is somebody's. */
+export const parseNameClaim: (item: Item) => NameClaim = parserOf("username", { uid, identity: text });
 
 export async function findUser(ctx: Context<"table">, uid: string): Promise<User | undefined> {
   const item = await ctx.table.get(userKey(uid));
@@ -60,7 +71,7 @@ export async function findUser(ctx: Context<"table">, uid: string): Promise<User
 /** Throws `notFound`. */
 export async function getUserByName(ctx: Context<"table">, username: string): Promise<User> {
   const claim = await ctx.table.get(usernameKey(username));
-  const user = typeof claim?.uid === "string" ? await findUser(ctx, claim.uid) : undefined;
+  const user = claim && (await findUser(ctx, parseNameClaim(claim).uid));
   if (!user) throw new Problem("notFound", `User '${username.slice(0, 100)}' not found`);
   return user;
 }
@@ -71,32 +82,39 @@ export async function findApiKey(ctx: Context<"table">, hash: string): Promise<A
 }
 
 /** Throws `Unreadable` for anything that this version did not write. */
-export function parseUser(item: Item): User {
-  const known =
-    item.kind === "user" &&
-    typeof item.uid === "string" &&
-    typeof item.number === "number" &&
-    typeof item.username === "string" &&
-    typeof item.disabled === "boolean" &&
-    Array.isArray(item.keys) &&
-    Array.isArray(item.revoking);
-  if (!known) throw new Unreadable("user", item);
-  return item as unknown as User;
-}
+export const parseUser: (item: Item) => User = parserOf(
+  "user",
+  {
+    uid,
+    number: ordinal,
+    username: text,
+    disabled: flag,
+    accessChanges: optional(count),
+    keys: listOf(shape<UserKey>({ hash: text, prefix: text, createdAt: number, expiresAt: number })),
+    revoking: listOf(text),
+    attempts: count,
+    dueShard: text,
+    dueAt: optional(number),
+  },
+  { "its key is another's": ({ pk, uid: own }) => pk === userKey(own).pk },
+);
 
 /** Throws `Unreadable` for anything that this version did not write. */
-export function parseApiKey(item: Item): ApiKey {
-  const known =
-    item.kind === "key" &&
-    typeof item.uid === "string" &&
-    typeof item.username === "string" &&
-    typeof item.number === "number" &&
-    typeof item.expiresAt === "number" &&
-    typeof item.disabled === "boolean" &&
-    (item.revokedAt === null || typeof item.revokedAt === "number");
-  if (!known) throw new Unreadable("key", item);
-  return item as unknown as ApiKey;
-}
+export const parseApiKey: (item: Item) => ApiKey = parserOf("key", {
+  uid,
+  username: text,
+  number: ordinal,
+  prefix: text,
+  createdAt: number,
+  expiresAt: number,
+  revokedAt: orNull(number),
+  disabled: flag,
+  accessChanges: optional(count),
+  lastUsedAt: optional(number),
+  loginAt: number,
+  role: optional(text),
+  ttl: number,
+});
 
 /** Part of `Key` so that callers need not know how a user's key is made. */
 export function keyOfUser(user: Pick<User, "uid">): Key {

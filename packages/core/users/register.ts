@@ -1,19 +1,20 @@
-import type { Context, Stored } from "../context.ts";
+import type { Context, Item, Stored } from "../context.ts";
 import { dueShardOf } from "../due.ts";
 import { identityKey, userCounterKey, userKey, usernameKey } from "../keys.ts";
+import { uid as isUid, ordinal } from "../shape.ts";
+import { parserOf } from "../unreadable.ts";
 import { changeRecord, writeRecord } from "../write-record.ts";
-import { findUser, type User } from "./record.ts";
+import { findUser, type NameClaim, parseNameClaim, type User } from "./record.ts";
 import { type AssumedRole, usernameFor } from "./username.ts";
-
-interface NameClaim extends Stored {
-  readonly kind: "username";
-  readonly uid: string;
-  readonly identity: string;
-}
 
 interface IdentityClaim extends Stored {
   readonly kind: "identity";
   readonly uid: string;
+}
+
+interface Counter extends Stored {
+  readonly kind: "counter";
+  readonly last: number;
 }
 
 /**
@@ -23,16 +24,17 @@ interface IdentityClaim extends Stored {
 export async function findOrCreateUser(ctx: Context<"table">, { account, session }: AssumedRole): Promise<User> {
   const identity = ctx.ids.hash(JSON.stringify([account, session]));
   const known = await ctx.table.get(identityKey(identity));
-  if (typeof known?.uid === "string") {
-    const user = await findUser(ctx, known.uid);
-    if (user) return user;
-  }
+  const user = known && (await findUser(ctx, parseIdentityClaim(known).uid));
+  if (user) return user;
   const { uid, name } = await claimUsername(ctx, session, identity);
-  const user = (await findUser(ctx, uid)) ?? (await putUser(ctx, uid, name));
+  const made = (await findUser(ctx, uid)) ?? (await putUser(ctx, uid, name));
   const claim: IdentityClaim = { ...identityKey(identity), writers: [], kind: "identity", uid };
   await writeRecord(ctx, claim);
-  return user;
+  return made;
 }
+
+/** Taken for none, it would make a second user of the same person. */
+const parseIdentityClaim: (item: Item) => IdentityClaim = parserOf("identity", { uid: isUid });
 
 /** More identities than this that are spelled alike are somebody's experiment. */
 const NAMES_TRIED = 100;
@@ -46,8 +48,9 @@ async function claimUsername(
     const name = usernameFor(session, n);
     const claim: NameClaim = { ...usernameKey(name), writers: [], kind: "username", uid: ctx.ids.uid(), identity };
     if (await writeRecord(ctx, claim)) return { uid: claim.uid, name };
-    const holder = await ctx.table.get(usernameKey(name));
-    if (holder?.identity === identity && typeof holder.uid === "string") return { uid: holder.uid, name };
+    const item = await ctx.table.get(usernameKey(name));
+    const holder = item && parseNameClaim(item);
+    if (holder?.identity === identity) return { uid: holder.uid, name };
   }
   throw new Error(`No username is free for a session after ${NAMES_TRIED} tries`);
 }
@@ -74,12 +77,15 @@ async function putUser(ctx: Context<"table">, uid: string, username: string): Pr
 
 const COUNTER_TRIES = 50;
 
+/** Taken for none, it would give numbers out again. */
+const parseCounter: (item: Item) => Counter = parserOf("counter", { last: ordinal });
+
 /** Gaps are fine: a login that dies after this leaves one. */
 async function nextNumber(ctx: Context<"table">): Promise<number> {
   const { record } = await changeRecord(ctx, {
     read: () => ctx.table.get(userCounterKey),
     decide: (item) => {
-      const last = typeof item?.last === "number" ? item.last : 0;
+      const last = item ? parseCounter(item).last : 0;
       return { ...userCounterKey, writers: item?.writers ?? [], kind: "counter", last: last + 1 };
     },
     what: "The number of users is",

@@ -1,10 +1,12 @@
 import type { Ids, Item, Key, Stored } from "../context.ts";
 import { deliveryShardOf } from "../due.ts";
+import { environmentTable, isSize, timelineEntry } from "../environments/parse.ts";
 import type { Environment } from "../environments/record.ts";
 import type { TimelineEntry } from "../environments/timeline.ts";
 import { deliveryKey } from "../keys.ts";
 import type { Sealed } from "../sealed.ts";
-import { Unreadable } from "../unreadable.ts";
+import { branded, count, listOf, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
+import { parserOf } from "../unreadable.ts";
 import { type EventSubject, subjectOf } from "./event.ts";
 
 export interface DeliveryAttempt {
@@ -93,22 +95,44 @@ export function ended(delivery: Delivery, state: "delivered" | "given_up", now: 
   return { ...delivery, state, claim: null, endedAt: now, dueAt, ttl: Math.floor(dueAt / 1000) };
 }
 
-const states: readonly unknown[] = ["waiting", "delivered", "given_up"] satisfies Delivery["state"][];
-const numbers = ["attemptCount", "tries", "seriesAt"] as const;
+/** What its environment was is checked as far as every body needs it; a dialect takes the rest as it was written. */
+const subject = (value: unknown): value is EventSubject => isSubject(value);
+const isSubject = shape<Pick<EventSubject, "pk" | "sk" | "uid" | "owner" | "id" | "createdBy" | "phase" | "size">>({
+  pk: text,
+  sk: text,
+  uid,
+  owner: text,
+  id: text,
+  createdBy: text,
+  phase: environmentTable.phase,
+  size: isSize,
+});
 
-/** Checks the fields that decide; throws `Unreadable` for anything that this version did not write. */
-export function parseDelivery(item: Item): Delivery {
-  const known =
-    item.kind === "delivery" &&
-    states.includes(item.state) &&
-    numbers.every((name) => Number.isFinite(item[name])) &&
-    typeof item.receiver === "string" &&
-    typeof item.environment === "object" &&
-    typeof item.entry === "object" &&
-    Array.isArray(item.attempts);
-  if (!known) throw new Unreadable("delivery", item);
-  return item as unknown as Delivery;
-}
+/** Throws `Unreadable` for anything that this version did not write. */
+export const parseDelivery: (item: Item) => Delivery = parserOf(
+  "delivery",
+  {
+    owner: text,
+    entry: timelineEntry,
+    previous: optional(
+      shape<NonNullable<Delivery["previous"]>>({ phase: environmentTable.phase, step: environmentTable.step }),
+    ),
+    environment: subject,
+    receiver: branded<Sealed>(),
+    body: orNull(branded<Sealed>()),
+    state: oneOf("waiting", "delivered", "given_up"),
+    attempts: listOf(shape<DeliveryAttempt>({ n: ordinal, at: number, status: orNull(number), error: orNull(text) })),
+    attemptCount: count,
+    tries: count,
+    seriesAt: number,
+    claim: orNull(shape<NonNullable<Delivery["claim"]>>({ attempt: ordinal, at: number, until: number })),
+    endedAt: orNull(number),
+    dueShard: text,
+    dueAt: optional(number),
+    ttl: optional(number),
+  },
+  { "nobody will look at it": ({ state, dueAt }) => state !== "waiting" || dueAt !== undefined },
+);
 
 /** The key of a delivery's record, apart from the rest of it. */
 export function recordKeyOf({ pk, sk }: Key): Key {

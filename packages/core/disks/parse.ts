@@ -1,0 +1,46 @@
+import type { Item } from "../context.ts";
+import { volumeRef } from "../environments/parse.ts";
+import { diskKey } from "../keys.ts";
+import { count, flag, listOf, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
+import { parserOf } from "../unreadable.ts";
+import type { Disk, DiskSnapshot, Holder, LostBackup } from "./record.ts";
+
+const moment = orNull(number);
+export const operationKind = oneOf("create", "delete", "undelete");
+const holder = shape<Holder>({ uid, key: text, id: text });
+
+/** Throws `Unreadable` for anything that this version did not write. */
+export const parseDisk: (item: Item) => Disk = parserOf(
+  "disk",
+  {
+    uid,
+    owner: text,
+    name: text,
+    sizeGb: number,
+    phase: oneOf("creating", "available", "deleted", "purging", "purged"),
+    volume: orNull(volumeRef),
+    volumesMade: count,
+    snapshots: listOf(shape<DiskSnapshot>({ id: text, at: number, completed: flag })),
+    lost: optional(shape<LostBackup>({ of: text, attempt: ordinal, until: moment, gaveUp: orNull(text) })),
+    heldBy: orNull(holder),
+    next: orNull(holder),
+    createdAt: number,
+    lastUsedAt: moment,
+    deletedAt: moment,
+    purgeAt: moment,
+    taggedAs: orNull(text),
+    operations: listOf(shape<Disk["operations"][number]>({ id: text, kind: operationKind })),
+    attempts: count,
+    fault: orNull(text),
+    dueShard: text,
+    dueAt: optional(number),
+    ttl: optional(number),
+  },
+  {
+    "its key is another's": ({ pk, sk, owner, uid: own }) => {
+      const key = diskKey(owner, own);
+      return pk === key.pk && sk === key.sk;
+    },
+    "it is deleted and never purged": ({ phase, purgeAt }) => phase !== "deleted" || purgeAt !== null,
+  },
+);

@@ -1,0 +1,198 @@
+import type { Item, PortSight, Resources, RunPort, Share, VolumeRef } from "../context.ts";
+import { environmentsOf } from "../keys.ts";
+import type { Sealed } from "../sealed.ts";
+import {
+  branded,
+  type Check,
+  count,
+  flag,
+  listOf,
+  mapOf,
+  mark,
+  number,
+  oneOf,
+  optional,
+  ordinal,
+  orNull,
+  shape,
+  type Table,
+  text,
+  uid,
+} from "../shape.ts";
+import { type Common, parserOf } from "../unreadable.ts";
+import type { Action } from "./actions.ts";
+import type { Doors, Guest } from "./doors.ts";
+import type { IdleSight } from "./idle.ts";
+import type { KeptLog } from "./log.ts";
+import type { IdlePolicy, Policy } from "./policy.ts";
+import type { ArchiveUse, DiskUse, Environment, Outcome, OwnVolume, Phase, RememberedStart, Size } from "./record.ts";
+import type { TimelineEntry } from "./timeline.ts";
+
+const moment = orNull(number);
+const sealed = branded<Sealed>();
+const end = oneOf("completed", "expired", "cancelled", "failed", "deleted");
+const phase: Check<Phase> = oneOf(
+  ...(["queued", "preparing", "active", "stopping", "stopped"] as const),
+  ...(["completed", "expired", "cancelled", "failed", "deleted"] as const),
+);
+const step = oneOf("disk", "pod", "image", "container", "probe");
+
+/** How much is asked for, in numbers that a plan can count with. */
+export const isSize = shape<Size>({
+  pool: text,
+  instanceType: text,
+  machines: ordinal,
+  units: ordinal,
+  gpus: count,
+  wantedMs: number,
+});
+export const shares = listOf(shape<Share>({ node: orNull(text), units: ordinal }));
+const resources = shape<Resources>({ cpus: number, memoryMb: number });
+const runPort: Table<RunPort> = { port: ordinal, kind: oneOf("ssh", "jupyter", "http", "tcp") };
+export const volumeRef = shape<VolumeRef>({ id: text, zone: text });
+const outcome = shape<Outcome>({ phase: end, reason: orNull(text), at: number, isLimit: mark });
+
+const policy = shape<Policy>({
+  time: oneOf("run", "creation", "none"),
+  restarts: flag,
+  idle: orNull(shape<IdlePolicy>({ afterMs: number, everyMs: number })),
+  archives: orNull(text),
+  readyWithinMs: moment,
+  firstFailure: oneOf("keeps", "clears"),
+  forgetsSpec: flag,
+});
+
+const doors = shape<Doors>({
+  login: text,
+  guests: listOf(
+    shape<Guest>({ name: text, state: oneOf("wanted", "fetched", "in"), known: flag, tries: count, nextAt: number }),
+  ),
+  jupyter: orNull(shape<NonNullable<Doors["jupyter"]>>({ token: sealed, origin: orNull(text) })),
+  keyed: flag,
+  revision: count,
+  told: orNull(shape<NonNullable<Doors["told"]>>({ run: ordinal, revision: count })),
+});
+
+const idle = shape<IdleSight>({
+  verdict: oneOf("keep", "stop"),
+  signal: oneOf("start", "heartbeat", "exec", "sessions", "unknown sessions"),
+  since: number,
+  at: number,
+  dryRun: flag,
+});
+
+const action = shape<Action>({
+  id: ordinal,
+  kind: oneOf("cancel", "extend", "enable_jupyter", "disable_jupyter", "add_user", "resize"),
+  subject: optional(text),
+  writer: text,
+  status: oneOf("requested", "done", "failed"),
+  reason: orNull(text),
+  requestedAt: number,
+  completedAt: moment,
+});
+
+export const timelineEntry = shape<TimelineEntry>({
+  n: ordinal,
+  at: number,
+  phase,
+  step: orNull(step),
+  reason: orNull(text),
+});
+
+/** Every field of an environment's head. */
+export const environmentTable: Table<Omit<Environment, Common>> = {
+  uid,
+  owner: text,
+  id: text,
+  createdBy: text,
+  name: text,
+  labels: mapOf(text),
+  desired: oneOf("active", "stopped", "deleted"),
+  outcome: orNull(outcome),
+  phase,
+  step: orNull(step),
+  reason: orNull(text),
+  run: ordinal,
+  size: isSize,
+  zone: orNull(text),
+  hasCommand: flag,
+  spec: orNull(text),
+  policy,
+  ports: listOf(shape(runPort)),
+  resources: orNull(resources),
+  resized: orNull(resources),
+  disk: orNull(shape<DiskUse>({ uid, name: text, leased: flag, attached: flag, released: flag })),
+  volumes: listOf(shape<OwnVolume>({ name: text, path: text, sizeGb: number, volume: orNull(volumeRef) })),
+  clearing: optional(number),
+  broken: orNull(text),
+  archive: orNull(shape<ArchiveUse>({ blob: text, file: text, startedAt: moment, settled: flag })),
+  addressLabel: orNull(text),
+  starts: count,
+  firstActiveAt: moment,
+  remembered: orNull(shape<RememberedStart>({ size: orNull(isSize), receiver: orNull(sealed) })),
+  receiver: shape<Environment["receiver"]>({ always: orNull(sealed), run: orNull(sealed) }),
+  lastUsedAt: moment,
+  busyUntil: moment,
+  idle: orNull(idle),
+  backup: orNull(shape<NonNullable<Environment["backup"]>>({ attempt: ordinal, until: number, since: number })),
+  createdAt: number,
+  queuedAt: number,
+  preparingAt: moment,
+  startedAt: moment,
+  endsAt: moment,
+  endedAt: moment,
+  stoppingAt: moment,
+  waitsFor: orNull(text),
+  alarmedAt: moment,
+  straysAt: moment,
+  grant: orNull(shape<NonNullable<Environment["grant"]>>({ shares, at: number })),
+  applyingAt: moment,
+  appliedAt: moment,
+  noStartSince: moment,
+  removedAt: moment,
+  missedAt: moment,
+  withdrawing: flag,
+  withdrawn: orNull(shape<NonNullable<Environment["withdrawn"]>>({ run: ordinal, nodes: listOf(text), at: number })),
+  withdrawals: count,
+  address: orNull(shape<NonNullable<Environment["address"]>>({ ip: text, port: orNull(number) })),
+  portSights: listOf(shape<PortSight>({ ...runPort, address: orNull(text), answers: flag })),
+  isolation: orNull(text),
+  limits: orNull(text),
+  doors,
+  actions: listOf(action),
+  log: optional(shape<KeptLog>({ blob: orNull(text), hash: text, cut: flag, at: number, failed: flag })),
+  actionCount: count,
+  timeline: listOf(timelineEntry),
+  timelineCount: count,
+  emitted: count,
+  warnedMinutes: moment,
+  looks: count,
+  cleanSince: moment,
+  cleanLooks: count,
+  attempts: count,
+  fault: orNull(text),
+  dueShard: text,
+  dueAt: optional(number),
+  waitPool: optional(text),
+  waitOrder: optional(text),
+  ttl: optional(number),
+};
+
+const ends: ReadonlySet<string> = new Set(["completed", "expired", "cancelled", "failed", "deleted"]);
+const runs: ReadonlySet<string> = new Set(["preparing", "active"]);
+
+/** Throws `Unreadable` for anything that this version did not write. */
+export const parseEnvironment: (item: Item) => Environment = parserOf("environment", environmentTable, {
+  "its key is another's": ({ pk, owner, createdBy }) => pk === environmentsOf(owner, createdBy),
+  "it runs on nothing": ({ phase, grant, preparingAt }) => !runs.has(phase) || (grant !== null && preparingAt !== null),
+  "it is active since never": ({ phase, startedAt }) => phase !== "active" || startedAt !== null,
+  "it ended and holds capacity": ({ phase, grant }) => !ends.has(phase) || grant === null,
+  "it ended without an outcome": ({ phase, outcome }) => !ends.has(phase) || outcome?.phase === phase,
+  "nobody will look at it": ({ phase, dueAt }) => dueAt !== undefined || phase === "stopped" || ends.has(phase),
+  "it stands in no line or in another one": ({ waitPool, waitOrder, phase, size }) =>
+    waitPool === undefined ? waitOrder === undefined : phase === "queued" && waitPool === size.pool && !!waitOrder,
+  "its grant names no machine": ({ grant }) => grant === null || grant.shares.length > 0,
+  "its timeline goes on past its end": ({ timeline, timelineCount, emitted }) =>
+    emitted <= timelineCount && timeline.every(({ n }) => n <= timelineCount),
+});
