@@ -17,12 +17,28 @@ export function readEach<Record>(ctx: Context, items: readonly Item[], parse: (i
       return [parse(item)];
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
-      ctx.log.error("unreadable record", { look: keyText(item) });
+      note(ctx, error);
       unreadable.add(keyText(item));
       return [];
     }
   });
   return { records, unreadable };
+}
+
+/** What was read; undefined where it is there and cannot be read, which is logged. */
+export async function unlessUnreadable<Found>(ctx: Context, read: () => Promise<Found>): Promise<Found | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    note(ctx, error);
+    return undefined;
+  }
+}
+
+function note(ctx: Context, { item, isNewer, message }: Unreadable): void {
+  const say = isNewer ? ctx.log.info : ctx.log.error;
+  say("unreadable record", { look: keyText(item), why: message });
 }
 
 /**

@@ -81,8 +81,10 @@ async function takeStep(ctx: WorkerContext, item: Item, now: number): Promise<St
     return await stepEnvironment(ctx, item, now);
   } catch (error) {
     if (error instanceof StepTooOld || error instanceof Conflict) return "again";
-    const itself = error instanceof Unreadable && keyText(error.item) === keyText(item);
-    if (itself) return { record: poisoned(ctx, item, now), sends: [], did: "poisoned" };
+    if (error instanceof Unreadable && keyText(error.item) === keyText(item)) {
+      const record = poisoned(ctx, error, now);
+      return record && { record, sends: [], did: "poisoned" };
+    }
     return failed(ctx, item, now, error);
   }
 }

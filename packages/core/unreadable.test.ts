@@ -1,10 +1,19 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { findOrphans, readOrphans } from "./admin/orphans.ts";
+import { changeInbox } from "./chat/inbox.ts";
+import type { Item } from "./context.ts";
+import { deleteDisk } from "./disks/requests.ts";
+import { listDisks } from "./disks/view.ts";
 import { createEnvironment } from "./environments/create.ts";
-import { environmentKey } from "./keys.ts";
+import { admissionKey, chatKey, environmentKey, keyText, poolKey } from "./keys.ts";
+import { pauseAdmission } from "./pools/admission.ts";
 import { findPool } from "./pools/record.ts";
+import { reconcile } from "./reconcile.ts";
+import { FORMAT } from "./unreadable.ts";
 
+const HOUR = 3_600_000;
 const MINUTE = 60_000;
 
 /** Overwrites fields of somebody's record, as a newer version, a half-done copy or a hand would. */
@@ -81,4 +90,121 @@ test("waiting jobs whose records cannot be read keep no others from starting", a
   await world.advance(10 * MINUTE);
 
   expect((await world.read("bob", "whole")).phase).toBe("active");
+});
+
+test("a worker that meets a record of a newer format leaves it as it is, and sends nothing that could multiply", async () => {
+  const world = await oneNode();
+  await edit(world, "alice", "one", { phase: "hibernating", format: FORMAT + 1, dueAt: world.clock.now() });
+  const key = environmentKey(world.as("alice").actor.uid, "gpu-dev", "one");
+  const before = await world.table.get(key);
+  const sent = world.queue.sent();
+
+  for (let n = 0; n < 5; n++) await reconcile(world.ctx, { look: keyText(key) });
+
+  expect(await world.table.get(key)).toEqual(before);
+  expect(world.queue.sent()).toBe(sent);
+  await world.advance(10 * MINUTE);
+  expect(await world.table.get(key)).toEqual(before);
+});
+
+test("a ledger of a newer format is left as it is", async () => {
+  const world = await oneNode();
+  const pool = await world.table.get(poolKey("h100"));
+  const newer = { ...pool, format: FORMAT + 1, held: "elsewhere", dueAt: 0 } as unknown as Item;
+  await world.table.put(newer);
+
+  await world.advance(10 * MINUTE);
+
+  expect(await world.table.get(poolKey("h100"))).toEqual(newer);
+});
+
+test("a record that is put off keeps every field that nobody knows, and loses its mark once it can be read", async () => {
+  const world = await oneNode();
+  const unknown = { weather: { rain: [1, { deep: true }] }, phase: 7, dueAt: world.clock.now() };
+  await edit(world, "alice", "one", unknown);
+  const key = environmentKey(world.as("alice").actor.uid, "gpu-dev", "one");
+
+  await reconcile(world.ctx, { look: keyText(key) });
+  expect(await world.table.get(key)).toMatchObject({ ...unknown, poisoned: true, dueAt: world.clock.now() + HOUR });
+
+  await edit(world, "alice", "one", { phase: "active", dueAt: world.clock.now() });
+  await reconcile(world.ctx, { look: keyText(key) });
+  expect(await world.table.get(key)).toMatchObject({ weather: unknown.weather, phase: "active" });
+  expect((await world.table.get(key))?.poisoned).toBeUndefined();
+});
+
+test("a disk whose holder cannot be read stays that holder's", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  await world.advance(MINUTE);
+  await edit(world, "alice", "one", { phase: "hibernating" });
+
+  const second = createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
+  await expect(second).rejects.toThrow("Disk 'data' is currently in use by reservation one");
+  await expect(deleteDisk(world.as("alice"), "data")).rejects.toThrow("currently in use by reservation one");
+
+  expect(await listDisks(world.as("alice"))).toMatchObject([{ name: "data", inUse: true, holder: "one" }]);
+});
+
+test("a host label whose environment cannot be read stays that environment's", async () => {
+  const world = await memoryWorld();
+  const labelled = { ...newEnvironment("one"), addressLabel: "box" };
+  await createEnvironment(world.as("alice"), labelled);
+  await edit(world, "alice", "one", { uid: null });
+  await world.advance(10 * MINUTE);
+
+  const other = createEnvironment(world.as("bob"), { ...newEnvironment("two"), addressLabel: "box" });
+
+  await expect(other).rejects.toThrow("host label");
+});
+
+test("an id whose record cannot be read is not given to another life, which leaves nothing behind", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await edit(world, "alice", "one", { phase: "hibernating" });
+  const specs = () => world.table.all().filter(({ kind }) => kind === "spec" || kind === "host").length;
+  const before = specs();
+
+  const again = createEnvironment(world.as("alice"), { ...newEnvironment("one"), addressLabel: "box" });
+
+  await expect(again).rejects.toThrow("cannot be read");
+  expect(specs()).toBe(before);
+});
+
+test("compute whose record cannot be read is no orphan that may be removed", async () => {
+  const world = await oneNode();
+  await edit(world, "alice", "one", { phase: "hibernating" });
+
+  await findOrphans(world.ctx);
+  await world.advance(15 * MINUTE);
+  await findOrphans(world.ctx);
+
+  const report = await readOrphans(world.ctx);
+  expect(report?.runs.map(({ why }) => why)).toEqual(["its record cannot be read"]);
+  expect(world.compute.liveUnits("h100-1")).toBe(8);
+});
+
+test("chat messages are kept while the record of their environment cannot be read", async () => {
+  const world = await oneNode();
+  const one = await world.read("alice", "one");
+  await changeInbox(world.ctx, one, (inbox) => inbox);
+  await world.table.put({ ...chatKey(one.uid, 1), writers: ["w"], kind: "message", text: "hello" } as never);
+  await edit(world, "alice", "one", { uid: null });
+
+  await world.advance(HOUR);
+
+  expect(await world.table.get(chatKey(one.uid, 1))).toMatchObject({ text: "hello" });
+});
+
+test("nothing new is started while what the operator wants of admission cannot be read", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await pauseAdmission(world.ctx, true);
+  await world.advance(MINUTE);
+  const item = await world.table.get(admissionKey);
+  await world.table.put({ ...item, paused: "yes" } as never);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+
+  await world.advance(10 * MINUTE);
+
+  expect((await world.read("alice", "one")).phase).toBe("queued");
 });

@@ -28,7 +28,8 @@ export type Common = keyof Stored | "kind";
 
 /**
  * The parser of one kind of record. It throws `Unreadable` for another kind, a higher format, a field that is not what
- * the table says, and fields that contradict one another: the rest of the core may rely on all of that.
+ * the table says, and fields that contradict one another: the rest of the core may rely on all of that. What was put off
+ * and can be read again loses its mark with the next write.
  */
 export function parserOf<Record extends Stored>(
   kind: string,
@@ -45,7 +46,7 @@ export function parserOf<Record extends Stored>(
     }
     const record = item as unknown as Record;
     for (const [words, holds] of rules) if (!holds(record)) throw new Unreadable(kind, item, words);
-    return record;
+    return item.poisoned === undefined ? record : { ...record, poisoned: undefined };
   };
 }
 

@@ -2,13 +2,23 @@ import type { Context } from "../context.ts";
 import { parseEnvironment } from "../environments/parse.ts";
 import { type Environment, isEnded } from "../environments/record.ts";
 import { keyOfText, keyText } from "../keys.ts";
-import { readable } from "../readable.ts";
+import { readEach } from "../readable.ts";
 import type { Disk, Holder } from "./record.ts";
 
-/** The records behind a disk's holder and the one after it, as far as they still live. */
+/** A holder that lives. One whose record cannot be read holds on: nobody knows that it ends. */
+export interface LivingHolder {
+  /** What its dialect calls it. */
+  readonly id: string;
+  /** It lets the disk go as soon as it can. */
+  readonly isEnding: boolean;
+  /** Its end leaves a backup. */
+  readonly isAttached: boolean;
+}
+
+/** The environments behind a disk's holder and the one after it, as far as they still live. */
 export interface Holders {
-  readonly current: Environment | undefined;
-  readonly following: Environment | undefined;
+  readonly current: LivingHolder | undefined;
+  readonly following: LivingHolder | undefined;
 }
 
 /** What a lease may come to: it has the disk or is next, it may write this, or it must not have it. */
@@ -26,12 +36,19 @@ export async function readHolders(
   const holders = disks.flatMap(({ heldBy, next }) => [heldBy, next]).filter((holder) => holder !== null);
   const keys = [...new Set(holders.map((holder) => holder.key))].map(keyOfText).filter((key) => key !== undefined);
   const items = keys.length > 0 ? await ctx.table.getMany(keys) : [];
-  const records = new Map(readable(ctx, items, parseEnvironment).map((record) => [keyText(record), record]));
-  const living = (holder: Holder | null): Environment | undefined => {
-    const record = holder ? records.get(holder.key) : undefined;
-    return record?.uid === holder?.uid && record && !isEnded(record) ? record : undefined;
+  const { records, unreadable } = readEach(ctx, items, parseEnvironment);
+  const known = new Map(records.map((record) => [keyText(record), record]));
+  const living = (holder: Holder | null): LivingHolder | undefined => {
+    if (!holder) return undefined;
+    if (unreadable.has(holder.key)) return { id: holder.id, isEnding: false, isAttached: true };
+    const record = known.get(holder.key);
+    return record?.uid === holder.uid && !isEnded(record) ? livingHolder(record) : undefined;
   };
   return new Map(disks.map(({ uid, heldBy, next }) => [uid, { current: living(heldBy), following: living(next) }]));
+}
+
+function livingHolder({ id, outcome, disk }: Environment): LivingHolder {
+  return { id, isEnding: outcome !== null, isAttached: disk?.attached === true };
 }
 
 /** Decides whether this environment may have the disk: at once, or after one that is ending. */
@@ -39,8 +56,8 @@ export function decideLease(disk: Disk, holder: Holder, { current, following }: 
   if (disk.heldBy?.uid === holder.uid) return { kind: "has" };
   if (disk.next?.uid === holder.uid && current) return { kind: "has" };
   if (disk.phase !== "available" && disk.phase !== "creating") return { kind: "gone" };
-  if (current && !current.outcome) return { kind: "inUse", by: current.id };
-  const other = following && !following.outcome && disk.next?.uid !== holder.uid ? following : undefined;
+  if (current && !current.isEnding) return { kind: "inUse", by: current.id };
+  const other = following && !following.isEnding && disk.next?.uid !== holder.uid ? following : undefined;
   if (other) return { kind: "inUse", by: other.id };
   if (current) return { kind: "takes", disk: { ...disk, next: holder } };
   return { kind: "takes", disk: { ...disk, heldBy: holder, next: null } };

@@ -93,14 +93,14 @@ async function queryAll(ctx: Context<"table">, pk: string): Promise<Item[]> {
 
 function viewOf(disk: Disk, name: string, holders: Holders | undefined): DiskView {
   const { current, following } = holders ?? {};
-  const holder = [current, following].find((one) => one && !one.outcome);
-  const ending = current?.outcome != null && current.disk?.attached === true;
+  const holder = [current, following].find((one) => one && !one.isEnding);
+  const isEnding = current?.isEnding === true && current.isAttached;
   return {
     disk,
     name,
     inUse: holder !== undefined,
     holder: holder?.id ?? null,
-    backingUp: ending || hasPendingSnapshot(disk),
+    backingUp: isEnding || hasPendingSnapshot(disk),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Context, Item, Key, Stored } from "../context.ts";
 import { hostKey, keyOfText, keyText } from "../keys.ts";
 import { Conflict } from "../problem.ts";
+import { readEach } from "../readable.ts";
 import { removeRecord, writeRecord } from "../write-record.ts";
 import { parseEnvironment } from "./parse.ts";
 import type { Environment } from "./record.ts";
@@ -52,9 +53,13 @@ export async function findAddressed(
   return environment.phase === "deleted" ? undefined : environment;
 }
 
-/** A create that died between the two writes left a claim for a head that never came. */
+/**
+ * A create that died between the two writes left a claim for a head that never came. What cannot be read, the claim or
+ * the head, lives: only a head that is absent or of another life does not.
+ */
 async function isLived(ctx: Context<"table">, claim: Item): Promise<boolean> {
   const key = keyOfText(String(claim.key));
-  const head = key && (await ctx.table.get(key));
-  return head?.uid === claim.uid;
+  if (!key) return true;
+  const { records, unreadable } = readEach(ctx, await ctx.table.getMany([key]), parseEnvironment);
+  return unreadable.size > 0 || records[0]?.uid === claim.uid;
 }

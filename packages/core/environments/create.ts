@@ -83,7 +83,7 @@ export async function createEnvironment(
   return head;
 }
 
-/** Throws `Conflict` when what is there belongs to another environment; nothing of this one is left then. */
+/** Throws `Conflict` when what is there is another environment, `Unreadable` when nobody knows; nothing of this one is left then. */
 async function requireOwn(
   ctx: UserContext<"table">,
   key: Key,
@@ -94,6 +94,7 @@ async function requireOwn(
   if (item?.uid === uid) return item;
   if (addressLabel !== undefined) await releaseLabel(ctx, addressLabel, uid);
   await forgetSpec(ctx, key, uid);
+  if (item) parseEnvironment(item);
   throw new Conflict(keyText(key));
 }
 

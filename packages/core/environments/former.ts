@@ -2,6 +2,7 @@ import type { Context } from "../context.ts";
 import { dueShardOf } from "../due.ts";
 import { formerKey } from "../keys.ts";
 import { Conflict } from "../problem.ts";
+import { readable } from "../readable.ts";
 import type { Sealed } from "../sealed.ts";
 import { openReceiver, sealReceiver } from "../webhooks/receiver.ts";
 import { writeRecord } from "../write-record.ts";
@@ -12,7 +13,7 @@ import { decideEnd, enter } from "./transitions.ts";
 
 /**
  * Writes a new head where a deleted environment has its id, or one that holds nothing; the old head goes on under a key
- * of its own, so that the looks after its end are taken. Undefined: what has the id is neither.
+ * of its own, so that the looks after its end are taken. Undefined: what has the id is neither, or cannot be read.
  */
 export async function replaceFormer(
   ctx: Context<"table" | "sealer">,
@@ -20,8 +21,8 @@ export async function replaceFormer(
 ): Promise<Environment | undefined> {
   const item = await ctx.table.get(keyOf(head));
   if (!item) throw new Conflict(`former ${head.uid}`);
-  const former = parseEnvironment(item);
-  if (former.uid === head.uid || !(former.phase === "deleted" || holdsNothing(former))) return undefined;
+  const [former] = readable(ctx, [item], parseEnvironment);
+  if (!former || former.uid === head.uid || !(former.phase === "deleted" || holdsNothing(former))) return undefined;
   await writeRecord(ctx, await asFormer(ctx, former));
   return writeRecord(ctx, { ...head, writers: former.writers });
 }

@@ -1,9 +1,10 @@
 import type { Context, Item, Stored } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
-import { admissionKey, keyText, poolKey } from "../keys.ts";
+import { admissionKey, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
+import { unlessUnreadable } from "../readable.ts";
 import { flag, listOf, text } from "../shape.ts";
-import { parserOf, Unreadable } from "../unreadable.ts";
+import { parserOf } from "../unreadable.ts";
 import { changeRecord } from "../write-record.ts";
 import { findPool, type Pool } from "./record.ts";
 
@@ -67,7 +68,8 @@ async function change(ctx: Context<"table">, decide: (before: Admission) => Admi
 /** Into the ledger. It is read before what it has to carry, so that a later wish is never overwritten by an older one. */
 async function carry(ctx: Context<"table" | "queue">, type: string): Promise<void> {
   const { record } = await changeRecord(ctx, {
-    read: () => findReadable(ctx, type),
+    // A ledger that cannot be read grants nothing anyway.
+    read: () => unlessUnreadable(ctx, () => findPool(ctx, type)),
     async decide(pool): Promise<Pool | undefined> {
       const closed = pool && closureOf(await readAdmission(ctx), type);
       if (!pool || closed === undefined || (pool.closed ?? null) === closed) return undefined;
@@ -77,15 +79,4 @@ async function carry(ctx: Context<"table" | "queue">, type: string): Promise<voi
     tries: TRIES,
   });
   if (record) await sendLook(ctx, poolKey(type));
-}
-
-/** A ledger that cannot be read grants nothing anyway. */
-async function findReadable(ctx: Context<"table">, type: string): ReturnType<typeof findPool> {
-  try {
-    return await findPool(ctx, type);
-  } catch (error) {
-    if (!(error instanceof Unreadable)) throw error;
-    ctx.log.error("unreadable record", { look: keyText(poolKey(type)) });
-    return undefined;
-  }
 }

@@ -2,7 +2,7 @@ import type { Context } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
 import { keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
-import { readable } from "../readable.ts";
+import { readable, unlessUnreadable } from "../readable.ts";
 import { writeRecord } from "../write-record.ts";
 import { type Closure, closureOf, readAdmission } from "./admission.ts";
 import { parsePool } from "./parse.ts";
@@ -20,7 +20,7 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   const items = await ctx.table.getMany(poolTypes.map(poolKey));
   const pools = new Map(readable(ctx, items, parsePool).map((pool) => [pool.pk, pool]));
   const unreadable = new Set(items.map((item) => item.pk).filter((pk) => !pools.has(pk)));
-  const admission = await readAdmission(ctx);
+  const admission = await unlessUnreadable(ctx, () => readAdmission(ctx));
   const { nodes, leftOut } = poolNodes(listed, [...pools.values()]);
   if (leftOut.length > 0)
     ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
@@ -31,7 +31,9 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
       const key = poolKey(type);
       const found = nodes.get(type) ?? [];
       const pool = pools.get(key.pk) ?? (found.length > 0 ? emptyPool(ctx, type) : undefined);
-      const closed = closureOf(admission, type);
+      // Nobody knows what the operator wants: what is closed stays closed, and nothing new is opened.
+      const before = pools.has(key.pk) ? (pool?.closed ?? null) : "paused";
+      const closed = admission ? closureOf(admission, type) : before;
       if (!pool || unreadable.has(key.pk)) return;
       if (sameNodes(pool.nodes, found) && (pool.closed ?? null) === closed) return;
       await writeNodes(ctx, pool, found, closed);

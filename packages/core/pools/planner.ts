@@ -1,4 +1,4 @@
-import type { Item, Key, Look } from "../context.ts";
+import type { Key, Look } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
 import { keyOfText, keyText, kindOfKey, poolKey } from "../keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "../look.ts";
@@ -42,7 +42,7 @@ async function lookAtPool(ctx: PlannerContext, key: Key, named: readonly string[
     try {
       return await planOnce(ctx, key, named);
     } catch (error) {
-      if (error instanceof Unreadable) return putOff(ctx, error.item);
+      if (error instanceof Unreadable) return putOff(ctx, error);
       if (!(error instanceof Conflict)) throw error;
     }
   }
@@ -50,10 +50,11 @@ async function lookAtPool(ctx: PlannerContext, key: Key, named: readonly string[
 }
 
 /** A ledger that cannot be read: whoever is faster has put it off already. */
-async function putOff(ctx: PlannerContext, item: Item): Promise<void> {
+async function putOff(ctx: PlannerContext, error: Unreadable): Promise<void> {
   const now = ctx.clock.now();
-  if (typeof item.dueAt === "number" && item.dueAt > now) return;
-  await writeRecord(ctx, poisoned(ctx, item, now));
+  if (typeof error.item.dueAt === "number" && error.item.dueAt > now) return;
+  const item = poisoned(ctx, error, now);
+  if (item) await writeRecord(ctx, item);
 }
 
 /** Plans if the pool is due or if what the look names is news to it; otherwise the look is over after its reads. */

@@ -58,7 +58,8 @@ async function lookOnce(ctx: DelivererContext, key: Key, bodyOf: BodyOf): Promis
     return await step(ctx, parseDelivery(item), bodyOf, { now, readAt });
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
-    return (await writeRecord(ctx, poisoned(ctx, item, now))) !== undefined;
+    const putOff = poisoned(ctx, error, now);
+    return putOff === undefined || (await writeRecord(ctx, putOff)) !== undefined;
   }
 }
 
