@@ -118,6 +118,25 @@ describe("how it ended", () => {
     },
   );
 
+  test("how it ended stands in the record before its run is removed, since nobody can read it after that", async () => {
+    const { world, uid } = await submitted({ command: "train" });
+    world.compute.program(uid, { kind: "exits", code: 0, afterMs: 50 * MINUTE });
+    await world.advance(40 * MINUTE);
+    const back = takeAway(world.compute, ...CLUSTER);
+    await world.advance(HOUR);
+    back();
+    const { remove } = world.compute;
+    const outcomes: unknown[] = [];
+    world.compute.remove = async (...input) => {
+      outcomes.push((await world.read("alice", "one")).outcome?.phase);
+      return remove(...input);
+    };
+
+    await world.advance(6 * MINUTE);
+
+    expect(outcomes).toEqual(["completed"]);
+  });
+
   test("a command that exited after the end of its time has expired", async () => {
     const { world, uid } = await submitted({ command: "train" });
     world.compute.program(uid, { kind: "exits", code: 0, afterMs: 70 * MINUTE });

@@ -42,7 +42,9 @@ async function removeRun(
   const { uid, run, removedAt, looks } = environment;
   const left = await ctx.compute.observe(uid, run);
   if (left || removedAt === null) {
-    const known = left ? await copyLastLog(ctx, endedByItself(environment, left), now) : environment;
+    const own = left && endedByItself(environment, left);
+    if (own) return changed(own, now, "had ended by itself");
+    const known = left ? await copyLastLog(ctx, environment, now) : environment;
     await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: false });
     const wait = looks === 0 ? 0 : waitMs({ looks: looks - 1 });
     const asked = { ...known, removedAt: removedAt ?? now, waitsFor: "Waits until its compute is gone" };
@@ -62,10 +64,13 @@ function release(environment: Environment, now: number): Step<Environment> {
   return tellingPool(changed(released, now, "released"));
 }
 
-/** A deadline says that it ends; how, says its command, if that was over by then (design section 2, one deadline). */
-function endedByItself(environment: Environment, { exitCode, endedAt }: Observation): Environment {
+/**
+ * A deadline says that it ends; how, says its command, if that was over by then (design section 2, one deadline).
+ * Written before the run is removed, since nobody can read it after that.
+ */
+function endedByItself(environment: Environment, { exitCode, endedAt }: Observation): Environment | undefined {
   const { outcome } = environment;
-  if (!outcome?.isLimit || exitCode === null || endedAt === null || endedAt >= outcome.at) return environment;
+  if (!outcome?.isLimit || exitCode === null || endedAt === null || endedAt >= outcome.at) return undefined;
   return { ...environment, outcome: { ...endOf(exitCode), at: endedAt } };
 }
 

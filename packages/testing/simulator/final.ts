@@ -18,6 +18,8 @@ export interface Answered {
 const CLOCKS_MS = 2_000;
 /** Where nothing goes wrong: how long a cancel may take, a command's grace and the release of what just began included. */
 const PROMPT_CANCEL_MS = 25_000 + 28_000;
+/** Of each machine. */
+const UNITS = 8;
 /** Chains of looks merge: more messages than this about one record is a chain that multiplied. */
 const MOST_MESSAGES = 12;
 
@@ -45,6 +47,8 @@ export function finalViolations(world: SimulatedWorld, sim: Scheduler, wasCalm: 
   if (left.length > 0 && violations.length === 0) violations.push(`the ledger still names ${left.length}`);
   for (const node of ["h100-1", "h100-2"]) {
     if (world.compute.liveUnits(node) > 0) violations.push(`${node} still runs something`);
+    const peak = world.compute.peakUnits(node);
+    if (peak > UNITS) violations.push(`${peak} units ran on ${node} at once`);
   }
   if (sim.nextAt() !== undefined) violations.push("calls are still under way");
   return violations;

@@ -36,6 +36,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 /** No call may change the cluster for a life that ended so long ago: the step's budget, a call's time-out, the clocks. */
 const LATEST_CALL_MS = 20_000 + 5_000 + 4_000;
 const UNITS = 8;
+/** The clocks of hosts differ by less than this. */
+const CLOCKS_MS = 2_000;
 
 export function watch(
   { table, compute, volumes }: { table: MemoryTable; compute: MemoryCompute; volumes: MemoryVolumes },
@@ -47,6 +49,8 @@ export function watch(
   const endedAt = new Map<string, number>();
   const lastApplied = new Map<string, number>();
   const lastGone = new Map<string, number>();
+  /** When the commands of runs were seen to have exited, by run. */
+  const exits = new Map<string, number>();
   let pool: Pool | undefined;
   let events = 0;
   const violations: string[] = [];
@@ -65,6 +69,7 @@ export function watch(
     disks.wroteEnvironment(before, next);
     life.wroteEnvironment(before, next);
     if (terminal.includes(next.phase) && !endedAt.has(next.uid)) endedAt.set(next.uid, now());
+    if (next.phase === "expired" && before?.phase === "stopping") checkExpired(next);
   }
 
   const disks = diskWatch({ compute, environments, violated });
@@ -94,6 +99,12 @@ export function watch(
     // A worker that slept may make it again after it was seen gone: the looks after the end are for that.
     const cameBack = (lastApplied.get(run) ?? 0) > (lastGone.get(run) ?? Number.POSITIVE_INFINITY);
     if (compute.isLive(before.uid, before.run) && !cameBack) violated(`${before.id} gave back capacity that is in use`);
+  }
+
+  /** A command that had exited by the end of its time ended in its own way. */
+  function checkExpired({ id, uid, run, endsAt }: Environment): void {
+    const exitedAt = exits.get(`${uid}-r${run}`) ?? Number.POSITIVE_INFINITY;
+    if (exitedAt < (endsAt ?? 0) - CLOCKS_MS) violated(`${id} expired although its command had exited`);
   }
 
   /** Nobody takes what the ledger does not say, and no node is given twice. */
@@ -172,6 +183,7 @@ export function watch(
         disks.checkMounts();
         life.lookedAt(uid);
         const name = `${uid}-r${run}`;
+        if (seen?.endedAt && seen.exitCode !== null) exits.set(name, seen.endedAt);
         if (!seen && environments.get(uid)?.phase === "stopping") lastGone.set(name, ++events);
         return seen;
       },

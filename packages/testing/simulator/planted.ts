@@ -346,4 +346,33 @@ export const plantedBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "release before 26 s",
+    edits: [{ file: "environments/release.ts", find: "LATE_START_MS = 28_000", replace: "LATE_START_MS = 0" }],
+  },
+  {
+    name: "the mark that a run is begun written after it",
+    edits: [
+      {
+        file: "environments/preparing.ts",
+        find: "if (environment.applyingAt === null) {",
+        replace: "if (environment.applyingAt === undefined) {",
+      },
+      {
+        file: "environments/make-run.ts",
+        find: "{ ...environment, appliedAt: now,",
+        replace: "{ ...environment, applyingAt: now, appliedAt: now,",
+      },
+    ],
+  },
+  {
+    name: "expired where the run had completed",
+    edits: [
+      {
+        file: "environments/ending.ts",
+        find: "if (!outcome?.isLimit || exitCode === null",
+        replace: "if (!outcome?.isLimit || outcome.at > 0 || exitCode === null",
+      },
+    ],
+  },
 ];
