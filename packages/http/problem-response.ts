@@ -1,4 +1,5 @@
 import { Problem, type ProblemKind } from "#core/problem.ts";
+import { Unreadable } from "#core/unreadable.ts";
 import type { Dialect, Shown } from "./dialect.ts";
 import { type Exchange, headersOf } from "./exchange.ts";
 import { isOutage } from "./outage.ts";
@@ -8,10 +9,27 @@ import type { Runtime } from "./runtime.ts";
 
 /** Whatever was thrown, in the envelope of the exchange's dialect. What is not a Problem is logged and kept to ourselves. */
 export function problemResponse(runtime: Pick<Runtime, "clock" | "log">, exchange: Exchange, error: unknown): Response {
-  const problem = error instanceof Problem ? error : confessed(runtime, exchange, error);
+  const problem =
+    error instanceof Problem ? error : (unreadable(runtime, exchange, error) ?? confessed(runtime, exchange, error));
   const shown = show(problem, exchange, runtime.clock.now());
   const headers = { ...headersOf(exchange, "application/json"), ...extraHeaders(problem) };
   return new Response(JSON.stringify(exchange.dialect.envelope(shown)), { status: shown.status, headers });
+}
+
+/** A record that a request needs and that nobody can read: said plainly, and to the operator by the log. */
+function unreadable({ log }: Pick<Runtime, "log">, { requestId }: Exchange, error: unknown): Problem | undefined {
+  if (!(error instanceof Unreadable)) return undefined;
+  const what = `The ${error.kind} record that this request needs`;
+  if (error.isNewer) {
+    log.info("unreadable record", { requestId, error: described(error) });
+    const text = `${what} was written by a newer version of this service, try again in a minute`;
+    return new Problem("unavailable", text, { retryAfterSeconds: 60 });
+  }
+  log.error("unreadable record", { requestId, error: described(error) });
+  return new Problem(
+    "failed",
+    `${what} cannot be read. The operator was told, and nothing that it holds is given away`,
+  );
 }
 
 function confessed({ log }: Pick<Runtime, "log">, { requestId }: Exchange, error: unknown): Refusal {

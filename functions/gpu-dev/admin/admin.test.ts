@@ -16,6 +16,7 @@ const operations = [
   ["POST", "/v1/admin/admission/pause"],
   ["POST", "/v1/admin/admission/resume"],
   ["GET", "/v1/admin/orphans"],
+  ["POST", "/v1/admin/records/end"],
   ["GET", "/v1/admin/audit"],
 ] as const;
 
@@ -302,7 +303,7 @@ test("each operation is on record: who, with which key, what, on what, when, in 
   const { world, admin, ask } = await adminWorld();
   const sent: string[] = [];
   for (const [method, path] of operations) {
-    const { response } = await ask(method, path, admin);
+    const { response } = await ask(method, path, admin, path.endsWith("/end") ? { key: "no key" } : undefined);
     sent.unshift(response.headers.get("x-request-id") ?? "");
     world.clock.advance(1000);
   }
@@ -311,6 +312,7 @@ test("each operation is on record: who, with which key, what, on what, when, in 
 
   const missing = `Job ${nobody} not found`;
   expect(entries.map(({ action, target, result, reason }) => [action, target, result, reason])).toEqual([
+    ["end_record", "no key", "failed", "key must be the key of an environment's record: <pk>|<sk>"],
     ["list_orphans", null, "done", null],
     ["resume_admission", null, "done", null],
     ["pause_admission", null, "done", null],
@@ -347,4 +349,40 @@ test("the audit is paged, newest first", async () => {
     entries: [{ target: "a100" }, { target: "t4" }],
   });
   expect(rest.body).toMatchObject({ more: false, entries: [{ target: "h100" }] });
+});
+
+test("a job whose record cannot be read is answered in plain words, and the operator can end it", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  const id = await submitJob(world, user);
+  await world.advance(60_000);
+  const item = world.table.all().find((one) => one.kind === "environment");
+  const key = keyText(item ?? { pk: "", sk: "" });
+  const end = (sent: unknown) => ask("POST", "/v1/admin/records/end", admin, sent);
+
+  expect(await end({ key })).toMatchObject({ status: 409 });
+  expect(await end({ key: "no key" })).toMatchObject({ status: 400 });
+  expect(await end({ key: "user#x|-" })).toMatchObject({ status: 400 });
+  expect(await end({ key: `${key}x` })).toMatchObject({ status: 404 });
+
+  await world.table.put({ ...item, format: 99 } as never);
+  const newer = await ask("GET", `/v1/jobs/${id}`, user);
+  expect([newer.status, newer.response.headers.get("retry-after")]).toEqual([503, "60"]);
+  expect(newer.body.detail).toContain("was written by a newer version");
+  expect((await ask("GET", "/v1/jobs", user)).body).toMatchObject({ jobs: [], total: 0 });
+
+  await world.table.put({ ...item, phase: "hibernating" } as never);
+  const broken = await ask("GET", `/v1/jobs/${id}`, user);
+  expect([broken.status, broken.body.detail]).toEqual([
+    500,
+    "The environment record that this request needs cannot be read. The operator was told, and nothing that it holds is given away",
+  ]);
+  expect(world.log.lines.at(-2)).toMatchObject({ level: "error", event: "unreadable record" });
+
+  expect(await end({ key })).toMatchObject({ status: 200, body: { key, status: "ended" } });
+  await world.advance(60_000);
+  expect((await ask("GET", `/v1/jobs/${id}`, user)).body).toMatchObject({
+    status: "failed",
+    status_reason: "Ended by the operator: its record could not be read",
+  });
+  expect((await auditOf(world, admin)).filter(({ action }) => action === "end_record")).toHaveLength(5);
 });

@@ -3,7 +3,7 @@ import { auditOf } from "../keys.ts";
 import { Conflict, Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
 import { number, oneOf, orNull, text } from "../shape.ts";
-import { parserOf } from "../unreadable.ts";
+import { parserOf, Unreadable } from "../unreadable.ts";
 import { writeRecord } from "../write-record.ts";
 import { monthBefore, monthOf } from "./month.ts";
 
@@ -17,6 +17,7 @@ export const operatorActions = [
   "pause_admission",
   "resume_admission",
   "list_orphans",
+  "end_record",
 ] as const;
 
 export type OperatorAction = (typeof operatorActions)[number];
@@ -60,7 +61,10 @@ export async function audited<Result>(
     await complete(ctx, { ...record, result: "done" });
     return result;
   } catch (error) {
-    const reason = error instanceof Problem ? error.message.slice(0, LONGEST_TEXT) : "Internal failure";
+    const reason =
+      error instanceof Problem || error instanceof Unreadable
+        ? error.message.slice(0, LONGEST_TEXT)
+        : "Internal failure";
     await complete(ctx, { ...record, result: "failed", reason });
     throw error;
   }

@@ -100,6 +100,8 @@ export const timelineEntry = shape<TimelineEntry>({
   reason: orNull(text),
 });
 
+export const isOwnVolume = shape<OwnVolume>({ name: text, path: text, sizeGb: number, volume: orNull(volumeRef) });
+
 /** Every field of an environment's head. */
 export const environmentTable: Table<Omit<Environment, Common>> = {
   uid,
@@ -123,7 +125,7 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
   resources: orNull(resources),
   resized: orNull(resources),
   disk: orNull(shape<DiskUse>({ uid, name: text, leased: flag, attached: flag, released: flag })),
-  volumes: listOf(shape<OwnVolume>({ name: text, path: text, sizeGb: number, volume: orNull(volumeRef) })),
+  volumes: listOf(isOwnVolume),
   clearing: optional(number),
   broken: orNull(text),
   archive: orNull(shape<ArchiveUse>({ blob: text, file: text, startedAt: moment, settled: flag })),

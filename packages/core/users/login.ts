@@ -1,5 +1,6 @@
 import type { AwsCredentials, CallerIdentity, Context, SignedIdentityRequest } from "../context.ts";
 import { IdentityRefused, Problem } from "../problem.ts";
+import { Unreadable } from "../unreadable.ts";
 import { type IssuedKey, issueKey } from "./issue.ts";
 import type { User } from "./record.ts";
 import { findOrCreateUser } from "./register.ts";
@@ -27,7 +28,7 @@ export async function login(ctx: Context<"table" | "queue" | "identity">, proof:
     if (user.disabled) throw new Problem("forbidden", "User account is disabled");
     return { user, arn: caller.arn, key: await issueKey(ctx, user, role.role) };
   } catch (error) {
-    if (error instanceof Problem) throw error;
+    if (error instanceof Problem || error instanceof Unreadable) throw error;
     throw new Problem("failed", "Failed to create API key", { cause: error });
   }
 }

@@ -1,0 +1,98 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import type { Item } from "../context.ts";
+import { listDisks } from "../disks/view.ts";
+import { createEnvironment } from "../environments/create.ts";
+import { reservation } from "../environments/policy.ts";
+import { environmentKey, inboxKey, keyText, poolKey } from "../keys.ts";
+import { findPool } from "../pools/record.ts";
+import { FORMAT } from "../unreadable.ts";
+import { endRecord } from "./end-record.ts";
+
+const MINUTE = 60_000;
+
+function keyOfOne(world: MemoryWorld) {
+  return environmentKey(world.as("alice").actor.uid, "gpu-dev", "one");
+}
+
+async function edit(world: MemoryWorld, fields: Record<string, unknown>): Promise<void> {
+  const item = await world.table.get(keyOfOne(world));
+  await world.table.put({ ...(item as Item), writers: ["hand"], ...fields });
+}
+
+async function running(options: Partial<Parameters<typeof createEnvironment>[1]> = {}, disk?: string) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), { ...newEnvironment("one", { disk, hours: 5 }), ...options });
+  await world.advance(MINUTE);
+  expect(world.compute.liveUnits("h100-1")).toBe(8);
+  return world;
+}
+
+test.each([
+  ["of a phase that nobody knows", { phase: "hibernating" }],
+  ["of a newer format", { format: FORMAT + 1 }],
+  ["without its uid and run", { uid: null, run: "first" }],
+  ["without its size, its grant and its disk", { size: { pool: 7 }, grant: {}, disk: "data" }],
+  [
+    "of which next to nothing is left",
+    { ...Object.fromEntries(["run", "phase", "policy", "timeline"].map((one) => [one, 0])) },
+  ],
+])("a record %s is ended: compute first, then its GPUs and its disk are free", async (_, fields) => {
+  const world = await running({}, "data");
+  await edit(world, fields);
+  await createEnvironment(world.as("bob"), newEnvironment("two"));
+  await world.advance(3 * MINUTE);
+  expect((await world.read("bob", "two")).phase).toBe("queued");
+
+  await endRecord(world.ctx, keyText(keyOfOne(world)));
+  await world.advance(5 * MINUTE);
+
+  const ended = await world.read("alice", "one");
+  const reason = "Ended by the operator: its record could not be read";
+  expect(ended).toMatchObject({ phase: "failed", reason, grant: null });
+  expect((await world.read("bob", "two")).phase).toBe("active");
+  expect(world.compute.peakUnits("h100-1")).toBe(8);
+  expect(await listDisks(world.as("alice"))).toMatchObject([{ name: "data", inUse: false }]);
+  expect((await listDisks(world.as("alice")))[0]?.disk.snapshots).toHaveLength(1);
+  await world.advance(20 * MINUTE);
+  expect((await findPool(world.ctx, "h100"))?.summary.unreadable).toBe(0);
+});
+
+test("its own volumes, its host label and its secrets go as at every end, and of a volume a zip is kept", async () => {
+  const volumes = [{ name: "workspace", path: "/workspace", sizeGb: 1 }];
+  const policy = { ...reservation, time: "none", restarts: true } as const;
+  const world = await running({ volumes, policy, addressLabel: "box" });
+  await edit(world, { phase: "hibernating", policy: "lost" });
+
+  await endRecord(world.ctx, keyText(keyOfOne(world)));
+  await world.advance(20 * MINUTE);
+
+  const kinds = world.table.all().map(({ kind }) => kind);
+  expect((await world.read("alice", "one")).phase).toBe("failed");
+  expect(kinds).toContain("archive");
+  expect(kinds).not.toContain("host");
+  expect(kinds).not.toContain("spec");
+});
+
+test("a record that can be read, one that is not there and a text that is no environment's key are refused", async () => {
+  const world = await running();
+  const gone = keyText({ ...keyOfOne(world), sk: "other" });
+  const end = (text: string) => endRecord(world.ctx, text);
+
+  await expect(end(keyText(keyOfOne(world)))).rejects.toMatchObject({ kind: "conflict" });
+  await expect(end(gone)).rejects.toMatchObject({ kind: "notFound" });
+  for (const text of ["one", "|", "owner#x#disk|y", keyText(poolKey("h100")), "user#x|-", keyText(inboxKey("x"))]) {
+    await expect(end(text)).rejects.toMatchObject({ kind: "invalid" });
+  }
+});
+
+test("nothing is ended while the ledger of its pool cannot be read", async () => {
+  const world = await running();
+  await edit(world, { phase: "hibernating" });
+  const pool = await world.table.get(poolKey("h100"));
+  await world.table.put({ ...(pool as Item), held: 7 } as Item);
+
+  await expect(endRecord(world.ctx, keyText(keyOfOne(world)))).rejects.toMatchObject({ kind: "conflict" });
+
+  expect((await world.table.get(keyOfOne(world)))?.phase).toBe("hibernating");
+});
