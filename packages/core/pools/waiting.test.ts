@@ -144,6 +144,16 @@ test("a record that is named is considered unless it stands behind what was read
   expect(isBehind(far.reach, named.waitOrder)).toBe(true);
 });
 
+test("a plan begins behind the owner with whom the one before ended", async () => {
+  const { ctx } = await poolWith(Object.fromEntries(ownersNamed(250).map((owner) => [owner, 1])));
+  const before = { begin: null, last: "owner0199", cut: {} };
+
+  const { candidates, reach } = await readWaiting(ctx, { ...emptyPool(ctx, "h100"), reach: before }, []);
+
+  expect(candidates[0]?.owner).toBe("owner0200");
+  expect(reach).toEqual({ begin: "owner0199", last: "owner0149", cut: {} });
+});
+
 test("whoever is first in line stays in every plan, although it is not its owner's turn", async () => {
   const world = await poolWith(Object.fromEntries(ownersNamed(250).map((owner) => [`z${owner}`, 1])));
   const head = await createEnvironment(world.as("~last"), newEnvironment("head"));

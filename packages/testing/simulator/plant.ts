@@ -6,19 +6,22 @@ import type { PlantedBug } from "./planted.ts";
 
 const root = join(import.meta.dirname, "../../..");
 
+const copied = ["package.json", "vitest.config.ts", "packages/core", "packages/http", "packages/testing"];
+
 /**
- * Puts the mistake into a copy of the core and runs the simulator on that copy. Answers the first violation, or
- * undefined when none was found in so many schedules. Throws when the source has changed under the mistake.
+ * Puts the mistake into a copy of the core and runs the simulator on that copy, or the test that the mistake names.
+ * Answers the first violation, or the first test that fails; undefined when there was none in so many schedules. Throws
+ * when the source has changed under the mistake.
  */
 export async function catchPlanted(bug: PlantedBug, schedules: number): Promise<string | undefined> {
   const copy = await mkdtemp(join(tmpdir(), "berth-planted-"));
   try {
-    for (const part of ["package.json", "packages/core", "packages/http", "packages/testing", "scripts/simulate.ts"]) {
+    for (const part of [...copied, "scripts/simulate.ts"]) {
       await cp(join(root, part), join(copy, part), { recursive: true });
     }
     await symlink(join(root, "node_modules"), join(copy, "node_modules"));
     for (const edit of bug.edits) await applyEdit(join(copy, "packages/core", edit.file), edit, bug.name);
-    return await firstViolation(copy, schedules);
+    return await (bug.test === undefined ? firstViolation(copy, schedules) : firstFailure(copy, bug.test));
   } finally {
     await rm(copy, { recursive: true, force: true });
   }
@@ -39,6 +42,21 @@ function firstViolation(directory: string, schedules: number): Promise<string | 
       if (violation) return resolve(violation);
       if (error) return reject(new Error(`The planted copy did not run: ${stderr.slice(-500)}`));
       resolve(undefined);
+    });
+  });
+}
+
+/** A run that fails without a failed test is one that did not get so far. */
+function firstFailure(directory: string, file: string): Promise<string | undefined> {
+  const vitest = join(root, "node_modules/vitest/vitest.mjs");
+  const args = [vitest, "run", "--project", "3 memory", "--reporter", "tap-flat", join("packages/core", file)];
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, args, { cwd: directory }, (error, stdout, stderr) => {
+      if (!error) return resolve(undefined);
+      const failed = /^not ok \d+ - (.*?)(?: # time=.*)?$/m.exec(stdout)?.[1];
+      if (failed === undefined)
+        return reject(new Error(`The test of the planted copy did not run: ${stderr.slice(-500)}`));
+      resolve(failed);
     });
   });
 }

@@ -2,6 +2,8 @@
 export interface PlantedBug {
   readonly name: string;
   readonly edits: readonly { readonly file: string; readonly find: string; readonly replace: string }[];
+  /** The core's test that catches it, where it takes more than a schedule has: long lines, days, a setting. */
+  readonly test?: string;
 }
 
 /** The mistakes of design section 10 that can be made in what exists so far. Each must be caught. */
@@ -374,5 +376,43 @@ export const plantedBugs: readonly PlantedBug[] = [
         replace: "if (!outcome?.isLimit || outcome.at > 0 || exitCode === null",
       },
     ],
+  },
+  {
+    name: "an owner is charged for what was tried",
+    test: "pools/plan.test.ts",
+    edits: [
+      {
+        file: "pools/plan.ts",
+        find: "    const endsAt = input.now + entry.size.wantedMs;",
+        replace: "    charge(usage, entry);\n    const endsAt = input.now + entry.size.wantedMs;",
+      },
+      { file: "pools/plan.ts", find: "    charge(usage, entry);\n    grants.push", replace: "    grants.push" },
+    ],
+  },
+  {
+    name: "one owner's line hides those behind it",
+    test: "pools/long-lines.test.ts",
+    edits: [
+      {
+        file: "pools/lines.ts",
+        find: "place = isCut ? { from: endOfLine(owner) } :",
+        replace: "place = isCut ? undefined :",
+      },
+    ],
+  },
+  {
+    name: "every plan begins with the same owner",
+    test: "pools/waiting.test.ts",
+    edits: [{ file: "pools/waiting.ts", find: "pool.reach.last, occupied", replace: "null, occupied" }],
+  },
+  {
+    name: "recent use ignored",
+    test: "pools/used.test.ts",
+    edits: [{ file: "pools/fair-order.ts", find: "a.used - b.used || ", replace: "" }],
+  },
+  {
+    name: "the limit of those who wait not checked",
+    test: "pools/long-lines.test.ts",
+    edits: [{ file: "environments/create.ts", find: "  await refuseFullLine(ctx, input.size.pool);\n", replace: "" }],
   },
 ];
