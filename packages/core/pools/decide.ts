@@ -6,8 +6,8 @@ import type { PlannerContext } from "../worker.ts";
 import type { Candidate, Lines, Reach } from "./lines.ts";
 import { readNamed } from "./named.ts";
 import { type Place, type Plan, plan } from "./plan.ts";
-import type { Grant, Holding, Pool, PoolNode, PoolSummary } from "./record.ts";
-import { unreadableUnits } from "./settle.ts";
+import type { Grant, Holding, Pool } from "./record.ts";
+import { makeable, summarize } from "./summary.ts";
 import { readUsed, type Used } from "./used.ts";
 import { readWaiting } from "./waiting.ts";
 
@@ -43,7 +43,8 @@ export async function decidePool(
   const { planned, grants } = await planVerified(ctx, { pool: settled, list, used: used.owners }, named, now);
   const granted = [...settled.granted, ...grants];
   const seen = planned.places.map((place) => place.uid);
-  const changed = grants.length > 0 || hasNews(list.reach, seen, settled, planned);
+  const summary = summarize(settled, granted, list, planned, now);
+  const changed = grants.length > 0 || hasNews(settled, { seen, summary, reach: list.reach });
   const digits = digitsOf(planned.places);
   const advise = now - settled.advisedAt >= ADVICE_MS;
   const tells = digits !== "" || settled.advised !== "";
@@ -54,7 +55,7 @@ export async function decidePool(
     seen,
     reach: list.reach,
     head: headOf(list.candidates, planned),
-    summary: summarize(settled, granted, list, planned, now),
+    summary,
     plans: settled.plans + 1,
     advisedAt: advise && tells ? now : settled.advisedAt,
     advised: advise ? digits : settled.advised,
@@ -73,8 +74,10 @@ function isWhole({ last, cut }: Reach): boolean {
 }
 
 /** Where each plan reads other owners, the next one is only soon needed while there is something to give. */
-function hasNews({ last }: Reach, seen: readonly string[], before: Pool, { freeUnits }: Plan): boolean {
-  return last === null ? !sameMembers(seen, before.seen) : freeUnits > 0 && !before.closed;
+function hasNews(before: Pool, { seen, summary, reach }: Pick<Pool, "seen" | "summary" | "reach">): boolean {
+  if (reach.last !== null) return summary.free > 0 && !before.closed;
+  // Who stands far back makes no plan by asking for one, but is counted.
+  return !sameMembers(seen, before.seen) || (!isWhole(reach) && summary.waiting !== before.summary.waiting);
 }
 
 /** What a plan is made of besides who is named. */
@@ -150,37 +153,6 @@ function planOver({ pool, used }: Outset, waiting: readonly Candidate[], now: nu
     closed: pool.closed,
     now,
   });
-}
-
-function summarize(pool: Pool, granted: readonly Grant[], list: Lines, planned: Plan, now: number): PoolSummary {
-  const units = unitsPerNode(instanceTypeOfPool(pool.type));
-  const running = pool.held.filter((holding) => holding.phase !== "stopping");
-  const notYet = [...planned.places.map((place) => place.uid), ...granted.map((grant) => grant.uid)];
-  const sizes = new Map([...list.candidates, ...granted].map((one) => [one.uid, one.size]));
-  return {
-    total: sum(presentNodes(pool).map((node) => node.units)) + makeable(pool) * units,
-    free: planned.freeUnits,
-    inUse: sum(running.map(({ size }) => size.machines * size.units)),
-    waiting: notYet.length,
-    waitingUnits: sum(notYet.map((uid) => (sizes.get(uid)?.machines ?? 0) * (sizes.get(uid)?.units ?? 0))),
-    preparing: running.filter((holding) => holding.phase === "preparing").length,
-    active: running.filter((holding) => holding.phase === "active").length,
-    unreadable: unreadableUnits({ granted, held: pool.held }),
-    plannedAt: now,
-  };
-}
-
-function presentNodes(pool: Pool): readonly PoolNode[] {
-  return pool.nodes.filter((node) => !node.gone);
-}
-
-/** Machines that its group may still make. */
-function makeable(pool: Pool): number {
-  return Math.max(0, pool.maxNodes - presentNodes(pool).length);
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, one) => total + one, 0);
 }
 
 function sameMembers(a: readonly string[], b: readonly string[]): boolean {

@@ -25,18 +25,21 @@ export interface Reach {
 export interface Lines {
   readonly candidates: readonly Candidate[];
   readonly reach: Reach;
+  /** Those who were read and are not proposed, for the counts that people are shown. */
+  readonly behind: { readonly count: number; readonly units: number };
 }
 
-/** What one plan considers (design section 3). */
+/** What one plan considers (design section 3), and how many entries it reads before it passes over the rest of a line. */
 const PLANNED_FOR = 2_000;
 const MOST_OF_ONE = 50;
 const MOST_OWNERS = 200;
-const PAGE = 100;
+/** What is read of each owner from then on, in one query that leads to the next. */
+const LEAST_PAGE = 100;
 
 interface Line {
   readonly entries: Candidate[];
-  /** Since when the first waits who was left out. */
-  rest: number | undefined;
+  /** Those after them: since when the first waits, how many they are and what they ask for. */
+  rest: { readonly since: number; count: number; units: number } | undefined;
 }
 
 /**
@@ -51,19 +54,24 @@ export async function readLines(
   occupied: ReadonlySet<string>,
 ): Promise<Lines> {
   const lines = new Map<string, Line>();
-  const read = (range: Range) => readRange(ctx, type, range, { lines, occupied });
+  const reading = { lines, occupied, entries: 0 };
+  const read = (range: Range) => readRange(ctx, type, range, reading);
   await read(begin === null ? {} : { from: endOfLine(begin) });
   if (begin !== null && lines.size <= MOST_OWNERS) await read({ to: endOfLine(begin) });
 
   const all = [...lines].slice(0, MOST_OWNERS);
   const share = Math.min(MOST_OF_ONE, Math.floor(PLANNED_FOR / Math.max(1, all.length)));
   const cut = all.flatMap(([owner, { entries, rest }]) => {
-    const since = entries[share]?.queuedAt ?? rest;
+    const since = entries[share]?.queuedAt ?? rest?.since;
     return since === undefined ? [] : [[owner, since] as const];
   });
   const last = lines.size > MOST_OWNERS ? (all.at(-1)?.[0] ?? null) : null;
   return {
     candidates: all.flatMap(([, { entries }]) => entries.slice(0, share)),
+    behind: {
+      count: sum(all.map(([, { entries, rest }]) => Math.max(0, entries.length - share) + (rest?.count ?? 0))),
+      units: sum(all.map(([, { entries, rest }]) => unitsOf(entries.slice(share)) + (rest?.units ?? 0))),
+    },
     reach: { begin: last === null ? null : begin, last, cut: Object.fromEntries(cut) },
   };
 }
@@ -86,18 +94,22 @@ type Range = Pick<IndexQuery, "from" | "to">;
 interface Reading {
   readonly lines: Map<string, Line>;
   readonly occupied: ReadonlySet<string>;
+  /** How many were read so far. */
+  entries: number;
 }
 
 async function readRange(ctx: Context<"table">, partition: string, range: Range, reading: Reading): Promise<void> {
   const { lines } = reading;
   let place: Pick<IndexQuery, "from" | "after"> | undefined = {};
   while (place && lines.size <= MOST_OWNERS) {
-    const query: IndexQuery = { index: "waiting", partition, ...range, ...place, limit: PAGE };
+    const left = PLANNED_FOR - reading.entries;
+    const query: IndexQuery = { index: "waiting", partition, ...range, ...place, limit: Math.max(LEAST_PAGE, left) };
     const { items, next } = await ctx.table.query(query);
+    reading.entries += items.length;
     for (const item of items) add(reading, item);
     if (next === undefined) return;
     const owner = readWaitOrder(items.at(-1)?.waitOrder)?.owner;
-    const isCut = owner !== undefined && lines.get(owner)?.rest !== undefined;
+    const isCut = reading.entries >= PLANNED_FOR && owner !== undefined && lines.get(owner)?.rest !== undefined;
     place = isCut ? { from: endOfLine(owner) } : { ...place, after: next };
   }
 }
@@ -108,11 +120,21 @@ function add({ lines, occupied }: Reading, item: Item): void {
   const { owner, queuedAt, uid } = standing;
   const line = lines.get(owner) ?? { entries: [], rest: undefined };
   lines.set(owner, line);
-  if (occupied.has(uid) || line.rest !== undefined) return;
+  if (occupied.has(uid)) return;
   if (line.entries.length === MOST_OF_ONE) {
-    line.rest = queuedAt;
+    line.rest ??= { since: queuedAt, count: 0, units: 0 };
+    line.rest.count += 1;
+    line.rest.units += unitsOf([{ size: item.size }]);
     return;
   }
   const zone = typeof item.zone === "string" ? item.zone : null;
   line.entries.push({ uid, owner, size: item.size, zone, queuedAt, key: keyText(keyOf(item)) });
+}
+
+function unitsOf(entries: readonly Pick<Candidate, "size">[]): number {
+  return sum(entries.map(({ size }) => size.machines * size.units));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
 }

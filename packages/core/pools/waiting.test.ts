@@ -66,13 +66,25 @@ test("many owners share 2,000 places in equal parts", async () => {
   expect(reach.cut).toEqual(Object.fromEntries(owners.map((owner) => [owner, START + 20])));
 });
 
-test("a line of 100,000 costs one plan two queries of a hundred entries", async () => {
-  const { ctx, asked } = await poolWith({ alice: 100_000, bob: 1 });
+test("those who are passed over are counted, as far as 2,000 entries reach", async () => {
+  const { ctx, asked } = await poolWith({ alice: 400, bob: 60, carol: 3 });
+  const long = await poolWith({ alice: 100_000, bob: 1 });
+
+  const { behind } = await readLines(ctx, "h100", null, new Set());
+  const counted = (await readLines(long.ctx, "h100", null, new Set())).behind;
+
+  expect(asked).toHaveLength(1);
+  expect(behind).toEqual({ count: 360, units: 2_880 });
+  expect(counted).toEqual({ count: 1_950, units: 15_600 });
+});
+
+test("a line of 100,000 costs one plan 2,000 entries, and a hundred for each line after it", async () => {
+  const { ctx, asked } = await poolWith({ alice: 100_000, bob: 1_000, carol: 1 });
 
   const { candidates } = await readLines(ctx, "h100", null, new Set());
 
-  expect(countsOf(candidates)).toEqual({ alice: 50, bob: 1 });
-  expect(asked.map(({ answered }) => answered)).toEqual([100, 1]);
+  expect(countsOf(candidates)).toEqual({ alice: 50, bob: 50, carol: 1 });
+  expect(asked.map(({ answered }) => answered)).toEqual([2_000, 100, 1]);
 });
 
 test("who has capacity already takes no place from the others of the line", async () => {

@@ -11,18 +11,18 @@ import type { Pool } from "./record.ts";
  */
 export async function readWaiting(ctx: PlannerContext, pool: Pool, named: readonly Environment[]): Promise<Lines> {
   const occupied = new Set([...pool.granted, ...pool.held].map(({ uid }) => uid));
-  const { candidates: proposed, reach } = await readLines(ctx, pool.type, pool.reach.last, occupied);
+  const { candidates: proposed, ...rest } = await readLines(ctx, pool.type, pool.reach.last, occupied);
   const candidates = new Map(proposed.map((candidate) => [candidate.uid, candidate]));
   const isUnknown = ({ uid }: { uid: string }) => !candidates.has(uid) && !named.some((record) => record.uid === uid);
   // Whoever is first keeps the reserved start, whether or not it is its owner's turn to be read.
   const { records } = await readNamed(ctx, pool.head && isUnknown(pool.head) ? [pool.head.key] : []);
   for (const record of [...named, ...records]) {
     const { uid, waitOrder } = record;
-    const isNear = uid === pool.head?.uid || !isBehind(reach, waitOrder);
+    const isNear = uid === pool.head?.uid || !isBehind(rest.reach, waitOrder);
     if (!isWaiting(record)) candidates.delete(uid);
     else if (record.size.pool === pool.type && isNear && !occupied.has(uid)) candidates.set(uid, candidateOf(record));
   }
-  return { candidates: [...candidates.values()], reach };
+  return { ...rest, candidates: [...candidates.values()] };
 }
 
 function candidateOf(record: Environment): Candidate {
