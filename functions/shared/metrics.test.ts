@@ -86,7 +86,7 @@ test("orphans show once they were looked for", async () => {
   await requestCancel(world.as("alice"), "one");
   await world.advance(5000);
   await world.compute.apply({
-    ...{ uid: ended.uid, run: 1, key: `${ended.pk}|${ended.sk}`, name: "stray", pool: "h100", image: "i" },
+    ...{ uid: ended.uid, run: 2, key: `${ended.pk}|${ended.sk}`, name: "stray", pool: "h100", image: "i" },
     ...{ instanceType: "p5.48xlarge", command: undefined, env: {}, shares: [{ node: "h100-1", units: 8 }] },
     ...{ gpusPerMachine: 8, mounts: [], ports: [], resources: null, until: world.clock.now() + 3_600_000 },
   });
