@@ -38,6 +38,7 @@ export function budgeted({ compute, volumes }: Changing, clock: Clock, readAt: n
       ...volumes,
       createVolume: inTime(volumes.createVolume),
       removeVolume: inTime(volumes.removeVolume),
+      detachVolume: inTime(volumes.detachVolume),
       createSnapshot: inTime(volumes.createSnapshot),
       removeSnapshot: inTime(volumes.removeSnapshot),
       tagSnapshot: inTime(volumes.tagSnapshot),

@@ -86,6 +86,11 @@ export function auditOf(month: string): string {
   return `audit#${month}`;
 }
 
+/** The operator's word that the machine behind the node object of this uid is dead. */
+export function nodeGoneKey(uid: string): Key {
+  return single(`node-gone#${uid}`);
+}
+
 /** Advice of one pool's plan; `digit` is the first hex digit of the hash of the environment's uid. */
 export function planKey(type: string, digit: string): Key {
   return single(`plan#${type}#${digit}`);

@@ -73,6 +73,8 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
     },
     listVolumes: (token) => listVolumes(host, token),
     removeVolume: (id) => removeVolume(host, id),
+    // The machine is this one: a directory is let go of when the run's processes are gone.
+    detachVolume: async () => undefined,
     createSnapshot: async (volume, tags) => createSnapshot(host, volume, tags),
     listSnapshots: async (volume) =>
       listSnapshotIds(home).flatMap((id) => {

@@ -58,7 +58,12 @@ export function memoryNodes(world: World): MemoryNodes {
 export function leaveBehind(world: World, id: string, it: MemoryRun): void {
   const { uid, run, mounts } = it.run;
   const [first] = it.nodes;
-  if (isRunning(world, it)) world.ghosts.set(id, it);
+  const deaf = it.nodes
+    .map((node, index) => ({ node, share: it.run.shares[index] }))
+    .filter(({ node }) => !answers(world, node));
+  const shares = deaf.flatMap(({ share }) => share ?? []);
+  const ghost = { ...it, run: { ...it.run, shares }, nodes: deaf.map(({ node }) => node) };
+  if (isRunning(world, ghost)) world.ghosts.set(id, ghost);
   if (!first || answers(world, first)) return;
   for (const { volume } of mounts) {
     world.stuck.set(volume.id, { uid, run, node: first.uid });

@@ -60,6 +60,8 @@ interface Snapshot {
 export function memoryVolumes(options: {
   readonly clock: Pick<Clock, "now">;
   readonly isMounted: (volumeId: string) => boolean;
+  /** Takes it off its machine by force. */
+  readonly detach?: (volumeId: string) => void;
   readonly snapshotMs?: number;
   readonly archiveMs?: number;
   readonly listedAfterMs?: number;
@@ -111,6 +113,9 @@ export function memoryVolumes(options: {
     },
     listVolumes: async (token) =>
       [...volumes.values()].filter((one) => one.wanted.token === token && isListed(one)).map(sightOf),
+    async detachVolume(id) {
+      options.detach?.(id);
+    },
     async removeVolume(id) {
       if (!isListed(volumes.get(id)) || !volumes.delete(id)) return;
       history.push({ kind: "removed", volume: id });

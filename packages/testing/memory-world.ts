@@ -68,7 +68,13 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   const compute = memoryCompute({ clock, nodes, doors, refusesSecondStart, ...options.delays });
   const isMounted = (id: string) => compute.mounting(id).length > 0;
   const blobs = memoryBlobs();
-  const volumes = memoryVolumes({ clock, isMounted, snapshotMs: options.snapshotMs ?? 0, blobs });
+  const volumes = memoryVolumes({
+    clock,
+    isMounted,
+    detach: compute.detach,
+    snapshotMs: options.snapshotMs ?? 0,
+    blobs,
+  });
   const settings = testSettings(options.settings);
   const ids = seededIds(7, clock);
   const log = options.log ?? silentLog();

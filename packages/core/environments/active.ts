@@ -5,6 +5,7 @@ import { hasOpenAction } from "./actions.ts";
 import { lookForUse } from "./auto-stop.ts";
 import { endItself, stopping } from "./fail.ts";
 import { followLog } from "./log.ts";
+import { stepLostMachine } from "./lost-node.ts";
 import { extendRun } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
 import { changed, tellingPool, until, waitMs } from "./pace.ts";
@@ -26,6 +27,8 @@ export async function stepActive(ctx: WorkerContext, read: Environment, now: num
   if (environment.missedAt !== null) return seesAgain(environment, now);
   if (observed.state === "ended") return endItself(environment, observed, now);
   const endsAt = environment.endsAt ?? NEVER;
+  const silent = await stepLostMachine(ctx, environment, observed.nodes, now);
+  if (silent) return silent;
   const resized = await resizeRun(ctx, environment, now);
   if (resized) return resized;
   if (hasOpenAction(environment, "extend")) {

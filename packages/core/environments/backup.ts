@@ -1,6 +1,7 @@
 import { type Disk, findDisk } from "../disks/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { releaseDisk } from "./disk.ts";
+import { detachVolumes } from "./lost-node.ts";
 import { changed, tellingDisk, waitedFor } from "./pace.ts";
 import type { DiskUse, Environment } from "./record.ts";
 import { addEntry } from "./timeline.ts";
@@ -25,7 +26,8 @@ export async function backUp(
   const volume = disk?.volume ? await ctx.volumes.findVolume(disk.volume.id) : undefined;
   if (!disk || disk.heldBy?.uid !== environment.uid) return released(environment, use, now, "its disk is not its own");
   if (!volume) return release(ctx, environment, use, now, "Its disk's volume is gone; its latest backup remains");
-  if (volume.attached) return waitedFor(environment, now, "Waits until its disk is detached");
+  const held = volume.attached ? await detachVolumes(ctx, environment, [volume.id], now) : undefined;
+  if (held) return held;
   const claim = environment.backup;
   if (claim) {
     const left = await ctx.volumes.listSnapshots(volume.id);

@@ -7,6 +7,7 @@ import { endOf } from "./fail.ts";
 import { finish, LOOKS_AFTER_END_MS } from "./finish.ts";
 import { keepNewest, keptUntil } from "./kept.ts";
 import { copyLastLog, logEndsAt } from "./log.ts";
+import { detachVolumes, hasSilentMachine, lookAtMachines, type Machine } from "./lost-node.ts";
 import { removeLateVolumes } from "./own-volumes.ts";
 import { changed, tellingDisk, tellingPool, until, waitMs } from "./pace.ts";
 import type { Environment } from "./record.ts";
@@ -24,6 +25,9 @@ export async function stepStopping(ctx: WorkerContext, read: Environment, now: n
   const removal = environment.applyingAt === null ? undefined : await removeRun(ctx, environment, now);
   if (removal) return removal;
   if (environment.grant) return release(environment, now);
+  const own = environment.volumes.flatMap(({ volume }) => volume?.id ?? []);
+  const held = hasSilentMachine(environment) ? await detachVolumes(ctx, environment, own, now) : undefined;
+  if (held) return held;
   const { disk } = environment;
   if (disk?.attached && !disk.released) return backUp(ctx, environment, disk, now);
   if (disk && !disk.released) {
@@ -44,10 +48,11 @@ async function removeRun(
   if (left || removedAt === null) {
     const own = left && endedByItself(environment, left);
     if (own) return changed(own, now, "had ended by itself");
-    const known = left ? await copyLastLog(ctx, environment, now) : environment;
-    await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: false });
+    const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, left?.nodes ?? [], now);
+    const known = left ? await copyLastLog(ctx, { ...environment, machines }, now) : environment;
+    await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: mayForce(environment, lost, now) });
     const wait = looks === 0 ? 0 : waitMs({ looks: looks - 1 });
-    const asked = { ...known, removedAt: removedAt ?? now, waitsFor: "Waits until its compute is gone" };
+    const asked = { ...known, removedAt: removedAt ?? now, waitsFor: waitsFor ?? "Waits until its compute is gone" };
     return until(asked, now + wait, "removes its compute");
   }
   const freeAt = releasableAt(ctx, environment, now);
@@ -72,6 +77,11 @@ function endedByItself(environment: Environment, { exitCode, endedAt }: Observat
   const { outcome } = environment;
   if (!outcome?.isLimit || exitCode === null || endedAt === null || endedAt >= outcome.at) return undefined;
   return { ...environment, outcome: { ...endOf(exitCode), at: endedAt } };
+}
+
+/** Of several machines those that are not lost have their grace. */
+function mayForce({ removedAt }: Environment, lost: Machine | undefined, now: number): boolean {
+  return lost !== undefined && now - (removedAt ?? now) >= GRACE_SECONDS * 1000;
 }
 
 /** Terminal is not done: looks twice whether anything of it came back, and whether the pool let it go. */

@@ -80,6 +80,7 @@ export function newHead(
     straysAt: null,
     grant: null,
     ...noRun,
+    machines: [],
     withdrawn: null,
     withdrawals: 0,
     address: null,

@@ -1,7 +1,8 @@
 import type { VolumeRef } from "../context.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { changeRecord } from "../write-record.ts";
-import { changed, until, waited } from "./pace.ts";
+import { detachVolumes } from "./lost-node.ts";
+import { changed, until } from "./pace.ts";
 import { parseEnvironment } from "./parse.ts";
 import { type Environment, keyOf, type OwnVolume } from "./record.ts";
 import { removeStrays } from "./strays.ts";
@@ -39,7 +40,7 @@ export async function removeVolumes(
   if (await areAttached(ctx, ids)) {
     // To a run that a sleeping worker made again, perhaps: nobody else looks for it before the end.
     await removeStrays(ctx, environment, "all");
-    return waited(environment, now, "waits until its volumes are detached");
+    return (await detachVolumes(ctx, environment, ids, now)) ?? changed(environment, now, "its volumes are detached");
   }
   await Promise.all(ids.map((id) => ctx.volumes.removeVolume(id)));
   const isSure = !lacksVolumes(environment) && now >= (appliedAt ?? stoppingAt ?? now) + STILL_MADE_MS;

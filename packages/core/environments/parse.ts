@@ -24,6 +24,7 @@ import type { Action } from "./actions.ts";
 import type { Doors, Guest } from "./doors.ts";
 import type { IdleSight } from "./idle.ts";
 import type { KeptLog } from "./log.ts";
+import type { Machine } from "./lost-node.ts";
 import type { IdlePolicy, Policy } from "./policy.ts";
 import type { ArchiveUse, DiskUse, Environment, Outcome, OwnVolume, Phase, RememberedStart, Size } from "./record.ts";
 import type { TimelineEntry } from "./timeline.ts";
@@ -101,6 +102,12 @@ export const timelineEntry = shape<TimelineEntry>({
 });
 
 export const isOwnVolume = shape<OwnVolume>({ name: text, path: text, sizeGb: number, volume: orNull(volumeRef) });
+const machine = shape<Machine>({
+  name: text,
+  uid: text,
+  providerId: orNull(text),
+  silent: orNull(shape<NonNullable<Machine["silent"]>>({ how: oneOf("notReady", "missing"), since: number })),
+});
 
 /** Every field of an environment's head. */
 export const environmentTable: Table<Omit<Environment, Common>> = {
@@ -149,6 +156,7 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
   alarmedAt: moment,
   straysAt: moment,
   grant: orNull(shape<NonNullable<Environment["grant"]>>({ shares, at: number })),
+  machines: listOf(machine),
   applyingAt: moment,
   appliedAt: moment,
   noStartSince: moment,

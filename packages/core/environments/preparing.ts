@@ -4,6 +4,7 @@ import type { Step, WorkerContext } from "../worker.ts";
 import { stepAccess } from "./access.ts";
 import { openDisk } from "./disk.ts";
 import { endItself, fail, isNet, stopping } from "./fail.ts";
+import { machinesOf, stepLostMachine } from "./lost-node.ts";
 import { extendRun, makeRun } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
@@ -73,6 +74,7 @@ function activate(environment: Environment, observed: Observation, now: number):
     warnedMinutes: endsAt === null ? null : passedWarning(endsAt, now),
     address: observed.address,
     isolation: observed.isolation,
+    machines: machinesOf(observed),
     portSights: observed.ports,
     limits: observed.limits,
   };
@@ -96,6 +98,8 @@ async function follow(
   if (observed.state === "unbound" && now - (environment.appliedAt ?? now) >= BIND_MS) {
     return changed({ ...environment, withdrawing: true, reason: observed.reason }, now, "withdraws its grant");
   }
+  const silent = await stepLostMachine(ctx, environment, observed.nodes, now);
+  if (silent) return silent;
   const extended = await extendRun(ctx, environment, now);
   const step = stepOfState[observed.state as keyof typeof stepOfState];
   if (step === environment.step && observed.reason === environment.reason) {

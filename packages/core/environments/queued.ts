@@ -86,6 +86,7 @@ function takeGrant(environment: Environment, pool: Pool, grant: Grant, now: numb
   const taken: Environment = {
     ...environment,
     grant: { shares: grant.shares, at: now },
+    machines: [],
     preparingAt: now,
     ...noRun,
     zone: environment.disk || environment.volumes.length > 0 ? zone : environment.zone,

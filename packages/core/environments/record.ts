@@ -4,6 +4,7 @@ import type { Action } from "./actions.ts";
 import type { Doors } from "./doors.ts";
 import type { IdleSight } from "./idle.ts";
 import type { KeptLog } from "./log.ts";
+import type { Machine } from "./lost-node.ts";
 import type { Policy } from "./policy.ts";
 import type { TimelineEntry } from "./timeline.ts";
 import { type Standing, waitOrderOf } from "./wait-order.ts";
@@ -164,6 +165,8 @@ export interface Environment extends Stored {
   readonly removedAt: number | null;
   /** When the latest look did not see this run, of which nobody knows yet that it is gone. */
   readonly missedAt: number | null;
+  /** What its run is bound to, also once it is gone; empty until it is. */
+  readonly machines: readonly Machine[];
   /** When this run's compute was made: if it is missing now, it is lost and not to be made again. */
   readonly appliedAt: number | null;
   /** The grant of this run is being given back because nothing bound it in time. */

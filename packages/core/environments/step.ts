@@ -1,5 +1,5 @@
 import type { Item, Look } from "../context.ts";
-import { keyText, poolKey } from "../keys.ts";
+import { keyText, nodeGoneKey, poolKey } from "../keys.ts";
 import { dueWhileUntold, hasUntold, tellReceiver } from "../webhooks/outbox.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepActive } from "./active.ts";
@@ -68,9 +68,11 @@ export function retryAt(ctx: WorkerContext, item: Item, dueAt: number, now: numb
 
 /**
  * A planner that granted something says so by naming the pool: such a look at a queued environment reads the ledger
- * although the record is not due, as a look at a pool that names an environment does (design section 3).
+ * although the record is not due, as a look at a pool that names an environment does (design section 3). So does the
+ * operator's word on a node, for those who hold capacity.
  */
 export function wantsLook(item: Item, message: Look): boolean {
+  if (message.for?.some((key) => key.startsWith(nodeGoneKey("").pk))) return item.grant !== null;
   const size = item.size as { pool?: unknown } | undefined;
   if (item.phase !== "queued" || typeof size?.pool !== "string") return false;
   return message.for?.includes(keyText(poolKey(size.pool))) ?? false;

@@ -1,10 +1,11 @@
-import type { Context } from "../context.ts";
+import type { ComputeNode, Context } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
 import { keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { readable, unlessUnreadable } from "../readable.ts";
 import { writeRecord } from "../write-record.ts";
 import { type Closure, closureOf, readAdmission } from "./admission.ts";
+import { readGoneNodes, WORD_MS } from "./node-gone.ts";
 import { parsePool } from "./parse.ts";
 import { poolNodes } from "./pool-nodes.ts";
 import { emptyPool, type Pool, type PoolNode } from "./record.ts";
@@ -21,7 +22,8 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   const pools = new Map(readable(ctx, items, parsePool).map((pool) => [pool.pk, pool]));
   const unreadable = new Set(items.map((item) => item.pk).filter((pk) => !pools.has(pk)));
   const admission = await unlessUnreadable(ctx, () => readAdmission(ctx));
-  const { nodes, leftOut } = poolNodes(listed, [...pools.values()]);
+  const said = await saidGone(ctx, listed, [...pools.values()]);
+  const { nodes, leftOut } = poolNodes(listed, [...pools.values()], said);
   if (leftOut.length > 0)
     ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
   // Two refreshes may overtake each other: what one of them saw long ago must not undo what the other wrote.
@@ -40,6 +42,20 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
       await sendLook(ctx, key);
     }),
   );
+}
+
+/** The ledgers know what the operator said of their nodes; of a node that is new to them it is read. */
+async function saidGone(
+  ctx: Context<"table">,
+  listed: readonly ComputeNode[],
+  pools: readonly Pool[],
+): Promise<ReadonlyMap<string, number>> {
+  const now = ctx.clock.now();
+  const known = new Map(pools.flatMap(({ nodes }) => nodes.map((node) => [node.uid, node.saidAt] as const)));
+  const fresh = listed.map(({ uid }) => uid).filter((uid) => !known.has(uid));
+  const said = new Map(await readGoneNodes(ctx, fresh, now));
+  for (const [uid, at] of known) if (at !== undefined && now - at < WORD_MS) said.set(uid, at);
+  return said;
 }
 
 const MOST_LOGGED = 20;

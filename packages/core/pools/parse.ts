@@ -42,6 +42,7 @@ const node = shape<PoolNode>({
   units: count,
   foreignUnits: count,
   gone: mark,
+  saidAt: optional(number),
 });
 
 const tally = shape<Tally>({ waits: listOf(count), waitedSeconds: number, ends: mapOf(count) });

@@ -1,6 +1,6 @@
 import type { ComputeNode } from "../context.ts";
 import { findInstanceType, type InstanceType, unitsPerNode } from "../fleet.ts";
-import type { Pool, PoolNode } from "./record.ts";
+import type { Grant, Pool, PoolNode } from "./record.ts";
 
 /** A machine that is given to nobody, and why: it says something of itself that cannot be. */
 export interface LeftOut {
@@ -19,7 +19,11 @@ export interface Listing {
  * their entry until their records let go. Name, uid and provider id of an entry belong to it alone: who runs on a machine
  * that was renamed, relabelled or replaced under its name shares it with nobody.
  */
-export function poolNodes(listed: readonly ComputeNode[], pools: readonly Pool[]): Listing {
+export function poolNodes(
+  listed: readonly ComputeNode[],
+  pools: readonly Pool[],
+  said: ReadonlyMap<string, number>,
+): Listing {
   const leftOut: LeftOut[] = [];
   const owners = new Map<string, Owner>();
   for (const { type, nodes } of pools) for (const node of nodes) claim(owners, { pool: type, node });
@@ -33,13 +37,24 @@ export function poolNodes(listed: readonly ComputeNode[], pools: readonly Pool[]
       continue;
     }
     claim(owners, { pool: type.pool, node });
-    const { name, uid, providerId, zone, ready, units, foreignUnits } = node;
     const ofPool = taken.get(type.pool) ?? new Map<string, PoolNode>();
-    taken.set(type.pool, ofPool.set(name, { name, uid, providerId, zone, ready, units, foreignUnits }));
+    taken.set(type.pool, ofPool.set(node.name, entryOf(node, said.get(node.uid))));
   }
   for (const pool of pools) keepHeld(pool, listed, taken);
   const nodes = [...taken].map(([pool, ofPool]) => [pool, [...ofPool.values()].sort(byName)] as const);
   return { nodes: new Map(nodes), leftOut };
+}
+
+/** What of the ledger's holdings and grants lies on a node. */
+export function holdingsOn(pool: Pick<Pool, "granted" | "held">, name: string): readonly Grant[] {
+  return [...pool.granted, ...pool.held].filter(({ shares }) => shares.some(({ node }) => node === name));
+}
+
+/** `saidAt`: when the operator called it gone, whatever the list says of it. */
+function entryOf(node: ComputeNode, saidAt: number | undefined): PoolNode {
+  const { name, uid, providerId, zone, ready, units, foreignUnits } = node;
+  const entry = { name, uid, providerId, zone, ready, units, foreignUnits };
+  return saidAt === undefined ? entry : { ...entry, ready: false, gone: true, saidAt };
 }
 
 interface Owner {

@@ -13,8 +13,10 @@ export interface PoolNode extends NodeRef {
   readonly ready: boolean;
   readonly units: number;
   readonly foreignUnits: number;
-  /** Its node object is not there any more, and somebody holds some of it still: it counts for nothing else. */
+  /** Its node object is not there any more and somebody holds some of it, or the operator said so: it counts for nothing else. */
   readonly gone?: true;
+  /** When the operator said so. */
+  readonly saidAt?: number | undefined;
 }
 
 /** Capacity decided for a run that has not taken it yet. */

@@ -60,7 +60,9 @@ export async function settle(
   const took = thoseThatTook(left, known);
   const over = [...took.filter(({ grant, outcome }) => !grant && outcome), ...thoseThatReturned(pool.held, known)];
   const tally = took.length + over.length > 0 ? tallied(pool.tally ?? emptyTally, took, over) : pool.tally;
-  const settled = { ...pool, granted, held: [...kept, ...taken], setAside, refreshedAt, tally };
+  const silent = new Set(pool.held.flatMap((old) => silentNodes(old, known.get(old.key))));
+  const nodes = pool.nodes.map((node) => (silent.has(node.uid) ? { ...node, ready: false } : node));
+  const settled = { ...pool, nodes, granted, held: [...kept, ...taken], setAside, refreshedAt, tally };
   raiseAlarm(ctx, settled, now);
   return settled;
 }
@@ -101,6 +103,12 @@ function holding(entry: Grant, record: Environment | undefined): Holding[] {
   const phase = record.phase === "preparing" || record.phase === "active" ? record.phase : "stopping";
   const shares = record.grant?.shares ?? entry.shares;
   return [{ key, uid, run, owner, size: record.size, shares, at, phase, endsAt: record.endsAt }];
+}
+
+/** Nodes, by uid, that were given back while they did not answer: gone and not free, until a listing says otherwise. */
+function silentNodes(old: Holding, record: Environment | undefined): string[] {
+  if (record?.uid !== old.uid || holdsCapacity(record, old.run)) return [];
+  return record.machines.flatMap(({ uid, silent }) => (silent ? [uid] : []));
 }
 
 function withdrawnNodes(old: Holding, record: Environment | undefined): { node: string; until: number }[] {

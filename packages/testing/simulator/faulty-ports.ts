@@ -65,6 +65,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       },
       findVolume: (id) => call(`findVolume ${id}`, () => volumes.findVolume(id)),
       listVolumes: (token) => call(`listVolumes ${token}`, () => volumes.listVolumes(token)),
+      detachVolume: (id) => call(`detachVolume ${id}`, () => volumes.detachVolume(id)),
       removeVolume: (id) => call(`removeVolume ${id}`, () => volumes.removeVolume(id)),
       createSnapshot: (id, tags) => {
         const effect = () => volumes.createSnapshot(id, tags);

@@ -53,7 +53,12 @@ export function newWorld(sim: Scheduler, seed: number) {
   const taken = isSlow ? { ...delays, probeMs: SLOW_PROBE_MS } : sim.random() < 0.7 ? delays : {};
   const compute = memoryCompute({ clock, nodes: nodesOf({ h100: 2 }), ...taken });
   const snapshotMs = sim.random() < 0.5 ? sim.random() * 2_000 : sim.random() * sim.random() * 100_000;
-  const volumes = memoryVolumes({ clock, isMounted: (id) => compute.mounting(id).length > 0, snapshotMs });
+  const volumes = memoryVolumes({
+    clock,
+    isMounted: (id) => compute.mounting(id).length > 0,
+    detach: compute.detach,
+    snapshotMs,
+  });
   const decide = (environment: Environment) => decideFate(sim, compute, environment);
   const watched = watch({ table, compute, volumes }, sim.time, decide, sim.tell);
   const settings = testSettings({ preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS });

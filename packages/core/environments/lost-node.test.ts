@@ -1,0 +1,340 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { declareNodeGone } from "../pools/node-gone.ts";
+import { findPool } from "../pools/record.ts";
+import { createEnvironment, type NewEnvironment } from "./create.ts";
+import { reservation } from "./policy.ts";
+import type { Environment } from "./record.ts";
+import { requestCancel } from "./requests.ts";
+import { requestStart } from "./start.ts";
+import { requestStop } from "./stop.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+interface Running {
+  readonly world: MemoryWorld;
+  readonly read: (id?: string) => Promise<Environment>;
+  /** Name and uid of its first machine. */
+  readonly name: string;
+  readonly uid: string;
+  readonly isLive: () => boolean;
+}
+
+/** A world in which `job` is active. */
+async function running(more: Partial<NewEnvironment> = {}, options: WorldOptions = {}): Promise<Running> {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), ...options });
+  await createEnvironment(world.as("alice"), { ...newEnvironment("job", { hours: 24 }), ...more });
+  await world.advance(5 * SECOND);
+  const read = (id = "job") => world.read("alice", id);
+  const { phase, machines, uid } = await read();
+  const [machine] = machines;
+  if (phase !== "active" || !machine) throw new Error(`The job is ${phase}`);
+  return { world, read, name: machine.name, uid: machine.uid, isLive: () => world.compute.isLive(uid, 1) };
+}
+
+/** Advances second by second until it is so; fails after so long. */
+async function until({ world, read }: Running, ms: number, holds: (job: Environment) => boolean): Promise<Environment> {
+  for (let passed = 0; passed <= ms; passed += SECOND) {
+    const job = await read();
+    if (holds(job)) return job;
+    await world.advance(SECOND);
+  }
+  throw new Error(`It did not come about: ${holds}`);
+}
+
+const isSilent = ({ machines }: Environment) => machines.some(({ silent }) => silent !== null);
+const isOver = ({ phase }: Environment) => phase === "failed" || phase === "stopped" || phase === "cancelled";
+
+test("a machine whose node object is gone for 10 s and that its provider says is gone is lost: its job fails", async () => {
+  const job = await running();
+  job.world.compute.removeNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+
+  const noticed = await until(job, MINUTE, isSilent);
+  await job.world.advance(9 * SECOND);
+  const waiting = await job.read();
+  const ended = await until(job, MINUTE, isOver);
+
+  expect(noticed).toMatchObject({ phase: "active", reason: expect.stringContaining(`${job.name} does not answer`) });
+  expect(waiting).toMatchObject({ phase: "active", outcome: null });
+  expect(ended).toMatchObject({ phase: "failed", reason: `Its machine was lost: ${job.name}`, grant: null });
+  expect(await job.world.compute.observe(ended.uid, 1)).toBeUndefined();
+});
+
+test("the units of a lost machine are gone, not free", async () => {
+  const job = await running({}, { nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(job.world.as("bob"), newEnvironment("waits"));
+  job.world.compute.removeNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+
+  await until(job, 3 * MINUTE, isOver);
+  await job.world.advance(3 * MINUTE);
+
+  const pool = await findPool(job.world.ctx, "h100");
+  expect(pool).toMatchObject({ nodes: [], granted: [], held: [], summary: { total: 0, free: 0, waiting: 1 } });
+  expect((await job.world.read("bob", "waits")).phase).toBe("queued");
+});
+
+test("one reading without its node object decides nothing, and a machine that is back was never away", async () => {
+  const job = await running();
+  const before = await job.read();
+  job.world.compute.removeNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+  await until(job, MINUTE, isSilent);
+
+  job.world.compute.returnNode(job.name);
+  await job.world.advance(2 * MINUTE);
+
+  const after = await job.read();
+  expect(after).toMatchObject({ phase: "active", reason: null, endsAt: before.endsAt, run: 1, withdrawals: 0 });
+  expect([after.timelineCount, isSilent(after), job.isLive()]).toEqual([before.timelineCount, false, true]);
+});
+
+test("nothing is forced while its instance runs, though its node object is gone: it waits and says so", async () => {
+  const job = await running({ disk: { name: "data", sizeGb: 10 } });
+  job.world.compute.removeNode(job.name);
+
+  await job.world.advance(HOUR);
+  const waits = await job.read();
+  await requestCancel(job.world.as("alice"), "job");
+  await job.world.advance(HOUR);
+  const stops = await job.read();
+  const live = job.isLive();
+  job.world.compute.setMachine(job.uid, "gone");
+  await job.world.advance(2 * MINUTE);
+
+  const words = `Its machine ${job.name} does not answer; waiting until EC2 says that it is gone`;
+  expect(waits).toMatchObject({ phase: "active", reason: words });
+  expect(stops).toMatchObject({ phase: "stopping", waitsFor: words, grant: waits.grant });
+  expect(live).toBe(true);
+  expect(await job.read()).toMatchObject({ phase: "cancelled", grant: null, waitsFor: null });
+});
+
+test("a machine that is NotReady is lost after 5 minutes, if its provider says that it is gone", async () => {
+  const job = await running();
+  job.world.compute.loseNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+  await until(job, MINUTE, isSilent);
+
+  await job.world.advance(5 * MINUTE - SECOND);
+  const before = await job.read();
+  const after = await until(job, MINUTE, isOver);
+
+  expect(before).toMatchObject({ phase: "active", reason: expect.stringContaining("waiting until it is back") });
+  expect(after).toMatchObject({ phase: "failed", reason: `Its machine was lost: ${job.name}` });
+});
+
+test("a machine that is NotReady for four minutes and comes back has lost nothing, and later has its 5 minutes again", async () => {
+  const job = await running();
+  job.world.compute.setMachine(job.uid, "gone");
+  for (let times = 0; times < 3; times++) {
+    job.world.compute.loseNode(job.name);
+    job.world.compute.setMachine(job.uid, "gone");
+    await job.world.advance(4 * MINUTE);
+    job.world.compute.returnNode(job.name);
+    await job.world.advance(MINUTE);
+  }
+
+  expect(await job.read()).toMatchObject({ phase: "active", reason: null, outcome: null });
+});
+
+test("a machine that its provider says nothing of waits for the operator's word, and goes by it at once", async () => {
+  const job = await running();
+  job.world.compute.loseNode(job.name);
+  job.world.compute.setMachine(job.uid, "unknown");
+  await job.world.advance(HOUR);
+  const waits = await job.read();
+
+  await declareNodeGone(job.world.as("op"), job.name);
+  const ended = await until(job, 20 * SECOND, isOver);
+
+  expect(waits).toMatchObject({ phase: "active", reason: expect.stringContaining("the operator's word") });
+  expect(ended).toMatchObject({ phase: "failed", reason: `Its machine was lost: ${job.name}` });
+});
+
+test("a provider that throws says nothing, and the record tells what is waited for", async () => {
+  const job = await running();
+  const { compute } = job.world;
+  compute.loseNode(job.name);
+  Object.assign(job.world.ctx.compute, { machineOf: () => Promise.reject(new Error("EC2 is away")) });
+
+  await job.world.advance(HOUR);
+
+  expect(await job.read()).toMatchObject({ phase: "active", fault: null, reason: expect.stringContaining("operator") });
+});
+
+test("the operator's word counts for one node object, for 24 h, also where the machine seems to answer", async () => {
+  const job = await running({}, { nodes: nodesOf({ h100: 1 }) });
+  await declareNodeGone(job.world.as("op"), job.name);
+  const ended = await until(job, 20 * SECOND, isOver);
+  await createEnvironment(job.world.as("alice"), newEnvironment("next"));
+
+  await job.world.advance(23 * HOUR);
+  const within = await job.read("next");
+  await job.world.advance(2 * HOUR);
+  const after = await job.read("next");
+
+  expect([ended.phase, within.phase]).toEqual(["failed", "queued"]);
+  expect(after.startedAt).toBeGreaterThan(ended.createdAt + 24 * HOUR);
+});
+
+test("the operator's word on a machine is not one on another that has its name", async () => {
+  const job = await running({}, { nodes: nodesOf({ h100: 1 }) });
+  const [node] = nodesOf({ h100: 1 });
+  if (!node) throw new Error("There is no node");
+  await declareNodeGone(job.world.as("op"), job.name);
+  await until(job, 20 * SECOND, isOver);
+
+  job.world.compute.setNode({ ...node, uid: "another", providerId: "memory:///zone-a/another" });
+  await createEnvironment(job.world.as("alice"), newEnvironment("next"));
+  await job.world.advance(3 * MINUTE);
+
+  expect((await job.read("next")).phase).toBe("active");
+});
+
+test("of several machines one that is lost is all of them, and what is left on the others has its grace", async () => {
+  const job = await running(newEnvironment("job", { gpus: 16, hours: 24 }));
+  const second = (await job.read()).machines[1];
+  job.world.compute.removeNode(second?.name ?? "");
+  job.world.compute.setMachine(second?.uid ?? "", "gone");
+
+  const ended = await until(job, 3 * MINUTE, isOver);
+
+  expect(ended).toMatchObject({ phase: "failed", reason: `Its machine was lost: ${second?.name}`, grant: null });
+  expect((ended.endedAt ?? 0) - (ended.stoppingAt ?? 0)).toBeGreaterThanOrEqual(10 * SECOND);
+  expect(job.world.compute.liveUnits(job.name)).toBe(0);
+});
+
+test("what may be started again is stopped with that fault, and starts elsewhere with its own volumes", async () => {
+  const volumes = [{ name: "workspace", path: "/workspace", sizeGb: 5 }];
+  const job = await running({ policy: { ...reservation, time: "none", restarts: true }, volumes });
+  job.world.compute.removeNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+
+  const stopped = await until(job, 3 * MINUTE, isOver);
+  await requestStart(job.world.as("alice"), "job");
+  await job.world.advance(3 * MINUTE);
+
+  const again = await job.read();
+  expect(stopped).toMatchObject({ phase: "stopped", broken: `Its machine was lost: ${job.name}` });
+  expect(again).toMatchObject({ phase: "active", run: 2, broken: null, volumes: stopped.volumes });
+  expect(again.machines.map(({ name, silent }) => [name === job.name, silent])).toEqual([[false, null]]);
+});
+
+test("a stop that its owner asked for keeps their reason when the machine is lost meanwhile", async () => {
+  const job = await running({ policy: { ...reservation, time: "none", restarts: true } });
+  job.world.compute.loseNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+  await requestStop(job.world.as("alice"), "job", { reason: "for the night" });
+
+  const stopped = await until(job, 10 * MINUTE, isOver);
+
+  expect(stopped).toMatchObject({ phase: "stopped", reason: "for the night", broken: null });
+});
+
+test("the disk of a lost machine is detached by force, backed up, and goes on to the next job", async () => {
+  const disk = { name: "data", sizeGb: 10 };
+  const job = await running({ disk });
+  job.world.compute.removeNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+  await until(job, 3 * MINUTE, isOver);
+
+  await createEnvironment(job.world.as("alice"), { ...newEnvironment("next"), disk });
+  await job.world.advance(2 * MINUTE);
+
+  expect((await job.read("next")).phase).toBe("active");
+  expect(job.world.volumes.history().map(({ kind }) => kind)).toEqual(["created", "snapshot"]);
+});
+
+test("a volume that is still attached once its run is gone is taken by force only from a machine that is lost", async () => {
+  const job = await running({ disk: { name: "data", sizeGb: 10 } });
+  const taken: string[] = [];
+  const { findVolume } = job.world.volumes;
+  Object.assign(job.world.ctx.volumes, {
+    findVolume: async (id: string) => ({ ...(await findVolume(id)), attached: taken.length === 0 }),
+    detachVolume: async (id: string) => void taken.push(id),
+  });
+  await requestCancel(job.world.as("alice"), "job");
+  await job.world.advance(HOUR);
+  const waits = await job.read();
+  job.world.compute.removeNode(job.name);
+  await job.world.advance(HOUR);
+  const takenBefore = [...taken];
+
+  job.world.compute.setMachine(job.uid, "gone");
+  await job.world.advance(MINUTE);
+
+  expect(waits).toMatchObject({ phase: "stopping", grant: null, waitsFor: "Waits until its volumes are detached" });
+  expect([takenBefore, taken.length]).toEqual([[], 1]);
+  expect((await job.read()).phase).toBe("cancelled");
+});
+
+test("its time is over on time while its machine is silent, and it expires when the machine is lost", async () => {
+  const job = await running(newEnvironment("job", { hours: 1 }));
+  job.world.compute.loseNode(job.name);
+  await job.world.advance(HOUR + MINUTE);
+  const over = await job.read();
+
+  job.world.compute.setMachine(job.uid, "gone");
+  await job.world.advance(2 * MINUTE);
+
+  expect(over).toMatchObject({ phase: "stopping", outcome: { phase: "expired" } });
+  expect(over.waitsFor).toContain(`${job.name} does not answer`);
+  expect((await job.read()).phase).toBe("expired");
+});
+
+test("a machine that is lost while its run is still being prepared ends it as lost", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { imageMs: HOUR } });
+  await createEnvironment(world.as("alice"), newEnvironment("job"));
+  await world.advance(10 * SECOND);
+  world.compute.removeNode("h100-1");
+  world.compute.setMachine("node-h100-1", "gone");
+
+  await world.advance(2 * MINUTE);
+
+  expect(await world.read("alice", "job")).toMatchObject({ phase: "failed", reason: "Its machine was lost: h100-1" });
+});
+
+test("what was never bound is not lost with the machine that it was granted: its grant is withdrawn", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("job"));
+  world.compute.program(environment.uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
+  await world.advance(10 * SECOND);
+
+  await declareNodeGone(world.as("op"), "h100-1");
+  await world.advance(3 * MINUTE);
+
+  expect(await world.read("alice", "job")).toMatchObject({ phase: "queued", outcome: null, withdrawals: 1 });
+});
+
+test("a machine that has another name now is not lost", async () => {
+  const job = await running();
+  const node = nodesOf({ h100: 2 }).find(({ name }) => name === job.name);
+  if (!node) throw new Error("There is no node");
+
+  job.world.compute.setNode({ ...node, name: "renamed" });
+  job.world.compute.setMachine(job.uid, "gone");
+  await job.world.advance(HOUR);
+
+  expect(await job.read()).toMatchObject({ phase: "active", reason: null });
+});
+
+test("a wall clock that jumped back does not make a silent machine wait for longer", async () => {
+  const job = await running();
+  job.world.compute.loseNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+  const noticed = await until(job, MINUTE, isSilent);
+  const ahead = noticed.machines.map((machine) => ({
+    ...machine,
+    silent: { how: "notReady", since: noticed.createdAt + HOUR },
+  }));
+  const { pk, sk } = noticed;
+  const changed = { ...((await job.world.table.get({ pk, sk })) ?? noticed), machines: ahead };
+  await job.world.table.put(changed);
+
+  const ended = await until(job, 7 * MINUTE, isOver);
+
+  expect(ended.phase).toBe("failed");
+});

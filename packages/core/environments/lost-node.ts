@@ -1,0 +1,144 @@
+import type { BoundNode, ComputeNode, NodeRef, Observation } from "../context.ts";
+import { readGoneNodes } from "../pools/node-gone.ts";
+import type { Step, WorkerContext } from "../worker.ts";
+import { fail } from "./fail.ts";
+import { changed, until, waitedFor } from "./pace.ts";
+import type { Environment } from "./record.ts";
+
+/** A machine that its run is or was bound to. */
+export interface Machine extends NodeRef {
+  /** Since when its node object is not ready, or not there; null: it answers. */
+  readonly silent: { readonly how: "notReady" | "missing"; readonly since: number } | null;
+}
+
+/** What a look at the machines of a run found. */
+export interface MachineLook {
+  readonly machines: readonly Machine[];
+  /** Certain to be gone: what is left there goes by force. Of several machines one lost is all lost. */
+  readonly lost: Machine | undefined;
+  /** What is waited for until that is certain; null: all of them answer. */
+  readonly waitsFor: string | null;
+}
+
+/** How long a machine is silent before its provider's word counts (design section 2, a lost node). */
+const SILENT_MS = { missing: 10_000, notReady: 300_000 } as const;
+const NEXT_LOOK_MS = { missing: 10_000, notReady: 30_000 } as const;
+
+/** Whether the machines of a run answer, and whether one that does not is lost. */
+export async function lookAtMachines(
+  ctx: WorkerContext,
+  { machines: before }: Pick<Environment, "machines">,
+  bound: readonly BoundNode[],
+  now: number,
+): Promise<MachineLook> {
+  const gone = await readGoneNodes(
+    ctx,
+    bound.map(({ uid }) => uid),
+    now,
+  );
+  // One list of all nodes is dear: it is asked for only where something is wrong.
+  const listed = bound.every(({ answers }) => answers) ? [] : await ctx.compute.listNodes();
+  const machines = bound.map((node) => machineOf(node, before, listed, now));
+  let waitsFor: string | null = null;
+  for (const machine of machines) {
+    if (gone.has(machine.uid)) return { machines, lost: machine, waitsFor: null };
+    if (!machine.silent) continue;
+    const word = await wordOf(ctx, machine, machine.silent, now);
+    if (word === "gone") return { machines, lost: machine, waitsFor: null };
+    waitsFor ??= waits[word](machine.name);
+  }
+  return { machines, lost: undefined, waitsFor };
+}
+
+/** Waits while a machine does not answer, and ends the run once it is lost; undefined: there is nothing to wait for. */
+export async function stepLostMachine(
+  ctx: WorkerContext,
+  environment: Environment,
+  bound: readonly BoundNode[],
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, bound, now);
+  if (lost) return fail({ ...environment, machines }, now, `Its machine was lost: ${lost.name}`);
+  if (waitsFor !== null) {
+    return until({ ...environment, machines, reason: waitsFor }, nextLookAt(machines, now), "waits for its machine");
+  }
+  if (environment.machines.every(({ silent }) => silent === null)) return undefined;
+  return changed({ ...environment, machines, reason: null }, now, "its machine is back");
+}
+
+/**
+ * Of a run that is gone: waits until these volumes are detached, which only a machine that answers does by itself; from
+ * one that is lost they are taken by force. Undefined: none of them is attached.
+ */
+export async function detachVolumes(
+  ctx: WorkerContext,
+  environment: Environment,
+  ids: readonly string[],
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const found = await Promise.all(ids.map((id) => ctx.volumes.findVolume(id)));
+  const attached = found.flatMap((volume) => (volume?.attached ? [volume.id] : []));
+  if (attached.length === 0) return undefined;
+  const [first, ...others] = environment.machines;
+  // Nothing of the run says any more whether its machine answers.
+  const bound = first ? [{ ...first, answers: false }] : [];
+  const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, bound, now);
+  if (lost) await Promise.all(attached.map((id) => ctx.volumes.detachVolume(id)));
+  const waits = { ...environment, machines: [...machines, ...others] };
+  return waitedFor(waits, now, waitsFor ?? "Waits until its volumes are detached");
+}
+
+/** What a run is bound to. */
+export function machinesOf({ nodes }: Pick<Observation, "nodes">): readonly Machine[] {
+  return nodes.map(({ name, uid, providerId }) => ({ name, uid, providerId, silent: null }));
+}
+
+/** Whether its machines were silent when they were last looked at. */
+export function hasSilentMachine({ machines }: Pick<Environment, "machines">): boolean {
+  return machines.some(({ silent }) => silent !== null);
+}
+
+function machineOf(node: BoundNode, before: readonly Machine[], listed: readonly ComputeNode[], now: number): Machine {
+  const { name, uid, providerId } = node;
+  const seen = listed.find((one) => one.uid === uid);
+  if (node.answers || seen?.ready) return { name, uid, providerId, silent: null };
+  const how = seen ? "notReady" : "missing";
+  const known = before.find((one) => one.uid === uid)?.silent;
+  const since = known?.how === how ? Math.min(known.since, now) : now;
+  return { name, uid, providerId, silent: { how, since } };
+}
+
+type Word = "early" | "running" | "unknown";
+
+async function wordOf(
+  ctx: WorkerContext,
+  machine: Machine,
+  { how, since }: NonNullable<Machine["silent"]>,
+  now: number,
+): Promise<Word | "gone"> {
+  if (now - since < SILENT_MS[how]) return "early";
+  try {
+    return await ctx.compute.machineOf(machine);
+  } catch (error) {
+    ctx.log.warn("provider not asked", { node: machine.name, error: String(error) });
+    return "unknown";
+  }
+}
+
+/** At most 120 characters with a node's name of 50. */
+const waits = {
+  early: (name) => `Its machine ${name} does not answer; waiting until it is back or certainly gone`,
+  running: (name) => `Its machine ${name} does not answer; waiting until EC2 says that it is gone`,
+  unknown: (name) => `Its machine ${name} does not answer; waiting for it or the operator's word`,
+} satisfies Record<Word, (name: string) => string>;
+
+function nextLookAt(machines: readonly Machine[], now: number): number {
+  const pauses = machines.flatMap(({ silent }) => (silent ? [pauseOf(silent, now)] : []));
+  return now + Math.min(...pauses);
+}
+
+/** Once the time is over only its provider is waited for. */
+function pauseOf({ how, since }: NonNullable<Machine["silent"]>, now: number): number {
+  const left = since + SILENT_MS[how] - now;
+  return left > 0 ? Math.min(left, NEXT_LOOK_MS[how]) : NEXT_LOOK_MS.notReady;
+}
