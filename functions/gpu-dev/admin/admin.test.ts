@@ -15,6 +15,7 @@ const operations = [
   ["POST", "/v1/admin/pools/h100/undrain"],
   ["POST", "/v1/admin/admission/pause"],
   ["POST", "/v1/admin/admission/resume"],
+  ["POST", "/v1/admin/nodes/h100-1/gone"],
   ["GET", "/v1/admin/orphans"],
   ["POST", "/v1/admin/records/end"],
   ["GET", "/v1/admin/audit"],
@@ -34,6 +35,13 @@ async function adminWorld() {
 async function auditOf(world: HttpWorld, admin: string): Promise<Record<string, unknown>[]> {
   const response = await world.request("GET", "/v1/admin/audit?limit=500", { key: admin });
   return ((await response.json()) as { entries: Record<string, unknown>[] }).entries;
+}
+
+/** Of the only environment. */
+async function uidOf(world: HttpWorld): Promise<string> {
+  const [run] = await world.compute.listRuns();
+  if (!run) throw new Error("Nothing runs");
+  return run.uid;
 }
 
 test("to everybody else the whole of it is an unknown path, and nothing is done or put on record", async () => {
@@ -299,6 +307,37 @@ test("orphans are listed both ways, as of the latest comparison", async () => {
   expect(world.compute.isLive("1".repeat(32), 1)).toBe(true);
 });
 
+test("the operator says that a machine is dead: its job is lost, and nothing is started there", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  const job = await submitJob(world, user);
+  await world.advance(5000);
+  const running = await ask("GET", `/v1/jobs/${job}`, user);
+  const [node] = (await world.compute.observe(await uidOf(world), 1))?.nodes ?? [];
+
+  const gone = await ask("POST", `/v1/admin/nodes/${node?.name}/gone`, admin);
+  const again = await ask("POST", `/v1/admin/nodes/${node?.name}/gone`, admin);
+  await world.advance(60_000);
+  const lost = await ask("GET", `/v1/jobs/${job}`, user);
+  const availability = await ask("GET", "/v1/gpu/availability", user);
+
+  expect(running.body.status).toBe("active");
+  expect(gone).toMatchObject({ status: 200, body: { node: node?.name, uid: node?.uid, status: "gone" } });
+  expect([again.status, again.body]).toEqual([200, gone.body]);
+  expect(lost.body).toMatchObject({ status: "failed", status_reason: `Its machine was lost: ${node?.name}` });
+  expect(availability.body).toMatchObject({ availability: { h100: { total: 8, available: 8 } } });
+});
+
+test("a machine that no pool has cannot be called dead", async () => {
+  const { world, admin, ask } = await adminWorld();
+
+  const unknown = await ask("POST", "/v1/admin/nodes/h100-3/gone", admin);
+  const hostile = await ask("POST", `/v1/admin/nodes/${"x".repeat(3000)}/gone`, admin);
+
+  expect(unknown).toMatchObject({ status: 404, body: { detail: "Node 'h100-3' not found" } });
+  expect(hostile.status).toBe(404);
+  expect(world.table.all().filter(({ pk }) => pk.startsWith("node-gone#"))).toEqual([]);
+});
+
 test("each operation is on record: who, with which key, what, on what, when, in which request, with what result", async () => {
   const { world, admin, ask } = await adminWorld();
   const sent: string[] = [];
@@ -314,6 +353,7 @@ test("each operation is on record: who, with which key, what, on what, when, in 
   expect(entries.map(({ action, target, result, reason }) => [action, target, result, reason])).toEqual([
     ["end_record", "no key", "failed", "key must be the key of an environment's record: <pk>|<sk>"],
     ["list_orphans", null, "done", null],
+    ["declare_node_gone", "h100-1", "done", null],
     ["resume_admission", null, "done", null],
     ["pause_admission", null, "done", null],
     ["undrain_pool", "h100", "done", null],

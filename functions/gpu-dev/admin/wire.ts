@@ -19,6 +19,11 @@ export function gpuTypeOf({ gpu_type }: z.infer<typeof PoolRef>): string {
   throw new Problem("notFound", `GPU type '${gpu_type.slice(0, 100)}' not found`);
 }
 
+export const NodePath = z.object({
+  name: z.string().max(255).meta({ example: "ip-10-0-12-34.us-east-2.compute.internal" }),
+});
+export const NodeGone = z.object({ node: z.string(), uid: z.string(), status: z.literal("gone") });
+
 export const UserState = z.object({ username: z.string(), disabled: z.boolean() });
 
 export const AdmissionState = z.object({ paused: z.boolean(), drained_gpu_types: z.array(z.string()) });

@@ -18,6 +18,7 @@ export const operatorActions = [
   "resume_admission",
   "list_orphans",
   "end_record",
+  "declare_node_gone",
 ] as const;
 
 export type OperatorAction = (typeof operatorActions)[number];
@@ -29,7 +30,7 @@ export interface AuditRecord extends Stored {
   readonly operator: string;
   readonly keyPrefix: string;
   readonly action: OperatorAction;
-  /** A job, a user, a pool; null where it is everything. */
+  /** A job, a user, a pool, a node; null where it is everything. */
   readonly target: string | null;
   readonly requestId: string;
   /** `started` is the last word of a process that died in between: it may have been done. */
