@@ -95,6 +95,16 @@ function makesVolumes(test: () => Subject): void {
       expect((await volumes.createVolume(wanted)).id).toBe(id);
     });
 
+    it("stay as they are when they are detached while no machine has them, or do not exist", async () => {
+      const { volumes } = test();
+      const { id } = await volumes.createVolume({ token: "t", sizeGb: 10, zone: "z", snapshotId: undefined });
+
+      await volumes.detachVolume(id);
+      for (const stranger of strangers) await volumes.detachVolume(stranger);
+
+      expect(await volumes.findVolume(id)).toEqual({ id, zone: "z", attached: false });
+    });
+
     it("are listed by the token that made them, and no longer once they are removed", async () => {
       const { volumes } = test();
       const wanted = { token: "t", sizeGb: 10, zone: "z", snapshotId: undefined };
