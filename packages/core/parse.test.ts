@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { audited, listAudit } from "./admin/audit.ts";
+import { findOrphans, readOrphans } from "./admin/orphans.ts";
 import { parseInbox, parseMessage } from "./chat/record.ts";
 import type { Item } from "./context.ts";
 import { directoryOf } from "./disks/directory.ts";
@@ -9,6 +10,7 @@ import { parseDisk } from "./disks/parse.ts";
 import { deleteDisk } from "./disks/requests.ts";
 import { dueShardOf } from "./due.ts";
 import { createEnvironment } from "./environments/create.ts";
+import { parseAccess } from "./environments/guests.ts";
 import { parseEnvironment } from "./environments/parse.ts";
 import { requestCancel, requestExtension } from "./environments/requests.ts";
 import { decryptSpec } from "./environments/spec.ts";
@@ -41,6 +43,8 @@ const parsers: Readonly<Record<string, (item: Item) => unknown>> = {
   operation: (item) => getOperation(tableOf(item), "o", String(item.name), String(item.id)),
   admission: (item) => readAdmission(tableOf(item)),
   counter: (item) => findOrCreateUser(tableOf(item, "counter#user"), { ...alice, session: "bob" }),
+  access: parseAccess,
+  orphans: (item) => readOrphans(tableOf(item)),
   identity: (item) => findOrCreateUser(tableOf(item, String(item.pk)), alice),
 };
 
@@ -53,6 +57,7 @@ function tableOf(item: Item, pk?: string): World["ctx"] {
 beforeAll(async () => {
   world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
   const ctx = world.as("alice");
+  world.githubKeys.publish("octocat", `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)}`);
   const rich = { receiver: "https://hooks.example.com/a", guest: "octocat", jupyter: true, sshKeys: [] };
   const made = await createEnvironment(ctx, { ...newEnvironment("one", { disk: "data", command: "make" }), ...rich });
   world.compute.program(made.uid, { kind: "lives" }, { log: "hello" });
@@ -70,6 +75,7 @@ beforeAll(async () => {
   await deleteDisk(ctx, "other");
   await audited(ctx, { action: "drain_pool", target: null, requestId: "r" }, async () => {});
   await putChat(made.uid, made);
+  await findOrphans(world.ctx);
 });
 
 async function putChat(uid: string, of: { pk: string; sk: string }): Promise<void> {

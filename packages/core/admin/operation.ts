@@ -4,7 +4,7 @@ import { poolTypes } from "../fleet.ts";
 import { poolKey } from "../keys.ts";
 import { parsePool } from "../pools/parse.ts";
 import type { Pool } from "../pools/record.ts";
-import { readable } from "../readable.ts";
+import { readable, unlessUnreadable } from "../readable.ts";
 import { type OrphanReport, readOrphans } from "./orphans.ts";
 
 /** What the operator watches, read from the stores: the same whichever process answers. */
@@ -21,7 +21,7 @@ export interface Operation {
 export async function readOperation(ctx: Context<"table" | "queue">): Promise<Operation> {
   const [items, orphans, work, pools, webhooks, lags] = await Promise.all([
     ctx.table.getMany(poolTypes.map(poolKey)),
-    readOrphans(ctx),
+    unlessUnreadable(ctx, () => readOrphans(ctx)),
     ctx.queue.depth("work"),
     ctx.queue.depth("pools"),
     ctx.queue.depth("webhooks"),

@@ -1,8 +1,10 @@
-import type { Context, RunRef, Stored } from "../context.ts";
+import type { Context, Item, RunRef, Stored } from "../context.ts";
 import { parseEnvironment } from "../environments/parse.ts";
 import { type Environment, holdsCapacity, keyOf } from "../environments/record.ts";
 import { keyOfText, keyText, kindOfKey, orphansKey } from "../keys.ts";
-import { readable } from "../readable.ts";
+import { readable, unlessUnreadable } from "../readable.ts";
+import { count, listOf, number, orNull, shape, type Table, text } from "../shape.ts";
+import { parserOf } from "../unreadable.ts";
 import { writeRecord } from "../write-record.ts";
 import { listLivingKeys } from "./living.ts";
 
@@ -45,10 +47,13 @@ const HOUR_MS = 3_600_000;
 
 /**
  * Compares what runs in the cluster with the records, both ways, and notes what does not match (design section 2, last
- * rule). What is seen once may be on its way: `sightings` and `firstSeenAt` tell what stays.
+ * rule). What is seen once may be on its way: `sightings` and `firstSeenAt` tell what stays. A report that cannot be read
+ * is not written over: the counts in it would begin again.
  */
 export async function findOrphans(ctx: Context<"table" | "compute">): Promise<void> {
-  const before = await readOrphans(ctx);
+  const item = await ctx.table.get(orphansKey);
+  const before = item && (await unlessUnreadable(ctx, async () => parseOrphans(item)));
+  if (item && !before) return;
   const now = ctx.clock.now();
   const runs = await ctx.compute.listRuns();
   const [orphans, lost] = await Promise.all([orphanRuns(ctx, runs), lostRecords(ctx, runs, now)]);
@@ -74,8 +79,26 @@ export async function findOrphans(ctx: Context<"table" | "compute">): Promise<vo
 /** The latest report; undefined before the first comparison. */
 export async function readOrphans(ctx: Context<"table">): Promise<OrphanReport | undefined> {
   const item = await ctx.table.get(orphansKey);
-  return item?.kind === "orphans" ? (item as unknown as OrphanReport) : undefined;
+  return item && parseOrphans(item);
 }
+
+const sighting: Table<Sighting> = {
+  uid: text,
+  run: number,
+  key: text,
+  why: text,
+  firstSeenAt: number,
+  sightings: count,
+};
+
+const parseOrphans: (item: Item) => OrphanReport = parserOf("orphans", {
+  checkedAt: number,
+  runs: listOf(shape<OrphanRun>({ ...sighting, pool: orNull(text), gpus: orNull(number) })),
+  records: listOf(shape(sighting)),
+  runCount: count,
+  recordCount: count,
+  gpuHours: number,
+});
 
 type Found = Omit<OrphanRun, "firstSeenAt" | "sightings">;
 

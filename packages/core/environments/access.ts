@@ -3,7 +3,7 @@ import { accessKey } from "../keys.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { closeActions, hasOpenAction } from "./actions.ts";
 import { openToken } from "./doors.ts";
-import { fetchKeys } from "./guests.ts";
+import { fetchKeys, parseAccess } from "./guests.ts";
 import { changed, waited } from "./pace.ts";
 import { type Environment, keyOf } from "./record.ts";
 import { readSpec } from "./spec.ts";
@@ -29,7 +29,7 @@ async function tell(ctx: WorkerContext, environment: Environment, now: number): 
   const { doors, uid, run } = environment;
   const [item, own] = await Promise.all([ctx.table.get(accessKey(environment, uid)), sentKeys(ctx, environment)]);
   const jupyter = doors.jupyter && { token: await openToken(ctx, environment, doors.jupyter.token) };
-  const keys = doors.guests.flatMap(({ name }) => keysIn(item?.guests, name));
+  const keys = doors.guests.flatMap(({ name }) => keysIn(item && parseAccess(item).guests, name));
   await ctx.compute.setAccess(uid, run, { login: doors.login, keys: [...new Set([...own, ...keys])], jupyter });
   const guests = doors.guests.map((guest) => (guest.state === "fetched" ? { ...guest, state: "in" as const } : guest));
   const told = { ...environment, doors: { ...doors, guests, told: { run, revision: doors.revision } } };
@@ -45,9 +45,8 @@ async function sentKeys(ctx: WorkerContext, environment: Environment): Promise<r
   return (await readSpec(ctx, keyOf(environment), spec))?.sshKeys ?? [];
 }
 
-function keysIn(guests: unknown, name: string): readonly string[] {
-  const known = new Map(Object.entries((guests ?? {}) as Readonly<Record<string, readonly string[]>>));
-  return known.get(name) ?? [];
+function keysIn(guests: Readonly<Record<string, readonly string[]>> | undefined, name: string): readonly string[] {
+  return new Map(Object.entries(guests ?? {})).get(name) ?? [];
 }
 
 const JUPYTER_ACTIONS = ["enable_jupyter", "disable_jupyter"] as const;

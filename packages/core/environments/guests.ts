@@ -1,6 +1,8 @@
-import type { Context } from "../context.ts";
+import type { Context, Item, Stored } from "../context.ts";
 import { accessKey } from "../keys.ts";
 import { Conflict } from "../problem.ts";
+import { listOf, mapOf, text, uid } from "../shape.ts";
+import { parserOf } from "../unreadable.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { writeRecord } from "../write-record.ts";
 import { closeActions, hasOpenAction } from "./actions.ts";
@@ -73,6 +75,16 @@ function withGuest({ doors }: Environment, changedGuest: Guest): Guest[] {
   return doors.guests.map((guest) => (guest.name === changedGuest.name ? changedGuest : guest));
 }
 
+interface FetchedKeys extends Stored {
+  readonly kind: "access";
+  readonly uid: string;
+  /** By GitHub user. */
+  readonly guests: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Throws `Unreadable`: taken for none, it would shut out whoever is in. */
+export const parseAccess: (item: Item) => FetchedKeys = parserOf("access", { uid, guests: mapOf(listOf(text)) });
+
 /** False when they would be too many. Written before the head says that they are here, and once more changes nothing. */
 async function keepKeys(
   ctx: Context<"table">,
@@ -82,7 +94,7 @@ async function keepKeys(
 ): Promise<boolean> {
   const key = accessKey(environment, environment.uid);
   const item = await ctx.table.get(key);
-  const known = (item?.guests ?? {}) as Readonly<Record<string, readonly string[]>>;
+  const known = item ? parseAccess(item).guests : {};
   const guests = { ...known, [name]: keys };
   if (JSON.stringify(guests).length > MOST_KEY_BYTES) return false;
   const next = { ...key, writers: item?.writers ?? [], kind: "access", uid: environment.uid, guests };

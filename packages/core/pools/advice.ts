@@ -1,6 +1,7 @@
 import type { Context, Item } from "../context.ts";
 import type { Environment } from "../environments/record.ts";
 import { planKey } from "../keys.ts";
+import { number, oneOf, ordinal, orNull } from "../shape.ts";
 import type { PlannerContext } from "../worker.ts";
 import type { Advice } from "./decide.ts";
 import type { Place } from "./plan.ts";
@@ -56,9 +57,21 @@ function planOf(environment: Environment): string {
 }
 
 function toldBy(item: Item | undefined, uid: string): Told {
-  const entries = (item?.entries ?? {}) as Record<string, [number, number | null, Place["code"], number, number]>;
-  const entry = Object.hasOwn(entries, uid) ? entries[uid] : undefined;
+  const entries = new Map(Object.entries(item?.entries ?? {}));
+  const told: unknown = entries.get(uid);
+  const entry = isEntry(told) ? told : undefined;
   if (!entry) return { place: undefined, farBack: item?.complete === false };
   const [position, startsAt, code, a, b] = entry;
   return { place: { position, startsAt, code, a, b }, farBack: false };
+}
+
+type Entry = readonly [position: number, startsAt: number | null, code: Place["code"], a: number, b: number];
+
+const isCode = oneOf<Place["code"]>("none", "never", "short", "split", "behind", "drained", "paused");
+
+/** Advice that cannot be read is none: nothing but words hangs on it. */
+function isEntry(value: unknown): value is Entry {
+  if (!Array.isArray(value)) return false;
+  const [position, startsAt, code, a, b] = value;
+  return ordinal(position) && orNull(number)(startsAt) && isCode(code) && number(a) && number(b);
 }

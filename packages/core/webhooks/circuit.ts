@@ -1,5 +1,8 @@
-import type { Context, Key, Stored } from "../context.ts";
+import type { Context, Item, Key, Stored } from "../context.ts";
 import { receiverKey } from "../keys.ts";
+import { unlessUnreadable } from "../readable.ts";
+import { count, number, orNull } from "../shape.ts";
+import { parserOf } from "../unreadable.ts";
 import { changeRecord, writeRecord } from "../write-record.ts";
 
 /** What is known of one receiver of one owner. There is no such item while it answers. */
@@ -37,7 +40,7 @@ export function receiverStateKey({ ids }: Context, owner: string, url: string): 
 /** Once the time of one that fails is over, one caller is let through, and the others wait for what it finds. */
 export async function askPassage(ctx: Context<"table">, key: Key, now: number): Promise<Passage> {
   const state = await readState(ctx, key);
-  if (!state || state.openUntil === null) return { may: "dial" };
+  if (!state || state === "unreadable" || state.openUntil === null) return { may: "dial" };
   if (now < state.openUntil) return { may: "wait", until: state.openUntil };
   const openUntil = now + PROBE_MS;
   const isOurs = await writeRecord(ctx, { ...state, openUntil });
@@ -47,7 +50,7 @@ export async function askPassage(ctx: Context<"table">, key: Key, now: number): 
 /** It answered: nothing waits any more. Lost to another writer, it is told by the next answer. */
 export async function tellAnswered(ctx: Context<"table">, key: Key, now: number): Promise<void> {
   const state = await readState(ctx, key);
-  if (!state || state.failures === 0) return;
+  if (!state || state === "unreadable" || state.failures === 0) return;
   const calm = { failures: 0, openUntil: null, probes: 0 };
   await writeRecord(ctx, { ...state, ...kept(now), ...calm });
 }
@@ -59,7 +62,8 @@ export async function tellFailed(
   { tookMs, wasProbe }: { readonly tookMs: number; readonly wasProbe: boolean },
   now: number,
 ): Promise<void> {
-  const decide = (state: ReceiverState | undefined): ReceiverState | undefined => {
+  const decide = (state: ReceiverState | "unreadable" | undefined): ReceiverState | undefined => {
+    if (state === "unreadable") return undefined;
     // Begun before it was left alone: that is known already.
     if (state && state.openUntil !== null && !wasProbe) return undefined;
     const failures = (state?.failures ?? 0) + (tookMs >= SLOW_MS ? SLOW_COUNTS : 1);
@@ -71,11 +75,18 @@ export async function tellFailed(
   await changeRecord(ctx, { read: () => readState(ctx, key), decide, what: "The receiver's state is" });
 }
 
-async function readState(ctx: Context<"table">, key: Key): Promise<ReceiverState | undefined> {
+/** What cannot be read stays until its own time is over; until then that receiver is dialled whenever it is due. */
+async function readState(ctx: Context<"table">, key: Key): Promise<ReceiverState | "unreadable" | undefined> {
   const item = await ctx.table.get(key);
-  if (!item || !Number.isFinite(item.failures)) return undefined;
-  return item as unknown as ReceiverState;
+  return item && ((await unlessUnreadable(ctx, async () => parseState(item))) ?? "unreadable");
 }
+
+const parseState: (item: Item) => ReceiverState = parserOf("receiver", {
+  failures: count,
+  openUntil: orNull(number),
+  probes: count,
+  ttl: number,
+});
 
 function kept(now: number): Pick<ReceiverState, "ttl"> {
   return { ttl: Math.floor(now / 1000) + KEPT_SECONDS };

@@ -57,7 +57,7 @@ async function lookOnce(ctx: DelivererContext, key: Key, bodyOf: BodyOf): Promis
   try {
     return await step(ctx, parseDelivery(item), bodyOf, { now, readAt });
   } catch (error) {
-    if (!(error instanceof Unreadable)) throw error;
+    if (!(error instanceof Unreadable) || error.item !== item) throw error;
     const putOff = poisoned(ctx, error, now);
     return putOff === undefined || (await writeRecord(ctx, putOff)) !== undefined;
   }
