@@ -415,4 +415,74 @@ export const plantedBugs: readonly PlantedBug[] = [
     test: "pools/long-lines.test.ts",
     edits: [{ file: "environments/create.ts", find: "  await refuseFullLine(ctx, input.size.pool);\n", replace: "" }],
   },
+  {
+    name: "a machine is lost whatever its provider says",
+    test: "environments/lost-node.test.ts",
+    edits: [
+      {
+        file: "environments/lost-node.ts",
+        find: "return await ctx.compute.machineOf(machine);",
+        replace: 'return "gone";',
+      },
+    ],
+  },
+  {
+    name: "one missing node object taken for a lost machine",
+    test: "environments/lost-node.test.ts",
+    edits: [
+      {
+        file: "environments/lost-node.ts",
+        find: "missing: 10_000, notReady: 300_000",
+        replace: "missing: 0, notReady: 300_000",
+      },
+    ],
+  },
+  {
+    name: "a lost machine is never let go",
+    test: "environments/lost-node.test.ts",
+    edits: [
+      {
+        file: "environments/ending.ts",
+        find: "force: mayForce(environment, lost, now) });",
+        replace: "force: mayForce(environment, lost, now) && run < 0 });",
+      },
+    ],
+  },
+  {
+    name: "units of a lost machine given again",
+    test: "environments/lost-node.test.ts",
+    edits: [{ file: "pools/settle.ts", find: "(silent.has(node.uid) ?", replace: "(silent.has(node.name) ?" }],
+  },
+  {
+    name: "volumes taken by force from a machine that runs",
+    test: "environments/lost-node.test.ts",
+    edits: [
+      {
+        file: "environments/lost-node.ts",
+        find: "  if (lost) await Promise.all(attached",
+        replace: "  await Promise.all(attached",
+      },
+    ],
+  },
+  {
+    name: "the operator's word never ends",
+    test: "environments/lost-node.test.ts",
+    edits: [{ file: "pools/node-gone.ts", find: "WORD_MS = 24 * 3_600_000", replace: "WORD_MS = 2_400 * 3_600_000" }],
+  },
+  {
+    name: "a node's name reused",
+    test: "pools/bad-nodes.test.ts",
+    edits: [{ file: "pools/pool-nodes.ts", find: " || node.uid !== mine.node.uid", replace: "" }],
+  },
+  {
+    name: "a machine with another label is another machine",
+    test: "pools/bad-nodes.test.ts",
+    edits: [
+      {
+        file: "pools/pool-nodes.ts",
+        find: "for (const { type, nodes } of pools) for (const node of nodes) claim",
+        replace: "for (const { type, nodes } of pools.slice(0, 0)) for (const node of nodes) claim",
+      },
+    ],
+  },
 ];
