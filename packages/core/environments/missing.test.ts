@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
 import { createEnvironment } from "./create.ts";
 import { requestExtension } from "./requests.ts";
@@ -30,9 +30,7 @@ test("a job that is preparing outlives one as well", async () => {
 test("missing twice, at least 10 s apart, and from the list of runs, it is lost", async () => {
   const { world, uid } = await running();
   await world.compute.remove(uid, 1, { graceSeconds: 0, force: true });
-  const missed = async () => (await world.read("alice", "one")).missedAt;
-  while ((await missed()) === null) await world.advance(1000);
-  const at = (await missed()) ?? 0;
+  const at = await untilMissed(world);
   await world.advance(at + 9_000 - world.clock.now());
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active" });
 
@@ -70,13 +68,23 @@ test("seen again by a look that serves an extension, it needs two more misses to
   const { world, missOnce } = await running();
   takeAway(world.compute, "listRuns");
   missOnce();
-  while ((await world.read("alice", "one")).missedAt === null) await world.advance(1000);
+  await untilMissed(world);
   takeAway(world.compute, "extend");
   await requestExtension(world.as("alice"), "one", HOUR);
   await world.deliver();
 
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", missedAt: null });
 });
+
+/** When a look did not see the job's run; throws where none says so within minutes. */
+async function untilMissed(world: MemoryWorld): Promise<number> {
+  for (let tries = 0; tries < 600; tries++) {
+    const { missedAt } = await world.read("alice", "one");
+    if (missedAt !== null) return missedAt;
+    await world.advance(1000);
+  }
+  throw new Error("No look missed the run");
+}
 
 /** A job of 72 hours that runs, or is being prepared, and a way to let one look not see it. */
 async function running(delays: { readonly imageMs?: number } = {}) {
