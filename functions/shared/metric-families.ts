@@ -32,6 +32,9 @@ export function metricFamilies({ depths, pools, lagMs, orphans }: Operation, now
       ofEach(pools, ({ summary }) => (now - summary.plannedAt) / 1000),
     ),
     gauge("berth_orphan_runs", "Compute without a living record.", orphans ? [{ value: orphans.runCount }] : []),
+    counter("berth_orphans_removed_total", "Compute removed because its record had ended or was missing.", [
+      { value: orphans?.removedCount ?? 0 },
+    ]),
     gauge("berth_lost_records", "Records without their compute.", orphans ? [{ value: orphans.recordCount }] : []),
     counter("berth_orphan_gpu_hours_total", "GPU-hours used by compute without a living record, where known.", [
       { value: orphans?.gpuHours ?? 0 },

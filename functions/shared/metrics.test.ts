@@ -79,12 +79,12 @@ test("undelivered messages and overdue records show, and so does a drained type"
 });
 
 test("orphans show once they were looked for", async () => {
-  const world = await memoryWorld();
+  const world = await memoryWorld({ refusesSecondStart: false });
   const before = (await scrape(world)).values;
   const ended = await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(1000);
   await requestCancel(world.as("alice"), "one");
-  await world.advance(5000);
+  await world.advance(60_000);
   await world.compute.apply({
     ...{ uid: ended.uid, run: 2, key: `${ended.pk}|${ended.sk}`, name: "stray", pool: "h100", image: "i" },
     ...{ instanceType: "p5.48xlarge", command: undefined, env: {}, shares: [{ node: "h100-1", units: 8 }] },
@@ -92,13 +92,19 @@ test("orphans show once they were looked for", async () => {
   });
 
   await findOrphans(world.ctx);
-  world.clock.advance(900_000);
+  world.clock.advance(450_000);
+  await findOrphans(world.ctx);
+  const { values } = await scrape(world);
+  world.clock.advance(450_000);
   await findOrphans(world.ctx);
 
-  const { values } = await scrape(world);
+  const later = (await scrape(world)).values;
   expect(before.has("berth_orphan_runs")).toBe(false);
   expect(values.get("berth_orphan_runs")).toBe(1);
-  expect(values.get("berth_orphan_gpu_hours_total")).toBe(2);
+  expect(values.get("berth_orphan_gpu_hours_total")).toBe(1);
+  expect(later.get("berth_orphan_runs")).toBe(0);
+  expect(later.get("berth_orphans_removed_total")).toBe(1);
+  expect(later.get("berth_orphan_gpu_hours_total")).toBe(2);
 });
 
 test("no user, job or key is named", async () => {

@@ -301,10 +301,21 @@ test("orphans are listed both ways, as of the latest comparison", async () => {
   expect(after.body).toMatchObject({
     run_count: 1,
     runs: [{ record: key, uid: "1".repeat(32), run: 1, why: "it has no record", gpu_count: null, sightings: 1 }],
+    removed_count: 0,
+    removed: [],
     record_count: 1,
     records: [{ record: lost.key, uid: lost.uid, run: 1, why: "it is active and nothing of it runs" }],
   });
   expect(world.compute.isLive("1".repeat(32), 1)).toBe(true);
+
+  world.clock.advance(600_000);
+  await findOrphans(world.ctx);
+  const { body } = await ask("GET", "/v1/admin/orphans", admin);
+
+  expect(body).toMatchObject({ run_count: 0, runs: [], removed_count: 1 });
+  const removed_at = expect.stringMatching(/^2026-.*Z$/);
+  expect(body.removed).toEqual([{ record: key, uid: "1".repeat(32), run: 1, why: "it has no record", removed_at }]);
+  expect(world.compute.isLive("1".repeat(32), 1)).toBe(false);
 });
 
 test("the operator says that a machine is dead: its job is lost, and nothing is started there", async () => {

@@ -9,7 +9,7 @@ import { Orphans, toOrphans } from "./wire.ts";
 export const endpoint = gpuDev.get(
   "/v1/admin/orphans",
   {
-    summary: "Compute without a living record, and records without their compute, as of the latest comparison",
+    summary: "Compute without a living record, removed after ten minutes, and records without their compute",
     uses: ["table"],
     admin: true,
     reply: Orphans,

@@ -67,18 +67,25 @@ export const Orphans = z.object({
   runs: z.array(z.object({ ...sighting, gpu_type: z.string().nullable(), gpu_count: z.number().nullable() })),
   record_count: z.number(),
   records: z.array(z.object(sighting)),
+  removed_count: z.number(),
+  removed: z.array(
+    z.object({ record: z.string(), uid: z.string(), run: z.number(), why: z.string(), removed_at: Timestamp }),
+  ),
   orphan_gpu_hours: z.number(),
 });
 
 /** The latest report, as empty as can be before the first comparison. */
 export function toOrphans(report: OrphanReport | undefined): z.infer<typeof Orphans> {
   const { runs = [], records = [], runCount = 0, recordCount = 0, gpuHours = 0 } = report ?? {};
+  const { removed = [], removedCount = 0 } = report ?? {};
   return {
     checked_at: report ? wholeSeconds(report.checkedAt) : null,
     run_count: runCount,
     runs: runs.map((one) => ({ ...toSighting(one), gpu_type: one.pool, gpu_count: one.gpus })),
     record_count: recordCount,
     records: records.map(toSighting),
+    removed_count: removedCount,
+    removed: removed.map(({ key, at, ...one }) => ({ record: key, ...one, removed_at: wholeSeconds(at) })),
     orphan_gpu_hours: Math.round(gpuHours * 1000) / 1000,
   };
 }

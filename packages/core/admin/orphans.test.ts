@@ -1,5 +1,6 @@
-import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { describe, expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import type { Compute, Item } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import type { Environment } from "../environments/record.ts";
 import { requestCancel } from "../environments/requests.ts";
@@ -68,7 +69,7 @@ test("compute without a record, of another life, of another run or of an ended r
   expect(report?.records).toEqual([]);
 });
 
-test("a record whose compute is not there is listed the other way round, and nothing is removed or changed", async () => {
+test("a record whose compute is not there is listed the other way round, and its record is not changed", async () => {
   const world = await memoryWorld();
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(2 * 60_000);
@@ -113,6 +114,141 @@ test("GPU-hours count from the first sighting to the last, and stay when the orp
   const third = await readOrphans(world.ctx);
 
   expect(first).toMatchObject({ gpuHours: 0, runs: [{ sightings: 1 }] });
-  expect(second).toMatchObject({ gpuHours: 4, runs: [{ sightings: 2, firstSeenAt: first?.checkedAt }] });
+  expect(second).toMatchObject({ gpuHours: 4, runs: [], removed: [{ uid: ended.uid, run: 1, at: second?.checkedAt }] });
   expect(third).toMatchObject({ gpuHours: 4, runs: [] });
+});
+
+const MINUTE = 60_000;
+const TEN_MINUTES = 10 * MINUTE;
+
+/** So many runs whose keys name records that are not there. */
+async function strayWorld(count: number) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: count }) });
+  const uids = Array.from({ length: count }, (_, n) => String(n).padStart(32, "f"));
+  for (const [n, uid] of uids.entries()) {
+    await runOf(world, { uid, key: keyText(environmentKey("0".repeat(32), "gpu-dev", `gone-${n}`)) });
+  }
+  const living = () => uids.filter((uid) => world.compute.isLive(uid, 1)).length;
+  return { world, uids, living };
+}
+
+describe("what is removed", () => {
+  test("compute whose record is missing or ended is removed at the second reading, no sooner than ten minutes later", async () => {
+    const { world, living } = await strayWorld(1);
+    await findOrphans(world.ctx);
+    world.clock.advance(TEN_MINUTES - 1);
+    await findOrphans(world.ctx);
+    const early = living();
+    world.clock.advance(1);
+
+    await findOrphans(world.ctx);
+    const report = await readOrphans(world.ctx);
+    await findOrphans(world.ctx);
+
+    expect([early, living()]).toEqual([1, 0]);
+    expect(report).toMatchObject({ runCount: 0, removedCount: 1, removed: [{ why: "it has no record", run: 1 }] });
+    expect(await readOrphans(world.ctx)).toMatchObject({ removedCount: 1, removed: [{ at: report?.checkedAt }] });
+  });
+
+  test("one whose record could be read once only is not: the two readings are in a row", async () => {
+    const { world, uids, living } = await strayWorld(1);
+    const key = environmentKey("0".repeat(32), "gpu-dev", "gone-0");
+    const unreadable = {
+      ...key,
+      writers: ["w"],
+      kind: "environment",
+      uid: uids[0],
+      phase: "of a later version",
+    } as Item;
+    await findOrphans(world.ctx);
+    await world.table.put(unreadable);
+    world.clock.advance(TEN_MINUTES);
+    await findOrphans(world.ctx);
+    const { runs: [meanwhile] = [] } = (await readOrphans(world.ctx)) ?? {};
+    await world.table.remove(key, { ifWriter: "w" });
+
+    await findOrphans(world.ctx);
+    world.clock.advance(TEN_MINUTES - 1);
+    await findOrphans(world.ctx);
+
+    expect(meanwhile).toMatchObject({ why: "its record cannot be read", sightings: 2, uselessSince: null });
+    expect(living()).toBe(1);
+  });
+
+  test("what cannot be read, runs on beside a later run or another life, or has a strange key, never is", async () => {
+    const { world } = await strayWorld(4);
+    const living = await createEnvironment(world.as("alice"), newEnvironment("living"));
+    await world.table.put({ ...environmentKey("0".repeat(32), "gpu-dev", "bad"), writers: [], kind: "?" } as Item);
+    const bad = keyText(environmentKey("0".repeat(32), "gpu-dev", "bad"));
+    await runOf(world, { uid: "a".repeat(32), key: bad });
+    await runOf(world, { uid: "b".repeat(32), key: keyTextOf(living) });
+    await runOf(world, { uid: living.uid, key: keyTextOf(living), run: 7 });
+    await runOf(world, { uid: "c".repeat(32), key: "no key at all" });
+
+    for (let again = 0; again < 12; again++) {
+      await findOrphans(world.ctx);
+      world.clock.advance(5 * MINUTE);
+    }
+
+    const { removed = [], runs = [] } = (await readOrphans(world.ctx)) ?? {};
+    expect(removed.map(({ why }) => why)).toEqual(Array(4).fill("it has no record"));
+    expect(runs.map(({ uid, why }) => [uid.slice(0, 1), why])).toEqual(
+      expect.arrayContaining([
+        ["a", "its record cannot be read"],
+        ["b", "its record is of another life"],
+        ["c", "its key is that of no environment"],
+        [living.uid.slice(0, 1), "its record is at run 1"],
+      ]),
+    );
+    expect(world.compute.isLive("a".repeat(32), 1)).toBe(true);
+    expect(world.compute.isLive("c".repeat(32), 1)).toBe(true);
+  });
+
+  test.each([
+    [20, 0],
+    [21, 21],
+  ])(
+    "of %s at once %s are left: more than twenty are no leak but a table that lost its records",
+    async (count, left) => {
+      const { world, living } = await strayWorld(count);
+      await findOrphans(world.ctx);
+      world.clock.advance(TEN_MINUTES);
+
+      await findOrphans(world.ctx);
+
+      expect(living()).toBe(left);
+      expect(await readOrphans(world.ctx)).toMatchObject({ runCount: left, removedCount: count - left });
+    },
+  );
+
+  test("a listing or a reading that failed is no answer: nothing is noted and nothing removed", async () => {
+    const { world, living } = await strayWorld(1);
+    const away = () => Promise.reject(new Error("the cluster is away"));
+    await findOrphans(world.ctx);
+    const first = await readOrphans(world.ctx);
+    world.clock.advance(TEN_MINUTES);
+
+    const unlisted = findOrphans({ ...world.ctx, compute: { ...world.ctx.compute, listRuns: away } });
+    await expect(unlisted).rejects.toThrow("away");
+    const unread = findOrphans({ ...world.ctx, table: { ...world.ctx.table, getMany: away } });
+    await expect(unread).rejects.toThrow("away");
+
+    expect(living()).toBe(1);
+    expect(await readOrphans(world.ctx)).toEqual(first);
+  });
+
+  test("a removal that failed is tried again, and keeps no other from being removed", async () => {
+    const { world, uids, living } = await strayWorld(3);
+    await findOrphans(world.ctx);
+    world.clock.advance(TEN_MINUTES);
+    const remove: Compute["remove"] = (uid, run, options) =>
+      uid === uids[0] ? Promise.reject(new Error("timed out")) : world.compute.remove(uid, run, options);
+
+    await findOrphans({ ...world.ctx, compute: { ...world.ctx.compute, remove } });
+    const failed = [living(), (await readOrphans(world.ctx))?.runCount];
+    await findOrphans(world.ctx);
+
+    expect(failed).toEqual([1, 1]);
+    expect(living()).toBe(0);
+  });
 });

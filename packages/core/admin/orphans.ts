@@ -1,12 +1,13 @@
 import type { Context, Item, RunRef, Stored } from "../context.ts";
 import { parseEnvironment } from "../environments/parse.ts";
-import { type Environment, holdsCapacity, keyOf } from "../environments/record.ts";
+import { type Environment, holdsCapacity, isEnded, keyOf } from "../environments/record.ts";
 import { keyOfText, keyText, kindOfKey, orphansKey } from "../keys.ts";
-import { readable, unlessUnreadable } from "../readable.ts";
+import { readable, readEach, unlessUnreadable } from "../readable.ts";
 import { count, listOf, number, orNull, shape, type Table, text } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
 import { writeRecord } from "../write-record.ts";
 import { listLivingKeys } from "./living.ts";
+import { type RemovedRun, removeOrphans } from "./remove-orphans.ts";
 
 interface Sighting {
   readonly uid: string;
@@ -20,12 +21,14 @@ interface Sighting {
 }
 
 /** Compute that no record holds capacity for; `gpus` null: no record says how many. */
-interface OrphanRun extends Sighting {
+export interface OrphanRun extends Sighting {
   readonly pool: string | null;
   readonly gpus: number | null;
+  /** Since when every comparison read its record, and found it ended or missing; null: this one did not. */
+  readonly uselessSince: number | null;
 }
 
-/** What the latest comparison of cluster and records found, both ways. A report: nothing acts on it. */
+/** What the latest comparison of cluster and records found, both ways, and what was removed. */
 export interface OrphanReport extends Stored {
   readonly kind: "orphans";
   readonly checkedAt: number;
@@ -35,20 +38,25 @@ export interface OrphanReport extends Stored {
   /** How many there were before the lists were cut. */
   readonly runCount: number;
   readonly recordCount: number;
+  /** The runs removed last, the newest first, and how many there ever were. */
+  readonly removed: readonly RemovedRun[];
+  readonly removedCount: number;
   /** What orphans are known to have used since the first comparison. */
   readonly gpuHours: number;
 }
 
 /** More of each would not fit an item. */
 const MOST_LISTED = 500;
+const MOST_REMOVED_LISTED = 50;
 /** A run that was just made is missing in a listing from before. */
 const SETTLED_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
 /**
- * Compares what runs in the cluster with the records, both ways, and notes what does not match (design section 2, last
- * rule). What is seen once may be on its way: `sightings` and `firstSeenAt` tell what stays. A report that cannot be read
- * is not written over: the counts in it would begin again.
+ * Compares what runs in the cluster with the records, both ways, notes what does not match, and removes what has been
+ * useless for ten minutes (design section 2, last rule). What is seen once may be on its way: `sightings` and
+ * `firstSeenAt` tell what stays. Throws when the cluster or the table did not answer: then nothing is noted or removed,
+ * and so it is when the report cannot be read: what was read before would count again.
  */
 export async function findOrphans(ctx: Context<"table" | "compute">): Promise<void> {
   const item = await ctx.table.get(orphansKey);
@@ -57,19 +65,23 @@ export async function findOrphans(ctx: Context<"table" | "compute">): Promise<vo
   const now = ctx.clock.now();
   const runs = await ctx.compute.listRuns();
   const [orphans, lost] = await Promise.all([orphanRuns(ctx, runs), lostRecords(ctx, runs, now)]);
-  const seen = orphans.map((one) => ({ ...one, ...sighted(before?.runs, one, now) }));
+  const seen = orphans.map((one) => sightedRun(before?.runs, one, now));
   const records = lost.map((one) => ({ ...one, ...sighted(before?.records, one, now) }));
   const hours = before ? (now - before.checkedAt) / HOUR_MS : 0;
+  const removed = await removeOrphans(ctx, seen, now);
+  const left = seen.filter((one) => !removed.some(({ uid, run }) => uid === one.uid && run === one.run));
   const used = seen.filter(({ sightings }) => sightings > 1).reduce((sum, { gpus }) => sum + (gpus ?? 0) * hours, 0);
   const report: OrphanReport = {
     ...orphansKey,
     writers: before?.writers ?? [],
     kind: "orphans",
     checkedAt: now,
-    runs: seen.slice(0, MOST_LISTED),
+    runs: left.slice(0, MOST_LISTED),
     records: records.slice(0, MOST_LISTED),
-    runCount: seen.length,
+    runCount: left.length,
     recordCount: records.length,
+    removed: [...removed, ...(before?.removed ?? [])].slice(0, MOST_REMOVED_LISTED),
+    removedCount: (before?.removedCount ?? 0) + removed.length,
     gpuHours: (before?.gpuHours ?? 0) + used,
   };
   if (seen.length + records.length > 0) ctx.log.warn("orphans", { runs: seen.length, records: records.length });
@@ -93,29 +105,37 @@ const sighting: Table<Sighting> = {
 
 const parseOrphans: (item: Item) => OrphanReport = parserOf("orphans", {
   checkedAt: number,
-  runs: listOf(shape<OrphanRun>({ ...sighting, pool: orNull(text), gpus: orNull(number) })),
+  runs: listOf(
+    shape<OrphanRun>({ ...sighting, pool: orNull(text), gpus: orNull(number), uselessSince: orNull(number) }),
+  ),
   records: listOf(shape(sighting)),
   runCount: count,
   recordCount: count,
+  removed: listOf(shape<RemovedRun>({ uid: text, run: number, key: text, why: text, at: number })),
+  removedCount: count,
   gpuHours: number,
 });
 
-type Found = Omit<OrphanRun, "firstSeenAt" | "sightings">;
+/** `isUseless`: its record was read, and has ended or is not there. */
+type Found = Omit<OrphanRun, "firstSeenAt" | "sightings" | "uselessSince"> & { readonly isUseless: boolean };
 
 /** The record decides, as everywhere: its run is wanted while it holds capacity for it. */
 async function orphanRuns(ctx: Context<"table">, runs: readonly RunRef[]): Promise<Found[]> {
   const keys = runs.flatMap((run) => environmentKeyOf(run) ?? []);
   const items = keys.length === 0 ? [] : await ctx.table.getMany(keys);
-  const unreadable = new Set(items.map(keyText));
-  const records = new Map<string, Environment>();
-  for (const record of readable(ctx, items, parseEnvironment)) records.set(keyText(keyOf(record)), record);
-  return runs.flatMap(({ uid, run, key }): Found[] => {
+  const { records: read, unreadable } = readEach(ctx, items, parseEnvironment);
+  const records = new Map(read.map((record) => [keyText(keyOf(record)), record]));
+  return runs.flatMap((ref): Found[] => {
+    const { uid, run, key } = ref;
+    const unknown = { uid, run, key, pool: null, gpus: null, isUseless: false };
+    if (!environmentKeyOf(ref)) return [{ ...unknown, why: "its key is that of no environment" }];
+    if (unreadable.has(key)) return [{ ...unknown, why: "its record cannot be read" }];
     const record = records.get(key);
-    if (!record && unreadable.has(key))
-      return [{ uid, run, key, why: "its record cannot be read", pool: null, gpus: null }];
-    if (!record) return [{ uid, run, key, why: "it has no record", pool: null, gpus: null }];
-    if (record.uid === uid && holdsCapacity(record, run)) return [];
-    return [{ uid, run, key, why: whyNot(record, uid, run), pool: record.size.pool, gpus: record.size.gpus }];
+    if (!record) return [{ ...unknown, why: "it has no record", isUseless: true }];
+    const isOwn = record.uid === uid;
+    if (isOwn && holdsCapacity(record, run)) return [];
+    const { pool, gpus } = record.size;
+    return [{ ...unknown, why: whyNot(record, uid, run), pool, gpus, isUseless: isOwn && isEnded(record) }];
   });
 }
 
@@ -153,4 +173,9 @@ function shouldRun({ phase, appliedAt, withdrawing }: Environment, now: number):
 function sighted(before: readonly Sighting[] | undefined, { uid, run }: Pick<Sighting, "uid" | "run">, now: number) {
   const known = before?.find((one) => one.uid === uid && one.run === run);
   return { firstSeenAt: known?.firstSeenAt ?? now, sightings: (known?.sightings ?? 0) + 1 };
+}
+
+function sightedRun(before: readonly OrphanRun[] | undefined, { isUseless, ...found }: Found, now: number): OrphanRun {
+  const known = before?.find((one) => one.uid === found.uid && one.run === found.run);
+  return { ...found, ...sighted(before, found, now), uselessSince: isUseless ? (known?.uselessSince ?? now) : null };
 }
