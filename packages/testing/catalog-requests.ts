@@ -63,6 +63,7 @@ const bodies: Readonly<Record<string, (world: HttpWorld, key: string) => unknown
   "POST /v1/jobs/{job_id}/users": () => ({ github_username: githubUser }),
   "POST /v1/disks": (world) => ({ disk_name: freshName(world) }),
   "POST /v1/disks/{disk_name}/rename": (world) => ({ new_name: freshName(world) }),
+  "POST /v1/admin/records/end": async (world, key) => ({ key: await breakRecord(world, await submitJob(world, key)) }),
   "POST /session/create": () => newUser,
   "POST /v1/sessions": () => plainSession,
   "POST /v1/sessions/{session_id}/execute": () => ({ command: "python --version" }),
@@ -79,6 +80,14 @@ const bodies: Readonly<Record<string, (world: HttpWorld, key: string) => unknown
   "POST /api/v1/environments/start": stopWorkspace,
   "POST /api/v1/environments/stop": createWorkspace,
 };
+
+/** Leaves of a job a record that nobody can read, and answers its key. */
+async function breakRecord({ table }: HttpWorld, id: string): Promise<string> {
+  const item = table.all().find(({ kind, sk }) => kind === "environment" && sk === id);
+  if (!item) throw new Error(`No record of job ${id}`);
+  await table.put({ ...item, phase: "hibernating" } as typeof item);
+  return `${item.pk}|${item.sk}`;
+}
 
 /** What rotating and revoking end is not the suite's own key. */
 async function senderOf(world: HttpWorld, { admin, path }: Endpoint, key: string): Promise<string> {
