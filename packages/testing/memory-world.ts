@@ -55,6 +55,8 @@ export interface WorldOptions {
   readonly snapshotMs?: number;
   /** More visible messages than this are a deep queue to the sweep. */
   readonly deepestQueue?: number;
+  /** What was just made of volumes and snapshots is not seen before. */
+  readonly listedAfterMs?: number;
   /** What receivers are sent; number, phase, step and reason of the event unless said. */
   readonly bodyOf?: BodyOf;
 }
@@ -68,13 +70,8 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   const compute = memoryCompute({ clock, nodes, doors, refusesSecondStart, ...options.delays });
   const isMounted = (id: string) => compute.mounting(id).length > 0;
   const blobs = memoryBlobs();
-  const volumes = memoryVolumes({
-    clock,
-    isMounted,
-    detach: compute.detach,
-    snapshotMs: options.snapshotMs ?? 0,
-    blobs,
-  });
+  const { snapshotMs = 0, listedAfterMs = 0 } = options;
+  const volumes = memoryVolumes({ clock, isMounted, detach: compute.detach, snapshotMs, listedAfterMs, blobs });
   const settings = testSettings(options.settings);
   const ids = seededIds(7, clock);
   const log = options.log ?? silentLog();

@@ -71,7 +71,7 @@ function newDisk(ctx: Context, owner: string, { name, sizeGb }: NewDisk, uid = c
     sizeGb,
     phase: "creating",
     volume: null,
-    volumesMade: 0,
+    making: [],
     snapshots: [],
     heldBy: null,
     next: null,

@@ -1,20 +1,23 @@
 import type { VolumeSnapshot } from "../context.ts";
 import { CLAIM_MS, MOST_ATTEMPTS } from "../environments/backup.ts";
+import { LISTED_MS, listMaking } from "../making.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { readHolders } from "./lease.ts";
-import { type Disk, type DiskSnapshot, hasPendingSnapshot, type LostBackup } from "./record.ts";
+import { type Disk, type DiskSnapshot, hasPendingSnapshot, type LostBackup, withSnapshot } from "./record.ts";
 
 const CLAIMED_LOOK_MS = 5_000;
 
 /** Asks what became of pending snapshots. Those that failed go; the newest of all is to be made again. */
-export async function followSnapshots(ctx: WorkerContext, disk: Disk): Promise<Disk> {
+export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   if (!disk.snapshots.some((snapshot) => !snapshot.completed)) return disk;
   const followed = await Promise.all(
     disk.snapshots.map(async (snapshot): Promise<DiskSnapshot | undefined> => {
       if (snapshot.completed) return snapshot;
       const found = await ctx.volumes.findSnapshot(snapshot.id);
       if (found && found.state !== "failed") return { ...snapshot, completed: found.state === "completed" };
+      if (!found && now - snapshot.at < LISTED_MS) return snapshot;
       ctx.log.error("snapshot failed", { disk: disk.uid, snapshot: snapshot.id });
+      await ctx.volumes.removeSnapshot(snapshot.id);
       return undefined;
     }),
   );
@@ -74,15 +77,16 @@ async function resolveClaim(
 }
 
 /** Found whole, nothing is lost any more; found pending, it may still fail as the one before did. */
-function recorded(disk: Disk, { id, at, state }: VolumeSnapshot): Disk {
+function recorded(disk: Disk, { id, at, state, tags }: VolumeSnapshot): Disk {
   const completed = state === "completed";
-  const others = disk.snapshots.filter((snapshot) => snapshot.id !== id);
-  return { ...disk, snapshots: [...others, { id, at, completed }], lost: completed ? undefined : disk.lost };
+  return { ...withSnapshot(disk, { id, at, completed }, tags.attempt), lost: completed ? undefined : disk.lost };
 }
 
 function claim(disk: Disk, lost: LostBackup, volumeId: string, now: number): Step<Disk> {
-  const tags = { name: disk.name, disk: disk.uid, attempt: attemptOf(lost) };
-  const claimed = later({ ...disk, lost }, now, "claims its backup");
+  const attempt = attemptOf(lost);
+  const tags = { name: disk.name, disk: disk.uid, attempt };
+  const making = listMaking(disk.making, { kind: "snapshot", token: attempt, from: volumeId, at: now });
+  const claimed = later({ ...disk, lost, making }, now, "claims its backup");
   return { ...claimed, act: (ctx) => ctx.volumes.createSnapshot(volumeId, tags) };
 }
 

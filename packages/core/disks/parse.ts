@@ -1,6 +1,7 @@
 import type { Item } from "../context.ts";
 import { volumeRef } from "../environments/parse.ts";
 import { diskKey } from "../keys.ts";
+import { isMaking } from "../making.ts";
 import { count, flag, listOf, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
 import type { Disk, DiskSnapshot, Holder, LostBackup } from "./record.ts";
@@ -19,7 +20,9 @@ export const parseDisk: (item: Item) => Disk = parserOf(
     sizeGb: number,
     phase: oneOf("creating", "available", "deleted", "purging", "purged"),
     volume: orNull(volumeRef),
-    volumesMade: count,
+    volumeMissedAt: optional(number),
+    making: listOf(isMaking),
+    restored: optional(shape<NonNullable<Disk["restored"]>>({ by: uid, at: moment })),
     snapshots: listOf(shape<DiskSnapshot>({ id: text, at: number, completed: flag })),
     lost: optional(shape<LostBackup>({ of: text, attempt: ordinal, until: moment, gaveUp: orNull(text) })),
     heldBy: orNull(holder),

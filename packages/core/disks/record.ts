@@ -1,5 +1,6 @@
 import type { Context, Stored, VolumeRef } from "../context.ts";
 import { diskKey } from "../keys.ts";
+import { firstSettles, type Making } from "../making.ts";
 import { parseDisk } from "./parse.ts";
 
 /** Purged disks stay as records for a while, under no name. */
@@ -46,8 +47,12 @@ export interface Disk extends Stored {
   readonly phase: DiskPhase;
   /** While it exists it is used; a restore happens only where there is none. */
   readonly volume: VolumeRef | null;
-  /** Volumes made so far: part of the token that makes the next one. */
-  readonly volumesMade: number;
+  /** Since when the volume was asked for and not found; missing: it was seen the last time. */
+  readonly volumeMissedAt?: number | undefined;
+  /** What may exist of it outside without standing here: each volume and snapshot is listed before it is made. */
+  readonly making: readonly Making[];
+  /** The environment for which its lost volume was made again, and from which point in time; null: empty. */
+  readonly restored?: { readonly by: string; readonly at: number | null } | undefined;
   /** Oldest first. Which snapshots belong to it is decided here; tags are for people. */
   readonly snapshots: readonly DiskSnapshot[];
   readonly lost?: LostBackup | undefined;
@@ -78,6 +83,18 @@ export async function findDisk(ctx: Context<"table">, owner: string, uid: string
 /** A snapshot of it is being made, or claimed to be: a job with this disk waits until that is done. */
 export function hasPendingSnapshot(disk: Disk): boolean {
   return isClaimed(disk) || disk.snapshots.some((snapshot) => !snapshot.completed);
+}
+
+/** The disk with a snapshot that was made by this attempt, which is not looked for any more. */
+export function withSnapshot(disk: Disk, snapshot: DiskSnapshot, attempt: string | undefined): Disk {
+  const others = disk.snapshots.filter(({ id }) => id !== snapshot.id);
+  const snapshots = [...others, snapshot].sort((one, other) => one.at - other.at);
+  return { ...disk, snapshots, making: disk.making.filter(({ token }) => token !== attempt) };
+}
+
+/** The disk with what is to be made listed, due when that is to be looked for. */
+export function withMaking(disk: Disk, making: readonly Making[]): Disk {
+  return { ...disk, making, dueAt: Math.min(disk.dueAt ?? Number.POSITIVE_INFINITY, firstSettles(making)) };
 }
 
 /** Somebody may be making a snapshot of it that no record names yet. */

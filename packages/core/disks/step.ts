@@ -1,8 +1,10 @@
 import type { Item } from "../context.ts";
+import { firstSettles } from "../making.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { changeDirectory, nameOf, readDirectory, without } from "./directory.ts";
 import { readHolders } from "./lease.ts";
 import { followSnapshots, isWanted, makeAgain } from "./lost-backup.ts";
+import { settleMaking } from "./making.ts";
 import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
 import { type Disk, hasPendingSnapshot, isClaimed } from "./record.ts";
@@ -29,10 +31,11 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
     if (holders?.current) return over({ ...disk, dueAt: now + HELD_MS }, "is still held");
     return over({ ...disk, phase: "purging", dueAt: now }, "begins its purge");
   }
-  const followed = await followSnapshots(ctx, disk);
-  const again = await makeAgain(ctx, followed, now);
+  const followed = await followSnapshots(ctx, disk, now);
+  const settled = await settleMaking(ctx, followed, now);
+  const again = await makeAgain(ctx, settled, now);
   if (again) return again;
-  const thinned = await thinOut(ctx, followed);
+  const thinned = await thinOut(ctx, settled);
   const tagged = await retag(ctx, thinned);
   return over({ ...tagged, dueAt: nextLook(tagged, now) }, "looked after");
 }
@@ -45,7 +48,8 @@ function nextLook(disk: Disk, now: number): number | undefined {
   if (hasPendingSnapshot(disk)) return now + PENDING_MS;
   const held = isWanted(disk) ? now + HELD_MS : null;
   const tags = now + (disk.taggedAs === null ? TAGS_AGAIN_MS : TAGS_MS);
-  const moments = [held, disk.phase === "deleted" ? disk.purgeAt : null, disk.snapshots.length > 0 ? tags : null];
+  const made = disk.making.length > 0 ? firstSettles(disk.making) : null;
+  const moments = [held, disk.phase === "deleted" ? disk.purgeAt : null, disk.snapshots.length > 0 ? tags : null, made];
   const coming = moments.filter((at) => at !== null);
   return coming.length > 0 ? Math.min(...coming) : undefined;
 }
@@ -57,9 +61,19 @@ async function closeOperations(ctx: WorkerContext, disk: Disk, now: number): Pro
   return over({ ...disk, phase, operations: [], dueAt: now }, "closed requests");
 }
 
+/**
+ * Keeps the newest three that really are there, and what a restore is being made from. A backup that was deleted outside
+ * counts as none, and takes no other one with it.
+ */
 async function thinOut(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const completed = disk.snapshots.filter((snapshot) => snapshot.completed);
-  const old = completed.slice(0, Math.max(0, completed.length - KEPT_SNAPSHOTS));
+  if (completed.length <= KEPT_SNAPSHOTS) return disk;
+  const found = await Promise.all(
+    completed.map(async (one) => ((await ctx.volumes.findSnapshot(one.id)) ? [one] : [])),
+  );
+  const there = found.flat();
+  const sources = new Set(disk.making.map(({ from }) => from));
+  const old = there.slice(0, Math.max(0, there.length - KEPT_SNAPSHOTS)).filter(({ id }) => !sources.has(id));
   for (const { id } of old) await ctx.volumes.removeSnapshot(id);
   return { ...disk, snapshots: disk.snapshots.filter((snapshot) => !old.includes(snapshot)) };
 }
@@ -76,15 +90,20 @@ async function retag(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   return { ...disk, name, taggedAs: errors.length === 0 ? name : null };
 }
 
-/** Everything goes, the name last: until then nobody can take it. Each call may be repeated. */
+/**
+ * Everything goes, the name last, once nothing more of it can appear: until then nobody can take it. Each call may be
+ * repeated.
+ */
 async function purge(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
   const others = disk.volume ? await ctx.volumes.listSnapshots(disk.volume.id) : [];
   const ids = new Set([...disk.snapshots, ...others].map((snapshot) => snapshot.id));
   for (const id of ids) await ctx.volumes.removeSnapshot(id);
   if (disk.volume) await ctx.volumes.removeVolume(disk.volume.id);
+  const settled = await settleMaking(ctx, disk, now);
+  if (settled.making.length > 0) return over({ ...settled, dueAt: firstSettles(settled.making) }, "waits to be purged");
   await changeDirectory(ctx, disk.owner, ({ names }) =>
     names.some(([, uid]) => uid === disk.uid) ? without(names, disk.uid) : undefined,
   );
   const ttl = Math.floor(now / 1000) + KEPT_SECONDS;
-  return over({ ...disk, phase: "purged", snapshots: [], volume: null, dueAt: undefined, ttl }, "purged");
+  return over({ ...settled, phase: "purged", snapshots: [], volume: null, dueAt: undefined, ttl }, "purged");
 }

@@ -34,6 +34,7 @@ export function queueAgain(environment: Environment, now: number, { size, receiv
     starts: environment.starts + 1,
     size: size ?? environment.size,
     receiver: { ...environment.receiver, run: receiver },
+    zone: environment.volumes.find(({ volume }) => volume)?.volume?.zone ?? null,
     queuedAt: now,
     preparingAt: null,
     startedAt: null,

@@ -1,6 +1,6 @@
 import { type Disk, findDisk } from "../disks/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
-import { releaseDisk } from "./disk.ts";
+import { listSnapshotMaking, lookForVolume, releaseDisk } from "./disk.ts";
 import { detachVolumes } from "./lost-node.ts";
 import { changed, tellingDisk, waitedFor } from "./pace.ts";
 import type { DiskUse, Environment } from "./record.ts";
@@ -10,6 +10,7 @@ import { addEntry } from "./timeline.ts";
 export const CLAIM_MS = 60_000;
 export const MOST_ATTEMPTS = 3;
 const NOT_BACKED_UP = `Its disk could not be backed up, ${MOST_ATTEMPTS} times; the volume itself is kept`;
+const VOLUME_GONE = "Its disk's volume is gone; its latest backup remains";
 
 /**
  * Backs a disk up at the end of an environment that used it: one snapshot, its id recorded as the lease is given back.
@@ -23,9 +24,10 @@ export async function backUp(
   now: number,
 ): Promise<Step<Environment>> {
   const disk = await findDisk(ctx, environment.owner, use.uid);
-  const volume = disk?.volume ? await ctx.volumes.findVolume(disk.volume.id) : undefined;
   if (!disk || disk.heldBy?.uid !== environment.uid) return released(environment, use, now, "its disk is not its own");
-  if (!volume) return release(ctx, environment, use, now, "Its disk's volume is gone; its latest backup remains");
+  const volume = disk.volume ? await lookForVolume(ctx, disk, disk.volume) : "gone";
+  if (volume === "missed") return waitedFor(environment, now, "Waits until the volume of its disk is seen");
+  if (volume === "gone") return release(ctx, environment, use, now, VOLUME_GONE);
   const held = volume.attached ? await detachVolumes(ctx, environment, [volume.id], now) : undefined;
   if (held) return held;
   const claim = environment.backup;
@@ -35,7 +37,8 @@ export async function backUp(
       ({ tags, state }) => state !== "failed" && tags.attempt?.startsWith(`${prefix(environment)}-`),
     );
     if (mine) {
-      await releaseDisk(ctx, environment, { id: mine.id, at: mine.at, completed: mine.state === "completed" });
+      const { id, at, state, tags } = mine;
+      await releaseDisk(ctx, environment, { id, at, completed: state === "completed" }, tags.attempt);
       return released(environment, use, now, "backed up its disk");
     }
     // A snapshot of this very claim that failed: whoever claimed has acted, so there is nobody to wait for.
@@ -43,7 +46,7 @@ export async function backUp(
     if (now < claim.until && !failed) return waitedFor(environment, now, "Waits for the backup of its disk");
     if (claim.attempt >= MOST_ATTEMPTS) return release(ctx, environment, use, now, NOT_BACKED_UP);
   }
-  return claimSnapshot(environment, disk, volume.id, now);
+  return claimSnapshot(ctx, environment, disk, volume.id, now);
 }
 
 /** One that nobody answered for too long counts as failed, and the volume is kept after the last. */
@@ -59,9 +62,16 @@ export async function endAttempt(
   return changed({ ...environment, backup: next }, now, "its backup took too long");
 }
 
-function claimSnapshot(environment: Environment, disk: Disk, volumeId: string, now: number): Step<Environment> {
+async function claimSnapshot(
+  ctx: WorkerContext,
+  environment: Environment,
+  disk: Disk,
+  volumeId: string,
+  now: number,
+): Promise<Step<Environment>> {
   const attempt = (environment.backup?.attempt ?? 0) + 1;
   const tags = { name: disk.name, disk: disk.uid, attempt: attemptOf(environment, attempt) };
+  await listSnapshotMaking(ctx, disk, tags.attempt, volumeId);
   const claimed = { ...environment, backup: { attempt, until: now + CLAIM_MS, since: now } };
   const step = changed(claimed, now, "claims its backup");
   return { ...step, act: (ctx) => ctx.volumes.createSnapshot(volumeId, tags) };
@@ -83,7 +93,7 @@ async function release(
   now: number,
   note: string,
 ): Promise<Step<Environment>> {
-  await releaseDisk(ctx, environment, undefined);
+  await releaseDisk(ctx, environment);
   return released(addEntry(environment, now, note), use, now, note);
 }
 

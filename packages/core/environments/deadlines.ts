@@ -1,4 +1,5 @@
 import type { Settings } from "../context.ts";
+import { firstSettles } from "../making.ts";
 import { nextUseLookAt } from "./auto-stop.ts";
 import type { EndPhase, Environment, Phase } from "./record.ts";
 
@@ -49,10 +50,11 @@ export function deadlineOf(environment: Environment, settings: Limits, keepsPlac
 
 /** The latest moment at which it must be looked at again, whatever it waits for; infinite: none. */
 export function latestLook(environment: Environment, settings: Limits, now: number): number {
-  const { phase, straysAt } = environment;
+  const { phase, straysAt, making } = environment;
   const moments = [deadlineOf(environment, settings)?.at, deadlineOf(environment, settings, true)?.at];
   if (phase === "queued" || phase === "preparing" || phase === "active") moments.push(straysAt ?? undefined);
   if (phase === "active") moments.push(nextUseLookAt(environment));
+  moments.push(firstSettles(making));
   return Math.min(...moments.filter((at) => at !== undefined && at > now).map(Number));
 }
 

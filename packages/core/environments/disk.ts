@@ -1,12 +1,23 @@
-import type { Context } from "../context.ts";
+import type { Context, Volume, VolumeRef } from "../context.ts";
 import { acquire } from "../disks/acquire.ts";
 import { handOver } from "../disks/lease.ts";
-import { type Disk, type DiskSnapshot, findDisk, hasPendingSnapshot } from "../disks/record.ts";
+import {
+  type Disk,
+  type DiskSnapshot,
+  findDisk,
+  hasPendingSnapshot,
+  withMaking,
+  withSnapshot,
+} from "../disks/record.ts";
 import { keyText } from "../keys.ts";
+import { listMaking, makeVolume, settlesAt, volumeMaking } from "../making.ts";
 import { Conflict } from "../problem.ts";
 import type { WorkerContext } from "../worker.ts";
-import { writeRecord } from "../write-record.ts";
+import { type Writing, writeRecord } from "../write-record.ts";
 import { type Environment, keyOf } from "./record.ts";
+
+/** A volume that was not seen is asked for again after this time at the earliest. */
+const MISSED_MS = 10_000;
 
 /** Whether an environment that waits may stand in line: its disk is its own and not being backed up. */
 export type DiskReadiness =
@@ -36,45 +47,86 @@ export async function readyDisk(ctx: Context<"table">, environment: Environment)
 }
 
 /**
- * The disk with its volume, which is made where there is none any more: from the latest snapshot, else empty. Undefined when the
- * disk is not this environment's. Throws `Conflict` when somebody else wrote it meanwhile.
+ * The disk with its volume, which is made where there is none any more: from the newest backup, else empty. Undefined
+ * when the disk is not this environment's, `missed` while its volume may only be out of sight. Throws `Conflict` when
+ * somebody else wrote it meanwhile.
  */
 export async function openDisk(
   ctx: WorkerContext,
   environment: Environment,
   zone: string,
-): Promise<{ disk: Disk; restored: DiskSnapshot | undefined } | undefined> {
+): Promise<Disk | "missed" | undefined> {
   const disk = environment.disk ? await findDisk(ctx, environment.owner, environment.disk.uid) : undefined;
   if (disk?.heldBy?.uid !== environment.uid) return undefined;
-  if (disk.volume && (await ctx.volumes.findVolume(disk.volume.id))) return { disk, restored: undefined };
-  const restored = disk.snapshots.findLast((snapshot) => snapshot.completed);
-  const made = disk.volumesMade + 1;
-  const volume = await ctx.volumes.createVolume({
-    token: `${disk.uid}-${made}`,
-    sizeGb: disk.sizeGb,
-    zone,
-    snapshotId: restored?.id,
-  });
-  const opened = await writeRecord(ctx, { ...disk, volume, volumesMade: made });
-  if (!opened) throw new Conflict(`disk ${disk.uid}`);
-  return { disk: opened, restored };
+  const sight = disk.volume ? await lookForVolume(ctx, disk, disk.volume) : "gone";
+  if (sight === "missed") return sight;
+  if (sight !== "gone") return disk;
+  const backup = await newestBackup(ctx, disk);
+  const wanted = { zone, sizeGb: disk.sizeGb, from: backup?.id ?? null };
+  const { entry, isListed } = volumeMaking(ctx, disk.making, disk.uid, wanted);
+  const named = isListed ? disk : await written(ctx, withMaking(disk, listMaking(disk.making, entry)));
+  const volume = await makeVolume(ctx, entry);
+  const isRestored = disk.volume !== null || backup !== undefined;
+  const restored = isRestored ? { by: environment.uid, at: backup?.at ?? null } : disk.restored;
+  return written(ctx, { ...named, volume, volumeMissedAt: undefined, restored });
+}
+
+/** Not seen is not gone: it is asked for again, and no earlier believed than what was just made is surely listed. */
+export async function lookForVolume(
+  ctx: WorkerContext,
+  disk: Disk,
+  { id }: VolumeRef,
+): Promise<Volume | "missed" | "gone"> {
+  const volume = await ctx.volumes.findVolume(id);
+  const { volumeMissedAt: missedAt } = disk;
+  const now = ctx.clock.now();
+  const isYoung = disk.making.some((entry) => entry.kind === "volume" && now < settlesAt(entry));
+  if (!volume && !isYoung && missedAt !== undefined && now - missedAt >= MISSED_MS) return "gone";
+  const isMarked = missedAt !== undefined;
+  if (volume ? isMarked : !isMarked) await written(ctx, { ...disk, volumeMissedAt: volume ? undefined : now });
+  return volume ?? "missed";
+}
+
+/** The newest completed one that is still there. */
+async function newestBackup(ctx: WorkerContext, disk: Disk): Promise<DiskSnapshot | undefined> {
+  for (const snapshot of disk.snapshots.toReversed()) {
+    if (!snapshot.completed) continue;
+    if (await ctx.volumes.findSnapshot(snapshot.id)) return snapshot;
+    ctx.log.error("a backup is gone", { disk: disk.uid, snapshot: snapshot.id });
+  }
+  return undefined;
+}
+
+/** Lists the attempt to make a snapshot, so that it is named before it exists. */
+export async function listSnapshotMaking(
+  ctx: WorkerContext,
+  disk: Disk,
+  token: string,
+  volumeId: string,
+): Promise<void> {
+  const entry = { kind: "snapshot", token, from: volumeId, at: ctx.clock.now() } as const;
+  await written(ctx, withMaking(disk, listMaking(disk.making, entry)));
+}
+
+async function written(ctx: Writing, disk: Disk): Promise<Disk> {
+  const record = await writeRecord(ctx, disk);
+  if (!record) throw new Conflict(`disk ${disk.uid}`);
+  return record;
 }
 
 /** Gives the lease back, with the snapshot that the end left, in one write; nothing happens when it is not held. */
 export async function releaseDisk(
   ctx: Context<"table">,
   environment: Environment,
-  snapshot: DiskSnapshot | undefined,
+  snapshot?: DiskSnapshot,
+  attempt?: string,
 ): Promise<void> {
   const disk = environment.disk ? await findDisk(ctx, environment.owner, environment.disk.uid) : undefined;
   if (!disk) return;
   const isNext = disk.next?.uid === environment.uid;
   if (disk.heldBy?.uid !== environment.uid && !isNext) return;
   const now = ctx.clock.now();
-  const known = snapshot === undefined || disk.snapshots.some(({ id }) => id === snapshot.id);
-  const snapshots = known ? disk.snapshots : [...disk.snapshots, snapshot];
-  const lost = snapshot ? undefined : disk.lost;
-  const released: Disk = { ...(isNext ? { ...disk, next: null } : handOver(disk)), snapshots, lost, dueAt: now };
-  const used = await writeRecord(ctx, { ...released, lastUsedAt: now });
-  if (!used) throw new Conflict(`disk ${disk.uid}`);
+  const backedUp: Disk = snapshot ? { ...withSnapshot(disk, snapshot, attempt), lost: undefined } : disk;
+  const released: Disk = isNext ? { ...backedUp, next: null } : handOver(backedUp);
+  await written(ctx, { ...released, lastUsedAt: now, dueAt: now });
 }

@@ -1,4 +1,5 @@
 import type { Observation } from "../context.ts";
+import { firstSettles } from "../making.ts";
 import { findPool, namesEnvironment } from "../pools/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { backUp } from "./backup.ts";
@@ -8,7 +9,6 @@ import { finish, LOOKS_AFTER_END_MS } from "./finish.ts";
 import { keepNewest, keptUntil } from "./kept.ts";
 import { copyLastLog, logEndsAt } from "./log.ts";
 import { detachVolumes, hasSilentMachine, lookAtMachines, type Machine } from "./lost-node.ts";
-import { removeLateVolumes } from "./own-volumes.ts";
 import { changed, tellingDisk, tellingPool, until, waitMs } from "./pace.ts";
 import type { Environment } from "./record.ts";
 import { noStartFrom, releasableAt } from "./release.ts";
@@ -31,7 +31,7 @@ export async function stepStopping(ctx: WorkerContext, read: Environment, now: n
   const { disk } = environment;
   if (disk?.attached && !disk.released) return backUp(ctx, environment, disk, now);
   if (disk && !disk.released) {
-    await releaseDisk(ctx, environment, undefined);
+    await releaseDisk(ctx, environment);
     return tellingDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));
   }
   return finish(ctx, environment, now);
@@ -115,10 +115,12 @@ export async function lookAfterEnd(
   if (await removeStrays(ctx, environment, "all")) {
     return until({ ...environment, cleanSince: now, cleanLooks: 0 }, now + 5000, "removed what came back");
   }
-  const late = removeLateVolumes(environment, now);
-  if (late) return late;
   const cleanLooks = environment.cleanLooks + 1;
   const following = LOOKS_AFTER_END_MS[cleanLooks];
+  const settles = firstSettles(environment.making);
+  if (following === undefined && settles > now && settles < Number.POSITIVE_INFINITY) {
+    return until(environment, settles, "waits for volumes that may have been made late");
+  }
   if (following === undefined) return "done";
   return until({ ...environment, cleanLooks }, since + following, "clean");
 }

@@ -54,6 +54,7 @@ export function newHead(
     resources: input.resources ?? null,
     resized: null,
     volumes: (input.volumes ?? []).map((volume) => ({ ...volume, volume: null })),
+    making: [],
     broken: null,
     archive: null,
     addressLabel: input.addressLabel ?? null,

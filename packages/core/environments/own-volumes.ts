@@ -1,31 +1,77 @@
-import type { VolumeRef } from "../context.ts";
+import { StepTooOld } from "../budget.ts";
+import { listMaking, makeVolume, removeUnused, settlesAt, type VolumeMaking, volumeMaking } from "../making.ts";
 import type { Step, WorkerContext } from "../worker.ts";
-import { changeRecord } from "../write-record.ts";
 import { detachVolumes } from "./lost-node.ts";
-import { changed, until } from "./pace.ts";
-import { parseEnvironment } from "./parse.ts";
-import { type Environment, keyOf, type OwnVolume } from "./record.ts";
+import { changed } from "./pace.ts";
+import type { Environment, OwnVolume } from "./record.ts";
 import { removeStrays } from "./strays.ts";
-
-/** Longer than a worker that read that they are to be made may still make them: the step's budget and a call's time-out. */
-const STILL_MADE_MS = 30_000;
-/** The step's budget, a call's time-out and the clocks of two hosts. */
-const CLAIM_MS = 40_000;
 
 /** Whether a volume of its own is still to be made before a run can be. */
 export function lacksVolumes({ volumes }: Environment): boolean {
   return volumes.some(({ volume }) => volume === null);
 }
 
-/** Makes those that are not there, all at once, and writes them down before a run is made with them. */
+/** Makes those that are not there, all at once, each listed before and written down before a run is made with them. */
 export async function makeVolumes(
   ctx: WorkerContext,
   environment: Environment,
   now: number,
 ): Promise<Step<Environment>> {
-  const volumes = await Promise.all(environment.volumes.map((own) => made(ctx, environment, own)));
-  const zone = volumes[0]?.volume.zone ?? environment.zone;
-  return changed({ ...environment, step: "pod", zone, volumes }, now, "made its volumes");
+  const zone = environment.zone ?? "";
+  const planned = environment.volumes.map((own) => ({
+    own,
+    making: own.volume ? undefined : plan(ctx, environment, own),
+  }));
+  const unlisted = planned.flatMap(({ making }) => (making && !making.isListed ? [making.entry] : []));
+  if (unlisted.length > 0) {
+    const making = unlisted.reduce<readonly VolumeMaking[]>(listMaking, environment.making);
+    return changed({ ...environment, making }, now, "lists its volumes");
+  }
+  const volumes = await Promise.all(
+    planned.map(async ({ own, making }) => (making ? { ...own, volume: await makeVolume(ctx, making.entry) } : own)),
+  );
+  return changed(
+    { ...environment, step: "pod", zone: volumes[0]?.volume?.zone ?? zone, volumes },
+    now,
+    "made its volumes",
+  );
+}
+
+function plan(ctx: WorkerContext, { uid, zone, making }: Environment, { name, sizeGb }: OwnVolume) {
+  return volumeMaking(ctx, making, `${uid}-${name}`, { zone: zone ?? "", sizeGb, from: null });
+}
+
+/**
+ * Looks, once nothing more can come of them, for volumes that were made and not written down, and removes them: no run
+ * ever had them. Undefined: there is nothing to look for yet. What fails is put off and holds up nothing else.
+ */
+export async function settleVolumes(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const due = environment.making.filter((entry) => now >= settlesAt(entry));
+  if (due.length === 0) return undefined;
+  const own = new Set(environment.volumes.map(({ volume }) => volume?.id));
+  const settled = await Promise.all(due.map((entry) => settle(ctx, entry, own)));
+  const left = due.flatMap((entry, index) => (settled[index] ? [] : [{ ...entry, at: now }]));
+  const making = [...environment.making.filter((entry) => !due.includes(entry)), ...left];
+  return changed({ ...environment, making }, now, "looked for volumes that were made late");
+}
+
+async function settle(ctx: WorkerContext, entry: VolumeMaking, own: ReadonlySet<string | undefined>): Promise<boolean> {
+  try {
+    const found = await ctx.volumes.listVolumes(entry.token);
+    return await removeUnused(
+      ctx,
+      entry,
+      found.filter(({ id }) => !own.has(id)),
+    );
+  } catch (error) {
+    if (error instanceof StepTooOld) throw error;
+    ctx.log.warn("late volumes not looked for", { token: entry.token, error: String(error) });
+    return false;
+  }
 }
 
 /** Removes those that are known, once no machine has them; undefined when none is. */
@@ -34,7 +80,7 @@ export async function removeVolumes(
   environment: Environment,
   now: number,
 ): Promise<Step<Environment> | undefined> {
-  const { volumes, appliedAt, stoppingAt } = environment;
+  const { volumes } = environment;
   const ids = volumes.flatMap(({ volume }) => volume?.id ?? []);
   if (ids.length === 0) return undefined;
   if (await areAttached(ctx, ids)) {
@@ -43,46 +89,11 @@ export async function removeVolumes(
     return (await detachVolumes(ctx, environment, ids, now)) ?? changed(environment, now, "its volumes are detached");
   }
   await Promise.all(ids.map((id) => ctx.volumes.removeVolume(id)));
-  const isSure = !lacksVolumes(environment) && now >= (appliedAt ?? stoppingAt ?? now) + STILL_MADE_MS;
-  const left = isSure ? [] : volumes.map((own) => ({ ...own, volume: null }));
-  return changed({ ...environment, volumes: left }, now, "removed its volumes");
-}
-
-/**
- * Removes what was made and not written down, or made by a worker that slept while they were removed: its token finds
- * it. Only when nobody can make any more, and claimed, since the token makes what it does not find. Undefined: there is
- * nothing to look for.
- */
-export function removeLateVolumes(environment: Environment, now: number): Step<Environment> | undefined {
-  const { volumes, preparingAt, run, clearing = 0 } = environment;
-  // One that only ever waited has none.
-  const wereMade = preparingAt !== null || run > 1;
-  if (volumes.length === 0 || !wereMade || !givesUpVolumes(environment)) return undefined;
-  if (now < clearing) return until(environment, clearing, "waits for who removes its volumes");
-  const claimed = { ...environment, clearing: now + CLAIM_MS };
-  const step = until(claimed, claimed.clearing, "claims what is left of its volumes");
-  return { ...step, act: (ctx) => clearLate(ctx, claimed) };
-}
-
-/** What fails here is done again after the claim. */
-async function clearLate(ctx: WorkerContext, claimed: Environment): Promise<void> {
-  const late = await Promise.all(claimed.volumes.map((own) => made(ctx, claimed, own)));
-  const ids = late.map(({ volume }) => volume.id);
-  if (await areAttached(ctx, ids)) return;
-  await Promise.all(ids.map((id) => ctx.volumes.removeVolume(id)));
-  await changeRecord(ctx, {
-    read: () => ctx.table.get(keyOf(claimed)),
-    decide(item) {
-      const isOwn = item?.uid === claimed.uid && item.clearing === claimed.clearing;
-      return isOwn ? { ...parseEnvironment(item), volumes: [], clearing: undefined } : undefined;
-    },
-    what: `Environment ${claimed.uid} is`,
-  });
-}
-
-/** It shall be deleted, or its first run failed and its policy keeps nothing of that. */
-function givesUpVolumes(environment: Environment): boolean {
-  return environment.outcome !== null || isCleared(environment);
+  return changed(
+    { ...environment, volumes: volumes.map((own) => ({ ...own, volume: null })) },
+    now,
+    "removed its volumes",
+  );
 }
 
 /** Its first run failed before it was ever active, and its policy keeps nothing of that. */
@@ -93,14 +104,4 @@ export function isCleared({ policy, broken, starts, firstActiveAt }: Environment
 async function areAttached(ctx: WorkerContext, ids: readonly string[]): Promise<boolean> {
   const found = await Promise.all(ids.map((id) => ctx.volumes.findVolume(id)));
   return found.some((volume) => volume?.attached);
-}
-
-async function made(
-  ctx: WorkerContext,
-  { uid, zone }: Environment,
-  own: OwnVolume,
-): Promise<OwnVolume & { readonly volume: VolumeRef }> {
-  const { name, sizeGb } = own;
-  const wanted = { token: `${uid}-${name}`, sizeGb, zone: zone ?? "", snapshotId: undefined };
-  return { ...own, volume: own.volume ?? (await ctx.volumes.createVolume(wanted)) };
 }

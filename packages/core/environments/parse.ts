@@ -1,5 +1,6 @@
 import type { Item, PortSight, Resources, RunPort, Share, VolumeRef } from "../context.ts";
 import { environmentsOf } from "../keys.ts";
+import { isVolumeMaking } from "../making.ts";
 import type { Sealed } from "../sealed.ts";
 import {
   branded,
@@ -133,7 +134,7 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
   resized: orNull(resources),
   disk: orNull(shape<DiskUse>({ uid, name: text, leased: flag, attached: flag, released: flag })),
   volumes: listOf(isOwnVolume),
-  clearing: optional(number),
+  making: listOf(isVolumeMaking),
   broken: orNull(text),
   archive: orNull(shape<ArchiveUse>({ blob: text, file: text, startedAt: moment, settled: flag })),
   addressLabel: orNull(text),

@@ -53,12 +53,21 @@ async function attachDisk(
   now: number,
 ): Promise<Step<Environment>> {
   const opened = await openDisk(ctx, environment, environment.zone ?? "");
-  if (!opened?.disk.volume) return fail(environment, now, `Disk '${use.name}' is not its own any more`);
-  const { zone } = opened.disk.volume;
-  const attached: Environment = { ...environment, step: "pod", zone, disk: { ...use, attached: true } };
-  const { restored } = opened;
-  const note = restored && `Disk '${use.name}' restored from its backup of ${utcText(restored.at)}`;
+  if (opened === "missed") {
+    const reason = `The volume of disk '${use.name}' is not to be seen; it is looked for again`;
+    return waited({ ...environment, reason }, now, "looks for its disk's volume");
+  }
+  if (!opened?.volume) return fail(environment, now, `Disk '${use.name}' is not its own any more`);
+  const { zone } = opened.volume;
+  const attached: Environment = { ...environment, step: "pod", reason: null, zone, disk: { ...use, attached: true } };
+  const note = opened.restored?.by === environment.uid ? restoredNote(use.name, opened.restored.at) : undefined;
   return changed(note ? addEntry(attached, now, note) : attached, now, "opened its disk");
+}
+
+function restoredNote(disk: string, at: number | null): string {
+  return at === null
+    ? `The volume of disk '${disk}' is gone and there is no backup: it starts empty`
+    : `Disk '${disk}' restored from its backup of ${utcText(at)}`;
 }
 
 function activate(environment: Environment, observed: Observation, now: number): Step<Environment> {

@@ -49,7 +49,7 @@ export async function endInQueue(
   now: number,
 ): Promise<Step<Environment>> {
   if (hasOwn(environment)) return tellingPool(stopping(decideEnd(environment, outcome), now));
-  await releaseDisk(ctx, environment, undefined);
+  await releaseDisk(ctx, environment);
   const decided = decideEnd(environment, outcome);
   const ended = { ...enter(decided, outcome.phase, now, outcome.reason), endedAt: now };
   const disk = ended.disk && { ...ended.disk, released: true };

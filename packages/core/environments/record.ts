@@ -1,4 +1,5 @@
 import type { Key, PortSight, Resources, RunPort, Share, Stored, VolumeRef } from "../context.ts";
+import type { VolumeMaking } from "../making.ts";
 import type { Sealed } from "../sealed.ts";
 import type { Action } from "./actions.ts";
 import type { Doors } from "./doors.ts";
@@ -116,8 +117,8 @@ export interface Environment extends Stored {
   readonly resized: Resources | null;
   readonly disk: DiskUse | null;
   readonly volumes: readonly OwnVolume[];
-  /** Until then somebody removes what was made late of its volumes; nobody else does. */
-  readonly clearing?: number | undefined;
+  /** Volumes of its own that may exist without standing above: each is listed before it is made. */
+  readonly making: readonly VolumeMaking[];
   /** Why its latest run ended by itself, where it may be started again (design section 2: `stopped` with a `fault`). */
   readonly broken: string | null;
   /** The zip of its volume that is made before it is deleted; `settled`: made, given up, or not wanted. */

@@ -137,7 +137,7 @@ describe("stop and start", () => {
     const { world, alice } = await activeWorld();
     await requestStop(alice, "one");
 
-    await world.advance(11 * MINUTE);
+    await world.advance(15 * MINUTE);
 
     const done = await world.read("alice", "one");
     expect(done).toMatchObject({ phase: "stopped", cleanLooks: 1 });

@@ -1,6 +1,7 @@
 import type { Context, Item, UserContext } from "../context.ts";
 import { parseDisk } from "../disks/parse.ts";
 import { disksOf, keyText } from "../keys.ts";
+import { isVolumeMaking } from "../making.ts";
 import type { Grant } from "../pools/record.ts";
 import { readable } from "../readable.ts";
 import { uid as isUid } from "../shape.ts";
@@ -30,10 +31,11 @@ export async function salvage(ctx: Context<"table">, item: Item, entry: Grant | 
   const known: Environment = { ...kept, uid, owner, createdBy, id, run: entry?.run ?? kept.run, writers: item.writers };
   const disk = whole.some(([name]) => name === "disk") ? known.disk : await findDiskOf(ctx, known);
   const volumes = Array.isArray(item.volumes) ? item.volumes.filter(isOwnVolume) : [];
+  const making = Array.isArray(item.making) ? item.making.filter(isVolumeMaking) : [];
   const policy = environmentTable.policy(item.policy)
     ? known.policy
     : { ...reservation, archives: volumes[0]?.name ?? null };
-  const held = { ...known, disk, volumes, policy };
+  const held = { ...known, disk, volumes, making, policy };
   const stopping: Environment = {
     ...held,
     ...stopped(held, entry, now),
@@ -58,7 +60,6 @@ function stopped({ outcome, grant, applyingAt }: Environment, entry: Grant | und
     missedAt: null,
     withdrawing: false,
     remembered: null,
-    clearing: undefined,
     stoppingAt: now,
     endedAt: null,
     looks: 0,

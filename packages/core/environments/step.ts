@@ -7,6 +7,7 @@ import { latestLook } from "./deadlines.ts";
 import { stepEnded, stepStopping } from "./ending.ts";
 import { droppingOldCopy } from "./log.ts";
 import { stepOverdue } from "./overdue.ts";
+import { settleVolumes } from "./own-volumes.ts";
 import { parseEnvironment } from "./parse.ts";
 import { stepPreparing } from "./preparing.ts";
 import { stepQueued } from "./queued.ts";
@@ -52,6 +53,8 @@ async function nextStep(
   now: number,
 ): Promise<EnvironmentStep | undefined> {
   if (hasUntold(environment)) return tellReceiver(ctx, environment, now);
+  const settled = await settleVolumes(ctx, environment, now);
+  if (settled) return settled;
   const mayStray = environment.straysAt !== null && now >= environment.straysAt && isUnderWay(environment);
   const stepOf = mayStray ? lookForStrays : steps[environment.phase];
   return stepOf(ctx, environment, now);

@@ -95,7 +95,8 @@ export function lifeWatch(options: {
       },
       async removeVolume(id) {
         const owner = environments.get(owners.get(id) ?? "");
-        if (owner && !mayGo(owner)) violated(`a volume of ${owner.id} was removed while it is ${owner.phase}`);
+        const isIts = owner?.volumes.some(({ volume }) => volume?.id === id);
+        if (owner && isIts && !mayGo(owner)) violated(`a volume of ${owner.id} was removed while it is ${owner.phase}`);
         const volume = owner && (await volumes.findVolume(id));
         if (volume?.attached) violated(`a volume of ${owner?.id} was removed under its run`);
         return volumes.removeVolume(id);

@@ -1,0 +1,227 @@
+import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { createEnvironment } from "../environments/create.ts";
+import { requestCancel } from "../environments/requests.ts";
+import { firstSettles } from "../making.ts";
+import { Problem } from "../problem.ts";
+import { createDisk } from "./create.ts";
+import type { Disk } from "./record.ts";
+import { deleteDisk } from "./requests.ts";
+import { getDisk } from "./view.ts";
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+const twoZones = nodesOf({ h100: 2 }).map((node, index) => ({ ...node, zone: index === 0 ? "zone-a" : "zone-b" }));
+
+async function submit(world: MemoryWorld, id: string): Promise<void> {
+  await createEnvironment(world.as("alice"), newEnvironment(id, { disk: "data" }));
+}
+
+async function cancel(world: MemoryWorld, id: string): Promise<void> {
+  await requestCancel(world.as("alice"), id);
+  await world.advance(10_000);
+}
+
+async function diskOf(world: MemoryWorld): Promise<Disk> {
+  return (await getDisk(world.as("alice"), "data")).disk;
+}
+
+/** The next so many volumes are made, and nobody hears of it. */
+function loseAnswers(world: MemoryWorld, count = 1): void {
+  const { createVolume } = world.volumes;
+  let left = count;
+  const lossy: typeof createVolume = async (wanted) => {
+    const volume = await createVolume(wanted);
+    if (left-- > 0) throw new Error("timed out");
+    return volume;
+  };
+  Object.assign(world.volumes, { createVolume: lossy });
+}
+
+/** A job that made its disk's volume and was cancelled before anybody wrote that down. */
+async function worldWithUnrecorded(options: Parameters<typeof memoryWorld>[0] = {}): Promise<MemoryWorld> {
+  const world = await memoryWorld(options);
+  loseAnswers(world);
+  await submit(world, "one");
+  await world.advance(1000);
+  await cancel(world, "one");
+  return world;
+}
+
+test("a volume is listed in its disk's record before it is made, and forgotten there 10 minutes after the last call", async () => {
+  const world = await memoryWorld();
+  const { createVolume } = world.volumes;
+  const listed: Disk["making"][] = [];
+  const watched: typeof createVolume = async (wanted) => {
+    listed.push((await diskOf(world)).making);
+    return createVolume(wanted);
+  };
+  Object.assign(world.volumes, { createVolume: watched });
+
+  await submit(world, "one");
+  await world.advance(2000);
+  const { volume, making } = await diskOf(world);
+  await world.advance(10 * MINUTE);
+  const after10 = (await diskOf(world)).making;
+  await world.advance(4 * MINUTE);
+
+  const token = expect.stringMatching(/^[0-9a-f]{32}-[0-9a-f]{12}$/);
+  const entry = { kind: "volume", token, zone: "zone-a", sizeGb: 100, from: null, at: expect.any(Number) };
+  expect(listed).toEqual([[entry]]);
+  expect([making, after10]).toEqual([listed[0], listed[0]]);
+  expect(await diskOf(world)).toMatchObject({ volume, making: [] });
+});
+
+test("a volume that was made and never recorded becomes the disk's, which has none, and is purged with it", async () => {
+  const world = await worldWithUnrecorded();
+  const before = await diskOf(world);
+
+  await world.advance(15 * MINUTE);
+  const adopted = await diskOf(world);
+  await deleteDisk(world.as("alice"), "data");
+  await world.advance(31 * DAY);
+
+  expect([before.volume, before.making.length]).toEqual([null, 1]);
+  expect([adopted.volume, adopted.making]).toEqual([{ id: "vol-1", zone: "zone-a" }, []]);
+  expect(world.volumes.volumeIds()).toEqual([]);
+}, 60_000);
+
+test("a purge finds what was made and never recorded, though it is listed late, and frees the name no earlier", async () => {
+  const world = await worldWithUnrecorded({ settings: { diskRetentionDays: 0 }, listedAfterMs: 9 * MINUTE });
+  const settles = firstSettles((await diskOf(world)).making);
+  const isTaken = () =>
+    createDisk(world.as("alice"), { name: "data", sizeGb: 1 }).then(
+      () => false,
+      (error: unknown) => error instanceof Problem,
+    );
+
+  await deleteDisk(world.as("alice"), "data");
+  await world.advance(settles - world.clock.now() - 5000);
+  const early = [world.volumes.volumeIds(), await isTaken()];
+  await world.advance(10_000);
+
+  expect(early).toEqual([["vol-1"], true]);
+  expect(world.volumes.history().map(({ kind }) => kind)).toEqual(["created", "removed"]);
+  expect(await isTaken()).toBe(false);
+});
+
+test("nothing is left behind, whichever call of a disk's life dies before or after its effect", async () => {
+  const left: unknown[] = [];
+  for (let call = 1; call <= 40; call++) {
+    for (const when of ["before", "after"] as const) {
+      const world = await memoryWorld({ settings: { diskRetentionDays: 0 } });
+      await submit(world, "one");
+      dieAt(world, call, when);
+      await pass(world, MINUTE);
+      await requestCancel(world.as("alice"), "one");
+      await pass(world, 5 * MINUTE);
+      await deleteDisk(world.as("alice"), "data");
+      await pass(world, 30 * MINUTE);
+      left.push(...world.volumes.existing().map(({ id }) => `${id} after call ${call}, died ${when}`));
+    }
+  }
+
+  expect(left).toEqual([]);
+}, 60_000);
+
+/** One call of a worker to the table or to volumes dies, and whatever was to come after it in that step with it. */
+function dieAt(world: MemoryWorld, call: number, when: "before" | "after"): void {
+  let calls = 0;
+  const dying =
+    <Input extends unknown[], Output>(work: (...input: Input) => Promise<Output>) =>
+    async (...input: Input): Promise<Output> => {
+      calls += 1;
+      if (calls === call && when === "before") throw new Error("died");
+      const output = await work(...input);
+      if (calls === call) throw new Error("died");
+      return output;
+    };
+  const { table, volumes } = world;
+  Object.assign(table, { get: dying(table.get), put: dying(table.put) });
+  const { createVolume, createSnapshot, findVolume, listSnapshots, removeVolume } = volumes;
+  const calledOnce = { createVolume: dying(createVolume), createSnapshot: dying(createSnapshot) };
+  const others = {
+    findVolume: dying(findVolume),
+    listSnapshots: dying(listSnapshots),
+    removeVolume: dying(removeVolume),
+  };
+  Object.assign(volumes, calledOnce, others);
+}
+
+/** Lets time pass although a worker dies in it: its message comes back. */
+async function pass(world: MemoryWorld, ms: number): Promise<void> {
+  const end = world.clock.now() + ms;
+  while (world.clock.now() < end) await world.advance(end - world.clock.now()).catch(() => undefined);
+}
+
+test("a purge waits for a snapshot whose making was never answered, and removes it", async () => {
+  const world = await memoryWorld({ settings: { diskRetentionDays: 0 }, listedAfterMs: 8 * MINUTE });
+  await submit(world, "one");
+  await world.advance(10 * MINUTE);
+  await cancel(world, "one");
+  await world.advance(10 * MINUTE);
+
+  await deleteDisk(world.as("alice"), "data");
+  await world.advance(60 * MINUTE);
+
+  const made = world.volumes.history().filter(({ kind }) => kind === "snapshot").length;
+  expect(made).toBe(3);
+  expect([world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual([[], []]);
+});
+
+test("a snapshot that is listed too late for the end of its job becomes one of the disk's backups", async () => {
+  const world = await memoryWorld({ listedAfterMs: 8 * MINUTE });
+  await submit(world, "one");
+  await world.advance(10 * MINUTE);
+
+  await cancel(world, "one");
+  await world.advance(30 * MINUTE);
+
+  const { snapshots, making } = await diskOf(world);
+  expect(snapshots.map(({ id }) => id)).toEqual(world.volumes.snapshotIds());
+  expect([snapshots.length, making]).toEqual([3, []]);
+});
+
+test("a job in another zone has its volume made under another token; the first one goes, never having been used", async () => {
+  const world = await memoryWorld({ nodes: twoZones });
+  loseAnswers(world);
+  await submit(world, "one");
+  await world.advance(1000);
+  await cancel(world, "one");
+  await createEnvironment(world.as("bob"), newEnvironment("keeps-zone-a"));
+  await world.advance(2000);
+
+  await submit(world, "two");
+  await world.advance(5000);
+  const { volume, making } = await diskOf(world);
+  const during = (await world.read("alice", "two")).phase;
+  await world.advance(15 * MINUTE);
+
+  expect([during, volume]).toEqual(["active", { id: "vol-2", zone: "zone-b" }]);
+  expect(making.map((entry) => entry.kind === "volume" && entry.zone)).toEqual(["zone-a", "zone-b"]);
+  expect([world.volumes.volumeIds(), (await diskOf(world)).making]).toEqual([["vol-2"], []]);
+});
+
+test("a volume that nobody recorded and some machine has is reported and never removed", async () => {
+  const log = recordingLog();
+  const world = await memoryWorld({ nodes: twoZones, log });
+  loseAnswers(world);
+  await submit(world, "one");
+  await world.advance(1000);
+  await cancel(world, "one");
+  await createEnvironment(world.as("bob"), newEnvironment("keeps-zone-a"));
+  await submit(world, "two");
+  await world.advance(5000);
+  const { findVolume, listVolumes } = world.volumes;
+  const attached: typeof listVolumes = async (token) =>
+    (await listVolumes(token)).map((one) => ({ ...one, attached: true }));
+  Object.assign(world.volumes, { listVolumes: attached });
+
+  await world.advance(60 * MINUTE);
+
+  expect(await findVolume("vol-1")).toBeDefined();
+  expect((await diskOf(world)).making).toMatchObject([{ zone: "zone-a" }]);
+  const reported = log.lines.filter(({ level, fields }) => level === "error" && fields.volume === "vol-1");
+  expect(reported.length).toBeGreaterThan(1);
+});

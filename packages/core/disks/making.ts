@@ -1,0 +1,46 @@
+import { removeUnused, type SnapshotMaking, settlesAt, type VolumeMaking } from "../making.ts";
+import type { WorkerContext } from "../worker.ts";
+import { readHolders } from "./lease.ts";
+import { type Disk, withSnapshot } from "./record.ts";
+
+/**
+ * Looks for what was made and never recorded. A snapshot becomes one of the disk's; a volume becomes the disk's where it
+ * has none, else it goes, as everything does of a disk that is purged. An entry is forgotten once its time has come.
+ */
+export async function settleMaking(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
+  let settled = disk;
+  for (const entry of disk.making) {
+    const isDue = now >= settlesAt(entry);
+    if (!isDue && disk.phase !== "purging") continue;
+    const next =
+      entry.kind === "volume" ? await settleVolume(ctx, settled, entry) : await settleSnapshot(ctx, settled, entry);
+    const others = settled.making.filter((one) => one !== entry);
+    const left = next === undefined ? [{ ...entry, at: now }] : isDue ? [] : [entry];
+    settled = { ...(next ?? settled), making: [...others, ...left] };
+  }
+  return settled;
+}
+
+/** undefined: not now. */
+async function settleVolume(ctx: WorkerContext, disk: Disk, entry: VolumeMaking): Promise<Disk | undefined> {
+  const found = (await ctx.volumes.listVolumes(entry.token)).filter(({ id }) => id !== disk.volume?.id);
+  const [first] = found;
+  if (!first) return disk;
+  if (disk.volume || disk.phase === "purging") return (await removeUnused(ctx, entry, found)) ? disk : undefined;
+  // Whoever has the disk is about to make a volume, perhaps in another zone.
+  const { current } = (await readHolders(ctx, [disk])).get(disk.uid) ?? {};
+  return current ? undefined : { ...disk, volume: { id: first.id, zone: first.zone } };
+}
+
+async function settleSnapshot(ctx: WorkerContext, disk: Disk, { from, token }: SnapshotMaking): Promise<Disk> {
+  const known = new Set(disk.snapshots.map(({ id }) => id));
+  const listed = await ctx.volumes.listSnapshots(from);
+  const found = listed.filter(({ id, tags }) => tags.attempt === token && !known.has(id));
+  const isWanted = (state: string) => state !== "failed" && disk.phase !== "purging";
+  let settled = disk;
+  for (const { id, at, state } of found) {
+    if (isWanted(state)) settled = withSnapshot(settled, { id, at, completed: state === "completed" }, undefined);
+    else await ctx.volumes.removeSnapshot(id);
+  }
+  return settled;
+}

@@ -1,0 +1,158 @@
+import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { createEnvironment, type NewEnvironment } from "./create.ts";
+import { requestDelete } from "./delete.ts";
+import { type Policy, reservation } from "./policy.ts";
+import type { Environment } from "./record.ts";
+import { requestStart } from "./start.ts";
+import { requestStop } from "./stop.ts";
+
+const MINUTE = 60_000;
+const policy: Policy = { ...reservation, time: "none", restarts: true };
+
+function session(id: string): NewEnvironment {
+  const volumes = [
+    { name: "workspace", path: "/workspace", sizeGb: 5 },
+    { name: "home", path: "/home/dev8", sizeGb: 5 },
+  ];
+  return { ...newEnvironment(id), policy, volumes };
+}
+
+const read = (world: MemoryWorld): Promise<Environment> => world.read("alice", "one");
+
+/** The second of two volumes is refused; the first is there and no record has its id. */
+async function halfMade(options: Parameters<typeof memoryWorld>[0] = {}): Promise<{
+  world: MemoryWorld;
+  allowAll: () => void;
+}> {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), ...options });
+  const { createVolume } = world.volumes;
+  const refusing: typeof createVolume = (wanted) =>
+    wanted.token.includes("-home-") ? Promise.reject(new Error("limit exceeded")) : createVolume(wanted);
+  Object.assign(world.volumes, { createVolume: refusing });
+  await createEnvironment(world.as("alice"), session("one"));
+  await world.advance(5000);
+  return { world, allowAll: () => void Object.assign(world.volumes, { createVolume }) };
+}
+
+test("each volume is listed in the record before it is made, with its zone and size", async () => {
+  const world = await memoryWorld();
+  const { createVolume } = world.volumes;
+  const listed: unknown[] = [];
+  const watched: typeof createVolume = async (wanted) => {
+    listed.push((await read(world)).making.find(({ token }) => token === wanted.token));
+    return createVolume(wanted);
+  };
+  Object.assign(world.volumes, { createVolume: watched });
+
+  await createEnvironment(world.as("alice"), session("one"));
+  await world.advance(5000);
+
+  const entry = { kind: "volume", zone: "zone-a", sizeGb: 5, from: null };
+  expect(listed).toMatchObject([entry, entry]);
+  expect(await read(world)).toMatchObject({ phase: "active", making: listed });
+  await world.advance(15 * MINUTE);
+  expect(await read(world)).toMatchObject({ phase: "active", making: [] });
+  expect(world.volumes.volumeIds()).toEqual(["vol-1", "vol-2"]);
+});
+
+test("volumes that are half made leave nothing behind, and the record is not done before they were looked for", async () => {
+  const { world, allowAll } = await halfMade();
+  const before = await read(world);
+
+  await requestDelete(world.as("alice"), "one");
+  allowAll();
+  await world.advance(11 * MINUTE);
+  const waiting = await read(world);
+  await world.advance(5 * MINUTE);
+
+  expect(before).toMatchObject({ phase: "preparing", step: "disk" });
+  expect(waiting).toMatchObject({ phase: "deleted", grant: null });
+  expect([waiting.making.length, waiting.ttl]).toEqual([2, undefined]);
+  expect(world.volumes.volumeIds()).toEqual([]);
+  expect(await read(world)).toMatchObject({ making: [], ttl: expect.any(Number) });
+});
+
+test("a volume that a sleeping worker made after all were removed is found and removed, though it is listed late", async () => {
+  const world = await memoryWorld({ listedAfterMs: 5 * MINUTE });
+  await createEnvironment(world.as("alice"), session("one"));
+  await world.advance(6 * MINUTE);
+  const [entry] = (await read(world)).making;
+  await requestDelete(world.as("alice"), "one");
+  await world.advance(20_000);
+  const { phase } = await read(world);
+  const { token = "", zone = "", sizeGb = 0 } = entry ?? {};
+
+  await world.volumes.createVolume({ token, zone, sizeGb, snapshotId: undefined });
+  const late = world.volumes.volumeIds();
+  await world.advance(10 * MINUTE);
+
+  expect([phase, late]).toEqual(["deleted", ["vol-3"]]);
+  expect(world.volumes.volumeIds()).toEqual([]);
+});
+
+test("volumes that were removed long after they were made are not looked for again", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), session("one"));
+  await world.advance(20 * MINUTE);
+
+  await requestDelete(world.as("alice"), "one");
+  await world.advance(12 * MINUTE);
+
+  expect(world.volumes.history().map(({ kind }) => kind)).toEqual(["created", "created", "removed", "removed"]);
+  expect(await read(world)).toMatchObject({ phase: "deleted", ttl: expect.any(Number), making: [] });
+});
+
+test("one that is started again in another zone has its volumes made there, under other tokens", async () => {
+  const nodes = nodesOf({ h100: 2 }).map((node, index) => ({ ...node, zone: index === 0 ? "zone-a" : "zone-b" }));
+  const { world, allowAll } = await halfMade({ nodes });
+  await requestStop(world.as("alice"), "one");
+  allowAll();
+  await world.advance(5000);
+  const stopped = await read(world);
+  await createEnvironment(world.as("bob"), newEnvironment("keeps-zone-a"));
+  await world.advance(2000);
+
+  await requestStart(world.as("alice"), "one");
+  await world.advance(5000);
+  const started = await read(world);
+  await world.advance(20 * MINUTE);
+
+  expect([stopped.phase, stopped.making.map(({ zone }) => zone)]).toEqual(["stopped", ["zone-a", "zone-a"]]);
+  expect(started).toMatchObject({ phase: "active", zone: "zone-b", volumes: [{ volume: { zone: "zone-b" } }, {}] });
+  expect(world.volumes.volumeIds()).toEqual(started.volumes.map(({ volume }) => volume?.id));
+  expect((await read(world)).making).toEqual([]);
+});
+
+test("a volume that nobody wrote down and some machine has is reported and not removed", async () => {
+  const log = recordingLog();
+  const { world } = await halfMade({ log });
+  const { listVolumes } = world.volumes;
+  const attached: typeof listVolumes = async (token) =>
+    (await listVolumes(token)).map((one) => ({ ...one, attached: true }));
+  Object.assign(world.volumes, { listVolumes: attached });
+
+  await requestDelete(world.as("alice"), "one");
+  await world.advance(30 * MINUTE);
+
+  expect(world.volumes.volumeIds()).toEqual(["vol-1"]);
+  expect((await read(world)).making).toHaveLength(1);
+  expect(log.lines.filter(({ level, fields }) => level === "error" && fields.volume === "vol-1")).not.toEqual([]);
+});
+
+test("while volumes cannot be listed the environment goes on, and they are looked for later", async () => {
+  const { world, allowAll } = await halfMade();
+  const { listVolumes } = world.volumes;
+  Object.assign(world.volumes, { listVolumes: () => Promise.reject(new Error("connect ECONNREFUSED")) });
+  await requestDelete(world.as("alice"), "one");
+  allowAll();
+  await world.advance(20 * MINUTE);
+  const during = await read(world);
+
+  Object.assign(world.volumes, { listVolumes });
+  await world.advance(20 * MINUTE);
+
+  expect([during.phase, during.making.length]).toEqual(["deleted", 2]);
+  expect([world.volumes.volumeIds(), (await read(world)).making]).toEqual([[], []]);
+});
