@@ -54,26 +54,6 @@ describe("a disk of an environment", () => {
     expect(world.volumes.history().map((event) => event.kind)).toEqual(["created", "snapshot", "snapshot"]);
   });
 
-  test("is restored from its latest backup where its volume is gone, and the timeline says so", async () => {
-    const world = await memoryWorld();
-    await usedOnce(world, "one");
-    await world.volumes.removeVolume("vol-1");
-
-    await usedOnce(world, "two");
-
-    expect(world.volumes.history().map((event) => event.kind)).toEqual([
-      "created",
-      "snapshot",
-      "removed",
-      "restored",
-      "snapshot",
-    ]);
-    const { timeline } = await world.read("alice", "two");
-    expect(timeline.map((entry) => entry.reason)).toContain(
-      "Disk 'data' restored from its backup of 2026-01-20 18:00 UTC",
-    );
-  });
-
   test("gives its machine free before the backup is done", async () => {
     const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), snapshotMs: 600_000 });
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
@@ -153,16 +133,6 @@ describe("a disk of an environment", () => {
     );
     const { disk, inUse } = await getDisk(world.as("alice"), "data");
     expect({ inUse, volume: disk.volume?.id }).toEqual({ inUse: false, volume: "vol-1" });
-  });
-
-  test("keeps its newest three backups", async () => {
-    const world = await memoryWorld();
-
-    for (const id of ["one", "two", "three", "four", "five"]) await usedOnce(world, id);
-
-    const { disk } = await getDisk(world.as("alice"), "data");
-    expect(disk.snapshots).toHaveLength(3);
-    expect(world.volumes.snapshotIds()).toEqual(disk.snapshots.map((snapshot) => snapshot.id));
   });
 });
 

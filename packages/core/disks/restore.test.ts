@@ -1,0 +1,260 @@
+import { describe, expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { createEnvironment } from "../environments/create.ts";
+import { requestCancel } from "../environments/requests.ts";
+import type { Disk } from "./record.ts";
+import { getDisk } from "./view.ts";
+
+const MINUTE = 60_000;
+/** What was just made may be listed late: only after this a volume that is not seen is believed gone. */
+const LISTED = 15 * MINUTE;
+
+async function submit(world: MemoryWorld, id: string): Promise<void> {
+  await createEnvironment(world.as("alice"), newEnvironment(id, { disk: "data" }));
+  await world.advance(2000);
+}
+
+async function cancel(world: MemoryWorld, id: string): Promise<void> {
+  await requestCancel(world.as("alice"), id);
+  await world.advance(10_000);
+}
+
+async function diskOf(world: MemoryWorld): Promise<Disk> {
+  return (await getDisk(world.as("alice"), "data")).disk;
+}
+
+async function volumeOf(world: MemoryWorld): Promise<string> {
+  return (await diskOf(world)).volume?.id ?? "";
+}
+
+/** A job that writes its own name on the disk and ends. */
+async function use(world: MemoryWorld, id: string): Promise<void> {
+  await submit(world, id);
+  world.volumes.write(await volumeOf(world), id);
+  await cancel(world, id);
+}
+
+async function loseVolume(world: MemoryWorld): Promise<void> {
+  world.volumes.loseVolume(await volumeOf(world));
+}
+
+async function reasonsOf(world: MemoryWorld, id: string): Promise<(string | null)[]> {
+  return (await world.read("alice", id)).timeline.map(({ reason }) => reason);
+}
+
+async function contentNow(world: MemoryWorld): Promise<unknown> {
+  return world.volumes.contentOf(await volumeOf(world));
+}
+
+async function backupsOf(world: MemoryWorld): Promise<{ id: string; at: number }[]> {
+  return (await diskOf(world)).snapshots.map(({ id, at }) => ({ id, at }));
+}
+
+/** Three jobs have used the disk, and its volume is old enough to be believed gone when it is. */
+async function worldOfThree(options: Parameters<typeof memoryWorld>[0] = {}): Promise<MemoryWorld> {
+  const world = await memoryWorld(options);
+  for (const id of ["one", "two", "three"]) await use(world, id);
+  await world.advance(LISTED);
+  return world;
+}
+
+describe("a disk whose volume is gone", () => {
+  test("gets back what its newest backup holds, and the timeline says from which point in time", async () => {
+    const world = await worldOfThree();
+    const newest = (await backupsOf(world)).at(-1);
+    await loseVolume(world);
+
+    await submit(world, "four");
+    await world.advance(20_000);
+
+    expect(await contentNow(world)).toEqual({ content: "three", from: newest?.id });
+    expect((await world.read("alice", "four")).phase).toBe("active");
+    expect(await reasonsOf(world, "four")).toContain("Disk 'data' restored from its backup of 2026-01-20 18:00 UTC");
+  });
+
+  test("gets the newest completed backup where the newest of all failed", async () => {
+    const world = await memoryWorld({ snapshotMs: MINUTE });
+    for (const id of ["one", "two"]) {
+      await use(world, id);
+      await world.advance(2 * MINUTE);
+    }
+    const second = (await backupsOf(world)).at(-1);
+    await world.advance(LISTED);
+    world.volumes.failSnapshotsLater(1);
+    await use(world, "three");
+    await loseVolume(world);
+
+    await submit(world, "four");
+    await world.advance(3 * MINUTE);
+
+    expect(await contentNow(world)).toEqual({ content: "two", from: second?.id });
+    expect(await reasonsOf(world, "four")).toContain("Disk 'data' restored from its backup of 2026-01-20 18:02 UTC");
+  });
+
+  test("waits for its newest backup where that is still pending, and then gets it", async () => {
+    const world = await memoryWorld({ snapshotMs: 3 * MINUTE });
+    for (const id of ["one", "two"]) {
+      await use(world, id);
+      await world.advance(4 * MINUTE);
+    }
+    await world.advance(LISTED);
+    await use(world, "three");
+    await loseVolume(world);
+
+    await submit(world, "four");
+    const waits = await world.read("alice", "four");
+    await world.advance(5 * MINUTE);
+
+    expect(waits.reason).toBe("Waits until disk 'data' is backed up");
+    expect(await contentNow(world)).toMatchObject({ content: "three" });
+  });
+
+  test("gets the next newest backup where the newest was deleted outside, which the log tells", async () => {
+    const log = recordingLog();
+    const world = await worldOfThree({ log });
+    const [, second, newest] = await backupsOf(world);
+    world.volumes.loseSnapshot(newest?.id ?? "");
+    await loseVolume(world);
+
+    await submit(world, "four");
+    await world.advance(20_000);
+
+    expect(await contentNow(world)).toEqual({ content: "two", from: second?.id });
+    expect(log.lines).toContainEqual({
+      level: "error",
+      event: "a backup is gone",
+      fields: { disk: (await diskOf(world)).uid, snapshot: newest?.id },
+    });
+  });
+
+  test("starts empty where there is no backup either, and the timeline says so", async () => {
+    const world = await memoryWorld();
+    await use(world, "one");
+    await world.advance(LISTED);
+    for (const id of world.volumes.snapshotIds()) world.volumes.loseSnapshot(id);
+    await loseVolume(world);
+
+    await submit(world, "two");
+    await world.advance(20_000);
+
+    expect(await contentNow(world)).toEqual({ content: "", from: undefined });
+    expect(await reasonsOf(world, "two")).toContain(
+      "The volume of disk 'data' is gone and there is no backup: it starts empty",
+    );
+  });
+
+  test("says so once, although the worker that restored it died before it wrote that", async () => {
+    const world = await worldOfThree();
+    await loseVolume(world);
+    const { put } = world.table;
+    let died = false;
+    const dying: typeof put = async (item, options) => {
+      const { disk } = item as { disk?: { attached?: boolean } };
+      if (disk?.attached && !died) {
+        died = true;
+        throw new Error("died");
+      }
+      return put(item, options);
+    };
+    Object.assign(world.table, { put: dying });
+
+    await submit(world, "four").catch(() => undefined);
+    await world.advance(20_000).catch(() => undefined);
+    await world.advance(2 * MINUTE);
+
+    expect(died).toBe(true);
+    expect((await reasonsOf(world, "four")).filter((reason) => reason?.includes("restored"))).toHaveLength(1);
+    expect(world.volumes.volumeIds()).toHaveLength(1);
+  });
+});
+
+describe("a volume that exists", () => {
+  test("is used, with what was written after the newest backup, and never restored over", async () => {
+    const world = await worldOfThree();
+    world.volumes.write(await volumeOf(world), "written after the backup");
+
+    await submit(world, "four");
+    await world.advance(MINUTE);
+
+    expect(await contentNow(world)).toEqual({ content: "written after the backup", from: undefined });
+    expect(world.volumes.history().some(({ kind }) => kind === "restored")).toBe(false);
+  });
+
+  test("is used although one reading did not show it", async () => {
+    const world = await worldOfThree();
+    const { findVolume } = world.volumes;
+    let readings = 0;
+    const once: typeof findVolume = async (id) => (++readings === 1 ? undefined : findVolume(id));
+    Object.assign(world.volumes, { findVolume: once });
+
+    await submit(world, "four");
+    await world.advance(MINUTE);
+
+    expect(await contentNow(world)).toEqual({ content: "three", from: undefined });
+    expect((await diskOf(world)).volumeMissedAt).toBeUndefined();
+  });
+
+  test("is used by the next job although it is listed only minutes after it was made", async () => {
+    const world = await memoryWorld({ listedAfterMs: 5 * MINUTE });
+    await submit(world, "one");
+    world.volumes.write(await volumeOf(world), "one");
+    await cancel(world, "one");
+    await world.advance(30 * MINUTE);
+
+    await submit(world, "two");
+    await world.advance(MINUTE);
+
+    expect(await contentNow(world)).toEqual({ content: "one", from: undefined });
+    expect(world.volumes.volumeIds()).toHaveLength(1);
+    expect((await backupsOf(world)).length).toBeGreaterThan(0);
+  });
+});
+
+describe("thinning", () => {
+  test("keeps the newest three backups, by their points in time", async () => {
+    const world = await memoryWorld();
+    const made: { id: string; at: number }[] = [];
+    for (const id of ["one", "two", "three", "four", "five"]) {
+      await use(world, id);
+      made.push(...(await backupsOf(world)).slice(-1));
+      await world.advance(MINUTE);
+    }
+
+    const kept = await backupsOf(world);
+
+    expect(new Set(made.map(({ at }) => at)).size).toBe(5);
+    expect(kept).toEqual(made.slice(2));
+    expect(world.volumes.snapshotIds()).toEqual(made.slice(2).map(({ id }) => id));
+  });
+
+  test("counts only backups that still exist, so that one that was deleted outside takes no other with it", async () => {
+    const world = await worldOfThree();
+    const [first, second, third] = await backupsOf(world);
+    world.volumes.loseSnapshot(third?.id ?? "");
+
+    await use(world, "four");
+    await world.advance(MINUTE);
+
+    const fourth = (await backupsOf(world)).at(-1);
+    expect(world.volumes.snapshotIds()).toEqual([first?.id, second?.id, fourth?.id]);
+  });
+
+  test("keeps the backup that a restore is being made from, however many newer ones there are", async () => {
+    const world = await memoryWorld();
+    await use(world, "one");
+    const [source] = await backupsOf(world);
+    await world.advance(LISTED);
+    await loseVolume(world);
+    await submit(world, "two");
+    await world.advance(20_000);
+    await cancel(world, "two");
+
+    for (const id of ["three", "four", "five"]) await use(world, id);
+    const during = world.volumes.snapshotIds();
+    await world.advance(LISTED);
+
+    expect([during[0], during.length]).toEqual([source?.id, 4]);
+    expect(world.volumes.snapshotIds()).toEqual(during.slice(1));
+  });
+});
