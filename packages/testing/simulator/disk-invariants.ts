@@ -2,6 +2,7 @@ import type { Volumes } from "#core/context.ts";
 import type { Disk } from "#core/disks/record.ts";
 import type { Environment } from "#core/environments/record.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
+import type { MemoryVolumes } from "../memory-volumes.ts";
 import { follows } from "./follows.ts";
 
 /** The part of the watch that knows disks, volumes and backups. */
@@ -26,16 +27,41 @@ const terminal: readonly string[] = ["completed", "expired", "cancelled", "faile
 
 export function diskWatch(options: {
   readonly compute: MemoryCompute;
+  readonly existing: MemoryVolumes["existing"];
   readonly environments: ReadonlyMap<string, Environment>;
   readonly violated: (text: string) => void;
 }): DiskWatch {
-  const { compute, environments, violated } = options;
+  const { compute, existing, environments, violated } = options;
   const disks = new Map<string, Disk>();
+  const unnamed = new Set<string>();
   const backups = new Set<string>();
+
+  /** Every volume and snapshot is named by a record at every moment: by its id, or as something that may be made. */
+  function checkNamed(): void {
+    const all = existing().filter(({ id }) => !unnamed.has(id));
+    if (all.length === 0) return;
+    const named = new Set<string | undefined>();
+    for (const { volume, snapshots, making } of disks.values()) {
+      for (const name of [volume?.id, ...snapshots.map(({ id }) => id), ...making.map(({ token }) => token)]) {
+        named.add(name);
+      }
+    }
+    for (const { volumes, making } of environments.values()) {
+      for (const name of [...volumes.map(({ volume }) => volume?.id), ...making.map(({ token }) => token)]) {
+        named.add(name);
+      }
+    }
+    for (const { id, token } of all) {
+      if (named.has(id) || named.has(token)) continue;
+      unnamed.add(id);
+      violated(`no record names ${id}, made under ${token}`);
+    }
+  }
 
   function wroteDisk(next: Disk): void {
     const before = disks.get(next.uid);
     disks.set(next.uid, next);
+    checkNamed();
     if (!before) return;
     if (!allowed[before.phase].includes(next.phase)) {
       violated(`disk ${next.name} went from ${before.phase} to ${next.phase}`);
@@ -47,6 +73,7 @@ export function diskWatch(options: {
 
   /** Nobody opens a disk that is not its own, and no disk is open twice. */
   function wroteEnvironment(before: Environment | undefined, next: Environment): void {
+    if (next.volumes.length > 0) checkNamed();
     const { disk } = next;
     if (!disk) return;
     const opens = disk.attached && !before?.disk?.attached;
@@ -85,6 +112,11 @@ export function diskWatch(options: {
     },
     watching: (volumes) => ({
       ...volumes,
+      async createVolume(wanted) {
+        const volume = await volumes.createVolume(wanted);
+        checkNamed();
+        return volume;
+      },
       async createSnapshot(volumeId, tags) {
         const mounted = compute.mounting(volumeId).filter(({ uid }) => isLiving(environments.get(uid)));
         if (mounted.length > 0) violated(`a backup was made of volume ${volumeId} while it was in use`);
@@ -92,6 +124,7 @@ export function diskWatch(options: {
         const snapshot = await volumes.createSnapshot(volumeId, tags);
         if (backups.has(end)) violated(`the end of ${end} was backed up twice`);
         backups.add(end);
+        checkNamed();
         return snapshot;
       },
       async removeVolume(id) {
@@ -101,10 +134,12 @@ export function diskWatch(options: {
       },
       async removeSnapshot(id) {
         const disk = [...disks.values()].find((one) => one.snapshots.some((snapshot) => snapshot.id === id));
-        const others = disk?.snapshots.filter((snapshot) => snapshot.id !== id) ?? [];
+        const at = disk?.snapshots.find((snapshot) => snapshot.id === id)?.at ?? 0;
+        const others = disk?.snapshots.filter((snapshot) => snapshot.id !== id && snapshot.at >= at) ?? [];
         const states = await Promise.all(others.map(async (one) => (await volumes.findSnapshot(one.id))?.state));
         const left = states.filter((state) => state === "completed").length;
-        if (disk && disk.phase !== "purging" && left < 3)
+        const hasFailed = (await volumes.findSnapshot(id))?.state === "failed";
+        if (disk && disk.phase !== "purging" && !hasFailed && left < 3)
           violated(`a backup of disk ${disk.name} was removed too soon`);
         return volumes.removeSnapshot(id);
       },

@@ -72,7 +72,7 @@ export function watch(
     if (next.phase === "expired" && before?.phase === "stopping") checkExpired(next);
   }
 
-  const disks = diskWatch({ compute, environments, violated });
+  const disks = diskWatch({ compute, existing: volumes.existing, environments, violated });
   const life = lifeWatch({ compute, environments, violated, now });
   const chat = chatWatch({ environments, violated });
 

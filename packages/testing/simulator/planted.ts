@@ -343,8 +343,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/own-volumes.ts",
-        find: "!wereMade || !givesUpVolumes(environment)",
-        replace: "!wereMade || environment.run > 0",
+        find: "if (due.length === 0) return undefined;",
+        replace: "if (due.length >= 0) return undefined;",
       },
     ],
   },
@@ -484,5 +484,44 @@ export const plantedBugs: readonly PlantedBug[] = [
         replace: "for (const { type, nodes } of pools.slice(0, 0)) for (const node of nodes) claim",
       },
     ],
+  },
+  {
+    name: "a volume made before it is named",
+    edits: [
+      {
+        file: "environments/disk.ts",
+        find: "const named = isListed ? disk : await written(ctx, withMaking(disk, listMaking(disk.making, entry)));",
+        replace: "const named = disk;",
+      },
+    ],
+  },
+  {
+    name: "an environment's own volume made before it is named",
+    edits: [
+      {
+        file: "environments/own-volumes.ts",
+        find: "if (unlisted.length > 0) {",
+        replace: "if (unlisted.length < 0) {",
+      },
+    ],
+  },
+  {
+    name: "a snapshot made before it is named",
+    edits: [
+      {
+        file: "environments/backup.ts",
+        find: "  await listSnapshotMaking(ctx, disk, tags.attempt, volumeId);\n",
+        replace: "",
+      },
+      {
+        file: "environments/backup.ts",
+        find: "import { listSnapshotMaking, lookForVolume,",
+        replace: "import { lookForVolume,",
+      },
+    ],
+  },
+  {
+    name: "a making forgotten before 10 minutes",
+    edits: [{ file: "making.ts", find: "return at + LAST_CALL_MS + LISTED_MS;", replace: "return at + 1000;" }],
   },
 ];

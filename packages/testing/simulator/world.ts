@@ -34,6 +34,8 @@ const MINUTE = 60_000;
 const FROZEN_EVERY = 8;
 /** Where they differ, hosts' clocks do by less than what counts as a little early (packages/core/reconcile.ts). */
 const MOST_APART_MS = 1_800;
+/** EC2 lists late what was just made; less than what a claimed backup is waited for. */
+const LATEST_LISTED_MS = 30_000;
 /** A deleted disk is purged after three minutes, so that a schedule sees it. */
 const RETENTION_DAYS = 0.002;
 
@@ -53,12 +55,10 @@ export function newWorld(sim: Scheduler, seed: number) {
   const taken = isSlow ? { ...delays, probeMs: SLOW_PROBE_MS } : sim.random() < 0.7 ? delays : {};
   const compute = memoryCompute({ clock, nodes: nodesOf({ h100: 2 }), ...taken });
   const snapshotMs = sim.random() < 0.5 ? sim.random() * 2_000 : sim.random() * sim.random() * 100_000;
-  const volumes = memoryVolumes({
-    clock,
-    isMounted: (id) => compute.mounting(id).length > 0,
-    detach: compute.detach,
-    snapshotMs,
-  });
+  const listedAfterMs = sim.random() < 0.3 ? sim.random() * LATEST_LISTED_MS : 0;
+  const isMounted = (id: string) => compute.mounting(id).length > 0;
+  const { detach } = compute;
+  const volumes = memoryVolumes({ clock, isMounted, detach, snapshotMs, listedAfterMs });
   const decide = (environment: Environment) => decideFate(sim, compute, environment);
   const watched = watch({ table, compute, volumes }, sim.time, decide, sim.tell);
   const settings = testSettings({ preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS });
