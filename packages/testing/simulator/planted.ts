@@ -524,4 +524,36 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "a making forgotten before 10 minutes",
     edits: [{ file: "making.ts", find: "return at + LAST_CALL_MS + LISTED_MS;", replace: "return at + 1000;" }],
   },
+  {
+    name: "the token without zone",
+    test: "disks/making.test.ts",
+    edits: [{ file: "making.ts", find: "      one.zone === zone &&\n", replace: "" }],
+  },
+  {
+    name: "restore takes the oldest",
+    test: "disks/restore.test.ts",
+    edits: [{ file: "environments/disk.ts", find: "disk.snapshots.toReversed()", replace: "disk.snapshots" }],
+  },
+  {
+    name: "thinning removes the newest",
+    test: "disks/restore.test.ts",
+    edits: [
+      {
+        file: "disks/step.ts",
+        find: "there.slice(0, Math.max(0, there.length - KEPT_SNAPSHOTS))",
+        replace: "there.slice(KEPT_SNAPSHOTS)",
+      },
+    ],
+  },
+  {
+    name: "a snapshot thinned while a restore is made from it",
+    test: "disks/restore.test.ts",
+    edits: [
+      {
+        file: "disks/step.ts",
+        find: ".filter(({ id }) => !sources.has(id));",
+        replace: '.filter(({ id }) => id !== "" || sources.has(id));',
+      },
+    ],
+  },
 ];
