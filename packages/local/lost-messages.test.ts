@@ -15,7 +15,9 @@ describe("after a start with an empty queue", () => {
 
     await refreshPools({ table, clock, ids: seededIds() });
 
-    expect(table.all()).toEqual([{ ...pool, writers: [expect.any(String), "w7"], refreshedAt: 0, dueAt: clock.now() }]);
+    expect(table.all()).toEqual([
+      { ...pool, format: 1, writers: [expect.any(String), "w7"], refreshedAt: 0, dueAt: clock.now() },
+    ]);
   });
 
   it("the first sweep sends again what the last one had sent ahead", async () => {

@@ -5,9 +5,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import * as z from "zod";
 import type { Run } from "#core/context.ts";
+import { createEnvironment } from "#core/environments/create.ts";
+import type { Environment } from "#core/environments/record.ts";
 import { environmentKey, keyText } from "#core/keys.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { silentLog } from "#testing/log.ts";
+import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { shellEnvironment } from "./shell-environment.ts";
 import { type Stack, startStack } from "./stack.ts";
 import { trialCatalog } from "./trial-catalog.ts";
@@ -140,10 +143,10 @@ describe("the local stack", () => {
 });
 
 const owner = "b".repeat(32);
+const shares = [{ node: "g4dn-2xlarge-1", units: 1 }];
 
 function runOf(uid: string): Run {
   const key = keyText(environmentKey(owner, "gpu-dev", `id-${uid}`));
-  const shares = [{ node: "g4dn-2xlarge-1", units: 1 }];
   const words = { name: "n", pool: "t4-small", instanceType: "g4dn.2xlarge", image: "i" };
   return {
     uid,
@@ -161,38 +164,28 @@ function runOf(uid: string): Run {
   };
 }
 
-function recordOf(uid: string, grant: object | null) {
-  const size = { pool: "t4-small", instanceType: "g4dn.2xlarge", machines: 1, units: 1, gpus: 1, wantedMs: 3_600_000 };
-  const counters = {
-    actionCount: 0,
-    timelineCount: 0,
-    emitted: 0,
-    looks: 0,
-    withdrawals: 0,
-    cleanLooks: 0,
-    attempts: 0,
-  };
-  const times = { preparingAt: 1, startedAt: 1, endsAt: null, endedAt: null, appliedAt: 1, cleanSince: null };
-  const rest = {
-    kind: "environment",
+/** As an environment's record is while it is active, with or without capacity. */
+async function recordOf(uid: string, holds: "holds" | "gave back") {
+  const { as } = await memoryWorld();
+  const made = await createEnvironment(as("alice"), newEnvironment("one", { pool: "t4-small", gpus: 1 }));
+  const grant = { shares, at: 1 };
+  const active: Environment = {
+    ...made,
+    ...environmentKey(owner, "gpu-dev", `id-${uid}`),
     owner,
     uid,
+    waitPool: undefined,
+    waitOrder: undefined,
     phase: "active",
-    desired: "active",
-    run: 1,
-    createdAt: 1,
-    size,
     grant,
+    preparingAt: 1,
+    applyingAt: 1,
+    appliedAt: 1,
+    startedAt: 1,
+    endsAt: Date.now() + 3_600_000,
+    dueAt: Date.now() + 3_600_000,
   };
-  return {
-    ...environmentKey(owner, "gpu-dev", `id-${uid}`),
-    writers: ["w1"],
-    ...rest,
-    ...counters,
-    ...times,
-    actions: [],
-    timeline: [],
-  };
+  return holds === "holds" ? active : { ...active, phase: "stopping", grant: null };
 }
 
 describe("environments on the local stack", () => {
@@ -200,7 +193,7 @@ describe("environments on the local stack", () => {
     const uid = "a".repeat(32);
     const stack = await start();
     const { compute, table } = stack.runtime.ports;
-    await table.put(recordOf(uid, {}));
+    await table.put(await recordOf(uid, "holds"));
     await compute.apply(runOf(uid));
     await expect.poll(async () => (await compute.observe(uid, 1))?.state, { timeout: 5_000 }).toBe("ready");
     const startedAt = performance.now();
@@ -219,8 +212,8 @@ describe("environments on the local stack", () => {
     const [kept, replaced, unknown] = ["c", "d", "e"].map((digit) => digit.repeat(32)) as [string, string, string];
     const stack = await start();
     const { table } = stack.runtime.ports;
-    await table.put(recordOf(kept, {}));
-    await table.put(recordOf(replaced, null));
+    await table.put(await recordOf(kept, "holds"));
+    await table.put(await recordOf(replaced, "gave back"));
     for (const uid of [kept, replaced, unknown]) await stack.runtime.ports.compute.apply(runOf(uid));
     await crash(stack);
 

@@ -115,7 +115,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
     await trial.compute.apply(trial.runOf({ shares, gpusPerMachine: 8, command }));
 
-    expect(await trial.ended()).toMatchObject({ exitCode: 0, nodes: ["one", "two"] });
+    expect(await trial.ended()).toMatchObject({ exitCode: 0, nodes: [{ name: "one" }, { name: "two" }] });
     const [, port] = /:(\d+)/.exec(await log()) ?? [];
     expect(await log()).toBe([0, 1].map((rank) => `${rank} of 2 at 127.0.0.1:${port} with 8\n`).join(""));
   });

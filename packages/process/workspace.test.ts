@@ -40,9 +40,13 @@ describe.each(ways)("the workspace of a run, isolation %s", (isolation, locking)
   const onVolume = () => [{ volume, path: "/workspace" }];
   const onDisk = (name: string, id = volume.id) => join(volumeData(trial.home, id), name);
   const run = async (changes: Partial<Run>) => {
+    const { uid, run: n } = trial.runOf(changes);
     await trial.compute.apply(trial.runOf(changes));
-    await trial.ended();
-    return trial.compute.readLog(trial.uid, 1);
+    await eventually(
+      () => trial.compute.observe(uid, n),
+      (seen) => seen?.state === "ended",
+    );
+    return trial.compute.readLog(uid, n);
   };
   /** An apply answers after half a second at the latest, which on a busy machine is before the run is there. */
   const ready = (uid = trial.uid) =>
@@ -65,7 +69,7 @@ describe.each(ways)("the workspace of a run, isolation %s", (isolation, locking)
       command: 'echo one > $WORKSPACE/file; echo two >> workspace/file; echo "$WORKSPACE"',
     });
     await gone();
-    const seen = await run({ mounts: onVolume(), command: "cat $WORKSPACE/file" });
+    const seen = await run({ run: 2, mounts: onVolume(), command: "cat $WORKSPACE/file" });
 
     expect(named.trim()).toBe(isolation === "bubblewrap" ? "/workspace" : join(trial.directory, "0/work/workspace"));
     expect(readFileSync(onDisk("file"), "utf8")).toBe("one\ntwo\n");
