@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { type CampaignResult, runSchedules } from "#testing/simulator/campaign.ts";
+import { type CampaignResult, runSchedules, unreached } from "#testing/simulator/campaign.ts";
 import { runInJobs } from "#testing/simulator/jobs.ts";
 import { catchPlanted } from "#testing/simulator/plant.ts";
 import { plantedBugs } from "#testing/simulator/planted.ts";
@@ -14,6 +14,8 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     schedules: { type: "string", default: "2000" },
     jobs: { type: "string", default: "2" },
+    /** Red unless the schedules came to every interesting state. */
+    reach: { type: "boolean", default: false },
     /** Adds one line to the committed summary. */
     append: { type: "boolean", default: false },
     /** Stops at the first violation, in this process. */
@@ -89,7 +91,8 @@ async function slice(): Promise<void> {
   await report(result);
 }
 
-async function report({ schedules, failed, calls, most, cpuSeconds, seconds }: CampaignResult): Promise<void> {
+async function report(result: CampaignResult): Promise<void> {
+  const { schedules, failed, calls, most, cpuSeconds, seconds } = result;
   for (const { seed, violations } of failed.slice(0, 20)) console.log(`seed ${seed}: ${violations[0]}`);
   const each = {
     calls: Math.round(calls / schedules),
@@ -99,6 +102,18 @@ async function report({ schedules, failed, calls, most, cpuSeconds, seconds }: C
   const took = `${Math.round(cpuSeconds)} s of CPU in ${Math.round(seconds)} s`;
   console.log(`${schedules} schedules, ${failed.length} with violations, ${took}; each ${JSON.stringify(each)}`);
   process.exitCode = failed.length > 0 ? 1 : 0;
+  if (values.reach) {
+    const missing = unreached(result);
+    for (const state of missing) console.log(`never reached: ${state}`);
+    if (missing.length > 0) process.exitCode = 1;
+    const rarest = Object.entries(result.reached).sort(([, a], [, b]) => a - b);
+    console.log(
+      `rarest: ${rarest
+        .slice(0, 10)
+        .map(([state, times]) => `${state} ${times}`)
+        .join(", ")}`,
+    );
+  }
   const [first] = failed;
   if (first && !values.first) await shrunkStory(first.seed);
 }

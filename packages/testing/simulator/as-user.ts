@@ -4,7 +4,7 @@ import type { Scheduler } from "./scheduler.ts";
 import type { SimulatedWorld } from "./world.ts";
 
 /** What a client's request is given. */
-export type Asked = UserContext<"table" | "queue" | "sealer" | "volumes">;
+export type Asked = UserContext<"table" | "queue" | "sealer" | "volumes" | "compute">;
 
 /** Begins a request of this user on any of the hosts; how it ends is nobody's concern but its own. */
 export function asUser(

@@ -1,3 +1,4 @@
+import { interestingStates } from "./reached.ts";
 import { type Report, type ScheduleOptions, simulate } from "./schedule.ts";
 
 export interface CampaignResult {
@@ -8,6 +9,8 @@ export interface CampaignResult {
   readonly most: number;
   readonly cpuSeconds: number;
   readonly seconds: number;
+  /** How many schedules came to each interesting state. */
+  readonly reached: Readonly<Record<string, number>>;
 }
 
 /** Runs so many schedules, one seed each; a seed that fails can be replayed alone. */
@@ -22,23 +25,30 @@ export async function runSchedules(options: {
   let calls = 0;
   let most = 0;
   let schedules = 0;
+  const reached: Record<string, number> = {};
   for (let seed = options.from; seed < options.from + options.count; seed++) {
     const report = await withoutStacks(() => simulate(seed, options.schedule));
     schedules += 1;
     calls += report.calls;
     most = Math.max(most, report.calls);
+    for (const state of report.reached) reached[state] = (reached[state] ?? 0) + 1;
     if (report.violations.length > 0) failed.push(report);
     if (failed.length > 0 && options.stopAtFirst) break;
   }
   const { user, system } = process.cpuUsage(begun.cpu);
   const seconds = (performance.now() - begun.at) / 1000;
-  return { schedules, failed, calls, most, cpuSeconds: (user + system) / 1e6, seconds };
+  return { schedules, failed, calls, most, cpuSeconds: (user + system) / 1e6, seconds, reached };
 }
 
 /** What several campaigns found, as one. They ran side by side: `seconds` is for whoever knows. */
 export function joined(results: readonly CampaignResult[], seconds: number): CampaignResult {
   const sum = (of: (result: CampaignResult) => number) => results.reduce((total, result) => total + of(result), 0);
+  const reached: Record<string, number> = {};
+  for (const [state, count] of results.flatMap((result) => Object.entries(result.reached))) {
+    reached[state] = (reached[state] ?? 0) + count;
+  }
   return {
+    reached,
     schedules: sum(({ schedules }) => schedules),
     failed: results.flatMap(({ failed }) => failed).sort((a, b) => a.seed - b.seed),
     calls: sum(({ calls }) => calls),
@@ -57,4 +67,9 @@ async function withoutStacks<Made>(work: () => Promise<Made>): Promise<Made> {
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
   }
+}
+
+/** Interesting states that no schedule came to: what was not tested. */
+export function unreached({ reached }: CampaignResult): string[] {
+  return interestingStates.filter((state) => !reached[state]);
 }

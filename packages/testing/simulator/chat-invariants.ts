@@ -40,6 +40,8 @@ export function chatWatch(options: {
     if (before === undefined && number > 1 && !states.has(number - 1)) violated(`message ${number} leaves a gap`);
     if (before !== undefined && before !== "waiting") violated(`message ${number} was settled twice`);
     states.set(number, String(state));
+    const known = typeof text === "string" ? numbers.get(text) : undefined;
+    if (known !== undefined && known !== number) violated(`message ${known} was stored again as ${number}`);
     if (typeof text === "string") numbers.set(text, number);
   }
 

@@ -9,13 +9,18 @@ import { actorOf, newEnvironment } from "../memory-world.ts";
 import { type Asked, asUser } from "./as-user.ts";
 import { chatActions } from "./chat-clients.ts";
 import { keyActions } from "./key-clients.ts";
+import { keyedActions } from "./keyed-clients.ts";
 import { lifeActions } from "./life-clients.ts";
+import { compareNow, operatorActions } from "./operator-clients.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { webhookActions } from "./webhook-clients.ts";
 import type { SimulatedWorld } from "./world.ts";
+import { wornDiskActions } from "./worn-disk-clients.ts";
 
 export interface ClientAction {
   readonly at: number;
+  /** It undoes another one: no schedule goes without it. */
+  readonly isNeeded?: boolean;
   run(): void;
 }
 
@@ -32,6 +37,9 @@ interface Cast {
   readonly handsOver: boolean;
   readonly disks: boolean;
   readonly keys: boolean;
+  readonly worn: boolean;
+  readonly keyed: boolean;
+  readonly operator: boolean;
 }
 
 /** What the users do. The ids of jobs are equal across their 3 owners. */
@@ -43,6 +51,9 @@ export function clientActions(sim: Scheduler, world: SimulatedWorld): ClientActi
   if (cast.disks) actions.push(...diskActions(sim, world, start));
   if (cast.keys) actions.push(...keyActions(sim, world));
   if (cast.talks) actions.push(...chatActions(sim, world));
+  if (cast.worn) actions.push(...wornDiskActions(sim, world));
+  if (cast.keyed) actions.push(...keyedActions(sim, world));
+  if (cast.operator) actions.push(...operatorActions(sim, world));
   if (cast.lives > 0) actions.push(...lifeActions(sim, world, cast.lives));
   if (cast.told > 0) actions.push(...webhookActions(sim, world, cast.told));
   return actions.sort((a, b) => a.at - b.at);
@@ -58,9 +69,13 @@ function castOf(sim: Scheduler): Cast {
   const talks = sim.random() < 0.15;
   const lives = sim.random() < 0.35 ? (sim.random() < 0.3 ? 2 : 1) : 0;
   const told = sim.random() < 0.35 ? 1 + Math.floor(sim.random() * 2) : 0;
-  const others = (handsOver ? 2 : 0) + (talks ? 1 : 0) + lives + told;
+  const worn = sim.random() < 0.04;
+  const keyed = sim.random() < 0.06;
+  const others = (handsOver ? 2 : 0) + (talks ? 1 : 0) + (worn ? 4 : 0) + (keyed ? 1 : 0) + lives + told;
   const jobs = Math.max(others === 0 ? 1 : 0, places - others);
-  return { jobs, lives, told, talks, handsOver, disks: jobs > 0 && sim.random() < 0.6, keys: sim.random() < 0.3 };
+  const disks = jobs > 0 && sim.random() < 0.6;
+  const also = { keys: sim.random() < 0.3, worn, keyed, operator: sim.random() < 0.1 };
+  return { jobs, lives, told, talks, handsOver, disks, ...also };
 }
 
 /** Jobs of 3 owners or of one alone, some with a disk. */
@@ -186,9 +201,10 @@ function cancel(sim: Scheduler, world: SimulatedWorld, owner: string, id: string
 
 function extend(sim: Scheduler, world: SimulatedWorld, owner: string, id: string, extraMs: number): void {
   asUser(sim, world, owner, `extend ${id}`, async (ctx) => {
+    const extension = { owner: actorOf(owner).uid, id, extraMs, isAnswered: false };
+    world.answered.extensions.push(extension);
     await requestExtension(ctx, id, extraMs);
-    const uid = uidOf(world, owner, id) ?? "";
-    world.answered.extensions.set(uid, (world.answered.extensions.get(uid) ?? 0) + extraMs);
+    extension.isAnswered = true;
   });
 }
 
@@ -204,6 +220,9 @@ function askForAccess(sim: Scheduler, world: SimulatedWorld, owner: string, id: 
 /** Longer than a worker may have slept that still makes what it has read about. */
 const SLEPT_MS = 30_000;
 
+/** How often somebody looks at once whether cluster and records agree. */
+const COMPARED = 0.2;
+
 /**
  * Somebody with access to the cluster deletes a run behind Berth's back. Berth knows already that it was made, and no
  * worker that slept within its budget can make it again: against that there is no rule.
@@ -212,6 +231,7 @@ function vanish(sim: Scheduler, world: SimulatedWorld, owner: string, id: string
   const environment = world.watch.environments().get(uidOf(world, owner, id) ?? "");
   if (!environment?.appliedAt || environment.withdrawing || sim.time() - environment.appliedAt < SLEPT_MS) return;
   void world.compute.remove(environment.uid, environment.run, { graceSeconds: 0, force: true });
+  if (sim.random() < COMPARED) compareNow(sim, world);
 }
 
 function uidOf(world: SimulatedWorld, owner: string, id: string): string | undefined {

@@ -1,4 +1,4 @@
-import type { Volumes } from "#core/context.ts";
+import type { VolumeSnapshot, Volumes } from "#core/context.ts";
 import type { Disk } from "#core/disks/record.ts";
 import type { Environment } from "#core/environments/record.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
@@ -27,14 +27,18 @@ const terminal: readonly string[] = ["completed", "expired", "cancelled", "faile
 
 export function diskWatch(options: {
   readonly compute: MemoryCompute;
-  readonly existing: MemoryVolumes["existing"];
+  readonly volumes: MemoryVolumes;
   readonly environments: ReadonlyMap<string, Environment>;
   readonly violated: (text: string) => void;
 }): DiskWatch {
-  const { compute, existing, environments, violated } = options;
-  const disks = new Map<string, Disk>();
+  const { compute, volumes, environments, violated } = options;
+  const { existing } = volumes;
   const unnamed = new Set<string>();
-  const backups = new Set<string>();
+  const disks = new Map<string, Disk>();
+  /** The snapshots that were made of each end. */
+  const backups = new Map<string, string[]>();
+  const openedVolumes = new Map<string, string>();
+  const volumesByToken = new Set<string>();
 
   /** Every volume and snapshot is named by a record at every moment: by its id, or as something that may be made. */
   function checkNamed(): void {
@@ -67,8 +71,8 @@ export function diskWatch(options: {
       violated(`disk ${next.name} went from ${before.phase} to ${next.phase}`);
     }
     if (!follows(before, next)) violated(`disk ${next.name} was replaced by what is not its successor`);
-    const lost = before.volume && next.volume?.id !== before.volume.id && next.phase !== "purged";
-    if (lost) violated(`disk ${next.name} forgot its volume`);
+    const forgets = before.volume && next.volume?.id !== before.volume.id && next.phase !== "purged";
+    if (forgets && isThere(before.volume)) violated(`disk ${next.name} forgot its volume`);
   }
 
   /** Nobody opens a disk that is not its own, and no disk is open twice. */
@@ -79,6 +83,8 @@ export function diskWatch(options: {
     const opens = disk.attached && !before?.disk?.attached;
     if (opens && disks.get(disk.uid)?.heldBy?.uid !== next.uid)
       violated(`${next.id} opened a disk that is not its own`);
+    const volume = disks.get(disk.uid)?.volume;
+    if (opens && volume) openedVolumes.set(`${next.uid}-r${next.run}`, volume.id);
     // Who has let it go and died before it wrote so has no compute any more.
     const open = [...environments.values()].filter(
       (one) => one.disk?.uid === disk.uid && one.disk.attached && !one.disk.released && mayWrite(one),
@@ -88,13 +94,31 @@ export function diskWatch(options: {
     if (ends && disk.attached) checkBackedUp(next);
   }
 
+  /** A worker that slept may make a volume that nobody waits for any more. */
+  function isOpening({ heldBy }: Disk): boolean {
+    return environments.get(heldBy?.uid ?? "")?.phase === "preparing";
+  }
+
+  function isThere(volume: Disk["volume"]): boolean {
+    return volume !== null && volumes.volumeIds().includes(volume.id);
+  }
+
+  /** Those that are really completed, whatever the record says of them. */
+  async function completedOf(snapshots: Disk["snapshots"]): Promise<VolumeSnapshot[]> {
+    const found = await Promise.all(snapshots.map(({ id }) => volumes.findSnapshot(id)));
+    return found.filter((snapshot) => snapshot?.state === "completed") as VolumeSnapshot[];
+  }
+
   function mayWrite(environment: Environment): boolean {
     return compute.isLive(environment.uid, environment.run) || environment.outcome === null;
   }
 
   /** Everything that could write to a disk leaves a backup, unless it was said that there is none. */
   function checkBackedUp(environment: Environment): void {
-    const said = environment.timeline.some((entry) => entry.reason?.includes("could not be backed up"));
+    // A volume that was lost meanwhile cannot be backed up any more.
+    const opened = openedVolumes.get(`${environment.uid}-r${environment.run}`);
+    if (opened && !volumes.volumeIds().includes(opened)) return;
+    const said = environment.timeline.some(({ reason }) => /could not be backed up|volume is gone/.test(reason ?? ""));
     if (!said && !backups.has(`${environment.uid}-r${environment.run}`)) {
       violated(`${environment.id} ended without a backup of its disk`);
     }
@@ -113,6 +137,14 @@ export function diskWatch(options: {
     watching: (volumes) => ({
       ...volumes,
       async createVolume(wanted) {
+        // A token of before makes nothing new: who slept hears of the volume that is there.
+        const disk = [...disks.values()].find(({ making }) => making.some(({ token }) => token === wanted.token));
+        const isMade = volumesByToken.has(wanted.token);
+        volumesByToken.add(wanted.token);
+        const newest = (await completedOf(disk?.snapshots ?? [])).sort((a, b) => b.at - a.at)[0];
+        if (disk && !isMade && isOpening(disk) && wanted.snapshotId !== newest?.id) {
+          violated(`disk ${disk.name} was restored from ${wanted.snapshotId}, and ${newest?.id} is the newest`);
+        }
         const volume = await volumes.createVolume(wanted);
         checkNamed();
         return volume;
@@ -122,8 +154,9 @@ export function diskWatch(options: {
         if (mounted.length > 0) violated(`a backup was made of volume ${volumeId} while it was in use`);
         const end = tags.attempt.replace(/-\d+$/, "");
         const snapshot = await volumes.createSnapshot(volumeId, tags);
-        if (backups.has(end)) violated(`the end of ${end} was backed up twice`);
-        backups.add(end);
+        const earlier = await Promise.all((backups.get(end) ?? []).map((id) => volumes.findSnapshot(id)));
+        if (earlier.some((one) => one && one.state !== "failed")) violated(`the end of ${end} was backed up twice`);
+        backups.set(end, [...(backups.get(end) ?? []), snapshot.id]);
         checkNamed();
         return snapshot;
       },

@@ -11,6 +11,9 @@ export interface TruePorts {
 /** What an environment may take to answer (packages/core/chat/deliver.ts). */
 const LONGEST_POST_MS = 5_000;
 
+/** What an SDK takes until it asks again. */
+const LONGEST_REPEAT_MS = 3_000;
+
 /** Less than a call's time-out. */
 const LONGEST_CREATE_MS = 4_000;
 
@@ -22,8 +25,14 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
     table: {
       get: (key) => call(`get ${key.pk}|${key.sk}`, () => table.get(key)),
       getMany: (keys) => call(`getMany ${keys.length}`, () => table.getMany(keys)),
-      put: (item, options) =>
-        call(`put ${item.pk}|${item.sk} w${item.writers[0]?.slice(0, 6) ?? ""}`, () => table.put(item, options)),
+      async put(item, options) {
+        const label = `put ${item.pk}|${item.sk} ${item.writers[0]?.slice(0, 6)}`;
+        await call(label, () => table.put(item, options));
+        const { ownRepeated } = sim.rates();
+        if (options?.ifWriter === undefined || ownRepeated === 0 || sim.random() >= ownRepeated) return;
+        sim.tell(host.name, `repeats ${label}, which had its effect`);
+        await sim.call(host, `repeat ${label}`, () => table.put(item, options), sim.random() * LONGEST_REPEAT_MS);
+      },
       remove: (key, options) => call(`remove ${key.pk}|${key.sk}`, () => table.remove(key, options)),
       query: async (query) => {
         const empty = "index" in query && query.index === "due" ? await table.query(query) : undefined;
@@ -47,7 +56,9 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       setAccess: (uid, run, access) => call(`setAccess ${uid}-r${run}`, () => compute.setAccess(uid, run, access)),
       resize: (uid, run, resources) => call(`resize ${uid}-r${run}`, () => compute.resize(uid, run, resources)),
       startExec: (uid, run, exec) => call(`startExec ${uid}-r${run}`, () => compute.startExec(uid, run, exec)),
-      readExec: (uid, run, id, ms) => call(`readExec ${uid}-r${run}`, () => compute.readExec(uid, run, id, ms)),
+      readExec: (uid, run, id, ms) =>
+        // The wait is the call's own: nothing sleeps inside of it.
+        sim.call(host, `readExec ${uid}-r${run}`, () => compute.readExec(uid, run, id, 0), ms),
       postToPort: (uid, run, request) => {
         const tookMs = sim.random() * sim.random() * LONGEST_POST_MS;
         const effect = () => compute.postToPort(uid, run, request);

@@ -9,8 +9,7 @@ import type { SimulatedWorld } from "./world.ts";
 export interface Answered {
   readonly submits: string[];
   readonly cancels: { readonly uid: string; readonly at: number }[];
-  /** Added time by uid, ms. */
-  readonly extensions: Map<string, number>;
+  readonly extensions: { readonly owner: string; readonly id: string; readonly extraMs: number; isAnswered: boolean }[];
   readonly undeletes: { readonly uid: string; readonly at: number }[];
 }
 
@@ -25,6 +24,8 @@ const MOST_MESSAGES = 12;
 
 /** What must hold once the faults have stopped and nothing is due any more. */
 export function finalViolations(world: SimulatedWorld, sim: Scheduler, wasCalm: boolean): string[] {
+  // Now: what goes on while this is judged would be another call.
+  const isUnderWay = sim.nextAt() !== undefined;
   const environments = [...world.watch.environments().values()];
   const violations = environments.flatMap((environment) => [
     ...unfinished(environment),
@@ -39,18 +40,19 @@ export function finalViolations(world: SimulatedWorld, sim: Scheduler, wasCalm: 
   violations.push(...keptSecrets(world.table, world.watch.environments()));
   violations.push(...world.webhooks.final(world.table, environments));
   violations.push(...world.watch.life.final(world.volumes.volumeIds()));
+  if (wasCalm) violations.push(...world.watch.latency.late());
   for (const [look, count] of world.queue.outstanding()) {
     if (count > MOST_MESSAGES) violations.push(`${count} messages say to look at ${look}`);
   }
   const pool = world.watch.pool();
   const left = [...(pool?.granted ?? []), ...(pool?.held ?? [])];
   if (left.length > 0 && violations.length === 0) violations.push(`the ledger still names ${left.length}`);
-  for (const node of ["h100-1", "h100-2"]) {
+  for (const node of ["h100-1", "h100-2", "h100-3"]) {
     if (world.compute.liveUnits(node) > 0) violations.push(`${node} still runs something`);
     const peak = world.compute.peakUnits(node);
     if (peak > UNITS) violations.push(`${peak} units ran on ${node} at once`);
   }
-  if (sim.nextAt() !== undefined) violations.push("calls are still under way");
+  if (isUnderWay) violations.push("calls are still under way");
   return violations;
 }
 
@@ -108,9 +110,24 @@ function brokenPromises(world: SimulatedWorld, environment: Environment): string
   const isTimed = policy.time === "run";
   if (isTimed && startedAt !== null && endsAt !== startedAt + size.wantedMs)
     broken.push(`${id} has another end than it wanted`);
+  broken.push(...wrongExtensions(world, environment));
   if (phase !== "expired" || startedAt === null || endedAt === null) return broken;
   if (endedAt - startedAt < size.wantedMs - CLOCKS_MS) broken.push(`${id} expired before its time`);
   return broken;
+}
+
+/** An extension adds what was asked, once; one that was not answered adds that or nothing. */
+function wrongExtensions(world: SimulatedWorld, { uid, owner, id, size }: Environment): string[] {
+  const asked = world.answered.extensions.filter((extension) => extension.owner === owner && extension.id === id);
+  const sum = (some: typeof asked) => some.reduce((total, { extraMs }) => total + extraMs, 0);
+  const sure = (world.watch.wantedFirst(uid) ?? 0) + sum(asked.filter(({ isAnswered }) => isAnswered));
+  const possible = [sure];
+  for (const { extraMs } of asked.filter(({ isAnswered }) => !isAnswered)) {
+    possible.push(...possible.map((one) => one + extraMs));
+  }
+  return possible.includes(size.wantedMs)
+    ? []
+    : [`${id} is wanted for ${size.wantedMs} ms, and ${possible.join(" or ")} were asked for`];
 }
 
 function lateCancels(world: SimulatedWorld, environment: Environment): string[] {

@@ -5,10 +5,16 @@ import type { Pool } from "#core/pools/record.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { MemoryTable } from "../memory-table.ts";
 import type { MemoryVolumes } from "../memory-volumes.ts";
+import { beyondBound } from "./bounds.ts";
 import { type ChatWatch, chatWatch } from "./chat-invariants.ts";
 import { diskWatch } from "./disk-invariants.ts";
+import { failureWatch } from "./failure-invariants.ts";
 import { follows as followsIt } from "./follows.ts";
+import { type LatencyWatch, latencyWatch } from "./latency-invariants.ts";
 import { type LifeWatch, lifeWatch } from "./life-invariants.ts";
+import { newReached, type Reached } from "./reached.ts";
+
+import { UNKNOWN_PHASE } from "./weather.ts";
 
 /** What must hold at every write and every call to the cluster, whatever went wrong before. */
 export interface Watch {
@@ -22,6 +28,14 @@ export interface Watch {
   pool(): Pool | undefined;
   readonly life: LifeWatch;
   readonly chat: ChatWatch;
+  readonly reached: Reached;
+  readonly latency: LatencyWatch;
+  /** How long each was wanted when it was made, ms. */
+  wantedFirst(uid: string): number | undefined;
+  /** Somebody mended a record by hand. */
+  mended(item: Item): void;
+  /** From now on nothing new is granted: an operator was told so. */
+  setClosed(isClosed: boolean): void;
 }
 
 const terminal: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
@@ -44,8 +58,12 @@ export function watch(
   now: () => number,
   onNew: (environment: Environment) => void,
   tell: (who: string, what: string) => void,
+  calmSince: () => number,
+  /** Weighing every item costs a tenth of a schedule. */
+  measures: boolean,
 ): Watch {
   const environments = new Map<string, Environment>();
+  const wantedFirst = new Map<string, number>();
   const endedAt = new Map<string, number>();
   const lastApplied = new Map<string, number>();
   const lastGone = new Map<string, number>();
@@ -53,6 +71,8 @@ export function watch(
   const exits = new Map<string, number>();
   let pool: Pool | undefined;
   let events = 0;
+  let isClosed = false;
+  const reached = newReached();
   const violations: string[] = [];
   const violated = (text: string) => violations.push(`${text} (at ${Math.round(now())})`);
 
@@ -61,18 +81,29 @@ export function watch(
     // The record of one that was deleted goes on under another key when a new one takes its id.
     const before = known?.sk === next.sk ? known : undefined;
     environments.set(next.uid, next);
-    if (!known) onNew(next);
+    if (!known) {
+      onNew(next);
+      wantedFirst.set(next.uid, next.size.wantedMs);
+    }
+    if (before && next.withdrawals > before.withdrawals) onNew(next);
     if (before?.phase !== next.phase || before.run !== next.run) tell(`${next.owner}/${next.id}`, phaseText(next));
-    if (before) checkChange(before, next);
+    if (before) {
+      checkChange(before, next);
+      failures.wroteEnvironment(before, next);
+    }
+    latency.wroteEnvironment(before, next);
     if (before?.grant && !next.grant) checkReleased(before);
     if (!before?.grant && next.grant) checkTaken(next);
+    reached.wroteEnvironment(before, next);
     disks.wroteEnvironment(before, next);
     life.wroteEnvironment(before, next);
     if (terminal.includes(next.phase) && !endedAt.has(next.uid)) endedAt.set(next.uid, now());
     if (next.phase === "expired" && before?.phase === "stopping") checkExpired(next);
   }
 
-  const disks = diskWatch({ compute, existing: volumes.existing, environments, violated });
+  const disks = diskWatch({ compute, volumes, environments, violated });
+  const failures = failureWatch({ compute, environments, violated });
+  const latency = latencyWatch({ environments, violated, now, calmSince });
   const life = lifeWatch({ compute, environments, violated, now });
   const chat = chatWatch({ environments, violated });
 
@@ -122,6 +153,10 @@ export function watch(
 
   function wrotePool(next: Pool): void {
     if (pool && !followsIt(pool, next)) violated("the ledger was replaced by what is not its successor");
+    const known = new Set([...(pool?.granted ?? []), ...(pool?.held ?? [])].map(({ uid, run }) => `${uid}-r${run}`));
+    const fresh = next.granted.find(({ uid, run }) => !known.has(`${uid}-r${run}`));
+    if (fresh && isClosed) violated(`${environments.get(fresh.uid)?.id} was granted capacity of a closed pool`);
+    latency.wrotePool(pool, next);
     pool = next;
     const entries = [...next.granted, ...next.held];
     for (const environment of environments.values()) {
@@ -131,6 +166,11 @@ export function watch(
       }
     }
     if (new Set(entries.map((entry) => entry.uid)).size < entries.length) violated("the ledger names somebody twice");
+  }
+
+  function wroteDisk(next: Disk): void {
+    reached.wroteDisk(disks.all().get(next.uid), next);
+    disks.wroteDisk(next);
   }
 
   function applied(uid: string, run: number, existed: boolean, startedBefore: boolean): void {
@@ -154,6 +194,14 @@ export function watch(
     disks: disks.all,
     volumes: { ...watchedVolumes, ...life.watching(watchedVolumes) },
     life,
+    reached,
+    latency,
+    wantedFirst: (uid) => wantedFirst.get(uid),
+    mended: (item) => void environments.set(String(item.uid), item as unknown as Environment),
+    setClosed: (is) => {
+      latency.excuse();
+      isClosed = is;
+    },
     pool: () => pool,
     chat,
     table: {
@@ -161,15 +209,21 @@ export function watch(
       async put(item: Stored, options) {
         const written = item as Item;
         await table.put(written, options);
+        const beyond = measures ? beyondBound(written) : undefined;
+        if (beyond) violated(beyond);
+        // Put off as unreadable: it is what it was.
+        if (written.phase === UNKNOWN_PHASE) return;
         if (written.kind === "environment") wroteEnvironment(written as unknown as Environment);
         if (written.kind === "message") chat.wroteMessage(written);
         if (written.kind === "pool") wrotePool(written as unknown as Pool);
-        if (written.kind === "disk") disks.wroteDisk(written as unknown as Disk);
+        if (written.kind === "disk") wroteDisk(written as unknown as Disk);
+        reached.wroteItem(written);
       },
     },
     compute: {
       ...compute,
       ...chat.watching(compute),
+      ...failures.watching(compute),
       async apply(run) {
         const existed = (await compute.observe(run.uid, run.run)) !== undefined;
         // One that may be started again may have run before, but never twice in one run.

@@ -10,12 +10,16 @@ import type { SimulatedWorld } from "./world.ts";
 const MINUTE = 60_000;
 /** A warm process remembers a good key for this long (packages/http/key-check.ts); hosts' clocks differ. */
 const REMEMBERED_MS = 30_000 + 2_000;
+/** The overlap of a rotation, and the clocks of two hosts. */
+const KEEPS_MS = 60_000 - 2_000;
 
 /** What is known of one key: its clear text, whose it is, and since when it was answered that it ended. */
 interface TrackedKey {
   readonly secret: string;
   readonly actor: Actor;
   endedAt: number | undefined;
+  /** Somebody asked for its end, or for that of everything the user has: whether it works is nobody's promise. */
+  isEnded: boolean;
 }
 
 /** Somebody logs in, uses the keys on every host, rotates and revokes them; a key that ended must be refused soon. */
@@ -56,24 +60,43 @@ async function logIn(sim: Scheduler, world: SimulatedWorld, host: Host, keys: Tr
   const { uid, username, number } = user;
   const keyHash = ctx.ids.hash(key.secret);
   const actor = { uid, username, number, keyPrefix: key.prefix, keyHash, isAdmin: false };
-  keys.push({ secret: key.secret, actor, endedAt: undefined });
+  keys.push({ secret: key.secret, actor, endedAt: undefined, isEnded: false });
   sim.note(`dave has key ${key.prefix}`);
 }
 
 async function revoke(sim: Scheduler, world: SimulatedWorld, host: Host, keys: TrackedKey[]): Promise<void> {
   const key = sim.pick(keys);
   if (!key) return;
+  key.isEnded = true;
   await revokeKey({ ...contextOn(world, host), ...as(key.actor) }, key.actor.keyPrefix);
   key.endedAt ??= sim.time();
+  world.watch.reached.note("key revoked");
 }
 
 async function rotate(sim: Scheduler, world: SimulatedWorld, host: Host, keys: TrackedKey[]): Promise<void> {
   const key = sim.pick(keys);
   if (!key) return;
   const ctx = contextOn(world, host);
-  await rotateKey({ ...ctx, ...as(key.actor) });
+  const begun = sim.time();
+  const works = (hash: string) => {
+    const item = world.table.all().find(({ kind, sk, pk }) => kind === "key" && `${pk}${sk}`.includes(hash));
+    // Until its overlap is over the old one works as well: whoever heard of a failure has so long to ask again.
+    return item !== undefined && (item.revokedAt === null || Number(item.revokedAt) > begun + KEEPS_MS);
+  };
+  const knownEnd = key.endedAt;
+  try {
+    const rotated = await rotateKey({ ...ctx, ...as(key.actor) });
+    if (!key.isEnded && !works(rotated.key.hash))
+      world.watch.violations.push("a rotation was answered with a key that ended");
+  } catch (error) {
+    if (knownEnd === undefined && !key.isEnded && !works(key.actor.keyHash)) {
+      world.watch.violations.push("a rotation failed and left no key that works");
+    }
+    throw error;
+  }
   const ends = sim.time() + ctx.settings.keyOverlapSeconds * 1000;
   key.endedAt = Math.min(ends, key.endedAt ?? ends);
+  world.watch.reached.note("key rotated");
 }
 
 /** Only a use that began after the end counts: one that was under way may be answered late. */

@@ -1,5 +1,6 @@
 import { createEnvironment, type NewEnvironment } from "#core/environments/create.ts";
 import { requestDelete } from "#core/environments/delete.ts";
+import { executeIn } from "#core/environments/exec.ts";
 import { type Policy, reservation } from "#core/environments/policy.ts";
 import type { Environment } from "#core/environments/record.ts";
 import { requestResize } from "#core/environments/resize.ts";
@@ -51,6 +52,7 @@ function ownerActions(sim: Scheduler, world: SimulatedWorld, ask: Ask, start: nu
   }
   for (let n = some(5); n > 0; n--) actions.push(ask(at(0, 8), "beat", (ctx) => beat(world, ctx)));
   for (let n = some(3); n > 0; n--) actions.push(ask(at(0, 8), "exec", (ctx) => mark(sim, world, ctx)));
+  for (let n = some(1); n > 0; n--) actions.push(ask(at(1, 8), "execute", (ctx) => execute(world, ctx)));
   if (sim.random() < 0.4) {
     actions.push(ask(at(0.5, 7), "delete", (ctx) => requestDelete(ctx, ID)));
     actions.push(ask(at(2, 8), "create anew", make));
@@ -68,7 +70,7 @@ function ownerActions(sim: Scheduler, world: SimulatedWorld, ask: Ask, start: nu
     // As it begins: who slept meanwhile must not make the earlier run beside the later one.
     const stopped = created + sim.random() * 5_000;
     actions.push(ask(stopped, "stop", (ctx) => requestStop(ctx, ID)));
-    actions.push(ask(stopped + sim.random() * 5_000, "start", (ctx) => requestStart(ctx, ID)));
+    actions.push(ask(stopped + sim.random() * 5_000, "start", (ctx) => requestStart(ctx, ID, changes(sim))));
   }
   const end = sim.random() < 0.7 ? requestDelete : requestStop;
   // The end, asked for until somebody has heard it.
@@ -142,4 +144,10 @@ async function mark(sim: Scheduler, world: SimulatedWorld, ctx: Asked): Promise<
   const until = at + Math.round(sim.random() * 3 * MINUTE);
   const { uid } = await markBusy(ctx, ID, until);
   world.watch.life.answered({ uid, kind: "exec", at, until });
+}
+
+/** A command that really runs: what keeps it from being idle is noted before it starts. */
+async function execute(world: SimulatedWorld, ctx: Asked): Promise<void> {
+  await executeIn(ctx, ID, { words: ["true"], timeoutSeconds: 5, capSeconds: 15, readyWithinMs: 0 });
+  world.watch.reached.note("exec answered");
 }

@@ -12,6 +12,7 @@ import { type ClientAction, clientActions } from "./clients.ts";
 import { finalViolations } from "./final.ts";
 import { calm, type FaultRates, type Host, type Scheduler, scheduler } from "./scheduler.ts";
 import { taskRules } from "./task-rules.ts";
+import { weatherActions } from "./weather.ts";
 import { isHopeless } from "./webhook-twin.ts";
 import { newWorld, type SimulatedWorld } from "./world.ts";
 
@@ -24,6 +25,8 @@ export interface Report {
   readonly lasted: number;
   /** How many things its users did. */
   readonly drawn: number;
+  /** Interesting states that it came to. */
+  readonly reached: readonly string[];
 }
 
 /** What a schedule goes without: how a failing one is made smaller. */
@@ -58,8 +61,9 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
   const rates = without(ratesOf(sim, options), options.without?.faults ?? []);
   sim.setRates(rates);
   const faultsUntil = START + (2 + random() * 6) * MINUTE;
-  const drawn = clientActions(sim, world);
-  const clients = drawn.filter((_, place) => !options.without?.actions.includes(place));
+  const weather = rates === calm || options.onlySweeps ? [] : weatherActions(sim, world, faultsUntil);
+  const drawn = [...clientActions(sim, world), ...weather].sort((a, b) => a.at - b.at);
+  const clients = drawn.filter(({ isNeeded }, place) => isNeeded || !options.without?.actions.includes(place));
 
   while (sim.calls() < MOST_CALLS && sim.time() - START < LONGEST_MS && world.watch.violations.length === 0) {
     if (sim.time() >= faultsUntil && sim.rates() !== calm) sim.setRates(options.onlySweeps ? rates : calm);
@@ -85,7 +89,8 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
   for (const violation of violations) sim.tell("VIOLATED", violation);
   const environments = world.watch.environments().size;
   const lasted = Math.round(sim.time() - START);
-  return { seed, violations, calls: sim.calls(), environments, lasted, drawn: drawn.length };
+  const reached = world.watch.reached.all();
+  return { seed, violations, calls: sim.calls(), environments, lasted, drawn: drawn.length, reached };
 }
 
 function toldScheduler(random: () => number, { trace, story }: ScheduleOptions): Scheduler {
@@ -131,6 +136,8 @@ function ratesOf(sim: Scheduler, { onlySweeps }: ScheduleOptions): FaultRates {
     errorAfter: rate(0.04),
     dropSend: rate(0.3),
     doubleSend: rate(0.3),
+    ownRepeated: rate(0.04),
+    blind: rate(0.03),
   };
 }
 
@@ -160,6 +167,8 @@ function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates, 
 }
 
 const TASKS_PER_HOST = 2;
+/** After so many receives a message goes to the dead letters: only the sweep looks there again. */
+const MOST_RECEIVES = 5;
 const queueNames = ["work", "pools", "webhooks"] as const;
 
 function hasRoom(host: Host): boolean {
@@ -177,6 +186,11 @@ function receivable(sim: Scheduler, world: SimulatedWorld): (() => void) | undef
     const name = sim.pick(names);
     const ctx = world.contexts.get(host);
     const messages = world.queue.receive(name, name === "pools" ? 10 : 1);
+    for (const { id, look } of messages.filter(({ receives }) => receives > MOST_RECEIVES)) {
+      sim.tell("queue", `gives up a look at ${look.look}`);
+      world.queue.acknowledge(name, id);
+      world.watch.reached.note("message given up after its last receive");
+    }
     if (!ctx || messages.length === 0) return;
     const looks = messages.map((message) => message.look);
     const rules = taskRules(ctx, looks[0] ?? { look: "" });

@@ -13,11 +13,17 @@ export interface FaultRates {
   readonly errorAfter: number;
   readonly dropSend: number;
   readonly doubleSend: number;
+  /** A write that took effect is repeated below, as an SDK does whose answer was lost: the caller hears of a conflict. */
+  readonly ownRepeated: number;
+  /** A look at the cluster does not see a run that is there. */
+  readonly blind: number;
 }
 
-/** A machine that runs handlers and workers. Its wall clock is off by `offsetMs`. */
+/** A machine that runs handlers and workers. */
 export interface Host {
   readonly name: string;
+  /** How far its wall clock is ahead of the truth. */
+  offsetMs: number;
   readonly clock: Clock;
   /** Tasks that are under way on it. */
   tasks: number;
@@ -58,6 +64,8 @@ export interface Scheduler {
   crash(host: Host): void;
   setRates(rates: FaultRates): void;
   rates(): FaultRates;
+  /** Since when nothing goes wrong any more; infinite while it may. */
+  calmSince(): number;
   calls(): number;
   /** Every call and fault, for whoever wants it all. */
   note(line: string): void;
@@ -74,6 +82,8 @@ export const calm: FaultRates = {
   errorAfter: 0,
   dropSend: 0,
   doubleSend: 0,
+  ownRepeated: 0,
+  blind: 0,
 };
 
 const LATE_MS = 5_000;
@@ -93,6 +103,7 @@ export function scheduler(
 ): Scheduler {
   let now = start;
   let rates = calm;
+  let calmSince = start;
   let made = 0;
   let pending: Call[] = [];
   /** Grows when a task makes a call or ends: what an answered call leads to, unless its task waits for others too. */
@@ -160,12 +171,16 @@ export function scheduler(
     },
     random,
     pick: (from) => from[Math.floor(random() * from.length)] as (typeof from)[number],
-    newHost: (name, offsetMs) => ({
-      name,
-      clock: { now: () => Math.round(now + offsetMs), monotonic: () => Math.round(now), sleep: nobodySleeps },
-      tasks: 0,
-      life: 0,
-    }),
+    newHost(name, offsetMs) {
+      const host: Host = {
+        name,
+        offsetMs,
+        clock: { now: () => Math.round(now + host.offsetMs), monotonic: () => Math.round(now), sleep: nobodySleeps },
+        tasks: 0,
+        life: 0,
+      };
+      return host;
+    },
     call: (host, label, effect, afterMs = 0) => {
       return new Promise((resolve, reject) => {
         const late = fault(rates.late) ? random() * LATE_MS : 0;
@@ -209,7 +224,9 @@ export function scheduler(
     crash,
     setRates: (next) => {
       rates = next;
+      calmSince = next === calm ? now : Number.POSITIVE_INFINITY;
     },
+    calmSince: () => calmSince,
     rates: () => rates,
     calls: () => made,
     note,

@@ -30,8 +30,15 @@ export function taskRules(ports: TruePorts, look: Look): TaskRules {
       table: {
         ...ports.table,
         async get(key) {
-          const item = await ports.table.get(key);
-          if (isOwn(key)) lost = ownToken && item?.writers.includes(ownToken) ? 0 : Math.max(0, lost - 1);
+          const item = await ports.table.get(key).catch((error: unknown) => {
+            // Whoever cannot read again fails as a whole, and its message comes back.
+            if (isOwn(key)) lost = 0;
+            throw error;
+          });
+          const isMine = ownToken !== undefined && item?.writers.includes(ownToken) === true;
+          if (isOwn(key)) lost = isMine ? 0 : Math.max(0, lost - 1);
+          // Its write had its effect, and only a repeat of it was refused.
+          if (isOwn(key)) won ||= isMine;
           return item;
         },
         async put(item, options) {

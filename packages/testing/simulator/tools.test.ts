@@ -37,11 +37,11 @@ test("a clean seed has nothing to shrink", async () => {
 test("the story of a seed tells who asked for what, when, and what they were answered", async () => {
   const story: string[] = [];
 
-  await simulate(7, { story: (line) => story.push(line) });
+  for (let seed = 1; seed <= 5; seed++) await simulate(seed, { story: (line) => story.push(line) });
 
-  expect(story.some((line) => /^ +\d+\.\d{3} s {2}\w+ +asks: /.test(line))).toBe(true);
-  expect(story.filter((line) => line.includes("is answered: submit")).length).toBeGreaterThan(0);
-  expect(story.filter((line) => /alice\S*\/job-1 +is queued, run 1/.test(line)).length).toBe(1);
+  expect(story.filter((line) => /^ +\d+\.\d{3} s {2}\w+ +asks: submit job-1$/.test(line)).length).toBeGreaterThan(0);
+  expect(story.filter((line) => / is answered: submit job-1$/.test(line)).length).toBeGreaterThan(0);
+  expect(story.filter((line) => /alice\/job-1 +is queued, run 1$/.test(line)).length).toBeGreaterThan(0);
 });
 
 test("a slice is refused where the tree holds more than its commit", async () => {

@@ -1,3 +1,4 @@
+import type { Compute, ComputeNode } from "#core/context.ts";
 import type { Environment } from "#core/environments/record.ts";
 import type { DelivererContext } from "#core/webhooks/deliver.ts";
 import type { WorkerContext } from "#core/worker.ts";
@@ -16,11 +17,12 @@ import { memoryVolumes } from "../memory-volumes.ts";
 import { nodesOf } from "../memory-world.ts";
 import { testSettings } from "../settings.ts";
 import { TALKING } from "./chat-clients.ts";
-import { faultyPorts } from "./faulty-ports.ts";
+import { faultyPorts, type TruePorts } from "./faulty-ports.ts";
 import type { Answered } from "./final.ts";
 import { watch } from "./invariants.ts";
 import type { Host, Scheduler } from "./scheduler.ts";
 import { sweepRules } from "./sweep-rules.ts";
+import { type Away, type Part, whileThere } from "./weather.ts";
 import { webhookTwin } from "./webhook-twin.ts";
 
 /** In some worlds what has started is not ready for long: only there can it be lost in between. */
@@ -30,58 +32,80 @@ const SLOW_PROBE_MS = 50_000;
 export type SimulatedWorld = ReturnType<typeof newWorld>;
 
 const MINUTE = 60_000;
-/** Freezing costs a tenth of a schedule: every so many seeds see to it that nobody changes what was read. */
-const FROZEN_EVERY = 8;
+/** Freezing and weighing cost a fifth: every so many seeds see to it that nobody changes what was read, nor grows. */
+const THOROUGH_EVERY = 8;
 /** Where they differ, hosts' clocks do by less than what counts as a little early (packages/core/reconcile.ts). */
 const MOST_APART_MS = 1_800;
 /** EC2 lists late what was just made; less than what a claimed backup is waited for. */
 const LATEST_LISTED_MS = 30_000;
+/** Longer than a deletion waits for one. */
+const MOST_ARCHIVE_MS = 120_000;
 /** A deleted disk is purged after three minutes, so that a schedule sees it. */
 const RETENTION_DAYS = 0.002;
 
 /** Two machines of 8 units, four hosts that differ, and what clients were told so far. */
 export function newWorld(sim: Scheduler, seed: number) {
   const clock = { ...manualClock(), now: () => Math.round(sim.time()), monotonic: () => Math.round(sim.time()) };
+  const isThorough = seed % THOROUGH_EVERY === 0;
   const late = sim.random() < 0.5 ? 90_000 * sim.random() : 0;
   const table = memoryTable({
     clock,
     random: sim.random,
     indexLatenessMs: late,
-    sharesItems: seed % FROZEN_EVERY === 0 ? "frozen" : "trusting",
+    sharesItems: isThorough ? "frozen" : "trusting",
   });
   const queue = memoryQueue({ clock, visibilitySeconds: 60 });
   const delays = { bindMs: 2000, imageMs: 3000, probeMs: 1000, removeMs: 1500 };
   const isSlow = sim.random() < SLOW;
   const taken = isSlow ? { ...delays, probeMs: SLOW_PROBE_MS } : sim.random() < 0.7 ? delays : {};
-  const compute = memoryCompute({ clock, nodes: nodesOf({ h100: 2 }), ...taken });
+  const nodes = nodesOf({ h100: 2 });
+  const compute = memoryCompute({ clock, nodes, ...taken });
   const snapshotMs = sim.random() < 0.5 ? sim.random() * 2_000 : sim.random() * sim.random() * 100_000;
+  const archiveMs = sim.random() < 0.7 ? 0 : sim.random() * MOST_ARCHIVE_MS;
   const listedAfterMs = sim.random() < 0.3 ? sim.random() * LATEST_LISTED_MS : 0;
   const isMounted = (id: string) => compute.mounting(id).length > 0;
   const { detach } = compute;
-  const volumes = memoryVolumes({ clock, isMounted, detach, snapshotMs, listedAfterMs });
+  const volumes = memoryVolumes({ clock, isMounted, detach, snapshotMs, archiveMs, listedAfterMs });
   const decide = (environment: Environment) => decideFate(sim, compute, environment);
-  const watched = watch({ table, compute, volumes }, sim.time, decide, sim.tell);
+  const watched = watch({ table, compute, volumes }, sim.time, decide, sim.tell, sim.calmSince, isThorough);
+  // Who waits is found late then, and granted late.
+  if (late > 0) watched.latency.excuse();
   const settings = testSettings({ preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS });
   const ids = seededIds(seed, clock);
-  const sealer = memorySealer();
-  const blobs = memoryBlobs();
-  const githubKeys = memoryGithubKeys();
   const apartMs = sim.random() < 0.5 ? MOST_APART_MS : 0;
   const hosts = [1, 2, 3, 4].map((n) => sim.newHost(`host-${n}`, (sim.random() - 0.5) * apartMs));
   const webhooks = webhookTwin(sim);
+  const away: Away = new Map();
+  const there = <Port extends object>(port: Port, part: Part) => whileThere(port, part, away, sim.time);
+  const others = {
+    blobs: there(memoryBlobs(), "blobs"),
+    sealer: there(memorySealer(), "sealer"),
+    githubKeys: there(memoryGithubKeys(), "githubKeys"),
+  };
+  /** Not seen is not gone: one look at a run that shall go on may miss it. */
+  const seldomBlind =
+    ({ compute: { observe } }: Pick<TruePorts, "compute">): Compute["observe"] =>
+    async (uid, run) => {
+      const seen = await observe(uid, run);
+      const { blind } = sim.rates();
+      if (!seen || blind === 0 || !goesOn(watched.environments().get(uid)) || sim.random() >= blind) return seen;
+      sim.tell("cluster", `does not show ${uid}-r${run} to ${watched.environments().get(uid)?.id}`);
+      watched.reached.note("run missed by one look");
+      return undefined;
+    };
   const contexts = new Map<Host, WorkerContext & DelivererContext>(
     hosts.map((host) => {
       const ports = faultyPorts(sim, host, {
-        queue,
-        table: watched.table,
-        compute: watched.compute,
-        volumes: watched.volumes,
+        queue: there(queue, "queue"),
+        table: there(watched.table, "table"),
+        compute: there(watched.compute, "cluster"),
+        volumes: there(watched.volumes, "volumes"),
       });
-      const compute = { ...ports.compute, ...watched.chat.calledBy(host, ports.compute) };
+      const compute = { ...ports.compute, ...watched.chat.calledBy(host, ports.compute), observe: seldomBlind(ports) };
       return [
         host,
         {
-          ...{ ...ports, compute, blobs, sealer, githubKeys, fetch: webhooks.calledBy(host) },
+          ...{ ...ports, compute, ...others, fetch: webhooks.calledBy(host) },
           ...{ clock: host.clock, ids, log: silentLog(), settings },
         },
       ];
@@ -93,10 +117,15 @@ export function newWorld(sim: Scheduler, seed: number) {
       return [host, keyCheck({ table: seen, ids, clock: host.clock, settings })];
     }),
   );
-  const answered: Answered = { submits: [], cancels: [], extensions: new Map(), undeletes: [] };
+  const answered: Answered = { submits: [], cancels: [], extensions: [], undeletes: [] };
   const sweeps = sweepRules(sim.time, watched.violations);
-  const told = { checks, answered, webhooks, sweeps };
+  const told = { checks, answered, webhooks, sweeps, away, firstNode: nodes[0] as ComputeNode };
   return { watch: watched, table, queue, compute, volumes, hosts, contexts, isSlow, ...told, nextSweep: sim.time() };
+}
+
+/** Active, and nothing ends it: of what is being removed or withdrawn every look decides. */
+function goesOn(environment: Environment | undefined): boolean {
+  return environment?.phase === "active" && environment.outcome === null && environment.desired === "active";
 }
 
 /** What becomes of an environment's run, and whether its command ignores SIGTERM. */

@@ -1,0 +1,23 @@
+import type { Item } from "#core/context.ts";
+
+const KB = 1024;
+
+/** The largest that an item of each kind may get (design section 5), in bytes of its JSON. */
+const bounds: Readonly<Record<string, number>> = {
+  environment: 64 * KB,
+  spec: 100 * KB,
+  disk: 64 * KB,
+  inbox: 4 * KB,
+  message: 100 * KB,
+  delivery: 64 * KB,
+  user: 64 * KB,
+  key: 4 * KB,
+};
+
+/** What is wrong with the size of this item; undefined: it is within its bound. */
+export function beyondBound(item: Item): string | undefined {
+  const bound = bounds[String(item.kind)];
+  if (bound === undefined) return undefined;
+  const size = JSON.stringify(item).length;
+  return size > bound ? `a ${item.kind} has ${size} bytes, at most ${bound} are its bound` : undefined;
+}

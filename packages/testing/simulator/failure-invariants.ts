@@ -1,0 +1,50 @@
+import type { Compute } from "#core/context.ts";
+import type { Environment } from "#core/environments/record.ts";
+import type { MemoryCompute } from "../memory-compute.ts";
+
+/** The part of the watch that knows why environments fail: nothing fails that nothing failed. */
+export interface FailureWatch {
+  wroteEnvironment(before: Environment, next: Environment): void;
+  watching(compute: Compute): Pick<Compute, "remove">;
+}
+
+/** What an environment may end of although its machine lives and its command goes on. */
+const documented = /^Not ready (after|in)|^No machine could start it|^Its machine came while/;
+
+export function failureWatch(options: {
+  readonly compute: MemoryCompute;
+  readonly environments: ReadonlyMap<string, Environment>;
+  readonly violated: (text: string) => void;
+}): FailureWatch {
+  const { compute, environments, violated } = options;
+  return {
+    wroteEnvironment(before, next) {
+      const reason = failureOf(before, next);
+      if (reason === undefined || documented.test(reason)) return;
+      const { uid, run } = before;
+      const happened = compute.history().filter((event) => event.uid === uid && event.run === run);
+      if (happened.some(({ kind }) => kind === "ended" || kind === "gone")) return;
+      violated(`${next.id} failed, and nothing of it had failed: ${reason}`);
+    },
+    watching: ({ remove }) => ({
+      async remove(uid, run, removal) {
+        const environment = environments.get(uid);
+        if (environment?.run === run && isWanted(environment)) {
+          violated(`the run of ${environment.id} was removed while it was ${environment.phase}`);
+        }
+        return remove(uid, run, removal);
+      },
+    }),
+  };
+}
+
+/** Why it fails with this write; undefined: it does not. */
+function failureOf(before: Environment, next: Environment): string | undefined {
+  if (before.outcome === null && next.outcome?.phase === "failed") return next.outcome.reason ?? "";
+  return before.broken === null && next.broken !== null ? next.broken : undefined;
+}
+
+function isWanted({ phase, outcome, broken, desired, withdrawing }: Environment): boolean {
+  const isUp = phase === "active" || (phase === "preparing" && !withdrawing);
+  return isUp && outcome === null && broken === null && desired === "active";
+}

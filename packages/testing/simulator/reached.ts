@@ -1,0 +1,162 @@
+import type { Item } from "#core/context.ts";
+import type { Disk } from "#core/disks/record.ts";
+import { failureCause } from "#core/environments/failure-cause.ts";
+import type { Environment } from "#core/environments/record.ts";
+import { isEnded } from "#core/environments/record.ts";
+
+/** Which of the interesting states a schedule came to: what it never comes to, it does not test. */
+export interface Reached {
+  note(state: State): void;
+  wroteEnvironment(before: Environment | undefined, next: Environment): void;
+  wroteDisk(before: Disk | undefined, next: Disk): void;
+  wroteItem(item: Item): void;
+  all(): State[];
+}
+
+type Change<Record> = (before: Record, next: Record) => boolean;
+
+const ofEnvironments = {
+  "completed as its command ended": ends(({ phase }) => phase === "completed"),
+  "expired as its time was over": ends(({ phase }) => phase === "expired"),
+  "cancelled while it waited": (before, next) => before.phase === "queued" && cancels(before, next),
+  "cancelled while it was prepared": (before, next) => before.phase === "preparing" && cancels(before, next),
+  "cancelled while it was active": (before, next) => before.phase === "active" && cancels(before, next),
+  "failed by its command": fails("command"),
+  "failed as it was killed": fails("killed"),
+  "failed by its image": fails("image"),
+  "failed as its run was lost": fails("lost"),
+  "failed at its preparing limit": fails("deadline"),
+  "failed as no machine bound it": fails("placement"),
+  deleted: ends(({ phase }) => phase === "deleted"),
+  "stopped by its owner": (before, next) => stops(before, next) && next.broken === null && next.reason !== "auto-stop",
+  "stopped by a fault": (before, next) => stops(before, next) && next.broken !== null,
+  "stopped as idle": (before, next) => stops(before, next) && next.reason === "auto-stop",
+  "started again": (before, next) => before.phase === "stopped" && next.phase === "queued",
+  "started while it was being stopped": (before, next) => !before.remembered && next.remembered !== null,
+  "grant withdrawn": (before, next) => next.withdrawals > before.withdrawals,
+  "active after a grant was withdrawn": (before, next) =>
+    before.phase === "preparing" && next.phase === "active" && next.withdrawals > 0,
+  "second look cleared": (before, next) => before.missedAt !== null && next.missedAt === null && next.outcome === null,
+  "warned before its end": (before, next) =>
+    next.warnedMinutes !== null && before.warnedMinutes !== null && next.warnedMinutes < before.warnedMinutes,
+  "extension done": closes("extend", "done"),
+  "resized while it ran": closes("resize", "done"),
+  "Jupyter turned on": closes("enable_jupyter", "done"),
+  "a guest whom GitHub does not know": closes("add_user", "failed"),
+  "a request that its end closed": (before, next) =>
+    next.actions.some(({ status, reason }, place) => status === "failed" && reason !== before.actions[place]?.reason),
+  "spec forgotten": (before, next) => before.spec !== null && next.spec === null,
+  "archive made": (before, next) => settles(before, next) && !next.timeline.at(-1)?.reason?.includes("archive"),
+  "archive late": (before, next) =>
+    settles(before, next) && next.timeline.at(-1)?.reason?.includes("not made in time") === true,
+  "lease lost to another submit": (_, next) => next.reason === "Its disk was taken",
+  "waits until its disk is backed up": (before, next) =>
+    next.phase === "queued" && before.waitPool === undefined && next.waitPool !== undefined && next.disk !== null,
+  "step failed and was tried again": (before, next) => before.attempts > 0 && next.attempts === 0,
+} as const satisfies Record<string, Change<Environment>>;
+
+const ofDisks = {
+  "disk handed over": (before, next) => before.next !== null && next.heldBy?.uid === before.next.uid,
+  "disk restored from its backup": (before, next) =>
+    next.volume !== null && before.volume?.id !== next.volume.id && next.snapshots.some(({ completed }) => completed),
+  "undeleted in time": (before, next) => before.phase === "deleted" && next.phase === "available",
+  "purge put off while held": (before, next) =>
+    before.phase === "deleted" && next.phase === "deleted" && (next.dueAt ?? 0) > (next.purgeAt ?? 0),
+  purged: (before, next) => before.phase !== "purged" && next.phase === "purged",
+  "backup thinned out": (before, next) => next.phase !== "purged" && next.snapshots.length < before.snapshots.length,
+  "renamed disk tagged": (before, next) => next.taggedAs !== null && before.name !== next.name,
+} as const satisfies Record<string, Change<Disk>>;
+
+const ofItems = {
+  "webhook given up": ({ kind, state }) => kind === "delivery" && state === "given_up",
+  "webhook delivered at a later try": ({ kind, state, attemptCount }) =>
+    kind === "delivery" && state === "delivered" && Number(attemptCount) > 1,
+  "chat message delivered": ({ kind, state }) => kind === "message" && state === "delivered",
+  "chat message dropped": ({ kind, state }) => kind === "message" && state === "dropped",
+  "orphan reported": ({ kind, runCount }) => kind === "orphans" && Number(runCount) > 0,
+  "record without its run reported": ({ kind, recordCount }) => kind === "orphans" && Number(recordCount) > 0,
+  "user disabled": ({ kind, disabled }) => kind === "user" && disabled === true,
+} as const satisfies Record<string, (item: Item) => boolean>;
+
+/** Told by whoever brings them about. */
+const told = [
+  "key rotated",
+  "key revoked",
+  "exec answered",
+  "create repeated under its key",
+  "pool closed",
+  "pool opened again",
+  "table away",
+  "queue away",
+  "cluster away",
+  "volumes away",
+  "blobs away",
+  "sealer away",
+  "githubKeys away",
+  "node back after it was NotReady",
+  "node joined",
+  "wall clock stepped",
+  "unreadable record mended",
+  "run missed by one look",
+  "message given up after its last receive",
+] as const;
+
+type State = keyof typeof ofEnvironments | keyof typeof ofDisks | keyof typeof ofItems | (typeof told)[number];
+
+/** Each is to be reached in 20,000 schedules. */
+export const interestingStates = [
+  ...Object.keys(ofEnvironments),
+  ...Object.keys(ofDisks),
+  ...Object.keys(ofItems),
+  ...told,
+] as State[];
+
+export function newReached(): Reached {
+  const reached = new Set<State>();
+  function compare<Record>(table: object, before: Record | undefined, next: Record): void {
+    if (before === undefined) return;
+    for (const [state, isSo] of Object.entries(table) as [State, Change<Record>][]) {
+      if (!reached.has(state) && isSo(before, next)) reached.add(state);
+    }
+  }
+  return {
+    note: (state) => void reached.add(state),
+    wroteEnvironment: (before, next) => compare(ofEnvironments, before, next),
+    wroteDisk: (before, next) => compare(ofDisks, before, next),
+    wroteItem(item) {
+      for (const [state, isSo] of Object.entries(ofItems) as [State, (item: Item) => boolean][]) {
+        if (isSo(item)) reached.add(state);
+      }
+    },
+    all: () => [...reached],
+  };
+}
+
+function ends(isSo: (next: Environment) => boolean): Change<Environment> {
+  return (before, next) => !isEnded(before) && isSo(next);
+}
+
+function fails(cause: ReturnType<typeof failureCause>): Change<Environment> {
+  return ({ outcome, broken }, next) => {
+    const reason = outcome === null && next.outcome?.phase === "failed" ? next.outcome.reason : null;
+    return failureCause(reason ?? (broken === null ? next.broken : null)) === cause;
+  };
+}
+
+function cancels({ outcome }: Environment, next: Environment): boolean {
+  return outcome === null && next.outcome?.phase === "cancelled";
+}
+
+function stops(before: Environment, next: Environment): boolean {
+  return before.phase !== "stopped" && next.phase === "stopped";
+}
+
+function settles(before: Environment, next: Environment): boolean {
+  return before.archive?.settled === false && next.archive?.settled === true;
+}
+
+function closes(kind: string, status: string): Change<Environment> {
+  const count = ({ actions }: Environment) =>
+    actions.filter((action) => action.kind === kind && action.status === status).length;
+  return (before, next) => count(next) > count(before);
+}
