@@ -99,12 +99,18 @@ const leaf = fc.oneof(
 /** Few names, for an owner has 500 disks at most. */
 const diskName = fc.integer({ min: 1, max: 30 }).map((n) => `disk-${n}`);
 const disk = fc.record({ disk_name: diskName, new_name: diskName }, { requiredKeys: [] });
+/** One of them can be created once only, and only the one that is there can be started. */
+const newWorkspace = fc.integer({ min: 2, max: 999 }).map((n) => `test-workspace-${n}`);
+const workspace = fc.record({ workspaceId: fc.oneof(fc.constant("test-workspace-001"), newWorkspace) });
 const body = fc.oneof(
   { weight: 4, arbitrary: fc.dictionary(fc.constantFrom(...names), leaf).map((fields) => JSON.stringify(fields)) },
   fc.dictionary(fc.constantFrom(...names), leaf).map((fields) => JSON.stringify({ ...good, ...fields })),
-  fc
-    .tuple(fc.constantFrom(...names), leaf, disk)
-    .map(([name, odd, named]) => JSON.stringify({ ...good, ...named, [name]: odd })),
+  {
+    weight: 3,
+    arbitrary: fc
+      .tuple(fc.constantFrom(...names), leaf, disk, workspace)
+      .map(([name, odd, named, ids]) => JSON.stringify({ ...good, ...named, ...ids, [name]: odd })),
+  },
   fc.json(),
   fc.string({ unit: "binary" }),
 );

@@ -5,7 +5,7 @@ import { sweepKey } from "./keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "./look.ts";
 import { writeRecord } from "./write-record.ts";
 
-/** What is overdue by more than this lost its message, or its look failed. */
+/** What is overdue by more than this lost its message, or its look failed; half a period where sweeps are closer. */
 const OVERDUE_MS = 30_000;
 /** More visible messages than this: workers are behind, and more messages would not help them. */
 const DEEPEST_QUEUE = 5_000;
@@ -48,7 +48,8 @@ async function sweepInto(
 async function sendOnce(ctx: Context<"table" | "queue">, queue: QueueName, shards: readonly string[]): Promise<number> {
   const now = ctx.clock.now();
   const cursor = await ctx.table.get(sweepKey(queue));
-  const overdue = { to: now - OVERDUE_MS, most: MOST_PER_SHARD };
+  const overdueMs = Math.min(OVERDUE_MS, (ctx.settings.sweepSeconds * 1000) / 2);
+  const overdue = { to: now - overdueMs, most: MOST_PER_SHARD };
   const upTo = now + SWEEP_REACH_MS;
   const after = Math.max(sentUpTo(cursor, now), overdue.to);
   const isBehind = after < upTo;
