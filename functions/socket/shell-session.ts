@@ -97,7 +97,9 @@ async function execute(ctx: ShellContext, id: string, request: ExecRequest): Pro
 export async function findUsable(ctx: ShellContext, id: string, uid?: string): Promise<Environment | undefined> {
   const environment = await findEnvironment(ctx, id);
   if (!environment || (uid !== undefined && environment.uid !== uid)) return undefined;
-  return environment.outcome || environment.desired !== "active" || isEnded(environment) ? undefined : environment;
+  return environment.end.outcome || environment.goal.desired !== "active" || isEnded(environment)
+    ? undefined
+    : environment;
 }
 
 /** A ping is answered at once, whatever runs. */

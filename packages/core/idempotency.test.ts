@@ -109,8 +109,8 @@ test("a create whose environment was hidden again is refused to a repeat, not sh
   const uid = world.ctx.ids.uid();
   const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), uid });
   await world.table.put({
-    ...{ ...made, phase: "deleted", endedAt: 1, waitPool: undefined, waitOrder: undefined },
-    outcome: { phase: "deleted", reason: null, at: 1 },
+    ...{ ...made, phase: "deleted", waitPool: undefined, waitOrder: undefined },
+    end: { ...made.end, at: 1, outcome: { phase: "deleted", reason: null, at: 1 } },
   } as typeof made);
 
   const again = createEnvironment(world.as("alice"), { ...newEnvironment("one"), uid, isRepeat: true });

@@ -110,6 +110,6 @@ async function sendAfter(ctx: WorkerContext, key: Key, record: Due, step: Step<D
 }
 
 function logLook(ctx: WorkerContext, record: Due, did: string, ms: number): void {
-  const { uid, phase, run } = record as Item;
-  ctx.log.info("look", { look: keyText(record), uid, phase, run, did, ms: Math.round(ms) });
+  const { uid, phase, run } = record as Item & { readonly run?: { readonly n?: unknown } };
+  ctx.log.info("look", { look: keyText(record), uid, phase, run: run?.n, did, ms: Math.round(ms) });
 }

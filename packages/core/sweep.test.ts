@@ -200,9 +200,13 @@ describe("with more living environments than the queue may be deep", () => {
 
     expect(lost).toBe(1);
     expect(delayed).toBeGreaterThan(50);
-    expect(found).toMatchObject({ phase: "active", endsAt: active.endsAt });
+    expect(found).toMatchObject({ phase: "active", times: { endsAt: active.times.endsAt } });
     expect(found.dueAt).toBeGreaterThan((active.dueAt ?? 0) + MINUTE);
-    const { phase, endsAt, endedAt } = await world.read("alice", "job-7");
+    const {
+      phase,
+      times: { endsAt },
+      end: { at: endedAt },
+    } = await world.read("alice", "job-7");
     expect(phase).toBe("expired");
     expect((endedAt ?? 0) - (endsAt ?? 0)).toBeLessThan(MINUTE);
   });

@@ -93,7 +93,10 @@ describe("a write whose answer was lost", () => {
 
     const action = await requestExtension(as("alice"), "one", HOUR);
 
-    const { size, actions } = await world.read("alice", "one");
+    const {
+      size,
+      requests: { list: actions },
+    } = await world.read("alice", "one");
     expect(size.wantedMs).toBe(2 * HOUR);
     expect(actions.map(({ id }) => id)).toEqual([action.id]);
   });
@@ -145,7 +148,7 @@ describe("a write whose answer was lost", () => {
 
     await requestStart(as("alice"), "one");
 
-    expect(await world.read("alice", "one")).toMatchObject({ run: 2, starts: 1 });
+    expect(await world.read("alice", "one")).toMatchObject({ run: { n: 2 }, starts: 1 });
   });
 });
 

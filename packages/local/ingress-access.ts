@@ -64,7 +64,12 @@ function isOtherSite({ headers }: IncomingMessage, { host }: IngressHost): boole
 async function targetOf(runtime: Runtime, actor: Actor, { label }: IngressHost): Promise<Target | Page> {
   const environment = isLabel(label) ? await findAddressed(contextOf(runtime), actor.uid, label) : undefined;
   if (!environment) return unknown;
-  const { phase, outcome, portSights, uid } = environment;
+  const {
+    phase,
+    end: { outcome },
+    run: { ports: portSights },
+    uid,
+  } = environment;
   const page = portSights.find(({ kind, address }) => kind === "http" && address !== null);
   const [, port] = /^127\.0\.0\.1:(\d+)$/.exec(page?.address ?? "") ?? [];
   if (phase !== "active" || outcome || port === undefined) return notRunning(environment);

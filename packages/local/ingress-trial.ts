@@ -70,7 +70,8 @@ export async function openIngressTrial(times: Partial<IngressTimes> = {}): Promi
       const item = await world.table.get(environmentKey(actorOf("alice").uid, "gpu-dev", label));
       const sight = { port: 8080, kind: "http", address: at === null ? null : `127.0.0.1:${at}`, answers: true };
       const ssh = { port: 22, kind: "ssh", address: "127.0.0.1:1", answers: true };
-      const served = item?.phase === "active" ? { ...item, portSights: [ssh, sight] } : undefined;
+      const run = { ...(item?.run as object), ports: [ssh, sight] };
+      const served = item?.phase === "active" ? { ...item, run } : undefined;
       if (served) await world.table.put(served);
     },
     serve: (next) => {

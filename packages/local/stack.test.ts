@@ -177,15 +177,11 @@ async function recordOf(uid: string, holds: "holds" | "gave back") {
     waitPool: undefined,
     waitOrder: undefined,
     phase: "active",
-    grant,
-    preparingAt: 1,
-    applyingAt: 1,
-    appliedAt: 1,
-    startedAt: 1,
-    endsAt: Date.now() + 3_600_000,
+    run: { ...made.run, grant, preparingAt: 1, applyingAt: 1, appliedAt: 1, startedAt: 1 },
+    times: { ...made.times, endsAt: Date.now() + 3_600_000 },
     dueAt: Date.now() + 3_600_000,
   };
-  return holds === "holds" ? active : { ...active, phase: "stopping", grant: null };
+  return holds === "holds" ? active : { ...active, phase: "stopping", run: { ...active.run, grant: null } };
 }
 
 describe("environments on the local stack", () => {

@@ -9,7 +9,7 @@ async function activeWorld() {
   const world = await workspaceWorld();
   await world.create();
   await world.advance(Date.parse(now) - world.clock.now());
-  const lastUsed = () => new Date(world.head().lastUsedAt ?? 0).toISOString().slice(0, 19);
+  const lastUsed = () => new Date(world.head().use.lastUsedAt ?? 0).toISOString().slice(0, 19);
   return { ...world, lastUsed, report: (body?: unknown) => world.ask("POST", at, body) };
 }
 
@@ -72,7 +72,7 @@ describe("a report", () => {
 
     const told = await world.report({ snapshot: { activeIDEConnections: 0 } });
 
-    expect([told, world.head().lastUsedAt]).toEqual([recorded({ activeIDEConnections: 0 }), null]);
+    expect([told, world.head().use.lastUsedAt]).toEqual([recorded({ activeIDEConnections: 0 }), null]);
   });
 });
 

@@ -32,8 +32,8 @@ export const endpoint = dev8.post(
     const { workspaceId: id } = body;
     const noVolume = new Problem("notFound", `workspace volume not found: fs-${id}. Create environment first.`);
     const known = await findWorkspace(ctx, body);
-    if (!known || known.outcome) throw noVolume;
-    if (known.phase !== "stopped" || known.desired === "active") throw containerExists(id);
+    if (!known || known.end.outcome) throw noVolume;
+    if (known.phase !== "stopped" || known.goal.desired === "active") throw containerExists(id);
     await told(noVolume, requestStart(ctx, id, newRun(ctx, body, known.labels)));
     const workspace = await waitUntilRunning(ctx, id);
     if (!workspace) throw noVolume;

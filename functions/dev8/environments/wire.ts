@@ -50,7 +50,12 @@ export interface WorkspaceLabels extends Readonly<Record<string, string>> {
 }
 
 export function toWorkspace(settings: Settings, workspace: Environment): z.infer<typeof Workspace> {
-  const { id, name, createdAt, timeline } = workspace;
+  const {
+    id,
+    name,
+    createdAt,
+    events: { timeline },
+  } = workspace;
   const { userId = "", cloudProvider = "", baseImage = "", cpuCores, memoryGB, storageGB } = workspace.labels;
   const cloudRegion = regionOf(workspace);
   const azureFqdn = fqdnOf(settings, workspace);
@@ -81,7 +86,7 @@ export function regionOf({ labels }: Environment): string {
 
 /** What the contract calls its present state: the way out is taken from the moment it was asked for. */
 export function statusOf(workspace: Environment): WorkspaceStatus {
-  return workspace.outcome?.phase === "deleted" ? "DELETING" : statuses[workspace.phase](workspace);
+  return workspace.end.outcome?.phase === "deleted" ? "DELETING" : statuses[workspace.phase](workspace);
 }
 
 const onItsWay = ({ starts }: Environment): WorkspaceStatus => (starts > 0 ? "STARTING" : "CREATING");
@@ -92,7 +97,7 @@ const statuses = {
   preparing: onItsWay,
   active: (): WorkspaceStatus => "RUNNING",
   stopping: (): WorkspaceStatus => "STOPPING",
-  stopped: ({ broken }): WorkspaceStatus => (broken === null ? "STOPPED" : "ERROR"),
+  stopped: ({ run: { error: broken } }): WorkspaceStatus => (broken === null ? "STOPPED" : "ERROR"),
   completed: failed,
   expired: failed,
   cancelled: failed,
@@ -115,7 +120,7 @@ function pageOf({ scheme, domain }: Settings, fqdn: string): string {
  * The contract's form is for a domain that has a door of its own at that port. Names below localhost have none: there it
  * is the command that works, once that is known.
  */
-function sshOf({ domain }: Settings, { address, doors }: Environment, fqdn: string): string {
+function sshOf({ domain }: Settings, { run: { address }, access: doors }: Environment, fqdn: string): string {
   const isLocal = hostOf(domain).endsWith(".localhost") && address?.ip === "127.0.0.1";
   if (isLocal && address.port !== null) return `ssh -p ${address.port} ${doors.login}@${address.ip}`;
   return `ssh -p 2222 dev8@${fqdn}`;

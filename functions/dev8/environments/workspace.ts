@@ -51,7 +51,7 @@ export async function waitUntilRunning(ctx: UserContext<"table">, id: string): P
   const isDecided = (workspace: Environment | undefined) =>
     workspace === undefined || workspace.phase === "active" || workspace.phase === "stopped";
   const seen = await waitForEnvironment(ctx, id, isDecided);
-  if (seen && seen.broken !== null) throw new Refusal("unexpected");
+  if (seen && seen.run.error !== null) throw new Refusal("unexpected");
   return seen;
 }
 

@@ -233,7 +233,7 @@ describe("start", () => {
       },
     ]);
     const after = world.head();
-    expect(after).toMatchObject({ uid: before.uid, volumes: before.volumes, run: before.run + 1 });
+    expect(after).toMatchObject({ uid: before.uid, volumes: before.volumes, run: { n: before.run.n + 1 } });
     expect(after.resources).toEqual({ cpus: 4, memoryMb: 8192 });
   });
 
@@ -414,7 +414,7 @@ describe("two owners with the same id", () => {
     const ofOther = () => world.ask("GET", `${path}/${workspaceId}`, undefined, stranger);
     const before = await ofOther();
     const heads = world.table.all().filter(({ kind }) => kind === "environment");
-    const doors = heads.map((item) => parseEnvironment(item).doors.login);
+    const doors = heads.map((item) => parseEnvironment(item).access.login);
 
     await world.stop();
     await world.remove();

@@ -195,7 +195,7 @@ test("two owners of one id: the operator has to say whose", async () => {
 
   expect(unclear).toMatchObject({ status: 409, body: { detail: `Several users have a job ${job}: name the user` } });
   expect(clear.status).toBe(200);
-  expect(await world.table.get(twin)).toMatchObject({ outcome: null });
+  expect(await world.table.get(twin)).toMatchObject({ end: { outcome: null } });
 });
 
 test("a disabled user is shut out within 30 s while what runs goes on, and let in again", async () => {

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Action, ActionKind } from "#core/environments/actions.ts";
-import type { Environment, Phase } from "#core/environments/record.ts";
+import type { End, Environment, Phase } from "#core/environments/record.ts";
 import type { TimelineEntry } from "#core/environments/timeline.ts";
 import type { Told } from "#core/pools/advice.ts";
 import { reasonText } from "#core/pools/reasons.ts";
@@ -105,8 +105,8 @@ export function toJob(
 ): z.infer<typeof Job> {
   return {
     ...toJobSummary(environment, username, told, jupyter),
-    actions: environment.actions.flatMap(toJobAction),
-    timeline: environment.timeline.map((entry) => toTimelineEntry(entry, environment)),
+    actions: environment.requests.list.flatMap(toJobAction),
+    timeline: environment.events.timeline.map((entry) => toTimelineEntry(entry, environment)),
   };
 }
 
@@ -116,9 +116,15 @@ export function toJobSummary(
   told: Told | undefined,
   jupyter?: OpenJupyter,
 ): z.infer<typeof JobSummary> {
-  const { id, size, labels, endsAt, doors } = environment;
+  const {
+    id,
+    size,
+    labels,
+    times: { endsAt },
+    access: doors,
+  } = environment;
   const status = statusOf(environment);
-  const address = status === "active" ? environment.address : null;
+  const address = status === "active" ? environment.run.address : null;
   const place = status === "queued" && environment.phase === "queued" ? told?.place : undefined;
   return {
     job_id: id,
@@ -144,7 +150,7 @@ export function toJobSummary(
     queue_position: place?.position ?? null,
     estimated_start_time: place?.startsAt ? wholeSeconds(place.startsAt) : null,
     disk_name: environment.disk?.name ?? null,
-    isolation: environment.isolation,
+    isolation: environment.run.isolation,
   };
 }
 
@@ -162,11 +168,14 @@ const statuses = {
 } as const satisfies Record<Phase, JobStatus>;
 
 /** The final word as soon as it is decided; queued until a pod is bound (contracts/common section 10). */
-export function statusOf(environment: Pick<Environment, "phase" | "step" | "outcome">): JobStatus {
-  if (environment.outcome) return statuses[environment.outcome.phase];
+export function statusOf(environment: At): JobStatus {
+  if (environment.end.outcome) return statuses[environment.end.outcome.phase];
   if (environment.phase === "preparing" && isUnbound(environment)) return "queued";
   return statuses[environment.phase];
 }
+
+/** Where a job is, or was at an entry of its timeline. */
+type At = Pick<Environment, "phase" | "step"> & { readonly end: Pick<End, "outcome"> };
 
 /** No pod of it is bound to a machine yet. */
 function isUnbound({ step }: Pick<Environment, "step">): boolean {
@@ -174,7 +183,12 @@ function isUnbound({ step }: Pick<Environment, "step">): boolean {
 }
 
 function statusReason(environment: Environment, told: Told | undefined): string | null {
-  const { outcome, phase, step, attempts } = environment;
+  const {
+    end: { outcome },
+    phase,
+    step,
+    attempts,
+  } = environment;
   if (outcome) return outcome.reason;
   if (attempts > 0) return `The cluster does not answer as it should; trying again (attempt ${attempts + 1})`;
   if (phase === "preparing") {
@@ -188,8 +202,8 @@ function statusReason(environment: Environment, told: Told | undefined): string 
 }
 
 function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infer<typeof Job>["timeline"][number] {
-  const outcome = entry.phase === "stopping" ? environment.outcome : null;
-  return { at: wholeSeconds(entry.at), status: statusOf({ ...entry, outcome }), reason: entry.reason };
+  const outcome = entry.phase === "stopping" ? environment.end.outcome : null;
+  return { at: wholeSeconds(entry.at), status: statusOf({ ...entry, end: { outcome } }), reason: entry.reason };
 }
 
 function toJobAction({ kind, ...action }: Action): z.infer<typeof JobAction>[] {

@@ -37,7 +37,7 @@ export function toWebhookDelivery(delivery: Delivery): z.infer<typeof WebhookDel
     environment_id: environment.id,
     environment_name: environment.name,
     api: environment.createdBy,
-    run: environment.run,
+    run: environment.run.n,
     phase: entry.phase,
     step: entry.step,
     state,
@@ -55,8 +55,8 @@ export function toJobEvent({ id, entry, environment }: DeliveryEvent): object | 
   return {
     event_id: id,
     job_id: environment.id,
-    status: statusOf({ phase: entry.phase, step: entry.step, outcome: null }),
+    status: statusOf({ phase: entry.phase, step: entry.step, end: { outcome: null } }),
     timestamp: wholeSeconds(entry.at),
-    reason: isEnded(entry) ? (environment.outcome?.reason ?? entry.reason) : entry.reason,
+    reason: isEnded(entry) ? (environment.end.outcome?.reason ?? entry.reason) : entry.reason,
   };
 }

@@ -30,7 +30,7 @@ export const handler = lambda(endpoint, { table });
 /** Each instance is checked at its own time: a run of the checks is those of the last interval up to the latest one. */
 function toStats(instances: readonly Environment[], now: number): z.infer<typeof AutoStopStats> {
   const { everyMs, afterMs } = idlePolicy;
-  const checks = instances.flatMap(({ idle }) => idle ?? []);
+  const checks = instances.flatMap(({ use: { idle } }) => idle ?? []);
   const lastAt = Math.max(...checks.map(({ at }) => at));
   const latest = checks.filter(({ at }) => at > lastAt - everyMs);
   return {

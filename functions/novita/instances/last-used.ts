@@ -24,7 +24,9 @@ export const endpoint = novita.put(
     const { id } = await instanceOf(ctx, params);
     const now = ctx.clock.now();
     const told = body.lastUsedAt ? Date.parse(body.lastUsedAt) : now;
-    const { lastUsedAt } = await touchEnvironment(ctx, id, told);
+    const {
+      use: { lastUsedAt },
+    } = await touchEnvironment(ctx, id, told);
     const message = "Last used time updated successfully";
     return { instanceId: id, lastUsedAt: milliseconds(lastUsedAt ?? now), message };
   },

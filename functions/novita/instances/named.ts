@@ -17,7 +17,7 @@ export async function instanceOf(
 /** Names are not unique: the newest of this name that is not on its way out (contracts/novita section 3). */
 export async function instanceNamed(ctx: UserContext<"table">, name: string): Promise<Environment> {
   const all = await newestInstances(ctx);
-  return all.find((instance) => instance.name === name && instance.outcome === null) ?? unknown(name);
+  return all.find((instance) => instance.name === name && instance.end.outcome === null) ?? unknown(name);
 }
 
 /** All of the caller's, the newest first: their ids say nothing about their age. */

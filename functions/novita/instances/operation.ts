@@ -32,9 +32,9 @@ export function toOperation(
 /** When it is ready: it was, or the plan says when its machine is free, or soon. */
 export async function readyTimeOf(ctx: Context<"table">, instance: Environment): Promise<string> {
   const now = ctx.clock.now();
-  if (instance.phase === "active" && instance.startedAt !== null) return milliseconds(instance.startedAt);
+  if (instance.phase === "active" && instance.run.startedAt !== null) return milliseconds(instance.run.startedAt);
   const startsAt = (await readAdvice(ctx, [instance])).get(instance.uid)?.place?.startsAt ?? now;
-  const since = instance.preparingAt ?? Math.max(startsAt, now);
+  const since = instance.run.preparingAt ?? Math.max(startsAt, now);
   return milliseconds(Math.max(now, since + TYPICAL_MS));
 }
 

@@ -29,7 +29,12 @@ export async function showInstance(
 
 /** To unseal costs a call to the key service: a token that was opened is kept for as long as it is the same. */
 async function jupyterOf(ctx: UserContext<"sealer">, instance: Environment): Promise<OpenJupyter | undefined> {
-  const { uid, phase, outcome, doors } = instance;
+  const {
+    uid,
+    phase,
+    end: { outcome },
+    access: doors,
+  } = instance;
   if (phase !== "active" || outcome || !doors.jupyter?.origin) return undefined;
   const kept = instanceDoors(ctx.settings);
   const key = JSON.stringify([uid, doors.jupyter.origin, doors.jupyter.token]);

@@ -60,7 +60,7 @@ describe("start", () => {
     expect([second.status, second.body.status, second.body.message]).toEqual([202, "starting", initiated]);
     expect(second.body.operationId).not.toBe(first.body.operationId);
     expect((await show()).status).toBe("ready");
-    expect([head().run, head().volumes]).toEqual([before.run + 1, before.volumes]);
+    expect([head().run.n, head().volumes]).toEqual([before.run.n + 1, before.volumes]);
   });
 
   test("while it stops, or is deleted, is refused", async () => {

@@ -4,8 +4,8 @@ import { instanceWorld } from "#testing/instance-world.ts";
 import { toInstanceEvent } from "./webhook.ts";
 import { statusOf } from "./wire.ts";
 
-const first = { run: 1, outcome: null, broken: null, desired: "active" } as const;
-const again = { ...first, run: 2 };
+const first = { run: { n: 1, error: null }, end: { outcome: null }, goal: { desired: "active" } } as const;
+const again = { ...first, run: { n: 2 } };
 
 test.each([
   [{ phase: "queued", step: null }, "creating", "starting"],
@@ -23,12 +23,14 @@ test.each([
 });
 
 test("what is stopped has failed where its run ended by itself, and is terminated where it is to be deleted", () => {
-  const stopped = { ...first, phase: "stopped", step: null, desired: "stopped" } as const;
+  const stopped = { ...first, phase: "stopped", step: null, goal: { desired: "stopped" } } as const;
   const outcome = { phase: "deleted", reason: null, at: 0 } as const;
 
-  expect([statusOf(stopped), statusOf({ ...stopped, broken: "lost" }), statusOf({ ...stopped, outcome })]).toEqual([
-    ...["stopped", "failed", "terminated"],
-  ]);
+  expect([
+    statusOf(stopped),
+    statusOf({ ...stopped, run: { n: 1, error: "lost" } }),
+    statusOf({ ...stopped, end: { outcome } }),
+  ]).toEqual([...["stopped", "failed", "terminated"]]);
 });
 
 test("a step that only has another reason is not told again", async () => {

@@ -12,9 +12,13 @@ const reasons: Partial<Record<InstanceStatus, (said: string | null, broken: stri
 
 /** The body that an instance's receiver is sent (contracts/novita section 4): once for each step of a run. */
 export function toInstanceEvent({ entry, previous, environment, jupyter }: DeliveryEvent): object | undefined {
-  const { id, name, run, broken } = environment;
-  const status = statusOf({ ...entry, run, broken });
-  const before = previous && statusOf({ ...previous, run, broken });
+  const {
+    id,
+    name,
+    run: { n: run, error: broken },
+  } = environment;
+  const status = statusOf({ ...entry, run: { n: run, error: broken } });
+  const before = previous && statusOf({ ...previous, run: { n: run, error: broken } });
   if (!told.includes(status) || status === before) return undefined;
   const doors = doorsOf(environment, status, jupyter);
   return {

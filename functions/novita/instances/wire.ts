@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { PortSight, RunPort } from "#core/context.ts";
-import type { Environment, Phase, Step } from "#core/environments/record.ts";
+import type { End, Environment, Goal, Phase, RunState, Step } from "#core/environments/record.ts";
 import type { Told } from "#core/pools/advice.ts";
 import { reasonText } from "#core/pools/reasons.ts";
 
@@ -78,33 +78,36 @@ export function toInstance(instance: Environment, told?: Told, jupyter?: OpenJup
     region: labels.region ?? "",
     ...doorsOf(instance, status, jupyter),
     createdAt: milliseconds(instance.createdAt),
-    startedAt: momentOf(instance.preparingAt),
-    readyAt: momentOf(instance.startedAt),
-    lastUsedAt: momentOf(instance.lastUsedAt),
-    stoppedAt: momentOf(instance.endedAt),
+    startedAt: momentOf(instance.run.preparingAt),
+    readyAt: momentOf(instance.run.startedAt),
+    lastUsedAt: momentOf(instance.use.lastUsedAt),
+    stoppedAt: momentOf(instance.end.at),
     autoStop: autoStopOf(instance),
   };
 }
 
-function autoStopOf({ idle }: Environment): z.infer<typeof Instance>["autoStop"] {
+function autoStopOf({ use: { idle } }: Environment): z.infer<typeof Instance>["autoStop"] {
   if (!idle) return null;
   const { verdict, signal, since, at, dryRun } = idle;
   return { verdict, signal, idleSince: milliseconds(since), checkedAt: milliseconds(at), dryRun };
 }
 
-type Standing = Pick<Environment, "phase" | "step" | "run"> &
-  Partial<Pick<Environment, "outcome" | "broken" | "desired">>;
+interface Standing extends Pick<Environment, "phase" | "step"> {
+  readonly run: Pick<RunState, "n"> & Partial<Pick<RunState, "error">>;
+  readonly end?: Pick<End, "outcome">;
+  readonly goal?: Pick<Goal, "desired">;
+}
 
 /** Where an instance is, or was at an entry of its timeline. */
 export function statusOf(at: Standing): InstanceStatus {
-  return at.outcome ? "terminated" : statuses[at.phase](at);
+  return at.end?.outcome ? "terminated" : statuses[at.phase](at);
 }
 
-type Doors = Pick<Environment, "ports" | "portSights" | "address" | "doors">;
+type Doors = Pick<Environment, "ports" | "run" | "access">;
 
 /** How it is reached: exactly while it is ready. */
 export function doorsOf(
-  { ports, portSights, address, doors }: Doors,
+  { ports, run: { ports: portSights, address }, access: doors }: Doors,
   status: InstanceStatus,
   jupyter: OpenJupyter | undefined,
 ): Pick<z.infer<typeof Instance>, "portMappings" | "connectionDetails"> {
@@ -122,7 +125,7 @@ export function doorsOf(
 }
 
 /** A restart never shows the first step again, nor does a grant that was given back: both are another run. */
-const early = ({ run }: Standing): InstanceStatus => (run > 1 ? "starting" : "creating");
+const early = ({ run: { n: run } }: Standing): InstanceStatus => (run > 1 ? "starting" : "creating");
 const failed = (): InstanceStatus => "failed";
 
 const statusOfStep = {
@@ -139,9 +142,9 @@ const statuses = {
   preparing: (at): InstanceStatus => (at.step === null ? "starting" : statusOfStep[at.step](at)),
   active: () => "ready",
   stopping: () => "stopping",
-  stopped: ({ broken = null, desired }): InstanceStatus => {
-    if (desired === "active") return "starting";
-    return broken === null ? "stopped" : "failed";
+  stopped: ({ run: { error = null }, goal }): InstanceStatus => {
+    if (goal?.desired === "active") return "starting";
+    return error === null ? "stopped" : "failed";
   },
   completed: failed,
   expired: failed,
@@ -151,7 +154,13 @@ const statuses = {
 } as const satisfies Record<Phase, (at: Standing) => InstanceStatus>;
 
 function reasonOf(instance: Environment, told: Told | undefined): string | null {
-  const { phase, reason, broken, outcome, size } = instance;
+  const {
+    phase,
+    reason,
+    run: { error: broken },
+    end: { outcome },
+    size,
+  } = instance;
   if (outcome) return outcome.reason;
   if (phase === "stopped" || phase === "stopping") return broken ?? reason;
   if (phase !== "queued" || reason !== null) return reason;

@@ -23,7 +23,7 @@ export async function countJobs(ctx: UserContext<"table">): Promise<JobCounts> {
   const deliveries = page.deliveries.filter(({ environment }) => environment.createdBy === ctx.dialect);
   const byType = {
     create_instance: total(instances, ({ starts }) => starts + 1),
-    monitor_instance: total(instances, ({ timelineCount }) => timelineCount),
+    monitor_instance: total(instances, ({ events: { count: timelineCount } }) => timelineCount),
     send_webhook: total(deliveries, ({ attemptCount }) => attemptCount),
   };
   const processed = byType.create_instance + byType.monitor_instance + byType.send_webhook;
@@ -33,7 +33,7 @@ export async function countJobs(ctx: UserContext<"table">): Promise<JobCounts> {
   return { total: { processed, rate: recent / (RECENT_MS / 1000) }, byType };
 }
 
-function momentsOf({ queuedAt, timeline }: Environment): readonly { readonly at: number }[] {
+function momentsOf({ queuedAt, events: { timeline } }: Environment): readonly { readonly at: number }[] {
   return [{ at: queuedAt }, ...timeline];
 }
 

@@ -83,7 +83,7 @@ describe("GET /api/metrics", () => {
     await world.advance(6 * MINUTE);
     const later = (await ask("GET", "/api/metrics")).body.data.jobs;
 
-    const steps = head(id).timelineCount + head(body.instanceId).timelineCount;
+    const steps = head(id).events.count + head(body.instanceId).events.count;
     const posts = world.fetch.posts.length;
     const byType = { create_instance: 3, monitor_instance: steps, send_webhook: posts };
     expect(posts).toBeGreaterThan(1);

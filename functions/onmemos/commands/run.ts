@@ -24,7 +24,7 @@ export async function runIn(
 ): Promise<ExecResult> {
   const session = await sessionOf(ctx, id, called);
   if (statusOf(session) === "failed") {
-    throw new Problem("failed", `Session failed to start: ${session.outcome?.reason ?? "no reason was given"}`);
+    throw new Problem("failed", `Session failed to start: ${session.end.outcome?.reason ?? "no reason was given"}`);
   }
   try {
     return await executeIn({ ...ctx, noun: "session" }, id, { ...command, directory: HOME });

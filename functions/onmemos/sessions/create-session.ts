@@ -60,5 +60,5 @@ function idOf({ namespace, user }: WantedSession, number: number): string {
 }
 
 function isSettled(session: Environment): boolean {
-  return session.phase === "active" || session.outcome !== null || isEnded(session);
+  return session.phase === "active" || session.end.outcome !== null || isEnded(session);
 }

@@ -61,7 +61,7 @@ export function notFound(called: Called, cause?: unknown): Problem {
 export const deletedLabel = "deleted";
 
 /** Its time is over, whether or not anybody has seen to that, or it is deleted. */
-export function isGone({ phase, outcome, endsAt, labels }: Environment, now: number): boolean {
+export function isGone({ phase, end: { outcome }, times: { endsAt }, labels }: Environment, now: number): boolean {
   if (phase === "deleted" || labels[deletedLabel] !== undefined) return true;
   return outcome?.phase === "expired" || (endsAt !== null && now >= endsAt);
 }
@@ -78,7 +78,12 @@ export function toSession(
   settings: Pick<Settings, "scheme" | "domain">,
   session: Environment,
 ): z.infer<typeof Session> {
-  const { id, labels, createdAt, endsAt } = session;
+  const {
+    id,
+    labels,
+    createdAt,
+    times: { endsAt },
+  } = session;
   const { provider = "", namespace = "", user = "", template = "", ttl_minutes } = labels;
   return {
     ...{ id, provider, namespace, user },
@@ -107,7 +112,7 @@ export function toConnection(
 }
 
 /** From the moment its end is decided it is ending, however far that has come. */
-export function statusOf({ phase, outcome }: Environment): Status {
+export function statusOf({ phase, end: { outcome } }: Environment): Status {
   const status = statuses[phase];
   return outcome !== null && (status === "creating" || status === "running") ? "terminating" : status;
 }

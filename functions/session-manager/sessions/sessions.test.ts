@@ -45,7 +45,7 @@ describe("POST /session/create", () => {
   test("asks for a pod of one CPU and one GiB with a volume and a port, in the room of two", async () => {
     const { head, state } = await sessionWorld();
 
-    const { size, resources, volumes, ports, policy, labels, name, doors } = head();
+    const { size, resources, volumes, ports, policy, labels, name, access: doors } = head();
 
     expect({ pool: size.pool, units: size.units, resources }).toEqual({
       ...{ pool: "cpu-shared", units: 2 },
@@ -212,7 +212,7 @@ describe("sleep and wake", () => {
     expect(slept).toEqual([sleeping, sleeping].map((body) => ({ status: 200, body })));
     expect(woken).toEqual([waking, waking].map((body) => ({ status: 200, body })));
     expect([asleep.replicas, kept?.id]).toEqual([0, volume]);
-    expect(head()).toMatchObject({ phase: "active", run: 2 });
+    expect(head()).toMatchObject({ phase: "active", run: { n: 2 } });
     expect(world.compute.mounting(volume)).toEqual([{ uid: head().uid, run: 2 }]);
   });
 
@@ -242,7 +242,7 @@ describe("scale", () => {
     await world.advance(10_000);
 
     expect(answered).toEqual({ status: 200, body: { uuid, action, status: "success" } });
-    expect(head()).toMatchObject({ phase: "active", run: 1, resources, resized: resources });
+    expect(head()).toMatchObject({ phase: "active", run: { n: 1, resized: resources }, resources });
   });
 
   test("asleep is remembered for the next wake", async () => {
@@ -255,7 +255,7 @@ describe("scale", () => {
     await world.advance(10_000);
 
     expect(status).toBe(200);
-    expect(head()).toMatchObject({ phase: "active", run: 2, resized: { cpus: 2, memoryMb: 2048 } });
+    expect(head()).toMatchObject({ phase: "active", run: { n: 2, resized: { cpus: 2, memoryMb: 2048 } } });
   });
 
   test.each(["UP", "", null, 2, ["up"]])("refuses %j", async (scale) => {

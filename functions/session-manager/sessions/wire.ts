@@ -44,7 +44,7 @@ export async function sessionOf(ctx: UserContext<"table">, { uuid }: z.infer<typ
 }
 
 /** It was deleted: gone for everyone from that answer on. */
-export function isLeaving({ outcome, phase }: Environment): boolean {
+export function isLeaving({ end: { outcome }, phase }: Environment): boolean {
   return outcome !== null || phase === "deleted";
 }
 
@@ -92,7 +92,7 @@ const replicasOf = {
   queued: none,
   preparing: one,
   active: one,
-  stopping: ({ grant }) => (grant ? 1 : 0),
+  stopping: ({ run: { grant } }) => (grant ? 1 : 0),
   stopped: none,
   completed: none,
   expired: none,
@@ -101,7 +101,7 @@ const replicasOf = {
   deleted: none,
 } as const satisfies Record<Phase, (session: Environment) => number>;
 
-const asleep = ({ desired, broken }: Environment): Status => {
+const asleep = ({ goal: { desired }, run: { error: broken } }: Environment): Status => {
   if (desired === "active") return "waking";
   return broken === null ? "sleeping" : "failed";
 };
@@ -121,6 +121,11 @@ const statuses = {
 } as const satisfies Record<Phase, (session: Environment) => Status>;
 
 /** The latest thing that somebody did with it; to look at it is none. */
-function lastActivityOf({ createdAt, queuedAt, lastUsedAt, actions }: Environment): number {
+function lastActivityOf({
+  createdAt,
+  queuedAt,
+  use: { lastUsedAt },
+  requests: { list: actions },
+}: Environment): number {
   return Math.max(createdAt, queuedAt, lastUsedAt ?? 0, ...actions.map(({ requestedAt }) => requestedAt));
 }

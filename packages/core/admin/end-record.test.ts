@@ -49,7 +49,7 @@ test.each([
 
   const ended = await world.read("alice", "one");
   const reason = "Ended by the operator: its record could not be read";
-  expect(ended).toMatchObject({ phase: "failed", reason, grant: null });
+  expect(ended).toMatchObject({ phase: "failed", reason, run: { grant: null } });
   expect((await world.read("bob", "two")).phase).toBe("active");
   expect(world.compute.peakUnits("h100-1")).toBe(8);
   expect(await listDisks(world.as("alice"))).toMatchObject([{ name: "data", inUse: false }]);

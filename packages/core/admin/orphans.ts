@@ -146,7 +146,7 @@ function environmentKeyOf({ key }: RunRef) {
 
 function whyNot(record: Environment, uid: string, run: number): string {
   if (record.uid !== uid) return "its record is of another life";
-  return record.run === run ? `its record is ${record.phase}` : `its record is at run ${record.run}`;
+  return record.run.n === run ? `its record is ${record.phase}` : `its record is at run ${record.run.n}`;
 }
 
 async function lostRecords(
@@ -158,14 +158,18 @@ async function lostRecords(
   const items = keys.length === 0 ? [] : await ctx.table.getMany(keys);
   const running = new Set(runs.map(({ uid, run }) => `${uid}-r${run}`));
   return readable(ctx, items, parseEnvironment)
-    .filter((record) => shouldRun(record, now) && !running.has(`${record.uid}-r${record.run}`))
+    .filter((record) => shouldRun(record, now) && !running.has(`${record.uid}-r${record.run.n}`))
     .map((record) => {
-      const { uid, run, phase } = record;
+      const {
+        uid,
+        run: { n: run },
+        phase,
+      } = record;
       return { uid, run, key: keyText(keyOf(record)), why: `it is ${phase} and nothing of it runs` };
     });
 }
 
-function shouldRun({ phase, appliedAt, withdrawing }: Environment, now: number): boolean {
+function shouldRun({ phase, run: { appliedAt, withdrawing } }: Environment, now: number): boolean {
   if (phase !== "active" && phase !== "preparing") return false;
   return appliedAt !== null && appliedAt < now - SETTLED_MS && !withdrawing;
 }

@@ -216,7 +216,10 @@ test("what cannot be started is woken once for a message, not for ever", async (
   await say("anybody there?");
   await world.advance(3_600_000);
 
-  const { run, phase, broken } = await world.read("alice", "talks");
+  const {
+    run: { n: run, error: broken },
+    phase,
+  } = await world.read("alice", "talks");
   expect({ run, phase, broken }).toEqual({ run: 2, phase: "stopped", broken: "Image not found" });
   expect([await waiting(), heard()]).toEqual([1, []]);
 });
@@ -256,7 +259,11 @@ test("asleep it stays asleep, although messages were dropped", async () => {
   await sleep(trial);
   await world.advance(3_600_000);
 
-  expect(await world.read("alice", "talks")).toMatchObject({ phase: "stopped", desired: "stopped", run: 1 });
+  expect(await world.read("alice", "talks")).toMatchObject({
+    phase: "stopped",
+    goal: { desired: "stopped" },
+    run: { n: 1 },
+  });
 });
 
 test("when it is deleted nothing of what was said is kept", async () => {

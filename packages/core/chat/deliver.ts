@@ -26,7 +26,7 @@ export function claimDelivery(environment: Environment, inbox: Inbox, message: M
 
 async function deliver(
   ctx: WorkerContext,
-  { uid, run, ports }: Environment,
+  { uid, run: { n: run }, ports }: Environment,
   inbox: Inbox,
   message: Message,
 ): Promise<void> {

@@ -24,18 +24,18 @@ export async function postMessage(
   text: string,
 ): Promise<Posted> {
   const environment = await getEnvironment(ctx, id);
-  if (environment.outcome) throw new Problem("notFound", `No ${ctx.noun} ${id} takes messages any more`);
+  if (environment.end.outcome) throw new Problem("notFound", `No ${ctx.noun} ${id} takes messages any more`);
   if (portOf(environment) === undefined) throw new Problem("conflict", `The ${ctx.noun} ${id} takes no messages`);
   const n = await putMessage(ctx, environment, text);
   await changeInbox(ctx, environment, (inbox) => inbox);
-  if (environment.desired === "stopped") await requestStart(ctx, id);
+  if (environment.goal.desired === "stopped") await requestStart(ctx, id);
   return { uid: environment.uid, n };
 }
 
 const TRIES = 20;
 
 /** Put under the first number that is free: so there are no gaps. */
-async function putMessage(ctx: Context<"table">, { uid, run }: Environment, text: string): Promise<number> {
+async function putMessage(ctx: Context<"table">, { uid, run: { n: run } }: Environment, text: string): Promise<number> {
   const newest = await newestNumber(ctx, uid, await findInbox(ctx, uid));
   for (let n = newest + 1; n <= newest + TRIES; n++) {
     const fresh = { kind: "message", uid, n, at: ctx.clock.now(), run, state: "waiting", text, reply: null } as const;

@@ -19,7 +19,7 @@ const DRAINED_MS = [60_000, 24 * 3_600_000];
 export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Promise<Step<Inbox>> {
   const inbox = parseInbox(item);
   const environment = await findHead(ctx, inbox);
-  if (!environment || isEnded(environment) || environment.outcome) return forget(ctx, inbox, now);
+  if (!environment || isEnded(environment) || environment.end.outcome) return forget(ctx, inbox, now);
   if (inbox.claim && inbox.claim.until > now) return until(inbox, inbox.claim.until, "waits for its claim");
   if (inbox.dropTo > inbox.settled) return dropWaiting(ctx, inbox, now);
   const message = await findMessage(ctx, inbox.uid, inbox.settled + 1);
@@ -28,9 +28,9 @@ export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Pr
     const settled = { ...inbox, settled: message.n, claim: null, attempts: 0, fault: null, looks: 0 };
     return { record: { ...settled, dueAt: now }, sends: [], did: message.state };
   }
-  if (environment.desired === "stopped") {
+  if (environment.goal.desired === "stopped") {
     // Woken once for each message, or what cannot start would be started for ever.
-    if (environment.run > message.run) return until(inbox, now + ASLEEP_MS, "waits, asleep");
+    if (environment.run.n > message.run) return until(inbox, now + ASLEEP_MS, "waits, asleep");
     await requestStart(asOwner(ctx, environment), environment.id);
     return until(inbox, now + COMING_MS, "woke its environment");
   }

@@ -56,9 +56,14 @@ export async function writeLease(
     }
     if (lease.kind === "has" || lease.kind === "takes") return head;
     const now = ctx.clock.now();
-    const hidden = { ...enter(head, "deleted", now, "Its disk was taken"), desired: "deleted" } as const;
     const outcome = { phase: "deleted", reason: "Its disk was taken", at: now } as const;
-    await writeRecord<Environment>(ctx, { ...hidden, outcome, endedAt: now, dueAt: now });
+    const hidden = enter(head, "deleted", now, outcome.reason);
+    await writeRecord<Environment>(ctx, {
+      ...hidden,
+      goal: { ...hidden.goal, desired: "deleted" },
+      end: { ...hidden.end, outcome, at: now },
+      dueAt: now,
+    });
     refuse(lease, proposed.disk.name);
   }
   throw new Problem("unavailable", `Disk '${proposed.disk.name}' is changing too fast, try again`);

@@ -47,7 +47,7 @@ export async function readHolders(
   return new Map(disks.map(({ uid, heldBy, next }) => [uid, { current: living(heldBy), following: living(next) }]));
 }
 
-function livingHolder({ id, outcome, disk }: Environment): LivingHolder {
+function livingHolder({ id, end: { outcome }, disk }: Environment): LivingHolder {
   return { id, isEnding: outcome !== null, isAttached: disk?.attached === true };
 }
 

@@ -100,8 +100,8 @@ describe("a disk of an environment", () => {
     const outside = await world.read("alice", "two");
     await world.advance(60_000);
 
-    expect(outside).toMatchObject({ phase: "queued", run: 2, reason: "Waits until disk 'data' is backed up" });
-    expect(await world.read("alice", "two")).toMatchObject({ phase: "active", run: 2 });
+    expect(outside).toMatchObject({ phase: "queued", run: { n: 2 }, reason: "Waits until disk 'data' is backed up" });
+    expect(await world.read("alice", "two")).toMatchObject({ phase: "active", run: { n: 2 } });
     expect(await world.table.get(poolKey("h100"))).toMatchObject({ granted: [], held: [{ uid: two.uid, run: 2 }] });
   });
 
@@ -126,7 +126,10 @@ describe("a disk of an environment", () => {
     await requestCancel(world.as("alice"), "one");
     await world.advance(5 * 60_000);
 
-    const { timeline, phase } = await world.read("alice", "one");
+    const {
+      events: { timeline },
+      phase,
+    } = await world.read("alice", "one");
     expect(phase).toBe("cancelled");
     expect(timeline.map((entry) => entry.reason)).toContain(
       "Its disk could not be backed up, 3 times; the volume itself is kept",

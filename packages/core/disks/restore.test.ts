@@ -40,7 +40,7 @@ async function loseVolume(world: MemoryWorld): Promise<void> {
 }
 
 async function reasonsOf(world: MemoryWorld, id: string): Promise<(string | null)[]> {
-  return (await world.read("alice", id)).timeline.map(({ reason }) => reason);
+  return (await world.read("alice", id)).events.timeline.map(({ reason }) => reason);
 }
 
 async function contentNow(world: MemoryWorld): Promise<unknown> {

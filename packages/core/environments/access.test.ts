@@ -40,9 +40,9 @@ test("a user's keys are fetched, the run is told, and only then is the request d
   await world.deliver();
 
   expect(action).toMatchObject({ id: 2, kind: "add_user", status: "requested" });
-  expect(before.actions).toMatchObject([{ kind: "add_user", subject: "octocat", status: "requested" }]);
+  expect(before.requests.list).toMatchObject([{ kind: "add_user", subject: "octocat", status: "requested" }]);
   expect(world.told()).toEqual({ login: "gpu-dev-1234abcd", keys: [keys.octocat], jupyter: null });
-  expect((await world.one()).actions).toMatchObject([{ status: "done", reason: null }]);
+  expect((await world.one()).requests.list).toMatchObject([{ status: "done", reason: null }]);
 });
 
 test("a second user is added to the first, and one who comes again is fetched again", async () => {
@@ -59,7 +59,7 @@ test("a second user is added to the first, and one who comes again is fetched ag
   await world.deliver();
 
   expect(world.told()?.keys).toEqual([keys.hubot, keyLine("c")]);
-  expect((await world.one()).actions.map(({ status }) => status)).toEqual(["done", "done", "done"]);
+  expect((await world.one()).requests.list.map(({ status }) => status)).toEqual(["done", "done", "done"]);
 });
 
 test("a user who does not exist, or has no usable key, is a failed request with that reason", async () => {
@@ -70,7 +70,11 @@ test("a user who does not exist, or has no usable key, is a failed request with 
   for (const name of ["nobody", "empty", "old"]) await world.guest(name);
   await world.deliver();
 
-  const { actions, doors, phase } = await world.one();
+  const {
+    requests: { list: actions },
+    access: doors,
+    phase,
+  } = await world.one();
   expect(actions.map(({ status, reason }) => [status, reason])).toEqual([
     ["failed", "GitHub user 'nobody' not found"],
     ["failed", "No SSH keys found for GitHub user 'empty'"],
@@ -116,7 +120,10 @@ test("GitHub's silence is asked about again, five times, and keeps no environmen
   await world.advance(60_000);
 
   const asked = world.githubKeys.asked();
-  const { actions, attempts } = await world.one();
+  const {
+    requests: { list: actions },
+    attempts,
+  } = await world.one();
   expect(asked).toBe(5);
   expect(attempts).toBe(0);
   expect(actions).toMatchObject([{ status: "failed", reason: "GitHub could not be asked for the SSH keys" }]);
@@ -133,7 +140,7 @@ test("GitHub is asked again soon, and the user is in when it answers", async () 
 
   await world.advance(4_000);
 
-  expect((await world.one()).actions).toMatchObject([{ status: "done" }]);
+  expect((await world.one()).requests.list).toMatchObject([{ status: "done" }]);
 });
 
 test("Jupyter is on with a token of its own, shown only while it answers, and off again", async () => {
@@ -152,7 +159,7 @@ test("Jupyter is on with a token of its own, shown only while it answers, and of
   expect(on).toEqual({ origin: "http://127.0.0.1:40123", token: first });
   expect(first?.length).toBeGreaterThanOrEqual(43);
   expect(world.told()?.jupyter).toBeNull();
-  expect((await world.one()).actions.map(({ kind, status }) => [kind, status])).toEqual([
+  expect((await world.one()).requests.list.map(({ kind, status }) => [kind, status])).toEqual([
     ["enable_jupyter", "done"],
     ["disable_jupyter", "done"],
   ]);
@@ -177,12 +184,12 @@ test("what is so already is done at once, and changes no token", async () => {
   const world = await activeWorld();
   await world.jupyter(true);
   await world.deliver();
-  const { doors } = await world.one();
+  const { access: doors } = await world.one();
 
   const again = await world.jupyter(true);
 
   expect(again).toMatchObject({ kind: "enable_jupyter", status: "done" });
-  expect((await world.one()).doors.jupyter).toEqual(doors.jupyter);
+  expect((await world.one()).access.jupyter).toEqual(doors.jupyter);
 });
 
 test("an environment without Jupyter says why, and may be asked again", async () => {
@@ -194,7 +201,10 @@ test("an environment without Jupyter says why, and may be asked again", async ()
   await world.jupyter(true);
   await world.deliver();
 
-  const { actions, doors } = await world.one();
+  const {
+    requests: { list: actions },
+    access: doors,
+  } = await world.one();
   expect(actions.map(({ status, reason: why }) => [status, why])).toEqual([
     ["failed", reason],
     ["failed", reason],
@@ -211,7 +221,10 @@ test("the last of several wishes holds, and all are closed by it", async () => {
   await world.jupyter(true);
   await world.deliver();
 
-  const { actions, doors } = await world.one();
+  const {
+    requests: { list: actions },
+    access: doors,
+  } = await world.one();
   expect(doors.jupyter?.origin).toBe("http://127.0.0.1:40123");
   expect(actions.map(({ status }) => status)).toEqual(["done", "done", "done"]);
 });
@@ -224,7 +237,10 @@ test("what a submit wanted is there when it is active, without a request", async
   const { uid } = await createEnvironment(world.as("alice"), wanted);
   await world.deliver();
 
-  const { actions, doors } = await world.read("alice", "one");
+  const {
+    requests: { list: actions },
+    access: doors,
+  } = await world.read("alice", "one");
   expect(world.compute.access(uid, 1)).toMatchObject({ login: "one", keys: [keys.octocat] });
   expect(doors.jupyter?.origin).toBe("http://127.0.0.1:40123");
   expect(actions).toEqual([]);
@@ -236,7 +252,10 @@ test("what a submit wanted and cannot be is told in the timeline, and the enviro
     { guest: "nobody", jupyter: true },
   );
 
-  const { timeline, phase } = await world.one();
+  const {
+    events: { timeline },
+    phase,
+  } = await world.one();
 
   const reasons = timeline.map(({ reason }) => reason);
   expect(phase).toBe("active");
@@ -261,7 +280,9 @@ test("what was asked too late is closed by the end", async () => {
 
   await world.deliver();
 
-  const { actions } = await world.one();
+  const {
+    requests: { list: actions },
+  } = await world.one();
   expect(actions).toMatchObject([
     { kind: "add_user", status: "failed", reason: "It ended before this was done" },
     { kind: "cancel", status: "done" },
@@ -299,7 +320,9 @@ test("keys that are sent with it open it beside those of its guests, and are in 
 test("a key that is none is left out with a line in the timeline, which does not repeat it", async () => {
   const world = await activeWorld({}, { sshKeys: [`command="sh" ${keys.octocat}`, keys.hubot] });
 
-  const { timeline } = await world.one();
+  const {
+    events: { timeline },
+  } = await world.one();
 
   expect(world.told()?.keys).toEqual([keys.hubot]);
   expect(timeline[0]).toMatchObject({ phase: "queued", reason: KEY_REFUSED });
@@ -316,7 +339,7 @@ test("sent keys are gone after a stop; a start brings its own or none", async ()
     const left = JSON.stringify(world.table.all().filter(({ kind }) => kind === "spec" || kind === "access"));
     await requestStart(alice, "one", { image: "x", env: {}, ...changes });
     await world.advance(5_000);
-    return { left, told: world.compute.access(uid, (await world.one()).run)?.keys };
+    return { left, told: world.compute.access(uid, (await world.one()).run.n)?.keys };
   };
 
   const told = [
@@ -329,7 +352,7 @@ test("sent keys are gone after a stop; a start brings its own or none", async ()
 
   expect(told.map(({ left }) => left)).toEqual(told.map(() => "[]"));
   expect(told.map(({ told = [] }) => told)).toEqual([[keys.hubot], [], [], [], [keys.octocat]]);
-  expect((await world.one()).timeline.filter(({ reason }) => reason === KEY_REFUSED)).toHaveLength(1);
+  expect((await world.one()).events.timeline.filter(({ reason }) => reason === KEY_REFUSED)).toHaveLength(1);
 });
 
 test("a start that says nothing of keys keeps those that were not forgotten", async () => {
@@ -354,7 +377,10 @@ test("keys may come with a start where there were none before, and go with one",
     await world.advance(5_000);
     await requestStart(alice, "one", { sshKeys });
     await world.advance(5_000);
-    const { run, doors } = await world.one();
+    const {
+      run: { n: run },
+      access: doors,
+    } = await world.one();
     return [world.compute.access(uid, run)?.keys, doors.keyed];
   };
 

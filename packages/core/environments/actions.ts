@@ -31,11 +31,11 @@ interface NewAction extends Pick<Action, "kind" | "writer" | "subject"> {
 
 /** Adds a request as `requested`; throws `conflict` when 20 are open already. */
 export function addAction(environment: Environment, { kind, at, noun, writer, subject }: NewAction): Environment {
-  const open = environment.actions.filter((action) => action.status === "requested");
+  const open = environment.requests.list.filter((action) => action.status === "requested");
   if (open.length >= KEPT_ACTIONS) {
     throw new Problem("conflict", `Too many open requests for ${noun} ${environment.id}`);
   }
-  const id = environment.actionCount + 1;
+  const id = environment.requests.count + 1;
   const about = subject === undefined ? {} : { subject };
   const action: Action = {
     id,
@@ -47,10 +47,10 @@ export function addAction(environment: Environment, { kind, at, noun, writer, su
     requestedAt: at,
     completedAt: null,
   };
-  const closed = environment.actions.filter((old) => old.status !== "requested");
-  const dropped = new Set(closed.slice(0, Math.max(0, environment.actions.length + 1 - KEPT_ACTIONS)));
-  const kept = environment.actions.filter((old) => !dropped.has(old));
-  return { ...environment, actions: [...kept, action], actionCount: id };
+  const closed = environment.requests.list.filter((old) => old.status !== "requested");
+  const dropped = new Set(closed.slice(0, Math.max(0, environment.requests.list.length + 1 - KEPT_ACTIONS)));
+  const kept = environment.requests.list.filter((old) => !dropped.has(old));
+  return { ...environment, requests: { ...environment.requests, list: [...kept, action], count: id } };
 }
 
 export function hasOpenAction(
@@ -58,7 +58,9 @@ export function hasOpenAction(
   kind: ActionKind,
   which: (action: Action) => boolean = () => true,
 ): boolean {
-  return environment.actions.some((action) => action.kind === kind && action.status === "requested" && which(action));
+  return environment.requests.list.some(
+    (action) => action.kind === kind && action.status === "requested" && which(action),
+  );
 }
 
 /** Closes every open request of these kinds, or those of them that are meant: as done, or as failed with the reason. */
@@ -70,10 +72,10 @@ export function closeActions(
   which: (action: Action) => boolean = () => true,
 ): Environment {
   const status = failure === null ? "done" : "failed";
-  const actions = environment.actions.map((action) =>
+  const actions = environment.requests.list.map((action) =>
     action.status === "requested" && kinds.includes(action.kind) && which(action)
       ? { ...action, status, reason: shorten(failure), completedAt: at }
       : action,
   ) satisfies Action[];
-  return { ...environment, actions };
+  return { ...environment, requests: { ...environment.requests, list: actions } };
 }

@@ -21,22 +21,22 @@ const NEVER = Number.POSITIVE_INFINITY;
 /** Ends it when its time or its command is over, warns before, closes extensions, opens its doors. */
 export async function stepActive(ctx: WorkerContext, read: Environment, now: number): Promise<Step<Environment>> {
   const environment = noStartFrom(read, now);
-  if (environment.outcome) return stopping(environment, now);
-  const observed = await ctx.compute.observe(environment.uid, environment.run);
+  if (environment.end.outcome) return stopping(environment, now);
+  const observed = await ctx.compute.observe(environment.uid, environment.run.n);
   if (!observed) return missRun(ctx, environment, now);
-  if (environment.missedAt !== null) return seesAgain(environment, now);
+  if (environment.run.missedAt !== null) return seesAgain(environment, now);
   if (observed.state === "ended") return endItself(environment, observed, now);
-  const endsAt = environment.endsAt ?? NEVER;
+  const endsAt = environment.times.endsAt ?? NEVER;
   const silent = await stepLostMachine(ctx, environment, observed.nodes, now);
   if (silent) return silent;
   const resized = await resizeRun(ctx, environment, now);
   if (resized) return resized;
   if (hasOpenAction(environment, "extend")) {
-    const told = { ...environment, warnedMinutes: passedWarning(endsAt, now) };
+    const told = { ...environment, times: { ...environment.times, warnedMinutes: passedWarning(endsAt, now) } };
     const extended = await extendRun(ctx, told, now);
     return tellingPool(changed(extended, now, "extended"));
   }
-  const known = lookForUse(ctx, { ...environment, ...sightOf(environment, observed) }, observed, now);
+  const known = lookForUse(ctx, withSight(environment, observed), observed, now);
   if (known.phase !== "active") return changed(known, now, "unused");
   const warned = await followLog(ctx, warn(known, endsAt, now), now);
   const toDo = await stepAccess(ctx, warned, observed, now);
@@ -45,11 +45,11 @@ export async function stepActive(ctx: WorkerContext, read: Environment, now: num
   return until(warned, Math.min(nextWarningAt(endsAt, now), now + every, nextGuestAt(warned)), "active");
 }
 
-function sightOf({ address }: Environment, observed: Observation): Partial<Environment> {
-  return { address: observed.address ?? address, portSights: observed.ports, limits: observed.limits };
+function withSight(environment: Environment, { address, ports, limits }: Observation): Environment {
+  return { ...environment, run: { ...environment.run, address: address ?? environment.run.address, ports, limits } };
 }
 
 /** When GitHub is asked again. */
-function nextGuestAt({ doors }: Environment): number {
+function nextGuestAt({ access: doors }: Environment): number {
   return Math.min(...doors.guests.filter(({ state }) => state === "wanted").map(({ nextAt }) => nextAt));
 }

@@ -18,39 +18,38 @@ export interface NewRun {
 /** Wants it to run: at once when it is stopped, as soon as it is stopped when it is stopping, else it is so already. */
 export function startAgain(environment: Environment, now: number, run: NewRun): Environment {
   const { phase } = environment;
-  if (phase === "stopping") return { ...environment, desired: "active", remembered: run };
+  if (phase === "stopping") return { ...environment, goal: { ...environment.goal, desired: "active", start: run } };
   return phase === "stopped" ? queueAgain(environment, now, run) : environment;
 }
 
 /** A new run of a stopped environment: nothing is left in it of the one before, which was seen gone. */
 export function queueAgain(environment: Environment, now: number, { size, receiver }: NewRun): Environment {
-  const { doors } = environment;
+  const { access: doors } = environment;
   const fresh: Environment = {
     ...environment,
-    desired: "active",
-    remembered: null,
-    broken: null,
-    run: environment.run + 1,
+    goal: { ...environment.goal, desired: "active", start: null },
+    run: {
+      ...environment.run,
+      error: null,
+      n: environment.run.n + 1,
+      preparingAt: null,
+      startedAt: null,
+      ...noRun,
+      address: null,
+      ports: [],
+      limits: null,
+      resized: null,
+      straysAt: now + STRAYS_MS[0],
+    },
     starts: environment.starts + 1,
     size: size ?? environment.size,
-    receiver: { ...environment.receiver, run: receiver },
+    events: { ...environment.events, receiver: { ...environment.events.receiver, run: receiver } },
     zone: environment.volumes.find(({ volume }) => volume)?.volume?.zone ?? null,
     queuedAt: now,
-    preparingAt: null,
-    startedAt: null,
-    endedAt: null,
-    ...noRun,
-    withdrawals: 0,
-    address: null,
-    portSights: [],
-    limits: null,
-    resized: null,
-    busyUntil: null,
-    idle: null,
-    doors: { ...doors, jupyter: doors.jupyter && { ...doors.jupyter, origin: null } },
-    cleanSince: null,
-    cleanLooks: 0,
-    straysAt: now + STRAYS_MS[0],
+    end: { ...environment.end, at: null, cleanSince: null, cleanLooks: 0 },
+    placement: { ...environment.placement, withdrawals: 0 },
+    use: { ...environment.use, busyUntil: null, idle: null },
+    access: { ...doors, jupyter: doors.jupyter && { ...doors.jupyter, origin: null } },
   };
   return enter(fresh, "queued", now, null);
 }

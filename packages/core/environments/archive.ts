@@ -30,18 +30,26 @@ export async function keepArchive(
   environment: Environment,
   now: number,
 ): Promise<Step<Environment> | undefined> {
-  const { archive, policy, volumes } = environment;
+  const {
+    end: { archive },
+    policy,
+    volumes,
+  } = environment;
   const own = volumes.find(({ name }) => name === policy.archives);
   if (!archive || archive.settled || !own?.volume) return undefined;
   if (archive.startedAt === null) {
-    return changed({ ...environment, archive: { ...archive, startedAt: now } }, now, "keeps an archive");
+    return changed(
+      { ...environment, end: { ...environment.end, archive: { ...archive, startedAt: now } } },
+      now,
+      "keeps an archive",
+    );
   }
   const sight = await begin(ctx, own.volume.id, archive.blob);
   const isLate = now - archive.startedAt >= LONGEST_MS;
   if (!isLate && (!sight || sight.state === "pending")) return waited(environment, now, "waits for its archive");
   const state = sight && sight.state !== "pending" ? sight.state : "late";
   await record(ctx, environment, archive, { state, bytes: sight?.bytes ?? 0, at: now });
-  const settled = { ...environment, archive: { ...archive, settled: true } };
+  const settled = { ...environment, end: { ...environment.end, archive: { ...archive, settled: true } } };
   const note = state === "failed" ? "could not be made" : "was not made in time";
   const told = state === "completed" ? settled : addEntry(settled, now, `The archive of its volume ${note}`);
   return changed(told, now, `archive ${state}`);

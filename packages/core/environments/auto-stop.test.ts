@@ -27,8 +27,13 @@ test("one that nobody uses is stopped at the first look after 20 minutes, with t
   await world.advance(2 * MINUTE);
 
   const stopped = await world.read("alice", "one");
-  expect(stopped).toMatchObject({ phase: "stopped", reason: "auto-stop", broken: null, desired: "stopped" });
-  expect(stopped.idle).toMatchObject({ verdict: "stop", signal: "start", dryRun: false });
+  expect(stopped).toMatchObject({
+    phase: "stopped",
+    reason: "auto-stop",
+    run: { error: null },
+    goal: { desired: "stopped" },
+  });
+  expect(stopped.use.idle).toMatchObject({ verdict: "stop", signal: "start", dryRun: false });
 });
 
 test("a heartbeat puts it off, and one of an earlier moment or of the future is bounded", async () => {
@@ -36,11 +41,11 @@ test("a heartbeat puts it off, and one of an earlier moment or of the future is 
   await world.advance(18 * MINUTE);
   const now = world.clock.now();
 
-  expect((await touchEnvironment(world.as("alice"), "one", now + MINUTE)).lastUsedAt).toBe(now);
-  expect((await touchEnvironment(world.as("alice"), "one", now - MINUTE)).lastUsedAt).toBe(now);
+  expect((await touchEnvironment(world.as("alice"), "one", now + MINUTE)).use.lastUsedAt).toBe(now);
+  expect((await touchEnvironment(world.as("alice"), "one", now - MINUTE)).use.lastUsedAt).toBe(now);
   await world.advance(19 * MINUTE);
 
-  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", idle: { signal: "heartbeat" } });
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", use: { idle: { signal: "heartbeat" } } });
   await world.advance(7 * MINUTE);
   expect((await world.read("alice", "one")).phase).toBe("stopped");
 });
@@ -73,7 +78,7 @@ test("a heartbeat that comes between the look's read and its write keeps it", as
 
   const kept = await world.read("alice", "one");
   expect(beats).toBeGreaterThan(1);
-  expect(kept).toMatchObject({ phase: "active", idle: { verdict: "keep", signal: "heartbeat" } });
+  expect(kept).toMatchObject({ phase: "active", use: { idle: { verdict: "keep", signal: "heartbeat" } } });
 });
 
 test("an exec's mark and open sessions keep it", async () => {
@@ -81,11 +86,11 @@ test("an exec's mark and open sessions keep it", async () => {
   const { uid } = await markBusy(world.as("alice"), "one", world.clock.now() + 40 * MINUTE);
 
   await world.advance(39 * MINUTE);
-  expect((await world.read("alice", "one")).idle).toMatchObject({ verdict: "keep", signal: "exec" });
+  expect((await world.read("alice", "one")).use.idle).toMatchObject({ verdict: "keep", signal: "exec" });
   world.compute.setSessions(uid, 1);
   await world.advance(90 * MINUTE);
 
-  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", idle: { signal: "sessions" } });
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", use: { idle: { signal: "sessions" } } });
 });
 
 test("a dry run only says that it would have been stopped", async () => {
@@ -94,7 +99,7 @@ test("a dry run only says that it would have been stopped", async () => {
   await world.advance(40 * MINUTE);
 
   const environment = await world.read("alice", "one");
-  expect(environment).toMatchObject({ phase: "active", idle: { verdict: "stop", dryRun: true } });
+  expect(environment).toMatchObject({ phase: "active", use: { idle: { verdict: "stop", dryRun: true } } });
 });
 
 test("started again it has its 20 minutes again", async () => {

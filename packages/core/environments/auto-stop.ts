@@ -8,18 +8,21 @@ import { stopNow } from "./stop.ts";
  * very step, whose write is conditional: a heartbeat or an exec that came meanwhile makes it decide again.
  */
 export function lookForUse(ctx: Context, environment: Environment, observed: Observation, now: number): Environment {
-  const { policy, lastUsedAt, busyUntil } = environment;
+  const {
+    policy,
+    use: { lastUsedAt, busyUntil },
+  } = environment;
   if (!policy.idle || now < nextUseLookAt(environment)) return environment;
-  const signals = { startedAt: environment.startedAt ?? now, lastUsedAt, busyUntil, sessions: observed.sessions };
+  const signals = { startedAt: environment.run.startedAt ?? now, lastUsedAt, busyUntil, sessions: observed.sessions };
   const decision = decideIdle(signals, policy.idle, now);
   const isOver = decision.verdict === "stop";
   const dryRun = isOver && ctx.settings.idleDryRun;
-  const judged = { ...environment, idle: { ...decision, at: now, dryRun } };
+  const judged = { ...environment, use: { ...environment.use, idle: { ...decision, at: now, dryRun } } };
   return isOver && !dryRun ? stopNow(judged, now, "auto-stop") : judged;
 }
 
 /** When that is looked at next; never for one that is not stopped by itself. */
-export function nextUseLookAt({ policy, startedAt, idle }: Environment): number {
+export function nextUseLookAt({ policy, run: { startedAt }, use: { idle } }: Environment): number {
   if (!policy.idle || startedAt === null) return Number.POSITIVE_INFINITY;
   return Math.max(startedAt, idle?.at ?? startedAt) + policy.idle.everyMs;
 }

@@ -30,7 +30,7 @@ export async function backUp(
   if (volume === "gone") return release(ctx, environment, use, now, VOLUME_GONE);
   const held = volume.attached ? await detachVolumes(ctx, environment, [volume.id], now) : undefined;
   if (held) return held;
-  const claim = environment.backup;
+  const claim = environment.end.backup;
   if (claim) {
     const left = await ctx.volumes.listSnapshots(volume.id);
     const mine = left.find(
@@ -55,11 +55,14 @@ export async function endAttempt(
   environment: Environment,
   now: number,
 ): Promise<Step<Environment> | undefined> {
-  const { backup, disk } = environment;
+  const {
+    end: { backup },
+    disk,
+  } = environment;
   if (!backup || !disk) return undefined;
   if (backup.attempt >= MOST_ATTEMPTS) return release(ctx, environment, disk, now, NOT_BACKED_UP);
   const next = { attempt: backup.attempt + 1, until: now, since: now };
-  return changed({ ...environment, backup: next }, now, "its backup took too long");
+  return changed({ ...environment, end: { ...environment.end, backup: next } }, now, "its backup took too long");
 }
 
 async function claimSnapshot(
@@ -69,10 +72,13 @@ async function claimSnapshot(
   volumeId: string,
   now: number,
 ): Promise<Step<Environment>> {
-  const attempt = (environment.backup?.attempt ?? 0) + 1;
+  const attempt = (environment.end.backup?.attempt ?? 0) + 1;
   const tags = { name: disk.name, disk: disk.uid, attempt: attemptOf(environment, attempt) };
   await listSnapshotMaking(ctx, disk, tags.attempt, volumeId);
-  const claimed = { ...environment, backup: { attempt, until: now + CLAIM_MS, since: now } };
+  const claimed = {
+    ...environment,
+    end: { ...environment.end, backup: { attempt, until: now + CLAIM_MS, since: now } },
+  };
   const step = changed(claimed, now, "claims its backup");
   return { ...step, act: (ctx) => ctx.volumes.createSnapshot(volumeId, tags) };
 }
@@ -82,7 +88,7 @@ function attemptOf(environment: Environment, attempt: number): string {
 }
 
 /** What all attempts of this run's end have in common. */
-function prefix({ uid, run }: Environment): string {
+function prefix({ uid, run: { n: run } }: Environment): string {
   return `${uid}-r${run}`;
 }
 

@@ -38,7 +38,12 @@ export async function changeEnvironment(
 
 /** Throws `notFound` for what is on its way to be deleted, `conflict` for what lives once only. */
 export function refuseUnlessRestartable(ctx: UserContext, environment: Environment, verb: string): void {
-  const { id, outcome, phase, policy } = environment;
+  const {
+    id,
+    end: { outcome },
+    phase,
+    policy,
+  } = environment;
   if (outcome?.phase === "deleted") throw new Problem("notFound", `${ctx.noun} ${id} not found`);
   if (policy.restarts && !outcome) return;
   throw new Problem("conflict", `Cannot ${verb} ${ctx.noun} ${id} in status ${outcome?.phase ?? phase}`);

@@ -72,7 +72,13 @@ export async function createEnvironment(
   const { login = input.id, guest, jupyter = false } = input;
   const doors = await newDoors(ctx, key, { login, guest, jupyter, keyed: sshKeys.length > 0 });
   const receiver = input.receiver === undefined ? null : await sealReceiver(ctx, key, input.receiver);
-  const wanted = newHead(ctx, key, input, { uid, doors, receiver, note: areAllUsable ? null : KEY_REFUSED }, lease);
+  const wanted = newHead(
+    ctx,
+    key,
+    input,
+    { uid, access: doors, receiver, note: areAllUsable ? null : KEY_REFUSED },
+    lease,
+  );
   if (input.addressLabel !== undefined) await claimLabel(ctx, input.addressLabel, uid, key);
   await writeSpec(ctx, key, { uid, spec: uid }, input);
   const head = (await writeRecord(ctx, wanted)) ?? (await replaceFormer(ctx, wanted));

@@ -21,7 +21,11 @@ describe("what can never be made", () => {
     await world.advance(31 * MINUTE);
 
     const failed = await world.read("alice", "one");
-    expect(failed).toMatchObject({ phase: "failed", reason: "Not ready after 30 minutes, at step pod", grant: null });
+    expect(failed).toMatchObject({
+      phase: "failed",
+      reason: "Not ready after 30 minutes, at step pod",
+      run: { grant: null },
+    });
     expect((await findPool(world.ctx, "h100"))?.held).toEqual([]);
   });
 
@@ -47,7 +51,10 @@ describe("what can never be made", () => {
 
     await world.advance(31 * MINUTE);
 
-    const { stoppingAt, preparingAt } = await world.read("alice", "one");
+    const {
+      end: { stoppingAt },
+      run: { preparingAt },
+    } = await world.read("alice", "one");
     expect((stoppingAt ?? 0) - (preparingAt ?? 0)).toBe(30 * MINUTE);
   });
 });
@@ -59,14 +66,17 @@ describe("a cluster that is away", () => {
     const back = takeAway(world.compute, ...CLUSTER);
     await world.advance(3 * HOUR);
     const away = await world.read("alice", "one");
-    expect(away).toMatchObject({ phase: "stopping", outcome: { phase: "expired", reason: "Its time was over" } });
-    expect((away.stoppingAt ?? 0) - (away.startedAt ?? 0)).toBe(HOUR);
-    expect(away.grant).not.toBeNull();
+    expect(away).toMatchObject({
+      phase: "stopping",
+      end: { outcome: { phase: "expired", reason: "Its time was over" } },
+    });
+    expect((away.end.stoppingAt ?? 0) - (away.run.startedAt ?? 0)).toBe(HOUR);
+    expect(away.run.grant).not.toBeNull();
     back();
 
     await world.advance(6 * MINUTE);
 
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "expired", grant: null });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "expired", run: { grant: null } });
     expect(world.compute.liveUnits("h100-1")).toBe(0);
   });
 
@@ -75,13 +85,13 @@ describe("a cluster that is away", () => {
     await world.advance(10_000);
     const back = takeAway(world.compute, ...CLUSTER);
     await world.advance(3 * HOUR);
-    expect(await world.read("alice", "one")).toMatchObject({ outcome: { phase: "failed" } });
+    expect(await world.read("alice", "one")).toMatchObject({ end: { outcome: { phase: "failed" } } });
     back();
 
     await world.advance(6 * MINUTE);
 
     const failed = await world.read("alice", "one");
-    expect(failed).toMatchObject({ phase: "failed", startedAt: null, endsAt: null });
+    expect(failed).toMatchObject({ phase: "failed", run: { startedAt: null }, times: { endsAt: null } });
     expect(failed.reason).toMatch(/^Not ready after 30 minutes, at step image/);
   });
 
@@ -128,7 +138,7 @@ describe("how it ended", () => {
     const { remove } = world.compute;
     const outcomes: unknown[] = [];
     world.compute.remove = async (...input) => {
-      outcomes.push((await world.read("alice", "one")).outcome?.phase);
+      outcomes.push((await world.read("alice", "one")).end.outcome?.phase);
       return remove(...input);
     };
 
@@ -218,7 +228,9 @@ describe("an end that takes long", () => {
 
     expect(before).toBe(0);
     expect(alarms(log)).toBe(1);
-    const { timeline } = await world.read("alice", "one");
+    const {
+      events: { timeline },
+    } = await world.read("alice", "one");
     expect(timeline.at(-1)?.reason).toBe("Waits for the cluster to answer");
   });
 
@@ -228,13 +240,13 @@ describe("an end that takes long", () => {
     takeAway(world.volumes, "createSnapshot", "listSnapshots");
     await requestCancel(world.as("alice"), "one");
     await world.advance(5 * HOUR);
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "stopping", grant: null });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "stopping", run: { grant: null } });
 
     await world.advance(2 * HOUR);
 
     const cancelled = await world.read("alice", "one");
     expect(cancelled.phase).toBe("cancelled");
-    expect(cancelled.timeline.map(({ reason }) => reason)).toContain(
+    expect(cancelled.events.timeline.map(({ reason }) => reason)).toContain(
       "Its disk could not be backed up, 3 times; the volume itself is kept",
     );
     expect(world.volumes.volumeIds()).toHaveLength(1);

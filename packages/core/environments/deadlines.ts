@@ -39,7 +39,10 @@ const limits = {
  * decided. `keepsPlace`: it may wait for capacity for longer than others.
  */
 export function deadlineOf(environment: Environment, settings: Limits, keepsPlace = false): Deadline | undefined {
-  const { phase, outcome } = environment;
+  const {
+    phase,
+    end: { outcome },
+  } = environment;
   if (outcome && phase !== "stopping") return undefined;
   const known: readonly LimitOf[] = limits[phase];
   return known
@@ -50,7 +53,11 @@ export function deadlineOf(environment: Environment, settings: Limits, keepsPlac
 
 /** The latest moment at which it must be looked at again, whatever it waits for; infinite: none. */
 export function latestLook(environment: Environment, settings: Limits, now: number): number {
-  const { phase, straysAt, making } = environment;
+  const {
+    phase,
+    run: { straysAt },
+    making,
+  } = environment;
   const moments = [deadlineOf(environment, settings)?.at, deadlineOf(environment, settings, true)?.at];
   if (phase === "queued" || phase === "preparing" || phase === "active") moments.push(straysAt ?? undefined);
   if (phase === "active") moments.push(nextUseLookAt(environment));
@@ -58,7 +65,7 @@ export function latestLook(environment: Environment, settings: Limits, now: numb
   return Math.min(...moments.filter((at) => at !== undefined && at > now).map(Number));
 }
 
-function ownEnd({ endsAt }: Environment): Deadline | undefined {
+function ownEnd({ times: { endsAt } }: Environment): Deadline | undefined {
   return endsAt === null ? undefined : { at: endsAt, outcome: "expired", reason: "Its time was over" };
 }
 
@@ -74,12 +81,19 @@ function queueLimit({ queuedAt }: Environment, { maxQueueHours }: Limits): Deadl
 }
 
 function preparingLimit(environment: Environment, { preparingMinutes }: Limits): Deadline | undefined {
-  const { preparingAt } = environment;
+  const {
+    run: { preparingAt },
+  } = environment;
   return preparingAt === null ? undefined : notReady(environment, preparingAt, preparingMinutes);
 }
 
 function notReady(environment: Environment, since: number, minutes: number): Deadline {
-  const { phase, step, reason, appliedAt } = environment;
+  const {
+    phase,
+    step,
+    reason,
+    run: { appliedAt },
+  } = environment;
   const where = phase === "queued" ? "in the queue" : `at step ${step ?? "pod"}`;
   // Until its compute was made the reason is that of its grant.
   const why = reason !== null && (phase === "queued" || appliedAt !== null) ? `: ${reason}` : "";
@@ -90,14 +104,14 @@ function notReady(environment: Environment, since: number, minutes: number): Dea
   };
 }
 
-function alarm({ stoppingAt, alarmedAt, waitsFor, attempts }: Environment): Deadline | undefined {
+function alarm({ end: { stoppingAt, alarmedAt, waitsFor }, attempts }: Environment): Deadline | undefined {
   if (stoppingAt === null || (alarmedAt ?? 0) >= stoppingAt) return undefined;
   const isAway = attempts > 0 || waitsFor === null;
   return { at: stoppingAt + ALARM_MS, outcome: "alarm", reason: isAway ? "Waits for the cluster to answer" : waitsFor };
 }
 
 /** Only while its volume is known to be detached: that is seen before the first attempt is claimed. */
-function attemptLimit({ grant, disk, backup }: Environment): Deadline | undefined {
+function attemptLimit({ run: { grant }, disk, end: { backup } }: Environment): Deadline | undefined {
   if (grant || !backup || !disk?.attached || disk.released) return undefined;
   return { at: backup.since + ATTEMPT_MS, outcome: "attempt", reason: "Its backup took too long" };
 }

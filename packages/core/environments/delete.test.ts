@@ -36,7 +36,7 @@ describe("the end", () => {
     const asked = await requestDelete(alice, "one", { archiveName: file });
     await world.advance(10_000);
 
-    expect(asked).toMatchObject({ desired: "deleted", outcome: { phase: "deleted" } });
+    expect(asked).toMatchObject({ goal: { desired: "deleted" }, end: { outcome: { phase: "deleted" } } });
     await expect(getEnvironment(alice, "one")).rejects.toMatchObject({ kind: "notFound" });
     expect(await listEnvironments(alice)).toEqual([]);
     expect(await listArchives(alice)).toMatchObject([{ sk: file, environment: "one", state: "completed" }]);
@@ -98,7 +98,7 @@ describe("the end", () => {
     const twice = await requestDelete(alice, "one");
     await world.advance(5_000);
 
-    expect(twice.outcome).toEqual(once.outcome);
+    expect(twice.end.outcome).toEqual(once.end.outcome);
     await world.advance(30_000);
     expect((await world.read("alice", "one")).phase).toBe("deleted");
     const removed = world.volumes.history().filter(({ kind }) => kind === "removed");
@@ -146,7 +146,7 @@ describe("the end", () => {
     await world.advance(40 * 60_000);
 
     const failed = await world.read("alice", "one");
-    expect(failed.broken).toBe("Not ready after 30 minutes, at step disk");
+    expect(failed.run.error).toBe("Not ready after 30 minutes, at step disk");
   });
 });
 
@@ -162,9 +162,9 @@ describe("a new life under an old id", () => {
 
     const second = await getEnvironment(alice, "one");
     const former = world.table.all().find(({ uid, kind }) => uid === first.uid && kind === "environment");
-    expect(second).toMatchObject({ phase: "active", run: 1 });
+    expect(second).toMatchObject({ phase: "active", run: { n: 1 } });
     expect(second.uid).not.toBe(first.uid);
-    expect(former).toMatchObject({ sk: `one~${first.uid}`, phase: "deleted", cleanLooks: 2 });
+    expect(former).toMatchObject({ sk: `one~${first.uid}`, phase: "deleted", end: { cleanLooks: 2 } });
     expect(former?.dueAt).toBeUndefined();
     expect(await listEnvironments(alice)).toHaveLength(1);
   });

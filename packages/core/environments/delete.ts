@@ -14,10 +14,10 @@ export async function requestDelete(
   { archiveName }: { readonly archiveName?: string | undefined } = {},
 ): Promise<Environment> {
   return changeEnvironment(ctx, id, (environment, now) => {
-    if (environment.outcome || isEnded(environment)) return environment;
+    if (environment.end.outcome || isEnded(environment)) return environment;
     const archive = archiveOf(environment, now, archiveName);
     const decided = decideEnd(
-      { ...environment, archive, remembered: null },
+      { ...environment, end: { ...environment.end, archive }, goal: { ...environment.goal, start: null } },
       { phase: "deleted", reason: null, at: now },
     );
     return { ...decided, waitPool: undefined, waitOrder: undefined };

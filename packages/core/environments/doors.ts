@@ -71,9 +71,13 @@ export async function openToken({ sealer }: Context<"sealer">, environment: Key,
 /** Token and address of Jupyter, while the environment is active, wants it and it answers. */
 export async function openJupyter(
   ctx: Context<"sealer">,
-  environment: Pick<Environment, "pk" | "sk" | "doors" | "phase" | "outcome">,
+  environment: Pick<Environment, "pk" | "sk" | "access" | "phase" | "end">,
 ): Promise<{ readonly origin: string; readonly token: string } | undefined> {
-  const { doors, phase, outcome } = environment;
+  const {
+    access: doors,
+    phase,
+    end: { outcome },
+  } = environment;
   if (phase !== "active" || outcome || !doors.jupyter?.origin) return undefined;
   const token = await openToken(ctx, environment, doors.jupyter.token);
   return { origin: doors.jupyter.origin, token };

@@ -29,7 +29,9 @@ async function end(delays: { readonly removeMs: number }) {
   await requestCancel(world.as("alice"), "one");
   await world.deliver();
   await world.advance(30_000);
-  const { endedAt } = await world.read("alice", "one");
+  const {
+    end: { at: endedAt },
+  } = await world.read("alice", "one");
   const looks = log.lines.filter(({ event }) => event === "look").map(({ fields }) => String(fields.did));
   return { looks: looks.slice(0, looks.indexOf("cancelled") + 1), endedAfterMs: (endedAt ?? 0) - askedAt };
 }

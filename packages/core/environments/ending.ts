@@ -22,9 +22,9 @@ const GRACE_SECONDS = 10;
  */
 export async function stepStopping(ctx: WorkerContext, read: Environment, now: number): Promise<Step<Environment>> {
   const environment = noStartFrom(read, now);
-  const removal = environment.applyingAt === null ? undefined : await removeRun(ctx, environment, now);
+  const removal = environment.run.applyingAt === null ? undefined : await removeRun(ctx, environment, now);
   if (removal) return removal;
-  if (environment.grant) return release(environment, now);
+  if (environment.run.grant) return release(environment, now);
   const own = environment.volumes.flatMap(({ volume }) => volume?.id ?? []);
   const held = hasSilentMachine(environment) ? await detachVolumes(ctx, environment, own, now) : undefined;
   if (held) return held;
@@ -43,29 +43,47 @@ async function removeRun(
   environment: Environment,
   now: number,
 ): Promise<Step<Environment> | undefined> {
-  const { uid, run, removedAt, looks } = environment;
+  const {
+    uid,
+    run: { n: run, removedAt },
+    looks,
+  } = environment;
   const left = await ctx.compute.observe(uid, run);
   if (left || removedAt === null) {
     const own = left && endedByItself(environment, left);
     if (own) return changed(own, now, "had ended by itself");
     const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, left?.nodes ?? [], now);
-    const known = left ? await copyLastLog(ctx, { ...environment, machines }, now) : environment;
+    const known = left
+      ? await copyLastLog(ctx, { ...environment, run: { ...environment.run, machines } }, now)
+      : environment;
     await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: mayForce(environment, lost, now) });
     const wait = looks === 0 ? 0 : waitMs({ looks: looks - 1 });
-    const asked = { ...known, removedAt: removedAt ?? now, waitsFor: waitsFor ?? "Waits until its compute is gone" };
+    const asked = {
+      ...known,
+      run: { ...known.run, removedAt: removedAt ?? now },
+      end: { ...known.end, waitsFor: waitsFor ?? "Waits until its compute is gone" },
+    };
     return until(asked, now + wait, "removes its compute");
   }
   const freeAt = releasableAt(ctx, environment, now);
   if (now >= freeAt) return undefined;
-  const waits = { ...environment, waitsFor: "Waits until nobody can start it any more" };
+  const waits = { ...environment, end: { ...environment.end, waitsFor: "Waits until nobody can start it any more" } };
   return until(waits, freeAt, "waits until nobody can start it any more");
 }
 
 /** Capacity goes back; a disk that no run was begun with is as it was, and needs no backup. */
 function release(environment: Environment, now: number): Step<Environment> {
-  const { applyingAt, disk } = environment;
+  const {
+    run: { applyingAt },
+    disk,
+  } = environment;
   const left = disk && applyingAt === null ? { ...disk, attached: false } : disk;
-  const released = { ...environment, grant: null, address: null, disk: left, waitsFor: null };
+  const released = {
+    ...environment,
+    run: { ...environment.run, grant: null, address: null },
+    disk: left,
+    end: { ...environment.end, waitsFor: null },
+  };
   return tellingPool(changed(released, now, "released"));
 }
 
@@ -74,26 +92,37 @@ function release(environment: Environment, now: number): Step<Environment> {
  * Written before the run is removed, since nobody can read it after that.
  */
 function endedByItself(environment: Environment, { exitCode, endedAt }: Observation): Environment | undefined {
-  const { outcome } = environment;
+  const {
+    end: { outcome },
+  } = environment;
   if (!outcome?.isLimit || exitCode === null || endedAt === null || endedAt >= outcome.at) return undefined;
-  return { ...environment, outcome: { ...endOf(exitCode), at: endedAt } };
+  return { ...environment, end: { ...environment.end, outcome: { ...endOf(exitCode), at: endedAt } } };
 }
 
 /** Of several machines those that are not lost have their grace. */
-function mayForce({ removedAt }: Environment, lost: Machine | undefined, now: number): boolean {
+function mayForce({ run: { removedAt } }: Environment, lost: Machine | undefined, now: number): boolean {
   return lost !== undefined && now - (removedAt ?? now) >= GRACE_SECONDS * 1000;
 }
 
 /** Terminal is not done: looks twice whether anything of it came back, and whether the pool let it go. */
 export async function stepEnded(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
-  const { spec, doors, cleanLooks } = environment;
+  const {
+    spec,
+    access: doors,
+    end: { cleanLooks },
+  } = environment;
   const bare = spec === null && doors.jupyter === null ? environment : await forgetSecrets(ctx, environment);
   const look = await lookAfterEnd(ctx, bare, now);
   if (look !== "done") return look;
   if (cleanLooks >= LOOKS_AFTER_END_MS.length) return forget(ctx, bare, now);
   // Once more, for what a start that slept has written since; and nobody is told anything of it any more.
-  const clean = { ...(await forgetSecrets(ctx, bare)), receiver: { always: null, run: null } };
-  const over: Environment = { ...clean, cleanLooks: LOOKS_AFTER_END_MS.length, ttl: keptUntil(environment) };
+  const forgotten = await forgetSecrets(ctx, bare);
+  const clean = { ...forgotten, events: { ...forgotten.events, receiver: { always: null, run: null } } };
+  const over: Environment = {
+    ...clean,
+    end: { ...clean.end, cleanLooks: LOOKS_AFTER_END_MS.length },
+    ttl: keptUntil(environment),
+  };
   await keepNewest(ctx, over);
   return forget(ctx, over, now);
 }
@@ -104,25 +133,29 @@ export async function lookAfterEnd(
   environment: Environment,
   now: number,
 ): Promise<Step<Environment> | "done"> {
-  if (environment.cleanLooks >= LOOKS_AFTER_END_MS.length) return "done";
-  const since = environment.cleanSince ?? environment.endedAt ?? now;
-  const nextLook = since + (LOOKS_AFTER_END_MS[environment.cleanLooks] ?? 0);
+  if (environment.end.cleanLooks >= LOOKS_AFTER_END_MS.length) return "done";
+  const since = environment.end.cleanSince ?? environment.end.at ?? now;
+  const nextLook = since + (LOOKS_AFTER_END_MS[environment.end.cleanLooks] ?? 0);
   const pool = await findPool(ctx, environment.size.pool);
   if (pool && namesEnvironment(pool, environment.uid)) {
     return tellingPool(until(environment, now + 5000, "waits for its pool"));
   }
   if (now < nextLook) return until(environment, nextLook, "ended");
   if (await removeStrays(ctx, environment, "all")) {
-    return until({ ...environment, cleanSince: now, cleanLooks: 0 }, now + 5000, "removed what came back");
+    return until(
+      { ...environment, end: { ...environment.end, cleanSince: now, cleanLooks: 0 } },
+      now + 5000,
+      "removed what came back",
+    );
   }
-  const cleanLooks = environment.cleanLooks + 1;
+  const cleanLooks = environment.end.cleanLooks + 1;
   const following = LOOKS_AFTER_END_MS[cleanLooks];
   const settles = firstSettles(environment.making);
   if (following === undefined && settles > now && settles < Number.POSITIVE_INFINITY) {
     return until(environment, settles, "waits for volumes that may have been made late");
   }
   if (following === undefined) return "done";
-  return until({ ...environment, cleanLooks }, since + following, "clean");
+  return until({ ...environment, end: { ...environment.end, cleanLooks } }, since + following, "clean");
 }
 
 /** The last that goes is its log: until then the record stays due, far ahead. */

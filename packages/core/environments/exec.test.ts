@@ -109,7 +109,7 @@ test("the head says that it is busy before the command starts, and for longer th
   const compute = {
     ...world.compute,
     startExec: async (...given: Parameters<typeof startExec>) => {
-      seen.push((await world.read("alice", "one")).busyUntil);
+      seen.push((await world.read("alice", "one")).use.busyUntil);
       await startExec(...given);
     },
   };
@@ -182,7 +182,10 @@ test("a command whose environment ends says so, and nobody waits for it", async 
 
 test("a run that is gone before its record says so is not ready", async () => {
   const world = await activeWorld();
-  const { uid, run } = await world.read("alice", "one");
+  const {
+    uid,
+    run: { n: run },
+  } = await world.read("alice", "one");
   world.compute.kill(uid, run);
 
   const executed = executeIn(world.as("alice"), "one", echo);

@@ -73,7 +73,10 @@ async function waitUntilActive(ctx: ExecContext, id: string, budgetMs: number): 
 function refuseUnlessActive(ctx: ExecContext, environment: Environment): Environment {
   if (isUsable(environment)) return environment;
   const noun = `${ctx.noun.slice(0, 1).toUpperCase()}${ctx.noun.slice(1)}`;
-  const { outcome, broken, startedAt } = environment;
+  const {
+    end: { outcome },
+    run: { error: broken, startedAt },
+  } = environment;
   if (startedAt === null && (outcome?.phase === "failed" || broken !== null)) {
     throw new Problem("failed", `${noun} failed to start: ${broken ?? outcome?.reason ?? "no reason was given"}`);
   }
@@ -81,18 +84,18 @@ function refuseUnlessActive(ctx: ExecContext, environment: Environment): Environ
   throw new Problem("failed", `${noun} is not ready yet`, { retryAfterSeconds: RETRY_SECONDS });
 }
 
-function isUsable({ phase, desired, outcome }: Environment): boolean {
+function isUsable({ phase, goal: { desired }, end: { outcome } }: Environment): boolean {
   return phase === "active" && desired === "active" && outcome === null;
 }
 
 /** It does not become active by itself. */
 function isOver(environment: Environment): boolean {
-  return environment.outcome !== null || environment.desired !== "active" || isEnded(environment);
+  return environment.end.outcome !== null || environment.goal.desired !== "active" || isEnded(environment);
 }
 
 async function start(
   ctx: ExecContext,
-  { id, uid, run }: Environment,
+  { id, uid, run: { n: run } }: Environment,
   execId: string,
   { words, stdin = "", directory }: ExecRequest,
   timeoutSeconds: number,
@@ -110,7 +113,7 @@ async function start(
 /** undefined: its run is gone, and what it wrote with it. */
 async function readUntilEnded(
   ctx: ExecContext,
-  { uid, run }: Environment,
+  { uid, run: { n: run } }: Environment,
   execId: string,
   timeoutSeconds: number,
 ): Promise<ExecSight | undefined> {
@@ -127,14 +130,14 @@ async function readUntilEnded(
 /** Killed with its environment, or by somebody else: only the record tells. */
 async function wordsOfEnd(
   ctx: ExecContext,
-  { uid, run, id }: Environment,
+  { uid, run: { n: run }, id }: Environment,
   sight: ExecSight | undefined,
 ): Promise<string | undefined> {
   const words = `The ${ctx.noun} ended before the command did`;
   if (!sight) return words;
   if (sight.timedOut || (sight.exitCode ?? 0) <= SIGNALLED) return undefined;
   const now = await findEnvironment(ctx, id);
-  return now?.uid === uid && now.run === run && isUsable(now) ? undefined : words;
+  return now?.uid === uid && now.run.n === run && isUsable(now) ? undefined : words;
 }
 
 /** From here on an exit code is 128 + the number of a signal (POSIX, Shell Command Language, 2.8.2). */

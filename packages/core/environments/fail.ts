@@ -7,7 +7,7 @@ import { decideEnd, enter } from "./transitions.ts";
 
 /** Ends a life that was decided to end; the reason is the outcome's. */
 export function stopping(environment: Environment, now: number): Step<Environment> {
-  return changed(enter(environment, "stopping", now, environment.outcome?.reason ?? null), now, "stopping");
+  return changed(enter(environment, "stopping", now, environment.end.outcome?.reason ?? null), now, "stopping");
 }
 
 /** Ends what has reached its limit, whatever the world would have said. */
@@ -49,7 +49,11 @@ export function isNet({ exitCode, reason }: Observation): boolean {
 /** Ends a run for this reason: for good, or `stopped` where it may be started again. */
 export function fail(environment: Environment, now: number, reason: string): Step<Environment> {
   if (environment.policy.restarts) {
-    const broken: Environment = { ...environment, desired: "stopped", broken: shorten(reason), remembered: null };
+    const broken: Environment = {
+      ...environment,
+      goal: { ...environment.goal, desired: "stopped", start: null },
+      run: { ...environment.run, error: shorten(reason) },
+    };
     return changed(enter(broken, "stopping", now, reason), now, "stopping");
   }
   return stopping(decideEnd(environment, { phase: "failed", reason, at: now }), now);

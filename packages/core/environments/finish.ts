@@ -16,15 +16,21 @@ const TOO_LATE = "It ended before this was done";
 
 /** What is left to do once its compute is gone and its disk let go: to its final word, or to `stopped`. */
 export async function finish(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
-  const { outcome } = environment;
+  const {
+    end: { outcome },
+  } = environment;
   if (outcome) return (await leaveNothing(ctx, environment, now)) ?? end(ctx, environment, outcome, now);
-  const { broken, addressLabel, uid } = environment;
+  const {
+    run: { error: broken },
+    addressLabel,
+    uid,
+  } = environment;
   const clears = isCleared(environment);
   const cleared = clears ? await removeVolumes(ctx, environment, now) : undefined;
   if (cleared) return cleared;
   if (clears && addressLabel !== null) await releaseLabel(ctx, addressLabel, uid);
   const stopped = await withoutSecrets(ctx, asStopped(closeOwn(environment, now), now, broken ?? environment.reason));
-  const isWanted = stopped.desired === "active";
+  const isWanted = stopped.goal.desired === "active";
   return isWanted ? changed(stopped, now, "stopped") : until(stopped, now + (LOOKS_AFTER_END_MS[0] ?? 0), "stopped");
 }
 
@@ -47,14 +53,18 @@ async function end(
   if (addressLabel !== null) await releaseLabel(ctx, addressLabel, uid);
   const bare = await forgetSecrets(ctx, environment);
   const ended = enter(bare, phase, now, "Everything of it is removed");
-  const final: Environment = { ...ended, reason, endedAt: now };
+  const final: Environment = { ...ended, reason, end: { ...ended.end, at: now } };
   const closed = closeActions(closeActions(final, ["cancel", "extend"], now), ["resize"], now, TOO_LATE);
   return until(closeOwn(closed, now), now + (LOOKS_AFTER_END_MS[0] ?? 0), phase);
 }
 
 /** Where its policy says so: a start that came meanwhile has brought a new specification already. */
 export async function withoutSecrets(ctx: WorkerContext, environment: Environment): Promise<Environment> {
-  const { policy, spec, desired } = environment;
+  const {
+    policy,
+    spec,
+    goal: { desired },
+  } = environment;
   if (!policy.forgetsSpec || spec === null || desired === "active") return environment;
   await forgetSpec(ctx, keyOf(environment), spec);
   return { ...environment, spec: null };

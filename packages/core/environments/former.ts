@@ -30,9 +30,15 @@ export async function replaceFormer(
 async function asFormer(ctx: Context<"table" | "sealer">, former: Environment): Promise<Environment> {
   const now = ctx.clock.now();
   const key = formerKey(former, former.uid);
-  const { always, run } = former.receiver;
+  const { always, run } = former.events.receiver;
   const receiver = { always: await resealed(ctx, former, always), run: await resealed(ctx, former, run) };
-  const moved: Environment = { ...former, ...key, writers: [], receiver, dueShard: dueShardOf(ctx.ids, key) };
+  const moved: Environment = {
+    ...former,
+    ...key,
+    writers: [],
+    events: { ...former.events, receiver },
+    dueShard: dueShardOf(ctx.ids, key),
+  };
   if (former.phase === "deleted") return moved;
   const over = decideEnd(moved, { phase: "deleted", reason: null, at: now });
   return { ...enter(over, "deleted", now, "Made anew"), dueAt: now };

@@ -34,10 +34,10 @@ export async function fetchKeys(
   if (!(await keepKeys(ctx, environment, guest.name, keys))) {
     return dismiss(environment, guest, "There are too many SSH keys already", now);
   }
-  const { doors } = environment;
+  const { access: doors } = environment;
   const fetched = withGuest(environment, { ...guest, state: "fetched", known: true });
   return changed(
-    { ...environment, doors: { ...doors, guests: fetched, revision: doors.revision + 1 } },
+    { ...environment, access: { ...doors, guests: fetched, revision: doors.revision + 1 } },
     now,
     "fetched",
   );
@@ -57,21 +57,21 @@ function tryLater(environment: Environment, guest: Guest, now: number): Step<Env
   const tries = guest.tries + 1;
   if (tries >= MOST_TRIES) return dismiss(environment, guest, "GitHub could not be asked for the SSH keys", now);
   const guests = withGuest(environment, { ...guest, tries, nextAt: now + 2 ** tries * 1000 });
-  return changed({ ...environment, doors: { ...environment.doors, guests } }, now, "GitHub did not answer");
+  return changed({ ...environment, access: { ...environment.access, guests } }, now, "GitHub did not answer");
 }
 
 /** The guest is not let in, or stays as before; who asked by no action finds the reason in the timeline. */
 function dismiss(environment: Environment, guest: Guest, reason: string, now: number): Step<Environment> {
-  const { doors } = environment;
+  const { access: doors } = environment;
   const others = doors.guests.filter(({ name }) => name !== guest.name);
   const guests = guest.known ? withGuest(environment, { ...guest, state: "in" }) : others;
-  const without = { ...environment, doors: { ...doors, guests } };
+  const without = { ...environment, access: { ...doors, guests } };
   const isAsked = hasOpenAction(environment, "add_user", ({ subject }) => subject === guest.name);
   const closed = closeActions(without, ["add_user"], now, reason, ({ subject }) => subject === guest.name);
   return changed(isAsked ? closed : addEntry(closed, now, reason), now, "dismissed a guest");
 }
 
-function withGuest({ doors }: Environment, changedGuest: Guest): Guest[] {
+function withGuest({ access: doors }: Environment, changedGuest: Guest): Guest[] {
   return doors.guests.map((guest) => (guest.name === changedGuest.name ? changedGuest : guest));
 }
 

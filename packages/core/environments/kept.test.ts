@@ -62,9 +62,9 @@ test("one that cannot be read, or has looks ahead, is not removed, however many 
   const { world, alice } = await endedWorld(4);
   const [unreadable, early, old, newest] = await Promise.all([0, 1, 2, 3].map((n) => world.read("alice", idOf(n))));
   await world.table.put({ ...unreadable, phase: "of a later version" } as Item);
-  await world.table.put({ ...early, cleanLooks: 1 } as Item);
+  await world.table.put({ ...early, end: { ...early?.end, cleanLooks: 1 } } as Item);
   for (let n = 0; n < MOST_KEPT; n++) {
-    const key = endedKey(alice.actor.uid, "gpu-dev", Number(newest?.endedAt) + n, `later-${n}`);
+    const key = endedKey(alice.actor.uid, "gpu-dev", Number(newest?.end.at) + n, `later-${n}`);
     await world.table.put({ ...key, writers: [], kind: "ended", head: `later-${n}`, uid: `later-${n}` } as Item);
   }
 
@@ -79,7 +79,7 @@ test("an ended environment is shown for 90 days", async () => {
   const { world, alice } = await endedWorld(1);
   const ended = await world.read("alice", idOf(0));
 
-  world.clock.advance(90 * DAY - (world.clock.now() - Number(ended.endedAt)) - SECOND);
+  world.clock.advance(90 * DAY - (world.clock.now() - Number(ended.end.at)) - SECOND);
   const before = await listEnvironments(alice);
   world.clock.advance(2 * SECOND);
 

@@ -14,7 +14,7 @@ const KEPT_SECONDS = 90 * 24 * 3600;
 const MOST_REMOVED = 25;
 
 /** When an ended record goes, in seconds since the epoch. */
-export function keptUntil({ endedAt, createdAt }: Environment): number {
+export function keptUntil({ end: { at: endedAt }, createdAt }: Environment): number {
   return Math.floor((endedAt ?? createdAt) / 1000) + KEPT_SECONDS;
 }
 
@@ -23,7 +23,14 @@ export function keptUntil({ endedAt, createdAt }: Environment): number {
  * ended before the newest 1,000: ids have no order in time. Repeatable.
  */
 export async function keepNewest(ctx: Context<"table" | "blobs">, environment: Environment): Promise<void> {
-  const { owner, createdBy, uid, endedAt, createdAt, sk } = environment;
+  const {
+    owner,
+    createdBy,
+    uid,
+    end: { at: endedAt },
+    createdAt,
+    sk,
+  } = environment;
   const key = endedKey(owner, createdBy, endedAt ?? createdAt, uid);
   await writeRecord(ctx, { ...key, writers: [], kind: "ended", head: sk, uid, ttl: keptUntil(environment) } as Item);
   const newest = { pk: key.pk, newestFirst: true };
@@ -49,5 +56,5 @@ async function removeEnded(ctx: Context<"table" | "blobs">, pk: string, listed: 
 }
 
 function isOver(environment: Environment): boolean {
-  return isEnded(environment) && environment.cleanLooks >= LOOKS_AFTER_END_MS.length && !hasUntold(environment);
+  return isEnded(environment) && environment.end.cleanLooks >= LOOKS_AFTER_END_MS.length && !hasUntold(environment);
 }

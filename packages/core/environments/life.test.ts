@@ -13,8 +13,8 @@ test("an environment goes from queued to active as soon as its messages are deli
 
   const environment = await world.read("alice", "one");
   expect(environment.phase).toBe("active");
-  expect(environment.endsAt).toBe((environment.startedAt ?? 0) + HOUR);
-  expect(environment.timeline.map((entry) => entry.phase)).toEqual(["queued", "preparing", "active"]);
+  expect(environment.times.endsAt).toBe((environment.run.startedAt ?? 0) + HOUR);
+  expect(environment.events.timeline.map((entry) => entry.phase)).toEqual(["queued", "preparing", "active"]);
   expect(world.compute.liveUnits("h100-1") + world.compute.liveUnits("h100-2")).toBe(8);
 });
 
@@ -27,7 +27,7 @@ test("it expires within a second of its end, and its machine is free again", asy
 
   const environment = await world.read("alice", "one");
   expect(environment.phase).toBe("expired");
-  expect(environment.endedAt).toBeLessThanOrEqual((environment.endsAt ?? 0) + 1000);
+  expect(environment.end.at).toBeLessThanOrEqual((environment.times.endsAt ?? 0) + 1000);
   expect(world.compute.liveUnits("h100-1") + world.compute.liveUnits("h100-2")).toBe(0);
 });
 
@@ -37,7 +37,9 @@ test("warnings come 30, 15 and 5 minutes before the end and once each", async ()
 
   await world.advance(HOUR - 1000);
 
-  const { timeline } = await world.read("alice", "one");
+  const {
+    events: { timeline },
+  } = await world.read("alice", "one");
   const warnings = timeline.filter((entry) => entry.reason?.startsWith("Expires"));
   expect(warnings.map((entry) => entry.reason)).toEqual([
     "Expires in 30 minutes",
@@ -52,7 +54,9 @@ test("thresholds that are past when it starts are skipped", async () => {
 
   await world.advance(0.2 * HOUR - 1000);
 
-  const { timeline } = await world.read("alice", "one");
+  const {
+    events: { timeline },
+  } = await world.read("alice", "one");
   const warnings = timeline.filter((entry) => entry.reason?.startsWith("Expires"));
   expect(warnings.map((entry) => entry.reason)).toEqual(["Expires in 5 minutes"]);
 });
@@ -68,7 +72,7 @@ test("an extension moves the end, is closed as done, and holds", async () => {
   const extended = await world.read("alice", "one");
   expect(action).toMatchObject({ id: 2, status: "requested" });
   expect(extended.phase).toBe("active");
-  expect(extended.actions).toMatchObject([{ id: 2, kind: "extend", status: "done" }]);
+  expect(extended.requests.list).toMatchObject([{ id: 2, kind: "extend", status: "done" }]);
   await world.advance(HOUR);
   expect((await world.read("alice", "one")).phase).toBe("expired");
 });
@@ -86,7 +90,7 @@ test("a cancelled environment ends as cancelled and the next in the queue takes 
 
   const first = await world.read("alice", "one");
   expect(first.phase).toBe("cancelled");
-  expect(first.actions).toMatchObject([{ kind: "cancel", status: "done" }]);
+  expect(first.requests.list).toMatchObject([{ kind: "cancel", status: "done" }]);
   expect((await world.read("bob", "two")).phase).toBe("active");
   expect(world.compute.peakUnits("h100-1")).toBe(8);
 });
@@ -109,14 +113,14 @@ test("a grant that nothing binds is withdrawn, its node set aside, and the envir
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(environment.uid, { kind: "neverBinds", reason: "0/2 nodes are available" });
   await world.advance(58_000);
-  expect(await world.read("alice", "one")).toMatchObject({ phase: "preparing", run: 1, step: "pod" });
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "preparing", run: { n: 1 }, step: "pod" });
 
   world.compute.program(environment.uid, { kind: "lives" });
   await world.advance(20_000);
 
   const moved = await world.read("alice", "one");
-  expect(moved).toMatchObject({ phase: "active", run: 2 });
-  expect(moved.grant?.shares[0]?.node).not.toBe("h100-1");
+  expect(moved).toMatchObject({ phase: "active", run: { n: 2 } });
+  expect(moved.run.grant?.shares[0]?.node).not.toBe("h100-1");
 });
 
 test("an ended environment is looked at until it is done, then it is not due any more", async () => {
@@ -130,7 +134,7 @@ test("an ended environment is looked at until it is done, then it is not due any
   const done = await world.read("alice", "one");
   expect(done.dueAt).toBeUndefined();
   expect(done.ttl).toBeGreaterThan(0);
-  expect(done.cleanLooks).toBe(2);
+  expect(done.end.cleanLooks).toBe(2);
 });
 
 test("no look is lost and none multiplies: an idle world sends next to nothing", async () => {

@@ -114,7 +114,10 @@ describe("the log of a command", () => {
   test("is kept for seven days after the end, and the record is done when it goes", async () => {
     const { world, shown } = await printing({ code: 0, afterMs: SECOND });
     await world.advance(12 * 60 * SECOND);
-    const { endedAt, dueAt } = await world.read("alice", "one");
+    const {
+      end: { at: endedAt },
+      dueAt,
+    } = await world.read("alice", "one");
     expect(dueAt).toBe((endedAt ?? 0) + 7 * DAY);
 
     await lookLater(world, (dueAt ?? 0) - world.clock.now() - 3 * SECOND);
@@ -150,7 +153,7 @@ describe("a log that cannot be copied", () => {
 
     const ended = await world.read("alice", "one");
     expect(ended.phase).toBe("cancelled");
-    const told = ended.timeline.filter(({ reason }) => reason === "The end of its log could not be kept");
+    const told = ended.events.timeline.filter(({ reason }) => reason === "The end of its log could not be kept");
     expect(told).toHaveLength(1);
     expect(world.compute.liveUnits("h100-1") + world.compute.liveUnits("h100-2")).toBe(0);
     world.blobs.breakWith(undefined);
@@ -166,7 +169,11 @@ describe("a log that cannot be copied", () => {
     await world.advance(6 * SECOND);
 
     expect((await shown()).text).toBe("first\n");
-    const { timeline, phase, attempts } = await world.read("alice", "one");
+    const {
+      events: { timeline },
+      phase,
+      attempts,
+    } = await world.read("alice", "one");
     expect({ phase, attempts }).toEqual({ phase: "active", attempts: 0 });
     expect(timeline.map(({ reason }) => reason)).not.toContain("The end of its log could not be kept");
   });

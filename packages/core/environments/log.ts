@@ -37,14 +37,18 @@ export async function followLog(ctx: LogContext, environment: Environment, now: 
  * GPUs at most one read and one write, 5 s together, however they fail; what failed is told in the timeline.
  */
 export async function copyLastLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
-  if (!environment.hasCommand || environment.appliedAt === null) return environment;
+  if (!environment.hasCommand || environment.run.appliedAt === null) return environment;
   const copied = await copyLog(ctx, environment, now);
-  const isNew = copied.log?.failed && environment.outcome && !environment.log?.failed;
+  const isNew = copied.log?.failed && environment.end.outcome && !environment.log?.failed;
   return isNew ? addEntry(copied, now, "The end of its log could not be kept") : copied;
 }
 
 async function copyLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
-  const { uid, run, log = none } = environment;
+  const {
+    uid,
+    run: { n: run },
+    log = none,
+  } = environment;
   try {
     const text = await ctx.compute.readLog(uid, run);
     const hash = ctx.ids.hash(text);
@@ -80,7 +84,7 @@ export function droppingOldCopy(environment: Environment, step: Step<Environment
 }
 
 /** When the log of an ended environment goes; undefined where there is none. */
-export function logEndsAt({ log, endedAt }: Environment): number | undefined {
+export function logEndsAt({ log, end: { at: endedAt } }: Environment): number | undefined {
   return log?.blob && endedAt !== null ? endedAt + KEPT_AFTER_END_MS : undefined;
 }
 

@@ -28,7 +28,11 @@ async function running(more: Partial<NewEnvironment> = {}, options: WorldOptions
   await createEnvironment(world.as("alice"), { ...newEnvironment("job", { hours: 24 }), ...more });
   await world.advance(5 * SECOND);
   const read = (id = "job") => world.read("alice", id);
-  const { phase, machines, uid } = await read();
+  const {
+    phase,
+    run: { machines },
+    uid,
+  } = await read();
   const [machine] = machines;
   if (phase !== "active" || !machine) throw new Error(`The job is ${phase}`);
   return { world, read, name: machine.name, uid: machine.uid, isLive: () => world.compute.isLive(uid, 1) };
@@ -44,7 +48,7 @@ async function until({ world, read }: Running, ms: number, holds: (job: Environm
   throw new Error(`It did not come about: ${holds}`);
 }
 
-const isSilent = ({ machines }: Environment) => machines.some(({ silent }) => silent !== null);
+const isSilent = ({ run: { machines } }: Environment) => machines.some(({ silent }) => silent !== null);
 const isOver = ({ phase }: Environment) => phase === "failed" || phase === "stopped" || phase === "cancelled";
 
 test("a machine whose node object is gone for 10 s and that its provider says is gone is lost: its job fails", async () => {
@@ -58,8 +62,8 @@ test("a machine whose node object is gone for 10 s and that its provider says is
   const ended = await until(job, MINUTE, isOver);
 
   expect(noticed).toMatchObject({ phase: "active", reason: expect.stringContaining(`${job.name} does not answer`) });
-  expect(waiting).toMatchObject({ phase: "active", outcome: null });
-  expect(ended).toMatchObject({ phase: "failed", reason: `Its machine was lost: ${job.name}`, grant: null });
+  expect(waiting).toMatchObject({ phase: "active", end: { outcome: null } });
+  expect(ended).toMatchObject({ phase: "failed", reason: `Its machine was lost: ${job.name}`, run: { grant: null } });
   expect(await job.world.compute.observe(ended.uid, 1)).toBeUndefined();
 });
 
@@ -88,8 +92,14 @@ test("one reading without its node object decides nothing, and a machine that is
   await job.world.advance(2 * MINUTE);
 
   const after = await job.read();
-  expect(after).toMatchObject({ phase: "active", reason: null, endsAt: before.endsAt, run: 1, withdrawals: 0 });
-  expect([after.timelineCount, isSilent(after), job.isLive()]).toEqual([before.timelineCount, false, true]);
+  expect(after).toMatchObject({
+    phase: "active",
+    reason: null,
+    times: { endsAt: before.times.endsAt },
+    run: { n: 1 },
+    placement: { withdrawals: 0 },
+  });
+  expect([after.events.count, isSilent(after), job.isLive()]).toEqual([before.events.count, false, true]);
 });
 
 test("nothing is forced while its instance runs, though its node object is gone: it waits and says so", async () => {
@@ -107,9 +117,9 @@ test("nothing is forced while its instance runs, though its node object is gone:
 
   const words = `Its machine ${job.name} does not answer; waiting until EC2 says that it is gone`;
   expect(waits).toMatchObject({ phase: "active", reason: words });
-  expect(stops).toMatchObject({ phase: "stopping", waitsFor: words, grant: waits.grant });
+  expect(stops).toMatchObject({ phase: "stopping", end: { waitsFor: words }, run: { grant: waits.run.grant } });
   expect(live).toBe(true);
-  expect(await job.read()).toMatchObject({ phase: "cancelled", grant: null, waitsFor: null });
+  expect(await job.read()).toMatchObject({ phase: "cancelled", run: { grant: null }, end: { waitsFor: null } });
 });
 
 test("a machine that is NotReady is lost after 5 minutes, if its provider says that it is gone", async () => {
@@ -137,7 +147,7 @@ test("a machine that is NotReady for four minutes and comes back has lost nothin
     await job.world.advance(MINUTE);
   }
 
-  expect(await job.read()).toMatchObject({ phase: "active", reason: null, outcome: null });
+  expect(await job.read()).toMatchObject({ phase: "active", reason: null, end: { outcome: null } });
 });
 
 test("a machine that its provider says nothing of waits for the operator's word, and goes by it at once", async () => {
@@ -177,7 +187,7 @@ test("the operator's word counts for one node object, for 24 h, also where the m
   const after = await job.read("next");
 
   expect([ended.phase, within.phase]).toEqual(["failed", "queued"]);
-  expect(after.startedAt).toBeGreaterThan(ended.createdAt + 24 * HOUR);
+  expect(after.run.startedAt).toBeGreaterThan(ended.createdAt + 24 * HOUR);
 });
 
 test("the operator's word on a machine is not one on another that has its name", async () => {
@@ -196,14 +206,18 @@ test("the operator's word on a machine is not one on another that has its name",
 
 test("of several machines one that is lost is all of them, and what is left on the others has its grace", async () => {
   const job = await running(newEnvironment("job", { gpus: 16, hours: 24 }));
-  const second = (await job.read()).machines[1];
+  const second = (await job.read()).run.machines[1];
   job.world.compute.removeNode(second?.name ?? "");
   job.world.compute.setMachine(second?.uid ?? "", "gone");
 
   const ended = await until(job, 3 * MINUTE, isOver);
 
-  expect(ended).toMatchObject({ phase: "failed", reason: `Its machine was lost: ${second?.name}`, grant: null });
-  expect((ended.endedAt ?? 0) - (ended.stoppingAt ?? 0)).toBeGreaterThanOrEqual(10 * SECOND);
+  expect(ended).toMatchObject({
+    phase: "failed",
+    reason: `Its machine was lost: ${second?.name}`,
+    run: { grant: null },
+  });
+  expect((ended.end.at ?? 0) - (ended.end.stoppingAt ?? 0)).toBeGreaterThanOrEqual(10 * SECOND);
   expect(job.world.compute.liveUnits(job.name)).toBe(0);
 });
 
@@ -218,9 +232,9 @@ test("what may be started again is stopped with that fault, and starts elsewhere
   await job.world.advance(3 * MINUTE);
 
   const again = await job.read();
-  expect(stopped).toMatchObject({ phase: "stopped", broken: `Its machine was lost: ${job.name}` });
-  expect(again).toMatchObject({ phase: "active", run: 2, broken: null, volumes: stopped.volumes });
-  expect(again.machines.map(({ name, silent }) => [name === job.name, silent])).toEqual([[false, null]]);
+  expect(stopped).toMatchObject({ phase: "stopped", run: { error: `Its machine was lost: ${job.name}` } });
+  expect(again).toMatchObject({ phase: "active", run: { n: 2, error: null }, volumes: stopped.volumes });
+  expect(again.run.machines.map(({ name, silent }) => [name === job.name, silent])).toEqual([[false, null]]);
 });
 
 test("a stop that its owner asked for keeps their reason when the machine is lost meanwhile", async () => {
@@ -231,7 +245,7 @@ test("a stop that its owner asked for keeps their reason when the machine is los
 
   const stopped = await until(job, 10 * MINUTE, isOver);
 
-  expect(stopped).toMatchObject({ phase: "stopped", reason: "for the night", broken: null });
+  expect(stopped).toMatchObject({ phase: "stopped", reason: "for the night", run: { error: null } });
 });
 
 test("the disk of a lost machine is detached by force, backed up, and goes on to the next job", async () => {
@@ -266,7 +280,11 @@ test("a volume that is still attached once its run is gone is taken by force onl
   job.world.compute.setMachine(job.uid, "gone");
   await job.world.advance(MINUTE);
 
-  expect(waits).toMatchObject({ phase: "stopping", grant: null, waitsFor: "Waits until its volumes are detached" });
+  expect(waits).toMatchObject({
+    phase: "stopping",
+    run: { grant: null },
+    end: { waitsFor: "Waits until its volumes are detached" },
+  });
   expect([takenBefore, taken.length]).toEqual([[], 1]);
   expect((await job.read()).phase).toBe("cancelled");
 });
@@ -280,8 +298,8 @@ test("its time is over on time while its machine is silent, and it expires when 
   job.world.compute.setMachine(job.uid, "gone");
   await job.world.advance(2 * MINUTE);
 
-  expect(over).toMatchObject({ phase: "stopping", outcome: { phase: "expired" } });
-  expect(over.waitsFor).toContain(`${job.name} does not answer`);
+  expect(over).toMatchObject({ phase: "stopping", end: { outcome: { phase: "expired" } } });
+  expect(over.end.waitsFor).toContain(`${job.name} does not answer`);
   expect((await job.read()).phase).toBe("expired");
 });
 
@@ -306,7 +324,11 @@ test("what was never bound is not lost with the machine that it was granted: its
   await declareNodeGone(world.as("op"), "h100-1");
   await world.advance(3 * MINUTE);
 
-  expect(await world.read("alice", "job")).toMatchObject({ phase: "queued", outcome: null, withdrawals: 1 });
+  expect(await world.read("alice", "job")).toMatchObject({
+    phase: "queued",
+    end: { outcome: null },
+    placement: { withdrawals: 1 },
+  });
 });
 
 test("a machine that has another name now is not lost", async () => {
@@ -326,12 +348,13 @@ test("a wall clock that jumped back does not make a silent machine wait for long
   job.world.compute.loseNode(job.name);
   job.world.compute.setMachine(job.uid, "gone");
   const noticed = await until(job, MINUTE, isSilent);
-  const ahead = noticed.machines.map((machine) => ({
+  const ahead = noticed.run.machines.map((machine) => ({
     ...machine,
     silent: { how: "notReady", since: noticed.createdAt + HOUR },
   }));
   const { pk, sk } = noticed;
-  const changed = { ...((await job.world.table.get({ pk, sk })) ?? noticed), machines: ahead };
+  const present = (await job.world.table.get({ pk, sk })) ?? noticed;
+  const changed = { ...present, run: { ...noticed.run, machines: ahead } };
   await job.world.table.put(changed);
 
   const ended = await until(job, 7 * MINUTE, isOver);

@@ -27,7 +27,7 @@ const NEXT_LOOK_MS = { missing: 10_000, notReady: 30_000 } as const;
 /** Whether the machines of a run answer, and whether one that does not is lost. */
 export async function lookAtMachines(
   ctx: WorkerContext,
-  { machines: before }: Pick<Environment, "machines">,
+  { run: { machines: before } }: Pick<Environment, "run">,
   bound: readonly BoundNode[],
   now: number,
 ): Promise<MachineLook> {
@@ -58,12 +58,17 @@ export async function stepLostMachine(
   now: number,
 ): Promise<Step<Environment> | undefined> {
   const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, bound, now);
-  if (lost) return fail({ ...environment, machines }, now, `Its machine was lost: ${lost.name}`);
+  if (lost)
+    return fail({ ...environment, run: { ...environment.run, machines } }, now, `Its machine was lost: ${lost.name}`);
   if (waitsFor !== null) {
-    return until({ ...environment, machines, reason: waitsFor }, nextLookAt(machines, now), "waits for its machine");
+    return until(
+      { ...environment, run: { ...environment.run, machines }, reason: waitsFor },
+      nextLookAt(machines, now),
+      "waits for its machine",
+    );
   }
-  if (environment.machines.every(({ silent }) => silent === null)) return undefined;
-  return changed({ ...environment, machines, reason: null }, now, "its machine is back");
+  if (environment.run.machines.every(({ silent }) => silent === null)) return undefined;
+  return changed({ ...environment, run: { ...environment.run, machines }, reason: null }, now, "its machine is back");
 }
 
 /**
@@ -79,12 +84,12 @@ export async function detachVolumes(
   const found = await Promise.all(ids.map((id) => ctx.volumes.findVolume(id)));
   const attached = found.flatMap((volume) => (volume?.attached ? [volume.id] : []));
   if (attached.length === 0) return undefined;
-  const [first, ...others] = environment.machines;
+  const [first, ...others] = environment.run.machines;
   // Nothing of the run says any more whether its machine answers.
   const bound = first ? [{ ...first, answers: false }] : [];
   const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, bound, now);
   if (lost) await Promise.all(attached.map((id) => ctx.volumes.detachVolume(id)));
-  const waits = { ...environment, machines: [...machines, ...others] };
+  const waits = { ...environment, run: { ...environment.run, machines: [...machines, ...others] } };
   return waitedFor(waits, now, waitsFor ?? "Waits until its volumes are detached");
 }
 
@@ -94,7 +99,7 @@ export function machinesOf({ nodes }: Pick<Observation, "nodes">): readonly Mach
 }
 
 /** Whether its machines were silent when they were last looked at. */
-export function hasSilentMachine({ machines }: Pick<Environment, "machines">): boolean {
+export function hasSilentMachine({ run: { machines } }: Pick<Environment, "run">): boolean {
   return machines.some(({ silent }) => silent !== null);
 }
 

@@ -27,7 +27,7 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
   if (environment.disk && !volume) return fail(environment, now, `Disk '${environment.disk.name}' has no volume`);
   await applyRun(ctx, {
     uid: environment.uid,
-    run: environment.run,
+    run: environment.run.n,
     key: keyText(key),
     name: environment.name,
     pool: environment.size.pool,
@@ -35,7 +35,7 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
     image,
     command,
     env,
-    shares: environment.grant?.shares ?? [],
+    shares: environment.run.grant?.shares ?? [],
     gpusPerMachine: environment.size.gpus / environment.size.machines,
     mounts: volume ? [{ volume, path: WORKSPACE }] : ownMounts(environment),
     ports: environment.ports,
@@ -43,7 +43,11 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
     until: clusterDeadline(ctx, environment, now),
   });
   return changed(
-    closeActions({ ...environment, appliedAt: now, resized: environment.resources }, ["extend"], now),
+    closeActions(
+      { ...environment, run: { ...environment.run, appliedAt: now, resized: environment.resources } },
+      ["extend"],
+      now,
+    ),
     now,
     "made its compute",
   );
@@ -74,13 +78,13 @@ async function applyRun(ctx: WorkerContext, run: Run): Promise<void> {
 /** Moves the cluster's own deadline if somebody asked for more time, and closes the requests. */
 export async function extendRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Environment> {
   if (!hasOpenAction(environment, "extend")) return environment;
-  await ctx.compute.extend(environment.uid, environment.run, clusterDeadline(ctx, environment, now));
+  await ctx.compute.extend(environment.uid, environment.run.n, clusterDeadline(ctx, environment, now));
   return closeActions(environment, ["extend"], now);
 }
 
 /** When the cluster may end this run by itself: a net for a dead control plane, never the timer. */
 function clusterDeadline(ctx: WorkerContext, environment: Environment, now: number): number {
   if (environment.policy.time === "none") return now + FAR_MS;
-  const end = environment.endsAt ?? now + ctx.settings.preparingMinutes * MINUTE_MS + environment.size.wantedMs;
+  const end = environment.times.endsAt ?? now + ctx.settings.preparingMinutes * MINUTE_MS + environment.size.wantedMs;
   return end + NET_MS;
 }

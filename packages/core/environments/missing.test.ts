@@ -13,18 +13,18 @@ test("one stale 'not found' after an hour does not end a job of 72 hours", async
 
   await world.advance(HOUR);
 
-  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", missedAt: null });
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { missedAt: null } });
 });
 
 test("a job that is preparing outlives one as well", async () => {
   const { world, missOnce } = await running({ imageMs: 2 * MINUTE });
   missOnce();
   await world.advance(8_000);
-  expect(await world.read("alice", "one")).toMatchObject({ phase: "preparing", missedAt: expect.any(Number) });
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "preparing", run: { missedAt: expect.any(Number) } });
 
   await world.advance(5 * MINUTE);
 
-  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", missedAt: null });
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { missedAt: null } });
 });
 
 test("missing twice, at least 10 s apart, and from the list of runs, it is lost", async () => {
@@ -61,7 +61,7 @@ test("a list that cannot be read is no answer", async () => {
 
   await world.advance(10 * MINUTE);
 
-  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", missedAt: null });
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { missedAt: null } });
 });
 
 test("seen again by a look that serves an extension, it needs two more misses to be lost", async () => {
@@ -73,13 +73,15 @@ test("seen again by a look that serves an extension, it needs two more misses to
   await requestExtension(world.as("alice"), "one", HOUR);
   await world.deliver();
 
-  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", missedAt: null });
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { missedAt: null } });
 });
 
 /** When a look did not see the job's run; throws where none says so within minutes. */
 async function untilMissed(world: MemoryWorld): Promise<number> {
   for (let tries = 0; tries < 600; tries++) {
-    const { missedAt } = await world.read("alice", "one");
+    const {
+      run: { missedAt },
+    } = await world.read("alice", "one");
     if (missedAt !== null) return missedAt;
     await world.advance(1000);
   }

@@ -11,8 +11,16 @@ const AGAIN_MS = 10_000;
  * it neither by its name nor in the list of all runs.
  */
 export async function missRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
-  const { uid, run, missedAt } = environment;
-  if (missedAt === null) return until({ ...environment, missedAt: now }, now + AGAIN_MS, "does not see its compute");
+  const {
+    uid,
+    run: { n: run, missedAt },
+  } = environment;
+  if (missedAt === null)
+    return until(
+      { ...environment, run: { ...environment.run, missedAt: now } },
+      now + AGAIN_MS,
+      "does not see its compute",
+    );
   if (now < missedAt + AGAIN_MS) return until(environment, missedAt + AGAIN_MS, "does not see its compute");
   const listed = await ctx.compute.listRuns();
   if (listed.some((one) => one.uid === uid && one.run === run)) return seesAgain(environment, now);
@@ -21,5 +29,5 @@ export async function missRun(ctx: WorkerContext, environment: Environment, now:
 
 /** The mark goes at once, in a write of its own: whatever fails after it, the next miss is a first one. */
 export function seesAgain(environment: Environment, now: number): Step<Environment> {
-  return changed({ ...environment, missedAt: null }, now, "sees its compute again");
+  return changed({ ...environment, run: { ...environment.run, missedAt: null } }, now, "sees its compute again");
 }

@@ -56,8 +56,12 @@ function mayStop({ policy }: Environment, outcome: EndPhase): boolean {
 }
 
 function alarm(ctx: WorkerContext, environment: Environment, { reason }: Deadline, now: number): Step<Environment> {
-  const { uid, run, phase } = environment;
+  const {
+    uid,
+    run: { n: run },
+    phase,
+  } = environment;
   ctx.log.error("stops for too long", { uid, run, phase, minutes: ALARM_MS / 60_000, reason });
-  const noted = addEntry({ ...environment, alarmedAt: now }, now, reason);
+  const noted = addEntry({ ...environment, end: { ...environment.end, alarmedAt: now } }, now, reason);
   return changed(noted, now, "stops for too long");
 }

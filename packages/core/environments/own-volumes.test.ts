@@ -68,7 +68,7 @@ test("volumes that are half made leave nothing behind, and the record is not don
   await world.advance(5 * MINUTE);
 
   expect(before).toMatchObject({ phase: "preparing", step: "disk" });
-  expect(waiting).toMatchObject({ phase: "deleted", grant: null });
+  expect(waiting).toMatchObject({ phase: "deleted", run: { grant: null } });
   expect([waiting.making.length, waiting.ttl]).toEqual([2, undefined]);
   expect(world.volumes.volumeIds()).toEqual([]);
   expect(await read(world)).toMatchObject({ making: [], ttl: expect.any(Number) });

@@ -21,7 +21,7 @@ export function waited(environment: Environment, now: number, did: string): Step
 
 /** The same while it stops, saying what it waits for. */
 export function waitedFor(environment: Environment, now: number, what: string): Step<Environment> {
-  return waited({ ...environment, waitsFor: what }, now, what);
+  return waited({ ...environment, end: { ...environment.end, waitsFor: what } }, now, what);
 }
 
 /** Nothing to do before this moment. */

@@ -27,22 +27,31 @@ export async function stepPreparing(
   environment: Environment,
   now: number,
 ): Promise<Step<Environment>> {
-  if (environment.outcome) return stopping(environment, now);
+  if (environment.end.outcome) return stopping(environment, now);
   if (lacksVolumes(environment)) return makeVolumes(ctx, environment, now);
   if (environment.disk && !environment.disk.attached) return attachDisk(ctx, environment, environment.disk, now);
-  if (environment.applyingAt === null) {
-    return changed({ ...environment, applyingAt: now }, now, "is about to make its compute");
+  if (environment.run.applyingAt === null) {
+    return changed(
+      { ...environment, run: { ...environment.run, applyingAt: now } },
+      now,
+      "is about to make its compute",
+    );
   }
-  const observed = await ctx.compute.observe(environment.uid, environment.run);
-  if (environment.withdrawing) return withdraw(ctx, environment, observed, now);
+  const observed = await ctx.compute.observe(environment.uid, environment.run.n);
+  if (environment.run.withdrawing) return withdraw(ctx, environment, observed, now);
   if (!observed)
-    return environment.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);
-  if (environment.missedAt !== null) return seesAgain(environment, now);
+    return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);
+  if (environment.run.missedAt !== null) return seesAgain(environment, now);
   if (observed.state === "ready" || (observed.state === "ended" && observed.started && !isNet(observed))) {
     return activate(environment, observed, now);
   }
   if (observed.state === "ended") return endItself(environment, observed, now);
-  return follow(ctx, { ...environment, appliedAt: environment.appliedAt ?? now }, observed, now);
+  return follow(
+    ctx,
+    { ...environment, run: { ...environment.run, appliedAt: environment.run.appliedAt ?? now } },
+    observed,
+    now,
+  );
 }
 
 /** Marked as attached before anything can be written to it: whatever happens from here on, its end is backed up. */
@@ -73,19 +82,25 @@ function restoredNote(disk: string, at: number | null): string {
 function activate(environment: Environment, observed: Observation, now: number): Step<Environment> {
   const note = observed.notes.length > 0 ? observed.notes.join("; ") : null;
   const { time } = environment.policy;
-  const endsAt = time === "run" ? now + environment.size.wantedMs : environment.endsAt;
+  const endsAt = time === "run" ? now + environment.size.wantedMs : environment.times.endsAt;
   const ready: Environment = {
     ...environment,
-    appliedAt: environment.appliedAt ?? now,
-    startedAt: now,
-    firstActiveAt: environment.firstActiveAt ?? now,
-    endsAt,
-    warnedMinutes: endsAt === null ? null : passedWarning(endsAt, now),
-    address: observed.address,
-    isolation: observed.isolation,
-    machines: machinesOf(observed),
-    portSights: observed.ports,
-    limits: observed.limits,
+    run: {
+      ...environment.run,
+      appliedAt: environment.run.appliedAt ?? now,
+      startedAt: now,
+      address: observed.address,
+      isolation: observed.isolation,
+      machines: machinesOf(observed),
+      ports: observed.ports,
+      limits: observed.limits,
+    },
+    times: {
+      ...environment.times,
+      firstActiveAt: environment.times.firstActiveAt ?? now,
+      endsAt,
+      warnedMinutes: endsAt === null ? null : passedWarning(endsAt, now),
+    },
   };
   const active = enter(ready, "active", now, note);
   return tellingPool(changed({ ...active, reason: null }, now, "active"));
@@ -104,8 +119,12 @@ async function follow(
   observed: Observation,
   now: number,
 ): Promise<Step<Environment>> {
-  if (observed.state === "unbound" && now - (environment.appliedAt ?? now) >= BIND_MS) {
-    return changed({ ...environment, withdrawing: true, reason: observed.reason }, now, "withdraws its grant");
+  if (observed.state === "unbound" && now - (environment.run.appliedAt ?? now) >= BIND_MS) {
+    return changed(
+      { ...environment, run: { ...environment.run, withdrawing: true }, reason: observed.reason },
+      now,
+      "withdraws its grant",
+    );
   }
   const silent = await stepLostMachine(ctx, environment, observed.nodes, now);
   if (silent) return silent;
@@ -136,35 +155,46 @@ async function withdraw(
   observed: Observation | undefined,
   now: number,
 ): Promise<Step<Environment>> {
-  const { uid, run } = environment;
+  const {
+    uid,
+    run: { n: run },
+  } = environment;
   if (observed && observed.state !== "unbound" && !observed.terminating) {
-    return changed({ ...environment, withdrawing: false, removedAt: null }, now, "bound after all");
+    return changed(
+      { ...environment, run: { ...environment.run, withdrawing: false, removedAt: null } },
+      now,
+      "bound after all",
+    );
   }
   if (observed?.started) return fail(environment, now, "Its machine came while its grant was being withdrawn");
   const noStart = noStartFrom(environment, now);
-  if (observed || environment.removedAt === null) {
+  if (observed || environment.run.removedAt === null) {
     await ctx.compute.remove(uid, run, { graceSeconds: REMOVAL_GRACE_SECONDS, force: false });
-    return waited({ ...noStart, removedAt: environment.removedAt ?? now }, now, "removes the unbound run");
+    return waited(
+      { ...noStart, run: { ...noStart.run, removedAt: environment.run.removedAt ?? now } },
+      now,
+      "removes the unbound run",
+    );
   }
   const freeAt = releasableAt(ctx, noStart, now);
   if (now < freeAt) return until(noStart, freeAt, "waits until nobody can start it any more");
-  if (environment.withdrawals >= MOST_WITHDRAWALS) return fail(environment, now, unplaceable(environment));
-  const nodes = (environment.grant?.shares ?? []).flatMap((share) => share.node ?? []);
+  if (environment.placement.withdrawals >= MOST_WITHDRAWALS) return fail(environment, now, unplaceable(environment));
+  const nodes = (environment.run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
   const back: Environment = {
     ...environment,
     ...waitingFields(environment),
-    run: run + 1,
-    ...noRun,
-    grant: null,
+    run: { ...environment.run, n: run + 1, ...noRun, grant: null, preparingAt: null },
     disk: environment.disk && { ...environment.disk, attached: false },
-    withdrawn: { run, nodes, at: now },
-    withdrawals: environment.withdrawals + 1,
-    preparingAt: null,
+    placement: {
+      ...environment.placement,
+      withdrawn: { run, nodes, at: now },
+      withdrawals: environment.placement.withdrawals + 1,
+    },
   };
   const reason = `Nothing could start on ${nodes.join(", ") || "the granted machine"} within a minute; waiting again`;
   return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
 }
 
-function unplaceable({ withdrawals, reason }: Environment): string {
+function unplaceable({ placement: { withdrawals }, reason }: Environment): string {
   return `No machine could start it, ${withdrawals + 1} times${reason ? `: ${reason}` : ""}`;
 }

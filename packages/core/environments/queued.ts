@@ -21,7 +21,7 @@ export async function stepQueued(
   environment: Environment,
   now: number,
 ): Promise<Step<Environment> | undefined> {
-  if (environment.outcome) return endInQueue(ctx, environment, environment.outcome, now);
+  if (environment.end.outcome) return endInQueue(ctx, environment, environment.end.outcome, now);
   const ready = await readyDisk(ctx, environment);
   if (ready.kind === "lost") {
     return endInQueue(ctx, environment, { phase: "deleted", reason: ready.reason, at: now }, now);
@@ -33,7 +33,7 @@ export async function stepQueued(
     return tellingPool(until(inLine, now + UNKNOWN_MS, "stands in line"));
   }
   const pool = await findPool(ctx, environment.size.pool);
-  const grant = pool?.granted.find((one) => one.uid === environment.uid && one.run === environment.run);
+  const grant = pool?.granted.find((one) => one.uid === environment.uid && one.run === environment.run.n);
   if (pool && grant) return tellingPool(changed(takeGrant(extended, pool, grant, now), now, "took its grant"));
 
   if ((environment.dueAt ?? now) > now) return undefined;
@@ -51,7 +51,8 @@ export async function endInQueue(
   if (hasOwn(environment)) return tellingPool(stopping(decideEnd(environment, outcome), now));
   await releaseDisk(ctx, environment);
   const decided = decideEnd(environment, outcome);
-  const ended = { ...enter(decided, outcome.phase, now, outcome.reason), endedAt: now };
+  const over = enter(decided, outcome.phase, now, outcome.reason);
+  const ended = { ...over, end: { ...over.end, at: now } };
   const disk = ended.disk && { ...ended.disk, released: true };
   return tellingDisk(
     tellingPool(changed(closeActions({ ...ended, disk }, ["cancel", "extend"], now), now, outcome.phase)),
@@ -65,8 +66,8 @@ export async function endInQueue(
  */
 function outOfLine(environment: Environment): Environment {
   const reason = waitsForDisk(environment.disk?.name ?? "");
-  const run = environment.waitPool === undefined ? environment.run : environment.run + 1;
-  return { ...environment, run, waitPool: undefined, waitOrder: undefined, reason };
+  const run = environment.waitPool === undefined ? environment.run.n : environment.run.n + 1;
+  return { ...environment, run: { ...environment.run, n: run }, waitPool: undefined, waitOrder: undefined, reason };
 }
 
 /** Its end is that of one that ran: something of its own is to be archived, removed or given back. */
@@ -85,10 +86,7 @@ function takeGrant(environment: Environment, pool: Pool, grant: Grant, now: numb
   const nodes = grant.shares.map((share) => share.node ?? "a node still to be made");
   const taken: Environment = {
     ...environment,
-    grant: { shares: grant.shares, at: now },
-    machines: [],
-    preparingAt: now,
-    ...noRun,
+    run: { ...environment.run, grant: { shares: grant.shares, at: now }, machines: [], preparingAt: now, ...noRun },
     zone: environment.disk || environment.volumes.length > 0 ? zone : environment.zone,
   };
   const step = environment.disk || lacksVolumes(environment) ? "disk" : "pod";

@@ -41,9 +41,9 @@ export async function listEnvironments(ctx: UserContext<"table">): Promise<Envir
     found.push(...readable(ctx, page.items, parseEnvironment).filter((environment) => isShown(environment, now)));
     after = page.next;
   } while (after !== undefined);
-  const ends = found.filter(isEnded).map((environment) => environment.endedAt ?? 0);
+  const ends = found.filter(isEnded).map((environment) => environment.end.at ?? 0);
   const oldest = ends.sort((a, b) => b - a)[MOST_KEPT - 1] ?? 0;
-  return found.filter((environment) => !isEnded(environment) || (environment.endedAt ?? 0) >= oldest);
+  return found.filter((environment) => !isEnded(environment) || (environment.end.at ?? 0) >= oldest);
 }
 
 function capitalized(word: string): string {

@@ -86,74 +86,43 @@ export interface Outcome {
   readonly isLimit?: true | undefined;
 }
 
-/** The head of an environment: one item, small, written at every step (design section 3). Times are ms. */
-export interface Environment extends Stored {
-  readonly kind: "environment";
-  readonly uid: string;
-  readonly owner: string;
-  /** What its dialect calls it; unique per owner and dialect only. */
-  readonly id: string;
-  readonly createdBy: string;
-  readonly name: string;
-  /** What a dialect wants to show again; the core never reads it. */
-  readonly labels: Readonly<Record<string, string>>;
+/** What its owner wants of it. */
+export interface Goal {
   readonly desired: "active" | "stopped" | "deleted";
+  /** What a start that came while it was being stopped wants, taken when it is stopped. */
+  readonly start: RememberedStart | null;
+}
+
+/** How it ends, or was stopped, and what of that is done. */
+export interface End {
   /** Set from the moment the end is decided: the final word while it is stopping. */
   readonly outcome: Outcome | null;
-  readonly phase: Phase;
-  readonly step: Step | null;
-  readonly reason: string | null;
-  readonly run: number;
-  readonly size: Size;
-  /** The zone its disk pins it to. */
-  readonly zone: string | null;
-  readonly hasCommand: boolean;
-  /** Which specification its runs are made by (keys.ts, `specKey`); null: it was removed, a start brings a new one. */
-  readonly spec: string | null;
-  readonly policy: Policy;
-  readonly ports: readonly RunPort[];
-  readonly resources: Resources | null;
-  /** What its latest run was given. */
-  readonly resized: Resources | null;
-  readonly disk: DiskUse | null;
-  readonly volumes: readonly OwnVolume[];
-  /** Volumes of its own that may exist without standing above: each is listed before it is made. */
-  readonly making: readonly VolumeMaking[];
-  /** Why its latest run ended by itself, where it may be started again (design section 2: `stopped` with a `fault`). */
-  readonly broken: string | null;
   /** The zip of its volume that is made before it is deleted; `settled`: made, given up, or not wanted. */
   readonly archive: ArchiveUse | null;
-  /** Its part of a host name, claimed for it (contracts/common section 7). */
-  readonly addressLabel: string | null;
-  /** How often it was started again; 0: it is in its first life. */
-  readonly starts: number;
-  readonly firstActiveAt: number | null;
-  /** What a start that came while it was being stopped wants, taken when it is stopped. */
-  readonly remembered: RememberedStart | null;
-  /** Where its events go, sealed with `receiverContext`; `run`: for the present run instead. */
-  readonly receiver: { readonly always: Sealed | null; readonly run: Sealed | null };
-  /** The latest sign of use that was told, ms; moved only by more than 60 s. */
-  readonly lastUsedAt: number | null;
-  /** An exec or a shell may run until then, ms. */
-  readonly busyUntil: number | null;
-  /** What was last decided about its idleness, and by which signal. */
-  readonly idle: IdleSight | null;
   /** The claim under which its disk's snapshot is being made, since when; nobody else acts before `until`. */
   readonly backup: { readonly attempt: number; readonly until: number; readonly since: number } | null;
-  readonly createdAt: number;
-  /** When its present run was asked for. */
-  readonly queuedAt: number;
-  readonly preparingAt: number | null;
-  readonly startedAt: number | null;
-  readonly endsAt: number | null;
   /** When it ended, or was stopped. */
-  readonly endedAt: number | null;
+  readonly at: number | null;
   /** When it began to stop, the latest time. */
   readonly stoppingAt: number | null;
   /** What it waits for while it stops. */
   readonly waitsFor: string | null;
   /** When it alarmed because it stops for too long. */
   readonly alarmedAt: number | null;
+  /** Since when nothing of it was seen in the cluster, and how many looks said so (design section 2: terminal is not done). */
+  readonly cleanSince: number | null;
+  readonly cleanLooks: number;
+}
+
+/** Its present run: from the moment it was asked for until it is stopped, ended or asked for again. */
+export interface RunState {
+  readonly n: number;
+  /** What its latest run was given. */
+  readonly resized: Resources | null;
+  /** Why its latest run ended by itself, where it may be started again (design section 2: `stopped` with a `fault`). */
+  readonly error: string | null;
+  readonly preparingAt: number | null;
+  readonly startedAt: number | null;
   /** When, in a later run, the cluster is looked at for something of an earlier one (design section 2). */
   readonly straysAt: number | null;
   /** The capacity it took, from preparing until its compute was seen gone. */
@@ -172,30 +141,101 @@ export interface Environment extends Stored {
   readonly appliedAt: number | null;
   /** The grant of this run is being given back because nothing bound it in time. */
   readonly withdrawing: boolean;
+  readonly address: { readonly ip: string; readonly port: number | null } | null;
+  readonly ports: readonly PortSight[];
+  readonly isolation: string | null;
+  readonly limits: string | null;
+}
+
+/** Moments of its whole life. */
+export interface Times {
+  readonly firstActiveAt: number | null;
+  readonly endsAt: number | null;
+  /** The smallest warning given for the present end, in minutes before it. */
+  readonly warnedMinutes: number | null;
+}
+
+/** Its timeline, which is also the outbox of its events. */
+export interface Events {
+  /** Where its events go, sealed with `receiverContext`; `run`: for the present run instead. */
+  readonly receiver: { readonly always: Sealed | null; readonly run: Sealed | null };
+  readonly timeline: readonly TimelineEntry[];
+  readonly count: number;
+  /** Timeline entries up to this number have reached every receiver. */
+  readonly emitted: number;
+}
+
+/** Signs of somebody at work. */
+export interface Use {
+  /** The latest sign of use that was told, ms; moved only by more than 60 s. */
+  readonly lastUsedAt: number | null;
+  /** An exec or a shell may run until then, ms. */
+  readonly busyUntil: number | null;
+  /** What was last decided about its idleness, and by which signal. */
+  readonly idle: IdleSight | null;
+}
+
+/** What became of grants that nothing could start with. */
+export interface Placement {
   /** The latest grant that was given back, so that its nodes can be set aside. */
   readonly withdrawn: { readonly run: number; readonly nodes: readonly string[]; readonly at: number } | null;
   /** How many grants were given back. */
   readonly withdrawals: number;
-  readonly address: { readonly ip: string; readonly port: number | null } | null;
-  readonly portSights: readonly PortSight[];
-  readonly isolation: string | null;
-  readonly limits: string | null;
-  readonly doors: Doors;
-  readonly actions: readonly Action[];
-  readonly log?: KeptLog | undefined;
+}
+
+/** What was asked of it, the newest 20. */
+export interface Requests {
+  readonly list: readonly Action[];
   /** The number of the newest request on it; its creation is 1. */
-  readonly actionCount: number;
-  readonly timeline: readonly TimelineEntry[];
-  readonly timelineCount: number;
-  /** Timeline entries up to this number have reached every receiver. */
-  readonly emitted: number;
-  /** The smallest warning given for the present end, in minutes before it. */
-  readonly warnedMinutes: number | null;
+  readonly count: number;
+}
+
+/** The head of an environment: one item, small, written at every step (design section 3). Times are ms. */
+export interface Environment extends Stored {
+  readonly kind: "environment";
+  readonly uid: string;
+  readonly owner: string;
+  /** What its dialect calls it; unique per owner and dialect only. */
+  readonly id: string;
+  readonly createdBy: string;
+  readonly name: string;
+  /** What a dialect wants to show again; the core never reads it. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly goal: Goal;
+  readonly end: End;
+  readonly phase: Phase;
+  readonly step: Step | null;
+  readonly reason: string | null;
+  readonly run: RunState;
+  readonly size: Size;
+  /** The zone its disk pins it to. */
+  readonly zone: string | null;
+  readonly hasCommand: boolean;
+  /** Which specification its runs are made by (keys.ts, `specKey`); null: it was removed, a start brings a new one. */
+  readonly spec: string | null;
+  readonly policy: Policy;
+  readonly ports: readonly RunPort[];
+  readonly resources: Resources | null;
+  readonly disk: DiskUse | null;
+  readonly volumes: readonly OwnVolume[];
+  /** Volumes of its own that may exist without standing above: each is listed before it is made. */
+  readonly making: readonly VolumeMaking[];
+  /** Its part of a host name, claimed for it (contracts/common section 7). */
+  readonly addressLabel: string | null;
+  /** How often it was started again; 0: it is in its first life. */
+  readonly starts: number;
+  readonly times: Times;
+  readonly events: Events;
+  readonly use: Use;
+  readonly createdAt: number;
+  /** When its present run was asked for. */
+  readonly queuedAt: number;
+  readonly placement: Placement;
+  readonly access: Doors;
+  readonly requests: Requests;
+  readonly log?: KeptLog | undefined;
   /** Looks since the last change. */
   readonly looks: number;
-  /** Since when nothing of it was seen in the cluster, and how many looks said so (design section 2: terminal is not done). */
-  readonly cleanSince: number | null;
-  readonly cleanLooks: number;
   readonly attempts: number;
   readonly fault: string | null;
   readonly dueShard: string;
@@ -223,13 +263,18 @@ export function isEnded(environment: Pick<Environment, "phase">): boolean {
 
 /** Waits for capacity and may still take a grant. One whose disk is not ready stands in no line. */
 export function isWaiting(environment: Environment): boolean {
-  const { phase, desired, outcome, waitPool } = environment;
+  const {
+    phase,
+    goal: { desired },
+    end: { outcome },
+    waitPool,
+  } = environment;
   return phase === "queued" && desired === "active" && outcome === null && waitPool !== undefined;
 }
 
 /** Whether this run of it occupies what it was granted. The record decides this, never the ledger or an index. */
 export function holdsCapacity(environment: Environment, run: number): boolean {
-  return environment.run === run && environment.grant !== null;
+  return environment.run.n === run && environment.run.grant !== null;
 }
 
 /** The fields that put a record into the `waiting` index. */

@@ -13,7 +13,7 @@ describe("the mark before a run is begun", () => {
     const marks: unknown[] = [];
     const { apply } = world.compute;
     world.compute.apply = async (run) => {
-      marks.push((await world.read("alice", "one")).applyingAt);
+      marks.push((await world.read("alice", "one")).run.applyingAt);
       return apply(run);
     };
 
@@ -28,7 +28,7 @@ describe("the mark before a run is begun", () => {
     takeAway(world.compute, "apply", "observe", "remove", "listRuns");
     const back = takeAway(world.volumes, "createVolume");
     await world.advance(MINUTE);
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "preparing", applyingAt: null });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "preparing", run: { applyingAt: null } });
 
     await requestCancel(world.as("alice"), "one");
     await world.advance(1000);
@@ -36,7 +36,7 @@ describe("the mark before a run is begun", () => {
     await createEnvironment(world.as("bob"), newEnvironment("next"));
     await world.deliver();
 
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", grant: null });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
     expect(await world.read("bob", "next")).toMatchObject({ phase: "preparing" });
   });
 
@@ -54,7 +54,11 @@ describe("the mark before a run is begun", () => {
 
     await world.advance(5000);
 
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", backup: null, applyingAt: null });
+    expect(await world.read("alice", "one")).toMatchObject({
+      phase: "cancelled",
+      end: { backup: null },
+      run: { applyingAt: null },
+    });
     expect(world.volumes.snapshotIds()).toEqual([]);
   });
 
@@ -64,12 +68,12 @@ describe("the mark before a run is begun", () => {
     await world.advance(MINUTE);
     await requestCancel(world.as("alice"), "one");
     await world.advance(5 * MINUTE);
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "stopping", grant: { shares: [{}] } });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "stopping", run: { grant: { shares: [{}] } } });
     back();
 
     await world.advance(5 * MINUTE);
 
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", grant: null });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
   });
 });
 
@@ -83,9 +87,9 @@ describe("units and disk of what was begun", () => {
     const held = await world.read("alice", "one");
     await world.advance(10_000);
 
-    expect(held).toMatchObject({ phase: "stopping", disk: { released: false }, grant: { shares: [{}] } });
-    expect(held.waitsFor).toBe("Waits until nobody can start it any more");
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", grant: null });
+    expect(held).toMatchObject({ phase: "stopping", disk: { released: false }, run: { grant: { shares: [{}] } } });
+    expect(held.end.waitsFor).toBe("Waits until nobody can start it any more");
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
     expect((await findPool(world.ctx, "h100"))?.held).toEqual([]);
   });
 
@@ -136,8 +140,8 @@ describe("units and disk of what was begun", () => {
     const held = await world.read("alice", "one");
     await world.advance(30_000);
 
-    expect(held).toMatchObject({ phase: "preparing", withdrawing: true, grant: { shares: [{}] } });
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "queued", run: 2, grant: null });
+    expect(held).toMatchObject({ phase: "preparing", run: { withdrawing: true, grant: { shares: [{}] } } });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "queued", run: { n: 2, grant: null } });
   });
 });
 

@@ -6,7 +6,9 @@ const LATE_START_MS = 28_000;
 
 /** The record of a run that is past `preparing`: who reads it from now on does not start it. */
 export function noStartFrom(environment: Environment, now: number): Environment {
-  return environment.noStartSince === null ? { ...environment, noStartSince: now } : environment;
+  return environment.run.noStartSince === null
+    ? { ...environment, run: { ...environment.run, noStartSince: now } }
+    : environment;
 }
 
 /**
@@ -14,6 +16,8 @@ export function noStartFrom(environment: Environment, now: number): Environment 
  * prepared may still start it again, unless the driver refuses that.
  */
 export function releasableAt({ compute }: Context<"compute">, environment: Environment, now: number): number {
-  const { applyingAt, noStartSince } = environment;
+  const {
+    run: { applyingAt, noStartSince },
+  } = environment;
   return applyingAt === null || compute.refusesSecondStart ? now : (noStartSince ?? now) + LATE_START_MS;
 }

@@ -20,10 +20,10 @@ export async function requestCancel(
   reason = "Cancelled by its owner",
 ): Promise<Action> {
   return request(ctx, id, (environment, now, token) => {
-    const word = environment.outcome?.phase ?? environment.phase;
+    const word = environment.end.outcome?.phase ?? environment.phase;
     if (word === "cancelled")
-      return environment.actions.find((action) => action.kind === "cancel") ?? firstOf(environment);
-    if (isEnded(environment) || environment.outcome) {
+      return environment.requests.list.find((action) => action.kind === "cancel") ?? firstOf(environment);
+    if (isEnded(environment) || environment.end.outcome) {
       throw new Problem("conflict", `Cannot cancel ${ctx.noun} ${id} in status ${word}`);
     }
     const asked = addAction(environment, { kind: "cancel", at: now, noun: ctx.noun, writer: token });
@@ -38,8 +38,8 @@ export async function requestCancel(
  */
 export async function requestExtension(ctx: RequestContext, id: string, extraMs: number): Promise<Action> {
   return request(ctx, id, (environment, now, token) => {
-    if (isEnded(environment) || environment.outcome) {
-      const word = environment.outcome?.phase ?? environment.phase;
+    if (isEnded(environment) || environment.end.outcome) {
+      const word = environment.end.outcome?.phase ?? environment.phase;
       throw new Problem("conflict", `Cannot extend ${ctx.noun} ${id} in status ${word}`);
     }
     const wantedMs = environment.size.wantedMs + extraMs;
@@ -49,12 +49,9 @@ export async function requestExtension(ctx: RequestContext, id: string, extraMs:
       const text = `Cannot extend beyond ${limit} hours in total. Total would be ${Number(total.toFixed(3))} hours`;
       throw new Problem("invalid", text);
     }
-    const endsAt = environment.endsAt === null ? null : environment.endsAt + extraMs;
-    return {
-      ...addAction(environment, { kind: "extend", at: now, noun: ctx.noun, writer: token }),
-      size: { ...environment.size, wantedMs },
-      endsAt,
-    };
+    const endsAt = environment.times.endsAt === null ? null : environment.times.endsAt + extraMs;
+    const asked = addAction(environment, { kind: "extend", at: now, noun: ctx.noun, writer: token });
+    return { ...asked, size: { ...environment.size, wantedMs }, times: { ...asked.times, endsAt } };
   });
 }
 
@@ -74,7 +71,10 @@ export async function requestJupyter(
   const kind: ActionKind = wanted ? "enable_jupyter" : "disable_jupyter";
   return request(ctx, id, async (environment, now, token) => {
     refuseUnlessActive(ctx, environment, `Cannot ${wanted ? "enable" : "disable"} Jupyter for`, wordOf);
-    const { doors, actions } = environment;
+    const {
+      access: doors,
+      requests: { list: actions },
+    } = environment;
     const asked = addAction(environment, { kind, at: now, noun: ctx.noun, writer: token });
     const isMoving = actions.some((action) => action.status === "requested" && action.kind.endsWith("_jupyter"));
     if (wanted === (doors.jupyter !== null)) {
@@ -82,7 +82,7 @@ export async function requestJupyter(
       return isSo ? closeActions(asked, [kind], now) : asked;
     }
     const jupyter = wanted ? { token: await sealToken(ctx, environment), origin: null } : null;
-    return { ...asked, doors: { ...doors, jupyter, revision: doors.revision + 1 } };
+    return { ...asked, access: { ...doors, jupyter, revision: doors.revision + 1 } };
   });
 }
 
@@ -95,22 +95,20 @@ const MOST_GUESTS = 50;
 export async function requestGuest(ctx: RequestContext, id: string, name: string, wordOf: WordOf): Promise<Action> {
   return request(ctx, id, (environment, now, token) => {
     refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
-    const { doors } = environment;
+    const { access: doors } = environment;
     const known = doors.guests.find((guest) => guest.name === name);
     if (!known && doors.guests.length >= MOST_GUESTS) {
       throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`);
     }
     const guest = { ...newGuest(name, now), known: known?.known ?? false };
     const guests = [...doors.guests.filter((other) => other !== known), guest];
-    return {
-      ...addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name }),
-      doors: { ...doors, guests },
-    };
+    const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
+    return { ...asked, access: { ...doors, guests } };
   });
 }
 
 function refuseUnlessActive(ctx: RequestContext, environment: Environment, words: string, wordOf: WordOf): void {
-  if (environment.phase === "active" && !environment.outcome) return;
+  if (environment.phase === "active" && !environment.end.outcome) return;
   throw new Problem("conflict", `${words} ${ctx.noun} ${environment.id} in status ${wordOf(environment)}`);
 }
 
@@ -127,7 +125,7 @@ async function request(
     read: () => getEnvironment(ctx, id),
     async decide(environment, token): Promise<Environment | undefined> {
       const now = ctx.clock.now();
-      answer = environment.actions.find((action) => action.writer === token);
+      answer = environment.requests.list.find((action) => action.writer === token);
       const decided = answer ?? (await decide(environment, now, token));
       if ("pk" in decided) return { ...decided, dueAt: now, looks: 0 };
       answer = decided;
@@ -136,7 +134,7 @@ async function request(
     what: `The ${ctx.noun} ${id} is`,
   });
   if (record) await sendLook(ctx, record);
-  const asked = answer ?? record?.actions.at(-1);
+  const asked = answer ?? record?.requests.list.at(-1);
   if (!asked) throw new Error(`Environment ${id} lost its newest action`);
   return asked;
 }

@@ -13,7 +13,12 @@ export async function resizeRun(
   environment: Environment,
   now: number,
 ): Promise<Step<Environment> | undefined> {
-  const { uid, run, resources, resized, attempts } = environment;
+  const {
+    uid,
+    run: { n: run, resized },
+    resources,
+    attempts,
+  } = environment;
   if (resources === null) return undefined;
   if (sameResources(resources, resized)) {
     const isAsked = hasOpenAction(environment, "resize");
@@ -23,8 +28,16 @@ export async function resizeRun(
     await ctx.compute.resize(uid, run, resources);
   } catch (error) {
     if (error instanceof StepTooOld || attempts < MOST_ATTEMPTS) throw error;
-    const back = { ...environment, resources: resized ?? resources, resized: resized ?? resources };
+    const back = {
+      ...environment,
+      resources: resized ?? resources,
+      run: { ...environment.run, resized: resized ?? resources },
+    };
     return changed(closeActions(back, ["resize"], now, "Its limits could not be changed"), now, "not resized");
   }
-  return changed(closeActions({ ...environment, resized: resources }, ["resize"], now), now, "resized");
+  return changed(
+    closeActions({ ...environment, run: { ...environment.run, resized: resources } }, ["resize"], now),
+    now,
+    "resized",
+  );
 }

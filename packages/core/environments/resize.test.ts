@@ -23,9 +23,9 @@ test("a living run gets its new limits in place, and the request is closed", asy
   const asked = await requestResize(alice, "one", large);
   await world.advance(2000);
 
-  expect(asked).toMatchObject({ resources: large, actions: [{ kind: "resize", status: "requested" }] });
+  expect(asked).toMatchObject({ resources: large, requests: { list: [{ kind: "resize", status: "requested" }] } });
   expect(world.compute.resources(uid, 1)).toEqual(large);
-  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", actions: [{ status: "done" }] });
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", requests: { list: [{ status: "done" }] } });
 });
 
 test("what is so already changes nothing", async () => {
@@ -33,7 +33,7 @@ test("what is so already changes nothing", async () => {
 
   const before = await requestResize(alice, "one", small);
 
-  expect(before.actions).toEqual([]);
+  expect(before.requests.list).toEqual([]);
 });
 
 test("a stopped one remembers it for its next run", async () => {
@@ -45,7 +45,7 @@ test("a stopped one remembers it for its next run", async () => {
   await requestStart(alice, "one");
   await world.advance(5000);
 
-  expect(asked.actions).toMatchObject([{ kind: "resize", status: "done" }]);
+  expect(asked.requests.list).toMatchObject([{ kind: "resize", status: "done" }]);
   expect(world.compute.resources(uid, 2)).toEqual(large);
 });
 
@@ -57,7 +57,7 @@ test("asked while it is being prepared, the run has it once it is active", async
   await world.advance(20_000);
 
   expect(world.compute.resources(uid, 1)).toEqual(large);
-  expect((await world.read("alice", "one")).actions).toMatchObject([{ status: "done" }]);
+  expect((await world.read("alice", "one")).requests.list).toMatchObject([{ status: "done" }]);
 });
 
 test("limits that cannot be changed are given up after a few tries, and the run goes on as before", async () => {
@@ -69,7 +69,7 @@ test("limits that cannot be changed are given up after a few tries, and the run 
 
   const kept = await world.read("alice", "one");
   expect(kept).toMatchObject({ phase: "active", resources: small });
-  expect(kept.actions).toMatchObject([{ status: "failed", reason: "Its limits could not be changed" }]);
+  expect(kept.requests.list).toMatchObject([{ status: "failed", reason: "Its limits could not be changed" }]);
 });
 
 test("nobody gets more than the share of the machine that was granted", async () => {

@@ -29,7 +29,7 @@ async function activeWorld(more: Partial<NewEnvironment> = {}, options: WorldOpt
 describe("stop and start", () => {
   test("an environment is stopped and started again on the same volume, and has no end of its own", async () => {
     const { world, alice, first } = await activeWorld();
-    expect(first).toMatchObject({ phase: "active", run: 1, starts: 0, endsAt: null });
+    expect(first).toMatchObject({ phase: "active", run: { n: 1 }, starts: 0, times: { endsAt: null } });
 
     const asked = await requestStop(alice, "one", { reason: "for the night" });
     await world.advance(5000);
@@ -38,9 +38,9 @@ describe("stop and start", () => {
     await world.advance(5000);
 
     const second = await world.read("alice", "one");
-    expect(asked).toMatchObject({ phase: "stopping", desired: "stopped", reason: "for the night" });
-    expect(stopped).toMatchObject({ phase: "stopped", grant: null, reason: "for the night" });
-    expect(second).toMatchObject({ phase: "active", run: 2, starts: 1, volumes: first.volumes });
+    expect(asked).toMatchObject({ phase: "stopping", goal: { desired: "stopped" }, reason: "for the night" });
+    expect(stopped).toMatchObject({ phase: "stopped", run: { grant: null }, reason: "for the night" });
+    expect(second).toMatchObject({ phase: "active", run: { n: 2 }, starts: 1, volumes: first.volumes });
     expect(world.volumes.history().map(({ kind }) => kind)).toEqual(["created"]);
     expect(world.compute.mounting(first.volumes[0]?.volume?.id ?? "")).toEqual([{ uid: first.uid, run: 2 }]);
   });
@@ -52,7 +52,7 @@ describe("stop and start", () => {
     const once = await requestStop(alice, "one");
     const twice = await requestStop(alice, "one");
 
-    expect(started).toMatchObject({ phase: "active", run: 1 });
+    expect(started).toMatchObject({ phase: "active", run: { n: 1 } });
     expect(twice.writers).toEqual(once.writers);
     await world.advance(5000);
     expect(await requestStop(alice, "one")).toMatchObject({ phase: "stopped" });
@@ -72,7 +72,7 @@ describe("stop and start", () => {
     await world.advance(5000);
 
     expect((await world.read("alice", "three")).phase).toBe("active");
-    expect(await world.read("alice", "two")).toMatchObject({ phase: "stopped", run: 1, preparingAt: null });
+    expect(await world.read("alice", "two")).toMatchObject({ phase: "stopped", run: { n: 1, preparingAt: null } });
   });
 
   test("one that is being prepared gives its capacity back and keeps its volumes", async () => {
@@ -84,7 +84,7 @@ describe("stop and start", () => {
     await requestStop(world.as("alice"), "one");
     await world.advance(5000);
 
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "stopped", broken: null });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "stopped", run: { error: null } });
     expect(world.volumes.volumeIds()).toHaveLength(1);
     expect(world.compute.liveUnits("h100-1")).toBe(0);
   });
@@ -104,8 +104,8 @@ describe("stop and start", () => {
     const remembered = await requestStart(alice, "one", { name: "another" });
     await world.advance(20_000);
 
-    expect(remembered).toMatchObject({ phase: "stopping", desired: "active" });
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: 3, name: "another" });
+    expect(remembered).toMatchObject({ phase: "stopping", goal: { desired: "active" } });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { n: 3 }, name: "another" });
   });
 
   test("a start with another environment writes a new specification and removes the old one", async () => {
@@ -140,7 +140,7 @@ describe("stop and start", () => {
     await world.advance(15 * MINUTE);
 
     const done = await world.read("alice", "one");
-    expect(done).toMatchObject({ phase: "stopped", cleanLooks: 1 });
+    expect(done).toMatchObject({ phase: "stopped", end: { cleanLooks: 1 } });
     expect([done.dueAt, done.ttl]).toEqual([undefined, undefined]);
     await requestStart(alice, "one");
     await world.advance(5000);
@@ -157,13 +157,20 @@ describe("stop and start", () => {
     const now = await world.read("alice", "one");
     await world.compute.apply({
       ...{ uid: first.uid, run: 1, key: "", name: "one", pool: "h100", instanceType: "p5.48xlarge", image: "" },
-      ...{ command: undefined, env: {}, shares: first.grant?.shares ?? [], gpusPerMachine: 4, mounts: [], ports: [] },
+      ...{
+        command: undefined,
+        env: {},
+        shares: first.run.grant?.shares ?? [],
+        gpusPerMachine: 4,
+        mounts: [],
+        ports: [],
+      },
       ...{ resources: null, until: world.clock.now() + 60 * MINUTE },
     });
 
     await world.advance(40_000);
 
-    expect([old?.run, now.run]).toEqual([1, 2]);
+    expect([old?.run, now.run.n]).toEqual([1, 2]);
     expect(world.compute.isLive(first.uid, 1)).toBe(false);
     expect(world.compute.isLive(first.uid, 2)).toBe(true);
   });
@@ -194,10 +201,10 @@ describe("faults", () => {
 
       expect(broken).toMatchObject({
         phase: "stopped",
-        desired: "stopped",
-        broken: `command exited with code ${code}`,
+        goal: { desired: "stopped" },
+        run: { error: `command exited with code ${code}` },
       });
-      expect(await world.read("alice", "one")).toMatchObject({ phase: "active", broken: null });
+      expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { error: null } });
     },
   );
 
@@ -208,7 +215,7 @@ describe("faults", () => {
     await world.advance(40_000);
 
     const reason = "Its compute disappeared from the cluster";
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "stopped", broken: reason, reason });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "stopped", run: { error: reason }, reason });
   });
 
   test("not active in the time that its policy gives it, the queue included, it is given up", async () => {
@@ -222,8 +229,8 @@ describe("faults", () => {
 
     const late = await world.read("alice", "one");
     expect(late.phase).toBe("stopped");
-    expect(late.broken).toMatch(/^Not ready after 10 minutes, in the queue/);
-    expect(late.endedAt).toBeLessThanOrEqual(late.queuedAt + 10 * MINUTE + 3000);
+    expect(late.run.error).toMatch(/^Not ready after 10 minutes, in the queue/);
+    expect(late.end.at).toBeLessThanOrEqual(late.queuedAt + 10 * MINUTE + 3000);
   });
 
   test("where its policy says so, a first run that fails leaves nothing, and the id can be made anew", async () => {
@@ -233,7 +240,7 @@ describe("faults", () => {
     const made = await createEnvironment(alice, input);
     world.compute.program(made.uid, { kind: "imageFails", reason: "Image not found" });
     await world.advance(5000);
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "stopped", broken: "Image not found" });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "stopped", run: { error: "Image not found" } });
     expect(world.volumes.volumeIds()).toEqual([]);
     await expect(requestStart(alice, "one")).rejects.toMatchObject({ kind: "conflict" });
 
@@ -241,7 +248,7 @@ describe("faults", () => {
     await world.advance(5000);
 
     const anew = await world.read("alice", "one");
-    expect(anew).toMatchObject({ phase: "active", run: 1, starts: 0 });
+    expect(anew).toMatchObject({ phase: "active", run: { n: 1 }, starts: 0 });
     expect(anew.uid).not.toBe(made.uid);
   });
 
@@ -253,7 +260,7 @@ describe("faults", () => {
 
     await world.advance(5000);
 
-    expect((await world.read("alice", "one")).broken).toBe("Image not found");
+    expect((await world.read("alice", "one")).run.error).toBe("Image not found");
     expect(world.volumes.volumeIds()).toHaveLength(1);
   });
 });
@@ -263,7 +270,7 @@ describe("time from the creation", () => {
 
   test("it expires so long after it was asked for, and its volumes go with it", async () => {
     const { world, first } = await activeWorld({ policy });
-    expect(first.endsAt).toBe(first.createdAt + 60 * MINUTE);
+    expect(first.times.endsAt).toBe(first.createdAt + 60 * MINUTE);
 
     await world.advance(60 * MINUTE + 2000);
 
@@ -279,7 +286,7 @@ describe("time from the creation", () => {
 
     await world.advance(60 * MINUTE + 5000);
 
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "expired", preparingAt: null });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "expired", run: { preparingAt: null } });
   });
 });
 

@@ -4,13 +4,13 @@ import { disksOf, keyText } from "../keys.ts";
 import { isVolumeMaking } from "../making.ts";
 import type { Grant } from "../pools/record.ts";
 import { readable } from "../readable.ts";
-import { uid as isUid } from "../shape.ts";
+import { type Check, uid as isUid } from "../shape.ts";
 import { FORMAT } from "../unreadable.ts";
 import { archiveOf } from "./archive.ts";
 import { newHead } from "./new-head.ts";
-import { environmentTable, isOwnVolume, parseEnvironment } from "./parse.ts";
+import { environmentTable, groups, isOwnVolume, parseEnvironment } from "./parse.ts";
 import { reservation } from "./policy.ts";
-import type { DiskUse, Environment, Size } from "./record.ts";
+import { type DiskUse, type Environment, noRun, type Size } from "./record.ts";
 import { addEntry } from "./timeline.ts";
 
 const REASON = "Ended by the operator: its record could not be read";
@@ -23,57 +23,62 @@ const REASON = "Ended by the operator: its record could not be read";
 export async function salvage(ctx: Context<"table">, item: Item, entry: Grant | undefined): Promise<Environment> {
   const now = ctx.clock.now();
   const blank = blankOf(ctx, item, entry);
-  const whole = Object.entries(environmentTable).filter(
-    ([name, check]) => item[name] !== undefined && check(item[name]),
-  );
-  const kept: Environment = { ...item, ...blank, ...Object.fromEntries(whole.map(([name]) => [name, item[name]])) };
+  const inGroups = Object.entries(groups).map(([group, table]) => [
+    group,
+    { ...blank[group as keyof typeof groups], ...wholeIn(table, item[group]) },
+  ]);
+  const kept: Environment = {
+    ...item,
+    ...blank,
+    ...wholeIn(environmentTable, item),
+    ...Object.fromEntries(inGroups),
+  };
   const { uid, owner, createdBy, id } = blank;
-  const known: Environment = { ...kept, uid, owner, createdBy, id, run: entry?.run ?? kept.run, writers: item.writers };
-  const disk = whole.some(([name]) => name === "disk") ? known.disk : await findDiskOf(ctx, known);
+  const run = { ...kept.run, n: entry?.run ?? kept.run.n };
+  const known: Environment = { ...kept, uid, owner, createdBy, id, run, writers: item.writers };
+  const disk = "disk" in wholeIn(environmentTable, item) ? known.disk : await findDiskOf(ctx, known);
   const volumes = Array.isArray(item.volumes) ? item.volumes.filter(isOwnVolume) : [];
   const making = Array.isArray(item.making) ? item.making.filter(isVolumeMaking) : [];
   const policy = environmentTable.policy(item.policy)
     ? known.policy
     : { ...reservation, archives: volumes[0]?.name ?? null };
-  const held = { ...known, disk, volumes, making, policy };
-  const stopping: Environment = {
-    ...held,
-    ...stopped(held, entry, now),
-    archive: held.archive ?? archiveOf(held, now),
-    timelineCount: Math.max(held.timelineCount, ...held.timeline.map(({ n }) => n)),
-    emitted: Math.min(held.emitted, held.timelineCount),
-  };
+  const stopping = stopped({ ...known, disk, volumes, making, policy }, entry, now);
   return parseEnvironment(addEntry(stopping, now, REASON) as unknown as Item);
 }
 
-function stopped({ outcome, grant, applyingAt }: Environment, entry: Grant | undefined, now: number) {
-  return {
-    desired: "deleted",
-    outcome: outcome ?? { phase: "failed", reason: REASON, at: now },
-    phase: "stopping",
-    step: null,
-    reason: REASON,
-    grant: entry ? { shares: entry.shares, at: entry.at } : grant,
-    applyingAt: applyingAt ?? now,
-    noStartSince: null,
-    removedAt: null,
-    missedAt: null,
-    withdrawing: false,
-    remembered: null,
-    stoppingAt: now,
-    endedAt: null,
-    looks: 0,
-    cleanSince: null,
-    cleanLooks: 0,
-    attempts: 0,
-    fault: null,
+/** Of the fields that a table knows, those that are whole. */
+function wholeIn(table: object, value: unknown): Readonly<Record<string, unknown>> {
+  const fields = (typeof value === "object" && value !== null ? value : {}) as Readonly<Record<string, unknown>>;
+  const checks = Object.entries(table) as [string, Check<unknown>][];
+  const whole = checks.filter(([name, check]) => fields[name] !== undefined && check(fields[name]));
+  return Object.fromEntries(whole.map(([name]) => [name, fields[name]]));
+}
+
+function stopped(held: Environment, entry: Grant | undefined, now: number): Environment {
+  const { goal, run, end, events } = held;
+  const count = Math.max(events.count, ...events.timeline.map(({ n }) => n));
+  const outcome = end.outcome ?? { phase: "failed" as const, reason: REASON, at: now };
+  const grant = entry ? { shares: entry.shares, at: entry.at } : run.grant;
+  const stopping = {
+    ...held,
     format: FORMAT,
     poisoned: undefined,
+    phase: "stopping" as const,
+    step: null,
+    reason: REASON,
+    goal: { ...goal, desired: "deleted" as const, start: null },
+    run: { ...run, ...noRun, appliedAt: run.appliedAt, grant, applyingAt: run.applyingAt ?? now },
+    events: { ...events, count, emitted: Math.min(events.emitted, events.count) },
+    looks: 0,
+    attempts: 0,
+    fault: null,
     waitPool: undefined,
     waitOrder: undefined,
     ttl: undefined,
     dueAt: now,
-  } as const satisfies Partial<Environment> & { format: number; poisoned: undefined };
+  };
+  const archive = end.archive ?? archiveOf(held, now);
+  return { ...stopping, end: { ...end, outcome, archive, at: null, stoppingAt: now, cleanSince: null, cleanLooks: 0 } };
 }
 
 /** A new record under this key: what a field says that cannot be read. */
@@ -86,7 +91,7 @@ function blankOf(ctx: Context, item: Item, entry: Grant | undefined): Environmen
   const input = { id, name: id, labels: {}, size: entry?.size ?? unknownSize, image: "", command: undefined, env: {} };
   const doors = { login: id, guests: [], jupyter: null, keyed: false, revision: 0, told: null };
   const key = { pk: item.pk, sk: item.sk };
-  return newHead(asOwner, key, input, { uid, doors, receiver: null, note: null }, undefined);
+  return newHead(asOwner, key, input, { uid, access: doors, receiver: null, note: null }, undefined);
 }
 
 /** Of what holds nothing in any ledger. */

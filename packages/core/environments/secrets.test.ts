@@ -53,7 +53,7 @@ describe("10 days after its end no item of an environment holds anything sealed"
     await world.advance(10 * DAY);
 
     expect(before.length).toBeGreaterThan(3);
-    expect(ended).toMatchObject({ phase: "expired", spec: null, receiver: { always: null, run: null } });
+    expect(ended).toMatchObject({ phase: "expired", spec: null, events: { receiver: { always: null, run: null } } });
     expect(secretsIn(world)).toEqual([]);
   });
 

@@ -59,7 +59,7 @@ export async function forgetSpec(ctx: Context<"table">, environment: Key, spec: 
  * Answers the record without its sealed token. Repeatable, so it comes before the write that names none of them.
  */
 export async function forgetSecrets(ctx: Context<"table">, environment: Environment): Promise<Environment> {
-  const { uid, doors } = environment;
+  const { uid, access: doors } = environment;
   const access = await ctx.table.get(accessKey(environment, uid));
   if (access) await removeRecord(ctx, access);
   let after: string | undefined;
@@ -69,5 +69,5 @@ export async function forgetSecrets(ctx: Context<"table">, environment: Environm
     await Promise.all(page.items.map((item) => removeRecord(ctx, item)));
     after = page.next;
   } while (after !== undefined);
-  return { ...environment, spec: null, doors: { ...doors, jupyter: null } };
+  return { ...environment, spec: null, access: { ...doors, jupyter: null } };
 }

@@ -26,8 +26,12 @@ test("what a failed first run leaves nothing of is not started, even before all 
   await expect(requestStart(alice, "one")).rejects.toMatchObject({ kind: "conflict" });
   await world.advance(20_000);
 
-  expect(failing).toMatchObject({ phase: "stopping", broken: "Image not found" });
-  expect(await world.read("alice", "one")).toMatchObject({ phase: "stopped", desired: "stopped", run: 1 });
+  expect(failing).toMatchObject({ phase: "stopping", run: { error: "Image not found" } });
+  expect(await world.read("alice", "one")).toMatchObject({
+    phase: "stopped",
+    goal: { desired: "stopped" },
+    run: { n: 1 },
+  });
   expect(world.volumes.volumeIds()).toEqual([]);
   expect(await world.table.get(hostKey("ws-one"))).toBeUndefined();
 });
@@ -38,7 +42,7 @@ test("where a failed first run keeps everything, a start that comes as it ends h
   const asked = await requestStart(alice, "one");
   await world.advance(20_000);
 
-  expect(asked).toMatchObject({ phase: "stopping", desired: "active" });
-  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: 2, volumes: failing.volumes });
+  expect(asked).toMatchObject({ phase: "stopping", goal: { desired: "active" } });
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { n: 2 }, volumes: failing.volumes });
   expect((await world.table.get(hostKey("ws-one")))?.uid).toBe(failing.uid);
 });

@@ -42,7 +42,7 @@ export async function requestStart(
   const started = await changeEnvironment(ctx, id, async (environment, now) => {
     refuseUnlessRestartable(ctx, environment, "start");
     const isUnderWay = environment.phase !== "stopping" && environment.phase !== "stopped";
-    if (isUnderWay || (environment.desired === "active" && !saysAnything(changes))) return environment;
+    if (isUnderWay || (environment.goal.desired === "active" && !saysAnything(changes))) return environment;
     // Decided with the failure: its volumes and its host label go, however soon this comes.
     if (isCleared(environment)) throw new Problem("conflict", `${ctx.noun} ${id} has nothing to start from`);
     const written = noted(await withSpec(ctx, environment, changes), changes, now);
@@ -96,7 +96,7 @@ async function withSpec(
   };
   const spec = `${environment.uid}-${ctx.ids.uid().slice(0, 12)}`;
   await writeSpec(ctx, key, { uid: environment.uid, spec }, next);
-  return { ...environment, spec, hasCommand: next.command !== undefined, doors: withKeys(environment.doors, next) };
+  return { ...environment, spec, hasCommand: next.command !== undefined, access: withKeys(environment.access, next) };
 }
 
 /** The next run is told all that is wanted, which may be nothing yet. */

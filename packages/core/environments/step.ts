@@ -55,7 +55,7 @@ async function nextStep(
   if (hasUntold(environment)) return tellReceiver(ctx, environment, now);
   const settled = await settleVolumes(ctx, environment, now);
   if (settled) return settled;
-  const mayStray = environment.straysAt !== null && now >= environment.straysAt && isUnderWay(environment);
+  const mayStray = environment.run.straysAt !== null && now >= environment.run.straysAt && isUnderWay(environment);
   const stepOf = mayStray ? lookForStrays : steps[environment.phase];
   return stepOf(ctx, environment, now);
 }

@@ -16,18 +16,26 @@ export async function requestStop(
 ): Promise<Environment> {
   return changeEnvironment(ctx, id, async (environment, now) => {
     refuseUnlessRestartable(ctx, environment, "stop");
-    if (receiver === undefined || environment.desired === "stopped") return stopNow(environment, now, reason ?? null);
+    if (receiver === undefined || environment.goal.desired === "stopped")
+      return stopNow(environment, now, reason ?? null);
     // Before the stop is written down: its own entries are for this receiver already.
     const run = await sealReceiver(ctx, keyOf(environment), receiver);
-    return stopNow({ ...environment, receiver: { ...environment.receiver, run } }, now, reason ?? null);
+    return stopNow(
+      { ...environment, events: { ...environment.events, receiver: { ...environment.events.receiver, run } } },
+      now,
+      reason ?? null,
+    );
   });
 }
 
 /** The record as it is from the moment on at which it is to be stopped; the same one where it is so already. */
 export function stopNow(environment: Environment, now: number, reason: string | null): Environment {
-  const { desired, phase } = environment;
+  const {
+    goal: { desired },
+    phase,
+  } = environment;
   if (desired === "stopped") return environment;
-  const wanted: Environment = { ...environment, desired: "stopped", remembered: null };
+  const wanted: Environment = { ...environment, goal: { ...environment.goal, desired: "stopped", start: null } };
   if (phase === "preparing" || phase === "active") return enter(wanted, "stopping", now, reason);
   return phase === "queued" ? asStopped(wanted, now, reason) : wanted;
 }
@@ -35,5 +43,9 @@ export function stopNow(environment: Environment, now: number, reason: string | 
 /** Without compute: seen gone, or never made. */
 export function asStopped(environment: Environment, now: number, reason: string | null): Environment {
   const stopped = closeActions(enter(environment, "stopped", now, reason), ["resize"], now);
-  return { ...stopped, endedAt: now, straysAt: null, cleanSince: null, cleanLooks: 0 };
+  return {
+    ...stopped,
+    end: { ...stopped.end, at: now, cleanSince: null, cleanLooks: 0 },
+    run: { ...stopped.run, straysAt: null },
+  };
 }

@@ -13,7 +13,10 @@ export async function stepStopped(
   environment: Environment,
   now: number,
 ): Promise<Step<Environment>> {
-  const { outcome, desired, remembered } = environment;
+  const {
+    end: { outcome },
+    goal: { desired, start: remembered },
+  } = environment;
   if (outcome) return finish(ctx, environment, now);
   if (desired === "active") {
     return tellingPool(changed(queueAgain(environment, now, remembered ?? AS_BEFORE), now, "starts again"));

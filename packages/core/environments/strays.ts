@@ -11,7 +11,7 @@ const AGAIN_MS = 5_000;
 /** Removes what a worker that slept made of earlier runs, and of this one too where it has none; whether there was any. */
 export async function removeStrays(
   ctx: WorkerContext,
-  { uid, run }: Environment,
+  { uid, run: { n: run } }: Environment,
   which: "earlier" | "all",
 ): Promise<boolean> {
   let found = false;
@@ -33,6 +33,10 @@ export async function lookForStrays(
   const last = environment.queuedAt + STRAYS_MS[1];
   const next = now < last ? last : null;
   const straysAt = found ? now + AGAIN_MS : next;
-  const step = changed({ ...environment, straysAt }, now, found ? "removed an earlier run" : "no earlier run");
+  const step = changed(
+    { ...environment, run: { ...environment.run, straysAt } },
+    now,
+    found ? "removed an earlier run" : "no earlier run",
+  );
   return { ...step, record: { ...step.record, looks: environment.looks } };
 }

@@ -18,16 +18,18 @@ const LONGEST_REASON = 120;
  * Without a receiver the cursor moves in the same write.
  */
 export function addEntry(environment: Environment, at: number, reason: string | null): Environment {
-  const n = environment.timelineCount + 1;
+  const n = environment.events.count + 1;
   const { phase, step } = environment;
   const entry: TimelineEntry = { n, at, phase, step, reason: shorten(reason) };
-  const kept = environment.timeline.filter((old) => old.n > environment.emitted || old.n > n - KEPT_ENTRIES);
-  const emitted = receiverOf(environment) ? environment.emitted : n;
-  return { ...environment, timeline: [...kept, entry], timelineCount: n, emitted };
+  const kept = environment.events.timeline.filter(
+    (old) => old.n > environment.events.emitted || old.n > n - KEPT_ENTRIES,
+  );
+  const emitted = receiverOf(environment) ? environment.events.emitted : n;
+  return { ...environment, events: { ...environment.events, timeline: [...kept, entry], count: n, emitted } };
 }
 
 /** Who is told of its events now: whom its present run names, or else whom it was made with. */
-export function receiverOf({ receiver }: Pick<Environment, "receiver">): Sealed | null {
+export function receiverOf({ events: { receiver } }: Pick<Environment, "events">): Sealed | null {
   return receiver.run ?? receiver.always;
 }
 

@@ -13,14 +13,18 @@ const MOVES_MS = 60_000;
 export async function touchEnvironment(ctx: UserContext<"table">, id: string, at: number): Promise<Environment> {
   return mark(ctx, id, (environment, now) => {
     const lastUsedAt = Math.min(at, now);
-    return lastUsedAt - (environment.lastUsedAt ?? Number.NEGATIVE_INFINITY) > MOVES_MS ? { lastUsedAt } : undefined;
+    return lastUsedAt - (environment.use.lastUsedAt ?? Number.NEGATIVE_INFINITY) > MOVES_MS
+      ? { ...environment, use: { ...environment.use, lastUsedAt } }
+      : undefined;
   });
 }
 
 /** Says that something may run in it until then (ms): it is not stopped as idle before. Throws `notFound`. */
 export async function markBusy(ctx: UserContext<"table">, id: string, until: number): Promise<Environment> {
-  return mark(ctx, id, ({ busyUntil }) =>
-    until - (busyUntil ?? Number.NEGATIVE_INFINITY) > MOVES_MS ? { busyUntil: until } : undefined,
+  return mark(ctx, id, (environment) =>
+    until - (environment.use.busyUntil ?? Number.NEGATIVE_INFINITY) > MOVES_MS
+      ? { ...environment, use: { ...environment.use, busyUntil: until } }
+      : undefined,
   );
 }
 
@@ -28,13 +32,12 @@ export async function markBusy(ctx: UserContext<"table">, id: string, until: num
 async function mark(
   ctx: UserContext<"table">,
   id: string,
-  moved: (environment: Environment, now: number) => Partial<Environment> | undefined,
+  moved: (environment: Environment, now: number) => Environment | undefined,
 ): Promise<Environment> {
   const { record, read } = await changeRecord(ctx, {
     read: () => getEnvironment(ctx, id),
     decide(environment): Environment | undefined {
-      const marks = moved(environment, ctx.clock.now());
-      return !marks || isEnded(environment) ? undefined : { ...environment, ...marks };
+      return isEnded(environment) ? undefined : moved(environment, ctx.clock.now());
     },
     what: `The ${ctx.noun} ${id} is`,
   });

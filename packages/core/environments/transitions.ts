@@ -20,15 +20,24 @@ export function enter(environment: Environment, phase: Phase, at: number, reason
   const allowed: readonly Phase[] = transitions[environment.phase];
   if (!allowed.includes(phase)) throw new Error(`No transition from ${environment.phase} to ${phase}`);
   const wait = phase === "queued" ? waitingFields(environment) : { waitPool: undefined, waitOrder: undefined };
-  const stoppingAt = phase === "stopping" ? at : environment.stoppingAt;
-  const word = { phase, step: null, reason: shorten(reason), waitsFor: null, looks: 0 };
-  const moved: Environment = { ...environment, ...wait, ...word, stoppingAt };
+  const stoppingAt = phase === "stopping" ? at : environment.end.stoppingAt;
+  const word = { phase, step: null, reason: shorten(reason), looks: 0 };
+  const moved: Environment = {
+    ...environment,
+    ...wait,
+    ...word,
+    end: { ...environment.end, stoppingAt, waitsFor: null },
+  };
   return addEntry(moved, at, reason);
 }
 
 /** Decides the end; the first decision stays, whoever comes second. */
 export function decideEnd(environment: Environment, outcome: Outcome): Environment {
-  if (environment.outcome) return environment;
+  if (environment.end.outcome) return environment;
   const desired = "deleted";
-  return { ...environment, desired, outcome: { ...outcome, reason: shorten(outcome.reason) } };
+  return {
+    ...environment,
+    goal: { ...environment.goal, desired },
+    end: { ...environment.end, outcome: { ...outcome, reason: shorten(outcome.reason) } },
+  };
 }

@@ -8,8 +8,12 @@ const MINUTE_MS = 60_000;
 /** At most one entry a look, for the latest threshold that has been passed and not been told. */
 export function warn(environment: Environment, endsAt: number, now: number): Environment {
   const passed = passedWarning(endsAt, now);
-  if (passed === null || passed >= (environment.warnedMinutes ?? Number.POSITIVE_INFINITY)) return environment;
-  return addEntry({ ...environment, warnedMinutes: passed }, now, `Expires in ${passed} minutes`);
+  if (passed === null || passed >= (environment.times.warnedMinutes ?? Number.POSITIVE_INFINITY)) return environment;
+  return addEntry(
+    { ...environment, times: { ...environment.times, warnedMinutes: passed } },
+    now,
+    `Expires in ${passed} minutes`,
+  );
 }
 
 /** The latest warning whose moment is over, in minutes before this end: those past from the start are skipped. */

@@ -44,7 +44,7 @@ export async function readAdvice(
   ctx: Context<"table">,
   environments: readonly Environment[],
 ): Promise<ReadonlyMap<string, Told>> {
-  const waiting = environments.filter((one) => one.phase === "queued" && one.outcome === null);
+  const waiting = environments.filter((one) => one.phase === "queued" && one.end.outcome === null);
   const keys = new Map(waiting.map((one) => [planOf(one), planKey(one.size.pool, one.uid.slice(0, 1))]));
   if (keys.size === 0) return new Map();
   const items = await ctx.table.getMany([...keys.values()]);

@@ -112,7 +112,7 @@ test("what was held on a node is not given again when its name comes back with a
 test("the units of a node that is gone are counted neither as free nor as there", async () => {
   const { world } = await badWorld(nodesOf({ h100: 2 }));
   await submit(world, "runs");
-  const on = (await world.read("alice", "runs")).grant?.shares[0]?.node ?? "";
+  const on = (await world.read("alice", "runs")).run.grant?.shares[0]?.node ?? "";
 
   world.compute.removeNode(on);
   await world.advance(3 * MINUTE);

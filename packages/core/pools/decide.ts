@@ -131,7 +131,7 @@ function grantOf(
 ): Grant[] {
   const shares = record && chosen.get(record.uid);
   if (!record || !shares) return [];
-  return [{ key, uid: record.uid, run: record.run, owner: record.owner, size: record.size, shares, at: now }];
+  return [{ key, uid: record.uid, run: record.run.n, owner: record.owner, size: record.size, shares, at: now }];
 }
 
 function planOver({ pool, used }: Outset, waiting: readonly Candidate[], now: number): Plan {

@@ -11,7 +11,7 @@ export function concerns(pool: Pool, record: Environment): boolean {
   if (granted) return !mayStillTake(granted, record);
   const held = pool.held.find((holding) => holding.uid === record.uid);
   if (held) {
-    return !holdsCapacity(record, held.run) || record.phase !== held.phase || record.endsAt !== held.endsAt;
+    return !holdsCapacity(record, held.run) || record.phase !== held.phase || record.times.endsAt !== held.endsAt;
   }
   return isWaiting(record) !== knowsOf(pool, record);
 }
@@ -58,7 +58,10 @@ export async function settle(
   const still = new Set(granted.map(({ uid }) => uid));
   const left = pool.granted.filter(({ uid }) => !still.has(uid));
   const took = thoseThatTook(left, known);
-  const over = [...took.filter(({ grant, outcome }) => !grant && outcome), ...thoseThatReturned(pool.held, known)];
+  const over = [
+    ...took.filter(({ run: { grant }, end: { outcome } }) => !grant && outcome),
+    ...thoseThatReturned(pool.held, known),
+  ];
   const tally = took.length + over.length > 0 ? tallied(pool.tally ?? emptyTally, took, over) : pool.tally;
   const silent = new Set(pool.held.flatMap((old) => silentNodes(old, known.get(old.key))));
   const nodes = pool.nodes.map((node) => (silent.has(node.uid) ? { ...node, ready: false } : node));
@@ -94,25 +97,25 @@ function readAgain(grant: Grant): Grant {
 
 /** The record still waits with this very run: it may take the grant at any moment. */
 function mayStillTake(grant: Grant, record: Environment | undefined): boolean {
-  return record?.uid === grant.uid && record.run === grant.run && isWaiting(record);
+  return record?.uid === grant.uid && record.run.n === grant.run && isWaiting(record);
 }
 
 function holding(entry: Grant, record: Environment | undefined): Holding[] {
   if (!record || record.uid !== entry.uid || !holdsCapacity(record, entry.run)) return [];
   const { key, uid, run, owner, at } = entry;
   const phase = record.phase === "preparing" || record.phase === "active" ? record.phase : "stopping";
-  const shares = record.grant?.shares ?? entry.shares;
-  return [{ key, uid, run, owner, size: record.size, shares, at, phase, endsAt: record.endsAt }];
+  const shares = record.run.grant?.shares ?? entry.shares;
+  return [{ key, uid, run, owner, size: record.size, shares, at, phase, endsAt: record.times.endsAt }];
 }
 
 /** Nodes, by uid, that were given back while they did not answer: gone and not free, until a listing says otherwise. */
 function silentNodes(old: Holding, record: Environment | undefined): string[] {
   if (record?.uid !== old.uid || holdsCapacity(record, old.run)) return [];
-  return record.machines.flatMap(({ uid, silent }) => (silent ? [uid] : []));
+  return record.run.machines.flatMap(({ uid, silent }) => (silent ? [uid] : []));
 }
 
 function withdrawnNodes(old: Holding, record: Environment | undefined): { node: string; until: number }[] {
-  if (record?.uid !== old.uid || record.withdrawn?.run !== old.run) return [];
-  const until = record.withdrawn.at + SET_ASIDE_MS;
-  return record.withdrawn.nodes.map((node) => ({ node, until }));
+  if (record?.uid !== old.uid || record.placement.withdrawn?.run !== old.run) return [];
+  const until = record.placement.withdrawn.at + SET_ASIDE_MS;
+  return record.placement.withdrawn.nodes.map((node) => ({ node, until }));
 }

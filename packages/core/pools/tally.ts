@@ -21,7 +21,7 @@ export const emptyTally: Tally = { waits: [...waitBounds, 0].map(() => 0), waite
 
 /** The tally once `left` have taken their grants out of the ledger and `returned` their capacity. */
 export function tallied(before: Tally, took: readonly Environment[], returned: readonly Environment[]): Tally {
-  const waited = took.map((one) => Math.max(0, (one.preparingAt ?? one.queuedAt) - one.queuedAt) / 1000);
+  const waited = took.map((one) => Math.max(0, (one.run.preparingAt ?? one.queuedAt) - one.queuedAt) / 1000);
   const waits = [...before.waits];
   for (const seconds of waited) {
     const bucket = waitBounds.findIndex((bound) => seconds <= bound);
@@ -36,7 +36,7 @@ export function tallied(before: Tally, took: readonly Environment[], returned: r
 /** Those of the records that took these grants. A clock of another machine may lag a little. */
 export function thoseThatTook(grants: readonly Grant[], known: ReadonlyMap<string, Environment>): Environment[] {
   return ofTheirRecords(grants, known).flatMap(({ entry, record }) =>
-    record.preparingAt !== null && record.preparingAt >= entry.at - CLOCK_SKEW_MS ? [record] : [],
+    record.run.preparingAt !== null && record.run.preparingAt >= entry.at - CLOCK_SKEW_MS ? [record] : [],
   );
 }
 
@@ -47,7 +47,7 @@ export function thoseThatReturned(
 ): Environment[] {
   return ofTheirRecords(entries, known)
     .map(({ record }) => record)
-    .filter(({ grant, outcome }) => grant === null && outcome !== null);
+    .filter(({ run: { grant }, end: { outcome } }) => grant === null && outcome !== null);
 }
 
 const CLOCK_SKEW_MS = 5_000;
@@ -55,11 +55,11 @@ const CLOCK_SKEW_MS = 5_000;
 function ofTheirRecords(entries: readonly Grant[], known: ReadonlyMap<string, Environment>) {
   return entries.flatMap((entry) => {
     const record = known.get(entry.key);
-    return record?.uid === entry.uid && record.run === entry.run ? [{ entry, record }] : [];
+    return record?.uid === entry.uid && record.run.n === entry.run ? [{ entry, record }] : [];
   });
 }
 
-function endWord({ outcome }: Environment): string[] {
+function endWord({ end: { outcome } }: Environment): string[] {
   if (!outcome) return [];
   return [outcome.phase === "failed" ? `failed:${failureCause(outcome.reason)}` : outcome.phase];
 }

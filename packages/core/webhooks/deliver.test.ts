@@ -229,8 +229,8 @@ describe("a receiver that fails", () => {
 
     const [one, other] = await Promise.all([failing.read("alice", "a"), taking.read("alice", "a")]);
     expect(one.phase).toBe("active");
-    expect(one.timeline).toEqual(other.timeline);
-    expect(one.emitted).toBe(one.timelineCount);
+    expect(one.events.timeline).toEqual(other.events.timeline);
+    expect(one.events.emitted).toBe(one.events.count);
   });
 
   test("is given up after a day although it was hardly dialled", async () => {

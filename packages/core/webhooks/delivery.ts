@@ -56,7 +56,7 @@ export function newDelivery(
   now: number,
 ): Delivery {
   const key = deliveryKey(environment.owner, entry.at, environment.uid, entry.n);
-  const previous = environment.timeline.find(({ n }) => n === entry.n - 1);
+  const previous = environment.events.timeline.find(({ n }) => n === entry.n - 1);
   return {
     ...key,
     writers: [],

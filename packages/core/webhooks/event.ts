@@ -36,19 +36,13 @@ const subjectFields = [
   "phase",
   "step",
   "reason",
-  "outcome",
-  "broken",
   "run",
+  "end",
+  "times",
   "size",
   "createdAt",
-  "startedAt",
-  "endsAt",
-  "endedAt",
   "ports",
-  "portSights",
-  "address",
-  "isolation",
-  "doors",
+  "access",
 ] as const satisfies readonly (keyof Environment)[];
 
 /** `evt_<at>_<uid>_<n>`: leads back to the delivery's key, for its owner alone. */

@@ -31,10 +31,10 @@ test("every entry of a timeline is told once, with its number, from the first to
 
   const environment = await world.read("alice", "a");
   expect(environment.phase).toBe("expired");
-  expect(environment.emitted).toBe(environment.timelineCount);
-  const numbers = Array.from({ length: environment.timelineCount }, (_, index) => index + 1);
+  expect(environment.events.emitted).toBe(environment.events.count);
+  const numbers = Array.from({ length: environment.events.count }, (_, index) => index + 1);
   expect(toldBy(world).map(({ n }) => n)).toEqual(numbers);
-  expect(toldBy(world).map(({ phase }) => phase)).toEqual(environment.timeline.map(({ phase }) => phase));
+  expect(toldBy(world).map(({ phase }) => phase)).toEqual(environment.events.timeline.map(({ phase }) => phase));
 });
 
 test("what happened is told at once, whenever the record would have been looked at next", async () => {
@@ -48,7 +48,10 @@ test("what happened is told at once, whenever the record would have been looked 
   await createEnvironment(world.as("alice"), { ...newEnvironment("a", { hours: 0.05 }), receiver: always });
   await world.advance(10 * 60_000);
 
-  const { startedAt, endedAt } = await world.read("alice", "a");
+  const {
+    run: { startedAt },
+    end: { at: endedAt },
+  } = await world.read("alice", "a");
   expect(Number(toldAt.get("active")) - Number(startedAt)).toBeLessThan(1_000);
   expect(Number(toldAt.get("expired")) - Number(endedAt)).toBeLessThan(1_000);
 });
@@ -61,7 +64,7 @@ test("without a receiver nothing is told and nothing more is written", async () 
 
   const environment = await world.read("alice", "a");
   expect(environment.phase).toBe("active");
-  expect(environment.emitted).toBe(environment.timelineCount);
+  expect(environment.events.emitted).toBe(environment.events.count);
   expect(world.fetch.posts).toEqual([]);
   expect((await world.table.query({ pk: deliveriesOf(actorOf("alice").uid) })).items).toEqual([]);
 });
@@ -74,13 +77,13 @@ test("a record is due while there are entries above its cursor, and a delivery t
   const environment = await world.read("alice", "a");
 
   // As after a crash between the deliveries and the cursor.
-  const rewound = { ...environment, emitted: 0, dueAt: world.clock.now() };
+  const rewound = { ...environment, events: { ...environment.events, emitted: 0 }, dueAt: world.clock.now() };
   await world.table.put(rewound);
   await reconcile(world.ctx, { look: keyText(environmentKey(made.owner, made.createdBy, made.id)) });
 
   const after = (await world.table.query({ pk: deliveriesOf(actorOf("alice").uid) })).items.map(parseDelivery);
   expect(after).toEqual(before);
-  expect((await world.read("alice", "a")).emitted).toBe(environment.timelineCount);
+  expect((await world.read("alice", "a")).events.emitted).toBe(environment.events.count);
 });
 
 test("a receiver of a start or a stop is for that run, and what happened before it goes to whom it was meant for", async () => {
@@ -88,18 +91,18 @@ test("a receiver of a start or a stop is for that run, and what happened before 
   const as = world.as("alice");
   await createEnvironment(as, { ...newEnvironment("a"), policy: again, receiver: always });
   await world.advance(10_000);
-  const first = (await world.read("alice", "a")).timelineCount;
+  const first = (await world.read("alice", "a")).events.count;
 
   await requestStop(as, "a", { receiver: once });
   await world.advance(60_000);
-  const second = (await world.read("alice", "a")).timelineCount;
+  const second = (await world.read("alice", "a")).events.count;
   await requestStart(as, "a");
   await world.advance(60_000);
 
   const environment = await world.read("alice", "a");
-  expect([environment.phase, environment.run]).toEqual(["active", 2]);
+  expect([environment.phase, environment.run.n]).toEqual(["active", 2]);
   const told = toldBy(world);
-  expect(told).toHaveLength(environment.timelineCount);
+  expect(told).toHaveLength(environment.events.count);
   expect(told.filter(({ url }) => url === once).map(({ n }) => n)).toEqual(
     Array.from({ length: second - first }, (_, index) => first + 1 + index),
   );

@@ -6,7 +6,7 @@ import { writeRecord } from "../write-record.ts";
 import { newDelivery, recordKeyOf } from "./delivery.ts";
 
 /** Whether some of its entries have not become deliveries yet. */
-export function hasUntold({ emitted, timelineCount }: Pick<Environment, "emitted" | "timelineCount">): boolean {
+export function hasUntold({ events: { emitted, count: timelineCount } }: Pick<Environment, "events">): boolean {
   return emitted < timelineCount;
 }
 
@@ -32,10 +32,13 @@ export async function emitEvents(
 ): Promise<{ readonly told: Environment; readonly deliveries: readonly Key[] }> {
   if (!hasUntold(environment)) return { told: environment, deliveries: [] };
   const receiver = receiverOf(environment);
-  const untold = environment.timeline.filter(({ n }) => n > environment.emitted);
+  const untold = environment.events.timeline.filter(({ n }) => n > environment.events.emitted);
   const events = receiver ? untold.map((entry) => newDelivery(ctx, environment, entry, receiver, now)) : [];
   await Promise.all(events.map((event) => writeRecord(ctx, event)));
-  return { told: { ...environment, emitted: environment.timelineCount }, deliveries: events.map(recordKeyOf) };
+  return {
+    told: { ...environment, events: { ...environment.events, emitted: environment.events.count } },
+    deliveries: events.map(recordKeyOf),
+  };
 }
 
 /** The record is due while there are entries above its cursor. */

@@ -76,7 +76,7 @@ function judge(sim: Scheduler, world: SimulatedWorld, said: readonly string[], s
   const frank = actorOf(OWNER).uid;
   const environment = [...world.watch.environments().values()].find(({ owner }) => owner === frank);
   if (environment?.phase !== "active" || sim.rates() !== calm) return;
-  if ((environment.startedAt ?? sim.time()) > start + ACTIVE_SINCE_MS) return;
+  if ((environment.run.startedAt ?? sim.time()) > start + ACTIVE_SINCE_MS) return;
   for (const [n, text] of world.watch.chat.waiting(environment.uid)) {
     if (said.includes(text)) world.watch.violations.push(`message ${n} was answered and never delivered`);
   }

@@ -147,7 +147,7 @@ function handover(sim: Scheduler, world: SimulatedWorld, start: number): ClientA
 
 function asItsRunIsMade(cancelled: ClientAction): (environment: Environment) => void {
   let isAsked = false;
-  return ({ id, phase, appliedAt }) => {
+  return ({ id, phase, run: { appliedAt } }) => {
     if (isAsked || id !== "first" || phase !== "preparing" || appliedAt !== null) return;
     isAsked = true;
     cancelled.run();
@@ -229,8 +229,9 @@ const COMPARED = 0.2;
  */
 function vanish(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
   const environment = world.watch.environments().get(uidOf(world, owner, id) ?? "");
-  if (!environment?.appliedAt || environment.withdrawing || sim.time() - environment.appliedAt < SLEPT_MS) return;
-  void world.compute.remove(environment.uid, environment.run, { graceSeconds: 0, force: true });
+  if (!environment?.run.appliedAt || environment.run.withdrawing || sim.time() - environment.run.appliedAt < SLEPT_MS)
+    return;
+  void world.compute.remove(environment.uid, environment.run.n, { graceSeconds: 0, force: true });
   if (sim.random() < COMPARED) compareNow(sim, world);
 }
 

@@ -84,7 +84,7 @@ export function diskWatch(options: {
     if (opens && disks.get(disk.uid)?.heldBy?.uid !== next.uid)
       violated(`${next.id} opened a disk that is not its own`);
     const volume = disks.get(disk.uid)?.volume;
-    if (opens && volume) openedVolumes.set(`${next.uid}-r${next.run}`, volume.id);
+    if (opens && volume) openedVolumes.set(`${next.uid}-r${next.run.n}`, volume.id);
     // Who has let it go and died before it wrote so has no compute any more.
     const open = [...environments.values()].filter(
       (one) => one.disk?.uid === disk.uid && one.disk.attached && !one.disk.released && mayWrite(one),
@@ -110,16 +110,18 @@ export function diskWatch(options: {
   }
 
   function mayWrite(environment: Environment): boolean {
-    return compute.isLive(environment.uid, environment.run) || environment.outcome === null;
+    return compute.isLive(environment.uid, environment.run.n) || environment.end.outcome === null;
   }
 
   /** Everything that could write to a disk leaves a backup, unless it was said that there is none. */
   function checkBackedUp(environment: Environment): void {
     // A volume that was lost meanwhile cannot be backed up any more.
-    const opened = openedVolumes.get(`${environment.uid}-r${environment.run}`);
+    const opened = openedVolumes.get(`${environment.uid}-r${environment.run.n}`);
     if (opened && !volumes.volumeIds().includes(opened)) return;
-    const said = environment.timeline.some(({ reason }) => /could not be backed up|volume is gone/.test(reason ?? ""));
-    if (!said && !backups.has(`${environment.uid}-r${environment.run}`)) {
+    const said = environment.events.timeline.some(({ reason }) =>
+      /could not be backed up|volume is gone/.test(reason ?? ""),
+    );
+    if (!said && !backups.has(`${environment.uid}-r${environment.run.n}`)) {
       violated(`${environment.id} ended without a backup of its disk`);
     }
   }
@@ -181,5 +183,5 @@ export function diskWatch(options: {
 }
 
 function isLiving(environment: Environment | undefined): boolean {
-  return environment !== undefined && !terminal.includes(environment.phase) && environment.outcome === null;
+  return environment !== undefined && !terminal.includes(environment.phase) && environment.end.outcome === null;
 }

@@ -21,7 +21,10 @@ export function failureWatch(options: {
     wroteEnvironment(before, next) {
       const reason = failureOf(before, next);
       if (reason === undefined || documented.test(reason)) return;
-      const { uid, run } = before;
+      const {
+        uid,
+        run: { n: run },
+      } = before;
       const happened = compute.history().filter((event) => event.uid === uid && event.run === run);
       if (happened.some(({ kind }) => kind === "ended" || kind === "gone")) return;
       violated(`${next.id} failed, and nothing of it had failed: ${reason}`);
@@ -29,7 +32,7 @@ export function failureWatch(options: {
     watching: ({ remove }) => ({
       async remove(uid, run, removal) {
         const environment = environments.get(uid);
-        if (environment?.run === run && isWanted(environment)) {
+        if (environment?.run.n === run && isWanted(environment)) {
           violated(`the run of ${environment.id} was removed while it was ${environment.phase}`);
         }
         return remove(uid, run, removal);
@@ -40,11 +43,16 @@ export function failureWatch(options: {
 
 /** Why it fails with this write; undefined: it does not. */
 function failureOf(before: Environment, next: Environment): string | undefined {
-  if (before.outcome === null && next.outcome?.phase === "failed") return next.outcome.reason ?? "";
-  return before.broken === null && next.broken !== null ? next.broken : undefined;
+  if (before.end.outcome === null && next.end.outcome?.phase === "failed") return next.end.outcome.reason ?? "";
+  return before.run.error === null && next.run.error !== null ? next.run.error : undefined;
 }
 
-function isWanted({ phase, outcome, broken, desired, withdrawing }: Environment): boolean {
+function isWanted({
+  phase,
+  end: { outcome },
+  run: { error: broken, withdrawing },
+  goal: { desired },
+}: Environment): boolean {
   const isUp = phase === "active" || (phase === "preparing" && !withdrawing);
   return isUp && outcome === null && broken === null && desired === "active";
 }

@@ -93,16 +93,26 @@ function unfinished(environment: Environment): string[] {
   if (environment.dueAt !== undefined) {
     return [`${environment.id} is not done: ${environment.phase}, ${environment.fault ?? environment.reason ?? ""}`];
   }
-  const open = environment.actions.filter((action) => action.status === "requested");
+  const open = environment.requests.list.filter((action) => action.status === "requested");
   if (open.length > 0) return [`${environment.id} has requests that nobody answered`];
-  if (environment.emitted !== environment.timelineCount) return [`${environment.id} has events that nobody was told`];
+  if (environment.events.emitted !== environment.events.count)
+    return [`${environment.id} has events that nobody was told`];
   if (environment.waitPool !== undefined) return [`${environment.id} ended and still stands in the queue`];
   return [];
 }
 
 /** A cancel that was answered ends as cancelled, time that was promised is given. */
 function brokenPromises(world: SimulatedWorld, environment: Environment): string[] {
-  const { uid, id, phase, startedAt, endedAt, endsAt, size, policy } = environment;
+  const {
+    uid,
+    id,
+    phase,
+    run: { startedAt },
+    end: { at: endedAt },
+    times: { endsAt },
+    size,
+    policy,
+  } = environment;
   const broken: string[] = [];
   if (world.answered.cancels.some((cancel) => cancel.uid === uid) && phase !== "cancelled") {
     broken.push(`${id} was cancelled and ended as ${phase}`);
@@ -132,7 +142,7 @@ function wrongExtensions(world: SimulatedWorld, { uid, owner, id, size }: Enviro
 
 function lateCancels(world: SimulatedWorld, environment: Environment): string[] {
   const asked = world.answered.cancels.find((cancel) => cancel.uid === environment.uid);
-  if (!asked || environment.endedAt === null || environment.disk) return [];
-  const took = environment.endedAt - asked.at;
+  if (!asked || environment.end.at === null || environment.disk) return [];
+  const took = environment.end.at - asked.at;
   return took > PROMPT_CANCEL_MS ? [`${environment.id} took ${Math.round(took)} ms to cancel`] : [];
 }

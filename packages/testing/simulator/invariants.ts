@@ -85,15 +85,15 @@ export function watch(
       onNew(next);
       wantedFirst.set(next.uid, next.size.wantedMs);
     }
-    if (before && next.withdrawals > before.withdrawals) onNew(next);
-    if (before?.phase !== next.phase || before.run !== next.run) tell(`${next.owner}/${next.id}`, phaseText(next));
+    if (before && next.placement.withdrawals > before.placement.withdrawals) onNew(next);
+    if (before?.phase !== next.phase || before.run.n !== next.run.n) tell(`${next.owner}/${next.id}`, phaseText(next));
     if (before) {
       checkChange(before, next);
       failures.wroteEnvironment(before, next);
     }
     latency.wroteEnvironment(before, next);
-    if (before?.grant && !next.grant) checkReleased(before);
-    if (!before?.grant && next.grant) checkTaken(next);
+    if (before?.run.grant && !next.run.grant) checkReleased(before);
+    if (!before?.run.grant && next.run.grant) checkTaken(next);
     reached.wroteEnvironment(before, next);
     disks.wroteEnvironment(before, next);
     life.wroteEnvironment(before, next);
@@ -111,14 +111,14 @@ export function watch(
     const follows = terminal.includes(before.phase) ? [before.phase] : (allowed[before.phase] ?? []);
     if (!follows.includes(next.phase)) violated(`${next.id} went from ${before.phase} to ${next.phase}`);
     if (!followsIt(before, next)) violated(`${next.id} was replaced by what is not its successor`);
-    if (next.timelineCount < before.timelineCount) violated(`${next.id} lost timeline entries`);
-    if (next.actionCount < before.actionCount) violated(`${next.id} lost a request`);
+    if (next.events.count < before.events.count) violated(`${next.id} lost timeline entries`);
+    if (next.requests.count < before.requests.count) violated(`${next.id} lost a request`);
     // A deadline says only that it ends: how, says its command, if that was over by then.
-    const isOwnEnd = before.outcome?.isLimit && before.phase === "stopping" && !next.outcome?.isLimit;
-    if (before.outcome && next.outcome?.phase !== before.outcome.phase && !isOwnEnd) {
+    const isOwnEnd = before.end.outcome?.isLimit && before.phase === "stopping" && !next.end.outcome?.isLimit;
+    if (before.end.outcome && next.end.outcome?.phase !== before.end.outcome.phase && !isOwnEnd) {
       violated(`${next.id} changed its outcome`);
     }
-    const numbers = next.timeline.map((entry) => entry.n);
+    const numbers = next.events.timeline.map((entry) => entry.n);
     if (numbers.some((n, index) => index > 0 && n !== (numbers[index - 1] ?? 0) + 1)) {
       violated(`${next.id} has a gap in its timeline`);
     }
@@ -126,14 +126,15 @@ export function watch(
 
   /** The order of the end: nothing is given back while its compute is there, unless that came back meanwhile. */
   function checkReleased(before: Environment): void {
-    const run = `${before.uid}-r${before.run}`;
+    const run = `${before.uid}-r${before.run.n}`;
     // A worker that slept may make it again after it was seen gone: the looks after the end are for that.
     const cameBack = (lastApplied.get(run) ?? 0) > (lastGone.get(run) ?? Number.POSITIVE_INFINITY);
-    if (compute.isLive(before.uid, before.run) && !cameBack) violated(`${before.id} gave back capacity that is in use`);
+    if (compute.isLive(before.uid, before.run.n) && !cameBack)
+      violated(`${before.id} gave back capacity that is in use`);
   }
 
   /** A command that had exited by the end of its time ended in its own way. */
-  function checkExpired({ id, uid, run, endsAt }: Environment): void {
+  function checkExpired({ id, uid, run: { n: run }, times: { endsAt } }: Environment): void {
     const exitedAt = exits.get(`${uid}-r${run}`) ?? Number.POSITIVE_INFINITY;
     if (exitedAt < (endsAt ?? 0) - CLOCKS_MS) violated(`${id} expired although its command had exited`);
   }
@@ -141,10 +142,10 @@ export function watch(
   /** Nobody takes what the ledger does not say, and no node is given twice. */
   function checkTaken(next: Environment): void {
     const entry = [...(pool?.granted ?? []), ...(pool?.held ?? [])].find((one) => one.uid === next.uid);
-    if (entry?.run !== next.run) violated(`${next.id} took capacity that the ledger does not give it`);
+    if (entry?.run !== next.run.n) violated(`${next.id} took capacity that the ledger does not give it`);
     const used = new Map<string, number>();
     for (const one of environments.values()) {
-      for (const share of one.grant?.shares ?? []) {
+      for (const share of one.run.grant?.shares ?? []) {
         if (share.node !== null) used.set(share.node, (used.get(share.node) ?? 0) + share.units);
       }
     }
@@ -160,8 +161,8 @@ export function watch(
     pool = next;
     const entries = [...next.granted, ...next.held];
     for (const environment of environments.values()) {
-      if (!environment.grant) continue;
-      if (!entries.some((entry) => entry.uid === environment.uid && entry.run === environment.run)) {
+      if (!environment.run.grant) continue;
+      if (!entries.some((entry) => entry.uid === environment.uid && entry.run === environment.run.n)) {
         violated(`the ledger forgot ${environment.id}, which holds capacity`);
       }
     }
@@ -182,7 +183,7 @@ export function watch(
     const environment = environments.get(uid);
     if (!environment) return void violated(`compute was made for ${uid}, which is no environment`);
     const isLiving = environment.phase === "preparing" || environment.phase === "active";
-    const living = isLiving && environment.run === run && !environment.outcome;
+    const living = isLiving && environment.run.n === run && !environment.end.outcome;
     if (!existed && living && startedBefore) violated(`${environment.id} was started twice`);
   }
 
@@ -245,7 +246,7 @@ export function watch(
   };
 }
 
-function phaseText({ phase, run, reason, outcome }: Environment): string {
+function phaseText({ phase, run: { n: run }, reason, end: { outcome } }: Environment): string {
   return `is ${phase}, run ${run}${outcome ? `, ends as ${outcome.phase}` : ""}${reason ? `: ${reason}` : ""}`;
 }
 

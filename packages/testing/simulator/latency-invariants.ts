@@ -42,16 +42,16 @@ export function latencyWatch(options: {
 
   return {
     wroteEnvironment(before, next) {
-      const took = !before?.grant && next.grant ? grantedAt.get(nameOf(next)) : undefined;
+      const took = !before?.run.grant && next.run.grant ? grantedAt.get(runOf(next)) : undefined;
       if (took !== undefined && now() - took > PROMPT_MS) {
         late.push(`${next.id} took its grant after ${Math.round(now() - took)} ms`);
       }
-      if (before?.grant && !next.grant) releasedAt.set(nameOf(before), now());
+      if (before?.run.grant && !next.run.grant) releasedAt.set(runOf(before), now());
       const moves =
         before?.phase !== next.phase ||
         before.waitPool !== next.waitPool ||
-        before.endsAt !== next.endsAt ||
-        !next.grant;
+        before.times.endsAt !== next.times.endsAt ||
+        !next.run.grant;
       if (moves) movedAt = now();
     },
     wrotePool(before, next) {
@@ -74,6 +74,10 @@ export function latencyWatch(options: {
   };
 }
 
-function nameOf({ uid, run }: Pick<Environment, "uid" | "run">): string {
+function runOf({ uid, run }: Pick<Environment, "uid" | "run">): string {
+  return nameOf({ uid, run: run.n });
+}
+
+function nameOf({ uid, run }: { readonly uid: string; readonly run: number }): string {
   return `${uid}-r${run}`;
 }

@@ -103,7 +103,7 @@ function asItIsMade(gone: ClientAction): (environment: Environment) => void {
   };
 }
 
-function isUnused({ id, phase, policy, startedAt, idle }: Environment, now: number): boolean {
+function isUnused({ id, phase, policy, run: { startedAt }, use: { idle } }: Environment, now: number): boolean {
   if (id !== ID || phase !== "active" || !policy.idle || startedAt === null) return false;
   const lookAt = (idle?.at ?? startedAt) + policy.idle.everyMs;
   return lookAt <= now && now - (idle?.since ?? startedAt) > policy.idle.afterMs;

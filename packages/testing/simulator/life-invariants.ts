@@ -47,9 +47,9 @@ export function lifeWatch(options: {
     if (!next.policy.restarts && next.phase === "stopped") violated(`${next.id} is stopped and cannot be started`);
     checkStrays(next);
     if (!before) return;
-    if (next.run < before.run) violated(`${next.id} went back to run ${next.run}`);
+    if (next.run.n < before.run.n) violated(`${next.id} went back to run ${next.run.n}`);
     const isNewRun = before.phase === "stopped" && next.phase === "queued";
-    if (isNewRun && next.run !== before.run + 1) violated(`${next.id} started again as run ${next.run}`);
+    if (isNewRun && next.run.n !== before.run.n + 1) violated(`${next.id} started again as run ${next.run.n}`);
     for (const { name, volume } of before.volumes) {
       const after = next.volumes.find((own) => own.name === name)?.volume;
       if (volume && after?.id !== volume.id && !mayGo(next)) violated(`${next.id} forgot its volume ${name}`);
@@ -59,22 +59,27 @@ export function lifeWatch(options: {
   }
 
   /** Two looks and the sweep between them are enough to find what a sleeping worker made of the run before. */
-  function checkStrays({ id, uid, run, phase, policy, queuedAt }: Environment): void {
+  function checkStrays({ id, uid, run: { n: run }, phase, policy, queuedAt }: Environment): void {
     const isJudged = policy.restarts && run > 1 && phase === "active" && now() - queuedAt > FOUND_MS;
     if (isJudged && compute.isLive(uid, run - 1)) violated(`run ${run - 1} of ${id} lives beside run ${run}`);
   }
 
   /** Neither an exec nor a heartbeat that somebody was told of: the record that was replaced had them. */
   function checkUnused(before: Environment): void {
-    const { id, uid, policy, startedAt } = before;
+    const {
+      id,
+      uid,
+      policy,
+      run: { startedAt },
+    } = before;
     for (const { kind, at, until } of uses.get(uid) ?? []) {
       // An exec of an earlier run ended with it.
       if (at - CLOCKS_MS < (startedAt ?? 0)) continue;
       const keeps = kind === "exec" ? until - MOVES_MS : until - MOVES_MS + (policy.idle?.afterMs ?? 0);
       if (keeps > now() + CLOCKS_MS) violated(`${id} was stopped as idle in spite of its ${kind}`);
     }
-    if ((before.busyUntil ?? 0) > now() + CLOCKS_MS) violated(`${id} was stopped as idle while an exec runs`);
-    const used = (before.lastUsedAt ?? 0) + (policy.idle?.afterMs ?? 0);
+    if ((before.use.busyUntil ?? 0) > now() + CLOCKS_MS) violated(`${id} was stopped as idle while an exec runs`);
+    const used = (before.use.lastUsedAt ?? 0) + (policy.idle?.afterMs ?? 0);
     if (used > now() + CLOCKS_MS) violated(`${id} was stopped as idle right after it was used`);
   }
 
@@ -120,7 +125,13 @@ export function lifeWatch(options: {
 }
 
 /** It shall be deleted, or its first run failed and its policy keeps nothing of that. */
-function mayGo({ outcome, broken, policy, starts, firstActiveAt }: Environment): boolean {
+function mayGo({
+  end: { outcome },
+  run: { error: broken },
+  policy,
+  starts,
+  times: { firstActiveAt },
+}: Environment): boolean {
   const isCleared = policy.firstFailure === "clears" && starts === 0 && firstActiveAt === null;
   return outcome !== null || (broken !== null && isCleared);
 }

@@ -60,8 +60,8 @@ export const plantedBugs: readonly PlantedBug[] = [
       { file: "environments/make-run.ts", find: "    uid: environment.uid,\n", replace: "    uid: environment.id,\n" },
       {
         file: "environments/preparing.ts",
-        find: "ctx.compute.observe(environment.uid, environment.run)",
-        replace: "ctx.compute.observe(environment.id, environment.run)",
+        find: "ctx.compute.observe(environment.uid, environment.run.n)",
+        replace: "ctx.compute.observe(environment.id, environment.run.n)",
       },
     ],
   },
@@ -110,7 +110,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/preparing.ts",
-        find: "return environment.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);",
+        find: "return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);",
         replace: "return makeRun(ctx, environment, now);",
       },
     ],
@@ -357,13 +357,13 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/preparing.ts",
-        find: "if (environment.applyingAt === null) {",
-        replace: "if (environment.applyingAt === undefined) {",
+        find: "if (environment.run.applyingAt === null) {",
+        replace: "if (environment.run.applyingAt === undefined) {",
       },
       {
         file: "environments/make-run.ts",
-        find: "{ ...environment, appliedAt: now,",
-        replace: "{ ...environment, applyingAt: now, appliedAt: now,",
+        find: "run: { ...environment.run, appliedAt: now,",
+        replace: "run: { ...environment.run, applyingAt: now, appliedAt: now,",
       },
     ],
   },

@@ -28,27 +28,33 @@ const ofEnvironments = {
   "failed at its preparing limit": fails("deadline"),
   "failed as no machine bound it": fails("placement"),
   deleted: ends(({ phase }) => phase === "deleted"),
-  "stopped by its owner": (before, next) => stops(before, next) && next.broken === null && next.reason !== "auto-stop",
-  "stopped by a fault": (before, next) => stops(before, next) && next.broken !== null,
+  "stopped by its owner": (before, next) =>
+    stops(before, next) && next.run.error === null && next.reason !== "auto-stop",
+  "stopped by a fault": (before, next) => stops(before, next) && next.run.error !== null,
   "stopped as idle": (before, next) => stops(before, next) && next.reason === "auto-stop",
   "started again": (before, next) => before.phase === "stopped" && next.phase === "queued",
-  "started while it was being stopped": (before, next) => !before.remembered && next.remembered !== null,
-  "grant withdrawn": (before, next) => next.withdrawals > before.withdrawals,
+  "started while it was being stopped": (before, next) => !before.goal.start && next.goal.start !== null,
+  "grant withdrawn": (before, next) => next.placement.withdrawals > before.placement.withdrawals,
   "active after a grant was withdrawn": (before, next) =>
-    before.phase === "preparing" && next.phase === "active" && next.withdrawals > 0,
-  "second look cleared": (before, next) => before.missedAt !== null && next.missedAt === null && next.outcome === null,
+    before.phase === "preparing" && next.phase === "active" && next.placement.withdrawals > 0,
+  "second look cleared": (before, next) =>
+    before.run.missedAt !== null && next.run.missedAt === null && next.end.outcome === null,
   "warned before its end": (before, next) =>
-    next.warnedMinutes !== null && before.warnedMinutes !== null && next.warnedMinutes < before.warnedMinutes,
+    next.times.warnedMinutes !== null &&
+    before.times.warnedMinutes !== null &&
+    next.times.warnedMinutes < before.times.warnedMinutes,
   "extension done": closes("extend", "done"),
   "resized while it ran": closes("resize", "done"),
   "Jupyter turned on": closes("enable_jupyter", "done"),
   "a guest whom GitHub does not know": closes("add_user", "failed"),
   "a request that its end closed": (before, next) =>
-    next.actions.some(({ status, reason }, place) => status === "failed" && reason !== before.actions[place]?.reason),
+    next.requests.list.some(
+      ({ status, reason }, place) => status === "failed" && reason !== before.requests.list[place]?.reason,
+    ),
   "spec forgotten": (before, next) => before.spec !== null && next.spec === null,
-  "archive made": (before, next) => settles(before, next) && !next.timeline.at(-1)?.reason?.includes("archive"),
+  "archive made": (before, next) => settles(before, next) && !next.events.timeline.at(-1)?.reason?.includes("archive"),
   "archive late": (before, next) =>
-    settles(before, next) && next.timeline.at(-1)?.reason?.includes("not made in time") === true,
+    settles(before, next) && next.events.timeline.at(-1)?.reason?.includes("not made in time") === true,
   "lease lost to another submit": (_, next) => next.reason === "Its disk was taken",
   "waits until its disk is backed up": (before, next) =>
     next.phase === "queued" && before.waitPool === undefined && next.waitPool !== undefined && next.disk !== null,
@@ -137,14 +143,14 @@ function ends(isSo: (next: Environment) => boolean): Change<Environment> {
 }
 
 function fails(cause: ReturnType<typeof failureCause>): Change<Environment> {
-  return ({ outcome, broken }, next) => {
-    const reason = outcome === null && next.outcome?.phase === "failed" ? next.outcome.reason : null;
-    return failureCause(reason ?? (broken === null ? next.broken : null)) === cause;
+  return ({ end: { outcome }, run: { error: broken } }, next) => {
+    const reason = outcome === null && next.end.outcome?.phase === "failed" ? next.end.outcome.reason : null;
+    return failureCause(reason ?? (broken === null ? next.run.error : null)) === cause;
   };
 }
 
-function cancels({ outcome }: Environment, next: Environment): boolean {
-  return outcome === null && next.outcome?.phase === "cancelled";
+function cancels({ end: { outcome } }: Environment, next: Environment): boolean {
+  return outcome === null && next.end.outcome?.phase === "cancelled";
 }
 
 function stops(before: Environment, next: Environment): boolean {
@@ -152,11 +158,11 @@ function stops(before: Environment, next: Environment): boolean {
 }
 
 function settles(before: Environment, next: Environment): boolean {
-  return before.archive?.settled === false && next.archive?.settled === true;
+  return before.end.archive?.settled === false && next.end.archive?.settled === true;
 }
 
 function closes(kind: string, status: string): Change<Environment> {
-  const count = ({ actions }: Environment) =>
+  const count = ({ requests: { list: actions } }: Environment) =>
     actions.filter((action) => action.kind === kind && action.status === status).length;
   return (before, next) => count(next) > count(before);
 }

@@ -112,7 +112,7 @@ function deliveriesIn(table: MemoryTable): Delivery[] {
 }
 
 /** Every entry of a timeline that has a receiver is a delivery, with its number. */
-function untold(table: MemoryTable, { uid, id, labels, timelineCount }: Environment): string[] {
+function untold(table: MemoryTable, { uid, id, labels, events: { count: timelineCount } }: Environment): string[] {
   if (labels.receiver === undefined) return [];
   const numbers = deliveriesIn(table)
     .filter(({ environment }) => environment.uid === uid)

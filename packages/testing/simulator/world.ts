@@ -125,7 +125,7 @@ export function newWorld(sim: Scheduler, seed: number) {
 
 /** Active, and nothing ends it: of what is being removed or withdrawn every look decides. */
 function goesOn(environment: Environment | undefined): boolean {
-  return environment?.phase === "active" && environment.outcome === null && environment.desired === "active";
+  return environment?.phase === "active" && environment.end.outcome === null && environment.goal.desired === "active";
 }
 
 /** What becomes of an environment's run, and whether its command ignores SIGTERM. */
