@@ -1,6 +1,9 @@
 import type { Clock, IndexName, IndexQuery, Item, Page } from "#core/context.ts";
 import { copyOfData } from "./plain-data.ts";
 
+/** DynamoDB ends a page there even where no limit was given. */
+export const MOST_PAGE_BYTES = 1_000_000;
+
 interface Entry {
   readonly partition: string;
   readonly sort: number | string;
@@ -106,11 +109,25 @@ function pageOf(entries: Entry[], { from, to, after, limit, keysOnly = false }: 
     .sort(compareEntries);
   const start = after === undefined ? 0 : found.findIndex((entry) => isAfter(entry, after));
   if (start < 0) return { items: [] };
-  const page = found.slice(start, limit === undefined ? undefined : start + limit);
+  const page = upToMostBytes(found.slice(start, limit === undefined ? undefined : start + limit));
   const items = page.map(({ item }) => (keysOnly ? { pk: item.pk, sk: item.sk, writers: [] } : copyOfData(item)));
   const last = page.at(-1);
   return last && start + page.length < found.length ? { items, next: cursorOf(last) } : { items };
 }
+
+/** Where only keys are asked for DynamoDB still counts all that is projected. */
+function upToMostBytes(entries: Entry[]): Entry[] {
+  if (entries.length <= FEW_ENTRIES) return entries;
+  let bytes = 0;
+  const last = entries.findIndex(({ item }) => {
+    bytes += Buffer.byteLength(JSON.stringify(item));
+    return bytes >= MOST_PAGE_BYTES;
+  });
+  return last < 0 ? entries : entries.slice(0, last + 1);
+}
+
+// Of what is projected so few never come to a page: no field of it has more than 10 KB.
+const FEW_ENTRIES = 50;
 
 function isAfter(entry: Entry, cursor: string): boolean {
   const [sort, pk, sk] = JSON.parse(cursor) as [Entry["sort"], string, string];

@@ -1,6 +1,6 @@
 import type { Clock, Item, Key, Page, PartitionQuery, Stored, Table } from "#core/context.ts";
 import { Conflict } from "#core/problem.ts";
-import { memoryIndex } from "./memory-index.ts";
+import { MOST_PAGE_BYTES, memoryIndex } from "./memory-index.ts";
 import { copyOfData, frozenData } from "./plain-data.ts";
 
 export interface MemoryTableOptions {
@@ -20,7 +20,10 @@ export interface MemoryTable extends Table {
   all(): Item[];
 }
 
-/** The Table in memory: nothing that is handed in or out is shared with the store. */
+/**
+ * The Table in memory: nothing that is handed in or out is shared with the store. As DynamoDB, it refuses items above
+ * 400 KB and ends pages at 1 MB.
+ */
 export function memoryTable({
   clock,
   random = Math.random,
@@ -46,6 +49,8 @@ export function memoryTable({
       return [...distinct.values()].filter((item) => item !== undefined).map(handOut);
     },
     async put(item, options) {
+      // Weighing costs a tenth of a schedule: who is trusted to change nothing is trusted in this too.
+      if (sharesItems !== "trusting") requireRoom(item);
       requireWriter(find(item), options?.ifWriter, item);
       const given = item as Stored as Item;
       const stored = sharesItems === "trusting" ? given : frozenData(given);
@@ -70,8 +75,15 @@ function requireWriter(found: Item | undefined, ifWriter: string | null | undefi
   if (!holds) throw new Conflict(`${pk}|${sk}`);
 }
 
-// DynamoDB ends a page at 1 MB even where no limit was given.
-const pageBytes = 1_000_000;
+// DynamoDB refuses more than this, names of attributes included.
+const MOST_ITEM_BYTES = 400 * 1024;
+
+function requireRoom(item: Key): void {
+  const bytes = Buffer.byteLength(JSON.stringify(item));
+  if (bytes <= MOST_ITEM_BYTES) return;
+  const size = Math.round(bytes / 1024);
+  throw new Error(`The item ${item.pk}|${item.sk} has ${size} KB; DynamoDB keeps at most 400 KB`);
+}
 
 function pageOf(partition: Map<string, Item> | undefined, query: PartitionQuery, handOut: (item: Item) => Item): Page {
   const { prefix = "", after, limit = Number.POSITIVE_INFINITY, newestFirst = false } = query;
@@ -84,8 +96,8 @@ function pageOf(partition: Map<string, Item> | undefined, query: PartitionQuery,
     const item = partition?.get(sk);
     if (!item) continue;
     items.push(handOut(item));
-    bytes += JSON.stringify(item).length;
-    if (items.length >= limit || bytes >= pageBytes) break;
+    bytes += Buffer.byteLength(JSON.stringify(item));
+    if (items.length >= limit || bytes >= MOST_PAGE_BYTES) break;
   }
   const last = items.at(-1);
   return last && items.length < rest.length ? { items, next: last.sk } : { items };

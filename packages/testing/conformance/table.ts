@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Item, Key, Page, PartitionQuery, Stored, Table } from "#core/context.ts";
 import { Conflict } from "#core/problem.ts";
+import { seededRandom } from "../random.ts";
 
 let partitionCount = 0;
 
@@ -158,6 +159,21 @@ function roundTrips(table: () => Table, key: MakeKey, item: MakeItem): void {
       await expect(table().put(item({ value: Number.NaN }))).rejects.toThrow();
       await expect(table().put(item({ value: [Number.POSITIVE_INFINITY] }))).rejects.toThrow();
       await expect(table().put(item({ value: Number.NaN, text: "x".repeat(9_000) }))).rejects.toThrow();
+    });
+
+    it("refuses an item above 400 KB, however well it was packed, and keeps the one before", async () => {
+      await table().put(item({ value: "small" }));
+
+      await expect(table().put(item({ value: unpackable(600_000) }, "-", "w2"))).rejects.toThrow(/at most 400 KB/);
+
+      expect(await table().get(key())).toEqual(item({ value: "small" }));
+    });
+
+    it("takes an item just below 400 KB", async () => {
+      const value = unpackable(390_000);
+      await table().put(item({ value }));
+
+      expect(await table().get(key())).toStrictEqual(item({ value }));
     });
 
     it("keeps fields that are not fit for an index as plain data", async () => {
@@ -356,6 +372,19 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
       ]);
     });
 
+    it.each([false, true])(
+      "ends a page of an index at about 1 MB when no limit is given, keys only %s",
+      async (keysOnly) => {
+        const fields = (n: number) => ({ ...waiting(skOf(n)), zone: "x".repeat(7_500) });
+        await Promise.all(Array.from({ length: 200 }, (_, n) => table().put(item(fields(n), skOf(n)))));
+
+        const pages = await allPages(table(), { index: "waiting", partition: shard(), keysOnly });
+
+        expect(pages.length).toBe(2);
+        expect(pages.flatMap(({ items }) => items.map(({ sk }) => sk))).toHaveLength(200);
+      },
+    );
+
     it("pages through entries of the same sort value", async () => {
       await Promise.all(Array.from({ length: 7 }, (_, n) => table().put(item(due(5), skOf(n)))));
 
@@ -366,6 +395,14 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
     });
   });
 }
+
+/** Text of so many letters of which compression leaves three quarters. */
+function unpackable(length: number): string {
+  const random = seededRandom(1);
+  return Array.from({ length }, () => LETTERS[Math.floor(random() * LETTERS.length)]).join("");
+}
+
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 type AnyQuery = Parameters<Table["query"]>[0] | PartitionQuery;
 
