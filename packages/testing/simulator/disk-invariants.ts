@@ -173,8 +173,9 @@ export function diskWatch(options: {
         const others = disk?.snapshots.filter((snapshot) => snapshot.id !== id && snapshot.at >= at) ?? [];
         const states = await Promise.all(others.map(async (one) => (await volumes.findSnapshot(one.id))?.state));
         const left = states.filter((state) => state === "completed").length;
-        const hasFailed = (await volumes.findSnapshot(id))?.state === "failed";
-        if (disk && disk.phase !== "purging" && !hasFailed && left < 3)
+        // Of one that failed, or that is there no more, nothing is lost.
+        const state = (await volumes.findSnapshot(id))?.state ?? "failed";
+        if (disk && disk.phase !== "purging" && state !== "failed" && left < 3)
           violated(`a backup of disk ${disk.name} was removed too soon`);
         return volumes.removeSnapshot(id);
       },

@@ -9,8 +9,6 @@ import type { SimulatedWorld } from "./world.ts";
 const OWNER = "ivan";
 const DISK = "worn";
 const APART_MS = 40_000;
-/** Waits for the reason of seed 2302: a backup of another disk is removed when one fails after it was recorded. */
-const FAILS_LATER = false;
 
 /** One disk through many short jobs, each of which leaves a backup; its volume, and some backups, fail on the way. */
 export function wornDiskActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
@@ -33,7 +31,7 @@ export function wornDiskActions(sim: Scheduler, world: SimulatedWorld): ClientAc
   for (let losses = Math.floor(sim.random() * 3); losses > 0; losses--) {
     actions.push({ at: start + sim.random() * count * APART_MS, run: () => void loseVolume(sim, world) });
   }
-  if (sim.random() < 0.4 && FAILS_LATER) {
+  if (sim.random() < 0.4) {
     const at = start + sim.random() * count * APART_MS;
     actions.push({ at, run: () => world.volumes.failSnapshotsLater(1 + Math.floor(sim.random() * 2)) });
   }
