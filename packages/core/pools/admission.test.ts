@@ -141,6 +141,37 @@ test("a pool whose first machine comes during a pause is born closed", async () 
   expect(await findPool(world.ctx, "h100")).toMatchObject({ closed: "paused", granted: [] });
 });
 
+test("a type that is drained while its ledger is first made starts nothing", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  let isDrained = false;
+  const table: Table = {
+    ...world.table,
+    put: async (item, options) => {
+      if (item.pk === poolKey("h100").pk && !isDrained) {
+        isDrained = true;
+        await drainPool(world.ctx, "h100", true);
+      }
+      return world.table.put(item, options);
+    },
+  };
+
+  await refreshCapacity({ ...world.ctx, table });
+  await reconcilePools(world.ctx, [{ look: keyText(poolKey("h100")), for: [keyText(environment)] }]);
+
+  expect(await findPool(world.ctx, "h100")).toMatchObject({ closed: "drained", granted: [] });
+});
+
+test("a ledger that was made while nothing is closed is open at once", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+
+  await refreshCapacity(world.ctx);
+
+  expect(await findPool(world.ctx, "h100")).toMatchObject({ closed: null, nodes: [{ name: "h100-1" }] });
+});
+
 test("two operators at once: no wish is lost", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1, t4: 1, a100: 1 }) });
 

@@ -28,14 +28,14 @@ export async function drainPool(ctx: Context<"table" | "queue">, type: string, i
     const others = before.drained.filter((one) => one !== type);
     return { ...before, drained: isDrained ? [...others, type].sort() : others };
   });
-  await carry(ctx, type);
+  await carryAdmission(ctx, type);
   return admission;
 }
 
 /** Closes every pool for new grants, or opens those that are not drained. Throws `unavailable`. */
 export async function pauseAdmission(ctx: Context<"table" | "queue">, isPaused: boolean): Promise<Admission> {
   const admission = await change(ctx, (before) => ({ ...before, paused: isPaused }));
-  await Promise.all(poolTypes.map((pool) => carry(ctx, pool)));
+  await Promise.all(poolTypes.map((pool) => carryAdmission(ctx, pool)));
   return admission;
 }
 
@@ -66,7 +66,7 @@ async function change(ctx: Context<"table">, decide: (before: Admission) => Admi
 }
 
 /** Into the ledger. It is read before what it has to carry, so that a later wish is never overwritten by an older one. */
-async function carry(ctx: Context<"table" | "queue">, type: string): Promise<void> {
+export async function carryAdmission(ctx: Context<"table" | "queue">, type: string): Promise<void> {
   const { record } = await changeRecord(ctx, {
     // A ledger that cannot be read grants nothing anyway.
     read: () => unlessUnreadable(ctx, () => findPool(ctx, type)),

@@ -4,7 +4,7 @@ import { keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { readable, unlessUnreadable } from "../readable.ts";
 import { writeRecord } from "../write-record.ts";
-import { type Closure, closureOf, readAdmission } from "./admission.ts";
+import { type Closure, carryAdmission, closureOf, readAdmission } from "./admission.ts";
 import { readGoneNodes, WORD_MS } from "./node-gone.ts";
 import { parsePool } from "./parse.ts";
 import { poolNodes } from "./pool-nodes.ts";
@@ -12,8 +12,9 @@ import { emptyPool, type Pool, type PoolNode } from "./record.ts";
 
 /**
  * Compares the machines that the cluster has, one listing for all types, with what the ledgers say, and has those
- * looked at whose machines changed. A pool comes into being with its first machine. It also carries into the ledgers
- * what the operator wants of admission where that was left undone; read after them, so that no older wish wins.
+ * looked at whose machines changed. A pool comes into being with its first machine, closed until that ledger was
+ * carried what the operator wants: a wish that found no ledger is seen then. Into the other ledgers it carries what was
+ * left undone; read after them, so that no older wish wins.
  */
 export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute">): Promise<void> {
   const startedAt = ctx.clock.monotonic();
@@ -33,12 +34,14 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
       const key = poolKey(type);
       const found = nodes.get(type) ?? [];
       const pool = pools.get(key.pk) ?? (found.length > 0 ? emptyPool(ctx, type) : undefined);
-      // Nobody knows what the operator wants: what is closed stays closed, and nothing new is opened.
-      const before = pools.has(key.pk) ? (pool?.closed ?? null) : "paused";
-      const closed = admission ? closureOf(admission, type) : before;
       if (!pool || unreadable.has(key.pk)) return;
+      const isNew = !pools.has(key.pk);
+      const before = isNew ? "paused" : (pool.closed ?? null);
+      // Nobody knows what the operator wants: what is closed stays closed, and nothing new is opened.
+      const closed = admission && !isNew ? closureOf(admission, type) : before;
       if (sameNodes(pool.nodes, found) && (pool.closed ?? null) === closed) return;
       await writeNodes(ctx, pool, found, closed);
+      if (isNew && admission) await carryAdmission(ctx, type);
       await sendLook(ctx, key);
     }),
   );

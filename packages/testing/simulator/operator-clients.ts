@@ -28,11 +28,9 @@ export function operatorActions(sim: Scheduler, world: SimulatedWorld): ClientAc
     ask(when, isClosed ? close : `undo ${close}`, async (ctx) => {
       world.watch.setClosed(false);
       const asked = ++asks;
-      // Into a ledger that is only being made the wish is carried by the schedule after that.
-      const isKnown = world.watch.pool() !== undefined;
       if (close === "drain") await drainPool(ctx, POOL, isClosed);
       else await pauseAdmission(ctx, isClosed);
-      if (isClosed && isKnown && asked === asks) world.watch.setClosed(true);
+      if (isClosed && asked === asks) world.watch.setClosed(true);
       world.watch.reached.note(isClosed ? "pool closed" : "pool opened again");
     });
   const closed = at(4);
