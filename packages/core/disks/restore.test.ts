@@ -60,6 +60,30 @@ async function worldOfThree(options: Parameters<typeof memoryWorld>[0] = {}): Pr
 }
 
 describe("a disk whose volume is gone", () => {
+  test("gets back what the end of its last job saved, though the volume went before anybody heard of that backup", async () => {
+    const world = await worldOfThree();
+    const { createSnapshot } = world.volumes;
+    const lossy: typeof createSnapshot = async (volume, tags) => {
+      await createSnapshot(volume, tags);
+      world.volumes.loseVolume(volume);
+      throw new Error("timed out");
+    };
+    await submit(world, "four");
+    world.volumes.write(await volumeOf(world), "four");
+    Object.assign(world.volumes, { createSnapshot: lossy });
+    await cancel(world, "four");
+    await world.advance(MINUTE);
+    const newest = world.volumes.snapshotIds().at(-1);
+    const backedUp = (await backupsOf(world)).at(-1)?.id;
+
+    await submit(world, "five");
+    await world.advance(20_000);
+
+    expect(backedUp).toBe(newest);
+    expect(await contentNow(world)).toEqual({ content: "four", from: newest });
+    expect((await world.read("alice", "four")).phase).toBe("cancelled");
+  });
+
   test("gets back what its newest backup holds, and the timeline says from which point in time", async () => {
     const world = await worldOfThree();
     const newest = (await backupsOf(world)).at(-1);

@@ -25,27 +25,16 @@ export async function backUp(
 ): Promise<Step<Environment>> {
   const disk = await findDisk(ctx, environment.owner, use.uid);
   if (!disk || disk.heldBy?.uid !== environment.uid) return released(environment, use, now, "its disk is not its own");
+  const claim = environment.end.backup;
+  // Before the volume is looked for: a snapshot outlives it.
+  const resolved = claim && (await resolveClaim(ctx, environment, use, disk, claim, now));
+  if (resolved) return resolved;
   const volume = disk.volume ? await lookForVolume(ctx, disk, disk.volume) : "gone";
   if (volume === "missed") return waitedFor(environment, now, "Waits until the volume of its disk is seen");
   if (volume === "gone") return release(ctx, environment, use, now, VOLUME_GONE);
   const held = volume.attached ? await detachVolumes(ctx, environment, [volume.id], now) : undefined;
   if (held) return held;
-  const claim = environment.end.backup;
-  if (claim) {
-    const left = await ctx.volumes.listSnapshots(volume.id);
-    const mine = left.find(
-      ({ tags, state }) => state !== "failed" && tags.attempt?.startsWith(`${prefix(environment)}-`),
-    );
-    if (mine) {
-      const { id, at, state, tags } = mine;
-      await releaseDisk(ctx, environment, { id, at, completed: state === "completed" }, tags.attempt);
-      return released(environment, use, now, "backed up its disk");
-    }
-    // A snapshot of this very claim that failed: whoever claimed has acted, so there is nobody to wait for.
-    const failed = left.some(({ tags }) => tags.attempt === attemptOf(environment, claim.attempt));
-    if (now < claim.until && !failed) return waitedFor(environment, now, "Waits for the backup of its disk");
-    if (claim.attempt >= MOST_ATTEMPTS) return release(ctx, environment, use, now, NOT_BACKED_UP);
-  }
+  if (claim && claim.attempt >= MOST_ATTEMPTS) return release(ctx, environment, use, now, NOT_BACKED_UP);
   return claimSnapshot(ctx, environment, disk, volume.id, now);
 }
 
@@ -63,6 +52,29 @@ export async function endAttempt(
   if (backup.attempt >= MOST_ATTEMPTS) return release(ctx, environment, disk, now, NOT_BACKED_UP);
   const next = { attempt: backup.attempt + 1, until: now, since: now };
   return changed({ ...environment, end: { ...environment.end, backup: next } }, now, "its backup took too long");
+}
+
+/** Records what an earlier claim left, or waits for who claimed; undefined: nobody is to be waited for any more. */
+async function resolveClaim(
+  ctx: WorkerContext,
+  environment: Environment,
+  use: DiskUse,
+  { volume }: Disk,
+  claim: { readonly attempt: number; readonly until: number },
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const left = volume ? await ctx.volumes.listSnapshots(volume.id) : [];
+  const mine = left.find(
+    ({ tags, state }) => state !== "failed" && tags.attempt?.startsWith(`${prefix(environment)}-`),
+  );
+  if (mine) {
+    const { id, at, state, tags } = mine;
+    await releaseDisk(ctx, environment, { id, at, completed: state === "completed" }, tags.attempt);
+    return released(environment, use, now, "backed up its disk");
+  }
+  // A snapshot of this very claim that failed: whoever claimed has acted, so there is nobody to wait for.
+  const failed = left.some(({ tags }) => tags.attempt === attemptOf(environment, claim.attempt));
+  return now < claim.until && !failed ? waitedFor(environment, now, "Waits for the backup of its disk") : undefined;
 }
 
 async function claimSnapshot(
