@@ -231,7 +231,8 @@ function vanish(sim: Scheduler, world: SimulatedWorld, owner: string, id: string
   const environment = world.watch.environments().get(uidOf(world, owner, id) ?? "");
   if (!environment?.run.appliedAt || environment.run.withdrawing || sim.time() - environment.run.appliedAt < SLEPT_MS)
     return;
-  void world.compute.remove(environment.uid, environment.run.n, { graceSeconds: 0, force: true });
+  // Not by force: what runs on a machine that does not answer would run on there, and nobody could know of it.
+  void world.compute.remove(environment.uid, environment.run.n, { graceSeconds: 0, force: false });
   if (sim.random() < COMPARED) compareNow(sim, world);
 }
 

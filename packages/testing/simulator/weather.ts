@@ -13,6 +13,8 @@ export type Away = Map<Part, number>;
 const MINUTE = 60_000;
 const LONGEST_OUTAGE_MS = 3 * MINUTE;
 const MOST_STEP_MS = 15_000;
+/** An item names no more (packages/core/write-record.ts). */
+const KEPT_WRITERS = 8;
 
 /** What befalls the world itself, beside single calls: it is all over when the faults are. */
 export function weatherActions(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
@@ -133,8 +135,11 @@ async function mended(sim: Scheduler, world: SimulatedWorld, sound: Item & Key):
   const present = await world.table.get({ pk: sound.pk, sk: sound.sk });
   if (present?.phase !== UNKNOWN_PHASE) return;
   sim.tell("weather", `${sound.id} is mended`);
-  await world.table.put({ ...sound, writers: present.writers, dueAt: sim.time() } as Item);
-  world.watch.mended({ ...sound, writers: present.writers, dueAt: sim.time() } as Item);
+  // As a writer of his own: whoever has read what was unreadable must not put it back.
+  const writers = [`mended at ${sim.time()}`, ...(present.writers as string[])].slice(0, KEPT_WRITERS);
+  const whole = { ...sound, writers, dueAt: sim.time() } as Item;
+  await world.table.put(whole);
+  world.watch.mended(whole);
 }
 
 /** Messages that say nothing, or name what is not there. */
