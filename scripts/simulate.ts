@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { type CampaignResult, runSchedules, unreached } from "#testing/simulator/campaign.ts";
 import { runInJobs } from "#testing/simulator/jobs.ts";
-import { catchPlanted } from "#testing/simulator/plant.ts";
+import { catchPlanted, type PlantedBug } from "#testing/simulator/plant.ts";
 import { plantedBugs } from "#testing/simulator/planted.ts";
 import { type Omitted, simulate } from "#testing/simulator/schedule.ts";
 import type { FaultRates } from "#testing/simulator/scheduler.ts";
@@ -29,6 +29,8 @@ const { values } = parseArgs({
     without: { type: "string", default: "" },
     faultless: { type: "string", default: "" },
     planted: { type: "boolean", default: false },
+    /** Only the planted mistakes whose name has this in it. */
+    only: { type: "string", default: "" },
   },
 });
 const from = Number(values.from);
@@ -73,15 +75,27 @@ function replayCommand(seed: number, { actions, faults }: Shrunk): string {
   return ["npm run simulate --", `--replay ${seed}`, ...left].join(" ");
 }
 
+/** As many mistakes at a time as there are jobs, each in a copy and a process of its own. */
 async function planted(): Promise<void> {
+  const begun = performance.now();
+  const asked = plantedBugs.filter(({ name }) => name.includes(values.only));
+  const left = [...asked];
   let missed = 0;
-  for (const bug of plantedBugs) {
-    const caught = await catchPlanted(bug, count);
-    console.log(caught ? `caught  ${bug.name}: ${caught}` : `MISSED  ${bug.name} in ${count} schedules`);
-    if (!caught) missed += 1;
+  async function work(): Promise<void> {
+    for (let bug = left.shift(); bug; bug = left.shift()) {
+      const caught = await catchPlanted(bug, count);
+      console.log(caught ? `caught  ${bug.name}: ${caught}` : `MISSED  ${bug.name}${howTried(bug)}`);
+      if (!caught) missed += 1;
+    }
   }
-  console.log(`${plantedBugs.length - missed} caught, ${missed} missed`);
-  process.exitCode = missed > 0 ? 1 : 0;
+  await Promise.all(Array.from({ length: Number(values.jobs) }, work));
+  const seconds = Math.round((performance.now() - begun) / 1000);
+  console.log(`${asked.length - missed} caught, ${missed} missed, in ${seconds} s`);
+  process.exitCode = missed > 0 || asked.length === 0 ? 1 : 0;
+}
+
+function howTried({ caughtBy }: PlantedBug): string {
+  return caughtBy ? ` by ${caughtBy.file}: ${caughtBy.title}` : ` in ${count} schedules`;
 }
 
 async function slice(): Promise<void> {

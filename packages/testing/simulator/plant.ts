@@ -2,7 +2,14 @@ import { execFile } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { PlantedBug } from "./planted.ts";
+
+/** One mistake: texts of the core's source, each of which stands there exactly once, and what it becomes. */
+export interface PlantedBug {
+  readonly name: string;
+  readonly edits: readonly { readonly file: string; readonly find: string; readonly replace: string }[];
+  /** The core's test that catches it, where it takes more than a schedule has: long lines, days, a setting. */
+  readonly caughtBy?: { readonly file: string; readonly title: string };
+}
 
 const root = join(import.meta.dirname, "../../..");
 
@@ -10,8 +17,8 @@ const copied = ["package.json", "vitest.config.ts", "packages/core", "packages/h
 
 /**
  * Puts the mistake into a copy of the core and runs the simulator on that copy, or the test that the mistake names.
- * Answers the first violation, or the first test that fails; undefined when there was none in so many schedules. Throws
- * when the source has changed under the mistake.
+ * Answers the first violation, or the test that fails; undefined when there was none in so many schedules. Throws when
+ * the source has changed under the mistake, or nothing ran.
  */
 export async function catchPlanted(bug: PlantedBug, schedules: number): Promise<string | undefined> {
   const copy = await mkdtemp(join(tmpdir(), "berth-planted-"));
@@ -21,7 +28,7 @@ export async function catchPlanted(bug: PlantedBug, schedules: number): Promise<
     }
     await symlink(join(root, "node_modules"), join(copy, "node_modules"));
     for (const edit of bug.edits) await applyEdit(join(copy, "packages/core", edit.file), edit, bug.name);
-    return await (bug.test === undefined ? firstViolation(copy, schedules) : firstFailure(copy, bug.test));
+    return await (bug.caughtBy ? failedTest(copy, bug.caughtBy) : firstViolation(copy, schedules));
   } finally {
     await rm(copy, { recursive: true, force: true });
   }
@@ -46,17 +53,17 @@ function firstViolation(directory: string, schedules: number): Promise<string | 
   });
 }
 
-/** A run that fails without a failed test is one that did not get so far. */
-function firstFailure(directory: string, file: string): Promise<string | undefined> {
+/** Runs exactly that test. One that passes and one that is not there both end without an error: only its line differs. */
+function failedTest(directory: string, { file, title }: { file: string; title: string }): Promise<string | undefined> {
   const vitest = join(root, "node_modules/vitest/vitest.mjs");
-  const args = [vitest, "run", "--project", "3 memory", "--reporter", "tap-flat", join("packages/core", file)];
+  const only = ["--testNamePattern", `(^| )${title.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`];
+  const args = [vitest, "run", "--project", "3 memory", "--reporter", "tap-flat", ...only, join("packages/core", file)];
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, args, { cwd: directory }, (error, stdout, stderr) => {
-      if (!error) return resolve(undefined);
-      const failed = /^not ok \d+ - (.*?)(?: # time=.*)?$/m.exec(stdout)?.[1];
-      if (failed === undefined)
-        return reject(new Error(`The test of the planted copy did not run: ${stderr.slice(-500)}`));
-      resolve(failed);
+    execFile(process.execPath, args, { cwd: directory }, (_, stdout, stderr) => {
+      const lines = stdout.split("\n").filter((line) => line.includes(title) && !line.includes("# SKIP"));
+      if (lines.some((line) => line.startsWith("not ok "))) return resolve(`${file}: ${title}`);
+      if (lines.some((line) => line.startsWith("ok "))) return resolve(undefined);
+      reject(new Error(`'${title}' of ${file} did not run: ${`${stdout}${stderr}`.slice(-500)}`));
     });
   });
 }

@@ -1,0 +1,195 @@
+import type { PlantedBug } from "./plant.ts";
+
+/** Mistakes with disks, volumes and backups. */
+export const diskBugs: readonly PlantedBug[] = [
+  {
+    name: "disk lease before the environment",
+    edits: [
+      {
+        file: "environments/create.ts",
+        find: "  await writeSpec(ctx, key, { uid, spec: uid }, input);\n",
+        replace:
+          "  if (lease) await writeLease(ctx, lease, wanted);\n  await writeSpec(ctx, key, { uid, spec: uid }, input);\n",
+      },
+      {
+        file: "environments/create.ts",
+        find: "  if (lease) await confirmLease(ctx, await writeLease(ctx, lease, head));\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "disk lease not checked when the grant is taken",
+    edits: [
+      {
+        file: "environments/disk.ts",
+        find: 'if (!environment.disk) return { kind: "ready", zone: null };',
+        replace: 'if (!environment.disk || environment.waitPool !== undefined) return { kind: "ready", zone: null };',
+      },
+      {
+        file: "environments/disk.ts",
+        find: "if (disk?.heldBy?.uid !== environment.uid) return undefined;",
+        replace: "if (!disk) return undefined;",
+      },
+    ],
+  },
+  {
+    name: "ReadWriteOnce for ReadWriteOncePod",
+    caughtBy: {
+      file: "../testing/memory-compute.test.ts",
+      title: "keeps the volume of a run that was removed by force attached until it is taken off or its node is back",
+    },
+    edits: [
+      {
+        file: "../testing/memory-cluster.ts",
+        find: "if (isMountedElsewhere(world, it)) return false;",
+        replace: "if (isMountedElsewhere(world, it) && it.nodes.length > 0) return false;",
+      },
+    ],
+  },
+  {
+    name: "undelete while a purge deletes",
+    edits: [
+      {
+        file: "disks/requests.ts",
+        find: 'if (disk.phase !== "deleted") throw',
+        replace: 'if (disk.phase === "available") throw',
+      },
+      {
+        file: "disks/view.ts",
+        find: 'return disk.phase === "purging" || disk.phase === "purged";',
+        replace: 'return disk.phase === "purged";',
+      },
+    ],
+  },
+  {
+    name: "a second CreateSnapshot after a time-out with effect",
+    edits: [{ file: "environments/backup.ts", find: 'state !== "failed" &&', replace: 'state === "completed" &&' }],
+  },
+  {
+    name: "a backup given up while another may still be made",
+    edits: [{ file: "environments/backup.ts", find: "const CLAIM_MS = 60_000;", replace: "const CLAIM_MS = 2_000;" }],
+  },
+  {
+    name: "volumes that were made late forgotten",
+    edits: [
+      {
+        file: "environments/own-volumes.ts",
+        find: "if (due.length === 0) return undefined;",
+        replace: "if (due.length >= 0) return undefined;",
+      },
+    ],
+  },
+  {
+    name: "a volume made before it is named",
+    edits: [
+      {
+        file: "environments/disk.ts",
+        find: "const named = isListed ? disk : await written(ctx, withMaking(disk, listMaking(disk.making, entry)));",
+        replace: "const named = disk;",
+      },
+    ],
+  },
+  {
+    name: "an environment's own volume made before it is named",
+    edits: [
+      {
+        file: "environments/own-volumes.ts",
+        find: "if (unlisted.length > 0) {",
+        replace: "if (unlisted.length < 0) {",
+      },
+    ],
+  },
+  {
+    name: "a snapshot made before it is named",
+    edits: [
+      {
+        file: "environments/backup.ts",
+        find: "  await listSnapshotMaking(ctx, disk, tags.attempt, volumeId);\n",
+        replace: "",
+      },
+      {
+        file: "environments/backup.ts",
+        find: "import { listSnapshotMaking, lookForVolume,",
+        replace: "import { lookForVolume,",
+      },
+    ],
+  },
+  {
+    name: "a making forgotten before 10 minutes",
+    edits: [{ file: "making.ts", find: "return at + LAST_CALL_MS + LISTED_MS;", replace: "return at + 1000;" }],
+  },
+  {
+    name: "the token without zone",
+    caughtBy: {
+      file: "disks/making.test.ts",
+      title:
+        "a job in another zone has its volume made under another token; the first one goes, never having been used",
+    },
+    edits: [{ file: "making.ts", find: "      one.zone === zone &&\n", replace: "" }],
+  },
+  {
+    name: "restore takes the oldest",
+    caughtBy: {
+      file: "disks/restore.test.ts",
+      title: "gets back what its newest backup holds, and the timeline says from which point in time",
+    },
+    edits: [{ file: "environments/disk.ts", find: "disk.snapshots.toReversed()", replace: "disk.snapshots" }],
+  },
+  {
+    name: "thinning removes the newest",
+    caughtBy: {
+      file: "disks/restore.test.ts",
+      title: "keeps the newest three backups, by their points in time",
+    },
+    edits: [
+      {
+        file: "disks/step.ts",
+        find: "there.slice(0, Math.max(0, there.length - KEPT_SNAPSHOTS))",
+        replace: "there.slice(KEPT_SNAPSHOTS)",
+      },
+    ],
+  },
+  {
+    name: "a snapshot thinned while a restore is made from it",
+    caughtBy: {
+      file: "disks/restore.test.ts",
+      title: "keeps the backup that a restore is being made from, however many newer ones there are",
+    },
+    edits: [
+      {
+        file: "disks/step.ts",
+        find: ".filter(({ id }) => !sources.has(id));",
+        replace: '.filter(({ id }) => id !== "" || sources.has(id));',
+      },
+    ],
+  },
+  {
+    name: "a disk let go while its holder cannot be read",
+    caughtBy: {
+      file: "unreadable.test.ts",
+      title: "a disk whose holder cannot be read stays that holder's",
+    },
+    edits: [
+      {
+        file: "disks/lease.ts",
+        find: "if (unreadable.has(holder.key)) return { id: holder.id, isEnding: false, isAttached: true };",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "one missing reading of a volume taken for its loss",
+    caughtBy: {
+      file: "disks/restore.test.ts",
+      title: "is used although one reading did not show it",
+    },
+    edits: [
+      {
+        file: "environments/disk.ts",
+        find: 'if (!volume && !isYoung && missedAt !== undefined && now - missedAt >= MISSED_MS) return "gone";',
+        replace: 'if (!volume) return "gone";',
+      },
+    ],
+  },
+];

@@ -1,0 +1,121 @@
+import type { PlantedBug } from "./plant.ts";
+
+/** Mistakes at the end of an environment: what is given back, removed and looked at again. */
+export const endBugs: readonly PlantedBug[] = [
+  {
+    name: "no looks after the end",
+    edits: [
+      {
+        file: "environments/finish.ts",
+        find: "LOOKS_AFTER_END_MS = [60_000, 600_000]",
+        replace: "LOOKS_AFTER_END_MS: number[] = []",
+      },
+    ],
+  },
+  {
+    name: "end of life in another order",
+    edits: [
+      {
+        file: "environments/ending.ts",
+        find: "if (left || removedAt === null) {",
+        replace: "if ((left && !left.terminating) || removedAt === null) {",
+      },
+    ],
+  },
+  {
+    name: "a request for access forgotten at the end",
+    edits: [{ file: "environments/finish.ts", find: "until(closeOwn(closed, now), now", replace: "until(closed, now" }],
+  },
+  {
+    name: "the stopped environment's volume removed",
+    edits: [
+      {
+        file: "environments/finish.ts",
+        find: "const cleared = clears ? await",
+        replace: "const cleared = clears || environment.starts > 0 ? await",
+      },
+    ],
+  },
+  {
+    name: "the sealed specification kept",
+    edits: [
+      {
+        file: "environments/spec.ts",
+        find: "await Promise.all(page.items.map((item) => removeRecord(ctx, item)));",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "the specification of a start that came to nothing kept",
+    edits: [
+      {
+        file: "environments/spec.ts",
+        find: "await Promise.all(page.items.map((item) => removeRecord(ctx, item)));",
+        replace:
+          "await Promise.all(page.items.filter(({ sk }) => sk === environment.spec).map((item) => removeRecord(ctx, item)));",
+      },
+    ],
+  },
+  {
+    name: "release before 26 s",
+    caughtBy: {
+      file: "environments/release.test.ts",
+      title: "are given back no earlier than 26 s after it left preparing",
+    },
+    edits: [{ file: "environments/release.ts", find: "LATE_START_MS = 28_000", replace: "LATE_START_MS = 0" }],
+  },
+  {
+    name: "expired where the run had completed",
+    edits: [
+      {
+        file: "environments/ending.ts",
+        find: "if (!outcome?.isLimit || exitCode === null",
+        replace: "if (!outcome?.isLimit || outcome.at > 0 || exitCode === null",
+      },
+    ],
+  },
+  {
+    name: "a stop that leaves its request open",
+    edits: [
+      {
+        file: "environments/finish.ts",
+        find: 'closeActions(closeActions(final, ["cancel", "extend"], now)',
+        replace: 'closeActions(closeActions(final, ["cancel"], now)',
+      },
+    ],
+  },
+  {
+    name: "an orphan removed at first sight",
+    caughtBy: {
+      file: "admin/orphans.test.ts",
+      title:
+        "compute whose record is missing or ended is removed at the second reading, no sooner than ten minutes later",
+    },
+    edits: [{ file: "admin/remove-orphans.ts", find: "const USELESS_MS = 600_000;", replace: "const USELESS_MS = 0;" }],
+  },
+  {
+    name: "an unreadable orphan removed",
+    caughtBy: {
+      file: "unreadable.test.ts",
+      title: "compute whose record cannot be read is no orphan that may be removed",
+    },
+    edits: [
+      {
+        file: "admin/orphans.ts",
+        find: 'why: "its record cannot be read" }]',
+        replace: 'why: "its record cannot be read", isUseless: true }]',
+      },
+    ],
+  },
+  {
+    name: "any number of orphans removed",
+    caughtBy: {
+      file: "admin/orphans.test.ts",
+      title: "of 21 at once 21 are left: more than twenty are no leak but a table that lost its records",
+    },
+    edits: [
+      { file: "admin/remove-orphans.ts", find: "const MOST_REMOVED = 20;", replace: "const MOST_REMOVED = 20_000;" },
+    ],
+  },
+];

@@ -1,0 +1,141 @@
+import type { PlantedBug } from "./plant.ts";
+
+/** Mistakes in the life of an environment: its run, its limits, its end. */
+export const environmentBugs: readonly PlantedBug[] = [
+  {
+    name: "names from wire ids",
+    edits: [
+      { file: "environments/make-run.ts", find: "    uid: environment.uid,\n", replace: "    uid: environment.id,\n" },
+      {
+        file: "environments/preparing.ts",
+        find: "ctx.compute.observe(environment.uid, environment.run.n)",
+        replace: "ctx.compute.observe(environment.id, environment.run.n)",
+      },
+    ],
+  },
+  {
+    name: "terminal left",
+    edits: [
+      {
+        file: "environments/requests.ts",
+        find: 'if ("pk" in decided) return { ...decided, dueAt: now, looks: 0 };',
+        replace: 'if ("pk" in decided) return (await ctx.table.put({ ...decided, dueAt: now, looks: 0 })) ?? decided;',
+      },
+    ],
+  },
+  {
+    name: "compute that disappeared is made again",
+    edits: [
+      {
+        file: "environments/preparing.ts",
+        find: "return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);",
+        replace: "return makeRun(ctx, environment, now);",
+      },
+    ],
+  },
+  {
+    name: "the mark that a run is begun written after it",
+    edits: [
+      {
+        file: "environments/preparing.ts",
+        find: "if (environment.run.applyingAt === null) {",
+        replace: "if (environment.run.applyingAt === undefined) {",
+      },
+      {
+        file: "environments/make-run.ts",
+        find: "run: { ...environment.run, appliedAt: now,",
+        replace: "run: { ...environment.run, applyingAt: now, appliedAt: now,",
+      },
+    ],
+  },
+  {
+    name: "one missing observation taken for a lost run",
+    edits: [
+      {
+        file: "environments/missing.ts",
+        find: "if (missedAt === null)\n    return until(",
+        replace:
+          'if (missedAt === null) return fail(environment, now, "Its compute disappeared from the cluster");\n  if (missedAt === 0)\n    return until(',
+      },
+    ],
+  },
+  {
+    name: "half a list taken for gone",
+    caughtBy: {
+      file: "environments/missing.test.ts",
+      title: "a run that the list of runs shows is not lost, however often it is not found by its name",
+    },
+    edits: [
+      {
+        file: "environments/missing.ts",
+        find: "const listed = await ctx.compute.listRuns();",
+        replace: "const listed = (await ctx.compute.listRuns()).slice(1);",
+      },
+    ],
+  },
+  {
+    name: "a failed call taken for an answer",
+    edits: [
+      {
+        file: "environments/active.ts",
+        find: "const observed = await ctx.compute.observe(environment.uid, environment.run.n);",
+        replace:
+          "const observed = await ctx.compute.observe(environment.uid, environment.run.n).catch(() => undefined);",
+      },
+      {
+        file: "environments/missing.ts",
+        find: "const listed = await ctx.compute.listRuns();",
+        replace: "const listed = await ctx.compute.listRuns().catch(() => []);",
+      },
+    ],
+  },
+  {
+    name: "an extension that moves no end",
+    edits: [
+      {
+        file: "environments/requests.ts",
+        find: "environment.times.endsAt + extraMs",
+        replace: "environment.times.endsAt",
+      },
+    ],
+  },
+  {
+    name: "an extension of a job that waits forgotten",
+    edits: [
+      {
+        file: "environments/requests.ts",
+        find: "size: { ...environment.size, wantedMs }, times",
+        replace:
+          "size: environment.times.endsAt === null ? environment.size : { ...environment.size, wantedMs }, times",
+      },
+    ],
+  },
+  {
+    name: "an earlier run not looked for after a start",
+    caughtBy: {
+      file: "environments/restart.test.ts",
+      title: "what a sleeping worker made of an earlier run is removed although a later one runs",
+    },
+    edits: [
+      {
+        file: "environments/step.ts",
+        find: "const mayStray = environment.run.straysAt !== null &&",
+        replace: "const mayStray = environment.run.straysAt === 0 &&",
+      },
+    ],
+  },
+  {
+    name: "a start that goes on with the run before",
+    edits: [{ file: "environments/again.ts", find: "n: environment.run.n + 1,", replace: "n: environment.run.n," }],
+  },
+  {
+    name: "idle decided although an exec runs",
+    edits: [
+      {
+        file: "environments/auto-stop.ts",
+        find: "lastUsedAt, busyUntil, sessions: observed.sessions }",
+        replace: "lastUsedAt, busyUntil: null, sessions: observed.sessions }",
+      },
+    ],
+  },
+];

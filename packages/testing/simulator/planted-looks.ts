@@ -1,0 +1,134 @@
+import type { PlantedBug } from "./plant.ts";
+
+/** Mistakes in how looks are taken, and in the sweep that repeats them. */
+export const lookBugs: readonly PlantedBug[] = [
+  {
+    name: "a conflict acknowledged",
+    edits: [{ file: "reconcile.ts", find: 'if (!record) return "again";', replace: 'if (!record) return "over";' }],
+  },
+  {
+    name: "no step budget",
+    edits: [
+      { file: "budget.ts", find: "STEP_BUDGET_MS = 20_000", replace: "STEP_BUDGET_MS = Number.POSITIVE_INFINITY" },
+    ],
+  },
+  {
+    name: "a look at what is not due goes on",
+    edits: [
+      {
+        file: "reconcile.ts",
+        find: "if (early > 0 && !wantsLook(item, message)) {",
+        replace: "if (early > 0 && early < 0 && !wantsLook(item, message)) {",
+      },
+    ],
+  },
+  {
+    name: "the loser of a write sends the next message",
+    edits: [
+      {
+        file: "reconcile.ts",
+        find: 'if (!record) return "again";',
+        replace: 'if (!record) {\n    await sendAfter(ctx, key, step.record, step);\n    return "over";\n  }',
+      },
+    ],
+  },
+  {
+    name: "an end decided on an old read",
+    edits: [
+      {
+        file: "reconcile.ts",
+        find: "const record = await writeRecord(ctx, step.record);",
+        replace: "const record = step.record;\n  await ctx.table.put(record);",
+      },
+    ],
+  },
+  {
+    name: "idle decision on a stale head",
+    edits: [
+      {
+        file: "reconcile.ts",
+        find: "const record = await writeRecord(ctx, step.record);",
+        replace:
+          'const isIdle = item.phase === "active" && (step.record as unknown as Item).reason === "auto-stop";\n  const head = isIdle ? ((await ctx.table.get(key)) ?? item) : item;\n  const record = await writeRecord(ctx, { ...step.record, writers: head.writers });',
+      },
+    ],
+  },
+  {
+    name: "a sweep without its cursor",
+    edits: [
+      {
+        file: "sweep.ts",
+        find: "const after = Math.max(sentUpTo(cursor, now), overdue.to);",
+        replace: "const after = overdue.to;",
+      },
+    ],
+  },
+  {
+    name: "a sweep that repeats nothing that is overdue",
+    edits: [{ file: "sweep.ts", find: "isBehind ? [overdue, ahead] : [overdue]", replace: "isBehind ? [ahead] : []" }],
+  },
+  {
+    name: "the failed path does not ask the limit",
+    caughtBy: {
+      file: "environments/deadlines.test.ts",
+      title: "an end that is due while its steps fail is decided to the second",
+    },
+    edits: [
+      {
+        file: "reconcile.ts",
+        find: 'kindOfKey(item) === "environment" ? retryAt(ctx, item, at, now) : at',
+        replace: 'kindOfKey(item) === "inbox" ? retryAt(ctx, item, at, now) : at',
+      },
+    ],
+  },
+  {
+    name: "a message that names nothing taken for a failure",
+    caughtBy: {
+      file: "reconcile.test.ts",
+      title: "looks at nothing, or at what is no record, are over at once",
+    },
+    edits: [
+      {
+        file: "reconcile.ts",
+        find: '    ctx.log.error("look at nothing", { look: message.look.slice(0, 200) });\n    return;',
+        replace: '    throw new Error("look at nothing");',
+      },
+    ],
+  },
+  {
+    name: "the gate of the sweep counts delayed messages",
+    caughtBy: {
+      file: "sweep.test.ts",
+      title: "a job whose message was lost is looked at within two minutes and ends in time",
+    },
+    edits: [
+      {
+        file: "sweep.ts",
+        find: "const isDeep = visible > deepest;",
+        replace: "const isDeep = visible + delayed > deepest;",
+      },
+    ],
+  },
+  {
+    name: "a sweep that stops while the queue is deep",
+    caughtBy: {
+      file: "sweep.test.ts",
+      title: "sends only what is overdue by more than three minutes, oldest first, at most 1,000 a run",
+    },
+    edits: [
+      {
+        file: "sweep.ts",
+        find: "const sent = isDeep ? await sendOldest(ctx, shards) :",
+        replace: "const sent = isDeep ? 0 :",
+      },
+    ],
+  },
+  {
+    name: "a cursor from a wrong clock believed",
+    caughtBy: {
+      file: "sweep.test.ts",
+      title: "does not believe a cursor from a clock that was a day ahead, and one from a clock a second ahead it does",
+    },
+    edits: [{ file: "sweep.ts", find: "at <= now + SWEEP_REACH_MS + CLOCKS_APART_MS ? at", replace: "at > 0 ? at" }],
+  },
+];

@@ -1,0 +1,100 @@
+import type { PlantedBug } from "./plant.ts";
+
+/** Mistakes about machines that are lost, lie or come back. */
+export const machineBugs: readonly PlantedBug[] = [
+  {
+    name: "a machine is lost whatever its provider says",
+    caughtBy: {
+      file: "environments/lost-node.test.ts",
+      title: "nothing is forced while its instance runs, though its node object is gone: it waits and says so",
+    },
+    edits: [
+      {
+        file: "environments/lost-node.ts",
+        find: "return await ctx.compute.machineOf(machine);",
+        replace: 'return "gone";',
+      },
+    ],
+  },
+  {
+    name: "one missing node object taken for a lost machine",
+    caughtBy: {
+      file: "environments/lost-node.test.ts",
+      title: "one reading without its node object decides nothing, and a machine that is back was never away",
+    },
+    edits: [
+      {
+        file: "environments/lost-node.ts",
+        find: "missing: 10_000, notReady: 300_000",
+        replace: "missing: 0, notReady: 300_000",
+      },
+    ],
+  },
+  {
+    name: "a lost machine is never let go",
+    caughtBy: {
+      file: "environments/lost-node.test.ts",
+      title: "a machine whose node object is gone for 10 s and that its provider says is gone is lost: its job fails",
+    },
+    edits: [
+      {
+        file: "environments/ending.ts",
+        find: "force: mayForce(environment, lost, now) });",
+        replace: "force: mayForce(environment, lost, now) && run < 0 });",
+      },
+    ],
+  },
+  {
+    name: "units of a lost machine given again",
+    caughtBy: {
+      file: "environments/lost-node.test.ts",
+      title: "what may be started again is stopped with that fault, and starts elsewhere with its own volumes",
+    },
+    edits: [{ file: "pools/settle.ts", find: "(silent.has(node.uid) ?", replace: "(silent.has(node.name) ?" }],
+  },
+  {
+    name: "volumes taken by force from a machine that runs",
+    caughtBy: {
+      file: "environments/lost-node.test.ts",
+      title: "a volume that is still attached once its run is gone is taken by force only from a machine that is lost",
+    },
+    edits: [
+      {
+        file: "environments/lost-node.ts",
+        find: "  if (lost) await Promise.all(attached",
+        replace: "  await Promise.all(attached",
+      },
+    ],
+  },
+  {
+    name: "the operator's word never ends",
+    caughtBy: {
+      file: "environments/lost-node.test.ts",
+      title: "the operator's word counts for one node object, for 24 h, also where the machine seems to answer",
+    },
+    edits: [{ file: "pools/node-gone.ts", find: "WORD_MS = 24 * 3_600_000", replace: "WORD_MS = 2_400 * 3_600_000" }],
+  },
+  {
+    name: "a node's name reused",
+    caughtBy: {
+      file: "pools/bad-nodes.test.ts",
+      title:
+        "what was held on a node is not given again when its name comes back with another uid, until its record lets go",
+    },
+    edits: [{ file: "pools/pool-nodes.ts", find: " || node.uid !== mine.node.uid", replace: "" }],
+  },
+  {
+    name: "a machine with another label is another machine",
+    caughtBy: {
+      file: "pools/bad-nodes.test.ts",
+      title: "a machine that is listed twice under two names is counted once",
+    },
+    edits: [
+      {
+        file: "pools/pool-nodes.ts",
+        find: "for (const { type, nodes } of pools) for (const node of nodes) claim",
+        replace: "for (const { type, nodes } of pools.slice(0, 0)) for (const node of nodes) claim",
+      },
+    ],
+  },
+];

@@ -1,0 +1,107 @@
+import type { PlantedBug } from "./plant.ts";
+
+/** Mistakes that users see themselves: keys, chat messages, webhooks. */
+export const peopleBugs: readonly PlantedBug[] = [
+  {
+    name: "a revoked key remembered for too long",
+    edits: [{ file: "../http/key-check.ts", find: "const MEMORY_MS = 30_000;", replace: "const MEMORY_MS = 300_000;" }],
+  },
+  {
+    name: "a revocation that only its user's record knows",
+    edits: [
+      {
+        file: "users/keys.ts",
+        find: 'return record ? "ended" : "over";',
+        replace:
+          'if (record) await ctx.table.put({ ...record, revokedAt: null });\n  return record ? "ended" : "over";',
+      },
+    ],
+  },
+  {
+    name: "chat without a claim",
+    edits: [
+      {
+        file: "chat/deliver.ts",
+        find: "const record = { ...inbox, claim, claims: attempt,",
+        replace: "const record = { ...inbox, claim: null, claims: attempt,",
+      },
+    ],
+  },
+  {
+    name: "a message settled before it is posted",
+    edits: [
+      {
+        file: "chat/deliver.ts",
+        find: "const record = { ...inbox, claim, claims: attempt,",
+        replace: "const record = { ...inbox, settled: message.n, claim, claims: attempt,",
+      },
+    ],
+  },
+  {
+    name: "a message whose inbox is not told of it",
+    edits: [
+      {
+        file: "chat/post.ts",
+        find: "await changeInbox(ctx, environment, (inbox) => inbox);",
+        replace: "await changeInbox(ctx, environment, (inbox) => (inbox.writers.length === 0 ? inbox : undefined));",
+      },
+    ],
+  },
+  {
+    name: "the cursor moved before the delivery is put",
+    edits: [
+      {
+        file: "webhooks/outbox.ts",
+        find: "  await Promise.all(events.map((event) => writeRecord(ctx, event)));\n  return {",
+        replace: "  return {",
+      },
+      {
+        file: "webhooks/outbox.ts",
+        find: "const { told, deliveries } = await emitEvents(ctx, environment, now);\n  return {",
+        replace:
+          "const { told, deliveries } = await emitEvents(ctx, environment, now);\n  const receiver = receiverOf(environment);\n  const untold = environment.events.timeline.filter(({ n }) => n > environment.events.emitted);\n  const events = receiver ? untold.map((entry) => newDelivery(ctx, environment, entry, receiver, now)) : [];\n  return {\n    act: () => Promise.all(events.map((event) => writeRecord(ctx, event))),",
+      },
+    ],
+  },
+  {
+    name: "a webhook posted without a claim",
+    edits: [
+      {
+        file: "webhooks/deliver.ts",
+        find: "return writeRecord(ctx, claimed);",
+        replace: "await ctx.table.put(claimed);\n  return claimed;",
+      },
+    ],
+  },
+  {
+    name: "a rotation that ends the old key first",
+    edits: [
+      {
+        file: "users/rotate.ts",
+        find: "  const key = await issueKey(ctx, user, old.role,",
+        replace: "  await endKey(ctx, keyHash, now);\n  const key = await issueKey(ctx, user, old.role,",
+      },
+    ],
+  },
+  {
+    name: "keys not as disabled as their user",
+    edits: [
+      {
+        file: "users/step.ts",
+        find: "{ ...key, disabled: user.disabled, accessChanges }",
+        replace: "{ ...key, accessChanges }",
+      },
+    ],
+  },
+  {
+    name: "a chat message stored twice",
+    edits: [
+      {
+        file: "chat/post.ts",
+        find: "if (await writeRecord(ctx, message)) return n;",
+        replace:
+          "const put = ctx.table.put({ ...message, writers: [ctx.ids.uid()] }, { ifWriter: null });\n    if (await put.then(() => true, () => false)) return n;",
+      },
+    ],
+  },
+];

@@ -1,0 +1,136 @@
+import type { PlantedBug } from "./plant.ts";
+
+/** Mistakes of the planner and its ledger. */
+export const poolBugs: readonly PlantedBug[] = [
+  {
+    name: "grants dropped after a time",
+    edits: [
+      {
+        file: "pools/settle.ts",
+        find: "mayStillTake(grant, known.get(grant.key)) ?",
+        replace: "mayStillTake(grant, known.get(grant.key)) && now - grant.at < 5000 ?",
+      },
+    ],
+  },
+  {
+    name: "a move without a new look at the ledger",
+    edits: [
+      {
+        file: "pools/planner.ts",
+        find: "if (!(await writeRecord(ctx, decided.pool))) throw new Conflict(look);",
+        replace: "await ctx.table.put(decided.pool);",
+      },
+    ],
+  },
+  {
+    name: "an owner is charged for what was tried",
+    caughtBy: {
+      file: "pools/plan.test.ts",
+      title: "an owner is charged for what was given and not for what was tried",
+    },
+    edits: [
+      {
+        file: "pools/plan.ts",
+        find: "    const endsAt = input.now + entry.size.wantedMs;",
+        replace: "    charge(usage, entry);\n    const endsAt = input.now + entry.size.wantedMs;",
+      },
+      { file: "pools/plan.ts", find: "    charge(usage, entry);\n    grants.push", replace: "    grants.push" },
+    ],
+  },
+  {
+    name: "one owner's line hides those behind it",
+    caughtBy: {
+      file: "pools/long-lines.test.ts",
+      title: "somebody's first job starts before the second of somebody who has 2,100 waiting",
+    },
+    edits: [
+      {
+        file: "pools/lines.ts",
+        find: "place = isCut ? { from: endOfLine(owner) } :",
+        replace: "place = isCut ? undefined :",
+      },
+    ],
+  },
+  {
+    name: "every plan begins with the same owner",
+    caughtBy: {
+      file: "pools/waiting.test.ts",
+      title: "a plan begins behind the owner with whom the one before ended",
+    },
+    edits: [{ file: "pools/waiting.ts", find: "pool.reach.last, occupied", replace: "null, occupied" }],
+  },
+  {
+    name: "recent use ignored",
+    caughtBy: {
+      file: "pools/used.test.ts",
+      title: "who used less lately starts first, although the other has waited longer and both hold nothing",
+    },
+    edits: [{ file: "pools/fair-order.ts", find: "a.used - b.used || ", replace: "" }],
+  },
+  {
+    name: "the limit of those who wait not checked",
+    caughtBy: {
+      file: "pools/long-lines.test.ts",
+      title: "a submit above the limit is refused and leaves nothing; other pools and other users are not concerned",
+    },
+    edits: [{ file: "environments/create.ts", find: "  await refuseFullLine(ctx, input.size.pool);\n", replace: "" }],
+  },
+  {
+    name: "a drained pool grants",
+    edits: [
+      {
+        file: "pools/plan.ts",
+        find: "const placed = input.closed ? undefined : free.take(",
+        replace: "const placed = free.take(",
+      },
+    ],
+  },
+  {
+    name: "the ledger names somebody twice",
+    edits: [
+      {
+        file: "pools/settle.ts",
+        find: "record.run.n === grant.run && isWaiting(record);",
+        replace: "record.run.n === grant.run && (isWaiting(record) || holdsCapacity(record, grant.run));",
+      },
+    ],
+  },
+  {
+    name: "capacity that comes free and nobody is told",
+    edits: [
+      {
+        file: "environments/ending.ts",
+        find: 'return tellingPool(changed(released, now, "released"));',
+        replace: 'return changed(released, now, "released");',
+      },
+    ],
+  },
+  {
+    name: "of several shares of a node only the last counted",
+    edits: [
+      {
+        file: "pools/plan.ts",
+        find: "if (share.node !== null) used.set(share.node, (used.get(share.node) ?? 0) + share.units);",
+        replace: "if (share.node !== null) used.set(share.node, share.units);",
+      },
+    ],
+  },
+  {
+    name: "recent use never forgotten",
+    caughtBy: {
+      file: "pools/used.test.ts",
+      title: "what was used halves in a day, and is nobody's after a month",
+    },
+    edits: [{ file: "pools/used.ts", find: "HALF_LIFE_MS = 24 * HOUR_MS", replace: "HALF_LIFE_MS = 24_000 * HOUR_MS" }],
+  },
+  {
+    name: "an old listing of machines written",
+    caughtBy: {
+      file: "pools/bad-nodes.test.ts",
+      title: "a listing that is too old when it comes to be written changes nothing",
+    },
+    edits: [
+      { file: "pools/capacity.ts", find: "const TOO_OLD_MS = 20_000;", replace: "const TOO_OLD_MS = 20_000_000;" },
+    ],
+  },
+];

@@ -1,0 +1,104 @@
+import type { PlantedBug } from "./plant.ts";
+
+/** Mistakes in how records are written, repeated and read. */
+export const recordBugs: readonly PlantedBug[] = [
+  {
+    name: "an own repeated write taken for a foreign one",
+    caughtBy: {
+      file: "write-record.test.ts",
+      title: "is a success although its repeat meets a conflict",
+    },
+    edits: [
+      {
+        file: "write-record.ts",
+        find: "return present && writersOf(present).includes(token) ? written : undefined;",
+        replace: 'return present && token === "" ? written : undefined;',
+      },
+    ],
+  },
+  {
+    name: "only the last writer kept",
+    edits: [{ file: "write-record.ts", find: "KEPT_WRITERS = 8", replace: "KEPT_WRITERS = 1" }],
+  },
+  {
+    name: "an extension added without its token",
+    caughtBy: {
+      file: "write-record.test.ts",
+      title: "extends once",
+    },
+    edits: [
+      {
+        file: "write-record.ts",
+        find: "return present && writersOf(present).includes(token) ? written : undefined;",
+        replace: "return undefined;",
+      },
+      {
+        file: "environments/requests.ts",
+        find: 'kind: "extend", at: now, noun: ctx.noun, writer: token',
+        replace: 'kind: "extend", at: now, noun: ctx.noun, writer: ""',
+      },
+    ],
+  },
+  {
+    name: "an old worker poisons a newer format",
+    caughtBy: {
+      file: "unreadable.test.ts",
+      title: "a worker that meets a record of a newer format leaves it as it is, and sends nothing that could multiply",
+    },
+    edits: [
+      {
+        file: "unreadable.ts",
+        find: 'return typeof format === "number" && format > FORMAT;',
+        replace: 'return typeof format === "number" && format < 0;',
+      },
+    ],
+  },
+  {
+    name: "an unreadable record taken for a gone one",
+    edits: [
+      {
+        file: "pools/settle.ts",
+        find: "if (unreadable.has(old.key)) return [unreadableSince(old, now)];",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "a grant dropped while its record cannot be read",
+    caughtBy: {
+      file: "unreadable.test.ts",
+      title: "a grant whose record cannot be read is kept until it can be",
+    },
+    edits: [
+      {
+        file: "pools/settle.ts",
+        find: "if (unreadable.has(grant.key)) return [unreadableSince(grant, now)];",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "an Idempotency-Key whose repeat makes a second thing",
+    edits: [
+      {
+        file: "idempotency.ts",
+        find: "(known && !mayBegin(known, fresh) ? undefined :",
+        replace: '(known && known.state === "done" ? undefined :',
+      },
+    ],
+  },
+  {
+    name: "a limit only an observed run reaches",
+    caughtBy: {
+      file: "environments/deadlines.test.ts",
+      title: "a run that the cluster never takes fails at its limit, and its GPUs are free",
+    },
+    edits: [
+      {
+        file: "environments/step.ts",
+        find: "(await stepOverdue(ctx, environment, now)) ?? (await nextStep(ctx, environment, now))",
+        replace: "(await nextStep(ctx, environment, now)) ?? (await stepOverdue(ctx, environment, now))",
+      },
+    ],
+  },
+];
