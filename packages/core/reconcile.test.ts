@@ -3,7 +3,7 @@ import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import type { Run } from "./context.ts";
 import { createEnvironment } from "./environments/create.ts";
 import type { Environment } from "./environments/record.ts";
-import { requestExtension } from "./environments/requests.ts";
+import { requestCancel, requestExtension } from "./environments/requests.ts";
 import { keyText } from "./keys.ts";
 import { reconcile } from "./reconcile.ts";
 
@@ -131,4 +131,28 @@ test("looks at nothing, or at what is no record, are over at once", async () => 
   for (const look of ["", "|", "key#abc|-", "owner#x#env#gpu-dev|missing", "owner#x#env#gpu-dev#spec|y", "\0|\0"]) {
     await expect(reconcile(world.ctx, { look })).resolves.toBeUndefined();
   }
+});
+
+test("a cluster that is too slow for a step counts as a failure, so that looks never multiply", async () => {
+  const { world } = await preparing();
+  let lateMs = 0;
+  let looks = 0;
+  const { monotonic } = world.clock;
+  const { observe } = world.compute;
+  Object.assign(world.clock, { monotonic: () => monotonic() + lateMs });
+  Object.assign(world.compute, {
+    observe: (...of: Parameters<typeof observe>) => {
+      looks += 1;
+      lateMs += 21_000;
+      return observe(...of);
+    },
+  });
+  await requestCancel(world.as("alice"), "one");
+
+  await world.advance(5 * 60_000);
+  const before = looks;
+  await world.advance(5 * 60_000);
+
+  expect(looks - before).toBeLessThan(before);
+  expect(await world.read("alice", "one")).toMatchObject({ fault: "The step's read is too old to act on" });
 });

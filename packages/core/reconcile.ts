@@ -27,8 +27,8 @@ export async function reconcile(ctx: WorkerContext, message: Look): Promise<void
     await sendLook(ctx, key, message.for ? { for: message.for } : {});
     return;
   }
-  for (let tries = 0; tries < TRIES; tries++) {
-    if ((await lookOnce(ctx, key, message)) === "over") return;
+  for (let left = TRIES; left > 0; left--) {
+    if ((await lookOnce(ctx, key, message, left === 1)) === "over") return;
   }
   await sendLook(ctx, key, { delayMs: 1000 });
 }
@@ -37,8 +37,8 @@ const TRIES = 3;
 /** A message that is at most this early comes back; one that is earlier belongs to another chain. */
 const EARLY_MS = 2000;
 
-/** `again`: somebody else wrote meanwhile. */
-async function lookOnce(ctx: WorkerContext, key: Key, message: Look): Promise<"over" | "again"> {
+/** `again`: somebody else wrote meanwhile, or the step took too long to act. */
+async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boolean): Promise<"over" | "again"> {
   const startedAt = ctx.clock.monotonic();
   const item = await ctx.table.get(key);
   if (!item) return "over";
@@ -49,7 +49,7 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look): Promise<"o
     return "over";
   }
   const guarded = { ...ctx, ...budgeted(ctx, ctx.clock, startedAt) };
-  const step = await takeStep(guarded, item, now);
+  const step = await takeStep(guarded, item, now, isLast);
   if (step === "again") return "again";
   if (!step) return "over";
   const record = await writeRecord(ctx, step.record);
@@ -73,14 +73,20 @@ interface Due extends Stored {
   readonly dueAt?: number | undefined;
 }
 
-async function takeStep(ctx: WorkerContext, item: Item, now: number): Promise<Step<Due> | "again" | undefined> {
+async function takeStep(
+  ctx: WorkerContext,
+  item: Item,
+  now: number,
+  isLast: boolean,
+): Promise<Step<Due> | "again" | undefined> {
   try {
     if (kindOfKey(item) === "user") return await stepUser(ctx, item, now);
     if (kindOfKey(item) === "disk") return await stepDisk(ctx, item, now);
     if (kindOfKey(item) === "inbox") return await stepInbox(ctx, item, now);
     return await stepEnvironment(ctx, item, now);
   } catch (error) {
-    if (error instanceof StepTooOld || error instanceof Conflict) return "again";
+    // A world that is always too slow for a step is a failure like any other, or looks at it would multiply.
+    if (error instanceof Conflict || (error instanceof StepTooOld && !isLast)) return "again";
     if (error instanceof Unreadable && keyText(error.item) === keyText(item)) {
       const record = poisoned(ctx, error, now);
       return record && { record, sends: [], did: "poisoned" };

@@ -96,3 +96,49 @@ test("nothing is ended while the ledger of its pool cannot be read", async () =>
 
   expect((await world.table.get(keyOfOne(world)))?.phase).toBe("hibernating");
 });
+
+test.each([
+  ["whose note of its log is broken", (item: Item) => ({ ...item, log: { x: 1 } })],
+  [
+    "whose grant names no machine",
+    (item: Item) => ({ ...item, run: { ...(item.run as object), grant: { shares: [], at: 1 } } }),
+  ],
+])("a record %s can be ended", async (_, spoil) => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(60_000);
+  const key = keyOfOne(world);
+  await world.table.put(spoil((await world.table.get(key)) as Item));
+
+  await endRecord(world.ctx, keyText(key));
+  await world.advance(20 * 60_000);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "failed", run: { grant: null } });
+});
+
+test("the secrets of a record that lost its uid go with it", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  const key = keyOfOne(world);
+  const { uid: _, ...rest } = (await world.table.get(key)) as Item;
+  await world.table.put(rest as Item);
+
+  await endRecord(world.ctx, keyText(key));
+  await world.advance(2 * 3_600_000);
+
+  expect(world.table.all().filter(({ kind }) => kind === "spec")).toEqual([]);
+});
+
+test("what a ledger says of another life of the key is not believed", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(60_000);
+  const key = keyOfOne(world);
+  const item = (await world.table.get(key)) as Item;
+  const run = { ...(item.run as object), n: 3, grant: null };
+  await world.table.put({ ...item, uid: "f".repeat(32), run, phase: "broken" } as Item);
+
+  await endRecord(world.ctx, keyText(key));
+
+  expect((await world.read("alice", "one")).run).toMatchObject({ n: 3, grant: null });
+});

@@ -8,6 +8,7 @@ import { parsePool } from "../pools/parse.ts";
 import type { Grant } from "../pools/record.ts";
 import { Problem } from "../problem.ts";
 import { readEach } from "../readable.ts";
+import { uid as isUid } from "../shape.ts";
 import { Unreadable } from "../unreadable.ts";
 import { changeRecord } from "../write-record.ts";
 
@@ -60,5 +61,6 @@ async function findEntry(ctx: Context<"table">, item: Item): Promise<Grant | und
     throw new Problem("conflict", "The ledger of its pool cannot be read, so nobody knows what the record holds");
   }
   const entries = records.flatMap(({ granted, held }) => [...held, ...granted]);
-  return entries.find((entry) => entry.key === keyText(item));
+  // Another life may have had this key.
+  return entries.find((entry) => entry.key === keyText(item) && (!isUid(item.uid) || entry.uid === item.uid));
 }

@@ -39,15 +39,17 @@ export async function lookAtMachines(
   // One list of all nodes is dear: it is asked for only where something is wrong.
   const listed = bound.every(({ answers }) => answers) ? [] : await ctx.compute.listNodes();
   const machines = bound.map((node) => machineOf(node, before, listed, now));
-  let waitsFor: string | null = null;
-  for (const machine of machines) {
-    if (gone.has(machine.uid)) return { machines, lost: machine, waitsFor: null };
-    if (!machine.silent) continue;
-    const word = await wordOf(ctx, machine, machine.silent, now);
-    if (word === "gone") return { machines, lost: machine, waitsFor: null };
-    waitsFor ??= waits[word](machine.name);
-  }
-  return { machines, lost: undefined, waitsFor };
+  const told = machines.find(({ uid }) => gone.has(uid));
+  if (told) return { machines, lost: told, waitsFor: null };
+  // All at once: one after the other could take longer than a step may.
+  const words = await Promise.all(
+    machines.flatMap((machine) => (machine.silent ? [wordOf(ctx, machine, machine.silent, now)] : [])),
+  );
+  const silent = machines.filter((machine) => machine.silent);
+  const lost = silent[words.indexOf("gone")];
+  if (lost) return { machines, lost, waitsFor: null };
+  const [word] = words;
+  return { machines, lost: undefined, waitsFor: word && word !== "gone" ? waits[word](silent[0]?.name ?? "") : null };
 }
 
 /** Waits while a machine does not answer, and ends the run once it is lost; undefined: there is nothing to wait for. */

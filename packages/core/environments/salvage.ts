@@ -28,7 +28,7 @@ export async function salvage(ctx: Context<"table">, item: Item, entry: Grant | 
     { ...blank[group as keyof typeof groups], ...wholeIn(table, item[group]) },
   ]);
   const kept: Environment = {
-    ...item,
+    ...Object.fromEntries(Object.entries(item).filter(([name]) => !(name in environmentTable))),
     ...blank,
     ...wholeIn(environmentTable, item),
     ...Object.fromEntries(inGroups),
@@ -58,7 +58,8 @@ function stopped(held: Environment, entry: Grant | undefined, now: number): Envi
   const { goal, run, end, events } = held;
   const count = Math.max(events.count, ...events.timeline.map(({ n }) => n));
   const outcome = end.outcome ?? { phase: "failed" as const, reason: REASON, at: now };
-  const grant = entry ? { shares: entry.shares, at: entry.at } : run.grant;
+  const known = run.grant?.shares.length ? run.grant : null;
+  const grant = entry ? { shares: entry.shares, at: entry.at } : known;
   const stopping = {
     ...held,
     format: FORMAT,
@@ -86,7 +87,9 @@ function blankOf(ctx: Context, item: Item, entry: Grant | undefined): Environmen
   const [, owner = "", , createdBy = ""] = item.pk.split("#");
   const [id = "", formerUid] = item.sk.split("~");
   const actor = { uid: owner, username: "", number: 0, keyPrefix: "", keyHash: "", isAdmin: false };
-  const uid = [item.uid, entry?.uid, formerUid].find(isUid) ?? ctx.ids.uid();
+  // Its specification is named after its uid: without that its secrets would stay.
+  const specUid = String(item.spec).slice(0, 32);
+  const uid = [item.uid, entry?.uid, formerUid, specUid].find(isUid) ?? ctx.ids.uid();
   const asOwner: UserContext = { ...ctx, actor, dialect: createdBy, noun: "environment" };
   const input = { id, name: id, labels: {}, size: entry?.size ?? unknownSize, image: "", command: undefined, env: {} };
   const doors = { login: id, guests: [], jupyter: null, keyed: false, revision: 0, told: null };

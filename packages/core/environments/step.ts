@@ -75,7 +75,8 @@ export function retryAt(ctx: WorkerContext, item: Item, dueAt: number, now: numb
  * operator's word on a node, for those who hold capacity.
  */
 export function wantsLook(item: Item, message: Look): boolean {
-  if (message.for?.some((key) => key.startsWith(nodeGoneKey("").pk))) return item.grant !== null;
+  if (message.for?.some((key) => key.startsWith(nodeGoneKey("").pk)))
+    return (item.run as { readonly grant?: unknown } | undefined)?.grant != null;
   const size = item.size as { pool?: unknown } | undefined;
   if (item.phase !== "queued" || typeof size?.pool !== "string") return false;
   return message.for?.includes(keyText(poolKey(size.pool))) ?? false;

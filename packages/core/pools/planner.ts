@@ -46,7 +46,7 @@ async function lookAtPool(ctx: PlannerContext, key: Key, named: readonly string[
       if (!(error instanceof Conflict)) throw error;
     }
   }
-  await sendLook(ctx, key, { for: named });
+  await sendLook(ctx, key, { for: named, delayMs: 1000 });
 }
 
 /** A ledger that cannot be read: whoever is faster has put it off already. */

@@ -1,6 +1,7 @@
 import type { Context, Item } from "../context.ts";
-import { apiKeyKey } from "../keys.ts";
+import { apiKeyKey, keyText } from "../keys.ts";
 import { Conflict } from "../problem.ts";
+import { readEach } from "../readable.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { writeRecord } from "../write-record.ts";
 import { keyOf } from "./issue.ts";
@@ -16,9 +17,16 @@ const WRITTEN_WITHIN_MS = 60_000;
  */
 export async function stepUser(ctx: WorkerContext, item: Item, now: number): Promise<Step<User>> {
   const user = parseUser(item);
-  const keyOfHash = await readKeys(ctx, user);
-  await Promise.all(user.revoking.map((hash) => revoke(ctx, user, hash, keyOfHash(hash), now)));
-  const lines = await Promise.all(user.keys.map((line) => settle(ctx, user, line, keyOfHash(line.hash), now)));
+  const { keyOfHash, isBroken } = await readKeys(ctx, user);
+  const whole = (hash: string) => !isBroken(hash);
+  const revoking = user.revoking.filter(whole);
+  await Promise.all(revoking.map((hash) => revoke(ctx, user, hash, keyOfHash(hash), now)));
+  const mine = user.keys.filter(({ hash }) => whole(hash));
+  const lines = await Promise.all(mine.map((line) => settle(ctx, user, line, keyOfHash(line.hash), now)));
+  // Only now, so that one that cannot be read lets no other live on; the step is tried again.
+  if (revoking.length + mine.length < user.revoking.length + user.keys.length) {
+    throw new Error("One of the user's API keys cannot be read");
+  }
   const kept = lines.filter((line) => line !== undefined);
   const dueAts = kept.flatMap(({ dueAt }) => dueAt ?? []);
   const record: User = {
@@ -31,11 +39,14 @@ export async function stepUser(ctx: WorkerContext, item: Item, now: number): Pro
   return { record, sends: [], did: user.revoking.length > 0 ? "revoked" : "settled" };
 }
 
-async function readKeys(ctx: WorkerContext, user: User): Promise<(hash: string) => ApiKey | undefined> {
+async function readKeys(ctx: WorkerContext, user: User) {
   const hashes = [...user.revoking, ...user.keys.map(({ hash }) => hash)];
-  const items = await ctx.table.getMany(hashes.map(apiKeyKey));
-  const found = new Map(items.map((item) => [item.pk, parseApiKey(item)]));
-  return (hash) => found.get(apiKeyKey(hash).pk);
+  const { records, unreadable } = readEach(ctx, await ctx.table.getMany(hashes.map(apiKeyKey)), parseApiKey);
+  const found = new Map(records.map((key) => [key.pk, key]));
+  return {
+    keyOfHash: (hash: string): ApiKey | undefined => found.get(apiKeyKey(hash).pk),
+    isBroken: (hash: string): boolean => unreadable.has(keyText(apiKeyKey(hash))),
+  };
 }
 
 /**

@@ -1,0 +1,26 @@
+import { expect, test } from "vitest";
+import { actorOf, memoryWorld } from "#testing/memory-world.ts";
+import { apiKeyKey } from "../keys.ts";
+import { writeRecord } from "../write-record.ts";
+import { disableUser } from "./disable.ts";
+import { issueKey } from "./issue.ts";
+import { findUser } from "./record.ts";
+import { findOrCreateUser } from "./register.ts";
+
+const HOUR = 3_600_000;
+
+test("a key that cannot be read keeps no other key of a disabled user working", async () => {
+  const world = await memoryWorld();
+  const ctx = { ...world.as("eve"), actor: actorOf("eve") };
+  const user = await findOrCreateUser(ctx, { account: "000000000000", role: "r", session: "eve" });
+  const broken = await issueKey(ctx, user, "r");
+  const whole = await issueKey(ctx, (await findUser(ctx, user.uid)) ?? user, "r");
+  const item = await world.table.get(apiKeyKey(broken.hash));
+  if (!item) throw new Error("no key");
+  await writeRecord(ctx, { ...item, loginAt: undefined });
+
+  await disableUser(ctx, "eve");
+  await world.advance(HOUR);
+
+  expect(await world.table.get(apiKeyKey(whole.hash))).toMatchObject({ disabled: true });
+});
