@@ -58,6 +58,8 @@ const ofEnvironments = {
   "lease lost to another submit": (_, next) => next.reason === "Its disk was taken",
   "waits until its disk is backed up": (before, next) =>
     next.phase === "queued" && before.waitPool === undefined && next.waitPool !== undefined && next.disk !== null,
+  "volumes cleared after a first failure": (before, next) =>
+    next.end.outcome === null && next.run.error !== null && hasVolumes(before) && !hasVolumes(next),
   "step failed and was tried again": (before, next) => before.attempts > 0 && next.attempts === 0,
 } as const satisfies Record<string, Change<Environment>>;
 
@@ -65,6 +67,8 @@ const ofDisks = {
   "disk handed over": (before, next) => before.next !== null && next.heldBy?.uid === before.next.uid,
   "disk restored from its backup": (before, next) =>
     next.volume !== null && before.volume?.id !== next.volume.id && next.snapshots.some(({ completed }) => completed),
+  "backup failed after it was recorded": (before, next) => before.lost === undefined && next.lost !== undefined,
+  "failed backup made again": (before, next) => before.lost !== undefined && next.lost === undefined,
   "undeleted in time": (before, next) => before.phase === "deleted" && next.phase === "available",
   "purge put off while held": (before, next) =>
     before.phase === "deleted" && next.phase === "deleted" && (next.dueAt ?? 0) > (next.purgeAt ?? 0),
@@ -155,6 +159,10 @@ function cancels({ end: { outcome } }: Environment, next: Environment): boolean 
 
 function stops(before: Environment, next: Environment): boolean {
   return before.phase !== "stopped" && next.phase === "stopped";
+}
+
+function hasVolumes({ volumes }: Environment): boolean {
+  return volumes.some(({ volume }) => volume !== null);
 }
 
 function settles(before: Environment, next: Environment): boolean {
