@@ -52,6 +52,8 @@ const LATEST_CALL_MS = 20_000 + 5_000 + 4_000;
 const UNITS = 8;
 /** The clocks of hosts differ by less than this. */
 const CLOCKS_MS = 2_000;
+/** And by less than this once the weather has set one of them (weather.ts). */
+const STEPPED_CLOCKS_MS = CLOCKS_MS + 15_000;
 
 export function watch(
   { table, compute, volumes }: { table: MemoryTable; compute: MemoryCompute; volumes: MemoryVolumes },
@@ -104,7 +106,8 @@ export function watch(
   const disks = diskWatch({ compute, volumes, environments, violated });
   const failures = failureWatch({ compute, environments, violated });
   const latency = latencyWatch({ environments, violated, now, calmSince });
-  const life = lifeWatch({ compute, environments, violated, now });
+  const clocksMs = () => (reached.all().includes("wall clock stepped") ? STEPPED_CLOCKS_MS : CLOCKS_MS);
+  const life = lifeWatch({ compute, environments, violated, now, clocksMs });
   const chat = chatWatch({ environments, violated });
 
   function checkChange(before: Environment, next: Environment): void {

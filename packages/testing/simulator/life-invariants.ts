@@ -23,8 +23,6 @@ export interface LifeWatch {
   final(volumeIds: readonly string[]): string[];
 }
 
-/** The clocks of hosts differ by less than this. */
-const CLOCKS_MS = 2_000;
 /** After a start: faults and late sweeps included. */
 const FOUND_MS = 5 * 60_000;
 /** A mark that moves by less than this is not written. */
@@ -36,8 +34,10 @@ export function lifeWatch(options: {
   readonly environments: ReadonlyMap<string, Environment>;
   readonly violated: (text: string) => void;
   readonly now: () => number;
+  /** The clocks of hosts differ by less than this. */
+  readonly clocksMs: () => number;
 }): LifeWatch {
-  const { compute, environments, violated, now } = options;
+  const { compute, environments, violated, now, clocksMs } = options;
   const uses = new Map<string, AnsweredUse[]>();
   const callers: ((environment: Environment) => void)[] = [];
   /** Volumes of environments' own, by id: whose they are. */
@@ -74,13 +74,13 @@ export function lifeWatch(options: {
     } = before;
     for (const { kind, at, until } of uses.get(uid) ?? []) {
       // An exec of an earlier run ended with it.
-      if (at - CLOCKS_MS < (startedAt ?? 0)) continue;
+      if (at - clocksMs() < (startedAt ?? 0)) continue;
       const keeps = kind === "exec" ? until - MOVES_MS : until - MOVES_MS + (policy.idle?.afterMs ?? 0);
-      if (keeps > now() + CLOCKS_MS) violated(`${id} was stopped as idle in spite of its ${kind}`);
+      if (keeps > now() + clocksMs()) violated(`${id} was stopped as idle in spite of its ${kind}`);
     }
-    if ((before.use.busyUntil ?? 0) > now() + CLOCKS_MS) violated(`${id} was stopped as idle while an exec runs`);
+    if ((before.use.busyUntil ?? 0) > now() + clocksMs()) violated(`${id} was stopped as idle while an exec runs`);
     const used = (before.use.lastUsedAt ?? 0) + (policy.idle?.afterMs ?? 0);
-    if (used > now() + CLOCKS_MS) violated(`${id} was stopped as idle right after it was used`);
+    if (used > now() + clocksMs()) violated(`${id} was stopped as idle right after it was used`);
   }
 
   function lookedAt(uid: string): void {
