@@ -58,6 +58,19 @@ test.each([
   expect((await findPool(world.ctx, "h100"))?.summary.unreadable).toBe(0);
 });
 
+test("a record that says which run it is at is ended as that one, although a ledger still names the run before", async () => {
+  const world = await running();
+  const { run } = await world.read("alice", "one");
+  await edit(world, { phase: "hibernating", run: { ...run, n: 2, grant: null } });
+
+  await endRecord(world.ctx, keyText(keyOfOne(world)));
+  await world.advance(25 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "failed", run: { n: 2, grant: null } });
+  expect(world.compute.liveUnits("h100-1")).toBe(0);
+  expect((await findPool(world.ctx, "h100"))?.held).toEqual([]);
+});
+
 test("its own volumes, its host label and its secrets go as at every end, and of a volume a zip is kept", async () => {
   const volumes = [{ name: "workspace", path: "/workspace", sizeGb: 1 }];
   const policy = { ...reservation, time: "none", restarts: true } as const;

@@ -17,12 +17,12 @@ const REASON = "Ended by the operator: its record could not be read";
 
 /**
  * A record that stops, made of what can still be read of one that cannot: every field that is whole stays, every other
- * one is that of a new record. `entry` is what a ledger says of it. What nobody knows is taken for the worse: that
+ * one is that of a new record. `named` is what a ledger says of it. What nobody knows is taken for the worse: that
  * something runs, that its disk was written to.
  */
-export async function salvage(ctx: Context<"table">, item: Item, entry: Grant | undefined): Promise<Environment> {
+export async function salvage(ctx: Context<"table">, item: Item, named: Grant | undefined): Promise<Environment> {
   const now = ctx.clock.now();
-  const blank = blankOf(ctx, item, entry);
+  const blank = blankOf(ctx, item, named);
   const inGroups = Object.entries(groups).map(([group, table]) => [
     group,
     { ...blank[group as keyof typeof groups], ...wholeIn(table, item[group]) },
@@ -34,6 +34,8 @@ export async function salvage(ctx: Context<"table">, item: Item, entry: Grant | 
     ...Object.fromEntries(inGroups),
   };
   const { uid, owner, createdBy, id } = blank;
+  // A ledger may still name the run before: what the record itself says of a later one stands.
+  const entry = named && named.run >= kept.run.n ? named : undefined;
   const run = { ...kept.run, n: entry?.run ?? kept.run.n };
   const known: Environment = { ...kept, uid, owner, createdBy, id, run, writers: item.writers };
   const disk = "disk" in wholeIn(environmentTable, item) ? known.disk : await findDiskOf(ctx, known);
