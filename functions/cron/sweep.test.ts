@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dynamoClient, dynamoTable } from "#aws/table.ts";
+import { ensureTable, startDynamoDb } from "#aws/test-servers/dynamodb.ts";
+import type { TestServer } from "#aws/test-servers/test-server.ts";
 import type { Item, Page, Table } from "#core/context.ts";
 import { dueShardOf } from "#core/due.ts";
-import { type Emulator, ensureTable, startDynamoDb } from "#local/dynamodb.ts";
 import { countedPort } from "#testing/counted-ports.ts";
 import { memoryWorld } from "#testing/memory-world.ts";
 import { schedule } from "./sweep.ts";
@@ -48,7 +49,7 @@ function never(): never {
   return undefined as never;
 }
 
-let emulator: Emulator;
+let emulator: TestServer;
 let client: ReturnType<typeof dynamoClient>;
 
 beforeAll(async () => {

@@ -3,21 +3,22 @@ import type { SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { sqsClient, sqsQueue } from "#aws/queue.ts";
 import { dynamoClient, dynamoTable } from "#aws/table.ts";
+import { ensureTable, startDynamoDb } from "#aws/test-servers/dynamodb.ts";
+import { createQueues, startSqs } from "#aws/test-servers/sqs.ts";
+import type { TestServer } from "#aws/test-servers/test-server.ts";
 import { poolKey } from "#core/keys.ts";
 import { reconcilePools } from "#core/pools/planner.ts";
-import { type Emulator, ensureTable, startDynamoDb } from "#local/dynamodb.ts";
-import { createQueues, startSqs } from "#local/sqs.ts";
 import { submitJob } from "#testing/catalog-requests.ts";
 import { httpWorld } from "#testing/http-world.ts";
 
-const address = (emulator: Emulator) => ({
+const address = (emulator: TestServer) => ({
   endpoint: emulator.endpoint,
   region: "us-east-1",
   credentials: { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined },
 });
 const tableName = "berth-calls";
 const sent: string[] = [];
-let emulators: Emulator[];
+let emulators: TestServer[];
 let dynamo: DynamoDBClient;
 let sqs: SQSClient;
 let urls: Awaited<ReturnType<typeof createQueues>>;
@@ -85,7 +86,7 @@ test("one call of a port is one call of AWS, for each kind of request", async ()
   }).toEqual({
     submit: ["GetItem", "Query", "PutItem", "PutItem", "SendMessage"],
     get: ["GetItem", "GetItem", "BatchGetItem"],
-    list: ["GetItem", "Query", "BatchGetItem"],
+    list: ["GetItem", "Query", "BatchGetItem", "BatchGetItem"],
     extend: ["GetItem", "GetItem", "PutItem", "SendMessage"],
     cancel: ["GetItem", "GetItem", "PutItem", "SendMessage"],
     getCancelled: ["GetItem", "GetItem"],
@@ -94,9 +95,10 @@ test("one call of a port is one call of AWS, for each kind of request", async ()
   });
 });
 
-test("200 fresh jobs are one query of DynamoDB", async () => {
+test("200 fresh jobs are one query of DynamoDB, and a batch read for each 100 that are shown", async () => {
   const { world, key, during } = await awsWorld();
   for (let n = 0; n < 10; n++) await Promise.all(Array.from({ length: 20 }, () => submitJob(world, key)));
 
-  expect(await during("GET", "/v1/jobs?limit=500")).toEqual(["GetItem", "Query", "BatchGetItem"]);
+  expect(await during("GET", "/v1/jobs?limit=500")).toEqual(["GetItem", "Query", ...Array(4).fill("BatchGetItem")]);
+  expect(await during("GET", "/v1/jobs?limit=1")).toEqual(["GetItem", "Query", "BatchGetItem", "BatchGetItem"]);
 });

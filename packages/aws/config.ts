@@ -82,6 +82,7 @@ export const settingSchemas = {
   PORT: () => number({ min: 0, max: 65_535, whole: true }).default(8080),
   SSH_PORT: () => number({ min: 0, max: 65_535, whole: true }).optional(),
   BERTH_HOME: () => z.string().default(".berth"),
+  LOCAL_PATH: () => z.string().optional(),
   LOCAL_NODES: () =>
     z.string().default("p5.48xlarge=2,p4d.24xlarge=1,g5.12xlarge=1,g4dn.2xlarge=1,c7i.8xlarge=1,m7i.8xlarge=2"),
 };

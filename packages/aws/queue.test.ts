@@ -5,12 +5,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DeleteMessageCommand, PurgeQueueCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Look, QueueName } from "#core/context.ts";
-import type { Emulator } from "#local/dynamodb.ts";
-import { createQueues, startSqs } from "#local/sqs.ts";
 import { queueConformance } from "#testing/conformance/queue.ts";
 import { sqsClient, sqsQueue } from "./queue.ts";
+import { createQueues, startSqs } from "./test-servers/sqs.ts";
+import type { TestServer } from "./test-servers/test-server.ts";
 
-let emulator: Emulator;
+let emulator: TestServer;
 let client: ReturnType<typeof sqsClient>;
 let urls: Record<QueueName, string>;
 

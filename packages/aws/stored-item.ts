@@ -1,6 +1,7 @@
 import { promisify } from "node:util";
 import { deflateRaw, inflateRaw } from "node:zlib";
-import type { Item, Stored } from "#core/context.ts";
+import { briefFields, type Item, type Stored } from "#core/context.ts";
+import { withNewestWriter } from "#core/writers.ts";
 import { indexFields } from "./table-definition.ts";
 
 /** The attributes of an item in DynamoDB, before marshalling. */
@@ -31,17 +32,18 @@ export async function toAttributes(item: Stored): Promise<Attributes> {
   return attributes;
 }
 
-/** The item as it was before `toAttributes`. */
+/** The item as it was before `toAttributes`, its writers as a condition finds them: somebody may have edited those. */
 export async function fromAttributes(attributes: Attributes): Promise<Item> {
-  const { packed } = attributes;
-  if (!(packed instanceof Uint8Array)) return attributes as Item;
-  return JSON.parse((await expand(packed)).toString()) as Item;
+  const { packed, writers } = attributes;
+  if (!(packed instanceof Uint8Array)) return withNewestWriter(attributes as Item);
+  const item = JSON.parse((await expand(packed)).toString()) as object;
+  return withNewestWriter({ ...item, writers } as Item);
 }
 
 function plainPart(item: Stored): Attributes {
   const fields = item as Stored & Attributes;
   const plain: Attributes = { pk: item.pk, sk: item.sk, writers: item.writers };
-  if (typeof fields.ttl === "number") plain.ttl = fields.ttl;
+  for (const name of briefFields) if (fields[name] !== undefined) plain[name] = fields[name];
   for (const { partition, sort, sortType, projected } of Object.values(indexFields)) {
     if (!isFit(fields[partition], "S") || !isFit(fields[sort], sortType)) continue;
     for (const name of [partition, sort, ...projected]) plain[name] = fields[name];

@@ -1,5 +1,5 @@
 import { type DynamoDBDocumentClient, QueryCommand, type QueryCommandInput } from "@aws-sdk/lib-dynamodb";
-import type { IndexQuery, Item, Page, PartitionQuery } from "#core/context.ts";
+import { briefFields, type IndexQuery, type Item, type Page, type PartitionQuery } from "#core/context.ts";
 import { type Attributes, fromAttributes } from "./stored-item.ts";
 import { indexFields } from "./table-definition.ts";
 
@@ -13,22 +13,30 @@ export async function queryItems(
   const Limit = query.limit;
   const command = new QueryCommand({ TableName: tableName, ...input, ...(Limit === undefined ? {} : { Limit }) });
   const { Items = [], LastEvaluatedKey } = await documents.send(command);
-  const items = await Promise.all(Items.map("index" in query ? asIndexItem : fromAttributes));
+  const isPart = "index" in query || query.brief;
+  const items = await Promise.all(Items.map(isPart ? withoutWriters : fromAttributes));
   return LastEvaluatedKey ? { items, next: cursorOf(query, LastEvaluatedKey) } : { items };
 }
 
 type Input = Omit<QueryCommandInput, "TableName">;
 
-function partitionInput({ pk, prefix, after, newestFirst = false }: PartitionQuery): Input {
+function partitionInput({ pk, prefix, after, newestFirst = false, brief = false }: PartitionQuery): Input {
   const start = after === undefined ? {} : { ExclusiveStartKey: { pk, sk: cursorParts(after)[0] } };
   return {
     KeyConditionExpression: `pk = :pk${prefix === undefined ? "" : " AND begins_with(sk, :prefix)"}`,
     ExpressionAttributeValues: { ":pk": pk, ...(prefix !== undefined && { ":prefix": prefix }) },
     ConsistentRead: true,
     ScanIndexForward: !newestFirst,
+    ...(brief && briefProjection),
     ...start,
   };
 }
+
+/** Behind names of its own, since some of them are reserved words of DynamoDB. */
+const briefProjection = {
+  ProjectionExpression: ["pk", "sk", ...briefFields.map((_, n) => `#brief${n}`)].join(", "),
+  ExpressionAttributeNames: Object.fromEntries(briefFields.map((name, n) => [`#brief${n}`, name])),
+};
 
 function indexInput({ index, partition, from, to, after, keysOnly = false }: IndexQuery): Input {
   const fields = indexFields[index];
@@ -56,8 +64,8 @@ function rangeOf(from: IndexQuery["from"], to: IndexQuery["to"]): string {
   return to === undefined ? "" : " AND #sort <= :to";
 }
 
-/** The writers are not projected, since every write would then be a write of the index too. */
-async function asIndexItem(attributes: Attributes): Promise<Item> {
+/** Writers are not projected. In an index that is since every write would then be a write of the index too. */
+async function withoutWriters(attributes: Attributes): Promise<Item> {
   return { ...attributes, writers: [] } as unknown as Item;
 }
 

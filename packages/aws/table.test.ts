@@ -1,11 +1,12 @@
 import { DynamoDBDocumentClient, GetCommand } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Emulator, ensureTable, startDynamoDb } from "#local/dynamodb.ts";
 import { tableConformance } from "#testing/conformance/table.ts";
 import { dynamoClient, dynamoTable } from "./table.ts";
+import { ensureTable, startDynamoDb } from "./test-servers/dynamodb.ts";
+import type { TestServer } from "./test-servers/test-server.ts";
 
 const tableName = "berth-test";
-let emulator: Emulator;
+let emulator: TestServer;
 let client: ReturnType<typeof dynamoClient>;
 
 beforeAll(async () => {

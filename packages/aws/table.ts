@@ -2,6 +2,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DeleteCommand, DynamoDBDocumentClient, GetCommand, PutCommand } from "@aws-sdk/lib-dynamodb";
 import type { Key, Table } from "#core/context.ts";
 import { Conflict } from "#core/problem.ts";
+import { NOBODY } from "#core/writers.ts";
 import { clientOptions, type ServiceAddress } from "./client-options.ts";
 import { readConfig } from "./config.ts";
 import { fromAttributes, toAttributes } from "./stored-item.ts";
@@ -48,8 +49,10 @@ export function dynamoTable({ client, tableName }: DynamoTableOptions): Table {
 function conditionOf(ifWriter: string | null | undefined) {
   if (ifWriter === undefined) return {};
   if (ifWriter === null) return { ConditionExpression: "attribute_not_exists(pk)" };
+  // A comparison with what is absent, or of another type than the text, does not hold.
+  const isSeen = ifWriter === NOBODY ? "attribute_exists(pk) AND NOT #writers[0] > :seen" : "#writers[0] = :seen";
   return {
-    ConditionExpression: "#writers[0] = :seen",
+    ConditionExpression: isSeen,
     ExpressionAttributeNames: { "#writers": "writers" },
     ExpressionAttributeValues: { ":seen": ifWriter },
   };

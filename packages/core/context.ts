@@ -6,7 +6,10 @@ export interface Key {
   readonly sk: string;
 }
 
-/** What every stored item has: the tokens of the puts that wrote it, the newest first; none in what is not stored yet. */
+/**
+ * What every stored item has: the tokens of the puts that wrote it, the newest first; none in what is not stored yet. A
+ * table hands out one that names no newest writer as `NOBODY`'s (writers.ts).
+ */
 export interface Stored extends Key {
   readonly writers: readonly string[];
 }
@@ -24,7 +27,12 @@ export interface PartitionQuery {
   readonly after?: string;
   readonly limit?: number;
   readonly newestFirst?: boolean;
+  /** Answers of each item only its key and its `briefFields`: what a list of many sorts and filters by. */
+  readonly brief?: boolean;
 }
+
+/** Small fields that every table keeps apart from the rest of an item, whatever its kind. */
+export const briefFields = ["kind", "uid", "phase", "step", "end", "createdAt", "ttl"] as const;
 
 export type IndexName = "due" | "waiting";
 
@@ -50,7 +58,7 @@ export interface Page {
 /**
  * The records. Reads by key and by partition are consistent; the two indexes may be late (design section 5).
  * `put` replaces the whole item: `ifWriter` null means that it must be absent, a token that its newest writer must still
- * be that one, none that it is written whatever was there. Throws `Conflict` when the condition does not hold, which may
+ * be that one (or nobody's), none that it is written whatever was there. Throws `Conflict` when the condition does not hold, which may
  * be the effect of the very same put, repeated below (write-record.ts).
  */
 export interface Table {

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import type { Settings, Table } from "#core/context.ts";
-import { key, trialRuntime } from "#testing/trial-endpoints.ts";
+import { apiKeyKey } from "#core/keys.ts";
+import { FORMAT, Unreadable } from "#core/unreadable.ts";
+import { aliceUid, key, trialRuntime } from "#testing/trial-endpoints.ts";
 import { keyCheck } from "./key-check.ts";
 
 /** A key check, its clock, and how often it read the table. */
@@ -28,7 +30,7 @@ const HOUR_MS = 3_600_000;
 test("a key is found in either place, whatever the case of Bearer", async () => {
   const { present, hash } = await trialCheck();
   const alice = {
-    uid: "u1",
+    uid: aliceUid,
     username: "alice",
     number: 42,
     keyPrefix: "good-key",
@@ -46,7 +48,7 @@ test("a scheme other than Bearer and an empty value count as no key, so the next
 
   for (const none of ["Basic YTpi", "Bearer", "Bearer ", "", key]) {
     await expect(present({ Authorization: none })).rejects.toMatchObject({ situation: "noKey" });
-    await expect(present({ Authorization: none, "X-API-Key": key })).resolves.toMatchObject({ uid: "u1" });
+    await expect(present({ Authorization: none, "X-API-Key": key })).resolves.toMatchObject({ uid: aliceUid });
   }
   await expect(present({ "X-API-Key": " " })).rejects.toMatchObject({ situation: "noKey" });
 });
@@ -62,12 +64,12 @@ test("a bad key in the first place is not rescued by a good one in the second", 
 test("places after the headers are looked at in their order, and an empty one is none", async () => {
   const { present } = await trialCheck();
 
-  await expect(present({}, [key])).resolves.toMatchObject({ uid: "u1" });
-  await expect(present({ "X-API-Key": "" }, ["", undefined, key])).resolves.toMatchObject({ uid: "u1" });
+  await expect(present({}, [key])).resolves.toMatchObject({ uid: aliceUid });
+  await expect(present({ "X-API-Key": "" }, ["", undefined, key])).resolves.toMatchObject({ uid: aliceUid });
   await expect(present({}, ["", undefined])).rejects.toMatchObject({ situation: "noKey" });
   await expect(present({}, ["wrong", key])).rejects.toMatchObject({ situation: "badKey" });
   await expect(present({ "X-API-Key": "wrong" }, [key])).rejects.toMatchObject({ situation: "badKey" });
-  await expect(present({ Authorization: `Bearer ${key}` }, ["wrong"])).resolves.toMatchObject({ uid: "u1" });
+  await expect(present({ Authorization: `Bearer ${key}` }, ["wrong"])).resolves.toMatchObject({ uid: aliceUid });
 });
 
 test("what has not the form of a key is refused without a look at the table", async () => {
@@ -202,7 +204,7 @@ test("a use that cannot be noted costs nobody anything", async () => {
 
   const actor = await check(new Headers({ "X-API-Key": key }));
 
-  expect(actor.uid).toBe("u1");
+  expect(actor.uid).toBe(aliceUid);
 });
 
 test("a key record that cannot be read admits nobody", async () => {
@@ -221,4 +223,19 @@ test("an operator is who the settings say at the time of the request: by name, o
   expect(await isAdmin({ role: "Operators" }, { adminRoles: ["Operators"] })).toBe(true);
   expect(await isAdmin({ role: "Operators" }, { adminRoles: ["Operator"], adminUsers: ["Operators"] })).toBe(false);
   expect(await isAdmin({ isAdmin: true }, { adminUsers: ["bob"], adminRoles: ["Operators"] })).toBe(false);
+});
+
+test.each([
+  ["that names no user", { uid: "u1" }],
+  ["of another kind", { kind: "user" }],
+  ["whose login nobody knows", { loginAt: undefined }],
+  ["of a newer format", { format: FORMAT + 1 }],
+])("a key %s is let in nowhere, since nobody could revoke it, and is left as it is", async (_, record) => {
+  const { present1, clock, table, hash } = await trialCheck(record);
+  clock.advance(HOUR_MS + 1);
+  const before = await table.get(apiKeyKey(hash));
+
+  await expect(present1()).rejects.toThrow(Unreadable);
+
+  expect(await table.get(apiKeyKey(hash))).toEqual(before);
 });

@@ -1,13 +1,13 @@
-import * as z from "zod";
 import type { Actor, Clock, Ids, Settings, Table } from "#core/context.ts";
 import { apiKeyKey } from "#core/keys.ts";
 import { noteUse } from "#core/users/last-use.ts";
+import { type ApiKey, parseApiKey } from "#core/users/record.ts";
 import { Refusal } from "./refusal.ts";
 
 /**
  * Finds out whose key a request carries, in its headers or in the `further` places, looked at in their order. Throws a
  * Refusal for a key that is missing, malformed, unknown, expired or revoked, and for a disabled user (contracts/common
- * section 1).
+ * section 1), and `Unreadable` for one that the core could not revoke either.
  */
 export type KeyCheck = (headers: Headers, further?: FurtherPlaces) => Promise<Actor>;
 
@@ -36,7 +36,7 @@ export function keyCheck({ table, ids, clock, settings }: KeyCheckParts): KeyChe
     known.delete(hash);
     const item = await table.get(apiKeyKey(hash));
     if (!item) throw new Refusal("badKey");
-    const record = { ...KeyRecord.parse(item), hash };
+    const record = { ...parseApiKey(item), hash };
     const actor = admit(record, settings, now);
     remember(known, hash, { record, readAt: now });
     void noteUse({ table, ids }, item, now);
@@ -56,19 +56,7 @@ const keyForm = /^[A-Za-z0-9_-]{16,256}$/;
 const MEMORY_MS = 30_000;
 const MEMORY_SIZE = 1_000;
 
-const KeyRecord = z.object({
-  uid: z.string(),
-  username: z.string(),
-  number: z.number(),
-  prefix: z.string(),
-  expiresAt: z.number(),
-  /** May lie ahead: a rotated key works a little longer. */
-  revokedAt: z.number().nullable(),
-  disabled: z.boolean(),
-  /** Of the AWS login that its chain of keys began with. */
-  role: z.string().optional(),
-});
-type HashedRecord = z.infer<typeof KeyRecord> & { readonly hash: string };
+type HashedRecord = ApiKey & { readonly hash: string };
 
 /** Whichever ended the key first is told. */
 function admit(record: HashedRecord, { adminUsers, adminRoles }: KeyCheckParts["settings"], now: number): Actor {

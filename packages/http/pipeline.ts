@@ -13,6 +13,7 @@ import { readQuery } from "./query.ts";
 import { Refusal } from "./refusal.ts";
 import { countRequest } from "./request-tally.ts";
 import { contextOf, type Runtime } from "./runtime.ts";
+import { brokenTextIn } from "./well-formed.ts";
 import { newWireId } from "./wire-id.ts";
 
 /** A request that found its route: its path parameters are decoded. */
@@ -86,7 +87,7 @@ async function readInput(
   return {
     query: endpoint.query && parseFields(endpoint.query, query, "query"),
     sent: body,
-    body: schema && parseFields(schema, body, "body"),
+    body: schema && storable(endpoint, parseFields(schema, body, "body"), body),
     params: endpoint.params && parseParams(endpoint.params, params),
   };
 }
@@ -112,6 +113,21 @@ function parseParams(schema: Schema, params: Routed["params"]): unknown {
   const parsed = schema.safeParse(params);
   if (!parsed.success) throw new Refusal("unknownPath");
   return parsed.data;
+}
+
+/** What a command is given (only those take forms) goes to it as it is; all else may be stored. */
+function storable({ form }: Endpoint, body: unknown, input: Record<string, unknown>): unknown {
+  const broken = form ? undefined : brokenTextIn(body);
+  if (!broken) return body;
+  const message = `${broken.join(".") || "The body"} must not hold NUL characters or halves of characters`;
+  const field = {
+    type: "value_error",
+    path: ["body", ...broken],
+    message,
+    input: input[String(broken[0])],
+    isOwn: true,
+  };
+  throw new Refusal("badFields", { fields: [field] });
 }
 
 function parseFields(schema: Schema, input: Record<string, unknown>, place: "body" | "query"): unknown {

@@ -2,10 +2,17 @@ import { createHash, createHmac } from "node:crypto";
 import type { Clock, Ids } from "#core/context.ts";
 import { seededRandom } from "./random.ts";
 
+const HEX = "0123456789abcdef";
+
 /** Ids that depend on the seed (and, for UUIDs, the clock) alone; `hash` is the real SHA-256. */
 export function seededIds(seed = 1, clock?: Pick<Clock, "now">): Ids {
   const random = seededRandom(seed);
-  const hex = (digits: number) => Array.from({ length: digits }, () => Math.floor(random() * 16).toString(16)).join("");
+  // Every write takes one: a list of digits would cost more than drawing them.
+  const hex = (digits: number) => {
+    let made = "";
+    while (made.length < digits) made += HEX[Math.floor(random() * 16)];
+    return made;
+  };
   let made = 0;
   const hashes = new Map<string, string>();
   return {

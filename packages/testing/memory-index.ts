@@ -98,8 +98,14 @@ function lateStore({ clock, random, latenessMs }: MemoryIndexOptions): EntryStor
       if (past) past.push({ at: clock.now(), entry });
       else if (entry) pasts.set(key, [{ at: clock.now(), entry }]);
     },
-    entries: (partition) =>
-      [...pasts].map(([key, past]) => seen(key, past)).filter((entry) => entry?.partition === partition) as Entry[],
+    entries(partition) {
+      const found: Entry[] = [];
+      for (const [key, past] of pasts) {
+        const entry = seen(key, past);
+        if (entry?.partition === partition) found.push(entry);
+      }
+      return found;
+    },
   };
 }
 

@@ -1,5 +1,15 @@
-import type { Clock, Item, Key, Page, PartitionQuery, Stored, Table } from "#core/context.ts";
+import {
+  briefFields,
+  type Clock,
+  type Item,
+  type Key,
+  type Page,
+  type PartitionQuery,
+  type Stored,
+  type Table,
+} from "#core/context.ts";
 import { Conflict } from "#core/problem.ts";
+import { NOBODY, newestWriterOf, withNewestWriter } from "#core/writers.ts";
 import { MOST_PAGE_BYTES, memoryIndex } from "./memory-index.ts";
 import { copyOfData, frozenData } from "./plain-data.ts";
 
@@ -33,7 +43,8 @@ export function memoryTable({
   const partitions = new Map<string, Map<string, Item>>();
   const indexOptions = { clock, random, latenessMs: indexLatenessMs };
   const indexes = { due: memoryIndex("due", indexOptions), waiting: memoryIndex("waiting", indexOptions) };
-  const handOut = sharesItems ? (item: Item) => item : copyOfData<Item>;
+  const copy = sharesItems ? (item: Item) => item : copyOfData<Item>;
+  const handOut = (item: Item) => withNewestWriter(copy(item));
   const find = ({ pk, sk }: Key) => partitions.get(pk)?.get(sk);
   const record = (key: Key, item: Item | undefined) => {
     for (const index of Object.values(indexes)) index.record(`${key.pk}|${key.sk}`, item);
@@ -64,14 +75,22 @@ export function memoryTable({
       record(key, undefined);
     },
     query: async (query) =>
-      "index" in query ? indexes[query.index].query(query) : pageOf(partitions.get(query.pk), query, handOut),
-    all: () => [...partitions.values()].flatMap((partition) => [...partition.values()].map(handOut)),
+      "index" in query
+        ? indexes[query.index].query(query)
+        : pageOf(partitions.get(query.pk), query, query.brief ? briefOf : handOut),
+    all: () => [...partitions.values()].flatMap((partition) => [...partition.values()].map(copy)),
   };
+}
+
+function briefOf(item: Item): Item {
+  const fields = briefFields.flatMap((name) => (item[name] === undefined ? [] : [[name, copyOfData(item[name])]]));
+  return { pk: item.pk, sk: item.sk, writers: [], ...Object.fromEntries(fields) };
 }
 
 function requireWriter(found: Item | undefined, ifWriter: string | null | undefined, { pk, sk }: Key): void {
   if (ifWriter === undefined) return;
-  const holds = ifWriter === null ? found === undefined : found?.writers?.[0] === ifWriter;
+  const newest = found && (newestWriterOf(found) ?? NOBODY);
+  const holds = ifWriter === null ? found === undefined : newest === ifWriter;
   if (!holds) throw new Conflict(`${pk}|${sk}`);
 }
 

@@ -37,6 +37,7 @@ export const things = {
 };
 
 export const key = "good-key_0123456789";
+export const aliceUid = "a1".repeat(16);
 const start = Date.UTC(2026, 0, 20, 18);
 
 /** A memory runtime in which `key` belongs to alice for two hours. */
@@ -50,12 +51,14 @@ export async function trialRuntime(record: Readonly<Record<string, unknown>> = {
       pk: `key#${ids.hash(key)}`,
       sk: "-",
       writers: ["w1"],
-      uid: "u1",
+      kind: "key",
+      uid: aliceUid,
       username: "alice",
       number: 42,
       prefix: "good-key",
     },
     ...{ createdAt: start, expiresAt: start + 7_200_000, revokedAt: null, disabled: false, loginAt: start },
+    ...{ ttl: start / 1000 + 8 * 24 * 3600 },
     ...record,
   });
   const deployment = { version: "1.0.0", startedAt: start, isolation: "none" };

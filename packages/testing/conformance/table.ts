@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Item, Key, Page, PartitionQuery, Stored, Table } from "#core/context.ts";
 import { Conflict } from "#core/problem.ts";
+import { NOBODY } from "#core/writers.ts";
 import { seededRandom } from "../random.ts";
 
 let partitionCount = 0;
@@ -90,6 +91,35 @@ function writerRules(table: () => Table, key: MakeKey, item: MakeItem): void {
       await expect(table().remove(key(), { ifWriter: "w2" })).rejects.toThrow(Conflict);
     });
 
+    it.each(Object.entries(editedAway))(
+      "hands out writers that are %s as nobody, who can be named once",
+      async (_, writers) => {
+        const edited = { ...key(), a: 1, ...(writers !== undefined && { writers }) } as unknown as Stored;
+        await table().put(edited);
+
+        const read = await table().get(key());
+        const [ofMany] = await table().getMany([key()]);
+        const { items } = await table().query({ pk: read?.pk ?? "" });
+        await expect(table().put(item({ a: 2 }), { ifWriter: null })).rejects.toThrow(Conflict);
+        await table().put(item({ a: 3 }), { ifWriter: NOBODY });
+
+        expect([read, ofMany, ...items].map((each) => each?.writers)).toEqual([[NOBODY], [NOBODY], [NOBODY]]);
+        await expect(table().put(item({ a: 4 }), { ifWriter: NOBODY })).rejects.toThrow(Conflict);
+        await expect(table().remove(key(), { ifWriter: NOBODY })).rejects.toThrow(Conflict);
+        expect(await table().get(key())).toEqual(item({ a: 3 }));
+      },
+    );
+
+    it("removes what nobody has written where nobody is named, and finds no absent item by that", async () => {
+      await table().put({ ...key(), writers: [] });
+
+      await table().remove(key(), { ifWriter: NOBODY });
+
+      expect(await table().get(key())).toBeUndefined();
+      await expect(table().remove(key(), { ifWriter: NOBODY })).rejects.toThrow(Conflict);
+      await expect(table().put(item(), { ifWriter: NOBODY })).rejects.toThrow(Conflict);
+    });
+
     it("lets one of 20 parallel writers of a new item win", async () => {
       const writes = Array.from({ length: 20 }, (_, n) =>
         table()
@@ -118,6 +148,18 @@ function writerRules(table: () => Table, key: MakeKey, item: MakeItem): void {
     });
   });
 }
+
+/** What somebody's hand may have made of the writers. */
+const editedAway: Readonly<Record<string, unknown>> = {
+  "an empty list": [],
+  absent: undefined,
+  null: null,
+  "a text": "w1",
+  "a number": 7,
+  "an object": { newest: "w1" },
+  "a list of no texts": [7, "w1"],
+  "a list of an empty text": [""],
+};
 
 async function raceOf(writes: Promise<number>[]): Promise<{ won: number | undefined; conflicts: number }> {
   const results = await Promise.allSettled(writes);
@@ -260,6 +302,21 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
 
       const found = pages.flatMap(({ items }) => items.map(({ sk }) => sk));
       expect(found).toEqual(newestFirst ? ["a-3", "a-2", "a-1"] : ["a-1", "a-2", "a-3"]);
+    });
+
+    it("answers in brief what lists sort and filter by, also of large items, page by page", async () => {
+      const brief = { kind: "k", uid: "u", phase: "active", step: null, end: { at: 7 }, createdAt: 5, ttl: 9 };
+      for (const [n, rest] of [{}, { text: "x".repeat(9_000) }, { log: ["y"] }].entries()) {
+        await table().put(item({ ...brief, ...rest }, skOf(n)));
+      }
+      await table().put(item({ phase: "queued" }, skOf(3)));
+
+      const pages = await allPages(table(), { pk: pk(), brief: true, limit: 2, newestFirst: true });
+
+      const whole = [2, 1, 0].map((n) => ({ pk: pk(), sk: skOf(n), writers: [], ...brief }));
+      const part = { pk: pk(), sk: skOf(3), writers: [], phase: "queued" };
+      expect(pages.flatMap(({ items }) => items)).toEqual([part, ...whole]);
+      expect(pages.map(({ items }) => items.length)).toEqual(expect.arrayContaining([2]));
     });
 
     it("goes on after a cursor whose item was removed meanwhile", async () => {

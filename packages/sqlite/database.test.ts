@@ -1,0 +1,199 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Stored } from "#core/context.ts";
+import { Conflict, Problem } from "#core/problem.ts";
+import { openDatabase } from "./database.ts";
+import { sqliteTable } from "./table.ts";
+
+let home: string;
+let path: string;
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "berth-database-"));
+  path = join(home, "records.db");
+});
+
+afterEach(() => {
+  rmSync(home, { recursive: true });
+});
+
+const item = (sk: string, text = ""): Stored => Object.assign({ pk: "p", sk, writers: ["w1"] }, { text });
+
+/** A file of a stack that was stopped in good order, with 40 items of 4 KB. */
+async function fill(): Promise<void> {
+  const database = openDatabase(path);
+  const table = sqliteTable(database);
+  await Promise.all(Array.from({ length: 40 }, (_, n) => table.put(item(`n${n}`, `text ${n} `.repeat(400)))));
+  database.close();
+}
+
+describe("writes of one turn", () => {
+  it("decide one after the other, each on what the one before it wrote", async () => {
+    const database = openDatabase(path);
+    const table = sqliteTable(database);
+
+    const [first, second, third] = await Promise.allSettled([
+      table.put(item("a"), { ifWriter: null }),
+      table.put(item("a"), { ifWriter: null }),
+      table.put(item("a", "next"), { ifWriter: "w1" }),
+    ]);
+
+    expect([first?.status, third?.status]).toEqual(["fulfilled", "fulfilled"]);
+    expect(second).toMatchObject({ reason: expect.any(Conflict) });
+    expect(await table.get({ pk: "p", sk: "a" })).toEqual(item("a", "next"));
+    database.close();
+  });
+
+  it("are not to be read before they are on the disk, and are there after it", async () => {
+    const database = openDatabase(path);
+    const table = sqliteTable(database);
+
+    const put = table.put(item("a"));
+    const before = await table.get({ pk: "p", sk: "a" });
+    await put;
+
+    expect(before).toBeUndefined();
+    const other = openDatabase(path);
+    expect(await sqliteTable(other).get({ pk: "p", sk: "a" })).toEqual(item("a"));
+    for (const each of [other, database]) each.close();
+  });
+
+  it("are stored by a close that comes before their commit; later ones are refused", async () => {
+    const database = openDatabase(path);
+    const put = sqliteTable(database).put(item("a"));
+
+    database.close();
+    await put;
+
+    await expect(database.write(() => undefined)).rejects.toThrow("being stopped");
+    const again = openDatabase(path);
+    expect(await sqliteTable(again).get({ pk: "p", sk: "a" })).toEqual(item("a"));
+    again.close();
+  });
+});
+
+describe("a disk without room", () => {
+  it("refuses all writes of the turn with the reason, keeps what was there, and takes writes again after", async () => {
+    const database = openDatabase(path);
+    const table = sqliteTable(database);
+    await table.put(item("kept"));
+    // SQLite's own limit answers as a disk does that has no room for one page more.
+    const pages = Number(database.prepare("PRAGMA page_count").get()?.page_count);
+    database.prepare(`PRAGMA max_page_count = ${pages}`).get();
+
+    const large = item("large", "x".repeat(100_000));
+    const outcomes = await Promise.allSettled([
+      table.put(item("small")),
+      table.put(large),
+      table.put(item("kept", "new")),
+    ]);
+    database.prepare("PRAGMA max_page_count = 1000000").get();
+
+    const reason = new Problem(
+      "unavailable",
+      "The disk of this stack is full: nothing can be stored until there is room",
+    );
+    expect(outcomes).toMatchObject(Array(3).fill({ status: "rejected", reason }));
+    expect(await table.getMany(["small", "large", "kept"].map((sk) => ({ pk: "p", sk })))).toEqual([item("kept")]);
+    await table.put(large);
+    expect(await table.get(large)).toEqual(large);
+    database.close();
+  });
+
+  it("says of a file that is read-only that it is", async () => {
+    const database = openDatabase(path);
+    database.prepare("PRAGMA query_only = ON").get();
+
+    const put = sqliteTable(database).put(item("a"));
+
+    await expect(put).rejects.toThrow("The disk of this stack is read-only: nothing can be stored");
+    database.close();
+  });
+});
+
+describe("a damaged file", () => {
+  const change = (edit: (bytes: Buffer) => void) => {
+    const bytes = readFileSync(path);
+    edit(bytes);
+    writeFileSync(path, bytes);
+  };
+
+  it.each<[string, (bytes: Buffer) => void]>([
+    ["that is no database", (bytes) => bytes.fill("garbage ")],
+    ["with a page of zeros", (bytes) => bytes.fill(0, 8192, 12_288)],
+    ["with a letter of a record changed", (bytes) => bytes.write("TEXT 7 text", bytes.indexOf("text 7 text"))],
+    ["that was cut off", (bytes) => bytes.fill(0, bytes.length / 2)],
+  ])("%s is refused at the start, with its path and what to do", async (_, edit) => {
+    await fill();
+    change(edit);
+
+    expect(() => openDatabase(path)).toThrow(`The records in ${path} are damaged: `);
+    expect(() => openDatabase(path)).toThrow("Put back a copy of that file");
+  });
+
+  describe("with a log that nobody folded in", () => {
+    /** What a stack leaves that was killed: its log holds one commit for each of 40 items. */
+    async function crash(): Promise<void> {
+      const database = openDatabase(path);
+      const table = sqliteTable(database);
+      for (let n = 0; n < 40; n += 1) await table.put(item(`n${n}`, `text ${n} `.repeat(400)));
+      const copies = [path, `${path}-wal`].map((file) => [file, readFileSync(file)] as const);
+      database.close();
+      for (const [file, bytes] of copies) writeFileSync(file, bytes);
+    }
+    const changeLog = (edit: (bytes: Buffer) => void) => {
+      const bytes = readFileSync(`${path}-wal`);
+      edit(bytes);
+      writeFileSync(`${path}-wal`, bytes);
+    };
+
+    it("is opened with all that the log holds", async () => {
+      await crash();
+
+      const database = openDatabase(path);
+
+      expect((await sqliteTable(database).query({ pk: "p" })).items).toHaveLength(40);
+      database.close();
+    });
+
+    it("is refused where bytes in the middle of the log have changed", async () => {
+      await crash();
+      changeLog((bytes) => bytes.fill(0xff, bytes.length / 2, bytes.length / 2 + 64));
+
+      expect(() => openDatabase(path)).toThrow(/are damaged: \d+ commits in .*-wal cannot be read/);
+    });
+
+    it("is opened where a power cut left half of the last commit", async () => {
+      await crash();
+      const whole = readFileSync(`${path}-wal`);
+      changeLog((bytes) => bytes.fill(0, bytes.length - 9_000, bytes.length - 5_000));
+
+      const database = openDatabase(path);
+
+      expect((await sqliteTable(database).query({ pk: "p" })).items.length).toBeGreaterThanOrEqual(38);
+      expect(whole.length).toBeGreaterThan(40 * 4096);
+      database.close();
+    });
+  });
+
+  it("is told apart from one of a later version", async () => {
+    const database = openDatabase(path);
+    database.prepare("PRAGMA user_version = 9").get();
+    database.close();
+
+    expect(() => openDatabase(path)).toThrow(
+      `${path} was written by a later version of Berth (format 9, this one reads 1)`,
+    );
+  });
+
+  it("is opened when nothing is wrong with it", async () => {
+    await fill();
+
+    const database = openDatabase(path);
+
+    expect((await sqliteTable(database).query({ pk: "p" })).items).toHaveLength(40);
+    database.close();
+  });
+});

@@ -1,0 +1,251 @@
+import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { crc32 } from "node:zlib";
+import { Problem } from "#core/problem.ts";
+import { lostCommits } from "./journal.ts";
+import { type LogOnDisk, logOnDisk } from "./sync.ts";
+
+/** The one file of an embedded stack in which records and messages are kept. */
+export interface Database {
+  readonly path: string;
+  /** A statement, compiled once. */
+  prepare(sql: string): StatementSync;
+  /**
+   * Runs `work` in a transaction together with all that is written in this turn of the event loop, and answers when
+   * the transaction is on the disk. `work` is synchronous; where it throws it must not have written anything yet, and
+   * only its own answer is that error. Throws `unavailable` where nothing could be stored, and then nothing was.
+   */
+  write<Made>(work: () => Made): Promise<Made>;
+  /** The same for what may be lost by a power cut, though not by the end of this process: it does not wait for the disk. */
+  writeSoon<Made>(work: () => Made): Promise<Made>;
+  /** Runs a read; throws `unavailable` where the file cannot be read. */
+  read<Made>(work: () => Made): Made;
+  /** Commits what is still open. Later writes are refused. */
+  close(): void;
+}
+
+/** Grows with each change of the tables below that an older version could not read. */
+const FORMAT = 1;
+
+const tables = `
+  CREATE TABLE IF NOT EXISTS items (
+    pk TEXT NOT NULL,
+    sk TEXT NOT NULL,
+    writer TEXT NOT NULL,
+    due_shard TEXT,
+    due_at REAL,
+    wait_pool TEXT,
+    wait_order TEXT,
+    waiting TEXT,
+    brief TEXT NOT NULL,
+    sum INTEGER NOT NULL,
+    item BLOB NOT NULL,
+    PRIMARY KEY (pk, sk)
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS brief ON items (pk, sk, brief);
+  CREATE INDEX IF NOT EXISTS due ON items (due_shard, due_at, pk, sk) WHERE due_shard IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS waiting ON items (wait_pool, wait_order, pk, sk) WHERE wait_pool IS NOT NULL;
+  CREATE TABLE IF NOT EXISTS messages (
+    id INTEGER PRIMARY KEY,
+    queue TEXT NOT NULL,
+    "group" TEXT,
+    look TEXT NOT NULL,
+    visible_at REAL NOT NULL
+  ) STRICT;
+`;
+
+/**
+ * Opens the database in this file, or makes it. Throws, with the path and what to do, where the file is damaged or of
+ * a later version.
+ */
+export function openDatabase(path: string): Database {
+  const sql = openFile(path);
+  const disk = logOnDisk(`${path}-wal`);
+  const batch = batchOf(sql, disk);
+  const statements = new Map<string, StatementSync>();
+  return {
+    path,
+    prepare(text) {
+      const statement = statements.get(text) ?? sql.prepare(text);
+      statements.set(text, statement);
+      return statement;
+    },
+    write: (work) => batch.add(work, true),
+    writeSoon: (work) => batch.add(work, false),
+    read: (work) => orProblem(work),
+    close() {
+      batch.end();
+      disk.close();
+      sql.close();
+    },
+  };
+}
+
+/** What is stored beside an item, so that bytes which the disk changed are noticed at the next start. */
+export function sumOf(bytes: Uint8Array): number {
+  return crc32(bytes);
+}
+
+function openFile(path: string): DatabaseSync {
+  let sql: DatabaseSync | undefined;
+  try {
+    requireJournal(`${path}-wal`);
+    sql = new DatabaseSync(path);
+    // The log is synced here (sync.ts), since SQLite would stop the whole process for each commit to do it.
+    sql.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
+    requireFormat(sql, path);
+    requireWhole(sql);
+    sql.exec(`${tables} PRAGMA user_version = ${FORMAT};`);
+    requireSums(sql);
+    return sql;
+  } catch (error) {
+    sql?.close();
+    throw isDamage(error) ? damaged(path, error) : error;
+  }
+}
+
+function requireFormat(sql: DatabaseSync, path: string): void {
+  const format = Number(sql.prepare("PRAGMA user_version").get()?.user_version);
+  if (format <= FORMAT) return;
+  throw new Error(`${path} was written by a later version of Berth (format ${format}, this one reads ${FORMAT}).`);
+}
+
+class Damage extends Error {}
+
+/** To be called before SQLite opens the file: it cuts off the log after the first bytes that it does not understand. */
+function requireJournal(path: string): void {
+  const lost = lostCommits(path);
+  if (lost > 1) throw new Damage(`${lost} commits in ${path} cannot be read`);
+}
+
+function requireWhole(sql: DatabaseSync): void {
+  const found = sql.prepare("PRAGMA integrity_check(1)").get()?.integrity_check;
+  if (found !== "ok") throw new Damage(String(found));
+}
+
+/** SQLite finds broken pages, not bytes that changed within a value. */
+function requireSums(sql: DatabaseSync): void {
+  const items = sql.prepare("SELECT pk, sk, sum, item FROM items").iterate() as Iterable<
+    Record<string, SQLOutputValue>
+  >;
+  for (const { pk, sk, sum, item } of items) {
+    if (sumOf(item as Uint8Array) !== sum) throw new Damage(`the item ${pk}|${sk} is not what was stored`);
+  }
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof Damage || [CORRUPT, NOT_A_DATABASE].includes(codeOf(error) ?? 0);
+}
+
+function damaged(path: string, error: unknown): Error {
+  const detail = error instanceof Error ? error.message : String(error);
+  return new Error(
+    `The records in ${path} are damaged: ${detail}.\n` +
+      `Put back a copy of that file, or try: sqlite3 ${path} .recover | sqlite3 ${path}.recovered\n` +
+      "If you move it away the stack starts with an empty one: environments, disks and keys in it are then lost.",
+  );
+}
+
+interface Batch {
+  add<Made>(work: () => Made, isDurable: boolean): Promise<Made>;
+  end(): void;
+}
+
+interface Open {
+  readonly isDurable: boolean;
+  run(): void;
+  settle(): void;
+  fail(error: unknown): void;
+}
+
+/** All that one turn of the event loop writes is one transaction. */
+function batchOf(sql: DatabaseSync, disk: LogOnDisk): Batch {
+  let open: Open[] = [];
+  let isEnded = false;
+  const commit = () => {
+    const works = open;
+    open = [];
+    if (works.length === 0) return;
+    try {
+      sql.exec("BEGIN IMMEDIATE");
+      for (const work of works) work.run();
+      sql.exec("COMMIT");
+    } catch (error) {
+      if (sql.isTransaction) sql.exec("ROLLBACK");
+      const problem = problemOf(error);
+      for (const work of works) work.fail(problem);
+      return;
+    }
+    for (const work of works) if (!work.isDurable) work.settle();
+    const durable = works.filter(({ isDurable }) => isDurable);
+    if (durable.length === 0) return;
+    disk.sync((error) => {
+      for (const work of durable) error ? work.fail(problemOf(error)) : work.settle();
+    });
+  };
+  return {
+    add: (work, isDurable) =>
+      new Promise((resolve, reject) => {
+        if (isEnded) throw new Problem("unavailable", "The stack is being stopped");
+        if (open.length === 0) setImmediate(commit);
+        open.push({ isDurable, ...openOf(work, resolve, reject) });
+      }),
+    end() {
+      commit();
+      isEnded = true;
+    },
+  };
+}
+
+/** What it answers, or why it refused, is told only when the transaction that it looked at is kept. */
+function openOf<Made>(
+  work: () => Made,
+  resolve: (made: Made) => void,
+  reject: (error: unknown) => void,
+): Omit<Open, "isDurable"> {
+  let settle = () => {};
+  return {
+    run() {
+      try {
+        const made = work();
+        settle = () => resolve(made);
+      } catch (error) {
+        if (codeOf(error) !== undefined) throw error;
+        settle = () => reject(error);
+      }
+    },
+    settle: () => settle(),
+    fail: reject,
+  };
+}
+
+function orProblem<Made>(work: () => Made): Made {
+  try {
+    return work();
+  } catch (error) {
+    throw problemOf(error);
+  }
+}
+
+// https://www.sqlite.org/rescode.html; the low byte is the kind, the rest says more.
+const [READ_ONLY, IO_ERROR, CORRUPT, FULL, CANNOT_OPEN, NOT_A_DATABASE] = [8, 10, 11, 13, 14, 26];
+
+const reasons: Readonly<Record<number, string>> = {
+  [READ_ONLY]: "The disk of this stack is read-only: nothing can be stored",
+  [IO_ERROR]: "The disk of this stack cannot be read or written",
+  [CORRUPT]: "The records of this stack are damaged: stop it and read what its next start says",
+  [FULL]: "The disk of this stack is full: nothing can be stored until there is room",
+  [CANNOT_OPEN]: "The records of this stack cannot be opened any more",
+  [NOT_A_DATABASE]: "The records of this stack are damaged: stop it and read what its next start says",
+};
+
+function problemOf(error: unknown): unknown {
+  const reason = reasons[codeOf(error) ?? 0];
+  return reason === undefined ? error : new Problem("unavailable", reason, { cause: error, retryAfterSeconds: 5 });
+}
+
+/** SQLite's kind of error; undefined for an error that is none of SQLite's. */
+function codeOf(error: unknown): number | undefined {
+  const { errcode, syscall } = error as { errcode?: unknown; syscall?: unknown };
+  if (syscall === "fdatasync") return IO_ERROR;
+  return typeof errcode === "number" ? errcode & 0xff : undefined;
+}

@@ -1,0 +1,149 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { QueueName } from "#core/context.ts";
+import { manualClock } from "#testing/clock.ts";
+import { queueConformance } from "#testing/conformance/queue.ts";
+import { type Database, openDatabase } from "./database.ts";
+import { type Receiver, sqliteQueue } from "./queue.ts";
+
+let home: string;
+let database: Database;
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "berth-queue-"));
+  database = openDatabase(join(home, "records.db"));
+});
+
+afterEach(() => {
+  database.close();
+  rmSync(home, { recursive: true });
+});
+
+/** What can be received now. */
+function receiveNow(queue: Receiver, name: QueueName, most = 10) {
+  const stop = new AbortController();
+  const received = queue.receive(name, most, stop.signal);
+  stop.abort();
+  return received;
+}
+
+describe("the queue on SQLite", () => {
+  queueConformance(async () => {
+    const clock = manualClock();
+    const queue = sqliteQueue({ database, clock });
+    return {
+      queue,
+      async receive(name, { keep = false } = {}) {
+        const looks = [];
+        for (;;) {
+          const received = await receiveNow(queue, name);
+          looks.push(...received.map(({ look }) => look));
+          if (received.length === 0 || keep) return looks;
+          for (const { id } of received) await queue.acknowledge(name, id);
+        }
+      },
+      pass: async (ms) => clock.advance(ms),
+    };
+  });
+
+  it("hands a message out again after the visibility timeout, or as soon as it is released", async () => {
+    const clock = manualClock();
+    const queue = sqliteQueue({ database, clock, visibilityMs: 30_000 });
+    await queue.send("work", { look: "a|-" });
+
+    const [first] = await receiveNow(queue, "work");
+    const hidden = await receiveNow(queue, "work");
+    clock.advance(30_000);
+    const [second] = await receiveNow(queue, "work");
+    queue.release("work", second?.id ?? 0, 1_000);
+    const tooEarly = await receiveNow(queue, "work");
+    clock.advance(1_000);
+    const [third] = await receiveNow(queue, "work");
+
+    expect([hidden, tooEarly]).toEqual([[], []]);
+    expect([second, third].map((message) => message?.id)).toEqual([first?.id, first?.id]);
+  });
+
+  it("hands out of a group first what came back, and nothing while that is out", async () => {
+    const clock = manualClock();
+    const queue = sqliteQueue({ database, clock });
+    await queue.send("pools", { look: "h|1" }, { group: "h100" });
+    await queue.send("pools", { look: "h|2" }, { group: "h100" });
+    const [first] = await receiveNow(queue, "pools");
+
+    queue.release("pools", first?.id ?? 0, 500);
+    const meanwhile = await receiveNow(queue, "pools");
+    clock.advance(500);
+    const [again] = await receiveNow(queue, "pools");
+
+    expect([meanwhile, again?.look]).toEqual([[], { look: "h|1" }]);
+  });
+
+  it("wakes a receiver that waits: by a message, by the end of a delay, by an acknowledgement in its group", async () => {
+    const queue = sqliteQueue({ database, clock: realClock() });
+    const { signal } = new AbortController();
+
+    const sent = queue.receive("work", 1, signal);
+    await queue.send("work", { look: "sent|-" });
+    const delayed = queue.receive("webhooks", 1, signal);
+    await queue.send("webhooks", { look: "delayed|-" }, { delaySeconds: 1 });
+    for (const look of ["g|1", "g|2"]) await queue.send("pools", { look }, { group: "g" });
+    const [first] = await queue.receive("pools", 2, signal);
+    const next = queue.receive("pools", 2, signal);
+    await queue.acknowledge("pools", first?.id ?? 0);
+
+    const looks = (await Promise.all([sent, delayed, next])).flat().map(({ look }) => look.look);
+    expect(looks).toEqual(["sent|-", "delayed|-", "g|2"]);
+  });
+
+  it("has after a crash what was sent and not acknowledged, with the rest of its delay", async () => {
+    const clock = manualClock();
+    const before = sqliteQueue({ database, clock });
+    for (const look of ["out|-", "done|-", "waits|-"]) await before.send("work", { look });
+    await before.send("work", { look: "later|-" }, { delaySeconds: 60 });
+    await before.send("pools", { look: "pool|-" }, { group: "g" });
+    const [, done] = await receiveNow(before, "work", 2);
+    await before.acknowledge("work", done?.id ?? 0);
+    await receiveNow(before, "pools");
+    clock.advance(50_000);
+
+    const copy = openDatabase(database.path);
+    const after = sqliteQueue({ database: copy, clock });
+    const atOnce = await receiveNow(after, "work");
+    const ofPools = await receiveNow(after, "pools");
+    clock.advance(10_000);
+    const later = await receiveNow(after, "work");
+    copy.close();
+
+    const looksOf = (messages: typeof later) => messages.map(({ look }) => look.look);
+    expect([atOnce, ofPools, later].map(looksOf)).toEqual([["out|-", "waits|-"], ["pool|-"], ["later|-"]]);
+  });
+
+  it("delays nothing by more than 15 minutes, though the wall clock was set back by a day", async () => {
+    const clock = manualClock();
+    await sqliteQueue({ database, clock }).send("work", { look: "a|-" }, { delaySeconds: 900 });
+    const later = manualClock(clock.now() - 86_400_000);
+
+    const queue = sqliteQueue({ database, clock: later });
+    later.advance(900_000);
+
+    expect(await receiveNow(queue, "work")).toHaveLength(1);
+  });
+
+  it("answers a receiver that gives up with nothing, and keeps the message for the next one", async () => {
+    const queue = sqliteQueue({ database, clock: realClock() });
+    const stop = new AbortController();
+    const given = queue.receive("work", 1, stop.signal);
+    stop.abort();
+    await queue.send("work", { look: "a|-" });
+
+    expect(await given).toEqual([]);
+    expect(await receiveNow(queue, "work")).toHaveLength(1);
+  });
+});
+
+function realClock() {
+  return { now: () => Date.now(), monotonic: () => performance.now() };
+}

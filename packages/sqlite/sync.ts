@@ -1,0 +1,71 @@
+import { closeSync, fdatasync, fdatasyncSync, openSync } from "node:fs";
+
+/** SQLite's write-ahead log, as far as the disk has it. */
+export interface LogOnDisk {
+  /** Calls back once all that was written to the log before this call is on the disk, or with why it is not. */
+  sync(done: (error: Error | null) => void): void;
+  /** Calls everybody back, and syncs no more. */
+  close(): void;
+}
+
+type Done = (error: Error | null) => void;
+type SyncFile = (file: number, done: Done) => void;
+
+/**
+ * Syncs the log outside the event loop, once for all who wait: whoever comes while one sync runs waits for the next,
+ * since that one may have begun before their commit.
+ */
+export function logOnDisk(path: string, syncFile: SyncFile = fdatasync): LogOnDisk {
+  let file: number | undefined;
+  let waiting: Done[] = [];
+  let syncing: Done[] = [];
+  let isRunning = false;
+  let isClosed = false;
+
+  const begin = () => {
+    if (isRunning || isClosed || waiting.length === 0) return;
+    file ??= openSync(path, "r");
+    [syncing, waiting] = [waiting, []];
+    isRunning = true;
+    syncFile(file, (error) => {
+      isRunning = false;
+      tell(error);
+      if (isClosed) closeSync(file as number);
+      else begin();
+    });
+  };
+  const tell = (error: Error | null) => {
+    const told = syncing;
+    syncing = [];
+    for (const done of told) done(error);
+  };
+  return {
+    sync(done) {
+      waiting.push(done);
+      try {
+        begin();
+      } catch (error) {
+        [syncing, waiting] = [waiting, []];
+        tell(error as Error);
+      }
+    },
+    close() {
+      isClosed = true;
+      if (file === undefined) return;
+      const open = file;
+      [syncing, waiting] = [[...syncing, ...waiting], []];
+      tell(failureOf(() => fdatasyncSync(open)));
+      // One that still runs closes it when it is over: its number must not become another file's before.
+      if (!isRunning) closeSync(open);
+    },
+  };
+}
+
+function failureOf(work: () => void): Error | null {
+  try {
+    work();
+    return null;
+  } catch (error) {
+    return error as Error;
+  }
+}

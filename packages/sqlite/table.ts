@@ -1,0 +1,191 @@
+import type { SQLInputValue } from "node:sqlite";
+import {
+  briefFields,
+  type IndexQuery,
+  type Item,
+  type Key,
+  type Page,
+  type PartitionQuery,
+  type Stored,
+  type Table,
+} from "#core/context.ts";
+import { Conflict } from "#core/problem.ts";
+import { NOBODY, newestWriterOf, withNewestWriter } from "#core/writers.ts";
+import { type Database, sumOf } from "./database.ts";
+
+/** DynamoDB's limits: what this table refuses, the one in the cloud would refuse too. */
+const MOST_ITEM_BYTES = 400 * 1024;
+const MOST_PAGE_BYTES = 1_000_000;
+
+const columns = "pk, sk, writer, due_shard, due_at, wait_pool, wait_order, waiting, brief, sum, item";
+
+/** The Table on SQLite: each item as JSON, beside what the conditions and the two indexes need of it. */
+export function sqliteTable(database: Database): Table {
+  const one = database.prepare("SELECT item FROM items WHERE pk = ? AND sk = ?");
+  const writer = database.prepare("SELECT writer FROM items WHERE pk = ? AND sk = ?");
+  const put = database.prepare(`INSERT OR REPLACE INTO items (${columns}) VALUES (${columns.replace(/\w+/g, "?")})`);
+  const remove = database.prepare("DELETE FROM items WHERE pk = ? AND sk = ?");
+  const get = ({ pk, sk }: Key) => database.read(() => itemOf(one.get(pk, sk)));
+
+  const requireWriter = ({ pk, sk }: Key, ifWriter: string | null | undefined) => {
+    if (ifWriter === undefined) return;
+    const found = writer.get(pk, sk);
+    const holds = ifWriter === null ? found === undefined : found !== undefined && found.writer === ifWriter;
+    if (!holds) throw new Conflict(`${pk}|${sk}`);
+  };
+
+  return {
+    get: async (key) => get(key),
+    async getMany(keys) {
+      const distinct = new Map(keys.map((key) => [JSON.stringify([key.pk, key.sk]), key]));
+      return [...distinct.values()].map(get).filter((item) => item !== undefined);
+    },
+    async put(item, { ifWriter } = {}) {
+      const row = rowOf(item);
+      await database.write(() => {
+        requireWriter(item, ifWriter);
+        put.run(...row);
+      });
+    },
+    async remove({ pk, sk }, { ifWriter }) {
+      await database.write(() => {
+        requireWriter({ pk, sk }, ifWriter);
+        remove.run(pk, sk);
+      });
+    },
+    query: async (query) =>
+      database.read(() => ("index" in query ? indexPage(database, query) : partitionPage(database, query))),
+  };
+}
+
+type Row = Record<string, unknown>;
+
+function itemOf(row: Row | undefined): Item | undefined {
+  return row && withNewestWriter(JSON.parse(decoder.decode(row.item as Uint8Array)) as Item);
+}
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** Throws where the item is too large, or holds a number that JSON does not have. */
+function rowOf(item: Stored): SQLInputValue[] {
+  const bytes = encoder.encode(JSON.stringify(item, refuseNonNumbers));
+  if (bytes.length > MOST_ITEM_BYTES) {
+    const size = Math.ceil(bytes.length / 1024);
+    throw new Error(`The item ${item.pk}|${item.sk} has ${size} KB; at most 400 KB are kept`);
+  }
+  const { dueShard, dueAt, waitPool, waitOrder, uid, owner, size, zone, createdAt } = item as Item;
+  const due = isName(dueShard) && typeof dueAt === "number" ? [dueShard, dueAt] : [null, null];
+  const isWaiting = isName(waitPool) && isName(waitOrder);
+  const projected = { waitPool, waitOrder, uid, owner, size, zone, createdAt };
+  const waiting = isWaiting ? [waitPool, waitOrder, JSON.stringify(projected)] : [null, null, null];
+  return [item.pk, item.sk, newestWriterOf(item) ?? NOBODY, ...due, ...waiting, briefOf(item), sumOf(bytes), bytes];
+}
+
+function briefOf(item: Stored): string {
+  const fields = briefFields.flatMap((name) =>
+    (item as Item)[name] === undefined ? [] : [[name, (item as Item)[name]]],
+  );
+  return JSON.stringify(Object.fromEntries(fields));
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
+}
+
+/** JSON would write them as null, and nobody would notice. */
+function refuseNonNumbers(name: string, value: unknown): unknown {
+  if (typeof value === "number" && !Number.isFinite(value)) throw new Error(`The field ${name} is ${value}`);
+  return value;
+}
+
+/** After every text that begins with the same prefix. */
+const LAST = "\u{10ffff}";
+
+function partitionPage(
+  database: Database,
+  { pk, prefix = "", after, limit, newestFirst = false, brief = false }: PartitionQuery,
+): Page {
+  const [isAfter, order] = newestFirst ? ["<", "DESC"] : [">", "ASC"];
+  const cursor = after === undefined ? "" : `AND sk ${isAfter} ?`;
+  const rows = database
+    .prepare(
+      `SELECT pk, sk, ${brief ? "brief" : "item"} FROM items WHERE pk = ? AND sk >= ? AND sk <= ? ${cursor} ORDER BY sk ${order}`,
+    )
+    .iterate(pk, prefix, prefix + LAST, ...(after === undefined ? [] : [cursorParts(after)[0] as string]));
+  return pageOf(rows, limit, {
+    item: (row) => (brief ? partOf(row, row.brief) : (itemOf(row) as Item)),
+    bytes: (row) => (brief ? String(row.brief).length : (row.item as Uint8Array).length),
+    cursor: (row) => [row.sk],
+  });
+}
+
+const indexes = {
+  due: { partition: "due_shard", sort: "due_at", shown: "due_shard, due_at" },
+  waiting: { partition: "wait_pool", sort: "wait_order", shown: "waiting" },
+} as const;
+
+function indexPage(database: Database, query: IndexQuery): Page {
+  const { index, partition, from, to, after, limit, keysOnly = false } = query;
+  const { partition: column, sort, shown } = indexes[index];
+  const conditions = [`${column} = ?`];
+  const values: SQLInputValue[] = [partition];
+  const add = (condition: string, ...given: SQLInputValue[]) => {
+    conditions.push(condition);
+    values.push(...given);
+  };
+  if (from !== undefined) add(`${sort} >= ?`, from);
+  if (to !== undefined) add(`${sort} <= ?`, to);
+  if (after !== undefined) add(`(${sort}, pk, sk) > (?, ?, ?)`, ...(cursorParts(after) as SQLInputValue[]));
+  const rows = database
+    .prepare(
+      `SELECT pk, sk, ${sort} AS sort, ${shown} FROM items WHERE ${conditions.join(" AND ")} ORDER BY ${sort}, pk, sk`,
+    )
+    .iterate(...values);
+  return pageOf(rows, limit, {
+    item: (row) => partOf(row, keysOnly ? "{}" : projectionOf(row)),
+    bytes: (row) => (typeof row.waiting === "string" ? row.waiting.length : SMALL_ENTRY_BYTES),
+    cursor: (row) => [row.sort, row.pk, row.sk],
+  });
+}
+
+const SMALL_ENTRY_BYTES = 150;
+
+/** The writers are not in a part, as in the cloud, where every write would then be a write of the index too. */
+function partOf({ pk, sk }: Row, part: unknown): Item {
+  return { pk, sk, writers: [], ...(JSON.parse(String(part)) as Row) } as unknown as Item;
+}
+
+function projectionOf({ waiting, due_shard: dueShard, due_at: dueAt }: Row): string {
+  return typeof waiting === "string" ? waiting : JSON.stringify({ dueShard, dueAt });
+}
+
+interface Reading {
+  item(row: Row): Item;
+  bytes(row: Row): number;
+  cursor(row: Row): unknown[];
+}
+
+/** Ends at the limit, or where DynamoDB would end a page; says `next` where there is more. */
+function pageOf(rows: Iterable<Row>, limit = Number.POSITIVE_INFINITY, { item, bytes, cursor }: Reading): Page {
+  const items: Item[] = [];
+  let read = 0;
+  let last: Row | undefined;
+  for (const row of rows) {
+    if (last && (items.length >= limit || read >= MOST_PAGE_BYTES)) return { items, next: cursorOf(cursor(last)) };
+    items.push(item(row));
+    read += bytes(row);
+    last = row;
+  }
+  return { items };
+}
+
+function cursorOf(parts: unknown[]): string {
+  return Buffer.from(JSON.stringify(parts)).toString("base64url");
+}
+
+function cursorParts(cursor: string): unknown[] {
+  const parts: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
+  if (!Array.isArray(parts)) throw new Error("Not a cursor of this table");
+  return parts;
+}
