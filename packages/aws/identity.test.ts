@@ -6,9 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { IdentityRefused } from "#core/problem.ts";
-import type { Emulator } from "#local/dynamodb.ts";
 import { type LocalIdentity, localIdentities } from "#local/identities.ts";
-import { startSts } from "#local/sts.ts";
+import { type Sts, startSts } from "#local/sts.ts";
 import { identityConformance } from "#testing/conformance/identity.ts";
 import { stsIdentity } from "./identity.ts";
 import { signIdentityRequest } from "./identity-signature.ts";
@@ -16,7 +15,7 @@ import { signIdentityRequest } from "./identity-signature.ts";
 const region = "us-east-1";
 let home: string;
 let developer: LocalIdentity;
-let sts: Emulator;
+let sts: Sts;
 
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), "berth-identity-"));

@@ -1,7 +1,8 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { findLocking, lockFile, takeLock } from "#process/lock.ts";
 import { findProcess, isAlive, type ProcessIdentity } from "#process/process-identity.ts";
+import { makeDirectory } from "./make-directory.ts";
 import { replaceFile } from "./secret-file.ts";
 
 /** What a running stack tells other processes, in `stack.json`. */
@@ -27,7 +28,7 @@ export interface Home {
  */
 export function openHome(directory: string): Home {
   const path = resolve(directory);
-  mkdirSync(path, { recursive: true });
+  makeDirectory(path);
   chmodSync(path, 0o700);
   refuseOtherFormat(path);
   writeFileSync(join(path, lockFile), "", { flag: "a" });
@@ -50,7 +51,7 @@ export function openHome(directory: string): Home {
 }
 
 /** Of what a home holds: grows with each change that makes older records unreadable. */
-const HOME_FORMAT = "2";
+const HOME_FORMAT = "3";
 
 /** A home says its format from its first start on; those of before there was one do not. */
 function refuseOtherFormat(path: string): void {

@@ -111,8 +111,14 @@ function portOf(server: ReturnType<typeof createServer>): number {
 async function newKey({ ctx, clock, table }: MemoryWorld, owner: string, changes: object): Promise<string> {
   const key = ctx.ids.secret(64);
   const { uid, username, number } = actorOf(owner);
-  const ends = { expiresAt: clock.now() + 3_600_000, revokedAt: null, disabled: false };
+  const ends = {
+    expiresAt: clock.now() + 3_600_000,
+    revokedAt: null,
+    disabled: false,
+    ttl: clock.now() / 1000 + 99_999,
+  };
+  const begins = { kind: "key", createdAt: clock.now(), loginAt: clock.now() };
   const item = { ...apiKeyKey(ctx.ids.hash(key)), writers: ["w1"], uid, username, number, prefix: key.slice(0, 8) };
-  await table.put({ ...item, ...ends, ...changes });
+  await table.put({ ...item, ...begins, ...ends, ...changes });
   return key;
 }

@@ -1,13 +1,15 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CreateQueueCommand } from "@aws-sdk/client-sqs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { sqsClient, sqsQueue } from "#aws/queue.ts";
+import { systemClock } from "#aws/clock.ts";
 import type { Context, Look, PortName, Queue, QueueName } from "#core/context.ts";
 import { pools, work } from "#http/work.ts";
+import { type Database, openDatabase } from "#sqlite/database.ts";
+import { type Receiver, sqliteQueue } from "#sqlite/queue.ts";
 import { silentLog } from "#testing/log.ts";
-import type { Emulator } from "./dynamodb.ts";
 import { type Loop, startLoop } from "./loops.ts";
-import { createQueues, startSqs } from "./sqs.ts";
 import { startTimer } from "./timers.ts";
 
 // What these consumers and schedules use of it.
@@ -16,25 +18,22 @@ const ctx = {
   settings: { sweepSeconds: 1 },
   clock: performanceClock(),
 } as unknown as Context<PortName>;
-let emulator: Emulator;
-let client: ReturnType<typeof sqsClient>;
-let urls: Record<QueueName, string>;
-let queue: Queue;
+let home: string;
+let database: Database;
+let queue: Queue & Receiver;
 let loops: Loop[];
 
-beforeEach(async () => {
-  emulator = await startSqs();
-  const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
-  client = sqsClient({ endpoint: emulator.endpoint, region: "us-east-1", credentials }, 25_000);
-  urls = await createQueues(client, emulator.endpoint);
-  queue = sqsQueue({ client, urls });
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "berth-loops-"));
+  database = openDatabase(join(home, "records.db"));
+  queue = sqliteQueue({ database, clock: systemClock() });
   loops = [];
 });
 
 afterEach(async () => {
   await Promise.all(loops.map((loop) => loop.stop()));
-  client.destroy();
-  await emulator.stop();
+  database.close();
+  rmSync(home, { recursive: true });
 });
 
 type Verb = (look: Look) => Promise<void>;
@@ -44,7 +43,7 @@ function run(name: QueueName, verb: Verb): void {
   const consumer = declare.consume({ uses: [] }, async (_, looks) => {
     for (const look of looks) await verb(look);
   });
-  loops.push(startLoop(consumer, { client, url: urls[name], ctx, atOnce: 4 }));
+  loops.push(startLoop(consumer, { receiver: queue, ctx, atOnce: 4 }));
 }
 
 async function until(holds: () => boolean, ms = 5_000): Promise<void> {
@@ -66,18 +65,16 @@ describe("a loop", () => {
     expect(await queue.depth("work")).toEqual({ visible: 0, delayed: 0 });
   });
 
-  it("hands on a message that is sent while it waits within some milliseconds", async () => {
-    let seenAt = 0;
-    run("work", async () => {
-      seenAt = performance.now();
+  it("hands on a message that is sent while it waits", async () => {
+    let seen = "";
+    run("work", async ({ look }) => {
+      seen = look;
     });
     await sleep(100);
-    const sentAt = performance.now();
 
     await queue.send("work", { look: "a|-" });
-    await until(() => seenAt > 0);
 
-    expect(seenAt - sentAt).toBeLessThan(250);
+    await until(() => seen === "a|-");
   });
 
   it("deals with several messages of work at once, and never with more than it may", async () => {
@@ -152,19 +149,6 @@ describe("a loop", () => {
 
     expect(ended).toBe(true);
     expect(performance.now() - startedAt).toBeLessThan(1_000);
-  });
-
-  it("goes on after its queue could not be reached", async () => {
-    const seen: string[] = [];
-    const absent = `${emulator.endpoint}/000000000000/absent`;
-    const consumer = work.consume({ uses: [] }, async (_, looks) => void seen.push(...looks.map(({ look }) => look)));
-    loops.push(startLoop(consumer, { client, url: absent, ctx, atOnce: 1 }));
-    await sleep(100);
-
-    await client.send(new CreateQueueCommand({ QueueName: "absent" }));
-    await sqsQueue({ client, urls: { ...urls, work: absent } }).send("work", { look: "a|-" });
-
-    await until(() => seen.length === 1);
   });
 });
 

@@ -1,17 +1,10 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import {
-  ChangeMessageVisibilityCommand,
-  DeleteMessageCommand,
-  type Message,
-  ReceiveMessageCommand,
-  type SQSClient,
-} from "@aws-sdk/client-sqs";
 import type { Context, PortName, QueueName } from "#core/context.ts";
 import { type Consumer, consume } from "#http/work.ts";
+import type { Message } from "#sqlite/line.ts";
+import type { Receiver } from "#sqlite/queue.ts";
 
 export interface LoopOptions {
-  readonly client: SQSClient;
-  readonly url: string;
+  readonly receiver: Receiver;
   readonly ctx: Context<PortName>;
   /** How many messages are dealt with at once. */
   readonly atOnce: number;
@@ -28,7 +21,7 @@ export interface Loop {
  */
 export const messagesAtOnce = { work: 16, pools: 8, webhooks: 64 } as const satisfies Record<QueueName, number>;
 
-/** Feeds a consumer from its queue by long polls, as Lambda's event source does. */
+/** Feeds a consumer from its queue, as Lambda's event source does. */
 export function startLoop(consumer: Consumer, options: LoopOptions): Loop {
   const aborted = new AbortController();
   const running = new Set<Promise<void>>();
@@ -47,49 +40,25 @@ interface Progress {
   readonly signal: AbortSignal;
 }
 
-const pauseAfterFailureMs = 200;
-
 async function poll(consumer: Consumer, options: LoopOptions, { running, signal }: Progress): Promise<void> {
   while (!signal.aborted) {
     if (running.size >= options.atOnce) await Promise.race(running);
-    try {
-      for (const message of await receive(options, options.atOnce - running.size, signal)) {
-        const work = handle(consumer, options, message).finally(() => running.delete(work));
-        running.add(work);
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      options.ctx.log.warn("receive failed", { queue: consumer.queue, error: String(error) });
-      await sleep(pauseAfterFailureMs);
+    for (const message of await options.receiver.receive(consumer.queue, options.atOnce - running.size, signal)) {
+      const work = handle(consumer, options, message).finally(() => running.delete(work));
+      running.add(work);
     }
   }
 }
 
-async function receive({ client, url }: LoopOptions, free: number, abortSignal: AbortSignal): Promise<Message[]> {
-  const MaxNumberOfMessages = Math.min(10, free);
-  const command = new ReceiveMessageCommand({ QueueUrl: url, MaxNumberOfMessages, WaitTimeSeconds: 20 });
-  const { Messages = [] } = await client.send(command, { abortSignal });
-  return Messages;
-}
-
-// SQS would show it again only after the visibility timeout, and a FIFO group would stand still for that long.
-const againAfterSeconds = 1;
+/** A FIFO group stands still for as long as a message that failed stays hidden. */
+const againAfterMs = 1_000;
 
 /** Never throws: a message that could not be acknowledged comes again, and any message may come twice. */
-async function handle(consumer: Consumer, { client, url, ctx }: LoopOptions, message: Message): Promise<void> {
-  const { Body = "", ReceiptHandle } = message;
-  const again = await consume(consumer, ctx, [Body]);
-  const receipt = { QueueUrl: url, ReceiptHandle };
-  const command =
-    again.length === 0
-      ? new DeleteMessageCommand(receipt)
-      : new ChangeMessageVisibilityCommand({ ...receipt, VisibilityTimeout: againAfterSeconds });
-  await sendAny(client, command).catch((error: unknown) => {
-    ctx.log.warn("acknowledge failed", { queue: consumer.queue, error: String(error) });
+async function handle(consumer: Consumer, { receiver, ctx }: LoopOptions, { id, look }: Message): Promise<void> {
+  const { queue } = consumer;
+  const again = await consume(consumer, ctx, [JSON.stringify(look)]);
+  if (again.length > 0) return receiver.release(queue, id, againAfterMs);
+  await receiver.acknowledge(queue, id).catch((error: unknown) => {
+    ctx.log.warn("acknowledge failed", { queue, error: String(error) });
   });
-}
-
-/** The client's `send` has one overload for each command and none for two of them. */
-function sendAny(client: SQSClient, command: DeleteMessageCommand | ChangeMessageVisibilityCommand): Promise<unknown> {
-  return command instanceof DeleteMessageCommand ? client.send(command) : client.send(command);
 }

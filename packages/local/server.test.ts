@@ -106,3 +106,36 @@ test("a DELETE carries its body in one piece or in chunks, and the next request 
   expect(both.match(/"id":"abc"/g)).toHaveLength(2);
   expect(await fetched.json()).toEqual({ user: "alice", id: "abc" });
 });
+
+test.each([
+  ["two Host headers", "GET /v1/me HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "Bad Request"],
+  ["no Host header", "GET /v1/me HTTP/1.1\r\n\r\n", 400, "Bad Request"],
+  ["an empty Host header", "GET /v1/me HTTP/1.1\r\nHost:\r\n\r\n", 400, "Bad Request"],
+  ["a host that cannot be one", "GET /v1/me HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "Bad Request"],
+  ["no path", "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "Bad Request"],
+  ["an expectation", "GET /v1/me HTTP/1.1\r\nHost: localhost\r\nExpect: x\r\n\r\n", 417, "Expectation Failed"],
+  [
+    "a header without an end",
+    `GET / HTTP/1.1\r\nX: ${"x".repeat(11_000)}\r\n\r\n`,
+    431,
+    "Request Header Fields Too Large",
+  ],
+  ["no HTTP at all", "hello\r\n\r\n", 400, "Bad Request"],
+])("%s is refused in words, with the headers of every answer", async (_, text, status, detail) => {
+  const { send } = await trial();
+
+  const answer = await send(text);
+
+  const [head = "", body = ""] = answer.split("\r\n\r\n");
+  expect(head).toContain(`HTTP/1.1 ${status} ${detail}\r\n`);
+  for (const name of ["X-Request-ID: ", "Cache-Control: no-store", "Referrer-Policy: no-referrer"]) {
+    expect(head).toContain(name);
+  }
+  expect(body).toContain(JSON.stringify({ detail }));
+});
+
+test("a client of HTTP/1.0 need not say a host", async () => {
+  const { send } = await trial();
+
+  expect(await send("GET /v1/me HTTP/1.0\r\n\r\n")).toMatch(/^HTTP\/1\.1 401 /);
+});

@@ -6,6 +6,7 @@ import type { Catalog } from "#http/catalog.ts";
 import { compose } from "#http/compose.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { type Ingress, startIngress } from "./ingress.ts";
+import { isForSomebody, refuseInWords } from "./refused.ts";
 import { serveSockets } from "./sockets.ts";
 
 export interface RunningServer {
@@ -34,7 +35,12 @@ export async function startServer(
   entries: Catalog["endpoints"],
   { port: wanted, setting, sockets: entrances = [], pages: hasPages = false }: ServerOptions,
 ): Promise<RunningServer> {
-  const server = createServer({ maxHeaderSize: HEAD_BYTES, shouldUpgradeCallback: wantsWebSocket });
+  const server = createServer({
+    maxHeaderSize: HEAD_BYTES,
+    shouldUpgradeCallback: wantsWebSocket,
+    // Said here, in words (refused.ts).
+    requireHostHeader: false,
+  });
   // No request is read before this function lets go: what answers is there by then.
   const port = await listen(server, wanted, setting);
   const runtime = runtimeAt(port);
@@ -43,8 +49,10 @@ export async function startServer(
     entries.map(({ thing }) => thing),
   );
   const api = getRequestListener(app.fetch);
+  refuseInWords(server, runtime.ids);
   const pages: Ingress | undefined = hasPages ? startIngress(runtime) : undefined;
   server.on("request", (incoming, outgoing) => {
+    if (!isForSomebody(incoming, outgoing, runtime.ids)) return;
     if (!pages?.answer(incoming, outgoing)) void api(incoming, outgoing);
   });
   const sockets = serveSockets(server, runtime, entrances, {

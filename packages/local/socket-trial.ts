@@ -71,9 +71,15 @@ export async function openSocketTrial(
     key: async (owner, changes = {}) => {
       const key = ids.secret(64);
       const { uid, username, number } = actorOf(owner);
-      const ends = { expiresAt: clock.now() + 3_600_000, revokedAt: null, disabled: false };
+      const ends = {
+        expiresAt: clock.now() + 3_600_000,
+        revokedAt: null,
+        disabled: false,
+        ttl: clock.now() / 1000 + 99_999,
+      };
+      const begins = { kind: "key", createdAt: clock.now(), loginAt: clock.now() };
       const item = { ...apiKeyKey(ids.hash(key)), writers: ["w1"], uid, username, number, prefix: key.slice(0, 8) };
-      await world.table.put({ ...item, ...ends, ...changes });
+      await world.table.put({ ...item, ...begins, ...ends, ...changes });
       return key;
     },
     ask: async (path, headers = upgrade) => {

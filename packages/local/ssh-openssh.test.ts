@@ -3,13 +3,13 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { canSandbox } from "#process/sandbox.ts";
+import { canSandbox } from "#process/sandbox-probe.ts";
 import { keyFile, openSshTrial, type SshTrial } from "./ssh-trial.ts";
 
 const hasOpenSsh = ["ssh", "sftp", "scp"].every((name) => !spawnSync(name, [], { stdio: "ignore" }).error);
 
 describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s", (isolation) => {
-  if (!hasOpenSsh || (isolation === "bubblewrap" && !canSandbox("/var/tmp"))) {
+  if (!hasOpenSsh || (isolation === "bubblewrap" && !canSandbox())) {
     it("needs ssh, sftp, scp and the isolation", ({ skip }) => skip("this machine lacks one of them"));
     return;
   }

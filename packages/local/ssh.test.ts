@@ -11,7 +11,7 @@ import ssh2, {
   type SignCallback,
 } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { canSandbox } from "#process/sandbox.ts";
+import { canSandbox } from "#process/sandbox-probe.ts";
 import { eventually, processesOf } from "#process/trial.ts";
 import { silentLog } from "#testing/log.ts";
 import { startSsh } from "./ssh.ts";
@@ -19,7 +19,7 @@ import { newSshKey } from "./ssh-host-key.ts";
 import { exec, openSshTrial, type SshTrial, said } from "./ssh-trial.ts";
 
 describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (isolation) => {
-  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+  if (isolation === "bubblewrap" && !canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;
   }

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import * as z from "zod";
 import type { Run } from "#core/context.ts";
@@ -52,10 +51,9 @@ describe("the local stack", () => {
     const { API_KEY } = await shell();
 
     const response = await fetch(`${stack.url}/v1/jobs`, { headers: { authorization: `Bearer ${API_KEY}` } });
-    await sleep(1_100);
 
     expect(await response.json()).toEqual({ seen: true });
-    expect(catalog.ticks()).toBeGreaterThanOrEqual(2);
+    await expect.poll(() => catalog.ticks(), { timeout: 60_000 }).toBeGreaterThanOrEqual(2);
   });
 
   it("listens on the loopback address alone", async () => {

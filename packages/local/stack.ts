@@ -8,26 +8,25 @@ import { stsIdentity } from "#aws/identity.ts";
 import { systemIds } from "#aws/ids.ts";
 import { jsonLog } from "#aws/log.ts";
 import { ensureKeyFile, keyFileSealer } from "#aws/sealer.ts";
-import type { Log, Settings } from "#core/context.ts";
+import type { Clock, Log, Settings } from "#core/context.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { contextOf, type Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
 import { processCompute } from "#process/compute.ts";
+import { type Programs, programsOf } from "#process/local-path.ts";
 import { processVolumes } from "#process/volumes.ts";
 import { adoptRuns } from "./adoption.ts";
 import { dropAwsEnvironment } from "./aws-environment.ts";
-import type { Emulator } from "./dynamodb.ts";
 import { type Home, openHome } from "./home.ts";
 import { type LocalIdentity, localAccount, localIdentities } from "./identities.ts";
 import { localUser } from "./local-user.ts";
 import { type Loop, messagesAtOnce, startLoop } from "./loops.ts";
-import { forgetSweeps, refreshPools } from "./lost-messages.ts";
 import { startMetrics } from "./metrics.ts";
 import { parseNodes } from "./nodes.ts";
 import { startServer } from "./server.ts";
 import { startSsh } from "./ssh.ts";
-import { type Stores, startStores } from "./stores.ts";
-import { startSts } from "./sts.ts";
+import { openStores, type Stores } from "./stores.ts";
+import { type Sts, startSts } from "./sts.ts";
 import { startTimer } from "./timers.ts";
 
 export interface StackOptions {
@@ -57,12 +56,13 @@ export async function startStack({ environment = {}, log = jsonLog(), catalog }:
   const hasDomain = Boolean(environment.DOMAIN);
   const nodes = parseNodes(config.LOCAL_NODES);
   const home = openHome(config.BERTH_HOME);
+  const programs = programsOf(config.LOCAL_PATH || environment.PATH || "", home.path);
   const parts: Stoppable[] = [{ stop: async () => home.release() }];
   try {
     // Receivers of a laptop are on the laptop, unless it is said where they are.
     const webhookAllow = environment.WEBHOOK_ALLOW ? config.WEBHOOK_ALLOW : loopback;
     return await startParts({
-      ...{ config: { ...config, nodes, webhookAllow, hasDomain }, settings, home, log, catalog, parts },
+      ...{ config: { ...config, nodes, programs, webhookAllow, hasDomain }, settings, home, log, catalog, parts },
     });
   } catch (error) {
     await stopAll(parts);
@@ -74,7 +74,7 @@ const settingsOfStack = [
   "BERTH_HOME",
   "PORT",
   "LOCAL_NODES",
-  "TABLE_NAME",
+  "LOCAL_PATH",
   "METRICS_PORT",
   "SSH_PORT",
   "GITHUB_KEYS_URL",
@@ -93,8 +93,8 @@ interface Plan {
     readonly METRICS_PORT?: number | undefined;
     readonly SSH_PORT?: number | undefined;
     readonly GITHUB_KEYS_URL: string;
-    readonly TABLE_NAME: string;
     readonly nodes: ReturnType<typeof parseNodes>;
+    readonly programs: Programs;
     readonly webhookAllow: readonly string[];
     /** Else environments have their addresses where this stack listens. */
     readonly hasDomain: boolean;
@@ -110,18 +110,17 @@ interface Plan {
 async function startParts({ config, settings, home, log, catalog, parts }: Plan): Promise<Stack> {
   const { earlier, path } = home;
   const identities = localIdentities(path);
-  const [stores, sts, functions] = await Promise.all([
-    startStores({ home: path, tableName: config.TABLE_NAME, mayBeBroken: earlier?.stopped === false, log }),
-    startStsAgain(identities, earlier?.stsUrl),
-    catalog ?? loadCatalog(),
-  ]);
-  parts.push(stores, sts);
+  const clock = systemClock();
+  const stores = openStores(path, clock);
+  parts.push(stores);
+  const [sts, functions] = await Promise.all([startStsAgain(identities, earlier?.stsUrl), catalog ?? loadCatalog()]);
+  parts.push(sts);
   const ssh = await startSsh({ home: path, port: config.SSH_PORT, log });
   parts.push(ssh);
-  const runtime = localRuntime({ stores, stsUrl: sts.endpoint, sshPort: ssh.port, settings, log, path, config });
+  const runtime = localRuntime({ clock, stores, stsUrl: sts.endpoint, sshPort: ssh.port, settings, log, path, config });
   const { compute, volumes } = runtime.ports;
   const ctx = contextOf(runtime);
-  await Promise.all([adoptRuns(ctx, compute), refreshPools(ctx), forgetSweeps(ctx), volumes.adopt()]);
+  await Promise.all([adoptRuns(ctx, compute), volumes.adopt()]);
   const metrics = await startMetrics(runtime, functions, config.METRICS_PORT);
   if (metrics) parts.push(metrics);
   const opened = settings.open ? await localUser(contextOf(runtime), identities[0]) : undefined;
@@ -149,6 +148,7 @@ function withDomain(runtime: Runtime, port: number, hasDomain: boolean): Runtime
 }
 
 interface RuntimeParts {
+  readonly clock: Clock;
   readonly stores: Stores;
   readonly stsUrl: string;
   readonly sshPort: number;
@@ -158,12 +158,11 @@ interface RuntimeParts {
   readonly config: Plan["config"];
 }
 
-function localRuntime({ stores, stsUrl, sshPort, settings, log, path, config }: RuntimeParts) {
+function localRuntime({ clock, stores, stsUrl, sshPort, settings, log, path, config }: RuntimeParts) {
   const { table, queue } = stores;
-  const clock = systemClock();
   const keyFile = join(path, "sealer.key");
   ensureKeyFile(keyFile);
-  const compute = processCompute({ home: path, nodes: config.nodes, sshPort });
+  const compute = processCompute({ home: path, nodes: config.nodes, programs: config.programs, sshPort });
   const blobs = join(path, "blobs");
   const volumes = processVolumes({ home: path, blobs, log });
   const identity = stsIdentity({ endpoint: stsUrl, region: "us-east-1" });
@@ -188,18 +187,16 @@ function localRuntime({ stores, stsUrl, sshPort, settings, log, path, config }: 
   } satisfies Runtime;
 }
 
-function startLoops(runtime: Runtime, { receiver, queueUrls }: Stores, { consumers, schedules }: Catalog): Loop[] {
+function startLoops(runtime: Runtime, { queue }: Stores, { consumers, schedules }: Catalog): Loop[] {
   const ctx = contextOf(runtime);
   return [
-    ...consumers.map(({ thing: { queue }, thing }) =>
-      startLoop(thing, { client: receiver, url: queueUrls[queue], ctx, atOnce: messagesAtOnce[queue] }),
-    ),
+    ...consumers.map(({ thing }) => startLoop(thing, { receiver: queue, ctx, atOnce: messagesAtOnce[thing.queue] })),
     ...schedules.map(({ thing, name }) => startTimer(thing, { name, ctx })),
   ];
 }
 
 /** On the port that it had before if that is free, so that a shell that still knows it goes on working. */
-async function startStsAgain(identities: readonly LocalIdentity[], earlierUrl: string | undefined): Promise<Emulator> {
+async function startStsAgain(identities: readonly LocalIdentity[], earlierUrl: string | undefined): Promise<Sts> {
   if (earlierUrl === undefined) return startSts({ identities });
   return startSts({ identities, port: Number(new URL(earlierUrl).port) }).catch(() => startSts({ identities }));
 }

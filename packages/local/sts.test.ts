@@ -7,15 +7,14 @@ import { SignatureV4 } from "@smithy/signature-v4";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { signIdentityRequest } from "#aws/identity-signature.ts";
 import type { AwsCredentials, SignedIdentityRequest } from "#core/context.ts";
-import type { Emulator } from "./dynamodb.ts";
 import { type LocalIdentity, localIdentities } from "./identities.ts";
-import { startSts } from "./sts.ts";
+import { type Sts, startSts } from "./sts.ts";
 
 let home: string;
 let developer: LocalIdentity;
 let second: LocalIdentity;
 let expired: LocalIdentity;
-let sts: Emulator;
+let sts: Sts;
 
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), "berth-sts-"));

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Emulator } from "./dynamodb.ts";
 import type { LocalIdentity } from "./identities.ts";
 import { verifySignature } from "./sigv4.ts";
 import { SignatureRefused } from "./sigv4-parts.ts";
@@ -15,8 +14,13 @@ export interface StsOptions {
   readonly port?: number;
 }
 
+export interface Sts {
+  readonly endpoint: string;
+  stop(): Promise<void>;
+}
+
 /** An STS on 127.0.0.1 that knows GetCallerIdentity and verifies its signature, in the XML of the Query API. */
-export async function startSts({ identities, now = Date.now, port = 0 }: StsOptions): Promise<Emulator> {
+export async function startSts({ identities, now = Date.now, port = 0 }: StsOptions): Promise<Sts> {
   const server = createServer((request, response) => {
     answer(request, identities, now()).then(
       (identity) => send(response, 200, identityXml(identity)),

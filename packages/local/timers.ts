@@ -10,7 +10,7 @@ export interface TimerOptions {
 
 /**
  * Runs a schedule at once and then again and again, never twice at the same time. A minute of a schedule lasts
- * SWEEP_SECONDS here. At once because the queue of a local stack is empty when it starts: only a sweep fills it.
+ * SWEEP_SECONDS here. At once because much may be due on a machine that was off for days.
  */
 export function startTimer(schedule: Schedule, { name, ctx }: TimerOptions): Loop {
   const aborted = new AbortController();

@@ -57,6 +57,8 @@ const login = gpuDev.post(
       expiresAt,
       revokedAt: null,
       disabled: false,
+      kind: "key",
+      ttl: Math.ceil(expiresAt / 1000),
     };
     const item = { pk: `key#${ctx.ids.hash(key)}`, sk: "-", writers: ["w1"], ...record };
     await ctx.table.put(item, { ifWriter: null });
@@ -75,8 +77,9 @@ const note = gpuDev.get(
   async ({ ctx }) => {
     const key = { pk: `note#${ctx.ids.uid()}`, sk: "-" };
     await ctx.queue.send("work", { look: `${key.pk}|${key.sk}` });
-    for (let tries = 0; tries < 200; tries += 1) {
+    for (let tries = 0; tries < 2_000; tries += 1) {
       if (await ctx.table.get(key)) return { seen: true };
+      await ctx.clock.sleep(5);
     }
     return { seen: false };
   },

@@ -3,7 +3,7 @@ import { describe, it } from "vitest";
 import { computeConformance } from "#testing/conformance/compute.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
-import { canSandbox } from "./sandbox.ts";
+import { canSandbox } from "./sandbox-probe.ts";
 import { openTrial, printing } from "./trial.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
@@ -13,7 +13,7 @@ const ways: readonly (readonly [Isolation, Locking])[] = [
 
 describe.each(ways)("process compute as every Compute, isolation %s, lock by %s", (isolation, locking) => {
   const options = { isolation, locking };
-  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+  if (isolation === "bubblewrap" && !canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;
   }
@@ -23,7 +23,7 @@ describe.each(ways)("process compute as every Compute, isolation %s, lock by %s"
     return {
       ...{ compute: trial.compute, nodes: trial.nodes, now: Date.now, pass: sleep, close: trial.close },
       command: (_, { prints, exits, ignoresTerm }) => {
-        const print = prints.length > 0 ? printing(trial.root, prints) : ":";
+        const print = prints.length > 0 ? printing(trial.shown, prints) : ":";
         if (exits !== undefined) return `${print}; exit ${exits}`;
         return `${ignoresTerm ? 'trap "" TERM;' : ""} ${print}; while :; do sleep 1; done`;
       },

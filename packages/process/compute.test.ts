@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { processCompute } from "./compute.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
-import { canSandbox } from "./sandbox.ts";
+import { canSandbox } from "./sandbox-probe.ts";
 import { eventually, openTrial, pidsOf, processesOf, type Trial, trialNodes } from "./trial.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
@@ -18,7 +18,7 @@ const gently = { graceSeconds: 10, force: false };
 
 describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, locking) => {
   const options = { isolation, locking };
-  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+  if (isolation === "bubblewrap" && !canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;
   }

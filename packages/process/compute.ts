@@ -3,9 +3,11 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Compute, Observation, Run, RunRef } from "#core/context.ts";
 import { writeAccess } from "./access-record.ts";
+import { systemPath } from "./environment.ts";
 import { readExec, startExec } from "./exec.ts";
 import { launch } from "./launch.ts";
 import { findGroups, isLimited, limitGroup } from "./limits.ts";
+import type { Programs } from "./local-path.ts";
 import { findLocking, type Locking, lockFile } from "./lock.ts";
 import { runsMounting } from "./mounts.ts";
 import { lookAt, observationOf, treeOf } from "./observation.ts";
@@ -27,7 +29,7 @@ import {
   runOfName,
   wasRemoved,
 } from "./run-directory.ts";
-import { canSandbox } from "./sandbox.ts";
+import { canSandbox } from "./sandbox-probe.ts";
 import { volumeData } from "./volume-directory.ts";
 
 export interface ProcessComputeOptions {
@@ -36,6 +38,8 @@ export interface ProcessComputeOptions {
   readonly nodes: readonly PretendNode[];
   /** Found out by trying when not given. */
   readonly isolation?: Isolation;
+  /** Where runs look for programs; the system's own places when not given. */
+  readonly programs?: Programs;
   readonly locking?: Locking;
   /** Where the runs' SSH door is, on 127.0.0.1; there is none when not given. */
   readonly sshPort?: number;
@@ -62,7 +66,8 @@ const draftMs = 60_000;
 
 interface Host {
   readonly runs: string;
-  readonly options: ProcessComputeOptions & Required<Pick<ProcessComputeOptions, "isolation" | "locking" | "groups">>;
+  readonly options: ProcessComputeOptions &
+    Required<Pick<ProcessComputeOptions, "isolation" | "locking" | "groups" | "programs">>;
   readonly applying: Set<Promise<void>>;
   closing: boolean;
 }
@@ -75,9 +80,10 @@ interface Host {
 export function processCompute(given: ProcessComputeOptions): ProcessCompute {
   mkdirSync(join(resolve(given.home), "runs"), { recursive: true, mode: 0o700 });
   const home = realpathSync(resolve(given.home));
-  const isolation = given.isolation ?? (canSandbox(home) ? "bubblewrap" : "none");
+  const isolation = given.isolation ?? (canSandbox() ? "bubblewrap" : "none");
   const groups = given.groups === undefined ? findGroups() : given.groups;
-  const options = { ...given, home, isolation, locking: given.locking ?? findLocking(), groups };
+  const programs = given.programs ?? { path: systemPath, shown: [] };
+  const options = { ...given, home, isolation, programs, locking: given.locking ?? findLocking(), groups };
   const host: Host = { runs: join(home, "runs"), options, applying: new Set(), closing: false };
   return {
     isolation,

@@ -37,7 +37,7 @@ export function environmentOf({ plan, rank, masterPort, ports }: MachinePlace, p
   };
   return {
     ...{
-      PATH: `${systemPath}:${spareBin(plan.home, plan.isolation)}`,
+      PATH: `${plan.programs.path}:${spareBin(plan.home, plan.isolation)}`,
       LANG: "C.UTF-8",
       TERM: "dumb",
       HOME: places.home,

@@ -1,5 +1,7 @@
 import { closeSync, constants, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
+import type { Isolation } from "./records.ts";
+import { giveToRun } from "./sandbox-user.ts";
 
 /** Of each stream this much is kept (contracts/common section 9). */
 const keptBytes = 1024 * 1024;
@@ -17,7 +19,8 @@ export interface Capture {
 }
 
 /** Reads the FIFO at `path`, whose name it takes away, into `file`; what is too much is read and dropped. */
-export function captureStream(path: string, file: string): Capture {
+export function captureStream(path: string, file: string, isolation: Isolation): Capture {
+  giveToRun(path, isolation);
   const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const descriptor = openSync(path, constants.O_WRONLY);
   rmSync(path);

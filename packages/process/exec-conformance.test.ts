@@ -6,7 +6,7 @@ import { describe, it } from "vitest";
 import { execConformance } from "#testing/conformance/exec.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
-import { canSandbox } from "./sandbox.ts";
+import { canSandbox } from "./sandbox-probe.ts";
 import { eventually, openTrial } from "./trial.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
@@ -15,7 +15,7 @@ const ways: readonly (readonly [Isolation, Locking])[] = [
 ];
 
 describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, locking) => {
-  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+  if (isolation === "bubblewrap" && !canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;
   }
@@ -25,7 +25,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     await trial.compute.apply(trial.runOf());
     await eventually(trial.observe, (seen) => seen?.state === "ready");
     const writing = (text: string) => {
-      const file = join(trial.root, randomBytes(4).toString("hex"));
+      const file = join(trial.shown, randomBytes(4).toString("hex"));
       writeFileSync(file, text);
       return `cat ${file}`;
     };

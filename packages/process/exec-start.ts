@@ -9,7 +9,9 @@ import type { ExecEnd } from "./exec-record.ts";
 import { killSessions, signalSessions } from "./exec-session.ts";
 import { commandInside, type Inside } from "./inside.ts";
 import { findProcess, type ProcessIdentity } from "./process-identity.ts";
+import type { Isolation } from "./records.ts";
 import { readWhole } from "./run-directory.ts";
+import { giveToRun } from "./sandbox-user.ts";
 
 export interface ExecRequest {
   readonly exec: Exec;
@@ -43,10 +45,10 @@ const notRunnable = 126;
 
 /** Starts the command in a session of its own; at its deadline all of that session is killed. */
 export async function startCommand(request: ExecRequest): Promise<Running> {
-  const { exec, directory } = request;
+  const { exec, inside, directory } = request;
   const [out, err] = [await request.takeFifo(), await request.takeFifo()];
-  const stdout = captureStream(out, join(directory, "stdout"));
-  const stderr = captureStream(err, join(directory, "stderr"));
+  const stdout = captureStream(out, join(directory, "stdout"), inside.isolation);
+  const stderr = captureStream(err, join(directory, "stderr"), inside.isolation);
   const killAt = performance.now() + exec.timeoutMs + graceMs;
   const child = spawnInside(request, stdout, stderr);
   const found = child.pid === undefined ? undefined : findProcess(child.pid);
@@ -66,8 +68,9 @@ function spawnInside({ exec, inside, directory }: ExecRequest, stdout: Capture, 
   // A shell that is given PWD keeps the name it was entered by, where the path has links (POSIX, cd).
   const named = { ...inside.env, ...exec.env, PWD: work, BERTH_DIRECTORY_FILE: `/dev/fd/${directoryDescriptor}` };
   const { file, args, env, cwd } = commandInside({ ...inside, work, env: named }, exec.words);
-  const input = openInput(directory, exec.stdin);
+  const input = openInput(directory, exec.stdin, inside.isolation);
   const place = openSync(join(directory, directoryFile), "w+", 0o600);
+  giveToRun(join(directory, directoryFile), inside.isolation);
   const streams = [input, stdout.descriptor, stderr.descriptor];
   const unused = Array.from({ length: directoryDescriptor - streams.length }, () => "ignore" as const);
   try {
@@ -80,9 +83,10 @@ function spawnInside({ exec, inside, directory }: ExecRequest, stdout: Capture, 
 }
 
 /** A file without a name: what is given may be secret, and a command may open /dev/stdin again. */
-function openInput(directory: string, text: string): number {
+function openInput(directory: string, text: string, isolation: Isolation): number {
   const path = join(directory, "stdin");
   writeFileSync(path, text, { mode: 0o600 });
+  giveToRun(path, isolation);
   const input = openSync(path, "r");
   rmSync(path);
   return input;

@@ -8,7 +8,7 @@ import { processCompute } from "./compute.ts";
 import { forgetOldExecs } from "./exec-record.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
-import { canSandbox } from "./sandbox.ts";
+import { canSandbox } from "./sandbox-probe.ts";
 import { openSession } from "./sessions.ts";
 import { eventually, openTrial, pidsOf, type Trial } from "./trial.ts";
 import { processVolumes } from "./volumes.ts";
@@ -19,7 +19,7 @@ const ways: readonly (readonly [Isolation, Locking])[] = [
 ];
 
 describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => {
-  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+  if (isolation === "bubblewrap" && !canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;
   }

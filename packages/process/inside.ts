@@ -1,8 +1,8 @@
-import { readlinkSync } from "node:fs";
 import { systemPath } from "./environment.ts";
 import { inGroup } from "./limits.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 import type { Isolation } from "./records.ts";
+import { giveUpRights } from "./sandbox-user.ts";
 
 /** What it takes to start a process in a machine of a run. */
 export interface Inside {
@@ -27,50 +27,37 @@ export interface Command {
   readonly cwd: string;
 }
 
+/** Variables under names of our own, and what a shell does to give them theirs. */
+export interface Carried {
+  readonly env: Readonly<Record<string, string>>;
+  readonly unpack: string;
+}
+
 /**
- * How these words are run inside, in the work directory and with the environment of the run's own command. The
- * variables go in under names of our own and get theirs only inside, so that none acts on nsenter out here
- * (GCONV_PATH and LD_PRELOAD would).
+ * How a run's variables go in: they get their names only in the shell that has no rights any more, so that none acts on
+ * the programs before it, which have some (PATH, LD_PRELOAD and GCONV_PATH would).
  */
+export function carried(variables: Readonly<Record<string, string>>): Carried {
+  const packed = Object.entries(variables).map(([name, value], n) => [`__berth_${n}`, `${name}=${value}`] as const);
+  const unpack = packed.map(([name]) => `export "$${name}"; unset ${name}`).join("; ");
+  return { env: Object.fromEntries(packed), unpack };
+}
+
+/** How these words are run inside, in the work directory and with the environment of the run's own command. */
 export function commandInside(inside: Inside, words: readonly string[]): Command {
-  const variables = Object.entries({ ...inside.env, BERTH_RUN: inside.name }).map(
-    ([name, value]) => `${name}=${value}`,
-  );
-  const names = variables.map((_, n) => `__berth_${n}`);
-  const carried = Object.fromEntries(names.map((name, n) => [name, variables[n] ?? ""]));
-  const script = [...names.map((name) => `export "$${name}"; unset ${name}`), 'cd -- "$0" && exec "$@"'].join("; ");
-  const env = { PATH: systemPath, BERTH_RUN: inside.name, ...carried };
-  const shell = ["/bin/sh", "-c", script, inside.work, ...words];
-  const all = inside.sandbox ? [...entering(inside.sandbox.pid), ...shell] : shell;
+  const { env: variables, unpack } = carried({ ...inside.env, BERTH_RUN: inside.name });
+  const env = { PATH: systemPath, BERTH_RUN: inside.name, ...variables };
+  const shell = ["/bin/sh", "-c", `${unpack}; cd -- "$0" && exec "$@"`, inside.work, ...words];
+  const all = inside.sandbox ? [...enteringWords(String(inside.sandbox.pid)), ...giveUpRights(), ...shell] : shell;
   const [file = "", ...args] = inGroup(inside.group, all);
   return { file, args, env, cwd: "/" };
 }
 
 /**
- * Whoever joins a user namespace has every capability in it, and with these could undo what hides the home: they are
- * given up again, for good, before anything of the user's runs (user_namespaces(7), capabilities(7)).
+ * The words that join the namespaces of a sandbox's first process. Whoever joins a user namespace has every capability
+ * in it, and with these could undo what hides the home: `giveUpRights` has to come next.
  */
-function entering(pid: number): string[] {
-  const user = isSame(pid, "user") ? [] : ["-U", "--preserve-credentials"];
-  const isRoot = process.getuid?.() === 0;
-  const drop = isRoot ? ["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"] : [];
-  return [
-    "nsenter",
-    "-t",
-    String(pid),
-    ...user,
-    "-m",
-    "-p",
-    "-u",
-    "-i",
-    "--",
-    "setpriv",
-    ...drop,
-    "--no-new-privs",
-    "--",
-  ];
-}
-
-function isSame(pid: number, namespace: string): boolean {
-  return readlinkSync(`/proc/${pid}/ns/${namespace}`) === readlinkSync(`/proc/self/ns/${namespace}`);
+export function enteringWords(pid: string): string[] {
+  const user = process.getuid?.() === 0 ? [] : ["--user", "--preserve-credentials"];
+  return ["nsenter", "--target", pid, ...user, "--mount", "--pid", "--uts", "--ipc", "--"];
 }

@@ -4,8 +4,8 @@ import { systemPath } from "./environment.ts";
 import type { Trial } from "./trial.ts";
 
 /** A stand-in on the PATH of a trial's run, for tests: it takes the options that are given to the real one. */
-export function jupyterStub({ root, home, compute }: Trial, source = serving): Readonly<Record<string, string>> {
-  const bin = join(root, "bin");
+export function jupyterStub({ shown, home, compute }: Trial, source = serving): Readonly<Record<string, string>> {
+  const bin = join(shown, "bin");
   mkdirSync(bin, { recursive: true });
   writeFileSync(join(bin, "jupyter.cjs"), source);
   writeFileSync(join(bin, "jupyter"), `#!/bin/sh\nexec "$STUB_NODE" ${join(bin, "jupyter.cjs")} "$@"\n`);

@@ -6,13 +6,13 @@ import type { JupyterSight } from "#core/context.ts";
 import { processCompute } from "./compute.ts";
 import { systemPath } from "./environment.ts";
 import { jupyterStub } from "./jupyter-stub.ts";
-import { canSandbox } from "./sandbox.ts";
+import { canSandbox } from "./sandbox-probe.ts";
 import { eventually, openTrial, pidsOf, processesOf, type Trial } from "./trial.ts";
 
 const token = "token-0123456789-abcdefghij-0123456789-xyz";
 
 describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation %s", (isolation) => {
-  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+  if (isolation === "bubblewrap" && !canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;
   }
@@ -32,7 +32,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     (await fetch(`${sight?.origin}/lab?token=${secret}`)).status;
   const stubs = () => {
     const node = isolation === "none" ? process.execPath : join(trial.home, "tools/node");
-    return pidsOf(trial, `${node} ${join(trial.root, "bin/jupyter.cjs")}`);
+    return pidsOf(trial, `${node} ${join(trial.shown, "bin/jupyter.cjs")}`);
   };
 
   it("is there when it is wanted, opens with the token alone, and goes when it is not wanted", async () => {
@@ -148,8 +148,8 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
   });
 
   it("is the real one where the machine has it", async ({ skip }) => {
-    const found = spawnSync("/bin/sh", ["-c", "command -v jupyter"], { env: { PATH: systemPath } }).status === 0;
-    if (!found) skip("this machine has no jupyter on its system path");
+    const works = spawnSync("/bin/sh", ["-c", "jupyter lab --version"], { env: { PATH: systemPath } }).status === 0;
+    if (!works) skip("this machine has no jupyter on its system path that this user may run");
     await trial.compute.apply(trial.runOf());
 
     await want({ token });

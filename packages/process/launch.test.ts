@@ -15,7 +15,13 @@ describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", (locking) 
   beforeEach(() => {
     trial = openTrial({ isolation: "none", locking });
     const run = trial.runOf({ command: "echo begun >> begun; sleep 3600" });
-    plan = planOf(run, `${trial.uid}-r1`, { home: trial.home, isolation: "none", locking, groups: null });
+    plan = planOf(run, `${trial.uid}-r1`, {
+      home: trial.home,
+      isolation: "none",
+      locking,
+      groups: null,
+      programs: { path: "/usr/bin:/bin", shown: [] },
+    });
     makeRunDirectory(trial.directory, 1, { "run.json": "{}", lock: "" });
   });
   afterEach(async () => {

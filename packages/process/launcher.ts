@@ -70,7 +70,7 @@ interface Launch {
 async function runMachines(launch: Launch, onStarted: () => void): Promise<End> {
   const { directory, plan, supervision, standIn, machines } = launch;
   const oomKills = countOomKills();
-  const output = openOutput(directory);
+  const output = openOutput(directory, plan.isolation);
   try {
     const masterPort = plan.machines > 1 ? await findFreePort() : undefined;
     const opened = await openPorts(directory, plan);

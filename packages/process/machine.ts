@@ -3,7 +3,7 @@ import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { environmentOf, systemPath } from "./environment.ts";
 import type { Exit } from "./exit.ts";
-import type { Inside } from "./inside.ts";
+import { carried, type Inside } from "./inside.ts";
 import { inGroup } from "./limits.ts";
 import type { LocalPort } from "./local-ports.ts";
 import type { LaunchPlan } from "./plan.ts";
@@ -11,6 +11,7 @@ import { findProcess } from "./process-identity.ts";
 import type { MachineRecord } from "./records.ts";
 import { workDirectory } from "./run-directory.ts";
 import { sandboxOptions } from "./sandbox.ts";
+import { giveUpRights } from "./sandbox-user.ts";
 import { homeIn, openWorkspace } from "./workspace.ts";
 
 /** One started machine of a run. */
@@ -70,7 +71,12 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const { plan, directory, rank, output } = request;
   const { path: workspace, start, mounts, binds } = openWorkspace(plan, directory, rank);
   const group = plan.limits?.group ?? null;
-  const sandboxed = ["bwrap", "--args", "3", "--info-fd", "4", "--", "/bin/sh", "-c", handOn];
+  const work = workDirectory(directory, rank);
+  const home = homeIn(binds) ?? work;
+  const env = environmentOf(request, { home, workspace, volumes: mounts.map(({ seen }) => seen) });
+  const { env: variables, unpack } = carried({ ...env, BERTH_COMMAND: plan.command ?? idle });
+  const shell = ["/bin/sh", "-c", `${unpack}; ${handOn}`];
+  const sandboxed = ["bwrap", "--args", "3", "--info-fd", "4", "--", ...giveUpRights(), ...shell];
   const [file = "", ...args] = inGroup(group, sandboxed);
   const child = spawn(file, args, {
     cwd: "/",
@@ -80,11 +86,8 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   });
   const exit = exitOf(child);
   const leader = await leaderOf(child);
-  const work = workDirectory(directory, rank);
-  const home = homeIn(binds) ?? work;
-  const env = environmentOf(request, { home, workspace, volumes: mounts.map(({ seen }) => seen) });
-  const given = { ...env, BERTH_COMMAND: plan.command ?? idle };
-  const options = sandboxOptions({ home: plan.home, work, start, binds, env: given });
+  const shown = { home: plan.home, work, start, binds, programs: plan.programs.shown };
+  const options = sandboxOptions({ ...shown, env: { ...variables, PATH: systemPath } });
   const [toSandbox, info, begun] = [child.stdio[3] as Writable, child.stdio[4] as Readable, extraOutput(child, 5)];
   toSandbox.on("error", () => undefined).end(options.map((word) => `${word}\0`).join(""));
   const failure = exit.then(() => sleep(deafMs)).then(() => Promise.reject(new Error("the sandbox could not be made")));

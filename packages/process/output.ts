@@ -3,7 +3,9 @@ import { closeSync, constants, openSync, renameSync, rmSync, writeSync } from "n
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { systemPath } from "./environment.ts";
+import type { Isolation } from "./records.ts";
 import { readBytes } from "./run-directory.ts";
+import { giveToRun } from "./sandbox-user.ts";
 
 const keptBytes = 1024 * 1024;
 /** With at most 1 MiB per turn, what a command can print is held to about 50 MiB/s. */
@@ -23,10 +25,11 @@ export interface Output {
  * A pipe into `log`, which moves to `log.1` at every MiB, so that two files hold all that is ever kept. It is a FIFO
  * because Node's own pipes are sockets, which a command cannot open again as /dev/stdout.
  */
-export function openOutput(directory: string): Output {
+export function openOutput(directory: string, isolation: Isolation): Output {
   const path = join(directory, "output");
   const made = spawnSync("mkfifo", ["-m", "600", path], { env: { PATH: systemPath }, stdio: "ignore" });
   if (made.status !== 0) throw new Error("mkfifo could not make the output pipe");
+  giveToRun(path, isolation);
   const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const descriptor = openSync(path, constants.O_WRONLY);
   rmSync(path);

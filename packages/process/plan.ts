@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Resources, Run, RunPort } from "#core/context.ts";
+import type { Programs } from "./local-path.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
 import { isVolumeId } from "./volume-directory.ts";
@@ -9,6 +10,7 @@ export interface LaunchPlan {
   readonly name: string;
   readonly home: string;
   readonly isolation: Isolation;
+  readonly programs: Programs;
   readonly locking: Locking;
   readonly command: string | null;
   readonly env: Readonly<Record<string, string>>;
@@ -32,9 +34,9 @@ export type LaunchReply = "started" | "ended" | "known" | "busy" | "gone";
 export function planOf(
   run: Run,
   name: string,
-  options: Pick<LaunchPlan, "home" | "isolation" | "locking"> & { readonly groups: string | null },
+  options: Pick<LaunchPlan, "home" | "isolation" | "locking" | "programs"> & { readonly groups: string | null },
 ): LaunchPlan {
-  const { home, isolation, locking, groups } = options;
+  const { home, isolation, locking, programs, groups } = options;
   for (const [variable, value] of Object.entries(run.env)) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) throw new Error("The name of an environment variable is not valid");
     if (value.includes("\0")) throw new Error(`Environment variable ${variable} holds a NUL character`);
@@ -48,6 +50,7 @@ export function planOf(
     name,
     home,
     isolation,
+    programs,
     locking,
     command: run.command ?? null,
     env: { ...run.env },
@@ -61,7 +64,21 @@ export function planOf(
   };
 }
 
-const systemPlaces = ["bin", "dev", "etc", "lib", "proc", "run", "sbin", "sys", "usr"];
+const systemPlaces = [
+  "bin",
+  "dev",
+  "etc",
+  "lib",
+  "lib32",
+  "lib64",
+  "libx32",
+  "nix",
+  "proc",
+  "run",
+  "sbin",
+  "sys",
+  "usr",
+];
 
 /** Plain, and nowhere that the machine itself needs. */
 function isMountPath(path: string): boolean {

@@ -3,7 +3,7 @@ import { describe, it } from "vitest";
 import { portsConformance } from "#testing/conformance/ports.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
-import { canSandbox } from "./sandbox.ts";
+import { canSandbox } from "./sandbox-probe.ts";
 import { openTrial } from "./trial.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
@@ -12,7 +12,7 @@ const ways: readonly (readonly [Isolation, Locking])[] = [
 ];
 
 describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, locking) => {
-  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+  if (isolation === "bubblewrap" && !canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;
   }

@@ -7,13 +7,13 @@ import type { Run, RunPort } from "#core/context.ts";
 import { processCompute } from "./compute.ts";
 import { jupyterStub } from "./jupyter-stub.ts";
 import { postToLocal } from "./port-post.ts";
-import { canSandbox } from "./sandbox.ts";
+import { canSandbox } from "./sandbox-probe.ts";
 import { eventually, openTrial, pidsOf, type Trial } from "./trial.ts";
 
 const http: RunPort = { port: 8080, kind: "http" };
 
 describe.each(["bubblewrap", "none"] as const)("the ports of a run, isolation %s", (isolation) => {
-  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+  if (isolation === "bubblewrap" && !canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;
   }
@@ -31,8 +31,8 @@ describe.each(["bubblewrap", "none"] as const)("the ports of a run, isolation %s
   const addressOf = async (port = 8080) => (await ready())?.ports.find((one) => one.port === port)?.address ?? "";
   const node = () => (isolation === "none" ? process.execPath : join(trial.home, "tools/node"));
   const serving = (text: string) => {
-    writeFileSync(join(trial.root, "server.cjs"), text);
-    return `exec ${node()} ${join(trial.root, "server.cjs")}`;
+    writeFileSync(join(trial.shown, "server.cjs"), text);
+    return `exec ${node()} ${join(trial.shown, "server.cjs")}`;
   };
 
   it("are told to the command, which serves them under the addresses shown", async () => {

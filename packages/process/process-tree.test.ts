@@ -3,11 +3,11 @@ import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findProcess } from "./process-identity.ts";
 import { readLauncher } from "./records.ts";
-import { canSandbox } from "./sandbox.ts";
+import { canSandbox } from "./sandbox-probe.ts";
 import { eventually, openTrial, type Trial } from "./trial.ts";
 
 describe("a sandbox in which somebody outside started something", () => {
-  if (!canSandbox("/var/tmp")) {
+  if (!canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;
   }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemPath } from "./environment.ts";
-import { canSandbox } from "./sandbox.ts";
+import { canSandbox } from "./sandbox-probe.ts";
 import { openTrial, type Trial } from "./trial.ts";
 
 const has = (program: string) => systemPath.split(":").some((directory) => existsSync(`${directory}/${program}`));
@@ -20,7 +20,7 @@ describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation
     await trial.ended();
     return trial.compute.readLog(trial.uid, 1);
   };
-  const isSkipped = !has("python3") || (isolation === "bubblewrap" && !canSandbox("/var/tmp"));
+  const isSkipped = !has("python3") || (isolation === "bubblewrap" && !canSandbox());
 
   it.skipIf(isSkipped)(
     "have python where the machine has python3 (skipped without, or without bubblewrap)",

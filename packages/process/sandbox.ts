@@ -1,21 +1,8 @@
-import { spawnSync } from "node:child_process";
-import { lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
-import { systemPath } from "./environment.ts";
+import { lstatSync, mkdirSync, readlinkSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { passwdInside, userOptions } from "./sandbox-user.ts";
+import { systemFiles } from "./system-files.ts";
 import { toolPlaces } from "./tools.ts";
-
-/** Whether bubblewrap is here and can really make the sandbox that runs get (in many containers it cannot). */
-export function canSandbox(home: string): boolean {
-  const words = [
-    ...sandboxOptions({ home, work: undefined, start: undefined, binds: [], env: {} }),
-    "--",
-    "/bin/sh",
-    "-c",
-    "exit 0",
-  ];
-  return spawnSync("bwrap", words, { env: { PATH: systemPath }, stdio: "ignore", timeout: 5_000 }).status === 0;
-}
 
 /** Where a sandbox shows its disk, or what stands for one. */
 export const workspace = "/workspace";
@@ -30,30 +17,42 @@ export interface Bind {
 export interface SandboxRequest {
   /** Hidden: keys, records and the other runs. */
   readonly home: string;
-  /** The only writable place besides the volumes and a private /tmp. */
+  /** The only writable place besides the volumes, /tmp and /dev/shm, which are the run's own. */
   readonly work: string | undefined;
   /** Where its first process begins. */
   readonly start: string | undefined;
   /** Volumes, or what stands for one, at their places. */
   readonly binds: readonly Bind[];
+  /** Directories of programs that are shown read-only besides the system's own. */
+  readonly programs: readonly string[];
+  /** Of programs that still have rights, so nothing of the run's own is in it by its name. */
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** In memory, so each is bounded. */
+const tmpBytes = 1024 ** 3;
+
 /**
- * Own user, pid, ipc and uts namespaces without capabilities, the machine's file system read-only, its network
- * shared. The environment is set here, so that nothing of it acts on bubblewrap itself (LD_PRELOAD would).
+ * Own pid, ipc, uts and, but for root, user namespaces. Of the machine's files it shows system directories, read-only,
+ * and nothing else; its network is shared. The environment is set here, so that nothing of it acts on bubblewrap itself
+ * (LD_PRELOAD would).
  */
-export function sandboxOptions({ home, work, start, binds, env }: SandboxRequest): string[] {
-  const places = binds.map(({ path }) => path);
+export function sandboxOptions({ home, work, start, binds, programs, env }: SandboxRequest): string[] {
   return [
-    ...["--unshare-user-try", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--cap-drop", "ALL"],
-    "--die-with-parent",
-    ...readOnlyPlaces("/", [...ownPlaces, ...places]),
-    ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"],
-    ...hiddenPlaces(),
+    ...userOptions(),
+    ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"],
+    ...systemFiles().filter(isFree(binds)).flatMap(readOnly),
+    ...nameResolution(),
+    ...usersInside(home),
+    ...["--proc", "/proc", "--dev", "/dev"],
+    ...ownDirectory("/dev/shm"),
+    ...ownDirectory("/tmp"),
+    ...ownDirectory("/var/tmp"),
+    ...["--remount-ro", "/dev"],
+    ...programs.filter(isFree(binds)).flatMap(readOnly),
     ...volumePlaces(binds),
-    ...["--tmpfs", home],
-    ...(work === undefined ? [] : ["--bind", work, work]),
+    ...[...openWays(home), "--perms", "0755", "--tmpfs", home],
+    ...(work === undefined ? [] : [...openWays(work, home), "--bind", work, work]),
     ...toolPlaces(home),
     ...["--remount-ro", home],
     ...["--remount-ro", "/"],
@@ -63,52 +62,49 @@ export function sandboxOptions({ home, work, start, binds, env }: SandboxRequest
   ];
 }
 
-const ownPlaces = ["/proc", "/dev", "/tmp", workspace];
-
-/**
- * Each place by itself, but for those that are shown otherwise: a directory that is one read-only mount has no room for
- * another in it.
- */
-function readOnlyPlaces(directory: string, others: readonly string[]): string[] {
-  return namesIn(directory).flatMap((name) => {
-    const path = join(directory, name);
-    if (others.includes(path)) return [];
-    const found = lstatSync(path, { throwIfNoEntry: false });
-    const holdsOther = others.some((other) => other.startsWith(`${path}/`));
-    if (holdsOther) return found?.isDirectory() ? readOnlyPlaces(path, others) : [];
-    return found?.isSymbolicLink() ? ["--symlink", readlinkSync(path), path] : ["--ro-bind-try", path, path];
-  });
+/** A volume's place is the volume's alone, with what the machine has there. */
+function isFree(binds: readonly Bind[]): (path: string) => boolean {
+  return (path) => !binds.some((bind) => `${bind.path}/`.startsWith(`${path}/`) || path.startsWith(`${bind.path}/`));
 }
 
-/** What this user cannot list stays hidden. */
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
+/** What is not there, or not for this user to read, is left out. */
+function readOnly(path: string): string[] {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found?.isSymbolicLink()) return [...openWays(path), "--symlink", readlinkSync(path), path];
+  return found ? [...openWays(path), "--ro-bind-try", path, path] : [];
+}
+
+/** The directories above a place, which bubblewrap would make for its own user alone. */
+function openWays(path: string, from = "/"): string[] {
+  const above = dirname(path);
+  return above === from || above === "/" ? [] : [...openWays(above, from), "--perms", "0755", "--dir", above];
+}
+
+/** Everybody may write there, nobody removes what is another's, as on any machine. */
+function ownDirectory(path: string): string[] {
+  return ["--perms", "1777", "--size", String(tmpBytes), "--tmpfs", path];
 }
 
 /** Those that hold others first. */
 function volumePlaces(binds: readonly Bind[]): string[] {
   const outward = binds.toSorted((one, other) => one.path.length - other.path.length);
-  return outward.flatMap(({ from, path }) => ["--bind", from, path]);
+  return outward.flatMap(({ from, path }) => [...openWays(path), "--bind", from, path]);
 }
 
-/** Sockets of the machine's daemons (a container engine's is as good as root) and the user's own keys. */
-function hiddenPlaces(): string[] {
-  const own = [".ssh", ".aws", ".gnupg", ".kube", ".docker", ".config", ".netrc", ".npmrc", ".git-credentials"];
-  const hidden = ["/run", ...own.map((name) => join(homedir(), name))].flatMap((path) => {
-    const found = statSync(path, { throwIfNoEntry: false });
-    if (!found) return [];
-    return found.isDirectory() ? ["--tmpfs", path] : ["--ro-bind", "/dev/null", path];
+/** The machine's users are nobody's business inside, but programs ask who they run as. */
+function usersInside(home: string): string[] {
+  const directory = join(home, "sandbox");
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return Object.entries(passwdInside()).flatMap(([name, text]) => {
+    const file = join(directory, name);
+    if (statSync(file, { throwIfNoEntry: false })?.size !== text.length) writeFileSync(file, text, { mode: 0o644 });
+    return ["--ro-bind", file, `/etc/${name}`];
   });
-  return [...hidden, ...nameResolution()];
 }
 
 /** /etc/resolv.conf is a link into /run where a daemon writes it. */
 function nameResolution(): string[] {
   const file = "/etc/resolv.conf";
-  const real = statSync(file, { throwIfNoEntry: false }) ? realpathSync(file) : file;
-  return real === file ? [] : ["--ro-bind", real, real];
+  if (!statSync(file, { throwIfNoEntry: false })) return [];
+  return ["--ro-bind", realpathSync(file), file];
 }

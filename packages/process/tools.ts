@@ -9,6 +9,8 @@ const binDirectory = fileURLToPath(new URL("./bin", import.meta.url));
 /** What a sandbox shows of ours, read-only: the Node that runs this, the SFTP server and the stand-in. */
 export function toolPlaces(home: string): string[] {
   return [
+    // For everybody: bubblewrap would make the directory for its own user alone.
+    ...["--perms", "0755", "--dir", join(home, "tools")],
     ...["--ro-bind", process.execPath, join(home, "tools/node")],
     ...["--ro-bind", sftpDirectory, join(home, "tools/sftp")],
     ...["--ro-bind", standIn, join(home, "tools/stand-in.ts")],

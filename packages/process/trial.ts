@@ -1,9 +1,20 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ComputeNode, Observation, Run } from "#core/context.ts";
 import { type ProcessCompute, type ProcessComputeOptions, processCompute } from "./compute.ts";
+import { systemPath } from "./environment.ts";
+import { programsOf } from "./local-path.ts";
 import { computeNode } from "./pretend-node.ts";
 import { readLauncher } from "./records.ts";
 
@@ -17,8 +28,10 @@ export interface Trial {
   readonly compute: ProcessCompute;
   /** As the port shows them. */
   readonly nodes: readonly ComputeNode[];
-  /** Outside the home, and seen by sandboxes. */
+  /** Outside the home. */
   readonly root: string;
+  /** Outside the home as well, and seen by sandboxes. */
+  readonly shown: string;
   readonly home: string;
   readonly uid: string;
   readonly directory: string;
@@ -33,8 +46,11 @@ export interface Trial {
 export function openTrial(options: Pick<ProcessComputeOptions, "isolation" | "locking" | "groups"> = {}): Trial {
   const root = mkdtempSync("/var/tmp/berth-trial-");
   const home = join(root, "home");
-  mkdirSync(home);
-  const all = { home, nodes: trialNodes, ...options };
+  const shown = join(root, "shown");
+  for (const directory of [home, shown]) mkdirSync(directory);
+  chmodSync(root, 0o755);
+  const programs = { path: systemPath, shown: [shown, ...programsOf(process.env.PATH ?? "", home).shown] };
+  const all = { home, nodes: trialNodes, programs, ...options };
   const compute = processCompute(all);
   const uid = randomBytes(16).toString("hex");
   const directory = join(home, "runs", `${uid}-r1`);
@@ -59,6 +75,7 @@ export function openTrial(options: Pick<ProcessComputeOptions, "isolation" | "lo
       nodes: trialNodes.map((node) => computeNode(home, node)),
       compute,
       root,
+      shown,
       home,
       uid,
       directory,
@@ -115,8 +132,8 @@ export function pidsOf(trial: Trial, text: string): number[] {
 }
 
 /** A shell's command that prints these lines. */
-export function printing(root: string, lines: readonly string[]): string {
-  const file = join(root, `lines-${randomBytes(4).toString("hex")}`);
+export function printing(shown: string, lines: readonly string[]): string {
+  const file = join(shown, `lines-${randomBytes(4).toString("hex")}`);
   writeFileSync(file, lines.map((line) => `${line}\n`).join(""));
   return `cat ${file}`;
 }

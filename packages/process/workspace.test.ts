@@ -6,7 +6,7 @@ import type { Run, VolumeRef } from "#core/context.ts";
 import { processCompute } from "./compute.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
-import { canSandbox } from "./sandbox.ts";
+import { canSandbox } from "./sandbox-probe.ts";
 import { eventually, openTrial, type Trial, trialNodes } from "./trial.ts";
 import { volumeData } from "./volume-directory.ts";
 import { type ProcessVolumes, processVolumes } from "./volumes.ts";
@@ -18,7 +18,7 @@ const ways: readonly (readonly [Isolation, Locking])[] = [
 const tags = { name: "data", disk: "d", attempt: "a-r1-1" };
 
 describe.each(ways)("the workspace of a run, isolation %s", (isolation, locking) => {
-  if (isolation === "bubblewrap" && !canSandbox("/var/tmp")) {
+  if (isolation === "bubblewrap" && !canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;
   }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { LaunchPlan } from "./plan.ts";
 import { workDirectory } from "./run-directory.ts";
 import { type Bind, workspace } from "./sandbox.ts";
+import { giveAllToRun, giveToRun } from "./sandbox-user.ts";
 import { volumeData } from "./volume-directory.ts";
 
 /** The volumes of a machine as its processes see them. */
@@ -28,6 +29,8 @@ export function openWorkspace(plan: LaunchPlan, directory: string, rank: number)
   const [first] = binds;
   if (first) symlinkSync(isBare ? first.from : first.path, link);
   else mkdirSync(link, { mode: 0o700 });
+  for (const own of first ? [work] : [work, link]) giveToRun(own, plan.isolation);
+  for (const { from } of binds) giveAllToRun(from, plan.isolation);
   const path = isBare ? link : (first?.path ?? workspace);
   const mounts = binds.map((bind, n) => ({ path: bind.path, seen: seenAt(bind, isBare, n === 0 ? link : bind.from) }));
   return {

@@ -5,25 +5,52 @@ import { finished, pipeline } from "node:stream/promises";
 import { ZipFile } from "yazl";
 
 /**
- * Writes a zip of everything in a directory and answers how much of it could not be read and is left out. Symlinks are
- * stored and not followed; sockets, pipes and devices mean nothing in a zip. A file holds what was read of it, at most
- * as much as it had at first. Throws when the zip cannot be written.
+ * Writes a zip of everything in a directory and answers how much of it could not be read and is left out, which the
+ * zip's comment names. Symlinks are stored and not followed; sockets, pipes and devices mean nothing in a zip. A file
+ * holds what was read of it, at most as much as it had at first. Throws when the zip cannot be written.
  */
 export async function zipDirectory(from: string, to: string): Promise<{ readonly skipped: number }> {
   const zip = new ZipFile();
   const written = pipeline(zip.outputStream, createWriteStream(to, { mode: 0o600 }));
-  const draft: Draft = { zip, skipped: 0 };
+  const draft: Draft = { zip, skipped: [] };
   // The zip is over only once it is ended: until then, this is how a full disk shows.
   await Promise.race([addFolder(draft, Buffer.from(from), ""), written]);
-  const comment = draft.skipped === 0 ? "" : `${draft.skipped} could not be read and are left out`;
+  // Bytes are taken as they are; the type knows of text alone.
+  const comment = commentOf(draft.skipped) as unknown as string;
   zip.end({ comment, forceZip64Format: false });
   await written;
-  return { skipped: draft.skipped };
+  return { skipped: draft.skipped.length };
 }
 
 interface Draft {
   readonly zip: ZipFile;
-  skipped: number;
+  /** By their names. */
+  readonly skipped: string[];
+}
+
+/** A comment has at most 65,535 bytes (APPNOTE 4.4.12). */
+const mostNamed = 60_000;
+
+function commentOf(skipped: readonly string[]): Buffer {
+  if (skipped.length === 0) return Buffer.alloc(0);
+  const told = [`${skipped.length} could not be read and are left out:`];
+  let bytes = 0;
+  for (const name of skipped) {
+    // Without control characters, four of which end a zip.
+    const plain = name.replaceAll(/\p{Cc}/gu, "?");
+    bytes += Buffer.byteLength(plain) + 1;
+    if (bytes > mostNamed) break;
+    told.push(plain);
+  }
+  return Buffer.from(told.join("\n"));
+}
+
+/**
+ * A name as a zip may hold it: programs that unpack on Windows take a backslash for a folder and `C:` for a disk, so
+ * those are written as in an address (RFC 3986 section 2.1).
+ */
+function nameInZip(name: string): string {
+  return name.replaceAll("\\", "%5C").replace(/^([A-Za-z]):/, "$1%3A");
 }
 
 /** Time is short and what people write compresses well enough at any level. */
@@ -36,7 +63,7 @@ const zip64From = 0xffff_fffe;
 async function addFolder(draft: Draft, path: Buffer, name: string): Promise<void> {
   for (const entry of await readdir(path, { encoding: "buffer", withFileTypes: true })) {
     const inside = Buffer.concat([path, Buffer.from("/"), entry.name]);
-    const insideName = `${name}${entry.name.toString()}`;
+    const insideName = `${name}${nameInZip(entry.name.toString())}`;
     try {
       if (entry.isDirectory()) {
         draft.zip.addEmptyDirectory(insideName, await attributesOf(inside));
@@ -48,7 +75,7 @@ async function addFolder(draft: Draft, path: Buffer, name: string): Promise<void
       }
       if (entry.isFile()) await addFile(draft, inside, insideName);
     } catch {
-      draft.skipped += 1;
+      draft.skipped.push(insideName);
     }
   }
 }
@@ -71,13 +98,19 @@ async function addFile(draft: Draft, path: Buffer, name: string): Promise<void> 
   const found = await file.stat();
   if (!found.isFile()) return;
   const { mtimeMs, mode, size } = found;
-  const source = Readable.from(bytesOf(draft, file, size));
+  const source = Readable.from(bytesOf(draft, { file, size, name }));
   const options = { mtime: timeInZip(mtimeMs), mode, compressionLevel, forceZip64Format: size >= zip64From };
   draft.zip.addReadStream(source, name, options);
   await finished(source);
 }
 
-async function* bytesOf(draft: Draft, file: FileHandle, size: number): AsyncGenerator<Buffer> {
+interface Source {
+  readonly file: FileHandle;
+  readonly size: number;
+  readonly name: string;
+}
+
+async function* bytesOf(draft: Draft, { file, size, name }: Source): AsyncGenerator<Buffer> {
   let rest = size;
   try {
     while (rest > 0) {
@@ -87,6 +120,6 @@ async function* bytesOf(draft: Draft, file: FileHandle, size: number): AsyncGene
       yield buffer.subarray(0, bytesRead);
     }
   } catch {
-    draft.skipped += 1;
+    draft.skipped.push(name);
   }
 }

@@ -84,7 +84,7 @@ async function healthy(url: string): Promise<void> {
 }
 
 /** By node:http, which takes a third of the time of fetch on this side: the machine is shared with what is measured. */
-async function callJson<Answer>(
+export async function callJson<Answer>(
   url: string,
   options: { readonly method: string; readonly headers: Record<string, string>; readonly agent: Agent },
   body: object | undefined,

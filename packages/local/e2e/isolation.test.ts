@@ -1,13 +1,12 @@
 import { existsSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemPath } from "#process/environment.ts";
-import { canSandbox } from "#process/sandbox.ts";
+import { canSandbox } from "#process/sandbox-probe.ts";
 import { jobClient } from "./job-client.ts";
 import { openStackTrial, type StackTrial } from "./stack-trial.ts";
 
-const hasSandbox = canSandbox(tmpdir());
+const hasSandbox = canSandbox();
 const programs = systemPath.split(":").map((directory) => join(directory, "bwrap"));
 /** Everything as it is, but that bubblewrap cannot be run: with its own help, where it works. */
 const hidden = programs

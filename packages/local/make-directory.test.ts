@@ -1,0 +1,35 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { makeDirectory } from "./make-directory.ts";
+
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "berth-directory-"));
+});
+
+afterEach(() => {
+  rmSync(root, { recursive: true });
+});
+
+describe("making a directory", () => {
+  it("makes those above it too, and may be repeated", () => {
+    makeDirectory(join(root, "a/b/c"));
+    makeDirectory(join(root, "a/b/c"));
+
+    expect(statSync(join(root, "a/b/c")).isDirectory()).toBe(true);
+  });
+
+  it("says of a place that takes none which directory that is and why, and does not wait", () => {
+    writeFileSync(join(root, "file"), "");
+
+    expect(() => makeDirectory("/proc/berth/home")).toThrow(
+      "The directory /proc/berth cannot be made: this file system does not take it",
+    );
+    expect(() => makeDirectory(join(root, "file/home"))).toThrow(
+      `${join(root, "file")} cannot be made: a file has that`,
+    );
+  });
+});

@@ -1,0 +1,76 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemPath } from "./environment.ts";
+import { programsOf } from "./local-path.ts";
+
+let root: string;
+
+beforeEach(() => {
+  root = realpathSync(mkdtempSync(join(tmpdir(), "berth-path-")));
+});
+
+afterEach(() => {
+  rmSync(root, { recursive: true });
+});
+
+function directory(path: string): string {
+  mkdirSync(join(root, path), { recursive: true });
+  return join(root, path);
+}
+
+function file(path: string): void {
+  directory(join(path, ".."));
+  writeFileSync(join(root, path), "");
+}
+
+const home = () => join(root, ".berth");
+const found = (...entries: string[]) => programsOf(entries.join(":"), home());
+
+describe("where runs look for programs", () => {
+  it("is the system's own places where nothing is given", () => {
+    expect(found("")).toEqual({ path: systemPath, shown: [] });
+  });
+
+  it("is what was given, in its order and once, before the system's", () => {
+    const [one, two] = [directory("one"), directory("two")];
+
+    const { path, shown } = found(two, "/usr/bin", one, two);
+
+    expect(path.startsWith(`${two}:/usr/bin:${one}:/usr/local/sbin:`)).toBe(true);
+    expect(path.split(":").filter((entry) => entry === "/usr/bin")).toHaveLength(1);
+    expect(shown).toEqual([two, one]);
+  });
+
+  it("leaves out what is not there, is relative, of a Node project, of the stack's home, or a whole home", () => {
+    const given = [join(root, "absent"), "bin", directory("project/node_modules/.bin"), directory(".berth/tools")];
+
+    expect(found(...given, homedir(), "/")).toEqual({ path: systemPath, shown: [] });
+  });
+
+  it("shows the prefix of a virtual environment, and that of the Python behind it", () => {
+    const python = directory("pyenv/versions/3.11/bin");
+    directory("pyenv/versions/3.11/include/python3.11");
+    file("pyenv/versions/3.11/bin/python3.11");
+    const venv = directory("venv/bin");
+    file("venv/pyvenv.cfg");
+    symlinkSync(join(python, "python3.11"), join(venv, "python3"));
+
+    expect(found(venv).shown.toSorted()).toEqual([join(root, "pyenv/versions/3.11"), join(root, "venv")]);
+  });
+
+  it("shows the roots of conda and pyenv, and an installed Node", () => {
+    const [conda, shims, node] = [directory("conda/bin"), directory("pyenv/shims"), directory("node/v24/bin")];
+    for (const sign of ["conda/conda-meta", "pyenv/versions", "node/v24/include/node"]) directory(sign);
+
+    expect(found(conda, shims, node).shown).toEqual(["conda", "pyenv", "node/v24"].map((name) => join(root, name)));
+  });
+
+  it("shows of ~/.local and of a home with a bin nothing but the bin", () => {
+    const [local, own] = [directory("me/.local/bin"), directory("me/bin")];
+    for (const other of ["me/.local/share/keyrings", "me/.local/lib/python3.11", "me/.ssh"]) directory(other);
+
+    expect(found(local, own).shown).toEqual([local, own]);
+  });
+});

@@ -1,0 +1,85 @@
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
+import { systemPath } from "./environment.ts";
+
+/** Where runs look for programs, and what a sandbox shows so that they find them. */
+export interface Programs {
+  /** As PATH takes it: the given entries, then the system's. */
+  readonly path: string;
+  /** Directories besides the system's own, each with what its programs need. */
+  readonly shown: readonly string[];
+}
+
+/**
+ * What of a PATH runs get: every directory that is there, but none of a Node project's own, none within the home of the
+ * stack, and never a whole home of a user. A directory `bin` brings the prefix that it belongs to where that is a
+ * place of programs alone: a virtual environment, a conda or pyenv root, an installed Node.
+ */
+export function programsOf(given: string, home: string): Programs {
+  const entries = [...new Set(given.split(delimiter))].filter((entry) => isProgramPlace(entry, home));
+  const places = new Set(entries.flatMap((entry) => [entry, ...prefixesOf(entry)]));
+  const shown = [...places].filter((place) => !isSystem(place));
+  return { path: [...new Set([...entries, ...systemPath.split(delimiter)])].join(delimiter), shown: outermost(shown) };
+}
+
+function isProgramPlace(entry: string, home: string): boolean {
+  if (!isAbsolute(entry) || entry.split("/").includes("node_modules")) return false;
+  const real = realDirectory(entry);
+  if (real === undefined) return false;
+  return !isWithin(real, home) && !isWithin(home, real) && !isWithin(homedir(), real);
+}
+
+/** Undefined for what is not there, no directory, or not for this user to see. */
+function realDirectory(path: string): string | undefined {
+  try {
+    return statSync(path).isDirectory() ? realpathSync(path) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The prefix of a `bin`, and that of the Python behind a virtual environment. */
+function prefixesOf(entry: string): string[] {
+  const places = [entry, realpathSync(entry), ...pythonsIn(entry).map((python) => dirname(realpathSync(python)))];
+  return [...new Set(places.map(dirname).filter((prefix, n) => isPrefix(prefix, places[n] ?? "")))];
+}
+
+/** Files and directories that only a prefix of programs has, and no user's home or ~/.local. */
+const signs = ["pyvenv.cfg", "conda-meta", "versions", "include/node"];
+
+function isPrefix(prefix: string, bin: string): boolean {
+  if (!["bin", "shims", "condabin"].includes(basename(bin)) || isWithin(homedir(), prefix)) return false;
+  return signs.some((sign) => existsSync(join(prefix, sign))) || hasPythonHeaders(prefix);
+}
+
+function hasPythonHeaders(prefix: string): boolean {
+  return namesIn(join(prefix, "include")).some((name) => /^python3\.\d+$/.test(name));
+}
+
+function pythonsIn(entry: string): string[] {
+  return ["python", "python3"].map((name) => join(entry, name)).filter((path) => existsSync(path));
+}
+
+const systemPlaces = ["/bin", "/sbin", "/lib", "/usr", "/opt", "/nix/store"];
+
+function isSystem(path: string): boolean {
+  return systemPlaces.some((place) => isWithin(path, place));
+}
+
+function isWithin(path: string, place: string): boolean {
+  return path === place || path.startsWith(place === "/" ? place : `${place}/`);
+}
+
+/** A directory within one that is shown needs no place of its own. */
+function outermost(places: readonly string[]): string[] {
+  return places.filter((place) => !places.some((other) => other !== place && isWithin(place, other)));
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}

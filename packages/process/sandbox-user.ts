@@ -1,0 +1,62 @@
+import { spawnSync } from "node:child_process";
+import { chownSync, lstatSync } from "node:fs";
+import { systemPath } from "./environment.ts";
+import type { Isolation } from "./records.ts";
+
+/**
+ * Whose files a sandbox's processes can change, outside as well as inside: never those of the machine's root. A stack
+ * that root started gives its environments this id, which belongs to nobody (systemd leaves 60578 to 61183 free); any
+ * other user's environments have the files of that user.
+ */
+const ownId = 61_100;
+/** What a plain user's environments see themselves as. */
+const seenId = 1000;
+
+const isRoot = process.getuid?.() === 0;
+
+/** The id that processes of a sandbox see as theirs. */
+const idInside = isRoot ? ownId : seenId;
+
+/**
+ * How bubblewrap is to change users. Root needs no user namespace for the others. Anybody else is root of one, and has
+ * all capabilities in it until `giveUpRights`: with another id bubblewrap makes two, of which nobody can enter the right
+ * one.
+ */
+export function userOptions(): string[] {
+  // The first three to change its id, the last to begin in a directory that is the run's alone.
+  const names = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_DAC_READ_SEARCH"];
+  const needed = names.flatMap((name) => ["--cap-add", name]);
+  return isRoot ? ["--cap-drop", "ALL", ...needed] : ["--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL"];
+}
+
+/**
+ * The words that go before whatever runs inside, the first process and each that enters later: it gets its id, has no
+ * capability and cannot get any, whatever it starts (capabilities(7), user_namespaces(7)).
+ */
+export function giveUpRights(): string[] {
+  const nothing = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--"];
+  if (isRoot) return ["setpriv", `--reuid=${ownId}`, `--regid=${ownId}`, "--clear-groups", ...nothing];
+  return ["unshare", "--user", `--map-user=${seenId}`, `--map-group=${seenId}`, "--", "setpriv", ...nothing];
+}
+
+/** Lets the processes of a run change this file or directory; without a sandbox they can do that already. */
+export function giveToRun(path: string, isolation: Isolation): void {
+  if (isRoot && isolation === "bubblewrap") chownSync(path, ownId, ownId);
+}
+
+/** The same for all that is in a directory: a volume that was filled by another, or without a sandbox. */
+export function giveAllToRun(directory: string, isolation: Isolation): void {
+  if (!isRoot || isolation === "none" || lstatSync(directory).uid === ownId) return;
+  const words = ["-R", "-h", "-P", `${ownId}:${ownId}`, "--", directory];
+  const { status } = spawnSync("chown", words, { env: { PATH: systemPath }, stdio: "ignore" });
+  if (status !== 0) throw new Error("The volume could not be given to the run");
+}
+
+/** What /etc/passwd and /etc/group say inside, where the machine's own are not shown. */
+export function passwdInside(): { readonly passwd: string; readonly group: string } {
+  const nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
+  return {
+    passwd: `root:x:0:0:root:/root:/bin/sh\nberth:x:${idInside}:${idInside}:berth:/workspace:/bin/sh\n${nobody}`,
+    group: `root:x:0:\nberth:x:${idInside}:\nnogroup:x:65534:\n`,
+  };
+}

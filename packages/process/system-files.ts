@@ -1,0 +1,35 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+
+/** Of /etc what programs need and nobody has to hide: no passwords, no keys, no settings of daemons. */
+const ofEtc = [
+  ...["alternatives", "bash.bashrc", "ca-certificates", "ca-certificates.conf", "debian_version", "environment"],
+  ...["fonts", "gai.conf", "gitconfig", "gnutls", "host.conf", "hostname", "hosts", "inputrc", "ipython", "java"],
+  ...["jupyter", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "locale.conf", "localtime"],
+  ...["lsb-release", "magic", "magic.mime", "mime.types", "networks", "nsswitch.conf", "nvidia", "OpenCL", "openmpi"],
+  ...["os-release", "perl", "pki/ca-trust", "pki/tls", "pip.conf", "profile", "profile.d", "protocols", "python"],
+  ...["python3", "R", "rpc", "services", "shells", "skel", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone"],
+  ...["vim", "vulkan", "wgetrc", "xattr.conf"],
+];
+
+/**
+ * What of this machine a sandbox shows, read-only: where systems keep their programs, and what those read. Homes, /var,
+ * /srv, mounted disks and whatever else the machine has are not there.
+ */
+export function systemFiles(): string[] {
+  return [
+    ...["/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin", "/usr", "/nix/store"],
+    // One by one: a directory that is one read-only mount has no room for a volume in it.
+    ...namesIn("/opt").map((name) => join("/opt", name)),
+    ...ofEtc.map((name) => join("/etc", name)),
+    ...["/sys/devices/system", "/sys/fs/cgroup"],
+  ];
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
