@@ -49,13 +49,13 @@ test("stop = key + two reads + one write + one send, and the looks", async () =>
   ]);
 });
 
-test("start = key + two reads + spec + head + a send to it and one to its pool, and the looks", async () => {
+test("start = key + two reads + the caller's line + spec + head + a send to it and one to its pool, and the looks", async () => {
   const { world, during } = await countedWorld();
   await world.create();
   await world.stop();
 
   expect(await during("POST", `${path}/start`, body)).toEqual([
-    ...[keyRead, "table.get", "table.get", "table.put", "table.put", "queue.send", "queue.send"],
+    ...[keyRead, "table.get", "table.get", line, "table.put", "table.put", "queue.send", "queue.send"],
     ...[look, look],
   ]);
 });

@@ -4,7 +4,7 @@ import { emptyTally, waitBounds } from "#core/pools/tally.ts";
 import { type Family, histogramSamples, type Sample } from "#http/prometheus.ts";
 
 /** The operator's numbers as metrics: by GPU type, over all users, naming nobody. */
-export function metricFamilies({ depths, pools, lagMs, orphans }: Operation, now: number): Family[] {
+export function metricFamilies({ depths, pools, unreadable, lagMs, orphans }: Operation, now: number): Family[] {
   return [
     gauge("berth_queue_messages", "Messages that a worker could receive now, by queue.", [
       { labels: { queue: "work" }, value: depths.work.visible },
@@ -19,6 +19,10 @@ export function metricFamilies({ depths, pools, lagMs, orphans }: Operation, now
     gauge("berth_jobs", "Jobs that wait for capacity or hold it, by phase.", pools.flatMap(phaseSamples)),
     gauge("berth_capacity_units", "GPUs, or machines without GPUs, by state.", pools.flatMap(unitSamples)),
     gauge("berth_admission_open", "Whether new jobs are started: 0 while drained or paused.", ofEach(pools, openness)),
+    gauge("berth_ledger_unreadable", "Whether the record that decides who has capacity cannot be read.", [
+      ...ofEach(pools, () => 0),
+      ...unreadable.map((type) => ({ labels: { gpu_type: type }, value: 1 })),
+    ]),
     histogram("berth_queue_wait_seconds", "From submit until capacity was taken.", pools.flatMap(waitSamples)),
     counter("berth_jobs_ended_total", "Jobs that gave capacity back; failures by reason.", pools.flatMap(endSamples)),
     counter(

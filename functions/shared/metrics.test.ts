@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { findOrphans } from "#core/admin/orphans.ts";
 import { createEnvironment } from "#core/environments/create.ts";
 import { requestCancel } from "#core/environments/requests.ts";
+import { poolKey } from "#core/keys.ts";
 import { drainPool } from "#core/pools/admission.ts";
 import { loadCatalog } from "#http/catalog.ts";
 import { compose } from "#http/compose.ts";
@@ -76,6 +77,19 @@ test("undelivered messages and overdue records show, and so does a drained type"
   expect(values.get('berth_queue_messages{queue="pools"}')).toBeGreaterThan(0);
   expect(values.get("berth_reconcile_lag_seconds")).toBeGreaterThan(60);
   expect(values.get('berth_admission_open{gpu_type="h100"}')).toBe(0);
+});
+
+test("a ledger that cannot be read shows as such", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, a100: 1 }) });
+  await world.advance(60_000);
+  const before = (await scrape(world)).values;
+  await world.table.put({ ...(await world.table.get(poolKey("h100"))), held: 7 } as never);
+
+  const { values } = await scrape(world);
+
+  expect(before.get('berth_ledger_unreadable{gpu_type="h100"}')).toBe(0);
+  expect(values.get('berth_ledger_unreadable{gpu_type="h100"}')).toBe(1);
+  expect(values.get('berth_ledger_unreadable{gpu_type="a100"}')).toBe(0);
 });
 
 test("orphans show once they were looked for", async () => {

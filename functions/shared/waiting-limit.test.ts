@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { pauseAdmission } from "#core/pools/admission.ts";
 import { plainInstance, plainJob, plainSession, workspaceOf } from "#testing/catalog-requests.ts";
 import { httpWorld, second } from "#testing/http-world.ts";
+import { nodesOf } from "#testing/memory-world.ts";
 
 const text = (noun: string) => `You have 2 ${noun}s waiting, at most 2 may wait`;
 
@@ -65,3 +67,47 @@ test("a create that was refused for its line may be sent again under its Idempot
   expect([refused.status, taken.status, again.status]).toEqual([400, 200, 200]);
   expect(await again.json()).toEqual(await taken.json());
 });
+
+/** What each dialect answers to a start of what is stopped while two others wait. */
+const starts = [
+  {
+    ...{ dialect: "session-manager", path: "/session/create", body: () => ({ user_id: "user@example.com" }) },
+    ...{ stop: "/session/{id}/sleep", start: "/session/{id}/wake" },
+    answer: { error: text("session") },
+  },
+  {
+    ...{ dialect: "novita", path: "/api/instances", body: (n: number) => ({ ...plainInstance, name: `inst-${n}` }) },
+    ...{ stop: "/api/instances/{id}/stop", start: "/api/instances/{id}/start" },
+    answer: { error: expect.objectContaining({ code: "CONFLICT", message: text("instance") }) },
+  },
+  {
+    ...{ dialect: "dev8", path: "/api/v1/environments", body: (n: number) => workspaceOf(`workspace-${n}`) },
+    ...{ stop: "/api/v1/environments/stop", start: "/api/v1/environments/start" },
+    answer: { success: false, error: "Conflict", message: text("workspace"), code: "ERR_409" },
+  },
+];
+
+test.each(starts)(
+  "$dialect refuses a start above the limit of those who wait",
+  async ({ path, body, stop, start, answer }) => {
+    const nodes = nodesOf({ "cpu-shared": 1, a10g: 1 });
+    const world = await httpWorld({ nodes, settings: { maxWaitingPerUser: 2 } });
+    const key = await world.login();
+    const ask = (at: string, sent?: object) => world.request("POST", at, { key, body: sent });
+    const created = (await (await ask(path, body(1))).json()) as { uuid?: string; instanceId?: string };
+    const id = created.uuid ?? created.instanceId ?? "";
+    const named = path.includes("environments") ? body(1) : undefined;
+    await world.advance(60_000);
+    expect((await ask(stop.replace("{id}", id), named)).status).toBeLessThan(300);
+    await world.advance(60_000);
+    await pauseAdmission(world.ctx, true);
+    for (const n of [2, 3]) await ask(path, body(n));
+
+    const refused = await ask(start.replace("{id}", id), named);
+
+    expect([refused.status, await refused.json()]).toEqual([409, answer]);
+    await pauseAdmission(world.ctx, false);
+    await world.advance(60_000);
+    expect((await ask(start.replace("{id}", id), named)).status).toBeLessThan(300);
+  },
+);

@@ -54,6 +54,11 @@ export function diskKey(owner: string, uid: string): Key {
   return { pk: disksOf(owner), sk: uid };
 }
 
+/** Where the record of a disk is kept that could not be read and was ended by the operator. */
+export function endedDiskKey(owner: string, uid: string): Key {
+  return { pk: `owner#${owner}#ended-disk`, sk: uid };
+}
+
 /**
  * The one item that decides which disk names of an owner exist. It sorts before every uid, so that one query of the
  * partition reads names and disks.
@@ -166,11 +171,12 @@ export function keyOfText(text: string): Key | undefined {
   return { pk: text.slice(0, bar), sk: text.slice(bar + 1) };
 }
 
-export type RecordKind = "environment" | "pool" | "disk" | "user" | "inbox" | "delivery";
+export type RecordKind = "environment" | "spec" | "pool" | "disk" | "user" | "inbox" | "delivery";
 
 /** Which reconcile looks at a record with this key; undefined for items that are never looked at. */
 export function kindOfKey({ pk }: Key): RecordKind | undefined {
   if (/^owner#[^#]+#env#[^#]+$/.test(pk)) return "environment";
+  if (/^owner#[^#]+#env#[^#]+#spec$/.test(pk)) return "spec";
   if (/^owner#[^#]+#disk$/.test(pk)) return "disk";
   if (/^owner#[^#]+#delivery$/.test(pk)) return "delivery";
   if (pk.startsWith("pool#")) return "pool";

@@ -8,6 +8,8 @@ const CALLS_MS = 120_000;
 const LAST_CALL_MS = CALLS_MS + 30_000;
 /** EC2 lists late: what is not seen does not exist only so long after the last call that could have made it. */
 export const LISTED_MS = 10 * 60_000;
+/** Whoever removes what an entry left may have read it so long before: its step's budget, a call's time-out, the clocks. */
+const REMOVING_MS = 30_000;
 /** Hex digits that make a token another one; EC2 takes 64 characters in all. */
 const SUFFIX = 12;
 /** A bound for the record: so many are listed only where something goes wrong again and again. */
@@ -66,7 +68,8 @@ export function listMaking<Entry extends Making>(making: readonly Entry[], entry
 
 /**
  * The entry under which a volume is to be made. Another zone, size or snapshot is another token, since EC2 refuses the
- * same one. `isListed`: it may be called under at once; else the record that lists it is written first.
+ * same one; and so is one made about when the last is looked for, or a worker that slept would take it for that and
+ * remove it. `isListed`: it may be called under at once; else the record that lists it is written first.
  */
 export function volumeMaking(
   ctx: Context,
@@ -79,6 +82,7 @@ export function volumeMaking(
   const known = making.find(
     (one): one is VolumeMaking =>
       one.kind === "volume" &&
+      now < settlesAt(one) - REMOVING_MS &&
       one.token.slice(0, -SUFFIX - 1) === prefix &&
       one.zone === zone &&
       one.sizeGb === sizeGb &&

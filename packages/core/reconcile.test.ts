@@ -5,6 +5,7 @@ import { createEnvironment } from "./environments/create.ts";
 import type { Environment } from "./environments/record.ts";
 import { requestCancel, requestExtension } from "./environments/requests.ts";
 import { keyText } from "./keys.ts";
+import { Conflict } from "./problem.ts";
 import { reconcile } from "./reconcile.ts";
 
 async function preparing() {
@@ -155,4 +156,22 @@ test("a cluster that is too slow for a step counts as a failure, so that looks n
 
   expect(looks - before).toBeLessThan(before);
   expect(await world.read("alice", "one")).toMatchObject({ fault: "The step's read is too old to act on" });
+});
+
+test("a step that meets a conflict time and again counts as a failure, so that looks never multiply", async () => {
+  const { world } = await preparing();
+  let looks = 0;
+  Object.assign(world.compute, {
+    async observe() {
+      looks += 1;
+      throw new Conflict("another record");
+    },
+  });
+
+  await world.advance(5 * 60_000);
+  const before = looks;
+  await world.advance(5 * 60_000);
+
+  expect(looks - before).toBeLessThan(before);
+  expect(await world.read("alice", "one")).toMatchObject({ fault: "Changed meanwhile: another record" });
 });

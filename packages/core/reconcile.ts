@@ -3,6 +3,8 @@ import { stepInbox } from "./chat/step.ts";
 import type { Item, Key, Look, Stored } from "./context.ts";
 import { stepDisk } from "./disks/step.ts";
 import { retryAt, stepEnvironment, wantsLook } from "./environments/step.ts";
+import { stepSpec } from "./environments/unnamed-spec.ts";
+import { withinReach } from "./hidden.ts";
 import { keyOfText, keyText, kindOfKey } from "./keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "./look.ts";
 import { poisoned } from "./poison.ts";
@@ -40,9 +42,10 @@ const EARLY_MS = 2000;
 /** `again`: somebody else wrote meanwhile, or the step took too long to act. */
 async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boolean): Promise<"over" | "again"> {
   const startedAt = ctx.clock.monotonic();
-  const item = await ctx.table.get(key);
-  if (!item) return "over";
+  const read = await ctx.table.get(key);
+  if (!read) return "over";
   const now = ctx.clock.now();
+  const item = withinReach(ctx, read, now);
   const early = (typeof item.dueAt === "number" ? item.dueAt : Number.POSITIVE_INFINITY) - now;
   if (early > 0 && !wantsLook(item, message)) {
     if (early <= EARLY_MS) await sendLook(ctx, key, { delayMs: 1000 });
@@ -83,10 +86,11 @@ async function takeStep(
     if (kindOfKey(item) === "user") return await stepUser(ctx, item, now);
     if (kindOfKey(item) === "disk") return await stepDisk(ctx, item, now);
     if (kindOfKey(item) === "inbox") return await stepInbox(ctx, item, now);
+    if (kindOfKey(item) === "spec") return await stepSpec(ctx, item, now);
     return await stepEnvironment(ctx, item, now);
   } catch (error) {
-    // A world that is always too slow for a step is a failure like any other, or looks at it would multiply.
-    if (error instanceof Conflict || (error instanceof StepTooOld && !isLast)) return "again";
+    // What is always too slow for a step, or changed meanwhile, is a failure like any other, or looks would multiply.
+    if ((error instanceof Conflict || error instanceof StepTooOld) && !isLast) return "again";
     if (error instanceof Unreadable && keyText(error.item) === keyText(item)) {
       const record = poisoned(ctx, error, now);
       return record && { record, sends: [], did: "poisoned" };

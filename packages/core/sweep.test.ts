@@ -158,6 +158,54 @@ describe("while more than 5,000 messages are visible", () => {
     expect(world.queries).toHaveLength(dueShards.length);
   });
 
+  it.each([
+    ["deep", 5_001, 62],
+    ["short", 0, 2_000],
+  ])(
+    "goes on behind what stays due for ever in a shard, and comes back to it, while the queue is %s",
+    async (_, visible, most) => {
+      const world = await sweptWorld(visible);
+      const start = world.clock.now();
+      const fill = Array.from({ length: 2 * most + 1 }, (_, n) => ({ ...due(world, n, start + n), dueShard: "0" }));
+      for (const record of fill) await world.table.put(record);
+      world.clock.advance(HOUR);
+      const runs: number[] = [];
+      const asked: string[] = [];
+
+      for (let run = 0; run < 4; run++) {
+        await sweep(world.ctx);
+        const looks = world.sent.splice(0).map(({ look }) => look);
+        runs.push(looks.length);
+        asked.push(...looks);
+        world.clock.advance(MINUTE);
+      }
+
+      expect(runs).toEqual([most, most, 1, most]);
+      expect(asked.slice(0, fill.length)).toEqual(fill.map(keyText));
+    },
+  );
+
+  it("begins with the oldest again where the place that it noted is not one, or lies ahead of its clock", async () => {
+    const world = await sweptWorld(5_001);
+    const [look] = await putDue(world, [world.clock.now() - HOUR]);
+    const note = async (places: unknown) =>
+      world.table.put({ ...sweepKey("work"), writers: ["other"], kind: "sweep", places } as unknown as Item);
+    const shard = due(world, 0, 0).dueShard as string;
+    const { next } = await world.table.query({ index: "due", partition: shard, limit: 1 });
+
+    for (const places of [
+      7,
+      { [shard]: "x" },
+      { [shard]: { at: 0, after: "no cursor" } },
+      { [shard]: { at: 5e12, after: next ?? '[9e12,"z","z"]' } },
+    ]) {
+      await note(places);
+      await sweep(world.ctx);
+    }
+
+    expect(world.sent.map((sent) => sent.look)).toEqual([look, look, look, look]);
+  });
+
   it("goes on as before once the queue is shorter, with what fell due meanwhile", async () => {
     const deep = await sweptWorld(5_001);
     const looks = await putDue(deep, [deep.clock.now() + MINUTE, deep.clock.now() + 6 * MINUTE]);

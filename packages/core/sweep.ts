@@ -1,8 +1,10 @@
 import type { Context, Item, QueueName } from "./context.ts";
 import { deliveryShards, dueShards } from "./due.ts";
 import { keyOf } from "./environments/record.ts";
+import { lookAtHidden } from "./hidden.ts";
 import { sweepKey } from "./keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "./look.ts";
+import { mapOf, number, shape, text } from "./shape.ts";
 import { writeRecord } from "./write-record.ts";
 
 /** What is overdue by more than this lost its message, or its look failed; half a period where sweeps are closer. */
@@ -11,7 +13,7 @@ const OVERDUE_MS = 30_000;
 const DEEPEST_QUEUE = 5_000;
 const OVERDUE_WHEN_DEEP_MS = 180_000;
 const MOST_WHEN_DEEP = 1_000;
-/** Of one shard in one run, of what is overdue and of what falls due. What is left is found as overdue. */
+/** Of one shard in one run, of what is overdue and of what falls due. What is left is found as overdue, in the runs after. */
 const MOST_PER_SHARD = 2_000;
 /** The clocks of hosts differ by less. */
 const CLOCKS_APART_MS = 60_000;
@@ -39,7 +41,8 @@ async function sweepInto(
 ): Promise<number> {
   const { visible, delayed } = await ctx.queue.depth(queue);
   const isDeep = visible > deepest;
-  const sent = isDeep ? await sendOldest(ctx, shards) : await sendOnce(ctx, queue, shards);
+  const sent = isDeep ? await sendOldest(ctx, queue, shards) : await sendOnce(ctx, queue, shards);
+  await lookAtHidden(ctx, shards);
   ctx.log[isDeep ? "warn" : "info"]("sweep", { queue, sent, visible, delayed });
   return sent;
 }
@@ -49,16 +52,25 @@ async function sendOnce(ctx: Context<"table" | "queue">, queue: QueueName, shard
   const now = ctx.clock.now();
   const cursor = await ctx.table.get(sweepKey(queue));
   const overdueMs = Math.min(OVERDUE_MS, (ctx.settings.sweepSeconds * 1000) / 2);
-  const overdue = { to: now - overdueMs, most: MOST_PER_SHARD };
+  const overdue = { to: now - overdueMs, most: MOST_PER_SHARD, places: placesOf(cursor, now - overdueMs) };
   const upTo = now + SWEEP_REACH_MS;
   const after = Math.max(sentUpTo(cursor, now), overdue.to);
   const isBehind = after < upTo;
   const ahead = { from: after + 1, to: upTo, most: MOST_PER_SHARD };
-  const sent = await sendDue(ctx, shards, isBehind ? [overdue, ahead] : [overdue]);
-  const moved = { ...sweepKey(queue), writers: cursor ? cursor.writers : [], kind: "sweep", sentUpTo: upTo };
+  const { sent, places } = await sendDue(ctx, shards, isBehind ? [overdue, ahead] : [overdue]);
   // Another sweep that was faster has sent what it noted.
-  if (isBehind) await writeRecord(ctx, moved);
+  if (isBehind) await note(ctx, queue, cursor, { sentUpTo: upTo, places });
   return sent;
+}
+
+async function note(
+  ctx: Context<"table">,
+  queue: QueueName,
+  cursor: Item | undefined,
+  noted: { readonly sentUpTo?: number; readonly places: Places },
+): Promise<void> {
+  const before = { ...cursor, ...sweepKey(queue), writers: cursor?.writers ?? [], kind: "sweep" };
+  await writeRecord(ctx, { ...before, ...noted });
 }
 
 /** No cursor, or one noted by a clock that was wrong, says nothing: then some moments are sent twice. */
@@ -68,9 +80,37 @@ function sentUpTo(cursor: Item | undefined, now: number): number {
 }
 
 /** While workers are behind: only what is long overdue, and no more than they can do meanwhile. */
-function sendOldest(ctx: Context<"table" | "queue">, shards: readonly string[]): Promise<number> {
+async function sendOldest(
+  ctx: Context<"table" | "queue">,
+  queue: QueueName,
+  shards: readonly string[],
+): Promise<number> {
   const to = ctx.clock.now() - OVERDUE_WHEN_DEEP_MS;
-  return sendDue(ctx, shards, [{ to, most: Math.floor(MOST_WHEN_DEEP / shards.length) }]);
+  const cursor = await ctx.table.get(sweepKey(queue));
+  const overdue = { to, most: Math.floor(MOST_WHEN_DEEP / shards.length), places: placesOf(cursor, to) };
+  const { sent, places } = await sendDue(ctx, shards, [overdue]);
+  await note(ctx, queue, cursor, { places });
+  return sent;
+}
+
+/**
+ * Where this sweep ended in the shards that held more than it sends: the next one goes on there, and begins with the
+ * oldest again at the end of the shard. Records that stay due, as those of a newer format, keep nothing behind them so.
+ */
+type Places = Readonly<Record<string, Place>>;
+
+interface Place {
+  readonly after: string;
+  /** When the last one that was sent was due. */
+  readonly at: number;
+}
+
+const isPlaces = mapOf(shape<Place>({ after: text, at: number }));
+
+/** Only those within the range that is asked for: another one is refused. */
+function placesOf(cursor: Item | undefined, to: number): Places {
+  const noted = isPlaces(cursor?.places) ? cursor.places : {};
+  return Object.fromEntries(Object.entries(noted).filter(([, { at }]) => at <= to));
 }
 
 interface DueRange {
@@ -78,17 +118,20 @@ interface DueRange {
   readonly to: number;
   /** Of each shard. */
   readonly most: number;
+  /** Where to go on; absent: what is beyond `most` is not asked for. */
+  readonly places?: Places;
 }
 
-/** The oldest first. One shard that does not answer keeps the others from nothing. */
+/** The oldest first; answers where it ended. One shard that does not answer keeps the others from nothing. */
 async function sendDue(
   ctx: Context<"table" | "queue">,
   shards: readonly string[],
   ranges: readonly DueRange[],
-): Promise<number> {
+): Promise<{ readonly sent: number; readonly places: Places }> {
   const asked = ranges.flatMap((range) => shards.map((shard) => dueIn(ctx, shard, range)));
   const answers = await Promise.allSettled(asked);
-  const found = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+  const parts = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+  const found = parts.flatMap(({ items }) => items);
   found.sort((a, b) => Number(a.dueAt) - Number(b.dueAt));
   for (let at = 0; at < found.length; at += AT_ONCE) {
     const now = ctx.clock.now();
@@ -97,17 +140,38 @@ async function sendDue(
   }
   const failed = answers.find((answer) => answer.status === "rejected");
   if (failed) throw failed.reason;
-  return found.length;
+  const places = parts.flatMap(({ shard, place }) => (place ? [[shard, place] as const] : []));
+  return { sent: found.length, places: Object.fromEntries(places) };
 }
 
-async function dueIn(ctx: Context<"table">, partition: string, { most, ...range }: DueRange): Promise<Item[]> {
-  const found: Item[] = [];
-  let after: string | undefined;
+interface DuePart {
+  readonly shard: string;
+  readonly items: readonly Item[];
+  /** Where the next sweep goes on; undefined: nothing is left there. */
+  readonly place: Place | undefined;
+}
+
+async function dueIn(ctx: Context<"table">, shard: string, range: DueRange): Promise<DuePart> {
+  const after = range.places?.[shard]?.after;
+  // A place that somebody edited is refused.
+  const part = after === undefined ? undefined : await dueAfter(ctx, shard, range, after).catch(() => undefined);
+  return part && part.items.length > 0 ? part : dueAfter(ctx, shard, range, undefined);
+}
+
+async function dueAfter(
+  ctx: Context<"table">,
+  shard: string,
+  { most, places, ...range }: DueRange,
+  begin: string | undefined,
+): Promise<DuePart> {
+  const items: Item[] = [];
+  let after = begin;
   do {
-    const query = { index: "due", partition, ...range, limit: most - found.length } as const;
+    const query = { index: "due", partition: shard, ...range, limit: most - items.length } as const;
     const page = await ctx.table.query(after === undefined ? query : { ...query, after });
-    found.push(...page.items);
+    items.push(...page.items);
     after = page.next;
-  } while (after !== undefined && found.length < most);
-  return found;
+  } while (after !== undefined && items.length < most);
+  const at = Number(items.at(-1)?.dueAt);
+  return { shard, items, place: places && after !== undefined ? { after, at } : undefined };
 }

@@ -8,7 +8,7 @@ import { deleteDisk } from "./disks/requests.ts";
 import { listDisks } from "./disks/view.ts";
 import { createEnvironment } from "./environments/create.ts";
 import { admissionKey, chatKey, environmentKey, keyText, poolKey } from "./keys.ts";
-import { pauseAdmission } from "./pools/admission.ts";
+import { pauseAdmission, readAdmission } from "./pools/admission.ts";
 import { findPool } from "./pools/record.ts";
 import { reconcile } from "./reconcile.ts";
 import { FORMAT } from "./unreadable.ts";
@@ -116,6 +116,31 @@ test("a ledger of a newer format is left as it is", async () => {
   await world.advance(10 * MINUTE);
 
   expect(await world.table.get(poolKey("h100"))).toEqual(newer);
+});
+
+test("a pause that an older worker cannot write into a newer ledger is not called done", async () => {
+  const world = await oneNode();
+  const pool = await world.table.get(poolKey("h100"));
+  await world.table.put({ ...pool, format: FORMAT + 1, dueAt: 0 } as unknown as Item);
+
+  await expect(pauseAdmission(world.ctx, true)).rejects.toThrow("The ledger of pool h100 is of a newer version");
+
+  expect(await readAdmission(world.ctx)).toMatchObject({ paused: true });
+});
+
+test("a job whose ledger is of a newer format waits beyond its limit: only a newer worker knows whether it may", async () => {
+  const world = await memoryWorld({ nodes: [], settings: { maxQueueHours: 4 } });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(MINUTE);
+  const pool = (await world.table.get(poolKey("h100"))) as Item;
+  await world.table.put({ ...pool, format: FORMAT + 1, closed: { by: "operator" }, dueAt: 0 } as unknown as Item);
+
+  await world.advance(5 * HOUR);
+  const waited = (await world.read("alice", "one")).phase;
+  await world.table.put({ ...pool, dueAt: world.clock.now() } as Item);
+  await world.advance(10 * MINUTE);
+
+  expect([waited, (await world.read("alice", "one")).phase]).toEqual(["queued", "cancelled"]);
 });
 
 test("a record that is put off keeps every field that nobody knows, and loses its mark once it can be read", async () => {

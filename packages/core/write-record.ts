@@ -1,6 +1,7 @@
 import type { Context, Key, Stored } from "./context.ts";
 import { Conflict, Problem } from "./problem.ts";
 import { FORMAT } from "./unreadable.ts";
+import { NOBODY } from "./writers.ts";
 
 /** What writing takes. */
 export type Writing = Pick<Context<"table">, "table" | "ids">;
@@ -13,9 +14,9 @@ function writtenBy<Record extends Stored>(record: Record, token: string): Record
   return { ...record, format: FORMAT, writers: [token, ...writersOf(record)].slice(0, KEPT_WRITERS) };
 }
 
-/** Who wrote an item, the newest first; nobody where somebody edited that away. */
-function writersOf({ writers }: { readonly writers?: unknown }): readonly string[] {
-  return Array.isArray(writers) ? writers.filter((writer) => typeof writer === "string") : [];
+/** Who wrote an item, the newest first: no more than that is known of one that somebody edited by hand. */
+function writersOf({ writers }: Stored): readonly string[] {
+  return writers.filter((writer: unknown) => typeof writer === "string");
 }
 
 /**
@@ -37,7 +38,7 @@ export async function writeRecord<Record extends Stored>(
 /** Removes a record that is still as it was read. True as well when it is gone, or another life has its key. */
 export async function removeRecord(ctx: Writing, record: Stored & { readonly uid?: unknown }): Promise<boolean> {
   try {
-    await ctx.table.remove(keyOnly(record), { ifWriter: writersOf(record)[0] ?? "" });
+    await ctx.table.remove(keyOnly(record), { ifWriter: record.writers[0] ?? NOBODY });
     return true;
   } catch (error) {
     if (!(error instanceof Conflict)) throw error;
@@ -99,8 +100,7 @@ async function orConflict<Made>(work: () => Made | Promise<Made>): Promise<Made 
 
 async function putWritten(ctx: Writing, before: Stored, written: Stored): Promise<boolean> {
   try {
-    // What somebody edited by hand may have lost its writers: there is nothing left to name.
-    await ctx.table.put(written, before.writers ? { ifWriter: writersOf(before)[0] ?? null } : {});
+    await ctx.table.put(written, { ifWriter: before.writers[0] ?? null });
     return true;
   } catch (error) {
     if (error instanceof Conflict) return false;

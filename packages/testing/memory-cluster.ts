@@ -31,6 +31,8 @@ export interface World {
   readonly runs: Map<string, MemoryRun>;
   /** Runs whose removal was asked for. */
   readonly removed: Set<string>;
+  /** Whether a volume of this id is there to be attached. */
+  readonly hasVolume: (id: string) => boolean;
   /** Whether those are not started again. */
   readonly refusesSecondStart: boolean;
   /** Runs that were removed by force and go on all the same, on a node that does not answer. */
@@ -44,15 +46,20 @@ export interface World {
   /** By uid, the ports on which nothing of it answers. */
   readonly silent: Map<string, Set<number>>;
   readonly history: ComputeEvent[];
+  /** Nothing happens by itself before this moment; 0 once somebody changed something. */
+  quietUntil: number;
 }
 
 /** Applies every transition that is due, the earliest first, so that peaks and history are what really was. */
 export function settle(world: World): void {
   const now = world.clock.now();
+  if (now < world.quietUntil) return;
   for (;;) {
+    world.quietUntil = Number.POSITIVE_INFINITY;
     let first: { it: MemoryRun; transition: Transition } | undefined;
     for (const it of world.runs.values()) {
       const transition = nextTransition(it, world.delays);
+      if (transition && transition.at > now) world.quietUntil = Math.min(world.quietUntil, transition.at);
       if (!transition || transition.at > now) continue;
       if (!first || isBefore(transition, first.transition)) first = { it, transition };
     }
@@ -68,6 +75,7 @@ function isBefore(one: Transition, other: Transition): boolean {
 
 /** One transition, with what it means for nodes, counts and history. */
 export function move(world: World, it: MemoryRun, transition: Transition): void {
+  world.quietUntil = 0;
   const { at, to } = transition;
   const id = runName(it.run.uid, it.run.run);
   const happened = (kind: ComputeEvent["kind"]) => world.history.push({ at, kind, uid: it.run.uid, run: it.run.run });
@@ -110,6 +118,7 @@ function bind(world: World, it: MemoryRun): boolean {
   if (isMountedElsewhere(world, it)) return false;
   it.nodes = chosen;
   it.state = "image";
+  it.lacksVolume = it.run.mounts.some(({ volume }) => !world.hasVolume(volume.id));
   for (const { name } of chosen) world.peaks.set(name, Math.max(world.peaks.get(name) ?? 0, unitsOn(world, name)));
   return true;
 }
@@ -168,6 +177,7 @@ export function print(world: World, id: string, text: string): void {
 
 /** Lets runs that no node could take try again. */
 export function unblock(world: World, now: number): void {
+  world.quietUntil = 0;
   for (const it of world.runs.values()) {
     if (!it.blocked) continue;
     it.blocked = false;

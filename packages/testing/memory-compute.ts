@@ -50,6 +50,8 @@ export type MemoryComputeOptions = Partial<StepDelays> & {
   readonly doors?: Partial<DoorOptions>;
   readonly clock: Clock;
   readonly nodes: readonly ComputeNode[];
+  /** Whether a volume of this id is there to be attached; each is, unless said. */
+  readonly hasVolume?: (id: string) => boolean;
   /** It does not, unless said. */
   readonly refusesSecondStart?: boolean;
 };
@@ -59,7 +61,7 @@ export type MemoryComputeOptions = Partial<StepDelays> & {
  * share is bound whatever else its node holds, so that a slot held twice shows in `liveUnits` and `peakUnits`.
  */
 export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
-  const { clock, nodes, doors, refusesSecondStart = false, ...delays } = options;
+  const { clock, nodes, doors, hasVolume = () => true, refusesSecondStart = false, ...delays } = options;
   const world: World = {
     clock,
     delays: { bindMs: 0, imageMs: 0, containerMs: 0, probeMs: 0, removeMs: 0, ...delays },
@@ -69,6 +71,7 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
     machines: new Map(nodes.map((node) => [node.uid, "running"])),
     runs: new Map(),
     removed: new Set(),
+    hasVolume,
     refusesSecondStart,
     ghosts: new Map(),
     stuck: new Map(),
@@ -78,6 +81,7 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
     peaks: new Map(),
     silent: new Map(),
     history: [],
+    quietUntil: 0,
   };
   const posts = memoryPosts((uid, run) => listeningOf(world, runName(uid, run)));
   const { sessions, ...execs } = memoryExecs(clock, (uid, run) => lifeOf(world, runName(uid, run)));
@@ -122,6 +126,7 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
       settle(world);
       const it = world.runs.get(runName(uid, run));
       if (it) it.until = until;
+      world.quietUntil = 0;
     },
     setAccess: async (uid, run, access) => {
       settle(world);
@@ -219,12 +224,14 @@ function applyRun(world: World, run: Run): void {
     removing: false,
     goneAt: undefined,
     blocked: false,
+    lacksVolume: false,
     nodeLost: false,
     access: undefined,
     resources: run.resources,
     silent: silentOf(world, run.uid),
   });
   world.history.push({ at: now, kind: "applied", uid: run.uid, run: run.run });
+  world.quietUntil = 0;
   settle(world);
 }
 
@@ -240,6 +247,7 @@ function setSilent(world: World, uid: string, port: number, isSilent: boolean): 
   const ports = silentOf(world, uid);
   if (isSilent) ports.add(port);
   else ports.delete(port);
+  world.quietUntil = 0;
   const earliest = world.clock.now() - world.delays.probeMs;
   for (const it of world.runs.values()) {
     if (it.run.uid === uid && it.state === "probe") it.since = Math.max(it.since, earliest);
@@ -259,5 +267,6 @@ function removeRun(
   if (it.nodeLost && options.force) leaveBehind(world, id, it);
   it.removing = true;
   it.goneAt = goneAt === undefined ? it.goneAt : Math.min(goneAt, it.goneAt ?? goneAt);
+  world.quietUntil = 0;
   settle(world);
 }

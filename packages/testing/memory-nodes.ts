@@ -14,6 +14,8 @@ export interface MemoryNodes {
   returnNode(name: string): void;
   /** What the provider says of the machine behind a node object: `gone` ends all that ran there. */
   setMachine(uid: string, state: MachineState): void;
+  /** Whether the machine behind a node object is dead, whatever the provider says. */
+  isMachineGone(uid: string): boolean;
   /** Units of the node that runs hold now: bound, and neither ended nor gone. */
   liveUnits(node: string): number;
   /** The most that `liveUnits` ever was. */
@@ -42,6 +44,7 @@ export function memoryNodes(world: World): MemoryNodes {
         if (node) setNode(world, { ...node, ready: true });
       }),
     setMachine: (uid, state) => change(() => world.machines.set(uid, state)),
+    isMachineGone: (uid) => world.machines.get(uid) === "gone",
     liveUnits: (node) => {
       settle(world);
       return unitsOn(world, node);

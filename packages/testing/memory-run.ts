@@ -36,6 +36,8 @@ export interface MemoryRun {
   goneAt: number | undefined;
   /** No node could take it; looked at again when nodes change or units come free. */
   blocked: boolean;
+  /** A volume of it was gone as it was bound: its machine attaches nothing and it stays as it is. */
+  lacksVolume: boolean;
   /** A node of it does not answer: it stands still, and nothing but force removes it. */
   nodeLost: boolean;
   /** What it was told last. */
@@ -119,6 +121,7 @@ function ownTransition(it: MemoryRun, delays: StepDelays): Transition | undefine
       if (it.blocked || it.outcome.kind === "neverBinds") return undefined;
       return { at: it.since + delays.bindMs, to: "image" };
     case "image":
+      if (it.lacksVolume) return undefined;
       if (it.outcome.kind !== "imageFails") return { at: it.since + delays.imageMs, to: "container" };
       return { at: it.since + delays.imageMs, to: "ended", reason: it.outcome.reason };
     case "container":

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { findOrphans } from "#core/admin/orphans.ts";
-import { environmentKey, keyText } from "#core/keys.ts";
+import { diskKey, environmentKey, keyText } from "#core/keys.ts";
 import { submitJob } from "#testing/catalog-requests.ts";
 import { callerNamed, developer, type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";
@@ -362,7 +362,7 @@ test("each operation is on record: who, with which key, what, on what, when, in 
 
   const missing = `Job ${nobody} not found`;
   expect(entries.map(({ action, target, result, reason }) => [action, target, result, reason])).toEqual([
-    ["end_record", "no key", "failed", "key must be the key of an environment's record: <pk>|<sk>"],
+    ["end_record", "no key", "failed", "key must be the key of a job's or a disk's record: <pk>|<sk>"],
     ["list_orphans", null, "done", null],
     ["declare_node_gone", "h100-1", "done", null],
     ["resume_admission", null, "done", null],
@@ -419,7 +419,7 @@ test("a job whose record cannot be read is answered in plain words, and the oper
   const newer = await ask("GET", `/v1/jobs/${id}`, user);
   expect([newer.status, newer.response.headers.get("retry-after")]).toEqual([503, "60"]);
   expect(newer.body.detail).toContain("was written by a newer version");
-  expect((await ask("GET", "/v1/jobs", user)).body).toMatchObject({ jobs: [], total: 0 });
+  expect((await ask("GET", "/v1/jobs", user)).body).toMatchObject({ jobs: [], total: 1 });
 
   await world.table.put({ ...item, phase: "hibernating" } as never);
   const broken = await ask("GET", `/v1/jobs/${id}`, user);
@@ -436,4 +436,19 @@ test("a job whose record cannot be read is answered in plain words, and the oper
     status_reason: "Ended by the operator: its record could not be read",
   });
   expect((await auditOf(world, admin)).filter(({ action }) => action === "end_record")).toHaveLength(5);
+});
+
+test("a disk whose record cannot be read is ended, and the answer and the audit name what is kept", async () => {
+  const { world, admin, ask } = await adminWorld();
+  const disk = diskKey("x", "0".repeat(32));
+  const named = { volume: { id: "vol-1" }, snapshots: [{ id: "snap-1" }, { id: "snap-2" }] };
+  await world.table.put({ ...disk, ...named, writers: ["hand"], kind: "disk" } as never);
+
+  const key = keyText(disk);
+  const answer = await ask("POST", "/v1/admin/records/end", admin, { key });
+
+  const kept = { volume: "vol-1", snapshots: ["snap-1", "snap-2"] };
+  expect(answer).toMatchObject({ status: 200, body: { key, status: "ended", kept } });
+  const [entry] = (await auditOf(world, admin)).filter(({ action }) => action === "end_record");
+  expect(entry).toMatchObject({ result: "done", reason: "Kept: vol-1, snap-1, snap-2" });
 });

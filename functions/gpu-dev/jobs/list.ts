@@ -2,7 +2,7 @@ import * as z from "zod";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { openJupyter } from "#core/environments/doors.ts";
-import { listEnvironments } from "#core/environments/read.ts";
+import { type Brief, listSome } from "#core/environments/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
@@ -34,16 +34,15 @@ export const endpoint = gpuDev.get(
   { summary: "List your jobs, the newest first", uses: ["table", "sealer"], query: ListJobs, reply: Jobs },
   async ({ ctx, query }) => {
     const { status, limit, offset } = query;
-    const all = await listEnvironments(ctx);
-    const matching = all.filter((job) => !status || status.includes(statusOf(job)));
-    const page = matching.slice(offset, offset + limit);
-    const told = await readAdvice(ctx, page);
+    const matches = (job: Brief) => !status || status.includes(statusOf(job));
+    const { shown, total } = await listSome(ctx, { matches, offset, limit });
+    const told = await readAdvice(ctx, shown);
     const { username } = ctx.actor;
-    const summaries = page.map(async (job) =>
+    const summaries = shown.map(async (job) =>
       toJobSummary(job, username, told.get(job.uid), await openJupyter(ctx, job)),
     );
     const jobs = await Promise.all(summaries);
-    return { jobs, total: matching.length, limit, offset };
+    return { jobs, total, limit, offset };
   },
 );
 

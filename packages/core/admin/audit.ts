@@ -49,17 +49,18 @@ const KEPT_MONTHS = 13;
 const KEPT_SECONDS = 400 * 24 * 3600;
 const LONGEST_TEXT = 200;
 
-/** Does what an operator asks for, with a record written before, without which nothing is done, and completed after. */
+/** Does what an operator asks for, with a record written before, without which nothing is done, and completed after; `note` says what came of it. */
 export async function audited<Result>(
   ctx: UserContext<"table">,
   deed: Deed,
   act: () => Promise<Result>,
+  note: (result: Result) => string | null = () => null,
 ): Promise<Result> {
   const record = await writeRecord(ctx, recordOf(ctx, deed));
   if (!record) throw new Conflict("audit record");
   try {
     const result = await act();
-    await complete(ctx, { ...record, result: "done" });
+    await complete(ctx, { ...record, result: "done", reason: note(result)?.slice(0, LONGEST_TEXT) ?? null });
     return result;
   } catch (error) {
     const reason =

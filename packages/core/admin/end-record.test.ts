@@ -94,9 +94,31 @@ test("a record that can be read, one that is not there and a text that is no env
 
   await expect(end(keyText(keyOfOne(world)))).rejects.toMatchObject({ kind: "conflict" });
   await expect(end(gone)).rejects.toMatchObject({ kind: "notFound" });
-  for (const text of ["one", "|", "owner#x#disk|y", keyText(poolKey("h100")), "user#x|-", keyText(inboxKey("x"))]) {
+  for (const text of ["one", "|", "owner#x#disk|y", "owner#x#disk|-", "user#x|-", keyText(inboxKey("x"))]) {
     await expect(end(text)).rejects.toMatchObject({ kind: "invalid" });
   }
+});
+
+test("of two operators who end a record at once, both succeed, and so does a repeat", async () => {
+  const world = await running();
+  await edit(world, { phase: "hibernating" });
+  const end = () => endRecord(world.ctx, keyText(keyOfOne(world)));
+
+  await Promise.all([end(), end()]);
+  await end();
+  await world.advance(20 * MINUTE);
+  await end();
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "failed" });
+});
+
+test("a ledger is not ended, and the answer says what to do", async () => {
+  const world = await running();
+
+  await expect(endRecord(world.ctx, keyText(poolKey("h100")))).rejects.toMatchObject({
+    kind: "conflict",
+    message: expect.stringContaining("repair the field"),
+  });
 });
 
 test("nothing is ended while the ledger of its pool cannot be read", async () => {

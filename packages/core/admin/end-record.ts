@@ -1,6 +1,6 @@
 import type { Context, Item, Key } from "../context.ts";
 import { isSize, parseEnvironment } from "../environments/parse.ts";
-import { salvage } from "../environments/salvage.ts";
+import { ENDED_UNREADABLE, salvage } from "../environments/salvage.ts";
 import { poolTypes } from "../fleet.ts";
 import { keyOfText, keyText, kindOfKey, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
@@ -9,24 +9,41 @@ import type { Grant } from "../pools/record.ts";
 import { Problem } from "../problem.ts";
 import { readEach } from "../readable.ts";
 import { uid as isUid } from "../shape.ts";
-import { Unreadable } from "../unreadable.ts";
 import { changeRecord } from "../write-record.ts";
+import { endDisk, type Kept } from "./end-disk.ts";
+
+/**
+ * Ends an environment or a disk whose record cannot be read; of a disk it answers what is kept. A repeat right after a
+ * success is one too. Throws `invalid` for the key of anything else, and `conflict` for that of a ledger.
+ */
+export async function endRecord(ctx: Context<"table" | "queue">, text: string): Promise<Kept | undefined> {
+  const key = keyOfText(text);
+  const kind = key && kindOfKey(key);
+  if (key && kind === "environment") return endEnvironment(ctx, key);
+  if (key && kind === "disk" && isUid(key.sk)) return endDisk(ctx, key);
+  if (key && poolTypes.some((type) => keyText(poolKey(type)) === text)) throw new Problem("conflict", LEDGER);
+  throw new Problem("invalid", "key must be the key of a job's or a disk's record: <pk>|<sk>");
+}
+
+const LEDGER =
+  "A ledger cannot be ended, since it says who holds capacity: repair the field that the log names, or put the item back from a backup of the table";
 
 /**
  * Ends an environment whose record cannot be read, one of a newer format too: it becomes a record that stops, with what
- * could be made out of it, and reconcile removes what it has in the order of every end. Throws `invalid` for a text that
- * names no environment, `notFound`, or `conflict` when the record can be read or its pool's ledger cannot.
+ * could be made out of it, and reconcile removes what it has in the order of every end. Throws
+ * `notFound`, or `conflict` when the record can be read or its pool's ledger cannot.
  */
-export async function endRecord(ctx: Context<"table" | "queue">, text: string): Promise<void> {
-  const key = environmentKeyOf(text);
+async function endEnvironment(ctx: Context<"table" | "queue">, key: Key): Promise<undefined> {
   await changeRecord(ctx, {
     async read(): Promise<Item> {
       const item = await ctx.table.get(key);
-      if (!item) throw new Problem("notFound", `There is no record ${text.slice(0, 200)}`);
+      if (!item) throw new Problem("notFound", `There is no record ${keyText(key).slice(0, 200)}`);
       return item;
     },
     async decide(item) {
-      if (isReadable(item)) {
+      const [known] = readEach(ctx, [item], parseEnvironment).records;
+      if (known?.events.timeline.some(({ reason }) => reason === ENDED_UNREADABLE)) return undefined;
+      if (known) {
         throw new Problem("conflict", "The record can be read: end what it describes by the ordinary requests");
       }
       return salvage(ctx, item, await findEntry(ctx, item));
@@ -35,22 +52,6 @@ export async function endRecord(ctx: Context<"table" | "queue">, text: string): 
   });
   ctx.log.warn("unreadable record ended", { look: keyText(key) });
   await sendLook(ctx, key);
-}
-
-function environmentKeyOf(text: string): Key {
-  const key = keyOfText(text);
-  if (key && kindOfKey(key) === "environment") return key;
-  throw new Problem("invalid", "key must be the key of an environment's record: <pk>|<sk>");
-}
-
-function isReadable(item: Item): boolean {
-  try {
-    parseEnvironment(item);
-    return true;
-  } catch (error) {
-    if (!(error instanceof Unreadable)) throw error;
-    return false;
-  }
 }
 
 /** What the ledgers say that it was granted or holds: they name its life and its run even where the record does not. */

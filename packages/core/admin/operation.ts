@@ -1,10 +1,10 @@
 import type { Context, QueueDepth, QueueName } from "../context.ts";
 import { dueShards } from "../due.ts";
 import { poolTypes } from "../fleet.ts";
-import { poolKey } from "../keys.ts";
+import { keyText, poolKey } from "../keys.ts";
 import { parsePool } from "../pools/parse.ts";
 import type { Pool } from "../pools/record.ts";
-import { readable, unlessUnreadable } from "../readable.ts";
+import { readEach, unlessUnreadable } from "../readable.ts";
 import { type OrphanReport, readOrphans } from "./orphans.ts";
 
 /** What the operator watches, read from the stores: the same whichever process answers. */
@@ -12,6 +12,8 @@ export interface Operation {
   readonly depths: Readonly<Record<QueueName, QueueDepth>>;
   /** Ledgers that were planned at least once, sorted by type. */
   readonly pools: readonly Pool[];
+  /** The types whose ledger is there and cannot be read: nothing else is known of them. */
+  readonly unreadable: readonly string[];
   /** How long the record that is due for the longest has been waiting for its look; 0: none is overdue. */
   readonly lagMs: number;
   readonly orphans: OrphanReport | undefined;
@@ -27,9 +29,16 @@ export async function readOperation(ctx: Context<"table" | "queue">): Promise<Op
     ctx.queue.depth("webhooks"),
     Promise.all(dueShards.map((shard) => lagIn(ctx, shard))),
   ]);
-  const planned = readable(ctx, items, parsePool).filter(({ summary }) => summary.plannedAt > 0);
+  const { records, unreadable } = readEach(ctx, items, parsePool);
+  const planned = records.filter(({ summary }) => summary.plannedAt > 0);
   planned.sort((a, b) => (a.type < b.type ? -1 : 1));
-  return { depths: { work, pools, webhooks }, pools: planned, lagMs: Math.max(0, ...lags), orphans };
+  return {
+    depths: { work, pools, webhooks },
+    pools: planned,
+    unreadable: poolTypes.filter((type) => unreadable.has(keyText(poolKey(type)))),
+    lagMs: Math.max(0, ...lags),
+    orphans,
+  };
 }
 
 async function lagIn(ctx: Context<"table">, partition: string): Promise<number> {

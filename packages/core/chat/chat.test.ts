@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import type { Stored } from "../context.ts";
 import { createEnvironment, type NewEnvironment } from "../environments/create.ts";
 import { requestDelete } from "../environments/delete.ts";
 import { reservation } from "../environments/policy.ts";
 import { requestStart } from "../environments/start.ts";
 import { requestStop } from "../environments/stop.ts";
-import { inboxKey, keyText } from "../keys.ts";
+import { chatKey, inboxKey, keyText } from "../keys.ts";
 import { reconcile } from "../reconcile.ts";
 import { dropMessages } from "./drop.ts";
 import { postMessage } from "./post.ts";
@@ -302,3 +303,15 @@ function failsFor({ table }: MemoryWorld, part: string): MemoryWorld["table"]["p
     await table.put(item, options);
   };
 }
+
+test("a newest message that cannot be read keeps nobody from posting, and is counted as one that waits", async () => {
+  const { world, made, say, waiting } = await chatWorld();
+  await say("a");
+  await world.advance(5_000);
+  await world.table.put({ ...chatKey(made.uid, 2), writers: ["hand"], kind: "message", n: "two" } as Stored);
+
+  const posted = await say("b");
+
+  expect(posted.n).toBe(3);
+  expect(await waiting()).toBe(2);
+});

@@ -4,17 +4,17 @@ import type { Environment } from "../environments/record.ts";
 import { chatOf, inboxKey, keyText } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { changeRecord } from "../write-record.ts";
-import { type Inbox, parseInbox, parseMessage } from "./record.ts";
+import { type Inbox, parseInbox } from "./record.ts";
 
 export async function findInbox(ctx: Context<"table">, uid: string): Promise<Inbox | undefined> {
   const item = await ctx.table.get(inboxKey(uid));
   return item && parseInbox(item);
 }
 
-/** The number of the newest message; 0 where none was ever posted. */
+/** The number of the newest message, which nobody needs to be able to read; 0 where none was ever posted. */
 export async function newestNumber(ctx: Context<"table">, uid: string, inbox: Inbox | undefined): Promise<number> {
   const { items } = await ctx.table.query({ pk: chatOf(uid), newestFirst: true, limit: 1 });
-  const newest = items[0] ? parseMessage(items[0]).n : 0;
+  const newest = Number(items[0]?.sk ?? 0);
   // What was settled long ago is not kept.
   return Math.max(newest, inbox?.settled ?? 0);
 }

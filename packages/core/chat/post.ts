@@ -28,8 +28,17 @@ export async function postMessage(
   if (portOf(environment) === undefined) throw new Problem("conflict", `The ${ctx.noun} ${id} takes no messages`);
   const n = await putMessage(ctx, environment, text);
   await changeInbox(ctx, environment, (inbox) => inbox);
-  if (environment.goal.desired === "stopped") await requestStart(ctx, id);
+  if (environment.goal.desired === "stopped") await wake(ctx, id);
   return { uid: environment.uid, n };
+}
+
+/** What was said is kept by now: where too many of the caller's wait, the inbox wakes it once there is room (step.ts). */
+async function wake(ctx: UserContext<"table" | "queue" | "sealer">, id: string): Promise<void> {
+  try {
+    await requestStart(ctx, id);
+  } catch (error) {
+    if (!(error instanceof Problem && error.kind === "quota")) throw error;
+  }
 }
 
 const TRIES = 20;

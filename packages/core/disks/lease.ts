@@ -31,7 +31,7 @@ export type Lease =
 /** Reads who holds a disk: a lease is valid only while its environment lives (design section 3). */
 export async function readHolders(
   ctx: Context<"table">,
-  disks: readonly Disk[],
+  disks: readonly Pick<Disk, "uid" | "heldBy" | "next">[],
 ): Promise<ReadonlyMap<string, Holders>> {
   const holders = disks.flatMap(({ heldBy, next }) => [heldBy, next]).filter((holder) => holder !== null);
   const keys = [...new Set(holders.map((holder) => holder.key))].map(keyOfText).filter((key) => key !== undefined);

@@ -48,6 +48,40 @@ describe("a backup that fails after it was recorded", () => {
     expect([snapshotsMade(world), lost, fault]).toEqual([2, undefined, null]);
   });
 
+  test("has not failed because one look does not see it", async () => {
+    const world = await memoryWorld({ snapshotMs: 20 * MINUTE });
+    await submit(world, "one");
+    await world.advance(2000);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(15 * MINUTE);
+    const { findSnapshot } = world.volumes;
+    let asked = 0;
+    const blink: typeof findSnapshot = async (id) => (asked++ === 0 ? undefined : findSnapshot(id));
+    Object.assign(world.volumes, { findSnapshot: blink });
+
+    await world.advance(MINUTE);
+    const pending = (await diskOf(world)).snapshots;
+    await world.advance(10 * MINUTE);
+
+    expect([asked > 1, pending]).toMatchObject([true, [{ completed: false }]]);
+    expect((await diskOf(world)).snapshots).toMatchObject([{ id: pending[0]?.id, completed: true }]);
+    expect(snapshotsMade(world)).toBe(1);
+  });
+
+  test("is made again though one look does not see its volume", async () => {
+    const world = await worldOfFailing(1);
+    const { findVolume } = world.volumes;
+    let asked = 0;
+    const blink: typeof findVolume = async (id) => (asked++ === 0 ? undefined : findVolume(id));
+    Object.assign(world.volumes, { findVolume: blink });
+
+    await world.advance(5 * MINUTE);
+
+    expect(asked).toBeGreaterThan(1);
+    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
+    expect((await diskOf(world)).volumeMissedAt).toBeUndefined();
+  });
+
   test("is tried three times in all, and then the record says so and the volume is kept", async () => {
     const world = await worldOfFailing(9);
 
@@ -103,6 +137,22 @@ describe("a backup that fails after it was recorded", () => {
     const { snapshots, lost } = await diskOf(world);
     expect([snapshots.length, lost, snapshotsMade(world)]).toEqual([1, undefined, 2]);
     expect(snapshots).toMatchObject([{ completed: true }]);
+  });
+
+  test("is made again within seconds though the worker died that had just removed what failed", async () => {
+    const world = await worldOfFailing(1);
+    const { removeSnapshot } = world.volumes;
+    let died = 0;
+    const thenDie: typeof removeSnapshot = async (id) => {
+      await removeSnapshot(id);
+      if (died++ === 0) throw new Error("the process was killed");
+    };
+    Object.assign(world.volumes, { removeSnapshot: thenDie });
+
+    await world.advance(PENDING_MS + 60_000);
+
+    expect(died).toBeGreaterThan(0);
+    expect((await diskOf(world)).snapshots).toMatchObject([{ completed: true }]);
   });
 
   test("is left to the job that has the disk by then, and never made under it", async () => {

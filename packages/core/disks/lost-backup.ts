@@ -3,19 +3,31 @@ import { CLAIM_MS, MOST_ATTEMPTS } from "../environments/backup.ts";
 import { LISTED_MS, listMaking } from "../making.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { readHolders } from "./lease.ts";
-import { type Disk, type DiskSnapshot, hasPendingSnapshot, type LostBackup, withSnapshot } from "./record.ts";
+import {
+  type Disk,
+  type DiskSnapshot,
+  hasPendingSnapshot,
+  type LostBackup,
+  MISSED_MS,
+  withSnapshot,
+} from "./record.ts";
 
 const CLAIMED_LOOK_MS = 5_000;
 
-/** Asks what became of pending snapshots. Those that failed go; the newest of all is to be made again. */
+/**
+ * Asks what became of pending snapshots. Those that failed are noted, and go at the next look: who removed one and died
+ * would leave a snapshot that may just not be listed yet. The newest of all is to be made again.
+ */
 export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   if (!disk.snapshots.some((snapshot) => !snapshot.completed)) return disk;
   const followed = await Promise.all(
     disk.snapshots.map(async (snapshot): Promise<DiskSnapshot | undefined> => {
       if (snapshot.completed) return snapshot;
       const found = await ctx.volumes.findSnapshot(snapshot.id);
-      if (found && found.state !== "failed") return { ...snapshot, completed: found.state === "completed" };
-      if (!found && now - snapshot.at < LISTED_MS) return snapshot;
+      const completed = found?.state === "completed";
+      if (found && found.state !== "failed") return { ...snapshot, completed, missedAt: undefined };
+      if (found && !snapshot.failed) return { ...snapshot, failed: true };
+      if (!snapshot.failed && !isGone(snapshot, now)) return { ...snapshot, missedAt: snapshot.missedAt ?? now };
       ctx.log.error("snapshot failed", { disk: disk.uid, snapshot: snapshot.id });
       await ctx.volumes.removeSnapshot(snapshot.id);
       return undefined;
@@ -26,6 +38,11 @@ export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: numbe
   if (newest) return { ...disk, snapshots, lost: newest.completed ? undefined : disk.lost };
   const lost = disk.lost ?? { of: disk.snapshots.at(-1)?.id ?? "", attempt: 1, until: null, gaveUp: null };
   return { ...disk, snapshots, lost };
+}
+
+/** Of one that was not found: it is listed by now, and an earlier look did not find it either. */
+function isGone({ at, missedAt }: DiskSnapshot, now: number): boolean {
+  return now - at >= LISTED_MS && missedAt !== undefined && now - missedAt >= MISSED_MS;
 }
 
 /**
@@ -40,9 +57,14 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   if (!isWanted(disk) || (await isHeld(ctx, disk))) return undefined;
   if (lost.attempt >= MOST_ATTEMPTS) return giveUp(ctx, disk, lost, now, `failed ${MOST_ATTEMPTS} times; ${KEPT}`);
   const found = volume ? await ctx.volumes.findVolume(volume.id) : undefined;
+  if (!found && volume && isFirstMiss(disk, now)) {
+    const missed = { ...disk, volumeMissedAt: disk.volumeMissedAt ?? now };
+    return later(missed, now + MISSED_MS, "does not see its volume");
+  }
   if (!found) return giveUp(ctx, disk, lost, now, "failed, and its volume is gone");
-  if (found.attached) return later(disk, now + CLAIMED_LOOK_MS, "waits until it is detached");
-  return claim(disk, { ...lost, attempt: lost.attempt + 1, until: now + CLAIM_MS }, found.id, now);
+  const seen = { ...disk, volumeMissedAt: undefined };
+  if (found.attached) return later(seen, now + CLAIMED_LOOK_MS, "waits until it is detached");
+  return claim(seen, { ...lost, attempt: lost.attempt + 1, until: now + CLAIM_MS }, found.id, now);
 }
 
 /** Whether a backup that failed is still to be made again, once nobody holds the disk. */
@@ -50,6 +72,10 @@ export function isWanted(disk: Disk): boolean {
   return (
     disk.lost !== undefined && disk.lost.gaveUp === null && disk.phase === "available" && !hasPendingSnapshot(disk)
   );
+}
+
+function isFirstMiss({ volumeMissedAt }: Disk, now: number): boolean {
+  return volumeMissedAt === undefined || now - volumeMissedAt < MISSED_MS;
 }
 
 const KEPT = "the volume itself is kept";

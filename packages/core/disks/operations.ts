@@ -1,6 +1,7 @@
 import type { Context, Item, Stored } from "../context.ts";
 import { operationKey } from "../keys.ts";
 import { Conflict, Problem } from "../problem.ts";
+import { unlessUnreadable } from "../readable.ts";
 import { number, oneOf, orNull, text, uid } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
 import { writeRecord } from "../write-record.ts";
@@ -59,7 +60,7 @@ export async function putOperation(
   return parseOperation(known);
 }
 
-/** Closes a request; one that is closed already stays as it is. */
+/** Closes a request; one that is closed already, or whose record cannot be read, stays as it is. */
 export async function closeOperation(
   ctx: Context<"table">,
   owner: string,
@@ -67,9 +68,8 @@ export async function closeOperation(
   failure: string | null = null,
 ): Promise<void> {
   const item = await ctx.table.get(operationKey(owner, id));
-  if (!item) return;
-  const operation = parseOperation(item);
-  if (operation.status === "completed" || operation.status === "failed") return;
+  const operation = item && (await unlessUnreadable(ctx, async () => parseOperation(item)));
+  if (!operation || operation.status === "completed" || operation.status === "failed") return;
   const status = failure === null ? "completed" : "failed";
   const closed: Operation = {
     ...operation,

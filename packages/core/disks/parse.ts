@@ -8,7 +8,14 @@ import type { Disk, DiskSnapshot, Holder, LostBackup } from "./record.ts";
 
 const moment = orNull(number);
 export const operationKind = oneOf("create", "delete", "undelete");
-const holder = shape<Holder>({ uid, key: text, id: text });
+export const isHolder = shape<Holder>({ uid, key: text, id: text });
+const snapshot = shape<DiskSnapshot>({
+  id: text,
+  at: number,
+  completed: flag,
+  failed: optional(flag),
+  missedAt: optional(number),
+});
 
 /** Throws `Unreadable` for anything that this version did not write. */
 export const parseDisk: (item: Item) => Disk = parserOf(
@@ -23,10 +30,10 @@ export const parseDisk: (item: Item) => Disk = parserOf(
     volumeMissedAt: optional(number),
     making: listOf(isMaking),
     restored: optional(shape<NonNullable<Disk["restored"]>>({ by: uid, at: moment })),
-    snapshots: listOf(shape<DiskSnapshot>({ id: text, at: number, completed: flag })),
+    snapshots: listOf(snapshot),
     lost: optional(shape<LostBackup>({ of: text, attempt: ordinal, until: moment, gaveUp: orNull(text) })),
-    heldBy: orNull(holder),
-    next: orNull(holder),
+    heldBy: orNull(isHolder),
+    next: orNull(isHolder),
     createdAt: number,
     lastUsedAt: moment,
     deletedAt: moment,

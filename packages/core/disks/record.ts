@@ -22,7 +22,14 @@ export interface DiskSnapshot {
   /** The point in time it holds, ms. */
   readonly at: number;
   readonly completed: boolean;
+  /** It was seen to have failed: from then on "not found" means that it was removed. */
+  readonly failed?: boolean | undefined;
+  /** Since when it was asked for and not found; missing: it was seen the last time. */
+  readonly missedAt?: number | undefined;
 }
+
+/** What one look does not see is gone only when a later one, no earlier than this, does not see it either. */
+export const MISSED_MS = 10_000;
 
 /** The newest backup, which failed after it was recorded, until it was made again. */
 export interface LostBackup {

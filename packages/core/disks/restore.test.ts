@@ -97,6 +97,25 @@ describe("a disk whose volume is gone", () => {
     expect(await reasonsOf(world, "four")).toContain("Disk 'data' restored from its backup of 2026-01-20 18:00 UTC");
   });
 
+  test("gets its newest backup though one look does not see that", async () => {
+    const world = await worldOfThree();
+    const newest = (await backupsOf(world)).at(-1)?.id;
+    await loseVolume(world);
+    const { findSnapshot } = world.volumes;
+    let asked = 0;
+    const blink: typeof findSnapshot = async (id) => {
+      if (id === newest) asked++;
+      return id === newest && asked === 1 ? undefined : findSnapshot(id);
+    };
+    Object.assign(world.volumes, { findSnapshot: blink });
+
+    await submit(world, "four");
+    await world.advance(MINUTE);
+
+    expect(await contentNow(world)).toEqual({ content: "three", from: newest });
+    expect((await diskOf(world)).snapshots.map(({ missedAt }) => missedAt)).toEqual([undefined, undefined, undefined]);
+  });
+
   test("gets the newest completed backup where the newest of all failed", async () => {
     const world = await memoryWorld({ snapshotMs: MINUTE });
     for (const id of ["one", "two"]) {
@@ -142,7 +161,7 @@ describe("a disk whose volume is gone", () => {
     await loseVolume(world);
 
     await submit(world, "four");
-    await world.advance(20_000);
+    await world.advance(MINUTE);
 
     expect(await contentNow(world)).toEqual({ content: "two", from: second?.id });
     expect(log.lines).toContainEqual({
@@ -160,7 +179,7 @@ describe("a disk whose volume is gone", () => {
     await loseVolume(world);
 
     await submit(world, "two");
-    await world.advance(20_000);
+    await world.advance(MINUTE);
 
     expect(await contentNow(world)).toEqual({ content: "", from: undefined });
     expect(await reasonsOf(world, "two")).toContain(

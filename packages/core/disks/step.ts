@@ -1,5 +1,6 @@
 import type { Item } from "../context.ts";
 import { firstSettles } from "../making.ts";
+import { patienceMs } from "../patience.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { changeDirectory, nameOf, readDirectory, without } from "./directory.ts";
 import { readHolders } from "./lease.ts";
@@ -45,7 +46,11 @@ function over(record: Disk, did: string): Step<Disk> {
 }
 
 function nextLook(disk: Disk, now: number): number | undefined {
-  if (hasPendingSnapshot(disk)) return now + PENDING_MS;
+  if (disk.snapshots.some(({ failed }) => failed)) return now;
+  if (hasPendingSnapshot(disk)) {
+    const since = disk.snapshots.findLast(({ completed }) => !completed)?.at ?? now;
+    return now + Math.max(PENDING_MS, patienceMs(now - since));
+  }
   const held = isWanted(disk) ? now + HELD_MS : null;
   const tags = now + (disk.taggedAs === null ? TAGS_AGAIN_MS : TAGS_MS);
   const made = disk.making.length > 0 ? firstSettles(disk.making) : null;

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import type { Item } from "../context.ts";
 import { createEnvironment } from "./create.ts";
 import { openJupyter } from "./doors.ts";
 import { reservation } from "./policy.ts";
@@ -60,6 +61,25 @@ test("a second user is added to the first, and one who comes again is fetched ag
 
   expect(world.told()?.keys).toEqual([keys.hubot, keyLine("c")]);
   expect((await world.one()).requests.list.map(({ status }) => status)).toEqual(["done", "done", "done"]);
+});
+
+test("what is kept of a first user's keys is kept with fields that nobody knows", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  world.githubKeys.publish("hubot", keys.hubot);
+  await world.guest("octocat");
+  await world.deliver();
+  const item = world.table.all().find(({ kind }) => kind === "access");
+  if (!item) throw new Error("No keys are kept");
+  await world.table.put({ ...item, added: "by a newer version" } as Item);
+
+  await world.guest("hubot");
+  await world.deliver();
+
+  expect(await world.table.get(item)).toMatchObject({
+    guests: { octocat: [keys.octocat], hubot: [keys.hubot] },
+    added: "by a newer version",
+  });
 });
 
 test("a user who does not exist, or has no usable key, is a failed request with that reason", async () => {

@@ -24,8 +24,8 @@ export async function stepActive(ctx: WorkerContext, read: Environment, now: num
   if (environment.end.outcome) return stopping(environment, now);
   const observed = await ctx.compute.observe(environment.uid, environment.run.n);
   if (!observed) return missRun(ctx, environment, now);
-  if (environment.run.missedAt !== null) return seesAgain(environment, now);
   if (observed.state === "ended") return endItself(environment, observed, now);
+  if (environment.run.missedAt !== null) return seesAgain(environment, now);
   const endsAt = environment.times.endsAt ?? NEVER;
   const silent = await stepLostMachine(ctx, environment, observed.nodes, now);
   if (silent) return silent;

@@ -1,6 +1,7 @@
 import { type Disk, findDisk } from "../disks/record.ts";
+import { unlessUnreadable } from "../readable.ts";
 import type { Step, WorkerContext } from "../worker.ts";
-import { listSnapshotMaking, lookForVolume, releaseDisk } from "./disk.ts";
+import { listSnapshotMaking, lookForVolume, releaseDisk, unreadableDisk } from "./disk.ts";
 import { detachVolumes } from "./lost-node.ts";
 import { changed, tellingDisk, waitedFor } from "./pace.ts";
 import type { DiskUse, Environment } from "./record.ts";
@@ -23,8 +24,10 @@ export async function backUp(
   use: DiskUse,
   now: number,
 ): Promise<Step<Environment>> {
-  const disk = await findDisk(ctx, environment.owner, use.uid);
-  if (!disk || disk.heldBy?.uid !== environment.uid) return released(environment, use, now, "its disk is not its own");
+  const disk = await unlessUnreadable(ctx, async () => (await findDisk(ctx, environment.owner, use.uid)) ?? "missing");
+  if (!disk) return waitedFor(environment, now, unreadableDisk(use.name));
+  if (disk === "missing" || disk.heldBy?.uid !== environment.uid)
+    return released(environment, use, now, "its disk is not its own");
   const claim = environment.end.backup;
   // Before the volume is looked for: a snapshot outlives it.
   const resolved = claim && (await resolveClaim(ctx, environment, use, disk, claim, now));

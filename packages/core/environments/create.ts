@@ -112,6 +112,8 @@ async function madeBefore(
   uid: string,
 ): Promise<Environment> {
   const made = parseEnvironment(await requireOwn(ctx, key, input, uid));
+  // Written again by one that slept until its environment was over, or had been started with another one.
+  if (made.spec !== uid) await forgetSpec(ctx, key, uid);
   if (made.phase === "deleted") {
     const why = made.disk ? `Disk '${made.disk.name}' is currently in use` : `The ${ctx.noun} was deleted meanwhile`;
     throw new Problem("conflict", why);

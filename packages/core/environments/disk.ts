@@ -6,23 +6,22 @@ import {
   type DiskSnapshot,
   findDisk,
   hasPendingSnapshot,
+  MISSED_MS,
   withMaking,
   withSnapshot,
 } from "../disks/record.ts";
 import { keyText } from "../keys.ts";
 import { listMaking, makeVolume, settlesAt, volumeMaking } from "../making.ts";
 import { Conflict } from "../problem.ts";
+import { unlessUnreadable } from "../readable.ts";
 import type { WorkerContext } from "../worker.ts";
 import { type Writing, writeRecord } from "../write-record.ts";
 import { type Environment, keyOf } from "./record.ts";
 
-/** A volume that was not seen is asked for again after this time at the earliest. */
-const MISSED_MS = 10_000;
-
 /** Whether an environment that waits may stand in line: its disk is its own and not being backed up. */
 export type DiskReadiness =
   | { readonly kind: "ready"; readonly zone: string | null }
-  | { readonly kind: "waits" }
+  | { readonly kind: "waits"; readonly reason: string }
   | { readonly kind: "lost"; readonly reason: string };
 
 /** Why an environment waits that stands in no line yet. */
@@ -30,38 +29,48 @@ export function waitsForDisk(name: string): string {
   return `Waits until disk '${name}' is backed up`;
 }
 
+/** Why an environment waits whose disk nobody knows anything of. */
+export function unreadableDisk(name: string): string {
+  return `The record of disk '${name}' cannot be read; waiting until it can be`;
+}
+
 /** Repairs a lease that was never written, or says that the disk is somebody else's (design section 3). */
 export async function readyDisk(ctx: Context<"table">, environment: Environment): Promise<DiskReadiness> {
   if (!environment.disk) return { kind: "ready", zone: null };
   const { uid, name } = environment.disk;
-  const disk = await findDisk(ctx, environment.owner, uid);
-  if (!disk) return { kind: "lost", reason: `Disk '${name}' does not exist any more` };
+  const disk = await unlessUnreadable(ctx, async () => (await findDisk(ctx, environment.owner, uid)) ?? "missing");
+  // Nobody knows whose it is. In line it would be granted what it cannot take, for as long as that lasts.
+  if (!disk) return { kind: "waits", reason: unreadableDisk(name) };
+  if (disk === "missing") return { kind: "lost", reason: `Disk '${name}' does not exist any more` };
   const holder = { uid: environment.uid, key: keyText(keyOf(environment)), id: environment.id };
   const lease = await acquire(ctx, disk, holder);
   if (lease === "changed") throw new Conflict(`disk ${uid}`);
   if (lease.kind === "gone") return { kind: "lost", reason: `Disk '${name}' is marked for deletion` };
   if (lease.kind === "inUse") return { kind: "lost", reason: `Disk '${name}' is in use by ${lease.by}` };
   const held = lease.kind === "takes" ? lease.disk : disk;
-  if (held.heldBy?.uid !== environment.uid || hasPendingSnapshot(held)) return { kind: "waits" };
+  if (held.heldBy?.uid !== environment.uid || hasPendingSnapshot(held)) {
+    return { kind: "waits", reason: waitsForDisk(name) };
+  }
   return { kind: "ready", zone: held.volume?.zone ?? null };
 }
 
 /**
  * The disk with its volume, which is made where there is none any more: from the newest backup, else empty. Undefined
- * when the disk is not this environment's, `missed` while its volume may only be out of sight. Throws `Conflict` when
+ * when the disk is not this environment's, `volume` or `backup` while that may only be out of sight. Throws `Conflict` when
  * somebody else wrote it meanwhile.
  */
 export async function openDisk(
   ctx: WorkerContext,
   environment: Environment,
   zone: string,
-): Promise<Disk | "missed" | undefined> {
+): Promise<Disk | "volume" | "backup" | undefined> {
   const disk = environment.disk ? await findDisk(ctx, environment.owner, environment.disk.uid) : undefined;
   if (disk?.heldBy?.uid !== environment.uid) return undefined;
   const sight = disk.volume ? await lookForVolume(ctx, disk, disk.volume) : "gone";
-  if (sight === "missed") return sight;
+  if (sight === "missed") return "volume";
   if (sight !== "gone") return disk;
   const backup = await newestBackup(ctx, disk);
+  if (backup === "missed") return "backup";
   const wanted = { zone, sizeGb: disk.sizeGb, from: backup?.id ?? null };
   const { entry, isListed } = volumeMaking(ctx, disk.making, disk.uid, wanted);
   const named = isListed ? disk : await written(ctx, withMaking(disk, listMaking(disk.making, entry)));
@@ -87,12 +96,23 @@ export async function lookForVolume(
   return volume ?? "missed";
 }
 
-/** The newest completed one that is still there. */
-async function newestBackup(ctx: WorkerContext, disk: Disk): Promise<DiskSnapshot | undefined> {
+/**
+ * The newest completed one that is still there; `missed` while a newer one may only be out of sight, or its mark was
+ * just taken off. An older one in its place would cost the work in between.
+ */
+async function newestBackup(ctx: WorkerContext, disk: Disk): Promise<DiskSnapshot | "missed" | undefined> {
   for (const snapshot of disk.snapshots.toReversed()) {
-    if (!snapshot.completed) continue;
-    if (await ctx.volumes.findSnapshot(snapshot.id)) return snapshot;
-    ctx.log.error("a backup is gone", { disk: disk.uid, snapshot: snapshot.id });
+    const { id, completed, missedAt } = snapshot;
+    if (!completed) continue;
+    const isSeen = (await ctx.volumes.findSnapshot(id)) !== undefined;
+    if (isSeen && missedAt === undefined) return snapshot;
+    const now = ctx.clock.now();
+    if (isSeen || missedAt === undefined) {
+      await written(ctx, withSnapshot(disk, { ...snapshot, missedAt: isSeen ? undefined : now }, undefined));
+      return "missed";
+    }
+    if (now - missedAt < MISSED_MS) return "missed";
+    ctx.log.error("a backup is gone", { disk: disk.uid, snapshot: id });
   }
   return undefined;
 }
@@ -112,6 +132,14 @@ async function written(ctx: Writing, disk: Disk): Promise<Disk> {
   const record = await writeRecord(ctx, disk);
   if (!record) throw new Conflict(`disk ${disk.uid}`);
   return record;
+}
+
+/**
+ * Gives back the lease on a disk that no run was made with. On a disk whose record cannot be read it stays written: it
+ * is valid only while its environment lives.
+ */
+export async function releaseUnused(ctx: Context<"table">, environment: Environment): Promise<void> {
+  await unlessUnreadable(ctx, () => releaseDisk(ctx, environment));
 }
 
 /** Gives the lease back, with the snapshot that the end left, in one write; nothing happens when it is not held. */

@@ -1,9 +1,10 @@
 import type { Observation } from "../context.ts";
 import { firstSettles } from "../making.ts";
+import { patienceMs } from "../patience.ts";
 import { findPool, namesEnvironment } from "../pools/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { backUp } from "./backup.ts";
-import { releaseDisk } from "./disk.ts";
+import { releaseUnused } from "./disk.ts";
 import { endOf } from "./fail.ts";
 import { finish, LOOKS_AFTER_END_MS } from "./finish.ts";
 import { keepNewest, keptUntil } from "./kept.ts";
@@ -31,7 +32,7 @@ export async function stepStopping(ctx: WorkerContext, read: Environment, now: n
   const { disk } = environment;
   if (disk?.attached && !disk.released) return backUp(ctx, environment, disk, now);
   if (disk && !disk.released) {
-    await releaseDisk(ctx, environment);
+    await releaseUnused(ctx, environment);
     return tellingDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));
   }
   return finish(ctx, environment, now);
@@ -57,7 +58,8 @@ async function removeRun(
       ? await copyLastLog(ctx, { ...environment, run: { ...environment.run, machines } }, now)
       : environment;
     await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: mayForce(environment, lost, now) });
-    const wait = looks === 0 ? 0 : waitMs({ looks: looks - 1 });
+    const takenMs = now - (removedAt ?? now);
+    const wait = looks === 0 ? 0 : Math.max(waitMs({ looks: looks - 1 }), patienceMs(takenMs));
     const asked = {
       ...known,
       run: { ...known.run, removedAt: removedAt ?? now },

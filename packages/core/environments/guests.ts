@@ -97,7 +97,7 @@ async function keepKeys(
   const known = item ? parseAccess(item).guests : {};
   const guests = { ...known, [name]: keys };
   if (JSON.stringify(guests).length > MOST_KEY_BYTES) return false;
-  const next = { ...key, writers: item?.writers ?? [], kind: "access", uid: environment.uid, guests };
+  const next = { ...item, ...key, writers: item?.writers ?? [], kind: "access", uid: environment.uid, guests };
   if (!(await writeRecord(ctx, next))) throw new Conflict(`access of ${environment.uid}`);
   return true;
 }

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import type { Item } from "../context.ts";
+import { poolKey } from "../keys.ts";
 import { declareNodeGone } from "../pools/node-gone.ts";
 import { findPool } from "../pools/record.ts";
 import { createEnvironment, type NewEnvironment } from "./create.ts";
@@ -79,6 +81,23 @@ test("the units of a lost machine are gone, not free", async () => {
   const pool = await findPool(job.world.ctx, "h100");
   expect(pool).toMatchObject({ nodes: [], granted: [], held: [], summary: { total: 0, free: 0, waiting: 1 } });
   expect((await job.world.read("bob", "waits")).phase).toBe("queued");
+});
+
+test("nobody is given the units of a lost machine, however old the last listing of machines is", async () => {
+  for (const age of [0, 10, 20, 30, 40, 50]) {
+    const job = await running({}, { nodes: nodesOf({ h100: 1 }) });
+    await createEnvironment(job.world.as("bob"), newEnvironment("waits"));
+    await job.world.advance(age * SECOND);
+    job.world.compute.removeNode(job.name);
+    job.world.compute.setMachine(job.uid, "gone");
+    await until(job, 3 * MINUTE, isOver);
+
+    for (let passed = 0; passed < 2 * MINUTE; passed += SECOND) {
+      await job.world.advance(SECOND);
+      const { phase, run } = await job.world.read("bob", "waits");
+      expect({ age, passed, phase, grant: run.grant }).toEqual({ age, passed, phase: "queued", grant: null });
+    }
+  }
 });
 
 test("one reading without its node object decides nothing, and a machine that is back was never away", async () => {
@@ -188,6 +207,20 @@ test("the operator's word counts for one node object, for 24 h, also where the m
 
   expect([ended.phase, within.phase]).toEqual(["failed", "queued"]);
   expect(after.run.startedAt).toBeGreaterThan(ended.createdAt + 24 * HOUR);
+});
+
+test("a node that only an unreadable ledger may name is not answered as unknown", async () => {
+  const job = await running({}, { nodes: nodesOf({ h100: 1, a100: 1 }) });
+  const pool = await job.world.table.get(poolKey("a100"));
+  if (!pool) throw new Error("There is no ledger");
+  await job.world.table.put({ ...pool, nodes: null } as Item);
+  const operator = job.world.as("op");
+
+  const refused = declareNodeGone(operator, "a100-1");
+  const found = await declareNodeGone(operator, job.name);
+
+  await expect(refused).rejects.toMatchObject({ kind: "conflict", message: expect.stringContaining("pool#a100|-") });
+  expect(found.name).toBe(job.name);
 });
 
 test("the operator's word on a machine is not one on another that has its name", async () => {

@@ -76,6 +76,40 @@ test("seen again by a look that serves an extension, it needs two more misses to
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { missedAt: null } });
 });
 
+test("a command that is over before any look saw it ready ended by itself, though the run is gone afterwards", async () => {
+  const { world } = await running({ imageMs: 2 * MINUTE, exitsAfterMs: 0 });
+  goneOnceSeenOver(world);
+
+  await world.advance(5 * MINUTE);
+
+  const timeline = ["queued", "preparing", "active", "stopping", "completed"];
+  const ended = await world.read("alice", "one");
+  expect(ended).toMatchObject({ phase: "completed", reason: "command exited with code 0" });
+  expect([...new Set(ended.events.timeline.map(({ phase }) => phase))]).toEqual(timeline);
+});
+
+test("a command that was over when its run was seen again ended by itself, though the run is gone afterwards", async () => {
+  const { world, missOnce } = await running({ exitsAfterMs: 2 * MINUTE });
+  await world.advance(50_000);
+  missOnce();
+  await untilMissed(world);
+  goneOnceSeenOver(world);
+
+  await world.advance(5 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "completed" });
+});
+
+/** Somebody removes the run behind Berth's back right after the first look that sees it over. */
+function goneOnceSeenOver({ compute }: MemoryWorld): void {
+  const { observe } = compute;
+  compute.observe = async (uid, run) => {
+    const seen = await observe(uid, run);
+    if (seen?.state === "ended") await compute.remove(uid, run, { graceSeconds: 0, force: true });
+    return seen;
+  };
+}
+
 /** When a look did not see the job's run; throws where none says so within minutes. */
 async function untilMissed(world: MemoryWorld): Promise<number> {
   for (let tries = 0; tries < 600; tries++) {
@@ -89,9 +123,16 @@ async function untilMissed(world: MemoryWorld): Promise<number> {
 }
 
 /** A job of 72 hours that runs, or is being prepared, and a way to let one look not see it. */
-async function running(delays: { readonly imageMs?: number } = {}) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays });
+async function running({
+  imageMs = 0,
+  exitsAfterMs,
+}: {
+  readonly imageMs?: number;
+  readonly exitsAfterMs?: number;
+} = {}) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { imageMs } });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 72 }));
+  if (exitsAfterMs !== undefined) world.compute.program(uid, { kind: "exits", code: 0, afterMs: exitsAfterMs });
   await world.advance(MINUTE);
   const missOnce = () => {
     const { observe } = world.compute;

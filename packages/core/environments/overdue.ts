@@ -46,7 +46,8 @@ async function keepsPlace(ctx: WorkerContext, { size, uid }: Environment): Promi
     const pool = await findPool(ctx, size.pool);
     return pool !== undefined && (pool.head?.uid === uid || Boolean(pool.closed) || namesEnvironment(pool, uid));
   } catch (error) {
-    if (error instanceof Unreadable) return false;
+    // Only a newer version can read the ledger that it wrote, so the end of this wait is left to that version.
+    if (error instanceof Unreadable) return error.isNewer;
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { diskKey, keyText, poolKey } from "../keys.ts";
+import { patienceMs } from "../patience.ts";
 import type { Step } from "../worker.ts";
 import { type Environment, keyOf } from "./record.ts";
 
@@ -19,9 +20,20 @@ export function waited(environment: Environment, now: number, did: string): Step
   return until(environment, now + waitMs(environment), did);
 }
 
-/** The same while it stops, saying what it waits for. */
+/** The same while it stops, saying what it waits for, which may take hours. */
 export function waitedFor(environment: Environment, now: number, what: string): Step<Environment> {
-  return waited({ ...environment, end: { ...environment.end, waitsFor: what } }, now, what);
+  const waits = { ...environment, end: { ...environment.end, waitsFor: what } };
+  return waitedSince(waits, environment.end.stoppingAt, now, what);
+}
+
+/** The same for what may take long: more and more patiently the longer it has taken, up to every 30 s. */
+export function waitedSince(
+  environment: Environment,
+  since: number | null,
+  now: number,
+  did: string,
+): Step<Environment> {
+  return until(environment, now + Math.max(waitMs(environment), patienceMs(now - (since ?? now))), did);
 }
 
 /** Nothing to do before this moment. */

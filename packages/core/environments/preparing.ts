@@ -8,7 +8,7 @@ import { machinesOf, stepLostMachine } from "./lost-node.ts";
 import { extendRun, makeRun } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
-import { changed, tellingPool, until, waited } from "./pace.ts";
+import { changed, tellingPool, until, waited, waitedSince } from "./pace.ts";
 import { type DiskUse, type Environment, noRun, type Step as PreparingStep, waitingFields } from "./record.ts";
 import { noStartFrom, releasableAt } from "./release.ts";
 import { addEntry } from "./timeline.ts";
@@ -41,11 +41,12 @@ export async function stepPreparing(
   if (environment.run.withdrawing) return withdraw(ctx, environment, observed, now);
   if (!observed)
     return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);
+  // Before anything else of it is written: an end that one look saw may be out of sight for the next.
+  if (observed.state === "ended") return endItself(begun(environment, observed, now), observed, now);
   if (environment.run.missedAt !== null) return seesAgain(environment, now);
-  if (observed.state === "ready" || (observed.state === "ended" && observed.started && !isNet(observed))) {
-    return activate(environment, observed, now);
+  if (observed.state === "ready") {
+    return tellingPool(changed({ ...activated(environment, observed, now), reason: null }, now, "active"));
   }
-  if (observed.state === "ended") return endItself(environment, observed, now);
   return follow(
     ctx,
     { ...environment, run: { ...environment.run, appliedAt: environment.run.appliedAt ?? now } },
@@ -62,9 +63,9 @@ async function attachDisk(
   now: number,
 ): Promise<Step<Environment>> {
   const opened = await openDisk(ctx, environment, environment.zone ?? "");
-  if (opened === "missed") {
-    const reason = `The volume of disk '${use.name}' is not to be seen; it is looked for again`;
-    return waited({ ...environment, reason }, now, "looks for its disk's volume");
+  if (opened === "volume" || opened === "backup") {
+    const reason = `The ${opened} of disk '${use.name}' is not to be seen; it is looked for again`;
+    return waitedSince({ ...environment, reason }, environment.run.preparingAt, now, `looks for its disk's ${opened}`);
   }
   if (!opened?.volume) return fail(environment, now, `Disk '${use.name}' is not its own any more`);
   const { zone } = opened.volume;
@@ -79,7 +80,12 @@ function restoredNote(disk: string, at: number | null): string {
     : `Disk '${disk}' restored from its backup of ${utcText(at)}`;
 }
 
-function activate(environment: Environment, observed: Observation, now: number): Step<Environment> {
+/** A run that began and ended between two looks was active all the same. */
+function begun(environment: Environment, observed: Observation, now: number): Environment {
+  return observed.started && !isNet(observed) ? activated(environment, observed, now) : environment;
+}
+
+function activated(environment: Environment, observed: Observation, now: number): Environment {
   const note = observed.notes.length > 0 ? observed.notes.join("; ") : null;
   const { time } = environment.policy;
   const endsAt = time === "run" ? now + environment.size.wantedMs : environment.times.endsAt;
@@ -102,8 +108,7 @@ function activate(environment: Environment, observed: Observation, now: number):
       warnedMinutes: endsAt === null ? null : passedWarning(endsAt, now),
     },
   };
-  const active = enter(ready, "active", now, note);
-  return tellingPool(changed({ ...active, reason: null }, now, "active"));
+  return enter(ready, "active", now, note);
 }
 
 const stepOfState = {

@@ -1,7 +1,8 @@
+import { patienceMs } from "../patience.ts";
 import { findPool, type Grant, knowsOf, type Pool } from "../pools/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { closeActions } from "./actions.ts";
-import { readyDisk, releaseDisk, waitsForDisk } from "./disk.ts";
+import { readyDisk, releaseUnused } from "./disk.ts";
 import { fail, stopping } from "./fail.ts";
 import { lacksVolumes } from "./own-volumes.ts";
 import { changed, tellingDisk, tellingPool, until } from "./pace.ts";
@@ -10,7 +11,7 @@ import { decideEnd, enter } from "./transitions.ts";
 
 /** While the pool knows that it waits: the pool looks at itself every minute and repeats what it granted. */
 const KNOWN_MS = 300_000;
-/** While its disk is being backed up. More than a little early (reconcile.ts), or doubled looks would never die out. */
+/** The least while its disk is being backed up. More than a little early (reconcile.ts), or doubled looks would never die out. */
 const DISK_MS = 5_000;
 /** While the pool has not seen it yet. */
 const UNKNOWN_MS = 5_000;
@@ -27,7 +28,10 @@ export async function stepQueued(
     return endInQueue(ctx, environment, { phase: "deleted", reason: ready.reason, at: now }, now);
   }
   const extended = closeActions(environment, ["extend"], now);
-  if (ready.kind === "waits") return until(outOfLine(extended), now + DISK_MS, "waits for its disk");
+  if (ready.kind === "waits") {
+    const wait = Math.max(DISK_MS, patienceMs(now - environment.queuedAt));
+    return until(outOfLine(extended, ready.reason), now + wait, "waits for its disk");
+  }
   if (environment.waitPool === undefined) {
     const inLine = { ...extended, ...waitingFields(extended), zone: ready.zone, reason: null };
     return tellingPool(until(inLine, now + UNKNOWN_MS, "stands in line"));
@@ -49,7 +53,7 @@ export async function endInQueue(
   now: number,
 ): Promise<Step<Environment>> {
   if (hasOwn(environment)) return tellingPool(stopping(decideEnd(environment, outcome), now));
-  await releaseDisk(ctx, environment);
+  await releaseUnused(ctx, environment);
   const decided = decideEnd(environment, outcome);
   const over = enter(decided, outcome.phase, now, outcome.reason);
   const ended = { ...over, end: { ...over.end, at: now } };
@@ -60,12 +64,11 @@ export async function endInQueue(
 }
 
 /**
- * Its disk is still being backed up after the environment before it: it is granted nothing until then. Who leaves the
- * line comes back to it under another number: a planner that saw it outside may drop its grant at any later moment, so
+ * Its disk is still being backed up after the environment before it, or cannot be read: it is granted nothing until
+ * then. Who leaves the line comes back to it under another number: a planner that saw it outside may drop its grant at any later moment, so
  * that grant must not be taken any more.
  */
-function outOfLine(environment: Environment): Environment {
-  const reason = waitsForDisk(environment.disk?.name ?? "");
+function outOfLine(environment: Environment, reason: string): Environment {
   const run = environment.waitPool === undefined ? environment.run.n : environment.run.n + 1;
   return { ...environment, run: { ...environment.run, n: run }, waitPool: undefined, waitOrder: undefined, reason };
 }

@@ -1,4 +1,4 @@
-import type { UserContext } from "../context.ts";
+import type { Item, Key, UserContext } from "../context.ts";
 import { environmentKey, environmentsOf } from "../keys.ts";
 import { Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
@@ -20,30 +20,76 @@ export async function findEnvironment(ctx: UserContext<"table">, id: string): Pr
   return isShown(environment, ctx.clock.now()) ? environment : undefined;
 }
 
-function isShown({ phase, ttl }: Environment, now: number): boolean {
+function isShown({ phase, ttl }: Pick<Environment, "phase" | "ttl">, now: number): boolean {
   return phase !== "deleted" && (ttl === undefined || ttl * 1000 > now);
 }
 
 /** How many ended environments of one owner and kind are kept (design section 5). */
 export const MOST_KEPT = 1_000;
 
+/** What lists sort and filter by, of a head that nobody has parsed. */
+export interface Brief extends Key, Pick<Environment, "phase" | "step" | "createdAt" | "ttl"> {
+  readonly end: Pick<Environment["end"], "at" | "outcome">;
+}
+
+export interface Asked {
+  readonly matches: (brief: Brief) => boolean;
+  readonly offset: number;
+  readonly limit: number;
+}
+
 /**
- * All of the caller's environments, of the ended ones the newest 1,000, newest id first: one query for each started MB.
- * Those that cannot be read are left out.
+ * A part of the caller's environments, the newest first, and how many match in all. It costs the reading of every
+ * `briefFields`, and of the heads only those that are shown. What cannot be read is not shown, and counts.
  */
+export async function listSome(
+  ctx: UserContext<"table">,
+  { matches, offset, limit }: Asked,
+): Promise<{ readonly shown: Environment[]; readonly total: number }> {
+  const items = await readPartition(ctx, { brief: true });
+  const matching = kept(items.filter(isBrief), ctx.clock.now()).filter(matches);
+  const keys = matching.toSorted(newestFirst).slice(offset, offset + limit);
+  const heads = keys.length === 0 ? [] : await ctx.table.getMany(keys);
+  const found = new Map(readable(ctx, heads, parseEnvironment).map((environment) => [environment.sk, environment]));
+  return { shown: keys.flatMap(({ sk }) => found.get(sk) ?? []), total: matching.length };
+}
+
+/** All of the caller's environments, the newest id first. Those that cannot be read are left out. */
 export async function listEnvironments(ctx: UserContext<"table">): Promise<Environment[]> {
-  const found: Environment[] = [];
+  const items = await readPartition(ctx, {});
+  return kept(readable(ctx, items, parseEnvironment), ctx.clock.now());
+}
+
+/** One query for each started MB. */
+async function readPartition(ctx: UserContext<"table">, { brief = false }): Promise<Item[]> {
+  const found: Item[] = [];
   let after: string | undefined;
   do {
-    const query = { pk: environmentsOf(ctx.actor.uid, ctx.dialect), newestFirst: true };
+    const query = { pk: environmentsOf(ctx.actor.uid, ctx.dialect), newestFirst: true, brief };
     const page = await ctx.table.query(after === undefined ? query : { ...query, after });
-    const now = ctx.clock.now();
-    found.push(...readable(ctx, page.items, parseEnvironment).filter((environment) => isShown(environment, now)));
+    found.push(...page.items);
     after = page.next;
   } while (after !== undefined);
-  const ends = found.filter(isEnded).map((environment) => environment.end.at ?? 0);
+  return found;
+}
+
+/** Those that are shown, of the ended ones the newest 1,000. */
+function kept<Head extends Pick<Brief, "phase" | "ttl" | "end">>(heads: readonly Head[], now: number): Head[] {
+  const shown = heads.filter((head) => isShown(head, now));
+  const ends = shown.filter(isEnded).map(({ end }) => end.at ?? 0);
   const oldest = ends.sort((a, b) => b - a)[MOST_KEPT - 1] ?? 0;
-  return found.filter((environment) => !isEnded(environment) || (environment.end.at ?? 0) >= oldest);
+  return shown.filter((head) => !isEnded(head) || (head.end.at ?? 0) >= oldest);
+}
+
+function newestFirst(one: Brief, other: Brief): number {
+  return other.createdAt - one.createdAt || (one.sk < other.sk ? 1 : -1);
+}
+
+/** Enough to count it: whether the head can be read is seen when it is shown. */
+function isBrief(item: Item): item is Item & Brief {
+  const { kind, phase, createdAt, end } = item;
+  const isHead = kind === "environment" && typeof phase === "string" && typeof createdAt === "number";
+  return isHead && typeof end === "object" && end !== null && "outcome" in end;
 }
 
 function capitalized(word: string): string {

@@ -253,6 +253,11 @@ export interface EnvironmentSpec extends Stored {
   readonly image: string;
   /** JSON of `{ command, env }`, sealed with the item's own key. */
   readonly sealed: Sealed;
+  /** The key of the head that shall name it, in a message; absent, with what follows, in those from before it was noted. */
+  readonly head?: string | undefined;
+  readonly dueShard?: string | undefined;
+  /** When it is removed unless a head names it; absent once one was seen to. */
+  readonly dueAt?: number | undefined;
 }
 
 const endPhases: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"] satisfies EndPhase[];

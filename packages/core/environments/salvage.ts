@@ -13,7 +13,7 @@ import { reservation } from "./policy.ts";
 import { type DiskUse, type Environment, noRun, type Size } from "./record.ts";
 import { addEntry } from "./timeline.ts";
 
-const REASON = "Ended by the operator: its record could not be read";
+export const ENDED_UNREADABLE = "Ended by the operator: its record could not be read";
 
 /**
  * A record that stops, made of what can still be read of one that cannot: every field that is whole stays, every other
@@ -45,7 +45,7 @@ export async function salvage(ctx: Context<"table">, item: Item, named: Grant | 
     ? known.policy
     : { ...reservation, archives: volumes[0]?.name ?? null };
   const stopping = stopped({ ...known, disk, volumes, making, policy }, entry, now);
-  return parseEnvironment(addEntry(stopping, now, REASON) as unknown as Item);
+  return parseEnvironment(addEntry(stopping, now, ENDED_UNREADABLE) as unknown as Item);
 }
 
 /** Of the fields that a table knows, those that are whole. */
@@ -59,7 +59,7 @@ function wholeIn(table: object, value: unknown): Readonly<Record<string, unknown
 function stopped(held: Environment, entry: Grant | undefined, now: number): Environment {
   const { goal, run, end, events } = held;
   const count = Math.max(events.count, ...events.timeline.map(({ n }) => n));
-  const outcome = end.outcome ?? { phase: "failed" as const, reason: REASON, at: now };
+  const outcome = end.outcome ?? { phase: "failed" as const, reason: ENDED_UNREADABLE, at: now };
   const known = run.grant?.shares.length ? run.grant : null;
   const grant = entry ? { shares: entry.shares, at: entry.at } : known;
   const stopping = {
@@ -68,7 +68,7 @@ function stopped(held: Environment, entry: Grant | undefined, now: number): Envi
     poisoned: undefined,
     phase: "stopping" as const,
     step: null,
-    reason: REASON,
+    reason: ENDED_UNREADABLE,
     goal: { ...goal, desired: "deleted" as const, start: null },
     run: { ...run, ...noRun, appliedAt: run.appliedAt, grant, applyingAt: run.applyingAt ?? now },
     events: { ...events, count, emitted: Math.min(events.emitted, events.count) },

@@ -1,4 +1,6 @@
 import type { Resources, RunPort, UserContext } from "../context.ts";
+import { environmentKey } from "../keys.ts";
+import { refuseFullLine } from "../pools/waiting-limit.ts";
 import { Problem } from "../problem.ts";
 import { sealReceiver } from "../webhooks/receiver.ts";
 import { startAgain } from "./again.ts";
@@ -30,7 +32,8 @@ export interface StartChanges {
 
 /**
  * Wants it to run again, on its own volumes; while it is being stopped that is remembered. What runs already, or is on
- * its way, is left as it is, whatever shall change. Throws `notFound`, or `conflict` when there is nothing to start.
+ * its way, is left as it is, whatever shall change. Throws `notFound`, `conflict` when there is nothing to start, or
+ * `quota` when too many of the caller's wait for its pool.
  */
 export async function requestStart(
   ctx: UserContext<"table" | "queue" | "sealer">,
@@ -38,23 +41,34 @@ export async function requestStart(
   changes: StartChanges = {},
 ): Promise<Environment> {
   // Others may be faster: then what was written for a decision that did not hold goes again, with the secrets in it.
-  const specs = new Set<string | null>();
+  const written = new Set<string>();
+  const replaced = new Set<string>();
   const started = await changeEnvironment(ctx, id, async (environment, now) => {
     refuseUnlessRestartable(ctx, environment, "start");
     const isUnderWay = environment.phase !== "stopping" && environment.phase !== "stopped";
     if (isUnderWay || (environment.goal.desired === "active" && !saysAnything(changes))) return environment;
     // Decided with the failure: its volumes and its host label go, however soon this comes.
     if (isCleared(environment)) throw new Problem("conflict", `${ctx.noun} ${id} has nothing to start from`);
-    const written = noted(await withSpec(ctx, environment, changes), changes, now);
-    const changed = { ...written, ...plainOf(changes, environment) };
-    specs.add(environment.spec).add(changed.spec);
+    await refuseFullLine(ctx, (changes.size ?? environment.size).pool);
+    const specified = noted(await withSpec(ctx, environment, changes), changes, now);
+    if (specified.spec !== null && specified.spec !== environment.spec) written.add(specified.spec);
+    if (environment.spec !== null) replaced.add(environment.spec);
+    const changed = { ...specified, ...plainOf(changes, environment) };
     const { size = null, receiver } = changes;
     const sealed = receiver === undefined ? null : await sealReceiver(ctx, keyOf(environment), receiver);
     return startAgain(changed, now, { size, receiver: sealed });
+  }).catch(async (error) => {
+    // After any other failure nobody knows whether a head names it (unnamed-spec.ts).
+    if (error instanceof Problem) await forgetSpecs(ctx, id, written);
+    throw error;
   });
-  const left = [...specs].flatMap((spec) => (spec === null || spec === started.spec ? [] : spec));
-  await Promise.all(left.map((spec) => forgetSpec(ctx, keyOf(started), spec)));
+  await forgetSpecs(ctx, id, new Set([...written, ...replaced].filter((spec) => spec !== started.spec)));
   return started;
+}
+
+async function forgetSpecs(ctx: UserContext<"table">, id: string, specs: ReadonlySet<string>): Promise<void> {
+  const key = environmentKey(ctx.actor.uid, ctx.dialect, id);
+  await Promise.all([...specs].map((spec) => forgetSpec(ctx, key, spec)));
 }
 
 /** Its first run failed, and what was made for it was removed again: it can only be deleted, or made anew. */

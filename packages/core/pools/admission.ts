@@ -2,9 +2,10 @@ import type { Context, Item, Stored } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
 import { admissionKey, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
+import { Problem } from "../problem.ts";
 import { unlessUnreadable } from "../readable.ts";
 import { flag, listOf, text } from "../shape.ts";
-import { parserOf } from "../unreadable.ts";
+import { parserOf, Unreadable } from "../unreadable.ts";
 import { changeRecord } from "../write-record.ts";
 import { findPool, type Pool } from "./record.ts";
 
@@ -65,11 +66,22 @@ async function change(ctx: Context<"table">, decide: (before: Admission) => Admi
   return record ?? read;
 }
 
+/** Workers of a newer version read a ledger of their format, and go on granting: only they can write this into it. */
+async function findKnownPool(ctx: Context<"table">, type: string): Promise<Pool | undefined> {
+  try {
+    return await findPool(ctx, type);
+  } catch (error) {
+    if (!(error instanceof Unreadable && error.isNewer)) throw error;
+    const text = `The ledger of pool ${type} is of a newer version; try again`;
+    throw new Problem("unavailable", text, { retryAfterSeconds: 60 });
+  }
+}
+
 /** Into the ledger. It is read before what it has to carry, so that a later wish is never overwritten by an older one. */
 export async function carryAdmission(ctx: Context<"table" | "queue">, type: string): Promise<void> {
   const { record } = await changeRecord(ctx, {
     // A ledger that cannot be read grants nothing anyway.
-    read: () => unlessUnreadable(ctx, () => findPool(ctx, type)),
+    read: () => unlessUnreadable(ctx, () => findKnownPool(ctx, type)),
     async decide(pool): Promise<Pool | undefined> {
       const closed = pool && closureOf(await readAdmission(ctx), type);
       if (!pool || closed === undefined || (pool.closed ?? null) === closed) return undefined;

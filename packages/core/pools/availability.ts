@@ -37,7 +37,8 @@ export async function readCapacity(ctx: Context<"table">): Promise<CapacityRepor
       pool: pool.type,
       gpusPerMachine,
       total: gpus(total),
-      available: pool.closed ? 0 : gpus(Math.max(0, Math.min(free, total - inUse))),
+      // As the plan counted it: what still runs on a node that is gone is in use, but takes nothing from the others.
+      available: pool.closed ? 0 : gpus(free),
       inUse: gpus(inUse),
       queued: gpus(waitingUnits),
       activeCount: active,

@@ -3,6 +3,7 @@ import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing
 import type { ComputeNode, Log } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
+import { readCapacity } from "./availability.ts";
 import { refreshCapacity } from "./capacity.ts";
 import { findPool } from "./record.ts";
 
@@ -118,6 +119,8 @@ test("the units of a node that is gone are counted neither as free nor as there"
   await world.advance(3 * MINUTE);
 
   expect((await findPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 8, free: 8, inUse: 8 });
+  const { pools } = await readCapacity(world.ctx);
+  expect(pools.find(({ pool }) => pool === "h100")).toMatchObject({ total: 8, available: 8, inUse: 8 });
 });
 
 test.each([

@@ -48,7 +48,10 @@ export async function decidePool(
   const digits = digitsOf(planned.places);
   const advise = now - settled.advisedAt >= ADVICE_MS;
   const tells = digits !== "" || settled.advised !== "";
-  const wait = granted.length > 0 ? OPEN_GRANTS_MS : IDLE_MS;
+  const wait = Math.min(
+    granted.length > 0 ? OPEN_GRANTS_MS : IDLE_MS,
+    seen.length > 0 ? asideMs(settled, now) : IDLE_MS,
+  );
   const pool: Pool = {
     ...settled,
     granted,
@@ -62,6 +65,11 @@ export async function decidePool(
     dueAt: advise ? now + (changed ? Math.min(CHANGED_MS, wait) : wait) : settled.advisedAt + ADVICE_MS,
   };
   return { pool, advice: advise ? { places: planned.places, complete: isWhole(list.reach) } : undefined, used };
+}
+
+/** Until the first machine that is set aside may be given again, to who waits for it. */
+function asideMs({ setAside }: Pool, now: number): number {
+  return Math.min(...setAside.map(({ until }) => until - now));
 }
 
 function headOf(candidates: readonly Candidate[], { head }: Plan): Pool["head"] {

@@ -1,9 +1,14 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { memoryIndex } from "#testing/memory-index.ts";
 import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { postMessage } from "../chat/post.ts";
+import { readMessage } from "../chat/read.ts";
 import { createEnvironment } from "../environments/create.ts";
+import { reservation } from "../environments/policy.ts";
 import { type Environment, waitingFields } from "../environments/record.ts";
 import { requestCancel } from "../environments/requests.ts";
+import { requestStart } from "../environments/start.ts";
+import { requestStop } from "../environments/stop.ts";
 import { environmentKey, keyText, poolKey } from "../keys.ts";
 import { readAdvice } from "./advice.ts";
 import { reconcilePools } from "./planner.ts";
@@ -155,4 +160,51 @@ test("a limit of 0 is none, and asks nothing of the table", async () => {
   const made = await createEnvironment({ ...alice, table: { ...alice.table, query } }, newEnvironment("one"));
 
   expect(made.phase).toBe("queued");
+});
+
+describe("a start into a full line", () => {
+  async function fullLine() {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { maxWaitingPerUser: 2 } });
+    const alice = world.as("alice");
+    const policy = { ...reservation, time: "none", restarts: true } as const;
+    await createEnvironment(alice, { ...newEnvironment("one"), policy, ports: [{ port: 8080, kind: "http" }] });
+    await world.advance(10_000);
+    await requestStop(alice, "one");
+    await world.advance(60_000);
+    for (const id of ["runs", "waits", "waits-too"]) {
+      await createEnvironment(alice, newEnvironment(id));
+      await world.advance(5_000);
+    }
+    return { world, alice };
+  }
+
+  test("is refused and changes nothing; elsewhere, and where there is room, it is not", async () => {
+    const { world, alice } = await fullLine();
+    const before = world.table.all();
+
+    const refused = requestStart(alice, "one", { env: { TOKEN: "other" } });
+
+    await expect(refused).rejects.toMatchObject({
+      kind: "quota",
+      message: "You have 2 jobs waiting, at most 2 may wait",
+    });
+    expect(world.table.all()).toEqual(before);
+    const { size } = newEnvironment("other", { pool: "a100" });
+    expect((await requestStart(alice, "one", { size })).phase).toBe("queued");
+  });
+
+  test("leaves what was said to the environment waiting until there is room", async () => {
+    const { world, alice } = await fullLine();
+
+    const { n, uid } = await postMessage(alice, "one", "hello");
+    await world.advance(60_000);
+    const asleep = await world.read("alice", "one");
+    await requestCancel(alice, "waits");
+    await requestCancel(alice, "runs");
+    await requestCancel(alice, "waits-too");
+    await world.advance(6 * 60_000);
+
+    expect(asleep.phase).toBe("stopped");
+    expect(await readMessage(alice, uid, n)).toMatchObject({ state: "delivered" });
+  });
 });

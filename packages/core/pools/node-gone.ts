@@ -3,7 +3,7 @@ import { poolTypes } from "../fleet.ts";
 import { keyOfText, keyText, nodeGoneKey, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
-import { readable } from "../readable.ts";
+import { readEach } from "../readable.ts";
 import { changeRecord } from "../write-record.ts";
 import { parsePool } from "./parse.ts";
 import { holdingsOn } from "./pool-nodes.ts";
@@ -23,13 +23,13 @@ interface GoneNode extends Stored {
 /**
  * The operator's word that the machine behind a node is dead, whatever cluster and provider say: what runs there is lost
  * and nothing is granted there for 24 h. It is the word on that node object: one that has its name later is another.
- * Throws `notFound` for a node that no pool has.
+ * Throws `notFound` for a node that no pool has, or `conflict` when a ledger that cannot be read may have it.
  */
 export async function declareNodeGone(ctx: UserContext<"table" | "queue">, name: string): Promise<PoolNode> {
-  const pools = readable(ctx, await ctx.table.getMany(poolTypes.map(poolKey)), parsePool);
-  const pool = pools.find(({ nodes }) => nodes.some((node) => node.name === name));
+  const read = readEach(ctx, await ctx.table.getMany(poolTypes.map(poolKey)), parsePool);
+  const pool = read.records.find(({ nodes }) => nodes.some((node) => node.name === name));
   const node = pool?.nodes.find((one) => one.name === name);
-  if (!pool || !node) throw new Problem("notFound", `Node '${name.slice(0, 100)}' not found`);
+  if (!pool || !node) throw unknownNode(name, read.unreadable);
   const now = ctx.clock.now();
   const key = nodeGoneKey(node.uid);
   const ttl = Math.ceil((now + WORD_MS) / 1000);
@@ -42,6 +42,13 @@ export async function declareNodeGone(ctx: UserContext<"table" | "queue">, name:
     ...held.map((environment) => sendLook(ctx, environment, { for: [keyText(key)] })),
   ]);
   return node;
+}
+
+function unknownNode(name: string, unreadable: ReadonlySet<string>): Problem {
+  const text = `Node '${name.slice(0, 100)}' not found`;
+  if (unreadable.size === 0) return new Problem("notFound", text);
+  const ledgers = [...unreadable].join(", ");
+  return new Problem("conflict", `${text}, but it may be in a ledger that cannot be read: ${ledgers}`);
 }
 
 /** Which of these nodes, by uid, the operator called gone within the last 24 h, and when. */

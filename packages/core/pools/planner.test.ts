@@ -139,3 +139,21 @@ test("plans of those who no longer wait are wiped", async () => {
 
   expect((await world.table.get(key))?.entries).toEqual({});
 });
+
+test("a machine that was set aside is given to who waits as soon as that is over, and not at the next minute", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const bad = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(bad.uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
+  await world.advance(90_000);
+  await requestCancel(world.as("alice"), "one");
+  // Not at a full minute after the machine was set aside, in which the pool looks at itself anyway.
+  await world.advance(47_000);
+  await createEnvironment(world.as("bob"), newEnvironment("two"));
+  await world.deliver();
+  const until = (await findPool(world.ctx, "h100"))?.setAside[0]?.until ?? 0;
+  expect((await world.read("bob", "two")).phase).toBe("queued");
+
+  await world.advance(until - world.clock.now() + 3_000);
+
+  expect((await world.read("bob", "two")).phase).not.toBe("queued");
+});

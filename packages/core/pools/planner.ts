@@ -1,5 +1,6 @@
 import type { Key, Look } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
+import { withinReach } from "../hidden.ts";
 import { keyOfText, keyText, kindOfKey, poolKey } from "../keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "../look.ts";
 import { poisoned } from "../poison.ts";
@@ -61,9 +62,10 @@ async function putOff(ctx: PlannerContext, error: Unreadable): Promise<void> {
 async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[]): Promise<void> {
   const startedAt = ctx.clock.monotonic();
   const [type, look] = [poolTypeOf(key), keyText(key)];
-  const pool = (await findPool(ctx, type)) ?? emptyPool(ctx, type);
+  const found = (await findPool(ctx, type)) ?? emptyPool(ctx, type);
   const { records } = await readNamed(ctx, named);
   const now = ctx.clock.now();
+  const pool = withinReach(ctx, found, now);
   const early = (pool.dueAt ?? now) - now;
   if (early > 0 && !records.some((record) => concerns(pool, record))) {
     if (early <= EARLY_MS && named.length === 0) await sendLook(ctx, key, { delayMs: 1000 });

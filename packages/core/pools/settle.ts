@@ -1,5 +1,7 @@
 import { type Environment, holdsCapacity, isWaiting, keyOf } from "../environments/record.ts";
+import { withinReach } from "../hidden.ts";
 import { keyText } from "../keys.ts";
+import { sendLook } from "../look.ts";
 import type { PlannerContext } from "../worker.ts";
 import { readNamed } from "./named.ts";
 import { type Grant, type Holding, knowsOf, type Pool } from "./record.ts";
@@ -67,7 +69,20 @@ export async function settle(
   const nodes = pool.nodes.map((node) => (silent.has(node.uid) ? { ...node, ready: false } : node));
   const settled = { ...pool, nodes, granted, held: [...kept, ...taken], setAside, refreshedAt, tally };
   raiseAlarm(ctx, settled, now);
+  await lookWhereNoSweepDoes(ctx, settled, known, now);
   return settled;
+}
+
+/** Who holds capacity is compared with its record in any case: nobody else may meet one that a hand put out of reach. */
+async function lookWhereNoSweepDoes(
+  ctx: PlannerContext,
+  { granted, held }: Pool,
+  known: ReadonlyMap<string, Environment>,
+  now: number,
+): Promise<void> {
+  const records = [...granted, ...held].flatMap(({ key }) => known.get(key) ?? []);
+  const hidden = records.filter((record) => withinReach(ctx, record, now) !== record);
+  await Promise.all(hidden.map((record) => sendLook(ctx, keyOf(record))));
 }
 
 /** Units that records hold which cannot be read. */

@@ -6,7 +6,7 @@ import { memoryQueue } from "#testing/memory-queue.ts";
 import { memoryTable } from "#testing/memory-table.ts";
 import { actorOf, memoryWorld } from "#testing/memory-world.ts";
 import { testSettings } from "#testing/settings.ts";
-import type { Identity, Table } from "../context.ts";
+import type { Identity, Item, Table } from "../context.ts";
 import { userKey } from "../keys.ts";
 import { Problem } from "../problem.ts";
 import { reconcile } from "../reconcile.ts";
@@ -53,6 +53,18 @@ test("the first login makes the user, the next finds it, and only hashes are sto
   expect(first.key.secret).toMatch(/^[A-Za-z0-9_-]{86}$/);
   expect(first.key.prefix).toBe(first.key.secret.slice(0, 8));
   expect(JSON.stringify(table.all())).not.toContain(first.key.secret);
+});
+
+test("the number of users keeps fields that it does not know", async () => {
+  const { table, as } = worldOf();
+  await login(as("alice"), proof);
+  const counter = table.all().find(({ kind }) => kind === "counter");
+  if (!counter) throw new Error("Nobody was counted");
+  await table.put({ ...counter, added: "by a newer version" } as Item);
+
+  await login(as("bob"), proof);
+
+  expect(await table.get(counter)).toMatchObject({ last: 2, added: "by a newer version" });
 });
 
 test("another identity of the same spelling gets the next name", async () => {

@@ -86,7 +86,7 @@ async function nextNumber(ctx: Context<"table">): Promise<number> {
     read: () => ctx.table.get(userCounterKey),
     decide: (item) => {
       const last = item ? parseCounter(item).last : 0;
-      return { ...userCounterKey, writers: item?.writers ?? [], kind: "counter", last: last + 1 };
+      return { ...item, ...userCounterKey, writers: item?.writers ?? [], kind: "counter", last: last + 1 };
     },
     what: "The number of users is",
     tries: COUNTER_TRIES,

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryWorld } from "#testing/memory-world.ts";
+import type { Item } from "../context.ts";
 import { askPassage, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
 
 const MINUTE = 60_000;
@@ -53,6 +54,17 @@ test("each probe that fails doubles the time up to ten minutes, what was begun b
   }
 
   expect(waits).toEqual([4 * MINUTE, 8 * MINUTE, 10 * MINUTE, 10 * MINUTE]);
+});
+
+test("a failure keeps fields of the item that it does not know", async () => {
+  const { ctx, key, now } = await failing(1);
+  const item = await ctx.table.get(key);
+  if (!item) throw new Error("Nothing is known of it");
+  await ctx.table.put({ ...item, added: "by a newer version" } as Item);
+
+  await tellFailed(ctx, key, quick, now);
+
+  expect(await ctx.table.get(key)).toMatchObject({ failures: 2, added: "by a newer version" });
 });
 
 test("one answer opens it for everybody", async () => {

@@ -70,7 +70,7 @@ export async function tellFailed(
     const probes = (state?.probes ?? 0) + (wasProbe ? 1 : 0);
     const openUntil = failures >= MOST_FAILURES ? now + Math.min(OPEN_MS * 2 ** probes, LONGEST_OPEN_MS) : null;
     const writers = state?.writers ?? [];
-    return { ...key, ...kept(now), writers, kind: "receiver", failures, openUntil, probes };
+    return { ...state, ...key, ...kept(now), writers, kind: "receiver", failures, openUntil, probes };
   };
   await changeRecord(ctx, { read: () => readState(ctx, key), decide, what: "The receiver's state is" });
 }

@@ -1,5 +1,6 @@
 import type { Context, Item, Key, Look } from "../context.ts";
 import { openJupyter } from "../environments/doors.ts";
+import { withinReach } from "../hidden.ts";
 import { keyOfText, keyText, kindOfKey } from "../keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "../look.ts";
 import { poisoned } from "../poison.ts";
@@ -46,9 +47,10 @@ const FAULT_MS = 300_000;
 /** False: somebody else wrote meanwhile. */
 async function lookOnce(ctx: DelivererContext, key: Key, bodyOf: BodyOf): Promise<boolean> {
   const readAt = ctx.clock.monotonic();
-  const item = await ctx.table.get(key);
-  if (!item) return true;
+  const read = await ctx.table.get(key);
+  if (!read) return true;
   const now = ctx.clock.now();
+  const item = withinReach(ctx, read, now);
   const early = (typeof item.dueAt === "number" ? item.dueAt : Number.POSITIVE_INFINITY) - now;
   if (early > 0) {
     if (early <= EARLY_MS) await sendLook(ctx, key, { delayMs: 1000 });

@@ -1,0 +1,72 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import type { Item } from "../context.ts";
+import { listDisks } from "../disks/view.ts";
+import { createEnvironment } from "../environments/create.ts";
+import { requestCancel } from "../environments/requests.ts";
+import { keyText } from "../keys.ts";
+import { endRecord } from "./end-record.ts";
+
+const MINUTE = 60_000;
+
+function diskOf(world: MemoryWorld): Item {
+  const disk = world.table.all().find(({ kind }) => kind === "disk");
+  if (!disk) throw new Error("There is no disk");
+  return disk;
+}
+
+/** Alice's job runs with a disk that was backed up once; then its record is broken by hand. */
+async function brokenDisk() {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("first", { disk: "data" }));
+  await world.advance(MINUTE);
+  await requestCancel(world.as("alice"), "first");
+  await world.advance(10 * MINUTE);
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  await world.advance(MINUTE);
+  const disk = diskOf(world);
+  await world.table.put({ ...disk, sizeGb: "many" } as Item);
+  return { world, disk, end: () => endRecord(world.ctx, keyText(disk)) };
+}
+
+test("a disk whose record cannot be read is ended: its name is free, and its volume and snapshots are kept", async () => {
+  const { world, disk, end } = await brokenDisk();
+  const { volume, snapshots } = disk as Item & { volume: { id: string }; snapshots: readonly { id: string }[] };
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(30 * MINUTE);
+  expect((await world.read("alice", "one")).phase).toBe("stopping");
+
+  const kept = await end();
+  await world.advance(30 * MINUTE);
+
+  expect(kept).toEqual({ volume: volume.id, snapshots: snapshots.map(({ id }) => id) });
+  expect(snapshots).toHaveLength(1);
+  expect((await world.read("alice", "one")).phase).toBe("cancelled");
+  await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
+  await world.advance(24 * 60 * MINUTE);
+  expect(await listDisks(world.as("alice"))).toMatchObject([{ name: "data", disk: { sizeGb: disk.sizeGb } }]);
+  expect(diskOf(world).uid).not.toBe(disk.uid);
+  expect(await world.volumes.findVolume(volume.id)).toMatchObject({ id: volume.id });
+  for (const { id } of snapshots) expect(await world.volumes.findSnapshot(id)).toMatchObject({ id });
+  expect(world.table.all().find(({ kind }) => kind === "ended-disk")?.record).toMatchObject({ uid: disk.uid });
+});
+
+test("who repeats the end of a disk is answered the same", async () => {
+  const { world, end } = await brokenDisk();
+  await requestCancel(world.as("alice"), "one");
+
+  const first = await end();
+
+  expect(await end()).toEqual(first);
+});
+
+test("a disk that a job uses is not ended, nor one that can be read, nor one that is not there", async () => {
+  const { world, disk, end } = await brokenDisk();
+
+  await expect(end()).rejects.toMatchObject({ kind: "conflict", message: "Disk is in use by one: end that first" });
+  await world.table.put({ ...diskOf(world), sizeGb: disk.sizeGb } as Item);
+  await expect(end()).rejects.toMatchObject({ kind: "conflict", message: expect.stringContaining("can be read") });
+  const other = keyText({ pk: disk.pk, sk: "f".repeat(32) });
+  await expect(endRecord(world.ctx, other)).rejects.toMatchObject({ kind: "notFound" });
+  expect(await listDisks(world.as("alice"))).toMatchObject([{ name: "data", inUse: true }]);
+});

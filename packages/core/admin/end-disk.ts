@@ -1,0 +1,79 @@
+import type { Context, Item, Key, Stored } from "../context.ts";
+import { changeDirectory, without } from "../disks/directory.ts";
+import { readHolders } from "../disks/lease.ts";
+import { isHolder, parseDisk } from "../disks/parse.ts";
+import { endedDiskKey, keyText } from "../keys.ts";
+import { Conflict, Problem } from "../problem.ts";
+import { readEach } from "../readable.ts";
+import { removeRecord, writeRecord } from "../write-record.ts";
+
+/** What an ended disk leaves in the cloud, as far as its record names it: nothing of it is removed. */
+export interface Kept {
+  readonly volume: string | null;
+  readonly snapshots: readonly string[];
+}
+
+/** The unreadable record of a disk as it was when it was ended: it goes on naming the volume and the snapshots. */
+interface EndedDisk extends Stored {
+  readonly kind: "ended-disk";
+  readonly endedAt: number;
+  readonly record: Item;
+}
+
+/**
+ * Frees the name of a disk whose record cannot be read. The record is kept under another key, volume and snapshots stay
+ * as they are, and jobs that wait for the disk end as if it had been deleted. A repeat answers the same. Throws
+ * `notFound`, or `conflict` when the record can be read or a job still uses the disk.
+ */
+export async function endDisk(ctx: Context<"table">, key: Key): Promise<Kept> {
+  const owner = ownerOf(key);
+  const endedKey = endedDiskKey(owner, key.sk);
+  const item = await ctx.table.get(key);
+  const before = await ctx.table.get(endedKey);
+  if (!item) {
+    if (!before) throw new Problem("notFound", `There is no record ${keyText(key).slice(0, 200)}`);
+    await changeDirectory(ctx, owner, ({ names }) => without(names, key.sk));
+    return keptOf(before.record);
+  }
+  if (readEach(ctx, [item], parseDisk).unreadable.size === 0) {
+    throw new Problem("conflict", "The record can be read: delete the disk by the ordinary request");
+  }
+  await refuseInUse(ctx, item);
+  const ended: EndedDisk = {
+    ...endedKey,
+    writers: before?.writers ?? [],
+    kind: "ended-disk",
+    endedAt: ctx.clock.now(),
+    record: item,
+  };
+  // In this order, a repeat of one that died half way finds everything that is left to do.
+  if (!(await writeRecord(ctx, ended))) throw new Conflict(keyText(key));
+  await changeDirectory(ctx, owner, ({ names }) => without(names, key.sk));
+  if (!(await removeRecord(ctx, item))) throw new Conflict(keyText(key));
+  const kept = keptOf(item);
+  ctx.log.warn("unreadable record ended", { look: keyText(key), ...kept });
+  return kept;
+}
+
+async function refuseInUse(ctx: Context<"table">, item: Item): Promise<void> {
+  const heldBy = isHolder(item.heldBy) ? item.heldBy : null;
+  const next = isHolder(item.next) ? item.next : null;
+  const holders = (await readHolders(ctx, [{ uid: item.sk, heldBy, next }])).get(item.sk);
+  if (!holders?.current || holders.current.isEnding) return;
+  throw new Problem("conflict", `Disk is in use by ${holders.current.id}: end that first`);
+}
+
+function keptOf(record: unknown): Kept {
+  const { volume, snapshots } = record as { readonly volume?: unknown; readonly snapshots?: unknown };
+  const listed: readonly unknown[] = Array.isArray(snapshots) ? snapshots : [];
+  return { volume: idOf(volume) ?? null, snapshots: listed.flatMap((one) => idOf(one) ?? []) };
+}
+
+function idOf(thing: unknown): string | undefined {
+  const id = typeof thing === "object" && thing !== null && "id" in thing ? thing.id : undefined;
+  return typeof id === "string" ? id : undefined;
+}
+
+function ownerOf({ pk }: Key): string {
+  return pk.slice("owner#".length, -"#disk".length);
+}

@@ -1,0 +1,103 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { createEnvironment } from "../environments/create.ts";
+import { requestCancel } from "../environments/requests.ts";
+import { operationKey } from "../keys.ts";
+import { createDisk } from "./create.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+/** Overwrites a field of the one disk, as a half-done copy or a hand would. */
+async function editDisk(world: MemoryWorld, fields: Record<string, unknown>): Promise<void> {
+  const disk = world.table.all().find(({ kind }) => kind === "disk");
+  if (!disk) throw new Error("No disk");
+  await world.table.put({ ...disk, ...fields });
+}
+
+/** Alice waits with a disk that cannot be read; a machine comes, and Bob asks for all of it after her. */
+async function waitingWorld(): Promise<MemoryWorld> {
+  const world = await memoryWorld({ nodes: [], settings: { maxQueueHours: 4 } });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  await world.advance(MINUTE);
+  await editDisk(world, { sizeGb: "many" });
+  await createEnvironment(world.as("bob"), newEnvironment("two"));
+  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  return world;
+}
+
+test("a job whose disk cannot be read is given no GPUs that it could not take", async () => {
+  const world = await waitingWorld();
+
+  await world.advance(10 * MINUTE);
+
+  expect(await world.read("bob", "two")).toMatchObject({ phase: "active" });
+  expect(await world.read("alice", "one")).toMatchObject({
+    phase: "queued",
+    reason: "The record of disk 'data' cannot be read; waiting until it can be",
+  });
+});
+
+test("a job whose disk can be read again starts with it", async () => {
+  const world = await waitingWorld();
+  await requestCancel(world.as("bob"), "two");
+  await world.advance(10 * MINUTE);
+
+  await editDisk(world, { sizeGb: 100, dueAt: world.clock.now() });
+  await world.advance(5 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", disk: { attached: true } });
+});
+
+test("a job whose disk cannot be read ends at the limit of the queue", async () => {
+  const world = await waitingWorld();
+
+  await world.advance(5 * HOUR);
+
+  const reason = "Waited in the queue for 4 hours";
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", reason });
+});
+
+test("a job whose disk cannot be read can be cancelled, and the disk is free once it can be read", async () => {
+  const world = await waitingWorld();
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(5 * MINUTE);
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
+  await requestCancel(world.as("bob"), "two");
+  await editDisk(world, { sizeGb: 100 });
+
+  await createEnvironment(world.as("alice"), newEnvironment("three", { disk: "data" }));
+  await world.advance(MINUTE);
+
+  expect(await world.read("alice", "three")).toMatchObject({ phase: "active", disk: { attached: true } });
+});
+
+test("a job that used a disk whose record cannot be read says so while it stops, and goes on once it can be", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  await world.advance(MINUTE);
+  await editDisk(world, { sizeGb: "many" });
+
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(20 * MINUTE);
+
+  const reason = "The record of disk 'data' cannot be read; waiting until it can be";
+  const stopping = await world.read("alice", "one");
+  expect(stopping).toMatchObject({ phase: "stopping", end: { waitsFor: reason } });
+  expect(stopping.events.timeline.at(-1)?.reason).toBe(reason);
+  await editDisk(world, { sizeGb: 100 });
+  await world.advance(5 * MINUTE);
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", disk: { released: true } });
+});
+
+test("a request whose record cannot be read keeps its disk from nothing", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const { id } = await createDisk(world.as("alice"), { name: "data", sizeGb: 100 });
+  const operation = world.table.all().find(({ kind }) => kind === "operation");
+  await world.table.put({ ...operation, status: 7 } as never);
+
+  await world.advance(MINUTE);
+
+  expect(world.table.all().find(({ kind }) => kind === "disk")).toMatchObject({ phase: "available", operations: [] });
+  expect(await world.table.get(operationKey(world.as("alice").actor.uid, id))).toMatchObject({ status: 7 });
+});

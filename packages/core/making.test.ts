@@ -1,0 +1,40 @@
+import { expect, test } from "vitest";
+import { manualClock } from "#testing/clock.ts";
+import { seededIds } from "#testing/ids.ts";
+import { silentLog } from "#testing/log.ts";
+import { testSettings } from "#testing/settings.ts";
+import { listMaking, settlesAt, volumeMaking } from "./making.ts";
+
+const wanted = { zone: "zone-a", sizeGb: 10, from: null };
+
+function listed() {
+  const clock = manualClock();
+  const ctx = { clock, ids: seededIds(1, clock), log: silentLog(), settings: testSettings() };
+  const { entry } = volumeMaking(ctx, [], "disk-uid", wanted);
+  const making = listMaking([], entry);
+  return { ctx, clock, entry, making, later: () => volumeMaking(ctx, making, "disk-uid", wanted) };
+}
+
+test("what may have been made under a token is asked for under it again, listed anew once its calls are over", () => {
+  const { clock, entry, later } = listed();
+
+  clock.advance(119_000);
+  const soon = later();
+  clock.advance(60_000);
+  const renewed = later();
+
+  expect(soon).toEqual({ entry, isListed: true });
+  expect(renewed).toEqual({ entry: { ...entry, at: clock.now() }, isListed: false });
+});
+
+test("a token under which somebody may be removing what was never used makes nothing any more", () => {
+  const { clock, entry, later } = listed();
+
+  clock.advance(settlesAt(entry) - clock.now() - 20_000);
+  const before = later();
+  clock.advance(60 * 60_000);
+  const after = later();
+
+  expect([before.isListed, after.isListed]).toEqual([false, false]);
+  expect([before.entry.token, after.entry.token]).not.toContain(entry.token);
+});
