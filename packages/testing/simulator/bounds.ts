@@ -12,12 +12,20 @@ const bounds: Readonly<Record<string, number>> = {
   delivery: 64 * KB,
   user: 64 * KB,
   key: 4 * KB,
+  pool: 384 * KB,
+  plan: 64 * KB,
+  used: 32 * KB,
+  ended: KB,
+  sweep: 8 * KB,
+  operation: 8 * KB,
 };
+
+/** DynamoDB refuses more of any. */
+const MOST = 400 * KB;
 
 /** What is wrong with the size of this item; undefined: it is within its bound. */
 export function beyondBound(item: Item): string | undefined {
-  const bound = bounds[String(item.kind)];
-  if (bound === undefined) return undefined;
+  const bound = bounds[String(item.kind)] ?? MOST;
   const size = JSON.stringify(item).length;
   return size > bound ? `a ${item.kind} has ${size} bytes, at most ${bound} are its bound` : undefined;
 }

@@ -59,7 +59,7 @@ export function joined(results: readonly CampaignResult[], seconds: number): Cam
 }
 
 /** Nobody reads the stacks of conflicts and injected faults, of which each schedule has dozens. */
-async function withoutStacks<Made>(work: () => Promise<Made>): Promise<Made> {
+export async function withoutStacks<Made>(work: () => Promise<Made>): Promise<Made> {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
   try {

@@ -1,11 +1,16 @@
-import type { Compute, Item, PortRequest } from "#core/context.ts";
+import type { Compute, Item, Key, PortRequest } from "#core/context.ts";
 import type { Environment } from "#core/environments/record.ts";
+import { chatOf } from "#core/keys.ts";
 import type { Host } from "./scheduler.ts";
 
 /** The part of the watch that knows chat messages: in order, one at a time, none after it was settled. */
 export interface ChatWatch {
   wroteMessage(item: Item): void;
+  /** Something of this key is not there any more. */
+  removed(key: Key): void;
   watching(compute: Compute): Pick<Compute, "postToPort">;
+  /** Around everything that may refuse a post: what has come so far is not under way any more, however it is answered. */
+  arriving(compute: Compute): Pick<Compute, "postToPort">;
   /** The port as this host calls it: a post is under way from the call until it has happened. */
   calledBy(host: Host, compute: Compute): Pick<Compute, "postToPort">;
   /** Messages of this life that wait, by number. */
@@ -16,8 +21,12 @@ export interface ChatWatch {
 interface Told {
   readonly states: Map<number, string>;
   readonly numbers: Map<string, number>;
+  /** Numbers of messages that are not kept any more: whoever slept while he said something may put it under one. */
+  readonly removed: Set<number>;
   latest: number;
 }
+
+const CHAT = chatOf("");
 
 export function chatWatch(options: {
   readonly environments: ReadonlyMap<string, Environment>;
@@ -28,21 +37,32 @@ export function chatWatch(options: {
   const underWay = new Map<PortRequest, { readonly uid: string; readonly host: Host; readonly life: number }>();
 
   function toldOf(uid: string): Told {
-    const told = all.get(uid) ?? { states: new Map(), numbers: new Map(), latest: 0 };
+    const told = all.get(uid) ?? { states: new Map(), numbers: new Map(), removed: new Set(), latest: 0 };
     all.set(uid, told);
     return told;
   }
 
   function wroteMessage({ uid, n, state, text }: Item): void {
-    const { states, numbers } = toldOf(String(uid));
+    const { states, numbers, removed } = toldOf(String(uid));
     const number = Number(n);
-    const before = states.get(number);
+    const isAnew = removed.delete(number);
+    if (isAnew && state !== "waiting") violated(`message ${number} was settled after it had been removed`);
+    const before = isAnew ? "waiting" : states.get(number);
     if (before === undefined && number > 1 && !states.has(number - 1)) violated(`message ${number} leaves a gap`);
     if (before !== undefined && before !== "waiting") violated(`message ${number} was settled twice`);
     states.set(number, String(state));
     const known = typeof text === "string" ? numbers.get(text) : undefined;
     if (known !== undefined && known !== number) violated(`message ${known} was stored again as ${number}`);
     if (typeof text === "string") numbers.set(text, number);
+  }
+
+  /** Nothing of what was said is kept once its environment ends, and all of it before. */
+  function removed({ pk, sk }: Key): void {
+    if (!pk.startsWith(CHAT)) return;
+    const uid = pk.slice(CHAT.length);
+    toldOf(uid).removed.add(Number(sk));
+    const environment = environments.get(uid);
+    if (environment && !environment.end.outcome) violated(`message ${Number(sk)} of ${environment.id} was removed`);
   }
 
   function posted(uid: string, body: string): void {
@@ -61,10 +81,16 @@ export function chatWatch(options: {
 
   return {
     wroteMessage,
+    removed,
     watching: (compute) => ({
       async postToPort(uid, run, request) {
-        underWay.delete(request);
         posted(uid, request.body);
+        return compute.postToPort(uid, run, request);
+      },
+    }),
+    arriving: (compute) => ({
+      async postToPort(uid, run, request) {
+        underWay.delete(request);
         return compute.postToPort(uid, run, request);
       },
     }),

@@ -44,7 +44,7 @@ interface Cast {
 
 /** What the users do. The ids of jobs are equal across their 3 owners. */
 export function clientActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
-  const cast = castOf(sim);
+  const cast = castOf(sim, world.isLong);
   const actions = jobActions(sim, world, cast.jobs);
   const start = sim.time();
   if (cast.handsOver) actions.push(...handover(sim, world, start));
@@ -61,8 +61,13 @@ export function clientActions(sim: Scheduler, world: SimulatedWorld): ClientActi
 
 const OFTEN = 0.2;
 
+const nobody: Cast = {
+  ...{ jobs: 0, lives: 0, told: 0, talks: false, handsOver: false, disks: false },
+  ...{ keys: false, worn: false, keyed: false, operator: false },
+};
+
 /** Up to 6 environments: those of every other kind take the places of jobs, so that a seed costs what it did without. */
-function castOf(sim: Scheduler): Cast {
+function castOf(sim: Scheduler, isLong: boolean): Cast {
   const places = 1 + Math.floor(sim.random() * 6);
   // Who sleeps before he makes something is whom a disk that was passed on must be safe from.
   const handsOver = sim.random() < (sim.rates().sleepBeforeMaking >= OFTEN ? 0.5 : 0.15);
@@ -75,6 +80,8 @@ function castOf(sim: Scheduler): Cast {
   const jobs = Math.max(others === 0 ? 1 : 0, places - others);
   const disks = jobs > 0 && sim.random() < 0.6;
   const also = { keys: sim.random() < 0.3, worn, keyed, operator: sim.random() < 0.1 };
+  // All others ask for their end when faults are over elsewhere.
+  if (isLong) return { ...nobody, worn: true };
   return { jobs, lives, told, talks, handsOver, disks, ...also };
 }
 
@@ -184,14 +191,19 @@ function diskActions(sim: Scheduler, world: SimulatedWorld, start: number): Clie
   return actions;
 }
 
-function submit(sim: Scheduler, world: SimulatedWorld, owner: string, input: ReturnType<typeof newEnvironment>): void {
+export function submit(
+  sim: Scheduler,
+  world: SimulatedWorld,
+  owner: string,
+  input: ReturnType<typeof newEnvironment>,
+): void {
   asUser(sim, world, owner, `submit ${input.id}`, async (ctx) => {
     const environment = await createEnvironment(ctx, input);
     world.answered.submits.push(environment.uid);
   });
 }
 
-function cancel(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
+export function cancel(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
   asUser(sim, world, owner, `cancel ${id}`, async (ctx) => {
     await requestCancel(ctx, id);
     const uid = uidOf(world, owner, id);
@@ -199,7 +211,7 @@ function cancel(sim: Scheduler, world: SimulatedWorld, owner: string, id: string
   });
 }
 
-function extend(sim: Scheduler, world: SimulatedWorld, owner: string, id: string, extraMs: number): void {
+export function extend(sim: Scheduler, world: SimulatedWorld, owner: string, id: string, extraMs: number): void {
   asUser(sim, world, owner, `extend ${id}`, async (ctx) => {
     const extension = { owner: actorOf(owner).uid, id, extraMs, isAnswered: false };
     world.answered.extensions.push(extension);

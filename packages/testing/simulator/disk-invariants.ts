@@ -45,15 +45,9 @@ export function diskWatch(options: {
     const all = existing().filter(({ id }) => !unnamed.has(id));
     if (all.length === 0) return;
     const named = new Set<string | undefined>();
-    for (const { volume, snapshots, making } of disks.values()) {
-      for (const name of [volume?.id, ...snapshots.map(({ id }) => id), ...making.map(({ token }) => token)]) {
-        named.add(name);
-      }
-    }
-    for (const { volumes, making } of environments.values()) {
-      for (const name of [...volumes.map(({ volume }) => volume?.id), ...making.map(({ token }) => token)]) {
-        named.add(name);
-      }
+    for (const disk of disks.values()) for (const name of namesOfDisk(disk)) named.add(name);
+    for (const environment of environments.values()) {
+      for (const name of namesOfEnvironment(environment)) named.add(name);
     }
     for (const { id, token } of all) {
       if (named.has(id) || named.has(token)) continue;
@@ -65,8 +59,8 @@ export function diskWatch(options: {
   function wroteDisk(next: Disk): void {
     const before = disks.get(next.uid);
     disks.set(next.uid, next);
-    checkNamed();
     if (!before) return;
+    if (drops(namesOfDisk(before), namesOfDisk(next))) checkNamed();
     if (!allowed[before.phase].includes(next.phase)) {
       violated(`disk ${next.name} went from ${before.phase} to ${next.phase}`);
     }
@@ -77,7 +71,8 @@ export function diskWatch(options: {
 
   /** Nobody opens a disk that is not its own, and no disk is open twice. */
   function wroteEnvironment(before: Environment | undefined, next: Environment): void {
-    if (next.volumes.length > 0) checkNamed();
+    const names = namesOfEnvironment(before ?? next);
+    if (drops(names, environments.has(next.uid) ? namesOfEnvironment(next) : [])) checkNamed();
     const { disk } = next;
     if (!disk) return;
     const opens = disk.attached && !before?.disk?.attached;
@@ -144,10 +139,10 @@ export function diskWatch(options: {
         const isMade = volumesByToken.has(wanted.token);
         volumesByToken.add(wanted.token);
         const newest = (await completedOf(disk?.snapshots ?? [])).sort((a, b) => b.at - a.at)[0];
+        const volume = await volumes.createVolume(wanted);
         if (disk && !isMade && isOpening(disk) && wanted.snapshotId !== newest?.id) {
           violated(`disk ${disk.name} was restored from ${wanted.snapshotId}, and ${newest?.id} is the newest`);
         }
-        const volume = await volumes.createVolume(wanted);
         checkNamed();
         return volume;
       },
@@ -181,6 +176,19 @@ export function diskWatch(options: {
       },
     }),
   };
+}
+
+function namesOfDisk({ volume, snapshots, making }: Disk): (string | undefined)[] {
+  return [volume?.id, ...snapshots.map(({ id }) => id), ...making.map(({ token }) => token)];
+}
+
+function namesOfEnvironment({ volumes, making }: Environment): (string | undefined)[] {
+  return [...volumes.map(({ volume }) => volume?.id), ...making.map(({ token }) => token)];
+}
+
+/** Only where a name went can something be named no more. */
+function drops(before: readonly (string | undefined)[], after: readonly (string | undefined)[]): boolean {
+  return before.some((name) => name !== undefined && !after.includes(name));
 }
 
 function isLiving(environment: Environment | undefined): boolean {

@@ -5,11 +5,12 @@ import type { MemoryCompute } from "../memory-compute.ts";
 /** The part of the watch that knows why environments fail: nothing fails that nothing failed. */
 export interface FailureWatch {
   wroteEnvironment(before: Environment, next: Environment): void;
-  watching(compute: Compute): Pick<Compute, "remove">;
+  watching(compute: Pick<Compute, "remove">): Pick<Compute, "remove">;
 }
 
-/** What an environment may end of although its machine lives and its command goes on. */
-const documented = /^Not ready (after|in)|^No machine could start it|^Its machine came while/;
+/** What an environment may end of although its command goes on; that its machine was lost is checked beside (machine-invariants.ts). */
+const documented =
+  /^Not ready (after|in)|^No machine could start it|^Its machine (came while|was lost)|^Ended by the operator/;
 
 export function failureWatch(options: {
   readonly compute: MemoryCompute;

@@ -1,4 +1,4 @@
-import type { Compute, Look, Queue, QueueName, SendOptions, Table, Volumes } from "#core/context.ts";
+import type { Compute, Item, Key, Look, Queue, QueueName, SendOptions, Table, Volumes } from "#core/context.ts";
 import type { Host, Scheduler } from "./scheduler.ts";
 
 export interface TruePorts {
@@ -20,14 +20,15 @@ const LONGEST_CREATE_MS = 4_000;
 /** The ports as one host sees them: every call is a point at which anything may happen. */
 export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TruePorts {
   const call = <T>(label: string, effect: () => Promise<T>) => sim.call(host, label, effect);
-  const { table, queue, compute, volumes } = ports;
+  const { queue, compute, volumes } = ports;
+  const { table, tableCall } = throttled(sim, host, ports.table);
   return {
     table: {
       get: (key) => call(`get ${key.pk}|${key.sk}`, () => table.get(key)),
-      getMany: (keys) => call(`getMany ${keys.length}`, () => table.getMany(keys)),
+      getMany: (keys) => table.getMany(keys),
       async put(item, options) {
         const label = `put ${item.pk}|${item.sk} ${item.writers[0]?.slice(0, 6)}`;
-        await call(label, () => table.put(item, options));
+        await tableCall(label, () => table.put(item, options));
         const { ownRepeated } = sim.rates();
         if (options?.ifWriter === undefined || ownRepeated === 0 || sim.random() >= ownRepeated) return;
         sim.tell(host.name, `repeats ${label}, which had its effect`);
@@ -37,7 +38,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       query: async (query) => {
         const empty = "index" in query && query.index === "due" ? await table.query(query) : undefined;
         if (empty?.items.length === 0) return empty;
-        return call("query", () => table.query(query));
+        return tableCall("query", () => table.query(query));
       },
     },
     queue: {
@@ -92,6 +93,31 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
   };
 }
 
+/** The table with its limits: what it throttles, an SDK asks for again, each time a little later, until it gives up. */
+function throttled(sim: Scheduler, host: Host, table: Table) {
+  const isThrottled = () => sim.rates().throttle > 0 && sim.random() < sim.rates().throttle;
+  const waitMs = () => sim.random() * LONGEST_REPEAT_MS;
+  const tableCall = <T>(label: string, effect: () => Promise<T>): Promise<T> => {
+    if (!isThrottled()) return sim.call(host, label, effect);
+    sim.setBack(sim.time() + LONGEST_REPEAT_MS);
+    const isGivenUp = sim.random() < 0.2;
+    sim.tell(host.name, `${label} is throttled${isGivenUp ? ", and given up" : ""}`);
+    if (!isGivenUp) return sim.call(host, label, effect, waitMs());
+    return sim.call(host, label, () => Promise.reject(new Error("injected: throttled")), LONGEST_REPEAT_MS);
+  };
+  const getMany = async (keys: readonly Key[]): Promise<Item[]> => {
+    const label = `getMany ${keys.length}`;
+    if (keys.length < 2 || !isThrottled()) return tableCall(label, () => table.getMany(keys));
+    // What was left unprocessed is read later, and answers as of then; if it fails, all of it does.
+    const middle = 1 + Math.floor(sim.random() * (keys.length - 1));
+    const first = await sim.call(host, `${label}, a part`, () => table.getMany(keys.slice(0, middle)));
+    sim.tell(host.name, `${label} is answered in parts`);
+    const rest = await sim.call(host, `${label}, the rest`, () => table.getMany(keys.slice(middle)), waitMs());
+    return [...rest, ...first];
+  };
+  return { table: { ...table, getMany }, tableCall };
+}
+
 function createMs(sim: Scheduler): number {
   return sim.random() < 0.5 ? sim.random() * LONGEST_CREATE_MS : 0;
 }
@@ -106,6 +132,7 @@ async function sendWithFaults(
 ): Promise<void> {
   const { dropSend, doubleSend } = sim.rates();
   if (dropSend > 0 && sim.random() < dropSend) {
+    sim.setBack(sim.time());
     sim.note(`lost: ${message.look}`);
     return sim.tell("queue", `loses a look at ${message.look}`);
   }

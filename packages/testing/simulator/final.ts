@@ -1,6 +1,7 @@
 import type { Disk } from "#core/disks/record.ts";
 import { type Environment, isEnded } from "#core/environments/record.ts";
 import { parseApiKey, parseUser } from "#core/users/record.ts";
+import { beyondBound } from "./bounds.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { keptSecrets } from "./secret-invariants.ts";
 import type { SimulatedWorld } from "./world.ts";
@@ -17,19 +18,23 @@ export interface Answered {
 const CLOCKS_MS = 2_000;
 /** Where nothing goes wrong: how long a cancel may take, a command's grace and the release of what just began included. */
 const PROMPT_CANCEL_MS = 25_000 + 28_000;
-/** Of each machine. */
-const UNITS = 8;
 /** Chains of looks merge: more messages than this about one record is a chain that multiplied. */
 const MOST_MESSAGES = 12;
 
 /** What must hold once the faults have stopped and nothing is due any more. */
-export function finalViolations(world: SimulatedWorld, sim: Scheduler, wasCalm: boolean): string[] {
+export function finalViolations(
+  world: SimulatedWorld,
+  sim: Scheduler,
+  wasCalm: boolean,
+  runs: readonly { readonly uid: string; readonly run: number }[],
+): string[] {
   // Now: what goes on while this is judged would be another call.
   const isUnderWay = sim.nextAt() !== undefined;
   const environments = [...world.watch.environments().values()];
   const violations = environments.flatMap((environment) => [
     ...unfinished(environment),
-    ...brokenPromises(world, environment),
+    // Where the operator ended it by force, what was promised may have gone with the edit.
+    ...(world.watch.isForced(environment.uid) ? [] : brokenPromises(world, environment)),
     ...(wasCalm ? lateCancels(world, environment) : []),
   ]);
   for (const uid of world.answered.submits) {
@@ -39,18 +44,19 @@ export function finalViolations(world: SimulatedWorld, sim: Scheduler, wasCalm: 
   violations.push(...diskViolations(world), ...keyViolations(world));
   violations.push(...keptSecrets(world.table, world.watch.environments()));
   violations.push(...world.webhooks.final(world.table, environments));
-  violations.push(...world.watch.life.final(world.volumes.volumeIds()));
+  violations.push(...world.watch.life.final(world.volumes));
+  violations.push(...world.table.all().flatMap((item) => beyondBound(item) ?? []));
+  for (const { uid, run } of runs) violations.push(`run ${run} of ${world.watch.environments().get(uid)?.id} is left`);
   if (wasCalm) violations.push(...world.watch.latency.late());
   for (const [look, count] of world.queue.outstanding()) {
     if (count > MOST_MESSAGES) violations.push(`${count} messages say to look at ${look}`);
   }
-  const pool = world.watch.pool();
-  const left = [...(pool?.granted ?? []), ...(pool?.held ?? [])];
+  const left = [...world.watch.pools().values()].flatMap(({ granted, held }) => [...granted, ...held]);
   if (left.length > 0 && violations.length === 0) violations.push(`the ledger still names ${left.length}`);
-  for (const node of ["h100-1", "h100-2", "h100-3"]) {
+  for (const [node, units] of world.watch.nodes()) {
     if (world.compute.liveUnits(node) > 0) violations.push(`${node} still runs something`);
     const peak = world.compute.peakUnits(node);
-    if (peak > UNITS) violations.push(`${peak} units ran on ${node} at once`);
+    if (peak > units) violations.push(`${peak} units ran on ${node} at once`);
   }
   if (isUnderWay) violations.push("calls are still under way");
   return violations;

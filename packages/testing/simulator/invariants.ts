@@ -1,6 +1,7 @@
 import type { Compute, Item, Stored, Table, Volumes } from "#core/context.ts";
 import type { Disk } from "#core/disks/record.ts";
-import type { Environment } from "#core/environments/record.ts";
+import { type Environment, isEnded } from "#core/environments/record.ts";
+import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
 import type { Pool } from "#core/pools/record.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { MemoryTable } from "../memory-table.ts";
@@ -10,11 +11,28 @@ import { type ChatWatch, chatWatch } from "./chat-invariants.ts";
 import { diskWatch } from "./disk-invariants.ts";
 import { failureWatch } from "./failure-invariants.ts";
 import { follows as followsIt } from "./follows.ts";
-import { type LatencyWatch, latencyWatch } from "./latency-invariants.ts";
+import { type Calmness, type LatencyWatch, latencyWatch } from "./latency-invariants.ts";
 import { type LifeWatch, lifeWatch } from "./life-invariants.ts";
+import { machineWatch } from "./machine-invariants.ts";
 import { newReached, type Reached } from "./reached.ts";
 
 import { UNKNOWN_PHASE } from "./weather.ts";
+
+/** What a large world wants of the watch. */
+export interface WatchOptions {
+  /** Weighing every item costs a tenth of a schedule. */
+  readonly measures?: boolean;
+  /** Thousands have ended there: what is compared at every write leaves out those of whom nothing is left to do. */
+  readonly isLarge?: boolean;
+  /** Is told of everything that was written, before the watch itself judges it. */
+  readonly also?: WatchedWrites;
+}
+
+export interface WatchedWrites {
+  wroteEnvironment(before: Environment | undefined, next: Environment): void;
+  wrotePool(before: Pool | undefined, next: Pool): void;
+  wroteItem(item: Item): void;
+}
 
 /** What must hold at every write and every call to the cluster, whatever went wrong before. */
 export interface Watch {
@@ -23,15 +41,29 @@ export interface Watch {
   readonly compute: Compute;
   readonly volumes: Volumes;
   readonly violations: string[];
+  violated(text: string): void;
   environments(): ReadonlyMap<string, Environment>;
+  /** Those of whom something is left to do. */
+  living(): ReadonlyMap<string, Environment>;
   disks(): ReadonlyMap<string, Disk>;
-  pool(): Pool | undefined;
+  /** The ledgers, by type. */
+  pools(): ReadonlyMap<string, Pool>;
+  /** The units of each machine that a ledger ever knew, by name. */
+  nodes(): ReadonlyMap<string, number>;
+  /** No volume is mounted by two runs: seen at every look, unless there are many. */
+  checkMounts(): void;
   readonly life: LifeWatch;
   readonly chat: ChatWatch;
   readonly reached: Reached;
   readonly latency: LatencyWatch;
   /** How long each was wanted when it was made, ms. */
   wantedFirst(uid: string): number | undefined;
+  /** Whether the operator ended it by force, as nobody could read it. */
+  isForced(uid: string): boolean;
+  /** Has this called with every record of an environment as it was and as it is written. */
+  whenWritten(call: (before: Environment | undefined, next: Environment) => void): void;
+  /** Somebody edited a record by hand so that nobody can read it. */
+  damaged(uid: string): void;
   /** Somebody mended a record by hand. */
   mended(item: Item): void;
   /** From now on nothing new is granted: an operator was told so. */
@@ -49,9 +81,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 };
 /** No call may change the cluster for a life that ended so long ago: the step's budget, a call's time-out, the clocks. */
 const LATEST_CALL_MS = 20_000 + 5_000 + 4_000;
-const UNITS = 8;
 /** The clocks of hosts differ by less than this. */
 const CLOCKS_MS = 2_000;
+/** Weighing every item costs a tenth of a schedule: so many are, and all that are left in the end (final.ts). */
+const MEASURED_EVERY = 8;
 /** And by less than this once the weather has set one of them (weather.ts). */
 const STEPPED_CLOCKS_MS = CLOCKS_MS + 15_000;
 
@@ -60,9 +93,8 @@ export function watch(
   now: () => number,
   onNew: (environment: Environment) => void,
   tell: (who: string, what: string) => void,
-  calmSince: () => number,
-  /** Weighing every item costs a tenth of a schedule. */
-  measures: boolean,
+  calmness: Calmness,
+  { measures = false, isLarge = false, also }: WatchOptions = {},
 ): Watch {
   const environments = new Map<string, Environment>();
   const wantedFirst = new Map<string, number>();
@@ -71,41 +103,64 @@ export function watch(
   const lastGone = new Map<string, number>();
   /** When the commands of runs were seen to have exited, by run. */
   const exits = new Map<string, number>();
-  let pool: Pool | undefined;
+  const pools = new Map<string, Pool>();
+  const nodes = new Map<string, number>();
+  /** Those that hold capacity, and those that are followed at every write. */
+  const holding = new Map<string, Environment>();
+  const living = new Map<string, Environment>();
+  let puts = 0;
+  const forced = new Set<string>();
+  /** Runs that gave back what they held. */
+  const returned = new Set<string>();
+  const callers: ((before: Environment | undefined, next: Environment) => void)[] = [];
   let events = 0;
   let isClosed = false;
   const reached = newReached();
   const violations: string[] = [];
-  const violated = (text: string) => violations.push(`${text} (at ${Math.round(now())})`);
+  const violated = (text: string) => void violations.push(`${text} (at ${Math.round(now())})`);
 
   function wroteEnvironment(next: Environment): void {
     const known = environments.get(next.uid);
     // The record of one that was deleted goes on under another key when a new one takes its id.
     const before = known?.sk === next.sk ? known : undefined;
     environments.set(next.uid, next);
+    // What it was is lost: what the operator ended by force is judged from there on.
+    const isLost = before !== undefined && isForced(next) && !isForced(before);
+    if (isLost) forced.add(next.uid);
+    if (before?.run.grant && !next.run.grant) returned.add(`${before.uid}-r${before.run.n}`);
+    // Force takes what a ledger still names for the worse. A planner that had read that it was given back drops it.
+    const holds = next.run.grant !== null && !(forced.has(next.uid) && returned.has(`${next.uid}-r${next.run.n}`));
+    keep(holding, next, holds);
+    keep(living, next, !isEnded(next) || next.dueAt !== undefined);
+    also?.wroteEnvironment(before, next);
     if (!known) {
       onNew(next);
       wantedFirst.set(next.uid, next.size.wantedMs);
     }
     if (before && next.placement.withdrawals > before.placement.withdrawals) onNew(next);
     if (before?.phase !== next.phase || before.run.n !== next.run.n) tell(`${next.owner}/${next.id}`, phaseText(next));
-    if (before) {
+    if (before && !isLost) {
       checkChange(before, next);
       failures.wroteEnvironment(before, next);
+      machines.wroteEnvironment(before, next);
     }
     latency.wroteEnvironment(before, next);
     if (before?.run.grant && !next.run.grant) checkReleased(before);
-    if (!before?.run.grant && next.run.grant) checkTaken(next);
+    if (!before?.run.grant && holds) checkTaken(next);
     reached.wroteEnvironment(before, next);
     disks.wroteEnvironment(before, next);
-    life.wroteEnvironment(before, next);
+    // Of a record that lost its run nobody knows which one it was at, unless a ledger does.
+    life.wroteEnvironment(isLost ? undefined : before, next);
     if (terminal.includes(next.phase) && !endedAt.has(next.uid)) endedAt.set(next.uid, now());
     if (next.phase === "expired" && before?.phase === "stopping") checkExpired(next);
+    for (const call of callers) call(before, next);
   }
 
-  const disks = diskWatch({ compute, volumes, environments, violated });
+  const followed = isLarge ? living : environments;
+  const disks = diskWatch({ compute, volumes, environments: followed, violated });
   const failures = failureWatch({ compute, environments, violated });
-  const latency = latencyWatch({ environments, violated, now, calmSince });
+  const machines = machineWatch({ compute, environments, violated, reached });
+  const latency = latencyWatch({ environments, violated, now, calmness });
   const clocksMs = () => (reached.all().includes("wall clock stepped") ? STEPPED_CLOCKS_MS : CLOCKS_MS);
   const life = lifeWatch({ compute, environments, violated, now, clocksMs });
   const chat = chatWatch({ environments, violated });
@@ -144,28 +199,37 @@ export function watch(
 
   /** Nobody takes what the ledger does not say, and no node is given twice. */
   function checkTaken(next: Environment): void {
+    const pool = pools.get(next.size.pool);
     const entry = [...(pool?.granted ?? []), ...(pool?.held ?? [])].find((one) => one.uid === next.uid);
     if (entry?.run !== next.run.n) violated(`${next.id} took capacity that the ledger does not give it`);
     const used = new Map<string, number>();
-    for (const one of environments.values()) {
+    for (const one of holding.values()) {
       for (const share of one.run.grant?.shares ?? []) {
         if (share.node !== null) used.set(share.node, (used.get(share.node) ?? 0) + share.units);
       }
     }
-    for (const [node, units] of used) if (units > UNITS) violated(`${units} units of ${node} are held`);
+    const most = unitsPerNode(instanceTypeOfPool(next.size.pool));
+    for (const { node } of next.run.grant?.shares ?? []) {
+      const units = used.get(node ?? "") ?? 0;
+      if (units > most) violated(`${units} units of ${node} are held`);
+    }
   }
 
   function wrotePool(next: Pool): void {
+    const pool = pools.get(next.type);
+    also?.wrotePool(pool, next);
     if (pool && !followsIt(pool, next)) violated("the ledger was replaced by what is not its successor");
     const known = new Set([...(pool?.granted ?? []), ...(pool?.held ?? [])].map(({ uid, run }) => `${uid}-r${run}`));
     const fresh = next.granted.find(({ uid, run }) => !known.has(`${uid}-r${run}`));
     if (fresh && isClosed) violated(`${environments.get(fresh.uid)?.id} was granted capacity of a closed pool`);
     latency.wrotePool(pool, next);
-    pool = next;
+    pools.set(next.type, next);
+    for (const { name, units } of next.nodes) nodes.set(name, units);
     const entries = [...next.granted, ...next.held];
-    for (const environment of environments.values()) {
-      if (!environment.run.grant) continue;
-      if (!entries.some((entry) => entry.uid === environment.uid && entry.run === environment.run.n)) {
+    const named = new Set(entries.map(({ uid, run }) => `${uid}-r${run}`));
+    for (const environment of holding.values()) {
+      if (environment.size.pool !== next.type) continue;
+      if (!named.has(`${environment.uid}-r${environment.run.n}`)) {
         violated(`the ledger forgot ${environment.id}, which holds capacity`);
       }
     }
@@ -194,26 +258,37 @@ export function watch(
 
   return {
     violations,
+    violated,
     environments: () => environments,
+    living: () => living,
     disks: disks.all,
-    volumes: { ...watchedVolumes, ...life.watching(watchedVolumes) },
+    volumes: { ...watchedVolumes, ...life.watching(watchedVolumes), ...machines.watchingVolumes(watchedVolumes) },
     life,
     reached,
     latency,
     wantedFirst: (uid) => wantedFirst.get(uid),
-    mended: (item) => void environments.set(String(item.uid), item as unknown as Environment),
+    isForced: (uid) => forced.has(uid),
+    whenWritten: (call) => void callers.push(call),
+    damaged: latency.unreadable,
+    mended: (item) => {
+      const environment = item as unknown as Environment;
+      environments.set(environment.uid, environment);
+      latency.readable(environment);
+    },
     setClosed: (is) => {
       latency.excuse();
       isClosed = is;
     },
-    pool: () => pool,
+    pools: () => pools,
+    nodes: () => nodes,
+    checkMounts: disks.checkMounts,
     chat,
     table: {
       ...table,
       async put(item: Stored, options) {
         const written = item as Item;
         await table.put(written, options);
-        const beyond = measures ? beyondBound(written) : undefined;
+        const beyond = measures || puts++ % MEASURED_EVERY === 0 ? beyondBound(written) : undefined;
         if (beyond) violated(beyond);
         // Put off as unreadable: it is what it was.
         if (written.phase === UNKNOWN_PHASE) return;
@@ -222,12 +297,17 @@ export function watch(
         if (written.kind === "pool") wrotePool(written as unknown as Pool);
         if (written.kind === "disk") wroteDisk(written as unknown as Disk);
         reached.wroteItem(written);
+        also?.wroteItem(written);
+      },
+      async remove(key, options) {
+        await table.remove(key, options);
+        chat.removed(key);
       },
     },
     compute: {
       ...compute,
       ...chat.watching(compute),
-      ...failures.watching(compute),
+      ...failures.watching(machines.watching(compute)),
       async apply(run) {
         const existed = (await compute.observe(run.uid, run.run)) !== undefined;
         // One that may be started again may have run before, but never twice in one run.
@@ -238,7 +318,7 @@ export function watch(
       },
       async observe(uid, run) {
         const seen = await compute.observe(uid, run);
-        disks.checkMounts();
+        if (!isLarge) disks.checkMounts();
         life.lookedAt(uid);
         const name = `${uid}-r${run}`;
         if (seen?.endedAt && seen.exitCode !== null) exits.set(name, seen.endedAt);
@@ -249,8 +329,17 @@ export function watch(
   };
 }
 
+function keep<Kept extends { readonly uid: string }>(map: Map<string, Kept>, one: Kept, isKept: boolean): void {
+  if (isKept) map.set(one.uid, one);
+  else map.delete(one.uid);
+}
+
 function phaseText({ phase, run: { n: run }, reason, end: { outcome } }: Environment): string {
   return `is ${phase}, run ${run}${outcome ? `, ends as ${outcome.phase}` : ""}${reason ? `: ${reason}` : ""}`;
+}
+
+function isForced({ phase, reason }: Environment): boolean {
+  return phase === "stopping" && reason?.startsWith("Ended by the operator") === true;
 }
 
 function startsOf(compute: MemoryCompute, uid: string, first: number, last: number): number {

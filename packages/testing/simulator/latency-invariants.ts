@@ -1,10 +1,15 @@
 import type { Environment } from "#core/environments/record.ts";
 import type { Pool } from "#core/pools/record.ts";
+import type { Scheduler } from "./scheduler.ts";
 
 /** The part of the watch that knows how long capacity is on its way. */
 export interface LatencyWatch {
   wroteEnvironment(before: Environment | undefined, next: Environment): void;
   wrotePool(before: Pool | undefined, next: Pool): void;
+  /** Nobody can read its record: the ledger keeps all that it names of it (design section 2). */
+  unreadable(uid: string): void;
+  /** It can be read again: it was mended, or the operator ended it by force with what the ledger names. */
+  readable(environment: Environment): void;
   /** The index is late, or an operator closes the pool, which is carried into the ledger in its own time. */
   excuse(): void;
   /** What took longer than it may where nothing is faulted. */
@@ -13,40 +18,55 @@ export interface LatencyWatch {
 
 /** Where nothing is faulted: from what was freed to the grant, and from the grant to who takes it. */
 const PROMPT_MS = 5_000;
-/** How long the ledger may name somebody who has given everything back, once the faults are over. */
+/**
+ * How long the ledger may name somebody who has given everything back, once the faults are over. A freeze may outlast
+ * them: time in which every host sleeps does not count.
+ */
 const LONGEST_NAMED_MS = 120_000;
+
+/** The part of the scheduler that knows for how long nothing has gone wrong. */
+export type Calmness = Pick<Scheduler, "awake" | "calmSince">;
 
 export function latencyWatch(options: {
   readonly environments: ReadonlyMap<string, Environment>;
   readonly violated: (text: string) => void;
   readonly now: () => number;
-  /** When the faults ended; infinite while they last. */
-  readonly calmSince: () => number;
+  readonly calmness: Calmness;
 }): LatencyWatch {
-  const { environments, violated, now, calmSince } = options;
+  const { environments, violated, now, calmness } = options;
   const grantedAt = new Map<string, number>();
+  /** As `awake` counts. */
   const releasedAt = new Map<string, number>();
+  const unreadable = new Set<string>();
   const late: string[] = [];
   let isExcused = false;
   /** The latest moment at which something happened that may let somebody start. */
   let movedAt = now();
 
+  function readable({ uid, run }: Environment): void {
+    if (!unreadable.delete(uid)) return;
+    for (const name of releasedAt.keys()) if (name.startsWith(`${uid}-r`)) releasedAt.set(name, calmness.awake());
+    if (run.grant) releasedAt.delete(nameOf({ uid, run: run.n }));
+  }
+
   function checkNamed({ held }: Pool): void {
     for (const { uid, run } of held) {
       const released = releasedAt.get(nameOf({ uid, run }));
-      const since = released && Math.max(released, calmSince());
-      if (since === undefined || now() - since <= LONGEST_NAMED_MS) continue;
-      violated(`the ledger names ${environments.get(uid)?.id} ${Math.round(now() - since)} ms after it gave back`);
+      if (released === undefined || unreadable.has(uid)) continue;
+      const namedMs = calmness.awake() - Math.max(released, calmness.calmSince());
+      if (namedMs <= LONGEST_NAMED_MS) continue;
+      violated(`the ledger names ${environments.get(uid)?.id} ${Math.round(namedMs)} ms after it gave back`);
     }
   }
 
   return {
     wroteEnvironment(before, next) {
+      readable(next);
       const took = !before?.run.grant && next.run.grant ? grantedAt.get(runOf(next)) : undefined;
       if (took !== undefined && now() - took > PROMPT_MS) {
         late.push(`${next.id} took its grant after ${Math.round(now() - took)} ms`);
       }
-      if (before?.run.grant && !next.run.grant) releasedAt.set(runOf(before), now());
+      if (before?.run.grant && !next.run.grant) releasedAt.set(runOf(before), calmness.awake());
       const moves =
         before?.phase !== next.phase ||
         before.waitPool !== next.waitPool ||
@@ -67,6 +87,8 @@ export function latencyWatch(options: {
       if (before?.nodes.length !== next.nodes.length || fresh.length > 0) movedAt = now();
       checkNamed(next);
     },
+    unreadable: (uid) => void unreadable.add(uid),
+    readable,
     excuse: () => {
       isExcused = true;
     },

@@ -1,6 +1,7 @@
 import type { Volumes } from "#core/context.ts";
 import type { Environment } from "#core/environments/record.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
+import type { MemoryVolumes } from "../memory-volumes.ts";
 
 /** Something of use that a client was told had been noted. */
 export interface AnsweredUse {
@@ -20,7 +21,7 @@ export interface LifeWatch {
   whenLookedAt(call: (environment: Environment) => void): void;
   lookedAt(uid: string): void;
   /** What is wrong once nothing is due any more. */
-  final(volumeIds: readonly string[]): string[];
+  final(volumes: Pick<MemoryVolumes, "volumeIds" | "history">): string[];
 }
 
 /** After a start: faults and late sweeps included. */
@@ -110,8 +111,11 @@ export function lifeWatch(options: {
     whenLookedAt: (call) => void callers.push(call),
     lookedAt,
     answered: (use) => void uses.set(use.uid, [...(uses.get(use.uid) ?? []), use]),
-    final: (volumeIds) => {
-      const there = new Set(volumeIds);
+    final: (memory) => {
+      const volumeIds = memory.volumeIds();
+      // What failed by itself is not what was lost by its environment.
+      const failed = memory.history().flatMap(({ kind, volume }) => (kind === "lost" ? [volume] : []));
+      const there = new Set([...volumeIds, ...failed]);
       const left = volumeIds.filter((id) => ends.includes(environments.get(owners.get(id) ?? "")?.phase ?? ""));
       const lost = [...environments.values()].filter(
         ({ phase, volumes }) => phase === "stopped" && volumes.some(({ volume }) => volume && !there.has(volume.id)),

@@ -1,5 +1,7 @@
+import { endRecord } from "#core/admin/end-record.ts";
 import { findOrphans } from "#core/admin/orphans.ts";
-import type { Context } from "#core/context.ts";
+import type { Context, Key } from "#core/context.ts";
+import { keyText } from "#core/keys.ts";
 import { drainPool, pauseAdmission } from "#core/pools/admission.ts";
 import type { ClientAction } from "./clients.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -42,6 +44,15 @@ export function operatorActions(sim: Scheduler, world: SimulatedWorld): ClientAc
   ];
   for (let n = Math.floor(sim.random() * 9); n > 0; n--) actions.push(ask(at(9), "compare orphans", findOrphans));
   return actions;
+}
+
+/** Ends a record that nobody can read. */
+export function endByForce(sim: Scheduler, world: SimulatedWorld, record: Key): void {
+  const end = async (ctx: Context<"table" | "queue">) => {
+    await endRecord(ctx, keyText(record));
+    world.watch.reached.note("an unreadable record ended by force");
+  };
+  askOf(sim, world)(sim.time(), `records/end ${keyText(record)}`, end).run();
 }
 
 /** Has cluster and records compared now. */

@@ -41,7 +41,7 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/spec.ts",
-        find: "await Promise.all(page.items.map((item) => removeRecord(ctx, item)));",
+        find: "await Promise.all(page.items.map((item) => removeSecret(ctx, item)));",
         replace: "",
       },
     ],
@@ -51,9 +51,9 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/spec.ts",
-        find: "await Promise.all(page.items.map((item) => removeRecord(ctx, item)));",
+        find: "await Promise.all(page.items.map((item) => removeSecret(ctx, item)));",
         replace:
-          "await Promise.all(page.items.filter(({ sk }) => sk === environment.spec).map((item) => removeRecord(ctx, item)));",
+          "await Promise.all(page.items.filter(({ sk }) => sk === environment.spec).map((item) => removeSecret(ctx, item)));",
       },
     ],
   },

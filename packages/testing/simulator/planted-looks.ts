@@ -118,7 +118,7 @@ export const lookBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "sweep.ts",
-        find: "const sent = isDeep ? await sendOldest(ctx, shards) :",
+        find: "const sent = isDeep ? await sendOldest(ctx, queue, shards) :",
         replace: "const sent = isDeep ? 0 :",
       },
     ],

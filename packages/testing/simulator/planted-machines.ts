@@ -4,10 +4,6 @@ import type { PlantedBug } from "./plant.ts";
 export const machineBugs: readonly PlantedBug[] = [
   {
     name: "a machine is lost whatever its provider says",
-    caughtBy: {
-      file: "environments/lost-node.test.ts",
-      title: "nothing is forced while its instance runs, though its node object is gone: it waits and says so",
-    },
     edits: [
       {
         file: "environments/lost-node.ts",
@@ -48,7 +44,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "units of a lost machine given again",
     caughtBy: {
       file: "environments/lost-node.test.ts",
-      title: "what may be started again is stopped with that fault, and starts elsewhere with its own volumes",
+      title: "nobody is given the units of a lost machine, however old the last listing of machines is",
     },
     edits: [{ file: "pools/settle.ts", find: "(silent.has(node.uid) ?", replace: "(silent.has(node.name) ?" }],
   },

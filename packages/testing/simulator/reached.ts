@@ -13,6 +13,8 @@ export interface Reached {
   all(): State[];
 }
 
+const MACHINE_LOST = "Its machine was lost";
+
 type Change<Record> = (before: Record, next: Record) => boolean;
 
 const ofEnvironments = {
@@ -25,6 +27,12 @@ const ofEnvironments = {
   "failed as it was killed": fails("killed"),
   "failed by its image": fails("image"),
   "failed as its run was lost": fails("lost"),
+  "failed as its machine was lost": (before, next) =>
+    before.end.outcome === null && next.end.outcome?.reason?.startsWith(MACHINE_LOST) === true,
+  "stopped as its machine was lost": (before, next) =>
+    before.run.error === null && next.run.error?.startsWith(MACHINE_LOST) === true,
+  "a machine came back in time": (before, next) =>
+    isSilent(before) && !isSilent(next) && next.run.machines.length > 0 && next.phase === before.phase,
   "failed at its preparing limit": fails("deadline"),
   "failed as no machine bound it": fails("placement"),
   deleted: ends(({ phase }) => phase === "deleted"),
@@ -105,8 +113,20 @@ const told = [
   "githubKeys away",
   "node back after it was NotReady",
   "node joined",
+  "a machine replaced under its name",
+  "a newer record left alone",
+  "a volume lost while it was mounted",
+  "a volume lost while nobody had it",
+  "a backup lost",
+  "a lost machine replaced",
+  "a lost machine let go by force",
+  "a volume taken by force from a lost machine",
+  "the operator said that a machine is gone",
   "wall clock stepped",
   "unreadable record mended",
+  "an unreadable record ended by force",
+  "what came back after an end removed",
+  "an earlier run removed beside a later one",
   "run missed by one look",
   "message given up after its last receive",
 ] as const;
@@ -121,21 +141,26 @@ export const interestingStates = [
   ...told,
 ] as State[];
 
+// Asked at every write: nothing is listed anew there.
+const environmentStates = Object.entries(ofEnvironments) as [State, Change<Environment>][];
+const diskStates = Object.entries(ofDisks) as [State, Change<Disk>][];
+const itemStates = Object.entries(ofItems) as [State, (item: Item) => boolean][];
+
 export function newReached(): Reached {
   const reached = new Set<State>();
-  function compare<Record>(table: object, before: Record | undefined, next: Record): void {
+  function compare<Record>(table: readonly [State, Change<Record>][], before: Record | undefined, next: Record): void {
     if (before === undefined) return;
-    for (const [state, isSo] of Object.entries(table) as [State, Change<Record>][]) {
+    for (const [state, isSo] of table) {
       if (!reached.has(state) && isSo(before, next)) reached.add(state);
     }
   }
   return {
     note: (state) => void reached.add(state),
-    wroteEnvironment: (before, next) => compare(ofEnvironments, before, next),
-    wroteDisk: (before, next) => compare(ofDisks, before, next),
+    wroteEnvironment: (before, next) => compare(environmentStates, before, next),
+    wroteDisk: (before, next) => compare(diskStates, before, next),
     wroteItem(item) {
-      for (const [state, isSo] of Object.entries(ofItems) as [State, (item: Item) => boolean][]) {
-        if (isSo(item)) reached.add(state);
+      for (const [state, isSo] of itemStates) {
+        if (!reached.has(state) && isSo(item)) reached.add(state);
       }
     },
     all: () => [...reached],
@@ -163,6 +188,10 @@ function stops(before: Environment, next: Environment): boolean {
 
 function hasVolumes({ volumes }: Environment): boolean {
   return volumes.some(({ volume }) => volume !== null);
+}
+
+function isSilent({ run: { machines } }: Environment): boolean {
+  return machines.some(({ silent }) => silent !== null);
 }
 
 function settles(before: Environment, next: Environment): boolean {

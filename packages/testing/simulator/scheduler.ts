@@ -17,6 +17,8 @@ export interface FaultRates {
   readonly ownRepeated: number;
   /** A look at the cluster does not see a run that is there. */
   readonly blind: number;
+  /** The table answers a batch in two parts, makes somebody wait, or refuses after a wait. */
+  readonly throttle: number;
 }
 
 /** A machine that runs handlers and workers. */
@@ -45,7 +47,10 @@ interface Call {
 export interface Scheduler {
   /** Milliseconds of virtual time, the truth. */
   time(): number;
-  advanceTo(time: number): void;
+  /** `isAsleep`: every host sleeps until then, so that nobody can look at anything. */
+  advanceTo(time: number, isAsleep: boolean): void;
+  /** Virtual time in ms without what passed while every host slept. */
+  awake(): number;
   random(): number;
   pick<T>(from: readonly T[]): T;
   newHost(name: string, offsetMs: number): Host;
@@ -64,9 +69,12 @@ export interface Scheduler {
   crash(host: Host): void;
   setRates(rates: FaultRates): void;
   rates(): FaultRates;
-  /** Since when nothing goes wrong any more; infinite while it may. */
+  /** Since when nothing new goes wrong, as `awake` counts; infinite while it may. */
   calmSince(): number;
   calls(): number;
+  /** The latest moment at which something was lost, failed, crashed or still slept: what waited for it is late. */
+  setBackAt(): number;
+  setBack(until: number): void;
   /** Every call and fault, for whoever wants it all. */
   note(line: string): void;
   /** What a person would tell of this schedule: who did what, and how it ended. */
@@ -84,11 +92,13 @@ export const calm: FaultRates = {
   doubleSend: 0,
   ownRepeated: 0,
   blind: 0,
+  throttle: 0,
 };
 
 const LATE_MS = 5_000;
 const SHORT_FREEZE_MS = 22_000;
 const LONG_FREEZE_MS = 700_000;
+/** The longest that a call takes, unless said; calls take place one after the other. */
 const LATENCY_MS = 30;
 /** Twice the longest chain of awaits between two port calls. A turn of the event loop would cost half the run. */
 const MOST_TICKS = 20;
@@ -100,11 +110,17 @@ export function scheduler(
   random: () => number,
   start: number,
   { note, tell }: Pick<Scheduler, "note" | "tell">,
+  latencyMs = LATENCY_MS,
 ): Scheduler {
   let now = start;
   let rates = calm;
   let calmSince = start;
+  let asleepMs = 0;
   let made = 0;
+  let setBackAt = Number.NEGATIVE_INFINITY;
+  const setBack = (until: number) => {
+    setBackAt = Math.max(setBackAt, until);
+  };
   let pending: Call[] = [];
   /** Grows when a task makes a call or ends: what an answered call leads to, unless its task waits for others too. */
   let moves = 0;
@@ -114,6 +130,7 @@ export function scheduler(
   }
 
   function crash(host: Host): void {
+    setBack(now);
     note(`${host.name} crashes`);
     tell(host.name, "crashes");
     host.life += 1;
@@ -123,6 +140,7 @@ export function scheduler(
 
   async function happen(call: Call): Promise<void> {
     if (fault(rates.errorBefore)) {
+      setBack(now);
       call.answer = { error: new Error("injected: no effect") };
       tell(call.host.name, `${call.label} fails without effect`);
       return;
@@ -133,6 +151,7 @@ export function scheduler(
       call.answer = { error };
     }
     if (fault(rates.errorAfter)) {
+      setBack(now);
       call.answer = { error: new Error("injected: timed out with effect") };
       tell(call.host.name, `${call.label} has its effect and answers with an error`);
     }
@@ -147,6 +166,7 @@ export function scheduler(
   }
 
   function rests({ host, label, at }: Call, what: string): void {
+    setBack(at);
     const text = `${what} after ${label} for ${Math.round(at - now)} ms`;
     note(`${host.name} ${text}`);
     tell(host.name, text);
@@ -166,9 +186,11 @@ export function scheduler(
 
   return {
     time: () => now,
-    advanceTo: (time) => {
+    advanceTo: (time, isAsleep) => {
+      if (isAsleep) asleepMs += Math.max(0, time - now);
       now = Math.max(now, time);
     },
+    awake: () => now - asleepMs,
     random,
     pick: (from) => from[Math.floor(random() * from.length)] as (typeof from)[number],
     newHost(name, offsetMs) {
@@ -185,6 +207,7 @@ export function scheduler(
       return new Promise((resolve, reject) => {
         const late = fault(rates.late) ? random() * LATE_MS : 0;
         const at = now + afterMs + late;
+        if (late > 0) setBack(at);
         pending.push({ host, label, effect, resolve: resolve as Call["resolve"], reject, answer: undefined, at });
         moves += 1;
       });
@@ -210,7 +233,7 @@ export function scheduler(
       const ready = pending.filter((call) => call.at <= now);
       const call = ready[Math.floor(random() * ready.length)];
       if (!call) return;
-      now += random() * LATENCY_MS;
+      now += random() * latencyMs;
       made += 1;
       if (call.answer === undefined) {
         await happen(call);
@@ -224,11 +247,13 @@ export function scheduler(
     crash,
     setRates: (next) => {
       rates = next;
-      calmSince = next === calm ? now : Number.POSITIVE_INFINITY;
+      calmSince = next === calm ? now - asleepMs : Number.POSITIVE_INFINITY;
     },
     calmSince: () => calmSince,
     rates: () => rates,
     calls: () => made,
+    setBackAt: () => setBackAt,
+    setBack,
     note,
     tell,
   };

@@ -31,6 +31,13 @@ test("once the faults are over a sweep asks at the moment it begins, although no
   expect(reports.map(({ violations }) => violations)).toEqual([[], []]);
 });
 
+test("a schedule that was cut short is told as that, and not as what it had no calls left to finish", async () => {
+  const { calls, violations } = await simulate(42, { mostCalls: 200 });
+
+  expect(calls).toBe(200);
+  expect(violations).toEqual(["not over after 200 calls"]);
+});
+
 test("schedules do meet what they are for: faults, ends of every kind, waiting and passing", async () => {
   const lines: string[] = [];
 

@@ -1,6 +1,11 @@
-import type { Item, Key, Stored } from "#core/context.ts";
+import type { Item, Key, Run, Stored } from "#core/context.ts";
+import { type Environment, isEnded } from "#core/environments/record.ts";
 import type { ClientAction } from "./clients.ts";
+import { machineWeather } from "./machine-weather.ts";
+import { compareNow, endByForce } from "./operator-clients.ts";
 import type { Scheduler } from "./scheduler.ts";
+import { versionWeather } from "./version-weather.ts";
+import { volumeWeather } from "./volume-weather.ts";
 import type { SimulatedWorld } from "./world.ts";
 
 /** What may be away as a whole. */
@@ -21,11 +26,14 @@ export function weatherActions(sim: Scheduler, world: SimulatedWorld, until: num
   const some = (chance: number, make: () => ClientAction[]) => (sim.random() < chance ? make() : []);
   return [
     ...some(0.12, () => outage(sim, world, until)),
-    ...some(0.1, () => notReady(sim, world, until)),
+    ...some(0.2, () => machineWeather(sim, world, until)),
     ...some(0.05, () => joins(sim, world, until)),
     ...some(0.06, () => clockSteps(sim, world, until)),
     ...some(0.08, () => damage(sim, world, until)),
     ...some(0.05, () => poison(sim, world, until)),
+    ...some(0.1, () => volumeWeather(sim, world, until)),
+    ...some(0.08, () => strays(sim, world)),
+    ...some(0.08, () => versionWeather(sim, world, until)),
   ];
 }
 
@@ -56,24 +64,29 @@ function outage(sim: Scheduler, world: SimulatedWorld, until: number): ClientAct
   return [{ at, run: begin }];
 }
 
-/** A machine that does not answer for a while, and then does: nothing happened. */
-function notReady(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
-  const name = sim.pick(["h100-1", "h100-2"]);
-  const at = between(sim, sim.time(), until);
-  const lost = () => {
-    sim.tell("weather", `${name} is NotReady`);
-    world.compute.loseNode(name);
-    world.watch.reached.note("node back after it was NotReady");
+/**
+ * The cluster takes a call so late that no rule about sleeping workers covers it: a run comes back right after its end, or
+ * beside the one after it. It has no share of a machine, as nobody could keep that from others.
+ */
+function strays(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
+  world.watch.whenWritten((before, next) => {
+    const isEnd = before !== undefined && !isEnded(before) && isEnded(next);
+    const isStart = before?.phase === "stopped" && next.phase === "queued";
+    if (!(isEnd || isStart) || before.run.applyingAt === null || sim.random() < 0.5) return;
+    const { owner, id, run } = before;
+    sim.tell("cluster", `makes run ${run.n} of ${owner}/${id} again`);
+    void world.compute.apply(runWithoutShare(before));
+    if (sim.random() < 0.5) compareNow(sim, world);
+  });
+  return [];
+}
+
+function runWithoutShare({ uid, run, name, size, ports }: Environment): Run {
+  return {
+    ...{ uid, run: run.n, name, key: "", pool: size.pool, instanceType: size.instanceType, image: "", env: {} },
+    ...{ command: undefined, shares: [], gpusPerMachine: 0, mounts: [], ports, resources: null },
+    until: Number.MAX_SAFE_INTEGER,
   };
-  const back = () => {
-    sim.tell("weather", `${name} is back`);
-    world.compute.returnNode(name);
-  };
-  // What is made smaller may leave the loss out, and never the return.
-  return [
-    { at, run: lost },
-    ...[between(sim, at, until), until].map((when) => ({ at: when, run: back, isNeeded: true })),
-  ];
 }
 
 function joins(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
@@ -108,24 +121,39 @@ function clockSteps(sim: Scheduler, world: SimulatedWorld, until: number): Clien
   ];
 }
 
-/** A record that somebody edited by hand so that nobody can read it, and mends again. */
+/** Faults are over after 8 minutes (schedule.ts); whoever froze before that is back after 12 more. */
+const ENDED_MS = [9 * MINUTE, 10 * MINUTE, 21 * MINUTE];
+
+/** A record that somebody edited by hand so that nobody can read it, and mends again, or that the operator ends by force. */
 function damage(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
-  const at = between(sim, sim.time(), until);
+  const start = sim.time();
+  const at = between(sim, start, until);
   let sound: Item | undefined;
+  const isForced = sim.random() < 0.5;
   const edit = () => {
     const living = [...world.watch.environments().values()].filter(({ dueAt }) => dueAt !== undefined);
     if (living.length === 0) return;
     sound = sim.pick(living) as Stored as Item;
     sim.tell("weather", `${sound.id} is edited by hand and cannot be read`);
-    void world.table.put({ ...sound, phase: UNKNOWN_PHASE } as Item);
-    world.watch.reached.note("unreadable record mended");
+    void world.table.put({ ...sound, ...sim.pick(edits), phase: UNKNOWN_PHASE } as Item);
+    world.watch.damaged(String(sound.uid));
+    if (!isForced) world.watch.reached.note("unreadable record mended");
   };
+  // Asked for until somebody has heard it; a write that was under way may have mended the record meanwhile.
+  if (isForced) {
+    const times = [between(sim, at, until), until, ...ENDED_MS.map((later) => start + later)];
+    const force = () => sound && endByForce(sim, world, sound);
+    return [{ at, run: edit }, ...times.map((when) => ({ at: when, run: force, isNeeded: true }))];
+  }
   const mend = () => sound && mended(sim, world, sound);
   return [
     { at, run: edit },
     ...[between(sim, at, until), until].map((when) => ({ at: when, run: () => void mend(), isNeeded: true })),
   ];
 }
+
+/** What else such an edit takes with it. */
+const edits: readonly object[] = [{}, {}, { run: "?" }, { size: null }, { disk: "?" }, { times: undefined }];
 
 /** What no version of the core writes. */
 export const UNKNOWN_PHASE = "edited";

@@ -1,4 +1,4 @@
-import type { Compute, ComputeNode } from "#core/context.ts";
+import type { Compute, ComputeNode, Look, Queue, Settings } from "#core/context.ts";
 import type { Environment } from "#core/environments/record.ts";
 import type { DelivererContext } from "#core/webhooks/deliver.ts";
 import type { WorkerContext } from "#core/worker.ts";
@@ -7,27 +7,31 @@ import { manualClock } from "../clock.ts";
 import { seededIds } from "../ids.ts";
 import { silentLog } from "../log.ts";
 import { memoryBlobs } from "../memory-blobs.ts";
-import { memoryCompute } from "../memory-compute.ts";
+import { type MemoryCompute, memoryCompute } from "../memory-compute.ts";
 import { memoryGithubKeys } from "../memory-github-keys.ts";
 import { memoryQueue } from "../memory-queue.ts";
-import type { Outcome } from "../memory-run.ts";
+import type { Outcome, StepDelays } from "../memory-run.ts";
 import { memorySealer } from "../memory-sealer.ts";
-import { memoryTable } from "../memory-table.ts";
+import { type MemoryTable, memoryTable } from "../memory-table.ts";
 import { memoryVolumes } from "../memory-volumes.ts";
 import { nodesOf } from "../memory-world.ts";
 import { testSettings } from "../settings.ts";
 import { TALKING } from "./chat-clients.ts";
 import { faultyPorts, type TruePorts } from "./faulty-ports.ts";
 import type { Answered } from "./final.ts";
-import { watch } from "./invariants.ts";
+import { type WatchOptions, watch } from "./invariants.ts";
+import { type Hearsay, provider } from "./machine-weather.ts";
 import type { Host, Scheduler } from "./scheduler.ts";
 import { sweepRules } from "./sweep-rules.ts";
+import { readByNewer, type Versions, versionedTable } from "./version-weather.ts";
 import { type Away, type Part, whileThere } from "./weather.ts";
 import { webhookTwin } from "./webhook-twin.ts";
 
 /** In some worlds what has started is not ready for long: only there can it be lost in between. */
 const SLOW = 0.11;
 const SLOW_PROBE_MS = 50_000;
+/** In few others faults last for long: only there are volumes old enough that one which is not seen is believed to be gone. */
+const LONG = 0.02;
 
 export type SimulatedWorld = ReturnType<typeof newWorld>;
 
@@ -43,37 +47,84 @@ const MOST_ARCHIVE_MS = 120_000;
 /** A deleted disk is purged after three minutes, so that a schedule sees it. */
 const RETENTION_DAYS = 0.002;
 
+/** What a world is made of, beside its seed. */
+export interface Surroundings {
+  readonly nodes: readonly ComputeNode[];
+  /** How late the indexes are, ms. */
+  readonly late: number;
+  readonly isSlow: boolean;
+  readonly isLong: boolean;
+  readonly taken: Partial<StepDelays>;
+  readonly snapshotMs: number;
+  readonly archiveMs: number;
+  readonly listedAfterMs: number;
+  readonly apartMs: number;
+  readonly hostCount: number;
+  readonly settings: Partial<Settings>;
+  /** What becomes of an environment's run; drawn among everything unless said. */
+  readonly decide?: (compute: MemoryCompute, environment: Environment) => void;
+  readonly watch: WatchOptions;
+  /** Is told of every message that is sent. */
+  readonly sent?: (message: Look) => void;
+}
+
 /** Two machines of 8 units, four hosts that differ, and what clients were told so far. */
 export function newWorld(sim: Scheduler, seed: number) {
-  const clock = { ...manualClock(), now: () => Math.round(sim.time()), monotonic: () => Math.round(sim.time()) };
-  const isThorough = seed % THOROUGH_EVERY === 0;
+  return worldOf(sim, seed, drawn(sim, seed));
+}
+
+function drawn(sim: Scheduler, seed: number): Surroundings {
   const late = sim.random() < 0.5 ? 90_000 * sim.random() : 0;
-  const table = memoryTable({
-    clock,
-    random: sim.random,
-    indexLatenessMs: late,
-    sharesItems: isThorough ? "frozen" : "trusting",
-  });
-  const queue = memoryQueue({ clock, visibilitySeconds: 60 });
   const delays = { bindMs: 2000, imageMs: 3000, probeMs: 1000, removeMs: 1500 };
   const isSlow = sim.random() < SLOW;
+  const isLong = sim.random() < LONG;
   const taken = isSlow ? { ...delays, probeMs: SLOW_PROBE_MS } : sim.random() < 0.7 ? delays : {};
-  const nodes = nodesOf({ h100: 2 });
-  const compute = memoryCompute({ clock, nodes, ...taken });
   const snapshotMs = sim.random() < 0.5 ? sim.random() * 2_000 : sim.random() * sim.random() * 100_000;
   const archiveMs = sim.random() < 0.7 ? 0 : sim.random() * MOST_ARCHIVE_MS;
   const listedAfterMs = sim.random() < 0.3 ? sim.random() * LATEST_LISTED_MS : 0;
+  return {
+    ...{ nodes: nodesOf({ h100: 2 }), late, isSlow, isLong, taken, snapshotMs, archiveMs, listedAfterMs },
+    apartMs: sim.random() < 0.5 ? MOST_APART_MS : 0,
+    hostCount: 4,
+    settings: { preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS },
+    watch: { measures: isThorough(seed) },
+  };
+}
+
+function isThorough(seed: number): boolean {
+  return seed % THOROUGH_EVERY === 0;
+}
+
+/** A world of these machines and hosts, nobody in it yet. */
+export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
+  const { nodes, late, isSlow, isLong, taken, snapshotMs, archiveMs, listedAfterMs, apartMs } = around;
+  const clock = { ...manualClock(), now: () => Math.round(sim.time()), monotonic: () => Math.round(sim.time()) };
+  const memory = memoryTable({
+    clock,
+    random: sim.random,
+    indexLatenessMs: late,
+    sharesItems: isThorough(seed) && !around.watch.isLarge ? "frozen" : "trusting",
+  });
+  const versions: Versions = { kinds: new Set(), newer: new Set(), writers: new Map() };
+  const table: MemoryTable = {
+    ...memory,
+    all: () => (versions.kinds.size > 0 ? memory.all().map(readByNewer) : memory.all()),
+  };
+  const queue = memoryQueue({ clock, visibilitySeconds: 60 });
+  const hasVolume = (id: string): boolean => volumes.contentOf(id) !== undefined;
+  const compute = memoryCompute({ clock, nodes, hasVolume, ...taken });
   const isMounted = (id: string) => compute.mounting(id).length > 0;
   const { detach } = compute;
   const volumes = memoryVolumes({ clock, isMounted, detach, snapshotMs, archiveMs, listedAfterMs });
-  const decide = (environment: Environment) => decideFate(sim, compute, environment);
-  const watched = watch({ table, compute, volumes }, sim.time, decide, sim.tell, sim.calmSince, isThorough);
+  const decideOne = around.decide ?? ((_, environment) => decideFate(sim, compute, environment));
+  const decide = (environment: Environment) => decideOne(compute, environment);
+  const watched = watch({ table: memory, compute, volumes }, sim.time, decide, sim.tell, sim, around.watch);
   // Who waits is found late then, and granted late.
   if (late > 0) watched.latency.excuse();
-  const settings = testSettings({ preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS });
+  const settings = testSettings(around.settings);
   const ids = seededIds(seed, clock);
-  const apartMs = sim.random() < 0.5 ? MOST_APART_MS : 0;
-  const hosts = [1, 2, 3, 4].map((n) => sim.newHost(`host-${n}`, (sim.random() - 0.5) * apartMs));
+  const numbers = Array.from({ length: around.hostCount }, (_, n) => n + 1);
+  const hosts = numbers.map((n) => sim.newHost(`host-${n}`, (sim.random() - 0.5) * apartMs));
   const webhooks = webhookTwin(sim);
   const away: Away = new Map();
   const there = <Port extends object>(port: Port, part: Part) => whileThere(port, part, away, sim.time);
@@ -93,12 +144,16 @@ export function newWorld(sim: Scheduler, seed: number) {
       watched.reached.note("run missed by one look");
       return undefined;
     };
+  /** `areChanging`: machines die and join, so that the pool does not know them once and for all. */
+  const machines = { hearsay: new Map() as Hearsay, areChanging: false };
+  const machineOf = provider(watched.compute, machines.hearsay, sim.time);
+  const cluster = there({ ...watched.compute, machineOf }, "cluster");
   const contexts = new Map<Host, WorkerContext & DelivererContext>(
     hosts.map((host) => {
       const ports = faultyPorts(sim, host, {
-        queue: there(queue, "queue"),
-        table: there(watched.table, "table"),
-        compute: there(watched.compute, "cluster"),
+        queue: there(toldOf(queue, around.sent), "queue"),
+        table: there(versionedTable(watched.table, memory, host, versions, watched), "table"),
+        compute: { ...cluster, ...watched.chat.arriving(cluster) },
         volumes: there(watched.volumes, "volumes"),
       });
       const compute = { ...ports.compute, ...watched.chat.calledBy(host, ports.compute), observe: seldomBlind(ports) };
@@ -119,8 +174,31 @@ export function newWorld(sim: Scheduler, seed: number) {
   );
   const answered: Answered = { submits: [], cancels: [], extensions: [], undeletes: [] };
   const sweeps = sweepRules(sim.time, watched.violations);
-  const told = { checks, answered, webhooks, sweeps, away, firstNode: nodes[0] as ComputeNode };
-  return { watch: watched, table, queue, compute, volumes, hosts, contexts, isSlow, ...told, nextSweep: sim.time() };
+  const told = { checks, answered, webhooks, sweeps, away, machines, versions, firstNode: nodes[0] as ComputeNode };
+  return {
+    watch: watched,
+    table,
+    queue,
+    compute,
+    volumes,
+    hosts,
+    contexts,
+    isSlow,
+    isLong,
+    ...told,
+    nextSweep: sim.time(),
+  };
+}
+
+function toldOf(queue: Queue, sent: Surroundings["sent"]): Queue {
+  if (!sent) return queue;
+  return {
+    ...queue,
+    send(name, message, options) {
+      sent(message);
+      return queue.send(name, message, options);
+    },
+  };
 }
 
 /** Active, and nothing ends it: of what is being removed or withdrawn every look decides. */

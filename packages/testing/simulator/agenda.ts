@@ -1,0 +1,35 @@
+import { popHeap, pushHeap } from "#core/heap.ts";
+
+interface Entry {
+  readonly at: number;
+  readonly n: number;
+  readonly run: () => void;
+}
+
+/** What shall happen when, in the order of time; of one moment in the order in which it was noted. */
+export interface Agenda {
+  at(when: number, run: () => void): void;
+  /** The moment of the first entry; infinite when there is none. */
+  nextAt(): number;
+  /** Does everything whose moment has come. */
+  runUntil(now: number): void;
+}
+
+export function newAgenda(): Agenda {
+  const entries: Entry[] = [];
+  let noted = 0;
+  return {
+    at: (when, run) => pushHeap(entries, { at: when, n: ++noted, run }, isBefore),
+    nextAt: () => entries[0]?.at ?? Number.POSITIVE_INFINITY,
+    runUntil(now) {
+      for (let first = entries[0]; first && first.at <= now; first = entries[0]) {
+        popHeap(entries, isBefore);
+        first.run();
+      }
+    },
+  };
+}
+
+function isBefore(a: Entry, b: Entry): boolean {
+  return a.at < b.at || (a.at === b.at && a.n < b.n);
+}

@@ -1,0 +1,171 @@
+import type { PlantedBug } from "./plant.ts";
+
+/** Mistakes that only weather brings to light: dead machines, lost volumes, two versions at once, throttling, force. */
+export const weatherBugs: readonly PlantedBug[] = [
+  {
+    name: "force although no machine is lost",
+    edits: [
+      {
+        file: "environments/ending.ts",
+        find: "return lost !== undefined && now - (removedAt ?? now) >= GRACE_SECONDS * 1000;",
+        replace: "return now - (removedAt ?? now) >= GRACE_SECONDS * 1000;",
+      },
+    ],
+  },
+  {
+    name: "a machine that does not answer taken for a dead one",
+    edits: [
+      {
+        file: "environments/lost-node.ts",
+        find: 'const lost = silent[words.indexOf("gone")];',
+        replace: "const lost = silent[0];",
+      },
+    ],
+  },
+  {
+    name: "the volume of a lost machine never taken off",
+    edits: [
+      {
+        file: "environments/lost-node.ts",
+        find: "  if (lost) await Promise.all(attached",
+        replace: "  if (lost && now < 0) await Promise.all(attached",
+      },
+    ],
+  },
+  {
+    name: "an operator's word that nobody reads",
+    edits: [
+      {
+        file: "environments/lost-node.ts",
+        find: "const told = machines.find(({ uid }) => gone.has(uid));",
+        replace: "const told = machines.find(({ uid }) => gone.has(uid.toUpperCase()));",
+      },
+    ],
+  },
+  {
+    name: "a restore that does not ask whether the backup is there",
+    caughtBy: {
+      file: "disks/restore.test.ts",
+      title: "gets the next newest backup where the newest was deleted outside, which the log tells",
+    },
+    edits: [
+      {
+        file: "environments/disk.ts",
+        find: "const isSeen = (await ctx.volumes.findSnapshot(id)) !== undefined;",
+        replace: "const isSeen = true;",
+      },
+    ],
+  },
+  {
+    name: "a restore from an older backup because one look did not see the newest",
+    caughtBy: { file: "disks/restore.test.ts", title: "gets its newest backup though one look does not see that" },
+    edits: [
+      {
+        file: "environments/disk.ts",
+        find: "if (isSeen || missedAt === undefined) {",
+        replace: "if (isSeen) {",
+      },
+    ],
+  },
+  {
+    name: "a volume made under a token whose leftovers are being removed",
+    caughtBy: {
+      file: "making.test.ts",
+      title: "a token under which somebody may be removing what was never used makes nothing any more",
+    },
+    edits: [{ file: "making.ts", find: "now < settlesAt(one) - REMOVING_MS &&", replace: "" }],
+  },
+  {
+    name: "a backup looked for only while its volume is there",
+    caughtBy: {
+      file: "disks/restore.test.ts",
+      title: "gets back what the end of its last job saved, though the volume went before anybody heard of that backup",
+    },
+    edits: [
+      {
+        file: "environments/backup.ts",
+        find: "const resolved = claim && (await",
+        replace:
+          "const isThere = disk.volume && (await ctx.volumes.findVolume(disk.volume.id));\n  const resolved = claim && isThere && (await",
+      },
+    ],
+  },
+  {
+    name: "fields that nobody knows dropped",
+    edits: [
+      {
+        file: "reconcile.ts",
+        find: "const record = await writeRecord(ctx, step.record);",
+        replace: "const record = await writeRecord(ctx, { ...step.record, added: undefined } as Due);",
+      },
+    ],
+  },
+  {
+    name: "a newer ledger put off",
+    edits: [{ file: "poison.ts", find: "if (isNewer) {", replace: 'if (isNewer && item.kind !== "pool") {' }],
+  },
+  {
+    name: "a batch that was throttled taken for an empty one",
+    edits: [
+      {
+        file: "pools/named.ts",
+        find: "await ctx.table.getMany(known) : [];",
+        replace: "await ctx.table.getMany(known).catch(() => []) : [];",
+      },
+    ],
+  },
+  {
+    name: "a record ended by force that forgets what it holds",
+    edits: [
+      {
+        file: "environments/salvage.ts",
+        find: "const grant = entry ? { shares: entry.shares, at: entry.at } : known;",
+        replace: "const grant = entry && now < 0 ? { shares: entry.shares, at: entry.at } : known && null;",
+      },
+    ],
+  },
+  {
+    name: "a gap in the timeline",
+    edits: [{ file: "environments/timeline.ts", find: "count: n, emitted }", replace: "count: n + 1, emitted }" }],
+  },
+  {
+    name: "an exit code that changes what was decided",
+    edits: [
+      {
+        file: "environments/ending.ts",
+        find: "if (!outcome?.isLimit || exitCode === null || endedAt === null || endedAt >= outcome.at) return undefined;",
+        replace: "if (!outcome || exitCode === null || endedAt === null) return undefined;",
+      },
+    ],
+  },
+  {
+    name: "every writer kept",
+    edits: [{ file: "write-record.ts", find: "KEPT_WRITERS = 8", replace: "KEPT_WRITERS = 8_000" }],
+  },
+  {
+    name: "a holding kept for longer than its record",
+    edits: [
+      { file: "pools/settle.ts", find: "const REFRESH_MS = 50_000;", replace: "const REFRESH_MS = 5_000_000;" },
+      {
+        file: "pools/settle.ts",
+        find: "return read.has(old.key) ? holding(old, known.get(old.key)) : [old];",
+        replace: "return refresh && read.has(old.key) ? holding(old, known.get(old.key)) : [old];",
+      },
+    ],
+  },
+  {
+    name: "a ledger made open",
+    caughtBy: {
+      file: "pools/admission.test.ts",
+      title: "a type that is drained while its ledger is first made starts nothing",
+    },
+    edits: [
+      {
+        file: "pools/capacity.ts",
+        find: "const closed = admission && !isNew ? closureOf(admission, type) : before;",
+        replace: "const closed = admission ? closureOf(admission, type) : before;",
+      },
+      { file: "pools/capacity.ts", find: "if (isNew && admission) await carryAdmission(ctx, type);", replace: "" },
+    ],
+  },
+];
