@@ -3,6 +3,8 @@ import { type CampaignResult, runSchedules, unreached } from "#testing/simulator
 import { runInJobs } from "#testing/simulator/jobs.ts";
 import { catchPlanted, type PlantedBug } from "#testing/simulator/plant.ts";
 import { plantedBugs } from "#testing/simulator/planted.ts";
+import { simulatePopulation } from "#testing/simulator/population.ts";
+import { tableOf } from "#testing/simulator/population-figures.ts";
 import { type Omitted, simulate } from "#testing/simulator/schedule.ts";
 import type { FaultRates } from "#testing/simulator/scheduler.ts";
 import { type Shrunk, shrink } from "#testing/simulator/shrink.ts";
@@ -28,6 +30,11 @@ const { values } = parseArgs({
     /** What a replay goes without, as `shrink` found it: places in the list of what users did, kinds of faults. */
     without: { type: "string", default: "" },
     faultless: { type: "string", default: "" },
+    /** So many people on one cluster for so many virtual days in place of schedules: the seed `from` alone. */
+    population: { type: "string" },
+    days: { type: "string", default: "7" },
+    /** What went before the first violation, and no more than that. */
+    story: { type: "boolean", default: false },
     planted: { type: "boolean", default: false },
     /** Only the planted mistakes whose name has this in it. */
     only: { type: "string", default: "" },
@@ -39,6 +46,7 @@ const count = Number(values.schedules);
 if (values.replay !== undefined) await replay(Number(values.replay));
 else if (values.shrink !== undefined) await shrunkStory(Number(values.shrink));
 else if (values.planted) await planted();
+else if (values.population !== undefined) await population(Number(values.population));
 else if (values.first) await report(await runSchedules({ from, count, stopAtFirst: true }));
 else if (values.append) await slice();
 else await report(await runInJobs({ from, count, jobs: Number(values.jobs) }));
@@ -94,8 +102,21 @@ async function planted(): Promise<void> {
   process.exitCode = missed > 0 || asked.length === 0 ? 1 : 0;
 }
 
-function howTried({ caughtBy }: PlantedBug): string {
+function howTried({ caughtBy, population: asked }: PlantedBug): string {
+  if (asked) return ` by ${asked.people} people in ${asked.days} days`;
   return caughtBy ? ` by ${caughtBy.file}: ${caughtBy.title}` : ` in ${count} schedules`;
+}
+
+async function population(people: number): Promise<void> {
+  const begun = process.cpuUsage();
+  const story = values.story ? { story: (line: string) => console.log(line) } : {};
+  const asked = { people, days: Number(values.days), stopAtFirst: values.first, ...story };
+  const { violations, figures, bad } = await simulatePopulation(from, asked);
+  const { user, system } = process.cpuUsage(begun);
+  for (const line of [...tableOf(figures), ...bad.map((hour) => `bad hour: ${hour}`)]) console.log(line);
+  for (const violation of violations) console.log(`seed ${from}: ${violation}`);
+  console.log(`${violations.length} violations, ${Math.round((user + system) / 1e6)} s of CPU`);
+  process.exitCode = violations.length > 0 ? 1 : 0;
 }
 
 async function slice(): Promise<void> {

@@ -6,7 +6,9 @@ import { lookBugs } from "./planted-looks.ts";
 import { machineBugs } from "./planted-machines.ts";
 import { peopleBugs } from "./planted-people.ts";
 import { poolBugs } from "./planted-pools.ts";
+import { populationBugs } from "./planted-population.ts";
 import { recordBugs } from "./planted-records.ts";
+import { weatherBugs } from "./planted-weather.ts";
 
 /**
  * The mistakes of design section 10 that can be made in what exists so far, and one for each invariant and fault of the
@@ -21,4 +23,6 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...peopleBugs,
   ...lookBugs,
   ...endBugs,
+  ...weatherBugs,
+  ...populationBugs,
 ];

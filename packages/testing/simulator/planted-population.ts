@@ -1,0 +1,85 @@
+import type { PlantedBug } from "./plant.ts";
+
+const day = { people: 40, days: 1 };
+/** Long enough for a few grants that nothing binds. */
+const days = { people: 100, days: 3 };
+const week = { people: 40, days: 7 };
+
+/** Mistakes that no schedule of six environments shows: they take a line, a crowd or days. */
+export const populationBugs: readonly PlantedBug[] = [
+  {
+    name: "who holds most comes first",
+    population: day,
+    edits: [{ file: "pools/fair-order.ts", find: "a.units - b.units ||", replace: "b.units - a.units ||" }],
+  },
+  {
+    name: "what an owner holds does not count",
+    population: day,
+    edits: [
+      { file: "pools/plan.ts", find: "const usage = usageOf(input.occupied);", replace: "const usage = usageOf([]);" },
+    ],
+  },
+  {
+    name: "a plan considers the first fifty of those who wait",
+    population: day,
+    edits: [
+      {
+        file: "pools/lines.ts",
+        find: "candidates: all.flatMap(([, { entries }]) => entries.slice(0, share)),",
+        replace: "candidates: all.flatMap(([, { entries }]) => entries.slice(0, share)).slice(0, 50),",
+      },
+    ],
+  },
+  {
+    name: "only the first twenty are told when they start",
+    population: day,
+    edits: [{ file: "pools/advice.ts", find: "of advice.places) {", replace: "of advice.places.slice(0, 20)) {" }],
+  },
+  {
+    name: "what was used is kept by environment",
+    population: day,
+    edits: [
+      {
+        file: "pools/used.ts",
+        find: "for (const { owner, shares, at } of returned) {",
+        replace: "for (const { owner, uid, shares, at } of returned) {",
+      },
+      { file: "pools/used.ts", find: "item?.set(owner, (", replace: "item?.set(uid, (" },
+    ],
+  },
+  {
+    name: "a machine is set aside for ever",
+    population: days,
+    edits: [
+      {
+        file: "pools/settle.ts",
+        find: "...pool.setAside.filter((node) => node.until > now),",
+        replace: "...pool.setAside,",
+      },
+    ],
+  },
+  {
+    name: "a machine that is no longer set aside is noticed at the next minute",
+    caughtBy: {
+      file: "pools/planner.test.ts",
+      title: "a machine that was set aside is given to who waits as soon as that is over, and not at the next minute",
+    },
+    edits: [{ file: "pools/decide.ts", find: "seen.length > 0 ? asideMs(settled, now) : IDLE_MS", replace: "IDLE_MS" }],
+  },
+  {
+    name: "a sweep finds one of each shard",
+    population: day,
+    edits: [{ file: "sweep.ts", find: "const MOST_PER_SHARD = 2_000;", replace: "const MOST_PER_SHARD = 1;" }],
+  },
+  {
+    name: "what ended is kept for ever",
+    population: week,
+    edits: [
+      {
+        file: "environments/kept.ts",
+        find: "  for (const one of older.items) await removeEnded(ctx, environment.pk, one);\n",
+        replace: "  if (older.items.length < 0) await removeEnded(ctx, environment.pk, older.items[0] as Item);\n",
+      },
+    ],
+  },
+];

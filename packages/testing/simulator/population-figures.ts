@@ -1,0 +1,107 @@
+/** Numbers that were met, of which the middle and the ends are told. */
+export interface Samples {
+  add(value: number, what?: string): void;
+  count(): number;
+  /** Of the sorted values the one at this share, 0 where there is none. */
+  at(share: number): number;
+  /** The largest, with what they were of. */
+  worst(count: number): string[];
+}
+
+export function newSamples(): Samples {
+  const values: { readonly value: number; readonly what: string }[] = [];
+  let isSorted = true;
+  const sorted = () => {
+    if (!isSorted) values.sort((a, b) => a.value - b.value);
+    isSorted = true;
+    return values;
+  };
+  return {
+    add(value, what = "") {
+      values.push({ value, what });
+      isSorted = false;
+    },
+    count: () => values.length,
+    at: (share) => sorted()[Math.min(values.length - 1, Math.floor(share * values.length))]?.value ?? 0,
+    worst: (count) =>
+      sorted()
+        .slice(-count)
+        .reverse()
+        .map(({ value, what }) => `${Math.round(value)} ms ${what}`),
+  };
+}
+
+/** What a week of so many people came to. */
+export interface Figures {
+  readonly people: number;
+  readonly days: number;
+  readonly environments: number;
+  readonly calls: number;
+  readonly plans: number;
+  readonly mostWaiting: number;
+  /** Of GPU pools: what there was, what runs held, what was free while somebody it would have fitted waited, what nobody's ledger entry held. */
+  readonly gpuHours: {
+    readonly there: number;
+    readonly used: number;
+    readonly idleWanted: number;
+    readonly leaked: number;
+  };
+  /** From the queue to the grant, of those with few and with many waiting, and of each person's first. */
+  readonly waits: { readonly light: Samples; readonly heavy: Samples; readonly first: Samples };
+  /** In quiet hours, ms: from the moment at which it could be granted, and from the grant to its taking. */
+  readonly granting: Samples;
+  readonly taking: Samples;
+  /** How far the first estimate was from what came, ms. */
+  readonly estimates: Samples;
+  readonly estimatesMissing: number;
+  /** Bytes of the largest item of each kind. */
+  readonly largest: ReadonlyMap<string, number>;
+  /** Of a life that is over: writes and messages, less what its hours are allowed. */
+  readonly writes: Samples;
+  readonly sends: Samples;
+}
+
+const HOUR = 3_600_000;
+const KB = 1024;
+
+/** The table that is printed. */
+export function tableOf(figures: Figures): string[] {
+  const { gpuHours, waits, granting, taking, estimates } = figures;
+  const minutes = (samples: Samples, share: number) => (samples.at(share) / 60_000).toFixed(1);
+  const seconds = (samples: Samples, share: number) => (samples.at(share) / 1000).toFixed(1);
+  const wait = (samples: Samples) =>
+    `p50 ${minutes(samples, 0.5)} p99 ${minutes(samples, 0.99)} min of ${samples.count()}`;
+  const prompt = (samples: Samples) =>
+    `p50 ${seconds(samples, 0.5)} p99 ${seconds(samples, 0.99)} s of ${samples.count()}; worst ${samples.worst(3).join(", ")}`;
+  const largest = [...figures.largest].sort(([, a], [, b]) => b - a);
+  const rows: [string, string][] = [
+    ["people, days", `${figures.people}, ${figures.days}`],
+    ["environments, calls", `${figures.environments}, ${figures.calls}`],
+    ["plans, most waiting", `${figures.plans}, ${figures.mostWaiting}`],
+    [
+      "GPU-hours",
+      `${Math.round(gpuHours.used)} used of ${Math.round(gpuHours.there)}, ${gpuHours.idleWanted.toFixed(1)} idle while wanted, ${gpuHours.leaked.toFixed(1)} leaked`,
+    ],
+    ["waits, few jobs", wait(waits.light)],
+    ["waits, many jobs", wait(waits.heavy)],
+    ["waits, first job", wait(waits.first)],
+    ["freed to granted", prompt(granting)],
+    ["granted to taken", prompt(taking)],
+    [
+      "estimate off by",
+      `p50 ${minutes(estimates, 0.5)} p90 ${minutes(estimates, 0.9)} min of ${estimates.count()}, ${figures.estimatesMissing} without`,
+    ],
+    ["writes per life", `most ${figures.writes.at(1)}, p99 ${figures.writes.at(0.99)}`],
+    ["messages per life", `most ${figures.sends.at(1)}, p99 ${figures.sends.at(0.99)}`],
+    [
+      "largest items",
+      largest
+        .map(([kind, bytes]) => `${kind} ${(bytes / KB).toFixed(1)}`)
+        .join(", ")
+        .concat(" KB"),
+    ],
+  ];
+  return rows.map(([name, text]) => `${name.padEnd(20)} ${text}`);
+}
+
+export const unitHours = (units: number, ms: number) => (units * ms) / HOUR;
