@@ -163,6 +163,35 @@ test("a type that is drained while its ledger is first made starts nothing", asy
   expect(await findPool(world.ctx, "h100")).toMatchObject({ closed: "drained", granted: [] });
 });
 
+test.each(["drained", "paused"] as const)(
+  "a pool is closed once it is %s again, although an older wish to open it is still being written",
+  async (closed) => {
+    const world = await memoryWorld({ nodes: [] });
+    for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+    await refreshCapacity(world.ctx);
+    const close = (is: boolean) =>
+      closed === "paused" ? pauseAdmission(world.ctx, is) : drainPool(world.ctx, "h100", is);
+    await close(true);
+    let isClosedAgain = false;
+    const late: Table = {
+      ...world.table,
+      put: async (item, options) => {
+        if (item.pk === poolKey("h100").pk && !isClosedAgain) {
+          isClosedAgain = true;
+          await close(true);
+        }
+        return world.table.put(item, options);
+      },
+    };
+    const context = { ...world.ctx, table: late };
+
+    await (closed === "paused" ? pauseAdmission(context, false) : drainPool(context, "h100", false));
+
+    expect(isClosedAgain).toBe(true);
+    expect(await findPool(world.ctx, "h100")).toMatchObject({ closed });
+  },
+);
+
 test("a ledger that was made while nothing is closed is open at once", async () => {
   const world = await memoryWorld({ nodes: [] });
   for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);

@@ -77,14 +77,17 @@ async function findKnownPool(ctx: Context<"table">, type: string): Promise<Pool 
   }
 }
 
-/** Into the ledger. It is read before what it has to carry, so that a later wish is never overwritten by an older one. */
+/**
+ * Into the ledger. It is read before what it has to carry, so that a later wish is never overwritten by an older one. It
+ * is written also where it carries that already: whoever read it before and has an older wish to write meets a conflict.
+ */
 export async function carryAdmission(ctx: Context<"table" | "queue">, type: string): Promise<void> {
   const { record } = await changeRecord(ctx, {
     // A ledger that cannot be read grants nothing anyway.
     read: () => unlessUnreadable(ctx, () => findKnownPool(ctx, type)),
     async decide(pool): Promise<Pool | undefined> {
       const closed = pool && closureOf(await readAdmission(ctx), type);
-      if (!pool || closed === undefined || (pool.closed ?? null) === closed) return undefined;
+      if (!pool || closed === undefined) return undefined;
       return { ...pool, closed, dueAt: ctx.clock.now() };
     },
     what: "Admission is",

@@ -154,6 +154,20 @@ export const weatherBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a ledger not written because it is closed already",
+    caughtBy: {
+      file: "pools/admission.test.ts",
+      title: "a pool is closed once it is paused again, although an older wish to open it is still being written",
+    },
+    edits: [
+      {
+        file: "pools/admission.ts",
+        find: "if (!pool || closed === undefined) return undefined;",
+        replace: "if (!pool || (pool.closed ?? null) === closed) return undefined;",
+      },
+    ],
+  },
+  {
     name: "a ledger made open",
     caughtBy: {
       file: "pools/admission.test.ts",
