@@ -134,47 +134,87 @@ describe("a damaged file", () => {
   });
 
   describe("with a log that nobody folded in", () => {
-    /** What a stack leaves that was killed: its log holds one commit for each of 40 items. */
-    async function crash(): Promise<void> {
+    const files = () => ({ log: `${path}-wal`, mark: `${path}-synced` });
+
+    /**
+     * What a stack leaves whose machine lost its power: its log holds one commit for each of 40 items, and it had told
+     * the writers of the first `told` that these are on the disk.
+     */
+    async function crash(told: number): Promise<void> {
       const database = openDatabase(path);
       const table = sqliteTable(database);
-      for (let n = 0; n < 40; n += 1) await table.put(item(`n${n}`, `text ${n} `.repeat(400)));
-      const copies = [path, `${path}-wal`].map((file) => [file, readFileSync(file)] as const);
+      const { log, mark } = files();
+      const put = async (n: number) => table.put(item(`n${n}`, `text ${n} `.repeat(400)));
+      for (let n = 0; n < told; n += 1) await put(n);
+      const marked = readFileSync(mark);
+      for (let n = told; n < 40; n += 1) await put(n);
+      const copies = [path, log].map((file) => [file, readFileSync(file)] as const);
       database.close();
-      for (const [file, bytes] of copies) writeFileSync(file, bytes);
+      for (const [file, bytes] of [...copies, [mark, marked] as const]) writeFileSync(file, bytes);
     }
-    const changeLog = (edit: (bytes: Buffer) => void) => {
-      const bytes = readFileSync(`${path}-wal`);
-      edit(bytes);
-      writeFileSync(`${path}-wal`, bytes);
+    /** Zeros in a part of the log, as of blocks that were not written yet. */
+    const holeIn = (file: string, from: number, to: number) => {
+      const bytes = readFileSync(file);
+      writeFileSync(file, bytes.fill(0, Math.floor(bytes.length * from), Math.floor(bytes.length * to)));
+    };
+    const itemsLeft = async () => {
+      const database = openDatabase(path);
+      const { items } = await sqliteTable(database).query({ pk: "p" });
+      database.close();
+      return items.length;
     };
 
     it("is opened with all that the log holds", async () => {
-      await crash();
+      await crash(40);
 
-      const database = openDatabase(path);
-
-      expect((await sqliteTable(database).query({ pk: "p" })).items).toHaveLength(40);
-      database.close();
+      expect(await itemsLeft()).toBe(40);
     });
 
-    it("is refused where bytes in the middle of the log have changed", async () => {
-      await crash();
-      changeLog((bytes) => bytes.fill(0xff, bytes.length / 2, bytes.length / 2 + 64));
+    it("is opened where a power cut left holes in commits of which nobody had been told", async () => {
+      await crash(20);
+      holeIn(files().log, 0.6, 0.8);
 
-      expect(() => openDatabase(path)).toThrow(/are damaged: \d+ commits in .*-wal cannot be read/);
+      expect(await itemsLeft()).toBeGreaterThanOrEqual(20);
     });
 
-    it("is opened where a power cut left half of the last commit", async () => {
-      await crash();
-      const whole = readFileSync(`${path}-wal`);
-      changeLog((bytes) => bytes.fill(0, bytes.length - 9_000, bytes.length - 5_000));
+    it.each([
+      ["in the middle of what was on the disk", 0.2, 0.21],
+      ["in the last commit that was on the disk", 0.97, 0.99],
+      ["in its header", 0, 0.0001],
+    ])("is refused where bytes %s have changed", async (_, from, to) => {
+      await crash(40);
+      holeIn(files().log, from, to);
 
+      expect(() => openDatabase(path)).toThrow(`are damaged: commits in ${files().log} cannot be read`);
+      expect(() => openDatabase(path)).toThrow("Put back a copy of that file");
+    });
+
+    it("is refused where the log is not there", async () => {
+      await crash(40);
+      rmSync(files().log);
+
+      expect(() => openDatabase(path)).toThrow(`are damaged: ${files().log} is missing`);
+    });
+
+    it("is opened after the log was begun anew", async () => {
       const database = openDatabase(path);
-
-      expect((await sqliteTable(database).query({ pk: "p" })).items.length).toBeGreaterThanOrEqual(38);
-      expect(whole.length).toBeGreaterThan(40 * 4096);
+      const table = sqliteTable(database);
+      await table.put(item("a"));
+      const marked = readFileSync(files().mark);
+      database.prepare("PRAGMA wal_checkpoint(RESTART)").get();
+      await table.put(item("b"));
+      const copies = [path, files().log].map((file) => [file, readFileSync(file)] as const);
       database.close();
+      for (const [file, bytes] of [...copies, [files().mark, marked] as const]) writeFileSync(file, bytes);
+
+      expect(await itemsLeft()).toBe(2);
+    });
+
+    it("is a new one where the records were moved away and the rest was left", async () => {
+      await crash(40);
+      rmSync(path);
+
+      expect(await itemsLeft()).toBe(0);
     });
   });
 

@@ -1,7 +1,7 @@
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { Problem } from "#core/problem.ts";
-import { lostCommits } from "./journal.ts";
+import { lossOfLog, syncedMark } from "./journal.ts";
 import { type LogOnDisk, logOnDisk } from "./sync.ts";
 
 /** The one file of an embedded stack in which records and messages are kept. */
@@ -59,7 +59,8 @@ const tables = `
  */
 export function openDatabase(path: string): Database {
   const sql = openFile(path);
-  const disk = logOnDisk(`${path}-wal`);
+  const mark = syncedMark(path);
+  const disk = logOnDisk(`${path}-wal`, mark);
   const batch = batchOf(sql, disk);
   const statements = new Map<string, StatementSync>();
   return {
@@ -75,6 +76,7 @@ export function openDatabase(path: string): Database {
     close() {
       batch.end();
       disk.close();
+      mark.remove();
       sql.close();
     },
   };
@@ -88,7 +90,7 @@ export function sumOf(bytes: Uint8Array): number {
 function openFile(path: string): DatabaseSync {
   let sql: DatabaseSync | undefined;
   try {
-    requireJournal(`${path}-wal`);
+    requireLog(path);
     sql = new DatabaseSync(path);
     // The log is synced here (sync.ts), since SQLite would stop the whole process for each commit to do it.
     sql.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
@@ -111,10 +113,9 @@ function requireFormat(sql: DatabaseSync, path: string): void {
 
 class Damage extends Error {}
 
-/** To be called before SQLite opens the file: it cuts off the log after the first bytes that it does not understand. */
-function requireJournal(path: string): void {
-  const lost = lostCommits(path);
-  if (lost > 1) throw new Damage(`${lost} commits in ${path} cannot be read`);
+function requireLog(path: string): void {
+  const loss = lossOfLog(path);
+  if (loss !== undefined) throw new Damage(loss);
 }
 
 function requireWhole(sql: DatabaseSync): void {

@@ -1,36 +1,110 @@
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, readSync, rmSync, writeSync } from "node:fs";
+import { crc32 } from "node:zlib";
 
 // https://www.sqlite.org/walformat.html
 const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
 const MAGIC = 0x377f0682;
+const SALTS = { at: 16, bytes: 8 };
+const INDEX = { bytes: 48, frames: 16, salts: 32 };
+
+/** How far the write-ahead log is on the disk. */
+export interface SyncedMark {
+  /** How far SQLite has written the log by now: to be asked before it is synced, and handed to `note` after. */
+  written(): Buffer;
+  /** Notes that the log is on the disk as far as it was written then. Where that cannot be stored the mark stays behind. */
+  note(written: Buffer): void;
+  /** To be called before SQLite folds the whole log into the database and removes it. */
+  remove(): void;
+}
 
 /**
- * How many commits of a write-ahead log SQLite would pass over without a word, because bytes before them have changed.
- * A power cut leaves at most one: each commit is on the disk before the next one begins. More are lost records.
+ * The mark of the database in this file. SQLite itself cuts off its log at the first bytes that it does not understand,
+ * without a word: after a power cut that is right for commits nobody was told of, and for others it is lost records.
  */
-export function lostCommits(path: string): number {
-  if (!existsSync(path)) return 0;
-  const log = readFileSync(path);
-  if (log.length < HEADER_BYTES || (log.readUInt32BE(0) & ~1) !== MAGIC) return 0;
+export function syncedMark(path: string): SyncedMark {
+  let index: number | undefined;
+  let file: number | undefined;
+  return {
+    written() {
+      index ??= openSync(`${path}-shm`, "r");
+      const header = Buffer.alloc(INDEX.bytes);
+      readSync(index, header, 0, INDEX.bytes, 0);
+      // Its numbers are in this machine's order of bytes, the salts as they stand in the log.
+      const frames = new DataView(header.buffer, header.byteOffset).getUint32(INDEX.frames, isLittleEndian);
+      return markOf(header.subarray(INDEX.salts, INDEX.salts + SALTS.bytes), frames);
+    },
+    note(written) {
+      try {
+        file ??= openSync(markPath(path), "w", 0o600);
+        writeSync(file, written, 0, written.length, 0);
+      } catch {
+        return;
+      }
+    },
+    remove() {
+      for (const open of [index, file]) if (open !== undefined) closeSync(open);
+      index = undefined;
+      file = undefined;
+      rmSync(markPath(path), { force: true });
+    },
+  };
+}
+
+/**
+ * Says what is lost of the log that an earlier process left, undefined for nothing. To be asked before SQLite opens the
+ * database, since that cuts the log off.
+ */
+export function lossOfLog(path: string): string | undefined {
+  const [log, mark] = [`${path}-wal`, readMark(markPath(path))];
+  if (!mark || !existsSync(path)) return void rmSync(markPath(path), { force: true });
+  if (!existsSync(log)) return `${log} is missing`;
+  return isWhole(readFileSync(log), mark) ? undefined : `commits in ${log} cannot be read`;
+}
+
+interface Mark {
+  readonly salts: Buffer;
+  readonly frames: number;
+}
+
+const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+function markPath(path: string): string {
+  return `${path}-synced`;
+}
+
+/** Small enough that a disk writes it whole or not at all; where it did neither the checksum is wrong. */
+function markOf(salts: Buffer, frames: number): Buffer {
+  const mark = Buffer.alloc(SALTS.bytes + 8);
+  salts.copy(mark);
+  mark.writeUInt32BE(frames, SALTS.bytes);
+  mark.writeUInt32BE(crc32(mark.subarray(0, SALTS.bytes + 4)), SALTS.bytes + 4);
+  return mark;
+}
+
+function readMark(path: string): Mark | undefined {
+  if (!existsSync(path)) return undefined;
+  const bytes = readFileSync(path);
+  if (bytes.length !== SALTS.bytes + 8) return undefined;
+  const [salts, frames] = [bytes.subarray(0, SALTS.bytes), bytes.readUInt32BE(SALTS.bytes)];
+  return markOf(salts, frames).equals(bytes) ? { salts, frames } : undefined;
+}
+
+/** Whether all that was on the disk is still in this log. One that was begun anew has other salts: all is folded in. */
+function isWhole(log: Buffer, { salts, frames }: Mark): boolean {
+  if (log.length < HEADER_BYTES || (log.readUInt32BE(0) & ~1) !== MAGIC) return false;
   const isBigEndian = (log.readUInt32BE(0) & 1) === 1;
-  const frameBytes = FRAME_HEADER_BYTES + log.readUInt32BE(8);
-  const salts = log.subarray(16, 24);
   let sum = sumOf(log.subarray(0, 24), { a: 0, b: 0 }, isBigEndian);
-  let isWhole = isSum(log, 24, sum);
-  let lost = 0;
-  for (let at = HEADER_BYTES; at + frameBytes <= log.length; at += frameBytes) {
-    // What follows the first frame with other salts is left from before the log was begun anew.
-    if (!log.subarray(at + 8, at + 16).equals(salts)) continue;
-    if (isWhole) {
-      sum = sumOf(log.subarray(at, at + 8), sum, isBigEndian);
-      sum = sumOf(log.subarray(at + FRAME_HEADER_BYTES, at + frameBytes), sum, isBigEndian);
-      isWhole = isSum(log, at + 16, sum);
-    }
-    const isCommit = log.readUInt32BE(at + 4) !== 0;
-    if (!isWhole && isCommit) lost += 1;
+  if (!isSum(log, 24, sum)) return false;
+  if (!log.subarray(SALTS.at, SALTS.at + SALTS.bytes).equals(salts)) return true;
+  const frameBytes = FRAME_HEADER_BYTES + log.readUInt32BE(8);
+  if (HEADER_BYTES + frames * frameBytes > log.length) return false;
+  for (let at = HEADER_BYTES; at < HEADER_BYTES + frames * frameBytes; at += frameBytes) {
+    sum = sumOf(log.subarray(at, at + 8), sum, isBigEndian);
+    sum = sumOf(log.subarray(at + FRAME_HEADER_BYTES, at + frameBytes), sum, isBigEndian);
+    if (!isSum(log, at + 16, sum) || !log.subarray(at + 8, at + 16).equals(salts)) return false;
   }
-  return lost;
+  return true;
 }
 
 interface Sum {

@@ -6,10 +6,18 @@ import { logOnDisk } from "./sync.ts";
 
 const started: ((error: Error | null) => void)[] = [];
 const begin = (_: number, done: (error: Error | null) => void) => void started.push(done);
+const noted: string[] = [];
+let frames = 0;
+const mark = {
+  written: () => Buffer.from(`${frames}`),
+  note: (written: Buffer) => void noted.push(String(written)),
+  remove: () => {},
+};
 let home: string;
 
 beforeEach(() => {
   started.length = 0;
+  noted.length = 0;
   home = mkdtempSync(join(tmpdir(), "berth-sync-"));
   writeFileSync(join(home, "log"), "");
 });
@@ -19,7 +27,7 @@ afterEach(() => {
 });
 
 test("whoever comes while one sync runs waits for the next one, with all the others", () => {
-  const log = logOnDisk(join(home, "log"), begin);
+  const log = logOnDisk(join(home, "log"), mark, begin);
   const told: string[] = [];
   for (const name of ["a", "b", "c"]) log.sync(() => told.push(name));
 
@@ -34,7 +42,7 @@ test("whoever comes while one sync runs waits for the next one, with all the oth
 });
 
 test("a sync that fails is told to those who waited for it, and the next one is tried", () => {
-  const log = logOnDisk(join(home, "log"), begin);
+  const log = logOnDisk(join(home, "log"), mark, begin);
   const told: unknown[] = [];
   for (const name of ["a", "b"]) log.sync((error) => told.push([name, error?.message]));
 
@@ -48,13 +56,32 @@ test("a sync that fails is told to those who waited for it, and the next one is 
   log.close();
 });
 
+test("the mark says how far the log was written when a sync began that came about, and no more", () => {
+  const log = logOnDisk(join(home, "log"), mark, begin);
+  frames = 3;
+  log.sync(() => {});
+  frames = 5;
+  log.sync(() => {});
+
+  started[0]?.(null);
+  const afterFirst = [...noted];
+  frames = 7;
+  log.sync(() => {});
+  started[1]?.(new Error("EIO"));
+  started[2]?.(null);
+
+  expect(afterFirst).toEqual(["3"]);
+  expect(noted).toEqual(["3", "7"]);
+  log.close();
+});
+
 test("closing tells everybody, and a log that is not there is said", () => {
-  const log = logOnDisk(join(home, "log"), begin);
+  const log = logOnDisk(join(home, "log"), mark, begin);
   const told: unknown[] = [];
   for (const name of ["a", "b"]) log.sync((error) => told.push([name, error]));
   log.close();
   started[0]?.(null);
-  logOnDisk(join(home, "absent"), begin).sync((error) => told.push(error?.message.slice(0, 6)));
+  logOnDisk(join(home, "absent"), mark, begin).sync((error) => told.push(error?.message.slice(0, 6)));
 
   expect(told).toEqual([["a", null], ["b", null], "ENOENT"]);
 });

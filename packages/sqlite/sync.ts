@@ -1,4 +1,6 @@
-import { closeSync, fdatasync, fdatasyncSync, openSync } from "node:fs";
+import { closeSync, fdatasync, fdatasyncSync, fsyncSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import type { SyncedMark } from "./journal.ts";
 
 /** SQLite's write-ahead log, as far as the disk has it. */
 export interface LogOnDisk {
@@ -13,9 +15,9 @@ type SyncFile = (file: number, done: Done) => void;
 
 /**
  * Syncs the log outside the event loop, once for all who wait: whoever comes while one sync runs waits for the next,
- * since that one may have begun before their commit.
+ * since that one may have begun before their commit. The mark says afterwards how far it came.
  */
-export function logOnDisk(path: string, syncFile: SyncFile = fdatasync): LogOnDisk {
+export function logOnDisk(path: string, mark: SyncedMark, syncFile: SyncFile = fdatasync): LogOnDisk {
   let file: number | undefined;
   let waiting: Done[] = [];
   let syncing: Done[] = [];
@@ -24,11 +26,13 @@ export function logOnDisk(path: string, syncFile: SyncFile = fdatasync): LogOnDi
 
   const begin = () => {
     if (isRunning || isClosed || waiting.length === 0) return;
-    file ??= openSync(path, "r");
+    file ??= openNamed(path);
     [syncing, waiting] = [waiting, []];
     isRunning = true;
+    const written = mark.written();
     syncFile(file, (error) => {
       isRunning = false;
+      if (!error && !isClosed) mark.note(written);
       tell(error);
       if (isClosed) closeSync(file as number);
       else begin();
@@ -59,6 +63,17 @@ export function logOnDisk(path: string, syncFile: SyncFile = fdatasync): LogOnDi
       if (!isRunning) closeSync(open);
     },
   };
+}
+
+/** SQLite makes the log, and leaves it to whoever syncs it to see that its name is on the disk. */
+function openNamed(path: string): number {
+  const directory = openSync(dirname(path), "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+  return openSync(path, "r");
 }
 
 function failureOf(work: () => void): Error | null {
