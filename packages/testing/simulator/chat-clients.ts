@@ -77,6 +77,8 @@ function judge(sim: Scheduler, world: SimulatedWorld, said: readonly string[], s
   const environment = [...world.watch.environments().values()].find(({ owner }) => owner === frank);
   if (environment?.phase !== "active" || sim.rates() !== calm) return;
   if ((environment.run.startedAt ?? sim.time()) > start + ACTIVE_SINCE_MS) return;
+  // Nobody answers on a machine that is dead, and until that is certain the messages wait.
+  if (environment.run.machines.some(({ uid }) => world.compute.isMachineGone(uid))) return;
   for (const [n, text] of world.watch.chat.waiting(environment.uid)) {
     if (said.includes(text)) world.watch.violations.push(`message ${n} was answered and never delivered`);
   }

@@ -38,6 +38,10 @@ export function diskWatch(options: {
   /** The snapshots that were made of each end. */
   const backups = new Map<string, string[]>();
   const openedVolumes = new Map<string, string>();
+  /** Disks that had a volume at any time: there is nothing to be backed up of another. */
+  const used = new Set<string>();
+  /** Environments whose end was judged: one that is edited by hand after it and ended by force opens nothing again. */
+  const ended = new Set<string>();
   const volumesByToken = new Set<string>();
 
   /** Every volume and snapshot is named by a record at every moment: by its id, or as something that may be made. */
@@ -59,6 +63,7 @@ export function diskWatch(options: {
   function wroteDisk(next: Disk): void {
     const before = disks.get(next.uid);
     disks.set(next.uid, next);
+    if (next.volume) used.add(next.uid);
     if (!before) return;
     if (drops(namesOfDisk(before), namesOfDisk(next))) checkNamed();
     if (!allowed[before.phase].includes(next.phase)) {
@@ -86,7 +91,9 @@ export function diskWatch(options: {
     );
     if (open.length > 1) violated(`${open.length} environments have disk ${disk.name} open`);
     const ends = terminal.includes(next.phase) && before !== undefined && !terminal.includes(before.phase);
-    if (ends && disk.attached) checkBackedUp(next);
+    if (!ends || ended.has(next.uid)) return;
+    ended.add(next.uid);
+    if (disk.attached && used.has(disk.uid)) checkBackedUp(next);
   }
 
   /** A worker that slept may make a volume that nobody waits for any more. */
