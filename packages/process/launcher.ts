@@ -9,12 +9,12 @@ import { openPorts } from "./local-ports.ts";
 import { takeLock } from "./lock.ts";
 import { type Machine, startMachine } from "./machine.ts";
 import { openOutput } from "./output.ts";
+import { type Placeholders, placeholdersOf } from "./placeholder.ts";
 import type { LaunchPlan, LaunchReply } from "./plan.ts";
 import { findProcess } from "./process-identity.ts";
 import { killTree, type ProcessTree } from "./process-tree.ts";
 import { readEnd, readLauncher, readMark, writeEnd, writeLauncher } from "./records.ts";
 import { deleteRunDirectory } from "./run-directory.ts";
-import { keepStandIn, type StandInKeeper } from "./stand-in-keeper.ts";
 import { type Supervision, supervise } from "./supervision.ts";
 import { volumeData } from "./volume-directory.ts";
 
@@ -38,10 +38,10 @@ async function main(): Promise<void> {
   const inside = () => machines[0]?.inside;
   const jupyter = keepJupyter(directory, inside);
   const execs = keepExecs(directory, inside);
-  const standIn = keepStandIn(plan);
+  const placeholders = placeholdersOf(plan.image);
   const closeServers = () => {
     jupyter.close();
-    standIn.close();
+    placeholders.close();
   };
   const supervision = supervise(directory, { look: jupyter.look, close: closeServers }, execs);
   writeLauncher(directory, { launcher: self, started: false, machines: [] });
@@ -49,7 +49,7 @@ async function main(): Promise<void> {
     if (question.ask === "exec") return execs.start(question.exec);
     return question.ask === "wait" ? execs.wait(question.id, question.waitMs) : inside();
   });
-  const end = await runMachines({ directory, plan, supervision, standIn, machines }, () => {
+  const end = await runMachines({ directory, plan, supervision, placeholders, machines }, () => {
     writeLauncher(directory, { launcher: self, started: true, machines: machines.map(({ record }) => record) });
     reply("started");
   });
@@ -63,12 +63,12 @@ interface Launch {
   readonly directory: string;
   readonly plan: LaunchPlan;
   readonly supervision: Supervision;
-  readonly standIn: StandInKeeper;
+  readonly placeholders: Placeholders;
   readonly machines: Machine[];
 }
 
 async function runMachines(launch: Launch, onStarted: () => void): Promise<End> {
-  const { directory, plan, supervision, standIn, machines } = launch;
+  const { directory, plan, supervision, placeholders, machines } = launch;
   const oomKills = countOomKills();
   const output = openOutput(directory, plan.isolation);
   try {
@@ -78,8 +78,8 @@ async function runMachines(launch: Launch, onStarted: () => void): Promise<End> 
       const ports = rank === 0 ? opened : [];
       const machine = await startMachine({ plan, directory, rank, masterPort, ports, output: output.descriptor });
       machines.push(machine);
-      standIn.begin(machine.inside, ports);
     }
+    placeholders.open(opened);
   } catch (error) {
     return { exitCode: null, reason: `command could not be started: ${wordsOf(error)}` };
   } finally {

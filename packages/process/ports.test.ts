@@ -1,6 +1,7 @@
-import { writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createConnection } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run, RunPort } from "#core/context.ts";
@@ -8,7 +9,7 @@ import { processCompute } from "./compute.ts";
 import { jupyterStub } from "./jupyter-stub.ts";
 import { postToLocal } from "./port-post.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { eventually, openTrial, pidsOf, type Trial } from "./trial.ts";
+import { eventually, openTrial, pidsOf, processesOf, type Trial } from "./trial.ts";
 
 const http: RunPort = { port: 8080, kind: "http" };
 
@@ -65,27 +66,42 @@ describe.each(["bubblewrap", "none"] as const)("the ports of a run, isolation %s
     expect(await processCompute(trial.options).observe(trial.uid, 1)).toMatchObject({ state: "ready" });
   });
 
-  it("are served by a stand-in where there is no command, which says so and comes back when it is killed", async () => {
+  it("are served by a stand-in where there is no command, which says so and is no process of the run", async () => {
     await apply({ image: `<script>"x"</script>`, ports: [http] });
     const address = await addressOf();
-    const page = await (await fetch(`http://${address}/`)).text();
 
-    const [pid = 0] = pidsOf(trial, node());
-    process.kill(pid, "SIGKILL");
-    await eventually(
-      () => pidsOf(trial, node()),
-      (pids) => pids.some((one) => one !== pid),
-    );
+    const page = await (await fetch(`http://${address}/`)).text();
 
     expect(page).toContain("port 8080");
     expect(page).toContain("&#60;script&#62;&#34;x&#34;");
     expect(page).not.toContain("<script>");
-    const answers = () => fetch(`http://${address}/`).then(({ status }) => status);
-    await eventually(
-      () => answers().catch(() => 0),
-      (status) => status === 200,
-    );
     expect((await trial.observe())?.notes).toContain("a stand-in answers on port 8080: it has no command");
+    const others = processesOf(trial.home, trial.uid).filter((pid) => pid !== trial.launcherPid());
+    expect(others.map(programOf).filter((program) => program.includes("node"))).toEqual([]);
+  });
+
+  it("have a stand-in only while the run lives", async () => {
+    await apply({ ports: [http] });
+    const address = await addressOf();
+
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
+    await eventually(trial.observe, (seen) => seen === undefined);
+
+    await expect(fetch(`http://${address}/`)).rejects.toThrow("fetch failed");
+  });
+
+  it("keep a stand-in that goes on while its clients do strange things", async () => {
+    await apply({ ports: [http] });
+    const address = await addressOf();
+    const clients = ["\0\r\n\r\n", "GET", "POST /chat HTTP/1.1\r\ncontent-length: 9\r\n\r\n{"].map((text) => {
+      return createConnection(Number(address.split(":")[1]), "127.0.0.1")
+        .on("error", () => undefined)
+        .end(text);
+    });
+    await Promise.all(clients.map((client) => once(client.resume(), "close")));
+
+    expect((await fetch(`http://${address}/`)).status).toBe(200);
+    expect(await trial.observe()).toMatchObject({ state: "ready" });
   });
 
   it("answer a chat from the stand-in, and refuse what is none", async () => {
@@ -207,3 +223,7 @@ describe("a post to a port of this machine", () => {
     await expect(postToLocal(1, request)).rejects.toThrow("ECONNREFUSED");
   });
 });
+
+function programOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")[0] ?? "";
+}

@@ -1,19 +1,46 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { LocalPort } from "./local-ports.ts";
+
+/** What is answered on the ports of one run that nothing of its own serves. */
+export interface Placeholders {
+  open(ports: readonly LocalPort[]): void;
+  close(): void;
+}
+
+const againAfterMs = 500;
+/** Of one port: visitors of one run leave descriptors for the others. */
+const mostConnections = 256;
 
 /**
- * The program that serves what a run's image would: `stand-in.ts <image> <port>=<local port>…`. Images are recorded and
- * not pulled here, and without a command nothing else would ever answer.
+ * Serves what a run's image would, from this process: images are recorded and not pulled here, and without a command
+ * nothing else would ever answer.
  */
-function main(): void {
-  const [image = "", ...pairs] = process.argv.slice(2);
-  for (const pair of pairs) {
-    const [port = "", local] = pair.split("=");
-    const page = pageOf(image, port);
-    createServer((asked, reply) => {
+export function placeholdersOf(image: string): Placeholders {
+  const servers = new Set<Server>();
+  const serveAt = ({ port, local }: LocalPort): void => {
+    const page = pageOf(image, String(port));
+    const server = createServer((asked, reply) => {
       serve(page, asked, reply).catch(() => reply.destroy());
-    }).listen(Number(local), "127.0.0.1");
-  }
-  process.once("SIGTERM", () => process.exit(0));
+    });
+    server.maxConnections = mostConnections;
+    // Another process may have taken the port for a moment.
+    server.on("error", () => setTimeout(() => servers.has(server) && listen(), againAfterMs).unref());
+    const listen = () => server.listen(local, "127.0.0.1");
+    servers.add(server);
+    listen();
+  };
+  return {
+    open: (ports) => {
+      for (const port of ports) if (port.standsIn) serveAt(port);
+    },
+    close: () => {
+      for (const server of servers) {
+        server.close();
+        server.closeAllConnections();
+      }
+      servers.clear();
+    },
+  };
 }
 
 const mostBytes = 1024 * 1024;
@@ -70,5 +97,3 @@ function pageOf(image: string, port: string): string {
 function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
-
-main();
