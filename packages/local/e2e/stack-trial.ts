@@ -16,8 +16,8 @@ export interface StackTrial {
   processes(): SeenProcess[];
   /** Names of the runs that have a directory now. */
   runs(): string[];
-  /** Stops what runs and throws when a process is left. */
-  close(): Promise<void>;
+  /** Stops what runs and throws when a process is left. The home is removed, where it is not to be kept. */
+  close(options?: { readonly keepsHome: boolean }): Promise<void>;
 }
 
 export interface StackProcess {
@@ -62,12 +62,12 @@ export function openStackTrial(prefix = "berth-e2e-"): StackTrial {
       if (url === undefined) throw new Error(output());
       return { url, output, env: (...more) => shellVariables(home, more), kill: (signal) => kill(home, child, signal) };
     },
-    async close() {
+    async close({ keepsHome } = { keepsHome: false }) {
       const living = children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
       await Promise.all(living.map((child) => kill(home, child, "SIGTERM")));
       if (canListProcesses)
         await eventually(processes, (left) => left.length === 0, 5_000).finally(() => endAll(home, processes()));
-      rmSync(home, { recursive: true });
+      if (!keepsHome) rmSync(home, { recursive: true });
     },
   };
 }

@@ -1,0 +1,97 @@
+import { spawnSync } from "node:child_process";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { ApiError, type JobClient, jobClient } from "./job-client.ts";
+import { eventually } from "./processes.ts";
+import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
+
+let trial: StackTrial;
+let isMounted: boolean;
+
+/** A disk of its own for the home: that takes root, and a machine that lets root mount. */
+beforeEach(() => {
+  trial = openStackTrial("berth-full-");
+  isMounted = run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", trial.home);
+});
+
+afterEach(async () => {
+  await trial.close({ keepsHome: true });
+  if (isMounted) run("umount", trial.home);
+  rmSync(trial.home, { recursive: true });
+});
+
+const reason = "this user cannot mount a small disk here";
+
+it("answers 503 with the reason while its disk is full, goes on, and keeps all that it had and all that comes after", async ({
+  skip,
+}) => {
+  if (!isMounted) skip(reason);
+  const stack = await trial.start();
+  const jobs = await clientOf(stack);
+  const before = await jobs.submit({ instance_type: "c7i.8xlarge" });
+  await jobs.until(before, ({ status }) => status === "active");
+
+  fill();
+  const refusal = await eventually(
+    () => submitted(jobs),
+    (answer) => answer instanceof ApiError,
+  );
+  const readMeanwhile = await jobs.get(before);
+  rmSync(filler());
+  const after = await eventually(
+    () => submitted(jobs),
+    (id) => !(id instanceof ApiError),
+  );
+  const code = await stack.kill("SIGTERM");
+  const again = await clientOf(await trial.start());
+  const found = await again.list();
+
+  const text = "The disk of this stack is full: nothing can be stored until there is room";
+  expect(String(refusal)).toContain(`503 {"detail":"${text}"}`);
+  expect(readMeanwhile.job_id).toBe(before);
+  expect(code).toBe(0);
+  expect(found.map(({ job_id }) => job_id)).toEqual(expect.arrayContaining([before, after]));
+});
+
+it("says at the start that its disk is read-only, and ends", async ({ skip }) => {
+  if (!isMounted) skip(reason);
+  const first = await trial.start();
+  await first.kill("SIGTERM");
+  run("mount", "-o", "remount,ro", trial.home);
+
+  const started = trial.start();
+
+  await expect(started).rejects.toThrow(/read-only/);
+});
+
+async function clientOf(stack: StackProcess): Promise<JobClient> {
+  return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
+}
+
+const filler = () => join(trial.home, "filler");
+
+/** Writes until there is room for nothing more. */
+function fill(): void {
+  for (const bytes of [1024 * 1024, 4096]) {
+    try {
+      for (;;) writeFileSync(filler(), Buffer.alloc(bytes), { flag: "a" });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    }
+  }
+}
+
+/** Its id, or what was answered in its place: the log has some room of its own, so that not the first is refused. */
+async function submitted(jobs: JobClient): Promise<string | ApiError> {
+  try {
+    return await jobs.submit({ instance_type: "g4dn.2xlarge" });
+  } catch (error) {
+    if (error instanceof ApiError) return error;
+    throw error;
+  }
+}
+
+function run(program: string, ...words: string[]): boolean {
+  return spawnSync(program, words, { stdio: "ignore" }).status === 0;
+}
