@@ -367,8 +367,11 @@ export interface Volumes {
   listVolumes(token: string): Promise<Volume[]>;
   /** Nothing happens when it is gone. */
   removeVolume(id: string): Promise<void>;
-  /** Takes it off by force, whatever its machine does: only from a lost one. Nothing happens when it is not attached. */
-  detachVolume(id: string): Promise<void>;
+  /**
+   * Takes it off this machine by force, whatever that does: only from a lost one. Nothing happens when it is attached to
+   * another machine, or to none.
+   */
+  detachVolume(id: string, machine: NodeRef): Promise<void>;
   /** Not repeatable: each call makes another one (CreateSnapshot takes no token), so it is claimed first. */
   createSnapshot(volumeId: string, tags: SnapshotTags): Promise<VolumeSnapshot>;
   /** Every snapshot of this volume, however it came to be. */

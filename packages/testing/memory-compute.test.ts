@@ -9,7 +9,8 @@ import { nodesOf } from "./memory-world.ts";
 const [first, second] = nodesOf({ h100: 2 });
 if (!first || !second) throw new Error("There are no nodes");
 const one: ComputeNode = { ...first, name: "one" };
-const nodes = [one, { ...second, name: "two" }];
+const two: ComputeNode = { ...second, name: "two" };
+const nodes = [one, two];
 const gently = { graceSeconds: 10, force: false };
 
 describe.each([true, false])("memory compute as every Compute, refuses a second start: %s", (refusesSecondStart) => {
@@ -231,11 +232,14 @@ describe("memory compute", () => {
     await compute.apply(runOf("b", { mounts, shares: [{ node: "two", units: 4 }] }));
     const before = ["v1", "v2"].map((id) => compute.mounting(id));
 
-    compute.detach("v1");
+    compute.detach("v1", two);
+    const elsewhere = compute.mounting("v1");
+    compute.detach("v1", one);
     const between = compute.mounting("v1");
     compute.returnNode("one");
 
     expect(before).toEqual([[{ uid: "a", run: 1 }], [{ uid: "a", run: 1 }]]);
+    expect(elsewhere).toEqual([{ uid: "a", run: 1 }]);
     expect(between).toEqual([]);
     expect(await compute.observe("b", 1)).toMatchObject({ state: "ready" });
   });

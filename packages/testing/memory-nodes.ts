@@ -1,4 +1,4 @@
-import type { ComputeNode, MachineState } from "#core/context.ts";
+import type { ComputeNode, MachineState, NodeRef } from "#core/context.ts";
 import { answers, isRunning, settle, unblock, unitsOn, type World } from "./memory-cluster.ts";
 import type { MemoryRun } from "./memory-run.ts";
 
@@ -20,8 +20,8 @@ export interface MemoryNodes {
   liveUnits(node: string): number;
   /** The most that `liveUnits` ever was. */
   peakUnits(node: string): number;
-  /** Takes a volume off its machine. */
-  detach(volumeId: string): void;
+  /** Takes a volume off this machine. */
+  detach(volumeId: string, machine: NodeRef): void;
 }
 
 export function memoryNodes(world: World): MemoryNodes {
@@ -53,7 +53,9 @@ export function memoryNodes(world: World): MemoryNodes {
       settle(world);
       return world.peaks.get(node) ?? 0;
     },
-    detach: (volumeId) => world.stuck.delete(volumeId),
+    detach: (volumeId, machine) => {
+      if (world.stuck.get(volumeId)?.node === machine.uid) world.stuck.delete(volumeId);
+    },
   };
 }
 

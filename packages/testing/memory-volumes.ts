@@ -1,4 +1,4 @@
-import type { Blobs, Clock, SnapshotTags, Volume, VolumeRef, VolumeSnapshot, Volumes } from "#core/context.ts";
+import type { Blobs, Clock, NodeRef, SnapshotTags, Volume, VolumeRef, VolumeSnapshot, Volumes } from "#core/context.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { type MemoryArchives, memoryArchives } from "./memory-archives.ts";
 
@@ -60,8 +60,8 @@ interface Snapshot {
 export function memoryVolumes(options: {
   readonly clock: Pick<Clock, "now">;
   readonly isMounted: (volumeId: string) => boolean;
-  /** Takes it off its machine by force. */
-  readonly detach?: (volumeId: string) => void;
+  /** Takes it off this machine by force. */
+  readonly detach?: (volumeId: string, machine: NodeRef) => void;
   readonly snapshotMs?: number;
   readonly archiveMs?: number;
   readonly listedAfterMs?: number;
@@ -113,8 +113,8 @@ export function memoryVolumes(options: {
     },
     listVolumes: async (token) =>
       [...volumes.values()].filter((one) => one.wanted.token === token && isListed(one)).map(sightOf),
-    async detachVolume(id) {
-      options.detach?.(id);
+    async detachVolume(id, machine) {
+      options.detach?.(id, machine);
     },
     async removeVolume(id) {
       if (!isListed(volumes.get(id)) || !volumes.delete(id)) return;

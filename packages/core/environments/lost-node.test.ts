@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
-import type { Item } from "../context.ts";
+import type { Item, NodeRef } from "../context.ts";
 import { poolKey } from "../keys.ts";
 import { declareNodeGone } from "../pools/node-gone.ts";
 import { findPool } from "../pools/record.ts";
@@ -301,7 +301,7 @@ test("a volume that is still attached once its run is gone is taken by force onl
   const { findVolume } = job.world.volumes;
   Object.assign(job.world.ctx.volumes, {
     findVolume: async (id: string) => ({ ...(await findVolume(id)), attached: taken.length === 0 }),
-    detachVolume: async (id: string) => void taken.push(id),
+    detachVolume: async (_: string, machine: NodeRef) => void taken.push(machine.uid),
   });
   await requestCancel(job.world.as("alice"), "job");
   await job.world.advance(HOUR);
@@ -318,7 +318,7 @@ test("a volume that is still attached once its run is gone is taken by force onl
     run: { grant: null },
     end: { waitsFor: "Waits until its volumes are detached" },
   });
-  expect([takenBefore, taken.length]).toEqual([[], 1]);
+  expect([takenBefore, taken]).toEqual([[], [job.uid]]);
   expect((await job.read()).phase).toBe("cancelled");
 });
 

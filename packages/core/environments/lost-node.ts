@@ -90,7 +90,8 @@ export async function detachVolumes(
   // Nothing of the run says any more whether its machine answers.
   const bound = first ? [{ ...first, answers: false }] : [];
   const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, bound, now);
-  if (lost) await Promise.all(attached.map((id) => ctx.volumes.detachVolume(id)));
+  // Named, since another worker may have taken them off meanwhile, and the next run may have them by now.
+  if (lost) await Promise.all(attached.map((id) => ctx.volumes.detachVolume(id, lost)));
   const waits = { ...environment, run: { ...environment.run, machines: [...machines, ...others] } };
   return waitedFor(waits, now, waitsFor ?? "Waits until its volumes are detached");
 }

@@ -14,6 +14,8 @@ export interface VolumesUnderTest {
 }
 
 const tags: SnapshotTags = { name: "data", disk: "d".repeat(32), attempt: "a-r1-1" };
+/** Has none of the volumes. */
+const machine = { name: "n1", uid: "u1", providerId: "p1" };
 /** None of these is the id of anything; some would be paths. */
 const strangers = ["", "..", "../runs", "/etc", "vol-1/../vol-1", "vol-\0", "snap-\0", "x".repeat(300), "__proto__"];
 
@@ -99,8 +101,8 @@ function makesVolumes(test: () => Subject): void {
       const { volumes } = test();
       const { id } = await volumes.createVolume({ token: "t", sizeGb: 10, zone: "z", snapshotId: undefined });
 
-      await volumes.detachVolume(id);
-      for (const stranger of strangers) await volumes.detachVolume(stranger);
+      await volumes.detachVolume(id, machine);
+      for (const stranger of strangers) await volumes.detachVolume(stranger, machine);
 
       expect(await volumes.findVolume(id)).toEqual({ id, zone: "z", attached: false });
     });

@@ -77,7 +77,8 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       },
       findVolume: (id) => call(`findVolume ${id}`, () => volumes.findVolume(id)),
       listVolumes: (token) => call(`listVolumes ${token}`, () => volumes.listVolumes(token)),
-      detachVolume: (id) => call(`detachVolume ${id}`, () => volumes.detachVolume(id)),
+      detachVolume: (id, machine) =>
+        call(`detachVolume ${id} from ${machine.name}`, () => volumes.detachVolume(id, machine)),
       removeVolume: (id) => call(`removeVolume ${id}`, () => volumes.removeVolume(id)),
       createSnapshot: (id, tags) => {
         const effect = () => volumes.createSnapshot(id, tags);

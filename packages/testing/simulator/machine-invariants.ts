@@ -51,12 +51,11 @@ export function machineWatch(options: {
       },
     }),
     watchingVolumes: ({ detachVolume }) => ({
-      async detachVolume(id) {
-        const users = compute.mounting(id);
-        const running = users.find(({ uid, run }) => compute.isLive(uid, run));
-        if (running) violated(`volume ${id} was taken by force from ${environments.get(running.uid)?.id}, which runs`);
-        if (users.length > 0) reached.note("a volume taken by force from a lost machine");
-        return detachVolume(id);
+      async detachVolume(id, machine) {
+        const isDead = compute.isMachineGone(machine.uid);
+        if (!isDead) violated(`volume ${id} was taken by force from ${machine.name}, which is not dead`);
+        if (compute.mounting(id).length > 0) reached.note("a volume taken by force from a lost machine");
+        return detachVolume(id, machine);
       },
     }),
   };
