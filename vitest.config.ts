@@ -16,6 +16,9 @@ const processes = [
   "scripts/**/*.test.ts",
 ];
 
+/** They need more than Node: moto, which plays AWS. */
+const aws = ["packages/aws/moto.test.ts"];
+
 /** These measure real time beside others: in CI one that missed a limit is run once more, and nowhere else. */
 const retry = process.env.CI ? 1 : 0;
 
@@ -44,11 +47,12 @@ export default defineConfig({
         test: {
           name: "3 memory",
           include: ["{packages,functions}/**/*.test.ts"],
-          exclude: [...schedules, ...processes],
+          exclude: [...schedules, ...processes, ...aws],
           isolate: false,
         },
       },
       { extends: true, test: { name: "4 stack", include: stack, retry } },
+      { extends: true, test: { name: "5 aws", include: aws } },
     ],
   },
 });

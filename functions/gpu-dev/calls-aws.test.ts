@@ -28,7 +28,7 @@ beforeAll(async () => {
   emulators = [dynamoDb, queues];
   dynamo = dynamoClient(address(dynamoDb));
   sqs = sqsClient(address(queues));
-  [urls] = await Promise.all([createQueues(sqs, queues.endpoint), ensureTable(dynamo, tableName)]);
+  [urls] = await Promise.all([createQueues(sqs, queues), ensureTable(dynamo, tableName)]);
   // The step after which each request leaves, retries and pages included.
   const step = { step: "finalizeRequest", priority: "low", name: "counted" } as const;
   dynamo.middlewareStack.add((next, { commandName }) => noted(next, commandName), step);

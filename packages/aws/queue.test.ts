@@ -2,12 +2,12 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DeleteMessageCommand, PurgeQueueCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
+import { PurgeQueueCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Look, QueueName } from "#core/context.ts";
+import type { QueueName } from "#core/context.ts";
 import { queueConformance } from "#testing/conformance/queue.ts";
 import { sqsClient, sqsQueue } from "./queue.ts";
-import { createQueues, startSqs } from "./test-servers/sqs.ts";
+import { createQueues, receiveAll, startSqs } from "./test-servers/sqs.ts";
 import type { TestServer } from "./test-servers/test-server.ts";
 
 let emulator: TestServer;
@@ -18,7 +18,7 @@ beforeAll(async () => {
   emulator = await startSqs();
   const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
   client = sqsClient({ endpoint: emulator.endpoint, region: "us-east-1", credentials });
-  urls = await createQueues(client, emulator.endpoint);
+  urls = await createQueues(client, emulator);
 });
 
 afterAll(async () => {
@@ -29,7 +29,11 @@ afterAll(async () => {
 describe("the queue on SQS", () => {
   queueConformance(async () => {
     await Promise.all(Object.values(urls).map((QueueUrl) => client.send(new PurgeQueueCommand({ QueueUrl }))));
-    return { queue: sqsQueue({ client, urls }), receive: receiveAll, pass: (ms) => sleep(ms) };
+    return {
+      queue: sqsQueue({ client, urls }),
+      receive: (queue, options) => receiveAll(client, urls[queue], options),
+      pass: (ms) => sleep(ms),
+    };
   });
 });
 
@@ -50,16 +54,3 @@ it("gives up on a queue that takes a message and says nothing", async () => {
   impatient.destroy();
   silent.close();
 });
-
-/** A FIFO queue may hand out one message of a group at a time, so receiving goes on until nothing comes. */
-async function receiveAll(name: QueueName, { keep = false } = {}): Promise<Look[]> {
-  const looks: Look[] = [];
-  for (;;) {
-    const QueueUrl = urls[name];
-    const { Messages = [] } = await client.send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }));
-    if (Messages.length === 0) return looks;
-    looks.push(...Messages.map(({ Body = "" }) => JSON.parse(Body) as Look));
-    if (keep) return looks;
-    for (const { ReceiptHandle } of Messages) await client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
-  }
-}

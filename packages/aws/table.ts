@@ -49,12 +49,16 @@ export function dynamoTable({ client, tableName }: DynamoTableOptions): Table {
 function conditionOf(ifWriter: string | null | undefined) {
   if (ifWriter === undefined) return {};
   if (ifWriter === null) return { ConditionExpression: "attribute_not_exists(pk)" };
-  // A comparison with what is absent, or of another type than the text, does not hold.
-  const isSeen = ifWriter === NOBODY ? "attribute_exists(pk) AND NOT #writers[0] > :seen" : "#writers[0] = :seen";
+  const ExpressionAttributeNames = { "#writers": "writers" };
+  if (ifWriter !== NOBODY) {
+    const ExpressionAttributeValues = { ":seen": ifWriter };
+    return { ConditionExpression: "#writers[0] = :seen", ExpressionAttributeNames, ExpressionAttributeValues };
+  }
+  // The newest writer is absent, is no text, or an empty one.
   return {
-    ConditionExpression: isSeen,
-    ExpressionAttributeNames: { "#writers": "writers" },
-    ExpressionAttributeValues: { ":seen": ifWriter },
+    ConditionExpression: "attribute_exists(pk) AND NOT (attribute_type(#writers[0], :text) AND #writers[0] > :empty)",
+    ExpressionAttributeNames,
+    ExpressionAttributeValues: { ":text": "S", ":empty": NOBODY },
   };
 }
 

@@ -1,7 +1,7 @@
 import type { AddressInfo } from "node:net";
-import { CreateQueueCommand, type SQSClient } from "@aws-sdk/client-sqs";
+import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
 import { buildApp } from "fauxqs";
-import type { QueueName } from "#core/context.ts";
+import type { Look, QueueName } from "#core/context.ts";
 import type { TestServer } from "./test-server.ts";
 
 /** SQS by fauxqs, in memory, on 127.0.0.1 and a free port. */
@@ -13,14 +13,37 @@ export async function startSqs(): Promise<TestServer> {
   return { endpoint: `http://127.0.0.1:${port}`, stop: () => app.close() };
 }
 
+/** Of the one account that fauxqs plays. */
+const FAUXQS_ACCOUNT = "000000000000";
+
 /** Makes the queues and answers their URLs, which are built here: fauxqs names a host that does not resolve. */
-export async function createQueues(client: SQSClient, endpoint: string): Promise<Record<QueueName, string>> {
+export async function createQueues(
+  client: SQSClient,
+  {
+    endpoint,
+    account = FAUXQS_ACCOUNT,
+    prefix = "",
+  }: { readonly endpoint: string; readonly account?: string; readonly prefix?: string },
+): Promise<Record<QueueName, string>> {
+  const names = { work: `${prefix}work`, pools: `${prefix}pools.fifo`, webhooks: `${prefix}webhooks` };
   // Twice the longest look, so that a message comes back only when its consumer is gone.
   const VisibilityTimeout = "60";
-  await client.send(new CreateQueueCommand({ QueueName: "work", Attributes: { VisibilityTimeout } }));
-  await client.send(new CreateQueueCommand({ QueueName: "webhooks", Attributes: { VisibilityTimeout } }));
+  await client.send(new CreateQueueCommand({ QueueName: names.work, Attributes: { VisibilityTimeout } }));
+  await client.send(new CreateQueueCommand({ QueueName: names.webhooks, Attributes: { VisibilityTimeout } }));
   const Attributes = { VisibilityTimeout, FifoQueue: "true" };
-  await client.send(new CreateQueueCommand({ QueueName: "pools.fifo", Attributes }));
-  const urlOf = (name: string) => `${endpoint}/000000000000/${name}`;
-  return { work: urlOf("work"), pools: urlOf("pools.fifo"), webhooks: urlOf("webhooks") };
+  await client.send(new CreateQueueCommand({ QueueName: names.pools, Attributes }));
+  const urlOf = (name: string) => `${endpoint}/${account}/${name}`;
+  return { work: urlOf(names.work), pools: urlOf(names.pools), webhooks: urlOf(names.webhooks) };
+}
+
+/** A FIFO queue may hand out one message of a group at a time, so receiving goes on until nothing comes. */
+export async function receiveAll(client: SQSClient, QueueUrl: string, { keep = false } = {}): Promise<Look[]> {
+  const looks: Look[] = [];
+  for (;;) {
+    const { Messages = [] } = await client.send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }));
+    if (Messages.length === 0) return looks;
+    looks.push(...Messages.map(({ Body = "" }) => JSON.parse(Body) as Look));
+    if (keep) return looks;
+    for (const { ReceiptHandle } of Messages) await client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
+  }
 }

@@ -1,0 +1,43 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { queueConformance } from "#testing/conformance/queue.ts";
+import { tableConformance } from "#testing/conformance/table.ts";
+import { sqsClient, sqsQueue } from "./queue.ts";
+import { dynamoClient, dynamoTable } from "./table.ts";
+import { ensureTable } from "./test-servers/dynamodb.ts";
+import { MOTO_ACCOUNT, MOTO_MISSING, startMoto } from "./test-servers/moto.ts";
+import { createQueues, receiveAll } from "./test-servers/sqs.ts";
+
+const moto = await startMoto();
+
+describe.runIf(moto)("against moto, which nobody of us wrote", () => {
+  const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
+  const endpoint = moto?.endpoint ?? "";
+  const dynamo = dynamoClient({ endpoint, region: "us-east-1", credentials });
+  const sqs = sqsClient({ endpoint, region: "us-east-1", credentials });
+  const tableName = "berth-test";
+
+  beforeAll(() => ensureTable(dynamo, tableName));
+
+  afterAll(async () => {
+    for (const client of [dynamo, sqs]) client.destroy();
+    await moto?.stop();
+  });
+
+  describe("the table on DynamoDB", () => tableConformance(async () => dynamoTable({ client: dynamo, tableName })));
+
+  describe("the queue on SQS", () => {
+    queueConformance(async () => {
+      // As SQS it empties a queue once a minute at most: new ones each time.
+      const urls = await createQueues(sqs, { endpoint, account: MOTO_ACCOUNT, prefix: randomUUID() });
+      return {
+        queue: sqsQueue({ client: sqs, urls }),
+        receive: (queue, options) => receiveAll(sqs, urls[queue], options),
+        pass: (ms) => sleep(ms),
+      };
+    });
+  });
+});
+
+if (!moto) it("is run where moto is", ({ skip }) => skip(MOTO_MISSING));
