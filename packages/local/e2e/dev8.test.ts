@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "./processes.ts";
-import { missingPrograms, runProgram, skipWhere } from "./program.ts";
+import { missingPrograms, runProgram } from "./program.ts";
 import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
 
 const script = readFileSync(join(import.meta.dirname, "dev8.sh"), "utf8");
@@ -49,7 +49,7 @@ describe("the document's quick start", () => {
   ] as const;
 
   it.for(ways)("runs from a shell as it is printed, with %s", { timeout: 120_000 }, async ([, address], { skip }) => {
-    skipWhere(missing.length > 0, `not on this machine: ${missing.join(", ")}`, skip);
+    skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     writeFileSync(join(trial.home, ".curlrc"), 'silent\nshow-error\nwrite-out = "\\n%{http_code}\\n"\n');
     const env = { PATH: process.env.PATH, HOME: trial.home, CURL_HOME: trial.home };
     const commands = script.replaceAll(printedAddress, address());

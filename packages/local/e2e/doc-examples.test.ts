@@ -23,7 +23,7 @@ import {
 import { type Answer, exampleNumbers, runExample, transcription } from "./doc-examples.ts";
 import { type Job, type JobClient, jobClient } from "./job-client.ts";
 import { eventually } from "./processes.ts";
-import { missingPrograms, skipWhere } from "./program.ts";
+import { missingPrograms } from "./program.ts";
 import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
 
 const documentPath = join(root, "../shared/seeds/004-gpu-dev-api.md");
@@ -52,7 +52,7 @@ afterAll(async () => {
   github.close();
 });
 
-beforeEach(({ skip }) => skipWhere(missing.length > 0, `not on this machine: ${missing.join(", ")}`, skip));
+beforeEach(({ skip }) => skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`));
 
 /** In the order in which somebody would run them: what one example needs, those before it have made. */
 describe("the document's examples", () => {

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { runProgram, skipWhere } from "./program.ts";
+import { runProgram } from "./program.ts";
 import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
 
 const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
@@ -22,7 +22,7 @@ afterAll(async () => {
 
 describe("/docs in a browser", () => {
   it("shows every operation and asks no other host", { timeout: 120_000 }, async ({ skip }) => {
-    skipWhere(chromium === undefined, "there is no Chromium on this machine", skip);
+    skip(chromium === undefined, "there is no Chromium on this machine");
     const words = [...quiet, `--user-data-dir=${profile}`, `--log-net-log=${join(profile, "net.json")}`];
 
     const { stdout: page } = await runProgram(chromium ?? "", [...words, "--dump-dom", `${stack.url}/docs`], {

@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { signalProcess } from "#process/process-identity.ts";
 import { isOver, type Job, type JobClient, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually, listProcesses } from "./processes.ts";
-import { skipWhere } from "./program.ts";
 import { openStackTrial, type StackProcess } from "./stack-trial.ts";
 
 const trial = openStackTrial("berth-life-");
@@ -80,7 +79,7 @@ describe.concurrent("a job on the local stack", () => {
   });
 
   it("says so when it is killed from outside", async ({ skip }) => {
-    skipWhere(!canListProcesses, "there is no /proc here", skip);
+    skip(!canListProcesses, "there is no /proc here");
     const [command, env_vars] = ["sleep 600; true", { BERTH_TRIAL: trial.home }];
     const id = await jobs.submit({ instance_type: "g5.12xlarge", command, env_vars });
     await jobs.until(id, ({ status }) => status === "active");

@@ -19,7 +19,7 @@ import {
   transcription,
 } from "./novita-examples.ts";
 import { eventually } from "./processes.ts";
-import { missingPrograms, runProgram, skipWhere } from "./program.ts";
+import { missingPrograms, runProgram } from "./program.ts";
 import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
 
 const documentPath = join(root, "../shared/seeds/002-novita.md");
@@ -97,7 +97,7 @@ const isConnection = expect.objectContaining({
 
 describe("the document's commands", () => {
   it("run from a shell, with the key in the base URL and nothing else changed", async ({ skip }) => {
-    skipWhere(lacksShell.length > 0, `not on this machine: ${lacksShell.join(", ")}`, skip);
+    skip(lacksShell.length > 0, `not on this machine: ${lacksShell.join(", ")}`);
     const run = async (words: string, id = "") => {
       const changes = { ...staging.words, "{instanceId}": id };
       const { code, stdout, stderr } = await runShell(blockWith(words), { ...staging, words: changes });
@@ -127,7 +127,7 @@ describe("the document's commands", () => {
   });
 
   it("create, wait and show where to go, in one script", async ({ skip }) => {
-    skipWhere(lacksShell.length > 0, `not on this machine: ${lacksShell.join(", ")}`, skip);
+    skip(lacksShell.length > 0, `not on this machine: ${lacksShell.join(", ")}`);
 
     const exports = await runShell(blockWith("export NOVITA_API_KEY"), staging);
     const { code, stdout, stderr } = await runShell(blockWith("INSTANCE_ID=$(curl"), staging);
@@ -144,7 +144,7 @@ describe("the document's programs", () => {
   it("in JavaScript and in Python (with a stand-in where it lacks requests) make an instance of one name each under one key", async ({
     skip,
   }) => {
-    skipWhere(lacksPython.length > 0, "not on this machine: python3", skip);
+    skip(lacksPython.length > 0, "not on this machine: python3");
     const modules = join(trial.home, "python");
     mkdirSync(modules);
     const { code: lacksRequests } = await runProgram("python3", ["-c", "import requests"], {});
@@ -288,7 +288,7 @@ describe("the printed ssh command", () => {
   }) => {
     // OpenSSH has no --version.
     const { code: lacksSsh } = await runProgram("ssh", ["-V"], {}).catch(() => ({ code: 1 }));
-    skipWhere(lacksSsh !== 0, "not on this machine: ssh", skip);
+    skip(lacksSsh !== 0, "not on this machine: ssh");
     const { body } = await ask("POST", "/api/instances", { ...instance, githubUser: "octocat" });
     const id = String(body.instanceId);
     const run = async (command: string) => {

@@ -6,7 +6,7 @@ import { WebSocket } from "ws";
 import { clientOf } from "../socket-trial.ts";
 import { exampleAt, examples, examplesIn, requestAt } from "./onmemos-examples.ts";
 import { eventually } from "./processes.ts";
-import { missingPrograms, runProgram, skipWhere } from "./program.ts";
+import { missingPrograms, runProgram } from "./program.ts";
 import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
 
 const documentPath = join(root, "../shared/seeds/001-onmemos.md");
@@ -127,7 +127,7 @@ describe("the requests of the document", () => {
 
 describe("the curl examples of the document", () => {
   it("run from a shell as they are printed, and against a session that is there", async ({ skip }) => {
-    skipWhere(noBash.length > 0, `not on this machine: ${noBash.join(", ")}`, skip);
+    skip(noBash.length > 0, `not on this machine: ${noBash.join(", ")}`);
 
     const made = await curl("Create Cloud Run Session");
     const kept = await curl("Create GKE Session");
@@ -162,7 +162,7 @@ describe("the Python SDK", () => {
     ["Basic Usage", /^Python 3\.\d+\.\d+\S*\n\n$/],
     ["Context Manager", /^Hello from OnMemOS!\n\n$/],
   ] as const)("runs the printed example and leaves nothing: %s", async ([name, wanted], { skip }) => {
-    skipWhere(noPython.length > 0, `not on this machine: ${noPython.join(", ")}`, skip);
+    skip(noPython.length > 0, `not on this machine: ${noPython.join(", ")}`);
 
     const { code, stdout, stderr } = await python(here(exampleAt(`Python SDK Examples / ${name}`)));
     const { body } = await ask("GET", "/v1/sessions?user=developer");
@@ -172,7 +172,7 @@ describe("the Python SDK", () => {
   });
 
   it("does against the stack what its page says", async ({ skip }) => {
-    skipWhere(noPython.length > 0, `not on this machine: ${noPython.join(", ")}`, skip);
+    skip(noPython.length > 0, `not on this machine: ${noPython.join(", ")}`);
 
     const { code, stdout, stderr } = await python(here(program));
 

@@ -25,9 +25,3 @@ export async function runProgram(
 export function missingPrograms(...names: string[]): string[] {
   return names.filter((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).error !== undefined);
 }
-
-/** Skips a test where the machine lacks something, and prints why: vitest's default reporter would keep it to itself. */
-export function skipWhere(lacks: boolean, why: string, skip: (condition: boolean, note: string) => void): void {
-  if (lacks) process.stdout.write(`Skipped: ${why}\n`);
-  skip(lacks, why);
-}

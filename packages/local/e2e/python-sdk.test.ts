@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { missingPrograms, runProgram, skipWhere } from "./program.ts";
+import { missingPrograms, runProgram } from "./program.ts";
 import { root } from "./stack-trial.ts";
 
 const sdk = join(root, "packages/python");
@@ -27,7 +27,7 @@ async function python(words: readonly string[], options: { cwd?: string; path?: 
 
 describe("the Python SDK", () => {
   it("passes its own tests", async ({ skip }) => {
-    skipWhere(missing.length > 0, `not on this machine: ${missing.join(", ")}`, skip);
+    skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
 
     const { code, stderr } = await python(["-W", "error", "-m", "unittest", "discover"], { cwd: sdk });
 
@@ -35,7 +35,7 @@ describe("the Python SDK", () => {
   });
 
   it("is imported from its folder with nothing but the standard library", async ({ skip }) => {
-    skipWhere(missing.length > 0, `not on this machine: ${missing.join(", ")}`, skip);
+    skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const program = "from sdk.python.client import OnMemOSClient; print(OnMemOSClient())";
 
     const { stdout, stderr } = await python(["-S", "-c", program], { path: sdk });
@@ -44,9 +44,9 @@ describe("the Python SDK", () => {
   });
 
   it("is built into a wheel that is imported with its types", async ({ skip }) => {
-    skipWhere(missing.length > 0, `not on this machine: ${missing.join(", ")}`, skip);
+    skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const { code: lacking } = await python(["-c", canBuild]);
-    skipWhere(lacking !== 0, "this python3 has no setuptools that builds wheels", skip);
+    skip(lacking !== 0, "this python3 has no setuptools that builds wheels");
     const [source, out] = [join(scratch, "source"), join(scratch, "out")];
     cpSync(sdk, source, { recursive: true });
 

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Job, jobClient } from "./job-client.ts";
-import { missingPrograms, runProgram, skipWhere } from "./program.ts";
+import { missingPrograms, runProgram } from "./program.ts";
 import { environmentFor, openStackTrial, root, type StackTrial } from "./stack-trial.ts";
 
 const script = readFileSync(join(import.meta.dirname, "quick-start.sh"), "utf8");
@@ -18,7 +18,7 @@ afterEach(() => trial.close());
 
 describe("the document's quick start", () => {
   it("prints a key, a job and the state of the job", async ({ skip }) => {
-    skipWhere(missing.length > 0, `not on this machine: ${missing.join(", ")}`, skip);
+    skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const stack = await trial.start();
     const env = await stack.env();
 

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "./processes.ts";
-import { missingPrograms, runProgram, skipWhere } from "./program.ts";
+import { missingPrograms, runProgram } from "./program.ts";
 import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
 
 const script = readFileSync(join(import.meta.dirname, "session-manager.sh"), "utf8");
@@ -58,7 +58,7 @@ describe("the document's test commands", () => {
   it("run from a shell as they are printed, with another address, another key and shorter sleeps", {
     timeout: 60_000,
   }, async ({ skip }) => {
-    skipWhere(missing.length > 0, `not on this machine: ${missing.join(", ")}`, skip);
+    skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const commands = script
       .replaceAll(printed.address, stack.url)
       .replaceAll(printed.key, key)
