@@ -29,6 +29,33 @@ async function fill(): Promise<void> {
   database.close();
 }
 
+function errorOf(work: () => unknown): string {
+  try {
+    work();
+    return "";
+  } catch (error) {
+    return String(error);
+  }
+}
+
+describe("a disk that fails while the log is synced", () => {
+  it("takes no writes any more until the next start, since nobody knows what it kept, and says so", async () => {
+    let fails = true;
+    const sync = (_: number, done: (error: Error | null) => void) => done(fails ? new Error("EIO") : null);
+    const database = openDatabase(path, sync);
+    const table = sqliteTable(database);
+    const text = "The disk of this stack failed while something was stored: start the stack again";
+
+    const first = table.put(item("a"));
+    await expect(first).rejects.toMatchObject({ kind: "unavailable", message: text });
+    fails = false;
+    const later = table.put(item("b"));
+
+    await expect(later).rejects.toMatchObject({ kind: "unavailable", message: text });
+    database.close();
+  });
+});
+
 describe("writes of one turn", () => {
   it("decide one after the other, each on what the one before it wrote", async () => {
     const database = openDatabase(path);
@@ -46,7 +73,7 @@ describe("writes of one turn", () => {
     database.close();
   });
 
-  it("are not to be read before they are on the disk, and are there after it", async () => {
+  it("are not to be read before their commit, and are there once they are answered", async () => {
     const database = openDatabase(path);
     const table = sqliteTable(database);
 
@@ -130,7 +157,7 @@ describe("a damaged file", () => {
     change(edit);
 
     expect(() => openDatabase(path)).toThrow(`The records in ${path} are damaged: `);
-    expect(() => openDatabase(path)).toThrow("Put back a copy of that file");
+    expect(() => openDatabase(path)).toThrow("Put back a copy of it");
   });
 
   describe("with a log that nobody folded in", () => {
@@ -186,14 +213,44 @@ describe("a damaged file", () => {
       holeIn(files().log, from, to);
 
       expect(() => openDatabase(path)).toThrow(`are damaged: commits in ${files().log} cannot be read`);
-      expect(() => openDatabase(path)).toThrow("Put back a copy of that file");
+      expect(() => openDatabase(path)).toThrow("Put back a copy of it");
     });
 
-    it("is refused where the log is not there", async () => {
+    it("is left as it was by a start that refuses it", async () => {
       await crash(40);
-      rmSync(files().log);
+      holeIn(files().log, 0.2, 0.21);
+      const before = [path, files().log, files().mark].map((file) => readFileSync(file));
 
-      expect(() => openDatabase(path)).toThrow(`are damaged: ${files().log} is missing`);
+      for (const _ of [1, 2]) expect(() => openDatabase(path)).toThrow("commits in");
+
+      expect([path, files().log, files().mark].map((file) => readFileSync(file))).toEqual(before);
+    });
+
+    it("is left as it was by an older version that refuses it", async () => {
+      const database = openDatabase(path);
+      await sqliteTable(database).put(item("a"));
+      database.prepare("PRAGMA user_version = 9").get();
+      const left = [path, files().log, files().mark].map((file) => [file, readFileSync(file)] as const);
+      database.close();
+      for (const [file, bytes] of left) writeFileSync(file, bytes);
+
+      for (const _ of [1, 2]) expect(() => openDatabase(path)).toThrow("a later version");
+
+      for (const [file, bytes] of left) expect(readFileSync(file).equals(bytes), file).toBe(true);
+    });
+
+    it("is opened where a copy of the records was put back as it is said", async () => {
+      await fill();
+      const copy = readFileSync(path);
+      await crash(40);
+      holeIn(files().log, 0.2, 0.21);
+      const said = errorOf(() => openDatabase(path));
+
+      writeFileSync(path, copy);
+      for (const suffix of ["-wal", "-shm", "-synced"]) rmSync(path + suffix, { force: true });
+
+      expect(said).toContain(`Put back a copy of it and remove ${path}-wal, ${path}-shm and ${path}-synced`);
+      expect(await itemsLeft()).toBe(40);
     });
 
     it("is opened after the log was begun anew", async () => {

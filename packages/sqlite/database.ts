@@ -1,8 +1,9 @@
+import { existsSync } from "node:fs";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { Problem } from "#core/problem.ts";
 import { lossOfLog, syncedMark } from "./journal.ts";
-import { type LogOnDisk, logOnDisk } from "./sync.ts";
+import { type LogOnDisk, logOnDisk, type SyncFile } from "./sync.ts";
 
 /** The one file of an embedded stack in which records and messages are kept. */
 export interface Database {
@@ -12,7 +13,8 @@ export interface Database {
   /**
    * Runs `work` in a transaction together with all that is written in this turn of the event loop, and answers when
    * the transaction is on the disk. `work` is synchronous; where it throws it must not have written anything yet, and
-   * only its own answer is that error. Throws `unavailable` where nothing could be stored, and then nothing was.
+   * only its own answer is that error. Throws `unavailable` where nothing could be stored, and then nothing was; where
+   * the disk failed as it was synced nobody knows, and nothing is stored any more until the file is opened again.
    */
   write<Made>(work: () => Made): Promise<Made>;
   /** The same for what may be lost by a power cut, though not by the end of this process: it does not wait for the disk. */
@@ -45,7 +47,8 @@ const tables = `
   CREATE INDEX IF NOT EXISTS due ON items (due_shard, due_at, pk, sk) WHERE due_shard IS NOT NULL;
   CREATE INDEX IF NOT EXISTS waiting ON items (wait_pool, wait_order, pk, sk) WHERE wait_pool IS NOT NULL;
   CREATE TABLE IF NOT EXISTS messages (
-    id INTEGER PRIMARY KEY,
+    -- Never used again: who is late acknowledges the message that he received and no other.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     queue TEXT NOT NULL,
     "group" TEXT,
     look TEXT NOT NULL,
@@ -57,10 +60,10 @@ const tables = `
  * Opens the database in this file, or makes it. Throws, with the path and what to do, where the file is damaged or of
  * a later version.
  */
-export function openDatabase(path: string): Database {
+export function openDatabase(path: string, syncFile?: SyncFile): Database {
   const sql = openFile(path);
   const mark = syncedMark(path);
-  const disk = logOnDisk(`${path}-wal`, mark);
+  const disk = logOnDisk(`${path}-wal`, mark, syncFile);
   const batch = batchOf(sql, disk);
   const statements = new Map<string, StatementSync>();
   return {
@@ -88,20 +91,27 @@ export function sumOf(bytes: Uint8Array): number {
 }
 
 function openFile(path: string): DatabaseSync {
+  requireWholeFile(path);
+  const sql = new DatabaseSync(path);
+  // The log is synced here (sync.ts), since SQLite would stop the whole process for each commit to do it.
+  sql.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; ${tables} PRAGMA user_version = ${FORMAT};`);
+  return sql;
+}
+
+/** Looks at what an earlier process left, and changes nothing of it: whoever is refused may still repair it. */
+function requireWholeFile(path: string): void {
   let sql: DatabaseSync | undefined;
   try {
     requireLog(path);
-    sql = new DatabaseSync(path);
-    // The log is synced here (sync.ts), since SQLite would stop the whole process for each commit to do it.
-    sql.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
+    if (!existsSync(path)) return;
+    sql = new DatabaseSync(path, { readOnly: true });
     requireFormat(sql, path);
     requireWhole(sql);
-    sql.exec(`${tables} PRAGMA user_version = ${FORMAT};`);
     requireSums(sql);
-    return sql;
   } catch (error) {
-    sql?.close();
     throw isDamage(error) ? damaged(path, error) : error;
+  } finally {
+    sql?.close();
   }
 }
 
@@ -125,6 +135,7 @@ function requireWhole(sql: DatabaseSync): void {
 
 /** SQLite finds broken pages, not bytes that changed within a value. */
 function requireSums(sql: DatabaseSync): void {
+  if (!sql.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'items'").get()) return;
   const items = sql.prepare("SELECT pk, sk, sum, item FROM items").iterate() as Iterable<
     Record<string, SQLOutputValue>
   >;
@@ -141,8 +152,9 @@ function damaged(path: string, error: unknown): Error {
   const detail = error instanceof Error ? error.message : String(error);
   return new Error(
     `The records in ${path} are damaged: ${detail}.\n` +
-      `Put back a copy of that file, or try: sqlite3 ${path} .recover | sqlite3 ${path}.recovered\n` +
-      "If you move it away the stack starts with an empty one: environments, disks and keys in it are then lost.",
+      `Put back a copy of it and remove ${path}-wal, ${path}-shm and ${path}-synced, which belong to the damaged one; ` +
+      `or try: sqlite3 ${path} .recover | sqlite3 ${path}.recovered\n` +
+      "If you move all four away the stack starts with none: environments, disks and keys are then lost.",
   );
 }
 
@@ -161,7 +173,7 @@ interface Open {
 /** All that one turn of the event loop writes is one transaction. */
 function batchOf(sql: DatabaseSync, disk: LogOnDisk): Batch {
   let open: Open[] = [];
-  let isEnded = false;
+  let refusal: Problem | undefined;
   const commit = () => {
     const works = open;
     open = [];
@@ -180,22 +192,26 @@ function batchOf(sql: DatabaseSync, disk: LogOnDisk): Batch {
     const durable = works.filter(({ isDurable }) => isDurable);
     if (durable.length === 0) return;
     disk.sync((error) => {
-      for (const work of durable) error ? work.fail(problemOf(error)) : work.settle();
+      // What the kernel could not write it may count as written at the next sync (fsync(2)).
+      if (error) refusal ??= new Problem("unavailable", NOT_SYNCED, { cause: error, retryAfterSeconds: 60 });
+      for (const work of durable) error ? work.fail(refusal) : work.settle();
     });
   };
   return {
     add: (work, isDurable) =>
       new Promise((resolve, reject) => {
-        if (isEnded) throw new Problem("unavailable", "The stack is being stopped");
+        if (refusal) throw refusal;
         if (open.length === 0) setImmediate(commit);
         open.push({ isDurable, ...openOf(work, resolve, reject) });
       }),
     end() {
       commit();
-      isEnded = true;
+      refusal = new Problem("unavailable", "The stack is being stopped");
     },
   };
 }
+
+const NOT_SYNCED = "The disk of this stack failed while something was stored: start the stack again";
 
 /** What it answers, or why it refused, is told only when the transaction that it looked at is kept. */
 function openOf<Made>(
@@ -246,7 +262,6 @@ function problemOf(error: unknown): unknown {
 
 /** SQLite's kind of error; undefined for an error that is none of SQLite's. */
 function codeOf(error: unknown): number | undefined {
-  const { errcode, syscall } = error as { errcode?: unknown; syscall?: unknown };
-  if (syscall === "fdatasync") return IO_ERROR;
+  const { errcode } = error as { errcode?: unknown };
   return typeof errcode === "number" ? errcode & 0xff : undefined;
 }

@@ -57,8 +57,8 @@ export function syncedMark(path: string): SyncedMark {
  */
 export function lossOfLog(path: string): string | undefined {
   const [log, mark] = [`${path}-wal`, readMark(markPath(path))];
-  if (!mark || !existsSync(path)) return void rmSync(markPath(path), { force: true });
-  if (!existsSync(log)) return `${log} is missing`;
+  // Without a log everything is folded in: another program that opens the database does that as it closes it.
+  if (!mark || !existsSync(path) || !existsSync(log)) return undefined;
   return isWhole(readFileSync(log), mark) ? undefined : `commits in ${log} cannot be read`;
 }
 

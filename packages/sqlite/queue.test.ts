@@ -66,6 +66,20 @@ describe("the queue on SQLite", () => {
     expect([second, third].map((message) => message?.id)).toEqual([first?.id, first?.id]);
   });
 
+  it("keeps a new message when a consumer that hung acknowledges an old one", async () => {
+    const clock = manualClock();
+    const queue = sqliteQueue({ database, clock, visibilityMs: 30_000 });
+    await queue.send("work", { look: "old|-" });
+    const [hanging] = await receiveNow(queue, "work");
+    clock.advance(30_000);
+    for (const { id } of await receiveNow(queue, "work")) await queue.acknowledge("work", id);
+    await queue.send("work", { look: "new|-" });
+
+    await queue.acknowledge("work", hanging?.id ?? 0);
+
+    expect((await receiveNow(queue, "work")).map(({ look }) => look)).toEqual([{ look: "new|-" }]);
+  });
+
   it("hands out of a group first what came back, and nothing while that is out", async () => {
     const clock = manualClock();
     const queue = sqliteQueue({ database, clock });

@@ -75,6 +75,26 @@ test("the mark says how far the log was written when a sync began that came abou
   log.close();
 });
 
+test("where nobody can say how far the log is written, those who wait hear it, and the next one is tried", () => {
+  let fails = true;
+  const asked = {
+    ...mark,
+    written: () => {
+      if (fails) throw new Error("no index");
+      return Buffer.from("1");
+    },
+  };
+  const log = logOnDisk(join(home, "log"), asked, begin);
+  const told: unknown[] = [];
+  log.sync((error) => told.push(error?.message));
+  fails = false;
+  log.sync((error) => told.push(error?.message));
+  started[0]?.(null);
+
+  expect(told).toEqual(["no index", undefined]);
+  log.close();
+});
+
 test("closing tells everybody, and a log that is not there is said", () => {
   const log = logOnDisk(join(home, "log"), mark, begin);
   const told: unknown[] = [];

@@ -11,7 +11,7 @@ export interface LogOnDisk {
 }
 
 type Done = (error: Error | null) => void;
-type SyncFile = (file: number, done: Done) => void;
+export type SyncFile = (file: number, done: Done) => void;
 
 /**
  * Syncs the log outside the event loop, once for all who wait: whoever comes while one sync runs waits for the next,
@@ -27,9 +27,9 @@ export function logOnDisk(path: string, mark: SyncedMark, syncFile: SyncFile = f
   const begin = () => {
     if (isRunning || isClosed || waiting.length === 0) return;
     file ??= openNamed(path);
+    const written = mark.written();
     [syncing, waiting] = [waiting, []];
     isRunning = true;
-    const written = mark.written();
     syncFile(file, (error) => {
       isRunning = false;
       if (!error && !isClosed) mark.note(written);
