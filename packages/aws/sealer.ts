@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import type { Sealer } from "#core/context.ts";
 import { asSealed } from "#core/sealed.ts";
 import { readConfig } from "./config.ts";
@@ -15,13 +15,9 @@ export function keyFileSealer(path: string): Sealer {
   return aesSealer(key);
 }
 
-/** Writes a new random key with mode 600, unless the file is there already. */
-export function ensureKeyFile(path: string): void {
-  try {
-    writeFileSync(path, `${randomBytes(keyBytes).toString("base64url")}\n`, { mode: 0o600, flag: "wx" });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  }
+/** What a key file holds: a new random key. */
+export function newKeyText(): string {
+  return `${randomBytes(keyBytes).toString("base64url")}\n`;
 }
 
 const keyBytes = 32;

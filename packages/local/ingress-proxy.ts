@@ -29,6 +29,11 @@ export function passOn(passed: Passed): void {
   const upstream = ask(passed);
   if (!upstream) return;
   upstream.once("response", (answer) => giveBack(answer, outgoing, times));
+  // Nobody asked for that.
+  upstream.once("upgrade", (_, socket) => {
+    socket.destroy();
+    failed(outgoing, noAnswer);
+  });
   incoming.pipe(upstream);
   // What was not read any more would stand before the client's next request.
   upstream.once("close", () => incoming.unpipe(upstream).resume());

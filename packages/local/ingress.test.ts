@@ -297,8 +297,12 @@ describe("an answer", () => {
     trial.page.removeAllListeners("request");
     trial.page.on("request", ({ socket }: IncomingMessage) => socket.end("nonsense\r\n\r\n"));
     const nonsense = await get();
+    trial.page.removeAllListeners("request");
+    const switching = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n";
+    trial.page.on("request", ({ socket }: IncomingMessage) => socket.write(switching));
+    const switched = await get();
 
-    expect([odd.status, nonsense.status]).toEqual([502, 502]);
+    expect([odd.status, nonsense.status, switched.status]).toEqual([502, 502, 502]);
     expect((await get({})).status).toBe(401);
   });
 });
@@ -316,6 +320,7 @@ describe("a WebSocket", () => {
   let server: WebSocketServer;
   const urls: (string | undefined)[] = [];
   beforeEach(() => {
+    urls.length = 0;
     server = new WebSocketServer({ server: trial.page });
     server.on("connection", (ws, { url, headers }) => {
       urls.push(url, headers.authorization, headers.host);

@@ -1,11 +1,19 @@
-import { renameSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, renameSync, rmSync, writeFileSync } from "node:fs";
 
-/** Writes a file with mode 600 unless it is there. Whoever comes second reads what the first has written. */
+/**
+ * Writes a file with mode 600 unless it is there. Whoever comes second reads what the first has written. The file is
+ * whole or absent, also on a full disk: half a key would keep every later start from making one.
+ */
 export function writeOnce(path: string, makeText: () => string): void {
+  if (existsSync(path)) return;
+  const draft = `${path}.${process.pid}`;
   try {
-    writeFileSync(path, makeText(), { mode: 0o600, flag: "wx" });
+    writeFileSync(draft, makeText(), { mode: 0o600 });
+    linkSync(draft, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    rmSync(draft, { force: true });
   }
 }
 

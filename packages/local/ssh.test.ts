@@ -133,6 +133,20 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     expect(answer.out).toBe("kept\n");
   });
 
+  it("is stopped though a client never closes its end", async () => {
+    const other = await startSsh({ home: trial.home, port: 0, log: silentLog() });
+    const suspended = dial({ port: other.port, host: "127.0.0.1", allowHalfOpen: true });
+    await once(suspended, "data");
+    suspended.pause();
+
+    await other.stop();
+
+    suspended.destroy();
+    await expect(
+      startSsh({ home: trial.home, port: other.port, log: silentLog() }).then((again) => again.stop()),
+    ).resolves.toBeUndefined();
+  });
+
   it("says that its port is in use when that was asked for, and takes another when it was not", async () => {
     const { port } = trial.server;
     const options = { home: trial.home, log: silentLog() };

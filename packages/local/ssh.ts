@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { realpathSync } from "node:fs";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import ssh2, { type Connection } from "ssh2";
 import type { Log } from "#core/context.ts";
 import { admits } from "#process/entrances.ts";
@@ -33,20 +33,31 @@ export async function startSsh({ home: given, port, log }: SshOptions): Promise<
   });
   server.on("error", (error: Error) => log.warn("ssh failed", { error: error.message }));
   server.maxConnections = mostConnections;
-  await listen(server, home, port);
+  const sockets = new Set<Socket>();
+  const listener = createServer((socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    server.injectSocket(socket);
+  });
+  await listen(listener, home, port);
   const watching = setInterval(() => endStrangers(connections, home), lookEveryMs);
   return {
-    port: (server.address() as AddressInfo).port,
+    port: (listener.address() as AddressInfo).port,
     stop: () =>
       new Promise((resolve) => {
         clearInterval(watching);
-        server.close(() => resolve());
+        listener.close(() => resolve());
         for (const connection of connections.keys()) connection.end();
+        // Who does not close his end is not waited for.
+        setTimeout(() => {
+          for (const socket of sockets) socket.destroy();
+        }, lastWordsMs).unref();
       }),
   };
 }
 
 const mostConnections = 1_000;
+const lastWordsMs = 200;
 const lookEveryMs = 1_000;
 const loginWithinMs = 30_000;
 const mostAttempts = 20;
@@ -82,7 +93,7 @@ function endStrangers(connections: ReadonlyMap<Connection, Guest | undefined>, h
   }
 }
 
-async function listen(server: ssh2.Server, home: string, port: number | undefined): Promise<void> {
+async function listen(server: Server, home: string, port: number | undefined): Promise<void> {
   const wanted = port ?? keptSshPort(home);
   if ((await tryPort(server, wanted)) || (port === undefined && (await tryPort(server, 0)))) {
     if (port === undefined) keepSshPort(home, (server.address() as AddressInfo).port);
@@ -91,7 +102,7 @@ async function listen(server: ssh2.Server, home: string, port: number | undefine
   throw new Error(`Port ${wanted} is in use.\nSet SSH_PORT to another one, or leave it empty for any free one.`);
 }
 
-async function tryPort(server: ssh2.Server, port: number): Promise<boolean> {
+async function tryPort(server: Server, port: number): Promise<boolean> {
   try {
     server.listen(port, "127.0.0.1");
     await once(server, "listening");

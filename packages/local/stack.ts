@@ -7,7 +7,7 @@ import { httpGithubKeys } from "#aws/github-keys.ts";
 import { stsIdentity } from "#aws/identity.ts";
 import { systemIds } from "#aws/ids.ts";
 import { jsonLog } from "#aws/log.ts";
-import { ensureKeyFile, keyFileSealer } from "#aws/sealer.ts";
+import { keyFileSealer, newKeyText } from "#aws/sealer.ts";
 import type { Clock, Log, Settings } from "#core/context.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { contextOf, type Runtime } from "#http/runtime.ts";
@@ -23,6 +23,7 @@ import { localUser } from "./local-user.ts";
 import { type Loop, messagesAtOnce, startLoop } from "./loops.ts";
 import { startMetrics } from "./metrics.ts";
 import { parseNodes } from "./nodes.ts";
+import { writeOnce } from "./secret-file.ts";
 import { startServer } from "./server.ts";
 import { startSsh } from "./ssh.ts";
 import { openStores, type Stores } from "./stores.ts";
@@ -129,9 +130,11 @@ async function startParts({ config, settings, home, log, catalog, parts }: Plan)
     ...{ port: config.PORT, setting: "PORT", sockets: functions.sockets, pages: true },
   });
   const served = withDomain(runtime, Number(new URL(server.url).port), config.hasDomain);
+  parts.push(server);
   const record = { url: server.url, stsUrl: sts.endpoint };
   home.writeRecord({ ...record, stopped: false });
   const loops = startLoops(served, stores, functions);
+  parts.pop();
   parts.push(together([server, ...loops, { stop: () => compute.shutdown() }, { stop: () => volumes.shutdown() }]));
   const stop = async () => {
     const stopped = await stopAll(parts.slice(1));
@@ -161,7 +164,7 @@ interface RuntimeParts {
 function localRuntime({ clock, stores, stsUrl, sshPort, settings, log, path, config }: RuntimeParts) {
   const { table, queue } = stores;
   const keyFile = join(path, "sealer.key");
-  ensureKeyFile(keyFile);
+  writeOnce(keyFile, newKeyText);
   const compute = processCompute({ home: path, nodes: config.nodes, programs: config.programs, sshPort });
   const blobs = join(path, "blobs");
   const volumes = processVolumes({ home: path, blobs, log });

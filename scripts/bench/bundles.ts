@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
-import { ensureKeyFile } from "#aws/sealer.ts";
+import { newKeyText } from "#aws/sealer.ts";
 import { loadCatalog } from "#http/catalog.ts";
 import { bundleFunction } from "../bundle.ts";
 import { type Measure, median, type Row } from "./measure.ts";
@@ -106,7 +106,7 @@ async function importTimes(files: {
   directory: string;
 }): Promise<Times[]> {
   const keyFile = join(files.directory, "sealer.key");
-  ensureKeyFile(keyFile);
+  await writeFile(keyFile, newKeyText(), { mode: 0o600 });
   const lambda = { SEALER_KEY_FILE: keyFile, AWS_LAMBDA_FUNCTION_NAME: "berth" };
   const times: Times[] = [];
   for (let round = 0; round < rounds; round++) {
