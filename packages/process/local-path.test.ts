@@ -67,6 +67,20 @@ describe("where runs look for programs", () => {
     expect(found(conda, shims, node).shown).toEqual(["conda", "pyenv", "node/v24"].map((name) => join(root, name)));
   });
 
+  it("leaves out a whole home also where links lead to it", () => {
+    directory("users/me/bin");
+    directory("users/me/include/node");
+    directory("users/me/stack");
+    symlinkSync(join(root, "users"), join(root, "linked"));
+    const me = join(root, "linked/me");
+    const home = join(me, "stack");
+
+    const given = [me, join(root, "users/me"), home, join(root, "users/me/stack")].join(":");
+
+    expect(programsOf(given, home, me)).toEqual({ path: systemPath, shown: [] });
+    expect(programsOf(join(me, "bin"), home, me).shown).toEqual([join(me, "bin")]);
+  });
+
   it("shows of ~/.local and of a home with a bin nothing but the bin", () => {
     const [local, own] = [directory("me/.local/bin"), directory("me/bin")];
     for (const other of ["me/.local/share/keyrings", "me/.local/lib/python3.11", "me/.ssh"]) directory(other);

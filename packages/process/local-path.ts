@@ -16,18 +16,25 @@ export interface Programs {
  * stack, and never a whole home of a user. A directory `bin` brings the prefix that it belongs to where that is a
  * place of programs alone: a virtual environment, a conda or pyenv root, an installed Node.
  */
-export function programsOf(given: string, home: string): Programs {
-  const entries = [...new Set(given.split(delimiter))].filter((entry) => isProgramPlace(entry, home));
-  const places = new Set(entries.flatMap((entry) => [entry, ...prefixesOf(entry)]));
+export function programsOf(given: string, home: string, userHome = homedir()): Programs {
+  const homes = { stack: realDirectory(home) ?? home, user: realDirectory(userHome) ?? userHome };
+  const entries = [...new Set(given.split(delimiter))].filter((entry) => isProgramPlace(entry, homes));
+  const places = new Set(entries.flatMap((entry) => [entry, ...prefixesOf(entry, homes)]));
   const shown = [...places].filter((place) => !isSystem(place));
   return { path: [...new Set([...entries, ...systemPath.split(delimiter)])].join(delimiter), shown: outermost(shown) };
 }
 
-function isProgramPlace(entry: string, home: string): boolean {
+/** Where they really are, as links may lead to both. */
+interface Homes {
+  readonly stack: string;
+  readonly user: string;
+}
+
+function isProgramPlace(entry: string, { stack, user }: Homes): boolean {
   if (!isAbsolute(entry) || entry.split("/").includes("node_modules")) return false;
   const real = realDirectory(entry);
   if (real === undefined) return false;
-  return !isWithin(real, home) && !isWithin(home, real) && !isWithin(homedir(), real);
+  return !isWithin(real, stack) && !isWithin(stack, real) && !isWithin(user, real);
 }
 
 /** Undefined for what is not there, no directory, or not for this user to see. */
@@ -40,16 +47,17 @@ function realDirectory(path: string): string | undefined {
 }
 
 /** The prefix of a `bin`, and that of the Python behind a virtual environment. */
-function prefixesOf(entry: string): string[] {
+function prefixesOf(entry: string, homes: Homes): string[] {
   const places = [entry, realpathSync(entry), ...pythonsIn(entry).map((python) => dirname(realpathSync(python)))];
-  return [...new Set(places.map(dirname).filter((prefix, n) => isPrefix(prefix, places[n] ?? "")))];
+  return [...new Set(places.map(dirname).filter((prefix, n) => isPrefix(prefix, places[n] ?? "", homes)))];
 }
 
 /** Files and directories that only a prefix of programs has, and no user's home or ~/.local. */
 const signs = ["pyvenv.cfg", "conda-meta", "versions", "include/node"];
 
-function isPrefix(prefix: string, bin: string): boolean {
-  if (!["bin", "shims", "condabin"].includes(basename(bin)) || isWithin(homedir(), prefix)) return false;
+function isPrefix(prefix: string, bin: string, { user }: Homes): boolean {
+  const real = realDirectory(prefix);
+  if (!["bin", "shims", "condabin"].includes(basename(bin)) || !real || isWithin(user, real)) return false;
   return signs.some((sign) => existsSync(join(prefix, sign))) || hasPythonHeaders(prefix);
 }
 

@@ -53,10 +53,13 @@ function isStill(path: string, descriptor: number): boolean {
  * The holder is whoever `lock.<n>` with the highest n names, while that very process lives. Taking it over from a
  * dead holder makes n + 1, by a hard link that only one of several can make and that shows the whole text at once.
  */
-function takeFile(directory: string): Lock | "busy" | "gone" {
+function takeFile(directory: string, tries = 5): Lock | "busy" | "gone" {
   const newest = unlessMissing(() => Math.max(0, ...readdirSync(directory).map(generationOf)));
   if (newest === undefined) return "gone";
-  const holder = newest === 0 ? undefined : parseIdentity(readJson(readWhole(directory, `${lockFile}.${newest}`)));
+  const text = newest === 0 ? undefined : readWhole(directory, `${lockFile}.${newest}`);
+  // Released since it was listed: whoever finds none now makes the first, and of two who do that only one can.
+  if (newest > 0 && text === undefined) return tries > 1 ? takeFile(directory, tries - 1) : "busy";
+  const holder = parseIdentity(readJson(text));
   if (holder && isAlive(holder)) return "busy";
   const draft = join(directory, `.${lockFile}-${randomName()}`);
   const mine = join(directory, `${lockFile}.${newest + 1}`);

@@ -1,8 +1,23 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { sandboxOptions } from "./sandbox.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 import { openTrial, type Trial } from "./trial.ts";
+
+it("shows what a linked entry of a PATH leads to", () => {
+  const place = mkdtempSync(join(tmpdir(), "berth-sandbox-"));
+  const linked = join(place, "bin");
+  mkdirSync(join(place, "dotfiles"));
+  symlinkSync(join(place, "dotfiles"), linked);
+
+  const nothing = { work: undefined, start: undefined, binds: [], env: {} };
+  const options = sandboxOptions({ home: join(place, "home"), programs: [linked], ...nothing });
+
+  rmSync(place, { recursive: true });
+  expect(options.join(" ")).toContain(`--ro-bind-try ${linked} ${linked}`);
+});
 
 describe.skipIf(!canSandbox())("the sandbox (skipped where bubblewrap does not work)", () => {
   let trial: Trial;

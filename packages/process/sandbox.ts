@@ -49,7 +49,8 @@ export function sandboxOptions({ home, work, start, binds, programs, env }: Sand
     ...ownDirectory("/tmp"),
     ...ownDirectory("/var/tmp"),
     ...["--remount-ro", "/dev"],
-    ...programs.filter(isFree(binds)).flatMap(readOnly),
+    // Where the entry of a PATH is a link, what it leads to is shown in its place.
+    ...programs.filter(isFree(binds)).flatMap((path) => [...openWays(path), "--ro-bind-try", path, path]),
     ...volumePlaces(binds),
     ...[...openWays(home), "--perms", "0755", "--tmpfs", home],
     ...(work === undefined ? [] : [...openWays(work, home), "--bind", work, work]),

@@ -136,7 +136,10 @@ async function copySnapshot(host: Host, id: string, { from, to, signal }: Snapsh
     completeSnapshot(snapshotDirectory(home, id));
   } catch (error) {
     log?.warn("snapshot not copied", { snapshot: id, error: String(error) });
-    await failSnapshot(home, id);
+    // Where not even that can be done it stays pending, and the next start gives it up.
+    await failSnapshot(home, id).catch((reason) => {
+      log?.warn("snapshot not given up", { snapshot: id, error: String(reason) });
+    });
   } finally {
     copying.delete(id);
   }
