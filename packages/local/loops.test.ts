@@ -156,10 +156,11 @@ describe("a timer", () => {
   it("runs its schedule at once and then again, never twice at the same time", async () => {
     const starts: number[] = [];
     let busy = 0;
+    let most = 0;
     const verb = async () => {
       starts.push(performance.now());
       busy += 1;
-      expect(busy).toBe(1);
+      most = Math.max(most, busy);
       await sleep(20);
       busy -= 1;
       throw new Error("a failure is no reason to end");
@@ -180,6 +181,7 @@ describe("a timer", () => {
     const count = starts.length;
     await sleep(150);
 
+    expect(most).toBe(1);
     expect(starts).toHaveLength(count);
     expect((starts[2] ?? 0) - (starts[0] ?? 0)).toBeGreaterThanOrEqual(190);
   });

@@ -107,8 +107,8 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     await expect(trial.connect({ privateKey: newSshKey().private })).rejects.toThrow("authentication methods failed");
     await expect(trial.connect({ username: "gpu-dev-00000000" })).rejects.toThrow("authentication methods failed");
     await expect(trial.connect({ username: "../.." })).rejects.toThrow("authentication methods failed");
-    const { privateKey: _, ...nobody } = { privateKey: undefined, password: "x" };
-    await expect(trial.connect({ ...nobody, privateKey: "" })).rejects.toThrow("authentication methods failed");
+    await expect(trial.connect({ privateKey: "", password: "x" })).rejects.toThrow("authentication methods failed");
+    await expect(trial.connect({ privateKey: "" })).rejects.toThrow("authentication methods failed");
   });
 
   it("believes nobody who shows a key and signs with another", async () => {

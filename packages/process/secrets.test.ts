@@ -40,6 +40,7 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
 
     await compute.apply(runOf({ command: `: ${secret}; sleep 3600` }));
 
+    await expect.poll(() => filesUnder(home).length).toBeGreaterThan(3);
     expect(filesUnder(home).filter((file) => readFileSync(file, "latin1").includes(secret))).toEqual([]);
   });
 
