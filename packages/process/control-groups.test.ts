@@ -1,0 +1,179 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  type Bounds,
+  type ControlGroup,
+  countGroupOomKills,
+  findControlGroups,
+  groupIn,
+  inGroup,
+  limitGroup,
+  makeGroup,
+  readLimits,
+  removeGroup,
+} from "./control-groups.ts";
+
+const bounds: Bounds = { cpus: 1.5, memoryMb: 2_048, processes: 100 };
+const twoGb = String(2_048 * 1024 * 1024);
+const all = () => true;
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "berth-groups-"));
+});
+afterEach(() => {
+  rmSync(root, { recursive: true });
+});
+
+const read = (...parts: readonly string[]) => readFileSync(join(root, ...parts), "utf8");
+/** Plain directories with the files of control groups in them. */
+const groupAt = (name: string, files: Readonly<Record<string, string>>) => {
+  mkdirSync(join(root, name), { recursive: true });
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(root, name, file), `${text}\n`);
+};
+
+describe("control groups of version 2 are found", () => {
+  const mounts = (seen = "/") => `30 23 0:26 ${seen} ${root} rw,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n`;
+  const find = (own: string, seen?: string) => findControlGroups({ own: `0::${own}\n`, mounts: mounts(seen) }, all);
+
+  it("in the process's own, with those controllers that it hands on", () => {
+    groupAt("own", { "cgroup.controllers": "cpu io memory pids", "cgroup.subtree_control": "cpu memory pids" });
+
+    const found = find("/own");
+
+    const own = join(root, "own");
+    expect(found).toEqual({ version: 2, places: { memory: own, cpu: own, pids: own } });
+  });
+
+  it("in its own as a container sees it", () => {
+    groupAt("own", { "cgroup.controllers": "pids", "cgroup.subtree_control": "pids" });
+
+    const found = find("/machine/box/own", "/machine/box");
+
+    expect(found).toEqual({ version: 2, places: { pids: join(root, "own") } });
+  });
+
+  it("beside its own, where the one above hands on what its own does not have", () => {
+    groupAt("slice", { "cgroup.controllers": "memory pids", "cgroup.subtree_control": "memory pids" });
+    groupAt("slice/own", { "cgroup.controllers": "", "memory.max": "max", "cpu.max": "max 100000" });
+
+    const found = find("/slice/own");
+
+    const slice = join(root, "slice");
+    expect(found).toEqual({ version: 2, places: { memory: slice, pids: slice } });
+  });
+
+  it("never beside its own where that is limited, nor outside of what is mounted", () => {
+    groupAt("slice", { "cgroup.controllers": "memory pids", "cgroup.subtree_control": "memory pids" });
+    groupAt("slice/own", { "cgroup.controllers": "", "memory.max": "1048576" });
+
+    expect([find("/slice/own"), find("/../other"), find("/elsewhere/own", "/machine")]).toEqual([null, null, null]);
+  });
+
+  it("nowhere, where they do not limit what they say", () => {
+    groupAt("own", { "cgroup.controllers": "cpu memory pids", "cgroup.subtree_control": "cpu memory pids" });
+    const sources = { own: "0::/own\n", mounts: mounts() };
+
+    const found = findControlGroups(sources, (_, controller) => controller === "pids");
+    const none = findControlGroups(sources, () => false);
+
+    expect([found?.places, none]).toEqual([{ pids: join(root, "own") }, null]);
+  });
+});
+
+describe("control groups of version 1 are found", () => {
+  it("below the process's own of each controller, where version 2 has none", () => {
+    for (const name of ["memory/box", "cpu,cpuacct", "pids", "unified"]) groupAt(name, { "cgroup.controllers": "" });
+    const mount = (name: string, type = "cgroup", options = name) =>
+      `31 23 0:27 / ${join(root, name)} rw,relatime - ${type} ${type} rw,${options}\n`;
+    const mounts = [mount("memory"), mount("cpu,cpuacct"), mount("pids"), mount("unified", "cgroup2", "")].join("");
+    const own = "4:memory:/box\n3:cpu,cpuacct:/\n2:pids:/gone\n1:name=systemd:/\n0::/\n";
+
+    const found = findControlGroups({ own, mounts }, all);
+
+    expect(found?.version).toBe(1);
+    expect(found?.places).toEqual({ memory: join(root, "memory/box"), cpu: `${join(root, "cpu,cpuacct")}/` });
+  });
+
+  it("nowhere on a system that has no groups at all", () => {
+    expect(findControlGroups({ own: "", mounts: "" }, all)).toBeNull();
+  });
+});
+
+describe.each([1, 2] as const)("a control group of version %i", (version) => {
+  const files = {
+    1: { memory: "memory.limit_in_bytes", cpu: "cpu.cfs_quota_us", kills: "memory.oom_control" },
+    2: { memory: "memory.max", cpu: "cpu.max", kills: "memory.events" },
+  }[version];
+  const place = (controller: string) => (version === 2 ? "run" : `${controller}/run`);
+  const parent = (): ControlGroup => {
+    const directory = (controller: string) => (version === 2 ? root : join(root, controller));
+    return { version, places: { memory: directory("memory"), cpu: directory("cpu"), pids: directory("pids") } };
+  };
+  const group = () => groupIn(parent(), "run");
+
+  it("holds a run to its memory, its share of time and its number of processes, as they are moved", () => {
+    const made = makeGroup(group(), bounds);
+    const first = [read(place("memory"), files.memory), read(place("cpu"), files.cpu), read(place("pids"), "pids.max")];
+    const held = readLimits(made);
+
+    limitGroup(made, { cpus: 0.25, memoryMb: 512, processes: 7 });
+
+    const wordsOf = (quota: string) => (version === 2 ? `${quota} 100000` : quota);
+    expect(first).toEqual([twoGb, wordsOf("150000"), "100"]);
+    expect(held).toEqual({ memory: "held", cpu: "held", pids: "held" });
+    expect([
+      read(place("memory"), files.memory),
+      read(place("cpu"), files.cpu),
+      read(place("pids"), "pids.max"),
+    ]).toEqual([String(512 * 1024 * 1024), wordsOf("25000"), "7"]);
+  });
+
+  it("takes no swap in place of memory", () => {
+    groupAt(place("memory"), { "memory.swap.max": "max", "memory.memsw.limit_in_bytes": "9223372036854771712" });
+
+    makeGroup(group(), bounds);
+
+    const file = version === 2 ? "memory.swap.max" : "memory.memsw.limit_in_bytes";
+    expect(read(place("memory"), file)).toBe(version === 2 ? "0" : twoGb);
+  });
+
+  it("says of what is not limited that it is all there is", () => {
+    const made = makeGroup(group(), { cpus: null, memoryMb: null, processes: 100 });
+
+    expect(readLimits(made)).toEqual({ memory: "all", cpu: "all", pids: "held" });
+  });
+
+  it("goes without a limit that cannot be written, and keeps the others", () => {
+    mkdirSync(join(root, place("pids"), "pids.max"), { recursive: true });
+
+    const made = makeGroup(group(), bounds);
+
+    expect(Object.keys(made.places)).toEqual(["memory", "cpu"]);
+    expect(readLimits(made)).toEqual({ memory: "held", cpu: "held" });
+  });
+
+  it("has no places where it cannot be made, and is not moved where it is gone", () => {
+    writeFileSync(join(root, "file"), "");
+    const places = { memory: join(root, "file/run"), pids: join(root, "gone/run") };
+
+    const made = makeGroup({ version, places: { memory: places.memory } }, bounds);
+    limitGroup({ version, places }, bounds);
+
+    expect([made.places, existsSync(places.pids)]).toEqual([{}, false]);
+    expect(inGroup(made, ["true"])).toEqual(["true"]);
+  });
+
+  it("counts what was killed at its limit, and is removed once it is empty", () => {
+    groupAt(place("memory"), { [files.kills]: "under_oom 0\noom 2\noom_kill 2" });
+    const killed = countGroupOomKills(group());
+    rmSync(join(root, place("memory"), files.kills));
+
+    const removed = [removeGroup(group()), removeGroup(group())];
+
+    expect([killed, countGroupOomKills(group()), ...removed]).toEqual([2, 0, true, true]);
+    expect(existsSync(join(root, place("memory")))).toBe(false);
+  });
+});
