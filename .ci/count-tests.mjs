@@ -15,6 +15,12 @@ const maySkip = new Map([
     `Jupyter inside a run, isolation ${isolation} is the real one where the machine has it`,
     "a machine for tests need not have Jupyter; everything else is tested with a stand-in that speaks its arguments",
   ]),
+  ...["cgroup-v1", "cgroup-v2", "rlimit"].flatMap((form) =>
+    ["bubblewrap", "none"].map((isolation) => [
+      `a run limited by ${form}, isolation ${isolation} is held`,
+      "a machine has control groups of one version, or none; all run on plain directories as well",
+    ]),
+  ),
   [
     "the Python SDK is built into a wheel that is imported with its types",
     "a python3 need not have what builds wheels; its own tests run everywhere",

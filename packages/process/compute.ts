@@ -6,7 +6,7 @@ import { writeAccess } from "./access-record.ts";
 import { systemPath } from "./environment.ts";
 import { readExec, startExec } from "./exec.ts";
 import { launch } from "./launch.ts";
-import { findGroups, isLimited, limitGroup } from "./limits.ts";
+import { findLimits, type LimitWay, moveLimits, removeLimits, wayInWords } from "./limits.ts";
 import type { Programs } from "./local-path.ts";
 import { findLocking, type Locking, lockFile } from "./lock.ts";
 import { runsMounting } from "./mounts.ts";
@@ -43,12 +43,14 @@ export interface ProcessComputeOptions {
   readonly locking?: Locking;
   /** Where the runs' SSH door is, on 127.0.0.1; there is none when not given. */
   readonly sshPort?: number;
-  /** The control group in which those of runs are made, null for none; found out by trying when not given. */
-  readonly groups?: string | null;
+  /** How runs are limited; found out by trying when not given. */
+  readonly limits?: LimitWay;
 }
 
 export interface ProcessCompute extends Compute {
   readonly isolation: Isolation;
+  /** What can be limited here, in words. */
+  readonly limits: string;
   /** To be called once at start: finishes what an earlier process left half made or half removed, and no more. */
   adopt(): Promise<void>;
   /** Kills whatever there is of a run, by group and by BERTH_RUN, and forgets it. */
@@ -67,7 +69,7 @@ const draftMs = 60_000;
 interface Host {
   readonly runs: string;
   readonly options: ProcessComputeOptions &
-    Required<Pick<ProcessComputeOptions, "isolation" | "locking" | "groups" | "programs">>;
+    Required<Pick<ProcessComputeOptions, "isolation" | "locking" | "limits" | "programs">>;
   readonly applying: Set<Promise<void>>;
   closing: boolean;
 }
@@ -81,12 +83,13 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
   mkdirSync(join(resolve(given.home), "runs"), { recursive: true, mode: 0o700 });
   const home = realpathSync(resolve(given.home));
   const isolation = given.isolation ?? (canSandbox() ? "bubblewrap" : "none");
-  const groups = given.groups === undefined ? findGroups() : given.groups;
+  const limits = given.limits ?? findLimits(isolation);
   const programs = given.programs ?? { path: systemPath, shown: [] };
-  const options = { ...given, home, isolation, programs, locking: given.locking ?? findLocking(), groups };
+  const options = { ...given, home, isolation, programs, locking: given.locking ?? findLocking(), limits };
   const host: Host = { runs: join(home, "runs"), options, applying: new Set(), closing: false };
   return {
     isolation,
+    limits: wayInWords(limits),
     refusesSecondStart: true,
     apply: (run) => tracked(host, applyRun(host, run)),
     observe: async (uid, run) => observeRun(host, placeOf(host, runName(uid, run))),
@@ -105,8 +108,8 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
       if (isDirectory(directory) && writeAccess(directory, access)) nudge(directory);
     },
     resize: async (uid, run, resources) => {
-      const group = readRun(placeOf(host, runName(uid, run)).directory)?.group ?? null;
-      if (group !== null && isLimited(group)) limitGroup(group, resources);
+      const made = readRun(placeOf(host, runName(uid, run)).directory);
+      if (made) moveLimits(made.limits, resources);
     },
     startExec: (uid, run, exec) => startExec(placeOf(host, runName(uid, run)).directory, exec),
     readExec: (uid, run, id, waitMs) => readExec(placeOf(host, runName(uid, run)).directory, id, waitMs),
@@ -130,7 +133,7 @@ async function applyRun(host: Host, run: Run): Promise<void> {
     const nodes = run.shares.map(({ node }) => node ?? pretendNodeFor(host, run.instanceType));
     const record: RunRecord = {
       ...{ key: run.key, image: run.image, nodes, isolation: plan.isolation, ports: plan.ports },
-      ...{ volumes: plan.mounts.map(({ volume }) => volume), group: plan.limits?.group ?? null },
+      ...{ volumes: plan.mounts.map(({ volume }) => volume), limits: plan.limits },
     };
     const files = { "run.json": JSON.stringify(record), until: String(run.until), [lockFile]: "" };
     makeRunDirectory(directory, plan.machines, files);
@@ -182,9 +185,10 @@ async function adopt({ runs, options }: Host): Promise<void> {
   discardLeftovers(runs, Date.now());
   for (const name of listRunNames(runs)) {
     const place = { name, directory: join(runs, name), locking: options.locking };
-    const sight = lookAt(place.directory);
+    const [sight, record] = [lookAt(place.directory), readRun(place.directory)];
     await carryOn(place, sight);
     if (isDraft(sight)) forgetDraft(place);
+    if (record && !sight.launcherLives) await removeLimits(record.limits, 0);
   }
 }
 

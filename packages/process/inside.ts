@@ -1,5 +1,5 @@
 import { systemPath } from "./environment.ts";
-import { inGroup } from "./limits.ts";
+import { handedOn, limited, type RunLimits } from "./limits.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 import type { Isolation } from "./records.ts";
 import { giveUpRights } from "./sandbox-user.ts";
@@ -15,8 +15,7 @@ export interface Inside {
   readonly work: string;
   /** Its volumes by the place where they are to be seen, and where they are seen. */
   readonly mounts: readonly { readonly path: string; readonly seen: string }[];
-  /** Its control group; null: nothing limits it. */
-  readonly group: string | null;
+  readonly limits: RunLimits;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -48,8 +47,14 @@ export function commandInside(inside: Inside, words: readonly string[]): Command
   const { env: variables, unpack } = carried({ ...inside.env, BERTH_RUN: inside.name });
   const env = { PATH: systemPath, BERTH_RUN: inside.name, ...variables };
   const shell = ["/bin/sh", "-c", `${unpack}; cd -- "$0" && exec "$@"`, inside.work, ...words];
-  const all = inside.sandbox ? [...enteringWords(String(inside.sandbox.pid)), ...giveUpRights(), ...shell] : shell;
-  const [file = "", ...args] = inGroup(inside.group, all);
+  const entering = inside.sandbox ? enteringWords(String(inside.sandbox.pid)) : [];
+  const unprivileged = inside.sandbox ? giveUpRights() : [];
+  const [file = "", ...args] = limited(inside.limits, [
+    ...entering,
+    ...handedOn(inside.limits),
+    ...unprivileged,
+    ...shell,
+  ]);
   return { file, args, env, cwd: "/" };
 }
 

@@ -19,7 +19,7 @@ describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", (locking) 
       home: trial.home,
       isolation: "none",
       locking,
-      groups: null,
+      limits: { groups: null, rlimits: null, processes: 1_024 },
       programs: { path: "/usr/bin:/bin", shown: [] },
     });
     makeRunDirectory(trial.directory, 1, { "run.json": "{}", lock: "" });

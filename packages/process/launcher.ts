@@ -4,7 +4,7 @@ import { keepExecs } from "./exec-keeper.ts";
 import { askedToStop, countOomKills, type End, endOf, stackStopped } from "./exit.ts";
 import { findFreePort } from "./free-port.ts";
 import { keepJupyter } from "./jupyter.ts";
-import { countGroupOomKills, makeGroup, removeGroup } from "./limits.ts";
+import { isOverMemory, makeLimits, removeLimits } from "./limits.ts";
 import { openPorts } from "./local-ports.ts";
 import { takeLock } from "./lock.ts";
 import { type Machine, startMachine } from "./machine.ts";
@@ -33,7 +33,7 @@ async function main(): Promise<void> {
 
   const self = findProcess(process.pid);
   if (!self) throw new Error("This process cannot be found in the process table");
-  const plan = limited(asked);
+  const plan = { ...asked, limits: makeLimits(asked.limits) };
   const machines: Machine[] = [];
   const inside = () => machines[0]?.inside;
   const jupyter = keepJupyter(directory, inside);
@@ -55,7 +55,7 @@ async function main(): Promise<void> {
   });
   await killTree(treeOf(directory, plan, machines), Number.POSITIVE_INFINITY);
   await execs.end();
-  removeGroup(plan.limits?.group ?? null);
+  await removeLimits(asked.limits);
   finish(directory, end, machines.length > 0);
 }
 
@@ -89,7 +89,7 @@ async function runMachines(launch: Launch, onStarted: () => void): Promise<End> 
   supervision.begin(treeOf(directory, plan, machines));
   const ends = machines.map(async ({ exit }) => {
     const exited = await exit;
-    const memory = { oomKills: countOomKills() - oomKills, isOverLimit: isOverLimit(plan) };
+    const memory = { oomKills: countOomKills() - oomKills, isOverLimit: isOverMemory(plan.limits) };
     const end = endOf(exited, { hasCommand: plan.command !== null, ...memory });
     if (end.exitCode !== 0) supervision.machineFailed(end);
     return end;
@@ -102,21 +102,11 @@ async function runMachines(launch: Launch, onStarted: () => void): Promise<End> 
   return end;
 }
 
-/** Without limits where its control group cannot be made, which the run then shows. */
-function limited(plan: LaunchPlan): LaunchPlan {
-  const { limits } = plan;
-  return limits && !makeGroup(limits.group, limits.resources) ? { ...plan, limits: null } : plan;
-}
-
-function isOverLimit({ limits }: LaunchPlan): boolean {
-  return limits !== null && countGroupOomKills(limits.group) > 0;
-}
-
 function treeOf(directory: string, plan: LaunchPlan, machines: readonly Machine[]): ProcessTree {
   const leaders = machines.map(({ record }) => record.leader);
   const sandboxes = machines.flatMap(({ record }) => record.sandbox ?? []);
   const volumes = plan.mounts.map(({ volume }) => volumeData(plan.home, volume));
-  return { name: plan.name, directory, volumes, leaders, sandboxes };
+  return { name: plan.name, directory, volumes, leaders, sandboxes, limits: plan.limits };
 }
 
 function reasonNotToStart(directory: string): string | undefined {

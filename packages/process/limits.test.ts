@@ -1,87 +1,86 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Run } from "#core/context.ts";
+import { findControlGroups } from "./control-groups.ts";
 import { endOf } from "./exit.ts";
-import { countGroupOomKills, findGroups, isLimited, limitGroup, makeGroup, removeGroup } from "./limits.ts";
+import { findLimits, type LimitWay, limitsInWords, limitsOf, wayInWords } from "./limits.ts";
+import { findRlimits, rlimitWords } from "./rlimits.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { eventually, openTrial, type Trial } from "./trial.ts";
+import { eventually, openTrial, processesOf, type Trial } from "./trial.ts";
 
-const resources = { cpus: 1.5, memoryMb: 2_048 };
+const resources = { cpus: 0.5, memoryMb: 96 };
 const read = (...parts: readonly string[]) => readFileSync(join(...parts), "utf8");
+const processes = 64;
+const noWay: LimitWay = { processes, groups: null, rlimits: null };
 
-describe("control groups", () => {
-  let root: string;
-  beforeEach(() => {
-    root = mkdtempSync(join(tmpdir(), "berth-groups-"));
+describe("what a run may use", () => {
+  const run = (changes: Partial<Run>): Run => ({
+    ...{ uid: "0".repeat(32), run: 1, key: "k", name: "n", pool: "p", instanceType: "m7i.8xlarge", image: "i" },
+    ...{ command: undefined, env: {}, shares: [{ node: "one", units: 1 }], gpusPerMachine: 0, mounts: [], ports: [] },
+    ...{ resources: null, until: 0 },
+    ...changes,
   });
-  afterEach(() => {
-    rmSync(root, { recursive: true });
-  });
+  const boundsOf = (changes: Partial<Run>) => limitsOf(run(changes), "run", noWay).bounds;
 
-  /** A plain directory with the files of a control group in it. */
-  const groupAt = (name: string, { has, hands }: { has: string; hands: string }) => {
-    mkdirSync(join(root, name), { recursive: true });
-    writeFileSync(join(root, name, "cgroup.controllers"), `${has}\n`);
-    writeFileSync(join(root, name, "cgroup.subtree_control"), `${hands}\n`);
-  };
+  it("is what it asked for, never more than this machine has, and a number of processes", () => {
+    const small = boundsOf({ resources });
+    const large = boundsOf({ resources: { cpus: 100_000, memoryMb: 1e9 } });
 
-  it("are made below the process's own, where that hands its controllers on", () => {
-    groupAt("own", { has: "cpu io memory", hands: "cpu memory" });
-    groupAt("own/berth", { has: "cpu memory", hands: "" });
-
-    expect(findGroups(root, "/own")).toBe(join(root, "own/berth"));
-    expect(read(root, "own/berth/cgroup.subtree_control")).toBe("+cpu +memory");
-    expect(read(root, "own/cgroup.subtree_control")).toBe("cpu memory\n");
+    expect(small).toEqual({ cpus: 0.5, memoryMb: 96, processes: 64 });
+    expect(large).toEqual({ cpus: null, memoryMb: null, processes: 64 });
   });
 
-  it("are not used where there are none, or they have no controllers for us", () => {
-    groupAt("own", { has: "io", hands: "io" });
-    groupAt("own/berth", { has: "io", hands: "" });
+  it("is else its part of its machines", () => {
+    const part = (changes: Partial<Run>) => boundsOf({ instanceType: "g4dn.2xlarge", pool: "t4-small", ...changes });
 
-    expect(findGroups(root, "/own")).toBeNull();
-    expect(findGroups(root, "/elsewhere")).toBeNull();
-    expect(findGroups(root, undefined)).toSatisfy((found) => found === null || typeof found === "string");
+    const whole = part({ gpusPerMachine: 1, shares: [{ node: "one", units: 1 }] });
+    const none = part({ gpusPerMachine: 0.001, shares: [{ node: "one", units: 1 }] });
+    const two = part({ gpusPerMachine: 0.001, shares: ["one", "two"].map((node) => ({ node, units: 1 })) });
+
+    expect(whole.memoryMb === null || whole.memoryMb === 32 * 1024).toBe(true);
+    expect(none).toEqual({ cpus: 0.008, memoryMb: 32, processes: 64 });
+    expect(two).toEqual({ cpus: 0.016, memoryMb: 65, processes: 128 });
   });
 
-  it("hold a run to its memory and its share of time, as they are moved", () => {
-    const group = join(root, "run");
+  it("is of each process what its share has, whatever it is resized to", () => {
+    const way = { processes, groups: null, rlimits: { memory: true, processes: true } };
 
-    const isMade = makeGroup(group, resources);
-    const first = [read(group, "memory.max"), read(group, "cpu.max")];
-    writeFileSync(join(group, "memory.swap.max"), "max");
-    limitGroup(group, { cpus: 0.25, memoryMb: 512 });
+    const { rlimits } = limitsOf(run({ resources }), "run", way);
+    const without = limitsOf(run({}), "run", { ...way, rlimits: { memory: false, processes: false } }).rlimits;
 
-    expect([isMade, isLimited(group), isLimited(null)]).toEqual([true, true, false]);
-    expect(first).toEqual([String(2_048 * 1024 * 1024), "150000 100000"]);
-    expect([read(group, "memory.max"), read(group, "cpu.max"), read(group, "memory.swap.max")]).toEqual([
-      String(512 * 1024 * 1024),
-      "25000 100000",
-      "0",
+    expect(rlimits?.memoryMb === null || rlimits?.memoryMb === 4_096).toBe(true);
+    expect(without).toEqual({ memoryMb: null, processes: null });
+  });
+
+  it("is said in words, and only what holds", () => {
+    const places = { memory: "/m", cpu: "/c", pids: "/p" };
+    const ways: Omit<LimitWay, "processes">[] = [
+      { groups: { version: 2, places }, rlimits: null },
+      { groups: { version: 1, places: { pids: "/p" } }, rlimits: null },
+      { groups: null, rlimits: { memory: true, processes: true } },
+      { groups: null, rlimits: { memory: true, processes: false } },
+      { groups: null, rlimits: { memory: false, processes: false } },
+      noWay,
+    ];
+    const bounds = { cpus: null, memoryMb: null, processes: 1 };
+    const each = { group: null, rlimits: { memoryMb: 1, processes: 1 }, bounds };
+    const gone = { group: { version: 1 as const, places }, rlimits: null, bounds };
+
+    expect(ways.map(wayInWords)).toEqual([
+      "cgroup-v2 (memory, cpu, processes)",
+      "cgroup-v1 (processes)",
+      "rlimit (memory of each process, processes)",
+      "rlimit (memory of each process)",
+      "none",
+      "none",
     ]);
+    expect([each, gone].map(limitsInWords)).toEqual(["rlimit (memory of each process, processes)", "none"]);
   });
 
-  it("are none where they cannot be made", () => {
-    writeFileSync(join(root, "file"), "");
-
-    expect(makeGroup(join(root, "file/run"), resources)).toBe(false);
-    expect(isLimited(join(root, "file/run"))).toBe(false);
-  });
-
-  it("count what was killed at their limit, and are removed once they are empty", () => {
-    const group = join(root, "run");
-    mkdirSync(group);
-    writeFileSync(join(group, "memory.events"), "low 0\nmax 7\noom 2\noom_kill 2\n");
-    const killed = countGroupOomKills(group);
-    rmSync(join(group, "memory.events"));
-
-    removeGroup(group);
-    removeGroup(group);
-
-    expect([killed, countGroupOomKills(group), existsSync(group)]).toEqual([2, 0, false]);
-  });
-
-  it("are named in the end of a command that used too much", () => {
+  it("is named in the end of a command that used too much", () => {
     const options = { hasCommand: true, oomKills: 1, isOverLimit: true };
 
     const ends = [137, 143].map((code) => endOf({ code, signal: null }, options).reason);
@@ -93,47 +92,193 @@ describe("control groups", () => {
   });
 });
 
-describe.each(["bubblewrap", "none"] as const)("a run in a control group, isolation %s", (isolation) => {
+describe("limits that a process hands on", () => {
+  const under = (memoryMb: number, words: readonly string[]) => {
+    const [file = "", ...args] = [...rlimitWords({ memoryMb, processes: null }), ...words];
+    return spawnSync(file, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  };
+
+  it("refuse memory beyond them, and not what is only reserved", ({ skip }) => {
+    if (!findRlimits("none").memory) skip("this machine has no prlimit, or no such limits");
+    const most = "new WebAssembly.Memory({ initial: 1, maximum: 65536 }).grow(16)";
+
+    const hog = under(64, ["tail", "/dev/zero"]);
+    const reserving = under(2_048, [process.execPath, "-e", `process.stdout.write(String(${most}))`]);
+
+    expect([hog.status, hog.stderr]).toEqual([1, expect.stringContaining("memory exhausted")]);
+    expect([reserving.status, reserving.stdout]).toEqual([0, "1"]);
+  });
+
+  it("count no processes where those of others would count too", () => {
+    expect(findRlimits("none").processes).toBe(false);
+    expect(findRlimits("bubblewrap").processes && process.getuid?.() === 0).toBe(false);
+  });
+});
+
+/** One process takes all memory that there is, by remembering a line without an end. */
+const hog = "exec tail /dev/zero";
+/** Starts more than it may, and no more than a machine can take where nothing holds it. What cannot be started says so. */
+const bomb = "sleep 3600 & (n=0; while [ $n -lt 300 ]; do sleep 3600 & n=$((n + 1)); done; echo unheld); wait";
+const isolations = ["bubblewrap", "none"] as const;
+const versionHere = findControlGroups()?.version;
+const whyNot = {
+  "cgroup-v2": versionHere === 2 ? undefined : "no control groups of version 2 are handed on here",
+  "cgroup-v1": versionHere === 1 ? undefined : "no control groups of version 1 can be written to here",
+  rlimit: findRlimits("none").memory ? undefined : "this machine has no prlimit, or no such limits",
+} as const;
+const combinations = (["cgroup-v2", "cgroup-v1", "rlimit"] as const).flatMap((form) =>
+  isolations.map((isolation) => [form, isolation] as const),
+);
+
+describe.each(combinations)("a run limited by %s, isolation %s", (form, isolation) => {
+  const reason = isolation === "bubblewrap" && !canSandbox() ? "this machine has no bubblewrap" : whyNot[form];
+  if (reason !== undefined) {
+    it("is held", ({ skip }) => skip(reason));
+    return;
+  }
+
+  let trial: Trial;
+  const found = form === "rlimit" ? { groups: null, rlimits: findRlimits(isolation) } : findLimits(isolation);
+  const way: LimitWay = { ...found, processes };
+  // What a form does not do has no test in it.
+  const none = () => undefined;
+  const [inGroups, ofEach] = form === "rlimit" ? [none, it] : [it, none];
+  const counting = way.groups?.places.pids !== undefined || way.rlimits?.processes === true ? it : none;
+  beforeEach(() => {
+    trial = openTrial({ isolation, limits: way });
+  });
+  afterEach(() => trial.close());
+  const ready = () => eventually(trial.observe, (seen) => seen?.state === "ready");
+  const shared = { instanceType: "m7i.8xlarge", shares: [{ node: "one", units: 1 }], gpusPerMachine: 0 };
+  const groups = () => Object.values(way.groups?.places ?? {}).flatMap((place) => readdirSync(place));
+  const ownGroups = () => groups().filter((name) => name.includes(trial.uid));
+
+  inGroups("says what holds, is moved while it lives, and leaves nothing", async () => {
+    await trial.compute.apply(trial.runOf({ ...shared, resources }));
+    const seen = await ready();
+    const made = ownGroups().length;
+
+    await trial.compute.resize(trial.uid, 1, { cpus: 1e6, memoryMb: 1e9 });
+    const raised = await trial.observe();
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
+    await eventually(trial.observe, (now) => now === undefined);
+
+    expect(seen?.limits).toBe(`${form} (memory, cpu, processes)`);
+    expect(raised?.limits).toBe(`${form} (processes; memory and cpu: all that this machine has)`);
+    expect([made > 0, ownGroups()]).toEqual([true, []]);
+  });
+
+  inGroups("is killed when it takes more memory than it may, and says so", async () => {
+    await trial.compute.apply(trial.runOf({ ...shared, resources, command: hog }));
+
+    const seen = await trial.ended();
+
+    expect(seen?.reason).toBe("command was killed by signal SIGKILL: it used more memory than it may");
+  });
+
+  inGroups("may take more once it may have more", async () => {
+    const command =
+      'until [ -e "$WORKSPACE/more" ]; do sleep 0.05; done; head -c 150000000 /dev/zero | tail -c 149000000 | wc -c';
+    await trial.compute.apply(trial.runOf({ ...shared, resources, command }));
+    await ready();
+
+    await trial.compute.resize(trial.uid, 1, { cpus: 1, memoryMb: 512 });
+    const exec = { id: "more", words: ["/bin/sh", "-c", 'touch "$WORKSPACE/more"'], stdin: "", env: {} };
+    await trial.compute.startExec(trial.uid, 1, { ...exec, directory: undefined, timeoutMs: 10_000 });
+    const seen = await trial.ended();
+
+    expect([seen?.exitCode, await trial.compute.readLog(trial.uid, 1)]).toEqual([0, "149000000\n"]);
+  });
+
+  inGroups("leaves no group of a launcher that was killed, once the stack starts again", async () => {
+    await trial.compute.apply(trial.runOf({ ...shared, resources }));
+    await ready();
+    process.kill(trial.launcherPid(), "SIGKILL");
+    await trial.ended();
+
+    await eventually(
+      () => trial.compute.adopt(),
+      () => ownGroups().length === 0,
+    );
+
+    expect(ownGroups()).toEqual([]);
+  });
+
+  ofEach("says what holds of each of its processes, which have it", async () => {
+    const asked = "prlimit --noheadings --output RESOURCE,HARD --data --nproc; sleep 3600";
+    await trial.compute.apply(trial.runOf({ ...shared, resources, command: asked }));
+    const seen = await ready();
+    const lines = await eventually(
+      () => trial.compute.readLog(trial.uid, 1),
+      (log) => log.includes("NPROC"),
+    );
+
+    const [, data = ""] = /DATA\s+(\S+)/.exec(lines) ?? [];
+    const [, nproc = ""] = /NPROC\s+(\S+)/.exec(lines) ?? [];
+    expect(seen?.limits).toBe(wayInWords(way));
+    expect([data, nproc === "64"]).toEqual([String(4_096 * 1024 * 1024), way.rlimits?.processes]);
+  });
+
+  counting("that starts processes without end is held, and is still seen and ended", async () => {
+    await trial.compute.apply(trial.runOf({ ...shared, resources, command: bomb }));
+    await eventually(
+      () => trial.compute.readLog(trial.uid, 1),
+      (log) => /fork|unheld/i.test(log),
+    );
+
+    const seen = await trial.observe();
+    const running = processesOf(trial.home, trial.uid).length;
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
+    await eventually(trial.observe, (now) => now === undefined);
+
+    expect(seen).toMatchObject({ state: "ready", limits: expect.stringContaining("processes") });
+    // A few of ours are not in it: who made the sandbox, and who keeps it.
+    expect(running).toBeLessThan(processes + 16);
+    expect(running).toBeGreaterThan(processes / 2);
+  });
+});
+
+describe.each(isolations)("a run whose groups are plain directories, isolation %s", (isolation) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;
   }
 
   let trial: Trial;
-  let groups: string;
+  let root: string;
   beforeEach(() => {
-    groups = mkdtempSync(join(tmpdir(), "berth-groups-"));
-    trial = openTrial({ isolation, groups });
+    root = mkdtempSync(join(tmpdir(), "berth-groups-"));
+    const places = { memory: join(root, "memory"), cpu: join(root, "cpu"), pids: join(root, "pids") };
+    trial = openTrial({ isolation, limits: { processes, groups: { version: 1, places }, rlimits: null } });
   });
   afterEach(async () => {
     await trial.close();
-    rmSync(groups, { recursive: true });
+    rmSync(root, { recursive: true });
   });
   const ready = () => eventually(trial.observe, (seen) => seen?.state === "ready");
-  const group = () => join(groups, `${trial.uid}-r1`);
+  const place = (controller: string) => join(root, controller, `berth-${trial.uid}-r1`);
 
-  it("joins it before it runs, says so, and is moved with it", async () => {
+  it("joins each of them before it runs", async () => {
     await trial.compute.apply(trial.runOf({ resources }));
     const seen = await ready();
 
-    await trial.compute.resize(trial.uid, 1, { cpus: 3, memoryMb: 4_096 });
-
-    expect(seen).toMatchObject({ limits: "cgroup" });
     // Whoever writes 0 is moved himself (cgroups(7)); in a directory like this one that is all that happens.
-    expect(read(group(), "cgroup.procs")).toBe("0\n");
-    expect([read(group(), "memory.max"), read(group(), "cpu.max")]).toEqual([
-      String(4_096 * 1024 * 1024),
-      "300000 100000",
-    ]);
+    await eventually(
+      () => existsSync(join(place("pids"), "cgroup.procs")) && read(place("pids"), "cgroup.procs"),
+      (text) => text === "0\n",
+    );
+    const joined = ["memory", "cpu", "pids"].map((controller) => read(place(controller), "cgroup.procs"));
+    expect(joined).toEqual(["0\n", "0\n", "0\n"]);
+    expect(seen?.limits).toBe("cgroup-v1 (memory, cpu, processes)");
   });
 
-  it("is in none where it asks for no limits, and is not moved later", async () => {
-    await trial.compute.apply(trial.runOf());
-    await ready();
+  it("runs with what limits can be written, and says those", async () => {
+    mkdirSync(join(place("cpu"), "cpu.cfs_period_us"), { recursive: true });
 
-    await trial.compute.resize(trial.uid, 1, resources);
+    await trial.compute.apply(trial.runOf({ resources }));
+    const seen = await ready();
 
-    expect(await trial.observe()).toMatchObject({ limits: "none" });
-    expect(existsSync(group())).toBe(false);
+    expect(seen?.limits).toBe("cgroup-v1 (memory, processes)");
+    expect(existsSync(join(place("cpu"), "cgroup.procs"))).toBe(false);
   });
 });

@@ -1,93 +1,169 @@
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import type { Resources } from "#core/context.ts";
+import { availableParallelism, totalmem } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Resources, Run } from "#core/context.ts";
+import { findInstanceType } from "#core/fleet.ts";
+import {
+  type Bounds,
+  type ControlGroup,
+  countGroupOomKills,
+  findControlGroups,
+  groupIn,
+  inGroup,
+  limitGroup,
+  makeGroup,
+  readLimits,
+  removeGroup,
+  stopForks,
+} from "./control-groups.ts";
+import type { Isolation } from "./records.ts";
+import { findRlimits, ownHardLimit, type Rlimits, type RlimitWay, rlimitWords } from "./rlimits.ts";
 
-const root = "/sys/fs/cgroup";
+/** How runs are limited on this machine: by control groups, else by what a process hands on, else not. */
+export interface LimitWay {
+  /** In one machine of a run at once, threads too. */
+  readonly processes: number;
+  readonly groups: ControlGroup | null;
+  readonly rlimits: RlimitWay | null;
+}
+
+/** How one run is limited. */
+export interface RunLimits {
+  readonly group: ControlGroup | null;
+  readonly rlimits: Rlimits | null;
+  readonly bounds: Bounds;
+}
+
+export const noLimits: RunLimits = {
+  ...{ group: null, rlimits: null },
+  bounds: { cpus: null, memoryMb: null, processes: 0 },
+};
+
+/** The first way that works here. */
+export function findLimits(isolation: Isolation): LimitWay {
+  const groups = findControlGroups();
+  const processes = Math.max(leastProcesses, processesPerCpu * availableParallelism());
+  return { processes, groups, rlimits: groups ? null : findRlimits(isolation) };
+}
+
+/** The limits of a run of this name, in this way. */
+export function limitsOf(run: Run, name: string, { groups, rlimits, processes }: LimitWay): RunLimits {
+  const bounds = boundsOf(run.resources ?? shareOf(run), run.shares.length, processes);
+  const group = groups && groupIn(groups, `berth-${name}`);
+  return { group, rlimits: rlimits && rlimitsOf(boundsOf(shareOf(run), 1, processes), rlimits), bounds };
+}
+
+/** Makes what it takes; what cannot be made limits nothing, which the run then shows. */
+export function makeLimits(limits: RunLimits): RunLimits {
+  return limits.group ? { ...limits, group: makeGroup(limits.group, limits.bounds) } : limits;
+}
+
+/** Moves the limits of a living run of one machine; what each process may have is the share that it was granted. */
+export function moveLimits({ group, bounds }: RunLimits, resources: Resources): void {
+  if (group) limitGroup(group, boundsOf(resources, 1, bounds.processes));
+}
+
+/** To be called before a run is killed: nothing in it starts anything any more. */
+export function closeLimits({ group }: RunLimits): void {
+  if (group) stopForks(group);
+}
+
+const dyingMs = 1_000;
+
+/** To be called once nothing of the run is seen any more: what was killed leaves its group a moment later. */
+export async function removeLimits({ group }: RunLimits, withinMs = dyingMs): Promise<void> {
+  const end = performance.now() + withinMs;
+  while (group && !removeGroup(group) && performance.now() < end) await sleep(5);
+}
+
+/** Whether the kernel has killed some of the run for using more memory than it may. */
+export function isOverMemory({ group }: RunLimits): boolean {
+  return group !== null && countGroupOomKills(group) > 0;
+}
+
+/** The words that run a program within the limits of its run; in a sandbox `handedOn` comes after what makes that. */
+export function limited({ group }: RunLimits, words: readonly string[]): string[] {
+  return group ? inGroup(group, words) : [...words];
+}
+
+/** The words that go before a program, inside the sandbox if there is one. */
+export function handedOn({ rlimits }: RunLimits): string[] {
+  return rlimits ? rlimitWords(rlimits) : [];
+}
+
+/** What limits a run now, and of what: `cgroup-v2 (memory, cpu, processes)`, `none`. */
+export function limitsInWords({ group, rlimits }: RunLimits): string {
+  if (group) return groupInWords(group.version, readLimits(group));
+  if (!rlimits) return "none";
+  const memory = rlimits.memoryMb === null ? [] : [ofEachProcess];
+  return inWords("rlimit", [...memory, ...(rlimits.processes === null ? [] : ["processes"])], []);
+}
+
+/** The same of all runs: what can be limited here. */
+export function wayInWords({ groups, rlimits }: Pick<LimitWay, "groups" | "rlimits">): string {
+  if (groups) {
+    const usable = Object.keys(groups.places).map((controller) => [controller, "held"]);
+    return groupInWords(groups.version, Object.fromEntries(usable));
+  }
+  const held = [...(rlimits?.memory ? [ofEachProcess] : []), ...(rlimits?.processes ? ["processes"] : [])];
+  return inWords("rlimit", held, []);
+}
+
+const ofEachProcess = "memory of each process";
+const wordOf = { memory: "memory", cpu: "cpu", pids: "processes" } as const;
+
+function groupInWords(version: number, limits: ReturnType<typeof readLimits>): string {
+  const named = (state: "held" | "all") => {
+    return (["memory", "cpu", "pids"] as const).filter((name) => limits[name] === state).map((name) => wordOf[name]);
+  };
+  return inWords(`cgroup-v${version}`, named("held"), named("all"));
+}
+
+/** A machine's own memory and processors are no limit, and are said not to be one. */
+function inWords(form: string, held: readonly string[], all: readonly string[]): string {
+  if (held.length === 0) return "none";
+  const rest = all.length > 0 ? `; ${all.join(" and ")}: all that this machine has` : "";
+  return `${form} (${held.join(", ")}${rest})`;
+}
 
 /**
- * Where this process may make control groups that limit CPU and memory (cgroups(7), version 2), or null: then runs use
- * what they like. No process is moved for it, so a group that has some, and does not hand its controllers on, is none.
+ * More than data loaders, a build or a browser take, whose threads go with the machine's processors, and no more than
+ * those can still be shared with others while all of them start others without end.
  */
-export function findGroups(place = root, own = ownGroup()): string | null {
-  if (own === undefined) return null;
-  const parent = join(place, own);
-  const groups = join(parent, "berth");
-  try {
-    accessSync(parent, constants.W_OK);
-    if (!has(parent, "cgroup.subtree_control")) writeFileSync(join(parent, "cgroup.subtree_control"), "+cpu +memory");
-    mkdirSync(groups, { recursive: true });
-    if (!has(groups, "cgroup.controllers")) return null;
-    writeFileSync(join(groups, "cgroup.subtree_control"), "+cpu +memory");
-    return groups;
-  } catch {
-    return null;
+const leastProcesses = 1_024;
+const processesPerCpu = 64;
+
+function boundsOf({ cpus, memoryMb }: Resources, machines: number, processes: number): Bounds {
+  const here = thisMachine();
+  return {
+    cpus: cpus * machines < here.cpus ? cpus * machines : null,
+    memoryMb: memoryMb * machines < here.memoryMb ? Math.floor(memoryMb * machines) : null,
+    processes: processes * machines,
+  };
+}
+
+/** What one machine of a run was granted of its type: as large a part of its memory as of its units. */
+function shareOf({ instanceType, shares, gpusPerMachine }: Run): Resources {
+  const type = findInstanceType(instanceType);
+  if (!type) return { cpus: Number.POSITIVE_INFINITY, memoryMb: Number.POSITIVE_INFINITY };
+  if (type.shared) {
+    const units = shares[0]?.units ?? 1;
+    return { cpus: units, memoryMb: (units * type.memoryGb * 1024) / type.vcpus };
   }
+  const part = type.gpus > 0 ? gpusPerMachine / type.gpus : 1;
+  return { cpus: type.vcpus * part, memoryMb: type.memoryGb * 1024 * part };
 }
 
-/** Makes the group of a run; false, and nothing is left, where it cannot be limited. */
-export function makeGroup(group: string, resources: Resources): boolean {
-  try {
-    mkdirSync(group, { recursive: true });
-    limitGroup(group, resources);
-    return true;
-  } catch {
-    removeGroup(group);
-    return false;
-  }
+/** A limit of each process is set once, so it is that of the share: what is resized stays within that. */
+function rlimitsOf({ memoryMb, processes }: Bounds, way: RlimitWay): Rlimits {
+  const isMore = memoryMb !== null && memoryMb * 1024 * 1024 < ownHardLimit("Max data size");
+  return {
+    memoryMb: way.memory && isMore ? memoryMb : null,
+    processes: way.processes && processes < ownHardLimit("Max processes") ? processes : null,
+  };
 }
 
-const periodUs = 100_000;
-
-/** Moves the limits of a group. Without swap, or what is over the limit would only be slow. */
-export function limitGroup(group: string, { cpus, memoryMb }: Resources): void {
-  writeFileSync(join(group, "memory.max"), String(memoryMb * 1024 * 1024));
-  writeFileSync(join(group, "cpu.max"), `${Math.round(cpus * periodUs)} ${periodUs}`);
-  if (existsSync(join(group, "memory.swap.max"))) writeFileSync(join(group, "memory.swap.max"), "0");
-}
-
-/** Whether a run is limited now. */
-export function isLimited(group: string | null): boolean {
-  return group !== null && existsSync(join(group, "memory.max"));
-}
-
-/** How many processes of the group the kernel has killed at its limit. */
-export function countGroupOomKills(group: string): number {
-  try {
-    return Number(/^oom_kill (\d+)$/m.exec(readFileSync(join(group, "memory.events"), "utf8"))?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
-}
-
-/** Nothing happens while something in it lives, or when it is gone. */
-export function removeGroup(group: string | null): void {
-  if (group === null) return;
-  try {
-    rmdirSync(group);
-  } catch {
-    return;
-  }
-}
-
-/**
- * The words that run a program in a group, from its first instruction on: whoever writes 0 is moved himself. Where that
- * fails nothing is run.
- */
-export function inGroup(group: string | null, words: readonly string[]): string[] {
-  if (group === null) return [...words];
-  return ["/bin/sh", "-c", 'echo 0 > "$0/cgroup.procs" && exec "$@"', group, ...words];
-}
-
-/** The group of this process in the one hierarchy of version 2, which has number 0. */
-function ownGroup(): string | undefined {
-  try {
-    return /^0::(\/.*)$/m.exec(readFileSync("/proc/self/cgroup", "utf8"))?.[1];
-  } catch {
-    return undefined;
-  }
-}
-
-function has(group: string, file: string): boolean {
-  const names = readFileSync(join(group, file), "utf8").trim().split(/\s+/);
-  return names.includes("cpu") && names.includes("memory");
+/** What there is for this process: a container may have less than its machine. */
+function thisMachine(): Resources {
+  const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+  return { cpus: availableParallelism(), memoryMb: memory / 1024 / 1024 };
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { environmentOf, systemPath } from "./environment.ts";
 import type { Exit } from "./exit.ts";
 import { carried, type Inside } from "./inside.ts";
-import { inGroup } from "./limits.ts";
+import { handedOn, limited } from "./limits.ts";
 import type { LocalPort } from "./local-ports.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { findProcess } from "./process-identity.ts";
@@ -54,8 +54,9 @@ async function startBare(request: MachineRequest): Promise<Machine> {
   const work = workDirectory(directory, rank);
   const { path: workspace, start, mounts } = openWorkspace(plan, directory, rank);
   const env = environmentOf(request, { home: work, workspace, volumes: mounts.map(({ seen }) => seen) });
-  const group = plan.limits?.group ?? null;
-  const [file = "", ...args] = inGroup(group, ["/bin/sh", "-c", "--", plan.command ?? idle]);
+  const { limits } = plan;
+  const command = [...handedOn(limits), "/bin/sh", "-c", "--", plan.command ?? idle];
+  const [file = "", ...args] = limited(limits, command);
   const child = spawn(file, args, {
     cwd: start,
     env,
@@ -63,21 +64,21 @@ async function startBare(request: MachineRequest): Promise<Machine> {
     stdio: ["ignore", output, output],
   });
   const exit = exitOf(child);
-  const inside: Inside = { name: plan.name, isolation: "none", sandbox: null, work: start, mounts, group, env };
+  const inside: Inside = { name: plan.name, isolation: "none", sandbox: null, work: start, mounts, limits, env };
   return { record: { leader: await leaderOf(child), sandbox: null }, exit, inside };
 }
 
 async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const { plan, directory, rank, output } = request;
   const { path: workspace, start, mounts, binds } = openWorkspace(plan, directory, rank);
-  const group = plan.limits?.group ?? null;
+  const { limits } = plan;
   const work = workDirectory(directory, rank);
   const home = homeIn(binds) ?? work;
   const env = environmentOf(request, { home, workspace, volumes: mounts.map(({ seen }) => seen) });
   const { env: variables, unpack } = carried({ ...env, BERTH_COMMAND: plan.command ?? idle });
   const shell = ["/bin/sh", "-c", `${unpack}; ${handOn}`];
-  const sandboxed = ["bwrap", "--args", "3", "--info-fd", "4", "--", ...giveUpRights(), ...shell];
-  const [file = "", ...args] = inGroup(group, sandboxed);
+  const sandboxed = ["bwrap", "--args", "3", "--info-fd", "4", "--", ...handedOn(limits), ...giveUpRights(), ...shell];
+  const [file = "", ...args] = limited(limits, sandboxed);
   const child = spawn(file, args, {
     cwd: "/",
     env: { PATH: systemPath, BERTH_RUN: plan.name },
@@ -87,14 +88,18 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const exit = exitOf(child);
   const leader = await leaderOf(child);
   const shown = { home: plan.home, work, start, binds, programs: plan.programs.shown };
-  const options = sandboxOptions({ ...shown, env: { ...variables, PATH: systemPath } });
+  const options = sandboxOptions({
+    ...shown,
+    memoryMb: limits.bounds.memoryMb,
+    env: { ...variables, PATH: systemPath },
+  });
   const [toSandbox, info, begun] = [child.stdio[3] as Writable, child.stdio[4] as Readable, extraOutput(child, 5)];
   toSandbox.on("error", () => undefined).end(options.map((word) => `${word}\0`).join(""));
   const failure = exit.then(() => sleep(deafMs)).then(() => Promise.reject(new Error("the sandbox could not be made")));
   const [text] = await Promise.race([Promise.all([wholeText(info), firstByte(begun)]), failure]);
   const sandbox = findProcess(Number(/"child-pid"\s*:\s*(\d+)/.exec(text)?.[1])) ?? null;
   const isolation = "bubblewrap" as const;
-  const inside: Inside = { name: plan.name, isolation, sandbox, work: start, mounts, group, env };
+  const inside: Inside = { name: plan.name, isolation, sandbox, work: start, mounts, limits, env };
   return { record: { leader, sandbox }, exit, inside };
 }
 

@@ -135,7 +135,7 @@ describe("what a sandbox shows beside its volumes", () => {
     const [first = "none"] = readdirSync("/opt");
 
     const words = sandboxOptions({
-      ...{ home: trial.home, work: undefined, start: undefined, programs: [], env: {} },
+      ...{ home: trial.home, work: undefined, start: undefined, programs: [], memoryMb: null, env: {} },
       binds: [
         { from: "/from/inner", path: `/opt/${first}/inner` },
         { from: "/from/outer", path: "/srv/data" },
@@ -154,7 +154,7 @@ describe("what a sandbox shows beside its volumes", () => {
     const trial = openTrial({ isolation: "none" });
 
     const words = sandboxOptions({
-      ...{ home: trial.home, work: undefined, start: undefined, programs: [], env: {} },
+      ...{ home: trial.home, work: undefined, start: undefined, programs: [], memoryMb: null, env: {} },
       binds: [
         { from: "/from/inner", path: "/data/in/it" },
         { from: "/from/outer", path: "/data" },

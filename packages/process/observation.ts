@@ -4,7 +4,7 @@ import type { Observation, PortSight, RunState } from "#core/context.ts";
 import { seeJupyter } from "./access-record.ts";
 import { systemPath } from "./environment.ts";
 import { killedFromOutside, stackStopped } from "./exit.ts";
-import { isLimited } from "./limits.ts";
+import { limitsInWords, noLimits } from "./limits.ts";
 import { readPorts } from "./local-ports.ts";
 import { seePorts, unansweredPorts } from "./port-sight.ts";
 import { nodeRef } from "./pretend-node.ts";
@@ -67,7 +67,7 @@ export async function observationOf(
     isolation: run?.isolation ?? "none",
     jupyter,
     ports,
-    limits: isLimited(run?.group ?? null) ? "cgroup" : "none",
+    limits: limitsInWords(run?.limits ?? noLimits),
     sessions: end ? 0 : countSessions(directory),
     terminating: removal !== undefined,
     notes: notesOf(directory, run),
@@ -105,6 +105,7 @@ export function treeOf(name: string, directory: string, launcher: LauncherRecord
     volumes: readEnd(directory) ? [] : volumesOf(directory),
     leaders: machines.map(({ leader }) => leader),
     sandboxes: machines.flatMap(({ sandbox }) => sandbox ?? []),
+    limits: readRun(directory)?.limits ?? noLimits,
   };
 }
 

@@ -1,5 +1,5 @@
-import { join } from "node:path";
-import type { Resources, Run, RunPort } from "#core/context.ts";
+import type { Run, RunPort } from "#core/context.ts";
+import { type LimitWay, limitsOf, type RunLimits } from "./limits.ts";
 import type { Programs } from "./local-path.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
@@ -23,8 +23,7 @@ export interface LaunchPlan {
   readonly ports: readonly RunPort[];
   /** Where command and execs begin: in the workspace, or in a directory that has it as `workspace`. */
   readonly startsIn: "workspace" | "work";
-  /** What limits it; null: nothing does. */
-  readonly limits: { readonly group: string; readonly resources: Resources } | null;
+  readonly limits: RunLimits;
 }
 
 /** What the launcher answers once, on descriptor 3. */
@@ -34,9 +33,9 @@ export type LaunchReply = "started" | "ended" | "known" | "busy" | "gone";
 export function planOf(
   run: Run,
   name: string,
-  options: Pick<LaunchPlan, "home" | "isolation" | "locking" | "programs"> & { readonly groups: string | null },
+  options: Pick<LaunchPlan, "home" | "isolation" | "locking" | "programs"> & { readonly limits: LimitWay },
 ): LaunchPlan {
-  const { home, isolation, locking, programs, groups } = options;
+  const { home, isolation, locking, programs, limits } = options;
   for (const [variable, value] of Object.entries(run.env)) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) throw new Error("The name of an environment variable is not valid");
     if (value.includes("\0")) throw new Error(`Environment variable ${variable} holds a NUL character`);
@@ -60,7 +59,7 @@ export function planOf(
     mounts: run.mounts.map(({ volume, path }) => ({ volume: volume.id, path })),
     ports: run.ports.map(({ port, kind }) => ({ port, kind })),
     startsIn: run.ports.length > 0 || run.resources !== null ? "workspace" : "work",
-    limits: groups === null || run.resources === null ? null : { group: join(groups, name), resources: run.resources },
+    limits: limitsOf(run, name, limits),
   };
 }
 

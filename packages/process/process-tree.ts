@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { closeLimits, type RunLimits } from "./limits.ts";
 import { findProcess, isAlive, type ProcessIdentity, type ProcessStatus, signalProcess } from "./process-identity.ts";
 
 /** How the processes of one run are known. */
@@ -14,6 +15,7 @@ export interface ProcessTree {
   readonly leaders: readonly ProcessIdentity[];
   /** First processes of the sandboxes' own pid namespaces. */
   readonly sandboxes: readonly ProcessIdentity[];
+  readonly limits: RunLimits;
 }
 
 /**
@@ -48,6 +50,7 @@ const mostPauseMs = 100;
 /** Kills everything of the run, again and again while it forks; false when some of it still lived after `withinMs`. */
 export async function killTree(tree: ProcessTree, withinMs: number): Promise<boolean> {
   const end = performance.now() + withinMs;
+  closeLimits(tree.limits);
   for (let round = 0; ; round += 1) {
     const members = membersOf(tree);
     if (members.length === 0) return true;

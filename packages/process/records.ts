@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { RunPort } from "#core/context.ts";
+import { noLimits, type RunLimits } from "./limits.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 import { readWhole, writeWhole } from "./run-directory.ts";
 
@@ -15,8 +16,8 @@ export interface RunRecord {
   /** The volumes that its first machine mounts. */
   readonly volumes: readonly string[];
   readonly ports: readonly RunPort[];
-  /** The control group that it was to have. */
-  readonly group: string | null;
+  /** Those that it was to have. */
+  readonly limits: RunLimits;
 }
 
 export interface MachineRecord {
@@ -45,14 +46,14 @@ export interface EndRecord {
 export type Mark = "removal" | "until" | "stopped" | "answered";
 
 export function readRun(directory: string): RunRecord | undefined {
-  const { key, image, nodes, isolation, volumes, ports, group } = readObject(directory, "run.json") ?? {};
+  const { key, image, nodes, isolation, volumes, ports, limits } = readObject(directory, "run.json") ?? {};
   if (typeof key !== "string" || typeof image !== "string" || !Array.isArray(nodes)) return undefined;
   const names = nodes.filter((node) => typeof node === "string");
   return {
     ...{ key, image, nodes: names, isolation: isolation === "bubblewrap" ? "bubblewrap" : "none" },
     volumes: Array.isArray(volumes) ? volumes.filter((volume) => typeof volume === "string") : [],
     ports: Array.isArray(ports) ? (ports as RunPort[]) : [],
-    group: typeof group === "string" ? group : null,
+    limits: (limits ?? noLimits) as RunLimits,
   };
 }
 

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { removeGroup } from "./limits.ts";
+import { noLimits, removeLimits } from "./limits.ts";
 import { type Locking, takeLock } from "./lock.ts";
 import { lookAt, type Sight, treeOf } from "./observation.ts";
 import { signalProcess } from "./process-identity.ts";
@@ -69,7 +69,7 @@ async function bury(place: RunPlace): Promise<void> {
   if (typeof lock === "string") return;
   try {
     if (!(await endNow(place, 200))) return;
-    removeGroup(readRun(place.directory)?.group ?? null);
+    await removeLimits(readRun(place.directory)?.limits ?? noLimits);
     deleteRunDirectory(place.directory);
   } finally {
     lock.release();

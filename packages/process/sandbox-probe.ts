@@ -15,7 +15,15 @@ export function canSandbox(): boolean {
   const place = mkdtempSync(join(tmpdir(), "berth-probe-"));
   try {
     const home = join(place, "home");
-    const options = sandboxOptions({ home, work: undefined, start: undefined, binds: [], programs: [], env: {} });
+    const options = sandboxOptions({
+      home,
+      work: undefined,
+      start: undefined,
+      binds: [],
+      programs: [],
+      memoryMb: null,
+      env: {},
+    });
     const first = ["bwrap", ...options, "--info-fd", "3", "--", ...giveUpRights(), "/bin/sh", "-c", "echo on; read _"];
     const later = [...enteringWords("$pid"), ...giveUpRights(), "/bin/sh", "-c", "test -w /tmp"];
     const env = { PATH: systemPath, PLACE: place };

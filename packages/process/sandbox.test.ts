@@ -12,7 +12,7 @@ it("shows what a linked entry of a PATH leads to", () => {
   mkdirSync(join(place, "dotfiles"));
   symlinkSync(join(place, "dotfiles"), linked);
 
-  const nothing = { work: undefined, start: undefined, binds: [], env: {} };
+  const nothing = { work: undefined, start: undefined, binds: [], memoryMb: null, env: {} };
   const options = sandboxOptions({ home: join(place, "home"), programs: [linked], ...nothing });
 
   rmSync(place, { recursive: true });

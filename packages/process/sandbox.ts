@@ -25,19 +25,21 @@ export interface SandboxRequest {
   readonly binds: readonly Bind[];
   /** Directories of programs that are shown read-only besides the system's own. */
   readonly programs: readonly string[];
+  /** What its processes may use; null: no less than there is. */
+  readonly memoryMb: number | null;
   /** Of programs that still have rights, so nothing of the run's own is in it by its name. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** In memory, so each is bounded. */
-const tmpBytes = 1024 ** 3;
+/** In memory, so each is bounded: by this, and by what the processes themselves may use. */
+const tmpMb = 1024;
 
 /**
  * Own pid, ipc, uts and, but for root, user namespaces. Of the machine's files it shows system directories, read-only,
  * and nothing else; its network is shared. The environment is set here, so that nothing of it acts on bubblewrap itself
  * (LD_PRELOAD would).
  */
-export function sandboxOptions({ home, work, start, binds, programs, env }: SandboxRequest): string[] {
+export function sandboxOptions({ home, work, start, binds, programs, memoryMb, env }: SandboxRequest): string[] {
   return [
     ...userOptions(),
     ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"],
@@ -45,9 +47,7 @@ export function sandboxOptions({ home, work, start, binds, programs, env }: Sand
     ...nameResolution(),
     ...usersInside(home),
     ...["--proc", "/proc", "--dev", "/dev"],
-    ...ownDirectory("/dev/shm"),
-    ...ownDirectory("/tmp"),
-    ...ownDirectory("/var/tmp"),
+    ...["/dev/shm", "/tmp", "/var/tmp"].flatMap((path) => ownDirectory(path, Math.min(tmpMb, memoryMb ?? tmpMb))),
     ...["--remount-ro", "/dev"],
     // Where the entry of a PATH is a link, what it leads to is shown in its place.
     ...programs.filter(isFree(binds)).flatMap((path) => [...openWays(path), "--ro-bind-try", path, path]),
@@ -82,8 +82,8 @@ function openWays(path: string, from = "/"): string[] {
 }
 
 /** Everybody may write there, nobody removes what is another's, as on any machine. */
-function ownDirectory(path: string): string[] {
-  return ["--perms", "1777", "--size", String(tmpBytes), "--tmpfs", path];
+function ownDirectory(path: string, megabytes: number): string[] {
+  return ["--perms", "1777", "--size", String(megabytes * 1024 * 1024), "--tmpfs", path];
 }
 
 /** Those that hold others first. */

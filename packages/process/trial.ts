@@ -43,7 +43,7 @@ export interface Trial {
   close(): Promise<void>;
 }
 
-export function openTrial(options: Pick<ProcessComputeOptions, "isolation" | "locking" | "groups"> = {}): Trial {
+export function openTrial(options: Pick<ProcessComputeOptions, "isolation" | "locking" | "limits"> = {}): Trial {
   const root = mkdtempSync("/var/tmp/berth-trial-");
   const home = join(root, "home");
   const shown = join(root, "shown");
