@@ -6,7 +6,9 @@ const stopping = waitForSignal();
 // Environments must not die because nobody reads the log any more (`npm start | head`).
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 const stack = await startStack({ environment: process.env }).catch(fail);
-console.log(`\nBerth listens on ${stack.url} (isolation: ${stack.isolation}). In another shell:`);
+console.log(
+  `\nBerth listens on ${stack.url} (isolation: ${stack.isolation}; limits: ${stack.limits}). In another shell:`,
+);
 console.log(`\n  eval "$(npm run --silent env)"\n`);
 if (stack.home !== resolve(".berth")) console.log(`with BERTH_HOME=${stack.home} set there too.\n`);
 

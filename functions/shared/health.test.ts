@@ -28,7 +28,7 @@ test("a healthy Berth answers the union of five documents, key for key", async (
   expect(response.status).toBe(200);
   expect(await response.text()).toBe(
     '{"status":"healthy","timestamp":"2026-01-20T20:30:15Z","uptime":"2h30m15s","uptimeSeconds":9015,' +
-      '"version":"1.0.0","service":"berth","database":"healthy","queue":"healthy","isolation":"none",' +
+      '"version":"1.0.0","service":"berth","database":"healthy","queue":"healthy","isolation":"none","limits":"none",' +
       '"services":{"novitaApi":"up","jobQueue":"up","cache":"up","migrationService":"up","redis":"up",' +
       '"server":"running","storage":"available"}}',
   );

@@ -21,6 +21,7 @@ const Health = z.object({
   database: Healthy,
   queue: Healthy,
   isolation: z.string(),
+  limits: z.string(),
   services: z.object({
     novitaApi: Up,
     jobQueue: Up,
@@ -49,6 +50,7 @@ export const endpoint = gpuDev.get(
       database: healthy(up.table),
       queue: healthy(up.queue),
       isolation: deployment.isolation,
+      limits: deployment.limits,
       services: servicesOf(up),
     };
     return answer(body, { status: up.table && up.queue ? 200 : 503 });

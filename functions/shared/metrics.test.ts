@@ -9,7 +9,7 @@ import { compose } from "#http/compose.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { internal } from "./metrics.ts";
 
-const deployment = { version: "1.0.0", startedAt: 0, isolation: "none" };
+const deployment = { version: "1.0.0", startedAt: 0, isolation: "none", limits: "none" };
 
 async function scrape(world: MemoryWorld): Promise<{ response: Response; text: string; values: Map<string, number> }> {
   const { clock, ctx, table, queue } = world;

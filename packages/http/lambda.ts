@@ -95,7 +95,12 @@ function runtimeOf<Needs extends PortName>(factories: Factories<Needs>): Runtime
     ids: systemIds(),
     log: jsonLog(),
     settings,
-    deployment: { version, startedAt: deployedAt() ?? clock.now(), isolation: "container" },
+    deployment: {
+      version,
+      startedAt: deployedAt() ?? clock.now(),
+      isolation: "container",
+      limits: "container (memory, cpu)",
+    },
   };
 }
 

@@ -7,6 +7,8 @@ export interface Deployment {
   readonly startedAt: number;
   /** How environments are kept apart: `container`, `bubblewrap`, `none`. */
   readonly isolation: string;
+  /** How environments are limited, and in what: `cgroup-v2 (memory, cpu, processes)`, `none`. */
+  readonly limits: string;
 }
 
 /** Everything that a process hands to its endpoints, consumers and schedules. */

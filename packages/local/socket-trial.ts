@@ -50,7 +50,7 @@ export async function openSocketTrial(
   const log = recordingLog();
   const world = await memoryWorld({ ...options, log });
   const { clock, ids, settings, ...ports } = world.ctx;
-  const deployment = { version, startedAt: clock.now(), isolation: "memory" };
+  const deployment = { version, startedAt: clock.now(), isolation: "memory", limits: "memory" };
   const identity = memoryIdentity({ callers: [] });
   const runtime: Runtime = { ports: { ...ports, identity }, clock, ids, log, settings, deployment };
   const { endpoints, sockets: entries } = await loadCatalog();

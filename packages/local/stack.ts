@@ -44,6 +44,7 @@ export interface Stack {
   readonly metricsUrl: string | undefined;
   readonly home: string;
   readonly isolation: string;
+  readonly limits: string;
   readonly runtime: Runtime;
   /** Ends the server, the loops and every environment, in less than 2 s. */
   stop(): Promise<void>;
@@ -141,7 +142,15 @@ async function startParts({ config, settings, home, log, catalog, parts }: Plan)
     home.writeRecord({ ...record, stopped });
     home.release();
   };
-  return { url: server.url, metricsUrl: metrics?.url, home: path, isolation: compute.isolation, runtime: served, stop };
+  return {
+    url: server.url,
+    metricsUrl: metrics?.url,
+    home: path,
+    isolation: compute.isolation,
+    limits: compute.limits,
+    runtime: served,
+    stop,
+  };
 }
 
 /** Environments have their addresses where this stack listens, unless it was told another domain. */
@@ -186,7 +195,7 @@ function localRuntime({ clock, stores, stsUrl, sshPort, settings, log, path, con
     ids: systemIds(),
     log,
     settings: { ...settings, allowedAccounts, stsOrigins: [stsUrl] },
-    deployment: { version, startedAt: clock.now(), isolation: compute.isolation },
+    deployment: { version, startedAt: clock.now(), isolation: compute.isolation, limits: compute.limits },
   } satisfies Runtime;
 }
 

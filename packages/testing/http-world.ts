@@ -51,7 +51,7 @@ export async function httpWorld(options: HttpWorldOptions = {}): Promise<HttpWor
   });
   const memoryPorts: Ports = { table, queue, compute, blobs, volumes, identity, sealer, githubKeys, fetch };
   const ports = options.wrap?.(memoryPorts) ?? memoryPorts;
-  const deployment = { version, startedAt: clock.now(), isolation: "none" };
+  const deployment = { version, startedAt: clock.now(), isolation: "none", limits: "none" };
   const endpoints = (await loadCatalog()).endpoints.map(({ thing }) => thing);
   const app = compose({ ports, clock, ids, log, settings, deployment }, endpoints);
   const request = async (method: string, path: string, sent: Sent = {}) => app.request(path, initOf(method, sent));

@@ -61,7 +61,7 @@ export async function trialRuntime(record: Readonly<Record<string, unknown>> = {
     ...{ ttl: start / 1000 + 8 * 24 * 3600 },
     ...record,
   });
-  const deployment = { version: "1.0.0", startedAt: start, isolation: "none" };
+  const deployment = { version: "1.0.0", startedAt: start, isolation: "none", limits: "none" };
   return { ports, clock, ids, log, settings: testSettings(), deployment };
 }
 

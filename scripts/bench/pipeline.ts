@@ -41,7 +41,7 @@ async function realJobRow() {
   const { ids, settings } = ctx;
   const { githubKeys } = world;
   const ports: Ports = { ...ctx, githubKeys, identity: memoryIdentity({ callers: [], now: clock.now }) };
-  const deployment = { version, startedAt: 0, isolation: "none" };
+  const deployment = { version, startedAt: 0, isolation: "none", limits: "none" };
   const ours = compose({ ports, clock, ids, settings, deployment, log: jsonLog(() => undefined) }, endpoints);
   const make = () => new Request(`http://127.0.0.1/v1/jobs/${job_id}`, { headers: { authorization: `Bearer ${key}` } });
   const shown = (await (await ours.fetch(make())).json()) as object;

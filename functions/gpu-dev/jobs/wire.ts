@@ -63,6 +63,7 @@ export const JobSummary = z.object({
   estimated_start_time: Timestamp.nullable(),
   disk_name: z.string().nullable(),
   isolation: z.string().nullable(),
+  limits: z.string().nullable(),
 });
 
 export const Job = JobSummary.extend({
@@ -151,6 +152,7 @@ export function toJobSummary(
     estimated_start_time: place?.startsAt ? wholeSeconds(place.startsAt) : null,
     disk_name: environment.disk?.name ?? null,
     isolation: environment.run.isolation,
+    limits: environment.run.limits,
   };
 }
 

@@ -35,7 +35,14 @@ export const documentedJobKeys = [
 ];
 
 /** Ours besides (contracts: gpu-dev, section 3). */
-export const furtherJobKeys = ["status_reason", "queue_position", "estimated_start_time", "disk_name", "isolation"];
+export const furtherJobKeys = [
+  "status_reason",
+  "queue_position",
+  "estimated_start_time",
+  "disk_name",
+  "isolation",
+  "limits",
+];
 
 export const actionMessages = {
   extend: "Extension request submitted for 2 hours",

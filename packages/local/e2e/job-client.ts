@@ -9,6 +9,7 @@ export interface Job {
   readonly expires_at: string | null;
   readonly queue_position: number | null;
   readonly isolation: string | null;
+  readonly limits: string | null;
   readonly actions: readonly { readonly action: string; readonly status: string; readonly error: string | null }[];
   readonly timeline: readonly TimelineEntry[];
 }

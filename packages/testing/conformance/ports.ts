@@ -107,7 +107,10 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
       await removed();
       await test.compute.resize(uid, 1, more);
 
-      expect(observation).toMatchObject({ state: "ready", limits: expect.stringMatching(/^(cgroup|none|memory)$/) });
+      expect(observation).toMatchObject({
+        state: "ready",
+        limits: expect.stringMatching(/^(cgroup-v[12] \(.+\)|rlimit \(.+\)|none|memory)$/),
+      });
       expect(await test.compute.listRuns()).toEqual([]);
     });
   });

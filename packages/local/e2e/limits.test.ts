@@ -1,0 +1,40 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { findLimits, wayInWords } from "#process/limits.ts";
+import { canSandbox } from "#process/sandbox-probe.ts";
+import { jobClient } from "./job-client.ts";
+import { eventually } from "./processes.ts";
+import { openStackTrial, type StackTrial } from "./stack-trial.ts";
+
+const way = findLimits(canSandbox() ? "bubblewrap" : "none");
+const limits = wayInWords(way);
+let trial: StackTrial;
+
+beforeEach(() => {
+  trial = openStackTrial("berth-limits-");
+});
+
+afterEach(() => trial.close());
+
+describe("how environments are limited", () => {
+  it("is said openly, and holds one that starts processes without end while others are served", async ({ skip }) => {
+    if (!limits.includes("processes")) skip(`this machine limits no processes of ours: ${limits}`);
+    const stack = await trial.start();
+    const key = (await stack.env()).API_KEY ?? "";
+    const jobs = jobClient(stack.url, key);
+    // It stops by itself where nothing holds it.
+    const loop = `n=0; while [ $n -lt ${way.processes + 200} ]; do sleep 600 & n=$((n + 1)); done; echo unheld`;
+    const command = `sleep 600 & (${loop}); wait`;
+    const id = await jobs.submit({ instance_type: "c7i.8xlarge", command });
+
+    const headers = { authorization: `Bearer ${key}`, accept: "text/plain" };
+    const readLog = async () => (await fetch(`${stack.url}/v1/jobs/${id}/logs`, { headers })).text();
+    const log = await eventually(readLog, (text) => /fork|unheld/i.test(text));
+    const job = await jobs.get(id);
+    const health = await fetch(`${stack.url}/health`);
+
+    expect(log).not.toContain("unheld");
+    expect([health.status, await health.json()]).toMatchObject([200, { status: "healthy", limits }]);
+    expect(job).toMatchObject({ status: "active", limits: expect.stringContaining("processes") });
+    expect(stack.output()).toContain(`; limits: ${limits})`);
+  });
+});
