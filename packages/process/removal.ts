@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { noLimits, removeLimits } from "./limits.ts";
+import { removeLimits } from "./limits.ts";
 import { type Locking, takeLock } from "./lock.ts";
 import { lookAt, type Sight, treeOf } from "./observation.ts";
 import { signalProcess } from "./process-identity.ts";
 import { killTree } from "./process-tree.ts";
-import { readMark, readRun, writeMark } from "./records.ts";
+import { readMark, writeMark } from "./records.ts";
 import { deleteRunDirectory } from "./run-directory.ts";
 
 /** One run as removal needs it. */
@@ -41,7 +41,10 @@ export async function carryOn(place: RunPlace, { removal, launcherLives }: Sight
 export async function endNow({ name, directory }: RunPlace, withinMs = 1_000): Promise<boolean> {
   const { launcher } = lookAt(directory);
   if (launcher) signalProcess(launcher.launcher, "SIGKILL");
-  return killTree(treeOf(name, directory, launcher), withinMs);
+  const tree = treeOf(name, directory, launcher);
+  const isGone = await killTree(tree, withinMs);
+  if (isGone) await removeLimits(tree.limits);
+  return isGone;
 }
 
 /** Makes the launcher look at its marks; false when it does not live. */
@@ -69,7 +72,6 @@ async function bury(place: RunPlace): Promise<void> {
   if (typeof lock === "string") return;
   try {
     if (!(await endNow(place, 200))) return;
-    await removeLimits(readRun(place.directory)?.limits ?? noLimits);
     deleteRunDirectory(place.directory);
   } finally {
     lock.release();
