@@ -45,7 +45,8 @@ const tables = `
   ) STRICT;
   CREATE INDEX IF NOT EXISTS brief ON items (pk, sk, brief);
   CREATE INDEX IF NOT EXISTS due ON items (due_shard, due_at, pk, sk) WHERE due_shard IS NOT NULL;
-  CREATE INDEX IF NOT EXISTS waiting ON items (wait_pool, wait_order, pk, sk) WHERE wait_pool IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS line ON items (wait_pool, wait_order, pk, sk, waiting) WHERE wait_pool IS NOT NULL;
+  DROP INDEX IF EXISTS waiting;
   CREATE TABLE IF NOT EXISTS messages (
     -- Never used again: who is late acknowledges the message that he received and no other.
     id INTEGER PRIMARY KEY AUTOINCREMENT,
