@@ -1,5 +1,6 @@
 import type { Clock, Look } from "#core/context.ts";
 import { popHeap, pushHeap } from "#core/heap.ts";
+import { visibleMessages } from "./visible.ts";
 
 export interface Message {
   /** In the order in which they were sent. */
@@ -26,7 +27,6 @@ interface Held {
   readonly message: Message;
   /** A message moves: what is in the heap under another time is not so any more. */
   visibleAt: number;
-  isOut: boolean;
 }
 
 interface Moment {
@@ -41,43 +41,37 @@ const LONGEST_WAIT_MS = 3_600_000;
 export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line {
   const all = new Map<number, Held>();
   /** Those that can be received. */
-  const visible = new Map<number, Held>();
+  const visible = visibleMessages<Message>();
   /** When the others become visible, the next one first. */
   const later: Moment[] = [];
-  const groupsOut = new Map<string, number>();
+  const out = new Set<number>();
   const receivers = new Set<() => void>();
   let timer: NodeJS.Timeout | undefined;
 
   const showAt = (held: Held, at: number) => {
     held.visibleAt = at;
-    visible.delete(held.message.id);
     pushHeap(later, { held, at }, isSooner);
-    wakeReceivers();
   };
   const showWhatIsDue = () => {
     for (let next = later[0]; next && next.at <= clock.monotonic(); next = later[0]) {
       popHeap(later, isSooner);
-      if (next.at !== next.held.visibleAt || !all.has(next.held.message.id)) continue;
-      next.held.isOut = false;
-      leaveGroup(next.held.message);
-      visible.set(next.held.message.id, next.held);
+      const { message, visibleAt } = next.held;
+      if (next.at !== visibleAt || !all.has(message.id)) continue;
+      out.delete(message.id);
+      visible.putBack(message);
+      visible.add(message);
     }
-  };
-  const leaveGroup = ({ id, group }: Message) => {
-    if (group !== undefined && groupsOut.get(group) === id) groupsOut.delete(group);
   };
   const takeOut = (most: number): Message[] => {
     showWhatIsDue();
     const taken: Message[] = [];
-    for (const held of inOrder(visible)) {
-      if (taken.length >= most) break;
-      const { id, group } = held.message;
-      if (isBlocked(held.message)) continue;
-      if (group !== undefined) groupsOut.set(group, id);
-      held.isOut = true;
-      taken.push(held.message);
+    while (taken.length < most) {
+      const message = visible.take();
+      if (!message) break;
+      taken.push(message);
+      out.add(message.id);
+      showAt(all.get(message.id) as Held, clock.monotonic() + hiddenMs);
     }
-    for (const { id } of taken) showAt(all.get(id) as Held, clock.monotonic() + hiddenMs);
     return taken;
   };
   /** Lets those who wait look again: now for what is visible, and when the next message becomes so. */
@@ -85,8 +79,7 @@ export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line
     clearTimeout(timer);
     timer = undefined;
     if (receivers.size === 0) return;
-    const hasMore = [...visible.values()].some(({ message }) => !isBlocked(message));
-    const next = hasMore ? 0 : (later[0]?.at ?? Number.POSITIVE_INFINITY) - clock.monotonic();
+    const next = visible.hasNext() ? 0 : (later[0]?.at ?? Number.POSITIVE_INFINITY) - clock.monotonic();
     timer = setTimeout(
       () => {
         for (const look of [...receivers]) look();
@@ -94,30 +87,31 @@ export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line
       Math.min(Math.max(next, 0), LONGEST_WAIT_MS),
     );
   };
-  const isBlocked = ({ group }: Message) => group !== undefined && groupsOut.has(group);
 
   return {
     add(message) {
-      const held: Held = { message, visibleAt: message.visibleAt, isOut: false };
+      const held: Held = { message, visibleAt: message.visibleAt };
       all.set(message.id, held);
       showAt(held, message.visibleAt);
+      wakeReceivers();
     },
     remove(id) {
       const held = all.get(id);
-      if (held) leaveGroup(held.message);
+      if (held) visible.remove(held.message);
       all.delete(id);
-      visible.delete(id);
+      out.delete(id);
       wakeReceivers();
     },
     release(id, afterMs) {
       const held = all.get(id);
-      if (held) showAt(held, clock.monotonic() + afterMs);
+      // One that became visible by itself meanwhile is nobody's to give back.
+      if (held && out.has(id)) showAt(held, clock.monotonic() + afterMs);
+      wakeReceivers();
     },
     receive: (most, signal) => receiveFrom(() => takeOut(most), { signal, receivers, wakeReceivers }),
     depth() {
       showWhatIsDue();
-      const out = [...all.values()].filter(({ isOut }) => isOut).length;
-      return { visible: visible.size, delayed: all.size - visible.size - out };
+      return { visible: visible.size, delayed: all.size - visible.size - out.size };
     },
   };
 }
@@ -146,11 +140,6 @@ function receiveFrom(take: () => Message[], { signal, receivers, wakeReceivers }
     receivers.add(look);
     look();
   });
-}
-
-/** What came back is received before what was sent after it. */
-function inOrder(visible: Map<number, Held>): Held[] {
-  return [...visible.values()].sort((a, b) => a.message.id - b.message.id);
 }
 
 function isSooner(a: Moment, b: Moment): boolean {
