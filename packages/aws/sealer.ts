@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import type { Sealer } from "#core/context.ts";
 import { asSealed } from "#core/sealed.ts";
@@ -12,7 +12,8 @@ export function keyFileSealer(path: string): Sealer {
   if ((statSync(path).mode & 0o077) !== 0) throw new Error(`The key file ${path} must have mode 600`);
   const key = Buffer.from(readFileSync(path, "utf8").trim(), "base64url");
   if (key.length !== keyBytes) throw new Error(`The key file ${path} does not hold a key of 256 bits`);
-  return aesSealer(key);
+  // Given as bytes, each use would make a key object anew.
+  return aesSealer(createSecretKey(key));
 }
 
 /** What a key file holds: a new random key. */
@@ -26,7 +27,7 @@ const tagBytes = 16;
 const form = /^v1\.([A-Za-z0-9_-]+)$/;
 
 /** AES-256-GCM with a random nonce; the context is additional data, so a text opens only for its own record. */
-function aesSealer(key: Buffer): Sealer {
+function aesSealer(key: KeyObject): Sealer {
   return {
     async seal(text, context) {
       const nonce = randomBytes(nonceBytes);
