@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Blobs } from "#core/context.ts";
 import { readConfig } from "./config.ts";
@@ -17,8 +17,10 @@ export function directoryBlobs(directory: string): Blobs {
       const draft = join(directory, `.${randomUUID()}`);
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       try {
-        await writeFile(draft, bytes, { mode: 0o600, signal: AbortSignal.timeout(patienceMs) });
+        // Flushed: what was put is there after a power cut too.
+        await writeFile(draft, bytes, { mode: 0o600, flush: true, signal: AbortSignal.timeout(patienceMs) });
         await rename(draft, path);
+        await syncDirectory(dirname(path));
       } catch (error) {
         await rm(draft, { force: true });
         throw error;
@@ -34,6 +36,15 @@ export function directoryBlobs(directory: string): Blobs {
       await rmdir(dirname(path)).catch(() => undefined);
     },
   };
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
 }
 
 // No dot, no empty part: no name leads out of the directory or to a draft.

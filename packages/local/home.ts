@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { findLocking, lockFile, takeLock } from "#process/lock.ts";
 import { findProcess, isAlive, type ProcessIdentity } from "#process/process-identity.ts";
 import { makeDirectory } from "./make-directory.ts";
-import { replaceFile } from "./secret-file.ts";
+import { replaceFile, writeOnce } from "./secret-file.ts";
 
 /** What a running stack tells other processes, in `stack.json`. */
 export interface StackRecord {
@@ -57,9 +57,10 @@ const HOME_FORMAT = "3";
 function refuseOtherFormat(path: string): void {
   const file = join(path, "format");
   const isUsed = existsSync(recordPath(path)) || existsSync(join(path, "db"));
-  const format = existsSync(file) ? readFileSync(file, "utf8").trim() : isUsed ? "1" : undefined;
-  if (format === undefined) writeFileSync(file, `${HOME_FORMAT}\n`);
-  if (format === undefined || format === HOME_FORMAT) return;
+  const isNew = !existsSync(file) && !isUsed;
+  if (isNew) writeOnce(file, () => `${HOME_FORMAT}\n`);
+  const format = existsSync(file) ? readFileSync(file, "utf8").trim() : "1";
+  if (format === HOME_FORMAT) return;
   const age = Number(format) > Number(HOME_FORMAT) ? "a later" : "an earlier";
   throw new Error(
     `${path} was written by ${age} version of Berth (format ${format}, this one reads ${HOME_FORMAT}).\n` +

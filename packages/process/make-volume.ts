@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Volume, VolumeRef, Volumes } from "#core/context.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { type Copy, inWords } from "./copy.ts";
+import { sync, syncTree } from "./durable.ts";
 import { runsMounting } from "./mounts.ts";
 import { snapshotData } from "./snapshot-directory.ts";
 import {
@@ -40,7 +41,7 @@ export function makeOnce(host: Maker, wanted: NewVolume): Promise<VolumeRef> {
 /** Appears by one rename, with everything that was restored in it. */
 async function makeVolume(host: Maker, { token, sizeGb, zone, snapshotId }: NewVolume): Promise<VolumeRef> {
   const { home, copy, closing } = host;
-  const id = volumeIdOf(home, token);
+  const id = await volumeIdOf(home, token);
   const record: VolumeRecord = { token, zone, sizeGb, snapshot: snapshotId ?? null };
   const known = readVolume(home, id);
   if (known && !isSame(known, record)) throw new Error("The token was used for another volume");
@@ -51,8 +52,11 @@ async function makeVolume(host: Maker, { token, sizeGb, zone, snapshotId }: NewV
   try {
     if (source !== undefined) await copy(source, join(draft, "data"), closing.signal);
     writeFileSync(join(draft, "volume.json"), JSON.stringify(record), { mode: 0o600 });
+    if (source !== undefined) await syncTree(draft);
+    else await sync(join(draft, "volume.json"), draft);
     closing.signal.throwIfAborted();
     publish(draft, volumeDirectory(home, id));
+    await sync(join(home, "volumes"));
   } finally {
     await discard(draft);
   }

@@ -1,6 +1,7 @@
 import { readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SnapshotTags, VolumeSnapshot } from "#core/context.ts";
+import { sync, syncTree } from "./durable.ts";
 import { findProcess, isAlive, type ProcessIdentity } from "./process-identity.ts";
 import { readObject } from "./records.ts";
 import { isDirectory, writeWhole } from "./run-directory.ts";
@@ -28,21 +29,32 @@ interface SnapshotRecord {
 const [unfinished, whole] = ["unfinished", "data"] as const;
 
 /** Makes a snapshot that this process is to copy; pending until it does. Answers where the copy goes. */
-export function beginSnapshot(home: string, id: string, volume: string, tags: SnapshotTags, at: number): string {
+export async function beginSnapshot(
+  home: string,
+  id: string,
+  volume: string,
+  tags: SnapshotTags,
+  at: number,
+): Promise<string> {
   const directory = snapshotDirectory(home, id);
   const draft = makeDraft(join(home, "snapshots"), unfinished);
   const record: SnapshotRecord = { volume, at, copier: findProcess(process.pid) };
   const files = { "snapshot.json": record, "tags.json": tags };
   for (const [name, content] of Object.entries(files)) {
     writeFileSync(join(draft, name), JSON.stringify(content), { mode: 0o600 });
+    await sync(join(draft, name));
   }
+  await sync(draft);
   publish(draft, directory);
+  await sync(join(home, "snapshots"));
   return join(directory, unfinished);
 }
 
-/** The one moment at which a snapshot is completed. */
-export function completeSnapshot(directory: string): void {
+/** The one moment at which a snapshot is completed; it is whole also after a power cut. */
+export async function completeSnapshot(directory: string): Promise<void> {
+  await syncTree(join(directory, unfinished));
   renameSync(join(directory, unfinished), join(directory, whole));
+  await sync(directory);
 }
 
 /** What a completed snapshot holds; undefined while, or where, there is no such thing. */

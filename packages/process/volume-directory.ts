@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { chmod, lstat, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { sync } from "./durable.ts";
 import { randomName } from "./random-name.ts";
 import { readObject } from "./records.ts";
 import { isDirectory } from "./run-directory.ts";
@@ -39,13 +40,15 @@ export function listVolumeIds(home: string): string[] {
   return readdirSync(join(home, "volumes")).filter(isVolumeId);
 }
 
-/** The id that belongs to a token: chosen once, at random, by the first who asks. */
-export function volumeIdOf(home: string, token: string): string {
+/** The id that belongs to a token: chosen once, at random, by the first who asks, and the same after a power cut. */
+export async function volumeIdOf(home: string, token: string): Promise<string> {
   const file = tokenFile(home, token);
   const draft = `${file}.${randomName()}`;
   writeFileSync(draft, `vol-${randomName()}`, { mode: 0o600 });
   try {
+    await sync(draft);
     linkSync(draft, file);
+    await sync(dirname(file));
   } catch (error) {
     if (!hasCode(error, "EEXIST")) throw error;
   } finally {

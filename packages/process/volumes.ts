@@ -115,6 +115,7 @@ async function createSnapshot(host: Host, volume: string, tags: SnapshotTags): P
   const id = `snap-${randomName()}`;
   const at = Date.now();
   const to = await inWords(() => beginSnapshot(home, id, volume, tags, at));
+  closing.signal.throwIfAborted();
   const abort = new AbortController();
   const over = copySnapshot(host, id, { from: volumeData(home, volume), to, signal: abort.signal });
   host.copying.set(id, { over, abort });
@@ -133,7 +134,7 @@ async function copySnapshot(host: Host, id: string, { from, to, signal }: Snapsh
   try {
     await copy(from, to, signal);
     signal.throwIfAborted();
-    completeSnapshot(snapshotDirectory(home, id));
+    await completeSnapshot(snapshotDirectory(home, id));
   } catch (error) {
     log?.warn("snapshot not copied", { snapshot: id, error: String(error) });
     // Where not even that can be done it stays pending, and the next start gives it up.
