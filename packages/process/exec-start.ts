@@ -34,7 +34,8 @@ export interface Running {
   finish(ending: Ending): ExecEnd;
 }
 
-/** What a shell's wrapper is told by BERTH_DIRECTORY_FILE: a descriptor that no script is likely to use. */
+/** What a shell's wrapper is told by this variable: a descriptor that no script is likely to use. */
+const directoryVariable = "BERTH_DIRECTORY_FILE";
 const directoryDescriptor = 19;
 const directoryFile = "directory";
 const graceMs = 200;
@@ -66,8 +67,8 @@ export async function startCommand(request: ExecRequest): Promise<Running> {
 function spawnInside({ exec, inside, directory }: ExecRequest, stdout: Capture, stderr: Capture): ChildProcess {
   const work = exec.directory === undefined ? inside.work : realDirectory(inside, exec.directory);
   // A shell that is given PWD keeps the name it was entered by, where the path has links (POSIX, cd).
-  const named = { ...inside.env, ...exec.env, PWD: work, BERTH_DIRECTORY_FILE: `/dev/fd/${directoryDescriptor}` };
-  const { file, args, env, cwd } = commandInside({ ...inside, work, env: named }, exec.words);
+  const named = { ...inside.env, ...exec.env, PWD: work };
+  const { file, args, env, cwd } = commandInside({ ...inside, work, env: named }, tellingWords(exec.words));
   const input = openInput(directory, exec.stdin, inside.isolation);
   const place = openSync(join(directory, directoryFile), "w+", 0o600);
   giveToRun(join(directory, directoryFile), inside.isolation);
@@ -80,6 +81,13 @@ function spawnInside({ exec, inside, directory }: ExecRequest, stdout: Capture, 
     stdout.closeDescriptor();
     stderr.closeDescriptor();
   }
+}
+
+/** The wrapper's shell has the variable for itself: nothing that it starts inherits it. */
+function tellingWords(words: readonly string[]): readonly string[] {
+  const [shell = "", option, script, ...rest] = words;
+  if (option !== "-c" || !script?.includes(directoryVariable)) return words;
+  return [shell, option, `${directoryVariable}=/dev/fd/${directoryDescriptor}; ${script}`, ...rest];
 }
 
 /** A file without a name: what is given may be secret, and a command may open /dev/stdin again. */

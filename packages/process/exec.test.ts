@@ -59,6 +59,29 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     expect(sight.stdout).toBe(`hello world\nfrom stdin\n${join(trial.directory, "0/work")}\n`);
   });
 
+  it("has no variables but the run's, those of its own and where it is, as the run's command has", async () => {
+    const ofShells = ["SHLVL", "_"];
+    const namesIn = (text: string) => [...text.matchAll(/^(\w+)=/gm)].map(([, name = ""]) => name);
+    const ownIn = (text: string) =>
+      namesIn(text)
+        .filter((name) => !ofShells.includes(name))
+        .toSorted();
+    await trial.compute.apply(
+      trial.runOf({ run: 2, env: { GREETING: "hello" }, command: "env; echo end; sleep 3600" }),
+    );
+    const log = await eventually(
+      () => trial.compute.readLog(trial.uid, 2),
+      (text) => text.includes("end"),
+    );
+
+    const plain = (await ended(await start(["env"], { env: { WHOM: "world" } }))).stdout;
+    const wrapped = (await ended(await start(shellWords("env"), { env: { WHOM: "world" } }))).stdout;
+
+    const names = ["BERTH_GPUS", "BERTH_RUN", "GREETING", "HOME", "LANG", "PATH", "PWD", "TERM", "WORKSPACE"];
+    expect(ownIn(log)).toEqual(names);
+    expect([ownIn(plain), ownIn(wrapped)]).toEqual([[...names, "WHOM"].toSorted(), [...names, "WHOM"].toSorted()]);
+  });
+
   it("may be any words, text that looks like options and shell included", async () => {
     const words = ["printf", "%s|", "-c", "$(id)", "a b", "'", "", "\n"];
 
@@ -217,9 +240,11 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
 
   it("that says nonsense about its place is not believed", async () => {
     const said = async (script: string) => (await sh(script)).directory;
+    const saidByShell = async (script: string) =>
+      (await ended(await start(shellWords(`trap - EXIT; ${script}`)))).directory;
 
-    expect(await said('echo nowhere >"$BERTH_DIRECTORY_FILE"')).toBeNull();
-    expect(await said('head -c 100000 /dev/zero | tr "\\0" / >"$BERTH_DIRECTORY_FILE"')).toBeNull();
+    expect(await saidByShell('echo nowhere >"$BERTH_DIRECTORY_FILE"')).toBeNull();
+    expect(await saidByShell('head -c 100000 /dev/zero | tr "\\0" / >"$BERTH_DIRECTORY_FILE"')).toBeNull();
     expect(await said("exec 3>mine; echo mine >&3; cat mine >/dev/null")).toBeNull();
   });
 

@@ -46,7 +46,7 @@ export function carried(variables: Readonly<Record<string, string>>): Carried {
 export function commandInside(inside: Inside, words: readonly string[]): Command {
   const { env: variables, unpack } = carried({ ...inside.env, BERTH_RUN: inside.name });
   const env = { PATH: systemPath, BERTH_RUN: inside.name, ...variables };
-  const shell = ["/bin/sh", "-c", `${unpack}; cd -- "$0" && exec "$@"`, inside.work, ...words];
+  const shell = ["/bin/sh", "-c", `${unpack}; cd -- "$0" && unset OLDPWD && exec "$@"`, inside.work, ...words];
   const entering = inside.sandbox ? enteringWords(String(inside.sandbox.pid)) : [];
   const unprivileged = inside.sandbox ? giveUpRights() : [];
   const [file = "", ...args] = limited(inside.limits, [
