@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
+import { closeInherited } from "#local/inherited.ts";
 import { startStack } from "#local/stack.ts";
 
+closeInherited();
 /** Runs the local stack until SIGTERM or Ctrl-C. */
 const stopping = waitForSignal();
 // Environments must not die because nobody reads the log any more (`npm start | head`).

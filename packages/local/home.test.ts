@@ -56,6 +56,16 @@ describe("a home", () => {
     expect(second.earlier).toMatchObject({ ...record, stopped: false });
   });
 
+  it("is not made of a directory with other files, which stays as open as it was", () => {
+    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    writeFileSync(join(directory, "thesis.tex"), "");
+
+    expect(() => openHome(directory)).toThrow(`${directory} holds other files (thesis.tex)`);
+
+    expect(statSync(directory).mode & 0o777).toBe(0o755);
+    expect(readdirSync(directory)).toEqual(["thesis.tex"]);
+  });
+
   it("of an earlier form is refused by its path, with what to do, and left as it is", () => {
     mkdirSync(join(directory, "db"), { recursive: true });
 

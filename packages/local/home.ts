@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { findLocking, lockFile, takeLock } from "#process/lock.ts";
 import { findProcess, isAlive, type ProcessIdentity } from "#process/process-identity.ts";
@@ -29,6 +29,7 @@ export interface Home {
 export function openHome(directory: string): Home {
   const path = resolve(directory);
   makeDirectory(path);
+  refuseOtherFiles(path);
   chmodSync(path, 0o700);
   refuseOtherFormat(path);
   writeFileSync(join(path, lockFile), "", { flag: "a" });
@@ -49,6 +50,18 @@ export function openHome(directory: string): Home {
     release: lock.release,
   };
 }
+
+/** A home is closed to other users, and what else lies in one may be somebody's. */
+function refuseOtherFiles(path: string): void {
+  const names = readdirSync(path).filter((name) => name !== "lost+found");
+  if (names.length === 0 || names.some((name) => signsOfHome.includes(name))) return;
+  throw new Error(
+    `${path} holds other files (${names.slice(0, 3).join(", ")}), and a stack needs a directory of its own.\n` +
+      "Set BERTH_HOME to one that is empty, or that does not exist.",
+  );
+}
+
+const signsOfHome = ["format", "stack.json", "db"];
 
 /** Of what a home holds: grows with each change that makes older records unreadable. */
 const HOME_FORMAT = "3";

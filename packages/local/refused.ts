@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Ids } from "#core/context.ts";
 
 /**
@@ -14,15 +15,31 @@ export function refuseInWords(server: Server, ids: Pick<Ids, "uid">): void {
   server.on("checkExpectation", (_: IncomingMessage, response: ServerResponse) => refuse(response, ids, 417));
 }
 
-/** Whether a request says exactly one host that can be one, and a path (RFC 9112 section 3.2); else it is answered. */
-export function isForSomebody(request: IncomingMessage, response: ServerResponse, ids: Pick<Ids, "uid">): boolean {
+/** Answers a request that does not say for whom it is, and says whether it did. */
+export function isRefused(request: IncomingMessage, response: ServerResponse, ids: Pick<Ids, "uid">): boolean {
+  if (isForSomebody(request)) return false;
+  refuse(response, ids, 400);
+  return true;
+}
+
+/** The same for one that asks for another protocol. */
+export function isUpgradeRefused(request: IncomingMessage, socket: Duplex, ids: Pick<Ids, "uid">): boolean {
+  if (isForSomebody(request)) return false;
+  socket.on("error", () => socket.destroy()).end(rawAnswer(ids, 400));
+  return true;
+}
+
+/** Whether a request says exactly one host that can be one, and a path or a whole address (RFC 9112 section 3.2). */
+function isForSomebody(request: IncomingMessage): boolean {
   const hosts = request.rawHeaders.filter((name, n) => n % 2 === 0 && name.toLowerCase() === "host");
   const isOld = request.httpVersion === "1.0" && hosts.length === 0;
   const isNamed = hosts.length === 1 && isHost(request.headers.host ?? "");
   if (isOld) request.headers.host = "localhost";
-  if ((isNamed || isOld) && request.url !== "*") return true;
-  refuse(response, ids, 400);
-  return false;
+  return (isNamed || isOld) && isTarget(request.url ?? "");
+}
+
+function isTarget(text: string): boolean {
+  return text.startsWith("/") || (/^https?:\/\//i.test(text) && URL.canParse(text));
 }
 
 function isHost(host: string): boolean {

@@ -107,12 +107,24 @@ test("a DELETE carries its body in one piece or in chunks, and the next request 
   expect(await fetched.json()).toEqual({ user: "alice", id: "abc" });
 });
 
+const upgrade =
+  "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eHh4eHh4eHh4eHh4eHh4eA==\r\n";
+
 test.each([
   ["two Host headers", "GET /v1/me HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "Bad Request"],
   ["no Host header", "GET /v1/me HTTP/1.1\r\n\r\n", 400, "Bad Request"],
   ["an empty Host header", "GET /v1/me HTTP/1.1\r\nHost:\r\n\r\n", 400, "Bad Request"],
   ["a host that cannot be one", "GET /v1/me HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "Bad Request"],
   ["no path", "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "Bad Request"],
+  ["an address of another protocol", "GET ftp://x/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "Bad Request"],
+  ["an address that is none", "GET http://[/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "Bad Request"],
+  [
+    "two Host headers and an upgrade",
+    `GET /v1/me HTTP/1.1\r\nHost: a\r\nHost: b\r\n${upgrade}\r\n`,
+    400,
+    "Bad Request",
+  ],
+  ["no path and an upgrade", `GET * HTTP/1.1\r\nHost: localhost\r\n${upgrade}\r\n`, 400, "Bad Request"],
   ["an expectation", "GET /v1/me HTTP/1.1\r\nHost: localhost\r\nExpect: x\r\n\r\n", 417, "Expectation Failed"],
   [
     "a header without an end",

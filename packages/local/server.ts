@@ -6,7 +6,7 @@ import type { Catalog } from "#http/catalog.ts";
 import { compose } from "#http/compose.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { type Ingress, startIngress } from "./ingress.ts";
-import { isForSomebody, refuseInWords } from "./refused.ts";
+import { isRefused, isUpgradeRefused, refuseInWords } from "./refused.ts";
 import { serveSockets } from "./sockets.ts";
 
 export interface RunningServer {
@@ -52,12 +52,13 @@ export async function startServer(
   refuseInWords(server, runtime.ids);
   const pages: Ingress | undefined = hasPages ? startIngress(runtime) : undefined;
   server.on("request", (incoming, outgoing) => {
-    if (!isForSomebody(incoming, outgoing, runtime.ids)) return;
+    if (isRefused(incoming, outgoing, runtime.ids)) return;
     if (!pages?.answer(incoming, outgoing)) void api(incoming, outgoing);
   });
   const sockets = serveSockets(server, runtime, entrances, {
     plain: (request) => app.fetch(request),
-    isTaken: (...upgrade) => pages?.upgrade(...upgrade) ?? false,
+    isTaken: (incoming, socket, head) =>
+      isUpgradeRefused(incoming, socket, runtime.ids) || (pages?.upgrade(incoming, socket, head) ?? false),
   });
   return {
     url: `http://127.0.0.1:${port}`,

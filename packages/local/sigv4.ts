@@ -63,7 +63,7 @@ function requireFresh({ amzDate, signedAt, expiresSeconds }: SignedParts, now: n
 
 function signatureOf(parts: SignedParts, request: ArrivedRequest, secretAccessKey: string): string {
   const { amzDate, scope, signedHeaders, canonicalQuery } = parts;
-  const headerLines = signedHeaders.map((name) => `${name}:${canonicalValue(request.headers[name])}\n`);
+  const headerLines = signedHeaders.map((name) => `${name}:${canonicalValue(own(request.headers, name))}\n`);
   const canonicalRequest = [
     request.method,
     new URL(request.target, "http://sts").pathname,
@@ -75,6 +75,11 @@ function signatureOf(parts: SignedParts, request: ArrivedRequest, secretAccessKe
   const stringToSign = ["AWS4-HMAC-SHA256", amzDate, scope.join("/"), sha256(canonicalRequest)].join("\n");
   const key = scope.reduce<string | Buffer>((secret, part) => hmac(secret, part), `AWS4${secretAccessKey}`);
   return hmac(key, stringToSign).toString("hex");
+}
+
+/** A client may name any header as signed, also what every object has. */
+function own(headers: ArrivedRequest["headers"], name: string): string | undefined {
+  return Object.hasOwn(headers, name) ? headers[name] : undefined;
 }
 
 function canonicalValue(value = ""): string {

@@ -124,6 +124,15 @@ describe("a request that was signed elsewhere", () => {
     expect(codes).toEqual(changes.map(() => "SignatureDoesNotMatch"));
   });
 
+  it.each(["__proto__", "constructor"])("is refused when it names %s as a signed header", async (name) => {
+    const signed = await sign();
+    const authorization = signed.headers.authorization?.replace("SignedHeaders=", `SignedHeaders=${name};`) ?? "";
+
+    expect((await send({ ...signed, headers: { ...signed.headers, authorization } })).code).toBe(
+      "SignatureDoesNotMatch",
+    );
+  });
+
   it("is refused when it is not signed, half signed, or asks for something else", async () => {
     const signed = await sign();
     const { authorization = "", ...unsigned } = signed.headers;

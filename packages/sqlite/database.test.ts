@@ -1,10 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Stored } from "#core/context.ts";
 import { Conflict, Problem } from "#core/problem.ts";
+import { manualClock } from "#testing/clock.ts";
 import { openDatabase } from "./database.ts";
+import { sqliteQueue } from "./queue.ts";
 import { sqliteTable } from "./table.ts";
 
 let home: string;
@@ -37,6 +40,27 @@ function errorOf(work: () => unknown): string {
     return String(error);
   }
 }
+
+describe("another program that writes to the file", () => {
+  it("makes writes wait a little and then refuses them in words; they are taken again after", async () => {
+    const database = openDatabase(path);
+    const table = sqliteTable(database);
+    const other = new DatabaseSync(path);
+    other.exec("BEGIN IMMEDIATE");
+
+    const refused = table.put(item("a"));
+    await expect(refused).rejects.toMatchObject({
+      kind: "unavailable",
+      message: "Another program writes to the records of this stack: nothing can be stored until it is done",
+    });
+    other.exec("COMMIT");
+    other.close();
+    await table.put(item("a"));
+
+    expect(await table.get({ pk: "p", sk: "a" })).toEqual(item("a"));
+    database.close();
+  });
+});
 
 describe("a disk that fails while the log is synced", () => {
   it("takes no writes any more until the next start, since nobody knows what it kept, and says so", async () => {
@@ -158,6 +182,23 @@ describe("a damaged file", () => {
 
     expect(() => openDatabase(path)).toThrow(`The records in ${path} are damaged: `);
     expect(() => openDatabase(path)).toThrow("Put back a copy of it");
+  });
+
+  it.each([
+    ["UPDATE items SET writer = 'x' WHERE sk = 'n7'", "p|n7 of items"],
+    ["UPDATE items SET due_at = 7, due_shard = '1' WHERE sk = 'n8'", "p|n8 of items"],
+    [`UPDATE messages SET look = '{"look":"b|-"}'`, "1 of messages"],
+    ["UPDATE messages SET queue = 'none'", "1 of messages"],
+  ])("is refused by the row in which a byte has changed: %s", async (change, row) => {
+    await fill();
+    const database = openDatabase(path);
+    await sqliteQueue({ database, clock: manualClock() }).send("work", { look: "a|-" });
+    database.close();
+    const other = new DatabaseSync(path);
+    other.exec(change);
+    other.close();
+
+    expect(() => openDatabase(path)).toThrow(`The records in ${path} are damaged: ${row} is not what was stored`);
   });
 
   describe("with a log that nobody folded in", () => {

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { Problem } from "#core/problem.ts";
 import { lossOfLog, syncedMark } from "./journal.ts";
@@ -53,7 +53,8 @@ const tables = `
     queue TEXT NOT NULL,
     "group" TEXT,
     look TEXT NOT NULL,
-    visible_at REAL NOT NULL
+    visible_at REAL NOT NULL,
+    sum INTEGER NOT NULL
   ) STRICT;
 `;
 
@@ -86,14 +87,15 @@ export function openDatabase(path: string, syncFile?: SyncFile): Database {
   };
 }
 
-/** What is stored beside an item, so that bytes which the disk changed are noticed at the next start. */
-export function sumOf(bytes: Uint8Array): number {
-  return crc32(bytes);
+/** What is stored beside the columns of a row, so that bytes which the disk changed are noticed at the next start. */
+export function sumOf(columns: readonly SQLInputValue[], bytes: Uint8Array | string = ""): number {
+  return crc32(bytes, crc32(JSON.stringify(columns)));
 }
 
 function openFile(path: string): DatabaseSync {
   requireWholeFile(path);
-  const sql = new DatabaseSync(path);
+  // Another program may look into the file; nothing waits for it for long, since nothing else goes on meanwhile.
+  const sql = new DatabaseSync(path, { timeout: 200 });
   // The log is synced here (sync.ts), since SQLite would stop the whole process for each commit to do it.
   sql.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; ${tables} PRAGMA user_version = ${FORMAT};`);
   return sql;
@@ -136,14 +138,20 @@ function requireWhole(sql: DatabaseSync): void {
 
 /** SQLite finds broken pages, not bytes that changed within a value. */
 function requireSums(sql: DatabaseSync): void {
-  if (!sql.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'items'").get()) return;
-  const items = sql.prepare("SELECT pk, sk, sum, item FROM items").iterate() as Iterable<
-    Record<string, SQLOutputValue>
-  >;
-  for (const { pk, sk, sum, item } of items) {
-    if (sumOf(item as Uint8Array) !== sum) throw new Damage(`the item ${pk}|${sk} is not what was stored`);
+  for (const [table, name] of [
+    ["items", "pk || '|' || sk"],
+    ["messages", "id"],
+  ] as const) {
+    if (!sql.prepare("SELECT 1 FROM sqlite_schema WHERE name = ?").get(table)) continue;
+    const rows = sql.prepare(`SELECT *, ${name} AS name FROM ${table}`).iterate() as Iterable<Row>;
+    for (const { sum, item, id: _, name, ...columns } of rows) {
+      const found = sumOf(Object.values(columns) as SQLInputValue[], (item ?? "") as Uint8Array | string);
+      if (found !== sum) throw new Damage(`${name} of ${table} is not what was stored`);
+    }
   }
 }
+
+type Row = Record<string, SQLOutputValue>;
 
 function isDamage(error: unknown): boolean {
   return error instanceof Damage || [CORRUPT, NOT_A_DATABASE].includes(codeOf(error) ?? 0);
@@ -245,9 +253,11 @@ function orProblem<Made>(work: () => Made): Made {
 }
 
 // https://www.sqlite.org/rescode.html; the low byte is the kind, the rest says more.
-const [READ_ONLY, IO_ERROR, CORRUPT, FULL, CANNOT_OPEN, NOT_A_DATABASE] = [8, 10, 11, 13, 14, 26];
+const [BUSY, LOCKED, READ_ONLY, IO_ERROR, CORRUPT, FULL, CANNOT_OPEN, NOT_A_DATABASE] = [5, 6, 8, 10, 11, 13, 14, 26];
 
 const reasons: Readonly<Record<number, string>> = {
+  [BUSY]: "Another program writes to the records of this stack: nothing can be stored until it is done",
+  [LOCKED]: "Another program writes to the records of this stack: nothing can be stored until it is done",
   [READ_ONLY]: "The disk of this stack is read-only: nothing can be stored",
   [IO_ERROR]: "The disk of this stack cannot be read or written",
   [CORRUPT]: "The records of this stack are damaged: stop it and read what its next start says",

@@ -1,5 +1,5 @@
 import type { Clock, Look, Queue, QueueName, SendOptions } from "#core/context.ts";
-import type { Database } from "./database.ts";
+import { type Database, sumOf } from "./database.ts";
 import { type Message, newLine } from "./line.ts";
 
 /** The receiving side, for the loops that feed the consumers. */
@@ -28,7 +28,9 @@ export interface SqliteQueueOptions {
  * which a sweep sends again.
  */
 export function sqliteQueue({ database, clock, visibilityMs = 60_000 }: SqliteQueueOptions): Queue & Receiver {
-  const insert = database.prepare('INSERT INTO messages (queue, "group", look, visible_at) VALUES (?, ?, ?, ?)');
+  const insert = database.prepare(
+    'INSERT INTO messages (queue, "group", look, visible_at, sum) VALUES (?, ?, ?, ?, ?)',
+  );
   const remove = database.prepare("DELETE FROM messages WHERE id = ?");
   const line = () => newLine(clock, visibilityMs);
   const lines = { work: line(), pools: line(), webhooks: line() };
@@ -39,7 +41,7 @@ export function sqliteQueue({ database, clock, visibilityMs = 60_000 }: SqliteQu
       const { delaySeconds = 0, group } = options;
       const [text, delayMs] = [JSON.stringify(look), delaySeconds * 1000];
       const row = [queue, group ?? null, text, clock.now() + delayMs];
-      const id = await database.writeSoon(() => Number(insert.run(...row).lastInsertRowid));
+      const id = await database.writeSoon(() => Number(insert.run(...row, sumOf(row)).lastInsertRowid));
       lines[queue].add({ id, group, look: JSON.parse(text) as Look, visibleAt: clock.monotonic() + delayMs });
     },
     depth: async (queue) => lines[queue].depth(),

@@ -79,7 +79,8 @@ function rowOf(item: Stored): SQLInputValue[] {
   const isWaiting = isName(waitPool) && isName(waitOrder);
   const projected = { waitPool, waitOrder, uid, owner, size, zone, createdAt };
   const waiting = isWaiting ? [waitPool, waitOrder, JSON.stringify(projected)] : [null, null, null];
-  return [item.pk, item.sk, newestWriterOf(item) ?? NOBODY, ...due, ...waiting, briefOf(item), sumOf(bytes), bytes];
+  const plain = [item.pk, item.sk, newestWriterOf(item) ?? NOBODY, ...due, ...waiting, briefOf(item)];
+  return [...plain, sumOf(plain, bytes), bytes];
 }
 
 function briefOf(item: Stored): string {
