@@ -142,12 +142,12 @@ async function applyRun(host: Host, run: Run): Promise<void> {
   const place = { name, directory, locking: plan.locking };
   // Only now that a removal finds the directory: one that did not find it has left its mark before.
   if (wasRemoved(host.runs, name)) {
-    forgetDraft(place);
+    await forgetDraft(place);
     throw new Error("The run was removed and is not started again");
   }
-  requireVolumes(host, place, plan);
-  const reply = await launch(directory, plan, startedWithinMs).catch((error: unknown) => {
-    forgetDraft(place);
+  await requireVolumes(host, place, plan);
+  const reply = await launch(directory, plan, startedWithinMs).catch(async (error: unknown) => {
+    await forgetDraft(place);
     throw error;
   });
   if (reply === "gone") throw new Error("The run was removed while it was being started");
@@ -159,11 +159,12 @@ async function applyRun(host: Host, run: Run): Promise<void> {
  * Two runs never mount one volume. Looked at when this one can be seen by any other that looks, so that of two at the
  * same moment at least one gives way.
  */
-function requireVolumes({ options: { home } }: Host, place: RunPlace, { mounts }: LaunchPlan): void {
+async function requireVolumes(host: Host, place: RunPlace, { mounts }: LaunchPlan): Promise<void> {
+  const { home } = host.options;
   for (const { volume } of mounts) {
     const isThere = isDirectory(volumeData(home, volume));
     if (isThere && runsMounting(home, volume).every((name) => name === place.name)) continue;
-    forgetDraft(place);
+    await forgetDraft(place);
     throw new Error(isThere ? "The volume is in use by another run" : "The volume does not exist");
   }
 }
@@ -173,7 +174,7 @@ async function observeRun({ options }: Host, place: RunPlace): Promise<Observati
   if (!isDirectory(directory)) return undefined;
   const sight = lookAt(directory);
   if (sight.removal !== undefined) await carryOn(place, sight);
-  if (isDraft(sight) && Date.now() > madeAt(directory) + draftMs) forgetDraft(place);
+  if (isDraft(sight) && Date.now() > madeAt(directory) + draftMs) await forgetDraft(place);
   if (sight.end && sight.unwitnessed && (await killTree(treeOf(name, directory, sight.launcher), 200))) {
     writeEnd(directory, sight.end);
   }
@@ -182,12 +183,12 @@ async function observeRun({ options }: Host, place: RunPlace): Promise<Observati
 }
 
 async function adopt({ runs, options }: Host): Promise<void> {
-  discardLeftovers(runs, Date.now());
+  await discardLeftovers(runs, Date.now());
   for (const name of listRunNames(runs)) {
     const place = { name, directory: join(runs, name), locking: options.locking };
     const [sight, record] = [lookAt(place.directory), readRun(place.directory)];
     await carryOn(place, sight);
-    if (isDraft(sight)) forgetDraft(place);
+    if (isDraft(sight)) await forgetDraft(place);
     if (record && !sight.launcherLives) await removeLimits(record.limits, 0);
   }
 }

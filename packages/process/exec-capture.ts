@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
+import { paceOf } from "./pace.ts";
 import type { Isolation } from "./records.ts";
 import { giveToRun } from "./sandbox-user.ts";
 
@@ -26,7 +27,12 @@ export function captureStream(path: string, file: string, isolation: Isolation):
   rmSync(path);
   const pipe = new Socket({ fd: reading, readable: true, writable: false });
   const kept = keepFirst(file);
-  pipe.on("data", (bytes: Buffer) => kept.add(bytes)).on("error", () => undefined);
+  const pace = paceOf(pipe);
+  const take = (bytes: Buffer) => {
+    kept.add(bytes);
+    pace(bytes.length);
+  };
+  pipe.on("data", take).on("error", () => undefined);
   return {
     descriptor,
     closeDescriptor: () => closeSync(descriptor),

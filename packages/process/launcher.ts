@@ -56,7 +56,7 @@ async function main(): Promise<void> {
   await killTree(treeOf(directory, plan, machines), Number.POSITIVE_INFINITY);
   await execs.end();
   await removeLimits(asked.limits);
-  finish(directory, end, machines.length > 0);
+  await finish(directory, end, machines.length > 0);
 }
 
 interface Launch {
@@ -115,9 +115,9 @@ function reasonNotToStart(directory: string): string | undefined {
 }
 
 /** Nothing of the run lives any more: what is left of it is how it ended, or nothing when it is being removed. */
-function finish(directory: string, end: End, started: boolean): void {
+async function finish(directory: string, end: End, started: boolean): Promise<void> {
   writeEnd(directory, { started, ...end });
-  if (readMark(directory, "removal") !== undefined) deleteRunDirectory(directory);
+  if (readMark(directory, "removal") !== undefined) await deleteRunDirectory(directory);
   reply("ended");
   process.exit(0);
 }

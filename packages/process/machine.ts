@@ -52,7 +52,7 @@ const handOn = 'command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-
 async function startBare(request: MachineRequest): Promise<Machine> {
   const { plan, directory, rank, output } = request;
   const work = workDirectory(directory, rank);
-  const { path: workspace, start, mounts } = openWorkspace(plan, directory, rank);
+  const { path: workspace, start, mounts } = await openWorkspace(plan, directory, rank);
   const env = environmentOf(request, { home: work, workspace, volumes: mounts.map(({ seen }) => seen) });
   const { limits } = plan;
   const command = [...handedOn(limits), "/bin/sh", "-c", "--", plan.command ?? idle];
@@ -70,7 +70,7 @@ async function startBare(request: MachineRequest): Promise<Machine> {
 
 async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const { plan, directory, rank, output } = request;
-  const { path: workspace, start, mounts, binds } = openWorkspace(plan, directory, rank);
+  const { path: workspace, start, mounts, binds } = await openWorkspace(plan, directory, rank);
   const { limits } = plan;
   const work = workDirectory(directory, rank);
   const home = homeIn(binds) ?? work;

@@ -22,25 +22,19 @@ export interface ProcessTree {
  * Everything of the run that lives: by environment, group, session, pid namespace and working directory. Without
  * /proc (macOS) only the groups whose leader lives are seen, and each by its leader alone.
  */
-function membersOf(tree: ProcessTree): ProcessIdentity[] {
+async function membersOf(tree: ProcessTree): Promise<ProcessIdentity[]> {
   if (process.platform !== "linux") return [...tree.leaders, ...tree.sandboxes].filter(isAlive);
+  const seen = await nextLook();
   const namespaces = new Set(tree.sandboxes.filter(isAlive).map(({ pid }) => link(pid, "ns/pid")));
-  const members: ProcessIdentity[] = [];
-  for (const entry of readdirSync("/proc")) {
-    const pid = Number(entry);
-    if (!Number.isInteger(pid) || pid === process.pid || !belongs(pid, tree, namespaces)) continue;
-    const found = findProcess(pid);
-    if (found && !found.isSpent) members.push(found);
-  }
-  return members;
+  return seen.filter((one) => belongs(one, tree, namespaces)).flatMap(({ status }) => status() ?? []);
 }
 
 /** Asks everything of the run to end, but for the processes that hold its sandboxes: ending these is SIGKILL inside. */
-export function terminateTree(tree: ProcessTree): void {
+export async function terminateTree(tree: ProcessTree): Promise<void> {
   const holders = new Set(
     (tree.sandboxes.length > 0 ? [...tree.leaders, ...tree.sandboxes] : []).map(({ pid }) => pid),
   );
-  for (const member of membersOf(tree)) {
+  for (const member of await membersOf(tree)) {
     if (!holders.has(member.pid)) signal(member, "SIGTERM");
   }
 }
@@ -52,12 +46,60 @@ export async function killTree(tree: ProcessTree, withinMs: number): Promise<boo
   const end = performance.now() + withinMs;
   closeLimits(tree.limits);
   for (let round = 0; ; round += 1) {
-    const members = membersOf(tree);
+    const members = await membersOf(tree);
     if (members.length === 0) return true;
     if (performance.now() > end) return false;
     for (const member of members) signal(member, "SIGKILL");
     if (round > 3) await sleep(Math.min(5 * round, mostPauseMs));
   }
+}
+
+/** A process as one look at all of them finds it. What few ask for is read when the first one does. */
+interface Seen {
+  /** The values of BERTH_RUN that it was started with. */
+  readonly runs: readonly string[];
+  readonly status: () => ProcessStatus | undefined;
+  readonly namespace: () => string | undefined;
+  readonly place: () => string | undefined;
+}
+
+let looking: Promise<readonly Seen[]> | undefined;
+
+/** A look that begins after this call; hundreds of runs that end at one moment share it. */
+function nextLook(): Promise<readonly Seen[]> {
+  looking ??= new Promise((resolve, reject) => {
+    setImmediate(() => {
+      looking = undefined;
+      try {
+        resolve(lookAtAll());
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+  return looking;
+}
+
+function lookAtAll(): Seen[] {
+  const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
+  return pids.filter((pid) => pid !== process.pid).map(seenProcess);
+}
+
+function seenProcess(pid: number): Seen {
+  const runs = Array.from(environment(pid).matchAll(/\0BERTH_RUN=([^\0]*)(?=\0)/g), ([, run = ""]) => run);
+  const status = once(() => {
+    const found = findProcess(pid);
+    return found?.isSpent ? undefined : found;
+  });
+  return { runs, status, namespace: once(() => link(pid, "ns/pid")), place: once(() => link(pid, "cwd")) };
+}
+
+function once<Value>(read: () => Value): () => Value {
+  let known: { readonly value: Value } | undefined;
+  return () => {
+    known ??= { value: read() };
+    return known.value;
+  };
 }
 
 /** Where processes cannot be listed, a group's leader stands for all of the group. */
@@ -69,16 +111,15 @@ function signal(member: ProcessIdentity, name: NodeJS.Signals): void {
   if (isAlive(member)) process.kill(-member.pid, name);
 }
 
-function belongs(pid: number, tree: ProcessTree, namespaces: ReadonlySet<string | undefined>): boolean {
-  if (environment(pid).includes(`\0BERTH_RUN=${tree.name}\0`)) return true;
-  const namespace = namespaces.size > 0 ? link(pid, "ns/pid") : undefined;
+function belongs(seen: Seen, tree: ProcessTree, namespaces: ReadonlySet<string | undefined>): boolean {
+  if (seen.runs.includes(tree.name)) return true;
+  const namespace = namespaces.size > 0 ? seen.namespace() : undefined;
   if (namespace !== undefined && namespaces.has(namespace)) return true;
-  const status = findProcess(pid);
+  const status = seen.status();
   if (!status) return false;
   if (tree.leaders.some((leader) => isLedBy(status, leader))) return true;
   if (status.hasTerminal) return false;
-  const place = link(pid, "cwd");
-  return [tree.directory, ...tree.volumes].some((directory) => isWithin(place, directory));
+  return [tree.directory, ...tree.volumes].some((directory) => isWithin(seen.place(), directory));
 }
 
 /** Somebody who looks around in the directory has a terminal, and a run has none. */

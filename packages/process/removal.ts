@@ -54,11 +54,14 @@ export function nudge(directory: string): boolean {
 }
 
 /** Deletes a directory whose run was never begun and that no launcher has: then it can be applied as if anew. */
-export function forgetDraft({ directory, locking }: RunPlace): void {
+export async function forgetDraft({ directory, locking }: RunPlace): Promise<void> {
   const lock = takeLock(directory, locking);
   if (typeof lock === "string") return;
-  if (isDraft(lookAt(directory))) deleteRunDirectory(directory);
-  lock.release();
+  try {
+    if (isDraft(lookAt(directory))) await deleteRunDirectory(directory);
+  } finally {
+    lock.release();
+  }
 }
 
 /** Neither begun nor ended, and nobody asked for its removal. */
@@ -72,7 +75,7 @@ async function bury(place: RunPlace): Promise<void> {
   if (typeof lock === "string") return;
   try {
     if (!(await endNow(place, 200))) return;
-    deleteRunDirectory(place.directory);
+    await deleteRunDirectory(place.directory);
   } finally {
     lock.release();
   }

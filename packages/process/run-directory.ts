@@ -1,6 +1,8 @@
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { randomName } from "./random-name.ts";
 
 const nameForm = /^([0-9a-f]{32})-r([1-9][0-9]{0,14})$/;
@@ -56,10 +58,15 @@ export function makeRunDirectory(directory: string, machines: number, files: Rea
 }
 
 /** Ends the directory's life by one rename, then frees its space. Only the holder of its lock may call this. */
-export function deleteRunDirectory(directory: string): void {
+export async function deleteRunDirectory(directory: string): Promise<void> {
+  await discard(takeRunDirectoryAway(directory));
+}
+
+/** Ends its life alone; answers what is left to be discarded. */
+function takeRunDirectoryAway(directory: string): string {
   const grave = join(dirname(directory), `.gone-${randomName()}`);
   renameSync(directory, grave);
-  discard(grave);
+  return grave;
 }
 
 const REMEMBERED_MS = 3_600_000;
@@ -81,12 +88,12 @@ export function wasRemoved(runs: string, name: string): boolean {
 }
 
 /** Frees what drafts and deletions of dead processes left; drafts only when they are surely nobody's any more. */
-export function discardLeftovers(runs: string, now: number): void {
+export async function discardLeftovers(runs: string, now: number): Promise<void> {
   for (const name of readdirSync(runs)) {
     const path = join(runs, name);
-    if (name.startsWith(".gone-")) discard(path);
+    if (name.startsWith(".gone-")) await discard(path);
     if (name.startsWith(".new-") && now - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? now) > 60_000)
-      discard(path);
+      await discard(path);
   }
 }
 
@@ -126,16 +133,15 @@ function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
-/** A command may have left directories that even their owner cannot list. What stays is tried again at a next start. */
-function discard(path: string): void {
+/**
+ * Piece by piece, since whoever calls this may have other runs to look after. A command may have left directories that
+ * even their owner cannot list. What stays is tried again at a next start.
+ */
+async function discard(path: string): Promise<void> {
   try {
-    rmSync(path, { recursive: true, force: true });
+    await rm(path, { recursive: true, force: true });
   } catch {
-    try {
-      execFileSync("chmod", ["-R", "u+rwX", path], { stdio: "ignore" });
-      rmSync(path, { recursive: true, force: true });
-    } catch {
-      return;
-    }
+    await promisify(execFile)("chmod", ["-R", "u+rwX", path]).catch(() => undefined);
+    await rm(path, { recursive: true, force: true }).catch(() => undefined);
   }
 }

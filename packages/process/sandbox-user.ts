@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chownSync, lstatSync } from "node:fs";
 import { systemPath } from "./environment.ts";
 import type { Isolation } from "./records.ts";
@@ -45,11 +46,12 @@ export function giveToRun(path: string, isolation: Isolation): void {
 }
 
 /** The same for all that is in a directory: a volume that was filled by another, or without a sandbox. */
-export function giveAllToRun(directory: string, isolation: Isolation): void {
+export async function giveAllToRun(directory: string, isolation: Isolation): Promise<void> {
   if (!isRoot || isolation === "none" || lstatSync(directory).uid === ownId) return;
   const words = ["-R", "-h", "-P", `${ownId}:${ownId}`, "--", directory];
-  const { status } = spawnSync("chown", words, { env: { PATH: systemPath }, stdio: "ignore" });
-  if (status !== 0) throw new Error("The volume could not be given to the run");
+  const child = spawn("chown", words, { env: { PATH: systemPath }, stdio: "ignore" });
+  const [code] = (await once(child, "exit")) as [number | null];
+  if (code !== 0) throw new Error("The volume could not be given to the run");
 }
 
 /** What /etc/passwd and /etc/group say inside, where the machine's own are not shown. */

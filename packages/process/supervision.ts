@@ -34,7 +34,7 @@ export function supervise(directory: string, jupyter: JupyterKeeper, execs: Pick
     if (!decided) {
       decided = why;
       close();
-      terminateTree(tree);
+      void terminateTree(tree);
     }
     killAt = Math.min(killAt, at);
     killWhenDue();

@@ -21,7 +21,7 @@ export interface Workspace {
  * Makes `workspace` in the work directory of a machine: the first volume in the first machine of a run that has any,
  * else a directory that ends with the run. Without a sandbox no volume can be seen at its own path.
  */
-export function openWorkspace(plan: LaunchPlan, directory: string, rank: number): Workspace {
+export async function openWorkspace(plan: LaunchPlan, directory: string, rank: number): Promise<Workspace> {
   const work = workDirectory(directory, rank);
   const link = join(work, "workspace");
   const isBare = plan.isolation === "none";
@@ -30,7 +30,7 @@ export function openWorkspace(plan: LaunchPlan, directory: string, rank: number)
   if (first) symlinkSync(isBare ? first.from : first.path, link);
   else mkdirSync(link, { mode: 0o700 });
   for (const own of first ? [work] : [work, link]) giveToRun(own, plan.isolation);
-  for (const { from } of binds) giveAllToRun(from, plan.isolation);
+  for (const { from } of binds) await giveAllToRun(from, plan.isolation);
   const path = isBare ? link : (first?.path ?? workspace);
   const mounts = binds.map((bind, n) => ({ path: bind.path, seen: seenAt(bind, isBare, n === 0 ? link : bind.from) }));
   return {
