@@ -27,7 +27,7 @@ export default defineConfig({
     // Two for the schedules, which stand back (they lower their priority), and two for tests that mostly wait.
     maxWorkers: 4,
     reporters: ["default", "./packages/testing/skip-reporter.ts"],
-    // Hundreds of launchers and stacks are started, each in a home of its own: compiled once, they cost a third.
+    // Hundreds of supervisors and stacks are started, each in a home of its own: compiled once, they cost a third.
     env: { NODE_COMPILE_CACHE: fileURLToPath(new URL("node_modules/.cache/compiled", import.meta.url)) },
     // Long enough for a machine that does ten other things: a test waits for events, and a limit only ends one that hangs.
     testTimeout: 120_000,

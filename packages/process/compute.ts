@@ -30,6 +30,7 @@ import {
   wasRemoved,
 } from "./run-directory.ts";
 import { canSandbox } from "./sandbox-probe.ts";
+import { endSupervisors, forgetSupervisors } from "./supervisor-place.ts";
 import { volumeData } from "./volume-directory.ts";
 
 export interface ProcessComputeOptions {
@@ -63,7 +64,7 @@ const startedWithinMs = 1_500;
 const answeringWithinMs = 800;
 /** Most runs are gone by then, and whoever asked need not look again a second later. */
 const removedWithinMs = 400;
-/** Longer than any launcher needs to begin, also on a machine that has too much to do: what is forgotten has failed. */
+/** Longer than any supervisor needs to begin, also on a machine that has too much to do: what is forgotten has failed. */
 const draftMs = 60_000;
 
 interface Host {
@@ -146,7 +147,7 @@ async function applyRun(host: Host, run: Run): Promise<void> {
     throw new Error("The run was removed and is not started again");
   }
   await requireVolumes(host, place, plan);
-  const reply = await launch(directory, plan, startedWithinMs).catch(async (error: unknown) => {
+  const reply = await launch(plan, startedWithinMs).catch(async (error: unknown) => {
     await forgetDraft(place);
     throw error;
   });
@@ -184,6 +185,7 @@ async function observeRun({ options }: Host, place: RunPlace): Promise<Observati
 
 async function adopt({ runs, options }: Host): Promise<void> {
   await discardLeftovers(runs, Date.now());
+  forgetSupervisors(options.home);
   for (const name of listRunNames(runs)) {
     const place = { name, directory: join(runs, name), locking: options.locking };
     const [sight, record] = [lookAt(place.directory), readRun(place.directory)];
@@ -211,7 +213,8 @@ async function shutdown(host: Host): Promise<void> {
   const end = performance.now() + 900;
   const lives = ({ directory }: RunPlace) => lookAt(directory).launcherLives;
   while (performance.now() < end && living.some(lives)) await sleep(10);
-  await Promise.all(living.filter(lives).map((place) => endNow(place, 400)));
+  await Promise.all(living.filter(lives).map((place) => endNow(place, 200)));
+  await endSupervisors(host.options.home, 200);
 }
 
 function tracked(host: Host, work: Promise<void>): Promise<void> {

@@ -4,26 +4,40 @@ import { join } from "node:path";
 import type { Exec } from "#core/context.ts";
 import type { Inside } from "./inside.ts";
 
+/** The socket's name in its directory. */
+export const doorFile = "door";
+
 /** What can be asked at the door of a run. */
 export type Question =
   | { readonly ask: "inside" }
   | { readonly ask: "exec"; readonly exec: Exec }
   | { readonly ask: "wait"; readonly id: string; readonly waitMs: number };
 
+export interface Door {
+  close(): void;
+}
+
 /**
- * Opened by the launcher, which alone knows the environment of its run: that is secret and in no file. Only who may
- * enter the run's directory can ask.
+ * Opens a socket at which questions are answered, each with one value. Only who may enter the directory can ask: what
+ * is asked and answered may be secret, as the environment of a run is, and is in no file.
  */
-export function openDoor(directory: string, answer: (question: Question) => unknown): void {
+export function openDoor<Asked = Question>(directory: string, answer: (question: Asked) => unknown): Door {
   const { path, close } = socketPath(directory);
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on("error", () => undefined);
     void textOf(socket)
-      .then(async (text) => socket.end(JSON.stringify((await answer(JSON.parse(text) as Question)) ?? null)))
+      .then(async (text) => socket.end(JSON.stringify((await answer(JSON.parse(text) as Asked)) ?? null)))
       .catch(() => socket.destroy());
   });
   // Without a door nobody can come in later, and what runs inside goes on.
-  server.once("error", close).listen({ path, backlog: mostWaiting }, close).unref();
+  server.once("error", close).listen({ path, backlog: mostWaiting }).unref();
+  return {
+    close: () => {
+      // Its file is unlinked by its path, which is another's once the descriptor is.
+      server.close();
+      close();
+    },
+  };
 }
 
 const patienceMs = 3_000;
@@ -36,8 +50,8 @@ export async function askInside(directory: string): Promise<Inside> {
   return inside;
 }
 
-/** The answer of a living run's launcher; throws when none comes within `withinMs`. */
-export async function askDoor<Answer>(directory: string, question: Question, withinMs: number): Promise<Answer> {
+/** What is answered at the door of this directory; throws when nothing is within `withinMs`. */
+export async function askDoor<Answer>(directory: string, question: object, withinMs: number): Promise<Answer> {
   const { path, close } = socketPath(directory);
   const socket = createConnection({ path, allowHalfOpen: true });
   socket.setTimeout(withinMs, () => socket.destroy(new Error("The run is silent")));
@@ -49,6 +63,20 @@ export async function askDoor<Answer>(directory: string, question: Question, wit
   }
 }
 
+/**
+ * Whether somebody listens there and does not answer in time. Where this very process was late as well the machine is,
+ * and nothing is known: that is no silence.
+ */
+export async function isSilent(directory: string, question: object, withinMs: number): Promise<boolean> {
+  const begun = performance.now();
+  const answers = await askDoor(directory, question, withinMs).then(
+    () => true,
+    () => false,
+  );
+  const tookMs = performance.now() - begun;
+  return !answers && tookMs > withinMs * 0.9 && tookMs < withinMs * 1.2;
+}
+
 async function textOf(socket: Socket): Promise<string> {
   let text = "";
   for await (const part of socket.setEncoding("utf8")) text += String(part);
@@ -57,12 +85,11 @@ async function textOf(socket: Socket): Promise<string> {
 
 /** The address of a socket has room for 107 bytes (unix(7)), and a home may lie deeper than that. */
 function socketPath(directory: string): { readonly path: string; readonly close: () => void } {
-  const name = "door";
-  if (process.platform !== "linux") return { path: join(directory, name), close: () => undefined };
+  if (process.platform !== "linux") return { path: join(directory, doorFile), close: () => undefined };
   let descriptor: number | undefined = openSync(directory, "r");
   const close = () => {
     if (descriptor !== undefined) closeSync(descriptor);
     descriptor = undefined;
   };
-  return { path: `/proc/self/fd/${descriptor}/${name}`, close };
+  return { path: `/proc/self/fd/${descriptor}/${doorFile}`, close };
 }

@@ -1,15 +1,13 @@
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Exec } from "#core/context.ts";
 import { type ExecEnd, forgetOldExecs, makeExecDirectory, writeExecEnd } from "./exec-record.ts";
-import { killSessions } from "./exec-session.ts";
-import { type Running, startCommand } from "./exec-start.ts";
-import { fifosIn } from "./fifos.ts";
+import { startCommand } from "./exec-start.ts";
 import type { Inside } from "./inside.ts";
+import type { Reaper } from "./reaper.ts";
 import { openSession } from "./sessions.ts";
 import { turns } from "./turns.ts";
 
-/** What a launcher answers to one who wants a command started; `closed`: nothing is started there any more. */
+/** What a supervisor answers to one who wants a command started; `closed`: nothing is started there any more. */
 export type ExecReply = "accepted" | "known" | "closed";
 
 export interface ExecKeeper {
@@ -21,6 +19,12 @@ export interface ExecKeeper {
   close(): void;
   /** Kills all that was started, and writes down that it has ended. */
   end(): Promise<void>;
+}
+
+/** What the commands of all runs share. */
+export interface ExecTools {
+  readonly takeFifo: () => Promise<string>;
+  readonly reaper: Reaper;
 }
 
 interface Kept {
@@ -36,15 +40,15 @@ const startedAtOnce = 8;
 /** A command that has not ended by then has begun. */
 const begunMs = 100;
 
-/** Runs commands beside the run's own, by its launcher, so that they outlive whoever asked for them. */
-export function keepExecs(directory: string, inside: () => Inside | undefined): ExecKeeper {
+/** Runs commands beside the run's own, by its supervisor, so that they outlive whoever asked for them. */
+export function keepExecs(directory: string, inside: () => Inside | undefined, tools: ExecTools): ExecKeeper {
   const known = new Set<string>();
   const running = new Map<string, Kept>();
   const starting = new Set<Promise<void>>();
-  const reaper = reapLeftovers();
-  const takeFifo = fifosIn(join(directory, "fifos"));
+  const { takeFifo, reaper } = tools;
   const inTurn = turns(startedAtOnce);
   let isClosed = false;
+  let forgetting: NodeJS.Timeout | undefined;
 
   const begin = async (exec: Exec, place: Inside, own: string): Promise<void> => {
     const { promise: over, resolve } = Promise.withResolvers<void>();
@@ -62,20 +66,20 @@ export function keepExecs(directory: string, inside: () => Inside | undefined): 
       const command = await startCommand({ exec, inside: place, directory: own, takeFifo }).catch(() => undefined);
       if (!command) return end({ ...notRunnable, ...nothing });
       finish = (ending) => {
-        reaper.add(command);
+        reaper.add(directory, command);
         return command.finish(ending);
       };
       const ended = command.ended.then((ending) => running.has(exec.id) && end(finish(ending)));
       await Promise.race([ended, sleep(begunMs)]);
     });
   };
-  setInterval(() => known.size > 0 && forgetOldExecs(directory, Date.now()), forgetEveryMs).unref();
   return {
     start: (exec) => {
       const place = inside();
       if (known.has(exec.id)) return "known";
       if (isClosed || !place) return "closed";
       known.add(exec.id);
+      forgetting ??= setInterval(() => forgetOldExecs(directory, Date.now()), forgetEveryMs).unref();
       const begun = begin(exec, place, makeExecDirectory(directory, exec.id));
       starting.add(begun);
       void begun.finally(() => starting.delete(begun));
@@ -93,9 +97,10 @@ export function keepExecs(directory: string, inside: () => Inside | undefined): 
     },
     end: async () => {
       isClosed = true;
+      clearInterval(forgetting);
       await Promise.allSettled(starting);
       for (const { kill } of running.values()) kill();
-      reaper.killAll();
+      reaper.killAll(directory);
     },
   };
 }
@@ -106,16 +111,3 @@ const nothing = { stdoutCut: false, stderrCut: false, directory: null };
 const killed: Ending = { exitCode: 137, timedOut: false };
 /** What a shell answers for a command that cannot be run (POSIX, Shell Command Language, 2.8.2). */
 const notRunnable: Ending = { exitCode: 126, timedOut: false };
-const reapEveryMs = 250;
-
-/** Kills what a command left behind in its session once its time is up; one look at all processes serves many. */
-function reapLeftovers() {
-  const left = new Set<Running>();
-  const reap = (isDue: (command: Running) => boolean) => {
-    const due = [...left].filter(isDue);
-    for (const command of due) left.delete(command);
-    killSessions(due.flatMap(({ leader }) => leader ?? []));
-  };
-  setInterval(() => left.size > 0 && reap(({ killAt }) => killAt <= performance.now()), reapEveryMs).unref();
-  return { add: (command: Running) => void left.add(command), killAll: () => reap(() => true) };
-}

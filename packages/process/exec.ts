@@ -7,7 +7,7 @@ import { hasEnded, isExecId, seeExec } from "./exec-record.ts";
 import { lookAt } from "./observation.ts";
 import { isDirectory } from "./run-directory.ts";
 
-/** Asks the launcher of this run to start a command (see Compute). */
+/** Asks the supervisor of this run to start a command (see Compute). */
 export async function startExec(directory: string, exec: Exec): Promise<void> {
   if (!isExecId(exec.id)) throw new Error("The id of the exec is not valid");
   refuseNul(exec);

@@ -14,6 +14,7 @@ export interface End {
 }
 
 export const killedFromOutside = "the environment's process was killed from outside";
+export const supervisorFailed = "the environment could not be supervised any longer";
 export const stackStopped = "The local stack was stopped";
 export const deadlineExceeded = "DeadlineExceeded: the time limit of the environment was reached";
 export const askedToStop = "stopped on request";

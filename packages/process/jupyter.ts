@@ -12,7 +12,7 @@ export interface JupyterKeeper {
   close(): void;
 }
 
-/** Keeps Jupyter running inside a run, by its launcher, for as long as `access.json` wants it. */
+/** Keeps Jupyter running inside a run, by its supervisor, for as long as `access.json` wants it. */
 export function keepJupyter(directory: string, inside: () => Inside | undefined): JupyterKeeper {
   let token: string | undefined;
   let stop = new AbortController();

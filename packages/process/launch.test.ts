@@ -28,7 +28,7 @@ describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", (locking) 
     await trial.close();
   });
 
-  const start = () => launch(trial.directory, plan, 5_000);
+  const start = () => launch(plan, 5_000);
   const begun = () => {
     const file = join(trial.directory, "0/work/begun");
     return existsSync(file) ? readFileSync(file, "utf8") : "";

@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { closeSync, fstatSync, linkSync, openSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemPath } from "./environment.ts";
@@ -26,15 +26,42 @@ export function takeLock(directory: string, locking: Locking): Lock | "busy" | "
   return locking === "flock" ? takeFlock(directory) : takeFile(directory);
 }
 
+/** The same, without standing in the way of what else this process does. */
+export async function takeLockInTurn(directory: string, locking: Locking): Promise<Lock | "busy" | "gone"> {
+  if (locking === "file") return takeFile(directory);
+  const held = openLock(directory);
+  if (!held) return "gone";
+  const child = spawn("flock", ["-n", "-x", "3"], flockOptions(held.descriptor));
+  const status = await new Promise<number | null>((resolve) =>
+    child.once("exit", resolve).once("error", () => resolve(null)),
+  );
+  return lockOf(held, status);
+}
+
 /** flock(1) locks the open file that it inherits, so the lock stays with this process's descriptor when it ends. */
 function takeFlock(directory: string): Lock | "busy" | "gone" {
+  const held = openLock(directory);
+  if (!held) return "gone";
+  return lockOf(held, spawnSync("flock", ["-n", "-x", "3"], flockOptions(held.descriptor)).status);
+}
+
+interface OpenLock {
+  readonly path: string;
+  readonly descriptor: number;
+}
+
+function openLock(directory: string): OpenLock | undefined {
   const path = join(directory, lockFile);
   const descriptor = unlessMissing(() => openSync(path, "r+"));
-  if (descriptor === undefined) return "gone";
-  const { status } = spawnSync("flock", ["-n", "-x", "3"], {
-    env: { PATH: systemPath },
-    stdio: ["ignore", "ignore", "ignore", descriptor],
-  });
+  return descriptor === undefined ? undefined : { path, descriptor };
+}
+
+function flockOptions(descriptor: number): { env: Record<string, string>; stdio: ("ignore" | number)[] } {
+  return { env: { PATH: systemPath }, stdio: ["ignore", "ignore", "ignore", descriptor] };
+}
+
+/** By the exit code of flock(1): 1 is another's. */
+function lockOf({ path, descriptor }: OpenLock, status: number | null): Lock | "busy" | "gone" {
   if (status === 0 && isStill(path, descriptor)) return { release: () => closeSync(descriptor) };
   closeSync(descriptor);
   if (status === 0) return "gone";

@@ -32,6 +32,8 @@ export interface MachineRequest {
   readonly ports: readonly LocalPort[];
   /** Inherited as stdout and stderr. */
   readonly output: number;
+  /** Once aborted nothing is started any more. */
+  readonly signal: AbortSignal;
 }
 
 /** Starts the process tree of one machine, in a group and session of its own. Throws when it could not begin. */
@@ -50,13 +52,14 @@ const deafMs = 300;
 const handOn = 'command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-; exec /bin/sh -c -- "$command"';
 
 async function startBare(request: MachineRequest): Promise<Machine> {
-  const { plan, directory, rank, output } = request;
+  const { plan, directory, rank, output, signal } = request;
   const work = workDirectory(directory, rank);
   const { path: workspace, start, mounts } = await openWorkspace(plan, directory, rank);
   const env = environmentOf(request, { home: work, workspace, volumes: mounts.map(({ seen }) => seen) });
   const { limits } = plan;
   const command = [...handedOn(limits), "/bin/sh", "-c", "--", plan.command ?? idle];
   const [file = "", ...args] = limited(limits, command);
+  signal.throwIfAborted();
   const child = spawn(file, args, {
     cwd: start,
     env,
@@ -69,7 +72,7 @@ async function startBare(request: MachineRequest): Promise<Machine> {
 }
 
 async function startSandboxed(request: MachineRequest): Promise<Machine> {
-  const { plan, directory, rank, output } = request;
+  const { plan, directory, rank, output, signal } = request;
   const { path: workspace, start, mounts, binds } = await openWorkspace(plan, directory, rank);
   const { limits } = plan;
   const work = workDirectory(directory, rank);
@@ -79,6 +82,7 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const shell = ["/bin/sh", "-c", `${unpack}; ${handOn}`];
   const sandboxed = ["bwrap", "--args", "3", "--info-fd", "4", "--", ...handedOn(limits), ...giveUpRights(), ...shell];
   const [file = "", ...args] = limited(limits, sandboxed);
+  signal.throwIfAborted();
   const child = spawn(file, args, {
     cwd: "/",
     env: { PATH: systemPath, BERTH_RUN: plan.name },

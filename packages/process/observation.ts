@@ -27,6 +27,7 @@ import { volumeData } from "./volume-directory.ts";
 /** What the files and the process table say about a run. */
 export interface Sight {
   readonly launcher: LauncherRecord | undefined;
+  /** Its supervisor lives, and still has it. */
   readonly launcherLives: boolean;
   /** How it ended; also when nobody was left to write that down. */
   readonly end: EndRecord | undefined;
@@ -35,11 +36,15 @@ export interface Sight {
   readonly removal: number | undefined;
 }
 
-/** Looks at a run once. The end is read last: a launcher that was seen dead has written all that it ever will. */
+/**
+ * Looks at a run once. The end is read last: a supervisor that was seen dead has written all that it ever will, and one
+ * that has written the end of a run has no more to do with it.
+ */
 export function lookAt(directory: string): Sight {
   const launcher = readLauncher(directory);
-  const launcherLives = launcher !== undefined && isAlive(launcher.launcher);
+  const isSupervised = launcher !== undefined && isAlive(launcher.launcher);
   const written = readEnd(directory);
+  const launcherLives = isSupervised && written === undefined;
   const end = written ?? (launcherLives ? undefined : unwitnessedEnd(directory, launcher));
   return { launcher, launcherLives, end, unwitnessed: end !== written, removal: readMark(directory, "removal") };
 }
@@ -124,7 +129,7 @@ function livingState(directory: string, started: boolean, ports: readonly PortSi
   return "ready";
 }
 
-/** A run without a launcher is one that still has to be started, unless the stack was stopped before it could be. */
+/** A run without `launcher.json` is one that still has to be started, unless the stack was stopped before it could be. */
 function unwitnessedEnd(directory: string, launcher: LauncherRecord | undefined): EndRecord | undefined {
   const end = { started: launcher?.started ?? false, exitCode: null };
   if (readMark(directory, "stopped") !== undefined) return { ...end, reason: stackStopped };

@@ -1,15 +1,12 @@
-import { spawnSync } from "node:child_process";
 import { closeSync, constants, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
-import { systemPath } from "./environment.ts";
+import { paceOf } from "./pace.ts";
 import type { Isolation } from "./records.ts";
 import { readBytes } from "./run-directory.ts";
 import { giveToRun } from "./sandbox-user.ts";
 
 const keptBytes = 1024 * 1024;
-/** With at most 1 MiB per turn, what a command can print is held to about 50 MiB/s. */
-const turnMs = 20;
 
 /** Where the output of a run's commands goes. */
 export interface Output {
@@ -22,20 +19,23 @@ export interface Output {
 }
 
 /**
- * A pipe into `log`, which moves to `log.1` at every MiB, so that two files hold all that is ever kept. It is a FIFO
- * because Node's own pipes are sockets, which a command cannot open again as /dev/stdout.
+ * A pipe, the FIFO at `fifo`, into `log`, which moves to `log.1` at every MiB, so that two files hold all that is ever
+ * kept. It is a FIFO because Node's own pipes are sockets, which a command cannot open again as /dev/stdout.
  */
-export function openOutput(directory: string, isolation: Isolation): Output {
-  const path = join(directory, "output");
-  const made = spawnSync("mkfifo", ["-m", "600", path], { env: { PATH: systemPath }, stdio: "ignore" });
-  if (made.status !== 0) throw new Error("mkfifo could not make the output pipe");
-  giveToRun(path, isolation);
-  const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  const descriptor = openSync(path, constants.O_WRONLY);
-  rmSync(path);
+export function openOutput(directory: string, fifo: string, isolation: Isolation): Output {
+  giveToRun(fifo, isolation);
+  const reading = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+  const descriptor = openSync(fifo, constants.O_WRONLY);
+  rmSync(fifo);
+  const log = keepNewest(join(directory, "log"));
   const pipe = new Socket({ fd: reading, readable: true, writable: false });
+  const pace = paceOf(pipe);
   const ended = new Promise<void>((resolve) => pipe.once("close", () => resolve()).on("error", () => resolve()));
-  pipe.on("data", keep(directory, pipe));
+  void ended.then(log.close);
+  pipe.on("data", (bytes: Buffer) => {
+    log.add(bytes);
+    pace(bytes.length);
+  });
   return {
     descriptor,
     closeDescriptor: () => closeSync(descriptor),
@@ -54,26 +54,23 @@ export function readOutput(directory: string): string {
   return cut.subarray(bytes.length > keptBytes ? startOfCharacter(cut) : 0).toString("utf8");
 }
 
-function keep(directory: string, pipe: Socket): (bytes: Buffer) => void {
-  const path = join(directory, "log");
+function keepNewest(path: string): { add(bytes: Buffer): void; close(): void } {
   let file = openSync(path, "a", 0o600);
   let size = 0;
-  let turnedAt = performance.now();
-  return (bytes) => {
-    size += bytes.length;
-    unlessRefused(() => writeSync(file, bytes));
-    if (size < keptBytes) return;
-    size = 0;
-    unlessRefused(() => {
-      renameSync(path, `${path}.1`);
-      closeSync(file);
-      file = openSync(path, "a", 0o600);
-    });
-    const rest = turnMs - (performance.now() - turnedAt);
-    turnedAt = performance.now() + Math.max(0, rest);
-    if (rest <= 0) return;
-    pipe.pause();
-    setTimeout(() => pipe.resume(), rest);
+  return {
+    add: (bytes) => {
+      size += bytes.length;
+      unlessRefused(() => writeSync(file, bytes));
+      if (size < keptBytes) return;
+      size = 0;
+      unlessRefused(() => {
+        renameSync(path, `${path}.1`);
+        const next = openSync(path, "a", 0o600);
+        closeSync(file);
+        file = next;
+      });
+    },
+    close: () => closeSync(file),
   };
 }
 

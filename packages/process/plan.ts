@@ -5,7 +5,7 @@ import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
 import { isVolumeId } from "./volume-directory.ts";
 
-/** What the launcher is told through its standard input: secrets are in here and in no file. */
+/** What the supervisor is told through its socket: secrets are in here and in no file. */
 export interface LaunchPlan {
   readonly name: string;
   readonly home: string;
@@ -26,7 +26,7 @@ export interface LaunchPlan {
   readonly limits: RunLimits;
 }
 
-/** What the launcher answers once, on descriptor 3. */
+/** What the supervisor answers once. */
 export type LaunchReply = "started" | "ended" | "known" | "busy" | "gone";
 
 /** The plan of a run; throws, naming no value, for text that no process can be given. */

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { RunPort } from "#core/context.ts";
 import { noLimits, type RunLimits } from "./limits.ts";
@@ -40,10 +40,11 @@ export interface EndRecord {
 }
 
 /**
- * Files by which others tell the launcher something; it looks at them every second and on SIGUSR2. Each holds a time
- * in ms since the epoch: to be killed at, to end at, stopped at. `answered` tells others that all its ports did once.
+ * Files by which others tell the supervisor of a run something; it looks at them every second and on SIGUSR2. Each holds a time
+ * in ms since the epoch: to be killed at, to end at, stopped at. `answered` tells others that all its ports did once,
+ * `silent` that its supervisor did not answer.
  */
-export type Mark = "removal" | "until" | "stopped" | "answered";
+export type Mark = "removal" | "until" | "stopped" | "answered" | "silent";
 
 export function readRun(directory: string): RunRecord | undefined {
   const { key, image, nodes, isolation, volumes, ports, limits } = readObject(directory, "run.json") ?? {};
@@ -97,6 +98,10 @@ export function readMark(directory: string, mark: Mark): number | undefined {
 /** Sets a mark; false when the run's directory is gone. */
 export function writeMark(directory: string, mark: Mark, at: number): boolean {
   return writeWhole(directory, mark, String(at));
+}
+
+export function forgetMark(directory: string, mark: Mark): void {
+  rmSync(join(directory, mark), { force: true });
 }
 
 /** The identity that a parsed text holds, or undefined. */

@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isSilent } from "./door.ts";
 import { removeLimits } from "./limits.ts";
 import { type Locking, takeLock } from "./lock.ts";
 import { lookAt, type Sight, treeOf } from "./observation.ts";
 import { signalProcess } from "./process-identity.ts";
 import { killTree } from "./process-tree.ts";
-import { readMark, writeMark } from "./records.ts";
-import { deleteRunDirectory } from "./run-directory.ts";
+import { forgetMark, readMark, writeMark } from "./records.ts";
+import { deleteRunDirectory, isDirectory } from "./run-directory.ts";
 
 /** One run as removal needs it. */
 export interface RunPlace {
@@ -15,8 +16,11 @@ export interface RunPlace {
   readonly locking: Locking;
 }
 
-/** How long after its time a launcher may still be busy ending the run before somebody else does it. */
-const launcherLateMs = 1_000;
+/** How long after its time a supervisor may still be busy ending the run before somebody else does it. */
+const supervisorLateMs = 1_000;
+/** A supervisor that says nothing for so long says nothing any more. */
+const silentMs = 10_000;
+const patienceMs = 2_000;
 
 /**
  * Asks for the removal of a run that is killed at `killAt` (ms since the epoch; an earlier time stands) and helps
@@ -34,26 +38,39 @@ export async function requestRemoval(place: RunPlace, killAt: number, withinMs: 
 export async function carryOn(place: RunPlace, { removal, launcherLives }: Sight): Promise<void> {
   if (removal === undefined) return;
   if (!launcherLives) return bury(place);
-  if (Date.now() > removal + launcherLateMs) await endNow(place);
+  if (Date.now() <= removal + supervisorLateMs) return;
+  await endNow(place);
+  if (isDirectory(place.directory)) await endIfSilent(place.directory);
 }
 
-/** Kills everything of the run now, its launcher first; false when some of it was still there after `withinMs`. */
+/** Kills everything of the run now; false when some of it was still there after `withinMs`. Its supervisor ends it then. */
 export async function endNow({ name, directory }: RunPlace, withinMs = 1_000): Promise<boolean> {
-  const { launcher } = lookAt(directory);
-  if (launcher) signalProcess(launcher.launcher, "SIGKILL");
-  const tree = treeOf(name, directory, launcher);
+  const tree = treeOf(name, directory, lookAt(directory).launcher);
   const isGone = await killTree(tree, withinMs);
   if (isGone) await removeLimits(tree.limits);
   return isGone;
 }
 
-/** Makes the launcher look at its marks; false when it does not live. */
+/**
+ * Ends a supervisor that does not answer again and again, with all of its runs: nobody could end any of them. They are
+ * found then as those of one that was killed.
+ */
+async function endIfSilent(directory: string): Promise<void> {
+  const { launcher, launcherLives } = lookAt(directory);
+  if (!launcher || !launcherLives) return;
+  if (!(await isSilent(directory, { ask: "inside" }, patienceMs))) return forgetMark(directory, "silent");
+  const since = readMark(directory, "silent");
+  if (since === undefined) writeMark(directory, "silent", Date.now());
+  else if (Date.now() > since + silentMs) signalProcess(launcher.launcher, "SIGKILL");
+}
+
+/** Makes the supervisor of a run look at its marks; false when it does not live. */
 export function nudge(directory: string): boolean {
   const { launcher, launcherLives } = lookAt(directory);
   return launcherLives && launcher !== undefined && signalProcess(launcher.launcher, "SIGUSR2");
 }
 
-/** Deletes a directory whose run was never begun and that no launcher has: then it can be applied as if anew. */
+/** Deletes a directory whose run was never begun and that no supervisor has: then it can be applied as if anew. */
 export async function forgetDraft({ directory, locking }: RunPlace): Promise<void> {
   const lock = takeLock(directory, locking);
   if (typeof lock === "string") return;
@@ -69,7 +86,7 @@ export function isDraft({ launcher, end, removal }: Sight): boolean {
   return !launcher && !end && removal === undefined;
 }
 
-/** Deletes the directory, under its lock, so that no launcher can begin in it, and only once nothing lives. */
+/** Deletes the directory, under its lock, so that no supervisor can begin in it, and only once nothing lives. */
 async function bury(place: RunPlace): Promise<void> {
   const lock = takeLock(place.directory, place.locking);
   if (typeof lock === "string") return;

@@ -63,7 +63,7 @@ export async function deleteRunDirectory(directory: string): Promise<void> {
 }
 
 /** Ends its life alone; answers what is left to be discarded. */
-function takeRunDirectoryAway(directory: string): string {
+export function takeRunDirectoryAway(directory: string): string {
   const grave = join(dirname(directory), `.gone-${randomName()}`);
   renameSync(directory, grave);
   return grave;
@@ -137,7 +137,7 @@ function isMissing(error: unknown): boolean {
  * Piece by piece, since whoever calls this may have other runs to look after. A command may have left directories that
  * even their owner cannot list. What stays is tried again at a next start.
  */
-async function discard(path: string): Promise<void> {
+export async function discard(path: string): Promise<void> {
   try {
     await rm(path, { recursive: true, force: true });
   } catch {

@@ -1,74 +1,103 @@
-import type { ExecKeeper } from "./exec-keeper.ts";
+import { statSync } from "node:fs";
 import { askedToStop, deadlineExceeded, type End, killedFromOutside, stackStopped } from "./exit.ts";
-import type { JupyterKeeper } from "./jupyter.ts";
 import { killTree, type ProcessTree, terminateTree } from "./process-tree.ts";
-import { readMark } from "./records.ts";
+import { type Mark, readMark } from "./records.ts";
 
 /** Watches over a run on behalf of those who cannot be there: the marks in its directory, and its own end. */
 export interface Supervision {
   begin(tree: ProcessTree): void;
+  /** Does what is due; to be called every `lookEveryMs`, and when a mark was set. Nothing happens before it has begun. */
+  look(): void;
   /** One machine failed: the others cannot go on. */
   machineFailed(end: End): void;
+  /** Ends the run as one that was killed from outside, also if it only begins later. */
+  kill(): void;
   /** The run is over: nothing is begun in it any more. */
   close(): void;
   /** How the run ended, where something other than its first machine's command decided that. */
   decidedEnd(): End | undefined;
 }
 
-const marks = ["removal", "stopped", "until"] as const;
-const lookEveryMs = 1_000;
+/** What goes on beside the commands of a run. */
+interface Besides {
+  /** Reads what is wanted now. */
+  look(): void;
+  close(): void;
+}
+
+export const lookEveryMs = 1_000;
 const graceMs = { deadline: 5_000, stopped: 500, killed: 500, sibling: 2_000 } as const;
 
-/** From the call on, a mark may be set and SIGUSR2 sent; they are obeyed once it has begun. */
-export function supervise(directory: string, jupyter: JupyterKeeper, execs: Pick<ExecKeeper, "close">): Supervision {
+export function supervise(directory: string, besides: Besides): Supervision {
+  const mayHaveChanged = changesIn(directory);
+  const marks = new Map<Mark, number | undefined>();
   let tree: ProcessTree | undefined;
   let decided: End | undefined;
   let killAt = Number.POSITIVE_INFINITY;
+  let wasKilled = false;
 
-  const close = (): void => {
-    jupyter.close();
-    execs.close();
-  };
   const end = (why: End, at: number): void => {
     if (!tree) return;
     if (!decided) {
       decided = why;
-      close();
-      void terminateTree(tree);
+      besides.close();
+      // What is not reached now is when it is killed.
+      void terminateTree(tree).catch(() => undefined);
     }
     killAt = Math.min(killAt, at);
     killWhenDue();
   };
   const killWhenDue = (): void => {
     const restMs = killAt - Date.now();
-    if (restMs <= 0 && tree) void killTree(tree, 1_000);
+    if (restMs <= 0 && tree) void killTree(tree, 1_000).catch(() => undefined);
     else if (restMs < lookEveryMs) setTimeout(killWhenDue, restMs).unref();
   };
   const look = (): void => {
+    if (!tree) return;
+    if (mayHaveChanged()) {
+      for (const mark of ["removal", "stopped", "until"] as const) marks.set(mark, readMark(directory, mark));
+      besides.look();
+    }
     const now = Date.now();
-    const [removal, stopped, until] = marks.map((mark) => readMark(directory, mark));
+    const [removal, stopped, until] = [marks.get("removal"), marks.get("stopped"), marks.get("until")];
     if (removal !== undefined) end(because(askedToStop), removal);
     if (stopped !== undefined) end(because(stackStopped), stopped + graceMs.stopped);
     if (until !== undefined && until <= now) end(because(deadlineExceeded), now + graceMs.deadline);
+    if (wasKilled) end(because(killedFromOutside), now + graceMs.killed);
     killWhenDue();
-    jupyter.look();
   };
-
-  process.on("SIGUSR2", look);
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-    process.on(signal, () => end(because(killedFromOutside), Date.now() + graceMs.killed));
-  }
   return {
     begin: (begun) => {
       tree = begun;
-      setInterval(look, lookEveryMs).unref();
       look();
     },
+    look,
     machineFailed: (failure) => {
       if (!decided) end(failure, Date.now() + graceMs.sibling);
     },
-    close,
+    kill: () => {
+      wasKilled = true;
+      look();
+    },
+    close: besides.close,
     decidedEnd: () => decided,
+  };
+}
+
+/** As coarse as file systems and clocks may be. */
+const settledMs = 2_000;
+
+/**
+ * Whether anything was put into the directory, as marks are, since the last call: one look at it in the place of one at
+ * every file, since this is asked every second for every run.
+ */
+function changesIn(directory: string): () => boolean {
+  let seenAt: number | undefined;
+  return () => {
+    const at = statSync(directory, { throwIfNoEntry: false })?.mtimeMs;
+    const isNew = at !== seenAt || at === undefined || Math.abs(Date.now() - at) < settledMs;
+    seenAt = at;
+    return isNew;
   };
 }
 

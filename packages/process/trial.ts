@@ -91,6 +91,7 @@ export function openTrial(options: Pick<ProcessComputeOptions, "isolation" | "lo
     },
     close: async () => {
       for (const { uid, run } of await compute.listRuns()) await compute.endRun(uid, run);
+      await compute.shutdown();
       await nothingLeft(home, uid);
       rmSync(root, { recursive: true });
     },

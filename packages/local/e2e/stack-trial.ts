@@ -12,7 +12,7 @@ export interface StackTrial {
   readonly home: string;
   /** Starts the stack and waits for its ready line; throws what it printed when it ends before. */
   start(settings?: Settings, options?: StartOptions): Promise<StackProcess>;
-  /** What of this home lives: stack, launchers, environments. */
+  /** What of this home lives: stack, supervisor, environments. */
   processes(): SeenProcess[];
   /** Names of the runs that have a directory now. */
   runs(): string[];
