@@ -1,0 +1,230 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { processCompute } from "./compute.ts";
+import { askDoor } from "./door.ts";
+import { compileCache, systemPath } from "./environment.ts";
+import { type Locking, lockFile } from "./lock.ts";
+import { planOf } from "./plan.ts";
+import { isAlive } from "./process-identity.ts";
+import { readLauncher } from "./records.ts";
+import { makeRunDirectory } from "./run-directory.ts";
+import { openSupervisorPlace } from "./supervisor-place.ts";
+import { eventually, openTrial, processesOf, type Trial } from "./trial.ts";
+
+const supervisor = join(import.meta.dirname, "supervisor.ts");
+
+describe("the supervisor of a home", () => {
+  let trial: Trial;
+  beforeEach(() => {
+    trial = openTrial();
+  });
+  afterEach(async () => {
+    await trial.close();
+  });
+
+  const applyAll = (commands: readonly (string | undefined)[]) =>
+    Promise.all(commands.map((command, n) => trial.compute.apply(trial.runOf({ run: n + 1, command }))));
+  const directoryOf = (run: number) => join(trial.home, "runs", `${trial.uid}-r${run}`);
+  const launcherOf = (run: number) => readLauncher(directoryOf(run))?.launcher;
+  const seen = (run: number) => trial.compute.observe(trial.uid, run);
+  const ready = (run: number) =>
+    eventually(
+      () => seen(run),
+      (found) => found?.state === "ready",
+    );
+  const ended = (run: number) =>
+    eventually(
+      () => seen(run),
+      (found) => found?.state === "ended",
+    );
+  const supervisors = () => processesOf(trial.home, trial.uid).filter((pid) => wordsOf(pid).includes(supervisor));
+
+  const start = async (place: string, locking: Locking): Promise<string> => {
+    const env = { PATH: systemPath, NODE_COMPILE_CACHE: compileCache(trial.home) };
+    const words = [supervisor, place, locking];
+    const child = spawn(process.execPath, words, { env, stdio: ["ignore", "ignore", "ignore", "pipe"] });
+    const [word] = await once(child.stdio[3] ?? child, "data");
+    return String(word);
+  };
+
+  it("is one process for all runs, whoever applies them at the same moment", async () => {
+    const others = [1, 2].map(() => processCompute(trial.options));
+    const runs = [1, 2, 3, 4, 5, 6].map((run) => trial.runOf({ run }));
+
+    await Promise.all(runs.map((run, n) => (others[n % 3] ?? trial.compute).apply(run)));
+    await Promise.all(runs.map(({ run }) => ready(run)));
+
+    expect(new Set(runs.map(({ run }) => launcherOf(run)?.pid)).size).toBe(1);
+    expect(supervisors()).toEqual([launcherOf(1)?.pid]);
+  });
+
+  it.each(["flock", "file"] as const)("has its place alone, of many that are started (%s)", async (locking) => {
+    const place = openSupervisorPlace(trial.home);
+
+    const all = [1, 2, 3, 4].map(() => start(place, locking));
+
+    expect((await Promise.all(all)).toSorted()).toEqual(["busy", "busy", "busy", "ready"]);
+  });
+
+  it("ends by itself when it has no run any more, and the next run has another", async () => {
+    await applyAll(["exit 3"]);
+    await ended(1);
+    const first = launcherOf(1);
+    await eventually(supervisors, (pids) => pids.length === 0);
+
+    await trial.compute.apply(trial.runOf({ run: 2 }));
+
+    expect(await ready(2)).toMatchObject({ state: "ready" });
+    expect(first && isAlive(first)).toBe(false);
+    expect(await seen(1)).toMatchObject({ state: "ended", exitCode: 3 });
+  });
+
+  it("leaves nothing alive when it is killed: every run of it is found ended, and none is started again", async () => {
+    const command = "echo begun >> begun; sleep 3600";
+    await applyAll([command, command, command]);
+    const begun = (run: number) => read(join(directoryOf(run), "0/work/begun"));
+    await eventually(
+      () => [1, 2, 3].map(begun),
+      (texts) => texts.every((text) => text !== ""),
+    );
+
+    process.kill(launcherOf(1)?.pid ?? 0, "SIGKILL");
+    await Promise.all([1, 2, 3].map((run) => trial.compute.apply(trial.runOf({ run, command }))));
+
+    for (const run of [1, 2, 3]) {
+      expect(await ended(run)).toMatchObject({ reason: "the environment's process was killed from outside" });
+      expect(begun(run)).toBe("begun\n");
+    }
+    await trial.compute.apply(trial.runOf({ run: 4 }));
+    expect(await ready(4)).toMatchObject({ state: "ready" });
+  });
+
+  it("goes on with its runs beside one of newer code, which is asked for all others", async () => {
+    const older = join(trial.home, "supervisors", "older");
+    mkdirSync(older, { recursive: true });
+    writeFileSync(join(older, lockFile), "");
+    expect(await start(older, "flock")).toBe("ready");
+    const run = trial.runOf();
+    const name = `${trial.uid}-r1`;
+    const given = { home: trial.home, isolation: trial.compute.isolation, locking: "flock" } as const;
+    const limits = { groups: null, rlimits: null, processes: 1_024 };
+    makeRunDirectory(directoryOf(1), 1, { "run.json": "{}", lock: "" });
+    const plan = planOf(run, name, { ...given, limits, programs: { path: systemPath, shown: [] } });
+    expect(await askDoor(older, plan, 10_000)).toBe("started");
+
+    await processCompute(trial.options).adopt();
+    await trial.compute.apply(run);
+    await trial.compute.apply(trial.runOf({ run: 2 }));
+
+    expect([await ready(1), await ready(2)]).toMatchObject([{ state: "ready" }, { state: "ready" }]);
+    expect(supervisors().toSorted()).toEqual([launcherOf(1)?.pid, launcherOf(2)?.pid].toSorted());
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
+    await eventually(
+      () => seen(1),
+      (found) => found === undefined,
+    );
+    await eventually(supervisors, (pids) => pids.length === 1);
+    expect(await seen(2)).toMatchObject({ state: "ready" });
+    await processCompute(trial.options).adopt();
+    expect(existsSync(older)).toBe(false);
+  });
+
+  it("ends only the run in whose handling something fails", async () => {
+    await applyAll(["sleep 3600", "sleep 3600"]);
+    await Promise.all([1, 2].map(ready));
+    const exec = { words: ["/bin/true"], stdin: "", env: {}, directory: undefined, timeoutMs: 10_000 };
+    // The end of an exec cannot be written where a directory is.
+    mkdirSync(join(directoryOf(1), "execs/one/ended.json"), { recursive: true });
+
+    await trial.compute.startExec(trial.uid, 1, { id: "one", ...exec });
+
+    expect(await ended(1)).toMatchObject({
+      exitCode: null,
+      reason: "the environment could not be supervised any longer",
+    });
+    await trial.compute.startExec(trial.uid, 2, { id: "two", ...exec });
+    expect(await trial.compute.readExec(trial.uid, 2, "two", 4_000)).toMatchObject({ state: "ended", exitCode: 0 });
+    expect(launcherOf(2)?.pid).toBe(launcherOf(1)?.pid);
+    const noted = read(join(openSupervisorPlace(trial.home), "errors"));
+    expect(noted).toContain("writeExecEnd");
+    expect(noted).not.toContain(trial.home);
+  });
+
+  it("ends a run that cannot be started, and takes no harm from what is no plan", async () => {
+    await applyAll(["sleep 3600"]);
+    await ready(1);
+
+    for (const plan of [{}, { home: trial.home, name: "../.." }, { home: "/nowhere", name: `${trial.uid}-r9` }]) {
+      await expect(askDoor(openSupervisorPlace(trial.home), plan, 5_000)).rejects.toThrow();
+    }
+
+    expect(await seen(1)).toMatchObject({ state: "ready" });
+    await trial.compute.apply(trial.runOf({ run: 2 }));
+    expect(await ready(2)).toMatchObject({ state: "ready" });
+    expect(supervisors()).toHaveLength(1);
+  });
+
+  it("is ended, and another begun, when it does not answer one who wants a run started", async () => {
+    await applyAll(["sleep 3600"]);
+    await ready(1);
+    process.kill(launcherOf(1)?.pid ?? 0, "SIGSTOP");
+
+    await trial.compute.apply(trial.runOf({ run: 2 }));
+
+    expect(await ready(2)).toMatchObject({ state: "ready" });
+    expect(await ended(1)).toMatchObject({ reason: "the environment's process was killed from outside" });
+  });
+
+  it("serves the others while one run prints without end", async () => {
+    await applyAll(["yes", "yes", "sleep 3600"]);
+    await Promise.all([1, 2, 3].map(ready));
+
+    const exec = { words: ["/bin/echo", "heard"], stdin: "", env: {}, directory: undefined, timeoutMs: 10_000 };
+    await trial.compute.startExec(trial.uid, 3, { id: "one", ...exec });
+
+    expect(await trial.compute.readExec(trial.uid, 3, "one", 4_000)).toMatchObject({ stdout: "heard\n" });
+    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
+    await eventually(
+      () => seen(1),
+      (found) => found === undefined,
+    );
+    expect(await seen(2)).toMatchObject({ state: "ready" });
+  });
+
+  it("obeys a mark that nobody told it of", async () => {
+    await applyAll(["sleep 3600"]);
+    await ready(1);
+
+    await trial.compute.extend(trial.uid, 1, Date.now() - 1);
+
+    expect((await ended(1))?.reason).toContain("DeadlineExceeded");
+  });
+
+  it("keeps what is secret out of every file and argument", async () => {
+    const secret = "s3cret-of-the-run";
+    await trial.compute.apply(trial.runOf({ env: { TOKEN: secret }, command: "sleep 3600" }));
+    await ready(1);
+
+    const words = processesOf(trial.home, trial.uid).map((pid) => read(`/proc/${pid}/cmdline`));
+    const files = readdirSync(trial.home, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const texts = files.map(({ parentPath, name }) => read(join(parentPath, name)));
+
+    expect(words.length).toBeGreaterThan(1);
+    expect([...words, ...texts].filter((text) => text.includes(secret))).toEqual([]);
+  });
+});
+
+function wordsOf(pid: number): string[] {
+  return read(`/proc/${pid}/cmdline`).split("\0");
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
