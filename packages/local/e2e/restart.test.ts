@@ -55,7 +55,10 @@ describe.runIf(canListProcesses)("the local stack (where there is a /proc)", () 
     const id = await before.submit({ instance_type: "g4dn.2xlarge", command });
     const idle = await before.submit({ instance_type: "c7i.8xlarge" });
     await Promise.all([id, idle].map((one) => before.until(one, ({ status }) => status === "active")));
-    const [run = ""] = trial.runs().filter((name) => wordsTold(name) === "began\n");
+    const [run = ""] = await eventually(
+      () => trial.runs().filter((name) => wordsTold(name) === "began\n"),
+      (began) => began.length === 1,
+    );
     const living = processesOfRun(run).map(({ pid }) => pid);
 
     await first.kill("SIGKILL");
