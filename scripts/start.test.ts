@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -20,8 +20,8 @@ afterEach(() => {
 
 const environment = () => ({ ...process.env, BERTH_HOME: home, PORT: "0" });
 
-async function start(): Promise<{ process: ChildProcess; url: string }> {
-  const process_ = spawn(process.execPath, ["scripts/start.ts"], { cwd: root, env: environment() });
+async function start(more: Readonly<Record<string, string>> = {}): Promise<{ process: ChildProcess; url: string }> {
+  const process_ = spawn(process.execPath, ["scripts/start.ts"], { cwd: root, env: { ...environment(), ...more } });
   child = process_;
   let output = "";
   for await (const chunk of process_.stdout) {
@@ -45,6 +45,18 @@ describe("npm start", () => {
 
     expect([response.status, code]).toEqual([200, 0]);
     await expect(fetch(url)).rejects.toThrow("fetch failed");
+  });
+
+  it("loads the endpoints without the clients of AWS, which it never asks", async () => {
+    const directory = join(home, "coverage");
+    const { process: running } = await start({ NODE_V8_COVERAGE: directory });
+
+    running.kill("SIGTERM");
+    await once(running, "exit");
+
+    const loaded = readdirSync(directory).map((file) => readFileSync(join(directory, file), "utf8"));
+    const loads = (path: string) => loaded.some((text) => text.includes(path));
+    expect([loads("/functions/gpu-dev/jobs/submit.ts"), loads("/@aws-sdk/client-")]).toEqual([true, false]);
   });
 
   it("says in one line what is wrong and fails", () => {
