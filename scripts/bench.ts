@@ -7,9 +7,11 @@ import { disks } from "./bench/disks.ts";
 import { exec } from "./bench/exec.ts";
 import { freed, requests, start, submitted } from "./bench/latency.ts";
 import type { Measure, Row } from "./bench/measure.ts";
+import { memory } from "./bench/memory.ts";
 import { pipelineCost } from "./bench/pipeline.ts";
 import { plansInMemory, plansOnStack } from "./bench/plans.ts";
 import { population } from "./bench/population.ts";
+import { ready } from "./bench/ready.ts";
 import { served } from "./bench/served.ts";
 import { sessions, workspaces } from "./bench/sessions.ts";
 import { simulator } from "./bench/simulator.ts";
@@ -20,7 +22,22 @@ import { isOver, tableOf } from "./bench/table.ts";
 /** Prints what design section 9 lists, each beside its limit; fails where one is exceeded. */
 const measures: readonly Measure[] = [
   ...[calls, disks, bundles, pipelineCost, admission, sweepCost, simulator, plansInMemory],
-  ...[start, submitted, freed, backup, plansOnStack, requests, served, ssh, exec, sessions, workspaces, population],
+  ...[
+    start,
+    submitted,
+    freed,
+    backup,
+    plansOnStack,
+    requests,
+    served,
+    ready,
+    memory,
+    ssh,
+    exec,
+    sessions,
+    workspaces,
+    population,
+  ],
 ];
 
 const { values } = parseArgs({ options: { only: { type: "string" } } });

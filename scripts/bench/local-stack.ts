@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { Agent, type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,7 +16,9 @@ export interface LogLine {
 
 export interface LocalStack {
   readonly home: string;
-  /** From the start of `npm start` until /health answered 200, in ms. */
+  /** Of the process that answers. */
+  readonly pid: number;
+  /** From its start, by npm unless said, until /health answered 200, in ms. */
   readonly healthyMs: number;
   /** What the stack has logged so far. */
   readonly lines: readonly LogLine[];
@@ -26,16 +28,25 @@ export interface LocalStack {
 const root = join(import.meta.dirname, "../..");
 const usualPatienceMs = 15_000;
 
-/** Runs `npm start` (without npm's own lines) in an empty home with these nodes, gives it to `use`, and ends it whatever happens. */
+export interface StackOptions {
+  /** One that is kept; else the stack has an empty one of its own. */
+  readonly home?: string;
+  /** What npm would start, without npm. */
+  readonly withoutNpm?: boolean;
+}
+
+/** Runs `npm start` (without npm's own lines) with these nodes, gives it to `use`, and ends it whatever happens. */
 export async function withStack<Result>(
   nodes: string,
   use: (stack: LocalStack) => Promise<Result>,
   settings: Readonly<Record<string, string>> = {},
+  { home: kept, withoutNpm = false }: StackOptions = {},
 ): Promise<Result> {
-  const home = mkdtempSync(join(tmpdir(), "berth-bench-"));
+  const home = kept ?? mkdtempSync(join(tmpdir(), "berth-bench-"));
   const begun = performance.now();
   const env = { ...process.env, BERTH_HOME: home, PORT: "0", LOCAL_NODES: nodes, ...settings };
-  const child = spawn("npm", ["run", "--silent", "start"], { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
+  const [program, words] = withoutNpm ? [process.execPath, startWords()] : ["npm", ["run", "--silent", "start"]];
+  const child = spawn(program, words, { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
   const agent = new Agent({ keepAlive: true });
   try {
     const lines: LogLine[] = [];
@@ -46,12 +57,21 @@ export async function withStack<Result>(
     const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
     const call = <Answer>(method: string, path: string, body?: object) =>
       callJson<Answer>(`${url}${path}`, { method, headers, agent }, body);
-    return await use({ home, healthyMs, lines, call });
+    const pid = Number(JSON.parse(readFileSync(join(home, "stack.json"), "utf8")).process.pid);
+    return await use({ home, pid, healthyMs, lines, call });
   } finally {
     agent.destroy();
     await stop(child);
-    rmSync(home, { recursive: true });
+    if (kept === undefined) rmSync(home, { recursive: true });
   }
+}
+
+/** The options and the program of `npm start`. */
+function startWords(): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  return String(scripts.start)
+    .replace(/^.* exec node /, "")
+    .split(" ");
 }
 
 /** Waits until something is there, looking every few ms. Throws when it does not come. */
@@ -77,6 +97,13 @@ async function readOutput(child: ChildProcess, lines: LogLine[]): Promise<string
     url ??= /Berth listens on (\S+)/.exec(line)?.[1];
   });
   return until(() => url);
+}
+
+/** In ms, of all threads (proc(5), stat: utime and stime in ticks of 10 ms). */
+export function cpuOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 async function healthy(url: string): Promise<void> {
