@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openDoor, type Question } from "./door.ts";
@@ -25,7 +26,9 @@ export interface SupervisedRun {
   readonly reply: Promise<LaunchReply>;
   /** Resolves, whatever happens, when nothing of it is left to be done. */
   readonly over: Promise<void>;
-  readonly supervision: Supervision;
+  /** See `Supervision`. */
+  look(): void;
+  kill(): void;
   /** Something in its handling failed: it is ended, and nothing else is. */
   fail(error: unknown): void;
 }
@@ -76,7 +79,9 @@ export function superviseRun(plan: LaunchPlan, tools: SupervisorTools): Supervis
     tools.report(error);
     reply.reject(error);
   });
-  return { reply: reply.promise, over, supervision, fail: failure.reject };
+  // Whatever a look begins belongs to this run, whoever asked for it.
+  const [look, kill] = [AsyncLocalStorage.bind(supervision.look), AsyncLocalStorage.bind(supervision.kill)];
+  return { reply: reply.promise, over, look, kill, fail: failure.reject };
 }
 
 async function handle(run: Handled): Promise<void> {

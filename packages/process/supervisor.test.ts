@@ -153,6 +153,17 @@ describe("the supervisor of a home", () => {
     expect(noted).not.toContain(trial.home);
   });
 
+  it("ends only the run whose marks cannot be read", async () => {
+    await applyAll(["sleep 3600", "sleep 3600"]);
+    await Promise.all([1, 2].map(ready));
+
+    mkdirSync(join(directoryOf(1), "stopped"));
+
+    expect(await ended(1)).toMatchObject({ reason: "the environment could not be supervised any longer" });
+    expect(await seen(2)).toMatchObject({ state: "ready" });
+    expect([launcherOf(2)].map((one) => one && isAlive(one))).toEqual([true]);
+  });
+
   it("ends a run that cannot be started, and takes no harm from what is no plan", async () => {
     await applyAll(["sleep 3600"]);
     await ready(1);

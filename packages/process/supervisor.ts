@@ -27,7 +27,16 @@ async function main(): Promise<void> {
     current.getStore()?.run?.fail(error);
   };
   process.on("uncaughtException", failed).on("unhandledRejection", failed);
-  process.on("SIGUSR2", () => lookAt(runs));
+  let isDue = false;
+  process.on("SIGUSR2", () => {
+    if (isDue) return;
+    // One look serves all who ask before it begins: whoever stops hundreds of runs asks hundreds of times.
+    isDue = true;
+    setImmediate(() => {
+      isDue = false;
+      lookAt(runs);
+    });
+  });
   const lock = takeLock(place, locking as Locking);
   const self = findProcess(process.pid);
   if (typeof lock === "string" || !self) return say("busy");
@@ -65,7 +74,7 @@ async function main(): Promise<void> {
       isLeaving = true;
       door.close();
       lookAt(runs);
-      for (const { supervision } of runs) supervision.kill();
+      for (const run of runs) run.kill();
       void Promise.all([...runs].map(({ over }) => over)).then(leave);
     });
   }
@@ -81,7 +90,7 @@ const mostNotedBytes = 1024 * 1024;
 function lookAt(runs: ReadonlySet<SupervisedRun>): void {
   for (const run of runs) {
     try {
-      run.supervision.look();
+      run.look();
     } catch (error) {
       run.fail(error);
     }
