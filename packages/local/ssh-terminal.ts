@@ -1,5 +1,8 @@
 import type { PseudoTtyInfo, ServerChannel } from "ssh2";
+import { signalSessions } from "#process/exec-session.ts";
 import { commandInside, type Inside } from "#process/inside.ts";
+import { namedTerminal } from "#process/named-terminal.ts";
+import { findProcess, type ProcessIdentity } from "#process/process-identity.ts";
 import type { SessionMark } from "./ssh-session.ts";
 
 export interface Terminal {
@@ -18,7 +21,8 @@ export async function startTerminal(
     throw new Error("There are no terminals on this platform; commands work");
   });
   const env = { ...inside.env, TERM: /^[\w.+-]{1,64}$/.test(term ?? "") ? (term ?? "") : "xterm" };
-  const command = commandInside({ ...inside, env }, words);
+  const named = namedTerminal({ ...inside, env }, words);
+  const command = commandInside({ ...inside, env }, named ?? words);
   const size = { cols: bounded(cols, 80), rows: bounded(rows, 24) };
   const pty = spawn(command.file, [...command.args], {
     ...size,
@@ -32,7 +36,8 @@ export async function startTerminal(
   });
   channel.on("drain", () => pty.resume());
   channel.on("data", (data: Buffer) => pty.write(asWritten(data)));
-  channel.on("error", () => undefined).once("close", () => hangUp(pty));
+  const leader = named && findProcess(pty.pid);
+  channel.on("error", () => undefined).once("close", () => hangUp(pty, leader));
   mark(channel, pty.pid);
   pty.onExit(({ exitCode, signal }) => {
     channel.exit(signal ? 128 + signal : exitCode);
@@ -52,8 +57,10 @@ function bounded(value: number, otherwise: number): number {
   return Number.isInteger(value) && value > 0 && value <= mostCells ? value : otherwise;
 }
 
-function hangUp(pty: { kill(signal: string): void }): void {
+/** The leader of a session in which nothing is but who passes on to a terminal in a sandbox is asked to end. */
+function hangUp(pty: { kill(signal: string): void }, leader: ProcessIdentity | undefined): void {
   try {
+    if (leader) signalSessions([leader], "SIGTERM");
     pty.kill("SIGHUP");
   } catch {
     return;

@@ -12,7 +12,7 @@ import ssh2, {
 } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { canSandbox } from "#process/sandbox-probe.ts";
-import { eventually, processesOf } from "#process/trial.ts";
+import { eventually, pidsOf, processesOf } from "#process/trial.ts";
 import { silentLog } from "#testing/log.ts";
 import { startSsh } from "./ssh.ts";
 import { newSshKey } from "./ssh-host-key.ts";
@@ -99,6 +99,47 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     expect(seen).toContain("17 91\r");
     expect(seen).toContain("33 120\r");
     expect(code).toBe(3);
+  });
+
+  it("gives that terminal a name, passes interrupts on, and hangs up what runs in it", async () => {
+    await trial.begin({ env: { SHELL: "/no/such/shell" } });
+    const client = await trial.connect();
+    const shell = await new Promise<ClientChannel>((resolve, reject) => {
+      client.shell({ term: "vt100" }, (error, channel) => (error ? reject(error) : resolve(channel)));
+    });
+    let seen = "";
+    shell.on("data", (part: Buffer) => {
+      seen += part.toString();
+    });
+    const shown = (text: string) =>
+      eventually(
+        () => seen,
+        (all) => all.includes(text),
+      );
+
+    shell.write('echo "begun $SHELL"\n');
+    await shown("begun /no/such/shell\r");
+    shell.write('echo "at $(tty)"; echo said >/dev/tty; echo "interrupt $((1 + 1))"; sleep 3625\n');
+    await shown("interrupt 2\r");
+    await eventually(
+      () => pidsOf(trial, "sleep 3625"),
+      ({ length }) => length === 1,
+    );
+    shell.write("\x03");
+    shell.write('echo "ended $?"; sleep 3626\n');
+    await shown("ended 130\r");
+    await eventually(
+      () => pidsOf(trial, "sleep 3626"),
+      ({ length }) => length === 1,
+    );
+    client.destroy();
+    await eventually(
+      () => [...pidsOf(trial, "sleep 3626"), ...pidsOf(trial, "bash"), ...pidsOf(trial, "-bash")],
+      ({ length }) => length === 0,
+    );
+
+    expect(seen).toMatch(/at \/dev\/pts\/\d+\r/);
+    expect(seen).toContain("said\r");
   });
 
   it("refuses other keys, other names, passwords and none at all", async () => {
