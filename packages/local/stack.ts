@@ -139,7 +139,11 @@ async function startParts({ config, settings, home, log, catalog, parts }: Plan)
   parts.push(together([server, ...loops, { stop: () => compute.shutdown() }, { stop: () => volumes.shutdown() }]));
   const stop = async () => {
     const stopped = await stopAll(parts.slice(1));
-    home.writeRecord({ ...record, stopped });
+    try {
+      home.writeRecord({ ...record, stopped });
+    } catch (error) {
+      log.warn("stop not noted", { error: String(error) });
+    }
     home.release();
   };
   return {

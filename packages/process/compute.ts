@@ -152,8 +152,8 @@ async function applyRun(host: Host, run: Run): Promise<void> {
     throw error;
   });
   if (reply === "gone") throw new Error("The run was removed while it was being started");
-  if (reply === "busy") await waitUntilStarted(directory);
-  if (run.ports.length > 0) await waitUntilAnswering(directory, host.options.sshPort ?? null);
+  if (reply === "busy") await waitUntilStarted(host, directory);
+  if (run.ports.length > 0) await waitUntilAnswering(host, directory);
 }
 
 /**
@@ -207,7 +207,11 @@ async function shutdown(host: Host): Promise<void> {
   const places = listRunNames(host.runs).map((name) => placeOf(host, name));
   const living = places.filter(({ directory }) => !lookAt(directory).end);
   for (const { directory } of living) {
-    writeMark(directory, "stopped", Date.now());
+    try {
+      writeMark(directory, "stopped", Date.now());
+    } catch {
+      // On a full disk: it is ended all the same, and nobody is told why.
+    }
     nudge(directory);
   }
   const end = performance.now() + 900;
@@ -237,16 +241,17 @@ function pretendNodeFor({ options }: Host, instanceType: string): string {
 }
 
 /** What answers soon need not be looked for again: a next look is a second away. */
-async function waitUntilAnswering(directory: string, sshPort: number | null): Promise<void> {
+async function waitUntilAnswering(host: Host, directory: string): Promise<void> {
   const end = performance.now() + answeringWithinMs;
-  while (performance.now() < end) {
-    const { state } = await observationOf(directory, lookAt(directory), sshPort);
+  while (performance.now() < end && !host.closing) {
+    const { state } = await observationOf(directory, lookAt(directory), host.options.sshPort ?? null);
     if (state !== "probe") return;
     await sleep(10);
   }
 }
 
-async function waitUntilStarted(directory: string): Promise<void> {
+async function waitUntilStarted(host: Host, directory: string): Promise<void> {
   const end = performance.now() + startedWithinMs;
-  while (performance.now() < end && !lookAt(directory).launcher?.started && !lookAt(directory).end) await sleep(4);
+  while (performance.now() < end && !host.closing && !lookAt(directory).launcher?.started && !lookAt(directory).end)
+    await sleep(4);
 }

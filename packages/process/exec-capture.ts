@@ -11,7 +11,7 @@ const keptBytes = 1024 * 1024;
 export interface Capture {
   /** To be inherited by the command, which writes to it and may open it again as /dev/stdout. */
   readonly descriptor: number;
-  /** To be called once the command has its copy. */
+  /** To be called once the command has its copy, or will never have one; may be repeated. */
   closeDescriptor(): void;
   /** Whether nobody has the stream open any more. */
   isOver(): boolean;
@@ -28,6 +28,7 @@ export function captureStream(path: string, file: string, isolation: Isolation):
   const pipe = new Socket({ fd: reading, readable: true, writable: false });
   const kept = keepFirst(file);
   const pace = paceOf(pipe);
+  let isOpen = true;
   const take = (bytes: Buffer) => {
     kept.add(bytes);
     pace(bytes.length);
@@ -35,7 +36,10 @@ export function captureStream(path: string, file: string, isolation: Isolation):
   pipe.on("data", take).on("error", () => undefined);
   return {
     descriptor,
-    closeDescriptor: () => closeSync(descriptor),
+    closeDescriptor: () => {
+      if (isOpen) closeSync(descriptor);
+      isOpen = false;
+    },
     isOver: () => pipe.destroyed,
     finish: () => {
       if (!pipe.destroyed) {

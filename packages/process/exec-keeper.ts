@@ -7,8 +7,11 @@ import type { Reaper } from "./reaper.ts";
 import { openSession } from "./sessions.ts";
 import { turns } from "./turns.ts";
 
-/** What a supervisor answers to one who wants a command started; `closed`: nothing is started there any more. */
-export type ExecReply = "accepted" | "known" | "closed";
+/**
+ * What a supervisor answers to one who wants a command started; `closed`: nothing is started there any more; `full`:
+ * there is no room for what it would say.
+ */
+export type ExecReply = "accepted" | "known" | "closed" | "full";
 
 export interface ExecKeeper {
   /** Answers at once: what was accepted is started in its turn. */
@@ -32,6 +35,7 @@ interface Kept {
   kill(): void;
 }
 
+const notedAgainAfterMs = 1_000;
 const forgetEveryMs = 60_000;
 /** As many execs later the old ones are looked at, however soon that is. */
 const forgetEvery = 50;
@@ -57,7 +61,7 @@ export function keepExecs(directory: string, inside: () => Inside | undefined, t
     const end = (how: ExecEnd) => {
       running.delete(exec.id);
       closeSession();
-      writeExecEnd(own, how);
+      noteEnd(own, how);
       resolve();
     };
     running.set(exec.id, { over, kill: () => end(finish(killed)) });
@@ -73,14 +77,32 @@ export function keepExecs(directory: string, inside: () => Inside | undefined, t
       await Promise.race([ended, sleep(begunMs)]);
     });
   };
+  /** A full disk costs this exec, and not its run. */
+  const placeFor = ({ id }: Exec): string | undefined => {
+    try {
+      return makeExecDirectory(directory, id);
+    } catch {
+      return undefined;
+    }
+  };
+  /** Until its end can be written down, as on a full disk, an exec counts as one that runs. */
+  const noteEnd = (own: string, how: ExecEnd): void => {
+    try {
+      writeExecEnd(own, how);
+    } catch {
+      setTimeout(() => noteEnd(own, how), notedAgainAfterMs).unref();
+    }
+  };
   return {
     start: (exec) => {
       const place = inside();
       if (known.has(exec.id)) return "known";
       if (isClosed || !place) return "closed";
+      const own = placeFor(exec);
+      if (own === undefined) return "full";
       known.add(exec.id);
       forgetting ??= setInterval(() => forgetOldExecs(directory, Date.now()), forgetEveryMs).unref();
-      const begun = begin(exec, place, makeExecDirectory(directory, exec.id));
+      const begun = begin(exec, place, own);
       starting.add(begun);
       void begun.finally(() => starting.delete(begun));
       if (known.size % forgetEvery === 0) forgetOldExecs(directory, Date.now());

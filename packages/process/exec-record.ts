@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ExecSight } from "#core/context.ts";
 import { readObject } from "./records.ts";
@@ -23,14 +23,24 @@ function execDirectory(directory: string, id: string): string {
   return join(directory, "execs", id);
 }
 
-/** The place of a new exec. */
+/** Room for the end of an exec, which is kept for it from its start: its outcome is known on a full disk too. */
+const reserve = { name: "reserve", bytes: 4_096 };
+
+/** The place of a new exec. Throws on a full disk, and leaves nothing. */
 export function makeExecDirectory(directory: string, id: string): string {
   const place = execDirectory(directory, id);
   mkdirSync(place, { recursive: true, mode: 0o700 });
-  return place;
+  try {
+    writeFileSync(join(place, reserve.name), Buffer.alloc(reserve.bytes), { mode: 0o600 });
+    return place;
+  } catch (error) {
+    rmSync(place, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 export function writeExecEnd(place: string, end: ExecEnd): void {
+  rmSync(join(place, reserve.name), { force: true });
   writeWhole(place, "ended.json", JSON.stringify(end));
 }
 

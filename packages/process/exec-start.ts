@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import type { Exec } from "#core/context.ts";
@@ -10,7 +10,6 @@ import { killSessions, signalSessions } from "./exec-session.ts";
 import { commandInside, type Inside } from "./inside.ts";
 import { findProcess, type ProcessIdentity } from "./process-identity.ts";
 import type { Isolation } from "./records.ts";
-import { readWhole } from "./run-directory.ts";
 import { giveToRun } from "./sandbox-user.ts";
 
 export interface ExecRequest {
@@ -51,17 +50,45 @@ export async function startCommand(request: ExecRequest): Promise<Running> {
   const stdout = captureStream(out, join(directory, "stdout"), inside.isolation);
   const stderr = captureStream(err, join(directory, "stderr"), inside.isolation);
   const killAt = performance.now() + exec.timeoutMs + graceMs;
-  const child = spawnInside(request, stdout, stderr);
+  const child = spawned(request, stdout, stderr);
   const found = child.pid === undefined ? undefined : findProcess(child.pid);
   const leader = found && { pid: found.pid, startedAt: found.startedAt, boot: found.boot };
   const finish = (ending: Ending): ExecEnd => ({
     ...ending,
     stdoutCut: stdout.finish(),
     stderrCut: stderr.finish(),
-    directory: seenDirectory(request.inside, readWhole(directory, directoryFile) ?? ""),
+    directory: seenDirectory(request.inside, toldDirectory(directory)),
   });
   const isQuiet = () => stdout.isOver() && stderr.isOver();
   return { leader, killAt, finish, ended: endingOf(child, exec.timeoutMs, leader, isQuiet) };
+}
+
+/** What could not be started leaves no descriptor open in this process, which lives on. */
+function spawned(request: ExecRequest, stdout: Capture, stderr: Capture): ChildProcess {
+  try {
+    return spawnInside(request, stdout, stderr);
+  } catch (error) {
+    for (const stream of [stdout, stderr]) {
+      stream.closeDescriptor();
+      stream.finish();
+    }
+    throw error;
+  }
+}
+
+/** More than the longest path and a line end (limits.h): the command may have written anything there. */
+const mostToldBytes = 4_096 + 2;
+
+function toldDirectory(directory: string): string {
+  const path = join(directory, directoryFile);
+  const file = openSync(path, "r");
+  try {
+    const bytes = Buffer.alloc(mostToldBytes);
+    return bytes.toString("utf8", 0, readSync(file, bytes, 0, mostToldBytes, 0));
+  } finally {
+    closeSync(file);
+    rmSync(path);
+  }
 }
 
 function spawnInside({ exec, inside, directory }: ExecRequest, stdout: Capture, stderr: Capture): ChildProcess {

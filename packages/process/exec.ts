@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Exec, ExecSight } from "#core/context.ts";
-import { RunGone } from "#core/problem.ts";
+import { Problem, RunGone } from "#core/problem.ts";
 import { askDoor } from "./door.ts";
 import type { ExecReply } from "./exec-keeper.ts";
 import { hasEnded, isExecId, seeExec } from "./exec-record.ts";
@@ -15,6 +15,7 @@ export async function startExec(directory: string, exec: Exec): Promise<void> {
   try {
     const reply = await askDoor<ExecReply>(directory, { ask: "exec", exec }, startedWithinMs);
     if (reply === "closed") throw new RunGone();
+    if (reply === "full") throw diskFull();
   } catch (error) {
     throw isOpen(directory) ? error : new RunGone();
   }
@@ -29,6 +30,11 @@ export async function readExec(directory: string, id: string, waitMs: number): P
   if (sight?.state !== "running" || isAlive) return sight;
   // Nobody was left to write down its end: it died with its run.
   return { ...sight, state: "ended", exitCode: killed };
+}
+
+function diskFull(): Problem {
+  const text = "The disk of this machine is full: no command can be started until there is room";
+  return new Problem("unavailable", text, { retryAfterSeconds: 30 });
 }
 
 /** On a machine with far too much to do. */

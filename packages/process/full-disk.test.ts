@@ -69,3 +69,68 @@ it("a full disk fails a backup and says so; nothing half copied counts, the volu
     after: "completed",
   });
 });
+
+/** A disk of 6 MB at /mnt: an environment runs, the disk fills, a command is asked for, there is room again. */
+const execProgram = `
+  import { rmSync, writeFileSync } from "node:fs";
+  import { setTimeout as sleep } from "node:timers/promises";
+  const { processCompute } = await import(${moduleOf("./compute.ts")});
+
+  const compute = processCompute({ home: "/mnt", isolation: "none", nodes: [] });
+  const uid = "a".repeat(32);
+  const run = {
+    uid, run: 1, key: "k", name: "n", pool: "cpu-x86", instanceType: "c7i.8xlarge", image: "i", env: {},
+    command: "sleep 600", shares: [{ node: "n", units: 1 }], gpusPerMachine: 0, mounts: [], ports: [], resources: null,
+    until: Date.now() + 600_000,
+  };
+  const until = async (read, holds) => {
+    for (let tries = 0; tries < 1_000; tries += 1) {
+      const found = await read();
+      if (holds(found)) return found;
+      await sleep(20);
+    }
+    throw new Error("never");
+  };
+  const seen = () => compute.observe(uid, 1);
+  const exec = (id) => compute
+    .startExec(uid, 1, { id, words: ["/bin/sh", "-c", "echo said"], env: {}, stdin: "", timeoutMs: 60_000 })
+    .then(() => until(() => compute.readExec(uid, 1, id, 1_000), (one) => one?.state === "ended"))
+    .then(({ exitCode, stdout }) => [exitCode, stdout], (error) => error.message);
+
+  await compute.apply(run);
+  await until(seen, (one) => one?.state === "ready");
+  const before = await exec("before");
+  try {
+    for (const bytes of [65_536, 1_024]) {
+      try {
+        for (;;) writeFileSync("/mnt/filler", Buffer.alloc(bytes), { flag: "a" });
+      } catch {}
+    }
+    var full = await exec("while-full");
+    var state = (await seen()).state;
+  } finally {
+    rmSync("/mnt/filler");
+  }
+  const after = await exec("after");
+  await compute.shutdown();
+  console.log(JSON.stringify({ before, full, state, after }));
+  process.exit(0);
+`;
+
+it("a full disk refuses a command with the reason; the environment lives, and with room commands run again", async ({
+  skip,
+}) => {
+  if (!canSandbox()) skip("this machine has no bubblewrap that works, which makes the small disk");
+  const disk = ["--size", String(6 * MIB), "--tmpfs", "/mnt"];
+  const places = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", ...disk];
+
+  const words = [...places, "--", process.execPath, "--input-type=module", "-e", execProgram];
+  const { stdout } = await promisify(execFile)("bwrap", words, { cwd: import.meta.dirname, timeout: 60_000 });
+
+  expect(JSON.parse(stdout)).toEqual({
+    before: [0, "said\n"],
+    full: "The disk of this machine is full: no command can be started until there is room",
+    state: "ready",
+    after: [0, "said\n"],
+  });
+});

@@ -125,7 +125,11 @@ function livingState(directory: string, started: boolean, ports: readonly PortSi
   if (!started) return "container";
   if (ports.length === 0 || readMark(directory, "answered") !== undefined) return "ready";
   if (!ports.every(({ answers }) => answers)) return "probe";
-  writeMark(directory, "answered", Date.now());
+  try {
+    writeMark(directory, "answered", Date.now());
+  } catch {
+    // On a full disk: it is asked again at the next look.
+  }
   return "ready";
 }
 

@@ -18,8 +18,13 @@ export function openSession(directory: string, pid: number | undefined): () => v
   const mark: ProcessIdentity = { pid: found.pid, startedAt, boot };
   const name = randomName();
   const place = join(directory, folder);
-  if (!makePlace(place)) return () => undefined;
-  writeWhole(place, name, JSON.stringify(mark));
+  try {
+    if (!makePlace(place)) return () => undefined;
+    writeWhole(place, name, JSON.stringify(mark));
+  } catch {
+    // On a full disk nobody is told of the session, which goes on.
+    return () => undefined;
+  }
   return () => rmSync(join(place, name), { force: true });
 }
 
