@@ -50,13 +50,18 @@ export async function askInside(directory: string): Promise<Inside> {
   return inside;
 }
 
-/** What is answered at the door of this directory; throws when nothing is within `withinMs`. */
-export async function askDoor<Answer>(directory: string, question: object, withinMs: number): Promise<Answer> {
+/** What is answered at the door of this directory; throws when nothing is within `withinMs`. `onGiven`: it has the question. */
+export async function askDoor<Answer>(
+  directory: string,
+  question: object,
+  withinMs: number,
+  onGiven?: () => void,
+): Promise<Answer> {
   const { path, close } = socketPath(directory);
   const socket = createConnection({ path, allowHalfOpen: true });
   socket.setTimeout(withinMs, () => socket.destroy(new Error("The run is silent")));
   try {
-    socket.end(JSON.stringify(question));
+    socket.once("finish", () => onGiven?.()).end(JSON.stringify(question));
     return JSON.parse(await textOf(socket)) as Answer;
   } finally {
     close();

@@ -1,5 +1,8 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { launch } from "./launch.ts";
 import type { Locking } from "./lock.ts";
@@ -48,6 +51,18 @@ describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", (locking) 
     await trial.ended();
 
     expect(await start()).toBe("known");
+  });
+
+  it("starts a run although whoever asked for it died as soon as that was answered, with no supervisor there yet", async () => {
+    const file = fileURLToPath(new URL("./launch.ts", import.meta.url));
+    const text = `const { launch } = await import(process.argv[1]);
+      await launch(JSON.parse(process.argv[2]), 0);
+      process.kill(process.pid, "SIGKILL");`;
+    const words = ["--input-type=module", "-e", text, file, JSON.stringify(plan)];
+
+    await once(spawn(process.execPath, words, { stdio: "ignore" }), "exit");
+
+    expect(await eventually(begun, (written) => written !== "")).toBe("begun\n");
   });
 
   it("starts nothing in a directory that is gone", async () => {

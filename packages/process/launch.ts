@@ -11,14 +11,17 @@ const supervisor = fileURLToPath(new URL("./supervisor.ts", import.meta.url));
 
 /**
  * Gives the plan of a run to the supervisor of its home, which outlives this process and is started if there is none.
- * Resolves with its reply, or with undefined when none came within `withinMs`: what was asked goes on. Throws when it
- * could not be asked, or ended without a reply.
+ * Resolves with its reply, or with undefined when none came within `withinMs` of its having the plan: what was asked
+ * goes on. Throws when it could not be asked, or ended without a reply.
  */
 export async function launch(plan: LaunchPlan, withinMs: number): Promise<LaunchReply | undefined> {
   const late = new AbortController();
-  const asked = askSupervisor(plan).finally(() => late.abort());
+  const given = Promise.withResolvers<void>();
+  const asked = askSupervisor(plan, given.resolve).finally(() => late.abort());
   // Nobody hears of what fails later; the run is then one that was never begun.
   asked.catch(() => undefined);
+  // Until then it would end with this process.
+  await Promise.race([given.promise, asked]);
   return Promise.race([asked, sleep(withinMs, undefined, { signal: late.signal }).catch(() => asked)]);
 }
 
@@ -34,11 +37,11 @@ const againAfterMs = 20;
  * One that ends just now is asked in vain, and so is one that has only just begun. A plan may be given twice: the lock
  * of the run's directory, and what is written in it, let it be started once.
  */
-async function askSupervisor(plan: LaunchPlan): Promise<LaunchReply> {
+async function askSupervisor(plan: LaunchPlan, onGiven: () => void): Promise<LaunchReply> {
   const place = openSupervisorPlace(plan.home);
   for (let starts = 0, losses = 0; ; ) {
     try {
-      return await askWatched(place, plan);
+      return await askWatched(place, plan, onGiven);
     } catch (error) {
       const isAbsent = isRefusal(error);
       if (isAbsent) starts += 1;
@@ -51,7 +54,7 @@ async function askSupervisor(plan: LaunchPlan): Promise<LaunchReply> {
 }
 
 /** A supervisor that says nothing for too long is ended, with its runs: it can neither start one nor end one. */
-async function askWatched(place: string, plan: LaunchPlan): Promise<LaunchReply> {
+async function askWatched(place: string, plan: LaunchPlan, onGiven: () => void): Promise<LaunchReply> {
   const answered = new AbortController();
   const { signal } = answered;
   const watch = async (): Promise<void> => {
@@ -62,7 +65,7 @@ async function askWatched(place: string, plan: LaunchPlan): Promise<LaunchReply>
     if (!signal.aborted) killSupervisor(place);
   };
   watch().catch(() => undefined);
-  return askDoor<LaunchReply>(place, plan, patienceMs).finally(() => answered.abort());
+  return askDoor<LaunchReply>(place, plan, patienceMs, onGiven).finally(() => answered.abort());
 }
 
 /** Nobody listens there, so nobody has heard what was asked. */
