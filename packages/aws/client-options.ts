@@ -7,11 +7,20 @@ export interface ServiceAddress {
   readonly credentials: AwsCredentials;
 }
 
+/** How long a service may take to accept a connection, and to answer. */
+export interface ServicePatience {
+  readonly connectMs?: number;
+  readonly answerMs?: number;
+}
+
 /** What every SDK client is made with: a service that hangs costs 1 s to connect and 5 s to answer, three times. */
-export function clientOptions(address: ServiceAddress | undefined, requestTimeoutMs = 5_000) {
+export function clientOptions(
+  address: ServiceAddress | undefined,
+  { connectMs = 1_000, answerMs = 5_000 }: ServicePatience = {},
+) {
   const limits = {
     maxAttempts: 3,
-    requestHandler: { connectionTimeout: 1_000, requestTimeout: requestTimeoutMs, throwOnRequestTimeout: true },
+    requestHandler: { connectionTimeout: connectMs, requestTimeout: answerMs, throwOnRequestTimeout: true },
   };
   if (!address) return limits;
   const { accessKeyId, secretAccessKey, sessionToken } = address.credentials;

@@ -101,26 +101,28 @@ describe("a post", () => {
       more();
     });
 
-    const begun = performance.now();
-    const answer = await guardedFetch({ allow: loopback }).post(posting(`http://127.0.0.1:${port}/`, 5_000));
+    const answer = await guardedFetch({ allow: loopback }).post(posting(`http://127.0.0.1:${port}/`, 60_000));
 
     expect(answer.status).toBe(200);
-    expect(performance.now() - begun).toBeLessThan(2_500);
     expect(written).toBeLessThan(16 * 1024 * 1024);
   });
 
   test("waits hardly for a body that comes byte by byte, since the status is known", async () => {
+    let written = 0;
     const port = await receiver((_, response) => {
       response.writeHead(200);
-      const timer = setInterval(() => response.write("."), 100);
+      const timer = setInterval(() => {
+        written += 1;
+        response.write(".");
+      }, 100);
       response.on("close", () => clearInterval(timer)).on("error", () => undefined);
     });
 
-    const begun = performance.now();
-    const answer = await guardedFetch({ allow: loopback }).post(posting(`http://127.0.0.1:${port}/`, 10_000));
+    const answer = await guardedFetch({ allow: loopback }).post(posting(`http://127.0.0.1:${port}/`, 60_000));
 
     expect(answer.status).toBe(200);
-    expect(performance.now() - begun).toBeLessThan(4_000);
+    // Until its time is over it would be 600.
+    expect(written).toBeLessThan(200);
   });
 
   test.each([
@@ -130,14 +132,12 @@ describe("a post", () => {
     ],
     ["says that it goes on, without end", (socket: Socket) => void trickle(socket, "HTTP/1.1 100 Continue\r\n\r\n")],
     ["accepts and is silent", () => undefined],
-  ])("is cut off in time where a receiver %s", async (_, answer) => {
+  ])("is cut off at the time limit where a receiver %s", async (_, answer) => {
     const port = await rawReceiver(answer);
 
-    const begun = performance.now();
     const post = guardedFetch({ allow: loopback }).post(posting(`http://127.0.0.1:${port}/`, 700));
 
     await expect(post).rejects.toThrow(new NoAnswer("timed out"));
-    expect(performance.now() - begun).toBeLessThan(3_000);
   });
 
   test.each([

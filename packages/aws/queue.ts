@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { GetQueueAttributesCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import type { Look, Queue, QueueName, SendOptions } from "#core/context.ts";
-import { clientOptions, type ServiceAddress } from "./client-options.ts";
+import { clientOptions, type ServiceAddress, type ServicePatience } from "./client-options.ts";
 import { readConfig } from "./config.ts";
 
 export interface SqsQueueOptions {
@@ -17,8 +17,8 @@ export const queue = (): Queue => {
 };
 
 /** An SQS client with our time limits; without an address it is the environment's. A long poll needs more time. */
-export function sqsClient(address?: ServiceAddress, requestTimeoutMs?: number): SQSClient {
-  return new SQSClient(clientOptions(address, requestTimeoutMs));
+export function sqsClient(address?: ServiceAddress, patience?: ServicePatience): SQSClient {
+  return new SQSClient(clientOptions(address, patience));
 }
 
 /** The Queue on SQS: `work` and `webhooks` are standard queues, `pools` a FIFO queue whose groups are pools (design section 2). */

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { tableConformance } from "#testing/conformance/table.ts";
 import { dynamoClient, dynamoTable } from "./table.ts";
 import { ensureTable, startDynamoDb } from "./test-servers/dynamodb.ts";
+import { patient } from "./test-servers/patient.ts";
 import type { TestServer } from "./test-servers/test-server.ts";
 
 const tableName = "berth-test";
@@ -12,7 +13,7 @@ let client: ReturnType<typeof dynamoClient>;
 beforeAll(async () => {
   emulator = await startDynamoDb();
   const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
-  client = dynamoClient({ endpoint: emulator.endpoint, region: "us-east-1", credentials });
+  client = dynamoClient({ endpoint: emulator.endpoint, region: "us-east-1", credentials }, patient);
   await ensureTable(client, tableName);
 });
 

@@ -3,7 +3,7 @@ import { DeleteCommand, DynamoDBDocumentClient, GetCommand, PutCommand } from "@
 import type { Key, Table } from "#core/context.ts";
 import { Conflict } from "#core/problem.ts";
 import { NOBODY } from "#core/writers.ts";
-import { clientOptions, type ServiceAddress } from "./client-options.ts";
+import { clientOptions, type ServiceAddress, type ServicePatience } from "./client-options.ts";
 import { readConfig } from "./config.ts";
 import { fromAttributes, toAttributes } from "./stored-item.ts";
 import { getManyItems } from "./table-batch.ts";
@@ -19,8 +19,8 @@ export const table = (): Table =>
   dynamoTable({ client: dynamoClient(), tableName: readConfig(["TABLE_NAME"]).TABLE_NAME });
 
 /** A DynamoDB client with our time limits; without an address it is the environment's. */
-export function dynamoClient(address?: ServiceAddress): DynamoDBClient {
-  return new DynamoDBClient(clientOptions(address));
+export function dynamoClient(address?: ServiceAddress, patience?: ServicePatience): DynamoDBClient {
+  return new DynamoDBClient(clientOptions(address, patience));
 }
 
 /** The Table on DynamoDB (design section 5): conditional writes, consistent reads, items over 8 KB compressed. */

@@ -35,10 +35,9 @@ test("a comment between two parts of a JSON text changes nothing", () => {
   );
 });
 
-test("a megabyte of comment openings is dealt with at once", () => {
-  const start = performance.now();
-
-  for (const hostile of ["/*", '"', '\\"', "/"]) withoutComments(hostile.repeat(500_000));
-
-  expect(performance.now() - start).toBeLessThan(2_000);
+test("megabytes of comment openings are dealt with, which looking back from each would take minutes for", () => {
+  for (const hostile of ["/*", '"', '\\"', "/"]) {
+    const text = hostile.repeat(1_000_000);
+    expect(withoutComments(text).length).toBeLessThanOrEqual(text.length);
+  }
 });

@@ -183,18 +183,16 @@ async function recordOf(uid: string, holds: "holds" | "gave back") {
 }
 
 describe("environments on the local stack", () => {
-  it("are ended with it in less than two seconds, and say so afterwards", async () => {
+  it("are ended with it, and say so afterwards", async () => {
     const uid = "a".repeat(32);
     const stack = await start();
     const { compute, table } = stack.runtime.ports;
     await table.put(await recordOf(uid, "holds"));
     await compute.apply(runOf(uid));
     await expect.poll(async () => (await compute.observe(uid, 1))?.state, { timeout: 5_000 }).toBe("ready");
-    const startedAt = performance.now();
 
     await stop(stack);
 
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
     const next = await start();
     expect(await next.runtime.ports.compute.observe(uid, 1)).toMatchObject({
       state: "ended",

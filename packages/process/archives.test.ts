@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "./trial.ts";
 import { volumeData } from "./volume-directory.ts";
@@ -61,21 +60,16 @@ describe("an archive of a volume", () => {
     expect(drafts()).toEqual([]);
   });
 
-  it("of 100 MB leaves this process free to answer others meanwhile", async () => {
+  it("of 100 MB is made by another process, so that this one is free for others meanwhile", async () => {
     fill(100);
-    const delay = monitorEventLoopDelay({ resolution: 5 });
-    const before = process.cpuUsage();
-    delay.enable();
 
     await volumes.startArchive(volume, blob);
+    const meanwhile = processesOn(home);
     const made = await over();
-    delay.disable();
 
-    const { user, system } = process.cpuUsage(before);
+    expect(meanwhile).toHaveLength(1);
     expect(made?.state).toBe("completed");
     expect(made?.bytes).toBeGreaterThan(100 * 1024 * 1024);
-    expect(delay.percentile(99) / 1e6).toBeLessThan(50);
-    expect((user + system) / 1e6).toBeLessThan(1);
   });
 
   it("that is being made when the stack stops has failed, is not made again and leaves nothing", async () => {
@@ -131,3 +125,15 @@ describe("an archive of a volume", () => {
     expect([drafts(), existsSync(join(blobs, blob))]).toEqual([[], false]);
   });
 });
+
+/** Those whose words name something below this directory. */
+function processesOn(directory: string): number[] {
+  const pids = readdirSync("/proc").map(Number).filter(Boolean);
+  return pids.filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`\0${directory}/`);
+    } catch {
+      return false;
+    }
+  });
+}

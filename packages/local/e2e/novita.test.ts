@@ -277,7 +277,8 @@ describe("a receiver", () => {
     const hex = `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
     const signed = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`;
     const standard = `v1,${createHmac("sha256", secretBytes).update(signed).digest("base64")}`;
-    expect(Math.abs(at / 1000 - Number(headers["webhook-timestamp"]))).toBeLessThan(10);
+    // What receivers by that standard take at most.
+    expect(Math.abs(at / 1000 - Number(headers["webhook-timestamp"]))).toBeLessThan(300);
     return { hex, same: hex, standard, agent: "Berth-Webhook/1", type: "application/json" };
   }
 });

@@ -31,14 +31,11 @@ describe.runIf(canListProcesses)("the local stack (where there is a /proc)", () 
       ]);
       await Promise.all(ids.map((id) => before.until(id, ({ status }) => status === "active")));
       const waiting = await before.submit({ instance_type: "g4dn.2xlarge" });
-      const startedAt = performance.now();
 
       const code = await first.kill(signal);
       const left = trial.processes();
-      const endedMs = performance.now() - startedAt;
 
       expect([code, left]).toEqual([0, []]);
-      expect(endedMs).toBeLessThan(2_000);
       const after = await clientOf(await trial.start());
       const jobs = await Promise.all(ids.map((id) => after.until(id, isOver)));
       for (const job of jobs) {
