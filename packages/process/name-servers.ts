@@ -1,0 +1,36 @@
+import { readFileSync } from "node:fs";
+import { isIPv4 } from "node:net";
+
+/** The second is systemd-resolved's: whom it asks itself, where the first names nobody but it. */
+const places = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
+
+/**
+ * What /etc/resolv.conf is to say in a network of its own, which reaches IPv4 addresses other than the loopback's alone.
+ * undefined: this machine has name servers, and none of them can be asked from there.
+ */
+export function resolverSettings(texts: readonly string[] = places.map(textOf)): string | undefined {
+  const [own = ""] = texts;
+  const found = texts.map(reachable).find((lines) => lines.length > 0);
+  if (!found && serversOf(own).length > 0) return undefined;
+  const others = own.split("\n").filter((line) => /^(?:search|domain|options)\s/.test(line));
+  return [...(found ?? []), ...others].map((line) => `${line}\n`).join("");
+}
+
+function reachable(text: string): string[] {
+  const isReachable = (address: string) => isIPv4(address) && !/^(?:127|0)\./.test(address);
+  return serversOf(text)
+    .filter(isReachable)
+    .map((address) => `nameserver ${address}`);
+}
+
+function serversOf(text: string): string[] {
+  return [...text.matchAll(/^nameserver\s+(\S+)/gm)].map(([, address = ""]) => address);
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
