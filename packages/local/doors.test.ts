@@ -132,7 +132,7 @@ describe("a workspace's doors", () => {
       ssh: expect.stringMatching(new RegExp(`^ssh -p \\d+ ${label}@127\\.0\\.0\\.1$`)),
     });
     expect([page.status, ...stopped, withoutKey]).toEqual([200, "refused", 503, "refused"]);
-    const isSandboxed = stack.isolation === "bubblewrap";
+    const isSandboxed = stack.isolation !== "none";
     expect(isSandboxed ? [home, kept] : "bare").toEqual(isSandboxed ? ["/home/dev8\n", "dot\n"] : "bare");
     expect(await enter(connectionUrls.ssh, "true")).toBe("refused");
     expect(JSON.stringify(log.lines)).not.toContain(ssh.public.split(" ")[1]);

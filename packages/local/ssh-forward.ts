@@ -1,25 +1,25 @@
-import { createConnection } from "node:net";
 import type { AcceptConnection, ServerChannel, TcpipRequestInfo } from "ssh2";
+import { connectToRun } from "#process/run-port.ts";
 
-const loopback = new Set(["localhost", "127.0.0.1", "::1"]);
+const hosts = new Map<string, "127.0.0.1" | "::1">([
+  ["localhost", "127.0.0.1"],
+  ["127.0.0.1", "127.0.0.1"],
+  ["::1", "::1"],
+]);
 
-/** Connects a client to a port of the environment's own loopback, which here is the machine's, and to nowhere else. */
-export function forward(
+/** Connects a client to a port of the environment's own loopback, and to nowhere else. */
+export async function forward(
+  home: string,
+  run: string,
   accept: AcceptConnection<ServerChannel>,
   reject: () => void,
   { destIP, destPort }: TcpipRequestInfo,
-): void {
-  if (!loopback.has(destIP)) {
-    reject();
-    return;
-  }
-  const socket = createConnection({ host: destIP === "::1" ? "::1" : "127.0.0.1", port: destPort });
-  socket.once("error", () => reject());
-  socket.once("connect", () => {
-    socket.removeAllListeners("error");
-    const channel = accept();
-    channel.on("error", () => socket.destroy()).once("close", () => socket.destroy());
-    socket.on("error", () => channel.end()).once("close", () => channel.end());
-    socket.pipe(channel).pipe(socket);
-  });
+): Promise<void> {
+  const host = hosts.get(destIP);
+  const socket = host && (await connectToRun(home, run, { host, port: destPort }).catch(() => undefined));
+  if (!socket) return reject();
+  const channel = accept();
+  channel.on("error", () => socket.destroy()).once("close", () => socket.destroy());
+  socket.on("error", () => channel.end()).once("close", () => channel.end());
+  socket.pipe(channel).pipe(socket);
 }

@@ -11,8 +11,9 @@ import ssh2, {
   type SignCallback,
 } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { findFreePorts } from "#process/free-port.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
-import { eventually, pidsOf, processesOf } from "#process/trial.ts";
+import { eventually, lacks, pidsOf, processesOf } from "#process/trial.ts";
 import { silentLog } from "#testing/log.ts";
 import { startSsh } from "./ssh.ts";
 import { newSshKey } from "./ssh-host-key.ts";
@@ -220,25 +221,49 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   });
 
   it("forwards ports to the environment's loopback and nowhere else", async () => {
-    await trial.begin();
-    const web = createServer((_, response) => response.end("inside")).listen(0, "127.0.0.1");
-    await once(web, "listening");
+    const node = isolation === "none" ? process.execPath : join(trial.home, "tools/node");
+    const [port = 0, sixth = 0] = await findFreePorts(2);
+    writeFileSync(join(trial.shown, "serve.cjs"), greeting);
+    await trial.begin({ command: `exec ${node} ${join(trial.shown, "serve.cjs")} ${port} ${sixth}` });
     const client = await trial.connect();
-    const forward = (host: string, port: number) =>
+    const forward = (host: string, to: number) =>
       new Promise<ClientChannel>((resolve, reject) => {
-        client.forwardOut("127.0.0.1", 1, host, port, (error, channel) => (error ? reject(error) : resolve(channel)));
+        client.forwardOut("127.0.0.1", 1, host, to, (error, channel) => (error ? reject(error) : resolve(channel)));
       });
 
-    const { port } = web.address() as AddressInfo;
-    const { out } = await said(await forward("localhost", port), "GET / HTTP/1.0\r\n\r\n");
+    const first = await eventually(
+      () => forward("localhost", port).catch(() => undefined),
+      (channel) => channel !== undefined,
+    );
+    const answers = [first, await forward("127.0.0.1", port), await forward("::1", sixth)];
+    const heard = await Promise.all(answers.map((channel) => channel && said(channel, "and you")));
 
-    expect(out).toContain("inside");
+    expect(heard.map((answer) => answer?.out)).toEqual(answers.map(() => "who is there? and you"));
     for (const host of ["example.com", "169.254.169.254", "0.0.0.0", ""]) {
       await expect(forward(host, port)).rejects.toThrow("Channel open failure");
     }
-    web.close();
     await expect(forward("127.0.0.1", 1)).rejects.toThrow("Channel open failure");
   });
+
+  if (isolation === "bubblewrap") {
+    it("forwards to nothing of the machine where the environment has a network of its own", async ({ skip }) => {
+      const lacking = lacks("own");
+      if (lacking) return skip(lacking);
+      await trial.begin();
+      const server = createServer((_, response) => response.end("outside")).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      const client = await trial.connect();
+
+      const attempts = [port, trial.server.port].map(
+        (to) => new Promise((resolve) => client.forwardOut("127.0.0.1", 1, "127.0.0.1", to, resolve)),
+      );
+      const refusals = await Promise.all(attempts);
+      server.close();
+
+      expect(refusals.map(String)).toEqual(refusals.map(() => expect.stringContaining("Channel open failure")));
+    });
+  }
 
   it("ends its sessions with the run, and lets nobody in afterwards", async () => {
     await trial.begin();
@@ -309,6 +334,18 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     expect(error.code).toBe("ECONNREFUSED");
   });
 });
+
+/** Speaks first, and says at the end all that it was told; on 127.0.0.1 at the one port, on ::1 at the other. */
+const greeting = `
+  const { createServer } = require("node:net");
+  for (const [n, host] of ["127.0.0.1", "::1"].entries()) {
+    createServer({ allowHalfOpen: true }, async (socket) => {
+      socket.write("who is there? ");
+      for await (const part of socket) socket.write(part);
+      socket.end();
+    }).listen(Number(process.argv[2 + n]), host);
+  }
+`;
 
 /** An agent that shows one key and signs with another; ssh2 knows agents by their prototype. */
 function forger(shown: string, own: string) {

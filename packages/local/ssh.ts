@@ -82,7 +82,9 @@ function serve(connection: Connection, home: string, log: Log, onGuest: (guest: 
     onGuest(own);
     log.info("ssh login", { run: own.run });
     connection.on("session", (accept) => serveSession(accept(), home, own));
-    connection.on("tcpip", (accept, reject, info) => forward(accept, () => void reject(), info));
+    connection.on("tcpip", (accept, reject, info) => {
+      void forward(home, own.run, accept, () => void reject(), info);
+    });
   });
 }
 

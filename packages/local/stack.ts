@@ -12,8 +12,9 @@ import type { Clock, Log, Settings } from "#core/context.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { contextOf, type Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
-import { processCompute } from "#process/compute.ts";
+import { type ProcessCompute, processCompute } from "#process/compute.ts";
 import { type Programs, programsOf } from "#process/local-path.ts";
+import { isolationWords } from "#process/network.ts";
 import { processVolumes } from "#process/volumes.ts";
 import { adoptRuns } from "./adoption.ts";
 import { dropAwsEnvironment } from "./aws-environment.ts";
@@ -150,7 +151,7 @@ async function startParts({ config, settings, home, log, catalog, parts }: Plan)
     url: server.url,
     metricsUrl: metrics?.url,
     home: path,
-    isolation: compute.isolation,
+    isolation: isolationOf(compute),
     limits: compute.limits,
     runtime: served,
     stop,
@@ -161,6 +162,10 @@ async function startParts({ config, settings, home, log, catalog, parts }: Plan)
 function withDomain(runtime: Runtime, port: number, hasDomain: boolean): Runtime {
   const { settings } = runtime;
   return hasDomain ? runtime : { ...runtime, settings: { ...settings, domain: `${settings.domain}:${port}` } };
+}
+
+function isolationOf({ isolation, network }: ProcessCompute): string {
+  return isolationWords(isolation, network);
 }
 
 interface RuntimeParts {
@@ -199,7 +204,7 @@ function localRuntime({ clock, stores, stsUrl, sshPort, settings, log, path, con
     ids: systemIds(),
     log,
     settings: { ...settings, allowedAccounts, stsOrigins: [stsUrl] },
-    deployment: { version, startedAt: clock.now(), isolation: compute.isolation, limits: compute.limits },
+    deployment: { version, startedAt: clock.now(), isolation: isolationOf(compute), limits: compute.limits },
   } satisfies Runtime;
 }
 

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { processCompute } from "./compute.ts";
 import type { Locking } from "./lock.ts";
+import { isolationWords } from "./network.ts";
 import type { Isolation } from "./records.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 import { eventually, openTrial, pidsOf, processesOf, type Trial, trialNodes } from "./trial.ts";
@@ -37,7 +38,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
     expect(await trial.observe()).toMatchObject({
       state: "ready",
-      isolation,
+      isolation: isolationWords(isolation, trial.compute.network),
       notes: ["image recorded, not pulled: the command runs with this machine's own tools"],
     });
   });

@@ -10,13 +10,14 @@ import { findLimits, type LimitWay, moveLimits, removeLimits, wayInWords } from 
 import type { Programs } from "./local-path.ts";
 import { findLocking, type Locking, lockFile } from "./lock.ts";
 import { runsMounting } from "./mounts.ts";
+import { findNetwork } from "./network-probe.ts";
 import { lookAt, observationOf, treeOf } from "./observation.ts";
 import { readOutput } from "./output.ts";
 import { type LaunchPlan, planOf } from "./plan.ts";
 import { postToPort } from "./port-post.ts";
 import { computeNode, type PretendNode } from "./pretend-node.ts";
 import { killTree } from "./process-tree.ts";
-import { type Isolation, type RunRecord, readRun, writeEnd, writeMark } from "./records.ts";
+import { type Isolation, type Network, type RunRecord, readRun, writeEnd, writeMark } from "./records.ts";
 import { carryOn, endNow, forgetDraft, isDraft, nudge, type RunPlace, requestRemoval } from "./removal.ts";
 import {
   discardLeftovers,
@@ -39,6 +40,8 @@ export interface ProcessComputeOptions {
   readonly nodes: readonly PretendNode[];
   /** Found out by trying when not given. */
   readonly isolation?: Isolation;
+  /** Of sandboxes; found out by trying when not given. */
+  readonly network?: Network;
   /** Where runs look for programs; the system's own places when not given. */
   readonly programs?: Programs;
   readonly locking?: Locking;
@@ -50,6 +53,7 @@ export interface ProcessComputeOptions {
 
 export interface ProcessCompute extends Compute {
   readonly isolation: Isolation;
+  readonly network: Network;
   /** What can be limited here, in words. */
   readonly limits: string;
   /** To be called once at start: finishes what an earlier process left half made or half removed, and no more. */
@@ -70,7 +74,7 @@ const draftMs = 60_000;
 interface Host {
   readonly runs: string;
   readonly options: ProcessComputeOptions &
-    Required<Pick<ProcessComputeOptions, "isolation" | "locking" | "limits" | "programs">>;
+    Required<Pick<ProcessComputeOptions, "isolation" | "network" | "locking" | "limits" | "programs">>;
   readonly applying: Set<Promise<void>>;
   closing: boolean;
 }
@@ -84,12 +88,14 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
   mkdirSync(join(resolve(given.home), "runs"), { recursive: true, mode: 0o700 });
   const home = realpathSync(resolve(given.home));
   const isolation = given.isolation ?? (canSandbox() ? "bubblewrap" : "none");
+  const network = isolation === "none" ? "shared" : (given.network ?? findNetwork());
   const limits = given.limits ?? findLimits(isolation);
   const programs = given.programs ?? { path: systemPath, shown: [] };
-  const options = { ...given, home, isolation, programs, locking: given.locking ?? findLocking(), limits };
+  const options = { ...given, home, isolation, network, programs, locking: given.locking ?? findLocking(), limits };
   const host: Host = { runs: join(home, "runs"), options, applying: new Set(), closing: false };
   return {
     isolation,
+    network,
     limits: wayInWords(limits),
     refusesSecondStart: true,
     apply: (run) => tracked(host, applyRun(host, run)),
@@ -133,7 +139,7 @@ async function applyRun(host: Host, run: Run): Promise<void> {
   if (!isDirectory(directory)) {
     const nodes = run.shares.map(({ node }) => node ?? pretendNodeFor(host, run.instanceType));
     const record: RunRecord = {
-      ...{ key: run.key, image: run.image, nodes, isolation: plan.isolation, ports: plan.ports },
+      ...{ key: run.key, image: run.image, nodes, isolation: plan.isolation, network: plan.network, ports: plan.ports },
       ...{ volumes: plan.mounts.map(({ volume }) => volume), limits: plan.limits },
     };
     const files = { "run.json": JSON.stringify(record), until: String(run.until), [lockFile]: "" };

@@ -22,13 +22,18 @@ export interface Door {
  * is asked and answered may be secret, as the environment of a run is, and is in no file.
  */
 export function openDoor<Asked = Question>(directory: string, answer: (question: Asked) => unknown): Door {
-  const { path, close } = socketPath(directory);
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
+  return openSocket(directory, doorFile, (socket) => {
     socket.on("error", () => undefined);
     void textOf(socket)
       .then(async (text) => socket.end(JSON.stringify((await answer(JSON.parse(text) as Asked)) ?? null)))
       .catch(() => socket.destroy());
   });
+}
+
+/** Listens at a socket in this directory. */
+export function openSocket(directory: string, name: string, onConnection: (socket: Socket) => void): Door {
+  const { path, close } = socketPath(directory, name);
+  const server = createServer({ allowHalfOpen: true }, onConnection);
   // Without a door nobody can come in later, and what runs inside goes on.
   server.once("error", close).listen({ path, backlog: mostWaiting }).unref();
   return {
@@ -57,15 +62,16 @@ export async function askDoor<Answer>(
   withinMs: number,
   onGiven?: () => void,
 ): Promise<Answer> {
-  const { path, close } = socketPath(directory);
-  const socket = createConnection({ path, allowHalfOpen: true });
+  const socket = dialSocket(directory, doorFile);
   socket.setTimeout(withinMs, () => socket.destroy(new Error("The run is silent")));
-  try {
-    socket.once("finish", () => onGiven?.()).end(JSON.stringify(question));
-    return JSON.parse(await textOf(socket)) as Answer;
-  } finally {
-    close();
-  }
+  socket.once("finish", () => onGiven?.()).end(JSON.stringify(question));
+  return JSON.parse(await textOf(socket)) as Answer;
+}
+
+/** Connects to a socket in this directory. */
+export function dialSocket(directory: string, name: string): Socket {
+  const { path, close } = socketPath(directory, name);
+  return createConnection({ path, allowHalfOpen: true }).once("close", close);
 }
 
 /**
@@ -89,12 +95,12 @@ async function textOf(socket: Socket): Promise<string> {
 }
 
 /** The address of a socket has room for 107 bytes (unix(7)), and a home may lie deeper than that. */
-function socketPath(directory: string): { readonly path: string; readonly close: () => void } {
-  if (process.platform !== "linux") return { path: join(directory, doorFile), close: () => undefined };
+function socketPath(directory: string, name: string): { readonly path: string; readonly close: () => void } {
+  if (process.platform !== "linux") return { path: join(directory, name), close: () => undefined };
   let descriptor: number | undefined = openSync(directory, "r");
   const close = () => {
     if (descriptor !== undefined) closeSync(descriptor);
     descriptor = undefined;
   };
-  return { path: `/proc/self/fd/${descriptor}/${doorFile}`, close };
+  return { path: `/proc/self/fd/${descriptor}/${name}`, close };
 }

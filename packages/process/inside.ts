@@ -1,7 +1,8 @@
 import { systemPath } from "./environment.ts";
 import { handedOn, limited, type RunLimits } from "./limits.ts";
+import { enteringUser } from "./network.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
-import type { Isolation } from "./records.ts";
+import type { Isolation, Network } from "./records.ts";
 import { giveUpRights } from "./sandbox-user.ts";
 
 /** What it takes to start a process in a machine of a run. */
@@ -9,6 +10,7 @@ export interface Inside {
   /** The run's; every process of it carries this as BERTH_RUN. */
   readonly name: string;
   readonly isolation: Isolation;
+  readonly network: Network;
   /** First process of the sandbox. */
   readonly sandbox: ProcessIdentity | null;
   /** Where the command of the run began. */
@@ -47,7 +49,7 @@ export function commandInside(inside: Inside, words: readonly string[]): Command
   const { env: variables, unpack } = carried({ ...inside.env, BERTH_RUN: inside.name });
   const env = { PATH: systemPath, BERTH_RUN: inside.name, ...variables };
   const shell = ["/bin/sh", "-c", `${unpack}; cd -- "$0" && unset OLDPWD && exec "$@"`, inside.work, ...words];
-  const entering = inside.sandbox ? enteringWords(String(inside.sandbox.pid)) : [];
+  const entering = inside.sandbox ? enteringWords(String(inside.sandbox.pid), inside.network) : [];
   const unprivileged = inside.sandbox ? giveUpRights() : [];
   const [file = "", ...args] = limited(inside.limits, [
     ...entering,
@@ -62,7 +64,7 @@ export function commandInside(inside: Inside, words: readonly string[]): Command
  * The words that join the namespaces of a sandbox's first process. Whoever joins a user namespace has every capability
  * in it, and with these could undo what hides the home: `giveUpRights` has to come next.
  */
-export function enteringWords(pid: string): string[] {
-  const user = process.getuid?.() === 0 ? [] : ["--user", "--preserve-credentials"];
-  return ["nsenter", "--target", pid, ...user, "--mount", "--pid", "--uts", "--ipc", "--"];
+export function enteringWords(pid: string, network: Network): string[] {
+  const net = network === "own" ? ["--net"] : [];
+  return ["nsenter", "--target", pid, ...enteringUser(), "--mount", "--pid", "--uts", "--ipc", ...net, "--"];
 }

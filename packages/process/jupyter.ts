@@ -2,8 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { JupyterSight } from "#core/context.ts";
 import { forgetJupyter, readAccess, writeJupyter } from "./access-record.ts";
+import type { Forwards } from "./forwards.ts";
 import { findFreePort } from "./free-port.ts";
 import { commandInside, type Inside } from "./inside.ts";
+import { listensInside } from "./listening.ts";
 
 export interface JupyterKeeper {
   /** Reads what is wanted, and starts or ends Jupyter if that is something else. */
@@ -13,7 +15,11 @@ export interface JupyterKeeper {
 }
 
 /** Keeps Jupyter running inside a run, by its supervisor, for as long as `access.json` wants it. */
-export function keepJupyter(directory: string, inside: () => Inside | undefined): JupyterKeeper {
+export function keepJupyter(
+  directory: string,
+  inside: () => Inside | undefined,
+  forwards: Pick<Forwards, "open">,
+): JupyterKeeper {
   let token: string | undefined;
   let stop = new AbortController();
   let serving: Promise<void> = Promise.resolve();
@@ -30,7 +36,9 @@ export function keepJupyter(directory: string, inside: () => Inside | undefined)
     serving = serving.then(async () => {
       if (wanted === undefined || signal.aborted) return forgetJupyter(directory);
       const tell = (sight: JupyterSight) => signal.aborted || writeJupyter(directory, wanted, sight);
-      await serve({ place, token: wanted, tell, signal }).catch(() => tell(failed("Jupyter could not be started")));
+      await serve({ place, forwards, token: wanted, tell, signal }).catch(() =>
+        tell(failed("Jupyter could not be started")),
+      );
     });
   };
   return {
@@ -44,6 +52,7 @@ export function keepJupyter(directory: string, inside: () => Inside | undefined)
 
 interface Serving {
   readonly place: Inside;
+  readonly forwards: Pick<Forwards, "open">;
   readonly token: string;
   readonly tell: (sight: JupyterSight) => void;
   readonly signal: AbortSignal;
@@ -53,16 +62,17 @@ const startedWithinMs = 60_000;
 const mostFailures = 3;
 
 /** Starts it again whenever it ends, on its port as long as that can be had; gives up what has never answered. */
-async function serve({ place, token, tell, signal }: Serving): Promise<void> {
+async function serve({ place, forwards, token, tell, signal }: Serving): Promise<void> {
   let port = await findFreePort();
   let hasAnswered = false;
   for (let failures = 0; !signal.aborted; failures += 1) {
     tell({ state: "starting", origin: null, reason: null });
+    await forwards.open(port);
     const child = start(place, token, port);
     const exit = exitOf(child);
     const kill = () => void endGroup(child, exit);
     signal.addEventListener("abort", kill, { once: true });
-    const answer = await answerOf(port, exit, signal);
+    const answer = await answerOf(place, port, exit, signal);
     if (answer === "answers") {
       hasAnswered = true;
       failures = 0;
@@ -98,6 +108,7 @@ function exitOf(child: ChildProcess): Promise<number | null> {
 }
 
 async function answerOf(
+  place: Inside,
   port: number,
   exit: Promise<unknown>,
   signal: AbortSignal,
@@ -105,7 +116,7 @@ async function answerOf(
   const ended = exit.then(() => "ended" as const);
   const end = performance.now() + startedWithinMs;
   while (!signal.aborted && performance.now() < end) {
-    const answer = await Promise.race([ended, isAnswering(port)]);
+    const answer = await Promise.race([ended, isAnswering(place, port)]);
     if (answer === "ended") return answer;
     if (answer) return "answers";
     await Promise.race([ended, sleep(100)]);
@@ -113,7 +124,8 @@ async function answerOf(
   return "silent";
 }
 
-async function isAnswering(port: number): Promise<boolean> {
+async function isAnswering({ network, sandbox }: Inside, port: number): Promise<boolean> {
+  if (network === "own" && !(sandbox && listensInside(sandbox.pid, port))) return false;
   const signal = AbortSignal.timeout(2_000);
   const response = await fetch(`http://127.0.0.1:${port}/api`, { signal, redirect: "manual" }).catch(() => undefined);
   await response?.body?.cancel();

@@ -21,6 +21,7 @@ describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", (locking) 
     plan = planOf(run, `${trial.uid}-r1`, {
       home: trial.home,
       isolation: "none",
+      network: "shared",
       locking,
       limits: { groups: null, rlimits: null, processes: 1_024 },
       programs: { path: "/usr/bin:/bin", shown: [] },

@@ -6,6 +6,7 @@ import type { Exit } from "./exit.ts";
 import { carried, type Inside } from "./inside.ts";
 import { handedOn, limited } from "./limits.ts";
 import type { LocalPort } from "./local-ports.ts";
+import { enteringNetwork, joinToMachine } from "./network.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { findProcess } from "./process-identity.ts";
 import type { MachineRecord } from "./records.ts";
@@ -20,6 +21,8 @@ export interface Machine {
   readonly exit: Promise<Exit>;
   /** How to start something else in it. */
   readonly inside: Inside;
+  /** Lets its command begin, if that waits for the other machines: they begin in the network of the first one. */
+  begin(): void;
 }
 
 export interface MachineRequest {
@@ -30,6 +33,8 @@ export interface MachineRequest {
   readonly masterPort: number | undefined;
   /** What it serves; nothing but in the first machine. */
   readonly ports: readonly LocalPort[];
+  /** Of the run's first machine, whose network this one is to have as well. */
+  readonly first: Inside | undefined;
   /** Inherited as stdout and stderr. */
   readonly output: number;
   /** Once aborted nothing is started any more. */
@@ -47,9 +52,13 @@ const idle = "exec tail -f /dev/null";
 const deafMs = 300;
 /**
  * Hands the command on as an argument, without it ever being one of bubblewrap's, which everybody can list; says on
- * descriptor 5 that it does, since before that there would be nothing for a SIGTERM to reach.
+ * descriptor 5 that it does, since before that there would be nothing for a SIGTERM to reach. Where it is to have a
+ * network first, and to share it, it waits for the end of descriptor 6.
  */
-const handOn = 'command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-; exec /bin/sh -c -- "$command"';
+function handOn(waits: boolean): string {
+  const wait = waits ? "read _ <&6; exec 6<&-; " : "";
+  return `command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-; ${wait}exec /bin/sh -c -- "$command"`;
+}
 
 async function startBare(request: MachineRequest): Promise<Machine> {
   const { plan, directory, rank, output, signal } = request;
@@ -67,8 +76,9 @@ async function startBare(request: MachineRequest): Promise<Machine> {
     stdio: ["ignore", output, output],
   });
   const exit = exitOf(child);
-  const inside: Inside = { name: plan.name, isolation: "none", sandbox: null, work: start, mounts, limits, env };
-  return { record: { leader: await leaderOf(child), sandbox: null }, exit, inside };
+  const apart = { isolation: "none", network: "shared", sandbox: null } as const;
+  const inside: Inside = { name: plan.name, ...apart, work: start, mounts, limits, env };
+  return { record: { leader: await leaderOf(child), sandbox: null }, exit, inside, begin: () => undefined };
 }
 
 async function startSandboxed(request: MachineRequest): Promise<Machine> {
@@ -79,19 +89,20 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const home = homeIn(binds) ?? work;
   const env = environmentOf(request, { home, workspace, volumes: mounts.map(({ seen }) => seen) });
   const { env: variables, unpack } = carried({ ...env, BERTH_COMMAND: plan.command ?? idle });
-  const shell = ["/bin/sh", "-c", `${unpack}; ${handOn}`];
-  const sandboxed = ["bwrap", "--args", "3", "--info-fd", "4", "--", ...handedOn(limits), ...giveUpRights(), ...shell];
-  const [file = "", ...args] = limited(limits, sandboxed);
+  const { before, options: more, waits } = networkWords(request);
+  const shell = ["/bin/sh", "-c", `${unpack}; ${handOn(waits)}`];
+  const sandboxed = [...before, "bwrap", "--args", "3", "--info-fd", "4", ...more, "--", ...handedOn(limits)];
+  const [file = "", ...args] = limited(limits, [...sandboxed, ...giveUpRights(), ...shell]);
   signal.throwIfAborted();
   const child = spawn(file, args, {
     cwd: "/",
     env: { PATH: systemPath, BERTH_RUN: plan.name },
     detached: true,
-    stdio: ["ignore", output, output, "pipe", "pipe", "pipe"],
+    stdio: ["ignore", output, output, "pipe", "pipe", "pipe", ...(waits ? ["pipe" as const] : [])],
   });
   const exit = exitOf(child);
   const leader = await leaderOf(child);
-  const shown = { home: plan.home, work, start, binds, programs: plan.programs.shown };
+  const shown = { home: plan.home, work, start, binds, programs: plan.programs.shown, network: plan.network };
   const options = sandboxOptions({
     ...shown,
     memoryMb: limits.bounds.memoryMb,
@@ -100,11 +111,23 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const [toSandbox, info, begun] = [child.stdio[3] as Writable, child.stdio[4] as Readable, extraOutput(child, 5)];
   toSandbox.on("error", () => undefined).end(options.map((word) => `${word}\0`).join(""));
   const failure = exit.then(() => sleep(deafMs)).then(() => Promise.reject(new Error("the sandbox could not be made")));
-  const [text] = await Promise.race([Promise.all([wholeText(info), firstByte(begun)]), failure]);
-  const sandbox = findProcess(Number(/"child-pid"\s*:\s*(\d+)/.exec(text)?.[1])) ?? null;
-  const isolation = "bubblewrap" as const;
-  const inside: Inside = { name: plan.name, isolation, sandbox, work: start, mounts, limits, env };
-  return { record: { leader, sandbox }, exit, inside };
+  const [, pid = ""] = /"child-pid"\s*:\s*(\d+)/.exec(await Promise.race([wholeText(info), failure])) ?? [];
+  await Promise.race([firstByte(begun), failure]);
+  if (waits) await Promise.race([joinToMachine(pid, plan.name), failure]);
+  const sandbox = findProcess(Number(pid)) ?? null;
+  const isolation = "bubblewrap";
+  const apart = { isolation, network: plan.network, sandbox } as const;
+  const inside: Inside = { name: plan.name, ...apart, work: start, mounts, limits, env };
+  const begin = () => void (waits && extraOutput(child, 6).destroy());
+  return { record: { leader, sandbox }, exit, inside, begin };
+}
+
+/** The first machine of a run makes its network, and the others begin in it. */
+function networkWords({ plan, first }: MachineRequest) {
+  const shared = { before: [], options: [], waits: false };
+  if (plan.network === "shared") return shared;
+  if (first?.sandbox) return { ...shared, before: enteringNetwork(String(first.sandbox.pid)) };
+  return { ...shared, options: ["--unshare-net"], waits: true };
 }
 
 function exitOf(child: ChildProcess): Promise<Exit> {

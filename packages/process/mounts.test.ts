@@ -65,7 +65,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     );
     await eventually(trial.observe, (seen) => seen?.state === "ready");
     const exec = {
-      ...{ id: "e", words: ["/bin/sh", "-c", 'cat "$HOME/.profile"; echo "$HOME"'] },
+      ...{ id: "e", words: ["/bin/sh", "-c", `until cat "$HOME/.profile"; do sleep 0.1; done 2>&-; echo "$HOME"`] },
       ...{ stdin: "", env: {}, directory: undefined, timeoutMs: 5_000 },
     };
     await trial.compute.startExec(trial.uid, 1, exec);
@@ -135,7 +135,15 @@ describe("what a sandbox shows beside its volumes", () => {
     const [first = "none"] = readdirSync("/opt");
 
     const words = sandboxOptions({
-      ...{ home: trial.home, work: undefined, start: undefined, programs: [], memoryMb: null, env: {} },
+      ...{
+        home: trial.home,
+        work: undefined,
+        start: undefined,
+        programs: [],
+        memoryMb: null,
+        env: {},
+        network: "shared" as const,
+      },
       binds: [
         { from: "/from/inner", path: `/opt/${first}/inner` },
         { from: "/from/outer", path: "/srv/data" },
@@ -154,7 +162,15 @@ describe("what a sandbox shows beside its volumes", () => {
     const trial = openTrial({ isolation: "none" });
 
     const words = sandboxOptions({
-      ...{ home: trial.home, work: undefined, start: undefined, programs: [], memoryMb: null, env: {} },
+      ...{
+        home: trial.home,
+        work: undefined,
+        start: undefined,
+        programs: [],
+        memoryMb: null,
+        env: {},
+        network: "shared" as const,
+      },
       binds: [
         { from: "/from/inner", path: "/data/in/it" },
         { from: "/from/outer", path: "/data" },

@@ -6,6 +6,7 @@ import { systemPath } from "./environment.ts";
 import { killedFromOutside, stackStopped } from "./exit.ts";
 import { limitsInWords, noLimits } from "./limits.ts";
 import { readPorts } from "./local-ports.ts";
+import { isolationWords } from "./network.ts";
 import { seePorts, unansweredPorts } from "./port-sight.ts";
 import { nodeRef } from "./pretend-node.ts";
 import { bootId, isAlive } from "./process-identity.ts";
@@ -60,7 +61,9 @@ export async function observationOf(
   const jupyter = end ? null : seeJupyter(directory);
   const declared = run?.ports ?? [];
   const lives = started && !end;
-  const ports = lives ? await seePorts(directory, declared, { sshPort, jupyter }) : unansweredPorts(declared);
+  const networkOf = run?.network === "own" ? (launcher?.machines[0]?.sandbox?.pid ?? null) : null;
+  const doors = { sshPort, jupyter, networkOf };
+  const ports = lives ? await seePorts(directory, declared, doors) : unansweredPorts(declared);
   return {
     state: end ? "ended" : livingState(directory, started, ports),
     started,
@@ -69,7 +72,7 @@ export async function observationOf(
     reason: end?.reason ?? null,
     address: started ? { ip: "127.0.0.1", port: sshPort } : null,
     nodes: (run?.nodes ?? []).map((name) => ({ ...nodeRef(dirname(dirname(directory)), name), answers: true })),
-    isolation: run?.isolation ?? "none",
+    isolation: isolationWords(run?.isolation ?? "none", run?.network ?? "shared"),
     jupyter,
     ports,
     limits: limitsInWords(run?.limits ?? noLimits),

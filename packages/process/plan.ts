@@ -2,7 +2,7 @@ import type { Run, RunPort } from "#core/context.ts";
 import { type LimitWay, limitsOf, type RunLimits } from "./limits.ts";
 import type { Programs } from "./local-path.ts";
 import type { Locking } from "./lock.ts";
-import type { Isolation } from "./records.ts";
+import type { Isolation, Network } from "./records.ts";
 import { isVolumeId } from "./volume-directory.ts";
 
 /** What the supervisor is told through its socket: secrets are in here and in no file. */
@@ -10,6 +10,7 @@ export interface LaunchPlan {
   readonly name: string;
   readonly home: string;
   readonly isolation: Isolation;
+  readonly network: Network;
   readonly programs: Programs;
   readonly locking: Locking;
   readonly command: string | null;
@@ -33,9 +34,9 @@ export type LaunchReply = "started" | "ended" | "known" | "busy" | "gone";
 export function planOf(
   run: Run,
   name: string,
-  options: Pick<LaunchPlan, "home" | "isolation" | "locking" | "programs"> & { readonly limits: LimitWay },
+  options: Pick<LaunchPlan, "home" | "isolation" | "network" | "locking" | "programs"> & { readonly limits: LimitWay },
 ): LaunchPlan {
-  const { home, isolation, locking, programs, limits } = options;
+  const { home, isolation, network, locking, programs, limits } = options;
   for (const [variable, value] of Object.entries(run.env)) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) throw new Error("The name of an environment variable is not valid");
     if (value.includes("\0")) throw new Error(`Environment variable ${variable} holds a NUL character`);
@@ -49,6 +50,7 @@ export function planOf(
     name,
     home,
     isolation,
+    network,
     programs,
     locking,
     command: run.command ?? null,

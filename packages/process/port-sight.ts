@@ -1,5 +1,6 @@
 import { createConnection } from "node:net";
 import type { JupyterSight, PortSight, RunPort } from "#core/context.ts";
+import { listensInside } from "./listening.ts";
 import { type LocalPort, readPorts } from "./local-ports.ts";
 
 /** What is known of the doors that a run does not serve by a port of its own. */
@@ -7,6 +8,8 @@ export interface Doors {
   /** Where this machine's SSH answers for all runs; null: nowhere. */
   readonly sshPort: number | null;
   readonly jupyter: JupyterSight | null;
+  /** First process of the run's sandbox, where that has a network of its own. */
+  readonly networkOf: number | null;
 }
 
 /** Asks every port of a living run whether it answers. */
@@ -25,10 +28,15 @@ export function findLocal(locals: readonly LocalPort[], port: number): LocalPort
 }
 
 async function seePort({ port, kind }: RunPort, local: LocalPort | undefined, doors: Doors): Promise<PortSight> {
-  const { sshPort, jupyter } = doors;
+  const { sshPort, jupyter, networkOf } = doors;
   if (kind === "ssh")
     return { port, kind, address: sshPort === null ? null : addressOf(sshPort), answers: sshPort !== null };
-  if (local) return { port, kind, address: addressOf(local.local), answers: await isListening(local.local) };
+  if (local) {
+    // What passes connections on into the other network accepts each: only there it is seen who listens.
+    const isInside = networkOf !== null && !local.standsIn;
+    const answers = isInside ? listensInside(networkOf, local.local) : await isListening(local.local);
+    return { port, kind, address: addressOf(local.local), answers };
+  }
   const origin = jupyter?.origin ?? null;
   return {
     port,

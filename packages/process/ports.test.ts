@@ -8,20 +8,24 @@ import type { Run, RunPort } from "#core/context.ts";
 import { processCompute } from "./compute.ts";
 import { jupyterStub } from "./jupyter-stub.ts";
 import { postToLocal } from "./port-post.ts";
-import { canSandbox } from "./sandbox-probe.ts";
-import { eventually, openTrial, pidsOf, processesOf, type Trial } from "./trial.ts";
+import { eventually, lacks, openTrial, pidsOf, processesOf, type Trial } from "./trial.ts";
 
 const http: RunPort = { port: 8080, kind: "http" };
 
-describe.each(["bubblewrap", "none"] as const)("the ports of a run, isolation %s", (isolation) => {
-  if (isolation === "bubblewrap" && !canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+describe.each([
+  ["bubblewrap", "own"],
+  ["bubblewrap", "shared"],
+  ["none", "shared"],
+] as const)("the ports of a run, isolation %s, %s network", (isolation, network) => {
+  const lacking = isolation === "bubblewrap" && lacks(network);
+  if (lacking) {
+    it("needs bubblewrap, and for a network slirp4netns", ({ skip }) => skip(lacking));
     return;
   }
 
   let trial: Trial;
   beforeEach(() => {
-    trial = openTrial({ isolation });
+    trial = openTrial({ isolation, network });
   });
   afterEach(async () => {
     await trial.close();

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeLimits, type RunLimits } from "./limits.ts";
+import { networkVariable } from "./network.ts";
 import { findProcess, isAlive, type ProcessIdentity, type ProcessStatus, signalProcess } from "./process-identity.ts";
 
 /** How the processes of one run are known. */
@@ -29,13 +30,17 @@ async function membersOf(tree: ProcessTree): Promise<ProcessIdentity[]> {
   return seen.filter((one) => belongs(one, tree, namespaces)).flatMap(({ status }) => status() ?? []);
 }
 
-/** Asks everything of the run to end, but for the processes that hold its sandboxes: ending these is SIGKILL inside. */
+/**
+ * Asks everything of the run to end, but for the processes that hold its sandboxes: ending these is SIGKILL inside. And
+ * but for its network, which may still be needed.
+ */
 export async function terminateTree(tree: ProcessTree): Promise<void> {
   const holders = new Set(
     (tree.sandboxes.length > 0 ? [...tree.leaders, ...tree.sandboxes] : []).map(({ pid }) => pid),
   );
   for (const member of await membersOf(tree)) {
-    if (!holders.has(member.pid)) signal(member, "SIGTERM");
+    const isNetwork = environment(member.pid).includes(`\0${networkVariable}=`);
+    if (!holders.has(member.pid) && !isNetwork) signal(member, "SIGTERM");
   }
 }
 
@@ -56,7 +61,7 @@ export async function killTree(tree: ProcessTree, withinMs: number): Promise<boo
 
 /** A process as one look at all of them finds it. What few ask for is read when the first one does. */
 interface Seen {
-  /** The values of BERTH_RUN that it was started with. */
+  /** The runs that its environment names, to which it belongs or whose network it is. */
   readonly runs: readonly string[];
   readonly status: () => ProcessStatus | undefined;
   readonly namespace: () => string | undefined;
@@ -85,8 +90,10 @@ function lookAtAll(): Seen[] {
   return pids.filter((pid) => pid !== process.pid).map(seenProcess);
 }
 
+const named = new RegExp(`\\0(?:BERTH_RUN|${networkVariable})=([^\\0]*)(?=\\0)`, "g");
+
 function seenProcess(pid: number): Seen {
-  const runs = Array.from(environment(pid).matchAll(/\0BERTH_RUN=([^\0]*)(?=\0)/g), ([, run = ""]) => run);
+  const runs = Array.from(environment(pid).matchAll(named), ([, run = ""]) => run);
   const status = once(() => {
     const found = findProcess(pid);
     return found?.isSpent ? undefined : found;

@@ -7,12 +7,16 @@ import { readWhole, writeWhole } from "./run-directory.ts";
 
 export type Isolation = "bubblewrap" | "none";
 
+/** Whether a run has a network to itself, or that of the machine. */
+export type Network = "own" | "shared";
+
 /** `run.json`: what a run is, without anything secret. Written once, with the directory. */
 export interface RunRecord {
   readonly key: string;
   readonly image: string;
   readonly nodes: readonly string[];
   readonly isolation: Isolation;
+  readonly network: Network;
   /** The volumes that its first machine mounts. */
   readonly volumes: readonly string[];
   readonly ports: readonly RunPort[];
@@ -47,11 +51,12 @@ export interface EndRecord {
 export type Mark = "removal" | "until" | "stopped" | "answered" | "silent";
 
 export function readRun(directory: string): RunRecord | undefined {
-  const { key, image, nodes, isolation, volumes, ports, limits } = readObject(directory, "run.json") ?? {};
+  const { key, image, nodes, isolation, network, volumes, ports, limits } = readObject(directory, "run.json") ?? {};
   if (typeof key !== "string" || typeof image !== "string" || !Array.isArray(nodes)) return undefined;
   const names = nodes.filter((node) => typeof node === "string");
   return {
     ...{ key, image, nodes: names, isolation: isolation === "bubblewrap" ? "bubblewrap" : "none" },
+    network: network === "own" ? "own" : "shared",
     volumes: Array.isArray(volumes) ? volumes.filter((volume) => typeof volume === "string") : [],
     ports: Array.isArray(ports) ? (ports as RunPort[]) : [],
     limits: (limits ?? noLimits) as RunLimits,

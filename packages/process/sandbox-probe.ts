@@ -22,10 +22,11 @@ export function canSandbox(): boolean {
       binds: [],
       programs: [],
       memoryMb: null,
+      network: "shared",
       env: {},
     });
     const first = ["bwrap", ...options, "--info-fd", "3", "--", ...giveUpRights(), "/bin/sh", "-c", "echo on; read _"];
-    const later = [...enteringWords("$pid"), ...giveUpRights(), "/bin/sh", "-c", "test -w /tmp"];
+    const later = [...enteringWords("$pid", "shared"), ...giveUpRights(), "/bin/sh", "-c", "test -w /tmp"];
     const env = { PATH: systemPath, PLACE: place };
     const { status } = spawnSync("/bin/sh", ["-c", script(first, later)], { env, stdio: "ignore", timeout: 10_000 });
     return status === 0;

@@ -1,5 +1,16 @@
-import { lstatSync, mkdirSync, readlinkSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
+import { resolverSettings } from "./name-servers.ts";
+import type { Network } from "./records.ts";
 import { passwdInside, userOptions } from "./sandbox-user.ts";
 import { systemFiles } from "./system-files.ts";
 import { toolPlaces } from "./tools.ts";
@@ -27,6 +38,7 @@ export interface SandboxRequest {
   readonly programs: readonly string[];
   /** What its processes may use; null: no less than there is. */
   readonly memoryMb: number | null;
+  readonly network: Network;
   /** Of programs that still have rights, so nothing of the run's own is in it by its name. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -36,15 +48,24 @@ const tmpMb = 1024;
 
 /**
  * Own pid, ipc, uts and, but for root, user namespaces. Of the machine's files it shows system directories, read-only,
- * and nothing else; its network is shared. The environment is set here, so that nothing of it acts on bubblewrap itself
- * (LD_PRELOAD would).
+ * and nothing else; its network is made elsewhere (network.ts). The environment is set here, so that nothing of it acts on bubblewrap
+ * itself (LD_PRELOAD would).
  */
-export function sandboxOptions({ home, work, start, binds, programs, memoryMb, env }: SandboxRequest): string[] {
+export function sandboxOptions({
+  home,
+  work,
+  start,
+  binds,
+  programs,
+  memoryMb,
+  network,
+  env,
+}: SandboxRequest): string[] {
   return [
     ...userOptions(),
     ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"],
     ...systemFiles().filter(isFree(binds)).flatMap(readOnly),
-    ...nameResolution(),
+    ...nameResolution(home, network),
     ...usersInside(home),
     ...["--proc", "/proc", "--dev", "/dev"],
     ...["/dev/shm", "/tmp", "/var/tmp"].flatMap((path) => ownDirectory(path, Math.min(tmpMb, memoryMb ?? tmpMb))),
@@ -94,18 +115,26 @@ function volumePlaces(binds: readonly Bind[]): string[] {
 
 /** The machine's users are nobody's business inside, but programs ask who they run as. */
 function usersInside(home: string): string[] {
+  return Object.entries(passwdInside()).flatMap(([name, text]) => [
+    "--ro-bind",
+    ownFile(home, name, text),
+    `/etc/${name}`,
+  ]);
+}
+
+/** A file of ours that sandboxes show. Those that live see what is written over it. */
+function ownFile(home: string, name: string, text: string): string {
   const directory = join(home, "sandbox");
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  return Object.entries(passwdInside()).flatMap(([name, text]) => {
-    const file = join(directory, name);
-    if (statSync(file, { throwIfNoEntry: false })?.size !== text.length) writeFileSync(file, text, { mode: 0o644 });
-    return ["--ro-bind", file, `/etc/${name}`];
-  });
+  const file = join(directory, name);
+  if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text, { mode: 0o644 });
+  return file;
 }
 
 /** /etc/resolv.conf is a link into /run where a daemon writes it. */
-function nameResolution(): string[] {
+function nameResolution(home: string, network: Network): string[] {
   const file = "/etc/resolv.conf";
+  if (network === "own") return ["--ro-bind", ownFile(home, "resolv.conf", resolverSettings() ?? ""), file];
   if (!statSync(file, { throwIfNoEntry: false })) return [];
   return ["--ro-bind", realpathSync(file), file];
 }

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { openDoor, type Question } from "./door.ts";
 import { type ExecKeeper, type ExecTools, keepExecs } from "./exec-keeper.ts";
 import { askedToStop, countOomKills, type End, endOf, stackStopped, supervisorFailed } from "./exit.ts";
+import { type Forwards, forwardsOf } from "./forwards.ts";
 import { findFreePort } from "./free-port.ts";
 import { keepJupyter } from "./jupyter.ts";
 import { isOverMemory, makeLimits, removeLimits } from "./limits.ts";
@@ -47,6 +48,7 @@ interface Handled {
   readonly machines: Machine[];
   readonly execs: ExecKeeper;
   readonly placeholders: Placeholders;
+  readonly forwards: Forwards;
   readonly supervision: Supervision;
   /** Rejects when something in its handling failed. */
   readonly failure: Promise<never>;
@@ -62,7 +64,8 @@ export function superviseRun(plan: LaunchPlan, tools: SupervisorTools): Supervis
   failure.promise.catch(() => undefined);
   const machines: Machine[] = [];
   const inside = () => machines[0]?.inside;
-  const jupyter = keepJupyter(directory, inside);
+  const forwards = forwardsOf(directory, plan, inside);
+  const jupyter = keepJupyter(directory, inside, forwards);
   const execs = keepExecs(directory, inside, tools);
   const placeholders = placeholdersOf(plan.image);
   const close = () => {
@@ -72,7 +75,7 @@ export function superviseRun(plan: LaunchPlan, tools: SupervisorTools): Supervis
   };
   const supervision = supervise(directory, { look: jupyter.look, close });
   const handled: Handled = {
-    ...{ directory, plan, tools, machines, execs, placeholders, supervision },
+    ...{ directory, plan, tools, machines, execs, placeholders, forwards, supervision },
     ...{ failure: failure.promise, stop: new AbortController(), answer: reply.resolve },
   };
   const over = handle(handled).catch((error: unknown) => {
@@ -108,12 +111,13 @@ function reasonNotToStart(directory: string): string | undefined {
 
 /** From the first line on the run is never started again, so whatever fails after it is an end. */
 async function live(run: Handled): Promise<EndRecord> {
-  const { directory, plan, tools, machines, execs, supervision, stop } = run;
+  const { directory, plan, tools, machines, execs, forwards, supervision, stop } = run;
   writeLauncher(directory, { launcher: tools.self, started: false, machines: [] });
   const door = openDoor(directory, (question: Question) => {
     if (question.ask === "exec") return execs.start(question.exec);
     return question.ask === "wait" ? execs.wait(question.id, question.waitMs) : machines[0]?.inside;
   });
+  forwards.begin();
   const end = await Promise.race([runMachines(run), run.failure]).catch((error: unknown): End => {
     tools.report(error);
     return { exitCode: null, reason: machines.length > 0 ? supervisorFailed : notStarted(error) };
@@ -125,22 +129,25 @@ async function live(run: Handled): Promise<EndRecord> {
     await execs.end();
   });
   door.close();
+  forwards.close();
   await removeLimits(plan.limits);
   return { started: machines.length > 0, ...end };
 }
 
 async function runMachines(run: Handled): Promise<End> {
-  const { directory, machines, supervision, placeholders, tools } = run;
+  const { directory, machines, supervision, placeholders, forwards, tools } = run;
   const plan = { ...run.plan, limits: makeLimits(run.plan.limits) };
   const oomKills = countOomKills();
   const output = openOutput(directory, await tools.takeFifo(), plan.isolation);
   try {
     const masterPort = plan.machines > 1 ? await findFreePort() : undefined;
     const opened = await openPorts(directory, plan);
+    await Promise.all(opened.map(({ local, standsIn }) => !standsIn && forwards.open(local)));
     for (let rank = 0; rank < plan.machines; rank += 1) {
-      const given = { plan, directory, rank, masterPort, ports: rank === 0 ? opened : [] };
+      const given = { plan, directory, rank, masterPort, ports: rank === 0 ? opened : [], first: machines[0]?.inside };
       machines.push(await startMachine({ ...given, output: output.descriptor, signal: run.stop.signal }));
     }
+    for (const { begin } of machines) begin();
     placeholders.open(opened);
   } catch (error) {
     return { exitCode: null, reason: notStarted(error) };

@@ -109,7 +109,8 @@ describe("the supervisor of a home", () => {
     expect(await start(older, "flock")).toBe("ready");
     const run = trial.runOf();
     const name = `${trial.uid}-r1`;
-    const given = { home: trial.home, isolation: trial.compute.isolation, locking: "flock" } as const;
+    const { isolation, network } = trial.compute;
+    const given = { home: trial.home, isolation, network, locking: "flock" } as const;
     const limits = { groups: null, rlimits: null, processes: 1_024 };
     makeRunDirectory(directoryOf(1), 1, { "run.json": "{}", lock: "" });
     const plan = planOf(run, name, { ...given, limits, programs: { path: systemPath, shown: [] } });

@@ -15,8 +15,10 @@ import type { ComputeNode, Observation, Run } from "#core/context.ts";
 import { type ProcessCompute, type ProcessComputeOptions, processCompute } from "./compute.ts";
 import { systemPath } from "./environment.ts";
 import { programsOf } from "./local-path.ts";
+import { findNetwork } from "./network-probe.ts";
 import { computeNode } from "./pretend-node.ts";
-import { readLauncher } from "./records.ts";
+import { type Network, readLauncher } from "./records.ts";
+import { canSandbox } from "./sandbox-probe.ts";
 
 export const trialNodes = ["one", "two"].map((name) => {
   return { name, instanceType: "p5.48xlarge", zone: "local", ready: true };
@@ -43,7 +45,9 @@ export interface Trial {
   close(): Promise<void>;
 }
 
-export function openTrial(options: Pick<ProcessComputeOptions, "isolation" | "locking" | "limits"> = {}): Trial {
+export function openTrial(
+  options: Pick<ProcessComputeOptions, "isolation" | "network" | "locking" | "limits"> = {},
+): Trial {
   const root = mkdtempSync("/var/tmp/berth-trial-");
   const home = join(root, "home");
   const shown = join(root, "shown");
@@ -96,6 +100,15 @@ export function openTrial(options: Pick<ProcessComputeOptions, "isolation" | "lo
       rmSync(root, { recursive: true });
     },
   };
+}
+
+/** What this machine lacks for sandboxes with such a network; undefined: nothing. */
+export function lacks(network: Network): string | undefined {
+  if (!canSandbox()) return "this machine has no bubblewrap that works";
+  const isFound = network === "shared" || findNetwork() === "own";
+  return isFound
+    ? undefined
+    : "this machine has no slirp4netns and ip that work, or none of its name servers is reached";
 }
 
 /** Reads until it holds what was waited for; fails after a minute. */

@@ -1,0 +1,106 @@
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import { pipeline } from "node:stream";
+import { connectionsOf } from "./connections.ts";
+import { type Door, openSocket } from "./door.ts";
+import type { Inside } from "./inside.ts";
+import type { LaunchPlan } from "./plan.ts";
+
+/** What passes connections on into the network of a run, where it has one of its own. */
+export interface Forwards {
+  /** Begins to listen at the socket in the run's directory. */
+  begin(): void;
+  /** From this port of the machine's loopback to the same one of the run's, from now on. Nothing where it is taken. */
+  open(port: number): Promise<void>;
+  close(): void;
+}
+
+/** Of one port, as of a placeholder. */
+const mostConnections = 256;
+
+/** Passes on, in the supervisor, what comes to the run's ports and what comes to its socket for them. */
+export function forwardsOf(
+  directory: string,
+  { home, network }: LaunchPlan,
+  inside: () => Inside | undefined,
+): Forwards {
+  if (network === "shared") return { begin: () => undefined, open: async () => undefined, close: () => undefined };
+  const { connect, close } = connectionsOf(home, inside);
+  const servers = new Set<Server>();
+  const sockets = new Set<Socket>();
+  const keep = (socket: Socket) => {
+    socket.on("error", () => socket.destroy()).once("close", () => sockets.delete(socket));
+    sockets.add(socket);
+  };
+  const pass = async (outer: Socket, { host, port }: Destination, hello = ""): Promise<void> => {
+    const inner = await connect(host, port);
+    if (!inner || outer.destroyed) {
+      inner?.destroy();
+      outer.destroy();
+      return;
+    }
+    inner.allowHalfOpen = true;
+    keep(inner);
+    if (hello !== "") outer.write(hello);
+    join(outer, inner);
+  };
+  let door: Door | undefined;
+  return {
+    begin: () => {
+      door = openSocket(directory, portsSocket, (outer) => {
+        keep(outer);
+        outer.once("data", (line) => {
+          const destination = destinationIn(String(line));
+          if (destination) void pass(outer.pause(), destination, connected);
+          else outer.destroy();
+        });
+      });
+    },
+    open: async (port) => {
+      const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (outer) => {
+        keep(outer);
+        void pass(outer, { host: "127.0.0.1", port });
+      });
+      server.maxConnections = mostConnections;
+      servers.add(server);
+      server.listen(port, "127.0.0.1");
+      await Promise.race([once(server, "listening"), once(server, "error")]).catch(() => undefined);
+    },
+    close: () => {
+      close();
+      door?.close();
+      for (const server of servers) server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** What a client of the run's socket says first, in one line. */
+export interface Destination {
+  readonly host: "127.0.0.1" | "::1";
+  readonly port: number;
+}
+
+/** In the run's directory: who may enter that reaches the run's ports, and nobody else. */
+export const portsSocket = "ports";
+/** What it answers once it has been connected; all that follows is the port's. */
+export const connected = "+";
+
+function destinationIn(line: string): Destination | undefined {
+  try {
+    const { host, port } = JSON.parse(line) as Partial<Record<keyof Destination, unknown>>;
+    const isPort = typeof port === "number" && Number.isInteger(port) && port > 0 && port < 65_536;
+    return isPort && (host === "127.0.0.1" || host === "::1") ? { host, port } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Each direction ends by itself, as in a TCP connection. */
+function join(one: Socket, other: Socket): void {
+  const end = (error: unknown) => {
+    if (error) for (const socket of [one, other]) socket.destroy();
+  };
+  pipeline(one, other, end);
+  pipeline(other, one, end);
+}

@@ -1,0 +1,72 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { systemPath } from "./environment.ts";
+import type { Network } from "./records.ts";
+
+/** What of a run has it, and not BERTH_RUN, is its network: that is killed with it, and not asked to end before. */
+export const networkVariable = "BERTH_NETWORK";
+
+/**
+ * The options join the network to the machine's addresses, but for its loopback. Names are asked from inside: passed on
+ * by slirp4netns, every port of a name server would be reached and not its own alone, which may be on the loopback.
+ */
+const slirpOptions = [
+  ...["--configure", "--mtu=65520", "--disable-host-loopback", "--disable-dns"],
+  ...["--enable-sandbox", "--enable-seccomp", "--ready-fd=3", "--exit-fd=4"],
+];
+
+/**
+ * A socket that is bound to the interface (SO_BINDTODEVICE) goes by these routes alone, and slirp4netns would pass what
+ * is for 127.0.0.0/8 on to the machine's own.
+ */
+const closeLoopback = ["ip", "route", "add", "unreachable", "127.0.0.0/8"];
+
+/**
+ * Resolves once the network of this sandbox, by its first process, is joined to the machine's, which it stays while this
+ * process lives and the run is not over; throws where that does not work. Only for a sandbox that has begun: bubblewrap
+ * gives up when somebody else brings the loopback interface up before it does.
+ */
+export async function joinToMachine(pid: string, name: string): Promise<void> {
+  const [file = "", ...args] = [...enteringNetwork(pid), ...closeLoopback];
+  const env = { PATH: systemPath };
+  const route = spawn(file, args, { cwd: "/", env, stdio: "ignore" });
+  const slirp = spawn("slirp4netns", [...slirpOptions, pid, "tap0"], {
+    cwd: "/",
+    env: { ...env, [networkVariable]: name },
+    detached: true,
+    stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
+  });
+  slirp.unref();
+  const [ready, held] = (slirp.stdio as readonly unknown[]).slice(3) as [Socket, Socket];
+  held.on("error", () => undefined).unref();
+  slirp.once("exit", () => held.destroy()).once("error", () => held.destroy());
+  const [[code], isReady] = await Promise.all([once(route, "exit"), firstByte(ready), once(slirp, "spawn")]);
+  ready.destroy();
+  if (code !== 0 || !isReady) throw new Error("The network of the sandbox could not be joined to the machine's");
+}
+
+/** The words that run something in the network of a sandbox whose first process this is, and nothing else of it. */
+export function enteringNetwork(pid: string): string[] {
+  return ["nsenter", "--target", pid, ...enteringUser(), "--net", "--"];
+}
+
+/** Nobody but root can enter another namespace than through the user namespace that it belongs to. */
+export function enteringUser(): string[] {
+  return process.getuid?.() === 0 ? [] : ["--user", "--preserve-credentials"];
+}
+
+/** How much an environment is kept apart, for people. */
+export function isolationWords(isolation: string, network: Network): string {
+  return isolation === "none" ? isolation : `${isolation}, ${network} network`;
+}
+
+/** False when there is none before the end. */
+function firstByte(stream: Socket): Promise<boolean> {
+  return new Promise((resolve) => {
+    stream
+      .once("data", () => resolve(true))
+      .once("close", () => resolve(false))
+      .once("error", () => resolve(false));
+  });
+}
