@@ -2,17 +2,19 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemPath } from "#process/environment.ts";
+import { findNetwork } from "#process/network-probe.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
 import { jobClient } from "./job-client.ts";
 import { openStackTrial, type StackTrial } from "./stack-trial.ts";
 
 const hasSandbox = canSandbox();
-const programs = systemPath.split(":").map((directory) => join(directory, "bwrap"));
-/** Everything as it is, but that bubblewrap cannot be run: with its own help, where it works. */
-const hidden = programs
-  .filter((program) => existsSync(program))
-  .flatMap((program) => ["--ro-bind", "/dev/null", program]);
-const withoutSandbox = ["bwrap", "--dev-bind", "/", "/", ...hidden, "--"];
+const network = hasSandbox ? findNetwork() : "shared";
+/** Everything as it is, but that a program cannot be run: with bubblewrap's own help, where that works. */
+const without = (program: string): string[] => {
+  const places = systemPath.split(":").map((directory) => join(directory, program));
+  const hidden = places.filter((place) => existsSync(place)).flatMap((place) => ["--ro-bind", "/dev/null", place]);
+  return hasSandbox ? ["bwrap", "--dev-bind", "/", "/", ...hidden, "--"] : [];
+};
 let trial: StackTrial;
 
 beforeEach(() => {
@@ -23,11 +25,12 @@ afterEach(() => trial.close());
 
 describe("how environments are kept apart", () => {
   it.each([
-    ["none", withoutSandbox],
-    ["bubblewrap", []],
+    ["none", without("bwrap")],
+    ["bubblewrap, shared network", without("slirp4netns")],
+    [`bubblewrap, ${network} network`, []],
   ])("is said openly: %s", async (isolation, under) => {
     const expected = hasSandbox ? isolation : "none";
-    const stack = await trial.start({}, { under: hasSandbox ? under : [] });
+    const stack = await trial.start({}, { under });
     const jobs = jobClient(stack.url, (await stack.env()).API_KEY ?? "");
     const id = await jobs.submit({ instance_type: "c7i.8xlarge" });
 

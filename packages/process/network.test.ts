@@ -1,0 +1,177 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { isAlive } from "./process-identity.ts";
+import { readLauncher } from "./records.ts";
+import { eventually, lacks, openTrial, pidsOf, processesOf, type Trial } from "./trial.ts";
+
+/** Any address of this machine that is not its loopback's, if it has one. */
+const outer = Object.values(networkInterfaces())
+  .flatMap((addresses) => addresses ?? [])
+  .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
+
+const lacking = lacks("own");
+
+describe("a network of its own", () => {
+  if (lacking) {
+    it("needs slirp4netns", ({ skip }) => skip(lacking));
+    return;
+  }
+
+  let trial: Trial;
+  let server: Server;
+  let port: number;
+  const seen: (string | undefined)[] = [];
+
+  beforeEach(async () => {
+    trial = openTrial({ isolation: "bubblewrap" });
+    seen.length = 0;
+    server = createServer((socket) => {
+      seen.push(socket.localAddress);
+      socket.end();
+    });
+    port = await portOf(server, "0.0.0.0");
+    writeFileSync(join(trial.shown, "reach.cjs"), reaching);
+  });
+  afterEach(async () => {
+    server.close();
+    await trial.close();
+  });
+
+  const node = (file: string) => `${join(trial.home, "tools/node")} ${join(trial.shown, file)}`;
+  const outputOf = async (command: string) => {
+    await trial.compute.apply(trial.runOf({ command }));
+    await trial.ended();
+    return trial.compute.readLog(trial.uid, 1);
+  };
+  const cables = () => processesOf(trial.home, trial.uid).filter((pid) => nameOf(pid) === "slirp4netns");
+
+  it("is said of the run, and has an interface, a way out and a name server that is not the loopback's", async () => {
+    const output = await outputOf("cat /proc/net/dev /etc/resolv.conf");
+
+    expect(await trial.observe()).toMatchObject({ isolation: "bubblewrap, own network" });
+    expect(output).toContain("tap0:");
+    expect(output).not.toMatch(/^nameserver 127\./m);
+  });
+
+  it("reaches what listens on another address of the machine, and nothing on its loopback", async ({ skip }) => {
+    if (outer === undefined) return skip("this machine has no address but the loopback's");
+    const places = [`127.0.0.1:${port}`, `10.0.2.2:${port}`, `${outer}:${port}`].join(" ");
+
+    const output = await outputOf(`${node("reach.cjs")} ${places}`);
+
+    expect(output).toBe(`${outer}:${port}\n`);
+    expect(seen).toEqual([outer]);
+  });
+
+  it("is one for the machines of a job", async () => {
+    writeFileSync(join(trial.shown, "meet.cjs"), meeting);
+    const shares = ["one", "two"].map((name) => ({ node: name, units: 8 }));
+
+    await trial.compute.apply(trial.runOf({ command: node("meet.cjs"), shares }));
+
+    expect(await trial.ended()).toMatchObject({ exitCode: 0 });
+    expect(await trial.compute.readLog(trial.uid, 1)).toContain("met 1");
+  });
+
+  it("stays for what a command has still to do when it is asked to end, and goes with it", async () => {
+    const command = "trap 'grep -c tap0 /proc/net/dev; exit 3' TERM; echo on; while :; do sleep 0.1; done";
+    await trial.compute.apply(trial.runOf({ command }));
+    await eventually(
+      () => trial.compute.readLog(trial.uid, 1),
+      (log) => log.includes("on"),
+    );
+
+    await trial.compute.extend(trial.uid, 1, Date.now());
+    await trial.ended();
+
+    expect(await trial.compute.readLog(trial.uid, 1)).toMatch(/^1$/m);
+    await eventually(cables, (pids) => pids.length === 0);
+  });
+
+  it("goes with its sandbox, also when the supervisor was killed", async () => {
+    await trial.compute.apply(trial.runOf());
+    const before = cables();
+
+    process.kill(trial.launcherPid(), "SIGKILL");
+
+    expect(before).toHaveLength(1);
+    await eventually(cables, (pids) => pids.length === 0);
+  });
+
+  it("is entered for connections that are wanted, many at once, by a process that does not stay", async () => {
+    writeFileSync(join(trial.shown, "serve.cjs"), serving);
+    const ports = [{ port: 8080, kind: "http" }] as const;
+    await trial.compute.apply(trial.runOf({ command: node("serve.cjs"), ports }));
+    const ready = await eventually(trial.observe, (observed) => observed?.state === "ready");
+    const before = connectors(trial);
+
+    const url = `http://${ready?.ports[0]?.address}/`;
+    const texts = await Promise.all(
+      Array.from({ length: 40 }, async (_, n) => (await fetch(url, { method: "POST", body: `${n}` })).text()),
+    );
+
+    expect(before).toEqual([]);
+    expect(texts).toEqual(texts.map((_, n) => `${n}`));
+    expect(connectors(trial)).toHaveLength(1);
+    await eventually(
+      () => connectors(trial),
+      (pids) => pids.length === 0,
+    );
+    const sandbox = readLauncher(trial.directory)?.machines[0]?.sandbox;
+    expect(sandbox && isAlive(sandbox)).toBe(true);
+  });
+});
+
+function connectors(trial: Trial): number[] {
+  return pidsOf(trial, process.execPath).filter((pid) => commandOf(pid).includes("connector.ts"));
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1");
+  } catch {
+    return "";
+  }
+}
+
+function nameOf(pid: number): string {
+  return commandOf(pid).split("\0")[0] ?? "";
+}
+
+function portOf(server: Server, host: string): Promise<number> {
+  return new Promise((resolve) => {
+    server.listen(0, host, () => {
+      const address = server.address();
+      resolve(typeof address === "object" && address ? address.port : 0);
+    });
+  });
+}
+
+/** Prints which of its arguments, each `<host>:<port>`, it could connect to. */
+const reaching = `
+  const { connect } = require("node:net");
+  for (const place of process.argv.slice(2)) {
+    const [host, port] = place.split(":");
+    const socket = connect({ host, port: Number(port) });
+    socket.setTimeout(3000, () => socket.destroy());
+    socket.once("connect", () => { console.log(place); socket.destroy(); }).once("error", () => {});
+  }
+`;
+
+/** The first machine waits for the second one, at the address that both are told. */
+const meeting = `
+  const { connect, createServer } = require("node:net");
+  const { NODE_RANK, MASTER_ADDR, MASTER_PORT } = process.env;
+  const place = { host: MASTER_ADDR, port: Number(MASTER_PORT) };
+  const dial = () => connect(place).once("connect", function () { this.end(NODE_RANK); }).once("error", () => setTimeout(dial, 50));
+  if (NODE_RANK === "1") dial();
+  else createServer((socket) => socket.once("data", (rank) => { console.log("met " + rank); process.exit(0); })).listen(place);
+`;
+
+/** Says back what it is told. */
+const serving = `
+  require("node:http").createServer((request, response) => request.pipe(response)).listen(Number(process.env.PORT), "127.0.0.1");
+`;
