@@ -1,7 +1,6 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import type { RunPort } from "#core/context.ts";
-import { systemPath } from "./environment.ts";
 import { findFreePorts } from "./free-port.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { readWhole, writeWhole } from "./run-directory.ts";
@@ -19,8 +18,11 @@ const file = "ports.json";
  * Finds a free port for each that a run serves itself, and writes them down. A run without a command serves nothing;
  * neither does a Jupyter that this machine has not got, whose own port is otherwise found when it is started.
  */
-export async function openPorts(directory: string, { ports, command, env }: LaunchPlan): Promise<LocalPort[]> {
-  const lacksJupyter = () => !isOnPath("jupyter", env.PATH ?? systemPath);
+export async function openPorts(
+  directory: string,
+  { ports, command, env, programs }: Pick<LaunchPlan, "ports" | "command" | "env" | "programs">,
+): Promise<LocalPort[]> {
+  const lacksJupyter = () => !isOnPath("jupyter", env.PATH ?? programs.path);
   const served = ports.flatMap((port) => {
     if (port.kind === "ssh") return [];
     if (port.kind === "jupyter") return lacksJupyter() ? [{ ...port, standsIn: true }] : [];
