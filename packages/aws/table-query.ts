@@ -1,5 +1,12 @@
 import { type DynamoDBDocumentClient, QueryCommand, type QueryCommandInput } from "@aws-sdk/lib-dynamodb";
-import { briefFields, type IndexQuery, type Item, type Page, type PartitionQuery } from "#core/context.ts";
+import {
+  briefFields,
+  type IndexQuery,
+  type IndexRange,
+  type Item,
+  type Page,
+  type PartitionQuery,
+} from "#core/context.ts";
 import { type Attributes, fromAttributes } from "./stored-item.ts";
 import { indexFields } from "./table-definition.ts";
 
@@ -16,6 +23,24 @@ export async function queryItems(
   const isPart = "index" in query || query.brief;
   const items = await Promise.all(Items.map(isPart ? withoutWriters : fromAttributes));
   return LastEvaluatedKey ? { items, next: cursorOf(query, LastEvaluatedKey) } : { items };
+}
+
+/** Counts an index range up to its limit. DynamoDB reads the entries, at most 1 MB a call, and sends none of them. */
+export async function countEntries(
+  documents: DynamoDBDocumentClient,
+  tableName: string,
+  range: IndexRange,
+): Promise<number> {
+  let count = 0;
+  let start: Attributes | undefined;
+  do {
+    const input = { TableName: tableName, ...indexInput(range), ...(start && { ExclusiveStartKey: start }) };
+    const command = new QueryCommand({ ...input, Select: "COUNT", Limit: range.limit - count });
+    const page = await documents.send(command);
+    count += page.Count ?? 0;
+    start = page.LastEvaluatedKey;
+  } while (start && count < range.limit);
+  return count;
 }
 
 type Input = Omit<QueryCommandInput, "TableName">;
@@ -38,14 +63,13 @@ const briefProjection = {
   ExpressionAttributeNames: Object.fromEntries(briefFields.map((name, n) => [`#brief${n}`, name])),
 };
 
-function indexInput({ index, partition, from, to, after, keysOnly = false }: IndexQuery): Input {
+function indexInput({ index, partition, from, to, after }: IndexQuery): Input {
   const fields = indexFields[index];
   const [pk, sk, sort] = after === undefined ? [] : cursorParts(after);
   const start = { pk, sk, [fields.partition]: partition, [fields.sort]: sort };
   const range = rangeOf(from, to);
   return {
     IndexName: index,
-    ...(keysOnly && { ProjectionExpression: "pk, sk" }),
     KeyConditionExpression: `#partition = :partition${range}`,
     ExpressionAttributeNames: { "#partition": fields.partition, ...(range !== "" && { "#sort": fields.sort }) },
     ExpressionAttributeValues: {

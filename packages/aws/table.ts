@@ -7,7 +7,7 @@ import { clientOptions, type ServiceAddress, type ServicePatience } from "./clie
 import { readConfig } from "./config.ts";
 import { fromAttributes, toAttributes } from "./stored-item.ts";
 import { getManyItems } from "./table-batch.ts";
-import { queryItems } from "./table-query.ts";
+import { countEntries, queryItems } from "./table-query.ts";
 
 export interface DynamoTableOptions {
   readonly client: DynamoDBClient;
@@ -43,6 +43,7 @@ export function dynamoTable({ client, tableName }: DynamoTableOptions): Table {
       await documents.send(command).catch(toConflict({ pk, sk }));
     },
     query: (query) => queryItems(documents, tableName, query),
+    count: (range) => countEntries(documents, tableName, range),
   };
 }
 

@@ -45,9 +45,10 @@ export interface IndexQuery {
   readonly to?: number | string;
   readonly after?: string;
   readonly limit?: number;
-  /** Answers nothing of an item but its key. */
-  readonly keysOnly?: boolean;
 }
+
+/** A range of an index, and how many of its entries are counted at most. */
+export type IndexRange = Pick<IndexQuery, "index" | "partition" | "from" | "to"> & { readonly limit: number };
 
 export interface Page {
   readonly items: Item[];
@@ -68,6 +69,8 @@ export interface Table {
   put(item: Stored, options?: { readonly ifWriter?: string | null }): Promise<void>;
   remove(key: Key, options: { readonly ifWriter: string }): Promise<void>;
   query(query: PartitionQuery | IndexQuery): Promise<Page>;
+  /** How many entries the range has, counted up to its limit. */
+  count(range: IndexRange): Promise<number>;
 }
 
 /** `webhooks` is apart from `work`, so that a slow receiver delays nobody else. */
@@ -201,7 +204,7 @@ export interface Observation {
   readonly jupyter: JupyterSight | null;
   /** Where its ports are reached from outside, as far as that is known. */
   readonly ports: readonly PortSight[];
-  /** How CPU and memory are limited: `cgroup`, or `none` where nothing can. */
+  /** In words, how CPU, memory and processes are limited; `none` where nothing can. */
   readonly limits: string;
   /** Open terminals and running execs; null: nobody can tell, which counts as somebody at work. */
   readonly sessions: number | null;

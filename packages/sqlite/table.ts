@@ -2,6 +2,7 @@ import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
 import {
   briefFields,
   type IndexQuery,
+  type IndexRange,
   type Item,
   type Key,
   type Page,
@@ -55,6 +56,7 @@ export function sqliteTable(database: Database): Table {
     },
     query: async (query) =>
       database.read(() => ("index" in query ? indexPage(database, query) : partitionPage(database, query))),
+    count: async (range) => database.read(() => countOf(database, range)),
   };
 }
 
@@ -146,8 +148,32 @@ const indexes = {
 } as const;
 
 function indexPage(database: Database, query: IndexQuery): Page {
-  const { index, partition, from, to, after, limit, keysOnly = false } = query;
-  const { partition: column, sort, shown, bytes } = indexes[index];
+  const { index, partition, limit } = query;
+  const { sort, shown, bytes } = indexes[index];
+  const { conditions, values } = rangeOf(query);
+  const columns = `pk, sk, ${sort}, ${bytes}, ${shown}`;
+  const where = `${conditions} ORDER BY ${sort}, pk, sk`;
+  const rows = entriesOf(database, `SELECT ${columns} FROM items WHERE ${where}`, values, limit);
+  const partOfRow = ([pk, sk, at, , waiting]: Entry): Item => {
+    const key = { pk: String(pk), sk: String(sk) };
+    return index === "due" ? withoutWriters(key, { dueShard: partition, dueAt: at }) : partOf(key, waiting);
+  };
+  return pageOf(rows, limit, {
+    item: partOfRow,
+    bytes: ([, , , size]) => Number(size),
+    cursor: ([pk, sk, at]) => [at, pk, sk],
+  });
+}
+
+/** Counts in the index alone. */
+function countOf(database: Database, range: IndexRange): number {
+  const { conditions, values } = rangeOf(range);
+  const rows = `SELECT 1 FROM items WHERE ${conditions} LIMIT ?`;
+  return Number(database.prepare(`SELECT COUNT(*) AS count FROM (${rows})`).get(...values, range.limit)?.count);
+}
+
+function rangeOf({ index, partition, from, to, after }: Omit<IndexQuery, "limit">) {
+  const { partition: column, sort } = indexes[index];
   const conditions = [`${column} = ?`];
   const values: SQLInputValue[] = [partition];
   const add = (condition: string, ...given: SQLInputValue[]) => {
@@ -157,19 +183,7 @@ function indexPage(database: Database, query: IndexQuery): Page {
   if (from !== undefined) add(`${sort} >= ?`, from);
   if (to !== undefined) add(`${sort} <= ?`, to);
   if (after !== undefined) add(`(${sort}, pk, sk) > (?, ?, ?)`, ...(cursorParts(after) as SQLInputValue[]));
-  const columns = `pk, sk, ${sort}, ${bytes}, ${keysOnly ? "NULL" : shown}`;
-  const where = `${conditions.join(" AND ")} ORDER BY ${sort}, pk, sk`;
-  const rows = entriesOf(database, `SELECT ${columns} FROM items WHERE ${where}`, values, limit);
-  const partOfRow = ([pk, sk, at, , waiting]: Entry): Item => {
-    const key = { pk: String(pk), sk: String(sk) };
-    if (keysOnly) return withoutWriters(key, {});
-    return index === "due" ? withoutWriters(key, { dueShard: partition, dueAt: at }) : partOf(key, waiting);
-  };
-  return pageOf(rows, limit, {
-    item: partOfRow,
-    bytes: ([, , , size]) => Number(size),
-    cursor: ([pk, sk, at]) => [at, pk, sk],
-  });
+  return { conditions: conditions.join(" AND "), values };
 }
 
 /** The columns of a row in the order in which the statement names them. */

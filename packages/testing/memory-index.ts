@@ -1,4 +1,4 @@
-import type { Clock, IndexName, IndexQuery, Item, Page } from "#core/context.ts";
+import type { Clock, IndexName, IndexQuery, IndexRange, Item, Page } from "#core/context.ts";
 import { copyOfData } from "./plain-data.ts";
 
 /** DynamoDB ends a page there even where no limit was given. */
@@ -25,6 +25,7 @@ export interface MemoryIndex {
   /** Notes that the item under this key is now so, or gone. */
   record(key: string, item: Item | undefined): void;
   query(query: IndexQuery): Page;
+  count(range: IndexRange): number;
 }
 
 /**
@@ -36,6 +37,7 @@ export function memoryIndex(name: IndexName, options: MemoryIndexOptions): Memor
   return {
     record: (key, item) => store.record(key, item && entryOf(name, item)),
     query: (query) => pageOf(store.entries(query.partition), query),
+    count: (range) => Math.min(range.limit, inRange(store.entries(range.partition), range).length),
   };
 }
 
@@ -109,19 +111,21 @@ function lateStore({ clock, random, latenessMs }: MemoryIndexOptions): EntryStor
   };
 }
 
-function pageOf(entries: Entry[], { from, to, after, limit, keysOnly = false }: IndexQuery): Page {
-  const found = entries
-    .filter(({ sort }) => (from === undefined || sort >= from) && (to === undefined || sort <= to))
-    .sort(compareEntries);
+function inRange(entries: Entry[], { from, to }: Pick<IndexQuery, "from" | "to">): Entry[] {
+  return entries.filter(({ sort }) => (from === undefined || sort >= from) && (to === undefined || sort <= to));
+}
+
+function pageOf(entries: Entry[], query: IndexQuery): Page {
+  const { after, limit } = query;
+  const found = inRange(entries, query).sort(compareEntries);
   const start = after === undefined ? 0 : found.findIndex((entry) => isAfter(entry, after));
   if (start < 0) return { items: [] };
   const page = upToMostBytes(found.slice(start, limit === undefined ? undefined : start + limit));
-  const items = page.map(({ item }) => (keysOnly ? { pk: item.pk, sk: item.sk, writers: [] } : copyOfData(item)));
+  const items = page.map(({ item }) => copyOfData(item));
   const last = page.at(-1);
   return last && start + page.length < found.length ? { items, next: cursorOf(last) } : { items };
 }
 
-/** Where only keys are asked for DynamoDB still counts all that is projected. */
 function upToMostBytes(entries: Entry[]): Entry[] {
   if (entries.length <= FEW_ENTRIES) return entries;
   let bytes = 0;

@@ -78,6 +78,7 @@ export function memoryTable({
       "index" in query
         ? indexes[query.index].query(query)
         : pageOf(partitions.get(query.pk), query, query.brief ? briefOf : handOut),
+    count: async (range) => indexes[range.index].count(range),
     all: () => [...partitions.values()].flatMap((partition) => [...partition.values()].map(copy)),
   };
 }

@@ -9,8 +9,8 @@ import { Problem } from "../problem.ts";
 export async function refuseFullLine(ctx: UserContext<"table">, pool: string): Promise<void> {
   const most = ctx.settings.maxWaitingPerUser;
   if (most === 0) return;
-  const line = { index: "waiting", partition: pool, ...lineOf(ctx.actor.uid) } as const;
-  const { items } = await ctx.table.query({ ...line, limit: most, keysOnly: true });
-  if (items.length < most) return;
-  throw new Problem("quota", `You have ${items.length} ${ctx.noun}s waiting, at most ${most} may wait`);
+  const range = { index: "waiting", partition: pool, ...lineOf(ctx.actor.uid) } as const;
+  const waiting = await ctx.table.count({ ...range, limit: most });
+  if (waiting < most) return;
+  throw new Problem("quota", `You have ${waiting} ${ctx.noun}s waiting, at most ${most} may wait`);
 }

@@ -40,6 +40,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
         if (empty?.items.length === 0) return empty;
         return tableCall("query", () => table.query(query));
       },
+      count: (range) => tableCall("count", () => table.count(range)),
     },
     queue: {
       depth: (name) => queue.depth(name),

@@ -124,6 +124,7 @@ export function versionedTable(
       judge();
     },
     query: async (query) => readPage(await table.query(query)),
+    count: (range) => table.count(range),
   };
 }
 
