@@ -6,8 +6,8 @@ import { workspaceId, workspaceWorld } from "#testing/workspace-world.ts";
 const path = "/api/v1/environments";
 const body = workspaceOf(workspaceId);
 const keyRead = "table.get";
-/** How many of the caller's wait for this pool: one query, of keys alone. */
-const line = "table.query";
+/** How many of the caller's wait for this pool, counted in the index. */
+const line = "table.count";
 const look = "table.get";
 
 /** A world that notes the calls that endpoints make, and in which all is done by the first look after a request. */

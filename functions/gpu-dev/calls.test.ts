@@ -26,8 +26,8 @@ async function countedWorld() {
 }
 
 const keyRead = "table.get";
-/** How many of the caller's wait for this pool: one query, of keys alone. */
-const line = "table.query";
+/** How many of the caller's wait for this pool, counted in the index. */
+const line = "table.count";
 const job = { image: "ubuntu", instance_type: "p5.48xlarge", command: "true", env_vars: { A: "b" } };
 
 test("submit = key + the caller's line + spec + head + one send", async () => {

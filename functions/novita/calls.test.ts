@@ -26,8 +26,8 @@ async function countedWorld(options: Parameters<typeof instanceWorld>[0] = {}) {
 }
 
 const keyRead = "table.get";
-/** How many of the caller's wait for this pool: one query, of keys alone. */
-const line = "table.query";
+/** How many of the caller's wait for this pool, counted in the index. */
+const line = "table.count";
 
 test("create = key + the caller's line + spec + head + one send", async () => {
   const { during } = await countedWorld();

@@ -27,8 +27,8 @@ async function countedWorld() {
 }
 
 const keyRead = "table.get";
-/** How many of the caller's wait for this pool: one query, of keys alone. */
-const line = "table.query";
+/** How many of the caller's wait for this pool, counted in the index. */
+const line = "table.count";
 
 test("create = key + the caller's line + host label + spec + head + one send, and one read each time it looks whether it runs", async () => {
   const during = await countedWorld();
