@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const root = join(import.meta.dirname, "..");
@@ -16,12 +17,14 @@ beforeEach(() => {
 afterEach(() => {
   if (child?.exitCode === null) child.kill("SIGKILL");
   rmSync(home, { recursive: true });
+  rmSync(`${home}-compiled`, { recursive: true, force: true });
 });
 
 const environment = () => ({ ...process.env, BERTH_HOME: home, PORT: "0" });
 
-async function start(more: Readonly<Record<string, string>> = {}): Promise<{ process: ChildProcess; url: string }> {
-  const process_ = spawn(process.execPath, ["scripts/start.ts"], { cwd: root, env: { ...environment(), ...more } });
+async function start(more: Readonly<Record<string, string>> = {}, options: readonly string[] = []) {
+  const words = [...options, "scripts/start.mjs"];
+  const process_ = spawn(process.execPath, words, { cwd: root, env: { ...environment(), ...more } });
   child = process_;
   let output = "";
   for await (const chunk of process_.stdout) {
@@ -47,7 +50,7 @@ describe("npm start", () => {
     await expect(fetch(url)).rejects.toThrow("fetch failed");
   });
 
-  it("loads the endpoints without the clients of AWS, which it never asks", async () => {
+  it("loads the endpoints without the clients of AWS and the texts of zod, which it never asks", async () => {
     const directory = join(home, "coverage");
     const { process: running } = await start({ NODE_V8_COVERAGE: directory });
 
@@ -56,12 +59,24 @@ describe("npm start", () => {
 
     const loaded = readdirSync(directory).map((file) => readFileSync(join(directory, file), "utf8"));
     const loads = (path: string) => loaded.some((text) => text.includes(path));
-    expect([loads("/functions/gpu-dev/jobs/submit.ts"), loads("/@aws-sdk/client-")]).toEqual([true, false]);
+    const paths = ["/functions/gpu-dev/jobs/submit.ts", "/@aws-sdk/client-", "/zod/v4/locales/de.js"];
+    expect(paths.map(loads)).toEqual([true, false, false]);
+  });
+
+  it("does not hold Node's stripper of types (20 MB), not even when nothing is compiled yet", async () => {
+    const tellsParts = 'process.once("SIGTERM", () => console.error(process.moduleLoadList.join("\\n")))';
+    const compiled = { NODE_COMPILE_CACHE: `${home}-compiled` };
+    const { process: running } = await start(compiled, [`--import=data:text/javascript,${tellsParts}`]);
+
+    running.kill("SIGTERM");
+    const parts = await text(running.stderr);
+
+    expect([parts.includes("NativeModule sqlite"), parts.includes("amaro")]).toEqual([true, false]);
   });
 
   it("says in one line what is wrong and fails", () => {
     const env = { ...environment(), KEY_TTL_HOURS: "soon" };
-    const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/start.ts"], {
+    const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/start.mjs"], {
       cwd: root,
       env,
       encoding: "utf8",

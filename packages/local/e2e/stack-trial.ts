@@ -51,7 +51,7 @@ export function openStackTrial(prefix = "berth-e2e-"): StackTrial {
     runs,
     processes,
     async start(settings = {}, { under = [] } = {}) {
-      const [program = "", ...words] = [...under, process.execPath, "scripts/start.ts"];
+      const [program = "", ...words] = [...under, process.execPath, "scripts/start.mjs"];
       const child = spawn(program, words, { cwd: root, env: environmentFor(home, settings) });
       const output = collect(child);
       children.push(child);
