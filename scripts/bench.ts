@@ -12,6 +12,7 @@ import { pipelineCost } from "./bench/pipeline.ts";
 import { plansInMemory, plansOnStack } from "./bench/plans.ts";
 import { population } from "./bench/population.ts";
 import { ready } from "./bench/ready.ts";
+import { refusals } from "./bench/refusals.ts";
 import { served } from "./bench/served.ts";
 import { sessions, workspaces } from "./bench/sessions.ts";
 import { simulator } from "./bench/simulator.ts";
@@ -32,6 +33,7 @@ const measures: readonly Measure[] = [
     served,
     ready,
     memory,
+    refusals,
     ssh,
     exec,
     sessions,

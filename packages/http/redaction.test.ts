@@ -64,6 +64,23 @@ test("whatever is sent, what is shown is at most 16 KB", () => {
   }
 });
 
+test("of a body of 60,000 fields few are read, and once, however many are missing", () => {
+  let reads = 0;
+  const sent = Object.fromEntries(Array.from({ length: 60_000 }, (_, at) => [`f${at}`, at]));
+  const input = new Proxy(sent, {
+    get(target, name) {
+      reads += 1;
+      return Reflect.get(target, name);
+    },
+  });
+  const fields = ["a", "b", "c", "d"].map((name) => ({ type: "missing", path: ["body", name], message: "m", input }));
+
+  const shown = showableFields(fields);
+
+  expect(shown.map((field) => Object.keys(field.input as object).length)).toEqual([40, 40, 40, 40]);
+  expect(reads).toBe(40);
+});
+
 test("small inputs are shown as they are", () => {
   const input = { a: [1, "two", null, true], b: { c: 0.5 } };
 

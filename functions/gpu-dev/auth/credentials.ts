@@ -1,5 +1,9 @@
 import * as z from "zod";
 import type { LoginProof } from "#core/users/login.ts";
+import { fewEntries } from "#http/few-entries.ts";
+
+const MOST_HEADERS = 100;
+const tooManyHeaders = `At most ${MOST_HEADERS} headers are allowed`;
 
 const blankAsAbsent = (value: unknown) => (value === "" || value === null ? undefined : value);
 
@@ -8,7 +12,7 @@ const Fields = z.object({
   aws_secret_access_key: z.string().min(40).max(128).nullish(),
   aws_session_token: z.preprocess(blankAsAbsent, z.string().min(100).max(2048).optional()),
   iam_request_url: z.string().max(2048).nullish(),
-  iam_request_headers: z.record(z.string(), z.string()).nullish(),
+  iam_request_headers: fewEntries(MOST_HEADERS, tooManyHeaders, z.record(z.string(), z.string())).nullish(),
   iam_request_body: z.string().max(256).nullish(),
   iam_request_method: z.enum(["POST", "GET"]).nullish(),
 });
