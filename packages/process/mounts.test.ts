@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Mount, Run } from "#core/context.ts";
@@ -119,6 +119,41 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
 
     expect(left).toEqual([]);
     expect(await trial.compute.observe(trial.uid, 2)).toMatchObject({ state: "ready" });
+  });
+
+  // As a run can: in a mount namespace of its own without the inner volume, its place is a directory like any other.
+  it.each([
+    ["a directory of the machine", "/workspace"],
+    ["a directory above the place", "/workspace/deeper"],
+    ["the sandbox's own programs", "/workspace"],
+  ])("lead nowhere else when one inside another has become a link: %s", async (what, inner) => {
+    const mounts = await mountsAt(`/home/dev8${inner}`, "/home/dev8");
+    const outside = join(trial.root, "outside");
+    mkdirSync(outside);
+    const target = what.startsWith("the sandbox") ? "/newroot/usr/local/sbin" : `/oldroot${outside}`;
+    const [, place = ""] = inner.split("/");
+    symlinkSync(target, onDisk(mounts[1], place));
+    const program = onDisk(mounts[0], "setpriv");
+    writeFileSync(program, "#!/bin/sh\necho taken as $(id -u)\n", { mode: 0o755 });
+
+    const seen = await run({
+      mounts,
+      resources,
+      command: `[ -O "$WORKSPACE" ] && echo x > "$WORKSPACE/file" && echo ran`,
+    });
+
+    expect(seen).toBe("ran\n");
+    expect(readdirSync(outside)).toEqual([]);
+    expect(existsSync(onDisk(mounts[0], "file"))).toBe(true);
+  });
+
+  it("do not move the stack's home when one of them holds that, and has become a link there", async () => {
+    const mounts = await mountsAt(trial.root);
+    symlinkSync("/oldroot/usr", onDisk(mounts[0], "home"));
+
+    const seen = await run({ mounts, command: 'ls "$HOME" && echo ran' });
+
+    expect(seen).toBe("workspace\nran\n");
   });
 
   it("stand in a directory of their own for a run that has none", async () => {

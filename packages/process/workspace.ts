@@ -1,5 +1,6 @@
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { clearPlaces } from "./nested-places.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { workDirectory } from "./run-directory.ts";
 import { type Bind, workspace } from "./sandbox.ts";
@@ -31,6 +32,7 @@ export async function openWorkspace(plan: LaunchPlan, directory: string, rank: n
   else mkdirSync(link, { mode: 0o700 });
   for (const own of first ? [work] : [work, link]) giveToRun(own, plan.isolation);
   for (const { from } of binds) await giveAllToRun(from, plan.isolation);
+  if (!isBare) clearPlaces(binds, [...binds.map(({ path }) => path), plan.home]);
   const path = isBare ? link : (first?.path ?? workspace);
   const mounts = binds.map((bind, n) => ({ path: bind.path, seen: seenAt(bind, isBare, n === 0 ? link : bind.from) }));
   return {
