@@ -1,30 +1,60 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "#core/context.ts";
+import type { Deployment } from "#http/runtime.ts";
 
-/** Which stores answered within 800 ms, so that /health is answered in under a second. What went wrong is logged. */
+export interface Dependencies {
+  readonly table: boolean;
+  readonly queue: boolean;
+  /** Why not all of them are well, in words for everybody. */
+  readonly reason: string | undefined;
+}
+
+/** Which stores answer within 800 ms, so that /health does in a second, and take writes. What went wrong is logged. */
 export async function checkDependencies(
   ctx: Context<"table" | "queue">,
-): Promise<{ readonly table: boolean; readonly queue: boolean }> {
-  const [table, queue] = await Promise.all([
+  { whyNothingIsStored }: Pick<Deployment, "whyNothingIsStored">,
+): Promise<Dependencies> {
+  const [table, queue, refusal] = await Promise.all([
     answers(ctx, "table", () => ctx.table.get({ pk: "health", sk: "-" })),
     answers(ctx, "queue", () => ctx.queue.depth("work")),
+    whyNothingIsStored?.(),
   ]);
-  return { table, queue };
+  if (refusal !== undefined) {
+    ctx.log.warn("dependency down", { dependency: "writes", error: refusal });
+    return { table: false, queue: false, reason: refusal };
+  }
+  return { table, queue, reason: reasonOf(table, queue) };
+}
+
+function reasonOf(table: boolean, queue: boolean): string | undefined {
+  if (!table) return "Records cannot be read";
+  return queue ? undefined : "Messages cannot be read";
 }
 
 const PATIENCE_MS = 800;
+const SLICE_MS = 100;
 
 async function answers(ctx: Context, name: string, ask: () => Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`No answer in ${PATIENCE_MS} ms`)), PATIENCE_MS);
-  });
+  const over = new AbortController();
   try {
-    await Promise.race([ask(), silence]);
+    await Promise.race([silence(over.signal), ask()]);
     return true;
   } catch (error) {
     ctx.log.warn("dependency down", { dependency: name, error: String(error) });
     return false;
   } finally {
-    clearTimeout(timer);
+    over.abort();
   }
+}
+
+/**
+ * Throws once a store has not answered. The time is waited for in parts: a process that was kept busy throughout sees
+ * but one of them over, and in the next what has arrived meanwhile.
+ */
+async function silence(signal: AbortSignal): Promise<void> {
+  for (let waited = 0; waited < PATIENCE_MS; waited += SLICE_MS) {
+    const isOver = await sleep(SLICE_MS, false, { signal }).catch(() => true);
+    if (isOver) return;
+  }
+  throw new Error(`No answer in ${PATIENCE_MS} ms`);
 }

@@ -1,19 +1,29 @@
+import { stat } from "node:fs/promises";
+import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { Queue, Table } from "#core/context.ts";
 import { compose } from "#http/compose.ts";
+import type { Deployment } from "#http/runtime.ts";
 import { trialRuntime } from "#testing/trial-endpoints.ts";
 import { endpoint as health } from "./health.ts";
 import { endpoint as ready } from "./ready.ts";
 
 /** The app of both, with some port calls replaced, 2 h 30 min 15 s after the start. */
-async function trial(replaced: { readonly table?: Partial<Table>; readonly queue?: Partial<Queue> } = {}) {
+async function trial(replaced: Replaced = {}) {
   const runtime = await trialRuntime();
   runtime.clock.advance(9_015_900);
   const ports = {
     table: { ...runtime.ports.table, ...replaced.table },
     queue: { ...runtime.ports.queue, ...replaced.queue },
   };
-  return { app: compose({ ...runtime, ports }, [health, ready]), log: runtime.log };
+  const deployment = { ...runtime.deployment, ...replaced.deployment };
+  return { app: compose({ ...runtime, ports, deployment }, [health, ready]), log: runtime.log };
+}
+
+interface Replaced {
+  readonly table?: Partial<Table>;
+  readonly queue?: Partial<Queue>;
+  readonly deployment?: Partial<Deployment>;
 }
 
 const broken = async () => {
@@ -42,7 +52,7 @@ test("without its table it is 503 with the same keys, and says nothing of what w
   const text = await response.text();
   expect(response.status).toBe(503);
   expect(JSON.parse(text)).toMatchObject({
-    ...{ status: "unhealthy", database: "unhealthy", queue: "healthy" },
+    ...{ status: "unhealthy", reason: "Records cannot be read", database: "unhealthy", queue: "healthy" },
     services: { jobQueue: "up", redis: "down", server: "running", storage: "unavailable" },
   });
   expect(text).not.toContain("10.1.2.3");
@@ -56,7 +66,7 @@ test("without its queue it is 503 too", async () => {
 
   expect(response.status).toBe(503);
   expect(await response.json()).toMatchObject({
-    ...{ status: "unhealthy", database: "healthy", queue: "unhealthy" },
+    ...{ status: "unhealthy", reason: "Messages cannot be read", database: "healthy", queue: "unhealthy" },
     services: { jobQueue: "down", storage: "available" },
   });
 });
@@ -67,6 +77,42 @@ test("a store that does not answer is down", async () => {
   const response = await app.request("/health");
 
   expect(response.status).toBe(503);
+});
+
+test("a store whose answer is there is well, however busy this process was meanwhile", async () => {
+  const get = async () => {
+    // From here on timers come before what has arrived.
+    await setImmediate();
+    const answered = stat("/");
+    // Longer than the time in which a store has to answer.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000);
+    await answered;
+    return undefined;
+  };
+  const { app } = await trial({ table: { get } });
+
+  const { status } = await app.request("/health");
+
+  expect(status).toBe(200);
+});
+
+test("while nothing can be stored it is 503 with the reason, and well again once a write works", async () => {
+  let refusal: string | undefined = "The disk of this stack is full: nothing can be stored until there is room";
+  const { app, log } = await trial({ deployment: { whyNothingIsStored: async () => refusal } });
+
+  const [ill, notReady] = [await app.request("/health"), await app.request("/ready")];
+  refusal = undefined;
+  const [well, isReady] = [await app.request("/health"), await app.request("/ready")];
+
+  expect([ill, notReady, well, isReady].map(({ status }) => status)).toEqual([503, 503, 200, 200]);
+  expect(await ill.json()).toMatchObject({
+    status: "unhealthy",
+    reason: "The disk of this stack is full: nothing can be stored until there is room",
+    ...{ database: "unhealthy", queue: "unhealthy" },
+    services: { jobQueue: "down", redis: "down", server: "running", storage: "unavailable" },
+  });
+  expect(await well.json()).not.toHaveProperty("reason");
+  expect(log.lines[0]).toMatchObject({ event: "dependency down", fields: { dependency: "writes" } });
 });
 
 test("ready follows the same checks", async () => {

@@ -13,6 +13,7 @@ const Healthy = z.enum(["healthy", "unhealthy"]);
 /** One body that holds what five documents read from theirs (contracts/common section 5). */
 const Health = z.object({
   status: Healthy,
+  reason: z.string().optional(),
   timestamp: z.string(),
   uptime: z.string(),
   uptimeSeconds: z.number(),
@@ -37,11 +38,12 @@ export const endpoint = gpuDev.get(
   "/health",
   { summary: "Health of Berth and what it depends on", uses: ["table", "queue"], public: true, reply: Health },
   async ({ ctx, deployment }) => {
-    const up = await checkDependencies(ctx);
+    const { reason, ...up } = await checkDependencies(ctx, deployment);
     const now = ctx.clock.now();
     const uptimeSeconds = Math.max(0, Math.floor((now - deployment.startedAt) / 1000));
     const body = {
-      status: healthy(up.table && up.queue),
+      status: healthy(reason === undefined),
+      ...(reason !== undefined && { reason }),
       timestamp: wholeSeconds(now),
       uptime: goDuration(uptimeSeconds),
       uptimeSeconds,
@@ -53,7 +55,7 @@ export const endpoint = gpuDev.get(
       limits: deployment.limits,
       services: servicesOf(up),
     };
-    return answer(body, { status: up.table && up.queue ? 200 : 503 });
+    return answer(body, { status: reason === undefined ? 200 : 503 });
   },
 );
 

@@ -11,9 +11,9 @@ const Readiness = z.object({ status: z.enum(["ready", "not ready"]) });
 export const endpoint = gpuDev.get(
   "/ready",
   { summary: "Whether requests can be served", uses: ["table", "queue"], public: true, reply: Readiness },
-  async ({ ctx }) => {
-    const up = await checkDependencies(ctx);
-    if (up.table && up.queue) return { status: "ready" as const };
+  async ({ ctx, deployment }) => {
+    const { reason } = await checkDependencies(ctx, deployment);
+    if (reason === undefined) return { status: "ready" as const };
     return answer({ status: "not ready" as const }, { status: 503 });
   },
 );

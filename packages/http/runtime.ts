@@ -9,6 +9,8 @@ export interface Deployment {
   readonly isolation: string;
   /** How environments are limited, and in what: `cgroup-v2 (memory, cpu, processes)`, `none`. */
   readonly limits: string;
+  /** Answers why the stores take no writes just now, undefined where they do; only where they are on this machine. */
+  readonly whyNothingIsStored?: () => Promise<string | undefined>;
 }
 
 /** Everything that a process hands to its endpoints, consumers and schedules. */

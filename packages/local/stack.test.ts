@@ -1,12 +1,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import * as z from "zod";
 import type { Run } from "#core/context.ts";
 import { createEnvironment } from "#core/environments/create.ts";
 import type { Environment } from "#core/environments/record.ts";
 import { environmentKey, keyText } from "#core/keys.ts";
+import { endpoint as health } from "#functions/shared/health.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { silentLog } from "#testing/log.ts";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
@@ -54,6 +56,25 @@ describe("the local stack", () => {
 
     expect(await response.json()).toEqual({ seen: true });
     await expect.poll(() => catalog.ticks(), { timeout: 60_000 }).toBeGreaterThanOrEqual(2);
+  });
+
+  it("says while nothing can be stored that it is not healthy and why, and is healthy again after", async () => {
+    const { url } = await start(
+      {},
+      { ...trialCatalog(), endpoints: [{ name: "health", file: "health.ts", thing: health }] },
+    );
+    const ask = async () => (await fetch(`${url}/health`)).json() as Promise<Readonly<Record<string, unknown>>>;
+    const other = new DatabaseSync(join(home, "records.db"));
+    other.exec("BEGIN IMMEDIATE");
+
+    const held = await ask();
+    other.close();
+
+    expect(held).toMatchObject({
+      status: "unhealthy",
+      reason: "Another program writes to the records of this stack: nothing can be stored until it is done",
+    });
+    await expect.poll(ask, { timeout: 60_000, interval: 100 }).toMatchObject({ status: "healthy" });
   });
 
   it("listens on the loopback address alone", async () => {

@@ -180,7 +180,7 @@ interface RuntimeParts {
 }
 
 function localRuntime({ clock, stores, stsUrl, sshPort, settings, log, path, config }: RuntimeParts) {
-  const { table, queue } = stores;
+  const { table, queue, whyNothingIsStored } = stores;
   const keyFile = join(path, "sealer.key");
   writeOnce(keyFile, newKeyText);
   const compute = processCompute({ home: path, nodes: config.nodes, programs: config.programs, sshPort });
@@ -204,7 +204,10 @@ function localRuntime({ clock, stores, stsUrl, sshPort, settings, log, path, con
     ids: systemIds(),
     log,
     settings: { ...settings, allowedAccounts, stsOrigins: [stsUrl] },
-    deployment: { version, startedAt: clock.now(), isolation: isolationOf(compute), limits: compute.limits },
+    deployment: {
+      ...{ version, startedAt: clock.now(), whyNothingIsStored },
+      ...{ isolation: isolationOf(compute), limits: compute.limits },
+    },
   } satisfies Runtime;
 }
 

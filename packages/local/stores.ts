@@ -3,10 +3,13 @@ import type { Clock, Queue, Table } from "#core/context.ts";
 import { openDatabase } from "#sqlite/database.ts";
 import { type Receiver, sqliteQueue } from "#sqlite/queue.ts";
 import { sqliteTable } from "#sqlite/table.ts";
+import { writeCheck } from "#sqlite/write-check.ts";
 
 export interface Stores {
   readonly table: Table;
   readonly queue: Queue & Receiver;
+  /** Undefined where it is. */
+  whyNothingIsStored(): Promise<string | undefined>;
   stop(): Promise<void>;
 }
 
@@ -16,6 +19,7 @@ export function openStores(home: string, clock: Clock): Stores {
   return {
     table: sqliteTable(database),
     queue: sqliteQueue({ database, clock }),
+    whyNothingIsStored: writeCheck({ database, clock }),
     stop: async () => database.close(),
   };
 }

@@ -21,6 +21,8 @@ export interface Database {
   writeSoon<Made>(work: () => Made): Promise<Made>;
   /** Runs a read; throws `unavailable` where the file cannot be read. */
   read<Made>(work: () => Made): Made;
+  /** Why the newest transaction could not be stored; undefined where it was, or is on its way. */
+  refusal(): string | undefined;
   /** Commits what is still open. Later writes are refused. */
   close(): void;
 }
@@ -56,6 +58,7 @@ const tables = `
     visible_at REAL NOT NULL,
     sum INTEGER NOT NULL
   ) STRICT;
+  CREATE TABLE IF NOT EXISTS tried (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
 `;
 
 /**
@@ -78,6 +81,7 @@ export function openDatabase(path: string, syncFile?: SyncFile): Database {
     write: (work) => batch.add(work, true),
     writeSoon: (work) => batch.add(work, false),
     read: (work) => orProblem(work),
+    refusal: () => batch.refusal(),
     close() {
       batch.end();
       disk.close();
@@ -169,6 +173,7 @@ function damaged(path: string, error: unknown): Error {
 
 interface Batch {
   add<Made>(work: () => Made, isDurable: boolean): Promise<Made>;
+  refusal(): string | undefined;
   end(): void;
 }
 
@@ -183,6 +188,7 @@ interface Open {
 function batchOf(sql: DatabaseSync, disk: LogOnDisk): Batch {
   let open: Open[] = [];
   let refusal: Problem | undefined;
+  let newest: string | undefined;
   const commit = () => {
     const works = open;
     open = [];
@@ -194,9 +200,11 @@ function batchOf(sql: DatabaseSync, disk: LogOnDisk): Batch {
     } catch (error) {
       if (sql.isTransaction) sql.exec("ROLLBACK");
       const problem = problemOf(error);
+      newest = String(problem instanceof Problem ? problem.message : problem);
       for (const work of works) work.fail(problem);
       return;
     }
+    newest = undefined;
     for (const work of works) if (!work.isDurable) work.settle();
     const durable = works.filter(({ isDurable }) => isDurable);
     if (durable.length === 0) return;
@@ -213,6 +221,7 @@ function batchOf(sql: DatabaseSync, disk: LogOnDisk): Batch {
         if (open.length === 0) setImmediate(commit);
         open.push({ isDurable, ...openOf(work, resolve, reject) });
       }),
+    refusal: () => refusal?.message ?? newest,
     end() {
       commit();
       refusal = new Problem("unavailable", "The stack is being stopped");

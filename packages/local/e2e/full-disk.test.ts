@@ -38,7 +38,12 @@ it("answers 503 with the reason while its disk is full, goes on, and keeps all t
     (answer) => answer instanceof ApiError,
   );
   const readMeanwhile = await jobs.get(before);
+  const full = await healthOf(stack);
   rmSync(filler());
+  const healthy = await eventually(
+    () => healthOf(stack),
+    ({ status }) => status === 200,
+  );
   const after = await eventually(
     () => submitted(jobs),
     (id) => !(id instanceof ApiError),
@@ -50,8 +55,24 @@ it("answers 503 with the reason while its disk is full, goes on, and keeps all t
   const text = "The disk of this stack is full: nothing can be stored until there is room";
   expect(String(refusal)).toContain(`503 {"detail":"${text}"}`);
   expect(readMeanwhile.job_id).toBe(before);
+  expect(full).toMatchObject({ status: 503, body: { status: "unhealthy", reason: text } });
+  expect(healthy.body).toMatchObject({ status: "healthy", database: "healthy", queue: "healthy" });
   expect(code).toBe(0);
   expect(found.map(({ job_id }) => job_id)).toEqual(expect.arrayContaining([before, after]));
+});
+
+it("says that its disk is full before anybody was refused", async ({ skip }) => {
+  if (!isMounted) skip(reason);
+  const stack = await trial.start();
+  await healthOf(stack);
+
+  fill();
+  const full = await eventually(
+    () => healthOf(stack),
+    ({ status }) => status !== 200,
+  );
+
+  expect(full.body).toMatchObject({ reason: expect.stringContaining("The disk of this stack is full") });
 });
 
 it("says at the start that its disk is read-only, and ends", async ({ skip }) => {
@@ -64,6 +85,11 @@ it("says at the start that its disk is read-only, and ends", async ({ skip }) =>
 
   await expect(started).rejects.toThrow(/read-only/);
 });
+
+async function healthOf({ url }: StackProcess): Promise<{ readonly status: number; readonly body: unknown }> {
+  const response = await fetch(`${url}/health`);
+  return { status: response.status, body: await response.json() };
+}
 
 async function clientOf(stack: StackProcess): Promise<JobClient> {
   return jobClient(stack.url, (await stack.env()).API_KEY ?? "");

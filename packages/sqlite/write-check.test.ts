@@ -1,0 +1,141 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type ManualClock, manualClock } from "#testing/clock.ts";
+import { type Database, openDatabase } from "./database.ts";
+import type { SyncFile } from "./sync.ts";
+import { writeCheck } from "./write-check.ts";
+
+let home: string;
+let clock: ManualClock;
+let databases: Database[];
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "berth-check-"));
+  clock = manualClock();
+  databases = [];
+});
+
+afterEach(() => {
+  for (const database of databases) database.close();
+  rmSync(home, { recursive: true });
+});
+
+/** A database, the check of it, and how often it was written to. */
+function open(syncFile?: SyncFile) {
+  const database = openDatabase(join(home, "records.db"), syncFile);
+  databases.push(database);
+  let writes = 0;
+  const counted: Database = {
+    ...database,
+    write(work) {
+      writes += 1;
+      return database.write(work);
+    },
+  };
+  return { database, check: writeCheck({ database: counted, clock }), writes: () => writes };
+}
+
+const limitPages = (database: Database, pages: number) =>
+  void database.prepare(`PRAGMA max_page_count = ${pages}`).get();
+const pagesOf = (database: Database) => Number(database.prepare("PRAGMA page_count").get()?.page_count);
+const full = "The disk of this stack is full: nothing can be stored until there is room";
+
+test("a disk without room is noticed though nobody writes, and so is the room that comes", async () => {
+  const { database, check } = open();
+  limitPages(database, pagesOf(database));
+
+  const before = await check();
+  limitPages(database, 1_000_000);
+  clock.advance(1_000);
+  const after = await check();
+
+  expect([before, after]).toEqual([full, undefined]);
+});
+
+test("a write that was refused counts at once, until one works", async () => {
+  const { database, check } = open();
+  const atFirst = await check();
+  database.prepare("PRAGMA query_only = ON").get();
+
+  await expect(database.write(() => database.prepare("DELETE FROM items").run())).rejects.toThrow("read-only");
+  const refused = await check();
+  database.prepare("PRAGMA query_only = OFF").get();
+  clock.advance(1_000);
+  const again = await check();
+
+  expect([atFirst, refused, again]).toEqual([
+    undefined,
+    "The disk of this stack is read-only: nothing can be stored",
+    undefined,
+  ]);
+});
+
+test("a small write that found room does not hide that there is none for a record", async () => {
+  const { database, check } = open();
+  limitPages(database, pagesOf(database));
+  const refused = await check();
+
+  await database.write(() => database.prepare("PRAGMA user_version = 1").run());
+
+  expect([refused, await check()]).toEqual([full, full]);
+});
+
+test("however often it is asked, the disk is asked once in 5 s, and while it refuses once in a second", async () => {
+  const { database, check, writes } = open();
+  await Promise.all([check(), check(), check()]);
+  clock.advance(4_999);
+  await check();
+  const asked = [writes()];
+
+  clock.advance(1);
+  limitPages(database, pagesOf(database));
+  database.prepare("PRAGMA query_only = ON").get();
+  await check();
+  await check();
+  asked.push(writes());
+  clock.advance(1_000);
+  await Promise.all([check(), check()]);
+  asked.push(writes());
+
+  expect(asked).toEqual([1, 2, 3]);
+});
+
+test("a disk that takes its time refuses nothing", async () => {
+  let finish = () => {};
+  const { check } = open((_, done) => {
+    finish = () => done(null);
+  });
+
+  const meanwhile = await check();
+  finish();
+
+  expect(meanwhile).toBeUndefined();
+});
+
+test("a disk that failed is told until the next start", async () => {
+  const { check } = open((_, done) => done(new Error("EIO")));
+  const text = "The disk of this stack failed while something was stored: start the stack again";
+
+  const first = await check();
+  clock.advance(60_000);
+
+  expect([first, await check()]).toEqual([text, text]);
+});
+
+test("what another program holds is told, and is over with it", async () => {
+  const { check } = open();
+  const other = new DatabaseSync(join(home, "records.db"));
+  other.exec("BEGIN IMMEDIATE");
+
+  const held = await check();
+  other.close();
+  clock.advance(1_000);
+
+  expect([held, await check()]).toEqual([
+    "Another program writes to the records of this stack: nothing can be stored until it is done",
+    undefined,
+  ]);
+});
