@@ -3,11 +3,11 @@ import { join } from "node:path";
 import type { Volume, VolumeRef, Volumes } from "#core/context.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { type Copy, inWords } from "./copy.ts";
+import { discard } from "./discard.ts";
 import { sync, syncTree } from "./durable.ts";
 import { runsMounting } from "./mounts.ts";
 import { snapshotData } from "./snapshot-directory.ts";
 import {
-  discard,
   listVolumeIds,
   makeDraft,
   publish,

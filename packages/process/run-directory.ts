@@ -1,8 +1,6 @@
-import { execFile } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
+import { discard } from "./discard.ts";
 import { randomName } from "./random-name.ts";
 
 const nameForm = /^([0-9a-f]{32})-r([1-9][0-9]{0,14})$/;
@@ -131,17 +129,4 @@ function readIfThere(directory: string, name: string): Buffer | undefined {
 
 function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
-}
-
-/**
- * Piece by piece, since whoever calls this may have other runs to look after. A command may have left directories that
- * even their owner cannot list. What stays is tried again at a next start.
- */
-export async function discard(path: string): Promise<void> {
-  try {
-    await rm(path, { recursive: true, force: true });
-  } catch {
-    await promisify(execFile)("chmod", ["-R", "u+rwX", path]).catch(() => undefined);
-    await rm(path, { recursive: true, force: true }).catch(() => undefined);
-  }
 }

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { discard } from "./discard.ts";
 import { openDoor, type Question } from "./door.ts";
 import { type ExecKeeper, type ExecTools, keepExecs } from "./exec-keeper.ts";
 import { askedToStop, countOomKills, type End, endOf, stackStopped, supervisorFailed } from "./exit.ts";
@@ -17,7 +18,7 @@ import type { LaunchPlan, LaunchReply } from "./plan.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 import { killTree, type ProcessTree } from "./process-tree.ts";
 import { type EndRecord, readEnd, readLauncher, readMark, writeEnd, writeLauncher } from "./records.ts";
-import { discard, isDirectory, takeRunDirectoryAway } from "./run-directory.ts";
+import { isDirectory, takeRunDirectoryAway } from "./run-directory.ts";
 import { type Supervision, supervise } from "./supervision.ts";
 import { volumeData } from "./volume-directory.ts";
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { chmod, lstat, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { discard } from "./discard.ts";
 import { sync } from "./durable.ts";
 import { randomName } from "./random-name.ts";
 import { readObject } from "./records.ts";
@@ -104,27 +104,6 @@ export async function deleteDirectory(parent: string, directory: string): Promis
 export async function discardRemains(parent: string): Promise<void> {
   const remains = readdirSync(parent).filter((name) => /^\.(new|gone)-/.test(name));
   for (const name of remains) await discard(join(parent, name));
-}
-
-/**
- * A command may have left directories that even their owner cannot list, and the copier of a process that was killed
- * may still be writing. What stays is tried again at a next start.
- */
-export async function discard(path: string): Promise<void> {
-  const gone = () => rm(path, { recursive: true, force: true });
-  try {
-    await gone();
-  } catch {
-    await openUp(path)
-      .then(gone)
-      .catch(() => undefined);
-  }
-}
-
-async function openUp(path: string): Promise<void> {
-  if (!(await lstat(path)).isDirectory()) return;
-  await chmod(path, 0o700);
-  for (const name of await readdir(path)) await openUp(join(path, name));
 }
 
 function hasCode(error: unknown, code: string): boolean {
