@@ -80,6 +80,8 @@ export type QueueName = "work" | "pools" | "webhooks";
 export interface Look {
   readonly look: string;
   readonly for?: readonly string[];
+  /** The world signalled a change: the record is looked at although it is not due (design section 2). */
+  readonly hint?: true;
 }
 
 export interface SendOptions {
@@ -304,6 +306,11 @@ export interface Compute {
   /** Output of the command, both streams as one text, the newest MiB; "" before it began. Given up after 3 s. */
   readLog(uid: string, run: number): Promise<string>;
   listRuns(): Promise<RunRef[]>;
+  /**
+   * Endless until `signal` aborts: a run whose observation may have changed (bound, step, ready, ended, gone). A change
+   * may be signalled late, twice or never.
+   */
+  changes(signal: AbortSignal): AsyncIterable<RunRef>;
   /** Every node, of all types; throws rather than answer with a part of them. */
   listNodes(): Promise<ComputeNode[]>;
   /** Asks the provider; answers `unknown` where it throws or there is none. */

@@ -13,10 +13,10 @@ export const SWEEP_REACH_MS = 180_000;
 export async function sendLook(
   ctx: Context<"queue">,
   key: Key,
-  options: { readonly delayMs?: number; readonly for?: readonly string[] } = {},
+  options: { readonly delayMs?: number; readonly for?: readonly string[]; readonly isHint?: boolean } = {},
 ): Promise<void> {
   const look = keyText(key);
-  const message: Look = options.for ? { look, for: options.for } : { look };
+  const message: Look = { look, ...(options.for && { for: options.for }), ...(options.isHint && { hint: true }) };
   const delaySeconds = Math.ceil(Math.max(0, options.delayMs ?? 0) / 1000);
   try {
     if (kindOfKey(key) === "pool" && delaySeconds === 0) {

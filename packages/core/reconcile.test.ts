@@ -51,7 +51,7 @@ test("somebody else's write in between is read and not overwritten", async () =>
     raced = true;
     return world.compute.observe(uid, run);
   };
-  world.clock.advance(1000);
+  world.clock.advance(2_000);
   const { pk, sk } = await world.read("alice", "one");
 
   await reconcile({ ...world.ctx, compute: { ...world.compute, observe } }, { look: `${pk}|${sk}` });

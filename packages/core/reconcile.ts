@@ -9,6 +9,7 @@ import { keyOfText, keyText, kindOfKey } from "./keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "./look.ts";
 import { poisoned } from "./poison.ts";
 import { Conflict } from "./problem.ts";
+import { sameData } from "./same-data.ts";
 import { Unreadable } from "./unreadable.ts";
 import { stepUser } from "./users/step.ts";
 import type { Step, WorkerContext } from "./worker.ts";
@@ -55,12 +56,20 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
   const step = await takeStep(guarded, item, now, isLast);
   if (step === "again") return "again";
   if (!step) return "over";
+  // What it was asked for ahead of time was nothing: the chain of looks goes on beside it.
+  if (early > 0 && message.hint && sawNothing(item, step.record)) return "over";
   const record = await writeRecord(ctx, step.record);
   if (!record) return "again";
   logLook(ctx, record, step.did, ctx.clock.monotonic() - startedAt);
   await act(guarded, key, step);
   await sendAfter(ctx, key, record, step);
   return "over";
+}
+
+/** Whether a step left everything as it was, but for when it is looked at again. */
+function sawNothing(before: Item, after: Due): boolean {
+  const { dueAt, looks } = before;
+  return sameData({ ...after, dueAt, looks }, before);
 }
 
 async function act(ctx: WorkerContext, key: Key, step: Step<Due>): Promise<void> {

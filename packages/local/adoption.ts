@@ -2,25 +2,21 @@ import type { Context, RunRef } from "#core/context.ts";
 import { parseEnvironment } from "#core/environments/parse.ts";
 import { holdsCapacity } from "#core/environments/record.ts";
 import { keyOfText } from "#core/keys.ts";
-import { writeRecord } from "#core/write-record.ts";
 import type { ProcessCompute } from "#process/compute.ts";
 
 /**
- * To be called before the first message. A run whose record still holds capacity for it goes on; one that has ended
- * meanwhile is looked at by the first sweep. Any other is ended, because nobody would ever look at it again (design
- * section 8).
+ * To be called before the first message. A run whose record still holds capacity for it goes on; what became of it
+ * meanwhile is signalled as soon as changes are followed. Any other is ended, because nobody would ever look at it
+ * again (design section 8).
  */
 export async function adoptRuns(ctx: Context<"table">, compute: ProcessCompute): Promise<void> {
   await compute.adopt();
   const runs = await compute.listRuns();
   const outcomes = await Promise.all(
     runs.map(async (ref) => {
-      if (!(await isWanted(ctx, ref))) {
-        await compute.endRun(ref.uid, ref.run);
-        return "ended";
-      }
-      if ((await compute.observe(ref.uid, ref.run))?.state === "ended") await makeDue(ctx, ref);
-      return "adopted";
+      if (await isWanted(ctx, ref)) return "adopted";
+      await compute.endRun(ref.uid, ref.run);
+      return "ended";
     }),
   );
   if (runs.length === 0) return;
@@ -40,11 +36,4 @@ async function isWanted({ table, log }: Context<"table">, { uid, run, key }: Run
     log.error("unreadable record of a run", { look: key, run });
     return true;
   }
-}
-
-/** Nobody else writes before the first message. */
-async function makeDue(ctx: Context<"table">, { key }: RunRef): Promise<void> {
-  const named = keyOfText(key);
-  const item = named && (await ctx.table.get(named));
-  if (item) await writeRecord(ctx, { ...item, dueAt: ctx.clock.now() });
 }

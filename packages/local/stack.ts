@@ -18,6 +18,7 @@ import { isolationWords } from "#process/network.ts";
 import { processVolumes } from "#process/volumes.ts";
 import { adoptRuns } from "./adoption.ts";
 import { dropAwsEnvironment } from "./aws-environment.ts";
+import { followChanges } from "./changes.ts";
 import { type Home, openHome } from "./home.ts";
 import { type LocalIdentity, localAccount, localIdentities } from "./identities.ts";
 import { localUser } from "./local-user.ts";
@@ -135,7 +136,7 @@ async function startParts({ config, settings, home, log, catalog, parts }: Plan)
   parts.push(server);
   const record = { url: server.url, stsUrl: sts.endpoint };
   home.writeRecord({ ...record, stopped: false });
-  const loops = startLoops(served, stores, functions);
+  const loops = [...startLoops(served, stores, functions), followChanges(contextOf(served))];
   parts.pop();
   parts.push(together([server, ...loops, { stop: () => compute.shutdown() }, { stop: () => volumes.shutdown() }]));
   const stop = async () => {

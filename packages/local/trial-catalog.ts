@@ -87,8 +87,8 @@ const note = gpuDev.get(
 
 const consumer = work.consume(
   { uses: ["table"] },
-  eachLook(async (ctx, { look }) => {
+  eachLook(async (ctx, { look, hint }) => {
     const key = keyOfText(look);
-    if (key) await ctx.table.put({ ...key, writers: ["w1"] });
+    if (key && !hint) await ctx.table.put({ ...key, writers: ["w1"] });
   }),
 );

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Compute, Observation, Run, RunRef } from "#core/context.ts";
 import { writeAccess } from "./access-record.ts";
+import { type FollowedRuns, followChanges } from "./changes.ts";
 import { systemPath } from "./environment.ts";
 import { readExec, startExec } from "./exec.ts";
 import { launch } from "./launch.ts";
@@ -11,7 +12,7 @@ import type { Programs } from "./local-path.ts";
 import { findLocking, type Locking, lockFile } from "./lock.ts";
 import { runsMounting } from "./mounts.ts";
 import { findNetwork } from "./network-probe.ts";
-import { lookAt, observationOf, treeOf } from "./observation.ts";
+import { isAnswered, lookAt, observationOf, treeOf } from "./observation.ts";
 import { readOutput } from "./output.ts";
 import { type LaunchPlan, planOf } from "./plan.ts";
 import { postToPort } from "./port-post.ts";
@@ -123,6 +124,7 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
     postToPort: (uid, run, request) => postToPort(placeOf(host, runName(uid, run)).directory, request),
     readLog: async (uid, run) => readOutput(placeOf(host, runName(uid, run)).directory),
     listRuns: async () => listRunNames(host.runs).flatMap((name) => refOf(host, name)),
+    changes: (signal) => followChanges(followedBy(host), signal),
     listNodes: async () => options.nodes.map((node) => computeNode(home, node)),
     // Every node is this very machine.
     machineOf: async () => "running",
@@ -187,6 +189,20 @@ async function observeRun({ options }: Host, place: RunPlace): Promise<Observati
   }
   const observation = await observationOf(directory, lookAt(directory), options.sshPort ?? null);
   return isDirectory(directory) ? observation : undefined;
+}
+
+function followedBy(host: Host): FollowedRuns {
+  const { runs, options } = host;
+  return {
+    ...{ home: options.home, runs },
+    all: () => listRunNames(runs).flatMap((name) => refOf(host, name)),
+    isStarting: async (name) => {
+      const { directory } = placeOf(host, name);
+      const sight = lookAt(directory);
+      if (!sight.launcherLives || isAnswered(directory)) return false;
+      return (await observationOf(directory, sight, options.sshPort ?? null)).state === "probe";
+    },
+  };
 }
 
 async function adopt({ runs, options }: Host): Promise<void> {

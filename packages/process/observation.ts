@@ -126,7 +126,7 @@ function volumesOf(directory: string): string[] {
 /** It is ready once all its ports have answered, and stays so when one of them falls silent. */
 function livingState(directory: string, started: boolean, ports: readonly PortSight[]): RunState {
   if (!started) return "container";
-  if (ports.length === 0 || readMark(directory, "answered") !== undefined) return "ready";
+  if (ports.length === 0 || isAnswered(directory)) return "ready";
   if (!ports.every(({ answers }) => answers)) return "probe";
   try {
     writeMark(directory, "answered", Date.now());
@@ -134,6 +134,11 @@ function livingState(directory: string, started: boolean, ports: readonly PortSi
     // On a full disk: it is asked again at the next look.
   }
   return "ready";
+}
+
+/** Whether all its ports have answered once. */
+export function isAnswered(directory: string): boolean {
+  return readMark(directory, "answered") !== undefined;
 }
 
 /** A run without `launcher.json` is one that still has to be started, unless the stack was stopped before it could be. */

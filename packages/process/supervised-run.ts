@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { noteChange } from "./changes.ts";
 import { discard } from "./discard.ts";
 import { openDoor, type Question } from "./door.ts";
 import { type ExecKeeper, type ExecTools, keepExecs } from "./exec-keeper.ts";
@@ -17,7 +18,7 @@ import { type Placeholders, placeholdersOf } from "./placeholder.ts";
 import type { LaunchPlan, LaunchReply } from "./plan.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 import { killTree, type ProcessTree } from "./process-tree.ts";
-import { type EndRecord, readEnd, readLauncher, readMark, writeEnd, writeLauncher } from "./records.ts";
+import { type EndRecord, readEnd, readLauncher, readMark, readRun, writeEnd, writeLauncher } from "./records.ts";
 import { isDirectory, takeRunDirectoryAway } from "./run-directory.ts";
 import { type Supervision, supervise } from "./supervision.ts";
 import { volumeData } from "./volume-directory.ts";
@@ -55,6 +56,8 @@ interface Handled {
   readonly failure: Promise<never>;
   readonly stop: AbortController;
   readonly answer: (word: LaunchReply) => void;
+  /** Leaves word that it began, ended or is gone. */
+  readonly noteChange: () => void;
 }
 
 /** Starts a run and stays with it to its end, holding the lock of its directory. */
@@ -75,9 +78,11 @@ export function superviseRun(plan: LaunchPlan, tools: SupervisorTools): Supervis
     placeholders.close();
   };
   const supervision = supervise(directory, { look: jupyter.look, close });
+  const key = readRun(directory)?.key ?? "";
   const handled: Handled = {
     ...{ directory, plan, tools, machines, execs, placeholders, forwards, supervision },
     ...{ failure: failure.promise, stop: new AbortController(), answer: reply.resolve },
+    noteChange: () => noteChange(dirname(directory), plan.name, key),
   };
   const over = handle(handled).catch((error: unknown) => {
     tools.report(error);
@@ -101,6 +106,7 @@ async function handle(run: Handled): Promise<void> {
   } finally {
     lock.release();
   }
+  run.noteChange();
   answer("ended");
   if (grave !== undefined) await discard(grave);
 }
@@ -157,6 +163,7 @@ async function runMachines(run: Handled): Promise<End> {
   }
   const records = machines.map(({ record }) => record);
   writeLauncher(directory, { launcher: tools.self, started: true, machines: records });
+  run.noteChange();
   run.answer("started");
   supervision.begin(treeOf(run));
   const ends = machines.map(async ({ exit }) => {

@@ -25,12 +25,17 @@ export function writeSupervisor(place: string, { pid, startedAt, boot }: Process
 
 /** Ends all supervisors of a home, which takes their runs along: asked first, then by force. */
 export async function endSupervisors(home: string, withinMs: number): Promise<void> {
-  const living = findSupervisors(home).flatMap(({ process }) => (process && isAlive(process) ? [process] : []));
+  const living = livingSupervisors(home);
   for (const process of living) signalProcess(process, "SIGTERM");
   const end = performance.now() + withinMs;
   while (performance.now() < end && living.some(isAlive)) await sleep(5);
   for (const process of living) signalProcess(process, "SIGKILL");
   while (performance.now() < end + withinMs && living.some(isAlive)) await sleep(5);
+}
+
+/** Every supervisor of a home that runs, whatever code it is of. */
+export function livingSupervisors(home: string): ProcessIdentity[] {
+  return findSupervisors(home).flatMap(({ process }) => (process && isAlive(process) ? [process] : []));
 }
 
 /** Ends the supervisor of this place by force, which takes its runs along. */

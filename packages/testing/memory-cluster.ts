@@ -1,4 +1,4 @@
-import type { Clock, ComputeNode, MachineState, NodeRef } from "#core/context.ts";
+import type { Clock, ComputeNode, MachineState, NodeRef, RunRef } from "#core/context.ts";
 import {
   type DoorOptions,
   type MemoryRun,
@@ -14,6 +14,11 @@ export interface ComputeEvent {
   readonly kind: "applied" | "bound" | "started" | "ended" | "gone";
   readonly uid: string;
   readonly run: number;
+}
+
+/** Whoever follows the runs of a twin. */
+export interface Signals {
+  tell(run: RunRef): void;
 }
 
 const logBytes = 1024 * 1024;
@@ -46,6 +51,8 @@ export interface World {
   /** By uid, the ports on which nothing of it answers. */
   readonly silent: Map<string, Set<number>>;
   readonly history: ComputeEvent[];
+  /** Tells of each run that changed, in the order in which that happened. */
+  readonly signals: Signals;
   /** Nothing happens by itself before this moment; 0 once somebody changed something. */
   quietUntil: number;
 }
@@ -76,6 +83,7 @@ function isBefore(one: Transition, other: Transition): boolean {
 /** One transition, with what it means for nodes, counts and history. */
 export function move(world: World, it: MemoryRun, transition: Transition): void {
   world.quietUntil = 0;
+  world.signals.tell(refOf(it));
   const { at, to } = transition;
   const id = runName(it.run.uid, it.run.run);
   const happened = (kind: ComputeEvent["kind"]) => world.history.push({ at, kind, uid: it.run.uid, run: it.run.run });
@@ -183,6 +191,10 @@ export function unblock(world: World, now: number): void {
     it.blocked = false;
     it.since = Math.max(it.since, now - world.delays.bindMs);
   }
+}
+
+export function refOf({ run: { uid, run, key } }: MemoryRun): RunRef {
+  return { uid, run, key };
 }
 
 /** The name that everything of a run derives from. */

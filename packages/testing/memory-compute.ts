@@ -1,4 +1,4 @@
-import type { Access, Clock, Compute, ComputeNode, Resources, Run } from "#core/context.ts";
+import type { Access, Clock, Compute, ComputeNode, Resources, Run, RunRef } from "#core/context.ts";
 import {
   answers,
   type ComputeEvent,
@@ -21,6 +21,7 @@ import {
   observationOf,
   type StepDelays,
 } from "./memory-run.ts";
+import { memorySignals } from "./memory-signals.ts";
 import { copyOfData } from "./plain-data.ts";
 
 export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs, MemoryNodes {
@@ -44,6 +45,10 @@ export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs, Memory
   starts(uid: string, run: number): number;
   /** Everything that happened, in the order of its time. */
   history(): readonly ComputeEvent[];
+  /** Runs that changed since this was last asked, by itself up to now or by somebody's call: what \`changes\` tells as well. */
+  takeChanged(): RunRef[];
+  /** When something happens by itself next; infinite: never. */
+  nextChangeAt(): number;
 }
 
 export type MemoryComputeOptions = Partial<StepDelays> & {
@@ -62,6 +67,7 @@ export type MemoryComputeOptions = Partial<StepDelays> & {
  */
 export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
   const { clock, nodes, doors, hasVolume = () => true, refusesSecondStart = false, ...delays } = options;
+  const signals = memorySignals();
   const world: World = {
     clock,
     delays: { bindMs: 0, imageMs: 0, containerMs: 0, probeMs: 0, removeMs: 0, ...delays },
@@ -81,6 +87,7 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
     peaks: new Map(),
     silent: new Map(),
     history: [],
+    signals,
     quietUntil: 0,
   };
   const posts = memoryPosts((uid, run) => listeningOf(world, runName(uid, run)));
@@ -88,6 +95,11 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
   const { observe, ...rest } = port(world);
   return {
     ...{ ...rest, ...controls(world), ...memoryNodes(world), ...posts, ...execs },
+    changes: signals.follow,
+    takeChanged: () => {
+      settle(world);
+      return signals.take();
+    },
     observe: async (uid, run) => {
       const seen = await observe(uid, run);
       return seen && { ...seen, sessions: sessions(uid, run) };
@@ -112,7 +124,7 @@ function listeningOf(world: World, id: string): { ports: number[] } | undefined 
   return { ports: it.run.ports.flatMap(({ port }) => (isAnswering(it, port) ? [port] : [])) };
 }
 
-function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs> {
+function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs | "changes"> {
   return {
     refusesSecondStart: world.refusesSecondStart,
     apply: async (run) => applyRun(world, run),
@@ -153,8 +165,12 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
 
 type Others = Compute & MemoryPosts & MemoryExecs & MemoryNodes;
 
-function controls(world: World): Omit<MemoryCompute, keyof Others> {
+function controls(world: World): Omit<MemoryCompute, keyof Others | "takeChanged"> {
   return {
+    nextChangeAt: () => {
+      settle(world);
+      return world.quietUntil;
+    },
     program: (uid, outcome, { ignoresTerm = false, log = "" } = {}) => {
       world.outcomes.set(uid, { outcome, ignoresTerm, log });
     },

@@ -1,5 +1,5 @@
 import type { ComputeNode, MachineState, NodeRef } from "#core/context.ts";
-import { answers, isRunning, settle, unblock, unitsOn, type World } from "./memory-cluster.ts";
+import { answers, isRunning, refOf, settle, unblock, unitsOn, type World } from "./memory-cluster.ts";
 import type { MemoryRun } from "./memory-run.ts";
 
 /** What may happen to the machines of a memory Compute, beside what the port itself asks for. */
@@ -89,6 +89,7 @@ function meetNodes(world: World): void {
     const isLost = it.nodes.some((node) => !answers(world, node));
     if (isLost === it.nodeLost) continue;
     it.nodeLost = isLost;
+    world.signals.tell(refOf(it));
     it.since = isLost ? it.since : now;
     it.goneAt = isLost || !it.removing ? undefined : now + world.delays.removeMs;
   }

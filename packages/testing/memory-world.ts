@@ -59,6 +59,8 @@ export interface WorldOptions {
   readonly listedAfterMs?: number;
   /** What receivers are sent; number, phase, step and reason of the event unless said. */
   readonly bodyOf?: BodyOf;
+  /** Changes of runs are signalled, unless said. */
+  readonly signals?: false;
 }
 
 /** The whole core on memory ports with a settable clock and no faults: one worker, messages in their order. */
@@ -81,8 +83,15 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   const ctx: WorkerContext & Context<"fetch"> = { ...ports, clock, ids, log, settings };
   let nextSweep = clock.now();
 
+  async function signalChanges(): Promise<void> {
+    const changed = compute.takeChanged();
+    if (options.signals === false) return;
+    for (const { key } of changed) await queue.send("work", { look: key, hint: true });
+  }
+
   async function deliver(): Promise<void> {
     for (let delivered = 1; delivered > 0; ) {
+      await signalChanges();
       delivered = (await deliverFrom("pools")) + (await deliverFrom("work")) + (await deliverFrom("webhooks"));
     }
   }
@@ -99,11 +108,13 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
 
   async function advance(ms: number): Promise<void> {
     const end = clock.now() + ms;
+    await signalChanges();
     await deliver();
     while (clock.now() < end) {
       const messages = (["work", "pools", "webhooks"] as const).map((name) => queue.nextAt(name) ?? end);
-      const next = Math.min(end, nextSweep, ...messages);
+      const next = Math.min(end, nextSweep, compute.nextChangeAt(), ...messages);
       clock.advance(Math.max(0, next - clock.now()));
+      await signalChanges();
       if (clock.now() >= nextSweep) {
         // Over days an hourly one will do: a late sweep costs time, and here only its own is dear.
         nextSweep += (end - clock.now() > DAY_MS ? 3600 : settings.sweepSeconds) * 1000;

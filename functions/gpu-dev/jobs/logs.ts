@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { blobs } from "#aws/blobs.ts";
+import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
-import { readKeptLog } from "#core/environments/log.ts";
+import { readLog } from "#core/environments/read-log.ts";
 import { answer } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
@@ -16,14 +17,14 @@ export const endpoint = gpuDev.get(
   "/v1/jobs/{job_id}/logs",
   {
     summary: "Read what a job's command printed",
-    uses: ["table", "blobs"],
+    uses: ["table", "queue", "blobs"],
     params: JobRef,
     query: Tail,
     reply: z.union([Logs, z.string()]),
   },
   async ({ ctx, params, query, accept }) => {
     const id = jobIdOf(params);
-    const kept = await readKeptLog(ctx, id);
+    const kept = await readLog(ctx, id);
     const { text, isCut } = newestLines(kept.text, query.tail);
     if (!wantsText(accept)) return { job_id: id, logs: text, truncated: kept.cut || isCut };
     return answer(text, {
@@ -33,7 +34,7 @@ export const endpoint = gpuDev.get(
   },
 );
 
-export const handler = lambda(endpoint, { table, blobs });
+export const handler = lambda(endpoint, { table, queue, blobs });
 
 /** Text is named and JSON is not: a client that takes anything, or both, gets JSON. */
 function wantsText(accept: string): boolean {

@@ -4,18 +4,18 @@ import { stepAccess } from "./access.ts";
 import { hasOpenAction } from "./actions.ts";
 import { lookForUse } from "./auto-stop.ts";
 import { endItself, stopping } from "./fail.ts";
-import { followLog } from "./log.ts";
+import { followLog, nextCopyAt } from "./log.ts";
 import { stepLostMachine } from "./lost-node.ts";
 import { extendRun } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
-import { changed, tellingPool, until, waitMs } from "./pace.ts";
+import { changed, tellingPool, until } from "./pace.ts";
 import type { Environment } from "./record.ts";
 import { noStartFrom } from "./release.ts";
 import { resizeRun } from "./resize-run.ts";
 import { nextWarningAt, passedWarning, warn } from "./warnings.ts";
 
-/** How often a run is looked at that only lives; one whose command may end at any moment: after 1, 2, then every 5 s. */
-const NO_COMMAND_MS = 30_000;
+/** How often a run is looked at of which nothing is signalled (design section 2). */
+const EVERY_MS = 300_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** Ends it when its time or its command is over, warns before, closes extensions, opens its doors. */
@@ -41,8 +41,8 @@ export async function stepActive(ctx: WorkerContext, read: Environment, now: num
   const warned = await followLog(ctx, warn(known, endsAt, now), now);
   const toDo = await stepAccess(ctx, warned, observed, now);
   if (toDo) return toDo;
-  const every = environment.hasCommand ? waitMs(environment) : NO_COMMAND_MS;
-  return until(warned, Math.min(nextWarningAt(endsAt, now), now + every, nextGuestAt(warned)), "active");
+  const next = [nextWarningAt(endsAt, now), now + EVERY_MS, nextGuestAt(warned), nextCopyAt(warned, now)];
+  return until(warned, Math.min(...next), "active");
 }
 
 function withSight(environment: Environment, { address, ports, limits }: Observation): Environment {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
 import { createEnvironment } from "./create.ts";
 import { requestCancel } from "./requests.ts";
 
@@ -11,17 +11,23 @@ test("an end takes four looks when its compute is gone at once, which all come a
   expect(endedAfterMs).toBe(0);
 });
 
-test("compute that goes slowly is looked at again after 0, 1, 2 and then every 5 s, and never more often", async () => {
-  const { looks, endedAfterMs } = await end({ removeMs: 10_000 });
+test("compute that goes slowly ends the moment its end is signalled", async () => {
+  const { endedAfterMs } = await end({ removeMs: 10_000 });
+
+  expect(endedAfterMs).toBe(10_000);
+});
+
+test("without a signal compute that goes slowly is looked at again after 0, 1, 2 and then every 5 s", async () => {
+  const { looks, endedAfterMs } = await end({ removeMs: 10_000 }, { signals: false });
 
   expect(looks.filter((did) => did === "removes its compute")).toHaveLength(5);
   expect(endedAfterMs).toBe(13_000);
 });
 
 /** What each look did from the cancellation to the final word, and how long that took. */
-async function end(delays: { readonly removeMs: number }) {
+async function end(delays: { readonly removeMs: number }, options: WorldOptions = {}) {
   const log = recordingLog();
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays, log });
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays, log, ...options });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
   log.lines.length = 0;

@@ -8,7 +8,7 @@ import { releaseUnused } from "./disk.ts";
 import { endOf } from "./fail.ts";
 import { finish, LOOKS_AFTER_END_MS } from "./finish.ts";
 import { keepNewest, keptUntil } from "./kept.ts";
-import { copyLastLog, logEndsAt } from "./log.ts";
+import { copyLastLog, lacksLastLog, logEndsAt } from "./log.ts";
 import { detachVolumes, hasSilentMachine, lookAtMachines, type Machine } from "./lost-node.ts";
 import { changed, tellingDisk, tellingPool, until, waitMs } from "./pace.ts";
 import type { Environment } from "./record.ts";
@@ -53,6 +53,9 @@ async function removeRun(
   if (left || removedAt === null) {
     const own = left && endedByItself(environment, left);
     if (own) return changed(own, now, "had ended by itself");
+    // Written down before anything is removed: another look may find the run gone before this one has written.
+    if (left && lacksLastLog(environment))
+      return changed(await copyLastLog(ctx, environment, now), now, "kept its log");
     const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, left?.nodes ?? [], now);
     const known = left
       ? await copyLastLog(ctx, { ...environment, run: { ...environment.run, machines } }, now)

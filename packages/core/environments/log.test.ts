@@ -4,9 +4,9 @@ import type { Compute } from "../context.ts";
 import { keyText } from "../keys.ts";
 import { reconcile } from "../reconcile.ts";
 import { createEnvironment } from "./create.ts";
-import { readKeptLog } from "./log.ts";
+import { readKeptLog, readLog } from "./read-log.ts";
 import { keyOf } from "./record.ts";
-import { requestCancel, requestExtension } from "./requests.ts";
+import { requestCancel } from "./requests.ts";
 
 const SECOND = 1000;
 const DAY = 24 * 3_600_000;
@@ -20,7 +20,8 @@ async function printing(ends?: { code: number; afterMs: number }) {
   world.compute.program(environment.uid, outcome, { log: "first\n" });
   await world.deliver();
   const print = (text: string) => world.compute.print(environment.uid, 1, text);
-  const shown = async () => readKeptLog({ ...world.as("alice"), blobs: world.blobs }, "one");
+  const alice = { ...world.as("alice"), blobs: world.blobs };
+  const shown = async () => readLog(alice, "one");
   return { world, uid: environment.uid, print, shown };
 }
 
@@ -40,21 +41,31 @@ describe("the log of a command", () => {
     expect(log).toEqual({ text: "", cut: false });
   });
 
-  test("can be read while it runs, some seconds late, from one copy", async () => {
+  test("can be read while it runs as it is at that moment, from one copy", async () => {
     const { world, print, shown } = await printing();
-    await world.advance(6 * SECOND);
     expect((await shown()).text).toBe("first\n");
 
     print("second\n");
-    await world.advance(12 * SECOND);
+    await world.advance(2 * SECOND);
 
     expect((await shown()).text).toBe("first\nsecond\n");
     expect(world.blobs.names()).toHaveLength(1);
   });
 
-  test("is copied at most every 5 s while it grows, however often it is looked at, and not at all while it does not", async () => {
-    const { world, print } = await printing();
-    await world.advance(20 * SECOND);
+  test("of a command that prints nothing is read without waiting for more than one copy", async () => {
+    const world = await memoryWorld();
+    await createEnvironment(world.as("alice"), newEnvironment("one", { command: "x" }));
+    await world.deliver();
+    const askedAt = world.clock.now();
+
+    const log = await readLog({ ...world.as("alice"), blobs: world.blobs }, "one");
+
+    expect(log.text).toBe("");
+    expect(world.clock.now() - askedAt).toBeLessThan(2 * SECOND);
+  });
+
+  test("is copied every 2 s for two minutes after somebody read it, and else every five minutes if it grew", async () => {
+    const { world, print, shown } = await printing();
     const copies: number[] = [];
     const { put } = world.ctx.blobs;
     const counted = async (...call: Parameters<typeof put>) => {
@@ -62,18 +73,45 @@ describe("the log of a command", () => {
       return put(...call);
     };
     Object.assign(world.ctx.blobs, { put: counted });
+    await world.advance(2 * SECOND);
+    await shown();
+    const readAt = world.clock.now();
 
-    await world.advance(60 * SECOND);
-    expect(copies).toEqual([]);
-    for (let second = 0; second < 60; second++) {
+    for (let second = 0; second < 600; second++) {
       print(`${second}\n`);
-      await requestExtension(world.as("alice"), "one", SECOND);
+      await world.advance(SECOND);
+    }
+    const whileRead = copies.filter((at) => at <= readAt + 121 * SECOND);
+    await world.advance(600 * SECOND);
+
+    const gaps = whileRead.slice(1).map((at, n) => at - (whileRead[n] ?? 0));
+    expect(new Set(gaps)).toEqual(new Set([2 * SECOND]));
+    expect(whileRead.length).toBeGreaterThanOrEqual(60);
+    expect(copies.length - whileRead.length).toBe(2);
+  });
+
+  test("that many read at once is asked for once a minute", async () => {
+    const { world, shown } = await printing();
+    await world.advance(2 * SECOND);
+    await shown();
+    const { requests: before } = await world.read("alice", "one");
+    const wanted: unknown[] = [];
+    const { put } = world.ctx.table;
+    Object.assign(world.ctx.table, {
+      put: async (...call: Parameters<typeof put>) => {
+        wanted.push((call[0] as { logWantedUntil?: number }).logWantedUntil);
+        return put(...call);
+      },
+    });
+
+    const until = world.clock.now() + 55 * SECOND;
+    while (world.clock.now() < until) {
+      await Promise.all([shown(), shown(), shown()]);
       await world.advance(SECOND);
     }
 
-    expect(copies.length).toBeGreaterThanOrEqual(10);
-    const gaps = copies.slice(1).map((at, n) => at - (copies[n] ?? 0));
-    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(5 * SECOND);
+    expect(new Set(wanted).size).toBe(1);
+    expect((await world.read("alice", "one")).requests).toEqual(before);
   });
 
   test("has its last line after its end, although that comes between two copies", async () => {
@@ -102,8 +140,7 @@ describe("the log of a command", () => {
   test("is the newest MiB, cut before a whole character", async () => {
     const { world, print, shown } = await printing();
     print(`${"ä".repeat(MIB)}z`);
-
-    await world.advance(12 * SECOND);
+    await world.advance(2 * SECOND);
 
     const { text, cut } = await shown();
     expect(cut).toBe(true);
@@ -191,18 +228,41 @@ describe("a log that cannot be copied", () => {
         return put(...call);
       },
     };
-    world.clock.advance(6 * SECOND);
+    world.clock.advance(5 * 60 * SECOND);
     const look = { look: keyText(keyOf(await world.read("alice", "one"))) };
     const late = reconcile({ ...world.ctx, blobs: slow }, look);
     await new Promise((resolve) => setImmediate(resolve));
     expect(wakers).toHaveLength(1);
     print("third\n");
-    await world.advance(12 * SECOND);
+    await world.advance(10 * 60 * SECOND);
 
     for (const wake of wakers) wake();
     await late;
 
     expect((await shown()).text).toBe("first\nsecond\nthird\n");
+  });
+
+  test("is kept where another look at the end finds the run already removed", async () => {
+    const { world, shown } = await printing();
+    const { remove } = world.compute;
+    let isOther = false;
+    const raced: Compute = {
+      ...world.compute,
+      remove: async (uid, run, options) => {
+        await remove(uid, run, options);
+        if (isOther) return;
+        isOther = true;
+        await reconcile(world.ctx, { look: keyText(keyOf(await world.read("alice", "one"))), hint: true });
+      },
+    };
+    Object.assign(world.ctx, { compute: raced });
+    world.compute.print((await world.read("alice", "one")).uid, 1, "last\n");
+
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+
+    expect(isOther).toBe(true);
+    expect((await shown()).text).toBe("first\nlast\n");
   });
 
   test("is read before its run is removed, because nothing is left afterwards", async () => {

@@ -1,6 +1,5 @@
-import type { Context, UserContext } from "../context.ts";
+import type { Context } from "../context.ts";
 import type { Step } from "../worker.ts";
-import { getEnvironment } from "./read.ts";
 import type { Environment } from "./record.ts";
 import { addEntry } from "./timeline.ts";
 
@@ -15,35 +14,61 @@ export interface KeptLog {
   readonly at: number;
   /** The latest attempt failed. */
   readonly failed: boolean;
+  /** The run at whose end it was copied, if it was. */
+  readonly lastOf?: number | undefined;
 }
 
 const MOST_BYTES = 1024 * 1024;
-const EVERY_MS = 5_000;
+/** How often it is copied while somebody reads it. */
+export const COPIED_EVERY_MS = 2_000;
 const DAY_MS = 24 * 3_600_000;
 /** contracts/gpu-dev section 3. */
 const KEPT_AFTER_END_MS = 7 * DAY_MS;
 
 type LogContext = Context<"compute" | "blobs">;
 
-/** Of a run that lives: at most every 5 s once it has printed something, and only more. A failure is tried again. */
+/** Of a run that lives: at most every 2 s. While nobody reads it only what is new is noted. */
 export async function followLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
-  if (!environment.hasCommand || now - (environment.log?.at ?? 0) < EVERY_MS) return environment;
-  return copyLog(ctx, environment, now);
+  const { hasCommand, log = none } = environment;
+  if (!hasCommand || now - log.at < COPIED_EVERY_MS) return environment;
+  const copied = await copyLog(ctx, environment, now);
+  const isNews = copied.log?.blob !== log.blob || copied.log.failed !== log.failed;
+  return isNews || isWanted(environment, now) ? copied : environment;
+}
+
+/** When it is copied again because somebody reads it. */
+export function nextCopyAt(environment: Environment, now: number): number {
+  return environment.hasCommand && isWanted(environment, now) ? now + COPIED_EVERY_MS : Number.POSITIVE_INFINITY;
+}
+
+/** Whether somebody has read it lately. */
+export function isWanted({ logWantedUntil }: Environment, now: number): boolean {
+  return (logWantedUntil ?? 0) > now;
+}
+
+/** Whether a run that is being ended has not been copied since; a copy that failed counts. */
+export function lacksLastLog({ hasCommand, run, log = none }: Environment): boolean {
+  return hasCommand && run.appliedAt !== null && log.lastOf !== run.n;
 }
 
 /**
- * Of a run that is being removed, as long as it is seen. Before its removal and not after it, as the order of the end
- * has it (design section 2): neither a deleted pod nor a removed run directory has a log left to read. It costs the
- * GPUs at most one read and one write, 5 s together, however they fail; what failed is told in the timeline.
+ * Of a run that is being removed, as long as it is seen: neither a deleted pod nor a removed run directory has a log
+ * left to read. It costs the GPUs at most one read and one write, 5 s together, however they fail; what failed is told
+ * in the timeline.
  */
 export async function copyLastLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
   if (!environment.hasCommand || environment.run.appliedAt === null) return environment;
-  const copied = await copyLog(ctx, environment, now);
-  const isNew = copied.log?.failed && environment.end.outcome && !environment.log?.failed;
+  const { log } = await copyLog(ctx, environment, now);
+  const copied = { ...environment, log: { ...log, lastOf: environment.run.n } };
+  const isNew = log.failed && environment.end.outcome && !environment.log?.failed;
   return isNew ? addEntry(copied, now, "The end of its log could not be kept") : copied;
 }
 
-async function copyLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
+async function copyLog(
+  ctx: LogContext,
+  environment: Environment,
+  now: number,
+): Promise<Environment & { readonly log: KeptLog }> {
   const {
     uid,
     run: { n: run },
@@ -52,7 +77,6 @@ async function copyLog(ctx: LogContext, environment: Environment, now: number): 
   try {
     const text = await ctx.compute.readLog(uid, run);
     const hash = ctx.ids.hash(text);
-    if (text === "" && log === none) return environment;
     if (text === "" || hash === log.hash) return { ...environment, log: { ...log, at: now, failed: false } };
     const { bytes, cut } = newest(text);
     const blob = `logs/${uid}/${ctx.ids.uid().slice(0, 12)}-${hash.slice(0, 16)}`;
@@ -86,29 +110,4 @@ export function droppingOldCopy(environment: Environment, step: Step<Environment
 /** When the log of an ended environment goes; undefined where there is none. */
 export function logEndsAt({ log, end: { at: endedAt } }: Environment): number | undefined {
   return log?.blob && endedAt !== null ? endedAt + KEPT_AFTER_END_MS : undefined;
-}
-
-export interface LogText {
-  readonly text: string;
-  /** There was more before it. */
-  readonly cut: boolean;
-}
-
-const TRIES = 3;
-
-/**
- * The output of the caller's environment as it was copied last, at most some seconds ago; "" before it began and 7
- * days after its end. Throws `notFound`.
- */
-export async function readKeptLog(ctx: UserContext<"table" | "blobs">, id: string): Promise<LogText> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const environment = await getEnvironment(ctx, id);
-    const { log } = environment;
-    const isOver = ctx.clock.now() >= (logEndsAt(environment) ?? Number.POSITIVE_INFINITY);
-    if (!log?.blob || isOver) break;
-    const bytes = await ctx.blobs.get(log.blob);
-    // Gone means that a newer copy has taken its place meanwhile.
-    if (bytes) return { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes), cut: log.cut };
-  }
-  return { text: "", cut: false };
 }

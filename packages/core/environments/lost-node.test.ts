@@ -59,7 +59,7 @@ test("a machine whose node object is gone for 10 s and that its provider says is
   job.world.compute.setMachine(job.uid, "gone");
 
   const noticed = await until(job, MINUTE, isSilent);
-  await job.world.advance(9 * SECOND);
+  await job.world.advance(8 * SECOND);
   const waiting = await job.read();
   const ended = await until(job, MINUTE, isOver);
 
@@ -147,7 +147,7 @@ test("a machine that is NotReady is lost after 5 minutes, if its provider says t
   job.world.compute.setMachine(job.uid, "gone");
   await until(job, MINUTE, isSilent);
 
-  await job.world.advance(5 * MINUTE - SECOND);
+  await job.world.advance(5 * MINUTE - 2 * SECOND);
   const before = await job.read();
   const after = await until(job, MINUTE, isOver);
 

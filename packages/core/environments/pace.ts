@@ -15,6 +15,14 @@ export function waitMs({ looks }: Pick<Environment, "looks">): number {
   return WAITS_MS[Math.min(looks, WAITS_MS.length - 1)] ?? 5000;
 }
 
+const PREPARING_WAITS_MS = [2_000, 5_000, 10_000, 30_000];
+
+/** The next look at one that is prepared, should no change of its run be signalled (design section 2). */
+export function waitedForStart(environment: Environment, now: number, did: string): Step<Environment> {
+  const waitMs = PREPARING_WAITS_MS[Math.min(environment.looks, PREPARING_WAITS_MS.length - 1)] ?? 0;
+  return until(environment, now + waitMs, did);
+}
+
 /** Nothing moved: look again after 1, 2, then every 5 s. */
 export function waited(environment: Environment, now: number, did: string): Step<Environment> {
   return until(environment, now + waitMs(environment), did);

@@ -215,7 +215,10 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
   placement: shape<Placement>(groups.placement),
   access: doors,
   requests: shape<Requests>(groups.requests),
-  log: optional(shape<KeptLog>({ blob: orNull(text), hash: text, cut: flag, at: number, failed: flag })),
+  log: optional(
+    shape<KeptLog>({ blob: orNull(text), hash: text, cut: flag, at: number, failed: flag, lastOf: optional(ordinal) }),
+  ),
+  logWantedUntil: optional(number),
   looks: count,
   attempts: count,
   fault: orNull(text),

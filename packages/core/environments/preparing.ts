@@ -8,7 +8,7 @@ import { machinesOf, stepLostMachine } from "./lost-node.ts";
 import { extendRun, makeRun } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
-import { changed, tellingPool, until, waited, waitedSince } from "./pace.ts";
+import { changed, tellingPool, until, waited, waitedForStart, waitedSince } from "./pace.ts";
 import { type DiskUse, type Environment, noRun, type Step as PreparingStep, waitingFields } from "./record.ts";
 import { noStartFrom, releasableAt } from "./release.ts";
 import { addEntry } from "./timeline.ts";
@@ -136,10 +136,21 @@ async function follow(
   const extended = await extendRun(ctx, environment, now);
   const step = stepOfState[observed.state as keyof typeof stepOfState];
   if (step === environment.step && observed.reason === environment.reason) {
-    return (await openJupyterPort(ctx, extended, observed, now)) ?? waited(extended, now, step);
+    return (await openJupyterPort(ctx, extended, observed, now)) ?? waitedToBind(extended, observed, now, step);
   }
   const moved = { ...extended, step, reason: observed.reason };
-  return { ...waited({ ...addEntry(moved, now, observed.reason), looks: 0 }, now, step) };
+  return waitedToBind({ ...addEntry(moved, now, observed.reason), looks: 0 }, observed, now, step);
+}
+
+function waitedToBind(
+  environment: Environment,
+  observed: Observation,
+  now: number,
+  step: PreparingStep,
+): Step<Environment> {
+  const waited = waitedForStart(environment, now, step);
+  const latest = observed.state === "unbound" ? (environment.run.appliedAt ?? now) + BIND_MS : Number.POSITIVE_INFINITY;
+  return { ...waited, record: { ...waited.record, dueAt: Math.min(waited.record.dueAt ?? latest, latest) } };
 }
 
 /** A port that Jupyter serves answers only once the run was told of it: its doors cannot wait until it is ready. */

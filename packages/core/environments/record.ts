@@ -234,6 +234,8 @@ export interface Environment extends Stored {
   readonly access: Doors;
   readonly requests: Requests;
   readonly log?: KeptLog | undefined;
+  /** Until then somebody reads its log, ms. */
+  readonly logWantedUntil?: number | undefined;
   /** Looks since the last change. */
   readonly looks: number;
   readonly attempts: number;

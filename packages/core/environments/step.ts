@@ -64,6 +64,11 @@ function isUnderWay({ phase }: Environment): boolean {
   return phase === "queued" || phase === "preparing" || phase === "active";
 }
 
+/** Of one that waits or is over no run says anything new. */
+function hasRun({ phase, dueAt }: Item): boolean {
+  return dueAt !== undefined && (phase === "preparing" || phase === "active" || phase === "stopping");
+}
+
 /** When an environment whose step failed is looked at again: at the latest when one of its limits passes. */
 export function retryAt(ctx: WorkerContext, item: Item, dueAt: number, now: number): number {
   return Math.min(dueAt, latestLook(parseEnvironment(item), ctx.settings, now));
@@ -72,9 +77,10 @@ export function retryAt(ctx: WorkerContext, item: Item, dueAt: number, now: numb
 /**
  * A planner that granted something says so by naming the pool: such a look at a queued environment reads the ledger
  * although the record is not due, as a look at a pool that names an environment does (design section 3). So does the
- * operator's word on a node, for those who hold capacity.
+ * operator's word on a node, for those who hold capacity, and the signal that a run changed.
  */
 export function wantsLook(item: Item, message: Look): boolean {
+  if (message.hint) return item.kind === "environment" && hasRun(item);
   if (message.for?.some((key) => key.startsWith(nodeGoneKey("").pk)))
     return (item.run as { readonly grant?: unknown } | undefined)?.grant != null;
   const size = item.size as { pool?: unknown } | undefined;

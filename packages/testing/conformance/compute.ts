@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { BoundNode, Compute, ComputeNode, Observation, Run } from "#core/context.ts";
+import type { BoundNode, Compute, ComputeNode, Observation, Run, RunRef } from "#core/context.ts";
 
 /** What a command does, for every kind of Compute to act out in its own way. */
 export interface Behaviour {
@@ -149,6 +149,49 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
 
     expect(await ended()).toMatchObject({ started: true, exitCode: code, reason: null, terminating: false });
     expect(await compute.readLog(uid, 1)).toBe("bye\n");
+  });
+
+  it("signals that a run changed once it has begun, has ended and is gone", async () => {
+    const aborted = new AbortController();
+    const told: RunRef[] = [];
+    const following = (async () => {
+      for await (const ref of compute.changes(aborted.signal)) told.push(ref);
+    })();
+    const count = (run: number) => told.filter((ref) => ref.run === run).length;
+    const signalled = (run: number, more: number) =>
+      eventually(
+        async () => count(run),
+        (found) => found > more,
+      );
+
+    await compute.apply(runOf({ command: test.command(uid, { prints: ["bye"], exits: 0 }) }));
+    await signalled(1, 0);
+    await ended();
+    await signalled(1, 0);
+    await compute.apply(runOf({ run: 2 }));
+    await signalled(2, 0);
+    await ready(2);
+    await test.pass(300);
+    const before = count(2);
+    await compute.remove(uid, 2, gently);
+    await gone(2);
+    await signalled(2, before);
+
+    expect(told.every((ref) => ref.uid === uid && ref.key === "owner#o#env#gpu-dev|j")).toBe(true);
+    aborted.abort();
+    await following;
+  });
+
+  it("ends its signals when it is told to", async () => {
+    const aborted = new AbortController();
+    const following = (async () => {
+      for await (const _ of compute.changes(aborted.signal));
+    })();
+    await test.pass(20);
+
+    aborted.abort();
+
+    await expect(following).resolves.toBeUndefined();
   });
 
   it("does not start again what has ended", async () => {

@@ -67,6 +67,8 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
         return sim.call(host, `postToPort ${uid}-r${run}`, effect, tookMs);
       },
       readLog: (uid, run) => call("readLog", () => compute.readLog(uid, run)),
+      // Nobody who handles a look follows them.
+      changes: compute.changes,
       listRuns: () => call("listRuns", () => compute.listRuns()),
       listNodes: () => call("listNodes", () => compute.listNodes()),
       machineOf: (node) => call(`machineOf ${node.name}`, () => compute.machineOf(node)),
