@@ -4,6 +4,7 @@ import { backup } from "./bench/backup.ts";
 import { bundles } from "./bench/bundles.ts";
 import { calls } from "./bench/calls.ts";
 import { disks } from "./bench/disks.ts";
+import { ended } from "./bench/ended.ts";
 import { exec } from "./bench/exec.ts";
 import { freed, requests, start, submitted } from "./bench/latency.ts";
 import type { Measure, Row } from "./bench/measure.ts";
@@ -27,6 +28,7 @@ const measures: readonly Measure[] = [
     start,
     submitted,
     freed,
+    ended,
     backup,
     plansOnStack,
     requests,

@@ -96,6 +96,70 @@ export const lookBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a hint under the not-due rule",
+    caughtBy: {
+      file: "environments/costs.test.ts",
+      title: "the end of a command is seen when it is signalled, minutes before the next look",
+    },
+    edits: [
+      {
+        file: "environments/step.ts",
+        find: 'if (message.hint) return item.kind === "environment" && hasRun(item);',
+        replace: "if (message.hint) return false;",
+      },
+    ],
+  },
+  {
+    name: "a hint that saw nothing new is written",
+    caughtBy: {
+      file: "environments/costs.test.ts",
+      title: "a signal that tells nothing new costs one read of the record and no write and no message",
+    },
+    edits: [
+      {
+        file: "reconcile.ts",
+        find: "if (early > 0 && message.hint && sawNothing(item, step.record))",
+        replace: "if (early > 0 && message.hint && early < 0)",
+      },
+    ],
+  },
+  {
+    name: "a hint believed instead of a look",
+    caughtBy: {
+      file: "environments/costs.test.ts",
+      title: "without a signal the end of a command is seen within five minutes",
+    },
+    edits: [{ file: "environments/active.ts", find: "now + EVERY_MS, ", replace: "" }],
+  },
+  {
+    name: "a log copied at every look, whether it grew or not",
+    caughtBy: {
+      file: "environments/costs.test.ts",
+      title: "a signal that tells nothing new costs one read of the record and no write and no message",
+    },
+    edits: [
+      {
+        file: "environments/log.ts",
+        find: "return isNews || isWanted(environment, now) ? copied : environment;",
+        replace: "return isNews || isWanted(environment, now) || copied ? copied : environment;",
+      },
+    ],
+  },
+  {
+    name: "a log that is kept only as its run is removed",
+    caughtBy: {
+      file: "environments/log.test.ts",
+      title: "is kept where another look at the end finds the run already removed",
+    },
+    edits: [
+      {
+        file: "environments/ending.ts",
+        find: "if (left && lacksLastLog(environment))",
+        replace: "if (left && lacksLastLog(environment) && removedAt !== null)",
+      },
+    ],
+  },
+  {
     name: "the gate of the sweep counts delayed messages",
     caughtBy: {
       file: "sweep.test.ts",

@@ -24,6 +24,9 @@ const mild: FaultRates = {
   ownRepeated: 5e-5,
   blind: 5e-5,
   throttle: 1e-4,
+  loseSignal: 1e-2,
+  doubleSignal: 1e-2,
+  delaySignal: 1e-2,
 };
 
 export const badHours = ["cluster away", "table throttled", "machines lost", "sweeps skipped", "hosts crash"] as const;

@@ -11,6 +11,7 @@ import { fateOf, newPeople, type People } from "./population-people.ts";
 import { type PopulationWatch, populationWatch } from "./population-watch.ts";
 import { goesOn, hasRoom, named, queueNames, receivable, silent } from "./schedule.ts";
 import { type Scheduler, scheduler } from "./scheduler.ts";
+import { passOnSignals } from "./signals.ts";
 import { type SimulatedWorld, type Surroundings, worldOf } from "./world.ts";
 
 export interface PopulationOptions {
@@ -98,7 +99,16 @@ function surroundings(sim: Scheduler, people: number, watch: PopulationWatch): S
   const nodes = nodesOf({ h100: gpu, a100: gpu, "cpu-shared": Math.max(1, Math.ceil(people / 60)) });
   return {
     nodes: nodes.map((node, n) => ({ ...node, zone: n % 2 === 0 ? "zone-a" : "zone-b" })),
-    ...{ late: 0, isSlow: false, isLong: false, archiveMs: 0, listedAfterMs: 0, apartMs: 1_000, hostCount: 12 },
+    ...{
+      late: 0,
+      isSlow: false,
+      isLong: false,
+      isDeaf: false,
+      archiveMs: 0,
+      listedAfterMs: 0,
+      apartMs: 1_000,
+      hostCount: 12,
+    },
     taken: { bindMs: 1_500, imageMs: 15_000, containerMs: 1_000, probeMs: 3_000, removeMs: 1_500 },
     snapshotMs: 90_000,
     settings: { ...limits, diskRetentionDays: 30 },
@@ -119,6 +129,7 @@ async function run(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, course
   let nextMinute = sim.time() + MINUTE;
   while (sim.time() < course.until && !course.isFull()) {
     agenda.runUntil(sim.time());
+    passOnSignals(sim, world);
     if (sim.time() >= nextMinute) {
       nextMinute += MINUTE;
       await course.watch.everyMinute();
@@ -130,7 +141,8 @@ async function run(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, course
     else if (ready > 0) await sim.step();
     else if (!(await goesOn(sim))) {
       const visible = world.hosts.some(hasRoom) ? queueNames.map(world.queue.nextAt) : [];
-      const next = [sim.nextAt(), ...visible, agenda.nextAt(), nextMinute].filter((at) => at !== undefined);
+      const moments = [sim.nextAt(), ...visible, agenda.nextAt(), nextMinute, world.compute.nextChangeAt()];
+      const next = moments.filter((at) => at !== undefined);
       sim.advanceTo(Math.max(Math.min(...next), sim.time() + 1), !world.hosts.some(hasRoom));
     }
   }

@@ -129,6 +129,9 @@ const told = [
   "an earlier run removed beside a later one",
   "run missed by one look",
   "message given up after its last receive",
+  "a signal lost",
+  "a signal doubled",
+  "a signal late",
 ] as const;
 
 type State = keyof typeof ofEnvironments | keyof typeof ofDisks | keyof typeof ofItems | (typeof told)[number];

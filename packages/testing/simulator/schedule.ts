@@ -11,6 +11,7 @@ import { seededRandom } from "../random.ts";
 import { type ClientAction, clientActions } from "./clients.ts";
 import { finalViolations } from "./final.ts";
 import { calm, type FaultRates, type Host, type Scheduler, scheduler } from "./scheduler.ts";
+import { passOnSignals } from "./signals.ts";
 import { taskRules } from "./task-rules.ts";
 import { weatherActions } from "./weather.ts";
 import { isHopeless } from "./webhook-twin.ts";
@@ -73,6 +74,7 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
     if (sim.time() >= faultsUntil && sim.rates() !== calm) sim.setRates(options.onlySweeps ? rates : calm);
     runSchedules(sim, world, rates, !options.onlySweeps && isSettled(sim, faultsUntil, clients[0]));
     while (clients[0] && clients[0].at <= sim.time()) clients.shift()?.run();
+    passOnSignals(sim, world);
     const messages = receivable(sim, world);
     const ready = sim.ready();
     if (messages && random() * (ready + 1) < 1) {
@@ -129,7 +131,7 @@ export async function goesOn(sim: Scheduler): Promise<boolean> {
 export function silent(): void {}
 
 function ratesOf(sim: Scheduler, { onlySweeps }: ScheduleOptions): FaultRates {
-  if (onlySweeps) return { ...calm, dropSend: 1 };
+  if (onlySweeps) return { ...calm, dropSend: 1, loseSignal: 1 };
   const kind = sim.random();
   if (kind < 0.12) return calm;
   if (kind < 0.28) return { ...calm, freeze: 0.01, sleepBeforeMaking: 0.2, doubleSend: 0.4 };
@@ -146,6 +148,9 @@ function ratesOf(sim: Scheduler, { onlySweeps }: ScheduleOptions): FaultRates {
     ownRepeated: rate(0.04),
     blind: rate(0.03),
     throttle: rate(0.03),
+    loseSignal: rate(0.5),
+    doubleSignal: rate(0.3),
+    delaySignal: rate(0.3),
   };
 }
 
@@ -243,7 +248,7 @@ function isQuiet(sim: Scheduler, world: SimulatedWorld): boolean {
 function nextMoment(sim: Scheduler, world: SimulatedWorld, client: number | undefined, faultsUntil: number): number {
   // While every host is taken, by calls that sleep, what waits in the queues is no reason to wake up.
   const messages = world.hosts.some(hasRoom) ? queueNames.map(world.queue.nextAt) : [];
-  const moments = [sim.nextAt(), ...messages, client, world.nextSweep];
+  const moments = [sim.nextAt(), ...messages, client, world.nextSweep, world.compute.nextChangeAt()];
   if (sim.time() < faultsUntil) moments.push(faultsUntil);
   return Math.min(...moments.filter((moment) => moment !== undefined));
 }

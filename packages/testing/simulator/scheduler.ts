@@ -19,6 +19,10 @@ export interface FaultRates {
   readonly blind: number;
   /** The table answers a batch in two parts, makes somebody wait, or refuses after a wait. */
   readonly throttle: number;
+  /** The signal that a run changed does not come, comes twice, or late. */
+  readonly loseSignal: number;
+  readonly doubleSignal: number;
+  readonly delaySignal: number;
 }
 
 /** A machine that runs handlers and workers. */
@@ -93,6 +97,9 @@ export const calm: FaultRates = {
   ownRepeated: 0,
   blind: 0,
   throttle: 0,
+  loseSignal: 0,
+  doubleSignal: 0,
+  delaySignal: 0,
 };
 
 const LATE_MS = 5_000;

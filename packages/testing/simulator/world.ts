@@ -29,6 +29,7 @@ import { webhookTwin } from "./webhook-twin.ts";
 
 /** In some worlds what has started is not ready for long: only there can it be lost in between. */
 const SLOW = 0.11;
+const DEAF = 0.1;
 const SLOW_PROBE_MS = 50_000;
 /** In few others faults last for long: only there are volumes old enough that one which is not seen is believed to be gone. */
 const LONG = 0.02;
@@ -54,6 +55,8 @@ export interface Surroundings {
   readonly late: number;
   readonly isSlow: boolean;
   readonly isLong: boolean;
+  /** Nobody follows what the cluster signals. */
+  readonly isDeaf: boolean;
   readonly taken: Partial<StepDelays>;
   readonly snapshotMs: number;
   readonly archiveMs: number;
@@ -86,6 +89,7 @@ function drawn(sim: Scheduler, seed: number): Surroundings {
     ...{ nodes: nodesOf({ h100: 2 }), late, isSlow, isLong, taken, snapshotMs, archiveMs, listedAfterMs },
     apartMs: sim.random() < 0.5 ? MOST_APART_MS : 0,
     hostCount: 4,
+    isDeaf: sim.random() < DEAF,
     settings: { preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS },
     watch: { measures: isThorough(seed) },
   };
@@ -185,6 +189,7 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
     contexts,
     isSlow,
     isLong,
+    isDeaf: around.isDeaf,
     ...told,
     nextSweep: sim.time(),
   };
