@@ -14,7 +14,7 @@ export const calls: Measure = {
     const asked: [name: string, limit: number | undefined, method: string, path: string, body?: object][] = [
       ["submit", 5, "POST", "/v1/jobs/submit", job],
       ["get, queued", 3, "GET", path],
-      ["list, queued", 3, "GET", "/v1/jobs"],
+      ["list, queued", 4, "GET", "/v1/jobs"],
       ["extend", 4, "POST", `${path}/extend`, { extension_hours: 1 }],
       ["cancel", 4, "POST", `${path}/cancel`],
       ["availability", 2, "GET", "/v1/gpu/availability"],
