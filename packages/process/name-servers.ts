@@ -23,6 +23,11 @@ function reachable(text: string): string[] {
     .map((address) => `nameserver ${address}`);
 }
 
+/** Of what /etc/resolv.conf says in a network of its own: the name servers that have a link-local address (RFC 3927). */
+export function linkLocalServers(settings: string): string[] {
+  return serversOf(settings).filter((address) => address.startsWith("169.254."));
+}
+
 function serversOf(text: string): string[] {
   return [...text.matchAll(/^nameserver\s+(\S+)/gm)].map(([, address = ""]) => address);
 }

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { systemPath } from "./environment.ts";
+import { linkLocalServers, resolverSettings } from "./name-servers.ts";
 import type { Network } from "./records.ts";
 
 /** What of a run has it, and not BERTH_RUN, is its network: that is killed with it, and not asked to end before. */
@@ -17,10 +18,18 @@ const slirpOptions = [
 ];
 
 /**
- * A socket that is bound to the interface (SO_BINDTODEVICE) goes by these routes alone, and slirp4netns would pass what
- * is for 127.0.0.0/8 on to the machine's own.
+ * For `ip -batch`. A socket that is bound to the interface (SO_BINDTODEVICE) goes by these routes alone, and slirp4netns
+ * would pass what is for 127.0.0.0/8 on to the machine's own. At link-local addresses cloud machines hand out their
+ * credentials to whoever asks; some have their name server there as well, which stays.
  */
-const closeLoopback = ["ip", "route", "add", "unreachable", "127.0.0.0/8"];
+function closedRoutes(): string {
+  const closed = ["127.0.0.0/8", "169.254.0.0/16"].map((network) => `unreachable ${network}`);
+  const open = linkLocalServers(resolverSettings() ?? "").map((server) => `${server} via ${gateway} dev tap0`);
+  return [...closed, ...open].map((route) => `route add ${route}\n`).join("");
+}
+
+/** What slirp4netns calls itself. */
+const gateway = "10.0.2.2";
 
 /**
  * Resolves once the network of this sandbox, by its first process, is joined to the machine's, which it stays while this
@@ -28,9 +37,7 @@ const closeLoopback = ["ip", "route", "add", "unreachable", "127.0.0.0/8"];
  * gives up when somebody else brings the loopback interface up before it does.
  */
 export async function joinToMachine(pid: string, name: string): Promise<void> {
-  const [file = "", ...args] = [...enteringNetwork(pid), ...closeLoopback];
   const env = { PATH: systemPath };
-  const route = spawn(file, args, { cwd: "/", env, stdio: "ignore" });
   const slirp = spawn("slirp4netns", [...slirpOptions, pid, "tap0"], {
     cwd: "/",
     env: { ...env, [networkVariable]: name },
@@ -41,8 +48,12 @@ export async function joinToMachine(pid: string, name: string): Promise<void> {
   const [ready, held] = (slirp.stdio as readonly unknown[]).slice(3) as [Socket, Socket];
   held.on("error", () => undefined).unref();
   slirp.once("exit", () => held.destroy()).once("error", () => held.destroy());
-  const [[code], isReady] = await Promise.all([once(route, "exit"), firstByte(ready), once(slirp, "spawn")]);
+  const [isReady] = await Promise.all([firstByte(ready), once(slirp, "spawn")]);
   ready.destroy();
+  const [file = "", ...args] = [...enteringNetwork(pid), "ip", "-batch", "-"];
+  const route = spawn(file, args, { cwd: "/", env, stdio: ["pipe", "ignore", "ignore"] });
+  route.stdin.on("error", () => undefined).end(closedRoutes());
+  const [code] = await once(route, "exit");
   if (code !== 0 || !isReady) throw new Error("The network of the sandbox could not be joined to the machine's");
 }
 
