@@ -3,7 +3,8 @@ import { handedOn, limited, type RunLimits } from "./limits.ts";
 import { enteringUser } from "./network.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 import type { Isolation, Network } from "./records.ts";
-import { giveUpRights } from "./sandbox-user.ts";
+import { giveUpRights, keptRights } from "./sandbox-user.ts";
+import { refusing, withRefused } from "./system-calls.ts";
 
 /** What it takes to start a process in a machine of a run. */
 export interface Inside {
@@ -13,6 +14,8 @@ export interface Inside {
   readonly network: Network;
   /** First process of the sandbox. */
   readonly sandbox: ProcessIdentity | null;
+  /** The file of the system calls that the sandbox refuses; one that older code began may have none. */
+  readonly refusedCalls?: string;
   /** Where the command of the run began. */
   readonly work: string;
   /** Its volumes by the place where they are to be seen, and where they are seen. */
@@ -49,15 +52,21 @@ export function commandInside(inside: Inside, words: readonly string[]): Command
   const { env: variables, unpack } = carried({ ...inside.env, BERTH_RUN: inside.name });
   const env = { PATH: systemPath, BERTH_RUN: inside.name, ...variables };
   const shell = ["/bin/sh", "-c", `${unpack}; cd -- "$0" && unset OLDPWD && exec "$@"`, inside.work, ...words];
-  const entering = inside.sandbox ? enteringWords(String(inside.sandbox.pid), inside.network) : [];
-  const unprivileged = inside.sandbox ? giveUpRights() : [];
-  const [file = "", ...args] = limited(inside.limits, [
-    ...entering,
-    ...handedOn(inside.limits),
-    ...unprivileged,
-    ...shell,
-  ]);
+  const [file = "", ...args] = limited(inside.limits, inSandbox(inside, shell));
   return { file, args, env, cwd: "/" };
+}
+
+function inSandbox({ sandbox, network, refusedCalls, limits }: Inside, shell: readonly string[]): string[] {
+  if (!sandbox) return [...handedOn(limits), ...shell];
+  const entering = enteringWords(String(sandbox.pid), network);
+  const unprivileged = [...handedOn(limits), ...giveUpRights(), ...shell];
+  if (refusedCalls === undefined) return [...entering, ...unprivileged];
+  return withRefused(refusedCalls, [...entering, ...refusingWords(), ...unprivileged]);
+}
+
+/** bubblewrap once more, in the sandbox as it is: what it refuses is refused to those that come in later as well. */
+export function refusingWords(): string[] {
+  return ["bwrap", ...refusing, "--dev-bind", "/", "/", ...keptRights(), "--"];
 }
 
 /**

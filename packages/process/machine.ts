@@ -13,6 +13,7 @@ import type { MachineRecord } from "./records.ts";
 import { workDirectory } from "./run-directory.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { giveUpRights } from "./sandbox-user.ts";
+import { refusedCalls, refusing, withRefused } from "./system-calls.ts";
 import { homeIn, openWorkspace } from "./workspace.ts";
 
 /** One started machine of a run. */
@@ -91,8 +92,10 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const { env: variables, unpack } = carried({ ...env, BERTH_COMMAND: plan.command ?? idle });
   const { before, options: more, waits } = networkWords(request);
   const shell = ["/bin/sh", "-c", `${unpack}; ${handOn(waits)}`];
-  const sandboxed = [...before, "bwrap", "--args", "3", "--info-fd", "4", ...more, "--", ...handedOn(limits)];
-  const [file = "", ...args] = limited(limits, [...sandboxed, ...giveUpRights(), ...shell]);
+  const refused = refusedCalls(plan.home);
+  const sandboxed = ["bwrap", "--args", "3", "--info-fd", "4", ...refusing, ...more, "--", ...handedOn(limits)];
+  const words = withRefused(refused, [...before, ...sandboxed, ...giveUpRights(), ...shell]);
+  const [file = "", ...args] = limited(limits, words);
   signal.throwIfAborted();
   const child = spawn(file, args, {
     cwd: "/",
@@ -116,7 +119,7 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   if (waits) await Promise.race([joinToMachine(pid, plan.name), failure]);
   const sandbox = findProcess(Number(pid)) ?? null;
   const isolation = "bubblewrap";
-  const apart = { isolation, network: plan.network, sandbox } as const;
+  const apart = { isolation, network: plan.network, sandbox, refusedCalls: refused } as const;
   const inside: Inside = { name: plan.name, ...apart, work: start, mounts, limits, env };
   const begin = () => void (waits && extraOutput(child, 6).destroy());
   return { record: { leader, sandbox }, exit, inside, begin };

@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemPath } from "./environment.ts";
-import { enteringWords } from "./inside.ts";
+import { enteringWords, refusingWords } from "./inside.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { giveUpRights } from "./sandbox-user.ts";
+import { refusedCalls, refusing, withRefused } from "./system-calls.ts";
 
 /**
  * Whether bubblewrap is here, can make the sandbox that runs get (in many containers it cannot), and lets a command in
@@ -25,10 +26,16 @@ export function canSandbox(): boolean {
       network: "shared",
       env: {},
     });
-    const first = ["bwrap", ...options, "--info-fd", "3", "--", ...giveUpRights(), "/bin/sh", "-c", "echo on; read _"];
-    const later = [...enteringWords("$pid", "shared"), ...giveUpRights(), "/bin/sh", "-c", "test -w /tmp"];
+    const refused = refusedCalls(home);
+    const shell = [...giveUpRights(), "/bin/sh", "-c"];
+    const first = withRefused(refused, ["bwrap", ...options, ...refusing, "--info-fd", "3", "--", ...shell]);
+    const later = withRefused(refused, [...enteringWords("$pid", "shared"), ...refusingWords(), ...shell]);
     const env = { PATH: systemPath, PLACE: place };
-    const { status } = spawnSync("/bin/sh", ["-c", script(first, later)], { env, stdio: "ignore", timeout: 10_000 });
+    const { status } = spawnSync("/bin/sh", ["-c", script([...first, "echo on; read _"], [...later, "test -w /tmp"])], {
+      env,
+      stdio: "ignore",
+      timeout: 10_000,
+    });
     return status === 0;
   } catch {
     return false;

@@ -24,10 +24,14 @@ const idInside = isRoot ? ownId : seenId;
  * one.
  */
 export function userOptions(): string[] {
+  return isRoot ? keptRights() : ["--unshare-user", "--uid", "0", "--gid", "0", ...keptRights()];
+}
+
+/** What is left of bubblewrap's own rights until `giveUpRights`. */
+export function keptRights(): string[] {
   // The first three to change its id, the last to begin in a directory that is the run's alone.
   const names = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_DAC_READ_SEARCH"];
-  const needed = names.flatMap((name) => ["--cap-add", name]);
-  return isRoot ? ["--cap-drop", "ALL", ...needed] : ["--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL"];
+  return isRoot ? ["--cap-drop", "ALL", ...names.flatMap((name) => ["--cap-add", name])] : ["--cap-add", "ALL"];
 }
 
 /**
