@@ -24,6 +24,7 @@ const attempts: Readonly<Record<string, string>> = {
   "reads a file of the stack's home": 'cat "$HOST/secret"',
   "lists the stack's records": 'ls "$HOST" | grep -q secret',
   "lists the other runs": 'ls "$HOST/runs" | grep -q -- -r2',
+  "lists the control groups of the other runs": "find /sys/fs/cgroup -name 'berth-*-r2' | grep -q .",
   "reads another run's work": 'cat "$OTHER/file"',
   "reads what its launcher keeps of it": 'cat "$HOST"/runs/*/run.json',
   "reads a file beside the stack's home": 'cat "$MARK"',

@@ -109,6 +109,7 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const options = sandboxOptions({
     ...shown,
     memoryMb: limits.bounds.memoryMb,
+    group: limits.group,
     env: { ...variables, PATH: systemPath },
   });
   const [toSandbox, info, begun] = [child.stdio[3] as Writable, child.stdio[4] as Readable, extraOutput(child, 5)];

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import type { ControlGroup } from "./control-groups.ts";
 import { resolverSettings } from "./name-servers.ts";
 import type { Network } from "./records.ts";
 import { passwdInside, userOptions } from "./sandbox-user.ts";
@@ -39,6 +40,8 @@ export interface SandboxRequest {
   /** What its processes may use; null: no less than there is. */
   readonly memoryMb: number | null;
   readonly network: Network;
+  /** The run's own, where it has one. */
+  readonly group?: ControlGroup | null;
   /** Of programs that still have rights, so nothing of the run's own is in it by its name. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -59,12 +62,14 @@ export function sandboxOptions({
   programs,
   memoryMb,
   network,
+  group = null,
   env,
 }: SandboxRequest): string[] {
   return [
     ...userOptions(),
     ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"],
     ...systemFiles().filter(isFree(binds)).flatMap(readOnly),
+    ...limitsSeen(group),
     ...nameResolution(home, network),
     ...usersInside(home),
     ...["--proc", "/proc", "--dev", "/dev"],
@@ -94,6 +99,16 @@ function readOnly(path: string): string[] {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found?.isSymbolicLink()) return [...openWays(path), "--symlink", readlinkSync(path), path];
   return found ? [...openWays(path), "--ro-bind-try", path, path] : [];
+}
+
+/** What programs look up to know what they may use: of a run's own group alone, since the others name the other runs. */
+function limitsSeen(group: ControlGroup | null): string[] {
+  const root = "/sys/fs/cgroup";
+  if (!group) return readOnly(root);
+  const shown = Object.entries(group.places).map(([controller, place]) => {
+    return [group.version === 2 ? root : join(root, controller), place] as const;
+  });
+  return [...new Map(shown)].flatMap(([path, place]) => [...openWays(path), "--ro-bind-try", place, path]);
 }
 
 /** The directories above a place, which bubblewrap would make for its own user alone. */

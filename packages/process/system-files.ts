@@ -22,7 +22,7 @@ export function systemFiles(): string[] {
     // One by one: a directory that is one read-only mount has no room for a volume in it.
     ...namesIn("/opt").map((name) => join("/opt", name)),
     ...ofEtc.map((name) => join("/etc", name)),
-    ...["/sys/devices/system", "/sys/fs/cgroup"],
+    "/sys/devices/system",
   ];
 }
 
