@@ -14,8 +14,6 @@ export interface Answered {
   readonly undeletes: { readonly uid: string; readonly at: number }[];
 }
 
-/** The clocks of hosts differ by less than this. */
-const CLOCKS_MS = 2_000;
 /** Where nothing goes wrong: how long a cancel may take, a command's grace and the release of what just began included. */
 const PROMPT_CANCEL_MS = 25_000 + 28_000;
 /** Chains of looks merge: more messages than this about one record is a chain that multiplied. */
@@ -128,7 +126,7 @@ function brokenPromises(world: SimulatedWorld, environment: Environment): string
     broken.push(`${id} has another end than it wanted`);
   broken.push(...wrongExtensions(world, environment));
   if (phase !== "expired" || startedAt === null || endedAt === null) return broken;
-  if (endedAt - startedAt < size.wantedMs - CLOCKS_MS) broken.push(`${id} expired before its time`);
+  if (endedAt - startedAt < size.wantedMs - world.watch.clocksMs()) broken.push(`${id} expired before its time`);
   return broken;
 }
 

@@ -55,6 +55,8 @@ export interface Watch {
   readonly life: LifeWatch;
   readonly chat: ChatWatch;
   readonly reached: Reached;
+  /** The clocks of hosts differ by less than this, ms. */
+  clocksMs(): number;
   readonly latency: LatencyWatch;
   /** How long each was wanted when it was made, ms. */
   wantedFirst(uid: string): number | undefined;
@@ -194,7 +196,7 @@ export function watch(
   /** A command that had exited by the end of its time ended in its own way. */
   function checkExpired({ id, uid, run: { n: run }, times: { endsAt } }: Environment): void {
     const exitedAt = exits.get(`${uid}-r${run}`) ?? Number.POSITIVE_INFINITY;
-    if (exitedAt < (endsAt ?? 0) - CLOCKS_MS) violated(`${id} expired although its command had exited`);
+    if (exitedAt < (endsAt ?? 0) - clocksMs()) violated(`${id} expired although its command had exited`);
   }
 
   /** Nobody takes what the ledger does not say, and no node is given twice. */
@@ -265,6 +267,7 @@ export function watch(
     volumes: { ...watchedVolumes, ...life.watching(watchedVolumes), ...machines.watchingVolumes(watchedVolumes) },
     life,
     reached,
+    clocksMs,
     latency,
     wantedFirst: (uid) => wantedFirst.get(uid),
     isForced: (uid) => forced.has(uid),
@@ -322,6 +325,8 @@ export function watch(
         life.lookedAt(uid);
         const name = `${uid}-r${run}`;
         if (seen?.endedAt && seen.exitCode !== null) exits.set(name, seen.endedAt);
+        // Somebody else removed it, and whoever had seen it end may not have heard the answer.
+        if (!seen && environments.get(uid)?.run.removedAt === null) exits.delete(name);
         if (!seen && environments.get(uid)?.phase === "stopping") lastGone.set(name, ++events);
         return seen;
       },

@@ -8,10 +8,10 @@ import type { Host, Scheduler } from "./scheduler.ts";
 import type { SimulatedWorld } from "./world.ts";
 
 const MINUTE = 60_000;
-/** A warm process remembers a good key for this long (packages/http/key-check.ts); hosts' clocks differ. */
-const REMEMBERED_MS = 30_000 + 2_000;
-/** The overlap of a rotation, and the clocks of two hosts. */
-const KEEPS_MS = 60_000 - 2_000;
+/** A warm process remembers a good key for this long (packages/http/key-check.ts). */
+const REMEMBERED_MS = 30_000;
+/** The overlap of a rotation. */
+const KEEPS_MS = 60_000;
 
 /** What is known of one key: its clear text, whose it is, and since when it was answered that it ended. */
 interface TrackedKey {
@@ -81,7 +81,10 @@ async function rotate(sim: Scheduler, world: SimulatedWorld, host: Host, keys: T
   const works = (hash: string) => {
     const item = world.table.all().find(({ kind, sk, pk }) => kind === "key" && `${pk}${sk}`.includes(hash));
     // Until its overlap is over the old one works as well: whoever heard of a failure has so long to ask again.
-    return item !== undefined && (item.revokedAt === null || Number(item.revokedAt) > begun + KEEPS_MS);
+    return (
+      item !== undefined &&
+      (item.revokedAt === null || Number(item.revokedAt) > begun + KEEPS_MS - world.watch.clocksMs())
+    );
   };
   const knownEnd = key.endedAt;
   try {
@@ -106,7 +109,7 @@ async function use(sim: Scheduler, world: SimulatedWorld, host: Host, keys: Trac
   const begun = sim.time();
   const known = key.endedAt;
   await world.checks.get(host)?.(new Headers({ Authorization: `Bearer ${key.secret}` }));
-  if (known !== undefined && begun > known + REMEMBERED_MS) {
+  if (known !== undefined && begun > known + REMEMBERED_MS + world.watch.clocksMs()) {
     world.watch.violations.push(`a key was accepted ${Math.round(begun - known)} ms after its end`);
   }
 }
