@@ -65,14 +65,23 @@ export function chatWatch(options: {
     if (environment && !environment.end.outcome) violated(`message ${Number(sk)} of ${environment.id} was removed`);
   }
 
+  function numberOf(uid: string, body: string): number {
+    const { message } = JSON.parse(body) as { readonly message: string };
+    return toldOf(uid).numbers.get(message) ?? 0;
+  }
+
+  /** Asked as the call is made: one that slept while he posted it may write it down while this one is under way. */
+  function checkUndelivered(uid: string, body: string): void {
+    const n = numberOf(uid, body);
+    const state = toldOf(uid).states.get(n);
+    if (state === "waiting" || state === "dropped") return;
+    violated(`message ${n} of ${environments.get(uid)?.id} was posted again after it had been delivered`);
+  }
+
   function posted(uid: string, body: string): void {
     const told = toldOf(uid);
-    const { message } = JSON.parse(body) as { readonly message: string };
-    const n = told.numbers.get(message) ?? 0;
+    const n = numberOf(uid, body);
     const id = environments.get(uid)?.id;
-    if (told.states.get(n) !== "waiting" && told.states.get(n) !== "dropped") {
-      violated(`message ${n} of ${id} was posted again after it had been delivered`);
-    }
     if (n < told.latest) violated(`message ${n} of ${id} was posted after message ${told.latest}`);
     const passed = [...told.states].filter(([other, state]) => other < n && state === "waiting");
     if (passed.length > 0) violated(`message ${n} of ${id} was posted before message ${passed[0]?.[0]}`);
@@ -96,6 +105,7 @@ export function chatWatch(options: {
     }),
     calledBy: (host, compute) => ({
       async postToPort(uid, run, request) {
+        checkUndelivered(uid, request.body);
         // What a host was about to do when it crashed is not done any more.
         const others = [...underWay.values()].filter((one) => one.uid === uid && one.host.life === one.life);
         if (others.length > 0) violated(`two messages of ${environments.get(uid)?.id} were posted at a time`);
