@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -66,6 +67,32 @@ describe("a home", () => {
     expect(readdirSync(directory)).toEqual(["thesis.tex"]);
   });
 
+  it("is refused where none can be, with the directory, the reason and the setting", () => {
+    expect(() => openHome("/proc/berth")).toThrow(
+      "The directory /proc/berth cannot be made: this file system does not take it.\nSet BERTH_HOME to",
+    );
+  });
+
+  it("is refused below a directory that its user may not enter, in words", () => {
+    const closed = join(directory, "../..");
+    chmodSync(closed, 0o000);
+    const { stderr } = openAsPlainUser(join(closed, "home"));
+    chmodSync(closed, 0o700);
+
+    expect(stderr).toContain(
+      `The directory ${join(closed, "home")} cannot be made: permission denied.\nSet BERTH_HOME to`,
+    );
+  });
+
+  it("is refused in a directory that its user may not list, in words", () => {
+    mkdirSync(directory, { recursive: true });
+    chmodSync(join(directory, "../.."), 0o755);
+    chmodSync(directory, 0o000);
+    const { stderr } = openAsPlainUser(directory);
+
+    expect(stderr).toContain(`The directory ${directory} cannot be used: permission denied.\nSet BERTH_HOME to`);
+  });
+
   it("of an earlier form is refused by its path, with what to do, and left as it is", () => {
     mkdirSync(join(directory, "db"), { recursive: true });
 
@@ -82,3 +109,11 @@ describe("a home", () => {
     expect(() => openHome(directory)).toThrow(/was written by a later version of Berth \(format 99/);
   });
 });
+
+/** What root runs may enter every directory: there, as nobody. */
+function openAsPlainUser(path: string) {
+  const plain = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const program = `import { openHome } from "#local/home.ts"; openHome(${JSON.stringify(path)});`;
+  const words = ["--input-type=module", "--eval", program];
+  return spawnSync(process.execPath, words, { ...plain, cwd: import.meta.dirname, encoding: "utf8" });
+}

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 
 import { join, resolve } from "node:path";
 import { findLocking, lockFile, takeLock } from "#process/lock.ts";
 import { findProcess, isAlive, type ProcessIdentity } from "#process/process-identity.ts";
-import { makeDirectory } from "./make-directory.ts";
+import { makeDirectory, reasonOf } from "./make-directory.ts";
 import { replaceFile, writeOnce } from "./secret-file.ts";
 
 /** What a running stack tells other processes, in `stack.json`. */
@@ -28,11 +28,7 @@ export interface Home {
  */
 export function openHome(directory: string): Home {
   const path = resolve(directory);
-  makeDirectory(path);
-  refuseOtherFiles(path);
-  chmodSync(path, 0o700);
-  refuseOtherFormat(path);
-  writeFileSync(join(path, lockFile), "", { flag: "a" });
+  prepare(path);
   const lock = takeLock(path, findLocking());
   if (lock === "busy" || lock === "gone") {
     const running = readRecord(path);
@@ -49,6 +45,29 @@ export function openHome(directory: string): Home {
       replaceFile(recordPath(path), JSON.stringify({ ...record, process: { pid, startedAt, boot } })),
     release: lock.release,
   };
+}
+
+function prepare(path: string): void {
+  try {
+    makeDirectory(path);
+    refuseOtherFiles(path);
+    chmodSync(path, 0o700);
+    refuseOtherFormat(path);
+    writeFileSync(join(path, lockFile), "", { flag: "a" });
+  } catch (error) {
+    throw withAdvice(path, error);
+  }
+}
+
+/** What a file system refuses, with what to do; what is no refusal of a file system, as it is. */
+function withAdvice(path: string, error: unknown): unknown {
+  const { cause, message } = error as Error;
+  const reason = reasonOf(error);
+  const sentence = reason === undefined ? message : `The directory ${path} cannot be used: ${reason}`;
+  if (reason === undefined && reasonOf(cause ?? {}) === undefined) return error;
+  return new Error(`${sentence}.\nSet BERTH_HOME to a directory of your own, on a disk with free space.`, {
+    cause: error,
+  });
 }
 
 /** A home is closed to other users, and what else lies in one may be somebody's. */

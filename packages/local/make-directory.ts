@@ -6,15 +6,29 @@ import { dirname } from "node:path";
  * directory that is there that it is not (/proc does). Throws, with the path and the reason.
  */
 export function makeDirectory(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (isDirectory(path)) return;
   const above = dirname(path);
   if (above !== path) makeDirectory(above);
   try {
     mkdirSync(path);
   } catch (error) {
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
-    const { code = "" } = error as NodeJS.ErrnoException;
-    throw new Error(`The directory ${path} cannot be made: ${reasons[code] ?? code}`, { cause: error });
+    if (isDirectory(path)) return;
+    throw new Error(`The directory ${path} cannot be made: ${reasonOf(error) ?? String(error)}`, { cause: error });
+  }
+}
+
+/** What a file system refused, in words; undefined of an error that is none of a file system. */
+export function reasonOf(error: unknown): string | undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === undefined ? undefined : (reasons[code] ?? code);
+}
+
+/** False also where it may not be looked at: what makes it then says why. */
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  } catch {
+    return false;
   }
 }
 
