@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -85,7 +85,30 @@ describe("npm start", () => {
     expect([status, stdout]).toEqual([1, ""]);
     expect(stderr).toBe("Bad settings:\n  KEY_TTL_HOURS must be a whole number from 1 to 168\n");
   });
+
+  it.for([
+    ["PORT", "or to 0 for any free one"],
+    ["METRICS_PORT", "or to 0 for any free one"],
+    ["SSH_PORT", "or leave it empty for any free one"],
+  ] as const)("says of a %s that its user may not listen on it", ([setting, otherwise], { skip }) => {
+    if (firstPortOfUsers() <= 80) return skip("on this machine every user may listen on port 80");
+    chmodSync(home, 0o777);
+    const plain = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+    const env = { ...environment(), BERTH_HOME: join(home, "inner"), [setting]: "80" };
+    const options = { cwd: root, env, encoding: "utf8", timeout: 30_000, ...plain } as const;
+
+    const { status, stderr } = spawnSync(process.execPath, ["scripts/start.mjs"], options);
+
+    const sentence = `Port 80 needs rights that you do not have.\nSet ${setting} to another one, ${otherwise}.\n`;
+    expect([status, stderr]).toEqual([1, sentence]);
+  });
 });
+
+/** Elsewhere than on Linux it is not known, and taken for none. */
+function firstPortOfUsers(): number {
+  const setting = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+  return existsSync(setting) ? Number(readFileSync(setting, "utf8")) : 0;
+}
 
 describe("npm run env", () => {
   it("prints nothing for a shell to run when no stack runs", () => {

@@ -7,6 +7,7 @@ import { compose } from "#http/compose.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { type Ingress, startIngress } from "./ingress.ts";
 import { isRefused, isUpgradeRefused, refuseInWords } from "./refused.ts";
+import { refusedPort } from "./refused-port.ts";
 import { serveSockets } from "./sockets.ts";
 
 export interface RunningServer {
@@ -79,10 +80,7 @@ async function listen(server: Server, port: number, setting: ServerOptions["sett
   try {
     await once(server, "listening");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    throw new Error(`Port ${port} is in use.\nSet ${setting} to another one, or to 0 for any free one.`, {
-      cause: error,
-    });
+    throw refusedPort(error, port, `Set ${setting} to another one, or to 0 for any free one`);
   }
   return (server.address() as AddressInfo).port;
 }

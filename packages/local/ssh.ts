@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import ssh2, { type Connection } from "ssh2";
 import type { Log } from "#core/context.ts";
 import { admits } from "#process/entrances.ts";
+import { refusedPort } from "./refused-port.ts";
 import { forward } from "./ssh-forward.ts";
 import { sshHostKey } from "./ssh-host-key.ts";
 import { type Guest, logIn } from "./ssh-login.ts";
@@ -96,21 +97,26 @@ function endStrangers(connections: ReadonlyMap<Connection, Guest | undefined>, h
 }
 
 async function listen(server: Server, home: string, port: number | undefined): Promise<void> {
-  const wanted = port ?? keptSshPort(home);
-  if ((await tryPort(server, wanted)) || (port === undefined && (await tryPort(server, 0)))) {
-    if (port === undefined) keepSshPort(home, (server.address() as AddressInfo).port);
-    return;
+  if (port === undefined) {
+    if (!(await tryPort(server, keptSshPort(home)))) await listenOn(server, 0);
+    return keepSshPort(home, (server.address() as AddressInfo).port);
   }
-  throw new Error(`Port ${wanted} is in use.\nSet SSH_PORT to another one, or leave it empty for any free one.`);
+  await listenOn(server, port).catch((error: unknown) => {
+    throw refusedPort(error, port, "Set SSH_PORT to another one, or leave it empty for any free one");
+  });
 }
 
 async function tryPort(server: Server, port: number): Promise<boolean> {
   try {
-    server.listen(port, "127.0.0.1");
-    await once(server, "listening");
+    await listenOn(server, port);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") return false;
     throw error;
   }
+}
+
+async function listenOn(server: Server, port: number): Promise<void> {
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening");
 }
