@@ -10,23 +10,23 @@ import type { LaunchPlan } from "./plan.ts";
 export interface Forwards {
   /** Begins to listen at the socket in the run's directory. */
   begin(): void;
-  /** From this port of the machine's loopback to the same one of the run's, from now on. Nothing where it is taken. */
+  /** From this port of the machine's loopback to the same one of the run's, from now on. Throws where it is taken. */
   open(port: number): Promise<void>;
   close(): void;
 }
 
-/** Of one port, as of a placeholder. */
+/** Of one port, as of a placeholder, and of the socket: visitors of one run leave descriptors for the others. */
 const mostConnections = 256;
 
 /** Passes on, in the supervisor, what comes to the run's ports and what comes to its socket for them. */
 export function forwardsOf(
   directory: string,
-  { home, network }: LaunchPlan,
+  { home, network }: Pick<LaunchPlan, "home" | "network">,
   inside: () => Inside | undefined,
 ): Forwards {
   if (network === "shared") return { begin: () => undefined, open: async () => undefined, close: () => undefined };
   const { connect, close } = connectionsOf(home, inside);
-  const servers = new Set<Server>();
+  const servers = new Map<number, Server>();
   const sockets = new Set<Socket>();
   const keep = (socket: Socket) => {
     socket.on("error", () => socket.destroy()).once("close", () => sockets.delete(socket));
@@ -44,12 +44,19 @@ export function forwardsOf(
     if (hello !== "") outer.write(hello);
     join(outer, inner);
   };
+  const guests = new Set<Socket>();
   let door: Door | undefined;
   return {
     begin: () => {
       door = openSocket(directory, portsSocket, (outer) => {
         keep(outer);
-        outer.once("data", (line) => {
+        if (guests.size >= mostConnections) return void outer.destroy();
+        guests.add(outer);
+        outer.once("close", () => guests.delete(outer));
+        // Who says nothing before they go would else be waited for.
+        const leave = () => outer.destroy();
+        outer.once("end", leave).once("data", (line) => {
+          outer.off("end", leave);
           const destination = destinationIn(String(line));
           if (destination) void pass(outer.pause(), destination, connected);
           else outer.destroy();
@@ -57,19 +64,19 @@ export function forwardsOf(
       });
     },
     open: async (port) => {
+      if (servers.has(port)) return;
       const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (outer) => {
         keep(outer);
         void pass(outer, { host: "127.0.0.1", port });
       });
       server.maxConnections = mostConnections;
-      servers.add(server);
-      server.listen(port, "127.0.0.1");
-      await Promise.race([once(server, "listening"), once(server, "error")]).catch(() => undefined);
+      await once(server.listen(port, "127.0.0.1"), "listening");
+      servers.set(port, server);
     },
     close: () => {
       close();
       door?.close();
-      for (const server of servers) server.close();
+      for (const server of servers.values()) server.close();
       for (const socket of sockets) socket.destroy();
     },
   };
