@@ -50,12 +50,21 @@ export async function* followChanges(followed: FollowedRuns, signal: AbortSignal
 /** Each note is taken away before it is passed on: what changes from then on leaves another. */
 function takeNotes(runs: string): RunRef[] {
   return namesIn(join(runs, folder)).flatMap((name) => {
-    const path = join(runs, folder, name);
     const named = runOfName(name);
-    const key = named && readFileSync(path, "utf8");
-    rmSync(path, { recursive: true, force: true });
+    const key = named && takeNote(join(runs, folder, name));
     return named && key ? [{ ...named, key }] : [];
   });
+}
+
+/** Nothing where it cannot be taken away: it would be passed on again and again. */
+function takeNote(path: string): string | undefined {
+  try {
+    const key = readFileSync(path, "utf8");
+    rmSync(path);
+    return key;
+  } catch {
+    return undefined;
+  }
 }
 
 function namesIn(directory: string): string[] {

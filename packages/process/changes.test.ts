@@ -1,0 +1,96 @@
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { RunRef } from "#core/context.ts";
+import { eventually, openTrial, type Trial } from "./trial.ts";
+
+let trial: Trial;
+let aborted: AbortController;
+let told: RunRef[];
+let following: Promise<void>;
+
+beforeEach(() => {
+  trial = openTrial();
+});
+
+afterEach(async () => {
+  aborted.abort();
+  await following;
+  await trial.close();
+});
+
+function follow(): void {
+  aborted = new AbortController();
+  told = [];
+  following = (async () => {
+    for await (const ref of trial.compute.changes(aborted.signal)) told.push(ref);
+  })();
+}
+
+const count = (run: number) => told.filter((ref) => ref.run === run).length;
+const signalled = (run: number, more = 0) =>
+  eventually(
+    () => count(run),
+    (found) => found > more,
+  );
+const ready = (run = 1) =>
+  eventually(
+    () => trial.compute.observe(trial.uid, run),
+    (seen) => seen?.state === "ready",
+  );
+
+it("signals all runs that there are to whoever begins to follow them", async () => {
+  await Promise.all([1, 2].map((run) => trial.compute.apply(trial.runOf({ run }))));
+  await Promise.all([ready(1), ready(2)]);
+
+  follow();
+
+  await Promise.all([signalled(1), signalled(2)]);
+  expect(told.every(({ uid, key }) => uid === trial.uid && key === "k|1")).toBe(true);
+});
+
+it("signals every run of a supervisor that was killed", async () => {
+  await Promise.all([1, 2].map((run) => trial.compute.apply(trial.runOf({ run }))));
+  await Promise.all([ready(1), ready(2)]);
+  follow();
+  await Promise.all([signalled(1), signalled(2)]);
+  const before = [count(1), count(2)];
+
+  process.kill(trial.launcherPid(), "SIGKILL");
+
+  await Promise.all([signalled(1, before[0]), signalled(2, before[1])]);
+});
+
+it("signals that a run is ready once its ports answer, however long after it began", async () => {
+  const go = join(trial.shown, "go");
+  const server = join(trial.shown, "server.cjs");
+  writeFileSync(server, 'require("node:http").createServer().listen(Number(process.env.PORT), "127.0.0.1");');
+  const node = trial.compute.isolation === "none" ? process.execPath : join(trial.home, "tools/node");
+  follow();
+
+  const command = `until [ -e ${go} ]; do sleep 0.1; done; exec ${node} ${server}`;
+  await trial.compute.apply(trial.runOf({ command, ports: [{ port: 8000, kind: "http" }] }));
+  await signalled(1);
+  const begun = await trial.compute.observe(trial.uid, 1);
+  writeFileSync(go, "");
+
+  const seen = await eventually(
+    () => (count(1) > 1 ? trial.compute.observe(trial.uid, 1) : undefined),
+    (found) => found?.state === "ready",
+  );
+  expect([begun?.state, seen?.state]).toEqual(["probe", "ready"]);
+});
+
+it("passes over what is no note, and goes on", async () => {
+  const notes = join(trial.home, "runs", ".changed");
+  mkdirSync(join(notes, `${"0".repeat(32)}-r1`), { recursive: true });
+  writeFileSync(join(notes, "no run"), "k|1");
+  writeFileSync(join(notes, `${"1".repeat(32)}-r1`), "");
+  follow();
+
+  await trial.compute.apply(trial.runOf());
+  await signalled(1);
+
+  expect(new Set(told.map(({ uid }) => uid))).toEqual(new Set([trial.uid]));
+  expect(readdirSync(notes)).not.toContain(`${"1".repeat(32)}-r1`);
+});
