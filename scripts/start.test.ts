@@ -50,6 +50,21 @@ describe("npm start", () => {
     await expect(fetch(url)).rejects.toThrow("fetch failed");
   });
 
+  it("says at its end what became of environments and disks", async () => {
+    const running = spawn(process.execPath, ["scripts/start.mjs"], { cwd: root, env: environment() });
+    child = running;
+    let output = "";
+    running.stdout.on("data", (chunk) => {
+      const isFirst = !output.includes("Ctrl-C ends");
+      output += String(chunk);
+      if (isFirst && output.includes("Ctrl-C ends")) running.kill("SIGINT");
+    });
+
+    await once(running, "close");
+
+    expect(output).toContain(`Stopped: every environment has ended. Disks and records are in ${home}.`);
+  });
+
   it("loads the endpoints without the clients of AWS and the texts of zod, which it never asks", async () => {
     const directory = join(home, "coverage");
     const { process: running } = await start({ NODE_V8_COVERAGE: directory });

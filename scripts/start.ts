@@ -1,6 +1,7 @@
 import { registerHooks } from "node:module";
 import { resolve } from "node:path";
 import { closeInherited } from "#local/inherited.ts";
+import { startLines } from "#local/start-lines.ts";
 
 closeInherited();
 /** Runs the local stack until SIGTERM or Ctrl-C. */
@@ -13,16 +14,13 @@ if (process.argv.includes("--compile-only")) process.exit(0);
 // Environments must not die because nobody reads the log any more (`npm start | head`).
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 const stack = await startStack({ environment: process.env, catalog }).catch(fail);
-console.log(
-  `\nBerth listens on ${stack.url} (isolation: ${stack.isolation}; limits: ${stack.limits}). In another shell:`,
-);
-console.log(`\n  eval "$(npm run --silent env)"\n`);
-if (stack.home !== resolve(".berth")) console.log(`with BERTH_HOME=${stack.home} set there too.\n`);
+console.log(startLines(stack, resolve(".berth")));
 
 await stopping;
 // Whatever hangs: the promise is that nothing is left after 2 s.
 setTimeout(() => process.exit(1), 1_950).unref();
 await stack.stop();
+console.log(`Stopped: every environment has ended. Disks and records are in ${stack.home}.`);
 process.exit(0);
 
 /**
