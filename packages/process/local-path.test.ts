@@ -3,7 +3,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemPath } from "./environment.ts";
-import { programsOf } from "./local-path.ts";
+import { homesIn, programsOf } from "./local-path.ts";
 
 let root: string;
 
@@ -51,7 +51,7 @@ describe("where runs look for programs", () => {
 
   it("shows the prefix of a virtual environment, and that of the Python behind it", () => {
     const python = directory("pyenv/versions/3.11/bin");
-    directory("pyenv/versions/3.11/include/python3.11");
+    file("pyenv/versions/3.11/include/python3.11/Python.h");
     file("pyenv/versions/3.11/bin/python3.11");
     const venv = directory("venv/bin");
     file("venv/pyvenv.cfg");
@@ -77,8 +77,8 @@ describe("where runs look for programs", () => {
 
     const given = [me, join(root, "users/me"), home, join(root, "users/me/stack")].join(":");
 
-    expect(programsOf(given, home, me)).toEqual({ path: systemPath, shown: [] });
-    expect(programsOf(join(me, "bin"), home, me).shown).toEqual([join(me, "bin")]);
+    expect(programsOf(given, home, [me])).toEqual({ path: systemPath, shown: [] });
+    expect(programsOf(join(me, "bin"), home, [me]).shown).toEqual([join(me, "bin")]);
   });
 
   it("shows of ~/.local and of a home with a bin nothing but the bin", () => {
@@ -86,5 +86,42 @@ describe("where runs look for programs", () => {
     for (const other of ["me/.local/share/keyrings", "me/.local/lib/python3.11", "me/.ssh"]) directory(other);
 
     expect(found(local, own).shown).toEqual([local, own]);
+  });
+
+  it.each([
+    ["headers of what pip installed for its user", "include/python3.11/greenlet/greenlet.h"],
+    ["a Node that was unpacked there", "include/node/node.h"],
+    ["a Python that was installed there", "include/python3.11/Python.h"],
+  ])("shows of ~/.local no more than programs and their libraries, with %s", (_, sign) => {
+    const local = directory("me/.local/bin");
+    file(`me/.local/${sign}`);
+    file("me/.local/share/keyrings/login.keyring");
+    directory("me/.local/lib");
+
+    symlinkSync(join(root, "me/.local"), join(root, "linked"));
+
+    const { shown } = found(local, join(root, "linked/bin"));
+
+    const allowed = ["me/.local", "linked"].flatMap((at) => ["bin", "lib"].map((name) => join(root, at, name)));
+    const places = shown.filter((place) => !allowed.includes(place));
+    expect(shown).toContain(local);
+    expect(places).toEqual([]);
+  });
+
+  it("shows no whole home of another user, whose bin is in the PATH of who starts the stack", () => {
+    const bin = directory("other/bin");
+    directory("other/versions");
+    const users = [join(root, "me"), join(root, "other")];
+
+    const { shown } = programsOf(`${bin}:${users[1]}`, home(), users);
+
+    expect(shown).toEqual([bin]);
+  });
+
+  it("takes the homes of this machine's users from where it lists them", () => {
+    const text =
+      "root:x:0:0::/root:/bin/sh\nbin:x:2:2::/bin:/bin\nme:x:1000:1000::/srv/me:/bin/sh\nx:x:1001:1001::/:/bin/sh\n";
+
+    expect(homesIn(text)).toEqual(["/root", "/srv/me"]);
   });
 });

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
 import { systemPath } from "./environment.ts";
@@ -16,8 +16,9 @@ export interface Programs {
  * stack, and never a whole home of a user. A directory `bin` brings the prefix that it belongs to where that is a
  * place of programs alone: a virtual environment, a conda or pyenv root, an installed Node.
  */
-export function programsOf(given: string, home: string, userHome = homedir()): Programs {
-  const homes = { stack: realDirectory(home) ?? home, user: realDirectory(userHome) ?? userHome };
+export function programsOf(given: string, home: string, userHomes = knownHomes()): Programs {
+  const users = userHomes.map((userHome) => realDirectory(userHome) ?? userHome);
+  const homes = { stack: realDirectory(home) ?? home, users };
   const entries = [...new Set(given.split(delimiter))].filter((entry) => isProgramPlace(entry, homes));
   const places = new Set(entries.flatMap((entry) => [entry, ...prefixesOf(entry, homes)]));
   const shown = [...places].filter((place) => !isSystem(place));
@@ -27,14 +28,26 @@ export function programsOf(given: string, home: string, userHome = homedir()): P
 /** Where they really are, as links may lead to both. */
 interface Homes {
   readonly stack: string;
-  readonly user: string;
+  readonly users: readonly string[];
 }
 
-function isProgramPlace(entry: string, { stack, user }: Homes): boolean {
+/** Of whoever starts the stack, and of the others: with sudo and the like their programs may be in its PATH. */
+function knownHomes(): string[] {
+  return [homedir(), ...homesIn(existsSync("/etc/passwd") ? readFileSync("/etc/passwd", "utf8") : "")];
+}
+
+/** The homes of people in the text of /etc/passwd, where other accounts have directories of the system. */
+export function homesIn(passwd: string): string[] {
+  const fields = passwd.split("\n").map((line) => line.split(":"));
+  const people = fields.filter(([, , id = ""]) => id === "0" || Number(id) >= 1_000);
+  return people.flatMap(([, , , , , home = ""]) => (isAbsolute(home) && home !== "/" ? [home] : []));
+}
+
+function isProgramPlace(entry: string, { stack, users }: Homes): boolean {
   if (!isAbsolute(entry) || entry.split("/").includes("node_modules")) return false;
   const real = realDirectory(entry);
   if (real === undefined) return false;
-  return !isWithin(real, stack) && !isWithin(stack, real) && !isWithin(user, real);
+  return !isWithin(real, stack) && !isWithin(stack, real) && !users.some((user) => isWithin(user, real));
 }
 
 /** Undefined for what is not there, no directory, or not for this user to see. */
@@ -49,20 +62,30 @@ function realDirectory(path: string): string | undefined {
 /** The prefix of a `bin`, and that of the Python behind a virtual environment. */
 function prefixesOf(entry: string, homes: Homes): string[] {
   const places = [entry, realpathSync(entry), ...pythonsIn(entry).map((python) => dirname(realpathSync(python)))];
-  return [...new Set(places.map(dirname).filter((prefix, n) => isPrefix(prefix, places[n] ?? "", homes)))];
+  const prefixes = places.map(dirname).filter((prefix, n) => isPrefix(prefix, places[n] ?? "", homes));
+  return [...new Set(prefixes.map(programsIn))].filter(existsSync);
+}
+
+/** Beside programs ~/.local keeps what they know of their user: keys, tokens, histories. */
+function programsIn(prefix: string): string {
+  return basename(realpathSync(prefix)) === ".local" ? join(prefix, "lib") : prefix;
 }
 
 /** Files and directories that only a prefix of programs has, and no user's home or ~/.local. */
 const signs = ["pyvenv.cfg", "conda-meta", "versions", "include/node"];
 
-function isPrefix(prefix: string, bin: string, { user }: Homes): boolean {
+function isPrefix(prefix: string, bin: string, { users }: Homes): boolean {
   const real = realDirectory(prefix);
-  if (!["bin", "shims", "condabin"].includes(basename(bin)) || !real || isWithin(user, real)) return false;
+  if (!["bin", "shims", "condabin"].includes(basename(bin)) || !real) return false;
+  if (users.some((user) => isWithin(user, real))) return false;
   return signs.some((sign) => existsSync(join(prefix, sign))) || hasPythonHeaders(prefix);
 }
 
 function hasPythonHeaders(prefix: string): boolean {
-  return namesIn(join(prefix, "include")).some((name) => /^python3\.\d+$/.test(name));
+  return namesIn(join(prefix, "include")).some((name) => {
+    // pip puts headers of packages beside it, for a Python that is elsewhere.
+    return /^python3\.\d+$/.test(name) && existsSync(join(prefix, "include", name, "Python.h"));
+  });
 }
 
 function pythonsIn(entry: string): string[] {
