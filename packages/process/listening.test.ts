@@ -1,0 +1,33 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { listensInside } from "./listening.ts";
+
+describe("who listens in a network", () => {
+  const server = createServer((socket) => socket.on("error", () => undefined));
+  const sockets: Socket[] = [];
+  const portOf = () => (server.address() as AddressInfo).port;
+
+  beforeEach(async () => {
+    await once(server.listen(0, "127.0.0.1"), "listening");
+  });
+  afterEach(async () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+
+  it("is found before all connections, of which a command may make any number", async () => {
+    const port = portOf();
+    for (let n = 0; n < 400; n += 1) sockets.push(connect({ host: "127.0.0.1", port }));
+    await Promise.all(sockets.map((socket) => once(socket, "connect")));
+
+    // Both ends of these are 120,000 bytes; what listens on a machine is less than half of that.
+    expect(listensInside(process.pid, port, 60_000)).toBe(true);
+    expect(listensInside(process.pid, sockets[0]?.localPort ?? 0)).toBe(false);
+  });
+
+  it("is nobody where nothing can be read", () => {
+    expect(listensInside(2 ** 30, portOf())).toBe(false);
+    expect(listensInside(process.pid, portOf(), 200)).toBe(false);
+  });
+});
