@@ -22,4 +22,11 @@ describe("LOCAL_NODES", () => {
       expect(() => parseNodes(text)).toThrow("LOCAL_NODES must be");
     },
   );
+
+  it("names the part that it refuses, and the types where it knows none of that name", () => {
+    expect(() => parseNodes("p5.48xlarge=1,c7i.8xlarge:1")).toThrow(
+      "p5.48xlarge=2,c7i.8xlarge=1, and c7i.8xlarge:1 is not",
+    );
+    expect(() => parseNodes("toaster=1")).toThrow(/must be of known types, and toaster is none: .*\bp5\.48xlarge\b/);
+  });
 });

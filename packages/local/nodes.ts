@@ -1,4 +1,4 @@
-import { findInstanceType } from "#core/fleet.ts";
+import { findInstanceType, instanceTypes, sharedType } from "#core/fleet.ts";
 import type { PretendNode } from "#process/pretend-node.ts";
 
 // As many as a pool's ledger is made for.
@@ -13,13 +13,21 @@ export function parseNodes(text: string): PretendNode[] {
 function nodesOfPart(part: string): PretendNode[] {
   const [, instanceType = "", digits = ""] = /^([a-z0-9.-]+)=(\d{1,4})$/.exec(part) ?? [];
   const count = Number(digits);
-  if (!findInstanceType(instanceType))
-    throw new Error(`Bad settings:\n  LOCAL_NODES must be like p5.48xlarge=2,c7i.8xlarge=1`);
-  if (count > maxNodes) throw new Error(`Bad settings:\n  LOCAL_NODES must be at most ${maxNodes} of a type`);
+  if (!instanceType) throw badNodes(`be like p5.48xlarge=2,c7i.8xlarge=1, and ${part} is not`);
+  if (!findInstanceType(instanceType)) {
+    throw badNodes(`be of known types, and ${instanceType} is none: ${knownTypes.join(", ")}`);
+  }
+  if (count > maxNodes) throw badNodes(`be at most ${maxNodes} of a type`);
   return Array.from({ length: count }, (_, n) => ({
     name: `${instanceType.replace(".", "-")}-${n + 1}`,
     instanceType,
     zone: "local-a",
     ready: true,
   }));
+}
+
+const knownTypes: readonly string[] = [...instanceTypes, sharedType].map(({ name }) => name);
+
+function badNodes(rule: string): Error {
+  return new Error(`Bad settings:\n  LOCAL_NODES must ${rule}`);
 }
