@@ -40,7 +40,7 @@ const attempts: Readonly<Record<string, string>> = {
   "changes the machine's devices": "chmod 600 /dev/null",
   "removes a device": "rm -f /dev/zero && ! test -e /dev/zero",
   "makes a file beside the devices": "echo x >/dev/more",
-  "mounts a file system": "mount -t tmpfs none /mnt",
+  "mounts a file system": "mkdir -p /tmp/place && mount -t tmpfs none /tmp/place",
   "mounts its own root again, to write": "mount -o remount,rw / && echo x >/more",
   "takes away what hides the home": 'umount "$HOST" && cat "$HOST/secret"',
   "takes it away as root of a namespace of its own": `unshare -Urm sh -c 'umount "$HOST" && cat "$HOST/secret"'`,

@@ -23,7 +23,7 @@ const attempts: Readonly<Record<string, string>> = {
   "reaches it by an IPv4 address written as IPv6": "$REACH ::ffff:127.0.0.1 $PORT",
   "reaches it past its own loopback": "curl -m 1 --interface 'if!tap0' http://127.0.0.1:$PORT/",
   "reaches it past its own loopback by another address": "curl -m 1 --interface 'if!tap0' http://127.1.2.3:$PORT/",
-  "reaches it past its own loopback by IPv6": "curl -m 1 --interface 'if!tap0' 'http://[::1]:$PORT/'",
+  "reaches it past its own loopback by IPv6": "curl -g -m 1 --interface 'if!tap0' http://[::1]:$PORT/",
   "has a way to where a cloud machine hands out credentials": "ip route get 169.254.169.254",
   "reaches that past its routes": "curl -m 1 --interface 'if!tap0' http://169.254.169.254/",
   "reaches a port of the machine's loopback by UDP": "$SEND 127.0.0.1 10.0.2.2 10.0.2.3 0.0.0.0",
