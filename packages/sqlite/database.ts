@@ -189,14 +189,16 @@ function batchOf(sql: DatabaseSync, disk: LogOnDisk): Batch {
   let open: Open[] = [];
   let refusal: Problem | undefined;
   let newest: string | undefined;
+  const begin = sql.prepare("BEGIN IMMEDIATE");
+  const end = sql.prepare("COMMIT");
   const commit = () => {
     const works = open;
     open = [];
     if (works.length === 0) return;
     try {
-      sql.exec("BEGIN IMMEDIATE");
+      begin.run();
       for (const work of works) work.run();
-      sql.exec("COMMIT");
+      end.run();
     } catch (error) {
       if (sql.isTransaction) sql.exec("ROLLBACK");
       const problem = problemOf(error);
