@@ -41,7 +41,16 @@ export function jobClient(url: string, key: string): JobClient {
       const answer = await call("POST", "/v1/jobs/submit", { image: "pytorch/pytorch", ...body });
       return (answer as { job_id: string }).job_id;
     },
-    list: async () => ((await call("GET", "/v1/jobs?limit=500")) as { jobs: Job[] }).jobs,
+    list: async () => {
+      const jobs: Job[] = [];
+      for (let total = 1; jobs.length < total; ) {
+        const page = (await call("GET", `/v1/jobs?limit=500&offset=${jobs.length}`)) as { jobs: Job[]; total: number };
+        if (page.jobs.length === 0) break;
+        jobs.push(...page.jobs);
+        total = page.total;
+      }
+      return jobs;
+    },
     cancel: async (id) => void (await call("POST", `/v1/jobs/${id}/cancel`)),
     extend: async (id, hours) => void (await call("POST", `/v1/jobs/${id}/extend`, { extension_hours: hours })),
     until: (id, holds, withinMs) => eventually(() => get(id), holds, withinMs),
