@@ -13,6 +13,7 @@ import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { contextOf, type Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
 import { type ProcessCompute, processCompute } from "#process/compute.ts";
+import { findIsolation } from "#process/isolation-probe.ts";
 import { type Programs, programsOf } from "#process/local-path.ts";
 import { isolationWords } from "#process/network.ts";
 import { processVolumes } from "#process/volumes.ts";
@@ -114,14 +115,26 @@ interface Plan {
 async function startParts({ config, settings, home, log, catalog, parts }: Plan): Promise<Stack> {
   const { earlier, path } = home;
   const identities = localIdentities(path);
+  const trying = findIsolation();
   const clock = systemClock();
   const stores = openStores(path, clock);
   parts.push(stores);
   const [sts, functions] = await Promise.all([startStsAgain(identities, earlier?.stsUrl), catalog ?? loadCatalog()]);
+  const isolated = await trying;
   parts.push(sts);
   const ssh = await startSsh({ home: path, port: config.SSH_PORT, log });
   parts.push(ssh);
-  const runtime = localRuntime({ clock, stores, stsUrl: sts.endpoint, sshPort: ssh.port, settings, log, path, config });
+  const runtime = localRuntime({
+    clock,
+    stores,
+    stsUrl: sts.endpoint,
+    sshPort: ssh.port,
+    settings,
+    log,
+    path,
+    config,
+    isolated,
+  });
   const { compute, volumes } = runtime.ports;
   const ctx = contextOf(runtime);
   await Promise.all([adoptRuns(ctx, compute), volumes.adopt()]);
@@ -178,13 +191,14 @@ interface RuntimeParts {
   readonly log: Log;
   readonly path: string;
   readonly config: Plan["config"];
+  readonly isolated: Awaited<ReturnType<typeof findIsolation>>;
 }
 
-function localRuntime({ clock, stores, stsUrl, sshPort, settings, log, path, config }: RuntimeParts) {
+function localRuntime({ clock, stores, stsUrl, sshPort, settings, log, path, config, isolated }: RuntimeParts) {
   const { table, queue, whyNothingIsStored } = stores;
   const keyFile = join(path, "sealer.key");
   writeOnce(keyFile, newKeyText);
-  const compute = processCompute({ home: path, nodes: config.nodes, programs: config.programs, sshPort });
+  const compute = processCompute({ home: path, nodes: config.nodes, programs: config.programs, sshPort, ...isolated });
   const blobs = join(path, "blobs");
   const volumes = processVolumes({ home: path, blobs, log });
   const identity = stsIdentity({ endpoint: stsUrl, region: "us-east-1" });

@@ -1,5 +1,6 @@
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { systemPath } from "./environment.ts";
 import { resolverSettings } from "./name-servers.ts";
 import type { Network } from "./records.ts";
@@ -14,10 +15,28 @@ export function findNetwork(): Network {
   return found;
 }
 
+/** The same in the background. */
+export async function tryNetwork(): Promise<Network> {
+  if (!mayOwnNetwork()) return "shared";
+  const [program, words, options] = attempted();
+  return promisify(execFile)(program, words, options).then(
+    () => "own",
+    () => "shared",
+  );
+}
+
 function canOwnNetwork(): boolean {
-  if (process.platform !== "linux" || resolverSettings() === undefined) return false;
+  if (!mayOwnNetwork()) return false;
+  const [program, words, options] = attempted();
+  return spawnSync(program, words, { ...options, stdio: "ignore" }).status === 0;
+}
+
+function mayOwnNetwork(): boolean {
+  return process.platform === "linux" && resolverSettings() !== undefined;
+}
+
+function attempted(): [program: string, words: string[], options: { env: NodeJS.ProcessEnv; timeout: number }] {
   const { NODE_COMPILE_CACHE } = process.env;
   const env = { PATH: systemPath, ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }) };
-  const { status } = spawnSync(process.execPath, [attempt], { env, stdio: "ignore", timeout: 20_000 });
-  return status === 0;
+  return [process.execPath, [attempt], { env, timeout: 20_000 }];
 }

@@ -1,7 +1,8 @@
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { systemPath } from "./environment.ts";
 import { enteringWords, refusingWords } from "./inside.ts";
 import { sandboxOptions } from "./sandbox.ts";
@@ -15,33 +16,48 @@ import { refusedCalls, refusing, withRefused } from "./system-calls.ts";
 export function canSandbox(): boolean {
   const place = mkdtempSync(join(tmpdir(), "berth-probe-"));
   try {
-    const home = join(place, "home");
-    const options = sandboxOptions({
-      home,
-      work: undefined,
-      start: undefined,
-      binds: [],
-      programs: [],
-      memoryMb: null,
-      network: "shared",
-      env: {},
-    });
-    const refused = refusedCalls(home);
-    const shell = [...giveUpRights(), "/bin/sh", "-c"];
-    const first = withRefused(refused, ["bwrap", ...options, ...refusing, "--info-fd", "3", "--", ...shell]);
-    const later = withRefused(refused, [...enteringWords("$pid", "shared"), ...refusingWords(), ...shell]);
-    const env = { PATH: systemPath, PLACE: place };
-    const { status } = spawnSync("/bin/sh", ["-c", script([...first, "echo on; read _"], [...later, "test -w /tmp"])], {
-      env,
-      stdio: "ignore",
-      timeout: 10_000,
-    });
-    return status === 0;
+    const [program, words, options] = attemptIn(place);
+    return spawnSync(program, words, { ...options, stdio: "ignore" }).status === 0;
   } catch {
     return false;
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
+}
+
+/** The same in the background. */
+export async function trySandbox(): Promise<boolean> {
+  const place = mkdtempSync(join(tmpdir(), "berth-probe-"));
+  try {
+    await promisify(execFile)(...attemptIn(place));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
+}
+
+function attemptIn(
+  place: string,
+): [program: string, words: string[], options: { env: NodeJS.ProcessEnv; timeout: number }] {
+  const home = join(place, "home");
+  const options = sandboxOptions({
+    home,
+    work: undefined,
+    start: undefined,
+    binds: [],
+    programs: [],
+    memoryMb: null,
+    network: "shared",
+    env: {},
+  });
+  const refused = refusedCalls(home);
+  const shell = [...giveUpRights(), "/bin/sh", "-c"];
+  const first = withRefused(refused, ["bwrap", ...options, ...refusing, "--info-fd", "3", "--", ...shell]);
+  const later = withRefused(refused, [...enteringWords("$pid", "shared"), ...refusingWords(), ...shell]);
+  const words = script([...first, "echo on; read _"], [...later, "test -w /tmp"]);
+  return ["/bin/sh", ["-c", words], { env: { PATH: systemPath, PLACE: place }, timeout: 10_000 }];
 }
 
 /** Starts the one, enters it with the other, and lets both end. */
