@@ -60,7 +60,7 @@ async function api(method: string, path: string, body?: unknown): Promise<Job> {
 }
 
 async function jobThat(id: string, holds: (job: Job) => boolean): Promise<Job> {
-  const end = performance.now() + 15_000;
+  const end = performance.now() + 60_000;
   for (;;) {
     const job = await api("GET", `/v1/jobs/${id}`);
     if (holds(job)) return job;

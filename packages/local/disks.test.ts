@@ -37,9 +37,9 @@ async function call(method: string, path: string, body?: object): Promise<Answer
   return (await response.json()) as Answer;
 }
 
-/** Asks until the answer holds what was waited for; fails after 30 s. */
+/** Asks until the answer holds what was waited for; fails after a minute. */
 async function until(path: string, holds: (answer: Answer) => boolean): Promise<Answer> {
-  const end = performance.now() + 30_000;
+  const end = performance.now() + 60_000;
   for (;;) {
     const answer = await call("GET", path);
     if (holds(answer)) return answer;

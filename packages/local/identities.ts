@@ -19,9 +19,24 @@ const sessions = ["developer", "second"] as const;
 export function localIdentities(home: string): readonly [LocalIdentity, LocalIdentity] {
   const path = join(home, "identities.json");
   writeOnce(path, () => JSON.stringify(sessions.map(newIdentity), null, 2));
-  const [developer, second] = JSON.parse(readFileSync(path, "utf8")) as LocalIdentity[];
+  const [developer, second] = readIdentities(path);
   if (!developer || !second) throw new Error(`${path} does not hold two identities; remove it to make new ones`);
   return [developer, second];
+}
+
+function readIdentities(path: string): readonly (LocalIdentity | undefined)[] {
+  try {
+    const found: unknown = JSON.parse(readFileSync(path, "utf8"));
+    return Array.isArray(found) ? found.filter(isIdentity) : [];
+  } catch (cause) {
+    throw new Error(`${path} cannot be read; remove it to make new identities`, { cause });
+  }
+}
+
+function isIdentity(found: unknown): found is LocalIdentity {
+  const fields = ["session", "account", "arn", "userId", "accessKeyId", "secretAccessKey", "sessionToken"] as const;
+  const known = (found ?? {}) as Readonly<Record<string, unknown>>;
+  return fields.every((field) => typeof known[field] === "string");
 }
 
 function newIdentity(session: string): LocalIdentity {

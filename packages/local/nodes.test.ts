@@ -23,6 +23,12 @@ describe("LOCAL_NODES", () => {
     },
   );
 
+  it("refuses a type that is named twice, whose nodes would have the same names", () => {
+    expect(() => parseNodes("p5.48xlarge=1,c7i.8xlarge=1,p5.48xlarge=2")).toThrow(
+      "LOCAL_NODES must name each type once, and p5.48xlarge is named again",
+    );
+  });
+
   it("names the part that it refuses, and the types where it knows none of that name", () => {
     expect(() => parseNodes("p5.48xlarge=1,c7i.8xlarge:1")).toThrow(
       "p5.48xlarge=2,c7i.8xlarge=1, and c7i.8xlarge:1 is not",

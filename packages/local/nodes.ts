@@ -7,7 +7,11 @@ const maxNodes = 1_000;
 /** The nodes that a text like `p5.48xlarge=2,c7i.8xlarge=1` asks for. Throws for anything else. */
 export function parseNodes(text: string): PretendNode[] {
   const parts = text.split(",").map((part) => part.trim());
-  return parts.filter(Boolean).flatMap(nodesOfPart);
+  const nodes = parts.filter(Boolean).map(nodesOfPart);
+  const types = nodes.flatMap(([first]) => first?.instanceType ?? []);
+  const again = types.find((type, n) => types.indexOf(type) < n);
+  if (again) throw badNodes(`name each type once, and ${again} is named again`);
+  return nodes.flat();
 }
 
 function nodesOfPart(part: string): PretendNode[] {
