@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { findProcess } from "#process/process-identity.ts";
 import { type LocalStack, until, withStack } from "./local-stack.ts";
 import type { Measure, Row } from "./measure.ts";
 
@@ -42,10 +43,10 @@ async function measure(stack: LocalStack): Promise<Found> {
   return { pids, megabytes, startedMs, cpu };
 }
 
-/** How many still live once the stack has ended, which ends them. */
+/** How many still run once the stack has ended, which ends them; what init has yet to reap does not. */
 async function leftOf(pids: readonly number[]): Promise<number> {
   await sleep(500);
-  return pids.filter((pid) => existsSync(`/proc/${pid}`)).length;
+  return pids.filter((pid) => findProcess(pid) !== undefined).length;
 }
 
 function rowsOf({ megabytes, pids, startedMs, cpu }: Found, left: number): Row[] {
