@@ -60,8 +60,8 @@ describe("an archive of a volume", () => {
     expect(drafts()).toEqual([]);
   });
 
-  it("of 100 MB is made by another process, so that this one is free for others meanwhile", async () => {
-    fill(100);
+  it("is made by another process, so that this one is free for others meanwhile", async () => {
+    fill(16);
 
     await volumes.startArchive(volume, blob);
     const meanwhile = processesOn(home);
@@ -69,7 +69,7 @@ describe("an archive of a volume", () => {
 
     expect(meanwhile).toHaveLength(1);
     expect(made?.state).toBe("completed");
-    expect(made?.bytes).toBeGreaterThan(100 * 1024 * 1024);
+    expect(made?.bytes).toBeGreaterThan(16 * 1024 * 1024);
   });
 
   it("that is being made when the stack stops has failed, is not made again and leaves nothing", async () => {
@@ -87,7 +87,7 @@ describe("an archive of a volume", () => {
   });
 
   it("goes on when the stack is killed, and is followed by the next one", async () => {
-    fill(40);
+    fill(16);
     await volumes.startArchive(volume, blob);
 
     const later = open();
