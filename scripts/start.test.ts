@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { asPlainUser } from "#testing/plain-user.ts";
 
 const root = join(import.meta.dirname, "..");
 let home: string;
@@ -107,8 +108,8 @@ describe("npm start", () => {
     ["SSH_PORT", "or leave it empty for any free one"],
   ] as const)("says of a %s that its user may not listen on it", ([setting, otherwise], { skip }) => {
     if (firstPortOfUsers() <= 80) return skip("on this machine every user may listen on port 80");
+    const plain = asPlainUser(skip);
     chmodSync(home, 0o777);
-    const plain = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
     const env = { ...environment(), BERTH_HOME: join(home, "inner"), [setting]: "80" };
     const options = { cwd: root, env, encoding: "utf8", timeout: 30_000, ...plain } as const;
 

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { asPlainUser } from "#testing/plain-user.ts";
 import { findRunningStack, openHome } from "./home.ts";
 
 let directory: string;
@@ -73,10 +74,11 @@ describe("a home", () => {
     );
   });
 
-  it("is refused below a directory that its user may not enter, in words", () => {
+  it("is refused below a directory that its user may not enter, in words", ({ skip }) => {
+    const plain = asPlainUser(skip);
     const closed = join(directory, "../..");
     chmodSync(closed, 0o000);
-    const { stderr } = openAsPlainUser(join(closed, "home"));
+    const { stderr } = openAs(plain, join(closed, "home"));
     chmodSync(closed, 0o700);
 
     expect(stderr).toContain(
@@ -84,11 +86,12 @@ describe("a home", () => {
     );
   });
 
-  it("is refused in a directory that its user may not list, in words", () => {
+  it("is refused in a directory that its user may not list, in words", ({ skip }) => {
+    const plain = asPlainUser(skip);
     mkdirSync(directory, { recursive: true });
     chmodSync(join(directory, "../.."), 0o755);
     chmodSync(directory, 0o000);
-    const { stderr } = openAsPlainUser(directory);
+    const { stderr } = openAs(plain, directory);
 
     expect(stderr).toContain(`The directory ${directory} cannot be used: permission denied.\nSet BERTH_HOME to`);
   });
@@ -111,9 +114,8 @@ describe("a home", () => {
 });
 
 /** What root runs may enter every directory: there, as nobody. */
-function openAsPlainUser(path: string) {
-  const plain = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+function openAs(user: ReturnType<typeof asPlainUser>, path: string) {
   const program = `import { openHome } from "#local/home.ts"; openHome(${JSON.stringify(path)});`;
   const words = ["--input-type=module", "--eval", program];
-  return spawnSync(process.execPath, words, { ...plain, cwd: import.meta.dirname, encoding: "utf8" });
+  return spawnSync(process.execPath, words, { ...user, cwd: import.meta.dirname, encoding: "utf8" });
 }
