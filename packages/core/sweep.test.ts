@@ -234,21 +234,23 @@ describe("with more living environments than the queue may be deep", () => {
     const hours = (n: number) => (n === 7 ? 1 : 8);
     for (let n = 0; n < 60; n++) {
       await createEnvironment(world.as("alice"), newEnvironment(`job-${n}`, { hours: hours(n) }));
-      await world.advance(1_700);
+      // Their looks, five minutes apart, are spread over all that time: more than the queue may be deep are always sent ahead.
+      await world.advance(5_000);
     }
     await world.advance(5 * MINUTE);
     const active = await world.read("alice", "job-7");
     await world.advance((active.dueAt ?? 0) - world.clock.now() - 1_000);
     world.clock.advance(1_000);
-    const { delayed } = await world.queue.depth("work");
+    const before = await world.queue.depth("work");
     const lost = loseMessages(world, keyText(active));
 
     await world.advance(2 * MINUTE);
     const found = await world.read("alice", "job-7");
+    const after = await world.queue.depth("work");
     await world.advance(HOUR);
 
     expect(lost).toBe(1);
-    expect(delayed).toBeGreaterThan(20);
+    expect(Math.min(before.delayed, after.delayed)).toBeGreaterThan(20);
     expect(found).toMatchObject({ phase: "active", times: { endsAt: active.times.endsAt } });
     expect(found.dueAt).toBeGreaterThan((active.dueAt ?? 0) + MINUTE);
     const {

@@ -163,7 +163,7 @@ export const lookBugs: readonly PlantedBug[] = [
     name: "the gate of the sweep counts delayed messages",
     caughtBy: {
       file: "sweep.test.ts",
-      title: "a job whose message was lost is looked at within two minutes and ends in time",
+      title: "sends what falls due within three minutes once, delayed to its second rounded up",
     },
     edits: [
       {
