@@ -14,7 +14,10 @@ export const populationBugs: readonly PlantedBug[] = [
   },
   {
     name: "what an owner holds does not count",
-    population: day,
+    caughtBy: {
+      file: "pools/plan.test.ts",
+      title: "who holds least comes first, then who has waited longest, then the smaller uid",
+    },
     edits: [
       { file: "pools/plan.ts", find: "const usage = usageOf(input.occupied);", replace: "const usage = usageOf([]);" },
     ],
