@@ -101,10 +101,19 @@ function readOnly(path: string): string[] {
   return found ? [...openWays(path), "--ro-bind-try", path, path] : [];
 }
 
-/** What programs look up to know what they may use: of a run's own group alone, since the others name the other runs. */
+/** What a machine says of its limits as a whole, by control groups of version 2 and of version 1. */
+const machineLimits = [
+  ...["memory.max", "cpu.max"],
+  ...["memory/memory.limit_in_bytes", "cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"],
+];
+
+/**
+ * What programs look up to know what they may use: of a run's own group alone, since the others name the other runs, also
+ * those of other stacks. A run without a group sees what limits the machine.
+ */
 function limitsSeen(group: ControlGroup | null): string[] {
   const root = "/sys/fs/cgroup";
-  if (!group) return readOnly(root);
+  if (!group) return machineLimits.flatMap((name) => readOnly(join(root, name)));
   const shown = Object.entries(group.places).map(([controller, place]) => {
     return [group.version === 2 ? root : join(root, controller), place] as const;
   });
