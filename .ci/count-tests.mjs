@@ -43,6 +43,7 @@ const broken = testResults.filter(
   ({ status, assertionResults }) => status === "failed" && assertionResults.length === 0,
 );
 
+for (const { fullName } of failed) console.error(`Failed: ${fullName}`);
 for (const { fullName } of skipped) console.error(`Skipped, which counts as failed: ${fullName}`);
 for (const { name } of broken) console.error(`Could not be loaded: ${name}`);
 console.log(`${passed.length} ${failed.length + skipped.length + broken.length}`);
