@@ -1,6 +1,12 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { DeleteCommand, DynamoDBDocumentClient, GetCommand, PutCommand } from "@aws-sdk/lib-dynamodb";
-import type { Key, Table } from "#core/context.ts";
+import { DynamoDBClient, TransactionCanceledException } from "@aws-sdk/client-dynamodb";
+import {
+  DeleteCommand,
+  DynamoDBDocumentClient,
+  GetCommand,
+  PutCommand,
+  TransactWriteCommand,
+} from "@aws-sdk/lib-dynamodb";
+import { type ConditionalPut, type Key, MOST_PUT_AT_ONCE, type Stored, type Table } from "#core/context.ts";
 import { Conflict } from "#core/problem.ts";
 import { NOBODY } from "#core/writers.ts";
 import { clientOptions, type ServiceAddress, type ServicePatience } from "./client-options.ts";
@@ -33,10 +39,12 @@ export function dynamoTable({ client, tableName }: DynamoTableOptions): Table {
       return attributes && fromAttributes(attributes);
     },
     getMany: (keys) => getManyItems(documents, tableName, keys),
-    async put(item, { ifWriter } = {}) {
-      const Item = await toAttributes(item);
-      const command = new PutCommand({ TableName: tableName, Item, ...conditionOf(ifWriter) });
-      await documents.send(command).catch(toConflict(item));
+    put: (item, { ifWriter } = {}) => putOne(documents, tableName, item, ifWriter),
+    async putAll(puts) {
+      const [only, ...others] = puts;
+      // A transaction costs twice as much.
+      if (only && others.length === 0) return putOne(documents, tableName, only.item, only.ifWriter);
+      if (only) await putTogether(documents, tableName, puts);
     },
     async remove({ pk, sk }, { ifWriter }) {
       const command = new DeleteCommand({ TableName: tableName, Key: { pk, sk }, ...conditionOf(ifWriter) });
@@ -45,6 +53,47 @@ export function dynamoTable({ client, tableName }: DynamoTableOptions): Table {
     query: (query) => queryItems(documents, tableName, query),
     count: (range) => countEntries(documents, tableName, range),
   };
+}
+
+async function putOne(
+  documents: DynamoDBDocumentClient,
+  tableName: string,
+  item: Stored,
+  ifWriter: string | null | undefined,
+): Promise<void> {
+  const Item = await toAttributes(item);
+  const command = new PutCommand({ TableName: tableName, Item, ...conditionOf(ifWriter) });
+  await documents.send(command).catch(toConflict(item));
+}
+
+/** DynamoDB itself refuses an item that is named twice. */
+async function putTogether(
+  documents: DynamoDBDocumentClient,
+  tableName: string,
+  puts: readonly ConditionalPut[],
+): Promise<void> {
+  if (puts.length > MOST_PUT_AT_ONCE)
+    throw new Error(`putAll takes at most ${MOST_PUT_AT_ONCE} items, not ${puts.length}`);
+  const TransactItems = await Promise.all(
+    puts.map(async ({ item, ifWriter }) => {
+      return { Put: { TableName: tableName, Item: await toAttributes(item), ...conditionOf(ifWriter) } };
+    }),
+  );
+  await documents.send(new TransactWriteCommand({ TransactItems })).catch((error: unknown) => {
+    const at = refusedPut(error);
+    throw at === undefined ? error : new Conflict(keyTextOf(puts[at]?.item));
+  });
+}
+
+/**
+ * Which put of a transaction was refused since its condition does not hold, or since somebody else is writing that item;
+ * undefined: it failed for another reason.
+ */
+function refusedPut(error: unknown): number | undefined {
+  if (!(error instanceof TransactionCanceledException)) return undefined;
+  const codes = (error.CancellationReasons ?? []).map(({ Code }) => Code);
+  const at = codes.findIndex((code) => code === "ConditionalCheckFailed" || code === "TransactionConflict");
+  return at < 0 ? undefined : at;
 }
 
 function conditionOf(ifWriter: string | null | undefined) {
@@ -63,9 +112,16 @@ function conditionOf(ifWriter: string | null | undefined) {
   };
 }
 
-function toConflict({ pk, sk }: Key): (error: unknown) => never {
+/** Somebody else's transaction on the same item is somebody else who was faster. */
+const refusals: readonly string[] = ["ConditionalCheckFailedException", "TransactionConflictException"];
+
+function toConflict(key: Key): (error: unknown) => never {
   return (error) => {
-    const isRefused = error instanceof Error && error.name === "ConditionalCheckFailedException";
-    throw isRefused ? new Conflict(`${pk}|${sk}`) : error;
+    const isRefused = error instanceof Error && refusals.includes(error.name);
+    throw isRefused ? new Conflict(keyTextOf(key)) : error;
   };
+}
+
+function keyTextOf(key: Key | undefined): string {
+  return key ? `${key.pk}|${key.sk}` : "";
 }

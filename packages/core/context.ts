@@ -50,6 +50,15 @@ export interface IndexQuery {
 /** A range of an index, and how many of its entries are counted at most. */
 export type IndexRange = Pick<IndexQuery, "index" | "partition" | "from" | "to"> & { readonly limit: number };
 
+/** One of the items of a `putAll`, and on what condition; as in `put`. */
+export interface ConditionalPut {
+  readonly item: Stored;
+  readonly ifWriter: string | null;
+}
+
+/** DynamoDB takes 100 in one transaction; no decision of the core needs more than these. */
+export const MOST_PUT_AT_ONCE = 25;
+
 export interface Page {
   readonly items: Item[];
   /** Present while there is more. Opaque: hand it back as `after`. */
@@ -67,6 +76,7 @@ export interface Table {
   /** Consistent, in any number; what is absent is left out and the order is not kept. */
   getMany(keys: readonly Key[]): Promise<Item[]>;
   put(item: Stored, options?: { readonly ifWriter?: string | null }): Promise<void>;
+  putAll(puts: readonly ConditionalPut[]): Promise<void>;
   remove(key: Key, options: { readonly ifWriter: string }): Promise<void>;
   query(query: PartitionQuery | IndexQuery): Promise<Page>;
   /** How many entries the range has, counted up to its limit. */

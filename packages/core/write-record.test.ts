@@ -17,7 +17,7 @@ import { isLive } from "./users/keys.ts";
 import { findApiKey, findUser } from "./users/record.ts";
 import { findOrCreateUser } from "./users/register.ts";
 import { rotateKey } from "./users/rotate.ts";
-import { changeRecord, removeRecord, writeRecord } from "./write-record.ts";
+import { changeRecord, removeRecord, writeRecord, writeRecords } from "./write-record.ts";
 
 const HOUR = 3_600_000;
 const key = { pk: "p", sk: "-" };
@@ -29,6 +29,10 @@ function repeating(table: Table): Table {
     async put(item, options) {
       await table.put(item, options);
       if (options?.ifWriter !== undefined) await table.put(item, options);
+    },
+    async putAll(puts) {
+      await table.putAll(puts);
+      await table.putAll(puts);
     },
     async remove(removed, options) {
       await table.remove(removed, options);
@@ -53,6 +57,36 @@ describe("a write whose answer was lost", () => {
 
     expect(second).toMatchObject({ n: 2 });
     expect(await world.table.get(key)).toEqual(second);
+  });
+
+  test("is a success for several records at once, also where one of them was written again before its repeat", async () => {
+    const { world, as } = await repeatingWorld();
+    const [one, other] = [
+      { ...key, writers: [], n: 1 },
+      { ...key, sk: "other", writers: [], n: 1 },
+    ];
+    const table: Table = {
+      ...world.table,
+      async putAll(puts) {
+        await world.table.putAll(puts);
+        await writeRecord(world.ctx, { ...one, ...(await world.table.get(one)), n: 3 });
+        await world.table.putAll(puts);
+      },
+    };
+
+    const results = [
+      await writeRecords(as("alice"), [one, other]),
+      await writeRecords({ ...world.ctx, table }, [
+        { ...one, writers: (await world.table.get(one))?.writers ?? [], n: 2 } as never,
+        { ...other, writers: (await world.table.get(other))?.writers ?? [], n: 2 } as never,
+      ]),
+      await writeRecords(world.ctx, [one, { ...other, sk: "third" }]),
+    ];
+
+    expect(results).toEqual([true, true, false]);
+    expect(await world.table.get(one)).toMatchObject({ n: 3 });
+    expect(await world.table.get(other)).toMatchObject({ n: 2 });
+    expect(await world.table.get({ ...key, sk: "third" })).toBeUndefined();
   });
 
   test("is a success although others wrote before its repeat", async () => {

@@ -35,6 +35,24 @@ export async function writeRecord<Record extends Stored>(
   return present && writersOf(present).includes(token) ? written : undefined;
 }
 
+/**
+ * Writes several records, all or none, each where it is still as it was read. True as well where a repeat of this very
+ * write met its own effect. Throws where they are more than 25.
+ */
+export async function writeRecords(ctx: Writing, records: readonly Stored[]): Promise<boolean> {
+  const token = ctx.ids.uid();
+  const puts = records.map((record) => ({ item: writtenBy(record, token), ifWriter: record.writers[0] ?? null }));
+  try {
+    await ctx.table.putAll(puts);
+    return true;
+  } catch (error) {
+    if (!(error instanceof Conflict)) throw error;
+    // What one of them says holds for all: no other write has this token.
+    const present = await ctx.table.getMany(records.map(keyOnly));
+    return present.some((item) => writersOf(item).includes(token));
+  }
+}
+
 /** Removes a record that is still as it was read. True as well when it is gone, or another life has its key. */
 export async function removeRecord(ctx: Writing, record: Stored & { readonly uid?: unknown }): Promise<boolean> {
   try {

@@ -5,6 +5,7 @@ import {
   type IndexRange,
   type Item,
   type Key,
+  MOST_PUT_AT_ONCE,
   type Page,
   type PartitionQuery,
   type Stored,
@@ -46,6 +47,17 @@ export function sqliteTable(database: Database): Table {
       await database.write(() => {
         requireWriter(item, ifWriter);
         put.run(...row);
+      });
+    },
+    async putAll(puts) {
+      const keys = new Set(puts.map(({ item: { pk, sk } }) => JSON.stringify([pk, sk])));
+      if (keys.size < puts.length || puts.length > MOST_PUT_AT_ONCE) {
+        throw new Error(`putAll takes each item once and at most ${MOST_PUT_AT_ONCE} of them, not ${puts.length}`);
+      }
+      const rows = puts.map(({ item }) => rowOf(item));
+      await database.write(() => {
+        for (const { item, ifWriter } of puts) requireWriter(item, ifWriter);
+        for (const row of rows) put.run(...row);
       });
     },
     async remove({ pk, sk }, { ifWriter }) {

@@ -1,8 +1,10 @@
 import {
   briefFields,
   type Clock,
+  type ConditionalPut,
   type Item,
   type Key,
+  MOST_PUT_AT_ONCE,
   type Page,
   type PartitionQuery,
   type Stored,
@@ -50,6 +52,18 @@ export function memoryTable({
     for (const index of Object.values(indexes)) index.record(`${key.pk}|${key.sk}`, item);
   };
 
+  const require = (item: Stored, ifWriter: string | null | undefined) => {
+    // Weighing costs a tenth of a schedule: who is trusted to change nothing is trusted in this too.
+    if (sharesItems !== "trusting") requireRoom(item);
+    requireWriter(find(item), ifWriter, item);
+  };
+  const own = (item: Stored) => (sharesItems === "trusting" ? (item as Item) : frozenData(item as Item));
+  const store = (stored: Item) => {
+    const partition = partitions.get(stored.pk) ?? new Map<string, Item>();
+    partitions.set(stored.pk, partition.set(stored.sk, stored));
+    record(stored, stored);
+  };
+
   return {
     async get(key) {
       const item = find(key);
@@ -60,14 +74,13 @@ export function memoryTable({
       return [...distinct.values()].filter((item) => item !== undefined).map(handOut);
     },
     async put(item, options) {
-      // Weighing costs a tenth of a schedule: who is trusted to change nothing is trusted in this too.
-      if (sharesItems !== "trusting") requireRoom(item);
-      requireWriter(find(item), options?.ifWriter, item);
-      const given = item as Stored as Item;
-      const stored = sharesItems === "trusting" ? given : frozenData(given);
-      const partition = partitions.get(item.pk) ?? new Map<string, Item>();
-      partitions.set(item.pk, partition.set(item.sk, stored));
-      record(item, stored);
+      require(item, options?.ifWriter);
+      store(own(item));
+    },
+    async putAll(puts) {
+      requireFew(puts);
+      for (const { item, ifWriter } of puts) require(item, ifWriter);
+      for (const item of puts.map((put) => own(put.item))) store(item);
     },
     async remove(key, { ifWriter }) {
       requireWriter(find(key), ifWriter, key);
@@ -93,6 +106,14 @@ function requireWriter(found: Item | undefined, ifWriter: string | null | undefi
   const newest = found && (newestWriterOf(found) ?? NOBODY);
   const holds = ifWriter === null ? found === undefined : newest === ifWriter;
   if (!holds) throw new Conflict(`${pk}|${sk}`);
+}
+
+function requireFew(puts: readonly ConditionalPut[]): void {
+  const keys = new Set(puts.map(({ item: { pk, sk } }) => `${pk}|${sk}`));
+  if (keys.size === puts.length && keys.size <= MOST_PUT_AT_ONCE) return;
+  throw new Error(
+    `${puts.length} items in one transaction; DynamoDB takes each once, and we at most ${MOST_PUT_AT_ONCE}`,
+  );
 }
 
 // DynamoDB refuses more than this, names of attributes included.

@@ -6,8 +6,11 @@ import { seededRandom } from "../random.ts";
 
 let partitionCount = 0;
 
-/** What every Table must do. `open` may answer the same table each time: tests use partitions of their own. */
-export function tableConformance(open: () => Promise<Table>): void {
+/**
+ * What every Table must do. `open` may answer the same table each time: tests use partitions of their own. A server
+ * without transactions is held to everything but `putAll` of several items.
+ */
+export function tableConformance(open: () => Promise<Table>, { hasTransactions = true } = {}): void {
   let table: Table;
   let pk: string;
 
@@ -25,6 +28,7 @@ export function tableConformance(open: () => Promise<Table>): void {
   });
 
   writerRules(() => table, key, item);
+  if (hasTransactions) transactions(() => table, key, item);
   roundTrips(() => table, key, item);
   partitionQueries(
     () => table,
@@ -145,6 +149,88 @@ function writerRules(table: () => Table, key: MakeKey, item: MakeItem): void {
 
       expect(conflicts).toBe(19);
       expect(await table().get(key())).toEqual(item({ n: won }, "-", "w2"));
+    });
+  });
+}
+
+function transactions(table: () => Table, key: MakeKey, item: MakeItem): void {
+  const many = (count: number, writer = "w1") =>
+    Array.from({ length: count }, (_, n) => ({ item: item({ n }, `sk-${n}`, writer), ifWriter: null }));
+  const found = async (count: number) => {
+    const keys = Array.from({ length: count }, (_, n) => key(`sk-${n}`));
+    return (await table().getMany(keys)).sort((a, b) => Number(a.n) - Number(b.n));
+  };
+
+  describe("items that are put together", () => {
+    it("are all written, new ones and those whose newest writer was named", async () => {
+      await table().put(item({ old: true }, "old", "w7"));
+
+      await table().putAll([...many(24), { item: item({ old: false }, "old", "w8"), ifWriter: "w7" }]);
+
+      expect(await found(24)).toEqual(many(24).map((put) => put.item));
+      expect(await table().get(key("old"))).toEqual(item({ old: false }, "old", "w8"));
+    });
+
+    it.each([
+      ["a writer that is another's by now", { item: item({ changed: 1 }, "old", "w9"), ifWriter: "w6" }],
+      ["an item that shall be absent and is not", { item: item({ changed: 1 }, "old", "w9"), ifWriter: null }],
+      ["a writer of an item that is absent", { item: item({ changed: 1 }, "absent", "w9"), ifWriter: "w6" }],
+    ])("are all as before where one condition fails: %s", async (_, failing) => {
+      const own = { ...failing, item: { ...failing.item, pk: key().pk } };
+      await table().put(item({ old: true }, "old", "w7"));
+
+      await expect(table().putAll([...many(2), own, { item: item({}, "last"), ifWriter: null }])).rejects.toThrow(
+        Conflict,
+      );
+
+      const keys = ["sk-0", "sk-1", "last", "absent"].map(key);
+      expect(await table().getMany(keys)).toEqual([]);
+      expect(await table().get(key("old"))).toEqual(item({ old: true }, "old", "w7"));
+    });
+
+    it("are all as before where one of them is too large or no number", async () => {
+      for (const value of [unpackable(600_000), Number.NaN]) {
+        await expect(table().putAll([...many(2), { item: item({ value }, "bad"), ifWriter: null }])).rejects.toThrow();
+      }
+
+      expect(await found(2)).toEqual([]);
+    });
+
+    it("are refused where there are 26, or one is named twice, and nothing is written", async () => {
+      const twice = [...many(1), ...many(1)];
+
+      await expect(table().putAll(many(26))).rejects.toThrow();
+      await expect(table().putAll(twice)).rejects.toThrow();
+      await table().putAll([]);
+
+      expect(await found(26)).toEqual([]);
+    });
+
+    it("move between two items that 20 want to change at once: one of them wins, whole", async () => {
+      await table().putAll([
+        { item: item({ n: -1 }, "a", "w1"), ifWriter: null },
+        { item: item({ n: -1 }, "b", "w1"), ifWriter: null },
+      ]);
+      const writes = Array.from({ length: 20 }, (_, n) => {
+        const order = n % 2 === 0 ? ["a", "b"] : ["b", "a"];
+        const puts = order.map((sk) => ({ item: item({ n }, sk, "w2"), ifWriter: "w1" }));
+        return table()
+          .putAll(puts)
+          .then(() => n);
+      });
+
+      const { won, conflicts } = await raceOf(writes);
+
+      expect(conflicts).toBe(19);
+      const [a, b] = [await table().get(key("a")), await table().get(key("b"))];
+      expect([a?.n, b?.n]).toEqual([won, won]);
+    });
+
+    it("write one item as a put does", async () => {
+      await table().putAll([{ item: item({ a: 1 }), ifWriter: null }]);
+
+      await expect(table().putAll([{ item: item({ a: 2 }), ifWriter: null }])).rejects.toThrow(Conflict);
+      expect(await table().get(key())).toEqual(item({ a: 1 }));
     });
   });
 }

@@ -1,4 +1,4 @@
-import type { Compute, Item, Key, Look, Queue, QueueName, SendOptions, Table, Volumes } from "#core/context.ts";
+import type { Compute, Item, Key, Look, Queue, QueueName, SendOptions, Stored, Table, Volumes } from "#core/context.ts";
 import type { Host, Scheduler } from "./scheduler.ts";
 
 export interface TruePorts {
@@ -22,18 +22,20 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
   const call = <T>(label: string, effect: () => Promise<T>) => sim.call(host, label, effect);
   const { queue, compute, volumes } = ports;
   const { table, tableCall } = throttled(sim, host, ports.table);
+  /** An SDK repeats a write whose answer was lost, and meets what it wrote itself. */
+  const write = async (label: string, isConditional: boolean, effect: () => Promise<void>) => {
+    await tableCall(label, effect);
+    const { ownRepeated } = sim.rates();
+    if (!isConditional || ownRepeated === 0 || sim.random() >= ownRepeated) return;
+    sim.tell(host.name, `repeats ${label}, which had its effect`);
+    await sim.call(host, `repeat ${label}`, effect, sim.random() * LONGEST_REPEAT_MS);
+  };
   return {
     table: {
       get: (key) => call(`get ${key.pk}|${key.sk}`, () => table.get(key)),
       getMany: (keys) => table.getMany(keys),
-      async put(item, options) {
-        const label = `put ${item.pk}|${item.sk} ${item.writers[0]?.slice(0, 6)}`;
-        await tableCall(label, () => table.put(item, options));
-        const { ownRepeated } = sim.rates();
-        if (options?.ifWriter === undefined || ownRepeated === 0 || sim.random() >= ownRepeated) return;
-        sim.tell(host.name, `repeats ${label}, which had its effect`);
-        await sim.call(host, `repeat ${label}`, () => table.put(item, options), sim.random() * LONGEST_REPEAT_MS);
-      },
+      put: (item, options) => write(labelOf(item), options?.ifWriter !== undefined, () => table.put(item, options)),
+      putAll: (puts) => write(puts.map(({ item }) => labelOf(item)).join(", "), true, () => table.putAll(puts)),
       remove: (key, options) => call(`remove ${key.pk}|${key.sk}`, () => table.remove(key, options)),
       query: async (query) => {
         const empty = "index" in query && query.index === "due" ? await table.query(query) : undefined;
@@ -95,6 +97,10 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       tagSnapshot: (id, tags) => call(`tagSnapshot ${id}`, () => volumes.tagSnapshot(id, tags)),
     },
   };
+}
+
+function labelOf({ pk, sk, writers }: Stored): string {
+  return `put ${pk}|${sk} ${writers[0]?.slice(0, 6)}`;
 }
 
 /** The table with its limits: what it throttles, an SDK asks for again, each time a little later, until it gives up. */

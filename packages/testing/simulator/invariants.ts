@@ -256,6 +256,19 @@ export function watch(
     if (!existed && living && startedBefore) violated(`${environment.id} was started twice`);
   }
 
+  function wrote(written: Item): void {
+    const beyond = measures || puts++ % MEASURED_EVERY === 0 ? beyondBound(written) : undefined;
+    if (beyond) violated(beyond);
+    // Put off as unreadable: it is what it was.
+    if (written.phase === UNKNOWN_PHASE) return;
+    if (written.kind === "environment") wroteEnvironment(written as unknown as Environment);
+    if (written.kind === "message") chat.wroteMessage(written);
+    if (written.kind === "pool") wrotePool(written as unknown as Pool);
+    if (written.kind === "disk") wroteDisk(written as unknown as Disk);
+    reached.wroteItem(written);
+    also?.wroteItem(written);
+  }
+
   const watchedVolumes = disks.watching(volumes);
 
   return {
@@ -289,18 +302,12 @@ export function watch(
     table: {
       ...table,
       async put(item: Stored, options) {
-        const written = item as Item;
-        await table.put(written, options);
-        const beyond = measures || puts++ % MEASURED_EVERY === 0 ? beyondBound(written) : undefined;
-        if (beyond) violated(beyond);
-        // Put off as unreadable: it is what it was.
-        if (written.phase === UNKNOWN_PHASE) return;
-        if (written.kind === "environment") wroteEnvironment(written as unknown as Environment);
-        if (written.kind === "message") chat.wroteMessage(written);
-        if (written.kind === "pool") wrotePool(written as unknown as Pool);
-        if (written.kind === "disk") wroteDisk(written as unknown as Disk);
-        reached.wroteItem(written);
-        also?.wroteItem(written);
+        await table.put(item, options);
+        wrote(item as Item);
+      },
+      async putAll(puts) {
+        await table.putAll(puts);
+        for (const { item } of puts) wrote(item as Item);
       },
       async remove(key, options) {
         await table.remove(key, options);

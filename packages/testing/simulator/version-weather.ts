@@ -118,6 +118,13 @@ export function versionedTable(
       await table.put(newer.has(host) ? writtenByNewer(item, kinds) : item, options);
       judge();
     },
+    async putAll(puts) {
+      const judges = await Promise.all(puts.map(({ item }) => checkAge(item, item as Stored as Item)));
+      const isNewer = newer.has(host);
+      if (isNewer) for (const { item } of puts) writers.set(item.writers[0] ?? "", host);
+      await table.putAll(puts.map((put) => (isNewer ? { ...put, item: writtenByNewer(put.item, kinds) } : put)));
+      for (const judge of judges) judge();
+    },
     async remove(key, options) {
       const judge = await checkAge(key, undefined);
       await table.remove(key, options);
