@@ -1,4 +1,5 @@
 import type { Share } from "../context.ts";
+import { popHeap, pushHeap } from "../heap.ts";
 
 /** A machine that can be given, and how much of it is free. Name null: one that its group would still make. */
 export interface FreeNode {
@@ -25,86 +26,132 @@ export interface Placement {
 /** Free capacity of a pool, kept per node for best fit: 8 free on one node are not 4 + 4. */
 export interface FreeUnits {
   /**
-   * Takes each machine from a node of its own: the fullest that fits, existing nodes before those still to be made.
-   * Takes nothing and answers undefined when it does not fit.
+   * Takes each machine from a node of its own: the fullest that fits, of those the first, existing nodes before those
+   * still to be made. Takes nothing and answers undefined when it does not fit.
    */
   take(need: Need, allowed?: (node: number) => boolean): Placement | undefined;
+  /** What `take` would take, taking nothing. */
+  find(need: Need, allowed?: (node: number) => boolean): readonly number[] | undefined;
   give(node: number, units: number): void;
   freeOn(node: number): number;
   total(): number;
   /** The most that is free on one node. */
   largest(): number;
+  /** The same once more, to go on from here separately. */
+  copy(): FreeUnits;
 }
 
-/** Nodes by how much of them is free: the place in the list is the number of units. */
-type ByFree = Set<number>[];
+/**
+ * Nodes of one zone that exist, or that may be made: by how much of them is free, a heap of their indexes. A node stays
+ * in the heaps of what it had free before, until it comes to the front there.
+ */
+interface Group {
+  readonly zone: string | null;
+  readonly isMakeable: boolean;
+  readonly byFree: number[][];
+}
 
 export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
-  const free = nodes.map(() => 0);
-  const existing: ByFree = [];
-  const makeable: ByFree = [];
-  // The same nodes once more for each zone, so that who is pinned to a full one does not go through all the others.
-  const inZone = new Map<string | null, { readonly existing: ByFree; readonly makeable: ByFree }>();
-  for (const { zone } of nodes) if (!inZone.has(zone)) inZone.set(zone, { existing: [], makeable: [] });
-  let total = 0;
-  for (const [index, node] of nodes.entries()) put(index, Math.max(0, node.free));
+  return freeAs(
+    nodes,
+    nodes.map((node) => Math.max(0, node.free)),
+  );
+}
 
-  function put(index: number, units: number): void {
-    const before = free[index] ?? 0;
-    const kind = nodes[index]?.name === null ? "makeable" : "existing";
-    move(kind === "makeable" ? makeable : existing, index, before, units);
-    move(inZone.get(nodes[index]?.zone ?? null)?.[kind] ?? [], index, before, units);
-    total += units - before;
+function freeAs(nodes: readonly FreeNode[], free: number[]): FreeUnits {
+  const { groups, groupOf } = groupsOf(nodes);
+  /** How many nodes have so many units free. */
+  const counts: number[] = [];
+  let total = 0;
+  for (const [index, units] of free.entries()) enter(index, units);
+
+  function enter(index: number, units: number): void {
     free[index] = units;
+    total += units;
+    while (counts.length <= units) counts.push(0);
+    counts[units] = (counts[units] ?? 0) + 1;
+    // Nobody asks for nothing, so the full ones are in no heap.
+    if (units > 0) pushHeap(levelOf(groupOf[index], units), index, isLess);
   }
 
-  function bestFit(need: Need, allowed: (node: number) => boolean): number | undefined {
-    const anywhere = [existing, makeable].map((kind) => [kind]);
-    const pinned = (["existing", "makeable"] as const).map((kind) =>
-      [need.zone, null].map((zone) => inZone.get(zone)?.[kind] ?? []),
-    );
-    for (const kind of need.zone === null ? anywhere : pinned) {
-      const found = fullestOf(kind, need.units, allowed);
-      if (found !== undefined) return found;
+  function change(index: number, units: number): void {
+    const before = free[index] ?? 0;
+    counts[before] = (counts[before] ?? 0) - 1;
+    total -= before;
+    enter(index, units);
+  }
+
+  /** The first of these groups' nodes with just so many units free, taken out of its heap. */
+  function popFirst(among: readonly Group[], units: number): { index: number; heap: number[] } | undefined {
+    let first: number[] | undefined;
+    for (const { byFree } of among) {
+      const heap = byFree[units];
+      if (!heap) continue;
+      while (heap.length > 0 && free[heap[0] ?? 0] !== units) popHeap(heap, isLess);
+      if (heap.length > 0 && (!first || (heap[0] ?? 0) < (first[0] ?? 0))) first = heap;
     }
-    return undefined;
+    const index = first && popHeap(first, isLess);
+    return first && index !== undefined ? { index, heap: first } : undefined;
+  }
+
+  function find(need: Need, allowed?: (node: number) => boolean): readonly number[] | undefined {
+    const fits = groups.filter(({ zone }) => need.zone === null || zone === null || zone === need.zone);
+    const found: number[] = [];
+    const popped: { index: number; heap: number[] }[] = [];
+    for (const isMakeable of [false, true]) {
+      const among = fits.filter((group) => group.isMakeable === isMakeable);
+      for (let units = need.units; units < counts.length && found.length < need.machines; units++) {
+        if (!counts[units]) continue;
+        for (let one = popFirst(among, units); one; one = popFirst(among, units)) {
+          popped.push(one);
+          if (found.includes(one.index) || (allowed && !allowed(one.index))) continue;
+          found.push(one.index);
+          if (found.length === need.machines) break;
+        }
+      }
+    }
+    for (const { index, heap } of popped) pushHeap(heap, index, isLess);
+    return found.length === need.machines ? found : undefined;
   }
 
   return {
-    take(need, allowed = () => true) {
-      const taken: number[] = [];
-      while (taken.length < need.machines) {
-        const index = bestFit(need, (node) => !taken.includes(node) && allowed(node));
-        if (index === undefined) return undefined;
-        taken.push(index);
-      }
-      for (const index of taken) put(index, (free[index] ?? 0) - need.units);
+    take(need, allowed) {
+      const taken = find(need, allowed);
+      if (!taken) return undefined;
+      for (const index of taken) change(index, (free[index] ?? 0) - need.units);
       return { nodes: taken, shares: taken.map((index) => ({ node: nodes[index]?.name ?? null, units: need.units })) };
     },
-    give: (index, units) => put(index, (free[index] ?? 0) + units),
+    find,
+    give: (index, units) => change(index, (free[index] ?? 0) + units),
     freeOn: (index) => free[index] ?? 0,
     total: () => total,
-    largest: () => Math.max(largestIn(existing), largestIn(makeable), 0),
+    largest: () =>
+      Math.max(
+        counts.findLastIndex((count) => count > 0),
+        0,
+      ),
+    copy: () => freeAs(nodes, [...free]),
   };
 }
 
-function largestIn(kind: readonly Set<number>[]): number {
-  return kind.findLastIndex((set) => set.size > 0);
+function groupsOf(nodes: readonly FreeNode[]): { groups: readonly Group[]; groupOf: readonly Group[] } {
+  const groups = new Map<string, Group>();
+  const groupOf = nodes.map(({ name, zone }) => {
+    const isMakeable = name === null;
+    const key = `${isMakeable} ${zone ?? ""}`;
+    const group = groups.get(key) ?? { zone, isMakeable, byFree: [] };
+    groups.set(key, group);
+    return group;
+  });
+  return { groups: [...groups.values()], groupOf };
 }
 
-function move(kind: ByFree, index: number, before: number, units: number): void {
-  kind[before]?.delete(index);
-  while (kind.length <= units) kind.push(new Set());
-  kind[units]?.add(index);
+function levelOf(group: Group | undefined, units: number): number[] {
+  const byFree = group?.byFree ?? [];
+  while (byFree.length <= units) byFree.push([]);
+  return byFree[units] ?? [];
 }
 
-/** The fullest node that fits in any of these lists. */
-function fullestOf(lists: readonly ByFree[], units: number, allowed: (node: number) => boolean): number | undefined {
-  const most = Math.max(...lists.map((list) => list.length));
-  for (let free = units; free < most; free++) {
-    for (const list of lists) {
-      for (const index of list[free] ?? []) if (allowed(index)) return index;
-    }
-  }
-  return undefined;
+function isLess(a: number, b: number): boolean {
+  return a < b;
 }

@@ -1,6 +1,6 @@
+import type { Share } from "../context.ts";
 import { popHeap, pushHeap } from "../heap.ts";
 import type { FreeNode, FreeUnits, Need } from "./free-units.ts";
-import { freeUnits } from "./free-units.ts";
 import type { Occupied, PlanInput, Waiting } from "./plan.ts";
 
 /** Units that come free on one node. */
@@ -27,6 +27,7 @@ const REMOVAL_MS = 30_000;
 export function releasesOf(
   occupied: readonly Occupied[],
   nodes: readonly FreeNode[],
+  unpinned: ReadonlyMap<Share, number>,
   input: Pick<PlanInput, "now" | "startupMs">,
 ): Release[] {
   const indexes = new Map(nodes.map((node, index) => [node.name, index]));
@@ -35,9 +36,9 @@ export function releasesOf(
     const starting = one.shares.some((share) => share.node === null) ? input.startupMs : 0;
     const end = one.endsAt ?? one.at + one.size.wantedMs + starting;
     const at = Math.max(end, input.now + REMOVAL_MS);
-    for (const { node, units } of one.shares) {
-      const index = indexes.get(node);
-      if (index !== undefined) releases.push({ at, node: index, units });
+    for (const share of one.shares) {
+      const index = share.node === null ? unpinned.get(share) : indexes.get(share.node);
+      if (index !== undefined) releases.push({ at, node: index, units: share.units });
     }
   }
   return releases.sort((a, b) => a.at - b.at);
@@ -47,12 +48,11 @@ export function releasesOf(
 export function reserve(
   entry: Waiting,
   need: Need,
-  nodes: readonly FreeNode[],
   free: FreeUnits,
   releases: readonly Release[],
   now: number,
 ): Reservation | undefined {
-  const later = copyOf(nodes, free);
+  const later = free.copy();
   const released = new Map<number, number>();
   for (const release of [{ at: now, node: -1, units: 0 }, ...releases]) {
     if (release.node >= 0) {
@@ -73,12 +73,11 @@ export function reserve(
  */
 export function startTimes(
   waiting: readonly Waiting[],
-  nodes: readonly FreeNode[],
   releases: readonly Release[],
   free: FreeUnits,
   input: Pick<PlanInput, "now" | "startupMs">,
 ): Map<string, number> {
-  const later = copyOf(nodes, free);
+  const later = free.copy();
   const starts = new Map<string, number>();
   const coming = [...releases];
   let time = input.now;
@@ -103,8 +102,4 @@ export function startTimes(
 
 function earlier(a: Release, b: Release): boolean {
   return a.at < b.at;
-}
-
-function copyOf(nodes: readonly FreeNode[], free: FreeUnits): FreeUnits {
-  return freeUnits(nodes.map((node, index) => ({ ...node, free: free.freeOn(index) })));
 }

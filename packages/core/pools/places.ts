@@ -1,3 +1,4 @@
+import type { Share } from "../context.ts";
 import { byAge, fairOrder } from "./fair-order.ts";
 import type { FreeNode, FreeUnits } from "./free-units.ts";
 import { releasesOf, startTimes } from "./future.ts";
@@ -6,6 +7,8 @@ import type { Occupied, Place, PlanInput, Waiting } from "./plan.ts";
 /** Where a plan stands once it has given what it could. */
 export interface Planned {
   readonly nodes: readonly FreeNode[];
+  /** Where each share is counted that is on a node still to be made. */
+  readonly unpinned: ReadonlyMap<Share, number>;
   readonly free: FreeUnits;
   /** Who got nothing. */
   readonly left: readonly Waiting[];
@@ -17,10 +20,10 @@ export interface Planned {
 }
 
 /** Position, earliest start and reason of everybody who got nothing: those who fit in the order of their starts first. */
-export function placesOf(input: PlanInput, { nodes, free, left, hopeless, given, usage }: Planned): Place[] {
+export function placesOf(input: PlanInput, { nodes, unpinned, free, left, hopeless, given, usage }: Planned): Place[] {
   const [total, largest] = [free.total(), free.largest()];
   const able = inTurn({ ...input, waiting: left.filter(({ uid }) => !hopeless.has(uid)) }, usage);
-  const starts = startTimes(able, nodes, releasesOf([...input.occupied, ...given], nodes, input), free, input);
+  const starts = startTimes(able, releasesOf([...input.occupied, ...given], nodes, unpinned, input), free, input);
   const ordered = [...able, ...left.filter(({ uid }) => hopeless.has(uid)).sort(byAge)];
   return ordered.map((entry, index) => {
     const { machines, units } = entry.size;

@@ -190,6 +190,29 @@ describe("who is given what", () => {
   });
 });
 
+test("what is held on two nodes still to be made comes free on both", () => {
+  const size = { wantedMs: HOUR };
+  const on = (endsAt: number): Occupied => ({ owner: "x", shares: [{ node: null, units: 8 }], endsAt, at: NOW, size });
+
+  const { places, head } = planOf({
+    nodes: [],
+    makeable: 2,
+    occupied: [on(NOW + HOUR), on(NOW + 2 * HOUR)],
+    waiting: [waiting("two", 8, { machines: 2 })],
+  });
+
+  expect(head).toBe("two");
+  expect(places[0]).toMatchObject({ startsAt: NOW + 2 * HOUR });
+});
+
+test("of nodes with the same free, the first is given, whichever came to it last", () => {
+  const nodes = [node("n1", "a", 8), node("n2", "a", 3)];
+
+  const { grants } = planOf({ nodes, waiting: [waiting("a", 5), waiting("b", 3, { queuedAt: NOW + 1 })] });
+
+  expect(grants.map(({ shares }) => shares[0]?.node)).toEqual(["n1", "n1"]);
+});
+
 describe("the head of the queue", () => {
   const occupied = [held("x", "n1", 8, 2), held("x", "n2", 4, 1)];
   const big = waiting("big", 8, { queuedAt: NOW - 100 });

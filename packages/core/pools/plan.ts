@@ -74,31 +74,37 @@ export interface Plan {
  * The first that does not fit is the head: it gets a reserved start, and others pass only where they do not delay it.
  */
 export function plan(input: PlanInput): Plan {
-  const nodes = allNodes(input);
+  const { nodes, unpinned } = allNodes(input);
   const free = freeUnits(nodes);
   const usage = usageOf(input.occupied);
   const grants: { uid: string; shares: readonly Share[] }[] = [];
   const given: Occupied[] = [];
   const left: Waiting[] = [];
   const hopeless = new Set<string>();
+  const tried = new Map<string, Tried>();
   let reserved: Reservation | undefined;
 
   for (const entry of fairOrder(input, usage)) {
     const need = needOf(entry);
-    if (!canEverFit(nodes, input, need)) {
+    const known = triedBefore(tried, need, () => canEverFit(nodes, input, need));
+    if (!known.canFit) {
       hopeless.add(entry.uid);
       left.push(entry);
       continue;
     }
     const endsAt = input.now + entry.size.wantedMs;
+    if (endsAt >= known.refusedFrom) {
+      left.push(entry);
+      continue;
+    }
     const placed = input.closed ? undefined : free.take(need, reserved && passes(reserved, free, need, endsAt));
     if (!placed) {
+      known.refusedFrom = reserved ? endsAt : Number.NEGATIVE_INFINITY;
       reserved ??= reserve(
         entry,
         need,
-        nodes,
         free,
-        releasesOf([...input.occupied, ...given], nodes, input),
+        releasesOf([...input.occupied, ...given], nodes, unpinned, input),
         input.now,
       );
       left.push(entry);
@@ -107,9 +113,10 @@ export function plan(input: PlanInput): Plan {
     charge(usage, entry);
     grants.push({ uid: entry.uid, shares: placed.shares });
     given.push({ owner: entry.owner, shares: placed.shares, endsAt, at: input.now, size: entry.size });
+    for (const [n, share] of placed.shares.entries()) unpinned.set(share, placed.nodes[n] ?? -1);
   }
   const head = reserved?.uid ?? null;
-  const places = placesOf({ ...input, head }, { nodes, free, left, hopeless, given, usage });
+  const places = placesOf({ ...input, head }, { nodes, unpinned, free, left, hopeless, given, usage });
   return { grants, places, head, freeUnits: free.total() };
 }
 
@@ -117,21 +124,44 @@ function needOf(entry: Waiting): Need {
   return { machines: entry.size.machines, units: entry.size.units, zone: entry.zone };
 }
 
-/** Existing nodes less what is occupied, then those still to be made less what was granted on them unpinned. */
-function allNodes(input: PlanInput): FreeNode[] {
+/** What a plan knows of all who ask for the same: within one plan less and less is free. */
+interface Tried {
+  readonly canFit: boolean;
+  /** Who would end then or later does not get it any more. */
+  refusedFrom: number;
+}
+
+function triedBefore(tried: Map<string, Tried>, need: Need, canFit: () => boolean): Tried {
+  const key = `${need.machines} ${need.units} ${need.zone ?? ""}`;
+  const known = tried.get(key) ?? { canFit: canFit(), refusedFrom: Number.POSITIVE_INFINITY };
+  tried.set(key, known);
+  return known;
+}
+
+/**
+ * Existing nodes less what is occupied, then those still to be made less what was granted on them unpinned, and on which
+ * of those each unpinned share is counted.
+ */
+export function allNodes(input: Pick<PlanInput, "nodes" | "occupied" | "makeable" | "unitsPerNode">): {
+  nodes: FreeNode[];
+  unpinned: Map<Share, number>;
+} {
   const used = new Map<string, number>();
-  const unpinned: number[] = [];
+  const open: Share[] = [];
   for (const share of input.occupied.flatMap((one) => one.shares)) {
-    if (share.node === null) unpinned.push(share.units);
+    if (share.node === null) open.push(share);
     if (share.node !== null) used.set(share.node, (used.get(share.node) ?? 0) + share.units);
   }
   const existing = input.nodes.map(({ name, zone, units }) => ({ name, zone, free: units - (used.get(name) ?? 0) }));
   const made = Array.from({ length: input.makeable }, () => input.unitsPerNode);
-  for (const units of unpinned) {
-    const index = made.findIndex((rest) => rest >= units);
-    if (index >= 0) made[index] = (made[index] ?? 0) - units;
+  const unpinned = new Map<Share, number>();
+  for (const share of open) {
+    const index = made.findIndex((rest) => rest >= share.units);
+    if (index < 0) continue;
+    made[index] = (made[index] ?? 0) - share.units;
+    unpinned.set(share, existing.length + index);
   }
-  return [...existing, ...made.map((free) => ({ name: null, zone: null, free }))];
+  return { nodes: [...existing, ...made.map((free) => ({ name: null, zone: null, free }))], unpinned };
 }
 
 function usageOf(occupied: readonly Occupied[]): Map<string, number> {
