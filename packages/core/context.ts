@@ -296,6 +296,7 @@ export interface Compute {
   /** After `remove` of a run, `apply` of that run number throws for at least an hour, whether it ever began or not. */
   readonly refusesSecondStart: boolean;
   apply(run: Run): Promise<void>;
+  /** undefined: nothing of it is there, or only what the end of whoever applies it would undo. */
   observe(uid: string, run: number): Promise<Observation | undefined>;
   remove(uid: string, run: number, options: { readonly graceSeconds: number; readonly force: boolean }): Promise<void>;
   /** Moves the net; nothing happens when the run is gone. */

@@ -212,10 +212,26 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
     await processCompute(trial.options).adopt();
 
-    expect(half).toMatchObject({ state: "container", started: false });
-    expect(await trial.observe()).toBeUndefined();
+    expect(half).toBeUndefined();
+    expect(await trial.compute.listRuns()).toEqual([]);
     await trial.compute.apply(trial.runOf());
     expect(await trial.observe()).toMatchObject({ state: "ready" });
+  });
+
+  it("does not say that a run is made before its supervisor has begun it, since the next start would forget it", async () => {
+    await trial.compute.apply(trial.runOf());
+    process.kill(trial.launcherPid(), "SIGSTOP");
+
+    const applied = trial.compute.apply(trial.runOf({ run: 2 }));
+
+    await expect(applied).rejects.toThrow("The run has not begun");
+    expect(await trial.compute.listRuns()).toHaveLength(2);
+    expect(await trial.compute.observe(trial.uid, 2)).toBeUndefined();
+    process.kill(trial.launcherPid(), "SIGCONT");
+    await eventually(
+      () => trial.compute.observe(trial.uid, 2),
+      (seen) => seen?.state === "ready",
+    );
   });
 
   it("kills by name what has lost its directory", async () => {

@@ -161,6 +161,7 @@ async function applyRun(host: Host, run: Run): Promise<void> {
   });
   if (reply === "gone") throw new Error("The run was removed while it was being started");
   if (reply === "busy") await waitUntilStarted(host, directory);
+  await requireBegun(host, directory);
   if (run.ports.length > 0) await waitUntilAnswering(host, directory);
 }
 
@@ -187,7 +188,10 @@ async function observeRun({ options }: Host, place: RunPlace): Promise<Observati
   if (sight.end && sight.unwitnessed && (await killTree(treeOf(name, directory, sight.launcher), 200))) {
     writeEnd(directory, sight.end);
   }
-  const observation = await observationOf(directory, lookAt(directory), options.sshPort ?? null);
+  const seen = lookAt(directory);
+  // The end of this process may undo it: whoever took it for made would take it for lost.
+  if (isDraft(seen)) return undefined;
+  const observation = await observationOf(directory, seen, options.sshPort ?? null);
   return isDirectory(directory) ? observation : undefined;
 }
 
@@ -276,4 +280,13 @@ async function waitUntilStarted(host: Host, directory: string): Promise<void> {
   const end = performance.now() + startedWithinMs;
   while (performance.now() < end && !host.closing && !lookAt(directory).launcher?.started && !lookAt(directory).end)
     await sleep(4);
+}
+
+/** Its supervisor may have the plan and still lose it: the run is made once the first line of it is written. */
+async function requireBegun(host: Host, directory: string): Promise<void> {
+  const end = performance.now() + startedWithinMs;
+  for (let seen = lookAt(directory); !seen.launcher && !seen.end; seen = lookAt(directory)) {
+    if (performance.now() >= end || host.closing || !isDirectory(directory)) throw new Error("The run has not begun");
+    await sleep(4);
+  }
 }

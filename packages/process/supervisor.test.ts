@@ -187,7 +187,7 @@ describe("the supervisor of a home", () => {
     await ready(1);
     process.kill(launcherOf(1)?.pid ?? 0, "SIGSTOP");
 
-    await trial.compute.apply(trial.runOf({ run: 2 }));
+    await expect(trial.compute.apply(trial.runOf({ run: 2 }))).rejects.toThrow("The run has not begun");
 
     expect(await ready(2)).toMatchObject({ state: "ready" });
     expect(await ended(1)).toMatchObject({ reason: "the environment's process was killed from outside" });

@@ -1,0 +1,69 @@
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Look } from "#core/context.ts";
+import { createEnvironment } from "#core/environments/create.ts";
+import type { Environment } from "#core/environments/record.ts";
+import { keyText } from "#core/keys.ts";
+import { reconcile } from "#core/reconcile.ts";
+import type { WorkerContext } from "#core/worker.ts";
+import { processCompute } from "#process/compute.ts";
+import { listRunNames } from "#process/run-directory.ts";
+import { eventually, openTrial, type Trial } from "#process/trial.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { takeAway } from "#testing/take-away.ts";
+import { adoptRuns } from "./adoption.ts";
+
+/** The world's clock stands in some year, and the run's own limit is by the machine's. */
+const aCentury = 100 * 365 * 24;
+
+let trial: Trial;
+let world: MemoryWorld;
+
+beforeEach(async () => {
+  trial = openTrial({ isolation: "none" });
+  world = await memoryWorld();
+});
+
+afterEach(() => trial.close());
+
+it("completes a job whose stack was killed while two looks at it were starting its run", async () => {
+  const look = await jobThatStartsNow();
+  await trial.compute.apply(trial.runOf());
+  const supervisor = trial.launcherPid();
+  process.kill(supervisor, "SIGSTOP");
+
+  void reconcile(killedBeforeItWrites(world.ctx), look);
+  await eventually(
+    () => listRunNames(join(trial.home, "runs")).length,
+    (count) => count === 2,
+  );
+  await reconcile(world.ctx, look);
+  const next = processCompute(trial.options);
+  await adoptRuns(world.ctx, next);
+  process.kill(supervisor, "SIGCONT");
+  Object.assign(world.compute, next);
+
+  const ended = await eventually(passASecond, ({ end }) => end.outcome !== null);
+  expect(ended.end.outcome).toMatchObject({ phase: "completed", reason: "command exited with code 0" });
+});
+
+/** The look that is to apply its run: the cluster was away when an earlier one tried. */
+async function jobThatStartsNow(): Promise<Look> {
+  const job = newEnvironment("job", { command: "exit 0", hours: aCentury });
+  const { pk, sk } = await createEnvironment(world.as("alice"), job);
+  takeAway(world.compute, "apply");
+  await world.deliver();
+  world.clock.advance(2_000);
+  Object.assign(world.compute, trial.compute);
+  return { look: keyText({ pk, sk }) };
+}
+
+async function passASecond(): Promise<Environment> {
+  await world.advance(1_000);
+  return world.read("alice", "job");
+}
+
+/** A worker whose process ends within the step that it has begun. */
+function killedBeforeItWrites(ctx: WorkerContext): WorkerContext {
+  return { ...ctx, table: { ...ctx.table, put: () => new Promise(() => undefined) } };
+}
