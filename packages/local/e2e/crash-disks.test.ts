@@ -2,15 +2,13 @@ import { randomInt } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { seededRandom } from "#testing/random.ts";
 import { type JobClient, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually } from "./processes.ts";
-import { openStackTrial } from "./stack-trial.ts";
+import { openStackTrial, type StackTrial } from "./stack-trial.ts";
 
 const seed = Number(process.env.CRASH_SEED ?? randomInt(1_000_000));
-const random = seededRandom(seed);
-const trial = openStackTrial("berth-crash-disks-");
 const settings = { SWEEP_SECONDS: "1", LOCAL_NODES: "p5.48xlarge=2" };
 const rounds = 3;
 const disksEach = 2;
@@ -20,7 +18,16 @@ const machine = { instance_type: "p5.48xlarge", gpu_count: 1 };
 /** A claim that a dead stack left is respected for a minute. */
 const backedUpWithinMs = 100_000;
 
-afterAll(() => trial.close(), 60_000);
+let trial: StackTrial;
+let random: () => number;
+
+// Anew for each try: a home that another stack still uses would say nothing of this one.
+beforeEach(() => {
+  trial = openStackTrial("berth-crash-disks-");
+  random = seededRandom(seed);
+});
+
+afterEach(() => trial.close());
 
 describe.runIf(canListProcesses)("the local stack (where there is a /proc)", () => {
   it(`keeps what is on a disk when it is killed while disks are backed up (CRASH_SEED=${seed})`, {
