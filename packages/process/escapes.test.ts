@@ -1,6 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findLimits, type LimitWay } from "./limits.ts";
+import { findRlimits } from "./rlimits.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 import { eventually, openTrial, type Trial } from "./trial.ts";
 
@@ -8,7 +10,10 @@ const secret = "the key of the stack";
 const escaped = "got out";
 
 /** Numbers of system calls: they have no programs that every machine has. */
-const call = process.arch === "arm64" ? { keyctl: 219, addKey: 217 } : { keyctl: 250, addKey: 248 };
+const call =
+  process.arch === "arm64"
+    ? { keyctl: 219, addKey: 217, clone: 220, memfd: 279 }
+    : { keyctl: 250, addKey: 248, clone: 56, memfd: 319 };
 
 /**
  * What a command may try, as root's stack and as a plain user's. Each line succeeds, or prints the secret, only if it
@@ -72,68 +77,95 @@ const attempts: Readonly<Record<string, string>> = {
   "sees shared memory of the machine": "ls /dev/shm | grep -v '^large$' | grep -q .",
   "has more shared memory than it may": "head -c 1200000000 /dev/zero >/dev/shm/large",
   "has more of /tmp than it may": "head -c 1200000000 /dev/zero >/tmp/large",
+  "mounts memory as root of a namespace of its own":
+    "mkdir -p /tmp/place && unshare -Urm mount -t tmpfs none /tmp/place",
+  "mounts memory that has no bound at all": "mkdir -p /tmp/place && unshare -Urm mount -t ramfs none /tmp/place",
+  "makes a namespace in which it is root": "unshare -Ur true",
+  "makes one with a process": `perl -e 'exit(syscall(${call.clone}, 0x10000011, 0, 0, 0, 0) < 0)'`,
+  "makes one in the newer way": `perl -e '$how = pack("Q11", 0x10000000, 0, 0, 0, 17, (0) x 6);
+    exit(syscall(435, $how, 88) < 0)'`,
 };
 
-describe.skipIf(!canSandbox())("a sandbox (skipped where bubblewrap does not work)", () => {
-  let trial: Trial;
-  const told: Record<"first" | "later", Map<string, string>> = { first: new Map(), later: new Map() };
-  const nullMode = statSync("/dev/null").mode;
+/** What only a control group could count. */
+const uncounted: Readonly<Record<string, string>> = {
+  "makes a file in memory": `perl -e '$name = "file"; exit(syscall(${call.memfd}, $name, 0) < 0)'`,
+  "makes one that nobody else can read": "perl -e 'exit(syscall(447, 0) < 0)'",
+  "has more memory in segments than it may": `perl -e '
+    for $size (1200000000, 1048576, 262144, 4096) { $sum += $size while $sum < 1200000000 && shmget(0, $size, 0600) }
+    exit($sum < 1200000000)'`,
+};
 
-  beforeAll(async () => {
-    trial = openTrial({ isolation: "bubblewrap" });
-    const mark = join(trial.root, "mark");
-    for (const file of [join(trial.home, "secret"), mark]) writeFileSync(file, secret);
-    chmodSync(mark, 0o644);
-    await trial.compute.apply(trial.runOf({ run: 2 }));
-    const other = join(trial.home, "runs", `${trial.uid}-r2`, "0/work");
-    await eventually(
-      () => existsSync(other),
-      (is) => is,
-    );
-    writeFileSync(join(other, "file"), secret);
-    mkdirSync(join(trial.home, "blobs"), { recursive: true });
-    const lines = Object.entries(attempts).map(
-      ([name, attempt]) => `echo "### ${name}"; (${attempt}) 2>&1 </dev/null && echo "${escaped}"`,
-    );
-    const env = { HOST: trial.home, OTHER: other, MARK: mark };
-    const script = `${lines.join("\n")}\necho "### end"`;
-    await trial.compute.apply(trial.runOf({ env, command: `${script}\nexec sleep 3600` }));
-    const log = await eventually(
-      () => trial.compute.readLog(trial.uid, 1),
-      (text) => text.includes("### end"),
-    );
-    told.first = partsOf(log);
-    const words = ["/bin/sh", "-c", script];
-    const exec = { id: "later", words, env, stdin: "", directory: undefined, timeoutMs: 60_000 };
-    await trial.compute.startExec(trial.uid, 1, exec);
-    const sight = await eventually(
-      () => trial.compute.readExec(trial.uid, 1, "later", 1_000),
-      (seen) => seen?.state === "ended",
-    );
-    told.later = partsOf(sight?.stdout ?? "");
-  });
+const found = findLimits("bubblewrap");
+const alone: LimitWay = { ...found, groups: null, rlimits: findRlimits("bubblewrap") };
+/** Where nothing else can be had, the second is the first. */
+const ways = [
+  ...(found.groups ? [{ where: "in control groups", limits: found, tried: attempts }] : []),
+  { where: "without control groups", limits: alone, tried: { ...attempts, ...uncounted } },
+];
 
-  afterAll(async () => {
-    await trial.close();
-  });
+describe.skipIf(!canSandbox()).each(ways)(
+  "a sandbox $where (skipped where bubblewrap does not work)",
+  ({ limits, tried }) => {
+    let trial: Trial;
+    const told: Record<"first" | "later", Map<string, string>> = { first: new Map(), later: new Map() };
+    const nullMode = statSync("/dev/null").mode;
 
-  describe.each(["first", "later"] as const)("started %s", (when) => {
-    it.each(Object.keys(attempts))("lets out no command that %s", (name) => {
-      const got = told[when].get(name);
-
-      expect(told[when].has("end")).toBe(true);
-      expect(got).toBeDefined();
-      expect(got).not.toContain(escaped);
-      expect(got).not.toContain(secret);
+    beforeAll(async () => {
+      trial = openTrial({ isolation: "bubblewrap", limits });
+      const mark = join(trial.root, "mark");
+      for (const file of [join(trial.home, "secret"), mark]) writeFileSync(file, secret);
+      chmodSync(mark, 0o644);
+      await trial.compute.apply(trial.runOf({ run: 2 }));
+      const other = join(trial.home, "runs", `${trial.uid}-r2`, "0/work");
+      await eventually(
+        () => existsSync(other),
+        (is) => is,
+      );
+      writeFileSync(join(other, "file"), secret);
+      mkdirSync(join(trial.home, "blobs"), { recursive: true });
+      const lines = Object.entries(tried).map(
+        ([name, attempt]) => `echo "### ${name}"; (${attempt}) 2>&1 </dev/null && echo "${escaped}"`,
+      );
+      const env = { HOST: trial.home, OTHER: other, MARK: mark };
+      const script = `${lines.join("\n")}\necho "### end"`;
+      await trial.compute.apply(trial.runOf({ env, command: `${script}\nexec sleep 3600` }));
+      const log = await eventually(
+        () => trial.compute.readLog(trial.uid, 1),
+        (text) => text.includes("### end"),
+      );
+      told.first = partsOf(log);
+      const words = ["/bin/sh", "-c", script];
+      const exec = { id: "later", words, env, stdin: "", directory: undefined, timeoutMs: 60_000 };
+      await trial.compute.startExec(trial.uid, 1, exec);
+      const sight = await eventually(
+        () => trial.compute.readExec(trial.uid, 1, "later", 1_000),
+        (seen) => seen?.state === "ended",
+      );
+      told.later = partsOf(sight?.stdout ?? "");
     });
-  });
 
-  it("leaves the machine as it was", () => {
-    expect(statSync("/dev/null").mode).toBe(nullMode);
-    expect(["/more", "/usr/more", "/etc/more", "/opt/more", "/dev/more"].filter(existsSync)).toEqual([]);
-    expect(readdirSync(trial.home)).not.toContain("more");
-  });
-});
+    afterAll(async () => {
+      await trial.close();
+    });
+
+    describe.each(["first", "later"] as const)("started %s", (when) => {
+      it.each(Object.keys(tried))("lets out no command that %s", (name) => {
+        const got = told[when].get(name);
+
+        expect(told[when].has("end")).toBe(true);
+        expect(got).toBeDefined();
+        expect(got).not.toContain(escaped);
+        expect(got).not.toContain(secret);
+      });
+    });
+
+    it("leaves the machine as it was", () => {
+      expect(statSync("/dev/null").mode).toBe(nullMode);
+      expect(["/more", "/usr/more", "/etc/more", "/opt/more", "/dev/more"].filter(existsSync)).toEqual([]);
+      expect(readdirSync(trial.home)).not.toContain("more");
+    });
+  },
+);
 
 /** What each attempt printed. */
 function partsOf(text: string): Map<string, string> {

@@ -117,6 +117,12 @@ describe("limits that a process hands on", () => {
 
 /** One process takes all memory that there is, by remembering a line without an end. */
 const hog = "exec tail /dev/zero";
+/** By memfd_create, which has no program that every machine has. */
+const memoryFile = (megabytes: number) => {
+  const script = `$name = "file"; open(F, "+<&=", syscall(${process.arch === "arm64" ? 279 : 319}, $name, 0)) or die $!;
+    print F "x" x 1_000_000 for 1 .. ${megabytes}; close(F) or die $!; print "${megabytes} MB\\n"`;
+  return `perl -e '${script}'`;
+};
 /** Starts more than it may, and no more than a machine can take where nothing holds it. What cannot be started says so. */
 const bomb = "sleep 3600 & (n=0; while [ $n -lt 300 ]; do sleep 3600 & n=$((n + 1)); done; echo unheld); wait";
 const isolations = ["bubblewrap", "none"] as const;
@@ -173,6 +179,16 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
 
     const seen = await trial.ended();
 
+    expect(seen?.reason).toBe("command was killed by signal SIGKILL: it used more memory than it may");
+  });
+
+  inGroups("may have files in memory, and is killed when they take more than it may have", async () => {
+    const command = `${memoryFile(1)} && exec ${memoryFile(200)}`;
+    await trial.compute.apply(trial.runOf({ ...shared, resources, command }));
+
+    const seen = await trial.ended();
+
+    expect(await trial.compute.readLog(trial.uid, 1)).toBe("1 MB\n");
     expect(seen?.reason).toBe("command was killed by signal SIGKILL: it used more memory than it may");
   });
 

@@ -92,7 +92,7 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const { env: variables, unpack } = carried({ ...env, BERTH_COMMAND: plan.command ?? idle });
   const { before, options: more, waits } = networkWords(request);
   const shell = ["/bin/sh", "-c", `${unpack}; ${handOn(waits)}`];
-  const refused = refusedCalls(plan.home);
+  const refused = refusedCalls(plan.home, { isCounted: limits.group?.places.memory !== undefined });
   const sandboxed = ["bwrap", "--args", "3", "--info-fd", "4", ...refusing, ...more, "--", ...handedOn(limits)];
   const words = withRefused(refused, [...before, ...sandboxed, ...giveUpRights(), ...shell]);
   const [file = "", ...args] = limited(limits, words);

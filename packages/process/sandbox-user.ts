@@ -15,6 +15,9 @@ const seenId = 1000;
 
 const isRoot = process.getuid?.() === 0;
 
+/** Whether a sandbox has a user namespace of its own. */
+export const hasUserNamespace = !isRoot;
+
 /** The id that processes of a sandbox see as theirs. */
 const idInside = isRoot ? ownId : seenId;
 
@@ -36,13 +39,18 @@ export function keptRights(): string[] {
 
 /**
  * The words that go before whatever runs inside, the first process and each that enters later: it gets its id, has no
- * capability and cannot get any, whatever it starts (capabilities(7), user_namespaces(7)).
+ * capability and cannot get any, whatever it starts (capabilities(7), user_namespaces(7)). Nor is there a user namespace
+ * for it in which it would have them all: root's environments are refused that (system-calls.ts).
  */
 export function giveUpRights(): string[] {
   const nothing = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--"];
   if (isRoot) return ["setpriv", `--reuid=${ownId}`, `--regid=${ownId}`, "--clear-groups", ...nothing];
-  return ["unshare", "--user", `--map-user=${seenId}`, `--map-group=${seenId}`, "--", "setpriv", ...nothing];
+  const own = ["unshare", "--user", `--map-user=${seenId}`, `--map-group=${seenId}`, "--keep-caps", "--"];
+  return [...own, "/bin/sh", "-c", lastNamespace, "setpriv", ...nothing];
 }
+
+/** Of the namespace of whoever writes it, and only who has rights there can (namespaces(7)). */
+const lastNamespace = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" "$@"';
 
 /** Lets the processes of a run change this file or directory; without a sandbox they can do that already. */
 export function giveToRun(path: string, isolation: Isolation): void {
