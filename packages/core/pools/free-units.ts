@@ -60,6 +60,7 @@ export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
 
 function freeAs(nodes: readonly FreeNode[], free: number[]): FreeUnits {
   const { groups, groupOf } = groupsOf(nodes);
+  const byZone = new Map<string | null, readonly (readonly Group[])[]>();
   /** How many nodes have so many units free. */
   const counts: number[] = [];
   let total = 0;
@@ -81,6 +82,16 @@ function freeAs(nodes: readonly FreeNode[], free: number[]): FreeUnits {
     enter(index, units);
   }
 
+  /** Existing nodes, then those still to be made. */
+  function groupsFor(zone: string | null): readonly (readonly Group[])[] {
+    const known = byZone.get(zone);
+    if (known) return known;
+    const fits = groups.filter((group) => zone === null || group.zone === null || group.zone === zone);
+    const kinds = [fits.filter(({ isMakeable }) => !isMakeable), fits.filter(({ isMakeable }) => isMakeable)];
+    byZone.set(zone, kinds);
+    return kinds;
+  }
+
   /** The first of these groups' nodes with just so many units free, taken out of its heap. */
   function popFirst(among: readonly Group[], units: number): { index: number; heap: number[] } | undefined {
     let first: number[] | undefined;
@@ -95,11 +106,9 @@ function freeAs(nodes: readonly FreeNode[], free: number[]): FreeUnits {
   }
 
   function find(need: Need, allowed?: (node: number) => boolean): readonly number[] | undefined {
-    const fits = groups.filter(({ zone }) => need.zone === null || zone === null || zone === need.zone);
     const found: number[] = [];
     const popped: { index: number; heap: number[] }[] = [];
-    for (const isMakeable of [false, true]) {
-      const among = fits.filter((group) => group.isMakeable === isMakeable);
+    for (const among of groupsFor(need.zone)) {
       for (let units = need.units; units < counts.length && found.length < need.machines; units++) {
         if (!counts[units]) continue;
         for (let one = popFirst(among, units); one; one = popFirst(among, units)) {

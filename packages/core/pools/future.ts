@@ -21,7 +21,13 @@ export interface Reservation {
 }
 
 /** Somebody whose time is over is being removed: assume half a minute. */
-const REMOVAL_MS = 30_000;
+export const REMOVAL_MS = 30_000;
+
+/** When its time is over. One that waits for a machine has not begun. */
+export function endOf({ shares, endsAt, at, size }: Occupied, { startupMs }: Pick<PlanInput, "startupMs">): number {
+  const starting = shares.some((share) => share.node === null) ? startupMs : 0;
+  return endsAt ?? at + size.wantedMs + starting;
+}
 
 /** When what is occupied comes free, the earliest first. */
 export function releasesOf(
@@ -33,9 +39,7 @@ export function releasesOf(
   const indexes = new Map(nodes.map((node, index) => [node.name, index]));
   const releases: Release[] = [];
   for (const one of occupied) {
-    const starting = one.shares.some((share) => share.node === null) ? input.startupMs : 0;
-    const end = one.endsAt ?? one.at + one.size.wantedMs + starting;
-    const at = Math.max(end, input.now + REMOVAL_MS);
+    const at = Math.max(endOf(one, input), input.now + REMOVAL_MS);
     for (const share of one.shares) {
       const index = share.node === null ? unpinned.get(share) : indexes.get(share.node);
       if (index !== undefined) releases.push({ at, node: index, units: share.units });

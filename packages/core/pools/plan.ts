@@ -172,7 +172,8 @@ function usageOf(occupied: readonly Occupied[]): Map<string, number> {
   return usage;
 }
 
-function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: Need): boolean {
+/** Whether it fits once nothing else is there. */
+export function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: Need): boolean {
   let fitting = input.makeable;
   if (need.units > input.unitsPerNode) return false;
   for (const node of input.nodes) {
@@ -183,7 +184,7 @@ function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: Need): b
 }
 
 /** Where somebody may pass the head: on other nodes, until the head starts, or beside what it needs. */
-function passes(reserved: Reservation, free: FreeUnits, need: Need, endsAt: number): (node: number) => boolean {
+export function passes(reserved: Reservation, free: FreeUnits, need: Need, endsAt: number): (node: number) => boolean {
   return (node) => {
     const wanted = reserved.needs.get(node);
     if (wanted === undefined || endsAt <= reserved.startsAt) return true;

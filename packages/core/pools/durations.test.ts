@@ -1,0 +1,110 @@
+import { describe, expect, test } from "vitest";
+import { addDurations, addRun, countsFor, type Durations, drawShare, noDurations, readDurations } from "./durations.ts";
+
+const HOUR = 3_600_000;
+
+function ran(runs: number, owner: string, share: number, before = noDurations): Durations {
+  let durations = before;
+  for (let n = 0; n < runs; n++) durations = addRun(durations, { owner, tookMs: share * HOUR, wantedMs: HOUR });
+  return durations;
+}
+
+/** The shares at a hundred even draws. */
+function draws(counts: readonly number[], spent = 0): number[] {
+  return Array.from({ length: 100 }, (_, n) => drawShare(counts, n / 100, spent));
+}
+
+describe("what jobs take of the time they asked for", () => {
+  test("is the whole while nothing is known", () => {
+    expect(draws(countsFor(noDurations, "o"))).toEqual(Array.from({ length: 100 }, () => 1));
+  });
+
+  test("is drawn as often as it was seen", () => {
+    const durations = ran(60, "b", 1.01, ran(40, "a", 0.12));
+
+    const shares = draws(countsFor(durations, "new"));
+
+    expect(shares.filter((share) => share === 1)).toHaveLength(60);
+    expect(shares.filter((share) => share >= 0.1 && share < 0.15)).toHaveLength(40);
+  });
+
+  test("is counted as the whole for the runs that are missing to twenty", () => {
+    const shares = draws(countsFor(ran(5, "a", 0.5), "new"));
+
+    expect(shares.filter((share) => share === 1)).toHaveLength(75);
+  });
+
+  test("is an owner's own once there are twenty runs of it", () => {
+    const nineteen = ran(19, "a", 0.3, ran(200, "b", 1));
+    const twenty = ran(1, "a", 0.3, nineteen);
+
+    expect(Math.max(...draws(countsFor(nineteen, "a")))).toBe(1);
+    expect(Math.max(...draws(countsFor(twenty, "a")))).toBeLessThan(0.35);
+  });
+
+  test("is more than what a running job has spent", () => {
+    const durations = ran(30, "b", 1, ran(70, "a", 0.42));
+    const counts = countsFor(durations, "new");
+
+    expect(Math.min(...draws(counts, 0.41))).toBeGreaterThanOrEqual(0.41);
+    expect(draws(counts, 0.41).filter((share) => share < 0.45).length).toBeGreaterThan(50);
+    expect(draws(counts, 0.46)).toEqual(Array.from({ length: 100 }, () => 1));
+    expect(draws(counts, 7)).toEqual(Array.from({ length: 100 }, () => 1));
+  });
+
+  test("says on average how long capacity is kept beyond the end", () => {
+    const durations = ran(200, "a", 1.1);
+
+    expect(durations.overMs).toBeGreaterThan(0.09 * HOUR);
+    expect(durations.overMs).toBeLessThanOrEqual(0.1 * HOUR);
+  });
+
+  test("fades: what was long ago counts less than what was lately", () => {
+    const durations = ran(400, "a", 1, ran(400, "a", 0.1));
+
+    const shares = draws(countsFor(durations, "a"));
+
+    expect(shares.filter((share) => share === 1).length).toBeGreaterThan(60);
+  });
+});
+
+test("records of several items say together what each says", () => {
+  const both = addDurations([ran(30, "a", 0.2), ran(90, "b", 1.1)]);
+
+  expect(draws(countsFor(both, "new")).filter((share) => share === 1)).toHaveLength(75);
+  expect(Math.max(...draws(countsFor(both, "a")))).toBeLessThan(0.25);
+  expect(addDurations([]).overMs).toBe(0);
+});
+
+test("the largest record has 64 owners and 16 KB, and a newcomer replaces who ran least", () => {
+  let durations = noDurations;
+  for (let owner = 0; owner < 100; owner++) {
+    const name = `owner#${String(owner).padStart(32, "0")}`;
+    for (let step = 0; step <= 20; step++) durations = ran(19, name, step / 20, durations);
+  }
+
+  expect(Object.keys(durations.owners)).toHaveLength(64);
+  expect(durations.owners).toHaveProperty(`owner#${"99".padStart(32, "0")}`);
+  expect(JSON.stringify(durations).length).toBeLessThan(16_384);
+  expect(readDurations(JSON.parse(JSON.stringify(durations)))).toEqual(durations);
+});
+
+test.each([
+  ["nothing", undefined],
+  ["a text", "all"],
+  ["counts that are none", { all: [-1], overMs: 0, owners: {} }],
+  ["a time that is none", { all: [1], overMs: Number.NaN, owners: {} }],
+  ["no owners", { all: [1], overMs: 0 }],
+])("%s is read as no record", (_, value) => {
+  expect(readDurations(value)).toEqual(noDurations);
+});
+
+test("what cannot be a run is not counted", () => {
+  for (const [tookMs, wantedMs] of [
+    [1, 0],
+    [-1, 5],
+    [Number.NaN, 5],
+  ] as const) {
+    expect(addRun(noDurations, { owner: "a", tookMs, wantedMs })).toBe(noDurations);
+  }
+});

@@ -1,0 +1,89 @@
+import type { ForecastPool, Line } from "./forecast-pool.ts";
+
+/** Those who wait in a run forward, in the order of fair-order.ts. */
+export interface WaitingOwners {
+  /**
+   * The first in order that wants at most the time that its need has as limit, negative for none at all; -1: nobody.
+   */
+  next(limits: readonly number[]): number;
+  /** It has got what it waits for, and its owner is charged. */
+  start(waiter: number): void;
+  /** Capacity that its owner had since `at`. */
+  gaveBack(owner: number, units: number, at: number, now: number): void;
+  /** How many wait for a need. */
+  wanting(need: number): number;
+  left(): number;
+  started(): number;
+}
+
+const HOUR_MS = 3_600_000;
+/** As in used.ts. */
+const HALF_LIFE_MS = 24 * HOUR_MS;
+
+export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners {
+  const { waiters, lines, needs } = pool;
+  const units = [...pool.units];
+  // All of it fades alike, so instead of that what is added later weighs more.
+  const used = [...pool.used];
+  const left = lines.map((ofOwner) => ofOwner.reduce((sum, line) => sum + line.waiters.length, 0));
+  const wanting = needs.map((_, need) => waiters.reduce((sum, one) => sum + (one.need === need ? 1 : 0), 0));
+  const isStarted = new Uint8Array(waiters.length);
+  /** By line: how many at its beginning have started. */
+  const passed = new Int32Array(lines.reduce((sum, ofOwner) => sum + ofOwner.length, 0));
+  let started = 0;
+
+  /** The oldest of an owner that the limits allow. */
+  function firstOf(ofOwner: readonly Line[], limits: readonly number[]): number {
+    let first = Infinity;
+    for (const line of ofOwner) {
+      const limit = limits[line.need] ?? -1;
+      if (limit < 0) continue;
+      while (isStarted[line.waiters[passed[line.index] ?? 0] ?? -1]) passed[line.index] = (passed[line.index] ?? 0) + 1;
+      for (let at = passed[line.index] ?? 0; at < line.waiters.length; at++) {
+        const waiter = line.waiters[at] ?? Infinity;
+        if (waiter >= first) break;
+        if (isStarted[waiter] || (waiters[waiter]?.wantedMs ?? Infinity) > limit) continue;
+        first = waiter;
+        break;
+      }
+    }
+    return first;
+  }
+
+  return {
+    next(limits) {
+      let [best, bestOwner] = [-1, -1];
+      for (let owner = 0; owner < lines.length; owner++) {
+        if (!left[owner]) continue;
+        const order = best < 0 ? -1 : compare(owner, bestOwner);
+        if (order > 0) continue;
+        const first = firstOf(lines[owner] ?? [], limits);
+        if (first === Infinity || (order === 0 && first > best)) continue;
+        [best, bestOwner] = [first, owner];
+      }
+      return best;
+    },
+    start(index) {
+      const { owner = 0, need = 0 } = waiters[index] ?? {};
+      const { machines = 0, units: each = 0 } = needs[need] ?? {};
+      isStarted[index] = 1;
+      started += 1;
+      left[owner] = (left[owner] ?? 0) - 1;
+      wanting[need] = (wanting[need] ?? 0) - 1;
+      units[owner] = (units[owner] ?? 0) + machines * each;
+    },
+    gaveBack(owner, given, at, now) {
+      units[owner] = (units[owner] ?? 0) - given;
+      const hours = (given * Math.max(0, now - at)) / HOUR_MS;
+      used[owner] = (used[owner] ?? 0) + hours * 2 ** ((now - begin) / HALF_LIFE_MS);
+    },
+    wanting: (need) => wanting[need] ?? 0,
+    left: () => waiters.length - started,
+    started: () => started,
+  };
+
+  /** Who holds less comes first, then who used less lately. */
+  function compare(a: number, b: number): number {
+    return (units[a] ?? 0) - (units[b] ?? 0) || (used[a] ?? 0) - (used[b] ?? 0);
+  }
+}

@@ -1,0 +1,159 @@
+import type { Share } from "../context.ts";
+import { byAge } from "./fair-order.ts";
+import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
+import { endOf } from "./future.ts";
+import { allNodes, canEverFit, type PlanInput } from "./plan.ts";
+
+/** Capacity in use as a run starts with it. `endsAt` is what the planner counts with. */
+export interface Occupant {
+  readonly owner: number;
+  /** Index of the node and units of each share. */
+  readonly shares: readonly (readonly [node: number, units: number])[];
+  readonly endsAt: number;
+  /** Since when it has its capacity, and since when its wanted time runs. */
+  readonly at: number;
+  readonly startedAt: number;
+  readonly wantedMs: number;
+}
+
+/** Somebody who waits and could fit. */
+export interface Waiter {
+  readonly uid: string;
+  readonly owner: number;
+  readonly need: number;
+  readonly wantedMs: number;
+}
+
+/** The pool as all runs start with it, in numbers: owners, needs, nodes and those who wait are indexes. */
+export interface ForecastPool {
+  readonly owners: readonly string[];
+  /** What is asked for, each once. */
+  readonly needs: readonly Need[];
+  /** Of each need: the least time that somebody wants it for. */
+  readonly leastMs: readonly number[];
+  /** Oldest first. */
+  readonly waiters: readonly Waiter[];
+  /** By owner, by need: who waits, oldest first. */
+  readonly lines: readonly (readonly Line[])[];
+  readonly free: FreeUnits;
+  /** By node; null for those that can be made anywhere. */
+  readonly zones: readonly (string | null)[];
+  /** By node: when it is there. NaN while nobody has asked for it to be made. */
+  readonly readyAt: readonly number[];
+  readonly occupants: readonly Occupant[];
+  readonly units: readonly number[];
+  readonly used: readonly number[];
+  readonly head: number;
+}
+
+export interface Line {
+  readonly need: number;
+  readonly waiters: readonly number[];
+  /** Of all lines. */
+  readonly index: number;
+}
+
+export function poolOf(input: PlanInput): ForecastPool {
+  const { nodes, unpinned } = allNodes(input);
+  const owners = numbering<string>();
+  const occupants = occupantsOf(input, nodes, unpinned, (owner) => owners.numberOf(owner, owner));
+  const needs = numbering<Need>();
+  const canFit = new Map<number, boolean>();
+  const waiters = [...input.waiting].sort(byAge).flatMap((entry): Waiter[] => {
+    const need = { machines: entry.size.machines, units: entry.size.units, zone: entry.zone };
+    const number = needs.numberOf(`${need.machines} ${need.units} ${need.zone ?? ""}`, need);
+    const fits = canFit.get(number) ?? canEverFit(nodes, input, need);
+    canFit.set(number, fits);
+    if (!fits) return [];
+    const owner = owners.numberOf(entry.owner, entry.owner);
+    return [{ uid: entry.uid, owner, need: number, wantedMs: entry.size.wantedMs }];
+  });
+  const units = owners.all.map(() => 0);
+  for (const one of input.occupied) {
+    const owner = owners.numberOf(one.owner, one.owner);
+    for (const share of one.shares) units[owner] = (units[owner] ?? 0) + share.units;
+  }
+  return {
+    owners: owners.all,
+    needs: needs.all,
+    leastMs: needs.all.map((_, need) => leastOf(waiters, need)),
+    waiters,
+    lines: linesOf(waiters, owners.all.length),
+    free: freeUnits(nodes),
+    zones: nodes.map(({ zone }) => zone),
+    readyAt: readyAtOf(input, nodes, unpinned),
+    occupants,
+    units,
+    used: owners.all.map((owner) => input.used?.get(owner) ?? 0),
+    head: waiters.findIndex(({ uid }) => uid === input.head),
+  };
+}
+
+function occupantsOf(
+  input: PlanInput,
+  nodes: readonly FreeNode[],
+  unpinned: ReadonlyMap<Share, number>,
+  ownerOf: (name: string) => number,
+): Occupant[] {
+  const indexes = new Map(nodes.map(({ name }, index) => [name, index]));
+  return input.occupied.map((one) => {
+    const endsAt = endOf(one, input);
+    const shares = one.shares.flatMap((share) => {
+      const node = share.node === null ? unpinned.get(share) : indexes.get(share.node);
+      return node === undefined ? [] : [[node, share.units] as const];
+    });
+    const { wantedMs } = one.size;
+    return { owner: ownerOf(one.owner), shares, endsAt, at: one.at, startedAt: endsAt - wantedMs, wantedMs };
+  });
+}
+
+function readyAtOf(
+  input: PlanInput,
+  nodes: readonly FreeNode[],
+  unpinned: ReadonlyMap<Share, number>,
+): readonly number[] {
+  const readyAt = nodes.map(({ name }) => (name === null ? Number.NaN : input.now));
+  for (const { shares, endsAt, at } of input.occupied) {
+    for (const share of shares) {
+      const made = unpinned.get(share);
+      if (made !== undefined) readyAt[made] = endsAt === null ? at + input.startupMs : input.now;
+    }
+  }
+  return readyAt;
+}
+
+/** By owner, then by need. */
+function linesOf(waiters: readonly Waiter[], owners: number): readonly (readonly Line[])[] {
+  const lines: { need: number; waiters: number[]; index: number }[][] = Array.from({ length: owners }, () => []);
+  let count = 0;
+  for (const [index, { owner, need }] of waiters.entries()) {
+    const line = lines[owner]?.find((one) => one.need === need);
+    if (line) line.waiters.push(index);
+    else lines[owner]?.push({ need, waiters: [index], index: count++ });
+  }
+  return lines;
+}
+
+function leastOf(waiters: readonly Waiter[], need: number): number {
+  return waiters.reduce((least, one) => (one.need === need ? Math.min(least, one.wantedMs) : least), Infinity);
+}
+
+interface Numbering<T> {
+  readonly all: readonly T[];
+  /** The number of what goes by this key: a new one for a new key. */
+  numberOf(key: string, value: T): number;
+}
+
+function numbering<T>(): Numbering<T> {
+  const numbers = new Map<string, number>();
+  const all: T[] = [];
+  return {
+    all,
+    numberOf(key, value) {
+      const known = numbers.get(key);
+      if (known !== undefined) return known;
+      numbers.set(key, all.length);
+      return all.push(value) - 1;
+    },
+  };
+}

@@ -1,0 +1,199 @@
+import { popHeap, pushHeap } from "../heap.ts";
+import type { ExpectedEnds } from "./expected-ends.ts";
+import { type WaitingOwners, waitingOwners } from "./forecast-order.ts";
+import type { ForecastPool } from "./forecast-pool.ts";
+import type { FreeUnits, Need } from "./free-units.ts";
+import { REMOVAL_MS, type Reservation } from "./future.ts";
+import { passes } from "./plan.ts";
+
+export interface RunOptions {
+  readonly now: number;
+  readonly startupMs: number;
+  /** How long one of this owner keeps what it gets, of the time it wants, of which so much is spent. */
+  tookMs(owner: number, wantedMs: number, spentMs: number): number;
+  readonly mostStarts: number;
+  readonly until: number;
+  /** Whether the time for this run is over. */
+  isOver(): boolean;
+  /** What is asked after besides: when would there be room for it behind all who wait? */
+  readonly asked: readonly Need[];
+}
+
+export interface Run {
+  /** By waiter; Infinity: not as far as the run went. */
+  readonly startsAt: Float64Array;
+  /** By what was asked after. */
+  readonly roomAt: Float64Array;
+  /** Infinity: to the end, what has not started then never will. */
+  readonly wentTo: number;
+}
+
+/** Somebody who runs. `endsAt` is when it really ends, in this run. */
+interface Running {
+  readonly endsAt: number;
+  readonly at: number;
+  readonly owner: number;
+  readonly shares: readonly (readonly [node: number, units: number, share: number])[];
+}
+
+interface State {
+  readonly pool: ForecastPool;
+  readonly options: RunOptions;
+  readonly free: FreeUnits;
+  readonly ends: ExpectedEnds;
+  readonly owners: WaitingOwners;
+  readonly readyAt: number[];
+  readonly running: Running[];
+  readonly startsAt: Float64Array;
+  readonly roomAt: Float64Array;
+  now: number;
+  head: number;
+}
+
+/** So many ends between two looks at the clock. */
+const ENDS_PER_LOOK = 16;
+
+/** One run forward from the present plan, one end after another: after each is granted what `plan` would grant. */
+export function runForward(pool: ForecastPool, expected: ExpectedEnds, options: RunOptions): Run {
+  const state = begun(pool, expected, options);
+  const { running, owners, startsAt, roomAt } = state;
+  const done = (wentTo: number): Run => ({ startsAt, roomAt, wentTo });
+  admit(state);
+  for (let ends = 1; owners.left() > 0 || roomAt.includes(Infinity); ends++) {
+    const first = popHeap(running, endsBefore);
+    if (!first) return done(Infinity);
+    if (first.endsAt > options.until) return done(options.until);
+    if (owners.left() > 0 && owners.started() >= options.mostStarts) return done(state.now);
+    if (ends % ENDS_PER_LOOK === 0 && options.isOver()) return done(state.now);
+    state.now = first.endsAt;
+    giveBack(state, first);
+    while (running[0]?.endsAt === state.now) giveBack(state, popHeap(running, endsBefore));
+    admit(state);
+  }
+  return done(Infinity);
+}
+
+function begun(pool: ForecastPool, expected: ExpectedEnds, options: RunOptions): State {
+  const free = pool.free.copy();
+  const running: Running[] = [];
+  let share = 0;
+  for (const { owner, shares, endsAt, at, startedAt, wantedMs } of pool.occupants) {
+    const took = options.tookMs(owner, wantedMs, options.now - startedAt);
+    const isOver = endsAt <= options.now;
+    const end = isOver ? options.now + REMOVAL_MS : Math.max(options.now, startedAt + took);
+    const numbered = shares.map(([node, units]) => [node, units, share++] as const);
+    if (numbered.length > 0) pushHeap(running, { endsAt: end, at, owner, shares: numbered }, endsBefore);
+  }
+  return {
+    ...{ pool, options, free, running },
+    ends: expected.copy(free),
+    owners: waitingOwners(pool, options.now),
+    readyAt: [...pool.readyAt],
+    startsAt: new Float64Array(pool.waiters.length).fill(Infinity),
+    roomAt: new Float64Array(options.asked.length).fill(Infinity),
+    now: options.now,
+    head: pool.head,
+  };
+}
+
+function endsBefore(a: Running, b: Running): boolean {
+  return a.endsAt < b.endsAt;
+}
+
+function giveBack({ free, ends, owners, now }: State, one: Running | undefined): void {
+  if (!one) return;
+  for (const [node, units, share] of one.shares) {
+    free.give(node, units);
+    ends.remove(share);
+    owners.gaveBack(one.owner, units, one.at, now);
+  }
+}
+
+/** What `plan` does at this moment: starts in the fair order until one does not fit, then those that do not delay it. */
+function admit(state: State): void {
+  const { pool, owners } = state;
+  const limits = pool.needs.map(() => Infinity);
+  let reserved: Reservation | undefined;
+  for (let next = state.head >= 0 ? state.head : owners.next(limits); next >= 0; next = owners.next(limits)) {
+    const need = needOf(state, next);
+    if (start(state, next)) {
+      state.head = -1;
+      continue;
+    }
+    reserved = state.ends.reserve("", need, state.now);
+    state.head = reserved ? next : -1;
+    if (reserved) break;
+    limits[pool.waiters[next]?.need ?? 0] = -1;
+  }
+  if (reserved) letPass(state, reserved, limits);
+  lookForRoom(state, reserved);
+}
+
+/** Others start, in the fair order, where they do not delay the one with the reserved start. */
+function letPass(state: State, reserved: Reservation, limits: number[]): void {
+  const { pool, free, owners, now } = state;
+  for (;;) {
+    const largest = free.largest();
+    let isOpen = false;
+    for (const [index, need] of pool.needs.entries()) {
+      if ((limits[index] ?? 0) < 0) continue;
+      const fits = need.units <= largest && owners.wanting(index) > 0;
+      limits[index] = fits ? longestFor(state, reserved, index) : -1;
+      isOpen ||= (limits[index] ?? 0) >= 0;
+    }
+    if (!isOpen) return;
+    const next = owners.next(limits);
+    if (next < 0) return;
+    const { wantedMs = 0 } = pool.waiters[next] ?? {};
+    start(state, next, passes(reserved, free, needOf(state, next), now + wantedMs));
+  }
+}
+
+/** The most time that one of this need may want to be let pass now; negative: none is. */
+function longestFor({ pool, free, now }: State, reserved: Reservation, index: number): number {
+  const need = pool.needs[index];
+  if (!need) return -1;
+  if (free.find(need, passes(reserved, free, need, Infinity))) return Infinity;
+  const until = reserved.startsAt - now;
+  return (pool.leastMs[index] ?? Infinity) <= until && free.find(need) ? until : -1;
+}
+
+function needOf({ pool }: State, waiter: number): Need {
+  const need = pool.needs[pool.waiters[waiter]?.need ?? -1];
+  if (!need) throw new Error("Everybody who waits has a need");
+  return need;
+}
+
+/** Whether it fits. */
+function start(state: State, index: number, allowed?: (node: number) => boolean): boolean {
+  const { pool, options, free, ends, now } = state;
+  const waiter = pool.waiters[index];
+  const need = needOf(state, index);
+  const placed = free.take(need, allowed);
+  if (!waiter || !placed) return false;
+  const startsAt = readyOn(state, placed.nodes);
+  for (const node of placed.nodes) if (Number.isNaN(state.readyAt[node])) state.readyAt[node] = startsAt;
+  state.startsAt[index] = startsAt;
+  state.owners.start(index);
+  const until = startsAt + waiter.wantedMs;
+  const shares = placed.nodes.map((node) => [node, need.units, ends.add(node, need.units, until)] as const);
+  const endsAt = startsAt + options.tookMs(waiter.owner, waiter.wantedMs, 0);
+  pushHeap(state.running, { endsAt, at: now, owner: waiter.owner, shares }, endsBefore);
+  return true;
+}
+
+/** When the last of these nodes is there, from now on. */
+function readyOn({ readyAt, now, options }: State, nodes: readonly number[]): number {
+  const times = nodes.map((node) => readyAt[node] ?? now);
+  return Math.max(now, ...times.map((time) => (Number.isNaN(time) ? now + options.startupMs : time)));
+}
+
+function lookForRoom(state: State, reserved: Reservation | undefined): void {
+  const { free, roomAt, options } = state;
+  const largest = free.largest();
+  for (const [index, need] of options.asked.entries()) {
+    if (roomAt[index] !== Infinity || need.units > largest) continue;
+    const found = free.find(need, reserved && passes(reserved, free, need, Infinity));
+    if (found) roomAt[index] = readyOn(state, found);
+  }
+}

@@ -1,0 +1,109 @@
+import type { Clock } from "../context.ts";
+import { drawnFrom } from "./drawn.ts";
+import { countsFor, type Durations, drawShare } from "./durations.ts";
+import { expectedEnds } from "./expected-ends.ts";
+import { type ForecastPool, poolOf } from "./forecast-pool.ts";
+import { type Run, type RunOptions, runForward } from "./forecast-run.ts";
+import type { Need } from "./free-units.ts";
+import type { PlanInput } from "./plan.ts";
+
+export interface ForecastInput {
+  /** As `plan` gets it. */
+  readonly plan: PlanInput;
+  readonly durations: Durations;
+  /** The number of the plan: the same number draws the same. */
+  readonly seed: number;
+  readonly clock: Pick<Clock, "monotonic">;
+  readonly budgetMs?: number;
+  readonly runs?: number;
+  readonly mostStarts?: number;
+}
+
+/** When something is to be expected. Times are ms. */
+export interface Expected {
+  /** By when it has come in half, and in nine of ten, of the runs; null: in fewer of them, as far as they went. */
+  readonly p50: number | null;
+  readonly p90: number | null;
+}
+
+export interface Forecast {
+  readonly at: number;
+  /** In the order of age, without those who do not fit whatever comes free. */
+  readonly waiting: readonly (Expected & { readonly uid: string })[];
+  /** When there is room behind all who wait, for what is usually asked for. */
+  readonly room: readonly (Expected & Need)[];
+  /** How far all runs went: what is null comes later than this. null: to the end, what is null then never comes. */
+  readonly later: number | null;
+}
+
+const RUNS = 16;
+const MOST_STARTS = 2_000;
+const BUDGET_MS = 1_000;
+const REACH_MS = 7 * 24 * 3_600_000;
+/** Zones whose room is looked for separately. */
+const MOST_ZONES = 6;
+
+/**
+ * The honest estimate (design section 3): the plan run forward, 16 times, each job taking as much of its wanted time as
+ * such jobs really took. Nobody comes in these runs who does not wait yet. Nothing starts while the pool is closed.
+ */
+export function forecast(input: ForecastInput): Forecast {
+  const { plan, clock, budgetMs = BUDGET_MS, runs = RUNS } = input;
+  if (plan.closed) return { at: plan.now, waiting: [], room: [], later: plan.now };
+  const begun = clock.monotonic();
+  const pool = poolOf(plan);
+  const ends = expectedEnds(pool.zones, pool.free);
+  for (const { shares, endsAt } of pool.occupants) for (const [node, units] of shares) ends.add(node, units, endsAt);
+  const asked = usualNeeds(plan);
+  const all = Array.from({ length: runs }, (_, run) => {
+    const until = begun + (budgetMs * (run + 1)) / runs;
+    const isOver = () => clock.monotonic() > until;
+    return runForward(pool, ends, { ...optionsOf(input, pool, run), asked, isOver });
+  });
+  const later = Math.min(...all.map(({ wentTo }) => wentTo));
+  return {
+    at: plan.now,
+    waiting: pool.waiters.map(({ uid }, index) => ({ uid, ...expected(all, "startsAt", index) })),
+    room: asked.map((need, index) => ({ ...need, ...expected(all, "roomAt", index) })),
+    later: later === Infinity ? null : later,
+  };
+}
+
+function optionsOf(
+  { plan, durations, seed, mostStarts = MOST_STARTS }: ForecastInput,
+  pool: ForecastPool,
+  run: number,
+): Omit<RunOptions, "asked" | "isOver"> {
+  const drawn = drawnFrom(seed, run);
+  const counts = pool.owners.map((owner) => countsFor(durations, owner));
+  return {
+    now: plan.now,
+    startupMs: plan.startupMs,
+    tookMs(owner, wantedMs, spentMs) {
+      const share = drawShare(counts[owner] ?? [], drawn(), wantedMs > 0 ? spentMs / wantedMs : 0);
+      return share < 1 ? share * wantedMs : wantedMs + durations.overMs;
+    },
+    mostStarts,
+    until: plan.now + REACH_MS,
+  };
+}
+
+/** Parts of a machine by powers of two and several whole ones, anywhere and in each zone. */
+function usualNeeds({ nodes, unitsPerNode }: PlanInput): Need[] {
+  const sizes: Omit<Need, "zone">[] = [];
+  for (let units = 1; units < unitsPerNode; units *= 2) sizes.push({ machines: 1, units });
+  for (const machines of [1, 2, 4]) sizes.push({ machines, units: unitsPerNode });
+  const zones = [...new Set(nodes.map(({ zone }) => zone))].sort().slice(0, MOST_ZONES);
+  return [null, ...zones].flatMap((zone) => sizes.map((size) => ({ ...size, zone })));
+}
+
+function expected(runs: readonly Run[], of: "startsAt" | "roomAt", index: number): Expected {
+  const times = runs.map((run) => run[of][index] ?? Infinity).sort((a, b) => a - b);
+  return { p50: rank(times, 0.5), p90: rank(times, 0.9) };
+}
+
+/** By the nearest rank. */
+function rank(sorted: readonly number[], part: number): number | null {
+  const time = sorted[Math.ceil(part * sorted.length) - 1] ?? Infinity;
+  return time === Infinity ? null : time;
+}
