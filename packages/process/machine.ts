@@ -13,6 +13,7 @@ import type { MachineRecord } from "./records.ts";
 import { workDirectory } from "./run-directory.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { giveUpRights } from "./sandbox-user.ts";
+import { stayJoined } from "./stay-joined.ts";
 import { refusedCalls, refusing, withRefused } from "./system-calls.ts";
 import { homeIn, openWorkspace } from "./workspace.ts";
 
@@ -40,6 +41,8 @@ export interface MachineRequest {
   readonly output: number;
   /** Once aborted nothing is started any more. */
   readonly signal: AbortSignal;
+  /** Told when the network that the machine has to itself was cut off from the others, or is joined again. */
+  readonly sayJoined: (isJoined: boolean) => void;
 }
 
 /** Starts the process tree of one machine, in a group and session of its own. Throws when it could not begin. */
@@ -117,8 +120,9 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const failure = exit.then(() => sleep(deafMs)).then(() => Promise.reject(new Error("the sandbox could not be made")));
   const [, pid = ""] = /"child-pid"\s*:\s*(\d+)/.exec(await Promise.race([wholeText(info), failure])) ?? [];
   await Promise.race([firstByte(begun), failure]);
-  if (waits) await Promise.race([joinToMachine(pid, plan.name), failure]);
+  const joined = waits ? await Promise.race([joinToMachine(pid, plan.name), failure]) : undefined;
   const sandbox = findProcess(Number(pid)) ?? null;
+  if (joined && sandbox) void stayJoined({ sandbox, name: plan.name, signal, say: request.sayJoined }, joined.lost);
   const isolation = "bubblewrap";
   const apart = { isolation, network: plan.network, sandbox, refusedCalls: refused } as const;
   const inside: Inside = { name: plan.name, ...apart, work: start, mounts, limits, env };

@@ -1,8 +1,10 @@
+import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { enteringNetwork } from "./network.ts";
 import { isAlive } from "./process-identity.ts";
 import { readLauncher } from "./records.ts";
 import { eventually, lacks, openTrial, pidsOf, processesOf, type Trial } from "./trial.ts";
@@ -45,6 +47,15 @@ describe("a network of its own", () => {
     await trial.compute.apply(trial.runOf({ command }));
     await trial.ended();
     return trial.compute.readLog(trial.uid, 1);
+  };
+  const laterOutputOf = async (command: string) => {
+    const exec = { id: "later", words: ["/bin/sh", "-c", command], env: {}, stdin: "", directory: undefined };
+    await trial.compute.startExec(trial.uid, 1, { ...exec, timeoutMs: 60_000 });
+    const ended = await eventually(
+      () => trial.compute.readExec(trial.uid, 1, "later", 1_000),
+      (sight) => sight?.state === "ended",
+    );
+    return ended?.stdout ?? "";
   };
   const cables = () => processesOf(trial.home, trial.uid).filter((pid) => nameOf(pid) === "slirp4netns");
 
@@ -99,6 +110,44 @@ describe("a network of its own", () => {
 
     expect(before).toHaveLength(1);
     await eventually(cables, (pids) => pids.length === 0);
+  });
+
+  it("is joined again when what joins it was killed, and reaches no more than before", async ({ skip }) => {
+    if (outer === undefined) return skip("this machine has no address but the loopback's");
+    const places = [`127.0.0.1:${port}`, `10.0.2.2:${port}`, `${outer}:${port}`].join(" ");
+    await trial.compute.apply(trial.runOf());
+    const [killed = 0] = cables();
+
+    process.kill(killed, "SIGKILL");
+    await eventually(cables, (pids) => pids.length === 1 && pids[0] !== killed);
+    const again = await eventually(trial.observe, (observed) => observed?.isolation === "bubblewrap, own network");
+    const output = await laterOutputOf(`${node("reach.cjs")} ${places}; ip route`);
+
+    expect(again?.state).toBe("ready");
+    expect(output).toContain(`${outer}:${port}\n`);
+    expect(seen).toEqual([outer]);
+    expect(output).toMatch(/^unreachable 127\.0\.0\.0\/8/m);
+  });
+
+  it("says that it is cut off for as long as it cannot be joined again", async () => {
+    await trial.compute.apply(trial.runOf());
+    const inNetwork = (...words: readonly string[]) => {
+      const pid = String(readLauncher(trial.directory)?.machines[0]?.sandbox?.pid);
+      const [file = "", ...args] = [...enteringNetwork(pid), "ip", ...words];
+      execFileSync(file, args, { stdio: "pipe" });
+    };
+    inNetwork("link", "set", "tap0", "down");
+    inNetwork("link", "set", "tap0", "name", "old0");
+    inNetwork("tuntap", "add", "dev", "tap0", "mode", "tun");
+
+    for (const pid of cables()) process.kill(pid, "SIGKILL");
+    const cutOff = await eventually(trial.observe, (observed) => observed?.isolation.includes("cut off") === true);
+    inNetwork("tuntap", "del", "dev", "tap0", "mode", "tun");
+    const again = await eventually(trial.observe, (observed) => observed?.isolation.includes("cut off") === false);
+
+    expect(cutOff).toMatchObject({ state: "ready", isolation: "bubblewrap, own network (cut off)" });
+    expect(again).toMatchObject({ state: "ready", isolation: "bubblewrap, own network" });
+    expect(cables()).toHaveLength(1);
   });
 
   it("is entered for connections that are wanted, many at once, by a process that does not stay", async () => {

@@ -25,7 +25,7 @@ const slirpOptions = [
 function closedRoutes(): string {
   const closed = ["127.0.0.0/8", "169.254.0.0/16"].map((network) => `unreachable ${network}`);
   const open = linkLocalServers(resolverSettings() ?? "").map((server) => `${server} via ${gateway} dev tap0`);
-  return [...closed, ...open].map((route) => `route add ${route}\n`).join("");
+  return [...closed, ...open].map((route) => `route replace ${route}\n`).join("");
 }
 
 /** What slirp4netns calls itself. */
@@ -33,10 +33,10 @@ const gateway = "10.0.2.2";
 
 /**
  * Resolves once the network of this sandbox, by its first process, is joined to the machine's, which it stays while this
- * process lives and the run is not over; throws where that does not work. Only for a sandbox that has begun: bubblewrap
- * gives up when somebody else brings the loopback interface up before it does.
+ * process lives and the run is not over, unless it is lost before; throws where that does not work. Only for a sandbox
+ * that has begun: bubblewrap gives up when somebody else brings the loopback interface up before it does.
  */
-export async function joinToMachine(pid: string, name: string): Promise<void> {
+export async function joinToMachine(pid: string, name: string): Promise<{ readonly lost: Promise<void> }> {
   const env = { PATH: systemPath };
   const slirp = spawn("slirp4netns", [...slirpOptions, pid, "tap0"], {
     cwd: "/",
@@ -47,14 +47,21 @@ export async function joinToMachine(pid: string, name: string): Promise<void> {
   slirp.unref();
   const [ready, held] = (slirp.stdio as readonly unknown[]).slice(3) as [Socket, Socket];
   held.on("error", () => undefined).unref();
-  slirp.once("exit", () => held.destroy()).once("error", () => held.destroy());
+  const { promise: lost, resolve: lose } = Promise.withResolvers<void>();
+  const over = () => {
+    held.destroy();
+    lose();
+  };
+  slirp.once("exit", over).once("error", over);
   const [isReady] = await Promise.all([firstByte(ready), once(slirp, "spawn")]);
   ready.destroy();
   const [file = "", ...args] = [...enteringNetwork(pid), "ip", "-batch", "-"];
   const route = spawn(file, args, { cwd: "/", env, stdio: ["pipe", "ignore", "ignore"] });
   route.stdin.on("error", () => undefined).end(closedRoutes());
   const [code] = await once(route, "exit");
-  if (code !== 0 || !isReady) throw new Error("The network of the sandbox could not be joined to the machine's");
+  if (code === 0 && isReady) return { lost };
+  held.destroy();
+  throw new Error("The network of the sandbox could not be joined to the machine's");
 }
 
 /** The words that run something in the network of a sandbox whose first process this is, and nothing else of it. */
@@ -68,8 +75,8 @@ export function enteringUser(): string[] {
 }
 
 /** How much an environment is kept apart, for people. */
-export function isolationWords(isolation: string, network: Network): string {
-  return isolation === "none" ? isolation : `${isolation}, ${network} network`;
+export function isolationWords(isolation: string, network: Network, isCutOff = false): string {
+  return isolation === "none" ? isolation : `${isolation}, ${network} network${isCutOff ? " (cut off)" : ""}`;
 }
 
 /** False when there is none before the end. */

@@ -72,7 +72,7 @@ export async function observationOf(
     reason: end?.reason ?? null,
     address: started ? { ip: "127.0.0.1", port: sshPort } : null,
     nodes: (run?.nodes ?? []).map((name) => ({ ...nodeRef(dirname(dirname(directory)), name), answers: true })),
-    isolation: isolationWords(run?.isolation ?? "none", run?.network ?? "shared"),
+    isolation: isolationWords(run?.isolation ?? "none", run?.network ?? "shared", lives && isCutOff(directory)),
     jupyter,
     ports,
     limits: limitsInWords(run?.limits ?? noLimits),
@@ -139,6 +139,10 @@ function livingState(directory: string, started: boolean, ports: readonly PortSi
 /** Whether all its ports have answered once. */
 export function isAnswered(directory: string): boolean {
   return readMark(directory, "answered") !== undefined;
+}
+
+function isCutOff(directory: string): boolean {
+  return readMark(directory, "cut-off") !== undefined;
 }
 
 /** A run without `launcher.json` is one that still has to be started, unless the stack was stopped before it could be. */

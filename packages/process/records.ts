@@ -46,9 +46,9 @@ export interface EndRecord {
 /**
  * Files by which others tell the supervisor of a run something; it looks at them every second and on SIGUSR2. Each holds a time
  * in ms since the epoch: to be killed at, to end at, stopped at. `answered` tells others that all its ports did once,
- * `silent` that its supervisor did not answer.
+ * `silent` that its supervisor did not answer, `cut-off` that its network is not joined to the machine's.
  */
-export type Mark = "removal" | "until" | "stopped" | "answered" | "silent";
+export type Mark = "removal" | "until" | "stopped" | "answered" | "silent" | "cut-off";
 
 export function readRun(directory: string): RunRecord | undefined {
   const { key, image, nodes, isolation, network, volumes, ports, limits } = readObject(directory, "run.json") ?? {};

@@ -18,7 +18,17 @@ import { type Placeholders, placeholdersOf } from "./placeholder.ts";
 import type { LaunchPlan, LaunchReply } from "./plan.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 import { killTree, type ProcessTree } from "./process-tree.ts";
-import { type EndRecord, readEnd, readLauncher, readMark, readRun, writeEnd, writeLauncher } from "./records.ts";
+import {
+  type EndRecord,
+  forgetMark,
+  readEnd,
+  readLauncher,
+  readMark,
+  readRun,
+  writeEnd,
+  writeLauncher,
+  writeMark,
+} from "./records.ts";
 import { isDirectory, takeRunDirectoryAway } from "./run-directory.ts";
 import { type Supervision, supervise } from "./supervision.ts";
 import { volumeData } from "./volume-directory.ts";
@@ -150,9 +160,10 @@ async function runMachines(run: Handled): Promise<End> {
     const masterPort = plan.machines > 1 ? await findFreePort() : undefined;
     const opened = await openPorts(directory, plan);
     await Promise.all(opened.map(({ local, standsIn }) => !standsIn && forwards.open(local)));
+    const shared = { plan, directory, masterPort, output: output.descriptor, signal: run.stop.signal };
     for (let rank = 0; rank < plan.machines; rank += 1) {
-      const given = { plan, directory, rank, masterPort, ports: rank === 0 ? opened : [], first: machines[0]?.inside };
-      machines.push(await startMachine({ ...given, output: output.descriptor, signal: run.stop.signal }));
+      const given = { ...shared, rank, ports: rank === 0 ? opened : [], first: machines[0]?.inside };
+      machines.push(await startMachine({ ...given, sayJoined: (isJoined) => sayJoined(run, isJoined) }));
     }
     for (const { begin } of machines) begin();
     placeholders.open(opened);
@@ -179,6 +190,17 @@ async function runMachines(run: Handled): Promise<End> {
   await killTree(treeOf(run), Number.POSITIVE_INFINITY);
   await output.drain(500);
   return end;
+}
+
+/** On a full disk it is not said, and joined again all the same. */
+function sayJoined({ directory, noteChange }: Handled, isJoined: boolean): void {
+  try {
+    if (isJoined) forgetMark(directory, "cut-off");
+    else writeMark(directory, "cut-off", Date.now());
+  } catch {
+    return;
+  }
+  noteChange();
 }
 
 function treeOf({ directory, plan, machines }: Handled): ProcessTree {
