@@ -1,0 +1,25 @@
+import { parseArgs } from "node:util";
+import { readConfig } from "#aws/config.ts";
+import { findStored, setStored } from "#local/stored-record.ts";
+
+/** Prints records of the local stack, by key or by id; with `--set <field>=<JSON>` mends one first (docs/operate.md). */
+try {
+  const options = { set: { type: "string", multiple: true, default: [] as string[] } } as const;
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  const [name] = positionals;
+  if (name === undefined) throw new Error("Say which: npm run record -- <key or id> [--set <field>=<JSON>]");
+  const { BERTH_HOME } = readConfig(["BERTH_HOME"]);
+  const fields = Object.fromEntries(values.set.map(fieldOf));
+  const found = values.set.length > 0 ? [await setStored(BERTH_HOME, name, fields)] : findStored(BERTH_HOME, name);
+  if (found.length === 0) throw new Error(`No record is called ${name}`);
+  for (const item of found) console.log(JSON.stringify(item, null, 2));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
+
+function fieldOf(text: string): [string, unknown] {
+  const equals = text.indexOf("=");
+  if (equals < 1) throw new Error(`Not a field: ${text}. Write it as phase='"queued"'`);
+  return [text.slice(0, equals), JSON.parse(text.slice(equals + 1))];
+}
