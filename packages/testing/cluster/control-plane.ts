@@ -1,0 +1,215 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Access } from "./client.ts";
+import { kubeClient } from "./client.ts";
+import { type Part, runToEnd, startPart } from "./part.ts";
+
+/**
+ * Who may call. `admin` and `kubelet` may do anything, `berth` what the group `berth:controller` was granted, as an
+ * access entry of EKS would have it, and `nobody` nothing.
+ */
+const users = {
+  admin: { name: "admin", group: "system:masters" },
+  kubelet: { name: "kubelet", group: "system:masters" },
+  berth: { name: "berth", group: "berth:controller" },
+  nobody: { name: "nobody", group: "" },
+  // It creates no accounts for its controllers, so this one has the rights of them all.
+  controllers: { name: "system:kube-controller-manager", group: "system:masters" },
+  scheduler: { name: "system:kube-scheduler", group: "" },
+} as const satisfies Record<string, { name: string; group: string }>;
+
+export type ClusterUser = keyof typeof users;
+
+export interface ControlPlaneOptions {
+  /** How long a node may be silent before it is not ready; 40 on a real cluster. */
+  readonly nodeGraceSeconds?: number;
+}
+
+/** A running control plane: etcd, API server, scheduler, controller manager. */
+export interface ControlPlane {
+  readonly nodeGraceSeconds: number;
+  accessOf(user: ClusterUser): Access;
+  /** Of the API server; a pretend kubelet serves with the same pair. */
+  readonly serving: { readonly cert: string; readonly key: string };
+  /** Its data, certificates and logs. */
+  readonly home: string;
+  readonly processIds: readonly number[];
+  /** Ends its processes and removes its directory. */
+  stop(): Promise<void>;
+}
+
+/** Starts the binary's four parts on 127.0.0.1 in a directory of its own; throws with the log of what did not start. */
+export async function startControlPlane(binary: string, options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+  const home = await mkdtemp(join(tmpdir(), "berth-cluster-"));
+  const parts: Part[] = [];
+  const stop = async () => {
+    // Those that ask first, the store last: none of them waits for one that is gone.
+    for (const part of parts.toReversed()) await part.stop();
+    await rm(home, { recursive: true, force: true, maxRetries: 3 });
+  };
+  try {
+    return await startParts(binary, { home, parts, stop, nodeGraceSeconds: options.nodeGraceSeconds ?? 4 });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+interface Starting {
+  readonly home: string;
+  readonly parts: Part[];
+  readonly nodeGraceSeconds: number;
+  stop(): Promise<void>;
+}
+
+async function startParts(binary: string, starting: Starting): Promise<ControlPlane> {
+  const { home, parts, nodeGraceSeconds, stop } = starting;
+  const tokens = await writeTokens(home);
+  await mkdir(join(home, "certs"));
+  await runToEnd(binary, ["signing-key", join(home, "signing.key")]);
+  const start = (name: string, args: readonly string[]) => {
+    const part = startPart(binary, name, args, home);
+    parts.push(part);
+    return part;
+  };
+
+  const etcd = start("etcd", [`--dir=${join(home, "etcd")}`, `--socket=${join(home, "etcd.sock")}`]);
+  const port = await freePort();
+  const apiserver = start("apiserver", apiserverFlags(home, port));
+  const url = `https://127.0.0.1:${port}`;
+  await ready([etcd, apiserver], url, home, tokens.admin);
+  const [cert, key] = await Promise.all(
+    ["crt", "key"].map((kind) => readFile(join(home, "certs", `apiserver.${kind}`), "utf8")),
+  );
+  if (cert === undefined || key === undefined) throw new Error("The API server wrote no certificate");
+  const accessOf = (user: ClusterUser) => ({ url, ca: cert, token: tokens[user] });
+  await writeKubeconfigs(home, accessOf);
+  start("controller-manager", controllerFlags(home, nodeGraceSeconds));
+  start("scheduler", [`--config=${join(home, "scheduler.json")}`, "--secure-port=0"]);
+  const processIds = parts.map(({ pid }) => pid);
+  return { nodeGraceSeconds, accessOf, serving: { cert, key }, home, processIds, stop };
+}
+
+async function writeTokens(home: string): Promise<Record<ClusterUser, string>> {
+  const names = Object.keys(users) as ClusterUser[];
+  const tokens = Object.fromEntries(names.map((user) => [user, randomBytes(24).toString("hex")]));
+  const lines = names.map((user, at) => `${tokens[user]},${users[user].name},${at},"${users[user].group}"\n`);
+  await writeFile(join(home, "tokens.csv"), lines.join(""), { mode: 0o600 });
+  return tokens as Record<ClusterUser, string>;
+}
+
+/** JSON is YAML, and what the parts read as their configuration may be either. */
+async function writeKubeconfigs(home: string, accessOf: (user: ClusterUser) => Access): Promise<void> {
+  const write = (name: string, content: object) =>
+    writeFile(join(home, name), JSON.stringify(content), { mode: 0o600 });
+  const kubeconfig = ({ url, token }: Access) => ({
+    apiVersion: "v1",
+    kind: "Config",
+    "current-context": "bench",
+    contexts: [{ name: "bench", context: { cluster: "bench", user: "bench" } }],
+    clusters: [
+      { name: "bench", cluster: { server: url, "certificate-authority": join(home, "certs", "apiserver.crt") } },
+    ],
+    users: [{ name: "bench", user: { token } }],
+  });
+  await Promise.all([
+    ...(Object.keys(users) as ClusterUser[]).map((user) => write(`${user}.kubeconfig`, kubeconfig(accessOf(user)))),
+    write("scheduler.json", {
+      apiVersion: "kubescheduler.config.k8s.io/v1",
+      kind: "KubeSchedulerConfiguration",
+      leaderElection: { leaderElect: false },
+      clientConnection: { kubeconfig: join(home, "scheduler.kubeconfig"), qps: 500, burst: 1000 },
+      podInitialBackoffSeconds: 1,
+      podMaxBackoffSeconds: 2,
+    }),
+  ]);
+}
+
+function apiserverFlags(home: string, port: number): string[] {
+  return [
+    `--etcd-servers=unix://${join(home, "etcd.sock")}`,
+    "--bind-address=127.0.0.1",
+    "--advertise-address=127.0.0.1",
+    `--secure-port=${port}`,
+    // It writes its own pair there; the certificate is at once the authority that clients trust.
+    `--cert-dir=${join(home, "certs")}`,
+    `--token-auth-file=${join(home, "tokens.csv")}`,
+    "--authorization-mode=RBAC",
+    "--anonymous-auth=false",
+    `--service-account-key-file=${join(home, "signing.key")}`,
+    `--service-account-signing-key-file=${join(home, "signing.key")}`,
+    "--service-account-issuer=https://cluster.test",
+    "--service-cluster-ip-range=10.96.0.0/16",
+    // Pods are given no token, and wait for no account.
+    "--disable-admission-plugins=ServiceAccount",
+    "--endpoint-reconciler-type=none",
+    "--kubelet-preferred-address-types=InternalIP",
+    "--enable-priority-and-fairness=false",
+    "--profiling=false",
+  ];
+}
+
+function controllerFlags(home: string, nodeGraceSeconds: number): string[] {
+  const controllers = [
+    "job-controller",
+    "garbage-collector-controller",
+    "namespace-controller",
+    "serviceaccount-controller",
+    "persistentvolume-binder-controller",
+    "persistentvolumeclaim-protection-controller",
+    "persistentvolume-protection-controller",
+    "resourcequota-controller",
+    "endpointslice-controller",
+    "pod-garbage-collector-controller",
+    "node-lifecycle-controller",
+    "taint-eviction-controller",
+    "disruption-controller",
+    "ttl-after-finished-controller",
+    "clusterrole-aggregation-controller",
+  ];
+  return [
+    `--kubeconfig=${join(home, "controllers.kubeconfig")}`,
+    "--leader-elect=false",
+    "--secure-port=0",
+    "--use-service-account-credentials=false",
+    "--node-monitor-period=500ms",
+    `--node-monitor-grace-period=${nodeGraceSeconds}s`,
+    "--pvclaimbinder-sync-period=1s",
+    "--kube-api-qps=500",
+    "--kube-api-burst=1000",
+    "--concurrent-job-syncs=10",
+    `--controllers=${controllers.join(",")}`,
+  ];
+}
+
+/** Waits until the API server says that it is ready; throws with the log of a part that ends before. */
+async function ready(parts: readonly Part[], url: string, home: string, token: string): Promise<void> {
+  while (!parts.some((part) => part.hasEnded())) {
+    const ca = await readFile(join(home, "certs", "apiserver.crt"), "utf8").catch(() => undefined);
+    if (ca !== undefined && (await saysReady({ url, ca, token }))) return;
+    await sleep(25);
+  }
+  const logs = await Promise.all(parts.filter((part) => part.hasEnded()).map((part) => part.log()));
+  throw new Error(`The control plane did not start:\n${logs.join("\n")}`);
+}
+
+async function saysReady(access: Access): Promise<boolean> {
+  const client = kubeClient(access);
+  const answer = await client.get<unknown>("/readyz").catch(() => undefined);
+  client.close();
+  return answer?.status === 200;
+}
+
+/** A port that was free a moment ago: the API server takes none by itself. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("No port was given");
+  return address.port;
+}

@@ -1,0 +1,105 @@
+// One binary for tests: etcd, kube-apiserver, kube-scheduler and kube-controller-manager as subcommands, each a process
+// of its own, and a maker of the key that signs service account tokens. Each ends when its input does, so none outlives
+// whoever started it.
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"k8s.io/component-base/cli"
+	_ "k8s.io/component-base/logs/json/register"
+	_ "k8s.io/component-base/metrics/prometheus/clientgo"
+	_ "k8s.io/component-base/metrics/prometheus/version"
+	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	controllers "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		check(fmt.Errorf("usage: %s etcd|apiserver|scheduler|controller-manager|signing-key [flags]", os.Args[0]))
+	}
+	command, args := os.Args[1], os.Args[2:]
+	os.Args = append([]string{command}, args...)
+	if command == "signing-key" {
+		signingKey(args[0])
+		return
+	}
+	go endWithInput()
+	switch command {
+	case "etcd":
+		etcd(args)
+	case "apiserver":
+		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
+	case "scheduler":
+		os.Exit(cli.Run(scheduler.NewSchedulerCommand()))
+	case "controller-manager":
+		os.Exit(cli.Run(controllers.NewControllerManagerCommand()))
+	default:
+		check(fmt.Errorf("unknown subcommand %q", command))
+	}
+}
+
+// endWithInput: whoever started this holds the other end of its input, which closes however they end.
+func endWithInput() {
+	io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
+}
+
+// etcd --dir <data> --socket <path>: one member, clients at a socket of the file system, nothing forced to the disk.
+func etcd(args []string) {
+	flags := flag.NewFlagSet("etcd", flag.ExitOnError)
+	dir := flags.String("dir", "", "where its data is")
+	socket := flags.String("socket", "", "path of the socket that it listens on")
+	check(flags.Parse(args))
+
+	config := embed.NewConfig()
+	config.Dir, config.LogLevel, config.UnsafeNoFsync = *dir, "error", true
+	config.ListenClientUrls = []url.URL{{Scheme: "unix", Path: *socket}}
+	// It has no peers, so any free port will do, and nobody dials what it advertises.
+	config.ListenPeerUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
+	nowhere := []url.URL{{Scheme: "http", Host: "127.0.0.1:1"}}
+	config.AdvertiseClientUrls, config.AdvertisePeerUrls = nowhere, nowhere
+	config.InitialCluster = config.InitialClusterFromName(config.Name)
+
+	server, err := embed.StartEtcd(config)
+	check(err)
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	select {
+	case <-stop:
+	case err := <-server.Err():
+		check(err)
+	}
+	// A graceful end may wait for watchers for ever.
+	time.AfterFunc(2*time.Second, func() { os.Exit(0) })
+	server.Close()
+}
+
+func signingKey(file string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(err)
+	der, err := x509.MarshalECPrivateKey(key)
+	check(err)
+	check(os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600))
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
