@@ -1,0 +1,57 @@
+import type { Writable } from "node:stream";
+
+/** What a container wrote, as the kubelet keeps it: lines with their time. */
+export interface ContainerLog {
+  write(text: string): void;
+  /** Sends what `query` asks for, and what comes until the container ends when it is followed. */
+  send(query: URLSearchParams, to: Writable): void;
+  end(): void;
+}
+
+interface Line {
+  readonly at: string;
+  readonly text: string;
+}
+
+export function containerLog(): ContainerLog {
+  const lines: Line[] = [];
+  const followers = new Set<{ readonly to: Writable; readonly form: (line: Line) => string }>();
+  let rest = "";
+  let hasEnded = false;
+  const add = (text: string) => {
+    const line = { at: new Date().toISOString(), text };
+    lines.push(line);
+    for (const { to, form } of followers) to.write(form(line));
+  };
+  return {
+    write(text) {
+      const parts = (rest + text).split("\n");
+      rest = parts.pop() ?? "";
+      for (const part of parts) add(`${part}\n`);
+    },
+    send(query, to) {
+      const form = ({ at, text }: Line) => (query.get("timestamps") === "true" ? `${at} ${text}` : text);
+      const tail = query.get("tailLines");
+      const asked = lines.filter(({ at }) => at >= since(query));
+      for (const line of tail === null ? asked : asked.slice(asked.length - Number(tail))) to.write(form(line));
+      if (query.get("follow") !== "true" || hasEnded) return void to.end();
+      const follower = { to, form };
+      followers.add(follower);
+      to.on("close", () => followers.delete(follower));
+    },
+    end() {
+      if (rest !== "") add(rest);
+      rest = "";
+      hasEnded = true;
+      for (const { to } of followers) to.end();
+    },
+  };
+}
+
+/** The API server passes on either of two ways to say from when. */
+function since(query: URLSearchParams): string {
+  const seconds = query.get("sinceSeconds");
+  if (seconds !== null) return new Date(Date.now() - Number(seconds) * 1000).toISOString();
+  const time = query.get("sinceTime");
+  return time === null ? "" : new Date(time).toISOString();
+}

@@ -1,0 +1,39 @@
+import { spawn } from "node:child_process";
+import type { ContainerLog } from "./container-log.ts";
+import type { Container } from "./pod.ts";
+
+/** A container's command as a process of this machine, in a group of its own. */
+export interface ContainerProcess {
+  signal(signal: "SIGTERM" | "SIGKILL"): void;
+}
+
+const signalNumbers: Partial<Record<NodeJS.Signals, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
+
+/** `end` is called once, with the exit code as a container runtime gives it. */
+export function startProcess(
+  container: Container,
+  { env, cwd, log }: { env: Record<string, string>; cwd: string; log: ContainerLog },
+  end: (exitCode: number, reason?: string) => void,
+): ContainerProcess {
+  const [command = "sleep", ...args] = [...(container.command ?? ["sleep", "infinity"]), ...(container.args ?? [])];
+  const child = spawn(command, args, { env: inside(env), cwd, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  for (const output of [child.stdout, child.stderr]) output.on("data", (data) => log.write(String(data)));
+  child.on("error", () => end(128, "StartError"));
+  child.on("close", (code, signal) => end(code ?? exitCodeOf(signal)));
+  return {
+    signal(signal) {
+      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+      process.kill(-child.pid, signal);
+    },
+  };
+}
+
+/** Of a process that a signal ended. */
+export function exitCodeOf(signal: NodeJS.Signals | null): number {
+  return 128 + ((signal && signalNumbers[signal]) ?? 9);
+}
+
+/** A container finds its programs where this machine has them, and nothing else of the test's own environment. */
+export function inside(env: Record<string, string>): Record<string, string> {
+  return { PATH: process.env.PATH ?? "", ...env };
+}

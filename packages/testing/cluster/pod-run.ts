@@ -1,0 +1,103 @@
+import type { KubeClient } from "./client.ts";
+import { now, type RunningContainer } from "./container.ts";
+import type { Pod } from "./pod.ts";
+import { exitCodeOf, isSidecar, type PodState } from "./pod-status.ts";
+import { removePod, statusWriter } from "./status-writer.ts";
+
+/** The life of one pod on a pretend node. */
+export interface PodRun {
+  readonly pod: Pod;
+  readonly containers: readonly RunningContainer[];
+  /** Begins with the init containers, one after the other. */
+  start(): void;
+  /** The pod as the API server has it now: resized, or to be stopped. */
+  changed(pod: Pod): void;
+  /** The API server has it no more: nothing is written any longer. */
+  gone(): void;
+  /** Writes its status, what was held back while its node was lost too. */
+  report(): void;
+}
+
+export interface PodRunOptions {
+  readonly client: KubeClient;
+  readonly ip: string;
+  readonly inits: readonly RunningContainer[];
+  readonly mains: readonly RunningContainer[];
+  /** Whether its node still speaks with the API server. */
+  isNodeAlive(): boolean;
+}
+
+export function podRun(first: Pod, { client, ip, inits, mains, isNodeAlive }: PodRunOptions): PodRun {
+  const state: { -readonly [Key in keyof PodState]: PodState[Key] } = {
+    pod: first,
+    ip,
+    startTime: now(),
+    inits,
+    mains,
+    ending: undefined,
+    conditionTimes: new Map(),
+  };
+  const containers = [...inits, ...mains];
+  let isGone = false;
+  let isStopping = false;
+  let deadline: NodeJS.Timeout | undefined;
+  const mayWrite = () => !isGone && isNodeAlive();
+  const writer = statusWriter(client, state, mayWrite);
+
+  const stop = async (graceMs: number) => {
+    isStopping = true;
+    for (const main of mains) main.stop(graceMs);
+    await Promise.all(mains.map(({ ended }) => ended));
+    for (const init of inits) init.stop(graceMs);
+    await Promise.all(inits.map(({ ended }) => ended));
+    writer.report();
+    await writer.written();
+    // A node that is lost meanwhile tries again when it is back.
+    isStopping = await removePod(client, state.pod, mayWrite);
+  };
+  const passDeadline = () => {
+    const message = "Pod was active on the node longer than the specified deadline";
+    state.ending = { reason: "DeadlineExceeded", message };
+    for (const container of containers) container.end(137);
+  };
+
+  return {
+    get pod() {
+      return state.pod;
+    },
+    containers,
+    start() {
+      const seconds = first.spec.activeDeadlineSeconds;
+      if (seconds !== undefined) deadline = setTimeout(passDeadline, seconds * 1000);
+      void runContainers(inits, mains).then(() => clearTimeout(deadline));
+    },
+    changed(pod) {
+      const isResized = JSON.stringify(pod.spec.containers) !== JSON.stringify(state.pod.spec.containers);
+      state.pod = pod;
+      if (pod.metadata.deletionTimestamp === undefined) return isResized ? writer.report() : undefined;
+      if (!isStopping) void stop((pod.metadata.deletionGracePeriodSeconds ?? 0) * 1000);
+    },
+    gone() {
+      isGone = true;
+      clearTimeout(deadline);
+      for (const container of containers) container.end(137);
+    },
+    report: () => writer.report(),
+  };
+}
+
+/** Until the last has ended; when an init container fails the others never start. */
+async function runContainers(inits: readonly RunningContainer[], mains: readonly RunningContainer[]): Promise<void> {
+  const sidecars = inits.filter(isSidecar);
+  for (const init of inits) {
+    await init.start();
+    if (isSidecar(init)) continue;
+    await init.ended;
+    if (exitCodeOf(init) === 0) continue;
+    for (const sidecar of sidecars) if ("running" in sidecar.state) sidecar.end(0);
+    return;
+  }
+  await Promise.all(mains.map((main) => main.start()));
+  await Promise.all(mains.map(({ ended }) => ended));
+  for (const sidecar of sidecars) sidecar.end(0);
+}
