@@ -1,0 +1,136 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { kubeClient } from "./client.ts";
+import { pretendContainer } from "./container.ts";
+import { containerEnv } from "./container-env.ts";
+import type { ControlPlane } from "./control-plane.ts";
+import { provisionGp3 } from "./gp3.ts";
+import { startKubeletServer } from "./kubelet-server.ts";
+import type { Container, Pod } from "./pod.ts";
+import { type PodRun, podRun } from "./pod-run.ts";
+import { addPretendNode, type NodeOptions, type PretendNode } from "./pretend-node.ts";
+import { annotatedScript, type PodScript, scriptOfContainer } from "./script.ts";
+import { follow } from "./watch.ts";
+
+/**
+ * Plays the kubelets of any number of nodes, and the provisioner of gp3, towards a real control plane.
+ *
+ * As on a real node: nodes with capacity, labels, taints and leases; init containers in their order, sidecars, container
+ * states, exit codes, conditions, deletion with its grace and by uid, deadlines of pods, resized requests, a lost node
+ * that tells later what happened; logs, exec (SPDY and WebSocket v4) and port-forward (WebSocket v4) as the API server
+ * asks for them; environments from values, fields and Secrets; disks bound in the zone of the pod that first wants them.
+ *
+ * Pretended: what a container does is said by its script (script.ts); images, pulls, memory limits and probes are only
+ * told, never tried; no container is ever started again; a command, in a script with `process` or through exec, runs on
+ * this machine with its user, files and network; volumes are not mounted; a pod's address carries no traffic, and there
+ * are no services, network policies, attachments or snapshots of disks.
+ */
+export interface Kubelet {
+  addNode(options: NodeOptions): Promise<PretendNode>;
+  /** Ends what runs on its nodes; the nodes stay as objects, silent. */
+  stop(): Promise<void>;
+}
+
+export interface KubeletOptions {
+  /** What the containers of a pod do; from its annotation where this is left out. */
+  scriptOf?(pod: Pod): PodScript;
+}
+
+export async function startKubelet(controlPlane: ControlPlane, options: KubeletOptions = {}): Promise<Kubelet> {
+  const client = kubeClient(controlPlane.accessOf("kubelet"));
+  const ending = new AbortController();
+  const nodes = new Map<string, PretendNode>();
+  const runs = new Map<string, PodRun>();
+  /** Every pod of its nodes as the API server has it, those of lost nodes too. */
+  const pods = new Map<string, Pod>();
+  const home = join(controlPlane.home, "pods");
+  const isAlive = (node: string | undefined) => nodes.get(node ?? "")?.isAlive ?? false;
+  const server = await startKubeletServer(controlPlane.serving, home, (namespace, name) =>
+    [...runs.values()].find(
+      ({ pod: { metadata, spec } }) =>
+        metadata.namespace === namespace && metadata.name === name && isAlive(spec.nodeName),
+    ),
+  );
+
+  const begin = (pod: Pod) => {
+    const script = (options.scriptOf ?? annotatedScript)(pod);
+    const ip = nextIp();
+    const cwd = join(home, pod.metadata.uid);
+    const make = (isInit: boolean) => (container: Container) =>
+      pretendContainer(container, scriptOfContainer(script, container, isInit), {
+        cwd,
+        async readEnv() {
+          await mkdir(cwd, { recursive: true });
+          return containerEnv(client, pod, container, ip);
+        },
+        changed: () => runs.get(pod.metadata.uid)?.report(),
+      });
+    const run = podRun(pod, {
+      client,
+      ip,
+      inits: (pod.spec.initContainers ?? []).map(make(true)),
+      mains: pod.spec.containers.map(make(false)),
+      isNodeAlive: () => isAlive(pod.spec.nodeName),
+    });
+    runs.set(pod.metadata.uid, run);
+    run.start();
+    return run;
+  };
+  const look = (pod: Pod) => {
+    if (!isAlive(pod.spec.nodeName)) return;
+    const isOver = pod.status.phase === "Succeeded" || pod.status.phase === "Failed";
+    const known = runs.get(pod.metadata.uid);
+    if (!known && isOver && pod.metadata.deletionTimestamp === undefined) return;
+    (known ?? begin(pod)).changed(pod);
+  };
+  const onPod = (type: "ADDED" | "MODIFIED" | "DELETED", pod: Pod) => {
+    const { uid } = pod.metadata;
+    if (type !== "DELETED") {
+      pods.set(uid, pod);
+      return look(pod);
+    }
+    pods.delete(uid);
+    runs.get(uid)?.gone();
+    runs.delete(uid);
+  };
+  const recovered = (name: string) => {
+    for (const pod of pods.values()) {
+      if (pod.spec.nodeName !== name) continue;
+      runs.get(pod.metadata.uid)?.report();
+      look(pod);
+    }
+  };
+
+  const following = Promise.all([
+    follow<Pod>(client, "/api/v1/pods?fieldSelector=spec.nodeName!=", onPod, ending.signal),
+    provisionGp3(client, ending.signal),
+  ]);
+  return {
+    async addNode(node) {
+      const added = await addPretendNode(node, {
+        client,
+        kubeletPort: server.port,
+        graceSeconds: controlPlane.nodeGraceSeconds,
+        recovered: () => recovered(node.name),
+      });
+      nodes.set(node.name, added);
+      return added;
+    },
+    async stop() {
+      for (const node of nodes.values()) node.stopBeating();
+      for (const run of runs.values()) run.gone();
+      ending.abort();
+      await following;
+      await server.close();
+      client.close();
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+let given = 0;
+
+function nextIp(): string {
+  given += 1;
+  return `10.${1 + ((given >> 16) & 127)}.${(given >> 8) & 255}.${given & 255}`;
+}
