@@ -19,6 +19,9 @@ const processes = [
 /** They need more than Node: moto, which plays AWS. */
 const aws = ["packages/aws/moto.test.ts"];
 
+/** They need a Kubernetes control plane, which `npm run test:cluster` builds: each file starts one of 500 MB. */
+const cluster = ["packages/testing/cluster/**/*.test.ts"];
+
 /** These measure real time beside others: in CI one that missed a limit is run once more, and nowhere else. */
 const retry = process.env.CI ? 1 : 0;
 
@@ -48,12 +51,13 @@ export default defineConfig({
         test: {
           name: "3 memory",
           include: ["{packages,functions}/**/*.test.ts"],
-          exclude: [...schedules, ...processes, ...aws],
+          exclude: [...schedules, ...processes, ...aws, ...cluster],
           isolate: false,
         },
       },
       { extends: true, test: { name: "4 stack", include: stack, retry } },
       { extends: true, test: { name: "5 aws", include: aws } },
+      { extends: true, test: { name: "6 cluster", include: cluster, maxWorkers: 2 } },
     ],
   },
 });

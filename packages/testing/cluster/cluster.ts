@@ -1,0 +1,66 @@
+import { binaryPath } from "./binary.ts";
+import { type KubeClient, type KubeObject, kubeClient } from "./client.ts";
+import { type ClusterUser, type ControlPlane, type ControlPlaneOptions, startControlPlane } from "./control-plane.ts";
+import { type Kubelet, type KubeletOptions, startKubelet } from "./kubelet.ts";
+import type { NodeOptions, PretendNode } from "./pretend-node.ts";
+import { watchOnce } from "./watch.ts";
+
+/** A control plane with pretend nodes, for the tests of one file. */
+export interface Cluster {
+  readonly controlPlane: ControlPlane;
+  readonly kubelet: Kubelet;
+  readonly admin: KubeClient;
+  clientOf(user: ClusterUser): KubeClient;
+  /** In the order asked for. */
+  addNodes(nodes: readonly NodeOptions[]): Promise<PretendNode[]>;
+  stop(): Promise<void>;
+}
+
+/** Starts the binary that `npm run test:cluster` built; throws where it did not. */
+export async function startCluster(options: ControlPlaneOptions & KubeletOptions = {}): Promise<Cluster> {
+  const controlPlane = await startControlPlane(await binaryPath(process.env), options);
+  const kubelet = await startKubelet(controlPlane, options);
+  const clients: KubeClient[] = [];
+  const clientOf = (user: ClusterUser) => {
+    const client = kubeClient(controlPlane.accessOf(user));
+    clients.push(client);
+    return client;
+  };
+  return {
+    controlPlane,
+    kubelet,
+    admin: clientOf("admin"),
+    clientOf,
+    addNodes: (nodes) => Promise.all(nodes.map((node) => kubelet.addNode(node))),
+    async stop() {
+      for (const client of clients) client.close();
+      await kubelet.stop();
+      await controlPlane.stop();
+    },
+  };
+}
+
+/** The first object at this list for which `test` holds, now or by an event to come. */
+export async function seen<Item extends KubeObject>(
+  client: KubeClient,
+  path: string,
+  test: (item: Item) => boolean,
+): Promise<Item> {
+  const { status, body } = await client.get<{ metadata: { resourceVersion: string }; items: Item[] }>(path);
+  if (status !== 200) throw new Error(`list ${path}: ${status} ${JSON.stringify(body)}`);
+  const found = body.items.find(test);
+  if (found) return found;
+  const ending = new AbortController();
+  try {
+    for await (const { type, object } of watchOnce<Item>(client, path, {
+      from: body.metadata.resourceVersion,
+      signal: ending.signal,
+    })) {
+      if (type === "ERROR") throw new Error(`watch ${path}: ${JSON.stringify(object)}`);
+      if (type !== "BOOKMARK" && type !== "DELETED" && test(object)) return object;
+    }
+    throw new Error(`The watch of ${path} ended`);
+  } finally {
+    ending.abort();
+  }
+}

@@ -1,0 +1,116 @@
+import { access } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { binaryPath, KUBERNETES_VERSION } from "./binary.ts";
+import { kubeClient } from "./client.ts";
+import { type Cluster, seen, startCluster } from "./cluster.ts";
+import { startControlPlane } from "./control-plane.ts";
+import { type Job, jobsOf, makeJob, makeNamespace, podsOfJob } from "./objects.ts";
+import type { Pod } from "./pod.ts";
+
+describe("a control plane", () => {
+  it("is the version that it says, speaks TLS alone, and lets in nobody without a token", async () => {
+    const controlPlane = await startControlPlane(await binaryPath(process.env));
+    try {
+      const access = controlPlane.accessOf("admin");
+      const [admin, stranger] = [kubeClient(access), kubeClient({ ...access, token: "guessed" })];
+
+      const { body } = await admin.get<{ gitVersion: string }>("/version");
+      const { status } = await stranger.get("/version");
+      admin.close();
+      stranger.close();
+
+      expect(body.gitVersion).toBe(KUBERNETES_VERSION);
+      expect(status).toBe(401);
+      await expect(fetch(access.url)).rejects.toThrow();
+    } finally {
+      await controlPlane.stop();
+    }
+  });
+
+  it("leaves neither a process nor a file", async () => {
+    const controlPlane = await startControlPlane(await binaryPath(process.env));
+    expect(controlPlane.processIds.map(isRunning)).toEqual([true, true, true, true]);
+
+    await controlPlane.stop();
+
+    expect(controlPlane.processIds.map(isRunning)).toEqual([false, false, false, false]);
+    await expect(access(controlPlane.home)).rejects.toThrow("ENOENT");
+  });
+
+  it("says why it did not start", async () => {
+    await expect(startControlPlane("/bin/false")).rejects.toThrow();
+  });
+});
+
+describe("Jobs on pretend nodes", () => {
+  let cluster: Cluster;
+  let namespace: string;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    namespace = await makeNamespace(cluster.admin, "jobs");
+    await cluster.addNodes([
+      { name: "gpu-a", instanceType: "p5.48xlarge", zone: "us-east-1a" },
+      { name: "gpu-b", instanceType: "p5.48xlarge", zone: "us-east-1b" },
+    ]);
+  });
+
+  afterAll(() => cluster.stop());
+
+  it("completes with the exit code of its container", async () => {
+    await makeJob(cluster.admin, namespace, "done", { script: { main: { exitCode: 0 } }, gpus: 8 });
+
+    const job = await seen<Job>(cluster.admin, jobsOf(namespace), isOver("done"));
+    const pod = await seen<Pod>(cluster.admin, podsOfJob(namespace, "done"), () => true);
+
+    expect(job.status).toMatchObject({ succeeded: 1, conditions: [{}, { type: "Complete" }] });
+    expect(pod.status).toMatchObject({
+      phase: "Succeeded",
+      containerStatuses: [{ state: terminated(0, "Completed") }],
+    });
+  });
+
+  it("fails with the exit code of its container", async () => {
+    await makeJob(cluster.admin, namespace, "fails", { script: { main: { exitCode: 42, afterMs: 50 } } });
+
+    const job = await seen<Job>(cluster.admin, jobsOf(namespace), isOver("fails"));
+    const pod = await seen<Pod>(cluster.admin, podsOfJob(namespace, "fails"), () => true);
+
+    expect(job.status.conditions).toContainEqual(
+      expect.objectContaining({ type: "Failed", reason: "BackoffLimitExceeded" }),
+    );
+    expect(pod.status).toMatchObject({ phase: "Failed", containerStatuses: [{ state: terminated(42, "Error") }] });
+  });
+
+  it("runs a command on this machine where a script says so", async () => {
+    await makeJob(cluster.admin, namespace, "real", {
+      script: { main: { process: true } },
+      container: {
+        command: ["sh", "-c", 'test "$GREETING" = hello || exit 9; exit 5'],
+        env: [{ name: "GREETING", value: "hello" }],
+      },
+    });
+
+    await seen<Job>(cluster.admin, jobsOf(namespace), isOver("real"));
+    const pod = await seen<Pod>(cluster.admin, podsOfJob(namespace, "real"), () => true);
+
+    expect(pod.status).toMatchObject({ containerStatuses: [{ state: terminated(5, "Error") }] });
+  });
+});
+
+function isOver(name: string) {
+  return ({ metadata, status }: Job) =>
+    metadata.name === name && (status.conditions ?? []).some(({ type }) => type === "Complete" || type === "Failed");
+}
+
+function terminated(exitCode: number, reason: string): object {
+  return { terminated: { exitCode, reason } };
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
