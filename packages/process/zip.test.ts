@@ -1,6 +1,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import {
   chmodSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -10,6 +12,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -107,6 +110,30 @@ describe.skipIf(!unpacker)("a zip of a directory (skipped where there is no unzi
     const comment = readFileSync(join(root, "made.zip")).toString();
     expect(skipped).toBe(isReadable ? 0 : 1);
     expect(comment.includes("1 could not be read and are left out:\nclosed ? é")).toBe(!isReadable);
+  });
+
+  it("leaves out what is far larger than what it takes on the disk, beyond a measure, and names it", async () => {
+    writeFileSync(join(source, "terabytes"), "begins");
+    truncateSync(join(source, "terabytes"), 2_000_000_000_000);
+    writeFileSync(join(source, "some"), "begins");
+    truncateSync(join(source, "some"), 10_000_000);
+
+    const { skipped } = await zip();
+    const out = unzip();
+
+    expect([skipped, readdirSync(out), statSync(join(out, "some")).size]).toEqual([1, ["some"], 10_000_000]);
+    expect(readFileSync(join(root, "made.zip")).toString()).toContain("terabytes (takes far less on the disk)");
+  });
+
+  it("holds a file that has several names under each of them, within the same measure", async () => {
+    writeFileSync(join(source, "0"), randomBytes(600_000));
+    for (const name of ["1", "2", "3"]) linkSync(join(source, "0"), join(source, name));
+
+    const { skipped } = await zipDirectory(source, join(root, "made.zip"), { mostUnwrittenBytes: 1_500_000 });
+    const out = unzip();
+
+    expect([skipped, readdirSync(out).length]).toEqual([1, 3]);
+    for (const name of readdirSync(out)) expect(statSync(join(out, name)).size).toBe(600_000);
   });
 
   it("holds files of any time", async () => {

@@ -1,18 +1,28 @@
-import { constants, createWriteStream } from "node:fs";
+import { constants, createWriteStream, type Stats } from "node:fs";
 import { type FileHandle, lstat, open, readdir, readlink } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { finished, pipeline } from "node:stream/promises";
 import { ZipFile } from "yazl";
 
 /**
+ * In files with holes, and under further names of a file: an archive of terabytes that nobody wrote would never end.
+ * What reading so much of it costs is minutes.
+ */
+const mostUnwritten = 64 * 1024 ** 3;
+
+/**
  * Writes a zip of everything in a directory and answers how much of it could not be read and is left out, which the
  * zip's comment names. Symlinks are stored and not followed; sockets, pipes and devices mean nothing in a zip. A file
  * holds what was read of it, at most as much as it had at first. Throws when the zip cannot be written.
  */
-export async function zipDirectory(from: string, to: string): Promise<{ readonly skipped: number }> {
+export async function zipDirectory(
+  from: string,
+  to: string,
+  { mostUnwrittenBytes = mostUnwritten } = {},
+): Promise<{ readonly skipped: number }> {
   const zip = new ZipFile();
   const written = pipeline(zip.outputStream, createWriteStream(to, { mode: 0o600 }));
-  const draft: Draft = { zip, skipped: [] };
+  const draft: Draft = { zip, skipped: [], seen: new Set(), unwrittenLeft: mostUnwrittenBytes };
   // The zip is over only once it is ended: until then, this is how a full disk shows.
   await Promise.race([addFolder(draft, Buffer.from(from), ""), written]);
   // Bytes are taken as they are; the type knows of text alone.
@@ -26,6 +36,9 @@ interface Draft {
   readonly zip: ZipFile;
   /** By their names. */
   readonly skipped: string[];
+  /** Files that have several names, by their numbers. */
+  readonly seen: Set<number>;
+  unwrittenLeft: number;
 }
 
 /** A comment has at most 65,535 bytes (APPNOTE 4.4.12). */
@@ -97,11 +110,26 @@ async function addFile(draft: Draft, path: Buffer, name: string): Promise<void> 
   await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   const found = await file.stat();
   if (!found.isFile()) return;
+  if (!mayRead(draft, found)) return void draft.skipped.push(`${name} (takes far less on the disk)`);
   const { mtimeMs, mode, size } = found;
   const source = Readable.from(bytesOf(draft, { file, size, name }));
   const options = { mtime: timeInZip(mtimeMs), mode, compressionLevel, forceZip64Format: size >= zip64From };
   draft.zip.addReadStream(source, name, options);
   await finished(source);
+}
+
+/** File systems that compress make less of a file as well, but hardly to a part of so many. */
+const mostCompressed = 16;
+/** Of `blocks` (stat(3type)), whatever the file system's own have. */
+const blockBytes = 512;
+
+function mayRead(draft: Draft, { ino, nlink, size, blocks }: Stats): boolean {
+  const isKnown = nlink > 1 && draft.seen.has(ino);
+  if (nlink > 1) draft.seen.add(ino);
+  if (!isKnown && blocks * blockBytes * mostCompressed >= size) return true;
+  if (size > draft.unwrittenLeft) return false;
+  draft.unwrittenLeft -= size;
+  return true;
 }
 
 interface Source {
