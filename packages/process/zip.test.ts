@@ -99,6 +99,22 @@ describe.skipIf(!unpacker)("a zip of a directory (skipped where there is no unzi
     expect([...contentOf(unzip()).keys()]).toEqual(["back%5Cslash", "c%3Adrive", "c%3Afolder", "c%3Afolder/%5C"]);
   });
 
+  it("holds every file of a folder, whatever bytes its name has, under a name of its own", async () => {
+    const names = ["gr\xf6\xdfe", "gr\xf6\xdff", "gr%F6%DFe", "back\\slash", "back%5Cslash"];
+    mkdirSync(join(source, "\u00e9"));
+    for (const name of names) writeFileSync(Buffer.from(join(source, name), "latin1"), name);
+    writeFileSync(join(source, "\u00e9", "größe"), "of UTF-8");
+
+    expect(await zip()).toEqual({ skipped: 0 });
+    const found = contentOf(unzip());
+
+    expect(found.get("\u00e9/größe")).toBe("of UTF-8");
+    expect(found.get("gr%F6%DFe")).toBe("gr%F6%DFe");
+    expect(found.get("gr%F6%DFf")).toBe("gr\xf6\xdff");
+    expect(found.get("back%5Cslash")).toBe("back%5Cslash");
+    expect([...found.values()].flatMap((text) => text ?? []).sort()).toEqual([...names, "of UTF-8"].sort());
+  });
+
   it("leaves out what cannot be read, and names it", async () => {
     writeFileSync(join(source, "file"), "here");
     writeFileSync(join(source, "closed \n é"), "closed");

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { constants, createWriteStream, type Stats } from "node:fs";
 import { type FileHandle, lstat, open, readdir, readlink } from "node:fs/promises";
 import { Readable } from "node:stream";
@@ -59,11 +60,34 @@ function commentOf(skipped: readonly string[]): Buffer {
 }
 
 /**
- * A name as a zip may hold it: programs that unpack on Windows take a backslash for a folder and `C:` for a disk, so
- * those are written as in an address (RFC 3986 section 2.1).
+ * Names as a zip may hold them: text, so that bytes which are none (UTF-8) are written as in an address (RFC 3986 section
+ * 2.1); programs that unpack on Windows take a backslash for a folder and `C:` for a disk, so those are written that way
+ * too. Each has another one, and what may stay as it is does.
  */
-function nameInZip(name: string): string {
-  return name.replaceAll("\\", "%5C").replace(/^([A-Za-z]):/, "$1%3A");
+function namesInZip(names: readonly Buffer[]): string[] {
+  const written = names.map((name) => nameInZip(name));
+  const taken = new Set(written.filter((text, n) => names[n]?.equals(Buffer.from(text))));
+  const counts = new Map<string, number>();
+  return written.map((text, n) => {
+    if (names[n]?.equals(Buffer.from(text))) return text;
+    let [free, count] = [text, counts.get(text) ?? 1];
+    while (taken.has(free)) {
+      count += 1;
+      free = `${text}~${count}`;
+    }
+    taken.add(free);
+    counts.set(text, count);
+    return free;
+  });
+}
+
+function nameInZip(name: Buffer): string {
+  const text = isUtf8(name) ? name.toString() : name.toString("latin1").replaceAll(/[^\0-\x7f]/g, asInAddress);
+  return text.replaceAll("\\", asInAddress).replace(/^([A-Za-z]):/, "$1%3A");
+}
+
+function asInAddress(byte: string): string {
+  return `%${byte.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 
 /** Time is short and what people write compresses well enough at any level. */
@@ -72,11 +96,13 @@ const chunkBytes = 256 * 1024;
 /** From here on a size needs the fields of ZIP64 (APPNOTE 4.3.9.2). */
 const zip64From = 0xffff_fffe;
 
-/** Paths are bytes, since a name need not be UTF-8; a name in a zip is text. */
+/** Paths are bytes, since a name need not be UTF-8. */
 async function addFolder(draft: Draft, path: Buffer, name: string): Promise<void> {
-  for (const entry of await readdir(path, { encoding: "buffer", withFileTypes: true })) {
+  const entries = await readdir(path, { encoding: "buffer", withFileTypes: true });
+  const names = namesInZip(entries.map((entry) => entry.name));
+  for (const [n, entry] of entries.entries()) {
     const inside = Buffer.concat([path, Buffer.from("/"), entry.name]);
-    const insideName = `${name}${nameInZip(entry.name.toString())}`;
+    const insideName = `${name}${names[n]}`;
     try {
       if (entry.isDirectory()) {
         draft.zip.addEmptyDirectory(insideName, await attributesOf(inside));
