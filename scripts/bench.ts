@@ -21,7 +21,7 @@ import { ssh } from "./bench/ssh.ts";
 import { sweepCost } from "./bench/sweep.ts";
 import { isOver, tableOf } from "./bench/table.ts";
 
-/** Prints what design section 9 lists, each beside its limit; fails where one is exceeded. */
+/** Prints what was measured, each beside its limit; fails where one is exceeded. */
 const measures: readonly Measure[] = [
   ...[calls, disks, bundles, pipelineCost, admission, sweepCost, simulator, plansInMemory],
   ...[

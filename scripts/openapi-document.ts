@@ -67,7 +67,7 @@ function formOf(schema: z.ZodObject) {
   return { "application/json": { schema }, "application/x-www-form-urlencoded": { schema } };
 }
 
-/** contracts/common section 8. */
+/** docs/apis/common.md#idempotency-key. */
 const IdempotencyHeader = z.object({ "Idempotency-Key": z.string().min(1).max(255).optional() });
 
 function responsesOf({ reply, status, dialect, public: isPublic }: Endpoint): RouteConfig["responses"] {
@@ -106,7 +106,7 @@ const text: JsonSchema = { type: "string" };
 
 const fieldItem = objectOf({ type: text, loc: { type: "array", items: {} }, msg: text, input: {} });
 
-/** contracts/common section 2. */
+/** docs/apis/common.md#which-dialect-answers. */
 const problemSchemas: Readonly<Record<DialectName, JsonSchema>> = {
   "gpu-dev": objectOf({ detail: { anyOf: [text, { type: "array", items: fieldItem }] } }),
   "session-manager": objectOf({ error: text }),

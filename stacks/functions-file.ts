@@ -27,7 +27,10 @@ export interface EndpointEntry extends Entry<"endpoint"> {
   readonly path: string;
   /** Answers without a key. */
   readonly public: boolean;
-  /** It may take longer than the HTTP API waits: behind a function URL, on a path of its own (design section 7). */
+  /**
+   * It may take longer than the HTTP API waits: behind a function URL, on a path of its own
+   * (docs/architecture.md#slow-calls).
+   */
   readonly functionUrl?: true;
 }
 

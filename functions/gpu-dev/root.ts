@@ -2,7 +2,7 @@ import * as z from "zod";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
 
-/** Printed by the API's document, key for key (contracts/common section 5). */
+/** Printed by the API's document, key for key (docs/apis/common.md#public-endpoints). */
 const Root = z.object({
   service: z.string(),
   version: z.string(),

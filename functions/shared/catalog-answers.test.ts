@@ -37,7 +37,7 @@ async function send({ method, path, sent }: GoodRequest, changed: GoodRequest["s
   return world.request(method, path, { ...sent, ...changed, headers });
 }
 
-/** Headers of contracts/common section 4, and a body of one line without a space between its parts. */
+/** Headers of docs/apis/common.md#headers-and-bodies, and a body of one line without a space between its parts. */
 async function expectWellFormed(response: Response): Promise<void> {
   const text = await response.text();
   expect(Object.fromEntries(response.headers)).toMatchObject({

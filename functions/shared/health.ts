@@ -10,7 +10,7 @@ import { checkDependencies } from "./dependencies.ts";
 const Up = z.enum(["up", "down"]);
 const Healthy = z.enum(["healthy", "unhealthy"]);
 
-/** One body that holds what five documents read from theirs (contracts/common section 5). */
+/** One body that holds what five documents read from theirs (docs/apis/common.md#public-endpoints). */
 const Health = z.object({
   status: Healthy,
   reason: z.string().optional(),

@@ -5,7 +5,7 @@ import { onmemosDialect } from "#http/dialects/onmemos.ts";
 import { socketIn } from "#http/socket.ts";
 import { findUsable, shellSession } from "./shell-session.ts";
 
-/** A shell in the browser: request and answer, no terminal (contracts/onmemos section 5). */
+/** A shell in the browser: request and answer, no terminal (docs/apis/onmemos.md#web-shell). */
 export const socket = socketIn(onmemosDialect)(
   "/v1/cloudrun/workspaces/{workspace_id}/shell",
   {

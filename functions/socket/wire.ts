@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { ExecResult } from "#core/environments/exec.ts";
 import { Problem } from "#core/problem.ts";
 
-/** Where every shell begins (contracts/onmemos section 5). */
+/** Where every shell begins (docs/apis/onmemos.md#web-shell). */
 export const HOME = "/workspace";
 
 const COMMAND_BYTES = 65_536;

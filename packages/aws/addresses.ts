@@ -14,8 +14,8 @@ export function allowList(entries: readonly string[]): AllowList {
 }
 
 /**
- * Whether a receiver may never be there (contracts/novita section 4): this machine, a private network, the cloud's own
- * services, or no single machine at all. An IPv4 address inside an IPv6 one is judged as what it is.
+ * Whether a receiver may never be there (docs/apis/novita.md#webhooks): this machine, a private network, the cloud's
+ * own services, or no single machine at all. An IPv4 address inside an IPv6 one is judged as what it is.
  */
 export function isPrivateAddress(address: string): boolean {
   return isIn(privateNetworks(), bare(address));

@@ -1,6 +1,6 @@
 import type { GithubKeys } from "#core/context.ts";
 
-// contracts/gpu-dev section 3 needs a bound: nobody waits longer, nobody is sent more.
+// docs/apis/gpu-dev.md#job-actions needs a bound: nobody waits longer, nobody is sent more.
 const patienceMs = 5_000;
 const maxAnswerBytes = 256 * 1024;
 /** GitHub's own rule for names: nothing in it can end a path or begin a query. */

@@ -27,7 +27,7 @@ export function stsIdentity({ endpoint, region }: StsIdentityOptions): Identity 
 
 const forwardedNames = new Set(["authorization", "x-berth-server-id", "content-type", "accept"]);
 
-/** Only what a signed GetCallerIdentity needs (contracts/gpu-dev section 2); fetch adds the host of the URL itself. */
+/** Only what a signed GetCallerIdentity needs (docs/apis/gpu-dev.md#log-in); fetch adds the host of the URL itself. */
 function forwarded(headers: Readonly<Record<string, string>>): Record<string, string> {
   const entries = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const);
   return Object.fromEntries(entries.filter(([name]) => forwardedNames.has(name) || name.startsWith("x-amz-")));

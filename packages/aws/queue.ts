@@ -21,7 +21,10 @@ export function sqsClient(address?: ServiceAddress, patience?: ServicePatience):
   return new SQSClient(clientOptions(address, patience));
 }
 
-/** The Queue on SQS: `work` and `webhooks` are standard queues, `pools` a FIFO queue whose groups are pools (design section 2). */
+/**
+ * The Queue on SQS: `work` and `webhooks` are standard queues, `pools` a FIFO queue whose groups are pools
+ * (docs/architecture.md#level-triggering).
+ */
 export function sqsQueue({ client, urls }: SqsQueueOptions): Queue {
   return {
     async send(queueName, look, options = {}) {

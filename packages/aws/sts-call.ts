@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { CallerIdentity, SignedIdentityRequest } from "#core/context.ts";
 import { IdentityRefused } from "#core/problem.ts";
 
-// contracts/gpu-dev section 2: 3 tries of at most 3 s each, 10 s together, answers of at most 64 KiB.
+// docs/apis/gpu-dev.md#log-in: 3 tries of at most 3 s each, 10 s together, answers of at most 64 KiB.
 const maxTries = 3;
 const tryMs = 3_000;
 const pauseMs = [100, 300];

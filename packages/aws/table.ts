@@ -29,7 +29,7 @@ export function dynamoClient(address?: ServiceAddress, patience?: ServicePatienc
   return new DynamoDBClient(clientOptions(address, patience));
 }
 
-/** The Table on DynamoDB (design section 5): conditional writes, consistent reads, items over 8 KB compressed. */
+/** The Table on DynamoDB (docs/architecture.md#the-table); items over 8 KB are compressed. */
 export function dynamoTable({ client, tableName }: DynamoTableOptions): Table {
   const documents = DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
   return {

@@ -17,7 +17,7 @@ export interface BodyRules {
 }
 
 /**
- * The body as an object, whatever its content type says; an empty one is `{}` (contracts/common section 4).
+ * The body as an object, whatever its content type says; an empty one is `{}` (docs/apis/common.md#headers-and-bodies).
  * Throws a Refusal when it is larger than 1 MiB, not JSON, or not an object.
  */
 export async function readObject(request: Request, { comments, form }: BodyRules): Promise<Record<string, unknown>> {

@@ -2,7 +2,7 @@ import type { FieldProblem, ProblemKind } from "#core/problem.ts";
 
 export type DialectName = "gpu-dev" | "session-manager" | "onmemos" | "novita" | "dev8";
 
-/** What the machinery itself refuses, or has to confess: the rows of contracts/common section 3. */
+/** What the machinery itself refuses, or has to confess: the rows of docs/apis/common.md#order-of-checks-and-errors. */
 export type Situation =
   | "noKey"
   | "badKey"
@@ -40,9 +40,11 @@ export interface Dialect {
   readonly name: DialectName;
   /** What it calls an environment in its texts. */
   readonly noun: string;
-  /** Whether `//` and block comments are accepted outside strings (contracts/common section 4). */
+  /** Whether `//` and block comments are accepted outside strings (docs/apis/common.md#headers-and-bodies). */
   readonly commentsInJson: boolean;
-  /** Its printed clients have no slot for a key: an open local stack lets them in without (contracts/common section 1). */
+  /**
+   * Its printed clients have no slot for a key: an open local stack lets them in without (docs/apis/common.md#keys).
+   */
   readonly opensLocally: boolean;
   /** Where it answers with another status than most. */
   readonly statuses?: Readonly<Partial<Record<ProblemKind, number>>>;

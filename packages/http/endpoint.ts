@@ -13,7 +13,9 @@ export type Schema = z.ZodType;
 /** A schema whose bounds a deployment sets. */
 export type SchemaOfSettings<S extends Schema = Schema> = (settings: Settings) => S;
 
-/** One endpoint as data. `Needs` are the ports it cannot do without: those it uses, and the table its key is read from. */
+/**
+ * One endpoint as data. `Needs` are the ports it cannot do without: those it uses, and the table its key is read from.
+ */
 export interface Endpoint<Needs extends PortName = PortName> {
   readonly kind: "endpoint";
   readonly dialect: Dialect;
@@ -26,21 +28,21 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly public: boolean;
   /**
    * For operators alone. Everybody else is answered as on an unknown path: 403 is kept for logins and disabled users
-   * (contracts/common section 1), and what is not his to use is to a user as if it were not there.
+   * (docs/apis/common.md#keys), and what is not his to use is to a user as if it were not there.
    */
   readonly admin: boolean;
   readonly params: Schema | undefined;
   readonly query: Schema | undefined;
   readonly body: Schema | SchemaOfSettings | undefined;
-  /** Its fields may come in the query, in a form or in JSON; the query goes first (contracts/onmemos section 3). */
+  /** Its fields may come in the query, in a form or in JSON; the query goes first (docs/apis/onmemos.md#workspaces). */
   readonly form: boolean;
-  /** Its key may stand in the query: it shares its address with a WebSocket (contracts/common section 1). */
+  /** Its key may stand in the query: it shares its address with a WebSocket (docs/apis/common.md#keys). */
   readonly keyInQuery: boolean;
   readonly reply: Schema;
   readonly status: number;
   /** It makes a thing whose id has this form, and takes an Idempotency-Key. */
   readonly creates: IdForm | undefined;
-  /** It has an address of its own, which lets it take longer than 30 s (design section 7). */
+  /** It has an address of its own, which lets it take longer than 30 s (docs/architecture.md#slow-calls). */
   readonly functionUrl: boolean;
   readonly timeoutSeconds: number;
   readonly memoryMb: number;
@@ -66,7 +68,7 @@ export interface EndpointOptions<
   readonly reply: Reply;
   readonly public?: Public;
   readonly admin?: boolean;
-  /** Its verb makes `thing`, and may be asked to make the same one again (contracts/common section 8). */
+  /** Its verb makes `thing`, and may be asked to make the same one again (docs/apis/common.md#idempotency-key). */
   readonly creates?: Form;
   /** Of success; 200 unless said. */
   readonly status?: number;
@@ -80,7 +82,7 @@ export interface EndpointOptions<
   readonly memoryMb?: number;
 }
 
-/** How long an endpoint may take (contracts/common section 11). */
+/** How long an endpoint may take (docs/apis/common.md#calls-that-wait). */
 export type Pace = keyof typeof secondsOf;
 
 /** Of `waits`, below the 30 s at which an HTTP API ends; of `execs`, above the highest EXEC_CAP_SECONDS. */

@@ -35,7 +35,7 @@ export function openExchange(
   };
 }
 
-/** The headers of every answer (contracts/common section 4). */
+/** The headers of every answer (docs/apis/common.md#headers-and-bodies). */
 export function headersOf({ requestId, correlationId }: Exchange, contentType: string): Record<string, string> {
   return {
     "Content-Type": contentType,

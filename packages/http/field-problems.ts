@@ -3,7 +3,7 @@ import type { FieldProblem } from "#core/problem.ts";
 import { boundsOf, fieldNames, isRequired, isWholeNumber, schemaAt } from "./schema.ts";
 
 /**
- * What zod found wrong, in the words of contracts/gpu-dev section 1, ordered as the schema's fields are.
+ * What zod found wrong, in the words of docs/apis/gpu-dev.md#errors, ordered as the schema's fields are.
  * Inputs are as they came: whoever shows them takes the secrets out.
  */
 export function fieldProblems(

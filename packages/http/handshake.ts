@@ -18,8 +18,8 @@ export interface Admitted {
 }
 
 /**
- * Judges requests for an upgrade, in the order of contracts/common section 3. Answers undefined where no socket has the
- * path, and the refusal in the dialect's envelope. It never throws.
+ * Judges requests for an upgrade, in the order of docs/apis/common.md#order-of-checks-and-errors. Answers undefined
+ * where no socket has the path, and the refusal in the dialect's envelope. It never throws.
  */
 export function handshakes(
   runtime: Runtime,

@@ -6,8 +6,8 @@ import { Refusal } from "./refusal.ts";
 
 /**
  * Finds out whose key a request carries, in its headers or in the `further` places, looked at in their order. Throws a
- * Refusal for a key that is missing, malformed, unknown, expired or revoked, and for a disabled user (contracts/common
- * section 1), and `Unreadable` for one that the core could not revoke either.
+ * Refusal for a key that is missing, malformed, unknown, expired or revoked, and for a disabled user
+ * (docs/apis/common.md#keys), and `Unreadable` for one that the core could not revoke either.
  */
 export type KeyCheck = (headers: Headers, further?: FurtherPlaces) => Promise<Actor>;
 
@@ -44,7 +44,7 @@ export function keyCheck({ table, ids, clock, settings }: KeyCheckParts): KeyChe
   };
 }
 
-/** The places of contracts/common section 1; a bad key in one is not rescued by those after it. */
+/** The places of docs/apis/common.md#keys; a bad key in one is not rescued by those after it. */
 export function presentedKey(headers: Headers, further: FurtherPlaces = []): string | undefined {
   const [, bearer] = /^bearer\s+(\S.*)$/i.exec(headers.get("authorization")?.trim() ?? "") ?? [];
   return [bearer, headers.get("x-api-key")?.trim(), ...further].find((key) => key);

@@ -9,7 +9,7 @@ export interface KeyedPath {
 
 const PREFIX = "/k/";
 
-/** Takes `/k/<key>` off the path of a request, once (contracts/common section 1). `/k/<key>` alone is the root. */
+/** Takes `/k/<key>` off the path of a request, once (docs/apis/common.md#keys). `/k/<key>` alone is the root. */
 export function keyedPath(request: Request): KeyedPath {
   const whole = getPath(request);
   if (!whole.startsWith(PREFIX)) return { path: whole, key: undefined };

@@ -24,7 +24,8 @@ export interface KeyedInput {
 
 /**
  * Answers a create that came with an Idempotency-Key: once by `make`, and again with the same status and body and
- * `Idempotency-Replayed` (contracts/common section 8). Throws a Refusal when the key was used for another body.
+ * `Idempotency-Replayed` (docs/apis/common.md#idempotency-key). Throws a Refusal when the key was used for another
+ * body.
  */
 export async function answerOnce(
   { ctx, exchange, key, body, chosen }: KeyedInput,

@@ -26,8 +26,8 @@ export interface Routed {
 }
 
 /**
- * Answers the requests of one endpoint in the order of contracts/common section 3: key, size, JSON, fields, verb.
- * It never throws.
+ * Answers the requests of one endpoint in the order of docs/apis/common.md#order-of-checks-and-errors: key, size, JSON,
+ * fields, verb. It never throws.
  */
 export function pipeline(runtime: Runtime, endpoint: Endpoint, check: KeyCheck): (routed: Routed) => Promise<Response> {
   const { dialect, path: route } = endpoint;

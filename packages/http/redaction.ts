@@ -1,7 +1,7 @@
 import type { FieldProblem } from "#core/problem.ts";
 
 /**
- * Bad fields as they may be shown: without secrets (contracts/gpu-dev section 1) and cut to about 12 KB in all, since
+ * Bad fields as they may be shown: without secrets (docs/apis/gpu-dev.md#errors) and cut to about 12 KB in all, since
  * a client may send a megabyte of mistakes.
  */
 export function showableFields(fields: readonly FieldProblem[]): FieldProblem[] {
@@ -43,7 +43,9 @@ function showable(field: FieldProblem, shown: unknown): FieldProblem {
   };
 }
 
-/** Of a missing field the input is everything that was sent beside it, the same for all of them: that is copied once. */
+/**
+ * Of a missing field the input is everything that was sent beside it, the same for all of them: that is copied once.
+ */
 function inputShower(): (field: FieldProblem) => unknown {
   const beside = new Map<unknown, unknown>();
   return ({ type, path, input }) => {

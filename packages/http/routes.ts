@@ -6,7 +6,9 @@ export interface Route {
   readonly path: string;
 }
 
-/** Static segments before parameters, whatever the order of registration (contracts/common section 2). */
+/**
+ * Static segments before parameters, whatever the order of registration (docs/apis/common.md#which-dialect-answers).
+ */
 export function inRoutingOrder<R extends Route>(routes: readonly R[]): R[] {
   return routes.toSorted((one, other) => compareText(sortText(one), sortText(other)));
 }

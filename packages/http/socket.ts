@@ -20,7 +20,9 @@ export interface Channel {
 export interface SocketSession {
   /** Connections whose text is the same are looked at together. */
   readonly about: string;
-  /** One text frame of the client's, "" for one that is no text. Resolves when it is dealt with; others may come before. */
+  /**
+   * One text frame of the client's, "" for one that is no text. Resolves when it is dealt with; others may come before.
+   */
   receive(text: string): Promise<void>;
   /** Whether what it is about is still there; asked every few seconds, for all that are about the same. */
   look(): Promise<Closing | undefined>;
@@ -62,8 +64,8 @@ export interface SocketOptions<Uses extends PortName, Params extends Schema> {
 }
 
 /**
- * Declares a WebSocket of a dialect. Its verb runs before the upgrade, and what it throws is answered instead of one; the
- * key of the client may stand in the query (contracts/common section 1).
+ * Declares a WebSocket of a dialect. Its verb runs before the upgrade, and what it throws is answered instead of one;
+ * the key of the client may stand in the query (docs/apis/common.md#keys).
  */
 export function socketIn(dialect: Dialect) {
   return <Uses extends PortName, Params extends Schema>(

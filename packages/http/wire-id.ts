@@ -1,6 +1,6 @@
 import type { Clock, Ids } from "#core/context.ts";
 
-/** The forms in which a wire id is chosen (contracts/common section 7). */
+/** The forms in which a wire id is chosen (docs/apis/common.md#ids-and-times). */
 export type IdForm = keyof typeof makers;
 
 /** A new wire id. One of few possibilities (`hex8`, `seconds`) may be taken: whoever makes the thing tries on. */

@@ -5,7 +5,7 @@ import type { Ids } from "#core/context.ts";
 
 /**
  * Answers what Node would refuse without a word, before it is a request of any API: with the headers of every answer
- * (contracts/common section 4) and gpu-dev's envelope, which is that of unknown paths.
+ * (docs/apis/common.md#headers-and-bodies) and gpu-dev's envelope, which is that of unknown paths.
  */
 export function refuseInWords(server: Server, ids: Pick<Ids, "uid">): void {
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {

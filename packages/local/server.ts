@@ -25,7 +25,7 @@ export interface ServerOptions {
   readonly pages?: boolean;
 }
 
-/** Of request line and headers together, as an HTTP API takes them (contracts/common section 9). */
+/** Of request line and headers together, as an HTTP API takes them (docs/apis/common.md#limits). */
 const HEAD_BYTES = 10_240;
 
 /**

@@ -35,7 +35,7 @@ interface Connection {
 }
 
 const times: SocketTimes = { pingMs: 30_000, lookMs: 2_000 };
-/** contracts/onmemos section 5. */
+/** docs/apis/onmemos.md#web-shell. */
 const frameBytes = 1024 * 1024;
 /** A client that does not read what it is sent is let go. */
 const mostBufferedBytes = 8 * 1024 * 1024;
@@ -43,8 +43,8 @@ const mostBufferedBytes = 8 * 1024 * 1024;
 const mostPending = 32;
 
 /**
- * Serves the WebSockets of this runtime on a server. What asks for one and has none is answered by `plain`, as any other
- * request would be.
+ * Serves the WebSockets of this runtime on a server. What asks for one and has none is answered by `plain`, as any
+ * other request would be.
  */
 export function serveSockets(
   server: Server,

@@ -53,7 +53,10 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
-/** The whole system in this process (design section 8). Throws when its home or its port is taken. */
+/**
+ * The whole system in this process (docs/architecture.md#the-embedded-stack). Throws when its home or its port is
+ * taken.
+ */
 export async function startStack({ environment = {}, log = jsonLog(), catalog }: StackOptions): Promise<Stack> {
   dropAwsEnvironment();
   const config = readConfig(settingsOfStack, environment);

@@ -69,7 +69,9 @@ const startedWithinMs = 1_500;
 const answeringWithinMs = 800;
 /** Most runs are gone by then, and whoever asked need not look again a second later. */
 const removedWithinMs = 400;
-/** Longer than any supervisor needs to begin, also on a machine that has too much to do: what is forgotten has failed. */
+/**
+ * Longer than any supervisor needs to begin, also on a machine that has too much to do: what is forgotten has failed.
+ */
 const draftMs = 60_000;
 
 interface Host {
@@ -81,9 +83,9 @@ interface Host {
 }
 
 /**
- * Runs environments as processes of this machine (design section 8). All that it knows is in the runs' directories
- * and the process table, so any number of these, also after a restart, see and remove the same runs. On macOS
- * `isolation` is none, and a process that leaves its group outlives its run.
+ * Runs environments as processes of this machine (docs/architecture.md#the-embedded-stack). All that it knows is in the
+ * runs' directories and the process table, so any number of these, also after a restart, see and remove the same runs.
+ * On macOS `isolation` is none, and a process that leaves its group outlives its run.
  */
 export function processCompute(given: ProcessComputeOptions): ProcessCompute {
   mkdirSync(join(resolve(given.home), "runs"), { recursive: true, mode: 0o700 });

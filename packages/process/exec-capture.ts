@@ -4,7 +4,7 @@ import { paceOf } from "./pace.ts";
 import type { Isolation } from "./records.ts";
 import { giveToRun } from "./sandbox-user.ts";
 
-/** Of each stream this much is kept (contracts/common section 9). */
+/** Of each stream this much is kept (docs/apis/common.md#limits). */
 const keptBytes = 1024 * 1024;
 
 /** One stream of a command on its way into a file. */

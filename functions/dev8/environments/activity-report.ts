@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { wholeSeconds } from "#http/timestamp.ts";
 
-/** The body of a report, which the document does not print: each key may be missing (contracts/dev8 section 5). */
+/** The body of a report, which the document does not print: each key may be missing (docs/apis/dev8.md#activity). */
 export const ActivityReport = z.object({
   environmentId: z.string().nullish(),
   snapshot: z

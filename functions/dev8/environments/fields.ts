@@ -6,10 +6,10 @@ const providers = ["AZURE", "AWS", "GCP"] as const;
 const LONGEST_LINE = 128;
 const MOST_SECRET_BYTES = 16 * 1024;
 
-/** contracts/common section 7: the client's own choice, unique for its owner alone. */
+/** docs/apis/common.md#ids-and-times: the client's own choice, unique for its owner alone. */
 export const idForm = /^[A-Za-z0-9][A-Za-z0-9_-]{9,62}$/;
 
-/** The variable that each secret is in its workspace; shown to nobody, in the order of contracts/dev8 section 2. */
+/** The variable that each secret is in its workspace; shown to nobody, in the order of docs/apis/dev8.md#fields. */
 export const variableOf = {
   githubToken: "GITHUB_TOKEN",
   codeServerPassword: "CODE_SERVER_PASSWORD",
@@ -21,7 +21,7 @@ export const variableOf = {
   geminiApiKey: "GEMINI_API_KEY",
 } as const;
 
-/** The body of a create. Of several faults the first in the order of contracts/dev8 section 3 is told. */
+/** The body of a create. Of several faults the first in the order of docs/apis/dev8.md#fields is told. */
 export function CreateWorkspace(settings: Settings) {
   const given = { userId: line("userId").default("default-user"), baseImage: Base.default("node") };
   const provider = z.enum(providers).default("AZURE");

@@ -18,7 +18,10 @@ const IDE_PORT = 8080;
 const SSH_PORT = 22;
 const PASSWORD_BYTES = 24;
 
-/** What was made for a failed create is removed, and secrets live as long as a run (contracts/dev8 section 4). */
+/**
+ * What was made for a failed create is removed, and secrets live as long as a run
+ * (docs/apis/dev8.md#bodies-and-effects).
+ */
 const policy: Policy = {
   time: "none",
   restarts: true,

@@ -3,7 +3,7 @@ import type { Settings } from "#core/context.ts";
 import type { Environment, Phase } from "#core/environments/record.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
 
-/** The words of contracts/dev8 section 6. */
+/** The words of docs/apis/dev8.md#statuses. */
 const WorkspaceStatus = z.enum([
   ...(["CREATING", "STARTING", "RUNNING", "STOPPING", "STOPPED", "ERROR", "DELETING"] as const),
 ]);
@@ -117,8 +117,8 @@ function pageOf({ scheme, domain }: Settings, fqdn: string): string {
 }
 
 /**
- * The contract's form is for a domain that has a door of its own at that port. Names below localhost have none: there it
- * is the command that works, once that is known.
+ * The contract's form is for a domain that has a door of its own at that port. Names below localhost have none: there
+ * it is the command that works, once that is known.
  */
 function sshOf({ domain }: Settings, { run: { address }, access: doors }: Environment, fqdn: string): string {
   const isLocal = hostOf(domain).endsWith(".localhost") && address?.ip === "127.0.0.1";

@@ -17,7 +17,7 @@ const Fields = z.object({
   iam_request_method: z.enum(["POST", "GET"]).nullish(),
 });
 
-/** Both forms of a login (contracts/gpu-dev section 2): credentials, or a request signed with them. */
+/** Both forms of a login (docs/apis/gpu-dev.md#log-in): credentials, or a request signed with them. */
 export const LoginBody = Fields.superRefine(refineForm, {
   when: ({ value }) => typeof value === "object" && value !== null,
 });

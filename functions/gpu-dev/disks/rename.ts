@@ -5,7 +5,10 @@ import { DiskName, DiskRef, DiskRenamed, diskNameOf, toDiskRenamed } from "./wir
 
 const RenameDisk = z.object({ new_name: DiskName });
 const RENAME_SECONDS = 15;
-/** A call to the cloud is given up then (design section 2), which leaves time for what is written before and after. */
+/**
+ * A call to the cloud is given up then (docs/architecture.md#claims), which leaves time for what is written before and
+ * after.
+ */
 const TAGS_MS = 5_000;
 
 export const endpoint = gpuDev.post(

@@ -11,7 +11,7 @@ const typeNames = instanceTypes.map((type) => type.name) as [string, ...string[]
 const MOST_COMMAND_BYTES = 16 * 1024;
 const HOUR_MS = 3_600_000;
 
-/** GitHub's own rule for names (contracts/gpu-dev section 3). */
+/** GitHub's own rule for names (docs/apis/gpu-dev.md#job-actions). */
 export const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
 
 /** Hours of a duration or an extension, between the deployment's bounds. */
@@ -19,7 +19,7 @@ export function durationHours(settings: Settings) {
   return z.number().min(settings.minDurationHours).max(settings.maxDurationHours);
 }
 
-/** The body of a submit, in the order of contracts/gpu-dev section 3. `null` counts as absent. */
+/** The body of a submit, in the order of docs/apis/gpu-dev.md#submit-a-job. `null` counts as absent. */
 export function Submission(settings: Settings) {
   return z
     .object({

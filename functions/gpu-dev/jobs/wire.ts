@@ -7,7 +7,7 @@ import { reasonText } from "#core/pools/reasons.ts";
 import { Problem } from "#core/problem.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
 
-/** The words of contracts/gpu-dev section 4; `pending` is accepted in filters and matches nothing. */
+/** The words of docs/apis/gpu-dev.md#statuses; `pending` is accepted in filters and matches nothing. */
 export const jobStatuses = ["queued", "preparing", "active", "completed", "expired", "cancelled", "failed"] as const;
 
 type JobStatus = (typeof jobStatuses)[number];
@@ -169,7 +169,7 @@ const statuses = {
   deleted: "cancelled",
 } as const satisfies Record<Phase, JobStatus>;
 
-/** The final word as soon as it is decided; queued until a pod is bound (contracts/common section 10). */
+/** The final word as soon as it is decided; queued until a pod is bound (docs/apis/common.md#phases-and-words). */
 export function statusOf(environment: At): JobStatus {
   if (environment.end.outcome) return statuses[environment.end.outcome.phase];
   if (environment.phase === "preparing" && isUnbound(environment)) return "queued";

@@ -14,7 +14,7 @@ export async function instanceOf(
   return found ?? unknown(instanceId);
 }
 
-/** Names are not unique: the newest of this name that is not on its way out (contracts/novita section 3). */
+/** Names are not unique: the newest of this name that is not on its way out (docs/apis/novita.md#start-and-stop). */
 export async function instanceNamed(ctx: UserContext<"table">, name: string): Promise<Environment> {
   const all = await newestInstances(ctx);
   return all.find((instance) => instance.name === name && instance.end.outcome === null) ?? unknown(name);

@@ -15,7 +15,7 @@ const READY_WITHIN_MS = 10 * MINUTE_MS;
 /** GitHub's own rule for names. */
 const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
 
-/** contracts/novita section 5. */
+/** docs/apis/novita.md#auto-stop. */
 export const idlePolicy = { afterMs: 20 * MINUTE_MS, everyMs: 5 * MINUTE_MS };
 
 /** Where events go. */
@@ -32,7 +32,7 @@ export function required(words: string) {
   return z.string({ error }).min(1, words);
 }
 
-/** The body of a create, in the order of contracts/novita section 2. */
+/** The body of a create, in the order of docs/apis/novita.md#create-an-instance. */
 export function NewInstance({ products, templates, regions }: Catalogue) {
   return z
     .object({
@@ -94,7 +94,7 @@ export function newInstance(catalogue: Catalogue, thing: NewThing, body: NewInst
   };
 }
 
-/** contracts/novita section 3: waiting for capacity is part of the time in which a run must be ready. */
+/** docs/apis/novita.md#statuses: waiting for capacity is part of the time in which a run must be ready. */
 export function policyFor(readyWithinMs: number = READY_WITHIN_MS): Policy {
   return {
     ...{ time: "none", restarts: true, idle: idlePolicy, archives: null, readyWithinMs },

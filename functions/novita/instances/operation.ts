@@ -38,7 +38,7 @@ export async function readyTimeOf(ctx: Context<"table">, instance: Environment):
   return milliseconds(Math.max(now, since + TYPICAL_MS));
 }
 
-/** 12 characters of `a-z0-9` (contracts/common section 7). */
+/** 12 characters of `a-z0-9` (docs/apis/common.md#ids-and-times). */
 function shortHash(hex: string): string {
   return BigInt(`0x${hex}`).toString(36).slice(-12);
 }

@@ -19,7 +19,7 @@ const HealthCheck = z.object({
   targetPort: TargetPort,
 });
 
-/** What may be said of a run (contracts/novita section 2). */
+/** What may be said of a run (docs/apis/novita.md#start-and-stop). */
 export const StartInstance = z.object({
   targetPort: TargetPort,
   healthCheckConfig: HealthCheck.optional(),

@@ -10,7 +10,7 @@ const reasons: Partial<Record<InstanceStatus, (said: string | null, broken: stri
   stopped: (said) => said,
 };
 
-/** The body that an instance's receiver is sent (contracts/novita section 4): once for each step of a run. */
+/** The body that an instance's receiver is sent (docs/apis/novita.md#webhooks): once for each step of a run. */
 export function toInstanceEvent({ entry, previous, environment, jupyter }: DeliveryEvent): object | undefined {
   const {
     id,

@@ -4,7 +4,7 @@ import type { End, Environment, Goal, Phase, RunState, Step } from "#core/enviro
 import type { Told } from "#core/pools/advice.ts";
 import { reasonText } from "#core/pools/reasons.ts";
 
-/** The words of contracts/novita section 3. */
+/** The words of docs/apis/novita.md#statuses. */
 export const instanceStatuses = [
   ...(["creating", "starting", "running", "health_checking", "ready"] as const),
   ...(["stopping", "stopped", "failed", "terminated"] as const),

@@ -24,7 +24,7 @@ export const ExecuteWorkspace = z.object({ command: code("command").meta({ examp
 
 export const RunPython = z.object({ code: code("code").meta({ example: 'print("Hello World")' }), timeout });
 
-/** contracts/onmemos section 4. */
+/** docs/apis/onmemos.md#command-results. */
 export const CommandResult = z.object({
   stdout: z.string(),
   stderr: z.string(),

@@ -10,8 +10,8 @@ import { newSession, type WantedSession } from "./new-session.ts";
 const TRIES = 1_000;
 
 /**
- * Makes a session and waits, within the wait budget, until it runs or cannot. Its id ends with the second of its create,
- * or with the next number that is free (contracts/common section 7); `thing.id` is that second.
+ * Makes a session and waits, within the wait budget, until it runs or cannot. Its id ends with the second of its
+ * create, or with the next number that is free (docs/apis/common.md#ids-and-times); `thing.id` is that second.
  */
 export async function createSession(
   ctx: UserContext<"table" | "queue" | "sealer">,

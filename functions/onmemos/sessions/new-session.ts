@@ -22,7 +22,7 @@ type Provider = Exclude<(typeof providers)[number], "auto">;
 const Name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/);
 const TtlMinutes = z.int().min(1).max(1440);
 
-/** What a create of either family says (contracts/onmemos sections 2 and 3). */
+/** What a create of either family says (docs/apis/onmemos.md#sessions and docs/apis/onmemos.md#workspaces). */
 const shared = {
   template: z.enum(templates, `template must be one of: ${templates.join(", ")}`).meta({ example: "python" }),
   namespace: Name.transform((name) => name.toLowerCase()).meta({ example: "my-project" }),

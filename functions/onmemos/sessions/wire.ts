@@ -5,7 +5,7 @@ import type { Environment, Phase } from "#core/environments/record.ts";
 import { Problem } from "#core/problem.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
 
-/** The words of contracts/onmemos section 6. */
+/** The words of docs/apis/onmemos.md#statuses. */
 const SessionStatus = z.enum(["creating", "running", "terminating", "failed"]);
 type Status = z.infer<typeof SessionStatus>;
 
@@ -35,7 +35,7 @@ export const Session = z.object({
 /** Both are looked up exactly, as they are kept: in lower case. */
 export const ListQuery = z.object({ namespace: z.string().toLowerCase(), user: z.string().toLowerCase() }).partial();
 
-/** What the two families call what they share (contracts/onmemos section 3). */
+/** What the two families call what they share (docs/apis/onmemos.md#workspaces). */
 export type Called = "Session" | "Workspace";
 
 /** `ws-`, two names of at most 40 characters and a number: what is anything else was never made. */

@@ -3,7 +3,10 @@ import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { lambda } from "#http/lambda.ts";
 
-/** What is served at the address of the web shell to a client that asks for no WebSocket (contracts/onmemos section 5). */
+/**
+ * What is served at the address of the web shell to a client that asks for no WebSocket
+ * (docs/apis/onmemos.md#web-shell).
+ */
 export const endpoint = onmemos.get(
   "/v1/cloudrun/workspaces/{workspace_id}/shell",
   {

@@ -7,7 +7,7 @@ export const WorkspaceRef = z.object({
   workspace_id: z.string().meta({ example: "ws-my-project-developer-1756062811" }),
 });
 
-/** A session with what its own family says besides (contracts/onmemos section 3). */
+/** A session with what its own family says besides (docs/apis/onmemos.md#workspaces). */
 export const Workspace = Session.extend({
   service_url: z.string(),
   bucket_name: z.string(),

@@ -17,7 +17,7 @@ const Chat = z.object({ message: z.string().min(1).refine(isShort, "message is t
 const Processed = z.object({ uuid: z.string(), status: z.literal("processed"), pod_response: z.unknown() });
 const Queued = z.object({ uuid: z.string(), status: z.literal("queued"), message: z.string() });
 
-/** contracts/session-manager section 3: below 6 s. */
+/** docs/apis/session-manager.md#effects-and-times: below 6 s. */
 const WAIT_MS = 5_000;
 
 export const endpoint = sessionManager.post(

@@ -22,7 +22,10 @@ const size: Size = {
   wantedMs: USUAL_MS,
 };
 
-/** contracts/session-manager section 3: no sleep and no end unless asked for, a zip of the volume when it is deleted. */
+/**
+ * docs/apis/session-manager.md#effects-and-times: no sleep and no end unless asked for, a zip of the volume when it is
+ * deleted.
+ */
 const policy: Policy = {
   time: "none",
   restarts: true,

@@ -5,7 +5,7 @@ import type { Environment, Phase } from "#core/environments/record.ts";
 import { Problem } from "#core/problem.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
 
-/** The words of contracts/session-manager section 4. */
+/** The words of docs/apis/session-manager.md#statuses. */
 const SessionStatus = z.enum(["created", "waking", "running", "sleeping", "failed"]);
 type Status = z.infer<typeof SessionStatus>;
 
@@ -57,7 +57,7 @@ export function workspaceUrl({ scheme, domain }: Pick<Settings, "scheme" | "doma
   return `${scheme}://${hostLabelOf(uuid)}.${domain}`;
 }
 
-/** contracts/session-manager section 3. */
+/** docs/apis/session-manager.md#effects-and-times. */
 export const resourcesOf = {
   up: { cpus: 2, memoryMb: 2048 },
   down: { cpus: 1, memoryMb: 1024 },

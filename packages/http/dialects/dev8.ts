@@ -2,7 +2,7 @@ import { type Dialect, sharedTexts } from "../dialect.ts";
 import { endpointsIn } from "../endpoint.ts";
 import { textOfFirst } from "./first-field.ts";
 
-/** contracts/dev8 section 1: exactly four keys, in this order. */
+/** docs/apis/dev8.md#errors: exactly four keys, in this order. */
 export const dev8Dialect: Dialect = {
   name: "dev8",
   noun: "workspace",

@@ -36,7 +36,10 @@ async function trialOf(dialect: DialectName, record = {}) {
 interface Row {
   readonly situation: Situation;
   readonly status: number;
-  /** gpu-dev, session-manager, onmemos, novita code and message, dev8 error and message: contracts/common section 3. */
+  /**
+   * gpu-dev, session-manager, onmemos, novita code and message, dev8 error and message:
+   * docs/apis/common.md#order-of-checks-and-errors.
+   */
   readonly words: readonly [gpuDev: string, session: string, onmemos: string, novita: string, dev8: string];
 }
 

@@ -1,7 +1,7 @@
 import { type Dialect, sharedTexts } from "../dialect.ts";
 import { endpointsIn } from "../endpoint.ts";
 
-/** contracts/gpu-dev section 1. */
+/** docs/apis/gpu-dev.md#errors. */
 export const gpuDevDialect: Dialect = {
   name: "gpu-dev",
   noun: "job",

@@ -3,7 +3,7 @@ import { type Dialect, sharedTexts } from "../dialect.ts";
 import { endpointsIn } from "../endpoint.ts";
 import { nameOf, sentenceOf } from "./first-field.ts";
 
-/** contracts/novita section 1. */
+/** docs/apis/novita.md#errors. */
 export const novitaDialect: Dialect = {
   name: "novita",
   noun: "instance",

@@ -2,7 +2,7 @@ import { type Dialect, sharedTexts } from "../dialect.ts";
 import { endpointsIn } from "../endpoint.ts";
 import { textOfFirst } from "./first-field.ts";
 
-/** contracts/session-manager section 1. */
+/** docs/apis/session-manager.md#errors. */
 export const sessionManagerDialect: Dialect = {
   name: "session-manager",
   noun: "session",

@@ -1,0 +1,66 @@
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const written = ["*.md", ".ci/*", "{docs,functions,packages,scripts,stacks}/**/*.{ts,mjs,md,py,sh}"];
+const files = globSync(written, { cwd: root }).toSorted();
+
+interface Reference {
+  readonly file: string;
+  readonly text: string;
+  /** From the root of the project. */
+  readonly target: string;
+  readonly heading: string | undefined;
+}
+
+/** `docs/apis/dev8.md#activity` anywhere, and in a document also `[words](../operate.md#orphans)`. */
+function referencesIn(file: string): Reference[] {
+  const content = readFileSync(join(root, file), "utf8");
+  const cited = content.matchAll(/(?<![\w/.])(docs\/[\w/-]+\.md)(?:#([\w-]+))?/g);
+  const named = [...cited].map(([text, target = "", heading]) => ({ file, text, target, heading }));
+  if (!file.endsWith(".md")) return named;
+  const linked = content.replace(/`[^`]*`/g, "").matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([\w-]+))?\)/g);
+  const links = [...linked].map(([text, path = "", heading]) => {
+    return { file, text, target: path === "" ? file : normalize(join(dirname(file), path)), heading };
+  });
+  return [...named, ...links];
+}
+
+/** The anchors that a code host gives the headings of a document. */
+function anchorsOf(document: string): ReadonlySet<string> {
+  const headings = readFileSync(join(root, document), "utf8").matchAll(/^#+ (.+)$/gm);
+  const slug = (heading: string) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replaceAll(" ", "-");
+  return new Set([...headings].map(([, heading = ""]) => slug(heading)));
+}
+
+function isThere({ target, heading }: Reference): boolean {
+  if (!existsSync(join(root, target))) return false;
+  return heading === undefined || (target.endsWith(".md") && anchorsOf(target).has(heading));
+}
+
+const references = files.flatMap(referencesIn);
+
+test("every document and heading that the code or a document names exists", () => {
+  const dangling = references.filter((reference) => !isThere(reference));
+
+  expect(references.length).toBeGreaterThan(80);
+  expect(dangling.map(({ file, text }) => `${file}: ${text}`)).toEqual([]);
+});
+
+/** The core and its simulator still cite what is not in the repository. */
+const rooms = /^(functions|scripts|stacks|docs|packages\/(?!core\/|testing\/))/;
+
+test("no room but the core and its tests cites a document that is not in the repository", () => {
+  const outside = new RegExp(["contracts/[a-z0-9-]+", "design section"].join("|"));
+  const citing = files.filter((file) => rooms.test(file) && file !== "scripts/doc-references.test.ts");
+
+  const found = citing.filter((file) => outside.test(readFileSync(join(root, file), "utf8")));
+
+  expect(found).toEqual([]);
+});
