@@ -5,6 +5,7 @@ import { bundles } from "./bench/bundles.ts";
 import { calls } from "./bench/calls.ts";
 import { disks } from "./bench/disks.ts";
 import { ended } from "./bench/ended.ts";
+import { estimate } from "./bench/estimate.ts";
 import { exec } from "./bench/exec.ts";
 import { freed, requests, start, submitted } from "./bench/latency.ts";
 import type { Measure, Row } from "./bench/measure.ts";
@@ -23,7 +24,7 @@ import { isOver, tableOf } from "./bench/table.ts";
 
 /** Prints what was measured, each beside its limit; fails where one is exceeded. */
 const measures: readonly Measure[] = [
-  ...[calls, disks, bundles, pipelineCost, admission, sweepCost, simulator, plansInMemory],
+  ...[calls, disks, bundles, pipelineCost, admission, estimate, sweepCost, simulator, plansInMemory],
   ...[
     start,
     submitted,

@@ -1,0 +1,87 @@
+/** What somebody who waits was first told, before any widening, and when. Times are ms. */
+export interface Promised {
+  readonly at: number;
+  readonly p50: number;
+  readonly p90: number;
+  /** The p90 that was shown. */
+  readonly latest: number;
+}
+
+/** One start: the waits that were promised, and the real one, in seconds. */
+type Start = readonly [p50: number, p90: number, latest: number, real: number];
+
+/** The last starts of a pool that had been promised a time, oldest first. */
+export interface Calibration {
+  readonly starts: readonly Start[];
+}
+
+/** How good the promises of the last starts were. */
+export interface PromiseErrors {
+  readonly starts: number;
+  /** Part of them that had started by what was shown as the latest. */
+  readonly covered: number;
+  /** The median of how far the promised middle was off, as part of the real wait. */
+  readonly medianError: number;
+}
+
+const MOST_STARTS = 200;
+const LEAST_STARTS = 20;
+const COVERED = 0.9;
+/** Nobody minds how often a few seconds go into a few more. */
+const LEAST_SECONDS = 60;
+const MOST_WIDENED = 10;
+const MOST_SECONDS = 400 * 24 * 3_600;
+
+export const noCalibration: Calibration = { starts: [] };
+
+export function addStart({ starts }: Calibration, promised: Promised, startedAt: number): Calibration {
+  const waits = [promised.p50, promised.p90, promised.latest, startedAt].map((at) => seconds(at - promised.at));
+  const [p50 = 0, p90 = 0, latest = 0, real = 0] = waits;
+  return { starts: [...starts, [p50, p90, latest, real] as const].slice(-MOST_STARTS) };
+}
+
+/**
+ * The factor by which the wait until p90 is widened, so that nine of ten of the last starts would have been covered: those who
+ * come later are in no forecast. Who still waits past what was promised counts as if it started now: else those who
+ * wait longest would count last. 1 while too few are known.
+ */
+export function widening({ starts }: Calibration, waiting: readonly Promised[], now: number): number {
+  const late = waiting.filter(({ p90 }) => p90 < now).map(({ at, p90 }) => [seconds(p90 - at), seconds(now - at)]);
+  const waits = [...starts.map(([, p90, , real]) => [p90, real]), ...late];
+  if (waits.length < LEAST_STARTS) return 1;
+  const needed = waits.map(([p90 = 0, real = 0]) => real / Math.max(p90, LEAST_SECONDS)).sort((a, b) => a - b);
+  const factor = needed[Math.ceil(COVERED * needed.length) - 1] ?? 1;
+  return Math.min(MOST_WIDENED, Math.max(1, factor));
+}
+
+/** The latest start that is shown. */
+export function latestOf({ at, p90 }: Pick<Promised, "at" | "p90">, factor: number): number {
+  if (factor === 1) return p90;
+  return Math.round(at + Math.max(p90 - at, LEAST_SECONDS * 1_000) * factor);
+}
+
+export function promiseErrors({ starts }: Calibration): PromiseErrors {
+  const covered = starts.filter(([, , latest, real]) => real <= Math.max(latest, LEAST_SECONDS)).length;
+  const errors = starts.map(([p50, , , real]) => Math.abs(real - p50) / Math.max(real, LEAST_SECONDS));
+  errors.sort((a, b) => a - b);
+  return {
+    starts: starts.length,
+    covered: starts.length > 0 ? covered / starts.length : 1,
+    medianError: errors[Math.ceil(errors.length / 2) - 1] ?? 0,
+  };
+}
+
+/** What was stored, or nothing where it cannot be read: only estimates hang on it. */
+export function readCalibration(value: unknown): Calibration {
+  if (!Array.isArray(value)) return noCalibration;
+  return { starts: value.filter(isStart).slice(-MOST_STARTS) };
+}
+
+function isStart(value: unknown): value is Start {
+  const isWait = (one: unknown) => typeof one === "number" && one >= 0 && one <= MOST_SECONDS;
+  return Array.isArray(value) && value.length === 4 && value.every(isWait);
+}
+
+function seconds(ms: number): number {
+  return Math.min(MOST_SECONDS, Math.max(0, Math.round(ms / 1_000)));
+}
