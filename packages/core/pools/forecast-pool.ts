@@ -4,11 +4,13 @@ import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-unit
 import { endOf } from "./future.ts";
 import { allNodes, canEverFit, type PlanInput } from "./plan.ts";
 
+/** Node and units, and the number of the share among all. */
+export type UsedShare = readonly [node: number, units: number, share: number];
+
 /** Capacity in use as a run starts with it. `endsAt` is what the planner counts with. */
 export interface Occupant {
   readonly owner: number;
-  /** Index of the node and units of each share. */
-  readonly shares: readonly (readonly [node: number, units: number])[];
+  readonly shares: readonly UsedShare[];
   readonly endsAt: number;
   /** Since when it has its capacity, and since when its wanted time runs. */
   readonly at: number;
@@ -96,11 +98,12 @@ function occupantsOf(
   ownerOf: (name: string) => number,
 ): Occupant[] {
   const indexes = new Map(nodes.map(({ name }, index) => [name, index]));
+  let count = 0;
   return input.occupied.map((one) => {
     const endsAt = endOf(one, input);
     const shares = one.shares.flatMap((share) => {
       const node = share.node === null ? unpinned.get(share) : indexes.get(share.node);
-      return node === undefined ? [] : [[node, share.units] as const];
+      return node === undefined ? [] : [[node, share.units, count++] as const];
     });
     const { wantedMs } = one.size;
     return { owner: ownerOf(one.owner), shares, endsAt, at: one.at, startedAt: endsAt - wantedMs, wantedMs };

@@ -1,7 +1,7 @@
-import { popHeap, pushHeap } from "../heap.ts";
+import { type EndHeap, endHeap } from "./end-heap.ts";
 import type { ExpectedEnds } from "./expected-ends.ts";
 import { type WaitingOwners, waitingOwners } from "./forecast-order.ts";
-import type { ForecastPool } from "./forecast-pool.ts";
+import type { ForecastPool, Occupant } from "./forecast-pool.ts";
 import type { FreeUnits, Need } from "./free-units.ts";
 import { REMOVAL_MS, type Reservation } from "./future.ts";
 import { passes } from "./plan.ts";
@@ -28,13 +28,8 @@ export interface Run {
   readonly wentTo: number;
 }
 
-/** Somebody who runs. `endsAt` is when it really ends, in this run. */
-interface Running {
-  readonly endsAt: number;
-  readonly at: number;
-  readonly owner: number;
-  readonly shares: readonly (readonly [node: number, units: number, share: number])[];
-}
+/** Somebody who has capacity. */
+type Running = Pick<Occupant, "owner" | "at" | "shares">;
 
 interface State {
   readonly pool: ForecastPool;
@@ -43,7 +38,9 @@ interface State {
   readonly ends: ExpectedEnds;
   readonly owners: WaitingOwners;
   readonly readyAt: number[];
-  readonly running: Running[];
+  /** Those who began in this run come after those of the pool. */
+  readonly began: Running[];
+  readonly ending: EndHeap;
   readonly startsAt: Float64Array;
   readonly roomAt: Float64Array;
   now: number;
@@ -56,18 +53,17 @@ const ENDS_PER_LOOK = 16;
 /** One run forward from the present plan, one end after another: after each is granted what `plan` would grant. */
 export function runForward(pool: ForecastPool, expected: ExpectedEnds, options: RunOptions): Run {
   const state = begun(pool, expected, options);
-  const { running, owners, startsAt, roomAt } = state;
+  const { ending, owners, startsAt, roomAt } = state;
   const done = (wentTo: number): Run => ({ startsAt, roomAt, wentTo });
   admit(state);
   for (let ends = 1; owners.left() > 0 || roomAt.includes(Infinity); ends++) {
-    const first = popHeap(running, endsBefore);
-    if (!first) return done(Infinity);
-    if (first.endsAt > options.until) return done(options.until);
+    const next = ending.nextAt();
+    if (next === Infinity) return done(Infinity);
+    if (next > options.until) return done(options.until);
     if (owners.left() > 0 && owners.started() >= options.mostStarts) return done(state.now);
     if (ends % ENDS_PER_LOOK === 0 && options.isOver()) return done(state.now);
-    state.now = first.endsAt;
-    giveBack(state, first);
-    while (running[0]?.endsAt === state.now) giveBack(state, popHeap(running, endsBefore));
+    state.now = next;
+    while (ending.nextAt() === next) giveBack(state, ending.pop());
     admit(state);
   }
   return done(Infinity);
@@ -75,17 +71,15 @@ export function runForward(pool: ForecastPool, expected: ExpectedEnds, options: 
 
 function begun(pool: ForecastPool, expected: ExpectedEnds, options: RunOptions): State {
   const free = pool.free.copy();
-  const running: Running[] = [];
-  let share = 0;
-  for (const { owner, shares, endsAt, at, startedAt, wantedMs } of pool.occupants) {
+  const ending = endHeap();
+  for (const [index, { owner, shares, endsAt, startedAt, wantedMs }] of pool.occupants.entries()) {
     const took = options.tookMs(owner, wantedMs, options.now - startedAt);
     const isOver = endsAt <= options.now;
-    const end = isOver ? options.now + REMOVAL_MS : Math.max(options.now, startedAt + took);
-    const numbered = shares.map(([node, units]) => [node, units, share++] as const);
-    if (numbered.length > 0) pushHeap(running, { endsAt: end, at, owner, shares: numbered }, endsBefore);
+    if (shares.length === 0) continue;
+    ending.push(index, isOver ? options.now + REMOVAL_MS : Math.max(options.now, startedAt + took));
   }
   return {
-    ...{ pool, options, free, running },
+    ...{ pool, options, free, ending, began: [] },
     ends: expected.copy(free),
     owners: waitingOwners(pool, options.now),
     readyAt: [...pool.readyAt],
@@ -96,11 +90,8 @@ function begun(pool: ForecastPool, expected: ExpectedEnds, options: RunOptions):
   };
 }
 
-function endsBefore(a: Running, b: Running): boolean {
-  return a.endsAt < b.endsAt;
-}
-
-function giveBack({ free, ends, owners, now }: State, one: Running | undefined): void {
+function giveBack({ pool, began, free, ends, owners, now }: State, index: number): void {
+  const one = pool.occupants[index] ?? began[index - pool.occupants.length];
   if (!one) return;
   for (const [node, units, share] of one.shares) {
     free.give(node, units);
@@ -178,7 +169,8 @@ function start(state: State, index: number, allowed?: (node: number) => boolean)
   const until = startsAt + waiter.wantedMs;
   const shares = placed.nodes.map((node) => [node, need.units, ends.add(node, need.units, until)] as const);
   const endsAt = startsAt + options.tookMs(waiter.owner, waiter.wantedMs, 0);
-  pushHeap(state.running, { endsAt, at: now, owner: waiter.owner, shares }, endsBefore);
+  state.ending.push(pool.occupants.length + state.began.length, endsAt);
+  state.began.push({ at: now, owner: waiter.owner, shares });
   return true;
 }
 
