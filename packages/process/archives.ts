@@ -14,7 +14,7 @@ import {
   writeArchiveRecord,
 } from "./archive-directory.ts";
 import { compileCache, systemPath } from "./environment.ts";
-import { findProcess, isAlive, type ProcessIdentity, signalProcess } from "./process-identity.ts";
+import { findChild, isAlive, type ProcessIdentity, signalProcess } from "./process-identity.ts";
 
 const program = fileURLToPath(new URL("./archiver.ts", import.meta.url));
 
@@ -43,7 +43,7 @@ export function beginArchive(request: ArchiveRequest): void {
     stdio: ["ignore", "pipe", "ignore"],
   });
   follow(request, child);
-  const archiver = child.pid === undefined ? undefined : findProcess(child.pid);
+  const archiver = child.pid === undefined ? undefined : findChild(child.pid);
   if (!archiver) throw new Error("The archiver could not be started");
   writeArchiveRecord(places, { volume, blob, archiver });
 }

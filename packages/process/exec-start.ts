@@ -8,7 +8,7 @@ import { realDirectory, seenDirectory } from "./exec-place.ts";
 import type { ExecEnd } from "./exec-record.ts";
 import { killSessions, signalSessions } from "./exec-session.ts";
 import { commandInside, type Inside } from "./inside.ts";
-import { findProcess, type ProcessIdentity } from "./process-identity.ts";
+import { findChild, type ProcessIdentity } from "./process-identity.ts";
 import type { Isolation } from "./records.ts";
 import { giveToRun } from "./sandbox-user.ts";
 
@@ -24,7 +24,7 @@ type Ending = Pick<ExecEnd, "exitCode" | "timedOut">;
 
 /** A command that was started. */
 export interface Running {
-  /** Leads its session; undefined when it was gone at once. */
+  /** Leads its session, also when it has ended; undefined when it could not be started. */
   readonly leader: ProcessIdentity | undefined;
   /** When nothing in its session may live any longer, by performance.now(). */
   readonly killAt: number;
@@ -51,8 +51,7 @@ export async function startCommand(request: ExecRequest): Promise<Running> {
   const stderr = captureStream(err, join(directory, "stderr"), inside.isolation);
   const killAt = performance.now() + exec.timeoutMs + graceMs;
   const child = spawned(request, stdout, stderr);
-  const found = child.pid === undefined ? undefined : findProcess(child.pid);
-  const leader = found && { pid: found.pid, startedAt: found.startedAt, boot: found.boot };
+  const leader = child.pid === undefined ? undefined : findChild(child.pid);
   const finish = (ending: Ending): ExecEnd => ({
     ...ending,
     stdoutCut: stdout.finish(),

@@ -8,7 +8,7 @@ import { handedOn, limited } from "./limits.ts";
 import type { LocalPort } from "./local-ports.ts";
 import { enteringNetwork, joinToMachine } from "./network.ts";
 import type { LaunchPlan } from "./plan.ts";
-import { findProcess } from "./process-identity.ts";
+import { findChild, findProcess } from "./process-identity.ts";
 import type { MachineRecord } from "./records.ts";
 import { workDirectory } from "./run-directory.ts";
 import { sandboxOptions } from "./sandbox.ts";
@@ -147,7 +147,7 @@ async function leaderOf(child: ChildProcess): Promise<MachineRecord["leader"]> {
   child.once("spawn", resolve).once("error", reject);
   await promise;
   const pid = child.pid ?? 0;
-  return findProcess(pid) ?? { pid, startedAt: "", boot: "" };
+  return findChild(pid) ?? { pid, startedAt: "", boot: "" };
 }
 
 /** Node knows the first five streams of a child by type. */

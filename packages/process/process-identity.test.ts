@@ -1,6 +1,6 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { findProcess, isAlive, signalProcess } from "./process-identity.ts";
+import { findChild, findProcess, isAlive, signalProcess } from "./process-identity.ts";
 
 describe("the identity of a process", () => {
   it("is no longer found once the process has ended, not even as a zombie", async () => {
@@ -13,6 +13,19 @@ describe("the identity of a process", () => {
     await new Promise((resolve) => child.once("exit", resolve));
 
     expect([before, isAlive(identity), findProcess(identity.pid)]).toEqual([true, false, undefined]);
+  });
+
+  it("is known of a child that ended before anybody asked", async () => {
+    const child = spawn("true");
+    const pid = child.pid ?? 0;
+    // Nothing is waited for meanwhile: Node does that in a later turn.
+    while (findProcess(pid)) spawnSync("sleep", ["0.01"]);
+
+    const found = findChild(pid);
+    await new Promise((resolve) => child.once("exit", resolve));
+
+    expect(found).toMatchObject({ pid, startedAt: expect.stringMatching(/\S/) });
+    expect(findChild(pid)).toBeUndefined();
   });
 
   it("is not that of a later process of the same pid, which is never signalled", () => {

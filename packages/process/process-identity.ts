@@ -26,6 +26,15 @@ export function findProcess(pid: number): ProcessStatus | undefined {
   return process.platform === "linux" ? fromProc(pid) : fromPs(pid);
 }
 
+/**
+ * The process of this pid that this one has started and has not waited for yet, which keeps its pid until then: also
+ * where it has ended already, since what it left behind is known by it.
+ */
+export function findChild(pid: number): ProcessIdentity | undefined {
+  const found = process.platform === "linux" ? fromProc(pid, "ended as well") : fromPs(pid, "ended as well");
+  return found && { pid, startedAt: found.startedAt, boot: found.boot };
+}
+
 /** Whether this very process still runs. */
 export function isAlive(identity: ProcessIdentity): boolean {
   const found = findProcess(identity.pid);
@@ -55,17 +64,20 @@ function readBootId(): string {
   return execFileSync("sysctl", ["-n", "kern.boottime"], { encoding: "utf8" }).trim();
 }
 
+type Which = "running" | "ended as well";
+
 /** PF_EXITING of the kernel's include/linux/sched.h. */
 const exiting = 0x4;
 
 /** Field numbers are those of proc(5); the second field may hold anything, so reading starts behind it. */
-function fromProc(pid: number): ProcessStatus | undefined {
+function fromProc(pid: number, which: Which = "running"): ProcessStatus | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const [state, , group, session, terminal] = fields;
     const [flags, threads, startedAt, memory] = [fields[6], fields[17], fields[19], fields[20]];
-    if (startedAt === undefined || state === "Z" || state === "X") return undefined;
+    const hasEnded = state === "Z" || state === "X";
+    if (startedAt === undefined || (hasEnded && which === "running")) return undefined;
     const ids = { group: Number(group), session: Number(session), hasTerminal: terminal !== "0" };
     const isSpent = (Number(flags) & exiting) !== 0 && memory === "0" && threads === "1";
     return { pid, startedAt, boot: bootId(), ...ids, isSpent };
@@ -74,12 +86,12 @@ function fromProc(pid: number): ProcessStatus | undefined {
   }
 }
 
-function fromPs(pid: number): ProcessStatus | undefined {
+function fromPs(pid: number, which: Which = "running"): ProcessStatus | undefined {
   try {
     const columns = ["-o", "stat=", "-o", "pgid=", "-o", "lstart="];
     const line = execFileSync("ps", [...columns, "-p", String(pid)], { encoding: "utf8" }).trim();
-    const [, state = "Z", group, startedAt = ""] = /^(\S+)\s+(\d+)\s+(.+)$/.exec(line) ?? [];
-    if (state.startsWith("Z")) return undefined;
+    const [, state, group, startedAt = ""] = /^(\S+)\s+(\d+)\s+(.+)$/.exec(line) ?? [];
+    if (state === undefined || (state.startsWith("Z") && which === "running")) return undefined;
     return { pid, startedAt, boot: bootId(), group: Number(group), session: 0, hasTerminal: false, isSpent: false };
   } catch {
     return undefined;
