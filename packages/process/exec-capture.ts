@@ -1,6 +1,7 @@
-import { closeSync, constants, openSync, readSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { paceOf } from "./pace.ts";
+import { takeRest } from "./pipe-rest.ts";
 import type { Isolation } from "./records.ts";
 import { giveToRun } from "./sandbox-user.ts";
 
@@ -42,13 +43,7 @@ export function captureStream(path: string, file: string, isolation: Isolation):
     },
     isOver: () => pipe.destroyed,
     finish: () => {
-      if (!pipe.destroyed) {
-        pipe.pause();
-        // What Node has read already is told to the listener above by reading it.
-        while (pipe.read() !== null);
-        readRest(reading, kept.add);
-        pipe.destroy();
-      }
+      takeRest(pipe, reading, kept.add);
       return kept.close();
     },
   };
@@ -68,26 +63,6 @@ function keepFirst(path: string): { add(bytes: Buffer): void; close(): boolean }
       return size > keptBytes;
     },
   };
-}
-
-/** No more than a pipe can hold at all (pipe(7)): somebody left behind may write for ever. */
-function readRest(descriptor: number, add: (bytes: Buffer) => void): void {
-  for (let rest = 1024 * 1024; rest > 0; ) {
-    const bytes = Buffer.alloc(65_536);
-    const length = readNow(descriptor, bytes);
-    if (length === 0) return;
-    add(bytes.subarray(0, length));
-    rest -= length;
-  }
-}
-
-/** 0 at the end, and where there is nothing now. */
-function readNow(descriptor: number, into: Buffer): number {
-  try {
-    return readSync(descriptor, into);
-  } catch {
-    return 0;
-  }
 }
 
 /** A full disk costs output, and not the command. */

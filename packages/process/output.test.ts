@@ -1,7 +1,9 @@
-import { readdirSync, statSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openOutput, readOutput } from "./output.ts";
 import { eventually, openTrial, type Trial } from "./trial.ts";
 
 const maybe = { throwIfNoEntry: false } as const;
@@ -58,12 +60,32 @@ describe("the output of a run", () => {
     expect(Buffer.byteLength(text)).toBeGreaterThan(1024 * 1024 - 4);
   });
 
-  it("can be read while it grows", async () => {
-    await trial.compute.apply(trial.runOf({ command: "echo one; sleep 0.3; echo two; sleep 3600" }));
-    await sleep(150);
-    const early = await trial.compute.readLog(trial.uid, 1);
-    await sleep(400);
+  it("is kept to its end by a supervisor that is late, though somebody else still has it open", async () => {
+    const fifo = join(trial.root, "fifo");
+    execFileSync("mkfifo", [fifo]);
+    const directory = join(trial.root, "run");
+    mkdirSync(directory);
+    const output = openOutput(directory, fifo, "none");
+    writeSync(output.descriptor, "the end\n");
 
-    expect([early, await trial.compute.readLog(trial.uid, 1)]).toEqual(["one\n", "one\ntwo\n"]);
+    const drained = output.drain(10);
+    spawnSync("sleep", ["0.1"]);
+    await drained;
+    output.closeDescriptor();
+
+    expect(readOutput(directory)).toBe("the end\n");
+  });
+
+  it("can be read while it grows", async () => {
+    const go = join(trial.shown, "go");
+    const command = `echo one; until [ -e ${go} ]; do sleep 0.05; done; echo two; sleep 3600`;
+    const log = () => trial.compute.readLog(trial.uid, 1);
+    await trial.compute.apply(trial.runOf({ command }));
+
+    const early = await eventually(log, (text) => text !== "");
+    writeFileSync(go, "");
+    const late = await eventually(log, (text) => text !== early);
+
+    expect([early, late]).toEqual(["one\n", "one\ntwo\n"]);
   });
 });

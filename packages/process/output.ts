@@ -2,6 +2,7 @@ import { closeSync, constants, openSync, renameSync, rmSync, writeSync } from "n
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { paceOf } from "./pace.ts";
+import { takeRest } from "./pipe-rest.ts";
 import type { Isolation } from "./records.ts";
 import { readBytes } from "./run-directory.ts";
 import { giveToRun } from "./sandbox-user.ts";
@@ -14,7 +15,7 @@ export interface Output {
   readonly descriptor: number;
   /** To be called once the commands have their copies. */
   closeDescriptor(): void;
-  /** Resolves when everything printed has been written, or after `withinMs`. */
+  /** Resolves when everything printed has been written: after `withinMs` all that was printed by then. */
   drain(withinMs: number): Promise<void>;
 }
 
@@ -40,7 +41,7 @@ export function openOutput(directory: string, fifo: string, isolation: Isolation
     descriptor,
     closeDescriptor: () => closeSync(descriptor),
     drain: async (withinMs) => {
-      const late = setTimeout(() => pipe.destroy(), withinMs);
+      const late = setTimeout(() => takeRest(pipe, reading, log.add), withinMs);
       await ended;
       clearTimeout(late);
     },
