@@ -1,0 +1,133 @@
+import { describe, expect, test } from "vitest";
+import { noDurations } from "./durations.ts";
+import { forecast } from "./forecast.ts";
+import { alternativesTo, placeOneMore, type Question, standingOf } from "./one-more.ts";
+import { type Occupied, type PlanInput, plan, type Waiting } from "./plan.ts";
+
+const NOW = Date.UTC(2026, 0, 20, 18);
+const HOUR = 3_600_000;
+
+function held(node: string, units: number, hours: number, owner = "x"): Occupied {
+  const endsAt = NOW + hours * HOUR;
+  return { owner, shares: [{ node, units }], endsAt, at: NOW - HOUR, size: { wantedMs: endsAt - NOW + HOUR } };
+}
+
+function waiting(uid: string, units: number, owner = uid): Waiting {
+  return { uid, owner, zone: null, queuedAt: NOW - 1_000, size: { machines: 1, units, wantedMs: HOUR } };
+}
+
+function standing(options: Partial<PlanInput>, factor = 1) {
+  const nodes = ["a", "b"].map((zone) => ({ name: `n-${zone}`, zone, units: 8 }));
+  const rest = { occupied: [], waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now: NOW };
+  const input = { nodes, ...rest, ...options };
+  const found = forecast({ plan: input, durations: noDurations, seed: 1, clock: { monotonic: () => 0 } });
+  return standingOf(input, plan(input), found, factor);
+}
+
+function ask(units: number, options: Partial<Question> = {}): Question {
+  return { owner: "me", machines: 1, units, zone: null, ...options };
+}
+
+/** The start that a plan run forward gives one that really waits as well. */
+function realStart(input: Partial<PlanInput>, question: Question): number | null | undefined {
+  const entry = { ...waiting("mine", question.units, question.owner), zone: question.zone, queuedAt: NOW };
+  const all = standing({ ...input, waiting: [...(input.waiting ?? []), entry] });
+  return all.turns.find(({ need, position }) => need.units === question.units && position === all.waiting)?.p50;
+}
+
+describe("a question about a job not yet submitted", () => {
+  test("is answered by now where there is room", () => {
+    const now = standing({ occupied: [held("n-a", 4, 3)] });
+
+    expect(placeOneMore(now, ask(8))).toEqual({ position: 1, p50: NOW, p90: NOW, code: "now", a: 8, b: 12 });
+    expect(placeOneMore(now, ask(8, { zone: "a" }))).toMatchObject({ p50: NOW + 3 * HOUR, code: "behind" });
+  });
+
+  test("is answered by the room behind all who wait, for who has no better turn", () => {
+    const input = { occupied: [held("n-a", 8, 3), held("n-b", 8, 5)], waiting: [waiting("w", 8)] };
+
+    const answer = placeOneMore(standing(input), ask(8));
+
+    expect(answer).toMatchObject({ position: 2, p50: NOW + 4 * HOUR, code: "short", a: 8, b: 0 });
+    expect(answer.p50).toBe(realStart(input, ask(8)));
+  });
+
+  test("takes its turn before those of owners who hold more", () => {
+    const occupied = [held("n-a", 8, 3, "rich"), held("n-b", 8, 5, "rich")];
+    const all = [waiting("head", 8, "other"), ...[1, 2, 3].map((n) => waiting(`r${n}`, 8, "rich"))];
+
+    const before = placeOneMore(standing({ occupied, waiting: all }), ask(8));
+    const rich = placeOneMore(standing({ occupied, waiting: all }), ask(8, { owner: "rich" }));
+
+    expect(before).toMatchObject({ position: 2, p50: NOW + 4 * HOUR });
+    expect(rich).toMatchObject({ position: 5, p50: NOW + 6 * HOUR });
+  });
+
+  test("widens the latest start as those of who waits", () => {
+    const answer = placeOneMore(standing({ occupied: [held("n-a", 8, 2), held("n-b", 8, 2)] }, 1.5), ask(8));
+
+    expect(answer).toMatchObject({ p50: NOW + 2 * HOUR, p90: NOW + 3 * HOUR });
+  });
+
+  test("is told what never fits, that nothing is there, and that nothing is started", () => {
+    expect(placeOneMore(standing({}), ask(8, { machines: 3 }))).toMatchObject({
+      p50: null,
+      code: "never",
+      a: 24,
+      b: 2,
+    });
+    expect(placeOneMore(standing({ nodes: [] }), ask(8))).toMatchObject({ p50: null, code: "none" });
+    expect(placeOneMore(standing({ closed: "drained" }), ask(1))).toMatchObject({ p50: null, code: "drained" });
+    expect(placeOneMore(standing({ nodes: [], makeable: 1, startupMs: HOUR }), ask(8))).toMatchObject({
+      p50: NOW + HOUR,
+    });
+  });
+
+  test("is told how far the forecast reaches when it stands behind that", () => {
+    const days = 9 * 24;
+    const input = { occupied: [held("n-a", 8, days), held("n-b", 8, days)] };
+
+    const answer = placeOneMore(standing(input), ask(8));
+
+    expect(answer).toMatchObject({ p50: null, p90: null, code: "later", a: NOW + 7 * 24 * HOUR });
+  });
+});
+
+describe("what would start earlier", () => {
+  const smaller = [1, 2, 4].map((units) => ask(units));
+
+  test("is the largest that starts now, and nothing smaller that starts no earlier", () => {
+    const now = standing({ occupied: [held("n-a", 4, 3), held("n-b", 8, 5)] });
+
+    const found = alternativesTo(now, ask(8), smaller);
+
+    expect(found.map(({ question, answer }) => [question.units, answer.p50])).toEqual([[4, NOW]]);
+  });
+
+  test("begins with the soonest", () => {
+    const now = standing({ occupied: [held("n-a", 4, 3), held("n-a", 3, 1), held("n-b", 8, 5)] });
+
+    const found = alternativesTo(now, ask(8), smaller);
+
+    expect(found.map(({ question, answer }) => [question.units, ((answer.p50 ?? 0) - NOW) / HOUR])).toEqual([
+      [1, 0],
+      [4, 1],
+    ]);
+  });
+
+  test("is nothing where the whole starts now", () => {
+    expect(alternativesTo(standing({}), ask(8), smaller)).toEqual([]);
+  });
+});
+
+test("what is kept of 10,000 nodes and 2,000 waiting is below 64 KB", () => {
+  const nodes = Array.from({ length: 10_000 }, (_, n) => ({ name: `n${n}`, zone: `zone-${n % 6}`, units: 8 }));
+  const name = (n: number) => `owner#${String(n).padStart(32, "0")}`;
+  const occupied = nodes.map((node, n) => held(node.name, 8, 1 + (n % 9), name(n)));
+  const all = Array.from({ length: 2_000 }, (_, n) => waiting(`w${n}`, 1 + (n % 8), name(n)));
+
+  const kept = standing({ nodes, occupied, waiting: all });
+
+  expect(kept.turns.length).toBeGreaterThan(200);
+  expect(JSON.stringify(kept).length).toBeLessThan(65_536);
+});

@@ -1,0 +1,175 @@
+import type { Closure } from "./admission.ts";
+import { latestOf } from "./calibration.ts";
+import type { Expected, Forecast } from "./forecast.ts";
+import type { Need } from "./free-units.ts";
+import type { Place, PlanInput, ReasonCode } from "./plan.ts";
+
+/** Somebody who waits, in the order of the turns. */
+export interface Turn extends Expected {
+  readonly position: number;
+  /** Units that its owner holds or is before in line for. */
+  readonly units: number;
+  readonly need: Pick<Need, "machines" | "units">;
+}
+
+/** What a question about a job not yet submitted is answered from: the last forecast, without those who wait by name. */
+export interface Standing {
+  readonly at: number;
+  readonly later: number | null;
+  readonly closed: Closure | null;
+  readonly freeUnits: number;
+  /** How many wait. */
+  readonly waiting: number;
+  readonly room: readonly (Expected & Need)[];
+  /** As many as are kept: of more, every second, third, … */
+  readonly turns: readonly Turn[];
+  /** Units that each owner holds or waits for; who is not in it has none. */
+  readonly owners: Readonly<Record<string, number>>;
+  /** Machines by zone and size, so that what never fits is known. Zone null: to be made in any. */
+  readonly machines: readonly (readonly [zone: string | null, units: number, count: number])[];
+}
+
+export interface Question extends Need {
+  readonly owner: string;
+}
+
+/** `code`, `a` and `b` as in a place of the plan; "now" when it would start at once, "later" than `a`. */
+export interface Answer extends Expected {
+  readonly position: number;
+  readonly code: ReasonCode | "now" | "later";
+  readonly a: number;
+  readonly b: number;
+}
+
+const MOST_TURNS = 400;
+const MOST_OWNERS = 400;
+const MOST_ALTERNATIVES = 3;
+
+/** Places one more behind those of its owner, in the last result: no plan is run. */
+export function placeOneMore(standing: Standing, question: Question): Answer {
+  const { at, later, closed, freeUnits, waiting, turns } = standing;
+  const held = Object.hasOwn(standing.owners, question.owner) ? (standing.owners[question.owner] ?? 0) : 0;
+  const next = turns.find(({ units }) => units > held);
+  const [position, asked] = [next?.position ?? waiting + 1, question.machines * question.units];
+  const [a, b] = [asked, freeUnits];
+  if (closed) return { position, p50: null, p90: null, code: closed, a, b: 0 };
+  if (!everFits(standing, question)) {
+    const count = standing.machines.reduce((sum, [, , machines]) => sum + machines, 0);
+    return { position, p50: null, p90: null, code: count === 0 ? "none" : "never", a, b: count };
+  }
+  // Who comes later in order and wants as much cannot start before this one.
+  const taken = turns.find((turn) => turn.units > held && includes(turn.need, question));
+  const room = roomFor(standing, question);
+  const found = { p50: earlier(taken?.p50, room?.p50), p90: earlier(taken?.p90, room?.p90) };
+  if (found.p50 === null) return { position, ...found, code: "later", a: later ?? at, b: 0 };
+  if (found.p50 <= at) return { position, p50: at, p90: at, code: "now", a, b };
+  return { position, ...found, code: freeUnits < asked ? "short" : "behind", a, b };
+}
+
+/** Which of these smaller ones would start earlier, soonest first: of those that start at once the largest. */
+export function alternativesTo<T extends Question>(
+  standing: Standing,
+  question: Question,
+  smaller: readonly T[],
+): { readonly question: T; readonly answer: Answer }[] {
+  const answers = [...smaller]
+    .sort((a, b) => b.machines * b.units - a.machines * a.units)
+    .map((one) => ({ question: one, answer: placeOneMore(standing, one) }));
+  let soonest = placeOneMore(standing, question).p50 ?? Infinity;
+  const found: typeof answers = [];
+  for (const one of answers) {
+    const { p50 } = one.answer;
+    if (p50 === null || p50 >= soonest) continue;
+    soonest = p50;
+    found.unshift(one);
+  }
+  return found.slice(0, MOST_ALTERNATIVES);
+}
+
+/** What is kept of a forecast for questions; `factor`: by how much the latest starts are widened. */
+export function standingOf(
+  plan: PlanInput,
+  { places, freeUnits }: { readonly places: readonly Place[]; readonly freeUnits: number },
+  found: Forecast,
+  factor: number,
+): Standing {
+  const owners = unitsByOwner(plan);
+  const entries = new Map(plan.waiting.map((entry) => [entry.uid, entry]));
+  const expected = new Map(found.waiting.map((one) => [one.uid, shown(one, found.at, factor)]));
+  const turns = places.flatMap(({ uid, position }): Turn[] => {
+    const entry = entries.get(uid);
+    if (!entry) return [];
+    const { machines, units } = entry.size;
+    const before = owners.get(entry.owner) ?? 0;
+    owners.set(entry.owner, before + machines * units);
+    const times = expected.get(uid);
+    return times ? [{ position, units: before, need: { machines, units }, ...times }] : [];
+  });
+  const step = Math.ceil(turns.length / MOST_TURNS);
+  const most = [...owners].filter(([, units]) => units > 0).sort(([, a], [, b]) => b - a);
+  return {
+    at: found.at,
+    later: found.later,
+    closed: plan.closed ?? null,
+    freeUnits,
+    waiting: places.length,
+    room: found.room.map((one) => ({ ...one, ...shown(one, found.at, factor) })),
+    turns: turns.filter((_, index) => index % step === 0),
+    owners: Object.fromEntries(most.slice(0, MOST_OWNERS)),
+    machines: machinesOf(plan),
+  };
+}
+
+function shown({ p50, p90 }: Expected, at: number, factor: number): Expected {
+  const isNow = p90 === null || p90 <= at;
+  return { p50: rounded(p50), p90: isNow ? p90 : rounded(latestOf({ at, p90 }, factor)) };
+}
+
+function rounded(time: number | null): number | null {
+  return time === null ? null : Math.round(time);
+}
+
+function unitsByOwner({ occupied }: PlanInput): Map<string, number> {
+  const owners = new Map<string, number>();
+  for (const { owner, shares } of occupied) {
+    for (const { units } of shares) owners.set(owner, (owners.get(owner) ?? 0) + units);
+  }
+  return owners;
+}
+
+function machinesOf({ nodes, makeable, unitsPerNode }: PlanInput): Standing["machines"] {
+  const counts = new Map<string, [zone: string | null, units: number, count: number]>();
+  const kinds = nodes.map(({ zone, units }) => ({ zone: zone as string | null, units }));
+  const made = Array.from({ length: makeable }, () => ({ zone: null, units: unitsPerNode }));
+  for (const { zone, units } of [...kinds, ...made]) {
+    const key = `${units} ${zone ?? ""}`;
+    const known = counts.get(key) ?? [zone, units, 0];
+    known[2] += 1;
+    counts.set(key, known);
+  }
+  return [...counts.values()];
+}
+
+function everFits({ machines }: Standing, need: Need): boolean {
+  const fitting = machines.filter(([zone, units]) => units >= need.units && isIn(zone, need.zone));
+  return fitting.reduce((sum, [, , count]) => sum + count, 0) >= need.machines;
+}
+
+/** The least room that includes it, where room was looked for. */
+function roomFor({ room }: Standing, need: Need): Expected | undefined {
+  const sizes = room.filter((one) => one.zone === need.zone && includes(one, need));
+  return sizes.sort((a, b) => a.machines * a.units - b.machines * b.units)[0];
+}
+
+function includes(a: Pick<Need, "machines" | "units">, b: Pick<Need, "machines" | "units">): boolean {
+  return a.machines >= b.machines && a.units >= b.units;
+}
+
+function isIn(zone: string | null, wanted: string | null): boolean {
+  return zone === null || wanted === null || zone === wanted;
+}
+
+function earlier(a: number | null = null, b: number | null = null): number | null {
+  const time = Math.min(a ?? Infinity, b ?? Infinity);
+  return time === Infinity ? null : time;
+}
