@@ -101,6 +101,11 @@ export function planKey(type: string, digit: string): Key {
   return single(`plan#${type}#${digit}`);
 }
 
+/** The forecast of one pool: of the waiting with this first hex digit of their uid, or what it says of the pool. */
+export function forecastKey(type: string, digit: string | null): Key {
+  return single(digit === null ? `forecast#${type}` : `forecast#${type}#${digit}`);
+}
+
 /** What owners used of a pool lately; `digit` is the first hex digit of the hash of the owner. */
 export function usedKey(type: string, digit: string): Key {
   return single(`used#${type}#${digit}`);

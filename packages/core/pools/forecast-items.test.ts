@@ -1,0 +1,122 @@
+import { describe, expect, test } from "vitest";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { createEnvironment } from "../environments/create.ts";
+import { forecastKey } from "../keys.ts";
+import { noDurations } from "./durations.ts";
+import { type ForecastOutset, readForecast, readPromiseErrors, readStarts, refreshForecast } from "./forecast-items.ts";
+import { type Occupied, type PlanInput, plan, type Waiting } from "./plan.ts";
+
+const HOUR = 3_600_000;
+
+function held(endsAt: number, units = 8): Occupied {
+  const size = { wantedMs: 4 * HOUR };
+  return { owner: "x", shares: [{ node: "n1", units }], endsAt, at: endsAt - size.wantedMs, size };
+}
+
+function waiting(uid: string, queuedAt: number): Waiting {
+  return { uid, owner: "o", zone: null, queuedAt, size: { machines: 1, units: 8, wantedMs: HOUR } };
+}
+
+function outset(now: number, options: Partial<PlanInput>, rest: Partial<ForecastOutset> = {}): ForecastOutset {
+  const nodes = [{ name: "n1", zone: "zone-a", units: 8 }];
+  const group = { makeable: 0, unitsPerNode: 8, startupMs: 0, head: null };
+  const input = { nodes, occupied: [], waiting: [], ...group, now, ...options };
+  return { type: "h100", plan: input, planned: plan(input), number: 1, durations: noDurations, started: [], ...rest };
+}
+
+/** One machine in use, and somebody who waits for it. */
+async function worldWithOneWaiting() {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("first", { hours: 4 }));
+  await world.advance(60_000);
+  await createEnvironment(world.as("bob"), newEnvironment("second"));
+  const record = await world.read("bob", "second");
+  return { ...world, record };
+}
+
+describe("a stored forecast", () => {
+  test("says to who waits when it starts and what may move that, and answers questions", async () => {
+    const { ctx, clock, record } = await worldWithOneWaiting();
+    const now = clock.now();
+
+    await refreshForecast(ctx, outset(now, { occupied: [held(now + HOUR)], waiting: [waiting(record.uid, now)] }));
+
+    expect((await readStarts(ctx, [record])).get(record.uid)).toEqual({
+      ...{ p50: now + HOUR, p90: now + HOUR, later: null },
+      move: { code: "ends", count: 8 },
+    });
+    expect(await readForecast(ctx, "h100")).toMatchObject({ at: now, waiting: 1, turns: [{ position: 1 }] });
+    expect(await readForecast(ctx, "a100")).toBeUndefined();
+  });
+
+  test("is made at most every ten seconds, and after a clock that ran ahead", async () => {
+    const { ctx, clock, record } = await worldWithOneWaiting();
+    const at = async (now: number) => {
+      await refreshForecast(ctx, outset(now, { waiting: [waiting(record.uid, now)] }));
+      return (await readForecast(ctx, "h100"))?.at;
+    };
+    const now = clock.now();
+
+    expect(await at(now)).toBe(now);
+    expect(await at(now + 9_999)).toBe(now);
+    expect(await at(now + 10_000)).toBe(now + 10_000);
+    expect(await at(now - HOUR)).toBe(now - HOUR);
+  });
+
+  test("forgets who started, and counts the start against what was told first", async () => {
+    const { ctx, clock, record } = await worldWithOneWaiting();
+    const now = clock.now();
+    const { uid } = record;
+    const occupied = [held(now + 4 * HOUR)];
+    await refreshForecast(ctx, outset(now, { occupied, waiting: [waiting(uid, now)] }));
+    await refreshForecast(ctx, outset(now + HOUR, { occupied: [held(now + 2 * HOUR)], waiting: [waiting(uid, now)] }));
+    const started = [{ uid, at: now + 5 * HOUR }];
+
+    for (const hours of [5, 6]) await refreshForecast(ctx, outset(now + hours * HOUR, {}, { started }));
+
+    expect(await readStarts(ctx, [record])).toEqual(new Map());
+    expect(await readPromiseErrors(ctx, "h100")).toEqual({ starts: 1, covered: 0, medianError: 0.2 });
+  });
+
+  test("knows of what the plan grants that it is in use", async () => {
+    const { ctx, clock, record } = await worldWithOneWaiting();
+    const now = clock.now();
+
+    await refreshForecast(ctx, outset(now, { waiting: [waiting("f".repeat(32), now - 1), waiting(record.uid, now)] }));
+
+    expect((await readStarts(ctx, [record])).get(record.uid)).toMatchObject({ p50: now + HOUR });
+    expect(await readForecast(ctx, "h100")).toMatchObject({ freeUnits: 0, owners: { o: 16 } });
+  });
+
+  test("that cannot be read is none", async () => {
+    const { ctx, record } = await worldWithOneWaiting();
+    for (const digit of [null, record.uid.slice(0, 1)]) {
+      const item = { ...forecastKey("h100", digit), writers: [], kind: "forecast" };
+      const broken = {
+        ...item,
+        at: "now",
+        later: 1,
+        entries: { [record.uid]: ["soon"] },
+        standing: { at: 1 },
+        starts: 7,
+      };
+      await ctx.table.put(broken);
+    }
+
+    expect(await readForecast(ctx, "h100")).toBeUndefined();
+    expect(await readStarts(ctx, [record])).toEqual(new Map());
+    expect((await readPromiseErrors(ctx, "h100")).starts).toBe(0);
+  });
+
+  test("of 2,000 who wait with one first digit fits its item", async () => {
+    const { ctx, clock } = await memoryWorld();
+    const now = clock.now();
+    const all = Array.from({ length: 2_000 }, (_, n) => waiting(`0${String(n).padStart(31, "f")}`, now + n));
+
+    await refreshForecast(ctx, outset(now, { occupied: [held(now + HOUR)], waiting: all }));
+
+    const item = await ctx.table.get(forecastKey("h100", "0"));
+    expect(Object.keys(item?.entries ?? {})).toHaveLength(2_000);
+    expect(JSON.stringify(item).length).toBeLessThan(300_000);
+  });
+});

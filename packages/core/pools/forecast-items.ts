@@ -1,0 +1,197 @@
+import type { Context, Item } from "../context.ts";
+import type { Environment } from "../environments/record.ts";
+import { forecastKey } from "../keys.ts";
+import { count, listOf, mapOf, number, oneOf, ordinal, orNull, shape, text } from "../shape.ts";
+import type { Closure } from "./admission.ts";
+import {
+  addStart,
+  latestOf,
+  type Promised,
+  type PromiseErrors,
+  promiseErrors,
+  readCalibration,
+  widening,
+} from "./calibration.ts";
+import type { Durations } from "./durations.ts";
+import { type Expected, type Forecast, forecast } from "./forecast.ts";
+import { type Move, movesOf } from "./moves.ts";
+import { type Standing, standingOf } from "./one-more.ts";
+import type { Plan, PlanInput } from "./plan.ts";
+
+/** What a plan hands over, as it came, once the ledger is written. */
+export interface ForecastOutset {
+  readonly type: string;
+  readonly plan: PlanInput;
+  readonly planned: Plan;
+  /** Of the plan. */
+  readonly number: number;
+  readonly durations: Durations;
+  /** Everybody who has capacity, and since when. */
+  readonly started: readonly { readonly uid: string; readonly at: number }[];
+}
+
+/** What somebody who waits is told of its start. */
+export interface Told extends Expected {
+  readonly move: Move;
+  /** What is null comes later than this; null: never, as far as is known. */
+  readonly later: number | null;
+}
+
+const EVERY_MS = 10_000;
+const DIGITS = [..."0123456789abcdef"];
+
+/**
+ * Makes the forecast of a pool and stores it, at most every 10 s: 17 items, without a condition, since it is advice. To
+ * be called apart from granting: it takes up to a second of CPU. Undefined while the last one is fresh.
+ */
+export async function refreshForecast(
+  ctx: Context<"table">,
+  outset: ForecastOutset,
+): Promise<PromiseErrors | undefined> {
+  const { type, planned } = outset;
+  const now = outset.plan.now;
+  const before = await ctx.table.get(forecastKey(type, null));
+  if (before && number(before.at) && before.at <= now && now - before.at < EVERY_MS) return undefined;
+  const items = await ctx.table.getMany(DIGITS.map((digit) => forecastKey(type, digit)));
+  const promised = new Map(items.flatMap(promisesOf));
+  const plan = afterGrants(outset.plan, planned);
+  const known = outset.started.reduce((calibration, { uid, at }) => {
+    const promise = promised.get(uid);
+    return promise ? addStart(calibration, promise, at) : calibration;
+  }, readCalibration(before?.starts));
+  const open = planned.places.flatMap(({ uid }) => promised.get(uid) ?? []);
+  const factor = widening(known, open, now);
+  const found = forecast({ plan, durations: outset.durations, seed: outset.number, clock: ctx.clock });
+  const entries = entriesFor(found, { promised, factor, moves: movesOf(plan, planned.places) });
+  const byKey = new Map(items.map(({ pk }) => [pk, [] as (readonly [string, Entry])[]]));
+  for (const one of entries) {
+    const { pk } = forecastKey(type, one[0].slice(0, 1));
+    const others = byKey.get(pk) ?? [];
+    others.push(one);
+    byKey.set(pk, others);
+  }
+  const stored = { sk: "-", writers: [], kind: "forecast", at: now, later: rounded(found.later) };
+  const written = [...byKey].map(([pk, ofDigit]) => ({ ...stored, pk, entries: Object.fromEntries(ofDigit) }));
+  const standing = standingOf(plan, planned, found, factor);
+  const whole = { ...stored, ...forecastKey(type, null), standing, starts: known.starts };
+  await Promise.all([...written, whole].map((item) => ctx.table.put(item)));
+  return promiseErrors(known);
+}
+
+/** What a question about a job of this pool is answered from; undefined while nothing was forecast, or it is too old. */
+export async function readForecast(ctx: Context<"table">, type: string): Promise<Standing | undefined> {
+  const item = await ctx.table.get(forecastKey(type, null));
+  return item && isStanding(item.standing) ? item.standing : undefined;
+}
+
+/** How good the promises of a pool's last starts were. */
+export async function readPromiseErrors(ctx: Context<"table">, type: string): Promise<PromiseErrors> {
+  const item = await ctx.table.get(forecastKey(type, null));
+  return promiseErrors(readCalibration(item?.starts));
+}
+
+/** What the forecast says to each of these that waits: one batch read for all of them. Keyed by uid. */
+export async function readStarts(
+  ctx: Context<"table">,
+  environments: readonly Environment[],
+): Promise<ReadonlyMap<string, Told>> {
+  const waiting = environments.filter((one) => one.phase === "queued" && one.end.outcome === null);
+  const keyOf = ({ uid, size }: Environment) => forecastKey(size.pool, uid.slice(0, 1));
+  const keys = new Map(waiting.map((one) => [keyOf(one).pk, keyOf(one)]));
+  if (keys.size === 0) return new Map();
+  const items = new Map((await ctx.table.getMany([...keys.values()])).map((item) => [item.pk, item]));
+  return new Map(
+    waiting.flatMap((one) => {
+      const item = items.get(keyOf(one).pk);
+      const told = item && toldBy(item, one.uid);
+      return told ? [[one.uid, told] as const] : [];
+    }),
+  );
+}
+
+/** p50, the latest that is shown, what moves it, and what was told first and when: at, p50, p90, latest. */
+type Entry = readonly [number | null, number | null, Move["code"], number, ...number[]];
+
+function entriesFor(
+  { at, waiting }: Forecast,
+  known: {
+    readonly promised: ReadonlyMap<string, Promised>;
+    readonly factor: number;
+    readonly moves: ReadonlyMap<string, Move>;
+  },
+): Map<string, Entry> {
+  return new Map(
+    waiting.map(({ uid, p50, p90 }) => {
+      const { code, count: many } = known.moves.get(uid) ?? { code: "none" as const, count: 0 };
+      const latest = p90 === null ? null : latestOf({ at, p90 }, known.factor);
+      const now = p50 !== null && p90 !== null && latest !== null ? { at, p50, p90, latest } : undefined;
+      const first = known.promised.get(uid) ?? now;
+      const since = first ? [first.at, first.p50, first.p90, first.latest].map(Math.round) : [];
+      return [uid, [rounded(p50), rounded(latest), code, many, ...since]];
+    }),
+  );
+}
+
+/** The pool as it stands once the plan's grants are made. */
+function afterGrants(plan: PlanInput, { grants, head }: Plan): PlanInput {
+  const entries = new Map(plan.waiting.map((entry) => [entry.uid, entry]));
+  const given = new Set(grants.map(({ uid }) => uid));
+  const occupied = grants.flatMap(({ uid, shares }) => {
+    const entry = entries.get(uid);
+    return entry ? [{ owner: entry.owner, size: entry.size, shares, endsAt: null, at: plan.now }] : [];
+  });
+  const waiting = plan.waiting.filter(({ uid }) => !given.has(uid));
+  return { ...plan, occupied: [...plan.occupied, ...occupied], waiting, head };
+}
+
+function entriesOf({ entries }: Item): [string, readonly unknown[]][] {
+  if (typeof entries !== "object" || entries === null) return [];
+  return Object.entries(entries).filter((entry): entry is [string, unknown[]] => Array.isArray(entry[1]));
+}
+
+function promisesOf(item: Item): [string, Promised][] {
+  return entriesOf(item).flatMap(([uid, [, , , , at, p50, p90, latest]]): [string, Promised][] =>
+    number(at) && number(p50) && number(p90) && number(latest) ? [[uid, { at, p50, p90, latest }]] : [],
+  );
+}
+
+/** A forecast that cannot be read is none: nothing but words hangs on it. */
+function toldBy(item: Item, uid: string): Told | undefined {
+  const [p50, p90, code, many] = new Map(entriesOf(item)).get(uid) ?? [];
+  const { later } = item;
+  if (!isTime(p50) || !isTime(p90) || !isTime(later) || !isCode(code) || !count(many)) return undefined;
+  return { p50, p90, later, move: { code, count: many } };
+}
+
+const isTime = orNull(number);
+const times = { p50: isTime, p90: isTime };
+const isStanding = shape<Standing>({
+  at: number,
+  later: isTime,
+  closed: orNull(oneOf<Closure>("drained", "paused")),
+  freeUnits: count,
+  waiting: count,
+  room: listOf(shape<Standing["room"][number]>({ machines: ordinal, units: ordinal, zone: orNull(text), ...times })),
+  turns: listOf(
+    shape<Standing["turns"][number]>({
+      ...times,
+      position: ordinal,
+      units: count,
+      need: shape<Standing["turns"][number]["need"]>({ machines: ordinal, units: ordinal }),
+    }),
+  ),
+  owners: mapOf(number),
+  machines: listOf(isMachines),
+});
+
+function isMachines(value: unknown): value is Standing["machines"][number] {
+  if (!Array.isArray(value) || value.length !== 3) return false;
+  const [zone, units, machines] = value;
+  return orNull(text)(zone) && count(units) && count(machines);
+}
+
+const isCode = oneOf<Move["code"]>("ends", "owners", "none");
+
+function rounded(time: number | null): number | null {
+  return time === null ? null : Math.round(time);
+}
