@@ -2,6 +2,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import * as z from "zod";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const written = ["*.md", ".ci/*", "{docs,functions,packages,scripts,stacks}/**/*.{ts,mjs,md,py,sh}"];
@@ -44,6 +45,8 @@ function isThere({ target, heading }: Reference): boolean {
   return heading === undefined || (target.endsWith(".md") && anchorsOf(target).has(heading));
 }
 
+const Functions = z.array(z.object({ kind: z.string(), route: z.string().optional() }));
+
 const references = files.flatMap(referencesIn);
 
 test("every document and heading that the code or a document names exists", () => {
@@ -51,6 +54,22 @@ test("every document and heading that the code or a document names exists", () =
 
   expect(references.length).toBeGreaterThan(80);
   expect(dangling.map(({ file, text }) => `${file}: ${text}`)).toEqual([]);
+});
+
+test("every endpoint is named by a page, with its method and path", () => {
+  const functions = Functions.parse(JSON.parse(readFileSync(join(root, "functions.json"), "utf8")));
+  const routes = functions.flatMap(({ kind, route }) => (kind === "endpoint" && route !== undefined ? [route] : []));
+  // A page may call a parameter as it likes.
+  const unnamed = (text: string) => text.replace(/\{\w+\}/g, "{}");
+  const pages = ["docs/operate.md", ...globSync("docs/apis/*.md", { cwd: root })];
+  const named = unnamed(pages.map((page) => readFileSync(join(root, page), "utf8")).join("\n"));
+
+  const missing = routes.filter(
+    (route) => !named.includes(`\`${unnamed(route)}\``) && !named.includes(`\`${unnamed(route)} `),
+  );
+
+  expect(routes.length).toBeGreaterThan(50);
+  expect(missing).toEqual([]);
 });
 
 /** The core and its simulator still cite what is not in the repository. */
