@@ -5,7 +5,6 @@ import {
   mkdtempSync,
   readFileSync,
   readlinkSync,
-  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -26,7 +25,7 @@ beforeEach(() => {
   for (const name of ["from", "to"]) mkdirSync(join(root, name));
 });
 afterEach(() => {
-  rmSync(root, { recursive: true });
+  spawnSync("rm", ["-rf", "--", root]);
 });
 
 const from = (name = "") => join(root, "from", name);
@@ -69,6 +68,41 @@ describe.each([
   it("fails when it is aborted, and when there is nothing to copy", async () => {
     await expect(copy(from(), to(), AbortSignal.abort())).rejects.toThrow();
     await expect(copy(from("nothing"), to(), never)).rejects.toThrow();
+  });
+});
+
+describe("a copy of directories that are deeper than any path (limits.h, PATH_MAX)", () => {
+  if (findCopy() !== copyByProgram) {
+    it("needs coreutils", ({ skip }) => skip("the cp of this machine is another"));
+    return;
+  }
+  const inShell = (script: string, directory: string) => {
+    const words = ["-c", script, "d".repeat(200)];
+    return spawnSync("/bin/sh", words, { cwd: directory, encoding: "utf8" });
+  };
+  const down = (count: number) => `for n in $(seq ${count}); do cd -P $0 || exit 1; done`;
+
+  it("holds what is at the bottom and on the way, and may be copied again", async () => {
+    const nest = "for n in $(seq 60); do echo $n >file; ln -s file link; mkdir $0 && cd -P $0 || exit 1; done";
+    expect(inShell(`${nest}; echo bottom >file; chmod 400 file`, from()).status).toBe(0);
+    mkdirSync(join(root, "again"));
+
+    await copyByProgram(from(), to(), never);
+    await copyByProgram(to(), join(root, "again"), never);
+
+    for (const directory of [to(), join(root, "again")]) {
+      expect(inShell(`${down(60)}; cat file; stat -c %a file`, directory).stdout).toBe("bottom\n400\n");
+      for (const depth of [1, 17, 18, 19, 20, 21, 40]) {
+        expect(inShell(`${down(depth)}; cat file; readlink link`, directory).stdout).toBe(`${depth + 1}\nfile\n`);
+      }
+    }
+  });
+
+  it("fails all the same where something else goes wrong", async () => {
+    inShell("echo x >file; for n in $(seq 30); do mkdir $0 && cd -P $0; done", from());
+    mkdirSync(to("file"));
+
+    await expect(copyByProgram(from(), to(), never)).rejects.toThrow("could not be copied");
   });
 });
 

@@ -1,7 +1,12 @@
-import { spawn, spawnSync } from "node:child_process";
-import { cp, lstat } from "node:fs/promises";
+import { execFile, spawn, spawnSync } from "node:child_process";
+import { constants } from "node:fs";
+import { cp, type FileHandle, lstat, open, readdir } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
 import { VolumeRefused } from "#core/problem.ts";
 import { systemPath } from "./environment.ts";
+
+const run = promisify(execFile);
 
 /**
  * Copies what is in one directory into another, which is there and empty. Throws `VolumeRefused` for a full disk, and
@@ -15,10 +20,26 @@ export function findCopy(): Copy {
   return status === 0 ? copyByProgram : copyByNode;
 }
 
-const MOST_COMPLAINT = 64 * 1024;
-
 /** In a process of its own, so that a large copy delays nothing else. */
 export async function copyByProgram(from: string, to: string, signal: AbortSignal): Promise<void> {
+  await copyDeep(from, to, signal, mostRounds);
+}
+
+/** Of 2,000 bytes of a path each. */
+const mostRounds = 200;
+
+async function copyDeep(from: string, to: string, signal: AbortSignal, rounds: number): Promise<void> {
+  const failures = await failuresOfCopy(from, to, signal);
+  if (failures.has("full")) throw diskFull();
+  if (failures.has("other") || (failures.size > 0 && rounds === 0)) {
+    throw new Error("Some of its files could not be copied");
+  }
+  if (failures.size > 0) await copyFarBelow(from, to, signal, rounds);
+}
+
+type Failure = "full" | "too deep" | "other";
+
+async function failuresOfCopy(from: string, to: string, signal: AbortSignal): Promise<ReadonlySet<Failure>> {
   signal.throwIfAborted();
   const child = spawn("cp", ["-a", "--reflink=auto", "--", `${from}/.`, to], {
     cwd: "/",
@@ -27,15 +48,64 @@ export async function copyByProgram(from: string, to: string, signal: AbortSigna
   });
   const kill = () => child.kill("SIGKILL");
   signal.addEventListener("abort", kill);
-  let complaint = "";
-  child.stderr.on("data", (part) => {
-    complaint = `${complaint}${String(part)}`.slice(0, MOST_COMPLAINT);
-  });
+  const failures = new Set<Failure>();
+  // It writes whatever a name holds on one line.
+  createInterface(child.stderr).on("line", (line) => failures.add(failureIn(line)));
   const ended = new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve));
   const code = await ended.finally(() => signal.removeEventListener("abort", kill));
-  if (code === 0) return;
-  if (/No space left on device|Disk quota exceeded/.test(complaint)) throw diskFull();
-  throw new Error("Some of its files could not be copied");
+  signal.throwIfAborted();
+  if (code !== 0 && failures.size === 0) failures.add("other");
+  return code === 0 ? new Set() : failures;
+}
+
+function failureIn(line: string): Failure {
+  if (/: (?:No space left on device|Disk quota exceeded)$/.test(line)) return "full";
+  return line.endsWith(": File name too long") ? "too deep" : "other";
+}
+
+/** No path of a call may be longer than PATH_MAX (limits.h): what is beyond that is copied from directories on the way. */
+async function copyFarBelow(from: string, to: string, signal: AbortSignal, rounds: number): Promise<void> {
+  for await (const place of farBelow(Buffer.alloc(0), from)) {
+    const [source, target] = [await openDirectory(from, place), await openDirectory(to, place)];
+    try {
+      await empty(seenBy(target));
+      await copyDeep(seenBy(source), seenBy(target), signal, rounds - 1);
+    } finally {
+      await Promise.all([source.close(), target.close()]);
+    }
+  }
+}
+
+const farBytes = 2_000;
+
+/** The first directory of each branch whose path within the whole has so many bytes. Names are bytes, not text. */
+async function* farBelow(place: Buffer, whole: string): AsyncGenerator<Buffer> {
+  if (place.length >= farBytes) return yield place;
+  for (const entry of await readdir(within(whole, place), { withFileTypes: true, encoding: "buffer" })) {
+    if (entry.isDirectory()) yield* farBelow(Buffer.concat([place, slash, entry.name]), whole);
+  }
+}
+
+const slash = Buffer.from("/");
+
+function within(whole: string, place: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${whole}/.`), place]);
+}
+
+function openDirectory(whole: string, place: Buffer): Promise<FileHandle> {
+  return open(within(whole, place), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+}
+
+/** A short path for a directory that is open here. */
+function seenBy(directory: FileHandle): string {
+  return `/proc/${process.pid}/fd/${directory.fd}`;
+}
+
+/** A second copy writes over no file that the first made read-only. Throws where something stays. */
+async function empty(directory: string): Promise<void> {
+  const options = { cwd: "/", env: { PATH: systemPath } };
+  await run("chmod", ["-R", "u+rwX", "--", `${directory}/.`], options);
+  await run("find", [`${directory}/`, "-mindepth", "1", "-delete"], options);
 }
 
 /** Without pipes and sockets, which mean nothing once the process that made them is gone. */
