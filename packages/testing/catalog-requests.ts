@@ -59,6 +59,7 @@ export async function goodRequest(world: HttpWorld, endpoint: Endpoint, key: str
 const bodies: Readonly<Record<string, (world: HttpWorld, key: string) => unknown>> = {
   "POST /v1/auth/aws-login": () => loginBody(developer),
   "POST /v1/jobs/submit": () => plainJob,
+  "POST /v1/jobs/estimate": () => plainJob,
   "POST /v1/jobs/{job_id}/extend": () => ({ extension_hours: 2 }),
   "POST /v1/jobs/{job_id}/users": () => ({ github_username: githubUser }),
   "POST /v1/disks": (world) => ({ disk_name: freshName(world) }),

@@ -90,6 +90,13 @@ export function sizeOf(body: Submission): Size {
   };
 }
 
+/** The same with fewer GPUs, as the type offers them. */
+export function smallerSizesOf(body: Submission): Size[] {
+  const { gpus } = sizeOf(body);
+  const smaller = allowedCounts(typeOf(body.instance_type)).filter((count) => count < gpus);
+  return smaller.map((count) => sizeOf({ ...body, gpu_count: count }));
+}
+
 interface Contradiction {
   /** `value_error` when not given. */
   readonly type?: string;

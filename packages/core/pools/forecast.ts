@@ -44,7 +44,7 @@ const REACH_MS = 7 * 24 * 3_600_000;
 const MOST_ZONES = 6;
 
 /**
- * The honest estimate (design section 3): the plan run forward, 16 times, each job taking as much of its wanted time as
+ * The honest estimate (docs/architecture.md#estimates): the plan run forward, 16 times, each job taking as much of its wanted time as
  * such jobs really took. Nobody comes in these runs who does not wait yet. Nothing starts while the pool is closed.
  */
 export function forecast(input: ForecastInput): Forecast {

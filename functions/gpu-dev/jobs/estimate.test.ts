@@ -1,0 +1,135 @@
+import { describe, expect, test } from "vitest";
+import { noDurations } from "#core/pools/durations.ts";
+import { refreshForecast } from "#core/pools/forecast-items.ts";
+import { type PlanInput, plan } from "#core/pools/plan.ts";
+import { plainJob } from "#testing/catalog-requests.ts";
+import { type HttpWorld, httpWorld } from "#testing/http-world.ts";
+
+const HOUR = 3_600_000;
+
+/** A world with a forecast of two machines: half of one is free, and ends come after one and three hours. */
+async function forecastWorld(options: Partial<PlanInput> = {}) {
+  const world = await httpWorld();
+  const key = await world.login();
+  const now = world.clock.now();
+  const size = { wantedMs: HOUR };
+  const held = (node: string, units: number, hours: number) => {
+    return { owner: "x", shares: [{ node, units }], endsAt: now + hours * HOUR, at: now - HOUR, size };
+  };
+  const input: PlanInput = {
+    nodes: ["n1", "n2"].map((name) => ({ name, zone: "zone-a", units: 8 })),
+    occupied: [held("n1", 4, 3), held("n2", 8, 1)],
+    ...{ waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now, ...options },
+  };
+  const outset = { type: "h100", plan: input, planned: plan(input), number: 1, durations: noDurations, started: [] };
+  await refreshForecast(world.ctx, outset);
+  return { world, key, now };
+}
+
+async function ask(world: HttpWorld, key: string, fields: Readonly<Record<string, unknown>> = {}) {
+  const response = await world.request("POST", "/v1/jobs/estimate", { key, body: { ...plainJob, ...fields } });
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+function at(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+describe("an estimate for a job not yet submitted", () => {
+  test("says when, which place, why, and what would start now instead", async () => {
+    const { world, key, now } = await forecastWorld();
+
+    const { status, body } = await ask(world, key);
+
+    expect(status).toBe(200);
+    expect(body).toEqual({
+      estimated_start_time: at(now + HOUR),
+      estimated_start_latest: at(now + HOUR),
+      queue_position: 1,
+      reason: "Need 8 H100 GPUs, only 4 available - position #1",
+      alternatives: [{ gpu_count: 4, estimated_start_time: at(now), estimated_start_latest: at(now) }],
+    });
+  });
+
+  test("says that it would start now", async () => {
+    const { world, key, now } = await forecastWorld();
+
+    const { body } = await ask(world, key, { gpu_count: 2 });
+
+    expect(body).toMatchObject({ estimated_start_time: at(now), reason: "Would start now", alternatives: [] });
+  });
+
+  test("says no time that is over", async () => {
+    const { world, key } = await forecastWorld();
+    world.clock.advance(90_000);
+
+    const { body } = await ask(world, key, { gpu_count: 2 });
+
+    expect(body).toMatchObject({ estimated_start_time: at(world.clock.now()) });
+  });
+
+  test("says why it would never start", async () => {
+    const { world, key } = await forecastWorld({ nodes: [{ name: "n1", zone: "zone-a", units: 8 }] });
+
+    const { body } = await ask(world, key, { gpu_count: 16 });
+
+    expect(body).toMatchObject({
+      estimated_start_time: null,
+      estimated_start_latest: null,
+      reason: "Need 16 H100 GPUs, more than the present nodes can give - position #1 in queue",
+    });
+  });
+
+  test("says how far it reaches for what stands behind that", async () => {
+    const { world, key, now } = await forecastWorld({ occupied: [] });
+    const size = { wantedMs: 30 * 24 * HOUR };
+    const occupied = ["n1", "n2"].map((node) => {
+      return { owner: "x", shares: [{ node, units: 8 }], endsAt: now + size.wantedMs, at: now, size };
+    });
+    const nodes = ["n1", "n2"].map((name) => ({ name, zone: "zone-a", units: 8 }));
+    const later = { nodes, occupied, waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null };
+    const input = { ...later, now: now + 20_000 };
+    world.clock.advance(20_000);
+    await refreshForecast(world.ctx, {
+      ...{ type: "h100", plan: input, planned: plan(input), number: 2, durations: noDurations, started: [] },
+    });
+
+    const { body } = await ask(world, key);
+
+    const reason = `Starts later than ${at(now + 20_000 + 7 * 24 * HOUR)}`;
+    expect(body).toMatchObject({ estimated_start_time: null, estimated_start_latest: null, reason });
+  });
+
+  test("is none before the first forecast, and from one of long ago", async () => {
+    const none = { estimated_start_time: null, queue_position: null, reason: "No estimate was made yet" };
+    const { world, key } = await forecastWorld();
+
+    expect((await ask(world, key, { instance_type: "p4d.24xlarge" })).body).toMatchObject(none);
+    world.clock.advance(11 * 60_000);
+    expect((await ask(world, key)).body).toMatchObject(none);
+  });
+
+  test("is refused as the submit would be", async () => {
+    const { world, key } = await forecastWorld();
+
+    for (const fields of [{ gpu_count: 3 }, { image: "" }, { duration_hours: -1 }, { instance_type: "t2.micro" }]) {
+      const submit = await world.request("POST", "/v1/jobs/submit", { key, body: { ...plainJob, ...fields } });
+      const { status, body } = await ask(world, key, fields);
+
+      expect(status).toBe(submit.status);
+      expect(status).toBeGreaterThanOrEqual(400);
+      expect(body).toEqual(await submit.json());
+    }
+  });
+
+  test("writes nothing", async () => {
+    const { world, key } = await forecastWorld();
+
+    await ask(world, key, { disk_name: "new-disk" });
+
+    const jobs = await world.request("GET", "/v1/jobs", { key });
+    const disks = await world.request("GET", "/v1/disks", { key });
+    expect(await jobs.json()).toMatchObject({ total: 0 });
+    expect(await disks.json()).toMatchObject({ disks: [] });
+  });
+});

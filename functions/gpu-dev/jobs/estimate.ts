@@ -1,0 +1,55 @@
+import * as z from "zod";
+import { table } from "#aws/table.ts";
+import type { Size } from "#core/environments/record.ts";
+import { estimateStart } from "#core/pools/estimate.ts";
+import type { Answer } from "#core/pools/one-more.ts";
+import { reasonText } from "#core/pools/reasons.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#http/lambda.ts";
+import { wholeSeconds } from "#http/timestamp.ts";
+import { Submission, sizeOf, smallerSizesOf } from "./submission.ts";
+
+const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });
+const Times = z.object({
+  estimated_start_time: Timestamp.nullable(),
+  estimated_start_latest: Timestamp.nullable(),
+});
+const Estimated = Times.extend({
+  queue_position: z.number().nullable(),
+  reason: z.string(),
+  alternatives: z.array(z.object({ gpu_count: z.number() }).extend(Times.shape)),
+});
+
+export const endpoint = gpuDev.post(
+  "/v1/jobs/estimate",
+  { summary: "Estimate when a job would start", uses: ["table"], body: Submission, reply: Estimated },
+  async ({ ctx, body }) => {
+    const size = sizeOf(body);
+    const found = await estimateStart(ctx, { size, disk: body.disk_name ?? undefined }, smallerSizesOf(body));
+    if (!found) return { ...noTimes, queue_position: null, reason: "No estimate was made yet", alternatives: [] };
+    const { answer, alternatives } = found;
+    return {
+      ...timesOf(answer),
+      queue_position: answer.position,
+      reason: reasonOf(answer, size),
+      alternatives: alternatives.map((one) => ({ gpu_count: one.size.gpus, ...timesOf(one.answer) })),
+    };
+  },
+);
+
+export const handler = lambda(endpoint, { table });
+
+const noTimes = { estimated_start_time: null, estimated_start_latest: null };
+
+function timesOf({ p50, p90 }: Answer): z.infer<typeof Times> {
+  return {
+    estimated_start_time: p50 === null ? null : wholeSeconds(p50),
+    estimated_start_latest: p90 === null ? null : wholeSeconds(p90),
+  };
+}
+
+function reasonOf({ code, position, a, b }: Answer, { pool }: Size): string {
+  if (code === "now") return "Would start now";
+  if (code === "later") return `Starts later than ${wholeSeconds(a)}`;
+  return reasonText({ code, position, a, b }, pool);
+}

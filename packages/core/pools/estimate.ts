@@ -1,0 +1,54 @@
+import type { UserContext } from "../context.ts";
+import { readDirectory, uidOf } from "../disks/directory.ts";
+import { findDisk } from "../disks/record.ts";
+import type { Size } from "../environments/record.ts";
+import { readForecast } from "./forecast-items.ts";
+import { type Answer, alternativesTo, placeOneMore } from "./one-more.ts";
+import { refuseFullLine } from "./waiting-limit.ts";
+
+export interface Estimate {
+  readonly answer: Answer;
+  /** Smaller ones that would start earlier, soonest first. */
+  readonly alternatives: readonly { readonly size: Size; readonly answer: Answer }[];
+}
+
+/** A planner makes a forecast every minute at least: this old, it says nothing of now. */
+const OLDEST_MS = 10 * 60_000;
+
+/**
+ * When one of this size would start that the caller has not submitted, and which of the smaller ones would start earlier.
+ * It reads the last forecast and writes nothing. Undefined while there is none. Throws `quota` where a submit would.
+ */
+export async function estimateStart(
+  ctx: UserContext<"table">,
+  wanted: { readonly size: Size; readonly disk: string | undefined },
+  smaller: readonly Size[],
+): Promise<Estimate | undefined> {
+  await refuseFullLine(ctx, wanted.size.pool);
+  const [standing, zone] = await Promise.all([readForecast(ctx, wanted.size.pool), zoneOf(ctx, wanted.disk)]);
+  const now = ctx.clock.now();
+  if (!standing || now - standing.at > OLDEST_MS) return undefined;
+  const question = (size: Size) => {
+    return { owner: ctx.actor.uid, machines: size.machines, units: size.units, zone, size };
+  };
+  const answer = placeOneMore(standing, question(wanted.size));
+  const found = alternativesTo(standing, question(wanted.size), smaller.map(question));
+  return {
+    answer: fromNow(answer, now),
+    alternatives: found.map((one) => ({ size: one.question.size, answer: fromNow(one.answer, now) })),
+  };
+}
+
+/** Where the disk of that name is, if there is one. */
+async function zoneOf(ctx: UserContext<"table">, name: string | undefined): Promise<string | null> {
+  const owner = ctx.actor.uid;
+  const uid = name === undefined ? undefined : uidOf(await readDirectory(ctx, owner), name);
+  const disk = uid === undefined ? undefined : await findDisk(ctx, owner, uid);
+  return disk?.volume?.zone ?? null;
+}
+
+/** What was to be some seconds ago is to be now. */
+function fromNow(answer: Answer, now: number): Answer {
+  const since = (time: number | null) => (time === null ? null : Math.max(time, now));
+  return { ...answer, p50: since(answer.p50), p90: since(answer.p90) };
+}
