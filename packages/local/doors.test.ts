@@ -68,7 +68,7 @@ describe("the page of a session", () => {
     await api("DELETE", `/session/${uuid}`);
 
     expect(workspace_url).toBe(`http://vs-code-${uuid}.preview.localhost:${port}`);
-    expect([page.body, awake.body].map((body) => body.includes("A stand-in"))).toEqual([true, true]);
+    expect([page.body, awake.body].map((body) => body.includes("A placeholder"))).toEqual([true, true]);
     expect(others.map(({ status }) => status)).toEqual([401, 404]);
     expect([notThere.status, notThere.body]).toEqual([404, others[1]?.body]);
     expect(asleep.status).toBe(503);
@@ -90,7 +90,7 @@ describe("the page of a session", () => {
     ];
 
     expect(answers.map(({ status }) => status)).toEqual([401, 200, 401]);
-    expect(answers[1]?.body).toContain("A stand-in");
+    expect(answers[1]?.body).toContain("A placeholder");
     expect(await api("POST", "/chat", { message: "x" })).not.toHaveProperty("reply");
     await api("DELETE", `/session/${uuid}`);
   });
@@ -157,7 +157,7 @@ describe("a workspace's doors", () => {
 });
 
 describe("a WebSocket to a page", () => {
-  it("is what the page makes of it: a stand-in has none, and none comes so far without a key", async () => {
+  it("is what the page makes of it: a placeholder has none, and none comes so far without a key", async () => {
     const { uuid, workspace_url } = await api("POST", "/session/create", { user_id: "user@example.com" });
     await eventually(
       () => open(workspace_url, basic(key)),

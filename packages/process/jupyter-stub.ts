@@ -3,7 +3,7 @@ import { delimiter, join } from "node:path";
 import { systemPath } from "./environment.ts";
 import type { Trial } from "./trial.ts";
 
-/** A stand-in on the PATH of a trial's run, for tests: it takes the options that are given to the real one. */
+/** A fake Jupyter on the PATH of a trial's run, for tests: it takes the options that are given to the real one. */
 export function jupyterStub({ shown, home, compute }: Trial, source = serving): Readonly<Record<string, string>> {
   const bin = join(shown, "bin");
   mkdirSync(bin, { recursive: true });

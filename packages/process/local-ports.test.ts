@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openPorts } from "./local-ports.ts";
 
-test("a Jupyter that runs find by LOCAL_PATH is their own, and one that this machine has not got is stood in for", async () => {
+test("a Jupyter that runs find by LOCAL_PATH is their own, and one that this machine has not got has a placeholder", async () => {
   const place = mkdtempSync(join(tmpdir(), "berth-ports-"));
   const bin = join(place, "venv/bin");
   mkdirSync(bin, { recursive: true });
@@ -18,5 +18,5 @@ test("a Jupyter that runs find by LOCAL_PATH is their own, and one that this mac
 
   rmSync(place, { recursive: true });
   expect(found).toEqual([]);
-  expect(absent).toMatchObject([{ port: 8888, standsIn: true }]);
+  expect(absent).toMatchObject([{ port: 8888, hasPlaceholder: true }]);
 });

@@ -9,7 +9,7 @@ import { readWhole, writeWhole } from "./run-directory.ts";
 export interface LocalPort extends RunPort {
   readonly local: number;
   /** Nothing of the run's own will serve it. */
-  readonly standsIn: boolean;
+  readonly hasPlaceholder: boolean;
 }
 
 const file = "ports.json";
@@ -25,8 +25,8 @@ export async function openPorts(
   const lacksJupyter = () => !isOnPath("jupyter", env.PATH ?? programs.path);
   const served = ports.flatMap((port) => {
     if (port.kind === "ssh") return [];
-    if (port.kind === "jupyter") return lacksJupyter() ? [{ ...port, standsIn: true }] : [];
-    return [{ ...port, standsIn: port.kind === "http" && command === null }];
+    if (port.kind === "jupyter") return lacksJupyter() ? [{ ...port, hasPlaceholder: true }] : [];
+    return [{ ...port, hasPlaceholder: port.kind === "http" && command === null }];
   });
   const free = await findFreePorts(served.length);
   const opened = served.map((port, n) => ({ ...port, local: free[n] ?? 0 }));

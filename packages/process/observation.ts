@@ -87,14 +87,14 @@ const volumeNote = "disk at $WORKSPACE, its size not enforced";
 const pythonNote = "python runs python3: this machine has no program of that name";
 
 function notesOf(directory: string, run: RunRecord | undefined): string[] {
-  const standIns = readPorts(directory).filter(({ standsIn }) => standsIn);
+  const placeholders = readPorts(directory).filter(({ hasPlaceholder }) => hasPlaceholder);
   return [
     imageNote,
     ...(run && run.volumes.length > 0 ? [volumeNote] : []),
     ...(/^python\b/.test(run?.image ?? "") && lacksPython() ? [pythonNote] : []),
-    ...standIns.map(({ port, kind }) => {
+    ...placeholders.map(({ port, kind }) => {
       const why = kind === "jupyter" ? "this machine has no Jupyter" : "it has no command";
-      return `a stand-in answers on port ${port}: ${why}`;
+      return `a placeholder answers on port ${port}: ${why}`;
     }),
   ];
 }

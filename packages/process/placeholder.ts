@@ -1,13 +1,14 @@
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { LocalPort } from "./local-ports.ts";
 
 /** What is answered on the ports of one run that nothing of its own serves. */
 export interface Placeholders {
-  open(ports: readonly LocalPort[]): void;
+  /** Throws where a port is taken: its visitors would be led to whoever has it. */
+  open(ports: readonly LocalPort[]): Promise<void>;
   close(): void;
 }
 
-const againAfterMs = 500;
 /** Of one port: visitors of one run leave descriptors for the others. */
 const mostConnections = 256;
 
@@ -17,21 +18,18 @@ const mostConnections = 256;
  */
 export function placeholdersOf(image: string): Placeholders {
   const servers = new Set<Server>();
-  const serveAt = ({ port, local }: LocalPort): void => {
+  const serveAt = async ({ port, local }: LocalPort): Promise<void> => {
     const page = pageOf(image, String(port));
     const server = createServer((asked, reply) => {
       serve(page, asked, reply).catch(() => reply.destroy());
     });
     server.maxConnections = mostConnections;
-    // Another process may have taken the port for a moment.
-    server.on("error", () => setTimeout(() => servers.has(server) && listen(), againAfterMs).unref());
-    const listen = () => server.listen(local, "127.0.0.1");
+    await once(server.listen(local, "127.0.0.1"), "listening");
     servers.add(server);
-    listen();
   };
   return {
-    open: (ports) => {
-      for (const port of ports) if (port.standsIn) serveAt(port);
+    open: async (ports) => {
+      for (const port of ports) if (port.hasPlaceholder) await serveAt(port);
     },
     close: () => {
       for (const server of servers) {
@@ -88,8 +86,8 @@ function sayJson(reply: ServerResponse, status: number, body: unknown): void {
 
 function pageOf(image: string, port: string): string {
   const what = `port ${escaped(port)} of <code>${escaped(image)}</code>`;
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Stand-in</title>
-<h1>A stand-in</h1>
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Placeholder</title>
+<h1>A placeholder</h1>
 <p>This page stands for ${what}: images are recorded here and not pulled, so nothing of it runs.</p>
 </html>\n`;
 }

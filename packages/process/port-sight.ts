@@ -33,7 +33,7 @@ async function seePort({ port, kind }: RunPort, local: LocalPort | undefined, do
     return { port, kind, address: sshPort === null ? null : addressOf(sshPort), answers: sshPort !== null };
   if (local) {
     // What passes connections on into the other network accepts each: only there it is seen who listens.
-    const isInside = networkOf !== null && !local.standsIn;
+    const isInside = networkOf !== null && !local.hasPlaceholder;
     const answers = isInside ? listensInside(networkOf, local.local) : await isListening(local.local);
     return { port, kind, address: addressOf(local.local), answers };
   }

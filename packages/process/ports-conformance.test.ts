@@ -19,7 +19,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
   portsConformance(async () => {
     const { compute, nodes, close } = openTrial({ isolation, locking });
-    // No stand-in speaks anything but HTTP.
+    // No placeholder speaks anything but HTTP.
     const silence = () => undefined;
     return { compute, nodes, now: Date.now, pass: sleep, close, silence, command: () => "sleep 3600" };
   });

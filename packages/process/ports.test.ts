@@ -52,7 +52,7 @@ describe.each([
     const address = await addressOf();
 
     expect(await (await fetch(`http://${address}/`)).json()).toEqual({ isFirst: true, hasSsh: false });
-    expect((await trial.observe())?.notes.join()).not.toContain("stand-in");
+    expect((await trial.observe())?.notes.join()).not.toContain("placeholder");
   });
 
   it("keep a run that answered once ready, and show which of them has fallen silent", async () => {
@@ -70,7 +70,7 @@ describe.each([
     expect(await processCompute(trial.options).observe(trial.uid, 1)).toMatchObject({ state: "ready" });
   });
 
-  it("are served by a stand-in where there is no command, which says so and is no process of the run", async () => {
+  it("are served by a placeholder where there is no command, which says so and is no process of the run", async () => {
     await apply({ image: `<script>"x"</script>`, ports: [http] });
     const address = await addressOf();
 
@@ -79,12 +79,12 @@ describe.each([
     expect(page).toContain("port 8080");
     expect(page).toContain("&#60;script&#62;&#34;x&#34;");
     expect(page).not.toContain("<script>");
-    expect((await trial.observe())?.notes).toContain("a stand-in answers on port 8080: it has no command");
+    expect((await trial.observe())?.notes).toContain("a placeholder answers on port 8080: it has no command");
     const others = processesOf(trial.home, trial.uid).filter((pid) => pid !== trial.launcherPid());
     expect(others.map(programOf).filter((program) => program.includes("node"))).toEqual([]);
   });
 
-  it("have a stand-in only while the run lives", async () => {
+  it("have a placeholder only while the run lives", async () => {
     await apply({ ports: [http] });
     const address = await addressOf();
 
@@ -94,7 +94,7 @@ describe.each([
     await expect(fetch(`http://${address}/`)).rejects.toThrow("fetch failed");
   });
 
-  it("keep a stand-in that goes on while its clients do strange things", async () => {
+  it("keep a placeholder that goes on while its clients do strange things", async () => {
     await apply({ ports: [http] });
     const address = await addressOf();
     const clients = ["\0\r\n\r\n", "GET", "POST /chat HTTP/1.1\r\ncontent-length: 9\r\n\r\n{"].map((text) => {
@@ -108,7 +108,7 @@ describe.each([
     expect(await trial.observe()).toMatchObject({ state: "ready" });
   });
 
-  it("answer a chat from the stand-in, and refuse what is none", async () => {
+  it("answer a chat from the placeholder, and refuse what is none", async () => {
     await apply({ ports: [http] });
     const address = await addressOf();
     const say = async (body: string, method = "POST") => {
@@ -146,14 +146,14 @@ describe.each([
     expect((await trial.observe())?.ports[0]).toMatchObject({ address: null, answers: false });
   });
 
-  it("have a stand-in for a Jupyter that the machine has not got, beside a command", async () => {
+  it("have a placeholder for a Jupyter that the machine has not got, beside a command", async () => {
     const env = { PATH: "/nowhere:relative" };
     await apply({ command: "/bin/sleep 3600", env, ports: [{ port: 8888, kind: "jupyter" }] });
 
     const address = await addressOf(8888);
 
     expect(await (await fetch(`http://${address}/lab`)).text()).toContain("port 8888");
-    expect((await trial.observe())?.notes).toContain("a stand-in answers on port 8888: this machine has no Jupyter");
+    expect((await trial.observe())?.notes).toContain("a placeholder answers on port 8888: this machine has no Jupyter");
   });
 
   it("are asked in the first machine alone, and end with the run", async () => {

@@ -159,14 +159,14 @@ async function runMachines(run: Handled): Promise<End> {
   try {
     const masterPort = plan.machines > 1 ? await findFreePort() : undefined;
     const opened = await openPorts(directory, plan);
-    await Promise.all(opened.map(({ local, standsIn }) => !standsIn && forwards.open(local)));
+    await Promise.all(opened.map(({ local, hasPlaceholder }) => !hasPlaceholder && forwards.open(local)));
+    await placeholders.open(opened);
     const shared = { plan, directory, masterPort, output: output.descriptor, signal: run.stop.signal };
     for (let rank = 0; rank < plan.machines; rank += 1) {
       const given = { ...shared, rank, ports: rank === 0 ? opened : [], first: machines[0]?.inside };
       machines.push(await startMachine({ ...given, sayJoined: (isJoined) => sayJoined(run, isJoined) }));
     }
     for (const { begin } of machines) begin();
-    placeholders.open(opened);
   } catch (error) {
     return { exitCode: null, reason: notStarted(error) };
   } finally {

@@ -70,7 +70,7 @@ function staged(block: string, { base, words = {} }: Staging): string {
 }
 
 /** `requests` as far as the document uses it, for a python3 that has none. */
-export const requestsStandIn = `
+export const requestsFake = `
 import json as _json, urllib.request, urllib.error
 
 class Response:

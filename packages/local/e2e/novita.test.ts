@@ -11,7 +11,7 @@ import { keyFile } from "../ssh-trial.ts";
 import {
   blocksIn,
   blockWith,
-  requestsStandIn,
+  requestsFake,
   runNode,
   runPython,
   runShell,
@@ -141,14 +141,14 @@ describe("the document's commands", () => {
 });
 
 describe("the document's programs", () => {
-  it("in JavaScript and in Python (with a stand-in where it lacks requests) make an instance of one name each under one key", async ({
+  it("in JavaScript and in Python (with a fake where it lacks requests) make an instance of one name each under one key", async ({
     skip,
   }) => {
     skip(lacksPython.length > 0, "not on this machine: python3");
     const modules = join(trial.home, "python");
     mkdirSync(modules);
     const { code: lacksRequests } = await runProgram("python3", ["-c", "import requests"], {});
-    if (lacksRequests !== 0) writeFileSync(join(modules, "requests.py"), requestsStandIn);
+    if (lacksRequests !== 0) writeFileSync(join(modules, "requests.py"), requestsFake);
 
     const js = await runNode(blockWith("const API_BASE"), staging, ["", ""]);
     const python = await runPython(blockWith("import requests"), staging, modules);
