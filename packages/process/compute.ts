@@ -33,6 +33,7 @@ import {
 } from "./run-directory.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 import { endSupervisors, forgetSupervisors } from "./supervisor-place.ts";
+import { hasSparePython } from "./tools.ts";
 import { volumeData } from "./volume-directory.ts";
 
 export interface ProcessComputeOptions {
@@ -145,6 +146,7 @@ async function applyRun(host: Host, run: Run): Promise<void> {
     const record: RunRecord = {
       ...{ key: run.key, image: run.image, nodes, isolation: plan.isolation, network: plan.network, ports: plan.ports },
       ...{ volumes: plan.mounts.map(({ volume }) => volume), limits: plan.limits },
+      hasSparePython: hasSparePython(plan),
     };
     const files = { "run.json": JSON.stringify(record), until: String(run.until), [lockFile]: "" };
     makeRunDirectory(directory, plan.machines, files);

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
 import { systemPath } from "./environment.ts";
@@ -29,6 +29,20 @@ export function programsOf(given: string, home: string, userHomes = knownHomes()
 interface Homes {
   readonly stack: string;
   readonly users: readonly string[];
+}
+
+/** Whether a PATH leads to such a program. */
+export function isOnPath(program: string, path: string): boolean {
+  return path.split(delimiter).some((entry) => isAbsolute(entry) && isProgram(join(entry, program)));
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
 }
 
 /** Of whoever starts the stack, and of the others: with sudo and the like their programs may be in its PATH. */

@@ -1,7 +1,6 @@
-import { accessSync, constants, statSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
 import type { RunPort } from "#core/context.ts";
 import { findFreePorts } from "./free-port.ts";
+import { isOnPath } from "./local-path.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { readWhole, writeWhole } from "./run-directory.ts";
 
@@ -44,17 +43,4 @@ export function portVariables(ports: readonly LocalPort[]): Record<string, strin
   const first = ports.find(({ kind }) => kind === "http");
   const named = ports.map(({ port, local }) => [`PORT_${port}`, String(local)]);
   return { ...Object.fromEntries(named), ...(first ? { PORT: String(first.local) } : {}) };
-}
-
-function isOnPath(program: string, path: string): boolean {
-  return path.split(":").some((directory) => isAbsolute(directory) && isProgram(join(directory, program)));
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }

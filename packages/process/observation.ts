@@ -1,8 +1,6 @@
-import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import type { Observation, PortSight, RunState } from "#core/context.ts";
 import { seeJupyter } from "./access-record.ts";
-import { systemPath } from "./environment.ts";
 import { killedFromOutside, stackStopped } from "./exit.ts";
 import { limitsInWords, noLimits } from "./limits.ts";
 import { readPorts } from "./local-ports.ts";
@@ -91,17 +89,12 @@ function notesOf(directory: string, run: RunRecord | undefined): string[] {
   return [
     imageNote,
     ...(run && run.volumes.length > 0 ? [volumeNote] : []),
-    ...(/^python\b/.test(run?.image ?? "") && lacksPython() ? [pythonNote] : []),
+    ...(/^python\b/.test(run?.image ?? "") && run?.hasSparePython ? [pythonNote] : []),
     ...placeholders.map(({ port, kind }) => {
       const why = kind === "jupyter" ? "this machine has no Jupyter" : "it has no command";
       return `a placeholder answers on port ${port}: ${why}`;
     }),
   ];
-}
-
-/** Whether `python` is the spare one: where runs look for programs first, there is none. */
-function lacksPython(): boolean {
-  return !systemPath.split(":").some((directory) => existsSync(join(directory, "python")));
 }
 
 /** How the processes of a run are found. */

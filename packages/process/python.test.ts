@@ -1,5 +1,7 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { processCompute } from "./compute.ts";
 import { systemPath } from "./environment.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 import { openTrial, type Trial } from "./trial.ts";
@@ -32,6 +34,21 @@ describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation
       expect(seen).toBe("a b - x  y '\n7\n");
     },
   );
+
+  it.skipIf(isSkipped)("have the python of a virtual environment in LOCAL_PATH, and no note of another", async () => {
+    const bin = join(trial.shown, "venv/bin");
+    mkdirSync(bin, { recursive: true });
+    writeFileSync(join(bin, "python"), "#!/bin/sh\necho own\n", { mode: 0o755 });
+    const programs = { path: `${bin}:${systemPath}`, shown: [trial.shown] };
+    await processCompute({ ...trial.options, programs }).apply(
+      trial.runOf({ command: "python", image: "python:3.13" }),
+    );
+
+    const seen = await trial.ended();
+
+    expect(await trial.compute.readLog(trial.uid, 1)).toBe("own\n");
+    expect(seen?.notes.join()).not.toContain("python3");
+  });
 
   it.skipIf(isSkipped)("are said to be so in its notes, where it is not the machine's own", async () => {
     await outputOf("true");

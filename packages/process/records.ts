@@ -20,6 +20,8 @@ export interface RunRecord {
   /** The volumes that its first machine mounts. */
   readonly volumes: readonly string[];
   readonly ports: readonly RunPort[];
+  /** Its `python` is python3, by the program of ours: where it looks for programs first, there is none. */
+  readonly hasSparePython: boolean;
   /** Those that it was to have. */
   readonly limits: RunLimits;
 }
@@ -51,7 +53,8 @@ export interface EndRecord {
 export type Mark = "removal" | "until" | "stopped" | "answered" | "silent" | "cut-off";
 
 export function readRun(directory: string): RunRecord | undefined {
-  const { key, image, nodes, isolation, network, volumes, ports, limits } = readObject(directory, "run.json") ?? {};
+  const found = readObject(directory, "run.json") ?? {};
+  const { key, image, nodes, isolation, network, volumes, ports, hasSparePython, limits } = found;
   if (typeof key !== "string" || typeof image !== "string" || !Array.isArray(nodes)) return undefined;
   const names = nodes.filter((node) => typeof node === "string");
   return {
@@ -59,6 +62,7 @@ export function readRun(directory: string): RunRecord | undefined {
     network: network === "own" ? "own" : "shared",
     volumes: Array.isArray(volumes) ? volumes.filter((volume) => typeof volume === "string") : [],
     ports: Array.isArray(ports) ? (ports as RunPort[]) : [],
+    hasSparePython: hasSparePython === true,
     limits: (limits ?? noLimits) as RunLimits,
   };
 }

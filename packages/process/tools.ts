@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isOnPath } from "./local-path.ts";
+import type { LaunchPlan } from "./plan.ts";
 import type { Isolation } from "./records.ts";
 
 const sftpDirectory = fileURLToPath(new URL("./sftp/", import.meta.url));
@@ -19,6 +21,11 @@ export function toolPlaces(home: string): string[] {
 /** Programs that every image is to have, for what the machine lacks of them, as a run sees their directory. */
 export function spareBin(home: string, isolation: Isolation): string {
   return isolation === "none" ? binDirectory : join(home, "tools/bin");
+}
+
+/** Whether a run's `python` is the one among these. */
+export function hasSparePython({ env, programs }: Pick<LaunchPlan, "env" | "programs">): boolean {
+  return env.PATH === undefined && !isOnPath("python", programs.path) && isOnPath("python3", programs.path);
 }
 
 /** The words that start the SFTP server inside a run. */
