@@ -1,4 +1,7 @@
-import { access } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { access, rm } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { binaryPath, KUBERNETES_VERSION } from "./binary.ts";
 import { kubeClient } from "./client.ts";
@@ -29,12 +32,32 @@ describe("a control plane", () => {
 
   it("leaves neither a process nor a file", async () => {
     const controlPlane = await startControlPlane(await binaryPath(process.env));
-    expect(controlPlane.processIds.map(isRunning)).toEqual([true, true, true, true]);
+    const { processIds } = controlPlane;
+    expect(processIds.map(isRunning)).toEqual([true, true, true, true]);
 
     await controlPlane.stop();
 
-    expect(controlPlane.processIds.map(isRunning)).toEqual([false, false, false, false]);
+    expect(processIds.map(isRunning)).toEqual([false, false, false, false]);
     await expect(access(controlPlane.home)).rejects.toThrow("ENOENT");
+  });
+
+  it("ends when whoever started it is killed", async () => {
+    const binary = await binaryPath(process.env);
+    const program = `
+      import { startControlPlane } from ${JSON.stringify(new URL("control-plane.ts", import.meta.url).href)};
+      const { processIds, home } = await startControlPlane(${JSON.stringify(binary)});
+      console.log(JSON.stringify({ processIds, home }));`;
+    const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", program], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [line] = await once(child.stdout, "data");
+    const { processIds, home } = JSON.parse(String(line)) as { processIds: number[]; home: string };
+    expect(processIds.map(isRunning)).toEqual([true, true, true, true]);
+
+    child.kill("SIGKILL");
+
+    while (processIds.some(isRunning)) await sleep(25);
+    await rm(home, { recursive: true });
   });
 
   it("says why it did not start", async () => {

@@ -24,6 +24,8 @@ const users = {
 
 export type ClusterUser = keyof typeof users;
 
+export type PartName = "etcd" | "apiserver" | "controller-manager" | "scheduler";
+
 export interface ControlPlaneOptions {
   /** How long a node may be silent before it is not ready; 40 on a real cluster. */
   readonly nodeGraceSeconds?: number;
@@ -38,6 +40,8 @@ export interface ControlPlane {
   /** Its data, certificates and logs. */
   readonly home: string;
   readonly processIds: readonly number[];
+  /** Kills a part as a crash would and starts it again; returns when the API server answers that it is ready. */
+  restart(part: PartName): Promise<void>;
   /** Ends its processes and removes its directory. */
   stop(): Promise<void>;
 }
@@ -71,7 +75,7 @@ async function startParts(binary: string, starting: Starting): Promise<ControlPl
   const tokens = await writeTokens(home);
   await mkdir(join(home, "certs"));
   await runToEnd(binary, ["signing-key", join(home, "signing.key")]);
-  const start = (name: string, args: readonly string[]) => {
+  const start = (name: PartName, args: readonly string[]) => {
     const part = startPart(binary, name, args, home);
     parts.push(part);
     return part;
@@ -81,7 +85,8 @@ async function startParts(binary: string, starting: Starting): Promise<ControlPl
   const port = await freePort();
   const apiserver = start("apiserver", apiserverFlags(home, port));
   const url = `https://127.0.0.1:${port}`;
-  await ready([etcd, apiserver], url, home, tokens.admin);
+  const isReady = () => ready([etcd, apiserver], url, home, tokens.admin);
+  await isReady();
   const [cert, key] = await Promise.all(
     ["crt", "key"].map((kind) => readFile(join(home, "certs", `apiserver.${kind}`), "utf8")),
   );
@@ -90,8 +95,20 @@ async function startParts(binary: string, starting: Starting): Promise<ControlPl
   await writeKubeconfigs(home, accessOf);
   start("controller-manager", controllerFlags(home, nodeGraceSeconds));
   start("scheduler", [`--config=${join(home, "scheduler.json")}`, "--secure-port=0"]);
-  const processIds = parts.map(({ pid }) => pid);
-  return { nodeGraceSeconds, accessOf, serving: { cert, key }, home, processIds, stop };
+  return {
+    nodeGraceSeconds,
+    accessOf,
+    serving: { cert, key },
+    home,
+    get processIds() {
+      return parts.map(({ pid }) => pid);
+    },
+    async restart(name) {
+      await parts.find((part) => part.name === name)?.restart();
+      await isReady();
+    },
+    stop,
+  };
 }
 
 async function writeTokens(home: string): Promise<Record<ClusterUser, string>> {
