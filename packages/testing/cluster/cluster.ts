@@ -3,7 +3,7 @@ import { type KubeClient, type KubeObject, kubeClient } from "./client.ts";
 import { type ClusterUser, type ControlPlane, type ControlPlaneOptions, startControlPlane } from "./control-plane.ts";
 import { type Kubelet, type KubeletOptions, startKubelet } from "./kubelet.ts";
 import type { NodeOptions, PretendNode } from "./pretend-node.ts";
-import { watchOnce } from "./watch.ts";
+import { follow } from "./watch.ts";
 
 /** A control plane with pretend nodes, for the tests of one file. */
 export interface Cluster {
@@ -46,21 +46,13 @@ export async function seen<Item extends KubeObject>(
   path: string,
   test: (item: Item) => boolean,
 ): Promise<Item> {
-  const { status, body } = await client.get<{ metadata: { resourceVersion: string }; items: Item[] }>(path);
-  if (status !== 200) throw new Error(`list ${path}: ${status} ${JSON.stringify(body)}`);
-  const found = body.items.find(test);
-  if (found) return found;
+  const found = Promise.withResolvers<Item>();
   const ending = new AbortController();
-  try {
-    for await (const { type, object } of watchOnce<Item>(client, path, {
-      from: body.metadata.resourceVersion,
-      signal: ending.signal,
-    })) {
-      if (type === "ERROR") throw new Error(`watch ${path}: ${JSON.stringify(object)}`);
-      if (type !== "BOOKMARK" && type !== "DELETED" && test(object)) return object;
-    }
-    throw new Error(`The watch of ${path} ended`);
-  } finally {
+  const look = (type: string, item: Item) => {
+    if (type === "DELETED" || !test(item)) return;
+    found.resolve(item);
     ending.abort();
-  }
+  };
+  await follow<Item>(client, path, look, ending.signal);
+  return found.promise;
 }

@@ -12,7 +12,8 @@ export interface KubeletServer {
   close(): Promise<void>;
 }
 
-type FindPod = (namespace: string, name: string) => PodRun | undefined;
+/** A pod of a lost node answers nobody. */
+type FindPod = (namespace: string, name: string) => PodRun | "lost" | undefined;
 
 /** What an API server asks a kubelet for, by https on 127.0.0.1: logs, exec, port-forward. */
 export async function startKubeletServer(
@@ -28,6 +29,7 @@ export async function startKubeletServer(
   });
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const asked = read(request, find);
+    if (asked.isLost) return void socket.destroy();
     if (!asked.pod) return refuse(socket, "404 Not Found", "pod does not exist");
     if (asked.verb === "portForward") return acceptPortForward(request, socket, head, asked.query, asked.pod);
     const { container } = asked;
@@ -49,6 +51,7 @@ interface Asked {
   readonly verb: string | undefined;
   readonly query: URLSearchParams;
   readonly pod: PodRun | undefined;
+  readonly isLost: boolean;
   readonly containerName: string | undefined;
   readonly container: RunningContainer | undefined;
 }
@@ -57,13 +60,16 @@ interface Asked {
 function read(request: IncomingMessage, find: FindPod): Asked {
   const url = new URL(request.url ?? "/", "https://kubelet");
   const [verb, namespace = "", name = "", containerName] = url.pathname.split("/").slice(1);
-  const pod = find(namespace, name);
+  const found = find(namespace, name);
+  const isLost = found === "lost";
+  const pod = isLost ? undefined : found;
   const container = pod?.containers.find(({ spec }) => spec.name === containerName);
-  return { verb, query: url.searchParams, pod, containerName, container };
+  return { verb, query: url.searchParams, pod, isLost, containerName, container };
 }
 
 function answerLog(find: FindPod, request: IncomingMessage, response: ServerResponse): void {
-  const { verb, query, pod, containerName, container } = read(request, find);
+  const { verb, query, pod, isLost, containerName, container } = read(request, find);
+  if (isLost) return void request.socket.destroy();
   if (verb !== "containerLogs" || !pod) return void response.writeHead(404).end("pod does not exist\n");
   const name = `container "${containerName}" in pod "${pod.pod.metadata.name}"`;
   if (!container) return void response.writeHead(400).end(`${name} is not available\n`);

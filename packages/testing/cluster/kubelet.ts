@@ -45,12 +45,12 @@ export async function startKubelet(controlPlane: ControlPlane, options: KubeletO
   const pods = new Map<string, Pod>();
   const home = join(controlPlane.home, "pods");
   const isAlive = (node: string | undefined) => nodes.get(node ?? "")?.isAlive ?? false;
-  const server = await startKubeletServer(controlPlane.serving, home, (namespace, name) =>
-    [...runs.values()].find(
-      ({ pod: { metadata, spec } }) =>
-        metadata.namespace === namespace && metadata.name === name && isAlive(spec.nodeName),
-    ),
-  );
+  const server = await startKubeletServer(controlPlane.serving, home, (namespace, name) => {
+    const run = [...runs.values()].find(
+      ({ pod: { metadata } }) => metadata.namespace === namespace && metadata.name === name,
+    );
+    return run && !isAlive(run.pod.spec.nodeName) ? "lost" : run;
+  });
 
   const begin = (pod: Pod) => {
     const script = (options.scriptOf ?? annotatedScript)(pod);

@@ -18,7 +18,8 @@ export async function makeNamespace(client: KubeClient, name: string): Promise<s
 }
 
 export const jobsOf = (namespace: string): string => `/apis/batch/v1/namespaces/${namespace}/jobs`;
-const podsOf = (namespace: string): string => `/api/v1/namespaces/${namespace}/pods`;
+export const podsOf = (namespace: string): string => `/api/v1/namespaces/${namespace}/pods`;
+export const claimsOf = (namespace: string): string => `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
 /** Lists the pods of a Job. */
 export const podsOfJob = (namespace: string, job: string): string =>
   `${podsOf(namespace)}?labelSelector=batch.kubernetes.io/job-name=${job}`;
@@ -60,7 +61,7 @@ export async function makeJob(
 }
 
 /** The body of an answer that is none of a refusal. */
-function must<Body>({ status, body }: Answer<Body>): Body {
+export function must<Body>({ status, body }: Answer<Body>): Body {
   if (status >= 300) throw new Error(`${status} ${JSON.stringify(body)}`);
   return body;
 }

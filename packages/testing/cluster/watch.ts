@@ -73,11 +73,14 @@ async function followOnce<Item extends KubeObject>(
   if (status !== 200) throw new Error(`list ${path}: ${status}`);
   const listed = new Set(body.items.map(({ metadata }) => metadata.uid));
   for (const [uid, item] of [...known]) if (!listed.has(uid)) change("DELETED", item);
-  for (const item of body.items) change(known.has(item.metadata.uid) ? "MODIFIED" : "ADDED", item);
+  for (const item of body.items) {
+    if (signal.aborted) return;
+    change(known.has(item.metadata.uid) ? "MODIFIED" : "ADDED", item);
+  }
   let from = body.metadata.resourceVersion;
   while (!signal.aborted) {
     for await (const { type, object } of watchOnce<Item>(client, path, { from, signal })) {
-      if (type === "ERROR") return;
+      if (type === "ERROR" || signal.aborted) return;
       from = object.metadata.resourceVersion;
       if (type !== "BOOKMARK") change(type, object);
     }

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { KubeObject } from "./client.ts";
+import { type Cluster, startCluster } from "./cluster.ts";
+import { makeNamespace, must } from "./objects.ts";
+import { follow, type WatchEvent, watchOnce } from "./watch.ts";
+
+let cluster: Cluster;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+});
+
+afterAll(() => cluster.stop());
+
+describe("a watch", () => {
+  it("goes on from a bookmark, and does not tell again what was before it", async () => {
+    const [quiet, loud] = [await makeNamespace(cluster.admin, "quiet"), await makeNamespace(cluster.admin, "loud")];
+    const path = secretsOf(quiet);
+    const { body } = await cluster.admin.get<KubeObject>(path);
+    await makeSecret(quiet, "first");
+    const events: WatchEvent<KubeObject>[] = [];
+    let last: KubeObject | undefined;
+
+    // It comes two seconds before the end, where something happened that this watch was not told.
+    for await (const event of watchOnce<KubeObject>(cluster.admin, path, {
+      from: body.metadata.resourceVersion,
+      timeoutSeconds: 4,
+    })) {
+      events.push(event);
+      if (event.type === "ADDED") last = await makeSecret(loud, "elsewhere");
+    }
+    const bookmark = events.findLast(({ type }) => type === "BOOKMARK")?.object.metadata.resourceVersion ?? "none";
+    await makeSecret(quiet, "second");
+    const later = await collect(watchOnce<KubeObject>(cluster.admin, path, { from: bookmark, timeoutSeconds: 1 }));
+
+    expect(names(events)).toEqual(["first"]);
+    expect(Number(bookmark)).toBeGreaterThanOrEqual(Number(last?.metadata.resourceVersion));
+    expect(names(later)).toEqual(["second"]);
+  });
+
+  it("is told that a version is too old", async () => {
+    const { body } = await cluster.admin.get<KubeObject>("/api/v1/secrets");
+    await makeNamespace(cluster.admin, "newer");
+    // What it remembers for those who watch begins anew.
+    await cluster.controlPlane.restart("apiserver");
+
+    const [event] = await collect(
+      watchOnce<KubeObject>(cluster.admin, "/api/v1/secrets", {
+        from: body.metadata.resourceVersion,
+        timeoutSeconds: 1,
+      }),
+    );
+
+    expect(event).toMatchObject({ type: "ERROR", object: { code: 410, reason: "Expired" } });
+  });
+});
+
+describe("follow", () => {
+  it("tells what is there, what comes and what goes", async () => {
+    const namespace = await makeNamespace(cluster.admin, "followed");
+    await makeSecret(namespace, "there");
+    const told: string[] = [];
+    const ending = new AbortController();
+
+    const following = follow<KubeObject>(
+      cluster.admin,
+      secretsOf(namespace),
+      (type, { metadata }) => {
+        told.push(`${type} ${metadata.name}`);
+        if (type === "DELETED") ending.abort();
+        else if (metadata.name === "there") void makeSecret(namespace, "comes");
+        else void cluster.admin.remove(`${secretsOf(namespace)}/there`);
+      },
+      ending.signal,
+    );
+    await following;
+
+    expect(told).toEqual(["ADDED there", "ADDED comes", "DELETED there"]);
+  });
+});
+
+const secretsOf = (namespace: string) => `/api/v1/namespaces/${namespace}/secrets`;
+
+async function makeSecret(namespace: string, name: string): Promise<KubeObject> {
+  return must(await cluster.admin.post(secretsOf(namespace), { metadata: { name } }));
+}
+
+async function collect(events: AsyncIterable<WatchEvent<KubeObject>>): Promise<WatchEvent<KubeObject>[]> {
+  const collected: WatchEvent<KubeObject>[] = [];
+  for await (const event of events) collected.push(event);
+  return collected;
+}
+
+function names(events: readonly WatchEvent<KubeObject>[]): string[] {
+  return events.filter(({ type }) => type !== "BOOKMARK").map(({ object }) => object.metadata.name);
+}
