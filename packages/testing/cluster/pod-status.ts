@@ -18,7 +18,7 @@ export type Phase = "Pending" | "Running" | "Succeeded" | "Failed";
 
 function phaseOf({ inits, mains, ending }: Pick<PodState, "inits" | "mains" | "ending">): Phase {
   const codes = mains.map(exitCodeOf);
-  const hasEnded = codes.every((code) => code !== undefined);
+  const hasEnded = codes.every((code) => code !== undefined) && !inits.some(({ state }) => "running" in state);
   const initFailed = inits.some((init) => !isSidecar(init) && (exitCodeOf(init) ?? 0) !== 0);
   if (initFailed || (ending && hasEnded)) return "Failed";
   if (hasEnded) return codes.every((code) => code === 0) ? "Succeeded" : "Failed";
