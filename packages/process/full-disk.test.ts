@@ -27,7 +27,7 @@ const program = `
   const isTidy = () => readdirSync("/mnt/snapshots").every((name) => !name.startsWith("."));
   const backUp = async (attempt) => {
     const begun = await volumes.createSnapshot(id, { name: "data", disk: "d", attempt });
-    for (let tries = 0; tries < 500; tries += 1) {
+    for (let tries = 0; tries < 6_000; tries += 1) {
       const found = await volumes.findSnapshot(begun.id);
       if (found.state !== "pending" && isTidy()) return found;
       await sleep(10);
@@ -84,7 +84,7 @@ const execProgram = `
     until: Date.now() + 600_000,
   };
   const until = async (read, holds) => {
-    for (let tries = 0; tries < 1_000; tries += 1) {
+    for (let tries = 0; tries < 3_000; tries += 1) {
       const found = await read();
       if (holds(found)) return found;
       await sleep(20);
