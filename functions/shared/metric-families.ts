@@ -19,8 +19,8 @@ export function metricFamilies({ depths, pools, unreadable, lagMs, orphans }: Op
     gauge("berth_jobs", "Jobs that wait for capacity or hold it, by phase.", pools.flatMap(phaseSamples)),
     gauge("berth_capacity_units", "GPUs, or machines without GPUs, by state.", pools.flatMap(unitSamples)),
     gauge("berth_admission_open", "Whether new jobs are started: 0 while drained or paused.", ofEach(pools, openness)),
-    gauge("berth_ledger_unreadable", "Whether the record that decides who has capacity cannot be read.", [
-      ...ofEach(pools, () => 0),
+    gauge("berth_ledger_unreadable", "Records that cannot be read of those that decide who has capacity.", [
+      ...ofEach(pools, ({ summary }) => summary.unreadableItems),
       ...unreadable.map((type) => ({ labels: { gpu_type: type }, value: 1 })),
     ]),
     histogram("berth_queue_wait_seconds", "From submit until capacity was taken.", pools.flatMap(waitSamples)),
@@ -58,15 +58,9 @@ function ofEach(pools: readonly Pool[], value: (pool: Pool) => number): Sample[]
   return pools.map((pool) => ({ labels: { gpu_type: pool.type }, value: value(pool) }));
 }
 
-function phaseSamples({ type, granted, held, summary }: Pool): Sample[] {
-  const holding = (phase: string) => held.filter((one) => one.phase === phase).length;
-  const phases = {
-    waiting: summary.waiting - granted.length,
-    granted: granted.length,
-    preparing: holding("preparing"),
-    active: holding("active"),
-    stopping: holding("stopping"),
-  };
+function phaseSamples({ type, summary }: Pool): Sample[] {
+  const { waiting, granted, preparing, active, stopping } = summary;
+  const phases = { waiting: waiting - granted, granted, preparing, active, stopping };
   return Object.entries(phases).map(([phase, count]) => ({
     labels: { gpu_type: type, phase },
     value: Math.max(0, count),

@@ -7,6 +7,7 @@ import { drainPool } from "#core/pools/admission.ts";
 import { loadCatalog } from "#http/catalog.ts";
 import { compose } from "#http/compose.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
 import { internal } from "./metrics.ts";
 
 const deployment = { version: "1.0.0", startedAt: 0, isolation: "none", limits: "none" };
@@ -83,13 +84,17 @@ test("a ledger that cannot be read shows as such", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1, a100: 1 }) });
   await world.advance(60_000);
   const before = (await scrape(world)).values;
-  await world.table.put({ ...(await world.table.get(poolKey("h100"))), held: 7 } as never);
+  await world.table.put({ ...(await world.table.get(poolKey("h100"))), seen: 7 } as never);
+  const [node] = (await viewPool(world.ctx, "a100"))?.nodes ?? [];
+  await world.table.put({ ...node, held: 7 } as never);
+  await world.advance(60_000);
 
   const { values } = await scrape(world);
 
   expect(before.get('berth_ledger_unreadable{gpu_type="h100"}')).toBe(0);
   expect(values.get('berth_ledger_unreadable{gpu_type="h100"}')).toBe(1);
-  expect(values.get('berth_ledger_unreadable{gpu_type="a100"}')).toBe(0);
+  expect(before.get('berth_ledger_unreadable{gpu_type="a100"}')).toBe(0);
+  expect(values.get('berth_ledger_unreadable{gpu_type="a100"}')).toBe(1);
 });
 
 test("orphans show once they were looked for", async () => {

@@ -96,8 +96,8 @@ const poisons = [
   ["environment", { requests: undefined }],
   ["environment", { events: { timeline: "x" } }],
   ["pool", { kind: "pond" }],
-  ["pool", { nodes: null }],
-  ["pool", { held: "x" }],
+  ["pool", { seen: null }],
+  ["pool", { compared: "x" }],
   ["user", { keys: null }],
   ["user", { disabled: "no" }],
 ] as const;

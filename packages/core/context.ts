@@ -274,6 +274,8 @@ export interface ComputeNode extends NodeRef {
   readonly units: number;
   /** Those of them that are in use by pods that are not ours. */
   readonly foreignUnits: number;
+  /** Our runs that are bound there and have not ended; absent where every run is on the nodes of its shares. */
+  readonly runs?: readonly { readonly uid: string; readonly units: number }[];
 }
 
 /** A node that a run is bound to; its uid stays that of the node object at the time of binding. */

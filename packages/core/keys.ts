@@ -75,6 +75,37 @@ export function poolKey(type: string): Key {
   return single(`pool#${type}`);
 }
 
+/** The partitions that hold the ledger items of a pool's nodes. */
+export function nodePartitions(type: string): readonly string[] {
+  return [..."0123456789abcdef"].map((digit) => `pool#${type}#${digit}`);
+}
+
+/** The ledger item of the node object of this name and uid; `digit` is the first hex digit of the hash of `sk`. */
+export function nodeKey(type: string, digit: string, sk: string): Key {
+  return { pk: `pool#${type}#${digit}`, sk };
+}
+
+/** A node object as the sort key of its ledger item: its name may come back with another machine, its uid never does. */
+export function nodeIdentity({ name, uid }: { readonly name: string; readonly uid: string }): string {
+  return `${name}~${uid}`;
+}
+
+/** The ledger item of what was granted on machines that a pool's group has still to make. */
+export function makeableKey(type: string): Key {
+  return single(`pool#${type}#makeable`);
+}
+
+/** The name of the node whose ledger item this is, by its key in a message; null: of machines still to be made. */
+export function nodeNameOf(item: string): string | null {
+  const sk = item.slice(item.lastIndexOf("|") + 1);
+  return sk === "-" ? null : sk.slice(0, sk.lastIndexOf("~"));
+}
+
+/** Whether this is the key of a ledger item of that pool, in a message. */
+export function isLedgerOf(type: string, item: string): boolean {
+  return item.startsWith(`pool#${type}#`);
+}
+
 /** What the operator wants of admission, over all pools. */
 export const admissionKey: Key = single("admission");
 
@@ -184,7 +215,7 @@ export function kindOfKey({ pk }: Key): RecordKind | undefined {
   if (/^owner#[^#]+#env#[^#]+#spec$/.test(pk)) return "spec";
   if (/^owner#[^#]+#disk$/.test(pk)) return "disk";
   if (/^owner#[^#]+#delivery$/.test(pk)) return "delivery";
-  if (pk.startsWith("pool#")) return "pool";
+  if (/^pool#[^#]+$/.test(pk)) return "pool";
   if (pk.startsWith("user#")) return "user";
   if (pk.startsWith("inbox#")) return "inbox";
   return undefined;

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
 import type { Run } from "./context.ts";
 import { createEnvironment } from "./environments/create.ts";
 import type { Environment } from "./environments/record.ts";
@@ -77,7 +78,8 @@ test("a worker that slept for more than 20 s after its read changes nothing in t
     await reconcilePools(world.ctx, [message.look]);
   }
   const { pk, sk } = await world.read("alice", "one");
-  await reconcile(world.ctx, { look: `${pk}|${sk}`, for: ["pool#h100|-"] });
+  const [grant] = (await viewPool(world.ctx, "h100"))?.granted ?? [];
+  await reconcile(world.ctx, { look: `${pk}|${sk}`, for: grant?.items ?? [] });
 
   await reconcile(sleepy, { look: `${pk}|${sk}` });
 

@@ -33,7 +33,7 @@ export async function reconcile(ctx: WorkerContext, message: Look): Promise<void
   for (let left = TRIES; left > 0; left--) {
     if ((await lookOnce(ctx, key, message, left === 1)) === "over") return;
   }
-  await sendLook(ctx, key, { delayMs: 1000 });
+  await sendLook(ctx, key, { delayMs: 1000, ...(message.for && { for: message.for }) });
 }
 
 const TRIES = 3;
@@ -53,7 +53,7 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
     return "over";
   }
   const guarded = { ...ctx, ...budgeted(ctx, ctx.clock, startedAt) };
-  const step = await takeStep(guarded, item, now, isLast);
+  const step = await takeStep(guarded, item, message.for ?? [], now, isLast);
   if (step === "again") return "again";
   if (!step) return "over";
   // What it was asked for ahead of time was nothing: the chain of looks goes on beside it.
@@ -62,7 +62,7 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
   if (!record) return "again";
   logLook(ctx, record, step.did, ctx.clock.monotonic() - startedAt);
   await act(guarded, key, step);
-  await sendAfter(ctx, key, record, step);
+  await sendAfter(ctx, key, record, step, message);
   return "over";
 }
 
@@ -88,6 +88,7 @@ interface Due extends Stored {
 async function takeStep(
   ctx: WorkerContext,
   item: Item,
+  named: readonly string[],
   now: number,
   isLast: boolean,
 ): Promise<Step<Due> | "again" | undefined> {
@@ -96,7 +97,7 @@ async function takeStep(
     if (kindOfKey(item) === "disk") return await stepDisk(ctx, item, now);
     if (kindOfKey(item) === "inbox") return await stepInbox(ctx, item, now);
     if (kindOfKey(item) === "spec") return await stepSpec(ctx, item, now);
-    return await stepEnvironment(ctx, item, now);
+    return await stepEnvironment(ctx, item, now, named);
   } catch (error) {
     // What is always too slow for a step, or changed meanwhile, is a failure like any other, or looks would multiply.
     if ((error instanceof Conflict || error instanceof StepTooOld) && !isLast) return "again";
@@ -120,11 +121,21 @@ function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): St
   return { record, sends: [], did: "failed" };
 }
 
-/** Only here, behind a write that won, is the next look at the same record sent: chains merge and never multiply. */
-async function sendAfter(ctx: WorkerContext, key: Key, record: Due, step: Step<Due>): Promise<void> {
+/**
+ * Only here, behind a write that won, is the next look at the same record sent: chains merge and never multiply. What this
+ * look named and this step was not about yet, the next one names.
+ */
+async function sendAfter(
+  ctx: WorkerContext,
+  key: Key,
+  record: Due,
+  step: Step<Due>,
+  { for: named }: Look,
+): Promise<void> {
   const others = step.sends.map((send) => sendLook(ctx, send.key, send.for ? { for: send.for } : {}));
   const wait = record.dueAt === undefined ? Number.POSITIVE_INFINITY : record.dueAt - ctx.clock.now();
-  if (wait <= SWEEP_REACH_MS) others.push(sendLook(ctx, key, { delayMs: wait }));
+  const isStillNamed = named && wait <= 0 && wantsLook(record as Item, { look: keyText(key), for: named });
+  if (wait <= SWEEP_REACH_MS) others.push(sendLook(ctx, key, { delayMs: wait, ...(isStillNamed && { for: named }) }));
   await Promise.all(others);
 }
 

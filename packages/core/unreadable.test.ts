@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
 import { findOrphans, readOrphans } from "./admin/orphans.ts";
 import { changeInbox } from "./chat/inbox.ts";
 import type { Item } from "./context.ts";
@@ -9,7 +10,6 @@ import { listDisks } from "./disks/view.ts";
 import { createEnvironment } from "./environments/create.ts";
 import { admissionKey, chatKey, environmentKey, keyText, poolKey } from "./keys.ts";
 import { pauseAdmission, readAdmission } from "./pools/admission.ts";
-import { findPool } from "./pools/record.ts";
 import { reconcile } from "./reconcile.ts";
 import { FORMAT } from "./unreadable.ts";
 
@@ -37,7 +37,7 @@ test("a job whose record cannot be read keeps its GPUs: nobody else is started o
 
   await world.advance(10 * MINUTE);
 
-  const pool = await findPool(world.ctx, "h100");
+  const pool = await viewPool(world.ctx, "h100");
   expect((await world.read("bob", "two")).phase).toBe("queued");
   expect(pool?.held.map(({ key }) => key.split("|")[1])).toEqual(["one"]);
 });
@@ -52,7 +52,7 @@ test("a grant whose record cannot be read is kept until it can be", async () => 
   await edit(world, "alice", "one", { phase: "hibernating" });
 
   await world.advance(10 * MINUTE);
-  expect((await findPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid)).toEqual([one.uid]);
+  expect((await viewPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid)).toEqual([one.uid]);
 
   await edit(world, "alice", "one", { phase: "queued", dueAt: world.clock.now() });
   await world.advance(3 * MINUTE);
@@ -66,7 +66,7 @@ test("units that an unreadable record holds are counted in the pool, and an alar
   const alarms = () => log.lines.filter(({ level, event }) => level === "error" && event === "capacity not readable");
 
   await world.advance(5 * MINUTE);
-  expect((await findPool(world.ctx, "h100"))?.summary.unreadable).toBe(8);
+  expect((await viewPool(world.ctx, "h100"))?.summary.unreadable).toBe(8);
   expect(alarms()).toEqual([]);
 
   await world.advance(10 * MINUTE);
@@ -74,7 +74,7 @@ test("units that an unreadable record holds are counted in the pool, and an alar
 
   await edit(world, "alice", "one", { phase: "active" });
   await world.advance(2 * MINUTE);
-  expect((await findPool(world.ctx, "h100"))?.summary.unreadable).toBe(0);
+  expect((await viewPool(world.ctx, "h100"))?.summary.unreadable).toBe(0);
 });
 
 test("waiting jobs whose records cannot be read keep no others from starting", async () => {

@@ -187,7 +187,7 @@ function runOf(uid: string): Run {
 async function recordOf(uid: string, holds: "holds" | "gave back") {
   const { as } = await memoryWorld();
   const made = await createEnvironment(as("alice"), newEnvironment("one", { pool: "t4-small", gpus: 1 }));
-  const grant = { shares, at: 1 };
+  const grant = { id: "granted", shares, at: 1 };
   const active: Environment = {
     ...made,
     ...environmentKey(owner, "gpu-dev", `id-${uid}`),

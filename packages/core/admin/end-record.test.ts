@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
 import type { Item } from "../context.ts";
 import { listDisks } from "../disks/view.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { reservation } from "../environments/policy.ts";
 import { environmentKey, inboxKey, keyText, poolKey } from "../keys.ts";
-import { findPool } from "../pools/record.ts";
 import { FORMAT } from "../unreadable.ts";
 import { endRecord } from "./end-record.ts";
 
@@ -55,7 +55,7 @@ test.each([
   expect(await listDisks(world.as("alice"))).toMatchObject([{ name: "data", inUse: false }]);
   expect((await listDisks(world.as("alice")))[0]?.disk.snapshots).toHaveLength(1);
   await world.advance(20 * MINUTE);
-  expect((await findPool(world.ctx, "h100"))?.summary.unreadable).toBe(0);
+  expect((await viewPool(world.ctx, "h100"))?.summary.unreadable).toBe(0);
 });
 
 test("a record that says which run it is at is ended as that one, although a ledger still names the run before", async () => {
@@ -68,7 +68,7 @@ test("a record that says which run it is at is ended as that one, although a led
 
   expect(await world.read("alice", "one")).toMatchObject({ phase: "failed", run: { n: 2, grant: null } });
   expect(world.compute.liveUnits("h100-1")).toBe(0);
-  expect((await findPool(world.ctx, "h100"))?.held).toEqual([]);
+  expect((await viewPool(world.ctx, "h100"))?.held).toEqual([]);
 });
 
 test("its own volumes, its host label and its secrets go as at every end, and of a volume a zip is kept", async () => {
@@ -121,11 +121,12 @@ test("a ledger is not ended, and the answer says what to do", async () => {
   });
 });
 
-test("nothing is ended while the ledger of its pool cannot be read", async () => {
+test("nothing is ended while a ledger item of its pool cannot be read", async () => {
   const world = await running();
   await edit(world, { phase: "hibernating" });
-  const pool = await world.table.get(poolKey("h100"));
-  await world.table.put({ ...(pool as Item), held: 7 } as Item);
+  for (const node of (await viewPool(world.ctx, "h100"))?.nodes ?? []) {
+    await world.table.put({ ...node, held: 7 } as unknown as Item);
+  }
 
   await expect(endRecord(world.ctx, keyText(keyOfOne(world)))).rejects.toMatchObject({ kind: "conflict" });
 

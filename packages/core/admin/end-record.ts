@@ -1,11 +1,12 @@
 import type { Context, Item, Key } from "../context.ts";
 import { isSize, parseEnvironment } from "../environments/parse.ts";
+import type { Size } from "../environments/record.ts";
 import { ENDED_UNREADABLE, salvage } from "../environments/salvage.ts";
 import { poolTypes } from "../fleet.ts";
-import { keyOfText, keyText, kindOfKey, poolKey } from "../keys.ts";
+import { isLedgerOf, keyOfText, keyText, kindOfKey, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
-import { parsePool } from "../pools/parse.ts";
-import type { Grant } from "../pools/record.ts";
+import { readLedger } from "../pools/ledger.ts";
+import { emptyPool, type Grant } from "../pools/record.ts";
 import { Problem } from "../problem.ts";
 import { readEach } from "../readable.ts";
 import { uid as isUid } from "../shape.ts";
@@ -21,7 +22,9 @@ export async function endRecord(ctx: Context<"table" | "queue">, text: string): 
   const kind = key && kindOfKey(key);
   if (key && kind === "environment") return endEnvironment(ctx, key);
   if (key && kind === "disk" && isUid(key.sk)) return endDisk(ctx, key);
-  if (key && poolTypes.some((type) => keyText(poolKey(type)) === text)) throw new Problem("conflict", LEDGER);
+  if (poolTypes.some((type) => keyText(poolKey(type)) === text || isLedgerOf(type, text))) {
+    throw new Problem("conflict", LEDGER);
+  }
   throw new Problem("invalid", "key must be the key of a job's or a disk's record: <pk>|<sk>");
 }
 
@@ -56,12 +59,12 @@ async function endEnvironment(ctx: Context<"table" | "queue">, key: Key): Promis
 
 /** What the ledgers say that it was granted or holds: they name its life and its run even where the record does not. */
 async function findEntry(ctx: Context<"table">, item: Item): Promise<Grant | undefined> {
-  const { records, unreadable } = readEach(ctx, await ctx.table.getMany(poolTypes.map(poolKey)), parsePool);
-  const named = isSize(item.size) ? keyText(poolKey(item.size.pool)) : undefined;
-  if (named === undefined ? unreadable.size > 0 : unreadable.has(named)) {
-    throw new Problem("conflict", "The ledger of its pool cannot be read, so nobody knows what the record holds");
+  const ledgers = await Promise.all(poolTypes.map((type) => readLedger(ctx, emptyPool(ctx, type))));
+  const mayName = isSize(item.size) ? ledgers.filter(({ type }) => type === (item.size as Size).pool) : ledgers;
+  if (mayName.some(({ unreadable }) => unreadable.size > 0)) {
+    throw new Problem("conflict", "A ledger item of its pool cannot be read, so nobody knows what the record holds");
   }
-  const entries = records.flatMap(({ granted, held }) => [...held, ...granted]);
+  const entries = ledgers.flatMap(({ granted, held }) => [...held, ...granted]);
   // Another life may have had this key.
   return entries.find((entry) => entry.key === keyText(item) && (!isUid(item.uid) || entry.uid === item.uid));
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { waitingFields } from "../environments/record.ts";
 import { requestCancel } from "../environments/requests.ts";
@@ -102,7 +103,7 @@ describe("a disk of an environment", () => {
 
     expect(outside).toMatchObject({ phase: "queued", run: { n: 2 }, reason: "Waits until disk 'data' is backed up" });
     expect(await world.read("alice", "two")).toMatchObject({ phase: "active", run: { n: 2 } });
-    expect(await world.table.get(poolKey("h100"))).toMatchObject({ granted: [], held: [{ uid: two.uid, run: 2 }] });
+    expect(await viewPool(world.ctx, "h100")).toMatchObject({ granted: [], held: [{ uid: two.uid, run: 2 }] });
   });
 
   test("that never got its environment is free again without a backup", async () => {

@@ -211,6 +211,7 @@ test("a volume that nobody recorded and some machine has is reported and never r
   await world.advance(1000);
   await cancel(world, "one");
   await createEnvironment(world.as("bob"), newEnvironment("keeps-zone-a"));
+  world.clock.advance(1);
   await submit(world, "two");
   await world.advance(5000);
   const { findVolume, listVolumes } = world.volumes;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
 import { takeAway } from "#testing/take-away.ts";
 import { pauseAdmission } from "../pools/admission.ts";
-import { findPool } from "../pools/record.ts";
 import { createEnvironment } from "./create.ts";
 import { requestCancel } from "./requests.ts";
 
@@ -26,7 +26,7 @@ describe("what can never be made", () => {
       reason: "Not ready after 30 minutes, at step pod",
       run: { grant: null },
     });
-    expect((await findPool(world.ctx, "h100"))?.held).toEqual([]);
+    expect((await viewPool(world.ctx, "h100"))?.held).toEqual([]);
   });
 
   test("a disk whose volume cannot be made fails its job at its limit, and both are free for the next", async () => {

@@ -1,7 +1,7 @@
 import type { Observation } from "../context.ts";
 import { firstSettles } from "../making.ts";
 import { patienceMs } from "../patience.ts";
-import { findPool, namesEnvironment } from "../pools/record.ts";
+import { ledgerItemsOf, readLedgerItems } from "../pools/ledger.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { backUp } from "./backup.ts";
 import { releaseUnused } from "./disk.ts";
@@ -141,8 +141,7 @@ export async function lookAfterEnd(
   if (environment.end.cleanLooks >= LOOKS_AFTER_END_MS.length) return "done";
   const since = environment.end.cleanSince ?? environment.end.at ?? now;
   const nextLook = since + (LOOKS_AFTER_END_MS[environment.end.cleanLooks] ?? 0);
-  const pool = await findPool(ctx, environment.size.pool);
-  if (pool && namesEnvironment(pool, environment.uid)) {
+  if (await isNamed(ctx, environment)) {
     return tellingPool(until(environment, now + 5000, "waits for its pool"));
   }
   if (now < nextLook) return until(environment, nextLook, "ended");
@@ -161,6 +160,14 @@ export async function lookAfterEnd(
   }
   if (following === undefined) return "done";
   return until({ ...environment, end: { ...environment.end, cleanLooks } }, since + following, "clean");
+}
+
+/** Whether a ledger item still says that it has capacity. */
+async function isNamed(ctx: WorkerContext, environment: Environment): Promise<boolean> {
+  const { records, unreadable } = await readLedgerItems(ctx, ledgerItemsOf(ctx, environment));
+  const [first] = unreadable;
+  if (first !== undefined) throw new Error(`The ledger item ${first} cannot be read`);
+  return records.some(({ granted, held }) => [...granted, ...held].some(({ uid }) => uid === environment.uid));
 }
 
 /** The last that goes is its log: until then the record stays due, far ahead. */

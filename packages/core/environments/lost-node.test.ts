@@ -1,9 +1,8 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
 import type { Item, NodeRef } from "../context.ts";
-import { poolKey } from "../keys.ts";
 import { declareNodeGone } from "../pools/node-gone.ts";
-import { findPool } from "../pools/record.ts";
 import { createEnvironment, type NewEnvironment } from "./create.ts";
 import { reservation } from "./policy.ts";
 import type { Environment } from "./record.ts";
@@ -78,7 +77,7 @@ test("the units of a lost machine are gone, not free", async () => {
   await until(job, 3 * MINUTE, isOver);
   await job.world.advance(3 * MINUTE);
 
-  const pool = await findPool(job.world.ctx, "h100");
+  const pool = await viewPool(job.world.ctx, "h100");
   expect(pool).toMatchObject({ nodes: [], granted: [], held: [], summary: { total: 0, free: 0, waiting: 1 } });
   expect((await job.world.read("bob", "waits")).phase).toBe("queued");
 });
@@ -211,15 +210,15 @@ test("the operator's word counts for one node object, for 24 h, also where the m
 
 test("a node that only an unreadable ledger may name is not answered as unknown", async () => {
   const job = await running({}, { nodes: nodesOf({ h100: 1, a100: 1 }) });
-  const pool = await job.world.table.get(poolKey("a100"));
-  if (!pool) throw new Error("There is no ledger");
-  await job.world.table.put({ ...pool, nodes: null } as Item);
+  const [node] = (await viewPool(job.world.ctx, "a100"))?.nodes ?? [];
+  if (!node) throw new Error("There is no ledger");
+  await job.world.table.put({ ...node, held: null } as unknown as Item);
   const operator = job.world.as("op");
 
   const refused = declareNodeGone(operator, "a100-1");
   const found = await declareNodeGone(operator, job.name);
 
-  await expect(refused).rejects.toMatchObject({ kind: "conflict", message: expect.stringContaining("pool#a100|-") });
+  await expect(refused).rejects.toMatchObject({ kind: "conflict", message: expect.stringContaining("|a100-1~") });
   expect(found.name).toBe(job.name);
 });
 

@@ -92,7 +92,7 @@ export function newHead(
       : null,
     createdAt: now,
     queuedAt: now,
-    placement: { withdrawn: null, withdrawals: 0 },
+    placement: { withdrawn: null, withdrawals: 0, ledgers: [] },
     access: doors,
     requests: { list: [], count: CREATION },
     looks: 0,

@@ -1,4 +1,4 @@
-import { findPool, namesEnvironment } from "../pools/record.ts";
+import { findPool } from "../pools/record.ts";
 import { Unreadable } from "../unreadable.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { endAttempt } from "./backup.ts";
@@ -44,7 +44,7 @@ async function passedDeadline(
 async function keepsPlace(ctx: WorkerContext, { size, uid }: Environment): Promise<boolean> {
   try {
     const pool = await findPool(ctx, size.pool);
-    return pool !== undefined && (pool.head?.uid === uid || Boolean(pool.closed) || namesEnvironment(pool, uid));
+    return pool !== undefined && (pool.head?.uid === uid || pool.closed !== null || Object.hasOwn(pool.offered, uid));
   } catch (error) {
     // Only a newer version can read the ledger that it wrote, so the end of this wait is left to that version.
     if (error instanceof Unreadable) return error.isNewer;

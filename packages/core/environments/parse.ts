@@ -65,7 +65,7 @@ export const isSize = shape<Size>({
   gpus: count,
   wantedMs: number,
 });
-export const shares = listOf(shape<Share>({ node: orNull(text), units: ordinal }));
+const shares = listOf(shape<Share>({ node: orNull(text), units: ordinal }));
 const resources = shape<Resources>({ cpus: number, memoryMb: number });
 const runPort: Table<RunPort> = { port: ordinal, kind: oneOf("ssh", "jupyter", "http", "tcp") };
 export const volumeRef = shape<VolumeRef>({ id: text, zone: text });
@@ -142,7 +142,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     preparingAt: moment,
     startedAt: moment,
     straysAt: moment,
-    grant: orNull(shape<NonNullable<RunState["grant"]>>({ shares, at: number })),
+    grant: orNull(shape<NonNullable<RunState["grant"]>>({ id: text, shares, at: number })),
     machines: listOf(machine),
     applyingAt: moment,
     appliedAt: moment,
@@ -158,6 +158,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
   placement: {
     withdrawn: orNull(shape<NonNullable<Placement["withdrawn"]>>({ run: ordinal, nodes: listOf(text), at: number })),
     withdrawals: count,
+    ledgers: listOf(text),
   },
   end: {
     outcome: orNull(outcome),

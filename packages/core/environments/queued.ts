@@ -1,5 +1,7 @@
+import { isLedgerOf, keyText } from "../keys.ts";
 import { patienceMs } from "../patience.ts";
-import { findPool, type Grant, knowsOf, type Pool } from "../pools/record.ts";
+import { readLedgerItems, wholeGrants } from "../pools/ledger.ts";
+import { findPool, type Grant } from "../pools/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { closeActions } from "./actions.ts";
 import { readyDisk, releaseUnused } from "./disk.ts";
@@ -9,18 +11,22 @@ import { changed, tellingDisk, tellingPool, until } from "./pace.ts";
 import { type Environment, noRun, type Outcome, waitingFields } from "./record.ts";
 import { decideEnd, enter } from "./transitions.ts";
 
-/** While the pool knows that it waits: the pool looks at itself every minute and repeats what it granted. */
+/** The pool looks at itself every minute, finds in the index who waits, and repeats what it granted. */
 const KNOWN_MS = 300_000;
 /** The least while its disk is being backed up. More than a little early (reconcile.ts), or doubled looks would never die out. */
 const DISK_MS = 5_000;
-/** While the pool has not seen it yet. */
+/** Until it says a second time that it waits: the first word may be lost, and the index late. */
 const UNKNOWN_MS = 5_000;
+const FIRST_LOOKS = 0;
+/** More than the machines of several runs: an item that named it longer ago has let it go since. */
+const MOST_LEDGERS = 40;
 
-/** Takes its grant if the ledger has one, makes itself known to the pool if it does not, ends if it shall. */
+/** Takes its grant if there is one, says to the pool that it waits if not, ends if it shall. */
 export async function stepQueued(
   ctx: WorkerContext,
   environment: Environment,
   now: number,
+  named: readonly string[],
 ): Promise<Step<Environment> | undefined> {
   if (environment.end.outcome) return endInQueue(ctx, environment, environment.end.outcome, now);
   const ready = await readyDisk(ctx, environment);
@@ -36,13 +42,39 @@ export async function stepQueued(
     const inLine = { ...extended, ...waitingFields(extended), zone: ready.zone, reason: null };
     return tellingPool(until(inLine, now + UNKNOWN_MS, "stands in line"));
   }
-  const pool = await findPool(ctx, environment.size.pool);
-  const grant = pool?.granted.find((one) => one.uid === environment.uid && one.run === environment.run.n);
-  if (pool && grant) return tellingPool(changed(takeGrant(extended, pool, grant, now), now, "took its grant"));
+  const grant = await findGrant(ctx, environment, named, now);
+  if (grant) return tellingPool(changed(takeGrant(extended, grant, now), now, "took its grant"));
 
   if ((environment.dueAt ?? now) > now) return undefined;
-  if (pool && knowsOf(pool, environment)) return until(extended, now + KNOWN_MS, "waits");
-  return tellingPool(until(extended, now + UNKNOWN_MS, "asked its pool"));
+  return tellingPool(until(extended, now + (environment.looks > FIRST_LOOKS ? KNOWN_MS : UNKNOWN_MS), "waits"));
+}
+
+/** What it was granted, and the zone of its first machine. */
+interface Offer {
+  readonly grant: Grant;
+  readonly zone: string | null;
+}
+
+/**
+ * The grant that the ledger items hold which the look names, or the head where nobody named any for so long that it is
+ * due. An operator who closed the pool since the grant was written finds that it is not taken: the head is read after the
+ * items.
+ */
+async function findGrant(
+  ctx: WorkerContext,
+  { uid, run, size, dueAt }: Environment,
+  named: readonly string[],
+  now: number,
+): Promise<Offer | undefined> {
+  const told = named.filter((item) => isLedgerOf(size.pool, item));
+  const isDue = (dueAt ?? now) <= now;
+  const ledgers = told.length === 0 && isDue ? ((await findPool(ctx, size.pool))?.offered[uid] ?? []) : told;
+  if (ledgers.length === 0) return undefined;
+  const { records: items } = await readLedgerItems(ctx, ledgers);
+  const grant = wholeGrants(items).find((one) => one.uid === uid && one.run === run.n);
+  if (!grant || (await findPool(ctx, size.pool))?.closed) return undefined;
+  const first = items.find((item) => keyText(item) === grant.items[0]);
+  return { grant, zone: first?.kind === "node" ? first.zone : null };
 }
 
 /** Ends what waits for capacity and so holds none. */
@@ -84,13 +116,14 @@ export function giveUp(environment: Environment, now: number, reason: string): S
 }
 
 /** The environment takes its grant itself, in one conditional write that names it (design section 3). */
-function takeGrant(environment: Environment, pool: Pool, grant: Grant, now: number): Environment {
-  const zone = pool.nodes.find((node) => node.name === grant.shares[0]?.node)?.zone ?? environment.zone;
-  const nodes = grant.shares.map((share) => share.node ?? "a node still to be made");
+function takeGrant(environment: Environment, { grant: { id, shares, items }, zone }: Offer, now: number): Environment {
+  const nodes = shares.map((share) => share.node ?? "a node still to be made");
+  const ledgers = [...new Set([...items, ...environment.placement.ledgers])].slice(0, MOST_LEDGERS);
   const taken: Environment = {
     ...environment,
-    run: { ...environment.run, grant: { shares: grant.shares, at: now }, machines: [], preparingAt: now, ...noRun },
-    zone: environment.disk || environment.volumes.length > 0 ? zone : environment.zone,
+    run: { ...environment.run, grant: { id, shares, at: now }, machines: [], preparingAt: now, ...noRun },
+    placement: { ...environment.placement, ledgers },
+    zone: environment.disk || environment.volumes.length > 0 ? (zone ?? environment.zone) : environment.zone,
   };
   const step = environment.disk || lacksVolumes(environment) ? "disk" : "pod";
   return { ...enter(taken, "preparing", now, `Capacity granted on ${nodes.join(", ")}`), step };

@@ -126,7 +126,7 @@ export interface RunState {
   /** When, in a later run, the cluster is looked at for something of an earlier one (design section 2). */
   readonly straysAt: number | null;
   /** The capacity it took, from preparing until its compute was seen gone. */
-  readonly grant: { readonly shares: readonly Share[]; readonly at: number } | null;
+  readonly grant: { readonly id: string; readonly shares: readonly Share[]; readonly at: number } | null;
   /** Written before the first call that can start this run: while it is null there is nothing of it anywhere. */
   readonly applyingAt: number | null;
   /** The first look that found it past `preparing`: who read it before may start it for some seconds more. */
@@ -181,6 +181,8 @@ export interface Placement {
   readonly withdrawn: { readonly run: number; readonly nodes: readonly string[]; readonly at: number } | null;
   /** How many grants were given back. */
   readonly withdrawals: number;
+  /** The ledger items in which it was granted capacity, in a message: until they let it go it is not done. */
+  readonly ledgers: readonly string[];
 }
 
 /** What was asked of it, the newest 20. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
 import { takeAway } from "#testing/take-away.ts";
-import { findPool } from "../pools/record.ts";
 import { createEnvironment } from "./create.ts";
 import { requestCancel } from "./requests.ts";
 
@@ -90,7 +90,7 @@ describe("units and disk of what was begun", () => {
     expect(held).toMatchObject({ phase: "stopping", disk: { released: false }, run: { grant: { shares: [{}] } } });
     expect(held.end.waitsFor).toBe("Waits until nobody can start it any more");
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
-    expect((await findPool(world.ctx, "h100"))?.held).toEqual([]);
+    expect((await viewPool(world.ctx, "h100"))?.held).toEqual([]);
   });
 
   test("are given back at once where it had been active for longer", async () => {

@@ -61,7 +61,8 @@ function stopped(held: Environment, entry: Grant | undefined, now: number): Envi
   const count = Math.max(events.count, ...events.timeline.map(({ n }) => n));
   const outcome = end.outcome ?? { phase: "failed" as const, reason: ENDED_UNREADABLE, at: now };
   const known = run.grant?.shares.length ? run.grant : null;
-  const grant = entry ? { shares: entry.shares, at: entry.at } : known;
+  const grant = entry ? { id: entry.id, shares: entry.shares, at: entry.at } : known;
+  const ledgers = [...new Set([...held.placement.ledgers, ...(entry?.items ?? [])])];
   const stopping = {
     ...held,
     format: FORMAT,
@@ -70,6 +71,7 @@ function stopped(held: Environment, entry: Grant | undefined, now: number): Envi
     step: null,
     reason: ENDED_UNREADABLE,
     goal: { ...goal, desired: "deleted" as const, start: null },
+    placement: { ...held.placement, ledgers },
     run: { ...run, ...noRun, appliedAt: run.appliedAt, grant, applyingAt: run.applyingAt ?? now },
     events: { ...events, count, emitted: Math.min(events.emitted, events.count) },
     looks: 0,

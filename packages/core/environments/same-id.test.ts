@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
 import type { UserContext } from "../context.ts";
 import { environmentKey, keyText, poolKey } from "../keys.ts";
 import { reconcilePools } from "../pools/planner.ts";
-import { findPool } from "../pools/record.ts";
 import { Conflict } from "../problem.ts";
 import { createEnvironment } from "./create.ts";
 import { requestDelete } from "./delete.ts";
@@ -27,7 +27,7 @@ async function grantedWorld() {
 }
 
 async function entries({ ctx }: MemoryWorld): Promise<readonly string[][]> {
-  const pool = await findPool(ctx, "h100");
+  const pool = await viewPool(ctx, "h100");
   return [pool?.granted ?? [], pool?.held ?? []].map((list) => list.map(({ uid }) => uid));
 }
 

@@ -1,5 +1,5 @@
 import type { Item, Look } from "../context.ts";
-import { keyText, nodeGoneKey, poolKey } from "../keys.ts";
+import { isLedgerOf, nodeGoneKey } from "../keys.ts";
 import { dueWhileUntold, hasUntold, tellReceiver } from "../webhooks/outbox.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepActive } from "./active.ts";
@@ -17,7 +17,13 @@ import { lookForStrays } from "./strays.ts";
 
 export type EnvironmentStep = Step<Environment>;
 
-type StepOf = (ctx: WorkerContext, environment: Environment, now: number) => Promise<EnvironmentStep | undefined>;
+/** `named`: the keys that the look names. */
+type StepOf = (
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+  named: readonly string[],
+) => Promise<EnvironmentStep | undefined>;
 
 const steps = {
   queued: stepQueued,
@@ -37,9 +43,10 @@ export async function stepEnvironment(
   ctx: WorkerContext,
   item: Item,
   now: number,
+  named: readonly string[],
 ): Promise<EnvironmentStep | undefined> {
   const environment = parseEnvironment(item);
-  const step = (await stepOverdue(ctx, environment, now)) ?? (await nextStep(ctx, environment, now));
+  const step = (await stepOverdue(ctx, environment, now)) ?? (await nextStep(ctx, environment, now, named));
   if (!step) return undefined;
   const { record } = step;
   const dueAt = record.dueAt && Math.min(record.dueAt, latestLook(record, ctx.settings, now));
@@ -51,13 +58,14 @@ async function nextStep(
   ctx: WorkerContext,
   environment: Environment,
   now: number,
+  named: readonly string[],
 ): Promise<EnvironmentStep | undefined> {
   if (hasUntold(environment)) return tellReceiver(ctx, environment, now);
   const settled = await settleVolumes(ctx, environment, now);
   if (settled) return settled;
   const mayStray = environment.run.straysAt !== null && now >= environment.run.straysAt && isUnderWay(environment);
   const stepOf = mayStray ? lookForStrays : steps[environment.phase];
-  return stepOf(ctx, environment, now);
+  return stepOf(ctx, environment, now, named);
 }
 
 function isUnderWay({ phase }: Environment): boolean {
@@ -75,8 +83,8 @@ export function retryAt(ctx: WorkerContext, item: Item, dueAt: number, now: numb
 }
 
 /**
- * A planner that granted something says so by naming the pool: such a look at a queued environment reads the ledger
- * although the record is not due, as a look at a pool that names an environment does (design section 3). So does the
+ * A planner that granted something names the ledger items: such a look at a queued environment reads them although the
+ * record is not due, as a look at a pool that names an environment does (design section 3). So does the
  * operator's word on a node, for those who hold capacity, and the signal that a run changed.
  */
 export function wantsLook(item: Item, message: Look): boolean {
@@ -85,5 +93,6 @@ export function wantsLook(item: Item, message: Look): boolean {
     return (item.run as { readonly grant?: unknown } | undefined)?.grant != null;
   const size = item.size as { pool?: unknown } | undefined;
   if (item.phase !== "queued" || typeof size?.pool !== "string") return false;
-  return message.for?.includes(keyText(poolKey(size.pool))) ?? false;
+  const { pool } = size;
+  return message.for?.some((key) => isLedgerOf(String(pool), key)) ?? false;
 }

@@ -86,9 +86,8 @@ export async function carryAdmission(ctx: Context<"table" | "queue">, type: stri
     // A ledger that cannot be read grants nothing anyway.
     read: () => unlessUnreadable(ctx, () => findKnownPool(ctx, type)),
     async decide(pool): Promise<Pool | undefined> {
-      const closed = pool && closureOf(await readAdmission(ctx), type);
-      if (!pool || closed === undefined) return undefined;
-      return { ...pool, closed, dueAt: ctx.clock.now() };
+      if (!pool) return undefined;
+      return { ...pool, closed: closureOf(await readAdmission(ctx), type), dueAt: ctx.clock.now() };
     },
     what: "Admission is",
     tries: TRIES,

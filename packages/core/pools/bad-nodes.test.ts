@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
 import type { ComputeNode, Log } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { readCapacity } from "./availability.ts";
 import { refreshCapacity } from "./capacity.ts";
-import { findPool } from "./record.ts";
 
 const MINUTE = 60_000;
 
@@ -26,7 +26,7 @@ async function submit(world: MemoryWorld, id: string, pool = "h100"): Promise<vo
 
 const phaseOf = async (world: MemoryWorld, id: string) => (await world.read("alice", id)).phase;
 const namesIn = async (world: MemoryWorld, pool: string) =>
-  (await findPool(world.ctx, pool))?.nodes.map(({ name }) => name) ?? [];
+  (await viewPool(world.ctx, pool))?.nodes.map(({ name }) => name) ?? [];
 
 /** What the cluster lists, when it does not list what there is. */
 async function refreshWith(world: MemoryWorld, nodes: readonly ComputeNode[]): Promise<void> {
@@ -99,7 +99,7 @@ test("what was held on a node is not given again when its name comes back with a
 
   world.compute.setNode({ ...one, uid: "another", providerId: "memory:///zone-a/another" });
   await submit(world, "waits");
-  const meanwhile = [await phaseOf(world, "waits"), (await findPool(world.ctx, "h100"))?.nodes[0]];
+  const meanwhile = [await phaseOf(world, "waits"), (await viewPool(world.ctx, "h100"))?.nodes[0]];
   world.compute.setMachine(one.uid, "gone");
   await requestCancel(world.as("alice"), "runs");
   await world.compute.remove((await world.read("alice", "runs")).uid, 1, { graceSeconds: 0, force: true });
@@ -107,7 +107,7 @@ test("what was held on a node is not given again when its name comes back with a
 
   expect(meanwhile).toMatchObject(["queued", { name: "h100-1", uid: one.uid, ready: false, gone: true }]);
   expect(await phaseOf(world, "waits")).toBe("active");
-  expect((await findPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", uid: "another" }]);
+  expect((await viewPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", uid: "another" }]);
 });
 
 test("the units of a node that is gone are counted neither as free nor as there", async () => {
@@ -118,7 +118,7 @@ test("the units of a node that is gone are counted neither as free nor as there"
   world.compute.removeNode(on);
   await world.advance(3 * MINUTE);
 
-  expect((await findPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 8, free: 8, inUse: 8 });
+  expect((await viewPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 8, free: 8, inUse: 8 });
   const { pools } = await readCapacity(world.ctx);
   expect(pools.find(({ pool }) => pool === "h100")).toMatchObject({ total: 8, available: 8, inUse: 8 });
 });
@@ -148,7 +148,7 @@ test.each([
   expect(await namesIn(world, "h100")).toEqual([good.name]);
   expect(leftOut[0]).toMatchObject({ why: expect.stringMatching(/^its .* no/) });
   expect([await phaseOf(world, "first"), await phaseOf(world, "second")]).toEqual(["active", "queued"]);
-  expect((await findPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 8, waiting: 1 });
+  expect((await viewPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 8, waiting: 1 });
 });
 
 test("a machine of a type that nobody can ask for is passed over", async () => {
@@ -167,7 +167,7 @@ test("a machine that lost some of its GPUs is given with what it has left", asyn
   world.compute.setNode({ ...one, units: 7 });
   await submit(world, "too-big");
 
-  expect((await findPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 7, free: 7 });
+  expect((await viewPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 7, free: 7 });
   expect((await world.read("alice", "too-big")).phase).toBe("queued");
 });
 
@@ -182,7 +182,7 @@ test("a machine that turns bad while somebody runs on it stays theirs and is giv
   await world.advance(2 * MINUTE);
 
   expect([await phaseOf(world, "runs"), await phaseOf(world, "waits")]).toEqual(["active", "queued"]);
-  expect((await findPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", ready: false, units: 8 }]);
+  expect((await viewPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", ready: false, units: 8 }]);
 });
 
 test("a listing that is too old when it comes to be written changes nothing", async () => {

@@ -1,60 +1,76 @@
 import type { ComputeNode, Context } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
-import { keyText, poolKey } from "../keys.ts";
-import { sendLook } from "../look.ts";
-import { readable, unlessUnreadable } from "../readable.ts";
-import { writeRecord } from "../write-record.ts";
-import { type Closure, carryAdmission, closureOf, readAdmission } from "./admission.ts";
+import { keyText, nodeIdentity, poolKey } from "../keys.ts";
+import { readEach, unlessUnreadable } from "../readable.ts";
+import { sameData } from "../same-data.ts";
+import { removeRecord, writeRecord } from "../write-record.ts";
+import { carryAdmission, closureOf, readAdmission } from "./admission.ts";
+import { nodeLedgerKey, readLedger } from "./ledger.ts";
 import { readGoneNodes, WORD_MS } from "./node-gone.ts";
 import { parsePool } from "./parse.ts";
+import { planSoon } from "./plan-soon.ts";
 import { poolNodes } from "./pool-nodes.ts";
-import { emptyPool, type Pool, type PoolNode } from "./record.ts";
+import { emptyPool, type Ledger, type NodeLedger, type Pool, type PoolNode } from "./record.ts";
 
 /**
- * Compares the machines that the cluster has, one listing for all types, with what the ledgers say, and has those
- * looked at whose machines changed. A pool comes into being with its first machine, closed until that ledger was
- * carried what the operator wants: a wish that found no ledger is seen then. Into the other ledgers it carries what was
- * left undone; read after them, so that no older wish wins.
+ * Compares the machines that the cluster has, one listing for all types, with the ledger items, and has those pools
+ * planned whose machines changed. The ledger is read before the cluster: what came or went between the two was written by
+ * somebody else, and is left to the next run. A pool comes into being with its first machine, closed until it was carried
+ * what the operator wants: a wish that found no pool is seen then. Into the others it carries what was left undone.
  */
 export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute">): Promise<void> {
+  const heads = readEach(ctx, await ctx.table.getMany(poolTypes.map(poolKey)), parsePool);
+  const ledgers = await Promise.all(heads.records.map((pool) => readLedger(ctx, pool)));
   const startedAt = ctx.clock.monotonic();
   const listed = await ctx.compute.listNodes();
-  const items = await ctx.table.getMany(poolTypes.map(poolKey));
-  const pools = new Map(readable(ctx, items, parsePool).map((pool) => [pool.pk, pool]));
-  const unreadable = new Set(items.map((item) => item.pk).filter((pk) => !pools.has(pk)));
-  const admission = await unlessUnreadable(ctx, () => readAdmission(ctx));
-  const said = await saidGone(ctx, listed, [...pools.values()]);
-  const { nodes, leftOut } = poolNodes(listed, [...pools.values()], said);
+  const said = await saidGone(ctx, listed, ledgers);
+  const { nodes, leftOut } = poolNodes(listed, ledgers, said);
   if (leftOut.length > 0)
     ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
   // Two refreshes may overtake each other: what one of them saw long ago must not undo what the other wrote.
   if (ctx.clock.monotonic() - startedAt > TOO_OLD_MS) return ctx.log.warn("capacity listed too slowly");
+  const known = new Map(ledgers.map((ledger) => [ledger.type, ledger]));
   await Promise.all(
     poolTypes.map(async (type) => {
-      const key = poolKey(type);
       const found = nodes.get(type) ?? [];
-      const pool = pools.get(key.pk) ?? (found.length > 0 ? emptyPool(ctx, type) : undefined);
-      if (!pool || unreadable.has(key.pk)) return;
-      const isNew = !pools.has(key.pk);
-      const before = isNew ? "paused" : (pool.closed ?? null);
-      // Nobody knows what the operator wants: what is closed stays closed, and nothing new is opened.
-      const closed = admission && !isNew ? closureOf(admission, type) : before;
-      if (sameNodes(pool.nodes, found) && (pool.closed ?? null) === closed) return;
-      await writeNodes(ctx, pool, found, closed);
-      if (isNew && admission) await carryAdmission(ctx, type);
-      await sendLook(ctx, key);
+      if (heads.unreadable.has(keyText(poolKey(type)))) return;
+      const ledger = known.get(type) ?? (found.length > 0 ? await begin(ctx, type) : undefined);
+      if (!ledger) return;
+      if (await writeNodes(ctx, ledger, found)) await planSoon(ctx, type);
     }),
   );
+  await carryClosures(ctx, ledgers);
 }
 
-/** The ledgers know what the operator said of their nodes; of a node that is new to them it is read. */
+/**
+ * A new pool, closed until it was carried what the operator wants; undefined: somebody else made it meanwhile. Its ledger
+ * is not read: what is there by now came after the cluster was listed.
+ */
+async function begin(
+  ctx: Context<"table" | "queue">,
+  type: string,
+): Promise<Pick<Ledger, "type" | "nodes"> | undefined> {
+  const pool = await writeRecord<Pool>(ctx, { ...emptyPool(ctx, type), closed: "paused" });
+  if (!pool) return undefined;
+  await unlessUnreadable(ctx, () => carryAdmission(ctx, type));
+  return { type, nodes: [] };
+}
+
+/** Nobody knows what the operator wants where that cannot be read: what is closed stays closed. */
+async function carryClosures(ctx: Context<"table" | "queue">, ledgers: readonly Ledger[]): Promise<void> {
+  const admission = await unlessUnreadable(ctx, () => readAdmission(ctx));
+  const other = ledgers.filter(({ type, pool: { closed } }) => admission && closureOf(admission, type) !== closed);
+  await Promise.all(other.map(({ type }) => carryAdmission(ctx, type)));
+}
+
+/** The ledger items know what the operator said of their nodes; of a node that is new to them it is read. */
 async function saidGone(
   ctx: Context<"table">,
   listed: readonly ComputeNode[],
-  pools: readonly Pool[],
+  ledgers: readonly Ledger[],
 ): Promise<ReadonlyMap<string, number>> {
   const now = ctx.clock.now();
-  const known = new Map(pools.flatMap(({ nodes }) => nodes.map((node) => [node.uid, node.saidAt] as const)));
+  const known = new Map(ledgers.flatMap(({ nodes }) => nodes.map((node) => [node.uid, node.saidAt] as const)));
   const fresh = listed.map(({ uid }) => uid).filter((uid) => !known.has(uid));
   const said = new Map(await readGoneNodes(ctx, fresh, now));
   for (const [uid, at] of known) if (at !== undefined && now - at < WORD_MS) said.set(uid, at);
@@ -63,18 +79,43 @@ async function saidGone(
 
 const MOST_LOGGED = 20;
 const TOO_OLD_MS = 20_000;
+/** So many items are written at once. */
+const AT_ONCE = 50;
 
-function sameNodes(a: readonly PoolNode[], b: readonly PoolNode[]): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
-}
-
-/** A lost race is left to the next run, a minute later: the winner may know better. */
+/**
+ * Writes what changed, item by item. A lost race is left to the next run, a minute later: the winner may know better.
+ * Answers whether anything was written.
+ */
 async function writeNodes(
   ctx: Context<"table">,
-  pool: Pool,
-  nodes: readonly PoolNode[],
-  closed: Closure | null,
-): Promise<void> {
-  const written = await writeRecord(ctx, { ...pool, nodes, closed, dueAt: ctx.clock.now() });
-  if (!written) ctx.log.info("capacity raced", { look: keyText(pool) });
+  ledger: Pick<Ledger, "type" | "nodes">,
+  found: readonly PoolNode[],
+): Promise<boolean> {
+  const wanted = new Map(found.map((node) => [nodeIdentity(node), node]));
+  const before = new Map(ledger.nodes.map((node) => [nodeIdentity(node), node]));
+  const gone = ledger.nodes.filter((node) => !wanted.has(nodeIdentity(node)));
+  const changed = found.flatMap((node) => changedItem(ctx, ledger.type, node, before.get(nodeIdentity(node))));
+  const writes = [
+    ...gone.map((node) => () => removeRecord(ctx, node)),
+    ...changed.map((item) => async () => (await writeRecord(ctx, item)) !== undefined),
+  ];
+  let written = 0;
+  for (let first = 0; first < writes.length; first += AT_ONCE) {
+    const results = await Promise.all(writes.slice(first, first + AT_ONCE).map((write) => write()));
+    written += results.filter((isWritten) => isWritten).length;
+  }
+  if (written < writes.length) ctx.log.info("capacity raced", { pool: ledger.type, items: writes.length - written });
+  return written > 0;
+}
+
+/** The ledger item as the cluster shows its machine now; nothing where it says that already. */
+function changedItem(ctx: Context, type: string, node: PoolNode, before: NodeLedger | undefined): NodeLedger[] {
+  if (!before) {
+    const key = nodeLedgerKey(ctx, type, node);
+    const since = ctx.clock.now();
+    return [{ ...key, writers: [], kind: "node", type, ...node, since, granted: [], held: [] }];
+  }
+  const { gone: _gone, saidAt: _saidAt, ...rest } = before;
+  const next = { ...rest, ...node };
+  return sameData(next, before) ? [] : [next];
 }

@@ -1,15 +1,16 @@
-import type { Environment } from "../environments/record.ts";
-import { isWaiting, keyOf } from "../environments/record.ts";
+import type { Share } from "../context.ts";
+import { type Environment, isWaiting, keyOf } from "../environments/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "../fleet.ts";
 import { keyText } from "../keys.ts";
 import type { PlannerContext } from "../worker.ts";
 import type { Candidate, Lines, Reach } from "./lines.ts";
 import { readNamed } from "./named.ts";
 import { type Place, type Plan, plan } from "./plan.ts";
-import type { Grant, Holding, Pool } from "./record.ts";
+import type { Grant, Holding, Ledger, NodeLedger, Pool } from "./record.ts";
 import { makeable, summarize } from "./summary.ts";
 import { readUsed, type Used } from "./used.ts";
 import { readWaiting } from "./waiting.ts";
+import type { Written } from "./write-ledger.ts";
 
 export interface Advice {
   readonly places: readonly Place[];
@@ -17,22 +18,28 @@ export interface Advice {
   readonly complete: boolean;
 }
 
+/** What a plan gives, over a ledger that was compared with its records, and what it says of those who wait. */
 export interface Decision {
-  readonly pool: Pool;
-  /** Absent while the last one is too fresh. */
-  readonly advice: Advice | undefined;
+  /** With the new grants. */
+  readonly ledger: Ledger;
+  readonly planned: Plan;
+  readonly list: Lines;
   readonly used: Used;
 }
 
 const OPEN_GRANTS_MS = 5_000;
 const CHANGED_MS = 2_000;
+/** After a plan of which a part could not be written: somebody else was faster, or it was too much at once. */
+const PART_MS = 1_000;
 const IDLE_MS = 60_000;
+/** More than these have room in no head, and are told by looks alone. */
+const MOST_OFFERED = 1_000;
 const ADVICE_MS = 2_000;
 
-/** Plans over a settled ledger: new grants, who is seen, the summary, when to look again, and what to tell. */
-export async function decidePool(
+/** Plans: who is given what now. Nothing is written yet. */
+export async function decideGrants(
   ctx: PlannerContext,
-  settled: Pool,
+  settled: Ledger,
   named: readonly Environment[],
   returned: readonly Holding[],
   now: number,
@@ -40,36 +47,56 @@ export async function decidePool(
   const list = await readWaiting(ctx, settled, named);
   const owners = list.candidates.map(({ owner }) => owner);
   const used = await readUsed(ctx, settled.type, owners, returned, now);
-  const { planned, grants } = await planVerified(ctx, { pool: settled, list, used: used.owners }, named, now);
-  const granted = [...settled.granted, ...grants];
+  const { planned, grants } = await planVerified(ctx, { ledger: settled, list, used: used.owners }, named, now);
+  return { ledger: { ...settled, granted: [...settled.granted, ...grants] }, planned, list, used };
+}
+
+/**
+ * The head once the ledger items were written: who was seen, the summary, when to look again. What it says is advice, so
+ * it goes over whatever another planner has written of the same; what an operator wrote there stays.
+ */
+export function headAfter(pool: Pool, { planned, list }: Decision, { ledger, isPart }: Written, now: number): Pool {
   const seen = planned.places.map((place) => place.uid);
-  const summary = summarize(settled, granted, list, planned, now);
-  const changed = grants.length > 0 || hasNews(settled, { seen, summary, reach: list.reach });
+  const oldest = ledger.granted.toSorted((a, b) => a.at - b.at).slice(0, MOST_OFFERED);
+  const offered = Object.fromEntries(oldest.map(({ uid, items }) => [uid, [...new Set(items)]]));
+  const summary = summarize(ledger, list, planned, now);
+  const isNews =
+    oldest.some(({ uid }) => !Object.hasOwn(pool.offered, uid)) || hasNews(pool, { seen, summary, reach: list.reach });
   const digits = digitsOf(planned.places);
-  const advise = now - settled.advisedAt >= ADVICE_MS;
-  const tells = digits !== "" || settled.advised !== "";
+  const advise = advises(pool, now);
+  const tells = digits !== "" || pool.advised !== "";
   const wait = Math.min(
-    granted.length > 0 ? OPEN_GRANTS_MS : IDLE_MS,
-    seen.length > 0 ? asideMs(settled, now) : IDLE_MS,
+    isPart ? PART_MS : IDLE_MS,
+    isNews ? CHANGED_MS : IDLE_MS,
+    ledger.granted.length > 0 ? OPEN_GRANTS_MS : IDLE_MS,
+    seen.length > 0 ? asideMs(ledger, now) : IDLE_MS,
   );
-  const pool: Pool = {
-    ...settled,
-    granted,
+  return {
+    ...pool,
     seen,
+    offered,
     reach: list.reach,
     head: headOf(list.candidates, planned),
     summary,
-    plans: settled.plans + 1,
-    advisedAt: advise && tells ? now : settled.advisedAt,
-    advised: advise ? digits : settled.advised,
-    dueAt: advise ? now + (changed ? Math.min(CHANGED_MS, wait) : wait) : settled.advisedAt + ADVICE_MS,
+    plans: pool.plans + 1,
+    advisedAt: advise && tells ? now : pool.advisedAt,
+    advised: advise ? digits : pool.advised,
+    dueAt: advise || isPart ? now + wait : pool.advisedAt + ADVICE_MS,
   };
-  return { pool, advice: advise ? { places: planned.places, complete: isWhole(list.reach) } : undefined, used };
+}
+
+/** What those who wait are told; undefined while the last word is too fresh. */
+export function adviceOf(pool: Pool, { planned, list }: Decision, now: number): Advice | undefined {
+  return advises(pool, now) ? { places: planned.places, complete: isWhole(list.reach) } : undefined;
+}
+
+function advises({ advisedAt }: Pool, now: number): boolean {
+  return now - advisedAt >= ADVICE_MS;
 }
 
 /** Until the first machine that is set aside may be given again, to who waits for it. */
-function asideMs({ setAside }: Pool, now: number): number {
-  return Math.min(...setAside.map(({ until }) => until - now));
+function asideMs({ nodes }: Ledger, now: number): number {
+  return Math.min(...nodes.flatMap(({ asideUntil = 0 }) => (asideUntil > now ? [asideUntil - now] : [])));
 }
 
 function headOf(candidates: readonly Candidate[], { head }: Plan): Pool["head"] {
@@ -90,7 +117,7 @@ function hasNews(before: Pool, { seen, summary, reach }: Pick<Pool, "seen" | "su
 
 /** What a plan is made of besides who is named. */
 interface Outset {
-  readonly pool: Pool;
+  readonly ledger: Ledger;
   readonly list: Lines;
   readonly used: ReadonlyMap<string, number>;
 }
@@ -111,6 +138,7 @@ async function planVerified(
   let waiting: readonly Candidate[] = outset.list.candidates;
   for (let tries = 0; tries < PLANS; tries++) {
     const planned = planOver(outset, waiting, now);
+    const itemOf = itemsByNode(outset.ledger, now);
     const chosen = new Map(planned.grants.map((grant) => [grant.uid, grant.shares]));
     const proposed = waiting.filter((one) => chosen.has(one.uid));
     const next = new Set(tries === 0 ? [] : planned.places.slice(0, READ_AHEAD).map(({ uid }) => uid));
@@ -119,11 +147,20 @@ async function planVerified(
     for (const record of (await readNamed(ctx, unread)).records) verified.set(keyText(keyOf(record)), record);
     const gone = new Set(checked.filter((one) => !stillWaits(one, verified.get(one.key))));
     if (gone.size === 0) {
-      return { planned, grants: proposed.flatMap(({ key }) => grantOf(key, verified.get(key), chosen, now)) };
+      const grants = proposed.flatMap((one) =>
+        grantOf(ctx, one, verified.get(one.key), chosen.get(one.uid), itemOf, now),
+      );
+      return { planned, grants };
     }
     waiting = waiting.filter((one) => !gone.has(one));
   }
   return { planned: planOver(outset, [], now), grants: [] };
+}
+
+/** The ledger item of each machine that can be given, and under null that of those still to be made. */
+function itemsByNode(ledger: Ledger, now: number): ReadonlyMap<string | null, string> {
+  const nodes = usableNodes(ledger, now).map((node) => [node.name, keyText(node)] as const);
+  return new Map<string | null, string>([...nodes, [null, keyText(ledger.makeable)]]);
 }
 
 /** A late index may name a life whose id has another one by now. */
@@ -132,35 +169,41 @@ function stillWaits({ uid }: Candidate, record: Environment | undefined): boolea
 }
 
 function grantOf(
-  key: string,
+  ctx: PlannerContext,
+  { key }: Candidate,
   record: Environment | undefined,
-  chosen: ReadonlyMap<string, Grant["shares"]>,
+  shares: readonly Share[] | undefined,
+  itemOf: ReadonlyMap<string | null, string>,
   now: number,
 ): Grant[] {
-  const shares = record && chosen.get(record.uid);
   if (!record || !shares) return [];
-  return [{ key, uid: record.uid, run: record.run.n, owner: record.owner, size: record.size, shares, at: now }];
+  const items = shares.map(({ node }) => itemOf.get(node) ?? "");
+  const { uid, owner, size } = record;
+  return [{ id: ctx.ids.uid(), key, uid, run: record.run.n, owner, size, shares, items, at: now }];
 }
 
-function planOver({ pool, used }: Outset, waiting: readonly Candidate[], now: number): Plan {
-  const units = unitsPerNode(instanceTypeOfPool(pool.type));
-  const aside = new Set(pool.setAside.map((node) => node.node));
-  const usable = pool.nodes.filter((node) => node.ready && !aside.has(node.name));
+function planOver({ ledger, used }: Outset, waiting: readonly Candidate[], now: number): Plan {
+  const { pool, held, granted } = ledger;
   return plan({
-    nodes: usable.map((node) => ({ name: node.name, zone: node.zone, units: node.units - node.foreignUnits })),
-    occupied: [
-      ...pool.held,
-      ...pool.granted.map(({ owner, shares, at, size }) => ({ owner, shares, at, size, endsAt: null })),
-    ],
+    nodes: usableNodes(ledger, now).map((node) => ({
+      name: node.name,
+      zone: node.zone,
+      units: Math.max(0, node.units - node.foreignUnits - node.strayUnits),
+    })),
+    occupied: [...held, ...granted.map(({ owner, shares, at, size }) => ({ owner, shares, at, size, endsAt: null }))],
     waiting,
-    makeable: makeable(pool),
-    unitsPerNode: units,
-    startupMs: pool.startupMs,
+    makeable: makeable(ledger),
+    unitsPerNode: unitsPerNode(instanceTypeOfPool(ledger.type)),
+    startupMs: 0,
     head: pool.head?.uid ?? null,
     used,
     closed: pool.closed,
     now,
   });
+}
+
+function usableNodes({ nodes }: Ledger, now: number): NodeLedger[] {
+  return nodes.filter(({ ready, gone, asideUntil = 0 }) => ready && !gone && asideUntil <= now);
 }
 
 function sameMembers(a: readonly string[], b: readonly string[]): boolean {

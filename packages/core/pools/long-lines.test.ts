@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { memoryIndex } from "#testing/memory-index.ts";
 import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
 import { postMessage } from "../chat/post.ts";
 import { readMessage } from "../chat/read.ts";
 import { createEnvironment } from "../environments/create.ts";
@@ -12,7 +13,6 @@ import { requestStop } from "../environments/stop.ts";
 import { environmentKey, keyText, poolKey } from "../keys.ts";
 import { readAdvice } from "./advice.ts";
 import { reconcilePools } from "./planner.ts";
-import { findPool } from "./record.ts";
 
 const poolLook = keyText(poolKey("h100"));
 const MINUTE = 60_000;
@@ -52,7 +52,7 @@ test("somebody's first job starts before the second of somebody who has 2,100 wa
   await world.advance(31 * MINUTE);
   await world.advance(31 * MINUTE);
 
-  const started = (await findPool(world.ctx, "h100"))?.tally?.waits.reduce((sum, one) => sum + one, 0);
+  const started = (await viewPool(world.ctx, "h100"))?.tally?.waits.reduce((sum, one) => sum + one, 0);
   expect((await world.read("bob", "first")).phase).toBe("active");
   expect(started).toBe(3);
 });
@@ -62,11 +62,11 @@ test("beyond the first 50 of a line nobody is planned for, they are told so, and
   await fillLine(world, "alice", 2_100);
   await world.advance(5_000);
   const last = await world.read("alice", "many-2099");
-  const before = (await findPool(world.ctx, "h100"))?.plans;
+  const before = (await viewPool(world.ctx, "h100"))?.plans;
 
   await reconcilePools(world.ctx, [{ look: poolLook, for: [keyText(last)] }]);
 
-  const pool = await findPool(world.ctx, "h100");
+  const pool = await viewPool(world.ctx, "h100");
   expect(pool?.seen).toHaveLength(50);
   expect(pool?.summary).toMatchObject({ waiting: 2_000, waitingUnits: 16_000 });
   expect(pool?.plans).toBe(before);
@@ -77,13 +77,13 @@ test("cancelling one that stands far back makes no plan", async () => {
   const world = await memoryWorld({ nodes: [] });
   await fillLine(world, "alice", 100);
   await world.advance(5_000);
-  const before = (await findPool(world.ctx, "h100"))?.plans;
+  const before = (await viewPool(world.ctx, "h100"))?.plans;
   const { pk, sk } = await world.read("alice", "many-99");
   await requestCancel(world.as("alice"), "many-99");
 
   await reconcilePools(world.ctx, [{ look: poolLook, for: [keyText({ pk, sk })] }]);
 
-  expect((await findPool(world.ctx, "h100"))?.plans).toBe(before);
+  expect((await viewPool(world.ctx, "h100"))?.plans).toBe(before);
 });
 
 test("100,000 submits of one owner leave a plan, its reads and the ledger small", async () => {
@@ -108,7 +108,7 @@ test("100,000 submits of one owner leave a plan, its reads and the ledger small"
 
   await reconcilePools({ ...world.ctx, table: { ...world.table, query } }, [{ look: poolLook }]);
 
-  const pool = await findPool(world.ctx, "h100");
+  const pool = await viewPool(world.ctx, "h100");
   expect(served).toBeLessThanOrEqual(2_001);
   expect(pool?.seen).toHaveLength(51);
   expect(pool?.seen).toContain(bob.uid);
@@ -121,7 +121,7 @@ test("one owner's jobs fill all that is free, some plans later", async () => {
 
   await world.advance(20_000);
 
-  expect((await findPool(world.ctx, "h100"))?.held).toHaveLength(120);
+  expect((await viewPool(world.ctx, "h100"))?.held).toHaveLength(120);
 });
 
 test("a submit above the limit is refused and leaves nothing; other pools and other users are not concerned", async () => {

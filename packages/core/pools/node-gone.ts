@@ -1,13 +1,12 @@
-import type { Context, Stored, UserContext } from "../context.ts";
+import type { Context, Key, Stored, UserContext } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
-import { keyOfText, keyText, nodeGoneKey, poolKey } from "../keys.ts";
+import { keyOfText, keyText, nodeGoneKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
-import { readEach } from "../readable.ts";
 import { changeRecord } from "../write-record.ts";
-import { parsePool } from "./parse.ts";
-import { holdingsOn } from "./pool-nodes.ts";
-import { findPool, type Pool, type PoolNode } from "./record.ts";
+import { readLedger, readLedgerItems } from "./ledger.ts";
+import { planSoon } from "./plan-soon.ts";
+import { emptyPool, type PoolNode } from "./record.ts";
 
 /** How long the operator's word that a machine is dead counts. */
 export const WORD_MS = 24 * 3_600_000;
@@ -26,29 +25,34 @@ interface GoneNode extends Stored {
  * Throws `notFound` for a node that no pool has, or `conflict` when a ledger that cannot be read may have it.
  */
 export async function declareNodeGone(ctx: UserContext<"table" | "queue">, name: string): Promise<PoolNode> {
-  const read = readEach(ctx, await ctx.table.getMany(poolTypes.map(poolKey)), parsePool);
-  const pool = read.records.find(({ nodes }) => nodes.some((node) => node.name === name));
-  const node = pool?.nodes.find((one) => one.name === name);
-  if (!pool || !node) throw unknownNode(name, read.unreadable);
+  const ledgers = await Promise.all(poolTypes.map((type) => readLedger(ctx, emptyPool(ctx, type))));
+  const nodes = ledgers.flatMap((ledger) => ledger.nodes.filter((one) => one.name === name));
+  // The one that is there, where a machine that is gone had its name before.
+  const node = nodes.find(({ gone }) => !gone) ?? nodes[0];
+  if (!node)
+    throw unknownNode(
+      name,
+      ledgers.flatMap(({ unreadable }) => [...unreadable]),
+    );
   const now = ctx.clock.now();
   const key = nodeGoneKey(node.uid);
   const ttl = Math.ceil((now + WORD_MS) / 1000);
   const word: GoneNode = { ...key, writers: [], kind: "node-gone", node: name, at: now, ttl };
   await ctx.table.put(word);
-  await markGone(ctx, pool.type, node.uid, now);
-  const held = holdingsOn(pool, name).flatMap((entry) => keyOfText(entry.key) ?? []);
+  await markGone(ctx, node, now);
+  const held = [...node.granted, ...node.held].flatMap((entry) => keyOfText(entry.key) ?? []);
   await Promise.all([
-    sendLook(ctx, poolKey(pool.type)),
+    planSoon(ctx, node.type),
     ...held.map((environment) => sendLook(ctx, environment, { for: [keyText(key)] })),
   ]);
   return node;
 }
 
-function unknownNode(name: string, unreadable: ReadonlySet<string>): Problem {
+function unknownNode(name: string, unreadable: readonly string[]): Problem {
   const text = `Node '${name.slice(0, 100)}' not found`;
-  if (unreadable.size === 0) return new Problem("notFound", text);
-  const ledgers = [...unreadable].join(", ");
-  return new Problem("conflict", `${text}, but it may be in a ledger that cannot be read: ${ledgers}`);
+  if (unreadable.length === 0) return new Problem("notFound", text);
+  const ledgers = unreadable.slice(0, 10).join(", ");
+  return new Problem("conflict", `${text}, but it may be in a ledger item that cannot be read: ${ledgers}`);
 }
 
 /** Which of these nodes, by uid, the operator called gone within the last 24 h, and when. */
@@ -67,15 +71,14 @@ export async function readGoneNodes(
   return new Map(said);
 }
 
-/** In the ledger, so that nothing is granted there until a listing comes. */
-async function markGone(ctx: UserContext<"table">, type: string, uid: string, now: number): Promise<void> {
+/** In its ledger item, so that nothing is granted there until a listing comes. */
+async function markGone(ctx: UserContext<"table">, { pk, sk }: Key, now: number): Promise<void> {
   await changeRecord(ctx, {
-    read: () => findPool(ctx, type),
-    decide(pool): Pool | undefined {
-      const gone = { ready: false, gone: true, saidAt: now } as const;
-      const nodes = pool?.nodes.map((node) => (node.uid === uid ? { ...node, ...gone } : node));
-      return pool && nodes && { ...pool, nodes, dueAt: now };
+    read: async () => (await readLedgerItems(ctx, [keyText({ pk, sk })])).records[0],
+    decide(item) {
+      if (item?.kind !== "node") return undefined;
+      return { ...item, ready: false, gone: true as const, saidAt: now };
     },
-    what: "The ledger is",
+    what: "The ledger item is",
   });
 }

@@ -1,6 +1,5 @@
 import type { Item } from "../context.ts";
-import { isSize, shares } from "../environments/parse.ts";
-import { poolKey } from "../keys.ts";
+import { makeableKey, nodeIdentity, poolKey } from "../keys.ts";
 import {
   count,
   flag,
@@ -17,23 +16,41 @@ import {
   text,
   uid,
 } from "../shape.ts";
-import { parserOf } from "../unreadable.ts";
+import { type Agreements, parserOf } from "../unreadable.ts";
 import type { Reach } from "./lines.ts";
-import type { Grant, Holding, Pool, PoolNode, PoolSummary } from "./record.ts";
+import type {
+  Entry,
+  HeldEntry,
+  LedgerItem,
+  MakeableLedger,
+  NodeLedger,
+  Pool,
+  PoolNode,
+  PoolSummary,
+} from "./record.ts";
 import { type Tally, waitBounds } from "./tally.ts";
 
-const grant: Table<Grant> = {
+const entry: Table<Entry> = {
   key: text,
   uid,
   run: ordinal,
+  grant: text,
   owner: text,
-  size: isSize,
-  shares,
+  units: ordinal,
+  machines: ordinal,
+  items: optional(listOf(text)),
+  wantedMs: number,
   at: number,
   unreadableSince: optional(number),
 };
 
-const node = shape<PoolNode>({
+const entries: Table<Pick<LedgerItem, "type" | "granted" | "held">> = {
+  type: text,
+  granted: listOf(shape(entry)),
+  held: listOf(shape<HeldEntry>({ ...entry, phase: oneOf("preparing", "active", "stopping"), endsAt: orNull(number) })),
+};
+
+const node: Table<PoolNode> = {
   name: text,
   uid: text,
   providerId: orNull(text),
@@ -41,8 +58,31 @@ const node = shape<PoolNode>({
   ready: flag,
   units: count,
   foreignUnits: count,
+  strayUnits: count,
   gone: mark,
   saidAt: optional(number),
+};
+
+const allNamed: Agreements<LedgerItem> = {
+  "an entry does not name all its machines": ({ granted, held }) =>
+    [...granted, ...held].every(({ machines, items }) => (items?.length ?? 1) === machines),
+};
+
+/** The ledger item of a node. Throws `Unreadable` for anything that this version did not write. */
+export const parseNodeLedger: (item: Item) => NodeLedger = parserOf(
+  "node",
+  { ...entries, ...node, since: number, asideUntil: optional(number) },
+  {
+    "its key is another's": ({ pk, sk, type, name, uid: nodeUid }) =>
+      pk.startsWith(`pool#${type}#`) && sk === nodeIdentity({ name, uid: nodeUid }),
+    ...allNamed,
+  },
+);
+
+/** That of the machines still to be made. Throws `Unreadable` as well. */
+export const parseMakeable: (item: Item) => MakeableLedger = parserOf("makeable", entries, {
+  "its key is another's": ({ pk, type }) => pk === makeableKey(type).pk,
+  ...allNamed,
 });
 
 const tally = shape<Tally>({ waits: listOf(count), waitedSeconds: number, ends: mapOf(count) });
@@ -53,44 +93,37 @@ const summary = shape<PoolSummary>({
   inUse: count,
   waiting: count,
   waitingUnits: count,
+  granted: count,
   preparing: count,
   active: count,
+  stopping: count,
   unreadable: count,
+  unreadableItems: count,
   plannedAt: number,
 });
 
-/** Throws `Unreadable` for anything that this version did not write. */
+/** The head of a pool. Throws `Unreadable` for anything that this version did not write. */
 export const parsePool: (item: Item) => Pool = parserOf(
   "pool",
   {
     type: text,
-    nodes: listOf(node),
-    maxNodes: count,
-    startupMs: number,
-    granted: listOf(shape(grant)),
-    held: listOf(shape<Holding>({ ...grant, phase: oneOf("preparing", "active", "stopping"), endsAt: orNull(number) })),
     seen: listOf(text),
+    offered: mapOf(listOf(text)),
     reach: shape<Reach>({ begin: orNull(text), last: orNull(text), cut: mapOf(number) }),
     head: orNull(shape<NonNullable<Pool["head"]>>({ uid, key: text })),
-    setAside: listOf(shape<Pool["setAside"][number]>({ node: text, until: number })),
     summary,
-    refreshedAt: number,
+    compared: shape<Pool["compared"]>({ item: orNull(text), at: number }),
     advisedAt: number,
     advised: text,
     plans: count,
-    closed: optional(orNull(oneOf("drained", "paused"))),
+    closed: orNull(oneOf("drained", "paused")),
     tally: optional(tally),
     dueShard: text,
     dueAt: optional(number),
   },
   {
     "its key is another's": ({ pk, type }) => pk === poolKey(type).pk,
-    "a holding names no machine": ({ granted, held }) => granted.every(namesMachines) && held.every(namesMachines),
     "its tally counts other waits": ({ tally: counted }) =>
       counted === undefined || counted.waits.length === waitBounds.length + 1,
   },
 );
-
-function namesMachines({ shares: named }: Grant): boolean {
-  return named.length > 0;
-}

@@ -1,22 +1,24 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
+import type { Table } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { keyText, planKey, poolKey } from "../keys.ts";
 import { readAdvice } from "./advice.ts";
 import { reconcilePools } from "./planner.ts";
-import { findPool } from "./record.ts";
 
 const poolLook = keyText(poolKey("h100"));
 
 test("an environment that the index does not show yet is planned for because the message names it", async () => {
   const world = await memoryWorld();
-  const blind = { ...world.ctx, table: { ...world.table, query: async () => ({ items: [] }) } };
+  const query: Table["query"] = async (asked) => ("index" in asked ? { items: [] } : world.table.query(asked));
+  const blind = { ...world.ctx, table: { ...world.table, query } };
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
 
   await reconcilePools(blind, [{ look: poolLook, for: [keyText(environment)] }]);
 
-  const pool = await findPool(world.ctx, "h100");
+  const pool = await viewPool(world.ctx, "h100");
   expect(pool?.granted.map((grant) => grant.uid)).toEqual([environment.uid]);
 });
 
@@ -26,12 +28,13 @@ test("an environment that the index still shows is granted nothing once its reco
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   const shown = await world.table.query({ index: "waiting", partition: "h100" });
   await requestCancel(world.as("alice"), "one");
-  const late = { ...world.ctx, table: { ...world.table, query: async () => shown } };
+  const query: Table["query"] = async (asked) => ("index" in asked ? shown : world.table.query(asked));
+  const late = { ...world.ctx, table: { ...world.table, query } };
   world.clock.advance(61_000);
 
   await reconcilePools(late, [{ look: poolLook }]);
 
-  const pool = await findPool(world.ctx, "h100");
+  const pool = await viewPool(world.ctx, "h100");
   expect(stale.items).toEqual([]);
   expect(shown.items.map((item) => item.uid)).toEqual([environment.uid]);
   expect(pool?.granted).toEqual([]);
@@ -42,11 +45,11 @@ test("a look that names only what was considered already makes no plan", async (
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   const second = await createEnvironment(world.as("bob"), newEnvironment("two"));
   await world.deliver();
-  const before = (await findPool(world.ctx, "h100"))?.plans;
+  const before = (await viewPool(world.ctx, "h100"))?.plans;
 
   await reconcilePools(world.ctx, [{ look: poolLook, for: [keyText(second)] }]);
 
-  expect((await findPool(world.ctx, "h100"))?.plans).toBe(before);
+  expect((await viewPool(world.ctx, "h100"))?.plans).toBe(before);
 });
 
 test("many submits in one batch are one plan", async () => {
@@ -59,7 +62,7 @@ test("many submits in one batch are one plan", async () => {
 
   await reconcilePools(world.ctx, looks);
 
-  expect(await findPool(world.ctx, "h100")).toMatchObject({ plans: 1, summary: { waiting: 50, waitingUnits: 400 } });
+  expect(await viewPool(world.ctx, "h100")).toMatchObject({ plans: 1, summary: { waiting: 50, waitingUnits: 400 } });
 });
 
 test("a grant whose look was lost is told again, and taken", async () => {
@@ -150,7 +153,7 @@ test("a machine that was set aside is given to who waits as soon as that is over
   await world.advance(47_000);
   await createEnvironment(world.as("bob"), newEnvironment("two"));
   await world.deliver();
-  const until = (await findPool(world.ctx, "h100"))?.setAside[0]?.until ?? 0;
+  const until = (await viewPool(world.ctx, "h100"))?.setAside[0]?.until ?? 0;
   expect((await world.read("bob", "two")).phase).toBe("queued");
 
   await world.advance(until - world.clock.now() + 3_000);

@@ -9,11 +9,14 @@ import { Unreadable } from "../unreadable.ts";
 import type { PlannerContext } from "../worker.ts";
 import { writeRecord } from "../write-record.ts";
 import { writeAdvice } from "./advice.ts";
-import { decidePool } from "./decide.ts";
+import { adviceOf, decideGrants, headAfter } from "./decide.ts";
+import { ledgerItemsOf, readLedger, readLedgerItems } from "./ledger.ts";
 import { readNamed } from "./named.ts";
-import { emptyPool, findPool, type Pool, poolTypeOf } from "./record.ts";
+import { emptyPool, findPool, type Grant, type Ledger, type Pool, poolTypeOf } from "./record.ts";
 import { concerns, settle } from "./settle.ts";
+import { talliedBetween } from "./tally.ts";
 import { returnedBetween, writeUsed } from "./used.ts";
+import { writeLedger } from "./write-ledger.ts";
 
 /** Looks at pools, as they came in one batch: those at one pool are one look that names all their environments. */
 export async function reconcilePools(ctx: PlannerContext, looks: readonly Look[]): Promise<void> {
@@ -37,6 +40,8 @@ function isPool(key: Key): boolean {
 
 const TRIES = 3;
 const EARLY_MS = 2000;
+/** A little less than after what time a pool with open grants looks at itself. */
+const TOLD_AGAIN_MS = 4_000;
 
 async function lookAtPool(ctx: PlannerContext, key: Key, named: readonly string[]): Promise<void> {
   for (let tries = 0; tries < TRIES; tries++) {
@@ -61,35 +66,73 @@ async function putOff(ctx: PlannerContext, error: Unreadable): Promise<void> {
 /** Plans if the pool is due or if what the look names is news to it; otherwise the look is over after its reads. */
 async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[]): Promise<void> {
   const startedAt = ctx.clock.monotonic();
-  const [type, look] = [poolTypeOf(key), keyText(key)];
-  const found = (await findPool(ctx, type)) ?? emptyPool(ctx, type);
-  const { records } = await readNamed(ctx, named);
-  const now = ctx.clock.now();
-  const pool = withinReach(ctx, found, now);
-  const early = (pool.dueAt ?? now) - now;
-  if (early > 0 && !records.some((record) => concerns(pool, record))) {
+  const found = (await findPool(ctx, poolTypeOf(key))) ?? emptyPool(ctx, poolTypeOf(key));
+  const seenAt = ctx.clock.now();
+  const pool = withinReach(ctx, found, seenAt);
+  const early = (pool.dueAt ?? seenAt) - seenAt;
+  if (early > 0 && !(await isNews(ctx, pool, named))) {
     if (early <= EARLY_MS && named.length === 0) await sendLook(ctx, key, { delayMs: 1000 });
     return;
   }
-  const settled = await settle(ctx, pool, records, now);
-  const decided = await decidePool(ctx, settled, records, returnedBetween(pool, settled), now);
-  if (!(await writeRecord(ctx, decided.pool))) throw new Conflict(look);
+  const before = await readLedger(ctx, pool);
+  // After the ledger, though they may have been read before it: who had not taken its grant then may have taken it since.
+  const { records } = await readNamed(ctx, named);
+  const now = ctx.clock.now();
+  const { ledger, known, compared } = await settle(ctx, before, records, now);
+  const decided = await decideGrants(ctx, ledger, records, returnedBetween(before, ledger), now);
+  const written = await writeLedger(ctx, before, decided.ledger);
+  const advice = adviceOf(pool, decided, now);
+  const head = await writeHead(ctx, pool, (newest) => ({
+    ...headAfter(newest, decided, written, now),
+    compared,
+    tally: talliedBetween(newest.tally, before, written.ledger, known),
+  }));
+  const { granted, held } = written.ledger;
   await Promise.all([
-    ...decided.pool.granted.map((grant) => tellGrant(ctx, grant.key, type)),
-    sendNext(ctx, decided.pool, now),
+    ...toTell(before, granted, now).map((grant) => tellGrant(ctx, grant)),
+    sendNext(ctx, head, now),
     writeUsed(ctx, decided.used),
-    decided.advice ? writeAdvice(ctx, decided.pool, decided.advice, pool.advised, now) : undefined,
+    advice ? writeAdvice(ctx, head, advice, pool.advised, now) : undefined,
   ]);
   const ms = Math.round(ctx.clock.monotonic() - startedAt);
-  const { granted, held, summary, dueAt } = decided.pool;
-  const counts = { granted: granted.length, held: held.length, waiting: summary.waiting };
-  ctx.log.info("plan", { pool: type, ...counts, named: named.length, nextMs: (dueAt ?? now) - now, ms });
+  const counts = { granted: granted.length, held: held.length, waiting: head.summary.waiting };
+  ctx.log.info("plan", { pool: pool.type, ...counts, named: named.length, nextMs: (head.dueAt ?? now) - now, ms });
 }
 
-/** Names the pool, so that the environment reads the ledger although it is not due. Repeated while it has not taken. */
-async function tellGrant(ctx: PlannerContext, environment: string, type: string): Promise<void> {
+/** Whether one of these waits and was not seen, or has taken, moved or given back what its ledger items say. */
+async function isNews(ctx: PlannerContext, pool: Pool, named: readonly string[]): Promise<boolean> {
+  const { records } = await readNamed(ctx, named);
+  const { records: items } = await readLedgerItems(
+    ctx,
+    records.flatMap((record) => ledgerItemsOf(ctx, record)),
+  );
+  return records.some((record) => concerns(pool, items, record));
+}
+
+/**
+ * The head is written over what another planner says of the same moment: it is advice. What an operator, or a listing of
+ * the machines, has written there meanwhile stays.
+ */
+async function writeHead(ctx: PlannerContext, read: Pool, decide: (newest: Pool) => Pool): Promise<Pool> {
+  let newest = read;
+  for (let tries = 0; tries < TRIES; tries++) {
+    const written = await writeRecord(ctx, decide(newest));
+    if (written) return written;
+    newest = (await findPool(ctx, read.type)) ?? emptyPool(ctx, read.type);
+  }
+  throw new Conflict(keyText(read));
+}
+
+/** Those that are new, and those that are open for so long that the look that told them must be lost. */
+function toTell(before: Ledger, granted: readonly Grant[], now: number): Grant[] {
+  const known = new Set(before.granted.map(({ id }) => id));
+  return granted.filter(({ id, at }) => !known.has(id) || now - at >= TOLD_AGAIN_MS);
+}
+
+/** Names the ledger items, so that the environment reads them although it is not due. Repeated while it has not taken. */
+async function tellGrant(ctx: PlannerContext, { key: environment, items }: Grant): Promise<void> {
   const key = keyOfText(environment);
-  if (key) await sendLook(ctx, key, { for: [keyText(poolKey(type))] });
+  if (key) await sendLook(ctx, key, { for: [...new Set(items)] });
 }
 
 async function sendNext(ctx: PlannerContext, pool: Pool, now: number): Promise<void> {

@@ -1,6 +1,7 @@
 import type { ComputeNode } from "../context.ts";
 import { findInstanceType, type InstanceType, unitsPerNode } from "../fleet.ts";
-import type { Grant, Pool, PoolNode } from "./record.ts";
+import { nodeIdentity } from "../keys.ts";
+import type { Ledger, NodeLedger, PoolNode } from "./record.ts";
 
 /** A machine that is given to nobody, and why: it says something of itself that cannot be. */
 export interface LeftOut {
@@ -14,47 +15,70 @@ export interface Listing {
   readonly leftOut: readonly LeftOut[];
 }
 
+/** What is known of a pool's machines: its ledger items, and the keys of those that cannot be read. */
+export type Known = Pick<Ledger, "type" | "nodes" | "unreadable">;
+
 /**
- * The machines of every pool: those that the cluster lists, and those on which a ledger holds something, which keep
+ * The machines of every pool: those that the cluster lists, and those on which a ledger item holds something, which keep
  * their entry until their records let go. Name, uid and provider id of an entry belong to it alone: who runs on a machine
  * that was renamed, relabelled or replaced under its name shares it with nobody.
  */
 export function poolNodes(
   listed: readonly ComputeNode[],
-  pools: readonly Pool[],
+  pools: readonly Known[],
   said: ReadonlyMap<string, number>,
 ): Listing {
   const leftOut: LeftOut[] = [];
   const owners = new Map<string, Owner>();
-  for (const { type, nodes } of pools) for (const node of nodes) claim(owners, { pool: type, node });
+  for (const { type, nodes, unreadable } of pools) {
+    for (const node of nodes) claim(owners, { pool: type, node });
+    for (const node of [...unreadable].flatMap(namedBy)) claim(owners, { pool: type, node });
+  }
   const taken = new Map<string, Map<string, PoolNode>>();
+  const known = new Map(pools.flatMap(({ nodes }) => nodes.map((node) => [node.uid, node] as const)));
   for (const node of [...listed].sort(byName)) {
     const type = findInstanceType(node.instanceType);
     if (!type) continue;
-    const why = faultOf(node, type) ?? clashOf(owners, { pool: type.pool, node });
+    const why =
+      faultOf(node, type) ??
+      (isUnreadable(pools, node) ? "its ledger item cannot be read" : clashOf(owners, { pool: type.pool, node }));
     if (why !== undefined) {
       leftOut.push({ name: node.name, why });
       continue;
     }
     claim(owners, { pool: type.pool, node });
     const ofPool = taken.get(type.pool) ?? new Map<string, PoolNode>();
-    taken.set(type.pool, ofPool.set(node.name, entryOf(node, said.get(node.uid))));
+    taken.set(type.pool, ofPool.set(nodeIdentity(node), entryOf(node, known.get(node.uid), said.get(node.uid))));
   }
   for (const pool of pools) keepHeld(pool, listed, taken);
   const nodes = [...taken].map(([pool, ofPool]) => [pool, [...ofPool.values()].sort(byName)] as const);
   return { nodes: new Map(nodes), leftOut };
 }
 
-/** What of the ledger's holdings and grants lies on a node. */
-export function holdingsOn(pool: Pick<Pool, "granted" | "held">, name: string): readonly Grant[] {
-  return [...pool.granted, ...pool.held].filter(({ shares }) => shares.some(({ node }) => node === name));
+/** `saidAt`: when the operator called it gone, whatever the list says of it. */
+function entryOf(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: number | undefined): PoolNode {
+  const { name, uid, providerId, zone, ready, units, foreignUnits } = node;
+  const strayUnits = strayUnitsOn(node, ledger);
+  const entry = { name, uid, providerId, zone, ready, units, foreignUnits, strayUnits };
+  return saidAt === undefined ? entry : { ...entry, ready: false, gone: true, saidAt };
 }
 
-/** `saidAt`: when the operator called it gone, whatever the list says of it. */
-function entryOf(node: ComputeNode, saidAt: number | undefined): PoolNode {
-  const { name, uid, providerId, zone, ready, units, foreignUnits } = node;
-  const entry = { name, uid, providerId, zone, ready, units, foreignUnits };
-  return saidAt === undefined ? entry : { ...entry, ready: false, gone: true, saidAt };
+/** Of runs of ours that are bound there and that the ledger does not name: placed by the cluster, or made again too late. */
+function strayUnitsOn({ runs = [] }: ComputeNode, ledger: NodeLedger | undefined): number {
+  const named = new Set([...(ledger?.granted ?? []), ...(ledger?.held ?? [])].map(({ uid }) => uid));
+  return runs.filter(({ uid }) => !named.has(uid)).reduce((sum, { units }) => sum + units, 0);
+}
+
+/** The node object of a ledger item that cannot be read, as its key says it. */
+function namedBy(item: string): Pick<ComputeNode, "name" | "uid" | "providerId">[] {
+  const identity = item.slice(item.lastIndexOf("|") + 1);
+  const at = identity.lastIndexOf("~");
+  return at < 0 ? [] : [{ name: identity.slice(0, at), uid: identity.slice(at + 1), providerId: null }];
+}
+
+function isUnreadable(pools: readonly Known[], node: ComputeNode): boolean {
+  const identity = nodeIdentity(node);
+  return pools.some(({ unreadable }) => [...unreadable].some((item) => item.endsWith(`|${identity}`)));
 }
 
 interface Owner {
@@ -81,7 +105,7 @@ function identitiesOf({ node: { name, uid, providerId } }: Owner): string[] {
 
 /** Why nothing that it says of itself can be counted with. */
 function faultOf({ name, uid, zone, units, foreignUnits }: ComputeNode, type: InstanceType): string | undefined {
-  if (!name || !uid) return "its name or uid is no text";
+  if (!isName(name) || !isName(uid)) return "its name or uid is no name";
   if (!zone) return "its zone is no text";
   const most = unitsPerNode(type);
   if (!Number.isInteger(units) || units < 1 || units > most) return `its units are no number of 1 to ${most}`;
@@ -89,14 +113,21 @@ function faultOf({ name, uid, zone, units, foreignUnits }: ComputeNode, type: In
   return isPart ? undefined : "its units in other hands are no part of what it has";
 }
 
-function keepHeld(pool: Pool, listed: readonly ComputeNode[], taken: Map<string, Map<string, PoolNode>>): void {
-  const held = new Set([...pool.granted, ...pool.held].flatMap(({ shares }) => shares.map(({ node }) => node)));
+/** As Kubernetes has them; what divides the parts of a key is in none. */
+function isName(value: unknown): boolean {
+  return typeof value === "string" && /^[\w.:-]{1,253}$/.test(value);
+}
+
+function keepHeld(pool: Known, listed: readonly ComputeNode[], taken: Map<string, Map<string, PoolNode>>): void {
   const ofPool = taken.get(pool.type) ?? new Map<string, PoolNode>();
   for (const node of pool.nodes) {
-    if (!held.has(node.name) || ofPool.has(node.name)) continue;
+    const identity = nodeIdentity(node);
+    if (node.granted.length + node.held.length === 0 || ofPool.has(identity)) continue;
     const isGone = listed.every(({ uid }) => uid !== node.uid);
-    const { gone, ...rest } = node;
-    ofPool.set(node.name, { ...rest, ready: false, ...(isGone ? { gone: true as const } : {}) });
+    const { name, uid, providerId, zone, units, foreignUnits, strayUnits, saidAt } = node;
+    const kept = { name, uid, providerId, zone, ready: false, units, foreignUnits, strayUnits };
+    const said = saidAt === undefined ? {} : { saidAt };
+    ofPool.set(identity, { ...kept, ...said, ...(isGone ? { gone: true as const } : {}) });
   }
   if (ofPool.size > 0) taken.set(pool.type, ofPool);
 }

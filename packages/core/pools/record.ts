@@ -13,14 +13,67 @@ export interface PoolNode extends NodeRef {
   readonly ready: boolean;
   readonly units: number;
   readonly foreignUnits: number;
+  /** Units of runs of ours that the cluster shows there and its ledger does not name. */
+  readonly strayUnits: number;
   /** Its node object is not there any more and somebody holds some of it, or the operator said so: it counts for nothing else. */
   readonly gone?: true;
   /** When the operator said so. */
   readonly saidAt?: number | undefined;
 }
 
-/** Capacity decided for a run that has not taken it yet. */
+/** What a ledger item says of a run that was given some of it, and has not taken it yet. */
+export interface Entry {
+  /** Of the environment, in a message. */
+  readonly key: string;
+  readonly uid: string;
+  readonly run: number;
+  /** The id of the grant: a run may be granted twice by two planners, and takes one of them. */
+  readonly grant: string;
+  readonly owner: string;
+  /** Per machine. */
+  readonly units: number;
+  /** How many it has in all; `items` then names the ledger item of each, in the order of their ranks. */
+  readonly machines: number;
+  readonly items?: readonly string[] | undefined;
+  readonly wantedMs: number;
+  readonly at: number;
+  /** Since when its record cannot be read, ms: until it can be, nothing is known about it and it stays as it is. */
+  readonly unreadableSince?: number | undefined;
+}
+
+/** What it says of one that has taken it, with what its record last said. */
+export interface HeldEntry extends Entry {
+  readonly phase: "preparing" | "active" | "stopping";
+  readonly endsAt: number | null;
+}
+
+/** What every item has that decides who has capacity: nothing else does. */
+interface LedgerEntries extends Stored {
+  /** Pool. */
+  readonly type: string;
+  readonly granted: readonly Entry[];
+  readonly held: readonly HeldEntry[];
+}
+
+/** The ledger item of one machine, by its name and the uid of its node object. */
+export interface NodeLedger extends LedgerEntries, PoolNode {
+  readonly kind: "node";
+  /** When the pool first saw it, ms. */
+  readonly since: number;
+  /** Nothing is granted there until then: a run could not start on it. */
+  readonly asideUntil?: number | undefined;
+}
+
+/** That of the machines which a pool's group has still to make. */
+export interface MakeableLedger extends LedgerEntries {
+  readonly kind: "makeable";
+}
+
+export type LedgerItem = NodeLedger | MakeableLedger;
+
+/** Capacity decided for a run that has not taken it yet: what its ledger items say together. */
 export interface Grant {
+  readonly id: string;
   /** Key of the environment in a message. */
   readonly key: string;
   readonly uid: string;
@@ -28,8 +81,9 @@ export interface Grant {
   readonly owner: string;
   readonly size: Size;
   readonly shares: readonly Share[];
+  /** The ledger item of each share, in a message. */
+  readonly items: readonly string[];
   readonly at: number;
-  /** Since when its record cannot be read, ms: until it can be, nothing is known about it and it stays as it is. */
   readonly unreadableSince?: number | undefined;
 }
 
@@ -46,66 +100,73 @@ export interface PoolSummary {
   readonly inUse: number;
   readonly waiting: number;
   readonly waitingUnits: number;
+  /** Those of the waiting that have not taken their grant yet. */
+  readonly granted: number;
   readonly preparing: number;
   readonly active: number;
+  readonly stopping: number;
   /** Units granted or held by records that cannot be read. */
   readonly unreadable: number;
+  /** Ledger items that cannot be read. */
+  readonly unreadableItems: number;
   readonly plannedAt: number;
 }
 
-/** The ledger of one type of machine: the one item that decides who has capacity (design section 3). */
+/** The head of a pool: what the last plan saw. Who has capacity is said by its ledger items alone. */
 export interface Pool extends Stored {
   readonly kind: "pool";
   readonly type: string;
-  readonly nodes: readonly PoolNode[];
-  /** Machines that the pool's group may have in all; equals the nodes where nothing scales. */
-  readonly maxNodes: number;
-  readonly startupMs: number;
-  readonly granted: readonly Grant[];
-  readonly held: readonly Holding[];
   /** Environments that the last plan considered and did not grant. */
   readonly seen: readonly string[];
+  /** By the uid of who had not taken its grant yet when it was made: the ledger items of that, for those to whom no look came. */
+  readonly offered: Readonly<Record<string, readonly string[]>>;
   /** How far the last plan read those who wait. */
   readonly reach: Reach;
   /** Who keeps a reserved start until it is granted; `key` as in a grant. */
   readonly head: Pick<Grant, "uid" | "key"> | null;
-  readonly setAside: readonly { readonly node: string; readonly until: number }[];
   readonly summary: PoolSummary;
-  /** When everything that is held was last compared with its record. */
-  readonly refreshedAt: number;
+  /** How far what is held was compared with its records in turn: the last of these ledger items, and when. */
+  readonly compared: { readonly item: string | null; readonly at: number };
   /** When the plan was last written out for those who wait, and to which of its 16 items. */
   readonly advisedAt: number;
   readonly advised: string;
   readonly plans: number;
-  /** Why nothing new is granted, as the operator wants it; absent in ledgers from before he could. */
-  readonly closed?: Closure | null | undefined;
+  /** Why nothing new is granted or taken, as the operator wants it. */
+  readonly closed: Closure | null;
   /** Absent until something came or went. */
   readonly tally?: Tally | undefined;
   readonly dueShard: string;
   readonly dueAt?: number | undefined;
 }
 
-/** A pool nobody has seen yet: no nodes, nothing held. No writers: the first write must find it absent. */
+/** A pool with all its ledger items, as they were read or as they shall be. */
+export interface Ledger {
+  readonly pool: Pool;
+  readonly type: string;
+  readonly nodes: readonly NodeLedger[];
+  readonly makeable: MakeableLedger;
+  readonly granted: readonly Grant[];
+  readonly held: readonly Holding[];
+  /** Keys of ledger items that cannot be read: nobody is given anything there. */
+  readonly unreadable: ReadonlySet<string>;
+}
+
+/** A pool nobody has seen yet. No writers: the first write must find it absent. */
 export function emptyPool(ctx: Context, type: string): Pool {
   const key = poolKey(type);
-  const inUse = { inUse: 0, preparing: 0, active: 0, unreadable: 0 };
+  const inUse = { inUse: 0, granted: 0, preparing: 0, active: 0, stopping: 0, unreadable: 0, unreadableItems: 0 };
   const summary = { total: 0, free: 0, ...inUse, waiting: 0, waitingUnits: 0, plannedAt: 0 };
   return {
     ...key,
     writers: [],
     kind: "pool",
     type,
-    nodes: [],
-    maxNodes: 0,
-    startupMs: 0,
-    granted: [],
-    held: [],
     seen: [],
+    offered: {},
     reach: { begin: null, last: null, cut: {} },
     head: null,
-    setAside: [],
     summary,
-    refreshedAt: 0,
+    compared: { item: null, at: 0 },
     advisedAt: 0,
     advised: "",
     plans: 0,
@@ -115,7 +176,7 @@ export function emptyPool(ctx: Context, type: string): Pool {
   };
 }
 
-/** The ledger as it stands, consistently read; undefined while nobody has asked for this type. */
+/** The head as it stands, consistently read; undefined while nobody has asked for this type. */
 export async function findPool(ctx: Context<"table">, type: string): Promise<Pool | undefined> {
   const item = await ctx.table.get(poolKey(type));
   return item && parsePool(item);
@@ -123,11 +184,8 @@ export async function findPool(ctx: Context<"table">, type: string): Promise<Poo
 
 /** Whether the pool knows that this one waits, or knows only that it stands behind all that the last plan read. */
 export function knowsOf(pool: Pool, waiting: Pick<Environment, "uid" | "waitOrder">): boolean {
-  return pool.seen.includes(waiting.uid) || isBehind(pool.reach, waiting.waitOrder);
-}
-
-export function namesEnvironment(pool: Pool, uid: string): boolean {
-  return [...pool.granted, ...pool.held].some((entry) => entry.uid === uid);
+  const { uid, waitOrder } = waiting;
+  return pool.seen.includes(uid) || Object.hasOwn(pool.offered, uid) || isBehind(pool.reach, waitOrder);
 }
 
 /** The type of pool that a key names. */

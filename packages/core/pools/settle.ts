@@ -1,82 +1,167 @@
-import { type Environment, holdsCapacity, isWaiting, keyOf } from "../environments/record.ts";
+import { type Environment, isWaiting, keyOf } from "../environments/record.ts";
 import { withinReach } from "../hidden.ts";
 import { keyText } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import type { PlannerContext } from "../worker.ts";
+import { nodeLedgerKey } from "./ledger.ts";
 import { readNamed } from "./named.ts";
-import { type Grant, type Holding, knowsOf, type Pool } from "./record.ts";
-import { emptyTally, tallied, thoseThatReturned, thoseThatTook } from "./tally.ts";
+import {
+  type Entry,
+  type Grant,
+  type Holding,
+  knowsOf,
+  type Ledger,
+  type LedgerItem,
+  type NodeLedger,
+  type Pool,
+} from "./record.ts";
 
-/** Whether what this record says is news to the ledger (design section 3, admission). */
-export function concerns(pool: Pool, record: Environment): boolean {
-  const granted = pool.granted.find((grant) => grant.uid === record.uid);
-  if (granted) return !mayStillTake(granted, record);
-  const held = pool.held.find((holding) => holding.uid === record.uid);
-  if (held) {
-    return !holdsCapacity(record, held.run) || record.phase !== held.phase || record.times.endsAt !== held.endsAt;
-  }
-  return isWaiting(record) !== knowsOf(pool, record);
+/** Whether what this record says is news to the pool or to the ledger items that it names (design section 3). */
+export function concerns(pool: Pool, items: readonly LedgerItem[], record: Environment): boolean {
+  if (isWaiting(record) !== knowsOf(pool, record)) return true;
+  const isOf = ({ uid }: Entry) => uid === record.uid;
+  const granted = items.flatMap((item) => item.granted.filter(isOf));
+  const held = items.flatMap((item) => item.held.filter(isOf));
+  return (
+    granted.some((entry) => !mayStillTake(entry, record)) ||
+    held.some(
+      (entry) => !holds(record, entry) || phaseOf(record) !== entry.phase || record.times.endsAt !== entry.endsAt,
+    )
+  );
 }
 
-/** How often everything that is held is compared with its record. */
-const REFRESH_MS = 50_000;
+/** How often a part of what is held is compared with its records: a sixteenth of it, or as many as cost little. */
+const COMPARE_MS = 50_000;
+const COMPARED_PARTS = 16;
+const COMPARED_AT_LEAST = 500;
+/** An open grant is compared with its record when it is this old, or when somebody names it. */
+const OPEN_MS = 5_000;
 const SET_ASIDE_MS = 300_000;
 /** Units that unreadable records hold for longer than this are an alarm. */
 const LONGEST_UNREADABLE_MS = 600_000;
 
+/** A ledger that was compared with records. */
+export interface Settled {
+  readonly ledger: Ledger;
+  /** The records that were read, by their keys. */
+  readonly known: ReadonlyMap<string, Environment>;
+  readonly compared: Pool["compared"];
+}
+
 /**
  * The ledger after a look at the records: grants that were taken are held, those that can no longer be taken and
- * holdings that were returned are dropped. No grant ends by time, only by its record (design section 3), and a record
- * that cannot be read frees nothing: only one that is absent, of another life or at another run does.
+ * holdings that were returned are dropped, and what was bound to a machine that has come is held there. No grant ends by
+ * time, only by its record (design section 3), and a record that cannot be read frees nothing: only one that is absent,
+ * of another life, at another run or at another grant does.
  */
 export async function settle(
   ctx: PlannerContext,
-  pool: Pool,
+  before: Ledger,
   named: readonly Environment[],
   now: number,
-): Promise<Pool> {
-  const refresh = now - pool.refreshedAt >= REFRESH_MS;
+): Promise<Settled> {
   const known = new Map(named.map((record) => [keyText(keyOf(record)), record]));
-  const asked = [...pool.granted, ...(refresh ? pool.held : [])].map((entry) => entry.key);
+  const turn = inTurn(before, now);
+  const open = before.granted.filter(({ at, unreadableSince }) => now - at >= OPEN_MS || unreadableSince !== undefined);
+  const asked = [...open, ...turn.held].map(({ key }) => key);
   const missing = asked.filter((key) => !known.has(key));
   const { records, unreadable } = await readNamed(ctx, missing);
   for (const record of records) known.set(keyText(keyOf(record)), record);
 
   const read = new Set([...known.keys(), ...missing]);
-  const granted = pool.granted.flatMap((grant) => {
+  const granted = before.granted.flatMap((grant) => {
     if (unreadable.has(grant.key)) return [unreadableSince(grant, now)];
-    return mayStillTake(grant, known.get(grant.key)) ? [readAgain(grant)] : [];
+    return !read.has(grant.key) || mayStillTake(grant, known.get(grant.key)) ? [readAgain(grant)] : [];
   });
-  const taken = pool.granted.flatMap((grant) => holding(grant, known.get(grant.key)));
-  const kept = pool.held.flatMap((old) => {
+  const taken = before.granted.flatMap((grant) => holding(grant, known.get(grant.key)));
+  const kept = before.held.flatMap((old) => {
     if (unreadable.has(old.key)) return [unreadableSince(old, now)];
     return read.has(old.key) ? holding(old, known.get(old.key)) : [old];
   });
-  const setAside = [
-    ...pool.setAside.filter((node) => node.until > now),
-    ...pool.held.flatMap((old) => withdrawnNodes(old, known.get(old.key))),
-  ];
-  const refreshedAt = refresh ? now : pool.refreshedAt;
-  const still = new Set(granted.map(({ uid }) => uid));
-  const left = pool.granted.filter(({ uid }) => !still.has(uid));
-  const took = thoseThatTook(left, known);
-  const over = [
-    ...took.filter(({ run: { grant }, end: { outcome } }) => !grant && outcome),
-    ...thoseThatReturned(pool.held, known),
-  ];
-  const tally = took.length + over.length > 0 ? tallied(pool.tally ?? emptyTally, took, over) : pool.tally;
-  const silent = new Set(pool.held.flatMap((old) => silentNodes(old, known.get(old.key))));
-  const nodes = pool.nodes.map((node) => (silent.has(node.uid) ? { ...node, ready: false } : node));
-  const settled = { ...pool, nodes, granted, held: [...kept, ...taken], setAside, refreshedAt, tally };
-  raiseAlarm(ctx, settled, now);
-  await lookWhereNoSweepDoes(ctx, settled, known, now);
-  return settled;
+  const all = [...before.granted, ...before.held];
+  const aside = new Map(all.flatMap((old) => withdrawnNodes(old, known.get(old.key))));
+  const silent = new Set(before.held.flatMap((old) => silentNodes(old, known.get(old.key))));
+  const nodes = before.nodes.map((node) => {
+    const asideUntil = aside.get(node.name);
+    if (asideUntil === undefined && !silent.has(node.uid)) return node;
+    return {
+      ...node,
+      ...(asideUntil === undefined ? {} : { asideUntil }),
+      ...(silent.has(node.uid) ? { ready: false } : {}),
+    };
+  });
+  const held = [...kept, ...taken].map((one) => onItsMachines(ctx, before, one, known.get(one.key)));
+  const ledger = { ...before, nodes: withoutStrays(nodes, held, before), granted, held };
+  raiseAlarm(ctx, ledger, now);
+  await lookWhereNoSweepDoes(ctx, ledger, known, now);
+  return { ledger, known, compared: turn.compared };
+}
+
+/** What is held in the ledger items whose turn it is, the next ones after those that were compared last. */
+function inTurn({ pool: { compared }, nodes, makeable, held }: Ledger, now: number) {
+  if (now - compared.at < COMPARE_MS && now >= compared.at) return { held: [], compared };
+  const most = Math.max(COMPARED_AT_LEAST, Math.ceil(held.length / COMPARED_PARTS));
+  const items: readonly LedgerItem[] = [makeable, ...nodes];
+  const last = items.findIndex((item) => keyText(item) === compared.item);
+  const order = [...items.slice(last + 1), ...items.slice(0, last + 1)];
+  const chosen = new Set<string>();
+  let count = 0;
+  for (const item of order) {
+    if (count >= most) break;
+    chosen.add(keyText(item));
+    count += item.held.length;
+  }
+  const reached = [...chosen].at(-1) ?? null;
+  return {
+    held: held.filter((one) => one.items.some((item) => chosen.has(item))),
+    compared: { item: reached, at: now },
+  };
+}
+
+/** What was granted on machines still to be made is held on those that its run is bound to, once the pool has them all. */
+function onItsMachines(
+  ctx: PlannerContext,
+  { type, nodes }: Ledger,
+  one: Holding,
+  record: Environment | undefined,
+): Holding {
+  const machines = record?.run.machines ?? [];
+  if (one.shares.every(({ node }) => node !== null) || machines.length !== one.shares.length) return one;
+  const there = new Set(nodes.map((node) => keyText(node)));
+  const items = one.items.map((item, rank) => {
+    const machine = machines[rank];
+    return one.shares[rank]?.node === null && machine ? keyText(nodeLedgerKey(ctx, type, machine)) : item;
+  });
+  if (!items.every((item) => there.has(item)) || new Set(items).size < items.length) return one;
+  return {
+    ...one,
+    items,
+    shares: one.shares.map(({ units }, rank) => ({ node: machines[rank]?.name ?? null, units })),
+  };
+}
+
+/** What the cluster showed on a machine and its ledger names from now on counts once. */
+function withoutStrays(nodes: readonly NodeLedger[], held: readonly Holding[], before: Ledger): readonly NodeLedger[] {
+  const earlier = new Map(before.held.map(({ id, items }) => [id, items]));
+  const moved = new Map<string, number>();
+  for (const { id, items, shares } of held) {
+    const was = earlier.get(id);
+    if (!was || was === items) continue;
+    for (const [rank, item] of items.entries()) {
+      if (!was.includes(item)) moved.set(item, (moved.get(item) ?? 0) + (shares[rank]?.units ?? 0));
+    }
+  }
+  if (moved.size === 0) return nodes;
+  return nodes.map((node) => {
+    const units = moved.get(keyText(node));
+    return units === undefined ? node : { ...node, strayUnits: Math.max(0, node.strayUnits - units) };
+  });
 }
 
 /** Who holds capacity is compared with its record in any case: nobody else may meet one that a hand put out of reach. */
 async function lookWhereNoSweepDoes(
   ctx: PlannerContext,
-  { granted, held }: Pool,
+  { granted, held }: Ledger,
   known: ReadonlyMap<string, Environment>,
   now: number,
 ): Promise<void> {
@@ -86,18 +171,18 @@ async function lookWhereNoSweepDoes(
 }
 
 /** Units that records hold which cannot be read. */
-export function unreadableUnits({ granted, held }: Pick<Pool, "granted" | "held">): number {
+export function unreadableUnits({ granted, held }: Pick<Ledger, "granted" | "held">): number {
   const unreadable = [...granted, ...held].filter((entry) => entry.unreadableSince !== undefined);
   return unreadable.flatMap(({ shares }) => shares).reduce((sum, { units }) => sum + units, 0);
 }
 
-function raiseAlarm(ctx: PlannerContext, pool: Pool, now: number): void {
-  const long = [...pool.granted, ...pool.held].filter(
+function raiseAlarm(ctx: PlannerContext, ledger: Ledger, now: number): void {
+  const long = [...ledger.granted, ...ledger.held].filter(
     ({ unreadableSince = now }) => now - unreadableSince > LONGEST_UNREADABLE_MS,
   );
   if (long.length === 0) return;
   const looks = long.slice(0, MOST_LOGGED).map(({ key }) => key);
-  ctx.log.error("capacity not readable", { pool: pool.type, units: unreadableUnits(pool), looks });
+  ctx.log.error("capacity not readable", { pool: ledger.type, units: unreadableUnits(ledger), looks });
 }
 
 const MOST_LOGGED = 10;
@@ -111,26 +196,33 @@ function readAgain(grant: Grant): Grant {
 }
 
 /** The record still waits with this very run: it may take the grant at any moment. */
-function mayStillTake(grant: Grant, record: Environment | undefined): boolean {
+function mayStillTake(grant: Pick<Grant, "uid" | "run">, record: Environment | undefined): boolean {
   return record?.uid === grant.uid && record.run.n === grant.run && isWaiting(record);
 }
 
+/** The record took this very grant: not only a grant of this run, of which there may be two. */
+function holds(record: Environment, { uid, grant }: Pick<Entry, "uid" | "grant">): boolean {
+  return record.uid === uid && record.run.grant?.id === grant;
+}
+
+function phaseOf({ phase }: Environment): Holding["phase"] {
+  return phase === "preparing" || phase === "active" ? phase : "stopping";
+}
+
 function holding(entry: Grant, record: Environment | undefined): Holding[] {
-  if (!record || record.uid !== entry.uid || !holdsCapacity(record, entry.run)) return [];
-  const { key, uid, run, owner, at } = entry;
-  const phase = record.phase === "preparing" || record.phase === "active" ? record.phase : "stopping";
-  const shares = record.run.grant?.shares ?? entry.shares;
-  return [{ key, uid, run, owner, size: record.size, shares, at, phase, endsAt: record.times.endsAt }];
+  if (!record || !holds(record, { uid: entry.uid, grant: entry.id })) return [];
+  const { unreadableSince: _, ...rest } = entry;
+  return [{ ...rest, size: record.size, phase: phaseOf(record), endsAt: record.times.endsAt }];
 }
 
 /** Nodes, by uid, that were given back while they did not answer: gone and not free, until a listing says otherwise. */
 function silentNodes(old: Holding, record: Environment | undefined): string[] {
-  if (record?.uid !== old.uid || holdsCapacity(record, old.run)) return [];
+  if (record?.uid !== old.uid || holds(record, { uid: old.uid, grant: old.id })) return [];
   return record.run.machines.flatMap(({ uid, silent }) => (silent ? [uid] : []));
 }
 
-function withdrawnNodes(old: Holding, record: Environment | undefined): { node: string; until: number }[] {
+function withdrawnNodes(old: Grant, record: Environment | undefined): [string, number][] {
   if (record?.uid !== old.uid || record.placement.withdrawn?.run !== old.run) return [];
   const until = record.placement.withdrawn.at + SET_ASIDE_MS;
-  return record.placement.withdrawn.nodes.map((node) => ({ node, until }));
+  return record.placement.withdrawn.nodes.map((node) => [node, until]);
 }

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { failureCause } from "../environments/failure-cause.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { keyText, poolKey } from "../keys.ts";
 import { reconcilePools } from "./planner.ts";
-import { findPool } from "./record.ts";
 import { waitBounds } from "./tally.ts";
 
 const MINUTE = 60_000;
@@ -27,7 +27,7 @@ test("each grant taken counts its wait once, and each life that returned capacit
 
   for (let again = 0; again < 3; again++) await reconcilePools(world.ctx, [{ look: keyText(poolKey("h100")) }]);
 
-  const tally = (await findPool(world.ctx, "h100"))?.tally;
+  const tally = (await viewPool(world.ctx, "h100"))?.tally;
   expect(tally?.ends).toEqual({ "failed:command": 1, cancelled: 1 });
   expect(waitsUpTo(tally?.waits, 1)).toBe(1);
   expect(waitsUpTo(tally?.waits, 900)).toBe(1);
@@ -43,7 +43,7 @@ test("who leaves the queue without a grant counts neither a wait nor an end", as
   await requestCancel(world.as("alice"), "one");
   await world.advance(2 * MINUTE);
 
-  expect((await findPool(world.ctx, "h100"))?.tally).toBeUndefined();
+  expect((await viewPool(world.ctx, "h100"))?.tally).toBeUndefined();
 });
 
 test("reasons are counted in a few words, whatever names and numbers they hold", () => {

@@ -1,13 +1,13 @@
 import { failureCause } from "../environments/failure-cause.ts";
 import type { Environment } from "../environments/record.ts";
-import type { Grant, Pool } from "./record.ts";
+import type { Grant, Ledger } from "./record.ts";
 
 /** Upper bounds in seconds of the waits that are told apart. */
 export const waitBounds = [1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200] as const;
 
 /**
- * What came and went since the ledger began: counters that only grow. They are in the ledger because its write is
- * conditional, so that each life is counted once, whoever plans and how often.
+ * What came and went since the pool began: counters that only grow. A planner counts what left the ledger items by its own
+ * writes, so that each life is counted once, whoever plans and how often; one that dies before it wrote the head counts nothing.
  */
 export interface Tally {
   /** Of those who took a grant: how many waited at most each bound and longer than the one before; then the rest. */
@@ -20,7 +20,7 @@ export interface Tally {
 export const emptyTally: Tally = { waits: [...waitBounds, 0].map(() => 0), waitedSeconds: 0, ends: {} };
 
 /** The tally once `left` have taken their grants out of the ledger and `returned` their capacity. */
-export function tallied(before: Tally, took: readonly Environment[], returned: readonly Environment[]): Tally {
+function tallied(before: Tally, took: readonly Environment[], returned: readonly Environment[]): Tally {
   const waited = took.map((one) => Math.max(0, (one.run.preparingAt ?? one.queuedAt) - one.queuedAt) / 1000);
   const waits = [...before.waits];
   for (const seconds of waited) {
@@ -33,18 +33,34 @@ export function tallied(before: Tally, took: readonly Environment[], returned: r
   return { waits, waitedSeconds: before.waitedSeconds + waited.reduce((sum, one) => sum + one, 0), ends };
 }
 
+/** The tally once this planner has written `after` where `before` was; the records are those that it read. */
+export function talliedBetween(
+  tally: Tally | undefined,
+  before: Pick<Ledger, "granted" | "held">,
+  after: Pick<Ledger, "granted" | "held">,
+  known: ReadonlyMap<string, Environment>,
+): Tally | undefined {
+  const [granted, held] = [after.granted, after.held].map((left) => new Set(left.map(({ id }) => id)));
+  const left = before.granted.filter(({ id }) => !granted?.has(id));
+  const took = thoseThatTook(left, known);
+  const given = before.held.filter(({ id }) => !held?.has(id));
+  const over = [
+    ...took.filter(({ run: { grant }, end: { outcome } }) => !grant && outcome),
+    ...thoseThatReturned(given, known),
+  ];
+  return took.length + over.length > 0 ? tallied(tally ?? emptyTally, took, over) : tally;
+}
+
 /** Those of the records that took these grants. A clock of another machine may lag a little. */
-export function thoseThatTook(grants: readonly Grant[], known: ReadonlyMap<string, Environment>): Environment[] {
-  return ofTheirRecords(grants, known).flatMap(({ entry, record }) =>
-    record.run.preparingAt !== null && record.run.preparingAt >= entry.at - CLOCK_SKEW_MS ? [record] : [],
-  );
+function thoseThatTook(grants: readonly Grant[], known: ReadonlyMap<string, Environment>): Environment[] {
+  return ofTheirRecords(grants, known).flatMap(({ entry, record: { run }, record }) => {
+    const isOther = run.grant !== null && run.grant.id !== entry.id;
+    return run.preparingAt !== null && run.preparingAt >= entry.at - CLOCK_SKEW_MS && !isOther ? [record] : [];
+  });
 }
 
 /** Those of the records that have ended, and given back what they held. */
-export function thoseThatReturned(
-  entries: Pool["granted"] | Pool["held"],
-  known: ReadonlyMap<string, Environment>,
-): Environment[] {
+function thoseThatReturned(entries: readonly Grant[], known: ReadonlyMap<string, Environment>): Environment[] {
   return ofTheirRecords(entries, known)
     .map(({ record }) => record)
     .filter(({ run: { grant }, end: { outcome } }) => grant === null && outcome !== null);

@@ -12,7 +12,7 @@ const poolLook = keyText(poolKey("h100"));
 
 function holding(owner: string, units: number, at: number): Holding {
   const size = { pool: "h100", instanceType: "p5.48xlarge", machines: 1, units, gpus: units, wantedMs: HOUR };
-  const entry = { key: "k", uid: "u", run: 1, owner, size, shares: [{ node: "n1", units }], at };
+  const entry = { id: "g", key: "k", uid: "u", run: 1, owner, size, shares: [{ node: "n1", units }], items: [], at };
   return { ...entry, phase: "stopping", endsAt: null };
 }
 

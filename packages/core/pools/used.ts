@@ -1,6 +1,6 @@
 import type { Context, Item, Stored } from "../context.ts";
 import { usedKey } from "../keys.ts";
-import type { Holding, Pool } from "./record.ts";
+import type { Holding, Ledger } from "./record.ts";
 
 /** What owners used of a pool lately: one of 16 items, by the hash of the owner. */
 export interface UsedItem extends Stored {
@@ -62,9 +62,9 @@ export async function writeUsed(ctx: Context<"table">, { changed }: Used): Promi
 }
 
 /** Those whose capacity came back between the two. */
-export function returnedBetween(before: Pool, after: Pool): Holding[] {
-  const kept = new Set(after.held.map(({ uid, run }) => `${uid}-r${run}`));
-  return before.held.filter(({ uid, run }) => !kept.has(`${uid}-r${run}`));
+export function returnedBetween(before: Pick<Ledger, "held">, after: Pick<Ledger, "held">): Holding[] {
+  const kept = new Set(after.held.map(({ id }) => id));
+  return before.held.filter(({ id }) => !kept.has(id));
 }
 
 function decayed(item: Item | undefined, now: number): Map<string, number> {

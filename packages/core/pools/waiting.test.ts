@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
-import type { IndexQuery, Item } from "#core/context.ts";
+import type { Context, IndexQuery, Item } from "#core/context.ts";
 import { memoryIndex } from "#testing/memory-index.ts";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { waitOrderOf } from "../environments/wait-order.ts";
 import { environmentKey } from "../keys.ts";
 import { isBehind, readLines } from "./lines.ts";
-import { emptyPool } from "./record.ts";
+import { emptyPool, type Pool } from "./record.ts";
 import { readWaiting } from "./waiting.ts";
 
 const size = { pool: "h100", instanceType: "p5.48xlarge", machines: 1, units: 8, gpus: 8, wantedMs: 3_600_000 };
@@ -142,12 +142,17 @@ test("entries that say nothing are passed over, however many there are", async (
   expect(reach).toEqual({ begin: null, last: null, cut: {} });
 });
 
+/** A pool that nobody has capacity in. */
+function ledger(ctx: Context, head: Partial<Pool> = {}) {
+  return { pool: { ...emptyPool(ctx, "h100"), ...head }, granted: [], held: [] };
+}
+
 test("a record that is named is considered unless it stands behind what was read of its owner's line", async () => {
   const world = await poolWith({});
   const named = await createEnvironment(world.as("alice"), newEnvironment("named"));
   for (let n = 0; n < 60; n++) world.index.record(`a${n}`, entry(named.owner, n));
   const older = { ...named, waitOrder: waitOrderOf({ owner: named.owner, queuedAt: START - 1, uid: named.uid }) };
-  const pool = emptyPool(world.ctx, "h100");
+  const pool = ledger(world.ctx);
 
   const [near, far] = [await readWaiting(world.ctx, pool, [older]), await readWaiting(world.ctx, pool, [named])];
 
@@ -160,7 +165,7 @@ test("a plan begins behind the owner with whom the one before ended", async () =
   const { ctx } = await poolWith(Object.fromEntries(ownersNamed(250).map((owner) => [owner, 1])));
   const before = { begin: null, last: "owner0199", cut: {} };
 
-  const { candidates, reach } = await readWaiting(ctx, { ...emptyPool(ctx, "h100"), reach: before }, []);
+  const { candidates, reach } = await readWaiting(ctx, ledger(ctx, { reach: before }), []);
 
   expect(candidates[0]?.owner).toBe("owner0200");
   expect(reach).toEqual({ begin: "owner0199", last: "owner0149", cut: {} });
@@ -173,7 +178,7 @@ test("whoever is first in line stays in every plan, although it is not its owner
 
   const { candidates, reach } = await readWaiting(
     world.ctx,
-    { ...emptyPool(world.ctx, "h100"), head: { uid: head.uid, key }, reach: { begin: null, last: "a", cut: {} } },
+    ledger(world.ctx, { head: { uid: head.uid, key }, reach: { begin: null, last: "a", cut: {} } }),
     [],
   );
 

@@ -3,14 +3,18 @@ import { keyText } from "../keys.ts";
 import type { PlannerContext } from "../worker.ts";
 import { type Candidate, isBehind, type Lines, readLines } from "./lines.ts";
 import { readNamed } from "./named.ts";
-import type { Pool } from "./record.ts";
+import type { Ledger } from "./record.ts";
 
 /**
  * Who waits for this pool: what the index proposes, which may be late both ways, corrected by the records that were
  * read, without those who have capacity already.
  */
-export async function readWaiting(ctx: PlannerContext, pool: Pool, named: readonly Environment[]): Promise<Lines> {
-  const occupied = new Set([...pool.granted, ...pool.held].map(({ uid }) => uid));
+export async function readWaiting(
+  ctx: PlannerContext,
+  { pool, granted, held }: Pick<Ledger, "pool" | "granted" | "held">,
+  named: readonly Environment[],
+): Promise<Lines> {
+  const occupied = new Set([...granted, ...held].map(({ uid }) => uid));
   const { candidates: proposed, ...rest } = await readLines(ctx, pool.type, pool.reach.last, occupied);
   const candidates = new Map(proposed.map((candidate) => [candidate.uid, candidate]));
   const isUnknown = ({ uid }: { uid: string }) => !candidates.has(uid) && !named.some((record) => record.uid === uid);

@@ -13,6 +13,8 @@ const bounds: Readonly<Record<string, number>> = {
   user: 64 * KB,
   key: 4 * KB,
   pool: 384 * KB,
+  node: 16 * KB,
+  makeable: 384 * KB,
   plan: 64 * KB,
   used: 32 * KB,
   ended: KB,

@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import type { Item } from "#core/context.ts";
 import type { Environment } from "#core/environments/record.ts";
 import { chatKey } from "#core/keys.ts";
-import type { Pool } from "#core/pools/record.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
+import type { PoolView } from "../pool-view.ts";
 import { chatWatch } from "./chat-invariants.ts";
 import { latencyWatch } from "./latency-invariants.ts";
 import { machineWatch } from "./machine-invariants.ts";
@@ -103,7 +103,7 @@ test("no message of an environment that lives is removed, and none is settled th
   expect(violations).toEqual(["message 1 of talks was removed", "message 1 was settled after it had been removed"]);
 });
 
-const naming = { granted: [], held: [{ uid, run: 1 }], setAside: [], nodes: [] } as unknown as Pool;
+const naming = { granted: [], held: [{ uid, run: 1 }], setAside: [], nodes: [] } as unknown as PoolView;
 
 function holder(grant: object | null): Environment {
   return { uid, run: { n: 1, grant }, times: {} } as Environment;

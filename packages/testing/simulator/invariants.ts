@@ -2,16 +2,18 @@ import type { Compute, Item, Stored, Table, Volumes } from "#core/context.ts";
 import type { Disk } from "#core/disks/record.ts";
 import { type Environment, isEnded } from "#core/environments/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
-import type { Pool } from "#core/pools/record.ts";
+import type { LedgerItem, MakeableLedger, NodeLedger, Pool } from "#core/pools/record.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { MemoryTable } from "../memory-table.ts";
 import type { MemoryVolumes } from "../memory-volumes.ts";
+import type { PoolView } from "../pool-view.ts";
 import { beyondBound } from "./bounds.ts";
 import { type ChatWatch, chatWatch } from "./chat-invariants.ts";
 import { diskWatch } from "./disk-invariants.ts";
 import { failureWatch } from "./failure-invariants.ts";
 import { follows as followsIt } from "./follows.ts";
 import { type Calmness, type LatencyWatch, latencyWatch } from "./latency-invariants.ts";
+import { ledgerWatch } from "./ledger-watch.ts";
 import { type LifeWatch, lifeWatch } from "./life-invariants.ts";
 import { machineWatch } from "./machine-invariants.ts";
 import { newReached, type Reached } from "./reached.ts";
@@ -30,7 +32,8 @@ export interface WatchOptions {
 
 export interface WatchedWrites {
   wroteEnvironment(before: Environment | undefined, next: Environment): void;
-  wrotePool(before: Pool | undefined, next: Pool): void;
+  /** The pool as it is once a plan is written, and as it was after the one before. */
+  wrotePool(before: PoolView | undefined, next: PoolView): void;
   wroteItem(item: Item): void;
 }
 
@@ -47,7 +50,7 @@ export interface Watch {
   living(): ReadonlyMap<string, Environment>;
   disks(): ReadonlyMap<string, Disk>;
   /** The ledgers, by type. */
-  pools(): ReadonlyMap<string, Pool>;
+  pools(): ReadonlyMap<string, PoolView>;
   /** The units of each machine that a ledger ever knew, by name. */
   nodes(): ReadonlyMap<string, number>;
   /** No volume is mounted by two runs: seen at every look, unless there are many. */
@@ -105,7 +108,11 @@ export function watch(
   const lastGone = new Map<string, number>();
   /** When the commands of runs were seen to have exited, by run. */
   const exits = new Map<string, number>();
-  const pools = new Map<string, Pool>();
+  const ledgers = ledgerWatch();
+  /** As they were when their head was written last. */
+  const planned = new Map<string, PoolView>();
+  /** Grants that were written while an operator had closed the pool. */
+  const grantedClosed = new Set<string>();
   const nodes = new Map<string, number>();
   /** Those that hold capacity, and those that are followed at every write. */
   const holding = new Map<string, Environment>();
@@ -201,9 +208,13 @@ export function watch(
 
   /** Nobody takes what the ledger does not say, and no node is given twice. */
   function checkTaken(next: Environment): void {
-    const pool = pools.get(next.size.pool);
-    const entry = [...(pool?.granted ?? []), ...(pool?.held ?? [])].find((one) => one.uid === next.uid);
-    if (entry?.run !== next.run.n) violated(`${next.id} took capacity that the ledger does not give it`);
+    const pool = ledgers.pools().get(next.size.pool);
+    const id = next.run.grant?.id;
+    const entry = [...(pool?.granted ?? []), ...(pool?.held ?? [])].find((one) => one.id === id);
+    if (entry?.uid !== next.uid || entry.run !== next.run.n) {
+      violated(`${next.id} took capacity that the ledger does not give it`);
+    }
+    if (isClosed && grantedClosed.has(id ?? "")) violated(`${next.id} took capacity that a closed pool granted`);
     const used = new Map<string, number>();
     for (const one of holding.values()) {
       for (const share of one.run.grant?.shares ?? []) {
@@ -217,25 +228,32 @@ export function watch(
     }
   }
 
-  function wrotePool(next: Pool): void {
-    const pool = pools.get(next.type);
-    also?.wrotePool(pool, next);
-    if (pool && !followsIt(pool, next)) violated("the ledger was replaced by what is not its successor");
-    const known = new Set([...(pool?.granted ?? []), ...(pool?.held ?? [])].map(({ uid, run }) => `${uid}-r${run}`));
-    const fresh = next.granted.find(({ uid, run }) => !known.has(`${uid}-r${run}`));
-    if (fresh && isClosed) violated(`${environments.get(fresh.uid)?.id} was granted capacity of a closed pool`);
-    latency.wrotePool(pool, next);
-    pools.set(next.type, next);
+  function wroteLedger(next: Pool | LedgerItem): void {
+    const known = ledgers.find(next);
+    if (known && !followsIt(known, next)) violated("a ledger item was replaced by what is not its successor");
+    changedLedger(next.type, () => ledgers.wrote(next));
+    if (next.kind !== "pool") return;
+    const view = ledgers.pools().get(next.type);
+    if (!view) return;
+    also?.wrotePool(planned.get(next.type), view);
+    planned.set(next.type, view);
+  }
+
+  function changedLedger(type: string, change: () => void): void {
+    const before = ledgers.pools().get(type);
+    change();
+    const next = ledgers.pools().get(type);
+    if (!next) return;
+    const known = new Set([...(before?.granted ?? []), ...(before?.held ?? [])].map(({ id }) => id));
+    if (isClosed) for (const { id } of next.granted) if (!known.has(id)) grantedClosed.add(id);
+    latency.wrotePool(before, next);
     for (const { name, units } of next.nodes) nodes.set(name, units);
-    const entries = [...next.granted, ...next.held];
-    const named = new Set(entries.map(({ uid, run }) => `${uid}-r${run}`));
     for (const environment of holding.values()) {
-      if (environment.size.pool !== next.type) continue;
-      if (!named.has(`${environment.uid}-r${environment.run.n}`)) {
+      const { grant } = environment.run;
+      if (environment.size.pool === type && grant && !ledgers.isWhole(type, grant.id)) {
         violated(`the ledger forgot ${environment.id}, which holds capacity`);
       }
     }
-    if (new Set(entries.map((entry) => entry.uid)).size < entries.length) violated("the ledger names somebody twice");
   }
 
   function wroteDisk(next: Disk): void {
@@ -263,7 +281,9 @@ export function watch(
     if (written.phase === UNKNOWN_PHASE) return;
     if (written.kind === "environment") wroteEnvironment(written as unknown as Environment);
     if (written.kind === "message") chat.wroteMessage(written);
-    if (written.kind === "pool") wrotePool(written as unknown as Pool);
+    if (written.kind === "pool") wroteLedger(written as unknown as Pool);
+    if (written.kind === "node") wroteLedger(written as unknown as NodeLedger);
+    if (written.kind === "makeable") wroteLedger(written as unknown as MakeableLedger);
     if (written.kind === "disk") wroteDisk(written as unknown as Disk);
     reached.wroteItem(written);
     also?.wroteItem(written);
@@ -294,8 +314,9 @@ export function watch(
     setClosed: (is) => {
       latency.excuse();
       isClosed = is;
+      if (!is) grantedClosed.clear();
     },
-    pools: () => pools,
+    pools: ledgers.pools,
     nodes: () => nodes,
     checkMounts: disks.checkMounts,
     chat,
@@ -311,6 +332,8 @@ export function watch(
       },
       async remove(key, options) {
         await table.remove(key, options);
+        const type = ledgers.typeOf(key);
+        if (type !== undefined) changedLedger(type, () => ledgers.removed(key));
         chat.removed(key);
       },
     },

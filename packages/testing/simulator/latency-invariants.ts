@@ -1,11 +1,11 @@
 import type { Environment } from "#core/environments/record.ts";
-import type { Pool } from "#core/pools/record.ts";
+import type { PoolView } from "../pool-view.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 /** The part of the watch that knows how long capacity is on its way. */
 export interface LatencyWatch {
   wroteEnvironment(before: Environment | undefined, next: Environment): void;
-  wrotePool(before: Pool | undefined, next: Pool): void;
+  wrotePool(before: PoolView | undefined, next: PoolView): void;
   /** Nobody can read its record: the ledger keeps all that it names of it (design section 2). */
   unreadable(uid: string): void;
   /** It can be read again: it was mended, or the operator ended it by force with what the ledger names. */
@@ -49,7 +49,30 @@ export function latencyWatch(options: {
     if (run.grant) releasedAt.delete(nameOf({ uid, run: run.n }));
   }
 
-  function checkNamed({ held }: Pool): void {
+  /** Since when somebody was granted twice, as `awake` counts. */
+  const doubled = new Map<string, number>();
+
+  /** Two planners may grant the same one; it takes one of the grants, and the other is dropped. */
+  function checkDoubled({ type, granted, held }: PoolView): void {
+    const times = new Map<string, number>();
+    for (const { uid } of [...granted, ...held]) times.set(uid, (times.get(uid) ?? 0) + 1);
+    for (const uid of doubled.keys()) if ((times.get(uid) ?? 0) < 2 && ofPool(uid) === type) doubled.delete(uid);
+    for (const [uid, count] of times) {
+      if (count < 2 || unreadable.has(uid)) continue;
+      const since = doubled.get(uid) ?? calmness.awake();
+      doubled.set(uid, since);
+      const doubledMs = calmness.awake() - Math.max(since, calmness.calmSince());
+      if (doubledMs > LONGEST_NAMED_MS) {
+        violated(`the ledger names ${environments.get(uid)?.id} twice for ${Math.round(doubledMs)} ms`);
+      }
+    }
+  }
+
+  function ofPool(uid: string): string | undefined {
+    return environments.get(uid)?.size.pool;
+  }
+
+  function checkNamed({ held }: PoolView): void {
     for (const { uid, run } of held) {
       const released = releasedAt.get(nameOf({ uid, run }));
       if (released === undefined || unreadable.has(uid)) continue;
@@ -80,12 +103,13 @@ export function latencyWatch(options: {
       for (const grant of fresh) {
         grantedAt.set(nameOf(grant), now());
         // A machine that bound nothing is set aside: that ends by itself.
-        const isHindered = (before?.setAside.length ?? 0) > 0 || next.setAside.length > 0;
+        const isHindered = next.setAside.some(({ until }) => until > now() - PROMPT_MS);
         if (isHindered || now() - movedAt <= PROMPT_MS) continue;
         late.push(`${environments.get(grant.uid)?.id} was granted ${Math.round(now() - movedAt)} ms after it could be`);
       }
       if (before?.nodes.length !== next.nodes.length || fresh.length > 0) movedAt = now();
       checkNamed(next);
+      checkDoubled(next);
     },
     unreadable: (uid) => void unreadable.add(uid),
     readable,

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Environment } from "#core/environments/record.ts";
-import type { Grant, Pool, PoolNode } from "#core/pools/record.ts";
+import type { Grant, PoolNode } from "#core/pools/record.ts";
+import type { PoolView } from "../pool-view.ts";
 import { newCrowd } from "./population-crowd.ts";
 
 const LATER = 10_000;
@@ -28,13 +29,13 @@ function waits(uid: string, owner: string, units: number, wantedMs = 1000): Envi
 
 function entry({ uid, owner, size }: Environment, node = "h100-1"): Grant {
   const shares = [{ node, units: size.units }];
-  return { key: uid, uid, run: 1, owner, size, shares, at: LATER };
+  return { id: uid, key: uid, uid, run: 1, owner, size, shares, items: [node], at: LATER };
 }
 
-function ledger(parts: Partial<Pool> = {}): Pool {
+function ledger(parts: Partial<PoolView> = {}): PoolView {
   const nodes = ["h100-1", "h100-2"].map((name) => ({ name, zone: "a", ready: true, units: 8, foreignUnits: 0 }));
   const empty = { type: "h100", granted: [], held: [], setAside: [], head: null, summary: { plannedAt: LATER } };
-  return { ...empty, nodes: nodes as unknown as PoolNode[], ...parts } as unknown as Pool;
+  return { ...empty, nodes: nodes as unknown as PoolNode[], ...parts } as unknown as PoolView;
 }
 
 test("whoever holds something is given nothing more before somebody who holds nothing and fits there", () => {
@@ -85,7 +86,7 @@ test("what was given back while the plan was written was not free to it", () => 
   const [has, more, first] = [waits("a1", "ann", 8), waits("a2", "ann", 2), waits("b1", "bob", 8)];
   for (const one of [has, more, first]) crowd.wroteEnvironment(one);
   at(LATER);
-  const held = [entry(has, "h100-1"), entry(waits("c1", "cleo", 4), "h100-2")] as unknown as Pool["held"];
+  const held = [entry(has, "h100-1"), entry(waits("c1", "cleo", 4), "h100-2")] as unknown as PoolView["held"];
   const before = ledger({ held, head: { uid: "b1", key: "b1" } });
   crowd.wrotePool(undefined, before);
 
@@ -100,6 +101,7 @@ test("the head could be granted from the moment on at which it fits, by the reco
   const holds = (grant: Environment["run"]["grant"]) =>
     ({ ...one, phase: "active", waitPool: undefined, run: { n: 1, grant } }) as Environment;
   const taken = {
+    id: "b1",
     shares: [
       { node: "h100-1", units: 2 },
       { node: "h100-2", units: 2 },

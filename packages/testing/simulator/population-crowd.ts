@@ -1,19 +1,20 @@
 import type { Environment } from "#core/environments/record.ts";
-import type { Grant, Pool } from "#core/pools/record.ts";
+import type { Grant } from "#core/pools/record.ts";
+import type { PoolView } from "../pool-view.ts";
 import { fitsIn, outOfOrder, type Planned } from "./population-order.ts";
 
 /** Who waits for a pool, who holds what, and since when each could have been granted: by the records, not the ledger. */
 export interface Crowd {
   wroteEnvironment(next: Environment): void;
-  wrotePool(before: Pool | undefined, next: Pool): void;
+  wrotePool(before: PoolView | undefined, next: PoolView): void;
   /** Of a pool, by uid. */
   waiting(type: string): ReadonlyMap<string, Environment>;
   /** Units of the machines that nobody has, by the records. */
-  freeUnits(pool: Pool, now: number): ReadonlyMap<string, number>;
+  freeUnits(pool: PoolView, now: number): ReadonlyMap<string, number>;
   /** Since when those that are next could have been granted. */
   fitting(type: string): ReadonlyMap<string, number>;
   /** Compares again what could be granted: machines are no longer set aside by the time alone. */
-  refresh(pool: Pool): void;
+  refresh(pool: PoolView): void;
 }
 
 /** A plan that began so long after somebody came to wait has read of it: the clocks of hosts differ by less. */
@@ -31,7 +32,7 @@ export function newCrowd(options: {
   const since = new Map<string, number>();
   const held = new Map<string, number>();
   const fits = new Map<string, Map<string, number>>();
-  const pools = new Map<string, Pool>();
+  const pools = new Map<string, PoolView>();
   const known = new Map<string, Environment>();
 
   function hold(one: Environment | undefined, sign: 1 | -1): void {
@@ -46,7 +47,7 @@ export function newCrowd(options: {
     return line;
   }
 
-  function freeUnits(pool: Pool, at: number): Map<string, number> {
+  function freeUnits(pool: PoolView, at: number): Map<string, number> {
     const aside = new Set(pool.setAside.filter(({ until }) => until > at).map(({ node }) => node));
     const usable = pool.nodes.filter(({ ready, gone, name }) => ready && !gone && !aside.has(name));
     const free = new Map(
@@ -60,7 +61,7 @@ export function newCrowd(options: {
   }
 
   /** The head takes whatever fits; where there is none, everybody who fits does. */
-  function refresh(pool: Pool): void {
+  function refresh(pool: PoolView): void {
     const at = now();
     const before = fits.get(pool.type);
     const after = new Map<string, number>();
@@ -76,7 +77,7 @@ export function newCrowd(options: {
   }
 
   /** What is certain of the usage of an owner while a plan was made: what it held, and what it was given in all. */
-  function judgeOrder(before: Pool | undefined, next: Pool): void {
+  function judgeOrder(before: PoolView | undefined, next: PoolView): void {
     const earlier = namesOf(before);
     const fresh = next.granted.filter(({ uid }) => !earlier.has(uid));
     const isNewHead = next.head !== null && next.head.uid !== before?.head?.uid;
@@ -148,7 +149,7 @@ function waitsNow({ phase, goal, end, waitPool }: Environment): boolean {
   return phase === "queued" && goal.desired === "active" && end.outcome === null && waitPool !== undefined;
 }
 
-function namesOf(pool: Pool | undefined): Set<string> {
+function namesOf(pool: PoolView | undefined): Set<string> {
   return new Set(pool ? [...pool.granted, ...pool.held].map(({ uid }) => uid) : []);
 }
 
@@ -161,7 +162,7 @@ function unitsByOwner(grants: readonly Grant[]): Map<string, number> {
 }
 
 /** What the plan itself had left: what was given back since then is in the records alone. */
-function freeInLedger({ nodes, setAside, held, granted }: Pool, at: number): Map<string, number> {
+function freeInLedger({ nodes, setAside, held, granted }: PoolView, at: number): Map<string, number> {
   const aside = new Set(setAside.filter(({ until }) => until > at).map(({ node }) => node));
   const usable = nodes.filter(({ ready, gone, name }) => ready && !gone && !aside.has(name));
   const free = new Map(usable.map(({ name, units, foreignUnits }) => [name, units - foreignUnits]));

@@ -87,8 +87,8 @@ function begin(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, kind: BadH
 
 /** One in ten, at least one: some do not answer for a while, the others are gone and replaced later. */
 function loseMachines(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, until: number): void {
-  const present = [...world.watch.pools().values()].flatMap(({ type, nodes }) =>
-    nodes.filter(({ ready, gone }) => ready && !gone).map((node) => ({ type, ...node })),
+  const present = [...world.watch.pools().values()].flatMap(({ nodes }) =>
+    nodes.filter(({ ready, gone }) => ready && !gone),
   );
   const gpu = present.filter(({ type }) => type !== "cpu-shared");
   for (let left = Math.max(1, Math.round(gpu.length / 10)); left > 0 && gpu.length > 0; left--) {

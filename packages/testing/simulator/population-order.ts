@@ -1,5 +1,6 @@
 import type { Environment } from "#core/environments/record.ts";
-import type { Grant, Pool, PoolNode } from "#core/pools/record.ts";
+import type { Grant, PoolNode } from "#core/pools/record.ts";
+import type { PoolView } from "../pool-view.ts";
 
 /** A plan as it was written, with what is certain of the moment at which it was made. */
 export interface Planned {
@@ -25,7 +26,7 @@ export interface Planned {
  *  - it would not have fitted, had those with more been given nothing, unless somebody before it has the reserved start,
  *  - nobody with more was given a place in which it would have fitted and ended no later: such a place delays nobody.
  */
-export function outOfOrder(plan: Planned, pool: Pool): string[] {
+export function outOfOrder(plan: Planned, pool: PoolView): string[] {
   const { base, given, fresh, waiting, head } = plan;
   const has = (owner: string) => (base.get(owner) ?? 0) + (given.get(owner) ?? 0);
   for (const one of waiting) {
@@ -82,7 +83,7 @@ function withoutGrants(free: ReadonlyMap<string, number>, grants: readonly Grant
   return more;
 }
 
-function fitsInPlace({ size, zone }: Environment, grant: Grant, { nodes }: Pool): boolean {
+function fitsInPlace({ size, zone }: Environment, grant: Grant, { nodes }: PoolView): boolean {
   if (size.wantedMs > grant.size.wantedMs) return false;
   const zones = new Map(nodes.map((node) => [node.name, node.zone]));
   const places = grant.shares.filter(({ node, units }) => {

@@ -2,7 +2,7 @@ import type { Item, Look } from "#core/context.ts";
 import { type Environment, isEnded } from "#core/environments/record.ts";
 import { instanceTypeOfPool } from "#core/fleet.ts";
 import { keyText, planKey } from "#core/keys.ts";
-import type { Pool } from "#core/pools/record.ts";
+import type { PoolView } from "../pool-view.ts";
 import { beyondBound } from "./bounds.ts";
 import type { WatchedWrites } from "./invariants.ts";
 import { newCrowd, type Sample } from "./population-crowd.ts";
@@ -200,7 +200,7 @@ export function populationWatch(
     }
   }
 
-  function addHours(pool: Pool, line: ReadonlyMap<string, Environment>): void {
+  function addHours(pool: PoolView, line: ReadonlyMap<string, Environment>): void {
     const free = crowd.freeUnits(pool, now());
     for (const { units } of pool.nodes) gpuHours.there += unitHours(units, MINUTE);
     for (const { shares } of pool.held) for (const { units } of shares) gpuHours.used += unitHours(units, MINUTE);
@@ -332,7 +332,7 @@ function nameOf({ uid, run }: { readonly uid: string; readonly run: number }): s
 function limitOf(
   { uid, phase, queuedAt, run, times, end }: Environment,
   { maxQueueHours, preparingMinutes }: { readonly maxQueueHours: number; readonly preparingMinutes: number },
-  pool: Pool | undefined,
+  pool: PoolView | undefined,
 ): number | undefined {
   if (end.outcome) return undefined;
   if (phase === "queued") return pool?.head?.uid === uid ? undefined : queuedAt + maxQueueHours * HOUR;

@@ -23,6 +23,7 @@ const kinds = [
     "environment",
     "environment",
     "pool",
+    "node",
     "disk",
     "disk",
     "directory",

@@ -1,0 +1,131 @@
+import type { Context, Item, Key } from "../context.ts";
+import type { Environment, Size } from "../environments/record.ts";
+import { instanceTypeOfPool } from "../fleet.ts";
+import { keyOfText, keyText, makeableKey, nodeIdentity, nodeKey, nodeNameOf, nodePartitions } from "../keys.ts";
+import { type Read, readEach } from "../readable.ts";
+import { parseMakeable, parseNodeLedger } from "./parse.ts";
+import {
+  type Entry,
+  findPool,
+  type Grant,
+  type HeldEntry,
+  type Holding,
+  type Ledger,
+  type LedgerItem,
+  type MakeableLedger,
+  type NodeLedger,
+  type Pool,
+} from "./record.ts";
+
+/** Where the ledger item of this node object is. */
+export function nodeLedgerKey(ctx: Context, type: string, node: { readonly name: string; readonly uid: string }): Key {
+  const identity = nodeIdentity(node);
+  return nodeKey(type, ctx.ids.hash(identity).slice(0, 1), identity);
+}
+
+/** A pool and its ledger items. Those that changed while it was read do no harm: each is written on its own condition. */
+export async function readLedger(ctx: Context<"table">, pool: Pool): Promise<Ledger> {
+  const { type } = pool;
+  const [makeable, ...partitions] = await Promise.all([
+    ctx.table.get(makeableKey(type)),
+    ...nodePartitions(type).map((pk) => itemsOf(ctx, pk)),
+  ]);
+  const nodes = readEach(ctx, partitions.flat(), parseNodeLedger);
+  const others = readEach(ctx, makeable ? [makeable] : [], parseMakeable);
+  const found = others.records[0] ?? emptyMakeable(type);
+  return ledgerOf(pool, nodes.records, found, new Set([...nodes.unreadable, ...others.unreadable]));
+}
+
+/** The ledger of this type; undefined while nobody has asked for it. */
+export async function findLedger(ctx: Context<"table">, type: string): Promise<Ledger | undefined> {
+  const pool = await findPool(ctx, type);
+  return pool && readLedger(ctx, pool);
+}
+
+/** What ledger items say together. */
+export function ledgerOf(
+  pool: Pool,
+  nodes: readonly NodeLedger[],
+  makeable: MakeableLedger,
+  unreadable: ReadonlySet<string> = new Set(),
+): Ledger {
+  const sorted = [...nodes].sort((a, b) => (a.sk < b.sk ? -1 : 1));
+  const items: LedgerItem[] = [...sorted, makeable];
+  const granted = new Map<string, Grant>();
+  const held = new Map<string, Holding>();
+  for (const item of items) {
+    for (const entry of item.held) held.set(entry.grant, { ...grantOf(item, entry), ...saidOf(entry) });
+    for (const entry of item.granted) granted.set(entry.grant, grantOf(item, entry));
+  }
+  for (const id of held.keys()) granted.delete(id);
+  const { type } = pool;
+  return { pool, type, nodes: sorted, makeable, granted: [...granted.values()], held: [...held.values()], unreadable };
+}
+
+/** No writers: the first write must find it absent. One that cannot be read is present, so nothing is granted in it. */
+function emptyMakeable(type: string): MakeableLedger {
+  return { ...makeableKey(type), writers: [], kind: "makeable", type, granted: [], held: [] };
+}
+
+function saidOf({ phase, endsAt }: HeldEntry): Pick<Holding, "phase" | "endsAt"> {
+  return { phase, endsAt };
+}
+
+function grantOf(item: LedgerItem, entry: Entry): Grant {
+  const { grant: id, key, uid, run, owner, units, at, unreadableSince } = entry;
+  const items = entry.items ?? [keyText(item)];
+  const shares = items.map((one) => ({ node: nodeNameOf(one), units }));
+  const since = unreadableSince === undefined ? {} : { unreadableSince };
+  return { id, key, uid, run, owner, size: sizeOf(item.type, entry), shares, items, at, ...since };
+}
+
+function sizeOf(type: string, { machines, units, wantedMs }: Entry): Size {
+  const { name, gpus } = instanceTypeOfPool(type);
+  return { pool: type, instanceType: name, machines, units, gpus: gpus > 0 ? machines * units : 0, wantedMs };
+}
+
+/** A grant as each of its ledger items has it. */
+export function entryOf({ id, key, uid, run, owner, size, items, shares, at, unreadableSince }: Grant): Entry {
+  const { machines, wantedMs } = size;
+  const units = shares[0]?.units ?? size.units;
+  const several = machines > 1 ? { items } : {};
+  const since = unreadableSince === undefined ? {} : { unreadableSince };
+  return { key, uid, run, grant: id, owner, units, machines, ...several, wantedMs, at, ...since };
+}
+
+/** The ledger items of these keys, as a message or a record names them. */
+export async function readLedgerItems(ctx: Context<"table">, named: readonly string[]): Promise<Read<LedgerItem>> {
+  const keys = [...new Set(named)].flatMap((text) => keyOfText(text) ?? []);
+  if (keys.length === 0) return { records: [], unreadable: new Set() };
+  return readEach(ctx, await ctx.table.getMany(keys), parseLedgerItem);
+}
+
+function parseLedgerItem(item: Item): LedgerItem {
+  return item.kind === "makeable" ? parseMakeable(item) : parseNodeLedger(item);
+}
+
+/** Where the ledger may name this environment: what its grants named, and the machines that its run was bound to. */
+export function ledgerItemsOf(ctx: Context, { placement, run, size }: Environment): readonly string[] {
+  const bound = run.machines.map((machine) => keyText(nodeLedgerKey(ctx, size.pool, machine)));
+  return [...new Set([...placement.ledgers, ...bound])];
+}
+
+/** What is granted in one of these items, as far as all items that it names are among them. */
+export function wholeGrants(items: readonly LedgerItem[]): Grant[] {
+  const byKey = new Map(items.map((item) => [keyText(item), item]));
+  const grants = items.flatMap((item) => item.granted.map((entry) => grantOf(item, entry)));
+  const isThere = ({ id }: Grant, item: string) => byKey.get(item)?.granted.some(({ grant }) => grant === id) ?? false;
+  const whole = grants.filter((grant) => grant.items.every((item) => isThere(grant, item)));
+  return [...new Map(whole.map((grant) => [grant.id, grant])).values()];
+}
+
+async function itemsOf(ctx: Context<"table">, pk: string): Promise<Item[]> {
+  const items: Item[] = [];
+  let after: string | undefined;
+  do {
+    const page = await ctx.table.query(after === undefined ? { pk } : { pk, after });
+    items.push(...page.items);
+    after = page.next;
+  } while (after !== undefined);
+  return items;
+}

@@ -1,0 +1,21 @@
+import type { Context } from "#core/context.ts";
+import { findLedger } from "#core/pools/ledger.ts";
+import type { Ledger, Pool } from "#core/pools/record.ts";
+
+/** A pool as a person would draw it: its head, and what all its ledger items say together. */
+export interface PoolView extends Pool, Pick<Ledger, "nodes" | "granted" | "held"> {
+  readonly setAside: readonly { readonly node: string; readonly until: number }[];
+}
+
+/** Undefined while nobody has asked for this type. */
+export async function viewPool(ctx: Context<"table">, type: string): Promise<PoolView | undefined> {
+  const ledger = await findLedger(ctx, type);
+  return ledger && viewOf(ledger);
+}
+
+export function viewOf({ pool, nodes, granted, held }: Pick<Ledger, "pool" | "nodes" | "granted" | "held">): PoolView {
+  const setAside = nodes.flatMap(({ name, asideUntil }) =>
+    asideUntil === undefined ? [] : [{ node: name, until: asideUntil }],
+  );
+  return { ...pool, nodes, granted, held, setAside };
+}
