@@ -1,5 +1,6 @@
 import * as z from "zod";
-import type { Settings } from "#core/context.ts";
+import type { NodeGroup, Settings } from "#core/context.ts";
+import { findInstanceType } from "#core/fleet.ts";
 import { regions } from "./regions.ts";
 
 /**
@@ -47,6 +48,11 @@ export const settingSchemas = {
   MAX_QUEUE_HOURS: () => number({ min: 0.001, max: 720 }).default(48),
   MAX_WAITING_PER_USER: () => number({ min: 0, max: 2000, whole: true }).default(1000),
   PREPARING_MINUTES: () => number({ min: 0.01, max: 240 }).default(30),
+  NODE_GROUPS: () =>
+    list(NODE_GROUP, "node groups like p5.48xlarge=10 or p5.48xlarge=10:600:us-east-2a+us-east-2b")
+      .default([])
+      .transform((groups) => groups.map(nodeGroupOf))
+      .refine(isOfKnownTypes, "must name each known instance type at most once"),
   SWEEP_SECONDS: () => number({ min: 1, max: 60, whole: true }).default(60),
   DISK_RETENTION_DAYS: () => number({ min: 0, max: 365 }).default(30),
   DOMAIN: () =>
@@ -91,6 +97,23 @@ export type Config = { [Name in keyof typeof settingSchemas]: z.output<ReturnTyp
 export type ConfigName = keyof Config;
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+const NODE_GROUP = /^[a-z0-9.-]{1,40}=\d{1,5}(:\d{1,4}(:[a-z0-9-]{1,40}(\+[a-z0-9-]{1,40})*)?)?$/;
+const STARTUP_SECONDS = 300;
+
+/** `<instance type>=<most machines>[:<seconds until one is ready>[:<zone>+<zone>]]`. */
+function nodeGroupOf(text: string): NodeGroup {
+  const [name = "", rest = ""] = text.split("=");
+  const [most = "", seconds = "", zones = ""] = rest.split(":");
+  const startupMs = Number(seconds || STARTUP_SECONDS) * 1000;
+  const pool = findInstanceType(name)?.pool ?? "";
+  return { pool, mostNodes: Number(most), startupMs, zones: zones.split("+").filter(Boolean) };
+}
+
+function isOfKnownTypes(groups: readonly NodeGroup[]): boolean {
+  const pools = groups.map(({ pool }) => pool);
+  return !pools.includes("") && new Set(pools).size === pools.length;
+}
+
 /** The named settings; an empty variable counts as absent. Throws one message that names every bad one. */
 export function readConfig<Name extends ConfigName>(
   names: readonly Name[],
@@ -120,6 +143,7 @@ export function readSettings(environment: Environment = process.env): Settings {
     maxQueueHours: config.MAX_QUEUE_HOURS,
     maxWaitingPerUser: config.MAX_WAITING_PER_USER,
     preparingMinutes: config.PREPARING_MINUTES,
+    nodeGroups: config.NODE_GROUPS,
     sweepSeconds: config.SWEEP_SECONDS,
     diskRetentionDays: config.DISK_RETENTION_DAYS,
     adminUsers: config.ADMIN_USERS,
@@ -157,7 +181,7 @@ const settingNames = [
     "AUTO_STOP_DRY_RUN",
     "BERTH_OPEN",
   ] as const),
-  ...(["PREPARING_MINUTES", "SWEEP_SECONDS", "DISK_RETENTION_DAYS"] as const),
+  ...(["PREPARING_MINUTES", "NODE_GROUPS", "SWEEP_SECONDS", "DISK_RETENTION_DAYS"] as const),
 ];
 
 function lineOf({ path, message }: z.core.$ZodIssue): string {

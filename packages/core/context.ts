@@ -539,6 +539,18 @@ export interface Ports {
 
 export type PortName = keyof Ports;
 
+/** What makes machines of one type when somebody waits for them: an autoscaled group. */
+export interface NodeGroup {
+  /** Of machines of this type. */
+  readonly pool: string;
+  /** Machines that it may have in all. */
+  readonly mostNodes: number;
+  /** From the moment somebody waits until the machine is ready. */
+  readonly startupMs: number;
+  /** Where it makes them; none: anywhere. */
+  readonly zones: readonly string[];
+}
+
 /** Numbers and lists a deployment sets; parsed once, in packages/aws/config.ts. */
 export interface Settings {
   readonly allowedRoles: readonly string[];
@@ -557,6 +569,8 @@ export interface Settings {
   /** How many environments of one owner may wait in one pool; 0: any number. */
   readonly maxWaitingPerUser: number;
   readonly preparingMinutes: number;
+  /** Those that can make machines; a pool without one has what the cluster lists. */
+  readonly nodeGroups: readonly NodeGroup[];
   readonly sweepSeconds: number;
   /** How long a deleted disk can still be undeleted. */
   readonly diskRetentionDays: number;

@@ -16,6 +16,7 @@ export function testSettings(overrides: Partial<Settings> = {}): Settings {
     maxQueueHours: 48,
     maxWaitingPerUser: 1_000,
     preparingMinutes: 30,
+    nodeGroups: [],
     sweepSeconds: 60,
     diskRetentionDays: 30,
     adminUsers: [],

@@ -1,4 +1,5 @@
 import type { Observation } from "../context.ts";
+import { longestToBindMs } from "../pools/groups.ts";
 import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepAccess } from "./access.ts";
@@ -15,8 +16,6 @@ import { addEntry } from "./timeline.ts";
 import { enter } from "./transitions.ts";
 import { passedWarning } from "./warnings.ts";
 
-/** Not bound in this time after it was made: the grant is withdrawn (design section 3). */
-const BIND_MS = 60_000;
 const REMOVAL_GRACE_SECONDS = 10;
 /** One that never binds must not set aside one machine after the other. */
 const MOST_WITHDRAWALS = 2;
@@ -124,7 +123,7 @@ async function follow(
   observed: Observation,
   now: number,
 ): Promise<Step<Environment>> {
-  if (observed.state === "unbound" && now - (environment.run.appliedAt ?? now) >= BIND_MS) {
+  if (observed.state === "unbound" && now - (environment.run.appliedAt ?? now) >= bindMs(ctx, environment)) {
     return changed(
       { ...environment, run: { ...environment.run, withdrawing: true }, reason: observed.reason },
       now,
@@ -136,20 +135,28 @@ async function follow(
   const extended = await extendRun(ctx, environment, now);
   const step = stepOfState[observed.state as keyof typeof stepOfState];
   if (step === environment.step && observed.reason === environment.reason) {
-    return (await openJupyterPort(ctx, extended, observed, now)) ?? waitedToBind(extended, observed, now, step);
+    return (await openJupyterPort(ctx, extended, observed, now)) ?? waitedToBind(ctx, extended, observed, now, step);
   }
   const moved = { ...extended, step, reason: observed.reason };
-  return waitedToBind({ ...addEntry(moved, now, observed.reason), looks: 0 }, observed, now, step);
+  return waitedToBind(ctx, { ...addEntry(moved, now, observed.reason), looks: 0 }, observed, now, step);
+}
+
+function bindMs(ctx: WorkerContext, { size, run }: Environment): number {
+  return longestToBindMs(ctx, size.pool, run.grant?.shares ?? []);
 }
 
 function waitedToBind(
+  ctx: WorkerContext,
   environment: Environment,
   observed: Observation,
   now: number,
   step: PreparingStep,
 ): Step<Environment> {
   const waited = waitedForStart(environment, now, step);
-  const latest = observed.state === "unbound" ? (environment.run.appliedAt ?? now) + BIND_MS : Number.POSITIVE_INFINITY;
+  const latest =
+    observed.state === "unbound"
+      ? (environment.run.appliedAt ?? now) + bindMs(ctx, environment)
+      : Number.POSITIVE_INFINITY;
   return { ...waited, record: { ...waited.record, dueAt: Math.min(waited.record.dueAt ?? latest, latest) } };
 }
 

@@ -196,3 +196,17 @@ test("a listing that is too old when it comes to be written changes nothing", as
 
   expect(await namesIn(world, "h100")).toEqual(["h100-1"]);
 });
+
+test("a machine that is granted while a listing without it is written stays until its record lets go", async () => {
+  const { world } = await badWorld([one]);
+  const listNodes = async () => {
+    // After the ledger was read, and before anything is written.
+    await submit(world, "granted");
+    return [];
+  };
+
+  await refreshCapacity({ ...world.ctx, compute: { ...world.compute, listNodes } });
+
+  expect(await namesIn(world, "h100")).toEqual(["h100-1"]);
+  expect((await viewPool(world.ctx, "h100"))?.held).toHaveLength(1);
+});

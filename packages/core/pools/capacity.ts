@@ -5,12 +5,13 @@ import { readEach, unlessUnreadable } from "../readable.ts";
 import { sameData } from "../same-data.ts";
 import { removeRecord, writeRecord } from "../write-record.ts";
 import { carryAdmission, closureOf, readAdmission } from "./admission.ts";
+import { beginPool } from "./begin-pool.ts";
 import { nodeLedgerKey, readLedger } from "./ledger.ts";
 import { readGoneNodes, WORD_MS } from "./node-gone.ts";
 import { parsePool } from "./parse.ts";
 import { planSoon } from "./plan-soon.ts";
 import { poolNodes } from "./pool-nodes.ts";
-import { emptyPool, type Ledger, type NodeLedger, type Pool, type PoolNode } from "./record.ts";
+import type { Ledger, NodeLedger, PoolNode } from "./record.ts";
 
 /**
  * Compares the machines that the cluster has, one listing for all types, with the ledger items, and has those pools
@@ -29,6 +30,7 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
     ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
   // Two refreshes may overtake each other: what one of them saw long ago must not undo what the other wrote.
   if (ctx.clock.monotonic() - startedAt > TOO_OLD_MS) return ctx.log.warn("capacity listed too slowly");
+  await carryClosures(ctx, ledgers);
   const known = new Map(ledgers.map((ledger) => [ledger.type, ledger]));
   await Promise.all(
     poolTypes.map(async (type) => {
@@ -39,21 +41,14 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
       if (await writeNodes(ctx, ledger, found)) await planSoon(ctx, type);
     }),
   );
-  await carryClosures(ctx, ledgers);
 }
 
-/**
- * A new pool, closed until it was carried what the operator wants; undefined: somebody else made it meanwhile. Its ledger
- * is not read: what is there by now came after the cluster was listed.
- */
+/** A pool whose ledger is not read: what is there by now came after the cluster was listed. */
 async function begin(
   ctx: Context<"table" | "queue">,
   type: string,
 ): Promise<Pick<Ledger, "type" | "nodes"> | undefined> {
-  const pool = await writeRecord<Pool>(ctx, { ...emptyPool(ctx, type), closed: "paused" });
-  if (!pool) return undefined;
-  await unlessUnreadable(ctx, () => carryAdmission(ctx, type));
-  return { type, nodes: [] };
+  return (await beginPool(ctx, type)) && { type, nodes: [] };
 }
 
 /** Nobody knows what the operator wants where that cannot be read: what is closed stays closed. */

@@ -5,7 +5,7 @@ import { keyText } from "../keys.ts";
 import type { PlannerContext } from "../worker.ts";
 import type { Candidate, Lines, Reach } from "./lines.ts";
 import { readNamed } from "./named.ts";
-import { type Place, type Plan, plan } from "./plan.ts";
+import { type Occupied, type Place, type Plan, plan } from "./plan.ts";
 import type { Grant, Holding, Ledger, NodeLedger, Pool } from "./record.ts";
 import { makeable, summarize } from "./summary.ts";
 import { readUsed, type Used } from "./used.ts";
@@ -55,11 +55,17 @@ export async function decideGrants(
  * The head once the ledger items were written: who was seen, the summary, when to look again. What it says is advice, so
  * it goes over whatever another planner has written of the same; what an operator wrote there stays.
  */
-export function headAfter(pool: Pool, { planned, list }: Decision, { ledger, isPart }: Written, now: number): Pool {
+export function headAfter(
+  ctx: PlannerContext,
+  pool: Pool,
+  { planned, list }: Decision,
+  { ledger, isPart }: Written,
+  now: number,
+): Pool {
   const seen = planned.places.map((place) => place.uid);
   const oldest = ledger.granted.toSorted((a, b) => a.at - b.at).slice(0, MOST_OFFERED);
   const offered = Object.fromEntries(oldest.map(({ uid, items }) => [uid, [...new Set(items)]]));
-  const summary = summarize(ledger, list, planned, now);
+  const summary = summarize(ctx, ledger, list, planned, now);
   const isNews =
     oldest.some(({ uid }) => !Object.hasOwn(pool.offered, uid)) || hasNews(pool, { seen, summary, reach: list.reach });
   const digits = digitsOf(planned.places);
@@ -137,7 +143,7 @@ async function planVerified(
   const verified = new Map(named.map((record) => [keyText(keyOf(record)), record]));
   let waiting: readonly Candidate[] = outset.list.candidates;
   for (let tries = 0; tries < PLANS; tries++) {
-    const planned = planOver(outset, waiting, now);
+    const planned = planOver(ctx, outset, waiting, now);
     const itemOf = itemsByNode(outset.ledger, now);
     const chosen = new Map(planned.grants.map((grant) => [grant.uid, grant.shares]));
     const proposed = waiting.filter((one) => chosen.has(one.uid));
@@ -154,7 +160,7 @@ async function planVerified(
     }
     waiting = waiting.filter((one) => !gone.has(one));
   }
-  return { planned: planOver(outset, [], now), grants: [] };
+  return { planned: planOver(ctx, outset, [], now), grants: [] };
 }
 
 /** The ledger item of each machine that can be given, and under null that of those still to be made. */
@@ -182,23 +188,54 @@ function grantOf(
   return [{ id: ctx.ids.uid(), key, uid, run: record.run.n, owner, size, shares, items, at: now }];
 }
 
-function planOver({ ledger, used }: Outset, waiting: readonly Candidate[], now: number): Plan {
-  const { pool, held, granted } = ledger;
+function planOver(ctx: PlannerContext, { ledger, used }: Outset, waiting: readonly Candidate[], now: number): Plan {
+  const { pool } = ledger;
+  const usable = usableNodes(ledger, now);
+  const toMake = makeable(ctx, ledger);
   return plan({
-    nodes: usableNodes(ledger, now).map((node) => ({
+    nodes: usable.map((node) => ({
       name: node.name,
       zone: node.zone,
       units: Math.max(0, node.units - node.foreignUnits - node.strayUnits),
     })),
-    occupied: [...held, ...granted.map(({ owner, shares, at, size }) => ({ owner, shares, at, size, endsAt: null }))],
+    occupied: occupiedOn(ledger, usable),
     waiting,
-    makeable: makeable(ledger),
+    makeable: toMake.nodes,
+    makeableZone: toMake.zone,
     unitsPerNode: unitsPerNode(instanceTypeOfPool(ledger.type)),
-    startupMs: 0,
+    startupMs: toMake.startupMs,
     head: pool.head?.uid ?? null,
     used,
     closed: pool.closed,
     now,
+  });
+}
+
+/**
+ * Who occupies what. What was granted on machines still to be made counts on the newest machine that has room for it, as
+ * the cluster may have put it there, or put it there next; only where none has, on one still to be made.
+ */
+function occupiedOn({ held, granted }: Ledger, usable: readonly NodeLedger[]): Occupied[] {
+  const all: Occupied[] = [
+    ...held,
+    ...granted.map(({ owner, shares, at, size }) => ({ owner, shares, at, size, endsAt: null })),
+  ];
+  if (all.every(({ shares }) => shares.every(({ node }) => node !== null))) return all;
+  const free = new Map(usable.map((node) => [node.name, node.units - node.foreignUnits - node.strayUnits]));
+  const take = (name: string, units: number) => free.set(name, (free.get(name) ?? 0) - units);
+  for (const { node, units } of all.flatMap(({ shares }) => shares)) if (node !== null) take(node, units);
+  const newest = usable.toSorted((a, b) => b.since - a.since).map(({ name }) => name);
+  return all.map((one) => {
+    const own = new Set(one.shares.map(({ node }) => node));
+    const shares = one.shares.map((share) => {
+      const { node, units } = share;
+      const there = node === null && newest.find((name) => !own.has(name) && (free.get(name) ?? 0) >= units);
+      if (!there) return share;
+      own.add(there);
+      take(there, units);
+      return { node: there, units };
+    });
+    return { ...one, shares };
   });
 }
 

@@ -37,6 +37,8 @@ export interface PlanInput {
   readonly waiting: readonly Waiting[];
   /** Nodes that the group may still make, what each offers, and how long that takes. */
   readonly makeable: number;
+  /** Where they are made; null or absent: anywhere. */
+  readonly makeableZone?: string | null;
   readonly unitsPerNode: number;
   readonly startupMs: number;
   /** Who had the reserved start in the plan before. */
@@ -142,7 +144,7 @@ function triedBefore(tried: Map<string, Tried>, need: Need, canFit: () => boolea
  * Existing nodes less what is occupied, then those still to be made less what was granted on them unpinned, and on which
  * of those each unpinned share is counted.
  */
-export function allNodes(input: Pick<PlanInput, "nodes" | "occupied" | "makeable" | "unitsPerNode">): {
+export function allNodes(input: Pick<PlanInput, "nodes" | "occupied" | "makeable" | "makeableZone" | "unitsPerNode">): {
   nodes: FreeNode[];
   unpinned: Map<Share, number>;
 } {
@@ -161,7 +163,8 @@ export function allNodes(input: Pick<PlanInput, "nodes" | "occupied" | "makeable
     made[index] = (made[index] ?? 0) - share.units;
     unpinned.set(share, existing.length + index);
   }
-  return { nodes: [...existing, ...made.map((free) => ({ name: null, zone: null, free }))], unpinned };
+  const zone = input.makeableZone ?? null;
+  return { nodes: [...existing, ...made.map((free) => ({ name: null, zone, free }))], unpinned };
 }
 
 function usageOf(occupied: readonly Occupied[]): Map<string, number> {
@@ -174,7 +177,9 @@ function usageOf(occupied: readonly Occupied[]): Map<string, number> {
 
 /** Whether it fits once nothing else is there. */
 export function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: Need): boolean {
-  let fitting = input.makeable;
+  const { makeableZone = null } = input;
+  const isElsewhere = need.zone !== null && makeableZone !== null && need.zone !== makeableZone;
+  let fitting = isElsewhere ? 0 : input.makeable;
   if (need.units > input.unitsPerNode) return false;
   for (const node of input.nodes) {
     if (fitting >= need.machines) return true;

@@ -9,10 +9,11 @@ import { Unreadable } from "../unreadable.ts";
 import type { PlannerContext } from "../worker.ts";
 import { writeRecord } from "../write-record.ts";
 import { writeAdvice } from "./advice.ts";
+import { beginPool } from "./begin-pool.ts";
 import { adviceOf, decideGrants, headAfter } from "./decide.ts";
 import { ledgerItemsOf, readLedger, readLedgerItems } from "./ledger.ts";
 import { readNamed } from "./named.ts";
-import { emptyPool, findPool, type Grant, type Ledger, type Pool, poolTypeOf } from "./record.ts";
+import { findPool, type Grant, type Ledger, type Pool, poolTypeOf } from "./record.ts";
 import { concerns, settle } from "./settle.ts";
 import { talliedBetween } from "./tally.ts";
 import { returnedBetween, writeUsed } from "./used.ts";
@@ -66,7 +67,9 @@ async function putOff(ctx: PlannerContext, error: Unreadable): Promise<void> {
 /** Plans if the pool is due or if what the look names is news to it; otherwise the look is over after its reads. */
 async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[]): Promise<void> {
   const startedAt = ctx.clock.monotonic();
-  const found = (await findPool(ctx, poolTypeOf(key))) ?? emptyPool(ctx, poolTypeOf(key));
+  const type = poolTypeOf(key);
+  const found = (await findPool(ctx, type)) ?? (await beginPool(ctx, type));
+  if (!found) throw new Conflict(keyText(key));
   const seenAt = ctx.clock.now();
   const pool = withinReach(ctx, found, seenAt);
   const early = (pool.dueAt ?? seenAt) - seenAt;
@@ -83,7 +86,7 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
   const written = await writeLedger(ctx, before, decided.ledger);
   const advice = adviceOf(pool, decided, now);
   const head = await writeHead(ctx, pool, (newest) => ({
-    ...headAfter(newest, decided, written, now),
+    ...headAfter(ctx, newest, decided, written, now),
     compared,
     tally: talliedBetween(newest.tally, before, written.ledger, known),
   }));
@@ -118,7 +121,7 @@ async function writeHead(ctx: PlannerContext, read: Pool, decide: (newest: Pool)
   for (let tries = 0; tries < TRIES; tries++) {
     const written = await writeRecord(ctx, decide(newest));
     if (written) return written;
-    newest = (await findPool(ctx, read.type)) ?? emptyPool(ctx, read.type);
+    newest = (await findPool(ctx, read.type)) ?? read;
   }
   throw new Conflict(keyText(read));
 }

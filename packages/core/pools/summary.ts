@@ -1,18 +1,20 @@
+import type { Context } from "../context.ts";
 import { instanceTypeOfPool, unitsPerNode } from "../fleet.ts";
+import { groupOf } from "./groups.ts";
 import type { Lines } from "./lines.ts";
 import type { Plan } from "./plan.ts";
 import type { Grant, Ledger, PoolNode, PoolSummary } from "./record.ts";
 import { unreadableUnits } from "./settle.ts";
 
 /** The counts of a pool after a plan: those who wait as far as it read their lines, whether it considered them or not. */
-export function summarize(ledger: Ledger, list: Lines, planned: Plan, now: number): PoolSummary {
+export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Plan, now: number): PoolSummary {
   const { granted, held } = ledger;
   const units = unitsPerNode(instanceTypeOfPool(ledger.type));
   const running = held.filter((holding) => holding.phase !== "stopping");
   const notYet = [...planned.places.map((place) => place.uid), ...granted.map((grant) => grant.uid)];
   const sizes = new Map([...list.candidates, ...granted].map((one) => [one.uid, one.size]));
   return {
-    total: sum(presentNodes(ledger).map((node) => node.units)) + makeable(ledger) * units,
+    total: sum(presentNodes(ledger).map((node) => node.units)) + makeable(ctx, ledger).nodes * units,
     free: planned.freeUnits,
     inUse: sum(running.map(({ size }) => size.machines * size.units)),
     waiting: notYet.length + list.behind.count,
@@ -31,9 +33,21 @@ function presentNodes({ nodes }: Pick<Ledger, "nodes">): readonly PoolNode[] {
   return nodes.filter((node) => !node.gone);
 }
 
-/** Machines that its group may still make. */
-export function makeable(_ledger: Ledger): number {
-  return 0;
+/** What may still be made of a pool. */
+export interface Makeable {
+  readonly nodes: number;
+  readonly startupMs: number;
+  /** Where; null: in any zone. In which of several zones a group makes a machine is for it to say. */
+  readonly zone: string | null;
+}
+
+/** Machines that its group may still make, beside those that the cluster lists. */
+export function makeable(ctx: Context, { type, nodes }: Pick<Ledger, "type" | "nodes">): Makeable {
+  const group = groupOf(ctx, type);
+  if (!group) return { nodes: 0, startupMs: 0, zone: null };
+  const { mostNodes, startupMs, zones } = group;
+  const zone = zones.length === 1 ? (zones[0] ?? null) : null;
+  return { nodes: Math.max(0, mostNodes - presentNodes({ nodes }).length), startupMs, zone };
 }
 
 function unitsOf(size: Pick<Grant["size"], "machines" | "units"> = { machines: 0, units: 0 }): number {

@@ -88,8 +88,8 @@ export const machineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/pool-nodes.ts",
-        find: "for (const { type, nodes } of pools) for (const node of nodes) claim",
-        replace: "for (const { type, nodes } of pools.slice(0, 0)) for (const node of nodes) claim",
+        find: "for (const node of nodes) claim(owners, { pool: type, node });",
+        replace: "for (const node of nodes.slice(0, 0)) claim(owners, { pool: type, node });",
       },
     ],
   },

@@ -16,11 +16,99 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a move without a new look at the ledger",
     edits: [
       {
-        file: "pools/planner.ts",
-        find: "if (!(await writeRecord(ctx, decided.pool))) throw new Conflict(look);",
-        replace: "await ctx.table.put(decided.pool);",
+        file: "pools/write-ledger.ts",
+        find: "return (await writeRecord(ctx, only)) !== undefined;",
+        replace: "return ctx.table.put({ ...only, writers: [ctx.ids.uid(), ...only.writers] }).then(() => true);",
       },
     ],
+  },
+  {
+    name: "a record read before the ledger item that it decides on",
+    edits: [
+      {
+        file: "pools/planner.ts",
+        find: "const before = await readLedger(ctx, pool);",
+        replace: "const stale = await readNamed(ctx, named);\n  const before = await readLedger(ctx, pool);",
+      },
+      {
+        file: "pools/planner.ts",
+        find: "const { records } = await readNamed(ctx, named);\n  const now",
+        replace: "const { records } = stale;\n  const now",
+      },
+    ],
+  },
+  {
+    name: "the run compared instead of the grant",
+    caughtBy: {
+      file: "pools/groups.test.ts",
+      title: "a run that two planners granted takes one of the grants, and the other is dropped",
+    },
+    edits: [
+      {
+        file: "pools/settle.ts",
+        find: "record.run.grant?.id === grant;",
+        replace: "record.run.grant !== null && grant !== null;",
+      },
+    ],
+  },
+  {
+    name: "a new pool's ledger read after the cluster was listed",
+    edits: [
+      {
+        file: "pools/capacity.ts",
+        find: "return (await beginPool(ctx, type)) && { type, nodes: [] };",
+        replace: "const begun = await beginPool(ctx, type);\n  return begun && readLedger(ctx, begun);",
+      },
+    ],
+  },
+  {
+    name: "a node removed although somebody was given some of it meanwhile",
+    caughtBy: {
+      file: "pools/bad-nodes.test.ts",
+      title: "a machine that is granted while a listing without it is written stays until its record lets go",
+    },
+    edits: [
+      {
+        file: "pools/capacity.ts",
+        find: "removeRecord(ctx, node)",
+        replace:
+          "ctx.table.get(node).then((one) => one && ctx.table.remove(node, { ifWriter: one.writers[0] ?? '' })).then(() => true)",
+      },
+    ],
+  },
+  {
+    name: "unpinned units forgotten when the node comes",
+    caughtBy: {
+      file: "pools/groups.test.ts",
+      title: "a machine that comes is not given to somebody else before who waits for it is bound",
+    },
+    edits: [
+      {
+        file: "pools/decide.ts",
+        find: "occupied: occupiedOn(ledger, usable),",
+        replace:
+          "occupied: occupiedOn({ ...ledger, held: ledger.held.filter(({ shares }) => shares[0]?.node) }, usable),",
+      },
+    ],
+  },
+  {
+    name: "a grant of several machines written item by item",
+    caughtBy: { file: "pools/write-ledger.test.ts", title: "grants several machines all or none" },
+    edits: [
+      {
+        file: "pools/write-ledger.ts",
+        find: "return writeRecords(ctx, batch);",
+        replace: "return Promise.all(batch.map((item) => writeRecord(ctx, item))).then((all) => all.some(Boolean));",
+      },
+    ],
+  },
+  {
+    name: "what a look named forgotten by the next",
+    caughtBy: {
+      file: "webhooks/deliver.test.ts",
+      title: "without a secret nothing is signed, and id and timestamp are there all the same",
+    },
+    edits: [{ file: "reconcile.ts", find: "...(isStillNamed && { for: named })", replace: "" }],
   },
   {
     name: "an owner is charged for what was tried",
@@ -82,6 +170,11 @@ export const poolBugs: readonly PlantedBug[] = [
         file: "pools/plan.ts",
         find: "const placed = input.closed ? undefined : free.take(",
         replace: "const placed = free.take(",
+      },
+      {
+        file: "environments/queued.ts",
+        find: "if (!grant || (await findPool(ctx, size.pool))?.closed) return undefined;",
+        replace: "if (!grant) return undefined;",
       },
     ],
   },

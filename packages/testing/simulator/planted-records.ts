@@ -92,8 +92,8 @@ export const recordBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/step.ts",
-        find: "(await stepOverdue(ctx, environment, now)) ?? (await nextStep(ctx, environment, now))",
-        replace: "(await nextStep(ctx, environment, now)) ?? (await stepOverdue(ctx, environment, now))",
+        find: "(await stepOverdue(ctx, environment, now)) ?? (await nextStep(ctx, environment, now, named))",
+        replace: "(await nextStep(ctx, environment, now, named)) ?? (await stepOverdue(ctx, environment, now))",
       },
     ],
   },

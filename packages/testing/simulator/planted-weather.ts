@@ -119,8 +119,9 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/salvage.ts",
-        find: "const grant = entry ? { shares: entry.shares, at: entry.at } : known;",
-        replace: "const grant = entry && now < 0 ? { shares: entry.shares, at: entry.at } : known && null;",
+        find: "const grant = entry ? { id: entry.id, shares: entry.shares, at: entry.at } : known;",
+        replace:
+          "const grant = entry && now < 0 ? { id: entry.id, shares: entry.shares, at: entry.at } : known && null;",
       },
     ],
   },
@@ -145,11 +146,11 @@ export const weatherBugs: readonly PlantedBug[] = [
   {
     name: "a holding kept for longer than its record",
     edits: [
-      { file: "pools/settle.ts", find: "const REFRESH_MS = 50_000;", replace: "const REFRESH_MS = 5_000_000;" },
+      { file: "pools/settle.ts", find: "const COMPARE_MS = 50_000;", replace: "const COMPARE_MS = 5_000_000;" },
       {
         file: "pools/settle.ts",
         find: "return read.has(old.key) ? holding(old, known.get(old.key)) : [old];",
-        replace: "return refresh && read.has(old.key) ? holding(old, known.get(old.key)) : [old];",
+        replace: "return turn.held.length > 0 && read.has(old.key) ? holding(old, known.get(old.key)) : [old];",
       },
     ],
   },
@@ -162,8 +163,8 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/admission.ts",
-        find: "if (!pool || closed === undefined) return undefined;",
-        replace: "if (!pool || (pool.closed ?? null) === closed) return undefined;",
+        find: "if (!pool) return undefined;",
+        replace: "if (!pool || pool.closed === closureOf(await readAdmission(ctx), type)) return undefined;",
       },
     ],
   },
@@ -175,11 +176,15 @@ export const weatherBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/capacity.ts",
-        find: "const closed = admission && !isNew ? closureOf(admission, type) : before;",
-        replace: "const closed = admission ? closureOf(admission, type) : before;",
+        file: "pools/begin-pool.ts",
+        find: '{ ...emptyPool(ctx, type), closed: "paused" }',
+        replace: "{ ...emptyPool(ctx, type), closed: null }",
       },
-      { file: "pools/capacity.ts", find: "if (isNew && admission) await carryAdmission(ctx, type);", replace: "" },
+      {
+        file: "pools/begin-pool.ts",
+        find: "await unlessUnreadable(ctx, () => carryAdmission(ctx, type));",
+        replace: "",
+      },
     ],
   },
 ];

@@ -1,0 +1,17 @@
+import type { Context, NodeGroup, Share } from "../context.ts";
+
+/** What makes machines for this pool; undefined: nothing does. */
+export function groupOf({ settings }: Pick<Context, "settings">, type: string): NodeGroup | undefined {
+  return settings.nodeGroups.find(({ pool }) => pool === type);
+}
+
+const BIND_MS = 60_000;
+
+/**
+ * How long a run may go without being bound until its grant is withdrawn: a minute, or twice what a machine that has
+ * still to be made takes.
+ */
+export function longestToBindMs(ctx: Pick<Context, "settings">, type: string, shares: readonly Share[]): number {
+  const startupMs = shares.some(({ node }) => node === null) ? (groupOf(ctx, type)?.startupMs ?? 0) : 0;
+  return Math.max(BIND_MS, 2 * startupMs);
+}
