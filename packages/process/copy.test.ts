@@ -99,8 +99,8 @@ describe("a copy of directories that are deeper than any path (limits.h, PATH_MA
   });
 
   it("fails all the same where something else goes wrong", async () => {
-    inShell("echo x >file; for n in $(seq 30); do mkdir $0 && cd -P $0; done", from());
-    mkdirSync(to("file"));
+    inShell("echo x >taken; for n in $(seq 30); do mkdir $0 && cd -P $0; done", from());
+    mkdirSync(to("taken"));
 
     await expect(copyByProgram(from(), to(), never)).rejects.toThrow("could not be copied");
   });

@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { enteringNetwork } from "./network.ts";
+import { closedRoutes, enteringNetwork } from "./network.ts";
 import { isAlive } from "./process-identity.ts";
 import { readLauncher } from "./records.ts";
 import { eventually, lacks, openTrial, pidsOf, processesOf, type Trial } from "./trial.ts";
@@ -150,6 +150,21 @@ describe("a network of its own", () => {
     expect(cables()).toHaveLength(1);
   });
 
+  it("reaches a name server at a link-local address by its port alone, also when it is joined again", async () => {
+    const server = "169.254.169.254";
+    await trial.compute.apply(trial.runOf());
+    const pid = String(readLauncher(trial.directory)?.machines[0]?.sandbox?.pid);
+    const [file = "", ...args] = [...enteringNetwork(pid), "ip", "-batch", "-"];
+    for (let n = 0; n < 2; n += 1) execFileSync(file, args, { input: closedRoutes([server]), stdio: "pipe" });
+    writeFileSync(join(trial.shown, "ways.cjs"), findingWays);
+
+    const ways = `${node("ways.cjs")} ${server}:53 ${server}:80 169.254.1.1:53 192.0.2.1:80`;
+    const past = `curl -sm 2 -w '%{http_code}' --interface 'if!tap0' http://${server}/`;
+    const output = await laterOutputOf(`${ways}; ${past}`);
+
+    expect(output).toBe(`${server}:53 udp\n${server}:53 tcp\n192.0.2.1:80 udp\n192.0.2.1:80 tcp\n000`);
+  });
+
   it("is entered for connections that are wanted, many at once, by a process that does not stay", async () => {
     writeFileSync(join(trial.shown, "serve.cjs"), serving);
     const ports = [{ port: 8080, kind: "http" }] as const;
@@ -207,6 +222,19 @@ const reaching = `
     const socket = connect({ host, port: Number(port) });
     socket.setTimeout(3000, () => socket.destroy());
     socket.once("connect", () => { console.log(place); socket.destroy(); }).once("error", () => {});
+  }
+`;
+
+/** Prints where its arguments, each `<address>:<port>`, there is a way to, whoever is there. */
+const findingWays = `
+  const { execFileSync } = require("node:child_process");
+  for (const place of process.argv.slice(2)) {
+    const [address, port] = place.split(":");
+    for (const protocol of ["udp", "tcp"]) {
+      const words = ["-MSocket", "-e", 'socket(S, PF_INET, ($ARGV[2] eq "tcp" ? SOCK_STREAM : SOCK_DGRAM) | 2048, 0) or die;'
+        + 'connect(S, sockaddr_in($ARGV[1], inet_aton($ARGV[0]))) or $!{EINPROGRESS} or exit 1', address, port, protocol];
+      try { execFileSync("perl", words); console.log(place + " " + protocol); } catch {}
+    }
   }
 `;
 

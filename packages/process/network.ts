@@ -18,16 +18,23 @@ const slirpOptions = [
 ];
 
 /**
- * For `ip -batch`. A socket that is bound to the interface (SO_BINDTODEVICE) goes by these routes alone, and slirp4netns
- * would pass what is for 127.0.0.0/8 on to the machine's own. At link-local addresses cloud machines hand out their
- * credentials to whoever asks; some have their name server there as well, which stays.
+ * For `ip -batch`, as often as the network is joined. A socket that is bound to the interface (SO_BINDTODEVICE) goes by
+ * these routes alone, and slirp4netns would pass what is for 127.0.0.0/8 on to the machine's own. At link-local addresses
+ * cloud machines hand out their credentials to whoever asks; where such an address is a name server as well, as
+ * 169.254.169.254 is on Google Cloud, that is what it stays.
  */
-function closedRoutes(): string {
-  const closed = ["127.0.0.0/8", "169.254.0.0/16"].map((network) => `unreachable ${network}`);
-  const open = linkLocalServers(resolverSettings() ?? "").map((server) => `${server} via ${gateway} dev tap0`);
-  return [...closed, ...open].map((route) => `route replace ${route}\n`).join("");
+export function closedRoutes(linkLocalNameServers: readonly string[]): string {
+  const closed = ["127.0.0.0/8", "169.254.0.0/16"].map((network) => `route replace unreachable ${network}`);
+  const rules = linkLocalNameServers.flatMap((server) =>
+    ["udp", "tcp"].map((protocol) => `rule add to ${server} ipproto ${protocol} dport 53 table ${nameTable}`),
+  );
+  const way = `route replace default via ${gateway} dev tap0 table ${nameTable}`;
+  const open = rules.length > 0 ? [`rule flush table ${nameTable}`, way, ...rules] : [];
+  return [...closed, ...open].map((line) => `${line}\n`).join("");
 }
 
+/** Of routes, for those who ask for names. */
+const nameTable = 53;
 /** What slirp4netns calls itself. */
 const gateway = "10.0.2.2";
 
@@ -57,7 +64,7 @@ export async function joinToMachine(pid: string, name: string): Promise<{ readon
   ready.destroy();
   const [file = "", ...args] = [...enteringNetwork(pid), "ip", "-batch", "-"];
   const route = spawn(file, args, { cwd: "/", env, stdio: ["pipe", "ignore", "ignore"] });
-  route.stdin.on("error", () => undefined).end(closedRoutes());
+  route.stdin.on("error", () => undefined).end(closedRoutes(linkLocalServers(resolverSettings() ?? "")));
   const [code] = await once(route, "exit");
   if (code === 0 && isReady) return { lost };
   held.destroy();
