@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
+import * as z from "zod";
 import { noDurations } from "#core/pools/durations.ts";
 import { refreshForecast } from "#core/pools/forecast-items.ts";
 import { type PlanInput, plan } from "#core/pools/plan.ts";
-import { plainJob } from "#testing/catalog-requests.ts";
+import { plainJob, submitJob } from "#testing/catalog-requests.ts";
 import { type HttpWorld, httpWorld } from "#testing/http-world.ts";
 
 const HOUR = 3_600_000;
@@ -131,5 +132,52 @@ describe("an estimate for a job not yet submitted", () => {
     const disks = await world.request("GET", "/v1/disks", { key });
     expect(await jobs.json()).toMatchObject({ total: 0 });
     expect(await disks.json()).toMatchObject({ disks: [] });
+  });
+});
+
+/** A world with a job that waits behind two, and what the ledger's planner would hand over for its forecast. */
+async function waitingWorld(endsInHours: number) {
+  const world = await httpWorld();
+  const key = await world.login();
+  for (let n = 0; n < 2; n++) await submitJob(world, key);
+  await world.advance(2_000);
+  const id = await submitJob(world, key);
+  await world.advance(2_000);
+  const { items } = await world.ctx.table.query({ index: "waiting", partition: "h100" });
+  const { uid } = z.object({ uid: z.string() }).parse(items[0]);
+  const now = world.clock.now();
+  const size = { wantedMs: HOUR };
+  const owner = "x";
+  const shares = [{ node: "n1", units: 8 }];
+  const input: PlanInput = {
+    nodes: [{ name: "n1", zone: "zone-a", units: 8 }],
+    occupied: [{ owner, shares, endsAt: now + endsInHours * HOUR, at: now + (endsInHours - 1) * HOUR, size }],
+    waiting: [{ uid, owner: "me", zone: null, queuedAt: now, size: { machines: 1, units: 8, ...size } }],
+    ...{ makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now },
+  };
+  const outset = { type: "h100", plan: input, planned: plan(input), number: 1, durations: noDurations, started: [] };
+  await refreshForecast(world.ctx, outset);
+  const shown = await world.request("GET", `/v1/jobs/${id}`, { key });
+  return { now, job: (await shown.json()) as Record<string, unknown> };
+}
+
+describe("a job that waits", () => {
+  test("shows both times of the forecast, and what may move them", async () => {
+    const { now, job } = await waitingWorld(5);
+
+    expect(job).toMatchObject({
+      estimated_start_time: at(now + 5 * HOUR),
+      estimated_start_latest: at(now + 5 * HOUR),
+      status_reason:
+        "Need 8 H100 GPUs, only 0 available - position #1; " +
+        "its start is reserved and moves only with the jobs it waits for",
+    });
+  });
+
+  test("shows how far the forecast reaches when its start lies behind that", async () => {
+    const { now, job } = await waitingWorld(10 * 24);
+
+    const reason = `Need 8 H100 GPUs, only 0 available - position #1; starts later than ${at(now + 7 * 24 * HOUR)}`;
+    expect(job).toMatchObject({ estimated_start_time: null, estimated_start_latest: null, status_reason: reason });
   });
 });

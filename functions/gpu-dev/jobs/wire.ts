@@ -3,6 +3,7 @@ import type { Action, ActionKind } from "#core/environments/actions.ts";
 import type { End, Environment, Phase } from "#core/environments/record.ts";
 import type { TimelineEntry } from "#core/environments/timeline.ts";
 import type { Told } from "#core/pools/advice.ts";
+import { moveText } from "#core/pools/moves.ts";
 import { reasonText } from "#core/pools/reasons.ts";
 import { Problem } from "#core/problem.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
@@ -61,6 +62,7 @@ export const JobSummary = z.object({
   status_reason: z.string().nullable(),
   queue_position: z.number().nullable(),
   estimated_start_time: Timestamp.nullable(),
+  estimated_start_latest: Timestamp.nullable(),
   disk_name: z.string().nullable(),
   isolation: z.string().nullable(),
   limits: z.string().nullable(),
@@ -126,7 +128,8 @@ export function toJobSummary(
   } = environment;
   const status = statusOf(environment);
   const address = status === "active" ? environment.run.address : null;
-  const place = status === "queued" && environment.phase === "queued" ? told?.place : undefined;
+  const { place, start } = (status === "queued" && environment.phase === "queued" && told) || {};
+  const startsAt = start ? start.p50 : place?.startsAt;
   return {
     job_id: id,
     reservation_id: id,
@@ -149,7 +152,8 @@ export function toJobSummary(
     github_user: labels.github_user ?? null,
     status_reason: statusReason(environment, told),
     queue_position: place?.position ?? null,
-    estimated_start_time: place?.startsAt ? wholeSeconds(place.startsAt) : null,
+    estimated_start_time: startsAt ? wholeSeconds(startsAt) : null,
+    estimated_start_latest: start?.p90 ? wholeSeconds(start.p90) : null,
     disk_name: environment.disk?.name ?? null,
     isolation: environment.run.isolation,
     limits: environment.run.limits,
@@ -199,8 +203,15 @@ function statusReason(environment: Environment, told: Told | undefined): string 
   }
   if (phase !== "queued") return environment.reason;
   if (environment.waitPool === undefined && environment.reason) return environment.reason;
-  if (told?.place) return reasonText(told.place, environment.size.pool);
+  if (told?.place) return [reasonText(told.place, environment.size.pool), ...movedBy(told.start)].join("; ");
   return told?.farBack ? "Many are waiting before it; its place is far back in the queue" : "Waiting to be placed";
+}
+
+/** What may move its start, where the forecast says. */
+function movedBy(start: Told["start"]): string[] {
+  if (!start) return [];
+  if (start.p50 === null && start.later !== null) return [`starts later than ${wholeSeconds(start.later)}`];
+  return [moveText(start.move)].filter(Boolean);
 }
 
 function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infer<typeof Job>["timeline"][number] {

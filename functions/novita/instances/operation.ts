@@ -29,11 +29,12 @@ export function toOperation(
   return { instanceId: id, novitaInstanceId: id, operationId, ...told };
 }
 
-/** When it is ready: it was, or the plan says when its machine is free, or soon. */
+/** When it is ready: it was, or plan and forecast say when its machine is free, or soon. */
 export async function readyTimeOf(ctx: Context<"table">, instance: Environment): Promise<string> {
   const now = ctx.clock.now();
   if (instance.phase === "active" && instance.run.startedAt !== null) return milliseconds(instance.run.startedAt);
-  const startsAt = (await readAdvice(ctx, [instance])).get(instance.uid)?.place?.startsAt ?? now;
+  const told = (await readAdvice(ctx, [instance])).get(instance.uid);
+  const startsAt = told?.start?.p50 ?? told?.place?.startsAt ?? now;
   const since = instance.run.preparingAt ?? Math.max(startsAt, now);
   return milliseconds(Math.max(now, since + TYPICAL_MS));
 }

@@ -1,9 +1,10 @@
-import type { Context, Item } from "../context.ts";
+import type { Context, Item, Key } from "../context.ts";
 import type { Environment } from "../environments/record.ts";
-import { planKey } from "../keys.ts";
+import { forecastKey, planKey } from "../keys.ts";
 import { number, oneOf, ordinal, orNull } from "../shape.ts";
 import type { PlannerContext } from "../worker.ts";
 import type { Advice } from "./decide.ts";
+import { type StartTold, startToldBy } from "./forecast-items.ts";
 import type { Place } from "./plan.ts";
 import type { Pool } from "./record.ts";
 
@@ -12,6 +13,8 @@ export interface Told {
   readonly place: Omit<Place, "uid"> | undefined;
   /** Whether there are more waiting than the plan reaches. */
   readonly farBack: boolean;
+  /** What the last forecast says; undefined while there is none of it. */
+  readonly start: StartTold | undefined;
 }
 
 /**
@@ -39,24 +42,34 @@ export async function writeAdvice(
   );
 }
 
-/** What the plan says to each of these that waits: one batch read for all of them. Keyed by uid. */
+/** What plan and forecast say to each of these that waits: one batch read for all of them. Keyed by uid. */
 export async function readAdvice(
   ctx: Context<"table">,
   environments: readonly Environment[],
 ): Promise<ReadonlyMap<string, Told>> {
   const waiting = environments.filter((one) => one.phase === "queued" && one.end.outcome === null);
-  const keys = new Map(waiting.map((one) => [planOf(one), planKey(one.size.pool, one.uid.slice(0, 1))]));
-  if (keys.size === 0) return new Map();
-  const items = await ctx.table.getMany([...keys.values()]);
-  const plans = new Map(items.map((item) => [item.pk, item]));
-  return new Map(waiting.map((one) => [one.uid, toldBy(plans.get(planOf(one)), one.uid)]));
+  const keys = waiting.flatMap((one) => [planOf(one), forecastOf(one)]);
+  if (keys.length === 0) return new Map();
+  const items = await ctx.table.getMany([...new Map(keys.map((key) => [key.pk, key])).values()]);
+  const stored = new Map(items.map((item) => [item.pk, item]));
+  const now = ctx.clock.now();
+  return new Map(
+    waiting.map((one) => {
+      const start = startToldBy(stored.get(forecastOf(one).pk), one.uid, now);
+      return [one.uid, { ...toldBy(stored.get(planOf(one).pk), one.uid), start }];
+    }),
+  );
 }
 
-function planOf(environment: Environment): string {
-  return planKey(environment.size.pool, environment.uid.slice(0, 1)).pk;
+function planOf({ size, uid }: Environment): Key {
+  return planKey(size.pool, uid.slice(0, 1));
 }
 
-function toldBy(item: Item | undefined, uid: string): Told {
+function forecastOf({ size, uid }: Environment): Key {
+  return forecastKey(size.pool, uid.slice(0, 1));
+}
+
+function toldBy(item: Item | undefined, uid: string): Omit<Told, "start"> {
   const entries = new Map(Object.entries(item?.entries ?? {}));
   const told: unknown = entries.get(uid);
   const entry = isEntry(told) ? told : undefined;

@@ -12,9 +12,6 @@ export interface Estimate {
   readonly alternatives: readonly { readonly size: Size; readonly answer: Answer }[];
 }
 
-/** A planner makes a forecast every minute at least: this old, it says nothing of now. */
-const OLDEST_MS = 10 * 60_000;
-
 /**
  * When one of this size would start that the caller has not submitted, and which of the smaller ones would start earlier.
  * It reads the last forecast and writes nothing. Undefined while there is none. Throws `quota` where a submit would.
@@ -27,7 +24,7 @@ export async function estimateStart(
   await refuseFullLine(ctx, wanted.size.pool);
   const [standing, zone] = await Promise.all([readForecast(ctx, wanted.size.pool), zoneOf(ctx, wanted.disk)]);
   const now = ctx.clock.now();
-  if (!standing || now - standing.at > OLDEST_MS) return undefined;
+  if (!standing) return undefined;
   const question = (size: Size) => {
     return { owner: ctx.actor.uid, machines: size.machines, units: size.units, zone, size };
   };

@@ -2,8 +2,9 @@ import { describe, expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { forecastKey } from "../keys.ts";
+import { readAdvice } from "./advice.ts";
 import { noDurations } from "./durations.ts";
-import { type ForecastOutset, readForecast, readPromiseErrors, readStarts, refreshForecast } from "./forecast-items.ts";
+import { type ForecastOutset, readForecast, readPromiseErrors, refreshForecast } from "./forecast-items.ts";
 import { type Occupied, type PlanInput, plan, type Waiting } from "./plan.ts";
 
 const HOUR = 3_600_000;
@@ -41,12 +42,23 @@ describe("a stored forecast", () => {
 
     await refreshForecast(ctx, outset(now, { occupied: [held(now + HOUR)], waiting: [waiting(record.uid, now)] }));
 
-    expect((await readStarts(ctx, [record])).get(record.uid)).toEqual({
+    expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toEqual({
       ...{ p50: now + HOUR, p90: now + HOUR, later: null },
       move: { code: "ends", count: 8 },
     });
     expect(await readForecast(ctx, "h100")).toMatchObject({ at: now, waiting: 1, turns: [{ position: 1 }] });
     expect(await readForecast(ctx, "a100")).toBeUndefined();
+  });
+
+  test("says nothing once it is old", async () => {
+    const { ctx, clock, record } = await worldWithOneWaiting();
+    const now = clock.now();
+    await refreshForecast(ctx, outset(now, { occupied: [held(now + HOUR)], waiting: [waiting(record.uid, now)] }));
+
+    clock.advance(11 * 60_000);
+
+    expect((await readAdvice(ctx, [record])).get(record.uid)).toMatchObject({ start: undefined, farBack: false });
+    expect(await readForecast(ctx, "h100")).toBeUndefined();
   });
 
   test("is made at most every ten seconds, and after a clock that ran ahead", async () => {
@@ -60,7 +72,7 @@ describe("a stored forecast", () => {
     expect(await at(now)).toBe(now);
     expect(await at(now + 9_999)).toBe(now);
     expect(await at(now + 10_000)).toBe(now + 10_000);
-    expect(await at(now - HOUR)).toBe(now - HOUR);
+    expect(await at(now - 60_000)).toBe(now - 60_000);
   });
 
   test("forgets who started, and counts the start against what was told first", async () => {
@@ -74,7 +86,7 @@ describe("a stored forecast", () => {
 
     for (const hours of [5, 6]) await refreshForecast(ctx, outset(now + hours * HOUR, {}, { started }));
 
-    expect(await readStarts(ctx, [record])).toEqual(new Map());
+    expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toBeUndefined();
     expect(await readPromiseErrors(ctx, "h100")).toEqual({ starts: 1, covered: 0, medianError: 0.2 });
   });
 
@@ -84,7 +96,7 @@ describe("a stored forecast", () => {
 
     await refreshForecast(ctx, outset(now, { waiting: [waiting("f".repeat(32), now - 1), waiting(record.uid, now)] }));
 
-    expect((await readStarts(ctx, [record])).get(record.uid)).toMatchObject({ p50: now + HOUR });
+    expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toMatchObject({ p50: now + HOUR });
     expect(await readForecast(ctx, "h100")).toMatchObject({ freeUnits: 0, owners: { o: 16 } });
   });
 
@@ -104,7 +116,7 @@ describe("a stored forecast", () => {
     }
 
     expect(await readForecast(ctx, "h100")).toBeUndefined();
-    expect(await readStarts(ctx, [record])).toEqual(new Map());
+    expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toBeUndefined();
     expect((await readPromiseErrors(ctx, "h100")).starts).toBe(0);
   });
 

@@ -1,5 +1,4 @@
 import type { Context, Item } from "../context.ts";
-import type { Environment } from "../environments/record.ts";
 import { forecastKey } from "../keys.ts";
 import { count, listOf, mapOf, number, oneOf, ordinal, orNull, shape, text } from "../shape.ts";
 import type { Closure } from "./admission.ts";
@@ -31,13 +30,15 @@ export interface ForecastOutset {
 }
 
 /** What somebody who waits is told of its start. */
-export interface Told extends Expected {
+export interface StartTold extends Expected {
   readonly move: Move;
   /** What is null comes later than this; null: never, as far as is known. */
   readonly later: number | null;
 }
 
 const EVERY_MS = 10_000;
+/** A planner makes a forecast every minute at least: this old, it says nothing of now. */
+const OLDEST_MS = 10 * 60_000;
 const DIGITS = [..."0123456789abcdef"];
 
 /**
@@ -78,10 +79,11 @@ export async function refreshForecast(
   return promiseErrors(known);
 }
 
-/** What a question about a job of this pool is answered from; undefined while nothing was forecast, or it is too old. */
+/** What a question about a job of this pool is answered from; undefined while there is no forecast, or only an old one. */
 export async function readForecast(ctx: Context<"table">, type: string): Promise<Standing | undefined> {
   const item = await ctx.table.get(forecastKey(type, null));
-  return item && isStanding(item.standing) ? item.standing : undefined;
+  if (!item || !isStanding(item.standing)) return undefined;
+  return ctx.clock.now() - item.standing.at > OLDEST_MS ? undefined : item.standing;
 }
 
 /** How good the promises of a pool's last starts were. */
@@ -90,23 +92,13 @@ export async function readPromiseErrors(ctx: Context<"table">, type: string): Pr
   return promiseErrors(readCalibration(item?.starts));
 }
 
-/** What the forecast says to each of these that waits: one batch read for all of them. Keyed by uid. */
-export async function readStarts(
-  ctx: Context<"table">,
-  environments: readonly Environment[],
-): Promise<ReadonlyMap<string, Told>> {
-  const waiting = environments.filter((one) => one.phase === "queued" && one.end.outcome === null);
-  const keyOf = ({ uid, size }: Environment) => forecastKey(size.pool, uid.slice(0, 1));
-  const keys = new Map(waiting.map((one) => [keyOf(one).pk, keyOf(one)]));
-  if (keys.size === 0) return new Map();
-  const items = new Map((await ctx.table.getMany([...keys.values()])).map((item) => [item.pk, item]));
-  return new Map(
-    waiting.flatMap((one) => {
-      const item = items.get(keyOf(one).pk);
-      const told = item && toldBy(item, one.uid);
-      return told ? [[one.uid, told] as const] : [];
-    }),
-  );
+/** What the stored forecast says to one of this uid. One that cannot be read, or is old, says nothing. */
+export function startToldBy(item: Item | undefined, uid: string, now: number): StartTold | undefined {
+  if (!item || !number(item.at) || now - item.at > OLDEST_MS) return undefined;
+  const [p50, p90, code, many] = new Map(entriesOf(item)).get(uid) ?? [];
+  const { later } = item;
+  if (!isTime(p50) || !isTime(p90) || !isTime(later) || !isCode(code) || !count(many)) return undefined;
+  return { p50, p90, later, move: { code, count: many } };
 }
 
 /** p50, the latest that is shown, what moves it, and what was told first and when: at, p50, p90, latest. */
@@ -153,14 +145,6 @@ function promisesOf(item: Item): [string, Promised][] {
   return entriesOf(item).flatMap(([uid, [, , , , at, p50, p90, latest]]): [string, Promised][] =>
     number(at) && number(p50) && number(p90) && number(latest) ? [[uid, { at, p50, p90, latest }]] : [],
   );
-}
-
-/** A forecast that cannot be read is none: nothing but words hangs on it. */
-function toldBy(item: Item, uid: string): Told | undefined {
-  const [p50, p90, code, many] = new Map(entriesOf(item)).get(uid) ?? [];
-  const { later } = item;
-  if (!isTime(p50) || !isTime(p90) || !isTime(later) || !isCode(code) || !count(many)) return undefined;
-  return { p50, p90, later, move: { code, count: many } };
 }
 
 const isTime = orNull(number);
