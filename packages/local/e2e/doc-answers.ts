@@ -39,6 +39,7 @@ export const furtherJobKeys = [
   "status_reason",
   "queue_position",
   "estimated_start_time",
+  "estimated_start_latest",
   "disk_name",
   "isolation",
   "limits",
