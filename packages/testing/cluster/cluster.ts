@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { binaryPath } from "./binary.ts";
 import { type KubeClient, type KubeObject, kubeClient } from "./client.ts";
 import { type ClusterUser, type ControlPlane, type ControlPlaneOptions, startControlPlane } from "./control-plane.ts";
@@ -55,4 +56,9 @@ export async function seen<Item extends KubeObject>(
   };
   await follow<Item>(client, path, look, ending.signal);
   return found.promise;
+}
+
+/** Returns when a request for it answers 404. */
+export async function removed(client: KubeClient, path: string): Promise<void> {
+  while ((await client.get(path)).status !== 404) await sleep(50);
 }

@@ -1,0 +1,233 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type KubeClient, type KubeObject, kubeClient } from "./client.ts";
+import { type Cluster, removed, seen, startCluster } from "./cluster.ts";
+import { applyManifests, kustomizedFiles, readManifests } from "./manifests.ts";
+import { claimsOf, jobsOf, makeJob, must, podsOf, podsOfJob } from "./objects.ts";
+import type { Pod } from "./pod.ts";
+import { exec } from "./stream-client.ts";
+
+const folder = fileURLToPath(new URL("../../../deploy/kubernetes", import.meta.url));
+const namespace = "berth-environments";
+const account = "system:serviceaccount:berth-system:berth";
+let cluster: Cluster;
+let berth: KubeClient;
+let serviceAccount: KubeClient;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+  await applyManifests(cluster.admin, await readManifests(folder));
+  await cluster.addNodes([{ name: "gpu-a", instanceType: "p5.48xlarge" }]);
+  berth = cluster.clientOf("berth");
+  serviceAccount = kubeClient({ ...cluster.controlPlane.accessOf("admin"), headers: { "Impersonate-User": account } });
+});
+
+afterAll(async () => {
+  serviceAccount.close();
+  await cluster.stop();
+});
+
+describe("the manifests", () => {
+  it("are all named by the kustomization", async () => {
+    const { named, there } = await kustomizedFiles(folder);
+
+    expect(named.toSorted()).toEqual(there.toSorted());
+  });
+
+  it("change nothing when they are applied again", async () => {
+    const manifests = await readManifests(folder);
+    const versions = (objects: readonly KubeObject[]) => objects.map(({ metadata }) => metadata.resourceVersion);
+
+    const [first, second] = [
+      await applyManifests(cluster.admin, manifests),
+      await applyManifests(cluster.admin, manifests),
+    ];
+
+    expect(versions(second)).toEqual(versions(first));
+  });
+});
+
+/** Whether somebody may do this, in the words of the API server. */
+async function may(client: KubeClient, action: string): Promise<boolean> {
+  const [verb, resource = "", where] = action.split(" ");
+  const [, name = "", group = "", subresource] = /^([^./]+)(?:\.([^/]+))?(?:\/(.+))?$/.exec(resource) ?? [];
+  const attributes = {
+    verb,
+    resource: name,
+    group,
+    ...(subresource ? { subresource } : {}),
+    ...(where ? { namespace: where } : {}),
+  };
+  const path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+  const { status } = must(
+    await client.post<{ status: { allowed: boolean } }>(path, {
+      apiVersion: "authorization.k8s.io/v1",
+      kind: "SelfSubjectAccessReview",
+      spec: { resourceAttributes: attributes },
+    }),
+  );
+  return status.allowed;
+}
+
+describe.each(["the group", "the service account"])("%s", (who) => {
+  const client = () => (who === "the group" ? berth : serviceAccount);
+
+  it.each([
+    `create jobs.batch ${namespace}`,
+    `watch pods ${namespace}`,
+    `create pods/exec ${namespace}`,
+    `get pods/exec ${namespace}`,
+    `patch pods/resize ${namespace}`,
+    `patch ingresses.networking.k8s.io ${namespace}`,
+    `list events ${namespace}`,
+    "list nodes",
+    "list pods",
+    "create persistentvolumes",
+  ])("may %s", async (action) => {
+    expect(await may(client(), action)).toBe(true);
+  });
+
+  it.each([
+    "create jobs.batch default",
+    "create jobs.batch berth-system",
+    "create pods/exec kube-system",
+    `create pods ${namespace}`,
+    `get secrets ${namespace}`,
+    "list secrets",
+    `create serviceaccounts/token ${namespace}`,
+    "create serviceaccounts/token berth-system",
+    `patch roles.rbac.authorization.k8s.io ${namespace}`,
+    "patch nodes",
+    "delete nodes",
+    "delete namespaces",
+    "patch validatingadmissionpolicies.admissionregistration.k8s.io",
+  ])("may not %s", async (action) => {
+    expect(await may(client(), action)).toBe(false);
+  });
+});
+
+describe("an environment", () => {
+  it("is made, looked into and removed with these rights", async () => {
+    const { metadata: job } = await makeJob(berth, namespace, "work", {
+      gpus: 8,
+      script: { main: { output: "hello\n" } },
+      pod: {
+        priorityClassName: "berth-environment",
+        volumes: [{ name: "disk", persistentVolumeClaim: { claimName: "disk" } }],
+      },
+    });
+    const metadata = {
+      name: "work",
+      ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name: job.name, uid: job.uid }],
+    };
+    const object = (apiVersion: string, kind: string, more: object) => ({ apiVersion, kind, ...more });
+    must(await berth.apply(`/api/v1/namespaces/${namespace}/secrets/work`, object("v1", "Secret", { metadata })));
+    must(
+      await berth.apply(
+        `/api/v1/namespaces/${namespace}/services/work`,
+        object("v1", "Service", {
+          metadata,
+          spec: { type: "NodePort", ports: [{ port: 22, targetPort: "ssh" }] },
+        }),
+      ),
+    );
+    const claim = {
+      storageClassName: "berth-gp3",
+      accessModes: ["ReadWriteOncePod"],
+      resources: { requests: { storage: "10Gi" } },
+    };
+    must(
+      await berth.apply(
+        `${claimsOf(namespace)}/disk`,
+        object("v1", "PersistentVolumeClaim", { metadata: { name: "disk" }, spec: claim }),
+      ),
+    );
+
+    const pod = await seen<Pod>(berth, podsOfJob(namespace, "work"), ({ status }) => status.phase === "Running");
+    const log = must(await berth.get<string>(`${podsOf(namespace)}/${pod.metadata.name}/log`));
+    const result = await exec(berth, { namespace, pod: pod.metadata.name, command: ["sh", "-c", "exit 4"] });
+    await berth.remove(`${jobsOf(namespace)}/work`, {
+      propagationPolicy: "Background",
+      preconditions: { uid: job.uid },
+    });
+    // What the Job owned goes with it; the disk stays.
+    for (const path of ["secrets", "services"]) {
+      await removed(cluster.admin, `/api/v1/namespaces/${namespace}/${path}/work`);
+    }
+
+    expect(pod).toMatchObject({ spec: { priority: 100_000, preemptionPolicy: "Never" } });
+    expect(log).toBe("hello\n");
+    expect(result.status.details).toMatchObject({ causes: [{ reason: "ExitCode", message: "4" }] });
+    expect((await berth.get(`${claimsOf(namespace)}/disk`)).status).toBe(200);
+  });
+
+  it("is refused what reaches for its node", async () => {
+    await makeJob(berth, namespace, "host", { pod: { hostNetwork: true } });
+
+    const event = await seen<KubeObject & { message: string; reason: string }>(
+      berth,
+      `/api/v1/namespaces/${namespace}/events`,
+      ({ reason }) => reason === "FailedCreate",
+    );
+
+    expect(event.message).toContain('violates PodSecurity "baseline:latest"');
+  });
+
+  it("is refused a load balancer", async () => {
+    const { status, body } = await berth.post<{ message: string }>(`/api/v1/namespaces/${namespace}/services`, {
+      metadata: { name: "open" },
+      spec: { type: "LoadBalancer", ports: [{ port: 22 }] },
+    });
+
+    expect(status).toBe(403);
+    expect(body.message).toContain("exceeded quota: environments");
+  });
+});
+
+describe("volumes", () => {
+  const volume = (name: string, source: object, claimNamespace = namespace) => ({
+    metadata: { name },
+    spec: {
+      capacity: { storage: "10Gi" },
+      accessModes: ["ReadWriteOncePod"],
+      storageClassName: "berth-gp3",
+      claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", name: "disk", namespace: claimNamespace },
+      ...source,
+    },
+  });
+  const ebs = { csi: { driver: "ebs.csi.aws.com", volumeHandle: "vol-0123456789abcdef0" } };
+  const path = "/api/v1/persistentvolumes";
+
+  // A policy holds some time after it was applied: at once is not promised.
+  beforeAll(async () => {
+    const made = volume("probe", { hostPath: { path: "/etc" } });
+    while ((await berth.post(`${path}?dryRun=All`, made)).status !== 422) await sleep(50);
+  });
+
+  it("of EBS are brought back for a claim of environments", async () => {
+    must(await berth.post(path, volume("restored", ebs)));
+
+    expect((await berth.remove(`${path}/restored`)).status).toBe(200);
+  });
+
+  it.each([
+    {
+      name: "directory",
+      made: volume("directory", { hostPath: { path: "/etc" } }),
+      says: "volumes of ebs.csi.aws.com alone",
+    },
+    { name: "elsewhere", made: volume("elsewhere", ebs, "kube-system"), says: "volumes of berth-environments alone" },
+  ])("of another kind or for others are refused: $name", async ({ name, made, says }) => {
+    for (const client of [berth, serviceAccount]) {
+      const { status, body } = await client.post<{ message: string }>(path, made);
+      expect(status).toBe(422);
+      expect(body.message).toContain(says);
+    }
+    must(await cluster.admin.post(path, made));
+
+    const removal = await berth.remove(`${path}/${name}`);
+
+    expect(removal.status).toBe(422);
+  });
+});
