@@ -46,6 +46,17 @@ describe("an archive of a volume", () => {
     for (let n = 0; n < megabytes; n += 1) put(`noise-${n}`, noise);
   };
 
+  const archiverPid = (): number => {
+    const [name = ""] = readdirSync(join(home, "archives"));
+    return JSON.parse(readFileSync(join(home, "archives", name), "utf8")).archiver.pid;
+  };
+  /** The archiver has only just begun, and does no more until it is told to go on. */
+  const pause = () => {
+    const pid = archiverPid();
+    process.kill(pid, "SIGSTOP");
+    return () => process.kill(pid, "SIGCONT");
+  };
+
   it("is in the directory of Blobs under its name, readable to its owner alone", async () => {
     put("file", "kept");
 
@@ -61,15 +72,17 @@ describe("an archive of a volume", () => {
   });
 
   it("is made by another process, so that this one is free for others meanwhile", async () => {
-    fill(16);
+    fill(1);
 
     await volumes.startArchive(volume, blob);
-    const meanwhile = processesOn(home);
+    const goOn = pause();
+    const meanwhile = [processesOn(home), await volumes.findArchive(blob)];
+    goOn();
     const made = await over();
 
-    expect(meanwhile).toHaveLength(1);
+    expect(meanwhile).toMatchObject([[archiverPid()], { state: "pending" }]);
     expect(made?.state).toBe("completed");
-    expect(made?.bytes).toBeGreaterThan(16 * 1024 * 1024);
+    expect(made?.bytes).toBeGreaterThan(1024 * 1024);
   });
 
   it("that is being made when the stack stops has failed, is not made again and leaves nothing", async () => {
@@ -87,13 +100,15 @@ describe("an archive of a volume", () => {
   });
 
   it("goes on when the stack is killed, and is followed by the next one", async () => {
-    fill(16);
+    fill(1);
     await volumes.startArchive(volume, blob);
+    const goOn = pause();
 
     const later = open();
     await later.adopt();
     const meanwhile = await later.findArchive(blob);
     await later.startArchive(volume, blob);
+    goOn();
 
     expect(meanwhile?.state).toBe("pending");
     expect(await over()).toMatchObject({ state: "completed" });
@@ -102,11 +117,9 @@ describe("an archive of a volume", () => {
   it("whose archiver was killed has failed, and the next start frees its space", async () => {
     fill(40);
     await volumes.startArchive(volume, blob);
-    const [name = ""] = readdirSync(join(home, "archives"));
-    const { archiver } = JSON.parse(readFileSync(join(home, "archives", name), "utf8"));
     const [draft = ""] = await eventually(drafts, (found) => found.length > 0);
 
-    process.kill(archiver.pid, "SIGKILL");
+    process.kill(archiverPid(), "SIGKILL");
 
     expect(await over()).toMatchObject({ state: "failed" });
     await eventually(drafts, (found) => found.length === 0);
