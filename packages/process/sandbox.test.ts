@@ -1,7 +1,10 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { findLimits } from "./limits.ts";
+import { findRlimits } from "./rlimits.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 import { openTrial, type Trial } from "./trial.ts";
@@ -79,5 +82,26 @@ describe.skipIf(!canSandbox())("the sandbox (skipped where bubblewrap does not w
 
     expect(seen).toContain("/nowhere");
     expect(seen).not.toContain("wrote");
+  });
+});
+
+describe.each([
+  ["with the limits of this machine", undefined],
+  ["without control groups", { ...findLimits("bubblewrap"), groups: null, rlimits: findRlimits("bubblewrap") }],
+] as const)("a browser in a sandbox, %s", (_, limits) => {
+  const lacking = !canSandbox() || spawnSync("chromium", ["--version"]).status !== 0;
+
+  it("shows a page without its own sandbox, for which it would need a user namespace", async ({ skip }) => {
+    if (lacking) return skip("this machine has no chromium, or no bubblewrap that works");
+    const trial = openTrial({ isolation: "bubblewrap", ...(limits && { limits }) });
+    const words = "chromium --headless --no-sandbox --disable-gpu --dump-dom 'data:text/html,<h1>hello</h1>' 2>errors";
+
+    await trial.compute.apply(trial.runOf({ command: `${words} || cat errors` }));
+    const seen = await trial.ended();
+    const output = await trial.compute.readLog(trial.uid, 1);
+    await trial.close();
+
+    expect(output).toContain("<h1>hello</h1>");
+    expect(seen?.exitCode).toBe(0);
   });
 });

@@ -3,7 +3,10 @@ import { join } from "node:path";
 
 /** Of /etc what programs need and nobody has to hide: no passwords, no keys, no settings of daemons. */
 const ofEtc = [
-  ...["alternatives", "bash.bashrc", "ca-certificates", "ca-certificates.conf", "debian_version", "environment"],
+  ...["alternatives", "bash.bashrc", "ca-certificates", "ca-certificates.conf", "chromium"],
+  // Without its `apikeys`.
+  ...["chromium.d/README", "chromium.d/default-flags", "chromium.d/dev-shm", "chromium.d/extensions"],
+  ...["debian_version", "environment"],
   ...["fonts", "gai.conf", "gitconfig", "gnutls", "host.conf", "hostname", "hosts", "inputrc", "ipython", "java"],
   ...["jupyter", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "locale.conf", "localtime"],
   ...["lsb-release", "magic", "magic.mime", "mime.types", "networks", "nsswitch.conf", "nvidia", "OpenCL", "openmpi"],
