@@ -1,13 +1,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, rm } from "node:fs/promises";
+import { access, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { binaryPath, KUBERNETES_VERSION } from "./binary.ts";
 import { kubeClient } from "./client.ts";
 import { type Cluster, seen, startCluster } from "./cluster.ts";
 import { startControlPlane } from "./control-plane.ts";
-import { type Job, jobsOf, makeJob, makeNamespace, podsOfJob } from "./objects.ts";
+import { endsWith, type Job, jobsOf, makeJob, makeNamespace, podsOfJob } from "./objects.ts";
 import type { Pod } from "./pod.ts";
 
 describe("a control plane", () => {
@@ -119,6 +120,32 @@ describe("Jobs on pretend nodes", () => {
 
     expect(pod.status).toMatchObject({ containerStatuses: [{ state: terminated(5, "Error") }] });
   });
+});
+
+describe("a control plane that crashed", () => {
+  it.each(["etcd", "apiserver", "controller-manager", "scheduler"] as const)(
+    "goes on after its %s was killed",
+    async (part) => {
+      const cluster = await startCluster();
+      try {
+        const namespace = await makeNamespace(cluster.admin, "crash");
+        await cluster.addNodes([{ name: "shared", instanceType: "m7i.8xlarge" }]);
+        const file = join(cluster.controlPlane.home, "ends");
+        const options = { script: { main: { process: true } }, container: endsWith(0, file) } as const;
+        await makeJob(cluster.admin, namespace, "before", options);
+        await seen<Pod>(cluster.admin, podsOfJob(namespace, "before"), ({ status }) => status.phase === "Running");
+
+        await cluster.controlPlane.restart(part);
+        await writeFile(file, "");
+        await makeJob(cluster.admin, namespace, "after", options);
+
+        const jobs = ["before", "after"].map((name) => seen<Job>(cluster.admin, jobsOf(namespace), isOver(name)));
+        expect((await Promise.all(jobs)).map(({ status }) => status.succeeded)).toEqual([1, 1]);
+      } finally {
+        await cluster.stop();
+      }
+    },
+  );
 });
 
 function isOver(name: string) {

@@ -1,7 +1,9 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { KubeObject } from "./client.ts";
 import { type Cluster, seen, startCluster } from "./cluster.ts";
-import { type Job, jobsOf, makeJob, makeNamespace, must, podsOf, podsOfJob } from "./objects.ts";
+import { endsWith, type Job, jobsOf, makeJob, makeNamespace, must, podsOf, podsOfJob } from "./objects.ts";
 import type { Pod } from "./pod.ts";
 import { exec } from "./stream-client.ts";
 
@@ -64,13 +66,16 @@ describe("a node that is lost", () => {
     cluster = await startCluster();
     const namespace = await makeNamespace(cluster.admin, "back");
     const [node] = await cluster.addNodes([{ name: "shared", instanceType: "m7i.8xlarge" }]);
+    const file = join(cluster.controlPlane.home, "ends");
     await makeJob(cluster.admin, namespace, "work", {
       pod: staysLong,
-      script: { main: { exitCode: 7, afterMs: 1000 } },
+      script: { main: { process: true } },
+      container: endsWith(7, file),
     });
     await seen<Pod>(cluster.admin, podsOfJob(namespace, "work"), isRunning);
 
     node?.lose();
+    await writeFile(file, "");
     await seen<Node>(cluster.admin, "/api/v1/nodes", isReady("Unknown"));
     const meanwhile = await seen<Pod>(cluster.admin, podsOf(namespace), () => true);
     await node?.recover();

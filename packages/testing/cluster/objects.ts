@@ -60,6 +60,11 @@ export async function makeJob(
   return must(await client.apply(`${jobsOf(namespace)}/${name}`, body));
 }
 
+/** A command that ends with this code once the file is there: what a test waits for happens when it says so. */
+export function endsWith(exitCode: number, file: string): { readonly command: readonly string[] } {
+  return { command: ["sh", "-c", `until [ -e '${file}' ]; do sleep 0.02; done; exit ${exitCode}`] };
+}
+
 /** The body of an answer that is none of a refusal. */
 export function must<Body>({ status, body }: Answer<Body>): Body {
   if (status >= 300) throw new Error(`${status} ${JSON.stringify(body)}`);

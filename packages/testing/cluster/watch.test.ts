@@ -24,7 +24,7 @@ describe("a watch", () => {
     // It comes two seconds before the end, where something happened that this watch was not told.
     for await (const event of watchOnce<KubeObject>(cluster.admin, path, {
       from: body.metadata.resourceVersion,
-      timeoutSeconds: 4,
+      timeoutSeconds: 8,
     })) {
       events.push(event);
       if (event.type === "ADDED") last = await makeSecret(loud, "elsewhere");
