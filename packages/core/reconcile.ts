@@ -62,7 +62,7 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
   if (!record) return "again";
   logLook(ctx, record, step.did, ctx.clock.monotonic() - startedAt);
   await act(guarded, key, step);
-  await sendAfter(ctx, key, record, step, message);
+  await sendAfter(ctx, key, record, step);
   return "over";
 }
 
@@ -121,21 +121,11 @@ function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): St
   return { record, sends: [], did: "failed" };
 }
 
-/**
- * Only here, behind a write that won, is the next look at the same record sent: chains merge and never multiply. What this
- * look named and this step was not about yet, the next one names.
- */
-async function sendAfter(
-  ctx: WorkerContext,
-  key: Key,
-  record: Due,
-  step: Step<Due>,
-  { for: named }: Look,
-): Promise<void> {
+/** Only here, behind a write that won, is the next look at the same record sent: chains merge and never multiply. */
+async function sendAfter(ctx: WorkerContext, key: Key, record: Due, step: Step<Due>): Promise<void> {
   const others = step.sends.map((send) => sendLook(ctx, send.key, send.for ? { for: send.for } : {}));
   const wait = record.dueAt === undefined ? Number.POSITIVE_INFINITY : record.dueAt - ctx.clock.now();
-  const isStillNamed = named && wait <= 0 && wantsLook(record as Item, { look: keyText(key), for: named });
-  if (wait <= SWEEP_REACH_MS) others.push(sendLook(ctx, key, { delayMs: wait, ...(isStillNamed && { for: named }) }));
+  if (wait <= SWEEP_REACH_MS) others.push(sendLook(ctx, key, { delayMs: wait }));
   await Promise.all(others);
 }
 

@@ -120,7 +120,7 @@ function bind(world: World, it: MemoryRun): boolean {
   for (const { node, units } of it.run.shares) {
     const name = node === null ? roomyNode(world, it.run.instanceType, units, chosen) : node;
     const found = name === undefined ? undefined : world.nodes.get(name);
-    if (!found?.ready) return false;
+    if (!found?.ready || (node !== null && isTaken(world, found, units))) return false;
     chosen.push({ name: found.name, uid: found.uid, providerId: found.providerId });
   }
   if (isMountedElsewhere(world, it)) return false;
@@ -129,6 +129,14 @@ function bind(world: World, it: MemoryRun): boolean {
   it.lacksVolume = it.run.mounts.some(({ volume }) => !world.hasVolume(volume.id));
   for (const { name } of chosen) world.peaks.set(name, Math.max(world.peaks.get(name) ?? 0, unitsOn(world, name)));
   return true;
+}
+
+/** Whether somebody for whom the cluster itself chose this node leaves no room: its scheduler then binds nobody else there. */
+function isTaken(world: World, { name, units: all }: ComputeNode, units: number): boolean {
+  const isChosen = [...world.runs.values()].some(
+    (it) => isRunning(world, it) && it.nodes.some((node, n) => node.name === name && it.run.shares[n]?.node === null),
+  );
+  return isChosen && all - unitsOn(world, name) < units;
 }
 
 /** Volume claims are ReadWriteOncePod: a second pod with the volume waits (design section 2). */

@@ -201,7 +201,8 @@ test("a machine that is granted while a listing without it is written stays unti
   const { world } = await badWorld([one]);
   const listNodes = async () => {
     // After the ledger was read, and before anything is written.
-    await submit(world, "granted");
+    await createEnvironment(world.as("alice"), newEnvironment("granted"));
+    await world.deliver();
     return [];
   };
 

@@ -2,7 +2,7 @@ import type { Compute, Item, Stored, Table, Volumes } from "#core/context.ts";
 import type { Disk } from "#core/disks/record.ts";
 import { type Environment, isEnded } from "#core/environments/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
-import type { LedgerItem, MakeableLedger, NodeLedger, Pool } from "#core/pools/record.ts";
+import type { LedgerItem, Pool } from "#core/pools/record.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { MemoryTable } from "../memory-table.ts";
 import type { MemoryVolumes } from "../memory-volumes.ts";
@@ -228,15 +228,22 @@ export function watch(
     }
   }
 
-  function wroteLedger(next: Pool | LedgerItem): void {
-    const known = ledgers.find(next);
-    if (known && !followsIt(known, next)) violated("a ledger item was replaced by what is not its successor");
-    changedLedger(next.type, () => ledgers.wrote(next));
-    if (next.kind !== "pool") return;
-    const view = ledgers.pools().get(next.type);
-    if (!view) return;
-    also?.wrotePool(planned.get(next.type), view);
-    planned.set(next.type, view);
+  /** What was put together is judged together. */
+  function wroteLedger(written: readonly (Pool | LedgerItem)[]): void {
+    for (const next of written) {
+      const known = ledgers.find(next);
+      if (known && !followsIt(known, next)) violated("a ledger item was replaced by what is not its successor");
+    }
+    const [first] = written;
+    if (!first) return;
+    const { type } = first;
+    changedLedger(type, () => {
+      for (const next of written) ledgers.wrote(next);
+    });
+    const view = ledgers.pools().get(type);
+    if (first.kind !== "pool" || !view) return;
+    also?.wrotePool(planned.get(type), view);
+    planned.set(type, view);
   }
 
   function changedLedger(type: string, change: () => void): void {
@@ -274,16 +281,14 @@ export function watch(
     if (!existed && living && startedBefore) violated(`${environment.id} was started twice`);
   }
 
-  function wrote(written: Item): void {
+  function wrote(written: Item, isJudged = false): void {
     const beyond = measures || puts++ % MEASURED_EVERY === 0 ? beyondBound(written) : undefined;
     if (beyond) violated(beyond);
     // Put off as unreadable: it is what it was.
     if (written.phase === UNKNOWN_PHASE) return;
     if (written.kind === "environment") wroteEnvironment(written as unknown as Environment);
     if (written.kind === "message") chat.wroteMessage(written);
-    if (written.kind === "pool") wroteLedger(written as unknown as Pool);
-    if (written.kind === "node") wroteLedger(written as unknown as NodeLedger);
-    if (written.kind === "makeable") wroteLedger(written as unknown as MakeableLedger);
+    if (isLedger(written) && !isJudged) wroteLedger([written]);
     if (written.kind === "disk") wroteDisk(written as unknown as Disk);
     reached.wroteItem(written);
     also?.wroteItem(written);
@@ -328,7 +333,9 @@ export function watch(
       },
       async putAll(puts) {
         await table.putAll(puts);
-        for (const { item } of puts) wrote(item as Item);
+        const items = puts.map(({ item }) => item as Item);
+        wroteLedger(items.flatMap((item) => (isLedger(item) ? [item] : [])));
+        for (const item of items) wrote(item, true);
       },
       async remove(key, options) {
         await table.remove(key, options);
@@ -362,6 +369,10 @@ export function watch(
       },
     },
   };
+}
+
+function isLedger(item: unknown): item is Pool | LedgerItem {
+  return ["pool", "node", "makeable"].includes(String((item as Item).kind));
 }
 
 function keep<Kept extends { readonly uid: string }>(map: Map<string, Kept>, one: Kept, isKept: boolean): void {

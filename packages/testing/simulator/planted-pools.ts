@@ -103,14 +103,6 @@ export const poolBugs: readonly PlantedBug[] = [
     ],
   },
   {
-    name: "what a look named forgotten by the next",
-    caughtBy: {
-      file: "webhooks/deliver.test.ts",
-      title: "without a secret nothing is signed, and id and timestamp are there all the same",
-    },
-    edits: [{ file: "reconcile.ts", find: "...(isStillNamed && { for: named })", replace: "" }],
-  },
-  {
     name: "an owner is charged for what was tried",
     caughtBy: {
       file: "pools/plan.test.ts",

@@ -113,6 +113,7 @@ const told = [
   "githubKeys away",
   "node back after it was NotReady",
   "node joined",
+  "a machine made for who waited",
   "a machine replaced under its name",
   "a newer record left alone",
   "a volume lost while it was mounted",

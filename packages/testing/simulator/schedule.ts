@@ -10,6 +10,7 @@ import { plainBody } from "../memory-world.ts";
 import { seededRandom } from "../random.ts";
 import { type ClientAction, clientActions } from "./clients.ts";
 import { finalViolations } from "./final.ts";
+import { autoscale } from "./node-group.ts";
 import { calm, type FaultRates, type Host, type Scheduler, scheduler } from "./scheduler.ts";
 import { passOnSignals } from "./signals.ts";
 import { taskRules } from "./task-rules.ts";
@@ -74,6 +75,7 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
     if (sim.time() >= faultsUntil && sim.rates() !== calm) sim.setRates(options.onlySweeps ? rates : calm);
     runSchedules(sim, world, rates, !options.onlySweeps && isSettled(sim, faultsUntil, clients[0]));
     while (clients[0] && clients[0].at <= sim.time()) clients.shift()?.run();
+    autoscale(sim, world);
     passOnSignals(sim, world);
     const messages = receivable(sim, world);
     const ready = sim.ready();

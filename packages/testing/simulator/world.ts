@@ -21,6 +21,7 @@ import { faultyPorts, type TruePorts } from "./faulty-ports.ts";
 import type { Answered } from "./final.ts";
 import { type WatchOptions, watch } from "./invariants.ts";
 import { type Hearsay, provider } from "./machine-weather.ts";
+import { nodeGroup, simulatedGroup } from "./node-group.ts";
 import type { Host, Scheduler } from "./scheduler.ts";
 import { sweepRules } from "./sweep-rules.ts";
 import { readByNewer, type Versions, versionedTable } from "./version-weather.ts";
@@ -30,6 +31,8 @@ import { webhookTwin } from "./webhook-twin.ts";
 /** In some worlds what has started is not ready for long: only there can it be lost in between. */
 const SLOW = 0.11;
 const DEAF = 0.1;
+/** In some a group makes machines for who waits. */
+const GROUP = 0.1;
 const SLOW_PROBE_MS = 50_000;
 /** In few others faults last for long: only there are volumes old enough that one which is not seen is believed to be gone. */
 const LONG = 0.02;
@@ -63,6 +66,8 @@ export interface Surroundings {
   readonly listedAfterMs: number;
   readonly apartMs: number;
   readonly hostCount: number;
+  /** Machines may be made by a group, beside those that are there. */
+  readonly hasGroup?: boolean;
   readonly settings: Partial<Settings>;
   /** What becomes of an environment's run; drawn among everything unless said. */
   readonly decide?: (compute: MemoryCompute, environment: Environment) => void;
@@ -84,13 +89,15 @@ function drawn(sim: Scheduler, seed: number): Surroundings {
   const taken = isSlow ? { ...delays, probeMs: SLOW_PROBE_MS } : sim.random() < 0.7 ? delays : {};
   const snapshotMs = sim.random() < 0.5 ? sim.random() * 2_000 : sim.random() * sim.random() * 100_000;
   const archiveMs = sim.random() < 0.7 ? 0 : sim.random() * MOST_ARCHIVE_MS;
+  const hasGroup = sim.random() < GROUP;
   const listedAfterMs = sim.random() < 0.3 ? sim.random() * LATEST_LISTED_MS : 0;
   return {
     ...{ nodes: nodesOf({ h100: 2 }), late, isSlow, isLong, taken, snapshotMs, archiveMs, listedAfterMs },
     apartMs: sim.random() < 0.5 ? MOST_APART_MS : 0,
     hostCount: 4,
     isDeaf: sim.random() < DEAF,
-    settings: { preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS },
+    hasGroup,
+    settings: { preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS, nodeGroups: hasGroup ? [simulatedGroup] : [] },
     watch: { measures: isThorough(seed) },
   };
 }
@@ -149,7 +156,7 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
       return undefined;
     };
   /** `areChanging`: machines die and join, so that the pool does not know them once and for all. */
-  const machines = { hearsay: new Map() as Hearsay, areChanging: false };
+  const machines = { hearsay: new Map() as Hearsay, areChanging: around.hasGroup === true };
   const machineOf = provider(watched.compute, machines.hearsay, sim.time);
   const cluster = there({ ...watched.compute, machineOf }, "cluster");
   const contexts = new Map<Host, WorkerContext & DelivererContext>(
@@ -190,6 +197,7 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
     isSlow,
     isLong,
     isDeaf: around.isDeaf,
+    group: around.hasGroup ? nodeGroup() : undefined,
     ...told,
     nextSweep: sim.time(),
   };
