@@ -1,3 +1,4 @@
+import type { Arrival } from "#core/pools/arrivals.ts";
 import { addRun, type Durations, noDurations } from "#core/pools/durations.ts";
 import { type Forecast, forecast } from "#core/pools/forecast.ts";
 import { playWorkload, type Told, type Workload } from "./estimates.ts";
@@ -53,7 +54,7 @@ function costOf(title: string, size: PoolSize, limit: number, budgetMs?: number)
   let last: Forecast | undefined;
   for (let round = 0; round <= rounds; round++) {
     const begun = process.cpuUsage();
-    last = forecast({ plan, durations, seed: round, clock, ...(budgetMs ? { budgetMs } : {}) });
+    last = forecast({ plan, durations, arrivals, seed: round, clock, ...(budgetMs ? { budgetMs } : {}) });
     const { user, system } = process.cpuUsage(begun);
     if (round > 0) times.push((user + system) / 1000);
   }
@@ -62,6 +63,12 @@ function costOf(title: string, size: PoolSize, limit: number, budgetMs?: number)
   const name = `forecast of ${size.nodes} nodes, ${size.held} held: ${title}`;
   return { name, value: median(times), unit: "ms", limit, note };
 }
+
+/** One every two minutes. */
+const arrivals = Array.from({ length: 100 }, (_, n): Arrival => {
+  const size = { machines: 1, units: 2 ** (n % 4), wantedMs: 4 * 3_600_000 };
+  return { at: (n - 100) * 120_000, owner: `owner-${n % 40}`, size, zone: null };
+});
 
 const durations = Array.from({ length: 400 }, (_, n) => n).reduce<Durations>(
   (known, n) => addRun(known, { owner: `owner-${n % 9}`, tookMs: (n % 23) / 20, wantedMs: 1 }),

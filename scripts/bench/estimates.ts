@@ -1,3 +1,4 @@
+import { type Arrivals, addArrivals } from "#core/pools/arrivals.ts";
 import {
   addStart,
   type Calibration,
@@ -49,6 +50,7 @@ export function playWorkload(workload: Workload): Told[] {
   const promised = new Map<string, Promised>();
   const told: Told[] = [];
   let waiting: Job[] = [];
+  let arrivals: Arrivals = [];
   let running: Running[] = [];
   let head: string | null = null;
   let used = new Map<string, number>();
@@ -66,6 +68,8 @@ export function playWorkload(workload: Workload): Told[] {
     const submitted: Job[] = [];
     while ((coming[0]?.queuedAt ?? Infinity) <= now) submitted.push(...coming.splice(0, 1));
     waiting.push(...submitted);
+    const came = submitted.map(({ owner, size, zone }) => ({ at: now, owner, size, zone }));
+    arrivals = addArrivals(arrivals, came);
     const pool: PlanInput = {
       nodes,
       occupied: running,
@@ -93,7 +97,7 @@ export function playWorkload(workload: Workload): Told[] {
     waiting = waiting.filter(({ uid }) => !given.has(uid));
     if (submitted.every(({ uid }) => given.has(uid))) continue;
     const after = { ...pool, occupied: running, waiting, head };
-    const found = forecast({ plan: after, durations, seed: n, clock: performanceClock, budgetMs: 60_000 });
+    const found = forecast({ plan: after, durations, arrivals, seed: n, clock: performanceClock, budgetMs: 60_000 });
     const open = waiting.flatMap(({ uid }) => promised.get(uid) ?? []);
     const factor = widening(calibration, open, now);
     for (const { uid, p50, p90 } of found.waiting) {

@@ -41,8 +41,8 @@ export function addStart({ starts }: Calibration, promised: Promised, startedAt:
 }
 
 /**
- * The factor by which the wait until p90 is widened, so that nine of ten of the last starts would have been covered: those who
- * come later are in no forecast. Who still waits past what was promised counts as if it started now: else those who
+ * The factor by which the wait until p90 is widened, so that nine of ten of the last starts would have been covered: nobody
+ * knows who comes later. Who still waits past what was promised counts as if it started now: else those who
  * wait longest would count last. 1 while too few are known.
  */
 export function widening({ starts }: Calibration, waiting: readonly Promised[], now: number): number {

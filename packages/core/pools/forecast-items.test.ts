@@ -3,6 +3,7 @@ import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { forecastKey } from "../keys.ts";
 import { readAdvice } from "./advice.ts";
+import { readArrivals } from "./arrivals.ts";
 import { noDurations } from "./durations.ts";
 import { type ForecastOutset, readForecast, readPromiseErrors, refreshForecast } from "./forecast-items.ts";
 import { type Occupied, type PlanInput, plan, type Waiting } from "./plan.ts";
@@ -82,7 +83,7 @@ describe("a stored forecast", () => {
     const occupied = [held(now + 4 * HOUR)];
     await refreshForecast(ctx, outset(now, { occupied, waiting: [waiting(uid, now)] }));
     await refreshForecast(ctx, outset(now + HOUR, { occupied: [held(now + 2 * HOUR)], waiting: [waiting(uid, now)] }));
-    const started = [{ uid, at: now + 5 * HOUR }];
+    const started = [{ uid, at: now + 5 * HOUR, owner: "o", size: { machines: 1, units: 8, wantedMs: HOUR } }];
 
     for (const hours of [5, 6]) await refreshForecast(ctx, outset(now + hours * HOUR, {}, { started }));
 
@@ -98,6 +99,34 @@ describe("a stored forecast", () => {
 
     expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toMatchObject({ p50: now + HOUR });
     expect(await readForecast(ctx, "h100")).toMatchObject({ freeUnits: 0, owners: { o: 16 } });
+  });
+
+  test("knows who came lately, each once, whether they had to wait or not", async () => {
+    const { ctx, clock } = await memoryWorld();
+    const begin = clock.now();
+    const size = { machines: 1, units: 8, wantedMs: HOUR };
+    const occupied = [held(begin + 4 * HOUR)];
+    const came = async () => readArrivals((await ctx.table.get(forecastKey("h100", null)))?.arrivals);
+    await refreshForecast(
+      ctx,
+      outset(begin, { occupied, waiting: [waiting("a", begin - 5), waiting("b", begin - 9)] }),
+    );
+
+    const now = begin + 20_000;
+    const all = [waiting("a", begin - 5), waiting("c", begin + 7)];
+    const started = [
+      { uid: "old", at: begin - 50, owner: "o", size },
+      { uid: "b", at: begin + 3, owner: "o", size },
+      { uid: "soon", at: begin + 4, owner: "p", size },
+    ];
+    await refreshForecast(ctx, outset(now, { occupied, waiting: all }, { started }));
+
+    expect((await came()).map(({ at, owner }) => [at - begin, owner])).toEqual([
+      [-9, "o"],
+      [-5, "o"],
+      [4, "p"],
+      [7, "o"],
+    ]);
   });
 
   test("that cannot be read is none", async () => {

@@ -2,6 +2,7 @@ import type { Context, Item } from "../context.ts";
 import { forecastKey } from "../keys.ts";
 import { count, listOf, mapOf, number, oneOf, ordinal, orNull, shape, text } from "../shape.ts";
 import type { Closure } from "./admission.ts";
+import { type Arrival, addArrivals, readArrivals, toStored } from "./arrivals.ts";
 import {
   addStart,
   latestOf,
@@ -26,7 +27,7 @@ export interface ForecastOutset {
   readonly number: number;
   readonly durations: Durations;
   /** Everybody who has capacity, and since when. */
-  readonly started: readonly { readonly uid: string; readonly at: number }[];
+  readonly started: readonly (Omit<Arrival, "zone"> & { readonly uid: string })[];
 }
 
 /** What somebody who waits is told of its start. */
@@ -62,7 +63,10 @@ export async function refreshForecast(
   }, readCalibration(before?.starts));
   const open = planned.places.flatMap(({ uid }) => promised.get(uid) ?? []);
   const factor = widening(known, open, now);
-  const found = forecast({ plan, durations: outset.durations, seed: outset.number, clock: ctx.clock });
+  const told = new Set(items.flatMap((item) => entriesOf(item).map(([uid]) => uid)));
+  const since = before && number(before.at) ? before.at : null;
+  const arrivals = addArrivals(readArrivals(before?.arrivals), cameSince(since, outset, told));
+  const found = forecast({ plan, durations: outset.durations, arrivals, seed: outset.number, clock: ctx.clock });
   const entries = entriesFor(found, { promised, factor, moves: movesOf(plan, planned.places) });
   const byKey = new Map(items.map(({ pk }) => [pk, [] as (readonly [string, Entry])[]]));
   for (const one of entries) {
@@ -74,7 +78,7 @@ export async function refreshForecast(
   const stored = { sk: "-", writers: [], kind: "forecast", at: now, later: rounded(found.later) };
   const written = [...byKey].map(([pk, ofDigit]) => ({ ...stored, pk, entries: Object.fromEntries(ofDigit) }));
   const standing = standingOf(plan, planned, found, factor);
-  const whole = { ...stored, ...forecastKey(type, null), standing, starts: known.starts };
+  const whole = { ...stored, ...forecastKey(type, null), standing, starts: known.starts, arrivals: toStored(arrivals) };
   await Promise.all([...written, whole].map((item) => ctx.table.put(item)));
   return promiseErrors(known);
 }
@@ -122,6 +126,17 @@ function entriesFor(
       return [uid, [rounded(p50), rounded(latest), code, many, ...since]];
     }),
   );
+}
+
+/** Who asked for capacity since the last forecast, those included who got it at once. Before the first: who waits. */
+function cameSince(since: number | null, { plan, started }: ForecastOutset, told: ReadonlySet<string>): Arrival[] {
+  const known = new Set([...told, ...plan.waiting.map(({ uid }) => uid)]);
+  const waiting = plan.waiting.filter(({ uid, queuedAt }) => !told.has(uid) && queuedAt > (since ?? 0));
+  const begun = started.filter(({ uid, at }) => since !== null && at > since && !known.has(uid));
+  return [
+    ...waiting.map(({ owner, size, zone, queuedAt }) => ({ at: queuedAt, owner, size, zone })),
+    ...begun.map(({ owner, size, at }) => ({ at, owner, size, zone: null })),
+  ];
 }
 
 /** The pool as it stands once the plan's grants are made. */

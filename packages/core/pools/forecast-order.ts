@@ -3,15 +3,16 @@ import type { ForecastPool, Line } from "./forecast-pool.ts";
 /** Those who wait in a run forward, in the order of fair-order.ts. */
 export interface WaitingOwners {
   /**
-   * The first in order that wants at most the time that its need has as limit, negative for none at all; -1: nobody.
+   * The first in order of those who are there now that wants at most the time that its need has as limit, negative for none at all; -1: nobody.
    */
-  next(limits: readonly number[]): number;
+  next(limits: readonly number[], now: number): number;
   /** It has got what it waits for, and its owner is charged. */
   start(waiter: number): void;
   /** Capacity that its owner had since `at`. */
   gaveBack(owner: number, units: number, at: number, now: number): void;
   /** How many wait for a need. */
   wanting(need: number): number;
+  /** Of those who were there from the beginning, how many wait still, and how many have started. */
   left(): number;
   started(): number;
 }
@@ -30,10 +31,11 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
   const isStarted = new Uint8Array(waiters.length);
   /** By line: how many at its beginning have started. */
   const passed = new Int32Array(lines.reduce((sum, ofOwner) => sum + ofOwner.length, 0));
+  const present = waiters.filter(({ comesAt }) => comesAt === undefined).length;
   let started = 0;
 
   /** The oldest of an owner that the limits allow. */
-  function firstOf(ofOwner: readonly Line[], limits: readonly number[]): number {
+  function firstOf(ofOwner: readonly Line[], limits: readonly number[], now: number): number {
     let first = Infinity;
     for (const line of ofOwner) {
       const limit = limits[line.need] ?? -1;
@@ -41,7 +43,7 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
       while (isStarted[line.waiters[passed[line.index] ?? 0] ?? -1]) passed[line.index] = (passed[line.index] ?? 0) + 1;
       for (let at = passed[line.index] ?? 0; at < line.waiters.length; at++) {
         const waiter = line.waiters[at] ?? Infinity;
-        if (waiter >= first) break;
+        if (waiter >= first || (waiters[waiter]?.comesAt ?? now) > now) break;
         if (isStarted[waiter] || (waiters[waiter]?.wantedMs ?? Infinity) > limit) continue;
         first = waiter;
         break;
@@ -51,13 +53,13 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
   }
 
   return {
-    next(limits) {
+    next(limits, now) {
       let [best, bestOwner] = [-1, -1];
       for (let owner = 0; owner < lines.length; owner++) {
         if (!left[owner]) continue;
         const order = best < 0 ? -1 : compare(owner, bestOwner);
         if (order > 0) continue;
-        const first = firstOf(lines[owner] ?? [], limits);
+        const first = firstOf(lines[owner] ?? [], limits, now);
         if (first === Infinity || (order === 0 && first > best)) continue;
         [best, bestOwner] = [first, owner];
       }
@@ -67,7 +69,7 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
       const { owner = 0, need = 0 } = waiters[index] ?? {};
       const { machines = 0, units: each = 0 } = needs[need] ?? {};
       isStarted[index] = 1;
-      started += 1;
+      if (index < present) started += 1;
       left[owner] = (left[owner] ?? 0) - 1;
       wanting[need] = (wanting[need] ?? 0) - 1;
       units[owner] = (units[owner] ?? 0) + machines * each;
@@ -78,7 +80,7 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
       used[owner] = (used[owner] ?? 0) + hours * 2 ** ((now - begin) / HALF_LIFE_MS);
     },
     wanting: (need) => wanting[need] ?? 0,
-    left: () => waiters.length - started,
+    left: () => present - started,
     started: () => started,
   };
 

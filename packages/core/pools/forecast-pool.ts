@@ -1,4 +1,5 @@
 import type { Share } from "../context.ts";
+import type { Arrivals } from "./arrivals.ts";
 import { byAge } from "./fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
 import { endOf } from "./future.ts";
@@ -24,6 +25,8 @@ export interface Waiter {
   readonly owner: number;
   readonly need: number;
   readonly wantedMs: number;
+  /** Set for those who do not wait yet. */
+  readonly comesAt?: number;
 }
 
 /** The pool as all runs start with it, in numbers: owners, needs, nodes and those who wait are indexes. */
@@ -33,12 +36,13 @@ export interface ForecastPool {
   readonly needs: readonly Need[];
   /** Of each need: the least time that somebody wants it for. */
   readonly leastMs: readonly number[];
-  /** Oldest first. */
+  /** Oldest first, then those who will come. */
   readonly waiters: readonly Waiter[];
   /** By owner, by need: who waits, oldest first. */
   readonly lines: readonly (readonly Line[])[];
   readonly free: FreeUnits;
   /** By node; null for those that can be made anywhere. */
+  readonly nodes: readonly FreeNode[];
   readonly zones: readonly (string | null)[];
   /** By node: when it is there. NaN while nobody has asked for it to be made. */
   readonly readyAt: readonly number[];
@@ -63,7 +67,7 @@ export function poolOf(input: PlanInput): ForecastPool {
   const canFit = new Map<number, boolean>();
   const waiters = [...input.waiting].sort(byAge).flatMap((entry): Waiter[] => {
     const need = { machines: entry.size.machines, units: entry.size.units, zone: entry.zone };
-    const number = needs.numberOf(`${need.machines} ${need.units} ${need.zone ?? ""}`, need);
+    const number = needs.numberOf(keyOf(need), need);
     const fits = canFit.get(number) ?? canEverFit(nodes, input, need);
     canFit.set(number, fits);
     if (!fits) return [];
@@ -82,6 +86,7 @@ export function poolOf(input: PlanInput): ForecastPool {
     waiters,
     lines: linesOf(waiters, owners.all.length),
     free: freeUnits(nodes),
+    nodes,
     zones: nodes.map(({ zone }) => zone),
     readyAt: readyAtOf(input, nodes, unpinned),
     occupants,
@@ -89,6 +94,36 @@ export function poolOf(input: PlanInput): ForecastPool {
     used: owners.all.map((owner) => input.used?.get(owner) ?? 0),
     head: waiters.findIndex(({ uid }) => uid === input.head),
   };
+}
+
+/** The pool with those who will come, as far as they could fit. */
+export function withArrivals(pool: ForecastPool, arrivals: Arrivals, plan: PlanInput): ForecastPool {
+  if (arrivals.length === 0) return pool;
+  const owners = numbering<string>();
+  for (const owner of pool.owners) owners.numberOf(owner, owner);
+  const needs = numbering<Need>();
+  for (const need of pool.needs) needs.numberOf(keyOf(need), need);
+  const canFit = pool.needs.map(() => true);
+  const coming = arrivals.flatMap(({ at, owner, size, zone }): Waiter[] => {
+    const need = { machines: size.machines, units: size.units, zone };
+    const number = needs.numberOf(keyOf(need), need);
+    canFit[number] ??= canEverFit(pool.nodes, plan, need);
+    if (!canFit[number]) return [];
+    return [{ uid: "", owner: owners.numberOf(owner, owner), need: number, wantedMs: size.wantedMs, comesAt: at }];
+  });
+  const waiters = [...pool.waiters, ...coming];
+  return {
+    ...pool,
+    ...{ owners: owners.all, needs: needs.all, waiters },
+    leastMs: needs.all.map((_, need) => leastOf(waiters, need)),
+    lines: linesOf(waiters, owners.all.length),
+    units: owners.all.map((_, owner) => pool.units[owner] ?? 0),
+    used: owners.all.map((owner) => plan.used?.get(owner) ?? 0),
+  };
+}
+
+function keyOf({ machines, units, zone }: Need): string {
+  return `${machines} ${units} ${zone ?? ""}`;
 }
 
 function occupantsOf(

@@ -50,14 +50,16 @@ interface State {
 /** So many ends between two looks at the clock. */
 const ENDS_PER_LOOK = 16;
 
-/** One run forward from the present plan, one end after another: after each is granted what `plan` would grant. */
+/** One run forward from the present plan, one end or arrival after another: after each is granted what `plan` would grant. */
 export function runForward(pool: ForecastPool, expected: ExpectedEnds, options: RunOptions): Run {
   const state = begun(pool, expected, options);
   const { ending, owners, startsAt, roomAt } = state;
   const done = (wentTo: number): Run => ({ startsAt, roomAt, wentTo });
+  let coming = pool.waiters.findIndex(({ comesAt }) => comesAt !== undefined);
   admit(state);
   for (let ends = 1; owners.left() > 0 || roomAt.includes(Infinity); ends++) {
-    const next = ending.nextAt();
+    while ((pool.waiters[coming]?.comesAt ?? Infinity) <= state.now) coming++;
+    const next = Math.min(ending.nextAt(), pool.waiters[coming]?.comesAt ?? Infinity);
     if (next === Infinity) return done(Infinity);
     if (next > options.until) return done(options.until);
     if (owners.left() > 0 && owners.started() >= options.mostStarts) return done(state.now);
@@ -105,7 +107,11 @@ function admit(state: State): void {
   const { pool, owners } = state;
   const limits = pool.needs.map(() => Infinity);
   let reserved: Reservation | undefined;
-  for (let next = state.head >= 0 ? state.head : owners.next(limits); next >= 0; next = owners.next(limits)) {
+  for (
+    let next = state.head >= 0 ? state.head : owners.next(limits, state.now);
+    next >= 0;
+    next = owners.next(limits, state.now)
+  ) {
     const need = needOf(state, next);
     if (start(state, next)) {
       state.head = -1;
@@ -133,7 +139,7 @@ function letPass(state: State, reserved: Reservation, limits: number[]): void {
       isOpen ||= (limits[index] ?? 0) >= 0;
     }
     if (!isOpen) return;
-    const next = owners.next(limits);
+    const next = owners.next(limits, state.now);
     if (next < 0) return;
     const { wantedMs = 0 } = pool.waiters[next] ?? {};
     start(state, next, passes(reserved, free, needOf(state, next), now + wantedMs));

@@ -240,6 +240,33 @@ describe("an estimate", () => {
     expect(reads).toBeLessThan(110);
   });
 
+  test("is later for who holds more than those who come, and not for who has the reserved start", () => {
+    const size = { machines: 1, units: 8, wantedMs: HOUR };
+    const arrivals = Array.from({ length: 30 }, (_, n) => {
+      return { at: NOW - (30 - n) * 10 * MINUTE, owner: `new${n % 3}`, zone: null, size };
+    });
+    const pool = poolWith({
+      occupied: [held("n1", 8, NOW + HOUR)],
+      waiting: [1, 2, 3].map((n) => waiting(`w${n}`, 8, { owner: "x", queuedAt: NOW - 9 + n })),
+    });
+
+    const alone = startsOf(pool);
+    const crowded = startsOf(pool, { arrivals });
+
+    expect(crowded.get("w1")).toBe(alone.get("w1"));
+    expect(crowded.get("w3")).toBeGreaterThan((alone.get("w3") ?? 0) + HOUR);
+    expect([...crowded.keys()]).toEqual(["w1", "w2", "w3"]);
+  });
+
+  test("is not moved by others who come and could never fit", () => {
+    const arrivals = Array.from({ length: 9 }, (_, n) => {
+      return { at: NOW - n * HOUR, owner: "new", zone: "b", size: { machines: 1, units: 8, wantedMs: 1 } };
+    });
+    const pool = poolWith({ occupied: [held("n1", 4, NOW + HOUR)], waiting: [waiting("a", 8)] });
+
+    expect(forecastOf(pool, { arrivals }).waiting).toEqual(forecastOf(pool).waiting);
+  });
+
   test("finds room behind all who wait, for each usual size and zone", () => {
     const nodes = ["a", "b"].map((zone) => ({ name: `n-${zone}`, zone, units: 8 }));
     const occupied = [held("n-a", 6, NOW + HOUR), held("n-b", 8, NOW + 3 * HOUR)];

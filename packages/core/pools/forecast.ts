@@ -1,8 +1,9 @@
 import type { Clock } from "../context.ts";
+import { type Arrivals, drawArrivals } from "./arrivals.ts";
 import { drawnFrom } from "./drawn.ts";
 import { countsFor, type Durations, drawShare } from "./durations.ts";
 import { expectedEnds } from "./expected-ends.ts";
-import { type ForecastPool, poolOf } from "./forecast-pool.ts";
+import { type ForecastPool, poolOf, withArrivals } from "./forecast-pool.ts";
 import { type Run, type RunOptions, runForward } from "./forecast-run.ts";
 import type { Need } from "./free-units.ts";
 import type { PlanInput } from "./plan.ts";
@@ -11,6 +12,8 @@ export interface ForecastInput {
   /** As `plan` gets it. */
   readonly plan: PlanInput;
   readonly durations: Durations;
+  /** Who came lately: in each run others like them come, as many. */
+  readonly arrivals?: Arrivals;
   /** The number of the plan: the same number draws the same. */
   readonly seed: number;
   readonly clock: Pick<Clock, "monotonic">;
@@ -37,6 +40,10 @@ export interface Forecast {
 }
 
 const RUNS = 16;
+/** Further ones that look for room. */
+const ROOM_RUNS = 4;
+/** So that no two draws are of the same seed. */
+const MOST_RUNS = 1_000;
 const MOST_STARTS = 2_000;
 const BUDGET_MS = 1_000;
 const REACH_MS = 7 * 24 * 3_600_000;
@@ -45,7 +52,8 @@ const MOST_ZONES = 6;
 
 /**
  * The honest estimate (docs/architecture.md#estimates): the plan run forward, 16 times, each job taking as much of its wanted time as
- * such jobs really took. Nobody comes in these runs who does not wait yet. Nothing starts while the pool is closed.
+ * such jobs really took, and others coming as they came lately: with fair shares, who comes later often starts sooner.
+ * Nothing starts while the pool is closed.
  */
 export function forecast(input: ForecastInput): Forecast {
   const { plan, clock, budgetMs = BUDGET_MS, runs = RUNS } = input;
@@ -54,17 +62,22 @@ export function forecast(input: ForecastInput): Forecast {
   const pool = poolOf(plan);
   const ends = expectedEnds(pool.zones, pool.free);
   for (const { shares, endsAt } of pool.occupants) for (const [node, units] of shares) ends.add(node, units, endsAt);
-  const asked = usualNeeds(plan);
-  const all = Array.from({ length: runs }, (_, run) => {
-    const until = begun + (budgetMs * (run + 1)) / runs;
+  const runOf = (run: number, arrivals: Arrivals, asked: readonly Need[]) => {
+    const until = begun + (budgetMs * (run + 1)) / (runs + ROOM_RUNS);
     const isOver = () => clock.monotonic() > until;
-    return runForward(pool, ends, { ...optionsOf(input, pool, run), asked, isOver });
-  });
-  const later = Math.min(...all.map(({ wentTo }) => wentTo));
+    const coming = drawArrivals(arrivals, plan.now, drawnFrom(input.seed, MOST_RUNS + run));
+    const crowded = withArrivals(pool, coming, plan);
+    return runForward(crowded, ends, { ...optionsOf(input, crowded, run), asked, isOver });
+  };
+  const starting = Array.from({ length: runs }, (_, run) => runOf(run, input.arrivals ?? [], []));
+  // Whoever asks stands before those who come later.
+  const asked = usualNeeds(plan);
+  const finding = Array.from({ length: ROOM_RUNS }, (_, run) => runOf(runs + run, [], asked));
+  const later = Math.min(...[...starting, ...finding].map(({ wentTo }) => wentTo));
   return {
     at: plan.now,
-    waiting: pool.waiters.map(({ uid }, index) => ({ uid, ...expected(all, "startsAt", index) })),
-    room: asked.map((need, index) => ({ ...need, ...expected(all, "roomAt", index) })),
+    waiting: pool.waiters.map(({ uid }, index) => ({ uid, ...expected(starting, "startsAt", index) })),
+    room: asked.map((need, index) => ({ ...need, ...expected(finding, "roomAt", index) })),
     later: later === Infinity ? null : later,
   };
 }
