@@ -102,11 +102,12 @@ function optionsOf(
 }
 
 /** Parts of a machine by powers of two and several whole ones, anywhere and in each zone. */
-function usualNeeds({ nodes, unitsPerNode }: PlanInput): Need[] {
+function usualNeeds({ nodes, makeableZone, unitsPerNode }: PlanInput): Need[] {
   const sizes: Omit<Need, "zone">[] = [];
   for (let units = 1; units < unitsPerNode; units *= 2) sizes.push({ machines: 1, units });
   for (const machines of [1, 2, 4]) sizes.push({ machines, units: unitsPerNode });
-  const zones = [...new Set(nodes.map(({ zone }) => zone))].sort().slice(0, MOST_ZONES);
+  const all = new Set([...nodes.map(({ zone }) => zone), ...(makeableZone ? [makeableZone] : [])]);
+  const zones = [...all].sort().slice(0, MOST_ZONES);
   return [null, ...zones].flatMap((zone) => sizes.map((size) => ({ ...size, zone })));
 }
 

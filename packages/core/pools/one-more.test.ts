@@ -83,6 +83,13 @@ describe("a question about a job not yet submitted", () => {
     });
   });
 
+  test("is told that what is pinned elsewhere never fits the machines that may still be made", () => {
+    const made = standing({ nodes: [], makeable: 1, makeableZone: "a", startupMs: HOUR });
+
+    expect(placeOneMore(made, ask(8, { zone: "b" }))).toMatchObject({ p50: null, code: "never" });
+    expect(placeOneMore(made, ask(8, { zone: "a" }))).toMatchObject({ p50: NOW + HOUR });
+  });
+
   test("is told how far the forecast reaches when it stands behind that", () => {
     const days = 9 * 24;
     const input = { occupied: [held("n-a", 8, days), held("n-b", 8, days)] };

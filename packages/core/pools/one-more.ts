@@ -137,10 +137,10 @@ function unitsByOwner({ occupied }: PlanInput): Map<string, number> {
   return owners;
 }
 
-function machinesOf({ nodes, makeable, unitsPerNode }: PlanInput): Standing["machines"] {
+function machinesOf({ nodes, makeable, makeableZone = null, unitsPerNode }: PlanInput): Standing["machines"] {
   const counts = new Map<string, [zone: string | null, units: number, count: number]>();
   const kinds = nodes.map(({ zone, units }) => ({ zone: zone as string | null, units }));
-  const made = Array.from({ length: makeable }, () => ({ zone: null, units: unitsPerNode }));
+  const made = Array.from({ length: makeable }, () => ({ zone: makeableZone, units: unitsPerNode }));
   for (const { zone, units } of [...kinds, ...made]) {
     const key = `${units} ${zone ?? ""}`;
     const known = counts.get(key) ?? [zone, units, 0];
