@@ -1,9 +1,10 @@
 // One binary for tests: etcd, kube-apiserver, kube-scheduler and kube-controller-manager as subcommands, each a process
-// of its own, and a maker of the key that signs service account tokens. Each ends when its input does, so none outlives
-// whoever started it.
+// of its own, a maker of the key that signs service account tokens, and a sweeper. Each ends when its input does, so
+// nothing outlives whoever started it.
 package main
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -30,12 +32,16 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		check(fmt.Errorf("usage: %s etcd|apiserver|scheduler|controller-manager|signing-key [flags]", os.Args[0]))
+		check(fmt.Errorf("usage: %s etcd|apiserver|scheduler|controller-manager|signing-key|sweep [flags]", os.Args[0]))
 	}
 	command, args := os.Args[1], os.Args[2:]
 	os.Args = append([]string{command}, args...)
 	if command == "signing-key" {
 		signingKey(args[0])
+		return
+	}
+	if command == "sweep" {
+		sweep(args[0])
 		return
 	}
 	go endWithInput()
@@ -87,6 +93,32 @@ func etcd(args []string) {
 	// A graceful end may wait for watchers for ever.
 	time.AfterFunc(2*time.Second, func() { os.Exit(0) })
 	server.Close()
+}
+
+// sweep HOME: when its input ends, however whoever started it ended, it kills the process groups that were named there
+// (`+<id>`) and not taken back (`-<id>`), and removes the directory.
+func sweep(home string) {
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	groups := map[int]bool{}
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		id, err := strconv.Atoi(lines.Text()[1:])
+		check(err)
+		if lines.Text()[0] == '+' {
+			groups[id] = true
+		} else {
+			delete(groups, id)
+		}
+	}
+	for id := range groups {
+		syscall.Kill(-id, syscall.SIGKILL)
+	}
+	// The others end at the same moment, and may still write.
+	for attempt := 0; attempt < 100; attempt++ {
+		if os.RemoveAll(home) == nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 func signingKey(file string) {

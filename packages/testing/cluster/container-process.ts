@@ -7,19 +7,26 @@ export interface ContainerProcess {
   signal(signal: "SIGTERM" | "SIGKILL"): void;
 }
 
+/** Names a process group that must not outlive the bench; the answer takes that back. */
+export type Guard = (processGroup: number) => () => void;
+
 const signalNumbers: Partial<Record<NodeJS.Signals, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
 
 /** `end` is called once, with the exit code as a container runtime gives it. */
 export function startProcess(
   container: Container,
-  { env, cwd, log }: { env: Record<string, string>; cwd: string; log: ContainerLog },
+  { env, cwd, log, guard }: { env: Record<string, string>; cwd: string; log: ContainerLog; guard: Guard },
   end: (exitCode: number, reason?: string) => void,
 ): ContainerProcess {
   const [command = "sleep", ...args] = [...(container.command ?? ["sleep", "infinity"]), ...(container.args ?? [])];
   const child = spawn(command, args, { env: inside(env), cwd, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   for (const output of [child.stdout, child.stderr]) output.on("data", (data) => log.write(String(data)));
+  const release = child.pid === undefined ? () => undefined : guard(child.pid);
   child.on("error", () => end(128, "StartError"));
-  child.on("close", (code, signal) => end(code ?? exitCodeOf(signal)));
+  child.on("close", (code, signal) => {
+    release();
+    end(code ?? exitCodeOf(signal));
+  });
   return {
     signal(signal) {
       if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;

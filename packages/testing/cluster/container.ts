@@ -1,5 +1,5 @@
 import { type ContainerLog, containerLog } from "./container-log.ts";
-import { type ContainerProcess, startProcess } from "./container-process.ts";
+import { type ContainerProcess, type Guard, startProcess } from "./container-process.ts";
 import type { Container, ContainerState } from "./pod.ts";
 import type { ContainerScript } from "./script.ts";
 
@@ -22,6 +22,7 @@ export interface RunningContainer {
 
 export interface ContainerPlace {
   readonly cwd: string;
+  readonly guard: Guard;
   readEnv(): Promise<Record<string, string>>;
   /** Called whenever its state is another. */
   changed(): void;
@@ -58,7 +59,7 @@ export function pretendContainer(spec: Container, script: ContainerScript, place
     become({ running: { startedAt: now() } }, script.readyMs === undefined);
     if (script.readyMs !== undefined) after(script.readyMs, () => "running" in state && become(state, true));
     if (script.output !== undefined) log.write(script.output);
-    if (script.process) running = startProcess(spec, { env, cwd: place.cwd, log }, end);
+    if (script.process) running = startProcess(spec, { env, cwd: place.cwd, log, guard: place.guard }, end);
     if (script.oom) after(script.afterMs ?? 0, () => end(137, "OOMKilled"));
     else if (script.exitCode !== undefined) after(script.afterMs ?? 0, () => end(script.exitCode ?? 0));
     begun.resolve();

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, rm, writeFile } from "node:fs/promises";
+import { access, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -42,23 +42,32 @@ describe("a control plane", () => {
     await expect(access(controlPlane.home)).rejects.toThrow("ENOENT");
   });
 
-  it("ends when whoever started it is killed", async () => {
+  it("ends when whoever started it is killed, with what it guards and its directory", async () => {
     const binary = await binaryPath(process.env);
     const program = `
+      import { spawn } from "node:child_process";
       import { startControlPlane } from ${JSON.stringify(new URL("control-plane.ts", import.meta.url).href)};
-      const { processIds, home } = await startControlPlane(${JSON.stringify(binary)});
-      console.log(JSON.stringify({ processIds, home }));`;
+      const { processIds, home, guard } = await startControlPlane(${JSON.stringify(binary)});
+      const { pid } = spawn("sleep", ["infinity"], { detached: true, stdio: "ignore" });
+      guard(pid);
+      console.log(JSON.stringify({ processIds: [...processIds, pid], home }));`;
     const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", program], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const [line] = await once(child.stdout, "data");
     const { processIds, home } = JSON.parse(String(line)) as { processIds: number[]; home: string };
-    expect(processIds.map(isRunning)).toEqual([true, true, true, true]);
+    expect(processIds.map(isRunning)).toEqual([true, true, true, true, true]);
 
     child.kill("SIGKILL");
 
     while (processIds.some(isRunning)) await sleep(25);
-    await rm(home, { recursive: true });
+    while (
+      await access(home).then(
+        () => true,
+        () => false,
+      )
+    )
+      await sleep(25);
   });
 
   it("says why it did not start", async () => {

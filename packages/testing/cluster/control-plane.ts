@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Access } from "./client.ts";
 import { kubeClient } from "./client.ts";
 import { type Part, runToEnd, startPart } from "./part.ts";
+import { type Sweeper, startSweeper } from "./sweeper.ts";
 
 /**
  * Who may call. `admin` and `kubelet` may do anything, `berth` what the group `berth:controller` was granted, as an
@@ -40,6 +41,8 @@ export interface ControlPlane {
   /** Its data, certificates and logs. */
   readonly home: string;
   readonly processIds: readonly number[];
+  /** This process group ends with the control plane, however this process ends, unless it is taken back before. */
+  guard(processGroup: number): () => void;
   /** Kills a part as a crash would and starts it again; returns when the API server answers that it is ready. */
   restart(part: PartName): Promise<void>;
   /** Ends its processes and removes its directory. */
@@ -50,13 +53,16 @@ export interface ControlPlane {
 export async function startControlPlane(binary: string, options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const home = await mkdtemp(join(tmpdir(), "berth-cluster-"));
   const parts: Part[] = [];
+  const sweeper = startSweeper(binary, home);
   const stop = async () => {
     // Those that ask first, the store last: none of them waits for one that is gone.
     for (const part of parts.toReversed()) await part.stop();
-    await rm(home, { recursive: true, force: true, maxRetries: 3 });
+    await sweeper.sweep();
+    // Where not even the sweeper could start.
+    await rm(home, { recursive: true, force: true });
   };
   try {
-    return await startParts(binary, { home, parts, stop, nodeGraceSeconds: options.nodeGraceSeconds ?? 4 });
+    return await startParts(binary, { home, parts, sweeper, stop, nodeGraceSeconds: options.nodeGraceSeconds ?? 4 });
   } catch (error) {
     await stop();
     throw error;
@@ -66,12 +72,13 @@ export async function startControlPlane(binary: string, options: ControlPlaneOpt
 interface Starting {
   readonly home: string;
   readonly parts: Part[];
+  readonly sweeper: Sweeper;
   readonly nodeGraceSeconds: number;
   stop(): Promise<void>;
 }
 
 async function startParts(binary: string, starting: Starting): Promise<ControlPlane> {
-  const { home, parts, nodeGraceSeconds, stop } = starting;
+  const { home, parts, sweeper, nodeGraceSeconds, stop } = starting;
   const tokens = await writeTokens(home);
   await mkdir(join(home, "certs"));
   await runToEnd(binary, ["signing-key", join(home, "signing.key")]);
@@ -103,6 +110,7 @@ async function startParts(binary: string, starting: Starting): Promise<ControlPl
     get processIds() {
       return parts.map(({ pid }) => pid);
     },
+    guard: (processGroup) => sweeper.guard(processGroup),
     async restart(name) {
       await parts.find((part) => part.name === name)?.restart();
       await isReady();

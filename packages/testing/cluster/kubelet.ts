@@ -59,6 +59,7 @@ export async function startKubelet(controlPlane: ControlPlane, options: KubeletO
     const make = (isInit: boolean) => (container: Container) =>
       pretendContainer(container, scriptOfContainer(script, container, isInit), {
         cwd,
+        guard: controlPlane.guard,
         async readEnv() {
           await mkdir(cwd, { recursive: true });
           return containerEnv(client, pod, container, ip);

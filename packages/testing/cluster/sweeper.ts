@@ -1,0 +1,29 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+
+/** A process that cleans up when this one ends, however it ends. */
+export interface Sweeper {
+  /** This process group is killed then; the answer takes that back. */
+  guard(processGroup: number): () => void;
+  /** Now: it ends the groups, and removes the directory. */
+  sweep(): Promise<void>;
+}
+
+export function startSweeper(binary: string, home: string): Sweeper {
+  const child = spawn(binary, ["sweep", home], { stdio: ["pipe", "ignore", "inherit"] });
+  const ended = once(child, "exit");
+  // Where it could not start, whoever waits for it is told.
+  ended.catch(() => undefined);
+  child.stdin.on("error", () => undefined);
+  const say = (line: string) => void (child.stdin.writable && child.stdin.write(`${line}\n`));
+  return {
+    guard(processGroup) {
+      say(`+${processGroup}`);
+      return () => say(`-${processGroup}`);
+    },
+    async sweep() {
+      child.stdin.end();
+      await ended;
+    },
+  };
+}
