@@ -31,12 +31,12 @@ export function nodeGroup(): GroupState {
 export function autoscale(sim: Scheduler, world: SimulatedWorld): void {
   const { group } = world;
   if (!group) return;
-  for (const environment of world.watch.living().values()) serve(sim, world, group, environment);
+  for (const environment of world.watch.living().values()) serve(sim, group, environment);
   for (const [name, at] of group.joins) if (at <= sim.time()) join(sim, world, group, name);
   for (const name of group.idle.keys()) removeIdle(sim, world, group, name);
 }
 
-function serve(sim: Scheduler, world: SimulatedWorld, group: GroupState, { uid, phase, run }: Environment): void {
+function serve(sim: Scheduler, group: GroupState, { uid, phase, run }: Environment): void {
   const open = run.grant?.shares.filter(({ node }) => node === null) ?? [];
   const name = `${uid}-r${run.n}`;
   if (phase !== "preparing" || run.appliedAt === null || open.length === 0 || group.served.has(name)) return;
