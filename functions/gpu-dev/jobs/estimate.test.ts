@@ -12,6 +12,8 @@ const HOUR = 3_600_000;
 async function forecastWorld(options: Partial<PlanInput> = {}) {
   const world = await httpWorld();
   const key = await world.login();
+  // The planner makes a forecast at most every 10 s.
+  world.clock.advance(10_000);
   const now = world.clock.now();
   const size = { wantedMs: HOUR };
   const held = (node: string, units: number, hours: number) => {
@@ -22,7 +24,14 @@ async function forecastWorld(options: Partial<PlanInput> = {}) {
     occupied: [held("n1", 4, 3), held("n2", 8, 1)],
     ...{ waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now, ...options },
   };
-  const outset = { type: "h100", plan: input, planned: plan(input), number: 1, durations: noDurations, started: [] };
+  const outset = {
+    type: "h100",
+    plan: input,
+    planned: plan(input),
+    number: 1,
+    durations: async () => noDurations,
+    started: [],
+  };
   await refreshForecast(world.ctx, outset);
   return { world, key, now };
 }
@@ -92,7 +101,14 @@ describe("an estimate for a job not yet submitted", () => {
     const input = { ...later, now: now + 20_000 };
     world.clock.advance(20_000);
     await refreshForecast(world.ctx, {
-      ...{ type: "h100", plan: input, planned: plan(input), number: 2, durations: noDurations, started: [] },
+      ...{
+        type: "h100",
+        plan: input,
+        planned: plan(input),
+        number: 2,
+        durations: async () => noDurations,
+        started: [],
+      },
     });
 
     const { body } = await ask(world, key);
@@ -145,6 +161,8 @@ async function waitingWorld(endsInHours: number) {
   await world.advance(2_000);
   const { items } = await world.ctx.table.query({ index: "waiting", partition: "h100" });
   const { uid } = z.object({ uid: z.string() }).parse(items[0]);
+  // The planner makes a forecast at most every 10 s.
+  world.clock.advance(10_000);
   const now = world.clock.now();
   const size = { wantedMs: HOUR };
   const owner = "x";
@@ -155,7 +173,14 @@ async function waitingWorld(endsInHours: number) {
     waiting: [{ uid, owner: "me", zone: null, queuedAt: now, size: { machines: 1, units: 8, ...size } }],
     ...{ makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now },
   };
-  const outset = { type: "h100", plan: input, planned: plan(input), number: 1, durations: noDurations, started: [] };
+  const outset = {
+    type: "h100",
+    plan: input,
+    planned: plan(input),
+    number: 1,
+    durations: async () => noDurations,
+    started: [],
+  };
   await refreshForecast(world.ctx, outset);
   const shown = await world.request("GET", `/v1/jobs/${id}`, { key });
   return { now, job: (await shown.json()) as Record<string, unknown> };

@@ -5,7 +5,7 @@ import { keyText } from "../keys.ts";
 import type { PlannerContext } from "../worker.ts";
 import type { Candidate, Lines, Reach } from "./lines.ts";
 import { readNamed } from "./named.ts";
-import { type Occupied, type Place, type Plan, plan } from "./plan.ts";
+import { type Occupied, type Place, type Plan, type PlanInput, plan } from "./plan.ts";
 import type { Grant, Holding, Ledger, NodeLedger, Pool } from "./record.ts";
 import { makeable, summarize } from "./summary.ts";
 import { readUsed, type Used } from "./used.ts";
@@ -22,6 +22,8 @@ export interface Advice {
 export interface Decision {
   /** With the new grants. */
   readonly ledger: Ledger;
+  /** What the plan was made of. */
+  readonly input: PlanInput;
   readonly planned: Plan;
   readonly list: Lines;
   readonly used: Used;
@@ -47,8 +49,8 @@ export async function decideGrants(
   const list = await readWaiting(ctx, settled, named);
   const owners = list.candidates.map(({ owner }) => owner);
   const used = await readUsed(ctx, settled.type, owners, returned, now);
-  const { planned, grants } = await planVerified(ctx, { ledger: settled, list, used: used.owners }, named, now);
-  return { ledger: { ...settled, granted: [...settled.granted, ...grants] }, planned, list, used };
+  const { input, planned, grants } = await planVerified(ctx, { ledger: settled, list, used: used.owners }, named, now);
+  return { ledger: { ...settled, granted: [...settled.granted, ...grants] }, input, planned, list, used };
 }
 
 /**
@@ -139,11 +141,12 @@ async function planVerified(
   outset: Outset,
   named: readonly Environment[],
   now: number,
-): Promise<{ planned: Plan; grants: Grant[] }> {
+): Promise<{ input: PlanInput; planned: Plan; grants: Grant[] }> {
   const verified = new Map(named.map((record) => [keyText(keyOf(record)), record]));
   let waiting: readonly Candidate[] = outset.list.candidates;
   for (let tries = 0; tries < PLANS; tries++) {
-    const planned = planOver(ctx, outset, waiting, now);
+    const input = inputOf(ctx, outset, waiting, now);
+    const planned = plan(input);
     const itemOf = itemsByNode(outset.ledger, now);
     const chosen = new Map(planned.grants.map((grant) => [grant.uid, grant.shares]));
     const proposed = waiting.filter((one) => chosen.has(one.uid));
@@ -156,11 +159,12 @@ async function planVerified(
       const grants = proposed.flatMap((one) =>
         grantOf(ctx, one, verified.get(one.key), chosen.get(one.uid), itemOf, now),
       );
-      return { planned, grants };
+      return { input, planned, grants };
     }
     waiting = waiting.filter((one) => !gone.has(one));
   }
-  return { planned: planOver(ctx, outset, [], now), grants: [] };
+  const input = inputOf(ctx, outset, [], now);
+  return { input, planned: plan(input), grants: [] };
 }
 
 /** The ledger item of each machine that can be given, and under null that of those still to be made. */
@@ -188,11 +192,11 @@ function grantOf(
   return [{ id: ctx.ids.uid(), key, uid, run: record.run.n, owner, size, shares, items, at: now }];
 }
 
-function planOver(ctx: PlannerContext, { ledger, used }: Outset, waiting: readonly Candidate[], now: number): Plan {
+function inputOf(ctx: PlannerContext, { ledger, used }: Outset, waiting: readonly Candidate[], now: number): PlanInput {
   const { pool } = ledger;
   const usable = usableNodes(ledger, now);
   const toMake = makeable(ctx, ledger);
-  return plan({
+  return {
     nodes: usable.map((node) => ({
       name: node.name,
       zone: node.zone,
@@ -208,7 +212,7 @@ function planOver(ctx: PlannerContext, { ledger, used }: Outset, waiting: readon
     used,
     closed: pool.closed,
     now,
-  });
+  };
 }
 
 /**

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { forecastKey } from "../keys.ts";
+import { NOBODY } from "../writers.ts";
 import { readAdvice } from "./advice.ts";
 import { readArrivals } from "./arrivals.ts";
 import { noDurations } from "./durations.ts";
@@ -23,7 +24,21 @@ function outset(now: number, options: Partial<PlanInput>, rest: Partial<Forecast
   const nodes = [{ name: "n1", zone: "zone-a", units: 8 }];
   const group = { makeable: 0, unitsPerNode: 8, startupMs: 0, head: null };
   const input = { nodes, occupied: [], waiting: [], ...group, now, ...options };
-  return { type: "h100", plan: input, planned: plan(input), number: 1, durations: noDurations, started: [], ...rest };
+  return {
+    type: "h100",
+    plan: input,
+    planned: plan(input),
+    number: 1,
+    durations: async () => noDurations,
+    started: [],
+    ...rest,
+  };
+}
+
+/** As if the planner had made none. */
+async function forgetForecasts({ table }: MemoryWorld): Promise<void> {
+  const forecasts = table.all().filter(({ pk }) => pk.startsWith("forecast#"));
+  await Promise.all(forecasts.map((item) => table.remove(item, { ifWriter: NOBODY })));
 }
 
 /** One machine in use, and somebody who waits for it. */
@@ -33,6 +48,7 @@ async function worldWithOneWaiting() {
   await world.advance(60_000);
   await createEnvironment(world.as("bob"), newEnvironment("second"));
   const record = await world.read("bob", "second");
+  await forgetForecasts(world);
   return { ...world, record };
 }
 
@@ -102,7 +118,9 @@ describe("a stored forecast", () => {
   });
 
   test("knows who came lately, each once, whether they had to wait or not", async () => {
-    const { ctx, clock } = await memoryWorld();
+    const world = await memoryWorld();
+    await forgetForecasts(world);
+    const { ctx, clock } = world;
     const begin = clock.now();
     const size = { machines: 1, units: 8, wantedMs: HOUR };
     const occupied = [held(begin + 4 * HOUR)];
@@ -150,7 +168,9 @@ describe("a stored forecast", () => {
   });
 
   test("of 2,000 who wait with one first digit fits its item", async () => {
-    const { ctx, clock } = await memoryWorld();
+    const world = await memoryWorld();
+    await forgetForecasts(world);
+    const { ctx, clock } = world;
     const now = clock.now();
     const all = Array.from({ length: 2_000 }, (_, n) => waiting(`0${String(n).padStart(31, "f")}`, now + n));
 

@@ -25,7 +25,8 @@ export interface ForecastOutset {
   readonly planned: Plan;
   /** Of the plan. */
   readonly number: number;
-  readonly durations: Durations;
+  /** Asked for only when a forecast is made. */
+  readonly durations: () => Promise<Durations>;
   /** Everybody who has capacity, and since when. */
   readonly started: readonly (Omit<Arrival, "zone"> & { readonly uid: string })[];
 }
@@ -38,6 +39,7 @@ export interface StartTold extends Expected {
 }
 
 const EVERY_MS = 10_000;
+const STILL_EVERY_MS = 5 * 60_000;
 /** A planner makes a forecast every minute at least: this old, it says nothing of now. */
 const OLDEST_MS = 10 * 60_000;
 const DIGITS = [..."0123456789abcdef"];
@@ -53,7 +55,8 @@ export async function refreshForecast(
   const { type, planned } = outset;
   const now = outset.plan.now;
   const before = await ctx.table.get(forecastKey(type, null));
-  if (before && number(before.at) && before.at <= now && now - before.at < EVERY_MS) return undefined;
+  if (before && number(before.at) && before.at <= now && now - before.at < shortestPauseMs(before, outset))
+    return undefined;
   const items = await ctx.table.getMany(DIGITS.map((digit) => forecastKey(type, digit)));
   const promised = new Map(items.flatMap(promisesOf));
   const plan = afterGrants(outset.plan, planned);
@@ -66,7 +69,8 @@ export async function refreshForecast(
   const told = new Set(items.flatMap((item) => entriesOf(item).map(([uid]) => uid)));
   const since = before && number(before.at) ? before.at : null;
   const arrivals = addArrivals(readArrivals(before?.arrivals), cameSince(since, outset, told));
-  const found = forecast({ plan, durations: outset.durations, arrivals, seed: outset.number, clock: ctx.clock });
+  const durations = await outset.durations();
+  const found = forecast({ plan, durations, arrivals, seed: outset.number, clock: ctx.clock });
   const entries = entriesFor(found, { promised, factor, moves: movesOf(plan, planned.places) });
   const byKey = new Map(items.map(({ pk }) => [pk, [] as (readonly [string, Entry])[]]));
   for (const one of entries) {
@@ -81,6 +85,14 @@ export async function refreshForecast(
   const whole = { ...stored, ...forecastKey(type, null), standing, starts: known.starts, arrivals: toStored(arrivals) };
   await Promise.all([...written, whole].map((item) => ctx.table.put(item)));
   return promiseErrors(known);
+}
+
+/** Where nobody waits and nobody came or went, the last one says what the next one would: it must only not grow old. */
+function shortestPauseMs({ standing, at }: Item, { planned, started }: ForecastOutset): number {
+  const { places, grants, freeUnits } = planned;
+  const came = places.length + grants.length > 0 || started.some((one) => one.at > Number(at));
+  const isStill = !came && isStanding(standing) && standing.waiting === 0 && standing.freeUnits === freeUnits;
+  return isStill ? STILL_EVERY_MS : EVERY_MS;
 }
 
 /** What a question about a job of this pool is answered from; undefined while there is no forecast, or only an old one. */

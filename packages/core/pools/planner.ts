@@ -10,13 +10,14 @@ import type { PlannerContext } from "../worker.ts";
 import { writeRecord } from "../write-record.ts";
 import { writeAdvice } from "./advice.ts";
 import { beginPool } from "./begin-pool.ts";
-import { adviceOf, decideGrants, headAfter } from "./decide.ts";
+import { adviceOf, type Decision, decideGrants, headAfter } from "./decide.ts";
+import { refreshForecast } from "./forecast-items.ts";
 import { ledgerItemsOf, readLedger, readLedgerItems } from "./ledger.ts";
 import { readNamed } from "./named.ts";
 import { findPool, type Grant, type Ledger, type Pool, poolTypeOf } from "./record.ts";
 import { concerns, settle } from "./settle.ts";
 import { talliedBetween } from "./tally.ts";
-import { returnedBetween, writeUsed } from "./used.ts";
+import { readRuns, returnedBetween, writeUsed } from "./used.ts";
 import { writeLedger } from "./write-ledger.ts";
 
 /** Looks at pools, as they came in one batch: those at one pool are one look that names all their environments. */
@@ -97,9 +98,29 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
     writeUsed(ctx, decided.used),
     advice ? writeAdvice(ctx, head, advice, pool.advised, now) : undefined,
   ]);
+  await tellStarts(ctx, decided, written.ledger, head);
   const ms = Math.round(ctx.clock.monotonic() - startedAt);
   const counts = { granted: granted.length, held: held.length, waiting: head.summary.waiting };
   ctx.log.info("plan", { pool: pool.type, ...counts, named: named.length, nextMs: (head.dueAt ?? now) - now, ms });
+}
+
+/**
+ * When those who wait will start: after everything that was granted is told, at most every 10 s, and at most a second of
+ * CPU. It is advice, so what fails here fails nothing.
+ */
+async function tellStarts(
+  ctx: PlannerContext,
+  { input, planned }: Decision,
+  { type, granted, held }: Ledger,
+  { plans }: Pool,
+): Promise<void> {
+  const started = [...granted, ...held].map(({ uid, at, owner, size }) => ({ uid, at, owner, size }));
+  try {
+    const durations = () => readRuns(ctx, type);
+    await refreshForecast(ctx, { type, plan: input, planned, number: plans, durations, started });
+  } catch (error) {
+    ctx.log.warn("no forecast", { pool: type, error: String(error) });
+  }
 }
 
 /** Whether one of these waits and was not seen, or has taken, moved or given back what its ledger items say. */

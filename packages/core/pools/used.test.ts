@@ -87,7 +87,8 @@ test("a plan reads what was used once when several owners wait, and not at all w
     return world.table.getMany(keys);
   };
   const ctx = { ...world.ctx, table: { ...world.table, getMany } };
-  const ofUse = () => reads.filter((keys) => keys.some((pk) => pk.startsWith("used#")));
+  // The forecast after a plan reads all 16.
+  const ofUse = () => reads.filter((keys) => keys.length < 16 && keys.some((pk) => pk.startsWith("used#")));
   for (const id of ["one", "two"]) await createEnvironment(world.as("alice"), newEnvironment(id));
 
   await reconcilePools(ctx, [{ look: poolLook }]);

@@ -1,5 +1,6 @@
 import type { Context, Item, Stored } from "../context.ts";
 import { usedKey } from "../keys.ts";
+import { addDurations, addRun, type Durations, readDurations } from "./durations.ts";
 import type { Holding, Ledger } from "./record.ts";
 
 /** What owners used of a pool lately: one of 16 items, by the hash of the owner. */
@@ -9,6 +10,8 @@ export interface UsedItem extends Stored {
   readonly at: number;
   /** Unit-hours by owner. */
   readonly owners: Readonly<Record<string, number>>;
+  /** How much of the time that they asked for their jobs really took. */
+  readonly runs: Durations;
 }
 
 export interface Used {
@@ -47,13 +50,22 @@ export async function readUsed(
     const item = hours.get(digits.get(owner) ?? "");
     item?.set(owner, (item.get(owner) ?? 0) + (units * Math.max(0, now - at)) / HOUR_MS);
   }
-  const touched = new Set(returned.map(({ owner }) => digits.get(owner)));
+  const ofDigit = (digit: string) => returned.filter(({ owner }) => digits.get(owner) === digit);
   return {
     owners: new Map([...hours.values()].flatMap((item) => [...item])),
     changed: [...keys]
-      .filter(([digit]) => touched.has(digit))
-      .map(([digit, key]) => ({ ...key, writers: [], kind: "used", at: now, owners: largest(hours.get(digit)) })),
+      .filter(([digit]) => ofDigit(digit).length > 0)
+      .map(([digit, key]) => {
+        const runs = ofDigit(digit).reduce(withRunAt(now), readDurations(stored.get(key.pk)?.runs));
+        return { ...key, writers: [], kind: "used", at: now, owners: largest(hours.get(digit)), runs };
+      }),
   };
+}
+
+/** What all owners' jobs of this pool really took: one batch read. */
+export async function readRuns(ctx: Context<"table">, type: string): Promise<Durations> {
+  const items = await ctx.table.getMany([..."0123456789abcdef"].map((digit) => usedKey(type, digit)));
+  return addDurations(items.map((item) => readDurations(item.runs)));
 }
 
 /** Without a condition, once the ledger is written that lets the holdings go. */
@@ -65,6 +77,11 @@ export async function writeUsed(ctx: Context<"table">, { changed }: Used): Promi
 export function returnedBetween(before: Pick<Ledger, "held">, after: Pick<Ledger, "held">): Holding[] {
   const kept = new Set(after.held.map(({ id }) => id));
   return before.held.filter(({ id }) => !kept.has(id));
+}
+
+function withRunAt(now: number) {
+  return (runs: Durations, { owner, at, size }: Holding): Durations =>
+    addRun(runs, { owner, tookMs: now - at, wantedMs: size.wantedMs });
 }
 
 function decayed(item: Item | undefined, now: number): Map<string, number> {
