@@ -45,8 +45,9 @@ export async function stepActive(ctx: WorkerContext, read: Environment, now: num
   return until(warned, Math.min(...next), "active");
 }
 
-function withSight(environment: Environment, { address, ports, limits }: Observation): Environment {
-  return { ...environment, run: { ...environment.run, address: address ?? environment.run.address, ports, limits } };
+function withSight(environment: Environment, { address, ports, limits, isolation }: Observation): Environment {
+  const { run } = environment;
+  return { ...environment, run: { ...run, address: address ?? run.address, ports, limits, isolation } };
 }
 
 /** When GitHub is asked again. */
