@@ -208,6 +208,33 @@ test("the operator's word counts for one node object, for 24 h, also where the m
   expect(after.run.startedAt).toBeGreaterThan(ended.createdAt + 24 * HOUR);
 });
 
+test("the operator's word counts for a machine that came for a run and died before any listing showed it", async () => {
+  const [node] = nodesOf({ h100: 1 });
+  if (!node) throw new Error("There is no node");
+  const group = { pool: "h100", mostNodes: 1, startupMs: MINUTE, zones: [] };
+  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
+  await createEnvironment(world.as("alice"), newEnvironment("job", { hours: 24 }));
+  await world.advance(30 * SECOND);
+  world.compute.setNode(node);
+  await world.advance(20 * SECOND);
+  const early = await world.read("alice", "job");
+  world.compute.loseNode(node.name);
+  world.compute.setMachine(node.uid, "unknown");
+  world.compute.removeNode(node.name);
+  await world.advance(HOUR);
+  const inLedger = (await viewPool(world.ctx, "h100"))?.nodes;
+
+  const found = await declareNodeGone(world.as("op"), node.name);
+  await world.advance(MINUTE);
+
+  expect([early.phase, inLedger, found.uid]).toEqual(["active", [], node.uid]);
+  expect(await world.read("alice", "job")).toMatchObject({
+    phase: "failed",
+    reason: `Its machine was lost: ${node.name}`,
+  });
+  expect(await viewPool(world.ctx, "h100")).toMatchObject({ held: [], granted: [] });
+});
+
 test("a node that only an unreadable ledger may name is not answered as unknown", async () => {
   const job = await running({}, { nodes: nodesOf({ h100: 1, a100: 1 }) });
   const [node] = (await viewPool(job.world.ctx, "a100"))?.nodes ?? [];

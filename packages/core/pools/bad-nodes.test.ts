@@ -211,3 +211,28 @@ test("a machine that is granted while a listing without it is written stays unti
   expect(await namesIn(world, "h100")).toEqual(["h100-1"]);
   expect((await viewPool(world.ctx, "h100"))?.held).toHaveLength(1);
 });
+
+test("a listing that is older than a new pool takes no machine from it that came meanwhile", async () => {
+  const { world } = await badWorld([]);
+  const [first, second] = nodesOf({ h100: 2 });
+  if (!first || !second) throw new Error("There are no nodes");
+  let isOpen = false;
+  const put: typeof world.table.put = async (item, condition) => {
+    const isWritten = await world.table.put(item, condition);
+    const isOpened = "kind" in item && item.kind === "pool" && "closed" in item && item.closed === null;
+    if (!isOpened || isOpen) return isWritten;
+    isOpen = true;
+    // The pool is new and open: somebody else lists both machines, and both are given.
+    await refreshWith(world, [first, second]);
+    for (const id of ["one", "another"]) await createEnvironment(world.as("alice"), newEnvironment(id, { gpus: 8 }));
+    await world.deliver();
+    return isWritten;
+  };
+  const compute = { ...world.compute, listNodes: async () => [first] };
+
+  await refreshCapacity({ ...world.ctx, table: { ...world.table, put }, compute });
+
+  expect(isOpen).toBe(true);
+  expect(await namesIn(world, "h100")).toEqual(["h100-1", "h100-2"]);
+  expect((await viewPool(world.ctx, "h100"))?.held).toHaveLength(2);
+});

@@ -1,12 +1,14 @@
-import type { Context, Key, Stored, UserContext } from "../context.ts";
+import type { Context, Key, NodeRef, Stored, UserContext } from "../context.ts";
+import { keyOf } from "../environments/record.ts";
 import { poolTypes } from "../fleet.ts";
 import { keyOfText, keyText, nodeGoneKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
 import { changeRecord } from "../write-record.ts";
 import { readLedger, readLedgerItems } from "./ledger.ts";
+import { readNamed } from "./named.ts";
 import { planSoon } from "./plan-soon.ts";
-import { emptyPool, type PoolNode } from "./record.ts";
+import { emptyPool, type Ledger } from "./record.ts";
 
 /** How long the operator's word that a machine is dead counts. */
 export const WORD_MS = 24 * 3_600_000;
@@ -22,30 +24,51 @@ interface GoneNode extends Stored {
 /**
  * The operator's word that the machine behind a node is dead, whatever cluster and provider say: what runs there is lost
  * and nothing is granted there for 24 h. It is the word on that node object: one that has its name later is another.
- * Throws `notFound` for a node that no pool has, or `conflict` when a ledger that cannot be read may have it.
+ * Throws `notFound` for a node that no pool has and no run is bound to, or `conflict` when a ledger that cannot be read
+ * may have it.
  */
-export async function declareNodeGone(ctx: UserContext<"table" | "queue">, name: string): Promise<PoolNode> {
+export async function declareNodeGone(ctx: UserContext<"table" | "queue">, name: string): Promise<NodeRef> {
   const ledgers = await Promise.all(poolTypes.map((type) => readLedger(ctx, emptyPool(ctx, type))));
   const nodes = ledgers.flatMap((ledger) => ledger.nodes.filter((one) => one.name === name));
   // The one that is there, where a machine that is gone had its name before.
   const node = nodes.find(({ gone }) => !gone) ?? nodes[0];
-  if (!node)
+  const found = node
+    ? { machine: node, runs: [...node.granted, ...node.held].map((entry) => entry.key) }
+    : await machineWithoutItem(ctx, ledgers, name);
+  if (!found)
     throw unknownNode(
       name,
       ledgers.flatMap(({ unreadable }) => [...unreadable]),
     );
   const now = ctx.clock.now();
-  const key = nodeGoneKey(node.uid);
+  const key = nodeGoneKey(found.machine.uid);
   const ttl = Math.ceil((now + WORD_MS) / 1000);
   const word: GoneNode = { ...key, writers: [], kind: "node-gone", node: name, at: now, ttl };
   await ctx.table.put(word);
-  await markGone(ctx, node, now);
-  const held = [...node.granted, ...node.held].flatMap((entry) => keyOfText(entry.key) ?? []);
+  if (node) await markGone(ctx, node, now);
+  const runs = found.runs.flatMap((text) => keyOfText(text) ?? []);
   await Promise.all([
-    planSoon(ctx, node.type),
-    ...held.map((environment) => sendLook(ctx, environment, { for: [keyText(key)] })),
+    ...(node ? [planSoon(ctx, node.type)] : []),
+    ...runs.map((environment) => sendLook(ctx, environment, { for: [keyText(key)] })),
   ]);
-  return node;
+  return found.machine;
+}
+
+/**
+ * A machine made for a run may die before a listing has shown it, and then has no ledger item: only the record of the run
+ * that was bound to it knows it. `runs`: the environments, as in a message.
+ */
+async function machineWithoutItem(
+  ctx: Context<"table" | "queue">,
+  ledgers: readonly Ledger[],
+  name: string,
+): Promise<{ readonly machine: NodeRef; readonly runs: readonly string[] } | undefined> {
+  const unpinned = ledgers.flatMap(({ makeable: { granted, held } }) => [...granted, ...held].map(({ key }) => key));
+  const { records } = await readNamed(ctx, [...new Set(unpinned)]);
+  const isIt = (machine: NodeRef) => machine.name === name;
+  const bound = records.filter(({ run }) => run.machines.some(isIt));
+  const machine = bound[0]?.run.machines.find(isIt);
+  return machine && { machine, runs: bound.map((record) => keyText(keyOf(record))) };
 }
 
 function unknownNode(name: string, unreadable: readonly string[]): Problem {

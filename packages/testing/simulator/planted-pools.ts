@@ -53,6 +53,10 @@ export const poolBugs: readonly PlantedBug[] = [
   },
   {
     name: "a new pool's ledger read after the cluster was listed",
+    caughtBy: {
+      file: "pools/bad-nodes.test.ts",
+      title: "a listing that is older than a new pool takes no machine from it that came meanwhile",
+    },
     edits: [
       {
         file: "pools/capacity.ts",

@@ -241,6 +241,8 @@ function isQuiet(sim: Scheduler, world: SimulatedWorld): boolean {
   const disks = [...world.watch.disks().values()];
   const soon = sim.time() + SOON_MS;
   if (environments.some(({ dueAt }) => dueAt !== undefined)) return false;
+  // A planner that slept may still grant to who ended meanwhile: the next plan drops it.
+  if ([...world.watch.pools().values()].some(({ granted, held }) => granted.length + held.length > 0)) return false;
   if (disks.some(({ dueAt }) => (dueAt ?? soon) < soon)) return false;
   const isDue = (item: Item) =>
     looked.includes(String(item.kind)) && !isHopeless(item) && Number(item.dueAt ?? soon) < soon;
