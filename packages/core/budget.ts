@@ -16,7 +16,7 @@ interface Changing {
   readonly volumes: Volumes;
 }
 
-/** Ports whose changing calls refuse once the read that began the step is 20 s old (design section 2). */
+/** Ports whose changing calls refuse once the read that began the step is 20 s old (docs/architecture.md#claims). */
 export function budgeted({ compute, volumes }: Changing, clock: Clock, readAt: number): Changing {
   function inTime<Input extends unknown[], Output>(call: (...input: Input) => Promise<Output>) {
     return async (...input: Input): Promise<Output> => {

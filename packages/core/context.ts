@@ -66,10 +66,11 @@ export interface Page {
 }
 
 /**
- * The records. Reads by key and by partition are consistent; the two indexes may be late (design section 5).
- * `put` replaces the whole item: `ifWriter` null means that it must be absent, a token that its newest writer must still
- * be that one (or nobody's), none that it is written whatever was there. Throws `Conflict` when the condition does not hold, which may
- * be the effect of the very same put, repeated below (write-record.ts).
+ * The records. Reads by key and by partition are consistent; the two indexes may be late
+ * (docs/architecture.md#the-table). `put` replaces the whole item: `ifWriter` null means that it must be absent, a
+ * token that its newest writer must still be that one (or nobody's), none that it is written whatever was there. Throws
+ * `Conflict` when the condition does not hold, which may be the effect of the very same put, repeated below
+ * (write-record.ts).
  */
 export interface Table {
   get(key: Key): Promise<Item | undefined>;
@@ -90,7 +91,10 @@ export type QueueName = "work" | "pools" | "webhooks";
 export interface Look {
   readonly look: string;
   readonly for?: readonly string[];
-  /** The world signalled a change: the record is looked at although it is not due (design section 2). */
+  /**
+   * The world signalled a change: the record is looked at although it is not due
+   * (docs/architecture.md#level-triggering).
+   */
   readonly hint?: true;
 }
 
@@ -462,7 +466,7 @@ export interface GithubKeys {
   keysOf(user: string): Promise<string | undefined>;
 }
 
-/** Posts to receivers that users name. What they name is never trusted (contracts/novita section 4). */
+/** Posts to receivers that users name. What they name is never trusted (docs/apis/novita.md#webhooks). */
 export interface Fetch {
   /**
    * `private`: a literal address, or a name that resolves to one, that is not to be dialled. A name that does not

@@ -1,6 +1,6 @@
 import type { Resources } from "./context.ts";
 
-/** One kind of machine that can be asked for (contracts/gpu-dev section 7). */
+/** One kind of machine that can be asked for (docs/apis/gpu-dev.md#instance-types). */
 export interface InstanceType {
   readonly name: string;
   /** The pool it belongs to, and what the wire calls its GPU type. */

@@ -56,7 +56,8 @@ const KEPT_MS = 24 * 3_600_000;
 
 /**
  * Writes down, before anything is made, what this request shall make, or finds what an earlier one of the same key was
- * about: a repeat goes on with its id, whether that one died, failed or still runs (contracts/common section 8).
+ * about: a repeat goes on with its id, whether that one died, failed or still runs
+ * (docs/apis/common.md#idempotency-key).
  */
 export async function beginCreate(ctx: UserContext<"table">, request: KeyedRequest, chosen: ChosenIds): Promise<Begun> {
   const fresh = newCreate(ctx, request, chosen);

@@ -1,6 +1,6 @@
 import type { Key, QueueName } from "./context.ts";
 
-/** Every key of the table, in one place (answers: records and keys). `sk` of a single item is "-". */
+/** Every key of the table, in one place. `sk` of a single item is "-". */
 export function environmentKey(owner: string, createdBy: string, id: string): Key {
   return { pk: environmentsOf(owner, createdBy), sk: id };
 }

@@ -15,7 +15,10 @@ const SUFFIX = 12;
 /** A bound for the record: so many are listed only where something goes wrong again and again. */
 const MOST = 40;
 
-/** A volume that may exist under this token, written down before it is made (design section 2: intent before effect). */
+/**
+ * A volume that may exist under this token, written down before it is made
+ * (docs/architecture.md#the-item-that-decides).
+ */
 export interface VolumeMaking {
   readonly kind: "volume";
   readonly token: string;

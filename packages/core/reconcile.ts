@@ -16,8 +16,9 @@ import type { Step, WorkerContext } from "./worker.ts";
 import { writeRecord } from "./write-record.ts";
 
 /**
- * One look: reads the record, observes the world, takes the one next step, writes what it saw (design section 2).
- * Whatever goes wrong inside is written into the record or logged; it throws only when the table cannot be reached.
+ * One look: reads the record, observes the world, takes the one next step, writes what it saw
+ * (docs/architecture.md#level-triggering). Whatever goes wrong inside is written into the record or logged; it throws
+ * only when the table cannot be reached.
  */
 export async function reconcile(ctx: WorkerContext, message: Look): Promise<void> {
   const key = keyOfText(message.look);

@@ -4,7 +4,9 @@ import type { Check, Table } from "./shape.ts";
 /** The form that this version writes. A higher one means what only a newer version knows. */
 export const FORMAT = 1;
 
-/** A record that this version cannot read: nobody guesses what it means (design section 2). */
+/**
+ * A record that this version cannot read: nobody guesses what it means (docs/architecture.md#unreadable-is-not-gone).
+ */
 export class Unreadable extends Error {
   readonly kind: string;
   readonly item: Item;

@@ -93,7 +93,7 @@ export function memoryQueue(options: {
   };
 }
 
-/** Refuses what SQS would refuse; shared rules of both queues (design section 2). */
+/** Refuses what SQS would refuse; the rules that both queues share. */
 function requireOptions(queue: QueueName, { delaySeconds = 0, group }: SendOptions): void {
   if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > 900) {
     throw new Error(`A delay is 0 to 900 whole seconds, not ${delaySeconds}`);

@@ -54,9 +54,9 @@ const HOUR_MS = 3_600_000;
 
 /**
  * Compares what runs in the cluster with the records, both ways, notes what does not match, and removes what has been
- * useless for ten minutes (design section 2, last rule). What is seen once may be on its way: `sightings` and
- * `firstSeenAt` tell what stays. Throws when the cluster or the table did not answer: then nothing is noted or removed,
- * and so it is when the report cannot be read: what was read before would count again.
+ * useless for ten minutes (docs/architecture.md#not-seen-is-not-gone). What is seen once may be on its way: `sightings`
+ * and `firstSeenAt` tell what stays. Throws when the cluster or the table did not answer: then nothing is noted or
+ * removed, and so it is when the report cannot be read: what was read before would count again.
  */
 export async function findOrphans(ctx: Context<"table" | "compute">): Promise<void> {
   const item = await ctx.table.get(orphansKey);

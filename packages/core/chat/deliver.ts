@@ -10,7 +10,7 @@ import { type Inbox, type Message, settledAs } from "./record.ts";
 
 /** Longer than whoever has claimed may still post: the step's budget, the post itself, the clocks of two hosts. */
 const CLAIM_MS = 40_000;
-/** contracts/session-manager section 3. */
+/** docs/apis/session-manager.md#effects-and-times. */
 const POST_MS = 5_000;
 const LONGEST_WAIT_MS = 60_000;
 /** An item has 400 kB (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html). */

@@ -5,7 +5,9 @@ import { listOf, pairOf, text, uid } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
 import { changeRecord } from "../write-record.ts";
 
-/** The owner's disks by name: the one item that decides which names exist (design section 3). */
+/**
+ * The owner's disks by name: the one item that decides which names exist (docs/architecture.md#the-item-that-decides).
+ */
 export interface Directory extends Stored {
   readonly kind: "directory";
   /** Name and uid of each disk. Pairs, since `__proto__` is a name too. */

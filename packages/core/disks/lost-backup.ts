@@ -85,7 +85,7 @@ async function isHeld(ctx: WorkerContext, disk: Disk): Promise<boolean> {
   return current !== undefined || following !== undefined;
 }
 
-/** Whoever comes after a claim looks for what it left on that very volume (design section 2). */
+/** Whoever comes after a claim looks for what it left on that very volume (docs/architecture.md#claims). */
 async function resolveClaim(
   ctx: WorkerContext,
   disk: Disk,

@@ -8,7 +8,7 @@ export type DiskPhase = "creating" | "available" | "deleted" | "purging" | "purg
 
 export type OperationKind = "create" | "delete" | "undelete";
 
-/** The environment that has the disk, valid only while that lives (design section 3). */
+/** The environment that has the disk, valid only while that lives (docs/architecture.md#the-table). */
 export interface Holder {
   readonly uid: string;
   /** Of its record, as a message carries it. */

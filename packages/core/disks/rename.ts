@@ -15,7 +15,7 @@ export interface Renamed {
 
 /**
  * Gives a disk another name in one conditional write of the directory, then tags its snapshots. Throws `notFound`,
- * `gone`, or `conflict` when it is in use or the new name is taken (contracts/gpu-dev section 6). `giveUpTags` is asked
+ * `gone`, or `conflict` when it is in use or the new name is taken (docs/apis/gpu-dev.md#disks). `giveUpTags` is asked
  * when the tags' turn has come: what is not tagged by its abort counts as failed.
  */
 export async function renameDisk(

@@ -14,7 +14,7 @@ import { noStartFrom } from "./release.ts";
 import { resizeRun } from "./resize-run.ts";
 import { nextWarningAt, passedWarning, warn } from "./warnings.ts";
 
-/** How often a run is looked at of which nothing is signalled (design section 2). */
+/** How often a run is looked at of which nothing is signalled (docs/architecture.md#level-triggering). */
 const EVERY_MS = 300_000;
 const NEVER = Number.POSITIVE_INFINITY;
 

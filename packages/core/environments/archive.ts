@@ -8,7 +8,7 @@ import { changed, waited } from "./pace.ts";
 import type { ArchiveUse, Environment } from "./record.ts";
 import { addEntry } from "./timeline.ts";
 
-/** contracts/common section 11: a backup that is late does not hold up a deletion. */
+/** docs/apis/session-manager.md#effects-and-times: a backup that is late does not hold up a deletion. */
 const LONGEST_MS = 60_000;
 
 /** The zip that its deletion is to leave; null: its policy keeps none, or there is nothing to be kept. */

@@ -16,7 +16,7 @@ const VOLUME_GONE = "Its disk's volume is gone; its latest backup remains";
 /**
  * Backs a disk up at the end of an environment that used it: one snapshot, its id recorded as the lease is given back.
  * CreateSnapshot cannot be repeated, so it is claimed first, and whoever comes later looks for what an earlier claim
- * left on that very volume (design section 2).
+ * left on that very volume (docs/architecture.md#claims).
  */
 export async function backUp(
   ctx: WorkerContext,

@@ -34,7 +34,10 @@ export function unreadableDisk(name: string): string {
   return `The record of disk '${name}' cannot be read; waiting until it can be`;
 }
 
-/** Repairs a lease that was never written, or says that the disk is somebody else's (design section 3). */
+/**
+ * Repairs a lease that was never written, or says that the disk is somebody else's
+ * (docs/architecture.md#the-item-that-decides).
+ */
 export async function readyDisk(ctx: Context<"table">, environment: Environment): Promise<DiskReadiness> {
   if (!environment.disk) return { kind: "ready", zone: null };
   const { uid, name } = environment.disk;

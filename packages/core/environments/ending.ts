@@ -19,7 +19,8 @@ import { removeStrays } from "./strays.ts";
 const GRACE_SECONDS = 10;
 
 /**
- * The order of the end (design section 2): compute removed and seen gone, GPUs free, disk backed up and let go, final.
+ * The order of the end (docs/architecture.md#end-of-life): compute removed and seen gone, GPUs free, disk backed up and
+ * let go, final.
  */
 export async function stepStopping(ctx: WorkerContext, read: Environment, now: number): Promise<Step<Environment>> {
   const environment = noStartFrom(read, now);
@@ -93,7 +94,7 @@ function release(environment: Environment, now: number): Step<Environment> {
 }
 
 /**
- * A deadline says that it ends; how, says its command, if that was over by then (design section 2, one deadline).
+ * A deadline says that it ends; how, says its command, if that was over by then (docs/architecture.md#one-deadline).
  * Written before the run is removed, since nobody can read it after that.
  */
 function endedByItself(environment: Environment, { exitCode, endedAt }: Observation): Environment | undefined {

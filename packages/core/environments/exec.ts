@@ -44,8 +44,9 @@ const RETRY_SECONDS = 5;
 
 /**
  * Runs a command in the caller's environment and answers how it ended. Waits until the environment is active; its
- * time-out is cut to what is left of the cap (contracts/common section 11). Throws `notFound` when the environment is
- * over, `failed` when it did not start or is not ready in time, `invalid` for text that no process can be given.
+ * time-out is cut to what is left of the cap (docs/apis/common.md#calls-that-wait). Throws `notFound` when the
+ * environment is over, `failed` when it did not start or is not ready in time, `invalid` for text that no process can
+ * be given.
  */
 export async function executeIn(ctx: ExecContext, id: string, request: ExecRequest): Promise<ExecResult> {
   refuseNul(request);

@@ -9,7 +9,10 @@ import { forgetSecrets, forgetSpec } from "./spec.ts";
 import { asStopped } from "./stop.ts";
 import { enter } from "./transitions.ts";
 
-/** When, after the end, the cluster is looked at for something that a sleeping worker made (design section 2). */
+/**
+ * When, after the end, the cluster is looked at for something that a sleeping worker made
+ * (docs/architecture.md#claims).
+ */
 export const LOOKS_AFTER_END_MS = [60_000, 600_000];
 const DOOR_ACTIONS = ["enable_jupyter", "disable_jupyter", "add_user"] as const;
 const TOO_LATE = "It ended before this was done";

@@ -26,7 +26,7 @@ export interface IdleSight extends IdleDecision {
   readonly dryRun: boolean;
 }
 
-/** Whether somebody uses it. Pure; a signal that is missing counts as use (design section 3). */
+/** Whether somebody uses it. Pure; a signal that is missing counts as use (docs/architecture.md#idle). */
 export function decideIdle(signals: IdleSignals, policy: Pick<IdlePolicy, "afterMs">, now: number): IdleDecision {
   const { startedAt, lastUsedAt, busyUntil, sessions } = signals;
   const isHeartbeat = lastUsedAt !== null && lastUsedAt >= startedAt;

@@ -8,7 +8,7 @@ import { parseEnvironment } from "./parse.ts";
 import { MOST_KEPT } from "./read.ts";
 import { type Environment, isEnded } from "./record.ts";
 
-/** How long an ended environment is kept (design section 5). */
+/** How long an ended environment is kept (docs/architecture.md#the-table). */
 const KEPT_SECONDS = 90 * 24 * 3600;
 /** At one look: one ends and one goes, so more are only left after a change of the number. */
 const MOST_REMOVED = 25;

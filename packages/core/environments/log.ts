@@ -22,7 +22,7 @@ const MOST_BYTES = 1024 * 1024;
 /** How often it is copied while somebody reads it. */
 export const COPIED_EVERY_MS = 2_000;
 const DAY_MS = 24 * 3_600_000;
-/** contracts/gpu-dev section 3. */
+/** docs/apis/gpu-dev.md#read-jobs. */
 const KEPT_AFTER_END_MS = 7 * DAY_MS;
 
 type LogContext = Context<"compute" | "blobs">;

@@ -20,7 +20,7 @@ export interface MachineLook {
   readonly waitsFor: string | null;
 }
 
-/** How long a machine is silent before its provider's word counts (design section 2, a lost node). */
+/** How long a machine is silent before its provider's word counts (docs/architecture.md#not-seen-is-not-gone). */
 const SILENT_MS = { missing: 10_000, notReady: 300_000 } as const;
 const NEXT_LOOK_MS = { missing: 10_000, notReady: 30_000 } as const;
 

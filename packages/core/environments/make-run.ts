@@ -12,7 +12,7 @@ import { decryptSpec } from "./spec.ts";
 const MINUTE_MS = 60_000;
 /** Where its disk is seen. */
 const WORKSPACE = "/workspace";
-/** How far beyond the wanted time the cluster's own deadline lies (design section 6). */
+/** How far beyond the wanted time the cluster's own deadline lies (a net for a dead control plane, never the timer). */
 const NET_MS = 15 * MINUTE_MS;
 /** The cluster's deadline of what has no end of its own. */
 const FAR_MS = 365 * 24 * 60 * MINUTE_MS;

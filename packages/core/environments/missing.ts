@@ -7,8 +7,8 @@ import type { Environment } from "./record.ts";
 const AGAIN_MS = 10_000;
 
 /**
- * Not seen is not gone (design section 2): a run that one look misses is marked, and lost only when a later one finds
- * it neither by its name nor in the list of all runs.
+ * Not seen is not gone (docs/architecture.md#not-seen-is-not-gone): a run that one look misses is marked, and lost only
+ * when a later one finds it neither by its name nor in the list of all runs.
  */
 export async function missRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const {

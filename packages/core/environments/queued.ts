@@ -115,7 +115,7 @@ export function giveUp(environment: Environment, now: number, reason: string): S
   return tellingPool(fail(environment, now, reason));
 }
 
-/** The environment takes its grant itself, in one conditional write that names it (design section 3). */
+/** The environment takes its grant itself, in one conditional write that names it (docs/architecture.md#admission). */
 function takeGrant(environment: Environment, { grant: { id, shares, items }, zone }: Offer, now: number): Environment {
   const nodes = shares.map((share) => share.node ?? "a node still to be made");
   const ledgers = [...new Set([...items, ...environment.placement.ledgers])].slice(0, MOST_LEDGERS);

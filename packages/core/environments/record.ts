@@ -109,7 +109,7 @@ export interface End {
   readonly waitsFor: string | null;
   /** When it alarmed because it stops for too long. */
   readonly alarmedAt: number | null;
-  /** Since when nothing of it was seen in the cluster, and how many looks said so (design section 2: terminal is not done). */
+  /** Since when nothing of it was seen in the cluster, and how many looks said so (docs/architecture.md#claims). */
   readonly cleanSince: number | null;
   readonly cleanLooks: number;
 }
@@ -119,11 +119,11 @@ export interface RunState {
   readonly n: number;
   /** What its latest run was given. */
   readonly resized: Resources | null;
-  /** Why its latest run ended by itself, where it may be started again (design section 2: `stopped` with a `fault`). */
+  /** Why its latest run ended by itself, where it may be started again (docs/apis/common.md#phases-and-words). */
   readonly error: string | null;
   readonly preparingAt: number | null;
   readonly startedAt: number | null;
-  /** When, in a later run, the cluster is looked at for something of an earlier one (design section 2). */
+  /** When, in a later run, the cluster is looked at for something of an earlier one (docs/architecture.md#claims). */
   readonly straysAt: number | null;
   /** The capacity it took, from preparing until its compute was seen gone. */
   readonly grant: { readonly id: string; readonly shares: readonly Share[]; readonly at: number } | null;
@@ -192,7 +192,9 @@ export interface Requests {
   readonly count: number;
 }
 
-/** The head of an environment: one item, small, written at every step (design section 3). Times are ms. */
+/**
+ * The head of an environment: one item, small, written at every step (docs/architecture.md#the-table). Times are ms.
+ */
 export interface Environment extends Stored {
   readonly kind: "environment";
   readonly uid: string;
@@ -222,7 +224,7 @@ export interface Environment extends Stored {
   readonly volumes: readonly OwnVolume[];
   /** Volumes of its own that may exist without standing above: each is listed before it is made. */
   readonly making: readonly VolumeMaking[];
-  /** Its part of a host name, claimed for it (contracts/common section 7). */
+  /** Its part of a host name, claimed for it (docs/apis/common.md#ids-and-times). */
   readonly addressLabel: string | null;
   /** How often it was started again; 0: it is in its first life. */
   readonly starts: number;

@@ -1,7 +1,9 @@
 import type { Context } from "../context.ts";
 import type { Environment } from "./record.ts";
 
-/** The step's budget, a call's time-out and a second more, and the clocks of two hosts (design section 2). */
+/**
+ * The step's budget, a call's time-out and a second more, and the clocks of two hosts (docs/architecture.md#claims).
+ */
 const LATE_START_MS = 28_000;
 
 /** The record of a run that is past `preparing`: who reads it from now on does not start it. */

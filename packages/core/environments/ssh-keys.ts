@@ -1,4 +1,4 @@
-/** What contracts/gpu-dev section 3 lets in; security keys have types of their own that begin with `sk-`. */
+/** What docs/apis/gpu-dev.md#job-actions lets in; security keys have types of their own that begin with `sk-`. */
 const types = [
   "ssh-rsa",
   "ssh-ed25519",

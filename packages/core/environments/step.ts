@@ -84,7 +84,7 @@ export function retryAt(ctx: WorkerContext, item: Item, dueAt: number, now: numb
 
 /**
  * A planner that granted something names the ledger items: such a look at a queued environment reads them although the
- * record is not due, as a look at a pool that names an environment does (design section 3). So does the
+ * record is not due, as a look at a pool that names an environment does (docs/architecture.md#admission). So does the
  * operator's word on a node, for those who hold capacity, and the signal that a run changed.
  */
 export function wantsLook(item: Item, message: Look): boolean {

@@ -14,8 +14,8 @@ const KEPT_ENTRIES = 40;
 const LONGEST_REASON = 120;
 
 /**
- * Adds an entry. The timeline is the record's outbox: entries above `emitted` are never dropped (design section 2).
- * Without a receiver the cursor moves in the same write.
+ * Adds an entry. The timeline is the record's outbox: entries above `emitted` are never dropped
+ * (docs/architecture.md#events-and-requests). Without a receiver the cursor moves in the same write.
  */
 export function addEntry(environment: Environment, at: number, reason: string | null): Environment {
   const n = environment.events.count + 1;

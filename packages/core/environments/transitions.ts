@@ -1,7 +1,7 @@
 import { type Environment, type Outcome, type Phase, waitingFields } from "./record.ts";
 import { addEntry, shorten } from "./timeline.ts";
 
-/** What may follow what. Terminal phases absorb (design section 2). */
+/** What may follow what. Terminal phases absorb (docs/architecture.md#the-item-that-decides). */
 const transitions = {
   queued: ["preparing", "stopping", "stopped", "expired", "cancelled", "failed", "deleted"],
   preparing: ["queued", "active", "stopping"],

@@ -2,7 +2,7 @@ import type { UserContext } from "../context.ts";
 import { findEnvironment } from "./read.ts";
 import type { Environment } from "./record.ts";
 
-/** An HTTP API ends a call at 30 s (contracts/common section 11). */
+/** An HTTP API ends a call at 30 s (docs/apis/common.md#calls-that-wait). */
 export const WAIT_BUDGET_MS = 25_000;
 const FIRST_MS = 100;
 const LONGEST_MS = 250;

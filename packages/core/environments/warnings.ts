@@ -1,7 +1,7 @@
 import type { Environment } from "./record.ts";
 import { addEntry } from "./timeline.ts";
 
-/** Minutes before the end at which the timeline warns (answers: behaviour), the earliest first. */
+/** Minutes before the end at which the timeline warns, the earliest first. */
 const WARNINGS = [30, 15, 5];
 const MINUTE_MS = 60_000;
 

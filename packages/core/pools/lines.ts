@@ -29,7 +29,10 @@ export interface Lines {
   readonly behind: { readonly count: number; readonly units: number };
 }
 
-/** What one plan considers (design section 3), and how many entries it reads before it passes over the rest of a line. */
+/**
+ * What one plan considers (docs/architecture.md#admission), and how many entries it reads before it passes over the
+ * rest of a line.
+ */
 const PLANNED_FOR = 2_000;
 const MOST_OF_ONE = 50;
 const MOST_OWNERS = 200;

@@ -72,8 +72,9 @@ export interface Plan {
 }
 
 /**
- * Admission, pure (design section 3): who is given what now, and for the rest position, earliest start and reason.
- * The first that does not fit is the head: it gets a reserved start, and others pass only where they do not delay it.
+ * Admission, pure (docs/architecture.md#admission): who is given what now, and for the rest position, earliest start
+ * and reason. The first that does not fit is the head: it gets a reserved start, and others pass only where they do not
+ * delay it.
  */
 export function plan(input: PlanInput): Plan {
   const { nodes, unpinned } = allNodes(input);

@@ -16,7 +16,10 @@ import {
   type Pool,
 } from "./record.ts";
 
-/** Whether what this record says is news to the pool or to the ledger items that it names (design section 3). */
+/**
+ * Whether what this record says is news to the pool or to the ledger items that it names
+ * (docs/architecture.md#admission).
+ */
 export function concerns(pool: Pool, items: readonly LedgerItem[], record: Environment): boolean {
   if (isWaiting(record) !== knowsOf(pool, record)) return true;
   const isOf = ({ uid }: Entry) => uid === record.uid;
@@ -50,9 +53,9 @@ export interface Settled {
 
 /**
  * The ledger after a look at the records: grants that were taken are held, those that can no longer be taken and
- * holdings that were returned are dropped, and what was bound to a machine that has come is held there. No grant ends by
- * time, only by its record (design section 3), and a record that cannot be read frees nothing: only one that is absent,
- * of another life, at another run or at another grant does.
+ * holdings that were returned are dropped, and what was bound to a machine that has come is held there. No grant ends
+ * by time, only by its record (docs/architecture.md#admission), and a record that cannot be read frees nothing: only
+ * one that is absent, of another life, at another run or at another grant does.
  */
 export async function settle(
   ctx: PlannerContext,

@@ -19,7 +19,7 @@ const AT_ONCE = 50;
 /**
  * Writes the items that the plan changed, each on the condition that it is as it was read; those of a grant of several
  * machines, or of a holding that moves to its machine, all or none. An item that somebody else wrote meanwhile costs
- * what was granted there and nothing else (design section 3).
+ * what was granted there and nothing else (docs/architecture.md#admission).
  */
 export async function writeLedger(ctx: Writing, before: Ledger, wanted: Ledger): Promise<Written> {
   const { after, groups, isPart } = fitting(before, wanted);

@@ -26,7 +26,7 @@ const SECRET_BYTES = 64;
 const PREFIX_LENGTH = 8;
 const MOST_LIVE_KEYS = 10;
 const HOUR_MS = 3_600_000;
-/** Kept past its end, so that expired is not unknown (design section 3). */
+/** Kept past its end, so that expired is not unknown (docs/apis/common.md#keys). */
 const KEPT_MS = 7 * 24 * HOUR_MS;
 /** After this long the user's record is looked at: nobody still writes the key then, and a rotated one is over. */
 const SETTLED_MS = 60_000;

@@ -18,7 +18,7 @@ export interface Login {
 
 /**
  * Logs in whom STS vouches for: role and account are checked, the user is made at the first login, a key is issued
- * (contracts/gpu-dev section 2). Throws `unauthenticated`, `forbidden` or `failed` with the documented texts.
+ * (docs/apis/gpu-dev.md#log-in). Throws `unauthenticated`, `forbidden` or `failed` with the documented texts.
  */
 export async function login(ctx: Context<"table" | "queue" | "identity">, proof: LoginProof): Promise<Login> {
   const caller = await askSts(ctx, proof);

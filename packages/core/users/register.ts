@@ -19,7 +19,7 @@ interface Counter extends Stored {
 
 /**
  * The user of an AWS identity, made at its first login without a transaction: name, number, user, identity, each put
- * if absent, the identity last; a login that died in between is finished by the next (answers: first login).
+ * if absent, the identity last; a login that died in between is finished by the next (docs/apis/common.md#keys).
  */
 export async function findOrCreateUser(ctx: Context<"table">, { account, session }: AssumedRole): Promise<User> {
   const identity = ctx.ids.hash(JSON.stringify([account, session]));

@@ -7,9 +7,9 @@ import { type ApiKey, findApiKey, findUser, type User } from "./record.ts";
 const HOUR_MS = 3_600_000;
 
 /**
- * Exchanges the caller's key for a new one (contracts/gpu-dev section 8): a fresh TTL, but never beyond the chain that
- * the AWS login began. User first, then the new key, the old one last: whoever dies in between leaves the caller with
- * a key that works. Throws `unauthenticated` when the chain or the key is over, `forbidden` for a disabled user.
+ * Exchanges the caller's key for a new one (docs/apis/gpu-dev.md#api-keys): a fresh TTL, but never beyond the chain
+ * that the AWS login began. User first, then the new key, the old one last: whoever dies in between leaves the caller
+ * with a key that works. Throws `unauthenticated` when the chain or the key is over, `forbidden` for a disabled user.
  */
 export async function rotateKey(ctx: UserContext<"table" | "queue">): Promise<{ user: User; key: IssuedKey }> {
   const { keyHash, uid } = ctx.actor;

@@ -3,7 +3,7 @@ import { AddressRefused, NoAnswer } from "../problem.ts";
 import { isFinalStatus, type Result } from "./schedule.ts";
 import { webhookHeaders } from "./signature.ts";
 
-/** For the whole exchange (contracts/novita section 4). */
+/** For the whole exchange (docs/apis/novita.md#webhooks). */
 const PATIENCE_MS = 10_000;
 
 interface Post {

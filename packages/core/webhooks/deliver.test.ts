@@ -43,7 +43,7 @@ function gaps(times: readonly number[]): number[] {
   return times.slice(1).map((time, index) => time - (times[index] ?? 0));
 }
 
-describe("the schedule of contracts/novita section 4", () => {
+describe("the schedule of attempts", () => {
   test("an event that is taken is posted once and kept for seven days, then it goes with its receiver", async () => {
     const world = await oneEvent(() => ok);
 

@@ -17,8 +17,8 @@ import { afterAttempt, type Result, SERIES_MS } from "./schedule.ts";
 export type DelivererContext = Context<"table" | "queue" | "sealer" | "fetch">;
 
 /**
- * One look at a delivery: at most one attempt, claimed first, since a post cannot be taken back (design section 2).
- * Throws only when the table cannot be reached.
+ * One look at a delivery: at most one attempt, claimed first, since a post cannot be taken back
+ * (docs/architecture.md#claims). Throws only when the table cannot be reached.
  */
 export async function deliver(ctx: DelivererContext, message: Look, bodyOf: BodyOf): Promise<void> {
   const key = keyOfText(message.look);

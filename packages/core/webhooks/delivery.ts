@@ -18,7 +18,7 @@ export interface DeliveryAttempt {
   readonly error: string | null;
 }
 
-/** One event for one receiver (design section 3). Times are ms. */
+/** One event for one receiver (docs/architecture.md#the-table). Times are ms. */
 export interface Delivery extends Stored {
   readonly kind: "delivery";
   readonly owner: string;

@@ -6,8 +6,8 @@ import type { Sealed } from "../sealed.ts";
 const LONGEST_URL = 2048;
 
 /**
- * Refuses a receiver that is no plain http(s) URL or points to an address that is not dialled (contracts/novita
- * section 4). Throws `invalid` with one bad field of the body, which the caller names.
+ * Refuses a receiver that is no plain http(s) URL or points to an address that is not dialled
+ * (docs/apis/novita.md#webhooks). Throws `invalid` with one bad field of the body, which the caller names.
  */
 export async function checkReceiver(ctx: Context<"fetch">, url: string, field: string): Promise<void> {
   if (!isReceiverUrl(url)) throw refused(field, url, "must be a valid http or https URL");

@@ -4,7 +4,7 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
-/** Between the end of an attempt and the next one (contracts/novita section 4): 8 attempts in all. */
+/** Between the end of an attempt and the next one (docs/apis/novita.md#webhooks): 8 attempts in all. */
 const WAITS_MS = [SECOND, 2 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR];
 const LONGEST_RETRY_AFTER_MS = HOUR;
 /** However often its receiver could not even be dialled: over it all, a series is given up after this. */

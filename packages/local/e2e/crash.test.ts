@@ -155,7 +155,7 @@ function isFree({
   return available === total && in_use === 0 && queued === 0;
 }
 
-/** Moves that the state machine of the API does not have (contracts: gpu-dev, section 4). */
+/** Moves that the state machine of the API does not have (docs/apis/gpu-dev.md#statuses). */
 const next: Readonly<Record<Job["status"], readonly Job["status"][]>> = {
   queued: ["queued", "preparing", "active", "cancelled", "failed"],
   preparing: ["preparing", "queued", "active", "cancelled", "failed", "completed", "expired"],

@@ -34,7 +34,7 @@ export const documentedJobKeys = [
   ...["jupyter_enabled", "jupyter_url", "jupyter_token", "github_user"],
 ];
 
-/** Ours besides (contracts: gpu-dev, section 3). */
+/** Ours besides (docs/apis/gpu-dev.md#read-jobs). */
 export const furtherJobKeys = [
   "status_reason",
   "queue_position",

@@ -1,6 +1,6 @@
 import { eventually } from "./processes.ts";
 
-/** A job on the wire (contracts: gpu-dev, section 3), as far as these tests look at it. */
+/** A job on the wire (docs/apis/gpu-dev.md#read-jobs), as far as these tests look at it. */
 export interface Job {
   readonly job_id: string;
   readonly status: "queued" | "preparing" | "active" | "completed" | "expired" | "cancelled" | "failed";

@@ -2,7 +2,7 @@ import type { Item } from "#core/context.ts";
 
 const KB = 1024;
 
-/** The largest that an item of each kind may get (design section 5), in bytes of its JSON. */
+/** The largest that an item of each kind may get (docs/architecture.md#the-table), in bytes of its JSON. */
 const bounds: Readonly<Record<string, number>> = {
   environment: 64 * KB,
   spec: 100 * KB,

@@ -6,7 +6,9 @@ import type { Scheduler } from "./scheduler.ts";
 export interface LatencyWatch {
   wroteEnvironment(before: Environment | undefined, next: Environment): void;
   wrotePool(before: PoolView | undefined, next: PoolView): void;
-  /** Nobody can read its record: the ledger keeps all that it names of it (design section 2). */
+  /**
+   * Nobody can read its record: the ledger keeps all that it names of it (docs/architecture.md#unreadable-is-not-gone).
+   */
   unreadable(uid: string): void;
   /** It can be read again: it was mended, or the operator ended it by force with what the ledger names. */
   readable(environment: Environment): void;

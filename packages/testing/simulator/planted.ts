@@ -11,8 +11,8 @@ import { recordBugs } from "./planted-records.ts";
 import { weatherBugs } from "./planted-weather.ts";
 
 /**
- * The mistakes of design section 10 that can be made in what exists so far, and one for each invariant and fault of the
- * simulator. Each must be caught.
+ * The mistakes of docs/architecture.md#how-the-rules-are-held that can be made in what exists so far, and one for each
+ * invariant and fault of the simulator. Each must be caught.
  */
 export const plantedBugs: readonly PlantedBug[] = [
   ...recordBugs,

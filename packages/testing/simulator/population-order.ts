@@ -20,8 +20,9 @@ export interface Planned {
 }
 
 /**
- * Where a plan did not keep the order of design section 3. Whoever has less is considered before whoever has more, and
- * the first who does not fit has the reserved start. So of one with less that was given nothing it is certain that
+ * Where a plan did not keep the order of docs/architecture.md#fairness. Whoever has less is considered before whoever
+ * has more, and the first who does not fit has the reserved start. So of one with less that was given nothing it is
+ * certain that
  *  - nobody with more came to the reserved start before it,
  *  - it would not have fitted, had those with more been given nothing, unless somebody before it has the reserved start,
  *  - nobody with more was given a place in which it would have fitted and ended no later: such a place delays nobody.

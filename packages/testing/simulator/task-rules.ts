@@ -3,7 +3,7 @@ import { keyText } from "#core/keys.ts";
 import { Conflict } from "#core/problem.ts";
 import type { TruePorts } from "./faulty-ports.ts";
 
-/** What one look did to the record it is about, as far as the rules of design section 2 speak of it. */
+/** What one look did to the record it is about, as far as the rules of docs/architecture.md speak of it. */
 export interface TaskRules {
   /** The ports of this look alone. */
   readonly ports: TruePorts;
