@@ -69,14 +69,16 @@ export function forecast(input: ForecastInput): Forecast {
     const crowded = withArrivals(pool, coming, plan);
     return runForward(crowded, ends, { ...optionsOf(input, crowded, run), asked, isOver });
   };
-  const starting = Array.from({ length: runs }, (_, run) => runOf(run, input.arrivals ?? [], []));
+  // Where nobody waits, nobody starts: most plans are of such a pool.
+  const starting = pool.waiters.length === 0 ? 0 : runs;
+  const starts = Array.from({ length: starting }, (_, run) => runOf(run, input.arrivals ?? [], []));
   // Whoever asks stands before those who come later.
   const asked = usualNeeds(plan);
   const finding = Array.from({ length: ROOM_RUNS }, (_, run) => runOf(runs + run, [], asked));
-  const later = Math.min(...[...starting, ...finding].map(({ wentTo }) => wentTo));
+  const later = Math.min(...[...starts, ...finding].map(({ wentTo }) => wentTo));
   return {
     at: plan.now,
-    waiting: pool.waiters.map(({ uid }, index) => ({ uid, ...expected(starting, "startsAt", index) })),
+    waiting: pool.waiters.map(({ uid }, index) => ({ uid, ...expected(starts, "startsAt", index) })),
     room: asked.map((need, index) => ({ ...need, ...expected(finding, "roomAt", index) })),
     later: later === Infinity ? null : later,
   };
