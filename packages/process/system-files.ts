@@ -1,7 +1,10 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
-/** Of /etc what programs need and nobody has to hide: no passwords, no keys, no settings of daemons. */
+/**
+ * Of /etc what programs need: no passwords, no keys, no settings of daemons. pip, git and wget find their mirrors there,
+ * so credentials do not belong into their files (README).
+ */
 const ofEtc = [
   ...["alternatives", "bash.bashrc", "ca-certificates", "ca-certificates.conf", "chromium"],
   // Without its `apikeys`.
