@@ -1,7 +1,8 @@
 import type { Context, QueueDepth, QueueName } from "../context.ts";
 import { dueShards } from "../due.ts";
 import { poolTypes } from "../fleet.ts";
-import { keyText, poolKey } from "../keys.ts";
+import { keyText, kindOfKey, poolKey } from "../keys.ts";
+import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "../pools/estimate-errors.ts";
 import { parsePool } from "../pools/parse.ts";
 import type { Pool } from "../pools/record.ts";
 import { readEach, unlessUnreadable } from "../readable.ts";
@@ -17,19 +18,22 @@ export interface Operation {
   /** How long the record that is due for the longest has been waiting for its look; 0: none is overdue. */
   readonly lagMs: number;
   readonly orphans: OrphanReport | undefined;
+  /** How wrong the last estimates were, sorted by type; of those that had starts. */
+  readonly estimateErrors: readonly EstimateErrors[];
 }
 
-/** One batch read of the ledgers, one item, three depths, and of each shard of `due` the first entry. */
+/** One batch read of ledgers and forecasts, one item, three depths, and of each shard of `due` the first entry. */
 export async function readOperation(ctx: Context<"table" | "queue">): Promise<Operation> {
   const [items, orphans, work, pools, webhooks, lags] = await Promise.all([
-    ctx.table.getMany(poolTypes.map(poolKey)),
+    ctx.table.getMany([...poolTypes.map(poolKey), ...poolTypes.map(estimateErrorsKey)]),
     unlessUnreadable(ctx, () => readOrphans(ctx)),
     ctx.queue.depth("work"),
     ctx.queue.depth("pools"),
     ctx.queue.depth("webhooks"),
     Promise.all(dueShards.map((shard) => lagIn(ctx, shard))),
   ]);
-  const { records, unreadable } = readEach(ctx, items, parsePool);
+  const heads = items.filter((item) => kindOfKey(item) === "pool");
+  const { records, unreadable } = readEach(ctx, heads, parsePool);
   const planned = records.filter(({ summary }) => summary.plannedAt > 0);
   planned.sort((a, b) => (a.type < b.type ? -1 : 1));
   return {
@@ -38,6 +42,7 @@ export async function readOperation(ctx: Context<"table" | "queue">): Promise<Op
     unreadable: poolTypes.filter((type) => unreadable.has(keyText(poolKey(type)))),
     lagMs: Math.max(0, ...lags),
     orphans,
+    estimateErrors: estimateErrorsOf(items, poolTypes),
   };
 }
 

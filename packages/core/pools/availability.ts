@@ -1,7 +1,8 @@
-import type { Context } from "../context.ts";
+import type { Context, Item } from "../context.ts";
 import { instanceTypes } from "../fleet.ts";
-import { poolKey } from "../keys.ts";
+import { kindOfKey, poolKey } from "../keys.ts";
 import { readable } from "../readable.ts";
+import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "./estimate-errors.ts";
 import { parsePool } from "./parse.ts";
 
 export interface Capacity {
@@ -25,9 +26,26 @@ export interface CapacityReport {
   readonly countedAt: number;
 }
 
+export interface ClusterStatus extends CapacityReport {
+  /** Sorted by type; of those that had starts. */
+  readonly estimateErrors: readonly EstimateErrors[];
+}
+
+const types = instanceTypes.map(({ pool }) => pool);
+
 /** What there is and who uses it, over all owners and naming nobody: one batch read of the ledgers' summaries. */
 export async function readCapacity(ctx: Context<"table">): Promise<CapacityReport> {
-  const items = await ctx.table.getMany(instanceTypes.map((type) => poolKey(type.pool)));
+  return capacityOf(ctx, await ctx.table.getMany(types.map(poolKey)));
+}
+
+/** That, and how wrong the last estimates were: still one batch read. */
+export async function readClusterStatus(ctx: Context<"table">): Promise<ClusterStatus> {
+  const items = await ctx.table.getMany([...types.map(poolKey), ...types.map(estimateErrorsKey)]);
+  const heads = items.filter((item) => kindOfKey(item) === "pool");
+  return { ...capacityOf(ctx, heads), estimateErrors: estimateErrorsOf(items, types) };
+}
+
+function capacityOf(ctx: Context, items: readonly Item[]): CapacityReport {
   const counted = readable(ctx, items, parsePool).filter((pool) => pool.summary.plannedAt > 0);
   const pools = counted.map((pool): Capacity => {
     const gpusPerMachine = instanceTypes.find((type) => type.pool === pool.type)?.gpus ?? 0;

@@ -6,7 +6,8 @@ import { NOBODY } from "../writers.ts";
 import { readAdvice } from "./advice.ts";
 import { readArrivals } from "./arrivals.ts";
 import { noDurations } from "./durations.ts";
-import { type ForecastOutset, readForecast, readPromiseErrors, refreshForecast } from "./forecast-items.ts";
+import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "./estimate-errors.ts";
+import { type ForecastOutset, readForecast, refreshForecast } from "./forecast-items.ts";
 import { type Occupied, type PlanInput, plan, type Waiting } from "./plan.ts";
 
 const HOUR = 3_600_000;
@@ -33,6 +34,10 @@ function outset(now: number, options: Partial<PlanInput>, rest: Partial<Forecast
     started: [],
     ...rest,
   };
+}
+
+async function errorsOf({ table }: MemoryWorld["ctx"], type: string): Promise<EstimateErrors[]> {
+  return estimateErrorsOf(await table.getMany([estimateErrorsKey(type)]), [type]);
 }
 
 /** As if the planner had made none. */
@@ -104,7 +109,7 @@ describe("a stored forecast", () => {
     for (const hours of [5, 6]) await refreshForecast(ctx, outset(now + hours * HOUR, {}, { started }));
 
     expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toBeUndefined();
-    expect(await readPromiseErrors(ctx, "h100")).toEqual({ starts: 1, covered: 0, medianError: 0.2 });
+    expect(await errorsOf(ctx, "h100")).toEqual([{ type: "h100", starts: 1, covered: 0, medianError: 0.2 }]);
   });
 
   test("knows of what the plan grants that it is in use", async () => {
@@ -164,7 +169,7 @@ describe("a stored forecast", () => {
 
     expect(await readForecast(ctx, "h100")).toBeUndefined();
     expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toBeUndefined();
-    expect((await readPromiseErrors(ctx, "h100")).starts).toBe(0);
+    expect(await errorsOf(ctx, "h100")).toEqual([]);
   });
 
   test("of 2,000 who wait with one first digit fits its item", async () => {

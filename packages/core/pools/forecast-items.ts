@@ -102,12 +102,6 @@ export async function readForecast(ctx: Context<"table">, type: string): Promise
   return ctx.clock.now() - item.standing.at > OLDEST_MS ? undefined : item.standing;
 }
 
-/** How good the promises of a pool's last starts were. */
-export async function readPromiseErrors(ctx: Context<"table">, type: string): Promise<PromiseErrors> {
-  const item = await ctx.table.get(forecastKey(type, null));
-  return promiseErrors(readCalibration(item?.starts));
-}
-
 /** What the stored forecast says to one of this uid. One that cannot be read, or is old, says nothing. */
 export function startToldBy(item: Item | undefined, uid: string, now: number): StartTold | undefined {
   if (!item || !number(item.at) || now - item.at > OLDEST_MS) return undefined;

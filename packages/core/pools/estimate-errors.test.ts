@@ -1,0 +1,60 @@
+import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { memoryWorld } from "#testing/memory-world.ts";
+import type { Item } from "../context.ts";
+import { forecastKey } from "../keys.ts";
+import { readClusterStatus } from "./availability.ts";
+import { estimateErrorsOf } from "./estimate-errors.ts";
+
+/** The item of a forecast that knows these starts: the promised p50, p90 and latest, and the real wait, in seconds. */
+function forecastOf(type: string, starts: unknown): Item {
+  return { ...forecastKey(type, null), writers: [], kind: "forecast", at: 0, later: null, starts };
+}
+
+const late = [3_600, 7_200, 7_200, 14_400];
+const early = [3_600, 7_200, 7_200, 1_800];
+const exact = [3_600, 7_200, 7_200, 3_600];
+
+test("errors are those of the last starts of each type, sorted by type", () => {
+  const items = [forecastOf("h100", [exact, late, early, exact]), forecastOf("a100", [late])];
+
+  expect(estimateErrorsOf(items, ["h100", "a100", "t4"])).toEqual([
+    { type: "a100", starts: 1, covered: 0, medianError: 0.75 },
+    { type: "h100", starts: 4, covered: 0.75, medianError: 0 },
+  ]);
+});
+
+test("a type without starts has none, and neither has one whose forecast cannot be read", () => {
+  const broken = [undefined, null, 7, "starts", {}, [], [late.slice(1)], [[...late.slice(1), -1]], [null]];
+
+  for (const starts of broken) expect(estimateErrorsOf([forecastOf("h100", starts)], ["h100"])).toEqual([]);
+  expect(estimateErrorsOf([{ ...forecastKey("h100", null), writers: [], kind: "forecast" }], ["h100"])).toEqual([]);
+  expect(estimateErrorsOf([], ["h100"])).toEqual([]);
+});
+
+test("only the item of the whole pool counts, and only of the types that are asked for", () => {
+  const ofDigit = { ...forecastOf("h100", [late]), ...forecastKey("h100", "0") };
+
+  expect(estimateErrorsOf([ofDigit, forecastOf("a100", [late])], ["h100"])).toEqual([]);
+});
+
+test("they are read with the ledgers in one batch, and a forecast that cannot be read hides no numbers", async () => {
+  const log = recordingLog();
+  const world = await memoryWorld({ log });
+  await world.advance(60_000);
+  await world.table.put(forecastOf("h100", [late]));
+  await world.table.put(forecastOf("a100", "nonsense"));
+  const reads: number[] = [];
+  const getMany: typeof world.table.getMany = (keys) => {
+    reads.push(keys.length);
+    return world.table.getMany(keys);
+  };
+  log.lines.length = 0;
+
+  const { pools, estimateErrors } = await readClusterStatus({ ...world.ctx, table: { ...world.table, getMany } });
+
+  expect(reads).toEqual([20]);
+  expect(log.lines).toEqual([]);
+  expect(pools.map(({ pool }) => pool)).toContain("h100");
+  expect(estimateErrors).toEqual([{ type: "h100", starts: 1, covered: 0, medianError: 0.75 }]);
+});
