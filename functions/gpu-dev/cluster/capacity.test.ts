@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { forecastKey } from "#core/keys.ts";
 import { submitJob } from "#testing/catalog-requests.ts";
 import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";
@@ -58,10 +59,48 @@ test("status has the documented keys in their order, and its sums are those of t
     queued_reservations: 2,
     pending_reservations: 0,
     by_gpu_type: byType,
+    estimate_errors: {},
   };
   expect(text.replace(stamp, "")).toBe(`${JSON.stringify(totals).slice(0, -1)},`);
   expect(text).toMatch(stamp);
   expect(await textOf(world, other, "/v1/cluster/status")).toBe(text);
+});
+
+/** One H100 machine, and a job that was told to start in an hour and started after two minutes. */
+async function worldWithEarlyStart() {
+  const world = await httpWorld({ nodes: nodesOf({ h100: 1, "t4-small": 1 }) });
+  const key = await world.login();
+  const first = await submitJob(world, key, { gpu_count: 8, duration_hours: 1 });
+  await world.advance(10_000);
+  await submitJob(world, key, { gpu_count: 8, duration_hours: 1 });
+  await world.advance(120_000);
+  await world.request("POST", `/v1/jobs/${first}/cancel`, { key });
+  await world.advance(120_000);
+  return { world, key };
+}
+
+test("status says of the last starts how wrong their estimates were, of types that had any", async () => {
+  const { world, key } = await worldWithEarlyStart();
+
+  const { estimate_errors } = JSON.parse(await textOf(world, key, "/v1/cluster/status"));
+
+  expect(Object.keys(estimate_errors)).toEqual(["h100"]);
+  expect(Object.keys(estimate_errors.h100)).toEqual(["starts", "covered", "median_error"]);
+  expect(estimate_errors.h100).toMatchObject({ starts: 1, covered: 1 });
+  // An hour was promised, and two minutes were real.
+  expect(estimate_errors.h100.median_error).toBeGreaterThan(20);
+  expect(estimate_errors.h100.median_error).toBeLessThan(30);
+});
+
+test("a forecast that cannot be read shows no error of an estimate, and all else as before", async () => {
+  const { world, key } = await worldWithEarlyStart();
+  const before = JSON.parse(await textOf(world, key, "/v1/cluster/status"));
+  await world.table.put({ ...forecastKey("h100", null), writers: [], kind: "nonsense", starts: 7 } as never);
+
+  const after = JSON.parse(await textOf(world, key, "/v1/cluster/status"));
+
+  expect(before.estimate_errors).not.toEqual({});
+  expect(after).toEqual({ ...before, estimate_errors: {} });
 });
 
 test("the numbers are never older than a minute, and say their time", async () => {

@@ -1,10 +1,11 @@
 import * as z from "zod";
 import { table } from "#aws/table.ts";
-import { type Capacity, readCapacity } from "#core/pools/availability.ts";
+import { type Capacity, readClusterStatus } from "#core/pools/availability.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
 import { GpuCapacity, toGpuCapacities } from "../gpu/wire.ts";
+import { EstimateErrorsByType, toEstimateErrors } from "./wire.ts";
 
 const ClusterStatus = z.object({
   total_gpus: z.number(),
@@ -16,6 +17,7 @@ const ClusterStatus = z.object({
   queued_reservations: z.number(),
   pending_reservations: z.literal(0),
   by_gpu_type: z.record(z.string(), GpuCapacity),
+  estimate_errors: EstimateErrorsByType,
   timestamp: z.string(),
 });
 
@@ -23,7 +25,7 @@ export const endpoint = gpuDev.get(
   "/v1/cluster/status",
   { summary: "GPUs and reservations of the whole cluster", uses: ["table"], reply: ClusterStatus },
   async ({ ctx }) => {
-    const { pools, countedAt } = await readCapacity(ctx);
+    const { pools, countedAt, estimateErrors } = await readClusterStatus(ctx);
     const sum = (of: (pool: Capacity) => number) => pools.reduce((total, pool) => total + of(pool), 0);
     return {
       total_gpus: sum((pool) => pool.total),
@@ -35,6 +37,7 @@ export const endpoint = gpuDev.get(
       queued_reservations: sum((pool) => pool.queuedCount),
       pending_reservations: 0 as const,
       by_gpu_type: toGpuCapacities(pools),
+      estimate_errors: toEstimateErrors(estimateErrors),
       timestamp: wholeSeconds(countedAt),
     };
   },
