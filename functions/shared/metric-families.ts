@@ -1,10 +1,12 @@
 import type { Operation } from "#core/admin/operation.ts";
+import type { EstimateErrors } from "#core/pools/estimate-errors.ts";
 import type { Pool } from "#core/pools/record.ts";
 import { emptyTally, waitBounds } from "#core/pools/tally.ts";
 import { type Family, histogramSamples, type Sample } from "#http/prometheus.ts";
 
 /** The operator's numbers as metrics: by GPU type, over all users, naming nobody. */
-export function metricFamilies({ depths, pools, unreadable, lagMs, orphans }: Operation, now: number): Family[] {
+export function metricFamilies(operation: Operation, now: number): Family[] {
+  const { depths, pools, unreadable, lagMs, orphans } = operation;
   return [
     gauge("berth_queue_messages", "Messages that a worker could receive now, by queue.", [
       { labels: { queue: "work" }, value: depths.work.visible },
@@ -35,6 +37,7 @@ export function metricFamilies({ depths, pools, unreadable, lagMs, orphans }: Op
       "Since the latest plan.",
       ofEach(pools, ({ summary }) => (now - summary.plannedAt) / 1000),
     ),
+    ...estimateFamilies(operation.estimateErrors),
     gauge("berth_orphan_runs", "Compute without a living record.", orphans ? [{ value: orphans.runCount }] : []),
     counter("berth_orphans_removed_total", "Compute removed because its record had ended or was missing.", [
       { value: orphans?.removedCount ?? 0 },
@@ -70,6 +73,29 @@ function phaseSamples({ type, summary }: Pool): Sample[] {
 function unitSamples({ type, summary: { total, inUse, free, waitingUnits, unreadable } }: Pool): Sample[] {
   const states = { total, in_use: inUse, free, wanted: waitingUnits, unreadable };
   return Object.entries(states).map(([state, value]) => ({ labels: { gpu_type: type, state }, value }));
+}
+
+/** Nothing of a type without starts: 0 would say that its estimates are right. */
+function estimateFamilies(errors: readonly EstimateErrors[]): Family[] {
+  const ofEachType = (value: (one: EstimateErrors) => number) =>
+    errors.map((one) => ({ labels: { gpu_type: one.type }, value: value(one) }));
+  return [
+    gauge(
+      "berth_estimate_starts",
+      "Latest starts, at most 200, whose estimate the next two judge.",
+      ofEachType(({ starts }) => starts),
+    ),
+    gauge(
+      "berth_estimate_covered_ratio",
+      "Share of those starts no later than the latest that was told first.",
+      ofEachType(({ covered }) => covered),
+    ),
+    gauge(
+      "berth_estimate_median_error_ratio",
+      "Median distance of the estimated from the real start, as a share of the real wait.",
+      ofEachType(({ medianError }) => medianError),
+    ),
+  ];
 }
 
 function openness({ closed }: Pool): number {

@@ -1,11 +1,14 @@
 import { expect, test } from "vitest";
 import { findOrphans } from "#core/admin/orphans.ts";
+import type { Item } from "#core/context.ts";
 import { createEnvironment } from "#core/environments/create.ts";
 import { requestCancel } from "#core/environments/requests.ts";
-import { poolKey } from "#core/keys.ts";
+import { forecastKey, poolKey } from "#core/keys.ts";
 import { drainPool } from "#core/pools/admission.ts";
 import { loadCatalog } from "#http/catalog.ts";
 import { compose } from "#http/compose.ts";
+import { countedPort } from "#testing/counted-ports.ts";
+import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
 import { internal } from "./metrics.ts";
@@ -95,6 +98,46 @@ test("a ledger that cannot be read shows as such", async () => {
   expect(values.get('berth_ledger_unreadable{gpu_type="h100"}')).toBe(1);
   expect(before.get('berth_ledger_unreadable{gpu_type="a100"}')).toBe(0);
   expect(values.get('berth_ledger_unreadable{gpu_type="a100"}')).toBe(1);
+});
+
+test("how wrong the estimates of the last starts were shows by type, where there were any and they can be read", async () => {
+  const log = recordingLog();
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, a100: 1, "t4-small": 1 }), log });
+  await world.advance(60_000);
+  const forecast = (type: string, starts: unknown) => {
+    const item: Item = { ...forecastKey(type, null), writers: [], kind: "forecast", starts };
+    return world.table.put(item);
+  };
+  await forecast("h100", [
+    [3_600, 7_200, 7_200, 14_400],
+    [3_600, 7_200, 7_200, 4_800],
+  ]);
+  await forecast("a100", "nonsense");
+  await forecast("unknown", [[3_600, 7_200, 7_200, 14_400]]);
+  log.lines.length = 0;
+
+  const { response, values } = await scrape(world);
+
+  expect(response.status).toBe(200);
+  expect(Object.fromEntries([...values].filter(([name]) => name.startsWith("berth_estimate")))).toEqual({
+    'berth_estimate_starts{gpu_type="h100"}': 2,
+    'berth_estimate_covered_ratio{gpu_type="h100"}': 0.5,
+    'berth_estimate_median_error_ratio{gpu_type="h100"}': 0.25,
+  });
+  expect(values.get('berth_admission_open{gpu_type="a100"}')).toBe(1);
+  expect(values.get('berth_ledger_unreadable{gpu_type="a100"}')).toBe(0);
+  expect(log.lines.filter(({ level }) => level !== "info")).toEqual([]);
+});
+
+test("one scrape is one batch read, however many types there are", async () => {
+  const calls: string[] = [];
+  const world = await memoryWorld();
+  await world.advance(60_000);
+
+  await scrape({ ...world, table: countedPort("table", world.table, calls) });
+
+  expect(calls.filter((call) => call === "table.getMany")).toHaveLength(1);
+  expect(calls.filter((call) => call === "table.get")).toHaveLength(1);
 });
 
 test("orphans show once they were looked for", async () => {
