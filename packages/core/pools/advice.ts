@@ -48,25 +48,24 @@ export async function readAdvice(
   environments: readonly Environment[],
 ): Promise<ReadonlyMap<string, Told>> {
   const waiting = environments.filter((one) => one.phase === "queued" && one.end.outcome === null);
-  const keys = waiting.flatMap((one) => [planOf(one), forecastOf(one)]);
+  const keys = waiting.flatMap(adviceKeysOf);
   if (keys.length === 0) return new Map();
   const items = await ctx.table.getMany([...new Map(keys.map((key) => [key.pk, key])).values()]);
   const stored = new Map(items.map((item) => [item.pk, item]));
   const now = ctx.clock.now();
-  return new Map(
-    waiting.map((one) => {
-      const start = startToldBy(stored.get(forecastOf(one).pk), one.uid, now);
-      return [one.uid, { ...toldBy(stored.get(planOf(one).pk), one.uid), start }];
-    }),
-  );
+  return new Map(waiting.map((one) => [one.uid, adviceIn(stored, one, now)]));
 }
 
-function planOf({ size, uid }: Environment): Key {
-  return planKey(size.pool, uid.slice(0, 1));
+/** Where plan and forecast say something to one that waits. */
+export function adviceKeysOf({ size, uid }: Environment): [plan: Key, forecast: Key] {
+  const digit = uid.slice(0, 1);
+  return [planKey(size.pool, digit), forecastKey(size.pool, digit)];
 }
 
-function forecastOf({ size, uid }: Environment): Key {
-  return forecastKey(size.pool, uid.slice(0, 1));
+/** What they say, in the items as they were read, by `pk`. */
+export function adviceIn(stored: ReadonlyMap<string, Item>, one: Environment, now: number): Told {
+  const [plan, forecast] = adviceKeysOf(one);
+  return { ...toldBy(stored.get(plan.pk), one.uid), start: startToldBy(stored.get(forecast.pk), one.uid, now) };
 }
 
 function toldBy(item: Item | undefined, uid: string): Omit<Told, "start"> {

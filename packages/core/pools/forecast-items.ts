@@ -97,9 +97,13 @@ function shortestPauseMs({ standing, at }: Item, { planned, started }: ForecastO
 
 /** What a question about a job of this pool is answered from; undefined while there is no forecast, or only an old one. */
 export async function readForecast(ctx: Context<"table">, type: string): Promise<Standing | undefined> {
-  const item = await ctx.table.get(forecastKey(type, null));
+  return standingIn(await ctx.table.get(forecastKey(type, null)), ctx.clock.now());
+}
+
+/** The same, of the item as it was read. */
+export function standingIn(item: Item | undefined, now: number): Standing | undefined {
   if (!item || !isStanding(item.standing)) return undefined;
-  return ctx.clock.now() - item.standing.at > OLDEST_MS ? undefined : item.standing;
+  return now - item.standing.at > OLDEST_MS ? undefined : item.standing;
 }
 
 /** What the stored forecast says to one of this uid. One that cannot be read, or is old, says nothing. */

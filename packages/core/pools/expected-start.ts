@@ -1,0 +1,25 @@
+import type { Context } from "../context.ts";
+import type { Environment } from "../environments/record.ts";
+import { forecastKey } from "../keys.ts";
+import { adviceIn, adviceKeysOf } from "./advice.ts";
+import { standingIn } from "./forecast-items.ts";
+import { placeOneMore } from "./one-more.ts";
+
+/**
+ * When one that waits starts, ms: as forecast or plan say of it, and while they say nothing as one more in the last
+ * forecast. Where the forecast does not reach it is the earliest moment; null: nobody knows. One batch read.
+ */
+export async function readExpectedStart(ctx: Context<"table">, waiting: Environment): Promise<number | null> {
+  const { owner, size, zone } = waiting;
+  const whole = forecastKey(size.pool, null);
+  const items = await ctx.table.getMany([...adviceKeysOf(waiting), whole]);
+  const stored = new Map(items.map((item) => [item.pk, item]));
+  const now = ctx.clock.now();
+  const { place, start } = adviceIn(stored, waiting, now);
+  const told = start?.p50 ?? place?.startsAt ?? start?.later ?? null;
+  if (told !== null || start) return told;
+  const standing = standingIn(stored.get(whole.pk), now);
+  if (!standing) return null;
+  const { p50, code, a } = placeOneMore(standing, { owner, zone, machines: size.machines, units: size.units });
+  return p50 ?? (code === "later" ? a : null);
+}
