@@ -29,11 +29,11 @@ const keyRead = "table.get";
 /** How many of the caller's wait for this pool, counted in the index. */
 const line = "table.count";
 
-test("create = key + the caller's line + spec + head + one send", async () => {
+test("create = key + the caller's line + spec + head + one send + one batch read for its estimate", async () => {
   const { during } = await countedWorld();
 
   expect(await during("POST", "/api/instances", plainInstance)).toEqual([
-    ...[keyRead, line, "table.put", "table.put", "queue.send"],
+    ...[keyRead, line, "table.put", "table.put", "queue.send", "table.getMany"],
   ]);
 });
 

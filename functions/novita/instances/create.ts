@@ -8,9 +8,8 @@ import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#http/lambda.ts";
 import { catalogueOf } from "../catalogue.ts";
 import { NewInstance, newInstance } from "./new-instance.ts";
-import { TYPICAL_MS } from "./operation.ts";
+import { readyTimeOf } from "./operation.ts";
 import { refuseBadReceiver } from "./receiver.ts";
-import { milliseconds } from "./wire.ts";
 
 const Created = z.object({
   instanceId: z.string(),
@@ -36,7 +35,7 @@ export const endpoint = novita.post(
       instanceId: instance.id,
       status: "creating" as const,
       message: "Instance creation initiated successfully",
-      estimatedReadyTime: milliseconds(instance.createdAt + TYPICAL_MS),
+      estimatedReadyTime: await readyTimeOf(ctx, instance),
     };
   },
 );

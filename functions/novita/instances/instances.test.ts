@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { plainInstance } from "#testing/catalog-requests.ts";
 import { instanceWorld } from "#testing/instance-world.ts";
+import { nodesOf } from "#testing/memory-world.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60_000;
@@ -18,6 +19,44 @@ describe("POST /api/instances", () => {
       `{"instanceId":"${id}","status":"creating","message":"Instance creation initiated successfully",` +
         '"estimatedReadyTime":"2026-01-20T18:05:00.000Z"}',
     );
+  });
+
+  test("estimates by the last forecast when its machine is free, as gpu-dev's estimate does", async () => {
+    const { world, ask, create } = await instanceWorld({ nodes: nodesOf({ a10g: 1 }) });
+    await world.advance(90 * SECOND);
+    const job = { image: "ubuntu", instance_type: "g5.12xlarge", gpu_count: 4, duration_hours: 8 };
+
+    const estimate = await ask("POST", "/v1/jobs/estimate", job);
+    const { body } = await create({ gpuNum: 4 });
+
+    const startsAt = Date.parse(estimate.body.estimated_start_time);
+    expect(startsAt).toBeGreaterThan(world.clock.now() + 10 * MINUTE);
+    expect(Math.floor(Date.parse(body.estimatedReadyTime) / SECOND) * SECOND).toBe(startsAt + 5 * MINUTE);
+  });
+
+  test("is made whether or not its estimate can be read", async () => {
+    const isAway = { now: false };
+    const { world, create, show } = await instanceWorld({
+      wrap: (ports) => ({
+        ...ports,
+        table: {
+          ...ports.table,
+          getMany: async (keys) => {
+            if (isAway.now) throw new Error("The table is away");
+            return ports.table.getMany(keys);
+          },
+        },
+      }),
+    });
+    isAway.now = true;
+
+    const { status, body } = await create();
+    isAway.now = false;
+
+    expect(status).toBe(201);
+    expect(Date.parse(body.estimatedReadyTime)).toBe(world.clock.now() + 5 * MINUTE);
+    expect((await show(body.instanceId)).status).toBe("creating");
+    expect(world.log.lines.map(({ event }) => event)).toContain("no estimate");
   });
 
   test("takes the machine of the product and the image and ports of the template", async () => {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { Context } from "#core/context.ts";
 import type { Environment } from "#core/environments/record.ts";
-import { readAdvice } from "#core/pools/advice.ts";
+import { readExpectedStart } from "#core/pools/expected-start.ts";
 import { type InstanceStatus, instanceStatuses, milliseconds } from "./wire.ts";
 
 const Operation = z.object({
@@ -16,7 +16,7 @@ export const StartOperation = Operation.extend({ estimatedReadyTime: z.string() 
 export const StopOperation = Operation;
 
 /** How long a machine that is there takes to fetch an image and start it: a guess for whoever waits. */
-export const TYPICAL_MS = 5 * 60_000;
+const TYPICAL_MS = 5 * 60_000;
 
 /** What a start or a stop is answered with. The same start, or stop, has the same id however often it is asked for. */
 export function toOperation(
@@ -31,12 +31,23 @@ export function toOperation(
 
 /** When it is ready: it was, or plan and forecast say when its machine is free, or soon. */
 export async function readyTimeOf(ctx: Context<"table">, instance: Environment): Promise<string> {
+  const { phase, end, run } = instance;
   const now = ctx.clock.now();
-  if (instance.phase === "active" && instance.run.startedAt !== null) return milliseconds(instance.run.startedAt);
-  const told = (await readAdvice(ctx, [instance])).get(instance.uid);
-  const startsAt = told?.start?.p50 ?? told?.place?.startsAt ?? now;
-  const since = instance.run.preparingAt ?? Math.max(startsAt, now);
+  if (phase === "active" && run.startedAt !== null) return milliseconds(run.startedAt);
+  const waits = phase === "queued" && end.outcome === null;
+  const startsAt = waits ? await expectedStart(ctx, instance) : null;
+  const since = run.preparingAt ?? Math.max(startsAt ?? now, now);
   return milliseconds(Math.max(now, since + TYPICAL_MS));
+}
+
+/** The instance is made, or started, by now: what fails here is a guess and fails nothing. */
+async function expectedStart(ctx: Context<"table">, instance: Environment): Promise<number | null> {
+  try {
+    return await readExpectedStart(ctx, instance);
+  } catch (error) {
+    ctx.log.warn("no estimate", { instance: instance.id, error: String(error) });
+    return null;
+  }
 }
 
 /** 12 characters of `a-z0-9` (docs/apis/common.md#ids-and-times). */

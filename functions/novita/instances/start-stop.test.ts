@@ -47,6 +47,20 @@ describe("start", () => {
     expect(Date.parse(start.body.estimatedReadyTime)).toBeGreaterThan(soon);
   });
 
+  test("estimates by the last forecast where the plan has not seen it yet", async () => {
+    const { world, ask, id, create } = await instanceWorld({ nodes: nodesOf({ a10g: 1 }) });
+    await ask("POST", `/api/instances/${id}/stop`);
+    await world.advance(10 * SECOND);
+    await create({ gpuNum: 4 });
+    await world.advance(90 * SECOND);
+
+    const start = await ask("POST", `/api/instances/${id}/start`);
+
+    const soon = world.clock.now() + 6 * MINUTE;
+    expect([start.status, start.body.status]).toEqual([202, "starting"]);
+    expect(Date.parse(start.body.estimatedReadyTime)).toBeGreaterThan(soon);
+  });
+
   test("is a new run on the same storage, with another operation", async () => {
     const { world, ask, id, head, show } = await instanceWorld();
     const first = await ask("POST", `/api/instances/${id}/start`);
