@@ -58,6 +58,36 @@ test.each([
   },
 );
 
+test("an hour in which a job waits and nothing happens costs no read of a ledger item by that job", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const waiting = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(10 * SECOND);
+  const reads: string[] = [];
+  const { get, getMany, query } = world.ctx.table;
+  Object.assign(world.ctx.table, {
+    get: async (...call: Parameters<typeof get>) => {
+      reads.push(call[0].pk);
+      return get(...call);
+    },
+    getMany: async (...call: Parameters<typeof getMany>) => {
+      reads.push(...call[0].map(({ pk }) => pk));
+      return getMany(...call);
+    },
+    query: async (...call: Parameters<typeof query>) => {
+      if ("pk" in call[0]) reads.push(call[0].pk);
+      return query(...call);
+    },
+  });
+
+  for (let n = 0; n < 60; n += 1) {
+    world.clock.advance(60 * SECOND);
+    await reconcile(world.ctx, { look: keyText(keyOf(waiting)) });
+  }
+
+  expect(reads).toContain(waiting.pk);
+  expect(reads.filter((pk) => pk.startsWith("pool#h100#"))).toEqual([]);
+});
+
 test("a signal that tells nothing new costs one read of the record and no write and no message", async () => {
   const world = await memoryWorld();
   const { pk, sk } = await createEnvironment(world.as("alice"), newEnvironment("one", { command: "train" }));

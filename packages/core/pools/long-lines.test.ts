@@ -115,6 +115,46 @@ test("100,000 submits of one owner leave a plan, its reads and the ledger small"
   expect(JSON.stringify(pool).length).toBeLessThan(5_000);
 });
 
+/** What plans read and saw of so many owners, each with so many who wait. */
+async function plansOver(owners: number, each: number, plans: number) {
+  const world = await memoryWorld({ nodes: [] });
+  const { size, queuedAt } = await createEnvironment(world.as("alice"), newEnvironment("template"));
+  const index = memoryIndex("waiting", { clock: undefined, random: Math.random, latenessMs: 0 });
+  for (let n = 0; n < owners * each; n++) {
+    const [uid, owner] = [n.toString(16).padStart(32, "0"), (n % owners).toString(16).padStart(32, "0")];
+    const fields = { ...waitingFields({ size, owner, queuedAt: queuedAt + n, uid }), uid, owner, size };
+    index.record(`${n}`, { ...environmentKey(owner, "gpu-dev", `many-${n}`), writers: [], ...fields });
+  }
+  const ownersSeen = new Set<number>();
+  const reads: number[] = [];
+  const query: typeof world.table.query = async (asked) => {
+    const page = "index" in asked && asked.index === "waiting" ? index.query(asked) : await world.table.query(asked);
+    reads[reads.length - 1] = (reads.at(-1) ?? 0) + page.items.length;
+    return page;
+  };
+  for (let n = 0; n < plans; n++) {
+    reads.push(0);
+    world.clock.advance(MINUTE);
+    await reconcilePools({ ...world.ctx, table: { ...world.table, query } }, [{ look: poolLook }]);
+    for (const uid of (await viewPool(world.ctx, "h100"))?.seen ?? [])
+      ownersSeen.add(Number.parseInt(uid, 16) % owners);
+  }
+  return { most: Math.max(...reads), ownersSeen: ownersSeen.size, pool: await viewPool(world.ctx, "h100") };
+}
+
+test("of 200,000 who wait, of 10,000 owners, a plan reads a small part and stays small", async () => {
+  const { most, ownersSeen, pool } = await plansOver(10_000, 20, 2);
+
+  expect(ownersSeen).toBe(400);
+
+  expect(most).toBeLessThanOrEqual(4_200);
+  expect(Buffer.byteLength(JSON.stringify(pool))).toBeLessThan(400 * 1024);
+});
+
+test("where more owners wait than a plan reads, every one of them has its turn some plans later", async () => {
+  expect((await plansOver(1_000, 3, 5)).ownersSeen).toBe(1_000);
+});
+
 test("one owner's jobs fill all that is free, some plans later", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 15 }) });
   for (let n = 0; n < 120; n++) await createEnvironment(world.as("alice"), newEnvironment(`one-${n}`, { gpus: 1 }));
