@@ -93,6 +93,26 @@ test("a machine that got another type while somebody runs on it is not given aga
   expect([await phaseOf(world, "waits"), await namesIn(world, "h100")]).toEqual(["active", []]);
 });
 
+test.each([
+  ["says another zone", { zone: "zone-b" }],
+  ["says half its GPUs", { units: 4 }],
+  ["says half its GPUs and another zone", { units: 4, zone: "zone-b" }],
+])("a machine that %s while somebody runs on it is not given again before they let it go", async (_, changes) => {
+  const { world } = await badWorld([one]);
+  await submit(world, "runs");
+
+  world.compute.setNode({ ...one, ...changes });
+  await createEnvironment(world.as("alice"), newEnvironment("waits", { gpus: 4 }));
+  await world.advance(2 * MINUTE);
+  const meanwhile = [await phaseOf(world, "runs"), await phaseOf(world, "waits")];
+  await requestCancel(world.as("alice"), "runs");
+  await world.advance(3 * MINUTE);
+
+  expect(meanwhile).toEqual(["active", "queued"]);
+  expect(await phaseOf(world, "waits")).toBe("active");
+  expect((await viewPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", ...changes }]);
+});
+
 test("what was held on a node is not given again when its name comes back with another uid, until its record lets go", async () => {
   const { world } = await badWorld([one]);
   await submit(world, "runs");
