@@ -8,6 +8,7 @@ import { ended } from "./bench/ended.ts";
 import { estimate } from "./bench/estimate.ts";
 import { exec } from "./bench/exec.ts";
 import { freed, requests, start, submitted } from "./bench/latency.ts";
+import { ledger } from "./bench/ledger.ts";
 import type { Measure, Row } from "./bench/measure.ts";
 import { memory } from "./bench/memory.ts";
 import { pipelineCost } from "./bench/pipeline.ts";
@@ -24,7 +25,7 @@ import { isOver, tableOf } from "./bench/table.ts";
 
 /** Prints what was measured, each beside its limit; fails where one is exceeded. */
 const measures: readonly Measure[] = [
-  ...[calls, disks, bundles, pipelineCost, admission, estimate, sweepCost, simulator, plansInMemory],
+  ...[calls, disks, bundles, pipelineCost, admission, ledger, estimate, sweepCost, simulator, plansInMemory],
   ...[
     start,
     submitted,
