@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import type { Stored } from "../context.ts";
+import type { Key, Stored } from "../context.ts";
 import { createEnvironment, type NewEnvironment } from "../environments/create.ts";
 import { requestDelete } from "../environments/delete.ts";
 import { reservation } from "../environments/policy.ts";
@@ -193,6 +193,39 @@ test("a message for who sleeps wakes it, and all that was kept arrives in order"
   expect((await world.read("alice", "talks")).phase).toBe("active");
   expect(heard()).toEqual(["one", "two"]);
   expect(world.compute.posts(made.uid).map(({ run }) => run)).toEqual([2, 2]);
+});
+
+test("a message whose inbox is looked at before its handler wakes who sleeps arrives once it is awake", async () => {
+  const trial = await chatWorld();
+  const { world, alice, made, heard } = trial;
+  await sleep(trial);
+  const asleepBefore = await world.table.get(made);
+  await requestStart(alice, "talks");
+  await world.advance(10_000);
+  await sleep(trial);
+  let isRead = false;
+  let isKept = false;
+  const table = {
+    ...world.table,
+    // The handler was slow: it knows the run before the last one.
+    async get(key: Key) {
+      const isFirst = !isRead && keyText(key) === keyText(made);
+      isRead ||= isFirst;
+      return isFirst ? asleepBefore : world.table.get(key);
+    },
+    async put(item: Stored, options?: { ifWriter?: string | null }) {
+      await world.table.put(item, options);
+      const isInbox = !isKept && keyText(item) === keyText(inboxKey(made.uid));
+      isKept ||= isInbox;
+      if (isInbox) await reconcile(world.ctx, { look: keyText(item) });
+    },
+  };
+
+  await postMessage({ ...alice, table }, "talks", "late");
+  await world.advance(30_000);
+
+  expect([isRead, isKept]).toEqual([true, true]);
+  expect(heard()).toEqual(["late"]);
 });
 
 test("where the handler that kept the message dies before it wakes its environment, the inbox wakes it", async () => {

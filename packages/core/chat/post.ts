@@ -28,7 +28,11 @@ export async function postMessage(
   if (portOf(environment) === undefined) throw new Problem("conflict", `The ${ctx.noun} ${id} takes no messages`);
   const n = await putMessage(ctx, environment, text);
   await changeInbox(ctx, environment, (inbox) => inbox);
-  if (environment.goal.desired === "stopped") await wake(ctx, id);
+  if (environment.goal.desired === "stopped") {
+    await wake(ctx, id);
+    // A look between the two found it asleep, and would come back in minutes.
+    await changeInbox(ctx, environment, (inbox) => inbox);
+  }
   return { uid: environment.uid, n };
 }
 
