@@ -6,6 +6,7 @@ import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { readCapacity } from "./availability.ts";
 import { refreshCapacity } from "./capacity.ts";
+import { nodeLedgerKey } from "./ledger.ts";
 
 const MINUTE = 60_000;
 
@@ -255,4 +256,22 @@ test("a listing that is older than a new pool takes no machine from it that came
   expect(isOpen).toBe(true);
   expect(await namesIn(world, "h100")).toEqual(["h100-1", "h100-2"]);
   expect((await viewPool(world.ctx, "h100"))?.held).toHaveLength(2);
+});
+
+test("of two ledger items of one name, as a machine is replaced under it, nothing is given until a listing tells", async () => {
+  const { world } = await badWorld([one]);
+  const [first] = (await viewPool(world.ctx, "h100"))?.nodes ?? [];
+  if (!first) throw new Error("There is no ledger item");
+  const other = { ...first, ...nodeLedgerKey(world.ctx, "h100", { name: one.name, uid: "older" }), uid: "older" };
+  await world.table.put(other);
+
+  await createEnvironment(world.as("alice"), newEnvironment("two", { gpus: 16 }));
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+  const early = await viewPool(world.ctx, "h100");
+  await world.advance(2 * MINUTE);
+
+  expect(early?.nodes.map(({ uid }) => uid).sort()).toEqual([one.uid, "older"].sort());
+  expect(early).toMatchObject({ granted: [], held: [] });
+  expect([await phaseOf(world, "two"), await phaseOf(world, "one")]).toEqual(["queued", "active"]);
 });

@@ -243,8 +243,15 @@ function occupiedOn({ held, granted }: Ledger, usable: readonly NodeLedger[]): O
   });
 }
 
+/**
+ * Machines that can be given. Of two items of one name, which a ledger that is read while a machine is replaced may have,
+ * nobody knows which is there: a plan names machines by name and would take both for one.
+ */
 function usableNodes({ nodes }: Ledger, now: number): NodeLedger[] {
-  return nodes.filter(({ ready, gone, asideUntil = 0 }) => ready && !gone && asideUntil <= now);
+  const usable = nodes.filter(({ ready, gone, asideUntil = 0 }) => ready && !gone && asideUntil <= now);
+  const names = new Set<string>();
+  const twice = new Set(usable.map(({ name }) => name).filter((name) => names.size === names.add(name).size));
+  return twice.size === 0 ? usable : usable.filter(({ name }) => !twice.has(name));
 }
 
 function sameMembers(a: readonly string[], b: readonly string[]): boolean {
