@@ -350,7 +350,7 @@ export interface PortAnswer {
 
 export interface VolumeRef {
   readonly id: string;
-  /** A volume is in one zone and pins what uses it to it. */
+  /** A volume is in one zone and pins what uses it to it; empty where no zone is known: then it pins nothing. */
   readonly zone: string;
 }
 

@@ -108,3 +108,8 @@ export function withMaking(disk: Disk, making: readonly Making[]): Disk {
 export function isClaimed({ lost }: Disk): boolean {
   return lost !== undefined && lost.until !== null;
 }
+
+/** Where what uses this volume has to run; null: anywhere, as there is none yet or its zone was not known. */
+export function zonePinnedBy(volume: VolumeRef | null | undefined): string | null {
+  return volume?.zone || null;
+}

@@ -1,3 +1,4 @@
+import { zonePinnedBy } from "../disks/record.ts";
 import type { Sealed } from "../sealed.ts";
 import { type Environment, noRun, type Size } from "./record.ts";
 import { enter } from "./transitions.ts";
@@ -44,7 +45,7 @@ export function queueAgain(environment: Environment, now: number, { size, receiv
     starts: environment.starts + 1,
     size: size ?? environment.size,
     events: { ...environment.events, receiver: { ...environment.events.receiver, run: receiver } },
-    zone: environment.volumes.find(({ volume }) => volume)?.volume?.zone ?? null,
+    zone: zonePinnedBy(environment.volumes.find(({ volume }) => volume)?.volume),
     queuedAt: now,
     end: { ...environment.end, at: null, cleanSince: null, cleanLooks: 0 },
     placement: { ...environment.placement, withdrawals: 0 },

@@ -9,6 +9,7 @@ import {
   MISSED_MS,
   withMaking,
   withSnapshot,
+  zonePinnedBy,
 } from "../disks/record.ts";
 import { keyText } from "../keys.ts";
 import { listMaking, makeVolume, settlesAt, volumeMaking } from "../making.ts";
@@ -54,7 +55,7 @@ export async function readyDisk(ctx: Context<"table">, environment: Environment)
   if (held.heldBy?.uid !== environment.uid || hasPendingSnapshot(held)) {
     return { kind: "waits", reason: waitsForDisk(name) };
   }
-  return { kind: "ready", zone: held.volume?.zone ?? null };
+  return { kind: "ready", zone: zonePinnedBy(held.volume) };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Key, UserContext } from "../context.ts";
 import type { ProposedLease } from "../disks/acquire.ts";
+import { zonePinnedBy } from "../disks/record.ts";
 import { dueShardOf } from "../due.ts";
 import type { Sealed } from "../sealed.ts";
 import { CREATION } from "./actions.ts";
@@ -70,7 +71,7 @@ export function newHead(
       limits: null,
     },
     size: input.size,
-    zone: lease?.disk.volume?.zone ?? null,
+    zone: zonePinnedBy(lease?.disk.volume),
     hasCommand: input.command !== undefined,
     spec: uid,
     policy,

@@ -1,4 +1,5 @@
 import { StepTooOld } from "../budget.ts";
+import { zonePinnedBy } from "../disks/record.ts";
 import { listMaking, makeVolume, removeUnused, settlesAt, type VolumeMaking, volumeMaking } from "../making.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { detachVolumes } from "./lost-node.ts";
@@ -17,7 +18,6 @@ export async function makeVolumes(
   environment: Environment,
   now: number,
 ): Promise<Step<Environment>> {
-  const zone = environment.zone ?? "";
   const planned = environment.volumes.map((own) => ({
     own,
     making: own.volume ? undefined : plan(ctx, environment, own),
@@ -31,7 +31,7 @@ export async function makeVolumes(
     planned.map(async ({ own, making }) => (making ? { ...own, volume: await makeVolume(ctx, making.entry) } : own)),
   );
   return changed(
-    { ...environment, step: "pod", zone: volumes[0]?.volume?.zone ?? zone, volumes },
+    { ...environment, step: "pod", zone: zonePinnedBy(volumes[0]?.volume) ?? environment.zone, volumes },
     now,
     "made its volumes",
   );

@@ -1,4 +1,5 @@
 import type { Observation } from "../context.ts";
+import { zonePinnedBy } from "../disks/record.ts";
 import { longestToBindMs } from "../pools/groups.ts";
 import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
@@ -67,7 +68,7 @@ async function attachDisk(
     return waitedSince({ ...environment, reason }, environment.run.preparingAt, now, `looks for its disk's ${opened}`);
   }
   if (!opened?.volume) return fail(environment, now, `Disk '${use.name}' is not its own any more`);
-  const { zone } = opened.volume;
+  const zone = zonePinnedBy(opened.volume);
   const attached: Environment = { ...environment, step: "pod", reason: null, zone, disk: { ...use, attached: true } };
   const note = opened.restored?.by === environment.uid ? restoredNote(use.name, opened.restored.at) : undefined;
   return changed(note ? addEntry(attached, now, note) : attached, now, "opened its disk");

@@ -1,5 +1,6 @@
 import { isLedgerOf, keyText } from "../keys.ts";
 import { patienceMs } from "../patience.ts";
+import { zoneOfNewMachine } from "../pools/groups.ts";
 import { readLedgerItems, wholeGrants } from "../pools/ledger.ts";
 import { findPool, type Grant } from "../pools/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
@@ -74,7 +75,7 @@ async function findGrant(
   const grant = wholeGrants(items).find((one) => one.uid === uid && one.run === run.n);
   if (!grant || (await findPool(ctx, size.pool))?.closed) return undefined;
   const first = items.find((item) => keyText(item) === grant.items[0]);
-  return { grant, zone: first?.kind === "node" ? first.zone : null };
+  return { grant, zone: first?.kind === "node" ? first.zone : zoneOfNewMachine(ctx, size.pool) };
 }
 
 /** Ends what waits for capacity and so holds none. */

@@ -162,3 +162,31 @@ test("a run that two planners granted takes one of the grants, and the other is 
   expect(pool?.held[0]?.id).toBe((await world.read("alice", "one")).run.grant?.id);
   expect(pool?.summary).toMatchObject({ free: 8, inUse: 8 });
 });
+
+test.each([
+  ["without zones", [], "h100-1"],
+  ["of one zone", ["zone-a"], "h100-1"],
+  ["of two zones", ["zone-a", "zone-b"], "h100-1"],
+])(
+  "a disk that was first used on a machine made by a group %s can be used on a machine that is there",
+  async (_, zones, on) => {
+    const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [{ ...group, zones }] } });
+    await createEnvironment(world.as("alice"), newEnvironment("first", { disk: "data" }));
+    await world.advance(MINUTE);
+    joins(world, "made-1");
+    await world.advance(2 * MINUTE);
+    const made = await world.read("alice", "first");
+    await requestCancel(world.as("alice"), "first");
+    await world.advance(2 * MINUTE);
+    world.compute.removeNode("made-1");
+    for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+    await world.advance(2 * MINUTE);
+
+    await createEnvironment(world.as("alice"), newEnvironment("second", { disk: "data" }));
+    await world.advance(2 * MINUTE);
+
+    const second = await world.read("alice", "second");
+    expect([made.phase, second.phase]).toEqual(["active", "active"]);
+    expect(second.run.machines.map(({ name }) => name)).toEqual([on]);
+  },
+);

@@ -5,6 +5,11 @@ export function groupOf({ settings }: Pick<Context, "settings">, type: string): 
   return settings.nodeGroups.find(({ pool }) => pool === type);
 }
 
+/** The zone for the volumes of a run on a machine still to be made; null: nobody knows where it will be. */
+export function zoneOfNewMachine(ctx: Pick<Context, "settings">, type: string): string | null {
+  return groupOf(ctx, type)?.zones[0] ?? null;
+}
+
 const BIND_MS = 60_000;
 
 /**
