@@ -54,7 +54,8 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
     process.kill(pid, "SIGKILL");
 
-    const reason = "command was killed by signal SIGKILL";
+    // Whether the machine was out of memory meanwhile is for other runs to say: those of other tests may have been.
+    const reason = expect.stringMatching(/^command was killed by signal SIGKILL/);
     expect(await trial.ended()).toMatchObject({ started: true, exitCode: null, reason });
   });
 
