@@ -42,8 +42,9 @@ export const peopleBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "chat/post.ts",
-        find: "await changeInbox(ctx, environment, (inbox) => inbox);",
-        replace: "await changeInbox(ctx, environment, (inbox) => (inbox.writers.length === 0 ? inbox : undefined));",
+        find: "text);\n  await changeInbox(ctx, environment, (inbox) => inbox);",
+        replace:
+          "text);\n  await changeInbox(ctx, environment, (inbox) => (inbox.writers.length === 0 ? inbox : undefined));",
       },
     ],
   },
