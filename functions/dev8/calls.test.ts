@@ -79,10 +79,10 @@ test("activity = key + two reads, and one write where it moves the last use by m
   expect(await during("POST", at)).toEqual([keyRead, "table.get", "table.get"]);
 });
 
-test("get = key + one read, list = key + one query", async () => {
+test("get = key + one read, list = key + one query and a batch read", async () => {
   const { world, during } = await countedWorld();
   await world.create();
 
   expect(await during("GET", `${path}/${workspaceId}`)).toEqual([keyRead, "table.get"]);
-  expect(await during("GET", path)).toEqual([keyRead, "table.query"]);
+  expect(await during("GET", path)).toEqual([keyRead, "table.query", "table.getMany"]);
 });

@@ -37,12 +37,12 @@ test("create = key + the caller's line + spec + head + one send + one batch read
   ]);
 });
 
-test("show = key + one read, and one plan item while it waits; list = key + one query", async () => {
+test("show = key + one read, and one plan item while it waits; list = key + one query and a batch read", async () => {
   const { during, id } = await countedWorld();
   const waiting = await countedWorld({ nodes: [] });
 
   expect(await during("GET", `/api/instances/${id}`)).toEqual([keyRead, "table.get"]);
-  expect(await during("GET", "/api/instances")).toEqual([keyRead, "table.query"]);
+  expect(await during("GET", "/api/instances")).toEqual([keyRead, "table.query", "table.getMany"]);
   expect(await waiting.during("GET", `/api/instances/${waiting.id}`)).toEqual([keyRead, "table.get", "table.getMany"]);
 });
 
@@ -66,9 +66,9 @@ test("stop = key + two reads + one write + one send, and again only reads; start
   expect(await during("POST", `/api/instances/${id}/stop`)).toEqual([keyRead, "table.get", "table.get"]);
 });
 
-test("metrics = key + two queries, cache stats ask no store but for the key", async () => {
+test("metrics = key + two queries and a batch read, cache stats ask no store but for the key", async () => {
   const { during } = await countedWorld();
 
-  expect(await during("GET", "/api/metrics")).toEqual([keyRead, "table.query", "table.query"]);
+  expect(await during("GET", "/api/metrics")).toEqual([keyRead, "table.query", "table.query", "table.getMany"]);
   expect(await during("GET", "/api/cache/stats")).toEqual([keyRead]);
 });

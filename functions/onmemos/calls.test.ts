@@ -39,14 +39,14 @@ test("create = key + the caller's line + host label + spec + head + one send, an
   ]);
 });
 
-test("get and connect = key + one read; lists = key + one query", async () => {
+test("get and connect = key + one read; lists = key + one query and a batch read of what is shown", async () => {
   const during = await countedWorld();
 
   expect(await during("GET", `/v1/sessions/${id}`)).toEqual([keyRead, "table.get"]);
   expect(await during("GET", `/v1/sessions/${id}/connect`)).toEqual([keyRead, "table.get"]);
   expect(await during("GET", `/v1/cloudrun/workspaces/${id}`)).toEqual([keyRead, "table.get"]);
-  expect(await during("GET", "/v1/sessions?user=developer")).toEqual([keyRead, "table.query"]);
-  expect(await during("GET", "/v1/cloudrun/workspaces")).toEqual([keyRead, "table.query"]);
+  expect(await during("GET", "/v1/sessions?user=developer")).toEqual([keyRead, "table.query", "table.getMany"]);
+  expect(await during("GET", "/v1/cloudrun/workspaces")).toEqual([keyRead, "table.query", "table.getMany"]);
 });
 
 test("a command = key + three reads, its mark where that moves by more than a minute, its start and its end", async () => {

@@ -14,10 +14,8 @@ export const endpoint = dev8.get(
   "/api/v1/environments",
   { summary: "List your workspaces, the newest first", uses: ["table"], reply: Retrieved },
   async ({ ctx }) => {
-    const all = await listEnvironments(ctx);
-    // Their ids say nothing about their age.
-    const newestFirst = all.toSorted((one, other) => other.createdAt - one.createdAt);
-    const environments = newestFirst.map((workspace) => toWorkspace(ctx.settings, workspace));
+    const { shown } = await listEnvironments(ctx);
+    const environments = shown.map((workspace) => toWorkspace(ctx.settings, workspace));
     const data = { environments, total: environments.length };
     return { success: true as const, message: "Environments retrieved successfully" as const, data };
   },

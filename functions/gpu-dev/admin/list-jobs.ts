@@ -2,6 +2,7 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { listAnybodys, readUsernames } from "#core/admin/jobs.ts";
+import type { Brief } from "#core/environments/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
@@ -31,13 +32,12 @@ export const endpoint = gpuDev.get(
   async ({ ctx, query, requestId }) => {
     const { status, user, limit, offset } = query;
     return audited(ctx, { action: "list_jobs", target: user ?? null, requestId }, async () => {
-      const all = await listAnybodys(ctx, user);
-      const matching = all.filter((job) => status === undefined || status === statusOf(job));
-      const page = matching.slice(offset, offset + limit);
-      const owners = page.map((job) => job.owner);
-      const [told, names] = await Promise.all([readAdvice(ctx, page), readUsernames(ctx, owners)]);
-      const jobs = page.map((job) => toJobSummary(job, names.get(job.owner) ?? job.owner, told.get(job.uid)));
-      return { jobs, total: matching.length, limit, offset };
+      const matches = (job: Brief) => status === undefined || status === statusOf(job);
+      const { shown, total } = await listAnybodys(ctx, user, { matches, offset, limit });
+      const owners = shown.map((job) => job.owner);
+      const [told, names] = await Promise.all([readAdvice(ctx, shown), readUsernames(ctx, owners)]);
+      const jobs = shown.map((job) => toJobSummary(job, names.get(job.owner) ?? job.owner, told.get(job.uid)));
+      return { jobs, total, limit, offset };
     });
   },
 );

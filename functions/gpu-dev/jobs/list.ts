@@ -2,7 +2,7 @@ import * as z from "zod";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { openJupyter } from "#core/environments/doors.ts";
-import { type Brief, listSome } from "#core/environments/read.ts";
+import { type Brief, listEnvironments } from "#core/environments/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
@@ -35,7 +35,7 @@ export const endpoint = gpuDev.get(
   async ({ ctx, query }) => {
     const { status, limit, offset } = query;
     const matches = (job: Brief) => !status || status.includes(statusOf(job));
-    const { shown, total } = await listSome(ctx, { matches, offset, limit });
+    const { shown, total } = await listEnvironments(ctx, { matches, offset, limit });
     const told = await readAdvice(ctx, shown);
     const { username } = ctx.actor;
     const summaries = shown.map(async (job) =>

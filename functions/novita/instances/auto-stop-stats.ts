@@ -22,7 +22,7 @@ const MINUTE_MS = 60_000;
 export const endpoint = novita.get(
   "/api/instances/auto-stop/stats",
   { summary: "What the auto-stop did to your instances", uses: ["table"], reply: AutoStopStats },
-  async ({ ctx }) => toStats(await listEnvironments(ctx), ctx.clock.now()),
+  async ({ ctx }) => toStats((await listEnvironments(ctx)).shown, ctx.clock.now()),
 );
 
 export const handler = lambda(endpoint, { table });

@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
+import { listEnvironments } from "#core/environments/read.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#http/lambda.ts";
 import { wholeNumber } from "#http/query.ts";
-import { newestInstances } from "./named.ts";
 import { showInstances } from "./show.ts";
 import { Instance } from "./wire.ts";
 
@@ -20,9 +20,8 @@ export const endpoint = novita.get(
     reply: Instances,
   },
   async ({ ctx, query: { limit, offset } }) => {
-    const all = await newestInstances(ctx);
-    const instances = await showInstances(ctx, all.slice(offset, offset + limit));
-    return { instances, total: all.length };
+    const { shown, total } = await listEnvironments(ctx, { limit, offset });
+    return { instances: await showInstances(ctx, shown), total };
   },
 );
 

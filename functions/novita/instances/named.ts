@@ -16,14 +16,8 @@ export async function instanceOf(
 
 /** Names are not unique: the newest of this name that is not on its way out (docs/apis/novita.md#start-and-stop). */
 export async function instanceNamed(ctx: UserContext<"table">, name: string): Promise<Environment> {
-  const all = await newestInstances(ctx);
-  return all.find((instance) => instance.name === name && instance.end.outcome === null) ?? unknown(name);
-}
-
-/** All of the caller's, the newest first: their ids say nothing about their age. */
-export async function newestInstances(ctx: UserContext<"table">): Promise<Environment[]> {
-  const all = await listEnvironments(ctx);
-  return all.toSorted((one, other) => other.createdAt - one.createdAt);
+  const { shown } = await listEnvironments(ctx, { matches: ({ end }) => end.outcome === null });
+  return shown.find((instance) => instance.name === name) ?? unknown(name);
 }
 
 function unknown(what: string): never {

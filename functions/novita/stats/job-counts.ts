@@ -19,7 +19,10 @@ export interface JobCounts {
  * last 5 minutes.
  */
 export async function countJobs(ctx: UserContext<"table">): Promise<JobCounts> {
-  const [instances, page] = await Promise.all([listEnvironments(ctx), listDeliveries(ctx, { limit: DELIVERIES })]);
+  const [{ shown: instances }, page] = await Promise.all([
+    listEnvironments(ctx),
+    listDeliveries(ctx, { limit: DELIVERIES }),
+  ]);
   const deliveries = page.deliveries.filter(({ environment }) => environment.createdBy === ctx.dialect);
   const byType = {
     create_instance: total(instances, ({ starts }) => starts + 1),

@@ -1,6 +1,6 @@
 import type { UserContext } from "#core/context.ts";
 import { createEnvironment } from "#core/environments/create.ts";
-import { listEnvironments } from "#core/environments/read.ts";
+import { type Brief, listEnvironments } from "#core/environments/read.ts";
 import { type Environment, isEnded } from "#core/environments/record.ts";
 import { waitForEnvironment } from "#core/environments/wait.ts";
 import type { NewThing } from "#core/idempotency.ts";
@@ -42,12 +42,13 @@ async function makeUnderFreeNumber(
 
 /** The number under which an earlier request made it: others that were taken then may be free by now. */
 async function numberBefore(ctx: UserContext<"table">, thing: NewThing, wanted: WantedSession): Promise<number> {
-  const first = Number(thing.id);
-  const made = (await listEnvironments(ctx)).find(({ id, uid }) => {
-    const number = Number(id.slice(id.lastIndexOf("-") + 1));
-    return id === idOf(wanted, number) && uid === uidOf(ctx, thing, number);
-  });
-  return made ? Number(made.id.slice(made.id.lastIndexOf("-") + 1)) : first;
+  const matches = ({ sk, uid }: Brief) => sk === idOf(wanted, numberOf(sk)) && uid === uidOf(ctx, thing, numberOf(sk));
+  const [made] = (await listEnvironments(ctx, { matches, limit: 1 })).shown;
+  return made ? numberOf(made.id) : Number(thing.id);
+}
+
+function numberOf(id: string): number {
+  return Number(id.slice(id.lastIndexOf("-") + 1));
 }
 
 /** Each number has a uid of its own that a repeat finds again: no two records ever share one. */

@@ -2,7 +2,7 @@ import type * as z from "zod";
 import type { UserContext } from "#core/context.ts";
 import { listEnvironments } from "#core/environments/read.ts";
 import type { Environment } from "#core/environments/record.ts";
-import { isGone, type ListQuery } from "./wire.ts";
+import { isGone, isLongGone, type ListQuery } from "./wire.ts";
 
 /** The caller's sessions and workspaces that are there, the newest first; of one namespace or user where that is said. */
 export async function listSessions(
@@ -10,11 +10,10 @@ export async function listSessions(
   wanted: z.output<typeof ListQuery>,
 ): Promise<Environment[]> {
   const now = ctx.clock.now();
-  const found = (await listEnvironments(ctx)).filter((session) => {
+  const { shown } = await listEnvironments(ctx, { matches: (session) => !isLongGone(session, now) });
+  return shown.filter((session) => {
     const { namespace, user } = session.labels;
     const isAsked = (wanted.namespace ?? namespace) === namespace && (wanted.user ?? user) === user;
     return isAsked && !isGone(session, now);
   });
-  // Their ids begin with names.
-  return found.toSorted((one, other) => other.createdAt - one.createdAt);
 }

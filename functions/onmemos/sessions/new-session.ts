@@ -5,7 +5,7 @@ import { type Policy, reservation } from "#core/environments/policy.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
 import type { NewThing } from "#core/idempotency.ts";
 import { EnvVars } from "#functions/shared/env-vars.ts";
-import { bucketName, serviceName } from "./wire.ts";
+import { bucketName, MOST_TTL_MINUTES, serviceName } from "./wire.ts";
 
 const MINUTE_MS = 60_000;
 const WORKSPACE_GB = 10;
@@ -20,7 +20,7 @@ const providers = ["auto", "cloud_run", "gke", "workstations"] as const;
 type Provider = Exclude<(typeof providers)[number], "auto">;
 
 const Name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/);
-const TtlMinutes = z.int().min(1).max(1440);
+const TtlMinutes = z.int().min(1).max(MOST_TTL_MINUTES);
 
 /** What a create of either family says (docs/apis/onmemos.md#sessions and docs/apis/onmemos.md#workspaces). */
 const shared = {
@@ -61,7 +61,7 @@ export interface WantedSession {
 
 export function wantedSession(body: z.output<typeof CreateSession>): WantedSession {
   const { template, namespace, user, ttl_minutes, long_lived, env } = body;
-  const ttlMinutes = ttl_minutes ?? (long_lived ? 1440 : 60);
+  const ttlMinutes = ttl_minutes ?? (long_lived ? MOST_TTL_MINUTES : 60);
   return { template, namespace, user, provider: providerOf(body), ttlMinutes, env };
 }
 

@@ -1,9 +1,12 @@
 import * as z from "zod";
 import type { Settings, UserContext } from "#core/context.ts";
-import { findEnvironment } from "#core/environments/read.ts";
+import { type Brief, findEnvironment } from "#core/environments/read.ts";
 import type { Environment, Phase } from "#core/environments/record.ts";
 import { Problem } from "#core/problem.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
+
+/** Counted from the create and never extended. */
+export const MOST_TTL_MINUTES = 1_440;
 
 /** The words of docs/apis/onmemos.md#statuses. */
 const SessionStatus = z.enum(["creating", "running", "terminating", "failed"]);
@@ -64,6 +67,11 @@ export const deletedLabel = "deleted";
 export function isGone({ phase, end: { outcome }, times: { endsAt }, labels }: Environment, now: number): boolean {
   if (phase === "deleted" || labels[deletedLabel] !== undefined) return true;
   return outcome?.phase === "expired" || (endsAt !== null && now >= endsAt);
+}
+
+/** So much of `isGone` as a brief tells: whatever else it says, nobody is given more time than this. */
+export function isLongGone({ end: { outcome }, createdAt }: Brief, now: number): boolean {
+  return outcome?.phase === "expired" || now >= createdAt + MOST_TTL_MINUTES * 60_000;
 }
 
 export function bucketName(namespace: string, user: string, number: string): string {

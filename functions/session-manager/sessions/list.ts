@@ -11,11 +11,8 @@ export const endpoint = sessionManager.get(
   "/sessions",
   { summary: "List your sessions, the newest first", uses: ["table"], reply: Sessions },
   async ({ ctx }) => {
-    const all = await listEnvironments(ctx);
-    const living = all.filter((session) => !isLeaving(session));
-    // Their ids say nothing about their age.
-    const sessions = living.toSorted((one, other) => other.createdAt - one.createdAt).map(toSessionSummary);
-    return { total: sessions.length, sessions };
+    const { shown } = await listEnvironments(ctx, { matches: (session) => !isLeaving(session) });
+    return { total: shown.length, sessions: shown.map(toSessionSummary) };
   },
 );
 

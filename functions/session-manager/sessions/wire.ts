@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Resources, Settings, UserContext } from "#core/context.ts";
-import { getEnvironment } from "#core/environments/read.ts";
+import { type Brief, getEnvironment } from "#core/environments/read.ts";
 import type { Environment, Phase } from "#core/environments/record.ts";
 import { Problem } from "#core/problem.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
@@ -44,7 +44,7 @@ export async function sessionOf(ctx: UserContext<"table">, { uuid }: z.infer<typ
 }
 
 /** It was deleted: gone for everyone from that answer on. */
-export function isLeaving({ end: { outcome }, phase }: Environment): boolean {
+export function isLeaving({ end: { outcome }, phase }: Pick<Brief, "end" | "phase">): boolean {
   return outcome !== null || phase === "deleted";
 }
 

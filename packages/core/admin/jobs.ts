@@ -1,13 +1,11 @@
 import type { Context, Key, UserContext } from "../context.ts";
 import type { Action } from "../environments/actions.ts";
 import { parseEnvironment } from "../environments/parse.ts";
-import { listEnvironments } from "../environments/read.ts";
-import type { Environment } from "../environments/record.ts";
+import { type Asked, type Listed, listEnvironments, partOf } from "../environments/read.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { environmentsOf, userKey } from "../keys.ts";
 import { Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
-
 import { getUserByName, parseUser } from "../users/record.ts";
 import { listLivingKeys } from "./living.ts";
 
@@ -15,13 +13,18 @@ import { listLivingKeys } from "./living.ts";
  * Environments of this dialect, newest first: all that one user ever had, consistently, or those of all owners that
  * are not done (see `listLivingKeys`). Throws `notFound` for a user who does not exist.
  */
-export async function listAnybodys(ctx: UserContext<"table">, username: string | undefined): Promise<Environment[]> {
-  if (username !== undefined) return listEnvironments(inNameOf(ctx, (await getUserByName(ctx, username)).uid));
+export async function listAnybodys(
+  ctx: UserContext<"table">,
+  username: string | undefined,
+  asked: Asked,
+): Promise<Listed> {
+  if (username !== undefined) return listEnvironments(inNameOf(ctx, (await getUserByName(ctx, username)).uid), asked);
   const keys = (await listLivingKeys(ctx)).filter((key) => ownerOf(ctx, key) !== undefined);
   const found = readable(ctx, await ctx.table.getMany(keys), parseEnvironment);
-  return found
-    .filter(({ phase }) => phase !== "deleted")
-    .sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1));
+  return partOf(
+    found.filter(({ phase }) => phase !== "deleted"),
+    asked,
+  );
 }
 
 /**

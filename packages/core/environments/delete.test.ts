@@ -38,7 +38,7 @@ describe("the end", () => {
 
     expect(asked).toMatchObject({ goal: { desired: "deleted" }, end: { outcome: { phase: "deleted" } } });
     await expect(getEnvironment(alice, "one")).rejects.toMatchObject({ kind: "notFound" });
-    expect(await listEnvironments(alice)).toEqual([]);
+    expect((await listEnvironments(alice)).shown).toEqual([]);
     expect(await listArchives(alice)).toMatchObject([{ sk: file, environment: "one", state: "completed" }]);
     expect((await readArchive(alice, file)).length).toBeGreaterThan(0);
     const kinds = world.volumes.history().map(({ kind }) => kind);
@@ -166,7 +166,7 @@ describe("a new life under an old id", () => {
     expect(second.uid).not.toBe(first.uid);
     expect(former).toMatchObject({ sk: `one~${first.uid}`, phase: "deleted", end: { cleanLooks: 2 } });
     expect(former?.dueAt).toBeUndefined();
-    expect(await listEnvironments(alice)).toHaveLength(1);
+    expect((await listEnvironments(alice)).shown).toHaveLength(1);
   });
 
   test("while the old one is there, or still being deleted, the id is taken", async () => {
@@ -185,7 +185,7 @@ describe("a part of a host name", () => {
     const { world, alice } = await activeWorld({ addressLabel });
     const bob = world.as("bob");
     await expect(createEnvironment(bob, session("one", { addressLabel }))).rejects.toThrow("host label");
-    expect(await listEnvironments(bob)).toEqual([]);
+    expect((await listEnvironments(bob)).shown).toEqual([]);
 
     await requestDelete(alice, "one");
     await world.advance(10_000);

@@ -28,44 +28,52 @@ function isShown({ phase, ttl }: Pick<Environment, "phase" | "ttl">, now: number
 export const MOST_KEPT = 1_000;
 
 /** What lists sort and filter by, of a head that nobody has parsed. */
-export interface Brief extends Key, Pick<Environment, "phase" | "step" | "createdAt" | "ttl"> {
+export interface Brief extends Key, Pick<Environment, "uid" | "phase" | "step" | "createdAt" | "ttl"> {
   readonly end: Pick<Environment["end"], "at" | "outcome">;
 }
 
+/** Without a limit all that match. */
 export interface Asked {
-  readonly matches: (brief: Brief) => boolean;
-  readonly offset: number;
-  readonly limit: number;
+  readonly matches?: (brief: Brief) => boolean;
+  readonly offset?: number;
+  readonly limit?: number;
+}
+
+export interface Listed<Head = Environment> {
+  readonly shown: Head[];
+  /** How many match in all. */
+  readonly total: number;
 }
 
 /**
- * A part of the caller's environments, the newest first, and how many match in all. It costs the reading of every
+ * The caller's environments that match, or a part of them, the newest first. It costs the reading of every
  * `briefFields`, and of the heads only those that are shown. What cannot be read is not shown, and counts.
  */
-export async function listSome(
-  ctx: UserContext<"table">,
-  { matches, offset, limit }: Asked,
-): Promise<{ readonly shown: Environment[]; readonly total: number }> {
-  const items = await readPartition(ctx, { brief: true });
-  const matching = kept(items.filter(isBrief), ctx.clock.now()).filter(matches);
-  const keys = matching.toSorted(newestFirst).slice(offset, offset + limit);
+export async function listEnvironments(ctx: UserContext<"table">, asked: Asked = {}): Promise<Listed> {
+  const briefs = kept((await readBriefs(ctx)).filter(isBrief), ctx.clock.now());
+  const { shown: keys, total } = partOf(briefs, asked);
   const heads = keys.length === 0 ? [] : await ctx.table.getMany(keys);
   const found = new Map(readable(ctx, heads, parseEnvironment).map((environment) => [environment.sk, environment]));
-  return { shown: keys.flatMap(({ sk }) => found.get(sk) ?? []), total: matching.length };
+  // It may have moved on since its brief was read.
+  const isShownStill = (head: Environment) => isShown(head, ctx.clock.now()) && (asked.matches?.(head) ?? true);
+  return { shown: keys.flatMap(({ sk }) => found.get(sk) ?? []).filter(isShownStill), total };
 }
 
-/** All of the caller's environments, the newest id first. Those that cannot be read are left out. */
-export async function listEnvironments(ctx: UserContext<"table">): Promise<Environment[]> {
-  const items = await readPartition(ctx, {});
-  return kept(readable(ctx, items, parseEnvironment), ctx.clock.now());
+/** Of all the part that was asked for, the newest first. */
+export function partOf<Head extends Brief>(
+  all: readonly Head[],
+  { matches = () => true, offset = 0, limit = all.length }: Asked,
+): Listed<Head> {
+  const matching = all.filter(matches).toSorted(newestFirst);
+  return { shown: matching.slice(offset, offset + limit), total: matching.length };
 }
 
 /** One query for each started MB. */
-async function readPartition(ctx: UserContext<"table">, { brief = false }): Promise<Item[]> {
+async function readBriefs(ctx: UserContext<"table">): Promise<Item[]> {
   const found: Item[] = [];
   let after: string | undefined;
   do {
-    const query = { pk: environmentsOf(ctx.actor.uid, ctx.dialect), newestFirst: true, brief };
+    const query = { pk: environmentsOf(ctx.actor.uid, ctx.dialect), newestFirst: true, brief: true };
     const page = await ctx.table.query(after === undefined ? query : { ...query, after });
     found.push(...page.items);
     after = page.next;
@@ -87,9 +95,9 @@ function newestFirst(one: Brief, other: Brief): number {
 
 /** Enough to count it: whether the head can be read is seen when it is shown. */
 function isBrief(item: Item): item is Item & Brief {
-  const { kind, phase, createdAt, end } = item;
-  const isHead = kind === "environment" && typeof phase === "string" && typeof createdAt === "number";
-  return isHead && typeof end === "object" && end !== null && "outcome" in end;
+  const { kind, uid, phase, createdAt, end } = item;
+  const isHead = kind === "environment" && typeof uid === "string" && typeof phase === "string";
+  return isHead && typeof createdAt === "number" && typeof end === "object" && end !== null && "outcome" in end;
 }
 
 function capitalized(word: string): string {
