@@ -1,0 +1,52 @@
+import type { Item, Table } from "#core/context.ts";
+
+/** What a table handed out. */
+export interface Weight {
+  /** Heads of environments, whole. */
+  heads: number;
+  /** Of everything, as JSON. */
+  bytes: number;
+}
+
+/** The same table; whatever it hands out is added to `weight` first. */
+export function weighedTable(table: Table, weight: Weight): Table {
+  const weigh = (items: readonly Item[], isBrief = false) => {
+    for (const item of items) {
+      weight.heads += item.kind === "environment" && !isBrief ? 1 : 0;
+      weight.bytes += Buffer.byteLength(JSON.stringify(item));
+    }
+  };
+  return {
+    ...table,
+    async get(key) {
+      const item = await table.get(key);
+      weigh(item ? [item] : []);
+      return item;
+    },
+    async getMany(keys) {
+      const items = await table.getMany(keys);
+      weigh(items);
+      return items;
+    },
+    async query(query) {
+      const page = await table.query(query);
+      weigh(page.items, "index" in query || query.brief);
+      return page;
+    },
+  };
+}
+
+/** Puts so many copies of a head beside it, made one second before the other, each with an id of its own. */
+export async function putCopies(table: Pick<Table, "put">, head: Item, count: number): Promise<void> {
+  for (let n = 1; n <= count; n++) await table.put(copyOf(head, n));
+}
+
+/** Ids and uids end with a number of their own, and keep the form that they have. */
+function copyOf(head: Item, n: number): Item {
+  const numbered = (text: unknown) => `${String(text).slice(0, -5)}${10_000 + n}`;
+  const id = numbered(head.id);
+  const end = head.end as { readonly at: number | null };
+  const at = end.at === null ? null : end.at - n * 1_000;
+  const createdAt = Number(head.createdAt) - n * 1_000;
+  return { ...head, ...{ sk: id, id, createdAt }, uid: numbered(head.uid), end: { ...end, at } } as Item;
+}
