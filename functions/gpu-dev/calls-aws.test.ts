@@ -6,18 +6,23 @@ import { dynamoClient, dynamoTable } from "#aws/table.ts";
 import { ensureTable, startDynamoDb } from "#aws/test-servers/dynamodb.ts";
 import { createQueues, startSqs } from "#aws/test-servers/sqs.ts";
 import type { TestServer } from "#aws/test-servers/test-server.ts";
-import { poolKey } from "#core/keys.ts";
+import type { Item, Stored, Table } from "#core/context.ts";
+import { keyOf } from "#core/environments/record.ts";
+import { keyText, poolKey } from "#core/keys.ts";
 import { reconcilePools } from "#core/pools/planner.ts";
+import { reconcile } from "#core/reconcile.ts";
 import { submitJob } from "#testing/catalog-requests.ts";
 import { httpWorld } from "#testing/http-world.ts";
+import { putCopies } from "#testing/weighed-table.ts";
 
 const address = (emulator: TestServer) => ({
   endpoint: emulator.endpoint,
   region: "us-east-1",
   credentials: { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined },
 });
-const tableName = "berth-calls";
 const sent: string[] = [];
+/** Of all answers, as JSON: what came over the wire. */
+let received = 0;
 let emulators: TestServer[];
 let dynamo: DynamoDBClient;
 let sqs: SQSClient;
@@ -28,7 +33,7 @@ beforeAll(async () => {
   emulators = [dynamoDb, queues];
   dynamo = dynamoClient(address(dynamoDb));
   sqs = sqsClient(address(queues));
-  [urls] = await Promise.all([createQueues(sqs, queues), ensureTable(dynamo, tableName)]);
+  urls = await createQueues(sqs, queues);
   // The step after which each request leaves, retries and pages included.
   const step = { step: "finalizeRequest", priority: "low", name: "counted" } as const;
   dynamo.middlewareStack.add((next, { commandName }) => noted(next, commandName), step);
@@ -41,35 +46,52 @@ afterAll(async () => {
   await Promise.all(emulators.map((emulator) => emulator.stop()));
 });
 
-function noted<Input, Output>(
+function noted<Input, Output extends { readonly output: unknown }>(
   next: (args: Input) => Promise<Output>,
   command: unknown,
 ): (args: Input) => Promise<Output> {
   return async (args) => {
     sent.push(String(command).replace(/Command$/, ""));
-    return next(args);
+    const answer = await next(args);
+    received += Buffer.byteLength(JSON.stringify(answer.output));
+    return answer;
   };
 }
 
-/** The app on the real adapters, and the AWS calls of one request each. */
-async function awsWorld() {
+/** The app on the real adapters with a table of its own, and the AWS calls of one request each. */
+async function awsWorld(tableName: string) {
+  await ensureTable(dynamo, tableName);
   const table = dynamoTable({ client: dynamo, tableName });
   const queue = sqsQueue({ client: sqs, urls });
-  const world = await httpWorld({ wrap: (ports) => ({ ...ports, table, queue }) });
+  const heads: Stored[] = [];
+  const put: Table["put"] = async (item, options) => {
+    await table.put(item, options);
+    if ((item as Item).kind === "environment") heads.push(item);
+  };
+  const settings = { adminUsers: ["developer"] };
+  const world = await httpWorld({ settings, wrap: (ports) => ({ ...ports, table: { ...table, put }, queue }) });
   const key = await world.login();
   const during = async (method: string, path: string, body?: unknown) => {
     world.clock.advance(31_000);
     sent.length = 0;
+    received = 0;
     const { status } = await world.request(method, path, { key, body });
     expect(status).toBe(200);
     return [...sent];
   };
+  /** So many jobs that were cancelled while they waited. */
+  const endJobs = async (count: number) => {
+    await during("POST", `/v1/jobs/${await submitJob(world, key)}/cancel`);
+    const cancelled = heads.at(-1) as Stored;
+    await reconcile({ ...world.ctx, table, queue }, { look: keyText(cancelled) });
+    await putCopies(table, (await table.get(keyOf(cancelled))) as Item, count - 1);
+  };
   const plan = () => reconcilePools({ ...world.ctx, table, queue }, [{ look: `${poolKey("h100").pk}|-` }]);
-  return { world, key, during, plan };
+  return { world, key, during, endJobs, plan };
 }
 
 test("one call of a port is one call of AWS, for each kind of request", async () => {
-  const { world, key, during, plan } = await awsWorld();
+  const { world, key, during, plan } = await awsWorld("berth-calls");
   const id = await submitJob(world, key);
   await plan();
   const job = `/v1/jobs/${id}`;
@@ -95,10 +117,28 @@ test("one call of a port is one call of AWS, for each kind of request", async ()
   });
 });
 
-test("200 fresh jobs are one query of DynamoDB, and a batch read for each 100 that are shown", async () => {
-  const { world, key, during } = await awsWorld();
+test("200 fresh jobs are one query of DynamoDB, a batch read for each 100 that are shown and one of the plan", async () => {
+  const { world, key, during } = await awsWorld("berth-fresh");
   for (let n = 0; n < 10; n++) await Promise.all(Array.from({ length: 20 }, () => submitJob(world, key)));
 
-  expect(await during("GET", "/v1/jobs?limit=500")).toEqual(["GetItem", "Query", ...Array(4).fill("BatchGetItem")]);
+  expect(await during("GET", "/v1/jobs?limit=500")).toEqual(["GetItem", "Query", ...Array(3).fill("BatchGetItem")]);
   expect(await during("GET", "/v1/jobs?limit=1")).toEqual(["GetItem", "Query", "BatchGetItem", "BatchGetItem"]);
+});
+
+test("of 2,000 ended jobs lists get from DynamoDB the heads that they show", { timeout: 60_000 }, async () => {
+  const { during, endJobs } = await awsWorld("berth-ended");
+  await endJobs(2_000);
+  const weighed = async (path: string) => {
+    const calls = await during("GET", path);
+    return { batches: calls.filter((call) => call === "BatchGetItem").length, bytes: received };
+  };
+
+  const own = [await weighed("/v1/jobs?limit=1"), await weighed("/v1/jobs?limit=500")] as const;
+  const ofUser = "/v1/admin/jobs?user=developer&limit=";
+  const admins = [await weighed(`${ofUser}1`), await weighed(`${ofUser}500`)] as const;
+
+  expect(own.map(({ batches }) => batches)).toEqual([1, 5]);
+  // One more for the name of the owner.
+  expect(admins.map(({ batches }) => batches)).toEqual([2, 6]);
+  for (const [one, many] of [own, admins]) expect(one.bytes).toBeLessThan(many.bytes * 0.6);
 });
