@@ -144,6 +144,18 @@ test("a session that failed is not read any more once its time is over, although
   expect([after.heads, after.body.count]).toEqual([0, 0]);
 });
 
+test("a session with the longest time is listed until that is over", async () => {
+  const { world, during } = await weighedWorld("onmemos");
+  const { expires_at } = (await during("POST", "/v1/sessions", { ...plainSession, ttl_minutes: 1_440 })).body;
+  const listed = async () => (await during("GET", "/v1/sessions")).body.count;
+
+  await world.advance(Date.parse(expires_at) - world.clock.now() - MINUTE);
+  const before = await listed();
+  await world.advance(MINUTE + SECOND);
+
+  expect([before, await listed()]).toEqual([1, 0]);
+});
+
 test("a create whose answer was lost finds what it made without reading the others", async () => {
   const { world, during } = await longLife("onmemos");
   const { create } = kinds.onmemos;
