@@ -1,174 +1,258 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Attempts, type Got, gotBy, inside, isWhole, outside, printGot, scriptOf } from "./attempts.ts";
 import { findLimits, type LimitWay } from "./limits.ts";
 import { findRlimits } from "./rlimits.ts";
-import { canSandbox } from "./sandbox-probe.ts";
-import { eventually, openTrial, type Trial } from "./trial.ts";
+import { eventually, lacks, openTrial, type Trial } from "./trial.ts";
 
 const secret = "the key of the stack";
-const escaped = "got out";
 
 /** Numbers of system calls: they have no programs that every machine has. */
 const call =
   process.arch === "arm64"
-    ? { keyctl: 219, addKey: 217, clone: 220, memfd: 279 }
-    : { keyctl: 250, addKey: 248, clone: 56, memfd: 319 };
+    ? { keyctl: 219, addKey: 217, clone: 220, memfd: 279, getpid: 172 }
+    : { keyctl: 250, addKey: 248, clone: 56, memfd: 319, getpid: 39 };
+/** By the same means, and allowed. */
+const anyCall = `perl -e 'exit(syscall(${call.getpid}) < 0)'`;
+
+/** By root's user namespace a plain user may do it too, on the machine itself. */
+const asRoot = (line: string) => `unshare -Urm sh -c '${line}'`;
+const mounted = 'mount -t tmpfs none "$PLACE"';
 
 /**
- * What a command may try, as root's stack and as a plain user's. Each line succeeds, or prints the secret, only if it
- * gets what it should not. HOST is the home of the stack, OTHER the place of another run's work, MARK a file outside.
+ * What a command may try, as root's stack and as a plain user's, with what shows that it could be tried. HOST is the home
+ * of the stack, WORK the own place in it, OTHER that of another run, MARK a file outside and SHOWN a directory that
+ * sandboxes see; PLACE is where the machine itself mounts for a control, in a namespace of its own.
  */
-const attempts: Readonly<Record<string, string>> = {
-  "reads the passwords of the machine": "cat /etc/shadow",
-  "reads the machine's list of users": "grep -q daemon /etc/passwd",
-  "sees files of root": "test -e ~root/.bashrc || test -e ~root/.ssh || test -e ~root/.cache",
-  "lists the homes of users": 'ls /home | grep -q ""',
-  "lists /var/lib": "ls /var/lib",
-  "lists sockets of daemons": 'ls /run | grep -q ""',
-  "reads a file of the stack's home": 'cat "$HOST/secret"',
-  "lists the stack's records": 'ls "$HOST" | grep -q secret',
-  "lists the other runs": 'ls "$HOST/runs" | grep -q -- -r2',
-  "lists the control groups of the other runs": "find /sys/fs/cgroup -name 'berth-*-r2' | grep -q .",
-  "reads another run's work": 'cat "$OTHER/file"',
-  "reads what its launcher keeps of it": 'cat "$HOST"/runs/*/run.json',
-  "reads a file beside the stack's home": 'cat "$MARK"',
-  "follows its own link into the home": 'ln -sf "$HOST/secret" link && cat link',
-  "follows its own link out of its disk": "ln -sf ../../../../secret link2 && grep -q key link2",
-  "makes a hard link to a program": "ln /usr/bin/env copy && : >>copy",
-  "writes to /usr": "echo x >/usr/more",
-  "writes to /etc": "echo x >/etc/more",
-  "writes to /opt": "echo x >/opt/more",
-  "writes to /": "echo x >/more",
-  "writes to the stack's home": 'echo x >"$HOST/more"',
-  "makes a device": "mknod device b 8 0",
-  "changes the machine's devices": "chmod 600 /dev/null",
-  "removes a device": "rm -f /dev/zero && ! test -e /dev/zero",
-  "makes a file beside the devices": "echo x >/dev/more",
-  "mounts a file system": "mkdir -p /tmp/place && mount -t tmpfs none /tmp/place",
-  "mounts its own root again, to write": "mount -o remount,rw / && echo x >/more",
-  "takes away what hides the home": 'umount "$HOST" && cat "$HOST/secret"',
-  "takes it away as root of a namespace of its own": `unshare -Urm sh -c 'umount "$HOST" && cat "$HOST/secret"'`,
-  "reads passwords as root of a namespace of its own": "unshare -Ur cat /etc/shadow",
-  "writes to /usr as root of a namespace of its own":
-    "unshare -Urm sh -c 'mount -o remount,rw /usr && echo x >/usr/more'",
-  "changes its root": "chroot / cat /etc/shadow",
-  "reads the machine through its first process": 'cat /proc/1/root"$HOST/secret"',
-  "reads the memory of its first process": "cat /proc/1/mem",
-  "reads the environment of its first process": "grep -q BERTH /proc/1/environ",
-  "enters the namespaces of its first process": "nsenter -t 1 -m -p cat /etc/shadow",
-  "sees processes of the machine": "grep -l '[v]itest' /proc/*/cmdline",
-  "becomes root": "setpriv --reuid 0 --clear-groups true",
-  "becomes root by a program that may": "su -c true root </dev/null",
-  "is root": '[ "$(id -u)" = 0 ]',
-  "has a capability": "! grep -q 'CapEff:.0000000000000000' /proc/self/status",
-  "gets a capability by a program that has some": "! grep -q 'NoNewPrivs:.1' /proc/self/status",
-  "kills its first process": "kill -9 1 && sleep 0.2 && ! kill -0 1",
-  "renames the machine": 'hostname taken && [ "$(cat /proc/sys/kernel/hostname)" = taken ]',
-  "changes the kernel": "echo 1 >/proc/sys/kernel/panic",
-  "reads the kernel's memory": "head -c 1 /proc/kcore",
-  "asks the kernel to sync": "echo s >/proc/sysrq-trigger",
-  "changes what the kernel says of devices": "echo 1 >/sys/devices/system/cpu/cpu0/online",
-  "finds keys that whoever started the stack keeps in the kernel": `perl -e 'exit(syscall(${call.keyctl}, 0, -3, 0) < 0)'`,
-  "leaves a key to all that have its id": `perl -e '($t, $d, $p) = ("user", "berth-test", "x");
-    exit(syscall(${call.addKey}, $t, $d, $p, 1, -4) < 0)'`,
-  "opens a socket to what this machine is a guest of": "perl -e 'socket(S, 40, 1, 0) or exit 1'",
-  "has another way to open sockets": `perl -e '$p = "\\0" x 120; exit(syscall(425, 4, $p) < 0)'`,
-  "sees shared memory of the machine": "ls /dev/shm | grep -v '^large$' | grep -q .",
-  "has more shared memory than it may": "head -c 1200000000 /dev/zero >/dev/shm/large",
-  "has more of /tmp than it may": "head -c 1200000000 /dev/zero >/tmp/large",
-  "mounts memory as root of a namespace of its own":
+const attempts: Attempts = {
+  "reads the passwords of the machine": inside("cat /etc/shadow", "cat /etc/hosts"),
+  "reads the machine's list of users": inside("grep -q daemon /etc/passwd", "grep -q berth /etc/passwd"),
+  "sees files of root": inside(
+    "test -e /root/.bashrc || test -e /root/.ssh || test -e /root/.cache",
+    "test -e /usr/bin/env",
+  ),
+  "lists the homes of users": inside('ls /home | grep -q ""', 'ls /usr | grep -q ""'),
+  "lists /var/lib": inside("ls /var/lib", "ls /usr/lib"),
+  "lists sockets of daemons": inside('ls /run | grep -q ""', 'ls /usr | grep -q ""'),
+  "reads a file of the stack's home": outside('cat "$HOST/secret"'),
+  "reads it by the same words as its own": inside('cat "$HOST/secret"', 'cat "$WORK/mine"'),
+  "lists the stack's records": inside('ls "$HOST" | grep -q secret', 'ls "$HOST" | grep -q runs'),
+  "lists the other runs": inside('ls "$HOST/runs" | grep -q -- -r2', 'ls "$HOST/runs" | grep -q -- -r1'),
+  "reads another run's work": outside('cat "$OTHER/file"'),
+  "reads what its launcher keeps of it": outside('cat "$HOST"/runs/*/run.json'),
+  "reads a file beside the stack's home": outside('cat "$MARK"'),
+  "follows its own link into the home": inside(
+    'ln -sf "$HOST/secret" link && cat link',
+    'ln -sf "$WORK/mine" own && cat own',
+  ),
+  "follows its own link out of its disk": inside(
+    "ln -sf ../../../../secret link2 && grep -q key link2",
+    "ln -sf ../../0/work/mine own2 && grep -q key own2",
+  ),
+  "makes a hard link to a program, within one mount": inside("ln /usr/bin/env /usr/bin/berth-copy", "ln mine mine2"),
+  "makes one to a file of the same file system": outside('ln "$SHOWN/file" copy', 'ln "$SHOWN/file" "$PLACE/copy"'),
+  "writes to /usr": inside("echo x >/usr/more", "echo x >more"),
+  "writes to /etc": inside("echo x >/etc/more", "echo x >more"),
+  "writes to /opt": inside("echo x >/opt/more", "echo x >more"),
+  "writes to /": inside("echo x >/more", "echo x >more"),
+  "writes to the stack's home": inside('echo x >"$HOST/more"', 'echo x >"$WORK/more"'),
+  "makes a device": inside("mknod device b 8 0", "mknod fifo p"),
+  "changes the machine's devices": inside("chmod 600 /dev/null", "chmod 600 more"),
+  "removes a device": inside("rm -f /dev/zero && ! test -e /dev/zero", "rm -f more && ! test -e more"),
+  "makes a file beside the devices": inside("echo x >/dev/more", "echo x >/dev/shm/more && rm /dev/shm/more"),
+  "mounts a file system": outside("mkdir -p /tmp/place && mount -t tmpfs none /tmp/place", asRoot(mounted)),
+  "mounts its own root again, to write": outside(
+    "mount -o remount,rw / && echo x >/more",
+    asRoot(`${mounted} && mount -o remount,rw "$PLACE" && echo x >"$PLACE/more"`),
+  ),
+  "takes away what hides the home": outside(
+    'umount "$HOST" && cat "$HOST/secret"',
+    asRoot(`${mounted} && umount "$PLACE"`),
+  ),
+  "takes it away as root of a namespace of its own": outside(
+    asRoot('umount "$HOST" && cat "$HOST/secret"'),
+    asRoot(`${mounted} && umount "$PLACE"`),
+  ),
+  "writes to /usr as root of a namespace of its own": outside(
+    asRoot("mount -o remount,rw /usr && echo x >/usr/more"),
+    asRoot(`${mounted} && mount -o remount,rw "$PLACE" && echo x >"$PLACE/more"`),
+  ),
+  "changes its root": outside("chroot / true", "unshare -Ur chroot / true"),
+  "reads the machine through its first process": inside(
+    'cat /proc/1/root"$HOST/secret"',
+    'cat /proc/self/root"$WORK/mine"',
+  ),
+  "opens the memory of its first process": inside(": </proc/1/mem", ": </proc/self/mem"),
+  "opens the environment of its first process": inside(": </proc/1/environ", ": </proc/self/environ"),
+  "enters the namespaces of its first process": outside(
+    "nsenter -t 1 -m -p true",
+    "unshare -Urmpf --mount-proc nsenter -t 1 -m -p true",
+  ),
+  "sees processes of the machine": outside("grep -l '[v]itest' /proc/*/cmdline"),
+  "becomes root": inside("setpriv --reuid 0 true || exit 1", 'setpriv --reuid "$(id -u)" true'),
+  "becomes root by a program that may": inside("su -c true root", "su --version"),
+  "is root": inside('[ "$(id -u)" = 0 ]', '[ "$(id -u)" != 0 ]'),
+  "has a capability": inside(
+    "! grep -q 'CapEff:.0000000000000000' /proc/self/status",
+    "grep -q 'CapEff:' /proc/self/status",
+  ),
+  "gets a capability by a program that has some": inside(
+    "! grep -q 'NoNewPrivs:.1' /proc/self/status",
+    "grep -q 'NoNewPrivs:' /proc/self/status",
+  ),
+  "kills its first process": inside(
+    "kill -9 1 && sleep 0.2 && ! kill -0 1",
+    "sleep 60 & kill -9 $! && ! wait $! && ! kill -0 $!",
+  ),
+  "renames the machine": outside(
+    'hostname taken && [ "$(cat /proc/sys/kernel/hostname)" = taken ]',
+    "unshare -Uru hostname taken",
+  ),
+  "changes the kernel": inside("echo 1 >/proc/sys/kernel/panic", "echo 500 >/proc/self/oom_score_adj"),
+  "reads the kernel's memory": inside("head -c 1 /proc/kcore", "head -c 1 /proc/version"),
+  "asks the kernel to sync": inside("echo s >/proc/sysrq-trigger", "echo 500 >/proc/self/oom_score_adj"),
+  "changes what the kernel says of devices": inside("echo 1 >/sys/devices/system/cpu/cpu0/online", "echo 1 >more"),
+  "finds keys that whoever started the stack keeps in the kernel": outside(
+    `perl -e 'exit(syscall(${call.keyctl}, 0, -3, 0) < 0)'`,
+  ),
+  "leaves a key to all that have its id": outside(addsKey(-4), addsKey(-2)),
+  "opens a socket to what this machine is a guest of": inside(opens(40), opens(2)),
+  "has another way to open sockets": inside(`perl -e '$p = "\\0" x 120; exit(syscall(425, 4, $p) < 0)'`, anyCall),
+  "sees shared memory of the machine": outside('ls /dev/shm | grep -q "$SHARED"'),
+  "has more shared memory than it may": inside(fills("/dev/shm/large", 1_200_000_000), fills("/dev/shm/large", 1_000)),
+  "has more of /tmp than it may": inside(fills("/tmp/large", 1_200_000_000), fills("/tmp/large", 1_000)),
+  "mounts memory as root of a namespace of its own": outside(
     "mkdir -p /tmp/place && unshare -Urm mount -t tmpfs none /tmp/place",
-  "mounts memory that has no bound at all": "mkdir -p /tmp/place && unshare -Urm mount -t ramfs none /tmp/place",
-  "makes a namespace in which it is root": "unshare -Ur true",
-  "makes one with a process": `perl -e 'exit(syscall(${call.clone}, 0x10000011, 0, 0, 0, 0) < 0)'`,
-  "makes one in the newer way": `perl -e '$how = pack("Q11", 0x10000000, 0, 0, 0, 17, (0) x 6);
-    exit(syscall(435, $how, 88) < 0)'`,
+    asRoot(mounted),
+  ),
+  "mounts memory that has no bound at all": outside(
+    "mkdir -p /tmp/place && unshare -Urm mount -t ramfs none /tmp/place",
+    'unshare -Urm mount -t ramfs none "$PLACE"',
+  ),
+  "makes a namespace in which it is root": outside("unshare -Ur true"),
+  "makes one with a process": outside(`perl -e 'exit(syscall(${call.clone}, 0x10000011, 0, 0, 0, 0) < 0)'`),
+  "makes one in the newer way": outside(`perl -e '$how = pack("Q11", 0x10000000, 0, 0, 0, 17, (0) x 6);
+    exit(syscall(435, $how, 88) < 0)'`),
+};
+
+/** The groups of all runs lie beside each other, where runs have one. */
+const grouped: Attempts = {
+  "lists the control groups of the other runs": outside("find /sys/fs/cgroup -name 'berth-*-r2' | grep -q ."),
+  "lists those by the same words as its own": inside(
+    "find /sys/fs/cgroup -name 'berth-*-r2' | grep -q .",
+    "find /sys/fs/cgroup -name cgroup.procs | grep -q .",
+  ),
 };
 
 /** What only a control group could count. */
-const uncounted: Readonly<Record<string, string>> = {
-  "makes a file in memory": `perl -e '$name = "file"; exit(syscall(${call.memfd}, $name, 0) < 0)'`,
-  "makes one that nobody else can read": "perl -e 'exit(syscall(447, 0) < 0)'",
-  "has more memory in segments than it may": `perl -e '
+const uncounted: Attempts = {
+  "makes a file in memory": outside(`perl -e '$name = "file"; exit(syscall(${call.memfd}, $name, 0) < 0)'`),
+  "makes one that nobody else can read": inside("perl -e 'exit(syscall(447, 0) < 0)'", anyCall),
+  "has more memory in segments than it may": outside(
+    `perl -e '
     for $size (1200000000, 1048576, 262144, 4096) { $sum += $size while $sum < 1200000000 && shmget(0, $size, 0600) }
     exit($sum < 1200000000)'`,
+    "perl -e 'defined($id = shmget(0, 4096, 0600)) or exit 1; shmctl($id, 0, 0) or exit 1'",
+  ),
 };
 
+/** Only root can make a program that makes others root. */
+const setuid: Attempts = {
+  "becomes root by a program of root's that it sees": outside(
+    '[ "$("$SHOWN/id" -u)" = 0 ]',
+    '[ "$(setpriv --reuid 61000 --clear-groups "$SHOWN/id" -u)" = 0 ]',
+  ),
+};
+
+const ofAll = process.getuid?.() === 0 ? { ...attempts, ...setuid } : attempts;
 const found = findLimits("bubblewrap");
 const alone: LimitWay = { ...found, groups: null, rlimits: findRlimits("bubblewrap") };
 /** Where nothing else can be had, the second is the first. */
 const ways = [
-  ...(found.groups ? [{ where: "in control groups", limits: found, tried: attempts }] : []),
-  { where: "without control groups", limits: alone, tried: { ...attempts, ...uncounted } },
+  ...(found.groups ? [{ where: "in control groups", limits: found, tried: { ...ofAll, ...grouped } }] : []),
+  { where: "without control groups", limits: alone, tried: { ...ofAll, ...uncounted } },
 ];
+const lacking = lacks("shared");
 
-describe.skipIf(!canSandbox()).each(ways)(
-  "a sandbox $where (skipped where bubblewrap does not work)",
-  ({ limits, tried }) => {
-    let trial: Trial;
-    const told: Record<"first" | "later", Map<string, string>> = { first: new Map(), later: new Map() };
-    const nullMode = statSync("/dev/null").mode;
+describe.each(ways)("a sandbox $where", ({ where, limits, tried }) => {
+  if (lacking) {
+    it("needs bubblewrap", ({ skip }) => skip(lacking));
+    return;
+  }
 
-    beforeAll(async () => {
-      trial = openTrial({ isolation: "bubblewrap", limits });
-      const mark = join(trial.root, "mark");
-      for (const file of [join(trial.home, "secret"), mark]) writeFileSync(file, secret);
-      chmodSync(mark, 0o644);
-      await trial.compute.apply(trial.runOf({ run: 2 }));
-      const other = join(trial.home, "runs", `${trial.uid}-r2`, "0/work");
-      await eventually(
-        () => existsSync(other),
-        (is) => is,
-      );
-      writeFileSync(join(other, "file"), secret);
-      mkdirSync(join(trial.home, "blobs"), { recursive: true });
-      const lines = Object.entries(tried).map(
-        ([name, attempt]) => `echo "### ${name}"; (${attempt}) 2>&1 </dev/null && echo "${escaped}"`,
-      );
-      const env = { HOST: trial.home, OTHER: other, MARK: mark };
-      const script = `${lines.join("\n")}\necho "### end"`;
-      await trial.compute.apply(trial.runOf({ env, command: `${script}\nexec sleep 3600` }));
-      const log = await eventually(
-        () => trial.compute.readLog(trial.uid, 1),
-        (text) => text.includes("### end"),
-      );
-      told.first = partsOf(log);
-      const words = ["/bin/sh", "-c", script];
-      const exec = { id: "later", words, env, stdin: "", directory: undefined, timeoutMs: 60_000 };
-      await trial.compute.startExec(trial.uid, 1, exec);
-      const sight = await eventually(
-        () => trial.compute.readExec(trial.uid, 1, "later", 1_000),
-        (seen) => seen?.state === "ended",
-      );
-      told.later = partsOf(sight?.stdout ?? "");
+  let trial: Trial;
+  let shared: string;
+  const got: Record<"first" | "later", Map<string, Got>> = { first: new Map(), later: new Map() };
+  const nullMode = statSync("/dev/null").mode;
+
+  beforeAll(async () => {
+    trial = openTrial({ isolation: "bubblewrap", limits });
+    const other = join(trial.home, "runs", `${trial.uid}-r2`, "0/work");
+    const env = {
+      ...{ HOST: trial.home, OTHER: other, MARK: join(trial.root, "mark"), SHOWN: trial.shown },
+      ...{ WORK: join(trial.directory, "0/work"), PLACE: join(trial.root, "place"), SHARED: `berth-${trial.uid}` },
+    };
+    mkdirSync(env.PLACE);
+    shared = join("/dev/shm", env.SHARED);
+    for (const file of [join(trial.home, "secret"), env.MARK, shared]) writeFileSync(file, secret);
+    for (const file of [env.MARK, shared]) chmodSync(file, 0o644);
+    writeFileSync(join(trial.shown, "file"), "shown");
+    copyFileSync("/usr/bin/id", join(trial.shown, "id"));
+    chmodSync(join(trial.shown, "id"), 0o4755);
+    await trial.compute.apply(trial.runOf({ run: 2 }));
+    await eventually(
+      () => existsSync(other),
+      (is) => is,
+    );
+    writeFileSync(join(other, "file"), secret);
+    mkdirSync(join(trial.home, "blobs"), { recursive: true });
+    const script = `cd "$WORK"; echo "a key of its own" >mine\n${scriptOf(tried)}`;
+    await trial.compute.apply(trial.runOf({ env, command: `${script}\nexec sleep 3600` }));
+    const log = await eventually(() => trial.compute.readLog(trial.uid, 1), isWhole);
+    got.first = gotBy(log, tried, env);
+    rmSync(join(env.PLACE, "copy"), { force: true });
+    const words = ["/bin/sh", "-c", `rm -f *; ${script}`];
+    const exec = { id: "later", words, env, stdin: "", directory: env.WORK, timeoutMs: 60_000 };
+    await trial.compute.startExec(trial.uid, 1, exec);
+    const sight = await eventually(
+      () => trial.compute.readExec(trial.uid, 1, "later", 1_000),
+      (seen) => seen?.state === "ended",
+    );
+    got.later = gotBy(sight?.stdout ?? "", tried, env);
+  });
+
+  afterAll(async () => {
+    for (const when of ["first", "later"] as const) printGot(`A sandbox ${where}, started ${when}`, got[when]);
+    rmSync(shared, { force: true });
+    await trial.close();
+  });
+
+  describe.each(["first", "later"] as const)("started %s", (when) => {
+    it.each(Object.keys(tried))("lets out no command that %s", (name) => {
+      const one = got[when].get(name);
+
+      expect(one).toMatchObject({ unmade: undefined, isHeld: true });
+      expect(one?.text).not.toContain(secret);
     });
+  });
 
-    afterAll(async () => {
-      await trial.close();
-    });
+  it("leaves the machine as it was", () => {
+    expect(statSync("/dev/null").mode).toBe(nullMode);
+    expect(["/more", "/usr/more", "/etc/more", "/opt/more", "/dev/more"].filter(existsSync)).toEqual([]);
+    expect(existsSync("/usr/bin/berth-copy")).toBe(false);
+    expect(readdirSync(trial.home)).not.toContain("more");
+  });
+});
 
-    describe.each(["first", "later"] as const)("started %s", (when) => {
-      it.each(Object.keys(tried))("lets out no command that %s", (name) => {
-        const got = told[when].get(name);
+function addsKey(ring: number): string {
+  return `perl -e '($t, $d, $p) = ("user", "berth-test", "x"); exit(syscall(${call.addKey}, $t, $d, $p, 1, ${ring}) < 0)'`;
+}
 
-        expect(told[when].has("end")).toBe(true);
-        expect(got).toBeDefined();
-        expect(got).not.toContain(escaped);
-        expect(got).not.toContain(secret);
-      });
-    });
+function opens(family: number): string {
+  return `perl -e 'socket(S, ${family}, 1, 0) or exit 1'`;
+}
 
-    it("leaves the machine as it was", () => {
-      expect(statSync("/dev/null").mode).toBe(nullMode);
-      expect(["/more", "/usr/more", "/etc/more", "/opt/more", "/dev/more"].filter(existsSync)).toEqual([]);
-      expect(readdirSync(trial.home)).not.toContain("more");
-    });
-  },
-);
-
-/** What each attempt printed. */
-function partsOf(text: string): Map<string, string> {
-  const [, ...parts] = text.split("### ");
-  return new Map(parts.map((part) => [part.slice(0, part.indexOf("\n")), part.slice(part.indexOf("\n") + 1)]));
+function fills(file: string, bytes: number): string {
+  return `head -c ${bytes} /dev/zero >${file}`;
 }
