@@ -1,20 +1,13 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { systemPath } from "#process/environment.ts";
 import { findNetwork } from "#process/network-probe.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
 import { jobClient } from "./job-client.ts";
 import { openStackTrial, type StackTrial } from "./stack-trial.ts";
+import { withoutProgram } from "./without-program.ts";
 
 const hasSandbox = canSandbox();
 const network = hasSandbox ? findNetwork() : "shared";
-/** Everything as it is, but that a program cannot be run: with bubblewrap's own help, where that works. */
-const without = (program: string): string[] => {
-  const places = systemPath.split(":").map((directory) => join(directory, program));
-  const hidden = places.filter((place) => existsSync(place)).flatMap((place) => ["--ro-bind", "/dev/null", place]);
-  return hasSandbox ? ["bwrap", "--dev-bind", "/", "/", ...hidden, "--"] : [];
-};
+const without = (program: string): string[] => (hasSandbox ? withoutProgram(program) : []);
 let trial: StackTrial;
 
 beforeEach(() => {

@@ -1,0 +1,129 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Attempts, type Got, gotBy, inside, isWhole, outside, printGot, scriptOf } from "#process/attempts.ts";
+import { findFreePort } from "#process/free-port.ts";
+import { lacks } from "#process/trial.ts";
+import { jobClient, logIn } from "./job-client.ts";
+import { eventually } from "./processes.ts";
+import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
+import { withoutProgram } from "./without-program.ts";
+
+const machine = { instance_type: "c7i.8xlarge" };
+const note = "what the other owner wrote";
+const ways = [
+  { network: "own", under: [] },
+  { network: "shared", under: withoutProgram("slirp4netns") },
+] as const;
+
+let trial: StackTrial;
+
+beforeEach(() => {
+  trial = openStackTrial("berth-inside-");
+});
+
+afterEach(() => trial.close());
+
+describe.each(ways)("a job of a running stack, with its $network network", ({ network, under }) => {
+  const lacking = lacks(network);
+
+  it("gets nothing of the stack", async ({ skip }) => {
+    if (lacking) skip(lacking);
+    const metricsPort = await findFreePort();
+    const stack = await trial.start({ METRICS_PORT: String(metricsPort) }, { under });
+    const env = await stack.env();
+    const disk = await diskOfAnother(stack, env);
+    const { stsUrl } = JSON.parse(readFileSync(join(trial.home, "stack.json"), "utf8")) as { stsUrl: string };
+    const ssh = `telnet://127.0.0.1:${readFileSync(join(trial.home, "ssh-port"), "utf8")}`;
+    const urls = { api: stack.url, sts: stsUrl, ssh, metrics: `http://127.0.0.1:${metricsPort}/metrics` };
+    const attempts = { ...filesOf(trial.home, disk), ...(network === "own" ? ports(urls) : answers(urls)) };
+
+    const { got, isolation } = await tryInside(stack, env.API_KEY ?? "", attempts);
+    printGot(`A job of a running stack, ${network} network`, got);
+
+    expect(isolation).toBe(`bubblewrap, ${network} network`);
+    const files = ["api-key.json", "identities.json", "records.db", "sealer.key", "ssh-host-key", "stack.json"];
+    expect([...got.keys()]).toEqual(expect.arrayContaining(files.map((name) => `reads ${name}`)));
+    expect(got.size).toBe(Object.keys(attempts).length);
+    const wrong = [...got].filter(([, { isHeld, unmade, text }]) => unmade ?? (!isHeld || text.includes(note)));
+    expect(wrong).toEqual([]);
+  });
+});
+
+/** All files that a stack puts into its home, with the disk of somebody else. */
+function filesOf(home: string, disk: string): Attempts {
+  const files = readdirSync(home, { withFileTypes: true }).filter((entry) => entry.isFile());
+  return {
+    ...Object.fromEntries(files.map(({ name }) => [`reads ${name}`, outside(`head -c 100 '${join(home, name)}'`)])),
+    "lists the home": inside(`ls ${home} | grep -q key`, `ls ${home} | grep -q runs`),
+    "reads a file by the same words as its own": inside(`cat ${home}/sealer.key`, "echo x >own && cat $PWD/own"),
+    "reads a disk of another owner": outside(`cat ${disk}`),
+    "lists the disks": outside(`ls ${home}/volumes | grep -q .`),
+    "writes to the home": inside(`echo x >${home}/more`, "echo x >more"),
+  };
+}
+
+interface Urls {
+  readonly api: string;
+  readonly sts: string;
+  readonly ssh: string;
+  readonly metrics: string;
+}
+
+/** In a network of its own it comes to none of the ports: curl ends with 7 where nobody took the connection. */
+function ports(urls: Urls): Attempts {
+  const reached = (url: string) => inside(`curl -sS -m 5 ${url}; [ $? != 7 ]`, 'curl -sS -m 5 "$OWN" | grep -q own');
+  return Object.fromEntries(
+    Object.entries(urls).flatMap(([what, url]: [string, string]) => [
+      [`reaches the port of ${what}`, reached(url)],
+      [`reaches the port of ${what} by what stands for the machine`, reached(url.replace("127.0.0.1", "10.0.2.2"))],
+    ]),
+  );
+}
+
+/** In the machine's network it comes to all of them, and to metrics, which ask for no key; the others give it nothing. */
+function answers({ api, sts, metrics }: Urls): Attempts {
+  const identity = "Action=GetCallerIdentity&Version=2011-06-15";
+  return {
+    "lists jobs without a key": inside(`curl -sSf ${api}/v1/jobs`, `curl -sSf ${api}/health`),
+    "lists all jobs without a key": inside(`curl -sSf ${api}/v1/admin/jobs`, `curl -sSf ${api}/health`),
+    "lists instances without a key": inside(`curl -sSf ${api}/api/instances`, `curl -sSf ${api}/health`),
+    "reads metrics where users are served": inside(`curl -sSf ${api}/metrics`, `curl -sSf ${metrics} | grep -q berth_`),
+    "is somebody to the STS": inside(`curl -sSf -d '${identity}' ${sts}`, `curl -sS ${sts} | grep -q ErrorResponse`),
+  };
+}
+
+/** A file on the disk of the second user, as the machine finds it. */
+async function diskOfAnother(stack: StackProcess, env: Readonly<Record<string, string>>): Promise<string> {
+  const { api_key: key } = await logIn(env, "BERTH_SECOND_");
+  const command = `echo "${note}" >"$WORKSPACE/note"; exec sleep 3600`;
+  await jobClient(stack.url, String(key)).submit({ ...machine, disk_name: "theirs", command });
+  const volumes = join(trial.home, "volumes");
+  const find = () =>
+    readdirSync(volumes, { recursive: true })
+      .map(String)
+      .find((name) => name.endsWith("/note"));
+  return join(volumes, (await eventually(find, (name) => name !== undefined)) ?? "");
+}
+
+interface Tried {
+  readonly got: Map<string, Got>;
+  readonly isolation: string | null;
+}
+
+async function tryInside(stack: StackProcess, key: string, attempts: Attempts): Promise<Tried> {
+  const jobs = jobClient(stack.url, key);
+  const command = `${listeningBy(join(trial.home, "tools/node"))}\n${scriptOf(attempts)}\nexec sleep 3600`;
+  const id = await jobs.submit({ instance_type: "g4dn.2xlarge", command });
+  const { isolation } = await jobs.until(id, ({ status }) => status !== "queued" && status !== "preparing");
+  const headers = { authorization: `Bearer ${key}`, accept: "text/plain" };
+  const readLog = async () => (await fetch(`${stack.url}/v1/jobs/${id}/logs`, { headers })).text();
+  return { got: gotBy(await eventually(readLog, isWhole), attempts, {}), isolation };
+}
+
+/** A port of the job's own, which it may reach. */
+function listeningBy(node: string): string {
+  const program = `require("node:http").createServer((_, response) => response.end("own")).listen(0, "127.0.0.1",
+    function () { console.log(this.address().port); })`;
+  return `${node} -e '${program}' >port & until [ -s port ]; do sleep 0.1; done; OWN=http://127.0.0.1:$(cat port)`;
+}

@@ -1,0 +1,10 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { systemPath } from "#process/environment.ts";
+
+/** Words before a command line: everything is as it is, but that a program cannot be run. They need bubblewrap. */
+export function withoutProgram(program: string): string[] {
+  const places = systemPath.split(":").map((directory) => join(directory, program));
+  const hidden = places.filter((place) => existsSync(place)).flatMap((place) => ["--ro-bind", "/dev/null", place]);
+  return ["bwrap", "--dev-bind", "/", "/", ...hidden, "--"];
+}
