@@ -3,8 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { processCompute } from "./compute.ts";
 import { systemPath } from "./environment.ts";
-import { canSandbox } from "./sandbox-probe.ts";
-import { openTrial, type Trial } from "./trial.ts";
+import { lacks, openTrial, type Trial } from "./trial.ts";
 
 const has = (program: string) => systemPath.split(":").some((directory) => existsSync(`${directory}/${program}`));
 
@@ -22,20 +21,21 @@ describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation
     await trial.ended();
     return trial.compute.readLog(trial.uid, 1);
   };
-  const isSkipped = !has("python3") || (isolation === "bubblewrap" && !canSandbox());
+  const lacking = has("python3") ? isolation === "bubblewrap" && lacks("shared") : "this machine has no python3";
+  if (lacking) {
+    it("need python3, and the sandbox that they are to be in", ({ skip }) => skip(lacking));
+    return;
+  }
 
-  it.skipIf(isSkipped)(
-    "have python where the machine has python3 (skipped without, or without bubblewrap)",
-    async () => {
-      const seen = await outputOf(
-        `printf 'print("a b", *__import__("sys").argv)' | python - 'x  y' "'"; python -c 'exit(7)'; echo $?`,
-      );
+  it("have python where the machine has python3", async () => {
+    const seen = await outputOf(
+      `printf 'print("a b", *__import__("sys").argv)' | python - 'x  y' "'"; python -c 'exit(7)'; echo $?`,
+    );
 
-      expect(seen).toBe("a b - x  y '\n7\n");
-    },
-  );
+    expect(seen).toBe("a b - x  y '\n7\n");
+  });
 
-  it.skipIf(isSkipped)("have the python of a virtual environment in LOCAL_PATH, and no note of another", async () => {
+  it("have the python of a virtual environment in LOCAL_PATH, and no note of another", async () => {
     const bin = join(trial.shown, "venv/bin");
     mkdirSync(bin, { recursive: true });
     writeFileSync(join(bin, "python"), "#!/bin/sh\necho own\n", { mode: 0o755 });
@@ -50,7 +50,7 @@ describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation
     expect(seen?.notes.join()).not.toContain("python3");
   });
 
-  it.skipIf(isSkipped)("are said to be so in its notes, where it is not the machine's own", async () => {
+  it("are said to be so in its notes, where it is not the machine's own", async () => {
     await outputOf("true");
 
     const notes = (await trial.observe())?.notes ?? [];

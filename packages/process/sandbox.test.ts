@@ -7,7 +7,7 @@ import { findLimits } from "./limits.ts";
 import { findRlimits } from "./rlimits.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { openTrial, type Trial } from "./trial.ts";
+import { lacks, openTrial, type Trial } from "./trial.ts";
 
 it("shows what a linked entry of a PATH leads to", () => {
   const place = mkdtempSync(join(tmpdir(), "berth-sandbox-"));
@@ -22,7 +22,14 @@ it("shows what a linked entry of a PATH leads to", () => {
   expect(options.join(" ")).toContain(`--ro-bind-try ${linked} ${linked}`);
 });
 
-describe.skipIf(!canSandbox())("the sandbox (skipped where bubblewrap does not work)", () => {
+const lacking = lacks("shared");
+
+describe("the sandbox", () => {
+  if (lacking) {
+    it("needs bubblewrap", ({ skip }) => skip(lacking));
+    return;
+  }
+
   let trial: Trial;
 
   beforeEach(() => {
