@@ -1,64 +1,107 @@
+import { execFile } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Attempt, type Attempts, type Got, gotBy, inside, outside, printGot, scriptOf } from "./attempts.ts";
+import { systemPath } from "./environment.ts";
 import { eventually, lacks, openTrial, type Trial } from "./trial.ts";
 
-const escaped = "got out";
+const outer = Object.values(networkInterfaces())
+  .flat()
+  .find((place) => place?.family === "IPv4" && !place.internal)?.address;
+const opensRaw = "perl -e 'socket(S, 2, 3, 1) or exit 1'";
+const opensPacket = "perl -e 'socket(S, 17, 3, 768) or exit 1'";
 
 /**
  * What a command may try to reach the machine by. REACH connects to an address, with a port or as a socket's name; SEND
- * asks PORT at each address by UDP, past all routes but the interface's with TAP; PORT is open on the machine's 127.0.0.1 and ::1, as those of the stack and of its STS are, OTHER is another environment's
- * and NAME an abstract socket (unix(7)). Each line succeeds only if it gets what it should not.
+ * asks PORT at each address by UDP, past all routes but the interface's with TAP; PORT is open on the machine's 127.0.0.1
+ * and ::1, as those of the stack and of its STS are, OTHER is another environment's and NAME an abstract socket (unix(7)).
+ * The controls reach OWN, which the command has opened itself under the same kinds of address, and OUTER, another address
+ * of this machine, which it may reach.
  */
-const attempts: Readonly<Record<string, string>> = {
-  "reaches a port of the machine's 127.0.0.1": "$REACH 127.0.0.1 $PORT",
-  "reaches a port of the machine's ::1": "$REACH ::1 $PORT",
-  "reaches another address of the machine's loopback": "$REACH 127.1.2.3 $PORT",
-  "reaches it by the address of all": "$REACH 0.0.0.0 $PORT",
-  "reaches it by what stands for the machine": "$REACH 10.0.2.2 $PORT",
-  "reaches it by what stands for its name server": "$REACH 10.0.2.3 $PORT",
-  "reaches it by an IPv4 address written as IPv6": "$REACH ::ffff:127.0.0.1 $PORT",
-  "reaches it past its own loopback": "curl -m 1 --interface 'if!tap0' http://127.0.0.1:$PORT/",
-  "reaches it past its own loopback by another address": "curl -m 1 --interface 'if!tap0' http://127.1.2.3:$PORT/",
-  "reaches it past its own loopback by IPv6": "curl -g -m 1 --interface 'if!tap0' http://[::1]:$PORT/",
-  "has a way to where a cloud machine hands out credentials": "ip route get 169.254.169.254",
-  "reaches that past its routes": "curl -m 1 --interface 'if!tap0' http://169.254.169.254/",
-  "reaches a port of the machine's loopback by UDP": "$SEND 127.0.0.1 10.0.2.2 10.0.2.3 0.0.0.0",
-  "reaches it by UDP past its own loopback": "TAP=1 $SEND 127.0.0.1 10.0.2.2 10.0.2.3 0.0.0.0",
-  "reaches another environment's port": "$REACH 127.0.0.1 $OTHER || $REACH 10.0.2.2 $OTHER",
-  "reaches an abstract socket of the machine": "$REACH $NAME",
-  "opens a raw socket": "perl -e 'socket(S, 2, 3, 1) or exit 1'",
-  "opens a packet socket": "perl -e 'socket(S, 17, 3, 768) or exit 1'",
-  "opens a raw socket as root of a user namespace of its own": "unshare -Ur perl -e 'socket(S, 2, 3, 1) or exit 1'",
-  "takes down the interface": "ip link set tap0 down",
-  "takes the way to its loopback": "ip route del unreachable 127.0.0.0/8",
-  "gives itself a way to the machine's loopback": "ip route replace 127.0.0.0/8 via 10.0.2.2",
-  "changes how its network works": "echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet",
-  "makes an interface": "test -e /dev/net/tun || ip tuntap add mode tap",
-  "enters the machine's network by its first process": "nsenter -t 1 -n true",
+const attempts: Attempts = {
+  "reaches a port of the machine's 127.0.0.1": reaches("127.0.0.1"),
+  "reaches a port of the machine's ::1": reaches("::1"),
+  "reaches another address of the machine's loopback": reaches("127.1.2.3"),
+  "reaches it by the address of all": reaches("0.0.0.0"),
+  "reaches it by what stands for the machine": reaches("10.0.2.2", "127.0.0.1"),
+  "reaches it by what stands for its name server": reaches("10.0.2.3", "127.0.0.1"),
+  "reaches it by an IPv4 address written as IPv6": reaches("::ffff:127.0.0.1"),
+  "reaches it past its own loopback": pastLoopback("127.0.0.1:$PORT"),
+  "reaches it past its own loopback by another address": pastLoopback("127.1.2.3:$PORT"),
+  "reaches it past its own loopback by IPv6": pastLoopback("[::1]:$PORT"),
+  "has a way to where a cloud machine hands out credentials": inside(
+    "ip route get 169.254.169.254",
+    "ip route get 10.0.2.2",
+  ),
+  "reaches that past its routes": pastLoopback("169.254.169.254"),
+  "reaches a port of the machine's loopback by UDP": inside(
+    "$SEND 127.0.0.1 10.0.2.2 10.0.2.3 0.0.0.0",
+    "PORT=$OWN $SEND 127.0.0.1",
+  ),
+  "reaches it by UDP past its own loopback": inside(
+    "TAP=1 $SEND 127.0.0.1 10.0.2.2 10.0.2.3 0.0.0.0",
+    "TAP=1 $SEND $OUTER",
+  ),
+  "reaches another environment's port": inside(
+    "$REACH 127.0.0.1 $OTHER || $REACH 10.0.2.2 $OTHER",
+    "$REACH 127.0.0.1 $OWN",
+  ),
+  "reaches the same port, which is open": outside("$REACH 127.0.0.1 $OTHER"),
+  "reaches an abstract socket of the machine": inside("$REACH $NAME", "$REACH own"),
+  "opens a raw socket": outside(opensRaw, `unshare -Urn ${opensRaw}`),
+  "opens a packet socket": outside(opensPacket, `unshare -Urn ${opensPacket}`),
+  "opens a raw socket as root of a user namespace of its own": outside(
+    `unshare -Ur ${opensRaw}`,
+    `unshare -Urn ${opensRaw}`,
+  ),
+  "takes down the interface": outside("ip link set tap0 down", "unshare -Urn ip link set lo down"),
+  "takes the way to its loopback": outside("ip route del unreachable 127.0.0.0/8", changesRoute("del")),
+  "gives itself a way to the machine's loopback": outside(
+    "ip route replace 127.0.0.0/8 via 10.0.2.2",
+    changesRoute("replace"),
+  ),
+  "changes how its network works": outside(
+    "echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet",
+    "unshare -Urn sh -c 'echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet'",
+  ),
+  "makes an interface": outside(
+    "test -e /dev/net/tun || ip tuntap add mode tap",
+    "unshare -Urn ip tuntap add mode tap",
+  ),
+  "enters the machine's network by its first process": outside(
+    "nsenter -t 1 -n true",
+    "unshare -Urnpf --mount-proc nsenter -t 1 -n true",
+  ),
 };
 
-const lacking = lacks("own");
+const lacking = lacks("own") ?? (outer ? undefined : "this machine has no address but the loopback's");
 
 describe("a command in a network of its own", () => {
   if (lacking) {
-    it("needs slirp4netns", ({ skip }) => skip(lacking));
+    it("needs slirp4netns, and an address that it may reach", ({ skip }) => skip(lacking));
     return;
   }
 
   let trial: Trial;
-  let told: Map<string, string>;
+  let got: Map<string, Got>;
   const servers: Server[] = [];
-  const datagrams = createSocket("udp4");
+  const datagrams = ["127.0.0.1", outer].map((address) => ({ address, socket: createSocket("udp4") }));
   /** Whoever came to the machine's listeners. */
   const came: string[] = [];
+  let reachOutside: (line: string) => Promise<void>;
 
-  const listen = async (options: { readonly path: string } | { readonly host: string; readonly port: number }) => {
+  const listen = async (
+    options: { readonly path: string } | { readonly host: string | undefined; readonly port: number },
+    note = (who: string) => void came.push(who),
+  ) => {
     const server = createServer((socket) => {
-      came.push(`${socket.localAddress ?? "a socket"}:${socket.localPort ?? ""}`);
+      note(`${socket.localAddress ?? "a socket"}:${socket.localPort ?? ""}`);
       socket.on("error", () => undefined).end("hello");
     });
     servers.push(server);
@@ -71,51 +114,91 @@ describe("a command in a network of its own", () => {
     trial = openTrial({ isolation: "bubblewrap" });
     const port = await listen({ host: "127.0.0.1", port: 0 });
     for (const host of ["::1", "127.1.2.3"]) await listen({ host, port });
-    datagrams.on("message", (text, { address, port: from }) => {
-      came.push(`udp ${String(text)}`);
-      datagrams.send("hello", from, address);
-    });
-    await once(datagrams.bind(port, "127.0.0.1"), "listening");
+    await listen({ host: outer, port }, () => undefined);
+    for (const { address, socket } of datagrams) {
+      socket.on("message", (text, { address: to, port: from }) => {
+        if (address !== outer) came.push(`udp ${String(text)}`);
+        socket.send("hello", from, to);
+      });
+      await once(socket.bind(port, address), "listening");
+    }
     const name = `berth-${trial.uid}`;
     await listen({ path: `\0${name}` });
     writeFileSync(join(trial.shown, "reach.cjs"), reaching);
     writeFileSync(join(trial.shown, "send.pl"), sending);
+    writeFileSync(join(trial.shown, "own.cjs"), listeningInside);
     await trial.compute.apply(trial.runOf({ run: 2, command: undefined, ports: [{ port: 8080, kind: "http" }] }));
     const other = await eventually(
       () => trial.compute.observe(trial.uid, 2),
       (seen) => seen?.state === "ready",
     );
     const [, otherPort = ""] = other?.ports[0]?.address?.split(":") ?? [];
-    const lines = Object.entries(attempts).map(
-      ([what, attempt]) => `echo "### ${what}"; (${attempt}) 2>&1 </dev/null && echo "${escaped}"`,
-    );
+    const node = join(trial.home, "tools/node");
     const env = {
-      REACH: `${join(trial.home, "tools/node")} ${join(trial.shown, "reach.cjs")}`,
+      REACH: `${node} ${join(trial.shown, "reach.cjs")}`,
       SEND: `perl ${join(trial.shown, "send.pl")}`,
-      ...{ PORT: String(port), OTHER: otherPort, NAME: name },
+      ...{ PORT: String(port), OTHER: otherPort, NAME: name, OUTER: outer ?? "" },
     };
-    await trial.compute.apply(trial.runOf({ env, command: `${lines.join("\n")}\necho "### end"` }));
+    const own = `${node} ${join(trial.shown, "own.cjs")} >port & until [ -s port ]; do sleep 0.1; done; OWN=$(cat port)`;
+    await trial.compute.apply(trial.runOf({ env, command: `${own}\n${scriptOf(attempts)}\nkill $!` }));
     await trial.ended();
-    const [, ...parts] = (await trial.compute.readLog(trial.uid, 1)).split("### ");
-    told = new Map(parts.map((part) => [part.slice(0, part.indexOf("\n")), part.slice(part.indexOf("\n") + 1)]));
+    // Outside there are no tools of a sandbox.
+    const envOutside = { ...env, REACH: `${process.execPath} ${join(trial.shown, "reach.cjs")}` };
+    got = gotBy(await trial.compute.readLog(trial.uid, 1), attempts, envOutside);
+    reachOutside = async (line) =>
+      void (await promisify(execFile)("/bin/sh", ["-c", line], { env: { PATH: systemPath, ...envOutside } }));
   });
 
   afterAll(async () => {
     for (const server of servers) server.close();
-    datagrams.close();
+    for (const { socket } of datagrams) socket.close();
+    printGot("A command in a network of its own", got);
     await trial.close();
   });
 
   it.each(Object.keys(attempts))("gets nothing when it %s", (name) => {
-    expect(told.has("end")).toBe(true);
-    expect(told.get(name)).toBeDefined();
-    expect(told.get(name)).not.toContain(escaped);
+    expect(got.get(name)).toMatchObject({ unmade: undefined, isHeld: true });
   });
 
-  it("lets nobody come to the machine's own listeners, heard or not", () => {
+  it("lets nobody come to the machine's own listeners, heard or not, and these hear who comes", async () => {
     expect(came).toEqual([]);
+
+    const hosts = ["127.0.0.1", "::1", "127.1.2.3"];
+    for (const host of hosts) await reachOutside(`$REACH ${host} $PORT`);
+    for (const line of ["$REACH $NAME", "$SEND 127.0.0.1"]) await reachOutside(line);
+    await eventually(
+      () => came.length,
+      (count) => count === hosts.length + 2,
+    );
   });
 });
+
+function reaches(host: string, ownHost = host): Attempt {
+  return inside(`$REACH ${host} $PORT`, `$REACH ${ownHost} $OWN`);
+}
+
+/** By the interface alone. What listens here speaks no HTTP, so curl is told to take any answer. */
+function pastLoopback(place: string): Attempt {
+  const ask = "curl -sS -g -m 1 --http0.9 --interface 'if!tap0'";
+  return inside(`${ask} http://${place}/`, `${ask} http://$OUTER:$PORT/`);
+}
+
+function changesRoute(verb: "del" | "replace"): string {
+  const route = verb === "del" ? "unreachable 127.0.0.0/8" : "127.0.0.0/8 dev lo";
+  return `unshare -Urn sh -c 'ip link set lo up && ip route add unreachable 127.0.0.0/8 && ip route ${verb} ${route}'`;
+}
+
+/** The command's own listeners, of every kind that the machine's are of. Prints the port. */
+const listeningInside = `
+  const udp = require("node:dgram").createSocket("udp4");
+  udp.on("message", (_, { port, address }) => udp.send("hello", port, address));
+  const hello = (socket) => socket.on("error", () => {}).end("hello");
+  require("node:net").createServer(hello).listen({ path: "\\0own" }, () => {
+    const server = require("node:net").createServer(hello).listen(0, "::", () => {
+      udp.bind(server.address().port, "127.0.0.1", () => console.log(server.address().port));
+    });
+  });
+`;
 
 /** Ends with 0 if it could connect, and prints why it could not. */
 const reaching = `
