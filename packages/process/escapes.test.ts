@@ -14,7 +14,7 @@ const call =
     ? { keyctl: 219, addKey: 217, clone: 220, memfd: 279, getpid: 172 }
     : { keyctl: 250, addKey: 248, clone: 56, memfd: 319, getpid: 39 };
 /** By the same means, and allowed. */
-const anyCall = `perl -e 'exit(syscall(${call.getpid}) < 0)'`;
+const anyCall = calls(`${call.getpid}`);
 
 /** By root's user namespace a plain user may do it too, on the machine itself. */
 const asRoot = (line: string) => `unshare -Urm sh -c '${line}'`;
@@ -64,7 +64,7 @@ const attempts: Attempts = {
   "mounts a file system": outside("mkdir -p /tmp/place && mount -t tmpfs none /tmp/place", asRoot(mounted)),
   "mounts its own root again, to write": outside(
     "mount -o remount,rw / && echo x >/more",
-    asRoot(`${mounted} && mount -o remount,rw "$PLACE" && echo x >"$PLACE/more"`),
+    asRoot(`${mounted} && mount -o remount,bind,rw "$PLACE" && echo x >"$PLACE/more"`),
   ),
   "takes away what hides the home": outside(
     'umount "$HOST" && cat "$HOST/secret"',
@@ -76,7 +76,7 @@ const attempts: Attempts = {
   ),
   "writes to /usr as root of a namespace of its own": outside(
     asRoot("mount -o remount,rw /usr && echo x >/usr/more"),
-    asRoot(`${mounted} && mount -o remount,rw "$PLACE" && echo x >"$PLACE/more"`),
+    asRoot(`${mounted} && mount -o remount,bind,rw "$PLACE" && echo x >"$PLACE/more"`),
   ),
   "changes its root": outside("chroot / true", "unshare -Ur chroot / true"),
   "reads the machine through its first process": inside(
@@ -113,12 +113,10 @@ const attempts: Attempts = {
   "reads the kernel's memory": inside("head -c 1 /proc/kcore", "head -c 1 /proc/version"),
   "asks the kernel to sync": inside("echo s >/proc/sysrq-trigger", "echo 500 >/proc/self/oom_score_adj"),
   "changes what the kernel says of devices": inside("echo 1 >/sys/devices/system/cpu/cpu0/online", "echo 1 >more"),
-  "finds keys that whoever started the stack keeps in the kernel": outside(
-    `perl -e 'exit(syscall(${call.keyctl}, 0, -3, 0) < 0)'`,
-  ),
+  "finds keys that whoever started the stack keeps in the kernel": outside(calls(`${call.keyctl}, 0, -3, 0`)),
   "leaves a key to all that have its id": outside(addsKey(-4), addsKey(-2)),
   "opens a socket to what this machine is a guest of": inside(opens(40), opens(2)),
-  "has another way to open sockets": inside(`perl -e '$p = "\\0" x 120; exit(syscall(425, 4, $p) < 0)'`, anyCall),
+  "has another way to open sockets": inside(calls("425, 4, $p", '$p = "\\0" x 120'), anyCall),
   "sees shared memory of the machine": outside('ls /dev/shm | grep -q "$SHARED"'),
   "has more shared memory than it may": inside(fills("/dev/shm/large", 1_200_000_000), fills("/dev/shm/large", 1_000)),
   "has more of /tmp than it may": inside(fills("/tmp/large", 1_200_000_000), fills("/tmp/large", 1_000)),
@@ -131,9 +129,8 @@ const attempts: Attempts = {
     'unshare -Urm mount -t ramfs none "$PLACE"',
   ),
   "makes a namespace in which it is root": outside("unshare -Ur true"),
-  "makes one with a process": outside(`perl -e 'exit(syscall(${call.clone}, 0x10000011, 0, 0, 0, 0) < 0)'`),
-  "makes one in the newer way": outside(`perl -e '$how = pack("Q11", 0x10000000, 0, 0, 0, 17, (0) x 6);
-    exit(syscall(435, $how, 88) < 0)'`),
+  "makes one with a process": outside(calls(`${call.clone}, 0x10000011, 0, 0, 0, 0`)),
+  "makes one in the newer way": outside(calls("435, $how, 88", '$how = pack("Q11", 0x10000000, 0, 0, 0, 17, (0) x 6)')),
 };
 
 /** The groups of all runs lie beside each other, where runs have one. */
@@ -147,8 +144,8 @@ const grouped: Attempts = {
 
 /** What only a control group could count. */
 const uncounted: Attempts = {
-  "makes a file in memory": outside(`perl -e '$name = "file"; exit(syscall(${call.memfd}, $name, 0) < 0)'`),
-  "makes one that nobody else can read": inside("perl -e 'exit(syscall(447, 0) < 0)'", anyCall),
+  "makes a file in memory": outside(calls(`${call.memfd}, $name, 0`, '$name = "file"')),
+  "makes one that nobody else can read": inside(calls("447, 0"), anyCall),
   "has more memory in segments than it may": outside(
     `perl -e '
     for $size (1200000000, 1048576, 262144, 4096) { $sum += $size while $sum < 1200000000 && shmget(0, $size, 0600) }
@@ -245,12 +242,17 @@ describe.each(ways)("a sandbox $where", ({ where, limits, tried }) => {
   });
 });
 
+/** A system call with these words, which says why it was refused. Perl hands the kernel the places of its variables. */
+function calls(words: string, before = ""): string {
+  return `perl -e '${before}; syscall(${words}) < 0 and print("$!\\n"), exit 1'`;
+}
+
 function addsKey(ring: number): string {
-  return `perl -e '($t, $d, $p) = ("user", "berth-test", "x"); exit(syscall(${call.addKey}, $t, $d, $p, 1, ${ring}) < 0)'`;
+  return calls(`${call.addKey}, $t, $d, $p, 1, ${ring}`, '($t, $d, $p) = ("user", "berth-test", "x")');
 }
 
 function opens(family: number): string {
-  return `perl -e 'socket(S, ${family}, 1, 0) or exit 1'`;
+  return `perl -e 'socket(S, ${family}, 1, 0) or print("$!\\n"), exit 1'`;
 }
 
 function fills(file: string, bytes: number): string {
