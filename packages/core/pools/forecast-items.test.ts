@@ -97,6 +97,35 @@ describe("a stored forecast", () => {
     expect(await at(now - 60_000)).toBe(now - 60_000);
   });
 
+  test.each<[string, boolean, Partial<PlanInput>, Partial<ForecastOutset>]>([
+    ["nothing happened", false, {}, {}],
+    ["somebody came in place of another", true, { waiting: [waiting("b", 5)] }, {}],
+    ["somebody left", true, { waiting: [] }, {}],
+    ["somebody started in place of another", true, {}, { started: [{ ...waiting("c", 0), at: 5 }] }],
+    [
+      "somebody is granted in place of another",
+      true,
+      { occupied: [], waiting: [waiting("a", -5), waiting("b", -6)] },
+      {},
+    ],
+    ["room was given back", true, { occupied: [held(HOUR, 4)] }, {}],
+    ["others were read", false, { waiting: [waiting("b", 5), waiting("c", 6)] }, { isPartial: true }],
+  ])("that is fresh is made again where %s: %s", async (_, again, since, rest) => {
+    const { ctx, clock } = await worldWithOneWaiting();
+    const begin = clock.now();
+    const at = (time: number) => begin + time;
+    const moved = ({ occupied = [held(HOUR)], waiting: all = [waiting("a", -5)] }: Partial<PlanInput>) => ({
+      occupied: occupied.map((one) => ({ ...one, at: at(one.at), endsAt: at(HOUR) })),
+      waiting: all.map((one) => ({ ...one, queuedAt: at(one.queuedAt) })),
+    });
+    const started = (rest.started ?? []).map((one) => ({ ...one, at: at(one.at) }));
+
+    const first = await refreshForecast(ctx, outset(begin, moved({})));
+    const second = await refreshForecast(ctx, outset(begin + 7, moved(since), { ...rest, started }));
+
+    expect([first, second]).toEqual([undefined, again ? begin + 10_000 : undefined]);
+  });
+
   test("forgets who started, and counts the start against what was told first", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const now = clock.now();

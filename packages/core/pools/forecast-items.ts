@@ -3,15 +3,7 @@ import { forecastKey } from "../keys.ts";
 import { count, listOf, mapOf, number, oneOf, ordinal, orNull, shape, text } from "../shape.ts";
 import type { Closure } from "./admission.ts";
 import { type Arrival, addArrivals, readArrivals, toStored } from "./arrivals.ts";
-import {
-  addStart,
-  latestOf,
-  type Promised,
-  type PromiseErrors,
-  promiseErrors,
-  readCalibration,
-  widening,
-} from "./calibration.ts";
+import { addStart, latestOf, type Promised, readCalibration, widening } from "./calibration.ts";
 import type { Durations } from "./durations.ts";
 import { type Expected, type Forecast, forecast } from "./forecast.ts";
 import { type Move, movesOf } from "./moves.ts";
@@ -27,6 +19,8 @@ export interface ForecastOutset {
   readonly number: number;
   /** Asked for only when a forecast is made. */
   readonly durations: () => Promise<Durations>;
+  /** Set where only some of those who wait were read: the next plan reads others. */
+  readonly isPartial?: boolean;
   /** Everybody who has capacity, and since when. */
   readonly started: readonly (Omit<Arrival, "zone"> & { readonly uid: string })[];
 }
@@ -46,17 +40,15 @@ const DIGITS = [..."0123456789abcdef"];
 
 /**
  * Makes the forecast of a pool and stores it, at most every 10 s: 17 items, without a condition, since it is advice. To
- * be called apart from granting: it takes up to a second of CPU. Undefined while the last one is fresh.
+ * be called apart from granting: it takes up to a second of CPU. Answers when the next one is to be made (ms) where the
+ * last one is too fresh, although it does not know of what changed since.
  */
-export async function refreshForecast(
-  ctx: Context<"table">,
-  outset: ForecastOutset,
-): Promise<PromiseErrors | undefined> {
+export async function refreshForecast(ctx: Context<"table">, outset: ForecastOutset): Promise<number | undefined> {
   const { type, planned } = outset;
   const now = outset.plan.now;
   const before = await ctx.table.get(forecastKey(type, null));
   if (before && number(before.at) && before.at <= now && now - before.at < shortestPauseMs(before, outset))
-    return undefined;
+    return hasChanged(before, outset) ? before.at + EVERY_MS : undefined;
   const items = await ctx.table.getMany(DIGITS.map((digit) => forecastKey(type, digit)));
   const promised = new Map(items.flatMap(promisesOf));
   const plan = afterGrants(outset.plan, planned);
@@ -84,7 +76,7 @@ export async function refreshForecast(
   const standing = standingOf(plan, planned, found, factor);
   const whole = { ...stored, ...forecastKey(type, null), standing, starts: known.starts, arrivals: toStored(arrivals) };
   await Promise.all([...written, whole].map((item) => ctx.table.put(item)));
-  return promiseErrors(known);
+  return undefined;
 }
 
 /** Where nobody waits and nobody came or went, the last one says what the next one would: it must only not grow old. */
@@ -93,6 +85,14 @@ function shortestPauseMs({ standing, at }: Item, { planned, started }: ForecastO
   const came = places.length + grants.length > 0 || started.some((one) => one.at > Number(at));
   const isStill = !came && isStanding(standing) && standing.waiting === 0 && standing.freeUnits === freeUnits;
   return isStill ? STILL_EVERY_MS : EVERY_MS;
+}
+
+/** Whether somebody came or left, or room did. Which of those who wait were read says nothing of who there is. */
+function hasChanged({ standing, at }: Item, { plan, planned, started, isPartial }: ForecastOutset): boolean {
+  const { places, grants, freeUnits } = planned;
+  if (grants.length > 0 || started.some((one) => one.at > Number(at))) return true;
+  if (!isStanding(standing) || standing.freeUnits !== freeUnits) return true;
+  return !isPartial && (standing.waiting !== places.length || plan.waiting.some((one) => one.queuedAt > Number(at)));
 }
 
 /** What a question about a job of this pool is answered from; undefined while there is no forecast, or only an old one. */

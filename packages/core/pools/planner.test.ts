@@ -6,6 +6,7 @@ import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { keyText, planKey, poolKey } from "../keys.ts";
 import { readAdvice } from "./advice.ts";
+import { readForecast } from "./forecast-items.ts";
 import { reconcilePools } from "./planner.ts";
 
 const poolLook = keyText(poolKey("h100"));
@@ -159,4 +160,55 @@ test("a machine that was set aside is given to who waits as soon as that is over
   await world.advance(until - world.clock.now() + 3_000);
 
   expect((await world.read("bob", "two")).phase).not.toBe("queued");
+});
+
+/** A world whose only machine was given back, right after the forecast that shows it free. */
+async function worldJustFree() {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(60_000);
+  await requestCancel(world.as("alice"), "one");
+  for (let s = 0; s < 120 && (await readForecast(world.ctx, "h100"))?.freeUnits !== 8; s++) await world.advance(1_000);
+  return world;
+}
+
+test("a grant while the forecast is fresh is in the next one, ten seconds after it", async () => {
+  const world = await worldJustFree();
+  const before = await readForecast(world.ctx, "h100");
+  await createEnvironment(world.as("bob"), newEnvironment("two"));
+  await world.advance(10_000);
+  const after = await readForecast(world.ctx, "h100");
+
+  expect([before, after]).toMatchObject([{ freeUnits: 8 }, { freeUnits: 0 }]);
+});
+
+test("who comes to wait, or leaves, while the forecast is fresh is in the next one", async () => {
+  const world = await worldJustFree();
+  for (const id of ["two", "three"]) await createEnvironment(world.as("bob"), newEnvironment(id));
+  await world.advance(10_000);
+  const came = await readForecast(world.ctx, "h100");
+  await createEnvironment(world.as("carol"), newEnvironment("four"));
+  await requestCancel(world.as("bob"), "three");
+  await world.advance(10_000);
+  const swapped = await readForecast(world.ctx, "h100");
+  await requestCancel(world.as("carol"), "four");
+  await world.advance(10_000);
+  const left = await readForecast(world.ctx, "h100");
+
+  const owners = [came, swapped, left].map((one) => Object.values(one?.owners ?? {}));
+  expect(owners).toEqual([[16], [8, 8], [8]]);
+});
+
+test.each([
+  ["nobody waits", ["two"]],
+  ["the same one waits", ["two", "three"]],
+])("a pool where %s is planned once a minute, whatever its forecast", async (_, ids) => {
+  const world = await worldJustFree();
+  for (const id of ids) await createEnvironment(world.as("bob"), newEnvironment(id, { hours: 4 }));
+  await world.advance(60_000);
+  const before = (await viewPool(world.ctx, "h100"))?.plans ?? 0;
+
+  await world.advance(10 * 60_000);
+
+  expect(((await viewPool(world.ctx, "h100"))?.plans ?? 0) - before).toBe(10);
 });

@@ -106,21 +106,34 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
 
 /**
  * When those who wait will start: after everything that was granted is told, at most every 10 s, and at most a second of
- * CPU. It is advice, so what fails here fails nothing.
+ * CPU. The pool is due again when what the last one does not know of may be told. It is advice, so what fails here fails
+ * nothing.
  */
 async function tellStarts(
   ctx: PlannerContext,
-  { input, planned }: Decision,
+  { input, planned, list }: Decision,
   { type, granted, held }: Ledger,
-  { plans }: Pool,
+  head: Pool,
 ): Promise<void> {
   const started = [...granted, ...held].map(({ uid, at, owner, size }) => ({ uid, at, owner, size }));
+  const isPartial = list.reach.last !== null;
   try {
     const durations = () => readRuns(ctx, type);
-    await refreshForecast(ctx, { type, plan: input, planned, number: plans, durations, started });
+    const outset = { type, plan: input, planned, number: head.plans, durations, started, isPartial };
+    const againAt = await refreshForecast(ctx, outset);
+    if (againAt !== undefined && !isDueBy(head, againAt)) await planAgain(ctx, head, againAt);
   } catch (error) {
     ctx.log.warn("no forecast", { pool: type, error: String(error) });
   }
+}
+
+function isDueBy({ dueAt }: Pool, at: number): boolean {
+  return dueAt !== undefined && dueAt <= at;
+}
+
+async function planAgain(ctx: PlannerContext, head: Pool, dueAt: number): Promise<void> {
+  const written = await writeHead(ctx, head, (newest) => (isDueBy(newest, dueAt) ? newest : { ...newest, dueAt }));
+  await sendNext(ctx, written, ctx.clock.now());
 }
 
 /** Whether one of these waits and was not seen, or has taken, moved or given back what its ledger items say. */
