@@ -34,7 +34,7 @@ export default defineConfig({
     env: { NODE_COMPILE_CACHE: fileURLToPath(new URL("node_modules/.cache/compiled", import.meta.url)) },
     // Long enough for a machine that does ten other things: a test waits for events, and a limit only ends one that hangs.
     testTimeout: 120_000,
-    hookTimeout: 60_000,
+    hookTimeout: 120_000,
     // In the order of their names: the longest first, and what is quick last.
     projects: [
       {

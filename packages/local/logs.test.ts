@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { PATIENCE_MS } from "#process/patience.ts";
 import { silentLog } from "#testing/log.ts";
 import { shellEnvironment } from "./shell-environment.ts";
 import { type Stack, startStack } from "./stack.ts";
@@ -21,7 +22,7 @@ afterAll(async () => {
   rmSync(home, { recursive: true });
 });
 
-const patience = { timeout: 40_000, interval: 100 };
+const patience = { timeout: PATIENCE_MS, interval: 100 };
 
 async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
   const init = { method, headers: { authorization: `Bearer ${key}`, ...headers } };

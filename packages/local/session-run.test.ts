@@ -3,12 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Run } from "#core/context.ts";
+import { PATIENCE_MS } from "#process/patience.ts";
 import { silentLog } from "#testing/log.ts";
 import { type Stack, startStack } from "./stack.ts";
 import { trialCatalog } from "./trial-catalog.ts";
 
 const uid = "5e".repeat(16);
-const patience = { timeout: 15_000, interval: 50 };
+const patience = { timeout: PATIENCE_MS, interval: 50 };
 
 let home: string;
 let stack: Stack;
@@ -54,7 +55,7 @@ test("a session on the stack: its own volumes, its ports, a chat, and an archive
   await compute.apply(run);
   await expect.poll(async () => (await compute.observe(uid, 1))?.state, patience).toBe("ready");
   const seen = await compute.observe(uid, 1);
-  const chat = { port: 8080, path: "/chat", body: '{"message":"hello"}', timeoutMs: 4_000 };
+  const chat = { port: 8080, path: "/chat", body: '{"message":"hello"}', timeoutMs: PATIENCE_MS };
   const answer = await compute.postToPort(uid, 1, chat);
   await compute.remove(uid, 1, { graceSeconds: 1, force: false });
   await expect.poll(async () => compute.observe(uid, 1), patience).toBeUndefined();
@@ -71,4 +72,4 @@ test("a session on the stack: its own volumes, its ports, a chat, and an archive
       .subarray(0, 2)
       .toString(),
   ).toBe("PK");
-}, 120_000);
+});

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { PATIENCE_MS } from "#process/patience.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
 import { keyFile, openSshTrial, type SshTrial } from "./ssh-trial.ts";
 
@@ -122,7 +123,7 @@ interface Answer {
 
 function run(file: string, words: readonly string[], input = ""): Promise<Answer> {
   return new Promise((resolve) => {
-    const child = execFile(file, words, { timeout: 15_000 }, (error, out, err) => {
+    const child = execFile(file, words, { timeout: PATIENCE_MS }, (error, out, err) => {
       resolve({ code: error ? Number(error.code ?? 1) : 0, out, err });
     });
     child.stdin?.end(input);

@@ -10,6 +10,7 @@ import type { Environment } from "#core/environments/record.ts";
 import { environmentKey, keyText } from "#core/keys.ts";
 import { endpoint as health } from "#functions/shared/health.ts";
 import { novita } from "#http/dialects/novita.ts";
+import { PATIENCE_MS } from "#process/patience.ts";
 import { silentLog } from "#testing/log.ts";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { shellEnvironment } from "./shell-environment.ts";
@@ -55,7 +56,7 @@ describe("the local stack", () => {
     const response = await fetch(`${stack.url}/v1/jobs`, { headers: { authorization: `Bearer ${API_KEY}` } });
 
     expect(await response.json()).toEqual({ seen: true });
-    await expect.poll(() => catalog.ticks(), { timeout: 60_000 }).toBeGreaterThanOrEqual(2);
+    await expect.poll(() => catalog.ticks(), { timeout: PATIENCE_MS }).toBeGreaterThanOrEqual(2);
   });
 
   it("says while nothing can be stored that it is not healthy and why, and is healthy again after", async () => {
@@ -74,7 +75,7 @@ describe("the local stack", () => {
       status: "unhealthy",
       reason: "Another program writes to the records of this stack: nothing can be stored until it is done",
     });
-    await expect.poll(ask, { timeout: 60_000, interval: 100 }).toMatchObject({ status: "healthy" });
+    await expect.poll(ask, { timeout: PATIENCE_MS, interval: 100 }).toMatchObject({ status: "healthy" });
   });
 
   it("listens on the loopback address alone", async () => {
@@ -210,7 +211,7 @@ describe("environments on the local stack", () => {
     const { compute, table } = stack.runtime.ports;
     await table.put(await recordOf(uid, "holds"));
     await compute.apply(runOf(uid));
-    await expect.poll(async () => (await compute.observe(uid, 1))?.state, { timeout: 5_000 }).toBe("ready");
+    await expect.poll(async () => (await compute.observe(uid, 1))?.state, { timeout: PATIENCE_MS }).toBe("ready");
 
     await stop(stack);
 

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { launch } from "./launch.ts";
 import type { Locking } from "./lock.ts";
+import { PATIENCE_MS } from "./patience.ts";
 import { type LaunchPlan, planOf } from "./plan.ts";
 import { writeMark } from "./records.ts";
 import { makeRunDirectory } from "./run-directory.ts";
@@ -32,7 +33,7 @@ describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", (locking) 
     await trial.close();
   });
 
-  const start = () => launch(plan, 5_000);
+  const start = () => launch(plan, PATIENCE_MS);
   const begun = () => {
     const file = join(trial.directory, "0/work/begun");
     return existsSync(file) ? readFileSync(file, "utf8") : "";

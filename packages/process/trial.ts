@@ -16,6 +16,7 @@ import { type ProcessCompute, type ProcessComputeOptions, processCompute } from 
 import { systemPath } from "./environment.ts";
 import { programsOf } from "./local-path.ts";
 import { findNetwork } from "./network-probe.ts";
+import { PATIENCE_MS } from "./patience.ts";
 import { computeNode } from "./pretend-node.ts";
 import { type Network, readLauncher } from "./records.ts";
 import { canSandbox } from "./sandbox-probe.ts";
@@ -111,9 +112,9 @@ export function lacks(network: Network): string | undefined {
     : "this machine has no slirp4netns and ip that work, or none of its name servers is reached";
 }
 
-/** Reads until it holds what was waited for; fails after a minute. */
+/** Reads until it holds what was waited for; fails after the patience of all tests. */
 export async function eventually<Value>(read: () => Value | Promise<Value>, holds: (value: Value) => boolean) {
-  const end = performance.now() + 60_000;
+  const end = performance.now() + PATIENCE_MS;
   for (;;) {
     const value = await read();
     if (holds(value)) return value;

@@ -72,12 +72,10 @@ describe("the local stack", () => {
     const all = await eventually(
       () => everyJob(jobs),
       (list) => list.every(isOver),
-      60_000,
     );
     const free = await eventually(
       () => jobs.availability(),
       (pools) => Object.values(pools).every(isFree),
-      60_000,
     );
     const { seen, conflicts } = watch.stop();
     const code = await stack.kill("SIGTERM");

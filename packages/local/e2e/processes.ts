@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { PATIENCE_MS } from "#process/patience.ts";
 import { findProcess, type ProcessIdentity } from "#process/process-identity.ts";
 
 /** A process as /proc shows it. */
@@ -36,7 +37,7 @@ export function processesOfHome(home: string, runs: ReadonlySet<string>): SeenPr
 export async function eventually<Value>(
   read: () => Value | Promise<Value>,
   holds: (value: Value) => boolean,
-  withinMs = 60_000,
+  withinMs = PATIENCE_MS,
 ): Promise<Value> {
   const end = performance.now() + withinMs;
   for (;;) {

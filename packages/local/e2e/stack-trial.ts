@@ -38,7 +38,6 @@ interface StartOptions {
 }
 
 export const root = join(import.meta.dirname, "../../..");
-const startedWithinMs = 20_000;
 
 export function openStackTrial(prefix = "berth-e2e-"): StackTrial {
   const home = mkdtempSync(join(tmpdir(), prefix));
@@ -57,7 +56,7 @@ export function openStackTrial(prefix = "berth-e2e-"): StackTrial {
       children.push(child);
       outputs.push(output);
       const isOver = () => child.exitCode !== null || child.signalCode !== null;
-      await eventually(output, (text) => isOver() || text.includes("npm run --silent env"), startedWithinMs);
+      await eventually(output, (text) => isOver() || text.includes("npm run --silent env"));
       const [, url] = /^Berth listens on (\S+) /m.exec(output()) ?? [];
       if (url === undefined) throw new Error(output());
       return { url, output, env: (...more) => shellVariables(home, more), kill: (signal) => kill(home, child, signal) };
@@ -66,7 +65,7 @@ export function openStackTrial(prefix = "berth-e2e-"): StackTrial {
       const living = children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
       await Promise.all(living.map((child) => kill(home, child, "SIGTERM")));
       if (canListProcesses)
-        await eventually(processes, (left) => left.length === 0, 5_000).finally(() => endAll(home, processes()));
+        await eventually(processes, (left) => left.length === 0).finally(() => endAll(home, processes()));
       if (!keepsHome) rmSync(home, { recursive: true });
     },
   };

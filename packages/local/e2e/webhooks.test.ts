@@ -67,15 +67,15 @@ it("a receiver hears of a job from its queue to its end, beside one that hangs",
     jobs.submit({ instance_type: "c7i.8xlarge", command: "sleep 0.2", webhook_url: `${origin}${path}` });
 
   const hanging = await submit("/hangs");
-  await jobs.until(hanging, isOver, 30_000);
+  await jobs.until(hanging, isOver);
   const shaky = await submit("/shaky");
-  await jobs.until(shaky, isOver, 30_000);
+  await jobs.until(shaky, isOver);
 
   const own = () => seen.filter(({ path }) => path === "/shaky");
   const isTold = () => Map.groupBy(own(), ({ headers }) => headers["webhook-id"]);
   const enough = (events: ReturnType<typeof isTold>) =>
     events.size >= 4 && [...events.values()].every(({ length }) => length === 3);
-  const events = await eventually(isTold, enough, 20_000);
+  const events = await eventually(isTold, enough);
   // A step of preparing is told where a look saw it.
   const told = new Set(own().map(statusOf));
   told.delete("preparing");
@@ -94,7 +94,7 @@ it("a receiver hears of a job from its queue to its end, beside one that hangs",
     return [...new Set(deliveries.map(({ state }) => state))];
   };
   const isDelivered = (all: string[]) => all.length === 1 && all[0] === "delivered";
-  expect(await eventually(states, isDelivered, 20_000)).toEqual(["delivered"]);
+  expect(await eventually(states, isDelivered)).toEqual(["delivered"]);
 });
 
 it("an address that is private and not this machine's is refused", { timeout: 120_000 }, async () => {
