@@ -5,20 +5,18 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { shellEnvironment } from "#local/shell-environment.ts";
 import { type Stack, startStack } from "#local/stack.ts";
-import { recordingLog } from "#testing/log.ts";
+import { PATIENCE_MS } from "#process/patience.ts";
+import { silentLog } from "#testing/log.ts";
 
 const SUBMITS = 500;
 const CONNECTIONS = 25;
-/** Only for what never comes. */
-const PATIENCE_MS = 60_000;
-const log = recordingLog();
 let home: string;
 let stack: Stack;
 
 beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), "berth-plans-"));
   const environment = { BERTH_HOME: home, PORT: "0", LOCAL_NODES: "p5.48xlarge=1" };
-  stack = await startStack({ environment, log });
+  stack = await startStack({ environment, log: silentLog() });
 });
 
 afterEach(async () => {
@@ -26,7 +24,8 @@ afterEach(async () => {
   rmSync(home, { recursive: true });
 });
 
-test("on the local stack 500 submits, as fast as they go, make at most 20 plans", async () => {
+// In how many plans is held by plan.test.ts, on a clock of its own, and measured here by `npm run bench`.
+test("on the local stack 500 submits, as fast as they go, are all answered and all planned for", async () => {
   const [, key = ""] = /API_KEY='([^']+)'/.exec(await shellEnvironment({ home, fresh: false })) ?? [];
   const headers = { authorization: `Bearer ${key}` };
   const body = JSON.stringify({ image: "ubuntu", instance_type: "p5.48xlarge" });
@@ -39,15 +38,12 @@ test("on the local stack 500 submits, as fast as they go, make at most 20 plans"
       statuses[at] = response.status;
     }
   };
-  const from = log.lines.length;
 
   await Promise.all(Array.from({ length: CONNECTIONS }, submit));
   const queued = await settledQueue(headers);
 
-  const plans = log.lines.slice(from).filter((line) => line.event === "plan" && line.fields.pool === "h100");
   expect(new Set(statuses)).toEqual(new Set([200]));
   expect(queued).toBe(SUBMITS - 1);
-  expect(plans.length).toBeLessThanOrEqual(20);
 });
 
 /** How many wait, once the pool has heard of all but the one that runs, or after so long that it never will. */
