@@ -5,8 +5,20 @@ import { listProcesses, type SeenProcess } from "./processes.ts";
 
 /** What was wrong with who lived where, in words. */
 export interface SlotReport {
-  readonly seen: { readonly looks: number; readonly runs: number };
+  readonly seen: Seen;
   readonly conflicts: readonly string[];
+}
+
+/** How often the table was looked at, and how many runs lived at one of these moments. */
+interface Seen {
+  readonly looks: number;
+  readonly runs: number;
+}
+
+export interface SlotWatch {
+  /** So far. */
+  seen(): Seen;
+  stop(): SlotReport;
 }
 
 const everyMs = 120;
@@ -15,7 +27,7 @@ const everyMs = 120;
  * Watches the process table while stacks come and go: on no pretend node may more live at one time than it has slots
  * for, and no run may be begun twice. It needs no stack, so it also sees what happens while there is none.
  */
-export function watchSlots(home: string, slots: Readonly<Record<string, number>>): { stop(): SlotReport } {
+export function watchSlots(home: string, slots: Readonly<Record<string, number>>): SlotWatch {
   const conflicts: string[] = [];
   const places = new Map<string, string | undefined>();
   const sessions = new Map<string, Set<number>>();
@@ -31,11 +43,13 @@ export function watchSlots(home: string, slots: Readonly<Record<string, number>>
     }
   };
   const timer = setInterval(look, everyMs);
+  const seen = () => ({ looks, runs: sessions.size });
   return {
+    seen,
     stop() {
       clearInterval(timer);
       const begunTwice = [...sessions].filter(([, ids]) => ids.size > 1).map(([run]) => `${run} was begun twice`);
-      return { seen: { looks, runs: sessions.size }, conflicts: [...conflicts, ...begunTwice] };
+      return { seen: seen(), conflicts: [...conflicts, ...begunTwice] };
     },
   };
 }

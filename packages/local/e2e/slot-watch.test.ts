@@ -1,0 +1,67 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { canListProcesses, eventually } from "./processes.ts";
+import { watchSlots } from "./slot-watch.ts";
+
+const [one, two] = ["a", "b"].map((digit) => `${digit.repeat(32)}-r1`) as [string, string];
+
+let home: string;
+let children: ChildProcess[];
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "berth-slots-"));
+  children = [];
+});
+
+afterEach(async () => {
+  const ended = children.map((child) => once(child, "exit"));
+  for (const child of children) child.kill("SIGKILL");
+  await Promise.all(ended);
+  rmSync(home, { recursive: true });
+});
+
+/** What a launcher would begin for this run: a session of its own that carries the run's name. */
+async function begin(run: string, gpus: number): Promise<void> {
+  mkdirSync(join(home, "runs", run), { recursive: true });
+  writeFileSync(join(home, "runs", run, "run.json"), JSON.stringify({ nodes: ["n1"] }));
+  const env = { BERTH_RUN: run, BERTH_GPUS: String(gpus) };
+  const child = spawn("/bin/sleep", ["3600"], { detached: true, stdio: "ignore", env });
+  children.push(child);
+  await once(child, "spawn");
+}
+
+/** What it reports once it has looked twice at what lives now. */
+async function reported(capacity: number): Promise<readonly string[]> {
+  const watch = watchSlots(home, { n1: capacity });
+  await eventually(
+    () => watch.seen().looks,
+    (looks) => looks >= 2,
+  ).finally(() => watch.stop());
+  const { conflicts, seen } = watch.stop();
+  expect(seen.runs).toBeGreaterThan(0);
+  return [...new Set(conflicts)];
+}
+
+describe.runIf(canListProcesses)("the watch over slots (where there is a /proc)", () => {
+  it("catches a run that was begun twice", async () => {
+    for (const run of [one, one]) await begin(run, 1);
+
+    expect(await reported(4)).toEqual([`${one} was begun twice`]);
+  });
+
+  it("catches a node with more in use than it has", async () => {
+    for (const run of [one, two]) await begin(run, 3);
+
+    expect(await reported(4)).toEqual([expect.stringMatching(/^n1: 6 of 4 in use by /)]);
+  });
+
+  it("reports nothing of two runs that have room", async () => {
+    for (const run of [one, two]) await begin(run, 2);
+
+    expect(await reported(4)).toEqual([]);
+  });
+});
