@@ -27,7 +27,8 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
   // All of it fades alike, so instead of that what is added later weighs more.
   const used = [...pool.used];
   const left = lines.map((ofOwner) => ofOwner.reduce((sum, line) => sum + line.waiters.length, 0));
-  const wanting = needs.map((_, need) => waiters.reduce((sum, one) => sum + (one.need === need ? 1 : 0), 0));
+  const wanting = needs.map(() => 0);
+  for (const { need } of waiters) wanting[need] = (wanting[need] ?? 0) + 1;
   const isStarted = new Uint8Array(waiters.length);
   /** By line: how many at its beginning have started. */
   const passed = new Int32Array(lines.reduce((sum, ofOwner) => sum + ofOwner.length, 0));

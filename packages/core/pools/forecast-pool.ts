@@ -82,7 +82,7 @@ export function poolOf(input: PlanInput): ForecastPool {
   return {
     owners: owners.all,
     needs: needs.all,
-    leastMs: needs.all.map((_, need) => leastOf(waiters, need)),
+    leastMs: leastByNeed(waiters, needs.all.length),
     waiters,
     lines: linesOf(waiters, owners.all.length),
     free: freeUnits(nodes),
@@ -115,7 +115,7 @@ export function withArrivals(pool: ForecastPool, arrivals: Arrivals, plan: PlanI
   return {
     ...pool,
     ...{ owners: owners.all, needs: needs.all, waiters },
-    leastMs: needs.all.map((_, need) => leastOf(waiters, need)),
+    leastMs: leastByNeed(waiters, needs.all.length),
     lines: linesOf(waiters, owners.all.length),
     units: owners.all.map((_, owner) => pool.units[owner] ?? 0),
     used: owners.all.map((owner) => plan.used?.get(owner) ?? 0),
@@ -172,8 +172,10 @@ function linesOf(waiters: readonly Waiter[], owners: number): readonly (readonly
   return lines;
 }
 
-function leastOf(waiters: readonly Waiter[], need: number): number {
-  return waiters.reduce((least, one) => (one.need === need ? Math.min(least, one.wantedMs) : least), Infinity);
+function leastByNeed(waiters: readonly Waiter[], needs: number): readonly number[] {
+  const least = Array.from({ length: needs }, () => Infinity);
+  for (const { need, wantedMs } of waiters) least[need] = Math.min(least[need] ?? Infinity, wantedMs);
+  return least;
 }
 
 interface Numbering<T> {
