@@ -1,4 +1,4 @@
-import type { Actor, ComputeNode, Context, Log, QueueName, Settings, UserContext } from "#core/context.ts";
+import type { Actor, ComputeNode, Context, Log, QueueName, Settings, Table, UserContext } from "#core/context.ts";
 import type { createEnvironment } from "#core/environments/create.ts";
 import { parseEnvironment } from "#core/environments/parse.ts";
 import type { Environment } from "#core/environments/record.ts";
@@ -61,12 +61,14 @@ export interface WorldOptions {
   readonly bodyOf?: BodyOf;
   /** Changes of runs are signalled, unless said. */
   readonly signals?: false;
+  /** Where the records are, in place of memory: then nobody can be asked for `all` of them. */
+  readonly table?: Table;
 }
 
 /** The whole core on memory ports with a settable clock and no faults: one worker, messages in their order. */
 export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWorld> {
   const clock: ManualClock = { ...manualClock(), sleep: (ms) => advance(ms) };
-  const table = memoryTable();
+  const table = options.table ? { ...options.table, all: allOfForeign } : memoryTable();
   const queue = memoryQueue({ clock });
   const { nodes = nodesOf({ h100: 2 }), doors = {}, refusesSecondStart = true } = options;
   const compute = memoryCompute({ clock, nodes, doors, refusesSecondStart, ...options.delays });
@@ -153,6 +155,10 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
 export const plainBody: BodyOf = ({ entry, environment }) => ({ id: environment.id, ...entry });
 
 const DAY_MS = 24 * 3_600_000;
+
+function allOfForeign(): never {
+  throw new Error("Only a table in memory shows all that it holds");
+}
 
 /** A user whose uid follows from the name. */
 export function actorOf(name: string): Actor {
