@@ -1,0 +1,53 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, describe, expect, it } from "vitest";
+import { dynamoClient, dynamoTable } from "#aws/table.ts";
+import { ensureTable } from "#aws/test-servers/dynamodb.ts";
+import { MOTO_MISSING, startMoto } from "#aws/test-servers/moto.ts";
+import { patient } from "#aws/test-servers/patient.ts";
+import { submitJob } from "#testing/catalog-requests.ts";
+import { twoMachineCases } from "#testing/conformance/two-machines.ts";
+import { httpWorld } from "#testing/http-world.ts";
+
+// dynalite, on which the other calls run (calls-aws.test.ts), has no transactions.
+const moto = await startMoto();
+
+describe.runIf(moto)("on the table on DynamoDB, played by moto", () => {
+  const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
+  const client = dynamoClient({ endpoint: moto?.endpoint ?? "", region: "us-east-1", credentials }, patient);
+  const sent: string[] = [];
+  client.middlewareStack.add(
+    (next, { commandName }) => {
+      return async (args) => {
+        sent.push(String(commandName).replace(/Command$/, ""));
+        return next(args);
+      };
+    },
+    // The step after which each request leaves, retries included.
+    { step: "finalizeRequest", priority: "low", name: "counted" },
+  );
+  const open = async () => {
+    const tableName = randomUUID();
+    await ensureTable(client, tableName);
+    return dynamoTable({ client, tableName });
+  };
+
+  afterAll(async () => {
+    client.destroy();
+    await moto?.stop();
+  });
+
+  twoMachineCases(open);
+
+  it("grants a job of two machines by one transaction of DynamoDB", async () => {
+    const world = await httpWorld({ table: await open() });
+    const key = await world.login();
+    await submitJob(world, key, { gpu_count: 16 });
+    sent.length = 0;
+
+    await world.advance(5_000);
+
+    expect(sent.filter((call) => call === "TransactWriteItems")).toHaveLength(1);
+  });
+});
+
+if (!moto) it("is run where moto is", ({ skip }) => skip(MOTO_MISSING));
