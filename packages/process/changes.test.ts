@@ -94,3 +94,27 @@ it("passes over what is no note, and goes on", async () => {
   expect(new Set(told.map(({ uid }) => uid))).toEqual(new Set([trial.uid]));
   expect(readdirSync(notes)).not.toContain(`${"1".repeat(32)}-r1`);
 });
+
+it("passes a hundred notes of a run on as one, and runs that never were twice at most", async () => {
+  const notes = join(trial.home, "runs", ".changed");
+  mkdirSync(notes, { recursive: true });
+  const never = Array.from({ length: 100 }, (_, n) => String(n).padStart(32, "0"));
+  follow();
+
+  // Nothing else runs in this process meanwhile, so nobody takes a note before the last one is left.
+  for (let n = 0; n < 100; n++) writeFileSync(join(notes, `${never[0]}-r1`), `k|${n}`);
+  for (const uid of never.slice(1)) writeFileSync(join(notes, `${uid}-r1`), "k|1");
+  await trial.compute.apply(trial.runOf());
+  await Promise.all([ready(), signalled(1, 2 * never.length)]);
+  const before = told.filter(({ uid }) => uid === trial.uid).length;
+  await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: false });
+  await eventually(
+    () => told.filter(({ uid }) => uid === trial.uid).length,
+    (found) => found > before,
+  );
+
+  const others = told.filter(({ uid }) => uid !== trial.uid);
+  expect(new Set(others.map(({ uid }) => uid)).size).toBe(never.length);
+  expect(others).toHaveLength(2 * never.length);
+  expect(others.find(({ uid }) => uid === never[0])?.key).toBe("k|99");
+});
