@@ -73,6 +73,21 @@ function itsLife(start: Start): void {
     expect(await holdingsOf(world)).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
     expect(startsOf(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
   });
+
+  it("is lost when one of its machines is, and gives back the other alone", async () => {
+    const { world, uidOf, submit, job, free } = await start();
+    const id = await submit();
+    await world.advance(5_000);
+
+    world.compute.removeNode("h100-2");
+    world.compute.setMachine("node-h100-2", "gone");
+    await world.advance(3 * MINUTE);
+
+    expect(await job(id)).toMatchObject({ status: "failed", node_ip: null });
+    expect(await free()).toEqual({ total: 8, available: 8, in_use: 0 });
+    expect(await holdingsOf(world)).toEqual({ "h100-1": [] });
+    expect(startsOf(world, uidOf(id))).toEqual({ starts: 1, peaks: [8, 8] });
+  });
 }
 
 function itsLine(start: Start): void {
