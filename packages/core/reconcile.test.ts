@@ -107,6 +107,22 @@ test("a step that fails leaves its reason and comes back later and later", async
   expect(waits).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 300, 300].map((seconds) => seconds * 1000));
 });
 
+test("signals while the cluster is away add no attempt to the one that is waited after", async () => {
+  const { world, environment } = await preparing();
+  const observe = async () => {
+    throw new Error("connect ECONNREFUSED");
+  };
+  const down = { ...world.ctx, compute: { ...world.compute, observe } };
+  await reconcile(down, { look: keyText(environment), hint: true });
+  const [first, sent] = [await world.read("alice", "one"), world.queue.sent()];
+
+  for (let n = 0; n < 1_000; n++) await reconcile(down, { look: keyText(environment), hint: true });
+
+  expect(first).toMatchObject({ attempts: 1, fault: "connect ECONNREFUSED", dueAt: world.clock.now() + 2_000 });
+  expect(await world.read("alice", "one")).toEqual(first);
+  expect(world.queue.sent()).toBe(sent);
+});
+
 test("once it works again the reason is gone", async () => {
   const { world, environment } = await preparing();
   const due = { ...environment, attempts: 4, fault: "was down", dueAt: 0 };

@@ -67,10 +67,12 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
   return "over";
 }
 
-/** Whether a step left everything as it was, but for when it is looked at again. */
+/** Whether a step left everything as it was, but for when it is looked at again; or failed, as the one before it did. */
 function sawNothing(before: Item, after: Due): boolean {
   const { dueAt, looks } = before;
-  return sameData({ ...after, dueAt, looks }, before);
+  const attempts = attemptsOf(before);
+  // A signal is no reason to wait longer for what is away, or to give up sooner what takes only so many tries.
+  return (attempts > 0 && attemptsOf(after) > attempts) || sameData({ ...after, dueAt, looks }, before);
 }
 
 async function act(ctx: WorkerContext, key: Key, step: Step<Due>): Promise<void> {
@@ -112,7 +114,7 @@ async function takeStep(
 
 /** A step that failed is tried again after 2, 4, 8 … 300 s; the reason stands in the record meanwhile. */
 function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): Step<Due> {
-  const attempts = (typeof item.attempts === "number" ? item.attempts : 0) + 1;
+  const attempts = attemptsOf(item) + 1;
   const wait = Math.min(2 ** Math.min(attempts, 9) * 1000, 300_000);
   ctx.log.warn("step failed", { look: keyText(item), attempts, error: String(error) });
   const fault = (error instanceof Error ? error.message : String(error)).slice(0, 120);
@@ -120,6 +122,11 @@ function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): St
   const dueAt = kindOfKey(item) === "environment" ? retryAt(ctx, item, at, now) : at;
   const record = { ...item, attempts, fault, dueAt };
   return { record, sends: [], did: "failed" };
+}
+
+/** How many steps of a record have failed since the last one that did not. */
+function attemptsOf({ attempts }: Stored & { readonly attempts?: unknown }): number {
+  return typeof attempts === "number" ? attempts : 0;
 }
 
 /** Only here, behind a write that won, is the next look at the same record sent: chains merge and never multiply. */

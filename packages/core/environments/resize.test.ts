@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { reconcile } from "../reconcile.ts";
 import { createEnvironment } from "./create.ts";
 import { reservation } from "./policy.ts";
 import { requestResize } from "./resize.ts";
@@ -70,6 +71,22 @@ test("limits that cannot be changed are given up after a few tries, and the run 
   const kept = await world.read("alice", "one");
   expect(kept).toMatchObject({ phase: "active", resources: small });
   expect(kept.requests.list).toMatchObject([{ status: "failed", reason: "Its limits could not be changed" }]);
+});
+
+test("limits that cannot be changed now are not given up sooner because of signals", async () => {
+  const { world, alice } = await activeWorld();
+  const { pk, sk } = await requestResize(alice, "one", large);
+  const resize = async () => {
+    throw new Error("refused");
+  };
+  const refusing = { ...world.ctx, compute: { ...world.compute, resize } };
+
+  for (let n = 0; n < 100; n++) await reconcile(refusing, { look: `${pk}|${sk}`, hint: true });
+  const meanwhile = await world.read("alice", "one");
+  await world.advance(10_000);
+
+  expect(meanwhile).toMatchObject({ attempts: 1, resources: large, requests: { list: [{ status: "requested" }] } });
+  expect((await world.read("alice", "one")).requests.list).toMatchObject([{ status: "done" }]);
 });
 
 test("nobody gets more than the share of the machine that was granted", async () => {
