@@ -3,7 +3,7 @@ import { findOrphans } from "#core/admin/orphans.ts";
 import type { Item } from "#core/context.ts";
 import { createEnvironment } from "#core/environments/create.ts";
 import { requestCancel } from "#core/environments/requests.ts";
-import { forecastKey, poolKey } from "#core/keys.ts";
+import { forecastStartsKey, poolKey } from "#core/keys.ts";
 import { drainPool } from "#core/pools/admission.ts";
 import { loadCatalog } from "#http/catalog.ts";
 import { compose } from "#http/compose.ts";
@@ -105,7 +105,7 @@ test("how wrong the estimates of the last starts were shows by type, where there
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1, a100: 1, "t4-small": 1 }), log });
   await world.advance(60_000);
   const forecast = (type: string, starts: unknown) => {
-    const item: Item = { ...forecastKey(type, null), writers: [], kind: "forecast", starts };
+    const item: Item = { ...forecastStartsKey(type), writers: [], kind: "forecast", starts };
     return world.table.put(item);
   };
   await forecast("h100", [

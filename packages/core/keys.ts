@@ -137,6 +137,11 @@ export function forecastKey(type: string, digit: string | null): Key {
   return single(digit === null ? `forecast#${type}` : `forecast#${type}#${digit}`);
 }
 
+/** The last starts of one pool beside what they had been promised: apart, since who asks for them wants nothing else. */
+export function forecastStartsKey(type: string): Key {
+  return single(`forecast#${type}#starts`);
+}
+
 /** What owners used of a pool lately; `digit` is the first hex digit of the hash of the owner. */
 export function usedKey(type: string, digit: string): Key {
   return single(`used#${type}#${digit}`);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { forecastKey } from "#core/keys.ts";
+import { forecastStartsKey } from "#core/keys.ts";
 import { submitJob } from "#testing/catalog-requests.ts";
 import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";
@@ -95,7 +95,7 @@ test("status says of the last starts how wrong their estimates were, of types th
 test("a forecast that cannot be read shows no error of an estimate, and all else as before", async () => {
   const { world, key } = await worldWithEarlyStart();
   const before = JSON.parse(await textOf(world, key, "/v1/cluster/status"));
-  await world.table.put({ ...forecastKey("h100", null), writers: [], kind: "nonsense", starts: 7 } as never);
+  await world.table.put({ ...forecastStartsKey("h100"), writers: [], kind: "nonsense", starts: 7 } as never);
 
   const after = JSON.parse(await textOf(world, key, "/v1/cluster/status"));
 

@@ -1,5 +1,5 @@
 import type { Item, Key } from "../context.ts";
-import { forecastKey } from "../keys.ts";
+import { forecastStartsKey } from "../keys.ts";
 import { type PromiseErrors, promiseErrors, readCalibration } from "./calibration.ts";
 
 /** How good the estimates of a type's last starts were: its last 200 that had been told a time before. */
@@ -9,7 +9,7 @@ export interface EstimateErrors extends PromiseErrors {
 
 /** Where they are stored, to be read in one batch with the ledgers. */
 export function estimateErrorsKey(type: string): Key {
-  return forecastKey(type, null);
+  return forecastStartsKey(type);
 }
 
 /**

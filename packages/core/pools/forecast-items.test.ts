@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import type { Item } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { forecastKey } from "../keys.ts";
 import { NOBODY } from "../writers.ts";
@@ -135,8 +136,15 @@ describe("a stored forecast", () => {
     await refreshForecast(ctx, outset(now + HOUR, { occupied: [held(now + 2 * HOUR)], waiting: [waiting(uid, now)] }));
     const started = [{ uid, at: now + 5 * HOUR, owner: "o", size: { machines: 1, units: 8, wantedMs: HOUR } }];
 
-    for (const hours of [5, 6]) await refreshForecast(ctx, outset(now + hours * HOUR, {}, { started }));
+    const puts: string[] = [];
+    const put: typeof ctx.table.put = async (item) => {
+      puts.push(item.pk);
+      await ctx.table.put(item);
+    };
+    const counted = { ...ctx, table: { ...ctx.table, put } };
+    for (const hours of [5, 6]) await refreshForecast(counted, outset(now + hours * HOUR, {}, { started }));
 
+    expect(puts.filter((pk) => pk === estimateErrorsKey("h100").pk)).toHaveLength(1);
     expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toBeUndefined();
     expect(await errorsOf(ctx, "h100")).toEqual([{ type: "h100", starts: 1, covered: 0, medianError: 0.2 }]);
   });
@@ -191,10 +199,11 @@ describe("a stored forecast", () => {
         later: 1,
         entries: { [record.uid]: ["soon"] },
         standing: { at: 1 },
-        starts: 7,
       };
       await ctx.table.put(broken);
     }
+    const starts: Item = { ...estimateErrorsKey("h100"), writers: [], kind: "forecast", starts: 7 };
+    await ctx.table.put(starts);
 
     expect(await readForecast(ctx, "h100")).toBeUndefined();
     expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toBeUndefined();

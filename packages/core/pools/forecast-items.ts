@@ -1,9 +1,9 @@
 import type { Context, Item } from "../context.ts";
-import { forecastKey } from "../keys.ts";
+import { forecastKey, forecastStartsKey } from "../keys.ts";
 import { count, listOf, mapOf, number, oneOf, ordinal, orNull, shape, text } from "../shape.ts";
 import type { Closure } from "./admission.ts";
 import { type Arrival, addArrivals, readArrivals, toStored } from "./arrivals.ts";
-import { addStart, latestOf, type Promised, readCalibration, widening } from "./calibration.ts";
+import { addStart, type Calibration, latestOf, type Promised, readCalibration, widening } from "./calibration.ts";
 import type { Durations } from "./durations.ts";
 import { type Expected, type Forecast, forecast } from "./forecast.ts";
 import { type Move, movesOf } from "./moves.ts";
@@ -39,9 +39,10 @@ const OLDEST_MS = 10 * 60_000;
 const DIGITS = [..."0123456789abcdef"];
 
 /**
- * Makes the forecast of a pool and stores it, at most every 10 s: 17 items, without a condition, since it is advice. To
- * be called apart from granting: it takes up to a second of CPU. Answers when the next one is to be made (ms) where the
- * last one is too fresh, although it does not know of what changed since.
+ * Makes the forecast of a pool and stores it, at most every 10 s: 17 items, and one more when somebody started who had
+ * been told when; without a condition, since it is advice. To be called apart from granting: it takes up to a second of
+ * CPU. Answers when the next one is to be made (ms) where the last one is too fresh, although it does not know of what
+ * changed since.
  */
 export async function refreshForecast(ctx: Context<"table">, outset: ForecastOutset): Promise<number | undefined> {
   const { type, planned } = outset;
@@ -49,13 +50,13 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const before = await ctx.table.get(forecastKey(type, null));
   if (before && number(before.at) && before.at <= now && now - before.at < shortestPauseMs(before, outset))
     return hasChanged(before, outset) ? before.at + EVERY_MS : undefined;
-  const items = await ctx.table.getMany(DIGITS.map((digit) => forecastKey(type, digit)));
+  const { items, starts } = await readLast(ctx, type);
   const promised = new Map(items.flatMap(promisesOf));
   const plan = afterGrants(outset.plan, planned);
   const known = outset.started.reduce((calibration, { uid, at }) => {
     const promise = promised.get(uid);
     return promise ? addStart(calibration, promise, at) : calibration;
-  }, readCalibration(before?.starts));
+  }, starts);
   const open = planned.places.flatMap(({ uid }) => promised.get(uid) ?? []);
   const factor = widening(known, open, now);
   const told = new Set(items.flatMap((item) => entriesOf(item).map(([uid]) => uid)));
@@ -74,9 +75,18 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const stored = { sk: "-", writers: [], kind: "forecast", at: now, later: rounded(found.later) };
   const written = [...byKey].map(([pk, ofDigit]) => ({ ...stored, pk, entries: Object.fromEntries(ofDigit) }));
   const standing = standingOf(plan, planned, found, factor);
-  const whole = { ...stored, ...forecastKey(type, null), standing, starts: known.starts, arrivals: toStored(arrivals) };
-  await Promise.all([...written, whole].map((item) => ctx.table.put(item)));
+  const whole = { ...stored, ...forecastKey(type, null), standing, arrivals: toStored(arrivals) };
+  const apart = { ...stored, ...forecastStartsKey(type), starts: known.starts };
+  await Promise.all([...written, whole, ...(known === starts ? [] : [apart])].map((item) => ctx.table.put(item)));
   return undefined;
+}
+
+/** What those who wait were told last, and how good that was of those who started. */
+async function readLast(ctx: Context<"table">, type: string): Promise<{ items: Item[]; starts: Calibration }> {
+  const startsKey = forecastStartsKey(type);
+  const items = await ctx.table.getMany([...DIGITS.map((digit) => forecastKey(type, digit)), startsKey]);
+  const apart = items.find(({ pk }) => pk === startsKey.pk);
+  return { items: items.filter((item) => item !== apart), starts: readCalibration(apart?.starts) };
 }
 
 /** Where nobody waits and nobody came or went, the last one says what the next one would: it must only not grow old. */
