@@ -9,6 +9,7 @@ import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
 import { createDisk } from "./create.ts";
 import { getOperation } from "./operations.ts";
+import type { Disk } from "./record.ts";
 import { renameDisk } from "./rename.ts";
 import { deleteDisk, undeleteDisk } from "./requests.ts";
 import { getDisk, listDisks } from "./view.ts";
@@ -137,6 +138,32 @@ describe("a disk of an environment", () => {
     );
     const { disk, inUse } = await getDisk(world.as("alice"), "data");
     expect({ inUse, volume: disk.volume?.id }).toEqual({ inUse: false, volume: "vol-1" });
+  });
+
+  test("that was let go without a backup by a worker who then died says so all the same", async () => {
+    const world = await memoryWorld();
+    await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+    await world.advance(2000);
+    world.volumes.failSnapshots(3);
+    const { put } = world.table;
+    let died = 0;
+    let isLetGo = false;
+    const dying: typeof put = async (item, options) => {
+      if (isLetGo && died++ === 0) throw new Error("died");
+      await put(item, options);
+      isLetGo ||= (item as { kind?: string }).kind === "disk" && (item as unknown as Disk).heldBy === null;
+    };
+    Object.assign(world.table, { put: dying });
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(5 * 60_000).catch(() => undefined);
+    await world.advance(5 * 60_000);
+
+    const { events, phase } = await world.read("alice", "one");
+    expect({ died: died > 0, phase }).toEqual({ died: true, phase: "cancelled" });
+    expect(events.timeline.map(({ reason }) => reason)).toContain(
+      "Its disk could not be backed up, 3 times; the volume itself is kept",
+    );
   });
 });
 

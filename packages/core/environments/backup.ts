@@ -114,8 +114,14 @@ async function release(
   now: number,
   note: string,
 ): Promise<Step<Environment>> {
+  // Said before the disk is let go: whoever finds it let go does not know why.
+  if (!isSaid(environment, note)) return changed(addEntry(environment, now, note), now, note);
   await releaseDisk(ctx, environment);
-  return released(addEntry(environment, now, note), use, now, note);
+  return released(environment, use, now, "lets its disk go");
+}
+
+function isSaid({ events: { timeline } }: Environment, note: string): boolean {
+  return timeline.at(-1)?.reason === note;
 }
 
 function released(environment: Environment, use: DiskUse, now: number, did: string): Step<Environment> {
