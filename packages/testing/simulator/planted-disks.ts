@@ -192,4 +192,23 @@ export const diskBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "a disk let go before its environment says why",
+    caughtBy: {
+      file: "disks/life.test.ts",
+      title: "that was let go without a backup by a worker who then died says so all the same",
+    },
+    edits: [
+      {
+        file: "environments/backup.ts",
+        find: "if (!isSaid(environment, note)) return changed(addEntry(environment, now, note), now, note);",
+        replace: "",
+      },
+      {
+        file: "environments/backup.ts",
+        find: 'return released(environment, use, now, "lets its disk go");',
+        replace: "return released(addEntry(environment, now, note), use, now, note);",
+      },
+    ],
+  },
 ];

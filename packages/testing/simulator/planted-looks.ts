@@ -195,4 +195,26 @@ export const lookBugs: readonly PlantedBug[] = [
     },
     edits: [{ file: "sweep.ts", find: "at <= now + SWEEP_REACH_MS + CLOCKS_APART_MS ? at", replace: "at > 0 ? at" }],
   },
+  {
+    name: "each signal one more attempt of a step that fails",
+    caughtBy: {
+      file: "reconcile.test.ts",
+      title: "signals while the cluster is away add no attempt to the one that is waited after",
+    },
+    edits: [
+      {
+        file: "reconcile.ts",
+        find: "(attempts > 0 && attemptsOf(after) > attempts) || ",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "the last signal of a flood dropped",
+    caughtBy: {
+      file: "changes.test.ts",
+      title: "one that never stops to change is looked at every two seconds, and once more after its last change",
+    },
+    edits: [{ file: "hint-limit.ts", find: "delayMs > PAUSE_MS", replace: "delayMs > 0" }],
+  },
 ];
