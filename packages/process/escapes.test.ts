@@ -29,8 +29,8 @@ const attempts: Attempts = {
   "reads the passwords of the machine": inside("cat /etc/shadow", "cat /etc/hosts"),
   "reads the machine's list of users": inside("grep -q daemon /etc/passwd", "grep -q berth /etc/passwd"),
   "sees files of root": inside(
-    "test -e /root/.bashrc || test -e /root/.ssh || test -e /root/.cache",
-    "test -e /usr/bin/env",
+    'ls -A /root | grep -qE "^.(bashrc|profile|ssh|cache)$"',
+    'ls -A /usr | grep -qE "^(bin|lib)$"',
   ),
   "lists the homes of users": inside('ls /home | grep -q ""', 'ls /usr | grep -q ""'),
   "lists /var/lib": inside("ls /var/lib", "ls /usr/lib"),
