@@ -1,10 +1,19 @@
 import type { Reporter, TestCase } from "vitest/node";
+import { leftOut } from "./left-out.ts";
 
-/** Prints why a test was skipped, which vitest's own reporters do not where many files are run. */
+/** The scripts of npm that run whole suites (npm-scripts, "environment"); a run of single files leaves out what it likes. */
+const wholeSuites = ["test", "test:stack"];
+
+/** Prints why something was not tested, which vitest's own reporters do not where many files are run. */
 export default class SkipReporter implements Reporter {
   onTestCaseResult(test: TestCase): void {
     const result = test.result();
     if (result.state !== "skipped" || result.note === undefined) return;
     process.stdout.write(`Skipped: ${test.fullName}: ${result.note}\n`);
+  }
+
+  onTestRunEnd(): void {
+    if (!wholeSuites.includes(process.env.npm_lifecycle_event ?? "")) return;
+    process.stdout.write(`Left out: ${leftOut(process.getuid?.())}\n`);
   }
 }
