@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { seededRandom } from "#testing/random.ts";
+import { type Answers, type Kind, noteAnswers } from "./answers.ts";
 import { ApiError, isOver, type Job, type JobClient, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually } from "./processes.ts";
 import { watchSlots } from "./slot-watch.ts";
@@ -25,10 +26,10 @@ const sizes = [
   { instance_type: "c7i.8xlarge" },
 ];
 const lives = [
-  { command: "sleep 0.2" },
-  { command: "sleep 0.5" },
-  { command: "sleep 1; exit 4" },
-  { command: "sleep 2 & sleep 1" },
+  { command: "sleep 0.2", duration_hours: 1 },
+  { command: "sleep 0.5", duration_hours: 1 },
+  { command: "sleep 1; exit 4", duration_hours: 1 },
+  { command: "sleep 2 & sleep 1", duration_hours: 1 },
   { duration_hours: 0.001 },
   // Not for ever: over a hundred rounds nothing else would get a place.
   { duration_hours: 0.004 },
@@ -36,11 +37,20 @@ const lives = [
 const rounds = Number(process.env.CRASH_ROUNDS ?? 30);
 const clients = 3;
 const submitsEach = 3;
-const longestRoundMs = 1_200;
-/** In every second round a run is seen before the kill; the others are killed whatever there is. */
+/** Of jobs and of disks, beside the submits. */
+const changesEach = 3;
+const kinds: readonly Kind[] = ["submitted", "extended", "cancelled", "created", "renamed"];
+/** Of so many rounds all that was answered is read at the end: the newest 1,000 jobs are kept. */
+const roundsAtEnd = 60;
+const mostKept = 1_000;
+/** In every second round a run is seen before the kill; the others are killed whatever there is, amid the answers. */
 const isSeenFirst = (round: number) => round % 2 === 0;
+const longestPauseMs = 150;
+const longestLifeMs = 1_200;
 /** Lives for some seconds, so that whoever looks now and then sees it. */
 const seenJob = { instance_type: "c7i.8xlarge", duration_hours: 0.001 };
+/** Has not ended before it is changed. */
+const changedJob = { instance_type: "g4dn.2xlarge", duration_hours: 0.004 };
 
 let trial: StackTrial;
 let random: () => number;
@@ -64,14 +74,14 @@ describe("the local stack", () => {
     return;
   }
 
-  it(`loses nothing it answered when it is killed ${rounds} times while jobs are submitted (CRASH_SEED=${seed})`, {
+  it(`loses nothing it answered when it is killed ${rounds} times while jobs are submitted and changed (CRASH_SEED=${seed})`, {
     timeout: 60_000 + rounds * 30_000,
   }, async () => {
-    const { answered, key } = await crashAgainAndAgain();
+    const { answered, lost, key } = await crashAgainAndAgain();
 
     const stack = await trial.start(settings);
     const jobs = jobClient(stack.url, key);
-    const found = await Promise.all(answered.map((id) => jobs.get(id)));
+    for (const answers of answered.slice(-roundsAtEnd)) lost.push(...(await answers.lost(jobs)));
     await cancelAll(jobs);
     const all = await eventually(
       () => everyJob(jobs),
@@ -83,10 +93,12 @@ describe("the local stack", () => {
     );
     const { seen, conflicts } = watch.stop();
     const code = await stack.kill("SIGTERM");
+    const counts = sumOf(answered);
+    process.stdout.write(`Killed ${rounds} times, ${seen.runs} runs seen; answered: ${JSON.stringify(counts)}\n`);
 
-    expect(found.map(({ job_id }) => job_id)).toEqual(answered);
-    expect(answered.length).toBeGreaterThan(rounds);
-    expect(all.length).toBeGreaterThanOrEqual(answered.length);
+    expect(lost).toEqual([]);
+    for (const kind of kinds) expect(counts[kind], kind).toBeGreaterThanOrEqual(rounds);
+    expect(all.length).toBeGreaterThanOrEqual(Math.min(counts.submitted, mostKept));
     expect(all.flatMap(illegalMoves)).toEqual([]);
     expect(all.flatMap(wrongFailure)).toEqual([]);
     expect(seen.runs).toBeGreaterThanOrEqual(Math.ceil(rounds / 2));
@@ -96,50 +108,91 @@ describe("the local stack", () => {
   });
 });
 
-/** Stacks in one home, one after the other, each killed at a random moment while several clients submit. The key is the first one's. */
-async function crashAgainAndAgain(): Promise<{ readonly answered: readonly string[]; readonly key: string }> {
-  const answered: string[] = [];
+interface Crashed {
+  /** Round by round. */
+  readonly answered: readonly Answers[];
+  /** What the next stack did not know any more, in words. */
+  readonly lost: string[];
+  /** The first stack's. */
+  readonly key: string;
+}
+
+/** Stacks in one home, one after the other, each killed at a random moment while several clients submit and change. */
+async function crashAgainAndAgain(): Promise<Crashed> {
+  const answered: Answers[] = [];
+  const lost: string[] = [];
   let key = "";
   for (let round = 0; round < rounds; round += 1) {
     const stack = await trial.start(settings);
     key ||= (await stack.env()).API_KEY ?? "";
     const jobs = jobClient(stack.url, key);
-    const before = answered.length;
-    const submitting = Array.from({ length: clients }, () => submitUntilDead(jobs, answered));
+    lost.push(...((await answered.at(-1)?.lost(jobs)) ?? []));
+    const answers = noteAnswers();
+    answered.push(answers);
+    const submitting = Array.from({ length: clients }, () => untilDead(submitsEach, () => submitOne(jobs, answers)));
+    const changing = [
+      untilDead(changesEach, () => changeOne(jobs, answers)),
+      untilDead(changesEach, (n) => renameOne(jobs, answers, `disk-${round}-${n}`)),
+    ];
     // A slow machine would be killed before it had anything to lose.
     await eventually(
-      () => answered.length,
-      (count) => count > before,
+      () => answers.count(),
+      (counts) => kinds.every((kind) => counts[kind] > 0),
     );
-    if (isSeenFirst(round)) await seeRun(jobs, answered);
-    await sleep(random() * longestRoundMs);
+    if (isSeenFirst(round)) await seeRun(jobs, answers);
+    await sleep(random() * (isSeenFirst(round) ? longestLifeMs : longestPauseMs));
     await stack.kill("SIGKILL");
-    await Promise.all(submitting);
+    await Promise.all([...submitting, ...changing]);
   }
-  return { answered, key };
+  return { answered, lost, key };
 }
 
 /** Waits until a run was seen to live that was not seen before. */
-async function seeRun(jobs: JobClient, answered: string[]): Promise<void> {
+async function seeRun(jobs: JobClient, answers: Answers): Promise<void> {
   const { runs } = watch.seen();
-  answered.push(await jobs.submit(seenJob));
+  await answers.submit(jobs, seenJob);
   await eventually(
     () => watch.seen().runs,
     (now) => now > runs,
   );
 }
 
-/** Submits one job after the other until the stack does not answer any more; an answer other than 200 is a fault. */
-async function submitUntilDead(jobs: JobClient, answered: string[]): Promise<void> {
-  for (let count = 0; count < submitsEach; count += 1) {
+/** Does one after the other until the stack does not answer any more; an answer other than 200 is a fault. */
+async function untilDead(most: number, act: (n: number) => Promise<void>): Promise<void> {
+  for (let count = 0; count < most; count += 1) {
     try {
-      answered.push(await jobs.submit({ ...pick(sizes), ...pick(lives) }));
-      await sleep(random() * 150);
+      await act(count);
+      await sleep(random() * longestPauseMs);
     } catch (error) {
       if (error instanceof ApiError) throw error;
       return;
     }
   }
+}
+
+async function submitOne(jobs: JobClient, answers: Answers): Promise<void> {
+  await answers.submit(jobs, { ...pick(sizes), ...pick(lives) });
+}
+
+async function changeOne(jobs: JobClient, answers: Answers): Promise<void> {
+  const id = await answers.submit(jobs, changedJob);
+  await answers.extend(jobs, id, 0.001);
+  await sleep(random() * longestPauseMs);
+  await answers.extend(jobs, id, 0.002);
+  await answers.cancel(jobs, id);
+}
+
+async function renameOne(jobs: JobClient, answers: Answers, name: string): Promise<void> {
+  await answers.createDisk(jobs, name);
+  await answers.renameDisk(jobs, name, `${name}-a`);
+  await sleep(random() * longestPauseMs);
+  await answers.renameDisk(jobs, `${name}-a`, `${name}-b`);
+}
+
+function sumOf(answered: readonly Answers[]): Record<Kind, number> {
+  const counts = answered.map((answers) => answers.count());
+  const sum = (kind: Kind) => counts.reduce((total, count) => total + count[kind], 0);
+  return Object.fromEntries(kinds.map((kind) => [kind, sum(kind)])) as Record<Kind, number>;
 }
 
 async function cancelAll(jobs: JobClient): Promise<void> {

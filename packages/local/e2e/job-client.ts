@@ -6,6 +6,7 @@ export interface Job {
   readonly status: "queued" | "preparing" | "active" | "completed" | "expired" | "cancelled" | "failed";
   readonly status_reason: string | null;
   readonly instance_type: string;
+  readonly duration_hours: number;
   readonly expires_at: string | null;
   readonly queue_position: number | null;
   readonly isolation: string | null;
@@ -27,6 +28,9 @@ export interface JobClient {
   list(): Promise<Job[]>;
   cancel(id: string): Promise<void>;
   extend(id: string, hours: number): Promise<void>;
+  createDisk(name: string): Promise<void>;
+  renameDisk(name: string, newName: string): Promise<void>;
+  diskNames(): Promise<string[]>;
   /** Reads a job until it holds what was waited for. */
   until(id: string, holds: (job: Job) => boolean, withinMs?: number): Promise<Job>;
   availability(): Promise<Record<string, { total: number; available: number; in_use: number; queued: number }>>;
@@ -53,6 +57,12 @@ export function jobClient(url: string, key: string): JobClient {
     },
     cancel: async (id) => void (await call("POST", `/v1/jobs/${id}/cancel`)),
     extend: async (id, hours) => void (await call("POST", `/v1/jobs/${id}/extend`, { extension_hours: hours })),
+    createDisk: async (name) => void (await call("POST", "/v1/disks", { disk_name: name })),
+    renameDisk: async (name, newName) => void (await call("POST", `/v1/disks/${name}/rename`, { new_name: newName })),
+    diskNames: async () => {
+      const { disks } = (await call("GET", "/v1/disks")) as { disks: { disk_name: string }[] };
+      return disks.map(({ disk_name }) => disk_name);
+    },
     until: (id, holds, withinMs) => eventually(() => get(id), holds, withinMs),
     availability: async () => {
       const answer = await call("GET", "/v1/gpu/availability");

@@ -1,0 +1,87 @@
+import { beforeEach, expect, it } from "vitest";
+import { type Answers, noteAnswers } from "./answers.ts";
+import { ApiError, type Job, type JobClient } from "./job-client.ts";
+
+const seconds = (count: number) => count / 3_600;
+const noAnswer = new TypeError("fetch failed");
+
+let jobs: Map<string, Job>;
+let disks: Set<string>;
+let dies: boolean;
+let answers: Answers;
+
+/** A stack that keeps what these tests keep of it, and answers nothing once it is dead. */
+const client = {
+  submit: async ({ duration_hours = 0 }) => {
+    jobs.set("j", { status: "active", duration_hours } as Job);
+    return "j";
+  },
+  get: async (id: string) => {
+    const job = jobs.get(id);
+    if (!job) throw new ApiError(`GET: 404 {"detail":"Job ${id} not found"}`);
+    return job;
+  },
+  extend: async (id: string, hours: number) => {
+    put(id, { duration_hours: (jobs.get(id)?.duration_hours ?? 0) + hours });
+    if (dies) throw noAnswer;
+  },
+  cancel: async (id: string) => put(id, { status: "cancelled" }),
+  createDisk: async (name: string) => void disks.add(name),
+  renameDisk: async (name: string, newName: string) => {
+    rename(name, newName);
+    if (dies) throw noAnswer;
+  },
+  diskNames: async () => [...disks],
+} satisfies Partial<JobClient> as unknown as JobClient;
+
+const put = (id: string, changes: Partial<Job>) => void jobs.set(id, { ...(jobs.get(id) as Job), ...changes });
+
+function rename(name: string, newName: string): void {
+  disks = new Set([...disks].map((each) => (each === name ? newName : each)));
+}
+
+beforeEach(async () => {
+  jobs = new Map();
+  disks = new Set();
+  dies = false;
+  answers = noteAnswers();
+  await answers.submit(client, { duration_hours: seconds(10) });
+  await answers.extend(client, "j", seconds(5));
+  await answers.cancel(client, "j");
+  await answers.createDisk(client, "a");
+  await answers.renameDisk(client, "a", "b");
+});
+
+it("finds nothing lost where all is as it was answered", async () => {
+  expect(await answers.lost(client)).toEqual([]);
+  expect(answers.count()).toEqual({ submitted: 1, extended: 1, cancelled: 1, created: 1, renamed: 1 });
+});
+
+it.each<[string, () => void, string]>([
+  ["a job", () => jobs.clear(), "j is gone"],
+  ["an extension", () => put("j", { duration_hours: seconds(10) }), "j lasts 10000 ms, not 15000"],
+  ["an extension that was made twice", () => put("j", { duration_hours: seconds(20) }), "j lasts 20000 ms, not 15000"],
+  ["a cancel", () => put("j", { status: "active" }), "j is active, not cancelled"],
+  ["a disk", () => disks.clear(), "there is not one disk b"],
+  ["a new name", () => rename("b", "a"), "there is not one disk b"],
+])("says that %s was lost", async (_, lose, words) => {
+  lose();
+
+  expect(await answers.lost(client)).toEqual([words]);
+});
+
+it("takes either for what was not answered, and nothing else", async () => {
+  dies = true;
+  await expect(answers.extend(client, "j", seconds(1))).rejects.toThrow(noAnswer);
+  await expect(answers.renameDisk(client, "b", "c")).rejects.toThrow(noAnswer);
+
+  const done = await answers.lost(client);
+  put("j", { duration_hours: seconds(15) });
+  disks = new Set(["b"]);
+  const undone = await answers.lost(client);
+  put("j", { duration_hours: seconds(11) });
+  disks = new Set(["b", "c"]);
+
+  expect([done, undone]).toEqual([[], []]);
+  expect(await answers.lost(client)).toEqual(["j lasts 11000 ms, not 15000 or 16000", "there is not one disk b or c"]);
+});
