@@ -12,9 +12,13 @@ import { createQueues, receiveAll } from "./test-servers/sqs.ts";
 
 const moto = await startMoto();
 
-describe.runIf(moto)("against moto, which nobody of us wrote", () => {
+describe("against moto, which nobody of us wrote", () => {
+  if (!moto) {
+    it("needs moto", ({ skip }) => skip(MOTO_MISSING));
+    return;
+  }
   const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
-  const endpoint = moto?.endpoint ?? "";
+  const { endpoint, stop } = moto;
   const dynamo = dynamoClient({ endpoint, region: "us-east-1", credentials }, patient);
   const sqs = sqsClient({ endpoint, region: "us-east-1", credentials }, patient);
   const tableName = "berth-test";
@@ -23,7 +27,7 @@ describe.runIf(moto)("against moto, which nobody of us wrote", () => {
 
   afterAll(async () => {
     for (const client of [dynamo, sqs]) client.destroy();
-    await moto?.stop();
+    await stop();
   });
 
   describe("the table on DynamoDB", () => tableConformance(async () => dynamoTable({ client: dynamo, tableName })));
@@ -40,5 +44,3 @@ describe.runIf(moto)("against moto, which nobody of us wrote", () => {
     });
   });
 });
-
-if (!moto) it("is run where moto is", ({ skip }) => skip(MOTO_MISSING));

@@ -46,7 +46,12 @@ async function reported(capacity: number): Promise<readonly string[]> {
   return [...new Set(conflicts)];
 }
 
-describe.runIf(canListProcesses)("the watch over slots (where there is a /proc)", () => {
+describe("the watch over slots", () => {
+  if (!canListProcesses) {
+    it("needs a list of all processes", ({ skip }) => skip("this machine has no /proc"));
+    return;
+  }
+
   it("catches a run that was begun twice", async () => {
     for (const run of [one, one]) await begin(run, 1);
 
