@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { Problem } from "#core/problem.ts";
@@ -69,7 +69,8 @@ export function openDatabase(path: string, syncFile?: SyncFile): Database {
   const sql = openFile(path);
   const mark = syncedMark(path);
   const disk = logOnDisk(`${path}-wal`, mark, syncFile);
-  const batch = batchOf(sql, disk);
+  const problemOf = problemsOf(path);
+  const batch = batchOf(sql, disk, problemOf);
   const statements = new Map<string, StatementSync>();
   return {
     path,
@@ -80,7 +81,13 @@ export function openDatabase(path: string, syncFile?: SyncFile): Database {
     },
     write: (work) => batch.add(work, true),
     writeSoon: (work) => batch.add(work, false),
-    read: (work) => orProblem(work),
+    read(work) {
+      try {
+        return work();
+      } catch (error) {
+        throw problemOf(error);
+      }
+    },
     refusal: () => batch.refusal(),
     close() {
       batch.end();
@@ -185,7 +192,7 @@ interface Open {
 }
 
 /** All that one turn of the event loop writes is one transaction. */
-function batchOf(sql: DatabaseSync, disk: LogOnDisk): Batch {
+function batchOf(sql: DatabaseSync, disk: LogOnDisk, problemOf: (error: unknown) => unknown): Batch {
   let open: Open[] = [];
   let refusal: Problem | undefined;
   let newest: string | undefined;
@@ -255,14 +262,6 @@ function openOf<Made>(
   };
 }
 
-function orProblem<Made>(work: () => Made): Made {
-  try {
-    return work();
-  } catch (error) {
-    throw problemOf(error);
-  }
-}
-
 // https://www.sqlite.org/rescode.html; the low byte is the kind, the rest says more.
 const [BUSY, LOCKED, READ_ONLY, IO_ERROR, CORRUPT, FULL, CANNOT_OPEN, NOT_A_DATABASE] = [5, 6, 8, 10, 11, 13, 14, 26];
 
@@ -277,9 +276,26 @@ const reasons: Readonly<Record<number, string>> = {
   [NOT_A_DATABASE]: "The records of this stack are damaged: stop it and read what its next start says",
 };
 
-function problemOf(error: unknown): unknown {
-  const reason = reasons[codeOf(error) ?? 0];
-  return reason === undefined ? error : new Problem("unavailable", reason, { cause: error, retryAfterSeconds: 5 });
+/** What to tell of an error of the database in this file; of any other, itself. */
+function problemsOf(path: string): (error: unknown) => unknown {
+  return (error) => {
+    const code = codeOf(error);
+    const reason = reasons[code === IO_ERROR && isReadOnly(path) ? READ_ONLY : (code ?? 0)];
+    return reason === undefined ? error : new Problem("unavailable", reason, { cause: error, retryAfterSeconds: 5 });
+  };
+}
+
+/**
+ * Whether the disk became read-only while the file was open, as Linux makes one that has errors: to SQLite that is a write
+ * which failed. The log is asked, since closing the database's own file would take SQLite's locks from it (fcntl(2)).
+ */
+function isReadOnly(path: string): boolean {
+  try {
+    closeSync(openSync(`${path}-wal`, "r+"));
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EROFS";
+  }
 }
 
 /** SQLite's kind of error; undefined for an error that is none of SQLite's. */

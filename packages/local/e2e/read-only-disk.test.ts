@@ -1,0 +1,89 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { ApiError, type JobClient, jobClient } from "./job-client.ts";
+import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
+
+let trial: StackTrial;
+let root: string;
+let device: string | undefined;
+
+/** A file system of its own for the home, which Linux makes read-only when it finds an error in it (ext4(5)). */
+beforeEach(() => {
+  trial = openStackTrial("berth-read-only-");
+  root = mkdtempSync(join(tmpdir(), "berth-image-"));
+  writeFileSync(image(), "");
+  truncateSync(image(), 64 * 1024 * 1024);
+  run("mkfs.ext4", "-q", "-O", "^has_journal", image());
+  device = mount();
+});
+
+afterEach(async () => {
+  await trial.close({ keepsHome: true });
+  if (device !== undefined) run("umount", trial.home);
+  for (const directory of [trial.home, root]) rmSync(directory, { recursive: true });
+});
+
+const image = () => join(root, "image");
+
+it("answers 503 with the reason once its disk is read-only, goes on, and has all that it had when that is mended", async ({
+  skip,
+}) => {
+  if (device === undefined) return skip("this user cannot mount a file system here that fails");
+  const stack = await trial.start();
+  const jobs = await clientOf(stack);
+  const before = await jobs.submit({ instance_type: "c7i.8xlarge" });
+  await jobs.until(before, ({ status }) => status === "active");
+
+  writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, "for a test");
+  const refusal = await refusalOf(jobs);
+  const meanwhile = await jobs.get(before);
+  const health = await healthOf(stack);
+  const code = await stack.kill("SIGTERM");
+  run("umount", trial.home);
+  device = mount();
+  const again = await trial.start();
+  const after = await clientOf(again);
+  const found = await after.get(before);
+  const next = await after.submit({ instance_type: "g4dn.2xlarge" });
+
+  const reason = "The disk of this stack is read-only: nothing can be stored";
+  expect(refusal).toContain(`503 {"detail":"${reason}"}`);
+  expect(health).toMatchObject({ status: 503, body: { status: "unhealthy", reason } });
+  expect([meanwhile.status, code]).toEqual(["active", 0]);
+  expect(found.job_id).toBe(before);
+  expect((await after.until(next, ({ status }) => status === "active")).job_id).toBe(next);
+  expect(await healthOf(again)).toMatchObject({ status: 200, body: { status: "healthy" } });
+});
+
+/** What a submit is answered, which the first one is after the error. */
+function refusalOf(jobs: JobClient): Promise<string> {
+  return jobs.submit({ instance_type: "g4dn.2xlarge" }).catch((error: unknown) => {
+    if (error instanceof ApiError) return error.message;
+    throw error;
+  });
+}
+
+async function healthOf({ url }: StackProcess): Promise<{ readonly status: number; readonly body: unknown }> {
+  const response = await fetch(`${url}/health`);
+  return { status: response.status, body: await response.json() };
+}
+
+async function clientOf(stack: StackProcess): Promise<JobClient> {
+  return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
+}
+
+/** The device that the image is, where this user may mount one. */
+function mount(): string | undefined {
+  if (run("mount", "-o", "loop,errors=remount-ro", image(), trial.home) === undefined) return undefined;
+  const source = run("findmnt", "-n", "-o", "SOURCE", trial.home);
+  return source === undefined ? undefined : basename(source.trim());
+}
+
+/** What it prints; undefined where it fails or is not there. */
+function run(program: string, ...words: string[]): string | undefined {
+  const { status, stdout } = spawnSync(program, words, { encoding: "utf8" });
+  return status === 0 ? stdout : undefined;
+}
