@@ -6,7 +6,7 @@ import { zipDirectory } from "./zip.ts";
 
 /**
  * The program that makes one archive: `archiver.ts <directory> <draft> <file>`. The zip is under its name from the
- * moment at which it is whole. Prints how much of the directory could not be read.
+ * moment at which it is whole. Prints how much of the directory is left out.
  */
 async function main(): Promise<void> {
   const [, , directory = "", draft = "", file = ""] = process.argv;

@@ -1,8 +1,11 @@
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
+  type Dirent,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   statSync,
@@ -10,6 +13,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -65,11 +69,33 @@ describe.each([
     expect(readFileSync(to("file"), "utf8")).toBe("text");
   });
 
+  it(way === "by program" ? "keeps pipes and sockets" : "leaves out pipes and sockets alone", async () => {
+    spawnSync("mkfifo", [from("pipe")]);
+    writeFileSync(from("file"), "text");
+    const listener = createServer().listen(from("socket"));
+    await once(listener, "listening");
+
+    await copy(from(), to(), never).finally(() => listener.close());
+
+    const kept = readdirSync(to(), { withFileTypes: true }).map((entry) => [entry.name, kindOf(entry)]);
+    const file = ["file", "file"];
+    const others = [
+      ["pipe", "pipe"],
+      ["socket", "socket"],
+    ];
+    expect(kept.sort()).toEqual(way === "by program" ? [file, ...others] : [file]);
+  });
+
   it("fails when it is aborted, and when there is nothing to copy", async () => {
     await expect(copy(from(), to(), AbortSignal.abort())).rejects.toThrow();
     await expect(copy(from("nothing"), to(), never)).rejects.toThrow();
   });
 });
+
+function kindOf(entry: Dirent): string {
+  if (entry.isFIFO()) return "pipe";
+  return entry.isSocket() ? "socket" : "file";
+}
 
 describe("a copy of directories that are deeper than any path (limits.h, PATH_MAX)", () => {
   if (findCopy() !== copyByProgram) {

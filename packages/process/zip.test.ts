@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import {
   chmodSync,
   linkSync,
@@ -16,6 +17,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -85,14 +87,19 @@ describe("a zip of a directory", () => {
     ]);
   });
 
-  it("leaves pipes and sockets out without waiting for anybody", async () => {
+  it("leaves pipes and sockets out without waiting for anybody, and names them", async () => {
     execFileSync("mkfifo", [join(source, "pipe")]);
+    mkdirSync(join(source, "run"));
+    const listener = createServer().listen(join(source, "run", "socket"));
+    await once(listener, "listening");
     writeFileSync(join(source, "file"), "here");
 
-    const { skipped } = await zip();
+    const { skipped } = await zip().finally(() => listener.close());
 
-    expect(skipped).toBe(0);
-    expect(readdirSync(unzip())).toEqual(["file"]);
+    expect(skipped).toBe(2);
+    expect(readdirSync(unzip(), { recursive: true }).sort()).toEqual(["file", "run"]);
+    const comment = readFileSync(join(root, "made.zip")).toString();
+    expect(comment).toContain("2 are left out:\npipe (a pipe)\nrun/socket (a socket)");
   });
 
   it("writes names that mean something else elsewhere as in an address", async () => {
@@ -130,7 +137,7 @@ describe("a zip of a directory", () => {
     const isReadable = process.getuid?.() === 0;
     const comment = readFileSync(join(root, "made.zip")).toString();
     expect(skipped).toBe(isReadable ? 0 : 1);
-    expect(comment.includes("1 could not be read and are left out:\nclosed ? é")).toBe(!isReadable);
+    expect(comment.includes("1 are left out:\nclosed ? é (could not be read)")).toBe(!isReadable);
   });
 
   it("leaves out what is far larger than what it takes on the disk, beyond a measure, and names it", async () => {

@@ -12,9 +12,9 @@ import { ZipFile } from "yazl";
 const mostUnwritten = 64 * 1024 ** 3;
 
 /**
- * Writes a zip of everything in a directory and answers how much of it could not be read and is left out, which the
- * zip's comment names. Symlinks are stored and not followed; sockets, pipes and devices mean nothing in a zip. A file
- * holds what was read of it, at most as much as it had at first. Throws when the zip cannot be written.
+ * Writes a zip of everything in a directory and answers how much of it is left out, which the zip's comment names: what
+ * could not be read, and sockets, pipes and devices, which mean nothing in a zip. Symlinks are stored and not followed.
+ * A file holds what was read of it, at most as much as it had at first. Throws when the zip cannot be written.
  */
 export async function zipDirectory(
   from: string,
@@ -35,7 +35,7 @@ export async function zipDirectory(
 
 interface Draft {
   readonly zip: ZipFile;
-  /** By their names. */
+  /** By their names, each with the reason. */
   readonly skipped: string[];
   /** Files that have several names, by their numbers. */
   readonly seen: Set<number>;
@@ -47,7 +47,7 @@ const mostNamed = 60_000;
 
 function commentOf(skipped: readonly string[]): Buffer {
   if (skipped.length === 0) return Buffer.alloc(0);
-  const told = [`${skipped.length} could not be read and are left out:`];
+  const told = [`${skipped.length} are left out:`];
   let bytes = 0;
   for (const name of skipped) {
     // Without control characters, four of which end a zip.
@@ -113,10 +113,22 @@ async function addFolder(draft: Draft, path: Buffer, name: string): Promise<void
         draft.zip.addBuffer(target, insideName, { ...(await attributesOf(inside)), compressionLevel: 0 });
       }
       if (entry.isFile()) await addFile(draft, inside, insideName);
+      if (isNothingInZip(entry)) draft.skipped.push(`${insideName} (a ${kindOf(entry)})`);
     } catch {
-      draft.skipped.push(insideName);
+      draft.skipped.push(`${insideName} (could not be read)`);
     }
   }
+}
+
+type Kinds = Pick<Stats, "isDirectory" | "isFIFO" | "isFile" | "isSocket" | "isSymbolicLink">;
+
+function isNothingInZip(found: Kinds): boolean {
+  return !found.isFile() && !found.isDirectory() && !found.isSymbolicLink();
+}
+
+function kindOf(found: Kinds): string {
+  if (found.isFIFO()) return "pipe";
+  return found.isSocket() ? "socket" : "device";
 }
 
 async function attributesOf(path: Buffer): Promise<{ readonly mtime: Date; readonly mode: number }> {
@@ -135,7 +147,7 @@ function timeInZip(ms: number): Date {
 async function addFile(draft: Draft, path: Buffer, name: string): Promise<void> {
   await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   const found = await file.stat();
-  if (!found.isFile()) return;
+  if (!found.isFile()) return void draft.skipped.push(`${name} (changed meanwhile)`);
   if (!mayRead(draft, found)) return void draft.skipped.push(`${name} (takes far less on the disk)`);
   const { mtimeMs, mode, size } = found;
   const source = Readable.from(bytesOf(draft, { file, size, name }));
@@ -174,6 +186,6 @@ async function* bytesOf(draft: Draft, { file, size, name }: Source): AsyncGenera
       yield buffer.subarray(0, bytesRead);
     }
   } catch {
-    draft.skipped.push(name);
+    draft.skipped.push(`${name} (could not be read to its end)`);
   }
 }
