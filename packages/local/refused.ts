@@ -15,11 +15,11 @@ export function refuseInWords(server: Server, ids: Pick<Ids, "uid">): void {
   server.on("checkExpectation", (_: IncomingMessage, response: ServerResponse) => refuse(response, ids, 417));
 }
 
-/** Answers a request that does not say for whom it is, and says whether it did. */
+/** Answers a request that does not say for whom it is, or how its body is to be read, and says whether it did. */
 export function isRefused(request: IncomingMessage, response: ServerResponse, ids: Pick<Ids, "uid">): boolean {
-  if (isForSomebody(request)) return false;
-  refuse(response, ids, 400);
-  return true;
+  if (!isForSomebody(request)) refuse(response, ids, 400);
+  else if (!isReadable(request)) refuse(response, ids, 501);
+  return response.headersSent;
 }
 
 /** The same for one that asks for another protocol. */
@@ -36,6 +36,12 @@ function isForSomebody(request: IncomingMessage): boolean {
   const isNamed = hosts.length === 1 && isHost(request.headers.host ?? "");
   if (isOld) request.headers.host = "localhost";
   return (isNamed || isOld) && isTarget(request.url ?? "");
+}
+
+/** Node reads any codings as the last one alone, which another server before it need not do (RFC 9112 section 6.1). */
+function isReadable(request: IncomingMessage): boolean {
+  const coding = request.headers["transfer-encoding"];
+  return coding === undefined || coding.trim().toLowerCase() === "chunked";
 }
 
 function isTarget(text: string): boolean {

@@ -132,6 +132,18 @@ test.each([
     431,
     "Request Header Fields Too Large",
   ],
+  [
+    "a transfer coding that nobody knows",
+    "POST /v1/me HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked, chunked\r\n\r\n0\r\n\r\n",
+    501,
+    "Not Implemented",
+  ],
+  [
+    "a transfer coding that nobody knows in a header of its own",
+    "POST /v1/me HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    501,
+    "Not Implemented",
+  ],
   ["no HTTP at all", "hello\r\n\r\n", 400, "Bad Request"],
 ])("%s is refused in words, with the headers of every answer", async (_, text, status, detail) => {
   const { send } = await trial();
