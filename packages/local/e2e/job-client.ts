@@ -1,3 +1,4 @@
+import { PATIENCE_MS } from "#process/patience.ts";
 import { eventually } from "./processes.ts";
 
 /** A job on the wire (docs/apis/gpu-dev.md#read-jobs), as far as these tests look at it. */
@@ -104,7 +105,9 @@ async function callApi(url: string, key: string | undefined, { method, path, bod
     method,
     headers: { "content-type": "application/json", ...(key === undefined ? {} : { authorization: `Bearer ${key}` }) },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(15_000),
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  }).catch((error: unknown) => {
+    throw new Error(`${method} ${path} was not answered: ${error}`, { cause: error });
   });
   const text = await response.text();
   if (response.status !== 200) throw new ApiError(`${method} ${path}: ${response.status} ${text}`);
