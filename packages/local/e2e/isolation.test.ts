@@ -18,10 +18,12 @@ afterEach(() => trial.close());
 
 describe("how environments are kept apart", () => {
   it.each([
-    ["none", without("bwrap")],
-    ["bubblewrap, shared network", without("slirp4netns")],
-    [`bubblewrap, ${network} network`, []],
-  ])("is said openly: %s", async (isolation, under) => {
+    ["none", "bwrap is not here", without("bwrap")],
+    // A sandbox that starts: what is run in it later could not enter it.
+    ["none", "nsenter is not here", without("nsenter")],
+    ["bubblewrap, shared network", "slirp4netns is not here", without("slirp4netns")],
+    [`bubblewrap, ${network} network`, "all that this machine has is here", []],
+  ])("is said openly: %s, where %s", async (isolation, _, under) => {
     const expected = hasSandbox ? isolation : "none";
     const stack = await trial.start({}, { under });
     const jobs = jobClient(stack.url, (await stack.env()).API_KEY ?? "");
