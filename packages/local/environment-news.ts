@@ -1,0 +1,172 @@
+import type { Item, Stored, Table } from "#core/context.ts";
+import type { Action } from "#core/environments/actions.ts";
+import { parseEnvironment } from "#core/environments/parse.ts";
+import type { Environment } from "#core/environments/record.ts";
+import type { TimelineEntry } from "#core/environments/timeline.ts";
+import { kindOfKey, userKey } from "#core/keys.ts";
+import { parseUser } from "#core/users/record.ts";
+
+/** One thing that happened to an environment. */
+export interface News {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** Whose it is, and what it is called: `developer/my-train`. */
+  readonly name: string;
+  /** In words of its own: `active until 17:52`. */
+  readonly words: string;
+  readonly tone: "good" | "bad" | "plain";
+}
+
+/**
+ * The same table, which tells whatever a write adds to an environment: entries of its timeline, and requests that were
+ * done or failed. What happened before `since` (ms) is told to nobody.
+ */
+export function tableWithNews(table: Table, since: number, tell: (news: News) => void): Table {
+  const told = new Map<string, Told>();
+  const nameOf = namesOf(table);
+  let line = Promise.resolve();
+  const read = (item: Stored) => {
+    const environment = readable(item);
+    const news = environment ? newsOf(environment, toldOf(told, environment, since)) : [];
+    if (!environment || news.length === 0) return;
+    line = line.then(async () => {
+      const name = await nameOf(environment);
+      for (const each of news) tell({ ...each, name });
+    });
+  };
+  return {
+    ...table,
+    async put(item, options) {
+      await table.put(item, options);
+      read(item);
+    },
+    async putAll(puts) {
+      await table.putAll(puts);
+      for (const { item } of puts) read(item);
+    },
+  };
+}
+
+/** Asks for the name of each owner once; an owner without a readable record is left out. */
+export function namesOf(table: Table): (environment: Environment) => Promise<string> {
+  const users = new Map<string, string>();
+  return async ({ owner, name }) => {
+    const known = users.get(owner) ?? (await findUsername(table, owner));
+    if (known === undefined) return name;
+    users.set(owner, known);
+    return `${known}/${name}`;
+  };
+}
+
+async function findUsername(table: Table, owner: string): Promise<string | undefined> {
+  try {
+    const item = await table.get(userKey(owner));
+    return item && parseUser(item).username;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What was told of one environment: entries up to this number, and these requests. */
+interface Told {
+  entry: number;
+  readonly actions: Set<number>;
+}
+
+const mostRemembered = 10_000;
+
+function toldOf(told: Map<string, Told>, { uid, events, requests }: Environment, since: number): Told {
+  const known = told.get(uid);
+  if (known) return known;
+  const earlier = events.timeline.filter(({ at }) => at < since).map(({ n }) => n);
+  const closed = requests.list.filter(({ completedAt }) => completedAt !== null && completedAt < since);
+  const first = { entry: Math.max(0, ...earlier), actions: new Set(closed.map(({ id }) => id)) };
+  told.set(uid, first);
+  const [oldest] = told.keys();
+  if (told.size > mostRemembered && oldest !== undefined) told.delete(oldest);
+  return first;
+}
+
+/** A record that cannot be read has a line of its own in the log. */
+function readable(item: Stored): Environment | undefined {
+  if (kindOfKey(item) !== "environment") return undefined;
+  try {
+    return parseEnvironment(item as Item);
+  } catch {
+    return undefined;
+  }
+}
+
+function newsOf(environment: Environment, told: Told): Omit<News, "name">[] {
+  const { events, requests } = environment;
+  const entries = events.timeline.filter(({ n }) => n > told.entry);
+  const closed = requests.list.filter((action) => action.completedAt !== null && !told.actions.has(action.id));
+  told.entry = Math.max(told.entry, ...entries.map(({ n }) => n));
+  for (const { id } of closed) told.actions.add(id);
+  return [
+    ...entries.flatMap((entry) => {
+      const sentence = sentenceOf(environment, entry);
+      return sentence ? [{ at: entry.at, ...sentence }] : [];
+    }),
+    // Its end is in the timeline.
+    ...closed.filter(({ kind }) => kind !== "cancel").map((action) => answerOf(environment, action)),
+  ];
+}
+
+type Sentence = Pick<News, "words" | "tone">;
+
+/** Of an entry that says neither where it is now nor why, nothing. */
+function sentenceOf(environment: Environment, { n, phase, reason }: TimelineEntry): Sentence | undefined {
+  const before = environment.events.timeline.find((entry) => entry.n === n - 1);
+  const isNews = before?.phase !== phase;
+  const phaseWords = isNews ? [n === 1 ? askedFor(environment) : nowIn(environment, phase)] : [];
+  const words = [...phaseWords, ...(reason === null ? [] : [reason])];
+  if (words.length === 0) return undefined;
+  return { words: words.join(": "), tone: isNews ? (tones[phase] ?? "plain") : "plain" };
+}
+
+const tones: Readonly<Record<string, News["tone"]>> = { active: "good", completed: "good", failed: "bad" };
+
+function nowIn({ times: { endsAt } }: Environment, phase: Environment["phase"]): string {
+  return phase === "active" && endsAt !== null ? `active until ${clockTime(endsAt)}` : phase;
+}
+
+function askedFor({ id, name, size, disk }: Environment): string {
+  const { gpus, pool, instanceType } = size;
+  const what = gpus > 0 ? `${gpus} ${pool} of ${instanceType}` : instanceType;
+  const parts = [what, ...(disk ? [`disk ${disk.name}`] : []), ...(id === name ? [] : [id])];
+  return `queued (${parts.join(", ")})`;
+}
+
+function answerOf({ times: { endsAt } }: Environment, action: Action): Sentence & { readonly at: number } {
+  const { kind, subject, status, reason, completedAt, requestedAt } = action;
+  const at = completedAt ?? requestedAt;
+  if (status === "failed") return { at, words: `${tried[kind]} failed: ${reason ?? "unknown"}`, tone: "bad" };
+  const until = kind === "extend" && endsAt !== null ? ` until ${clockTime(endsAt)}` : "";
+  return { at, words: `${done[kind]}${subject ? ` ${subject}` : ""}${until}`, tone: "plain" };
+}
+
+const tried = {
+  cancel: "cancel",
+  extend: "extend",
+  enable_jupyter: "Jupyter",
+  disable_jupyter: "Jupyter",
+  add_user: "letting somebody in",
+  resize: "resize",
+} as const satisfies Record<Action["kind"], string>;
+
+const done = {
+  cancel: "cancelled",
+  extend: "extended",
+  enable_jupyter: "Jupyter is open",
+  disable_jupyter: "Jupyter is closed",
+  add_user: "let in by SSH:",
+  resize: "resized",
+} as const satisfies Record<Action["kind"], string>;
+
+/** Of the day, where this machine stands: `17:52`; with the date where it is not within a day. */
+function clockTime(at: number): string {
+  const date = new Date(at);
+  const time = date.toTimeString().slice(0, 5);
+  return date.toDateString() === new Date().toDateString() ? time : `${date.toDateString().slice(4, 10)} ${time}`;
+}
