@@ -87,6 +87,9 @@ export const settingSchemas = {
   METRICS_PORT: () => number({ min: 0, max: 65_535, whole: true }).optional(),
   PORT: () => number({ min: 0, max: 65_535, whole: true }).default(8080),
   SSH_PORT: () => number({ min: 0, max: 65_535, whole: true }).optional(),
+  LOG_FORMAT: () => z.enum(["text", "json"], { error: "must be text or json" }).optional(),
+  LOG_LEVEL: () =>
+    z.enum(["debug", "info", "warn", "error"], { error: "must be debug, info, warn or error" }).default("info"),
   BERTH_HOME: () => z.string().default(".berth"),
   LOCAL_PATH: () => z.string().optional(),
   LOCAL_NODES: () =>

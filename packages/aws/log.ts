@@ -17,7 +17,8 @@ const secretName =
 const secretText = /[A-Za-z0-9_-]{86,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b|\/k\/[^/\s]+/g;
 const maxDepth = 8;
 
-function redacted(value: unknown, depth = 0): unknown {
+/** The same value with "***" wherever it could hold a secret. */
+export function redacted(value: unknown, depth = 0): unknown {
   if (typeof value === "string") return value.replace(secretText, "***");
   if (typeof value === "bigint") return String(value);
   if (typeof value !== "object" || value === null) return value;

@@ -1,0 +1,40 @@
+import { expect, it, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { atLevel } from "./log-level.ts";
+
+const idlePlan = { pool: "h100", granted: 0, held: 0, waiting: 0, ms: 3 };
+
+it.each([
+  ["debug", ["plan", "request", "step failed", "look failed"]],
+  ["info", ["request", "step failed", "look failed"]],
+  ["warn", ["step failed", "look failed"]],
+  ["error", ["look failed"]],
+] as const)("lets through at %s %j", (level, expected) => {
+  const log = recordingLog();
+  const levelled = atLevel(log, level);
+
+  levelled.info("plan", idlePlan);
+  levelled.info("request", { status: 200 });
+  levelled.warn("step failed");
+  levelled.error("look failed", { error: "x" });
+
+  expect(log.lines.map(({ event }) => event)).toEqual(expected);
+});
+
+test("a plan and a sweep that did something are no idle ones", () => {
+  const log = recordingLog();
+  const levelled = atLevel(log, "info");
+
+  for (const field of ["granted", "held", "waiting"]) levelled.info("plan", { ...idlePlan, [field]: 1 });
+  levelled.info("sweep", { queue: "work", sent: 1 });
+  levelled.info("sweep", { queue: "work", sent: 0, visible: 0, delayed: 18 });
+  levelled.warn("sweep", { queue: "work", sent: 0, visible: 9_000 });
+
+  expect(log.lines.map(({ level, event }) => `${level} ${event}`)).toEqual([
+    "info plan",
+    "info plan",
+    "info plan",
+    "info sweep",
+    "warn sweep",
+  ]);
+});

@@ -1,0 +1,85 @@
+import { styleText } from "node:util";
+import { redacted } from "#aws/log.ts";
+import type { Log } from "#core/context.ts";
+import type { News } from "./environment-news.ts";
+
+export interface TextLogOptions {
+  /** Takes one line, with its end. */
+  readonly write: (line: string) => void;
+  readonly hasColors: boolean;
+  /** Whether each request, look and plan is shown as well. */
+  readonly isDetailed: boolean;
+}
+
+/** Lines for people: what happened to environments, and what went wrong. */
+export interface TextLog extends Log {
+  tell(news: News): void;
+}
+
+/**
+ * What is told comes from users: nothing of it reaches the terminal as a control character. What is tried again and goes
+ * well the second time is told in detail only.
+ */
+export function textLog({ write, hasColors, isDetailed }: TextLogOptions): TextLog {
+  const style = (format: Parameters<typeof styleText>[0], text: string) =>
+    hasColors ? styleText(format, text, { validateStream: false }) : text;
+  const line = (at: number, text: string) => write(`${style("dim", timeOf(at))}  ${text}\n`);
+  const say = (words: string, fields: Fields = {}) => line(Date.now(), `${words}${printable(detailsOf(fields))}`);
+  return {
+    tell: ({ at, name, words, tone }) => {
+      const color = ({ good: "green", bad: "red", plain: "reset" } as const)[tone];
+      line(at, `${style("bold", printable(name).padEnd(nameWidth))}  ${style(color, printable(words))}`);
+    },
+    info: (event, fields = {}) => {
+      const found = sentences[event]?.(fields);
+      if (found !== undefined) say(found);
+      else if (isDetailed) say(style("dim", event), fields);
+    },
+    warn: (event, fields = {}) => {
+      if (isDetailed || !isFirstFailure(event, fields)) say(`${style("yellow", "warning")}: ${event}`, fields);
+    },
+    error: (event, fields) => say(`${style("red", "error")}: ${event}`, fields),
+  };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const nameWidth = 30;
+
+/** Log lines that say something of environments. */
+const sentences: Readonly<Record<string, (fields: Fields) => string>> = {
+  "runs found": ({ adopted, ended }) => `environments of an earlier stack: ${adopted} go on, ${ended} were ended`,
+};
+
+function isFirstFailure(event: string, { attempts }: Fields): boolean {
+  return event === "step failed" && attempts === 1;
+}
+
+function timeOf(at: number): string {
+  return new Date(at).toTimeString().slice(0, 8);
+}
+
+/** `why` first, then the rest as it would stand in JSON. */
+function detailsOf(fields: Fields): string {
+  const { error, why, reason, ...rest } = redacted(fields) as Record<string, unknown>;
+  const causes = [error, why, reason].filter((cause) => cause !== undefined).map(causeOf);
+  const details = Object.entries(rest).flatMap(([name, value]) =>
+    value === undefined ? [] : `${name}=${textOf(value)}`,
+  );
+  return `${causes.map((cause) => `: ${cause}`).join("")}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
+}
+
+/** Of an error its message; its stack is in JSON. */
+function causeOf(cause: unknown): string {
+  const { name, message } = Object(cause) as { readonly name?: unknown; readonly message?: unknown };
+  return typeof message === "string" ? `${name ?? "Error"}: ${message}` : textOf(cause);
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
+}
+
+/** Without control and invisible characters, which could write over other lines or call a terminal's functions. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
+}
