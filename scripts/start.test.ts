@@ -29,8 +29,8 @@ async function start(more: Readonly<Record<string, string>> = {}, options: reado
   let output = "";
   for await (const chunk of process_.stdout) {
     output += String(chunk);
-    const [, url] = /Berth listens on (\S+) /.exec(output) ?? [];
-    if (url && output.includes('eval "$(npm run --silent env)"')) {
+    const [, url] = /"event":"started","url":"([^"]+)".*\n/.exec(output) ?? [];
+    if (url) {
       // Leaving the loop closes the pipe: the stack has to go on without a reader.
       return { process: process_, url };
     }
@@ -50,19 +50,27 @@ describe("npm start", () => {
     await expect(fetch(url)).rejects.toThrow("fetch failed");
   });
 
-  it("says at its end what became of environments and disks", async () => {
+  it("writes nothing but JSON to a pipe, and the words for people beside it", async () => {
     const running = spawn(process.execPath, ["scripts/start.mjs"], { cwd: root, env: environment() });
     child = running;
-    let output = "";
+    let [output, notes] = ["", ""];
     running.stdout.on("data", (chunk) => {
-      const isFirst = !output.includes("Ctrl-C ends");
       output += String(chunk);
-      if (isFirst && output.includes("Ctrl-C ends")) running.kill("SIGINT");
+    });
+    running.stderr.on("data", (chunk) => {
+      const isFirst = !notes.includes("Ctrl-C ends");
+      notes += String(chunk);
+      if (isFirst && notes.includes("Ctrl-C ends")) running.kill("SIGINT");
     });
 
     await once(running, "close");
 
-    expect(output).toContain(`Stopped: every environment has ended. Disks and records are in ${home}.`);
+    const lines = output.trimEnd().split("\n");
+    const events = lines.map((line) => (JSON.parse(line) as { event: string }).event);
+    expect(events).toEqual(expect.arrayContaining(["started", "stopping", "stopped"]));
+    expect(notes).toContain(`eval "$(BERTH_HOME=${home} npm run --silent env)"`);
+    expect(notes).toContain("Stopping. No environment runs.");
+    expect(notes).toContain(`Stopped: every environment has ended. Disks and records are in ${home}.`);
   });
 
   it("loads the endpoints without the clients of AWS and the texts of zod, which it never asks", async () => {

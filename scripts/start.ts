@@ -1,27 +1,37 @@
 import { registerHooks } from "node:module";
 import { resolve } from "node:path";
 import { closeInherited } from "#local/inherited.ts";
-import { startLines } from "#local/start-lines.ts";
 
 closeInherited();
 /** Runs the local stack until SIGTERM or Ctrl-C. */
 const stopping = waitForSignal();
 leaveOut();
-const [{ startStack }, { loadCatalog }] = await Promise.all([import("#local/stack.ts"), import("#http/catalog.ts")]);
+const [{ startStack }, { stackOutput }, { loadCatalog }] = await Promise.all([
+  import("#local/stack.ts"),
+  import("#local/stack-output.ts"),
+  import("#http/catalog.ts"),
+]);
 const catalog = await loadCatalog();
 // Asked by start.mjs, which has the rest of the words.
 if (process.argv.includes("--compile-only")) process.exit(0);
 // Environments must not die because nobody reads the log any more (`npm start | head`).
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-const stack = await startStack({ environment: process.env, catalog }).catch(fail);
-console.log(startLines(stack, resolve(".berth")));
+const { output, stack } = await start().catch(fail);
+output.started(stack, resolve(".berth"));
 
 await stopping;
 // Whatever hangs: the promise is that nothing is left after 2 s.
 setTimeout(() => process.exit(1), 1_950).unref();
+output.stopping(await stack.running().catch(() => []));
 await stack.stop();
-console.log(`Stopped: every environment has ended. Disks and records are in ${stack.home}.`);
+output.stopped(stack.home);
 process.exit(0);
+
+async function start() {
+  const written = stackOutput(process.env, { lines: process.stdout, notes: process.stderr });
+  const { log, onNews } = written;
+  return { output: written, stack: await startStack({ environment: process.env, log, onNews, catalog }) };
+}
 
 /**
  * Records and messages are kept here: what speaks with DynamoDB and SQS would be a seventh of the start and 20 MB. The

@@ -20,12 +20,14 @@ import { processVolumes } from "#process/volumes.ts";
 import { adoptRuns } from "./adoption.ts";
 import { dropAwsEnvironment } from "./aws-environment.ts";
 import { followChanges } from "./changes.ts";
+import { type News, tableWithNews } from "./environment-news.ts";
 import { type Home, openHome } from "./home.ts";
 import { type LocalIdentity, localAccount, localIdentities } from "./identities.ts";
 import { localUser } from "./local-user.ts";
 import { type Loop, messagesAtOnce, startLoop } from "./loops.ts";
 import { startMetrics } from "./metrics.ts";
 import { parseNodes } from "./nodes.ts";
+import { runningNames } from "./running-names.ts";
 import { writeOnce } from "./secret-file.ts";
 import { startServer } from "./server.ts";
 import { startSsh } from "./ssh.ts";
@@ -37,6 +39,8 @@ export interface StackOptions {
   /** The settings, as in the environment; those of AWS itself are not looked at. */
   readonly environment?: Environment;
   readonly log?: Log;
+  /** Is told of whatever happens to an environment from now on. */
+  readonly onNews?: ((news: News) => void) | undefined;
   /** What is served; the functions of this project when not given. */
   readonly catalog?: Catalog;
 }
@@ -49,6 +53,8 @@ export interface Stack {
   readonly isolation: string;
   readonly limits: string;
   readonly runtime: Runtime;
+  /** What runs now, by owner and name: `developer/my-train`. */
+  running(): Promise<readonly string[]>;
   /** Ends the server, the loops and every environment, in less than 2 s. */
   stop(): Promise<void>;
 }
@@ -57,7 +63,7 @@ export interface Stack {
  * The whole system in this process (docs/architecture.md#the-embedded-stack). Throws when its home or its port is
  * taken.
  */
-export async function startStack({ environment = {}, log = jsonLog(), catalog }: StackOptions): Promise<Stack> {
+export async function startStack({ environment = {}, log = jsonLog(), onNews, catalog }: StackOptions): Promise<Stack> {
   dropAwsEnvironment();
   const config = readConfig(settingsOfStack, environment);
   const settings = readSettings({ ...environment, SCHEME: environment.SCHEME || "http" });
@@ -70,7 +76,15 @@ export async function startStack({ environment = {}, log = jsonLog(), catalog }:
     // Receivers of a laptop are on the laptop, unless it is said where they are.
     const webhookAllow = environment.WEBHOOK_ALLOW ? config.WEBHOOK_ALLOW : loopback;
     return await startParts({
-      ...{ config: { ...config, nodes, programs, webhookAllow, hasDomain }, settings, home, log, catalog, parts },
+      ...{
+        config: { ...config, nodes, programs, webhookAllow, hasDomain },
+        settings,
+        home,
+        log,
+        onNews,
+        catalog,
+        parts,
+      },
     });
   } catch (error) {
     await stopAll(parts);
@@ -110,18 +124,20 @@ interface Plan {
   readonly settings: Settings;
   readonly home: Home;
   readonly log: Log;
+  readonly onNews: StackOptions["onNews"];
   readonly catalog: Catalog | undefined;
   /** In the order they were started in. */
   readonly parts: Stoppable[];
 }
 
-async function startParts({ config, settings, home, log, catalog, parts }: Plan): Promise<Stack> {
+async function startParts({ config, settings, home, log, onNews, catalog, parts }: Plan): Promise<Stack> {
   const { earlier, path } = home;
   const identities = localIdentities(path);
   const trying = findIsolation();
   const clock = systemClock();
-  const stores = openStores(path, clock);
-  parts.push(stores);
+  const opened = openStores(path, clock);
+  parts.push(opened);
+  const stores = onNews ? { ...opened, table: tableWithNews(opened.table, clock.now(), onNews) } : opened;
   const [sts, functions] = await Promise.all([startStsAgain(identities, earlier?.stsUrl), catalog ?? loadCatalog()]);
   const isolated = await trying;
   parts.push(sts);
@@ -143,8 +159,8 @@ async function startParts({ config, settings, home, log, catalog, parts }: Plan)
   await Promise.all([adoptRuns(ctx, compute), volumes.adopt()]);
   const metrics = await startMetrics(runtime, functions, config.METRICS_PORT);
   if (metrics) parts.push(metrics);
-  const opened = settings.open ? await localUser(contextOf(runtime), identities[0]) : undefined;
-  const servedAt = (port: number) => ({ ...withDomain(runtime, port, config.hasDomain), localUser: opened });
+  const opensTo = settings.open ? await localUser(contextOf(runtime), identities[0]) : undefined;
+  const servedAt = (port: number) => ({ ...withDomain(runtime, port, config.hasDomain), localUser: opensTo });
   const server = await startServer(servedAt, functions.endpoints, {
     ...{ port: config.PORT, setting: "PORT", sockets: functions.sockets, pages: true },
   });
@@ -171,6 +187,7 @@ async function startParts({ config, settings, home, log, catalog, parts }: Plan)
     isolation: isolationOf(compute),
     limits: compute.limits,
     runtime: served,
+    running: () => runningNames(contextOf(served), compute),
     stop,
   };
 }

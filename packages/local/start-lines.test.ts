@@ -1,33 +1,53 @@
 import { expect, test } from "vitest";
-import { startLines } from "./start-lines.ts";
+import { startLines, stopLine } from "./start-lines.ts";
 
 const stack = { url: "http://127.0.0.1:8080", home: "/data/.berth", isolation: "none", limits: "none" };
 
-test("say where the stack listens, what holds and how another shell finds it", () => {
+test("say where the stack listens, where its documents and its data are, and how another shell gets a key", () => {
   const lines = startLines(stack, "/data/.berth");
 
-  expect(lines).toContain("Berth listens on http://127.0.0.1:8080 (isolation: none; limits: none).");
-  expect(lines).toContain('\n  eval "$(npm run --silent env)"\n');
+  expect(lines).toContain("Berth listens on http://127.0.0.1:8080 (Ctrl-C ends it, and its environments)");
+  expect(lines).toMatch(/^ {2}docs +http:\/\/127\.0\.0\.1:8080\/docs$/m);
+  expect(lines).toMatch(/^ {2}API key +eval "\$\(npm run --silent env\)" /m);
+  expect(lines).toMatch(/^ {2}limits +none$/m);
+  expect(lines).toMatch(/^ {2}data +\/data\/\.berth \(disks and records stay\)$/m);
   expect(lines).not.toContain("BERTH_HOME");
 });
 
-test("name a home that npm would not look in", () => {
-  expect(startLines(stack, "/elsewhere/.berth")).toContain("with BERTH_HOME=/data/.berth set there too.");
+test.each([
+  ["/data/.berth", "BERTH_HOME=/data/.berth npm run"],
+  ["/my data/it's", "BERTH_HOME='/my data/it'\\''s' npm run"],
+])("name a home that npm would not look in: %s", (home, words) => {
+  expect(startLines({ ...stack, home }, "/elsewhere/.berth")).toContain(`eval "$(${words} --silent env)"`);
 });
 
 test.each([
-  ["none", "Environments can read and change all that you can"],
-  ["bubblewrap, shared network", "Environments reach all that listens on this machine"],
-])("warn of an isolation that is %s", (isolation, warning) => {
-  expect(startLines({ ...stack, isolation }, stack.home)).toContain(warning);
+  ["none", "Environments can read and change all that you can", true],
+  ["bubblewrap, shared network", "reach all that", true],
+  ["bubblewrap, own network", "on this machine's loopback.", false],
+])("say what an isolation of %s means", (isolation, meaning, isWarning) => {
+  const lines = startLines({ ...stack, isolation }, stack.home);
+
+  expect(lines).toMatch(new RegExp(`^ {2}isolation +${isolation}$`, "m"));
+  expect(lines).toContain(meaning);
+  expect(lines.includes("What an environment can reach")).toBe(isWarning);
 });
 
-test("have no warning where every environment has a network of its own", () => {
-  const lines = startLines({ ...stack, isolation: "bubblewrap, own network" }, stack.home);
+test.each(["none", "bubblewrap, shared network", "bubblewrap, own network"])(
+  "fit a terminal of 80 columns where the isolation is %s",
+  (isolation) => {
+    const lines = startLines({ ...stack, isolation }, stack.home).split("\n");
 
-  expect(lines).not.toContain("README.md");
-});
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
+  },
+);
 
 test("say what Ctrl-C ends", () => {
-  expect(startLines(stack, stack.home)).toContain("Ctrl-C ends the stack and all its environments");
+  const names = ["a/1", "a/2", "a/3", "b/4", "b/5", "b/6", "b/7"];
+
+  expect([[], ["a/1"], names].map(stopLine)).toEqual([
+    "Stopping. No environment runs.",
+    "Stopping 1 environment: a/1",
+    "Stopping 7 environments: a/1, a/2, a/3, b/4, b/5 and 2 more",
+  ]);
 });

@@ -1,21 +1,52 @@
 import type { Stack } from "./stack.ts";
 
+type Started = Pick<Stack, "url" | "home" | "isolation" | "limits">;
+
 /** What a person reads who started the stack. `usualHome` is where `npm run env` looks when no home is set. */
-export function startLines(stack: Pick<Stack, "url" | "home" | "isolation" | "limits">, usualHome: string): string {
-  const { url, home, isolation, limits } = stack;
-  const warning = warnings[isolation];
-  return [
-    `\nBerth listens on ${url} (isolation: ${isolation}; limits: ${limits}). In another shell:`,
-    `\n  eval "$(npm run --silent env)"\n`,
-    ...(home === usualHome ? [] : [`with BERTH_HOME=${home} set there too.\n`]),
-    ...(warning === undefined
-      ? []
-      : [`${warning}: "What an environment can reach" in README.md says what changes that.\n`]),
-    "Ctrl-C ends the stack and all its environments; disks and records stay.\n",
-  ].join("\n");
+export function startLines({ url, home, isolation, limits }: Started, usualHome: string): string {
+  const setsHome = home === usualHome ? "" : `BERTH_HOME=${quoted(home)} `;
+  const rows = [
+    ["docs", `${url}/docs`],
+    ["API key", `eval "$(${setsHome}npm run --silent env)"   (in a second shell)`],
+    ["first steps", '"A first session" in README.md'],
+    ["isolation", isolation],
+    ...(meanings[isolation] ?? []).map((line) => ["", line]),
+    ["limits", limits],
+    ["data", `${home} (disks and records stay)`],
+  ];
+  const lines = rows.map(([label = "", text]) => `  ${label.padEnd(11)}  ${text}`);
+  return [`\nBerth listens on ${url} (Ctrl-C ends it, and its environments)\n`, ...lines, ""].join("\n");
 }
 
-const warnings: Readonly<Record<string, string>> = {
-  none: "Environments can read and change all that you can",
-  "bubblewrap, shared network": "Environments reach all that listens on this machine",
+/** What a person has to know of each, on lines that fit a terminal of 80 columns. */
+const meanings: Readonly<Record<string, readonly string[]>> = {
+  none: [
+    "Environments can read and change all that you can: let nobody in",
+    'whom you do not trust. "What an environment can reach" in',
+    "README.md says what changes that.",
+  ],
+  "bubblewrap, shared network": [
+    "Environments see files of their own alone, and reach all that",
+    'listens on this machine. "What an environment can reach" in',
+    "README.md says what changes that.",
+  ],
+  "bubblewrap, own network": [
+    "Environments see files of their own alone, and nothing that",
+    "listens on this machine's loopback.",
+  ],
 };
+
+/** What Ctrl-C ends, at the moment it does; `names` are those of the environments that run. */
+export function stopLine(names: readonly string[]): string {
+  if (names.length === 0) return "Stopping. No environment runs.";
+  const shown = names.slice(0, mostNamed).join(", ");
+  const more = names.length > mostNamed ? ` and ${names.length - mostNamed} more` : "";
+  return `Stopping ${names.length === 1 ? "1 environment" : `${names.length} environments`}: ${shown}${more}`;
+}
+
+const mostNamed = 5;
+
+/** For any POSIX shell: in single quotes, where it holds more than plain characters. */
+function quoted(path: string): string {
+  return /^[\w./@%+:,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}

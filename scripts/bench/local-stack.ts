@@ -44,7 +44,7 @@ export async function withStack<Result>(
 ): Promise<Result> {
   const home = kept ?? mkdtempSync(join(tmpdir(), "berth-bench-"));
   const begun = performance.now();
-  const env = { ...process.env, BERTH_HOME: home, PORT: "0", LOCAL_NODES: nodes, ...settings };
+  const env = { ...process.env, BERTH_HOME: home, PORT: "0", LOG_LEVEL: "debug", LOCAL_NODES: nodes, ...settings };
   const [program, words] = withoutNpm ? [process.execPath, startWords()] : ["npm", ["run", "--silent", "start"]];
   const child = spawn(program, words, { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
   const agent = new Agent({ keepAlive: true });
@@ -93,8 +93,9 @@ async function readOutput(child: ChildProcess, lines: LogLine[]): Promise<string
   if (!child.stdout) throw new Error("npm start has no output");
   let url: string | undefined;
   createInterface({ input: child.stdout }).on("line", (line) => {
-    if (line.startsWith("{")) lines.push(JSON.parse(line));
-    url ??= /Berth listens on (\S+)/.exec(line)?.[1];
+    const parsed = JSON.parse(line) as LogLine & { readonly url?: string };
+    lines.push(parsed);
+    if (parsed.event === "started") url ??= parsed.url;
   });
   return until(() => url);
 }

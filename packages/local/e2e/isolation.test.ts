@@ -34,6 +34,6 @@ describe("how environments are kept apart", () => {
 
     expect(await health.json()).toMatchObject({ status: "healthy", isolation: expected });
     expect(job.isolation).toBe(expected);
-    expect(stack.output()).toContain(`(isolation: ${expected}; limits: `);
+    expect(stack.output()).toContain(`"isolation":"${expected}","limits":"`);
   });
 });

@@ -35,6 +35,6 @@ describe("how environments are limited", () => {
     expect(log).not.toContain("unheld");
     expect([health.status, await health.json()]).toMatchObject([200, { status: "healthy", limits }]);
     expect(job).toMatchObject({ status: "active", limits: expect.stringContaining("processes") });
-    expect(stack.output()).toContain(`; limits: ${limits})`);
+    expect(stack.output()).toContain(`"limits":"${limits}"}`);
   });
 });

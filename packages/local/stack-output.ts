@@ -1,0 +1,72 @@
+import { type Environment, readConfig } from "#aws/config.ts";
+import { jsonLog } from "#aws/log.ts";
+import type { Log } from "#core/context.ts";
+import { atLevel } from "./log-level.ts";
+import type { Stack, StackOptions } from "./stack.ts";
+import { startLines, stopLine } from "./start-lines.ts";
+import { textLog } from "./text-log.ts";
+
+/** What a program that runs the stack writes, from its start to its end. */
+export interface StackOutput extends Required<Pick<StackOptions, "log">>, Pick<StackOptions, "onNews"> {
+  /** `usualHome` is where `npm run env` looks when no home is set. */
+  started(stack: Stack, usualHome: string): void;
+  stopping(names: readonly string[]): void;
+  stopped(home: string): void;
+}
+
+/** Where a program writes; what is for people goes to `notes` where `lines` is for programs. */
+export interface Outputs {
+  readonly lines: Pick<NodeJS.WriteStream, "write" | "isTTY">;
+  readonly notes: Pick<NodeJS.WriteStream, "write">;
+}
+
+/** Plain lines on a terminal, JSON elsewhere; LOG_FORMAT and LOG_LEVEL say otherwise. Throws for bad settings. */
+export function stackOutput(environment: Environment, { lines, notes }: Outputs): StackOutput {
+  const { LOG_FORMAT, LOG_LEVEL } = readConfig(["LOG_FORMAT", "LOG_LEVEL"], environment);
+  const isText = (LOG_FORMAT ?? (lines.isTTY ? "text" : "json")) === "text";
+  return isText
+    ? textOutput()
+    : jsonOutput(
+        atLevel(
+          jsonLog((line) => lines.write(line)),
+          LOG_LEVEL,
+        ),
+      );
+
+  function textOutput(): StackOutput {
+    const hasColors = lines.isTTY === true && !environment.NO_COLOR;
+    const isDetailed = LOG_LEVEL === "debug";
+    const log = textLog({ write: (line) => lines.write(line), hasColors, isDetailed });
+    const showsNews = ["debug", "info"].includes(LOG_LEVEL);
+    return {
+      log: atLevel(log, LOG_LEVEL),
+      onNews: showsNews ? log.tell : undefined,
+      started: (stack, usualHome) => lines.write(`${startLines(stack, usualHome)}\n`),
+      stopping: (names) => lines.write(`\n${stopLine(names)}\n`),
+      stopped: (home) => lines.write(`${stoppedLine(home)}\n`),
+    };
+  }
+
+  function jsonOutput(log: Log): StackOutput {
+    return {
+      log,
+      started(stack, usualHome) {
+        const { url, metricsUrl, home, isolation, limits } = stack;
+        log.info("started", { url, metricsUrl, home, isolation, limits });
+        notes.write(`${startLines(stack, usualHome)}\n`);
+      },
+      stopping(names) {
+        log.info("stopping", { running: names });
+        notes.write(`\n${stopLine(names)}\n`);
+      },
+      stopped(home) {
+        log.info("stopped", { home });
+        notes.write(`${stoppedLine(home)}\n`);
+      },
+    };
+  }
+}
+
+function stoppedLine(home: string): string {
+  return `Stopped: every environment has ended. Disks and records are in ${home}.`;
+}
