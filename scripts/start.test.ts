@@ -138,9 +138,22 @@ describe("npm run env", () => {
   it("prints nothing for a shell to run when no stack runs", () => {
     const options = { cwd: root, env: environment(), encoding: "utf8" } as const;
 
-    const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/env.ts"], options);
+    const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/env.ts", "--wait", "0"], options);
 
     expect([status, stdout]).toEqual([1, ""]);
     expect(stderr).toBe(`No local stack is running in ${home}. Start one with: npm start\n`);
+  });
+
+  it.each([
+    [["--help"], 0, /--user NAME[\s\S]*--fresh[\s\S]*--wait SECONDS/],
+    [["--wait", "soon"], 1, /^--wait must be a number of seconds\n$/],
+    [["--lots"], 1, /Unknown option '--lots'/],
+  ] as const)("says with %j what it takes, and prints nothing for a shell to run", (words, code, saying) => {
+    const options = { cwd: root, env: environment(), encoding: "utf8" } as const;
+
+    const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/env.ts", ...words], options);
+
+    expect([status, stdout]).toEqual([code, ""]);
+    expect(stderr).toMatch(saying);
   });
 });

@@ -90,6 +90,8 @@ export const settingSchemas = {
   LOG_FORMAT: () => z.enum(["text", "json"], { error: "must be text or json" }).optional(),
   LOG_LEVEL: () =>
     z.enum(["debug", "info", "warn", "error"], { error: "must be debug, info, warn or error" }).default("info"),
+  LOCAL_USERS: () =>
+    list(/^[a-z0-9][a-z0-9.-]{0,30}[a-z0-9]$/, "names of 2 to 32 lower-case letters, digits, . and -").default([]),
   BERTH_HOME: () => z.string().default(".berth"),
   LOCAL_PATH: () => z.string().optional(),
   LOCAL_NODES: () =>

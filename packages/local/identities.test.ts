@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -25,3 +25,17 @@ it.each(["", "{", "null", "[]", '[{"session":"developer"},{"session":"second"}]'
     expect(() => localIdentities(home)).toThrow(new RegExp(`^${path} .*remove it to make new`));
   },
 );
+
+it("adds whom LOCAL_USERS names, each with credentials of their own, and changes nobody's", () => {
+  const [developer, second] = localIdentities(home);
+
+  const named = localIdentities(home, ["ada", "second", "grace", "ada"]);
+  const again = localIdentities(home, ["grace"]);
+
+  expect(named.map(({ session }) => session)).toEqual(["developer", "second", "ada", "grace"]);
+  expect(named.slice(0, 2)).toEqual([developer, second]);
+  expect(new Set(named.flatMap(({ accessKeyId, secretAccessKey }) => [accessKeyId, secretAccessKey])).size).toBe(8);
+  expect(again).toEqual([developer, second, named[3]]);
+  expect(localIdentities(home, ["ada"])[2]).toEqual(named[2]);
+  expect(statSync(join(home, "identities.json")).mode & 0o777).toBe(0o600);
+});

@@ -2,7 +2,7 @@ import { randomBytes, randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CallerIdentity } from "#core/context.ts";
-import { writeOnce } from "./secret-file.ts";
+import { replaceFile, writeOnce } from "./secret-file.ts";
 import type { SigningKey } from "./sigv4.ts";
 
 /** Somebody whom the local STS knows. */
@@ -15,16 +15,39 @@ export const localAccount = "000000000000";
 const role = "SSOCloudDevGpuReservation";
 const sessions = ["developer", "second"] as const;
 
-/** The identities of this home, made on its first start and kept in `identities.json`, mode 600. */
-export function localIdentities(home: string): readonly [LocalIdentity, LocalIdentity] {
+/** Developer and second, then those of LOCAL_USERS. */
+export type LocalIdentities = readonly [LocalIdentity, LocalIdentity, ...LocalIdentity[]];
+
+/**
+ * The identities of this home, made on its first start and kept in `identities.json`, mode 600. Whoever `others` names
+ * for the first time is added. Who is named no more is kept there and not answered: they log in no longer, and have the
+ * same credentials once they are named again.
+ */
+export function localIdentities(home: string, others: readonly string[] = []): LocalIdentities {
   const path = join(home, "identities.json");
   writeOnce(path, () => JSON.stringify(sessions.map(newIdentity), null, 2));
-  const [developer, second] = readIdentities(path);
-  if (!developer || !second) throw new Error(`${path} does not hold two identities; remove it to make new ones`);
-  return [developer, second];
+  const kept = keptIdentities(home);
+  const named = [...new Set(others)].filter((name) => !isFirst(name));
+  const added = named.filter((name) => !kept.some(({ session }) => session === name)).map(newIdentity);
+  if (added.length > 0) replaceFile(path, JSON.stringify([...kept, ...added], null, 2));
+  const [developer, second] = kept;
+  const known = [...kept, ...added];
+  return [developer, second, ...named.flatMap((name) => known.filter(({ session }) => session === name))];
 }
 
-function readIdentities(path: string): readonly (LocalIdentity | undefined)[] {
+/** Everybody whom this home ever knew. Throws where its file does not hold the first two. */
+export function keptIdentities(home: string): LocalIdentities {
+  const path = join(home, "identities.json");
+  const [developer, second, ...others] = readIdentities(path);
+  if (!developer || !second) throw new Error(`${path} does not hold two identities; remove it to make new ones`);
+  return [developer, second, ...others];
+}
+
+function isFirst(name: string): boolean {
+  return (sessions as readonly string[]).includes(name);
+}
+
+function readIdentities(path: string): readonly LocalIdentity[] {
   try {
     const found: unknown = JSON.parse(readFileSync(path, "utf8"));
     return Array.isArray(found) ? found.filter(isIdentity) : [];

@@ -1,39 +1,67 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { findRunningStack } from "./home.ts";
-import { localIdentities } from "./identities.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { findRunningStack, type StackRecord } from "./home.ts";
+import { keptIdentities, type LocalIdentities, type LocalIdentity } from "./identities.ts";
 import { replaceFile } from "./secret-file.ts";
+import { exportLines } from "./shell-lines.ts";
+import { userVariables } from "./user-files.ts";
 
 export interface ShellOptions {
   readonly home: string;
   /** A new key, whatever is kept. */
   readonly fresh: boolean;
+  /** Whose; the developer's when not given. */
+  readonly user?: string | undefined;
+  /** How long a stack may take that is only being started, ms; 0 when not given. */
+  readonly waitMs?: number;
+  /** Is told once that there is none yet. */
+  readonly onWait?: (home: string) => void;
 }
 
 /**
- * The `export` lines that a shell needs to talk to the stack that runs in this home: its address, a key, and two
- * identities. Logs in as a user would, with the first. Throws when no stack runs.
+ * The `export` lines that a shell needs to talk to the stack that runs in this home: its address, a key, and the
+ * identity behind it; for the developer that of the second user as well. Logs in as that user would. Throws when no
+ * stack runs.
  */
-export async function shellEnvironment({ home, fresh }: ShellOptions): Promise<string> {
-  const path = resolve(home);
-  const stack = findRunningStack(path);
-  if (!stack) throw new Error(`No local stack is running in ${path}. Start one with: npm start`);
-  const [developer, second] = localIdentities(path);
-  const kept = fresh ? undefined : await keptKey(path, stack.url);
-  const lines = {
+export async function shellEnvironment(options: ShellOptions): Promise<string> {
+  const path = resolve(options.home);
+  const stack = await findStack(path, options);
+  const identities = keptIdentities(path);
+  const [developer, second] = identities;
+  const user = options.user === undefined ? developer : identities.find(({ session }) => session === options.user);
+  if (!user) throw new Error(unknownUser(options.user, identities));
+  const kept = options.fresh ? undefined : await keptKey(path, user, stack.url);
+  return exportLines({
     API_URL: stack.url,
-    API_KEY: kept ?? (await newKey(path, stack.url)),
-    AWS_ACCESS_KEY_ID: developer.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: developer.secretAccessKey,
-    AWS_SESSION_TOKEN: developer.sessionToken,
-    AWS_ENDPOINT_URL_STS: stack.stsUrl,
-    BERTH_SECOND_AWS_ACCESS_KEY_ID: second.accessKeyId,
-    BERTH_SECOND_AWS_SECRET_ACCESS_KEY: second.secretAccessKey,
-    BERTH_SECOND_AWS_SESSION_TOKEN: second.sessionToken,
-  };
-  return Object.entries(lines)
-    .map(([name, value]) => `export ${name}=${quoted(value)}\n`)
-    .join("");
+    API_KEY: kept ?? (await newKey(path, user, stack.url)),
+    ...userVariables(user, stack),
+    ...(user === developer && {
+      BERTH_SECOND_AWS_ACCESS_KEY_ID: second.accessKeyId,
+      BERTH_SECOND_AWS_SECRET_ACCESS_KEY: second.secretAccessKey,
+      BERTH_SECOND_AWS_SESSION_TOKEN: second.sessionToken,
+    }),
+  });
+}
+
+const lookEveryMs = 100;
+
+async function findStack(path: string, { waitMs = 0, onWait }: ShellOptions): Promise<StackRecord> {
+  const deadline = performance.now() + waitMs;
+  for (let isFirst = true; ; isFirst = false) {
+    const stack = findRunningStack(path);
+    if (stack) return stack;
+    if (performance.now() >= deadline) {
+      throw new Error(`No local stack is running in ${path}. Start one with: npm start`);
+    }
+    if (isFirst) onWait?.(path);
+    await sleep(lookEveryMs);
+  }
+}
+
+function unknownUser(name: string | undefined, identities: LocalIdentities): string {
+  const names = identities.map(({ session }) => session).join(", ");
+  return `There is no local user '${name}', only ${names}. LOCAL_USERS names more at npm start.`;
 }
 
 interface KeptKey {
@@ -45,24 +73,24 @@ const leastLifeMs = 60 * 60_000;
 const patienceMs = 10_000;
 
 /** The key that was printed last, while it has more than an hour left and the stack takes it. */
-async function keptKey(home: string, url: string): Promise<string | undefined> {
-  const kept = readKey(home);
+async function keptKey(home: string, user: LocalIdentity, url: string): Promise<string | undefined> {
+  const kept = readKey(home, user);
   if (!kept || kept.expiresAt - Date.now() <= leastLifeMs) return undefined;
   const headers = { authorization: `Bearer ${kept.key}` };
   const { status } = await fetch(`${url}/v1/jobs?limit=1`, { headers, signal: AbortSignal.timeout(patienceMs) });
   return status === 401 ? undefined : kept.key;
 }
 
-function readKey(home: string): KeptKey | undefined {
+function readKey(home: string, user: LocalIdentity): KeptKey | undefined {
   try {
-    return JSON.parse(readFileSync(keyPath(home), "utf8")) as KeptKey;
+    return JSON.parse(readFileSync(keyPath(home, user), "utf8")) as KeptKey;
   } catch {
     return undefined;
   }
 }
 
-async function newKey(home: string, url: string): Promise<string> {
-  const [{ accessKeyId, secretAccessKey, sessionToken }] = localIdentities(home);
+async function newKey(home: string, user: LocalIdentity, url: string): Promise<string> {
+  const { accessKeyId, secretAccessKey, sessionToken } = user;
   const response = await fetch(`${url}/v1/auth/aws-login`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -78,15 +106,10 @@ async function newKey(home: string, url: string): Promise<string> {
     throw new Error(`The login was refused (${response.status}): ${JSON.stringify(answer.detail)}`);
   }
   const kept: KeptKey = { key: answer.api_key, expiresAt: Date.parse(answer.expires_at) };
-  replaceFile(keyPath(home), JSON.stringify(kept));
+  replaceFile(keyPath(home, user), JSON.stringify(kept));
   return kept.key;
 }
 
-function keyPath(home: string): string {
-  return join(home, "api-key.json");
-}
-
-/** For any POSIX shell: single quotes, and a quote inside as '\''. */
-function quoted(value: string): string {
-  return `'${value.replaceAll("'", "'\\''")}'`;
+function keyPath(home: string, { session }: LocalIdentity): string {
+  return join(home, session === "developer" ? "api-key.json" : `api-key-${session}.json`);
 }

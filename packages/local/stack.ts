@@ -34,6 +34,7 @@ import { startSsh } from "./ssh.ts";
 import { openStores, type Stores } from "./stores.ts";
 import { type Sts, startSts } from "./sts.ts";
 import { startTimer } from "./timers.ts";
+import { writeUserFiles } from "./user-files.ts";
 
 export interface StackOptions {
   /** The settings, as in the environment; those of AWS itself are not looked at. */
@@ -50,6 +51,8 @@ export interface Stack {
   /** Where /metrics is served, if it is. */
   readonly metricsUrl: string | undefined;
   readonly home: string;
+  /** Where the credentials of LOCAL_USERS are, if there are any. */
+  readonly usersDirectory: string | undefined;
   readonly isolation: string;
   readonly limits: string;
   readonly runtime: Runtime;
@@ -68,6 +71,7 @@ export async function startStack({ environment = {}, log = jsonLog(), onNews, ca
   const config = readConfig(settingsOfStack, environment);
   const settings = readSettings({ ...environment, SCHEME: environment.SCHEME || "http" });
   const hasDomain = Boolean(environment.DOMAIN);
+  if (settings.open && config.LOCAL_USERS.length > 0) throw new Error(opensToAll);
   const nodes = parseNodes(config.LOCAL_NODES);
   const home = openHome(config.BERTH_HOME);
   const programs = programsOf(config.LOCAL_PATH || environment.PATH || "", home.path);
@@ -92,6 +96,9 @@ export async function startStack({ environment = {}, log = jsonLog(), onNews, ca
   }
 }
 
+/** Through a tunnel everybody is on this machine. */
+const opensToAll = "BERTH_OPEN=1 serves everybody as developer without a key: set it, or LOCAL_USERS, but not both.";
+
 const settingsOfStack = [
   "BERTH_HOME",
   "PORT",
@@ -101,6 +108,7 @@ const settingsOfStack = [
   "SSH_PORT",
   "GITHUB_KEYS_URL",
   "WEBHOOK_ALLOW",
+  "LOCAL_USERS",
 ] as const;
 
 const loopback = ["localhost", "127.0.0.0/8", "::1"];
@@ -115,6 +123,7 @@ interface Plan {
     readonly METRICS_PORT?: number | undefined;
     readonly SSH_PORT?: number | undefined;
     readonly GITHUB_KEYS_URL: string;
+    readonly LOCAL_USERS: readonly string[];
     readonly nodes: ReturnType<typeof parseNodes>;
     readonly programs: Programs;
     readonly webhookAllow: readonly string[];
@@ -132,7 +141,7 @@ interface Plan {
 
 async function startParts({ config, settings, home, log, onNews, catalog, parts }: Plan): Promise<Stack> {
   const { earlier, path } = home;
-  const identities = localIdentities(path);
+  const identities = localIdentities(path, config.LOCAL_USERS);
   const trying = findIsolation();
   const clock = systemClock();
   const opened = openStores(path, clock);
@@ -167,6 +176,7 @@ async function startParts({ config, settings, home, log, onNews, catalog, parts 
   const served = withDomain(runtime, Number(new URL(server.url).port), config.hasDomain);
   parts.push(server);
   const record = { url: server.url, stsUrl: sts.endpoint };
+  const usersDirectory = writeUserFiles(path, identities.slice(2), record);
   home.writeRecord({ ...record, stopped: false });
   const loops = [...startLoops(served, stores, functions), followChanges(contextOf(served))];
   parts.pop();
@@ -184,6 +194,7 @@ async function startParts({ config, settings, home, log, onNews, catalog, parts 
     url: server.url,
     metricsUrl: metrics?.url,
     home: path,
+    usersDirectory,
     isolation: isolationOf(compute),
     limits: compute.limits,
     runtime: served,

@@ -1,7 +1,13 @@
 import { expect, test } from "vitest";
 import { startLines, stopLine } from "./start-lines.ts";
 
-const stack = { url: "http://127.0.0.1:8080", home: "/data/.berth", isolation: "none", limits: "none" };
+const stack = {
+  url: "http://127.0.0.1:8080",
+  home: "/data/.berth",
+  isolation: "none",
+  limits: "none",
+  usersDirectory: undefined,
+};
 
 test("say where the stack listens, where its documents and its data are, and how another shell gets a key", () => {
   const lines = startLines(stack, "/data/.berth");
@@ -12,6 +18,13 @@ test("say where the stack listens, where its documents and its data are, and how
   expect(lines).toMatch(/^ {2}limits +none$/m);
   expect(lines).toMatch(/^ {2}data +\/data\/\.berth \(disks and records stay\)$/m);
   expect(lines).not.toContain("BERTH_HOME");
+});
+
+test("say where the credentials of other users are, if there are any", () => {
+  const lines = startLines({ ...stack, usersDirectory: "/data/.berth/users" }, stack.home);
+
+  expect(lines).toMatch(/^ {2}users +credentials in \/data\/\.berth\/users$/m);
+  expect(startLines(stack, stack.home)).not.toContain("users");
 });
 
 test.each([

@@ -1,13 +1,16 @@
+import { quoted } from "./shell-lines.ts";
 import type { Stack } from "./stack.ts";
 
-type Started = Pick<Stack, "url" | "home" | "isolation" | "limits">;
+type Started = Pick<Stack, "url" | "home" | "isolation" | "limits" | "usersDirectory">;
 
 /** What a person reads who started the stack. `usualHome` is where `npm run env` looks when no home is set. */
-export function startLines({ url, home, isolation, limits }: Started, usualHome: string): string {
-  const setsHome = home === usualHome ? "" : `BERTH_HOME=${quoted(home)} `;
+export function startLines(stack: Started, usualHome: string): string {
+  const { url, home, isolation, limits, usersDirectory } = stack;
+  const setsHome = home === usualHome ? "" : `BERTH_HOME=${shellWord(home)} `;
   const rows = [
     ["docs", `${url}/docs`],
     ["API key", `eval "$(${setsHome}npm run --silent env)"   (in a second shell)`],
+    ...(usersDirectory === undefined ? [] : [["users", `credentials in ${usersDirectory}`]]),
     ["first steps", '"A first session" in README.md'],
     ["isolation", isolation],
     ...(meanings[isolation] ?? []).map((line) => ["", line]),
@@ -46,7 +49,7 @@ export function stopLine(names: readonly string[]): string {
 
 const mostNamed = 5;
 
-/** For any POSIX shell: in single quotes, where it holds more than plain characters. */
-function quoted(path: string): string {
-  return /^[\w./@%+:,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+/** As it is where it holds plain characters alone. */
+function shellWord(path: string): string {
+  return /^[\w./@%+:,-]+$/.test(path) ? path : quoted(path);
 }

@@ -85,6 +85,21 @@ describe("npm run --silent env", () => {
     expect(["queued", "preparing", "active"]).toContain((await first.get(id)).status);
   });
 
+  it("makes a shell the second user's by one line", async () => {
+    const line = `eval "$(npm run --silent env -- --user second)"; printf '%s\\n' "$API_KEY" "$AWS_ACCESS_KEY_ID"`;
+
+    const { stdout } = await runProgram("/bin/sh", ["-c", line], { cwd: root, env: environmentFor(trial.home) });
+
+    const [key = "", accessKeyId] = stdout.split("\n");
+    const { BERTH_SECOND_AWS_ACCESS_KEY_ID, API_KEY } = await stack.env();
+    const me = await fetch(`${stack.url}/v1/keys`, { headers: { authorization: `Bearer ${key}` } });
+    expect([accessKeyId, me.status, key === API_KEY]).toEqual([BERTH_SECOND_AWS_ACCESS_KEY_ID, 200, false]);
+    expect(await jobClient(stack.url, key).list()).toEqual([]);
+    expect((await npmRunEnv("--", "--user", "nobody")).stderr).toBe(
+      "There is no local user 'nobody', only developer, second. LOCAL_USERS names more at npm start.\n",
+    );
+  });
+
   it("gives nothing away that the stack would write into its log", async () => {
     const { API_URL, AWS_ENDPOINT_URL_STS, ...secrets } = await stack.env();
 
@@ -99,7 +114,7 @@ describe("npm run --silent env", () => {
     await (await dead.start()).kill("SIGKILL");
 
     const options = { cwd: root, env: environmentFor(dead.home) };
-    const { code, stdout, stderr } = await runProgram(process.execPath, ["scripts/env.ts"], options);
+    const { code, stdout, stderr } = await runProgram(process.execPath, ["scripts/env.ts", "--wait", "0"], options);
 
     const sentence = `No local stack is running in ${dead.home}. Start one with: npm start\n`;
     expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: "", stderr: sentence });
