@@ -10,6 +10,7 @@ const { directory } = enableCompileCache(join(import.meta.dirname, "../node_modu
 // Once a process has stripped the types of one file it holds the 20 MB of the stripper until it ends (Node's amaro, in
 // WebAssembly): the first start has another process compile everything.
 if (directory !== undefined && readdirSync(directory).length === 0) {
+  if (process.stderr.isTTY) console.error("Compiling for the first start, which takes some seconds …");
   const env = { ...process.env, NODE_COMPILE_CACHE: dirname(directory) };
   spawnSync(process.execPath, [...process.execArgv, program, "--compile-only"], { env, stdio: "ignore" });
 }

@@ -131,11 +131,9 @@ function nowIn({ times: { endsAt } }: Environment, phase: Environment["phase"]):
   return phase === "active" && endsAt !== null ? `active until ${clockTime(endsAt)}` : phase;
 }
 
-function askedFor({ id, name, size, disk }: Environment): string {
-  const { gpus, pool, instanceType } = size;
+function askedFor({ size: { gpus, pool, instanceType }, disk }: Environment): string {
   const what = gpus > 0 ? `${gpus} ${pool} of ${instanceType}` : instanceType;
-  const parts = [what, ...(disk ? [`disk ${disk.name}`] : []), ...(id === name ? [] : [id])];
-  return `queued (${parts.join(", ")})`;
+  return `queued for ${what}${disk ? `, disk ${disk.name}` : ""}`;
 }
 
 function answerOf({ times: { endsAt } }: Environment, action: Action): Sentence & { readonly at: number } {

@@ -16,7 +16,7 @@ export interface StackOutput extends Required<Pick<StackOptions, "log">>, Pick<S
 
 /** Where a program writes; what is for people goes to `notes` where `lines` is for programs. */
 export interface Outputs {
-  readonly lines: Pick<NodeJS.WriteStream, "write" | "isTTY">;
+  readonly lines: Pick<NodeJS.WriteStream, "write" | "isTTY" | "columns">;
   readonly notes: Pick<NodeJS.WriteStream, "write">;
 }
 
@@ -36,7 +36,8 @@ export function stackOutput(environment: Environment, { lines, notes }: Outputs)
   function textOutput(): StackOutput {
     const hasColors = lines.isTTY === true && !environment.NO_COLOR;
     const isDetailed = LOG_LEVEL === "debug";
-    const log = textLog({ write: (line) => lines.write(line), hasColors, isDetailed });
+    const columns = () => lines.columns;
+    const log = textLog({ write: (line) => lines.write(line), hasColors, isDetailed, columns });
     const showsNews = ["debug", "info"].includes(LOG_LEVEL);
     return {
       log: atLevel(log, LOG_LEVEL),

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { textLog } from "./text-log.ts";
+import { type TextLogOptions, textLog } from "./text-log.ts";
 
 const at = new Date(2026, 0, 20, 17, 52, 3).getTime();
 
-function logOf(options: { isDetailed?: boolean; hasColors?: boolean } = {}) {
+function logOf(options: Partial<TextLogOptions> = {}) {
   const lines: string[] = [];
   const log = textLog({ write: (line) => lines.push(line), hasColors: false, isDetailed: false, ...options });
   return { lines, log };
@@ -14,7 +14,17 @@ test("what happened to an environment is one plain line", () => {
 
   log.tell({ at, name: "developer/train", words: "active until 18:52", tone: "good" });
 
-  expect(lines).toEqual(["17:52:03  developer/train                 active until 18:52\n"]);
+  expect(lines).toEqual(["17:52:03  developer/train           active until 18:52\n"]);
+});
+
+test("is one row of the terminal, however long it is", () => {
+  const { lines, log } = logOf({ columns: () => 80 });
+
+  log.tell({ at, name: "developer/train", words: "x".repeat(200), tone: "plain" });
+  log.tell({ at, name: "n".repeat(60), words: "x".repeat(200), tone: "plain" });
+
+  expect(lines.map((line) => line.trimEnd().length)).toEqual([80, 10 + 60 + 2 + 40]);
+  expect(lines[0]).toMatch(/x…\n$/);
 });
 
 test("colors stand where a terminal shows them", () => {

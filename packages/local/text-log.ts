@@ -7,6 +7,8 @@ export interface TextLogOptions {
   /** Takes one line, with its end. */
   readonly write: (line: string) => void;
   readonly hasColors: boolean;
+  /** How wide the terminal is now; undefined: what is told of an environment is as long as it is. */
+  readonly columns?: () => number | undefined;
   /** Whether each request, look and plan is shown as well. */
   readonly isDetailed: boolean;
 }
@@ -20,15 +22,18 @@ export interface TextLog extends Log {
  * What is told comes from users: nothing of it reaches the terminal as a control character. What is tried again and goes
  * well the second time is told in detail only.
  */
-export function textLog({ write, hasColors, isDetailed }: TextLogOptions): TextLog {
+export function textLog({ write, hasColors, isDetailed, columns }: TextLogOptions): TextLog {
   const style = (format: Parameters<typeof styleText>[0], text: string) =>
     hasColors ? styleText(format, text, { validateStream: false }) : text;
   const line = (at: number, text: string) => write(`${style("dim", timeOf(at))}  ${text}\n`);
   const say = (words: string, fields: Fields = {}) => line(Date.now(), `${words}${printable(detailsOf(fields))}`);
   return {
     tell: ({ at, name, words, tone }) => {
-      const color = ({ good: "green", bad: "red", plain: "reset" } as const)[tone];
-      line(at, `${style("bold", printable(name).padEnd(nameWidth))}  ${style(color, printable(words))}`);
+      const label = printable(name).padEnd(nameWidth);
+      const room = Math.max(leastWords, (columns?.() ?? Number.POSITIVE_INFINITY) - timeWidth - label.length - 2);
+      const said = shortened(printable(words), room);
+      const color = ({ good: "green", bad: "red", plain: undefined } as const)[tone];
+      line(at, `${style("bold", label)}  ${color ? style(color, said) : said}`);
     },
     info: (event, fields = {}) => {
       const found = sentences[event]?.(fields);
@@ -44,7 +49,14 @@ export function textLog({ write, hasColors, isDetailed }: TextLogOptions): TextL
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const nameWidth = 30;
+const timeWidth = 10;
+const nameWidth = 24;
+const leastWords = 40;
+
+/** One thing is one row of the terminal: the whole of it is in the timeline that the API shows. */
+function shortened(text: string, room: number): string {
+  return text.length <= room ? text : `${text.slice(0, room - 1)}…`;
+}
 
 /** Log lines that say something of environments. */
 const sentences: Readonly<Record<string, (fields: Fields) => string>> = {
