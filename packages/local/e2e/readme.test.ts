@@ -1,0 +1,110 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { jobClient } from "./job-client.ts";
+import { missingPrograms, runProgram } from "./program.ts";
+import { environmentFor, openStackTrial, root, type StackProcess } from "./stack-trial.ts";
+
+// A path with a blank, as many have one.
+const trial = openStackTrial("berth readme's-");
+const missing = missingPrograms("curl", "jq", "npm");
+let stack: StackProcess;
+
+beforeAll(async () => {
+  stack = await trial.start({ LOCAL_USERS: "ada" });
+});
+
+afterAll(() => trial.close());
+
+/** The fenced blocks of one language under a heading of a document, as they are printed. */
+function blocksOf(document: string, heading: string, language: string): string[] {
+  const text = readFileSync(join(root, document), "utf8");
+  const from = text.indexOf(`\n${heading}\n`);
+  const [, section = ""] = /^\n#+ .*\n([\s\S]*?)(?=\n##? |$(?![\s\S]))/.exec(text.slice(from)) ?? [];
+  const fences = section.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm);
+  const blocks = [...fences].filter(([, word]) => word === language).map(([, , block = ""]) => block);
+  if (from < 0 || blocks.length === 0) throw new Error(`${document} has no ${language} under "${heading}"`);
+  return blocks;
+}
+
+/** Runs a block as whoever pastes it into a shell of this checkout. */
+const paste = (block: string, settings: Readonly<Record<string, string>> = {}) =>
+  runProgram("/bin/sh", ["-c", block], { cwd: root, env: environmentFor(trial.home, settings) });
+
+describe("the README", () => {
+  it("has a first session that works pasted as a block, waits, shows log and SSH, and uses its disk twice", async ({
+    skip,
+  }) => {
+    skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
+    const [session = ""] = blocksOf("README.md", "## A first session", "sh");
+
+    const { code, stdout, stderr } = await paste(session);
+
+    const states = stdout.split("\n").flatMap((line) => (line.startsWith('{"status"') ? [JSON.parse(line)] : []));
+    const [first = "", second = ""] = stdout
+      .split("The next job")
+      .map((part) => part.split(/finds the file.*\n/).at(-1));
+    const dates = (text: string) => text.split("\n").filter((line) => /^\w{3} .*\d\d:\d\d:\d\d/.test(line));
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(states.filter(({ status }) => status === "active")).toHaveLength(2);
+    expect(states.at(-1)).toMatchObject({
+      ssh_command: expect.stringMatching(/^ssh -p \d+ gpu-dev-\w+@127\.0\.0\.1$/),
+    });
+    expect(stdout).toContain("Extension request submitted for 0.5 hours");
+    expect([dates(first).length, dates(second).length]).toEqual([1, 2]);
+    expect(dates(second)[0]).toBe(dates(first)[0]);
+  });
+
+  it("makes a shell the second user's, who sees no job of the first", async ({ skip }) => {
+    skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
+    const [session = "", , second = ""] = blocksOf("README.md", "## A first session", "sh");
+    const call = session.split("\n").find((line) => line.startsWith("call()"));
+
+    const { code, stdout, stderr } = await paste(`${call}\n${second}`);
+
+    expect([code, stdout, stderr]).toEqual([0, "0\n", ""]);
+  });
+
+  it("lets another user in by their file", async ({ skip }) => {
+    skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
+    const logIn = blocksOf("README.md", "### Share a machine", "sh").at(-1) ?? "";
+    const file = `${trial.home}/users/ada.env`.replace("'", "'\\''");
+
+    const { stdout } = await paste(`${logIn.replace("./ada.env", `'${file}'`)}printf %s "$API_KEY"`);
+
+    const me = await fetch(`${stack.url}/v1/keys`, { headers: { "x-api-key": stdout } });
+    expect(me.status).toBe(200);
+  });
+});
+
+describe("docs/log-in.md", () => {
+  it("logs in with credentials", async ({ skip }) => {
+    skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
+    const [curl = ""] = blocksOf("docs/log-in.md", "## With your credentials", "sh");
+
+    await expectKey(await paste(curl, await stack.env()));
+  });
+
+  it("logs in without sending a secret, in Node", async () => {
+    const [program = ""] = blocksOf("docs/log-in.md", "## Without sending a secret", "js");
+
+    await expectKey(await run(process.execPath, ["--input-type=module", "--eval", program]));
+  });
+
+  it("logs in without sending a secret, in Python", async ({ skip }) => {
+    const hasBotocore = await runProgram("python3", ["-c", "import botocore"], {}).catch(() => ({ code: 1 }));
+    skip(hasBotocore.code !== 0, "this python3 has no botocore");
+    const [program = ""] = blocksOf("docs/log-in.md", "## Without sending a secret", "python");
+
+    await expectKey(await run("python3", ["-c", program]));
+  });
+});
+
+async function run(program: string, words: readonly string[]) {
+  return runProgram(program, words, { cwd: trial.home, env: environmentFor(trial.home, await stack.env()) });
+}
+
+async function expectKey({ code, stdout, stderr }: { code: number | null; stdout: string; stderr: string }) {
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(await jobClient(stack.url, stdout.trim()).list()).toBeInstanceOf(Array);
+}
