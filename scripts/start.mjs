@@ -1,12 +1,14 @@
 // Plain JavaScript: this file is read before anything is compiled.
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { enableCompileCache } from "node:module";
+import { enableCompileCache, getCompileCacheDir } from "node:module";
 import { dirname, join } from "node:path";
 
 const program = join(import.meta.dirname, "start.ts");
 // Of a start two fifths of the processor time are the compiling of modules. Where it cannot be written nothing is kept.
-const { directory } = enableCompileCache(join(import.meta.dirname, "../node_modules/.cache/stack"));
+enableCompileCache(join(import.meta.dirname, "../node_modules/.cache/stack"));
+// Inside that, one for this very Node.
+const directory = getCompileCacheDir();
 // Once a process has stripped the types of one file it holds the 20 MB of the stripper until it ends (Node's amaro, in
 // WebAssembly): the first start has another process compile everything.
 if (directory !== undefined && readdirSync(directory).length === 0) {

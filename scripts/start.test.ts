@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -22,9 +31,9 @@ afterEach(() => {
 
 const environment = () => ({ ...process.env, BERTH_HOME: home, PORT: "0" });
 
-async function start(more: Readonly<Record<string, string>> = {}, options: readonly string[] = []) {
+async function start(more: NodeJS.ProcessEnv = {}, options: readonly string[] = [], cwd = root) {
   const words = [...options, "scripts/start.mjs"];
-  const process_ = spawn(process.execPath, words, { cwd: root, env: { ...environment(), ...more } });
+  const process_ = spawn(process.execPath, words, { cwd, env: { ...environment(), ...more } });
   child = process_;
   let output = "";
   for await (const chunk of process_.stdout) {
@@ -86,16 +95,21 @@ describe("npm start", () => {
     expect(paths.map(loads)).toEqual([true, false, false]);
   });
 
-  it("does not hold Node's stripper of types (20 MB), not even when nothing is compiled yet", async () => {
-    const tellsParts = 'process.once("SIGTERM", () => console.error(process.moduleLoadList.join("\\n")))';
-    const compiled = { NODE_COMPILE_CACHE: `${home}-compiled` };
-    const { process: running } = await start(compiled, [`--import=data:text/javascript,${tellsParts}`]);
+  it.each(["in NODE_COMPILE_CACHE", "in its usual place"])(
+    "does not hold Node's stripper of types (20 MB), not even when nothing is compiled yet %s",
+    async (place) => {
+      const tellsParts = 'process.once("SIGTERM", () => console.error(process.moduleLoadList.join("\\n")))';
+      const isUsual = place === "in its usual place";
+      const compiled = { NODE_COMPILE_CACHE: isUsual ? undefined : `${home}-compiled` };
+      const cwd = isUsual ? freshCheckout(`${home}-compiled`) : root;
+      const { process: running } = await start(compiled, [`--import=data:text/javascript,${tellsParts}`], cwd);
 
-    running.kill("SIGTERM");
-    const parts = await text(running.stderr);
+      running.kill("SIGTERM");
+      const parts = await text(running.stderr);
 
-    expect([parts.includes("NativeModule sqlite"), parts.includes("amaro")]).toEqual([true, false]);
-  });
+      expect([parts.includes("NativeModule sqlite"), parts.includes("amaro")]).toEqual([true, false]);
+    },
+  );
 
   it("says in one line what is wrong and fails", () => {
     const env = { ...environment(), KEY_TTL_HOURS: "soon" };
@@ -127,6 +141,20 @@ describe("npm start", () => {
     expect([status, stderr]).toEqual([1, sentence]);
   });
 });
+
+/** This project, but with a directory of installed packages in which nothing was compiled. Answers where it is. */
+function freshCheckout(path: string): string {
+  const link = (from: string, to: string, names: readonly string[]) => {
+    mkdirSync(to);
+    for (const name of names) symlinkSync(join(from, name), join(to, name));
+  };
+  const packages = readdirSync(join(root, "node_modules")).filter((name) => name !== ".cache");
+  link(root, path, ["packages", "functions", "package.json"]);
+  link(join(root, "node_modules"), join(path, "node_modules"), packages);
+  mkdirSync(join(path, "scripts"));
+  for (const name of ["start.mjs", "start.ts"]) copyFileSync(join(root, "scripts", name), join(path, "scripts", name));
+  return path;
+}
 
 /** Elsewhere than on Linux it is not known, and taken for none. */
 function firstPortOfUsers(): number {
