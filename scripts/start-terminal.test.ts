@@ -76,9 +76,9 @@ describe("npm start on a terminal", () => {
     expect(block).toMatch(/^ {2}docs +http:\/\/127\.0\.0\.1:\d+\/docs$/m);
     expect(block).toContain(`eval "$(BERTH_HOME='${home.replace("'", "'\\''")}' npm run --silent env)"`);
     expect(events(rest).map((line) => line.slice(10).replace(/ +/, " "))).toEqual([
-      "developer/my-train queued for 1 t4-small of g4dn.2xlarge",
+      "developer/my-train queued: 1 t4-small of g4dn.2xlarge",
       expect.stringMatching(/^developer\/my-train preparing: Capacity granted on /),
-      expect.stringMatching(/^developer\/my-train active until /),
+      expect.stringMatching(/^developer\/my-train active until (\w+ \d+ )?\d\d:\d\d$/),
     ]);
     expect(rest).not.toContain('{"');
     expect(events(rest).filter((line) => line.length > 80)).toEqual([]);

@@ -37,7 +37,7 @@ test("a life is told in the order it happened, each thing once", async () => {
   await look();
 
   expect(words()).toEqual([
-    "queued for 8 h100 of p5.48xlarge",
+    "queued: 8 h100 of p5.48xlarge",
     expect.stringMatching(/^preparing: Capacity granted on h100-\d$/),
     expect.stringMatching(/^active until (\w+ \d+ )?\d\d:\d\d$/),
     expect.stringMatching(/^stopping: Cancelled/),

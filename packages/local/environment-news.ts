@@ -120,7 +120,8 @@ function sentenceOf(environment: Environment, { n, phase, reason }: TimelineEntr
   const before = environment.events.timeline.find((entry) => entry.n === n - 1);
   const isNews = before?.phase !== phase;
   const phaseWords = isNews ? [n === 1 ? askedFor(environment) : nowIn(environment, phase)] : [];
-  const words = [...phaseWords, ...(reason === null ? [] : [reason])];
+  // Why it is active is how this machine runs it: the timeline says so, each time in the same words.
+  const words = [...phaseWords, ...(reason === null || (isNews && phase === "active") ? [] : [reason])];
   if (words.length === 0) return undefined;
   return { words: words.join(": "), tone: isNews ? (tones[phase] ?? "plain") : "plain" };
 }
@@ -133,7 +134,7 @@ function nowIn({ times: { endsAt } }: Environment, phase: Environment["phase"]):
 
 function askedFor({ size: { gpus, pool, instanceType }, disk }: Environment): string {
   const what = gpus > 0 ? `${gpus} ${pool} of ${instanceType}` : instanceType;
-  return `queued for ${what}${disk ? `, disk ${disk.name}` : ""}`;
+  return `queued: ${what}${disk ? `, disk ${disk.name}` : ""}`;
 }
 
 function answerOf({ times: { endsAt } }: Environment, action: Action): Sentence & { readonly at: number } {

@@ -93,6 +93,7 @@ async function readOutput(child: ChildProcess, lines: LogLine[]): Promise<string
   if (!child.stdout) throw new Error("npm start has no output");
   let url: string | undefined;
   createInterface({ input: child.stdout }).on("line", (line) => {
+    if (!line.startsWith("{")) return;
     const parsed = JSON.parse(line) as LogLine & { readonly url?: string };
     lines.push(parsed);
     if (parsed.event === "started") url ??= parsed.url;
