@@ -1,5 +1,6 @@
 import { registerHooks } from "node:module";
 import { resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { closeInherited } from "#local/inherited.ts";
 
 closeInherited();
@@ -22,7 +23,7 @@ output.started(stack, resolve(".berth"));
 await stopping;
 // Whatever hangs: the promise is that nothing is left after 2 s.
 setTimeout(() => process.exit(1), 1_950).unref();
-output.stopping(await stack.running().catch(() => []));
+output.stopping(await Promise.race([stack.running(), sleep(300, undefined)]).catch(() => undefined));
 await stack.stop();
 output.stopped(stack.home);
 process.exit(0);

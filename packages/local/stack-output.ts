@@ -10,7 +10,8 @@ import { textLog } from "./text-log.ts";
 export interface StackOutput extends Required<Pick<StackOptions, "log">>, Pick<StackOptions, "onNews"> {
   /** `usualHome` is where `npm run env` looks when no home is set. */
   started(stack: Stack, usualHome: string): void;
-  stopping(names: readonly string[]): void;
+  /** Undefined: they could not be found out in time. */
+  stopping(names: readonly string[] | undefined): void;
   stopped(home: string): void;
 }
 

@@ -58,7 +58,8 @@ test.each(["none", "bubblewrap, shared network", "bubblewrap, own network"])(
 test("say what Ctrl-C ends", () => {
   const names = ["a/1", "a/2", "a/3", "b/4", "b/5", "b/6", "b/7"];
 
-  expect([[], ["a/1"], names].map(stopLine)).toEqual([
+  expect([undefined, [], ["a/1"], names].map(stopLine)).toEqual([
+    "Stopping.",
     "Stopping. No environment runs.",
     "Stopping 1 environment: a/1",
     "Stopping 7 environments: a/1, a/2, a/3, b/4, b/5 and 2 more",

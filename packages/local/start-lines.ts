@@ -39,8 +39,9 @@ const meanings: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** What Ctrl-C ends, at the moment it does; `names` are those of the environments that run. */
-export function stopLine(names: readonly string[]): string {
+/** What Ctrl-C ends, at the moment it does; `names` are those of the environments that run, where they are known. */
+export function stopLine(names: readonly string[] | undefined): string {
+  if (names === undefined) return "Stopping.";
   if (names.length === 0) return "Stopping. No environment runs.";
   const shown = names.slice(0, mostNamed).join(", ");
   const more = names.length > mostNamed ? ` and ${names.length - mostNamed} more` : "";
