@@ -41,7 +41,7 @@ test("a life is told in the order it happened, each thing once", async () => {
     expect.stringMatching(/^preparing: Capacity granted on h100-\d$/),
     expect.stringMatching(/^active until (\w+ \d+ )?\d\d:\d\d$/),
     expect.stringMatching(/^stopping: Cancelled/),
-    expect.stringMatching(/^cancelled/),
+    "cancelled",
   ]);
   expect(new Set(news.map(({ name }) => name)).size).toBe(1);
   expect(news[2]?.tone).toBe("good");
@@ -68,6 +68,20 @@ test("what was asked of it is told once it is done or failed, and a warning with
     "Expires in 30 minutes",
     "Expires in 15 minutes",
   ]);
+});
+
+test("what failed says why", async () => {
+  const world = await memoryWorld();
+  const { news, look } = await watched(world);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+  const { uid, run } = await world.read("alice", "one");
+  world.compute.kill(uid, run.n);
+  await world.advance(60_000);
+
+  await look();
+
+  expect(news.at(-1)).toMatchObject({ words: expect.stringMatching(/^failed: (?!Everything)\S/), tone: "bad" });
 });
 
 test("what happened before is told to nobody", async () => {

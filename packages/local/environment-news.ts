@@ -1,7 +1,7 @@
 import type { Item, Stored, Table } from "#core/context.ts";
 import type { Action } from "#core/environments/actions.ts";
 import { parseEnvironment } from "#core/environments/parse.ts";
-import type { Environment } from "#core/environments/record.ts";
+import { type Environment, isEnded } from "#core/environments/record.ts";
 import type { TimelineEntry } from "#core/environments/timeline.ts";
 import { kindOfKey, userKey } from "#core/keys.ts";
 import { parseUser } from "#core/users/record.ts";
@@ -120,13 +120,19 @@ function sentenceOf(environment: Environment, { n, phase, reason }: TimelineEntr
   const before = environment.events.timeline.find((entry) => entry.n === n - 1);
   const isNews = before?.phase !== phase;
   const phaseWords = isNews ? [n === 1 ? askedFor(environment) : nowIn(environment, phase)] : [];
-  // Why it is active is how this machine runs it: the timeline says so, each time in the same words.
-  const words = [...phaseWords, ...(reason === null || (isNews && phase === "active") ? [] : [reason])];
+  const why = isNews ? whyNow(environment, phase, reason) : reason;
+  const words = [...phaseWords, ...(why === null ? [] : [why])];
   if (words.length === 0) return undefined;
   return { words: words.join(": "), tone: isNews ? (tones[phase] ?? "plain") : "plain" };
 }
 
 const tones: Readonly<Record<string, News["tone"]>> = { active: "good", completed: "good", failed: "bad" };
+
+/** What the timeline says each time in the same words is left out: how this machine runs it, and that it is removed. */
+function whyNow({ end }: Environment, phase: Environment["phase"], reason: string | null): string | null {
+  if (phase === "active") return null;
+  return isEnded({ phase }) ? (phase === "failed" ? (end.outcome?.reason ?? reason) : null) : reason;
+}
 
 function nowIn({ times: { endsAt } }: Environment, phase: Environment["phase"]): string {
   return phase === "active" && endsAt !== null ? `active until ${clockTime(endsAt)}` : phase;

@@ -21,10 +21,11 @@ test("is one row of the terminal, however long it is", () => {
   const { lines, log } = logOf({ columns: () => 80 });
 
   log.tell({ at, name: "developer/train", words: "x".repeat(200), tone: "plain" });
-  log.tell({ at, name: "n".repeat(60), words: "x".repeat(200), tone: "plain" });
+  log.tell({ at, name: `second/${"n".repeat(60)}1795278714`, words: "x".repeat(200), tone: "plain" });
 
-  expect(lines.map((line) => line.trimEnd().length)).toEqual([80, 10 + 60 + 2 + 40]);
+  expect(lines.map((line) => line.trimEnd().length)).toEqual([80, 80]);
   expect(lines[0]).toMatch(/x…\n$/);
+  expect(lines[1]).toMatch(/ second\/nnnnn…n1795278714 {2}x/);
 });
 
 test("colors stand where a terminal shows them", () => {

@@ -29,8 +29,10 @@ export function textLog({ write, hasColors, isDetailed, columns }: TextLogOption
   const say = (words: string, fields: Fields = {}) => line(Date.now(), `${words}${printable(detailsOf(fields))}`);
   return {
     tell: ({ at, name, words, tone }) => {
-      const label = printable(name).padEnd(nameWidth);
-      const room = Math.max(leastWords, (columns?.() ?? Number.POSITIVE_INFINITY) - timeWidth - label.length - 2);
+      const width = columns?.();
+      const whole = printable(name);
+      const label = (width === undefined ? whole : withoutMiddle(whole)).padEnd(nameWidth);
+      const room = Math.max(leastWords, (width ?? Number.POSITIVE_INFINITY) - timeWidth - label.length - 2);
       const said = shortened(printable(words), room);
       const color = ({ good: "green", bad: "red", plain: undefined } as const)[tone];
       line(at, `${style("bold", label)}  ${color ? style(color, said) : said}`);
@@ -52,6 +54,11 @@ type Fields = Readonly<Record<string, unknown>>;
 const timeWidth = 10;
 const nameWidth = 24;
 const leastWords = 40;
+
+/** Of a long name its beginning, whose it is, and its end, which tells it from others. */
+function withoutMiddle(name: string): string {
+  return name.length <= nameWidth ? name : `${name.slice(0, nameWidth - 12)}…${name.slice(-11)}`;
+}
 
 /** One thing is one row of the terminal: the whole of it is in the timeline that the API shows. */
 function shortened(text: string, room: number): string {
