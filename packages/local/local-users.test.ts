@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -68,12 +68,13 @@ it("lets in no more whom LOCAL_USERS no longer names, until it does again", asyn
   await start({ LOCAL_USERS: "ada,grace" });
   const ada = exportedIn(readFileSync(fileOf("ada"), "utf8"));
 
+  writeFileSync(join(home, "users", "note"), "somebody's own");
   const { url, usersDirectory } = await start({});
   const refused = await logIn({ ...ada, API_URL: url });
   const left = readdirSync(join(home, "users"));
   const again = await start({ LOCAL_USERS: "ada" });
 
-  expect([refused.status, usersDirectory, left]).toEqual([401, undefined, []]);
+  expect([refused.status, usersDirectory, left]).toEqual([401, undefined, ["note"]]);
   expect((await logIn({ ...ada, API_URL: again.url })).username).toBe("ada");
 });
 

@@ -11,14 +11,15 @@ interface Addresses {
 }
 
 /**
- * Writes `users/<name>.env`, mode 600, for each of LOCAL_USERS: what a shell of theirs needs to log in. Files of others
+ * Writes `users/<name>.env`, mode 600, for each of LOCAL_USERS: what a shell of theirs needs to log in. Those of others
  * are removed. Answers the directory, or undefined where there are none.
  */
 export function writeUserFiles(home: string, users: readonly LocalIdentity[], at: Addresses): string | undefined {
   const directory = join(home, "users");
   mkdirSync(directory, { mode: 0o700, recursive: true });
   const names = users.map(({ session }) => `${session}.env`);
-  for (const name of readdirSync(directory)) if (!names.includes(name)) rmSync(join(directory, name));
+  const left = readdirSync(directory).filter((name) => name.endsWith(".env") && !names.includes(name));
+  for (const name of left) rmSync(join(directory, name));
   for (const user of users) replaceFile(join(directory, `${user.session}.env`), exportLines(userVariables(user, at)));
   return users.length > 0 ? directory : undefined;
 }
