@@ -5,7 +5,7 @@ import { answer } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
 import { goDuration, wholeSeconds } from "#http/timestamp.ts";
-import { checkDependencies } from "./dependencies.ts";
+import { checkDependencies } from "./parts/dependencies.ts";
 
 const Up = z.enum(["up", "down"]);
 const Healthy = z.enum(["healthy", "unhealthy"]);

@@ -3,7 +3,7 @@ import { readOperation } from "#core/admin/operation.ts";
 import { answer } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { prometheusText, prometheusType } from "#http/prometheus.ts";
-import { metricFamilies } from "./metric-families.ts";
+import { metricFamilies } from "./parts/metric-families.ts";
 
 /**
  * Without a key, so never at the public address: whoever serves it chooses where. Its numbers come from the stores, so

@@ -4,7 +4,7 @@ import { table } from "#aws/table.ts";
 import { answer } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
-import { checkDependencies } from "./dependencies.ts";
+import { checkDependencies } from "./parts/dependencies.ts";
 
 const Readiness = z.object({ status: z.enum(["ready", "not ready"]) });
 

@@ -3,7 +3,7 @@ import { Problem } from "#core/problem.ts";
 import { isSessionId } from "#functions/onmemos/sessions/wire.ts";
 import { onmemosDialect } from "#http/dialects/onmemos.ts";
 import { socketIn } from "#http/socket.ts";
-import { findUsable, shellSession } from "./shell-session.ts";
+import { findUsable, shellSession } from "./parts/shell-session.ts";
 
 /** A shell in the browser: request and answer, no terminal (docs/apis/onmemos.md#web-shell). */
 export const socket = socketIn(onmemosDialect)(

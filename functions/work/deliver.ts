@@ -7,8 +7,8 @@ import type { BodyOf } from "#core/webhooks/event.ts";
 import { consumerLambda } from "#http/lambda.ts";
 import { eachLook, webhooks } from "#http/work.ts";
 import { toJobEvent } from "../gpu-dev/webhooks/wire.ts";
-import { toInstanceEvent } from "../novita/instances/webhook.ts";
-import { toEnvironmentEvent } from "./environment-event.ts";
+import { toInstanceEvent } from "../novita/instances/parts/webhook.ts";
+import { toEnvironmentEvent } from "./parts/environment-event.ts";
 
 /** Who words an event, by the dialect that made the environment; the others' events are told in the core's words. */
 const bodies: Readonly<Record<string, BodyOf>> = { "gpu-dev": toJobEvent, novita: toInstanceEvent };

@@ -41,7 +41,7 @@ test("no two endpoints share a route, and static ones come first", async () => {
   expect(paths).toEqual(paths.toSorted((one, other) => (one < other ? -1 : one > other ? 1 : 0)));
 });
 
-test("endpoints, consumers and schedules are found in folders; tests and wire tables are not even imported", async () => {
+test("endpoints, consumers and schedules are found in folders; tests, wire tables and parts are not even imported", async () => {
   const root = await mkdtemp(join(tmpdir(), "berth-catalog-"));
   const declare = (name: string, kind: string, more = "") =>
     writeFile(join(root, name), `export const ${kind} = { kind: "${kind}", method: "get", ${more} };\n`);
@@ -50,8 +50,9 @@ test("endpoints, consumers and schedules are found in folders; tests and wire ta
   await declare("d/things/list.ts", "endpoint", 'path: "/things/all"');
   await declare("look.ts", "consumer");
   await declare("sweep.ts", "schedule");
-  await writeFile(join(root, "plain.ts"), "export const endpoint = 1;\n");
-  for (const name of ["d/wire.ts", "d/x.test.ts"]) await writeFile(join(root, name), 'throw new Error("imported");\n');
+  await mkdir(join(root, "d/parts"));
+  for (const name of ["d/wire.ts", "d/x.test.ts", "d/parts/fields.ts"])
+    await writeFile(join(root, name), 'throw new Error("imported");\n');
 
   const catalog = await loadCatalog(pathToFileURL(`${root}/`));
 
@@ -59,6 +60,23 @@ test("endpoints, consumers and schedules are found in folders; tests and wire ta
   expect(catalog.consumers.map(({ name, file }) => [name, file])).toEqual([["look", "functions/look.ts"]]);
   expect(catalog.schedules.map(({ name }) => name)).toEqual(["sweep"]);
   expect(catalog.fallbacks).toEqual([]);
+  await rm(root, { recursive: true });
+});
+
+test.each([
+  ["export const endpoint = 1;", "functions/d/things/plain.ts declares no function: it belongs in d/things/parts/"],
+  [
+    'export const consumer = { kind: "consumer" }, helper = 1;',
+    "functions/d/things/plain.ts exports helper: it belongs in d/things/parts/",
+  ],
+])("a helper among the functions is refused with the place where it belongs: %s", async (text, reason) => {
+  const root = await mkdtemp(join(tmpdir(), "berth-catalog-"));
+  await mkdir(join(root, "d/things"), { recursive: true });
+  await writeFile(join(root, "d/things/plain.ts"), text);
+
+  const refused = loadCatalog(pathToFileURL(`${root}/`));
+
+  await expect(refused).rejects.toThrow(reason);
   await rm(root, { recursive: true });
 });
 

@@ -30,7 +30,7 @@ export async function loadCatalog(root: URL = new URL("../../functions/", import
   const names = files.filter(isFunctionFile).map((file) => file.replaceAll("\\", "/"));
   const modules = await Promise.all(names.sort().map((file) => loadModule(root, file)));
   const endpoints = declared<Endpoint>(modules, "endpoint");
-  return {
+  const catalog = {
     endpoints: inRoutingOrder(endpoints.map((entry) => ({ ...entry.thing, entry }))).map(({ entry }) => entry),
     internal: declared<Endpoint>(modules, "endpoint", "internal"),
     consumers: declared<Consumer>(modules, "consumer"),
@@ -38,6 +38,8 @@ export async function loadCatalog(root: URL = new URL("../../functions/", import
     fallbacks: declared<Fallback>(modules, "fallback"),
     sockets: declared<Socket>(modules, "socket"),
   };
+  requireFunctions(modules, Object.values(catalog).flat());
+  return catalog;
 }
 
 interface Module {
@@ -45,9 +47,25 @@ interface Module {
   readonly exported: Readonly<Record<string, unknown>>;
 }
 
-/** Tests and wire tables live among the functions and are none. */
+/** Tests, wire tables and what lies in a folder `parts` live among the functions and are none. */
 function isFunctionFile(file: string): boolean {
-  return file.endsWith(".ts") && !file.endsWith(".test.ts") && !/(^|[\\/])wire\.ts$/.test(file);
+  return file.endsWith(".ts") && !file.endsWith(".test.ts") && !/(^|[\\/])(wire\.ts$|parts[\\/])/.test(file);
+}
+
+const declarations: readonly string[] = ["endpoint", "internal", "consumer", "schedule", "fallback", "socket"];
+
+/**
+ * knip takes all that a function file exports for used (knip.json). So a helper among the functions, which may be dead,
+ * is refused here.
+ */
+function requireFunctions(modules: readonly Module[], entries: readonly Pick<Entry<unknown>, "file">[]): void {
+  const declaring = new Set(entries.map(({ file }) => file));
+  for (const { file, exported } of modules) {
+    const parts = `it belongs in ${file.slice(0, file.lastIndexOf("/") + 1)}parts/`;
+    if (!declaring.has(`functions/${file}`)) throw new Error(`functions/${file} declares no function: ${parts}`);
+    const other = Object.keys(exported).find((name) => name !== "handler" && !declarations.includes(name));
+    if (other !== undefined) throw new Error(`functions/${file} exports ${other}: ${parts}`);
+  }
 }
 
 async function loadModule(root: URL, file: string): Promise<Module> {

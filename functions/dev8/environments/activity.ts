@@ -4,9 +4,9 @@ import { touchEnvironment } from "#core/environments/touch.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#http/lambda.ts";
-import { ActivityReport, Snapshot, toReport } from "./activity-report.ts";
+import { ActivityReport, Snapshot, toReport } from "./parts/activity-report.ts";
+import { told, unknownWorkspace, workspaceOf } from "./parts/workspace.ts";
 import { success, WorkspaceRef } from "./wire.ts";
-import { told, unknownWorkspace, workspaceOf } from "./workspace.ts";
 
 const Recorded = success(
   "Activity recorded successfully",

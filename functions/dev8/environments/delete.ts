@@ -6,9 +6,9 @@ import { waitForEnvironment } from "#core/environments/wait.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#http/lambda.ts";
-import { DeleteWorkspace } from "./fields.ts";
+import { DeleteWorkspace } from "./parts/fields.ts";
+import { findWorkspace, hasContainer, told, unknownWorkspace } from "./parts/workspace.ts";
 import { statusOf, success } from "./wire.ts";
-import { findWorkspace, hasContainer, told, unknownWorkspace } from "./workspace.ts";
 
 const removed = "All data and resources have been permanently removed";
 const Deleted = success(

@@ -2,8 +2,8 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#http/lambda.ts";
+import { workspaceOf } from "./parts/workspace.ts";
 import { success, toWorkspace, Workspace, WorkspaceRef } from "./wire.ts";
-import { workspaceOf } from "./workspace.ts";
 
 const Retrieved = success("Environment retrieved successfully", z.object({ environment: Workspace }));
 

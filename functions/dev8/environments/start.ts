@@ -6,10 +6,10 @@ import { requestStart } from "#core/environments/start.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#http/lambda.ts";
-import { StartWorkspace } from "./fields.ts";
-import { newRun } from "./new-workspace.ts";
+import { StartWorkspace } from "./parts/fields.ts";
+import { newRun } from "./parts/new-workspace.ts";
+import { containerExists, findWorkspace, told, waitUntilRunning } from "./parts/workspace.ts";
 import { statusOf, success, toWorkspace, Workspace } from "./wire.ts";
-import { containerExists, findWorkspace, told, waitUntilRunning } from "./workspace.ts";
 
 const Started = success(
   "Workspace started successfully",

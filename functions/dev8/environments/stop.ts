@@ -7,9 +7,9 @@ import { waitForEnvironment } from "#core/environments/wait.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#http/lambda.ts";
-import { NamedWorkspace } from "./fields.ts";
+import { NamedWorkspace } from "./parts/fields.ts";
+import { findWorkspace, hasContainer, told } from "./parts/workspace.ts";
 import { statusOf, success } from "./wire.ts";
-import { findWorkspace, hasContainer, told } from "./workspace.ts";
 
 const preserved = "Container deleted, volumes preserved. Restart anytime to resume work.";
 const Stopped = success(

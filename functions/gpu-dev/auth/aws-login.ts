@@ -6,8 +6,8 @@ import { login } from "#core/users/login.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
-import { credentialsOf, hasRequest, LoginBody } from "./credentials.ts";
-import { signedRequestOf } from "./signed-request.ts";
+import { credentialsOf, hasRequest, LoginBody } from "./parts/credentials.ts";
+import { signedRequestOf } from "./parts/signed-request.ts";
 
 const LoggedIn = z.object({
   api_key: z.string(),

@@ -7,7 +7,7 @@ import { reasonText } from "#core/pools/reasons.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
-import { Submission, sizeOf, smallerSizesOf } from "./submission.ts";
+import { Submission, sizeOf, smallerSizesOf } from "./parts/submission.ts";
 
 const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });
 const Times = z.object({

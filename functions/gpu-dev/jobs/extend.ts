@@ -5,7 +5,7 @@ import type { Settings } from "#core/context.ts";
 import { requestExtension } from "#core/environments/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
-import { durationHours } from "./submission.ts";
+import { durationHours } from "./parts/submission.ts";
 import { ActionRequested, JobRef, jobIdOf, toActionRequested } from "./wire.ts";
 
 const ExtendJob = (settings: Settings) => z.object({ extension_hours: durationHours(settings) });

@@ -7,7 +7,7 @@ import { answer } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
 import { wholeNumber } from "#http/query.ts";
-import { newestLines } from "./log-lines.ts";
+import { newestLines } from "./parts/log-lines.ts";
 import { JobRef, jobIdOf } from "./wire.ts";
 
 const Tail = z.object({ tail: wholeNumber(1, 10_000).default(200) });

@@ -8,7 +8,7 @@ import { createEnvironment } from "#core/environments/create.ts";
 import { checkReceiver } from "#core/webhooks/receiver.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
-import { diskOf, Submission, sizeOf } from "./submission.ts";
+import { diskOf, Submission, sizeOf } from "./parts/submission.ts";
 import { podNameOf } from "./wire.ts";
 
 const Submitted = z.object({

@@ -4,7 +4,7 @@ import { table } from "#aws/table.ts";
 import { requestGuest } from "#core/environments/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#http/lambda.ts";
-import { githubName } from "./submission.ts";
+import { githubName } from "./parts/submission.ts";
 import { ActionRequested, JobRef, jobIdOf, statusOf, toActionRequested } from "./wire.ts";
 
 const NewUser = z.object({ github_username: z.string().regex(githubName) });

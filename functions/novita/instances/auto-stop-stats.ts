@@ -5,7 +5,7 @@ import { listEnvironments } from "#core/environments/read.ts";
 import type { Environment } from "#core/environments/record.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#http/lambda.ts";
-import { idlePolicy } from "./new-instance.ts";
+import { idlePolicy } from "./parts/new-instance.ts";
 import { milliseconds } from "./wire.ts";
 
 const AutoStopStats = z.object({

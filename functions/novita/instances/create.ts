@@ -6,10 +6,10 @@ import { table } from "#aws/table.ts";
 import { createEnvironment } from "#core/environments/create.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#http/lambda.ts";
-import { catalogueOf } from "../catalogue.ts";
-import { NewInstance, newInstance } from "./new-instance.ts";
-import { readyTimeOf } from "./operation.ts";
-import { refuseBadReceiver } from "./receiver.ts";
+import { catalogueOf } from "../parts/catalogue.ts";
+import { NewInstance, newInstance } from "./parts/new-instance.ts";
+import { readyTimeOf } from "./parts/operation.ts";
+import { refuseBadReceiver } from "./parts/receiver.ts";
 
 const Created = z.object({
   instanceId: z.string(),

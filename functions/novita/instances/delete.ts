@@ -5,7 +5,7 @@ import { requestDelete } from "#core/environments/delete.ts";
 import { waitForEnvironment } from "#core/environments/wait.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#http/lambda.ts";
-import { instanceOf } from "./named.ts";
+import { instanceOf } from "./parts/named.ts";
 import { InstanceRef } from "./wire.ts";
 
 const Deleted = z.object({ instanceId: z.string(), status: z.literal("deleted"), message: z.string() });

@@ -3,7 +3,7 @@ import { table } from "#aws/table.ts";
 import { touchEnvironment } from "#core/environments/touch.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#http/lambda.ts";
-import { instanceOf } from "./named.ts";
+import { instanceOf } from "./parts/named.ts";
 import { InstanceRef, milliseconds } from "./wire.ts";
 
 const LastUsed = z.object({

@@ -5,7 +5,7 @@ import { listEnvironments } from "#core/environments/read.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#http/lambda.ts";
 import { wholeNumber } from "#http/query.ts";
-import { showInstances } from "./show.ts";
+import { showInstances } from "./parts/show.ts";
 import { Instance } from "./wire.ts";
 
 const ListInstances = z.object({ limit: wholeNumber(1, 500).default(500), offset: wholeNumber(0).default(0) });

@@ -4,10 +4,10 @@ import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#http/lambda.ts";
-import { instanceNamed } from "./named.ts";
-import { required } from "./new-instance.ts";
-import { StartOperation } from "./operation.ts";
-import { StartInstance, startInstance } from "./start-instance.ts";
+import { instanceNamed } from "./parts/named.ts";
+import { required } from "./parts/new-instance.ts";
+import { StartOperation } from "./parts/operation.ts";
+import { StartInstance, startInstance } from "./parts/start-instance.ts";
 
 const StartNamed = StartInstance.extend({
   instanceName: required("Instance name is required for name-based starting"),

@@ -4,9 +4,9 @@ import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#http/lambda.ts";
-import { instanceOf } from "./named.ts";
-import { StartOperation } from "./operation.ts";
-import { StartInstance, startInstance } from "./start-instance.ts";
+import { instanceOf } from "./parts/named.ts";
+import { StartOperation } from "./parts/operation.ts";
+import { StartInstance, startInstance } from "./parts/start-instance.ts";
 import { InstanceRef } from "./wire.ts";
 
 export const endpoint = novita.post(

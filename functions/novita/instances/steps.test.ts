@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { DeliveryEvent } from "#core/webhooks/event.ts";
 import { instanceWorld } from "#testing/instance-world.ts";
-import { toInstanceEvent } from "./webhook.ts";
+import { toInstanceEvent } from "./parts/webhook.ts";
 import { statusOf } from "./wire.ts";
 
 const first = { run: { n: 1, error: null }, end: { outcome: null }, goal: { desired: "active" } } as const;

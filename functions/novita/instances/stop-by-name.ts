@@ -4,10 +4,10 @@ import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#http/lambda.ts";
-import { instanceNamed } from "./named.ts";
-import { required } from "./new-instance.ts";
-import { StopOperation } from "./operation.ts";
-import { StopInstance, stopInstance } from "./stop-instance.ts";
+import { instanceNamed } from "./parts/named.ts";
+import { required } from "./parts/new-instance.ts";
+import { StopOperation } from "./parts/operation.ts";
+import { StopInstance, stopInstance } from "./parts/stop-instance.ts";
 
 const StopNamed = StopInstance.extend({ instanceName: required("Instance name is required for name-based stopping") });
 

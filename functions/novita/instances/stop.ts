@@ -4,9 +4,9 @@ import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#http/lambda.ts";
-import { instanceOf } from "./named.ts";
-import { StopOperation } from "./operation.ts";
-import { StopInstance, stopInstance } from "./stop-instance.ts";
+import { instanceOf } from "./parts/named.ts";
+import { StopOperation } from "./parts/operation.ts";
+import { StopInstance, stopInstance } from "./parts/stop-instance.ts";
 import { InstanceRef } from "./wire.ts";
 
 export const endpoint = novita.post(

@@ -2,8 +2,8 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#http/lambda.ts";
-import { hitRatioOf, readCaches, totalOf } from "../cache-numbers.ts";
 import { milliseconds } from "../instances/wire.ts";
+import { hitRatioOf, readCaches, totalOf } from "../parts/cache-numbers.ts";
 
 const Numbers = z.object({ size: z.number(), hitRatio: z.number(), hits: z.number(), misses: z.number() });
 

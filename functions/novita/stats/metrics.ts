@@ -4,9 +4,9 @@ import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#http/lambda.ts";
 import { requestTally } from "#http/request-tally.ts";
-import { readCaches, totalOf } from "../cache-numbers.ts";
 import { milliseconds } from "../instances/wire.ts";
-import { countJobs } from "./job-counts.ts";
+import { readCaches, totalOf } from "../parts/cache-numbers.ts";
+import { countJobs } from "./parts/job-counts.ts";
 
 const Counts = z.record(z.string(), z.number());
 const Metrics = z.object({

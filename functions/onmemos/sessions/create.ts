@@ -3,8 +3,8 @@ import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { lambda } from "#http/lambda.ts";
-import { createSession } from "./create-session.ts";
-import { CreateSession, wantedSession } from "./new-session.ts";
+import { createSession } from "./parts/create-session.ts";
+import { CreateSession, wantedSession } from "./parts/new-session.ts";
 import { Session, toSession } from "./wire.ts";
 
 export const endpoint = onmemos.post(

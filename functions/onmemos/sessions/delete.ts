@@ -3,7 +3,7 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { lambda } from "#http/lambda.ts";
-import { deleteSession } from "./delete-session.ts";
+import { deleteSession } from "./parts/delete-session.ts";
 import { SessionRef } from "./wire.ts";
 
 export const endpoint = onmemos.delete(

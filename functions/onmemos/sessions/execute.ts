@@ -1,5 +1,5 @@
 import { onmemos } from "#http/dialects/onmemos.ts";
-import { runIn, shellCommand } from "../commands/run.ts";
+import { runIn, shellCommand } from "../commands/parts/run.ts";
 import { CommandResult, ExecuteSession, toCommandResult } from "../commands/wire.ts";
 import { SessionRef } from "./wire.ts";
 

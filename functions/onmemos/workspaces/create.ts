@@ -3,8 +3,8 @@ import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { lambda } from "#http/lambda.ts";
-import { createSession } from "../sessions/create-session.ts";
-import { CreateWorkspace, wantedWorkspace } from "../sessions/new-session.ts";
+import { createSession } from "../sessions/parts/create-session.ts";
+import { CreateWorkspace, wantedWorkspace } from "../sessions/parts/new-session.ts";
 import { toWorkspace, Workspace } from "./wire.ts";
 
 export const endpoint = onmemos.post(

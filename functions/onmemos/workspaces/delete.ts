@@ -3,7 +3,7 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { lambda } from "#http/lambda.ts";
-import { deleteSession } from "../sessions/delete-session.ts";
+import { deleteSession } from "../sessions/parts/delete-session.ts";
 import { WorkspaceRef } from "./wire.ts";
 
 const Deleted = z.object({ message: z.literal("Workspace deleted successfully") });

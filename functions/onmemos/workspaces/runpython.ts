@@ -1,5 +1,5 @@
 import { onmemos } from "#http/dialects/onmemos.ts";
-import { pythonProgram, runIn } from "../commands/run.ts";
+import { pythonProgram, runIn } from "../commands/parts/run.ts";
 import { RunPython, toCommandResult, WorkspaceResult } from "../commands/wire.ts";
 import { WorkspaceRef } from "./wire.ts";
 

@@ -1,5 +1,5 @@
 import { onmemos } from "#http/dialects/onmemos.ts";
-import { runIn, shellCommand } from "../commands/run.ts";
+import { runIn, shellCommand } from "../commands/parts/run.ts";
 import { ExecuteWorkspace, toCommandResult, WorkspaceResult } from "../commands/wire.ts";
 import { WorkspaceRef } from "./wire.ts";
 

@@ -6,8 +6,8 @@ import { createEnvironment } from "#core/environments/create.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { lambda } from "#http/lambda.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
-import { withFreeId } from "./free-id.ts";
-import { newSession } from "./new-session.ts";
+import { withFreeId } from "./parts/free-id.ts";
+import { newSession } from "./parts/new-session.ts";
 import { workspaceUrl } from "./wire.ts";
 
 const CreateSession = z.object({ user_id: z.string().min(1).max(320) });

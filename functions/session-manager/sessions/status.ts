@@ -1,7 +1,7 @@
 import { table } from "#aws/table.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { lambda } from "#http/lambda.ts";
-import { readSession } from "./state.ts";
+import { readSession } from "./parts/state.ts";
 import { SessionRef, SessionState } from "./wire.ts";
 
 export const endpoint = sessionManager.get(

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { Context } from "#core/context.ts";
 import type { Environment } from "#core/environments/record.ts";
 import { readExpectedStart } from "#core/pools/expected-start.ts";
-import { type InstanceStatus, instanceStatuses, milliseconds } from "./wire.ts";
+import { type InstanceStatus, instanceStatuses, milliseconds } from "../wire.ts";
 
 const Operation = z.object({
   instanceId: z.string(),

@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import { countWaiting } from "#core/chat/read.ts";
 import type { UserContext } from "#core/context.ts";
-import { type SessionRef, type SessionState, sessionOf, toSessionState } from "./wire.ts";
+import { type SessionRef, type SessionState, sessionOf, toSessionState } from "../wire.ts";
 
 /** The session that a path names, as it is now: reading it changes nothing. */
 export async function readSession(

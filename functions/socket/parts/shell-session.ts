@@ -7,7 +7,7 @@ import { keyText } from "#core/keys.ts";
 import { Problem } from "#core/problem.ts";
 import { withoutKeys } from "#http/redaction.ts";
 import type { Channel, Closing, SocketSession } from "#http/socket.ts";
-import { type ClientFrame, fromFrame, goodbye, HOME, pong, toError, toResult, toWelcome } from "./wire.ts";
+import { type ClientFrame, fromFrame, goodbye, HOME, pong, toError, toResult, toWelcome } from "../wire.ts";
 
 type ShellContext = UserContext<"table" | "queue" | "compute">;
 

@@ -9,9 +9,9 @@ import { waitForEnvironment } from "#core/environments/wait.ts";
 import type { NewThing } from "#core/idempotency.ts";
 import { environmentKey } from "#core/keys.ts";
 import { Conflict, Problem } from "#core/problem.ts";
+import { statusOf, type WorkspaceStatus } from "../wire.ts";
 import { hostLabelsOf } from "./host-label.ts";
 import { newWorkspace } from "./new-workspace.ts";
-import { statusOf, type WorkspaceStatus } from "./wire.ts";
 import { containerExists, waitUntilRunning } from "./workspace.ts";
 
 type NewBody = Parameters<typeof newWorkspace>[1];

@@ -6,7 +6,7 @@ import type { Size } from "#core/environments/record.ts";
 import { findInstanceType, unitsPerNode } from "#core/fleet.ts";
 import type { NewThing } from "#core/idempotency.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
-import type { Catalogue, Product } from "../catalogue.ts";
+import type { Catalogue, Product } from "../../parts/catalogue.ts";
 
 const MINUTE_MS = 60_000;
 /** No end of its own: a guess for the plan alone. */

@@ -4,8 +4,8 @@ import type { NewEnvironment } from "#core/environments/create.ts";
 import { type Policy, reservation } from "#core/environments/policy.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
 import type { NewThing } from "#core/idempotency.ts";
-import { EnvVars } from "#functions/shared/env-vars.ts";
-import { bucketName, MOST_TTL_MINUTES, serviceName } from "./wire.ts";
+import { EnvVars } from "../../../shared/parts/env-vars.ts";
+import { bucketName, MOST_TTL_MINUTES, serviceName } from "../wire.ts";
 
 const MINUTE_MS = 60_000;
 const WORKSPACE_GB = 10;

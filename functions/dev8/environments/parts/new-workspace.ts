@@ -5,8 +5,8 @@ import type { Size } from "#core/environments/record.ts";
 import type { StartChanges } from "#core/environments/start.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
 import type { NewThing } from "#core/idempotency.ts";
+import type { WorkspaceLabels } from "../wire.ts";
 import { type StartWorkspace, variableOf } from "./fields.ts";
-import type { WorkspaceLabels } from "./wire.ts";
 
 /** No end of its own: a guess for the plan alone. */
 const USUAL_MS = 8 * 3_600_000;

@@ -3,8 +3,8 @@ import type { UserContext } from "#core/context.ts";
 import { openJupyter } from "#core/environments/doors.ts";
 import type { Environment } from "#core/environments/record.ts";
 import { readAdvice } from "#core/pools/advice.ts";
-import { instanceDoors } from "../instance-doors.ts";
-import { type Instance, type OpenJupyter, toInstance } from "./wire.ts";
+import { instanceDoors } from "../../parts/instance-doors.ts";
+import { type Instance, type OpenJupyter, toInstance } from "../wire.ts";
 
 /** Instances as they are now, with what the plan says to those that wait: one batch read for all of them. */
 export async function showInstances(

@@ -3,7 +3,7 @@ import type { UserContext } from "#core/context.ts";
 import { findEnvironment, listEnvironments } from "#core/environments/read.ts";
 import type { Environment } from "#core/environments/record.ts";
 import { Problem } from "#core/problem.ts";
-import type { InstanceRef } from "./wire.ts";
+import type { InstanceRef } from "../wire.ts";
 
 /** The instance of a path; throws `notFound` for what has not the form of an id, too. */
 export async function instanceOf(

@@ -1,7 +1,7 @@
 import type { UserContext } from "#core/context.ts";
 import { requestDelete } from "#core/environments/delete.ts";
 import { labelEnvironment } from "#core/environments/label.ts";
-import { type Called, deletedLabel, notFound, sessionOf } from "./wire.ts";
+import { type Called, deletedLabel, notFound, sessionOf } from "../wire.ts";
 
 /** Deletes a session, once: its end is not waited for. Throws `notFound`, also for one that is being deleted. */
 export async function deleteSession(ctx: UserContext<"table" | "queue">, id: string, called: Called): Promise<void> {

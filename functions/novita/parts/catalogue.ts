@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import * as z from "zod";
 import type { Settings } from "#core/context.ts";
 import { findInstanceType } from "#core/fleet.ts";
-import bundled from "./catalogue.json" with { type: "json" };
+import bundled from "../catalogue.json" with { type: "json" };
 import { type LookupCache, lookupCache } from "./lookup-cache.ts";
 
 const MOST_GPUS = 8;

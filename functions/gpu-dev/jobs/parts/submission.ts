@@ -4,8 +4,8 @@ import type { NewDisk } from "#core/disks/create.ts";
 import type { Size } from "#core/environments/record.ts";
 import { findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
-import { EnvVars } from "../../shared/env-vars.ts";
-import { DEFAULT_SIZE_GB, DiskName, DiskSizeGb } from "../disks/wire.ts";
+import { EnvVars } from "../../../shared/parts/env-vars.ts";
+import { DEFAULT_SIZE_GB, DiskName, DiskSizeGb } from "../../disks/wire.ts";
 
 const typeNames = instanceTypes.map((type) => type.name) as [string, ...string[]];
 const MOST_COMMAND_BYTES = 16 * 1024;

@@ -3,11 +3,11 @@ import type { UserContext } from "#core/context.ts";
 import type { Environment } from "#core/environments/record.ts";
 import { requestStart } from "#core/environments/start.ts";
 import { Problem } from "#core/problem.ts";
-import { catalogueOf } from "../catalogue.ts";
+import { catalogueOf } from "../../parts/catalogue.ts";
+import { type InstanceStatus, statusOf } from "../wire.ts";
 import { policyFor, portsOf, WebhookUrl } from "./new-instance.ts";
 import { readyTimeOf, type StartOperation, toOperation } from "./operation.ts";
 import { refuseBadReceiver } from "./receiver.ts";
-import { type InstanceStatus, statusOf } from "./wire.ts";
 
 const TargetPort = z.int().min(1).max(65_535).optional();
 

@@ -4,8 +4,8 @@ import type { Environment } from "#core/environments/record.ts";
 import { waitForEnvironment } from "#core/environments/wait.ts";
 import { Problem } from "#core/problem.ts";
 import { Refusal } from "#http/refusal.ts";
+import { regionOf, type WorkspaceStatus } from "../wire.ts";
 import { idForm } from "./fields.ts";
-import { regionOf, type WorkspaceStatus } from "./wire.ts";
 
 interface Named {
   readonly workspaceId: string;

@@ -2,10 +2,10 @@ import * as z from "zod";
 import type { UserContext } from "#core/context.ts";
 import type { Environment } from "#core/environments/record.ts";
 import { requestStop } from "#core/environments/stop.ts";
+import { type InstanceStatus, statusOf } from "../wire.ts";
 import { WebhookUrl } from "./new-instance.ts";
 import { type StopOperation, toOperation } from "./operation.ts";
 import { refuseBadReceiver } from "./receiver.ts";
-import { type InstanceStatus, statusOf } from "./wire.ts";
 
 export const StopInstance = z.object({ webhookUrl: WebhookUrl });
 

@@ -1,5 +1,5 @@
 import type { DeliveryEvent } from "#core/webhooks/event.ts";
-import { doorsOf, type InstanceStatus, milliseconds, statusOf } from "./wire.ts";
+import { doorsOf, type InstanceStatus, milliseconds, statusOf } from "../wire.ts";
 
 /** Those that a receiver is told: `creating` is the answer of the create, and to stop is told when it is done. */
 const told: readonly InstanceStatus[] = ["starting", "running", "health_checking", "ready", "failed", "stopped"];

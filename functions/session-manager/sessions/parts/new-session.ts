@@ -4,7 +4,7 @@ import type { Policy } from "#core/environments/policy.ts";
 import type { Size } from "#core/environments/record.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
 import type { NewThing } from "#core/idempotency.ts";
-import { hostLabelOf, resourcesOf } from "./wire.ts";
+import { hostLabelOf, resourcesOf } from "../wire.ts";
 
 /** No end of its own: a guess for the plan alone. */
 const USUAL_MS = 8 * 3_600_000;
