@@ -10,7 +10,8 @@ const stack = [
 /** They start processes, or change what their own process holds: each file has one to itself. */
 const processes = [
   "packages/{local,process}/**/*.test.ts",
-  "packages/http/{lambda,comments}.test.ts",
+  "packages/lambda/lambda.test.ts",
+  "packages/http/comments.test.ts",
   "packages/testing/simulator/{simulator,tools}.test.ts",
   "functions/work/plan-stack.test.ts",
   "scripts/**/*.test.ts",

@@ -2,7 +2,7 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { sweep } from "#core/sweep.ts";
 import { cron } from "#http/cron.ts";
-import { scheduleLambda } from "#http/lambda.ts";
+import { scheduleLambda } from "#lambda/lambda.ts";
 
 /** Sends a look for whatever is due. */
 export const schedule = cron.every({ minutes: 1, atStart: true, uses: ["table", "queue"] }, sweep);

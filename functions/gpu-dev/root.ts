@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 
 /** Printed by the API's document, key for key (docs/apis/common.md#public-endpoints). */
 const Root = z.object({

@@ -3,7 +3,7 @@ import { Problem } from "#core/problem.ts";
 import { answer } from "#http/answer.ts";
 import { readAsset } from "#http/asset.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 
 // The validator badge of Swagger UI would ask a foreign host.
 const start = `SwaggerUIBundle({

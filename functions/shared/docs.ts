@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { answer } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 
 /** Every address is relative: the page works behind a path prefix and asks no other host. */
 const page = `<!doctype html>

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { readAsset } from "#http/asset.ts";
 import { fallbackFor } from "#http/fallback.ts";
-import { fallbackLambda } from "#http/lambda.ts";
 import type { Route } from "#http/routes.ts";
+import { fallbackLambda } from "#lambda/lambda.ts";
 
 const Functions = z.array(z.object({ kind: z.string(), method: z.string().optional(), path: z.string().optional() }));
 const Routed = z.object({ method: z.enum(["get", "post", "put", "delete"]), path: z.string() });

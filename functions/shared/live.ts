@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 
 export const endpoint = gpuDev.get(
   "/live",

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { answer } from "#http/answer.ts";
 import { readAsset } from "#http/asset.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 
 export const endpoint = gpuDev.get(
   "/openapi.json",

@@ -3,7 +3,7 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { answer } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { checkDependencies } from "./parts/dependencies.ts";
 
 const Readiness = z.object({ status: z.enum(["ready", "not ready"]) });

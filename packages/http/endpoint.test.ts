@@ -1,23 +1,12 @@
 import { expect, expectTypeOf, test } from "vitest";
 import * as z from "zod";
-import type { Queue, Table, UserContext } from "#core/context.ts";
+import type { UserContext } from "#core/context.ts";
 import { trialRuntime } from "#testing/trial-endpoints.ts";
 import { answer } from "./answer.ts";
 import { compose } from "./compose.ts";
 import { gpuDev } from "./dialects/gpu-dev.ts";
-import type { Endpoint } from "./endpoint.ts";
-import { lambda } from "./lambda.ts";
 
 const Status = z.object({ status: z.enum(["on", "off"]) });
-const make = {
-  table: (): Table => {
-    throw new Error("made");
-  },
-  queue: (): Queue => {
-    throw new Error("made");
-  },
-};
-
 test("an endpoint is plain data with the documented defaults", () => {
   const endpoint = gpuDev.post("/v1/x", { summary: "X", uses: ["queue"], reply: Status }, async () => ({
     status: "on" as const,
@@ -72,34 +61,6 @@ test("a verb's types come from its options", () => {
   gpuDev.get("/v1/x", { summary: "X", uses: [], reply: Status }, async () => ({}));
   // @ts-expect-error an answer whose body the schema does not know
   gpuDev.get("/v1/x", { summary: "X", uses: [], reply: Status }, async () => answer({ status: "maybe" as const }, {}));
-});
-
-test("the compiler wants exactly the adapters that an endpoint needs", () => {
-  const withQueue = gpuDev.get("/v1/a", { summary: "A", uses: ["queue"], reply: Status }, async () => ({
-    status: "on" as const,
-  }));
-  const plain = gpuDev.get("/v1/b", { summary: "B", uses: [], reply: Status }, async () => ({ status: "on" as const }));
-  const open = gpuDev.get("/v1/c", { summary: "C", uses: [], public: true, reply: Status }, async () => ({
-    status: "on" as const,
-  }));
-  expectTypeOf(withQueue).toEqualTypeOf<Endpoint<"queue" | "table">>();
-
-  lambda(withQueue, make);
-  lambda(plain, { table: make.table });
-  lambda(open, {});
-  // @ts-expect-error one too few
-  lambda(withQueue, { queue: make.queue });
-  // @ts-expect-error keys are read from the table
-  lambda(plain, {});
-  // @ts-expect-error one too many
-  lambda(plain, make);
-  // @ts-expect-error one too many for a public endpoint
-  lambda(open, { table: make.table });
-  // @ts-expect-error the wrong port under a name
-  lambda(plain, { table: make.queue });
-
-  expect(withQueue.uses).toEqual(["queue", "table"]);
-  expect(open.uses).toEqual([]);
 });
 
 test("the compiler refuses to compose an endpoint without its ports", async () => {

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { systemIds } from "#aws/ids.ts";
 import { manualClock } from "#testing/clock.ts";
+import { seededIds } from "#testing/ids.ts";
 import { type IdForm, newWireId, shortRandom } from "./wire-id.ts";
 
-const ids = systemIds();
+const ids = seededIds();
 const clock = manualClock(Date.UTC(2025, 7, 24, 19, 13, 31) + 999);
 
 test.each<[IdForm, RegExp]>([

@@ -3,7 +3,7 @@ import { table } from "#aws/table.ts";
 import { touchEnvironment } from "#core/environments/touch.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { ActivityReport, Snapshot, toReport } from "./parts/activity-report.ts";
 import { told, unknownWorkspace, workspaceOf } from "./parts/workspace.ts";
 import { success, WorkspaceRef } from "./wire.ts";

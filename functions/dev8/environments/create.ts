@@ -3,7 +3,7 @@ import { queue } from "#aws/queue.ts";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { CreateWorkspace } from "./parts/fields.ts";
 import { makeWorkspace } from "./parts/make-workspace.ts";
 import { statusOf, success, toWorkspace, Workspace } from "./wire.ts";

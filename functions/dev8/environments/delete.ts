@@ -5,7 +5,7 @@ import { requestDelete } from "#core/environments/delete.ts";
 import { waitForEnvironment } from "#core/environments/wait.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { DeleteWorkspace } from "./parts/fields.ts";
 import { findWorkspace, hasContainer, told, unknownWorkspace } from "./parts/workspace.ts";
 import { statusOf, success } from "./wire.ts";

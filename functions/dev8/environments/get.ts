@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { workspaceOf } from "./parts/workspace.ts";
 import { success, toWorkspace, Workspace, WorkspaceRef } from "./wire.ts";
 

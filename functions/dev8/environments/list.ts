@@ -2,7 +2,7 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { listEnvironments } from "#core/environments/read.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { success, toWorkspace, Workspace } from "./wire.ts";
 
 const Retrieved = success(

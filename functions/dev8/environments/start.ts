@@ -5,7 +5,7 @@ import { table } from "#aws/table.ts";
 import { requestStart } from "#core/environments/start.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { StartWorkspace } from "./parts/fields.ts";
 import { newRun } from "./parts/new-workspace.ts";
 import { containerExists, findWorkspace, told, waitUntilRunning } from "./parts/workspace.ts";

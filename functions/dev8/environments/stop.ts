@@ -6,7 +6,7 @@ import { requestStop } from "#core/environments/stop.ts";
 import { waitForEnvironment } from "#core/environments/wait.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { NamedWorkspace } from "./parts/fields.ts";
 import { findWorkspace, hasContainer, told } from "./parts/workspace.ts";
 import { statusOf, success } from "./wire.ts";

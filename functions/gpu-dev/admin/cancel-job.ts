@@ -4,7 +4,7 @@ import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { cancelAnybodys } from "#core/admin/jobs.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { ActionRequested, JobRef, jobIdOf, toActionRequested } from "../jobs/wire.ts";
 
 /** The user need not be named; who names him reaches a job that was submitted this very second. */

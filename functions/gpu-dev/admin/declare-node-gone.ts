@@ -3,7 +3,7 @@ import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { declareNodeGone } from "#core/pools/node-gone.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { NodeGone, NodePath } from "./wire.ts";
 
 export const endpoint = gpuDev.post(

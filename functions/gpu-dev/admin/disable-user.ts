@@ -4,7 +4,7 @@ import { audited } from "#core/admin/audit.ts";
 import { Problem } from "#core/problem.ts";
 import { disableUser } from "#core/users/disable.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { UserRef, UserState } from "./wire.ts";
 
 export const endpoint = gpuDev.post(

@@ -3,7 +3,7 @@ import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { drainPool } from "#core/pools/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { AdmissionState, gpuTypeOf, PoolRef, toAdmissionState } from "./wire.ts";
 
 export const endpoint = gpuDev.post(

@@ -4,7 +4,7 @@ import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { endRecord } from "#core/admin/end-record.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 
 /** As the alarm names it: partition and sort key with a bar between. */
 const EndRecord = z.object({ key: z.string().min(1).max(2048) });

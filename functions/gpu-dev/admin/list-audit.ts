@@ -2,8 +2,8 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { listAudit } from "#core/admin/audit.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
 import { wholeNumber } from "#http/query.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { AuditEntry, toAuditEntry } from "./wire.ts";
 
 const ListAudit = z.object({

@@ -5,8 +5,8 @@ import { listAnybodys, readUsernames } from "#core/admin/jobs.ts";
 import type { Brief } from "#core/environments/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
 import { wholeNumber } from "#http/query.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { jobStatuses, statusOf, toJobSummary } from "../jobs/wire.ts";
 import { AdminJob } from "./wire.ts";
 

@@ -2,7 +2,7 @@ import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { readOrphans } from "#core/admin/orphans.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { Orphans, toOrphans } from "./wire.ts";
 
 /** What the schedule found: a request never asks the cluster itself. */

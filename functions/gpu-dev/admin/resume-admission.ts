@@ -3,7 +3,7 @@ import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { pauseAdmission } from "#core/pools/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { AdmissionState, toAdmissionState } from "./wire.ts";
 
 export const endpoint = gpuDev.post(

@@ -4,8 +4,8 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { login } from "#core/users/login.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { credentialsOf, hasRequest, LoginBody } from "./parts/credentials.ts";
 import { signedRequestOf } from "./parts/signed-request.ts";
 

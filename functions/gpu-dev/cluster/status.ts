@@ -2,8 +2,8 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { type Capacity, readClusterStatus } from "#core/pools/availability.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { GpuCapacity, toGpuCapacities } from "../gpu/wire.ts";
 import { EstimateErrorsByType, toEstimateErrors } from "./wire.ts";
 

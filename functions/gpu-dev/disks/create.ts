@@ -3,7 +3,7 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { createDisk } from "#core/disks/create.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { DEFAULT_SIZE_GB, DiskName, DiskRequested, DiskSizeGb, toDiskRequested } from "./wire.ts";
 
 const CreateDisk = z.object({ disk_name: DiskName, size_gb: DiskSizeGb.default(DEFAULT_SIZE_GB) });

@@ -2,7 +2,7 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { deleteDisk } from "#core/disks/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { DiskRef, DiskRequested, diskNameOf, toDiskRequested } from "./wire.ts";
 
 export const endpoint = gpuDev.delete(

@@ -1,7 +1,7 @@
 import { table } from "#aws/table.ts";
 import { getDisk } from "#core/disks/view.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { Disk, DiskRef, diskNameOf, toDisk } from "./wire.ts";
 
 export const endpoint = gpuDev.get(

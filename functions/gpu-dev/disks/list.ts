@@ -2,7 +2,7 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { listDisks } from "#core/disks/view.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { Disk, toDisk } from "./wire.ts";
 
 const Disks = z.object({ disks: z.array(Disk), total: z.number() });

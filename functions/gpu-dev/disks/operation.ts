@@ -1,7 +1,7 @@
 import { table } from "#aws/table.ts";
 import { getOperation } from "#core/disks/operations.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { DiskOperation, OperationRef, operationOf, toDiskOperation } from "./wire.ts";
 
 export const endpoint = gpuDev.get(

@@ -2,8 +2,8 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { readCapacity } from "#core/pools/availability.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { GpuCapacity, toGpuCapacities } from "./wire.ts";
 
 const Availability = z.object({ availability: z.record(z.string(), GpuCapacity), timestamp: z.string() });

@@ -2,7 +2,7 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { requestCancel } from "#core/environments/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { ActionRequested, JobRef, jobIdOf, toActionRequested } from "./wire.ts";
 
 export const endpoint = gpuDev.post(

@@ -5,8 +5,8 @@ import { estimateStart } from "#core/pools/estimate.ts";
 import type { Answer } from "#core/pools/one-more.ts";
 import { reasonText } from "#core/pools/reasons.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { Submission, sizeOf, smallerSizesOf } from "./parts/submission.ts";
 
 const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });

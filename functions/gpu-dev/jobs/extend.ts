@@ -4,7 +4,7 @@ import { table } from "#aws/table.ts";
 import type { Settings } from "#core/context.ts";
 import { requestExtension } from "#core/environments/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { durationHours } from "./parts/submission.ts";
 import { ActionRequested, JobRef, jobIdOf, toActionRequested } from "./wire.ts";
 

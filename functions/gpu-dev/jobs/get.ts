@@ -4,7 +4,7 @@ import { openJupyter } from "#core/environments/doors.ts";
 import { getEnvironment } from "#core/environments/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { Job, JobRef, jobIdOf, toJob } from "./wire.ts";
 
 export const endpoint = gpuDev.get(

@@ -3,7 +3,7 @@ import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { requestJupyter } from "#core/environments/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { ActionRequested, JobRef, jobIdOf, statusOf, toActionRequested } from "./wire.ts";
 
 export const endpoint = gpuDev.post(

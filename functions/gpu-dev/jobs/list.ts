@@ -5,8 +5,8 @@ import { openJupyter } from "#core/environments/doors.ts";
 import { type Brief, listEnvironments } from "#core/environments/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
 import { wholeNumber } from "#http/query.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { JobSummary, jobStatuses, statusOf, toJobSummary } from "./wire.ts";
 
 const words: readonly string[] = [...jobStatuses, "pending"];

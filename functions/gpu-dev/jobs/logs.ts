@@ -5,8 +5,8 @@ import { table } from "#aws/table.ts";
 import { readLog } from "#core/environments/read-log.ts";
 import { answer } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
 import { wholeNumber } from "#http/query.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { newestLines } from "./parts/log-lines.ts";
 import { JobRef, jobIdOf } from "./wire.ts";
 

@@ -7,7 +7,7 @@ import { CREATION } from "#core/environments/actions.ts";
 import { createEnvironment } from "#core/environments/create.ts";
 import { checkReceiver } from "#core/webhooks/receiver.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { diskOf, Submission, sizeOf } from "./parts/submission.ts";
 import { podNameOf } from "./wire.ts";
 

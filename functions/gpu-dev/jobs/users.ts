@@ -3,7 +3,7 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { requestGuest } from "#core/environments/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { githubName } from "./parts/submission.ts";
 import { ActionRequested, JobRef, jobIdOf, statusOf, toActionRequested } from "./wire.ts";
 

@@ -2,8 +2,8 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { listKeys } from "#core/users/keys.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
+import { lambda } from "#lambda/lambda.ts";
 
 const Keys = z.object({
   keys: z.array(

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { revokeKey } from "#core/users/keys.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 
 const KeyRef = z.object({ prefix: z.string() });
 const Revoked = z.object({ key_prefix: z.string(), status: z.literal("revoked") });

@@ -3,8 +3,8 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { rotateKey } from "#core/users/rotate.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
+import { lambda } from "#lambda/lambda.ts";
 
 const Rotated = z.object({
   api_key: z.string(),

@@ -2,7 +2,7 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { requestResend } from "#core/webhooks/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { DeliveryRef, toWebhookDelivery, WebhookDelivery } from "./wire.ts";
 
 export const endpoint = gpuDev.post(

@@ -4,7 +4,7 @@ import { nextUseLookAt } from "#core/environments/auto-stop.ts";
 import { listEnvironments } from "#core/environments/read.ts";
 import type { Environment } from "#core/environments/record.ts";
 import { novita } from "#http/dialects/novita.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { idlePolicy } from "./parts/new-instance.ts";
 import { milliseconds } from "./wire.ts";
 

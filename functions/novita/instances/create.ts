@@ -5,7 +5,7 @@ import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { createEnvironment } from "#core/environments/create.ts";
 import { novita } from "#http/dialects/novita.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { catalogueOf } from "../parts/catalogue.ts";
 import { NewInstance, newInstance } from "./parts/new-instance.ts";
 import { readyTimeOf } from "./parts/operation.ts";

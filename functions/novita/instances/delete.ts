@@ -4,7 +4,7 @@ import { table } from "#aws/table.ts";
 import { requestDelete } from "#core/environments/delete.ts";
 import { waitForEnvironment } from "#core/environments/wait.ts";
 import { novita } from "#http/dialects/novita.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { instanceOf } from "./parts/named.ts";
 import { InstanceRef } from "./wire.ts";
 

@@ -1,7 +1,7 @@
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { instanceOf } from "./parts/named.ts";
 import { showInstance } from "./parts/show.ts";
 import { Instance, InstanceRef } from "./wire.ts";

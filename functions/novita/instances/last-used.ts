@@ -2,7 +2,7 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { touchEnvironment } from "#core/environments/touch.ts";
 import { novita } from "#http/dialects/novita.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { instanceOf } from "./parts/named.ts";
 import { InstanceRef, milliseconds } from "./wire.ts";
 

@@ -3,8 +3,8 @@ import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { listEnvironments } from "#core/environments/read.ts";
 import { novita } from "#http/dialects/novita.ts";
-import { lambda } from "#http/lambda.ts";
 import { wholeNumber } from "#http/query.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { showInstances } from "./parts/show.ts";
 import { Instance } from "./wire.ts";
 

@@ -3,7 +3,7 @@ import { queue } from "#aws/queue.ts";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { instanceNamed } from "./parts/named.ts";
 import { required } from "./parts/new-instance.ts";
 import { StopOperation } from "./parts/operation.ts";

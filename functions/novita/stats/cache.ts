@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { milliseconds } from "../instances/wire.ts";
 import { hitRatioOf, readCaches, totalOf } from "../parts/cache-numbers.ts";
 

@@ -2,7 +2,7 @@ import { queue } from "#aws/queue.ts";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { createSession } from "./parts/create-session.ts";
 import { CreateSession, wantedSession } from "./parts/new-session.ts";
 import { Session, toSession } from "./wire.ts";

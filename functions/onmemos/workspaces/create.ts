@@ -2,7 +2,7 @@ import { queue } from "#aws/queue.ts";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { createSession } from "../sessions/parts/create-session.ts";
 import { CreateWorkspace, wantedWorkspace } from "../sessions/parts/new-session.ts";
 import { toWorkspace, Workspace } from "./wire.ts";

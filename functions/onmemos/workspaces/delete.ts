@@ -2,7 +2,7 @@ import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { deleteSession } from "../sessions/parts/delete-session.ts";
 import { WorkspaceRef } from "./wire.ts";
 

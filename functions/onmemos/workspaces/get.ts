@@ -1,6 +1,6 @@
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { sessionOf } from "../sessions/wire.ts";
 import { toWorkspace, Workspace, WorkspaceRef } from "./wire.ts";
 

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { listSessions } from "../sessions/parts/list-sessions.ts";
 import { ListQuery } from "../sessions/wire.ts";
 import { toWorkspace, Workspace } from "./wire.ts";

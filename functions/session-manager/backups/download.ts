@@ -5,7 +5,7 @@ import { readArchive } from "#core/environments/archives.ts";
 import { Problem } from "#core/problem.ts";
 import { answer } from "#http/answer.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { BackupRef, isBackupName } from "./wire.ts";
 
 const Zip = z.custom<Uint8Array>((value) => value instanceof Uint8Array).meta({ type: "string", format: "binary" });

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { listArchives } from "#core/environments/archives.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { Backup, isBackupName, toBackup } from "./wire.ts";
 
 const Backups = z.object({ total: z.number(), backups: z.array(Backup) });

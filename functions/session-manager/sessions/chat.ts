@@ -7,7 +7,7 @@ import { waitForDelivery } from "#core/chat/wait.ts";
 import { touchEnvironment } from "#core/environments/touch.ts";
 import { answer } from "#http/answer.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { SessionRef, sessionOf } from "./wire.ts";
 
 const LONGEST_BYTES = 64 * 1024;

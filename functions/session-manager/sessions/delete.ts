@@ -5,7 +5,7 @@ import { callInbox } from "#core/chat/drop.ts";
 import { requestDelete } from "#core/environments/delete.ts";
 import { WAIT_BUDGET_MS, waitForEnvironment } from "#core/environments/wait.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { SessionRef, sessionOf } from "./wire.ts";
 
 const Terminated = z.object({ uuid: z.string(), status: z.literal("terminated") });

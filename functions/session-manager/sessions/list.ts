@@ -2,7 +2,7 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { listEnvironments } from "#core/environments/read.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { isLeaving, SessionSummary, toSessionSummary } from "./wire.ts";
 
 const Sessions = z.object({ total: z.number(), sessions: z.array(SessionSummary) });

@@ -3,7 +3,7 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { requestResize } from "#core/environments/resize.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { resourcesOf, SessionRef, sessionOf } from "./wire.ts";
 
 const Scale = z.object({ scale: z.enum(["up", "down"], "scale must be 'up' or 'down'").default("up") });

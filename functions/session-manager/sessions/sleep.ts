@@ -5,7 +5,7 @@ import { table } from "#aws/table.ts";
 import { dropMessages } from "#core/chat/drop.ts";
 import { requestStop } from "#core/environments/stop.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { SessionRef, sessionOf } from "./wire.ts";
 
 const Asleep = z.object({ uuid: z.string(), action: z.literal("sleep"), status: z.literal("sleeping") });

@@ -1,6 +1,6 @@
 import { table } from "#aws/table.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { readSession } from "./parts/state.ts";
 import { SessionRef, SessionState } from "./wire.ts";
 

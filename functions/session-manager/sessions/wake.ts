@@ -5,7 +5,7 @@ import { table } from "#aws/table.ts";
 import { callInbox } from "#core/chat/drop.ts";
 import { requestStart } from "#core/environments/start.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
-import { lambda } from "#http/lambda.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { SessionRef, sessionOf } from "./wire.ts";
 
 const Waking = z.object({ uuid: z.string(), action: z.literal("wake"), status: z.literal("waking") });

@@ -3,14 +3,14 @@ import { readSettings } from "#aws/config.ts";
 import { systemIds } from "#aws/ids.ts";
 import { jsonLog } from "#aws/log.ts";
 import type { PortName, Ports } from "#core/context.ts";
-import { compose } from "./compose.ts";
-import { runSchedule, type Schedule } from "./cron.ts";
-import type { Endpoint } from "./endpoint.ts";
+import { compose } from "#http/compose.ts";
+import { runSchedule, type Schedule } from "#http/cron.ts";
+import type { Endpoint } from "#http/endpoint.ts";
+import type { Route } from "#http/routes.ts";
+import { contextOf, type Runtime } from "#http/runtime.ts";
+import { version } from "#http/version.ts";
+import { type Consumer, consume } from "#http/work.ts";
 import { type GatewayEvent, type GatewayResult, requestOfEvent, resultOfResponse } from "./gateway.ts";
-import type { Route } from "./routes.ts";
-import { contextOf, type Runtime } from "./runtime.ts";
-import { version } from "./version.ts";
-import { type Consumer, consume } from "./work.ts";
 
 /** Makes a port from the environment. Called at init on Lambda, and nowhere else before the first event. */
 type Factory<Port> = () => Port;

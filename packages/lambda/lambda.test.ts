@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import * as z from "zod";
+import { cron } from "#http/cron.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { eachLook, work } from "#http/work.ts";
 import { asAlice, key, trialRuntime } from "#testing/trial-endpoints.ts";
-import { cron } from "./cron.ts";
-import { gpuDev } from "./dialects/gpu-dev.ts";
 import { consumerLambda, fallbackLambda, lambda, scheduleLambda } from "./lambda.ts";
-import { eachLook, work } from "./work.ts";
 
 const before = process.env.AWS_LAMBDA_FUNCTION_NAME;
 
