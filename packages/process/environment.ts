@@ -1,7 +1,4 @@
 import { join } from "node:path";
-import { type LocalPort, portVariables } from "./local-ports.ts";
-import type { LaunchPlan } from "./plan.ts";
-import { spareBin } from "./tools.ts";
 
 /** Where programs are looked for: the same for every run, whatever the one who started the stack has set. */
 export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -9,45 +6,4 @@ export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 /** Where programs of our own keep what was compiled of them: with the home, unless this process was told a place. */
 export function compileCache(home: string): string {
   return process.env.NODE_COMPILE_CACHE ?? join(home, "launcher-cache");
-}
-
-export interface MachinePlace {
-  readonly plan: LaunchPlan;
-  readonly rank: number;
-  /** Of the first machine; only where there are several. */
-  readonly masterPort: number | undefined;
-  /** What it serves; nothing but in the first machine. */
-  readonly ports: readonly LocalPort[];
-}
-
-export interface Places {
-  readonly home: string;
-  readonly workspace: string;
-  /** Every volume, in their order, as it is seen inside. */
-  readonly volumes: readonly string[];
-}
-
-/** Nothing of this program's own environment is passed on, and the run cannot change what Berth says about it. */
-export function environmentOf({ plan, rank, masterPort, ports }: MachinePlace, places: Places): Record<string, string> {
-  const cluster = {
-    NODE_RANK: String(rank),
-    NNODES: String(plan.machines),
-    MASTER_ADDR: "127.0.0.1",
-    MASTER_PORT: String(masterPort),
-  };
-  return {
-    ...{
-      PATH: `${plan.programs.path}:${spareBin(plan.home, plan.isolation)}`,
-      LANG: "C.UTF-8",
-      TERM: "dumb",
-      HOME: places.home,
-    },
-    ...plan.env,
-    ...(masterPort === undefined ? {} : cluster),
-    BERTH_GPUS: String(plan.gpusPerMachine),
-    BERTH_RUN: plan.name,
-    WORKSPACE: places.workspace,
-    ...Object.fromEntries(places.volumes.map((path, n) => [`BERTH_VOLUME_${n + 1}`, path])),
-    ...portVariables(ports),
-  };
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { environmentOf, systemPath } from "./environment.ts";
+import { systemPath } from "./environment.ts";
 import type { Exit } from "./exit.ts";
 import { carried, type Inside } from "./inside.ts";
 import { handedOn, limited } from "./limits.ts";
@@ -11,6 +11,7 @@ import type { LaunchPlan } from "./plan.ts";
 import { findChild, findProcess } from "./process-identity.ts";
 import type { MachineRecord } from "./records.ts";
 import { workDirectory } from "./run-directory.ts";
+import { environmentOf } from "./run-environment.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { giveUpRights } from "./sandbox-user.ts";
 import { stayJoined } from "./stay-joined.ts";
