@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { wrongImports } from "./layer-rules.ts";
+
+test.each([
+  ["packages/http/x.ts", 'import { readSettings } from "#aws/config.ts";'],
+  ["packages/http/x.ts", 'import type { Settings } from "../aws/config.ts";'],
+  ["packages/http/dialects/x.ts", 'export { lambda } from "../../lambda/lambda.ts";'],
+  ["packages/core/pools/x.ts", 'import { open } from "node:fs";'],
+  ["packages/core/pools/x.ts", 'import * as z from "zod";'],
+  ["packages/core/x.ts", 'import {\n  a,\n  b,\n} from "#http/compose.ts";'],
+  ["packages/core/x.ts", 'import "#testing/clock.ts";'],
+  ["packages/process/x.ts", 'const { table } = await import("#sqlite/table.ts");'],
+  ["packages/local/x.ts", 'import { endpoint } from "../../functions/shared/live.ts";'],
+  ["packages/testing/x.ts", 'import { bundle } from "../../scripts/bundle.ts";'],
+  ["functions/gpu-dev/jobs/x.ts", 'import { memoryTable } from "#testing/memory-table.ts";'],
+])("%s is refused %s", (file, text) => {
+  expect(wrongImports(file, text)).toHaveLength(1);
+});
+
+test.each([
+  ["packages/core/pools/x.ts", 'import { keyText } from "../keys.ts";'],
+  ["packages/http/x.ts", 'import { Problem } from "#core/problem.ts";\nimport * as z from "zod";'],
+  ["packages/lambda/x.ts", 'import { systemClock } from "#aws/clock.ts";'],
+  ["functions/gpu-dev/jobs/x.ts", 'import { HOME } from "#functions/socket/wire.ts";'],
+  ["packages/http/x.test.ts", 'import { manualClock } from "#testing/clock.ts";'],
+  ["scripts/x.ts", 'import { memoryWorld } from "#testing/memory-world.ts";'],
+])("%s may hold %s", (file, text) => {
+  expect(wrongImports(file, text)).toEqual([]);
+});
+
+test("a room that is not in the table is refused", () => {
+  expect(() => wrongImports("packages/attic/x.ts", "")).toThrow("packages/attic is not in the table of rooms");
+});
