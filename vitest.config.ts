@@ -1,6 +1,10 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
+if (Number(process.versions.node.split(".")[0]) < 22) {
+  throw new Error(`Start it as \`npx vitest …\`: that takes the Node of this project, and this is ${process.version}.`);
+}
+
 const schedules = ["packages/testing/simulator/schedules-*.test.ts"];
 /** The real stack from end to end, by the documents' own programs, and crash after crash: minutes, so not in `npm test`. */
 const stack = [

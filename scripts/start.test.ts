@@ -9,6 +9,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  utimesSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -183,5 +184,29 @@ describe("npm run env", () => {
 
     expect([status, stdout]).toEqual([code, ""]);
     expect(stderr).toMatch(saying);
+  });
+});
+
+describe("npm run dev", () => {
+  it("starts the stack again when a file that it loaded has changed", async () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    const words = String(scripts.dev).split(" && exec node ")[1]?.split(" ") ?? ["--version"];
+    const running = spawn(process.execPath, words, { cwd: root, env: environment() });
+    child = running;
+    let output = "";
+    let starts = 0;
+    const read = (chunk: unknown) => {
+      output += String(chunk);
+      const seen = output.split("Ctrl-C ends").length - 1;
+      if (starts === 0 && seen === 1) utimesSync(join(root, "functions/shared/live.ts"), new Date(), new Date());
+      if (starts === 1 && seen === 2) running.kill("SIGTERM");
+      starts = seen;
+    };
+    running.stdout.on("data", read);
+    running.stderr.on("data", read);
+
+    await once(running, "close");
+
+    expect(output).toMatch(/Ctrl-C ends.*Restarting.*Stopped: every environment has ended.*Ctrl-C ends/s);
   });
 });
