@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -45,6 +45,22 @@ test("a function with table and queue is at most 450 kB, and answers an event on
   expect(bytes).toBeLessThanOrEqual(450_000);
   expect(result.statusCode).toBe(503);
   expect(JSON.parse(result.body)).toMatchObject({ database: "unhealthy", queue: "unhealthy", isolation: "container" });
+});
+
+test("the largest function is at most 450 kB too", async () => {
+  const { bytes } = await bundleFunction("functions/gpu-dev/jobs/submit.ts", join(outdir, "submit"));
+
+  expect(bytes).toBeLessThanOrEqual(450_000);
+});
+
+test("a function still checks what it is sent, without what zod makes documents with", async () => {
+  const { file } = await bundleFunction("functions/gpu-dev/auth/aws-login.ts", join(outdir, "login"));
+
+  const result = await invoke(file, "POST", "/v1/auth/aws-login");
+
+  expect(result.statusCode).toBe(400);
+  const text = await readFile(file, "utf8");
+  expect(text.includes("cannot be represented in JSON Schema")).toBe(false);
 });
 
 test("a function that reads assets finds them beside its bundle", async () => {

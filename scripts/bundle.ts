@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, statSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
@@ -27,7 +27,7 @@ export async function bundleFunction(file: string, outdir: string): Promise<Bund
     mainFields: ["module", "main"],
     // What CommonJS packages call `require` does not exist in a module.
     banner: { js: 'import{createRequire as _cr}from"node:module";const require=_cr(import.meta.url);' },
-    plugins: [withoutLocales, environmentCredentials],
+    plugins: [withoutLocales, withoutJsonSchema, environmentCredentials],
     logLevel: "silent",
   });
   if ("packages/http/asset.ts" in metafile.inputs) copyAssets(join(outdir, "assets"));
@@ -41,6 +41,17 @@ const withoutLocales: Plugin = {
   name: "without-locales",
   setup({ onLoad }) {
     onLoad({ filter: /zod\/v4\/locales\/index\.(js|cjs)$/ }, () => ({ contents: "export {};", loader: "js" }));
+  },
+};
+
+/** A schema becomes JSON Schema where the document is generated, and in no function: 9 kB. */
+const withoutJsonSchema: Plugin = {
+  name: "without-json-schema",
+  setup({ onLoad }) {
+    onLoad({ filter: /zod\/v4\/classic\/schemas\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replaceAll(/^ *inst\._zod\.processJSONSchema = .*;$/gm, ""),
+      loader: "js",
+    }));
   },
 };
 
