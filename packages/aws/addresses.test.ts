@@ -16,6 +16,7 @@ describe("addresses that are never dialled", () => {
     ["NAT64", ["64:ff9b::10.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::808:808"]],
     ["6to4 and Teredo", ["2002:7f00:1::", "2002:a00:1::1", "2002:c0a8:101::5", "2001:0:102:304::1"]],
     ["ISATAP", ["2001:db8::5efe:10.0.0.1", "2001:db8::200:5efe:127.0.0.1"]],
+    ["ISATAP within a private network", ["fd00::5efe:8.8.8.8", "fe80::200:5efe:8.8.8.8"]],
   ])("%s", (_, addresses) => {
     expect(addresses.filter((address) => !isPrivateAddress(address))).toEqual([]);
   });

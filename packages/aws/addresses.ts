@@ -1,4 +1,5 @@
-import { BlockList, isIP } from "node:net";
+import { isIP } from "node:net";
+import ipaddr from "ipaddr.js";
 
 /** Hosts and networks that may be dialled although they are private. */
 export interface AllowList {
@@ -9,16 +10,16 @@ export interface AllowList {
 /** Of names, addresses and networks as WEBHOOK_ALLOW lists them. Throws for a network that is none. */
 export function allowList(entries: readonly string[]): AllowList {
   const hosts = new Set(entries.filter((entry) => !isNetwork(entry)).map((entry) => entry.toLowerCase()));
-  const networks = blockList(entries.filter(isNetwork));
-  return { hasHost: (hostname) => hosts.has(hostname), hasAddress: (address) => isIn(networks, bare(address)) };
+  const networks = entries.filter(isNetwork).map(networkOf);
+  return { hasHost: (hostname) => hosts.has(hostname), hasAddress: (address) => isIn(networks, addressOf(address)) };
 }
 
 /**
  * Whether a receiver may never be there (docs/apis/novita.md#webhooks): this machine, a private network, the cloud's
- * own services, or no single machine at all. An IPv4 address inside an IPv6 one is judged as what it is.
+ * own services, or no single machine at all. An IPv6 address that holds an IPv4 one is judged as both.
  */
 export function isPrivateAddress(address: string): boolean {
-  return isIn(privateNetworks(), bare(address));
+  return isIn(privateNetworks, addressOf(address)) || isIn(privateNetworks, parse(address));
 }
 
 /** Names that always mean this machine, whether or not the resolver knows them (RFC 6761). */
@@ -29,30 +30,26 @@ export function isLoopbackName(hostname: string): boolean {
 /** The machine itself and what hands out its credentials: not even an allow-list may name them where it is deployed. */
 export function isOwnMachine(entry: string): boolean {
   if (!isNetwork(entry)) return isLoopbackName(entry.toLowerCase());
-  const given = blockList([entry]);
-  return isIn(ownMachine(), bare(baseOf(entry))) || ownAddresses.some((address) => isIn(given, address));
+  const given = [networkOf(entry)];
+  return isIn(ownNetworks, addressOf(baseOf(entry))) || ownAddresses.some((address) => isIn(given, address));
 }
 
-// IANA special-purpose registries (RFC 6890 and its updates), without the nets for documentation: nobody is there.
-const privateNetworks = onDemand(() => [
-  ...["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"],
-  ...["192.0.0.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4"],
-  // Azure's own services, at an address that looks public.
-  "168.63.129.16",
-  ...["64:ff9b:1::/48", "100::/64", "2001::/32", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"],
-]);
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+type Network = readonly [Address, number];
 
-const ownMachine = onDemand(() => ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "::/128", "::1/128", "fe80::/10"]);
-const ownAddresses = ["127.0.0.1", "0.0.0.0", "::1", "::", "169.254.169.254", "169.254.170.2", "fd00:ec2::254"];
+// IANA special-purpose registries (RFC 6890 and its updates), without the nets for documentation: nobody is there. A
+// list and not ipaddr.js's own ranges, which count those in and move with its versions: this one is the contract's.
+const privateNetworks: readonly Network[] = `
+  0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.88.99.0/24
+  192.168.0.0/16 198.18.0.0/15 224.0.0.0/4 240.0.0.0/4
+  64:ff9b:1::/48 100::/64 2001::/32 fc00::/7 fe80::/10 fec0::/10 ff00::/8
+  168.63.129.16`
+  .trim()
+  .split(/\s+/)
+  .map(networkOf);
 
-/** Made when it is first asked for: most requests on Lambda name no receiver, and making it takes milliseconds. */
-function onDemand(entries: () => readonly string[]): () => BlockList {
-  let made: BlockList | undefined;
-  return () => {
-    made ??= blockList(entries());
-    return made;
-  };
-}
+const ownNetworks = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "::/128", "::1/128", "fe80::/10"].map(networkOf);
+const ownAddresses = "127.0.0.1 0.0.0.0 ::1 :: 169.254.169.254 169.254.170.2 fd00:ec2::254".split(" ").map(parse);
 
 function isNetwork(entry: string): boolean {
   return isIP(baseOf(entry)) !== 0;
@@ -62,53 +59,41 @@ function baseOf(entry: string): string {
   return entry.replace(/\/\d+$/, "");
 }
 
-function blockList(entries: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const entry of entries) {
-    const base = baseOf(entry);
-    const family = isIP(base) === 6 ? "ipv6" : "ipv4";
-    const bits = entry === base ? (family === "ipv6" ? 128 : 32) : Number(entry.slice(base.length + 1));
-    list.addSubnet(base, bits, family);
-  }
-  return list;
+function networkOf(entry: string): Network {
+  if (entry.includes("/")) return ipaddr.parseCIDR(entry);
+  const address = ipaddr.parse(entry);
+  return [address, address.kind() === "ipv6" ? 128 : 32];
 }
 
-function isIn(list: BlockList, address: string): boolean {
-  return list.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+/** A network of IPv6 holds IPv4 addresses as mapped ones. */
+function isIn(networks: readonly Network[], address: Address): boolean {
+  const mapped = address instanceof ipaddr.IPv4 ? address.toIPv4MappedAddress() : address;
+  return networks.some(([base, bits]) => {
+    const it = base instanceof ipaddr.IPv4 ? address : mapped;
+    return it.kind() === base.kind() && it.match(base, bits);
+  });
 }
 
-/** Without a zone, and as IPv4 where it holds one. */
-function bare(address: string): string {
-  const plain = address.replace(/%.*$/, "");
-  return isIP(plain) === 6 ? (innerAddress(groupsOf(plain)) ?? plain) : plain;
+/** Without a zone. */
+function parse(text: string): Address {
+  return ipaddr.parse(text.replace(/%.*$/, ""));
 }
 
-/**
- * The IPv4 address in mapped, compatible (so `::` and `::1` too), translated (RFC 2765), NAT64 (RFC 6052), 6to4
- * (RFC 3056) and ISATAP (RFC 5214) addresses.
- */
-function innerAddress(groups: readonly number[]): string | undefined {
-  const [first, second, third, , fifth, sixth, seventh, eighth] = groups;
-  const leadingZeros = groups.findIndex((group) => group !== 0);
-  const isLast =
-    leadingZeros === -1 ||
-    leadingZeros >= 6 ||
-    (leadingZeros === 5 && sixth === 0xffff) ||
-    (leadingZeros === 4 && fifth === 0xffff && sixth === 0) ||
-    (first === 0x64 && second === 0xff9b && groups.slice(2, 6).every((group) => group === 0)) ||
-    ((fifth === 0 || fifth === 0x200) && sixth === 0x5efe);
-  if (isLast) return dotted(seventh, eighth);
-  return first === 0x2002 ? dotted(second, third) : undefined;
+/** As IPv4 where it holds one. */
+function addressOf(text: string): Address {
+  const address = parse(text);
+  return address instanceof ipaddr.IPv6 ? (innerAddress(address) ?? address) : address;
 }
 
-function dotted(high = 0, low = 0): string {
-  return [high >> 8, high & 0xff, low >> 8, low & 0xff].join(".");
-}
+const sixToFour = networkOf("2002::/16");
 
-/** The eight numbers of an IPv6 address; the URL parser writes dotted endings as hex. */
-function groupsOf(address: string): number[] {
-  const [head = "", tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
-  const numbers = (text: string) => (text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16)));
-  const [front, back] = [numbers(head), numbers(tail ?? "")];
-  return [...front, ...Array<number>(8 - front.length - back.length).fill(0), ...back];
+/** Of mapped, compatible (so `::` and `::1` too), translated (RFC 2765) and NAT64 (RFC 6052) addresses. */
+const beforeIpv4 = ["::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96"].map(networkOf);
+
+/** Also in 6to4 (RFC 3056) and ISATAP (RFC 5214) addresses. */
+function innerAddress(address: ipaddr.IPv6): ipaddr.IPv4 | undefined {
+  const bytes = address.toByteArray();
+  if (isIn([sixToFour], address)) return new ipaddr.IPv4(bytes.slice(2, 6));
+  const isIsatap = /^[02],0,94,254$/.test(bytes.slice(8, 12).join());
+  return isIsatap || isIn(beforeIpv4, address) ? new ipaddr.IPv4(bytes.slice(12)) : undefined;
 }
