@@ -15,7 +15,10 @@ export interface Family {
 /** https://prometheus.io/docs/instrumenting/exposition_formats/, the text format. */
 export const prometheusType = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Families in Prometheus' text format; one without samples still says what it is. */
+/**
+ * Families in Prometheus' text format; one without samples still says what it is. By hand and not by prom-client, which
+ * keeps a registry in the process: these values are read from records when somebody asks.
+ */
 export function prometheusText(families: readonly Family[]): string {
   return families.map(familyText).join("");
 }

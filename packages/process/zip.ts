@@ -15,6 +15,8 @@ const mostUnwritten = 64 * 1024 ** 3;
  * Writes a zip of everything in a directory and answers how much of it is left out, which the zip's comment names: what
  * could not be read, and sockets, pipes and devices, which mean nothing in a zip. Symlinks are stored and not followed.
  * A file holds what was read of it, at most as much as it had at first. Throws when the zip cannot be written.
+ * yazl writes the format; what is read, and how much of it, is by hand, since no library knows files that change, hide
+ * or never end.
  */
 export async function zipDirectory(
   from: string,

@@ -3,7 +3,8 @@ import { sftpSession } from "./requests.ts";
 
 /**
  * The program that serves SFTP version 3 on standard input and output, inside a run: it sees and may do what any other
- * process there does. It imports nothing but its neighbours and Node, since a sandbox shows no more.
+ * process there does. By hand and not by ssh2's server: it imports nothing but its neighbours and Node, since a sandbox
+ * shows no more.
  */
 async function main(): Promise<void> {
   const answer = sftpSession();
