@@ -4,21 +4,31 @@ import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { deliver } from "#core/webhooks/deliver.ts";
 import type { BodyOf } from "#core/webhooks/event.ts";
+import { type DialectName, isDialectName } from "#http/dialect.ts";
 import { eachLook, webhooks } from "#http/work.ts";
 import { consumerLambda } from "#lambda/lambda.ts";
 import { toJobEvent } from "../gpu-dev/webhooks/wire.ts";
 import { toInstanceEvent } from "../novita/instances/parts/webhook.ts";
 import { toEnvironmentEvent } from "./parts/environment-event.ts";
 
-/** Who words an event, by the dialect that made the environment; the others' events are told in the core's words. */
-const bodies: Readonly<Record<string, BodyOf>> = { "gpu-dev": toJobEvent, novita: toInstanceEvent };
+/** Who words an event, by the dialect that made the environment. */
+const bodies: Readonly<Record<DialectName, BodyOf>> = {
+  "gpu-dev": toJobEvent,
+  novita: toInstanceEvent,
+  "session-manager": toEnvironmentEvent,
+  onmemos: toEnvironmentEvent,
+  dev8: toEnvironmentEvent,
+};
+
+/** A record of a dialect that this version does not serve has an event in the core's words. */
+function bodyOf(createdBy: string): BodyOf {
+  return isDialectName(createdBy) ? bodies[createdBy] : toEnvironmentEvent;
+}
 
 /** Posts what happened to whoever asked to be told. */
 export const consumer = webhooks.consume(
   { uses: ["table", "queue", "sealer", "fetch"], timeoutSeconds: 30, memoryMb: 512 },
-  eachLook((ctx, look) =>
-    deliver(ctx, look, (event) => (bodies[event.environment.createdBy] ?? toEnvironmentEvent)(event)),
-  ),
+  eachLook((ctx, look) => deliver(ctx, look, (event) => bodyOf(event.environment.createdBy)(event))),
 );
 
 export const handler = consumerLambda(consumer, { table, queue, sealer, fetch });

@@ -1,6 +1,14 @@
 import type { FieldProblem, ProblemKind } from "#core/problem.ts";
 
-export type DialectName = "gpu-dev" | "session-manager" | "onmemos" | "novita" | "dev8";
+/** The published APIs. Every table of them is a `Record<DialectName, …>`: one that lacks a dialect does not compile. */
+export const dialectNames = ["gpu-dev", "session-manager", "onmemos", "novita", "dev8"] as const;
+
+export type DialectName = (typeof dialectNames)[number];
+
+/** What a record says of who made it is a word of the core, which knows no dialects. */
+export function isDialectName(word: string): word is DialectName {
+  return (dialectNames as readonly string[]).includes(word);
+}
 
 /** What the machinery itself refuses, or has to confess: the rows of docs/apis/common.md#order-of-checks-and-errors. */
 export type Situation =

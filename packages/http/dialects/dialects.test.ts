@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import * as z from "zod";
 import { asAlice, trialRuntime } from "#testing/trial-endpoints.ts";
 import { compose } from "../compose.ts";
-import type { DialectName, Situation } from "../dialect.ts";
+import { type DialectName, dialectNames, type Situation } from "../dialect.ts";
 import { Refusal } from "../refusal.ts";
 import { dev8 } from "./dev8.ts";
 import { gpuDev } from "./gpu-dev.ts";
@@ -17,8 +17,6 @@ const trials = {
   novita: { declare: novita, path: "/api/trial" },
   dev8: { declare: dev8, path: "/api/v1/trial" },
 } as const satisfies Record<DialectName, object>;
-
-const dialects = Object.keys(trials) as DialectName[];
 
 /** An app with one endpoint of the dialect, whose verb throws what the body asks for. */
 async function trialOf(dialect: DialectName, record = {}) {
@@ -155,11 +153,11 @@ function wordsIn(dialect: DialectName, body: ReturnType<typeof JSON.parse>): str
 
 for (const { situation, status, words } of rows) {
   test(`${situation} is ${status} with the words of each dialect`, async () => {
-    const responses = await Promise.all(dialects.map((dialect) => provoke(dialect, situation)));
+    const responses = await Promise.all(dialectNames.map((dialect) => provoke(dialect, situation)));
 
     const bodies = await Promise.all(responses.map((response) => response.json()));
-    expect(responses.map((response) => response.status)).toEqual(dialects.map(() => status));
-    expect(bodies.map((body, at) => wordsIn(dialects[at] ?? "gpu-dev", body))).toEqual(words);
+    expect(responses.map((response) => response.status)).toEqual(dialectNames.map(() => status));
+    expect(bodies.map((body, at) => wordsIn(dialectNames[at] ?? "gpu-dev", body))).toEqual(words);
     expect(JSON.stringify(bodies)).not.toContain("internals");
   });
 }
@@ -209,13 +207,13 @@ test("comments in JSON are taken by novita and dev8 alone", async () => {
   const body = '{ // a name\n "name": "https://x/*y*/" }';
 
   const statuses = await Promise.all(
-    dialects.map(async (dialect) => {
+    dialectNames.map(async (dialect) => {
       const app = await trialOf(dialect);
       return (await app.request(trials[dialect].path, { method: "POST", body, headers: asAlice })).status;
     }),
   );
 
-  expect(Object.fromEntries(dialects.map((dialect, at) => [dialect, statuses[at]]))).toEqual({
+  expect(Object.fromEntries(dialectNames.map((dialect, at) => [dialect, statuses[at]]))).toEqual({
     ...{ "gpu-dev": 400, "session-manager": 400, onmemos: 400, novita: 200, dev8: 200 },
   });
 });

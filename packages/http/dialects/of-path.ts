@@ -1,4 +1,4 @@
-import type { Dialect } from "../dialect.ts";
+import type { Dialect, DialectName } from "../dialect.ts";
 import { dev8Dialect } from "./dev8.ts";
 import { gpuDevDialect } from "./gpu-dev.ts";
 import { novitaDialect } from "./novita.ts";
@@ -7,15 +7,14 @@ import { sessionManagerDialect } from "./session-manager.ts";
 
 /** The dialect in whose envelope a path is answered, known or not (docs/apis/common.md#which-dialect-answers). */
 export function dialectOfPath(path: string): Dialect {
-  return rules.find(({ pattern }) => pattern.test(path))?.dialect ?? gpuDevDialect;
+  return Object.values(places).find(({ pattern }) => pattern.test(path))?.dialect ?? gpuDevDialect;
 }
 
 /** Tested top to bottom, by whole segments. */
-const rules = [
-  { pattern: /^\/session(\/|$)/, dialect: sessionManagerDialect },
-  { pattern: /^\/sessions$/, dialect: sessionManagerDialect },
-  { pattern: /^\/v1\/sessions(\/|$)/, dialect: onmemosDialect },
-  { pattern: /^\/v1\/cloudrun\//, dialect: onmemosDialect },
-  { pattern: /^\/api\/v1\//, dialect: dev8Dialect },
-  { pattern: /^\/api\//, dialect: novitaDialect },
-];
+const places = {
+  "session-manager": { dialect: sessionManagerDialect, pattern: /^\/(session(\/|$)|sessions$)/ },
+  onmemos: { dialect: onmemosDialect, pattern: /^\/v1\/(sessions(\/|$)|cloudrun\/)/ },
+  dev8: { dialect: dev8Dialect, pattern: /^\/api\/v1\// },
+  novita: { dialect: novitaDialect, pattern: /^\/api\// },
+  "gpu-dev": { dialect: gpuDevDialect, pattern: /^\// },
+} satisfies Readonly<Record<DialectName, { readonly dialect: Dialect; readonly pattern: RegExp }>>;
