@@ -10,7 +10,7 @@ export function isDialectName(word: string): word is DialectName {
   return (dialectNames as readonly string[]).includes(word);
 }
 
-/** What the machinery itself refuses, or has to confess: the rows of docs/apis/common.md#order-of-checks-and-errors. */
+/** What the machinery itself refuses, or fails at: the rows of docs/apis/common.md#order-of-checks-and-errors. */
 export type Situation =
   | "noKey"
   | "badKey"

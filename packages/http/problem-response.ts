@@ -10,7 +10,9 @@ import type { Runtime } from "./runtime.ts";
 /** Whatever was thrown, in the envelope of the exchange's dialect. What is not a Problem is logged and kept to ourselves. */
 export function problemResponse(runtime: Pick<Runtime, "clock" | "log">, exchange: Exchange, error: unknown): Response {
   const problem =
-    error instanceof Problem ? error : (unreadable(runtime, exchange, error) ?? confessed(runtime, exchange, error));
+    error instanceof Problem
+      ? error
+      : (unreadable(runtime, exchange, error) ?? unexpectedProblem(runtime, exchange, error));
   const shown = show(problem, exchange, runtime.clock.now());
   const headers = { ...headersOf(exchange, "application/json"), ...extraHeaders(problem) };
   return new Response(JSON.stringify(exchange.dialect.envelope(shown)), { status: shown.status, headers });
@@ -32,7 +34,7 @@ function unreadable({ log }: Pick<Runtime, "log">, { requestId }: Exchange, erro
   );
 }
 
-function confessed({ log }: Pick<Runtime, "log">, { requestId }: Exchange, error: unknown): Refusal {
+function unexpectedProblem({ log }: Pick<Runtime, "log">, { requestId }: Exchange, error: unknown): Refusal {
   const situation = isOutage(error) ? "unavailable" : "unexpected";
   log.error("request failed", { requestId, situation, error: described(error) });
   return new Refusal(situation);

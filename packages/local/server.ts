@@ -34,7 +34,7 @@ const HEAD_BYTES = 10_240;
 export async function startServer(
   runtimeAt: (port: number) => Runtime,
   entries: Catalog["endpoints"],
-  { port: wanted, setting, sockets: entrances = [], pages: hasPages = false }: ServerOptions,
+  { port: wanted, setting, sockets: declared = [], pages: hasPages = false }: ServerOptions,
 ): Promise<RunningServer> {
   const server = createServer({
     maxHeaderSize: HEAD_BYTES,
@@ -56,7 +56,7 @@ export async function startServer(
     if (isRefused(incoming, outgoing, runtime.ids)) return;
     if (!pages?.answer(incoming, outgoing)) void api(incoming, outgoing);
   });
-  const sockets = serveSockets(server, runtime, entrances, {
+  const sockets = serveSockets(server, runtime, declared, {
     plain: (request) => app.fetch(request),
     isTaken: (incoming, socket, head) =>
       isUpgradeRefused(incoming, socket, runtime.ids) || (pages?.upgrade(incoming, socket, head) ?? false),

@@ -1,5 +1,5 @@
 import ssh2, { type AuthContext, type ParsedKey, type PublicKeyAuthContext } from "ssh2";
-import { findEntrances } from "#process/entrances.ts";
+import { findSshRuns } from "#process/ssh-runs.ts";
 
 /** Who came in: into which run, by which of its keys. */
 export interface Guest {
@@ -31,7 +31,7 @@ export function logIn(context: AuthContext, home: string, onGuest: (guest: Guest
 
 function guestOf(home: string, { username, key: shown }: PublicKeyAuthContext): Guest | undefined {
   const blob = shown.data.toString("base64");
-  for (const { name, keys } of findEntrances(home, username)) {
+  for (const { name, keys } of findSshRuns(home, username)) {
     const key = keys.find((one) => one.split(" ")[1] === blob);
     if (key) return { run: name, key };
   }

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import type { PseudoTtyInfo, ServerChannel, Session } from "ssh2";
-import { enterRun } from "#process/entrances.ts";
 import type { Inside } from "#process/inside.ts";
 import { openSession } from "#process/sessions.ts";
+import { enterRun } from "#process/ssh-runs.ts";
 import { sftpWords } from "#process/tools.ts";
 import type { Guest } from "./ssh-login.ts";
 import { startProcess } from "./ssh-process.ts";

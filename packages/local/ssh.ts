@@ -3,7 +3,7 @@ import { realpathSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import ssh2, { type Connection } from "ssh2";
 import type { Log } from "#core/context.ts";
-import { admits } from "#process/entrances.ts";
+import { admits } from "#process/ssh-runs.ts";
 import { refusedPort } from "./refused-port.ts";
 import { forward } from "./ssh-forward.ts";
 import { sshHostKey } from "./ssh-host-key.ts";

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Exec, ExecSight } from "#core/context.ts";
 import { Problem, RunGone } from "#core/problem.ts";
 import { askDoor } from "./door.ts";
-import type { ExecReply } from "./exec-keeper.ts";
 import { hasEnded, isExecId, seeExec } from "./exec-record.ts";
+import type { ExecReply } from "./exec-supervisor.ts";
 import { lookAt } from "./observation.ts";
 import { isDirectory } from "./run-directory.ts";
 

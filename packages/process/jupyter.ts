@@ -7,7 +7,7 @@ import { findFreePort } from "./free-port.ts";
 import { commandInside, type Inside } from "./inside.ts";
 import { listensInside } from "./listening.ts";
 
-export interface JupyterKeeper {
+export interface JupyterSupervisor {
   /** Reads what is wanted, and starts or ends Jupyter if that is something else. */
   look(): void;
   /** Ends it, and starts it no more. */
@@ -15,11 +15,11 @@ export interface JupyterKeeper {
 }
 
 /** Keeps Jupyter running inside a run, by its supervisor, for as long as `access.json` wants it. */
-export function keepJupyter(
+export function superviseJupyter(
   directory: string,
   inside: () => Inside | undefined,
   forwards: Pick<Forwards, "open">,
-): JupyterKeeper {
+): JupyterSupervisor {
   let token: string | undefined;
   let stop = new AbortController();
   let serving: Promise<void> = Promise.resolve();

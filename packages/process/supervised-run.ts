@@ -4,11 +4,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { noteChange } from "./changes.ts";
 import { discard } from "./discard.ts";
 import { openDoor, type Question } from "./door.ts";
-import { type ExecKeeper, type ExecTools, keepExecs } from "./exec-keeper.ts";
+import { type ExecSupervisor, type ExecTools, superviseExecs } from "./exec-supervisor.ts";
 import { askedToStop, countOomKills, type End, endOf, stackStopped, supervisorFailed } from "./exit.ts";
 import { type Forwards, forwardsOf } from "./forwards.ts";
 import { findFreePort } from "./free-port.ts";
-import { keepJupyter } from "./jupyter.ts";
+import { superviseJupyter } from "./jupyter.ts";
 import { isOverMemory, makeLimits, removeLimits } from "./limits.ts";
 import { openPorts } from "./local-ports.ts";
 import { takeLockInTurn } from "./lock.ts";
@@ -58,7 +58,7 @@ interface Handled {
   readonly plan: LaunchPlan;
   readonly tools: SupervisorTools;
   readonly machines: Machine[];
-  readonly execs: ExecKeeper;
+  readonly execs: ExecSupervisor;
   readonly placeholders: Placeholders;
   readonly forwards: Forwards;
   readonly supervision: Supervision;
@@ -79,8 +79,8 @@ export function superviseRun(plan: LaunchPlan, tools: SupervisorTools): Supervis
   const machines: Machine[] = [];
   const inside = () => machines[0]?.inside;
   const forwards = forwardsOf(directory, plan, inside);
-  const jupyter = keepJupyter(directory, inside, forwards);
-  const execs = keepExecs(directory, inside, tools);
+  const jupyter = superviseJupyter(directory, inside, forwards);
+  const execs = superviseExecs(directory, inside, tools);
   const placeholders = placeholdersOf(plan.image);
   const close = () => {
     jupyter.close();

@@ -1,5 +1,5 @@
 /** Lets so many of these tasks go on at a time, in the order in which they came. */
-export function turns(atOnce: number): <Result>(task: () => Promise<Result>) => Promise<Result> {
+export function limiter(atOnce: number): <Result>(task: () => Promise<Result>) => Promise<Result> {
   const waiting: (() => void)[] = [];
   let going = 0;
   return async (task) => {

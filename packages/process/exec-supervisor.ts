@@ -3,9 +3,9 @@ import type { Exec } from "#core/context.ts";
 import { type ExecEnd, forgetOldExecs, makeExecDirectory, writeExecEnd } from "./exec-record.ts";
 import { startCommand } from "./exec-start.ts";
 import type { Inside } from "./inside.ts";
+import { limiter } from "./limiter.ts";
 import type { Reaper } from "./reaper.ts";
 import { openSession } from "./sessions.ts";
-import { turns } from "./turns.ts";
 
 /**
  * What a supervisor answers to one who wants a command started; `closed`: nothing is started there any more; `full`:
@@ -13,7 +13,7 @@ import { turns } from "./turns.ts";
  */
 export type ExecReply = "accepted" | "known" | "closed" | "full";
 
-export interface ExecKeeper {
+export interface ExecSupervisor {
   /** Answers at once: what was accepted is started in its turn. */
   start(exec: Exec): ExecReply;
   /** Resolves when the exec has ended, at once when none of this id runs, at the latest after `waitMs`. */
@@ -45,12 +45,12 @@ const startedAtOnce = 8;
 const begunMs = 100;
 
 /** Runs commands beside the run's own, by its supervisor, so that they outlive whoever asked for them. */
-export function keepExecs(directory: string, inside: () => Inside | undefined, tools: ExecTools): ExecKeeper {
+export function superviseExecs(directory: string, inside: () => Inside | undefined, tools: ExecTools): ExecSupervisor {
   const known = new Set<string>();
   const running = new Map<string, Kept>();
   const starting = new Set<Promise<void>>();
   const { takeFifo, reaper } = tools;
-  const inTurn = turns(startedAtOnce);
+  const inTurn = limiter(startedAtOnce);
   let isClosed = false;
   let forgetting: NodeJS.Timeout | undefined;
 

@@ -7,14 +7,14 @@ import { isAlive } from "./process-identity.ts";
 import { listRunNames } from "./run-directory.ts";
 
 /** A run that somebody may enter by SSH. */
-export interface Entrance {
+export interface SshRun {
   /** The run's name. */
   readonly name: string;
   readonly keys: readonly string[];
 }
 
 /** The living runs of this SSH user name; two jobs may by chance have the same. */
-export function findEntrances(home: string, login: string): Entrance[] {
+export function findSshRuns(home: string, login: string): SshRun[] {
   const runs = join(home, "runs");
   return listRunNames(runs).flatMap((name) => {
     const access = readAccess(join(runs, name));

@@ -1,0 +1,15 @@
+/** Words that were private to Berth, and the field's words that stand for them now. One word, one meaning. */
+const gone: readonly (readonly [word: RegExp, instead: string])[] = [
+  [/keeper/i, "supervisor"],
+  [/entrance/i, "access, or SSH run"],
+  [/stand-in/i, "placeholder"],
+  [/confess/i, "unexpected problem"],
+];
+
+/** Where a text says one of them, in words. */
+export function goneWords(file: string, text: string): string[] {
+  return text.split("\n").flatMap((line, at) => {
+    const found = gone.filter(([word]) => word.test(line));
+    return found.map(([word, instead]) => `${file}:${at + 1} says "${word.exec(line)?.[0]}": say ${instead}`);
+  });
+}
