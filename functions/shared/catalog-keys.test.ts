@@ -10,6 +10,22 @@ const named = (endpoints: readonly Endpoint[]) =>
 const closed = named(world.endpoints.filter((endpoint) => !endpoint.public));
 const open = named(world.endpoints.filter((endpoint) => endpoint.public));
 
+/** What the key check goes by. Two endpoints of one class are treated alike, so every kind of key is tried on one. */
+function classOf({ dialect, admin, keyInQuery }: Endpoint): string {
+  return [dialect.name, admin && "for operators", keyInQuery && "with a key in the query"].filter(Boolean).join(" ");
+}
+
+const tried: Readonly<Record<string, string>> = {
+  "gpu-dev": "POST /v1/jobs/submit",
+  "gpu-dev for operators": "POST /v1/admin/pools/{gpu_type}/drain",
+  "session-manager": "POST /session/create",
+  onmemos: "POST /v1/sessions",
+  "onmemos with a key in the query": "GET /v1/cloudrun/workspaces/{workspace_id}/shell",
+  novita: "POST /api/instances",
+  dev8: "POST /api/v1/environments",
+};
+const ofEachClass = closed.filter(({ name, endpoint }) => tried[classOf(endpoint)] === name);
+
 /** A real key whose record was changed before anybody used it. */
 async function keyWith(change: Readonly<Record<string, unknown>>): Promise<string> {
   const key = await world.login();
@@ -78,7 +94,14 @@ test("the catalog has endpoints of both kinds", () => {
   expect(open.map(({ name }) => name)).toContain("POST /v1/auth/aws-login");
 });
 
-describe.each(closed)("$name", ({ endpoint }) => {
+test("no endpoint is outside the classes, and every class has the endpoint on which it is tried", () => {
+  const outside = closed.filter(({ endpoint }) => !(classOf(endpoint) in tried));
+
+  expect(outside.map(({ name }) => name)).toEqual([]);
+  expect(ofEachClass.map(({ endpoint }) => classOf(endpoint)).toSorted()).toEqual(Object.keys(tried).toSorted());
+});
+
+describe.each(ofEachClass)("$name", ({ endpoint }) => {
   test.each(refusals)("refuses $who with $status, before it looks at anything else", async (row) => {
     const { method, path } = await goodRequest(world, endpoint, good);
     const body = method === "GET" ? {} : { body: "{".repeat(1_100_000) };
@@ -104,13 +127,18 @@ describe.each(closed)("$name", ({ endpoint }) => {
       if (path !== "/v1/keys/rotate") expect(await response.text()).not.toContain(key);
     }
   });
+});
 
-  test(`takes ${endpoint.keyInQuery ? "the" : "no"} key from the query`, async () => {
+describe.each(closed)("$name", ({ endpoint }) => {
+  test(`refuses nobody's request, and takes ${endpoint.keyInQuery ? "the" : "no"} key from the query`, async () => {
     const { method, path } = await goodRequest(world, endpoint, good);
 
-    const { status } = await world.request(method, `${path}?api_key=${good}`);
+    const nobody = await world.request(method, path);
+    const inQuery = await world.request(method, `${path}?api_key=${good}`);
 
-    expect(status).toBe(endpoint.keyInQuery ? endpoint.status : 401);
+    expect(nobody.status).toBe(401);
+    expect(problemText(path, await nobody.text())).toBe(situationText(method, path, "noKey"));
+    expect(inQuery.status).toBe(endpoint.keyInQuery ? endpoint.status : 401);
   });
 });
 
