@@ -52,7 +52,10 @@ test("without its table it is 503 with the same keys, and says nothing of what w
   const text = await response.text();
   expect(response.status).toBe(503);
   expect(JSON.parse(text)).toMatchObject({
-    ...{ status: "unhealthy", reason: "Records cannot be read", database: "unhealthy", queue: "healthy" },
+    status: "unhealthy",
+    reason: "Records cannot be read",
+    database: "unhealthy",
+    queue: "healthy",
     services: { jobQueue: "up", redis: "down", server: "running", storage: "unavailable" },
   });
   expect(text).not.toContain("10.1.2.3");
@@ -66,7 +69,10 @@ test("without its queue it is 503 too", async () => {
 
   expect(response.status).toBe(503);
   expect(await response.json()).toMatchObject({
-    ...{ status: "unhealthy", reason: "Messages cannot be read", database: "healthy", queue: "unhealthy" },
+    status: "unhealthy",
+    reason: "Messages cannot be read",
+    database: "healthy",
+    queue: "unhealthy",
     services: { jobQueue: "down", storage: "available" },
   });
 });
@@ -108,7 +114,8 @@ test("while nothing can be stored it is 503 with the reason, and well again once
   expect(await ill.json()).toMatchObject({
     status: "unhealthy",
     reason: "The disk of this stack is full: nothing can be stored until there is room",
-    ...{ database: "unhealthy", queue: "unhealthy" },
+    database: "unhealthy",
+    queue: "unhealthy",
     services: { jobQueue: "down", redis: "down", server: "running", storage: "unavailable" },
   });
   expect(await well.json()).not.toHaveProperty("reason");

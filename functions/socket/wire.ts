@@ -65,7 +65,11 @@ export function toResult(command: string, result: ExecResult, directory: string)
   const isShort = out.length <= 1 && err.length <= 1 && result.stdout.length + result.stderr.length <= PART_LENGTH;
   const frames = isShort ? [{ stdout: result.stdout, stderr: result.stderr }] : parts;
   return frames.map((streams, at) => ({
-    ...{ type: "command_result", command, ...streams, returncode, success: returncode === 0 },
+    type: "command_result",
+    command,
+    ...streams,
+    returncode,
+    success: returncode === 0,
     current_directory: directory,
     ...(at < frames.length - 1 && { more: true }),
   }));

@@ -56,8 +56,10 @@ describe("a report", () => {
   test("without connections moves the last use to the latest that it names, and never back", async () => {
     const world = await activeWorld();
     const snapshot = (lastIDEActivity: string) => ({
-      ...{ lastIDEActivity, lastSSHActivity: "2026-01-20T18:05:00Z" },
-      ...{ activeIDEConnections: 0, activeSSHConnections: 0 },
+      lastIDEActivity,
+      lastSSHActivity: "2026-01-20T18:05:00Z",
+      activeIDEConnections: 0,
+      activeSSHConnections: 0,
     });
 
     await world.report({ snapshot: snapshot("2026-01-20T18:20:00Z"), timestamp: now });

@@ -72,8 +72,16 @@ describe.each([path, `${path}/start`])("POST %s", (at) => {
 
   test("tells the first fault in the documented order, and no other", async () => {
     const bad = {
-      ...{ githubToken: 1, cloudProvider: "x", baseImage: "cobol", storageGB: 0, memoryGB: 0, cpuCores: 0 },
-      ...{ cloudRegion: "", userId: "", name: "", workspaceId: "short" },
+      githubToken: 1,
+      cloudProvider: "x",
+      baseImage: "cobol",
+      storageGB: 0,
+      memoryGB: 0,
+      cpuCores: 0,
+      cloudRegion: "",
+      userId: "",
+      name: "",
+      workspaceId: "short",
     };
     const mended = [
       ["workspaceId", uuid],

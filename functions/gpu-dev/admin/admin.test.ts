@@ -281,16 +281,20 @@ test("orphans are listed both ways, as of the latest comparison", async () => {
   await world.compute.remove(lost.uid, lost.run, { graceSeconds: 0, force: true });
   const key = keyText(environmentKey("0".repeat(32), "gpu-dev", nobody));
   await world.compute.apply({
-    ...{ uid: "1".repeat(32), run: 1, key, name: "stray", pool: "h100", instanceType: "p5.48xlarge", image: "i" },
-    ...{
-      command: undefined,
-      env: {},
-      shares: [{ node: "h100-2", units: 8 }],
-      gpusPerMachine: 8,
-      mounts: [],
-      ports: [],
-      resources: null,
-    },
+    uid: "1".repeat(32),
+    run: 1,
+    key,
+    name: "stray",
+    pool: "h100",
+    instanceType: "p5.48xlarge",
+    image: "i",
+    command: undefined,
+    env: {},
+    shares: [{ node: "h100-2", units: 8 }],
+    gpusPerMachine: 8,
+    mounts: [],
+    ports: [],
+    resources: null,
     until: world.clock.now() + 3_600_000,
   });
 

@@ -22,7 +22,13 @@ async function forecastWorld(options: Partial<PlanInput> = {}) {
   const input: PlanInput = {
     nodes: ["n1", "n2"].map((name) => ({ name, zone: "zone-a", units: 8 })),
     occupied: [held("n1", 4, 3), held("n2", 8, 1)],
-    ...{ waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now, ...options },
+    waiting: [],
+    makeable: 0,
+    unitsPerNode: 8,
+    startupMs: 0,
+    head: null,
+    now,
+    ...options,
   };
   const outset = {
     type: "h100",
@@ -101,14 +107,12 @@ describe("an estimate for a job not yet submitted", () => {
     const input = { ...later, now: now + 20_000 };
     world.clock.advance(20_000);
     await refreshForecast(world.ctx, {
-      ...{
-        type: "h100",
-        plan: input,
-        planned: plan(input),
-        number: 2,
-        durations: async () => noDurations,
-        started: [],
-      },
+      type: "h100",
+      plan: input,
+      planned: plan(input),
+      number: 2,
+      durations: async () => noDurations,
+      started: [],
     });
 
     const { body } = await ask(world, key);
@@ -171,7 +175,11 @@ async function waitingWorld(endsInHours: number) {
     nodes: [{ name: "n1", zone: "zone-a", units: 8 }],
     occupied: [{ owner, shares, endsAt: now + endsInHours * HOUR, at: now + (endsInHours - 1) * HOUR, size }],
     waiting: [{ uid, owner: "me", zone: null, queuedAt: now, size: { machines: 1, units: 8, ...size } }],
-    ...{ makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now },
+    makeable: 0,
+    unitsPerNode: 8,
+    startupMs: 0,
+    head: null,
+    now,
   };
   const outset = {
     type: "h100",

@@ -100,8 +100,11 @@ describe("POST /api/instances", () => {
       status: 400,
       body: {
         error: {
-          ...{ code: "VALIDATION_ERROR", message: "Validation failed", details },
-          ...{ timestamp: "2026-01-20T18:00:00.000Z", requestId: expect.any(String) },
+          code: "VALIDATION_ERROR",
+          message: "Validation failed",
+          details,
+          timestamp: "2026-01-20T18:00:00.000Z",
+          requestId: expect.any(String),
         },
       },
     });
@@ -180,8 +183,16 @@ describe("an instance", () => {
     const { id, show } = await instanceWorld({ doors: { sshPort: 30022 } });
 
     expect(await show()).toEqual({
-      ...{ id, instanceId: id, name: "my-instance", status: "ready", statusReason: null },
-      ...{ productName: "RTX 4090 24GB", templateId: "pytorch-jupyter", gpuNum: 1, rootfsSize: 60, region: "CN-HK-01" },
+      id,
+      instanceId: id,
+      name: "my-instance",
+      status: "ready",
+      statusReason: null,
+      productName: "RTX 4090 24GB",
+      templateId: "pytorch-jupyter",
+      gpuNum: 1,
+      rootfsSize: 60,
+      region: "CN-HK-01",
       portMappings: [
         { port: 22, endpoint: "127.0.0.1:40124", type: "tcp" },
         { port: 8888, endpoint: "http://127.0.0.1:40124", type: "http" },
@@ -191,8 +202,11 @@ describe("an instance", () => {
         jupyter: expect.stringMatching(/^http:\/\/127\.0\.0\.1:40123\/lab\?token=[\w-]{43}$/),
         webTerminal: null,
       },
-      ...{ createdAt: "2026-01-20T18:00:00.000Z", startedAt: "2026-01-20T18:00:00.000Z" },
-      ...{ readyAt: expect.stringMatching(/^2026-01-20T18:00:0\d\.000Z$/), lastUsedAt: null, stoppedAt: null },
+      createdAt: "2026-01-20T18:00:00.000Z",
+      startedAt: "2026-01-20T18:00:00.000Z",
+      readyAt: expect.stringMatching(/^2026-01-20T18:00:0\d\.000Z$/),
+      lastUsedAt: null,
+      stoppedAt: null,
       autoStop: null,
     });
   });

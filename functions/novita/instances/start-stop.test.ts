@@ -18,7 +18,11 @@ describe("start", () => {
     expect(first).toEqual({
       status: 202,
       body: {
-        ...{ instanceId: id, novitaInstanceId: id, operationId, status: "creating", message: initiated },
+        instanceId: id,
+        novitaInstanceId: id,
+        operationId,
+        status: "creating",
+        message: initiated,
         estimatedReadyTime: "2026-01-20T18:05:00.000Z",
       },
     });
@@ -165,7 +169,11 @@ describe("start", () => {
     expect(policy.readyWithinMs).toBe(60_000);
     expect(ports.map(({ port }) => port)).toEqual([22, 8888, 9000]);
     expect(JSON.parse(labels.healthCheck ?? "")).toEqual({
-      ...{ timeoutMs: 30_000, retryAttempts: 3, retryDelayMs: 2_000, maxWaitTimeMs: 60_000, targetPort: 9000 },
+      timeoutMs: 30_000,
+      retryAttempts: 3,
+      retryDelayMs: 2_000,
+      maxWaitTimeMs: 60_000,
+      targetPort: 9000,
     });
     expect([late.status, late.statusReason]).toEqual(["failed", expect.stringMatching(/^Not ready after 1 minutes/)]);
     expect([next.policy.readyWithinMs, next.ports.length, next.labels.healthCheck]).toEqual([600_000, 2, undefined]);
@@ -184,7 +192,10 @@ describe("stop", () => {
     expect(first).toEqual({
       status: 200,
       body: {
-        ...{ instanceId: id, novitaInstanceId: id, operationId, status: "stopping" },
+        instanceId: id,
+        novitaInstanceId: id,
+        operationId,
+        status: "stopping",
         message: "Instance stop completed successfully",
       },
     });

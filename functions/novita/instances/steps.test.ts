@@ -37,7 +37,11 @@ test("a step that only has another reason is not told again", async () => {
   const { head } = await instanceWorld();
   const entry = { n: 4, at: 0, phase: "preparing", step: "image", reason: "pulling slowly" } as const;
   const event = (previous: DeliveryEvent["previous"]): DeliveryEvent => ({
-    ...{ id: "evt", entry, previous, environment: head(), jupyter: undefined },
+    id: "evt",
+    entry,
+    previous,
+    environment: head(),
+    jupyter: undefined,
   });
 
   expect(toInstanceEvent(event({ phase: "preparing", step: "image" }))).toBeUndefined();

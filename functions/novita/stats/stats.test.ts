@@ -46,7 +46,10 @@ describe("GET /api/cache/stats", () => {
     expect(stats.instances).toEqual({ size: 1, hits: 2, misses: 1, hitRatio: 2 / 3 });
     expect(body.services.instance.instanceDetailsCache).toEqual({ size: 1, hitRatio: 2 / 3 });
     expect(body.summary).toEqual({
-      ...{ totalCaches: 3, totalEntries: sum("size"), totalHits: sum("hits"), totalMisses: sum("misses") },
+      totalCaches: 3,
+      totalEntries: sum("size"),
+      totalHits: sum("hits"),
+      totalMisses: sum("misses"),
       overallHitRatio: sum("hits") / (sum("hits") + sum("misses")),
     });
   });

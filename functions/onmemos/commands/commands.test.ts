@@ -23,13 +23,16 @@ describe("a command", () => {
 
     expect(await ask("POST", session, { command: "x" })).toEqual({ status: 200, body: result });
     expect(await ask("POST", `${workspace}/execute?command=a+b%2Bc%zz`)).toEqual({
-      ...{ status: 200, body: { ...shown, command: "a b+c%zz" } },
+      status: 200,
+      body: { ...shown, command: "a b+c%zz" },
     });
     expect(await ask("POST", `${workspace}/runsh?command=ls%20-la`)).toEqual({
-      ...{ status: 200, body: { ...shown, command: "ls -la" } },
+      status: 200,
+      body: { ...shown, command: "ls -la" },
     });
     expect(await ask("POST", `${workspace}/runpython?code=print(%22Hello%20World%22)`)).toEqual({
-      ...{ status: 200, body: { ...shown, command: 'print("Hello World")' } },
+      status: 200,
+      body: { ...shown, command: 'print("Hello World")' },
     });
   });
 

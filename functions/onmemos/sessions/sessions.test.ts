@@ -11,20 +11,29 @@ describe("POST /v1/sessions", () => {
     const { ask } = await onmemosWorld();
 
     const told = await ask("POST", "/v1/sessions", {
-      ...{ provider: "auto|cloud_run|gke|workstations", template: "python", namespace: "my-project" },
-      ...{ user: "developer", ttl_minutes: 60 },
+      provider: "auto|cloud_run|gke|workstations",
+      template: "python",
+      namespace: "my-project",
+      user: "developer",
+      ttl_minutes: 60,
     });
 
     expect(told).toEqual({
       status: 201,
       body: {
-        ...{ id, provider: "cloud_run", namespace: "my-project", user: "developer", status: "running" },
+        id,
+        provider: "cloud_run",
+        namespace: "my-project",
+        user: "developer",
+        status: "running",
         url: `http://onmemos-${id}.preview.localhost`,
         websocket: `/v1/cloudrun/workspaces/${id}/shell`,
         ssh: false,
         details: { service_name: `onmemos-${id}`, bucket_name: `onmemos-my-project-developer-${BEGIN}` },
         template: "python",
-        ...{ created_at: "2026-01-20T18:00:00Z", expires_at: "2026-01-20T19:00:00Z", ttl_minutes: 60 },
+        created_at: "2026-01-20T18:00:00Z",
+        expires_at: "2026-01-20T19:00:00Z",
+        ttl_minutes: 60,
       },
     });
   });
@@ -41,7 +50,11 @@ describe("POST /v1/sessions", () => {
     expect(policy).toMatchObject({ time: "creation", restarts: false, idle: null, archives: null });
     const { env } = JSON.parse(await world.ctx.sealer.open(spec?.sealed as never, `${spec?.pk}|${spec?.sk}`));
     expect(env).toEqual({
-      ...{ GREETING: "hello", N: "1", WORKSPACE_ID: id, NAMESPACE: "my-project", USER: "developer" },
+      GREETING: "hello",
+      N: "1",
+      WORKSPACE_ID: id,
+      NAMESPACE: "my-project",
+      USER: "developer",
       BUCKET_NAME: `onmemos-my-project-developer-${BEGIN}`,
     });
   });
@@ -136,7 +149,9 @@ describe("POST /v1/sessions", () => {
 
     const listed = await ask("GET", "/v1/sessions?namespace=MY_project&user=Dev");
     expect(session).toMatchObject({
-      ...{ id: `ws-my_project-dev-${BEGIN}`, namespace: "my_project", user: "dev" },
+      id: `ws-my_project-dev-${BEGIN}`,
+      namespace: "my_project",
+      user: "dev",
       details: { bucket_name: `onmemos-my_project-dev-${BEGIN}` },
     });
     expect(listed.body).toEqual({ sessions: [session], count: 1 });
@@ -323,7 +338,8 @@ describe("what is not there", () => {
     expect(await ask("GET", "/v1/sessions/")).toEqual({ status: 404, body: { detail: "Not Found" } });
     expect(await ask("PUT", `/v1/sessions/${id}`)).toEqual({ status: 405, body: { detail: "Method Not Allowed" } });
     expect(await ask("GET", `/v1/sessions/${id}?api_key=x`, undefined, { key: "" })).toEqual({
-      ...{ status: 401, body: { detail: "Not authenticated" } },
+      status: 401,
+      body: { detail: "Not authenticated" },
     });
   });
 });

@@ -48,7 +48,8 @@ describe("POST /session/create", () => {
     const { size, resources, volumes, ports, policy, labels, name, access: doors } = head();
 
     expect({ pool: size.pool, units: size.units, resources }).toEqual({
-      ...{ pool: "cpu-shared", units: 2 },
+      pool: "cpu-shared",
+      units: 2,
       resources: { cpus: 1, memoryMb: 1024 },
     });
     expect(volumes).toMatchObject([{ name: "workspace", path: "/workspace", sizeGb: 5 }]);

@@ -36,8 +36,12 @@ export function shellSession(ctx: ShellContext, environment: Environment, channe
   };
   const run = async ({ command, timeout }: ClientFrame & { type: "command" }): Promise<void> => {
     const result = await execute(ctx, id, {
-      ...{ words: shellWords(command), directory, timeoutSeconds: timeout, execId: ctx.ids.uid() },
-      ...{ capSeconds: timeout + MARGIN_SECONDS, readyWithinMs: 0 },
+      words: shellWords(command),
+      directory,
+      timeoutSeconds: timeout,
+      execId: ctx.ids.uid(),
+      capSeconds: timeout + MARGIN_SECONDS,
+      readyWithinMs: 0,
     });
     directory = placeAfter(result, directory);
     for (const frame of toResult(command, result, directory)) channel.send(frame);

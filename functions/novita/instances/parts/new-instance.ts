@@ -97,8 +97,13 @@ export function newInstance(catalogue: Catalogue, thing: NewThing, body: NewInst
 /** docs/apis/novita.md#statuses: waiting for capacity is part of the time in which a run must be ready. */
 export function policyFor(readyWithinMs: number = READY_WITHIN_MS): Policy {
   return {
-    ...{ time: "none", restarts: true, idle: idlePolicy, archives: null, readyWithinMs },
-    ...{ firstFailure: "keeps", forgetsSpec: false },
+    time: "none",
+    restarts: true,
+    idle: idlePolicy,
+    archives: null,
+    readyWithinMs,
+    firstFailure: "keeps",
+    forgetsSpec: false,
   };
 }
 

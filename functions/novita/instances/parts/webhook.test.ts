@@ -26,9 +26,13 @@ describe("a receiver", () => {
 
     expect(words()).toEqual(["starting", "running", "health_checking", "ready"]);
     expect(ready).toEqual({
-      ...{ instanceId: id, status: "ready", timestamp: expect.stringMatching(/^2026-01-20T18:00:\d\d\.\d{3}Z$/) },
+      instanceId: id,
+      status: "ready",
+      timestamp: expect.stringMatching(/^2026-01-20T18:00:\d\d\.\d{3}Z$/),
       data: {
-        ...{ id, name: "my-instance", status: "ready" },
+        id,
+        name: "my-instance",
+        status: "ready",
         portMappings: [expect.objectContaining({ port: 22 }), expect.objectContaining({ port: 8888 })],
         connectionDetails: { ssh: null, jupyter: "http://127.0.0.1:40124", webTerminal: null },
         reason: null,

@@ -84,7 +84,11 @@ export function newSession(ids: Pick<Ids, "hash">, thing: NewThing, wanted: Want
     name: serviceName(id),
     labels: { template, namespace, user, provider, ttl_minutes: String(ttlMinutes) },
     size: {
-      ...{ pool: sharedType.pool, instanceType: sharedType.name, machines: 1, units: sharedUnits(resources), gpus: 0 },
+      pool: sharedType.pool,
+      instanceType: sharedType.name,
+      machines: 1,
+      units: sharedUnits(resources),
+      gpus: 0,
       wantedMs: ttlMinutes * MINUTE_MS,
     },
     image: images[template],
