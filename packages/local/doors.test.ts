@@ -49,7 +49,7 @@ async function secondKey(): Promise<string> {
 /** As a browser does it: the name leads to this machine. */
 const open = (url: string, authorization?: string) =>
   ask(Number(new URL(url).port), new URL(url).host, {
-    ...{ path: new URL(url).pathname },
+    path: new URL(url).pathname,
     ...(authorization === undefined ? {} : { headers: { authorization } }),
   });
 
@@ -99,8 +99,14 @@ describe("the page of a session", () => {
 describe("a workspace's doors", () => {
   const path = "/api/v1/environments";
   const body = {
-    ...{ workspaceId: "its-doors-are-open", userId: "user123", name: "Doors", cloudRegion: "centralindia" },
-    ...{ cpuCores: 2, memoryGB: 4, storageGB: 20, baseImage: "node" },
+    workspaceId: "its-doors-are-open",
+    userId: "user123",
+    name: "Doors",
+    cloudRegion: "centralindia",
+    cpuCores: 2,
+    memoryGB: 4,
+    storageGB: 20,
+    baseImage: "node",
   };
 
   it("are opened by the printed address and command, with the key that was sent, until it is stopped", {

@@ -60,11 +60,18 @@ export async function openIngressTrial(times: Partial<IngressTimes> = {}): Promi
   const port = portOf(server);
   const keyOf = (owner: string, changes = {}) => newKey(world, owner, changes);
   return {
-    ...{ world, log, port, page, keyOf, key: await keyOf("alice") },
+    world,
+    log,
+    port,
+    page,
+    keyOf,
+    key: await keyOf("alice"),
     environment: async (label, { at = portOf(page), ...more } = {}) => {
       await createEnvironment(world.as("alice"), {
         ...newEnvironment(label, { gpus: 1 }),
-        ...{ addressLabel: label, ports: [{ port: 8080, kind: "http" }], ...more },
+        addressLabel: label,
+        ports: [{ port: 8080, kind: "http" }],
+        ...more,
       });
       await world.deliver();
       const item = await world.table.get(environmentKey(actorOf("alice").uid, "gpu-dev", label));

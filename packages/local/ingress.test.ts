@@ -141,7 +141,9 @@ describe("what is not running", () => {
 
     const [closed, silent] = [await get(bearer, "closed.preview.localhost"), await get()];
     const posted = await trial.ask("closed.preview.localhost", {
-      ...{ method: "POST", body: "x".repeat(2_000_000), headers: bearer },
+      method: "POST",
+      body: "x".repeat(2_000_000),
+      headers: bearer,
     });
 
     expect([closed.status, silent.status, posted.status]).toEqual([502, 504, 502]);
@@ -162,12 +164,27 @@ describe("a request", () => {
   it("arrives as it was, without what opened the door, what is of one connection, and what others could make up", async () => {
     const arrived = seen();
     await trial.ask(HOST, {
-      ...{ method: "PUT", path: "//a%20b/../c?x=%2f&y", body: "text" },
+      method: "PUT",
+      path: "//a%20b/../c?x=%2f&y",
+      body: "text",
       headers: {
-        ...{ ...bearer, "X-API-Key": "second", "Proxy-Authorization": "Basic eA==", TE: "trailers", "Keep-Alive": "5" },
-        ...{ Connection: "close, X-Mine", "X-Mine": "1", Upgrade: "h2c", "HTTP2-Settings": "x", Cookie: "a=b" },
-        ...{ "X-Forwarded-For": "8.8.8.8", "X-Forwarded-Prefix": "/x", Forwarded: "for=1", "X-Real-IP": "8.8.8.8" },
-        ...{ "X-Forwarded-Host": "evil.example", "Content-Length": "4", "X-Twice": ["1", "2"] },
+        ...bearer,
+        "X-API-Key": "second",
+        "Proxy-Authorization": "Basic eA==",
+        TE: "trailers",
+        "Keep-Alive": "5",
+        Connection: "close, X-Mine",
+        "X-Mine": "1",
+        Upgrade: "h2c",
+        "HTTP2-Settings": "x",
+        Cookie: "a=b",
+        "X-Forwarded-For": "8.8.8.8",
+        "X-Forwarded-Prefix": "/x",
+        Forwarded: "for=1",
+        "X-Real-IP": "8.8.8.8",
+        "X-Forwarded-Host": "evil.example",
+        "Content-Length": "4",
+        "X-Twice": ["1", "2"],
       },
     });
 
@@ -177,8 +194,14 @@ describe("a request", () => {
     const headers = Object.fromEntries(names.map((name, n) => [name, rawHeaders[2 * n + 1]]));
     expect({ method, url, text }).toEqual({ method: "PUT", url: "//a%20b/../c?x=%2f&y", text: "text" });
     expect(headers).toEqual({
-      ...{ host: HOST, cookie: "a=b", "content-length": "4", connection: "keep-alive", "x-twice": "2" },
-      ...{ "x-forwarded-for": "127.0.0.1", "x-forwarded-host": HOST, "x-forwarded-proto": "http" },
+      host: HOST,
+      cookie: "a=b",
+      "content-length": "4",
+      connection: "keep-alive",
+      "x-twice": "2",
+      "x-forwarded-for": "127.0.0.1",
+      "x-forwarded-host": HOST,
+      "x-forwarded-proto": "http",
     });
     expect(names.filter((name) => name === "x-twice")).toHaveLength(2);
   });

@@ -104,7 +104,9 @@ function logPage({ log, clock }: Runtime, asked: Asked, startedAt: number, targe
   const ms = Math.round(clock.monotonic() - startedAt);
   const { actor, uid } = target ?? {};
   log.info("page", {
-    ...{ method, status: asked.outgoing.statusCode, ms },
+    method,
+    status: asked.outgoing.statusCode,
+    ms,
     ...(actor && { user: actor.username, key: actor.keyPrefix, uid }),
   });
 }

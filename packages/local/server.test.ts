@@ -16,7 +16,8 @@ afterEach(async () => {
 
 const reply = z.object({ user: z.string(), id: z.string() });
 const me = gpuDev.get("/v1/me", { summary: "Me", uses: [], reply }, async ({ ctx }) => ({
-  ...{ user: ctx.actor.username, id: "-" },
+  user: ctx.actor.username,
+  id: "-",
 }));
 const remove = dev8.delete(
   "/api/v1/environments",

@@ -31,15 +31,17 @@ test("a session on the stack: its own volumes, its ports, a chat, and an archive
   const [workspace, files] = await Promise.all(["workspace", "files"].map(newVolume));
   if (!workspace || !files) throw new Error("There are no volumes");
   const run: Run = {
-    ...{
-      uid,
-      run: 1,
-      key: "owner#o#env#session-manager|s",
-      name: "s",
-      pool: "cpu-shared",
-      instanceType: "m7i.8xlarge",
-    },
-    ...{ image: "node:20", command: undefined, env: {}, shares: [{ node: null, units: 2 }], gpusPerMachine: 0 },
+    uid,
+    run: 1,
+    key: "owner#o#env#session-manager|s",
+    name: "s",
+    pool: "cpu-shared",
+    instanceType: "m7i.8xlarge",
+    image: "node:20",
+    command: undefined,
+    env: {},
+    shares: [{ node: null, units: 2 }],
+    gpusPerMachine: 0,
     mounts: [
       { volume: workspace, path: "/workspace" },
       { volume: files, path: "/home/dev8" },

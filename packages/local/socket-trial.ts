@@ -39,8 +39,10 @@ export interface Client {
 }
 
 export const upgrade = {
-  ...{ Connection: "Upgrade", Upgrade: "websocket" },
-  ...{ "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==" },
+  Connection: "Upgrade",
+  Upgrade: "websocket",
+  "Sec-WebSocket-Version": "13",
+  "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 };
 
 export async function openSocketTrial(
@@ -63,7 +65,9 @@ export async function openSocketTrial(
   await once(server.listen(0, "127.0.0.1"), "listening");
   const origin = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
-    ...{ world, sockets, log },
+    world,
+    sockets,
+    log,
     workspace: async (owner, id) => {
       const ctx = { ...world.as(owner), dialect: "onmemos", noun: "workspace" };
       await createEnvironment(ctx, newEnvironment(id, { gpus: 1 }));

@@ -39,12 +39,19 @@ describe("the web shell", () => {
     client.send({ type: "exit" });
 
     expect(welcome).toEqual({
-      ...{ type: "welcome", message: `Connected to workspace: ${ID}`, workspace_id: ID },
+      type: "welcome",
+      message: `Connected to workspace: ${ID}`,
+      workspace_id: ID,
       current_directory: "/workspace",
     });
     expect(result).toEqual({
-      ...{ type: "command_result", command: "ls -la", stdout: "out\n", stderr: "err\n" },
-      ...{ returncode: 2, success: false, current_directory: "/workspace" },
+      type: "command_result",
+      command: "ls -la",
+      stdout: "out\n",
+      stderr: "err\n",
+      returncode: 2,
+      success: false,
+      current_directory: "/workspace",
     });
     expect(await client.next()).toEqual({ type: "exit", message: "Disconnecting from workspace" });
     expect(await client.closed).toBe(1000);

@@ -46,7 +46,11 @@ export async function openSshTrial(isolation: Isolation): Promise<SshTrial> {
     return client;
   };
   return {
-    ...{ ...trial, server, login, key, connect },
+    ...trial,
+    server,
+    login,
+    key,
+    connect,
     begin: async (changes) => {
       await trial.compute.apply(trial.runOf({ command: undefined, ...changes }));
       await eventually(trial.observe, (seen) => seen?.state === "ready");

@@ -21,7 +21,11 @@ describe.each(ways)("process compute as every Compute, isolation %s, lock by %s"
   computeConformance(async () => {
     const trial = openTrial(options);
     return {
-      ...{ compute: trial.compute, nodes: trial.nodes, now: Date.now, pass: sleep, close: trial.close },
+      compute: trial.compute,
+      nodes: trial.nodes,
+      now: Date.now,
+      pass: sleep,
+      close: trial.close,
       command: (_, { prints, exits, ignoresTerm }) => {
         const print = prints.length > 0 ? printing(trial.shown, prints) : ":";
         if (exits !== undefined) return `${print}; exit ${exits}`;

@@ -144,8 +144,14 @@ async function applyRun(host: Host, run: Run): Promise<void> {
   if (!isDirectory(directory)) {
     const nodes = run.shares.map(({ node }) => node ?? pretendNodeFor(host, run.instanceType));
     const record: RunRecord = {
-      ...{ key: run.key, image: run.image, nodes, isolation: plan.isolation, network: plan.network, ports: plan.ports },
-      ...{ volumes: plan.mounts.map(({ volume }) => volume), limits: plan.limits },
+      key: run.key,
+      image: run.image,
+      nodes,
+      isolation: plan.isolation,
+      network: plan.network,
+      ports: plan.ports,
+      volumes: plan.mounts.map(({ volume }) => volume),
+      limits: plan.limits,
       hasSparePython: hasSparePython(plan),
     };
     const files = { "run.json": JSON.stringify(record), until: String(run.until), [lockFile]: "" };
@@ -202,7 +208,8 @@ async function observeRun({ options }: Host, place: RunPlace): Promise<Observati
 function followedBy(host: Host): FollowedRuns {
   const { runs, options } = host;
   return {
-    ...{ home: options.home, runs },
+    home: options.home,
+    runs,
     all: () => listRunNames(runs).flatMap((name) => refOf(host, name)),
     isStarting: async (name) => {
       const { directory } = placeOf(host, name);

@@ -187,8 +187,13 @@ describe.each(ways)("a sandbox $where", ({ where, limits, tried }) => {
     trial = openTrial({ isolation: "bubblewrap", limits });
     const other = join(trial.home, "runs", `${trial.uid}-r2`, "0/work");
     const env = {
-      ...{ HOST: trial.home, OTHER: other, MARK: join(trial.root, "mark"), SHOWN: trial.shown },
-      ...{ WORK: join(trial.directory, "0/work"), PLACE: join(trial.root, "place"), SHARED: `berth-${trial.uid}` },
+      HOST: trial.home,
+      OTHER: other,
+      MARK: join(trial.root, "mark"),
+      SHOWN: trial.shown,
+      WORK: join(trial.directory, "0/work"),
+      PLACE: join(trial.root, "place"),
+      SHARED: `berth-${trial.uid}`,
     };
     mkdirSync(env.PLACE);
     shared = join("/dev/shm", env.SHARED);

@@ -31,7 +31,10 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     };
     const work = join(trial.directory, "0/work");
     return {
-      ...{ compute: trial.compute, applied: { uid: trial.uid, run: 1 }, pass: sleep, close: trial.close },
+      compute: trial.compute,
+      applied: { uid: trial.uid, run: 1 },
+      pass: sleep,
+      close: trial.close,
       words: ({ stdout = "", stderr = "", exits = 0, takesMs = 0 }) => {
         const count = `echo x >>${join(work, `times-${randomBytes(4).toString("hex")}`)}`;
         const rest = takesMs === null ? "while :; do sleep 1; done" : `sleep ${takesMs / 1000}`;

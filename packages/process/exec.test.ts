@@ -35,7 +35,12 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
   });
 
   const execOf = (words: readonly string[], changes: Partial<Exec> = {}): Exec => ({
-    ...{ id: randomBytes(8).toString("hex"), words, stdin: "", env: {}, directory: undefined, timeoutMs: 20_000 },
+    id: randomBytes(8).toString("hex"),
+    words,
+    stdin: "",
+    env: {},
+    directory: undefined,
+    timeoutMs: 20_000,
     ...changes,
   });
   const start = async (words: readonly string[], changes: Partial<Exec> = {}): Promise<string> => {
@@ -53,7 +58,8 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
 
   it("has the run's environment and place, and variables and input of its own", async () => {
     const sight = await sh('echo "$GREETING $WHOM"; cat; cat /dev/stdin >/dev/null; pwd', {
-      ...{ stdin: "from stdin\n", env: { WHOM: "world" } },
+      stdin: "from stdin\n",
+      env: { WHOM: "world" },
     });
 
     expect(sight.stdout).toBe(`hello world\nfrom stdin\n${join(trial.directory, "0/work")}\n`);

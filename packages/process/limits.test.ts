@@ -18,9 +18,21 @@ const noWay: LimitWay = { processes, groups: null, rlimits: null };
 
 describe("what a run may use", () => {
   const run = (changes: Partial<Run>): Run => ({
-    ...{ uid: "0".repeat(32), run: 1, key: "k", name: "n", pool: "p", instanceType: "m7i.8xlarge", image: "i" },
-    ...{ command: undefined, env: {}, shares: [{ node: "one", units: 1 }], gpusPerMachine: 0, mounts: [], ports: [] },
-    ...{ resources: null, until: 0 },
+    uid: "0".repeat(32),
+    run: 1,
+    key: "k",
+    name: "n",
+    pool: "p",
+    instanceType: "m7i.8xlarge",
+    image: "i",
+    command: undefined,
+    env: {},
+    shares: [{ node: "one", units: 1 }],
+    gpusPerMachine: 0,
+    mounts: [],
+    ports: [],
+    resources: null,
+    until: 0,
     ...changes,
   });
   const boundsOf = (changes: Partial<Run>) => limitsOf(run(changes), "run", noWay).bounds;

@@ -34,7 +34,8 @@ export interface RunLimits {
 }
 
 export const noLimits: RunLimits = {
-  ...{ group: null, rlimits: null },
+  group: null,
+  rlimits: null,
   bounds: { cpus: null, memoryMb: null, processes: 0 },
 };
 

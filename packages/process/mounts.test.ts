@@ -65,8 +65,12 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     );
     await eventually(trial.observe, (seen) => seen?.state === "ready");
     const exec = {
-      ...{ id: "e", words: ["/bin/sh", "-c", `until cat "$HOME/.profile"; do sleep 0.1; done 2>&-; echo "$HOME"`] },
-      ...{ stdin: "", env: {}, directory: undefined, timeoutMs: 5_000 },
+      id: "e",
+      words: ["/bin/sh", "-c", `until cat "$HOME/.profile"; do sleep 0.1; done 2>&-; echo "$HOME"`],
+      stdin: "",
+      env: {},
+      directory: undefined,
+      timeoutMs: 5_000,
     };
     await trial.compute.startExec(trial.uid, 1, exec);
 
@@ -170,15 +174,13 @@ describe("what a sandbox shows beside its volumes", () => {
     const [first = "none"] = readdirSync("/opt");
 
     const words = sandboxOptions({
-      ...{
-        home: trial.home,
-        work: undefined,
-        start: undefined,
-        programs: [],
-        memoryMb: null,
-        env: {},
-        network: "shared" as const,
-      },
+      home: trial.home,
+      work: undefined,
+      start: undefined,
+      programs: [],
+      memoryMb: null,
+      env: {},
+      network: "shared" as const,
       binds: [
         { from: "/from/inner", path: `/opt/${first}/inner` },
         { from: "/from/outer", path: "/srv/data" },
@@ -197,15 +199,13 @@ describe("what a sandbox shows beside its volumes", () => {
     const trial = openTrial({ isolation: "none" });
 
     const words = sandboxOptions({
-      ...{
-        home: trial.home,
-        work: undefined,
-        start: undefined,
-        programs: [],
-        memoryMb: null,
-        env: {},
-        network: "shared" as const,
-      },
+      home: trial.home,
+      work: undefined,
+      start: undefined,
+      programs: [],
+      memoryMb: null,
+      env: {},
+      network: "shared" as const,
       binds: [
         { from: "/from/inner", path: "/data/in/it" },
         { from: "/from/outer", path: "/data" },

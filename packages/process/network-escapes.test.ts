@@ -137,7 +137,10 @@ describe("a command in a network of its own", () => {
     const env = {
       REACH: `${node} ${join(trial.shown, "reach.cjs")}`,
       SEND: `perl ${join(trial.shown, "send.pl")}`,
-      ...{ PORT: String(port), OTHER: otherPort, NAME: name, OUTER: outer ?? "" },
+      PORT: String(port),
+      OTHER: otherPort,
+      NAME: name,
+      OUTER: outer ?? "",
     };
     const own = `${node} ${join(trial.shown, "own.cjs")} >port & until [ -s port ]; do sleep 0.1; done; OWN=$(cat port)`;
     await trial.compute.apply(trial.runOf({ env, command: `${own}\n${scriptOf(attempts)}\nkill $!` }));

@@ -58,7 +58,10 @@ export function readRun(directory: string): RunRecord | undefined {
   if (typeof key !== "string" || typeof image !== "string" || !Array.isArray(nodes)) return undefined;
   const names = nodes.filter((node) => typeof node === "string");
   return {
-    ...{ key, image, nodes: names, isolation: isolation === "bubblewrap" ? "bubblewrap" : "none" },
+    key,
+    image,
+    nodes: names,
+    isolation: isolation === "bubblewrap" ? "bubblewrap" : "none",
     network: network === "own" ? "own" : "shared",
     volumes: Array.isArray(volumes) ? volumes.filter((volume) => typeof volume === "string") : [],
     ports: Array.isArray(ports) ? (ports as RunPort[]) : [],

@@ -90,8 +90,17 @@ export function superviseRun(plan: LaunchPlan, tools: SupervisorTools): Supervis
   const supervision = supervise(directory, { look: jupyter.look, close });
   const key = readRun(directory)?.key ?? "";
   const handled: Handled = {
-    ...{ directory, plan, tools, machines, execs, placeholders, forwards, supervision },
-    ...{ failure: failure.promise, stop: new AbortController(), answer: reply.resolve },
+    directory,
+    plan,
+    tools,
+    machines,
+    execs,
+    placeholders,
+    forwards,
+    supervision,
+    failure: failure.promise,
+    stop: new AbortController(),
+    answer: reply.resolve,
     noteChange: () => noteChange(dirname(directory), plan.name, key),
   };
   const over = handle(handled).catch((error: unknown) => {

@@ -38,8 +38,14 @@ async function ask(method: string, at: string, body?: unknown): Promise<Told> {
 }
 
 const quickStart = (workspaceId: string) => ({
-  ...{ workspaceId, userId: "user123", name: "Test Workspace", cloudRegion: "centralindia" },
-  ...{ cpuCores: 2, memoryGB: 4, storageGB: 20, baseImage: "node" },
+  workspaceId,
+  userId: "user123",
+  name: "Test Workspace",
+  cloudRegion: "centralindia",
+  cpuCores: 2,
+  memoryGB: 4,
+  storageGB: 20,
+  baseImage: "node",
 });
 
 describe("the document's quick start", () => {

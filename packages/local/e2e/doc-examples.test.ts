@@ -97,7 +97,9 @@ describe("the document's examples", () => {
     expect(listed.map((one) => Object.keys(one))).toEqual([[...documentedJobKeys, ...furtherJobKeys]]);
     expect(actions).toStrictEqual(
       Object.entries(actionMessages).map(([action, message], at) => ({
-        ...{ job_id: id, action, status: "requested" },
+        job_id: id,
+        action,
+        status: "requested",
         message: `${message} (message ID: ${at + 2})`,
       })),
     );
@@ -141,11 +143,18 @@ describe("the document's examples", () => {
 
     expect(availability).toStrictEqual({ availability: pools, timestamp });
     expect(status).toStrictEqual({
-      ...{ total_gpus: 29, available_gpus: expect.any(Number), in_use_gpus: expect.any(Number) },
-      ...{ queued_gpus: 0, active_reservations: expect.any(Number), preparing_reservations: 0 },
-      ...{ queued_reservations: 0, pending_reservations: 0, by_gpu_type: pools },
+      total_gpus: 29,
+      available_gpus: expect.any(Number),
+      in_use_gpus: expect.any(Number),
+      queued_gpus: 0,
+      active_reservations: expect.any(Number),
+      preparing_reservations: 0,
+      queued_reservations: 0,
+      pending_reservations: 0,
+      by_gpu_type: pools,
       // Ours besides (docs/apis/gpu-dev.md#capacity).
-      ...{ estimate_errors: expect.any(Object), timestamp },
+      estimate_errors: expect.any(Object),
+      timestamp,
     });
   });
 
@@ -166,7 +175,9 @@ describe("the document's examples", () => {
     expect(disks).toStrictEqual({ disks: [newDisk], total: 1 });
     expect(renamed).toStrictEqual({
       message: "Disk renamed from 'my-training-data' to 'my-training-data-v2' (1 snapshots updated)",
-      ...{ old_name: "my-training-data", new_name: "my-training-data-v2", snapshots_updated: 1 },
+      old_name: "my-training-data",
+      new_name: "my-training-data-v2",
+      snapshots_updated: 1,
     });
     const on = inThirtyDays(String(deleted.requested_at));
     expect(deleted).toStrictEqual({ ...diskRequest, action: "delete", message: `${deletionMessage} ${on}` });

@@ -55,7 +55,8 @@ beforeAll(async () => {
   const origin = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`;
   receiverUrl = `${origin}/webhook`;
   stack = await trial.start({
-    ...{ LOCAL_NODES: "g5.12xlarge=4", WEBHOOK_SECRET: secret },
+    LOCAL_NODES: "g5.12xlarge=4",
+    WEBHOOK_SECRET: secret,
     GITHUB_KEYS_URL: `${origin}/<user>.keys`,
   });
   const key = (await stack.env()).API_KEY ?? "";

@@ -130,7 +130,8 @@ describe("the requests of the document", () => {
     const [number] = /\d+$/.exec(id) ?? [];
     return {
       ...documented,
-      ...{ id, url: expect.stringMatching(`^https?://onmemos-${id}\\.`) },
+      id,
+      url: expect.stringMatching(`^https?://onmemos-${id}\\.`),
       websocket: `/v1/cloudrun/workspaces/${id}/shell`,
       details: { service_name: `onmemos-${id}`, bucket_name: `onmemos-my-project-developer-${number}` },
     };
@@ -265,7 +266,10 @@ describe("the WebSocket shell", () => {
 
     expect(await next()).toMatchObject({ type: "welcome", workspace_id: id, current_directory: "/workspace" });
     expect(await typed("mkdir -p sub && cd sub && echo $GREETING $USER")).toMatchObject({
-      ...{ type: "command_result", stdout: "hello shell\n", success: true, current_directory: "/workspace/sub" },
+      type: "command_result",
+      stdout: "hello shell\n",
+      success: true,
+      current_directory: "/workspace/sub",
     });
     expect(inWorkspace((await typed("pwd; python -c 'print(1)'")).stdout)).toBe("/workspace/sub\n1\n");
     expect((await ask("DELETE", `/v1/sessions/${id}`)).status).toBe(200);

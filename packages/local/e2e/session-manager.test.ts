@@ -74,7 +74,10 @@ describe("the document's test commands", () => {
       JSON.parse(body),
     ]);
     const state = (replicas: number, status: string) => ({
-      ...{ uuid, replicas, queue_length: 0, timestamp: expect.any(String) },
+      uuid,
+      replicas,
+      queue_length: 0,
+      timestamp: expect.any(String),
       session: expect.objectContaining({ user_id: "test@example.com", status }),
     });
     expect({ code, stderr, uuid }).toEqual({ code: 0, stderr: "", uuid: expect.stringMatching(/^[0-9a-f]{8}$/) });

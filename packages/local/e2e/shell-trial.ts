@@ -31,7 +31,12 @@ export async function openShellStack(): Promise<ShellStack> {
   const ctx = await contextOfKey(stack, key);
   const id = "ws-demo-developer-1756062811";
   await createEnvironment(ctx, {
-    ...{ id, name: id, labels: {}, image: "python", command: undefined, env: { GREETING: "hello" } },
+    id,
+    name: id,
+    labels: {},
+    image: "python",
+    command: undefined,
+    env: { GREETING: "hello" },
     volumes: [{ name: "workspace", path: "/workspace", sizeGb: 10 }],
     size: { pool: sharedType.pool, instanceType: sharedType.name, machines: 1, units: 1, gpus: 0, wantedMs: 3_600_000 },
   });
@@ -39,7 +44,9 @@ export async function openShellStack(): Promise<ShellStack> {
   if (active?.phase !== "active") throw new Error(`The workspace is ${active?.phase}`);
   const url = `${stack.url.replace("http", "ws")}/v1/cloudrun/workspaces/${id}/shell?api_key=${key}`;
   return {
-    ...{ stack, ctx, id },
+    stack,
+    ctx,
+    id,
     connect: async () => {
       const client = clientOf(new WebSocket(url));
       const welcome = await Promise.race([client.next(), client.closed]);
