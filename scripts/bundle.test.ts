@@ -26,11 +26,16 @@ async function invoke(file: string, method: string, rawPath: string) {
     const result = await handler(${JSON.stringify(event)});
     log.call(process.stdout, JSON.stringify(result));`;
   const env = {
-    ...{ AWS_LAMBDA_FUNCTION_NAME: "berth", AWS_REGION: "us-east-1", TABLE_NAME: "berth" },
-    ...{ AWS_ACCESS_KEY_ID: "none", AWS_SECRET_ACCESS_KEY: "none" },
+    AWS_LAMBDA_FUNCTION_NAME: "berth",
+    AWS_REGION: "us-east-1",
+    TABLE_NAME: "berth",
+    AWS_ACCESS_KEY_ID: "none",
+    AWS_SECRET_ACCESS_KEY: "none",
     // The discard port: nothing listens there.
-    ...{ AWS_ENDPOINT_URL_DYNAMODB: "http://127.0.0.1:9", AWS_ENDPOINT_URL_SQS: "http://127.0.0.1:9" },
-    ...{ WORK_QUEUE_URL: "http://127.0.0.1:9/0/work", POOLS_QUEUE_URL: "http://127.0.0.1:9/0/pools.fifo" },
+    AWS_ENDPOINT_URL_DYNAMODB: "http://127.0.0.1:9",
+    AWS_ENDPOINT_URL_SQS: "http://127.0.0.1:9",
+    WORK_QUEUE_URL: "http://127.0.0.1:9/0/work",
+    POOLS_QUEUE_URL: "http://127.0.0.1:9/0/pools.fifo",
     WEBHOOKS_QUEUE_URL: "http://127.0.0.1:9/0/webhooks",
   };
   const run = promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { env, cwd: outdir });

@@ -7,7 +7,13 @@ test("a schedule is plain data", () => {
   const verb = async () => {};
 
   expect(cron.every({ minutes: 1, uses: ["table"] }, verb)).toEqual({
-    ...{ kind: "schedule", minutes: 1, atStart: false, uses: ["table"], timeoutSeconds: 50, memoryMb: 512, verb },
+    kind: "schedule",
+    minutes: 1,
+    atStart: false,
+    uses: ["table"],
+    timeoutSeconds: 50,
+    memoryMb: 512,
+    verb,
   });
 });
 

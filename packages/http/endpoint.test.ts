@@ -13,8 +13,17 @@ test("an endpoint is plain data with the documented defaults", () => {
   }));
 
   expect(endpoint).toMatchObject({
-    ...{ kind: "endpoint", method: "post", path: "/v1/x", uses: ["queue", "table"], public: false },
-    ...{ status: 200, timeoutSeconds: 10, memoryMb: 512, params: undefined, query: undefined, body: undefined },
+    kind: "endpoint",
+    method: "post",
+    path: "/v1/x",
+    uses: ["queue", "table"],
+    public: false,
+    status: 200,
+    timeoutSeconds: 10,
+    memoryMb: 512,
+    params: undefined,
+    query: undefined,
+    body: undefined,
   });
   expect(endpoint.dialect.name).toBe("gpu-dev");
 });

@@ -57,7 +57,10 @@ test("a problem's own code is shown by novita and by nobody else", async () => {
 
   expect(await get("/api/x")).toMatchObject({ error: { code: "INSTANCE_NOT_FOUND", message: "Instance a not found" } });
   expect(await get("/api/v1/x")).toEqual({
-    ...{ success: false, error: "Resource Not Found", message: "Instance a not found", code: "ERR_404" },
+    success: false,
+    error: "Resource Not Found",
+    message: "Instance a not found",
+    code: "ERR_404",
   });
 });
 

@@ -73,7 +73,13 @@ export function socketIn(dialect: Dialect) {
     { summary, uses, params, timeoutSeconds, memoryMb = 512 }: SocketOptions<Uses, Params>,
     verb: (input: SocketInput<UserContext<Uses>, z.output<Params>>) => Promise<OpenSession>,
   ): Socket<Uses | "table"> => ({
-    ...{ kind: "socket", dialect, path, summary, params, timeoutSeconds, memoryMb },
+    kind: "socket",
+    dialect,
+    path,
+    summary,
+    params,
+    timeoutSeconds,
+    memoryMb,
     uses: [...new Set<Uses | "table">([...uses, "table"])],
     verb: withoutTypes(verb),
   });

@@ -15,7 +15,12 @@ test("a consumer is plain data of its queue", () => {
   const verb = async () => {};
 
   expect(pools.consume({ uses: ["table"], timeoutSeconds: 30 }, verb)).toEqual({
-    ...{ kind: "consumer", queue: "pools", uses: ["table"], timeoutSeconds: 30, memoryMb: 512, verb },
+    kind: "consumer",
+    queue: "pools",
+    uses: ["table"],
+    timeoutSeconds: 30,
+    memoryMb: 512,
+    verb,
   });
   expect(work.consume({ uses: [] }, verb)).toMatchObject({ queue: "work", timeoutSeconds: 60 });
 });

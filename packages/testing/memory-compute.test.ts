@@ -56,16 +56,21 @@ describe("memory compute", () => {
   });
 
   const runOf = (uid: string, changes: Partial<Run> = {}): Run => ({
-    ...{ uid, run: 1, key: "k", name: "n", pool: "h100", instanceType: "p5.48xlarge", image: "i", command: "c" },
-    ...{
-      env: {},
-      shares: [{ node: "one", units: 4 }],
-      gpusPerMachine: 4,
-      mounts: [],
-      ports: [],
-      resources: null,
-      until: Number.MAX_SAFE_INTEGER,
-    },
+    uid,
+    run: 1,
+    key: "k",
+    name: "n",
+    pool: "h100",
+    instanceType: "p5.48xlarge",
+    image: "i",
+    command: "c",
+    env: {},
+    shares: [{ node: "one", units: 4 }],
+    gpusPerMachine: 4,
+    mounts: [],
+    ports: [],
+    resources: null,
+    until: Number.MAX_SAFE_INTEGER,
     ...changes,
   });
 

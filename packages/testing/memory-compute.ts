@@ -94,7 +94,11 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
   const { sessions, ...execs } = memoryExecs(clock, (uid, run) => lifeOf(world, runName(uid, run)));
   const { observe, ...rest } = port(world);
   return {
-    ...{ ...rest, ...controls(world), ...memoryNodes(world), ...posts, ...execs },
+    ...rest,
+    ...controls(world),
+    ...memoryNodes(world),
+    ...posts,
+    ...execs,
     changes: signals.follow,
     takeChanged: () => {
       settle(world);

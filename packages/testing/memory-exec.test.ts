@@ -17,7 +17,10 @@ describe("memory compute", () => {
     await compute.apply({ ...applied, ...named, ...plain, shares: [{ node: "h100-1", units: 4 }], until });
     let made = 0;
     return {
-      ...{ compute, applied, pass: async (ms) => clock.advance(ms), close: async () => undefined },
+      compute,
+      applied,
+      pass: async (ms) => clock.advance(ms),
+      close: async () => undefined,
       words: ({ stdout = "", stderr = "", exits = 0, takesMs = 0 }) => {
         const word = `acted-${made}`;
         made += 1;

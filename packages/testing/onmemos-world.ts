@@ -29,7 +29,9 @@ export async function onmemosWorld(options: HttpWorldOptions = {}): Promise<Onme
     return { status: response.status, body: await response.json() };
   };
   return {
-    ...{ world, key, ask },
+    world,
+    key,
+    ask,
     create: async (more = {}) => (await ask("POST", "/v1/sessions", { ...plainSession, ...more })).body,
     head: (id) => {
       const item = world.table.all().find((it) => it.kind === "environment" && it.id === id);

@@ -46,21 +46,23 @@ export async function trialRuntime(record: Readonly<Record<string, unknown>> = {
   const ids = seededIds(1, clock);
   const log = recordingLog();
   const ports = { table: memoryTable(), queue: memoryQueue({ clock }) };
-  await ports.table.put({
-    ...{
-      pk: `key#${ids.hash(key)}`,
-      sk: "-",
-      writers: ["w1"],
-      kind: "key",
-      uid: aliceUid,
-      username: "alice",
-      number: 42,
-      prefix: "good-key",
-    },
-    ...{ createdAt: start, expiresAt: start + 7_200_000, revokedAt: null, disabled: false, loginAt: start },
-    ...{ ttl: start / 1000 + 8 * 24 * 3600 },
-    ...record,
-  });
+  const item = {
+    pk: `key#${ids.hash(key)}`,
+    sk: "-",
+    writers: ["w1"],
+    kind: "key",
+    uid: aliceUid,
+    username: "alice",
+    number: 42,
+    prefix: "good-key",
+    createdAt: start,
+    expiresAt: start + 7_200_000,
+    revokedAt: null,
+    disabled: false,
+    loginAt: start,
+    ttl: start / 1000 + 8 * 24 * 3600,
+  };
+  await ports.table.put({ ...item, ...record });
   const deployment = { version: "1.0.0", startedAt: start, isolation: "none", limits: "none" };
   return { ports, clock, ids, log, settings: testSettings(), deployment };
 }

@@ -48,5 +48,5 @@ function copyOf(head: Item, n: number): Item {
   const end = head.end as { readonly at: number | null };
   const at = end.at === null ? null : end.at - n * 1_000;
   const createdAt = Number(head.createdAt) - n * 1_000;
-  return { ...head, ...{ sk: id, id, createdAt }, uid: numbered(head.uid), end: { ...end, at } } as Item;
+  return { ...head, sk: id, id, createdAt, uid: numbered(head.uid), end: { ...end, at } } as Item;
 }

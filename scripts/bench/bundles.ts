@@ -82,7 +82,11 @@ async function bareHandler(directory: string, made: "at init" | "later"): Promis
   await build({
     stdin: { contents, resolveDir: import.meta.dirname },
     outfile,
-    ...{ bundle: true, minify: true, platform: "node", format: "esm", target: "node24" },
+    bundle: true,
+    minify: true,
+    platform: "node",
+    format: "esm",
+    target: "node24",
     mainFields: ["module", "main"],
     banner: { js: 'import{createRequire as _cr}from"node:module";const require=_cr(import.meta.url);' },
     logLevel: "silent",
@@ -127,8 +131,12 @@ async function importMs(file: string, environment: Record<string, string>): Prom
     console.log(performance.now() - begun);`;
   const env = {
     ...environment,
-    ...{ AWS_REGION: "us-east-1", TABLE_NAME: "berth", AWS_ACCESS_KEY_ID: "none", AWS_SECRET_ACCESS_KEY: "none" },
-    ...{ WORK_QUEUE_URL: "http://127.0.0.1:9/0/work", POOLS_QUEUE_URL: "http://127.0.0.1:9/0/pools.fifo" },
+    AWS_REGION: "us-east-1",
+    TABLE_NAME: "berth",
+    AWS_ACCESS_KEY_ID: "none",
+    AWS_SECRET_ACCESS_KEY: "none",
+    WORK_QUEUE_URL: "http://127.0.0.1:9/0/work",
+    POOLS_QUEUE_URL: "http://127.0.0.1:9/0/pools.fifo",
     WEBHOOKS_QUEUE_URL: "http://127.0.0.1:9/0/webhooks",
   };
   const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { env });

@@ -41,8 +41,11 @@ function errorsOf(workload: Omit<Workload, "seed">): Row[] {
   const note = `${told.length} waited, median ${median(waits).toFixed(1)} h`;
   return [
     {
-      ...{ name: `started later than promised: ${name}`, value: part((one) => one.startedAt > one.latest), unit: "%" },
-      ...{ limit: most.uncovered, note: `${note}; ${part((one) => one.startedAt > one.p90)} % before widening` },
+      name: `started later than promised: ${name}`,
+      value: part((one) => one.startedAt > one.latest),
+      unit: "%",
+      limit: most.uncovered,
+      note: `${note}; ${part((one) => one.startedAt > one.p90)} % before widening`,
     },
     { name: `median error of the wait: ${name}`, value: median(errors), unit: "%", limit: most.error, note },
   ];

@@ -51,7 +51,12 @@ async function overheadRows(): Promise<Row[]> {
 
 async function runTrue(compute: ReturnType<typeof openTrial>["compute"], uid: string, id: string): Promise<void> {
   await compute.startExec(uid, 1, {
-    ...{ id, words: ["/bin/true"], stdin: "", env: {}, directory: undefined, timeoutMs: 10_000 },
+    id,
+    words: ["/bin/true"],
+    stdin: "",
+    env: {},
+    directory: undefined,
+    timeoutMs: 10_000,
   });
   const sight = await compute.readExec(uid, 1, id, 4_000);
   if (sight?.exitCode !== 0) throw new Error(`true ended with ${sight?.exitCode}`);

@@ -41,6 +41,11 @@ export function heldPool({ nodes, held, waiting, owners }: PoolSize): PlanInput 
       const size = { machines, units, wantedMs: pick([1, 4, 24]) * hourMs };
       return { uid: `uid-${n}`, owner: owner(), size, zone, queuedAt: n - waiting };
     }),
-    ...{ makeable: 0, unitsPerNode, startupMs: 0, head: null, used: new Map(), now: 0 },
+    makeable: 0,
+    unitsPerNode,
+    startupMs: 0,
+    head: null,
+    used: new Map(),
+    now: 0,
   };
 }

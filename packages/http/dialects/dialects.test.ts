@@ -214,6 +214,10 @@ test("comments in JSON are taken by novita and dev8 alone", async () => {
   );
 
   expect(Object.fromEntries(dialectNames.map((dialect, at) => [dialect, statuses[at]]))).toEqual({
-    ...{ "gpu-dev": 400, "session-manager": 400, onmemos: 400, novita: 200, dev8: 200 },
+    "gpu-dev": 400,
+    "session-manager": 400,
+    onmemos: 400,
+    novita: 200,
+    dev8: 200,
   });
 });

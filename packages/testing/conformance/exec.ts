@@ -42,8 +42,12 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
   });
 
   const execOf = (behaviour: ExecBehaviour, changes: Partial<Exec> = {}): Exec => ({
-    ...{ id: randomBytes(8).toString("hex"), words: test.words(behaviour), stdin: "", env: {} },
-    ...{ directory: undefined, timeoutMs: 20_000 },
+    id: randomBytes(8).toString("hex"),
+    words: test.words(behaviour),
+    stdin: "",
+    env: {},
+    directory: undefined,
+    timeoutMs: 20_000,
     ...changes,
   });
   const start = ({ uid, run }: { uid: string; run: number }, exec: Exec) => compute.startExec(uid, run, exec);

@@ -25,8 +25,19 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
   });
 
   const runOf = (ports: readonly RunPort[]): Run => ({
-    ...{ uid, run: 1, key: "k|1", name: "n", pool: "cpu-shared", instanceType: "m7i.8xlarge", image: "<b>node" },
-    ...{ command: undefined, env: {}, shares: [{ node: "one", units: 1 }], gpusPerMachine: 0, mounts: [], ports },
+    uid,
+    run: 1,
+    key: "k|1",
+    name: "n",
+    pool: "cpu-shared",
+    instanceType: "m7i.8xlarge",
+    image: "<b>node",
+    command: undefined,
+    env: {},
+    shares: [{ node: "one", units: 1 }],
+    gpusPerMachine: 0,
+    mounts: [],
+    ports,
     resources: { cpus: 1, memoryMb: 1_024 },
     until: test.now() + 3_600_000,
   });
