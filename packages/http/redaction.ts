@@ -57,9 +57,21 @@ function inputShower(): (field: FieldProblem) => unknown {
 
 /** The address of a receiver is often as good as a password. */
 const secretNames: ReadonlySet<string> = new Set([
-  ...["aws_secret_access_key", "aws_session_token", "aws_access_key_id", "iam_request_headers", "api_key"],
-  ...["githubToken", "codeServerPassword", "sshPublicKey", "gitUserName", "gitUserEmail"],
-  ...["anthropicApiKey", "openaiApiKey", "geminiApiKey", "webhookUrl", "webhook_url"],
+  "aws_secret_access_key",
+  "aws_session_token",
+  "aws_access_key_id",
+  "iam_request_headers",
+  "api_key",
+  "githubToken",
+  "codeServerPassword",
+  "sshPublicKey",
+  "gitUserName",
+  "gitUserEmail",
+  "anthropicApiKey",
+  "openaiApiKey",
+  "geminiApiKey",
+  "webhookUrl",
+  "webhook_url",
 ]);
 
 /** Fields of which every value is secret, but not their names. */

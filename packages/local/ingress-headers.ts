@@ -4,12 +4,26 @@ export type SentHeaders = Record<string, string | string[]>;
 
 /** Of one connection (RFC 9110, 7.6.1), with what older proxies and clients send. */
 const hopByHop: ReadonlySet<string> = new Set([
-  ...["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"],
-  ...["proxy-authenticate", "proxy-authorization", "http2-settings"],
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "http2-settings",
 ]);
 /** What opens Berth is nobody else's to see; what says who asked from where is said anew. */
 const notPassedOn: ReadonlySet<string> = new Set([
-  ...["authorization", "x-api-key", "host", "content-length", "expect", "forwarded", "x-real-ip"],
+  "authorization",
+  "x-api-key",
+  "host",
+  "content-length",
+  "expect",
+  "forwarded",
+  "x-real-ip",
 ]);
 
 /** The headers of a request as the environment gets them. */

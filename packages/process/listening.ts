@@ -4,8 +4,10 @@ import { closeSync, openSync, readSync } from "node:fs";
 const listening = "0A";
 /** 127.0.0.1 and all addresses, as /proc/net/tcp and tcp6 say them (proc(5)): words of the processor's own order. */
 const addresses = new Set([
-  ...["0100007F", "00000000"],
-  ...["0000000000000000FFFF00000100007F", "00000000000000000000000000000000"],
+  "0100007F",
+  "00000000",
+  "0000000000000000FFFF00000100007F",
+  "00000000000000000000000000000000",
 ]);
 
 /** Those that listen come first, and a line has 150 bytes: a command may have made millions of the others. */

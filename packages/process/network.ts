@@ -13,8 +13,14 @@ export const networkVariable = "BERTH_NETWORK";
  * by slirp4netns, every port of a name server would be reached and not its own alone, which may be on the loopback.
  */
 const slirpOptions = [
-  ...["--configure", "--mtu=65520", "--disable-host-loopback", "--disable-dns"],
-  ...["--enable-sandbox", "--enable-seccomp", "--ready-fd=3", "--exit-fd=4"],
+  "--configure",
+  "--mtu=65520",
+  "--disable-host-loopback",
+  "--disable-dns",
+  "--enable-sandbox",
+  "--enable-seccomp",
+  "--ready-fd=3",
+  "--exit-fd=4",
 ];
 
 /**
