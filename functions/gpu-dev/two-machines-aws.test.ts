@@ -11,9 +11,14 @@ import { httpWorld } from "#testing/http-world.ts";
 // dynalite, on which the other calls run (calls-aws.test.ts), has no transactions.
 const moto = await startMoto();
 
-describe.runIf(moto)("on the table on DynamoDB, played by moto", () => {
+describe("on the table on DynamoDB, played by moto", () => {
+  if (!moto) {
+    it("needs moto", ({ skip }) => skip(MOTO_MISSING));
+    return;
+  }
   const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
-  const client = dynamoClient({ endpoint: moto?.endpoint ?? "", region: "us-east-1", credentials }, patient);
+  const { endpoint, stop } = moto;
+  const client = dynamoClient({ endpoint, region: "us-east-1", credentials }, patient);
   const sent: string[] = [];
   client.middlewareStack.add(
     (next, { commandName }) => {
@@ -33,7 +38,7 @@ describe.runIf(moto)("on the table on DynamoDB, played by moto", () => {
 
   afterAll(async () => {
     client.destroy();
-    await moto?.stop();
+    await stop();
   });
 
   twoMachineCases(open);
@@ -49,5 +54,3 @@ describe.runIf(moto)("on the table on DynamoDB, played by moto", () => {
     expect(sent.filter((call) => call === "TransactWriteItems")).toHaveLength(1);
   });
 });
-
-if (!moto) it("is run where moto is", ({ skip }) => skip(MOTO_MISSING));
