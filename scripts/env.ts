@@ -6,7 +6,7 @@ const help = `Prints what a shell needs to talk to the local stack that runs: ev
 
   --user NAME     whose key and AWS credentials: developer (usual), second, or one of LOCAL_USERS
   --fresh         a new key; else the last one, while it has more than an hour left
-  --wait SECONDS  how long to wait for a stack that is being started (30)
+  --wait SECONDS  how long to wait for a stack that is being started (120)
 `;
 
 /** What it prints on standard output is for a shell to run: words for people go elsewhere. */
@@ -15,7 +15,7 @@ try {
     options: {
       user: { type: "string" },
       fresh: { type: "boolean", default: false },
-      wait: { type: "string", default: "30" },
+      wait: { type: "string", default: "120" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
