@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { signalProcess } from "#process/process-identity.ts";
+import { type ProcessIdentity, signalProcess } from "#process/process-identity.ts";
 import { canListProcesses, eventually, processesOfHome, type SeenProcess } from "./processes.ts";
 import { runProgram } from "./program.ts";
 
@@ -99,13 +99,21 @@ async function shellVariables(home: string, words: readonly string[]): Promise<R
   return exportedIn(stdout);
 }
 
-/** The stack says who it is: under another program the child is that one. */
+/** The stack says who it is: under another program the child is that one. Until it has said so it is the child. */
 async function kill(home: string, child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
-  const record = JSON.parse(readFileSync(join(home, "stack.json"), "utf8")) as { process: { pid: number } };
   const exited = once(child, "exit");
-  process.kill(record.process.pid, signal);
+  const stack = saidProcess(home);
+  if (stack === undefined || !signalProcess(stack, signal)) child.kill(signal);
   const [code] = await exited;
   return code;
+}
+
+/** It may be that of an earlier stack in this home, which is gone. */
+function saidProcess(home: string): ProcessIdentity | undefined {
+  const path = join(home, "stack.json");
+  return existsSync(path)
+    ? (JSON.parse(readFileSync(path, "utf8")) as { process: ProcessIdentity }).process
+    : undefined;
 }
 
 /** A test that found something left does not leave it to the machine. What only looks at the home is not ours. */
