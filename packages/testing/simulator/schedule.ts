@@ -87,8 +87,8 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
       await sim.step();
       continue;
     }
-    if (clients.length === 0 && sim.time() >= faultsUntil && isQuiet(sim, world)) break;
     if (sim.time() >= faultsUntil && (await goesOn(sim))) continue;
+    if (clients.length === 0 && sim.time() >= faultsUntil && isQuiet(sim, world)) break;
     const next = Math.max(nextMoment(sim, world, clients[0]?.at, faultsUntil), sim.time() + 1);
     sim.advanceTo(next, !world.hosts.some(hasRoom));
   }
