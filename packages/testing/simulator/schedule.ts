@@ -73,7 +73,8 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
 
   while (sim.calls() < mostCalls && sim.time() - START < LONGEST_MS && world.watch.violations.length === 0) {
     if (sim.time() >= faultsUntil && sim.rates() !== calm) sim.setRates(options.onlySweeps ? rates : calm);
-    runSchedules(sim, world, rates, !options.onlySweeps && isSettled(sim, faultsUntil, clients[0]));
+    const isLater = () => !options.onlySweeps && isSettled(sim, faultsUntil, clients[0]) && !namesWhoGaveBack(world);
+    runSchedules(sim, world, rates, isLater);
     while (clients[0] && clients[0].at <= sim.time()) clients.shift()?.run();
     autoscale(sim, world);
     passOnSignals(sim, world);
@@ -165,9 +166,19 @@ function isSettled(sim: Scheduler, faultsUntil: number, next: ClientAction | und
   return sim.time() >= faultsUntil && (next?.at ?? Number.POSITIVE_INFINITY) > sim.time() + LATER_SWEEPS_MS;
 }
 
-function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates, isLater: boolean): void {
+/** How soon the ledger forgets somebody is promised with a sweep each minute: both who told it so may have been lost. */
+function namesWhoGaveBack(world: SimulatedWorld): boolean {
+  const environments = world.watch.environments();
+  const gaveBack = ({ uid, run }: { readonly uid: string; readonly run: number }) => {
+    const now = environments.get(uid)?.run;
+    return now === undefined || now.n !== run || now.grant === null;
+  };
+  return [...world.watch.pools().values()].some(({ held }) => held.some(gaveBack));
+}
+
+function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates, isLater: () => boolean): void {
   if (sim.time() < world.nextSweep) return;
-  world.nextSweep += isLater ? LATER_SWEEPS_MS : MINUTE;
+  world.nextSweep += isLater() ? LATER_SWEEPS_MS : MINUTE;
   const faulty = rates !== calm && sim.rates() !== calm;
   if (faulty && sim.random() < 0.2) return;
   const host = sim.pick(world.hosts);
