@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
-import type { Compute } from "../context.ts";
+import type { Compute, Item } from "../context.ts";
 import { keyText } from "../keys.ts";
 import { reconcile } from "../reconcile.ts";
 import { createEnvironment } from "./create.ts";
@@ -99,7 +99,8 @@ describe("the log of a command", () => {
     const { put } = world.ctx.table;
     Object.assign(world.ctx.table, {
       put: async (...call: Parameters<typeof put>) => {
-        wanted.push((call[0] as { logWantedUntil?: number }).logWantedUntil);
+        const { kind, logWantedUntil } = call[0] as unknown as Item;
+        if (kind === "environment") wanted.push(logWantedUntil);
         return put(...call);
       },
     });
