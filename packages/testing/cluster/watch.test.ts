@@ -60,6 +60,7 @@ describe("follow", () => {
     const namespace = await makeNamespace(cluster.admin, "followed");
     await makeSecret(namespace, "there");
     const told: string[] = [];
+    const asked: Promise<unknown>[] = [];
     const ending = new AbortController();
 
     const following = follow<KubeObject>(
@@ -68,12 +69,14 @@ describe("follow", () => {
       (type, { metadata }) => {
         told.push(`${type} ${metadata.name}`);
         if (type === "DELETED") ending.abort();
-        else if (metadata.name === "there") void makeSecret(namespace, "comes");
-        else void cluster.admin.remove(`${secretsOf(namespace)}/there`);
+        else if (metadata.name === "there") asked.push(makeSecret(namespace, "comes"));
+        else asked.push(cluster.admin.remove(`${secretsOf(namespace)}/there`));
       },
       ending.signal,
     );
     await following;
+    // An event may come before the answer to what caused it.
+    await Promise.all(asked);
 
     expect(told).toEqual(["ADDED there", "ADDED comes", "DELETED there"]);
   });
