@@ -89,7 +89,7 @@ const attempts: Attempts = {
     "nsenter -t 1 -m -p true",
     "unshare -Urmpf --mount-proc nsenter -t 1 -m -p true",
   ),
-  "sees processes of the machine": outside("grep -l '[v]itest' /proc/*/cmdline"),
+  "sees processes of the machine": outside("grep -ls '[v]itest' /proc/*/cmdline | grep ."),
   "becomes root": inside("setpriv --reuid 0 true || exit 1", 'setpriv --reuid "$(id -u)" true'),
   "becomes root by a program that may": inside("su -c true root", "su --version"),
   "is root": inside('[ "$(id -u)" = 0 ]', '[ "$(id -u)" != 0 ]'),
