@@ -95,11 +95,12 @@ async function takeStep(
   now: number,
   isLast: boolean,
 ): Promise<Step<Due> | "again" | undefined> {
+  const kind = kindOfKey(item);
   try {
-    if (kindOfKey(item) === "user") return await stepUser(ctx, item, now);
-    if (kindOfKey(item) === "disk") return await stepDisk(ctx, item, now);
-    if (kindOfKey(item) === "inbox") return await stepInbox(ctx, item, now);
-    if (kindOfKey(item) === "spec") return await stepSpec(ctx, item, now);
+    if (kind === "user") return await stepUser(ctx, item, now);
+    if (kind === "disk") return await stepDisk(ctx, item, now);
+    if (kind === "inbox") return await stepInbox(ctx, item, now);
+    if (kind === "spec") return await stepSpec(ctx, item, now);
     return await stepEnvironment(ctx, item, now, named);
   } catch (error) {
     // What is always too slow for a step, or changed meanwhile, is a failure like any other, or looks would multiply.

@@ -2,8 +2,14 @@
 export function sameData(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  if (Array.isArray(a) && Array.isArray(b)) return sameLists(a, b);
+  if (Array.isArray(a) || Array.isArray(b)) return false;
   const [one, other] = [a, b] as readonly Readonly<Record<string, unknown>>[];
-  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return [...names].every((name) => sameData(one?.[name], other?.[name]));
+  const isSame = (name: string) => sameData(one?.[name], other?.[name]);
+  return Object.keys(a).every(isSame) && Object.keys(b).every((name) => Object.hasOwn(a, name) || isSame(name));
+}
+
+function sameLists(a: readonly unknown[], b: readonly unknown[]): boolean {
+  const longer = a.length < b.length ? b : a;
+  return longer.every((_, place) => sameData(a[place], b[place]));
 }
