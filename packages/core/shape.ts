@@ -55,7 +55,11 @@ export function mapOf<T>(check: Check<T>): Check<Readonly<Record<string, T>>> {
 /** An object with these fields, whatever else it holds. */
 export function shape<T>(table: Table<T>): Check<T> {
   const entries = Object.entries(table) as [string, Check<unknown>][];
-  return (value): value is T => isObject(value) && entries.every(([name, check]) => check(value[name]));
+  return (value): value is T => {
+    if (!isObject(value)) return false;
+    for (const [name, check] of entries) if (!check(value[name])) return false;
+    return true;
+  };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
