@@ -1,4 +1,4 @@
-import { createHash, createHmac } from "node:crypto";
+import { createHmac, hash } from "node:crypto";
 import type { Clock, Ids } from "#core/context.ts";
 import { seededRandom } from "./random.ts";
 
@@ -26,7 +26,7 @@ export function seededIds(seed = 1, clock?: Pick<Clock, "now">): Ids {
     secret: (bytes) =>
       Buffer.from(Array.from({ length: bytes }, () => Math.floor(random() * 256))).toString("base64url"),
     hash(text) {
-      const known = hashes.get(text) ?? createHash("sha256").update(text).digest("hex");
+      const known = hashes.get(text) ?? hash("sha256", text);
       hashes.set(text, known);
       return known;
     },

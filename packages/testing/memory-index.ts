@@ -64,7 +64,7 @@ function entryOf(name: IndexName, item: Item): Entry | undefined {
 
 interface EntryStore {
   record(key: string, entry: Entry | undefined): void;
-  entries(partition: string): Entry[];
+  entries(partition: string): Iterable<Entry>;
 }
 
 function presentStore(): EntryStore {
@@ -80,7 +80,7 @@ function presentStore(): EntryStore {
       const partition = partitions.get(entry.partition) ?? new Map<string, Entry>();
       partitions.set(entry.partition, partition.set(key, entry));
     },
-    entries: (partition) => [...(partitions.get(partition)?.values() ?? [])],
+    entries: (partition) => partitions.get(partition)?.values() ?? [],
   };
 }
 
@@ -111,13 +111,20 @@ function lateStore({ clock, random, latenessMs }: MemoryIndexOptions): EntryStor
   };
 }
 
-function inRange(entries: Entry[], { from, to }: Pick<IndexQuery, "from" | "to">): Entry[] {
-  return entries.filter(({ sort }) => (from === undefined || sort >= from) && (to === undefined || sort <= to));
+function inRange(entries: Iterable<Entry>, { from, to }: Pick<IndexQuery, "from" | "to">): Entry[] {
+  const found: Entry[] = [];
+  for (const entry of entries) {
+    if ((from === undefined || entry.sort >= from) && (to === undefined || entry.sort <= to)) found.push(entry);
+  }
+  return found;
 }
 
-function pageOf(entries: Entry[], query: IndexQuery): Page {
+function pageOf(entries: Iterable<Entry>, query: IndexQuery): Page {
   const { after, limit } = query;
-  const found = inRange(entries, query).sort(compareEntries);
+  const found = inRange(entries, query);
+  // A sweep asks all shards, of which few hold anything.
+  if (found.length === 0) return { items: [] };
+  found.sort(compareEntries);
   const start = after === undefined ? 0 : found.findIndex((entry) => isAfter(entry, after));
   if (start < 0) return { items: [] };
   const page = upToMostBytes(found.slice(start, limit === undefined ? undefined : start + limit));

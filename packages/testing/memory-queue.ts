@@ -81,11 +81,11 @@ export function memoryQueue(options: {
     },
     nextAt(queue) {
       let next: number | undefined;
-      const groups = new Set<string>();
+      let groups: Set<string> | undefined;
       for (const { group, visibleAt } of queues[queue].values()) {
-        // Of a group only the first counts; the simulator asks this at every step, so nothing is copied.
-        if (group !== undefined && groups.has(group)) continue;
-        if (group !== undefined) groups.add(group);
+        // Of a group only the first counts; the simulator asks this at every step, so nothing is made in vain.
+        if (group !== undefined && groups?.has(group)) continue;
+        if (group !== undefined) groups = (groups ?? new Set()).add(group);
         if (next === undefined || visibleAt < next) next = visibleAt;
       }
       return next;

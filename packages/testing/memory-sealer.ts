@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Sealer } from "#core/context.ts";
 import { asSealed } from "#core/sealed.ts";
 
@@ -18,7 +18,5 @@ export function memorySealer(): Sealer {
 }
 
 function checksum(text: string, context: string): string {
-  return createHash("sha256")
-    .update(JSON.stringify([context, text]))
-    .digest("base64url");
+  return hash("sha256", JSON.stringify([context, text]), "base64url");
 }

@@ -53,8 +53,8 @@ export function memoryTable({
   };
 
   const require = (item: Stored, ifWriter: string | null | undefined) => {
-    // Weighing costs a tenth of a schedule: who is trusted to change nothing is trusted in this too.
-    if (sharesItems !== "trusting") requireRoom(item);
+    // Weighing costs a tenth of a schedule: where items are shared, whoever watches weighs them (simulator/bounds.ts).
+    if (!sharesItems) requireRoom(item);
     requireWriter(find(item), ifWriter, item);
   };
   const own = (item: Stored) => (sharesItems === "trusting" ? (item as Item) : frozenData(item as Item));
@@ -128,16 +128,20 @@ function requireRoom(item: Key): void {
 
 function pageOf(partition: Map<string, Item> | undefined, query: PartitionQuery, handOut: (item: Item) => Item): Page {
   const { prefix = "", after, limit = Number.POSITIVE_INFINITY, newestFirst = false } = query;
-  const order = [...(partition?.keys() ?? [])].filter((sk) => sk.startsWith(prefix)).sort();
+  // A plan asks all partitions of its pool, of which few hold anything.
+  if (!partition || partition.size === 0) return { items: [] };
+  const order = [...partition.keys()].filter((sk) => sk.startsWith(prefix)).sort();
   if (newestFirst) order.reverse();
   const rest = order.filter((sk) => after === undefined || (newestFirst ? sk < after : sk > after));
   const items: Item[] = [];
+  // Weighed only where there are enough of them to come to a page.
+  const mayFill = rest.length * MOST_ITEM_BYTES >= MOST_PAGE_BYTES;
   let bytes = 0;
   for (const sk of rest) {
-    const item = partition?.get(sk);
+    const item = partition.get(sk);
     if (!item) continue;
     items.push(handOut(item));
-    bytes += Buffer.byteLength(JSON.stringify(item));
+    if (mayFill) bytes += Buffer.byteLength(JSON.stringify(item));
     if (items.length >= limit || bytes >= MOST_PAGE_BYTES) break;
   }
   const last = items.at(-1);
