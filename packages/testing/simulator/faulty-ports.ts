@@ -105,7 +105,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
 }
 
 function isLedgerPartition(pk: string): boolean {
-  return /^pool#[^#]+#./.test(pk);
+  return pk.startsWith("pool#") && pk.includes("#", "pool#".length);
 }
 
 function labelOf({ pk, sk, writers }: Stored): string {

@@ -41,11 +41,13 @@ export function weatherActions(sim: Scheduler, world: SimulatedWorld, until: num
 export function whileThere<Port extends object>(port: Port, part: Part, away: Away, now: () => number): Port {
   const refusing = Object.entries(port).map(([name, work]) => {
     if (typeof work !== "function") return [name, work];
+    if (work.length > 4) throw new Error(`${name} of the ${part} has more arguments than are passed on`);
     return [
       name,
-      async (...given: unknown[]) => {
+      // A list of what is given would be made at every call.
+      async (one: unknown, two: unknown, three: unknown, four: unknown) => {
         if ((away.get(part) ?? 0) > now()) throw new Error(`injected: the ${part} is away`);
-        return work(...given);
+        return work(one, two, three, four);
       },
     ];
   });
