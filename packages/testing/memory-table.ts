@@ -53,8 +53,8 @@ export function memoryTable({
   };
 
   const require = (item: Stored, ifWriter: string | null | undefined) => {
-    // Weighing costs a tenth of a schedule: where items are shared, whoever watches weighs them (simulator/bounds.ts).
-    if (!sharesItems) requireRoom(item);
+    // Weighing costs a tenth of a schedule: who is trusted to change nothing is trusted in this too.
+    if (sharesItems !== "trusting") requireRoom(item);
     requireWriter(find(item), ifWriter, item);
   };
   const own = (item: Stored) => (sharesItems === "trusting" ? (item as Item) : frozenData(item as Item));
