@@ -379,6 +379,8 @@ export interface VolumeSnapshot {
 
 /** Volumes and their snapshots: EBS, or directories on a laptop. What was just made may be listed and found late. */
 export interface Volumes {
+  /** What was made is listed and found by its id so much later at the latest, ms. */
+  readonly listedWithinMs: number;
   /**
    * Empty, or restored from a completed snapshot. Repeated with the same token it answers the same volume; it throws
    * when the token is used with another zone, size or snapshot, as EC2 does.
@@ -399,7 +401,10 @@ export interface Volumes {
    * another machine, or to none.
    */
   detachVolume(id: string, machine: NodeRef): Promise<void>;
-  /** Not repeatable: each call makes another one (CreateSnapshot takes no token), so it is claimed first. */
+  /**
+   * Not repeatable: each call makes another one (CreateSnapshot takes no token), so it is claimed first. Throws
+   * `VolumeRefused` where certainly none was made: a limit, throttling. Anything else leaves that open.
+   */
   createSnapshot(volumeId: string, tags: SnapshotTags): Promise<VolumeSnapshot>;
   /** Every snapshot of this volume, however it came to be. */
   listSnapshots(volumeId: string): Promise<VolumeSnapshot[]>;

@@ -66,6 +66,8 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
   const work = { making: new Map(), copying: new Map(), closing: new AbortController() };
   const host: Host = { home, archives, copy, log, ...work };
   return {
+    // Both are directories.
+    listedWithinMs: 0,
     createVolume: (wanted) => makeOnce(host, wanted),
     findVolume: async (id) => {
       const record = readVolume(home, id);

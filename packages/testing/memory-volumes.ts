@@ -1,4 +1,5 @@
 import type { Blobs, Clock, NodeRef, SnapshotTags, Volume, VolumeRef, VolumeSnapshot, Volumes } from "#core/context.ts";
+import { LISTED_MS } from "#core/making.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { type MemoryArchives, memoryArchives } from "./memory-archives.ts";
 
@@ -24,6 +25,8 @@ export interface MemoryVolumes extends Volumes, Pick<MemoryArchives, "failArchiv
   snapshotIds(): string[];
   /** Everything that exists, with the token or attempt that made it. */
   existing(): readonly { readonly id: string; readonly token: string }[];
+  /** What has become of a snapshot, listed yet or not; undefined: there is none. */
+  snapshotState(id: string): VolumeSnapshot["state"] | undefined;
   /** What happened to volumes, in order. */
   history(): readonly VolumeEvent[];
 }
@@ -65,10 +68,13 @@ export function memoryVolumes(options: {
   readonly snapshotMs?: number;
   readonly archiveMs?: number;
   readonly listedAfterMs?: number;
+  /** The same of snapshots, where it is another time. */
+  readonly snapshotListedAfterMs?: number | undefined;
   /** Where archives go. */
   readonly blobs?: Pick<Blobs, "put">;
 }): MemoryVolumes {
   const { clock, isMounted, snapshotMs = 0, archiveMs = 0, listedAfterMs = 0, blobs } = options;
+  const { snapshotListedAfterMs = listedAfterMs } = options;
   const volumes = new Map<string, MadeVolume>();
   const byToken = new Map<string, string>();
   const snapshots = new Map<string, Snapshot>();
@@ -87,11 +93,13 @@ export function memoryVolumes(options: {
     return { id, at, tags: { ...tags }, state: clock.now() >= completesAt ? end : "pending" };
   }
 
-  const isListed = (one: { readonly at: number } | undefined) =>
-    one !== undefined && clock.now() >= one.at + listedAfterMs;
+  const isListed = (one: MadeVolume | undefined) => one !== undefined && clock.now() >= one.at + listedAfterMs;
+  const isShown = (one: Snapshot | undefined): one is Snapshot =>
+    one !== undefined && clock.now() >= one.at + snapshotListedAfterMs;
   const sightOf = ({ id, zone }: VolumeRef): Volume => ({ id, zone, attached: isMounted(id) });
 
   return {
+    listedWithinMs: LISTED_MS,
     async createVolume(wanted) {
       const { token, zone, snapshotId } = wanted;
       const known = volumes.get(byToken.get(token) ?? "");
@@ -146,13 +154,13 @@ export function memoryVolumes(options: {
       return shown(snapshot);
     },
     listSnapshots: async (volume) =>
-      [...snapshots.values()].filter((one) => one.volume === volume && isListed(one)).map(shown),
+      [...snapshots.values()].filter((one) => one.volume === volume && isShown(one)).map(shown),
     async findSnapshot(id) {
       const snapshot = snapshots.get(id);
-      return snapshot && isListed(snapshot) ? shown(snapshot) : undefined;
+      return isShown(snapshot) ? shown(snapshot) : undefined;
     },
     async removeSnapshot(id) {
-      if (!isListed(snapshots.get(id))) return;
+      if (!isShown(snapshots.get(id))) return;
       const volume = snapshots.get(id)?.volume ?? "";
       if (snapshots.delete(id)) history.push({ kind: "snapshotRemoved", volume, snapshot: id });
     },
@@ -195,6 +203,10 @@ export function memoryVolumes(options: {
       ...[...volumes.values()].map(({ id, wanted }) => ({ id, token: wanted.token })),
       ...[...snapshots.values()].map(({ id, tags }) => ({ id, token: tags.attempt ?? "" })),
     ],
+    snapshotState(id) {
+      const snapshot = snapshots.get(id);
+      return snapshot && shown(snapshot).state;
+    },
     history: () => history,
   };
 }

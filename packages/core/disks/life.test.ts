@@ -123,7 +123,7 @@ describe("a disk of an environment", () => {
     const world = await memoryWorld();
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
     await world.advance(2000);
-    world.volumes.failSnapshots(3);
+    world.volumes.failSnapshotsLater(3);
 
     await requestCancel(world.as("alice"), "one");
     await world.advance(5 * 60_000);
@@ -144,7 +144,7 @@ describe("a disk of an environment", () => {
     const world = await memoryWorld();
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
     await world.advance(2000);
-    world.volumes.failSnapshots(3);
+    world.volumes.failSnapshotsLater(3);
     const { put } = world.table;
     let died = 0;
     let isLetGo = false;

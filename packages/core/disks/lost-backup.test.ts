@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { takeAway } from "#testing/take-away.ts";
+import type { VolumeSnapshot } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { writeRecord } from "../write-record.ts";
@@ -8,6 +10,7 @@ import { deleteDisk, undeleteDisk } from "./requests.ts";
 import { getDisk } from "./view.ts";
 
 const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 const PENDING_MS = 30_000;
 
 /** A job with the disk `data` has ended, and the first so many of the snapshots from then on fail once they are recorded. */
@@ -30,6 +33,14 @@ async function diskOf(world: MemoryWorld): Promise<Disk> {
 }
 
 const snapshotsMade = (world: MemoryWorld) => world.volumes.history().filter(({ kind }) => kind === "snapshot").length;
+
+/** Snapshots that are made from now on are listed so much later. */
+function hideSnapshots({ clock, volumes }: MemoryWorld, ms: number): void {
+  const from = clock.now();
+  const isSeen = ({ at }: VolumeSnapshot) => at < from || clock.now() >= at + ms;
+  const { listSnapshots } = volumes;
+  Object.assign(volumes, { listSnapshots: async (id: string) => (await listSnapshots(id)).filter(isSeen) });
+}
 
 describe("a backup that fails after it was recorded", () => {
   test("is made again, once, and shown as being made until it is whole", async () => {
@@ -94,16 +105,52 @@ describe("a backup that fails after it was recorded", () => {
     expect(await getDisk(world.as("alice"), "data")).toMatchObject({ inUse: false, backingUp: false });
   });
 
-  test("counts attempts that leave nothing, and waits for each as long as somebody may still act", async () => {
+  test("is tried again after a refusal, and after each further one a little later, while a job may have the disk", async () => {
     const world = await worldOfFailing(1);
-    world.volumes.failSnapshots(1);
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await world.advance(PENDING_MS + 3 * MINUTE);
+    const refused = await getDisk(world.as("alice"), "data");
 
-    await world.advance(PENDING_MS + 20_000);
-    const claimed = (await diskOf(world)).lost;
+    world.volumes.failSnapshots(0);
     await world.advance(5 * MINUTE);
 
-    expect(claimed).toMatchObject({ attempt: 2, until: expect.any(Number) });
-    expect((await diskOf(world)).snapshots).toMatchObject([{ completed: true }]);
+    expect(refused).toMatchObject({
+      backingUp: false,
+      disk: { lost: { attempt: 2 }, fault: "Its backup was refused and is tried again: Snapshot limit exceeded" },
+    });
+    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
+    expect(snapshotsMade(world)).toBe(2);
+  });
+
+  test("that is refused for two attempts of two hours is given up", async () => {
+    const world = await worldOfFailing(1);
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await world.advance(3 * HOUR);
+    const meanwhile = (await diskOf(world)).lost;
+
+    await world.advance(2 * HOUR);
+
+    expect(meanwhile).toMatchObject({ attempt: 3, gaveUp: null });
+    expect((await diskOf(world)).fault).toBe("Its latest backup failed 3 times; the volume itself is kept");
+  });
+
+  test("is made again, and once, though the answer was lost and it is listed after minutes", async () => {
+    const world = await worldOfFailing(1);
+    hideSnapshots(world, 4 * MINUTE);
+    const { createSnapshot } = world.volumes;
+    const withoutAnswer: typeof createSnapshot = async (...given) => {
+      await createSnapshot(...given);
+      throw new Error("timed out");
+    };
+    Object.assign(world.volumes, { createSnapshot: withoutAnswer });
+    await world.advance(PENDING_MS + 2 * MINUTE);
+    const early = await getDisk(world.as("alice"), "data");
+
+    await world.advance(15 * MINUTE);
+
+    expect(early).toMatchObject({ backingUp: false, disk: { snapshots: [] } });
+    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: true }], making: [] });
+    expect((await diskOf(world)).lost).toBeUndefined();
     expect(snapshotsMade(world)).toBe(2);
   });
 
@@ -183,12 +230,13 @@ describe("a backup that fails after it was recorded", () => {
 
   test("makes a job wait that comes while it is being made again", async () => {
     const world = await worldOfFailing(1);
-    world.volumes.failSnapshots(1);
+    const back = takeAway(world.volumes, "createSnapshot");
     await world.advance(PENDING_MS);
     const { lost } = await diskOf(world);
 
     await submit(world, "two");
     await world.advance(10_000);
+    back();
     const waits = await world.read("alice", "two");
     await world.advance(5 * MINUTE);
 
@@ -255,17 +303,18 @@ describe("a backup that fails after it was recorded", () => {
 
   test("keeps its disk from being purged while it is being made, so that nothing of it is left", async () => {
     const world = await worldOfFailing(1);
-    world.volumes.failSnapshots(1);
+    const back = takeAway(world.volumes, "createSnapshot");
     await world.advance(PENDING_MS);
     const { lost } = await diskOf(world);
+    back();
 
     const { disk } = await deleteDisk(world.as("alice"), "data");
     await world.table.put({ ...disk, purgeAt: world.clock.now() } as Disk);
     await world.advance(20_000);
     const claimed = (await diskOf(world)).phase;
-    await world.advance(5 * MINUTE);
+    await world.advance(15 * MINUTE);
 
-    expect(lost?.until).toBeGreaterThan(world.clock.now() - 10 * MINUTE);
+    expect(lost?.until).toBeGreaterThan(world.clock.now() - 20 * MINUTE);
     expect(claimed).toBe("deleted");
     expect([world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual([[], []]);
   });

@@ -1,13 +1,18 @@
 import type { VolumeSnapshot } from "../context.ts";
-import { CLAIM_MS, MOST_ATTEMPTS } from "../environments/backup.ts";
 import { LISTED_MS, listMaking } from "../making.ts";
+import { ATTEMPT_MS, CLAIM_MS, MOST_ATTEMPTS, nextTry, pauseMs, refusalOf, triedOf } from "../snapshot-claim.ts";
+import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
+import { changeRecord } from "../write-record.ts";
 import { readHolders } from "./lease.ts";
 import {
   type Disk,
   type DiskSnapshot,
+  findDisk,
   hasPendingSnapshot,
+  LONGEST_PENDING_MS,
   type LostBackup,
+  longPending,
   MISSED_MS,
   withSnapshot,
 } from "./record.ts";
@@ -15,8 +20,8 @@ import {
 const CLAIMED_LOOK_MS = 5_000;
 
 /**
- * Asks what became of pending snapshots. Those that failed are noted, and go at the next look: who removed one and died
- * would leave a snapshot that may just not be listed yet. The newest of all is to be made again.
+ * Asks what became of pending snapshots. Those that failed, or are pending for a day, are noted, and go at the next look:
+ * who removed one and died would leave a snapshot that may just not be listed yet. The newest of all is to be made again.
  */
 export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   if (!disk.snapshots.some((snapshot) => !snapshot.completed)) return disk;
@@ -24,8 +29,9 @@ export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: numbe
     disk.snapshots.map(async (snapshot): Promise<DiskSnapshot | undefined> => {
       if (snapshot.completed) return snapshot;
       const found = await ctx.volumes.findSnapshot(snapshot.id);
-      const completed = found?.state === "completed";
-      if (found && found.state !== "failed") return { ...snapshot, completed, missedAt: undefined };
+      if (found?.state === "completed") return { ...snapshot, completed: true, failed: undefined, missedAt: undefined };
+      const hasFailed = found?.state === "failed" || snapshot.failed || now - snapshot.at >= LONGEST_PENDING_MS;
+      if (found && !hasFailed) return { ...snapshot, missedAt: undefined };
       if (found && !snapshot.failed) return { ...snapshot, failed: true };
       if (!snapshot.failed && !isGone(snapshot, now)) return { ...snapshot, missedAt: snapshot.missedAt ?? now };
       ctx.log.error("snapshot failed", { disk: disk.uid, snapshot: snapshot.id });
@@ -54,17 +60,27 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   const { lost, volume } = disk;
   if (!lost) return undefined;
   if (lost.until !== null) return resolveClaim(ctx, disk, lost, lost.until, now);
-  if (!isWanted(disk) || (await isHeld(ctx, disk))) return undefined;
-  if (lost.attempt >= MOST_ATTEMPTS) return giveUp(ctx, disk, lost, now, `failed ${MOST_ATTEMPTS} times; ${KEPT}`);
+  if (!isWanted(disk) || now < (lost.notBefore ?? 0) || (await isHeld(ctx, disk))) return undefined;
+  const left = await lookForLeft(ctx, disk, lost);
+  if (left !== "nothing" && left !== "failed") return recorded(disk, lost, left, now);
+  const isOver = left === "failed" || lost.since === undefined || now - lost.since >= ATTEMPT_MS;
+  if (isOver && lost.attempt >= MOST_ATTEMPTS)
+    return giveUp(ctx, disk, lost, now, `failed ${MOST_ATTEMPTS} times; ${KEPT}`);
   const found = volume ? await ctx.volumes.findVolume(volume.id) : undefined;
   if (!found && volume && isFirstMiss(disk, now)) {
     const missed = { ...disk, volumeMissedAt: disk.volumeMissedAt ?? now };
-    return later(missed, now + MISSED_MS, "does not see its volume");
+    return later(missed, now + MISSED_MS, now, "does not see its volume");
   }
   if (!found) return giveUp(ctx, disk, lost, now, "failed, and its volume is gone");
   const seen = { ...disk, volumeMissedAt: undefined };
-  if (found.attached) return later(seen, now + CLAIMED_LOOK_MS, "waits until it is detached");
-  return claim(seen, { ...lost, attempt: lost.attempt + 1, until: now + CLAIM_MS }, found.id, now);
+  if (found.attached) return later(seen, now + CLAIMED_LOOK_MS, now, "waits until it is detached");
+  const { attempt, since = now } = isOver ? { attempt: lost.attempt + 1 } : lost;
+  return claim(
+    seen,
+    { of: lost.of, attempt, tried: nextTry(lost), since, until: now + CLAIM_MS, gaveUp: null },
+    found.id,
+    now,
+  );
 }
 
 /** Whether a backup that failed is still to be made again, once nobody holds the disk. */
@@ -72,6 +88,14 @@ export function isWanted(disk: Disk): boolean {
   return (
     disk.lost !== undefined && disk.lost.gaveUp === null && disk.phase === "available" && !hasPendingSnapshot(disk)
   );
+}
+
+/** Why its latest backup is not made any more, or not yet, for whoever reads the record. */
+export function warningOf({ lost, snapshots }: Disk, now: number): string | null {
+  if (lost?.gaveUp) return lost.gaveUp;
+  if (lost?.refused !== undefined) return `Its backup was refused and is tried again: ${lost.refused}`.slice(0, 120);
+  const pending = longPending(snapshots, now);
+  return pending ? `Its snapshot ${pending.id} is pending since ${utcText(pending.at)}` : null;
 }
 
 function isFirstMiss({ volumeMissedAt }: Disk, now: number): boolean {
@@ -93,39 +117,79 @@ async function resolveClaim(
   until: number,
   now: number,
 ): Promise<Step<Disk>> {
-  const left = disk.volume ? await ctx.volumes.listSnapshots(disk.volume.id) : [];
-  const mine = left.find(({ tags, state }) => state !== "failed" && tags.attempt?.startsWith(`${lost.of}-`));
-  const open = { ...disk, lost: { ...lost, until: null } };
-  if (mine) return later(recorded(open, mine), now, "backed up again");
-  const failed = left.some(({ tags }) => tags.attempt === attemptOf(lost));
-  if (now < until && !failed) return later(disk, now + CLAIMED_LOOK_MS, "waits for its backup");
-  return later(open, now, "has no backup of this attempt");
+  const left = await lookForLeft(ctx, disk, lost);
+  if (left !== "nothing" && left !== "failed") return recorded(disk, lost, left, now);
+  if (left === "failed")
+    return later({ ...disk, lost: { ...lost, until: null } }, now, now, "has a backup that failed");
+  if (now < until) return later(disk, now + CLAIMED_LOOK_MS, now, "waits for its backup");
+  // Nobody makes it any more, so a job may have the disk; but one that was made may be listed late.
+  const notBefore = until + ctx.volumes.listedWithinMs;
+  return later({ ...disk, lost: { ...lost, until: null, notBefore } }, now, now, "has no backup of this try yet");
 }
 
-/** Found whole, nothing is lost any more; found pending, it may still fail as the one before did. */
-function recorded(disk: Disk, { id, at, state, tags }: VolumeSnapshot): Disk {
+/** What earlier tries left: a snapshot, one of the present attempt that failed, or nothing that is listed. */
+async function lookForLeft(
+  ctx: WorkerContext,
+  { volume }: Disk,
+  lost: LostBackup,
+): Promise<VolumeSnapshot | "failed" | "nothing"> {
+  const left = volume ? await ctx.volumes.listSnapshots(volume.id) : [];
+  const mine = left.find(({ tags, state }) => state !== "failed" && tags.attempt?.startsWith(`${lost.of}-`));
+  if (mine) return mine;
+  return left.some(({ tags }) => tags.attempt === tagOf(lost)) ? "failed" : "nothing";
+}
+
+/** Found whole, nothing is lost any more; found pending, it may still fail: then the next attempt begins. */
+function recorded(disk: Disk, lost: LostBackup, { id, at, state, tags }: VolumeSnapshot, now: number): Step<Disk> {
   const completed = state === "completed";
-  return { ...withSnapshot(disk, { id, at, completed }, tags.attempt), lost: completed ? undefined : disk.lost };
+  const found = withSnapshot(disk, { id, at, completed }, tags.attempt);
+  const open = { ...lost, until: null, since: undefined };
+  return later({ ...found, lost: completed ? undefined : open }, now, now, "backed up again");
 }
 
 function claim(disk: Disk, lost: LostBackup, volumeId: string, now: number): Step<Disk> {
-  const attempt = attemptOf(lost);
+  const attempt = tagOf(lost);
   const tags = { name: disk.name, disk: disk.uid, attempt };
   const making = listMaking(disk.making, { kind: "snapshot", token: attempt, from: volumeId, at: now });
-  const claimed = later({ ...disk, lost, making }, now, "claims its backup");
-  return { ...claimed, act: (ctx) => ctx.volumes.createSnapshot(volumeId, tags) };
+  return {
+    ...later({ ...disk, lost, making }, now, now, "claims its backup"),
+    async act(ctx) {
+      try {
+        await ctx.volumes.createSnapshot(volumeId, tags);
+      } catch (error) {
+        const refused = refusalOf(error);
+        if (refused !== undefined) await noteRefusal(ctx, disk, lost, refused);
+        throw error;
+      }
+    },
+  };
 }
 
-function attemptOf({ of, attempt }: LostBackup): string {
-  return `${of}-${attempt}`;
+/** Written by whoever was refused, and only under his own claim. */
+async function noteRefusal(ctx: WorkerContext, { owner, uid }: Disk, claimed: LostBackup, refused: string) {
+  await changeRecord(ctx, {
+    read: () => findDisk(ctx, owner, uid),
+    decide(read) {
+      const { lost } = read ?? {};
+      if (!read || !lost || lost.until === null || lost.until !== claimed.until) return undefined;
+      const now = ctx.clock.now();
+      const notBefore = now + pauseMs(now - (lost.since ?? now));
+      return { ...read, lost: { ...lost, until: null, notBefore, refused } };
+    },
+    what: "The disk is",
+  });
+}
+
+function tagOf(lost: LostBackup): string {
+  return `${lost.of}-${triedOf(lost)}`;
 }
 
 function giveUp(ctx: WorkerContext, disk: Disk, lost: LostBackup, now: number, what: string): Step<Disk> {
   const gaveUp = `Its latest backup ${what}`;
   ctx.log.error("disk not backed up", { disk: disk.uid, reason: gaveUp });
-  return later({ ...disk, lost: { ...lost, gaveUp } }, now, "gave its backup up");
+  return later({ ...disk, lost: { ...lost, gaveUp } }, now, now, "gave its backup up");
 }
 
-function later(disk: Disk, dueAt: number, did: string): Step<Disk> {
-  return { record: { ...disk, attempts: 0, fault: disk.lost?.gaveUp ?? null, dueAt }, sends: [], did };
+function later(disk: Disk, dueAt: number, now: number, did: string): Step<Disk> {
+  return { record: { ...disk, attempts: 0, fault: warningOf(disk, now), dueAt }, sends: [], did };
 }

@@ -42,5 +42,7 @@ async function settleSnapshot(ctx: WorkerContext, disk: Disk, { from, token }: S
     if (isWanted(state)) settled = withSnapshot(settled, { id, at, completed: state === "completed" }, undefined);
     else await ctx.volumes.removeSnapshot(id);
   }
-  return settled;
+  // The very backup that was given up, or is to be made again, was there and listed late.
+  const isFound = found.some(({ state }) => state === "completed") && token.startsWith(`${disk.lost?.of}-`);
+  return isFound ? { ...settled, lost: undefined } : settled;
 }

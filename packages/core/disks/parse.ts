@@ -16,6 +16,16 @@ const snapshot = shape<DiskSnapshot>({
   failed: optional(flag),
   missedAt: optional(number),
 });
+const lostBackup = shape<LostBackup>({
+  of: text,
+  attempt: ordinal,
+  tried: optional(ordinal),
+  since: optional(number),
+  until: moment,
+  notBefore: optional(number),
+  refused: optional(text),
+  gaveUp: orNull(text),
+});
 
 /** Throws `Unreadable` for anything that this version did not write. */
 export const parseDisk: (item: Item) => Disk = parserOf(
@@ -31,7 +41,7 @@ export const parseDisk: (item: Item) => Disk = parserOf(
     making: listOf(isMaking),
     restored: optional(shape<NonNullable<Disk["restored"]>>({ by: uid, at: moment })),
     snapshots: listOf(snapshot),
-    lost: optional(shape<LostBackup>({ of: text, attempt: ordinal, until: moment, gaveUp: orNull(text) })),
+    lost: optional(lostBackup),
     heldBy: orNull(isHolder),
     next: orNull(isHolder),
     createdAt: number,

@@ -31,14 +31,29 @@ export interface DiskSnapshot {
 /** What one look does not see is gone only when a later one, no earlier than this, does not see it either. */
 export const MISSED_MS = 10_000;
 
+/**
+ * A snapshot of many terabytes takes hours. One that is pending for longer than a day counts as failed and is made again,
+ * or its disk would be held for ever (docs/architecture.md#end-of-life).
+ */
+export const LONGEST_PENDING_MS = 24 * 3_600_000;
+const PENDING_TOLD_MS = 15 * 60_000;
+
 /** The newest backup, which failed after it was recorded, until it was made again. */
 export interface LostBackup {
   /** The snapshot that failed first: what the attempts to make it again are named after. */
   readonly of: string;
-  /** How often it was tried, that one included. */
+  /** The present attempt, that one included. */
   readonly attempt: number;
-  /** An attempt is claimed: nobody else acts before, and a job with this disk waits. */
+  /** What the latest try's tag ends with, as of an environment's end. Missing: `attempt`. */
+  readonly tried?: number | undefined;
+  /** When the present attempt to make it again began; missing: it has not. */
+  readonly since?: number | undefined;
+  /** A try is claimed: nobody else acts before, and a job with this disk waits. */
   readonly until: number | null;
+  /** Not tried again before: the latest try was refused, or what it made may not be listed yet. */
+  readonly notBefore?: number | undefined;
+  /** Why the latest try certainly made nothing. */
+  readonly refused?: string | undefined;
   /** Why it is not tried any more, in words. */
   readonly gaveUp: string | null;
 }
@@ -90,6 +105,11 @@ export async function findDisk(ctx: Context<"table">, owner: string, uid: string
 /** A snapshot of it is being made, or claimed to be: a job with this disk waits until that is done. */
 export function hasPendingSnapshot(disk: Disk): boolean {
   return isClaimed(disk) || disk.snapshots.some((snapshot) => !snapshot.completed);
+}
+
+/** One that is pending for so long that somebody should hear of it; undefined: none is. */
+export function longPending(snapshots: readonly DiskSnapshot[], now: number): DiskSnapshot | undefined {
+  return snapshots.find(({ completed, at }) => !completed && now - at >= PENDING_TOLD_MS);
 }
 
 /** The disk with a snapshot that was made by this attempt, which is not looked for any more. */

@@ -4,7 +4,7 @@ import { patienceMs } from "../patience.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { changeDirectory, nameOf, readDirectory, without } from "./directory.ts";
 import { readHolders } from "./lease.ts";
-import { followSnapshots, isWanted, makeAgain } from "./lost-backup.ts";
+import { followSnapshots, isWanted, makeAgain, warningOf } from "./lost-backup.ts";
 import { settleMaking } from "./making.ts";
 import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
@@ -38,11 +38,11 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (again) return again;
   const thinned = await thinOut(ctx, settled);
   const tagged = await retag(ctx, thinned);
-  return over({ ...tagged, dueAt: nextLook(tagged, now) }, "looked after");
+  return over({ ...tagged, dueAt: nextLook(tagged, now) }, "looked after", warningOf(tagged, now));
 }
 
-function over(record: Disk, did: string): Step<Disk> {
-  return { record: { ...record, attempts: 0, fault: record.lost?.gaveUp ?? null }, sends: [], did };
+function over(record: Disk, did: string, fault = record.lost?.gaveUp ?? null): Step<Disk> {
+  return { record: { ...record, attempts: 0, fault }, sends: [], did };
 }
 
 function nextLook(disk: Disk, now: number): number | undefined {
@@ -51,10 +51,16 @@ function nextLook(disk: Disk, now: number): number | undefined {
     const since = disk.snapshots.findLast(({ completed }) => !completed)?.at ?? now;
     return now + Math.max(PENDING_MS, patienceMs(now - since));
   }
-  const held = isWanted(disk) ? now + HELD_MS : null;
+  const againAt = disk.lost?.notBefore ?? now;
+  const wanted = againAt > now ? againAt : now + HELD_MS;
   const tags = now + (disk.taggedAs === null ? TAGS_AGAIN_MS : TAGS_MS);
   const made = disk.making.length > 0 ? firstSettles(disk.making) : null;
-  const moments = [held, disk.phase === "deleted" ? disk.purgeAt : null, disk.snapshots.length > 0 ? tags : null, made];
+  const moments = [
+    isWanted(disk) ? wanted : null,
+    disk.phase === "deleted" ? disk.purgeAt : null,
+    disk.snapshots.length > 0 ? tags : null,
+    made,
+  ];
   const coming = moments.filter((at) => at !== null);
   return coming.length > 0 ? Math.min(...coming) : undefined;
 }

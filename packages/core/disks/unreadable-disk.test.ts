@@ -54,7 +54,7 @@ test("a job whose disk cannot be read ends at the limit of the queue", async () 
 
   await world.advance(5 * HOUR);
 
-  const reason = "Waited in the queue for 4 hours";
+  const reason = "Waited in the queue for 4 hours: The record of disk 'data' cannot be read; waiting until it can be";
   expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", reason });
 });
 

@@ -1,22 +1,23 @@
-import { type Disk, findDisk } from "../disks/record.ts";
+import { type Disk, findDisk, withSnapshot } from "../disks/record.ts";
 import { unlessUnreadable } from "../readable.ts";
+import { CLAIM_MS, MOST_ATTEMPTS, nextTry, pauseMs, refusalOf, triedOf } from "../snapshot-claim.ts";
 import type { Step, WorkerContext } from "../worker.ts";
+import { changeRecord } from "../write-record.ts";
 import { listSnapshotMaking, lookForVolume, releaseDisk, unreadableDisk } from "./disk.ts";
 import { detachVolumes } from "./lost-node.ts";
 import { changed, tellingDisk, waitedFor } from "./pace.ts";
-import type { DiskUse, Environment } from "./record.ts";
-import { addEntry } from "./timeline.ts";
+import { parseEnvironment } from "./parse.ts";
+import { type BackupClaim, type DiskUse, type Environment, keyOf } from "./record.ts";
+import { addEntry, shorten } from "./timeline.ts";
 
-/** Longer than a worker that has claimed may still act: the step's budget and a call's time-out, twice over. */
-export const CLAIM_MS = 60_000;
-export const MOST_ATTEMPTS = 3;
 const NOT_BACKED_UP = `Its disk could not be backed up, ${MOST_ATTEMPTS} times; the volume itself is kept`;
+const LATEST_NOT_MADE = "Its latest backup could not be made; the volume itself is kept";
 const VOLUME_GONE = "Its disk's volume is gone; its latest backup remains";
 
 /**
  * Backs a disk up at the end of an environment that used it: one snapshot, its id recorded as the lease is given back.
- * CreateSnapshot cannot be repeated, so it is claimed first, and whoever comes later looks for what an earlier claim
- * left on that very volume (docs/architecture.md#claims).
+ * CreateSnapshot cannot be repeated, so each try is claimed first, and whoever comes later looks for what an earlier
+ * claim left on that very volume (docs/architecture.md#claims).
  */
 export async function backUp(
   ctx: WorkerContext,
@@ -24,24 +25,30 @@ export async function backUp(
   use: DiskUse,
   now: number,
 ): Promise<Step<Environment>> {
-  const disk = await unlessUnreadable(ctx, async () => (await findDisk(ctx, environment.owner, use.uid)) ?? "missing");
+  const disk = await readDisk(ctx, environment, use);
   if (!disk) return waitedFor(environment, now, unreadableDisk(use.name));
   if (disk === "missing" || disk.heldBy?.uid !== environment.uid)
     return released(environment, use, now, "its disk is not its own");
   const claim = environment.end.backup;
   // Before the volume is looked for: a snapshot outlives it.
-  const resolved = claim && (await resolveClaim(ctx, environment, use, disk, claim, now));
-  if (resolved) return resolved;
+  const left = claim ? await resolveClaim(ctx, environment, use, disk, claim, now) : "nothing";
+  if (typeof left !== "string") return left;
   const volume = disk.volume ? await lookForVolume(ctx, disk, disk.volume) : "gone";
   if (volume === "missed") return waitedFor(environment, now, "Waits until the volume of its disk is seen");
   if (volume === "gone") return release(ctx, environment, use, now, VOLUME_GONE);
   const held = volume.attached ? await detachVolumes(ctx, environment, [volume.id], now) : undefined;
   if (held) return held;
-  if (claim && claim.attempt >= MOST_ATTEMPTS) return release(ctx, environment, use, now, NOT_BACKED_UP);
-  return claimSnapshot(ctx, environment, disk, volume.id, now);
+  const begun = claim ?? { attempt: 1, since: now };
+  const { attempt, since } = left === "failed" ? { attempt: begun.attempt + 1, since: now } : begun;
+  if (attempt > MOST_ATTEMPTS) return release(ctx, environment, use, now, NOT_BACKED_UP);
+  const next = { attempt, tried: nextTry(claim), since, until: now + CLAIM_MS };
+  return claimSnapshot(ctx, environment, disk, volume.id, next, now);
 }
 
-/** One that nobody answered for too long counts as failed, and the volume is kept after the last. */
+/**
+ * The time of an attempt is over: the next begins, and after the last one the volume itself is kept. While the disk's
+ * record cannot be read nothing is tried, so that time is not an attempt's.
+ */
 export async function endAttempt(
   ctx: WorkerContext,
   environment: Environment,
@@ -49,35 +56,57 @@ export async function endAttempt(
 ): Promise<Step<Environment> | undefined> {
   const {
     end: { backup },
-    disk,
+    disk: use,
   } = environment;
-  if (!backup || !disk) return undefined;
-  if (backup.attempt >= MOST_ATTEMPTS) return release(ctx, environment, disk, now, NOT_BACKED_UP);
-  const next = { attempt: backup.attempt + 1, until: now, since: now };
-  return changed({ ...environment, end: { ...environment.end, backup: next } }, now, "its backup took too long");
+  if (!backup || !use) return undefined;
+  const begun = (attempt: number) => ({
+    ...environment,
+    end: { ...environment.end, backup: { ...backup, attempt, since: now } },
+  });
+  if (!(await readDisk(ctx, environment, use))) return waitedFor(begun(backup.attempt), now, unreadableDisk(use.name));
+  if (backup.attempt >= MOST_ATTEMPTS) return release(ctx, environment, use, now, NOT_BACKED_UP);
+  return changed(begun(backup.attempt + 1), now, "its backup took too long");
 }
 
-/** Records what an earlier claim left, or waits for who claimed; undefined: nobody is to be waited for any more. */
+/** Undefined: it is there and cannot be read. */
+function readDisk(ctx: WorkerContext, { owner }: Environment, { uid }: DiskUse): Promise<Disk | "missing" | undefined> {
+  return unlessUnreadable(ctx, async () => (await findDisk(ctx, owner, uid)) ?? "missing");
+}
+
+/**
+ * Records what an earlier claim left, or waits for who claimed; a word: nobody is to be waited for any more. A call that
+ * was not refused may have made a snapshot that is listed late.
+ */
 async function resolveClaim(
   ctx: WorkerContext,
   environment: Environment,
   use: DiskUse,
   { volume }: Disk,
-  claim: { readonly attempt: number; readonly until: number },
+  claim: BackupClaim,
   now: number,
-): Promise<Step<Environment> | undefined> {
+): Promise<Step<Environment> | "nothing" | "failed"> {
   const left = volume ? await ctx.volumes.listSnapshots(volume.id) : [];
   const mine = left.find(
     ({ tags, state }) => state !== "failed" && tags.attempt?.startsWith(`${prefix(environment)}-`),
   );
   if (mine) {
     const { id, at, state, tags } = mine;
-    await releaseDisk(ctx, environment, { id, at, completed: state === "completed" }, tags.attempt);
+    const snapshot = { id, at, completed: state === "completed" };
+    await releaseDisk(ctx, environment, (disk) => ({ ...withSnapshot(disk, snapshot, tags.attempt), lost: undefined }));
     return released(environment, use, now, "backed up its disk");
   }
   // A snapshot of this very claim that failed: whoever claimed has acted, so there is nobody to wait for.
-  const failed = left.some(({ tags }) => tags.attempt === attemptOf(environment, claim.attempt));
-  return now < claim.until && !failed ? waitedFor(environment, now, "Waits for the backup of its disk") : undefined;
+  if (left.some(({ tags }) => tags.attempt === tagOf(environment, claim))) return "failed";
+  const { refused, until } = claim;
+  if (now >= (refused === undefined ? until + ctx.volumes.listedWithinMs : until)) return "nothing";
+  if (refused === undefined) return waitedFor(environment, now, "Waits for the backup of its disk");
+  // Nothing can come of it before.
+  const step = waitedFor(environment, now, refusedNote(refused));
+  return { ...step, record: { ...step.record, dueAt: until } };
+}
+
+function refusedNote(why: string): string {
+  return shorten(`The backup of its disk was refused and is tried again: ${why}`) ?? "";
 }
 
 async function claimSnapshot(
@@ -85,24 +114,57 @@ async function claimSnapshot(
   environment: Environment,
   disk: Disk,
   volumeId: string,
+  claim: BackupClaim,
   now: number,
 ): Promise<Step<Environment>> {
-  const attempt = (environment.end.backup?.attempt ?? 0) + 1;
-  const tags = { name: disk.name, disk: disk.uid, attempt: attemptOf(environment, attempt) };
+  const tags = { name: disk.name, disk: disk.uid, attempt: tagOf(environment, claim) };
   await listSnapshotMaking(ctx, disk, tags.attempt, volumeId);
-  const claimed = {
-    ...environment,
-    end: { ...environment.end, backup: { attempt, until: now + CLAIM_MS, since: now } },
+  const claimed = { ...environment, end: { ...environment.end, backup: claim } };
+  return {
+    ...changed(claimed, now, "claims its backup"),
+    async act(ctx) {
+      try {
+        await ctx.volumes.createSnapshot(volumeId, tags);
+      } catch (error) {
+        const refused = refusalOf(error);
+        if (refused !== undefined) await noteRefusal(ctx, claimed, claim, refused);
+        throw error;
+      }
+    },
   };
-  const step = changed(claimed, now, "claims its backup");
-  return { ...step, act: (ctx) => ctx.volumes.createSnapshot(volumeId, tags) };
 }
 
-function attemptOf(environment: Environment, attempt: number): string {
-  return `${prefix(environment)}-${attempt}`;
+/** Written by whoever was refused, and only under his own claim: nobody has to wait for what may be listed late. */
+async function noteRefusal(
+  ctx: WorkerContext,
+  environment: Environment,
+  claim: BackupClaim,
+  refused: string,
+): Promise<void> {
+  await changeRecord(ctx, {
+    read: async () => {
+      const item = await ctx.table.get(keyOf(environment));
+      return item && parseEnvironment(item);
+    },
+    decide(read) {
+      const backup = read?.end.backup;
+      if (!backup || read?.uid !== environment.uid || read.run.n !== environment.run.n) return undefined;
+      if (backup.refused !== undefined || backup.until !== claim.until) return undefined;
+      const now = ctx.clock.now();
+      const until = now + pauseMs(now - claim.since);
+      const noted = { ...read, end: { ...read.end, backup: { ...backup, refused, until } } };
+      const note = refusedNote(refused);
+      return read.events.timeline.some(({ reason }) => reason === note) ? noted : addEntry(noted, now, note);
+    },
+    what: "The backup is",
+  });
 }
 
-/** What all attempts of this run's end have in common. */
+function tagOf(environment: Environment, claim: BackupClaim): string {
+  return `${prefix(environment)}-${triedOf(claim)}`;
+}
+
+/** What all tries of this run's end have in common. */
 function prefix({ uid, run: { n: run } }: Environment): string {
   return `${uid}-r${run}`;
 }
@@ -116,7 +178,9 @@ async function release(
 ): Promise<Step<Environment>> {
   // Said before the disk is let go: whoever finds it let go does not know why.
   if (!isSaid(environment, note)) return changed(addEntry(environment, now, note), now, note);
-  await releaseDisk(ctx, environment);
+  const lost = { of: prefix(environment), attempt: MOST_ATTEMPTS, until: null, gaveUp: LATEST_NOT_MADE };
+  if (note === NOT_BACKED_UP) ctx.log.error("disk not backed up", { disk: use.uid, reason: LATEST_NOT_MADE });
+  await releaseDisk(ctx, environment, (disk) => (note === NOT_BACKED_UP ? { ...disk, lost } : disk));
   return released(environment, use, now, "lets its disk go");
 }
 

@@ -204,6 +204,23 @@ describe("in the queue", () => {
     expect(await world.read("bob", "later")).toMatchObject({ phase: "queued" });
   });
 
+  test("who waited for a disk is told of that at the limit", async () => {
+    const { world } = await submitted({ disk: "data" }, { snapshotMs: 9 * DAY, settings: { maxQueueHours: 20 } });
+    await world.advance(10_000);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(10_000);
+    await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
+
+    await world.advance(21 * HOUR);
+
+    expect(await world.read("alice", "two")).toMatchObject({
+      phase: "cancelled",
+      reason: expect.stringMatching(
+        /^Waited in the queue for 20 hours: Waits until disk 'data' is backed up; its snapshot is pending since /,
+      ),
+    });
+  });
+
   test("what no machine can take is cancelled at the limit", async () => {
     const world = await memoryWorld({ nodes: nodesOf({ t4: 1 }) });
     await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -251,12 +268,51 @@ describe("an end that takes long", () => {
     );
     expect(world.volumes.volumeIds()).toHaveLength(1);
   });
+
+  test("a backup whose first two attempts nobody answered for is made in the third", async () => {
+    const { world } = await submitted({ disk: "data" });
+    await world.advance(10_000);
+    const back = takeAway(world.volumes, "createSnapshot", "listSnapshots");
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(5 * HOUR);
+    back();
+
+    await world.advance(10 * MINUTE);
+
+    expect(world.volumes.snapshotIds()).toHaveLength(1);
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", disk: { released: true } });
+  });
+
+  test("a backup is made though the disk's record could not be read for seven hours", async () => {
+    const { world } = await submitted({ disk: "data" });
+    await world.advance(10_000);
+    world.volumes.failSnapshots(1);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(2000);
+    await editDisk(world, { sizeGb: "many" });
+    await world.advance(7 * HOUR);
+    const before = await world.read("alice", "one");
+    await editDisk(world, { sizeGb: 100 });
+
+    await world.advance(10 * MINUTE);
+
+    expect(before).toMatchObject({ phase: "stopping", end: { backup: { attempt: 1 } } });
+    expect(world.volumes.snapshotIds()).toHaveLength(1);
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", disk: { released: true } });
+  });
 });
 
 type Log = ReturnType<typeof recordingLog>;
 
 function alarms({ lines }: Log): number {
   return lines.filter(({ event }) => event === "stops for too long").length;
+}
+
+/** Overwrites a field of the one disk, as a hand would. */
+async function editDisk(world: MemoryWorld, fields: Record<string, unknown>): Promise<void> {
+  const disk = world.table.all().find(({ kind }) => kind === "disk");
+  if (!disk) throw new Error("No disk");
+  await world.table.put({ ...disk, ...fields });
 }
 
 /** Jobs of bob's behind what runs, in this order. */

@@ -1,5 +1,6 @@
 import type { Settings } from "../context.ts";
 import { firstSettles } from "../making.ts";
+import { ATTEMPT_MS } from "../snapshot-claim.ts";
 import { nextUseLookAt } from "./auto-stop.ts";
 import type { EndPhase, Environment, Phase } from "./record.ts";
 
@@ -7,8 +8,6 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** An environment that stops for longer than this alarms. */
 export const ALARM_MS = 15 * MINUTE_MS;
-/** How long one attempt to back a disk up may take. */
-const ATTEMPT_MS = 2 * HOUR_MS;
 
 export interface Deadline {
   readonly at: number;
@@ -75,8 +74,10 @@ function readyBy(environment: Environment): Deadline | undefined {
   return notReady(environment, queuedAt, policy.readyWithinMs / MINUTE_MS);
 }
 
-function queueLimit({ queuedAt }: Environment, { maxQueueHours }: Limits): Deadline {
-  const reason = `Waited in the queue for ${maxQueueHours} hours`;
+function queueLimit({ queuedAt, waitPool, reason: why }: Environment, { maxQueueHours }: Limits): Deadline {
+  // Outside of the line it is its disk that it waits for.
+  const waits = waitPool === undefined && why !== null ? `: ${why}` : "";
+  const reason = `Waited in the queue for ${maxQueueHours} hours${waits}`;
   return { at: queuedAt + maxQueueHours * HOUR_MS, outcome: "cancelled", reason };
 }
 
@@ -113,5 +114,10 @@ function alarm({ end: { stoppingAt, alarmedAt, waitsFor }, attempts }: Environme
 /** Only while its volume is known to be detached: that is seen before the first attempt is claimed. */
 function attemptLimit({ run: { grant }, disk, end: { backup } }: Environment): Deadline | undefined {
   if (grant || !backup || !disk?.attached || disk.released) return undefined;
-  return { at: backup.since + ATTEMPT_MS, outcome: "attempt", reason: "Its backup took too long" };
+  // Whoever has claimed may still act until then, and the disk is not given on before.
+  return {
+    at: Math.max(backup.since + ATTEMPT_MS, backup.until),
+    outcome: "attempt",
+    reason: "Its backup took too long",
+  };
 }

@@ -6,6 +6,7 @@ import {
   type DiskSnapshot,
   findDisk,
   hasPendingSnapshot,
+  longPending,
   MISSED_MS,
   withMaking,
   withSnapshot,
@@ -15,6 +16,7 @@ import { keyText } from "../keys.ts";
 import { listMaking, makeVolume, settlesAt, volumeMaking } from "../making.ts";
 import { Conflict } from "../problem.ts";
 import { unlessUnreadable } from "../readable.ts";
+import { utcText } from "../utc.ts";
 import type { WorkerContext } from "../worker.ts";
 import { type Writing, writeRecord } from "../write-record.ts";
 import { type Environment, keyOf } from "./record.ts";
@@ -26,8 +28,9 @@ export type DiskReadiness =
   | { readonly kind: "lost"; readonly reason: string };
 
 /** Why an environment waits that stands in no line yet. */
-export function waitsForDisk(name: string): string {
-  return `Waits until disk '${name}' is backed up`;
+export function waitsForDisk(name: string, pending?: DiskSnapshot): string {
+  const since = pending ? `; its snapshot is pending since ${utcText(pending.at)}` : "";
+  return `Waits until disk '${name}' is backed up${since}`;
 }
 
 /** Why an environment waits whose disk nobody knows anything of. */
@@ -53,7 +56,8 @@ export async function readyDisk(ctx: Context<"table">, environment: Environment)
   if (lease.kind === "inUse") return { kind: "lost", reason: `Disk '${name}' is in use by ${lease.by}` };
   const held = lease.kind === "takes" ? lease.disk : disk;
   if (held.heldBy?.uid !== environment.uid || hasPendingSnapshot(held)) {
-    return { kind: "waits", reason: waitsForDisk(name) };
+    const pending = longPending(held.snapshots, ctx.clock.now());
+    return { kind: "waits", reason: waitsForDisk(name, pending) };
   }
   return { kind: "ready", zone: zonePinnedBy(held.volume) };
 }
@@ -146,19 +150,18 @@ export async function releaseUnused(ctx: Context<"table">, environment: Environm
   await unlessUnreadable(ctx, () => releaseDisk(ctx, environment));
 }
 
-/** Gives the lease back, with the snapshot that the end left, in one write; nothing happens when it is not held. */
+/** Gives the lease back, with what the end left, in one write; nothing happens when it is not held. */
 export async function releaseDisk(
   ctx: Context<"table">,
   environment: Environment,
-  snapshot?: DiskSnapshot,
-  attempt?: string,
+  withWhatIsLeft: (disk: Disk) => Disk = (disk) => disk,
 ): Promise<void> {
   const disk = environment.disk ? await findDisk(ctx, environment.owner, environment.disk.uid) : undefined;
   if (!disk) return;
   const isNext = disk.next?.uid === environment.uid;
   if (disk.heldBy?.uid !== environment.uid && !isNext) return;
   const now = ctx.clock.now();
-  const backedUp: Disk = snapshot ? { ...withSnapshot(disk, snapshot, attempt), lost: undefined } : disk;
-  const released: Disk = isNext ? { ...backedUp, next: null } : handOver(backedUp);
+  const left = withWhatIsLeft(disk);
+  const released: Disk = isNext ? { ...left, next: null } : handOver(left);
   await written(ctx, { ...released, lastUsedAt: now, dueAt: now });
 }

@@ -29,6 +29,7 @@ import type { Machine } from "./lost-node.ts";
 import type { IdlePolicy, Policy } from "./policy.ts";
 import type {
   ArchiveUse,
+  BackupClaim,
   DiskUse,
   End,
   Environment,
@@ -163,7 +164,15 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
   end: {
     outcome: orNull(outcome),
     archive: orNull(shape<ArchiveUse>({ blob: text, file: text, startedAt: moment, settled: flag })),
-    backup: orNull(shape<NonNullable<End["backup"]>>({ attempt: ordinal, until: number, since: number })),
+    backup: orNull(
+      shape<BackupClaim>({
+        attempt: ordinal,
+        tried: optional(ordinal),
+        until: number,
+        since: number,
+        refused: optional(text),
+      }),
+    ),
     at: moment,
     stoppingAt: moment,
     waitsFor: orNull(text),

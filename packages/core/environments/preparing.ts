@@ -1,5 +1,5 @@
 import type { Observation } from "../context.ts";
-import { zonePinnedBy } from "../disks/record.ts";
+import { type Disk, zonePinnedBy } from "../disks/record.ts";
 import { longestToBindMs } from "../pools/groups.ts";
 import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
@@ -70,7 +70,8 @@ async function attachDisk(
   if (!opened?.volume) return fail(environment, now, `Disk '${use.name}' is not its own any more`);
   const zone = zonePinnedBy(opened.volume);
   const attached: Environment = { ...environment, step: "pod", reason: null, zone, disk: { ...use, attached: true } };
-  const note = opened.restored?.by === environment.uid ? restoredNote(use.name, opened.restored.at) : undefined;
+  const note =
+    opened.restored?.by === environment.uid ? restoredNote(use.name, opened.restored.at) : olderNote(use.name, opened);
   return changed(note ? addEntry(attached, now, note) : attached, now, "opened its disk");
 }
 
@@ -78,6 +79,15 @@ function restoredNote(disk: string, at: number | null): string {
   return at === null
     ? `The volume of disk '${disk}' is gone and there is no backup: it starts empty`
     : `Disk '${disk}' restored from its backup of ${utcText(at)}`;
+}
+
+/** The end before left no backup: who works on is told from when the latest is. */
+function olderNote(name: string, { lost, snapshots }: Disk): string | undefined {
+  if (!lost?.gaveUp) return undefined;
+  const latest = snapshots.findLast(({ completed }) => completed);
+  return latest
+    ? `The latest backup of disk '${name}' is of ${utcText(latest.at)}`
+    : `There is no backup of disk '${name}'`;
 }
 
 /** A run that began and ended between two looks was active all the same. */

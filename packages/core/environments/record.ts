@@ -93,14 +93,27 @@ export interface Goal {
   readonly start: RememberedStart | null;
 }
 
+/** One of three attempts to back a disk up, and the latest try of it. */
+export interface BackupClaim {
+  readonly attempt: number;
+  /** What the latest try's tag ends with: one of its own after each that may have made something. Missing: `attempt`. */
+  readonly tried?: number | undefined;
+  /** When the attempt began. */
+  readonly since: number;
+  /** Nobody else acts before. */
+  readonly until: number;
+  /** Why the latest try certainly made nothing; missing: it may have made a snapshot. */
+  readonly refused?: string | undefined;
+}
+
 /** How it ends, or was stopped, and what of that is done. */
 export interface End {
   /** Set from the moment the end is decided: the final word while it is stopping. */
   readonly outcome: Outcome | null;
   /** The zip of its volume that is made before it is deleted; `settled`: made, given up, or not wanted. */
   readonly archive: ArchiveUse | null;
-  /** The claim under which its disk's snapshot is being made, since when; nobody else acts before `until`. */
-  readonly backup: { readonly attempt: number; readonly until: number; readonly since: number } | null;
+  /** The claim under which its disk's snapshot is being made. */
+  readonly backup: BackupClaim | null;
   /** When it ended, or was stopped. */
   readonly at: number | null;
   /** When it began to stop, the latest time. */

@@ -81,6 +81,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       machineOf: (node) => call(`machineOf ${node.name}`, () => compute.machineOf(node)),
     },
     volumes: {
+      listedWithinMs: volumes.listedWithinMs,
       createVolume: (wanted) => {
         const effect = () => volumes.createVolume(wanted);
         return sim.call(host, `createVolume ${wanted.token}`, effect, createMs(sim));

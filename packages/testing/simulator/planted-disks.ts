@@ -1,6 +1,6 @@
 import type { PlantedBug } from "./plant.ts";
 
-/** Mistakes with disks, volumes and backups. */
+/** Mistakes with disks, volumes and what is restored. */
 export const diskBugs: readonly PlantedBug[] = [
   {
     name: "disk lease before the environment",
@@ -63,14 +63,6 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
-    name: "a second CreateSnapshot after a time-out with effect",
-    edits: [{ file: "environments/backup.ts", find: 'state !== "failed" &&', replace: 'state === "completed" &&' }],
-  },
-  {
-    name: "a backup given up while another may still be made",
-    edits: [{ file: "environments/backup.ts", find: "const CLAIM_MS = 60_000;", replace: "const CLAIM_MS = 2_000;" }],
-  },
-  {
     name: "volumes that were made late forgotten",
     edits: [
       {
@@ -97,21 +89,6 @@ export const diskBugs: readonly PlantedBug[] = [
         file: "environments/own-volumes.ts",
         find: "if (unlisted.length > 0) {",
         replace: "if (unlisted.length < 0) {",
-      },
-    ],
-  },
-  {
-    name: "a snapshot made before it is named",
-    edits: [
-      {
-        file: "environments/backup.ts",
-        find: "  await listSnapshotMaking(ctx, disk, tags.attempt, volumeId);\n",
-        replace: "",
-      },
-      {
-        file: "environments/backup.ts",
-        find: "import { listSnapshotMaking, lookForVolume,",
-        replace: "import { lookForVolume,",
       },
     ],
   },
@@ -189,25 +166,6 @@ export const diskBugs: readonly PlantedBug[] = [
         file: "environments/disk.ts",
         find: 'if (!volume && !isYoung && missedAt !== undefined && now - missedAt >= MISSED_MS) return "gone";',
         replace: 'if (!volume) return "gone";',
-      },
-    ],
-  },
-  {
-    name: "a disk let go before its environment says why",
-    caughtBy: {
-      file: "disks/life.test.ts",
-      title: "that was let go without a backup by a worker who then died says so all the same",
-    },
-    edits: [
-      {
-        file: "environments/backup.ts",
-        find: "if (!isSaid(environment, note)) return changed(addEntry(environment, now, note), now, note);",
-        replace: "",
-      },
-      {
-        file: "environments/backup.ts",
-        find: 'return released(environment, use, now, "lets its disk go");',
-        replace: "return released(addEntry(environment, now, note), use, now, note);",
       },
     ],
   },

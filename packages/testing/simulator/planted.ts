@@ -1,4 +1,5 @@
 import type { PlantedBug } from "./plant.ts";
+import { backupBugs } from "./planted-backups.ts";
 import { diskBugs } from "./planted-disks.ts";
 import { endBugs } from "./planted-ends.ts";
 import { environmentBugs } from "./planted-environments.ts";
@@ -20,6 +21,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...machineBugs,
   ...poolBugs,
   ...diskBugs,
+  ...backupBugs,
   ...peopleBugs,
   ...lookBugs,
   ...endBugs,

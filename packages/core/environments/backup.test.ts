@@ -1,0 +1,156 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { takeAway } from "#testing/take-away.ts";
+import { getDisk } from "../disks/view.ts";
+import { VolumeRefused } from "../problem.ts";
+import { createEnvironment } from "./create.ts";
+import { requestCancel } from "./requests.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+/** An active job of alice's with the disk `data`. */
+async function usedBy(world: MemoryWorld, id: string): Promise<void> {
+  await createEnvironment(world.as("alice"), newEnvironment(id, { disk: "data", hours: 2 }));
+  await world.advance(2000);
+}
+
+const snapshotsMade = (world: MemoryWorld) => world.volumes.history().filter(({ kind }) => kind === "snapshot").length;
+
+/** The next snapshot is made, and nobody hears of it. */
+function loseAnswer(world: MemoryWorld): void {
+  const { createSnapshot } = world.volumes;
+  const lossy: typeof createSnapshot = async (...given) => {
+    await createSnapshot(...given);
+    throw new Error("timed out");
+  };
+  Object.assign(world.volumes, { createSnapshot: lossy });
+}
+
+/** Refuses every snapshot; what is answered says how many were asked for. */
+function countRefusals(world: MemoryWorld): () => number {
+  let count = 0;
+  const refuse = async () => {
+    count += 1;
+    throw new VolumeRefused("Snapshot limit exceeded");
+  };
+  Object.assign(world.volumes, { createSnapshot: refuse });
+  return () => count;
+}
+
+test("a disk whose backup is refused for three minutes is backed up once all the same, and its job says why it waits", async () => {
+  const world = await memoryWorld();
+  await usedBy(world, "one");
+  world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(3 * MINUTE);
+  const meanwhile = await world.read("alice", "one");
+  const held = await getDisk(world.as("alice"), "data");
+
+  world.volumes.failSnapshots(0);
+  await world.advance(4 * MINUTE);
+
+  const refused = "The backup of its disk was refused and is tried again: Snapshot limit exceeded";
+  expect(meanwhile).toMatchObject({ phase: "stopping", end: { waitsFor: refused } });
+  expect(meanwhile.events.timeline.filter(({ reason }) => reason === refused)).toHaveLength(1);
+  expect(held).toMatchObject({ backingUp: true, disk: { snapshots: [] } });
+  expect((await world.read("alice", "one")).phase).toBe("cancelled");
+  expect((await getDisk(world.as("alice"), "data")).disk).toMatchObject({ snapshots: [{ completed: true }] });
+  expect(snapshotsMade(world)).toBe(1);
+});
+
+test("a disk whose backup is refused in three attempts of two hours keeps its volume, is let go, and both records say so", async () => {
+  const world = await memoryWorld();
+  await usedBy(world, "one");
+  const tries = countRefusals(world);
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(5 * HOUR);
+  const triedIn5Hours = tries();
+  expect((await world.read("alice", "one")).phase).toBe("stopping");
+
+  await world.advance(2 * HOUR);
+
+  const { events, phase } = await world.read("alice", "one");
+  expect(phase).toBe("cancelled");
+  expect(events.timeline.map(({ reason }) => reason)).toContain(
+    "Its disk could not be backed up, 3 times; the volume itself is kept",
+  );
+  const { disk, inUse } = await getDisk(world.as("alice"), "data");
+  expect({ inUse, volume: disk.volume?.id }).toEqual({ inUse: false, volume: "vol-1" });
+  expect(disk.fault).toBe("Its latest backup could not be made; the volume itself is kept");
+  // Every five minutes at the most often, but for the first few of each attempt.
+  expect(triedIn5Hours).toBeGreaterThan(30);
+  expect(triedIn5Hours).toBeLessThan(90);
+});
+
+test("a disk without its latest backup tells the next job from when the one before is, and is mended by that job's end", async () => {
+  const world = await memoryWorld();
+  await usedBy(world, "one");
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(10_000);
+  await usedBy(world, "two");
+  world.volumes.failSnapshotsLater(3);
+  await requestCancel(world.as("alice"), "two");
+  await world.advance(MINUTE);
+
+  await createEnvironment(world.as("alice"), newEnvironment("three", { disk: "data" }));
+  await world.advance(5000);
+  const three = await world.read("alice", "three");
+  await requestCancel(world.as("alice"), "three");
+  await world.advance(MINUTE);
+
+  const { disk } = await getDisk(world.as("alice"), "data");
+  expect(three.events.timeline.map(({ reason }) => reason)).toContainEqual(
+    expect.stringMatching(/^The latest backup of disk 'data' is of \d{4}-\d\d-\d\d \d\d:\d\d UTC$/),
+  );
+  expect([disk.fault, disk.lost]).toEqual([null, undefined]);
+});
+
+test("a disk is not backed up twice by one end though the answer was lost and the snapshot is listed after minutes", async () => {
+  const world = await memoryWorld({ listedAfterMs: 4 * MINUTE });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  await world.advance(10 * MINUTE);
+  loseAnswer(world);
+
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(3 * MINUTE);
+  const early = (await world.read("alice", "one")).phase;
+  await world.advance(3 * MINUTE);
+
+  expect([early, (await world.read("alice", "one")).phase]).toEqual(["stopping", "cancelled"]);
+  expect(snapshotsMade(world)).toBe(1);
+});
+
+test("a disk is backed up by a second snapshot once the first, of which nobody heard, is surely not there", async () => {
+  const world = await memoryWorld();
+  await usedBy(world, "one");
+  const back = takeAway(world.volumes, "createSnapshot");
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(MINUTE);
+  back();
+
+  await world.advance(9 * MINUTE);
+  const early = snapshotsMade(world);
+  await world.advance(3 * MINUTE);
+
+  expect([early, snapshotsMade(world)]).toEqual([0, 1]);
+  expect((await world.read("alice", "one")).phase).toBe("cancelled");
+});
+
+test("a disk whose snapshot is pending says so, and so does the job that waits for it, until a day is over", async () => {
+  const world = await memoryWorld({ snapshotMs: 90 * 24 * HOUR });
+  await usedBy(world, "one");
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(10_000);
+  await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
+  await world.advance(23 * HOUR);
+  const waits = await world.read("alice", "two");
+  const { disk } = await getDisk(world.as("alice"), "data");
+
+  await world.advance(2 * HOUR);
+
+  const since = "pending since \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d UTC";
+  expect(waits.reason).toMatch(new RegExp(`^Waits until disk 'data' is backed up; its snapshot is ${since}$`));
+  expect(disk.fault).toMatch(new RegExp(`^Its snapshot snap-2 is ${since}$`));
+  expect(await world.read("alice", "two")).toMatchObject({ run: { startedAt: expect.any(Number) } });
+}, 60_000);

@@ -1,0 +1,151 @@
+import type { PlantedBug } from "./plant.ts";
+
+/** Mistakes with backups at the end of a job, and with those that failed. */
+export const backupBugs: readonly PlantedBug[] = [
+  {
+    name: "a second CreateSnapshot after a time-out with effect",
+    edits: [
+      {
+        file: "environments/backup.ts",
+        find: "refused === undefined ? until + ctx.volumes.listedWithinMs : until",
+        replace: "until",
+      },
+    ],
+  },
+  {
+    name: "a second CreateSnapshot while the first is pending",
+    edits: [{ file: "environments/backup.ts", find: 'state !== "failed" &&', replace: 'state === "completed" &&' }],
+  },
+  {
+    name: "a failed backup made again before what was made is surely listed",
+    caughtBy: {
+      file: "disks/lost-backup.test.ts",
+      title: "is made again, and once, though the answer was lost and it is listed after minutes",
+    },
+    edits: [
+      {
+        file: "disks/lost-backup.ts",
+        find: "const notBefore = until + ctx.volumes.listedWithinMs;",
+        replace: "const notBefore = until;",
+      },
+    ],
+  },
+  {
+    name: "the next try under the tag of what may still be listed",
+    caughtBy: {
+      file: "disks/making.test.ts",
+      title: "a snapshot that is listed too late for the end of its job becomes one of the disk's backups",
+    },
+    edits: [
+      {
+        file: "snapshot-claim.ts",
+        find: "(latest.refused === undefined ? 1 : 0)",
+        replace: "(latest.refused ? 1 : 0)",
+      },
+    ],
+  },
+  {
+    name: "a backup given up while another may still be made",
+    caughtBy: {
+      file: "disks/lost-backup.test.ts",
+      title: "makes a job wait that comes while it is being made again",
+    },
+    edits: [{ file: "snapshot-claim.ts", find: "const CLAIM_MS = 60_000;", replace: "const CLAIM_MS = 2_000;" }],
+  },
+  {
+    name: "a backup given up because it was refused for minutes",
+    edits: [
+      {
+        file: "environments/backup.ts",
+        find: 'left === "failed" ? { attempt',
+        replace: 'left === "failed" || claim?.refused !== undefined ? { attempt',
+      },
+    ],
+  },
+  {
+    name: "an attempt to back up counted that was never made",
+    caughtBy: {
+      file: "environments/deadlines.test.ts",
+      title: "a backup whose first two attempts nobody answered for is made in the third",
+    },
+    edits: [
+      {
+        file: "environments/backup.ts",
+        find: "if (backup.attempt >= MOST_ATTEMPTS)",
+        replace: "if (backup.attempt + 1 >= MOST_ATTEMPTS)",
+      },
+    ],
+  },
+  {
+    name: "an attempt to back up counted while the disk cannot be read",
+    caughtBy: {
+      file: "environments/deadlines.test.ts",
+      title: "a backup is made though the disk's record could not be read for seven hours",
+    },
+    edits: [
+      {
+        file: "environments/backup.ts",
+        find: "  if (!(await readDisk(ctx, environment, use))) return waitedFor(begun(backup.attempt), now, unreadableDisk(use.name));\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "a snapshot that is pending for ever waited for",
+    caughtBy: {
+      file: "environments/backup.test.ts",
+      title: "a disk whose snapshot is pending says so, and so does the job that waits for it, until a day is over",
+    },
+    edits: [
+      {
+        file: "disks/record.ts",
+        find: "const LONGEST_PENDING_MS = 24 * 3_600_000;",
+        replace: "const LONGEST_PENDING_MS = Number.POSITIVE_INFINITY;",
+      },
+    ],
+  },
+  {
+    name: "a disk let go without a backup as if it had one",
+    edits: [
+      {
+        file: "environments/backup.ts",
+        find: "(note === NOT_BACKED_UP ? { ...disk, lost } : disk)",
+        replace: "(note === LATEST_NOT_MADE ? { ...disk, lost } : disk)",
+      },
+    ],
+  },
+  {
+    name: "a snapshot made before it is named",
+    edits: [
+      {
+        file: "environments/backup.ts",
+        find: "  await listSnapshotMaking(ctx, disk, tags.attempt, volumeId);\n",
+        replace: "",
+      },
+      {
+        file: "environments/backup.ts",
+        find: "import { listSnapshotMaking, lookForVolume,",
+        replace: "import { lookForVolume,",
+      },
+    ],
+  },
+  {
+    name: "a disk let go before its environment says why",
+    caughtBy: {
+      file: "disks/life.test.ts",
+      title: "that was let go without a backup by a worker who then died says so all the same",
+    },
+    edits: [
+      {
+        file: "environments/backup.ts",
+        find: "if (!isSaid(environment, note)) return changed(addEntry(environment, now, note), now, note);",
+        replace: "",
+      },
+      {
+        file: "environments/backup.ts",
+        find: 'return released(environment, use, now, "lets its disk go");',
+        replace: "return released(addEntry(environment, now, note), use, now, note);",
+      },
+    ],
+  },
+];
