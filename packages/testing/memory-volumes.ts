@@ -10,8 +10,8 @@ export interface MemoryVolumes extends Volumes, Pick<MemoryArchives, "failArchiv
   hangTags(): void;
   /** The next so many snapshots fail: CreateSnapshot throws and leaves nothing. */
   failSnapshots(count: number): void;
-  /** The next so many snapshots begin as others do, and have failed when they should be completed. */
-  failSnapshotsLater(count: number): void;
+  /** The next so many snapshots begin as others do, and have failed when they should be completed, or after so long. */
+  failSnapshotsLater(count: number, afterMs?: number): void;
   /** Takes the tags off a snapshot, as somebody with a console might. */
   stripTags(snapshotId: string): void;
   /** Deletes it behind everybody's back, as somebody with a console might. */
@@ -83,6 +83,7 @@ export function memoryVolumes(options: {
   let tagsHang = false;
   let failures = 0;
   let laterFailures = 0;
+  let failAfterMs = snapshotMs;
   let made = 0;
 
   const archived = (volume: string) => void history.push({ kind: "archived", volume });
@@ -145,7 +146,7 @@ export function memoryVolumes(options: {
         volume,
         content,
         at,
-        completesAt: at + snapshotMs,
+        completesAt: at + (fails ? failAfterMs : snapshotMs),
         fails,
         tags: { ...tags },
       };
@@ -184,8 +185,9 @@ export function memoryVolumes(options: {
     failSnapshots(count) {
       failures = count;
     },
-    failSnapshotsLater(count) {
+    failSnapshotsLater(count, afterMs = snapshotMs) {
       laterFailures = count;
+      failAfterMs = afterMs;
     },
     stripTags: (id) => void Object.assign(snapshots.get(id) ?? {}, { tags: {} }),
     loseVolume(id) {

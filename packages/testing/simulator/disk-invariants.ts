@@ -23,6 +23,8 @@ const allowed: Readonly<Record<Disk["phase"], readonly Disk["phase"][]>> = {
   purged: ["purged"],
 };
 
+const NOT_BACKED_UP = /could not be backed up/;
+
 const terminal: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
 
 export function diskWatch(options: {
@@ -32,7 +34,7 @@ export function diskWatch(options: {
   readonly violated: (text: string) => void;
 }): DiskWatch {
   const { compute, volumes, environments, violated } = options;
-  const { existing } = volumes;
+  const { existing, snapshotState } = volumes;
   const unnamed = new Set<string>();
   const disks = new Map<string, Disk>();
   /** The snapshots that were made of each end. */
@@ -72,6 +74,10 @@ export function diskWatch(options: {
     if (!follows(before, next)) violated(`disk ${next.name} was replaced by what is not its successor`);
     const forgets = before.volume && next.volume?.id !== before.volume.id && next.phase !== "purged";
     if (forgets && isThere(before.volume)) violated(`disk ${next.name} forgot its volume`);
+    const letGo = before.heldBy && before.heldBy.uid !== next.heldBy?.uid ? before.heldBy : undefined;
+    const last = letGo && environments.get(letGo.uid)?.events.timeline.at(-1)?.reason;
+    if (NOT_BACKED_UP.test(last ?? "") && !next.lost?.gaveUp)
+      violated(`disk ${next.name} was let go without a backup and does not say so`);
   }
 
   /** Nobody opens a disk that is not its own, and no disk is open twice. */
@@ -120,12 +126,13 @@ export function diskWatch(options: {
     // A volume that was lost meanwhile cannot be backed up any more.
     const opened = openedVolumes.get(`${environment.uid}-r${environment.run.n}`);
     if (opened && !volumes.volumeIds().includes(opened)) return;
-    const said = environment.events.timeline.some(({ reason }) =>
-      /could not be backed up|volume is gone/.test(reason ?? ""),
-    );
-    if (!said && !backups.has(`${environment.uid}-r${environment.run.n}`)) {
+    const said = (words: RegExp) => environment.events.timeline.some(({ reason }) => words.test(reason ?? ""));
+    const made = backups.get(`${environment.uid}-r${environment.run.n}`)?.length ?? 0;
+    const isGivenUp = said(NOT_BACKED_UP);
+    if (made === 0 && !isGivenUp && !said(/volume is gone/))
       violated(`${environment.id} ended without a backup of its disk`);
-    }
+    // Three attempts of two hours are longer than any schedule: only snapshots that failed use them up.
+    if (isGivenUp && made < 3) violated(`${environment.id} let its disk go after ${made} failed backups`);
   }
 
   return {
@@ -158,8 +165,8 @@ export function diskWatch(options: {
         if (mounted.length > 0) violated(`a backup was made of volume ${volumeId} while it was in use`);
         const end = tags.attempt.replace(/-\d+$/, "");
         const snapshot = await volumes.createSnapshot(volumeId, tags);
-        const earlier = await Promise.all((backups.get(end) ?? []).map((id) => volumes.findSnapshot(id)));
-        if (earlier.some((one) => one && one.state !== "failed")) violated(`the end of ${end} was backed up twice`);
+        const earlier = (backups.get(end) ?? []).map((id) => snapshotState(id));
+        if (earlier.some((state) => state && state !== "failed")) violated(`the end of ${end} was backed up twice`);
         backups.set(end, [...(backups.get(end) ?? []), snapshot.id]);
         checkNamed();
         return snapshot;

@@ -13,6 +13,7 @@ export interface Reached {
   all(): State[];
 }
 
+const NOT_BACKED_UP = "Its disk could not be backed up";
 const MACHINE_LOST = "Its machine was lost";
 
 type Change<Record> = (before: Record, next: Record) => boolean;
@@ -68,6 +69,9 @@ const ofEnvironments = {
     next.phase === "queued" && before.waitPool === undefined && next.waitPool !== undefined && next.disk !== null,
   "volumes cleared after a first failure": (before, next) =>
     next.end.outcome === null && next.run.error !== null && hasVolumes(before) && !hasVolumes(next),
+  "a disk backed up after it was refused": (before, next) =>
+    letsGo(before, next) && !saysLast(next, NOT_BACKED_UP) && next.events.timeline.some(isRefused),
+  "a disk let go without a backup": (before, next) => letsGo(before, next) && saysLast(next, NOT_BACKED_UP),
   "step failed and was tried again": (before, next) => before.attempts > 0 && next.attempts === 0,
 } as const satisfies Record<string, Change<Environment>>;
 
@@ -188,6 +192,18 @@ function cancels({ end: { outcome } }: Environment, next: Environment): boolean 
 
 function stops(before: Environment, next: Environment): boolean {
   return before.phase !== "stopped" && next.phase === "stopped";
+}
+
+function letsGo(before: Environment, next: Environment): boolean {
+  return before.disk?.released === false && next.disk?.released === true;
+}
+
+function saysLast({ events: { timeline } }: Environment, words: string): boolean {
+  return timeline.at(-1)?.reason?.startsWith(words) === true;
+}
+
+function isRefused({ reason }: { readonly reason: string | null }): boolean {
+  return reason?.startsWith("The backup of its disk was refused") === true;
 }
 
 function hasVolumes({ volumes }: Environment): boolean {

@@ -5,6 +5,36 @@ import type { SimulatedWorld } from "./world.ts";
 
 const losses = { "a disk's volume": diskVolume, "an environment's own volume": ownVolume, "a backup": backup } as const;
 
+/** EC2 lists late what was just made: in few worlds snapshots far later than a claim lasts. */
+const LATEST_LISTED_MS = { volume: 30_000, snapshot: 300_000 };
+const VERY_LATE = 0.85;
+/** In few a snapshot is pending for ten times as long. */
+const MOST_PENDING_MS = 100_000;
+const VERY_LONG = 0.75;
+/** Longer than a deletion waits for one. */
+const MOST_ARCHIVE_MS = 120_000;
+
+/** What volumes take in a world, ms. */
+export interface VolumeTimes {
+  readonly snapshotMs: number;
+  readonly archiveMs: number;
+  readonly listedAfterMs: number;
+  /** As volumes, unless said. */
+  readonly snapshotListedAfterMs?: number;
+}
+
+export function drawnVolumes(sim: Scheduler): VolumeTimes {
+  const share = sim.random() * sim.random();
+  const listedLate = sim.random() < 0.3 ? sim.random() : 0;
+  const listedAfterMs = listedLate * LATEST_LISTED_MS.volume;
+  return {
+    snapshotMs: sim.random() < 0.5 ? sim.random() * 2_000 : share * MOST_PENDING_MS * (share > VERY_LONG ? 10 : 1),
+    archiveMs: sim.random() < 0.7 ? 0 : sim.random() * MOST_ARCHIVE_MS,
+    listedAfterMs,
+    snapshotListedAfterMs: listedLate > VERY_LATE ? sim.random() * LATEST_LISTED_MS.snapshot : listedAfterMs,
+  };
+}
+
 /** Volumes and backups that fail for good, in use or not, or that somebody with a console deletes. */
 export function volumeWeather(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
   const count = sim.random() < 0.7 ? 1 : 2;
@@ -13,6 +43,22 @@ export function volumeWeather(sim: Scheduler, world: SimulatedWorld, until: numb
     const at = sim.time() + sim.random() * (until - sim.time());
     return { at, run: () => losses[what](sim, world) };
   });
+}
+
+const LONGEST_REFUSAL_MS = 6 * 60_000;
+
+/** An account's limit of snapshots, or throttling, for minutes: each is refused. It may outlast all other faults. */
+export function refusedSnapshots(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
+  const at = sim.time() + sim.random() * (until - sim.time());
+  const end = at + sim.random() * LONGEST_REFUSAL_MS;
+  const refuse = (count: number, word: string) => () => {
+    sim.tell("weather", `snapshots are ${word}`);
+    world.volumes.failSnapshots(count);
+  };
+  return [
+    { at, run: refuse(Number.POSITIVE_INFINITY, "refused") },
+    { at: end, run: refuse(0, "made again"), isNeeded: true },
+  ];
 }
 
 function diskVolume(sim: Scheduler, world: SimulatedWorld): void {

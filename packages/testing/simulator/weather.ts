@@ -5,7 +5,7 @@ import { machineWeather } from "./machine-weather.ts";
 import { compareNow, endByForce } from "./operator-clients.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { versionWeather } from "./version-weather.ts";
-import { volumeWeather } from "./volume-weather.ts";
+import { refusedSnapshots, volumeWeather } from "./volume-weather.ts";
 import type { SimulatedWorld } from "./world.ts";
 
 /** What may be away as a whole. */
@@ -34,6 +34,7 @@ export function weatherActions(sim: Scheduler, world: SimulatedWorld, until: num
     ...some(0.1, () => volumeWeather(sim, world, until)),
     ...some(0.08, () => strays(sim, world)),
     ...some(0.08, () => versionWeather(sim, world, until)),
+    ...some(0.05, () => refusedSnapshots(sim, world, until)),
   ];
 }
 

@@ -25,6 +25,7 @@ import { nodeGroup, simulatedGroup } from "./node-group.ts";
 import type { Host, Scheduler } from "./scheduler.ts";
 import { sweepRules } from "./sweep-rules.ts";
 import { readByNewer, type Versions, versionedTable } from "./version-weather.ts";
+import { drawnVolumes, type VolumeTimes } from "./volume-weather.ts";
 import { type Away, type Part, whileThere } from "./weather.ts";
 import { webhookTwin } from "./webhook-twin.ts";
 
@@ -44,15 +45,11 @@ const MINUTE = 60_000;
 const THOROUGH_EVERY = 8;
 /** Where they differ, hosts' clocks do by less than what counts as a little early (packages/core/reconcile.ts). */
 const MOST_APART_MS = 1_800;
-/** EC2 lists late what was just made; less than what a claimed backup is waited for. */
-const LATEST_LISTED_MS = 30_000;
-/** Longer than a deletion waits for one. */
-const MOST_ARCHIVE_MS = 120_000;
 /** A deleted disk is purged after three minutes, so that a schedule sees it. */
 const RETENTION_DAYS = 0.002;
 
 /** What a world is made of, beside its seed. */
-export interface Surroundings {
+export interface Surroundings extends VolumeTimes {
   readonly nodes: readonly ComputeNode[];
   /** How late the indexes are, ms. */
   readonly late: number;
@@ -61,9 +58,6 @@ export interface Surroundings {
   /** Nobody follows what the cluster signals. */
   readonly isDeaf: boolean;
   readonly taken: Partial<StepDelays>;
-  readonly snapshotMs: number;
-  readonly archiveMs: number;
-  readonly listedAfterMs: number;
   readonly apartMs: number;
   readonly hostCount: number;
   /** Machines may be made by a group, beside those that are there. */
@@ -87,12 +81,10 @@ function drawn(sim: Scheduler, seed: number): Surroundings {
   const isSlow = sim.random() < SLOW;
   const isLong = sim.random() < LONG;
   const taken = isSlow ? { ...delays, probeMs: SLOW_PROBE_MS } : sim.random() < 0.7 ? delays : {};
-  const snapshotMs = sim.random() < 0.5 ? sim.random() * 2_000 : sim.random() * sim.random() * 100_000;
-  const archiveMs = sim.random() < 0.7 ? 0 : sim.random() * MOST_ARCHIVE_MS;
+  const volumes = drawnVolumes(sim);
   const hasGroup = sim.random() < GROUP;
-  const listedAfterMs = sim.random() < 0.3 ? sim.random() * LATEST_LISTED_MS : 0;
   return {
-    ...{ nodes: nodesOf({ h100: 2 }), late, isSlow, isLong, taken, snapshotMs, archiveMs, listedAfterMs },
+    ...{ nodes: nodesOf({ h100: 2 }), late, isSlow, isLong, taken, ...volumes },
     apartMs: sim.random() < 0.5 ? MOST_APART_MS : 0,
     hostCount: 4,
     isDeaf: sim.random() < DEAF,
@@ -126,7 +118,8 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
   const compute = memoryCompute({ clock, nodes, hasVolume, ...taken });
   const isMounted = (id: string) => compute.mounting(id).length > 0;
   const { detach } = compute;
-  const volumes = memoryVolumes({ clock, isMounted, detach, snapshotMs, archiveMs, listedAfterMs });
+  const listed = { listedAfterMs, snapshotListedAfterMs: around.snapshotListedAfterMs };
+  const volumes = memoryVolumes({ clock, isMounted, detach, snapshotMs, archiveMs, ...listed });
   const decideOne = around.decide ?? ((_, environment) => decideFate(sim, compute, environment));
   const decide = (environment: Environment) => decideOne(compute, environment);
   const watched = watch({ table: memory, compute, volumes }, sim.time, decide, sim.tell, sim, around.watch);

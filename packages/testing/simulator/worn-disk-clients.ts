@@ -24,7 +24,9 @@ export function wornDiskActions(sim: Scheduler, world: SimulatedWorld): ClientAc
   }
   if (sim.random() < 0.4) {
     const at = start + sim.random() * (until - start);
-    actions.push({ at, run: () => world.volumes.failSnapshotsLater(1 + Math.floor(sim.random() * 2)) });
+    // What has failed before anybody saw it pending uses up an attempt of an end: three of them, and the disk is let go.
+    const afterMs = sim.random() < 0.5 ? 0 : undefined;
+    actions.push({ at, run: () => world.volumes.failSnapshotsLater(1 + Math.floor(sim.random() * 3), afterMs) });
   }
   if (world.isLong) actions.push(...restore(sim, world, count + 1, start + OLD_MS));
   return actions;
