@@ -42,6 +42,8 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly status: number;
   /** It makes a thing whose id has this form, and takes an Idempotency-Key. */
   readonly creates: IdForm | undefined;
+  /** The id that the client chose for what it makes, if it did; undefined where none ever does. */
+  readonly chosenId: ((body: never) => string | undefined) | undefined;
   /** It has an address of its own, which lets it take longer than 30 s (docs/architecture.md#slow-calls). */
   readonly functionUrl: boolean;
   readonly timeoutSeconds: number;
@@ -70,6 +72,11 @@ export interface EndpointOptions<
   readonly admin?: boolean;
   /** Its verb makes `thing`, and may be asked to make the same one again (docs/apis/common.md#idempotency-key). */
   readonly creates?: Form;
+  /**
+   * The id that the client chose, if it did: asked again with the same body it is the same thing, with another one 409
+   * (docs/apis/gpu-dev.md#submit-a-job).
+   */
+  readonly chosenId?: (body: z.output<Body>) => string | undefined;
   /** Of success; 200 unless said. */
   readonly status?: number;
   /**
@@ -148,6 +155,7 @@ export function endpointsIn(dialect: Dialect) {
       reply: options.reply,
       status: options.status ?? 200,
       creates: options.creates,
+      chosenId: options.chosenId,
       functionUrl: options.pace === "execs",
       timeoutSeconds: options.timeoutSeconds ?? secondsOf[options.pace ?? "atOnce"],
       memoryMb: options.memoryMb ?? 512,

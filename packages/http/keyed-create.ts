@@ -1,5 +1,12 @@
 import type { Context, PortName, UserContext } from "#core/context.ts";
-import { beginCreate, type ChosenIds, keepFailure, keepReply, type NewThing } from "#core/idempotency.ts";
+import {
+  beginCreate,
+  type ChosenIds,
+  type KeyedRequest,
+  keepFailure,
+  keepReply,
+  type NewThing,
+} from "#core/idempotency.ts";
 import { Problem } from "#core/problem.ts";
 import { type Exchange, headersOf } from "./exchange.ts";
 import { Refusal } from "./refusal.ts";
@@ -13,28 +20,57 @@ export function readIdempotencyKey(headers: Headers): string | undefined {
   throw new Problem("invalid", "Idempotency-Key must be 1 to 255 printable ASCII characters");
 }
 
-export interface KeyedInput {
+/** A create that is made once however often it is asked for. */
+export interface OnceInput {
   readonly ctx: Context<PortName>;
   readonly exchange: Exchange;
-  readonly key: string;
   /** The body as it was sent, before defaults. */
   readonly body: unknown;
   readonly chosen: ChosenIds;
 }
+
+export interface KeyedInput extends OnceInput {
+  readonly key: string;
+}
+
+type Make = (thing: NewThing) => Promise<Response>;
 
 /**
  * Answers a create that came with an Idempotency-Key: once by `make`, and again with the same status and body and
  * `Idempotency-Replayed` (docs/apis/common.md#idempotency-key). Throws a Refusal when the key was used for another
  * body.
  */
-export async function answerOnce(
-  { ctx, exchange, key, body, chosen }: KeyedInput,
-  make: (thing: NewThing) => Promise<Response>,
+export async function answerOnce({ key, ...input }: KeyedInput, make: Make): Promise<Response> {
+  const { method, path } = input.exchange;
+  return answerAs({ method, path, key }, input, make, () => new Refusal("otherRequest"));
+}
+
+/**
+ * The same for a create whose client chose the id, which stands for an Idempotency-Key: as if it were put to a path of
+ * its own. Throws `conflict` when the id was used for another body.
+ */
+export async function answerOnceById(input: OnceInput, make: Make): Promise<Response> {
+  const { id } = input.chosen;
+  const { path } = input.exchange;
+  return answerAs({ method: "PUT", path: `${path}/${id}`, key: id }, input, make, () =>
+    idTaken(input.exchange.dialect.noun, id),
+  );
+}
+
+/** The id that a client chose stands for something else already. */
+export function idTaken(noun: string, id: string): Problem {
+  return new Problem("conflict", `${noun.slice(0, 1).toUpperCase()}${noun.slice(1)} ${id} already exists`);
+}
+
+async function answerAs(
+  scope: Pick<KeyedRequest, "method" | "path" | "key">,
+  { ctx, exchange, body, chosen }: OnceInput,
+  make: Make,
+  refusal: () => Error,
 ): Promise<Response> {
   const asked = withActor(ctx, exchange);
-  const { method, path } = exchange;
-  const begun = await beginCreate(asked, { method, path, key, body: JSON.stringify(body) }, chosen);
-  if (begun.kind === "otherRequest") throw new Refusal("otherRequest");
+  const begun = await beginCreate(asked, { ...scope, body: JSON.stringify(body) }, chosen);
+  if (begun.kind === "otherRequest") throw refusal();
   if (begun.kind === "replay") {
     const { status, text } = begun.reply;
     return new Response(text, { status, headers: { ...headersOf(exchange, "application/json"), ...replayed } });

@@ -5,7 +5,7 @@ import { bodySchema, type Endpoint, type Schema } from "./endpoint.ts";
 import { type Exchange, headersOf, logExchange, openExchange } from "./exchange.ts";
 import { fieldProblems, ownMessagesOnly } from "./field-problems.ts";
 import type { KeyCheck } from "./key-check.ts";
-import { answerOnce, readIdempotencyKey } from "./keyed-create.ts";
+import { answerOnce, answerOnceById, readIdempotencyKey } from "./keyed-create.ts";
 import { boundLog } from "./log.ts";
 import { openTo } from "./open.ts";
 import { problemResponse } from "./problem-response.ts";
@@ -58,10 +58,14 @@ export function pipeline(runtime: Runtime, endpoint: Endpoint, check: KeyCheck):
         return replyResponse(endpoint, exchange, result);
       };
       if (!endpoint.creates) return make(undefined);
-      const chosen = { id: newWireId(endpoint.creates, ctx), uid: ctx.ids.uid() };
+      const ownId = endpoint.chosenId?.(input.body as never);
+      const chosen = { id: ownId ?? newWireId(endpoint.creates, ctx), uid: ctx.ids.uid() };
+      const asked = { ctx, exchange, body: sent, chosen };
+      const makeOwn =
+        ownId === undefined ? make : (thing: NewThing) => answerOnceById({ ...asked, chosen: thing }, make);
       const key = readIdempotencyKey(request.headers);
-      if (key === undefined) return make({ ...chosen, isRepeat: false });
-      return answerOnce({ ctx, exchange, key, body: sent, chosen }, make);
+      if (key === undefined) return makeOwn({ ...chosen, isRepeat: false });
+      return answerOnce({ ...asked, key }, makeOwn);
     }
   };
 }

@@ -24,7 +24,6 @@ const makers = {
   /** Also where the client chooses the id. */
   uid: ({ ids }) => ids.uid(),
   uuid4: ({ ids }) => ids.uuid4(),
-  uuid7: ({ ids }) => ids.uuid7(),
   hex8: ({ ids }) => ids.uid().slice(0, 8),
   inst: ({ ids }) => `inst_${shortRandom(ids)}`,
   /** Unix seconds, the number at the end of an id that is made of names. */

@@ -90,7 +90,8 @@ describe("access on the local stack", () => {
   it("lets a GitHub user in by the printed command", async () => {
     const id = await submit({ command: "echo mine > note; exec sleep 3600" });
     const active = await jobThat(id, ({ status }) => status === "active");
-    expect(active.ssh_command).toBe(`ssh -p ${active.node_port} gpu-dev-${id.slice(-8)}@127.0.0.1`);
+    const command = new RegExp(`^ssh -p ${active.node_port} gpu-dev-${id.slice(0, 8)}-[0-9a-f]{8}@127\\.0\\.0\\.1$`);
+    expect(active.ssh_command).toMatch(command);
 
     await api("POST", `/v1/jobs/${id}/users`, { github_username: "octocat" });
     await jobThat(id, ({ actions }) => actions[0]?.status === "done");

@@ -94,6 +94,7 @@ test("the operator lists the jobs of all, by status and by user, without anythin
   const first = await submitJob(world, user, { command: "secret-command", env_vars: { TOKEN: "hidden-value" } });
   await world.advance(1000);
   const own = await submitJob(world, admin);
+  world.clock.advance(1);
   const waits = await submitJob(world, user, { gpu_count: 16 });
   await world.advance(1000);
 

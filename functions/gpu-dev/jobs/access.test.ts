@@ -180,13 +180,13 @@ describe("a job", () => {
     const after = await job(id);
 
     const none = { node_ip: null, node_port: null, ssh_command: null };
-    const pod = `gpu-dev-${id.slice(-8)}`;
+    const pod = `gpu-dev-${id.slice(0, 8)}`;
     expect(before).toMatchObject({ ...none, pod_name: pod });
     expect(during).toMatchObject({
       pod_name: pod,
       node_ip: "127.0.0.1",
       node_port: 2222,
-      ssh_command: `ssh -p 2222 ${pod}@127.0.0.1`,
+      ssh_command: expect.stringMatching(new RegExp(`^ssh -p 2222 ${pod}-[0-9a-f]{8}@127\\.0\\.0\\.1$`)),
     });
     expect(after).toMatchObject(none);
   });
@@ -201,7 +201,7 @@ describe("a job", () => {
       const [run] = await world.compute.listRuns();
       expect(await job(id)).toMatchObject({ status: "active", github_user: "octocat", actions: [] });
       expect(world.compute.access(run?.uid ?? "", 1)).toMatchObject({
-        login: `gpu-dev-${id.slice(-8)}`,
+        login: `gpu-dev-${id.slice(0, 8)}-${run?.uid.slice(0, 8)}`,
         keys: [octocat],
       });
     },

@@ -37,7 +37,7 @@ test("a job that is active has the documented keys, then ours, and no other", as
     created_at: "2026-01-20T18:00:00Z",
     expires_at: "2026-01-20T20:00:00Z",
     name: "run",
-    pod_name: `gpu-dev-${id.slice(-8)}`,
+    pod_name: `gpu-dev-${id.slice(0, 8)}`,
     node_ip: expect.stringMatching(/^\d+\.\d+\.\d+\.\d+$/),
     ssh_command: null,
     jupyter_enabled: false,

@@ -5,11 +5,14 @@ import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { CREATION } from "#core/environments/actions.ts";
 import { createEnvironment } from "#core/environments/create.ts";
+import { findEnvironment } from "#core/environments/read.ts";
+import { Conflict } from "#core/problem.ts";
 import { checkReceiver } from "#core/webhooks/receiver.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { idTaken } from "#http/keyed-create.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { diskOf, Submission, sizeOf } from "./parts/submission.ts";
-import { podNameOf } from "./wire.ts";
+import { diskOf, nameOf, reservationIdOf, Submission, sizeOf } from "./parts/submission.ts";
+import { loginOf, podNameOf } from "./wire.ts";
 
 const Submitted = z.object({
   job_id: z.string(),
@@ -25,26 +28,31 @@ export const endpoint = gpuDev.post(
     uses: ["table", "queue", "sealer", "fetch"],
     body: Submission,
     reply: Submitted,
-    creates: "uuid7",
+    creates: "uuid4",
+    chosenId: reservationIdOf,
   },
   async ({ ctx, body, thing }) => {
     const { id } = thing;
     const receiver = body.webhook_url ?? undefined;
     if (receiver !== undefined) await checkReceiver(ctx, receiver, "webhook_url");
     const github = body.github_user ?? body.env_vars?.GITHUB_USER;
-    const job = await createEnvironment(ctx, {
+    const asked = {
       ...thing,
-      name: body.name ?? podNameOf(id),
+      name: nameOf(body) ?? podNameOf(id),
       labels: github ? { github_user: github } : {},
       size: sizeOf(body),
       image: body.image,
       command: body.command ?? undefined,
       env: body.env_vars ?? {},
       disk: diskOf(body),
-      login: podNameOf(id),
+      login: loginOf(thing),
       guest: github || undefined,
       jupyter: body.env_vars?.JUPYTER_ENABLED === "true",
       receiver,
+    };
+    const job = await createEnvironment(ctx, asked).catch(async (error: unknown) => {
+      const isTaken = error instanceof Conflict && (await findEnvironment(ctx, id)) !== undefined;
+      throw isTaken ? idTaken(ctx.noun, id) : error;
     });
     const message = `Job submitted successfully to queue (message ID: ${CREATION})`;
     return { job_id: job.id, status: "queued" as const, message, estimated_start_time: null };

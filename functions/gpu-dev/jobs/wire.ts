@@ -2,6 +2,7 @@ import * as z from "zod";
 import type { Action, ActionKind } from "#core/environments/actions.ts";
 import type { End, Environment, Phase } from "#core/environments/record.ts";
 import type { TimelineEntry } from "#core/environments/timeline.ts";
+import type { ChosenIds } from "#core/idempotency.ts";
 import type { Told } from "#core/pools/advice.ts";
 import { moveText } from "#core/pools/moves.ts";
 import { reasonText } from "#core/pools/reasons.ts";
@@ -16,7 +17,7 @@ type JobStatus = (typeof jobStatuses)[number];
 const Status = z.enum(jobStatuses);
 const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });
 
-export const JobRef = z.object({ job_id: z.string().meta({ example: "019bdcc3-5b00-7000-8000-0123456789ab" }) });
+export const JobRef = z.object({ job_id: z.string().meta({ example: "9e41c7d3-5b00-4c1a-8000-0123456789ab" }) });
 
 /** The words of actions are the core's own. */
 const actionWords = [
@@ -83,13 +84,21 @@ export const ActionRequested = z.object({
 /** The id of a path, if it has the form of one; what has not is a job that does not exist. */
 export function jobIdOf(params: z.infer<typeof JobRef>): string {
   const { job_id } = params;
-  if (/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(job_id)) return job_id;
+  if (/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(job_id)) return job_id.toLowerCase();
   throw new Problem("notFound", `Job ${job_id.slice(0, 100)} not found`);
 }
 
-/** A label, not an address: from the random part of the id, since the first part is a clock. */
+/** A label, not an address: clients choose ids, so that two jobs may have the same. */
 export function podNameOf(jobId: string): string {
-  return `gpu-dev-${jobId.slice(-8)}`;
+  return `gpu-dev-${jobId.slice(0, 8)}`;
+}
+
+/**
+ * The user name at a job's SSH door. Its end is the server's choice: who could take another's whole name, and let the
+ * other's public key in, would be where the other arrives.
+ */
+export function loginOf({ id, uid }: ChosenIds): string {
+  return `${podNameOf(id)}-${uid.slice(0, 8)}`;
 }
 
 const HOUR_MS = 3_600_000;

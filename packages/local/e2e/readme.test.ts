@@ -48,7 +48,7 @@ describe("the README", () => {
     expect([code, stderr]).toEqual([0, ""]);
     expect(states.filter(({ status }) => status === "active")).toHaveLength(2);
     expect(states.at(-1)).toMatchObject({
-      ssh_command: expect.stringMatching(/^ssh -p \d+ gpu-dev-\w+@127\.0\.0\.1$/),
+      ssh_command: expect.stringMatching(/^ssh -p \d+ gpu-dev-[\w-]+@127\.0\.0\.1$/),
     });
     expect(stdout).toContain("Extension request submitted for 0.5 hours");
     expect([dates(first).length, dates(second).length]).toEqual([1, 2]);

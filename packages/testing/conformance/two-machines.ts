@@ -38,12 +38,12 @@ function itsLife(start: Start): void {
     const [during, held] = [await free(), await holdingsOf(world)];
     await world.advance(MINUTE);
 
-    const pod = `gpu-dev-${id.slice(-8)}`;
+    const pod = `gpu-dev-${id.slice(0, 8)}`;
     const door = {
       pod_name: pod,
       node_ip: "127.0.0.1",
       node_port: 2222,
-      ssh_command: `ssh -p 2222 ${pod}@127.0.0.1`,
+      ssh_command: `ssh -p 2222 ${pod}-${uid.slice(0, 8)}@127.0.0.1`,
     };
     expect(active).toMatchObject({ status: "active", gpu_count: 16, status_reason: null, ...door });
     expect(reasonsOf(active)).toContain("Capacity granted on h100-1, h100-2");

@@ -8,6 +8,9 @@ import { EnvVars } from "../../../shared/parts/env-vars.ts";
 import { DEFAULT_SIZE_GB, DiskName, DiskSizeGb } from "../../disks/wire.ts";
 
 const typeNames = instanceTypes.map((type) => type.name) as [string, ...string[]];
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const printable = /^\P{C}+$/u;
+const LONGEST_NAME = 128;
 const MOST_COMMAND_BYTES = 16 * 1024;
 const HOUR_MS = 3_600_000;
 
@@ -40,12 +43,7 @@ export function Submission(settings: Settings) {
         .nullish(),
       gpu_type: z.string().nullish(),
       gpu_count: z.int().nullish(),
-      name: z
-        .string()
-        .min(1)
-        .max(128)
-        .regex(/^\P{C}+$/u, "Name must be printable")
-        .nullish(),
+      name: z.string().min(1).max(LONGEST_NAME).regex(printable, "Name must be printable").nullish(),
       github_user: z.string().regex(githubName).nullish(),
       webhook_url: z.string().refine(isReceiverUrl, "webhook_url must be a valid http or https URL").nullish(),
     })
@@ -61,7 +59,14 @@ export function Submission(settings: Settings) {
 }
 
 /** While these have their form, what they say together is checked, whatever is wrong with the rest. */
-const sizeFields: ReadonlySet<unknown> = new Set(["instance_type", "env_vars", "gpu_type", "gpu_count", "github_user"]);
+const sizeFields: ReadonlySet<unknown> = new Set([
+  "instance_type",
+  "env_vars",
+  "gpu_type",
+  "gpu_count",
+  "name",
+  "github_user",
+]);
 
 export type Submission = z.output<ReturnType<typeof Submission>>;
 
@@ -73,6 +78,16 @@ function isAbsent(value: unknown): boolean {
 export function diskOf({ disk_name: name, disk_size_gb }: Submission): NewDisk | undefined {
   if (name === undefined || name === null) return undefined;
   return { name, sizeGb: disk_size_gb ?? DEFAULT_SIZE_GB };
+}
+
+/** The id that the predecessor's client makes for its job, and then asks for. */
+export function reservationIdOf({ env_vars }: Submission): string | undefined {
+  return env_vars?.RESERVATION_ID?.toLowerCase();
+}
+
+/** What the job is to be called, if anybody says. */
+export function nameOf({ name, env_vars }: Submission): string | undefined {
+  return name ?? (env_vars?.POD_NAME || undefined);
 }
 
 /** What is asked for: a body field wins, then what old clients put into `env_vars`, then the table. */
@@ -108,6 +123,7 @@ interface Contradiction {
 function contradictions(body: Submission): Contradiction[] {
   const type = typeOf(body.instance_type);
   const { GPU_TYPE: oldType, GPU_COUNT: oldCount, GITHUB_USER: oldUser } = body.env_vars ?? {};
+  const { POD_NAME: oldName, RESERVATION_ID: oldId } = body.env_vars ?? {};
   const found: Contradiction[] = [];
   if (!isAbsent(body.gpu_type) && body.gpu_type !== type.pool) {
     found.push({ path: ["gpu_type"], message: `${type.name} has GPUs of type ${type.pool}` });
@@ -120,6 +136,12 @@ function contradictions(body: Submission): Contradiction[] {
   }
   if (oldCount !== undefined && isAbsent(body.gpu_count) && !fits(type, numberIn(oldCount) ?? -1)) {
     found.push({ path: ["env_vars", "GPU_COUNT"], message: countsOf(type) });
+  }
+  if (oldName && isAbsent(body.name) && !(oldName.length <= LONGEST_NAME && printable.test(oldName))) {
+    found.push({ path: ["env_vars", "POD_NAME"], message: "Name must be printable and at most 128 characters" });
+  }
+  if (oldId !== undefined && !uuid.test(oldId)) {
+    found.push({ path: ["env_vars", "RESERVATION_ID"], message: "RESERVATION_ID must be a UUID" });
   }
   if (oldUser && isAbsent(body.github_user) && !githubName.test(oldUser)) {
     const message = `String should match pattern '${githubName.source}'`;

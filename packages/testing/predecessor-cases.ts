@@ -1,0 +1,124 @@
+import { describe, expect, test } from "vitest";
+import { plainJob } from "./catalog-requests.ts";
+import { type HttpWorld, second } from "./http-world.ts";
+
+type Shown = Readonly<Record<string, unknown>>;
+
+const OWN_ID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+
+/** What the predecessor's command line sends for `gpu-dev reserve -t h100 -g 2 -n my-train`. */
+function reserve(id: string, more: Readonly<Record<string, string>> = {}) {
+  const env_vars = { GPU_TYPE: "h100", GPU_COUNT: "2", RESERVATION_ID: id, USER_ID: "developer", ...more };
+  return { ...plainJob, duration_hours: 1, env_vars };
+}
+
+/** What the predecessor's clients rely on, on the stores of this world (docs/apis/gpu-dev.md#submit-a-job). */
+export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
+  async function startWorld() {
+    const world = await makeWorld();
+    const key = await world.login();
+    const ask = async (method: string, path: string, body?: unknown, by = key, headers = {}) => {
+      const response = await world.request(method, path, { key: by, body, headers });
+      return { status: response.status, body: (await response.json()) as Shown };
+    };
+    return { world, key, ask };
+  }
+
+  describe("RESERVATION_ID", () => {
+    test("is the id of the job, and POD_NAME its name", async () => {
+      const { ask } = await startWorld();
+
+      const made = await ask("POST", "/v1/jobs/submit", reserve(OWN_ID, { POD_NAME: "my-train" }));
+
+      expect(made).toMatchObject({ status: 200, body: { job_id: OWN_ID, status: "queued" } });
+      expect(await ask("GET", `/v1/jobs/${OWN_ID}`)).toMatchObject({
+        status: 200,
+        body: { job_id: OWN_ID, reservation_id: OWN_ID, name: "my-train", pod_name: "gpu-dev-3f2504e0" },
+      });
+    });
+
+    test("sent again with the same body is the same job, also at once and under an Idempotency-Key", async () => {
+      const { ask } = await startWorld();
+      const body = reserve(OWN_ID);
+      const keyed = { "Idempotency-Key": "k-1" };
+
+      const once = await Promise.all(Array.from({ length: 5 }, () => ask("POST", "/v1/jobs/submit", body)));
+      const again = await ask("POST", "/v1/jobs/submit", body, undefined, keyed);
+
+      expect([...once, again]).toEqual(Array.from({ length: 6 }, () => once[0]));
+      expect(once[0]?.status).toBe(200);
+      expect((await ask("GET", "/v1/jobs")).body.total).toBe(1);
+    });
+
+    test("with another body is refused, also a day later and once the job has ended", async () => {
+      const { ask, world } = await startWorld();
+      const refused = { status: 409, body: { detail: `Job ${OWN_ID} already exists` } };
+      await ask("POST", "/v1/jobs/submit", reserve(OWN_ID));
+
+      const other = await ask("POST", "/v1/jobs/submit", { ...reserve(OWN_ID), command: "true" });
+      await ask("POST", `/v1/jobs/${OWN_ID}/cancel`);
+      world.clock.advance(25 * 3_600_000);
+      const later = await ask("POST", "/v1/jobs/submit", { ...reserve(OWN_ID), command: "true" }, await world.login());
+
+      expect(other).toEqual(refused);
+      expect(later).toEqual(refused);
+    });
+
+    test("of another owner is that owner's, and neither sees the other's job", async () => {
+      const { ask, world } = await startWorld();
+      const stranger = await world.login(second);
+      await ask("POST", "/v1/jobs/submit", reserve(OWN_ID, { POD_NAME: "mine" }));
+
+      const theirs = await ask("POST", "/v1/jobs/submit", reserve(OWN_ID, { POD_NAME: "theirs" }), stranger);
+
+      expect(theirs).toMatchObject({ status: 200, body: { job_id: OWN_ID } });
+      expect((await ask("GET", `/v1/jobs/${OWN_ID}`)).body).toMatchObject({ user_id: "developer", name: "mine" });
+      expect((await ask("GET", `/v1/jobs/${OWN_ID}`, undefined, stranger)).body).toMatchObject({ name: "theirs" });
+    });
+
+    test("in upper case is the same id", async () => {
+      const { ask } = await startWorld();
+
+      const made = await ask("POST", "/v1/jobs/submit", reserve(OWN_ID.toUpperCase()));
+
+      expect(made.body.job_id).toBe(OWN_ID);
+      expect((await ask("GET", `/v1/jobs/${OWN_ID.toUpperCase()}`)).body.job_id).toBe(OWN_ID);
+    });
+
+    test.each(["", "my-job", OWN_ID.slice(0, 35), `${OWN_ID}0`, `${OWN_ID}\n`, OWN_ID.replaceAll("-", ""), "../x"])(
+      "that is no UUID is refused: %j",
+      async (id) => {
+        const { ask } = await startWorld();
+
+        const { status, body } = await ask("POST", "/v1/jobs/submit", reserve(id));
+
+        const loc = ["body", "env_vars", "RESERVATION_ID"];
+        const bad = { type: "value_error", loc, msg: "RESERVATION_ID must be a UUID", input: "***" };
+        expect({ status, body }).toEqual({ status: 400, body: { detail: [bad] } });
+        expect((await ask("GET", "/v1/jobs")).body.total).toBe(0);
+      },
+    );
+  });
+
+  test("POD_NAME that nobody could print is refused", async () => {
+    const { ask } = await startWorld();
+
+    const answers = await Promise.all(
+      ["a\u0007b", "n".repeat(129)].map((name) => ask("POST", "/v1/jobs/submit", reserve(OWN_ID, { POD_NAME: name }))),
+    );
+
+    const msg = "Name must be printable and at most 128 characters";
+    for (const { status, body } of answers) {
+      expect(status).toBe(400);
+      expect(body).toMatchObject({ detail: [{ loc: ["body", "env_vars", "POD_NAME"], msg }] });
+    }
+  });
+
+  test("the first 8 characters of ids are random", async () => {
+    const { ask } = await startWorld();
+
+    const made = await Promise.all(Array.from({ length: 20 }, () => ask("POST", "/v1/jobs/submit", plainJob)));
+
+    expect(new Set(made.map(({ body }) => String(body.job_id).slice(0, 8))).size).toBe(20);
+  });
+}
