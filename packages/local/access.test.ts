@@ -76,7 +76,8 @@ async function submit(more: object = {}): Promise<string> {
 
 /** What the printed ssh_command says, done by a client that only reads it. */
 async function enter(command: string | null, words: string): Promise<string> {
-  const [, port, username, host] = /^ssh -p (\d+) (gpu-dev-[0-9a-f]{8})@(127\.0\.0\.1)$/.exec(command ?? "") ?? [];
+  const [, port, username, host] =
+    /^ssh -p (\d+) (gpu-dev-[0-9a-f]{8}-[0-9a-f]{8})@(127\.0\.0\.1)$/.exec(command ?? "") ?? [];
   const client = new ssh2.Client();
   const ready = once(client, "ready");
   client.connect({ host: host ?? "", port: Number(port), username: username ?? "", privateKey: key.private });

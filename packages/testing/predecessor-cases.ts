@@ -100,6 +100,56 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
     );
   });
 
+  describe("the beginning of an id", () => {
+    const other = `${OWN_ID.slice(0, 9)}aaaa-41d3-9a0c-0305e82c3301`;
+
+    test("of 8 characters or more stands for the job in every path", async () => {
+      const { ask, world } = await startWorld();
+      await ask("POST", "/v1/jobs/submit", reserve(OWN_ID));
+      await world.deliver();
+      const extension = { extension_hours: 1 };
+
+      const answers = [
+        await ask("GET", `/v1/jobs/${OWN_ID.slice(0, 8)}`),
+        await ask("GET", `/v1/jobs/${OWN_ID.slice(0, 13)}/logs`),
+        await ask("POST", `/v1/jobs/${OWN_ID.slice(0, 9)}/extend`, extension),
+        await ask("POST", `/v1/jobs/${OWN_ID.slice(0, 8)}/users`, { github_username: "octocat" }),
+        await ask("POST", `/v1/jobs/${OWN_ID.slice(0, 8)}/jupyter/enable`),
+        await ask("POST", `/v1/jobs/${OWN_ID.slice(0, 8)}/jupyter/disable`),
+        await ask("POST", `/v1/jobs/${OWN_ID.slice(0, 35).toUpperCase()}/cancel`),
+      ];
+
+      expect(answers.map(({ status, body }) => [status, body.job_id])).toEqual(answers.map(() => [200, OWN_ID]));
+    });
+
+    test("that fits two jobs is refused, and the whole id is still that job", async () => {
+      const { ask } = await startWorld();
+      await ask("POST", "/v1/jobs/submit", reserve(OWN_ID));
+      await ask("POST", "/v1/jobs/submit", reserve(other));
+
+      const both = await ask("POST", `/v1/jobs/${OWN_ID.slice(0, 8)}/cancel`);
+
+      expect(both).toEqual({ status: 409, body: { detail: `Job id '${OWN_ID.slice(0, 8)}' is ambiguous` } });
+      expect((await ask("GET", `/v1/jobs/${other}`)).body.job_id).toBe(other);
+      expect((await ask("GET", `/v1/jobs/${other.slice(0, 10)}`)).body.job_id).toBe(other);
+    });
+
+    test("names nobody else's job, and none where it is too short or no beginning", async () => {
+      const { ask, world } = await startWorld();
+      await ask("POST", "/v1/jobs/submit", reserve(OWN_ID));
+      const stranger = await world.login(second);
+      const unknown = (id: string) => ({ status: 404, body: { detail: `Job ${id} not found` } });
+
+      expect(await ask("GET", `/v1/jobs/${OWN_ID.slice(0, 8)}`, undefined, stranger)).toEqual(
+        unknown(OWN_ID.slice(0, 8)),
+      );
+      for (const id of [OWN_ID.slice(0, 7), "3f2504e1", "3f2504e0%", "3f2504e04", "3f2504e0-4f89-", `${OWN_ID}0`]) {
+        const asked = await ask("GET", `/v1/jobs/${encodeURIComponent(id)}`);
+        expect(asked).toEqual(id.endsWith("-") ? { status: 200, body: expect.anything() } : unknown(id));
+      }
+    });
+  });
+
   test("POD_NAME that nobody could print is refused", async () => {
     const { ask } = await startWorld();
 

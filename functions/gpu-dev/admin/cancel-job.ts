@@ -5,7 +5,8 @@ import { audited } from "#core/admin/audit.ts";
 import { cancelAnybodys } from "#core/admin/jobs.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { ActionRequested, JobRef, jobIdOf, toActionRequested } from "../jobs/wire.ts";
+import { wholeJobId } from "../jobs/parts/job-id.ts";
+import { ActionRequested, JobRef, toActionRequested } from "../jobs/wire.ts";
 
 /** The user need not be named; who names him reaches a job that was submitted this very second. */
 const CancelJob = z.object({ user: z.string().min(1).max(255).nullish() });
@@ -22,7 +23,7 @@ export const endpoint = gpuDev.post(
   },
   async ({ ctx, params, body, requestId }) =>
     audited(ctx, { action: "cancel_job", target: params.job_id, requestId }, async () => {
-      const id = jobIdOf(params);
+      const id = wholeJobId(params);
       return toActionRequested(id, await cancelAnybodys(ctx, id, body.user ?? undefined));
     }),
 );

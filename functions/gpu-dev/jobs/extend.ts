@@ -5,8 +5,9 @@ import type { Settings } from "#core/context.ts";
 import { requestExtension } from "#core/environments/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { findJobId } from "./parts/job-id.ts";
 import { durationHours } from "./parts/submission.ts";
-import { ActionRequested, JobRef, jobIdOf, toActionRequested } from "./wire.ts";
+import { ActionRequested, JobRef, toActionRequested } from "./wire.ts";
 
 const ExtendJob = (settings: Settings) => z.object({ extension_hours: durationHours(settings) });
 const HOUR_MS = 3_600_000;
@@ -15,7 +16,7 @@ export const endpoint = gpuDev.post(
   "/v1/jobs/{job_id}/extend",
   { summary: "Extend a job", uses: ["table", "queue"], params: JobRef, body: ExtendJob, reply: ActionRequested },
   async ({ ctx, params, body }) => {
-    const id = jobIdOf(params);
+    const id = await findJobId(ctx, params);
     const action = await requestExtension(ctx, id, Math.round(body.extension_hours * HOUR_MS));
     return toActionRequested(id, action, body.extension_hours);
   },

@@ -5,13 +5,14 @@ import { getEnvironment } from "#core/environments/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { Job, JobRef, jobIdOf, toJob } from "./wire.ts";
+import { findJobId } from "./parts/job-id.ts";
+import { Job, JobRef, toJob } from "./wire.ts";
 
 export const endpoint = gpuDev.get(
   "/v1/jobs/{job_id}",
   { summary: "Show a job", uses: ["table", "sealer"], params: JobRef, reply: Job },
   async ({ ctx, params }) => {
-    const job = await getEnvironment(ctx, jobIdOf(params));
+    const job = await getEnvironment(ctx, await findJobId(ctx, params));
     const [told, jupyter] = await Promise.all([readAdvice(ctx, [job]), openJupyter(ctx, job)]);
     return toJob(job, ctx.actor.username, told.get(job.uid), jupyter);
   },

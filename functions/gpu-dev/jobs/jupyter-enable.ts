@@ -4,13 +4,14 @@ import { table } from "#aws/table.ts";
 import { requestJupyter } from "#core/environments/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { ActionRequested, JobRef, jobIdOf, statusOf, toActionRequested } from "./wire.ts";
+import { findJobId } from "./parts/job-id.ts";
+import { ActionRequested, JobRef, statusOf, toActionRequested } from "./wire.ts";
 
 export const endpoint = gpuDev.post(
   "/v1/jobs/{job_id}/jupyter/enable",
   { summary: "Enable Jupyter on a job", uses: ["table", "queue", "sealer"], params: JobRef, reply: ActionRequested },
   async ({ ctx, params }) => {
-    const id = jobIdOf(params);
+    const id = await findJobId(ctx, params);
     return toActionRequested(id, await requestJupyter(ctx, id, true, statusOf));
   },
 );

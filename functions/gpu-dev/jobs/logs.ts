@@ -7,8 +7,9 @@ import { answer } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/query.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { findJobId } from "./parts/job-id.ts";
 import { newestLines } from "./parts/log-lines.ts";
-import { JobRef, jobIdOf } from "./wire.ts";
+import { JobRef } from "./wire.ts";
 
 const Tail = z.object({ tail: wholeNumber(1, 10_000).default(200) });
 const Logs = z.object({ job_id: z.string(), logs: z.string(), truncated: z.boolean() });
@@ -23,7 +24,7 @@ export const endpoint = gpuDev.get(
     reply: z.union([Logs, z.string()]),
   },
   async ({ ctx, params, query, accept }) => {
-    const id = jobIdOf(params);
+    const id = await findJobId(ctx, params);
     const kept = await readLog(ctx, id);
     const { text, isCut } = newestLines(kept.text, query.tail);
     if (!wantsText(accept)) return { job_id: id, logs: text, truncated: kept.cut || isCut };

@@ -4,8 +4,9 @@ import { table } from "#aws/table.ts";
 import { requestGuest } from "#core/environments/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { findJobId } from "./parts/job-id.ts";
 import { githubName } from "./parts/submission.ts";
-import { ActionRequested, JobRef, jobIdOf, statusOf, toActionRequested } from "./wire.ts";
+import { ActionRequested, JobRef, statusOf, toActionRequested } from "./wire.ts";
 
 const NewUser = z.object({ github_username: z.string().regex(githubName) });
 
@@ -19,7 +20,7 @@ export const endpoint = gpuDev.post(
     reply: ActionRequested,
   },
   async ({ ctx, params, body }) => {
-    const id = jobIdOf(params);
+    const id = await findJobId(ctx, params);
     return toActionRequested(id, await requestGuest(ctx, id, body.github_username, statusOf));
   },
 );

@@ -6,7 +6,6 @@ import type { ChosenIds } from "#core/idempotency.ts";
 import type { Told } from "#core/pools/advice.ts";
 import { moveText } from "#core/pools/moves.ts";
 import { reasonText } from "#core/pools/reasons.ts";
-import { Problem } from "#core/problem.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
 
 /** The words of docs/apis/gpu-dev.md#statuses; `pending` is accepted in filters and matches nothing. */
@@ -80,13 +79,6 @@ export const ActionRequested = z.object({
   status: z.literal("requested"),
   message: z.string(),
 });
-
-/** The id of a path, if it has the form of one; what has not is a job that does not exist. */
-export function jobIdOf(params: z.infer<typeof JobRef>): string {
-  const { job_id } = params;
-  if (/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(job_id)) return job_id.toLowerCase();
-  throw new Problem("notFound", `Job ${job_id.slice(0, 100)} not found`);
-}
 
 /** A label, not an address: clients choose ids, so that two jobs may have the same. */
 export function podNameOf(jobId: string): string {

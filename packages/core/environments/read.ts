@@ -20,6 +20,13 @@ export async function findEnvironment(ctx: UserContext<"table">, id: string): Pr
   return isShown(environment, ctx.clock.now()) ? environment : undefined;
 }
 
+/** The ids of the caller's environments that begin like this, at most two: enough to know whether it is one. */
+export async function findIds(ctx: UserContext<"table">, beginning: string): Promise<string[]> {
+  const briefs = await readBriefs(ctx, beginning);
+  const shown = briefs.filter((item) => isBrief(item) && isShown(item, ctx.clock.now()));
+  return shown.map(({ sk }) => sk).slice(0, 2);
+}
+
 function isShown({ phase, ttl }: Pick<Environment, "phase" | "ttl">, now: number): boolean {
   return phase !== "deleted" && (ttl === undefined || ttl * 1000 > now);
 }
@@ -69,11 +76,12 @@ export function partOf<Head extends Brief>(
 }
 
 /** One query for each started MB. */
-async function readBriefs(ctx: UserContext<"table">): Promise<Item[]> {
+async function readBriefs(ctx: UserContext<"table">, prefix?: string): Promise<Item[]> {
   const found: Item[] = [];
   let after: string | undefined;
   do {
-    const query = { pk: environmentsOf(ctx.actor.uid, ctx.dialect), newestFirst: true, brief: true };
+    const all = { pk: environmentsOf(ctx.actor.uid, ctx.dialect), newestFirst: true, brief: true };
+    const query = prefix === undefined ? all : { ...all, prefix };
     const page = await ctx.table.query(after === undefined ? query : { ...query, after });
     found.push(...page.items);
     after = page.next;
