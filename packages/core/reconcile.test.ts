@@ -59,7 +59,7 @@ test("somebody else's write in between is read and not overwritten", async () =>
 
   const after = await world.read("alice", "one");
   expect(after.size.wantedMs).toBe(7_200_000);
-  expect(after.requests.list).toMatchObject([{ kind: "extend", status: "done" }]);
+  expect(after.requests.list).toMatchObject([{ kind: "extend", status: "requested", extraMs: 3_600_000 }]);
 });
 
 test("a worker that slept for more than 20 s after its read changes nothing in the cluster", async () => {

@@ -57,7 +57,7 @@ test("what was asked of it is told once it is done or failed, and a warning with
 
   await requestExtension(world.as("alice"), "one", HOUR);
   await requestGuest(world.as("alice"), "one", "nobody", () => "active");
-  await world.deliver();
+  await world.advance(3_000);
   await look();
   await world.advance(1.75 * HOUR);
   await look();

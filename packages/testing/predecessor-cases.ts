@@ -150,6 +150,65 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
     });
   });
 
+  describe("an extension", () => {
+    test("shows 1 to 3 seconds after its answer, since that client reads what was before only then", async () => {
+      const { ask, world } = await startWorld();
+      await ask("POST", "/v1/jobs/submit", reserve(OWN_ID));
+      await world.advance(5_000);
+      const path = `/v1/jobs/${OWN_ID}`;
+      const { body: before } = await ask("GET", path);
+      const extended = { duration_hours: 4, expires_at: "2026-01-20T22:00:00Z" };
+
+      await ask("POST", `${path}/extend`, { extension_hours: 3 });
+      const atOnce = (await ask("GET", path)).body;
+      await world.advance(900);
+      const early = (await ask("GET", path)).body;
+      await world.advance(2_100);
+      const late = (await ask("GET", path)).body;
+
+      expect(before).toMatchObject({ status: "active", duration_hours: 1, expires_at: "2026-01-20T19:00:00Z" });
+      const { duration_hours, expires_at } = before;
+      const actions = [{ action: "extend", status: "requested" }];
+      expect(atOnce).toMatchObject({ duration_hours, expires_at, actions });
+      expect(early).toMatchObject({ duration_hours, expires_at, actions });
+      expect(late).toMatchObject({ ...extended, actions: [{ action: "extend", status: "done" }] });
+      expect((await ask("GET", "/v1/jobs")).body.jobs).toMatchObject([extended]);
+    });
+
+    test("of a job that waits shows as late, and two at once are both there", async () => {
+      const { ask, world } = await startWorld();
+      await ask("POST", "/v1/jobs/submit", {
+        ...reserve(OWN_ID),
+        instance_type: "p4d.24xlarge",
+        env_vars: { RESERVATION_ID: OWN_ID },
+      });
+      await world.advance(20_000);
+      const path = `/v1/jobs/${OWN_ID}`;
+
+      await ask("POST", `${path}/extend`, { extension_hours: 1 });
+      await ask("POST", `${path}/extend`, { extension_hours: 2 });
+      const atOnce = (await ask("GET", path)).body;
+      await world.advance(3_000);
+
+      expect(atOnce).toMatchObject({ status: "queued", duration_hours: 1 });
+      expect((await ask("GET", path)).body).toMatchObject({ status: "queued", duration_hours: 4 });
+    });
+
+    test("counts at once: a job that would end before it shows goes on", async () => {
+      const { ask, world } = await startWorld();
+      await ask("POST", "/v1/jobs/submit", { ...reserve(OWN_ID), duration_hours: 0.25 });
+      await world.advance(1_000);
+      const path = `/v1/jobs/${OWN_ID}`;
+      const { expires_at } = (await ask("GET", path)).body;
+      await world.advance(Date.parse(String(expires_at)) - world.clock.now() - 500);
+
+      await ask("POST", `${path}/extend`, { extension_hours: 1 });
+      await world.advance(10_000);
+
+      expect((await ask("GET", path)).body).toMatchObject({ status: "active", duration_hours: 1.25 });
+    });
+  });
+
   test("POD_NAME that nobody could print is refused", async () => {
     const { ask } = await startWorld();
 

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { Action, ActionKind } from "#core/environments/actions.ts";
+import { hiddenMs } from "#core/environments/extensions.ts";
 import type { End, Environment, Phase } from "#core/environments/record.ts";
 import type { TimelineEntry } from "#core/environments/timeline.ts";
 import type { ChosenIds } from "#core/idempotency.ts";
@@ -130,6 +131,7 @@ export function toJobSummary(
   const status = statusOf(environment);
   const address = status === "active" ? environment.run.address : null;
   const { place, start } = (status === "queued" && environment.phase === "queued" && told) || {};
+  const hidden = hiddenMs(environment);
   const startsAt = start ? start.p50 : place?.startsAt;
   return {
     job_id: id,
@@ -139,9 +141,9 @@ export function toJobSummary(
     gpu_type: size.pool,
     gpu_count: size.gpus,
     instance_type: size.instanceType,
-    duration_hours: size.wantedMs / HOUR_MS,
+    duration_hours: (size.wantedMs - hidden) / HOUR_MS,
     created_at: wholeSeconds(environment.createdAt),
-    expires_at: endsAt === null ? null : wholeSeconds(endsAt),
+    expires_at: endsAt === null ? null : wholeSeconds(endsAt - hidden),
     name: environment.name,
     pod_name: podNameOf(id),
     node_ip: address?.ip ?? null,

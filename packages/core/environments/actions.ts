@@ -12,6 +12,8 @@ export interface Action {
   readonly writer: string;
   /** Whom it is about, where it is about somebody: the GitHub user of `add_user`. */
   readonly subject?: string | undefined;
+  /** How much time an `extend` adds, ms. */
+  readonly extraMs?: number | undefined;
   readonly status: "requested" | "done" | "failed";
   readonly reason: string | null;
   readonly requestedAt: number;
@@ -23,20 +25,23 @@ export const CREATION = 1;
 
 const KEPT_ACTIONS = 20;
 
-interface NewAction extends Pick<Action, "kind" | "writer" | "subject"> {
+interface NewAction extends Pick<Action, "kind" | "writer" | "subject" | "extraMs"> {
   readonly at: number;
   /** What the dialect calls an environment. */
   readonly noun: string;
 }
 
 /** Adds a request as `requested`; throws `conflict` when 20 are open already. */
-export function addAction(environment: Environment, { kind, at, noun, writer, subject }: NewAction): Environment {
+export function addAction(
+  environment: Environment,
+  { kind, at, noun, writer, subject, extraMs }: NewAction,
+): Environment {
   const open = environment.requests.list.filter((action) => action.status === "requested");
   if (open.length >= KEPT_ACTIONS) {
     throw new Problem("conflict", `Too many open requests for ${noun} ${environment.id}`);
   }
   const id = environment.requests.count + 1;
-  const about = subject === undefined ? {} : { subject };
+  const about = { ...(subject !== undefined && { subject }), ...(extraMs !== undefined && { extraMs }) };
   const action: Action = {
     id,
     kind,

@@ -1,14 +1,14 @@
 import type { Observation } from "../context.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepAccess } from "./access.ts";
-import { hasOpenAction } from "./actions.ts";
 import { lookForUse } from "./auto-stop.ts";
+import { nextExtensionAt } from "./extensions.ts";
 import { endItself, stopping } from "./fail.ts";
 import { followLog, nextCopyAt } from "./log.ts";
 import { stepLostMachine } from "./lost-node.ts";
 import { extendRun } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
-import { changed, tellingPool, until } from "./pace.ts";
+import { changed, noLaterThan, tellingPool, until } from "./pace.ts";
 import type { Environment } from "./record.ts";
 import { noStartFrom } from "./release.ts";
 import { resizeRun } from "./resize-run.ts";
@@ -31,7 +31,7 @@ export async function stepActive(ctx: WorkerContext, read: Environment, now: num
   if (silent) return silent;
   const resized = await resizeRun(ctx, environment, now);
   if (resized) return resized;
-  if (hasOpenAction(environment, "extend")) {
+  if (nextExtensionAt(environment) <= now) {
     const told = { ...environment, times: { ...environment.times, warnedMinutes: passedWarning(endsAt, now) } };
     const extended = await extendRun(ctx, told, now);
     return tellingPool(changed(extended, now, "extended"));
@@ -40,8 +40,9 @@ export async function stepActive(ctx: WorkerContext, read: Environment, now: num
   if (known.phase !== "active") return changed(known, now, "unused");
   const warned = await followLog(ctx, warn(known, endsAt, now), now);
   const toDo = await stepAccess(ctx, warned, observed, now);
-  if (toDo) return toDo;
-  const next = [nextWarningAt(endsAt, now), now + EVERY_MS, nextGuestAt(warned), nextCopyAt(warned, now)];
+  const extensionAt = nextExtensionAt(warned);
+  if (toDo) return noLaterThan(toDo, extensionAt);
+  const next = [nextWarningAt(endsAt, now), now + EVERY_MS, nextGuestAt(warned), nextCopyAt(warned, now), extensionAt];
   return until(warned, Math.min(...next), "active");
 }
 

@@ -3,7 +3,7 @@ import type { Mount, Run, VolumeRef } from "../context.ts";
 import { findDisk } from "../disks/record.ts";
 import { keyText, specKey } from "../keys.ts";
 import type { Step, WorkerContext } from "../worker.ts";
-import { closeActions, hasOpenAction } from "./actions.ts";
+import { nextExtensionAt, showExtensions } from "./extensions.ts";
 import { fail } from "./fail.ts";
 import { changed } from "./pace.ts";
 import { type DiskUse, type Environment, keyOf } from "./record.ts";
@@ -43,9 +43,8 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
     until: clusterDeadline(ctx, environment, now),
   });
   return changed(
-    closeActions(
+    showExtensions(
       { ...environment, run: { ...environment.run, appliedAt: now, resized: environment.resources } },
-      ["extend"],
       now,
     ),
     now,
@@ -77,9 +76,9 @@ async function applyRun(ctx: WorkerContext, run: Run): Promise<void> {
 
 /** Moves the cluster's own deadline if somebody asked for more time, and closes the requests. */
 export async function extendRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Environment> {
-  if (!hasOpenAction(environment, "extend")) return environment;
+  if (nextExtensionAt(environment) > now) return environment;
   await ctx.compute.extend(environment.uid, environment.run.n, clusterDeadline(ctx, environment, now));
-  return closeActions(environment, ["extend"], now);
+  return showExtensions(environment, now);
 }
 
 /** When the cluster may end this run by itself: a net for a dead control plane, never the timer. */

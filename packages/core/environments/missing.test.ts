@@ -71,7 +71,7 @@ test("seen again by a look that serves an extension, it needs two more misses to
   await untilMissed(world);
   takeAway(world.compute, "extend");
   await requestExtension(world.as("alice"), "one", HOUR);
-  await world.deliver();
+  await world.advance(3_000);
 
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { missedAt: null } });
 });

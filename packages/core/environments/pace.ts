@@ -52,6 +52,11 @@ export function until(environment: Environment, dueAt: number, did: string): Ste
   return { record: { ...environment, dueAt, looks: environment.looks + 1 }, sends: [], did };
 }
 
+/** The same step, with the next look at this moment where it would come later. */
+export function noLaterThan(step: Step<Environment>, at: number): Step<Environment> {
+  return { ...step, record: { ...step.record, dueAt: Math.min(step.record.dueAt ?? at, at) } };
+}
+
 /** The same step, telling the pool that this environment took, changed or returned capacity, or still waits. */
 export function tellingPool(step: Step<Environment>): Step<Environment> {
   const { record } = step;

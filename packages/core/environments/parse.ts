@@ -105,6 +105,7 @@ const action = shape<Action>({
   id: ordinal,
   kind: oneOf("cancel", "extend", "enable_jupyter", "disable_jupyter", "add_user", "resize"),
   subject: optional(text),
+  extraMs: optional(number),
   writer: text,
   status: oneOf("requested", "done", "failed"),
   reason: orNull(text),

@@ -5,12 +5,13 @@ import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepAccess } from "./access.ts";
 import { openDisk } from "./disk.ts";
+import { nextExtensionAt } from "./extensions.ts";
 import { endItself, fail, isNet, stopping } from "./fail.ts";
 import { machinesOf, stepLostMachine } from "./lost-node.ts";
 import { extendRun, makeRun } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
-import { changed, tellingPool, until, waited, waitedForStart, waitedSince } from "./pace.ts";
+import { changed, noLaterThan, tellingPool, until, waited, waitedForStart, waitedSince } from "./pace.ts";
 import { type DiskUse, type Environment, noRun, type Step as PreparingStep, waitingFields } from "./record.ts";
 import { noStartFrom, releasableAt } from "./release.ts";
 import { addEntry } from "./timeline.ts";
@@ -168,7 +169,7 @@ function waitedToBind(
     observed.state === "unbound"
       ? (environment.run.appliedAt ?? now) + bindMs(ctx, environment)
       : Number.POSITIVE_INFINITY;
-  return { ...waited, record: { ...waited.record, dueAt: Math.min(waited.record.dueAt ?? latest, latest) } };
+  return noLaterThan(waited, Math.min(latest, nextExtensionAt(environment)));
 }
 
 /** A port that Jupyter serves answers only once the run was told of it: its doors cannot wait until it is ready. */

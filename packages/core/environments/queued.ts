@@ -6,6 +6,7 @@ import { findPool, type Grant } from "../pools/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { closeActions } from "./actions.ts";
 import { readyDisk, releaseUnused } from "./disk.ts";
+import { nextExtensionAt, showExtensions } from "./extensions.ts";
 import { fail, stopping } from "./fail.ts";
 import { lacksVolumes } from "./own-volumes.ts";
 import { changed, tellingDisk, tellingPool, until } from "./pace.ts";
@@ -34,20 +35,22 @@ export async function stepQueued(
   if (ready.kind === "lost") {
     return endInQueue(ctx, environment, { phase: "deleted", reason: ready.reason, at: now }, now);
   }
-  const extended = closeActions(environment, ["extend"], now);
+  const extended = showExtensions(environment, now);
+  const extensionAt = nextExtensionAt(extended);
   if (ready.kind === "waits") {
     const wait = Math.max(DISK_MS, patienceMs(now - environment.queuedAt));
-    return until(outOfLine(extended, ready.reason), now + wait, "waits for its disk");
+    return until(outOfLine(extended, ready.reason), Math.min(now + wait, extensionAt), "waits for its disk");
   }
   if (environment.waitPool === undefined) {
     const inLine = { ...extended, ...waitingFields(extended), zone: ready.zone, reason: null };
-    return tellingPool(until(inLine, now + UNKNOWN_MS, "stands in line"));
+    return tellingPool(until(inLine, Math.min(now + UNKNOWN_MS, extensionAt), "stands in line"));
   }
   const grant = await findGrant(ctx, environment, named, now);
   if (grant) return tellingPool(changed(takeGrant(extended, grant, now), now, "took its grant"));
 
   if ((environment.dueAt ?? now) > now) return undefined;
-  return tellingPool(until(extended, now + (environment.looks > FIRST_LOOKS ? KNOWN_MS : UNKNOWN_MS), "waits"));
+  const wait = environment.looks > FIRST_LOOKS ? KNOWN_MS : UNKNOWN_MS;
+  return tellingPool(until(extended, Math.min(now + wait, extensionAt), "waits"));
 }
 
 /** What it was granted, and the zone of its first machine. */

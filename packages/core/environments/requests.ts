@@ -4,6 +4,7 @@ import { Problem } from "../problem.ts";
 import { changeRecord } from "../write-record.ts";
 import { type Action, type ActionKind, addAction, closeActions } from "./actions.ts";
 import { newGuest, sealToken } from "./doors.ts";
+import { SHOWN_AFTER_MS } from "./extensions.ts";
 import { getEnvironment } from "./read.ts";
 import { type Environment, isEnded } from "./record.ts";
 import { decideEnd } from "./transitions.ts";
@@ -33,11 +34,11 @@ export async function requestCancel(
 }
 
 /**
- * Asks for `extraMs` more: the new end holds from the answer on. Throws `notFound`, `invalid` when the total would be
- * over the limit, `conflict` when it is over already.
+ * Asks for `extraMs` more: the new end holds from the answer on, and shows a little later. Throws `notFound`,
+ * `invalid` when the total would be over the limit, `conflict` when it is over already.
  */
 export async function requestExtension(ctx: RequestContext, id: string, extraMs: number): Promise<Action> {
-  return request(ctx, id, (environment, now, token) => {
+  const decide = (environment: Environment, now: number, token: string) => {
     if (isEnded(environment) || environment.end.outcome) {
       const word = environment.end.outcome?.phase ?? environment.phase;
       throw new Problem("conflict", `Cannot extend ${ctx.noun} ${id} in status ${word}`);
@@ -50,9 +51,10 @@ export async function requestExtension(ctx: RequestContext, id: string, extraMs:
       throw new Problem("invalid", text);
     }
     const endsAt = environment.times.endsAt === null ? null : environment.times.endsAt + extraMs;
-    const asked = addAction(environment, { kind: "extend", at: now, noun: ctx.noun, writer: token });
+    const asked = addAction(environment, { kind: "extend", at: now, noun: ctx.noun, writer: token, extraMs });
     return { ...asked, size: { ...environment.size, wantedMs }, times: { ...asked.times, endsAt } };
-  });
+  };
+  return request(ctx, id, decide, SHOWN_AFTER_MS);
 }
 
 /** How the dialect calls the state of an environment, for a refusal. */
@@ -114,11 +116,15 @@ function refuseUnlessActive(ctx: RequestContext, environment: Environment, words
 
 const HOUR_MS = 3_600_000;
 
-/** Reads, decides, writes if nobody else did, and sends one look. A decision that is an action only answers. */
+/**
+ * Reads, decides, writes if nobody else did, and sends one look, at once or for `delayMs` later. A decision that is an
+ * action only answers.
+ */
 async function request(
   ctx: RequestContext,
   id: string,
   decide: (environment: Environment, now: number, token: string) => Environment | Action | Promise<Environment>,
+  delayMs = 0,
 ): Promise<Action> {
   let answer: Action | undefined;
   const { record } = await changeRecord(ctx, {
@@ -127,13 +133,14 @@ async function request(
       const now = ctx.clock.now();
       answer = environment.requests.list.find((action) => action.writer === token);
       const decided = answer ?? (await decide(environment, now, token));
-      if ("pk" in decided) return { ...decided, dueAt: now, looks: 0 };
+      const dueAt = delayMs === 0 ? now : Math.min(environment.dueAt ?? Number.POSITIVE_INFINITY, now + delayMs);
+      if ("pk" in decided) return { ...decided, dueAt, looks: 0 };
       answer = decided;
       return undefined;
     },
     what: `The ${ctx.noun} ${id} is`,
   });
-  if (record) await sendLook(ctx, record);
+  if (record) await sendLook(ctx, record, { delayMs });
   const asked = answer ?? record?.requests.list.at(-1);
   if (!asked) throw new Error(`Environment ${id} lost its newest action`);
   return asked;

@@ -3,23 +3,29 @@ import { type Answers, noteAnswers } from "./answers.ts";
 import { ApiError, type Job, type JobClient } from "./job-client.ts";
 
 const seconds = (count: number) => count / 3_600;
+const noActions: Job["actions"] = [];
 const noAnswer = new TypeError("fetch failed");
 
 let jobs: Map<string, Job>;
 let disks: Set<string>;
 let dies: boolean;
+/** What becomes of the job each time that somebody waits for it. */
+let later: Partial<Job>[];
 let answers: Answers;
 
 /** A stack that keeps what these tests keep of it, and answers nothing once it is dead. */
 const client = {
   submit: async ({ duration_hours = 0 }) => {
-    jobs.set("j", { status: "active", duration_hours } as Job);
+    jobs.set("j", { status: "active", duration_hours, actions: noActions } as Partial<Job> as Job);
     return "j";
   },
-  get: async (id: string) => {
-    const job = jobs.get(id);
-    if (!job) throw new ApiError(`GET: 404 {"detail":"Job ${id} not found"}`);
-    return job;
+  until: async (id: string, holds: (job: Job) => boolean) => {
+    for (;;) {
+      const job = jobs.get(id);
+      if (!job) throw new ApiError(`GET: 404 {"detail":"Job ${id} not found"}`);
+      if (holds(job)) return job;
+      put(id, later.shift() ?? {});
+    }
   },
   extend: async (id: string, hours: number) => {
     put(id, { duration_hours: (jobs.get(id)?.duration_hours ?? 0) + hours });
@@ -44,6 +50,7 @@ beforeEach(async () => {
   jobs = new Map();
   disks = new Set();
   dies = false;
+  later = [];
   answers = noteAnswers();
   await answers.submit(client, { duration_hours: seconds(10) });
   await answers.extend(client, "j", seconds(5));
@@ -68,6 +75,13 @@ it.each<[string, () => void, string]>([
   lose();
 
   expect(await answers.lost(client)).toEqual([words]);
+});
+
+it("waits until an extension shows", async () => {
+  put("j", { duration_hours: seconds(10), actions: [{ action: "extend", status: "requested", error: null }] });
+  later = [{ duration_hours: seconds(15), actions: [{ action: "extend", status: "done", error: null }] }];
+
+  expect(await answers.lost(client)).toEqual([]);
 });
 
 it("takes either for what was not answered, and nothing else", async () => {

@@ -87,9 +87,11 @@ async function isAnswered(call: Promise<void>): Promise<boolean> {
   }
 }
 
+/** An extension counts from its answer on, and shows a little later. */
 async function findJob(client: JobClient, id: string): Promise<Job | undefined> {
+  const isShown = ({ action, status }: Job["actions"][number]) => action !== "extend" || status !== "requested";
   try {
-    return await client.get(id);
+    return await client.until(id, ({ actions }) => actions.every(isShown));
   } catch (error) {
     if (error instanceof ApiError && error.message.includes(`Job ${id} not found`)) return undefined;
     throw error;

@@ -18,8 +18,8 @@ export const environmentBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/requests.ts",
-        find: 'if ("pk" in decided) return { ...decided, dueAt: now, looks: 0 };',
-        replace: 'if ("pk" in decided) return (await ctx.table.put({ ...decided, dueAt: now, looks: 0 })) ?? decided;',
+        find: 'if ("pk" in decided) return { ...decided, dueAt, looks: 0 };',
+        replace: 'if ("pk" in decided) return (await ctx.table.put({ ...decided, dueAt, looks: 0 })) ?? decided;',
       },
     ],
   },
