@@ -90,13 +90,14 @@ async function enter(command: string | null, words: string): Promise<string> {
 describe("access on the local stack", () => {
   it("lets a GitHub user in by the printed command", async () => {
     const id = await submit({ command: "echo mine > note; exec sleep 3600" });
-    const active = await jobThat(id, ({ status }) => status === "active");
-    const command = new RegExp(`^ssh -p ${active.node_port} gpu-dev-${id.slice(0, 8)}-[0-9a-f]{8}@127\\.0\\.0\\.1$`);
-    expect(active.ssh_command).toMatch(command);
+    const closed = await jobThat(id, ({ status }) => status === "active");
+    const command = new RegExp(`^ssh -p ${closed.node_port} gpu-dev-${id.slice(0, 8)}-[0-9a-f]{8}@127\\.0\\.0\\.1$`);
+    expect(closed.ssh_command).toBeNull();
 
     await api("POST", `/v1/jobs/${id}/users`, { github_username: "octocat" });
-    await jobThat(id, ({ actions }) => actions[0]?.status === "done");
+    const active = await jobThat(id, ({ actions }) => actions[0]?.status === "done");
 
+    expect(active.ssh_command).toMatch(command);
     expect(await enter(active.ssh_command, "cat note")).toBe("mine\n");
     expect(statSync(join(home, "ssh-host-key")).mode & 0o777).toBe(0o600);
     await api("POST", `/v1/jobs/${id}/cancel`);

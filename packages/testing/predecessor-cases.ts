@@ -12,6 +12,14 @@ function reserve(id: string, more: Readonly<Record<string, string>> = {}) {
   return { ...plainJob, duration_hours: 1, env_vars };
 }
 
+/** A public key that nobody holds, another one for each name. */
+function keyLine(name: string): string {
+  const type = Buffer.from("ssh-ed25519");
+  const rest = Buffer.concat([Buffer.from([0, 0, 0, 32]), Buffer.alloc(32, name)]);
+  const blob = Buffer.concat([Buffer.from([0, 0, 0, type.length]), type, rest]);
+  return `ssh-ed25519 ${blob.toString("base64")}`;
+}
+
 /** What the predecessor's clients rely on, on the stores of this world (docs/apis/gpu-dev.md#submit-a-job). */
 export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
   async function startWorld() {
@@ -207,6 +215,80 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
 
       expect((await ask("GET", path)).body).toMatchObject({ status: "active", duration_hours: 1.25 });
     });
+  });
+
+  describe("who gets in", () => {
+    const path = `/v1/jobs/${OWN_ID}`;
+
+    test("shows as secondary_users once the key is there, and has a command from the first active moment", async () => {
+      const { ask, world } = await startWorld();
+      for (const name of ["octocat", "hubot"]) world.githubKeys.publish(name, keyLine(name));
+      await ask("POST", "/v1/jobs/submit", reserve(OWN_ID, { GITHUB_USER: "octocat" }));
+      await world.deliver();
+      const { body: active } = await ask("GET", path);
+
+      await ask("POST", `${path}/users`, { github_username: "hubot" });
+      const asked = (await ask("GET", path)).body;
+      await world.deliver();
+      const added = (await ask("GET", path)).body;
+      await ask("POST", `${path}/users`, { github_username: "nobody" });
+      await ask("POST", `${path}/users`, { github_username: "octocat" });
+      await world.deliver();
+
+      expect(active).toMatchObject({ status: "active", secondary_users: [] });
+      expect(active.ssh_command).toMatch(/^ssh -p 2222 gpu-dev-3f2504e0-[0-9a-f]{8}@127\.0\.0\.1$/);
+      expect([asked.secondary_users, added.secondary_users]).toEqual([[], ["hubot"]]);
+      const [inList] = (await ask("GET", "/v1/jobs")).body.jobs as Shown[];
+      expect(inList?.secondary_users).toEqual(["hubot", "octocat"]);
+      expect(active.launched_at).toBe("2026-01-20T18:00:00Z");
+    });
+
+    test("has a command only where a key would get in", async () => {
+      const { ask, world } = await startWorld();
+      world.githubKeys.publish("octocat", keyLine("octocat"));
+      await ask("POST", "/v1/jobs/submit", reserve(OWN_ID, { GITHUB_USER: "nobody" }));
+      const { launched_at } = (await ask("GET", path)).body;
+      await world.deliver();
+      const without = (await ask("GET", path)).body;
+
+      await ask("POST", `${path}/users`, { github_username: "octocat" });
+      await world.deliver();
+      const { ssh_command } = (await ask("GET", path)).body;
+      await ask("POST", `${path}/cancel`);
+
+      expect(launched_at).toBeNull();
+      expect(without).toMatchObject({ status: "active", node_port: 2222, ssh_command: null });
+      expect(ssh_command).toEqual(expect.stringContaining("ssh -p 2222 "));
+      expect((await ask("GET", path)).body.ssh_command).toBeNull();
+    });
+
+    test("is active although GitHub does not answer, and gets a command when it does", async () => {
+      const { ask, world } = await startWorld();
+      world.githubKeys.publish("octocat", new Error("GitHub is away"));
+      await ask("POST", "/v1/jobs/submit", reserve(OWN_ID, { GITHUB_USER: "octocat" }));
+      await world.advance(1_000);
+      const { body: early } = await ask("GET", path);
+      world.githubKeys.publish("octocat", keyLine("octocat"));
+      await world.advance(30_000);
+
+      expect(early).toMatchObject({ status: "active", ssh_command: null });
+      expect((await ask("GET", path)).body.ssh_command).toEqual(expect.stringContaining("ssh -p 2222 "));
+    });
+  });
+
+  test("Jupyter is enabled only while its address answers", async () => {
+    const { ask, world } = await startWorld();
+    const path = `/v1/jobs/${OWN_ID}`;
+    await ask("POST", "/v1/jobs/submit", reserve(OWN_ID, { JUPYTER_ENABLED: "true" }));
+    const wanted = (await ask("GET", path)).body;
+    await world.deliver();
+
+    const on = (await ask("GET", path)).body;
+    await ask("POST", `${path}/jupyter/disable`);
+
+    expect(wanted).toMatchObject({ jupyter_enabled: false, jupyter_url: null });
+    expect(on).toMatchObject({ jupyter_enabled: true, jupyter_url: expect.stringContaining("/lab?token=") });
+    expect((await ask("GET", path)).body).toMatchObject({ jupyter_enabled: false, jupyter_url: null });
   });
 
   test("POD_NAME that nobody could print is refused", async () => {

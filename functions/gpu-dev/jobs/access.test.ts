@@ -125,7 +125,7 @@ describe("POST /v1/jobs/{job_id}/jupyter/enable and disable", () => {
       status: 200,
       text: `{"job_id":"${id}","action":"enable_jupyter","status":"requested","message":"Jupyter enable request submitted (message ID: 2)"}`,
     });
-    expect(asked).toMatchObject({ jupyter_enabled: true, jupyter_url: null, jupyter_token: null });
+    expect(asked).toMatchObject({ jupyter_enabled: false, jupyter_url: null, jupyter_token: null });
     const token = String(shown.jupyter_token);
     expect(token).toMatch(/^[\w-]{43}$/);
     expect(shown).toMatchObject({ jupyter_enabled: true, jupyter_url: `http://127.0.0.1:40123/lab?token=${token}` });
@@ -172,7 +172,8 @@ describe("POST /v1/jobs/{job_id}/jupyter/enable and disable", () => {
 
 describe("a job", () => {
   it("shows how to enter it only while it is active", async () => {
-    const id = await submit();
+    world.githubKeys.publish("octocat", octocat);
+    const id = await submit({ github_user: "octocat" });
     const before = await job(id);
     await world.deliver();
     const during = await job(id);

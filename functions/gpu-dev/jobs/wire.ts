@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { Action, ActionKind } from "#core/environments/actions.ts";
+import { letsSomebodyIn, secondaryGuests } from "#core/environments/doors.ts";
 import { hiddenMs } from "#core/environments/extensions.ts";
 import type { End, Environment, Phase } from "#core/environments/record.ts";
 import type { TimelineEntry } from "#core/environments/timeline.ts";
@@ -67,6 +68,8 @@ export const JobSummary = z.object({
   disk_name: z.string().nullable(),
   isolation: z.string().nullable(),
   limits: z.string().nullable(),
+  secondary_users: z.array(z.string()),
+  launched_at: Timestamp.nullable(),
 });
 
 export const Job = JobSummary.extend({
@@ -125,7 +128,7 @@ export function toJobSummary(
     id,
     size,
     labels,
-    times: { endsAt },
+    times: { endsAt, firstActiveAt },
     access: doors,
   } = environment;
   const status = statusOf(environment);
@@ -148,8 +151,11 @@ export function toJobSummary(
     pod_name: podNameOf(id),
     node_ip: address?.ip ?? null,
     node_port: address?.port ?? null,
-    ssh_command: address?.port ? `ssh -p ${address.port} ${doors.login}@${address.ip}` : null,
-    jupyter_enabled: doors.jupyter !== null,
+    ssh_command:
+      address?.port && letsSomebodyIn(doors, environment.run.n)
+        ? `ssh -p ${address.port} ${doors.login}@${address.ip}`
+        : null,
+    jupyter_enabled: status === "active" && Boolean(doors.jupyter?.origin),
     jupyter_url: jupyter ? `${jupyter.origin}/lab?token=${jupyter.token}` : null,
     jupyter_token: jupyter?.token ?? null,
     github_user: labels.github_user ?? null,
@@ -160,6 +166,8 @@ export function toJobSummary(
     disk_name: environment.disk?.name ?? null,
     isolation: environment.run.isolation,
     limits: environment.run.limits,
+    secondary_users: secondaryGuests(doors),
+    launched_at: firstActiveAt === null ? null : wholeSeconds(firstActiveAt),
   };
 }
 

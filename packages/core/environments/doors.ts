@@ -10,6 +10,8 @@ export interface Guest {
   readonly state: "wanted" | "fetched" | "in";
   /** Keys of an earlier request are here: they stay, whatever becomes of this one. */
   readonly known: boolean;
+  /** Asked for by an action, not only by the submit. */
+  readonly asked?: true | undefined;
   /** How often GitHub could not be asked for them, and when it is asked again. */
   readonly tries: number;
   readonly nextAt: number;
@@ -51,6 +53,20 @@ export async function newDoors(
     revision: jupyter || keyed ? 1 : 0,
     told: null,
   };
+}
+
+/** Who is in because an action asked for them. */
+export function secondaryGuests({ guests }: Doors): string[] {
+  return guests.filter((guest) => guest.asked && isIn(guest)).map(({ name }) => name);
+}
+
+/** Whether the run of this number was told of a key that gets in. */
+export function letsSomebodyIn({ guests, keyed, told }: Doors, run: number): boolean {
+  return told?.run === run && (keyed || guests.some(isIn));
+}
+
+function isIn({ state, known }: Guest): boolean {
+  return state === "in" || (state === "wanted" && known);
 }
 
 export function newGuest(name: string, nextAt: number): Guest {

@@ -85,7 +85,14 @@ const policy = shape<Policy>({
 const doors = shape<Doors>({
   login: text,
   guests: listOf(
-    shape<Guest>({ name: text, state: oneOf("wanted", "fetched", "in"), known: flag, tries: count, nextAt: number }),
+    shape<Guest>({
+      name: text,
+      state: oneOf("wanted", "fetched", "in"),
+      known: flag,
+      asked: mark,
+      tries: count,
+      nextAt: number,
+    }),
   ),
   jupyter: orNull(shape<NonNullable<Doors["jupyter"]>>({ token: sealed, origin: orNull(text) })),
   keyed: flag,

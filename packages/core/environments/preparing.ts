@@ -46,6 +46,8 @@ export async function stepPreparing(
   if (observed.state === "ended") return endItself(begun(environment, observed, now), observed, now);
   if (environment.run.missedAt !== null) return seesAgain(environment, now);
   if (observed.state === "ready") {
+    const opened = await openDoors(ctx, environment, observed, now);
+    if (opened) return opened;
     return tellingPool(changed({ ...activated(environment, observed, now), reason: null }, now, "active"));
   }
   return follow(
@@ -181,6 +183,22 @@ async function openJupyterPort(
 ): Promise<Step<Environment> | undefined> {
   const hasPort = environment.ports.some(({ kind }) => kind === "jupyter");
   return hasPort && observed.state === "probe" ? stepAccess(ctx, environment, observed, now) : undefined;
+}
+
+/**
+ * Whoever reads that it is active goes in: its keys are there before that. GitHub is asked once; who has to be asked
+ * for again comes later.
+ */
+async function openDoors(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const { guests, keyed } = environment.access;
+  const isAwaited = guests.some(({ state, tries }) => state === "fetched" || (state === "wanted" && tries === 0));
+  const isUntold = keyed && environment.access.told?.run !== environment.run.n;
+  return isAwaited || isUntold ? stepAccess(ctx, environment, observed, now) : undefined;
 }
 
 /** Back to its old place: the run is removed, and only when nothing of it is left does the next one get a number. */

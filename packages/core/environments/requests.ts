@@ -102,7 +102,7 @@ export async function requestGuest(ctx: RequestContext, id: string, name: string
     if (!known && doors.guests.length >= MOST_GUESTS) {
       throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`);
     }
-    const guest = { ...newGuest(name, now), known: known?.known ?? false };
+    const guest = { ...newGuest(name, now), known: known?.known ?? false, asked: true as const };
     const guests = [...doors.guests.filter((other) => other !== known), guest];
     const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
     return { ...asked, access: { ...doors, guests } };

@@ -29,7 +29,8 @@ type Start = (
 function itsLife(start: Start): void {
   it("is active on both machines, says how to enter it, and gives both back at its end", async () => {
     const { world, uidOf, submit, job, free } = await start({ doors: { sshPort: 2222 } });
-    const id = await submit({ command: "train", duration_hours: 1 });
+    world.githubKeys.publish("octocat", `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)}`);
+    const id = await submit({ command: "train", duration_hours: 1, github_user: "octocat" });
     const uid = uidOf(id);
     world.compute.program(uid, { kind: "exits", code: 0, afterMs: 30_000 });
 
