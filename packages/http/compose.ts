@@ -3,7 +3,7 @@ import type { PortName, Table } from "#core/context.ts";
 import { dialectOfPath } from "./dialects/of-path.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { logExchange, openExchange } from "./exchange.ts";
-import { type KeyCheck, keyCheck } from "./key-check.ts";
+import { type KeyCheck, keyCheck, keyMemory } from "./key-check.ts";
 import { keyedPath } from "./key-prefix.ts";
 import { pipeline } from "./pipeline.ts";
 import { problemResponse } from "./problem-response.ts";
@@ -20,7 +20,7 @@ export function compose<Needs extends PortName>(
   endpoints: readonly Endpoint<Needs>[],
   routes: readonly Route[] = endpoints,
 ): Hono {
-  const whole = withAllPorts(runtime);
+  const whole = withAllPorts({ ...runtime, keys: runtime.keys ?? keyMemory() });
   const check = endpoints.every((endpoint) => endpoint.public) ? admitNobody : keyCheckOf(whole);
   const app = new Hono({ getPath: (request) => keyedPath(request).path });
   for (const endpoint of inRoutingOrder(endpoints)) {
@@ -44,9 +44,9 @@ async function admitNobody(): Promise<never> {
   throw new Refusal("noKey");
 }
 
-function keyCheckOf({ ports, ids, clock, settings }: Runtime): KeyCheck {
+function keyCheckOf({ ports, ids, clock, settings, keys }: Runtime): KeyCheck {
   const { table }: { readonly table: Table } = ports;
-  return keyCheck({ table, ids, clock, settings });
+  return keyCheck({ table, ids, clock, settings, memory: keys });
 }
 
 function noRoute(routes: readonly Route[], path: string): Refusal {

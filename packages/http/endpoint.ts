@@ -44,6 +44,8 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly creates: IdForm | undefined;
   /** The id that the client chose for what it makes, if it did; undefined where none ever does. */
   readonly chosenId: ((body: never) => string | undefined) | undefined;
+  /** It may end keys: whatever this process remembers of keys is forgotten after it. */
+  readonly endsKeys: boolean;
   /** It has an address of its own, which lets it take longer than 30 s (docs/architecture.md#slow-calls). */
   readonly functionUrl: boolean;
   readonly timeoutSeconds: number;
@@ -77,6 +79,7 @@ export interface EndpointOptions<
    * (docs/apis/gpu-dev.md#submit-a-job).
    */
   readonly chosenId?: (body: z.output<Body>) => string | undefined;
+  readonly endsKeys?: boolean;
   /** Of success; 200 unless said. */
   readonly status?: number;
   /**
@@ -156,6 +159,7 @@ export function endpointsIn(dialect: Dialect) {
       status: options.status ?? 200,
       creates: options.creates,
       chosenId: options.chosenId,
+      endsKeys: options.endsKeys ?? false,
       functionUrl: options.pace === "execs",
       timeoutSeconds: options.timeoutSeconds ?? secondsOf[options.pace ?? "atOnce"],
       memoryMb: options.memoryMb ?? 512,

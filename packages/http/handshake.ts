@@ -25,8 +25,8 @@ export function handshakes(
   runtime: Runtime,
   sockets: readonly Socket[],
 ): (request: Request) => Promise<Admitted | Response | undefined> {
-  const { ids, clock, settings } = runtime;
-  const check = keyCheck({ table: runtime.ports.table, ids, clock, settings });
+  const { ids, clock, settings, keys } = runtime;
+  const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
 
   return async (request) => {
     const { path, key } = keyedPath(request);

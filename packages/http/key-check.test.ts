@@ -129,7 +129,7 @@ test("a disabled user is refused, but an expired key of one is just expired", as
   await expect(present1()).rejects.toMatchObject({ message: "API key has expired" });
 });
 
-test("a good key is read once in 30 seconds, and a change is seen after that", async () => {
+test("a good key is read once in 5 seconds, and a change is seen after that", async () => {
   const { present1, clock, reads, table, hash } = await trialCheck();
   await present1();
   const item = await table.get({ pk: `key#${hash}`, sk: "-" });
@@ -137,7 +137,7 @@ test("a good key is read once in 30 seconds, and a change is seen after that", a
   await table.put({ ...item, disabled: true } as typeof item);
   reads.length = 0;
 
-  clock.advance(30_000);
+  clock.advance(5_000);
   await present1();
   expect(reads).toEqual([]);
   clock.advance(1);

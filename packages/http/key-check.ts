@@ -14,31 +14,49 @@ export type KeyCheck = (headers: Headers, further?: FurtherPlaces) => Promise<Ac
 /** What stood before the path, and for a socket in its query; "" and undefined count as no key. */
 export type FurtherPlaces = readonly (string | undefined)[];
 
+/** The good keys that a process read lately: of whom, and when. */
+export interface KeyMemory {
+  find(hash: string): Remembered | undefined;
+  /** `since`: what `forgotten` was before the key was read; nothing is remembered that was forgotten meanwhile. */
+  remember(hash: string, one: Remembered, since: number): void;
+  drop(hash: string): void;
+  /** Of all keys: some of them were ended in this process. */
+  forget(): void;
+  /** How often. */
+  forgotten(): number;
+}
+
+interface Remembered {
+  readonly record: HashedRecord;
+  readonly readAt: number;
+}
+
 interface KeyCheckParts {
+  /** Its own unless given: a process whose checks share one forgets a key in all of them. */
+  readonly memory?: KeyMemory | undefined;
   readonly table: Table;
   readonly ids: Ids;
   readonly clock: Clock;
   readonly settings: Pick<Settings, "adminUsers" | "adminRoles">;
 }
 
-/** A key check with a small memory of its own: a good key is read again after 30 s. */
-export function keyCheck({ table, ids, clock, settings }: KeyCheckParts): KeyCheck {
-  const known = new Map<string, { readonly record: HashedRecord; readonly readAt: number }>();
-
+/** A key check with a small memory: a good key is read again after 5 s. */
+export function keyCheck({ table, ids, clock, settings, memory = keyMemory() }: KeyCheckParts): KeyCheck {
   return async (headers, further) => {
     const key = presentedKey(headers, further);
     if (key === undefined) throw new Refusal("noKey");
     if (!keyForm.test(key)) throw new Refusal("badKey");
     const hash = ids.hash(key);
     const now = clock.now();
-    const cached = known.get(hash);
+    const cached = memory.find(hash);
     if (cached && now - cached.readAt <= MEMORY_MS && now >= cached.readAt) return admit(cached.record, settings, now);
-    known.delete(hash);
+    memory.drop(hash);
+    const since = memory.forgotten();
     const item = await table.get(apiKeyKey(hash));
     if (!item) throw new Refusal("badKey");
     const record = { ...parseApiKey(item), hash };
     const actor = admit(record, settings, now);
-    remember(known, hash, { record, readAt: now });
+    memory.remember(hash, { record, readAt: now }, since);
     void noteUse({ table, ids }, item, now);
     return actor;
   };
@@ -53,7 +71,7 @@ export function presentedKey(headers: Headers, further: FurtherPlaces = []): str
 const keyForm = /^[A-Za-z0-9_-]{16,256}$/;
 
 /** By the time of day: the monotonic clock of a frozen Lambda stands still. */
-const MEMORY_MS = 30_000;
+const MEMORY_MS = 5_000;
 const MEMORY_SIZE = 1_000;
 
 type HashedRecord = ApiKey & { readonly hash: string };
@@ -70,8 +88,22 @@ function admit(record: HashedRecord, { adminUsers, adminRoles }: KeyCheckParts["
   return { uid, username, number, keyPrefix: prefix, keyHash: hash, isAdmin };
 }
 
-function remember<Entry>(known: Map<string, Entry>, hash: string, entry: Entry): void {
-  const [oldest] = known.keys();
-  if (known.size >= MEMORY_SIZE && oldest !== undefined) known.delete(oldest);
-  known.set(hash, entry);
+export function keyMemory(): KeyMemory {
+  const known = new Map<string, Remembered>();
+  let forgotten = 0;
+  return {
+    find: (hash) => known.get(hash),
+    remember(hash, one, since) {
+      if (since !== forgotten) return;
+      const [oldest] = known.keys();
+      if (known.size >= MEMORY_SIZE && oldest !== undefined) known.delete(oldest);
+      known.set(hash, one);
+    },
+    drop: (hash) => void known.delete(hash),
+    forget() {
+      forgotten += 1;
+      known.clear();
+    },
+    forgotten: () => forgotten,
+  };
 }

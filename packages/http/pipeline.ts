@@ -54,8 +54,12 @@ export function pipeline(runtime: Runtime, endpoint: Endpoint, check: KeyCheck):
       const { requestId } = exchange;
       const accept = request.headers.get("accept") ?? "";
       const make = async (thing: NewThing | undefined) => {
-        const result = await endpoint.verb({ ctx, ...parsed, thing, accept, deployment, requestId });
-        return replyResponse(endpoint, exchange, result);
+        try {
+          const result = await endpoint.verb({ ctx, ...parsed, thing, accept, deployment, requestId });
+          return replyResponse(endpoint, exchange, result);
+        } finally {
+          if (endpoint.endsKeys) runtime.keys?.forget();
+        }
       };
       if (!endpoint.creates) return make(undefined);
       const ownId = endpoint.chosenId?.(input.body as never);

@@ -1,4 +1,5 @@
 import type { Actor, Clock, Context, Ids, Log, PortName, Ports, Settings } from "#core/context.ts";
+import type { KeyMemory } from "./key-check.ts";
 
 /** What is known about this deployment, for /health. */
 export interface Deployment {
@@ -21,6 +22,8 @@ export interface Runtime<Uses extends PortName = PortName> {
   readonly log: Log;
   readonly settings: Settings;
   readonly deployment: Deployment;
+  /** What every check of a key in this process remembers; each its own unless given. */
+  readonly keys?: KeyMemory | undefined;
   /** Who asks where a dialect is open and no key came; only a local stack under BERTH_OPEN has one. Read at each call. */
   readonly localUser?: (() => Promise<Actor>) | undefined;
 }

@@ -24,8 +24,8 @@ export type Judge = (incoming: IncomingMessage, host: IngressHost) => Promise<Ta
  * throws.
  */
 export function ingressAccess(runtime: Runtime): Judge {
-  const { ids, clock, settings, log } = runtime;
-  const check = keyCheck({ table: runtime.ports.table, ids, clock, settings });
+  const { ids, clock, settings, log, keys } = runtime;
+  const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
   return async (incoming, host) => {
     try {
       const actor = await actorOf(check, incoming);

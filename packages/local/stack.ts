@@ -10,6 +10,7 @@ import { jsonLog } from "#aws/log.ts";
 import { keyFileSealer, newKeyText } from "#aws/sealer.ts";
 import type { Clock, Log, Settings } from "#core/context.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
+import { keyMemory } from "#http/key-check.ts";
 import { contextOf, type Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
 import { type ProcessCompute, processCompute } from "#process/compute.ts";
@@ -247,6 +248,7 @@ function localRuntime({ clock, stores, stsUrl, sshPort, settings, log, path, con
       fetch: guardedFetch({ allow: config.webhookAllow }),
     },
     clock,
+    keys: keyMemory(),
     ids: systemIds(),
     log,
     settings: { ...settings, allowedAccounts, stsOrigins: [stsUrl] },

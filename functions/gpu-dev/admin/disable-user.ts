@@ -10,11 +10,12 @@ import { UserRef, UserState } from "./wire.ts";
 export const endpoint = gpuDev.post(
   "/v1/admin/users/{username}/disable",
   {
-    summary: "Disable a user: no new key, and none is accepted after 30 s; what runs goes on",
+    summary: "Disable a user: no new key, and none is accepted after 5 s; what runs goes on",
     uses: ["table", "queue"],
     admin: true,
     params: UserRef,
     reply: UserState,
+    endsKeys: true,
   },
   async ({ ctx, params, requestId }) =>
     audited(ctx, { action: "disable_user", target: params.username, requestId }, async () => {

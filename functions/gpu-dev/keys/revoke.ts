@@ -9,7 +9,7 @@ const Revoked = z.object({ key_prefix: z.string(), status: z.literal("revoked") 
 
 export const endpoint = gpuDev.delete(
   "/v1/keys/{prefix}",
-  { summary: "Revoke one of your API keys", uses: ["table"], params: KeyRef, reply: Revoked },
+  { summary: "Revoke one of your API keys", uses: ["table"], params: KeyRef, reply: Revoked, endsKeys: true },
   async ({ ctx, params }) => {
     await revokeKey(ctx, params.prefix);
     return { key_prefix: params.prefix, status: "revoked" as const };

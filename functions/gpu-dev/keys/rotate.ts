@@ -16,7 +16,7 @@ const Rotated = z.object({
 
 export const endpoint = gpuDev.post(
   "/v1/keys/rotate",
-  { summary: "Exchange your API key for a new one", uses: ["table", "queue"], reply: Rotated },
+  { summary: "Exchange your API key for a new one", uses: ["table", "queue"], reply: Rotated, endsKeys: true },
   async ({ ctx }) => {
     const { user, key } = await rotateKey(ctx);
     return {

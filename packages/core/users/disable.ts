@@ -7,7 +7,7 @@ type DisableContext = Context<"table" | "queue">;
 
 /**
  * Shuts a user out: no new key from the answer on; the keys there are follow when reconcile has looked, which no
- * request survives for more than 30 s. What runs goes on. Throws `notFound`.
+ * request survives for more than 5 s. What runs goes on. Throws `notFound`.
  */
 export async function disableUser(ctx: DisableContext, username: string): Promise<User> {
   return setDisabled(ctx, username, true);

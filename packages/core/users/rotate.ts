@@ -30,7 +30,7 @@ export async function rotateKey(ctx: UserContext<"table" | "queue">): Promise<{ 
   return { user, key };
 }
 
-/** The caller got in on what was read up to 30 s ago; a new key is given on what holds now. */
+/** The caller got in on what was read up to 5 s ago; a new key is given on what holds now. */
 function requireLive(key: ApiKey, now: number): void {
   if (isLive(key, now)) return;
   throw new Problem("unauthenticated", key.expiresAt <= now ? "API key has expired" : "API key has been revoked");
