@@ -63,6 +63,17 @@ const urlFields = [
   ["nothing", ""],
 ] as const;
 
+test("a presigned request is refused in true words", async () => {
+  const signed = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=00";
+  for (const method of ["GET", "POST"]) {
+    const body = { ...bodiless, iam_request_url: `${url}?${action}&${signed}`, iam_request_method: method };
+
+    const [status, { detail }] = await answerTo(body);
+
+    expect([status, detail]).toMatchObject([400, [{ msg: "The signature must be in the headers" }]]);
+  }
+});
+
 test.each(urlFields)("400 for %s in the URL", async (_, iam_request_url) => {
   const [status, { detail }] = await answerTo({ ...good, iam_request_url });
 
