@@ -403,7 +403,8 @@ export interface Volumes {
   detachVolume(id: string, machine: NodeRef): Promise<void>;
   /**
    * Not repeatable: each call makes another one (CreateSnapshot takes no token), so it is claimed first. Throws
-   * `VolumeRefused` where certainly none was made: a limit, throttling. Anything else leaves that open.
+   * `VolumeRefused` where certainly none was made: a limit, throttling. Anything else leaves that open. Where the
+   * adapter can, it leaves a list of its files in Blobs (disks/content.ts).
    */
   createSnapshot(volumeId: string, tags: SnapshotTags): Promise<VolumeSnapshot>;
   /** Every snapshot of this volume, however it came to be. */

@@ -5,6 +5,7 @@ import { VolumeRefused } from "#core/problem.ts";
 import { type ArchivePlaces, readArchive } from "./archive-directory.ts";
 import { adoptArchives, beginArchive, endArchives } from "./archives.ts";
 import { type Copy, findCopy, inWords } from "./copy.ts";
+import { forgetListing, keepListing } from "./listing.ts";
 import { listVolumes, type Maker, makeOnce, volumeSeen } from "./make-volume.ts";
 import { runsMounting } from "./mounts.ts";
 import { randomName } from "./random-name.ts";
@@ -132,10 +133,13 @@ interface SnapshotCopy {
 
 /** What became of a copy is what its directory says. */
 async function copySnapshot(host: Host, id: string, { from, to, signal }: SnapshotCopy): Promise<void> {
-  const { home, copy, log, copying } = host;
+  const { home, copy, log, copying, archives } = host;
   try {
     await copy(from, to, signal);
     signal.throwIfAborted();
+    await keepListing(archives, id, to).catch((error: unknown) => {
+      log?.warn("snapshot not listed", { snapshot: id, error: String(error) });
+    });
     await completeSnapshot(snapshotDirectory(home, id));
   } catch (error) {
     log?.warn("snapshot not copied", { snapshot: id, error: String(error) });
@@ -148,11 +152,12 @@ async function copySnapshot(host: Host, id: string, { from, to, signal }: Snapsh
   }
 }
 
-async function removeSnapshot({ home, copying }: Host, id: string): Promise<void> {
+async function removeSnapshot({ home, copying, archives }: Host, id: string): Promise<void> {
   if (!isSnapshotId(id)) return;
   const copy = copying.get(id);
   copy?.abort.abort();
   await copy?.over;
+  forgetListing(archives, id);
   await deleteDirectory(join(home, "snapshots"), snapshotDirectory(home, id));
 }
 

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { disksOf } from "#core/keys.ts";
+import { getUserByName } from "#core/users/record.ts";
 import { plainJob } from "./catalog-requests.ts";
 import { type HttpWorld, second } from "./http-world.ts";
 
@@ -10,6 +12,11 @@ const OWN_ID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
 function reserve(id: string, more: Readonly<Record<string, string>> = {}) {
   const env_vars = { GPU_TYPE: "h100", GPU_COUNT: "2", RESERVATION_ID: id, USER_ID: "developer", ...more };
   return { ...plainJob, duration_hours: 1, env_vars };
+}
+
+/** Where the disks of the one who logged in first are. */
+async function diskPartition({ ctx }: HttpWorld): Promise<string> {
+  return disksOf((await getUserByName(ctx, "developer")).uid);
 }
 
 /** A public key that nobody holds, another one for each name. */
@@ -274,6 +281,37 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
       expect(early).toMatchObject({ status: "active", ssh_command: null });
       expect((await ask("GET", path)).body.ssh_command).toEqual(expect.stringContaining("ssh -p 2222 "));
     });
+  });
+
+  test("the content of a disk is what was listed at its last backup", async () => {
+    const { ask, world } = await startWorld();
+    await ask("POST", "/v1/disks", { disk_name: "data" });
+    const path = "/v1/disks/data/content";
+    const shape = { disk_name: "data", content: null, s3_path: null, snapshot_date: null };
+    const none = (await ask("GET", path)).body;
+    await ask("POST", "/v1/jobs/submit", { ...reserve(OWN_ID), disk_name: "data" });
+    await world.advance(3_000);
+    await ask("POST", `/v1/jobs/${OWN_ID}/cancel`);
+    await world.advance(15_000);
+
+    const unlisted = (await ask("GET", path)).body;
+    const snapshots = (await world.ctx.table.query({ pk: await diskPartition(world) })).items.flatMap(
+      (item) => (item as { snapshots?: readonly { readonly id: string }[] }).snapshots ?? [],
+    );
+    await world.blobs.put(`listings/${snapshots[0]?.id}`, Buffer.from(".:\nfile ü\n"));
+    const listed = (await ask("GET", path)).body;
+
+    expect(none).toEqual({ ...shape, message: "Disk 'data' has no backup yet" });
+    const at = expect.stringMatching(/^2026-01-20T18:00:\d\dZ$/);
+    expect(unlisted).toEqual({ ...shape, snapshot_date: at, message: "The files of this backup were not listed" });
+    expect(listed).toEqual({ ...shape, content: ".:\nfile ü\n", snapshot_date: at, message: null });
+    for (const [disk, by] of [
+      ["other", undefined],
+      ["data", await world.login(second)],
+    ] as const) {
+      const asked = await ask("GET", `/v1/disks/${disk}/content`, undefined, by);
+      expect(asked).toEqual({ status: 404, body: { detail: `Disk '${disk}' not found` } });
+    }
   });
 
   test("Jupyter is enabled only while its address answers", async () => {

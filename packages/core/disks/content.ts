@@ -1,0 +1,27 @@
+import type { UserContext } from "../context.ts";
+import { getDisk } from "./view.ts";
+
+/** What a disk held when it was backed up last. */
+export interface DiskContent {
+  /** As `ls -R` prints it; null: nobody listed it. */
+  readonly listing: string | null;
+  /** When that backup was made, ms; null: there is none. */
+  readonly at: number | null;
+}
+
+/** Longer ones are cut, with a last line that says so. */
+export const MOST_LISTING_BYTES = 1024 * 1024;
+
+/** Where whoever makes a snapshot leaves the list of its files, if they can: UTF-8 text. */
+export function listingBlob(snapshotId: string): string {
+  return `listings/${snapshotId}`;
+}
+
+/** The files of the caller's disk as of its newest completed backup. Throws `notFound`. */
+export async function readContent(ctx: UserContext<"table" | "blobs">, name: string): Promise<DiskContent> {
+  const { disk } = await getDisk(ctx, name);
+  const newest = disk.snapshots.findLast(({ completed }) => completed);
+  if (!newest) return { listing: null, at: null };
+  const bytes = await ctx.blobs.get(listingBlob(newest.id));
+  return { listing: bytes ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : null, at: newest.at };
+}

@@ -1,0 +1,58 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { listFiles } from "./listing.ts";
+import { eventually } from "./trial.ts";
+import { volumeData } from "./volume-directory.ts";
+import { processVolumes } from "./volumes.ts";
+
+const MIB = 1024 * 1024;
+let home: string;
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "berth-listing-"));
+});
+afterEach(() => rmSync(home, { recursive: true }));
+
+test("lists as ls -R does, links as themselves, and names no terminal would stumble over", async () => {
+  mkdirSync(join(home, "b", "deep"), { recursive: true });
+  mkdirSync(join(home, "a"));
+  writeFileSync(join(home, "a", "one"), "");
+  writeFileSync(join(home, "b", "two\nlines\u001b[2J"), "");
+  writeFileSync(join(home, ".hidden"), "");
+  writeFileSync(join(home, "z"), "");
+  symlinkSync("/etc", join(home, "link"));
+
+  expect(await listFiles(home)).toBe(".:\na\nb\nlink\nz\n\n./a:\none\n\n./b:\ndeep\ntwo?lines?[2J\n\n./b/deep:\n");
+});
+
+test("cuts what is longer than 1 MiB, and says so in the last line", async () => {
+  for (let n = 0; n < 40; n++) mkdirSync(join(home, `${n}`.padStart(200, "d")));
+  for (let n = 0; n < 5_600; n++) writeFileSync(join(home, `${n}`.padStart(200, "f")), "");
+
+  const listing = await listFiles(home);
+
+  expect(Buffer.byteLength(listing)).toBeLessThanOrEqual(MIB);
+  expect(Buffer.byteLength(listing)).toBeGreaterThan(MIB - 500);
+  expect(listing.endsWith("\nThe rest is left out: at most 1 MiB is listed\n")).toBe(true);
+});
+
+test("of a snapshot is a blob as long as the snapshot is there", async () => {
+  const volumes = processVolumes({ home });
+  const { id: volume } = await volumes.createVolume({ token: "t", sizeGb: 10, zone: "z", snapshotId: undefined });
+  writeFileSync(join(volumeData(home, volume), "file"), "kept");
+
+  const { id } = await volumes.createSnapshot(volume, { name: "data", disk: "d", attempt: "a-r1-1" });
+  await eventually(
+    () => volumes.findSnapshot(id),
+    (found) => found?.state === "completed",
+  );
+  const blob = join(home, "blobs", "listings", id);
+  const listed = readFileSync(blob, "utf8");
+  await volumes.removeSnapshot(id);
+
+  expect(listed).toBe(".:\nfile\n");
+  expect(() => readFileSync(blob)).toThrow("ENOENT");
+  await volumes.shutdown();
+});
