@@ -75,12 +75,12 @@ async function submit(more: object = {}): Promise<string> {
 }
 
 /** What the printed ssh_command says, done by a client that only reads it. */
-async function enter(command: string | null, words: string): Promise<string> {
+async function enter(command: string | null, words: string, holder = key): Promise<string> {
   const [, port, username, host] =
     /^ssh -p (\d+) (gpu-dev-[0-9a-f]{8}-[0-9a-f]{8})@(127\.0\.0\.1)$/.exec(command ?? "") ?? [];
   const client = new ssh2.Client();
   const ready = once(client, "ready");
-  client.connect({ host: host ?? "", port: Number(port), username: username ?? "", privateKey: key.private });
+  client.connect({ host: host ?? "", port: Number(port), username: username ?? "", privateKey: holder.private });
   await ready;
   const { out } = await said(await exec(client, words));
   client.end();
@@ -103,6 +103,20 @@ describe("access on the local stack", () => {
     await api("POST", `/v1/jobs/${id}/cancel`);
     await jobThat(id, ({ status, ssh_command }) => status === "cancelled" && ssh_command === null);
     await expect(enter(active.ssh_command, "true")).rejects.toThrow("authentication methods failed");
+  });
+
+  it("lets in who holds a public key that was sent, with the job or later", async () => {
+    const own = newSshKey();
+    const id = await submit({ ssh_public_keys: [`${own.public} me@laptop`] });
+    const { ssh_command } = await jobThat(id, ({ status }) => status === "active");
+    expect(await enter(ssh_command, "echo in", own)).toBe("in\n");
+    await expect(enter(ssh_command, "true")).rejects.toThrow("authentication methods failed");
+
+    await api("POST", `/v1/jobs/${id}/users`, { public_key: `${key.public}\n` });
+    await jobThat(id, ({ actions }) => actions[0]?.status === "done");
+
+    expect(await enter(ssh_command, "echo in")).toBe("in\n");
+    expect(await enter(ssh_command, "echo in", own)).toBe("in\n");
   });
 
   it("says that there is no such user, and that there is no Jupyter, in the actions", async () => {

@@ -20,11 +20,11 @@ async function diskPartition({ ctx }: HttpWorld): Promise<string> {
 }
 
 /** A public key that nobody holds, another one for each name. */
-function keyLine(name: string): string {
-  const type = Buffer.from("ssh-ed25519");
+function keyLine(name: string, typeName = "ssh-ed25519"): string {
+  const type = Buffer.from(typeName);
   const rest = Buffer.concat([Buffer.from([0, 0, 0, 32]), Buffer.alloc(32, name)]);
   const blob = Buffer.concat([Buffer.from([0, 0, 0, type.length]), type, rest]);
-  return `ssh-ed25519 ${blob.toString("base64")}`;
+  return `${typeName} ${blob.toString("base64")}`;
 }
 
 /** What the predecessor's clients rely on, on the stores of this world (docs/apis/gpu-dev.md#submit-a-job). */
@@ -280,6 +280,102 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
 
       expect(early).toMatchObject({ status: "active", ssh_command: null });
       expect((await ask("GET", path)).body.ssh_command).toEqual(expect.stringContaining("ssh -p 2222 "));
+    });
+  });
+
+  describe("public keys", () => {
+    const path = `/v1/jobs/${OWN_ID}`;
+    const keysOf = async (world: HttpWorld) => {
+      const [run] = await world.compute.listRuns();
+      return world.compute.access(run?.uid ?? "", 1)?.keys;
+    };
+
+    test("of a submit and of the users action get in, without their comments and beside those of GitHub", async () => {
+      const { ask, world } = await startWorld();
+      world.githubKeys.publish("octocat", keyLine("octocat"));
+      const ssh_public_keys = [`${keyLine("one")} me@laptop with words`, `${keyLine("two")}\n`];
+      await ask("POST", "/v1/jobs/submit", { ...reserve(OWN_ID, { GITHUB_USER: "octocat" }), ssh_public_keys });
+      await world.deliver();
+      const before = await keysOf(world);
+
+      const added = await ask("POST", `${path}/users`, { public_key: `${keyLine("three")} friend` });
+      await world.deliver();
+      await ask("POST", `${path}/users`, { public_key: keyLine("three") });
+      await world.deliver();
+
+      const [one, two, three, github] = ["one", "two", "three", "octocat"].map((name) => keyLine(name));
+      expect(new Set(before)).toEqual(new Set([one, two, github]));
+      expect(added.body.message).toBe("Add user request submitted for a public key (message ID: 2)");
+      expect(new Set(await keysOf(world))).toEqual(new Set([one, two, three, github]));
+      const { actions, secondary_users, ssh_command } = (await ask("GET", path)).body;
+      expect(actions).toMatchObject([{ status: "done" }, { status: "done" }]);
+      expect(secondary_users).toEqual([]);
+      expect(ssh_command).toEqual(expect.stringContaining("ssh -p 2222"));
+    });
+
+    test.each(["ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"])(
+      "may be of type %s",
+      async (type) => {
+        const { ask } = await startWorld();
+
+        const made = await ask("POST", "/v1/jobs/submit", {
+          ...reserve(OWN_ID),
+          ssh_public_keys: [keyLine("k", type)],
+        });
+
+        expect(made.status).toBe(200);
+      },
+    );
+
+    test.each(["sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"])(
+      "may be of type %s",
+      async (type) => {
+        const { ask } = await startWorld();
+
+        const made = await ask("POST", "/v1/jobs/submit", {
+          ...reserve(OWN_ID),
+          ssh_public_keys: [keyLine("k", type)],
+        });
+
+        expect(made.status).toBe(200);
+      },
+    );
+
+    test.each([
+      "",
+      "ssh-dss AAAAB3NzaC1kc3MAAACBAP1234567890123456789012345678901234567890",
+      `command="true" ${keyLine("k")}`,
+      `${keyLine("k")}\n${keyLine("l")}`,
+      `\n${keyLine("k")}`,
+      `${keyLine("k")} a\u0000b`,
+      `ssh-rsa ${keyLine("k").split(" ")[1]}`,
+      "ssh-ed25519",
+      "-----BEGIN OPENSSH PRIVATE KEY-----",
+      `${keyLine("k")} ${"c".repeat(4_096)}`,
+      "k".repeat(900_000),
+    ])("that are none are refused and never shown again", async (bad) => {
+      const { ask } = await startWorld();
+
+      const made = await ask("POST", "/v1/jobs/submit", { ...reserve(OWN_ID), ssh_public_keys: [keyLine("ok"), bad] });
+      const added = await ask("POST", `${path}/users`, { public_key: bad });
+
+      expect([made.status, added.status]).toEqual([400, 400]);
+      expect(made.body.detail).toMatchObject([{ loc: ["body", "ssh_public_keys", 1] }]);
+      expect(added.body.detail).toMatchObject([{ loc: ["body", "public_key"] }]);
+      expect((await ask("GET", "/v1/jobs")).body.total).toBe(0);
+    });
+
+    test("are at most ten, and a user is a name or a key", async () => {
+      const { ask } = await startWorld();
+      const eleven = Array.from({ length: 11 }, (_, n) => keyLine(`${n}`));
+
+      const made = await ask("POST", "/v1/jobs/submit", { ...reserve(OWN_ID), ssh_public_keys: eleven });
+      const both = await ask("POST", `${path}/users`, { github_username: "octocat", public_key: keyLine("k") });
+      const none = await ask("POST", `${path}/users`, { github_username: null });
+
+      expect([made.status, both.status, none.status]).toEqual([400, 400, 400]);
+      expect(both.body.detail).toMatchObject([{ type: "value_error", loc: ["body"] }]);
+      expect(none.body.detail).toMatchObject([{ type: "missing", loc: ["body", "github_username"] }]);
     });
   });
 

@@ -47,6 +47,7 @@ export const endpoint = gpuDev.post(
       disk: diskOf(body),
       login: loginOf(thing),
       guest: github || undefined,
+      sshKeys: body.ssh_public_keys ?? [],
       jupyter: body.env_vars?.JUPYTER_ENABLED === "true",
       receiver,
     };

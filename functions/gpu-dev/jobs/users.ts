@@ -1,19 +1,36 @@
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
-import { requestGuest } from "#core/environments/requests.ts";
+import { requestGuest, requestKey } from "#core/environments/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { findJobId } from "./parts/job-id.ts";
-import { githubName } from "./parts/submission.ts";
+import { githubName, PublicKey } from "./parts/submission.ts";
 import { ActionRequested, JobRef, statusOf, toActionRequested } from "./wire.ts";
 
-const NewUser = z.object({ github_username: z.string().regex(githubName) });
+const NewUser = z
+  .object({ github_username: z.string().regex(githubName).nullish(), public_key: PublicKey.nullish() })
+  .superRefine(
+    ({ github_username, public_key }, ctx) => {
+      const given = [github_username, public_key].filter((value) => value !== undefined && value !== null);
+      if (given.length === 2) {
+        ctx.addIssue({ code: "custom", path: [], message: "Send github_username or public_key, not both" });
+      }
+      if (given.length > 0) return;
+      ctx.addIssue({
+        code: "custom",
+        params: { type: "missing" },
+        path: ["github_username"],
+        message: "Field required",
+      });
+    },
+    { when: ({ issues, value }) => issues.length === 0 && typeof value === "object" && value !== null },
+  );
 
 export const endpoint = gpuDev.post(
   "/v1/jobs/{job_id}/users",
   {
-    summary: "Let a GitHub user's SSH keys into a job",
+    summary: "Let a GitHub user's SSH keys, or one key, into a job",
     uses: ["table", "queue"],
     params: JobRef,
     body: NewUser,
@@ -21,7 +38,9 @@ export const endpoint = gpuDev.post(
   },
   async ({ ctx, params, body }) => {
     const id = await findJobId(ctx, params);
-    return toActionRequested(id, await requestGuest(ctx, id, body.github_username, statusOf));
+    const { github_username: name, public_key: publicKey } = body;
+    if (publicKey) return toActionRequested(id, await requestKey(ctx, id, publicKey, statusOf));
+    return toActionRequested(id, await requestGuest(ctx, id, name ?? "", statusOf));
   },
 );
 

@@ -253,8 +253,13 @@ const requested = {
   extend: ({ hours }: About) => `Extension request submitted for ${hours} hours`,
   enable_jupyter: () => "Jupyter enable request submitted",
   disable_jupyter: () => "Jupyter disable request submitted",
-  add_user: ({ user }: About) => `Add user request submitted for GitHub user '${user}'`,
+  add_user: ({ user }: About) => `Add user request submitted for ${wordsOf(user ?? "")}`,
 } as const satisfies Record<JobActionKind, (about: About) => string>;
+
+/** A key has a name of its own in the core, which no GitHub user can have. */
+function wordsOf(user: string): string {
+  return user.includes(":") ? "a public key" : `GitHub user '${user}'`;
+}
 
 /** The answer to every request on a job: the number of the request is its "message ID". */
 export function toActionRequested(jobId: string, action: Action, hours?: number): z.infer<typeof ActionRequested> {

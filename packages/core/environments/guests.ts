@@ -86,7 +86,7 @@ interface FetchedKeys extends Stored {
 export const parseAccess: (item: Item) => FetchedKeys = parserOf("access", { uid, guests: mapOf(listOf(text)) });
 
 /** False when they would be too many. Written before the head says that they are here, and once more changes nothing. */
-async function keepKeys(
+export async function keepKeys(
   ctx: Context<"table">,
   environment: Environment,
   name: string,

@@ -5,6 +5,7 @@ import { changeRecord } from "../write-record.ts";
 import { type Action, type ActionKind, addAction, closeActions } from "./actions.ts";
 import { newGuest, sealToken } from "./doors.ts";
 import { SHOWN_AFTER_MS } from "./extensions.ts";
+import { keepKeys } from "./guests.ts";
 import { getEnvironment } from "./read.ts";
 import { type Environment, isEnded } from "./record.ts";
 import { decideEnd } from "./transitions.ts";
@@ -106,6 +107,25 @@ export async function requestGuest(ctx: RequestContext, id: string, name: string
     const guests = [...doors.guests.filter((other) => other !== known), guest];
     const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
     return { ...asked, access: { ...doors, guests } };
+  });
+}
+
+/**
+ * Wants this public key, `<type> <base64>`, let in. Throws `notFound`, or `conflict` when it is not active or when too
+ * many are let in already.
+ */
+export async function requestKey(ctx: RequestContext, id: string, key: string, wordOf: WordOf): Promise<Action> {
+  // No GitHub name has a colon.
+  const name = `key:${ctx.ids.hash(key).slice(0, 16)}`;
+  return request(ctx, id, async (environment, now, token) => {
+    refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
+    const { access: doors } = environment;
+    const others = doors.guests.filter((guest) => guest.name !== name);
+    const isTooMany = others.length >= MOST_GUESTS || !(await keepKeys(ctx, environment, name, [key]));
+    if (isTooMany) throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`);
+    const guest = { ...newGuest(name, now), state: "fetched" as const, known: true };
+    const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
+    return { ...asked, access: { ...doors, guests: [...others, guest], revision: doors.revision + 1 } };
   });
 }
 

@@ -35,6 +35,11 @@ export function ownKeys(texts: readonly string[] = []): { readonly keys: string[
   return { keys, areAllUsable: usable.every((found) => found.length > 0) };
 }
 
+/** The key that a text is: one line, its end may be there. Undefined for anything else, options before a key too. */
+export function publicKeyOf(text: string): string | undefined {
+  return keyOf(text.replace(/\r?\n$/, ""))[0];
+}
+
 function keyOf(line: string): string[] {
   const [type = "", blob = ""] = line.split(" ");
   if (!types.includes(type) || blob.length > LONGEST_KEY) return [];

@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { newSshKey } from "../ssh-host-key.ts";
 import { jobClient } from "./job-client.ts";
 import { missingPrograms, runProgram } from "./program.ts";
 import { environmentFor, openStackTrial, root, type StackProcess } from "./stack-trial.ts";
@@ -36,9 +37,12 @@ describe("the README", () => {
     skip,
   }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
-    const [session = ""] = blocksOf("README.md", "## A first session", "sh");
+    const [session = "", enter = ""] = blocksOf("README.md", "## A first session", "sh");
+    const file = join(trial.home, "id_ed25519.pub");
+    const entered = enter.replace("~/.ssh/id_ed25519.pub", `'${file.replace("'", "'\\''")}'`);
+    writeFileSync(file, `${newSshKey().public} me@laptop\n`);
 
-    const { code, stdout, stderr } = await paste(session);
+    const { code, stdout, stderr } = await paste(`${session}\n${entered}`);
 
     const states = stdout.split("\n").flatMap((line) => (line.startsWith('{"status"') ? [JSON.parse(line)] : []));
     const [first = "", second = ""] = stdout
@@ -46,8 +50,11 @@ describe("the README", () => {
       .map((part) => part.split(/finds the file.*\n/).at(-1));
     const dates = (text: string) => text.split("\n").filter((line) => /^\w{3} .*\d\d:\d\d:\d\d/.test(line));
     expect([code, stderr]).toEqual([0, ""]);
-    expect(states.filter(({ status }) => status === "active")).toHaveLength(2);
-    expect(states.at(-1)).toMatchObject({ ssh_command: null });
+    expect(states.filter(({ status }) => status === "active")).toHaveLength(3);
+    expect(states.at(-2)).toMatchObject({ ssh_command: null });
+    expect(states.at(-1)).toMatchObject({
+      ssh_command: expect.stringMatching(/^ssh -p \d+ gpu-dev-[\w-]+@127\.0\.0\.1$/),
+    });
     expect(stdout).toContain("Extension request submitted for 0.5 hours");
     expect([dates(first).length, dates(second).length]).toEqual([1, 2]);
     expect(dates(second)[0]).toBe(dates(first)[0]);

@@ -2,6 +2,7 @@ import * as z from "zod";
 import type { Settings } from "#core/context.ts";
 import type { NewDisk } from "#core/disks/create.ts";
 import type { Size } from "#core/environments/record.ts";
+import { publicKeyOf } from "#core/environments/ssh-keys.ts";
 import { findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
 import { EnvVars } from "../../../shared/parts/env-vars.ts";
@@ -16,6 +17,25 @@ const HOUR_MS = 3_600_000;
 
 /** GitHub's own rule for names (docs/apis/gpu-dev.md#job-actions). */
 export const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
+
+const MOST_KEYS = 10;
+/** An RSA key of 16,384 bits and a comment. */
+const LONGEST_KEY = 4096;
+
+/** A public SSH key in one line; what comes out has no comment. */
+export const PublicKey = z
+  .string()
+  .max(LONGEST_KEY)
+  .transform((text, ctx) => {
+    const key = publicKeyOf(text);
+    if (key === undefined) {
+      const message = "Input should be one public SSH key in one line, without options";
+      ctx.addIssue({ code: "custom", message });
+      return z.NEVER;
+    }
+    return key;
+  })
+  .meta({ example: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleEx me@laptop" });
 
 /** Hours of a duration or an extension, between the deployment's bounds. */
 export function durationHours(settings: Settings) {
@@ -45,6 +65,7 @@ export function Submission(settings: Settings) {
       gpu_count: z.int().nullish(),
       name: z.string().min(1).max(LONGEST_NAME).regex(printable, "Name must be printable").nullish(),
       github_user: z.string().regex(githubName).nullish(),
+      ssh_public_keys: z.array(PublicKey).max(MOST_KEYS).nullish(),
       webhook_url: z.string().refine(isReceiverUrl, "webhook_url must be a valid http or https URL").nullish(),
     })
     .superRefine(
