@@ -410,6 +410,48 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
     }
   });
 
+  describe("actions", () => {
+    const path = `/v1/jobs/${OWN_ID}`;
+
+    test("toggled quickly keep their own outcomes", async () => {
+      const { ask, world } = await startWorld();
+      await ask("POST", "/v1/jobs/submit", reserve(OWN_ID));
+      await world.deliver();
+
+      for (const verb of ["enable", "disable", "enable"]) await ask("POST", `${path}/jupyter/${verb}`);
+      await world.deliver();
+      const { actions, jupyter_enabled } = (await ask("GET", path)).body;
+
+      expect(actions).toMatchObject([
+        { action: "enable_jupyter", status: "failed", error: "Superseded by request 3" },
+        { action: "disable_jupyter", status: "failed", error: "Superseded by request 4" },
+        { action: "enable_jupyter", status: "done", error: null },
+      ]);
+      expect(jupyter_enabled).toBe(true);
+    });
+
+    test("say why they are tried again, and so does the job that waits for its user's keys", async () => {
+      const { ask, world } = await startWorld();
+      for (const name of ["octocat", "hubot"]) world.githubKeys.publish(name, new Error("GitHub is away"));
+      await ask("POST", "/v1/jobs/submit", reserve(OWN_ID, { GITHUB_USER: "octocat" }));
+      await world.deliver();
+      await ask("POST", `${path}/users`, { github_username: "hubot" });
+      await world.deliver();
+      const { body: meanwhile } = await ask("GET", path);
+      for (const name of ["octocat", "hubot"]) world.githubKeys.publish(name, keyLine(name));
+      await world.advance(40_000);
+
+      const again = "GitHub does not answer; asking again for the SSH keys of";
+      expect(meanwhile).toMatchObject({
+        status: "active",
+        status_reason: `${again} octocat, hubot`,
+        actions: [{ status: "requested", error: `${again} hubot` }],
+      });
+      const late = { status_reason: null, actions: [{ status: "done", error: null }], secondary_users: ["hubot"] };
+      expect((await ask("GET", path)).body).toMatchObject(late);
+    });
+  });
+
   test("Jupyter is enabled only while its address answers", async () => {
     const { ask, world } = await startWorld();
     const path = `/v1/jobs/${OWN_ID}`;

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Action, ActionKind } from "#core/environments/actions.ts";
-import { letsSomebodyIn, secondaryGuests } from "#core/environments/doors.ts";
+import { letsSomebodyIn, retriedGuests, secondaryGuests } from "#core/environments/doors.ts";
 import { hiddenMs } from "#core/environments/extensions.ts";
 import type { End, Environment, Phase } from "#core/environments/record.ts";
 import type { TimelineEntry } from "#core/environments/timeline.ts";
@@ -113,7 +113,7 @@ export function toJob(
 ): z.infer<typeof Job> {
   return {
     ...toJobSummary(environment, username, told, jupyter),
-    actions: environment.requests.list.flatMap(toJobAction),
+    actions: environment.requests.list.flatMap((action) => toJobAction(action, environment)),
     timeline: environment.events.timeline.map((entry) => toTimelineEntry(entry, environment)),
   };
 }
@@ -212,7 +212,7 @@ function statusReason(environment: Environment, told: Told | undefined): string 
     if (isUnbound(environment)) return `Capacity granted, preparing ${step ?? "pod"}`;
     return `Preparing ${step}${environment.reason ? `: ${environment.reason}` : ""}`;
   }
-  if (phase !== "queued") return environment.reason;
+  if (phase !== "queued") return environment.reason ?? retryReason(retriedGuests(environment.access));
   if (environment.waitPool === undefined && environment.reason) return environment.reason;
   if (told?.place) return [reasonText(told.place, environment.size.pool), ...movedBy(told.start)].join("; ");
   return told?.farBack ? "Many are waiting before it; its place is far back in the queue" : "Waiting to be placed";
@@ -230,13 +230,19 @@ function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infe
   return { at: wholeSeconds(entry.at), status: statusOf({ ...entry, end: { outcome } }), reason: entry.reason };
 }
 
-function toJobAction({ kind, ...action }: Action): z.infer<typeof JobAction>[] {
+/** Why the keys of these GitHub users are not there yet; null where nobody waits for any. */
+function retryReason(users: readonly string[]): string | null {
+  return users.length === 0 ? null : `GitHub does not answer; asking again for the SSH keys of ${users.join(", ")}`;
+}
+
+function toJobAction({ kind, ...action }: Action, { access }: Environment): z.infer<typeof JobAction>[] {
   if (kind === "resize") return [];
+  const isRetried = action.status === "requested" && retriedGuests(access).includes(action.subject ?? "");
   const shown = {
     id: action.id,
     action: kind,
     status: action.status,
-    error: action.reason,
+    error: isRetried ? retryReason([action.subject ?? ""]) : action.reason,
     requested_at: wholeSeconds(action.requestedAt),
     completed_at: action.completedAt === null ? null : wholeSeconds(action.completedAt),
   };

@@ -65,6 +65,11 @@ export function letsSomebodyIn({ guests, keyed, told }: Doors, run: number): boo
   return told?.run === run && (keyed || guests.some(isIn));
 }
 
+/** Whose keys GitHub was asked for in vain, and is asked for again. */
+export function retriedGuests({ guests }: Doors): string[] {
+  return guests.filter(({ state, tries }) => state === "wanted" && tries > 0).map(({ name }) => name);
+}
+
 function isIn({ state, known }: Guest): boolean {
   return state === "in" || (state === "wanted" && known);
 }

@@ -63,7 +63,7 @@ type WordOf = (environment: Environment) => string;
 
 /**
  * Wants Jupyter, with a token of its own, or wants it no more. What is so already is answered as a request that is
- * done. Throws `notFound`, or `conflict` when it is not active.
+ * done; an open request for the opposite has failed: what it asked for does not come. Throws `notFound`, or `conflict` when it is not active.
  */
 export async function requestJupyter(
   ctx: RequestContext & UserContext<"sealer">,
@@ -85,7 +85,9 @@ export async function requestJupyter(
       return isSo ? closeActions(asked, [kind], now) : asked;
     }
     const jupyter = wanted ? { token: await sealToken(ctx, environment), origin: null } : null;
-    return { ...asked, access: { ...doors, jupyter, revision: doors.revision + 1 } };
+    const opposite: ActionKind = wanted ? "disable_jupyter" : "enable_jupyter";
+    const alone = closeActions(asked, [opposite], now, `Superseded by request ${asked.requests.count}`);
+    return { ...alone, access: { ...doors, jupyter, revision: doors.revision + 1 } };
   });
 }
 
