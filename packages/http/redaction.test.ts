@@ -11,6 +11,7 @@ const secrets = [
   ...["aws_secret_access_key", "aws_session_token", "aws_access_key_id", "iam_request_headers", "api_key"],
   ...["githubToken", "codeServerPassword", "sshPublicKey", "gitUserName", "gitUserEmail"],
   ...["anthropicApiKey", "openaiApiKey", "geminiApiKey", "webhookUrl", "webhook_url"],
+  ...["public_key", "ssh_public_keys"],
 ];
 
 test.each(secrets)("%s is never shown, alone or in a whole body", (name) => {
@@ -19,6 +20,19 @@ test.each(secrets)("%s is never shown, alone or in a whole body", (name) => {
   expect(shownInput(["body", "image"], { [name]: "hunter2", deep: [{ [name]: { x: 1 } }] }, "missing")).toEqual({
     [name]: "***",
     deep: [{ [name]: "***" }],
+  });
+});
+
+test.each([
+  "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----\n",
+  "-----BEGIN RSA PRIVATE KEY-----\nhunter2",
+  `${" ".repeat(300)}-----BEGIN ENCRYPTED PRIVATE KEY-----hunter2`,
+  "PuTTY-User-Key-File-3: ssh-ed25519\nhunter2",
+])("a private key is never shown, whatever field it was put into: %j", (text) => {
+  expect(shownInput(["body", "github_username"], text)).toBe("***");
+  expect(shownInput(["body", "instance_type"], { name: text, tags: [text] }, "missing")).toEqual({
+    name: "***",
+    tags: ["***"],
   });
 });
 

@@ -55,7 +55,7 @@ function inputShower(): (field: FieldProblem) => unknown {
   };
 }
 
-/** The address of a receiver is often as good as a password. */
+/** The address of a receiver is often as good as a password; for a public key somebody may paste the private one. */
 const secretNames: ReadonlySet<string> = new Set([
   "aws_secret_access_key",
   "aws_session_token",
@@ -72,7 +72,12 @@ const secretNames: ReadonlySet<string> = new Set([
   "geminiApiKey",
   "webhookUrl",
   "webhook_url",
+  "public_key",
+  "ssh_public_keys",
 ]);
+
+/** How files of private keys begin, those of OpenSSH and OpenSSL and those of PuTTY. */
+const privateKey = /PRIVATE KEY-----|PuTTY-User-Key-File-/;
 
 /** Fields of which every value is secret, but not their names. */
 const secretMaps: ReadonlySet<string> = new Set(["env_vars", "env"]);
@@ -84,7 +89,7 @@ function isSecretPath(path: FieldProblem["path"]): boolean {
 /** A copy without secrets, long texts, many entries and depth. `name` is what the value is known by. */
 function pruned(value: unknown, name: string, depth: number): unknown {
   if (secretNames.has(name) || (secretMaps.has(name) && !isMap(value))) return HIDDEN;
-  if (typeof value === "string") return cut(value);
+  if (typeof value === "string") return privateKey.test(value) ? HIDDEN : cut(value);
   if (typeof value !== "object" || value === null) return value;
   if (depth === 0) return "…";
   if (Array.isArray(value)) return value.slice(0, ENTRIES).map((entry) => pruned(entry, "", depth - 1));

@@ -27,6 +27,8 @@ function keyLine(name: string, typeName = "ssh-ed25519"): string {
   return `${typeName} ${blob.toString("base64")}`;
 }
 
+const SECRET = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW";
+
 /** What the predecessor's clients rely on, on the stores of this world (docs/apis/gpu-dev.md#submit-a-job). */
 export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
   async function startWorld() {
@@ -350,7 +352,9 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
       `${keyLine("k")} a\u0000b`,
       `ssh-rsa ${keyLine("k").split(" ")[1]}`,
       "ssh-ed25519",
-      "-----BEGIN OPENSSH PRIVATE KEY-----",
+      `-----BEGIN OPENSSH PRIVATE KEY-----\n${SECRET}\n-----END OPENSSH PRIVATE KEY-----\n`,
+      SECRET,
+      `-oProxyCommand=${SECRET}`,
       `${keyLine("k")} ${"c".repeat(4_096)}`,
       "k".repeat(900_000),
     ])("that are none are refused and never shown again", async (bad) => {
@@ -362,6 +366,9 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
       expect([made.status, added.status]).toEqual([400, 400]);
       expect(made.body.detail).toMatchObject([{ loc: ["body", "ssh_public_keys", 1] }]);
       expect(added.body.detail).toMatchObject([{ loc: ["body", "public_key"] }]);
+      const beside = await ask("POST", "/v1/jobs/submit", { ssh_public_keys: [bad], public_key: bad });
+      const shown = JSON.stringify([made.body, added.body, beside.body]);
+      if (bad !== "") expect(shown).not.toContain(JSON.stringify(bad).slice(1, 40));
       expect((await ask("GET", "/v1/jobs")).body.total).toBe(0);
     });
 
