@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ownKeys, usableKeys } from "./ssh-keys.ts";
+import { ownKeys, publicKeyOf, usableKeys } from "./ssh-keys.ts";
 
 /** A line with the true beginning of a key of this type. */
 function lineOf(type: string, rest = "comment"): string {
@@ -79,5 +79,48 @@ describe("keys that were sent one by one", () => {
 
   it("may be none at all", () => {
     expect([ownKeys(undefined), ownKeys([])]).toEqual([1, 2].map(() => ({ keys: [], areAllUsable: true })));
+  });
+});
+
+/** A key of this type with parts of these lengths, as its bytes say them. */
+function keyWith(type: string, ...lengths: number[]): string {
+  const parts = [Buffer.from(type), ...lengths.map((length) => Buffer.alloc(length, 7))];
+  const blob = Buffer.concat(parts.flatMap((part) => [Buffer.from([0, 0, part.length >> 8, part.length & 255]), part]));
+  return `${type} ${blob.toString("base64")}`;
+}
+
+describe("one public key", () => {
+  // Made by ssh-keygen; the other halves are gone.
+  it.each([
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyIfIKesG74ewOtTC3tBQqxMFN0b59wd+tI//HxmJ0E",
+    "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBNEp0Z30PUIcEb0t1SXUvmo97TBihL12NSAspQeQ4tTYwuCaS1Tm6swMFO5EcmpFlIFaWt5+h+dImFeWqb0Aio8=",
+    "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQCfpbN+UKEQ/YXrOgE3K1+rg4LrFEc8N8fLJrTKUhCgLk7qiEXEJkM8GfEtb9wVPagDMDEfQR0mQPVE+2FnJT+qnJDqIZfm8T5ifig4aytwMEwnGiMuOzhkdVlGJG6iTCbLh/DaqJtJFJJ4iWr56bllBZ3Ql8XDKYh1OLC/LmM3YjAGK4R7hQscU4DDFQ7FHb092VCmW4kz949YIpSy36ybUIIpkVCZ3S0THzZd3QtP21GciMo8XZoVdZLlupeKw6xuKoPQPzswHCLhHA9qLoqHcqID/xazMgCTKzKDWF9PUvhGRPe1wdW7EHx7LgUZ1/jicvBanKLbh42GihqLuaSjTXMVScbEzDhQi6HITS+drxMY/ByemHvH4QHktZoTVjRgAEWupSpWO2xqLDVwfpqcMb125rJ6iOdUSeOVuK/mDpATb1P9DpoDvVg1/pEIKxDo9v3GvXQGuElByqs2crqfyKp1xaKeKlxS5Ld997TqNsEG+qIesUELoEKORNA5Umk=",
+    keyWith("ecdsa-sha2-nistp384", 8, 97),
+    keyWith("ecdsa-sha2-nistp521", 8, 133),
+    keyWith("ssh-rsa", 3, 2_049),
+    keyWith("sk-ssh-ed25519@openssh.com", 32, 4),
+    keyWith("sk-ecdsa-sha2-nistp256@openssh.com", 8, 65, 40),
+  ])("is %s, with a comment too", (key) => {
+    expect([key, `${key} me@laptop`, `${key} -oProxyCommand=sh\n`].map(publicKeyOf)).toEqual([key, key, key]);
+  });
+
+  it.each([
+    ["it was cut off", keyWith("ssh-ed25519", 31)],
+    ["its end was cut off", keyWith("ssh-rsa", 3, 257).slice(0, -8)],
+    ["its padding was cut off", keyWith("ssh-rsa", 3, 258).replace(/=+$/, "")],
+    ["something comes after it", keyWith("ssh-ed25519", 32, 4)],
+    ["a part of it is missing", keyWith("sk-ssh-ed25519@openssh.com", 32)],
+    [
+      "a length goes beyond its end",
+      `ssh-ed25519 ${Buffer.from("\0\0\0\x0bssh-ed25519\xff\xff\xff\xff".padEnd(51, "a"), "latin1").toString("base64")}`,
+    ],
+    ["it has too few bits", keyWith("ssh-rsa", 3, 97)],
+    ["it is a certificate", keyWith("ssh-ed25519-cert-v01@openssh.com", 32, 32)],
+    ["it has options", `command="sh" ${keyWith("ssh-ed25519", 32)}`],
+    ["it is an option of ssh", "-oProxyCommand=sh"],
+    ["it is two", `${keyWith("ssh-ed25519", 32)}\n${keyWith("ssh-ed25519", 32)}`],
+    ["it is private", "-----BEGIN OPENSSH PRIVATE KEY-----"],
+  ])("is none where %s", (_, text) => {
+    expect(publicKeyOf(text)).toBeUndefined();
   });
 });

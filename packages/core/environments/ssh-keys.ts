@@ -1,3 +1,5 @@
+import { isWholeKey } from "./whole-key.ts";
+
 /** What docs/apis/gpu-dev.md#job-actions lets in; security keys have types of their own that begin with `sk-`. */
 const types = [
   "ssh-rsa",
@@ -37,7 +39,7 @@ export function ownKeys(texts: readonly string[] = []): { readonly keys: string[
 
 /** The key that a text is: one line, its end may be there. Undefined for anything else, options before a key too. */
 export function publicKeyOf(text: string): string | undefined {
-  return keyOf(text.replace(/\r?\n$/, ""))[0];
+  return keyOf(text.replace(/\r?\n$/, "")).find(isWholeKey);
 }
 
 function keyOf(line: string): string[] {

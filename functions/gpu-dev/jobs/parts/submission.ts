@@ -35,7 +35,7 @@ export const PublicKey = z
     }
     return key;
   })
-  .meta({ example: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleEx me@laptop" });
+  .meta({ example: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyIfIKesG74ewOtTC3tBQqxMFN0b59wd+tI//HxmJ0E me@laptop" });
 
 /** Hours of a duration or an extension, between the deployment's bounds. */
 export function durationHours(settings: Settings) {
