@@ -4,7 +4,7 @@ import type { Item } from "../context.ts";
 import { createEnvironment } from "./create.ts";
 import { openJupyter } from "./doors.ts";
 import { reservation } from "./policy.ts";
-import { requestCancel, requestGuest, requestJupyter } from "./requests.ts";
+import { requestCancel, requestGuest, requestJupyter, requestKey } from "./requests.ts";
 import { KEY_REFUSED } from "./ssh-keys.ts";
 import { requestStart } from "./start.ts";
 import { requestStop } from "./stop.ts";
@@ -26,6 +26,7 @@ async function activeWorld(options: Parameters<typeof memoryWorld>[0] = {}, inpu
   return {
     ...world,
     guest: (name: string) => requestGuest(alice, "one", name, wordOf),
+    key: (line: string) => requestKey(alice, "one", line, wordOf),
     jupyter: (wanted: boolean) => requestJupyter(alice, "one", wanted, wordOf),
     told: () => world.compute.access(uid, 1),
     one: () => world.read("alice", "one"),
@@ -61,6 +62,27 @@ test("a second user is added to the first, and one who comes again is fetched ag
 
   expect(world.told()?.keys).toEqual([keys.hubot, keyLine("c")]);
   expect((await world.one()).requests.list.map(({ status }) => status)).toEqual(["done", "done", "done"]);
+});
+
+test("keys that are sent at the same moment are all let in", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  const lines = ["c", "d", "e"].map(keyLine);
+
+  await Promise.all([world.guest("octocat"), ...lines.map((line) => world.key(line))]);
+  await world.deliver();
+
+  expect(new Set(world.told()?.keys)).toEqual(new Set([keys.octocat, ...lines]));
+});
+
+test("a key whose request is refused is not kept", async () => {
+  const world = await activeWorld();
+  for (let n = 0; n < 20; n++) await world.key(keyLine("c"));
+
+  await expect(world.key(keyLine("d"))).rejects.toThrow("Too many open requests for job one");
+
+  expect(JSON.stringify(world.table.all())).toContain(keyLine("c"));
+  expect(JSON.stringify(world.table.all())).not.toContain(keyLine("d"));
 });
 
 test("what is kept of a first user's keys is kept with fields that nobody knows", async () => {

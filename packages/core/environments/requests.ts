@@ -63,7 +63,8 @@ type WordOf = (environment: Environment) => string;
 
 /**
  * Wants Jupyter, with a token of its own, or wants it no more. What is so already is answered as a request that is
- * done; an open request for the opposite has failed: what it asked for does not come. Throws `notFound`, or `conflict` when it is not active.
+ * done; an open request for the opposite has failed: what it asked for does not come. Throws `notFound`, or `conflict`
+ * when it is not active.
  */
 export async function requestJupyter(
   ctx: RequestContext & UserContext<"sealer">,
@@ -123,10 +124,10 @@ export async function requestKey(ctx: RequestContext, id: string, key: string, w
     refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
     const { access: doors } = environment;
     const others = doors.guests.filter((guest) => guest.name !== name);
+    const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
     const isTooMany = others.length >= MOST_GUESTS || !(await keepKeys(ctx, environment, name, [key]));
     if (isTooMany) throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`);
     const guest = { ...newGuest(name, now), state: "fetched" as const, known: true };
-    const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
     return { ...asked, access: { ...doors, guests: [...others, guest], revision: doors.revision + 1 } };
   });
 }
