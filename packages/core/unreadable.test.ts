@@ -5,9 +5,11 @@ import { viewPool } from "#testing/pool-view.ts";
 import { findOrphans, readOrphans } from "./admin/orphans.ts";
 import { changeInbox } from "./chat/inbox.ts";
 import type { Item } from "./context.ts";
+import type { Holder } from "./disks/record.ts";
 import { deleteDisk } from "./disks/requests.ts";
 import { listDisks } from "./disks/view.ts";
 import { createEnvironment } from "./environments/create.ts";
+import { requestCancel } from "./environments/requests.ts";
 import { admissionKey, chatKey, environmentKey, keyText, poolKey } from "./keys.ts";
 import { pauseAdmission, readAdmission } from "./pools/admission.ts";
 import { reconcile } from "./reconcile.ts";
@@ -169,6 +171,28 @@ test("a disk whose holder cannot be read stays that holder's", async () => {
   await expect(deleteDisk(world.as("alice"), "data")).rejects.toThrow("currently in use by reservation one");
 
   expect(await listDisks(world.as("alice"))).toMatchObject([{ name: "data", inUse: true, holder: "one" }]);
+});
+
+test.each([
+  ["is no key", () => "one"],
+  ["is another kind of record's", (key: string) => key.replace("#env#gpu-dev", "#op")],
+])("a disk whose holder's key %s stays that holder's, who runs on and gives it back", async (_, edited) => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  await world.advance(MINUTE);
+  const disk = world.table.all().find(({ kind }) => kind === "disk") as Item;
+  const heldBy = disk.heldBy as Holder;
+  await world.table.put({ ...disk, heldBy: { ...heldBy, key: edited(heldBy.key) } } as Item);
+
+  const second = createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
+  await expect(second).rejects.toThrow("Disk 'data' is currently in use by reservation one");
+  await expect(deleteDisk(world.as("alice"), "data")).rejects.toThrow("currently in use by reservation one");
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(5 * MINUTE);
+
+  await createEnvironment(world.as("alice"), newEnvironment("three", { disk: "data" }));
+  await world.advance(MINUTE);
+  expect((await world.read("alice", "three")).phase).toBe("active");
 });
 
 test("a host label whose environment cannot be read stays that environment's", async () => {

@@ -1,8 +1,7 @@
 import type { Context } from "../context.ts";
-import { parseEnvironment } from "../environments/parse.ts";
 import { type Environment, isEnded } from "../environments/record.ts";
-import { keyOfText, keyText } from "../keys.ts";
-import { readEach } from "../readable.ts";
+import { keyText } from "../keys.ts";
+import { readNamed } from "../pools/named.ts";
 import type { Disk, Holder } from "./record.ts";
 
 /** A holder that lives. One whose record cannot be read holds on: nobody knows that it ends. */
@@ -34,9 +33,7 @@ export async function readHolders(
   disks: readonly Pick<Disk, "uid" | "heldBy" | "next">[],
 ): Promise<ReadonlyMap<string, Holders>> {
   const holders = disks.flatMap(({ heldBy, next }) => [heldBy, next]).filter((holder) => holder !== null);
-  const keys = [...new Set(holders.map((holder) => holder.key))].map(keyOfText).filter((key) => key !== undefined);
-  const items = keys.length > 0 ? await ctx.table.getMany(keys) : [];
-  const { records, unreadable } = readEach(ctx, items, parseEnvironment);
+  const { records, unreadable } = await readNamed(ctx, [...new Set(holders.map((holder) => holder.key))]);
   const known = new Map(records.map((record) => [keyText(record), record]));
   const living = (holder: Holder | null): LivingHolder | undefined => {
     if (!holder) return undefined;

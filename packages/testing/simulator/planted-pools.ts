@@ -38,6 +38,20 @@ export const poolBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a holder whose key is no key taken for a gone one",
+    caughtBy: {
+      file: "unreadable.test.ts",
+      title: "a disk whose holder's key is no key stays that holder's, who runs on and gives it back",
+    },
+    edits: [
+      {
+        file: "pools/named.ts",
+        find: "new Set([...unreadable, ...noKeys])",
+        replace: "new Set([...unreadable, ...noKeys.slice(noKeys.length)])",
+      },
+    ],
+  },
+  {
     name: "the run compared instead of the grant",
     caughtBy: {
       file: "pools/groups.test.ts",
