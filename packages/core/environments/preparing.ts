@@ -1,5 +1,6 @@
 import type { Observation } from "../context.ts";
 import { type Disk, zonePinnedBy } from "../disks/record.ts";
+import { crowdedMachine } from "../pools/crowded.ts";
 import { longestToBindMs } from "../pools/groups.ts";
 import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
@@ -151,8 +152,19 @@ async function follow(
   if (step === environment.step && observed.reason === environment.reason) {
     return (await openJupyterPort(ctx, extended, observed, now)) ?? waitedToBind(ctx, extended, observed, now, step);
   }
-  const moved = { ...extended, step, reason: observed.reason };
-  return waitedToBind(ctx, { ...addEntry(moved, now, observed.reason), looks: 0 }, observed, now, step);
+  const moved = addEntry({ ...extended, step, reason: observed.reason }, now, observed.reason);
+  const waits = waitedToBind(ctx, { ...onItsMachines(moved, observed), looks: 0 }, observed, now, step);
+  return isUnpinned(environment) && observed.state !== "unbound" ? tellingPool(waits) : waits;
+}
+
+/** Where the cluster put a run that was granted no machine: its units move there, and are free where they were expected. */
+function onItsMachines(environment: Environment, observed: Observation): Environment {
+  if (observed.state === "unbound" || !isUnpinned(environment)) return environment;
+  return { ...environment, run: { ...environment.run, machines: machinesOf(observed) } };
+}
+
+function isUnpinned({ run: { grant } }: Environment): boolean {
+  return grant?.shares.some(({ node }) => node === null) ?? false;
 }
 
 function bindMs(ctx: WorkerContext, { size, run }: Environment): number {
@@ -231,7 +243,10 @@ async function withdraw(
   }
   const freeAt = releasableAt(ctx, noStart, now);
   if (now < freeAt) return until(noStart, freeAt, "waits until nobody can start it any more");
-  if (environment.placement.withdrawals >= MOST_WITHDRAWALS) return fail(environment, now, unplaceable(environment));
+  const crowded = await crowdedMachine(ctx, environment);
+  if (crowded === undefined && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
+    return fail(environment, now, unplaceable(environment));
+  }
   const nodes = (environment.run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
   const back: Environment = {
     ...environment,
@@ -240,11 +255,14 @@ async function withdraw(
     disk: environment.disk && { ...environment.disk, attached: false },
     placement: {
       ...environment.placement,
-      withdrawn: { run, nodes, at: now },
-      withdrawals: environment.placement.withdrawals + 1,
+      withdrawn: { run, nodes: crowded === undefined ? nodes : [], at: now },
+      withdrawals: environment.placement.withdrawals + (crowded === undefined ? 1 : 0),
     },
   };
-  const reason = `Nothing could start on ${nodes.join(", ") || "the granted machine"} within a minute; waiting again`;
+  const reason =
+    crowded === undefined
+      ? `Nothing could start on ${nodes.join(", ") || "the granted machine"} within a minute; waiting again`
+      : `Others were put on ${crowded}, which has no room left; waiting again`;
   return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
 }
 

@@ -1,12 +1,13 @@
-import type { ComputeNode, Context } from "../context.ts";
+import { type ComputeNode, type Context, MOST_PUT_AT_ONCE } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
 import { keyText, nodeIdentity, poolKey } from "../keys.ts";
 import { readEach, unlessUnreadable } from "../readable.ts";
 import { sameData } from "../same-data.ts";
-import { removeRecord, writeRecord } from "../write-record.ts";
+import { removeRecord, writeRecord, writeRecords } from "../write-record.ts";
 import { carryAdmission, closureOf, readAdmission } from "./admission.ts";
 import { beginPool } from "./begin-pool.ts";
-import { nodeLedgerKey, readLedger } from "./ledger.ts";
+import { groupOf } from "./groups.ts";
+import { nodeLedgerKey, readLedger, readMakeable } from "./ledger.ts";
 import { readGoneNodes, WORD_MS } from "./node-gone.ts";
 import { parsePool } from "./parse.ts";
 import { planSoon } from "./plan-soon.ts";
@@ -90,17 +91,41 @@ async function writeNodes(
   const before = new Map(ledger.nodes.map((node) => [nodeIdentity(node), node]));
   const gone = ledger.nodes.filter((node) => !wanted.has(nodeIdentity(node)));
   const changed = found.flatMap((node) => changedItem(ctx, ledger.type, node, before.get(nodeIdentity(node))));
+  // Each of these leaves one machine less for the group to make.
+  const isThere = (node: NodeLedger | undefined) => node !== undefined && !node.gone;
+  const came = new Set(
+    groupOf(ctx, ledger.type) ? changed.filter((node) => isThere(node) && !isThere(before.get(node.sk))) : [],
+  );
   const writes = [
     ...gone.map((node) => () => removeRecord(ctx, node)),
-    ...changed.map((item) => async () => (await writeRecord(ctx, item)) !== undefined),
+    ...changed
+      .filter((item) => !came.has(item))
+      .map((item) => async () => (await writeRecord(ctx, item)) !== undefined),
   ];
-  let written = 0;
+  let written = await writeCame(ctx, ledger.type, [...came]);
   for (let first = 0; first < writes.length; first += AT_ONCE) {
     const results = await Promise.all(writes.slice(first, first + AT_ONCE).map((write) => write()));
     written += results.filter((isWritten) => isWritten).length;
   }
-  if (written < writes.length) ctx.log.info("capacity raced", { pool: ledger.type, items: writes.length - written });
+  const wantedWrites = writes.length + came.size;
+  if (written < wantedWrites) ctx.log.info("capacity raced", { pool: ledger.type, items: wantedWrites - written });
   return written > 0;
+}
+
+/**
+ * Writes machines that came together with `makeable`, of which nothing but its writer changes: a planner that has not
+ * seen them would give somebody else a machine in their place, of which the group makes one less now, and loses that
+ * write. Answers how many were written.
+ */
+async function writeCame(ctx: Context<"table">, type: string, nodes: readonly NodeLedger[]): Promise<number> {
+  let written = 0;
+  for (let first = 0; first < nodes.length; first += MOST_PUT_AT_ONCE - 1) {
+    const some = nodes.slice(first, first + MOST_PUT_AT_ONCE - 1);
+    // Nobody is given anything in one that cannot be read.
+    const makeable = await unlessUnreadable(ctx, () => readMakeable(ctx, type));
+    if (await writeRecords(ctx, makeable ? [makeable, ...some] : some)) written += some.length;
+  }
+  return written;
 }
 
 /** The ledger item as the cluster shows its machine now; nothing where it says that already. */

@@ -2,7 +2,9 @@ import type { Context, Item, Key } from "../context.ts";
 import type { Environment, Size } from "../environments/record.ts";
 import { instanceTypeOfPool } from "../fleet.ts";
 import { keyOfText, keyText, makeableKey, nodeIdentity, nodeKey, nodeNameOf, nodePartitions } from "../keys.ts";
+import { Conflict } from "../problem.ts";
 import { type Read, readEach } from "../readable.ts";
+import { groupOf } from "./groups.ts";
 import { parseMakeable, parseNodeLedger } from "./parse.ts";
 import {
   type Entry,
@@ -34,6 +36,28 @@ export async function readLedger(ctx: Context<"table">, pool: Pool): Promise<Led
   const others = readEach(ctx, makeable ? [makeable] : [], parseMakeable);
   const found = others.records[0] ?? emptyMakeable(type);
   return ledgerOf(pool, nodes.records, found, new Set([...nodes.unreadable, ...others.unreadable]));
+}
+
+/**
+ * The same for a plan. Where a group makes machines, what is left for it to make is known only from all items together:
+ * each machine that comes has `makeable` written with it (capacity.ts), so that an unpinned grant is written only where
+ * no machine came since these were read, and no machine is taken for free that one came for meanwhile. Throws `Conflict`
+ * where `makeable` was written while they were read.
+ */
+export async function readLedgerForPlan(ctx: Context<"table">, pool: Pool): Promise<Ledger> {
+  if (!groupOf(ctx, pool.type)) return readLedger(ctx, pool);
+  const key = makeableKey(pool.type);
+  const first = await ctx.table.get(key);
+  const ledger = await readLedger(ctx, pool);
+  const last = await ctx.table.get(key);
+  if (first?.writers[0] !== last?.writers[0]) throw new Conflict(keyText(key));
+  return ledger;
+}
+
+/** The ledger item of the machines still to be made. Throws `Unreadable`. */
+export async function readMakeable(ctx: Context<"table">, type: string): Promise<MakeableLedger> {
+  const item = await ctx.table.get(makeableKey(type));
+  return item ? parseMakeable(item) : emptyMakeable(type);
 }
 
 /** The ledger of this type; undefined while nobody has asked for it. */

@@ -12,7 +12,7 @@ import { writeAdvice } from "./advice.ts";
 import { beginPool } from "./begin-pool.ts";
 import { adviceOf, type Decision, decideGrants, headAfter } from "./decide.ts";
 import { refreshForecast } from "./forecast-items.ts";
-import { ledgerItemsOf, readLedger, readLedgerItems } from "./ledger.ts";
+import { ledgerItemsOf, readLedgerForPlan, readLedgerItems } from "./ledger.ts";
 import { readNamed } from "./named.ts";
 import { findPool, type Grant, type Ledger, type Pool, poolTypeOf } from "./record.ts";
 import { concerns, settle } from "./settle.ts";
@@ -78,7 +78,7 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
     if (early <= EARLY_MS && named.length === 0) await sendLook(ctx, key, { delayMs: 1000 });
     return;
   }
-  const before = await readLedger(ctx, pool);
+  const before = await readLedgerForPlan(ctx, pool);
   // After the ledger, though they may have been read before it: who had not taken its grant then may have taken it since.
   const { records } = await readNamed(ctx, named);
   const now = ctx.clock.now();

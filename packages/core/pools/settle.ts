@@ -29,7 +29,8 @@ export function concerns(pool: Pool, items: readonly LedgerItem[], record: Envir
     granted.some((entry) => !mayStillTake(entry, record)) ||
     held.some(
       (entry) => !holds(record, entry) || phaseOf(record) !== entry.phase || record.times.endsAt !== entry.endsAt,
-    )
+    ) ||
+    items.some((item) => item.kind === "makeable" && item.held.some(isOf) && record.run.machines.length > 0)
   );
 }
 

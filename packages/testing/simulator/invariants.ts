@@ -26,6 +26,8 @@ export interface WatchOptions {
   readonly measures?: boolean;
   /** Thousands have ended there: what is compared at every write leaves out those of whom nothing is left to do. */
   readonly isLarge?: boolean;
+  /** How many machines each pool may have that a group makes machines for, by type. */
+  readonly mostNodes?: ReadonlyMap<string, number>;
   /** Is told of everything that was written, before the watch itself judges it. */
   readonly also?: WatchedWrites;
 }
@@ -99,7 +101,7 @@ export function watch(
   onNew: (environment: Environment) => void,
   tell: (who: string, what: string) => void,
   calmness: Calmness,
-  { measures = false, isLarge = false, also }: WatchOptions = {},
+  { measures = false, isLarge = false, also, mostNodes = new Map() }: WatchOptions = {},
 ): Watch {
   const environments = new Map<string, Environment>();
   const wantedFirst = new Map<string, number>();
@@ -252,7 +254,19 @@ export function watch(
     const next = ledgers.pools().get(type);
     if (!next) return;
     const known = new Set([...(before?.granted ?? []), ...(before?.held ?? [])].map(({ id }) => id));
-    if (isClosed) for (const { id } of next.granted) if (!known.has(id)) grantedClosed.add(id);
+    const fresh = next.granted.filter(({ id }) => !known.has(id));
+    if (isClosed) for (const { id } of fresh) grantedClosed.add(id);
+    const most = mostNodes.get(type);
+    // What was too much before, as with a machine that comes back, is not this write's.
+    if (
+      most !== undefined &&
+      before &&
+      fresh.length > 0 &&
+      spareUnits(before, most) >= 0 &&
+      spareUnits(next, most) < 0
+    ) {
+      violated(`more of ${type} is given than its machines have, with those still to be made`);
+    }
     latency.wrotePool(before, next);
     for (const { name, units } of next.nodes) nodes.set(name, units);
     for (const environment of holding.values()) {
@@ -369,6 +383,20 @@ export function watch(
       },
     },
   };
+}
+
+/** What the machines of a pool have together, with those that its group may still make, less what is given of them. */
+function spareUnits({ type, nodes, granted, held }: PoolView, mostNodes: number): number {
+  const present = nodes.filter(({ gone }) => !gone);
+  const toMake = Math.max(0, mostNodes - present.length) * unitsPerNode(instanceTypeOfPool(type));
+  const unpinned = [...granted, ...held].flatMap(({ shares }) => shares).filter(({ node }) => node === null);
+  // Somebody whom the cluster put where another was granted something: they do not run there both.
+  const free = present.map((node) => Math.max(0, node.units - unitsIn([...node.granted, ...node.held])));
+  return toMake + free.reduce((sum, units) => sum + units, 0) - unitsIn(unpinned);
+}
+
+function unitsIn(shares: readonly { readonly units: number }[]): number {
+  return shares.reduce((sum, { units }) => sum + units, 0);
 }
 
 function isLedger(item: unknown): item is Pool | LedgerItem {

@@ -27,8 +27,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/planner.ts",
-        find: "const before = await readLedger(ctx, pool);",
-        replace: "const stale = await readNamed(ctx, named);\n  const before = await readLedger(ctx, pool);",
+        find: "const before = await readLedgerForPlan(ctx, pool);",
+        replace: "const stale = await readNamed(ctx, named);\n  const before = await readLedgerForPlan(ctx, pool);",
       },
       {
         file: "pools/planner.ts",
@@ -106,6 +106,56 @@ export const poolBugs: readonly PlantedBug[] = [
         find: "occupied: occupiedOn(ledger, usable),",
         replace:
           "occupied: occupiedOn({ ...ledger, held: ledger.held.filter(({ shares }) => shares[0]?.node) }, usable),",
+      },
+    ],
+  },
+  {
+    name: "a machine that comes unknown to who gives one still to be made",
+    caughtBy: {
+      file: "pools/unpinned.test.ts",
+      title: "a planner that has not seen the machine that came gives no second one beside it",
+    },
+    edits: [{ file: "pools/capacity.ts", find: "makeable ? [makeable, ...some] : some", replace: "[...some]" }],
+  },
+  {
+    name: "who waits for a machine read before the machines",
+    caughtBy: {
+      file: "pools/unpinned.test.ts",
+      title: "a planner that has not seen who waits for the machine that came does not give it to another",
+    },
+    edits: [
+      {
+        file: "pools/ledger.ts",
+        find: "if (first?.writers[0] !== last?.writers[0]) throw",
+        replace: "if (first?.kind !== last?.kind && first) throw",
+      },
+    ],
+  },
+  {
+    name: "an unpinned run held nowhere until it is ready",
+    caughtBy: {
+      file: "pools/unpinned.test.ts",
+      title: "who waited for a new machine holds the one that it is bound to before it is ready",
+    },
+    edits: [
+      {
+        file: "environments/preparing.ts",
+        find: "{ ...onItsMachines(moved, observed), looks: 0 }",
+        replace: "{ ...(observed.nodes.length < 0 ? onItsMachines(moved, observed) : moved), looks: 0 }",
+      },
+    ],
+  },
+  {
+    name: "a run blamed for a machine that the cluster gave to another",
+    caughtBy: {
+      file: "pools/unpinned.test.ts",
+      title: "whose machine the cluster gave to one that waited for a new one starts elsewhere, and neither is blamed",
+    },
+    edits: [
+      {
+        file: "pools/crowded.ts",
+        find: "othersOn(one, uid) + units > one.units",
+        replace: "othersOn(one, uid) + units > one.units * 9",
       },
     ],
   },

@@ -122,7 +122,9 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
   const volumes = memoryVolumes({ clock, isMounted, detach, snapshotMs, archiveMs, ...listed });
   const decideOne = around.decide ?? ((_, environment) => decideFate(sim, compute, environment));
   const decide = (environment: Environment) => decideOne(compute, environment);
-  const watched = watch({ table: memory, compute, volumes }, sim.time, decide, sim.tell, sim, around.watch);
+  const mostNodes = new Map((around.settings?.nodeGroups ?? []).map(({ pool, mostNodes: most }) => [pool, most]));
+  const judged = { mostNodes, ...around.watch };
+  const watched = watch({ table: memory, compute, volumes }, sim.time, decide, sim.tell, sim, judged);
   // Who waits is found late then, and granted late.
   if (late > 0) watched.latency.excuse();
   const settings = testSettings(around.settings);

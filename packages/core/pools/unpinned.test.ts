@@ -1,0 +1,141 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
+import type { NodeGroup, Stored, Table } from "../context.ts";
+import { createEnvironment } from "../environments/create.ts";
+import type { Environment } from "../environments/record.ts";
+import { requestCancel } from "../environments/requests.ts";
+import { keyText, makeableKey, poolKey } from "../keys.ts";
+import { refreshCapacity } from "./capacity.ts";
+import { reconcilePools } from "./planner.ts";
+
+const MINUTE = 60_000;
+const group: NodeGroup = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE, zones: [] };
+const look = keyText(poolKey("h100"));
+
+function joins(world: MemoryWorld, name: string): void {
+  const [node] = nodesOf({ h100: 1 });
+  if (node) world.compute.setNode({ ...node, name, uid: `uid-${name}`, providerId: `memory:///${name}` });
+}
+
+/** A submit of which no planner was told. */
+async function submit(world: MemoryWorld, owner: string): Promise<Environment> {
+  const submitted = await createEnvironment(world.as(owner), newEnvironment("job"));
+  for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
+  return submitted;
+}
+
+/** Has this planner plan for that job alone; its messages are lost. */
+async function plan(world: MemoryWorld, { pk, sk }: Environment, table: Table = world.table): Promise<void> {
+  const queue = { ...world.queue, send: async () => {} };
+  await reconcilePools({ ...world.ctx, table, queue }, [{ look, for: [keyText({ pk, sk })] }]);
+}
+
+/** The group's one machine joins, and a planner that has seen it gives it to that job. */
+async function joinsFor(world: MemoryWorld, job: Environment): Promise<void> {
+  joins(world, "made-1");
+  await refreshCapacity(world.ctx);
+  await plan(world, job);
+}
+
+/** A table that does this once: before the first put that is of this key, or the first read of a node's items. */
+function onceBefore(table: Table, at: "put" | "query", work: () => Promise<void>): Table {
+  let begun: Promise<void> | undefined;
+  const begin = (isIt: boolean) => {
+    if (isIt) begun ??= work();
+    return begun;
+  };
+  const isMakeable = ({ pk }: Pick<Stored, "pk">) => pk === makeableKey("h100").pk;
+  return {
+    ...table,
+    async put(item, options) {
+      await begin(at === "put" && isMakeable(item));
+      await table.put(item, options);
+    },
+    async query(query) {
+      await begin(at === "query" && "pk" in query && query.pk.startsWith("pool#h100#"));
+      return table.query(query);
+    },
+  };
+}
+
+const givenUnits = async ({ ctx }: MemoryWorld) =>
+  ((await viewPool(ctx, "h100"))?.granted ?? [])
+    .flatMap(({ shares }) => shares)
+    .reduce((sum, { units }) => sum + units, 0);
+
+test("a planner that has not seen the machine that came gives no second one beside it", async () => {
+  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
+  const [one, two] = [await submit(world, "alice"), await submit(world, "bob")];
+
+  await plan(
+    world,
+    one,
+    onceBefore(world.table, "put", () => joinsFor(world, two)),
+  );
+
+  expect(await givenUnits(world)).toBe(8);
+});
+
+test("a planner that has not seen who waits for the machine that came does not give it to another", async () => {
+  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
+  const [one, two] = [await submit(world, "alice"), await submit(world, "bob")];
+  const before = onceBefore(world.table, "query", async () => {
+    await plan(world, two);
+    joins(world, "made-1");
+    await refreshCapacity(world.ctx);
+  });
+
+  await plan(world, one, before);
+
+  expect(await givenUnits(world)).toBe(8);
+});
+
+/** Two machines come free at once, for one job that waits for a third and for one behind it. */
+async function bothFree(world: MemoryWorld): Promise<void> {
+  await world.advance(MINUTE);
+  joins(world, "made-1");
+  await world.advance(MINUTE);
+  for (const owner of ["alice", "bob", "unpinned", "behind"]) {
+    await createEnvironment(world.as(owner), newEnvironment("job"));
+    await world.advance(MINUTE);
+  }
+  expect((await world.read("unpinned", "job")).run.grant?.shares).toEqual([{ node: null, units: 8 }]);
+  await Promise.all(["alice", "bob"].map((owner) => requestCancel(world.as(owner), "job")));
+}
+
+const slowImages = {
+  nodes: nodesOf({ h100: 1 }),
+  settings: { nodeGroups: [{ ...group, mostNodes: 3 }] },
+  delays: { imageMs: 40_000 },
+};
+
+test("who waited for a new machine holds the one that it is bound to before it is ready", async () => {
+  const world = await memoryWorld(slowImages);
+
+  await bothFree(world);
+  await world.advance(20_000);
+
+  const { phase, run } = await world.read("unpinned", "job");
+  expect([phase, run.machines.map(({ name }) => name)]).toEqual(["preparing", ["h100-1"]]);
+  const held = (await viewPool(world.ctx, "h100"))?.held.map(({ uid, shares }) => [uid, shares[0]?.node]);
+  expect(held).toContainEqual([(await world.read("unpinned", "job")).uid, "h100-1"]);
+  expect((await world.read("behind", "job")).run.grant?.shares[0]?.node).toBe("made-1");
+});
+
+test("whose machine the cluster gave to one that waited for a new one starts elsewhere, and neither is blamed", async () => {
+  const world = await memoryWorld({ ...slowImages, signals: false });
+
+  await bothFree(world);
+  await world.advance(MINUTE);
+  const early = await world.read("behind", "job");
+  await world.advance(2 * MINUTE);
+
+  const { phase, run, placement, events } = await world.read("behind", "job");
+  expect([early.phase, early.run.grant?.shares[0]?.node]).toEqual(["preparing", "h100-1"]);
+  expect([phase, run.machines[0]?.name, placement.withdrawals]).toEqual(["active", "made-1", 0]);
+  expect(events.timeline.map(({ reason }) => reason)).toContain(
+    "Others were put on h100-1, which has no room left; waiting again",
+  );
+  expect((await viewPool(world.ctx, "h100"))?.setAside).toEqual([]);
+});
