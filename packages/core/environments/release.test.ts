@@ -85,12 +85,27 @@ describe("units and disk of what was begun", () => {
 
     await world.advance(26_000);
     const held = await world.read("alice", "one");
-    await world.advance(10_000);
+    await world.advance(20_000);
 
     expect(held).toMatchObject({ phase: "stopping", disk: { released: false }, run: { grant: { shares: [{}] } } });
     expect(held.end.waitsFor).toBe("Waits until nobody can start it any more");
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
     expect((await viewPool(world.ctx, "h100"))?.held).toEqual([]);
+  });
+
+  test("are given back no earlier where the clock of who looks next is 17 s ahead of the one before", async () => {
+    const { world } = await submitted({}, { refusesSecondStart: false });
+    await world.advance(1000);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(1000);
+
+    world.clock.step(17_000);
+    await world.advance(20_000);
+    const held = await world.read("alice", "one");
+    await world.advance(10_000);
+
+    expect(held).toMatchObject({ phase: "stopping", run: { grant: { shares: [{}] } } });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
   });
 
   test("are given back at once where it had been active for longer", async () => {
@@ -124,7 +139,7 @@ describe("units and disk of what was begun", () => {
     const wasLive = world.compute.isLive(uid, 1);
     await createEnvironment(world.as("bob"), newEnvironment("next"));
 
-    await world.advance(20_000);
+    await world.advance(30_000);
 
     expect(wasLive).toBe(true);
     expect(world.compute.isLive(uid, 1)).toBe(false);

@@ -1,10 +1,10 @@
 import type { Context } from "../context.ts";
 import type { Environment } from "./record.ts";
 
-/**
- * The step's budget, a call's time-out and a second more, and the clocks of two hosts (docs/architecture.md#claims).
- */
-const LATE_START_MS = 28_000;
+/** The step's budget, a call's time-out and a second more (docs/architecture.md#claims). */
+const LATE_START_MS = 26_000;
+/** How far the clocks of two hosts may be apart: one writes when the run left `preparing`, another one releases it. */
+const CLOCKS_MS = 17_000;
 
 /** The record of a run that is past `preparing`: who reads it from now on does not start it. */
 export function noStartFrom(environment: Environment, now: number): Environment {
@@ -21,5 +21,5 @@ export function releasableAt({ compute }: Context<"compute">, environment: Envir
   const {
     run: { applyingAt, noStartSince },
   } = environment;
-  return applyingAt === null || compute.refusesSecondStart ? now : (noStartSince ?? now) + LATE_START_MS;
+  return applyingAt === null || compute.refusesSecondStart ? now : (noStartSince ?? now) + LATE_START_MS + CLOCKS_MS;
 }

@@ -153,7 +153,7 @@ describe("stop and start", () => {
     const [old] = world.compute.history();
     await requestStop(alice, "one");
     await requestStart(alice, "one");
-    await world.advance(30_000);
+    await world.advance(45_000);
     const now = await world.read("alice", "one");
     await world.compute.apply({
       ...{ uid: first.uid, run: 1, key: "", name: "one", pool: "h100", instanceType: "p5.48xlarge", image: "" },

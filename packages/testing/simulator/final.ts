@@ -15,7 +15,7 @@ export interface Answered {
 }
 
 /** Where nothing goes wrong: how long a cancel may take, a command's grace and the release of what just began included. */
-const PROMPT_CANCEL_MS = 25_000 + 28_000;
+const PROMPT_CANCEL_MS = 25_000 + 43_000;
 /** Chains of looks merge: more messages than this about one record is a chain that multiplied. */
 const MOST_MESSAGES = 12;
 

@@ -88,6 +88,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 };
 /** No call may change the cluster for a life that ended so long ago: the step's budget, a call's time-out, the clocks. */
 const LATEST_CALL_MS = 20_000 + 5_000 + 4_000;
+/** Nobody who slept starts a run later than this after its record left `preparing`: the step's budget, a call's time-out. */
+const LATEST_START_MS = 26_000;
 /** The clocks of hosts differ by less than this. */
 const CLOCKS_MS = 2_000;
 /** Weighing every item costs a tenth of a schedule: so many are, and all that are left in the end (final.ts). */
@@ -106,8 +108,8 @@ export function watch(
   const environments = new Map<string, Environment>();
   const wantedFirst = new Map<string, number>();
   const endedAt = new Map<string, number>();
-  const lastApplied = new Map<string, number>();
-  const lastGone = new Map<string, number>();
+  /** When a run left `preparing`, or its grant began to be withdrawn. */
+  const leftAt = new Map<string, number>();
   /** When the commands of runs were seen to have exited, by run. */
   const exits = new Map<string, number>();
   const ledgers = ledgerWatch();
@@ -124,7 +126,6 @@ export function watch(
   /** Runs that gave back what they held. */
   const returned = new Set<string>();
   const callers: ((before: Environment | undefined, next: Environment) => void)[] = [];
-  let events = 0;
   let isClosed = false;
   const reached = newReached();
   const violations: string[] = [];
@@ -156,7 +157,11 @@ export function watch(
       machines.wroteEnvironment(before, next);
     }
     latency.wroteEnvironment(before, next);
-    if (before?.run.grant && !next.run.grant) checkReleased(before);
+    const isLeaving = next.phase !== "preparing" || next.run.withdrawing;
+    if (before?.phase === "preparing" && !before.run.withdrawing && isLeaving) {
+      leftAt.set(`${before.uid}-r${before.run.n}`, now());
+    }
+    if (before?.run.grant && !next.run.grant && !isLost) checkReleased(before);
     if (!before?.run.grant && holds) checkTaken(next);
     reached.wroteEnvironment(before, next);
     disks.wroteEnvironment(before, next);
@@ -193,13 +198,12 @@ export function watch(
     }
   }
 
-  /** The order of the end: nothing is given back while its compute is there, unless that came back meanwhile. */
-  function checkReleased(before: Environment): void {
-    const run = `${before.uid}-r${before.run.n}`;
-    // A worker that slept may make it again after it was seen gone: the looks after the end are for that.
-    const cameBack = (lastApplied.get(run) ?? 0) > (lastGone.get(run) ?? Number.POSITIVE_INFINITY);
-    if (compute.isLive(before.uid, before.run.n) && !cameBack)
-      violated(`${before.id} gave back capacity that is in use`);
+  /** The order of the end: nothing is given back while its compute is there, or while a worker that slept may make it again. */
+  function checkReleased({ id, uid, run: { n: run, applyingAt } }: Environment): void {
+    if (compute.isLive(uid, run)) violated(`${id} gave back capacity that is in use`);
+    const since = now() - (leftAt.get(`${uid}-r${run}`) ?? 0);
+    const isSafe = applyingAt === null || compute.refusesSecondStart || since >= LATEST_START_MS;
+    if (!isSafe) violated(`${id} gave back capacity ${Math.round(since)} ms after it could be started`);
   }
 
   /** A command that had exited by the end of its time ended in its own way. */
@@ -283,7 +287,6 @@ export function watch(
   }
 
   function applied(uid: string, run: number, existed: boolean, startedBefore: boolean): void {
-    lastApplied.set(`${uid}-r${run}`, ++events);
     const since = endedAt.get(uid);
     if (since !== undefined && now() - since > LATEST_CALL_MS) {
       violated(`compute was made for ${uid}, ${Math.round(now() - since)} ms after its end`);
@@ -378,7 +381,6 @@ export function watch(
         if (seen?.endedAt && seen.exitCode !== null) exits.set(name, seen.endedAt);
         // Somebody else removed it, and whoever had seen it end may not have heard the answer.
         if (!seen && environments.get(uid)?.run.removedAt === null) exits.delete(name);
-        if (!seen && environments.get(uid)?.phase === "stopping") lastGone.set(name, ++events);
         return seen;
       },
     },

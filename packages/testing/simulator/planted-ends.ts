@@ -63,7 +63,15 @@ export const endBugs: readonly PlantedBug[] = [
       file: "environments/release.test.ts",
       title: "are given back no earlier than 26 s after it left preparing",
     },
-    edits: [{ file: "environments/release.ts", find: "LATE_START_MS = 28_000", replace: "LATE_START_MS = 0" }],
+    edits: [{ file: "environments/release.ts", find: "LATE_START_MS = 26_000", replace: "LATE_START_MS = 0" }],
+  },
+  {
+    name: "release by a clock that is ahead",
+    caughtBy: {
+      file: "environments/release.test.ts",
+      title: "are given back no earlier where the clock of who looks next is 17 s ahead of the one before",
+    },
+    edits: [{ file: "environments/release.ts", find: "CLOCKS_MS = 17_000", replace: "CLOCKS_MS = 2_000" }],
   },
   {
     name: "expired where the run had completed",
