@@ -62,6 +62,24 @@ test("somebody else's write in between is read and not overwritten", async () =>
   expect(after.requests.list).toMatchObject([{ kind: "extend", status: "requested", extraMs: 3_600_000 }]);
 });
 
+test("a signal whose look lost every write is looked at again a second later", async () => {
+  const world = await memoryWorld();
+  const { uid, pk, sk } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, { kind: "exits", code: 0, afterMs: 60_000 });
+  await world.advance(59_000);
+  const lost = async () => {
+    throw new Conflict("one");
+  };
+  const always = { ...world.ctx, table: { ...world.table, put: lost } };
+  world.clock.advance(2_000);
+  world.compute.takeChanged();
+
+  await reconcile(always, { look: `${pk}|${sk}`, hint: true });
+  await world.advance(10_000);
+
+  expect((await world.read("alice", "one")).phase).toBe("completed");
+});
+
 test("a worker that slept for more than 20 s after its read changes nothing in the cluster", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));

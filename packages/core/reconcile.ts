@@ -34,7 +34,12 @@ export async function reconcile(ctx: WorkerContext, message: Look): Promise<void
   for (let left = TRIES; left > 0; left--) {
     if ((await lookOnce(ctx, key, message, left === 1)) === "over") return;
   }
-  await sendLook(ctx, key, { delayMs: 1000, ...(message.for && { for: message.for }) });
+  // As it came: what nobody is due to look at is looked at only because it is a hint.
+  await sendLook(ctx, key, {
+    delayMs: 1000,
+    ...(message.for && { for: message.for }),
+    ...(message.hint && { isHint: true }),
+  });
 }
 
 const TRIES = 3;

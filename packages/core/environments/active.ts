@@ -42,7 +42,9 @@ export async function stepActive(ctx: WorkerContext, read: Environment, now: num
   const toDo = await stepAccess(ctx, warned, observed, now);
   const extensionAt = nextExtensionAt(warned);
   if (toDo) return noLaterThan(toDo, extensionAt);
-  const next = [nextWarningAt(endsAt, now), now + EVERY_MS, nextGuestAt(warned), nextCopyAt(warned, now), extensionAt];
+  const resizeAt = warned.run.resizing?.nextAt ?? NEVER;
+  const further = [nextGuestAt(warned), nextCopyAt(warned, now), extensionAt, resizeAt];
+  const next = [nextWarningAt(endsAt, now), now + EVERY_MS, ...further];
   return until(warned, Math.min(...next), "active");
 }
 

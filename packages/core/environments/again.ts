@@ -40,6 +40,7 @@ export function queueAgain(environment: Environment, now: number, { size, receiv
       ports: [],
       limits: null,
       resized: null,
+      resizing: undefined,
       straysAt: now + STRAYS_MS[0],
     },
     starts: environment.starts + 1,

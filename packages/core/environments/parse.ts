@@ -147,6 +147,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
   run: {
     n: ordinal,
     resized: orNull(resources),
+    resizing: optional(shape<NonNullable<RunState["resizing"]>>({ tries: ordinal, nextAt: number })),
     error: orNull(text),
     preparingAt: moment,
     startedAt: moment,

@@ -132,6 +132,8 @@ export interface RunState {
   readonly n: number;
   /** What its latest run was given. */
   readonly resized: Resources | null;
+  /** How often the limits that are wanted now were refused, and when they are tried again. */
+  readonly resizing?: { readonly tries: number; readonly nextAt: number } | undefined;
   /** Why its latest run ended by itself, where it may be started again (docs/apis/common.md#phases-and-words). */
   readonly error: string | null;
   readonly preparingAt: number | null;

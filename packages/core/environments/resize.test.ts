@@ -85,7 +85,31 @@ test("limits that cannot be changed now are not given up sooner because of signa
   const meanwhile = await world.read("alice", "one");
   await world.advance(10_000);
 
-  expect(meanwhile).toMatchObject({ attempts: 1, resources: large, requests: { list: [{ status: "requested" }] } });
+  expect(meanwhile).toMatchObject({
+    run: { resizing: { tries: 1 } },
+    resources: large,
+    requests: { list: [{ status: "requested" }] },
+  });
+  expect((await world.read("alice", "one")).requests.list).toMatchObject([{ status: "done" }]);
+});
+
+test("limits are tried as often where something else had failed before they were asked for", async () => {
+  const { world, alice } = await activeWorld();
+  const { pk, sk } = await requestResize(alice, "one", large);
+  const away = async () => {
+    throw new Error("away");
+  };
+  const unseeing = { ...world.ctx, compute: { ...world.compute, observe: away } };
+  for (let n = 0; n < 3; n++) {
+    await reconcile(unseeing, { look: `${pk}|${sk}` });
+    world.clock.advance(10_000);
+  }
+  const refusing = { ...world.ctx, compute: { ...world.compute, resize: away } };
+
+  await reconcile(refusing, { look: `${pk}|${sk}`, hint: true });
+
+  expect((await world.read("alice", "one")).requests.list).toMatchObject([{ kind: "resize", status: "requested" }]);
+  await world.advance(10_000);
   expect((await world.read("alice", "one")).requests.list).toMatchObject([{ status: "done" }]);
 });
 

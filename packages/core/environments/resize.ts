@@ -20,7 +20,8 @@ export async function requestResize(
       throw new Problem("invalid", `${ctx.noun} ${id} cannot have more than its share of the machine`);
     }
     if (sameResources(environment.resources, resources)) return environment;
-    const asked = { ...addAction(environment, { kind: "resize", at: now, noun: ctx.noun, writer: token }), resources };
+    const added = addAction(environment, { kind: "resize", at: now, noun: ctx.noun, writer: token });
+    const asked = { ...added, resources, run: { ...environment.run, resizing: undefined } };
     return isMade(environment) ? asked : closeActions(asked, ["resize"], now);
   });
 }

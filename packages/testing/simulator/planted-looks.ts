@@ -3,6 +3,28 @@ import type { PlantedBug } from "./plant.ts";
 /** Mistakes in how looks are taken, and in the sweep that repeats them. */
 export const lookBugs: readonly PlantedBug[] = [
   {
+    name: "a hint that lost its writes is sent as an ordinary look",
+    caughtBy: {
+      file: "reconcile.test.ts",
+      title: "a signal whose look lost every write is looked at again a second later",
+    },
+    edits: [{ file: "reconcile.ts", find: "...(message.hint && { isHint: true }),", replace: "" }],
+  },
+  {
+    name: "limits given up by a signal",
+    caughtBy: {
+      file: "environments/resize.test.ts",
+      title: "limits that cannot be changed now are not given up sooner because of signals",
+    },
+    edits: [
+      {
+        file: "environments/resize-run.ts",
+        find: "  if (resizing && now < resizing.nextAt) return undefined;\n",
+        replace: "",
+      },
+    ],
+  },
+  {
     name: "a conflict acknowledged",
     edits: [{ file: "reconcile.ts", find: 'if (!record) return "again";', replace: 'if (!record) return "over";' }],
   },
