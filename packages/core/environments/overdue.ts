@@ -2,12 +2,14 @@ import { findPool } from "../pools/record.ts";
 import { Unreadable } from "../unreadable.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { endAttempt } from "./backup.ts";
-import { ALARM_MS, type Deadline, deadlineOf } from "./deadlines.ts";
+import { ALARM_MS, type Deadline, deadlineOf, type Limits } from "./deadlines.ts";
 import { endByLimit } from "./fail.ts";
 import { changed } from "./pace.ts";
 import { endInQueue, giveUp } from "./queued.ts";
 import type { EndPhase, Environment } from "./record.ts";
 import { addEntry } from "./timeline.ts";
+
+const HOUR_MS = 3_600_000;
 
 /**
  * What is to be done because a limit has passed; undefined: none has. Asked before any call to the world, so that
@@ -36,20 +38,32 @@ async function passedDeadline(
   const first = deadlineOf(environment, ctx.settings);
   const isPassed = (one: Deadline | undefined) => (one && now >= one.at ? one : undefined);
   const isOfQueue = isPassed(first) && environment.phase === "queued" && first?.outcome === "cancelled";
-  if (!isOfQueue || !(await keepsPlace(ctx, environment))) return isPassed(first);
-  return isPassed(deadlineOf(environment, ctx.settings, true));
+  const kept = isOfQueue && (await keptPlace(ctx, environment));
+  if (!kept) return isPassed(first);
+  const others = isPassed(deadlineOf(environment, ctx.settings, true));
+  return others ?? (kept === "first" ? isPassed(firstInLineLimit(environment, ctx.settings)) : undefined);
 }
 
-/** Nobody leaves the queue while the operator has closed the pool, nor who has its reserved start or was granted. */
-async function keepsPlace(ctx: WorkerContext, { size, uid }: Environment): Promise<boolean> {
+/**
+ * Nobody leaves the queue while the operator has closed the pool. Who has its reserved start or was granted is about to
+ * get what it waits for, and may wait as long again: that start may move for ever.
+ */
+async function keptPlace(ctx: WorkerContext, { size, uid }: Environment): Promise<"closed" | "first" | undefined> {
   try {
     const pool = await findPool(ctx, size.pool);
-    return pool !== undefined && (pool.head?.uid === uid || pool.closed !== null || Object.hasOwn(pool.offered, uid));
+    if (pool?.closed) return "closed";
+    return pool && (pool.head?.uid === uid || Object.hasOwn(pool.offered, uid)) ? "first" : undefined;
   } catch (error) {
     // Only a newer version can read the ledger that it wrote, so the end of this wait is left to that version.
-    if (error instanceof Unreadable) return error.isNewer;
+    if (error instanceof Unreadable) return error.isNewer ? "closed" : undefined;
     throw error;
   }
+}
+
+function firstInLineLimit({ queuedAt }: Environment, { maxQueueHours }: Limits): Deadline {
+  const hours = 2 * maxQueueHours;
+  const reason = `Waited in the queue for ${hours} hours, at last as the first in line`;
+  return { at: queuedAt + hours * HOUR_MS, outcome: "cancelled", reason };
 }
 
 function mayStop({ policy }: Environment, outcome: EndPhase): boolean {

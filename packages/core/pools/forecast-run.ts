@@ -3,7 +3,7 @@ import type { ExpectedEnds } from "./expected-ends.ts";
 import { type WaitingOwners, waitingOwners } from "./forecast-order.ts";
 import type { ForecastPool, Occupant } from "./forecast-pool.ts";
 import type { FreeUnits, Need } from "./free-units.ts";
-import { REMOVAL_MS, type Reservation } from "./future.ts";
+import { goneAt, type Reservation } from "./future.ts";
 import { passes } from "./plan.ts";
 
 export interface RunOptions {
@@ -78,7 +78,7 @@ function begun(pool: ForecastPool, expected: ExpectedEnds, options: RunOptions):
     const took = options.tookMs(owner, wantedMs, options.now - startedAt);
     const isOver = endsAt <= options.now;
     if (shares.length === 0) continue;
-    ending.push(index, isOver ? options.now + REMOVAL_MS : Math.max(options.now, startedAt + took));
+    ending.push(index, isOver ? goneAt(endsAt, options.now) : Math.max(options.now, startedAt + took));
   }
   return {
     ...{ pool, options, free, ending, began: [] },

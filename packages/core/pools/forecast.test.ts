@@ -148,10 +148,12 @@ describe("an estimate", () => {
   test("counts how long capacity is kept beyond the end, but not for who has it no longer", () => {
     const durations = { ...endsAt(1), overMs: 5 * MINUTE };
     const pool = poolWith({ occupied: [held("n1", 8, NOW + HOUR)], waiting: [waiting("a", 8)] });
-    const over = poolWith({ occupied: [held("n1", 8, NOW - HOUR)], waiting: [waiting("a", 8)] });
+    const over = poolWith({ occupied: [held("n1", 8, NOW - 10_000)], waiting: [waiting("a", 8)] });
+    const long = poolWith({ occupied: [held("n1", 8, NOW - HOUR)], waiting: [waiting("a", 8)] });
 
     expect(startsOf(pool, { durations }).get("a")).toBe(NOW + HOUR + 5 * MINUTE);
     expect(startsOf(over, { durations }).get("a")).toBe(NOW + 30_000);
+    expect(startsOf(long, { durations }).get("a")).toBe(NOW + HOUR);
   });
 
   test("lets nobody pass who would delay the head by what it wants, though it may end earlier", () => {

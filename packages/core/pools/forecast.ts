@@ -6,6 +6,7 @@ import { expectedEnds } from "./expected-ends.ts";
 import { type ForecastPool, poolOf, withArrivals } from "./forecast-pool.ts";
 import { type Run, type RunOptions, runForward } from "./forecast-run.ts";
 import type { Need } from "./free-units.ts";
+import { goneAt } from "./future.ts";
 import type { PlanInput } from "./plan.ts";
 
 export interface ForecastInput {
@@ -61,7 +62,10 @@ export function forecast(input: ForecastInput): Forecast {
   const begun = clock.monotonic();
   const pool = poolOf(plan);
   const ends = expectedEnds(pool.zones, pool.free);
-  for (const { shares, endsAt } of pool.occupants) for (const [node, units] of shares) ends.add(node, units, endsAt);
+  for (const { shares, endsAt } of pool.occupants) {
+    const at = endsAt <= plan.now ? goneAt(endsAt, plan.now) : endsAt;
+    for (const [node, units] of shares) ends.add(node, units, at);
+  }
   const runOf = (run: number, arrivals: Arrivals, asked: readonly Need[]) => {
     const until = begun + (budgetMs * (run + 1)) / (runs + ROOM_RUNS);
     const isOver = () => clock.monotonic() > until;

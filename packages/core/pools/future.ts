@@ -23,6 +23,14 @@ export interface Reservation {
 /** Somebody whose time is over is being removed: assume half a minute. */
 export const REMOVAL_MS = 30_000;
 
+/**
+ * When somebody is believed to be gone whose time ends then. What is removed for longer than usual, as on a machine that
+ * does not answer, is believed to take as long again: an estimate would promise the next half a minute for hours.
+ */
+export function goneAt(endsAt: number, now: number): number {
+  return Math.max(endsAt, now + Math.max(REMOVAL_MS, now - endsAt));
+}
+
 /** When its time is over. One that waits for a machine has not begun. */
 export function endOf({ shares, endsAt, at, size }: Occupied, { startupMs }: Pick<PlanInput, "startupMs">): number {
   const starting = shares.some((share) => share.node === null) ? startupMs : 0;
@@ -39,7 +47,7 @@ export function releasesOf(
   const indexes = new Map(nodes.map((node, index) => [node.name, index]));
   const releases: Release[] = [];
   for (const one of occupied) {
-    const at = Math.max(endOf(one, input), input.now + REMOVAL_MS);
+    const at = goneAt(endOf(one, input), input.now);
     for (const share of one.shares) {
       const index = share.node === null ? unpinned.get(share) : indexes.get(share.node);
       if (index !== undefined) releases.push({ at, node: index, units: share.units });

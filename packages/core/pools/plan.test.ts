@@ -283,10 +283,14 @@ describe("what those who wait are told", () => {
     expect(places.map((place) => place.uid)).toEqual(["a1", "b1", "a2", "a3"]);
   });
 
-  test("one whose time is over is expected to be gone soon, not in the past", () => {
-    const { places } = planOf({ nodes: [node("n1")], occupied: [held("x", "n1", 8, -1)], waiting: [waiting("a", 8)] });
+  test("one whose time is just over is expected to be gone soon, one that stays for long as much later again", () => {
+    const startAfter = (hoursOver: number) => {
+      const occupied = [held("x", "n1", 8, -hoursOver)];
+      return planOf({ nodes: [node("n1")], occupied, waiting: [waiting("a", 8)] }).places[0]?.startsAt;
+    };
 
-    expect(places[0]?.startsAt).toBe(NOW + 30_000);
+    expect([startAfter(0), startAfter(1 / 360)]).toEqual([NOW + 30_000, NOW + 30_000]);
+    expect([startAfter(1), startAfter(6)]).toEqual([NOW + HOUR, NOW + 6 * HOUR]);
   });
 
   test("without nodes there is no start to promise", () => {

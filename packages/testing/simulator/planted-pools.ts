@@ -160,6 +160,34 @@ export const poolBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "who stays past its end promised to be gone at once",
+    caughtBy: {
+      file: "pools/plan.test.ts",
+      title: "one whose time is just over is expected to be gone soon, one that stays for long as much later again",
+    },
+    edits: [
+      {
+        file: "pools/future.ts",
+        find: "Math.max(REMOVAL_MS, now - endsAt)",
+        replace: "REMOVAL_MS",
+      },
+    ],
+  },
+  {
+    name: "the first in line waits without a limit",
+    caughtBy: {
+      file: "environments/queue-limit.test.ts",
+      title: "whoever is first in line and whose start moves on and on is cancelled after twice the limit of the queue",
+    },
+    edits: [
+      {
+        file: "environments/overdue.ts",
+        find: "const hours = 2 * maxQueueHours;",
+        replace: "const hours = 2_000 * maxQueueHours;",
+      },
+    ],
+  },
+  {
     name: "a grant of several machines written item by item",
     caughtBy: { file: "pools/write-ledger.test.ts", title: "grants several machines all or none" },
     edits: [

@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { pauseAdmission } from "../pools/admission.ts";
+import { createEnvironment } from "./create.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+/** Alice has the one machine for days; Bob is the first in line. */
+async function firstInLine() {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { maxQueueHours: 1 } });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 72 }));
+  await world.advance(MINUTE);
+  await createEnvironment(world.as("bob"), newEnvironment("next"));
+  return world;
+}
+
+test("whoever is first in line and whose start moves on and on is cancelled after twice the limit of the queue", async () => {
+  const world = await firstInLine();
+
+  await world.advance(2 * HOUR - MINUTE);
+  const before = await world.read("bob", "next");
+  await world.advance(10 * MINUTE);
+
+  const reason = "Waited in the queue for 2 hours, at last as the first in line";
+  expect(before.phase).toBe("queued");
+  expect(await world.read("bob", "next")).toMatchObject({ phase: "cancelled", reason });
+});
+
+test("while the operator has closed the pool nobody is cancelled, first in line or not", async () => {
+  const world = await firstInLine();
+  await pauseAdmission(world.ctx, true);
+
+  await world.advance(3 * HOUR);
+
+  expect((await world.read("bob", "next")).phase).toBe("queued");
+});
