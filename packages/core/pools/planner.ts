@@ -83,7 +83,7 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
   const { records } = await readNamed(ctx, named);
   const now = ctx.clock.now();
   const { ledger, known, compared } = await settle(ctx, before, records, now);
-  const decided = await decideGrants(ctx, ledger, records, returnedBetween(before, ledger), now);
+  const decided = await decideGrants(ctx, ledger, records, returnedBetween(before, ledger, known), now);
   const written = await writeLedger(ctx, before, decided.ledger);
   const advice = adviceOf(pool, decided, now);
   const head = await writeHead(ctx, pool, (newest) => ({
@@ -148,7 +148,8 @@ async function isNews(ctx: PlannerContext, pool: Pool, named: readonly string[])
 
 /**
  * The head is written over what another planner says of the same moment: it is advice. What an operator, or a listing of
- * the machines, has written there meanwhile stays.
+ * the machines, has written there meanwhile stays. Not by `changeRecord`: the first write goes on from the head that the
+ * plan began with, and a planner that is always slower ends its look with a conflict instead of a request's answer.
  */
 async function writeHead(ctx: PlannerContext, read: Pool, decide: (newest: Pool) => Pool): Promise<Pool> {
   let newest = read;

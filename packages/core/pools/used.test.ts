@@ -51,6 +51,22 @@ test("what was used halves in a day, and is nobody's after a month", async () =>
   expect(await hoursAt(-HOUR)).toBeCloseTo(16);
 });
 
+test.each([
+  ["given back because nothing bound it is", 80_000, "active"],
+  ["whose job failed because nothing ever bound it are", 6 * MINUTE, "failed"],
+])("nobody is charged for what was tried: units %s no use and no duration", async (_, ms, phase) => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 4 }) });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, { kind: "neverBinds", reason: "0/4 nodes are available" });
+  await world.advance(MINUTE);
+  if (phase === "active") world.compute.program(uid, { kind: "lives" });
+
+  await world.advance(ms);
+
+  expect((await world.read("alice", "one")).phase).toBe(phase);
+  expect(world.table.all().filter(({ kind }) => kind === "used")).toEqual([]);
+});
+
 test("several holdings that come back at once are added to what was used before", async () => {
   const { ctx, clock } = await memoryWorld();
   const [alice, now] = [actorOf("alice").uid, clock.now()];

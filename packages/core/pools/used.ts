@@ -1,4 +1,5 @@
 import type { Context, Item, Stored } from "../context.ts";
+import type { Environment } from "../environments/record.ts";
 import { usedKey } from "../keys.ts";
 import { addDurations, addRun, type Durations, readDurations } from "./durations.ts";
 import type { Holding, Ledger } from "./record.ts";
@@ -68,15 +69,30 @@ export async function readRuns(ctx: Context<"table">, type: string): Promise<Dur
   return addDurations(items.map((item) => readDurations(item.runs)));
 }
 
-/** Without a condition, once the ledger is written that lets the holdings go. */
+/**
+ * Without a condition, once the ledger is written that lets the holdings go: it only breaks ties, so a lost or a doubled
+ * addition does no harm.
+ */
 export async function writeUsed(ctx: Context<"table">, { changed }: Used): Promise<void> {
   await Promise.all(changed.map((item) => ctx.table.put(item)));
 }
 
-/** Those whose capacity came back between the two. */
-export function returnedBetween(before: Pick<Ledger, "held">, after: Pick<Ledger, "held">): Holding[] {
+/**
+ * Those whose capacity came back between the two, but for what was only tried: nobody is charged for a machine on which
+ * nothing could be started, and such a wait says nothing of how long jobs take. `known`: records by their keys.
+ */
+export function returnedBetween(
+  before: Pick<Ledger, "held">,
+  after: Pick<Ledger, "held">,
+  known: ReadonlyMap<string, Environment>,
+): Holding[] {
   const kept = new Set(after.held.map(({ id }) => id));
-  return before.held.filter(({ id }) => !kept.has(id));
+  return before.held.filter((one) => !kept.has(one.id) && !wasOnlyTried(one, known.get(one.key)));
+}
+
+function wasOnlyTried({ uid, run: n }: Holding, record: Environment | undefined): boolean {
+  if (record?.uid !== uid) return false;
+  return record.placement.withdrawn?.run === n || (record.run.n === n && record.run.withdrawing);
 }
 
 function withRunAt(now: number) {

@@ -160,6 +160,21 @@ export const poolBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "an owner is charged for a machine on which nothing could start",
+    caughtBy: {
+      file: "pools/used.test.ts",
+      title:
+        "nobody is charged for what was tried: units given back because nothing bound it is no use and no duration",
+    },
+    edits: [
+      {
+        file: "pools/used.ts",
+        find: "return record.placement.withdrawn?.run === n ||",
+        replace: "return",
+      },
+    ],
+  },
+  {
     name: "who stays past its end promised to be gone at once",
     caughtBy: {
       file: "pools/plan.test.ts",
