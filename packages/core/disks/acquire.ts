@@ -40,7 +40,10 @@ async function diskNamed(ctx: UserContext<"table">, name: string): Promise<Disk 
 
 const TRIES = 3;
 
-/** The lease of a submit. Lost to another one, the environment becomes invisible and the answer is a conflict. */
+/**
+ * The lease of a submit. Lost to another one, the environment becomes invisible and the answer is a conflict. Not by
+ * `changeRecord`: the first write goes on from the disk that was proposed, and what it decides may be another record's.
+ */
 export async function writeLease(
   ctx: Context<"table">,
   proposed: ProposedLease,

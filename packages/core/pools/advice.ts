@@ -37,6 +37,7 @@ export async function writeAdvice(
     [...byDigit].map(async ([digit, entries]) => {
       const { complete } = advice;
       const item = { ...planKey(pool.type, digit), writers: [], kind: "plan", at: now, complete, entries };
+      // Without a condition: advice decides nothing, and the next plan writes it again.
       await ctx.table.put(item);
     }),
   );

@@ -216,7 +216,8 @@ function inputOf(ctx: PlannerContext, { ledger, used }: Outset, waiting: readonl
 }
 
 /**
- * Who occupies what. What was granted on machines still to be made counts on the newest machine that has room for it, as
+ * Who occupies what, for the plan alone: the ledger keeps its shares as they are. What was granted on machines still to be
+ * made counts on the newest machine that has room for it, as
  * the cluster may have put it there, or put it there next; only where none has, on one still to be made.
  */
 function occupiedOn({ held, granted }: Ledger, usable: readonly NodeLedger[]): Occupied[] {

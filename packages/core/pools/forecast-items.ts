@@ -77,6 +77,7 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const standing = standingOf(plan, planned, found, factor);
   const whole = { ...stored, ...forecastKey(type, null), standing, arrivals: toStored(arrivals) };
   const apart = { ...stored, ...forecastStartsKey(type), starts: known.starts };
+  // Without a condition: a forecast decides nothing, and the next one is 10 s away.
   await Promise.all([...written, whole, ...(known === starts ? [] : [apart])].map((item) => ctx.table.put(item)));
   return undefined;
 }

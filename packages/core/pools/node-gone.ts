@@ -44,6 +44,7 @@ export async function declareNodeGone(ctx: UserContext<"table" | "queue">, name:
   const key = nodeGoneKey(found.machine.uid);
   const ttl = Math.ceil((now + WORD_MS) / 1000);
   const word: GoneNode = { ...key, writers: [], kind: "node-gone", node: name, at: now, ttl };
+  // Without a condition: the operator's newest word holds, and all that it says is the time.
   await ctx.table.put(word);
   if (node) await markGone(ctx, node, now);
   const runs = found.runs.flatMap((text) => keyOfText(text) ?? []);

@@ -65,11 +65,12 @@ function itemsAfter(before: Ledger, after: Ledger): (item: LedgerItem) => Ledger
   return (item) => {
     const key = keyText(item);
     const here = new Set([...item.granted, ...item.held].map(({ grant }) => grant));
-    const belongs = ({ id }: Grant) => here.has(id) || !earlier.get(id)?.items.includes(key);
+    // It was read here, or comes here now. One that its items named here and that was not, another writer has dropped.
+    const isRightHere = ({ id }: Grant) => here.has(id) || !earlier.get(id)?.items.includes(key);
     return {
       ...item,
-      granted: (granted.get(key) ?? []).filter(belongs).map(entryOf),
-      held: (held.get(key) ?? []).filter(belongs).map(heldEntryOf),
+      granted: (granted.get(key) ?? []).filter(isRightHere).map(entryOf),
+      held: (held.get(key) ?? []).filter(isRightHere).map(heldEntryOf),
     };
   };
 }

@@ -18,7 +18,8 @@ export type DelivererContext = Context<"table" | "queue" | "sealer" | "fetch">;
 
 /**
  * One look at a delivery: at most one attempt, claimed first, since a post cannot be taken back
- * (docs/architecture.md#claims). Throws only when the table cannot be reached.
+ * (docs/architecture.md#claims). Throws only when the table cannot be reached. A write that was lost begins the look
+ * again, as in reconcile.ts: what `changeRecord` would decide again is whether to post.
  */
 export async function deliver(ctx: DelivererContext, message: Look, bodyOf: BodyOf): Promise<void> {
   const key = keyOfText(message.look);

@@ -122,9 +122,10 @@ export function watch(
   const holding = new Map<string, Environment>();
   const living = new Map<string, Environment>();
   let puts = 0;
-  const forced = new Set<string>();
-  /** Runs that gave back what they held. */
-  const returned = new Set<string>();
+  /** Environments whose records the operator ended by force, as nobody could read them. */
+  const endedByForce = new Set<string>();
+  /** Runs whose records once named a grant and then none: what they held went back. */
+  const gaveBack = new Set<string>();
   const callers: ((before: Environment | undefined, next: Environment) => void)[] = [];
   let isClosed = false;
   const reached = newReached();
@@ -138,11 +139,12 @@ export function watch(
     environments.set(next.uid, next);
     // What it was is lost: what the operator ended by force is judged from there on.
     const isLost = before !== undefined && isForced(next) && !isForced(before);
-    if (isLost) forced.add(next.uid);
-    if (before?.run.grant && !next.run.grant) returned.add(`${before.uid}-r${before.run.n}`);
+    if (isLost) endedByForce.add(next.uid);
+    if (before?.run.grant && !next.run.grant) gaveBack.add(`${before.uid}-r${before.run.n}`);
     // Force takes what a ledger still names for the worse. A planner that had read that it was given back drops it.
-    const holds = next.run.grant !== null && !(forced.has(next.uid) && returned.has(`${next.uid}-r${next.run.n}`));
-    keep(holding, next, holds);
+    const mayBeDropped = endedByForce.has(next.uid) && gaveBack.has(`${next.uid}-r${next.run.n}`);
+    const mustBeInLedger = next.run.grant !== null && !mayBeDropped;
+    keep(holding, next, mustBeInLedger);
     keep(living, next, !isEnded(next) || next.dueAt !== undefined);
     also?.wroteEnvironment(before, next);
     if (!known) {
@@ -162,7 +164,7 @@ export function watch(
       leftAt.set(`${before.uid}-r${before.run.n}`, now());
     }
     if (before?.run.grant && !next.run.grant && !isLost) checkReleased(before);
-    if (!before?.run.grant && holds) checkTaken(next);
+    if (!before?.run.grant && mustBeInLedger) checkTaken(next);
     reached.wroteEnvironment(before, next);
     disks.wroteEnvironment(before, next);
     // Of a record that lost its run nobody knows which one it was at, unless a ledger does.
@@ -325,7 +327,7 @@ export function watch(
     clocksMs,
     latency,
     wantedFirst: (uid) => wantedFirst.get(uid),
-    isForced: (uid) => forced.has(uid),
+    isForced: (uid) => endedByForce.has(uid),
     whenWritten: (call) => void callers.push(call),
     damaged: latency.unreadable,
     mended: (item) => {
