@@ -2,7 +2,7 @@ import type { Compute, Item, Stored, Table, Volumes } from "#core/context.ts";
 import type { Disk } from "#core/disks/record.ts";
 import { type Environment, isEnded } from "#core/environments/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
-import type { LedgerItem, Pool } from "#core/pools/record.ts";
+import type { Grant, LedgerItem, Pool } from "#core/pools/record.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { MemoryTable } from "../memory-table.ts";
 import type { MemoryVolumes } from "../memory-volumes.ts";
@@ -268,8 +268,8 @@ export function watch(
       most !== undefined &&
       before &&
       fresh.length > 0 &&
-      spareUnits(before, most) >= 0 &&
-      spareUnits(next, most) < 0
+      spareUnits(before, most, mayUse) >= 0 &&
+      spareUnits(next, most, mayUse) < 0
     ) {
       violated(`more of ${type} is given than its machines have, with those still to be made`);
     }
@@ -281,6 +281,13 @@ export function watch(
         violated(`the ledger forgot ${environment.id}, which holds capacity`);
       }
     }
+  }
+
+  /** Whoever gave back may be named until its item is written: what one plan drops and gives lies in several items. */
+  function mayUse({ uid, run: n }: Pick<Grant, "uid" | "run">): boolean {
+    const environment = environments.get(uid);
+    if (environment?.run.n !== n) return false;
+    return environment.run.grant !== null || environment.phase === "queued";
   }
 
   function wroteDisk(next: Disk): void {
@@ -390,12 +397,17 @@ export function watch(
 }
 
 /** What the machines of a pool have together, with those that its group may still make, less what is given of them. */
-function spareUnits({ type, nodes, granted, held }: PoolView, mostNodes: number): number {
+function spareUnits(
+  { type, nodes, granted, held }: PoolView,
+  mostNodes: number,
+  mayUse: (entry: Pick<Grant, "uid" | "run">) => boolean,
+): number {
   const present = nodes.filter(({ gone }) => !gone);
   const toMake = Math.max(0, mostNodes - present.length) * unitsPerNode(instanceTypeOfPool(type));
-  const unpinned = [...granted, ...held].flatMap(({ shares }) => shares).filter(({ node }) => node === null);
+  const shares = [...granted, ...held].filter(mayUse).flatMap((entry) => entry.shares);
+  const unpinned = shares.filter(({ node }) => node === null);
   // Somebody whom the cluster put where another was granted something: they do not run there both.
-  const free = present.map((node) => Math.max(0, node.units - unitsIn([...node.granted, ...node.held])));
+  const free = present.map((node) => Math.max(0, node.units - unitsIn([...node.granted, ...node.held].filter(mayUse))));
   return toMake + free.reduce((sum, units) => sum + units, 0) - unitsIn(unpinned);
 }
 

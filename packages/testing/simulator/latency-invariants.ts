@@ -1,4 +1,5 @@
 import type { Environment } from "#core/environments/record.ts";
+import type { Grant } from "#core/pools/record.ts";
 import type { PoolView } from "../pool-view.ts";
 import type { Scheduler } from "./scheduler.ts";
 
@@ -84,6 +85,15 @@ export function latencyWatch(options: {
     }
   }
 
+  /**
+   * It may pass who is first in line, since whoever holds capacity without an end has stayed so long that it is
+   * expected to stay longer: that is so from some moment on, at which nothing happens.
+   */
+  function mayPass(before: PoolView | undefined, { uid }: Pick<Grant, "uid">): boolean {
+    if (!before?.head || before.head.uid === uid) return false;
+    return before.held.some(({ endsAt }) => endsAt === null || endsAt <= now());
+  }
+
   return {
     wroteEnvironment(before, next) {
       readable(next);
@@ -106,7 +116,7 @@ export function latencyWatch(options: {
         grantedAt.set(nameOf(grant), now());
         // A machine that bound nothing is set aside: that ends by itself.
         const isHindered = next.setAside.some(({ until }) => until > now() - PROMPT_MS);
-        if (isHindered || now() - movedAt <= PROMPT_MS) continue;
+        if (isHindered || mayPass(before, grant) || now() - movedAt <= PROMPT_MS) continue;
         late.push(`${environments.get(grant.uid)?.id} was granted ${Math.round(now() - movedAt)} ms after it could be`);
       }
       if (before?.nodes.length !== next.nodes.length || fresh.length > 0) movedAt = now();
