@@ -404,11 +404,17 @@ function spareUnits(
 ): number {
   const present = nodes.filter(({ gone }) => !gone);
   const toMake = Math.max(0, mostNodes - present.length) * unitsPerNode(instanceTypeOfPool(type));
-  const shares = [...granted, ...held].filter(mayUse).flatMap((entry) => entry.shares);
-  const unpinned = shares.filter(({ node }) => node === null);
+  // Two planners may have granted the same run, which takes one of the grants: what lies on machines counts there anyway.
+  const entries = [...granted, ...held].filter(mayUse).toSorted((a, b) => unpinnedUnits(b) - unpinnedUnits(a));
+  const users = new Map(entries.map((entry) => [entry.uid, entry] as const));
+  const unpinned = [...users.values()].map(unpinnedUnits);
   // Somebody whom the cluster put where another was granted something: they do not run there both.
   const free = present.map((node) => Math.max(0, node.units - unitsIn([...node.granted, ...node.held].filter(mayUse))));
-  return toMake + free.reduce((sum, units) => sum + units, 0) - unitsIn(unpinned);
+  return toMake + free.reduce((sum, units) => sum + units, 0) - unpinned.reduce((sum, units) => sum + units, 0);
+}
+
+function unpinnedUnits({ shares }: Pick<Grant, "shares">): number {
+  return unitsIn(shares.filter(({ node }) => node === null));
 }
 
 function unitsIn(shares: readonly { readonly units: number }[]): number {
