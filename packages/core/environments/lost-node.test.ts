@@ -374,6 +374,49 @@ test("a machine that is lost while its run is still being prepared ends it as lo
   expect(await world.read("alice", "job")).toMatchObject({ phase: "failed", reason: "Its machine was lost: h100-1" });
 });
 
+/** A world in which a run with a disk was applied, and is bound to `h100-1` a second later. */
+async function preparingWithDisk(options: WorldOptions): Promise<MemoryWorld> {
+  const world = await memoryWorld({ ...options, delays: { bindMs: SECOND, imageMs: HOUR }, signals: false });
+  const disk = { name: "data", sizeGb: 10 };
+  await createEnvironment(world.as("alice"), { ...newEnvironment("job", { hours: 24 }), disk });
+  return world;
+}
+
+/** The machine dies, and the cluster removes its node object and the pod before anybody looks. */
+async function vanish({ compute, read }: MemoryWorld): Promise<void> {
+  const { uid } = await read("alice", "job");
+  compute.removeNode("h100-1");
+  compute.setMachine("node-h100-1", "gone");
+  await compute.remove(uid, 1, { graceSeconds: 0, force: true });
+}
+
+test("a disk is let go although its machine died before any look saw the run bound to it", async () => {
+  const world = await preparingWithDisk({ nodes: nodesOf({ h100: 1 }) });
+  await world.advance(1_500);
+  await vanish(world);
+  const { run } = await world.read("alice", "job");
+
+  await world.advance(5 * MINUTE);
+
+  expect(run).toMatchObject({ appliedAt: expect.any(Number), machines: [{ name: "h100-1", silent: null }] });
+  expect(await world.read("alice", "job")).toMatchObject({ phase: "failed", disk: { released: true } });
+});
+
+test("a disk is let go although the machine that was made for its run died while that was being prepared", async () => {
+  const group = { pool: "h100", mostNodes: 1, startupMs: MINUTE, zones: [] };
+  const world = await preparingWithDisk({ nodes: [], settings: { nodeGroups: [group] } });
+  await world.advance(20 * SECOND);
+  const early = await world.read("alice", "job");
+  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  await world.advance(40 * SECOND);
+  await vanish(world);
+
+  await world.advance(5 * MINUTE);
+
+  expect([early.phase, early.run.machines]).toEqual(["preparing", []]);
+  expect(await world.read("alice", "job")).toMatchObject({ phase: "failed", disk: { released: true } });
+});
+
 test("what was never bound is not lost with the machine that it was granted: its grant is withdrawn", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
   const environment = await createEnvironment(world.as("alice"), newEnvironment("job"));

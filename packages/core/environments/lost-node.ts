@@ -1,11 +1,11 @@
-import type { BoundNode, ComputeNode, NodeRef, Observation } from "../context.ts";
+import type { BoundNode, ComputeNode, NodeRef } from "../context.ts";
 import { readGoneNodes } from "../pools/node-gone.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { fail } from "./fail.ts";
 import { changed, until, waitedFor } from "./pace.ts";
 import type { Environment } from "./record.ts";
 
-/** A machine that its run is or was bound to. */
+/** A machine that its run was granted, or is or was bound to. */
 export interface Machine extends NodeRef {
   /** Since when its node object is not ready, or not there; null: it answers. */
   readonly silent: { readonly how: "notReady" | "missing"; readonly since: number } | null;
@@ -96,8 +96,8 @@ export async function detachVolumes(
   return waitedFor(waits, now, waitsFor ?? "Waits until its volumes are detached");
 }
 
-/** What a run is bound to. */
-export function machinesOf({ nodes }: Pick<Observation, "nodes">): readonly Machine[] {
+/** The machines of a run, as they were last seen: they answer. */
+export function machinesOf({ nodes }: { readonly nodes: readonly NodeRef[] }): readonly Machine[] {
   return nodes.map(({ name, uid, providerId }) => ({ name, uid, providerId, silent: null }));
 }
 

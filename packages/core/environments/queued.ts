@@ -8,6 +8,7 @@ import { closeActions } from "./actions.ts";
 import { readyDisk, releaseUnused } from "./disk.ts";
 import { nextExtensionAt, showExtensions } from "./extensions.ts";
 import { fail, stopping } from "./fail.ts";
+import { type Machine, machinesOf } from "./lost-node.ts";
 import { lacksVolumes } from "./own-volumes.ts";
 import { changed, tellingDisk, tellingPool, until } from "./pace.ts";
 import { type Environment, noRun, type Outcome, waitingFields } from "./record.ts";
@@ -53,9 +54,10 @@ export async function stepQueued(
   return tellingPool(until(extended, Math.min(now + wait, extensionAt), "waits"));
 }
 
-/** What it was granted, and the zone of its first machine. */
+/** What it was granted, its machines where all of them are there already, and the zone of the first one. */
 interface Offer {
   readonly grant: Grant;
+  readonly machines: readonly Machine[];
   readonly zone: string | null;
 }
 
@@ -77,8 +79,12 @@ async function findGrant(
   const { records: items } = await readLedgerItems(ctx, ledgers);
   const grant = wholeGrants(items).find((one) => one.uid === uid && one.run === run.n);
   if (!grant || (await findPool(ctx, size.pool))?.closed) return undefined;
-  const first = items.find((item) => keyText(item) === grant.items[0]);
-  return { grant, zone: first?.kind === "node" ? first.zone : zoneOfNewMachine(ctx, size.pool) };
+  const granted = grant.items.map((key) => items.find((item) => keyText(item) === key));
+  const pinned = granted.filter((item) => item?.kind === "node");
+  // What was granted otherwise moves to its machines once all of them are known.
+  const nodes = pinned.length === granted.length ? pinned : [];
+  const zone = granted[0]?.kind === "node" ? granted[0].zone : zoneOfNewMachine(ctx, size.pool);
+  return { grant, machines: machinesOf({ nodes }), zone };
 }
 
 /** Ends what waits for capacity and so holds none. */
@@ -120,12 +126,17 @@ export function giveUp(environment: Environment, now: number, reason: string): S
 }
 
 /** The environment takes its grant itself, in one conditional write that names it (docs/architecture.md#admission). */
-function takeGrant(environment: Environment, { grant: { id, shares, items }, zone }: Offer, now: number): Environment {
+function takeGrant(environment: Environment, offer: Offer, now: number): Environment {
+  const {
+    grant: { id, shares, items },
+    machines,
+    zone,
+  } = offer;
   const nodes = shares.map((share) => share.node ?? "a node still to be made");
   const ledgers = [...new Set([...items, ...environment.placement.ledgers])].slice(0, MOST_LEDGERS);
   const taken: Environment = {
     ...environment,
-    run: { ...environment.run, grant: { id, shares, at: now }, machines: [], preparingAt: now, ...noRun },
+    run: { ...environment.run, grant: { id, shares, at: now }, machines, preparingAt: now, ...noRun },
     placement: { ...environment.placement, ledgers },
     zone: environment.disk || environment.volumes.length > 0 ? (zone ?? environment.zone) : environment.zone,
   };

@@ -150,7 +150,7 @@ export interface RunState {
   readonly removedAt: number | null;
   /** When the latest look did not see this run, of which nobody knows yet that it is gone. */
   readonly missedAt: number | null;
-  /** What its run is bound to, also once it is gone; empty until it is. */
+  /** What its run is bound to, also once it is gone; until it is, those of its grant where all are there. */
   readonly machines: readonly Machine[];
   /** When this run's compute was made: if it is missing now, it is lost and not to be made again. */
   readonly appliedAt: number | null;

@@ -93,4 +93,28 @@ export const machineBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "the machine of a run unknown until a look sees it bound",
+    caughtBy: {
+      file: "environments/lost-node.test.ts",
+      title: "a disk is let go although its machine died before any look saw the run bound to it",
+    },
+    edits: [
+      { file: "environments/queued.ts", find: "machines: machinesOf({ nodes }), zone", replace: "machines: [], zone" },
+    ],
+  },
+  {
+    name: "the machine of a run unknown until it is ready",
+    caughtBy: {
+      file: "environments/lost-node.test.ts",
+      title: "a disk is let go although the machine that was made for its run died while that was being prepared",
+    },
+    edits: [
+      {
+        file: "environments/preparing.ts",
+        find: "...onItsMachines(moved, observed), looks",
+        replace: "...moved, looks",
+      },
+    ],
+  },
 ];
