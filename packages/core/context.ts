@@ -294,6 +294,17 @@ export interface BoundNode extends NodeRef {
  */
 export type MachineState = "running" | "gone" | "unknown";
 
+/** How a run is removed. */
+export interface Removal {
+  readonly graceSeconds: number;
+  readonly force: boolean;
+  /**
+   * Only while `observe` would show it as unbound and not started, which is decided where the run is: else it throws
+   * `RunBound`, and the run goes on. Done where nothing of it is there.
+   */
+  readonly unlessBound?: true;
+}
+
 /**
  * What runs environments. Every call may be repeated: names derive from uid and run.
  * `observe` answers undefined exactly when nothing of the run is left, so `remove` is done when it does.
@@ -304,7 +315,7 @@ export interface Compute {
   apply(run: Run): Promise<void>;
   /** undefined: nothing of it is there, or only what the end of whoever applies it would undo. */
   observe(uid: string, run: number): Promise<Observation | undefined>;
-  remove(uid: string, run: number, options: { readonly graceSeconds: number; readonly force: boolean }): Promise<void>;
+  remove(uid: string, run: number, removal: Removal): Promise<void>;
   /** Moves the net; nothing happens when the run is gone. */
   extend(uid: string, run: number, until: number): Promise<void>;
   /** Says who may enter and what is served, in place of what was said before; nothing happens when the run is gone. */

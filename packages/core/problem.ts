@@ -93,6 +93,14 @@ export class RunGone extends Error {
   }
 }
 
+/** The run was to be removed only while nothing of it had begun. */
+export class RunBound extends Error {
+  constructor() {
+    super("The run is bound");
+    this.name = "RunBound";
+  }
+}
+
 /** STS said no, with its own error code (`InvalidClientTokenId`, `ExpiredToken` …). */
 export class IdentityRefused extends Error {
   readonly code: string;

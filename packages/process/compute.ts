@@ -2,6 +2,7 @@ import { mkdirSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Compute, Observation, Run, RunRef } from "#core/context.ts";
+import { RunBound } from "#core/problem.ts";
 import { writeAccess } from "./access-record.ts";
 import { type FollowedRuns, followChanges } from "./changes.ts";
 import { systemPath } from "./environment.ts";
@@ -104,10 +105,11 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
     refusesSecondStart: true,
     apply: (run) => tracked(host, applyRun(host, run)),
     observe: async (uid, run) => observeRun(host, placeOf(host, runName(uid, run))),
-    remove: async (uid, run, { graceSeconds, force }) => {
+    remove: async (uid, run, { graceSeconds, force, unlessBound }) => {
       const graceMs = force ? 0 : Math.max(0, graceSeconds || 0) * 1000;
       const place = placeOf(host, runName(uid, run));
       markRemoved(host.runs, place.name, Date.now());
+      if (unlessBound) return removeDraft(place);
       if (isDirectory(place.directory)) await requestRemoval(place, Date.now() + graceMs, removedWithinMs);
     },
     extend: async (uid, run, until) => {
@@ -187,6 +189,12 @@ async function requireVolumes(host: Host, place: RunPlace, { mounts }: LaunchPla
     await forgetDraft(place);
     throw new Error(isThere ? "The volume is in use by another run" : "The volume does not exist");
   }
+}
+
+/** A run is bound from the moment on at which its supervisor has it. */
+async function removeDraft(place: RunPlace): Promise<void> {
+  if (isDirectory(place.directory)) await forgetDraft(place);
+  if (isDirectory(place.directory)) throw new RunBound();
 }
 
 async function observeRun({ options }: Host, place: RunPlace): Promise<Observation | undefined> {

@@ -55,6 +55,21 @@ describe("memory compute", () => {
     expect(compute.resources(uid, 1)).toEqual({ cpus: 2, memoryMb: 1_024 });
   });
 
+  it("removes a run that is unbound, and binds it no more", async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes, bindMs: 1_000, removeMs: 2_000 });
+    const uid = "e".repeat(32);
+    await compute.apply(runOf(uid));
+
+    await compute.remove(uid, 1, { ...gently, unlessBound: true });
+    clock.advance(1_500);
+    await compute.remove(uid, 1, { ...gently, unlessBound: true });
+    clock.advance(1_500);
+
+    expect(await compute.observe(uid, 1)).toBeUndefined();
+    expect(compute.history().map(({ kind }) => kind)).toEqual(["applied", "gone"]);
+  });
+
   const runOf = (uid: string, changes: Partial<Run> = {}): Run => ({
     uid,
     run: 1,

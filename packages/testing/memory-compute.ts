@@ -1,4 +1,5 @@
-import type { Access, Clock, Compute, ComputeNode, Resources, Run, RunRef } from "#core/context.ts";
+import type { Access, Clock, Compute, ComputeNode, Removal, Resources, Run, RunRef } from "#core/context.ts";
+import { RunBound } from "#core/problem.ts";
 import {
   answers,
   type ComputeEvent,
@@ -274,14 +275,11 @@ function setSilent(world: World, uid: string, port: number, isSilent: boolean): 
   }
 }
 
-function removeRun(
-  world: World,
-  id: string,
-  options: { readonly graceSeconds: number; readonly force: boolean },
-): void {
+function removeRun(world: World, id: string, options: Removal): void {
   settle(world);
-  world.removed.add(id);
   const it = world.runs.get(id);
+  if (it && options.unlessBound && (it.state !== "unbound" || it.started)) throw new RunBound();
+  world.removed.add(id);
   if (!it) return;
   const goneAt = goneAfterRemoval(it, world.clock.now(), options, world.delays);
   if (it.nodeLost && options.force) leaveBehind(world, id, it);

@@ -1,4 +1,4 @@
-import type { Access, NodeRef, Observation, Resources, Run, RunState } from "#core/context.ts";
+import type { Access, NodeRef, Observation, Removal, Resources, Run, RunState } from "#core/context.ts";
 
 /** What happens to a run once it was applied; without one it becomes ready and lives until it is removed. */
 export type Outcome =
@@ -71,12 +71,7 @@ export function nextTransition(it: MemoryRun, delays: StepDelays): Transition | 
 }
 
 /** The moment at which nothing of it will be left when its removal is asked for at `now`. */
-export function goneAfterRemoval(
-  it: MemoryRun,
-  now: number,
-  options: { readonly graceSeconds: number; readonly force: boolean },
-  delays: StepDelays,
-): number | undefined {
+export function goneAfterRemoval(it: MemoryRun, now: number, options: Removal, delays: StepDelays): number | undefined {
   if (it.nodeLost) return options.force ? now : undefined;
   if (options.force) return now + delays.removeMs;
   const waits = it.ignoresTerm && it.started && it.state !== "ended";

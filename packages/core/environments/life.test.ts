@@ -3,7 +3,8 @@ import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { createEnvironment } from "./create.ts";
 import { requestCancel, requestExtension } from "./requests.ts";
 
-const HOUR = 3_600_000;
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 
 test("an environment goes from queued to active as soon as its messages are delivered", async () => {
   const world = await memoryWorld();
@@ -121,6 +122,25 @@ test("a grant that nothing binds is withdrawn, its node set aside, and the envir
   const moved = await world.read("alice", "one");
   expect(moved).toMatchObject({ phase: "active", run: { n: 2 } });
   expect(moved.run.grant?.shares[0]?.node).not.toBe("h100-1");
+});
+
+test("a run that binds while its grant is being withdrawn goes on: its command runs once, and its disk is backed up", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { bindMs: 65_000 }, signals: false });
+  const job = newEnvironment("one", { command: "pay", disk: "data" });
+  const { uid } = await createEnvironment(world.as("alice"), job);
+  world.compute.program(uid, { kind: "exits", code: 0, afterMs: 1_000 });
+  const { remove } = world.compute;
+  world.compute.remove = async (...input) => {
+    // The worker saw it unbound, and sleeps for as long as a step may take.
+    if ((await world.read("alice", "one")).phase === "preparing") world.clock.advance(15_000);
+    return remove(...input);
+  };
+
+  await world.advance(10 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "completed", run: { n: 1 } });
+  expect(world.compute.history().filter(({ kind }) => kind === "started")).toHaveLength(1);
+  expect(world.volumes.snapshotIds()).toHaveLength(1);
 });
 
 test("an ended environment is looked at until it is done, then it is not due any more", async () => {

@@ -2,6 +2,7 @@ import type { Observation } from "../context.ts";
 import { type Disk, zonePinnedBy } from "../disks/record.ts";
 import { crowdedMachine } from "../pools/crowded.ts";
 import { longestToBindMs } from "../pools/groups.ts";
+import { RunBound } from "../problem.ts";
 import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepAccess } from "./access.ts";
@@ -221,7 +222,6 @@ async function withdraw(
   now: number,
 ): Promise<Step<Environment>> {
   const {
-    uid,
     run: { n: run },
   } = environment;
   if (observed && observed.state !== "unbound" && !observed.terminating) {
@@ -234,7 +234,7 @@ async function withdraw(
   if (observed?.started) return fail(environment, now, "Its machine came while its grant was being withdrawn");
   const noStart = noStartFrom(environment, now);
   if (observed || environment.run.removedAt === null) {
-    await ctx.compute.remove(uid, run, { graceSeconds: REMOVAL_GRACE_SECONDS, force: false });
+    if (!(await removeUnbound(ctx, environment))) return waited(environment, now, "sees its run bound");
     return waited(
       { ...noStart, run: { ...noStart.run, removedAt: environment.run.removedAt ?? now } },
       now,
@@ -264,6 +264,17 @@ async function withdraw(
       ? `Nothing could start on ${nodes.join(", ") || "the granted machine"} within a minute; waiting again`
       : `Others were put on ${crowded}, which has no room left; waiting again`;
   return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
+}
+
+/** False when it was bound since it was seen: its command may run already, and it must not be run again. */
+async function removeUnbound(ctx: WorkerContext, { uid, run: { n: run } }: Environment): Promise<boolean> {
+  try {
+    await ctx.compute.remove(uid, run, { graceSeconds: REMOVAL_GRACE_SECONDS, force: false, unlessBound: true });
+    return true;
+  } catch (error) {
+    if (error instanceof RunBound) return false;
+    throw error;
+  }
 }
 
 function unplaceable({ placement: { withdrawals }, reason }: Environment): string {

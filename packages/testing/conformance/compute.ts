@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { BoundNode, Compute, ComputeNode, Observation, Run, RunRef } from "#core/context.ts";
+import { RunBound } from "#core/problem.ts";
 
 /** What a command does, for every kind of Compute to act out in its own way. */
 export interface Behaviour {
@@ -239,6 +240,32 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect([await observe(1), await observe(2)]).toEqual([undefined, undefined]);
     await compute.apply(runOf({ run: 3 }));
     expect(await ready(3)).toMatchObject({ state: "ready" });
+  });
+
+  it("leaves a run that is bound alone where it is to be removed only unless it is", async () => {
+    await compute.apply(runOf());
+    await ready();
+
+    await expect(compute.remove(uid, 1, { ...gently, unlessBound: true })).rejects.toThrow(RunBound);
+    await test.pass(1_000);
+
+    expect(await observe()).toMatchObject({ state: "ready", terminating: false });
+  });
+
+  it("takes a run that has ended for a bound one", async () => {
+    await compute.apply(runOf({ command: test.command(uid, { prints: [], exits: 0 }) }));
+    await ended();
+
+    await expect(compute.remove(uid, 1, { ...gently, unlessBound: true })).rejects.toThrow(RunBound);
+
+    expect(await observe()).toMatchObject({ state: "ended", exitCode: 0 });
+  });
+
+  it("has removed what was never there, bound or not", async () => {
+    await compute.remove(uid, 1, { ...gently, unlessBound: true });
+
+    expect(await observe()).toBeUndefined();
+    if (compute.refusesSecondStart) await expect(compute.apply(runOf())).rejects.toThrow("removed");
   });
 
   it("says when a run ended", async () => {

@@ -33,10 +33,10 @@ export function failureWatch(options: {
     watching: ({ remove }) => ({
       async remove(uid, run, removal) {
         const environment = environments.get(uid);
+        await remove(uid, run, removal);
         if (environment?.run.n === run && isWanted(environment)) {
           violated(`the run of ${environment.id} was removed while it was ${environment.phase}`);
         }
-        return remove(uid, run, removal);
       },
     }),
   };

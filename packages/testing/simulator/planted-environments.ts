@@ -138,4 +138,15 @@ export const environmentBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "a run removed for being unbound that is bound by now",
+    caughtBy: {
+      file: "environments/life.test.ts",
+      title:
+        "a run that binds while its grant is being withdrawn goes on: its command runs once, and its disk is backed up",
+    },
+    edits: [
+      { file: "environments/preparing.ts", find: "force: false, unlessBound: true }", replace: "force: false }" },
+    ],
+  },
 ];
