@@ -296,6 +296,23 @@ test("what may be started again is stopped with that fault, and starts elsewhere
   expect(again.run.machines.map(({ name, silent }) => [name === job.name, silent])).toEqual([[false, null]]);
 });
 
+test("what may be started again stops only once its volume is off a machine that vanished with its pod at one moment", async () => {
+  const volumes = [{ name: "workspace", path: "/workspace", sizeGb: 5 }];
+  const job = await running({ policy: { ...reservation, time: "none", restarts: true }, volumes });
+  job.world.compute.removeNode(job.name);
+  await job.world.compute.remove((await job.read()).uid, 1, { graceSeconds: 0, force: true });
+
+  await job.world.advance(HOUR);
+  const stops = await job.read();
+  await requestStart(job.world.as("alice"), "job");
+  job.world.compute.setMachine(job.uid, "gone");
+  await job.world.advance(2 * MINUTE);
+
+  const words = `Its machine ${job.name} does not answer; waiting until EC2 says that it is gone`;
+  expect(stops).toMatchObject({ phase: "stopping", run: { n: 1 }, end: { waitsFor: words } });
+  expect(await job.read()).toMatchObject({ phase: "active", run: { n: 2 }, placement: { withdrawals: 0 } });
+});
+
 test("a stop that its owner asked for keeps their reason when the machine is lost meanwhile", async () => {
   const job = await running({ policy: { ...reservation, time: "none", restarts: true } });
   job.world.compute.loseNode(job.name);

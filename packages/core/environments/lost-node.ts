@@ -101,11 +101,6 @@ export function machinesOf({ nodes }: { readonly nodes: readonly NodeRef[] }): r
   return nodes.map(({ name, uid, providerId }) => ({ name, uid, providerId, silent: null }));
 }
 
-/** Whether its machines were silent when they were last looked at. */
-export function hasSilentMachine({ run: { machines } }: Pick<Environment, "run">): boolean {
-  return machines.some(({ silent }) => silent !== null);
-}
-
 function machineOf(node: BoundNode, before: readonly Machine[], listed: readonly ComputeNode[], now: number): Machine {
   const { name, uid, providerId } = node;
   const seen = listed.find((one) => one.uid === uid);

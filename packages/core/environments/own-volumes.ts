@@ -81,19 +81,36 @@ export async function removeVolumes(
   now: number,
 ): Promise<Step<Environment> | undefined> {
   const { volumes } = environment;
-  const ids = volumes.flatMap(({ volume }) => volume?.id ?? []);
+  const ids = idsOf(environment);
   if (ids.length === 0) return undefined;
-  if (await areAttached(ctx, ids)) {
-    // To a run that a sleeping worker made again, perhaps: nobody else looks for it before the end.
-    await removeStrays(ctx, environment, "all");
-    return (await detachVolumes(ctx, environment, ids, now)) ?? changed(environment, now, "its volumes are detached");
-  }
+  const held = await detachOwn(ctx, environment, now);
+  if (held) return held;
   await Promise.all(ids.map((id) => ctx.volumes.removeVolume(id)));
   return changed(
     { ...environment, volumes: volumes.map((own) => ({ ...own, volume: null })) },
     now,
     "removed its volumes",
   );
+}
+
+/**
+ * Of one whose run is gone: waits until no machine has its volumes, however well the machine was when it was last looked
+ * at. Its next run could not start with them anywhere. Undefined: none has.
+ */
+export async function detachOwn(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const ids = idsOf(environment);
+  if (!(await areAttached(ctx, ids))) return undefined;
+  // To a run that a sleeping worker made again, perhaps: nobody else looks for it before the end.
+  await removeStrays(ctx, environment, "all");
+  return (await detachVolumes(ctx, environment, ids, now)) ?? changed(environment, now, "its volumes are detached");
+}
+
+function idsOf({ volumes }: Environment): string[] {
+  return volumes.flatMap(({ volume }) => volume?.id ?? []);
 }
 
 /** Its first run failed before it was ever active, and its policy keeps nothing of that. */

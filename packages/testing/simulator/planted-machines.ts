@@ -117,4 +117,13 @@ export const machineBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "stopped although a machine still has its volumes",
+    caughtBy: {
+      file: "environments/lost-node.test.ts",
+      title:
+        "what may be started again stops only once its volume is off a machine that vanished with its pod at one moment",
+    },
+    edits: [{ file: "environments/ending.ts", find: "await detachOwn(ctx, environment, now);", replace: "undefined;" }],
+  },
 ];
