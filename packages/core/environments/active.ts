@@ -2,17 +2,16 @@ import type { Observation } from "../context.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepAccess } from "./access.ts";
 import { lookForUse } from "./auto-stop.ts";
-import { nextExtensionAt } from "./extensions.ts";
 import { endItself, stopping } from "./fail.ts";
 import { followLog, nextCopyAt } from "./log.ts";
 import { stepLostMachine } from "./lost-node.ts";
-import { extendRun } from "./make-run.ts";
+import { extendRun, nextExtendAt } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
 import { changed, noLaterThan, tellingPool, until } from "./pace.ts";
 import type { Environment } from "./record.ts";
 import { noStartFrom } from "./release.ts";
 import { resizeRun } from "./resize-run.ts";
-import { nextWarningAt, passedWarning, warn } from "./warnings.ts";
+import { nextWarningAt, warn } from "./warnings.ts";
 
 /** How often a run is looked at of which nothing is signalled (docs/architecture.md#level-triggering). */
 const EVERY_MS = 300_000;
@@ -26,21 +25,19 @@ export async function stepActive(ctx: WorkerContext, read: Environment, now: num
   if (!observed) return missRun(ctx, environment, now);
   if (observed.state === "ended") return endItself(environment, observed, now);
   if (environment.run.missedAt !== null) return seesAgain(environment, now);
+  // Before its machine is waited for: the cluster's own deadline does not wait.
+  const extended = await extendRun(ctx, environment, now);
+  if (extended !== environment) return tellingPool(changed(extended, now, "extended"));
   const endsAt = environment.times.endsAt ?? NEVER;
   const silent = await stepLostMachine(ctx, environment, observed.nodes, now);
-  if (silent) return silent;
+  if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
   const resized = await resizeRun(ctx, environment, now);
   if (resized) return resized;
-  if (nextExtensionAt(environment) <= now) {
-    const told = { ...environment, times: { ...environment.times, warnedMinutes: passedWarning(endsAt, now) } };
-    const extended = await extendRun(ctx, told, now);
-    return tellingPool(changed(extended, now, "extended"));
-  }
   const known = lookForUse(ctx, withSight(environment, observed), observed, now);
   if (known.phase !== "active") return changed(known, now, "unused");
   const warned = await followLog(ctx, warn(known, endsAt, now), now);
   const toDo = await stepAccess(ctx, warned, observed, now);
-  const extensionAt = nextExtensionAt(warned);
+  const extensionAt = nextExtendAt(warned, now);
   if (toDo) return noLaterThan(toDo, extensionAt);
   const resizeAt = warned.run.resizing?.nextAt ?? NEVER;
   const further = [nextGuestAt(warned), nextCopyAt(warned, now), extensionAt, resizeAt];

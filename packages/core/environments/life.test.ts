@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { takeAway } from "#testing/take-away.ts";
 import { createEnvironment } from "./create.ts";
 import { requestCancel, requestExtension } from "./requests.ts";
 
@@ -76,6 +77,52 @@ test("an extension moves the end, is closed as done, and holds", async () => {
   expect(extended.requests.list).toMatchObject([{ id: 2, kind: "extend", status: "done" }]);
   await world.advance(HOUR);
   expect((await world.read("alice", "one")).phase).toBe("expired");
+});
+
+test.each(["active", "preparing"])(
+  "an extension holds although the machine of the %s run is silent as it is asked for",
+  async (at) => {
+    const delays = { imageMs: at === "active" ? 0 : 3 * HOUR };
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays, settings: { preparingMinutes: 120 } });
+    await createEnvironment(world.as("alice"), newEnvironment("one"));
+    await world.advance(10_000);
+    world.compute.loseNode("h100-1");
+    await world.advance(5 * MINUTE);
+    const { extend } = world.compute;
+    const deadlines: number[] = [];
+    world.compute.extend = async (uid, run, until) => {
+      deadlines.push(until);
+      await extend(uid, run, until);
+    };
+
+    await requestExtension(world.as("alice"), "one", 4 * HOUR);
+    await world.advance(75 * MINUTE);
+    const silent = await world.read("alice", "one");
+    world.compute.returnNode("h100-1");
+    await world.advance(10 * MINUTE);
+
+    expect(silent).toMatchObject({ phase: at, reason: expect.stringContaining("does not answer") });
+    expect(silent.requests.list).toMatchObject([{ status: "done" }]);
+    expect(deadlines).toHaveLength(1);
+    expect((await world.read("alice", "one")).phase).toBe(at);
+  },
+);
+
+test("an extension that the cluster does not take puts nothing else off, and is made once it takes it", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(10_000);
+  const back = takeAway(world.compute, "extend");
+  await requestExtension(world.as("alice"), "one", 10 * MINUTE);
+  await world.advance(68 * MINUTE);
+  const refused = await world.read("alice", "one");
+  back();
+  await world.advance(MINUTE);
+
+  const { requests, phase } = await world.read("alice", "one");
+  expect(refused).toMatchObject({ phase: "active", times: { warnedMinutes: 5 } });
+  expect(refused.requests.list).toMatchObject([{ status: "requested" }]);
+  expect([phase, requests.list[0]?.status]).toEqual(["active", "done"]);
 });
 
 test("a cancelled environment ends as cancelled and the next in the queue takes its place", async () => {

@@ -8,12 +8,15 @@ import { fail } from "./fail.ts";
 import { changed } from "./pace.ts";
 import { type DiskUse, type Environment, keyOf } from "./record.ts";
 import { decryptSpec } from "./spec.ts";
+import { passedWarning } from "./warnings.ts";
 
 const MINUTE_MS = 60_000;
 /** Where its disk is seen. */
 const WORKSPACE = "/workspace";
 /** How far beyond the wanted time the cluster's own deadline lies (a net for a dead control plane, never the timer). */
 const NET_MS = 15 * MINUTE_MS;
+/** Well within that net. */
+const EXTENDED_AGAIN_MS = 30_000;
 /** The cluster's deadline of what has no end of its own. */
 const FAR_MS = 365 * 24 * 60 * MINUTE_MS;
 
@@ -74,11 +77,28 @@ async function applyRun(ctx: WorkerContext, run: Run): Promise<void> {
   }
 }
 
-/** Moves the cluster's own deadline if somebody asked for more time, and closes the requests. */
+/**
+ * Moves the cluster's own deadline if somebody asked for more time, and closes the requests. Where the cluster does not
+ * take it they stay open, and the rest of the step goes on: the record's own end is moved already.
+ */
 export async function extendRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Environment> {
   if (nextExtensionAt(environment) > now) return environment;
-  await ctx.compute.extend(environment.uid, environment.run.n, clusterDeadline(ctx, environment, now));
-  return showExtensions(environment, now);
+  const { uid, run, times } = environment;
+  try {
+    await ctx.compute.extend(uid, run.n, clusterDeadline(ctx, environment, now));
+  } catch (error) {
+    if (error instanceof StepTooOld) throw error;
+    ctx.log.warn("not extended", { uid, run: run.n, error: String(error) });
+    return environment;
+  }
+  const warnedMinutes = times.endsAt === null ? null : passedWarning(times.endsAt, now);
+  return showExtensions({ ...environment, times: { ...times, warnedMinutes } }, now);
+}
+
+/** When the next one is due, or tried again. */
+export function nextExtendAt(environment: Environment, now: number): number {
+  const at = nextExtensionAt(environment);
+  return at > now ? at : now + EXTENDED_AGAIN_MS;
 }
 
 /** When the cluster may end this run by itself: a net for a dead control plane, never the timer. */

@@ -7,10 +7,9 @@ import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepAccess } from "./access.ts";
 import { openDisk } from "./disk.ts";
-import { nextExtensionAt } from "./extensions.ts";
 import { endItself, fail, isNet, stopping } from "./fail.ts";
 import { machinesOf, stepLostMachine } from "./lost-node.ts";
-import { extendRun, makeRun } from "./make-run.ts";
+import { extendRun, makeRun, nextExtendAt } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
 import { changed, noLaterThan, tellingPool, until, waited, waitedForStart, waitedSince } from "./pace.ts";
@@ -146,9 +145,9 @@ async function follow(
       "withdraws its grant",
     );
   }
-  const silent = await stepLostMachine(ctx, environment, observed.nodes, now);
-  if (silent) return silent;
   const extended = await extendRun(ctx, environment, now);
+  const silent = await stepLostMachine(ctx, extended, observed.nodes, now);
+  if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
   const step = stepOfState[observed.state as keyof typeof stepOfState];
   if (step === environment.step && observed.reason === environment.reason) {
     return (await openJupyterPort(ctx, extended, observed, now)) ?? waitedToBind(ctx, extended, observed, now, step);
@@ -184,7 +183,7 @@ function waitedToBind(
     observed.state === "unbound"
       ? (environment.run.appliedAt ?? now) + bindMs(ctx, environment)
       : Number.POSITIVE_INFINITY;
-  return noLaterThan(waited, Math.min(latest, nextExtensionAt(environment)));
+  return noLaterThan(waited, Math.min(latest, nextExtendAt(environment, now)));
 }
 
 /** A port that Jupyter serves answers only once the run was told of it: its doors cannot wait until it is ready. */

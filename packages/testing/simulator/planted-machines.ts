@@ -126,4 +126,19 @@ export const machineBugs: readonly PlantedBug[] = [
     },
     edits: [{ file: "environments/ending.ts", find: "await detachOwn(ctx, environment, now);", replace: "undefined;" }],
   },
+  {
+    name: "an extension put off until the machine answers",
+    caughtBy: {
+      file: "environments/life.test.ts",
+      title: "an extension holds although the machine of the active run is silent as it is asked for",
+    },
+    edits: [
+      {
+        file: "environments/active.ts",
+        find: "const extended = await extendRun(ctx, environment, now);",
+        replace:
+          "const isSilent = environment.run.machines.some(({ silent }) => silent);\n  const extended = isSilent ? environment : await extendRun(ctx, environment, now);",
+      },
+    ],
+  },
 ];
