@@ -9,6 +9,7 @@ import { requestStart } from "./start.ts";
 import { markBusy, touchEnvironment } from "./touch.ts";
 
 const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 const idle = { afterMs: 20 * MINUTE, everyMs: 5 * MINUTE };
 const policy = { ...reservation, time: "none", restarts: true, idle } as const;
 
@@ -48,6 +49,22 @@ test("a heartbeat puts it off, and one of an earlier moment or of the future is 
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", use: { idle: { signal: "heartbeat" } } });
   await world.advance(7 * MINUTE);
   expect((await world.read("alice", "one")).phase).toBe("stopped");
+});
+
+test("who works through an outage is not stopped by the first look after it, and who has left is by the next", async () => {
+  const [used, left] = [await activeWorld(), await activeWorld()];
+  for (const world of [used, left]) {
+    await world.advance(15 * MINUTE);
+    // Neither looks nor heartbeats.
+    world.clock.advance(3 * HOUR);
+    await world.advance(MINUTE);
+  }
+
+  await touchEnvironment(used.as("alice"), "one", used.clock.now());
+  for (const world of [used, left]) await world.advance(5 * MINUTE);
+
+  expect((await used.read("alice", "one")).phase).toBe("active");
+  expect((await left.read("alice", "one")).phase).toBe("stopped");
 });
 
 test("heartbeats that come often write next to nothing", async () => {

@@ -1,5 +1,5 @@
 import type { Context, Observation } from "../context.ts";
-import { decideIdle } from "./idle.ts";
+import { decideIdle, type IdleSight } from "./idle.ts";
 import type { Environment } from "./record.ts";
 import { stopNow } from "./stop.ts";
 
@@ -10,10 +10,12 @@ import { stopNow } from "./stop.ts";
 export function lookForUse(ctx: Context, environment: Environment, observed: Observation, now: number): Environment {
   const {
     policy,
-    use: { lastUsedAt, busyUntil },
+    use: { lastUsedAt, busyUntil, idle },
   } = environment;
   if (!policy.idle || now < nextUseLookAt(environment)) return environment;
-  const signals = { startedAt: environment.run.startedAt ?? now, lastUsedAt, busyUntil, sessions: observed.sessions };
+  const startedAt = environment.run.startedAt ?? now;
+  const decidedAt = lastUseLookAt(startedAt, idle);
+  const signals = { startedAt, lastUsedAt, busyUntil, sessions: observed.sessions, decidedAt };
   const decision = decideIdle(signals, policy.idle, now);
   const isOver = decision.verdict === "stop";
   const dryRun = isOver && ctx.settings.idleDryRun;
@@ -24,5 +26,9 @@ export function lookForUse(ctx: Context, environment: Environment, observed: Obs
 /** When that is looked at next; never for one that is not stopped by itself. */
 export function nextUseLookAt({ policy, run: { startedAt }, use: { idle } }: Environment): number {
   if (!policy.idle || startedAt === null) return Number.POSITIVE_INFINITY;
-  return Math.max(startedAt, idle?.at ?? startedAt) + policy.idle.everyMs;
+  return lastUseLookAt(startedAt, idle) + policy.idle.everyMs;
+}
+
+function lastUseLookAt(startedAt: number, idle: IdleSight | null): number {
+  return Math.max(startedAt, idle?.at ?? startedAt);
 }

@@ -3,10 +3,11 @@ import { decideIdle } from "./idle.ts";
 
 const MINUTE = 60_000;
 const STARTED = 1_000_000_000;
-const policy = { afterMs: 20 * MINUTE };
+const policy = { afterMs: 20 * MINUTE, everyMs: 5 * MINUTE };
 
 function decide(after: number, signals: Partial<Parameters<typeof decideIdle>[0]> = {}) {
-  const all = { startedAt: STARTED, lastUsedAt: null, busyUntil: null, sessions: 0, ...signals };
+  const decidedAt = STARTED + after - policy.everyMs;
+  const all = { startedAt: STARTED, lastUsedAt: null, busyUntil: null, sessions: 0, decidedAt, ...signals };
   return decideIdle(all, policy, STARTED + after);
 }
 
@@ -34,4 +35,11 @@ test("a running exec keeps it, and one that is over counts from its end", () => 
 test("somebody who is inside keeps it, and so does not knowing whether anybody is", () => {
   expect(decide(90 * MINUTE, { sessions: 1 })).toMatchObject({ verdict: "keep", signal: "sessions" });
   expect(decide(90 * MINUTE, { sessions: null })).toMatchObject({ verdict: "keep", signal: "unknown sessions" });
+});
+
+test("after more than two intervals in which nobody looked, nobody can tell either", () => {
+  const decidedAt = STARTED + 90 * MINUTE;
+
+  expect(decide(100 * MINUTE, { decidedAt })).toMatchObject({ verdict: "stop", signal: "start" });
+  expect(decide(101 * MINUTE, { decidedAt })).toMatchObject({ verdict: "keep", signal: "unknown sessions" });
 });

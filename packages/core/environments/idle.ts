@@ -7,6 +7,8 @@ export interface IdleSignals {
   readonly busyUntil: number | null;
   /** Open terminals and running execs; null: nobody can tell. */
   readonly sessions: number | null;
+  /** When this was decided last, or the start. */
+  readonly decidedAt: number;
 }
 
 /** What decided, in the words of the signals. */
@@ -27,14 +29,16 @@ export interface IdleSight extends IdleDecision {
 }
 
 /** Whether somebody uses it. Pure; a signal that is missing counts as use (docs/architecture.md#idle). */
-export function decideIdle(signals: IdleSignals, policy: Pick<IdlePolicy, "afterMs">, now: number): IdleDecision {
-  const { startedAt, lastUsedAt, busyUntil, sessions } = signals;
+export function decideIdle(signals: IdleSignals, { afterMs, everyMs }: IdlePolicy, now: number): IdleDecision {
+  const { startedAt, lastUsedAt, busyUntil, sessions, decidedAt } = signals;
   const isHeartbeat = lastUsedAt !== null && lastUsedAt >= startedAt;
   const since = isHeartbeat ? lastUsedAt : startedAt;
   if (sessions === null) return { verdict: "keep", signal: "unknown sessions", since: now };
   if (sessions > 0) return { verdict: "keep", signal: "sessions", since: now };
   if (busyUntil !== null && busyUntil > now) return { verdict: "keep", signal: "exec", since: now };
+  // Nobody looked for so long: nobody could tell that it is used, and whoever works there needs a moment to.
+  if (now - decidedAt > 2 * everyMs) return { verdict: "keep", signal: "unknown sessions", since: now };
   const used = Math.max(since, busyUntil ?? 0);
   const signal = used > since ? "exec" : isHeartbeat ? "heartbeat" : "start";
-  return { verdict: now - used > policy.afterMs ? "stop" : "keep", signal, since: used };
+  return { verdict: now - used > afterMs ? "stop" : "keep", signal, since: used };
 }

@@ -133,8 +133,8 @@ export const environmentBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/auto-stop.ts",
-        find: "lastUsedAt, busyUntil, sessions: observed.sessions }",
-        replace: "lastUsedAt, busyUntil: null, sessions: observed.sessions }",
+        find: "lastUsedAt, busyUntil, sessions: observed.sessions,",
+        replace: "lastUsedAt, busyUntil: null, sessions: observed.sessions,",
       },
     ],
   },
@@ -148,5 +148,13 @@ export const environmentBugs: readonly PlantedBug[] = [
     edits: [
       { file: "environments/preparing.ts", find: "force: false, unlessBound: true }", replace: "force: false }" },
     ],
+  },
+  {
+    name: "idle decided by the signals of an outage",
+    caughtBy: {
+      file: "environments/auto-stop.test.ts",
+      title: "who works through an outage is not stopped by the first look after it, and who has left is by the next",
+    },
+    edits: [{ file: "environments/idle.ts", find: "now - decidedAt > 2 * everyMs", replace: "now < decidedAt" }],
   },
 ];
