@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { takeAway } from "#testing/take-away.ts";
 import type { Item } from "../context.ts";
 import { createEnvironment } from "./create.ts";
 import { openJupyter } from "./doors.ts";
@@ -9,6 +10,7 @@ import { KEY_REFUSED } from "./ssh-keys.ts";
 import { requestStart } from "./start.ts";
 import { requestStop } from "./stop.ts";
 
+const MINUTE = 60_000;
 const wordOf = ({ phase }: { readonly phase: string }) => phase;
 const keys = { octocat: keyLine("a"), hubot: keyLine("b") };
 
@@ -25,6 +27,7 @@ async function activeWorld(options: Parameters<typeof memoryWorld>[0] = {}, inpu
   const alice = world.as("alice");
   return {
     ...world,
+    uid,
     guest: (name: string) => requestGuest(alice, "one", name, wordOf),
     key: (line: string) => requestKey(alice, "one", line, wordOf),
     jupyter: (wanted: boolean) => requestJupyter(alice, "one", wanted, wordOf),
@@ -183,6 +186,63 @@ test("GitHub is asked again soon, and the user is in when it answers", async () 
   await world.advance(4_000);
 
   expect((await world.one()).requests.list).toMatchObject([{ status: "done" }]);
+});
+
+test("a run that cannot be told fails the request with the reason, costs nothing else, and is told when it can be", async () => {
+  const world = await activeWorld({}, { command: "work" });
+  world.githubKeys.publish("octocat", keys.octocat);
+  let asked = 0;
+  const { setAccess } = world.compute;
+  world.compute.setAccess = () => Promise.reject(new Error(`refused ${++asked}`));
+  await world.guest("octocat");
+
+  for (let minute = 1; minute <= 56; minute++) {
+    world.compute.print(world.uid, 1, `line ${minute}\n`);
+    await world.advance(MINUTE);
+  }
+  const late = await world.one();
+  world.compute.setAccess = setAccess;
+  await world.guest("octocat");
+  await world.advance(1_000);
+
+  const reason = "Its run could not be told yet; it is tried again every 5 minutes";
+  expect(late).toMatchObject({ times: { warnedMinutes: 5 }, attempts: 0, fault: null });
+  expect(late.requests.list).toMatchObject([{ status: "failed", reason }]);
+  expect(asked).toBeLessThan(20);
+  expect(world.blobs.names()).toHaveLength(1);
+  expect((await world.one()).requests.list).toMatchObject([{ status: "failed" }, { status: "done" }]);
+  expect(world.told()?.keys).toEqual([keys.octocat]);
+});
+
+test("keys that cannot be read hold up neither a warning nor, for ever, a request", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  await world.guest("octocat");
+  await world.deliver();
+  const item = world.table.all().find(({ kind }) => kind === "access");
+  if (!item) throw new Error("No keys are kept");
+  await world.table.put({ ...item, guests: null } as Item);
+
+  await world.guest("octocat");
+  await world.advance(56 * MINUTE);
+
+  const { requests, times } = await world.one();
+  expect(times.warnedMinutes).toBe(5);
+  expect(requests.list).toMatchObject([{ status: "done" }, { status: "failed" }]);
+});
+
+test("what a submit wanted and its run is not told yet is noted once in the timeline, and is there later", async () => {
+  const world = await memoryWorld();
+  const back = takeAway(world.compute, "setAccess");
+  const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), jupyter: true });
+  await world.advance(25 * MINUTE);
+  const { events } = await world.read("alice", "one");
+  back();
+  await world.advance(5 * MINUTE);
+
+  expect(events.timeline.filter(({ reason }) => reason?.includes("could not be told"))).toHaveLength(1);
+  expect(world.compute.access(uid, 1)?.jupyter).not.toBeNull();
+  expect((await world.read("alice", "one")).access).toMatchObject({ jupyter: { origin: expect.any(String) } });
 });
 
 test("Jupyter is on with a token of its own, shown only while it answers, and off again", async () => {

@@ -1,30 +1,85 @@
+import { StepTooOld } from "../budget.ts";
 import type { Observation } from "../context.ts";
 import { accessKey } from "../keys.ts";
+import { Conflict } from "../problem.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { closeActions, hasOpenAction } from "./actions.ts";
-import { openToken } from "./doors.ts";
+import { openToken, type Refusal } from "./doors.ts";
 import { fetchKeys, parseAccess } from "./guests.ts";
-import { changed, waited } from "./pace.ts";
+import { kindOfError } from "./kind-of-error.ts";
+import { changed, until, waited } from "./pace.ts";
 import { type Environment, keyOf } from "./record.ts";
 import { readSpec } from "./spec.ts";
 import { addEntry } from "./timeline.ts";
 
-/** The one next step towards the doors that are wanted; undefined when the world agrees. */
+/** Quickly tried as often; after that only with the looks at a run that nothing is signalled of. */
+const MOST_TRIES = 5;
+const LATER_MS = 300_000;
+const REFUSED = "Its run could not be told yet; it is tried again every 5 minutes";
+const ACTIONS = ["add_user", "enable_jupyter", "disable_jupyter"] as const;
+
+/**
+ * The one next step towards the doors that are wanted; undefined when the world agrees, or is asked again later. What
+ * fails in it costs nothing else of the look: what was asked for fails after five tries, and stays wanted.
+ */
 export async function stepAccess(
   ctx: WorkerContext,
   environment: Environment,
   observed: Observation,
   now: number,
 ): Promise<Step<Environment> | undefined> {
-  const {
-    access: doors,
-    run: { n: run },
-  } = environment;
-  const wanted = doors.guests.find((guest) => guest.state === "wanted" && guest.nextAt <= now);
+  if (now < (refusalOf(environment)?.nextAt ?? 0)) return undefined;
+  try {
+    return await openDoors(ctx, environment, observed, now);
+  } catch (error) {
+    if (error instanceof StepTooOld || error instanceof Conflict) throw error;
+    const { uid, run } = environment;
+    // Its message may repeat what the run was told, the token included.
+    ctx.log.warn("access not set", { uid, run: run.n, error: kindOfError(error) });
+    return putOff(environment, now);
+  }
+}
+
+async function openDoors(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const wanted = environment.access.guests.find((guest) => guest.state === "wanted" && guest.nextAt <= now);
   if (wanted) return fetchKeys(ctx, environment, wanted, now);
-  const told = doors.told?.run === run ? doors.told.revision : 0;
-  if (told !== doors.revision) return tell(ctx, environment, now);
-  return settleJupyter(environment, observed, now);
+  return isTold(environment) ? settleJupyter(environment, observed, now) : tell(ctx, environment, now);
+}
+
+function isTold({ access: { told, revision }, run: { n: run } }: Environment): boolean {
+  return (told?.run === run ? told.revision : 0) === revision;
+}
+
+/** When something is to be done for its doors that no signal comes of. */
+export function nextAccessAt(environment: Environment): number {
+  const wanted = environment.access.guests.filter(({ state }) => state === "wanted").map(({ nextAt }) => nextAt);
+  const at = Math.min(...wanted, isTold(environment) ? Number.POSITIVE_INFINITY : 0);
+  return Math.max(at, refusalOf(environment)?.nextAt ?? 0);
+}
+
+/** A new run, and whatever is asked for meanwhile, is tried at once. */
+function refusalOf({ access: { refused }, run, requests }: Environment): Refusal | undefined {
+  return refused?.run === run.n && refused.request === requests.count ? refused : undefined;
+}
+
+function putOff(environment: Environment, now: number): Step<Environment> {
+  const { access: doors, run, requests } = environment;
+  const tries = (refusalOf(environment)?.tries ?? 0) + 1;
+  const nextAt = now + (tries < MOST_TRIES ? 2 ** tries * 1000 : LATER_MS);
+  const refused = { run: run.n, request: requests.count, tries, nextAt };
+  const later = { ...environment, access: { ...doors, refused } };
+  return until(tries === MOST_TRIES ? sayRefused(later, now) : later, nextAt, "could not set its access");
+}
+
+/** What nobody asked for by an action stands in the timeline. */
+function sayRefused(environment: Environment, now: number): Environment {
+  const isAsked = ACTIONS.some((kind) => hasOpenAction(environment, kind));
+  return isAsked ? closeActions(environment, ACTIONS, now, REFUSED) : addEntry(environment, now, REFUSED);
 }
 
 /** Says it all to the run: the keys that came with it, those that were fetched, and Jupyter. */
@@ -39,7 +94,10 @@ async function tell(ctx: WorkerContext, environment: Environment, now: number): 
   const keys = doors.guests.flatMap(({ name }) => keysIn(item && parseAccess(item).guests, name));
   await ctx.compute.setAccess(uid, run, { login: doors.login, keys: [...new Set([...own, ...keys])], jupyter });
   const guests = doors.guests.map((guest) => (guest.state === "fetched" ? { ...guest, state: "in" as const } : guest));
-  const told = { ...environment, access: { ...doors, guests, told: { run, revision: doors.revision } } };
+  const told = {
+    ...environment,
+    access: { ...doors, guests, told: { run, revision: doors.revision }, refused: undefined },
+  };
   const entered = new Set(guests.filter(({ state }) => state === "in").map(({ name }) => name));
   const closed = closeActions(told, ["add_user"], now, null, ({ subject }) => entered.has(subject ?? ""));
   return changed(closed, now, "told its doors");

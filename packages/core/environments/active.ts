@@ -1,6 +1,6 @@
 import type { Observation } from "../context.ts";
 import type { Step, WorkerContext } from "../worker.ts";
-import { stepAccess } from "./access.ts";
+import { nextAccessAt, stepAccess } from "./access.ts";
 import { lookForUse } from "./auto-stop.ts";
 import { endItself, stopping } from "./fail.ts";
 import { followLog, nextCopyAt } from "./log.ts";
@@ -36,21 +36,15 @@ export async function stepActive(ctx: WorkerContext, read: Environment, now: num
   const known = lookForUse(ctx, withSight(environment, observed), observed, now);
   if (known.phase !== "active") return changed(known, now, "unused");
   const warned = await followLog(ctx, warn(known, endsAt, now), now);
-  const toDo = await stepAccess(ctx, warned, observed, now);
-  const extensionAt = nextExtendAt(warned, now);
-  if (toDo) return noLaterThan(toDo, extensionAt);
   const resizeAt = warned.run.resizing?.nextAt ?? NEVER;
-  const further = [nextGuestAt(warned), nextCopyAt(warned, now), extensionAt, resizeAt];
+  const further = [nextCopyAt(warned, now), nextExtendAt(warned, now), resizeAt];
   const next = [nextWarningAt(endsAt, now), now + EVERY_MS, ...further];
-  return until(warned, Math.min(...next), "active");
+  const toDo = await stepAccess(ctx, warned, observed, now);
+  if (toDo) return noLaterThan(toDo, Math.min(...next));
+  return until(warned, Math.min(...next, nextAccessAt(warned)), "active");
 }
 
 function withSight(environment: Environment, { address, ports, limits, isolation }: Observation): Environment {
   const { run } = environment;
   return { ...environment, run: { ...run, address: address ?? run.address, ports, limits, isolation } };
-}
-
-/** When GitHub is asked again. */
-function nextGuestAt({ access: doors }: Environment): number {
-  return Math.min(...doors.guests.filter(({ state }) => state === "wanted").map(({ nextAt }) => nextAt));
 }

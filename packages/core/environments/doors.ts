@@ -30,6 +30,15 @@ export interface Doors {
   readonly revision: number;
   /** What a run was told last. */
   readonly told: { readonly run: number; readonly revision: number } | null;
+  /** That failed since: how often for this run and its newest request, and when it is tried again. */
+  readonly refused?: Refusal | undefined;
+}
+
+export interface Refusal {
+  readonly run: number;
+  readonly request: number;
+  readonly tries: number;
+  readonly nextAt: number;
 }
 
 export interface NewDoors {

@@ -5,6 +5,7 @@ import { keyText, specKey } from "../keys.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { nextExtensionAt, showExtensions } from "./extensions.ts";
 import { fail } from "./fail.ts";
+import { kindOfError } from "./kind-of-error.ts";
 import { changed } from "./pace.ts";
 import { type DiskUse, type Environment, keyOf } from "./record.ts";
 import { decryptSpec } from "./spec.ts";
@@ -71,9 +72,7 @@ async function applyRun(ctx: WorkerContext, run: Run): Promise<void> {
     await ctx.compute.apply(run);
   } catch (error) {
     if (error instanceof StepTooOld) throw error;
-    const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
-    const kind = [name, code].filter((part) => /^[\w.-]{1,40}$/.test(String(part ?? "")));
-    throw new Error(`The cluster did not take the run: ${kind.join(" ") || "unknown error"}`);
+    throw new Error(`The cluster did not take the run: ${kindOfError(error)}`);
   }
 }
 

@@ -22,7 +22,7 @@ import {
 } from "../shape.ts";
 import { type Common, parserOf } from "../unreadable.ts";
 import type { Action } from "./actions.ts";
-import type { Doors, Guest } from "./doors.ts";
+import type { Doors, Guest, Refusal } from "./doors.ts";
 import type { IdleSight } from "./idle.ts";
 import type { KeptLog } from "./log.ts";
 import type { Machine } from "./lost-node.ts";
@@ -98,6 +98,7 @@ const doors = shape<Doors>({
   keyed: flag,
   revision: count,
   told: orNull(shape<NonNullable<Doors["told"]>>({ run: ordinal, revision: count })),
+  refused: optional(shape<Refusal>({ run: ordinal, request: ordinal, tries: ordinal, nextAt: number })),
 });
 
 const idle = shape<IdleSight>({

@@ -150,7 +150,9 @@ async function follow(
   if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
   const step = stepOfState[observed.state as keyof typeof stepOfState];
   if (step === environment.step && observed.reason === environment.reason) {
-    return (await openJupyterPort(ctx, extended, observed, now)) ?? waitedToBind(ctx, extended, observed, now, step);
+    const waits = waitedToBind(ctx, extended, observed, now, step);
+    const toDo = await openJupyterPort(ctx, extended, observed, now);
+    return toDo ? noLaterThan(toDo, waits.record.dueAt ?? now) : waits;
   }
   const moved = addEntry({ ...extended, step, reason: observed.reason }, now, observed.reason);
   const waits = waitedToBind(ctx, { ...onItsMachines(moved, observed), looks: 0 }, observed, now, step);
@@ -178,12 +180,12 @@ function waitedToBind(
   now: number,
   step: PreparingStep,
 ): Step<Environment> {
-  const waited = waitedForStart(environment, now, step);
+  const waits = waitedForStart(environment, now, step);
   const latest =
     observed.state === "unbound"
       ? (environment.run.appliedAt ?? now) + bindMs(ctx, environment)
       : Number.POSITIVE_INFINITY;
-  return noLaterThan(waited, Math.min(latest, nextExtendAt(environment, now)));
+  return noLaterThan(waits, Math.min(latest, nextExtendAt(environment, now)));
 }
 
 /** A port that Jupyter serves answers only once the run was told of it: its doors cannot wait until it is ready. */

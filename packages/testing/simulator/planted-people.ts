@@ -105,4 +105,19 @@ export const peopleBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "a run that cannot be told costs the whole look",
+    caughtBy: {
+      file: "environments/access.test.ts",
+      title:
+        "a run that cannot be told fails the request with the reason, costs nothing else, and is told when it can be",
+    },
+    edits: [
+      {
+        file: "environments/access.ts",
+        find: "if (error instanceof StepTooOld || error instanceof Conflict) throw error;",
+        replace: "if (error instanceof Error) throw error;",
+      },
+    ],
+  },
 ];
