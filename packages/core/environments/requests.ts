@@ -14,7 +14,8 @@ type RequestContext = UserContext<"table" | "queue">;
 
 /**
  * Asks for the end of an environment: decided in one write, done by reconcile. Asking again changes nothing and
- * answers with the first request. Throws `notFound`, or `conflict` when it ended in another way.
+ * answers with the first request. Throws `notFound`, or `conflict` when it ended in another way, or is stopped: then
+ * there is nothing to cancel, and it can be deleted.
  */
 export async function requestCancel(
   ctx: RequestContext,
@@ -25,7 +26,7 @@ export async function requestCancel(
     const word = environment.end.outcome?.phase ?? environment.phase;
     if (word === "cancelled")
       return environment.requests.list.find((action) => action.kind === "cancel") ?? firstOf(environment);
-    if (isEnded(environment) || environment.end.outcome) {
+    if (isEnded(environment) || environment.phase === "stopped" || environment.end.outcome) {
       throw new Problem("conflict", `Cannot cancel ${ctx.noun} ${id} in status ${word}`);
     }
     const asked = addAction(environment, { kind: "cancel", at: now, noun: ctx.noun, writer: token });

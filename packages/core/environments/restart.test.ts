@@ -5,6 +5,7 @@ import { createEnvironment, type NewEnvironment } from "./create.ts";
 import { requestDelete } from "./delete.ts";
 import { type Policy, reservation } from "./policy.ts";
 import { keyOf } from "./record.ts";
+import { requestCancel } from "./requests.ts";
 import { readSpec } from "./spec.ts";
 import { requestStart } from "./start.ts";
 import { requestStop } from "./stop.ts";
@@ -43,6 +44,25 @@ describe("stop and start", () => {
     expect(second).toMatchObject({ phase: "active", run: { n: 2 }, starts: 1, volumes: first.volumes });
     expect(world.volumes.history().map(({ kind }) => kind)).toEqual(["created"]);
     expect(world.compute.mounting(first.volumes[0]?.volume?.id ?? "")).toEqual([{ uid: first.uid, run: 2 }]);
+  });
+
+  test("what is stopped cannot be cancelled, and what is cancelled while it stops ends so", async () => {
+    const { world, alice } = await activeWorld();
+    await requestStop(alice, "one");
+    await world.advance(5000);
+    await expect(requestCancel(alice, "one")).rejects.toMatchObject({
+      kind: "conflict",
+      message: "Cannot cancel job one in status stopped",
+    });
+    await requestStart(alice, "one");
+    await world.advance(5000);
+
+    await requestStop(alice, "one");
+    await requestCancel(alice, "one");
+    await world.advance(5000);
+
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", attempts: 0 });
+    expect(world.volumes.volumeIds()).toEqual([]);
   });
 
   test("both may be asked twice, and change nothing then", async () => {

@@ -126,4 +126,12 @@ export const endBugs: readonly PlantedBug[] = [
       { file: "admin/remove-orphans.ts", find: "const MOST_REMOVED = 20;", replace: "const MOST_REMOVED = 20_000;" },
     ],
   },
+  {
+    name: "a cancel of what is stopped taken on",
+    caughtBy: {
+      file: "environments/restart.test.ts",
+      title: "what is stopped cannot be cancelled, and what is cancelled while it stops ends so",
+    },
+    edits: [{ file: "environments/requests.ts", find: ' || environment.phase === "stopped"', replace: "" }],
+  },
 ];
