@@ -235,6 +235,24 @@ test("the operator's word counts for a machine that came for a run and died befo
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ held: [], granted: [] });
 });
 
+test("the operator's word counts for a machine that nothing runs on any more and that still has a volume", async () => {
+  const job = await running({ disk: { name: "data", sizeGb: 10 } });
+  job.world.compute.removeNode(job.name);
+  job.world.compute.setMachine(job.uid, "unknown");
+  await job.world.compute.remove((await job.read()).uid, 1, { graceSeconds: 0, force: true });
+  await job.world.advance(HOUR);
+  const waits = await job.read();
+  const inLedger = (await viewPool(job.world.ctx, "h100"))?.nodes.map(({ name }) => name);
+
+  const found = await declareNodeGone(job.world.as("op"), job.name);
+  await job.world.advance(MINUTE);
+
+  expect(waits).toMatchObject({ phase: "stopping", end: { waitsFor: expect.stringContaining("the operator's word") } });
+  expect(inLedger).not.toContain(job.name);
+  expect(found.uid).toBe(job.uid);
+  expect(await job.read()).toMatchObject({ phase: "failed", disk: { released: true } });
+});
+
 test("a node that only an unreadable ledger may name is not answered as unknown", async () => {
   const job = await running({}, { nodes: nodesOf({ h100: 1, a100: 1 }) });
   const [node] = (await viewPool(job.world.ctx, "a100"))?.nodes ?? [];

@@ -1,3 +1,4 @@
+import { listLivingKeys } from "../admin/living.ts";
 import type { Context, Key, NodeRef, Stored, UserContext } from "../context.ts";
 import { keyOf } from "../environments/record.ts";
 import { poolTypes } from "../fleet.ts";
@@ -24,7 +25,7 @@ interface GoneNode extends Stored {
 /**
  * The operator's word that the machine behind a node is dead, whatever cluster and provider say: what runs there is lost
  * and nothing is granted there for 24 h. It is the word on that node object: one that has its name later is another.
- * Throws `notFound` for a node that no pool has and no run is bound to, or `conflict` when a ledger that cannot be read
+ * Throws `notFound` for a node that no pool has and nobody waits for, or `conflict` when a ledger that cannot be read
  * may have it.
  */
 export async function declareNodeGone(ctx: UserContext<"table" | "queue">, name: string): Promise<NodeRef> {
@@ -55,9 +56,13 @@ export async function declareNodeGone(ctx: UserContext<"table" | "queue">, name:
   return found.machine;
 }
 
+/** Whoever waits for a machine is looked at more often (environments/lost-node.ts). */
+const LOOKED_AT_WITHIN_MS = 60_000;
+
 /**
- * A machine made for a run may die before a listing has shown it, and then has no ledger item: only the record of the run
- * that was bound to it knows it. `runs`: the environments, as in a message.
+ * A machine made for a run may die before a listing has shown it, and one that holds nothing any more is forgotten
+ * although it still has a volume. Neither has a ledger item: only the records that wait for it know it. `runs`: those
+ * environments, as in a message.
  */
 async function machineWithoutItem(
   ctx: Context<"table" | "queue">,
@@ -65,10 +70,11 @@ async function machineWithoutItem(
   name: string,
 ): Promise<{ readonly machine: NodeRef; readonly runs: readonly string[] } | undefined> {
   const unpinned = ledgers.flatMap(({ makeable: { granted, held } }) => [...granted, ...held].map(({ key }) => key));
-  const { records } = await readNamed(ctx, [...new Set(unpinned)]);
-  const isIt = (machine: NodeRef) => machine.name === name;
-  const bound = records.filter(({ run }) => run.machines.some(isIt));
-  const machine = bound[0]?.run.machines.find(isIt);
+  const waiting = await listLivingKeys(ctx, ctx.clock.now() + LOOKED_AT_WITHIN_MS);
+  const { records } = await readNamed(ctx, [...new Set([...unpinned, ...waiting.map(keyText)])]);
+  const machines = records.flatMap(({ run }) => run.machines.filter((machine) => machine.name === name));
+  const machine = machines.find(({ silent }) => silent) ?? machines[0];
+  const bound = records.filter(({ run }) => run.machines.some(({ uid }) => uid === machine?.uid));
   return machine && { machine, runs: bound.map((record) => keyText(keyOf(record))) };
 }
 

@@ -141,4 +141,18 @@ export const machineBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "the operator's word refused for a machine that only has a volume",
+    caughtBy: {
+      file: "environments/lost-node.test.ts",
+      title: "the operator's word counts for a machine that nothing runs on any more and that still has a volume",
+    },
+    edits: [
+      {
+        file: "pools/node-gone.ts",
+        find: "[...unpinned, ...waiting.map(keyText)]",
+        replace: "unpinned",
+      },
+    ],
+  },
 ];
