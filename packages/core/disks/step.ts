@@ -1,6 +1,7 @@
 import type { Item } from "../context.ts";
 import { firstSettles } from "../making.ts";
 import { patienceMs } from "../patience.ts";
+import { sameData } from "../same-data.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { changeDirectory, nameOf, readDirectory, without } from "./directory.ts";
 import { readHolders } from "./lease.ts";
@@ -32,17 +33,25 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
     if (holders?.current) return over({ ...disk, dueAt: now + HELD_MS }, "is still held");
     return over({ ...disk, phase: "purging", dueAt: now }, "begins its purge");
   }
+  // What each of these found is written before the next can fail: jobs wait for it.
   const followed = await followSnapshots(ctx, disk, now);
-  const settled = await settleMaking(ctx, followed, now);
-  const again = await makeAgain(ctx, settled, now);
+  if (!sameData(followed, disk)) return noted(followed, now, "followed its backups");
+  const settled = await settleMaking(ctx, disk, now);
+  if (!sameData(settled, disk)) return noted(settled, now, "looked for what was made");
+  const again = await makeAgain(ctx, disk, now);
   if (again) return again;
-  const thinned = await thinOut(ctx, settled);
-  const tagged = await retag(ctx, thinned);
+  const thinned = await thinOut(ctx, disk);
+  if (!sameData(thinned, disk)) return noted(thinned, now, "thinned its backups out");
+  const tagged = await retag(ctx, disk);
   return over({ ...tagged, dueAt: nextLook(tagged, now) }, "looked after", warningOf(tagged, now));
 }
 
 function over(record: Disk, did: string, fault = record.lost?.gaveUp ?? null): Step<Disk> {
   return { record: { ...record, attempts: 0, fault }, sends: [], did };
+}
+
+function noted(disk: Disk, now: number, did: string): Step<Disk> {
+  return over({ ...disk, dueAt: now }, did, warningOf(disk, now));
 }
 
 function nextLook(disk: Disk, now: number): number | undefined {

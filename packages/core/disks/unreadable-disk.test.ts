@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
-import { operationKey } from "../keys.ts";
+import { directoryKey, operationKey } from "../keys.ts";
 import { createDisk } from "./create.ts";
 
 const MINUTE = 60_000;
@@ -100,4 +100,20 @@ test("a request whose record cannot be read keeps its disk from nothing", async 
 
   expect(world.table.all().find(({ kind }) => kind === "disk")).toMatchObject({ phase: "available", operations: [] });
   expect(await world.table.get(operationKey(world.as("alice").actor.uid, id))).toMatchObject({ status: 7 });
+});
+
+test("a directory that cannot be read keeps no backup from being seen, nor the next job from its disk", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), snapshotMs: MINUTE / 2 });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  await world.advance(MINUTE);
+  await requestCancel(world.as("alice"), "one");
+  await world.deliver();
+  await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
+  const directory = await world.table.get(directoryKey(world.as("alice").actor.uid));
+  await world.table.put({ ...directory, names: { data: 1 } } as never);
+
+  await world.advance(30 * MINUTE);
+
+  expect(world.table.all().find(({ kind }) => kind === "disk")).toMatchObject({ snapshots: [{ completed: true }] });
+  expect(await world.read("alice", "two")).toMatchObject({ phase: "active", disk: { attached: true } });
 });

@@ -142,6 +142,20 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "what a look saw of a backup written only if nothing after it fails",
+    caughtBy: {
+      file: "disks/unreadable-disk.test.ts",
+      title: "a directory that cannot be read keeps no backup from being seen, nor the next job from its disk",
+    },
+    edits: [
+      {
+        file: "disks/step.ts",
+        find: "  if (!sameData(followed, disk)) return noted",
+        replace: "  await readDirectory(ctx, disk.owner);\n  if (!sameData(followed, disk)) return noted",
+      },
+    ],
+  },
+  {
     name: "a disk let go while its holder cannot be read",
     caughtBy: {
       file: "unreadable.test.ts",
