@@ -16,6 +16,7 @@ import {
   MISSED_MS,
   withSnapshot,
 } from "./record.ts";
+import { isPutOff, removeSnapshot } from "./removal.ts";
 
 const CLAIMED_LOOK_MS = 5_000;
 
@@ -24,10 +25,12 @@ const CLAIMED_LOOK_MS = 5_000;
  * who removed one and died would leave a snapshot that may just not be listed yet. The newest of all is to be made again.
  */
 export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
-  if (!disk.snapshots.some((snapshot) => !snapshot.completed)) return disk;
+  const isSettled = (snapshot: DiskSnapshot) => snapshot.completed || isPutOff(snapshot, now);
+  if (disk.snapshots.every(isSettled)) return disk;
   const followed = await Promise.all(
     disk.snapshots.map(async (snapshot): Promise<DiskSnapshot | undefined> => {
-      if (snapshot.completed) return snapshot;
+      if (isSettled(snapshot)) return snapshot;
+      if (snapshot.unremoved) return removeSnapshot(ctx, disk, snapshot, now);
       const found = await ctx.volumes.findSnapshot(snapshot.id);
       if (found?.state === "completed") return { ...snapshot, completed: true, failed: undefined, missedAt: undefined };
       const hasFailed = found?.state === "failed" || snapshot.failed || now - snapshot.at >= LONGEST_PENDING_MS;
@@ -35,13 +38,13 @@ export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: numbe
       if (found && !snapshot.failed) return { ...snapshot, failed: true };
       if (!snapshot.failed && !isGone(snapshot, now)) return { ...snapshot, missedAt: snapshot.missedAt ?? now };
       ctx.log.error("snapshot failed", { disk: disk.uid, snapshot: snapshot.id });
-      await ctx.volumes.removeSnapshot(snapshot.id);
-      return undefined;
+      return removeSnapshot(ctx, disk, snapshot, now);
     }),
   );
   const snapshots = followed.filter((snapshot) => snapshot !== undefined);
   const newest = followed.at(-1);
-  if (newest) return { ...disk, snapshots, lost: newest.completed ? undefined : disk.lost };
+  if (disk.snapshots.at(-1)?.unremoved) return { ...disk, snapshots };
+  if (newest && !newest.unremoved) return { ...disk, snapshots, lost: newest.completed ? undefined : disk.lost };
   const lost = disk.lost ?? { of: disk.snapshots.at(-1)?.id ?? "", attempt: 1, until: null, gaveUp: null };
   return { ...disk, snapshots, lost };
 }
@@ -95,7 +98,9 @@ export function warningOf({ lost, snapshots }: Disk, now: number): string | null
   if (lost?.gaveUp) return lost.gaveUp;
   if (lost?.refused !== undefined) return `Its backup was refused and is tried again: ${lost.refused}`.slice(0, 120);
   const pending = longPending(snapshots, now);
-  return pending ? `Its snapshot ${pending.id} is pending since ${utcText(pending.at)}` : null;
+  if (pending) return `Its snapshot ${pending.id} is pending since ${utcText(pending.at)}`;
+  const left = snapshots.find(({ unremoved }) => unremoved);
+  return left ? `Its snapshot ${left.id} cannot be removed: ${left.unremoved?.why}`.slice(0, 120) : null;
 }
 
 function isFirstMiss({ volumeMissedAt }: Disk, now: number): boolean {
@@ -130,11 +135,13 @@ async function resolveClaim(
 /** What earlier tries left: a snapshot, one of the present attempt that failed, or nothing that is listed. */
 async function lookForLeft(
   ctx: WorkerContext,
-  { volume }: Disk,
+  { volume, snapshots }: Disk,
   lost: LostBackup,
 ): Promise<VolumeSnapshot | "failed" | "nothing"> {
   const left = volume ? await ctx.volumes.listSnapshots(volume.id) : [];
-  const mine = left.find(({ tags, state }) => state !== "failed" && tags.attempt?.startsWith(`${lost.of}-`));
+  const failed = new Set(snapshots.flatMap((snapshot) => (snapshot.failed ? [snapshot.id] : [])));
+  const isWhole = ({ id, state }: VolumeSnapshot) => state !== "failed" && !failed.has(id);
+  const mine = left.find((one) => isWhole(one) && one.tags.attempt?.startsWith(`${lost.of}-`));
   if (mine) return mine;
   return left.some(({ tags }) => tags.attempt === tagOf(lost)) ? "failed" : "nothing";
 }

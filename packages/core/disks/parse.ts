@@ -4,7 +4,7 @@ import { diskKey } from "../keys.ts";
 import { isMaking } from "../making.ts";
 import { count, flag, listOf, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
-import type { Disk, DiskSnapshot, Holder, LostBackup } from "./record.ts";
+import type { Disk, DiskSnapshot, Holder, LostBackup, Unremoved } from "./record.ts";
 
 const moment = orNull(number);
 export const operationKind = oneOf("create", "delete", "undelete");
@@ -15,6 +15,7 @@ const snapshot = shape<DiskSnapshot>({
   completed: flag,
   failed: optional(flag),
   missedAt: optional(number),
+  unremoved: optional(shape<Unremoved>({ why: text, tries: ordinal, at: number })),
 });
 const lostBackup = shape<LostBackup>({
   of: text,

@@ -26,6 +26,17 @@ export interface DiskSnapshot {
   readonly failed?: boolean | undefined;
   /** Since when it was asked for and not found; missing: it was seen the last time. */
   readonly missedAt?: number | undefined;
+  /** It is to go, and its removal was refused; missing: that was not tried. Nobody waits for it. */
+  readonly unremoved?: Unremoved | undefined;
+}
+
+/** A removal that was refused. */
+export interface Unremoved {
+  /** In at most 120 characters. */
+  readonly why: string;
+  /** How often it was tried, and when last, ms. */
+  readonly tries: number;
+  readonly at: number;
 }
 
 /** What one look does not see is gone only when a later one, no earlier than this, does not see it either. */
@@ -104,12 +115,17 @@ export async function findDisk(ctx: Context<"table">, owner: string, uid: string
 
 /** A snapshot of it is being made, or claimed to be: a job with this disk waits until that is done. */
 export function hasPendingSnapshot(disk: Disk): boolean {
-  return isClaimed(disk) || disk.snapshots.some((snapshot) => !snapshot.completed);
+  return isClaimed(disk) || disk.snapshots.some(isPending);
+}
+
+/** One that failed is pending until it is removed, or cannot be. */
+export function isPending({ completed, unremoved }: DiskSnapshot): boolean {
+  return !(completed || unremoved);
 }
 
 /** One that is pending for so long that somebody should hear of it; undefined: none is. */
 export function longPending(snapshots: readonly DiskSnapshot[], now: number): DiskSnapshot | undefined {
-  return snapshots.find(({ completed, at }) => !completed && now - at >= PENDING_TOLD_MS);
+  return snapshots.find((snapshot) => isPending(snapshot) && now - snapshot.at >= PENDING_TOLD_MS);
 }
 
 /** The disk with a snapshot that was made by this attempt, which is not looked for any more. */

@@ -9,7 +9,8 @@ import { followSnapshots, isWanted, makeAgain, warningOf } from "./lost-backup.t
 import { settleMaking } from "./making.ts";
 import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
-import { type Disk, hasPendingSnapshot, isClaimed } from "./record.ts";
+import { type Disk, type DiskSnapshot, hasPendingSnapshot, isClaimed, isPending } from "./record.ts";
+import { isPutOff, removalAgainAt, removeSnapshot } from "./removal.ts";
 import { tagSnapshots } from "./rename.ts";
 
 const PENDING_MS = 5_000;
@@ -40,7 +41,7 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (!sameData(settled, disk)) return noted(settled, now, "looked for what was made");
   const again = await makeAgain(ctx, disk, now);
   if (again) return again;
-  const thinned = await thinOut(ctx, disk);
+  const thinned = await thinOut(ctx, disk, now);
   if (!sameData(thinned, disk)) return noted(thinned, now, "thinned its backups out");
   const tagged = await retag(ctx, disk);
   return over({ ...tagged, dueAt: nextLook(tagged, now) }, "looked after", warningOf(tagged, now));
@@ -55,9 +56,9 @@ function noted(disk: Disk, now: number, did: string): Step<Disk> {
 }
 
 function nextLook(disk: Disk, now: number): number | undefined {
-  if (disk.snapshots.some(({ failed }) => failed)) return now;
+  if (disk.snapshots.some((snapshot) => snapshot.failed && isPending(snapshot))) return now;
   if (hasPendingSnapshot(disk)) {
-    const since = disk.snapshots.findLast(({ completed }) => !completed)?.at ?? now;
+    const since = disk.snapshots.findLast(isPending)?.at ?? now;
     return now + Math.max(PENDING_MS, patienceMs(now - since));
   }
   const againAt = disk.lost?.notBefore ?? now;
@@ -69,6 +70,7 @@ function nextLook(disk: Disk, now: number): number | undefined {
     disk.phase === "deleted" ? disk.purgeAt : null,
     disk.snapshots.length > 0 ? tags : null,
     made,
+    ...disk.snapshots.map(({ unremoved }) => (unremoved ? removalAgainAt(unremoved) : null)),
   ];
   const coming = moments.filter((at) => at !== null);
   return coming.length > 0 ? Math.min(...coming) : undefined;
@@ -83,19 +85,27 @@ async function closeOperations(ctx: WorkerContext, disk: Disk, now: number): Pro
 
 /**
  * Keeps the newest three that really are there, and what a restore is being made from. A backup that was deleted outside
- * counts as none, and takes no other one with it.
+ * counts as none, and takes no other one with it; so does one that cannot be removed.
  */
-async function thinOut(ctx: WorkerContext, disk: Disk): Promise<Disk> {
+async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   const completed = disk.snapshots.filter((snapshot) => snapshot.completed);
   if (completed.length <= KEPT_SNAPSHOTS) return disk;
   const found = await Promise.all(
     completed.map(async (one) => ((await ctx.volumes.findSnapshot(one.id)) ? [one] : [])),
   );
   const there = found.flat();
+  const oldest = there.at(-KEPT_SNAPSHOTS);
+  if (!oldest) return disk;
   const sources = new Set(disk.making.map(({ from }) => from));
-  const old = there.slice(0, Math.max(0, there.length - KEPT_SNAPSHOTS)).filter(({ id }) => !sources.has(id));
-  for (const { id } of old) await ctx.volumes.removeSnapshot(id);
-  return { ...disk, snapshots: disk.snapshots.filter((snapshot) => !old.includes(snapshot)) };
+  const isLeft = (one: DiskSnapshot) => there.includes(one) || one.unremoved !== undefined;
+  const old = completed
+    .slice(0, completed.indexOf(oldest))
+    .filter(({ id }) => !sources.has(id))
+    .filter((one) => isLeft(one) && !isPutOff(one, now));
+  const snapshots = await Promise.all(
+    disk.snapshots.map((one) => (old.includes(one) ? removeSnapshot(ctx, disk, one, now) : one)),
+  );
+  return { ...disk, snapshots: snapshots.filter((one) => one !== undefined) };
 }
 
 /** The directory says what it is called now; tags that are missing or old are written again. */

@@ -122,8 +122,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/step.ts",
-        find: "there.slice(0, Math.max(0, there.length - KEPT_SNAPSHOTS))",
-        replace: "there.slice(KEPT_SNAPSHOTS)",
+        find: ".slice(0, completed.indexOf(oldest))",
+        replace: ".slice(KEPT_SNAPSHOTS)",
       },
     ],
   },
@@ -136,10 +136,32 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/step.ts",
-        find: ".filter(({ id }) => !sources.has(id));",
-        replace: '.filter(({ id }) => id !== "" || sources.has(id));',
+        find: ".filter(({ id }) => !sources.has(id))",
+        replace: '.filter(({ id }) => id !== "" || sources.has(id))',
       },
     ],
+  },
+  {
+    name: "one backup that cannot be removed holds up all of its disk",
+    caughtBy: {
+      file: "disks/removal.test.ts",
+      title: "is named in the disk's record, alarms after a quarter of an hour, and goes once it can",
+    },
+    edits: [
+      {
+        file: "disks/removal.ts",
+        find: "if (error instanceof StepTooOld) throw error;",
+        replace: "if (error) throw error;",
+      },
+    ],
+  },
+  {
+    name: "a failed backup made again only once it is removed",
+    caughtBy: {
+      file: "disks/removal.test.ts",
+      title: "though it failed, is made again at once and then goes as soon as it can",
+    },
+    edits: [{ file: "disks/lost-backup.ts", find: "if (newest && !newest.unremoved)", replace: "if (newest)" }],
   },
   {
     name: "what a look saw of a backup written only if nothing after it fails",

@@ -1,0 +1,109 @@
+import { describe, expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import type { Item } from "../context.ts";
+import { createEnvironment } from "../environments/create.ts";
+import { requestCancel } from "../environments/requests.ts";
+import { parseDisk } from "./parse.ts";
+import type { Disk } from "./record.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const IN_USE = "InvalidSnapshot.InUse: in use by ami-1";
+
+function diskOf(world: MemoryWorld): Disk {
+  return parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
+}
+
+/** So many jobs with the disk `data`, one after the other; answers what each came to. */
+async function use(world: MemoryWorld, ids: readonly string[]): Promise<string[]> {
+  const phases: string[] = [];
+  for (const id of ids) {
+    await createEnvironment(world.as("alice"), newEnvironment(id, { disk: "data" }));
+    await world.advance(5 * MINUTE);
+    phases.push((await world.read("alice", id)).phase);
+    await requestCancel(world.as("alice"), id);
+    await world.advance(5 * MINUTE);
+  }
+  return phases;
+}
+
+/** Removing this snapshot is refused, as EC2 does for one that an AMI uses; the answer allows it again. */
+function lock(world: MemoryWorld, locked: string | undefined): () => void {
+  const { removeSnapshot } = world.volumes;
+  const refusing: typeof removeSnapshot = async (id) => {
+    if (id === locked) throw new Error(IN_USE);
+    await removeSnapshot(id);
+  };
+  Object.assign(world.volumes, { removeSnapshot: refusing });
+  return () => void Object.assign(world.volumes, { removeSnapshot });
+}
+
+describe("a backup that cannot be removed", () => {
+  test("keeps no job waiting for its disk, and no other backup from being thinned out", async () => {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), snapshotMs: MINUTE / 2 });
+    await use(world, ["one"]);
+    const [oldest] = world.volumes.snapshotIds();
+    lock(world, oldest);
+
+    const phases = await use(world, ["two", "three", "four", "five", "six"]);
+
+    expect(phases).toEqual(["active", "active", "active", "active", "active"]);
+    expect(diskOf(world).snapshots.map(({ id }) => id)).toEqual(world.volumes.snapshotIds());
+    expect(diskOf(world).snapshots).toMatchObject([
+      { id: oldest, unremoved: { why: IN_USE } },
+      { completed: true },
+      { completed: true },
+      { completed: true },
+    ]);
+  });
+
+  test("is named in the disk's record, alarms after a quarter of an hour, and goes once it can", async () => {
+    const log = recordingLog();
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+    await use(world, ["one", "two", "three"]);
+    const [oldest] = world.volumes.snapshotIds();
+    const unlock = lock(world, oldest);
+    const alarms = () => log.lines.filter(({ level, event }) => level === "error" && event === "snapshot not removed");
+
+    await use(world, ["four"]);
+    const early = alarms().length;
+    await world.advance(24 * HOUR);
+    const { fault } = diskOf(world);
+    const inOneDay = alarms().length;
+    unlock();
+    await world.advance(2 * HOUR);
+
+    expect(fault).toBe(`Its snapshot ${oldest} cannot be removed: ${IN_USE}`);
+    expect(early).toBe(0);
+    expect(inOneDay).toBeGreaterThan(20);
+    expect(inOneDay).toBeLessThan(30);
+    expect(diskOf(world)).toMatchObject({ fault: null, snapshots: [{}, {}, {}] });
+    expect(world.volumes.snapshotIds()).not.toContain(oldest);
+  });
+
+  test("though it failed, is made again at once and then goes as soon as it can", async () => {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), snapshotMs: MINUTE / 2 });
+    await use(world, ["one"]);
+    world.volumes.failSnapshotsLater(1);
+    await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
+    await world.advance(MINUTE);
+    await requestCancel(world.as("alice"), "two");
+    await world.advance(MINUTE / 4);
+    const failed = world.volumes.snapshotIds().at(-1);
+    const unlock = lock(world, failed);
+
+    await world.advance(5 * MINUTE);
+    const made = diskOf(world);
+    const phases = await use(world, ["three"]);
+    unlock();
+    await world.advance(2 * HOUR);
+
+    expect(made.snapshots).toMatchObject([{ completed: true }, { id: failed, completed: false }, { completed: true }]);
+    expect(made.lost).toBeUndefined();
+    expect(phases).toEqual(["active"]);
+    expect(world.volumes.snapshotIds()).not.toContain(failed);
+    expect(diskOf(world)).toMatchObject({ fault: null, snapshots: [{}, {}, {}] });
+    expect(diskOf(world).lost).toBeUndefined();
+  });
+});

@@ -1,0 +1,59 @@
+import { StepTooOld } from "../budget.ts";
+import type { WorkerContext } from "../worker.ts";
+import type { Disk, DiskSnapshot, Unremoved } from "./record.ts";
+
+const LONGEST_REASON = 120;
+const FIRST_PAUSE_MS = 30_000;
+const LONGEST_PAUSE_MS = 3_600_000;
+/** So many tries take a quarter of an hour: what is refused until then wants somebody to look at it. */
+const TRIES_BEFORE_ALARM = 5;
+
+/** A removal that was refused is tried again after 1, 2, 4 … 60 minutes. */
+export function removalPauseMs(tries: number): number {
+  return Math.min(FIRST_PAUSE_MS * 2 ** Math.min(tries, 9), LONGEST_PAUSE_MS);
+}
+
+/** Whether its removal was refused and is not tried again yet. */
+export function isPutOff({ unremoved }: DiskSnapshot, now: number): boolean {
+  return unremoved !== undefined && now < removalAgainAt(unremoved);
+}
+
+export function removalAgainAt({ tries, at }: Unremoved): number {
+  return at + removalPauseMs(tries);
+}
+
+/** Removes a snapshot. One that cannot be is answered with the reason: it must keep neither disk nor others waiting. */
+export async function removeSnapshot(
+  ctx: WorkerContext,
+  disk: Disk,
+  snapshot: DiskSnapshot,
+  now: number,
+): Promise<DiskSnapshot | undefined> {
+  const why = await whyNot(() => ctx.volumes.removeSnapshot(snapshot.id));
+  if (why === undefined) return undefined;
+  const tries = (snapshot.unremoved?.tries ?? 0) + 1;
+  reportUnremoved(ctx, "snapshot not removed", tries, { disk: disk.uid, snapshot: snapshot.id, error: why });
+  return { ...snapshot, unremoved: { why, tries, at: now } };
+}
+
+/** What a call throws, in at most 120 characters; undefined: it did what it was to do. */
+export async function whyNot(call: () => Promise<unknown>): Promise<string | undefined> {
+  try {
+    await call();
+    return undefined;
+  } catch (error) {
+    if (error instanceof StepTooOld) throw error;
+    return (error instanceof Error ? error.message : String(error)).slice(0, LONGEST_REASON);
+  }
+}
+
+/** An alarm once it has been tried for a quarter of an hour. */
+export function reportUnremoved(
+  ctx: WorkerContext,
+  event: "snapshot not removed" | "disk not purged",
+  tries: number,
+  fields: Readonly<Record<string, unknown>>,
+): void {
+  const level = tries >= TRIES_BEFORE_ALARM ? "error" : "warn";
+  ctx.log[level](event, { ...fields, tries });
+}
