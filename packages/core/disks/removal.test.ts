@@ -4,8 +4,12 @@ import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing
 import type { Item } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
+import { directoryKey } from "../keys.ts";
+import { createDisk } from "./create.ts";
 import { parseDisk } from "./parse.ts";
 import type { Disk } from "./record.ts";
+import { deleteDisk } from "./requests.ts";
+import { getDisk } from "./view.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -106,4 +110,48 @@ describe("a backup that cannot be removed", () => {
     expect(diskOf(world)).toMatchObject({ fault: null, snapshots: [{}, {}, {}] });
     expect(diskOf(world).lost).toBeUndefined();
   });
+});
+
+describe("a snapshot of a deleted disk that cannot be removed", () => {
+  test("holds up nothing else of the purge, frees the disk's name, and alarms", async () => {
+    const log = recordingLog();
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { diskRetentionDays: 0 }, log });
+    const alice = world.as("alice");
+    await use(world, ["one", "two"]);
+    const [locked] = world.volumes.snapshotIds();
+    const unlock = lock(world, locked);
+
+    await deleteDisk(alice, "data");
+    await world.advance(24 * HOUR);
+    const left = [world.volumes.volumeIds(), world.volumes.snapshotIds()];
+    const { uid, ...stuck } = diskOf(world);
+    const made = await createDisk(alice, { name: "data", sizeGb: 10 });
+    unlock();
+    await world.advance(2 * HOUR);
+
+    expect(left).toEqual([[], [locked]]);
+    expect(stuck).toMatchObject({ phase: "purging", fault: `Cannot be purged: ${locked}: ${IN_USE}` });
+    expect(made.name).toBe("data");
+    expect(await getDisk(alice, "data")).toMatchObject({ name: "data", disk: { snapshots: [], phase: "available" } });
+    const alarms = log.lines.filter(({ level, event }) => level === "error" && event === "disk not purged");
+    expect(alarms.length).toBeGreaterThan(20);
+    expect(alarms.length).toBeLessThan(30);
+    expect(alarms.at(-1)?.fields).toMatchObject({ disk: uid, left: [`${locked}: ${IN_USE}`] });
+    expect(world.volumes.snapshotIds()).toEqual([]);
+    expect(world.table.all().find((item) => item.uid === uid)).toMatchObject({ phase: "purged", fault: null });
+  });
+});
+
+test("a deleted disk's volume and backups go although its owner's names cannot be read, and the record says so", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { diskRetentionDays: 0 } });
+  const alice = world.as("alice");
+  await use(world, ["one"]);
+  await deleteDisk(alice, "data");
+  const directory = await world.table.get(directoryKey(alice.actor.uid));
+  await world.table.put({ ...directory, names: { data: 1 } } as never);
+
+  await world.advance(HOUR);
+
+  expect([world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual([[], []]);
+  expect(diskOf(world)).toMatchObject({ phase: "purging", fault: expect.stringContaining("its name: ") });
 });

@@ -1,4 +1,5 @@
 import { StepTooOld } from "../budget.ts";
+import { Conflict } from "../problem.ts";
 import type { WorkerContext } from "../worker.ts";
 import type { Disk, DiskSnapshot, Unremoved } from "./record.ts";
 
@@ -42,7 +43,7 @@ export async function whyNot(call: () => Promise<unknown>): Promise<string | und
     await call();
     return undefined;
   } catch (error) {
-    if (error instanceof StepTooOld) throw error;
+    if (error instanceof StepTooOld || error instanceof Conflict) throw error;
     return (error instanceof Error ? error.message : String(error)).slice(0, LONGEST_REASON);
   }
 }

@@ -3,14 +3,14 @@ import { firstSettles } from "../making.ts";
 import { patienceMs } from "../patience.ts";
 import { sameData } from "../same-data.ts";
 import type { Step, WorkerContext } from "../worker.ts";
-import { changeDirectory, nameOf, readDirectory, without } from "./directory.ts";
+import { changeDirectory, type Directory, nameOf, readDirectory, without } from "./directory.ts";
 import { readHolders } from "./lease.ts";
 import { followSnapshots, isWanted, makeAgain, warningOf } from "./lost-backup.ts";
 import { settleMaking } from "./making.ts";
 import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
 import { type Disk, type DiskSnapshot, hasPendingSnapshot, isClaimed, isPending } from "./record.ts";
-import { isPutOff, removalAgainAt, removeSnapshot } from "./removal.ts";
+import { isPutOff, removalAgainAt, removalPauseMs, removeSnapshot, reportUnremoved, whyNot } from "./removal.ts";
 import { tagSnapshots } from "./rename.ts";
 
 const PENDING_MS = 5_000;
@@ -122,18 +122,47 @@ async function retag(ctx: WorkerContext, disk: Disk): Promise<Disk> {
 
 /**
  * Everything goes, the name last, once nothing more of it can appear: until then nobody can take it. Each call may be
- * repeated.
+ * repeated. What cannot be removed holds up neither the rest nor the name; the record stays until it is gone.
  */
 async function purge(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
-  const others = disk.volume ? await ctx.volumes.listSnapshots(disk.volume.id) : [];
-  const ids = new Set([...disk.snapshots, ...others].map((snapshot) => snapshot.id));
-  for (const id of ids) await ctx.volumes.removeSnapshot(id);
-  if (disk.volume) await ctx.volumes.removeVolume(disk.volume.id);
+  const refused = await removeAll(ctx, disk);
   const settled = await settleMaking(ctx, disk, now);
-  if (settled.making.length > 0) return over({ ...settled, dueAt: firstSettles(settled.making) }, "waits to be purged");
-  await changeDirectory(ctx, disk.owner, ({ names }) =>
-    names.some(([, uid]) => uid === disk.uid) ? without(names, disk.uid) : undefined,
-  );
+  const settles = firstSettles(settled.making);
+  if (settled.making.length === 0) refused.push(...(await freeName(ctx, disk)));
+  if (refused.length > 0) {
+    const again = now + removalPauseMs(disk.attempts + 1);
+    return notPurged(ctx, settled, refused, Math.min(settles, again));
+  }
+  if (settled.making.length > 0) return over({ ...settled, dueAt: settles }, "waits to be purged");
   const ttl = Math.floor(now / 1000) + KEPT_SECONDS;
   return over({ ...settled, phase: "purged", snapshots: [], volume: null, dueAt: undefined, ttl }, "purged");
+}
+
+/** Its snapshots, recorded or not, and its volume, each by itself; answers what could not be removed, and why. */
+async function removeAll(ctx: WorkerContext, { snapshots, volume }: Disk): Promise<string[]> {
+  const ids = new Set(snapshots.map(({ id }) => id));
+  const list = async (id: string) => {
+    for (const other of await ctx.volumes.listSnapshots(id)) ids.add(other.id);
+  };
+  const unlisted = volume ? await refusal(`snapshots of ${volume.id}`, () => list(volume.id)) : [];
+  const left = await Promise.all([...ids].map((id) => refusal(id, () => ctx.volumes.removeSnapshot(id))));
+  const kept = volume ? await refusal(volume.id, () => ctx.volumes.removeVolume(volume.id)) : [];
+  return [...unlisted, ...left.flat(), ...kept];
+}
+
+async function freeName(ctx: WorkerContext, { owner, uid }: Disk): Promise<string[]> {
+  const change = ({ names }: Directory) => (names.some(([, one]) => one === uid) ? without(names, uid) : undefined);
+  return refusal("its name", () => changeDirectory(ctx, owner, change));
+}
+
+async function refusal(what: string, call: () => Promise<unknown>): Promise<string[]> {
+  const why = await whyNot(call);
+  return why === undefined ? [] : [`${what}: ${why}`];
+}
+
+function notPurged(ctx: WorkerContext, disk: Disk, refused: readonly string[], dueAt: number): Step<Disk> {
+  const attempts = disk.attempts + 1;
+  reportUnremoved(ctx, "disk not purged", attempts, { disk: disk.uid, left: refused });
+  const fault = `Cannot be purged: ${refused[0]}`.slice(0, 120);
+  return { record: { ...disk, attempts, fault, dueAt }, sends: [], did: "could not be purged" };
 }

@@ -150,7 +150,7 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/removal.ts",
-        find: "if (error instanceof StepTooOld) throw error;",
+        find: "if (error instanceof StepTooOld || error instanceof Conflict) throw error;",
         replace: "if (error) throw error;",
       },
     ],
@@ -162,6 +162,20 @@ export const diskBugs: readonly PlantedBug[] = [
       title: "though it failed, is made again at once and then goes as soon as it can",
     },
     edits: [{ file: "disks/lost-backup.ts", find: "if (newest && !newest.unremoved)", replace: "if (newest)" }],
+  },
+  {
+    name: "a name kept for as long as something of its purged disk is left",
+    caughtBy: {
+      file: "disks/removal.test.ts",
+      title: "holds up nothing else of the purge, frees the disk's name, and alarms",
+    },
+    edits: [
+      {
+        file: "disks/step.ts",
+        find: "if (settled.making.length === 0) refused.push(",
+        replace: "if (settled.making.length + refused.length === 0) refused.push(",
+      },
+    ],
   },
   {
     name: "what a look saw of a backup written only if nothing after it fails",
