@@ -226,3 +226,22 @@ test("a volume that nobody recorded and some machine has is reported and never r
   const reported = log.lines.filter(({ level, fields }) => level === "error" && fields.volume === "vol-1");
   expect(reported.length).toBeGreaterThan(1);
 });
+
+test("what cannot be looked for keeps no other step of its disk waiting, and is forgotten once it was looked for", async () => {
+  const world = await worldWithUnrecorded();
+  const { listVolumes } = world.volumes;
+  Object.assign(world.volumes, { listVolumes: () => Promise.reject(new Error("AccessDenied")) });
+
+  for (const id of ["two", "three", "four", "five"]) {
+    await submit(world, id);
+    await world.advance(5 * MINUTE);
+    await cancel(world, id);
+  }
+  await world.advance(20 * MINUTE);
+  const during = await diskOf(world);
+  Object.assign(world.volumes, { listVolumes });
+  await world.advance(20 * MINUTE);
+
+  expect(during).toMatchObject({ fault: null, snapshots: [{}, {}, {}], making: [{ kind: "volume" }] });
+  expect((await diskOf(world)).making).toEqual([]);
+});

@@ -1,27 +1,39 @@
-import { removeUnused, type SnapshotMaking, settlesAt, type VolumeMaking } from "../making.ts";
+import { StepTooOld } from "../budget.ts";
+import { type Making, removeUnused, type SnapshotMaking, settlesAt, type VolumeMaking } from "../making.ts";
 import type { WorkerContext } from "../worker.ts";
 import { readHolders } from "./lease.ts";
 import { type Disk, withSnapshot } from "./record.ts";
 
 /**
  * Looks for what was made and never recorded. A snapshot becomes one of the disk's; a volume becomes the disk's where it
- * has none, else it goes, as everything does of a disk that is purged. An entry is forgotten once its time has come.
+ * has none, else it goes, as everything does of a disk that is purged. An entry is forgotten once its time has come;
+ * what fails is put off and holds up nothing else.
  */
 export async function settleMaking(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   let settled = disk;
   for (const entry of disk.making) {
     const isDue = now >= settlesAt(entry);
     if (!isDue && disk.phase !== "purging") continue;
-    const next =
-      entry.kind === "volume" ? await settleVolume(ctx, settled, entry) : await settleSnapshot(ctx, settled, entry);
+    const next = await settleEntry(ctx, settled, entry);
     const others = settled.making.filter((one) => one !== entry);
-    const left = next === undefined ? [{ ...entry, at: now }] : isDue ? [] : [entry];
+    const putOff = next === undefined ? [{ ...entry, at: now }] : [];
+    const left = isDue ? putOff : [entry];
     settled = { ...(next ?? settled), making: [...others, ...left] };
   }
   return settled;
 }
 
 /** undefined: not now. */
+async function settleEntry(ctx: WorkerContext, disk: Disk, entry: Making): Promise<Disk | undefined> {
+  try {
+    return await (entry.kind === "volume" ? settleVolume(ctx, disk, entry) : settleSnapshot(ctx, disk, entry));
+  } catch (error) {
+    if (error instanceof StepTooOld) throw error;
+    ctx.log.warn("not looked for what was made", { disk: disk.uid, token: entry.token, error: String(error) });
+    return undefined;
+  }
+}
+
 async function settleVolume(ctx: WorkerContext, disk: Disk, entry: VolumeMaking): Promise<Disk | undefined> {
   const found = (await ctx.volumes.listVolumes(entry.token)).filter(({ id }) => id !== disk.volume?.id);
   const [first] = found;

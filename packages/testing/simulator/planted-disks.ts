@@ -178,6 +178,21 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "one list that cannot be read holds up all of its disk",
+    caughtBy: {
+      file: "disks/making.test.ts",
+      title:
+        "what cannot be looked for keeps no other step of its disk waiting, and is forgotten once it was looked for",
+    },
+    edits: [
+      {
+        file: "disks/making.ts",
+        find: "if (error instanceof StepTooOld) throw error;",
+        replace: "if (error) throw error;",
+      },
+    ],
+  },
+  {
     name: "what a look saw of a backup written only if nothing after it fails",
     caughtBy: {
       file: "disks/unreadable-disk.test.ts",
