@@ -76,6 +76,24 @@ test("after a refusal the key is free for any request, with new ids", async () =
   }
 });
 
+test("a refusal of one of two at work on the same thing lets nobody make a second thing", async () => {
+  for (const refused of [0, 1]) {
+    const { ctx, begin } = await keyedWorld();
+    const working = [going(await begin()), going(await begin())];
+
+    await keepFailure(ctx, working[refused] ?? going(await begin()), refusal);
+
+    expect(await begin()).toMatchObject({ isRepeat: true, create: { thing: { id: "id-1" } } });
+  }
+});
+
+test("after two at work on the same thing were both refused, the key is free for another request", async () => {
+  const { ctx, begin } = await keyedWorld();
+  for (const create of [going(await begin()), going(await begin())]) await keepFailure(ctx, create, refusal);
+
+  expect(await begin("other")).toMatchObject({ isRepeat: false, create: { thing: { id: "id-3" } } });
+});
+
 test("after a fault it is free for another request, and the same one goes on with the same ids", async () => {
   const { ctx, begin } = await keyedWorld();
   await keepFailure(ctx, going(await begin()), fault);

@@ -1,7 +1,7 @@
 import type { Context, Item, Stored, UserContext } from "./context.ts";
 import { idempotencyKey } from "./keys.ts";
 import { Problem } from "./problem.ts";
-import { number, oneOf, ordinal, orNull, shape, text, uid } from "./shape.ts";
+import { mark, number, oneOf, ordinal, orNull, shape, text, uid } from "./shape.ts";
 import { parserOf } from "./unreadable.ts";
 import { changeRecord, writeRecord } from "./write-record.ts";
 
@@ -41,6 +41,8 @@ interface KeyedCreate extends Stored {
   readonly request: string;
   readonly thing: ChosenIds;
   readonly state: State;
+  /** A repeat came while it was open: what one of the two finds out says nothing of the other. */
+  readonly shared?: true | undefined;
   readonly reply: KeptReply | null;
   readonly createdAt: number;
   /** Seconds since the epoch. */
@@ -66,10 +68,13 @@ export async function beginCreate(ctx: UserContext<"table">, request: KeyedReque
   if (first) return { kind: "goOn", create: first, isRepeat: false };
   const { record, read } = await changeRecord(ctx, {
     read: () => findCreate(ctx, fresh),
-    decide: (known) => (known && !mayBegin(known, fresh) ? undefined : { ...fresh, writers: known?.writers ?? [] }),
+    decide(known): KeyedCreate | undefined {
+      if (!known || mayBegin(known, fresh)) return { ...fresh, writers: known?.writers ?? [] };
+      return isJoined(known, fresh) ? { ...known, shared: true } : undefined;
+    },
     what: "What this Idempotency-Key stands for is",
   });
-  if (record) return { kind: "goOn", create: record, isRepeat: false };
+  if (record) return { kind: "goOn", create: record, isRepeat: record.thing.uid !== fresh.thing.uid };
   return follow(read as KeyedCreate, fresh);
 }
 
@@ -78,7 +83,10 @@ export async function keepReply(ctx: Context<"table">, create: KeyedCreate, repl
   await settle(ctx, { ...create, state: "done", reply });
 }
 
-/** A refused create leaves nothing behind; after any other failure the same request goes on with the same id. */
+/**
+ * A refused create leaves nothing behind, unless another is at work on the same thing; after that and after any other
+ * failure the same request goes on with the same id.
+ */
 export async function keepFailure(ctx: Context<"table">, create: KeyedCreate, error: unknown): Promise<void> {
   const isRefusal = error instanceof Problem && error.kind !== "failed" && error.kind !== "unavailable";
   await settle(ctx, { ...create, state: isRefusal ? "refused" : "unsure" });
@@ -106,6 +114,11 @@ function mayBegin(known: KeyedCreate, fresh: KeyedCreate): boolean {
   return known.state === "unsure" && known.request !== fresh.request;
 }
 
+/** Whoever goes on with it while the first may still be at work says so first. */
+function isJoined(known: KeyedCreate, fresh: KeyedCreate): boolean {
+  return known.request === fresh.request && known.state === "open" && !known.shared;
+}
+
 function follow(known: KeyedCreate, fresh: KeyedCreate): Begun {
   if (known.request !== fresh.request) return { kind: "otherRequest" };
   if (known.reply) return { kind: "replay", reply: known.reply };
@@ -116,15 +129,21 @@ function follow(known: KeyedCreate, fresh: KeyedCreate): Begun {
 const rank = { open: 0, refused: 1, unsure: 2, done: 3 } as const satisfies Record<State, number>;
 
 async function settle(ctx: Context<"table">, settled: KeyedCreate): Promise<void> {
-  if (await writeRecord(ctx, settled)) return;
+  if (await writeRecord(ctx, { ...settled, state: stateOf(settled, settled) })) return;
   await changeRecord(ctx, {
     read: () => findCreate(ctx, settled),
-    decide(known) {
-      const isOver = known?.thing.uid !== settled.thing.uid || rank[known.state] >= rank[settled.state];
-      return isOver ? undefined : { ...settled, writers: known.writers };
+    decide(known): KeyedCreate | undefined {
+      if (known?.thing.uid !== settled.thing.uid) return undefined;
+      const state = stateOf(settled, known);
+      return rank[known.state] >= rank[state] ? undefined : { ...settled, state, writers: known.writers };
     },
     what: "What this Idempotency-Key stands for is",
   });
+}
+
+/** Somebody else may still make what one was refused. */
+function stateOf({ state }: KeyedCreate, { shared }: KeyedCreate): State {
+  return state === "refused" && shared ? "unsure" : state;
 }
 
 async function findCreate(ctx: Context<"table">, key: KeyedCreate): Promise<KeyedCreate | undefined> {
@@ -136,6 +155,7 @@ const parseCreate: (item: Item) => KeyedCreate = parserOf("idempotency", {
   request: text,
   thing: shape<ChosenIds>({ id: text, uid }),
   state: oneOf("open", "refused", "unsure", "done"),
+  shared: mark,
   reply: orNull(shape<KeptReply>({ status: ordinal, text })),
   createdAt: number,
   ttl: number,

@@ -78,10 +78,18 @@ export const recordBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "idempotency.ts",
-        find: "(known && !mayBegin(known, fresh) ? undefined :",
-        replace: '(known && known.state === "done" ? undefined :',
+        find: "if (!known || mayBegin(known, fresh))",
+        replace: 'if (!known || known.state !== "done")',
       },
     ],
+  },
+  {
+    name: "an Idempotency-Key freed by a refusal while another is at work under it",
+    caughtBy: {
+      file: "idempotency.test.ts",
+      title: "a refusal of one of two at work on the same thing lets nobody make a second thing",
+    },
+    edits: [{ file: "idempotency.ts", find: "{ ...known, shared: true }", replace: "{ ...known, shared: undefined }" }],
   },
   {
     name: "a limit only an observed run reaches",
