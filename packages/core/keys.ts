@@ -200,6 +200,11 @@ export function receiverKey(owner: string, hash: string): Key {
   return { pk: `owner#${owner}#receiver`, sk: hash };
 }
 
+/** What is known of all receivers of an owner together. */
+export function ownersReceiversKey(owner: string): Key {
+  return receiverKey(owner, "-");
+}
+
 /** A key as a message carries it. */
 export function keyText({ pk, sk }: Key): string {
   return `${pk}|${sk}`;

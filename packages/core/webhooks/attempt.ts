@@ -4,7 +4,7 @@ import { isFinalStatus, type Result } from "./schedule.ts";
 import { webhookHeaders } from "./signature.ts";
 
 /** For the whole exchange (docs/apis/novita.md#webhooks). */
-const PATIENCE_MS = 10_000;
+export const PATIENCE_MS = 10_000;
 
 interface Post {
   readonly id: string;

@@ -244,6 +244,45 @@ describe("a receiver that fails", () => {
   });
 });
 
+describe("receivers of one owner that keep workers waiting", () => {
+  const slowly = (world: MemoryWorld, answer: FetchAnswer | Error) => () => {
+    world.clock.advance(9_500);
+    return answer;
+  };
+
+  test.each([
+    ["one that takes everything after 9.5 s", () => "https://slow.example/", ok],
+    ["one host name for each environment, none of which answers", (n: number) => `https://h${n}.example/`, new Error()],
+  ])("have a share of them, and what is over it waits: %s", async (_, urlOf, answer) => {
+    const world = await memoryWorld({ bodyOf: ({ entry }) => ({ n: entry.n }) });
+    for (let n = 0; n < 20; n++) {
+      world.fetch.answer(urlOf(n), slowly(world, answer));
+      await createEnvironment(world.as("mallory"), { ...newEnvironment(`job-${n}`, { gpus: 1 }), receiver: urlOf(n) });
+    }
+    await world.advance(MINUTE);
+    const before = world.fetch.posts.length;
+    await createEnvironment(world.as("alice"), { ...newEnvironment("good", { gpus: 1 }), receiver: url });
+    await world.advance(20 * SECOND);
+
+    expect(before).toBeLessThan(15);
+    expect(world.fetch.posts.some((post) => post.url === url)).toBe(true);
+  });
+
+  test("are all told in the end", async () => {
+    const world = await memoryWorld({ bodyOf: ({ entry }) => (entry.phase === "active" ? { n: entry.n } : undefined) });
+    world.fetch.answer(url, slowly(world, ok));
+    for (let n = 0; n < 20; n++) {
+      await createEnvironment(world.as("alice"), { ...newEnvironment(`job-${n}`, { gpus: 1 }), receiver: url });
+    }
+
+    await world.advance(HOUR);
+
+    const { items } = await world.table.query({ pk: deliveriesOf(actorOf("alice").uid) });
+    expect(items.length).toBeGreaterThan(10);
+    expect(items.map(parseDelivery).filter(({ state }) => state !== "delivered")).toEqual([]);
+  });
+});
+
 describe("resend", () => {
   test("sends what was given up again, in a series of its own, with the same id and bytes", async () => {
     const answers: FetchAnswer[] = [{ status: 404, retryAfterMs: null }, broken, broken];

@@ -12,6 +12,7 @@ import { type Delivery, ended, parseDelivery } from "./delivery.ts";
 import { type BodyOf, eventIdOf } from "./event.ts";
 import { openReceiver } from "./receiver.ts";
 import { afterAttempt, type Result, SERIES_MS } from "./schedule.ts";
+import { chargeShare, takeShare } from "./share.ts";
 
 /** What deliveries are made with: never the cluster, never an environment's record. */
 export type DelivererContext = Context<"table" | "queue" | "sealer" | "fetch">;
@@ -83,17 +84,18 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   const receiver = receiverStateKey(ctx, delivery.owner, opened.url);
   const passage = await askPassage(ctx, receiver, now);
   if (passage.may === "wait") return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, passage.until) }, now);
+  const share = await takeShare(ctx, delivery.owner, now);
+  if (share.may === "wait") return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, share.until) }, now);
   const claimed = await claim(ctx, delivery, opened.body, now);
   if (!claimed) return false;
   if (ctx.clock.monotonic() - at.readAt > LATEST_POST_MS) return true;
   const begun = ctx.clock.monotonic();
   const result = await postAttempt(ctx, { id: eventIdOf(delivery), url: opened.url, body: opened.body });
+  const tookMs = ctx.clock.monotonic() - begun;
   await settle(ctx, claimed, result);
   if (result.isFinal) await tellAnswered(ctx, receiver, ctx.clock.now());
-  else {
-    const how = { tookMs: ctx.clock.monotonic() - begun, wasProbe: passage.may === "probe" };
-    await tellFailed(ctx, receiver, how, ctx.clock.now());
-  }
+  else await tellFailed(ctx, receiver, { tookMs, wasProbe: passage.may === "probe" }, ctx.clock.now());
+  await chargeShare(ctx, delivery.owner, { reservedMs: share.reservedMs, tookMs }, ctx.clock.now());
   return true;
 }
 

@@ -75,6 +75,14 @@ export const peopleBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "receivers that keep all workers waiting",
+    caughtBy: {
+      file: "webhooks/share.test.ts",
+      title: "of posts that begin together no more are let through than may take their longest",
+    },
+    edits: [{ file: "webhooks/share.ts", find: "const over = heldMs + PATIENCE_MS", replace: "const over = heldMs" }],
+  },
+  {
     name: "a rotation that ends the old key first",
     edits: [
       {

@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+import { memoryWorld } from "#testing/memory-world.ts";
+import type { Item } from "../context.ts";
+import { ownersReceiversKey } from "../keys.ts";
+import { chargeShare, takeShare } from "./share.ts";
+
+const free = { may: "dial", reservedMs: 0 };
+
+async function charged(...posts: readonly number[]) {
+  const { ctx, clock, table } = await memoryWorld();
+  const now = clock.now();
+  for (const tookMs of posts) await chargeShare(ctx, "owner", { reservedMs: 0, tookMs }, now);
+  return { ctx, now, table, take: (owner = "owner", later = 0) => takeShare(ctx, owner, now + later) };
+}
+
+test("posts that end at once are free and leave nothing behind", async () => {
+  const { table, take } = await charged(...Array.from({ length: 100 }, () => 900));
+
+  expect(await take()).toEqual(free);
+  expect(table.all().filter(({ kind }) => kind === "share")).toEqual([]);
+});
+
+test("of posts that begin together no more are let through than may take their longest", async () => {
+  const { take } = await charged(10_000);
+
+  const taken: string[] = [];
+  for (let n = 0; n < 10; n++) taken.push((await take()).may);
+
+  expect(taken.filter((may) => may === "dial")).toHaveLength(5);
+  expect(await take("other")).toEqual(free);
+});
+
+test("what a post did not take of its reservation is given back", async () => {
+  const { ctx, now, take } = await charged(10_000);
+
+  for (let n = 0; n < 10; n++) {
+    const taken = await take();
+    if (taken.may === "dial") await chargeShare(ctx, "owner", { ...taken, tookMs: 50 }, now);
+  }
+
+  expect(await take()).toMatchObject({ may: "dial" });
+});
+
+test("who is over their share waits until it wore off by half a second in a second", async () => {
+  const { now, take } = await charged(100_000);
+
+  const waits = await take();
+
+  expect(waits).toEqual({ may: "wait", until: now + 100_000 });
+  expect(await take("owner", 100_001)).toMatchObject({ may: "dial" });
+  expect(await take("owner", 250_000)).toEqual(free);
+});
+
+test("a share that cannot be read holds nobody up", async () => {
+  const { ctx, now, table, take } = await charged(100_000);
+  const item = (await table.get(ownersReceiversKey("owner"))) as Item;
+  await table.put({ ...item, heldMs: "much" } as Item);
+
+  expect(await take()).toEqual(free);
+  await chargeShare(ctx, "owner", { reservedMs: 0, tookMs: 5_000 }, now);
+});
