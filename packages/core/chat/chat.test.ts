@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import type { Key, Stored } from "../context.ts";
 import { createEnvironment, type NewEnvironment } from "../environments/create.ts";
@@ -348,3 +349,48 @@ test("a newest message that cannot be read keeps nobody from posting, and is cou
   expect(posted.n).toBe(3);
   expect(await waiting()).toBe(2);
 });
+
+test("a message that cannot be read is passed over with an alarm, and those after it are delivered", async () => {
+  const { world, made, say, heard, waiting } = await chatWorld();
+  const { lines, ...log } = recordingLog();
+  Object.assign(world.ctx.log, log);
+  await spoil(world, made.uid, 1);
+
+  await say("after it");
+  await world.advance(5_000);
+
+  expect([heard(), await waiting()]).toEqual([["after it"], 0]);
+  const alarms = lines.filter(({ level }) => level === "error");
+  expect(alarms).toMatchObject([{ event: "poisoned record", fields: { look: keyText(chatKey(made.uid, 1)) } }]);
+});
+
+test("sleep drops what waits behind a message that cannot be read", async () => {
+  const trial = await chatWorld();
+  const { world, made, say, waiting } = trial;
+  world.compute.answerPosts(made.uid, () => {
+    throw new Error("not now");
+  });
+  await say("before it");
+  await spoil(world, made.uid, 2);
+  const { n } = await say("after it");
+
+  await sleep(trial);
+
+  expect(await waiting()).toBe(0);
+  expect(await readMessage(trial.alice, made.uid, n)).toEqual({ state: "dropped", reply: null });
+});
+
+test("a message of a newer version waits for that, and those after it with it", async () => {
+  const { world, made, say, heard } = await chatWorld();
+  await spoil(world, made.uid, 1, { format: 2 });
+
+  await say("after it");
+  await world.advance(60_000);
+
+  expect(heard()).toEqual([]);
+});
+
+/** Puts a message under this number that nobody can read. */
+async function spoil({ table }: MemoryWorld, uid: string, n: number, how: object = {}): Promise<void> {
+  await table.put({ ...chatKey(uid, n), writers: ["hand"], kind: "message", uid, n: "one", ...how } as Stored);
+}

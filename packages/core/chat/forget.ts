@@ -2,7 +2,7 @@ import { chatKey, chatOf } from "../keys.ts";
 import { Conflict } from "../problem.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { removeRecord, writeRecord } from "../write-record.ts";
-import { type Inbox, parseMessage, settledAs } from "./record.ts";
+import { type Inbox, parseUnlessPoisoned, settledAs } from "./record.ts";
 
 /** Messages settled or removed in one step. */
 const AT_ONCE = 25;
@@ -12,7 +12,7 @@ const KEPT_SECONDS = 24 * 3600;
 export async function dropWaiting(ctx: WorkerContext, inbox: Inbox, now: number): Promise<Step<Inbox>> {
   const settled = Math.min(inbox.settled + AT_ONCE, inbox.dropTo);
   const keys = Array.from({ length: settled - inbox.settled }, (_, at) => chatKey(inbox.uid, settled - at));
-  const messages = (await ctx.table.getMany(keys)).map(parseMessage);
+  const messages = (await ctx.table.getMany(keys)).flatMap((item) => parseUnlessPoisoned(ctx, item) ?? []);
   const waiting = messages.filter(({ state }) => state === "waiting");
   const dropped = await Promise.all(
     waiting.map((message) => writeRecord(ctx, settledAs(message, "dropped", now, null))),

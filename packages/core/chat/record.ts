@@ -1,7 +1,7 @@
 import type { Context, Item, Stored } from "../context.ts";
-import { chatKey, inboxKey, keyOfText, kindOfKey } from "../keys.ts";
+import { chatKey, inboxKey, keyOfText, keyText, kindOfKey } from "../keys.ts";
 import { count, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
-import { parserOf } from "../unreadable.ts";
+import { parserOf, Unreadable } from "../unreadable.ts";
 
 /** Which chat message of an environment is delivered next: the one item that decides it. Times are ms. */
 export interface Inbox extends Stored {
@@ -103,8 +103,25 @@ export const parseMessage: (item: Item) => Message = parserOf(
     reply: orNull(text),
     ttl: optional(number),
   },
-  { "there is nothing to deliver": ({ state, text: said }) => state !== "waiting" || said !== null },
+  {
+    "its key is another's": ({ sk, uid: of, n }) => sk === chatKey(of, n).sk,
+    "there is nothing to deliver": ({ state, text: said }) => state !== "waiting" || said !== null,
+  },
 );
+
+/**
+ * The message, or undefined where nobody can read it, which is logged: nothing waits for that one. Throws `Unreadable`
+ * for one of a newer version, which waits for a newer worker.
+ */
+export function parseUnlessPoisoned({ log }: Context, item: Item): Message | undefined {
+  try {
+    return parseMessage(item);
+  } catch (error) {
+    if (!(error instanceof Unreadable) || error.isNewer) throw error;
+    log.error("poisoned record", { look: keyText(item), why: error.message });
+    return undefined;
+  }
+}
 
 /** The message of this number, or undefined when none was posted yet. */
 export async function findMessage(ctx: Context<"table">, uid: string, n: number): Promise<Message | undefined> {

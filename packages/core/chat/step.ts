@@ -2,11 +2,11 @@ import type { Actor, Item } from "../context.ts";
 import { parseEnvironment } from "../environments/parse.ts";
 import { type Environment, isEnded } from "../environments/record.ts";
 import { requestStart } from "../environments/start.ts";
-import { keyOfText } from "../keys.ts";
+import { chatKey, keyOfText } from "../keys.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { claimDelivery } from "./deliver.ts";
 import { dropWaiting, forget } from "./forget.ts";
-import { findMessage, type Inbox, parseInbox } from "./record.ts";
+import { type Inbox, parseInbox, parseUnlessPoisoned } from "./record.ts";
 
 /** While it is on its way to be active. More than a little early (reconcile.ts), or doubled looks would never die out. */
 const COMING_MS = 3_000;
@@ -22,12 +22,10 @@ export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Pr
   if (!environment || isEnded(environment) || environment.end.outcome) return forget(ctx, inbox, now);
   if (inbox.claim && inbox.claim.until > now) return until(inbox, inbox.claim.until, "waits for its claim");
   if (inbox.dropTo > inbox.settled) return dropWaiting(ctx, inbox, now);
-  const message = await findMessage(ctx, inbox.uid, inbox.settled + 1);
-  if (!message) return drained(inbox, now);
-  if (message.state !== "waiting") {
-    const settled = { ...inbox, settled: message.n, claim: null, attempts: 0, fault: null, looks: 0 };
-    return { record: { ...settled, dueAt: now }, sends: [], did: message.state };
-  }
+  const next = await ctx.table.get(chatKey(inbox.uid, inbox.settled + 1));
+  if (!next) return drained(inbox, now);
+  const message = parseUnlessPoisoned(ctx, next);
+  if (message?.state !== "waiting") return passOver(inbox, now, message?.state ?? "passed over, unreadable");
   if (environment.goal.desired === "stopped") {
     // Woken once for each message, or what cannot start would be started for ever.
     if (environment.run.n > message.run) return until(inbox, now + ASLEEP_MS, "waits, asleep");
@@ -36,6 +34,12 @@ export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Pr
   }
   if (environment.phase !== "active") return until(inbox, now + COMING_MS, `waits, ${environment.phase}`);
   return claimDelivery(environment, inbox, message, now);
+}
+
+function passOver(inbox: Inbox, now: number, did: string): Step<Inbox> {
+  const settled = inbox.settled + 1;
+  const record = { ...inbox, settled, claim: null, attempts: 0, fault: null, looks: 0, dueAt: now };
+  return { record, sends: [], did };
 }
 
 async function findHead(ctx: WorkerContext, inbox: Inbox): Promise<Environment | undefined> {

@@ -65,6 +65,20 @@ export const peopleBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a chat message that nobody can read, and all others behind it",
+    caughtBy: {
+      file: "chat/chat.test.ts",
+      title: "a message that cannot be read is passed over with an alarm, and those after it are delivered",
+    },
+    edits: [
+      {
+        file: "chat/record.ts",
+        find: "if (!(error instanceof Unreadable) || error.isNewer) throw error;",
+        replace: "if (error) throw error;",
+      },
+    ],
+  },
+  {
     name: "a webhook posted without a claim",
     edits: [
       {
