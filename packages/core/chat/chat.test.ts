@@ -380,6 +380,42 @@ test("sleep drops what waits behind a message that cannot be read", async () => 
   expect(await readMessage(trial.alice, made.uid, n)).toEqual({ state: "dropped", reply: null });
 });
 
+test("settled messages that the store removed before the inbox knew of them hold up nobody", async () => {
+  const { world, alice, made, say, heard } = await chatWorld();
+  const deaf = { ...alice, queue: { ...alice.queue, send: async () => {} } };
+  for (const text of ["one", "two", "three"]) await postMessage(deaf, "talks", text);
+  for (const n of [1, 2]) {
+    const { writers } = (await world.table.get(chatKey(made.uid, n))) ?? { writers: [] };
+    await world.table.remove(chatKey(made.uid, n), { ifWriter: String(writers[0]) });
+  }
+
+  await say("four");
+  await world.advance(5_000);
+
+  expect(heard()).toEqual(["three", "four"]);
+});
+
+test("a message that is put while the inbox looks for it is not passed over", async () => {
+  const { world, alice, made, heard } = await chatWorld();
+  // Their handlers die before the inbox hears of them.
+  const dying = { ...alice, table: { ...alice.table, put: failsFor(world, "inbox#") } };
+  await postMessage(alice, "talks", "first");
+  await world.advance(5_000);
+  let asked = 0;
+  const get: MemoryWorld["table"]["get"] = async (key) => {
+    const found = await world.table.get(key);
+    const isNext = keyText(key) === keyText(chatKey(made.uid, 2)) && asked++ === 0;
+    for (const text of isNext ? ["second", "third"] : []) await postMessage(dying, "talks", text).catch(() => {});
+    return found;
+  };
+
+  world.clock.advance(120_000);
+  await reconcile({ ...world.ctx, table: { ...world.table, get } }, { look: keyText(inboxKey(made.uid)) });
+  await world.advance(120_000);
+
+  expect(heard()).toEqual(["first", "second", "third"]);
+});
+
 test("a message of a newer version waits for that, and those after it with it", async () => {
   const { world, made, say, heard } = await chatWorld();
   await spoil(world, made.uid, 1, { format: 2 });

@@ -6,6 +6,7 @@ import { chatKey, keyOfText } from "../keys.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { claimDelivery } from "./deliver.ts";
 import { dropWaiting, forget } from "./forget.ts";
+import { newestNumber } from "./inbox.ts";
 import { type Inbox, parseInbox, parseUnlessPoisoned } from "./record.ts";
 
 /** While it is on its way to be active. More than a little early (reconcile.ts), or doubled looks would never die out. */
@@ -22,8 +23,9 @@ export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Pr
   if (!environment || isEnded(environment) || environment.end.outcome) return forget(ctx, inbox, now);
   if (inbox.claim && inbox.claim.until > now) return until(inbox, inbox.claim.until, "waits for its claim");
   if (inbox.dropTo > inbox.settled) return dropWaiting(ctx, inbox, now);
-  const next = await ctx.table.get(chatKey(inbox.uid, inbox.settled + 1));
+  const next = await findNext(ctx, inbox);
   if (!next) return drained(inbox, now);
+  if (next === "removed") return passOver(inbox, now, "passed over, removed");
   const message = parseUnlessPoisoned(ctx, next);
   if (message?.state !== "waiting") return passOver(inbox, now, message?.state ?? "passed over, unreadable");
   if (environment.goal.desired === "stopped") {
@@ -34,6 +36,16 @@ export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Pr
   }
   if (environment.phase !== "active") return until(inbox, now + COMING_MS, `waits, ${environment.phase}`);
   return claimDelivery(environment, inbox, message, now);
+}
+
+/** `removed`: it was settled unknown to the inbox, so long ago that the store no longer keeps it. */
+async function findNext(ctx: WorkerContext, inbox: Inbox): Promise<Item | "removed" | undefined> {
+  const key = chatKey(inbox.uid, inbox.settled + 1);
+  const first = await ctx.table.get(key);
+  if (first) return first;
+  if ((await newestNumber(ctx, inbox.uid, inbox)) <= inbox.settled) return undefined;
+  // Numbers have no gaps: where there is a later one, this one was put before that was read, and perhaps after `first`.
+  return (await ctx.table.get(key)) ?? "removed";
 }
 
 function passOver(inbox: Inbox, now: number, did: string): Step<Inbox> {

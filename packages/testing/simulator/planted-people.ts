@@ -79,6 +79,16 @@ export const peopleBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a message passed over that was put since it was looked for",
+    caughtBy: {
+      file: "chat/chat.test.ts",
+      title: "a message that is put while the inbox looks for it is not passed over",
+    },
+    edits: [
+      { file: "chat/step.ts", find: 'return (await ctx.table.get(key)) ?? "removed";', replace: 'return "removed";' },
+    ],
+  },
+  {
     name: "a webhook posted without a claim",
     edits: [
       {
