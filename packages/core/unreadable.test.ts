@@ -10,7 +10,7 @@ import { deleteDisk } from "./disks/requests.ts";
 import { listDisks } from "./disks/view.ts";
 import { createEnvironment } from "./environments/create.ts";
 import { requestCancel } from "./environments/requests.ts";
-import { admissionKey, chatKey, environmentKey, keyText, poolKey } from "./keys.ts";
+import { admissionKey, chatKey, environmentKey, hostKey, keyText, poolKey } from "./keys.ts";
 import { pauseAdmission, readAdmission } from "./pools/admission.ts";
 import { reconcile } from "./reconcile.ts";
 import { FORMAT } from "./unreadable.ts";
@@ -206,6 +206,26 @@ test("a host label whose environment cannot be read stays that environment's", a
 
   await expect(other).rejects.toThrow("host label");
 });
+
+test.each([{ format: FORMAT + 1 }, { at: "yesterday" }])(
+  "a host label whose claim cannot be read (%o) is not taken over",
+  async (how) => {
+    const world = await memoryWorld();
+    const label = (id: string) => ({ ...newEnvironment(id), addressLabel: "box" });
+    const dies = {
+      ...world.as("alice"),
+      sealer: { ...world.ctx.sealer, seal: () => Promise.reject(new Error("died")) },
+    };
+    await expect(createEnvironment(dies, label("one"))).rejects.toThrow("died");
+    const claim = (await world.table.get(hostKey("box"))) as Item;
+    await world.table.put({ ...claim, ...how } as unknown as Item);
+    await world.advance(10 * MINUTE);
+
+    await expect(createEnvironment(world.as("bob"), label("two"))).rejects.toThrow("host label");
+
+    expect(await world.table.get(hostKey("box"))).toMatchObject({ uid: claim.uid, ...how });
+  },
+);
 
 test("an id whose record cannot be read is not given to another life, which leaves nothing behind", async () => {
   const world = await memoryWorld();

@@ -1,7 +1,9 @@
 import type { Context, Item, Key, Stored } from "../context.ts";
 import { hostKey, keyOfText, keyText } from "../keys.ts";
 import { Conflict } from "../problem.ts";
-import { readEach } from "../readable.ts";
+import { readEach, unlessUnreadable } from "../readable.ts";
+import { uid as isUid, number, text } from "../shape.ts";
+import { parserOf } from "../unreadable.ts";
 import { removeRecord, writeRecord } from "../write-record.ts";
 import { parseEnvironment } from "./parse.ts";
 import type { Environment } from "./record.ts";
@@ -18,15 +20,21 @@ interface HostClaim extends Stored {
 /** Longer than a create takes between its claim and its head. */
 const CREATING_MS = 60_000;
 
-/** Claims it before the head is written. Throws `Conflict` when another environment has it. */
+const TRIES = 3;
+
+/**
+ * Claims it before the head is written; a create that is repeated claims it anew, or its time would be over before its
+ * head is there. Throws `Conflict` when another environment has it, or nobody can read who has.
+ */
 export async function claimLabel(ctx: Context<"table">, label: string, uid: string, environment: Key): Promise<void> {
-  const now = ctx.clock.now();
-  const claim: HostClaim = { ...hostKey(label), writers: [], kind: "host", uid, key: keyText(environment), at: now };
-  if (await writeRecord(ctx, claim)) return;
-  const item = await ctx.table.get(hostKey(label));
-  if (item?.uid === uid) return;
-  const isLeft = item !== undefined && now - Number(item.at) > CREATING_MS && !(await isLived(ctx, item));
-  if (isLeft && (await writeRecord(ctx, { ...claim, writers: item.writers }))) return;
+  const at = ctx.clock.now();
+  let claim: HostClaim = { ...hostKey(label), writers: [], kind: "host", uid, key: keyText(environment), at };
+  for (let left = TRIES; left > 0; left--) {
+    if (await writeRecord(ctx, claim)) return;
+    const known = await unlessUnreadable(ctx, () => findClaim(ctx, label));
+    if (!known || !(known.uid === uid || (await isLeft(ctx, known, at)))) break;
+    claim = { ...claim, writers: known.writers };
+  }
   throw new Conflict("host label");
 }
 
@@ -53,13 +61,24 @@ export async function findAddressed(
   return environment.phase === "deleted" ? undefined : environment;
 }
 
+async function findClaim(ctx: Context<"table">, label: string): Promise<HostClaim | undefined> {
+  const item = await ctx.table.get(hostKey(label));
+  return item && parseClaim(item);
+}
+
+const parseClaim: (item: Item) => HostClaim = parserOf(
+  "host",
+  { uid: isUid, key: text, at: number },
+  { "it names no environment": ({ key }) => keyOfText(key) !== undefined },
+);
+
 /**
- * A create that died between the two writes left a claim for a head that never came. What cannot be read, the claim or
- * the head, lives: only a head that is absent or of another life does not.
+ * A create that died between the two writes left a claim for a head that never came. A head that cannot be read lives:
+ * only one that is absent or of another life does not.
  */
-async function isLived(ctx: Context<"table">, claim: Item): Promise<boolean> {
-  const key = keyOfText(String(claim.key));
-  if (!key) return true;
+async function isLeft(ctx: Context<"table">, claim: HostClaim, now: number): Promise<boolean> {
+  const key = keyOfText(claim.key);
+  if (!key || now - claim.at <= CREATING_MS) return false;
   const { records, unreadable } = readEach(ctx, await ctx.table.getMany([key]), parseEnvironment);
-  return unreadable.size > 0 || records[0]?.uid === claim.uid;
+  return unreadable.size === 0 && records[0]?.uid !== claim.uid;
 }

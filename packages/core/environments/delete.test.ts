@@ -211,6 +211,27 @@ describe("a part of a host name", () => {
     expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe((await world.read("alice", "two")).uid);
   });
 
+  test("a create that is repeated after a minute keeps its claim until its head is there", async () => {
+    const { world, alice } = await activeWorld();
+    const wanted = { ...session("one-more", { addressLabel }), uid: "a".repeat(32), isRepeat: true };
+    let meanwhile = async (): Promise<void> => {
+      throw new Error("died");
+    };
+    const seal: typeof alice.sealer.seal = async (...text) => {
+      await meanwhile();
+      return alice.sealer.seal(...text);
+    };
+    const slow = { ...alice, sealer: { ...alice.sealer, seal } };
+    await expect(createEnvironment(slow, wanted)).rejects.toThrow("died");
+    await world.advance(61_000);
+
+    const other = () => createEnvironment(world.as("bob"), session("one", { addressLabel }));
+    meanwhile = () => expect(other()).rejects.toThrow("host label");
+    await createEnvironment(slow, wanted);
+
+    expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe(wanted.uid);
+  });
+
   test("an id that is taken gives its claim back", async () => {
     const { world, alice } = await activeWorld();
 

@@ -92,6 +92,20 @@ export const recordBugs: readonly PlantedBug[] = [
     edits: [{ file: "idempotency.ts", find: "{ ...known, shared: true }", replace: "{ ...known, shared: undefined }" }],
   },
   {
+    name: "a host label whose repeated create does not claim it anew",
+    caughtBy: {
+      file: "environments/delete.test.ts",
+      title: "a create that is repeated after a minute keeps its claim until its head is there",
+    },
+    edits: [
+      {
+        file: "environments/address-label.ts",
+        find: "if (!known || !(known.uid === uid",
+        replace: "if (known?.uid === uid) return;\n    if (!known || !(known.uid === uid",
+      },
+    ],
+  },
+  {
     name: "a limit only an observed run reaches",
     caughtBy: {
       file: "environments/deadlines.test.ts",
