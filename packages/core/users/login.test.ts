@@ -78,6 +78,18 @@ test("another identity of the same spelling gets the next name", async () => {
   expect(two.user.number).toBe(2);
 });
 
+test("whoever takes every name that is spelled like another keeps nobody from their first login", async () => {
+  const { ctx, as } = worldOf("bob@x");
+  for (const name of ["bob-x", ...Array.from({ length: 120 }, (_, n) => `bob-x-${n + 2}`)])
+    await login(as(name), proof);
+
+  const bob = await login(ctx, proof);
+  const again = await login(ctx, proof);
+
+  expect(bob.user.username).toMatch(/^bob-x-[0-9a-f]{64}$/);
+  expect(again.user.uid).toBe(bob.user.uid);
+});
+
 test("a login that died after any of its writes is finished by the next", async () => {
   for (let died = 1; died <= 6; died++) {
     const { ctx, table } = worldOf();
@@ -158,8 +170,8 @@ test("a role must equal the allowed one: neither its beginning nor a path will d
 });
 
 test("names keep what is allowed, and long ones leave room for their number", () => {
-  expect(usernameFor("al.ice_1-x", 1)).toBe("al.ice_1-x");
-  expect(usernameFor("jo=h@n", 3)).toBe("jo-h-n-3");
-  expect(usernameFor("x".repeat(300), 12)).toHaveLength(255);
+  expect(usernameFor("al.ice_1-x", "")).toBe("al.ice_1-x");
+  expect(usernameFor("jo=h@n", "-3")).toBe("jo-h-n-3");
+  expect(usernameFor("x".repeat(300), "-12")).toHaveLength(255);
   expect(actorOf("alice").username).toBe("alice");
 });

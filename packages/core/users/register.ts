@@ -37,22 +37,32 @@ export async function findOrCreateUser(ctx: Context<"table">, { account, session
 const parseIdentityClaim: (item: Item) => IdentityClaim = parserOf("identity", { uid: isUid });
 
 /** More identities than this that are spelled alike are somebody's experiment. */
-const NAMES_TRIED = 100;
+const SPELLED_ALIKE = 100;
 
 async function claimUsername(
   ctx: Context<"table">,
   session: string,
   identity: string,
 ): Promise<{ uid: string; name: string }> {
-  for (let n = 1; n <= NAMES_TRIED; n++) {
-    const name = usernameFor(session, n);
+  for (const suffix of suffixesFor(identity)) {
+    const name = usernameFor(session, suffix);
     const claim: NameClaim = { ...usernameKey(name), writers: [], kind: "username", uid: ctx.ids.uid(), identity };
     if (await writeRecord(ctx, claim)) return { uid: claim.uid, name };
     const item = await ctx.table.get(usernameKey(name));
     const holder = item && parseNameClaim(item);
     if (holder?.identity === identity) return { uid: holder.uid, name };
   }
-  throw new Error(`No username is free for a session after ${NAMES_TRIED} tries`);
+  throw new Error("Another identity has the username that ends in the hash of this one");
+}
+
+/**
+ * The last one is nobody else's, whoever chooses session names: those have at most 64 characters
+ * (https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html), and the hash alone is as long.
+ */
+function* suffixesFor(identity: string): Generator<string> {
+  yield "";
+  for (let n = 2; n <= SPELLED_ALIKE; n++) yield `-${n}`;
+  yield `-${identity}`;
 }
 
 async function putUser(ctx: Context<"table">, uid: string, username: string): Promise<User> {

@@ -16,8 +16,7 @@ export function assumedRoleOf({ account, arn }: CallerIdentity): AssumedRole | u
 
 const LONGEST = 255;
 
-/** The n-th name to try for a session: characters outside `a-zA-Z0-9._-` become `-`, later ones get `-2`, `-3` … */
-export function usernameFor(session: string, n: number): string {
-  const suffix = n === 1 ? "" : `-${n}`;
+/** A name to try for a session: characters outside `a-zA-Z0-9._-` become `-`, and it ends in the suffix. */
+export function usernameFor(session: string, suffix: string): string {
   return session.replace(/[^a-zA-Z0-9._-]/g, "-").slice(0, LONGEST - suffix.length) + suffix;
 }

@@ -117,6 +117,20 @@ export const peopleBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "usernames that others can take before their first login",
+    caughtBy: {
+      file: "users/login.test.ts",
+      title: "whoever takes every name that is spelled like another keeps nobody from their first login",
+    },
+    edits: [
+      {
+        file: "users/register.ts",
+        find: "of suffixesFor(identity))",
+        replace: "of [...suffixesFor(identity)].slice(0, -1))",
+      },
+    ],
+  },
+  {
     name: "keys not as disabled as their user",
     edits: [
       {
