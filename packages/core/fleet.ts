@@ -57,7 +57,14 @@ export function unitsPerNode(type: InstanceType): number {
   return type.shared ? type.vcpus : type.gpus || 1;
 }
 
+const MB_PER_UNIT = 4096;
+
 /** How much of a shared machine this is. */
 export function sharedUnits({ cpus, memoryMb }: Resources): number {
-  return Math.max(1, Math.ceil(cpus), Math.ceil(memoryMb / 4096));
+  return Math.max(1, Math.ceil(cpus), Math.ceil(memoryMb / MB_PER_UNIT));
+}
+
+/** Of these at most what so many units of a shared machine are. */
+export function withinUnits({ cpus, memoryMb }: Resources, units: number): Resources {
+  return { cpus: Math.min(cpus, units), memoryMb: Math.min(memoryMb, units * MB_PER_UNIT) };
 }

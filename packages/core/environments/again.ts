@@ -1,4 +1,5 @@
 import { zonePinnedBy } from "../disks/record.ts";
+import { withinUnits } from "../fleet.ts";
 import type { Sealed } from "../sealed.ts";
 import { type Environment, noRun, type Size } from "./record.ts";
 import { enter } from "./transitions.ts";
@@ -24,8 +25,9 @@ export function startAgain(environment: Environment, now: number, run: NewRun): 
 }
 
 /** A new run of a stopped environment: nothing is left in it of the one before, which was seen gone. */
-export function queueAgain(environment: Environment, now: number, { size, receiver }: NewRun): Environment {
-  const { access: doors } = environment;
+export function queueAgain(environment: Environment, now: number, run: NewRun): Environment {
+  const { access: doors, resources } = environment;
+  const size = run.size ?? environment.size;
   const fresh: Environment = {
     ...environment,
     goal: { ...environment.goal, desired: "active", start: null },
@@ -44,8 +46,10 @@ export function queueAgain(environment: Environment, now: number, { size, receiv
       straysAt: now + STRAYS_MS[0],
     },
     starts: environment.starts + 1,
-    size: size ?? environment.size,
-    events: { ...environment.events, receiver: { ...environment.events.receiver, run: receiver } },
+    size,
+    // Limits may have been asked for beside a start that was forgotten since.
+    resources: resources && withinUnits(resources, size.units),
+    events: { ...environment.events, receiver: { ...environment.events.receiver, run: run.receiver } },
     zone: zonePinnedBy(environment.volumes.find(({ volume }) => volume)?.volume),
     queuedAt: now,
     end: { ...environment.end, at: null, cleanSince: null, cleanLooks: 0 },

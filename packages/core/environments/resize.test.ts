@@ -118,3 +118,39 @@ test("nobody gets more than the share of the machine that was granted", async ()
 
   await expect(requestResize(alice, "one", { cpus: 9, memoryMb: 1024 })).rejects.toMatchObject({ kind: "invalid" });
 });
+
+/** One of 16 vCPUs on a shared machine, while it is being stopped. */
+async function stoppingWorld() {
+  const world = await memoryWorld({ nodes: nodesOf({ "cpu-shared": 1 }), delays: { removeMs: 5_000 } });
+  const alice = world.as("alice");
+  const size = (units: number) => ({ ...newEnvironment("one", { pool: "cpu-shared", gpus: 0 }).size, units });
+  const policy = { ...reservation, time: "none", restarts: true } as const;
+  const resources = { cpus: 16, memoryMb: 4096 };
+  const { uid } = await createEnvironment(alice, { ...newEnvironment("one"), size: size(16), policy, resources });
+  await world.advance(5_000);
+  await requestStop(alice, "one");
+  await world.advance(1_000);
+  return { world, alice, size, resourcesOf: (run: number) => world.compute.resources(uid, run) };
+}
+
+test("while it is being stopped, what a remembered start will be granted is the most it can have", async () => {
+  const { world, alice, size, resourcesOf } = await stoppingWorld();
+  await requestStart(alice, "one", { size: size(1), resources: small });
+
+  const refused = requestResize(alice, "one", { cpus: 2, memoryMb: 1024 });
+
+  await expect(refused).rejects.toMatchObject({ kind: "invalid" });
+  await world.advance(30_000);
+  expect(resourcesOf(2)).toEqual(small);
+});
+
+test("a start never has more than its share of the machine, whatever was asked for beside a forgotten one", async () => {
+  const { world, alice, size, resourcesOf } = await stoppingWorld();
+  await requestStart(alice, "one", { size: size(24), resources: { cpus: 24, memoryMb: 98_304 } });
+  await requestStop(alice, "one");
+
+  await requestStart(alice, "one");
+  await world.advance(30_000);
+
+  expect(resourcesOf(2)).toEqual({ cpus: 16, memoryMb: 65_536 });
+});

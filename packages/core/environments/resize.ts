@@ -16,7 +16,9 @@ export async function requestResize(
 ): Promise<Environment> {
   return changeEnvironment(ctx, id, (environment, now, token) => {
     refuseUnlessRestartable(ctx, environment, "resize");
-    if (sharedUnits(resources) > environment.size.units) {
+    // What a remembered start will be granted, not what the run that is being stopped had.
+    const { units } = environment.goal.start?.size ?? environment.size;
+    if (sharedUnits(resources) > units) {
       throw new Problem("invalid", `${ctx.noun} ${id} cannot have more than its share of the machine`);
     }
     if (sameResources(environment.resources, resources)) return environment;

@@ -3,6 +3,20 @@ import type { PlantedBug } from "./plant.ts";
 /** Mistakes in the life of an environment: its run, its limits, its end. */
 export const environmentBugs: readonly PlantedBug[] = [
   {
+    name: "a resize measured by the run that is being stopped",
+    caughtBy: {
+      file: "environments/resize.test.ts",
+      title: "while it is being stopped, what a remembered start will be granted is the most it can have",
+    },
+    edits: [
+      {
+        file: "environments/resize.ts",
+        find: "environment.goal.start?.size ?? environment.size",
+        replace: "environment.size",
+      },
+    ],
+  },
+  {
     name: "names from wire ids",
     edits: [
       { file: "environments/make-run.ts", find: "    uid: environment.uid,\n", replace: "    uid: environment.id,\n" },
