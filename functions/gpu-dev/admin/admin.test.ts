@@ -117,6 +117,18 @@ test("the operator lists the jobs of all, by status and by user, without anythin
   }
 });
 
+test("a job that ended a minute ago is not among those that are not done", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  const job = await submitJob(world, user);
+  await world.request("POST", `/v1/jobs/${job}/cancel`, { key: user });
+  await world.advance(60_000);
+
+  expect((await ask("GET", "/v1/admin/jobs?user=second", admin)).body).toMatchObject({
+    jobs: [{ job_id: job, status: "cancelled" }],
+  });
+  expect((await ask("GET", "/v1/admin/jobs", admin)).body).toMatchObject({ total: 0, jobs: [] });
+});
+
 test("what is done is found by its user, who has to exist", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const job = await submitJob(world, user);

@@ -2,6 +2,7 @@ import type { Context, Key, UserContext } from "../context.ts";
 import type { Action } from "../environments/actions.ts";
 import { parseEnvironment } from "../environments/parse.ts";
 import { type Asked, type Listed, listEnvironments, partOf } from "../environments/read.ts";
+import { isEnded } from "../environments/record.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { environmentsOf, userKey } from "../keys.ts";
 import { Problem } from "../problem.ts";
@@ -21,10 +22,9 @@ export async function listAnybodys(
   if (username !== undefined) return listEnvironments(inNameOf(ctx, (await getUserByName(ctx, username)).uid), asked);
   const keys = (await listLivingKeys(ctx)).filter((key) => ownerOf(ctx, key) !== undefined);
   const found = readable(ctx, await ctx.table.getMany(keys), parseEnvironment);
-  return partOf(
-    found.filter(({ phase }) => phase !== "deleted"),
-    asked,
-  );
+  // Who ended is still looked at for ten minutes: what it had was given back before.
+  const going = found.filter((environment) => !isEnded(environment));
+  return partOf(going, asked);
 }
 
 /**
