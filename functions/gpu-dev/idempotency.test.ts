@@ -40,6 +40,33 @@ function faulty(
   };
 }
 
+test("an extension under a key is made once, also where its answer was lost after any of its writes", async () => {
+  for (let died = 0; died <= 3; died++) {
+    const { post, world, key, faults } = await createWorld();
+    const job = (JSON.parse((await post("/v1/jobs/submit", { ...plainJob, duration_hours: 1 })).text) as Job).job_id;
+    let writes = 0;
+    faults.afterPut = () => {
+      if (++writes === died) throw new Error("gone");
+    };
+    await post(`/v1/jobs/${job}/extend`, { extension_hours: 2 }, "k-1");
+    delete faults.afterPut;
+
+    const again = await post(`/v1/jobs/${job}/extend`, { extension_hours: 2 }, "k-1");
+    const other = await post(`/v1/jobs/${job}/extend`, { extension_hours: 3 }, "k-1");
+
+    expect(again).toMatchObject({ status: 200, replayed: "true" });
+    expect(other).toMatchObject({ status: 409 });
+    // An extension shows a little after its answer.
+    await world.advance(3_000);
+    const shown = await (await world.request("GET", `/v1/jobs/${job}`, { key })).json();
+    expect(shown).toMatchObject({ duration_hours: 3, actions: [{ id: 2, action: "extend" }] });
+  }
+});
+
+interface Job {
+  readonly job_id: string;
+}
+
 describe.each(creates)("POST $path with an Idempotency-Key", ({ path, body, other, made }) => {
   test("makes one thing, and answers a repeat as the first time, marked", async () => {
     const { post, count, world } = await createWorld();

@@ -76,6 +76,8 @@ interface Change<Record extends Stored, Read> {
   /** What is changing too fast, as the subject of a sentence: `Disk 'data' is`. */
   readonly what: string;
   readonly tries?: number;
+  /** Of this change, where an earlier request may have made it already. */
+  readonly token?: string | undefined;
 }
 
 export interface Changed<Record, Read> {
@@ -93,9 +95,8 @@ const TRIES = 5;
  */
 export async function changeRecord<Record extends Stored, Read>(
   ctx: Writing,
-  { read, decide, what, tries = TRIES }: Change<Record, Read>,
+  { read, decide, what, tries = TRIES, token = ctx.ids.uid() }: Change<Record, Read>,
 ): Promise<Changed<Record, Read>> {
-  const token = ctx.ids.uid();
   for (let left = tries; left > 0; left--) {
     const found = await read();
     const wanted = await orConflict(() => decide(found, token));

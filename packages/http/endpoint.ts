@@ -40,7 +40,7 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly keyInQuery: boolean;
   readonly reply: Schema;
   readonly status: number;
-  /** It makes a thing whose id has this form, and takes an Idempotency-Key. */
+  /** It makes a thing whose id has this form, or a request that is one, and takes an Idempotency-Key. */
   readonly creates: IdForm | undefined;
   /** The id that the client chose for what it makes, if it did; undefined where none ever does. */
   readonly chosenId: ((body: never) => string | undefined) | undefined;

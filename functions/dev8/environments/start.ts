@@ -26,6 +26,7 @@ export const endpoint = dev8.post(
     uses: ["table", "queue", "sealer"],
     body: StartWorkspace,
     reply: Started,
+    creates: "uid",
     pace: "waits",
   },
   async ({ ctx, body }) => {

@@ -24,6 +24,7 @@ export const endpoint = dev8.post(
     uses: ["table", "queue", "sealer"],
     body: NamedWorkspace,
     reply: Stopped,
+    creates: "uid",
     pace: "waits",
   },
   async ({ ctx, body }) => {

@@ -7,7 +7,13 @@ import { DiskRef, DiskRequested, diskNameOf, toDiskRequested } from "./wire.ts";
 
 export const endpoint = gpuDev.delete(
   "/v1/disks/{disk_name}",
-  { summary: "Mark a disk for deletion", uses: ["table", "queue"], params: DiskRef, reply: DiskRequested },
+  {
+    summary: "Mark a disk for deletion",
+    uses: ["table", "queue"],
+    params: DiskRef,
+    reply: DiskRequested,
+    creates: "uid",
+  },
   async ({ ctx, params }) => toDiskRequested((await deleteDisk(ctx, diskNameOf(params))).operation),
 );
 

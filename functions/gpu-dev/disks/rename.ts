@@ -19,6 +19,7 @@ export const endpoint = gpuDev.post(
     params: DiskRef,
     body: RenameDisk,
     reply: DiskRenamed,
+    creates: "uid",
     timeoutSeconds: RENAME_SECONDS,
   },
   async ({ ctx, params, body }) => {

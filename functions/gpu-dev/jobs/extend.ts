@@ -14,10 +14,17 @@ const HOUR_MS = 3_600_000;
 
 export const endpoint = gpuDev.post(
   "/v1/jobs/{job_id}/extend",
-  { summary: "Extend a job", uses: ["table", "queue"], params: JobRef, body: ExtendJob, reply: ActionRequested },
-  async ({ ctx, params, body }) => {
+  {
+    summary: "Extend a job",
+    uses: ["table", "queue"],
+    params: JobRef,
+    body: ExtendJob,
+    reply: ActionRequested,
+    creates: "uid",
+  },
+  async ({ ctx, params, body, thing }) => {
     const id = await findJobId(ctx, params);
-    const action = await requestExtension(ctx, id, Math.round(body.extension_hours * HOUR_MS));
+    const action = await requestExtension(ctx, id, Math.round(body.extension_hours * HOUR_MS), thing.uid);
     return toActionRequested(id, action, body.extension_hours);
   },
 );

@@ -35,6 +35,7 @@ export const endpoint = gpuDev.post(
     params: JobRef,
     body: NewUser,
     reply: ActionRequested,
+    creates: "uid",
   },
   async ({ ctx, params, body }) => {
     const id = await findJobId(ctx, params);

@@ -7,7 +7,13 @@ import { DeliveryRef, toWebhookDelivery, WebhookDelivery } from "./wire.ts";
 
 export const endpoint = gpuDev.post(
   "/v1/webhooks/deliveries/{delivery_id}/resend",
-  { summary: "Send a webhook again", uses: ["table", "queue"], params: DeliveryRef, reply: WebhookDelivery },
+  {
+    summary: "Send a webhook again",
+    uses: ["table", "queue"],
+    params: DeliveryRef,
+    reply: WebhookDelivery,
+    creates: "uid",
+  },
   async ({ ctx, params }) => toWebhookDelivery(await requestResend(ctx, params.delivery_id)),
 );
 

@@ -37,9 +37,15 @@ export async function requestCancel(
 
 /**
  * Asks for `extraMs` more: the new end holds from the answer on, and shows a little later. Throws `notFound`,
- * `invalid` when the total would be over the limit, `conflict` when it is over already.
+ * `invalid` when the total would be over the limit, `conflict` when it is over already. A repeat under the same `chosen`
+ * token adds nothing.
  */
-export async function requestExtension(ctx: RequestContext, id: string, extraMs: number): Promise<Action> {
+export async function requestExtension(
+  ctx: RequestContext,
+  id: string,
+  extraMs: number,
+  chosen?: string,
+): Promise<Action> {
   const decide = (environment: Environment, now: number, token: string) => {
     if (isEnded(environment) || environment.end.outcome) {
       const word = environment.end.outcome?.phase ?? environment.phase;
@@ -56,7 +62,7 @@ export async function requestExtension(ctx: RequestContext, id: string, extraMs:
     const asked = addAction(environment, { kind: "extend", at: now, noun: ctx.noun, writer: token, extraMs });
     return { ...asked, size: { ...environment.size, wantedMs }, times: { ...asked.times, endsAt } };
   };
-  return request(ctx, id, decide, SHOWN_AFTER_MS);
+  return request(ctx, id, decide, { delayMs: SHOWN_AFTER_MS, token: chosen });
 }
 
 /** How the dialect calls the state of an environment, for a refusal. */
@@ -148,7 +154,7 @@ async function request(
   ctx: RequestContext,
   id: string,
   decide: (environment: Environment, now: number, token: string) => Environment | Action | Promise<Environment>,
-  delayMs = 0,
+  { delayMs = 0, token: chosen }: { readonly delayMs?: number; readonly token?: string | undefined } = {},
 ): Promise<Action> {
   let answer: Action | undefined;
   const { record } = await changeRecord(ctx, {
@@ -163,6 +169,7 @@ async function request(
       return undefined;
     },
     what: `The ${ctx.noun} ${id} is`,
+    token: chosen,
   });
   if (record) await sendLook(ctx, record, { delayMs });
   const asked = answer ?? record?.requests.list.at(-1);
