@@ -2,6 +2,7 @@ import type { Observation } from "../context.ts";
 import { firstSettles } from "../making.ts";
 import { patienceMs } from "../patience.ts";
 import { ledgerItemsOf, readLedgerItems } from "../pools/ledger.ts";
+import type { LedgerItem } from "../pools/record.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { backUp } from "./backup.ts";
 import { releaseUnused } from "./disk.ts";
@@ -36,7 +37,9 @@ export async function stepStopping(ctx: WorkerContext, read: Environment, now: n
     await releaseUnused(ctx, environment);
     return tellingDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));
   }
-  return finish(ctx, environment, now);
+  const step = await finish(ctx, environment, now);
+  // Whoever wrote the release may have died before the pool was told, and the next look is a minute away.
+  return step.record.phase !== "stopping" && (await mayBeNamed(ctx, environment)) ? tellingPool(step) : step;
 }
 
 /** Undefined: nothing of it is left, and nobody can start it any more. */
@@ -168,7 +171,16 @@ async function isNamed(ctx: WorkerContext, environment: Environment): Promise<bo
   const { records, unreadable } = await readLedgerItems(ctx, ledgerItemsOf(ctx, environment));
   const [first] = unreadable;
   if (first !== undefined) throw new Error(`The ledger item ${first} cannot be read`);
-  return records.some(({ granted, held }) => [...granted, ...held].some(({ uid }) => uid === environment.uid));
+  return namesIt(records, environment);
+}
+
+async function mayBeNamed(ctx: WorkerContext, environment: Environment): Promise<boolean> {
+  const { records, unreadable } = await readLedgerItems(ctx, ledgerItemsOf(ctx, environment));
+  return unreadable.size > 0 || namesIt(records, environment);
+}
+
+function namesIt(items: readonly LedgerItem[], { uid: own }: Environment): boolean {
+  return items.some(({ granted, held }) => [...granted, ...held].some(({ uid }) => uid === own));
 }
 
 /** The last that goes is its log: until then the record stays due, far ahead. */

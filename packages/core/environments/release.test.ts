@@ -118,6 +118,31 @@ describe("units and disk of what was begun", () => {
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
   });
 
+  test("are free when it has ended, also where the worker died that was to tell the pool of their release", async () => {
+    const { world } = await submitted();
+    await world.advance(MINUTE);
+    const { put } = world.table;
+    const { send } = world.queue;
+    let died = 0;
+    world.table.put = async (item, options) => {
+      await put(item, options);
+      if ("phase" in item && item.phase === "stopping" && (await world.read("alice", "one")).run.grant === null)
+        died ||= 1;
+    };
+    world.ctx.queue.send = async (queue, look, options) => {
+      const isLost = died === 1 && look.for !== undefined;
+      if (isLost) died = 2;
+      else await send(queue, look, options);
+    };
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(5_000);
+
+    expect(died).toBe(2);
+    expect((await world.read("alice", "one")).phase).toBe("cancelled");
+    expect((await viewPool(world.ctx, "h100"))?.held).toEqual([]);
+  });
+
   test("are given back at once where the driver refuses a second start", async () => {
     const { world } = await submitted({}, { refusesSecondStart: true });
     await world.deliver();
