@@ -63,6 +63,24 @@ test("an extension under a key is made once, also where its answer was lost afte
   }
 });
 
+test("a rename under a key that died after any of its writes is finished by the repeat", async () => {
+  for (let died = 1; died <= 4; died++) {
+    const { post, faults } = await createWorld();
+    await post("/v1/disks", { disk_name: "old" });
+    let writes = 0;
+    faults.afterPut = () => {
+      if (++writes === died) throw new Error("gone");
+    };
+    await post("/v1/disks/old/rename", { new_name: "new" }, "k-1");
+    delete faults.afterPut;
+
+    const again = await post("/v1/disks/old/rename", { new_name: "new" }, "k-1");
+
+    expect(again, `died after write ${died}`).toMatchObject({ status: 200, replayed: "true" });
+    expect(JSON.parse(again.text)).toMatchObject({ old_name: "old", new_name: "new" });
+  }
+});
+
 interface Job {
   readonly job_id: string;
 }

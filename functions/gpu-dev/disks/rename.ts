@@ -22,9 +22,10 @@ export const endpoint = gpuDev.post(
     creates: "uid",
     timeoutSeconds: RENAME_SECONDS,
   },
-  async ({ ctx, params, body }) => {
+  async ({ ctx, params, body, thing }) => {
     const name = diskNameOf(params);
-    const renamed = await renameDisk(ctx, name, body.new_name, () => AbortSignal.timeout(TAGS_MS));
+    const giveUpTags = () => AbortSignal.timeout(TAGS_MS);
+    const renamed = await renameDisk(ctx, name, body.new_name, giveUpTags, thing.uid);
     return toDiskRenamed(name, body.new_name, renamed);
   },
 );

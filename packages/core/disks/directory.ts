@@ -41,13 +41,14 @@ export function nameOf(directory: Directory, uid: string): string | undefined {
 /**
  * One conditional write that changes the names, as they were read before (`known`) or are read now. `change` is asked
  * again when somebody else was faster, and may throw; undefined leaves everything as it is. Throws `conflict` for more
- * than 500 disks.
+ * than 500 disks. `token` is that of the change, where an earlier request may have made it already.
  */
 export async function changeDirectory(
   ctx: Context<"table">,
   owner: string,
   change: (directory: Directory) => Directory["names"] | undefined,
   known?: Directory,
+  token?: string,
 ): Promise<void> {
   let first = known;
   await changeRecord(ctx, {
@@ -64,6 +65,7 @@ export async function changeDirectory(
       return names && { ...directory, names };
     },
     what: "Your disks are",
+    token,
   });
 }
 

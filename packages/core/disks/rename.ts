@@ -4,7 +4,7 @@ import { Problem, VolumeRefused } from "../problem.ts";
 import { writeRecord } from "../write-record.ts";
 import { changeDirectory, type Directory, uidOf, without } from "./directory.ts";
 import type { Disk } from "./record.ts";
-import { type DiskView, findDiskWithDirectory } from "./view.ts";
+import { type DiskView, findDiskWithDirectory, getDisk } from "./view.ts";
 
 export interface Renamed {
   readonly snapshots: number;
@@ -16,15 +16,20 @@ export interface Renamed {
 /**
  * Gives a disk another name in one conditional write of the directory, then tags its snapshots. Throws `notFound`,
  * `gone`, or `conflict` when it is in use or the new name is taken (docs/apis/gpu-dev.md#disks). `giveUpTags` is asked
- * when the tags' turn has come: what is not tagged by its abort counts as failed.
+ * when the tags' turn has come: what is not tagged by its abort counts as failed. A repeat under the same `token` goes on
+ * where the first one died.
  */
 export async function renameDisk(
   ctx: UserContext<"table" | "queue" | "volumes">,
   name: string,
   newName: string,
   giveUpTags?: () => AbortSignal,
+  token: string = ctx.ids.uid(),
 ): Promise<Renamed> {
   const { directory, view } = await findDiskWithDirectory(ctx, ctx.actor.uid, name);
+  if (directory.writers.includes(token)) {
+    return tagRenamed(ctx, (await getDisk(ctx, newName)).disk, newName, giveUpTags);
+  }
   if (!view) throw new Problem("notFound", `Disk '${name}' not found`);
   requireRenamable(view, name);
   const { disk } = view;
@@ -33,7 +38,16 @@ export async function renameDisk(
     if (uidOf(present, newName) !== undefined) throw new Problem("conflict", `Disk '${newName}' already exists`);
     return [...without(present.names, disk.uid), [newName, disk.uid]];
   };
-  await changeDirectory(ctx, ctx.actor.uid, change, directory);
+  await changeDirectory(ctx, ctx.actor.uid, change, directory, token);
+  return tagRenamed(ctx, disk, newName, giveUpTags);
+}
+
+async function tagRenamed(
+  ctx: UserContext<"table" | "queue" | "volumes">,
+  disk: Disk,
+  newName: string,
+  giveUpTags: (() => AbortSignal) | undefined,
+): Promise<Renamed> {
   const errors = await tagSnapshots(ctx, disk, newName, giveUpTags?.());
   const named: Disk = {
     ...disk,
