@@ -493,4 +493,21 @@ describe("a job with a disk", () => {
     expect(preparing).toEqual(["queued", "Capacity granted, preparing disk", "data"]);
     expect((await shown(id))[0]).toBe("active");
   });
+
+  test("says that the volume of its disk is not to be seen while it is looked for", async () => {
+    const first = await world.submit();
+    await world.advance(10_000);
+    await world.call("POST", `/v1/jobs/${first}/cancel`);
+    await world.advance(60_000);
+    const { findVolume } = world.volumes;
+    Object.assign(world.volumes, { findVolume: async () => undefined });
+    const id = await world.submit();
+    await world.advance(10_000);
+    const looks = await shown(id);
+    Object.assign(world.volumes, { findVolume });
+    await world.advance(60_000);
+
+    expect(looks).toEqual(["queued", "The volume of disk 'data' is not to be seen; it is looked for again", "data"]);
+    expect((await shown(id))[0]).toBe("active");
+  });
 });

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Operation } from "#core/disks/operations.ts";
-import type { OperationKind } from "#core/disks/record.ts";
+import { type OperationKind, seenBackups } from "#core/disks/record.ts";
 import type { Renamed } from "#core/disks/rename.ts";
 import type { DiskView } from "#core/disks/view.ts";
 import { Problem } from "#core/problem.ts";
@@ -77,7 +77,7 @@ function cut(text: string): string {
   return text.slice(0, 100);
 }
 
-/** A pending snapshot is not yet one that can be counted on. */
+/** A snapshot that is pending, or is not to be seen, is none that can be counted on. */
 export function toDisk({ disk, name, inUse, holder, backingUp }: DiskView, username: string): z.infer<typeof Disk> {
   return {
     disk_name: name,
@@ -89,7 +89,7 @@ export function toDisk({ disk, name, inUse, holder, backingUp }: DiskView, usern
     reservation_id: holder,
     is_backing_up: backingUp,
     is_deleted: disk.phase === "deleted",
-    snapshot_count: disk.snapshots.filter(({ completed }) => completed).length,
+    snapshot_count: seenBackups(disk).length,
   };
 }
 

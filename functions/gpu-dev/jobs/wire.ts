@@ -209,6 +209,7 @@ function statusReason(environment: Environment, told: Told | undefined): string 
   if (outcome) return outcome.reason;
   if (attempts > 0) return `The cluster does not answer as it should; trying again (attempt ${attempts + 1})`;
   if (phase === "preparing") {
+    if (step === "disk" && environment.reason) return environment.reason;
     if (isUnbound(environment)) return `Capacity granted, preparing ${step ?? "pod"}`;
     return `Preparing ${step}${environment.reason ? `: ${environment.reason}` : ""}`;
   }

@@ -263,7 +263,7 @@ describe("a backup that fails after it was recorded", () => {
     const world = await worldOfFailing(1);
     await world.volumes.removeVolume("vol-1");
 
-    await world.advance(5 * MINUTE);
+    await world.advance(12 * MINUTE);
 
     expect((await diskOf(world)).fault).toBe("Its latest backup failed, and its volume is gone");
     expect(snapshotsMade(world)).toBe(1);

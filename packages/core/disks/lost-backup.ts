@@ -9,6 +9,7 @@ import {
   type Disk,
   type DiskSnapshot,
   findDisk,
+  GONE_MS,
   hasPendingSnapshot,
   LONGEST_PENDING_MS,
   type LostBackup,
@@ -19,6 +20,7 @@ import {
 import { isPutOff, removeSnapshot } from "./removal.ts";
 
 const CLAIMED_LOOK_MS = 5_000;
+const MISSED_LOOK_MS = 60_000;
 
 /**
  * Asks what became of pending snapshots. Those that failed, or are pending for a day, are noted, and go at the next look:
@@ -72,7 +74,7 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   const found = volume ? await ctx.volumes.findVolume(volume.id) : undefined;
   if (!found && volume && isFirstMiss(disk, now)) {
     const missed = { ...disk, volumeMissedAt: disk.volumeMissedAt ?? now };
-    return later(missed, now + MISSED_MS, now, "does not see its volume");
+    return later(missed, now + MISSED_LOOK_MS, now, "does not see its volume");
   }
   if (!found) return giveUp(ctx, disk, lost, now, "failed, and its volume is gone");
   const seen = { ...disk, volumeMissedAt: undefined };
@@ -94,7 +96,8 @@ export function isWanted(disk: Disk): boolean {
 }
 
 /** Why its latest backup is not made any more, or not yet, for whoever reads the record. */
-export function warningOf({ lost, snapshots }: Disk, now: number): string | null {
+export function warningOf({ lost, lostAt, snapshots }: Disk, now: number): string | null {
+  if (lostAt !== undefined) return "Its volume is gone and there is no backup";
   if (lost?.gaveUp) return lost.gaveUp;
   if (lost?.refused !== undefined) return `Its backup was refused and is tried again: ${lost.refused}`.slice(0, 120);
   const pending = longPending(snapshots, now);
@@ -104,7 +107,7 @@ export function warningOf({ lost, snapshots }: Disk, now: number): string | null
 }
 
 function isFirstMiss({ volumeMissedAt }: Disk, now: number): boolean {
-  return volumeMissedAt === undefined || now - volumeMissedAt < MISSED_MS;
+  return volumeMissedAt === undefined || now - volumeMissedAt < GONE_MS;
 }
 
 const KEPT = "the volume itself is kept";

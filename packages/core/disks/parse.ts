@@ -39,6 +39,8 @@ export const parseDisk: (item: Item) => Disk = parserOf(
     phase: oneOf("creating", "available", "deleted", "purging", "purged"),
     volume: orNull(volumeRef),
     volumeMissedAt: optional(number),
+    lostAt: optional(number),
+    formerVolumes: optional(listOf(text)),
     making: listOf(isMaking),
     restored: optional(shape<NonNullable<Disk["restored"]>>({ by: uid, at: moment })),
     snapshots: listOf(snapshot),

@@ -1,6 +1,6 @@
 import type { Context, Stored, VolumeRef } from "../context.ts";
 import { diskKey } from "../keys.ts";
-import { firstSettles, type Making } from "../making.ts";
+import { firstSettles, LISTED_MS, type Making } from "../making.ts";
 import { parseDisk } from "./parse.ts";
 
 /** Purged disks stay as records for a while, under no name. */
@@ -43,6 +43,12 @@ export interface Unremoved {
 export const MISSED_MS = 10_000;
 
 /**
+ * A volume, or a completed backup, is gone only when it is not seen for so long since it was first missed: no less than
+ * what was just made may be listed late, and long enough for a mount that comes late.
+ */
+export const GONE_MS = LISTED_MS;
+
+/**
  * A snapshot of many terabytes takes hours. One that is pending for longer than a day counts as failed and is made again,
  * or its disk would be held for ever (docs/architecture.md#end-of-life).
  */
@@ -82,9 +88,13 @@ export interface Disk extends Stored {
   readonly volume: VolumeRef | null;
   /** Since when the volume was asked for and not found; missing: it was seen the last time. */
   readonly volumeMissedAt?: number | undefined;
+  /** Since when it is known to have neither its volume nor any backup; missing: it is not lost. */
+  readonly lostAt?: number | undefined;
+  /** Volumes that were not seen for so long that a backup took their place, the newest first. Nobody removes them before the purge. */
+  readonly formerVolumes?: readonly string[] | undefined;
   /** What may exist of it outside without standing here: each volume and snapshot is listed before it is made. */
   readonly making: readonly Making[];
-  /** The environment for which its lost volume was made again, and from which point in time; null: empty. */
+  /** The environment for which its lost volume was made again, and from which point in time. */
   readonly restored?: { readonly by: string; readonly at: number | null } | undefined;
   /** Oldest first. Which snapshots belong to it is decided here; tags are for people. */
   readonly snapshots: readonly DiskSnapshot[];
@@ -143,6 +153,16 @@ export function withMaking(disk: Disk, making: readonly Making[]): Disk {
 /** Somebody may be making a snapshot of it that no record names yet. */
 export function isClaimed({ lost }: Disk): boolean {
   return lost !== undefined && lost.until !== null;
+}
+
+/** Those that can be counted on: completed, and seen by the latest look. */
+export function seenBackups({ snapshots }: Pick<Disk, "snapshots">): readonly DiskSnapshot[] {
+  return snapshots.filter(({ completed, missedAt }) => completed && missedAt === undefined);
+}
+
+/** A completed snapshot after a look for it. */
+export function sighted(snapshot: DiskSnapshot, isSeen: boolean, now: number): DiskSnapshot {
+  return { ...snapshot, missedAt: isSeen ? undefined : (snapshot.missedAt ?? now) };
 }
 
 /** Where what uses this volume has to run; null: anywhere, as there is none yet or its zone was not known. */

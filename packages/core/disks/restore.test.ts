@@ -3,11 +3,13 @@ import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
-import type { Disk } from "./record.ts";
+import { type Disk, seenBackups } from "./record.ts";
 import { getDisk } from "./view.ts";
 
 const MINUTE = 60_000;
-/** What was just made may be listed late: only after this a volume that is not seen is believed gone. */
+/** What is not seen for so long is believed gone: ten minutes, and the next look after them. */
+const GONE = 11 * MINUTE;
+/** When nothing is looked for any more that was made before. */
 const LISTED = 15 * MINUTE;
 
 async function submit(world: MemoryWorld, id: string): Promise<void> {
@@ -72,12 +74,12 @@ describe("a disk whose volume is gone", () => {
     world.volumes.write(await volumeOf(world), "four");
     Object.assign(world.volumes, { createSnapshot: lossy });
     await cancel(world, "four");
-    await world.advance(MINUTE);
+    await world.advance(GONE);
     const newest = world.volumes.snapshotIds().at(-1);
     const backedUp = (await backupsOf(world)).at(-1)?.id;
 
     await submit(world, "five");
-    await world.advance(20_000);
+    await world.advance(GONE);
 
     expect(backedUp).toBe(newest);
     expect(await contentNow(world)).toEqual({ content: "four", from: newest });
@@ -90,7 +92,7 @@ describe("a disk whose volume is gone", () => {
     await loseVolume(world);
 
     await submit(world, "four");
-    await world.advance(20_000);
+    await world.advance(GONE);
 
     expect(await contentNow(world)).toEqual({ content: "three", from: newest?.id });
     expect((await world.read("alice", "four")).phase).toBe("active");
@@ -102,15 +104,15 @@ describe("a disk whose volume is gone", () => {
     const newest = (await backupsOf(world)).at(-1)?.id;
     await loseVolume(world);
     const { findSnapshot } = world.volumes;
-    let asked = 0;
+    const from = world.clock.now() + 9 * MINUTE;
     const blink: typeof findSnapshot = async (id) => {
-      if (id === newest) asked++;
-      return id === newest && asked === 1 ? undefined : findSnapshot(id);
+      const isAway = world.clock.now() >= from && world.clock.now() < from + 3 * MINUTE;
+      return id === newest && isAway ? undefined : findSnapshot(id);
     };
     Object.assign(world.volumes, { findSnapshot: blink });
 
     await submit(world, "four");
-    await world.advance(MINUTE);
+    await world.advance(GONE + 3 * MINUTE);
 
     expect(await contentNow(world)).toEqual({ content: "three", from: newest });
     expect((await diskOf(world)).snapshots.map(({ missedAt }) => missedAt)).toEqual([undefined, undefined, undefined]);
@@ -129,7 +131,7 @@ describe("a disk whose volume is gone", () => {
     await loseVolume(world);
 
     await submit(world, "four");
-    await world.advance(3 * MINUTE);
+    await world.advance(GONE + 3 * MINUTE);
 
     expect(await contentNow(world)).toEqual({ content: "two", from: second?.id });
     expect(await reasonsOf(world, "four")).toContain("Disk 'data' restored from its backup of 2026-01-20 18:02 UTC");
@@ -147,7 +149,7 @@ describe("a disk whose volume is gone", () => {
 
     await submit(world, "four");
     const waits = await world.read("alice", "four");
-    await world.advance(5 * MINUTE);
+    await world.advance(GONE + 5 * MINUTE);
 
     expect(waits.reason).toBe("Waits until disk 'data' is backed up");
     expect(await contentNow(world)).toMatchObject({ content: "three" });
@@ -161,7 +163,7 @@ describe("a disk whose volume is gone", () => {
     await loseVolume(world);
 
     await submit(world, "four");
-    await world.advance(MINUTE);
+    await world.advance(GONE);
 
     expect(await contentNow(world)).toEqual({ content: "two", from: second?.id });
     expect(log.lines).toContainEqual({
@@ -171,20 +173,72 @@ describe("a disk whose volume is gone", () => {
     });
   });
 
-  test("starts empty where there is no backup either, and the timeline says so", async () => {
-    const world = await memoryWorld();
-    await use(world, "one");
-    await world.advance(LISTED);
-    for (const id of world.volumes.snapshotIds()) world.volumes.loseSnapshot(id);
-    await loseVolume(world);
+  test("is never replaced by an empty one while its record names a backup: the job waits, and fails with that reason", async () => {
+    const world = await worldOfThree();
+    const { findVolume, findSnapshot } = world.volumes;
+    const volume = await volumeOf(world);
+    Object.assign(world.volumes, { findVolume: async () => undefined, findSnapshot: async () => undefined });
+
+    await submit(world, "four");
+    await world.advance(MINUTE);
+    const first = (await world.read("alice", "four")).reason;
+    await world.advance(GONE);
+    const second = (await world.read("alice", "four")).reason;
+    await world.advance(20 * MINUTE);
+    const ended = await world.read("alice", "four");
+    Object.assign(world.volumes, { findVolume, findSnapshot });
+    await submit(world, "five");
+    await world.advance(MINUTE);
+
+    expect([first, second]).toEqual([
+      "The volume of disk 'data' is not to be seen; it is looked for again",
+      "Neither volume nor backups of disk 'data' are to be seen",
+    ]);
+    expect([ended.phase, ended.end.outcome?.reason]).toEqual([
+      "failed",
+      `Not ready after 30 minutes, at step disk: ${second}`,
+    ]);
+    expect(await volumeOf(world)).toBe(volume);
+    expect((await world.read("alice", "five")).phase).toBe("active");
+    expect((await backupsOf(world)).length).toBe(3);
+  });
+
+  test("is lost where it had contents and there is no backup: the job fails and says so, until the volume is seen again", async () => {
+    const log = recordingLog();
+    const world = await memoryWorld({ log });
+    await submit(world, "one");
+    world.volumes.write(await volumeOf(world), "one");
+    const { findVolume } = world.volumes;
+    Object.assign(world.volumes, { findVolume: async () => undefined });
+    await cancel(world, "one");
+    await world.advance(GONE);
 
     await submit(world, "two");
     await world.advance(MINUTE);
+    const ended = await world.read("alice", "two");
+    const lost = await diskOf(world);
+    Object.assign(world.volumes, { findVolume });
+    await submit(world, "three");
+    await world.advance(MINUTE);
 
-    expect(await contentNow(world)).toEqual({ content: "", from: undefined });
-    expect(await reasonsOf(world, "two")).toContain(
-      "The volume of disk 'data' is gone and there is no backup: it starts empty",
-    );
+    const reason = "Disk 'data' is lost: its volume is gone and there is no backup; delete or rename it";
+    expect([ended.phase, ended.end.outcome?.reason]).toEqual(["failed", reason]);
+    expect([lost.fault, lost.lostAt]).toEqual(["Its volume is gone and there is no backup", expect.any(Number)]);
+    expect(log.lines.filter(({ event }) => event === "disk lost")).toHaveLength(1);
+    expect((await diskOf(world)).lostAt).toBeUndefined();
+    expect(await contentNow(world)).toEqual({ content: "one", from: undefined });
+  });
+
+  test("goes on naming the volume that a backup took the place of, for it may be seen again", async () => {
+    const world = await worldOfThree();
+    const before = await volumeOf(world);
+    await loseVolume(world);
+
+    await submit(world, "four");
+    await world.advance(GONE);
+
+    const { formerVolumes, volumeMissedAt } = await diskOf(world);
+    expect([formerVolumes, volumeMissedAt]).toEqual([[before], undefined]);
   });
 
   test("says so once, although the worker that restored it died before it wrote that", async () => {
@@ -203,8 +257,8 @@ describe("a disk whose volume is gone", () => {
     Object.assign(world.table, { put: dying });
 
     await submit(world, "four").catch(() => undefined);
-    await world.advance(20_000).catch(() => undefined);
-    await world.advance(2 * MINUTE);
+    await world.advance(GONE).catch(() => undefined);
+    await world.advance(GONE);
 
     expect(died).toBe(true);
     expect((await reasonsOf(world, "four")).filter((reason) => reason?.includes("restored"))).toHaveLength(1);
@@ -254,6 +308,22 @@ describe("a volume that exists", () => {
   });
 });
 
+test("a backup that is not to be seen does not count, and does again once it is", async () => {
+  const world = await worldOfThree();
+  const { findSnapshot } = world.volumes;
+  const last = (await backupsOf(world)).at(-1)?.id;
+  Object.assign(world.volumes, {
+    findSnapshot: async (id: string) => (id === last ? undefined : findSnapshot(id)),
+  });
+
+  await world.advance(25 * 60 * MINUTE);
+  const missing = seenBackups(await diskOf(world)).length;
+  Object.assign(world.volumes, { findSnapshot });
+  await world.advance(25 * 60 * MINUTE);
+
+  expect([missing, seenBackups(await diskOf(world)).length]).toEqual([2, 3]);
+});
+
 describe("thinning", () => {
   test("keeps the newest three backups, by their points in time", async () => {
     const world = await memoryWorld();
@@ -290,7 +360,7 @@ describe("thinning", () => {
     await world.advance(LISTED);
     await loseVolume(world);
     await submit(world, "two");
-    await world.advance(20_000);
+    await world.advance(GONE);
     await cancel(world, "two");
 
     for (const id of ["three", "four", "five"]) await use(world, id);

@@ -9,7 +9,7 @@ import { followSnapshots, isWanted, makeAgain, warningOf } from "./lost-backup.t
 import { settleMaking } from "./making.ts";
 import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
-import { type Disk, type DiskSnapshot, hasPendingSnapshot, isClaimed, isPending } from "./record.ts";
+import { type Disk, type DiskSnapshot, hasPendingSnapshot, isClaimed, isPending, sighted } from "./record.ts";
 import { isPutOff, removalAgainAt, removalPauseMs, removeSnapshot, reportUnremoved, whyNot } from "./removal.ts";
 import { tagSnapshots } from "./rename.ts";
 
@@ -115,9 +115,13 @@ async function retag(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   if (disk.snapshots.length === 0) return { ...disk, name, taggedAs: name };
   const found = await Promise.all(disk.snapshots.map(({ id }) => ctx.volumes.findSnapshot(id)));
   const wrong = found.some((snapshot) => snapshot && (snapshot.tags.name !== name || snapshot.tags.disk !== disk.uid));
-  if (!wrong) return { ...disk, name, taggedAs: name };
+  const snapshots = disk.snapshots.map((one, index) =>
+    one.completed ? sighted(one, found[index] !== undefined, ctx.clock.now()) : one,
+  );
+  const looked = { ...disk, name, snapshots };
+  if (!wrong) return { ...looked, taggedAs: name };
   const errors = await tagSnapshots(ctx, disk, name);
-  return { ...disk, name, taggedAs: errors.length === 0 ? name : null };
+  return { ...looked, taggedAs: errors.length === 0 ? name : null };
 }
 
 /**
@@ -135,19 +139,23 @@ async function purge(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<
   }
   if (settled.making.length > 0) return over({ ...settled, dueAt: settles }, "waits to be purged");
   const ttl = Math.floor(now / 1000) + KEPT_SECONDS;
-  return over({ ...settled, phase: "purged", snapshots: [], volume: null, dueAt: undefined, ttl }, "purged");
+  return over(
+    { ...settled, phase: "purged", snapshots: [], volume: null, formerVolumes: undefined, dueAt: undefined, ttl },
+    "purged",
+  );
 }
 
-/** Its snapshots, recorded or not, and its volume, each by itself; answers what could not be removed, and why. */
-async function removeAll(ctx: WorkerContext, { snapshots, volume }: Disk): Promise<string[]> {
+/** Its snapshots, recorded or not, and its volumes, each by itself; answers what could not be removed, and why. */
+async function removeAll(ctx: WorkerContext, { snapshots, volume, formerVolumes = [] }: Disk): Promise<string[]> {
   const ids = new Set(snapshots.map(({ id }) => id));
   const list = async (id: string) => {
     for (const other of await ctx.volumes.listSnapshots(id)) ids.add(other.id);
   };
   const unlisted = volume ? await refusal(`snapshots of ${volume.id}`, () => list(volume.id)) : [];
   const left = await Promise.all([...ids].map((id) => refusal(id, () => ctx.volumes.removeSnapshot(id))));
-  const kept = volume ? await refusal(volume.id, () => ctx.volumes.removeVolume(volume.id)) : [];
-  return [...unlisted, ...left.flat(), ...kept];
+  const volumes = [...(volume ? [volume.id] : []), ...formerVolumes];
+  const kept = await Promise.all(volumes.map((id) => refusal(id, () => ctx.volumes.removeVolume(id))));
+  return [...unlisted, ...left.flat(), ...kept.flat()];
 }
 
 async function freeName(ctx: WorkerContext, { owner, uid }: Disk): Promise<string[]> {

@@ -89,15 +89,9 @@ function preparingLimit(environment: Environment, { preparingMinutes }: Limits):
 }
 
 function notReady(environment: Environment, since: number, minutes: number): Deadline {
-  const {
-    phase,
-    step,
-    reason,
-    run: { appliedAt },
-  } = environment;
+  const { phase, step, reason } = environment;
   const where = phase === "queued" ? "in the queue" : `at step ${step ?? "pod"}`;
-  // Until its compute was made the reason is that of its grant.
-  const why = reason !== null && (phase === "queued" || appliedAt !== null) ? `: ${reason}` : "";
+  const why = reason === null ? "" : `: ${reason}`;
   return {
     at: since + minutes * MINUTE_MS,
     outcome: "failed",

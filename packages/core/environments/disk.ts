@@ -5,21 +5,25 @@ import {
   type Disk,
   type DiskSnapshot,
   findDisk,
+  GONE_MS,
   hasPendingSnapshot,
   longPending,
-  MISSED_MS,
+  seenBackups,
+  sighted,
   withMaking,
-  withSnapshot,
   zonePinnedBy,
 } from "../disks/record.ts";
 import { keyText } from "../keys.ts";
-import { listMaking, makeVolume, settlesAt, volumeMaking } from "../making.ts";
+import { listMaking, makeVolume, volumeMaking } from "../making.ts";
 import { Conflict } from "../problem.ts";
 import { unlessUnreadable } from "../readable.ts";
 import { utcText } from "../utc.ts";
 import type { WorkerContext } from "../worker.ts";
 import { type Writing, writeRecord } from "../write-record.ts";
 import { type Environment, keyOf } from "./record.ts";
+
+/** A bound for the record: so many only where the volume service loses one after the other. */
+const MOST_FORMER = 10;
 
 /** Whether an environment that waits may stand in line: its disk is its own and not being backed up. */
 export type DiskReadiness =
@@ -62,30 +66,94 @@ export async function readyDisk(ctx: Context<"table">, environment: Environment)
   return { kind: "ready", zone: zonePinnedBy(held.volume) };
 }
 
+/** What became of opening a disk, and in words why it was not. */
+export type Opened =
+  | { readonly kind: "open"; readonly disk: Disk }
+  | { readonly kind: "waits"; readonly reason: string }
+  | { readonly kind: "lost"; readonly reason: string };
+
 /**
- * The disk with its volume, which is made where there is none any more: from the newest backup, else empty. Undefined
- * when the disk is not this environment's, `volume` or `backup` while that may only be out of sight. Throws `Conflict` when
+ * The disk with its volume. That is made empty only where there never was one; one that is gone is made again from the
+ * newest backup, and while none of those that the record names is seen the disk waits: nobody knows that they are gone
+ * (docs/architecture.md#not-seen-is-not-gone). Undefined when the disk is not this environment's. Throws `Conflict` when
  * somebody else wrote it meanwhile.
  */
 export async function openDisk(
   ctx: WorkerContext,
   environment: Environment,
   zone: string,
-): Promise<Disk | "volume" | "backup" | undefined> {
-  const disk = environment.disk ? await findDisk(ctx, environment.owner, environment.disk.uid) : undefined;
-  if (disk?.heldBy?.uid !== environment.uid) return undefined;
-  const sight = disk.volume ? await lookForVolume(ctx, disk, disk.volume) : "gone";
-  if (sight === "missed") return "volume";
-  if (sight !== "gone") return disk;
-  const backup = await newestBackup(ctx, disk);
-  if (backup === "missed") return "backup";
+): Promise<Opened | undefined> {
+  const { disk: use } = environment;
+  const read = use ? await findDisk(ctx, environment.owner, use.uid) : undefined;
+  if (!use || read?.heldBy?.uid !== environment.uid) return undefined;
+  const disk = await lookAround(ctx, read);
+  if (disk.volume && disk.volumeMissedAt === undefined) return { kind: "open", disk };
+  const now = ctx.clock.now();
+  const backup = seenBackups(disk).at(-1);
+  const missed = disk.snapshots.filter(({ at, missedAt }) => missedAt !== undefined && at > (backup?.at ?? 0));
+  const waits = whyItWaits(disk, backup, missed, now);
+  if (waits !== undefined) return { kind: "waits", reason: waits(`disk '${use.name}'`) };
+  if (disk.volume && !backup) return loseDisk(ctx, disk, use.name, now);
+  for (const { id } of missed) ctx.log.error("a backup is gone", { disk: disk.uid, snapshot: id });
   const wanted = { zone, sizeGb: disk.sizeGb, from: backup?.id ?? null };
   const { entry, isListed } = volumeMaking(ctx, disk.making, disk.uid, wanted);
   const named = isListed ? disk : await written(ctx, withMaking(disk, listMaking(disk.making, entry)));
   const volume = await makeVolume(ctx, entry);
-  const isRestored = disk.volume !== null || backup !== undefined;
-  const restored = isRestored ? { by: environment.uid, at: backup?.at ?? null } : disk.restored;
-  return written(ctx, { ...named, volume, volumeMissedAt: undefined, restored });
+  const restored = backup ? { by: environment.uid, at: backup.at } : disk.restored;
+  return { kind: "open", disk: await written(ctx, { ...replaced(ctx, named), volume, restored }) };
+}
+
+/** The disk as a look for its volume leaves it, and for its backups where that is not seen: all are missed from now on. */
+async function lookAround(ctx: WorkerContext, disk: Disk): Promise<Disk> {
+  const now = ctx.clock.now();
+  const isSeen = disk.volume !== null && (await ctx.volumes.findVolume(disk.volume.id)) !== undefined;
+  if (isSeen && disk.volumeMissedAt === undefined) return disk;
+  if (isSeen) return written(ctx, { ...disk, volumeMissedAt: undefined, lostAt: undefined });
+  const look = async (one: DiskSnapshot) =>
+    one.completed ? sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, now) : one;
+  const snapshots = await Promise.all(disk.snapshots.map(look));
+  const isMoved = snapshots.some(({ missedAt }, index) => missedAt !== disk.snapshots[index]?.missedAt);
+  const volumeMissedAt = disk.volume ? (disk.volumeMissedAt ?? now) : undefined;
+  if (!isMoved && volumeMissedAt === disk.volumeMissedAt) return disk;
+  return written(ctx, { ...disk, volumeMissedAt, snapshots });
+}
+
+/** Why the volume is neither used nor made again yet; undefined: nothing that the record names is out of sight. */
+function whyItWaits(
+  { volume, volumeMissedAt, snapshots, making }: Disk,
+  backup: DiskSnapshot | undefined,
+  missed: readonly DiskSnapshot[],
+  now: number,
+): ((disk: string) => string) | undefined {
+  const isLate = (missedAt: number | undefined) => missedAt !== undefined && now - missedAt < GONE_MS;
+  if (volume && isLate(volumeMissedAt))
+    return (disk) => `The volume of ${disk} is not to be seen; it is looked for again`;
+  // An older one in its place would cost the work in between.
+  const isNewerLate = missed.some(({ missedAt }) => isLate(missedAt));
+  if (backup && isNewerLate) return (disk) => `The backup of ${disk} is not to be seen; it is looked for again`;
+  const mayHaveOne = snapshots.length > 0 || (volume && making.some(({ kind }) => kind === "snapshot"));
+  if (backup || !mayHaveOne) return undefined;
+  return (disk) =>
+    volume ? `Neither volume nor backups of ${disk} are to be seen` : `The backups of ${disk} are not to be seen`;
+}
+
+/** An empty one in its place would be taken for it. Should its volume be seen again it is lost no more. */
+async function loseDisk(ctx: WorkerContext, disk: Disk, name: string, now: number): Promise<Opened> {
+  const { uid, volume } = disk;
+  const reason = `Disk '${name}' is lost: its volume is gone and there is no backup; delete or rename it`;
+  if (disk.lostAt === undefined) {
+    ctx.log.error("disk lost", { disk: uid, volume: volume?.id });
+    await written(ctx, { ...disk, lostAt: now, dueAt: now });
+  }
+  return { kind: "lost", reason };
+}
+
+/** The disk without the volume that is gone, which stays named: it may only have been out of sight. */
+function replaced(ctx: WorkerContext, disk: Disk): Disk {
+  const { uid, volume, formerVolumes = [] } = disk;
+  if (!volume) return disk;
+  ctx.log.error("a disk's volume is gone", { disk: uid, volume: volume.id });
+  return { ...disk, volumeMissedAt: undefined, formerVolumes: [volume.id, ...formerVolumes].slice(0, MOST_FORMER) };
 }
 
 /** Not seen is not gone: it is asked for again, and no earlier believed than what was just made is surely listed. */
@@ -97,32 +165,13 @@ export async function lookForVolume(
   const volume = await ctx.volumes.findVolume(id);
   const { volumeMissedAt: missedAt } = disk;
   const now = ctx.clock.now();
-  const isYoung = disk.making.some((entry) => entry.kind === "volume" && now < settlesAt(entry));
-  if (!volume && !isYoung && missedAt !== undefined && now - missedAt >= MISSED_MS) return "gone";
+  if (!volume && missedAt !== undefined && now - missedAt >= GONE_MS) return "gone";
   const isMarked = missedAt !== undefined;
-  if (volume ? isMarked : !isMarked) await written(ctx, { ...disk, volumeMissedAt: volume ? undefined : now });
-  return volume ?? "missed";
-}
-
-/**
- * The newest completed one that is still there; `missed` while a newer one may only be out of sight, or its mark was
- * just taken off. An older one in its place would cost the work in between.
- */
-async function newestBackup(ctx: WorkerContext, disk: Disk): Promise<DiskSnapshot | "missed" | undefined> {
-  for (const snapshot of disk.snapshots.toReversed()) {
-    const { id, completed, missedAt } = snapshot;
-    if (!completed) continue;
-    const isSeen = (await ctx.volumes.findSnapshot(id)) !== undefined;
-    if (isSeen && missedAt === undefined) return snapshot;
-    const now = ctx.clock.now();
-    if (isSeen || missedAt === undefined) {
-      await written(ctx, withSnapshot(disk, { ...snapshot, missedAt: isSeen ? undefined : now }, undefined));
-      return "missed";
-    }
-    if (now - missedAt < MISSED_MS) return "missed";
-    ctx.log.error("a backup is gone", { disk: disk.uid, snapshot: id });
+  if (volume ? isMarked : !isMarked) {
+    const lostAt = volume ? undefined : disk.lostAt;
+    await written(ctx, { ...disk, volumeMissedAt: volume ? undefined : now, lostAt });
   }
-  return undefined;
+  return volume ?? "missed";
 }
 
 /** Lists the attempt to make a snapshot, so that it is named before it exists. */

@@ -67,22 +67,19 @@ async function attachDisk(
   now: number,
 ): Promise<Step<Environment>> {
   const opened = await openDisk(ctx, environment, environment.zone ?? "");
-  if (opened === "volume" || opened === "backup") {
-    const reason = `The ${opened} of disk '${use.name}' is not to be seen; it is looked for again`;
-    return waitedSince({ ...environment, reason }, environment.run.preparingAt, now, `looks for its disk's ${opened}`);
+  if (!opened) return fail(environment, now, `Disk '${use.name}' is not its own any more`);
+  if (opened.kind === "lost") return fail(environment, now, opened.reason);
+  if (opened.kind !== "open") {
+    const waiting = { ...environment, reason: opened.reason };
+    return waitedSince(waiting, environment.run.preparingAt, now, "looks for what is left of its disk");
   }
-  if (!opened?.volume) return fail(environment, now, `Disk '${use.name}' is not its own any more`);
-  const zone = zonePinnedBy(opened.volume);
+  const { disk } = opened;
+  const zone = zonePinnedBy(disk.volume);
   const attached: Environment = { ...environment, step: "pod", reason: null, zone, disk: { ...use, attached: true } };
+  const at = disk.restored?.by === environment.uid ? disk.restored.at : null;
   const note =
-    opened.restored?.by === environment.uid ? restoredNote(use.name, opened.restored.at) : olderNote(use.name, opened);
+    at === null ? olderNote(use.name, disk) : `Disk '${use.name}' restored from its backup of ${utcText(at)}`;
   return changed(note ? addEntry(attached, now, note) : attached, now, "opened its disk");
-}
-
-function restoredNote(disk: string, at: number | null): string {
-  return at === null
-    ? `The volume of disk '${disk}' is gone and there is no backup: it starts empty`
-    : `Disk '${disk}' restored from its backup of ${utcText(at)}`;
 }
 
 /** The end before left no backup: who works on is told from when the latest is. */

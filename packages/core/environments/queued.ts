@@ -141,5 +141,6 @@ function takeGrant(environment: Environment, offer: Offer, now: number): Environ
     zone: environment.disk || environment.volumes.length > 0 ? (zone ?? environment.zone) : environment.zone,
   };
   const step = environment.disk || lacksVolumes(environment) ? "disk" : "pod";
-  return { ...enter(taken, "preparing", now, `Capacity granted on ${nodes.join(", ")}`), step };
+  // The grant is said in the timeline; the record's reason is what holds it up from here on.
+  return { ...enter(taken, "preparing", now, `Capacity granted on ${nodes.join(", ")}`), step, reason: null };
 }

@@ -153,6 +153,8 @@ export function diskWatch(options: {
         const isMade = volumesByToken.has(wanted.token);
         volumesByToken.add(wanted.token);
         const newest = (await completedOf(disk?.snapshots ?? [])).sort((a, b) => b.at - a.at)[0];
+        if (disk && !isMade && wanted.snapshotId === undefined && used.has(disk.uid))
+          violated(`disk ${disk.name} was replaced by an empty one`);
         const volume = await volumes.createVolume(wanted);
         if (disk && !isMade && isOpening(disk) && wanted.snapshotId !== newest?.id) {
           violated(`disk ${disk.name} was restored from ${wanted.snapshotId}, and ${newest?.id} is the newest`);
@@ -192,8 +194,8 @@ export function diskWatch(options: {
   };
 }
 
-function namesOfDisk({ volume, snapshots, making }: Disk): (string | undefined)[] {
-  return [volume?.id, ...snapshots.map(({ id }) => id), ...making.map(({ token }) => token)];
+function namesOfDisk({ volume, formerVolumes = [], snapshots, making }: Disk): (string | undefined)[] {
+  return [volume?.id, ...formerVolumes, ...snapshots.map(({ id }) => id), ...making.map(({ token }) => token)];
 }
 
 function namesOfEnvironment({ volumes, making }: Environment): (string | undefined)[] {

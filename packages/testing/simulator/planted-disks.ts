@@ -28,8 +28,8 @@ export const diskBugs: readonly PlantedBug[] = [
       },
       {
         file: "environments/disk.ts",
-        find: "if (disk?.heldBy?.uid !== environment.uid) return undefined;",
-        replace: "if (!disk) return undefined;",
+        find: "if (!use || read?.heldBy?.uid !== environment.uid) return undefined;",
+        replace: "if (!use || !read) return undefined;",
       },
     ],
   },
@@ -111,7 +111,13 @@ export const diskBugs: readonly PlantedBug[] = [
       file: "disks/restore.test.ts",
       title: "gets back what its newest backup holds, and the timeline says from which point in time",
     },
-    edits: [{ file: "environments/disk.ts", find: "disk.snapshots.toReversed()", replace: "disk.snapshots" }],
+    edits: [
+      {
+        file: "environments/disk.ts",
+        find: "const backup = seenBackups(disk).at(-1);",
+        replace: "const backup = seenBackups(disk).at(0);",
+      },
+    ],
   },
   {
     name: "thinning removes the newest",
@@ -229,8 +235,72 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/disk.ts",
-        find: 'if (!volume && !isYoung && missedAt !== undefined && now - missedAt >= MISSED_MS) return "gone";',
-        replace: 'if (!volume) return "gone";',
+        find: "missedAt !== undefined && now - missedAt < GONE_MS",
+        replace: "missedAt === 0",
+      },
+    ],
+  },
+  {
+    name: "a disk replaced by an empty one while its record names backups",
+    caughtBy: {
+      file: "disks/restore.test.ts",
+      title:
+        "is never replaced by an empty one while its record names a backup: the job waits, and fails with that reason",
+    },
+    edits: [
+      {
+        file: "environments/disk.ts",
+        find: "const mayHaveOne = snapshots.length > 0 || ",
+        replace: "const mayHaveOne = ",
+      },
+      {
+        file: "environments/disk.ts",
+        find: "if (disk.volume && !backup) return loseDisk(ctx, disk, use.name, now);",
+        replace:
+          "if (disk.volume && !backup && disk.snapshots.length === 0) return loseDisk(ctx, disk, use.name, now);",
+      },
+    ],
+  },
+  {
+    name: "a disk that lost volume and backups begun anew",
+    caughtBy: {
+      file: "disks/restore.test.ts",
+      title:
+        "is lost where it had contents and there is no backup: the job fails and says so, until the volume is seen again",
+    },
+    edits: [
+      {
+        file: "environments/disk.ts",
+        find: "if (disk.volume && !backup) return loseDisk",
+        replace: "if (!disk && !backup) return loseDisk",
+      },
+    ],
+  },
+  {
+    name: "a volume that a backup took the place of named by nobody",
+    caughtBy: {
+      file: "disks/restore.test.ts",
+      title: "goes on naming the volume that a backup took the place of, for it may be seen again",
+    },
+    edits: [
+      {
+        file: "environments/disk.ts",
+        find: "formerVolumes: [volume.id, ...formerVolumes].slice(0, MOST_FORMER)",
+        replace: "formerVolumes: formerVolumes.slice(0, MOST_FORMER)",
+      },
+    ],
+  },
+  {
+    name: "a backup that is not to be seen counted",
+    caughtBy: {
+      file: "disks/restore.test.ts",
+      title: "a backup that is not to be seen does not count, and does again once it is",
+    },
+    edits: [
+      {
+        file: "disks/record.ts",
+        find: "({ completed, missedAt }) => completed && missedAt === undefined",
+        replace: "({ completed }) => completed",
       },
     ],
   },

@@ -51,8 +51,8 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/disk.ts",
-        find: "const isSeen = (await ctx.volumes.findSnapshot(id)) !== undefined;",
-        replace: "const isSeen = true;",
+        find: "sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, now)",
+        replace: "sighted(one, true, now)",
       },
     ],
   },
@@ -62,8 +62,8 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/disk.ts",
-        find: "if (isSeen || missedAt === undefined) {",
-        replace: "if (isSeen) {",
+        find: "if (backup && isNewerLate) return",
+        replace: "if (!backup && isNewerLate) return",
       },
     ],
   },
@@ -84,9 +84,9 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/backup.ts",
-        find: "const resolved = claim && (await",
+        find: "const left = claim ? await",
         replace:
-          "const isThere = disk.volume && (await ctx.volumes.findVolume(disk.volume.id));\n  const resolved = claim && isThere && (await",
+          "const isThere = disk.volume && (await ctx.volumes.findVolume(disk.volume.id));\n  const left = claim && isThere ? await",
       },
     ],
   },
