@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -198,7 +198,13 @@ describe("a damaged file", () => {
     other.exec(change);
     other.close();
 
-    expect(() => openDatabase(path)).toThrow(`The records in ${path} are damaged: ${row} is not what was stored`);
+    const said = errorOf(() => openDatabase(path));
+    const by = new DatabaseSync(path);
+    by.exec(/sqlite3 \S+ "(DELETE FROM [^"]+)"/.exec(said)?.[1] ?? "");
+    by.close();
+
+    expect(said).toContain(`The records in ${path} are damaged: ${row} is not what was stored`);
+    openDatabase(path).close();
   });
 
   describe("with a log that nobody folded in", () => {
@@ -255,6 +261,32 @@ describe("a damaged file", () => {
 
       expect(() => openDatabase(path)).toThrow(`are damaged: commits in ${files().log} cannot be read`);
       expect(() => openDatabase(path)).toThrow("Put back a copy of it");
+    });
+
+    it("is refused where that log is gone with what was told to be stored, and left as it was", async () => {
+      await crash(40);
+      rmSync(files().log);
+      const before = [path, files().mark].map((file) => readFileSync(file));
+
+      for (const _ of [1, 2])
+        expect(() => openDatabase(path)).toThrow(
+          `are damaged: the last 40 commits are not in it, and ${files().log} does not hold them`,
+        );
+
+      expect([path, files().mark].map((file) => readFileSync(file))).toEqual(before);
+      expect(errorOf(() => openDatabase(path))).toContain(
+        `or go on without them, though they were answered: rm ${files().mark}`,
+      );
+    });
+
+    it("is opened where another program folded the log in and removed it, though it changed records too", async () => {
+      await crash(40);
+      const other = new DatabaseSync(path);
+      other.exec("DELETE FROM items WHERE sk = 'n39'");
+      other.close();
+
+      expect(existsSync(files().log)).toBe(false);
+      expect(await itemsLeft()).toBe(39);
     });
 
     it("is left as it was by a start that refuses it", async () => {

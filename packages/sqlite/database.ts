@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { Problem } from "#core/problem.ts";
-import { lossOfLog, syncedMark } from "./journal.ts";
+import { lastSynced, lossOfLog, syncedMark } from "./journal.ts";
 import { type LogOnDisk, logOnDisk, type SyncFile } from "./sync.ts";
 
 /** The one file of an embedded stack in which records and messages are kept. */
@@ -59,6 +59,9 @@ const tables = `
     sum INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE IF NOT EXISTS tried (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+  -- How many commits were waited for: a log that is gone takes them along, and nothing else would tell.
+  CREATE TABLE IF NOT EXISTS commits (id INTEGER PRIMARY KEY CHECK (id = 1), n INTEGER NOT NULL) STRICT;
+  INSERT OR IGNORE INTO commits VALUES (1, 0);
 `;
 
 /**
@@ -66,11 +69,15 @@ const tables = `
  * a later version.
  */
 export function openDatabase(path: string, syncFile?: SyncFile): Database {
+  const isNew = !existsSync(path);
   const sql = openFile(path);
-  const mark = syncedMark(path);
+  const commits = { newest: 0 };
+  const mark = syncedMark(path, () => commits.newest);
+  // Of records that were moved away.
+  if (isNew) mark.remove();
   const disk = logOnDisk(`${path}-wal`, mark, syncFile);
   const problemOf = problemsOf(path);
-  const batch = batchOf(sql, disk, problemOf);
+  const batch = batchOf({ sql, disk, commits, problemOf });
   const statements = new Map<string, StatementSync>();
   return {
     path,
@@ -121,7 +128,8 @@ function requireWholeFile(path: string): void {
     sql = new DatabaseSync(path, { readOnly: true });
     requireFormat(sql, path);
     requireWhole(sql);
-    requireSums(sql);
+    requireCommits(sql, path);
+    requireSums(sql, path);
   } catch (error) {
     throw isDamage(error) ? damaged(path, error) : error;
   } finally {
@@ -135,7 +143,26 @@ function requireFormat(sql: DatabaseSync, path: string): void {
   throw new Error(`${path} was written by a later version of Berth (format ${format}, this one reads ${FORMAT}).`);
 }
 
-class Damage extends Error {}
+class Damage extends Error {
+  /** What else than a copy helps, where it is known. */
+  readonly remedy: string | undefined;
+
+  constructor(message: string, remedy?: string) {
+    super(message);
+    this.remedy = remedy;
+  }
+}
+
+/** One row that is not what was stored; everything else is. */
+function damagedRow(path: string, table: "items" | "messages", name: string): Damage {
+  const bar = name.lastIndexOf("|");
+  const [pk, sk] = [name.slice(0, bar), name.slice(bar + 1)].map((text) => text.replaceAll("'", "''"));
+  const which = table === "items" ? `pk = '${pk}' AND sk = '${sk}'` : `id = ${name}`;
+  return new Damage(
+    `${name} of ${table} is not what was stored`,
+    `give this one up, and what it names (docs/operate.md#a-damaged-record): sqlite3 ${path} "DELETE FROM ${table} WHERE ${which}"`,
+  );
+}
 
 function requireLog(path: string): void {
   const loss = lossOfLog(path);
@@ -147,8 +174,20 @@ function requireWhole(sql: DatabaseSync): void {
   if (found !== "ok") throw new Damage(String(found));
 }
 
+/** SQLite takes a database without its log for one that is whole. */
+function requireCommits(sql: DatabaseSync, path: string): void {
+  const synced = lastSynced(path) ?? 0;
+  const isCounted = sql.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'commits'").get() !== undefined;
+  const found = isCounted ? Number(sql.prepare("SELECT n FROM commits").get()?.n ?? 0) : 0;
+  if (found >= synced) return;
+  throw new Damage(
+    `the last ${synced - found} commits are not in it, and ${path}-wal does not hold them`,
+    `go on without them, though they were answered: rm ${path}-synced`,
+  );
+}
+
 /** SQLite finds broken pages, not bytes that changed within a value. */
-function requireSums(sql: DatabaseSync): void {
+function requireSums(sql: DatabaseSync, path: string): void {
   for (const [table, name] of [
     ["items", "pk || '|' || sk"],
     ["messages", "id"],
@@ -157,7 +196,7 @@ function requireSums(sql: DatabaseSync): void {
     const rows = sql.prepare(`SELECT *, ${name} AS name FROM ${table}`).iterate() as Iterable<Row>;
     for (const { sum, item, id: _, name, ...columns } of rows) {
       const found = sumOf(Object.values(columns) as SQLInputValue[], (item ?? "") as Uint8Array | string);
-      if (found !== sum) throw new Damage(`${name} of ${table} is not what was stored`);
+      if (found !== sum) throw damagedRow(path, table, String(name));
     }
   }
 }
@@ -170,10 +209,12 @@ function isDamage(error: unknown): boolean {
 
 function damaged(path: string, error: unknown): Error {
   const detail = error instanceof Error ? error.message : String(error);
+  const logs = `${path}-wal, ${path}-shm and ${path}-synced`;
+  const remedy =
+    (error instanceof Damage ? error.remedy : undefined) ?? `try: sqlite3 ${path} .recover | sqlite3 ${path}.recovered`;
   return new Error(
     `The records in ${path} are damaged: ${detail}.\n` +
-      `Put back a copy of it and remove ${path}-wal, ${path}-shm and ${path}-synced, which belong to the damaged one; ` +
-      `or try: sqlite3 ${path} .recover | sqlite3 ${path}.recovered\n` +
+      `Put back a copy of it and remove ${logs}, which belong to the damaged one; or ${remedy}\n` +
       "If you move all four away the stack starts with none: environments, disks and keys are then lost.",
   );
 }
@@ -191,21 +232,33 @@ interface Open {
   fail(error: unknown): void;
 }
 
+interface BatchParts {
+  readonly sql: DatabaseSync;
+  readonly disk: LogOnDisk;
+  /** The number of the newest one that somebody waits for. */
+  readonly commits: { newest: number };
+  readonly problemOf: (error: unknown) => unknown;
+}
+
 /** All that one turn of the event loop writes is one transaction. */
-function batchOf(sql: DatabaseSync, disk: LogOnDisk, problemOf: (error: unknown) => unknown): Batch {
+function batchOf({ sql, disk, commits, problemOf }: BatchParts): Batch {
   let open: Open[] = [];
   let refusal: Problem | undefined;
   let newest: string | undefined;
   const begin = sql.prepare("BEGIN IMMEDIATE");
   const end = sql.prepare("COMMIT");
+  const count = sql.prepare("UPDATE commits SET n = n + 1 RETURNING n");
   const commit = () => {
     const works = open;
     open = [];
     if (works.length === 0) return;
+    const durable = works.filter(({ isDurable }) => isDurable);
     try {
       begin.run();
       for (const work of works) work.run();
+      const number = durable.length > 0 ? Number(count.get()?.n) : commits.newest;
       end.run();
+      commits.newest = number;
     } catch (error) {
       if (sql.isTransaction) sql.exec("ROLLBACK");
       const problem = problemOf(error);
@@ -215,7 +268,6 @@ function batchOf(sql: DatabaseSync, disk: LogOnDisk, problemOf: (error: unknown)
     }
     newest = undefined;
     for (const work of works) if (!work.isDurable) work.settle();
-    const durable = works.filter(({ isDurable }) => isDurable);
     if (durable.length === 0) return;
     disk.sync((error) => {
       // What the kernel could not write it may count as written at the next sync (fsync(2)).

@@ -7,10 +7,11 @@ const FRAME_HEADER_BYTES = 24;
 const MAGIC = 0x377f0682;
 const SALTS = { at: 16, bytes: 8 };
 const INDEX = { bytes: 48, frames: 16, salts: 32 };
+const MARK = { frames: 8, commit: 12, sum: 20, bytes: 24 };
 
 /** How far the write-ahead log is on the disk. */
 export interface SyncedMark {
-  /** How far SQLite has written the log by now: to be asked before it is synced, and handed to `note` after. */
+  /** How far SQLite has written the log, and which commit that was: to be asked before a sync, and handed to `note` after. */
   written(): Buffer;
   /** Notes that the log is on the disk as far as it was written then. Where that cannot be stored the mark stays behind. */
   note(written: Buffer): void;
@@ -22,7 +23,7 @@ export interface SyncedMark {
  * The mark of the database in this file. SQLite itself cuts off its log at the first bytes that it does not understand,
  * without a word: after a power cut that is right for commits nobody was told of, and for others it is lost records.
  */
-export function syncedMark(path: string): SyncedMark {
+export function syncedMark(path: string, newestCommit: () => number): SyncedMark {
   let index: number | undefined;
   let file: number | undefined;
   return {
@@ -32,7 +33,7 @@ export function syncedMark(path: string): SyncedMark {
       readSync(index, header, 0, INDEX.bytes, 0);
       // Its numbers are in this machine's order of bytes, the salts as they stand in the log.
       const frames = new DataView(header.buffer, header.byteOffset).getUint32(INDEX.frames, isLittleEndian);
-      return markOf(header.subarray(INDEX.salts, INDEX.salts + SALTS.bytes), frames);
+      return markOf(header.subarray(INDEX.salts, INDEX.salts + SALTS.bytes), frames, newestCommit());
     },
     note(written) {
       try {
@@ -57,14 +58,21 @@ export function syncedMark(path: string): SyncedMark {
  */
 export function lossOfLog(path: string): string | undefined {
   const [log, mark] = [`${path}-wal`, readMark(markPath(path))];
-  // Without a log everything is folded in: another program that opens the database does that as it closes it.
   if (!mark || !existsSync(path) || !existsSync(log)) return undefined;
-  return isWhole(readFileSync(log), mark) ? undefined : `commits in ${log} cannot be read`;
+  const bytes = readFileSync(log);
+  // Without a log all should be folded in, as another program does when it closes the database: `lastSynced` tells.
+  return bytes.length === 0 || isWhole(bytes, mark) ? undefined : `commits in ${log} cannot be read`;
+}
+
+/** The number of the newest commit that an earlier process had on the disk; undefined: it stopped in good order. */
+export function lastSynced(path: string): number | undefined {
+  return readMark(markPath(path))?.commit;
 }
 
 interface Mark {
   readonly salts: Buffer;
   readonly frames: number;
+  readonly commit: number;
 }
 
 const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
@@ -74,20 +82,22 @@ function markPath(path: string): string {
 }
 
 /** Small enough that a disk writes it whole or not at all; where it did neither the checksum is wrong. */
-function markOf(salts: Buffer, frames: number): Buffer {
-  const mark = Buffer.alloc(SALTS.bytes + 8);
+function markOf(salts: Buffer, frames: number, commit: number): Buffer {
+  const mark = Buffer.alloc(MARK.bytes);
   salts.copy(mark);
-  mark.writeUInt32BE(frames, SALTS.bytes);
-  mark.writeUInt32BE(crc32(mark.subarray(0, SALTS.bytes + 4)), SALTS.bytes + 4);
+  mark.writeUInt32BE(frames, MARK.frames);
+  mark.writeDoubleBE(commit, MARK.commit);
+  mark.writeUInt32BE(crc32(mark.subarray(0, MARK.sum)), MARK.sum);
   return mark;
 }
 
 function readMark(path: string): Mark | undefined {
   if (!existsSync(path)) return undefined;
   const bytes = readFileSync(path);
-  if (bytes.length !== SALTS.bytes + 8) return undefined;
-  const [salts, frames] = [bytes.subarray(0, SALTS.bytes), bytes.readUInt32BE(SALTS.bytes)];
-  return markOf(salts, frames).equals(bytes) ? { salts, frames } : undefined;
+  if (bytes.length !== MARK.bytes) return undefined;
+  const [salts, frames] = [bytes.subarray(0, SALTS.bytes), bytes.readUInt32BE(MARK.frames)];
+  const commit = bytes.readDoubleBE(MARK.commit);
+  return markOf(salts, frames, commit).equals(bytes) ? { salts, frames, commit } : undefined;
 }
 
 /** Whether all that was on the disk is still in this log. One that was begun anew has other salts: all is folded in. */
