@@ -1,7 +1,15 @@
-import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from "node:crypto";
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  type DecipherGCM,
+  type KeyObject,
+  randomBytes,
+} from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import type { Sealer } from "#core/context.ts";
-import { asSealed } from "#core/sealed.ts";
+import { asSealed, WrongSeal } from "#core/sealed.ts";
 import { readConfig } from "./config.ts";
 
 /** The sealer of this deployment: its key lies in the file that SEALER_KEY_FILE names. */
@@ -9,11 +17,20 @@ export const sealer = (): Sealer => keyFileSealer(readConfig(["SEALER_KEY_FILE"]
 
 /** Seals with the key in a local file, which is read at once. Throws when others may read it or it holds no key. */
 export function keyFileSealer(path: string): Sealer {
+  // Given as bytes, each use would make a key object anew.
+  return aesSealer(createSecretKey(readKey(path)));
+}
+
+/** Which key that is, for whoever does not have it: a hash, of which 64 bits are enough to tell it from another. */
+export function keyIdOf(path: string): string {
+  return createHash("sha256").update("which sealing key").update(readKey(path)).digest("hex").slice(0, 16);
+}
+
+function readKey(path: string): Buffer {
   if ((statSync(path).mode & 0o077) !== 0) throw new Error(`The key file ${path} must have mode 600`);
   const key = Buffer.from(readFileSync(path, "utf8").trim(), "base64url");
   if (key.length !== keyBytes) throw new Error(`The key file ${path} does not hold a key of 256 bits`);
-  // Given as bytes, each use would make a key object anew.
-  return aesSealer(createSecretKey(key));
+  return key;
 }
 
 /** What a key file holds: a new random key. */
@@ -37,11 +54,19 @@ function aesSealer(key: KeyObject): Sealer {
     },
     async open(sealed, context) {
       const bytes = Buffer.from(form.exec(sealed)?.[1] ?? "", "base64url");
-      if (bytes.length < nonceBytes + tagBytes) throw new Error("Not a sealed text");
+      if (bytes.length < nonceBytes + tagBytes) throw new WrongSeal();
       const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, nonceBytes), { authTagLength: tagBytes });
       decipher.setAAD(Buffer.from(context)).setAuthTag(bytes.subarray(-tagBytes));
       const text = decipher.update(bytes.subarray(nonceBytes, -tagBytes));
-      return Buffer.concat([text, decipher.final()]).toString("utf8");
+      return Buffer.concat([text, finalOf(decipher)]).toString("utf8");
     },
   };
+}
+
+function finalOf(decipher: DecipherGCM): Buffer {
+  try {
+    return decipher.final();
+  } catch {
+    throw new WrongSeal();
+  }
 }

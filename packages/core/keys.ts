@@ -106,6 +106,9 @@ export function isLedgerOf(type: string, item: string): boolean {
   return item.startsWith(`pool#${type}#`);
 }
 
+/** Which key the sealed texts of this table were sealed with, by its id. */
+export const sealingKeyKey: Key = single("sealing-key");
+
 /** What the operator wants of admission, over all pools. */
 export const admissionKey: Key = single("admission");
 

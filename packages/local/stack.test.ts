@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import * as z from "zod";
+import { newKeyText } from "#aws/sealer.ts";
 import type { Run } from "#core/context.ts";
 import { createEnvironment } from "#core/environments/create.ts";
 import type { Environment } from "#core/environments/record.ts";
@@ -246,6 +247,25 @@ async function crash(stack: Stack): Promise<void> {
   Object.assign(compute, { shutdown: async () => undefined });
   await stop(stack);
 }
+
+describe("a home that lost a part", () => {
+  it.each([
+    ["gone", () => rmSync(join(home, "sealer.key"))],
+    ["another", () => writeFileSync(join(home, "sealer.key"), newKeyText())],
+  ])("is refused where the key is %s that its records were sealed with, until that is given up", async (_, lose) => {
+    await stop(await start());
+    lose();
+
+    const said = String(await start().catch((error) => error));
+    const database = new DatabaseSync(join(home, "records.db"));
+    database.exec(/"(DELETE FROM [^"]+)"/.exec(said)?.[1] ?? "");
+    database.close();
+
+    expect(said).toContain(`${join(home, "sealer.key")} is`);
+    expect(said).toContain(`the records in ${join(home, "records.db")} were sealed with`);
+    expect((await start()).url).toContain("http");
+  });
+});
 
 describe("what a shell is given", () => {
   it("is a key that works and two identities", async () => {

@@ -7,7 +7,7 @@ import { httpGithubKeys } from "#aws/github-keys.ts";
 import { stsIdentity } from "#aws/identity.ts";
 import { systemIds } from "#aws/ids.ts";
 import { jsonLog } from "#aws/log.ts";
-import { keyFileSealer, newKeyText } from "#aws/sealer.ts";
+import { keyFileSealer } from "#aws/sealer.ts";
 import type { Clock, Log, Settings } from "#core/context.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { keyMemory } from "#http/key-check.ts";
@@ -29,7 +29,7 @@ import { type Loop, messagesAtOnce, startLoop } from "./loops.ts";
 import { startMetrics } from "./metrics.ts";
 import { parseNodes } from "./nodes.ts";
 import { runningNames } from "./running-names.ts";
-import { writeOnce } from "./secret-file.ts";
+import { sealingKey } from "./sealing-key.ts";
 import { startServer } from "./server.ts";
 import { startSsh } from "./ssh.ts";
 import { openStores, type Stores } from "./stores.ts";
@@ -147,6 +147,7 @@ async function startParts({ config, settings, home, log, onNews, catalog, parts 
   const clock = systemClock();
   const opened = openStores(path, clock);
   parts.push(opened);
+  const keyFile = await sealingKey({ table: opened.table, ids: systemIds() }, path);
   const stores = onNews ? { ...opened, table: tableWithNews(opened.table, clock.now(), onNews) } : opened;
   const [sts, functions] = await Promise.all([startStsAgain(identities, earlier?.stsUrl), catalog ?? loadCatalog()]);
   const isolated = await trying;
@@ -163,6 +164,7 @@ async function startParts({ config, settings, home, log, onNews, catalog, parts 
     path,
     config,
     isolated,
+    keyFile,
   });
   const { compute, volumes } = runtime.ports;
   const ctx = contextOf(runtime);
@@ -224,12 +226,13 @@ interface RuntimeParts {
   readonly path: string;
   readonly config: Plan["config"];
   readonly isolated: Awaited<ReturnType<typeof findIsolation>>;
+  /** Holds the key for what is sealed. */
+  readonly keyFile: string;
 }
 
-function localRuntime({ clock, stores, stsUrl, sshPort, settings, log, path, config, isolated }: RuntimeParts) {
+function localRuntime(parts: RuntimeParts) {
+  const { clock, stores, stsUrl, sshPort, settings, log, path, config, isolated, keyFile } = parts;
   const { table, queue, whyNothingIsStored } = stores;
-  const keyFile = join(path, "sealer.key");
-  writeOnce(keyFile, newKeyText);
   const compute = processCompute({ home: path, nodes: config.nodes, programs: config.programs, sshPort, ...isolated });
   const blobs = join(path, "blobs");
   const volumes = processVolumes({ home: path, blobs, log });

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { Sealer } from "#core/context.ts";
-import { asSealed } from "#core/sealed.ts";
+import { asSealed, WrongSeal } from "#core/sealed.ts";
 
 /** Seals without secrecy: it hides the text from a glance and notices changes and another context, as the real one does. */
 export function memorySealer(): Sealer {
@@ -11,7 +11,7 @@ export function memorySealer(): Sealer {
     async open(sealed, context) {
       const [body = "", sum] = sealed.split(".");
       const text = Buffer.from(body, "base64url").toString();
-      if (sum !== checksum(text, context)) throw new Error("Sealed text was changed or belongs elsewhere");
+      if (sum !== checksum(text, context)) throw new WrongSeal();
       return text;
     },
   };

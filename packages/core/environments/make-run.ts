@@ -2,13 +2,14 @@ import { StepTooOld } from "../budget.ts";
 import type { Mount, Run, VolumeRef } from "../context.ts";
 import { findDisk } from "../disks/record.ts";
 import { keyText, specKey } from "../keys.ts";
+import { WrongSeal } from "../sealed.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { nextExtensionAt, showExtensions } from "./extensions.ts";
 import { fail } from "./fail.ts";
 import { kindOfError } from "./kind-of-error.ts";
 import { changed } from "./pace.ts";
 import { type DiskUse, type Environment, keyOf } from "./record.ts";
-import { decryptSpec } from "./spec.ts";
+import { decryptSpec, type OpenSpec } from "./spec.ts";
 import { passedWarning } from "./warnings.ts";
 
 const MINUTE_MS = 60_000;
@@ -26,7 +27,9 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
   const key = keyOf(environment);
   const item = await ctx.table.get(specKey(key, environment.spec ?? environment.uid));
   if (!item) return fail(environment, now, "Its specification is missing");
-  const { image, command, env } = await decryptSpec(ctx.sealer, item);
+  const spec = await unlessWronglySealed(() => decryptSpec(ctx.sealer, item));
+  if (!spec) return fail(environment, now, WRONG_SEAL);
+  const { image, command, env } = spec;
   const volume = environment.disk ? await volumeOf(ctx, environment, environment.disk) : undefined;
   if (environment.disk && !volume) return fail(environment, now, `Disk '${environment.disk.name}' has no volume`);
   await applyRun(ctx, {
@@ -54,6 +57,18 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
     now,
     "made its compute",
   );
+}
+
+const WRONG_SEAL = "What it runs cannot be opened: it was sealed with another key, or changed";
+
+/** Undefined: nobody opens it any more. A sealer that does not answer is asked again. */
+async function unlessWronglySealed(open: () => Promise<OpenSpec>): Promise<OpenSpec | undefined> {
+  try {
+    return await open();
+  } catch (error) {
+    if (error instanceof WrongSeal) return undefined;
+    throw error;
+  }
 }
 
 function ownMounts({ volumes }: Environment): Mount[] {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Sealer } from "#core/context.ts";
-import { asSealed } from "#core/sealed.ts";
+import { asSealed, WrongSeal } from "#core/sealed.ts";
 
 /** What every Sealer must do. */
 export function sealerConformance(open: () => Promise<Sealer>): void {
@@ -25,7 +25,7 @@ export function sealerConformance(open: () => Promise<Sealer>): void {
       const sealer = await open();
       const sealed = await sealer.seal("secret", "owner#a|1");
 
-      await expect(sealer.open(sealed, "owner#b|1")).rejects.toThrow();
+      await expect(sealer.open(sealed, "owner#b|1")).rejects.toThrow(WrongSeal);
     });
 
     it("opens nothing that was changed, cut or made up", async () => {
@@ -36,7 +36,7 @@ export function sealerConformance(open: () => Promise<Sealer>): void {
       const changed = sealed.slice(0, middle) + other + sealed.slice(middle + 1);
 
       for (const text of [changed, sealed.slice(0, -4), sealed.slice(4), "", "secret", "🚀"]) {
-        await expect(sealer.open(asSealed(text), "owner#a|1")).rejects.toThrow();
+        await expect(sealer.open(asSealed(text), "owner#a|1")).rejects.toThrow(WrongSeal);
       }
     });
   });

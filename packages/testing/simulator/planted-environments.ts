@@ -139,6 +139,20 @@ export const environmentBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a specification that nobody opens any more tried for ever",
+    caughtBy: {
+      file: "environments/spec.test.ts",
+      title: "a job whose specification was sealed with another key fails at once with that reason",
+    },
+    edits: [
+      {
+        file: "environments/make-run.ts",
+        find: "if (error instanceof WrongSeal) return undefined;",
+        replace: "if (error === WrongSeal) return undefined;",
+      },
+    ],
+  },
+  {
     name: "a start that goes on with the run before",
     edits: [{ file: "environments/again.ts", find: "n: environment.run.n + 1,", replace: "n: environment.run.n," }],
   },
