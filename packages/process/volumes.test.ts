@@ -1,5 +1,14 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -267,3 +276,42 @@ async function snapshotElsewhere(volume: string, meanwhile: () => Promise<void>)
   }
   return id.trim();
 }
+
+describe("a directory that another one took the place of, as where a mount is missing", () => {
+  const away = (place: string) => renameSync(join(home, place), join(home, `${place}.off`));
+
+  it.each(["volumes", "snapshots"])("is refused at the start, for %s, until it is back or given up", async (place) => {
+    const volume = await newVolume(openVolumes());
+    away(place);
+
+    const said = `${join(home, place)} is not the directory in which this stack has kept its disks`;
+    expect(() => openVolumes()).toThrow(said);
+    mkdirSync(join(home, place));
+    expect(() => openVolumes()).toThrow(said);
+    rmSync(join(home, place), { recursive: true });
+    renameSync(join(home, `${place}.off`), join(home, place));
+    expect(await openVolumes().findVolume(volume)).toBeDefined();
+    away(place);
+    rmSync(join(home, "mark"));
+    expect(await openVolumes().listVolumes("other")).toEqual([]);
+  });
+
+  it("is no answer while the stack runs: what is not found in it is not gone", async () => {
+    const volumes = openVolumes();
+    const volume = await newVolume(volumes);
+    const snapshot = await snapshotOf(volumes, volume);
+    away("volumes");
+    mkdirSync(join(home, "volumes"));
+
+    const asked = [
+      () => volumes.findVolume(volume),
+      () => volumes.findSnapshot(snapshot),
+      () => volumes.listVolumes(empty.token),
+      () => volumes.listSnapshots(volume),
+      () => volumes.createVolume({ ...empty, token: "next" }),
+      () => volumes.createSnapshot(volume, tags),
+    ];
+
+    for (const ask of asked) await expect(ask()).rejects.toThrow("is not the directory");
+  });
+});

@@ -5,6 +5,7 @@ import { VolumeRefused } from "#core/problem.ts";
 import { type ArchivePlaces, readArchive } from "./archive-directory.ts";
 import { adoptArchives, beginArchive, endArchives } from "./archives.ts";
 import { type Copy, findCopy, inWords } from "./copy.ts";
+import { keepPlaces, requirePlaces } from "./kept-places.ts";
 import { forgetListing, keepListing } from "./listing.ts";
 import { listVolumes, type Maker, makeOnce, volumeSeen } from "./make-volume.ts";
 import { runsMounting } from "./mounts.ts";
@@ -59,7 +60,8 @@ interface Host extends Maker {
  */
 export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
   const { home: given, copy = findCopy(), log } = options;
-  for (const part of ["runs", "snapshots", "volumes/.tokens"]) {
+  keepPlaces(resolve(given));
+  for (const part of ["runs", "volumes/.tokens"]) {
     mkdirSync(join(resolve(given), part), { recursive: true, mode: 0o700 });
   }
   const home = realpathSync(resolve(given));
@@ -69,22 +71,32 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
   return {
     // Both are directories.
     listedWithinMs: 0,
-    createVolume: (wanted) => makeOnce(host, wanted),
+    createVolume: async (wanted) => {
+      requirePlaces(home);
+      return makeOnce(host, wanted);
+    },
     findVolume: async (id) => {
+      requirePlaces(home);
       const record = readVolume(home, id);
       return record && volumeSeen(home, id, record);
     },
-    listVolumes: (token) => listVolumes(host, token),
+    listVolumes: async (token) => {
+      requirePlaces(home);
+      return listVolumes(host, token);
+    },
     removeVolume: (id) => removeVolume(host, id),
     // The machine is this one: a directory is let go of when the run's processes are gone.
     detachVolume: async () => undefined,
     createSnapshot: async (volume, tags) => createSnapshot(host, volume, tags),
-    listSnapshots: async (volume) =>
-      listSnapshotIds(home).flatMap((id) => {
+    listSnapshots: async (volume) => {
+      requirePlaces(home);
+      return listSnapshotIds(home).flatMap((id) => {
         const found = readSnapshot(home, id);
         return found?.volume === volume ? [shown(found)] : [];
-      }),
+      });
+    },
     findSnapshot: async (id) => {
+      requirePlaces(home);
       const found = readSnapshot(home, id);
       return found && shown(found);
     },
@@ -113,6 +125,7 @@ async function removeVolume({ home, archives }: Host, id: string): Promise<void>
 async function createSnapshot(host: Host, volume: string, tags: SnapshotTags): Promise<VolumeSnapshot> {
   const { home, closing } = host;
   if (closing.signal.aborted) throw new Error("The local stack is being stopped");
+  requirePlaces(home);
   if (!readVolume(home, volume)) throw new VolumeRefused("The volume does not exist");
   if (runsMounting(home, volume).length > 0) throw new VolumeRefused("The volume is still in use");
   const id = `snap-${randomName()}`;
