@@ -4,7 +4,7 @@ import { audited, listAudit } from "./admin/audit.ts";
 import { findOrphans, readOrphans } from "./admin/orphans.ts";
 import { parseInbox, parseMessage } from "./chat/record.ts";
 import type { Item } from "./context.ts";
-import { directoryOf } from "./disks/directory.ts";
+import { parseDirectory } from "./disks/directory.ts";
 import { getOperation } from "./disks/operations.ts";
 import { parseDisk } from "./disks/parse.ts";
 import { deleteDisk } from "./disks/requests.ts";
@@ -38,7 +38,7 @@ const parsers: Readonly<Record<string, (item: Item) => unknown>> = {
   inbox: parseInbox,
   message: parseMessage,
   delivery: parseDelivery,
-  directory: (item) => directoryOf("o", item),
+  directory: parseDirectory,
   spec: (item) => decryptSpec(world.ctx.sealer, item),
   operation: (item) => getOperation(tableOf(item), "o", String(item.name), String(item.id)),
   admission: (item) => readAdmission(tableOf(item)),

@@ -133,7 +133,7 @@ describe("a disk on the local stack", () => {
     expect(disk).toMatchObject({ in_use: false, is_backing_up: true, snapshot_count: 0 });
     expect(await call("GET", `/v1/jobs/${first}`)).toMatchObject({ status: "completed" });
     await backups(1);
-    const [snapshot = ""] = readdirSync(join(home, "snapshots"));
+    const snapshot = readdirSync(join(home, "snapshots")).find((name) => name.startsWith("snap-")) ?? "";
     expect(statSync(join(home, "snapshots", snapshot, "data/large")).size).toBe(200_000_000);
   }, 120_000);
 });

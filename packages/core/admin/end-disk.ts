@@ -1,5 +1,5 @@
 import type { Context, Item, Key, Stored } from "../context.ts";
-import { changeDirectory, without } from "../disks/directory.ts";
+import { changeDirectory, nameOf, readDirectory, without } from "../disks/directory.ts";
 import { readHolders } from "../disks/lease.ts";
 import { isHolder, parseDisk } from "../disks/parse.ts";
 import { endedDiskKey, keyText } from "../keys.ts";
@@ -22,7 +22,8 @@ interface EndedDisk extends Stored {
 
 /**
  * Frees the name of a disk whose record cannot be read. The record is kept under another key, volume and snapshots stay
- * as they are, and jobs that wait for the disk end as if it had been deleted. A repeat answers the same. Throws
+ * as they are, and jobs that wait for the disk end as if it had been deleted. The name of a record that is missing is freed
+ * as well. A repeat answers the same. Throws
  * `notFound`, or `conflict` when the record can be read or a job still uses the disk.
  */
 export async function endDisk(ctx: Context<"table">, key: Key): Promise<Kept> {
@@ -31,9 +32,10 @@ export async function endDisk(ctx: Context<"table">, key: Key): Promise<Kept> {
   const item = await ctx.table.get(key);
   const before = await ctx.table.get(endedKey);
   if (!item) {
-    if (!before) throw new Problem("notFound", `There is no record ${keyText(key).slice(0, 200)}`);
+    const isNamed = nameOf(await readDirectory(ctx, owner), key.sk) !== undefined;
+    if (!before && !isNamed) throw new Problem("notFound", `There is no record ${keyText(key).slice(0, 200)}`);
     await changeDirectory(ctx, owner, ({ names }) => without(names, key.sk));
-    return keptOf(before.record);
+    return keptOf(before?.record ?? {});
   }
   if (readEach(ctx, [item], parseDisk).unreadable.size === 0) {
     throw new Problem("conflict", "The record can be read: delete the disk by the ordinary request");

@@ -8,7 +8,7 @@ import { createDiskFor, type NewDisk } from "./create.ts";
 import { readDirectory } from "./directory.ts";
 import { decideLease, type Lease, readHolders } from "./lease.ts";
 import { type Disk, findDisk, type Holder, hasPendingSnapshot } from "./record.ts";
-import { findDiskIn } from "./view.ts";
+import { findDiskIn, findMissing, recordMissing } from "./view.ts";
 
 /** What a submit may write once its environment is there. */
 export interface ProposedLease {
@@ -25,12 +25,16 @@ export interface ProposedLease {
 export async function proposeLease(ctx: UserContext<"table">, input: NewDisk, holder: Holder): Promise<ProposedLease> {
   const disk =
     (await diskNamed(ctx, input.name)) ?? (await createDiskFor(ctx, input)) ?? (await diskNamed(ctx, input.name));
-  if (!disk)
-    throw new Problem("unavailable", `Disk '${input.name}' is being made, try again`, { retryAfterSeconds: 1 });
+  if (!disk) throw await whyNoDisk(ctx, input.name);
   const holders = (await readHolders(ctx, [disk])).get(disk.uid) ?? { current: undefined, following: undefined };
   const lease = decideLease(disk, holder, holders);
   refuse(lease, input.name);
   return { disk, holder, waits: holders.current !== undefined || hasPendingSnapshot(disk) };
+}
+
+async function whyNoDisk(ctx: UserContext<"table">, name: string): Promise<Problem> {
+  if (await findMissing(ctx, ctx.actor.uid, name)) return new Problem("conflict", recordMissing(name));
+  return new Problem("unavailable", `Disk '${name}' is being made or purged, try again`, { retryAfterSeconds: 1 });
 }
 
 async function diskNamed(ctx: UserContext<"table">, name: string): Promise<Disk | undefined> {

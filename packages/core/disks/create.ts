@@ -8,6 +8,7 @@ import { writeRecord } from "../write-record.ts";
 import { changeDirectory, nameOf, uidOf } from "./directory.ts";
 import { type Operation, putOperation } from "./operations.ts";
 import { type Disk, findDisk } from "./record.ts";
+import { findMissing, recordMissing } from "./view.ts";
 
 export interface NewDisk {
   readonly name: string;
@@ -27,7 +28,10 @@ export async function createDisk(
   const disk = newDisk(ctx, ctx.actor.uid, input, ids.uid);
   const operation = await putOperation(ctx, disk, "create", ids.id);
   const asked: Disk = { ...disk, operations: [{ id: operation.id, kind: "create" }] };
-  if (!(await nameDisk(ctx, asked))) throw new Problem("conflict", `Disk '${input.name}' already exists`);
+  if (!(await nameDisk(ctx, asked))) {
+    const isMissing = (await findMissing(ctx, disk.owner, input.name)) !== undefined;
+    throw new Problem("conflict", isMissing ? recordMissing(input.name) : `Disk '${input.name}' already exists`);
+  }
   await sendLook(ctx, disk);
   return operation;
 }

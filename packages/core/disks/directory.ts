@@ -4,6 +4,7 @@ import { Problem } from "../problem.ts";
 import { listOf, pairOf, text, uid } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
 import { changeRecord } from "../write-record.ts";
+import { makeDirectoryAgain } from "./lost-directory.ts";
 
 /**
  * The owner's disks by name: the one item that decides which names exist (docs/architecture.md#the-item-that-decides).
@@ -16,17 +17,14 @@ export interface Directory extends Stored {
 
 const MOST_DISKS = 500;
 
-/** Without writers where the owner never had a disk. */
+/** Without writers where the owner never had a disk. Throws `Unreadable`: a name that cannot be read is taken. */
 export async function readDirectory(ctx: Context<"table">, owner: string): Promise<Directory> {
-  return directoryOf(owner, await ctx.table.get(directoryKey(owner)));
+  const item = await ctx.table.get(directoryKey(owner));
+  if (item) return parseDirectory(item);
+  return (await makeDirectoryAgain(ctx, owner)) ?? readDirectory(ctx, owner);
 }
 
-/** What a read of it found. Throws `Unreadable`: a name that cannot be read is taken. */
-export function directoryOf(owner: string, item: Item | undefined): Directory {
-  return item ? parseDirectory(item) : { ...directoryKey(owner), writers: [], kind: "directory", names: [] };
-}
-
-const parseDirectory: (item: Item) => Directory = parserOf("directory", { names: listOf(pairOf(text, uid)) });
+export const parseDirectory: (item: Item) => Directory = parserOf("directory", { names: listOf(pairOf(text, uid)) });
 
 /** The uid behind a name. */
 export function uidOf({ names }: Pick<Directory, "names">, name: string): string | undefined {

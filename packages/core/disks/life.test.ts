@@ -259,7 +259,7 @@ describe("deletion", () => {
     const still = (await getDisk(world.as("alice"), "data")).disk.phase;
     await world.advance(2 * DAY);
 
-    expect(disk.purgeAt).toBe((disk.deletedAt ?? 0) + 30 * DAY);
+    expect(disk?.purgeAt).toBe((disk?.deletedAt ?? 0) + 30 * DAY);
     expect(again).toBe("gone: Disk 'data' is already marked for deletion");
     expect(create).toBe("conflict: Disk 'data' already exists");
     expect(submit).toBe("gone: Disk 'data' is marked for deletion");

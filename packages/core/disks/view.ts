@@ -1,8 +1,8 @@
 import type { Context, Item, UserContext } from "../context.ts";
-import { disksOf } from "../keys.ts";
+import { diskKey, disksOf } from "../keys.ts";
 import { Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
-import { type Directory, directoryOf, nameOf, readDirectory, uidOf } from "./directory.ts";
+import { type Directory, nameOf, parseDirectory, readDirectory, uidOf } from "./directory.ts";
 import { type Holders, readHolders } from "./lease.ts";
 import { parseDisk } from "./parse.ts";
 import { type Disk, findDisk, hasPendingSnapshot } from "./record.ts";
@@ -20,8 +20,26 @@ export interface DiskView {
 /** The caller's disk of this name, a soft-deleted one too; throws `notFound`. */
 export async function getDisk(ctx: UserContext<"table">, name: string): Promise<DiskView> {
   const view = await findDiskIn(ctx, await readDirectory(ctx, ctx.actor.uid), name);
-  if (!view) throw new Problem("notFound", `Disk '${name}' not found`);
-  return view;
+  if (view) return view;
+  const isMissing = (await findMissing(ctx, ctx.actor.uid, name)) !== undefined;
+  throw new Problem("notFound", isMissing ? recordMissing(name) : `Disk '${name}' not found`);
+}
+
+/** What is said of a name that leads to no record. */
+export function recordMissing(name: string): string {
+  return `The record of disk '${name}' is missing: delete the disk to free its name`;
+}
+
+/**
+ * The uid behind a name whose record is missing: neither a create, which writes the record first, nor an end, which frees
+ * the name first, leaves such a one. Undefined: there is no such name, or it has its record.
+ */
+export async function findMissing(ctx: Context<"table">, owner: string, name: string): Promise<string | undefined> {
+  const uid = uidOf(await readDirectory(ctx, owner), name);
+  if (uid === undefined || (await ctx.table.get(diskKey(owner, uid)))) return undefined;
+  if (uidOf(await readDirectory(ctx, owner), name) !== uid) return undefined;
+  ctx.log.error("the record of a disk is missing", { owner, disk: uid, name });
+  return uid;
 }
 
 /** The same from a directory that was read before. */
@@ -41,7 +59,7 @@ export async function findDiskWithDirectory(
   name: string,
 ): Promise<{ directory: Directory; view: DiskView | undefined }> {
   const { items } = await ctx.table.query({ pk: disksOf(owner) });
-  const directory = directoryOf(owner, items.find(isDirectory));
+  const directory = await directoryAmong(ctx, owner, items);
   const item = items.find(({ sk }) => sk === uidOf(directory, name));
   // Of more disks than a page holds it may be on another one.
   if (!item) return { directory, view: await findDiskIn(ctx, directory, name) };
@@ -52,7 +70,7 @@ export async function findDiskWithDirectory(
 export async function listDisks(ctx: UserContext<"table">): Promise<DiskView[]> {
   const owner = ctx.actor.uid;
   const items = await queryAll(ctx, disksOf(owner));
-  const directory = directoryOf(owner, items.find(isDirectory));
+  const directory = await directoryAmong(ctx, owner, items);
   const disks = readable(
     ctx,
     items.filter((item) => !isDirectory(item)),
@@ -68,6 +86,12 @@ export async function listDisks(ctx: UserContext<"table">): Promise<DiskView[]> 
   );
   const views = named.map(({ disk, name }) => viewOf(disk, name, holders.get(disk.uid)));
   return views.sort((a, b) => b.disk.createdAt - a.disk.createdAt || (a.name < b.name ? -1 : 1));
+}
+
+/** It sorts before all disks: of a page without it, it is missing. */
+async function directoryAmong(ctx: Context<"table">, owner: string, items: readonly Item[]): Promise<Directory> {
+  const item = items.find(isDirectory);
+  return item ? parseDirectory(item) : readDirectory(ctx, owner);
 }
 
 async function viewWithHolder(

@@ -291,6 +291,34 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a missing directory taken for an owner without disks",
+    caughtBy: {
+      file: "disks/lost-names.test.ts",
+      title: "is made again from the disks, and the log says so once",
+    },
+    edits: [
+      {
+        file: "disks/lost-directory.ts",
+        find: "if (names.length === 0) return none;",
+        replace: "if (names.length >= 0) return none;",
+      },
+    ],
+  },
+  {
+    name: "a name whose record is missing taken for ever",
+    caughtBy: {
+      file: "disks/lost-names.test.ts",
+      title: "says so to whoever asks, and is free once it was deleted",
+    },
+    edits: [
+      {
+        file: "disks/requests.ts",
+        find: "const operation = await freeName(ctx, name);",
+        replace: "const operation = name === '' ? await freeName(ctx, name) : undefined;",
+      },
+    ],
+  },
+  {
     name: "a backup that is not to be seen counted",
     caughtBy: {
       file: "disks/restore.test.ts",

@@ -1,0 +1,114 @@
+import { describe, expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { endRecord } from "../admin/end-record.ts";
+import { createEnvironment } from "../environments/create.ts";
+import { requestCancel } from "../environments/requests.ts";
+import { directoryKey, keyText } from "../keys.ts";
+import { createDisk } from "./create.ts";
+import { getOperation } from "./operations.ts";
+import type { Disk } from "./record.ts";
+import { renameDisk } from "./rename.ts";
+import { deleteDisk } from "./requests.ts";
+import { getDisk, listDisks } from "./view.ts";
+
+const MINUTE = 60_000;
+
+/** Alice has used the disk `data`. */
+async function worldWithDisk(options: Parameters<typeof memoryWorld>[0] = {}) {
+  const world = await memoryWorld(options);
+  const alice = world.as("alice");
+  await createEnvironment(alice, newEnvironment("one", { disk: "data" }));
+  await world.advance(MINUTE);
+  await requestCancel(alice, "one");
+  await world.advance(MINUTE);
+  return { world, alice, disk: (await getDisk(alice, "data")).disk };
+}
+
+async function lose(world: MemoryWorld, key: { pk: string; sk: string }): Promise<void> {
+  const item = await world.table.get(key);
+  await world.table.remove(key, { ifWriter: item?.writers[0] ?? "" });
+}
+
+const namesOf = async (alice: ReturnType<MemoryWorld["as"]>) => (await listDisks(alice)).map(({ name }) => name);
+
+describe("a missing directory of disks", () => {
+  test("is made again from the disks, and the log says so once", async () => {
+    const log = recordingLog();
+    const { world, alice, disk } = await worldWithDisk({ log });
+    await renameDisk(alice, "data", "renamed");
+    await createDisk(alice, { name: "new", sizeGb: 10 });
+    await world.advance(MINUTE);
+    await lose(world, directoryKey(alice.actor.uid));
+
+    const names = await namesOf(alice);
+    await createEnvironment(alice, newEnvironment("two", { disk: "renamed" }));
+    await world.advance(MINUTE);
+
+    expect(names.toSorted()).toEqual(["new", "renamed"]);
+    expect((await world.read("alice", "two")).disk?.uid).toBe(disk.uid);
+    expect(log.lines.filter(({ event }) => event === "directory of disks made again")).toHaveLength(1);
+  });
+
+  test("is the one that somebody else wrote meanwhile, and the log says nothing", async () => {
+    const log = recordingLog();
+    const { world, alice } = await worldWithDisk({ log });
+    const { get } = world.table;
+    const key = keyText(directoryKey(alice.actor.uid));
+    let reads = 0;
+    const early: typeof get = async (asked) => (keyText(asked) === key && ++reads === 1 ? undefined : get(asked));
+    Object.assign(world.table, { get: early });
+
+    const { name } = await getDisk(alice, "data");
+
+    expect(name).toBe("data");
+    expect(log.lines.filter(({ event }) => event === "directory of disks made again")).toEqual([]);
+  });
+
+  test("gives a name that two records have to the one with contents, and loses the contents of neither", async () => {
+    const { world, alice, disk } = await worldWithDisk();
+    const twin = (n: number, fields: Partial<Disk>): Disk => {
+      const uid = String(n).repeat(32);
+      return { ...disk, sk: uid, uid, writers: [], createdAt: 1, heldBy: null, ...fields };
+    };
+    await world.table.put(twin(1, { volume: null, snapshots: [] }));
+    await world.table.put(twin(2, { createdAt: world.clock.now() }));
+    await world.table.put(twin(3, { phase: "purged" }));
+    await lose(world, directoryKey(alice.actor.uid));
+
+    expect((await namesOf(alice)).toSorted()).toEqual(["data", "data-22222222"]);
+    expect((await getDisk(alice, "data")).disk.uid).toBe(disk.uid);
+  });
+});
+
+describe("a name whose record is missing", () => {
+  const said = "The record of disk 'data' is missing: delete the disk to free its name";
+
+  test("says so to whoever asks, and is free once it was deleted", async () => {
+    const { world, alice, disk } = await worldWithDisk();
+    await lose(world, disk);
+    const refusals = [
+      () => getDisk(alice, "data"),
+      () => createDisk(alice, { name: "data", sizeGb: 10 }),
+      () => createEnvironment(alice, newEnvironment("two", { disk: "data" })),
+    ];
+
+    for (const refused of refusals) await expect(refused()).rejects.toThrow(said);
+    const { operation } = await deleteDisk(alice, "data");
+    const closed = await getOperation(alice, alice.actor.uid, "data", operation.id);
+    await createEnvironment(alice, newEnvironment("three", { disk: "data" }));
+
+    expect(closed.status).toBe("completed");
+    expect((await getDisk(alice, "data")).disk.uid).not.toBe(disk.uid);
+  });
+
+  test("is freed by an operator too", async () => {
+    const { world, alice, disk } = await worldWithDisk();
+    await lose(world, disk);
+
+    await endRecord(world.ctx, keyText(disk));
+
+    expect(await namesOf(alice)).toEqual([]);
+    await createDisk(alice, { name: "data", sizeGb: 10 });
+  });
+});
