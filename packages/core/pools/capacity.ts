@@ -7,12 +7,13 @@ import { removeRecord, writeRecord, writeRecords } from "../write-record.ts";
 import { carryAdmission, closureOf, readAdmission } from "./admission.ts";
 import { beginPool } from "./begin-pool.ts";
 import { groupOf } from "./groups.ts";
+import { readHeldByRecords } from "./held-by-records.ts";
 import { nodeLedgerKey, readLedger, readMakeable } from "./ledger.ts";
 import { readGoneNodes, WORD_MS } from "./node-gone.ts";
 import { parsePool } from "./parse.ts";
 import { planSoon } from "./plan-soon.ts";
 import { poolNodes } from "./pool-nodes.ts";
-import type { Ledger, NodeLedger, PoolNode } from "./record.ts";
+import type { HeldEntry, Ledger, NodeLedger, PoolNode } from "./record.ts";
 
 /**
  * Compares the machines that the cluster has, one listing for all types, with the ledger items, and has those pools
@@ -29,6 +30,7 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   const { nodes, leftOut } = poolNodes(listed, ledgers, said);
   if (leftOut.length > 0)
     ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
+  const taken = await takenOnNew(ctx, nodes, ledgers);
   // Two refreshes may overtake each other: what one of them saw long ago must not undo what the other wrote.
   if (ctx.clock.monotonic() - startedAt > TOO_OLD_MS) return ctx.log.warn("capacity listed too slowly");
   await carryClosures(ctx, ledgers);
@@ -39,9 +41,23 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
       if (heads.unreadable.has(keyText(poolKey(type)))) return;
       const ledger = known.get(type) ?? (found.length > 0 ? await begin(ctx, type) : undefined);
       if (!ledger) return;
-      if (await writeNodes(ctx, ledger, found)) await planSoon(ctx, type);
+      if (await writeNodes(ctx, ledger, found, taken)) await planSoon(ctx, type);
     }),
   );
+}
+
+type Taken = ReadonlyMap<string, readonly HeldEntry[]>;
+
+/** What records hold on machines that have no ledger item: an item may have been lost. */
+async function takenOnNew(
+  ctx: Context<"table">,
+  listed: ReadonlyMap<string, readonly PoolNode[]>,
+  ledgers: readonly Ledger[],
+): Promise<Taken> {
+  const items = new Set(ledgers.flatMap(({ nodes }) => nodes.map((node) => keyText(node))));
+  const isNew = ([type, nodes]: [string, readonly PoolNode[]]) =>
+    nodes.some((node) => !items.has(keyText(nodeLedgerKey(ctx, type, node))));
+  return [...listed].some(isNew) ? readHeldByRecords(ctx, ledgers) : new Map();
 }
 
 /** A pool whose ledger is not read: what is there by now came after the cluster was listed. */
@@ -86,11 +102,12 @@ async function writeNodes(
   ctx: Context<"table">,
   ledger: Pick<Ledger, "type" | "nodes">,
   found: readonly PoolNode[],
+  taken: Taken,
 ): Promise<boolean> {
   const wanted = new Map(found.map((node) => [nodeIdentity(node), node]));
   const before = new Map(ledger.nodes.map((node) => [nodeIdentity(node), node]));
   const gone = ledger.nodes.filter((node) => !wanted.has(nodeIdentity(node)));
-  const changed = found.flatMap((node) => changedItem(ctx, ledger.type, node, before.get(nodeIdentity(node))));
+  const changed = found.flatMap((node) => changedItem(ctx, ledger.type, node, before.get(nodeIdentity(node)), taken));
   // Each of these leaves one machine less for the group to make.
   const isThere = (node: NodeLedger | undefined) => node !== undefined && !node.gone;
   const came = new Set(
@@ -129,11 +146,18 @@ async function writeCame(ctx: Context<"table">, type: string, nodes: readonly No
 }
 
 /** The ledger item as the cluster shows its machine now; nothing where it says that already. */
-function changedItem(ctx: Context, type: string, node: PoolNode, before: NodeLedger | undefined): NodeLedger[] {
+function changedItem(
+  ctx: Context,
+  type: string,
+  node: PoolNode,
+  before: NodeLedger | undefined,
+  taken: Taken,
+): NodeLedger[] {
   if (!before) {
     const key = nodeLedgerKey(ctx, type, node);
     const since = ctx.clock.now();
-    return [{ ...key, writers: [], kind: "node", type, ...node, since, granted: [], held: [] }];
+    const held = taken.get(keyText(key)) ?? [];
+    return [{ ...key, writers: [], kind: "node", type, ...node, since, granted: [], held }];
   }
   const { gone: _gone, saidAt: _saidAt, ...rest } = before;
   const next = { ...rest, ...node };

@@ -209,7 +209,8 @@ function holds(record: Environment, { uid, grant }: Pick<Entry, "uid" | "grant">
   return record.uid === uid && record.run.grant?.id === grant;
 }
 
-function phaseOf({ phase }: Environment): Holding["phase"] {
+/** What the ledger says of who has taken capacity. */
+export function phaseOf({ phase }: Environment): Holding["phase"] {
   return phase === "preparing" || phase === "active" ? phase : "stopping";
 }
 

@@ -329,4 +329,18 @@ export const poolBugs: readonly PlantedBug[] = [
       { file: "pools/capacity.ts", find: "const TOO_OLD_MS = 20_000;", replace: "const TOO_OLD_MS = 20_000_000;" },
     ],
   },
+  {
+    name: "a lost ledger item made anew without who runs there",
+    caughtBy: {
+      file: "pools/lost-items.test.ts",
+      title: "a machine whose ledger item was lost is not given a second time while somebody runs there",
+    },
+    edits: [
+      {
+        file: "pools/capacity.ts",
+        find: "taken.get(keyText(key)) ?? []",
+        replace: "[...(taken.get(keyText(key)) ?? [])].slice(99)",
+      },
+    ],
+  },
 ];

@@ -1,0 +1,49 @@
+import { listLivingKeys } from "../admin/living.ts";
+import type { Context } from "../context.ts";
+import { type Environment, keyOf } from "../environments/record.ts";
+import { isLedgerOf, keyText, makeableKey, nodeNameOf } from "../keys.ts";
+import { entryOf, nodeLedgerKey } from "./ledger.ts";
+import { readNamed } from "./named.ts";
+import type { HeldEntry, Ledger } from "./record.ts";
+import { phaseOf } from "./settle.ts";
+
+/**
+ * What records hold in ledger items of which the ledger knows nothing, by item: an item that was lost is made anew with
+ * it, or its machine would be given a second time. What the ledger names anywhere is left as it is there. Reads the
+ * record of everybody who is not done, so it is asked only where a machine has no item.
+ */
+export async function readHeldByRecords(
+  ctx: Context<"table">,
+  ledgers: readonly Pick<Ledger, "granted" | "held">[],
+): Promise<ReadonlyMap<string, readonly HeldEntry[]>> {
+  const named = new Set(ledgers.flatMap(({ granted, held }) => [...granted, ...held].map(({ id }) => id)));
+  const { records } = await readNamed(ctx, (await listLivingKeys(ctx)).map(keyText));
+  const found = new Map<string, HeldEntry[]>();
+  for (const record of records) {
+    const { grant } = record.run;
+    if (!grant || named.has(grant.id)) continue;
+    const items = itemsOf(ctx, record, grant.shares);
+    const entry = heldEntryOf(record, { ...grant, items });
+    for (const item of new Set(items)) found.set(item, [...(found.get(item) ?? []), entry]);
+  }
+  return found;
+}
+
+type Taken = NonNullable<Environment["run"]["grant"]>;
+
+/** The item of each share: as its grant named it, or that of the machine on which a run was put that was granted none. */
+function itemsOf(ctx: Context, { placement, run, size }: Environment, shares: Taken["shares"]): string[] {
+  const ledgers = placement.ledgers.filter((item) => isLedgerOf(size.pool, item));
+  return shares.map(({ node }, rank) => {
+    const machine = run.machines[rank];
+    const granted = node === null ? undefined : ledgers.find((item) => nodeNameOf(item) === node);
+    if (granted !== undefined) return granted;
+    return keyText(machine ? nodeLedgerKey(ctx, size.pool, machine) : makeableKey(size.pool));
+  });
+}
+
+function heldEntryOf(record: Environment, { id, shares, at, items }: Taken & { readonly items: string[] }): HeldEntry {
+  const { uid, owner, size, times } = record;
+  const grant = { id, key: keyText(keyOf(record)), uid, run: record.run.n, owner, size, shares, items, at };
+  return { ...entryOf(grant), phase: phaseOf(record), endsAt: times.endsAt };
+}

@@ -1,0 +1,57 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
+import { createEnvironment } from "../environments/create.ts";
+import { requestCancel } from "../environments/requests.ts";
+import { nodePartitions } from "../keys.ts";
+import { readCapacity } from "./availability.ts";
+
+const MINUTE = 60_000;
+
+/** By hand, as a restore of an old table may leave it: the items of those machines are not there any more. */
+async function loseItems({ table }: MemoryWorld, ...names: string[]): Promise<void> {
+  const pages = await Promise.all(nodePartitions("h100").map((pk) => table.query({ pk })));
+  const lost = pages.flatMap(({ items }) => items).filter(({ name }) => names.includes(String(name)));
+  for (const { pk, sk, writers } of lost) await table.remove({ pk, sk }, { ifWriter: writers[0] ?? "" });
+  expect(lost).toHaveLength(names.length);
+}
+
+const heldIn = async ({ ctx }: MemoryWorld) =>
+  ((await viewPool(ctx, "h100"))?.held ?? []).map(({ uid, shares, phase }) => [uid, shares, phase]);
+
+test("a machine whose ledger item was lost is not given a second time while somebody runs there", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
+  await world.advance(MINUTE);
+
+  await loseItems(world, "h100-1");
+  await createEnvironment(world.as("bob"), newEnvironment("waits"));
+  await world.advance(3 * MINUTE);
+
+  const { uid, run } = await world.read("alice", "runs");
+  const { phase, reason } = await world.read("bob", "waits");
+  expect(await heldIn(world)).toEqual([[uid, run.grant?.shares, "active"]]);
+  expect([phase, reason]).toEqual(["queued", null]);
+  const { pools } = await readCapacity(world.ctx);
+  expect(pools.find(({ pool }) => pool === "h100")).toMatchObject({ inUse: 8, available: 0 });
+  await requestCancel(world.as("alice"), "runs");
+  await world.advance(3 * MINUTE);
+  expect((await world.read("bob", "waits")).phase).toBe("active");
+});
+
+test.each([
+  ["one of its machines", ["h100-2"]],
+  ["all its machines", ["h100-1", "h100-2"]],
+])("a run of several machines holds them still after the ledger items of %s were lost", async (_, names) => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 16, hours: 24 }));
+  await world.advance(MINUTE);
+  const before = await heldIn(world);
+
+  await loseItems(world, ...names);
+  await createEnvironment(world.as("bob"), newEnvironment("waits"));
+  await world.advance(3 * MINUTE);
+
+  expect(await heldIn(world)).toEqual(before);
+  expect((await world.read("bob", "waits")).phase).toBe("queued");
+});
