@@ -2,6 +2,7 @@ import type { Share } from "../context.ts";
 import { type Environment, isWaiting, keyOf } from "../environments/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "../fleet.ts";
 import { keyText } from "../keys.ts";
+import { sameData } from "../same-data.ts";
 import type { PlannerContext } from "../worker.ts";
 import type { Candidate, Lines, Reach } from "./lines.ts";
 import { readNamed } from "./named.ts";
@@ -9,7 +10,7 @@ import { type Occupied, type Place, type Plan, type PlanInput, plan } from "./pl
 import type { Grant, Holding, Ledger, NodeLedger, Pool } from "./record.ts";
 import { makeable, summarize } from "./summary.ts";
 import { readUsed, type Used } from "./used.ts";
-import { readWaiting } from "./waiting.ts";
+import { candidateOf, readWaiting } from "./waiting.ts";
 import type { Written } from "./write-ledger.ts";
 
 export interface Advice {
@@ -154,14 +155,14 @@ async function planVerified(
     const checked = waiting.filter(({ uid }) => chosen.has(uid) || next.has(uid));
     const unread = checked.map(({ key }) => key).filter((key) => !verified.has(key));
     for (const record of (await readNamed(ctx, unread)).records) verified.set(keyText(keyOf(record)), record);
-    const gone = new Set(checked.filter((one) => !stillWaits(one, verified.get(one.key))));
-    if (gone.size === 0) {
+    const changed = changedSince(checked, verified, outset.ledger.type);
+    if (changed.size === 0) {
       const grants = proposed.flatMap((one) =>
         grantOf(ctx, one, verified.get(one.key), chosen.get(one.uid), itemOf, now),
       );
       return { input, planned, grants };
     }
-    waiting = waiting.filter((one) => !gone.has(one));
+    waiting = waiting.flatMap((one) => (changed.has(one) ? (changed.get(one) ?? []) : [one]));
   }
   const input = inputOf(ctx, outset, [], now);
   return { input, planned: plan(input), grants: [] };
@@ -173,9 +174,24 @@ function itemsByNode(ledger: Ledger, now: number): ReadonlyMap<string | null, st
   return new Map<string | null, string>([...nodes, [null, keyText(ledger.makeable)]]);
 }
 
-/** A late index may name a life whose id has another one by now. */
-function stillWaits({ uid }: Candidate, record: Environment | undefined): boolean {
-  return record?.uid === uid && isWaiting(record);
+/**
+ * Those whom the records show otherwise than the index, as they are now: who was stopped meanwhile and started with
+ * another size must not be given what it asked for before. Undefined: it waits for nothing here. A late index may also
+ * name a life whose id has another one by now.
+ */
+function changedSince(
+  checked: readonly Candidate[],
+  verified: ReadonlyMap<string, Environment>,
+  type: string,
+): ReadonlyMap<Candidate, Candidate | undefined> {
+  const changed = new Map<Candidate, Candidate | undefined>();
+  for (const one of checked) {
+    const record = verified.get(one.key);
+    const isHere = record?.uid === one.uid && isWaiting(record) && record.size.pool === type;
+    const now = isHere ? candidateOf(record) : undefined;
+    if (!sameData(now, one)) changed.set(one, now);
+  }
+  return changed;
 }
 
 function grantOf(

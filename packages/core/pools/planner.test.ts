@@ -3,9 +3,13 @@ import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
 import type { Table } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
+import { reservation } from "../environments/policy.ts";
 import { requestCancel } from "../environments/requests.ts";
+import { requestStart } from "../environments/start.ts";
+import { requestStop } from "../environments/stop.ts";
 import { keyText, planKey, poolKey } from "../keys.ts";
 import { readAdvice } from "./advice.ts";
+import { refreshCapacity } from "./capacity.ts";
 import { readForecast } from "./forecast-items.ts";
 import { reconcilePools } from "./planner.ts";
 
@@ -39,6 +43,31 @@ test("an environment that the index still shows is granted nothing once its reco
   expect(stale.items).toEqual([]);
   expect(shown.items.map((item) => item.uid)).toEqual([environment.uid]);
   expect(pool?.granted).toEqual([]);
+});
+
+test.each([
+  ["with more units gets all of them", { gpus: 8 }, [[{ node: "h100-1", units: 8 }]]],
+  ["in another pool gets nothing in the one before", { gpus: 8, pool: "a100" }, []],
+])("who was started again %s while the index shows the start before", async (_, asked, granted) => {
+  const world = await memoryWorld({ nodes: [] });
+  const alice = world.as("alice");
+  const policy = { ...reservation, time: "none", restarts: true } as const;
+  await createEnvironment(alice, { ...newEnvironment("one", { gpus: 1 }), policy });
+  const shown = await world.table.query({ index: "waiting", partition: "h100" });
+  await requestStop(alice, "one");
+  await world.advance(5_000);
+  await requestStart(alice, "one", { size: newEnvironment("one", asked).size });
+  for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
+  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  await refreshCapacity(world.ctx);
+  const query: Table["query"] = async (query) =>
+    "index" in query && query.index === "waiting" ? shown : world.table.query(query);
+
+  world.clock.advance(61_000);
+  await reconcilePools({ ...world.ctx, table: { ...world.table, query } }, [{ look: poolLook }]);
+
+  expect(shown.items).toHaveLength(1);
+  expect((await viewPool(world.ctx, "h100"))?.granted.map(({ shares }) => shares)).toEqual(granted);
 });
 
 test("a look that names only what was considered already makes no plan", async () => {

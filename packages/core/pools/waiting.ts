@@ -29,7 +29,8 @@ export async function readWaiting(
   return { ...rest, candidates: [...candidates.values()] };
 }
 
-function candidateOf(record: Environment): Candidate {
+/** As its record says it now. */
+export function candidateOf(record: Environment): Candidate {
   const { uid, owner, size, zone, queuedAt } = record;
   return { uid, owner, size, zone, queuedAt, key: keyText(keyOf(record)) };
 }

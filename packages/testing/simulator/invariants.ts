@@ -222,6 +222,11 @@ export function watch(
     if (entry?.uid !== next.uid || entry.run !== next.run.n) {
       violated(`${next.id} took capacity that the ledger does not give it`);
     }
+    const { machines, units: wanted } = next.size;
+    const shares = next.run.grant?.shares ?? [];
+    if (shares.length !== machines || shares.some(({ units }) => units !== wanted)) {
+      violated(`${next.id} took other capacity than it asks for`);
+    }
     if (isClosed && grantedClosed.has(id ?? "")) violated(`${next.id} took capacity that a closed pool granted`);
     const used = new Map<string, number>();
     for (const one of holding.values()) {
@@ -230,7 +235,7 @@ export function watch(
       }
     }
     const most = unitsPerNode(instanceTypeOfPool(next.size.pool));
-    for (const { node } of next.run.grant?.shares ?? []) {
+    for (const { node } of shares) {
       const units = used.get(node ?? "") ?? 0;
       if (units > most) violated(`${units} units of ${node} are held`);
     }

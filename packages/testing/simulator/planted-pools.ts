@@ -343,4 +343,18 @@ export const poolBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "units granted as the index shows them",
+    caughtBy: {
+      file: "pools/planner.test.ts",
+      title: "who was started again with more units gets all of them while the index shows the start before",
+    },
+    edits: [
+      {
+        file: "pools/decide.ts",
+        find: "if (!sameData(now, one)) changed.set",
+        replace: "if (now?.uid !== one.uid) changed.set",
+      },
+    ],
+  },
 ];
