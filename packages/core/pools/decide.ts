@@ -7,7 +7,7 @@ import type { PlannerContext } from "../worker.ts";
 import type { Candidate, Lines, Reach } from "./lines.ts";
 import { readNamed } from "./named.ts";
 import { type Occupied, type Place, type Plan, type PlanInput, plan } from "./plan.ts";
-import type { Grant, Holding, Ledger, NodeLedger, Pool } from "./record.ts";
+import type { Grant, Holding, Ledger, MakeableLedger, NodeLedger, Pool } from "./record.ts";
 import { makeable, summarize } from "./summary.ts";
 import { readUsed, type Used } from "./used.ts";
 import { candidateOf, readWaiting } from "./waiting.ts";
@@ -124,6 +124,13 @@ function hasNews(before: Pool, { seen, summary, reach }: Pick<Pool, "seen" | "su
   return !sameMembers(seen, before.seen) || (!isWhole(reach) && summary.waiting !== before.summary.waiting);
 }
 
+/** All that was granted on machines still to be made lies in one item, which no table takes above 400 KB. */
+const MOST_UNPINNED = 500;
+
+function machinesIn({ granted, held }: MakeableLedger): number {
+  return [...granted, ...held].reduce((sum, { machines }) => sum + machines, 0);
+}
+
 /** What a plan is made of besides who is named. */
 interface Outset {
   readonly ledger: Ledger;
@@ -224,6 +231,7 @@ function inputOf(ctx: PlannerContext, { ledger, used }: Outset, waiting: readonl
     makeableZone: toMake.zone,
     unitsPerNode: unitsPerNode(instanceTypeOfPool(ledger.type)),
     startupMs: toMake.startupMs,
+    mostUnpinned: Math.max(0, MOST_UNPINNED - machinesIn(ledger.makeable)),
     head: pool.head?.uid ?? null,
     used,
     closed: pool.closed,

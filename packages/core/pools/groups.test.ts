@@ -8,6 +8,7 @@ import { keyText, poolKey } from "../keys.ts";
 import { pauseAdmission } from "./admission.ts";
 import { readAdvice } from "./advice.ts";
 import { reconcilePools } from "./planner.ts";
+import { reasonText } from "./reasons.ts";
 
 const MINUTE = 60_000;
 const group: NodeGroup = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE, zones: [] };
@@ -190,3 +191,26 @@ test.each([
     expect(second.run.machines.map(({ name }) => name)).toEqual([on]);
   },
 );
+
+test("no more wait for new machines than their ledger item has room for, and who comes then is told why", async () => {
+  const shared: NodeGroup = { pool: "cpu-shared", mostNodes: 60, startupMs: 5 * MINUTE, zones: ["zone-a"] };
+  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [shared] } });
+  const submit = (owner: string, id: string) =>
+    createEnvironment(world.as(owner), newEnvironment(id, { pool: "cpu-shared", gpus: 0, hours: 24 }));
+  for (let n = 0; n < 510; n++) await submit("alice", `job-${n}`);
+  await world.advance(5_000);
+
+  const one = await submit("bob", "one");
+  await world.advance(30_000);
+  const full = await viewPool(world.ctx, "cpu-shared");
+  const told = (await readAdvice(world.ctx, [await world.read("bob", "one")])).get(one.uid)?.place;
+  for (const node of nodesOf({ "cpu-shared": 1 })) world.compute.setNode(node);
+  await world.advance(2 * MINUTE);
+
+  expect([full?.held.length, full?.granted.length, full?.summary.waiting]).toEqual([500, 0, 11]);
+  expect(told && reasonText(told, "cpu-shared")).toBe(
+    "Need 1 CPU-SHARED machines, and as many as possible wait for new machines already - position #2",
+  );
+  const after = await viewPool(world.ctx, "cpu-shared");
+  expect(after?.held.map(({ uid }) => uid)).toContain(one.uid);
+});

@@ -17,10 +17,13 @@ export interface Planned {
   readonly given: readonly Occupied[];
   /** Units by owner. */
   readonly usage: Map<string, number>;
+  /** How many machines more may be granted that are still to be made. */
+  readonly unpinnedLeft: number;
 }
 
 /** Position, earliest start and reason of everybody who got nothing: those who fit in the order of their starts first. */
-export function placesOf(input: PlanInput, { nodes, unpinned, free, left, hopeless, given, usage }: Planned): Place[] {
+export function placesOf(input: PlanInput, planned: Planned): Place[] {
+  const { nodes, unpinned, free, left, hopeless, given, usage, unpinnedLeft } = planned;
   const [total, largest] = [free.total(), free.largest()];
   const able = inTurn({ ...input, waiting: left.filter(({ uid }) => !hopeless.has(uid)) }, usage);
   const starts = startTimes(able, releasesOf([...input.occupied, ...given], nodes, unpinned, input), free, input);
@@ -33,6 +36,7 @@ export function placesOf(input: PlanInput, { nodes, unpinned, free, left, hopele
     if (hopeless.has(entry.uid)) return { ...base, code: "never", a: machines * units, b: nodes.length };
     if (total < machines * units) return { ...base, code: "short", a: machines * units, b: total };
     if (largest < units) return { ...base, code: "split", a: units, b: largest };
+    if (unpinnedLeft < machines) return { ...base, code: "making", a: machines * units, b: total };
     return { ...base, code: "behind", a: machines * units, b: total };
   });
 }

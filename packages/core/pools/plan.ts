@@ -41,6 +41,8 @@ export interface PlanInput {
   readonly makeableZone?: string | null;
   readonly unitsPerNode: number;
   readonly startupMs: number;
+  /** How many machines more may be granted that are still to be made; absent: any number. */
+  readonly mostUnpinned?: number;
   /** Who had the reserved start in the plan before. */
   readonly head: string | null;
   /** What owners used lately, in unit-hours (used.ts): it decides between those who hold the same. */
@@ -51,7 +53,7 @@ export interface PlanInput {
 }
 
 /** Why somebody waits: a code and two numbers, put into words by reasons.ts. */
-export type ReasonCode = "none" | "never" | "short" | "split" | "behind" | Closure;
+export type ReasonCode = "none" | "never" | "short" | "split" | "making" | "behind" | Closure;
 
 export interface Place {
   readonly uid: string;
@@ -86,6 +88,12 @@ export function plan(input: PlanInput): Plan {
   const hopeless = new Set<string>();
   const tried = new Map<string, Tried>();
   let reserved: Reservation | undefined;
+  let unpinnedLeft = input.mostUnpinned ?? Number.POSITIVE_INFINITY;
+  const mayTake = (need: Need, endsAt: number) => {
+    const beside = reserved && passes(reserved, free, need, endsAt);
+    if (unpinnedLeft >= need.machines) return beside;
+    return (node: number) => nodes[node]?.name !== null && (beside?.(node) ?? true);
+  };
 
   for (const entry of fairOrder(input, usage)) {
     const need = needOf(entry);
@@ -100,7 +108,7 @@ export function plan(input: PlanInput): Plan {
       left.push(entry);
       continue;
     }
-    const placed = input.closed ? undefined : free.take(need, reserved && passes(reserved, free, need, endsAt));
+    const placed = input.closed ? undefined : free.take(need, mayTake(need, endsAt));
     if (!placed) {
       known.refusedFrom = reserved ? endsAt : Number.NEGATIVE_INFINITY;
       reserved ??= reserve(
@@ -117,9 +125,10 @@ export function plan(input: PlanInput): Plan {
     grants.push({ uid: entry.uid, shares: placed.shares });
     given.push({ owner: entry.owner, shares: placed.shares, endsAt, at: input.now, size: entry.size });
     for (const [n, share] of placed.shares.entries()) unpinned.set(share, placed.nodes[n] ?? -1);
+    unpinnedLeft -= placed.shares.filter(({ node }) => node === null).length;
   }
   const head = reserved?.uid ?? null;
-  const places = placesOf({ ...input, head }, { nodes, unpinned, free, left, hopeless, given, usage });
+  const places = placesOf({ ...input, head }, { nodes, unpinned, free, left, hopeless, given, usage, unpinnedLeft });
   return { grants, places, head, freeUnits: free.total() };
 }
 

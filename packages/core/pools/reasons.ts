@@ -9,6 +9,8 @@ const words = {
   short: ({ position, a, b }, kind, unit) => `Need ${a} ${kind} ${unit}, only ${b} available - position #${position}`,
   split: ({ position, a, b }, kind, unit) =>
     `Need ${a} ${kind} ${unit} on one machine, at most ${b} are free on one - position #${position}`,
+  making: ({ position, a }, kind, unit) =>
+    `Need ${a} ${kind} ${unit}, and as many as possible wait for new machines already - position #${position}`,
   behind: ({ position, a }, kind, unit) =>
     `Need ${a} ${kind} ${unit}, which are kept for those before it - position #${position}`,
   drained: ({ position }, kind) =>

@@ -75,6 +75,24 @@ describe("a plan that is written", () => {
     expect((pool?.dueAt ?? 0) - world.clock.now()).toBeLessThanOrEqual(1_000);
   });
 
+  test("costs only what was granted on a node whose item the table does not take", async () => {
+    const { world } = await poolOf(3);
+    const jobs = await Promise.all(
+      ["a", "b", "c"].map((id) => createEnvironment(world.as("alice"), newEnvironment(id))),
+    );
+    const refused = (await viewPool(world.ctx, "h100"))?.nodes[0];
+    const put: Table["put"] = async (item, options) => {
+      if (item.sk === refused?.sk) throw new Error("The item has 401 KB");
+      return world.table.put(item, options);
+    };
+
+    await reconcilePools({ ...world.ctx, table: { ...world.table, put } }, [{ look, for: jobs.map(keyText) }]);
+
+    const pool = await viewPool(world.ctx, "h100");
+    expect(pool?.granted.flatMap(({ shares }) => shares.map(({ node }) => node)).sort()).toEqual(["h100-2", "h100-3"]);
+    expect((pool?.dueAt ?? 0) - world.clock.now()).toBeLessThanOrEqual(1_000);
+  });
+
   test("grants several machines all or none", async () => {
     const { world } = await poolOf(2);
     const both = await createEnvironment(world.as("alice"), newEnvironment("both", { gpus: 16 }));

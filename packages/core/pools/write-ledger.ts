@@ -1,4 +1,4 @@
-import { MOST_PUT_AT_ONCE } from "../context.ts";
+import { type Context, MOST_PUT_AT_ONCE } from "../context.ts";
 import { keyText } from "../keys.ts";
 import { sameData } from "../same-data.ts";
 import { type Writing, writeRecord, writeRecords } from "../write-record.ts";
@@ -15,13 +15,18 @@ export interface Written {
 
 /** So many items are written at once. */
 const AT_ONCE = 50;
+const MOST_LOGGED = 200;
 
 /**
  * Writes the items that the plan changed, each on the condition that it is as it was read; those of a grant of several
  * machines, or of a holding that moves to its machine, all or none. An item that somebody else wrote meanwhile costs
  * what was granted there and nothing else (docs/architecture.md#admission).
  */
-export async function writeLedger(ctx: Writing, before: Ledger, wanted: Ledger): Promise<Written> {
+export async function writeLedger(
+  ctx: Writing & Pick<Context, "log">,
+  before: Ledger,
+  wanted: Ledger,
+): Promise<Written> {
   const { after, groups, isPart } = fitting(before, wanted);
   const read = itemsByKey(before);
   const changed = new Map<string, LedgerItem>();
@@ -36,7 +41,7 @@ export async function writeLedger(ctx: Writing, before: Ledger, wanted: Ledger):
   for (let first = 0; first < batches.length; first += AT_ONCE) {
     await Promise.all(
       batches.slice(first, first + AT_ONCE).map(async (batch) => {
-        if (await writeBatch(ctx, batch)) for (const item of batch) written.set(keyText(item), item);
+        if (await isWritten(ctx, batch)) for (const item of batch) written.set(keyText(item), item);
         else isRefused = true;
       }),
     );
@@ -45,6 +50,16 @@ export async function writeLedger(ctx: Writing, before: Ledger, wanted: Ledger):
   const nodes = all.filter((item): item is NodeLedger => item.kind === "node");
   const makeable = all.find((item): item is MakeableLedger => item.kind === "makeable") ?? before.makeable;
   return { ledger: ledgerOf(before.pool, nodes, makeable, before.unreadable), isPart: isPart || isRefused };
+}
+
+/** What the table refuses for any other reason costs its own grants as well, and no other's. */
+async function isWritten(ctx: Writing & Pick<Context, "log">, batch: readonly LedgerItem[]): Promise<boolean> {
+  try {
+    return await writeBatch(ctx, batch);
+  } catch (error) {
+    ctx.log.error("ledger not written", { items: batch.map(keyText), error: String(error).slice(0, MOST_LOGGED) });
+    return false;
+  }
 }
 
 async function writeBatch(ctx: Writing, batch: readonly LedgerItem[]): Promise<boolean> {

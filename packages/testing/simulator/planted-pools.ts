@@ -357,4 +357,26 @@ export const poolBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "any number of grants in the item of machines still to be made",
+    caughtBy: {
+      file: "pools/groups.test.ts",
+      title: "no more wait for new machines than their ledger item has room for, and who comes then is told why",
+    },
+    edits: [{ file: "pools/decide.ts", find: "MOST_UNPINNED = 500", replace: "MOST_UNPINNED = 500_000" }],
+  },
+  {
+    name: "an item that the table does not take stops the plan",
+    caughtBy: {
+      file: "pools/write-ledger.test.ts",
+      title: "costs only what was granted on a node whose item the table does not take",
+    },
+    edits: [
+      {
+        file: "pools/write-ledger.ts",
+        find: "String(error).slice(0, MOST_LOGGED) });\n    return false;",
+        replace: "String(error).slice(0, MOST_LOGGED) });\n    throw error;",
+      },
+    ],
+  },
 ];
