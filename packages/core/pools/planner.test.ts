@@ -95,6 +95,22 @@ test("many submits in one batch are one plan", async () => {
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ plans: 1, summary: { waiting: 50, waitingUnits: 400 } });
 });
 
+test("a pool whose plan fails keeps no other pool of its batch from its plan", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, t4: 1 }) });
+  const job = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  const query: Table["query"] = async (asked) => {
+    if ("pk" in asked && asked.pk.startsWith("pool#t4#")) throw new Error("cannot be read now");
+    return world.table.query(asked);
+  };
+  world.clock.advance(61_000);
+  const looks = [{ look: keyText(poolKey("t4")) }, { look: poolLook, for: [keyText(job)] }];
+
+  const planned = reconcilePools({ ...world.ctx, table: { ...world.table, query } }, looks);
+
+  await expect(planned).rejects.toThrow("cannot be read now");
+  expect((await viewPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid)).toEqual([job.uid]);
+});
+
 test("a grant whose look was lost is told again, and taken", async () => {
   const world = await memoryWorld();
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };

@@ -20,7 +20,10 @@ import { talliedBetween } from "./tally.ts";
 import { readRuns, returnedBetween, writeUsed } from "./used.ts";
 import { writeLedger } from "./write-ledger.ts";
 
-/** Looks at pools, as they came in one batch: those at one pool are one look that names all their environments. */
+/**
+ * Looks at pools, as they came in one batch: those at one pool are one look that names all their environments. A pool
+ * that cannot be planned keeps no other one waiting; its error is thrown once all were tried.
+ */
 export async function reconcilePools(ctx: PlannerContext, looks: readonly Look[]): Promise<void> {
   const named = new Map<string, Set<string>>();
   for (const { look, for: environments = [] } of looks) {
@@ -28,11 +31,13 @@ export async function reconcilePools(ctx: PlannerContext, looks: readonly Look[]
     for (const environment of environments) all.add(environment);
     named.set(look, all);
   }
+  const errors: unknown[] = [];
   for (const [look, environments] of named) {
     const key = keyOfText(look);
-    if (key && isPool(key)) await lookAtPool(ctx, key, [...environments]);
+    if (key && isPool(key)) await lookAtPool(ctx, key, [...environments]).catch((error) => errors.push(error));
     else ctx.log.error("look at nothing", { look: look.slice(0, 200) });
   }
+  if (errors.length > 0) throw errors[0];
 }
 
 /** A pool is there for each type of machine, and for nothing else that a message may name. */

@@ -379,4 +379,12 @@ export const poolBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "a pool whose plan fails stops the rest of its batch",
+    caughtBy: {
+      file: "pools/planner.test.ts",
+      title: "a pool whose plan fails keeps no other pool of its batch from its plan",
+    },
+    edits: [{ file: "pools/planner.ts", find: ".catch((error) => errors.push(error))", replace: "" }],
+  },
 ];
