@@ -30,10 +30,14 @@ export function withinReach<Record extends Due>(ctx: Context, record: Record, no
   return { ...record, dueShard, dueAt: now };
 }
 
-/** Nothing but a deleted disk is due later: keys end, and logs and deliveries are kept, within a week. */
+/** Nothing but a deleted disk is due later than this: keys end, and logs and deliveries are kept, within a week. */
 const LONGEST_MS = 8 * DAY_MS;
 
+/** A pool looks at itself every minute, by the clock of whoever planned it. */
+const POOL_MS = 3 * MINUTE_MS;
+
 function longestWait({ settings }: Context, key: Key): number {
+  if (kindOfKey(key) === "pool") return POOL_MS;
   return kindOfKey(key) === "disk" ? Math.max(LONGEST_MS, (settings.diskRetentionDays + 1) * DAY_MS) : LONGEST_MS;
 }
 

@@ -99,8 +99,9 @@ export function adviceOf(pool: Pool, { planned, list }: Decision, now: number): 
   return advises(pool, now) ? { places: planned.places, complete: isWhole(list.reach) } : undefined;
 }
 
+/** A last word of a moment that has not come is one by another clock: nobody waits for it. */
 function advises({ advisedAt }: Pool, now: number): boolean {
-  return now - advisedAt >= ADVICE_MS;
+  return now - advisedAt >= ADVICE_MS || advisedAt > now;
 }
 
 /** Until the first machine that is set aside may be given again, to who waits for it. */

@@ -111,6 +111,43 @@ test("a pool whose plan fails keeps no other pool of its batch from its plan", a
   expect((await viewPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid)).toEqual([job.uid]);
 });
 
+test("a plan by a clock that was ahead puts no later plan off", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+  const [second, third] = [
+    await createEnvironment(world.as("bob"), newEnvironment("two")),
+    await createEnvironment(world.as("carol"), newEnvironment("three")),
+  ];
+  const clock = { ...world.ctx.clock, now: () => world.clock.now() + 3_600_000 };
+  await reconcilePools({ ...world.ctx, clock }, [{ look: poolLook, for: [keyText(second)] }]);
+
+  await reconcilePools(world.ctx, [{ look: poolLook, for: [keyText(third)] }]);
+
+  const pool = await viewPool(world.ctx, "h100");
+  expect(pool?.seen).toContain(third.uid);
+  expect((pool?.dueAt ?? 0) - world.clock.now()).toBeLessThanOrEqual(60_000);
+  expect(pool?.advisedAt).toBe(world.clock.now());
+});
+
+test("a look at a pool that a clock ahead of all others put off for an hour plans", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const first = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+  const clock = { ...world.ctx.clock, now: () => world.clock.now() + 3_600_000 };
+  const deaf = { ...world.queue, send: async () => {} };
+  await requestCancel(world.as("alice"), "one");
+  await reconcilePools({ ...world.ctx, clock, queue: deaf }, [{ look: poolLook, for: [keyText(first)] }]);
+  const before = await viewPool(world.ctx, "h100");
+
+  await reconcilePools(world.ctx, [{ look: poolLook }]);
+
+  const after = await viewPool(world.ctx, "h100");
+  expect((before?.dueAt ?? 0) - world.clock.now()).toBeGreaterThan(3_600_000);
+  expect((after?.plans ?? 0) - (before?.plans ?? 0)).toBe(1);
+  expect((after?.dueAt ?? 0) - world.clock.now()).toBeLessThanOrEqual(60_000);
+});
+
 test("a grant whose look was lost is told again, and taken", async () => {
   const world = await memoryWorld();
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };

@@ -387,4 +387,17 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [{ file: "pools/planner.ts", find: ".catch((error) => errors.push(error))", replace: "" }],
   },
+  {
+    name: "advice waits for the moment of a clock that was ahead",
+    caughtBy: { file: "pools/planner.test.ts", title: "a plan by a clock that was ahead puts no later plan off" },
+    edits: [{ file: "pools/decide.ts", find: " || advisedAt > now;", replace: ";" }],
+  },
+  {
+    name: "a pool believed to be due in an hour",
+    caughtBy: {
+      file: "pools/planner.test.ts",
+      title: "a look at a pool that a clock ahead of all others put off for an hour plans",
+    },
+    edits: [{ file: "hidden.ts", find: "POOL_MS = 3 * MINUTE_MS", replace: "POOL_MS = 300 * MINUTE_MS" }],
+  },
 ];
