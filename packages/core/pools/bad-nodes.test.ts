@@ -275,3 +275,16 @@ test("of two ledger items of one name, as a machine is replaced under it, nothin
   expect(early).toMatchObject({ granted: [], held: [] });
   expect([await phaseOf(world, "two"), await phaseOf(world, "one")]).toEqual(["queued", "active"]);
 });
+
+test("an earlier run that is on a machine beside the present one of its environment takes units as well", async () => {
+  const { world } = await badWorld([one]);
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 2, hours: 24 }));
+  await world.advance(2 * MINUTE);
+  const { uid } = await world.read("alice", "runs");
+  const strays = async (units: readonly number[]) => {
+    await refreshWith(world, [{ ...one, runs: units.map((each) => ({ uid, units: each })) }]);
+    return (await viewPool(world.ctx, "h100"))?.nodes.map(({ strayUnits }) => strayUnits);
+  };
+
+  expect([await strays([]), await strays([2]), await strays([2, 4])]).toEqual([[0], [0], [4]]);
+});

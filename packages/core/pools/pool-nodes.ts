@@ -63,10 +63,20 @@ function entryOf(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: numb
   return saidAt === undefined ? entry : { ...entry, ready: false, gone: true, saidAt };
 }
 
-/** Of runs of ours that are bound there and that the ledger does not name: placed by the cluster, or made again too late. */
+/**
+ * Of runs of ours that are bound there, what the ledger does not name: placed by the cluster, or made again too late. By
+ * uid, since an earlier run of it may be there beside the one that the ledger names.
+ */
 function strayUnitsOn({ runs = [] }: ComputeNode, ledger: NodeLedger | undefined): number {
-  const named = new Set([...(ledger?.granted ?? []), ...(ledger?.held ?? [])].map(({ uid }) => uid));
-  return runs.filter(({ uid }) => !named.has(uid)).reduce((sum, { units }) => sum + units, 0);
+  const bound = unitsByUid(runs);
+  const named = unitsByUid([...(ledger?.granted ?? []), ...(ledger?.held ?? [])]);
+  return [...bound].reduce((sum, [uid, units]) => sum + Math.max(0, units - (named.get(uid) ?? 0)), 0);
+}
+
+function unitsByUid(entries: readonly { readonly uid: string; readonly units: number }[]): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const { uid, units } of entries) found.set(uid, (found.get(uid) ?? 0) + units);
+  return found;
 }
 
 /** The node object of a ledger item that cannot be read, as its key says it. */

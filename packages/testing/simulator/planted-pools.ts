@@ -400,4 +400,18 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [{ file: "hidden.ts", find: "POOL_MS = 3 * MINUTE_MS", replace: "POOL_MS = 300 * MINUTE_MS" }],
   },
+  {
+    name: "whatever is there of a uid that the ledger names counted as named",
+    caughtBy: {
+      file: "pools/bad-nodes.test.ts",
+      title: "an earlier run that is on a machine beside the present one of its environment takes units as well",
+    },
+    edits: [
+      {
+        file: "pools/pool-nodes.ts",
+        find: "Math.max(0, units - (named.get(uid) ?? 0))",
+        replace: "(named.has(uid) ? 0 : units)",
+      },
+    ],
+  },
 ];
