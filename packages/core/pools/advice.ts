@@ -80,7 +80,17 @@ function toldBy(item: Item | undefined, uid: string): Omit<Told, "start"> {
 
 type Entry = readonly [position: number, startsAt: number | null, code: Place["code"], a: number, b: number];
 
-const isCode = oneOf<Place["code"]>("none", "never", "short", "split", "making", "behind", "drained", "paused");
+const isCode = oneOf<Place["code"]>(
+  "none",
+  "never",
+  "short",
+  "split",
+  "making",
+  "behind",
+  "drained",
+  "paused",
+  "unreadable",
+);
 
 /** Advice that cannot be read is none: nothing but words hangs on it. */
 function isEntry(value: unknown): value is Entry {

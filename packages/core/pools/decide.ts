@@ -8,7 +8,7 @@ import type { Candidate, Lines, Reach } from "./lines.ts";
 import { readNamed } from "./named.ts";
 import { type Occupied, type Place, type Plan, type PlanInput, plan } from "./plan.ts";
 import type { Grant, Holding, Ledger, MakeableLedger, NodeLedger, Pool } from "./record.ts";
-import { makeable, summarize } from "./summary.ts";
+import { isBlind, makeable, summarize } from "./summary.ts";
 import { readUsed, type Used } from "./used.ts";
 import { candidateOf, readWaiting } from "./waiting.ts";
 import type { Written } from "./write-ledger.ts";
@@ -235,7 +235,7 @@ function inputOf(ctx: PlannerContext, { ledger, used }: Outset, waiting: readonl
     mostUnpinned: Math.max(0, MOST_UNPINNED - machinesIn(ledger.makeable)),
     head: pool.head?.uid ?? null,
     used,
-    closed: pool.closed,
+    closed: pool.closed ?? (isBlind(ledger) ? "unreadable" : null),
     now,
   };
 }

@@ -1,14 +1,13 @@
 import type { Context, Item } from "../context.ts";
 import { forecastKey, forecastStartsKey } from "../keys.ts";
 import { count, listOf, mapOf, number, oneOf, ordinal, orNull, shape, text } from "../shape.ts";
-import type { Closure } from "./admission.ts";
 import { type Arrival, addArrivals, readArrivals, toStored } from "./arrivals.ts";
 import { addStart, type Calibration, latestOf, type Promised, readCalibration, widening } from "./calibration.ts";
 import type { Durations } from "./durations.ts";
 import { type Expected, type Forecast, forecast } from "./forecast.ts";
 import { type Move, movesOf } from "./moves.ts";
 import { type Standing, standingOf } from "./one-more.ts";
-import type { Plan, PlanInput } from "./plan.ts";
+import type { Halt, Plan, PlanInput } from "./plan.ts";
 
 /** What a plan hands over, as it came, once the ledger is written. */
 export interface ForecastOutset {
@@ -188,7 +187,7 @@ const times = { p50: isTime, p90: isTime };
 const isStanding = shape<Standing>({
   at: number,
   later: isTime,
-  closed: orNull(oneOf<Closure>("drained", "paused")),
+  closed: orNull(oneOf<Halt>("drained", "paused", "unreadable")),
   freeUnits: count,
   waiting: count,
   room: listOf(shape<Standing["room"][number]>({ machines: ordinal, units: ordinal, zone: orNull(text), ...times })),

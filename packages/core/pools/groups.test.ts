@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import type { NodeGroup } from "../context.ts";
+import type { Item, NodeGroup } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
-import { keyText, poolKey } from "../keys.ts";
+import { keyText, makeableKey, poolKey } from "../keys.ts";
 import { pauseAdmission } from "./admission.ts";
 import { readAdvice } from "./advice.ts";
 import { reconcilePools } from "./planner.ts";
@@ -213,4 +213,33 @@ test("no more wait for new machines than their ledger item has room for, and who
   );
   const after = await viewPool(world.ctx, "cpu-shared");
   expect(after?.held.map(({ uid }) => uid)).toContain(one.uid);
+});
+
+test("while it cannot be read who waits for new machines, nothing is granted in their pool, and it is said why", async () => {
+  const world = await scaledToZero(2);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(MINUTE);
+  const read = (await world.table.get(makeableKey("h100"))) as Item;
+  const [held] = read.held as object[];
+  await world.table.put({ ...read, held: [{ ...held, units: "8" }] } as Item);
+
+  const two = await createEnvironment(world.as("bob"), newEnvironment("two"));
+  joins(world, "made-1");
+  joins(world, "made-2");
+  await world.advance(MINUTE);
+  const blind = await viewPool(world.ctx, "h100");
+  const told = (await readAdvice(world.ctx, [await world.read("bob", "two")])).get(two.uid)?.place;
+  const { writers = [] } = (await world.table.get(makeableKey("h100"))) ?? {};
+  await world.table.put({ ...read, writers });
+  await world.advance(2 * MINUTE);
+
+  expect([blind?.granted, blind?.summary.free, blind?.summary.unreadableItems]).toEqual([[], 0, 1]);
+  expect(told && reasonText(told, "h100")).toBe(
+    "No new H100 jobs are started at the moment: a record of who has H100 capacity cannot be read - position #1",
+  );
+  const after = await Promise.all([world.read("alice", "one"), world.read("bob", "two")]);
+  expect(after.map(({ phase, placement }) => [phase, placement.withdrawals])).toEqual([
+    ["active", 0],
+    ["active", 0],
+  ]);
 });

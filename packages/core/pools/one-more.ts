@@ -1,8 +1,7 @@
-import type { Closure } from "./admission.ts";
 import { latestOf } from "./calibration.ts";
 import type { Expected, Forecast } from "./forecast.ts";
 import type { Need } from "./free-units.ts";
-import type { Place, PlanInput, ReasonCode } from "./plan.ts";
+import type { Halt, Place, PlanInput, ReasonCode } from "./plan.ts";
 
 /** Somebody who waits, in the order of the turns. */
 export interface Turn extends Expected {
@@ -16,7 +15,7 @@ export interface Turn extends Expected {
 export interface Standing {
   readonly at: number;
   readonly later: number | null;
-  readonly closed: Closure | null;
+  readonly closed: Halt | null;
   readonly freeUnits: number;
   /** How many wait. */
   readonly waiting: number;

@@ -48,12 +48,15 @@ export interface PlanInput {
   /** What owners used lately, in unit-hours (used.ts): it decides between those who hold the same. */
   readonly used?: ReadonlyMap<string, number> | undefined;
   /** Set while nothing may be granted: everybody keeps the place that they would have. */
-  readonly closed?: Closure | null | undefined;
+  readonly closed?: Halt | null | undefined;
   readonly now: number;
 }
 
+/** Why nothing may be granted: the operator closed the pool, or what waits for its new machines cannot be read. */
+export type Halt = Closure | "unreadable";
+
 /** Why somebody waits: a code and two numbers, put into words by reasons.ts. */
-export type ReasonCode = "none" | "never" | "short" | "split" | "making" | "behind" | Closure;
+export type ReasonCode = "none" | "never" | "short" | "split" | "making" | "behind" | Halt;
 
 export interface Place {
   readonly uid: string;

@@ -1,5 +1,6 @@
 import type { Context } from "../context.ts";
 import { instanceTypeOfPool, unitsPerNode } from "../fleet.ts";
+import { keyText } from "../keys.ts";
 import { groupOf } from "./groups.ts";
 import type { Lines } from "./lines.ts";
 import type { Plan } from "./plan.ts";
@@ -15,7 +16,7 @@ export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Pl
   const sizes = new Map([...list.candidates, ...granted].map((one) => [one.uid, one.size]));
   return {
     total: sum(presentNodes(ledger).map((node) => node.units)) + makeable(ctx, ledger).nodes * units,
-    free: planned.freeUnits,
+    free: isBlind(ledger) ? 0 : planned.freeUnits,
     inUse: sum(running.map(({ size }) => size.machines * size.units)),
     waiting: notYet.length + list.behind.count,
     waitingUnits: sum(notYet.map((uid) => unitsOf(sizes.get(uid)))) + list.behind.units,
@@ -27,6 +28,14 @@ export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Pl
     unreadableItems: ledger.unreadable.size,
     plannedAt: now,
   };
+}
+
+/**
+ * Whether it cannot be read what waits for machines still to be made: the cluster may have put any of that on any machine,
+ * so nobody knows what is free.
+ */
+export function isBlind({ unreadable, makeable: { pk, sk } }: Pick<Ledger, "unreadable" | "makeable">): boolean {
+  return unreadable.has(keyText({ pk, sk }));
 }
 
 function presentNodes({ nodes }: Pick<Ledger, "nodes">): readonly PoolNode[] {

@@ -414,4 +414,12 @@ export const poolBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "capacity given while nobody knows who waits for new machines",
+    caughtBy: {
+      file: "pools/groups.test.ts",
+      title: "while it cannot be read who waits for new machines, nothing is granted in their pool, and it is said why",
+    },
+    edits: [{ file: "pools/decide.ts", find: '(isBlind(ledger) ? "unreadable" : null)', replace: "null" }],
+  },
 ];
