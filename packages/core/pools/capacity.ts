@@ -7,13 +7,13 @@ import { removeRecord, writeRecord, writeRecords } from "../write-record.ts";
 import { carryAdmission, closureOf, readAdmission } from "./admission.ts";
 import { beginPool } from "./begin-pool.ts";
 import { groupOf } from "./groups.ts";
-import { readHeldByRecords } from "./held-by-records.ts";
+import { type HeldByRecords, nothingHeld, readHeldByRecords } from "./held-by-records.ts";
 import { nodeLedgerKey, readLedger, readMakeable } from "./ledger.ts";
 import { readGoneNodes, WORD_MS } from "./node-gone.ts";
 import { parsePool } from "./parse.ts";
 import { planSoon } from "./plan-soon.ts";
 import { poolNodes } from "./pool-nodes.ts";
-import type { HeldEntry, Ledger, NodeLedger, PoolNode } from "./record.ts";
+import type { Ledger, MakeableLedger, NodeLedger, PoolNode } from "./record.ts";
 
 /**
  * Compares the machines that the cluster has, one listing for all types, with the ledger items, and has those pools
@@ -30,9 +30,11 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   const { nodes, leftOut } = poolNodes(listed, ledgers, said);
   if (leftOut.length > 0)
     ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
-  const taken = await takenOnNew(ctx, nodes, ledgers);
   // Two refreshes may overtake each other: what one of them saw long ago must not undo what the other wrote.
   if (ctx.clock.monotonic() - startedAt > TOO_OLD_MS) return ctx.log.warn("capacity listed too slowly");
+  // Not judged by how long it takes: where very many live, no machine that comes would ever be taken.
+  const readableOnes = [...nodes].filter(([type]) => !heads.unreadable.has(keyText(poolKey(type))));
+  const taken = await takenOnNew(ctx, readableOnes, ledgers);
   await carryClosures(ctx, ledgers);
   const known = new Map(ledgers.map((ledger) => [ledger.type, ledger]));
   await Promise.all(
@@ -46,18 +48,17 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   );
 }
 
-type Taken = ReadonlyMap<string, readonly HeldEntry[]>;
-
-/** What records hold on machines that have no ledger item: an item may have been lost. */
+/** What records hold on machines of these pools that have no ledger item: an item may have been lost. */
 async function takenOnNew(
   ctx: Context<"table">,
-  listed: ReadonlyMap<string, readonly PoolNode[]>,
+  listed: readonly (readonly [type: string, nodes: readonly PoolNode[]])[],
   ledgers: readonly Ledger[],
-): Promise<Taken> {
+): Promise<HeldByRecords> {
   const items = new Set(ledgers.flatMap(({ nodes }) => nodes.map((node) => keyText(node))));
-  const isNew = ([type, nodes]: [string, readonly PoolNode[]]) =>
-    nodes.some((node) => !items.has(keyText(nodeLedgerKey(ctx, type, node))));
-  return [...listed].some(isNew) ? readHeldByRecords(ctx, ledgers) : new Map();
+  const isNew = listed.some(([type, nodes]) =>
+    nodes.some((node) => !items.has(keyText(nodeLedgerKey(ctx, type, node)))),
+  );
+  return isNew ? readHeldByRecords(ctx, ledgers) : nothingHeld;
 }
 
 /** A pool whose ledger is not read: what is there by now came after the cluster was listed. */
@@ -102,7 +103,7 @@ async function writeNodes(
   ctx: Context<"table">,
   ledger: Pick<Ledger, "type" | "nodes">,
   found: readonly PoolNode[],
-  taken: Taken,
+  taken: HeldByRecords,
 ): Promise<boolean> {
   const wanted = new Map(found.map((node) => [nodeIdentity(node), node]));
   const before = new Map(ledger.nodes.map((node) => [nodeIdentity(node), node]));
@@ -119,7 +120,7 @@ async function writeNodes(
       .filter((item) => !came.has(item))
       .map((item) => async () => (await writeRecord(ctx, item)) !== undefined),
   ];
-  let written = await writeCame(ctx, ledger.type, [...came]);
+  let written = await writeCame(ctx, ledger.type, [...came], taken);
   for (let first = 0; first < writes.length; first += AT_ONCE) {
     const results = await Promise.all(writes.slice(first, first + AT_ONCE).map((write) => write()));
     written += results.filter((isWritten) => isWritten).length;
@@ -130,19 +131,32 @@ async function writeNodes(
 }
 
 /**
- * Writes machines that came together with `makeable`, of which nothing but its writer changes: a planner that has not
+ * Writes machines that came together with `makeable`, of which as a rule nothing but its writer changes: a planner that has not
  * seen them would give somebody else a machine in their place, of which the group makes one less now, and loses that
  * write. Answers how many were written.
  */
-async function writeCame(ctx: Context<"table">, type: string, nodes: readonly NodeLedger[]): Promise<number> {
+async function writeCame(
+  ctx: Context<"table">,
+  type: string,
+  nodes: readonly NodeLedger[],
+  taken: HeldByRecords,
+): Promise<number> {
   let written = 0;
   for (let first = 0; first < nodes.length; first += MOST_PUT_AT_ONCE - 1) {
     const some = nodes.slice(first, first + MOST_PUT_AT_ONCE - 1);
     // Nobody is given anything in one that cannot be read.
     const makeable = await unlessUnreadable(ctx, () => readMakeable(ctx, type));
-    if (await writeRecords(ctx, makeable ? [makeable, ...some] : some)) written += some.length;
+    const items = makeable ? [withTaken(makeable, taken), ...some] : some;
+    if (await writeRecords(ctx, items)) written += some.length;
   }
   return written;
+}
+
+/** Who waits for a machine may be who this one came for, and be in no item since that one was lost. */
+function withTaken(makeable: MakeableLedger, taken: HeldByRecords): MakeableLedger {
+  const known = new Set([...makeable.granted, ...makeable.held].map(({ grant }) => grant));
+  const lost = taken.of(keyText(makeable)).filter(({ grant }) => !known.has(grant));
+  return lost.length === 0 ? makeable : { ...makeable, held: [...makeable.held, ...lost] };
 }
 
 /** The ledger item as the cluster shows its machine now; nothing where it says that already. */
@@ -151,12 +165,17 @@ function changedItem(
   type: string,
   node: PoolNode,
   before: NodeLedger | undefined,
-  taken: Taken,
+  taken: HeldByRecords,
 ): NodeLedger[] {
   if (!before) {
     const key = nodeLedgerKey(ctx, type, node);
     const since = ctx.clock.now();
-    const held = taken.get(keyText(key)) ?? [];
+    // Given to nobody until that record can be read.
+    if (taken.isUnsure(keyText(key))) {
+      ctx.log.error("ledger item lost", { item: keyText(key), why: "a record that cannot be read may hold it" });
+      return [];
+    }
+    const held = taken.of(keyText(key));
     return [{ ...key, writers: [], kind: "node", type, ...node, since, granted: [], held }];
   }
   const { gone: _gone, saidAt: _saidAt, ...rest } = before;

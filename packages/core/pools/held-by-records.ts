@@ -1,23 +1,36 @@
 import { listLivingKeys } from "../admin/living.ts";
 import type { Context } from "../context.ts";
 import { type Environment, keyOf } from "../environments/record.ts";
-import { isLedgerOf, keyText, makeableKey, nodeNameOf } from "../keys.ts";
+import { isLedgerOf, keyOfText, keyText, makeableKey, nodeNameOf } from "../keys.ts";
 import { entryOf, nodeLedgerKey } from "./ledger.ts";
 import { readNamed } from "./named.ts";
 import type { HeldEntry, Ledger } from "./record.ts";
 import { phaseOf } from "./settle.ts";
 
+/** What is known of ledger items from records alone. */
+export interface HeldByRecords {
+  /** What is held in an item of this key. */
+  of(item: string): readonly HeldEntry[];
+  /** Whether a record that cannot be read names it: then nobody knows. */
+  isUnsure(item: string): boolean;
+}
+
+/** Where no item was lost. */
+export const nothingHeld: HeldByRecords = { of: () => [], isUnsure: () => false };
+
 /**
- * What records hold in ledger items of which the ledger knows nothing, by item: an item that was lost is made anew with
- * it, or its machine would be given a second time. What the ledger names anywhere is left as it is there. Reads the
- * record of everybody who is not done, so it is asked only where a machine has no item.
+ * What records hold in ledger items of which the ledger knows nothing: an item that was lost is made anew with it, or its
+ * machine would be given a second time. What the ledger names anywhere is left as it is there. Reads the record of
+ * everybody who is not done, so it is asked only where a machine has no item.
  */
 export async function readHeldByRecords(
   ctx: Context<"table">,
   ledgers: readonly Pick<Ledger, "granted" | "held">[],
-): Promise<ReadonlyMap<string, readonly HeldEntry[]>> {
+): Promise<HeldByRecords> {
   const named = new Set(ledgers.flatMap(({ granted, held }) => [...granted, ...held].map(({ id }) => id)));
-  const { records } = await readNamed(ctx, (await listLivingKeys(ctx)).map(keyText));
+  const { records, unreadable } = await readNamed(ctx, (await listLivingKeys(ctx)).map(keyText));
+  const broken = await ctx.table.getMany([...unreadable].flatMap((text) => keyOfText(text) ?? []));
+  const texts = broken.map((item) => JSON.stringify(item));
   const found = new Map<string, HeldEntry[]>();
   for (const record of records) {
     const { grant } = record.run;
@@ -26,7 +39,7 @@ export async function readHeldByRecords(
     const entry = heldEntryOf(record, { ...grant, items });
     for (const item of new Set(items)) found.set(item, [...(found.get(item) ?? []), entry]);
   }
-  return found;
+  return { of: (item) => found.get(item) ?? [], isUnsure: (item) => texts.some((text) => text.includes(item)) };
 }
 
 type Taken = NonNullable<Environment["run"]["grant"]>;

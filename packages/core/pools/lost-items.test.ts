@@ -1,10 +1,12 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
+import type { Item } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
-import { nodePartitions } from "../keys.ts";
+import { makeableKey, nodePartitions } from "../keys.ts";
 import { readCapacity } from "./availability.ts";
+import { refreshCapacity } from "./capacity.ts";
 
 const MINUTE = 60_000;
 
@@ -54,4 +56,46 @@ test.each([
 
   expect(await heldIn(world)).toEqual(before);
   expect((await world.read("bob", "waits")).phase).toBe("queued");
+});
+
+test("a machine whose ledger item was lost is given to nobody while a record that names it cannot be read", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
+  await world.advance(MINUTE);
+  const { pk, sk, phase } = await world.read("alice", "runs");
+  const edit = async (changes: object) => {
+    const item = await world.table.get({ pk, sk });
+    await world.table.put({ ...item, ...changes } as Item);
+  };
+
+  await edit({ phase: "no phase" });
+  await loseItems(world, "h100-1");
+  await createEnvironment(world.as("bob"), newEnvironment("waits"));
+  await world.advance(3 * MINUTE);
+  const meanwhile = (await viewPool(world.ctx, "h100"))?.nodes;
+  await edit({ phase });
+  await world.advance(3 * MINUTE);
+
+  const { uid, run } = await world.read("alice", "runs");
+  expect(meanwhile).toEqual([]);
+  expect(await heldIn(world)).toEqual([[uid, run.grant?.shares, "active"]]);
+  expect((await world.read("bob", "waits")).phase).toBe("queued");
+});
+
+test("a machine that comes while the ledger item of who waits for it is lost is still theirs", async () => {
+  const group = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE, zones: [] };
+  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] }, delays: { bindMs: 3 * MINUTE } });
+  await createEnvironment(world.as("alice"), newEnvironment("first"));
+  await world.advance(MINUTE);
+  const { writers = [] } = (await world.table.get(makeableKey("h100"))) ?? {};
+  await world.table.remove(makeableKey("h100"), { ifWriter: writers[0] ?? "" });
+
+  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  await refreshCapacity(world.ctx);
+  await createEnvironment(world.as("bob"), newEnvironment("second"));
+  await world.advance(10 * MINUTE);
+
+  const [first, second] = await Promise.all([world.read("alice", "first"), world.read("bob", "second")]);
+  expect([first.phase, second.phase]).toEqual(["active", "queued"]);
+  expect(await heldIn(world)).toEqual([[first.uid, [{ node: "h100-1", units: 8 }], "active"]]);
 });

@@ -115,7 +115,13 @@ export const poolBugs: readonly PlantedBug[] = [
       file: "pools/unpinned.test.ts",
       title: "a planner that has not seen the machine that came gives no second one beside it",
     },
-    edits: [{ file: "pools/capacity.ts", find: "makeable ? [makeable, ...some] : some", replace: "[...some]" }],
+    edits: [
+      {
+        file: "pools/capacity.ts",
+        find: "makeable ? [withTaken(makeable, taken), ...some] : some",
+        replace: "[...some]",
+      },
+    ],
   },
   {
     name: "who waits for a machine read before the machines",
@@ -338,8 +344,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/capacity.ts",
-        find: "taken.get(keyText(key)) ?? []",
-        replace: "[...(taken.get(keyText(key)) ?? [])].slice(99)",
+        find: "const held = taken.of(keyText(key));",
+        replace: "const held = taken.of(keyText(key)).slice(99);",
       },
     ],
   },
@@ -421,5 +427,21 @@ export const poolBugs: readonly PlantedBug[] = [
       title: "while it cannot be read who waits for new machines, nothing is granted in their pool, and it is said why",
     },
     edits: [{ file: "pools/decide.ts", find: '(isBlind(ledger) ? "unreadable" : null)', replace: "null" }],
+  },
+  {
+    name: "a lost ledger item made anew although nobody can read who runs there",
+    caughtBy: {
+      file: "pools/lost-items.test.ts",
+      title: "a machine whose ledger item was lost is given to nobody while a record that names it cannot be read",
+    },
+    edits: [{ file: "pools/capacity.ts", find: "if (taken.isUnsure(keyText(key))) {", replace: "if (!key.pk) {" }],
+  },
+  {
+    name: "a machine that comes while the item of who waits for it is lost given to another",
+    caughtBy: {
+      file: "pools/lost-items.test.ts",
+      title: "a machine that comes while the ledger item of who waits for it is lost is still theirs",
+    },
+    edits: [{ file: "pools/capacity.ts", find: "!known.has(grant)", replace: "known.has(grant)" }],
   },
 ];
