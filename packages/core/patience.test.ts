@@ -38,6 +38,8 @@ test("a backup of an hour is followed in few looks, as is the environment that w
 
 test("a volume that may only be listed late is looked for in few looks, at the end and before the next start", async () => {
   const { world, submit, cancel, looksAt, disk } = await worldOf();
+  await submit("backed-up");
+  await cancel("backed-up");
   await submit("one");
   world.volumes.loseVolume((await disk()).volume?.id ?? "");
   await cancel("one");

@@ -1,6 +1,8 @@
 import type { Compute } from "#core/context.ts";
-import type { Environment } from "#core/environments/record.ts";
+import type { Disk } from "#core/disks/record.ts";
+import type { DiskUse, Environment } from "#core/environments/record.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
+import type { MemoryVolumes } from "../memory-volumes.ts";
 
 /** The part of the watch that knows why environments fail: nothing fails that nothing failed. */
 export interface FailureWatch {
@@ -12,16 +14,29 @@ export interface FailureWatch {
 const documented =
   /^Not ready (after|in)|^No machine could start it|^Its machine (came while|was lost)|^Ended by the operator/;
 
+const DISK_LOST = /^Disk '.*' is lost: its volume is gone and there is no backup/;
+
 export function failureWatch(options: {
   readonly compute: MemoryCompute;
+  readonly volumes: Pick<MemoryVolumes, "history" | "snapshotState">;
   readonly environments: ReadonlyMap<string, Environment>;
+  readonly disks: ReadonlyMap<string, Disk>;
   readonly violated: (text: string) => void;
 }): FailureWatch {
-  const { compute, environments, violated } = options;
+  const { compute, volumes, environments, disks, violated } = options;
+
+  /** Somebody took its volume away, and there is nothing that it could be restored from. */
+  function isLost({ uid }: DiskUse): boolean {
+    const { volume, snapshots = [] } = disks.get(uid) ?? {};
+    const wasTaken = volumes.history().some((event) => event.kind === "lost" && event.volume === volume?.id);
+    return wasTaken && !snapshots.some(({ id }) => volumes.snapshotState(id) === "completed");
+  }
+
   return {
     wroteEnvironment(before, next) {
       const reason = failureOf(before, next);
       if (reason === undefined || documented.test(reason)) return;
+      if (DISK_LOST.test(reason) && before.disk && isLost(before.disk)) return;
       const {
         uid,
         run: { n: run },

@@ -176,7 +176,7 @@ export function watch(
 
   const followed = isLarge ? living : environments;
   const disks = diskWatch({ compute, volumes, environments: followed, violated });
-  const failures = failureWatch({ compute, environments, violated });
+  const failures = failureWatch({ compute, volumes, environments, disks: disks.all(), violated });
   const machines = machineWatch({ compute, environments, violated, reached });
   const latency = latencyWatch({ environments, violated, now, calmness });
   const clocksMs = () => (reached.all().includes("wall clock stepped") ? STEPPED_CLOCKS_MS : CLOCKS_MS);
