@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { createEnvironment } from "#core/environments/create.ts";
 import { reservation } from "#core/environments/policy.ts";
+import { keyOf } from "#core/environments/record.ts";
 import { requestStart } from "#core/environments/start.ts";
 import { requestStop } from "#core/environments/stop.ts";
+import { addEntry } from "#core/environments/timeline.ts";
 import { reconcile } from "#core/reconcile.ts";
 import { actorOf, type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { deliveriesOf, environmentKey, keyText } from "../keys.ts";
@@ -121,4 +123,25 @@ test("an event that a request found untold goes to the receiver it was made for"
     { n: 1, url: always, phase: "queued" },
     { n: 2, url: once, phase: "stopped" },
   ]);
+});
+
+test("more entries than a head keeps stay in it until each is told, and then the newest forty are left", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), { ...newEnvironment("a"), receiver: always });
+  await world.advance(10_000);
+  let environment = await world.read("alice", "a");
+  const before = environment.events.count;
+
+  // As of a record that much happened to while no delivery could be put.
+  for (let n = 1; n <= 60; n++) environment = addEntry(environment, world.clock.now(), `entry ${n}`);
+  const crowded = { ...environment, dueAt: world.clock.now() };
+  await world.table.put(crowded);
+  await reconcile(world.ctx, { look: keyText(keyOf(crowded)) });
+  await world.advance(60_000);
+
+  const told = await world.read("alice", "a");
+  const numbers = Array.from({ length: told.events.count }, (_, index) => index + 1);
+  expect(told.events.count).toBeGreaterThanOrEqual(before + 60);
+  expect(toldBy(world).map(({ n }) => n)).toEqual(numbers);
+  expect(addEntry(told, world.clock.now(), "one more").events.timeline).toHaveLength(40);
 });
