@@ -71,10 +71,12 @@ test("a new life of a deleted id does not take what was granted to the one befor
   expect((await present(world, alice)).phase).toBe("deleted");
 
   const second = await createEnvironment(alice, session);
-  await reconcile(deaf, { look: keyText(second), for: [keyText(poolKey("h100"))] });
+  const named = (await viewPool(world.ctx, "h100"))?.granted.flatMap(({ items }) => items) ?? [];
+  await reconcile(deaf, { look: keyText(second), for: named });
   const early = await present(world, alice);
   await world.advance(120_000);
 
+  expect(named).toHaveLength(1);
   expect([early.uid, early.phase, early.run.n]).toEqual([second.uid, "queued", first.run.n]);
   expect(await present(world, alice)).toMatchObject({ uid: second.uid, phase: "active" });
   expect(await entries(world)).toEqual([[], [second.uid]]);

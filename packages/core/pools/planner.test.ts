@@ -3,6 +3,7 @@ import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
 import type { Table } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
+import { requestDelete } from "../environments/delete.ts";
 import { reservation } from "../environments/policy.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { requestStart } from "../environments/start.ts";
@@ -68,6 +69,30 @@ test.each([
 
   expect(shown.items).toHaveLength(1);
   expect((await viewPool(world.ctx, "h100"))?.granted.map(({ shares }) => shares)).toEqual(granted);
+});
+
+test("a life that the index still shows is granted nothing once its id has another one, which is granted once", async () => {
+  const world = await memoryWorld();
+  const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };
+  const session = { ...newEnvironment("s-1"), policy: { ...reservation, time: "none", restarts: true } as const };
+  const deaf = { ...alice, queue: { ...world.queue, send: async () => {} } };
+  const first = await createEnvironment(deaf, session);
+  const shown = await world.table.query({ index: "waiting", partition: "h100" });
+  await requestDelete(alice, "s-1");
+  await world.advance(60_000);
+  const second = await createEnvironment(deaf, session);
+  const query: Table["query"] = async (asked) => ("index" in asked ? shown : world.table.query(asked));
+  const late = { ...world.ctx, queue: deaf.queue, table: { ...world.table, query } };
+  const granted = async () => (await viewPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid);
+  world.clock.advance(61_000);
+
+  await reconcilePools(late, [{ look: poolLook }]);
+  const unnamed = await granted();
+  await reconcilePools(late, [{ look: poolLook, for: [keyText(second)] }]);
+
+  expect(shown.items.map(({ uid, pk, sk }) => [uid, keyText({ pk, sk })])).toEqual([[first.uid, keyText(second)]]);
+  expect(unnamed).toEqual([]);
+  expect(await granted()).toEqual([second.uid]);
 });
 
 test("a look that names only what was considered already makes no plan", async () => {
