@@ -1,7 +1,10 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import type { Item, Table } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
+import { requestDelete } from "../environments/delete.ts";
+import { parseEnvironment } from "../environments/parse.ts";
+import { reservation } from "../environments/policy.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { parseDisk } from "./parse.ts";
 
@@ -68,4 +71,92 @@ test("who is cancelled after the hand-over, before the lease is confirmed, is re
   await createEnvironment(alice, newEnvironment("third", { disk: "data" }));
   await world.advance(60 * SECOND);
   expect((await world.read("alice", "third")).phase).toBe("active");
+});
+
+test("a disk that another has by now is not let go by who died before its lease, and ends without it", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const alice = world.as("alice");
+  const put: Table["put"] = async (item, options) => {
+    if ((item as Item).kind === "disk" && (item as Item).heldBy) throw new Error("died");
+    await world.table.put(item, options);
+  };
+  const dying = { ...alice, table: { ...world.table, put } };
+  // In a pool without machines: the second runs before anybody looks at the first.
+  const first = newEnvironment("first", { pool: "a100", disk: "data" });
+  await expect(createEnvironment(dying, first)).rejects.toThrow("died");
+
+  const second = await createEnvironment(alice, newEnvironment("second", { disk: "data" }));
+  await world.advance(2 * SECOND);
+  const early = [(await world.read("alice", "first")).phase, (await world.read("alice", "second")).phase];
+  await world.advance(180 * SECOND);
+
+  expect(early).toEqual(["queued", "active"]);
+  const disk = parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
+  expect((await world.read("alice", "first")).phase).toBe("deleted");
+  expect((await world.read("alice", "second")).phase).toBe("active");
+  expect(disk.heldBy?.uid).toBe(second.uid);
+});
+
+describe("a disk whose holder's id has another life by now", () => {
+  const policy = { ...reservation, time: "none", restarts: true } as const;
+  const session = (id: string, disk?: string) => ({ ...newEnvironment(id, { disk }), policy });
+
+  /** A disk that still names the first life of `s-1`, which is over: nobody could read it while that ended. */
+  async function leftWorld() {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 3 }) });
+    const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };
+    const disk = () => parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
+    const first = await createEnvironment(alice, session("s-1", "data"));
+    await world.advance(60 * SECOND);
+    const { heldBy } = disk();
+    await requestDelete(alice, "s-1");
+    await world.advance(120 * SECOND);
+    await world.table.put({ ...disk(), heldBy } as Item);
+    const present = async (one: Pick<Item, "pk" | "sk">) => parseEnvironment((await world.table.get(one)) as Item);
+    expect([heldBy?.uid, (await present(first)).phase]).toEqual([first.uid, "deleted"]);
+    return { world, alice, disk, present };
+  }
+
+  test("is another's who wants it, though that life runs", async () => {
+    const { world, alice, disk, present } = await leftWorld();
+    const again = await createEnvironment(alice, session("s-1"));
+    await world.advance(60 * SECOND);
+
+    const other = await createEnvironment(alice, session("s-2", "data"));
+    await world.advance(60 * SECOND);
+
+    expect([(await present(again)).phase, (await present(other)).phase]).toEqual(["active", "active"]);
+    expect(disk().heldBy?.uid).toBe(other.uid);
+  });
+
+  test("is that life's only by a lease of its own", async () => {
+    const { world, alice, disk, present } = await leftWorld();
+
+    const again = await createEnvironment(alice, session("s-1", "data"));
+    await world.advance(60 * SECOND);
+
+    expect(disk().heldBy?.uid).toBe(again.uid);
+    expect((await present(again)).phase).toBe("active");
+  });
+
+  test("is not confirmed to who was deleted and made anew meanwhile", async () => {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+    const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };
+    const made: Item[] = [];
+    const table = once(
+      world.table,
+      (item) => (item.disk as { leased?: boolean } | null)?.leased === true,
+      async () => {
+        await requestDelete(alice, "s-1");
+        await world.advance(120 * SECOND);
+        made.push((await createEnvironment(alice, session("s-1", "data"))) as unknown as Item);
+      },
+    );
+
+    const slept = createEnvironment({ ...alice, table }, session("s-1", "data"));
+
+    await expect(slept).rejects.toMatchObject({ kind: "conflict", message: "Disk 'data' is currently in use" });
+    const disk = parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
+    expect(made.map(({ uid }) => uid)).toEqual([disk.heldBy?.uid]);
+  });
 });
