@@ -61,6 +61,24 @@ test("a grant whose record cannot be read is kept until it can be", async () => 
   expect((await world.read("alice", "one")).phase).toBe("active");
 });
 
+test("a job whose record is not answered for keeps its GPUs: a batch that failed is no batch of nothing", async () => {
+  const world = await oneNode();
+  await createEnvironment(world.as("bob"), newEnvironment("two"));
+  const getMany: typeof world.table.getMany = async (keys) => {
+    if (keys.some(({ pk }) => pk.startsWith("owner#"))) throw new Error("throttled");
+    return world.table.getMany(keys);
+  };
+  const { reconcilePools } = await import("./pools/planner.ts");
+  world.clock.advance(2 * MINUTE);
+
+  const late = { ...world.ctx, table: { ...world.table, getMany } };
+  const failed = await reconcilePools(late, [{ look: keyText(poolKey("h100")) }]).catch(String);
+
+  const pool = await viewPool(world.ctx, "h100");
+  expect([pool?.held, pool?.granted].map((list) => list?.map(({ key }) => key.split("|")[1]))).toEqual([["one"], []]);
+  expect(failed).toBe("Error: throttled");
+});
+
 test("units that an unreadable record holds are counted in the pool, and an alarm after ten minutes", async () => {
   const log = recordingLog();
   const world = await oneNode({ log });
