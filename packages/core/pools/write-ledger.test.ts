@@ -180,6 +180,22 @@ describe("the largest items (docs/architecture.md says how large)", () => {
     expect(bytes).toBeLessThan(16 * KB);
   });
 
+  test("a node that 32 sessions with the longest ids really hold has less than 16 KB", async () => {
+    const world = await memoryWorld({ nodes: nodesOf({ "cpu-shared": 1 }) });
+    const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };
+    const ledger = () => world.table.all().find(({ kind, type }) => kind === "node" && type === "cpu-shared");
+
+    for (let n = 0; n < 32; n++) {
+      const id = String(n).padStart(64, "s");
+      const labels = { team: "x".repeat(200) };
+      await createEnvironment(alice, { ...newEnvironment(id, { pool: "cpu-shared", gpus: 0 }), labels });
+    }
+    await world.advance(60_000);
+
+    expect(ledger()?.held).toHaveLength(32);
+    expect(Buffer.byteLength(JSON.stringify(ledger()))).toBeLessThan(16 * KB);
+  });
+
   test("a head that saw 2,000 who wait and offers to 1,000 has less than 384 KB", async () => {
     const { world } = await poolOf(1);
     const items = [keyText(nodeLedgerKey(world.ctx, "cpu-shared", { name, uid }))];
@@ -229,6 +245,26 @@ test("a pool of 10,000 nodes and 80,000 units plans, grants and answers what is 
   expect(pool?.held.length).toBeGreaterThan(9_900 - 700);
   expect(pool?.summary).toMatchObject({ total: 80_000, waiting: 1 });
   expect(written).toBeLessThan(9_900 - (pool?.held.length ?? 0) + 10);
+});
+
+test("a ledger whose partitions have several pages is planned with as a whole", async () => {
+  const { world } = await poolOf(400);
+  const waits = await createEnvironment(world.as("bob"), newEnvironment("waits"));
+  let pages = 0;
+  const paged: Table = {
+    ...world.table,
+    async query(asked) {
+      if ("index" in asked || !asked.pk.startsWith("pool#h100#")) return world.table.query(asked);
+      pages += 1;
+      return world.table.query({ ...asked, limit: 10 });
+    },
+  };
+
+  world.clock.advance(60_000);
+  await reconcilePools({ ...world.ctx, table: paged }, [{ look, for: [keyText(waits)] }]);
+
+  expect((await viewPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 3_200, free: 3_192 });
+  expect(pages).toBeGreaterThan(16);
 });
 
 test("what was granted on machines still to be made is in an item of its own", async () => {
