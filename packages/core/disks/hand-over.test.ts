@@ -6,6 +6,7 @@ import { requestDelete } from "../environments/delete.ts";
 import { parseEnvironment } from "../environments/parse.ts";
 import { reservation } from "../environments/policy.ts";
 import { requestCancel } from "../environments/requests.ts";
+import { keyText } from "../keys.ts";
 import { parseDisk } from "./parse.ts";
 
 const SECOND = 1_000;
@@ -73,6 +74,31 @@ test("who is cancelled after the hand-over, before the lease is confirmed, is re
   expect((await world.read("alice", "third")).phase).toBe("active");
 });
 
+test("a disk that is handed over is refused to whoever comes before its next one has looked", async () => {
+  const { world, alice, uid, disk } = await endingWorld();
+  const second = await createEnvironment(alice, newEnvironment("second", { disk: "data" }));
+  const { put } = world.ctx.table;
+  let third: string | undefined;
+  Object.assign(world.ctx.table, {
+    async put(...call: Parameters<typeof put>) {
+      await put(...call);
+      if (third !== undefined || disk().heldBy?.uid === uid) return;
+      third = "asks";
+      const asked = createEnvironment(alice, newEnvironment("third", { disk: "data" }));
+      third = await asked.then(
+        () => "has it",
+        ({ kind }) => kind,
+      );
+    },
+  });
+
+  await world.advance(120 * SECOND);
+
+  expect(third).toBe("conflict");
+  expect(disk().heldBy?.uid).toBe(second.uid);
+  expect((await world.read("alice", "second")).phase).toBe("active");
+});
+
 test("a disk that another has by now is not let go by who died before its lease, and ends without it", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
   const alice = world.as("alice");
@@ -95,6 +121,31 @@ test("a disk that another has by now is not let go by who died before its lease,
   expect((await world.read("alice", "first")).phase).toBe("deleted");
   expect((await world.read("alice", "second")).phase).toBe("active");
   expect(disk.heldBy?.uid).toBe(second.uid);
+});
+
+test("a disk that became another's after the grant was taken is not opened", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const alice = world.as("alice");
+  const { uid, pk, sk, id } = await createEnvironment(alice, newEnvironment("second"));
+  await world.advance(60 * SECOND);
+  const disk = () => parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
+  const { put } = world.ctx.table;
+  let isEdited = false;
+  Object.assign(world.ctx.table, {
+    async put(...call: Parameters<typeof put>) {
+      await put(...call);
+      if (isEdited || (call[0] as Item).phase !== "preparing") return;
+      isEdited = true;
+      await put({ ...disk(), heldBy: { uid, key: keyText({ pk, sk }), id } } as Item);
+    },
+  });
+
+  await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
+  await world.advance(120 * SECOND);
+
+  const first = await world.read("alice", "first");
+  expect([first.phase, first.reason]).toEqual(["failed", "Disk 'data' is not its own any more"]);
+  expect(disk()).toMatchObject({ heldBy: { uid }, volume: null });
 });
 
 describe("a disk whose holder's id has another life by now", () => {
