@@ -1,7 +1,10 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
+import { keyText } from "../keys.ts";
+import { reconcile } from "../reconcile.ts";
 import { createEnvironment } from "./create.ts";
+import { keyOf } from "./record.ts";
 import { requestExtension } from "./requests.ts";
 
 const MINUTE = 60_000;
@@ -38,6 +41,24 @@ test("missing twice, at least 10 s apart, and from the list of runs, it is lost"
 
   const reason = "Its compute disappeared from the cluster";
   expect(await world.read("alice", "one")).toMatchObject({ phase: "failed", reason });
+});
+
+test("a signal within the 10 s after a miss decides nothing, though the list of runs does not show it either", async () => {
+  const { world } = await running();
+  const { observe, listRuns } = world.compute;
+  Object.assign(world.compute, { observe: async () => undefined, listRuns: async () => [] });
+  await untilMissed(world);
+  const key = keyText(keyOf(await world.read("alice", "one")));
+
+  for (let n = 0; n < 4; n++) {
+    world.clock.advance(2_000);
+    await reconcile(world.ctx, { look: key, hint: true });
+  }
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", end: { outcome: null } });
+  Object.assign(world.compute, { observe, listRuns });
+  await world.advance(MINUTE);
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { missedAt: null } });
 });
 
 test("a run that the list of runs shows is not lost, however often it is not found by its name", async () => {
