@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
+import { takeAway } from "#testing/take-away.ts";
 import type { Item } from "../context.ts";
 import { listDisks } from "../disks/view.ts";
 import { createEnvironment } from "../environments/create.ts";
@@ -56,6 +57,24 @@ test.each([
   expect((await listDisks(world.as("alice")))[0]?.disk.snapshots).toHaveLength(1);
   await world.advance(20 * MINUTE);
   expect((await viewPool(world.ctx, "h100"))?.summary.unreadable).toBe(0);
+});
+
+test("units of a record that is ended by force are held until its run is seen gone", async () => {
+  const world = await running();
+  await edit(world, { phase: "hibernating" });
+  await createEnvironment(world.as("bob"), newEnvironment("two"));
+  const back = takeAway(world.compute, "remove");
+
+  await endRecord(world.ctx, keyText(keyOfOne(world)));
+  await world.advance(10 * MINUTE);
+
+  expect((await world.read("bob", "two")).phase).toBe("queued");
+  expect((await world.read("alice", "one")).run.grant?.shares).toEqual([{ node: "h100-1", units: 8 }]);
+  expect((await viewPool(world.ctx, "h100"))?.held).toHaveLength(1);
+  back();
+  await world.advance(10 * MINUTE);
+  expect((await world.read("bob", "two")).phase).toBe("active");
+  expect(world.compute.peakUnits("h100-1")).toBe(8);
 });
 
 test("a record that says which run it is at is ended as that one, although a ledger still names the run before", async () => {

@@ -75,6 +75,22 @@ test("one that cannot be read, or has looks ahead, is not removed, however many 
   expect(old?.phase).toBe("cancelled");
 });
 
+test("a life that goes takes no later one with it that has its id, though that is over too", async () => {
+  const { world, alice } = await endedWorld(2);
+  const [reused, newest] = await Promise.all([0, 1].map((n) => world.read("alice", idOf(n))));
+  const former = { ...endedKey(alice.actor.uid, "gpu-dev", 1, "former"), head: reused?.sk, uid: "former" };
+  await world.table.put({ ...former, writers: [], kind: "ended" } as Item);
+  for (let n = 0; n < MOST_KEPT - 2; n++) {
+    const key = endedKey(alice.actor.uid, "gpu-dev", Number(newest?.end.at) + n, `later-${n}`);
+    await world.table.put({ ...key, writers: [], kind: "ended", head: `later-${n}`, uid: `later-${n}` } as Item);
+  }
+
+  await keepNewest(world.ctx, newest as Environment);
+
+  expect(await world.table.get(former)).toBeUndefined();
+  expect(headsIn(world).map(({ uid }) => uid)).toContain(reused?.uid);
+});
+
 test("an ended environment is shown for 90 days", async () => {
   const { world, alice } = await endedWorld(1);
   const ended = await world.read("alice", idOf(0));
