@@ -211,3 +211,19 @@ test("a step that meets a conflict time and again counts as a failure, so that l
   expect(looks - before).toBeLessThan(before);
   expect(await world.read("alice", "one")).toMatchObject({ fault: "Changed meanwhile: another record" });
 });
+
+test("a whole life keeps a field that nobody knows, in an environment and in its disk", async () => {
+  const world = await memoryWorld();
+  const alice = world.as("alice");
+  const { pk, sk } = await createEnvironment(alice, newEnvironment("one", { hours: 1, disk: "data" }));
+  const disk = () => world.table.all().find(({ kind }) => kind === "disk");
+  const added = { by: "a newer version" };
+  for (const item of [await world.table.get({ pk, sk }), disk()]) {
+    if (item) await world.table.put({ ...item, added } as typeof item);
+  }
+
+  await world.advance(90 * 60_000);
+
+  expect(await world.table.get({ pk, sk })).toMatchObject({ phase: "expired", added });
+  expect(disk()).toMatchObject({ heldBy: null, snapshots: [{ completed: true }], added });
+});
