@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { takeAway } from "#testing/take-away.ts";
 import type { Item, Table } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestDelete } from "../environments/delete.ts";
@@ -8,6 +9,7 @@ import { reservation } from "../environments/policy.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { keyText } from "../keys.ts";
 import { parseDisk } from "./parse.ts";
+import { deleteDisk } from "./requests.ts";
 
 const SECOND = 1_000;
 
@@ -97,6 +99,27 @@ test("a disk that is handed over is refused to whoever comes before its next one
   expect(third).toBe("conflict");
   expect(disk().heldBy?.uid).toBe(second.uid);
   expect((await world.read("alice", "second")).phase).toBe("active");
+});
+
+test("a disk that is deleted while its job ends is not purged before that has let it go", async () => {
+  const world = await memoryWorld({ settings: { diskRetentionDays: 0 } });
+  const alice = world.as("alice");
+  const disk = () => parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
+  await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
+  await world.advance(60 * SECOND);
+  const back = takeAway(world.compute, "remove");
+  await requestCancel(alice, "first");
+  await world.advance(5 * SECOND);
+
+  await deleteDisk(alice, "data");
+  await world.advance(1_800 * SECOND);
+  const meanwhile = { phase: disk().phase, volumes: world.volumes.volumeIds().length };
+  back();
+  await world.advance(3_600 * SECOND);
+
+  expect(meanwhile).toEqual({ phase: "deleted", volumes: 1 });
+  expect((await world.read("alice", "first")).phase).toBe("cancelled");
+  expect([disk().phase, world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual(["purged", [], []]);
 });
 
 test("a disk that another has by now is not let go by who died before its lease, and ends without it", async () => {
