@@ -1,21 +1,6 @@
-import * as z from "zod";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
-
-/** Printed by the API's document, key for key (docs/apis/common.md#public-endpoints). */
-const Root = z.object({
-  service: z.string(),
-  version: z.string(),
-  docs: z.string(),
-  health: z.string(),
-  auth: z.object({ aws_login: z.string(), description: z.string() }),
-  endpoints: z.object({
-    jobs: z.string(),
-    disks: z.string(),
-    gpu_availability: z.string(),
-    cluster_status: z.string(),
-  }),
-});
+import { Root } from "./wire.ts";
 
 export const endpoint = gpuDev.get(
   "/",

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import type * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { answer } from "#http/answer.ts";
@@ -6,33 +6,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { goDuration, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkDependencies } from "./parts/dependencies.ts";
-
-const Up = z.enum(["up", "down"]);
-const Healthy = z.enum(["healthy", "unhealthy"]);
-
-/** One body that holds what five documents read from theirs (docs/apis/common.md#public-endpoints). */
-const Health = z.object({
-  status: Healthy,
-  reason: z.string().optional(),
-  timestamp: z.string(),
-  uptime: z.string(),
-  uptimeSeconds: z.number(),
-  version: z.string(),
-  service: z.literal("berth"),
-  database: Healthy,
-  queue: Healthy,
-  isolation: z.string(),
-  limits: z.string(),
-  services: z.object({
-    novitaApi: Up,
-    jobQueue: Up,
-    cache: Up,
-    migrationService: Up,
-    redis: Up,
-    server: z.enum(["running", "stopped"]),
-    storage: z.enum(["available", "unavailable"]),
-  }),
-});
+import { Health } from "./wire.ts";
 
 export const endpoint = gpuDev.get(
   "/health",

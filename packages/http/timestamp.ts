@@ -1,3 +1,8 @@
+import * as z from "zod";
+
+/** A time as answers say it: what `wholeSeconds` makes. */
+export const Timestamp = z.string().meta({ format: "date-time", example: "2026-01-20T18:30:00Z" });
+
 /** Milliseconds since the epoch as RFC 3339 in UTC with whole seconds: `2026-01-20T18:30:00Z`. */
 export function wholeSeconds(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;

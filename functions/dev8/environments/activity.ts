@@ -3,6 +3,7 @@ import { table } from "#aws/table.ts";
 import { touchEnvironment } from "#core/environments/touch.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
+import { Timestamp } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { ActivityReport, Snapshot, toReport } from "./parts/activity-report.ts";
 import { told, unknownWorkspace, workspaceOf } from "./parts/workspace.ts";
@@ -10,7 +11,7 @@ import { success, WorkspaceRef } from "./wire.ts";
 
 const Recorded = success(
   "Activity recorded successfully",
-  z.object({ environmentId: z.string(), snapshot: Snapshot, timestamp: z.string() }),
+  z.object({ environmentId: z.string(), snapshot: Snapshot, timestamp: Timestamp }),
 );
 
 export const endpoint = dev8.post(

@@ -7,7 +7,7 @@ import { success, toWorkspace, Workspace } from "./wire.ts";
 
 const Retrieved = success(
   "Environments retrieved successfully",
-  z.object({ environments: z.array(Workspace), total: z.number() }),
+  z.object({ environments: z.array(Workspace), total: z.int() }),
 );
 
 export const endpoint = dev8.get(

@@ -1,15 +1,13 @@
 import * as z from "zod";
 import type { Settings } from "#core/context.ts";
 import type { Environment, Phase } from "#core/environments/record.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 
 /** The words of docs/apis/dev8.md#statuses. */
 const WorkspaceStatus = z.enum([
   ...(["CREATING", "STARTING", "RUNNING", "STOPPING", "STOPPED", "ERROR", "DELETING"] as const),
 ]);
 export type WorkspaceStatus = z.infer<typeof WorkspaceStatus>;
-
-const Timestamp = z.string().meta({ example: "2026-01-20T14:30:00Z" });
 
 export const WorkspaceRef = z.object({ id: z.string().meta({ example: "test-workspace-001" }) });
 
@@ -22,7 +20,7 @@ export const Workspace = z.object({
   cloudRegion: z.string(),
   cpuCores: z.number(),
   memoryGB: z.number(),
-  storageGB: z.number(),
+  storageGB: z.int(),
   baseImage: z.string(),
   azureResourceGroup: z.string(),
   azureContainerGroup: z.string(),

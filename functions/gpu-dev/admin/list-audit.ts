@@ -14,8 +14,8 @@ const Audit = z.object({
   entries: z.array(AuditEntry),
   /** Whether there are older ones. */
   more: z.boolean(),
-  limit: z.number(),
-  offset: z.number(),
+  limit: z.int(),
+  offset: z.int(),
 });
 
 export const endpoint = gpuDev.get(

@@ -16,7 +16,7 @@ const ListJobs = z.object({
   limit: wholeNumber(1, 500).default(50),
   offset: wholeNumber(0).default(0),
 });
-const Jobs = z.object({ jobs: z.array(AdminJob), total: z.number(), limit: z.number(), offset: z.number() });
+const Jobs = z.object({ jobs: z.array(AdminJob), total: z.int(), limit: z.int(), offset: z.int() });
 
 /** Without `user` only what is not done yet, from an index that may be some seconds late. */
 export const endpoint = gpuDev.get(

@@ -4,7 +4,7 @@ import type { OrphanReport } from "#core/admin/orphans.ts";
 import { instanceTypes } from "#core/fleet.ts";
 import type { Admission } from "#core/pools/admission.ts";
 import { Problem } from "#core/problem.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { JobSummary } from "../jobs/wire.ts";
 
 /** A job as its operator sees it: nothing that would let him in. */
@@ -32,8 +32,6 @@ export function toAdmissionState({ paused, drained }: Admission): z.infer<typeof
   return { paused, drained_gpu_types: [...drained] };
 }
 
-const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });
-
 export const AuditEntry = z.object({
   id: z.string(),
   at: Timestamp,
@@ -55,21 +53,21 @@ export function toAuditEntry(record: AuditRecord): z.infer<typeof AuditEntry> {
 const sighting = {
   record: z.string(),
   uid: z.string(),
-  run: z.number(),
+  run: z.int(),
   why: z.string(),
   first_seen_at: Timestamp,
-  sightings: z.number(),
+  sightings: z.int(),
 };
 
 export const Orphans = z.object({
   checked_at: Timestamp.nullable(),
-  run_count: z.number(),
-  runs: z.array(z.object({ ...sighting, gpu_type: z.string().nullable(), gpu_count: z.number().nullable() })),
-  record_count: z.number(),
+  run_count: z.int(),
+  runs: z.array(z.object({ ...sighting, gpu_type: z.string().nullable(), gpu_count: z.int().nullable() })),
+  record_count: z.int(),
   records: z.array(z.object(sighting)),
-  removed_count: z.number(),
+  removed_count: z.int(),
   removed: z.array(
-    z.object({ record: z.string(), uid: z.string(), run: z.number(), why: z.string(), removed_at: Timestamp }),
+    z.object({ record: z.string(), uid: z.string(), run: z.int(), why: z.string(), removed_at: Timestamp }),
   ),
   orphan_gpu_hours: z.number(),
 });

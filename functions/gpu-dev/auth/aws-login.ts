@@ -4,7 +4,7 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { login } from "#core/users/login.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { credentialsOf, hasRequest, LoginBody } from "./parts/credentials.ts";
 import { signedRequestOf } from "./parts/signed-request.ts";
@@ -12,10 +12,10 @@ import { signedRequestOf } from "./parts/signed-request.ts";
 const LoggedIn = z.object({
   api_key: z.string(),
   key_prefix: z.string(),
-  user_id: z.number(),
+  user_id: z.int(),
   username: z.string(),
   aws_arn: z.string(),
-  expires_at: z.string(),
+  expires_at: Timestamp,
   ttl_hours: z.number(),
 });
 

@@ -2,23 +2,23 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { type Capacity, readClusterStatus } from "#core/pools/availability.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { GpuCapacity, toGpuCapacities } from "../gpu/wire.ts";
 import { EstimateErrorsByType, toEstimateErrors } from "./wire.ts";
 
 const ClusterStatus = z.object({
-  total_gpus: z.number(),
-  available_gpus: z.number(),
-  in_use_gpus: z.number(),
-  queued_gpus: z.number(),
-  active_reservations: z.number(),
-  preparing_reservations: z.number(),
-  queued_reservations: z.number(),
+  total_gpus: z.int(),
+  available_gpus: z.int(),
+  in_use_gpus: z.int(),
+  queued_gpus: z.int(),
+  active_reservations: z.int(),
+  preparing_reservations: z.int(),
+  queued_reservations: z.int(),
   pending_reservations: z.literal(0),
   by_gpu_type: z.record(z.string(), GpuCapacity),
   estimate_errors: EstimateErrorsByType,
-  timestamp: z.string(),
+  timestamp: Timestamp,
 });
 
 export const endpoint = gpuDev.get(

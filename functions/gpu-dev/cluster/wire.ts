@@ -3,7 +3,7 @@ import type { EstimateErrors } from "#core/pools/estimate-errors.ts";
 
 /** How wrong the estimates of a type's last starts were (docs/apis/gpu-dev.md#capacity). */
 const EstimateError = z.object({
-  starts: z.number(),
+  starts: z.int(),
   covered: z.number(),
   median_error: z.number(),
 });

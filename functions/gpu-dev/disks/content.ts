@@ -3,7 +3,7 @@ import { blobs } from "#aws/blobs.ts";
 import { table } from "#aws/table.ts";
 import { readContent } from "#core/disks/content.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { DiskRef, diskNameOf } from "./wire.ts";
 
@@ -11,7 +11,7 @@ const Content = z.object({
   disk_name: z.string(),
   content: z.string().nullable(),
   s3_path: z.null(),
-  snapshot_date: z.string().nullable(),
+  snapshot_date: Timestamp.nullable(),
   message: z.string().nullable(),
 });
 

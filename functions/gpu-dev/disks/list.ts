@@ -5,7 +5,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { Disk, toDisk } from "./wire.ts";
 
-const Disks = z.object({ disks: z.array(Disk), total: z.number() });
+const Disks = z.object({ disks: z.array(Disk), total: z.int() });
 
 export const endpoint = gpuDev.get(
   "/v1/disks",

@@ -4,7 +4,7 @@ import { type OperationKind, seenBackups } from "#core/disks/record.ts";
 import type { Renamed } from "#core/disks/rename.ts";
 import type { DiskView } from "#core/disks/view.ts";
 import { Problem } from "#core/problem.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 
 const diskName = /^[a-zA-Z0-9_-]{1,64}$/;
 const nameRule = "Disk name must contain only letters, numbers, hyphens, and underscores";
@@ -13,22 +13,20 @@ export const DiskName = z.string().regex(diskName, nameRule).meta({ example: "my
 export const DiskSizeGb = z.int().min(10).max(10_000);
 export const DEFAULT_SIZE_GB = 100;
 
-const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });
-
 export const DiskRef = z.object({ disk_name: z.string().meta({ example: "my-training-data" }) });
 export const OperationRef = DiskRef.extend({ operation_id: z.string() });
 
 export const Disk = z.object({
   disk_name: z.string(),
   user_id: z.string(),
-  size_gb: z.number(),
+  size_gb: z.int(),
   created_at: Timestamp,
   last_used: Timestamp.nullable(),
   in_use: z.boolean(),
   reservation_id: z.string().nullable(),
   is_backing_up: z.boolean(),
   is_deleted: z.boolean(),
-  snapshot_count: z.number(),
+  snapshot_count: z.int(),
 });
 
 /** The answer to every request on a disk, which can be asked about from then on. */
@@ -46,7 +44,7 @@ export const DiskOperation = z.object({
   status: z.enum(["pending", "in_progress", "completed", "failed"]),
   error: z.string().nullable(),
   is_deleted: z.boolean(),
-  delete_date: z.string().nullable(),
+  delete_date: z.string().meta({ format: "date", example: "2026-02-19" }).nullable(),
   created_at: Timestamp,
   last_updated: Timestamp,
   completed: z.boolean(),
@@ -57,7 +55,7 @@ export const DiskRenamed = z.object({
   message: z.string(),
   old_name: z.string(),
   new_name: z.string(),
-  snapshots_updated: z.number(),
+  snapshots_updated: z.int(),
   errors: z.array(z.string()).optional(),
 });
 

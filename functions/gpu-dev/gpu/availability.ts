@@ -2,11 +2,11 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { readCapacity } from "#core/pools/availability.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { GpuCapacity, toGpuCapacities } from "./wire.ts";
 
-const Availability = z.object({ availability: z.record(z.string(), GpuCapacity), timestamp: z.string() });
+const Availability = z.object({ availability: z.record(z.string(), GpuCapacity), timestamp: Timestamp });
 
 export const endpoint = gpuDev.get(
   "/v1/gpu/availability",

@@ -3,11 +3,11 @@ import type { Capacity } from "#core/pools/availability.ts";
 
 export const GpuCapacity = z.object({
   gpu_type: z.string(),
-  total: z.number(),
-  available: z.number(),
-  in_use: z.number(),
-  queued: z.number(),
-  max_per_node: z.number(),
+  total: z.int(),
+  available: z.int(),
+  in_use: z.int(),
+  queued: z.int(),
+  max_per_node: z.int(),
 });
 
 /** By type, in the order given; the same six keys in availability and status. */

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import type * as z from "zod";
 import { table } from "#aws/table.ts";
 import type { Size } from "#core/environments/record.ts";
 import { estimateStart } from "#core/pools/estimate.ts";
@@ -8,17 +8,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { Submission, sizeOf, smallerSizesOf } from "./parts/submission.ts";
-
-const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });
-const Times = z.object({
-  estimated_start_time: Timestamp.nullable(),
-  estimated_start_latest: Timestamp.nullable(),
-});
-const Estimated = Times.extend({
-  queue_position: z.number().nullable(),
-  reason: z.string(),
-  alternatives: z.array(z.object({ gpu_count: z.number() }).extend(Times.shape)),
-});
+import { Estimated, type EstimatedTimes } from "./wire.ts";
 
 export const endpoint = gpuDev.post(
   "/v1/jobs/estimate",
@@ -41,7 +31,7 @@ export const handler = lambda(endpoint, { table });
 
 const noTimes = { estimated_start_time: null, estimated_start_latest: null };
 
-function timesOf({ p50, p90 }: Answer): z.infer<typeof Times> {
+function timesOf({ p50, p90 }: Answer): z.infer<typeof EstimatedTimes> {
   return {
     estimated_start_time: p50 === null ? null : wholeSeconds(p50),
     estimated_start_latest: p90 === null ? null : wholeSeconds(p90),

@@ -27,7 +27,7 @@ const ListJobs = z.object({
   limit: wholeNumber(1, 500).default(50),
   offset: wholeNumber(0).default(0),
 });
-const Jobs = z.object({ jobs: z.array(JobSummary), total: z.number(), limit: z.number(), offset: z.number() });
+const Jobs = z.object({ jobs: z.array(JobSummary), total: z.int(), limit: z.int(), offset: z.int() });
 
 export const endpoint = gpuDev.get(
   "/v1/jobs",

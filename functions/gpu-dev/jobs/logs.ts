@@ -9,10 +9,9 @@ import { wholeNumber } from "#http/query.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { findJobId } from "./parts/job-id.ts";
 import { newestLines } from "./parts/log-lines.ts";
-import { JobRef } from "./wire.ts";
+import { JobRef, Logs } from "./wire.ts";
 
 const Tail = z.object({ tail: wholeNumber(1, 10_000).default(200) });
-const Logs = z.object({ job_id: z.string(), logs: z.string(), truncated: z.boolean() });
 
 export const endpoint = gpuDev.get(
   "/v1/jobs/{job_id}/logs",

@@ -10,6 +10,7 @@ import { Conflict } from "#core/problem.ts";
 import { checkReceiver } from "#core/webhooks/receiver.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { idTaken } from "#http/keyed-create.ts";
+import { Timestamp } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { diskOf, nameOf, reservationIdOf, Submission, sizeOf } from "./parts/submission.ts";
 import { loginOf, podNameOf } from "./wire.ts";
@@ -18,7 +19,7 @@ const Submitted = z.object({
   job_id: z.string(),
   status: z.literal("queued"),
   message: z.string(),
-  estimated_start_time: z.string().nullable(),
+  estimated_start_time: Timestamp.nullable(),
 });
 
 export const endpoint = gpuDev.post(

@@ -5,27 +5,25 @@ import { requestGuest, requestKey } from "#core/environments/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { findJobId } from "./parts/job-id.ts";
-import { githubName, PublicKey } from "./parts/submission.ts";
+import { GithubName, PublicKey } from "./parts/submission.ts";
 import { ActionRequested, JobRef, statusOf, toActionRequested } from "./wire.ts";
 
-const NewUser = z
-  .object({ github_username: z.string().regex(githubName).nullish(), public_key: PublicKey.nullish() })
-  .superRefine(
-    ({ github_username, public_key }, ctx) => {
-      const given = [github_username, public_key].filter((value) => value !== undefined && value !== null);
-      if (given.length === 2) {
-        ctx.addIssue({ code: "custom", path: [], message: "Send github_username or public_key, not both" });
-      }
-      if (given.length > 0) return;
-      ctx.addIssue({
-        code: "custom",
-        params: { type: "missing" },
-        path: ["github_username"],
-        message: "Field required",
-      });
-    },
-    { when: ({ issues, value }) => issues.length === 0 && typeof value === "object" && value !== null },
-  );
+const NewUser = z.object({ github_username: GithubName.nullish(), public_key: PublicKey.nullish() }).superRefine(
+  ({ github_username, public_key }, ctx) => {
+    const given = [github_username, public_key].filter((value) => value !== undefined && value !== null);
+    if (given.length === 2) {
+      ctx.addIssue({ code: "custom", path: [], message: "Send github_username or public_key, not both" });
+    }
+    if (given.length > 0) return;
+    ctx.addIssue({
+      code: "custom",
+      params: { type: "missing" },
+      path: ["github_username"],
+      message: "Field required",
+    });
+  },
+  { when: ({ issues, value }) => issues.length === 0 && typeof value === "object" && value !== null },
+);
 
 export const endpoint = gpuDev.post(
   "/v1/jobs/{job_id}/users",

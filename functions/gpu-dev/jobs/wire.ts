@@ -8,7 +8,7 @@ import type { ChosenIds } from "#core/idempotency.ts";
 import type { Told } from "#core/pools/advice.ts";
 import { moveText } from "#core/pools/moves.ts";
 import { reasonText } from "#core/pools/reasons.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 
 /** The words of docs/apis/gpu-dev.md#statuses; `pending` is accepted in filters and matches nothing. */
 export const jobStatuses = ["queued", "preparing", "active", "completed", "expired", "cancelled", "failed"] as const;
@@ -16,7 +16,6 @@ export const jobStatuses = ["queued", "preparing", "active", "completed", "expir
 type JobStatus = (typeof jobStatuses)[number];
 
 const Status = z.enum(jobStatuses);
-const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });
 
 export const JobRef = z.object({ job_id: z.string().meta({ example: "9e41c7d3-5b00-4c1a-8000-0123456789ab" }) });
 
@@ -32,7 +31,7 @@ const actionWords = [
 type JobActionKind = Exclude<ActionKind, "resize">;
 
 const JobAction = z.object({
-  id: z.number(),
+  id: z.int(),
   action: z.enum(actionWords),
   status: z.enum(["requested", "done", "failed"]),
   error: z.string().nullable(),
@@ -47,7 +46,7 @@ export const JobSummary = z.object({
   user_id: z.string(),
   status: Status,
   gpu_type: z.string(),
-  gpu_count: z.number(),
+  gpu_count: z.int(),
   instance_type: z.string(),
   duration_hours: z.number(),
   created_at: Timestamp,
@@ -55,14 +54,14 @@ export const JobSummary = z.object({
   name: z.string(),
   pod_name: z.string(),
   node_ip: z.string().nullable(),
-  node_port: z.number().nullable(),
+  node_port: z.int().nullable(),
   ssh_command: z.string().nullable(),
   jupyter_enabled: z.boolean(),
   jupyter_url: z.string().nullable(),
   jupyter_token: z.string().nullable(),
   github_user: z.string().nullable(),
   status_reason: z.string().nullable(),
-  queue_position: z.number().nullable(),
+  queue_position: z.int().nullable(),
   estimated_start_time: Timestamp.nullable(),
   estimated_start_latest: Timestamp.nullable(),
   disk_name: z.string().nullable(),
@@ -76,6 +75,18 @@ export const Job = JobSummary.extend({
   actions: z.array(JobAction),
   timeline: z.array(z.object({ at: Timestamp, status: Status, reason: z.string().nullable() })),
 });
+
+export const EstimatedTimes = z.object({
+  estimated_start_time: Timestamp.nullable(),
+  estimated_start_latest: Timestamp.nullable(),
+});
+export const Estimated = EstimatedTimes.extend({
+  queue_position: z.int().nullable(),
+  reason: z.string(),
+  alternatives: z.array(z.object({ gpu_count: z.int() }).extend(EstimatedTimes.shape)),
+});
+
+export const Logs = z.object({ job_id: z.string(), logs: z.string(), truncated: z.boolean() });
 
 export const ActionRequested = z.object({
   job_id: z.string(),

@@ -1,22 +1,9 @@
-import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { listKeys } from "#core/users/keys.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
-
-const Keys = z.object({
-  keys: z.array(
-    z.object({
-      key_prefix: z.string(),
-      created_at: z.string(),
-      expires_at: z.string(),
-      last_used_at: z.string(),
-      current: z.boolean(),
-    }),
-  ),
-  total: z.number(),
-});
+import { Keys } from "./wire.ts";
 
 export const endpoint = gpuDev.get(
   "/v1/keys",

@@ -3,15 +3,15 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { rotateKey } from "#core/users/rotate.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 
 const Rotated = z.object({
   api_key: z.string(),
   key_prefix: z.string(),
-  user_id: z.number(),
+  user_id: z.int(),
   username: z.string(),
-  expires_at: z.string(),
+  expires_at: Timestamp,
 });
 
 export const endpoint = gpuDev.post(

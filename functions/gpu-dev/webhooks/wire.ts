@@ -2,10 +2,8 @@ import * as z from "zod";
 import { isEnded } from "#core/environments/record.ts";
 import type { Delivery } from "#core/webhooks/delivery.ts";
 import { type DeliveryEvent, eventIdOf } from "#core/webhooks/event.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { statusOf } from "../jobs/wire.ts";
-
-const Timestamp = z.string().meta({ example: "2026-01-20T18:30:00Z" });
 
 export const DeliveryRef = z.object({
   delivery_id: z.string().meta({ example: "evt_1768933800000_0123456789abcdef0123456789abcdef_3" }),
@@ -17,13 +15,13 @@ export const WebhookDelivery = z.object({
   environment_id: z.string(),
   environment_name: z.string(),
   api: z.string(),
-  run: z.number(),
+  run: z.int(),
   phase: z.string(),
   step: z.string().nullable(),
   state: z.enum(["waiting", "delivered", "given_up"]),
-  attempt_count: z.number(),
+  attempt_count: z.int(),
   attempts: z.array(
-    z.object({ number: z.number(), at: Timestamp, status: z.number().nullable(), error: z.string().nullable() }),
+    z.object({ number: z.int(), at: Timestamp, status: z.int().nullable(), error: z.string().nullable() }),
   ),
   created_at: Timestamp,
   next_attempt_at: Timestamp.nullable(),

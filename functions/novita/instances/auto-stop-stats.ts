@@ -6,15 +6,15 @@ import type { Environment } from "#core/environments/record.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { idlePolicy } from "./parts/new-instance.ts";
-import { milliseconds } from "./wire.ts";
+import { milliseconds, Timestamp } from "./wire.ts";
 
 const AutoStopStats = z.object({
   schedulerRunning: z.boolean(),
-  checkIntervalMinutes: z.number(),
-  defaultInactivityThresholdMinutes: z.number(),
-  lastCheckAt: z.string().nullable(),
-  instancesChecked: z.number(),
-  instancesStopped: z.number(),
+  checkIntervalMinutes: z.int(),
+  defaultInactivityThresholdMinutes: z.int(),
+  lastCheckAt: Timestamp.nullable(),
+  instancesChecked: z.int(),
+  instancesStopped: z.int(),
 });
 
 const MINUTE_MS = 60_000;

@@ -10,12 +10,13 @@ import { catalogueOf } from "../parts/catalogue.ts";
 import { NewInstance, newInstance } from "./parts/new-instance.ts";
 import { readyTimeOf } from "./parts/operation.ts";
 import { refuseBadReceiver } from "./parts/receiver.ts";
+import { Timestamp } from "./wire.ts";
 
 const Created = z.object({
   instanceId: z.string(),
   status: z.literal("creating"),
   message: z.string(),
-  estimatedReadyTime: z.string(),
+  estimatedReadyTime: Timestamp,
 });
 
 export const endpoint = novita.post(

@@ -4,12 +4,12 @@ import { touchEnvironment } from "#core/environments/touch.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { instanceOf } from "./parts/named.ts";
-import { InstanceRef, milliseconds } from "./wire.ts";
+import { InstanceRef, milliseconds, Timestamp } from "./wire.ts";
 
 const LastUsed = z.object({
   lastUsedAt: z.iso.datetime({ offset: true, error: "lastUsedAt must be an RFC 3339 timestamp" }).nullish(),
 });
-const Updated = z.object({ instanceId: z.string(), lastUsedAt: z.string(), message: z.string() });
+const Updated = z.object({ instanceId: z.string(), lastUsedAt: Timestamp, message: z.string() });
 
 export const endpoint = novita.put(
   "/api/instances/{instanceId}/last-used",

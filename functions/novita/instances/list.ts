@@ -9,7 +9,7 @@ import { showInstances } from "./parts/show.ts";
 import { Instance } from "./wire.ts";
 
 const ListInstances = z.object({ limit: wholeNumber(1, 500).default(500), offset: wholeNumber(0).default(0) });
-const Instances = z.object({ instances: z.array(Instance), total: z.number() });
+const Instances = z.object({ instances: z.array(Instance), total: z.int() });
 
 export const endpoint = novita.get(
   "/api/instances",

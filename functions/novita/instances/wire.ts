@@ -13,7 +13,7 @@ export type InstanceStatus = (typeof instanceStatuses)[number];
 
 const Status = z.enum(instanceStatuses);
 /** With milliseconds, as everywhere in this dialect. */
-const Timestamp = z.string().meta({ example: "2026-01-20T18:00:00.000Z" });
+export const Timestamp = z.string().meta({ format: "date-time", example: "2026-01-20T18:00:00.000Z" });
 
 export const InstanceRef = z.object({ instanceId: z.string().meta({ example: "inst_9k2m4p7q1x3z" }) });
 
@@ -23,7 +23,7 @@ const ConnectionDetails = z.object({
   webTerminal: z.null(),
 });
 
-const PortMapping = z.object({ port: z.number(), endpoint: z.string(), type: z.enum(["tcp", "http"]) });
+const PortMapping = z.object({ port: z.int(), endpoint: z.string(), type: z.enum(["tcp", "http"]) });
 
 export const Instance = z.object({
   id: z.string(),
@@ -33,8 +33,8 @@ export const Instance = z.object({
   statusReason: z.string().nullable(),
   productName: z.string(),
   templateId: z.string(),
-  gpuNum: z.number(),
-  rootfsSize: z.number(),
+  gpuNum: z.int(),
+  rootfsSize: z.int(),
   region: z.string(),
   portMappings: z.array(PortMapping),
   connectionDetails: ConnectionDetails.nullable(),

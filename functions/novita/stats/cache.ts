@@ -1,26 +1,9 @@
-import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { milliseconds } from "../instances/wire.ts";
 import { hitRatioOf, readCaches, totalOf } from "../parts/cache-numbers.ts";
-
-const Numbers = z.object({ size: z.number(), hitRatio: z.number(), hits: z.number(), misses: z.number() });
-
-const CacheStats = z.object({
-  timestamp: z.string(),
-  cacheManager: z.object({ cacheNames: z.array(z.string()), stats: z.record(z.string(), Numbers) }),
-  services: z.object({
-    instance: z.object({ instanceDetailsCache: Numbers.pick({ size: true, hitRatio: true }) }),
-  }),
-  summary: z.object({
-    totalCaches: z.number(),
-    totalEntries: z.number(),
-    totalHits: z.number(),
-    totalMisses: z.number(),
-    overallHitRatio: z.number(),
-  }),
-});
+import { CacheStats } from "./wire.ts";
 
 export const endpoint = novita.get(
   "/api/cache/stats",

@@ -1,5 +1,4 @@
 import { loadavg } from "node:os";
-import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { requestTally } from "#http/request-tally.ts";
@@ -7,22 +6,7 @@ import { lambda } from "#lambda/lambda.ts";
 import { milliseconds } from "../instances/wire.ts";
 import { readCaches, totalOf } from "../parts/cache-numbers.ts";
 import { countJobs } from "./parts/job-counts.ts";
-
-const Counts = z.record(z.string(), z.number());
-const Metrics = z.object({
-  status: z.literal("success"),
-  timestamp: z.string(),
-  data: z.object({
-    requests: z.object({ total: z.object({ count: z.number(), rate: z.number() }), byStatus: Counts }),
-    jobs: z.object({ total: z.object({ processed: z.number(), rate: z.number() }), byType: Counts }),
-    system: z.object({
-      memory: z.object({ heapUsed: z.number(), heapTotal: z.number(), external: z.number(), rss: z.number() }),
-      cpu: z.object({ usage: z.number(), loadAverage: z.array(z.number()) }),
-      uptime: z.number(),
-    }),
-    cache: z.object({ hitRatio: z.number(), totalSize: z.number() }),
-  }),
-});
+import { Metrics } from "./wire.ts";
 
 const statusFamilies = { "2xx": 0, "4xx": 0, "5xx": 0 };
 

@@ -28,7 +28,7 @@ export const RunPython = z.object({ code: code("code").meta({ example: 'print("H
 export const CommandResult = z.object({
   stdout: z.string(),
   stderr: z.string(),
-  returncode: z.number(),
+  returncode: z.int(),
   success: z.boolean(),
 });
 

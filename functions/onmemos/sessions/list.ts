@@ -5,7 +5,7 @@ import { lambda } from "#lambda/lambda.ts";
 import { listSessions } from "./parts/list-sessions.ts";
 import { ListQuery, Session, toSession } from "./wire.ts";
 
-const Sessions = z.object({ sessions: z.array(Session), count: z.number() });
+const Sessions = z.object({ sessions: z.array(Session), count: z.int() });
 
 export const endpoint = onmemos.get(
   "/v1/sessions",

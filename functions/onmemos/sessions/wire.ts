@@ -3,7 +3,7 @@ import type { Settings, UserContext } from "#core/context.ts";
 import { type Brief, findEnvironment } from "#core/environments/read.ts";
 import type { Environment, Phase } from "#core/environments/record.ts";
 import { Problem } from "#core/problem.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 
 /** Counted from the create and never extended. */
 export const MOST_TTL_MINUTES = 1_440;
@@ -11,8 +11,6 @@ export const MOST_TTL_MINUTES = 1_440;
 /** The words of docs/apis/onmemos.md#statuses. */
 const SessionStatus = z.enum(["creating", "running", "terminating", "failed"]);
 type Status = z.infer<typeof SessionStatus>;
-
-const Timestamp = z.string().meta({ example: "2025-08-24T19:13:31Z" });
 
 export const SessionRef = z.object({
   session_id: z.string().meta({ example: "ws-my-project-developer-1756062811" }),
@@ -32,7 +30,7 @@ export const Session = z.object({
   template: z.string(),
   created_at: Timestamp,
   expires_at: Timestamp.nullable(),
-  ttl_minutes: z.number(),
+  ttl_minutes: z.int(),
 });
 
 /** Both are looked up exactly, as they are kept: in lower case. */

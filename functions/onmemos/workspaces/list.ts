@@ -6,7 +6,7 @@ import { listSessions } from "../sessions/parts/list-sessions.ts";
 import { ListQuery } from "../sessions/wire.ts";
 import { toWorkspace, Workspace } from "./wire.ts";
 
-const Workspaces = z.object({ workspaces: z.array(Workspace), count: z.number() });
+const Workspaces = z.object({ workspaces: z.array(Workspace), count: z.int() });
 
 export const endpoint = onmemos.get(
   "/v1/cloudrun/workspaces",

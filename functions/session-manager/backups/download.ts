@@ -1,4 +1,3 @@
-import * as z from "zod";
 import { blobs } from "#aws/blobs.ts";
 import { table } from "#aws/table.ts";
 import { readArchive } from "#core/environments/archives.ts";
@@ -6,9 +5,7 @@ import { Problem } from "#core/problem.ts";
 import { answer } from "#http/answer.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { BackupRef, isBackupName } from "./wire.ts";
-
-const Zip = z.custom<Uint8Array>((value) => value instanceof Uint8Array).meta({ type: "string", format: "binary" });
+import { BackupRef, isBackupName, Zip } from "./wire.ts";
 
 export const endpoint = sessionManager.get(
   "/session/backups/{name}",

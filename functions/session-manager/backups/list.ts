@@ -5,7 +5,7 @@ import { sessionManager } from "#http/dialects/session-manager.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { Backup, isBackupName, toBackup } from "./wire.ts";
 
-const Backups = z.object({ total: z.number(), backups: z.array(Backup) });
+const Backups = z.object({ total: z.int(), backups: z.array(Backup) });
 
 export const endpoint = sessionManager.get(
   "/session/backups",

@@ -1,15 +1,19 @@
 import * as z from "zod";
 import type { StoredArchive } from "#core/environments/archives.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 
 export const BackupRef = z.object({ name: z.string().meta({ example: "workspace-abc12345-20260120-180000.zip" }) });
+
+export const Zip = z
+  .custom<Uint8Array>((value) => value instanceof Uint8Array)
+  .meta({ type: "string", format: "binary" });
 
 export const Backup = z.object({
   name: z.string(),
   uuid: z.string(),
   status: z.enum(["completed", "failed", "late"]),
-  size_bytes: z.number(),
-  created_at: z.string().meta({ example: "2026-01-20T18:00:00Z" }),
+  size_bytes: z.int(),
+  created_at: Timestamp,
 });
 
 const form = /^workspace-[0-9a-f]{8}-\d{8}-\d{6}\.zip$/;

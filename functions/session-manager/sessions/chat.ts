@@ -8,14 +8,12 @@ import { touchEnvironment } from "#core/environments/touch.ts";
 import { answer } from "#http/answer.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { SessionRef, sessionOf } from "./wire.ts";
+import { Processed, Queued, SessionRef, sessionOf } from "./wire.ts";
 
 const LONGEST_BYTES = 64 * 1024;
 const isShort = (text: string) => new TextEncoder().encode(text).length <= LONGEST_BYTES;
 
 const Chat = z.object({ message: z.string().min(1).refine(isShort, "message is too long") });
-const Processed = z.object({ uuid: z.string(), status: z.literal("processed"), pod_response: z.unknown() });
-const Queued = z.object({ uuid: z.string(), status: z.literal("queued"), message: z.string() });
 
 /** docs/apis/session-manager.md#effects-and-times: below 6 s. */
 const WAIT_MS = 5_000;

@@ -4,7 +4,7 @@ import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { createEnvironment } from "#core/environments/create.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { withFreeId } from "./parts/free-id.ts";
 import { newSession } from "./parts/new-session.ts";
@@ -16,7 +16,7 @@ const Created = z.object({
   workspace_url: z.string(),
   status: z.literal("created"),
   user_id: z.string(),
-  created_at: z.string(),
+  created_at: Timestamp,
 });
 
 export const endpoint = sessionManager.post(

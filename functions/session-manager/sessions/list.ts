@@ -5,7 +5,7 @@ import { sessionManager } from "#http/dialects/session-manager.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { isLeaving, SessionSummary, toSessionSummary } from "./wire.ts";
 
-const Sessions = z.object({ total: z.number(), sessions: z.array(SessionSummary) });
+const Sessions = z.object({ total: z.int(), sessions: z.array(SessionSummary) });
 
 export const endpoint = sessionManager.get(
   "/sessions",

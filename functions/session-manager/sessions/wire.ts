@@ -3,20 +3,21 @@ import type { Resources, Settings, UserContext } from "#core/context.ts";
 import { type Brief, getEnvironment } from "#core/environments/read.ts";
 import type { Environment, Phase } from "#core/environments/record.ts";
 import { Problem } from "#core/problem.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 
 /** The words of docs/apis/session-manager.md#statuses. */
 const SessionStatus = z.enum(["created", "waking", "running", "sleeping", "failed"]);
 type Status = z.infer<typeof SessionStatus>;
 
-const Timestamp = z.string().meta({ example: "2026-01-20T18:00:00Z" });
+export const Processed = z.object({ uuid: z.string(), status: z.literal("processed"), pod_response: z.unknown() });
+export const Queued = z.object({ uuid: z.string(), status: z.literal("queued"), message: z.string() });
 
 export const SessionRef = z.object({ uuid: z.string().meta({ example: "abc12345" }) });
 
 export const SessionState = z.object({
   uuid: z.string(),
-  replicas: z.number(),
-  queue_length: z.number(),
+  replicas: z.int(),
+  queue_length: z.int(),
   session: z.object({
     user_id: z.string(),
     status: SessionStatus,

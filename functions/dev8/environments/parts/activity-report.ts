@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 
 /** The body of a report, which the document does not print: each key may be missing (docs/apis/dev8.md#activity). */
 export const ActivityReport = z.object({
@@ -20,10 +20,10 @@ export const ActivityReport = z.object({
 
 /** As it is taken: no time is in the future. */
 export const Snapshot = z.object({
-  lastIDEActivity: z.string().optional(),
-  lastSSHActivity: z.string().optional(),
-  activeIDEConnections: z.number().optional(),
-  activeSSHConnections: z.number().optional(),
+  lastIDEActivity: Timestamp.optional(),
+  lastSSHActivity: Timestamp.optional(),
+  activeIDEConnections: z.int().optional(),
+  activeSSHConnections: z.int().optional(),
 });
 
 export interface Report {

@@ -105,7 +105,8 @@ function line(name: string) {
     .string()
     .min(1)
     .max(LONGEST_LINE)
-    .regex(/^\P{Cc}*$/u, `${name} must not contain control characters`);
+    .regex(/^\P{Cc}*$/u, `${name} must not contain control characters`)
+    .meta({ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$" });
 }
 
 /** Whatever is wrong with it, the row has one message. */

@@ -5,6 +5,7 @@ import type { Size } from "#core/environments/record.ts";
 import { publicKeyOf } from "#core/environments/ssh-keys.ts";
 import { findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
+import { publishedGithubName, withoutControls } from "#http/published-patterns.ts";
 import { EnvVars } from "../../../shared/parts/env-vars.ts";
 import { DEFAULT_SIZE_GB, DiskName, DiskSizeGb } from "../../disks/wire.ts";
 
@@ -16,7 +17,9 @@ const MOST_COMMAND_BYTES = 16 * 1024;
 const HOUR_MS = 3_600_000;
 
 /** GitHub's own rule for names (docs/apis/gpu-dev.md#job-actions). */
-export const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
+const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
+
+export const GithubName = z.string().regex(githubName).meta(publishedGithubName);
 
 const MOST_KEYS = 10;
 /** An RSA key of 16,384 bits and a comment. */
@@ -50,7 +53,8 @@ export function Submission(settings: Settings) {
         .string()
         .min(1)
         .max(512)
-        .regex(/^[^\s\p{Cc}]+$/u, "Image must not contain white space"),
+        .regex(/^[^\s\p{Cc}]+$/u, "Image must not contain white space")
+        .meta({ pattern: "^[^\\s\\x00-\\x1f\\x7f-\\x9f]+$" }),
       instance_type: z.enum(typeNames),
       duration_hours: durationHours(settings).default(1),
       disk_name: DiskName.nullish(),
@@ -63,8 +67,14 @@ export function Submission(settings: Settings) {
         .nullish(),
       gpu_type: z.string().nullish(),
       gpu_count: z.int().nullish(),
-      name: z.string().min(1).max(LONGEST_NAME).regex(printable, "Name must be printable").nullish(),
-      github_user: z.string().regex(githubName).nullish(),
+      name: z
+        .string()
+        .min(1)
+        .max(LONGEST_NAME)
+        .regex(printable, "Name must be printable")
+        .meta({ pattern: withoutControls })
+        .nullish(),
+      github_user: GithubName.nullish(),
       ssh_public_keys: z.array(PublicKey).max(MOST_KEYS).nullish(),
       webhook_url: z.string().refine(isReceiverUrl, "webhook_url must be a valid http or https URL").nullish(),
     })

@@ -6,6 +6,7 @@ import type { Size } from "#core/environments/record.ts";
 import { findInstanceType, unitsPerNode } from "#core/fleet.ts";
 import type { NewThing } from "#core/idempotency.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
+import { publishedGithubName } from "#http/published-patterns.ts";
 import type { Catalogue, Product } from "../../parts/catalogue.ts";
 
 const MINUTE_MS = 60_000;
@@ -56,7 +57,11 @@ export function NewInstance({ products, templates, regions }: Catalogue) {
         .string()
         .refine((region) => regions.includes(region), `Region must be one of: ${regions.join(", ")}`)
         .default(regions[0] ?? ""),
-      githubUser: z.string().regex(githubName, "githubUser must be the name of a GitHub user").optional(),
+      githubUser: z
+        .string()
+        .regex(githubName, "githubUser must be the name of a GitHub user")
+        .meta(publishedGithubName)
+        .optional(),
     })
     .superRefine(
       ({ productName, gpuNum }, ctx) => {

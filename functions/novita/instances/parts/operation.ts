@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { Context } from "#core/context.ts";
 import type { Environment } from "#core/environments/record.ts";
 import { readExpectedStart } from "#core/pools/expected-start.ts";
-import { type InstanceStatus, instanceStatuses, milliseconds } from "../wire.ts";
+import { type InstanceStatus, instanceStatuses, milliseconds, Timestamp } from "../wire.ts";
 
 const Operation = z.object({
   instanceId: z.string(),
@@ -12,7 +12,7 @@ const Operation = z.object({
   message: z.string(),
 });
 
-export const StartOperation = Operation.extend({ estimatedReadyTime: z.string() });
+export const StartOperation = Operation.extend({ estimatedReadyTime: Timestamp });
 export const StopOperation = Operation;
 
 /** How long a machine that is there takes to fetch an image and start it: a guess for whoever waits. */

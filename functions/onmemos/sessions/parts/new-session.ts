@@ -43,7 +43,7 @@ export const CreateSession = z.object({
   ttl_minutes: TtlMinutes.optional(),
   long_lived: z.boolean().default(false),
   needs_ssh: z.boolean().default(false),
-  expected_duration_minutes: z.number().int().default(0),
+  expected_duration_minutes: z.int().default(0),
   env: EnvVars.default({}),
 });
 
