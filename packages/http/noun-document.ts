@@ -1,0 +1,51 @@
+import type { Schema } from "./endpoint.ts";
+
+/**
+ * What openapi.json says of one folder of functions beside what their schemas say: the `parts/document.ts` of that folder.
+ * The generator alone reads it, so no bundle holds a word of it.
+ */
+export interface NounDocument {
+  /** One of the tags in scripts/openapi-tags.ts. */
+  readonly tag: string;
+  /** Whose words are taken for what this one has no words for. */
+  readonly also?: NounDocument;
+  /** Schemas that are parts of others, by their name in the document. */
+  readonly schemas?: Readonly<Record<string, Schema>>;
+  /** What a property or parameter means: by its own name, or as `Job.status` where it means something else there. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** By file name, in the order in which people read them. */
+  readonly operations: Readonly<Record<string, OperationDocument>>;
+  /** Files whose endpoints are no calls for clients: pages and their parts. */
+  readonly pages?: readonly string[];
+}
+
+export interface OperationDocument {
+  /** What generated clients call it: unique, and the same for as long as it is published. */
+  readonly id: string;
+  /** What its summary leaves open. */
+  readonly description?: string;
+  /** The name of its body's schema, which may be made anew for each deployment. */
+  readonly body?: string;
+  /** The name of its reply's schema. */
+  readonly reply?: string;
+  /** Of its body, by what each shows; the first is what "Try it out" begins with. */
+  readonly requests?: Examples;
+  /** Of its parameters, by name. */
+  readonly parameters?: Examples;
+  /** Its answers where more is to be said than that its reply is sent as JSON, by status. */
+  readonly replies?: Readonly<Record<number, ReplyDocument>>;
+  /** What else can go wrong, by status. */
+  readonly problems?: Readonly<Record<number, string>>;
+  /** Bodies of problems, by status. */
+  readonly refusals?: Readonly<Record<number, Examples>>;
+}
+
+export interface ReplyDocument {
+  readonly description?: string;
+  /** In place of `application/json` with the endpoint's reply. */
+  readonly content?: Readonly<Record<string, Schema>>;
+  /** Of the first of its contents. */
+  readonly examples?: Examples;
+}
+
+export type Examples = Readonly<Record<string, unknown>>;
