@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-const Endpoints = z.object({
+export const Endpoints = z.object({
   jobs: z.string(),
   disks: z.string(),
   gpu_availability: z.string(),

@@ -1,0 +1,168 @@
+import type { NounDocument } from "#http/noun-document.ts";
+import { Disk } from "../wire.ts";
+
+const disk = {
+  disk_name: "my-training-data",
+  user_id: "jschmidt",
+  size_gb: 500,
+  created_at: "2026-01-15T10:00:00Z",
+  last_used: "2026-01-20T18:00:00Z",
+  in_use: true,
+  reservation_id: "9e41c7d3-5b00-4c1a-8000-0123456789ab",
+  is_backing_up: false,
+  is_deleted: false,
+  snapshot_count: 3,
+};
+
+const operation = "op-5f0c7d1e-2b3a-4c5d-8e6f-0123456789ab";
+
+function requested(action: string, message: string) {
+  const answer = { operation_id: operation, disk_name: disk.disk_name, action, message };
+  return { examples: { Requested: { ...answer, requested_at: "2026-01-20T18:30:00Z" } } };
+}
+
+function renamed(snapshots: string, snapshots_updated: number) {
+  const message = `Disk renamed from 'old-disk-name' to 'new-disk-name' (${snapshots})`;
+  return { message, old_name: "old-disk-name", new_name: "new-disk-name", snapshots_updated };
+}
+
+export const document: NounDocument = {
+  tag: "Disks",
+  schemas: { Disk },
+  fields: {
+    disk_name: "The disk's name: at most 64 letters, digits, hyphens and underscores.",
+    new_name: "The disk's new name.",
+    size_gb: "The disk's size in GB.",
+    user_id: "The owner's user name.",
+    last_used: "When a job last used the disk; null before the first job.",
+    in_use: "Whether a job uses the disk.",
+    reservation_id: "The job that uses the disk; null while none does.",
+    is_backing_up: "Whether the disk is being backed up after its last job.",
+    is_deleted: "Whether the disk is marked for deletion.",
+    "DiskOperation.is_deleted": "Whether the request was a deletion.",
+    snapshot_count: "Number of completed snapshots.",
+    disks: "Your disks, newest first, without deleted ones.",
+    operation_id: "The id of the request, for `GET /v1/disks/{disk_name}/operations/{operation_id}`.",
+    action: "What was requested.",
+    requested_at: "When it was requested.",
+    status: "The request's current state.",
+    error: "Why the request failed; null unless it did.",
+    delete_date: "The day on which the deleted disk is removed for good; null unless it is deleted.",
+    last_updated: "When the request last changed state.",
+    completed: "Whether the request is finished, successfully or not.",
+    content:
+      "The files of the disk at its last completed backup, as `ls -R` prints them, at most 1 MiB; null without them.",
+    s3_path: "Always null.",
+    snapshot_date: "When that backup was taken; null where there is none.",
+    "DiskContent.message": "Why there is no `content`; null where there is.",
+    old_name: "The disk's former name.",
+    snapshots_updated: "Number of snapshots that carry the new name.",
+    errors: "Snapshots that could not be renamed, and why; absent where all were.",
+  },
+  operations: {
+    create: {
+      id: "createDisk",
+      body: "CreateDisk",
+      reply: "DiskRequested",
+      requests: { "500 GB": { disk_name: "my-training-data", size_gb: 500 } },
+      replies: { 200: requested("create", "Disk creation request queued successfully") },
+      problems: { 409: "A disk of this name exists, or the Idempotency-Key was used with another request" },
+    },
+    list: {
+      id: "listDisks",
+      reply: "DiskList",
+      replies: { 200: { examples: { "One disk": { disks: [disk], total: 1 } } } },
+    },
+    get: { id: "getDisk", reply: "Disk", replies: { 200: { examples: { "A disk in use": disk } } } },
+    content: {
+      id: "getDiskContent",
+      reply: "DiskContent",
+      replies: {
+        200: {
+          examples: {
+            "Two files": {
+              disk_name: disk.disk_name,
+              content: ".:\ncheckpoints\ntrain.py\n\n./checkpoints:\nepoch-1.pt\n",
+              s3_path: null,
+              snapshot_date: "2026-01-20T18:30:00Z",
+              message: null,
+            },
+            "No backup yet": {
+              disk_name: disk.disk_name,
+              content: null,
+              s3_path: null,
+              snapshot_date: null,
+              message: "Disk 'my-training-data' has no backup yet",
+            },
+          },
+        },
+      },
+    },
+    rename: {
+      id: "renameDisk",
+      body: "RenameDisk",
+      reply: "DiskRenamed",
+      requests: { "A new name": { new_name: "my-training-data-v2" }, "Another one": { new_name: "new-disk-name" } },
+      replies: {
+        200: {
+          examples: {
+            "With its snapshots": renamed("3 snapshots updated", 3),
+            "Without any": renamed("no snapshots found", 0),
+            "But one": { ...renamed("2/3 snapshots updated", 2), errors: ["snap-1234567890abcdef: Access denied"] },
+          },
+        },
+      },
+      problems: { 409: "The disk is in use, or the new name is taken", 410: "The disk is marked for deletion" },
+    },
+    delete: {
+      id: "deleteDisk",
+      description: "It is kept for 30 days, in which it can be had back.",
+      reply: "DiskRequested",
+      replies: {
+        200: requested("delete", "Disk deletion request queued successfully. Will be deleted on 2026-02-19"),
+      },
+      problems: { 409: "The disk is in use", 410: "The disk is marked for deletion already" },
+    },
+    undelete: {
+      id: "undeleteDisk",
+      reply: "DiskRequested",
+      replies: { 200: requested("undelete", "Disk undelete request queued successfully") },
+      problems: { 409: "The disk is not marked for deletion" },
+    },
+    operation: {
+      id: "getDiskOperation",
+      parameters: { operation_id: operation },
+      reply: "DiskOperation",
+      replies: {
+        200: {
+          examples: {
+            "A disk that is made": {
+              operation_id: operation,
+              disk_name: "my-training-data",
+              status: "completed",
+              error: null,
+              is_deleted: false,
+              delete_date: null,
+              created_at: "2026-01-20T18:30:00Z",
+              last_updated: "2026-01-20T18:35:00Z",
+              completed: true,
+              action: "create",
+            },
+            "A deletion that is done": {
+              operation_id: operation,
+              disk_name: "my-training-data",
+              status: "completed",
+              error: null,
+              is_deleted: true,
+              delete_date: "2026-02-19",
+              created_at: "2026-01-20T18:30:00Z",
+              last_updated: "2026-01-20T18:31:00Z",
+              completed: true,
+              action: "delete",
+            },
+          },
+        },
+      },
+    },
+  },
+};

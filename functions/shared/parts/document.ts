@@ -1,0 +1,90 @@
+import type { NounDocument } from "#http/noun-document.ts";
+import { Health } from "../wire.ts";
+
+const healthy = {
+  status: "healthy",
+  timestamp: "2026-01-20T18:30:00Z",
+  uptime: "2h30m15s",
+  uptimeSeconds: 9015,
+  version: "1.0.0",
+  service: "berth",
+  database: "healthy",
+  queue: "healthy",
+  isolation: "bubblewrap, own network",
+  limits: "cgroup-v2",
+  services: {
+    novitaApi: "up",
+    jobQueue: "up",
+    cache: "up",
+    migrationService: "up",
+    redis: "up",
+    server: "running",
+    storage: "available",
+  },
+};
+
+const unhealthy = {
+  ...healthy,
+  status: "unhealthy",
+  reason: "Messages cannot be read",
+  queue: "unhealthy",
+  services: { ...healthy.services, jobQueue: "down", migrationService: "down" },
+};
+
+export const document: NounDocument = {
+  tag: "Health",
+  schemas: { HealthServices: Health.shape.services },
+  fields: {
+    "Health.status": "`healthy`, or `unhealthy` with status 503.",
+    status: "The state in one word.",
+    reason: "What is wrong, in words; absent while all is well.",
+    uptime: "Time since the deployment or the start of the server, as Go prints durations.",
+    uptimeSeconds: "The same in whole seconds.",
+    version: "The version of Berth.",
+    service: "Always `berth`.",
+    database: "Whether records can be read.",
+    queue: "Whether messages can be read.",
+    isolation: "How environments are isolated from the machine, on a local stack.",
+    limits: "How the memory and processors of environments are limited, on a local stack.",
+    services: "Parts that existing clients ask for. Each is as well as what does its work in Berth.",
+    novitaApi: "Always `up`.",
+    jobQueue: "`up` while the queue is healthy.",
+    cache: "Always `up`.",
+    migrationService: "`up` while the queue is healthy.",
+    redis: "`up` while the database is healthy.",
+    server: "Always `running`.",
+    storage: "`available` while the database is healthy.",
+  },
+  operations: {
+    health: {
+      id: "getHealth",
+      description: "One body for the clients of all five APIs.",
+      reply: "Health",
+      replies: {
+        200: { examples: { Well: healthy } },
+        503: {
+          description: "A store does not answer or takes no writes",
+          examples: { "The queue is down": unhealthy },
+        },
+      },
+    },
+    ready: {
+      id: "getReadiness",
+      reply: "Readiness",
+      replies: {
+        200: { examples: { Ready: { status: "ready" } } },
+        503: {
+          description: "A store does not answer or takes no writes",
+          examples: { "Not ready": { status: "not ready" } },
+        },
+      },
+    },
+    live: {
+      id: "getLiveness",
+      description: "Looks at nothing outside the process.",
+      reply: "Liveness",
+      replies: { 200: { examples: { Alive: { status: "alive" } } } },
+    },
+  },
+  pages: ["docs", "docs-asset", "openapi"],
+};
