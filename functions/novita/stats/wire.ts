@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { Timestamp } from "../instances/wire.ts";
 
-const Numbers = z.object({ size: z.int(), hitRatio: z.number(), hits: z.int(), misses: z.int() });
+export const Numbers = z.object({ size: z.int(), hitRatio: z.number(), hits: z.int(), misses: z.int() });
 
 export const CacheStats = z.object({
   timestamp: Timestamp,
