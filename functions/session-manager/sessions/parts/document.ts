@@ -1,0 +1,109 @@
+import type { NounDocument } from "#http/noun-document.ts";
+import { Processed, Queued, SessionState, SessionSummary } from "../wire.ts";
+
+const uuid = "abc12345";
+const times = { created_at: "2026-01-20T18:00:00Z", last_activity: "2026-01-20T18:05:00Z" };
+
+const state = {
+  uuid,
+  replicas: 1,
+  queue_length: 0,
+  session: { user_id: "user@example.com", status: "running", ...times },
+  timestamp: "2026-01-20T18:06:00Z",
+};
+
+export const document: NounDocument = {
+  tag: "IDE sessions",
+  schemas: {
+    IdeSession: SessionState,
+    IdeSessionDetails: SessionState.shape.session,
+    IdeSessionSummary: SessionSummary,
+    ChatProcessed: Processed,
+    ChatQueued: Queued,
+  },
+  fields: {
+    uuid: "The session's id, 8 hexadecimal digits.",
+    user_id: "A label of your choice. It is not an identity: the API key decides who you are.",
+    workspace_url: "The address of VS Code once the session runs.",
+    status: "The session's current state.",
+    last_activity: "When the session was last used. Reading its state does not count.",
+    replicas: "0 while the session sleeps, 1 while it has a container.",
+    queue_length: "Number of messages that wait for the session.",
+    session: "The session's owner, state and times.",
+    timestamp: "When this state was read.",
+    sessions: "Your sessions, newest first.",
+    "Chat.message": "The message to the session, at most 64 KiB.",
+    pod_response: "The session's answer, unchanged.",
+    action: "What was done.",
+    scale: "`up` for more CPU and memory, `down` for less.",
+  },
+  operations: {
+    create: {
+      id: "createIdeSession",
+      body: "CreateIdeSession",
+      reply: "IdeSessionCreated",
+      requests: { "A user's session": { user_id: "user@example.com" } },
+      replies: {
+        201: {
+          examples: {
+            Created: {
+              uuid,
+              workspace_url: "https://vs-code-abc12345.berth.example",
+              status: "created",
+              user_id: "user@example.com",
+              created_at: times.created_at,
+            },
+          },
+        },
+      },
+    },
+    list: {
+      id: "listIdeSessions",
+      reply: "IdeSessionList",
+      replies: {
+        200: { examples: { "One session": { total: 1, sessions: [{ uuid, ...state.session }] } } },
+      },
+    },
+    get: { id: "getIdeSession", replies: { 200: { examples: { "It runs": state } } } },
+    status: { id: "getIdeSessionStatus", replies: { 200: { examples: { "It runs": state } } } },
+    chat: {
+      id: "chatWithIdeSession",
+      description: "Waits for at most 5 seconds for its answer. Messages to one that sleeps or is busy wait for it.",
+      body: "Chat",
+      requests: { Hello: { message: "Hello!" } },
+      replies: {
+        200: {
+          content: { "application/json": Processed },
+          examples: { "It answered": { uuid, status: "processed", pod_response: { reply: "Hi" } } },
+        },
+        202: {
+          description: "The message waits for it",
+          content: { "application/json": Queued },
+          examples: { "It sleeps": { uuid, status: "queued", message: "Pod is waking up, message queued" } },
+        },
+      },
+    },
+    sleep: {
+      id: "sleepIdeSession",
+      reply: "IdeSessionAsleep",
+      replies: { 200: { examples: { Sleeping: { uuid, action: "sleep", status: "sleeping" } } } },
+    },
+    wake: {
+      id: "wakeIdeSession",
+      reply: "IdeSessionWaking",
+      replies: { 200: { examples: { Waking: { uuid, action: "wake", status: "waking" } } } },
+    },
+    scale: {
+      id: "scaleIdeSession",
+      body: "ScaleIdeSession",
+      reply: "IdeSessionScaled",
+      requests: { More: { scale: "up" }, Less: { scale: "down" } },
+      replies: { 200: { examples: { Scaled: { uuid, action: "scale_up", status: "success" } } } },
+    },
+    delete: {
+      id: "deleteIdeSession",
+      reply: "IdeSessionDeleted",
+      replies: { 200: { examples: { Deleted: { uuid, status: "terminated" } } } },
+    },
+  },
+};
