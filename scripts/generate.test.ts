@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
-import { type Catalog, loadCatalog } from "#http/catalog.ts";
+import type { Catalog } from "#http/catalog.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { wholeNumber } from "#http/query.ts";
 import { pools } from "#http/work.ts";
 import { functionList } from "./function-list.ts";
-import { openApiDocument } from "./openapi-document.ts";
+import { type NounDocuments, openApiDocument } from "./openapi-document.ts";
 
 const params = z.object({ id: z.string() });
 const reply = z.object({ id: z.string() });
@@ -50,6 +50,14 @@ const catalog: Catalog = {
   sockets: [],
 };
 
+const documents: NounDocuments = new Map([
+  [
+    "novita/x",
+    { tag: "Instances", fields: { id: "Its id.", name: "Its name." }, operations: { "make-one": { id: "makeX" } } },
+  ],
+  ["gpu-dev/x", { tag: "Jobs", fields: { id: "Its id." }, operations: { show: { id: "showX" } } }],
+]);
+
 test("functions.json has a row for each function, by name", () => {
   expect(functionList(catalog)).toEqual([
     {
@@ -74,38 +82,52 @@ test("functions.json has a row for each function, by name", () => {
 });
 
 test("the document says how each endpoint is called and answered", () => {
-  const document = JSON.parse(JSON.stringify(openApiDocument(catalog)));
+  const document = JSON.parse(JSON.stringify(openApiDocument(catalog, documents)));
 
-  expect(Object.keys(document.paths)).toEqual(["/api/x", "/v1/x/{id}"]);
+  expect(Object.keys(document.paths)).toEqual(["/v1/x/{id}", "/api/x"]);
   expect(document.paths["/api/x"].post).toMatchObject({
-    ...{ operationId: "novitaXMakeOne", summary: "Make", tags: ["novita"], security: [] },
+    ...{ operationId: "makeX", summary: "Make", tags: ["Instances"], security: [] },
     parameters: [{ name: "limit", in: "query", required: false, schema: { minimum: 1, maximum: 500, default: 50 } }],
     requestBody: {
       required: true,
-      content: { "application/json": { schema: { required: ["name"], properties: { name: { minLength: 1 } } } } },
+      content: {
+        "application/json": {
+          schema: { required: ["name"], properties: { name: { minLength: 1, description: "Its name." } } },
+        },
+      },
     },
-    responses: { 201: {}, default: {} },
+    responses: { 201: {}, 400: {}, 413: {}, default: {} },
   });
   expect(document.paths["/v1/x/{id}"].get).toMatchObject({
-    ...{ operationId: "gpuDevXShow", security: [{ bearer: [] }, { apiKey: [] }] },
-    parameters: [{ name: "id", in: "path", required: true }],
-    responses: { 200: {}, 401: {}, default: {} },
+    ...{ operationId: "showX", tags: ["Jobs"], security: [{ bearer: [] }, { apiKey: [] }] },
+    parameters: [{ name: "id", in: "path", required: true, description: "Its id." }],
+    responses: { 200: {}, 401: {}, 403: {}, 404: {}, default: {} },
   });
-  expect(Object.keys(document.components.schemas).sort()).toEqual(["GpuDevProblem", "NovitaProblem"]);
+  expect(document.tags.map(({ name }: { name: string }) => name)).toEqual(["Jobs", "Instances"]);
 });
 
-test("every reference in the real document leads somewhere", async () => {
-  const document = JSON.parse(JSON.stringify(openApiDocument(await loadCatalog())));
+test("an endpoint that its folder's document forgets is refused, and so are fields that nobody describes or nothing has", () => {
+  const [made] = catalog.endpoints;
+  const only = { endpoints: made ? [made] : [] };
+  const saying = (fields: Record<string, string>, verb = "make-one") =>
+    new Map([["novita/x", { tag: "Instances", fields, operations: { [verb]: { id: "makeX" } } }]]);
 
-  const references = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name);
-  expect(references.length).toBeGreaterThan(0);
-  expect(Object.keys(document.components.schemas)).toEqual(expect.arrayContaining([...new Set(references)]));
+  expect(() => openApiDocument(only, new Map())).toThrow(
+    "functions/novita/x/parts/document.ts says nothing of make-one",
+  );
+  expect(() => openApiDocument(only, saying({}, "make-two"))).toThrow("says nothing of make-one");
+  expect(() => openApiDocument(only, saying({ id: "Its id." }))).toThrow("Nobody says what these are:\nnovita/x: name");
+  expect(() => openApiDocument(only, saying({ id: "Its id.", name: "Its name.", age: "Its age." }))).toThrow(
+    "Nothing has these fields:\nnovita/x age",
+  );
 });
 
 test("a path whose parameters are not those of its schema is refused", () => {
   const lost = gpuDev.get("/v1/x/{other}", { summary: "X", uses: [], params, reply }, async () => ({ id: "1" }));
 
-  expect(() => openApiDocument({ endpoints: [entry("x", lost)] })).toThrow("Path and parameters of /v1/x/{other}");
+  expect(() => openApiDocument({ endpoints: [entry("gpu-dev/x/show", lost)] }, documents)).toThrow(
+    "Path and parameters of /v1/x/{other}",
+  );
 });
 
 const slow = { summary: "Run", uses: [], params, reply, pace: "execs" } as const;
@@ -130,7 +152,17 @@ test("the fields of a form endpoint are described in the query, as a form and as
   const options = { summary: "Run", uses: [], form: true, body, reply } as const;
   const run = gpuDev.post("/v1/run", options, async () => ({ id: "1" }));
 
-  const document = JSON.parse(JSON.stringify(openApiDocument({ endpoints: [entry("gpu-dev/x/run", run)] })));
+  const words: NounDocuments = new Map([
+    [
+      "gpu-dev/x",
+      {
+        tag: "Jobs",
+        fields: { command: "What.", timeout: "How long.", id: "Its id." },
+        operations: { run: { id: "runX" } },
+      },
+    ],
+  ]);
+  const document = JSON.parse(JSON.stringify(openApiDocument({ endpoints: [entry("gpu-dev/x/run", run)] }, words)));
 
   const { parameters, requestBody } = document.paths["/v1/run"].post;
   expect(parameters).toMatchObject([

@@ -2,13 +2,16 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { loadCatalog } from "#http/catalog.ts";
 import { functionList } from "./function-list.ts";
-import { openApiDocument } from "./openapi-document.ts";
+import { loadNounDocuments, openApiDocument } from "./openapi-document.ts";
 
 /** Writes openapi.json and functions.json; with --check it only compares, and fails where they are stale. */
 const { values } = parseArgs({ options: { check: { type: "boolean", default: false } } });
 
 const catalog = await loadCatalog();
-const files = { "openapi.json": openApiDocument(catalog), "functions.json": functionList(catalog) };
+const files = {
+  "openapi.json": openApiDocument(catalog, await loadNounDocuments(catalog)),
+  "functions.json": functionList(catalog),
+};
 const stale = Object.entries(files).filter(([name, content]) => existing(name) !== textOf(content));
 
 if (values.check) {

@@ -1,120 +1,117 @@
-import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
-import * as z from "zod";
-import { readSettings } from "#aws/config.ts";
 import type { Catalog, Entry } from "#http/catalog.ts";
 import type { DialectName } from "#http/dialect.ts";
-import { bodySchema, type Endpoint, type Schema } from "#http/endpoint.ts";
+import type { Endpoint, Schema } from "#http/endpoint.ts";
+import type { NounDocument } from "#http/noun-document.ts";
 import { version } from "#http/version.ts";
+import { describer } from "./openapi-descriptions.ts";
+import { introduction } from "./openapi-introduction.ts";
+import { type OperationParts, operationOf } from "./openapi-operation.ts";
+import { problemName, problemSchemas } from "./openapi-problems.ts";
+import { schemaBook } from "./openapi-schemas.ts";
+import { type Tag, tags } from "./openapi-tags.ts";
 
-/** openapi.json of all endpoints, sorted by path and method. Throws where a path and its parameters do not agree. */
-export function openApiDocument({ endpoints }: Pick<Catalog, "endpoints">): object {
-  const { openAPIRegistry: registry, getOpenAPI31Document } = new OpenAPIHono();
-  const { name: bearer } = registry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
-  const apiKey = { type: "apiKey", in: "header", name: "X-API-Key" } as const;
-  const { name: header } = registry.registerComponent("securitySchemes", "apiKey", apiKey);
-  for (const dialect of new Set(endpoints.map(({ thing }) => thing.dialect.name))) {
-    registry.registerComponent("schemas", problemName(dialect), problemSchemas[dialect]);
+/** What the document needs of each folder of functions, by the folder's name: `gpu-dev/jobs`. */
+export type NounDocuments = ReadonlyMap<string, NounDocument>;
+
+/** The `parts/document.ts` of each folder of endpoints. */
+export async function loadNounDocuments({ endpoints }: Pick<Catalog, "endpoints">): Promise<NounDocuments> {
+  const folders = [...new Set(endpoints.map(({ name }) => folderOf(name)))];
+  return new Map(
+    await Promise.all(
+      folders.map(async (folder) => {
+        const { document } = await import(new URL(`../functions/${folder}/parts/document.ts`, import.meta.url).href);
+        return [folder, document as NounDocument] as const;
+      }),
+    ),
+  );
+}
+
+/**
+ * openapi.json: the operations in the order of their tags, and within one in that of its documents. Throws where an
+ * endpoint, a field or a word about either has no counterpart.
+ */
+export function openApiDocument({ endpoints }: Pick<Catalog, "endpoints">, documents: NounDocuments): object {
+  const book = schemaBook(namedParts(documents));
+  const words = describer(documents);
+  const calls = endpoints.filter((entry) => !isPage(entry, documents));
+  const operations = calls.map((entry) => ({ entry, parts: partsOf(entry, documents) })).sort(byPlace);
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const { entry, parts } of operations) {
+    const { path, method } = entry.thing;
+    paths[path] = { ...paths[path], [method]: operationOf(entry.thing, parts, book, words) };
   }
-  const security = [{ [bearer]: [] }, { [header]: [] }];
-  for (const entry of [...endpoints].sort(byPath)) registry.registerPath(routeConfig(entry, security));
-  return getOpenAPI31Document({
+  const dialects = [...new Set(calls.map(({ thing }) => thing.dialect.name))].sort();
+  const schemas = { ...book.components(), ...problemComponents(dialects) };
+  for (const [name, schema] of Object.entries(schemas)) words.describeComponent(name, schema);
+  words.finish();
+  const used = new Set(operations.map(({ parts }) => parts.document.tag));
+  return {
     openapi: "3.1.0",
-    info: { title: "Berth", version, description: "GPU and CPU development environments on AWS." },
-    servers: [{ url: "/" }],
-  });
-}
-
-function byPath({ thing: one }: Entry<Endpoint>, { thing: other }: Entry<Endpoint>): number {
-  return `${one.path} ${one.method}` < `${other.path} ${other.method}` ? -1 : 1;
-}
-
-function routeConfig({ name, thing }: Entry<Endpoint>, security: Record<string, string[]>[]): RouteConfig {
-  const { method, path, summary, public: isPublic } = thing;
-  requireAgreement(thing);
-  return {
-    method,
-    path,
-    summary,
-    operationId: name.replaceAll(/[/-](\w)/g, (_, letter: string) => letter.toUpperCase()),
-    tags: [thing.dialect.name],
-    security: isPublic ? [] : security,
-    request: requestOf(thing),
-    responses: responsesOf(thing),
+    info: {
+      title: "Berth",
+      version,
+      summary: "GPU and CPU development environments on AWS.",
+      description: introduction,
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+    },
+    servers: [{ url: "/", description: "Where this document comes from" }],
+    tags: Object.entries(tags).flatMap(([name, description]) => (used.has(name) ? [{ name, description }] : [])),
+    paths,
+    components: { schemas, securitySchemes },
   };
 }
 
-/** The parameters in a path are those of its schema, in both directions. */
-function requireAgreement({ path, params }: Endpoint): void {
-  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
-  const inSchema = params ? Object.keys(asObject(params).shape).sort() : [];
-  if (inPath.join() !== inSchema.join()) throw new Error(`Path and parameters of ${path} do not agree`);
-}
-
-function requestOf(endpoint: Endpoint): NonNullable<RouteConfig["request"]> {
-  const { params, query, creates, form } = endpoint;
-  const body = bodySchema(endpoint, readSettings({}));
-  const fields = form && body ? asObject(body).partial() : undefined;
-  if (fields) return { ...(params && { params: asObject(params) }), query: fields, body: { content: formOf(fields) } };
-  return {
-    ...(params && { params: asObject(params) }),
-    ...(query && { query: asObject(query) }),
-    ...(creates && { headers: IdempotencyHeader }),
-    ...(body && { body: { required: true, content: { "application/json": { schema: body } } } }),
-  };
-}
-
-function formOf(schema: z.ZodObject) {
-  return { "application/json": { schema }, "application/x-www-form-urlencoded": { schema } };
-}
-
-/** docs/apis/common.md#idempotency-key. */
-const IdempotencyHeader = z.object({ "Idempotency-Key": z.string().min(1).max(255).optional() });
-
-function responsesOf({ reply, status, dialect, public: isPublic }: Endpoint): RouteConfig["responses"] {
-  const schema = { $ref: `#/components/schemas/${problemName(dialect.name)}` };
-  const problem = (description: string) => ({ description, content: { "application/json": { schema } } });
-  return {
-    [status]: { description: "Success", content: { [contentTypeOf(reply)]: { schema: reply } } },
-    ...(!isPublic && { 401: problem("The key is missing, unknown, expired or revoked") }),
-    default: problem("Any other problem"),
-  };
-}
-
-function contentTypeOf(reply: Schema): string {
-  if (reply._zod.def.type === "custom") return "application/octet-stream";
-  return reply._zod.def.type === "string" ? "text/plain" : "application/json";
-}
-
-/** Parameters and queries are objects by their use; zod's general type does not say so. */
-function asObject(schema: Schema): z.ZodObject {
-  return schema as z.ZodObject;
-}
-
-function problemName(dialect: DialectName): string {
-  return `${dialect.replaceAll(/(^|-)(\w)/g, (_, __, letter: string) => letter.toUpperCase())}Problem`;
-}
-
-interface JsonSchema {
-  readonly type?: "object" | "array" | "string" | "boolean";
-  readonly required?: string[];
-  readonly properties?: Record<string, JsonSchema>;
-  readonly items?: JsonSchema;
-  readonly anyOf?: JsonSchema[];
-}
-
-const text: JsonSchema = { type: "string" };
-
-const fieldItem = objectOf({ type: text, loc: { type: "array", items: {} }, msg: text, input: {} });
-
-/** docs/apis/common.md#which-dialect-answers. */
-const problemSchemas: Readonly<Record<DialectName, JsonSchema>> = {
-  "gpu-dev": objectOf({ detail: { anyOf: [text, { type: "array", items: fieldItem }] } }),
-  "session-manager": objectOf({ error: text }),
-  onmemos: objectOf({ detail: text }),
-  novita: objectOf({ error: objectOf({ code: text, message: text, timestamp: text, requestId: text }) }),
-  dev8: objectOf({ success: { type: "boolean" }, error: text, message: text, code: text }),
+const securitySchemes = {
+  bearer: {
+    type: "http",
+    scheme: "bearer",
+    description: "An API key, as `Authorization: Bearer <key>`. One is enough.",
+  },
+  apiKey: { type: "apiKey", in: "header", name: "X-API-Key", description: "The same key in a header of its own." },
 };
 
-function objectOf(properties: Record<string, JsonSchema>): JsonSchema {
-  return { type: "object", required: Object.keys(properties), properties };
+function partsOf({ name }: Entry<Endpoint>, documents: NounDocuments): OperationParts {
+  const folder = folderOf(name);
+  const verb = name.slice(folder.length + 1);
+  const document = documents.get(folder);
+  const words = document?.operations[verb];
+  if (!document || !words) throw new Error(`functions/${folder}/parts/document.ts says nothing of ${verb}`);
+  return { document, words, folder, verb };
+}
+
+function isPage({ name }: Entry<Endpoint>, documents: NounDocuments): boolean {
+  const folder = folderOf(name);
+  return documents.get(folder)?.pages?.includes(name.slice(folder.length + 1)) ?? false;
+}
+
+function folderOf(name: string): string {
+  return name.slice(0, name.lastIndexOf("/"));
+}
+
+interface Placed {
+  readonly entry: Entry<Endpoint>;
+  readonly parts: OperationParts;
+}
+
+function byPlace(one: Placed, other: Placed): number {
+  const [a, b] = [placeOf(one), placeOf(other)];
+  const at = a.findIndex((part, index) => part !== b[index]);
+  return at === -1 ? 0 : (a[at] ?? 0) < (b[at] ?? 0) ? -1 : 1;
+}
+
+function placeOf({ parts: { document, folder, verb } }: Placed): readonly (number | string)[] {
+  const tag = Object.keys(tags).indexOf(document.tag satisfies string as Tag);
+  if (tag === -1) throw new Error(`${document.tag} is no tag of scripts/openapi-tags.ts`);
+  return [tag, folder, Object.keys(document.operations).indexOf(verb)];
+}
+
+function namedParts(documents: NounDocuments): ReadonlyMap<Schema, string> {
+  const named = [...documents.values()].flatMap(({ schemas = {} }) => Object.entries(schemas));
+  return new Map(named.map(([name, schema]) => [schema, name]));
+}
+
+function problemComponents(dialects: readonly DialectName[]) {
+  return Object.fromEntries(
+    dialects.flatMap((dialect) => Object.entries(problemSchemas[dialect](problemName(dialect)))),
+  );
 }

@@ -1,0 +1,111 @@
+import * as z from "zod";
+import type { Schema } from "#http/endpoint.ts";
+
+/** JSON Schema as OpenAPI 3.1 has it: as much of it as the document uses. */
+export interface JsonSchema {
+  $ref?: string;
+  type?: string | string[];
+  const?: unknown;
+  enum?: unknown[];
+  format?: string;
+  pattern?: string;
+  maxLength?: number;
+  minimum?: number;
+  maximum?: number;
+  description?: string;
+  example?: unknown;
+  examples?: unknown[];
+  default?: unknown;
+  required?: string[];
+  properties?: Record<string, JsonSchema>;
+  propertyNames?: JsonSchema;
+  additionalProperties?: JsonSchema | boolean;
+  items?: JsonSchema;
+  anyOf?: JsonSchema[];
+}
+
+/** The schemas of a document: those with a name are written down once, and referred to elsewhere. */
+export interface SchemaBook {
+  /** By name, in the order of their names. */
+  readonly components: () => Record<string, JsonSchema>;
+  /** `input` is what a request may hold, `output` what an answer does. */
+  readonly schemaOf: (schema: Schema, io: "input" | "output", name?: string) => JsonSchema;
+}
+
+/** `namedParts` are schemas that have a name wherever they stand. Throws where one name would mean two things. */
+export function schemaBook(namedParts: ReadonlyMap<unknown, string>): SchemaBook {
+  const components = new Map<string, JsonSchema>();
+  const keep = (name: string, schema: JsonSchema) => {
+    const known = components.get(name);
+    if (known && JSON.stringify(known) !== JSON.stringify(schema)) throw new Error(`${name} names two schemas`);
+    components.set(name, schema);
+    return referenceTo(name);
+  };
+  return {
+    components: () => Object.fromEntries([...components].sort(([one], [other]) => (one < other ? -1 : 1))),
+    schemaOf(schema, io, name) {
+      const parts = new Map<string, JsonSchema>();
+      const whole = z.toJSONSchema(schema, {
+        io,
+        unrepresentable: "any",
+        override({ zodSchema, jsonSchema }) {
+          // Of a schema that turns texts into numbers zod leaves the default out.
+          const { def } = zodSchema._zod;
+          if (def.type === "default") jsonSchema.default ??= def.defaultValue as never;
+          const partName = Object.is(zodSchema, schema) ? undefined : namedParts.get(zodSchema);
+          if (partName !== undefined) replaceByReference(jsonSchema as JsonSchema, partName, parts);
+        },
+      });
+      for (const [partName, part] of parts) keep(partName, tidied(copyOf(part)));
+      const own = name ?? namedParts.get(schema);
+      const schemaHere = tidied(copyOf(whole as JsonSchema));
+      return own === undefined ? schemaHere : keep(own, schemaHere);
+    },
+  };
+}
+
+export function referenceTo(name: string): JsonSchema {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+/** What zod made of a part moves to its own place, and a reference stays in its stead. */
+function replaceByReference(schema: JsonSchema, name: string, parts: Map<string, JsonSchema>): void {
+  if (schema.$ref !== undefined) return;
+  parts.set(name, { ...schema });
+  for (const key of Object.keys(schema)) delete schema[key as keyof JsonSchema];
+  Object.assign(schema, referenceTo(name));
+}
+
+function copyOf(schema: JsonSchema): JsonSchema {
+  const { $schema: _, ...copy } = JSON.parse(JSON.stringify(schema)) as JsonSchema & { $schema?: string };
+  return copy;
+}
+
+/**
+ * Without what says nothing (bounds of safe integers, names that are any text), without what would refuse a newer
+ * server's keys, and without a pattern where the format says it better.
+ */
+function tidied(schema: JsonSchema): JsonSchema {
+  const { example, propertyNames, additionalProperties, ...rest } = schema;
+  const tidy: JsonSchema = rest;
+  if (example !== undefined) tidy.examples = [example];
+  if (tidy.maximum === Number.MAX_SAFE_INTEGER) delete tidy.maximum;
+  if (tidy.minimum === Number.MIN_SAFE_INTEGER) delete tidy.minimum;
+  if (tidy.format === "date-time") delete tidy.pattern;
+  if (Number.isInteger(tidy.const)) tidy.type = "integer";
+  if (propertyNames?.pattern !== undefined) tidy.propertyNames = propertyNames;
+  if (typeof additionalProperties === "object") tidy.additionalProperties = tidied(additionalProperties);
+  if (tidy.items) tidy.items = tidied(tidy.items);
+  if (tidy.properties) {
+    tidy.properties = Object.fromEntries(Object.entries(tidy.properties).map(([name, one]) => [name, tidied(one)]));
+  }
+  return tidy.anyOf ? withoutNeedlessUnion({ ...tidy, anyOf: tidy.anyOf.map(tidied) }) : tidy;
+}
+
+/** A text or null is one schema of two types; an enum or a reference has to be named beside the null. */
+function withoutNeedlessUnion({ anyOf = [], ...rest }: JsonSchema): JsonSchema {
+  const [one, other] = anyOf;
+  const isSimple = one && other?.type === "null" && anyOf.length === 2 && typeof one.type === "string";
+  if (!isSimple || one.enum || one.const !== undefined || one.type === "object") return { ...rest, anyOf };
+  return { ...one, ...rest, type: [String(one.type), "null"] };
+}
