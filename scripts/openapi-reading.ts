@@ -1,0 +1,49 @@
+import { Ajv2020 } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+import type { JsonSchema } from "./openapi-schemas.ts";
+
+// openapi.json as a client's tools read it: for the tests that hold it to what it promises.
+
+interface Media {
+  readonly schema: JsonSchema;
+  readonly examples?: Record<string, { readonly value: unknown }>;
+}
+interface Answer {
+  readonly description: string;
+  readonly content: Record<string, Media>;
+}
+export interface Operation {
+  readonly operationId: string;
+  readonly description: string;
+  readonly tags: string[];
+  readonly parameters?: { name: string; description: string; example?: unknown; schema: JsonSchema }[];
+  readonly requestBody?: { readonly content: Record<string, Media> };
+  readonly responses: Record<string, Answer>;
+}
+export interface Document {
+  readonly tags: { name: string; description: string }[];
+  readonly paths: Record<string, Record<string, Operation>>;
+  readonly components: { readonly schemas: Record<string, JsonSchema> };
+}
+
+/** As it is once it was written down. */
+export function readDocument(document: object): Document {
+  return JSON.parse(JSON.stringify(document)) as Document;
+}
+
+/** All operations in their order, with `GET /v1/jobs` as `route`. */
+export function operationsOf({ paths }: Document): (Operation & { readonly route: string })[] {
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ route: `${method.toUpperCase()} ${path}`, ...operation })),
+  );
+}
+
+/** Says what is wrong with a value by a schema of the document; undefined: nothing. */
+export function validatorOf(document: Document): (schema: JsonSchema, value: unknown) => string | undefined {
+  const ajv = addFormats.default(new Ajv2020({ strict: false, allErrors: true }));
+  ajv.addSchema(document, "openapi.json");
+  return (schema, value) => {
+    const absolute = JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"openapi.json#/')) as JsonSchema;
+    return ajv.validate(absolute, value) ? undefined : ajv.errorsText();
+  };
+}

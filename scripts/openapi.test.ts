@@ -1,0 +1,195 @@
+import { RE2JS } from "re2js";
+import { expect, test } from "vitest";
+import { loadCatalog } from "#http/catalog.ts";
+import { loadNounDocuments, openApiDocument } from "./openapi-document.ts";
+import { operationsOf, readDocument, validatorOf } from "./openapi-reading.ts";
+import type { JsonSchema } from "./openapi-schemas.ts";
+
+const catalog = await loadCatalog();
+const document = readDocument(openApiDocument(catalog, await loadNounDocuments(catalog)));
+const operations = operationsOf(document);
+const faultOf = validatorOf(document);
+
+interface Place {
+  readonly at: string;
+  readonly schema: JsonSchema;
+}
+
+/** Every schema of the document, whole ones and parts, with the place where it stands. */
+const schemas: readonly Place[] = [
+  ...Object.entries(document.components.schemas).flatMap(([name, schema]) => within(name, schema)),
+  ...operations.flatMap(({ route, parameters = [], requestBody, responses }) => [
+    ...parameters.flatMap(({ name, schema }) => within(`${route} ${name}`, schema)),
+    ...Object.values(requestBody?.content ?? {}).flatMap(({ schema }) => within(`${route} body`, schema)),
+    ...Object.values(responses).flatMap(({ content }) =>
+      Object.values(content).flatMap(({ schema }) => within(`${route} answer`, schema)),
+    ),
+  ]),
+];
+
+function within(at: string, schema: JsonSchema): Place[] {
+  const parts = [
+    ...Object.entries(schema.properties ?? {}),
+    ...Object.entries({ items: schema.items, values: schema.additionalProperties, names: schema.propertyNames }),
+    ...(schema.anyOf ?? []).map((part, index) => [String(index), part] as const),
+  ];
+  const inner = parts.flatMap(([name, part]) => (typeof part === "object" ? within(`${at}.${name}`, part) : []));
+  return [{ at, schema }, ...inner];
+}
+
+/** What Python's `re` does not know, although JavaScript or RE2 do. */
+const unknownToPython = /\\[pPzQE]|\(\?<[^=!]|\[\[:|\\x\{|\\u\{/;
+
+test("every pattern compiles as it is written, in ECMAScript with and without the u flag, in RE2 and in Python", () => {
+  const patterns = schemas.flatMap(({ at, schema: { pattern } }) => (pattern === undefined ? [] : [{ at, pattern }]));
+
+  expect(patterns.length).toBeGreaterThan(20);
+  for (const { at, pattern } of patterns) {
+    for (const flags of ["", "u"]) expect(() => new RegExp(pattern, flags), `${at} ${pattern}`).not.toThrow();
+    expect(() => RE2JS.compile(pattern), `${at} ${pattern}`).not.toThrow();
+    expect(pattern, at).not.toMatch(unknownToPython);
+    // Without the u flag JavaScript takes an unknown escape for its letter; and no pattern ends behind its own end.
+    expect(pattern, at).not.toMatch(/\$\/|\\[pP]/);
+  }
+});
+
+test("a published pattern lets through what its rule lets through, and no control character", () => {
+  const { SubmitJob, AddJobUser } = document.components.schemas;
+  const image = new RegExp(SubmitJob?.properties?.image?.pattern ?? "", "u");
+  const github = AddJobUser?.properties?.github_username;
+  const isGithubName = (name: string) =>
+    new RegExp(github?.pattern ?? "").test(name) && name.length <= Number(github?.maxLength);
+
+  expect(image.test("pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime")).toBe(true);
+  expect(["a b", "a\u0000", "a\u009f", ""].some((text) => image.test(text))).toBe(false);
+  expect(["a", "a-b", "A1-b2-c3", "x".repeat(39)].every(isGithubName)).toBe(true);
+  expect(["", "-a", "a-", "a--b", "a_b", "x".repeat(40)].some(isGithubName)).toBe(false);
+});
+
+test("an object with more than three keys has a name, and no two names mean the same", () => {
+  const named = new Set(Object.values(document.components.schemas));
+  const inline = schemas.filter(({ schema }) => Object.keys(schema.properties ?? {}).length > 3 && !named.has(schema));
+  const shapes = Object.entries(document.components.schemas).map(([name, schema]) => [name, JSON.stringify(schema)]);
+  const twice = shapes.filter(([name, shape]) => shapes.some(([other, its]) => other !== name && its === shape));
+
+  expect(inline.map(({ at }) => at)).toEqual([]);
+  expect(twice.map(([name]) => name)).toEqual([]);
+  expect([...Object.keys(document.components.schemas)]).toEqual(
+    expect.arrayContaining([
+      "Job",
+      "JobSummary",
+      "Disk",
+      "DiskOperation",
+      "Instance",
+      "Workspace",
+      "Session",
+      "Availability",
+    ]),
+  );
+});
+
+/** Whether no value fits both: by their JSON types, or by a literal that both must hold under the same key. */
+function areToldApart(one: JsonSchema, other: JsonSchema): boolean {
+  const [a, b] = [resolved(one), resolved(other)];
+  const types = [a.type ?? []].flat();
+  const shared = types.filter((type) => [b.type ?? []].flat().includes(type));
+  const literals = (a.required ?? []).filter((key) => b.required?.includes(key) && literalOf(a, key) !== undefined);
+  const differ = literals.some((key) => literalOf(b, key) !== undefined && literalOf(a, key) !== literalOf(b, key));
+  return types.length > 0 && b.type !== undefined && (shared.length === 0 || (shared.join() === "object" && differ));
+}
+
+function literalOf({ properties = {} }: JsonSchema, key: string): unknown {
+  return properties[key]?.const;
+}
+
+function resolved(schema: JsonSchema): JsonSchema {
+  const { $ref } = schema;
+  return $ref === undefined ? schema : (document.components.schemas[$ref.slice($ref.lastIndexOf("/") + 1)] ?? {});
+}
+
+test("the parts of every anyOf are told apart by their JSON types, or by a literal that both must hold", () => {
+  const unions = schemas.flatMap(({ at, schema: { anyOf } }) => (anyOf ? [{ at, anyOf }] : []));
+  const alike = unions.filter(({ anyOf }) =>
+    anyOf.some((one, index) => anyOf.slice(index + 1).some((other) => !areToldApart(one, other))),
+  );
+
+  expect(unions.length).toBeGreaterThan(5);
+  expect(
+    areToldApart({ $ref: "#/components/schemas/ChatProcessed" }, { $ref: "#/components/schemas/ChatQueued" }),
+  ).toBe(true);
+  expect(areToldApart({ $ref: "#/components/schemas/JobSummary" }, { $ref: "#/components/schemas/Job" })).toBe(false);
+  expect(alike.map(({ at }) => at)).toEqual([]);
+});
+
+test("every operation, parameter and property says what it is", () => {
+  const silent = schemas.flatMap(({ at, schema: { properties = {} } }) =>
+    Object.entries(properties).flatMap(([name, property]) => (property.description ? [] : [`${at}.${name}`])),
+  );
+  const parameters = operations.flatMap(({ route, parameters: all = [] }) =>
+    all.flatMap(({ name, description }) => (description ? [] : [`${route} ${name}`])),
+  );
+
+  expect([...silent, ...parameters]).toEqual([]);
+  expect(operations.filter(({ description }) => !description)).toEqual([]);
+});
+
+test("tags come in the order in which a newcomer needs them, each with a description", () => {
+  const names = document.tags.map(({ name }) => name);
+  const used = operations.map(({ tags }) => tags[0] ?? "");
+
+  expect([names.slice(0, 2), names.slice(-2)]).toEqual([
+    ["Login", "Jobs"],
+    ["Admin", "Health"],
+  ]);
+  expect([...new Set(used)]).toEqual(names);
+  expect(document.tags.every(({ description }) => description.length > 0)).toBe(true);
+  expect(operations.slice(0, 2).map(({ route }) => route)).toEqual(["POST /v1/auth/aws-login", "POST /v1/jobs/submit"]);
+});
+
+test("every operation has an id of its own, in one style", () => {
+  const ids = operations.map(({ operationId }) => operationId);
+
+  expect(new Set(ids).size).toBe(ids.length);
+  expect(ids.filter((id) => !/^[a-z]+([A-Z][a-z]+)+$|^login$/.test(id))).toEqual([]);
+});
+
+test("every example fits its schema, and every body has one", () => {
+  const examples = operations.flatMap(({ route, parameters = [], requestBody, responses }) => [
+    ...parameters.flatMap(({ name, schema, example }) =>
+      example === undefined ? [] : [{ at: `${route} ${name}`, schema, value: example }],
+    ),
+    ...[requestBody, ...Object.values(responses)].flatMap((part) =>
+      Object.values(part?.content ?? {}).flatMap(({ schema, examples: all = {} }) =>
+        Object.entries(all).map(([name, { value }]) => ({ at: `${route} ${name}`, schema, value })),
+      ),
+    ),
+  ]);
+  const faults = examples.flatMap(({ at, schema, value }) => {
+    const fault = faultOf(schema, value);
+    return fault === undefined ? [] : [`${at}: ${fault}`];
+  });
+  const ofSchemas = schemas.flatMap(({ at, schema }) =>
+    (schema.examples ?? []).flatMap((value) => (faultOf({ ...schema, examples: [] }, value) === undefined ? [] : [at])),
+  );
+  const bare = operations.filter(({ tags, requestBody }) => {
+    const json = requestBody?.content["application/json"];
+    return (
+      json &&
+      tags[0] !== "Admin" &&
+      json.examples === undefined &&
+      requestBody.content["application/x-www-form-urlencoded"] === undefined
+    );
+  });
+
+  expect(examples.length).toBeGreaterThan(120);
+  expect(faultOf({ $ref: "#/components/schemas/Job" }, { job_id: 1 })).toContain("job_id must be string");
+  expect([...faults, ...ofSchemas]).toEqual([]);
+  expect(bare.map(({ route }) => route)).toEqual([]);
+});
+
+test("every reference leads somewhere, and every named schema is used", () => {
+  const text = JSON.stringify(document);
+  const references = new Set([...text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name = ""]) => name));
+
+  expect([...references].sort()).toEqual(Object.keys(document.components.schemas).sort());
+});
