@@ -1,11 +1,11 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { chromium } from "./browser-trial.ts";
 import { runProgram } from "./program.ts";
 import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
 
-const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 const trial = openStackTrial("berth-docs-");
 let profile: string;
 let stack: StackProcess;

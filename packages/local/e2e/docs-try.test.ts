@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type BrowserPage, chromium, openPage } from "./browser-trial.ts";
+import { openStackTrial, type StackProcess } from "./stack-trial.ts";
+
+const trial = openStackTrial("berth-try-");
+let stack: StackProcess;
+
+beforeAll(async () => {
+  stack = await trial.start();
+});
+
+afterAll(() => trial.close());
+
+describe("/docs for somebody who knows nothing", () => {
+  it("says at its top how to get a key, and takes each proposed request as it stands", { timeout: 300_000 }, async ({
+    skip,
+  }) => {
+    skip(chromium === undefined, "there is no Chromium on this machine");
+    const { API_KEY: key = "" } = await stack.env();
+    const page = await openPage(`${stack.url}/docs`);
+
+    try {
+      await page.until('document.querySelectorAll(".opblock").length > 50');
+      const words = String(await page.evaluate("document.querySelector('.swagger-ui').innerText"));
+      await authorize(page, key);
+      const answers: unknown[] = [];
+      for (const operation of tried) answers.push([operation, await execute(page, operation)]);
+
+      expect(words.indexOf("How to get a key")).toBeGreaterThan(0);
+      expect(words.indexOf("How to get a key")).toBeLessThan(words.indexOf("Authorize"));
+      expect(words.indexOf("/v1/auth/aws-login", words.indexOf("Authorize"))).toBeLessThan(
+        words.indexOf("/v1/jobs/submit"),
+      );
+      expect(words.indexOf("/v1/jobs/submit")).toBeLessThan(words.indexOf("/health"));
+      expect(answers).toEqual(tried.map((operation) => [operation, expect.stringMatching(/^20[01]/)]));
+    } finally {
+      await page.close();
+    }
+  });
+});
+
+/** By tag and id: a create of each API, and reads with what is proposed for their queries. */
+const tried = [
+  ...[
+    "Jobs-submitJob",
+    "Jobs-estimateJob",
+    "Jobs-listJobs",
+    "Disks-createDisk",
+    "Disks-getDisk",
+    "Capacity-getAvailability",
+  ],
+  ...["Sessions-createSession", "Workspaces-listWorkspaces", "IDE_sessions-createIdeSession"],
+  ...["Instances-createInstance", "Environments-createEnvironment"],
+];
+
+async function authorize(page: BrowserPage, key: string): Promise<void> {
+  await page.evaluate("document.querySelector('.btn.authorize').click()");
+  await page.until("!!document.querySelector('.auth-container input')");
+  await page.evaluate(`(() => {
+    const input = document.querySelector(".auth-container input");
+    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, ${JSON.stringify(key)});
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+    document.querySelector(".auth-btn-wrapper .authorize").click();
+  })()`);
+  await page.until("!!document.querySelector('.btn-done')");
+  await page.evaluate("document.querySelector('.btn-done').click()");
+}
+
+/** Opens an operation, presses "Try it out" and "Execute" without a change, and answers the status that is shown. */
+async function execute(page: BrowserPage, operation: string): Promise<string> {
+  const within = (selector: string) => `document.querySelector("#operations-${operation} ${selector}")`;
+  const press = async (selector: string) => {
+    await page.until(`!!${within(selector)}`);
+    await page.evaluate(`${within(selector)}.click()`);
+  };
+  await press(".opblock-summary-control");
+  await press(".try-out__btn");
+  await press(".execute");
+  const status = within(".live-responses-table .response .response-col_status");
+  await page.until(`/^\\d/.test(${status}?.innerText ?? "")`);
+  return String(await page.evaluate(`${status}.innerText`));
+}
