@@ -43,6 +43,8 @@ export const furtherJobKeys = [
   "disk_name",
   "isolation",
   "limits",
+  "secondary_users",
+  "launched_at",
 ];
 
 export const actionMessages = {
