@@ -7,6 +7,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   aws: ["core"],
   sqlite: ["core"],
   process: ["core"],
+  kubernetes: ["core"],
   lambda: ["core", "http", "aws"],
   // It finds the functions through the catalog.
   local: ["core", "http", "aws", "sqlite", "process"],

@@ -1,0 +1,160 @@
+import type { IncomingMessage } from "node:http";
+import https from "node:https";
+import { ApiRefused, ApiUnreachable, isExpired, isNotFound } from "./api-error.ts";
+import { type ApiAccess, exchange, nameOf, type Outgoing, textOf, withQuery } from "./exchange.ts";
+
+/** `metadata.resourceVersion` of a list is where a watch of it begins. */
+export interface Listed<Kept> {
+  readonly items: readonly Kept[];
+  readonly resourceVersion: string;
+}
+
+export type PatchKind = "merge" | "strategic-merge";
+
+/**
+ * Requests to an API server. Every call ends by its deadline, throws `ApiRefused` for whatever is no success and
+ * `ApiUnreachable` where there was no whole answer. What the server refused for now (429) and what was sent on a
+ * connection that it had just closed is sent again within the deadline: every call may be repeated.
+ */
+export interface ApiClient {
+  get<Body>(path: string): Promise<Body>;
+  /** undefined: the API server says that there is no such object. */
+  find<Body>(path: string): Promise<Body | undefined>;
+  /** Every page of a list, or nothing: what `keep` makes of each item. */
+  list<Item, Kept>(path: string, keep: (item: Item) => readonly Kept[]): Promise<Listed<Kept>>;
+  create<Body>(path: string, body: object): Promise<Body>;
+  /** Server-side apply under one field manager, whatever others have set. */
+  apply<Body>(path: string, body: object): Promise<Body>;
+  patch<Body>(path: string, body: object, kind?: PatchKind): Promise<Body>;
+  /** Nothing happens when it is gone, or is another object of that name. */
+  remove(path: string, options: RemoveOptions): Promise<void>;
+  /** A reply that is read as it comes: a log, a watch. The deadline holds until it begins. */
+  open(path: string, signal: AbortSignal): Promise<IncomingMessage>;
+  close(): void;
+}
+
+export interface RemoveOptions {
+  /** Of the object that is meant; undefined: whichever has the name. */
+  readonly uid: string | undefined;
+  readonly graceSeconds?: number;
+}
+
+const deadlineMs = 5_000;
+const fieldManager = "berth";
+/** So many items come in one page. */
+const pageSize = 500;
+/** A list whose pages expired is begun again this often. */
+const mostListings = 3;
+
+export function apiClient(access: ApiAccess): ApiClient {
+  const agent = new https.Agent({ keepAlive: true, maxSockets: 32, ca: access.ca });
+  const limitMs = access.deadlineMs ?? deadlineMs;
+  const call = async <Body>(outgoing: Outgoing): Promise<Body> => {
+    const deadline = AbortSignal.timeout(limitMs);
+    const response = await exchange({ access, agent, deadline }, outgoing, deadline);
+    return parsed<Body>(await textOf(response, nameOf(outgoing), deadline), nameOf(outgoing));
+  };
+  const get = <Body>(path: string) => call<Body>({ method: "GET", path });
+  return {
+    get,
+    find: async <Body>(path: string) => unlessNotFound(get<Body>(path)),
+    list: (path, keep) => listAll(get, path, keep),
+    create: (path, body) => call({ method: "POST", path: withQuery(path, `fieldManager=${fieldManager}`), body }),
+    apply: (path, body) =>
+      call({
+        method: "PATCH",
+        path: withQuery(path, `fieldManager=${fieldManager}&force=true`),
+        body,
+        // JSON is YAML.
+        type: "application/apply-patch+yaml",
+      }),
+    patch: (path, body, kind = "merge") =>
+      call({
+        method: "PATCH",
+        path: withQuery(path, `fieldManager=${fieldManager}-patch`),
+        body,
+        type: `application/${kind}-patch+json`,
+      }),
+    remove: async (path, options) => {
+      const removal = call<unknown>({ method: "DELETE", path, body: deleteOptions(options) });
+      await removal.catch((error: unknown) => {
+        if (!isNotFound(error) && !isAnother(error)) throw error;
+      });
+    },
+    open: (path, signal) => {
+      const deadline = AbortSignal.timeout(limitMs);
+      return exchange({ access, agent, deadline }, { method: "GET", path }, signal);
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+/** Without the parser's own error, which repeats what it read. */
+function parsed<Body>(text: string, call: string): Body {
+  try {
+    return JSON.parse(text) as Body;
+  } catch {
+    throw new ApiUnreachable(call, "not JSON");
+  }
+}
+
+async function unlessNotFound<Body>(reading: Promise<Body>): Promise<Body | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+interface Page<Item> {
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+  readonly items: readonly Item[] | null;
+}
+
+/** Half a list is no answer: where its later pages are forgotten it is begun again. */
+async function listAll<Item, Kept>(
+  get: ApiClient["get"],
+  path: string,
+  keep: (item: Item) => readonly Kept[],
+): Promise<Listed<Kept>> {
+  for (let listings = 1; ; listings += 1) {
+    try {
+      return await listOnce(get, path, keep);
+    } catch (error) {
+      if (!isExpired(error) || listings === mostListings) throw error;
+    }
+  }
+}
+
+async function listOnce<Item, Kept>(
+  get: ApiClient["get"],
+  path: string,
+  keep: (item: Item) => readonly Kept[],
+): Promise<Listed<Kept>> {
+  const kept: Kept[] = [];
+  let next = "";
+  for (;;) {
+    const query = new URLSearchParams({ limit: String(pageSize), ...(next === "" ? {} : { continue: next }) });
+    const { metadata, items } = await get<Page<Item>>(withQuery(path, String(query)));
+    for (const item of items ?? []) kept.push(...keep(item));
+    next = metadata.continue ?? "";
+    if (next === "") return { items: kept, resourceVersion: metadata.resourceVersion };
+  }
+}
+
+/** Without a policy the pods of a Job would go on without it, and their GPUs with them. */
+function deleteOptions({ uid, graceSeconds }: RemoveOptions): object {
+  return {
+    apiVersion: "v1",
+    kind: "DeleteOptions",
+    propagationPolicy: "Background",
+    ...(uid === undefined ? {} : { preconditions: { uid } }),
+    ...(graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds }),
+  };
+}
+
+/** The precondition failed: whoever was meant is gone. */
+function isAnother(error: unknown): boolean {
+  return error instanceof ApiRefused && error.status === 409 && error.code === "Conflict";
+}

@@ -1,0 +1,168 @@
+import type { IncomingMessage } from "node:http";
+import https from "node:https";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApiRefused, ApiUnreachable, type StatusBody } from "./api-error.ts";
+
+/** How an API server is reached, and as whom. */
+export interface ApiAccess {
+  readonly url: string;
+  /** The certificate of its authority, PEM. */
+  readonly ca: string;
+  /** Asked before each call, and once more with a token that was just refused. */
+  token(refused?: string): Promise<string>;
+  /** Each call is given up after this, ms: 5,000 unless said. */
+  readonly deadlineMs?: number;
+}
+
+export interface Outgoing {
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly path: string;
+  readonly body?: object;
+  /** Of the body; JSON unless said. */
+  readonly type?: string;
+  readonly accept?: string;
+}
+
+export interface Connection {
+  readonly access: ApiAccess;
+  readonly agent: https.Agent;
+  /** Until the answer begins. */
+  readonly deadline: AbortSignal;
+}
+
+/** What a server says to a client that it refuses for now, when it does not say for how long. */
+const pauseMs = 1_000;
+
+/** The answer of a call that was accepted; `signal` cuts it off. What is refused for now is sent again until the deadline. */
+export async function exchange(
+  connection: Connection,
+  outgoing: Outgoing,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const { access, deadline } = connection;
+  const call = nameOf(outgoing);
+  let token = await inTime(access.token(), call, deadline);
+  let hasFreshToken = false;
+  for (;;) {
+    const response = await sendAgain(connection, outgoing, token, signal);
+    const status = response.statusCode ?? 0;
+    if (status >= 200 && status < 300) return response;
+    const body = await statusBodyOf(response, call, deadline);
+    if (status === 401 && !hasFreshToken) {
+      token = await inTime(access.token(token), call, deadline);
+      hasFreshToken = true;
+      continue;
+    }
+    if (status !== 429) throw new ApiRefused(call, status, body);
+    const waitsMs = (Number(response.headers["retry-after"]) || 0) * 1000 || pauseMs;
+    await sleep(waitsMs, undefined, { signal: deadline }).catch(() => {
+      throw new ApiRefused(call, status, body);
+    });
+  }
+}
+
+/** Whoever gives out tokens may hang too. */
+function inTime<Value>(waited: Promise<Value>, call: string, deadline: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(new ApiUnreachable(call, "timed out"));
+    if (deadline.aborted) stop();
+    deadline.addEventListener("abort", stop);
+    void waited.then(resolve, reject).finally(() => deadline.removeEventListener("abort", stop));
+  });
+}
+
+/** The whole of an answer, as text. */
+export async function textOf(response: IncomingMessage, call: string, deadline: AbortSignal): Promise<string> {
+  const stop = () => response.destroy(new Error("late"));
+  deadline.addEventListener("abort", stop);
+  try {
+    const parts: Buffer[] = [];
+    for await (const part of response) parts.push(part as Buffer);
+    return Buffer.concat(parts).toString();
+  } catch (error) {
+    throw unreachable(call, error, deadline);
+  } finally {
+    deadline.removeEventListener("abort", stop);
+  }
+}
+
+/** A call as an error may name it: without its query, which may hold the words of a command. */
+export function nameOf({ method, path }: Pick<Outgoing, "method" | "path">): string {
+  return `${method} ${path.split("?")[0]}`;
+}
+
+export function withQuery(path: string, query: string): string {
+  return `${path}${path.includes("?") ? "&" : "?"}${query}`;
+}
+
+/** A server may close an idle connection just as it is used again: nothing of that call was read. */
+async function sendAgain(
+  connection: Connection,
+  outgoing: Outgoing,
+  token: string,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  for (;;) {
+    const request = begin(connection, outgoing, token);
+    try {
+      return await answerTo(request, connection.deadline, signal);
+    } catch (error) {
+      const isStale = request.reusedSocket && codeOf(error) === "ECONNRESET" && !connection.deadline.aborted;
+      if (!isStale || signal.aborted) throw unreachable(nameOf(outgoing), error, connection.deadline);
+    }
+  }
+}
+
+function begin({ access, agent }: Connection, outgoing: Outgoing, token: string) {
+  const { method, path, body, type = "application/json", accept = "application/json" } = outgoing;
+  const data = body === undefined ? undefined : JSON.stringify(body);
+  const length = data === undefined ? {} : { "content-type": type, "content-length": Buffer.byteLength(data) };
+  const headers = { authorization: `Bearer ${token}`, accept, ...length };
+  return https.request(new URL(path, access.url), { method, agent, headers }).end(data);
+}
+
+function answerTo(
+  request: ReturnType<typeof begin>,
+  deadline: AbortSignal,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const stop = () => request.destroy(new Error("late"));
+    const forget = () => {
+      deadline.removeEventListener("abort", stop);
+      if (signal !== deadline) signal.removeEventListener("abort", stop);
+    };
+    request.once("response", (response) => {
+      deadline.removeEventListener("abort", stop);
+      response.once("close", forget);
+      resolve(response);
+    });
+    // Later errors are those of the answer, which its reader sees.
+    request.on("error", (error) => {
+      forget();
+      reject(error);
+    });
+    if (deadline.aborted || signal.aborted) return stop();
+    deadline.addEventListener("abort", stop);
+    if (signal !== deadline) signal.addEventListener("abort", stop);
+  });
+}
+
+async function statusBodyOf(response: IncomingMessage, call: string, deadline: AbortSignal): Promise<StatusBody> {
+  const text = await textOf(response, call, deadline);
+  try {
+    const body = JSON.parse(text) as StatusBody | null;
+    return body?.kind === "Status" ? body : {};
+  } catch {
+    return {};
+  }
+}
+
+function unreachable(call: string, error: unknown, deadline: AbortSignal): ApiUnreachable {
+  return new ApiUnreachable(call, deadline.aborted ? "timed out" : codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  return typeof code === "string" ? code : "cut off";
+}
