@@ -1,0 +1,156 @@
+import type { ServerResponse } from "node:http";
+import { afterEach, describe, expect, it } from "vitest";
+import { type ApiClient, apiClient } from "./api-client.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-trial.ts";
+import { type FollowOptions, follow, type Versioned } from "./watch.ts";
+
+interface Thing extends Versioned {
+  readonly metadata: { readonly name: string; readonly resourceVersion: string };
+}
+
+let server: LoopbackServer;
+let client: ApiClient;
+
+afterEach(async () => {
+  client.close();
+  await server.close();
+});
+
+type Answer = (response: ServerResponse, query: URLSearchParams) => void;
+
+/** Follows what a server says that gives these answers one after the other, the last one again and again. */
+async function following(answers: readonly Answer[], options: Partial<FollowOptions> = {}) {
+  server = await loopbackServer((request, response, count) => {
+    const query = new URL(request.url ?? "", "https://localhost").searchParams;
+    (answers[count - 1] ?? answers.at(-1))?.(response, query);
+  });
+  client = apiClient({ ...server.access, deadlineMs: 1_000 });
+  const ending = new AbortController();
+  const told: string[] = [];
+  const wanted = Promise.withResolvers<void>();
+  let last = "";
+  const tell = (text: string) => {
+    told.push(text);
+    if (text === last) wanted.resolve();
+  };
+  const follower = {
+    keep: ({ metadata }: Thing) => metadata.name,
+    listed: (names: readonly string[]) => tell(`listed ${names}`),
+    changed: (type: string, name: string) => tell(`${type} ${name}`),
+  };
+  const ended = follow<Thing, string>(client, "/things?x=1", follower, { signal: ending.signal, ...options });
+  return {
+    ended,
+    /** Everything up to this, and the version it ended with. */
+    async until(text: string) {
+      last = text;
+      if (!told.includes(text)) await wanted.promise;
+      ending.abort();
+      return { told, version: await ended };
+    },
+    versions: () => server.requests.map(({ url }) => new URLSearchParams(url.split("?")[1]).get("resourceVersion")),
+  };
+}
+
+const thing = (name: string, resourceVersion: string): Thing => ({ metadata: { name, resourceVersion } });
+const list =
+  (version: string, ...names: readonly string[]): Answer =>
+  (response) =>
+    answerJson(response, {
+      metadata: { resourceVersion: version },
+      items: names.map((name) => thing(name, version)),
+    });
+const line = (type: string, object: object) => `${JSON.stringify({ type, object })}\n`;
+const events =
+  (...lines: readonly string[]): Answer =>
+  (response) =>
+    void response.writeHead(200).write(lines.join(""));
+const eventsAndEnd =
+  (...lines: readonly string[]): Answer =>
+  (response) =>
+    void response.writeHead(200).end(lines.join(""));
+
+describe("follow", () => {
+  it("tells what is there, then what comes, changes and goes", async () => {
+    const { until, versions } = await following([
+      list("5", "a", "b"),
+      events(line("ADDED", thing("c", "6")), line("MODIFIED", thing("a", "7")), line("DELETED", thing("b", "8"))),
+    ]);
+
+    const { told, version } = await until("DELETED b");
+
+    expect(told).toEqual(["listed a,b", "ADDED c", "MODIFIED a", "DELETED b"]);
+    expect(version).toBe("8");
+    expect(versions()).toEqual([null, "5"]);
+    expect(server.requests[1]?.url).toMatch(/^\/things\?x=1&watch=1&allowWatchBookmarks=true&timeoutSeconds=300&/);
+  });
+
+  it("goes on after an end and after a cut from the last version that it was told, a bookmark's too", async () => {
+    const cut: Answer = (response) => {
+      response.writeHead(200).write(line("ADDED", thing("b", "8")) + line("ADDED", thing("c", "9")).slice(0, 20));
+      setTimeout(() => response.destroy(), 20);
+    };
+    const { until, versions } = await following([
+      list("5", "a"),
+      eventsAndEnd(line("BOOKMARK", thing("", "7"))),
+      cut,
+      events(line("ADDED", thing("c", "9"))),
+    ]);
+
+    const { told } = await until("ADDED c");
+
+    expect(told).toEqual(["listed a", "ADDED b", "ADDED c"]);
+    expect(versions()).toEqual([null, "5", "7", "8"]);
+  });
+
+  it("goes on where somebody else left off, without a list", async () => {
+    const { until, versions } = await following([events(line("ADDED", thing("b", "43")))], { from: "42" });
+
+    expect(await until("ADDED b")).toEqual({ told: ["ADDED b"], version: "43" });
+    expect(versions()).toEqual(["42"]);
+  });
+
+  it.each<[string, Answer]>([
+    ["at once", (response) => refuse(response, 410, "Expired")],
+    ["by an event", eventsAndEnd(line("ERROR", { kind: "Status", code: 410, reason: "Expired" }))],
+  ])("lists again where the version was forgotten, said %s", async (_, forgotten) => {
+    const { until, versions } = await following([
+      list("5", "a"),
+      forgotten,
+      list("50", "b"),
+      events(line("ADDED", thing("c", "51"))),
+    ]);
+
+    expect((await until("ADDED c")).told).toEqual(["listed a", "listed b", "ADDED c"]);
+    expect(versions()).toEqual([null, "5", null, "50"]);
+  });
+
+  it("waits for a server that is away or in trouble, without a list of its own", async () => {
+    const { until, versions } = await following([
+      list("5"),
+      (response) => response.destroy(),
+      (response) => refuse(response, 503, "ServiceUnavailable"),
+      events(line("ADDED", thing("a", "6"))),
+    ]);
+
+    expect((await until("ADDED a")).told).toEqual(["listed ", "ADDED a"]);
+    expect(versions()).toEqual([null, "5", "5", "5"]);
+  });
+
+  it("takes a watch on which nothing comes any more for one that was cut off", async () => {
+    const { until, versions } = await following(
+      [list("5"), (response) => response.writeHead(200).flushHeaders(), events(line("ADDED", thing("a", "6")))],
+      { silentMs: 50 },
+    );
+
+    await until("ADDED a");
+
+    expect(versions().slice(0, 3)).toEqual([null, "5", "5"]);
+  });
+
+  it("says so where it is not allowed to", async () => {
+    const { ended } = await following([list("5"), (response) => refuse(response, 403, "Forbidden")]);
+
+    await expect(ended).rejects.toMatchObject({ status: 403 });
+  });
+});

@@ -1,0 +1,127 @@
+import type { IncomingMessage } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ApiClient } from "./api-client.ts";
+import { ApiRefused, ApiUnreachable, isExpired, type StatusBody } from "./api-error.ts";
+import { withQuery } from "./exchange.ts";
+
+/** Whoever is told what is at a list, and what becomes of it. */
+export interface Follower<Item, Kept> {
+  /** What is kept of an object: of ten thousand pods not all of each. */
+  keep(item: Item): Kept;
+  /** All that there is: at the beginning, and where it is not known what was missed. */
+  listed(items: readonly Kept[]): void;
+  changed(type: "ADDED" | "MODIFIED" | "DELETED", item: Kept): void;
+}
+
+export interface FollowOptions {
+  readonly signal: AbortSignal;
+  /** Goes on from this version, where somebody else left off; nothing is listed unless the server has forgotten it. */
+  readonly from?: string;
+  /** A watch on which nothing came for so long, bookmarks included, was cut off unseen. */
+  readonly silentMs?: number;
+}
+
+/** The server ends a watch after this by itself, and says each minute up to where it has told. */
+const watchSeconds = 300;
+const silentMs = 90_000;
+const pauseMs = { first: 100, longest: 5_000 };
+
+/**
+ * Watches a list until the signal comes, through cut connections, an API server that is away, and versions that it has
+ * forgotten (410): then it lists again. Answers the version from which somebody else may go on. Throws where it is not
+ * allowed to.
+ */
+export async function follow<Item extends Versioned, Kept>(
+  client: ApiClient,
+  path: string,
+  follower: Follower<Item, Kept>,
+  options: FollowOptions,
+): Promise<string> {
+  const { signal } = options;
+  let version = options.from ?? "";
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      if (version === "") version = await listTo(client, path, follower);
+      for await (const { type, object } of watchOnce<Item>(client, path, version, options)) {
+        failures = 0;
+        version = object.metadata.resourceVersion;
+        if (type !== "BOOKMARK") follower.changed(type, follower.keep(object));
+      }
+    } catch (error) {
+      if (isExpired(error)) version = "";
+      else if (!isPassing(error) && !signal.aborted) throw error;
+    }
+    await sleep(Math.min(pauseMs.first * 2 ** failures, pauseMs.longest), undefined, { signal }).catch(() => undefined);
+    failures += 1;
+  }
+  return version;
+}
+
+export interface Versioned {
+  readonly metadata: { readonly resourceVersion: string };
+}
+
+interface WatchEvent<Item> {
+  readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK";
+  readonly object: Item;
+}
+
+async function listTo<Item, Kept>(client: ApiClient, path: string, follower: Follower<Item, Kept>): Promise<string> {
+  const { items, resourceVersion } = await client.list(path, (item: Item) => [follower.keep(item)]);
+  follower.listed(items);
+  return resourceVersion;
+}
+
+/** The events of one watch. A line that was cut off is none. */
+async function* watchOnce<Item>(
+  client: ApiClient,
+  path: string,
+  from: string,
+  options: FollowOptions,
+): AsyncGenerator<WatchEvent<Item>> {
+  const query = `watch=1&allowWatchBookmarks=true&timeoutSeconds=${watchSeconds}&resourceVersion=${from}`;
+  const response = await client.open(withQuery(path, query), options.signal);
+  try {
+    for await (const line of linesOf(response, options.silentMs ?? silentMs)) {
+      const event = eventOf<Item>(line, path);
+      // What came after the signal is left to whoever goes on.
+      if (options.signal.aborted) return;
+      yield event;
+    }
+  } finally {
+    response.destroy();
+  }
+}
+
+async function* linesOf(response: IncomingMessage, mostSilentMs: number): AsyncGenerator<string> {
+  let rest = "";
+  response.setEncoding("utf8");
+  const silence = setTimeout(() => response.destroy(), mostSilentMs);
+  try {
+    for await (const part of response) {
+      silence.refresh();
+      const lines = (rest + part).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+  } catch {
+    throw new ApiUnreachable("watch", "cut off");
+  } finally {
+    clearTimeout(silence);
+  }
+}
+
+function eventOf<Item>(line: string, path: string): WatchEvent<Item> {
+  const { type, object } = JSON.parse(line) as { readonly type: string; readonly object: unknown };
+  if (type !== "ERROR") return { type, object } as WatchEvent<Item>;
+  const status = object as StatusBody & { readonly code?: number };
+  throw new ApiRefused(`watch ${path.split("?")[0]}`, status.code ?? 500, status);
+}
+
+/** Passes by itself: no answer, or an API server in trouble. */
+function isPassing(error: unknown): boolean {
+  return (
+    error instanceof ApiUnreachable || (error instanceof ApiRefused && (error.status >= 500 || error.status === 429))
+  );
+}
