@@ -18,7 +18,8 @@ export function startProcess(
   { env, cwd, log, guard }: { env: Record<string, string>; cwd: string; log: ContainerLog; guard: Guard },
   end: (exitCode: number, reason?: string) => void,
 ): ContainerProcess {
-  const [command = "sleep", ...args] = [...(container.command ?? ["sleep", "infinity"]), ...(container.args ?? [])];
+  const words = [...(container.command ?? ["sleep", "infinity"]), ...(container.args ?? [])];
+  const [command = "sleep", ...args] = words.map((word) => expanded(word, env));
   const child = spawn(command, args, { env: inside(env), cwd, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   for (const output of [child.stdout, child.stderr]) output.on("data", (data) => log.write(String(data)));
   const release = child.pid === undefined ? () => undefined : guard(child.pid);
@@ -33,6 +34,13 @@ export function startProcess(
       process.kill(-child.pid, signal);
     },
   };
+}
+
+/** As the kubelet writes variables into the words of a command: `$(NAME)` where there is one, `$$` for `$`. */
+function expanded(word: string, env: Readonly<Record<string, string>>): string {
+  return word.replaceAll(/\$\$|\$\(([^)]*)\)/g, (found, name: string | undefined) => {
+    return name === undefined ? "$" : (env[name] ?? found);
+  });
 }
 
 /** Of a process that a signal ended. */

@@ -28,12 +28,15 @@ export interface ContainerPlace {
   changed(): void;
 }
 
+/** A kubelet looks again for what its container lacks; a real one takes longer. */
+const configAgainMs = 200;
+
 export function pretendContainer(spec: Container, script: ContainerScript, place: ContainerPlace): RunningContainer {
   const log = containerLog();
   const begun = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   const timers: NodeJS.Timeout[] = [];
-  const after = (ms: number, then: () => void) => timers.push(setTimeout(then, ms));
+  const after = (ms: number, then: () => void) => void timers.push(setTimeout(then, ms));
   let state: ContainerState = { waiting: { reason: "PodInitializing" } };
   let isReady = false;
   let env: Record<string, string> = {};
@@ -69,7 +72,8 @@ export function pretendContainer(spec: Container, script: ContainerScript, place
     try {
       env = await place.readEnv();
     } catch (error) {
-      return become({ waiting: { reason: "CreateContainerConfigError", message: (error as Error).message } });
+      become({ waiting: { reason: "CreateContainerConfigError", message: (error as Error).message } });
+      return after(configAgainMs, () => void pull());
     }
     if (!("terminated" in state)) run();
   };

@@ -40,11 +40,13 @@ export function podRun(first: Pod, { client, ip, inits, mains, isNodeAlive }: Po
   const containers = [...inits, ...mains];
   let isGone = false;
   let isStopping = false;
+  /** Who deletes a pod again may give it less, and never more. */
+  let graceMs = 0;
   let deadline: NodeJS.Timeout | undefined;
   const mayWrite = () => !isGone && isNodeAlive();
   const writer = statusWriter(client, state, mayWrite);
 
-  const stop = async (graceMs: number) => {
+  const stop = async () => {
     isStopping = true;
     for (const main of mains) main.stop(graceMs);
     await Promise.all(mains.map(({ ended }) => ended));
@@ -75,7 +77,10 @@ export function podRun(first: Pod, { client, ip, inits, mains, isNodeAlive }: Po
       const isResized = JSON.stringify(pod.spec.containers) !== JSON.stringify(state.pod.spec.containers);
       state.pod = pod;
       if (pod.metadata.deletionTimestamp === undefined) return isResized ? writer.report() : undefined;
-      if (!isStopping) void stop((pod.metadata.deletionGracePeriodSeconds ?? 0) * 1000);
+      const givenMs = (pod.metadata.deletionGracePeriodSeconds ?? 0) * 1000;
+      if (isStopping && givenMs < graceMs) for (const main of mains) main.stop(givenMs);
+      graceMs = givenMs;
+      if (!isStopping) void stop();
     },
     gone() {
       isGone = true;

@@ -185,15 +185,33 @@ describe("containers", () => {
     const container = { command: ["sh", "-c", "exit $CODE"], envFrom: [{ secretRef: { name: "keys" } }] };
     const missing = { envFrom: [{ secretRef: { name: "none" } }] };
 
+    const late = { command: ["true"], envFrom: [{ secretRef: { name: "late" } }] };
+
     const known = await podOf("secret", { script: { main: { process: true } }, container }, isOver);
     const waits = await podOf("no-secret", { container: missing }, (pod) =>
       JSON.stringify(pod.status).includes("CreateContainerConfigError"),
     );
+    await podOf("late-secret", { script: { main: { process: true } }, container: late }, (pod) =>
+      JSON.stringify(pod.status).includes("CreateContainerConfigError"),
+    );
+    must(await cluster.admin.post(secrets, { metadata: { name: "late" } }));
+    await seen<Pod>(cluster.admin, podsOfJob(namespace, "late-secret"), isOver);
 
     expect(known.status).toMatchObject({ containerStatuses: [{ state: { terminated: { exitCode: 17 } } }] });
     expect(waits.status).toMatchObject({
       containerStatuses: [{ state: { waiting: { message: 'secret "none" not found' } } }],
     });
+  });
+});
+
+describe("the words of a command", () => {
+  it("have the variables of the container in them, and only one dollar of two", async () => {
+    const command = ["sh", "-c", `test '$(CODE) $(NONE) $$(CODE) $$$$ $HOME' = '17 $(NONE) $'"(CODE) $"'$ $HOME'`];
+    const container = { command, env: [{ name: "CODE", value: "17" }] };
+
+    const { status } = await podOf("words", { script: { main: { process: true } }, container }, isOver);
+
+    expect(status.phase).toBe("Succeeded");
   });
 });
 
@@ -216,8 +234,20 @@ describe("a pod that is deleted", () => {
     });
   });
 
+  it("goes sooner when it is deleted again with less grace", async () => {
+    const script = { main: { stopMs: 600_000 } };
+    const pod = await podOf("hurried", { script, pod: { terminationGracePeriodSeconds: 600 } }, isRunning);
+    const path = `${podsOf(namespace)}/${pod.metadata.name}`;
+    const gone = lastOf(pod, "watched");
+
+    must(await cluster.admin.remove(path));
+    must(await cluster.admin.remove(path, { gracePeriodSeconds: 1 }));
+
+    expect((await gone).status).toMatchObject({ containerStatuses: [{ state: { terminated: { exitCode: 137 } } }] });
+  });
+
   it("takes its processes along, also one that ignores the signal", async () => {
-    const command = ["sh", "-c", "trap '' TERM; echo $$; while :; do sleep 0.05; done"];
+    const command = ["sh", "-c", "trap '' TERM; echo $$$$; while :; do sleep 0.05; done"];
     const script = { main: { process: true } } as const;
     const pod = await podOf(
       "stubborn",
