@@ -1,0 +1,78 @@
+import { describe, expect, it } from "vitest";
+import type { Run } from "#core/context.ts";
+import { jsonOf, label, labelValue, metadataOf, nameOfRun, pathsOf, runOf, selectorOf } from "./names.ts";
+import type { KubeObject } from "./objects.ts";
+
+const uid = "0123456789abcdef0123456789abcdef";
+
+describe("the name of a run", () => {
+  it("is its uid and number", () => {
+    expect(nameOfRun({ uid, run: 12 })).toBe(`${uid}-r12`);
+  });
+
+  it.each([
+    [uid.slice(1), 1],
+    [`${uid}/..`, 1],
+    [uid.toUpperCase(), 1],
+    ["../../../../api/v1/nodes/a?x=aaaa", 1],
+    [uid, 0],
+    [uid, 1.5],
+    [uid, 1_000_000],
+  ])("is refused for uid %s and number %d", (given, run) => {
+    expect(() => nameOfRun({ uid: given, run })).toThrow("of a run");
+    expect(() => selectorOf({ uid: given, run })).toThrow("of a run");
+  });
+});
+
+describe("a namespace", () => {
+  it.each(["", "a/b", "..", "A", "a".repeat(64), "a?b"])("named '%s' is refused", (name) => {
+    expect(() => pathsOf(name)).toThrow("no name of a namespace");
+  });
+});
+
+describe("a label", () => {
+  it.each([
+    ["training", "training"],
+    ["My job: épisode 2/3\n", "My_job___pisode_2_3"],
+    ["-._", ""],
+    ["🚀".repeat(40), ""],
+    [`${"a".repeat(62)}-b`, "a".repeat(62)],
+    ["$(rm -rf ~)", "rm_-rf"],
+  ])("of '%s' is '%s'", (text, value) => {
+    expect(labelValue(text)).toBe(value);
+    expect(value).toMatch(/^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/);
+  });
+});
+
+describe("whose an object is", () => {
+  const run = { uid, run: 3, key: 'owner#o|"j"', name: "n", pool: "h100", shares: [], ports: [] } as unknown as Run;
+  const objectOf = (metadata: object) => ({ metadata: { ...metadataOf(run), ...metadata } }) as unknown as KubeObject;
+  const owner = { kind: "Job", name: `${uid}-r3`, uid: "u" };
+
+  it("is read from the labels of a Job of that name, and of a pod that such a Job made", () => {
+    const ref = { uid, run: 3, key: 'owner#o|"j"' };
+
+    expect(runOf(objectOf({ name: `${uid}-r3` }), "Job")).toEqual(ref);
+    expect(runOf(objectOf({ name: "any", ownerReferences: [owner] }), "Pod")).toEqual(ref);
+  });
+
+  it.each<[string, "Job" | "Pod", object]>([
+    ["a Job of another name", "Job", { name: "mine" }],
+    ["a Job of another run", "Job", { name: `${uid}-r4` }],
+    ["a Job with a uid that is none", "Job", { name: "x-r3", labels: { [label.uid]: "x", [label.run]: "3" } }],
+    ["a Job without labels", "Job", { name: `${uid}-r3`, labels: undefined }],
+    ["a pod of nobody", "Pod", { name: `${uid}-r3` }],
+    ["a pod of another Job", "Pod", { name: `${uid}-r3-0`, ownerReferences: [{ ...owner, name: "mine" }] }],
+    ["a pod of no Job", "Pod", { name: `${uid}-r3-0`, ownerReferences: [{ ...owner, kind: "ReplicaSet" }] }],
+  ])("is nobody's of %s", (_, kind, metadata) => {
+    expect(runOf(objectOf(metadata), kind)).toBeUndefined();
+  });
+});
+
+describe("an annotation", () => {
+  it.each(["", "{", "{}", "null", '"text"'])("that holds no list is none: %s", (text) => {
+    const { metadata } = { metadata: { annotations: { a: text } } } as unknown as KubeObject;
+
+    expect(jsonOf(metadata, "a")).toBeUndefined();
+  });
+});

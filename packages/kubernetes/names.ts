@@ -1,0 +1,148 @@
+import type { Run, RunPort, RunRef } from "#core/context.ts";
+import type { KubeObject, Metadata } from "./objects.ts";
+
+/** One life of an environment. */
+export type RunId = Pick<RunRef, "uid" | "run">;
+
+/** By these a person finds what belongs to an environment: `kubectl get jobs -l berth/name=training`. */
+export const label = {
+  managedBy: "app.kubernetes.io/managed-by",
+  uid: "berth/uid",
+  run: "berth/run",
+  pool: "berth/pool",
+  name: "berth/name",
+} as const;
+
+export const annotation = {
+  /** The record's key. */
+  key: "berth/key",
+  /** The environment's name as it was given. */
+  name: "berth/name",
+  /** The nodes that it was granted, in their order, and the units of each: JSON. */
+  shares: "berth/shares",
+  /** Where it listens: JSON. */
+  ports: "berth/ports",
+  /** The nodes that it was bound to, by the index of the machine: JSON of names, uids and provider ids. */
+  bound: "berth/bound",
+  /** Jupyter is wanted. */
+  jupyter: "berth/jupyter",
+} as const;
+
+const managedBy = "berth";
+const indexAnnotation = "batch.kubernetes.io/job-completion-index";
+
+/** The name of a run's Job, Secret and Service; throws for what the core never makes. */
+export function nameOfRun(id: RunId): string {
+  requireRun(id);
+  return `${id.uid}-r${id.run}`;
+}
+
+/** Names and selectors hold both as they are. */
+function requireRun({ uid, run }: RunId): void {
+  if (!/^[0-9a-f]{32}$/.test(uid)) throw new Error("The uid of a run is 32 hexadecimal digits");
+  if (!Number.isInteger(run) || run < 1 || run > 999_999) throw new Error("The number of a run is one of 1 to 999999");
+}
+
+/** Selects everything of a run; throws as `nameOfRun` does. */
+export function selectorOf(id: RunId): string {
+  requireRun(id);
+  return `labelSelector=${encodeURIComponent(`${label.uid}=${id.uid},${label.run}=${id.run}`)}`;
+}
+
+/** Selects everything of every run. */
+export const everyRun = `labelSelector=${encodeURIComponent(`${label.managedBy}=${managedBy},${label.uid}`)}`;
+
+/** Carried by a run's Job and its pods, so that either says whose it is while the other is gone. */
+export function metadataOf(run: Run): { labels: Record<string, string>; annotations: Record<string, string> } {
+  return {
+    labels: {
+      [label.managedBy]: managedBy,
+      [label.uid]: run.uid,
+      [label.run]: String(run.run),
+      [label.pool]: labelValue(run.pool),
+      [label.name]: labelValue(run.name),
+    },
+    annotations: {
+      [annotation.key]: run.key,
+      [annotation.name]: run.name,
+      [annotation.shares]: JSON.stringify(run.shares),
+      [annotation.ports]: JSON.stringify(run.ports),
+    },
+  };
+}
+
+/** As much of a text as a label may hold: letters, digits, `-`, `_`, `.`, at most 63, a letter or digit at both ends. */
+export function labelValue(text: string): string {
+  return text
+    .replaceAll(/[^A-Za-z0-9._-]/g, "_")
+    .slice(0, 63)
+    .replace(/^[._-]+/, "")
+    .replace(/[._-]+$/, "");
+}
+
+/** Whose an object is; undefined: not a run's, whatever its labels say. A pod is a run's only if its Job made it. */
+export function runOf({ metadata }: KubeObject, kind: "Job" | "Pod"): RunRef | undefined {
+  const [uid = "", run = 0] = [metadata.labels?.[label.uid], Number(metadata.labels?.[label.run])];
+  const name = nameIfAny({ uid, run });
+  const named = kind === "Job" ? metadata.name : ownerOf(metadata)?.name;
+  if (name === undefined || named !== name) return undefined;
+  return { uid, run, key: metadata.annotations?.[annotation.key] ?? "" };
+}
+
+function nameIfAny(id: RunId): string | undefined {
+  try {
+    return nameOfRun(id);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The Job that made a pod. */
+export function ownerOf({ ownerReferences = [] }: Metadata): { name: string; uid: string } | undefined {
+  return ownerReferences.find(({ kind }) => kind === "Job");
+}
+
+/** Which machine of a run this pod is, from 0. */
+export function indexOf({ metadata }: KubeObject): number {
+  return Number(metadata.annotations?.[indexAnnotation] ?? 0);
+}
+
+/** The nodes that were granted, in their order; null where the cluster chose. */
+export function sharesOf({ metadata }: KubeObject): Run["shares"] {
+  return jsonOf<Run["shares"]>(metadata, annotation.shares) ?? [];
+}
+
+export function portsOf({ metadata }: KubeObject): readonly RunPort[] {
+  return jsonOf<readonly RunPort[]>(metadata, annotation.ports) ?? [];
+}
+
+/** What an annotation holds; undefined where there is none, or where somebody wrote something else into it. */
+export function jsonOf<Value extends object>({ annotations }: Metadata, name: string): Value | undefined {
+  try {
+    const value = JSON.parse(annotations?.[name] ?? "") as unknown;
+    return Array.isArray(value) ? (value as unknown as Value) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where the objects of a namespace are. */
+export interface Paths {
+  readonly jobs: string;
+  readonly pods: string;
+  readonly secrets: string;
+  readonly events: string;
+  readonly claims: string;
+}
+
+export function pathsOf(namespace: string): Paths {
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) throw new Error("That is no name of a namespace");
+  const core = `/api/v1/namespaces/${namespace}`;
+  return {
+    jobs: `/apis/batch/v1/namespaces/${namespace}/jobs`,
+    pods: `${core}/pods`,
+    secrets: `${core}/secrets`,
+    events: `${core}/events`,
+    claims: `${core}/persistentvolumeclaims`,
+  };
+}
