@@ -1,0 +1,47 @@
+import { describe, expect, it } from "vitest";
+import { instanceTypes, sharedType } from "#core/fleet.ts";
+import { quantitiesOf } from "./machine-share.ts";
+
+const share = (units: number) => ({ node: "n", units });
+
+describe("a machine's share", () => {
+  it.each(instanceTypes.filter(({ gpus }) => gpus > 0))("of all GPUs of $name is what the machine offers", (type) => {
+    const all = { instanceType: type.name, shares: [share(type.gpus)], gpusPerMachine: type.gpus, resources: null };
+
+    const { cpu, memory, "nvidia.com/gpu": gpus } = quantitiesOf(all);
+
+    expect(gpus).toBe(String(type.gpus));
+    expect(cpu).toBe(`${Math.floor(type.vcpus * 900)}m`);
+    expect(memory).toBe(`${Math.floor(type.memoryGb * 1024 * 0.9)}Mi`);
+  });
+
+  it("of one of eight GPUs is an eighth of the rest too", () => {
+    const one = { instanceType: "p5.48xlarge", shares: [share(1)], gpusPerMachine: 1, resources: null };
+
+    expect(quantitiesOf(one)).toEqual({ cpu: "21600m", memory: "235929Mi", "nvidia.com/gpu": "1" });
+  });
+
+  it("of a machine without GPUs is all that it offers", () => {
+    const whole = { instanceType: "c7i.8xlarge", shares: [share(1)], gpusPerMachine: 0, resources: null };
+
+    expect(quantitiesOf(whole)).toEqual({ cpu: "28800m", memory: "58982Mi" });
+  });
+
+  it("of a shared machine is what was asked for, and by default 4 GB for each vCPU", () => {
+    const shared = { instanceType: sharedType.name, shares: [share(2)], gpusPerMachine: 0 };
+
+    expect(quantitiesOf({ ...shared, resources: null })).toEqual({ cpu: "2000m", memory: "8192Mi" });
+    expect(quantitiesOf({ ...shared, resources: { cpus: 0.5, memoryMb: 700 } })).toEqual({
+      cpu: "500m",
+      memory: "700Mi",
+    });
+  });
+
+  it.each([
+    { instanceType: "x.none", shares: [share(1)] },
+    { instanceType: "p5.48xlarge", shares: [] },
+    { instanceType: "p5.48xlarge", shares: [share(8), share(4)] },
+  ])("is refused for $instanceType with $shares.length shares of which nothing can be made", (given) => {
+    expect(() => quantitiesOf({ ...given, gpusPerMachine: 8, resources: null })).toThrow();
+  });
+});

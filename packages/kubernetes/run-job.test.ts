@@ -1,0 +1,156 @@
+import { describe, expect, it } from "vitest";
+import type { Run } from "#core/context.ts";
+import type { Job } from "./objects.ts";
+import { jobOfRun, secondsUntil, secretOfRun } from "./run-job.ts";
+
+const uid = "a".repeat(32);
+const now = Date.UTC(2026, 0, 1);
+
+const runOf = (changes: Partial<Run> = {}): Run => ({
+  uid,
+  run: 1,
+  key: "owner#o#env#gpu-dev|j",
+  name: "my training",
+  pool: "h100",
+  instanceType: "p5.48xlarge",
+  image: "docker.io/library/busybox",
+  command: "train",
+  env: {},
+  shares: [{ node: "one", units: 4 }],
+  gpusPerMachine: 4,
+  mounts: [],
+  ports: [],
+  resources: null,
+  until: now + 3_600_000,
+  ...changes,
+});
+
+interface Made {
+  readonly spec: {
+    readonly completions: number;
+    readonly parallelism: number;
+    readonly template: { readonly metadata: object; readonly spec: Record<string, unknown> };
+  };
+}
+
+const made = (changes: Partial<Run> = {}) => jobOfRun(runOf(changes), now) as Made;
+const podOf = (changes: Partial<Run> = {}) => made(changes).spec.template.spec;
+const mainOf = (changes: Partial<Run> = {}) => (podOf(changes).containers as [Record<string, unknown>])[0];
+const nodesOf = (changes: Partial<Run>) => {
+  const { nodeAffinity } = podOf(changes).affinity as { nodeAffinity: Record<string, { nodeSelectorTerms: unknown }> };
+  return nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+};
+const name = (node: string) => ({ matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] });
+
+describe("the Job of a run", () => {
+  it("is never run again or moved by the cluster", () => {
+    expect(made()).toMatchObject({
+      metadata: { name: `${uid}-r1` },
+      spec: { backoffLimit: 0, podReplacementPolicy: "Failed", completionMode: "Indexed", activeDeadlineSeconds: 3600 },
+    });
+    expect(podOf()).toMatchObject({ restartPolicy: "Never" });
+  });
+
+  it("has one pod for each machine", () => {
+    const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
+
+    expect(made({ shares, gpusPerMachine: 8 }).spec).toMatchObject({ completions: 2, parallelism: 2 });
+  });
+
+  it("says on itself and on its pods whose it is", () => {
+    const { metadata, spec } = made() as unknown as Made & { metadata: { labels: object; annotations: object } };
+
+    expect(spec.template.metadata).toEqual({ labels: metadata.labels, annotations: metadata.annotations });
+    expect(metadata).toMatchObject({
+      labels: { "berth/uid": uid, "berth/run": "1", "berth/pool": "h100", "berth/name": "my_training" },
+      annotations: { "berth/key": "owner#o#env#gpu-dev|j", "berth/name": "my training" },
+    });
+  });
+
+  it("gives nobody inside what belongs to the cluster", () => {
+    expect(podOf()).toMatchObject({
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      priorityClassName: "berth-environment",
+      securityContext: { seccompProfile: { type: "RuntimeDefault" } },
+    });
+    expect(mainOf()).toMatchObject({ securityContext: { allowPrivilegeEscalation: false } });
+  });
+
+  it("stays on a node that does not answer", () => {
+    expect(podOf().tolerations).toEqual(
+      expect.arrayContaining(
+        ["not-ready", "unreachable"].map((what) => ({
+          key: `node.kubernetes.io/${what}`,
+          operator: "Exists",
+          effect: "NoExecute",
+        })),
+      ),
+    );
+  });
+
+  it("goes to the granted nodes, and where they are still to be made to any of the type", () => {
+    const ofType = { key: "node.kubernetes.io/instance-type", operator: "In", values: ["p5.48xlarge"] };
+    const mounts = [{ volume: { id: "disk", zone: "us-east-1b" }, path: "/workspace" }];
+    const zone = { key: "topology.kubernetes.io/zone", operator: "In", values: ["us-east-1b"] };
+
+    expect(nodesOf({ shares: ["one", "two"].map((node) => ({ node, units: 4 })) })).toEqual([name("one"), name("two")]);
+    expect(nodesOf({ shares: [{ node: null, units: 4 }] })).toEqual([{ matchExpressions: [ofType] }]);
+    expect(nodesOf({ shares: [{ node: null, units: 4 }], mounts })).toEqual([{ matchExpressions: [ofType, zone] }]);
+    expect(nodesOf({ mounts })).toEqual([name("one")]);
+  });
+
+  it("hands a command to the shell as it was written, whatever Kubernetes would make of it", () => {
+    const command = "echo $HOME $(date) $$ '$(HOSTNAME)'\nexit 3";
+
+    const { command: shell, args } = mainOf({ command });
+
+    expect(shell).toEqual(["/bin/sh", "-c"]);
+    expect(args).toEqual(["echo $$HOME $$(date) $$$$ '$$(HOSTNAME)'\nexit 3"]);
+  });
+
+  it("holds no value of the environment, whose Secret is the Job's", () => {
+    const env = { TOKEN: 'a "b"\n$(c)' };
+    const job = { metadata: { name: `${uid}-r1`, uid: "job-uid" } } as Job;
+
+    expect(JSON.stringify(made({ env }))).not.toContain("TOKEN");
+    expect(mainOf({ env }).envFrom).toEqual([{ secretRef: { name: `${uid}-r1` } }]);
+    expect(mainOf().envFrom).toBeUndefined();
+    expect(secretOfRun(runOf({ env }), job)).toMatchObject({
+      metadata: { name: `${uid}-r1`, ownerReferences: [{ kind: "Job", uid: "job-uid" }] },
+      stringData: env,
+    });
+  });
+
+  it("mounts each volume where it is wanted, by the name of its claim", () => {
+    const mounts = ["a", "b"].map((id) => ({ volume: { id: `disk-${id}`, zone: "z" }, path: `/${id}` }));
+
+    expect(podOf({ mounts }).volumes).toEqual([
+      { name: "shm", emptyDir: { medium: "Memory" } },
+      { name: "volume-0", persistentVolumeClaim: { claimName: "disk-a" } },
+      { name: "volume-1", persistentVolumeClaim: { claimName: "disk-b" } },
+    ]);
+    expect(mainOf({ mounts }).volumeMounts).toEqual([
+      { name: "shm", mountPath: "/dev/shm" },
+      { name: "volume-0", mountPath: "/a" },
+      { name: "volume-1", mountPath: "/b" },
+    ]);
+  });
+
+  it("is refused where a volume is no claim, or is wanted on several machines", () => {
+    const mountOf = (id: string) => [{ volume: { id, zone: "z" }, path: "/a" }];
+    const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
+
+    expect(() => made({ mounts: mountOf("../secrets") })).toThrow("no volume of this cluster");
+    expect(() => made({ mounts: mountOf("disk"), shares, gpusPerMachine: 8 })).toThrow("of one machine");
+  });
+
+  it.each([
+    [1, 1],
+    [1_000, 1],
+    [1_001, 2],
+    [-5_000, 1],
+  ])("that may run for %d ms more has a deadline of %d s, never none", (ms, seconds) => {
+    expect(secondsUntil(now + ms, now)).toBe(seconds);
+  });
+});

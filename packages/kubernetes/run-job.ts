@@ -1,0 +1,142 @@
+import type { Mount, Run, RunPort } from "#core/context.ts";
+import { quantitiesOf } from "./machine-share.ts";
+import { metadataOf, nameOfRun } from "./names.ts";
+import type { Job } from "./objects.ts";
+
+/** As the core removes a run: what a pod has from SIGTERM to SIGKILL when its Job is deleted. */
+export const GRACE_SECONDS = 10;
+/** The container of the run's command. */
+export const MAIN = "main";
+
+/** Of deploy/kubernetes/priority-class.yaml. */
+const priorityClass = "berth-environment";
+const zoneLabel = "topology.kubernetes.io/zone";
+const typeLabel = "node.kubernetes.io/instance-type";
+
+/**
+ * The Job of a run: one pod for each machine. The cluster never starts a pod again by itself, which would use GPUs that
+ * nobody granted and run a command twice.
+ */
+export function jobOfRun(run: Run, now: number): object {
+  const metadata = metadataOf(run);
+  const machines = run.shares.length;
+  return {
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: { name: nameOfRun(run), ...metadata },
+    spec: {
+      completionMode: "Indexed",
+      completions: machines,
+      parallelism: machines,
+      backoffLimit: 0,
+      podReplacementPolicy: "Failed",
+      activeDeadlineSeconds: secondsUntil(run.until, now),
+      template: { metadata, spec: podOf(run) },
+    },
+  };
+}
+
+/** The environment variables of a run, owned by its Job. */
+export function secretOfRun(run: Run, { metadata: { name, uid } }: Job): object {
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: {
+      name: nameOfRun(run),
+      labels: metadataOf(run).labels,
+      ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name, uid }],
+    },
+    stringData: run.env,
+  };
+}
+
+/** A Job's deadline counts from its start, in whole seconds, and is never none. */
+export function secondsUntil(until: number, from: number): number {
+  return Math.max(1, Math.ceil((until - from) / 1000));
+}
+
+function podOf(run: Run): object {
+  if (run.mounts.length > 0 && run.shares.length > 1) throw new Error("Only a run of one machine can have volumes");
+  return {
+    restartPolicy: "Never",
+    priorityClassName: priorityClass,
+    terminationGracePeriodSeconds: GRACE_SECONDS,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    securityContext: { seccompProfile: { type: "RuntimeDefault" } },
+    affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: nodesOf(run) } } },
+    tolerations,
+    containers: [mainOf(run)],
+    volumes: [
+      { name: "shm", emptyDir: { medium: "Memory" } },
+      ...run.mounts.map(({ volume }, at) => ({
+        name: `volume-${at}`,
+        persistentVolumeClaim: { claimName: claimName(volume) },
+      })),
+    ],
+  };
+}
+
+/**
+ * A node that does not answer keeps its pods: whether its machine is lost is not the cluster's to say, and one that comes
+ * back has lost nothing (docs/architecture.md#not-seen-is-not-gone).
+ */
+const tolerations = [
+  { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" },
+  { key: "node.kubernetes.io/not-ready", operator: "Exists", effect: "NoExecute" },
+  { key: "node.kubernetes.io/unreachable", operator: "Exists", effect: "NoExecute" },
+];
+
+/** One of the granted nodes; where the group has still to make one, any of its type in the zone of its volumes. */
+function nodesOf({ shares, instanceType, mounts }: Run): object[] {
+  const zones = [...new Set(mounts.flatMap(({ volume: { zone } }) => (zone === "" ? [] : [zone])))];
+  const inZone = zones.map((zone) => ({ key: zoneLabel, operator: "In", values: [zone] }));
+  const named = shares.flatMap(({ node }) =>
+    node === null ? [] : [{ matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] }],
+  );
+  if (named.length === shares.length) return named;
+  const ofType = { key: typeLabel, operator: "In", values: [instanceType] };
+  return [...named, { matchExpressions: [ofType, ...inZone] }];
+}
+
+function mainOf(run: Run): object {
+  const quantities = quantitiesOf(run);
+  return {
+    name: MAIN,
+    image: run.image,
+    command: ["/bin/sh", "-c"],
+    args: [literal(run.command ?? livesOn)],
+    ...(hasEnv(run) ? { envFrom: [{ secretRef: { name: nameOfRun(run) } }] } : {}),
+    resources: { limits: quantities, requests: quantities },
+    ports: run.ports.map(({ port }) => ({ containerPort: port })),
+    ...probeOf(run.ports),
+    securityContext: { allowPrivilegeEscalation: false },
+    volumeMounts: [
+      { name: "shm", mountPath: "/dev/shm" },
+      ...run.mounts.map((mount: Mount, at) => ({ name: `volume-${at}`, mountPath: mount.path })),
+    ],
+  };
+}
+
+export function hasEnv({ env }: Run): boolean {
+  return Object.keys(env).length > 0;
+}
+
+/** A run without a command goes on until it is removed, and ends at once when it is asked to. */
+const livesOn = 'trap "exit 0" TERM; while :; do sleep 3600 & wait $!; done';
+
+/** Kubernetes puts variables of its own in place of `$(NAME)`: doubled, every `$` reaches the shell as it was written. */
+function literal(text: string): string {
+  return text.replaceAll("$", "$$$$");
+}
+
+function probeOf([first]: readonly RunPort[]): object {
+  if (!first) return {};
+  return { readinessProbe: { tcpSocket: { port: first.port }, periodSeconds: 1, failureThreshold: 1 } };
+}
+
+/** The id of a volume is the name of its claim. */
+function claimName({ id }: Mount["volume"]): string {
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(id)) throw new Error("That is no volume of this cluster");
+  return id;
+}
