@@ -1,0 +1,61 @@
+import type { BoundNode } from "#core/context.ts";
+import { timeOf } from "./end-reason.ts";
+import { annotation, indexOf, jsonOf } from "./names.ts";
+import { conditionOf, holds, type Job, type Node, type Pod } from "./objects.ts";
+
+/** The node of one machine of a run. */
+export interface BoundRecord extends BoundNode {
+  readonly index: number;
+}
+
+/** As it is kept in an annotation of the Job: a name may come back with another machine, and then the uid tells. */
+type Kept = readonly (Omit<BoundRecord, "answers"> | null)[];
+
+/** The nodes that the pods of a run are bound to, by their indices. */
+export function boundNodes(
+  { job, pods }: { readonly job: Job | undefined; readonly pods: readonly Pod[] },
+  nodes: readonly Node[],
+): BoundRecord[] {
+  const kept = keptOf(job);
+  const seen = pods.flatMap((pod) => {
+    const index = indexOf(pod);
+    return kept.some((one) => one.index === index) || pod.spec.nodeName === undefined ? [] : [boundNow(pod, nodes)];
+  });
+  return [...kept, ...seen]
+    .toSorted((a, b) => a.index - b.index)
+    .map((one) => ({ ...one, answers: answers(one, nodes) }));
+}
+
+/** The names of all nodes that the run has to do with. */
+export function nodeNamesOf({ job, pods }: { readonly job: Job | undefined; readonly pods: readonly Pod[] }): string[] {
+  const names = [...keptOf(job).map(({ name }) => name), ...pods.flatMap(({ spec }) => spec.nodeName ?? [])];
+  return [...new Set(names)];
+}
+
+/** What is to be written down of them; undefined: all of it is. */
+export function unkeptNodes(job: Job | undefined, bound: readonly BoundRecord[]): string | undefined {
+  if (!job || bound.length === 0 || keptOf(job).length === bound.length) return undefined;
+  return JSON.stringify(bound.map(({ index, name, uid, providerId }) => ({ index, name, uid, providerId })));
+}
+
+function keptOf(job: Job | undefined): Omit<BoundRecord, "answers">[] {
+  const kept = (job && jsonOf<Kept>(job.metadata, annotation.bound)) ?? [];
+  return kept.flatMap((one) => (typeof one?.name === "string" && typeof one.uid === "string" ? [one] : []));
+}
+
+/** A node object that is younger than the binding is another machine under that name: nobody knows the first one's uid. */
+function boundNow(pod: Pod, nodes: readonly Node[]): Omit<BoundRecord, "answers"> {
+  const name = pod.spec.nodeName ?? "";
+  const index = indexOf(pod);
+  const node = nodes.find(({ metadata }) => metadata.name === name);
+  const boundAt = timeOf(conditionOf(pod, "PodScheduled")?.lastTransitionTime) ?? Number.POSITIVE_INFINITY;
+  if (!node || (timeOf(node.metadata.creationTimestamp) ?? 0) > boundAt) {
+    return { index, name, uid: `unknown-${pod.metadata.uid}`, providerId: null };
+  }
+  return { index, name, uid: node.metadata.uid, providerId: node.spec.providerID ?? null };
+}
+
+function answers({ uid }: Pick<BoundRecord, "uid">, nodes: readonly Node[]): boolean {
+  const node = nodes.find(({ metadata }) => metadata.uid === uid);
+  return node !== undefined && holds(node, "Ready");
+}

@@ -1,0 +1,90 @@
+import { conditionOf, type Pod, type Terminated } from "./objects.ts";
+
+/** How a machine's command ended, as the port tells it. */
+export interface MachineEnd {
+  /** Whether the command began at all. */
+  readonly started: boolean;
+  readonly exitCode: number | null;
+  readonly reason: string | null;
+  /** ms; null where nobody saw it end. */
+  readonly endedAt: number | null;
+}
+
+export const deadlineExceeded = "DeadlineExceeded: the time limit of the environment was reached";
+
+/** Linux numbers them so on every machine that Kubernetes runs on (signal(7)). */
+const signals: Readonly<Record<number, string>> = {
+  1: "SIGHUP",
+  2: "SIGINT",
+  3: "SIGQUIT",
+  4: "SIGILL",
+  6: "SIGABRT",
+  7: "SIGBUS",
+  8: "SIGFPE",
+  9: "SIGKILL",
+  11: "SIGSEGV",
+  13: "SIGPIPE",
+  14: "SIGALRM",
+  15: "SIGTERM",
+};
+
+/** What containerd and Docker call a command that could not be begun. */
+const neverBegan = ["StartError", "ContainerCannotRun"];
+
+/** Of a pod that is over. */
+export function endOfPod({ status = {} }: Pod, terminated: Terminated | undefined): MachineEnd {
+  const evicted = status.reason === undefined ? undefined : endedByCluster(status.reason, status.message);
+  if (!terminated) return { started: false, exitCode: null, endedAt: null, reason: evicted ?? lostWords };
+  const { exitCode, reason = "", message } = terminated;
+  const endedAt = timeOf(terminated.finishedAt);
+  if (neverBegan.includes(reason)) {
+    return { started: false, exitCode: null, endedAt, reason: `The command could not be started: ${inWords(message)}` };
+  }
+  const started = true;
+  if (evicted !== undefined) return { started, exitCode: null, endedAt, reason: evicted };
+  const signal = signals[exitCode - 128];
+  if (reason === "OOMKilled") return { started, exitCode: null, endedAt, reason: outOfMemory };
+  if (signal === undefined) return { started, exitCode, endedAt, reason: null };
+  return { started, exitCode: null, endedAt, reason: `command was killed by signal ${signal}` };
+}
+
+/** Of a pod that somebody deleted while its Job lives. */
+export function endOfDeleted(pod: Pod | undefined, end: MachineEnd): MachineEnd {
+  const disruption = pod && conditionOf(pod, "DisruptionTarget");
+  const why = disruption?.status === "True" ? disruptions[disruption.reason ?? ""] : undefined;
+  return { ...end, exitCode: null, reason: why ?? deletedWords };
+}
+
+const deletedWords = "the environment's pod was deleted from outside";
+const lostWords = "the environment's pod was ended from outside";
+
+/** https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions */
+const disruptions: Readonly<Record<string, string>> = {
+  PreemptionByScheduler: "it had to give way to a pod of higher priority",
+  DeletionByTaintManager: "its machine was closed to it",
+  EvictionByEvictionAPI: "it was evicted from its machine",
+  DeletionByPodGC: "its machine is gone",
+  TerminationByKubelet: "its machine ended it",
+};
+
+const outOfMemory = "command was killed by signal SIGKILL: it used more memory than it may";
+
+/** Why the kubelet or the cluster ended a pod, in words. */
+function endedByCluster(reason: string, message: string | undefined): string {
+  if (reason === "DeadlineExceeded") return deadlineExceeded;
+  if (reason === "Evicted") return `evicted by its machine: ${inWords(message)}`;
+  if (/^(Terminated|NodeShutdown|Shutdown)$/.test(reason)) return "its machine was shut down";
+  return `ended by the cluster: ${inWords(message ?? reason)}`;
+}
+
+/** One line that a person can read; the cluster's own may be long. */
+export function inWords(message: string | undefined): string {
+  const line = (message ?? "").replaceAll(/\s+/g, " ").trim();
+  return line.length > 300 ? `${line.slice(0, 299)}…` : line || "the cluster says no more";
+}
+
+/** ms of a time as Kubernetes writes it; null where there is none. */
+export function timeOf(text: string | null | undefined): number | null {
+  const at = Date.parse(text ?? "");
+  return Number.isNaN(at) ? null : at;
+}

@@ -1,0 +1,85 @@
+import { describe, expect, it } from "vitest";
+import { sightOf } from "./machine-sight.ts";
+import type { Job, Pod } from "./objects.ts";
+import { endOfRun } from "./run-end.ts";
+
+const at = "2026-01-01T00:00:09Z";
+const jobOf = (condition?: { type: string; reason?: string }, metadata: object = {}): Job =>
+  ({
+    metadata,
+    status: condition ? { conditions: [{ status: "True", lastTransitionTime: at, ...condition }] } : {},
+  }) as unknown as Job;
+const podOf = (exitCode: number | "lives", more: object = {}, metadata: object = {}) => {
+  const state = exitCode === "lives" ? { running: {} } : { terminated: { exitCode, finishedAt: at } };
+  const status = { phase: exitCode === "lives" ? "Running" : "Failed", containerStatuses: [{ name: "main", state }] };
+  return { metadata, spec: { nodeName: "one" }, status: { ...status, ...more } } as unknown as Pod;
+};
+const deleted = { deletionTimestamp: at };
+const endOf = (job: Job | undefined, ...pods: (Pod | undefined)[]) =>
+  endOfRun(
+    job,
+    pods.map((pod) => ({ pod, sight: sightOf(pod) })),
+  );
+const failed = { type: "Failed", reason: "BackoffLimitExceeded" };
+
+describe("a run", () => {
+  it("has ended with its command, before its Job says so", () => {
+    expect(endOf(jobOf(), podOf(3))).toMatchObject({ exitCode: 3, reason: null });
+    expect(endOf(jobOf(failed), podOf(3))).toMatchObject({ exitCode: 3, reason: null });
+    expect(endOf(jobOf(), podOf("lives"))).toBeUndefined();
+    expect(endOf(jobOf(), undefined)).toBeUndefined();
+  });
+
+  it("on several machines has ended with the first that failed, or with the last of them", () => {
+    expect(endOf(jobOf(), podOf(0), podOf("lives"))).toBeUndefined();
+    expect(endOf(jobOf(), podOf("lives"), podOf(7))).toMatchObject({ exitCode: 7 });
+    expect(endOf(jobOf(failed), podOf(143, {}, deleted), podOf(7))).toMatchObject({ exitCode: 7 });
+    expect(endOf(jobOf(), podOf(0), podOf(0))).toMatchObject({ exitCode: 0 });
+  });
+
+  it("was ended by its net once all of it is over, whatever signal did it", () => {
+    const late = (type: string) => jobOf({ type, reason: "DeadlineExceeded" });
+    const reason = "DeadlineExceeded: the time limit of the environment was reached";
+
+    expect(endOf(late("FailureTarget"), podOf("lives", {}, deleted))).toBeUndefined();
+    expect(endOf(late("FailureTarget"), podOf(143, {}, deleted))).toMatchObject({ exitCode: null, reason });
+    expect(endOf(late("Failed"), undefined)).toMatchObject({ exitCode: null, reason, endedAt: Date.parse(at) });
+  });
+
+  it("whose pod is deleted has not ended before its Job says why", () => {
+    expect(endOf(jobOf(), podOf(143, {}, deleted))).toBeUndefined();
+    expect(endOf(jobOf(failed), podOf(143, {}, deleted))).toMatchObject({
+      exitCode: null,
+      started: true,
+      reason: "the environment's pod was deleted from outside",
+    });
+    expect(endOf(jobOf(failed), undefined)).toMatchObject({
+      exitCode: null,
+      started: false,
+      reason: "the environment's pod was deleted from outside",
+    });
+  });
+
+  it.each([
+    ["EvictionByEvictionAPI", "it was evicted from its machine"],
+    ["DeletionByPodGC", "its machine is gone"],
+    ["SomethingNew", "the environment's pod was deleted from outside"],
+  ])("whose pod was pushed out says so: %s", (reason, words) => {
+    const conditions = [{ type: "DisruptionTarget", status: "True", reason }];
+
+    expect(endOf(jobOf(failed), podOf(143, { conditions }, deleted))).toMatchObject({ exitCode: null, reason: words });
+  });
+
+  it("that is being removed tells how its command ended", () => {
+    expect(endOf(undefined, podOf(143, {}, deleted))).toMatchObject({
+      exitCode: null,
+      reason: "command was killed by signal SIGTERM",
+    });
+    expect(endOf(jobOf(undefined, deleted), podOf(0, {}, deleted))).toMatchObject({ exitCode: 0 });
+    expect(endOf(undefined, podOf("lives", {}, deleted))).toBeUndefined();
+  });
+
+  it("whose pods somebody took away after their end has still ended", () => {
+    expect(endOf(jobOf({ type: "Complete" }), undefined)).toMatchObject({ exitCode: 0, started: true });
+  });
+});
