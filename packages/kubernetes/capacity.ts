@@ -1,0 +1,97 @@
+import type { ComputeNode } from "#core/context.ts";
+import { findInstanceType, type InstanceType } from "#core/fleet.ts";
+import type { ApiClient } from "./api-client.ts";
+import { runOf } from "./names.ts";
+import { holds, type Node, type Pod } from "./objects.ts";
+import { amountOf, requestsOf } from "./quantities.ts";
+
+/** What is free is what nodes have less what pods take: one list of each, for all types. */
+export async function listNodes(client: ApiClient): Promise<ComputeNode[]> {
+  const [nodes, pods] = await Promise.all([
+    client.list<Node, Node>("/api/v1/nodes", (node) => [node]),
+    client.list<Pod, Taken>(`/api/v1/pods?fieldSelector=${unfinished}`, takenBy),
+  ]);
+  const byNode = Map.groupBy(pods.items, ({ node }) => node);
+  return nodes.items.flatMap((node) => computeNode(node, byNode.get(node.metadata.name) ?? []));
+}
+
+const unfinished = encodeURIComponent("spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed");
+
+/** What a pod takes of its node. */
+interface Taken {
+  readonly node: string;
+  /** The run that it is of; undefined: not one of ours. */
+  readonly uid: string | undefined;
+  readonly gpus: number;
+  readonly cpus: number;
+  readonly memoryMb: number;
+}
+
+function takenBy(pod: Pod): Taken[] {
+  const requests = requestsOf(pod);
+  const node = pod.spec.nodeName;
+  return node === undefined ? [] : [{ node, uid: runOf(pod, "Pod")?.uid, ...requests }];
+}
+
+/** Nothing for a node of no type that Berth knows. */
+function computeNode(node: Node, taken: readonly Taken[]): ComputeNode[] {
+  const type = findInstanceType(node.metadata.labels?.["node.kubernetes.io/instance-type"] ?? "");
+  if (!type) return [];
+  const units = unitsOf(node, type);
+  const foreign = taken.filter(({ uid }) => uid === undefined);
+  return [
+    {
+      name: node.metadata.name,
+      uid: node.metadata.uid,
+      providerId: node.spec.providerID ?? null,
+      instanceType: type.name,
+      zone: node.metadata.labels?.["topology.kubernetes.io/zone"] ?? "",
+      ready: holds(node, "Ready") && isOpen(node),
+      units,
+      foreignUnits: Math.min(units, foreignUnits(type, node, foreign)),
+      runs: taken.flatMap((pod) => (pod.uid === undefined ? [] : [{ uid: pod.uid, units: unitsTaken(type, pod) }])),
+    },
+  ];
+}
+
+/** Nothing new comes to a node that is cordoned, drained or kept for others. */
+function isOpen({ spec }: Node): boolean {
+  const foreign = (spec.taints ?? []).filter(
+    ({ key, effect }) => key !== "nvidia.com/gpu" && effect !== "PreferNoSchedule",
+  );
+  return spec.unschedulable !== true && foreign.length === 0;
+}
+
+/** As the kubelet offers it, and never more than a machine of its type has. */
+function unitsOf({ status }: Node, type: InstanceType): number {
+  const allocatable = status?.allocatable ?? {};
+  if (type.gpus > 0) return Math.min(type.gpus, amountOf(allocatable["nvidia.com/gpu"]));
+  if (!type.shared) return 1;
+  return Math.min(type.vcpus, sharedUnits(allocatable));
+}
+
+function sharedUnits(amounts: Readonly<Record<string, string>>): number {
+  const memoryMb = amountOf(amounts.memory) / 1024 ** 2;
+  return Math.floor(Math.min(amountOf(amounts.cpu), memoryMb / MB_OF_UNIT));
+}
+
+const MB_OF_UNIT = 4096;
+/** Pods that every node has ask for a little of a whole machine: one that asks for more has it. */
+const LITTLE = 0.1;
+
+function foreignUnits(type: InstanceType, { status }: Node, foreign: readonly Taken[]): number {
+  const sum = (of: (taken: Taken) => number) => foreign.reduce((all, taken) => all + of(taken), 0);
+  if (type.gpus > 0) return sum(({ gpus }) => gpus);
+  const [cpus, memoryMb] = [sum((taken) => taken.cpus), sum((taken) => taken.memoryMb)];
+  if (!type.shared) return cpus > type.vcpus * LITTLE || memoryMb > type.memoryGb * 1024 * LITTLE ? 1 : 0;
+  const allocatable = status?.allocatable ?? {};
+  const cpusLeft = amountOf(allocatable.cpu) - cpus;
+  const memoryLeft = amountOf(allocatable.memory) / 1024 ** 2 - memoryMb;
+  const left = Math.floor(Math.min(cpusLeft, memoryLeft / MB_OF_UNIT));
+  return Math.max(0, Math.min(type.vcpus, sharedUnits(allocatable)) - Math.max(0, left));
+}
+
+function unitsTaken(type: InstanceType, { gpus, cpus, memoryMb }: Taken): number {
+  if (type.gpus > 0) return gpus;
+  return type.shared ? Math.max(1, Math.ceil(cpus), Math.ceil(memoryMb / MB_OF_UNIT)) : 1;
+}
