@@ -25,7 +25,7 @@ const processes = [
 const aws = ["packages/aws/moto.test.ts", "functions/gpu-dev/two-machines-aws.test.ts"];
 
 /** They need a Kubernetes control plane, which `npm run test:cluster` builds: each file starts one of 500 MB. */
-const cluster = ["packages/testing/cluster/**/*.test.ts"];
+const cluster = ["packages/testing/cluster/**/*.test.ts", "packages/kubernetes/*-cluster.test.ts"];
 
 /** These measure real time beside others: in CI one that missed a limit is run once more, and nowhere else. */
 const retry = process.env.CI ? 1 : 0;

@@ -1,0 +1,101 @@
+import type { RunRef } from "#core/context.ts";
+import { everyRun, runOf } from "./names.ts";
+import type { Job, KubeObject, Pod } from "./objects.ts";
+import type { Place } from "./read-run.ts";
+import { type Follower, follow } from "./watch.ts";
+
+/**
+ * Runs that changed, until the signal comes: first all that there are. Of each object what can change an observation is
+ * remembered, since most that is written to it does not. Throws where the cluster may not be watched.
+ */
+export async function* followRuns({ client, paths }: Place, signal: AbortSignal): AsyncGenerator<RunRef> {
+  const told = toldRuns(signal);
+  const ending = new AbortController();
+  const both = AbortSignal.any([signal, ending.signal]);
+  const watching = [
+    follow(client, `${paths.jobs}?${everyRun}`, runFollower<Job>("Job", jobMark, told.tell), { signal: both }),
+    follow(client, `${paths.pods}?${everyRun}`, runFollower<Pod>("Pod", podMark, told.tell), { signal: both }),
+  ].map((one) => one.then(() => undefined, told.fail));
+  try {
+    yield* told.each();
+  } finally {
+    ending.abort();
+    await Promise.all(watching);
+  }
+}
+
+interface Marked {
+  readonly uid: string;
+  readonly ref: RunRef | undefined;
+  readonly mark: string;
+}
+
+function runFollower<Item extends KubeObject>(
+  kind: "Job" | "Pod",
+  markOf: (item: Item) => string,
+  tell: (ref: RunRef) => void,
+): Follower<Item, Marked> {
+  const known = new Map<string, Marked>();
+  const meet = (item: Marked) => {
+    const isNews = known.get(item.uid)?.mark !== item.mark;
+    known.set(item.uid, item);
+    if (item.ref && isNews) tell(item.ref);
+  };
+  const forget = ({ uid, ref }: Marked) => {
+    known.delete(uid);
+    if (ref) tell(ref);
+  };
+  return {
+    keep: (item) => ({ uid: item.metadata.uid, ref: runOf(item, kind), mark: markOf(item) }),
+    listed(items) {
+      const there = new Set(items.map(({ uid }) => uid));
+      for (const item of [...known.values()]) if (!there.has(item.uid)) forget(item);
+      for (const item of items) meet(item);
+    },
+    changed: (type, item) => (type === "DELETED" ? forget(item) : meet(item)),
+  };
+}
+
+function jobMark({ metadata, status }: Job): string {
+  const conditions = (status?.conditions ?? []).map(({ type, status: is }) => `${type}=${is}`);
+  return JSON.stringify([metadata.deletionTimestamp !== undefined, conditions]);
+}
+
+function podMark({ metadata, spec, status }: Pod): string {
+  const conditions = (status?.conditions ?? []).map(({ type, status: is }) => `${type}=${is}`);
+  const states = (status?.containerStatuses ?? []).map(({ state = {} }) => [
+    Object.keys(state)[0],
+    state.waiting?.reason,
+  ]);
+  return JSON.stringify([metadata.deletionTimestamp !== undefined, spec.nodeName, status?.phase, conditions, states]);
+}
+
+function toldRuns(signal: AbortSignal) {
+  const waiting: RunRef[] = [];
+  let failure: unknown;
+  let wake = (): void => undefined;
+  const abort = (): void => wake();
+  return {
+    tell: (ref: RunRef): void => {
+      waiting.push(ref);
+      wake();
+    },
+    fail: (error: unknown): void => {
+      failure = error;
+      wake();
+    },
+    async *each(): AsyncGenerator<RunRef> {
+      signal.addEventListener("abort", abort);
+      try {
+        while (!signal.aborted) {
+          if (failure !== undefined) throw failure;
+          const next = waiting.shift();
+          if (next) yield next;
+          else await new Promise<void>((resolve) => (wake = resolve));
+        }
+      } finally {
+        signal.removeEventListener("abort", abort);
+      }
+    },
+  };
+}

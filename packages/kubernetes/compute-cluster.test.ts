@@ -1,0 +1,40 @@
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe } from "vitest";
+import { computeConformance } from "#testing/conformance/compute.ts";
+import { type ClusterTrial, openClusterTrial } from "./cluster-trial.ts";
+
+let trial: ClusterTrial;
+
+beforeAll(async () => {
+  trial = await openClusterTrial(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+});
+
+afterAll(() => trial.stop());
+
+describe("kubernetes compute as every Compute", () => {
+  const missing = async (): Promise<never> => {
+    throw new Error("Needs the supervisor inside");
+  };
+
+  computeConformance(async () => ({
+    compute: { ...trial.compute, startExec: missing, readExec: missing, postToPort: missing },
+    nodes: trial.nodes,
+    now: Date.now,
+    pass: sleep,
+    close: trial.clear,
+    command: (_, { prints, exits, ignoresTerm }) => {
+      const print = prints.length > 0 ? `cat ${linesIn(trial.files, prints)}` : ":";
+      if (exits !== undefined) return `${print}; exit ${exits}`;
+      return `${ignoresTerm ? 'trap "" TERM;' : ""} ${print}; while :; do sleep 1; done`;
+    },
+  }));
+});
+
+function linesIn(folder: string, lines: readonly string[]): string {
+  const file = join(folder, randomBytes(4).toString("hex"));
+  writeFileSync(file, lines.map((line) => `${line}\n`).join(""));
+  return file;
+}

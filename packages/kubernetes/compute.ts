@@ -1,0 +1,132 @@
+import type { Compute, MachineState, NodeRef, Observation, Resources, Run, RunRef } from "#core/context.ts";
+import type { ApiClient } from "./api-client.ts";
+import { ApiRefused } from "./api-error.ts";
+import { boundNodes, nodeNamesOf, unkeptNodes } from "./bound-nodes.ts";
+import { listNodes } from "./capacity.ts";
+import { followRuns } from "./changes.ts";
+import { timeOf } from "./end-reason.ts";
+import { quantities } from "./machine-share.ts";
+import { annotation, everyRun, nameOfRun, pathsOf, type RunId, runOf } from "./names.ts";
+import type { Job, KubeObject, Pod } from "./objects.ts";
+import { observationOf } from "./observation.ts";
+import { readLog } from "./read-log.ts";
+import { readNodes } from "./read-nodes.ts";
+import { findJob, isLiving, type Place, podRefusal, readRun } from "./read-run.ts";
+import { removeRun } from "./remove-run.ts";
+import { hasEnv, jobOfRun, MAIN, secondsUntil, secretOfRun } from "./run-job.ts";
+
+export interface KubernetesComputeOptions {
+  readonly client: ApiClient;
+  /** Of the environments alone: whoever may change something there may change all of them. */
+  readonly namespace: string;
+  now(): number;
+  /** What the provider says of the machine behind a node. */
+  machineOf(node: NodeRef): Promise<MachineState>;
+}
+
+/** What it does so far; commands and ports of a run need the supervisor inside. */
+export type KubernetesCompute = Omit<Compute, "startExec" | "readExec" | "postToPort">;
+
+/** Runs environments as Jobs of a Kubernetes cluster, one pod for each machine. */
+export function kubernetesCompute(options: KubernetesComputeOptions): KubernetesCompute {
+  const { client, now } = options;
+  const place: Place = { client, paths: pathsOf(options.namespace) };
+  return {
+    // The cluster forgets what was deleted.
+    refusesSecondStart: false,
+    apply: (run) => applyRun(place, run, now()),
+    observe: async (uid, run) => observeRun(place, { uid, run }),
+    remove: async (uid, run, removal) => removeRun(place, { uid, run }, removal),
+    extend: async (uid, run, until) => extendRun(place, { uid, run }, until, now()),
+    setAccess: async (uid, run, { jupyter }) => setJupyter(place, { uid, run }, jupyter !== null),
+    resize: async (uid, run, resources) => resizeRun(place, { uid, run }, resources),
+    readLog: async (uid, run) => readLog(place, { uid, run }),
+    listRuns: () => listRuns(place),
+    changes: (signal) => followRuns(place, signal),
+    listNodes: () => listNodes(client),
+    machineOf: async (node) => options.machineOf(node).catch((): MachineState => "unknown"),
+  };
+}
+
+/** A Job that is there already is left as it is: whoever made it may have been told more time by now. */
+async function applyRun(place: Place, run: Run, now: number): Promise<void> {
+  const { client, paths } = place;
+  const job = await client.create<Job>(paths.jobs, jobOfRun(run, now)).catch(async (error: unknown) => {
+    const found = isThere(error) ? await findJob(place, run) : undefined;
+    if (!found || found.metadata.deletionTimestamp !== undefined || !runOf(found, "Job")) throw error;
+    return found;
+  });
+  // After its Job, so that it always has an owner to go with.
+  if (hasEnv(run)) await client.apply(`${paths.secrets}/${nameOfRun(run)}`, secretOfRun(run, job));
+}
+
+function isThere(error: unknown): boolean {
+  return error instanceof ApiRefused && error.code === "AlreadyExists";
+}
+
+async function observeRun(place: Place, id: RunId): Promise<Observation | undefined> {
+  const objects = await readRun(place, id);
+  const { job, pods } = objects;
+  const lacksPod = job && pods.length === 0 && isLiving(job);
+  const [nodes, refusal] = await Promise.all([
+    readNodes(place.client, nodeNamesOf(objects)),
+    lacksPod ? podRefusal(place, job) : null,
+  ]);
+  const unkept = unkeptNodes(job, boundNodes(objects, nodes));
+  if (job && unkept !== undefined) await annotate(place, job, { [annotation.bound]: unkept });
+  return observationOf(objects, { nodes, podRefusal: refusal });
+}
+
+/** Only this very Job: its uid is part of what is written. */
+async function annotate(place: Place, { metadata }: Job, annotations: Record<string, string | null>): Promise<void> {
+  await patchJob(place, metadata.name, { metadata: { uid: metadata.uid, annotations } });
+}
+
+/** Nothing happens where the Job is gone, or is another. */
+async function patchJob({ client, paths }: Place, name: string, body: object): Promise<void> {
+  await client.patch(`${paths.jobs}/${name}`, body).catch((error: unknown) => {
+    const isGone = error instanceof ApiRefused && ["NotFound", "Conflict"].includes(error.code);
+    if (!isGone) throw error;
+  });
+}
+
+/** A change of what has ended is accepted and does nothing: the conditions tell. */
+async function extendRun(place: Place, id: RunId, until: number, now: number): Promise<void> {
+  const job = await findJob(place, id);
+  if (!job || !isLiving(job)) return;
+  const activeDeadlineSeconds = secondsUntil(until, timeOf(job.status?.startTime) ?? now);
+  await patchJob(place, job.metadata.name, { metadata: { uid: job.metadata.uid }, spec: { activeDeadlineSeconds } });
+}
+
+async function setJupyter(place: Place, id: RunId, isWanted: boolean): Promise<void> {
+  const job = await findJob(place, id);
+  if (job && isLiving(job)) await annotate(place, job, { [annotation.jupyter]: isWanted ? "wanted" : null });
+}
+
+/** In place: the Job keeps what it was made with. */
+async function resizeRun(place: Place, id: RunId, resources: Resources): Promise<void> {
+  const { pods } = await readRun(place, id);
+  const amounts = quantities(resources);
+  const body = { spec: { containers: [{ name: MAIN, resources: { limits: amounts, requests: amounts } }] } };
+  const living = pods.filter(({ status }) => status?.phase === "Running");
+  await Promise.all(
+    living.map(({ metadata }) =>
+      place.client.patch(`${place.paths.pods}/${metadata.name}/resize`, body, "strategic-merge"),
+    ),
+  );
+}
+
+/** Of Jobs, and of pods whose Job is gone. */
+async function listRuns({ client, paths }: Place): Promise<RunRef[]> {
+  const [jobs, pods] = await Promise.all([
+    client.list(`${paths.jobs}?${everyRun}`, (job: Job) => refsOf(job, "Job")),
+    client.list(`${paths.pods}?${everyRun}`, (pod: Pod) => refsOf(pod, "Pod")),
+  ]);
+  const all = [...jobs.items, ...pods.items];
+  return [...new Map(all.map((ref) => [`${ref.uid} ${ref.run}`, ref])).values()];
+}
+
+function refsOf(object: KubeObject, kind: "Job" | "Pod"): RunRef[] {
+  const ref = runOf(object, kind);
+  return ref ? [ref] : [];
+}

@@ -1,0 +1,63 @@
+import type { IncomingMessage } from "node:http";
+import { ApiRefused, ApiUnreachable, isNotFound } from "./api-error.ts";
+import { indexOf, type RunId } from "./names.ts";
+import type { Pod } from "./objects.ts";
+import { type Place, readRun } from "./read-run.ts";
+import { MAIN } from "./run-job.ts";
+
+const MOST_BYTES = 1024 * 1024;
+const GIVEN_UP_MS = 3_000;
+
+/**
+ * The newest MiB of what the first machine's command wrote. The kubelet counts lines and no bytes: so many lines are no
+ * less, and what comes before the newest MiB is dropped as it comes.
+ */
+export async function readLog(place: Place, id: RunId): Promise<string> {
+  const signal = AbortSignal.timeout(GIVEN_UP_MS);
+  const { pods } = await readRun(place, id);
+  const first = pods
+    .filter((pod) => indexOf(pod) === 0)
+    .toSorted(byAge)
+    .at(-1);
+  if (!first) return "";
+  const path = `${place.paths.pods}/${first.metadata.name}/log?container=${MAIN}&tailLines=${MOST_BYTES}`;
+  try {
+    return await newestOf(await place.client.open(path, signal));
+  } catch (error) {
+    if (isNotFound(error) || isTooEarly(error)) return "";
+    throw error;
+  }
+}
+
+/** `container "main" in pod … is waiting to start`. */
+function isTooEarly(error: unknown): boolean {
+  return error instanceof ApiRefused && error.status === 400 && error.code === "BadRequest";
+}
+
+function byAge(a: Pod, b: Pod): number {
+  return a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp);
+}
+
+async function newestOf(response: IncomingMessage): Promise<string> {
+  let parts: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const part of response as AsyncIterable<Buffer>) {
+      parts.push(part);
+      bytes += part.length;
+      if (bytes <= 2 * MOST_BYTES) continue;
+      parts = [Buffer.concat(parts).subarray(-MOST_BYTES)];
+      bytes = MOST_BYTES;
+    }
+  } catch {
+    throw new ApiUnreachable("GET log", "cut off");
+  }
+  const newest = Buffer.concat(parts).subarray(-MOST_BYTES);
+  return newest.subarray(wholeFrom(newest)).toString();
+}
+
+/** Where the first whole character begins. */
+function wholeFrom(bytes: Buffer): number {
+  const at = bytes.findIndex((byte) => (byte & 0xc0) !== 0x80);
+  return Math.max(0, at);
+}
