@@ -66,6 +66,8 @@ export async function addPretendNode(options: NodeOptions, place: NodePlace): Pr
       isAlive = false;
       clearInterval(beat);
       await must(client.remove(`/api/v1/nodes/${name}`));
+      // The node owns it: it would go a moment later, and a node of that name may come before.
+      await must(client.remove(`${leases}/${name}`));
     },
     stopBeating: () => clearInterval(beat),
   };
