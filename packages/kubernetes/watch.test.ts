@@ -148,6 +148,18 @@ describe("follow", () => {
     expect(versions().slice(0, 3)).toEqual([null, "5", "5"]);
   });
 
+  it("goes on where it is refused for a moment, as by a server that has just started", async () => {
+    const { until } = await following([
+      (response) => refuse(response, 403, "Forbidden"),
+      list("5"),
+      (response) => refuse(response, 401, "Unauthorized"),
+      (response) => refuse(response, 401, "Unauthorized"),
+      events(line("ADDED", thing("a", "6"))),
+    ]);
+
+    expect((await until("ADDED a")).told).toEqual(["listed ", "ADDED a"]);
+  });
+
   it("says so where it is not allowed to", async () => {
     const { ended } = await following([list("5"), (response) => refuse(response, 403, "Forbidden")]);
 

@@ -24,6 +24,8 @@ export interface FollowOptions {
 /** The server ends a watch after this by itself, and says each minute up to where it has told. */
 const watchSeconds = 300;
 const silentMs = 90_000;
+/** So often in a row it may be refused before that is an answer. */
+const mostRefusals = 5;
 const pauseMs = { first: 100, longest: 5_000 };
 
 /**
@@ -50,7 +52,7 @@ export async function follow<Item extends Versioned, Kept>(
       }
     } catch (error) {
       if (isExpired(error)) version = "";
-      else if (!isPassing(error) && !signal.aborted) throw error;
+      else if (!isPassing(error, failures) && !signal.aborted) throw error;
     }
     await sleep(Math.min(pauseMs.first * 2 ** failures, pauseMs.longest), undefined, { signal }).catch(() => undefined);
     failures += 1;
@@ -119,9 +121,12 @@ function eventOf<Item>(line: string, path: string): WatchEvent<Item> {
   throw new ApiRefused(`watch ${path.split("?")[0]}`, status.code ?? 500, status);
 }
 
-/** Passes by itself: no answer, or an API server in trouble. */
-function isPassing(error: unknown): boolean {
-  return (
-    error instanceof ApiUnreachable || (error instanceof ApiRefused && (error.status >= 500 || error.status === 429))
-  );
+/**
+ * No answer, or an API server in trouble. One that has just started refuses everybody for a moment, since it does not
+ * know yet who may do what.
+ */
+function isPassing(error: unknown, failures: number): boolean {
+  if (error instanceof ApiUnreachable) return true;
+  if (!(error instanceof ApiRefused)) return false;
+  return error.status >= 500 || error.status === 429 || failures < mostRefusals;
 }
