@@ -6,19 +6,30 @@ import { fileURLToPath } from "node:url";
 import type { ComputeNode } from "#core/context.ts";
 import { type Cluster, startCluster } from "#testing/cluster/cluster.ts";
 import { applyManifests, readManifests } from "#testing/cluster/manifests.ts";
-import type { NodeOptions } from "#testing/cluster/pretend-node.ts";
+import type { NodeOptions, PretendNode } from "#testing/cluster/pretend-node.ts";
+import type { ContainerScript } from "#testing/cluster/script.ts";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { type KubernetesCompute, kubernetesCompute } from "./compute.ts";
 
 export const namespace = "berth-environments";
 
+/** What an image of this name does in place of its command. */
+const images: Readonly<Record<string, ContainerScript>> = {
+  "berth.test/none:1": { pull: "fails" },
+  "berth.test/greedy:1": { oom: true },
+};
+
 /** The driver on a real control plane, with no more rights than `deploy/kubernetes` gives it. */
 export interface ClusterTrial {
   readonly cluster: Cluster;
+  /** In the order in which they were asked for. */
+  readonly pretendNodes: readonly PretendNode[];
   readonly client: ApiClient;
   readonly compute: KubernetesCompute;
   /** As the port shows them. */
   readonly nodes: readonly ComputeNode[];
+  /** Reads until it holds what was waited for. */
+  eventually<Value>(read: () => Promise<Value>, holds: (value: Value) => boolean): Promise<Value>;
   /** Outside of every pod. */
   readonly files: string;
   /** Ends every run, and returns when nothing of them is left. */
@@ -26,24 +37,34 @@ export interface ClusterTrial {
   stop(): Promise<void>;
 }
 
-/** Commands run as processes of this machine. */
+/** Commands run as processes of this machine, unless their image is of those that do something else. */
 export async function openClusterTrial(nodes: readonly NodeOptions[]): Promise<ClusterTrial> {
-  const cluster = await startCluster({ scriptOf: () => ({ main: { process: true } }) });
+  const cluster = await startCluster({
+    scriptOf: ({ spec }) => ({ main: images[spec.containers[0]?.image ?? ""] ?? { process: true } }),
+  });
   await applyManifests(
     cluster.admin,
     await readManifests(fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url))),
   );
-  await cluster.addNodes(nodes);
+  const pretendNodes = await cluster.addNodes(nodes);
   const { url, ca, token } = cluster.controlPlane.accessOf("berth");
   const client = apiClient({ url, ca, token: async () => token });
   const compute = kubernetesCompute({ client, namespace, now: Date.now, machineOf: async () => "running" });
   const files = await mkdtemp(join(tmpdir(), "berth-cluster-trial-"));
   return {
     cluster,
+    pretendNodes,
     client,
     compute,
     nodes: await readyNodes(compute),
     files,
+    async eventually(read, holds) {
+      for (;;) {
+        const value = await read();
+        if (holds(value)) return value;
+        await sleep(50);
+      }
+    },
     async clear() {
       for (;;) {
         const runs = await compute.listRuns();

@@ -67,6 +67,7 @@ describe("a run", () => {
   ])("whose pod was pushed out says so: %s", (reason, words) => {
     const conditions = [{ type: "DisruptionTarget", status: "True", reason }];
 
+    expect(endOf(jobOf(), podOf("lives", { conditions }, deleted))).toMatchObject({ endedAt: null, reason: words });
     expect(endOf(jobOf(failed), podOf(143, { conditions }, deleted))).toMatchObject({ exitCode: null, reason: words });
   });
 

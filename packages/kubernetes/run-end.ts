@@ -1,6 +1,6 @@
 import { deadlineExceeded, endOfDeleted, type MachineEnd, timeOf } from "./end-reason.ts";
 import type { MachineSight } from "./machine-sight.ts";
-import { type Condition, conditionOf, type Job, type Pod } from "./objects.ts";
+import { type Condition, conditionOf, holds, type Job, type Pod } from "./objects.ts";
 
 export interface SeenMachine {
   readonly pod: Pod | undefined;
@@ -20,10 +20,21 @@ export function endOfRun(job: Job | undefined, machines: readonly SeenMachine[])
   const failed = own.find(({ end }) => end.exitCode !== 0);
   if (failed) return failed.end;
   if (own.length === machines.length) return newest(own.map(({ end }) => end));
+  const pushed = isKept ? machines.find(({ pod, sight }) => pod && sight.deleted && isDisrupted(pod)) : undefined;
+  if (pushed) return endOfDeleted(pushed.pod, pushed.sight.end ?? goingOn(pushed.sight));
   // A deleted pod is seen before its Job says why it deleted it, if it was the Job that did.
   if (!verdict || !areAllOver) return undefined;
   const other = ended.find(({ deleted }) => deleted);
   return other ? endOfDeleted(other.pod, other.end) : endBy(verdict, machines);
+}
+
+/** Nothing stops its end any more, and once it is over nobody says why. */
+function isDisrupted(pod: Pod): boolean {
+  return holds(pod, "DisruptionTarget");
+}
+
+function goingOn({ started }: MachineSight): MachineEnd {
+  return { started, exitCode: null, reason: null, endedAt: null };
 }
 
 /** What the Job has made of it, first as an intent and, once its pods are over, for good. */

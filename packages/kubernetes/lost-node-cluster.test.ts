@@ -1,0 +1,89 @@
+import { randomBytes } from "node:crypto";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Observation, Run } from "#core/context.ts";
+import { type ClusterTrial, openClusterTrial } from "./cluster-trial.ts";
+
+/** Where all nodes of a zone are lost, the controllers hold back: that looks like a fault of their own. */
+const names = ["one", "two", "three"];
+const gently = { graceSeconds: 10, force: false };
+let trial: ClusterTrial;
+
+afterEach(() => trial.stop());
+
+/** A run that is ready on the first node. */
+async function open() {
+  trial = await openClusterTrial(names.map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  const run: Run = {
+    uid: randomBytes(16).toString("hex"),
+    run: 1,
+    key: "k|1",
+    name: "training",
+    pool: "h100",
+    instanceType: "p5.48xlarge",
+    image: "berth.test/any:1",
+    command: "while :; do sleep 1; done",
+    env: {},
+    shares: [{ node: "one", units: 8 }],
+    gpusPerMachine: 8,
+    mounts: [],
+    ports: [],
+    resources: null,
+    until: Date.now() + 3_600_000,
+  };
+  await trial.compute.apply(run);
+  const until = (holds: (seen: Observation | undefined) => boolean) =>
+    trial.eventually(() => trial.compute.observe(run.uid, 1), holds);
+  const ready = await until((seen) => seen?.state === "ready");
+  const node = trial.nodes.find(({ name }) => name === "one");
+  if (!node) throw new Error("There is no such node");
+  const bound = { name: "one", uid: node.uid, providerId: node.providerId };
+  return { run, ready, until, bound, isSilent: (seen?: Observation) => seen?.nodes[0]?.answers === false };
+}
+
+describe("a node that does not answer", () => {
+  it("keeps its run, which goes on once the node is back", async () => {
+    const { ready, until, bound, isSilent } = await open();
+    const [lost] = trial.pretendNodes;
+
+    lost?.lose();
+    const silent = await until(isSilent);
+    const offered = (await trial.compute.listNodes()).find(({ name }) => name === "one");
+    await lost?.recover();
+    const back = await until((seen) => seen?.nodes[0]?.answers === true && seen.state === "ready");
+
+    expect(ready?.nodes).toEqual([{ ...bound, answers: true }]);
+    expect(silent).toMatchObject({ nodes: [{ ...bound, answers: false }], terminating: false, exitCode: null });
+    expect(offered).toMatchObject({ uid: bound.uid, ready: false, runs: [expect.objectContaining({ units: 8 })] });
+    expect(back).toMatchObject({ state: "ready", terminating: false });
+  });
+
+  it("lets go of its run by force alone", async () => {
+    const { run, until, isSilent } = await open();
+    const [lost] = trial.pretendNodes;
+    lost?.lose();
+    await until(isSilent);
+
+    await trial.compute.remove(run.uid, 1, gently);
+    const asked = await until((seen) => seen?.terminating === true);
+    await trial.compute.remove(run.uid, 1, gently);
+    const waits = await trial.compute.observe(run.uid, 1);
+    await trial.compute.remove(run.uid, 1, { ...gently, force: true });
+
+    expect([asked, waits]).toMatchObject([{ terminating: true }, { terminating: true, nodes: [{ answers: false }] }]);
+    expect(await until((seen) => seen === undefined)).toBeUndefined();
+  });
+
+  it("is known by its uid when its name comes back with another machine", async () => {
+    const { until, bound, isSilent } = await open();
+    const [lost] = trial.pretendNodes;
+    await lost?.remove();
+    await until(isSilent);
+
+    await trial.cluster.addNodes([{ name: "one", instanceType: "p5.48xlarge" }]);
+    const listed = await trial.compute.listNodes();
+    const seen = await until(() => true);
+
+    expect(listed.find(({ name }) => name === "one")?.uid).not.toBe(bound.uid);
+    expect(seen?.nodes).toEqual([{ ...bound, answers: false }]);
+  });
+});

@@ -1,0 +1,240 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Observation, Run } from "#core/context.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
+
+const core = `/api/v1/namespaces/${namespace}`;
+const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs`;
+let trial: ClusterTrial;
+
+beforeAll(async () => {
+  trial = await openClusterTrial([
+    { name: "one", instanceType: "p5.48xlarge" },
+    { name: "shared", instanceType: "m7i.8xlarge" },
+  ]);
+});
+
+afterEach(() => trial.clear());
+afterAll(() => trial.stop());
+
+const runOf = (changes: Partial<Run> = {}): Run => ({
+  uid: randomBytes(16).toString("hex"),
+  run: 1,
+  key: "owner#o#env#gpu-dev|j",
+  name: "training",
+  pool: "h100",
+  instanceType: "p5.48xlarge",
+  image: "berth.test/any:1",
+  command: "while :; do sleep 1; done",
+  env: {},
+  shares: [{ node: "one", units: 1 }],
+  gpusPerMachine: 1,
+  mounts: [],
+  ports: [],
+  resources: null,
+  until: Date.now() + 3_600_000,
+  ...changes,
+});
+
+/** Applies it and waits until it looks so. */
+async function applied(changes: Partial<Run>, holds: (seen: Observation) => boolean) {
+  const run = runOf(changes);
+  await trial.compute.apply(run);
+  const seen = await until(run, (observation) => observation !== undefined && holds(observation));
+  return { run, seen };
+}
+
+function until({ uid, run }: Run, holds: (seen: Observation | undefined) => boolean) {
+  return trial.eventually(() => trial.compute.observe(uid, run), holds);
+}
+
+const podOf = async ({ uid }: Run) => {
+  const path = `${core}/pods?labelSelector=berth/uid=${uid}`;
+  const { items } = must(await trial.cluster.admin.get<{ items: PodSeen[] }>(path));
+  const [pod] = items;
+  if (!pod) throw new Error("It has no pod");
+  return pod;
+};
+
+interface PodSeen {
+  readonly metadata: { readonly name: string };
+  readonly spec: { readonly containers: readonly [{ readonly resources: unknown }] };
+}
+
+describe("a command", () => {
+  it("has the environment that it was given, to the letter, and is run as it was written", async () => {
+    const env = { A: "line 1\nline 2\n", B: "\"$(C)\" $C `id` \\ 'x' é🚀", C: "=", EMPTY: "" };
+    const command = `node -e 'process.stdout.write(JSON.stringify(process.env))'; echo " $(echo $C) \\$(C)"; exit 5`;
+
+    const { run } = await applied({ env, command }, ({ state }) => state === "ended");
+
+    const log = await trial.compute.readLog(run.uid, run.run);
+    const end = log.lastIndexOf("}") + 1;
+    expect(JSON.parse(log.slice(0, end))).toMatchObject(env);
+    expect(log.slice(end)).toBe(" = $(C)\n");
+    expect(await trial.compute.observe(run.uid, run.run)).toMatchObject({ exitCode: 5 });
+  });
+
+  it("leaves no Secret behind", async () => {
+    const { run } = await applied({ env: { TOKEN: "secret" } }, ({ state }) => state === "ready");
+    const path = `${core}/secrets/${run.uid}-r1`;
+    const there = (await trial.cluster.admin.get(path)).status;
+
+    await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+    await trial.eventually(
+      async () => (await trial.cluster.admin.get(path)).status,
+      (status) => status === 404,
+    );
+
+    expect(there).toBe(200);
+  });
+
+  it("may use more once it was given more", async () => {
+    const shared = { instanceType: "m7i.8xlarge", shares: [{ node: "shared", units: 1 }], gpusPerMachine: 0 };
+    const resources = { cpus: 1, memoryMb: 1024 };
+    const { run } = await applied({ ...shared, resources }, ({ state }) => state === "ready");
+
+    await trial.compute.resize(run.uid, 1, { cpus: 2, memoryMb: 4096 });
+
+    const amounts = { cpu: "2", memory: "4Gi" };
+    expect((await podOf(run)).spec.containers[0].resources).toEqual({ limits: amounts, requests: amounts });
+    expect(await trial.compute.observe(run.uid, 1)).toMatchObject({ state: "ready" });
+    expect(await trial.compute.listNodes()).toContainEqual(
+      expect.objectContaining({ name: "shared", units: 32, foreignUnits: 0, runs: [{ uid: run.uid, units: 2 }] }),
+    );
+  });
+});
+
+describe("a run that is removed by force", () => {
+  it("is seen until its command is over, as long as its node answers", async () => {
+    const command = "trap '' TERM; echo $$; while :; do sleep 1; done";
+    const { run } = await applied({ command }, ({ state }) => state === "ready");
+    const log = await trial.eventually(
+      () => trial.compute.readLog(run.uid, 1),
+      (text) => text !== "",
+    );
+
+    await trial.compute.remove(run.uid, 1, { graceSeconds: 60, force: true });
+    const asked = await trial.compute.observe(run.uid, 1);
+    await until(run, (seen) => seen === undefined);
+
+    expect(asked).toMatchObject({ terminating: true });
+    expect(() => process.kill(Number(log), 0)).toThrow("ESRCH");
+  });
+});
+
+describe("what goes wrong is said in words", () => {
+  it("of an image that is nowhere", async () => {
+    const { seen } = await applied({ image: "berth.test/none:1" }, ({ state }) => state === "ended");
+
+    expect(seen).toMatchObject({ started: false, exitCode: null, reason: "Image not found", terminating: false });
+  });
+
+  it("of too much memory", async () => {
+    const { seen } = await applied({ image: "berth.test/greedy:1" }, ({ state }) => state === "ended");
+
+    expect(seen).toMatchObject({ started: true, exitCode: null, reason: expect.stringContaining("more memory") });
+  });
+
+  it("of a node that is not there", async () => {
+    const { seen } = await applied({ shares: [{ node: "none", units: 1 }] }, ({ reason }) => reason !== null);
+
+    expect(seen).toMatchObject({
+      state: "unbound",
+      nodes: [],
+      reason: expect.stringMatching(/^0\/2 nodes are available: .*NodeAffinity/),
+    });
+  });
+
+  it("of GPUs that others have", async () => {
+    await applied({ shares: [{ node: "one", units: 8 }], gpusPerMachine: 8 }, ({ state }) => state === "ready");
+
+    const { seen } = await applied({}, ({ reason }) => reason !== null);
+
+    expect(seen).toMatchObject({ state: "unbound", reason: expect.stringContaining("Insufficient nvidia.com/gpu") });
+  });
+
+  it("of a quota, which only an event tells", async () => {
+    const quotas = `${core}/resourcequotas`;
+    const hard = { "requests.nvidia.com/gpu": "1" };
+    must(await trial.cluster.admin.post(quotas, { metadata: { name: "gpus" }, spec: { hard } }));
+    const two = { shares: [{ node: "one", units: 2 }], gpusPerMachine: 2 };
+
+    const { seen } = await applied(two, ({ reason }) => reason !== null);
+    must(await trial.cluster.admin.remove(`${quotas}/gpus`));
+
+    expect(seen).toMatchObject({ state: "unbound", reason: expect.stringContaining("exceeded quota: gpus") });
+  });
+
+  it("of a pod that somebody deleted", async () => {
+    const { run } = await applied({}, ({ state }) => state === "ready");
+
+    await trial.cluster.admin.remove(`${core}/pods/${(await podOf(run)).metadata.name}`);
+
+    expect(await until(run, (seen) => seen?.state === "ended")).toMatchObject({
+      exitCode: null,
+      reason: "the environment's pod was deleted from outside",
+    });
+  });
+
+  it("of a pod that was evicted", async () => {
+    const command = "trap '' TERM; while :; do sleep 1; done";
+    const { run } = await applied({ command }, ({ state }) => state === "ready");
+    const { name } = (await podOf(run)).metadata;
+
+    const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };
+    must(await trial.cluster.admin.post(`${core}/pods/${name}/eviction`, eviction));
+
+    expect(await until(run, (seen) => seen?.state === "ended")).toMatchObject({
+      exitCode: null,
+      reason: "it was evicted from its machine",
+    });
+  });
+});
+
+describe("objects of others that carry a run's labels", () => {
+  it("are neither listed nor removed", async () => {
+    const { run } = await applied({}, ({ state }) => state === "ready");
+    const labels = { "app.kubernetes.io/managed-by": "berth", "berth/uid": run.uid, "berth/run": "1" };
+    const container = { name: "main", image: "berth.test/any:1" };
+    must(
+      await trial.cluster.admin.post(`${core}/pods`, {
+        metadata: { name: "foreign", labels },
+        spec: { containers: [container] },
+      }),
+    );
+    const template = { metadata: { labels }, spec: { restartPolicy: "Never", containers: [container] } };
+    must(await trial.cluster.admin.post(jobs, { metadata: { name: "foreign", labels }, spec: { template } }));
+
+    await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: true });
+    await until(run, (seen) => seen === undefined);
+    const listed = await trial.compute.listRuns();
+
+    expect(listed).toEqual([]);
+    for (const path of [`${core}/pods/foreign`, `${jobs}/foreign`]) {
+      const { metadata } = must(await trial.cluster.admin.get(path));
+      expect(metadata.deletionTimestamp).toBeUndefined();
+      await trial.cluster.admin.remove(path, { propagationPolicy: "Background" });
+    }
+  });
+});
+
+describe("signals", () => {
+  it("go on through an API server that was away, with what changed meanwhile", async () => {
+    const { run } = await applied({}, ({ state }) => state === "ready");
+    const ending = new AbortController();
+    const changes = trial.compute.changes(ending.signal)[Symbol.asyncIterator]();
+    expect((await changes.next()).value).toEqual({ uid: run.uid, run: 1, key: run.key });
+
+    await trial.cluster.controlPlane.restart("apiserver");
+    const { run: later } = await applied({}, ({ state }) => state === "ready");
+
+    for (;;) {
+      const { value } = await changes.next();
+      if (value.uid === later.uid) break;
+    }
+    ending.abort();
+    expect((await changes.next()).done).toBe(true);
+  });
+});
