@@ -126,6 +126,27 @@ export function jsonOf<Value extends object>({ annotations }: Metadata, name: st
   }
 }
 
+/** The id of a volume: the name of its claim, which its token makes, and the claim's uid, which no other ever has. */
+export interface ClaimId {
+  readonly name: string;
+  readonly uid: string;
+}
+
+export function volumeId({ name, uid }: ClaimId): string {
+  return `${name}.${uid}`;
+}
+
+/** undefined: that is the id of no volume of a cluster. */
+export function claimOf(id: string): ClaimId | undefined {
+  const [, name, uid] = /^(volume-[0-9a-f]{40})\.([0-9a-f-]{36})$/.exec(id) ?? [];
+  return name === undefined || uid === undefined ? undefined : { name, uid };
+}
+
+/** On a pod that mounts the claim: who has a volume is one question, however many pods there are. */
+export function mountLabel({ name }: Pick<ClaimId, "name">): string {
+  return `mounts.berth/${name}`;
+}
+
 /** Where the objects of a namespace are. */
 export interface Paths {
   readonly jobs: string;

@@ -5,6 +5,8 @@ import { jobOfRun, secondsUntil, secretOfRun } from "./run-job.ts";
 
 const uid = "a".repeat(32);
 const now = Date.UTC(2026, 0, 1);
+const claim = (digit: string) => `volume-${digit.repeat(40)}`;
+const volumeOf = (digit: string, zone = "z") => ({ id: `${claim(digit)}.01234567-89ab-cdef-0123-456789abcdef`, zone });
 
 const runOf = (changes: Partial<Run> = {}): Run => ({
   uid,
@@ -91,7 +93,7 @@ describe("the Job of a run", () => {
 
   it("goes to the granted nodes, and where they are still to be made to any of the type", () => {
     const ofType = { key: "node.kubernetes.io/instance-type", operator: "In", values: ["p5.48xlarge"] };
-    const mounts = [{ volume: { id: "disk", zone: "us-east-1b" }, path: "/workspace" }];
+    const mounts = [{ volume: volumeOf("a", "us-east-1b"), path: "/workspace" }];
     const zone = { key: "topology.kubernetes.io/zone", operator: "In", values: ["us-east-1b"] };
 
     expect(nodesOf({ shares: ["one", "two"].map((node) => ({ node, units: 4 })) })).toEqual([name("one"), name("two")]);
@@ -123,13 +125,16 @@ describe("the Job of a run", () => {
   });
 
   it("mounts each volume where it is wanted, by the name of its claim", () => {
-    const mounts = ["a", "b"].map((id) => ({ volume: { id: `disk-${id}`, zone: "z" }, path: `/${id}` }));
+    const mounts = ["a", "b"].map((id) => ({ volume: volumeOf(id), path: `/${id}` }));
 
     expect(podOf({ mounts }).volumes).toEqual([
       { name: "shm", emptyDir: { medium: "Memory" } },
-      { name: "volume-0", persistentVolumeClaim: { claimName: "disk-a" } },
-      { name: "volume-1", persistentVolumeClaim: { claimName: "disk-b" } },
+      { name: "volume-0", persistentVolumeClaim: { claimName: claim("a") } },
+      { name: "volume-1", persistentVolumeClaim: { claimName: claim("b") } },
     ]);
+    expect(made({ mounts }).spec.template.metadata).toMatchObject({
+      labels: { [`mounts.berth/${claim("a")}`]: "", [`mounts.berth/${claim("b")}`]: "" },
+    });
     expect(mainOf({ mounts }).volumeMounts).toEqual([
       { name: "shm", mountPath: "/dev/shm" },
       { name: "volume-0", mountPath: "/a" },
@@ -142,7 +147,7 @@ describe("the Job of a run", () => {
     const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
 
     expect(() => made({ mounts: mountOf("../secrets") })).toThrow("no volume of this cluster");
-    expect(() => made({ mounts: mountOf("disk"), shares, gpusPerMachine: 8 })).toThrow("of one machine");
+    expect(() => made({ mounts: mountOf(volumeOf("a").id), shares, gpusPerMachine: 8 })).toThrow("of one machine");
   });
 
   it.each([

@@ -1,6 +1,6 @@
 import type { Mount, Run, RunPort } from "#core/context.ts";
 import { quantitiesOf } from "./machine-share.ts";
-import { metadataOf, nameOfRun } from "./names.ts";
+import { claimOf, metadataOf, mountLabel, nameOfRun } from "./names.ts";
 import type { Job } from "./objects.ts";
 
 /** As the core removes a run: what a pod has from SIGTERM to SIGKILL when its Job is deleted. */
@@ -31,9 +31,13 @@ export function jobOfRun(run: Run, now: number): object {
       backoffLimit: 0,
       podReplacementPolicy: "Failed",
       activeDeadlineSeconds: secondsUntil(run.until, now),
-      template: { metadata, spec: podOf(run) },
+      template: { metadata: { ...metadata, labels: { ...metadata.labels, ...mountLabels(run) } }, spec: podOf(run) },
     },
   };
+}
+
+function mountLabels({ mounts }: Run): Record<string, string> {
+  return Object.fromEntries(mounts.map(({ volume }) => [mountLabel({ name: claimName(volume) }), ""]));
 }
 
 /** The environment variables of a run, owned by its Job. */
@@ -135,8 +139,8 @@ function probeOf([first]: readonly RunPort[]): object {
   return { readinessProbe: { tcpSocket: { port: first.port }, periodSeconds: 1, failureThreshold: 1 } };
 }
 
-/** The id of a volume is the name of its claim. */
 function claimName({ id }: Mount["volume"]): string {
-  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(id)) throw new Error("That is no volume of this cluster");
-  return id;
+  const claim = claimOf(id);
+  if (!claim) throw new Error("That is no volume of this cluster");
+  return claim.name;
 }
