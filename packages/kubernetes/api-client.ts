@@ -1,7 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import https from "node:https";
+import type { WebSocket } from "ws";
 import { ApiRefused, ApiUnreachable, isExpired, isNotFound } from "./api-error.ts";
 import { type ApiAccess, exchange, nameOf, type Outgoing, textOf, withQuery } from "./exchange.ts";
+import { openSocket, type StreamProtocol } from "./socket.ts";
 
 /** `metadata.resourceVersion` of a list is where a watch of it begins. */
 export interface Listed<Kept> {
@@ -30,6 +32,8 @@ export interface ApiClient {
   remove(path: string, options: RemoveOptions): Promise<void>;
   /** A reply that is read as it comes: a log, a watch. The deadline holds until it begins. */
   open(path: string, signal: AbortSignal): Promise<IncomingMessage>;
+  /** Streams of a pod: a command's, a port's. The deadline holds until it is open. */
+  socket(path: string, protocol: StreamProtocol): Promise<WebSocket>;
   close(): void;
 }
 
@@ -85,6 +89,7 @@ export function apiClient(access: ApiAccess): ApiClient {
       const deadline = AbortSignal.timeout(limitMs);
       return exchange({ access, agent, deadline }, { method: "GET", path }, signal);
     },
+    socket: (path, protocol) => openSocket(access, path, protocol, AbortSignal.timeout(limitMs)),
     close: () => agent.destroy(),
   };
 }

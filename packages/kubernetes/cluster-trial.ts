@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import type { ComputeNode } from "#core/context.ts";
 import { type Cluster, startCluster } from "#testing/cluster/cluster.ts";
 import { applyManifests, readManifests } from "#testing/cluster/manifests.ts";
+import type { Pod } from "#testing/cluster/pod.ts";
 import type { NodeOptions, PretendNode } from "#testing/cluster/pretend-node.ts";
 import type { ContainerScript } from "#testing/cluster/script.ts";
 import { type ApiClient, apiClient } from "./api-client.ts";
@@ -37,10 +38,13 @@ export interface ClusterTrial {
   stop(): Promise<void>;
 }
 
-/** Commands run as processes of this machine, unless their image is of those that do something else. */
-export async function openClusterTrial(nodes: readonly NodeOptions[]): Promise<ClusterTrial> {
+/** Commands run as processes of this machine, unless `scriptOf` or their image says that they do something else. */
+export async function openClusterTrial(
+  nodes: readonly NodeOptions[],
+  scriptOf: (pod: Pod) => ContainerScript | undefined = () => undefined,
+): Promise<ClusterTrial> {
   const cluster = await startCluster({
-    scriptOf: ({ spec }) => ({ main: images[spec.containers[0]?.image ?? ""] ?? { process: true } }),
+    scriptOf: (pod) => ({ main: scriptOf(pod) ?? images[pod.spec.containers[0]?.image ?? ""] ?? { process: true } }),
   });
   await applyManifests(
     cluster.admin,

@@ -20,7 +20,7 @@ describe("kubernetes compute as every Compute", () => {
   };
 
   computeConformance(async () => ({
-    compute: { ...trial.compute, startExec: missing, readExec: missing, postToPort: missing },
+    compute: { ...trial.compute, startExec: missing, readExec: missing },
     nodes: trial.nodes,
     now: Date.now,
     pass: sleep,

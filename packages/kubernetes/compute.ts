@@ -1,4 +1,14 @@
-import type { Compute, MachineState, NodeRef, Observation, Resources, Run, RunRef } from "#core/context.ts";
+import type {
+  Compute,
+  MachineState,
+  NodeRef,
+  Observation,
+  PortAnswer,
+  PortRequest,
+  Resources,
+  Run,
+  RunRef,
+} from "#core/context.ts";
 import type { ApiClient } from "./api-client.ts";
 import { ApiRefused } from "./api-error.ts";
 import { boundNodes, nodeNamesOf, unkeptNodes } from "./bound-nodes.ts";
@@ -6,12 +16,13 @@ import { listNodes } from "./capacity.ts";
 import { followRuns } from "./changes.ts";
 import { timeOf } from "./end-reason.ts";
 import { quantities } from "./machine-share.ts";
-import { annotation, everyRun, nameOfRun, pathsOf, type RunId, runOf } from "./names.ts";
+import { annotation, everyRun, nameOfRun, pathsOf, portsOf, type RunId, runOf } from "./names.ts";
 import type { Job, KubeObject, Pod } from "./objects.ts";
 import { observationOf } from "./observation.ts";
+import { postToPod } from "./pod-port.ts";
 import { readLog } from "./read-log.ts";
 import { readNodes } from "./read-nodes.ts";
-import { findJob, isLiving, type Place, podRefusal, readRun } from "./read-run.ts";
+import { findJob, isLiving, livingPod, type Place, podRefusal, readRun } from "./read-run.ts";
 import { removeRun } from "./remove-run.ts";
 import { hasEnv, jobOfRun, MAIN, secondsUntil, secretOfRun } from "./run-job.ts";
 
@@ -24,8 +35,8 @@ export interface KubernetesComputeOptions {
   machineOf(node: NodeRef): Promise<MachineState>;
 }
 
-/** What it does so far; commands and ports of a run need the supervisor inside. */
-export type KubernetesCompute = Omit<Compute, "startExec" | "readExec" | "postToPort">;
+/** What it does so far. */
+export type KubernetesCompute = Omit<Compute, "startExec" | "readExec">;
 
 /** Runs environments as Jobs of a Kubernetes cluster, one pod for each machine. */
 export function kubernetesCompute(options: KubernetesComputeOptions): KubernetesCompute {
@@ -40,6 +51,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Kubernetes
     extend: async (uid, run, until) => extendRun(place, { uid, run }, until, now()),
     setAccess: async (uid, run, { jupyter }) => setJupyter(place, { uid, run }, jupyter !== null),
     resize: async (uid, run, resources) => resizeRun(place, { uid, run }, resources),
+    postToPort: async (uid, run, request) => postToPort(place, { uid, run }, request),
     readLog: async (uid, run) => readLog(place, { uid, run }),
     listRuns: () => listRuns(place),
     changes: (signal) => followRuns(place, signal),
@@ -114,6 +126,13 @@ async function resizeRun(place: Place, id: RunId, resources: Resources): Promise
       place.client.patch(`${place.paths.pods}/${metadata.name}/resize`, body, "strategic-merge"),
     ),
   );
+}
+
+async function postToPort(place: Place, id: RunId, request: PortRequest): Promise<PortAnswer> {
+  const pod = await livingPod(place, id);
+  const isServed = portsOf(pod).some(({ port }) => port === request.port);
+  if (!isServed) throw new Error(`Nothing listens on port ${request.port}`);
+  return postToPod(place.client, `${place.paths.pods}/${pod.metadata.name}`, request);
 }
 
 /** Of Jobs, and of pods whose Job is gone. */

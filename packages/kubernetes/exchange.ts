@@ -62,7 +62,7 @@ export async function exchange(
 }
 
 /** Whoever gives out tokens may hang too. */
-function inTime<Value>(waited: Promise<Value>, call: string, deadline: AbortSignal): Promise<Value> {
+export function inTime<Value>(waited: Promise<Value>, call: string, deadline: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
     const stop = () => reject(new ApiUnreachable(call, "timed out"));
     if (deadline.aborted) stop();
@@ -148,7 +148,12 @@ function answerTo(
   });
 }
 
-async function statusBodyOf(response: IncomingMessage, call: string, deadline: AbortSignal): Promise<StatusBody> {
+/** What a refusal says; nothing where something else than the API server refused. */
+export async function statusBodyOf(
+  response: IncomingMessage,
+  call: string,
+  deadline: AbortSignal,
+): Promise<StatusBody> {
   const text = await textOf(response, call, deadline);
   try {
     const body = JSON.parse(text) as StatusBody | null;

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import type { ApiAccess } from "./exchange.ts";
 
 /** A server on 127.0.0.1 that answers as a test says, with a certificate of its own. */
@@ -15,7 +16,11 @@ export interface LoopbackServer {
 
 export type Answering = (request: IncomingMessage, response: ServerResponse, count: number) => void;
 
-export async function loopbackServer(answer: Answering, options: Partial<ApiAccess> = {}): Promise<LoopbackServer> {
+export async function loopbackServer(
+  answer: Answering,
+  options: Partial<ApiAccess> = {},
+  upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void,
+): Promise<LoopbackServer> {
   const { key, cert } = selfSigned();
   const requests: { method: string; url: string; authorization: string }[] = [];
   const server = createServer({ key, cert }, (request, response) => {
@@ -24,6 +29,13 @@ export async function loopbackServer(answer: Answering, options: Partial<ApiAcce
     request.resume();
     answer(request, response, requests.length);
   });
+  const upgraded = new Set<Duplex>();
+  if (upgrade) {
+    server.on("upgrade", (request, socket, head) => {
+      upgraded.add(socket.on("error", () => undefined));
+      upgrade(request, socket, head);
+    });
+  }
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -32,6 +44,7 @@ export async function loopbackServer(answer: Answering, options: Partial<ApiAcce
     requests,
     async close() {
       server.closeAllConnections();
+      for (const socket of upgraded) socket.destroy();
       server.close();
       await once(server, "close");
     },

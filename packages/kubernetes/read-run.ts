@@ -1,5 +1,7 @@
+import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "./api-client.ts";
-import { nameOfRun, ownerOf, type Paths, type RunId, selectorOf } from "./names.ts";
+import { sightOf } from "./machine-sight.ts";
+import { indexOf, nameOfRun, ownerOf, type Paths, type RunId, selectorOf } from "./names.ts";
 import { holds, type Job, type KubeObject, type Pod } from "./objects.ts";
 import type { RunObjects } from "./observation.ts";
 
@@ -24,6 +26,16 @@ export async function findJob({ client, paths }: Place, id: RunId): Promise<Job 
 
 export function jobPath(paths: Paths, id: RunId): string {
   return `${paths.jobs}/${nameOfRun(id)}`;
+}
+
+/** The pod of the first machine whose command runs. Throws `RunGone` where there is none, or the run is being removed. */
+export async function livingPod(place: Place, id: RunId): Promise<Pod> {
+  const { job, pods } = await readRun(place, id);
+  const pod = pods.find(
+    (one) => indexOf(one) === 0 && one.metadata.deletionTimestamp === undefined && sightOf(one).started,
+  );
+  if (!job || !isLiving(job) || !pod || sightOf(pod).end) throw new RunGone();
+  return pod;
 }
 
 /** Whether a Job still runs: a change of one that has ended is accepted and does nothing. */

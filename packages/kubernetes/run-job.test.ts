@@ -111,6 +111,33 @@ describe("the Job of a run", () => {
     expect(args).toEqual(["echo $$HOME $$(date) $$$$ '$$(HOSTNAME)'\nexit 3"]);
   });
 
+  it("lives on without a command, or runs what the image does where that serves a port", () => {
+    const ports = [
+      { port: 22, kind: "ssh" },
+      { port: 8080, kind: "http" },
+    ] as const;
+
+    expect(mainOf({ command: undefined })).toMatchObject({ args: [expect.stringContaining("sleep")] });
+    expect(mainOf({ command: undefined, ports: [ports[0]] })).toMatchObject({ command: ["/bin/sh", "-c"] });
+    expect(mainOf({ command: undefined, ports }).command).toBeUndefined();
+    expect(mainOf({ command: "serve", ports })).toMatchObject({ args: ["serve"] });
+  });
+
+  it("is ready once the first two ports answer that it serves itself", () => {
+    const ports = [
+      { port: 22, kind: "ssh" },
+      { port: 5432, kind: "tcp" },
+      { port: 8080, kind: "http" },
+    ] as const;
+
+    expect(mainOf({ ports })).toMatchObject({
+      readinessProbe: { tcpSocket: { port: 5432 } },
+      startupProbe: { tcpSocket: { port: 8080 } },
+    });
+    expect(mainOf({ ports: [ports[0]] })).not.toHaveProperty("readinessProbe");
+    expect(mainOf({ ports: [ports[1]] })).not.toHaveProperty("startupProbe");
+  });
+
   it("holds no value of the environment, whose Secret is the Job's", () => {
     const env = { TOKEN: 'a "b"\n$(c)' };
     const job = { metadata: { name: `${uid}-r1`, uid: "job-uid" } } as Job;

@@ -108,8 +108,7 @@ function mainOf(run: Run): object {
   return {
     name: MAIN,
     image: run.image,
-    command: ["/bin/sh", "-c"],
-    args: [literal(run.command ?? livesOn)],
+    ...commandOf(run),
     ...(hasEnv(run) ? { envFrom: [{ secretRef: { name: nameOfRun(run) } }] } : {}),
     resources: { limits: quantities, requests: quantities },
     ports: run.ports.map(({ port }) => ({ containerPort: port })),
@@ -126,6 +125,17 @@ export function hasEnv({ env }: Run): boolean {
   return Object.keys(env).length > 0;
 }
 
+/** What serves a port without a command is the image's own. */
+function commandOf({ command, ports }: Run): object {
+  if (command === undefined && served(ports).length > 0) return {};
+  return { command: ["/bin/sh", "-c"], args: [literal(command ?? livesOn)] };
+}
+
+/** Those that the run itself serves; `ssh` and `jupyter` are doors of every run. */
+function served(ports: readonly RunPort[]): RunPort[] {
+  return ports.filter(({ kind }) => kind === "http" || kind === "tcp");
+}
+
 /** A run without a command goes on until it is removed, and ends at once when it is asked to. */
 const livesOn = 'trap "exit 0" TERM; while :; do sleep 3600 & wait $!; done';
 
@@ -134,9 +144,16 @@ function literal(text: string): string {
   return text.replaceAll("$", "$$$$");
 }
 
-function probeOf([first]: readonly RunPort[]): object {
-  if (!first) return {};
-  return { readinessProbe: { tcpSocket: { port: first.port }, periodSeconds: 1, failureThreshold: 1 } };
+/**
+ * A container has one probe of each kind, and the kubelet asks the second only once the first was answered: of more than
+ * two ports the others are not asked.
+ */
+function probeOf(ports: readonly RunPort[]): object {
+  const [first, second] = served(ports).map(({ port }) => ({ tcpSocket: { port }, periodSeconds: 1 }));
+  return {
+    ...(first ? { readinessProbe: { ...first, failureThreshold: 1 } } : {}),
+    ...(second ? { startupProbe: { ...second, failureThreshold: 1_000_000 } } : {}),
+  };
 }
 
 function claimName({ id }: Mount["volume"]): string {

@@ -1,0 +1,66 @@
+import { type IncomingMessage, request } from "node:http";
+import { Duplex } from "node:stream";
+import type { WebSocket } from "ws";
+import type { PortAnswer, PortRequest } from "#core/context.ts";
+import type { ApiClient } from "./api-client.ts";
+
+const mostBytes = 1024 * 1024;
+const longestMs = 5_000;
+
+/**
+ * Posts JSON to a port of a pod through the API server, and answers what came back, at most a MiB of it. Throws when
+ * nothing did in time, and for what is no path or more than a MiB.
+ */
+export async function postToPod(client: ApiClient, pod: string, asked: PortRequest): Promise<PortAnswer> {
+  const { port, path, body, timeoutMs } = asked;
+  const bytes = Buffer.from(body);
+  if (bytes.length > mostBytes) throw new Error("What is posted is larger than 1 MiB");
+  if (!/^\/[!-~]*$/.test(path)) throw new Error("Not a path");
+  const signal = AbortSignal.timeout(Math.min(Math.max(timeoutMs, 1), longestMs));
+  const stream = portStream(await client.socket(`${pod}/portforward?ports=${port}`, "v4.channel.k8s.io"));
+  try {
+    const headers = { host: `localhost:${port}`, "content-type": "application/json", "content-length": bytes.length };
+    const sent = request({ createConnection: () => stream, method: "POST", path, headers, signal });
+    sent.end(bytes);
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      sent.once("response", resolve).on("error", reject);
+    });
+    return { status: answer.statusCode ?? 0, body: await textOf(answer) };
+  } finally {
+    stream.destroy();
+  }
+}
+
+/** The bytes of one port as a connection: channel 0, and on channel 1 what went wrong. Each begins with the port. */
+function portStream(socket: WebSocket): Duplex {
+  const isBegun = [false, false];
+  const stream = new Duplex({
+    read: () => undefined,
+    write: (bytes: Buffer, _, done) => socket.send(Buffer.concat([Buffer.from([0]), bytes]), (error) => done(error)),
+    destroy: (error, done) => {
+      socket.terminate();
+      done(error);
+    },
+  });
+  socket.on("message", (message: Buffer) => {
+    const channel = message.readUInt8(0);
+    const bytes = message.subarray(isBegun[channel] ? 1 : 3);
+    isBegun[channel] = true;
+    if (channel === 0 && bytes.length > 0) stream.push(bytes);
+    if (channel === 1 && bytes.length > 0) stream.destroy(new Error("Nothing answered on that port"));
+  });
+  socket.once("close", () => stream.push(null));
+  return stream;
+}
+
+/** Whoever sends more is not listened to any longer. */
+async function textOf(answer: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of answer as AsyncIterable<Buffer>) {
+    parts.push(part);
+    bytes += part.length;
+    if (bytes >= mostBytes) break;
+  }
+  return Buffer.concat(parts).subarray(0, mostBytes).toString("utf8");
+}

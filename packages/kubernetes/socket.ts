@@ -1,0 +1,70 @@
+import type { IncomingMessage } from "node:http";
+import { WebSocket } from "ws";
+import { ApiRefused, ApiUnreachable } from "./api-error.ts";
+import { type ApiAccess, inTime, nameOf, statusBodyOf } from "./exchange.ts";
+
+/** v5 can end the input of a command; port-forward knows v4 alone. */
+export type StreamProtocol = "v4.channel.k8s.io" | "v5.channel.k8s.io";
+
+/**
+ * A WebSocket of an API server, open and with nothing read of it: what listens from the same turn on misses nothing.
+ * Throws as a call does. `deadline` holds until it is open.
+ */
+export async function openSocket(
+  access: ApiAccess,
+  path: string,
+  protocol: StreamProtocol,
+  deadline: AbortSignal,
+): Promise<WebSocket> {
+  const call = nameOf({ method: "GET", path });
+  const token = await inTime(access.token(), call, deadline);
+  try {
+    return await dial(access, path, protocol, token, deadline);
+  } catch (error) {
+    if (!(error instanceof ApiRefused) || error.status !== 401) throw error;
+    const fresh = await inTime(access.token(token), call, deadline);
+    return dial(access, path, protocol, fresh, deadline);
+  }
+}
+
+function dial(
+  access: ApiAccess,
+  path: string,
+  protocol: StreamProtocol,
+  token: string,
+  deadline: AbortSignal,
+): Promise<WebSocket> {
+  const call = nameOf({ method: "GET", path });
+  const socket = new WebSocket(new URL(path, access.url.replace(/^http/, "ws")), protocol, {
+    ca: access.ca,
+    headers: { authorization: `Bearer ${token}` },
+    perMessageDeflate: false,
+  });
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      reject(new ApiUnreachable(call, "timed out"));
+      socket.terminate();
+    };
+    deadline.addEventListener("abort", stop);
+    const settle = () => deadline.removeEventListener("abort", stop);
+    socket.once("open", () => {
+      settle();
+      resolve(socket);
+    });
+    // Later errors end it, and whoever reads it sees that.
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      settle();
+      reject(new ApiUnreachable(call, error.code ?? "cut off"));
+    });
+    socket.once("unexpected-response", (_, response: IncomingMessage) => {
+      const refused = statusBodyOf(response, call, deadline);
+      refused
+        .then((body) => reject(new ApiRefused(call, response.statusCode ?? 0, body)), reject)
+        .finally(() => {
+          settle();
+          socket.terminate();
+        });
+    });
+    if (deadline.aborted) stop();
+  });
+}
