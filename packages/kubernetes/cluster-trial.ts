@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { ComputeNode } from "#core/context.ts";
+import type { Compute, ComputeNode } from "#core/context.ts";
 import { type Cluster, startCluster } from "#testing/cluster/cluster.ts";
 import { applyManifests, readManifests } from "#testing/cluster/manifests.ts";
 import type { Pod } from "#testing/cluster/pod.ts";
 import type { NodeOptions, PretendNode } from "#testing/cluster/pretend-node.ts";
 import type { ContainerScript } from "#testing/cluster/script.ts";
 import { type ApiClient, apiClient } from "./api-client.ts";
-import { type KubernetesCompute, kubernetesCompute } from "./compute.ts";
+import { kubernetesCompute } from "./compute.ts";
 
 export const namespace = "berth-environments";
 
@@ -26,7 +26,7 @@ export interface ClusterTrial {
   /** In the order in which they were asked for. */
   readonly pretendNodes: readonly PretendNode[];
   readonly client: ApiClient;
-  readonly compute: KubernetesCompute;
+  readonly compute: Compute;
   /** As the port shows them. */
   readonly nodes: readonly ComputeNode[];
   /** Reads until it holds what was waited for. */
@@ -86,7 +86,7 @@ export async function openClusterTrial(
 }
 
 /** A node that comes is closed until the controllers have seen that it is ready. */
-async function readyNodes(compute: KubernetesCompute): Promise<ComputeNode[]> {
+async function readyNodes(compute: Compute): Promise<ComputeNode[]> {
   for (;;) {
     const nodes = await compute.listNodes();
     if (nodes.every(({ ready }) => ready)) return nodes;

@@ -1,5 +1,6 @@
 import type {
   Compute,
+  Exec,
   MachineState,
   NodeRef,
   Observation,
@@ -9,12 +10,14 @@ import type {
   Run,
   RunRef,
 } from "#core/context.ts";
+import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "./api-client.ts";
 import { ApiRefused } from "./api-error.ts";
 import { boundNodes, nodeNamesOf, unkeptNodes } from "./bound-nodes.ts";
 import { listNodes } from "./capacity.ts";
 import { followRuns } from "./changes.ts";
 import { timeOf } from "./end-reason.ts";
+import { countExecs, readExec, startExec } from "./exec.ts";
 import { quantities } from "./machine-share.ts";
 import { annotation, everyRun, nameOfRun, pathsOf, portsOf, type RunId, runOf } from "./names.ts";
 import type { Job, KubeObject, Pod } from "./objects.ts";
@@ -35,11 +38,8 @@ export interface KubernetesComputeOptions {
   machineOf(node: NodeRef): Promise<MachineState>;
 }
 
-/** What it does so far. */
-export type KubernetesCompute = Omit<Compute, "startExec" | "readExec">;
-
 /** Runs environments as Jobs of a Kubernetes cluster, one pod for each machine. */
-export function kubernetesCompute(options: KubernetesComputeOptions): KubernetesCompute {
+export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const { client, now } = options;
   const place: Place = { client, paths: pathsOf(options.namespace) };
   return {
@@ -51,6 +51,8 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Kubernetes
     extend: async (uid, run, until) => extendRun(place, { uid, run }, until, now()),
     setAccess: async (uid, run, { jupyter }) => setJupyter(place, { uid, run }, jupyter !== null),
     resize: async (uid, run, resources) => resizeRun(place, { uid, run }, resources),
+    startExec: (uid, run, exec) => startMarkedExec(place, { uid, run }, exec),
+    readExec: async (uid, run, id, waitMs) => readExec(place, { uid, run }, id, waitMs),
     postToPort: async (uid, run, request) => postToPort(place, { uid, run }, request),
     readLog: async (uid, run) => readLog(place, { uid, run }),
     listRuns: () => listRuns(place),
@@ -86,7 +88,9 @@ async function observeRun(place: Place, id: RunId): Promise<Observation | undefi
   ]);
   const unkept = unkeptNodes(job, boundNodes(objects, nodes));
   if (job && unkept !== undefined) await annotate(place, job, { [annotation.bound]: unkept });
-  return observationOf(objects, { nodes, podRefusal: refusal });
+  const seen = observationOf(objects, { nodes, podRefusal: refusal });
+  const isAsked = job?.metadata.annotations?.[annotation.execs] !== undefined && seen?.sessions === 0;
+  return seen && isAsked && seen.state === "ready" ? { ...seen, sessions: await countExecs(place, id) } : seen;
 }
 
 /** Only this very Job: its uid is part of what is written. */
@@ -126,6 +130,16 @@ async function resizeRun(place: Place, id: RunId, resources: Resources): Promise
       place.client.patch(`${place.paths.pods}/${metadata.name}/resize`, body, "strategic-merge"),
     ),
   );
+}
+
+/** Marked first: only of a run that had a command it is asked how many it has. */
+async function startMarkedExec(place: Place, id: RunId, exec: Exec): Promise<void> {
+  const job = await findJob(place, id);
+  if (!job || !isLiving(job)) throw new RunGone();
+  if (job.metadata.annotations?.[annotation.execs] === undefined) {
+    await annotate(place, job, { [annotation.execs]: "some" });
+  }
+  await startExec(place, id, exec);
 }
 
 async function postToPort(place: Place, id: RunId, request: PortRequest): Promise<PortAnswer> {

@@ -24,6 +24,8 @@ export const annotation = {
   ports: "berth/ports",
   /** The nodes that it was bound to, by the index of the machine: JSON of names, uids and provider ids. */
   bound: "berth/bound",
+  /** Commands were run in it beside its own. */
+  execs: "berth/execs",
   /** Jupyter is wanted. */
   jupyter: "berth/jupyter",
 } as const;

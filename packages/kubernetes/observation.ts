@@ -43,7 +43,7 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
     jupyter: end ? null : jupyterOf(of),
     ports: portSights(of, machines[0]),
     limits: "cgroup-v2 (cpu, memory)",
-    sessions: end ? 0 : null,
+    sessions: 0,
     terminating: !job || job.metadata.deletionTimestamp !== undefined,
     notes: [],
   };

@@ -1,0 +1,149 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Exec, Run } from "#core/context.ts";
+import { execConformance } from "#testing/conformance/exec.ts";
+import { type ClusterTrial, openClusterTrial } from "./cluster-trial.ts";
+
+let trial: ClusterTrial;
+
+beforeAll(async () => {
+  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+});
+
+afterAll(() => trial.stop());
+
+/** A new run that is ready. */
+async function readyRun(env: Run["env"] = {}): Promise<{ uid: string; run: number }> {
+  const uid = randomBytes(16).toString("hex");
+  await trial.compute.apply({
+    uid,
+    run: 1,
+    key: "k|1",
+    name: "training",
+    pool: "h100",
+    instanceType: "p5.48xlarge",
+    image: "berth.test/any:1",
+    command: undefined,
+    env,
+    shares: [{ node: "one", units: 1 }],
+    gpusPerMachine: 1,
+    mounts: [],
+    ports: [],
+    resources: null,
+    until: Date.now() + 3_600_000,
+  });
+  await trial.eventually(
+    () => trial.compute.observe(uid, 1),
+    (seen) => seen?.state === "ready",
+  );
+  return { uid, run: 1 };
+}
+
+/** Here a container is no more than its processes: what outlives them is ended, as its end would on a node. */
+async function close({ uid }: { readonly uid: string }): Promise<void> {
+  await trial.clear();
+  const base = `/tmp/.berth-${uid}-r1`;
+  for (const file of globSync(`${base}/*/pid`)) {
+    try {
+      process.kill(-Number(readFileSync(file, "utf8")), "SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+  }
+  while (globSync(`${base}/*/pid`).some((file) => !existsSync(join(file, "../ended")))) await sleep(20);
+  rmSync(base, { recursive: true, force: true });
+}
+
+describe("kubernetes compute", () => {
+  execConformance(async () => {
+    const applied = await readyRun();
+    const writing = (text: string) => {
+      const file = join(trial.files, randomBytes(4).toString("hex"));
+      writeFileSync(file, text);
+      return `cat ${file}`;
+    };
+    return {
+      compute: trial.compute,
+      applied,
+      pass: sleep,
+      close: () => close(applied),
+      words: ({ stdout = "", stderr = "", exits = 0, takesMs = 0 }) => {
+        const count = `echo x >>${join(trial.files, `times-${randomBytes(4).toString("hex")}`)}`;
+        const rest = takesMs === null ? "while :; do sleep 1; done" : `sleep ${takesMs / 1000}`;
+        return ["/bin/sh", "-c", `${count}; ${writing(stdout)}; ${writing(stderr)} >&2; ${rest}; exit ${exits}`];
+      },
+      times: ([, , script = ""]) => {
+        const file = join(trial.files, /times-[0-9a-f]+/.exec(script)?.[0] ?? "");
+        return existsSync(file) ? readFileSync(file, "utf8").split("\n").length - 1 : 0;
+      },
+    };
+  });
+});
+
+describe("a command beside the run's own", () => {
+  const ran = async (changes: Partial<Exec>, env: Run["env"] = {}) => {
+    const applied = await readyRun(env);
+    const id = randomBytes(8).toString("hex");
+    const plain = { id, words: ["true"], stdin: "", env: {}, directory: undefined, timeoutMs: 20_000 };
+    await trial.compute.startExec(applied.uid, 1, { ...plain, ...changes });
+    const sight = await trial.eventually(
+      () => trial.compute.readExec(applied.uid, 1, id, 1_000),
+      (seen) => seen?.state === "ended",
+    );
+    await close(applied);
+    return sight;
+  };
+
+  it("has its words, its input, its variables and those of the run to the letter", async () => {
+    const odd = "a b\n'\"$(id) `id` \\ $HOME * é🚀\n";
+    const script =
+      "let s = ''; process.stdin.on('data', (d) => (s += d)).on('end', () => console.log(JSON.stringify([process.argv.slice(1), s, process.env.A, process.env.B])))";
+    const words = ["node", "-e", script, odd, "", "-n"];
+
+    const sight = await ran({ words, stdin: `${odd}${"x".repeat(100_000)}`, env: { A: odd } }, { B: odd });
+
+    expect(sight).toMatchObject({ exitCode: 0, stderr: "" });
+    const [args, input, ...variables] = JSON.parse(sight?.stdout ?? "") as [string[], string, string, string];
+    expect(args).toEqual([odd, "", "-n"]);
+    expect(input).toBe(`${odd}${"x".repeat(100_000)}`);
+    expect(variables).toEqual([odd, odd]);
+  });
+
+  it("works where it is told to, and says where a shell was left", async () => {
+    const script = 'pwd; cd /usr; pwd >"$BERTH_DIRECTORY_FILE"';
+
+    const sight = await ran({ words: ["sh", "-c", script], directory: "/var" });
+
+    expect(sight).toMatchObject({ stdout: "/var\n", directory: "/usr", exitCode: 0 });
+  });
+
+  it("that is not there, or ends by a signal, says so as a shell would", async () => {
+    expect(await ran({ words: ["/no/such/program"] })).toMatchObject({ exitCode: 127 });
+    expect(await ran({ words: ["sh", "-c", "kill -KILL $$"] })).toMatchObject({ exitCode: 137, timedOut: false });
+  });
+
+  it("is not held up by what it leaves behind with its output open", async () => {
+    const words = ["sh", "-c", "sleep 600 & echo $!"];
+
+    const sight = await ran({ words });
+
+    expect(sight).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\d+\n$/) });
+  });
+
+  it.each<[string, Partial<Exec>]>([
+    ["an id that is a path", { id: "../x" }],
+    ["a variable that is none", { env: { "A=B;": "c" } }],
+    ["a NUL character", { words: ["a\0b"] }],
+  ])("is refused with %s", async (_, changes) => {
+    const plain = { id: "a", words: ["true"], stdin: "", env: {}, directory: undefined, timeoutMs: 1_000 };
+    const applied = await readyRun();
+
+    await expect(trial.compute.startExec(applied.uid, 1, { ...plain, ...changes })).rejects.toThrow();
+
+    expect(existsSync(`/tmp/.berth-${applied.uid}-r1`)).toBe(false);
+    await close(applied);
+  });
+});

@@ -1,0 +1,128 @@
+import type { Exec, ExecSight } from "#core/context.ts";
+import { RunGone } from "#core/problem.ts";
+import { countScript, keptBytes, readScript, refusal, startScript } from "./exec-script.ts";
+import { nameOfRun, type RunId } from "./names.ts";
+import { execInPod, type PodCommandResult } from "./pod-exec.ts";
+import { livingPod, type Place } from "./read-run.ts";
+import { MAIN } from "./run-job.ts";
+
+/** On a machine with far too much to do. */
+const startedWithinMs = 20_000;
+const answeredWithinMs = 5_000;
+const longestWaitMs = 4_000;
+
+/** Starts a command in the run's first machine (see Compute). */
+export async function startExec(place: Place, id: RunId, exec: Exec): Promise<void> {
+  if (!isExecId(exec.id)) throw new Error("The id of the exec is not valid");
+  const { input, sizes } = inputOf(exec);
+  const args = [baseOf(id), exec.id, String(exec.timeoutMs / 1000), String(input.length), ...sizes];
+  const result = await runScript(place, id, { script: startScript, args, stdin: input, timeoutMs: startedWithinMs });
+  if (result.exitCode === 0) return;
+  if (result.exitCode === refusal.noPlace) throw new Error("Nothing can be written to /tmp in this container");
+  if (result.exitCode === refusal.cutOff) throw new Error("The command did not arrive whole");
+  throw new Error("This image lacks what commands need: a shell, coreutils and util-linux, or busybox");
+}
+
+/** What became of a command, after waiting for its end (see Compute). */
+export async function readExec(
+  place: Place,
+  id: RunId,
+  execId: string,
+  waitMs: number,
+): Promise<ExecSight | undefined> {
+  if (!isExecId(execId)) return undefined;
+  const tenths = Math.ceil(Math.min(Math.max(waitMs, 0), longestWaitMs) / 100);
+  const asked = { script: readScript, args: [baseOf(id), execId, String(tenths)], stdin: Buffer.alloc(0) };
+  const timeoutMs = answeredWithinMs + waitMs;
+  const result = await runScript(place, id, { ...asked, timeoutMs }).catch((error: unknown) => {
+    if (error instanceof RunGone) return undefined;
+    throw error;
+  });
+  if (!result || result.exitCode === refusal.unknown) return undefined;
+  if (result.exitCode !== 0) throw new Error("Nobody can say what became of the command");
+  return sightOf(result);
+}
+
+/** How many commands run; null: nobody can tell. */
+export async function countExecs(place: Place, id: RunId): Promise<number | null> {
+  const asked = { script: countScript, args: [baseOf(id)], stdin: Buffer.alloc(0), timeoutMs: answeredWithinMs };
+  try {
+    const { exitCode, stdout } = await runScript(place, id, asked);
+    return exitCode === 0 ? Number(stdout.toString()) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Checked before it becomes part of a path. */
+function isExecId(id: string): boolean {
+  return /^[a-z0-9][a-z0-9-]{0,99}$/.test(id);
+}
+
+/** Where the commands of a run are kept, inside. */
+function baseOf(id: RunId): string {
+  return `/tmp/.berth-${nameOfRun(id)}`;
+}
+
+interface Script {
+  readonly script: string;
+  readonly args: readonly string[];
+  readonly stdin: Buffer;
+  readonly timeoutMs: number;
+}
+
+async function runScript(
+  place: Place,
+  id: RunId,
+  { script, args, stdin, timeoutMs }: Script,
+): Promise<PodCommandResult> {
+  const pod = await livingPod(place, id);
+  return execInPod(place.client, {
+    pod: `${place.paths.pods}/${pod.metadata.name}`,
+    container: MAIN,
+    words: ["/bin/sh", "-c", script, "berth", ...args],
+    stdin,
+    timeoutMs,
+  });
+}
+
+/** What the start script reads, and the sizes by which it tells one part from the next. */
+function inputOf({ words, env, directory = "", stdin }: Exec): { input: Buffer; sizes: string[] } {
+  const variables = Object.entries(env);
+  if (variables.some(([name]) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))) throw new Error("Not a name of a variable");
+  const pairs = variables.map(([name, value]) => `${name}=${value}`);
+  const parts = [directory, ...pairs, ...words].map((text) => Buffer.from(text));
+  if (parts.some((part) => part.includes(0))) throw new Error("The command holds a NUL character");
+  const [first = 0, ...others] = parts.map(({ length }) => length);
+  const sizes = [first, pairs.length, ...others].map(String);
+  return { input: Buffer.concat([...parts, Buffer.from(stdin)]), sizes };
+}
+
+function sightOf({ stdout: told, stderr }: PodCommandResult): ExecSight {
+  const line = told.subarray(0, told.indexOf("\n")).toString();
+  const [code = "-", late, size] = line.split(" ");
+  const from = line.length + 1 + Number(size);
+  const directory = told
+    .subarray(line.length + 1, from)
+    .toString()
+    .replace(/\n$/, "");
+  const [out, err] = [told.subarray(from), stderr];
+  return {
+    state: code === "-" ? "running" : "ended",
+    exitCode: code === "-" ? null : Number(code),
+    timedOut: late === "1" && code !== "-",
+    stdout: firstOf(out),
+    stderr: firstOf(err),
+    stdoutCut: out.length > keptBytes,
+    stderrCut: err.length > keptBytes,
+    directory: directory.startsWith("/") ? directory : null,
+  };
+}
+
+/** As text, and without a character of which only a part was kept. */
+function firstOf(bytes: Buffer): string {
+  if (bytes.length <= keptBytes) return bytes.toString();
+  let end = keptBytes;
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return bytes.subarray(0, end).toString();
+}

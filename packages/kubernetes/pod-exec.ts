@@ -1,0 +1,71 @@
+import type { ApiClient } from "./api-client.ts";
+import { ApiUnreachable } from "./api-error.ts";
+
+export interface PodCommand {
+  /** `/api/v1/namespaces/<namespace>/pods/<name>` */
+  readonly pod: string;
+  readonly container: string;
+  /** They are seen in the API server's audit log: what a user wrote goes to `stdin`. */
+  readonly words: readonly string[];
+  readonly stdin: Buffer;
+  /** From the first call to the last byte. */
+  readonly timeoutMs: number;
+}
+
+export interface PodCommandResult {
+  /** null: it could not be started, or nobody can tell; `problem` then says why. */
+  readonly exitCode: number | null;
+  readonly problem: string | null;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+}
+
+const channel = { stdin: 0, stdout: 1, stderr: 2, status: 3, close: 255 } as const;
+/** What is sent in one message. */
+const chunkBytes = 32 * 1024;
+
+/**
+ * Runs a command in a container and returns once it has ended. Closing the stream does not end it, so a time-out leaves
+ * it where it is. Throws `ApiUnreachable` where the connection ends before it.
+ */
+export async function execInPod(client: ApiClient, command: PodCommand): Promise<PodCommandResult> {
+  const socket = await client.socket(execPath(command), "v5.channel.k8s.io");
+  const said: Record<number, Buffer[]> = { [channel.stdout]: [], [channel.stderr]: [], [channel.status]: [] };
+  socket.on("message", (message: Buffer) => said[message.readUInt8(0)]?.push(message.subarray(1)));
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  const patience = setTimeout(() => socket.terminate(), command.timeoutMs);
+  const input = command.stdin;
+  for (let at = 0; at < input.length; at += chunkBytes) {
+    socket.send(Buffer.concat([Buffer.from([channel.stdin]), input.subarray(at, at + chunkBytes)]));
+  }
+  socket.send(Buffer.from([channel.close, channel.stdin]));
+  await closed;
+  clearTimeout(patience);
+  const bytes = (of: number) => Buffer.concat(said[of] ?? []);
+  const status = bytes(channel.status).toString();
+  if (status === "") throw new ApiUnreachable("exec", "cut off");
+  return { ...endOf(status), stdout: bytes(channel.stdout), stderr: bytes(channel.stderr) };
+}
+
+function execPath({ pod, container, words }: PodCommand): string {
+  const query = new URLSearchParams();
+  for (const word of words) query.append("command", word);
+  for (const [name, value] of Object.entries({ container, stdin: "1", stdout: "1", stderr: "1" }))
+    query.set(name, value);
+  return `${pod}/exec?${query}`;
+}
+
+interface ExecStatus {
+  readonly status?: string;
+  readonly message?: string;
+  readonly reason?: string;
+  readonly details?: { readonly causes?: readonly { readonly reason?: string; readonly message?: string }[] };
+}
+
+function endOf(text: string): Pick<PodCommandResult, "exitCode" | "problem"> {
+  const { status, message, reason, details } = JSON.parse(text) as ExecStatus;
+  if (status === "Success") return { exitCode: 0, problem: null };
+  const cause = details?.causes?.find((one) => one.reason === "ExitCode")?.message;
+  if (reason === "NonZeroExitCode" && cause !== undefined) return { exitCode: Number(cause), problem: null };
+  return { exitCode: null, problem: message ?? "unknown" };
+}
