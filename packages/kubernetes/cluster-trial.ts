@@ -10,7 +10,7 @@ import type { Pod } from "#testing/cluster/pod.ts";
 import type { NodeOptions, PretendNode } from "#testing/cluster/pretend-node.ts";
 import type { ContainerScript } from "#testing/cluster/script.ts";
 import { type ApiClient, apiClient } from "./api-client.ts";
-import { kubernetesCompute } from "./compute.ts";
+import { type KubernetesComputeOptions, kubernetesCompute } from "./compute.ts";
 
 export const namespace = "berth-environments";
 
@@ -26,6 +26,7 @@ export interface ClusterTrial {
   /** In the order in which they were asked for. */
   readonly pretendNodes: readonly PretendNode[];
   readonly client: ApiClient;
+  readonly options: KubernetesComputeOptions;
   readonly compute: Compute;
   /** As the port shows them. */
   readonly nodes: readonly ComputeNode[];
@@ -53,12 +54,14 @@ export async function openClusterTrial(
   const pretendNodes = await cluster.addNodes(nodes);
   const { url, ca, token } = cluster.controlPlane.accessOf("berth");
   const client = apiClient({ url, ca, token: async () => token });
-  const compute = kubernetesCompute({ client, namespace, now: Date.now, machineOf: async () => "running" });
+  const options: KubernetesComputeOptions = { client, namespace, now: Date.now, machineOf: async () => "running" };
+  const compute = kubernetesCompute(options);
   const files = await mkdtemp(join(tmpdir(), "berth-cluster-trial-"));
   return {
     cluster,
     pretendNodes,
     client,
+    options,
     compute,
     nodes: await readyNodes(compute),
     files,

@@ -62,16 +62,18 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   };
 }
 
-/** A Job that is there already is left as it is: whoever made it may have been told more time by now. */
+/**
+ * The Secret is there before the Job: a Job that is seen lacks nothing, however whoever made it ended. One that is there
+ * already is left as it is, since it may have been given more time by now.
+ */
 async function applyRun(place: Place, run: Run, now: number): Promise<void> {
   const { client, paths } = place;
-  const job = await client.create<Job>(paths.jobs, jobOfRun(run, now)).catch(async (error: unknown) => {
+  const job = jobOfRun(run, now);
+  if (hasEnv(run)) await client.apply(`${paths.secrets}/${nameOfRun(run)}`, secretOfRun(run));
+  await client.create(paths.jobs, job).catch(async (error: unknown) => {
     const found = isThere(error) ? await findJob(place, run) : undefined;
     if (!found || found.metadata.deletionTimestamp !== undefined || !runOf(found, "Job")) throw error;
-    return found;
   });
-  // After its Job, so that it always has an owner to go with.
-  if (hasEnv(run)) await client.apply(`${paths.secrets}/${nameOfRun(run)}`, secretOfRun(run, job));
 }
 
 function isThere(error: unknown): boolean {

@@ -25,6 +25,11 @@ export interface Condition {
 }
 
 export interface Job extends KubeObject {
+  readonly spec?: {
+    readonly template?: {
+      readonly spec?: { readonly containers?: readonly { readonly envFrom?: readonly object[] }[] };
+    };
+  };
   readonly status?: { readonly startTime?: string; readonly conditions?: readonly Condition[] };
 }
 

@@ -1,6 +1,6 @@
 import { nodeNamesOf } from "./bound-nodes.ts";
 import { nameOfRun, type RunId } from "./names.ts";
-import { holds, type Node, type Pod } from "./objects.ts";
+import { holds, type Job, type Node, type Pod } from "./objects.ts";
 import { readNodes } from "./read-nodes.ts";
 import { jobPath, type Place, readRun } from "./read-run.ts";
 import { GRACE_SECONDS } from "./run-job.ts";
@@ -12,7 +12,7 @@ export interface Removal {
 }
 
 /**
- * Deletes a run's Job, with which its pods and whatever else it owns go. Pods are asked themselves where they are to go
+ * Deletes a run's Job, with which its pods go, and its Secret. Pods are asked themselves where they are to go
  * sooner than a Job's go, and where their Job is gone already.
  */
 export async function removeRun(place: Place, id: RunId, { graceSeconds, force }: Removal): Promise<void> {
@@ -20,8 +20,8 @@ export async function removeRun(place: Place, id: RunId, { graceSeconds, force }
   const objects = await readRun(place, id);
   const { job, pods } = objects;
   if (job) await client.remove(jobPath(paths, id), { uid: job.metadata.uid });
-  // Whoever made it was interrupted before its Job, or it was made late: it has no owner to go with.
-  else await client.remove(`${paths.secrets}/${nameOfRun(id)}`, { uid: undefined });
+  // Whoever applied it may have been interrupted before its Job, or removed it and was interrupted after that.
+  if (!job || hasSecret(job)) await client.remove(`${paths.secrets}/${nameOfRun(id)}`, { uid: undefined });
   const nodes = force ? await readNodes(client, nodeNamesOf(objects)) : [];
   const asked = pods.flatMap((pod) => {
     const seconds = force ? forcedSeconds(pod, nodes) : Math.max(1, graceSeconds);
@@ -32,6 +32,10 @@ export async function removeRun(place: Place, id: RunId, { graceSeconds, force }
       client.remove(`${paths.pods}/${metadata.name}`, { uid: metadata.uid, graceSeconds: seconds }),
     ),
   );
+}
+
+function hasSecret({ spec }: Job): boolean {
+  return (spec?.template?.spec?.containers ?? []).some(({ envFrom = [] }) => envFrom.length > 0);
 }
 
 /**

@@ -1,7 +1,6 @@
 import type { Mount, Run, RunPort } from "#core/context.ts";
 import { quantitiesOf } from "./machine-share.ts";
 import { claimOf, metadataOf, mountLabel, nameOfRun } from "./names.ts";
-import type { Job } from "./objects.ts";
 
 /** As the core removes a run: what a pod has from SIGTERM to SIGKILL when its Job is deleted. */
 export const GRACE_SECONDS = 10;
@@ -40,16 +39,12 @@ function mountLabels({ mounts }: Run): Record<string, string> {
   return Object.fromEntries(mounts.map(({ volume }) => [mountLabel({ name: claimName(volume) }), ""]));
 }
 
-/** The environment variables of a run, owned by its Job. */
-export function secretOfRun(run: Run, { metadata: { name, uid } }: Job): object {
+/** The environment variables of a run. */
+export function secretOfRun(run: Run): object {
   return {
     apiVersion: "v1",
     kind: "Secret",
-    metadata: {
-      name: nameOfRun(run),
-      labels: metadataOf(run).labels,
-      ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name, uid }],
-    },
+    metadata: { name: nameOfRun(run), labels: metadataOf(run).labels },
     stringData: run.env,
   };
 }

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Observation, Run } from "#core/context.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
+import { kubernetesCompute } from "./compute.ts";
 
 const core = `/api/v1/namespaces/${namespace}`;
 const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs`;
@@ -76,18 +77,32 @@ describe("a command", () => {
     expect(await trial.compute.observe(run.uid, run.run)).toMatchObject({ exitCode: 5 });
   });
 
-  it("leaves no Secret behind", async () => {
+  it.each(["with its Job", "after its Job was deleted by hand"])("leaves no Secret behind %s", async (how) => {
     const { run } = await applied({ env: { TOKEN: "secret" } }, ({ state }) => state === "ready");
     const path = `${core}/secrets/${run.uid}-r1`;
-    const there = (await trial.cluster.admin.get(path)).status;
+    const status = async () => (await trial.cluster.admin.get(path)).status;
+    const there = await status();
+    const isByHand = how !== "with its Job";
+    if (isByHand) await trial.cluster.admin.remove(`${jobs}/${run.uid}-r1`, { propagationPolicy: "Background" });
 
     await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
-    await trial.eventually(
-      async () => (await trial.cluster.admin.get(path)).status,
-      (status) => status === 404,
-    );
 
-    expect(there).toBe(200);
+    expect([there, await status()]).toEqual([200, 404]);
+  });
+
+  it.each(["apply", "create"])("has its environment although whoever applied it could not %s", async (call) => {
+    const run = runOf({ env: { TOKEN: "secret" }, command: 'test "$TOKEN" = secret' });
+    const interrupted = kubernetesCompute({
+      ...trial.options,
+      client: { ...trial.client, [call]: () => Promise.reject(new Error("interrupted")) },
+    });
+
+    await expect(interrupted.apply(run)).rejects.toThrow("interrupted");
+    const between = await trial.compute.observe(run.uid, 1);
+    await trial.compute.apply(run);
+
+    expect(between).toBeUndefined();
+    expect(await until(run, (seen) => seen?.state === "ended")).toMatchObject({ exitCode: 0 });
   });
 
   it("may use more once it was given more", async () => {
