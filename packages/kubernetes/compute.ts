@@ -19,7 +19,7 @@ import { followRuns } from "./changes.ts";
 import { timeOf } from "./end-reason.ts";
 import { countExecs, readExec, startExec } from "./exec.ts";
 import { quantities } from "./machine-share.ts";
-import { annotation, everyRun, nameOfRun, pathsOf, portsOf, type RunId, runOf } from "./names.ts";
+import { annotation, everyRun, pathsOf, portsOf, type RunId, runOf } from "./names.ts";
 import type { Job, KubeObject, Pod } from "./objects.ts";
 import { observationOf } from "./observation.ts";
 import { postToPod } from "./pod-port.ts";
@@ -27,7 +27,8 @@ import { readLog } from "./read-log.ts";
 import { readNodes } from "./read-nodes.ts";
 import { findJob, isLiving, livingPod, type Place, podRefusal, readRun } from "./read-run.ts";
 import { removeRun } from "./remove-run.ts";
-import { hasEnv, jobOfRun, MAIN, secondsUntil, secretOfRun } from "./run-job.ts";
+import { jobOfRun, MAIN, secondsUntil } from "./run-job.ts";
+import { partsOf } from "./run-parts.ts";
 
 export interface KubernetesComputeOptions {
   readonly client: ApiClient;
@@ -62,14 +63,11 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   };
 }
 
-/**
- * The Secret is there before the Job: a Job that is seen lacks nothing, however whoever made it ended. One that is there
- * already is left as it is, since it may have been given more time by now.
- */
+/** A Job that is there already is left as it is: it may have been given more time by now. */
 async function applyRun(place: Place, run: Run, now: number): Promise<void> {
   const { client, paths } = place;
   const job = jobOfRun(run, now);
-  if (hasEnv(run)) await client.apply(`${paths.secrets}/${nameOfRun(run)}`, secretOfRun(run));
+  await Promise.all(partsOf(run, paths).map(({ path, body }) => client.apply(path, body)));
   await client.create(paths.jobs, job).catch(async (error: unknown) => {
     const found = isThere(error) ? await findJob(place, run) : undefined;
     if (!found || found.metadata.deletionTimestamp !== undefined || !runOf(found, "Job")) throw error;

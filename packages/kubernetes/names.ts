@@ -33,10 +33,20 @@ export const annotation = {
 const managedBy = "berth";
 const indexAnnotation = "batch.kubernetes.io/job-completion-index";
 
-/** The name of a run's Job, Secret and Service; throws for what the core never makes. */
+/** The name of a run's Job and Secret; throws for what the core never makes. */
 export function nameOfRun(id: RunId): string {
   requireRun(id);
   return `${id.uid}-r${id.run}`;
+}
+
+/** Of the Service and the NetworkPolicy of a run of several machines: the name of a Service begins with a letter. */
+export function networkNameOf(id: RunId): string {
+  return `run-${nameOfRun(id)}`;
+}
+
+/** Where the other machines of a run find the first: a Job names its pods by their index. */
+export function firstMachineOf(id: RunId): string {
+  return `${nameOfRun(id)}-0.${networkNameOf(id)}`;
 }
 
 /** Names and selectors hold both as they are. */
@@ -154,6 +164,8 @@ export interface Paths {
   readonly jobs: string;
   readonly pods: string;
   readonly secrets: string;
+  readonly services: string;
+  readonly networkPolicies: string;
   readonly events: string;
   readonly claims: string;
 }
@@ -165,6 +177,8 @@ export function pathsOf(namespace: string): Paths {
     jobs: `/apis/batch/v1/namespaces/${namespace}/jobs`,
     pods: `${core}/pods`,
     secrets: `${core}/secrets`,
+    services: `${core}/services`,
+    networkPolicies: `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`,
     events: `${core}/events`,
     claims: `${core}/persistentvolumeclaims`,
   };

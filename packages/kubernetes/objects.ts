@@ -26,6 +26,7 @@ export interface Condition {
 
 export interface Job extends KubeObject {
   readonly spec?: {
+    readonly completions?: number;
     readonly template?: {
       readonly spec?: { readonly containers?: readonly { readonly envFrom?: readonly object[] }[] };
     };

@@ -1,9 +1,10 @@
 import { nodeNamesOf } from "./bound-nodes.ts";
-import { nameOfRun, type RunId } from "./names.ts";
-import { holds, type Job, type Node, type Pod } from "./objects.ts";
+import type { RunId } from "./names.ts";
+import { holds, type Node, type Pod } from "./objects.ts";
 import { readNodes } from "./read-nodes.ts";
 import { jobPath, type Place, readRun } from "./read-run.ts";
 import { GRACE_SECONDS } from "./run-job.ts";
+import { partPathsOf } from "./run-parts.ts";
 
 export interface Removal {
   readonly graceSeconds: number;
@@ -12,7 +13,7 @@ export interface Removal {
 }
 
 /**
- * Deletes a run's Job, with which its pods go, and its Secret. Pods are asked themselves where they are to go
+ * Deletes a run's Job, with which its pods go, and what it has beside it. Pods are asked themselves where they are to go
  * sooner than a Job's go, and where their Job is gone already.
  */
 export async function removeRun(place: Place, id: RunId, { graceSeconds, force }: Removal): Promise<void> {
@@ -20,8 +21,7 @@ export async function removeRun(place: Place, id: RunId, { graceSeconds, force }
   const objects = await readRun(place, id);
   const { job, pods } = objects;
   if (job) await client.remove(jobPath(paths, id), { uid: job.metadata.uid });
-  // Whoever applied it may have been interrupted before its Job, or removed it and was interrupted after that.
-  if (!job || hasSecret(job)) await client.remove(`${paths.secrets}/${nameOfRun(id)}`, { uid: undefined });
+  await Promise.all(partPathsOf(id, job, paths).map((path) => client.remove(path, { uid: undefined })));
   const nodes = force ? await readNodes(client, nodeNamesOf(objects)) : [];
   const asked = pods.flatMap((pod) => {
     const seconds = force ? forcedSeconds(pod, nodes) : Math.max(1, graceSeconds);
@@ -32,10 +32,6 @@ export async function removeRun(place: Place, id: RunId, { graceSeconds, force }
       client.remove(`${paths.pods}/${metadata.name}`, { uid: metadata.uid, graceSeconds: seconds }),
     ),
   );
-}
-
-function hasSecret({ spec }: Job): boolean {
-  return (spec?.template?.spec?.containers ?? []).some(({ envFrom = [] }) => envFrom.length > 0);
 }
 
 /**

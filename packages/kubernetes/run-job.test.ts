@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "#core/context.ts";
-import { jobOfRun, secondsUntil, secretOfRun } from "./run-job.ts";
+import { pathsOf } from "./names.ts";
+import type { Job } from "./objects.ts";
+import { jobOfRun, secondsUntil } from "./run-job.ts";
+import { partPathsOf, partsOf } from "./run-parts.ts";
 
 const uid = "a".repeat(32);
 const now = Date.UTC(2026, 0, 1);
@@ -143,7 +146,26 @@ describe("the Job of a run", () => {
     expect(JSON.stringify(made({ env }))).not.toContain("TOKEN");
     expect(mainOf({ env }).envFrom).toEqual([{ secretRef: { name: `${uid}-r1` } }]);
     expect(mainOf().envFrom).toBeUndefined();
-    expect(secretOfRun(runOf({ env }))).toMatchObject({ metadata: { name: `${uid}-r1` }, stringData: env });
+  });
+
+  it("is told what it has, in values that it cannot be given others for", () => {
+    const mounts = [{ volume: volumeOf("a"), path: "/workspace" }];
+    const ports = [
+      { port: 22, kind: "ssh" },
+      { port: 8080, kind: "http" },
+    ] as const;
+
+    const { env } = mainOf({ mounts, ports }) as { env: { name: string; value: string }[] };
+
+    expect(Object.fromEntries(env.map(({ name: variable, value }) => [variable, value]))).toEqual({
+      BERTH_GPUS: "4",
+      BERTH_RUN: `${uid}-r1`,
+      WORKSPACE: "/workspace",
+      BERTH_VOLUME_1: "/workspace",
+      PORT_22: "22",
+      PORT_8080: "8080",
+      PORT: "8080",
+    });
   });
 
   it("mounts each volume where it is wanted, by the name of its claim", () => {
@@ -179,5 +201,34 @@ describe("the Job of a run", () => {
     [-5_000, 1],
   ])("that may run for %d ms more has a deadline of %d s, never none", (ms, seconds) => {
     expect(secondsUntil(now + ms, now)).toBe(seconds);
+  });
+});
+
+describe("what a run has beside its Job", () => {
+  const paths = pathsOf("environments");
+  const core = "/api/v1/namespaces/environments";
+  const secret = `${core}/secrets/${uid}-r1`;
+  const network = [
+    `${core}/services/run-${uid}-r1`,
+    `/apis/networking.k8s.io/v1/namespaces/environments/networkpolicies/run-${uid}-r1`,
+  ];
+  const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
+
+  it("is a Secret where it has an environment, and a network where it has several machines", () => {
+    const pathsFor = (changes: Partial<Run>) => partsOf(runOf(changes), paths).map(({ path }) => path);
+
+    expect(pathsFor({})).toEqual([]);
+    expect(pathsFor({ env: { A: "b" } })).toEqual([secret]);
+    expect(pathsFor({ shares })).toEqual(network);
+    expect(partsOf(runOf({ env: { A: "b" } }), paths)[0]?.body).toMatchObject({ stringData: { A: "b" } });
+  });
+
+  it("is removed as it was made, and all that it may have had where its Job is gone", () => {
+    const removed = (changes: Partial<Run>) => partPathsOf({ uid, run: 1 }, made(changes) as unknown as Job, paths);
+
+    expect(removed({})).toEqual([]);
+    expect(removed({ env: { A: "b" } })).toEqual([secret]);
+    expect(removed({ shares, gpusPerMachine: 8 })).toEqual(network);
+    expect(partPathsOf({ uid, run: 1 }, undefined, paths)).toEqual([secret, ...network]);
   });
 });

@@ -1,6 +1,8 @@
 import type { Mount, Run, RunPort } from "#core/context.ts";
 import { quantitiesOf } from "./machine-share.ts";
-import { claimOf, metadataOf, mountLabel, nameOfRun } from "./names.ts";
+import { claimOf, metadataOf, mountLabel, nameOfRun, networkNameOf } from "./names.ts";
+import { variablesOf } from "./run-env.ts";
+import { hasEnv } from "./run-parts.ts";
 
 /** As the core removes a run: what a pod has from SIGTERM to SIGKILL when its Job is deleted. */
 export const GRACE_SECONDS = 10;
@@ -39,16 +41,6 @@ function mountLabels({ mounts }: Run): Record<string, string> {
   return Object.fromEntries(mounts.map(({ volume }) => [mountLabel({ name: claimName(volume) }), ""]));
 }
 
-/** The environment variables of a run. */
-export function secretOfRun(run: Run): object {
-  return {
-    apiVersion: "v1",
-    kind: "Secret",
-    metadata: { name: nameOfRun(run), labels: metadataOf(run).labels },
-    stringData: run.env,
-  };
-}
-
 /** A Job's deadline counts from its start, in whole seconds, and is never none. */
 export function secondsUntil(until: number, from: number): number {
   return Math.max(1, Math.ceil((until - from) / 1000));
@@ -62,6 +54,7 @@ function podOf(run: Run): object {
     terminationGracePeriodSeconds: GRACE_SECONDS,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
+    ...(run.shares.length > 1 ? { subdomain: networkNameOf(run) } : {}),
     securityContext: { seccompProfile: { type: "RuntimeDefault" } },
     affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: nodesOf(run) } } },
     tolerations,
@@ -104,6 +97,7 @@ function mainOf(run: Run): object {
     name: MAIN,
     image: run.image,
     ...commandOf(run),
+    env: variablesOf(run),
     ...(hasEnv(run) ? { envFrom: [{ secretRef: { name: nameOfRun(run) } }] } : {}),
     resources: { limits: quantities, requests: quantities },
     ports: run.ports.map(({ port }) => ({ containerPort: port })),
@@ -114,10 +108,6 @@ function mainOf(run: Run): object {
       ...run.mounts.map((mount: Mount, at) => ({ name: `volume-${at}`, mountPath: mount.path })),
     ],
   };
-}
-
-export function hasEnv({ env }: Run): boolean {
-  return Object.keys(env).length > 0;
 }
 
 /** What serves a port without a command is the image's own. */

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Observation, Run } from "#core/context.ts";
 import { must } from "#testing/cluster/objects.ts";
@@ -12,6 +13,7 @@ let trial: ClusterTrial;
 beforeAll(async () => {
   trial = await openClusterTrial([
     { name: "one", instanceType: "p5.48xlarge" },
+    { name: "two", instanceType: "p5.48xlarge" },
     { name: "shared", instanceType: "m7i.8xlarge" },
   ]);
 });
@@ -121,6 +123,54 @@ describe("a command", () => {
   });
 });
 
+describe("a run of two machines", () => {
+  const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
+  const parts = ({ uid }: Run) => [
+    `${core}/services/run-${uid}-r1`,
+    `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies/run-${uid}-r1`,
+  ];
+  const statuses = (run: Run) =>
+    Promise.all(parts(run).map(async (path) => (await trial.cluster.admin.get(path)).status));
+
+  it("tells each of them which it is and where the first one is, and takes its network along", async () => {
+    const file = `${trial.files}/ranks`;
+    const command = `echo "$NODE_RANK of $NNODES at $MASTER_ADDR:$MASTER_PORT with $BERTH_GPUS" >>${file}; sleep 3600`;
+    const { run, seen } = await applied({ shares, gpusPerMachine: 8, command }, ({ state }) => state === "ready");
+    const there = await statuses(run);
+    const lines = await trial.eventually(
+      async () => (await readFile(file, "utf8").catch(() => "")).trim().split("\n").toSorted(),
+      ({ length }) => length === 2,
+    );
+
+    await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+
+    const at = `${run.uid}-r1-0.run-${run.uid}-r1:29500`;
+    expect(lines).toEqual([`0 of 2 at ${at} with 8`, `1 of 2 at ${at} with 8`]);
+    expect(seen?.nodes.map(({ name }) => name)).toEqual(["two", "one"]);
+    expect([there, await statuses(run)]).toEqual([
+      [200, 200],
+      [404, 404],
+    ]);
+  });
+
+  it("ends with the first of them that fails, and with all of them", async () => {
+    const command = 'if [ "$NODE_RANK" = 1 ]; then exit 7; fi; while :; do sleep 1; done';
+
+    const { seen } = await applied({ shares, gpusPerMachine: 8, command }, ({ state }) => state === "ended");
+
+    expect(seen).toMatchObject({ exitCode: 7, started: true });
+  });
+
+  it("is unbound while it has one of them, and says why", async () => {
+    await applied({ shares: [{ node: "two", units: 1 }] }, ({ state }) => state === "ready");
+
+    const { run, seen } = await applied({ shares, gpusPerMachine: 8 }, ({ reason }) => reason !== null);
+
+    expect(seen).toMatchObject({ state: "unbound", reason: expect.stringContaining("Insufficient nvidia.com/gpu") });
+    expect((await trial.compute.observe(run.uid, 1))?.nodes.map(({ name }) => name)).toEqual(["one"]);
+  });
+});
+
 describe("a run that is removed by force", () => {
   it("has a moment to end, and is seen as long, where its node answers", async () => {
     const command = "trap '' TERM; echo deaf; while :; do sleep 1; done";
@@ -156,7 +206,7 @@ describe("what goes wrong is said in words", () => {
     expect(seen).toMatchObject({
       state: "unbound",
       nodes: [],
-      reason: expect.stringMatching(/^0\/2 nodes are available: .*NodeAffinity/),
+      reason: expect.stringMatching(/^0\/3 nodes are available: .*NodeAffinity/),
     });
   });
 
