@@ -1,0 +1,106 @@
+import type { ServerResponse } from "node:http";
+import { afterEach, describe, expect, it } from "vitest";
+import type { RunRef } from "#core/context.ts";
+import { type ApiClient, apiClient } from "./api-client.ts";
+import { followRuns } from "./changes.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-trial.ts";
+import { pathsOf } from "./names.ts";
+
+const digits = (digit: string) => digit.repeat(32);
+let server: LoopbackServer;
+let client: ApiClient;
+
+afterEach(async () => {
+  client.close();
+  await server.close();
+});
+
+/** A server with these pods and no Jobs, that tells of pods what it is given. */
+async function opened(pods: readonly object[]) {
+  const watch = Promise.withResolvers<ServerResponse>();
+  server = await loopbackServer((request, response) => {
+    const isPods = request.url?.includes("/pods?") ?? false;
+    if (!request.url?.includes("watch=1")) {
+      return answerJson(response, { metadata: { resourceVersion: "1" }, items: isPods ? pods : [] });
+    }
+    response.writeHead(200).flushHeaders();
+    if (isPods) watch.resolve(response);
+  });
+  client = apiClient(server.access);
+  const ending = new AbortController();
+  const changes = followRuns({ client, paths: pathsOf("environments") }, ending.signal);
+  const told: string[] = [];
+  return {
+    told,
+    ending,
+    ended: (async () => {
+      for await (const { uid } of changes) told.push(uid[0] ?? "");
+    })(),
+    tell: async (...events: readonly (readonly [string, object])[]) => {
+      const lines = events.map(([type, object]) => `${JSON.stringify({ type, object })}\n`);
+      (await watch.promise).write(lines.join(""));
+    },
+    async until(count: number) {
+      while (told.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
+    },
+  };
+}
+
+const podOf = (digit: string, status: object = { phase: "Running" }, metadata: object = {}) => ({
+  metadata: {
+    name: `${digits(digit)}-r1-0`,
+    uid: `pod-${digit}`,
+    resourceVersion: "5",
+    labels: { "berth/uid": digits(digit), "berth/run": "1" },
+    annotations: { "berth/key": "k" },
+    ownerReferences: [{ kind: "Job", name: `${digits(digit)}-r1`, uid: "job" }],
+    ...metadata,
+  },
+  spec: { nodeName: "one" },
+  status,
+});
+
+describe("the changes of runs", () => {
+  it("begin with all that there are, then tell what can change an observation, and nothing else", async () => {
+    const { told, tell, until, ending, ended } = await opened([podOf("a"), podOf("b")]);
+    const ready = { phase: "Running", conditions: [{ type: "Ready", status: "True" }] };
+
+    await tell(
+      ["MODIFIED", podOf("a", { phase: "Running", podIP: "10.0.0.1" }, { resourceVersion: "6" })],
+      ["MODIFIED", podOf("b", ready)],
+      ["MODIFIED", podOf("b", ready, { resourceVersion: "8", annotations: { "berth/key": "k", other: "1" } })],
+      ["MODIFIED", podOf("b", ready, { deletionTimestamp: "2026-01-01T00:00:00Z" })],
+      ["DELETED", podOf("b", ready, { deletionTimestamp: "2026-01-01T00:00:00Z" })],
+      ["ADDED", podOf("c")],
+    );
+    await until(6);
+    ending.abort();
+    await ended;
+
+    expect(told.join("")).toBe("abbbbc");
+  });
+
+  it("tell of nothing that only carries the labels of a run", async () => {
+    const { told, tell, until, ending, ended } = await opened([podOf("a", {}, { ownerReferences: [] })]);
+
+    await tell(["ADDED", podOf("d", {}, { labels: { "berth/uid": "x" } })], ["ADDED", podOf("e")]);
+    await until(1);
+    ending.abort();
+    await ended;
+
+    expect(told.join("")).toBe("e");
+  });
+
+  it("end with an error where the cluster may not be watched", async () => {
+    server = await loopbackServer((_, response) => refuse(response, 403, "Forbidden"));
+    client = apiClient(server.access);
+    const told: RunRef[] = [];
+    const following = async () => {
+      const changes = followRuns({ client, paths: pathsOf("environments") }, new AbortController().signal);
+      for await (const ref of changes) told.push(ref);
+    };
+
+    await expect(following()).rejects.toMatchObject({ status: 403 });
+    expect(told).toEqual([]);
+  });
+});

@@ -1,0 +1,87 @@
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, expect, it } from "vitest";
+import type { Run } from "#core/context.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
+
+const RUNS = 24;
+let trial: ClusterTrial;
+
+afterEach(() => trial.stop());
+
+it("loses and doubles nothing while the API server and its store are killed", async () => {
+  trial = await openClusterTrial(["one", "two", "three"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  const runs = Array.from({ length: RUNS }, (_, at) => runOf(at));
+
+  let areAllOver = false;
+  const kill = async () => {
+    for (let times = 0; !areAllOver && times < 3; times += 1) {
+      await trial.cluster.controlPlane.restart(times === 1 ? "etcd" : "apiserver");
+      await sleep(500);
+    }
+  };
+  const lives = Promise.all(runs.map(live)).finally(() => {
+    areAllOver = true;
+  });
+  await Promise.all([lives, kill()]);
+
+  const begun = await Promise.all(runs.map(({ uid }) => readFile(join(trial.files, uid), "utf8")));
+  expect(begun).toEqual(runs.map(() => "begun\n"));
+  expect(await trial.compute.listRuns()).toEqual([]);
+  for (const path of [
+    `/apis/batch/v1/namespaces/${namespace}/jobs`,
+    `/api/v1/namespaces/${namespace}/pods`,
+    `/api/v1/namespaces/${namespace}/secrets`,
+  ]) {
+    expect(must(await trial.cluster.admin.get<{ items: unknown[] }>(path)).items, path).toEqual([]);
+  }
+  const nodes = await trial.compute.listNodes();
+  expect(nodes.map(({ runs: left }) => left)).toEqual([[], [], []]);
+});
+
+function runOf(at: number): Run {
+  const uid = randomBytes(16).toString("hex");
+  return {
+    uid,
+    run: 1,
+    key: `k|${at}`,
+    name: "training",
+    pool: "h100",
+    instanceType: "p5.48xlarge",
+    image: "berth.test/any:1",
+    command: `echo begun >>${join(trial.files, uid)}; while :; do sleep 1; done`,
+    env: { TOKEN: "secret" },
+    shares: [{ node: ["one", "two", "three"][at % 3] ?? null, units: 1 }],
+    gpusPerMachine: 1,
+    mounts: [],
+    ports: [],
+    resources: null,
+    until: Date.now() + 3_600_000,
+  };
+}
+
+/** As the core would have it: each call again until it was answered, and applied only while nothing is seen. */
+async function live(run: Run): Promise<void> {
+  const { compute } = trial;
+  const observe = () => again(() => compute.observe(run.uid, 1));
+  while ((await observe()) === undefined) await compute.apply(run).catch(() => sleep(50));
+  while ((await observe())?.state !== "ready") await sleep(50);
+  while ((await readFile(join(trial.files, run.uid), "utf8").catch(() => "")) === "") await sleep(20);
+  do {
+    await again(() => compute.remove(run.uid, 1, { graceSeconds: 1, force: false }));
+    await sleep(50);
+  } while ((await observe()) !== undefined);
+}
+
+async function again<Value>(call: () => Promise<Value>): Promise<Value> {
+  for (;;) {
+    try {
+      return await call();
+    } catch {
+      await sleep(50);
+    }
+  }
+}
