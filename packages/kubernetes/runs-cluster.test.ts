@@ -123,6 +123,45 @@ describe("a command", () => {
   });
 });
 
+describe("the life of a run", () => {
+  it("costs one request for each object that is made, one for each that is removed, and few others", async () => {
+    const made: string[] = [];
+    const { create, apply, patch, remove } = trial.client;
+    const counted =
+      <Args extends [string, ...unknown[]], Answer>(call: (...args: Args) => Answer, verb: string) =>
+      (...args: Args) => {
+        made.push(`${verb} ${args[0].split("/").at(-2)}`);
+        return call(...args);
+      };
+    const run = runOf({ env: { A: "b" } });
+    const compute = kubernetesCompute({
+      ...trial.options,
+      client: {
+        ...trial.client,
+        create: counted(create, "create") as typeof create,
+        apply: counted(apply, "apply") as typeof apply,
+        patch: counted(patch, "patch") as typeof patch,
+        remove: counted(remove, "remove") as typeof remove,
+      },
+    });
+    const observe = () => compute.observe(run.uid, 1);
+
+    await compute.apply(run);
+    for (let looks = 0; looks < 3; looks += 1) await trial.eventually(observe, (seen) => seen?.state === "ready");
+    await compute.remove(run.uid, 1, { graceSeconds: 10, force: false });
+    await trial.eventually(observe, (seen) => seen === undefined);
+
+    expect(made).toEqual([
+      "apply secrets",
+      `create ${namespace}`,
+      // The node that it is bound to.
+      "patch jobs",
+      "remove jobs",
+      "remove secrets",
+    ]);
+  });
+});
+
 describe("a run of two machines", () => {
   const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
   const parts = ({ uid }: Run) => [
