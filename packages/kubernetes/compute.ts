@@ -39,7 +39,7 @@ export interface KubernetesComputeOptions {
   machineOf(node: NodeRef): Promise<MachineState>;
 }
 
-/** Runs environments as Jobs of a Kubernetes cluster, one pod for each machine. */
+/** Runs environments as Jobs of a Kubernetes cluster (docs/architecture.md#runs-on-a-cluster). */
 export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const { client, now } = options;
   const place: Place = { client, paths: pathsOf(options.namespace) };
