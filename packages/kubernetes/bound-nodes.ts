@@ -1,6 +1,6 @@
 import type { BoundNode } from "#core/context.ts";
 import { timeOf } from "./end-reason.ts";
-import { annotation, indexOf, jsonOf } from "./names.ts";
+import { annotation, jsonOf, machineOf } from "./names.ts";
 import { conditionOf, holds, type Job, type Node, type Pod } from "./objects.ts";
 
 /** The node of one machine of a run. */
@@ -11,14 +11,18 @@ export interface BoundRecord extends BoundNode {
 /** As it is kept in an annotation of the Job: a name may come back with another machine, and then the uid tells. */
 type Kept = readonly (Omit<BoundRecord, "answers"> | null)[];
 
-/** The nodes that the pods of a run are bound to, by their indices. */
-export function boundNodes(
-  { job, pods }: { readonly job: Job | undefined; readonly pods: readonly Pod[] },
-  nodes: readonly Node[],
-): BoundRecord[] {
+/** What is there of a run: the Jobs of its machines, the first one first, and their pods. */
+export interface RunObjects {
+  /** Holes where there is none. */
+  readonly jobs: readonly (Job | undefined)[];
+  readonly pods: readonly Pod[];
+}
+
+/** The nodes that the pods of a run are bound to, in the order of its machines. */
+export function boundNodes({ jobs: [job], pods }: RunObjects, nodes: readonly Node[]): BoundRecord[] {
   const kept = keptOf(job);
   const seen = pods.flatMap((pod) => {
-    const index = indexOf(pod);
+    const index = machineOf(pod);
     return kept.some((one) => one.index === index) || pod.spec.nodeName === undefined ? [] : [boundNow(pod, nodes)];
   });
   return [...kept, ...seen]
@@ -27,7 +31,7 @@ export function boundNodes(
 }
 
 /** The names of all nodes that the run has to do with. */
-export function nodeNamesOf({ job, pods }: { readonly job: Job | undefined; readonly pods: readonly Pod[] }): string[] {
+export function nodeNamesOf({ jobs: [job], pods }: RunObjects): string[] {
   const names = [...keptOf(job).map(({ name }) => name), ...pods.flatMap(({ spec }) => spec.nodeName ?? [])];
   return [...new Set(names)];
 }
@@ -46,7 +50,7 @@ function keptOf(job: Job | undefined): Omit<BoundRecord, "answers">[] {
 /** A node object that is younger than the binding is another machine under that name: nobody knows the first one's uid. */
 function boundNow(pod: Pod, nodes: readonly Node[]): Omit<BoundRecord, "answers"> {
   const name = pod.spec.nodeName ?? "";
-  const index = indexOf(pod);
+  const index = machineOf(pod);
   const node = nodes.find(({ metadata }) => metadata.name === name);
   const boundAt = timeOf(conditionOf(pod, "PodScheduled")?.lastTransitionTime) ?? Number.POSITIVE_INFINITY;
   if (!node || (timeOf(node.metadata.creationTimestamp) ?? 0) > boundAt) {

@@ -14,7 +14,9 @@ let trial: ClusterTrial;
 let claims: Claims;
 
 beforeAll(async () => {
-  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge", zone: "us-east-1b" }]);
+  trial = await openClusterTrial(
+    ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge", zone: "us-east-1b" })),
+  );
   claims = kubernetesClaims({ client: trial.client, paths: pathsOf(namespace) });
 });
 
@@ -83,6 +85,19 @@ describe("a claim", () => {
     expect(during).toEqual({ id, zone: "us-east-1b", attached: true });
     expect(waits).toMatchObject({ state: "unbound", reason: expect.stringContaining("ReadWriteOncePod") });
     expect(await claims.findVolume(id)).toEqual({ id, zone: "us-east-1b", attached: false });
+    await clear();
+  });
+
+  it("is had by the first of several machines alone", async () => {
+    const { id } = await claims.createVolume(wanted);
+    const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
+    const run = { ...runWith(id), shares, gpusPerMachine: 8 };
+
+    await trial.compute.apply(run);
+
+    expect(await ready(run)).toMatchObject({ nodes: [{ name: "two" }, { name: "one" }] });
+    await remove(run);
+    await gone(run);
     await clear();
   });
 

@@ -19,7 +19,7 @@ import { followRuns } from "./changes.ts";
 import { timeOf } from "./end-reason.ts";
 import { countExecs, readExec, startExec } from "./exec.ts";
 import { quantities } from "./machine-share.ts";
-import { annotation, everyRun, pathsOf, portsOf, type RunId, runOf } from "./names.ts";
+import { annotation, everyRun, machineOf, pathsOf, portsOf, type RunId, runOf } from "./names.ts";
 import type { Job, KubeObject, Pod } from "./objects.ts";
 import { observationOf } from "./observation.ts";
 import { postToPod } from "./pod-port.ts";
@@ -47,7 +47,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     // The cluster forgets what was deleted.
     refusesSecondStart: false,
     apply: (run) => applyRun(place, run, now()),
-    observe: async (uid, run) => observeRun(place, { uid, run }),
+    observe: async (uid, run) => observeRun(place, { uid, run }, now()),
     remove: async (uid, run, removal) => removeRun(place, { uid, run }, removal),
     extend: async (uid, run, until) => extendRun(place, { uid, run }, until, now()),
     setAccess: async (uid, run, { jupyter }) => setJupyter(place, { uid, run }, jupyter !== null),
@@ -63,13 +63,20 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   };
 }
 
-/** A Job that is there already is left as it is: it may have been given more time by now. */
+/** The first Job is made last: a run that is seen lacks nothing. */
 async function applyRun(place: Place, run: Run, now: number): Promise<void> {
   const { client, paths } = place;
-  const job = jobOfRun(run, now);
+  const [first, ...others] = run.shares.map((_, machine) => jobOfRun(run, machine, now));
+  if (!first) throw new Error("A run has at least one machine");
   await Promise.all(partsOf(run, paths).map(({ path, body }) => client.apply(path, body)));
-  await client.create(paths.jobs, job).catch(async (error: unknown) => {
-    const found = isThere(error) ? await findJob(place, run) : undefined;
+  await Promise.all(others.map((job, at) => makeJob(place, run, job, at + 1)));
+  await makeJob(place, run, first, 0);
+}
+
+/** One that is there already is left as it is: it may have been given more time by now. */
+async function makeJob(place: Place, run: Run, job: object, machine: number): Promise<void> {
+  await place.client.create(place.paths.jobs, job).catch(async (error: unknown) => {
+    const found = isThere(error) ? await findJob(place, run, machine) : undefined;
     if (!found || found.metadata.deletionTimestamp !== undefined || !runOf(found, "Job")) throw error;
   });
 }
@@ -78,17 +85,18 @@ function isThere(error: unknown): boolean {
   return error instanceof ApiRefused && error.code === "AlreadyExists";
 }
 
-async function observeRun(place: Place, id: RunId): Promise<Observation | undefined> {
+async function observeRun(place: Place, id: RunId, now: number): Promise<Observation | undefined> {
   const objects = await readRun(place, id);
-  const { job, pods } = objects;
-  const lacksPod = job && pods.length === 0 && isLiving(job);
+  const { jobs, pods } = objects;
+  const [job] = jobs;
+  const idle = jobs.find((one, at) => one && isLiving(one) && !pods.some((pod) => machineOf(pod) === at));
   const [nodes, refusal] = await Promise.all([
     readNodes(place.client, nodeNamesOf(objects)),
-    lacksPod ? podRefusal(place, job) : null,
+    idle ? podRefusal(place, idle) : null,
   ]);
   const unkept = unkeptNodes(job, boundNodes(objects, nodes));
   if (job && unkept !== undefined) await annotate(place, job, { [annotation.bound]: unkept });
-  const seen = observationOf(objects, { nodes, podRefusal: refusal });
+  const seen = observationOf(objects, { now, nodes, podRefusal: refusal });
   const isAsked = job?.metadata.annotations?.[annotation.execs] !== undefined && seen?.sessions === 0;
   return seen && isAsked && seen.state === "ready" ? { ...seen, sessions: await countExecs(place, id) } : seen;
 }
@@ -108,10 +116,14 @@ async function patchJob({ client, paths }: Place, name: string, body: object): P
 
 /** A change of what has ended is accepted and does nothing: the conditions tell. */
 async function extendRun(place: Place, id: RunId, until: number, now: number): Promise<void> {
-  const job = await findJob(place, id);
-  if (!job || !isLiving(job)) return;
-  const activeDeadlineSeconds = secondsUntil(until, timeOf(job.status?.startTime) ?? now);
-  await patchJob(place, job.metadata.name, { metadata: { uid: job.metadata.uid }, spec: { activeDeadlineSeconds } });
+  const { jobs } = await readRun(place, id);
+  const living = jobs.flatMap((job) => (job && isLiving(job) ? [job] : []));
+  await Promise.all(
+    living.map(({ metadata: { name, uid }, status }) => {
+      const activeDeadlineSeconds = secondsUntil(until, timeOf(status?.startTime) ?? now);
+      return patchJob(place, name, { metadata: { uid }, spec: { activeDeadlineSeconds } });
+    }),
+  );
 }
 
 async function setJupyter(place: Place, id: RunId, isWanted: boolean): Promise<void> {

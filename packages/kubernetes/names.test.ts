@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "#core/context.ts";
-import { jsonOf, label, labelValue, metadataOf, nameOfRun, pathsOf, runOf, selectorOf } from "./names.ts";
+import { jsonOf, label, labelValue, machineOf, metadataOf, nameOfRun, pathsOf, runOf, selectorOf } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
 
 const uid = "0123456789abcdef0123456789abcdef";
@@ -56,7 +56,16 @@ describe("whose an object is", () => {
     expect(runOf(objectOf({ name: "any", ownerReferences: [owner] }), "Pod")).toEqual(ref);
   });
 
+  it("is read from the names of the other machines' Jobs too, and which machine it is", () => {
+    const second = objectOf({ name: `${uid}-r3-m1` });
+    const pod = objectOf({ name: "any", ownerReferences: [{ ...owner, name: `${uid}-r3-m12` }] });
+
+    expect([runOf(second, "Job")?.run, runOf(pod, "Pod")?.run]).toEqual([3, 3]);
+    expect([second, pod, objectOf({ name: `${uid}-r3` })].map(machineOf)).toEqual([1, 12, 0]);
+  });
+
   it.each<[string, "Job" | "Pod", object]>([
+    ["a Job of a machine that is none", "Job", { name: `${uid}-r3-m0` }],
     ["a Job of another name", "Job", { name: "mine" }],
     ["a Job of another run", "Job", { name: `${uid}-r4` }],
     ["a Job with a uid that is none", "Job", { name: "x-r3", labels: { [label.uid]: "x", [label.run]: "3" } }],

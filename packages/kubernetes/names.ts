@@ -31,9 +31,8 @@ export const annotation = {
 } as const;
 
 const managedBy = "berth";
-const indexAnnotation = "batch.kubernetes.io/job-completion-index";
 
-/** The name of a run's Job and Secret; throws for what the core never makes. */
+/** The name of a run's first Job and its Secret; throws for what the core never makes. */
 export function nameOfRun(id: RunId): string {
   requireRun(id);
   return `${id.uid}-r${id.run}`;
@@ -44,9 +43,14 @@ export function networkNameOf(id: RunId): string {
   return `run-${nameOfRun(id)}`;
 }
 
-/** Where the other machines of a run find the first: a Job names its pods by their index. */
-export function firstMachineOf(id: RunId): string {
-  return `${nameOfRun(id)}-0.${networkNameOf(id)}`;
+/** The name of the Job of one machine of a run, from 0. */
+export function jobNameOf(id: RunId, machine: number): string {
+  return machine === 0 ? nameOfRun(id) : `${nameOfRun(id)}-m${machine}`;
+}
+
+/** By it the other machines of a run find one, where there are several. */
+export function hostNameOf(machine: number): string {
+  return `machine-${machine}`;
 }
 
 /** Names and selectors hold both as they are. */
@@ -97,7 +101,7 @@ export function runOf({ metadata }: KubeObject, kind: "Job" | "Pod"): RunRef | u
   const [uid = "", run = 0] = [metadata.labels?.[label.uid], Number(metadata.labels?.[label.run])];
   const name = nameIfAny({ uid, run });
   const named = kind === "Job" ? metadata.name : ownerOf(metadata)?.name;
-  if (name === undefined || named !== name) return undefined;
+  if (name === undefined || named?.replace(machinePart, "") !== name) return undefined;
   return { uid, run, key: metadata.annotations?.[annotation.key] ?? "" };
 }
 
@@ -114,10 +118,13 @@ export function ownerOf({ ownerReferences = [] }: Metadata): { name: string; uid
   return ownerReferences.find(({ kind }) => kind === "Job");
 }
 
-/** Which machine of a run this pod is, from 0. */
-export function indexOf({ metadata }: KubeObject): number {
-  return Number(metadata.annotations?.[indexAnnotation] ?? 0);
+/** Which machine of its run a Job, or the Job of a pod, is of. */
+export function machineOf({ metadata }: KubeObject): number {
+  const [, machine = "0"] = machinePart.exec(ownerOf(metadata)?.name ?? metadata.name) ?? [];
+  return Number(machine);
 }
+
+const machinePart = /-m([1-9]\d*)$/;
 
 /** The nodes that were granted, in their order; null where the cluster chose. */
 export function sharesOf({ metadata }: KubeObject): Run["shares"] {

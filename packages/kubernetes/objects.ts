@@ -26,7 +26,6 @@ export interface Condition {
 
 export interface Job extends KubeObject {
   readonly spec?: {
-    readonly completions?: number;
     readonly template?: {
       readonly spec?: { readonly containers?: readonly { readonly envFrom?: readonly object[] }[] };
     };

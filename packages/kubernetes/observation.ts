@@ -1,35 +1,30 @@
-import type { BoundNode, Observation, PortSight, RunState } from "#core/context.ts";
-import { type BoundRecord, boundNodes } from "./bound-nodes.ts";
+import type { Observation, PortSight, RunState } from "#core/context.ts";
+import { boundNodes, type RunObjects } from "./bound-nodes.ts";
+import { timeOf } from "./end-reason.ts";
 import { type MachineSight, sightOf } from "./machine-sight.ts";
-import { annotation, indexOf, portsOf, sharesOf } from "./names.ts";
-import { holds, type Job, type KubeObject, type Node, type Pod } from "./objects.ts";
-import { endOfRun } from "./run-end.ts";
-
-/** What is there of a run: its Job, its pods, or only one of them. */
-export interface RunObjects {
-  readonly job: Job | undefined;
-  /** Of its Job alone. */
-  readonly pods: readonly Pod[];
-}
+import { annotation, machineOf, portsOf, sharesOf } from "./names.ts";
+import { holds, type KubeObject, type Node, type Pod } from "./objects.ts";
+import { endOfRun, type SeenMachine } from "./run-end.ts";
 
 export interface Surroundings {
+  /** ms since the epoch. */
+  readonly now: number;
   /** The node objects of its pods, as far as they are there. */
   readonly nodes: readonly Node[];
   /** Why the cluster makes no pod for its Job, where it says so. */
   readonly podRefusal: string | null;
 }
 
-/** The run as the port shows it; undefined: nothing of it is left. */
+/** The run as the port shows it; undefined: nothing of it is left, or it is not wholly made yet. */
 export function observationOf(objects: RunObjects, surroundings: Surroundings): Observation | undefined {
-  const { job, pods } = objects;
-  const of: KubeObject | undefined = job ?? pods[0];
-  if (!of) return undefined;
-  const machines = machinesOf(of, pods);
-  const sights = machines.map(sightOf);
-  const end = endOfRun(
-    job,
-    sights.map((sight, at) => ({ sight, pod: machines[at] })),
-  );
+  const {
+    jobs: [job],
+  } = objects;
+  const of: KubeObject | undefined = [...objects.jobs, ...objects.pods].find((one) => one !== undefined);
+  if (!of || isDraft(objects, surroundings.now)) return undefined;
+  const machines = machinesOf(of, objects);
+  const sights = machines.map(({ sight }) => sight);
+  const end = endOfRun(machines);
   const nodes = boundNodes(objects, surroundings.nodes);
   return {
     state: end ? "ended" : livingState(sights),
@@ -37,11 +32,11 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
     exitCode: end?.exitCode ?? null,
     endedAt: end?.endedAt ?? null,
     reason: end ? end.reason : (sights.find(({ reason }) => reason !== null)?.reason ?? surroundings.podRefusal),
-    address: addressOf(machines[0], sights[0], surroundings.nodes),
-    nodes: inOrder(of, nodes),
+    address: addressOf(machines[0]?.pod, sights[0], surroundings.nodes),
+    nodes: nodes.map(({ index: _, ...node }) => node),
     isolation: "pod",
     jupyter: end ? null : jupyterOf(of),
-    ports: portSights(of, machines[0]),
+    ports: portSights(of, machines[0]?.pod),
     limits: "cgroup-v2 (cpu, memory)",
     sessions: 0,
     terminating: !job || job.metadata.deletionTimestamp !== undefined,
@@ -49,17 +44,22 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
   };
 }
 
-/** The newest pod of each machine. */
-function machinesOf(of: KubeObject, pods: readonly Pod[]): (Pod | undefined)[] {
-  const most = Math.max(1, sharesOf(of).length);
-  const machines = Array.from<Pod | undefined>({ length: most });
-  for (const pod of pods) {
-    const at = indexOf(pod);
-    const before = machines[at];
-    const isNewer = !before || pod.metadata.creationTimestamp > before.metadata.creationTimestamp;
-    if (at < most && isNewer) machines[at] = pod;
-  }
-  return machines;
+/** Longer than any call may take: whoever was making it has failed, and what is there is left over. */
+const DRAFT_MS = 60_000;
+
+/** Its first Job is made last: before that whoever applies it goes on, or begins again. */
+function isDraft({ jobs: [first, ...others] }: RunObjects, now: number): boolean {
+  const living = others.flatMap((job) => (job && job.metadata.deletionTimestamp === undefined ? [job] : []));
+  return !first && living.some(({ metadata }) => now < (timeOf(metadata.creationTimestamp) ?? 0) + DRAFT_MS);
+}
+
+/** Each with its newest pod. */
+function machinesOf(of: KubeObject, { jobs, pods }: RunObjects): SeenMachine[] {
+  return Array.from({ length: Math.max(1, sharesOf(of).length) }, (_, machine) => {
+    const own = pods.filter((pod) => machineOf(pod) === machine);
+    const pod = own.toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp)).at(-1);
+    return { job: jobs[machine], pod, sight: sightOf(pod) };
+  });
 }
 
 const order: readonly RunState[] = ["unbound", "image", "container", "probe", "ready"];
@@ -67,16 +67,6 @@ const order: readonly RunState[] = ["unbound", "image", "container", "probe", "r
 /** A run is as far as the last of its machines; what has ended was ready. */
 function livingState(sights: readonly MachineSight[]): RunState {
   return order.find((state) => sights.some((sight) => sight.state === state)) ?? "ready";
-}
-
-/** Those that were granted in their order, then those that the cluster chose. */
-function inOrder(of: KubeObject, nodes: readonly BoundRecord[]): BoundNode[] {
-  const granted = sharesOf(of).map(({ node }) => node);
-  const rank = ({ name }: BoundRecord) => {
-    const at = granted.indexOf(name);
-    return at < 0 ? granted.length : at;
-  };
-  return nodes.toSorted((a, b) => rank(a) - rank(b)).map(({ index: _, ...node }) => node);
 }
 
 /** Of the first machine: where a node has an address for the world, that one. */

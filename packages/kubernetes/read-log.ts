@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { ApiRefused, ApiUnreachable, isNotFound } from "./api-error.ts";
-import { indexOf, type RunId } from "./names.ts";
+import { machineOf, type RunId } from "./names.ts";
 import type { Pod } from "./objects.ts";
 import { type Place, readRun } from "./read-run.ts";
 import { MAIN } from "./run-job.ts";
@@ -16,7 +16,7 @@ export async function readLog(place: Place, id: RunId): Promise<string> {
   const signal = AbortSignal.timeout(GIVEN_UP_MS);
   const { pods } = await readRun(place, id);
   const first = pods
-    .filter((pod) => indexOf(pod) === 0)
+    .filter((pod) => machineOf(pod) === 0)
     .toSorted(byAge)
     .at(-1);
   if (!first) return "";

@@ -1,9 +1,9 @@
 import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "./api-client.ts";
+import type { RunObjects } from "./bound-nodes.ts";
 import { sightOf } from "./machine-sight.ts";
-import { indexOf, nameOfRun, ownerOf, type Paths, type RunId, selectorOf } from "./names.ts";
+import { jobNameOf, machineOf, type Paths, type RunId, runOf, selectorOf, sharesOf } from "./names.ts";
 import { holds, type Job, type KubeObject, type Pod } from "./objects.ts";
-import type { RunObjects } from "./observation.ts";
 
 /** How a cluster is spoken with, and where on it the runs are. */
 export interface Place {
@@ -11,28 +11,45 @@ export interface Place {
   readonly paths: Paths;
 }
 
-/** What is there of a run, by a name and a selector that the API server answers from its store and no cache. */
-export async function readRun({ client, paths }: Place, id: RunId): Promise<RunObjects> {
-  const list = () => client.list<Pod, Pod>(`${paths.pods}?${selectorOf(id)}`, (pod) => (isOf(pod, id) ? [pod] : []));
-  const [job, listed] = await Promise.all([client.find<Job>(jobPath(paths, id)), list()]);
-  // A pod may have been made between the two answers: nothing is there only if that was so after its Job was gone.
-  const pods = job || listed.items.length > 0 ? listed.items : (await list()).items;
-  return { job, pods };
+/** What is there of a run, by names and selectors that the API server answers from its store and no cache. */
+export async function readRun(place: Place, id: RunId): Promise<RunObjects> {
+  const [job, pods] = await Promise.all([findJob(place, id), listPods(place, id)]);
+  if (job) {
+    const others = sharesOf(job).slice(1);
+    return { jobs: [job, ...(await Promise.all(others.map((_, at) => findJob(place, id, at + 1))))], pods };
+  }
+  const jobs = await listJobs(place, id);
+  // A pod may have been made between the answers: nothing is there only if that was so after its Job was gone.
+  return { jobs, pods: jobs.length > 0 || pods.length > 0 ? pods : await listPods(place, id) };
 }
 
-export async function findJob({ client, paths }: Place, id: RunId): Promise<Job | undefined> {
-  return client.find<Job>(jobPath(paths, id));
+/** The Job of one machine; without it, of the first, which is made last. */
+export async function findJob({ client, paths }: Place, id: RunId, machine = 0): Promise<Job | undefined> {
+  return client.find<Job>(`${paths.jobs}/${jobNameOf(id, machine)}`);
 }
 
-export function jobPath(paths: Paths, id: RunId): string {
-  return `${paths.jobs}/${nameOfRun(id)}`;
+/** By its machines; holes where there is none. */
+async function listJobs({ client, paths }: Place, id: RunId): Promise<(Job | undefined)[]> {
+  const { items } = await client.list<Job, Job>(`${paths.jobs}?${selectorOf(id)}`, (job) =>
+    runOf(job, "Job") ? [job] : [],
+  );
+  const most = Math.max(0, ...items.map((job) => machineOf(job) + 1));
+  return Array.from({ length: most }, (_, machine) => items.find((job) => machineOf(job) === machine));
+}
+
+async function listPods({ client, paths }: Place, id: RunId): Promise<readonly Pod[]> {
+  const keep = (pod: Pod) => (runOf(pod, "Pod") ? [pod] : []);
+  return (await client.list<Pod, Pod>(`${paths.pods}?${selectorOf(id)}`, keep)).items;
 }
 
 /** The pod of the first machine whose command runs. Throws `RunGone` where there is none, or the run is being removed. */
 export async function livingPod(place: Place, id: RunId): Promise<Pod> {
-  const { job, pods } = await readRun(place, id);
+  const {
+    jobs: [job],
+    pods,
+  } = await readRun(place, id);
   const pod = pods.find(
-    (one) => indexOf(one) === 0 && one.metadata.deletionTimestamp === undefined && sightOf(one).started,
+    (one) => machineOf(one) === 0 && one.metadata.deletionTimestamp === undefined && sightOf(one).started,
   );
   if (!job || !isLiving(job) || !pod || sightOf(pod).end) throw new RunGone();
   return pod;
@@ -56,9 +73,4 @@ export async function podRefusal({ client, paths }: Place, { metadata }: Job): P
   const { items } = await client.list<KubeEvent, KubeEvent>(path, (event) => [event]);
   const newest = items.toSorted((a, b) => (a.lastTimestamp ?? "").localeCompare(b.lastTimestamp ?? "")).at(-1);
   return newest?.message ?? null;
-}
-
-/** By the name of its Job, whatever its labels say. */
-function isOf(pod: Pod, id: RunId): boolean {
-  return ownerOf(pod.metadata)?.name === nameOfRun(id);
 }

@@ -1,8 +1,8 @@
 import { nodeNamesOf } from "./bound-nodes.ts";
-import type { RunId } from "./names.ts";
-import { holds, type Node, type Pod } from "./objects.ts";
+import { machineOf, type RunId } from "./names.ts";
+import { holds, type Job, type Node, type Pod } from "./objects.ts";
 import { readNodes } from "./read-nodes.ts";
-import { jobPath, type Place, readRun } from "./read-run.ts";
+import { type Place, readRun } from "./read-run.ts";
 import { GRACE_SECONDS } from "./run-job.ts";
 import { partPathsOf } from "./run-parts.ts";
 
@@ -13,25 +13,34 @@ export interface Removal {
 }
 
 /**
- * Deletes a run's Job, with which its pods go, and what it has beside it. Pods are asked themselves where they are to go
+ * Deletes a run's Jobs, with which its pods go, and what it has beside them. The first Job is made last and goes last:
+ * the others without it are what nobody has finished making. Pods are asked themselves where they are to go
  * sooner than a Job's go, and where their Job is gone already.
  */
 export async function removeRun(place: Place, id: RunId, { graceSeconds, force }: Removal): Promise<void> {
   const { client, paths } = place;
   const objects = await readRun(place, id);
-  const { job, pods } = objects;
-  if (job) await client.remove(jobPath(paths, id), { uid: job.metadata.uid });
-  await Promise.all(partPathsOf(id, job, paths).map((path) => client.remove(path, { uid: undefined })));
+  const {
+    jobs: [first, ...others],
+    pods,
+  } = objects;
+  await Promise.all(others.map((job) => job && removeJob(place, job)));
+  if (first) await removeJob(place, first);
+  await Promise.all(partPathsOf(id, first, paths).map((path) => client.remove(path, { uid: undefined })));
   const nodes = force ? await readNodes(client, nodeNamesOf(objects)) : [];
   const asked = pods.flatMap((pod) => {
     const seconds = force ? forcedSeconds(pod, nodes) : Math.max(1, graceSeconds);
-    return goesInTime(pod, seconds, job !== undefined) ? [] : [{ pod, seconds }];
+    return goesInTime(pod, seconds, objects.jobs[machineOf(pod)] !== undefined) ? [] : [{ pod, seconds }];
   });
   await Promise.all(
     asked.map(({ pod: { metadata }, seconds }) =>
       client.remove(`${paths.pods}/${metadata.name}`, { uid: metadata.uid, graceSeconds: seconds }),
     ),
   );
+}
+
+async function removeJob({ client, paths }: Place, { metadata: { name, uid } }: Job): Promise<void> {
+  await client.remove(`${paths.jobs}/${name}`, { uid });
 }
 
 /**

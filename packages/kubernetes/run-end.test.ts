@@ -15,11 +15,10 @@ const podOf = (exitCode: number | "lives", more: object = {}, metadata: object =
   return { metadata, spec: { nodeName: "one" }, status: { ...status, ...more } } as unknown as Pod;
 };
 const deleted = { deletionTimestamp: at };
-const endOf = (job: Job | undefined, ...pods: (Pod | undefined)[]) =>
-  endOfRun(
-    job,
-    pods.map((pod) => ({ pod, sight: sightOf(pod) })),
-  );
+type Machine = readonly [Job | undefined, Pod | undefined];
+const endOfAll = (...machines: readonly Machine[]) =>
+  endOfRun(machines.map(([job, pod]) => ({ job, pod, sight: sightOf(pod) })));
+const endOf = (job: Job | undefined, pod: Pod | undefined) => endOfAll([job, pod]);
 const failed = { type: "Failed", reason: "BackoffLimitExceeded" };
 
 describe("a run", () => {
@@ -31,10 +30,23 @@ describe("a run", () => {
   });
 
   it("on several machines has ended with the first that failed, or with the last of them", () => {
-    expect(endOf(jobOf(), podOf(0), podOf("lives"))).toBeUndefined();
-    expect(endOf(jobOf(), podOf("lives"), podOf(7))).toMatchObject({ exitCode: 7 });
-    expect(endOf(jobOf(failed), podOf(143, {}, deleted), podOf(7))).toMatchObject({ exitCode: 7 });
-    expect(endOf(jobOf(), podOf(0), podOf(0))).toMatchObject({ exitCode: 0 });
+    const lives = [jobOf(), podOf("lives")] as const;
+    const isDone = [jobOf({ type: "Complete" }), podOf(0)] as const;
+
+    expect(endOfAll(isDone, lives)).toBeUndefined();
+    expect(endOfAll(lives, [jobOf(), podOf(7)])).toMatchObject({ exitCode: 7 });
+    expect(endOfAll(lives, [jobOf(failed), undefined])).toMatchObject({ reason: expect.stringContaining("deleted") });
+    expect(endOfAll(isDone, isDone)).toMatchObject({ exitCode: 0 });
+  });
+
+  it("on several machines has ended once somebody deleted the Job of the first", () => {
+    const lives = [jobOf(), podOf("lives")] as const;
+
+    expect(endOfAll([undefined, podOf("lives", {}, deleted)], lives)).toBeUndefined();
+    expect(endOfAll([undefined, undefined], lives)).toMatchObject({
+      exitCode: null,
+      reason: expect.stringContaining("deleted"),
+    });
   });
 
   it("was ended by its net once all of it is over, whatever signal did it", () => {

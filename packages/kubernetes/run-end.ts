@@ -3,34 +3,33 @@ import type { MachineSight } from "./machine-sight.ts";
 import { type Condition, conditionOf, holds, type Job, type Pod } from "./objects.ts";
 
 export interface SeenMachine {
+  readonly job: Job | undefined;
   readonly pod: Pod | undefined;
   readonly sight: MachineSight;
 }
 
 /** How a run ended; undefined: it lives, or nobody can tell yet. Of several machines one that failed ends it. */
-export function endOfRun(job: Job | undefined, machines: readonly SeenMachine[]): MachineEnd | undefined {
-  const ended = machines.flatMap(({ pod, sight }) =>
-    sight.end ? [{ pod, end: sight.end, deleted: sight.deleted }] : [],
-  );
-  const areAllOver = machines.every(({ pod, sight }) => !pod || sight.end);
-  const isKept = job !== undefined && job.metadata.deletionTimestamp === undefined;
-  const verdict = isKept ? verdictOf(job) : undefined;
-  if (verdict?.reason === "DeadlineExceeded") return areAllOver ? endBy(verdict, machines) : undefined;
-  const own = ended.filter(({ deleted }) => !isKept || !deleted);
-  const failed = own.find(({ end }) => end.exitCode !== 0);
-  if (failed) return failed.end;
-  if (own.length === machines.length) return newest(own.map(({ end }) => end));
-  const pushed = isKept ? machines.find(({ pod, sight }) => pod && sight.deleted && isDisrupted(pod)) : undefined;
-  if (pushed) return endOfDeleted(pushed.pod, pushed.sight.end ?? goingOn(pushed.sight));
-  // A deleted pod is seen before its Job says why it deleted it, if it was the Job that did.
-  if (!verdict || !areAllOver) return undefined;
-  const other = ended.find(({ deleted }) => deleted);
-  return other ? endOfDeleted(other.pod, other.end) : endBy(verdict, machines);
+export function endOfRun(machines: readonly SeenMachine[]): MachineEnd | undefined {
+  const ends = machines.flatMap((machine) => endOfMachine(machine) ?? []);
+  const failed = ends.find(({ exitCode }) => exitCode !== 0);
+  if (failed) return failed;
+  if (ends.length === machines.length) return newest(ends);
+  const [first, ...others] = machines;
+  // Somebody deleted its first Job by hand, and the others go on.
+  const isBeheaded = first && !first.job && !first.pod && others.some(({ job }) => job);
+  return isBeheaded ? endOfDeleted(undefined, goingOn(first.sight)) : undefined;
 }
 
-/** Nothing stops its end any more, and once it is over nobody says why. */
-function isDisrupted(pod: Pod): boolean {
-  return holds(pod, "DisruptionTarget");
+function endOfMachine({ job, pod, sight }: SeenMachine): MachineEnd | undefined {
+  const isKept = job !== undefined && job.metadata.deletionTimestamp === undefined;
+  const verdict = isKept ? verdictOf(job) : undefined;
+  const isOver = !pod || sight.end !== undefined;
+  if (verdict?.reason === "DeadlineExceeded") return isOver ? endBy(verdict, sight) : undefined;
+  if (!isKept || !sight.deleted) return sight.end ?? (verdict && isOver ? endBy(verdict, sight) : undefined);
+  // Nothing stops its end any more, and once it is over nobody says why.
+  if (pod && holds(pod, "DisruptionTarget")) return endOfDeleted(pod, sight.end ?? goingOn(sight));
+  // A deleted pod is seen before its Job says why it deleted it, if it was the Job that did.
+  return verdict && sight.end ? endOfDeleted(pod, sight.end) : undefined;
 }
 
 function goingOn({ started }: MachineSight): MachineEnd {
@@ -45,17 +44,11 @@ function verdictOf(job: Job): Condition | undefined {
 }
 
 /** By the word of the Job alone. */
-function endBy({ type, reason, lastTransitionTime }: Condition, machines: readonly SeenMachine[]): MachineEnd {
+function endBy({ type, reason, lastTransitionTime }: Condition, { started }: MachineSight): MachineEnd {
   const endedAt = timeOf(lastTransitionTime);
-  if (type === "Complete" || type === "SuccessCriteriaMet") {
+  if (type === "Complete" || type === "SuccessCriteriaMet")
     return { started: true, exitCode: 0, reason: null, endedAt };
-  }
-  const end = {
-    started: machines.some(({ sight }) => sight.started),
-    exitCode: null,
-    endedAt,
-    reason: deadlineExceeded,
-  };
+  const end = { started, exitCode: null, endedAt, reason: deadlineExceeded };
   return reason === "DeadlineExceeded" ? end : endOfDeleted(undefined, end);
 }
 

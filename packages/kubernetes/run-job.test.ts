@@ -37,11 +37,14 @@ interface Made {
   };
 }
 
-const made = (changes: Partial<Run> = {}) => jobOfRun(runOf(changes), now) as Made;
-const podOf = (changes: Partial<Run> = {}) => made(changes).spec.template.spec;
-const mainOf = (changes: Partial<Run> = {}) => (podOf(changes).containers as [Record<string, unknown>])[0];
-const nodesOf = (changes: Partial<Run>) => {
-  const { nodeAffinity } = podOf(changes).affinity as { nodeAffinity: Record<string, { nodeSelectorTerms: unknown }> };
+const made = (changes: Partial<Run> = {}, machine = 0) => jobOfRun(runOf(changes), machine, now) as Made;
+const podOf = (changes: Partial<Run> = {}, machine = 0) => made(changes, machine).spec.template.spec;
+const mainOf = (changes: Partial<Run> = {}, machine = 0) =>
+  (podOf(changes, machine).containers as [Record<string, unknown>])[0];
+const nodesOf = (changes: Partial<Run>, machine = 0) => {
+  const { nodeAffinity } = podOf(changes, machine).affinity as {
+    nodeAffinity: Record<string, { nodeSelectorTerms: unknown }>;
+  };
   return nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
 };
 const name = (node: string) => ({ matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] });
@@ -50,15 +53,53 @@ describe("the Job of a run", () => {
   it("is never run again or moved by the cluster", () => {
     expect(made()).toMatchObject({
       metadata: { name: `${uid}-r1` },
-      spec: { backoffLimit: 0, podReplacementPolicy: "Failed", completionMode: "Indexed", activeDeadlineSeconds: 3600 },
+      spec: { backoffLimit: 0, podReplacementPolicy: "Failed", completions: 1, activeDeadlineSeconds: 3600 },
     });
     expect(podOf()).toMatchObject({ restartPolicy: "Never" });
   });
 
-  it("has one pod for each machine", () => {
+  it("is one of several where it has several machines, each of one pod, and only the first has its disk", () => {
     const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
+    const ports = [{ port: 8080, kind: "http" }] as const;
+    const changes: Partial<Run> = { shares, gpusPerMachine: 8, ports, mounts: [{ volume: volumeOf("a"), path: "/w" }] };
 
-    expect(made({ shares, gpusPerMachine: 8 }).spec).toMatchObject({ completions: 2, parallelism: 2 });
+    const [first, second] = [0, 1].map((machine) => {
+      const { metadata, spec } = made(changes, machine) as Made & { readonly metadata: { readonly name: string } };
+      const { hostname, subdomain, volumes } = spec.template.spec as Record<string, unknown[]>;
+      const { readinessProbe, env } = mainOf(changes, machine) as { readinessProbe: unknown; env: { name: string }[] };
+      const rank = env.find((variable) => variable.name === "NODE_RANK");
+      const nodes = nodesOf(changes, machine);
+      return {
+        name: metadata.name,
+        hostname,
+        subdomain,
+        volumes: volumes?.length,
+        isAsked: !!readinessProbe,
+        rank,
+        nodes,
+      };
+    });
+
+    const subdomain = `run-${uid}-r1`;
+    const rank = (value: string) => ({ name: "NODE_RANK", value });
+    expect(first).toEqual({
+      name: `${uid}-r1`,
+      hostname: "machine-0",
+      subdomain,
+      volumes: 2,
+      isAsked: true,
+      rank: rank("0"),
+      nodes: [name("two")],
+    });
+    expect(second).toEqual({
+      name: `${uid}-r1-m1`,
+      hostname: "machine-1",
+      subdomain,
+      volumes: 1,
+      isAsked: false,
+      rank: rank("1"),
+      nodes: [name("one")],
+    });
   });
 
   it("says on itself and on its pods whose it is", () => {
@@ -93,12 +134,11 @@ describe("the Job of a run", () => {
     );
   });
 
-  it("goes to the granted nodes, and where they are still to be made to any of the type", () => {
+  it("goes to the granted node, and where it is still to be made to any of the type", () => {
     const ofType = { key: "node.kubernetes.io/instance-type", operator: "In", values: ["p5.48xlarge"] };
     const mounts = [{ volume: volumeOf("a", "us-east-1b"), path: "/workspace" }];
     const zone = { key: "topology.kubernetes.io/zone", operator: "In", values: ["us-east-1b"] };
 
-    expect(nodesOf({ shares: ["one", "two"].map((node) => ({ node, units: 4 })) })).toEqual([name("one"), name("two")]);
     expect(nodesOf({ shares: [{ node: null, units: 4 }] })).toEqual([{ matchExpressions: [ofType] }]);
     expect(nodesOf({ shares: [{ node: null, units: 4 }], mounts })).toEqual([{ matchExpressions: [ofType, zone] }]);
     expect(nodesOf({ mounts })).toEqual([name("one")]);
@@ -186,12 +226,10 @@ describe("the Job of a run", () => {
     ]);
   });
 
-  it("is refused where a volume is no claim, or is wanted on several machines", () => {
-    const mountOf = (id: string) => [{ volume: { id, zone: "z" }, path: "/a" }];
-    const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
+  it("is refused where a volume is no claim", () => {
+    const mounts = [{ volume: { id: "../secrets", zone: "z" }, path: "/a" }];
 
-    expect(() => made({ mounts: mountOf("../secrets") })).toThrow("no volume of this cluster");
-    expect(() => made({ mounts: mountOf(volumeOf("a").id), shares, gpusPerMachine: 8 })).toThrow("of one machine");
+    expect(() => made({ mounts })).toThrow("no volume of this cluster");
   });
 
   it.each([

@@ -1,6 +1,6 @@
 import type { Mount, Run, RunPort } from "#core/context.ts";
 import { quantitiesOf } from "./machine-share.ts";
-import { claimOf, metadataOf, mountLabel, nameOfRun, networkNameOf } from "./names.ts";
+import { claimOf, hostNameOf, jobNameOf, metadataOf, mountLabel, nameOfRun, networkNameOf } from "./names.ts";
 import { variablesOf } from "./run-env.ts";
 import { hasEnv } from "./run-parts.ts";
 
@@ -15,24 +15,24 @@ const zoneLabel = "topology.kubernetes.io/zone";
 const typeLabel = "node.kubernetes.io/instance-type";
 
 /**
- * The Job of a run: one pod for each machine. The cluster never starts a pod again by itself, which would use GPUs that
- * nobody granted and run a command twice.
+ * The Job of one machine of a run, which has one pod. The cluster never starts it again by itself, which would use GPUs
+ * that nobody granted and run a command twice. Each machine has a Job of its own, since the pods of one Job are all
+ * alike: they could not be pinned one by one, and would all mount the volumes of the first.
  */
-export function jobOfRun(run: Run, now: number): object {
+export function jobOfRun(run: Run, machine: number, now: number): object {
   const metadata = metadataOf(run);
-  const machines = run.shares.length;
+  const mounted = machine === 0 ? mountLabels(run) : {};
   return {
     apiVersion: "batch/v1",
     kind: "Job",
-    metadata: { name: nameOfRun(run), ...metadata },
+    metadata: { name: jobNameOf(run, machine), ...metadata },
     spec: {
-      completionMode: "Indexed",
-      completions: machines,
-      parallelism: machines,
+      completions: 1,
+      parallelism: 1,
       backoffLimit: 0,
       podReplacementPolicy: "Failed",
       activeDeadlineSeconds: secondsUntil(run.until, now),
-      template: { metadata: { ...metadata, labels: { ...metadata.labels, ...mountLabels(run) } }, spec: podOf(run) },
+      template: { metadata: { ...metadata, labels: { ...metadata.labels, ...mounted } }, spec: podOf(run, machine) },
     },
   };
 }
@@ -46,22 +46,24 @@ export function secondsUntil(until: number, from: number): number {
   return Math.max(1, Math.ceil((until - from) / 1000));
 }
 
-function podOf(run: Run): object {
-  if (run.mounts.length > 0 && run.shares.length > 1) throw new Error("Only a run of one machine can have volumes");
+function podOf(run: Run, machine: number): object {
+  const { mounts, ports } = machine === 0 ? run : { mounts: [], ports: [] };
   return {
     restartPolicy: "Never",
     priorityClassName: priorityClass,
     terminationGracePeriodSeconds: GRACE_SECONDS,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
-    ...(run.shares.length > 1 ? { subdomain: networkNameOf(run) } : {}),
+    ...(run.shares.length > 1 ? { hostname: hostNameOf(machine), subdomain: networkNameOf(run) } : {}),
     securityContext: { seccompProfile: { type: "RuntimeDefault" } },
-    affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: nodesOf(run) } } },
+    affinity: {
+      nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [nodeOf(run, machine)] } },
+    },
     tolerations,
-    containers: [mainOf(run)],
+    containers: [{ ...mainOf(run, machine), ...mountedIn(mounts), ...listening(ports) }],
     volumes: [
       { name: "shm", emptyDir: { medium: "Memory" } },
-      ...run.mounts.map(({ volume }, at) => ({
+      ...mounts.map(({ volume }, at) => ({
         name: `volume-${at}`,
         persistentVolumeClaim: { claimName: claimName(volume) },
       })),
@@ -79,35 +81,39 @@ const tolerations = [
   { key: "node.kubernetes.io/unreachable", operator: "Exists", effect: "NoExecute" },
 ];
 
-/** One of the granted nodes; where the group has still to make one, any of its type in the zone of its volumes. */
-function nodesOf({ shares, instanceType, mounts }: Run): object[] {
+/** The granted node; where the group has still to make it, any of its type in the zone of the volumes. */
+function nodeOf({ shares, instanceType, mounts }: Run, machine: number): object {
+  const node = shares[machine]?.node ?? null;
+  if (node !== null) return { matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] };
   const zones = [...new Set(mounts.flatMap(({ volume: { zone } }) => (zone === "" ? [] : [zone])))];
   const inZone = zones.map((zone) => ({ key: zoneLabel, operator: "In", values: [zone] }));
-  const named = shares.flatMap(({ node }) =>
-    node === null ? [] : [{ matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] }],
-  );
-  if (named.length === shares.length) return named;
-  const ofType = { key: typeLabel, operator: "In", values: [instanceType] };
-  return [...named, { matchExpressions: [ofType, ...inZone] }];
+  return { matchExpressions: [{ key: typeLabel, operator: "In", values: [instanceType] }, ...inZone] };
 }
 
-function mainOf(run: Run): object {
+function mainOf(run: Run, machine: number): object {
   const quantities = quantitiesOf(run);
   return {
     name: MAIN,
     image: run.image,
     ...commandOf(run),
-    env: variablesOf(run),
+    env: variablesOf(run, machine),
     ...(hasEnv(run) ? { envFrom: [{ secretRef: { name: nameOfRun(run) } }] } : {}),
     resources: { limits: quantities, requests: quantities },
-    ports: run.ports.map(({ port }) => ({ containerPort: port })),
-    ...probeOf(run.ports),
     securityContext: { allowPrivilegeEscalation: false },
+  };
+}
+
+function mountedIn(mounts: readonly Mount[]): object {
+  return {
     volumeMounts: [
       { name: "shm", mountPath: "/dev/shm" },
-      ...run.mounts.map((mount: Mount, at) => ({ name: `volume-${at}`, mountPath: mount.path })),
+      ...mounts.map(({ path }, at) => ({ name: `volume-${at}`, mountPath: path })),
     ],
   };
+}
+
+function listening(ports: readonly RunPort[]): object {
+  return { ports: ports.map(({ port }) => ({ containerPort: port })), ...probeOf(ports) };
 }
 
 /** What serves a port without a command is the image's own. */

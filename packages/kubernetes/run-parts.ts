@@ -1,5 +1,5 @@
 import type { Run } from "#core/context.ts";
-import { label, metadataOf, nameOfRun, networkNameOf, type Paths, type RunId } from "./names.ts";
+import { label, metadataOf, nameOfRun, networkNameOf, type Paths, type RunId, sharesOf } from "./names.ts";
 import type { Job } from "./objects.ts";
 
 /** What a run has beside its Job. */
@@ -30,7 +30,7 @@ export function partPathsOf(id: RunId, job: Job | undefined, paths: Paths): stri
   const { secret, service, policy } = partPaths(id, paths);
   if (!job) return [secret, service, policy];
   const hasSecret = job.spec?.template?.spec?.containers?.some(({ envFrom = [] }) => envFrom.length > 0);
-  return [...(hasSecret ? [secret] : []), ...((job.spec?.completions ?? 1) > 1 ? [service, policy] : [])];
+  return [...(hasSecret ? [secret] : []), ...(sharesOf(job).length > 1 ? [service, policy] : [])];
 }
 
 export function hasEnv({ env }: Pick<Run, "env">): boolean {

@@ -183,13 +183,51 @@ describe("a run of two machines", () => {
 
     await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
 
-    const at = `${run.uid}-r1-0.run-${run.uid}-r1:29500`;
+    const at = `machine-0.run-${run.uid}-r1:29500`;
     expect(lines).toEqual([`0 of 2 at ${at} with 8`, `1 of 2 at ${at} with 8`]);
     expect(seen?.nodes.map(({ name }) => name)).toEqual(["two", "one"]);
     expect([there, await statuses(run)]).toEqual([
       [200, 200],
       [404, 404],
     ]);
+  });
+
+  it("is not seen before its first Job is made, unless nobody goes on with it", async () => {
+    const run = runOf({ shares, gpusPerMachine: 8 });
+    const create = ((path: string, job: { metadata: { name: string } }) =>
+      job.metadata.name.endsWith("-m1")
+        ? trial.client.create(path, job)
+        : Promise.reject(new Error("interrupted"))) as typeof trial.client.create;
+    const interrupted = kubernetesCompute({ ...trial.options, client: { ...trial.client, create } });
+    const later = kubernetesCompute({ ...trial.options, now: () => Date.now() + 61_000 });
+
+    await expect(interrupted.apply(run)).rejects.toThrow("interrupted");
+    const [draft, leftover] = [await trial.compute.observe(run.uid, 1), await later.observe(run.uid, 1)];
+    await trial.compute.apply(run);
+    const made = await until(run, (seen) => seen?.state === "ready");
+
+    expect(draft).toBeUndefined();
+    expect(leftover).toMatchObject({ state: "ended", terminating: true });
+    expect(made).toMatchObject({ nodes: [{ name: "two" }, { name: "one" }], terminating: false });
+  });
+
+  it("leaves nothing of what nobody finished making", async () => {
+    const run = runOf({ shares, gpusPerMachine: 8, env: { A: "b" } });
+    await trial.compute.apply(run);
+    await until(run, (seen) => seen?.state === "ready");
+    await trial.cluster.admin.remove(`${jobs}/${run.uid}-r1`, { propagationPolicy: "Background" });
+
+    const beheaded = await trial.eventually(
+      () => kubernetesCompute({ ...trial.options, now: () => Date.now() + 61_000 }).observe(run.uid, 1),
+      (seen) => seen?.state === "ended",
+    );
+    await trial.compute.remove(run.uid, 1, { graceSeconds: 1, force: false });
+    await until(run, (seen) => seen === undefined);
+
+    expect(beheaded).toMatchObject({ exitCode: null, reason: expect.stringContaining("deleted from outside") });
+    expect(await statuses(run)).toEqual([404, 404]);
+    expect((await trial.cluster.admin.get(`${core}/secrets/${run.uid}-r1`)).status).toBe(404);
+    expect((await trial.cluster.admin.get(`${jobs}/${run.uid}-r1-m1`)).status).toBe(404);
   });
 
   it("ends with the first of them that fails, and with all of them", async () => {
