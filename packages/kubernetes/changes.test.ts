@@ -46,7 +46,14 @@ async function opened(pods: readonly object[]) {
   };
 }
 
-const podOf = (digit: string, status: object = { phase: "Running" }, metadata: object = {}) => ({
+const main = [{ name: "main", state: { running: { startedAt: "2026-01-01T00:00:00Z" } } }];
+const conditions = (...types: readonly string[]) => ({
+  phase: "Running",
+  containerStatuses: main,
+  conditions: types.map((type) => ({ type, status: "True" })),
+});
+
+const podOf = (digit: string, status: object = conditions(), metadata: object = {}) => ({
   metadata: {
     name: `${digits(digit)}-r1-0`,
     uid: `pod-${digit}`,
@@ -63,10 +70,10 @@ const podOf = (digit: string, status: object = { phase: "Running" }, metadata: o
 describe("the changes of runs", () => {
   it("begin with all that there are, then tell what can change an observation, and nothing else", async () => {
     const { told, tell, until, ending, ended } = await opened([podOf("a"), podOf("b")]);
-    const ready = { phase: "Running", conditions: [{ type: "Ready", status: "True" }] };
+    const ready = conditions("Initialized", "Ready");
 
     await tell(
-      ["MODIFIED", podOf("a", { phase: "Running", podIP: "10.0.0.1" }, { resourceVersion: "6" })],
+      ["MODIFIED", podOf("a", conditions("Initialized"), { resourceVersion: "6" })],
       ["MODIFIED", podOf("b", ready)],
       ["MODIFIED", podOf("b", ready, { resourceVersion: "8", annotations: { "berth/key": "k", other: "1" } })],
       ["MODIFIED", podOf("b", ready, { deletionTimestamp: "2026-01-01T00:00:00Z" })],
@@ -78,6 +85,25 @@ describe("the changes of runs", () => {
     await ended;
 
     expect(told.join("")).toBe("abbbbc");
+  });
+
+  it("tell once that a pod fits nowhere, however often the scheduler words it anew", async () => {
+    const unbound = (message: string) => {
+      const why = { type: "PodScheduled", status: "False", message };
+      return { ...podOf("a", { phase: "Pending", conditions: [why] }), spec: {} };
+    };
+    const { told, tell, until, ending, ended } = await opened([{ ...podOf("a", { phase: "Pending" }), spec: {} }]);
+
+    await tell(
+      ["MODIFIED", unbound("0/3 nodes are available")],
+      ["MODIFIED", unbound("0/4 nodes are available")],
+      ["ADDED", podOf("b")],
+    );
+    await until(3);
+    ending.abort();
+    await ended;
+
+    expect(told.join("")).toBe("aab");
   });
 
   it("tell of nothing that only carries the labels of a run", async () => {

@@ -1,12 +1,14 @@
 import type { RunRef } from "#core/context.ts";
+import { sightOf } from "./machine-sight.ts";
 import { everyRun, runOf } from "./names.ts";
-import type { Job, KubeObject, Pod } from "./objects.ts";
+import { holds, type Job, type KubeObject, type Pod } from "./objects.ts";
 import type { Place } from "./read-run.ts";
+import { verdictOf } from "./run-end.ts";
 import { type Follower, follow } from "./watch.ts";
 
 /**
- * Runs that changed, until the signal comes: first all that there are. Of each object what can change an observation is
- * remembered, since most that is written to it does not. Throws where the cluster may not be watched.
+ * Runs that changed, until the signal comes: first all that there are. Of each object what an observation says of
+ * it is remembered, since most that is written to it changes nothing there. Throws where the cluster may not be watched.
  */
 export async function* followRuns({ client, paths }: Place, signal: AbortSignal): AsyncGenerator<RunRef> {
   const told = toldRuns(signal);
@@ -56,18 +58,15 @@ function runFollower<Item extends KubeObject>(
   };
 }
 
-function jobMark({ metadata, status }: Job): string {
-  const conditions = (status?.conditions ?? []).map(({ type, status: is }) => `${type}=${is}`);
-  return JSON.stringify([metadata.deletionTimestamp !== undefined, conditions]);
+function jobMark(job: Job): string {
+  return JSON.stringify([job.metadata.deletionTimestamp !== undefined, verdictOf(job)?.type]);
 }
 
-function podMark({ metadata, spec, status }: Pod): string {
-  const conditions = (status?.conditions ?? []).map(({ type, status: is }) => `${type}=${is}`);
-  const states = (status?.containerStatuses ?? []).map(({ state = {} }) => [
-    Object.keys(state)[0],
-    state.waiting?.reason,
-  ]);
-  return JSON.stringify([metadata.deletionTimestamp !== undefined, spec.nodeName, status?.phase, conditions, states]);
+/** The scheduler words anew why a pod fits nowhere whenever it tries: that it does not is news once. */
+function podMark(pod: Pod): string {
+  const { state, reason, end, deleted } = sightOf(pod);
+  const why = state === "unbound" ? reason !== null : reason;
+  return JSON.stringify([deleted, pod.spec.nodeName, state, why, end?.exitCode, holds(pod, "DisruptionTarget")]);
 }
 
 function toldRuns(signal: AbortSignal) {

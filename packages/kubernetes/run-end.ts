@@ -37,7 +37,7 @@ function goingOn({ started }: MachineSight): MachineEnd {
 }
 
 /** What the Job has made of it, first as an intent and, once its pods are over, for good. */
-function verdictOf(job: Job): Condition | undefined {
+export function verdictOf(job: Job): Condition | undefined {
   return ["Failed", "FailureTarget", "Complete", "SuccessCriteriaMet"]
     .map((type) => conditionOf(job, type))
     .find((condition) => condition?.status === "True");
