@@ -157,6 +157,33 @@ describe("an object", () => {
   });
 });
 
+describe("an object that is made while others are", () => {
+  it.each(["create", "apply"] as const)(
+    "is made again where the count of a quota was written meanwhile: %s",
+    async (verb) => {
+      await open((_, response, count) => {
+        if (count < 4) return refuse(response, 409, "Conflict", 'Operation cannot be fulfilled on resourcequotas "x"');
+        answerJson(response, { count });
+      });
+
+      expect(await client[verb]("/apis/batch/v1/jobs", {})).toEqual({ count: 4 });
+    },
+  );
+
+  it("is not made again where it is there, and not for ever", async () => {
+    await open(
+      (request, response) => refuse(response, 409, request.url?.startsWith("/there") ? "AlreadyExists" : "Conflict"),
+      {
+        deadlineMs: 300,
+      },
+    );
+
+    await expect(client.create("/there", {})).rejects.toMatchObject({ code: "AlreadyExists" });
+    expect(server.requests).toHaveLength(1);
+    await expect(client.create("/busy", {})).rejects.toMatchObject({ code: "Conflict" });
+  });
+});
+
 describe("a list", () => {
   const page = (items: readonly string[], next?: string) => ({
     metadata: { resourceVersion: "7", ...(next === undefined ? {} : { continue: next }) },

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import https from "node:https";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import { ApiRefused, ApiUnreachable, isExpired, isNotFound } from "./api-error.ts";
 import { type ApiAccess, exchange, nameOf, type Outgoing, textOf, withQuery } from "./exchange.ts";
@@ -15,7 +16,7 @@ export type PatchKind = "merge" | "strategic-merge";
 
 /**
  * Requests to an API server. Every call ends by its deadline, throws `ApiRefused` for whatever is no success and
- * `ApiUnreachable` where there was no whole answer. What the server refused for now (429) and what was sent on a
+ * `ApiUnreachable` where there was no whole answer. What the server refused for now (429), what it could not count, and what was sent on a
  * connection that it had just closed is sent again within the deadline: every call may be repeated.
  */
 export interface ApiClient {
@@ -63,15 +64,18 @@ export function apiClient(access: ApiAccess): ApiClient {
     get,
     find: async <Body>(path: string) => unlessNotFound(get<Body>(path)),
     list: (path, keep) => listAll(get, path, keep),
-    create: (path, body) => call({ method: "POST", path: withQuery(path, `fieldManager=${fieldManager}`), body }),
-    apply: (path, body) =>
-      call({
-        method: "PATCH",
-        path: withQuery(path, `fieldManager=${fieldManager}&force=true`),
-        body,
-        // JSON is YAML.
-        type: "application/apply-patch+yaml",
-      }),
+    create: <Body>(path: string, body: object) =>
+      make(limitMs, () => call<Body>({ method: "POST", path: withQuery(path, `fieldManager=${fieldManager}`), body })),
+    apply: <Body>(path: string, body: object) =>
+      make(limitMs, () =>
+        call<Body>({
+          method: "PATCH",
+          path: withQuery(path, `fieldManager=${fieldManager}&force=true`),
+          body,
+          // JSON is YAML.
+          type: "application/apply-patch+yaml",
+        }),
+      ),
     patch: (path, body, kind = "merge") =>
       call({
         method: "PATCH",
@@ -92,6 +96,25 @@ export function apiClient(access: ApiAccess): ApiClient {
     socket: (path, protocol) => openSocket(access, path, protocol, AbortSignal.timeout(limitMs)),
     close: () => agent.destroy(),
   };
+}
+
+/** How long another one that is made at the same moment is let go first, at most. */
+const pauseMs = 50;
+
+/**
+ * What counts against a quota writes the count as it is made, and is refused where another one wrote it meanwhile
+ * (`Operation cannot be fulfilled on resourcequotas`): nothing was made then.
+ */
+async function make<Body>(limitMs: number, call: () => Promise<Body>): Promise<Body> {
+  const endsAt = performance.now() + limitMs;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!isAnother(error) || performance.now() > endsAt) throw error;
+    }
+    await sleep(Math.random() * pauseMs);
+  }
 }
 
 /** Without the parser's own error, which repeats what it read. */
@@ -159,7 +182,7 @@ function deleteOptions({ uid, graceSeconds }: RemoveOptions): object {
   };
 }
 
-/** The precondition failed: whoever was meant is gone. */
+/** Somebody else was faster, or a precondition failed: whoever was meant is gone. */
 function isAnother(error: unknown): boolean {
   return error instanceof ApiRefused && error.status === 409 && error.code === "Conflict";
 }
