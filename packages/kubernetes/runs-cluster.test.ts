@@ -219,7 +219,7 @@ describe("a run of two machines", () => {
 
     const beheaded = await trial.eventually(
       () => kubernetesCompute({ ...trial.options, now: () => Date.now() + 61_000 }).observe(run.uid, 1),
-      (seen) => seen?.state === "ended",
+      (seen) => seen?.reason?.includes("deleted from outside") ?? false,
     );
     await trial.compute.remove(run.uid, 1, { graceSeconds: 1, force: false });
     await until(run, (seen) => seen === undefined);
