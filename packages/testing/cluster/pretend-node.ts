@@ -31,6 +31,12 @@ export interface NodePlace {
   recovered(): void;
 }
 
+/**
+ * Once the API server was away the controllers may have given the node up, and may do so for a moment after it is back: a
+ * kubelet says again and again that it is ready, and its pods too.
+ */
+const BEATS_UNTIL_SURE = 20;
+
 const leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
 /** Adds the node, ready from the start. */
@@ -40,10 +46,21 @@ export async function addPretendNode(options: NodeOptions, place: NodePlace): Pr
   await must(client.post("/api/v1/nodes", nodeObject(options, place.kubeletPort)));
   await must(client.post(leases, { metadata: { name }, spec: leaseSpec(name, graceSeconds) }));
   let isAlive = true;
+  let unsureBeats = 0;
+  const beatOnce = async () => {
+    const renewed = await client
+      .patch(`${leases}/${name}`, { spec: leaseSpec(name, graceSeconds) })
+      .then(({ status }) => status < 300)
+      .catch(() => false);
+    unsureBeats = renewed ? Math.max(0, unsureBeats - 1) : BEATS_UNTIL_SURE;
+    if (!renewed || unsureBeats === 0 || !isAlive) return;
+    await client.patch(`/api/v1/nodes/${name}/status`, { status: { conditions: nodeConditions() } }, "strategic-merge");
+    place.recovered();
+  };
   const beat = setInterval(
     () => {
       // One that is missed is made good by the next.
-      if (isAlive) void client.patch(`${leases}/${name}`, { spec: leaseSpec(name, graceSeconds) }).catch(() => {});
+      if (isAlive) void beatOnce().catch(() => {});
     },
     (graceSeconds * 1000) / 4,
   );
