@@ -34,7 +34,7 @@ variables=$1; shift
 while [ "$variables" -gt 0 ]; do take "$1"; export "$piece"; shift; variables=$((variables - 1)); done
 words=$#
 while [ "$words" -gt 0 ]; do take "$1"; set -- "$@" "$piece"; shift; words=$((words - 1)); done
-keeper=$(cat <<'KEEPER'
+supervisor=$(cat <<'SUPERVISOR'
 place=$1 limit=$2 directory=$3
 shift 3
 export BERTH_DIRECTORY_FILE="$place/directory"
@@ -61,9 +61,9 @@ kill -9 "-$watch" || kill -9 "$watch"
 rm -f "$place/input"
 echo "$code" >"$place/end"
 mv "$place/end" "$place/ended"
-KEEPER
+SUPERVISOR
 )
-setsid sh -c "$keeper" sh "$place" "$limit" "$directory" "$@" </dev/null >/dev/null 2>&1 &
+setsid sh -c "$supervisor" sh "$place" "$limit" "$directory" "$@" </dev/null >/dev/null 2>&1 &
 `;
 
 /**

@@ -114,7 +114,7 @@ function nameIfAny(id: RunId): string | undefined {
 }
 
 /** The Job that made a pod. */
-export function ownerOf({ ownerReferences = [] }: Metadata): { name: string; uid: string } | undefined {
+function ownerOf({ ownerReferences = [] }: Metadata): { name: string; uid: string } | undefined {
   return ownerReferences.find(({ kind }) => kind === "Job");
 }
 
