@@ -124,6 +124,16 @@ describe("a command", () => {
 });
 
 describe("the life of a run", () => {
+  it("ends with no pod left that could go on with nobody to see it", async () => {
+    const { run } = await applied({}, ({ state }) => state === "ready");
+
+    await trial.compute.remove(run.uid, 1, { graceSeconds: 10, force: false });
+    await until(run, (seen) => seen === undefined);
+
+    const path = `${core}/pods?labelSelector=berth/uid=${run.uid}`;
+    expect(must(await trial.cluster.admin.get<{ items: unknown[] }>(path)).items).toEqual([]);
+  });
+
   it("costs one request for each object that is made, one for each that is removed, and few others", async () => {
     const made: string[] = [];
     const { create, apply, patch, remove } = trial.client;
