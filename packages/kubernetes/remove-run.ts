@@ -1,4 +1,7 @@
+import type { Removal } from "#core/context.ts";
+import { RunBound } from "#core/problem.ts";
 import { nodeNamesOf } from "./bound-nodes.ts";
+import { sightOf } from "./machine-sight.ts";
 import { machineOf, type RunId } from "./names.ts";
 import { holds, type Job, type Node, type Pod } from "./objects.ts";
 import { readNodes } from "./read-nodes.ts";
@@ -6,24 +9,19 @@ import { type Place, readRun } from "./read-run.ts";
 import { GRACE_SECONDS } from "./run-job.ts";
 import { partPathsOf } from "./run-parts.ts";
 
-export interface Removal {
-  readonly graceSeconds: number;
-  /** The machine of some pod is lost. */
-  readonly force: boolean;
-}
-
 /**
  * Deletes a run's Jobs, with which its pods go, and what it has beside them. The first Job is made last and goes last:
  * the others without it are what nobody has finished making. Pods are asked themselves where they are to go
  * sooner than a Job's go, and where their Job is gone already.
  */
-export async function removeRun(place: Place, id: RunId, { graceSeconds, force }: Removal): Promise<void> {
+export async function removeRun(place: Place, id: RunId, { graceSeconds, force, unlessBound }: Removal): Promise<void> {
   const { client, paths } = place;
   const objects = await readRun(place, id);
   const {
     jobs: [first, ...others],
     pods,
   } = objects;
+  if (unlessBound && pods.some((pod) => sightOf(pod).state !== "unbound")) throw new RunBound();
   await Promise.all(others.map((job) => job && removeJob(place, job)));
   if (first) await removeJob(place, first);
   await Promise.all(partPathsOf(id, first, paths).map((path) => client.remove(path, { uid: undefined })));
