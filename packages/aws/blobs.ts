@@ -35,6 +35,7 @@ export function directoryBlobs(directory: string): Blobs {
       await rm(path, { force: true });
       await rmdir(dirname(path)).catch(() => undefined);
     },
+    removeUnder: async (name) => rm(pathOf(directory, name), { recursive: true, force: true }),
   };
 }
 

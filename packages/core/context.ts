@@ -447,6 +447,8 @@ export interface Blobs {
   get(name: string): Promise<Uint8Array | undefined>;
   /** Nothing happens when it is gone. */
   remove(name: string): Promise<void>;
+  /** Removes all whose names begin with this one and a `/`. */
+  removeUnder(name: string): Promise<void>;
 }
 
 export interface AwsCredentials {

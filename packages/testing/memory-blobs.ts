@@ -19,6 +19,10 @@ export function memoryBlobs(): MemoryBlobs {
     put: async (name, bytes) => void open(name).set(name, bytes.slice()),
     get: async (name) => open(name).get(name)?.slice(),
     remove: async (name) => void open(name).delete(name),
+    async removeUnder(name) {
+      const under = [...open(name).keys()].filter((one) => one.startsWith(`${name}/`));
+      for (const one of under) files.delete(one);
+    },
     names: () => [...files.keys()],
     breakWith: (error) => {
       broken = error;

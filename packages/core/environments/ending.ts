@@ -9,7 +9,7 @@ import { releaseUnused } from "./disk.ts";
 import { endOf } from "./fail.ts";
 import { finish, LOOKS_AFTER_END_MS } from "./finish.ts";
 import { keepNewest, keptUntil } from "./kept.ts";
-import { copyLastLog, lacksLastLog, logEndsAt } from "./log.ts";
+import { copyLastLog, lacksLastLog, logEndsAt, removeCopies } from "./log.ts";
 import { lookAtMachines, type Machine } from "./lost-node.ts";
 import { detachOwn } from "./own-volumes.ts";
 import { changed, tellingDisk, tellingPool, until, waitMs } from "./pace.ts";
@@ -187,7 +187,7 @@ function namesIt(items: readonly LedgerItem[], { uid: own }: Environment): boole
 async function forget(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const goesAt = logEndsAt(environment);
   if (goesAt !== undefined && now < goesAt) return until(environment, goesAt, "keeps its log");
-  if (environment.log?.blob) await ctx.blobs.remove(environment.log.blob);
+  await removeCopies(ctx, environment);
   const done = { ...environment, log: undefined, dueAt: undefined };
   return { record: done, sends: [], did: "done" };
 }

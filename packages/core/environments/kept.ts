@@ -4,6 +4,7 @@ import { readable } from "../readable.ts";
 import { hasUntold } from "../webhooks/outbox.ts";
 import { removeRecord, writeRecord } from "../write-record.ts";
 import { LOOKS_AFTER_END_MS } from "./finish.ts";
+import { removeCopies } from "./log.ts";
 import { parseEnvironment } from "./parse.ts";
 import { MOST_KEPT } from "./read.ts";
 import { type Environment, isEnded } from "./record.ts";
@@ -49,7 +50,7 @@ async function removeEnded(ctx: Context<"table" | "blobs">, pk: string, listed: 
   const own = records.filter(({ uid }) => uid === listed.uid);
   if (!own.every(isOver)) return;
   for (const record of own) {
-    if (record.log?.blob) await ctx.blobs.remove(record.log.blob);
+    await removeCopies(ctx, record);
     if (!(await removeRecord(ctx, record))) return;
   }
   await removeRecord(ctx, listed);

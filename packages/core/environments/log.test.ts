@@ -241,6 +241,12 @@ describe("a log that cannot be copied", () => {
     await late;
 
     expect((await shown()).text).toBe("first\nsecond\nthird\n");
+    expect(world.blobs.names(), "the copy that no record names, beside the log").toHaveLength(2);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(12 * 60 * SECOND);
+    const { dueAt } = await world.read("alice", "one");
+    await lookLater(world, (dueAt ?? 0) - world.clock.now());
+    expect(world.blobs.names()).toEqual([]);
   });
 
   test("is kept where another look at the end finds the run already removed", async () => {

@@ -79,13 +79,22 @@ async function copyLog(
     const hash = ctx.ids.hash(text);
     if (text === "" || hash === log.hash) return { ...environment, log: { ...log, at: now, failed: false } };
     const { bytes, cut } = newest(text);
-    const blob = `logs/${uid}/${ctx.ids.uid().slice(0, 12)}-${hash.slice(0, 16)}`;
+    const blob = `${copiesOf(environment)}/${ctx.ids.uid().slice(0, 12)}-${hash.slice(0, 16)}`;
     await ctx.blobs.put(blob, bytes);
     return { ...environment, log: { blob, hash, cut, at: now, failed: false } };
   } catch (error) {
     ctx.log.warn("log not kept", { uid, run, error: String(error) });
     return { ...environment, log: { ...log, at: now, failed: true } };
   }
+}
+
+function copiesOf({ uid }: Environment): string {
+  return `logs/${uid}`;
+}
+
+/** All copies, also those of writes that were lost, which no record names. */
+export async function removeCopies(ctx: Context<"blobs">, environment: Environment): Promise<void> {
+  if (environment.hasCommand) await ctx.blobs.removeUnder(copiesOf(environment));
 }
 
 const none: KeptLog = { blob: null, hash: "", cut: false, at: 0, failed: false };

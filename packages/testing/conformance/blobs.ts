@@ -54,6 +54,18 @@ export function blobsConformance(open: () => Promise<Blobs>): void {
 
       expect(await blobs.get("logs/a")).toBeUndefined();
     });
+
+    it("of all under a name leaves those under others, and may be repeated", async () => {
+      const blobs = await open();
+      const names = ["logs/a/1", "logs/a/2/3", "logs/ab/1", "logs/b"];
+      for (const name of names) await blobs.put(name, Uint8Array.of(1));
+
+      await blobs.removeUnder("logs/a");
+      await blobs.removeUnder("logs/a");
+
+      const left = await Promise.all(names.map((name) => blobs.get(name)));
+      expect(names.filter((_, index) => left[index])).toEqual(["logs/ab/1", "logs/b"]);
+    });
   });
 
   describe("names", () => {
@@ -65,6 +77,7 @@ export function blobsConformance(open: () => Promise<Blobs>): void {
         await expect(blobs.put(name, Uint8Array.of(1))).rejects.toThrow();
         await expect(blobs.get(name)).rejects.toThrow();
         await expect(blobs.remove(name)).rejects.toThrow();
+        await expect(blobs.removeUnder(name)).rejects.toThrow();
       },
     );
   });

@@ -37,6 +37,20 @@ export const endBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "only the copy of a log removed that the record names",
+    edits: [
+      {
+        file: "environments/log.ts",
+        find: "if (environment.hasCommand) await ctx.blobs.removeUnder(copiesOf(environment));",
+        replace: "if (environment.log?.blob) await ctx.blobs.remove(environment.log.blob);",
+      },
+    ],
+    caughtBy: {
+      file: "environments/log.test.ts",
+      title: "by a worker that slept is not set back: what it writes late has another name",
+    },
+  },
+  {
     name: "the sealed specification kept",
     edits: [
       {
