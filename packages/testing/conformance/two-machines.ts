@@ -216,7 +216,7 @@ function startsOf({ compute }: HttpWorld, uid: string): { starts: number; peaks:
   return { starts: compute.starts(uid, 1), peaks: names.map(compute.peakUnits) };
 }
 
-/** The same table, but somebody else writes one item of the first `putAll` of several before it does. */
+/** The same table, but somebody else writes one item of the first `putAll` of several that are there before it does. */
 function hurried(table: Table, at: number, refused: (puts: readonly ConditionalPut[]) => Promise<unknown>): Table {
   let isDone = false;
   return {
@@ -224,9 +224,12 @@ function hurried(table: Table, at: number, refused: (puts: readonly ConditionalP
     async putAll(puts) {
       const item = puts[at]?.item;
       if (isDone || puts.length < 2 || !item) return table.putAll(puts);
+      const present = await Promise.all(puts.map((one) => table.get(one.item)));
+      const hit = present[at];
+      // Machines that come are written with those still to be made: these two are not in anybody's way yet.
+      if (!hit || present.includes(undefined)) return table.putAll(puts);
       isDone = true;
-      const present = await table.get(item);
-      if (present) await table.put({ ...present, writers: ["somebody else", ...present.writers] });
+      await table.put({ ...hit, writers: ["somebody else", ...hit.writers] });
       await table.putAll(puts).catch(async (error: unknown) => {
         if (error instanceof Conflict) await refused(puts);
         throw error;

@@ -273,8 +273,8 @@ export function watch(
       most !== undefined &&
       before &&
       fresh.length > 0 &&
-      spareUnits(before, most, mayUse) >= 0 &&
-      spareUnits(next, most, mayUse) < 0
+      spareUnits(before, most, { uses, isUnpinned }) >= 0 &&
+      spareUnits(next, most, { uses, isUnpinned }) < 0
     ) {
       violated(`more of ${type} is given than its machines have, with those still to be made`);
     }
@@ -289,10 +289,15 @@ export function watch(
   }
 
   /** Whoever gave back may be named until its item is written: what one plan drops and gives lies in several items. */
-  function mayUse({ uid, run: n }: Pick<Grant, "uid" | "run">): boolean {
+  function uses({ uid, run: n }: Pick<Grant, "uid" | "run">): boolean {
     const environment = environments.get(uid);
     if (environment?.run.n !== n) return false;
     return environment.run.grant !== null || environment.phase === "queued";
+  }
+
+  /** What is bound to a machine may be named as unpinned until the items of both are written. */
+  function isUnpinned(entry: Pick<Grant, "uid" | "run">): boolean {
+    return uses(entry) && environments.get(entry.uid)?.run.machines.length === 0;
   }
 
   function wroteDisk(next: Disk): void {
@@ -405,16 +410,16 @@ export function watch(
 function spareUnits(
   { type, nodes, granted, held }: PoolView,
   mostNodes: number,
-  mayUse: (entry: Pick<Grant, "uid" | "run">) => boolean,
+  { uses, isUnpinned }: Readonly<Record<"uses" | "isUnpinned", (entry: Pick<Grant, "uid" | "run">) => boolean>>,
 ): number {
   const present = nodes.filter(({ gone }) => !gone);
   const toMake = Math.max(0, mostNodes - present.length) * unitsPerNode(instanceTypeOfPool(type));
   // Two planners may have granted the same run, which takes one of the grants: what lies on machines counts there anyway.
-  const entries = [...granted, ...held].filter(mayUse).toSorted((a, b) => unpinnedUnits(b) - unpinnedUnits(a));
+  const entries = [...granted, ...held].filter(isUnpinned).toSorted((a, b) => unpinnedUnits(b) - unpinnedUnits(a));
   const users = new Map(entries.map((entry) => [entry.uid, entry] as const));
   const unpinned = [...users.values()].map(unpinnedUnits);
   // Somebody whom the cluster put where another was granted something: they do not run there both.
-  const free = present.map((node) => Math.max(0, node.units - unitsIn([...node.granted, ...node.held].filter(mayUse))));
+  const free = present.map((node) => Math.max(0, node.units - unitsIn([...node.granted, ...node.held].filter(uses))));
   return toMake + free.reduce((sum, units) => sum + units, 0) - unpinned.reduce((sum, units) => sum + units, 0);
 }
 
