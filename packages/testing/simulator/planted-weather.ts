@@ -124,6 +124,10 @@ export const weatherBugs: readonly PlantedBug[] = [
           "const grant = entry && now < 0 ? { id: entry.id, shares: entry.shares, at: entry.at } : known && null;",
       },
     ],
+    caughtBy: {
+      file: "admin/end-record.test.ts",
+      title: "units of a record that is ended by force are held until its run is seen gone",
+    },
   },
   {
     name: "a gap in the timeline",
