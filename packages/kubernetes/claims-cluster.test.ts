@@ -1,11 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Run } from "#core/context.ts";
 import { removed } from "#testing/cluster/cluster.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { emptyVolumesConformance } from "#testing/conformance/volumes.ts";
 import { type Claims, kubernetesClaims } from "./claims.ts";
-import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
+import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
 import { pathsOf } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
 
@@ -34,23 +33,8 @@ describe("claims of a cluster as every Volumes", () => {
 });
 
 describe("a claim", () => {
-  const runWith = (id: string): Run => ({
-    uid: randomBytes(16).toString("hex"),
-    run: 1,
-    key: "k|1",
-    name: "training",
-    pool: "h100",
-    instanceType: "p5.48xlarge",
-    image: "berth.test/any:1",
-    command: "while :; do sleep 1; done",
-    env: {},
-    shares: [{ node: "one", units: 1 }],
-    gpusPerMachine: 1,
-    mounts: [{ volume: { id, zone: "us-east-1b" }, path: "/workspace" }],
-    ports: [],
-    resources: null,
-    until: Date.now() + 3_600_000,
-  });
+  const runWith = (id: string): Run =>
+    trialRun({ mounts: [{ volume: { id, zone: "us-east-1b" }, path: "/workspace" }] });
   const wanted = { token: "disk", sizeGb: 10, zone: "us-east-1b", snapshotId: undefined };
   const ready = ({ uid }: Run) =>
     trial.eventually(

@@ -1,9 +1,10 @@
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { Compute, ComputeNode } from "#core/context.ts";
+import type { Compute, ComputeNode, Run } from "#core/context.ts";
 import { type Cluster, startCluster } from "#testing/cluster/cluster.ts";
 import { applyManifests, readManifests } from "#testing/cluster/manifests.ts";
 import type { Pod } from "#testing/cluster/pod.ts";
@@ -95,4 +96,26 @@ async function readyNodes(compute: Compute): Promise<ComputeNode[]> {
     if (nodes.every(({ ready }) => ready)) return nodes;
     await sleep(50);
   }
+}
+
+/** A run of an image that every pretend node has: one unit of node `one`, for an hour. */
+export function trialRun(changes: Partial<Run> = {}): Run {
+  return {
+    uid: randomBytes(16).toString("hex"),
+    run: 1,
+    key: "owner#o#env#gpu-dev|j",
+    name: "training",
+    pool: "h100",
+    instanceType: "p5.48xlarge",
+    image: "berth.test/any:1",
+    command: "while :; do sleep 1; done",
+    env: {},
+    shares: [{ node: "one", units: 1 }],
+    gpusPerMachine: 1,
+    mounts: [],
+    ports: [],
+    resources: null,
+    until: Date.now() + 3_600_000,
+    ...changes,
+  };
 }

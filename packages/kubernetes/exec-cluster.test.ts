@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Exec, Run } from "#core/context.ts";
 import { execConformance } from "#testing/conformance/exec.ts";
-import { type ClusterTrial, openClusterTrial } from "./cluster-trial.ts";
+import { type ClusterTrial, openClusterTrial, trialRun } from "./cluster-trial.ts";
 
 let trial: ClusterTrial;
 
@@ -17,24 +17,9 @@ afterAll(() => trial.stop());
 
 /** A new run that is ready. */
 async function readyRun(env: Run["env"] = {}): Promise<{ uid: string; run: number }> {
-  const uid = randomBytes(16).toString("hex");
-  await trial.compute.apply({
-    uid,
-    run: 1,
-    key: "k|1",
-    name: "training",
-    pool: "h100",
-    instanceType: "p5.48xlarge",
-    image: "berth.test/any:1",
-    command: undefined,
-    env,
-    shares: [{ node: "one", units: 1 }],
-    gpusPerMachine: 1,
-    mounts: [],
-    ports: [],
-    resources: null,
-    until: Date.now() + 3_600_000,
-  });
+  const run = trialRun({ command: undefined, env });
+  const { uid } = run;
+  await trial.compute.apply(run);
   await trial.eventually(
     () => trial.compute.observe(uid, 1),
     (seen) => seen?.state === "ready",

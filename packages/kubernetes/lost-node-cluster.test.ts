@@ -1,7 +1,6 @@
-import { randomBytes } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
-import type { Observation, Run } from "#core/context.ts";
-import { type ClusterTrial, openClusterTrial } from "./cluster-trial.ts";
+import type { Observation } from "#core/context.ts";
+import { type ClusterTrial, openClusterTrial, trialRun } from "./cluster-trial.ts";
 
 /** Where all nodes of a zone are lost, the controllers hold back: that looks like a fault of their own. */
 const names = ["one", "two", "three"];
@@ -13,23 +12,7 @@ afterEach(() => trial.stop());
 /** A run that is ready on the first node. */
 async function open() {
   trial = await openClusterTrial(names.map((name) => ({ name, instanceType: "p5.48xlarge" })));
-  const run: Run = {
-    uid: randomBytes(16).toString("hex"),
-    run: 1,
-    key: "k|1",
-    name: "training",
-    pool: "h100",
-    instanceType: "p5.48xlarge",
-    image: "berth.test/any:1",
-    command: "while :; do sleep 1; done",
-    env: {},
-    shares: [{ node: "one", units: 8 }],
-    gpusPerMachine: 8,
-    mounts: [],
-    ports: [],
-    resources: null,
-    until: Date.now() + 3_600_000,
-  };
+  const run = trialRun({ shares: [{ node: "one", units: 8 }], gpusPerMachine: 8 });
   await trial.compute.apply(run);
   const until = (holds: (seen: Observation | undefined) => boolean) =>
     trial.eventually(() => trial.compute.observe(run.uid, 1), holds);

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
 import type { Run } from "#core/context.ts";
 import { must } from "#testing/cluster/objects.ts";
-import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
+import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
 
 const RUNS = 12;
 /** Three restarts of a control plane, on a machine that does ten other things. */
@@ -46,23 +46,12 @@ it("loses and doubles nothing while the API server and its store are killed", { 
 
 function runOf(at: number): Run {
   const uid = randomBytes(16).toString("hex");
-  return {
+  return trialRun({
     uid,
-    run: 1,
-    key: `k|${at}`,
-    name: "training",
-    pool: "h100",
-    instanceType: "p5.48xlarge",
-    image: "berth.test/any:1",
     command: `echo begun >>${join(trial.files, uid)}; while :; do sleep 1; done`,
     env: { TOKEN: "secret" },
     shares: [{ node: ["one", "two", "three"][at % 3] ?? null, units: 1 }],
-    gpusPerMachine: 1,
-    mounts: [],
-    ports: [],
-    resources: null,
-    until: Date.now() + 3_600_000,
-  };
+  });
 }
 
 /** As the core would have it: each call again until it was answered, and applied only while nothing is seen. */

@@ -1,9 +1,8 @@
-import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Observation, Run } from "#core/context.ts";
 import { must } from "#testing/cluster/objects.ts";
-import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
+import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
 import { kubernetesCompute } from "./compute.ts";
 
 const core = `/api/v1/namespaces/${namespace}`;
@@ -21,28 +20,9 @@ beforeAll(async () => {
 afterEach(() => trial.clear());
 afterAll(() => trial.stop());
 
-const runOf = (changes: Partial<Run> = {}): Run => ({
-  uid: randomBytes(16).toString("hex"),
-  run: 1,
-  key: "owner#o#env#gpu-dev|j",
-  name: "training",
-  pool: "h100",
-  instanceType: "p5.48xlarge",
-  image: "berth.test/any:1",
-  command: "while :; do sleep 1; done",
-  env: {},
-  shares: [{ node: "one", units: 1 }],
-  gpusPerMachine: 1,
-  mounts: [],
-  ports: [],
-  resources: null,
-  until: Date.now() + 3_600_000,
-  ...changes,
-});
-
 /** Applies it and waits until it looks so. */
 async function applied(changes: Partial<Run>, holds: (seen: Observation) => boolean) {
-  const run = runOf(changes);
+  const run = trialRun(changes);
   await trial.compute.apply(run);
   const seen = await until(run, (observation) => observation !== undefined && holds(observation));
   return { run, seen };
@@ -93,7 +73,7 @@ describe("a command", () => {
   });
 
   it.each(["apply", "create"])("has its environment although whoever applied it could not %s", async (call) => {
-    const run = runOf({ env: { TOKEN: "secret" }, command: 'test "$TOKEN" = secret' });
+    const run = trialRun({ env: { TOKEN: "secret" }, command: 'test "$TOKEN" = secret' });
     const interrupted = kubernetesCompute({
       ...trial.options,
       client: { ...trial.client, [call]: () => Promise.reject(new Error("interrupted")) },
@@ -143,7 +123,7 @@ describe("the life of a run", () => {
         made.push(`${verb} ${args[0].split("/").at(-2)}`);
         return call(...args);
       };
-    const run = runOf({ env: { A: "b" } });
+    const run = trialRun({ env: { A: "b" } });
     const compute = kubernetesCompute({
       ...trial.options,
       client: {
@@ -203,7 +183,7 @@ describe("a run of two machines", () => {
   });
 
   it("is not seen before its first Job is made, unless nobody goes on with it", async () => {
-    const run = runOf({ shares, gpusPerMachine: 8 });
+    const run = trialRun({ shares, gpusPerMachine: 8 });
     const create = ((path: string, job: { metadata: { name: string } }) =>
       job.metadata.name.endsWith("-m1")
         ? trial.client.create(path, job)
@@ -222,7 +202,7 @@ describe("a run of two machines", () => {
   });
 
   it("leaves nothing of what nobody finished making", async () => {
-    const run = runOf({ shares, gpusPerMachine: 8, env: { A: "b" } });
+    const run = trialRun({ shares, gpusPerMachine: 8, env: { A: "b" } });
     await trial.compute.apply(run);
     await until(run, (seen) => seen?.state === "ready");
     await trial.cluster.admin.remove(`${jobs}/${run.uid}-r1`, { propagationPolicy: "Background" });

@@ -4,7 +4,8 @@ import { Session } from "../wire.ts";
 
 const id = "ws-my-project-developer-1756062811";
 
-const session = {
+/** As an example shows it; a workspace is shown so too, with more beside it. */
+export const session = {
   id,
   provider: "cloud_run",
   namespace: "my-project",

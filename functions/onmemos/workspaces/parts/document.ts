@@ -1,25 +1,12 @@
 import type { NounDocument } from "#http/noun-document.ts";
 import { WorkspaceResult } from "../../commands/wire.ts";
-import { document as sessions } from "../../sessions/parts/document.ts";
+import { session, document as sessions } from "../../sessions/parts/document.ts";
 import { Workspace } from "../wire.ts";
 
 const id = "ws-my-project-developer-1756062811";
 
 const workspace = {
-  id,
-  provider: "cloud_run",
-  namespace: "my-project",
-  user: "developer",
-  status: "running",
-  url: "https://onmemos-ws-my-project-developer-1756062811.berth.example",
-  websocket: `/v1/cloudrun/workspaces/${id}/shell`,
-  ssh: false,
-  details: {
-    service_name: "onmemos-ws-my-project-developer-1756062811",
-    bucket_name: "onmemos-my-project-developer-1756062811",
-  },
-  template: "python",
-  created_at: "2025-08-24T19:13:31Z",
+  ...session,
   expires_at: "2025-08-24T19:43:31Z",
   ttl_minutes: 30,
   service_url: "https://onmemos-ws-my-project-developer-1756062811.berth.example",
