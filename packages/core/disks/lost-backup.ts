@@ -46,7 +46,11 @@ export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: numbe
   const snapshots = followed.filter((snapshot) => snapshot !== undefined);
   const newest = followed.at(-1);
   if (disk.snapshots.at(-1)?.unremoved) return { ...disk, snapshots };
-  if (newest && !newest.unremoved) return { ...disk, snapshots, lost: newest.completed ? undefined : disk.lost };
+  if (newest && !newest.unremoved) {
+    // One that was whole before says nothing of a later one that was lost.
+    const isMade = newest.completed && !disk.snapshots.at(-1)?.completed;
+    return { ...disk, snapshots, lost: isMade ? undefined : disk.lost };
+  }
   const lost = disk.lost ?? { of: disk.snapshots.at(-1)?.id ?? "", attempt: 1, until: null, gaveUp: null };
   return { ...disk, snapshots, lost };
 }

@@ -112,6 +112,57 @@ describe("a backup that cannot be removed", () => {
   });
 });
 
+/** Job `one` left one that failed and cannot be removed; it was made again, and is whole. */
+async function worldWithFailed(): Promise<MemoryWorld> {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), snapshotMs: MINUTE / 2 });
+  world.volumes.failSnapshotsLater(1);
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  await world.advance(MINUTE);
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(MINUTE / 4);
+  lock(world, world.volumes.snapshotIds().at(-1));
+  await world.advance(5 * MINUTE);
+  return world;
+}
+
+describe("a removal that is refused again", () => {
+  test("leaves the warning that the latest backup could not be made", async () => {
+    const world = await worldWithFailed();
+    const before = diskOf(world).snapshots;
+    world.volumes.failSnapshotsLater(3, 0);
+    await use(world, ["two"]);
+    const warned = diskOf(world).fault;
+
+    await world.advance(3 * HOUR);
+
+    expect(before).toMatchObject([{ unremoved: { why: IN_USE } }, { completed: true }]);
+    expect(diskOf(world).snapshots[0]?.unremoved?.tries).toBeGreaterThan(before[0]?.unremoved?.tries ?? 0);
+    expect(warned).toBe("Its latest backup could not be made; the volume itself is kept");
+    expect(diskOf(world).fault).toBe(warned);
+  });
+
+  test("leaves a newer backup that failed to be made again", async () => {
+    const world = await worldWithFailed();
+    world.volumes.failSnapshotsLater(1);
+    await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
+    await world.advance(MINUTE);
+    await requestCancel(world.as("alice"), "two");
+    await world.advance(MINUTE / 4);
+    const endedAt = world.clock.now();
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await world.advance(90 * MINUTE);
+    const { lost } = diskOf(world);
+
+    world.volumes.failSnapshots(0);
+    await world.advance(10 * MINUTE);
+
+    expect(lost).toMatchObject({ gaveUp: null, refused: "Snapshot limit exceeded" });
+    expect(diskOf(world).snapshots.at(-1)).toMatchObject({ completed: true });
+    expect(diskOf(world).snapshots.at(-1)?.at).toBeGreaterThan(endedAt);
+    expect(diskOf(world).lost).toBeUndefined();
+  });
+});
+
 describe("a snapshot of a deleted disk that cannot be removed", () => {
   test("holds up nothing else of the purge, frees the disk's name, and alarms", async () => {
     const log = recordingLog();

@@ -148,4 +148,18 @@ export const backupBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "a lost backup forgotten for an older one",
+    caughtBy: {
+      file: "disks/removal.test.ts",
+      title: "leaves a newer backup that failed to be made again",
+    },
+    edits: [
+      {
+        file: "disks/lost-backup.ts",
+        find: "const isMade = newest.completed && !disk.snapshots.at(-1)?.completed;",
+        replace: "const isMade = newest.completed;",
+      },
+    ],
+  },
 ];
