@@ -112,6 +112,40 @@ describe("a backup that cannot be removed", () => {
   });
 });
 
+describe("a backup that could not be removed and is one of the newest three again", () => {
+  test("is kept, and its disk is looked at no more often than others", async () => {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    await use(world, ["one"]);
+    const [oldest] = world.volumes.snapshotIds();
+    lock(world, oldest);
+    await use(world, ["two", "three", "four"]);
+    const before = diskOf(world).snapshots[0];
+    const looks = lookLimit(world, 200);
+
+    world.volumes.loseSnapshot(world.volumes.snapshotIds().at(-1) ?? "");
+    await world.advance(3 * HOUR);
+
+    expect(before).toMatchObject({ id: oldest, unremoved: { why: IN_USE } });
+    expect(looks()).toBeLessThan(200);
+    expect(diskOf(world).snapshots[0]).toMatchObject({ id: oldest, completed: true });
+    expect(diskOf(world).snapshots[0]?.unremoved).toBeUndefined();
+    expect(diskOf(world).fault).toBeNull();
+  });
+});
+
+/** How many snapshots are asked for from now on; from this many on the call fails, which puts the next look off. */
+function lookLimit(world: MemoryWorld, most: number): () => number {
+  const { findSnapshot } = world.volumes;
+  let asked = 0;
+  const limited: typeof findSnapshot = async (id) => {
+    asked += 1;
+    if (asked >= most) throw new Error("RequestLimitExceeded");
+    return findSnapshot(id);
+  };
+  Object.assign(world.volumes, { findSnapshot: limited });
+  return () => asked;
+}
+
 /** Job `one` left one that failed and cannot be removed; it was made again, and is whole. */
 async function worldWithFailed(): Promise<MemoryWorld> {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), snapshotMs: MINUTE / 2 });

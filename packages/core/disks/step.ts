@@ -85,27 +85,36 @@ async function closeOperations(ctx: WorkerContext, disk: Disk, now: number): Pro
 
 /**
  * Keeps the newest three that really are there, and what a restore is being made from. A backup that was deleted outside
- * counts as none, and takes no other one with it; so does one that cannot be removed.
+ * counts as none, and takes no other one with it; so does one that cannot be removed. One that could not be removed and
+ * is now kept is not to be removed any more.
  */
 async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
-  const completed = disk.snapshots.filter((snapshot) => snapshot.completed);
-  if (completed.length <= KEPT_SNAPSHOTS) return disk;
+  const old = await superseded(ctx, disk);
+  const snapshots = await Promise.all(
+    disk.snapshots.map((one) => {
+      if (old.has(one)) return isPutOff(one, now) ? one : removeSnapshot(ctx, disk, one, now);
+      return one.completed ? { ...one, unremoved: undefined } : one;
+    }),
+  );
+  return { ...disk, snapshots: snapshots.filter((one) => one !== undefined) };
+}
+
+async function superseded(ctx: WorkerContext, { snapshots, making }: Disk): Promise<ReadonlySet<DiskSnapshot>> {
+  const completed = snapshots.filter((snapshot) => snapshot.completed);
+  if (completed.length <= KEPT_SNAPSHOTS) return new Set();
   const found = await Promise.all(
     completed.map(async (one) => ((await ctx.volumes.findSnapshot(one.id)) ? [one] : [])),
   );
   const there = found.flat();
   const oldest = there.at(-KEPT_SNAPSHOTS);
-  if (!oldest) return disk;
-  const sources = new Set(disk.making.map(({ from }) => from));
+  if (!oldest) return new Set();
+  const sources = new Set(making.map(({ from }) => from));
   const isLeft = (one: DiskSnapshot) => there.includes(one) || one.unremoved !== undefined;
   const old = completed
     .slice(0, completed.indexOf(oldest))
     .filter(({ id }) => !sources.has(id))
-    .filter((one) => isLeft(one) && !isPutOff(one, now));
-  const snapshots = await Promise.all(
-    disk.snapshots.map((one) => (old.includes(one) ? removeSnapshot(ctx, disk, one, now) : one)),
-  );
-  return { ...disk, snapshots: snapshots.filter((one) => one !== undefined) };
+    .filter(isLeft);
+  return new Set(old);
 }
 
 /** The directory says what it is called now; tags that are missing or old are written again. */

@@ -148,6 +148,20 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a kept backup due to be removed for ever",
+    caughtBy: {
+      file: "disks/removal.test.ts",
+      title: "is kept, and its disk is looked at no more often than others",
+    },
+    edits: [
+      {
+        file: "disks/step.ts",
+        find: "return one.completed ? { ...one, unremoved: undefined } : one;",
+        replace: "return one;",
+      },
+    ],
+  },
+  {
     name: "one backup that cannot be removed holds up all of its disk",
     caughtBy: {
       file: "disks/removal.test.ts",
