@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
 import type { Item } from "../context.ts";
+import { keyText } from "../keys.ts";
 import { createEnvironment } from "./create.ts";
 import { openJupyter } from "./doors.ts";
 import { reservation } from "./policy.ts";
@@ -417,6 +418,41 @@ test("keys that are sent with it open it beside those of its guests, and are in 
   expect(alone).toEqual({ login: "ws-one", keys: [keys.octocat], jupyter: null });
   expect(world.told()?.keys).toEqual([keys.octocat, keys.hubot]);
   expect(JSON.stringify(world.table.all())).not.toContain(keys.octocat);
+});
+
+test("a run that cannot be told its sent keys is active after five tries, says so, and is told later", async () => {
+  const world = await memoryWorld({ signals: false });
+  const back = takeAway(world.compute, "setAccess");
+  const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), sshKeys: [keys.octocat] });
+  await world.advance(2 * MINUTE);
+  const untold = await world.read("alice", "one");
+  back();
+
+  await world.advance(5 * MINUTE);
+
+  expect(untold.phase).toBe("active");
+  expect(untold.events.timeline.filter(({ reason }) => reason?.includes("could not be told"))).toHaveLength(1);
+  expect(world.compute.access(uid, 1)?.keys).toEqual([keys.octocat]);
+});
+
+test("a run is not active before its keys are told because something of it changed meanwhile", async () => {
+  const world = await memoryWorld();
+  const back = takeAway(world.compute, "setAccess");
+  const input = { ...newEnvironment("one"), sshKeys: [keys.octocat] };
+  const { uid, pk, sk } = await createEnvironment(world.as("alice"), input);
+  await world.deliver();
+  const refused = await world.read("alice", "one");
+
+  await world.queue.send("work", { look: keyText({ pk, sk }), hint: true });
+  await world.deliver();
+  const hinted = await world.read("alice", "one");
+  back();
+  await world.advance(2_000);
+
+  expect(refused.access.refused).toMatchObject({ tries: 1 });
+  expect([refused.phase, hinted.phase]).toEqual(["preparing", "preparing"]);
+  expect((await world.read("alice", "one")).phase).toBe("active");
+  expect(world.compute.access(uid, 1)?.keys).toEqual([keys.octocat]);
 });
 
 test("a key that is none is left out with a line in the timeline, which does not repeat it", async () => {

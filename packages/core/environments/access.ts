@@ -7,7 +7,7 @@ import { closeActions, hasOpenAction } from "./actions.ts";
 import { openToken, type Refusal } from "./doors.ts";
 import { fetchKeys, parseAccess } from "./guests.ts";
 import { kindOfError } from "./kind-of-error.ts";
-import { changed, until, waited } from "./pace.ts";
+import { changed, noLaterThan, until, waited } from "./pace.ts";
 import { type Environment, keyOf } from "./record.ts";
 import { readSpec } from "./spec.ts";
 import { addEntry } from "./timeline.ts";
@@ -38,6 +38,27 @@ export async function stepAccess(
     ctx.log.warn("access not set", { uid, run: run.n, error: kindOfError(error) });
     return putOff(environment, now);
   }
+}
+
+/**
+ * The same for a run that is ready and not active yet: it waits for its keys, whatever is signalled meanwhile, until they
+ * were refused five times.
+ */
+export async function awaitAccess(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const refused = refusalOf(environment);
+  if (isGivenUp(refused)) return undefined;
+  if (refused && now < refused.nextAt) return until(environment, refused.nextAt, "waits to set its access");
+  const step = await stepAccess(ctx, environment, observed, now);
+  return step && isGivenUp(refusalOf(step.record)) ? noLaterThan(step, now) : step;
+}
+
+function isGivenUp(refused: Refusal | undefined): boolean {
+  return refused !== undefined && refused.tries >= MOST_TRIES;
 }
 
 async function openDoors(

@@ -5,7 +5,7 @@ import { longestToBindMs } from "../pools/groups.ts";
 import { RunBound } from "../problem.ts";
 import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
-import { stepAccess } from "./access.ts";
+import { awaitAccess, stepAccess } from "./access.ts";
 import { openDisk } from "./disk.ts";
 import { endItself, fail, isNet, stopping } from "./fail.ts";
 import { machinesOf, stepLostMachine } from "./lost-node.ts";
@@ -209,7 +209,7 @@ async function openDoors(
   const { guests, keyed } = environment.access;
   const isAwaited = guests.some(({ state, tries }) => state === "fetched" || (state === "wanted" && tries === 0));
   const isUntold = keyed && environment.access.told?.run !== environment.run.n;
-  return isAwaited || isUntold ? stepAccess(ctx, environment, observed, now) : undefined;
+  return isAwaited || isUntold ? awaitAccess(ctx, environment, observed, now) : undefined;
 }
 
 /** Back to its old place: the run is removed, and only when nothing of it is left does the next one get a number. */

@@ -166,4 +166,32 @@ export const peopleBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "active without its keys after a signal",
+    caughtBy: {
+      file: "environments/access.test.ts",
+      title: "a run is not active before its keys are told because something of it changed meanwhile",
+    },
+    edits: [
+      {
+        file: "environments/access.ts",
+        find: "if (refused && now < refused.nextAt) return until(",
+        replace: "if (refused && now < 0) return until(",
+      },
+    ],
+  },
+  {
+    name: "keys that cannot be told waited for until preparing is over",
+    caughtBy: {
+      file: "environments/access.test.ts",
+      title: "a run that cannot be told its sent keys is active after five tries, says so, and is told later",
+    },
+    edits: [
+      {
+        file: "environments/access.ts",
+        find: "if (isGivenUp(refused)) return undefined;",
+        replace: "",
+      },
+    ],
+  },
 ];
