@@ -14,13 +14,14 @@ import {
   LONGEST_PENDING_MS,
   type LostBackup,
   longPending,
+  MISSED_LOOK_MS,
   MISSED_MS,
+  volumeSighted,
   withSnapshot,
 } from "./record.ts";
 import { isPutOff, removeSnapshot } from "./removal.ts";
 
 const CLAIMED_LOOK_MS = 5_000;
-const MISSED_LOOK_MS = 60_000;
 
 /**
  * Asks what became of pending snapshots. Those that failed, or are pending for a day, are noted, and go at the next look:
@@ -77,11 +78,10 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
     return giveUp(ctx, disk, lost, now, `failed ${MOST_ATTEMPTS} times; ${KEPT}`);
   const found = volume ? await ctx.volumes.findVolume(volume.id) : undefined;
   if (!found && volume && isFirstMiss(disk, now)) {
-    const missed = { ...disk, volumeMissedAt: disk.volumeMissedAt ?? now };
-    return later(missed, now + MISSED_LOOK_MS, now, "does not see its volume");
+    return later(volumeSighted(disk, false, now), now + MISSED_LOOK_MS, now, "does not see its volume");
   }
   if (!found) return giveUp(ctx, disk, lost, now, "failed, and its volume is gone");
-  const seen = { ...disk, volumeMissedAt: undefined };
+  const seen = volumeSighted(disk, true, now);
   if (found.attached) return later(seen, now + CLAIMED_LOOK_MS, now, "waits until it is detached");
   const { attempt, since = now } = isOver ? { attempt: lost.attempt + 1 } : lost;
   return claim(

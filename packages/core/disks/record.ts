@@ -48,6 +48,10 @@ export const MISSED_MS = 10_000;
  */
 export const GONE_MS = LISTED_MS;
 
+/** What one look missed is looked for again so soon. */
+export const MISSED_LOOK_MS = 60_000;
+const LONGEST_MISSED_LOOK_MS = 24 * 3_600_000;
+
 /**
  * A snapshot of many terabytes takes hours. One that is pending for longer than a day counts as failed and is made again,
  * or its disk would be held for ever (docs/architecture.md#end-of-life).
@@ -163,6 +167,25 @@ export function seenBackups({ snapshots }: Pick<Disk, "snapshots">): readonly Di
 /** A completed snapshot after a look for it. */
 export function sighted(snapshot: DiskSnapshot, isSeen: boolean, now: number): DiskSnapshot {
   return { ...snapshot, missedAt: isSeen ? undefined : (snapshot.missedAt ?? now) };
+}
+
+/**
+ * The disk after a look for its volume: one that is seen is not lost, one that is not is looked for again in a minute,
+ * so that two looks that missed it, days apart, are never taken for one long absence.
+ */
+export function volumeSighted(disk: Disk, isSeen: boolean, now: number): Disk {
+  if (isSeen) return { ...disk, volumeMissedAt: undefined, lostAt: undefined };
+  const dueAt = Math.min(disk.dueAt ?? Number.POSITIVE_INFINITY, now + MISSED_LOOK_MS);
+  return { ...disk, volumeMissedAt: disk.volumeMissedAt ?? now, dueAt };
+}
+
+/** When the volume or a backup that was missed is looked for again: less and less often once it is gone; null: none was. */
+export function missedLookAt({ volumeMissedAt, snapshots }: Disk, now: number): number | null {
+  const backups = snapshots.filter(({ completed }) => completed);
+  const missed = [volumeMissedAt, ...backups.map(({ missedAt }) => missedAt)].filter((at) => at !== undefined);
+  if (missed.length === 0) return null;
+  const age = now - Math.max(...missed);
+  return now + (age < GONE_MS ? MISSED_LOOK_MS : Math.min(age, LONGEST_MISSED_LOOK_MS));
 }
 
 /** Where what uses this volume has to run; null: anywhere, as there is none yet or its zone was not known. */

@@ -229,6 +229,25 @@ describe("a disk whose volume is gone", () => {
     expect(await contentNow(world)).toEqual({ content: "one", from: undefined });
   });
 
+  test("is lost no more once that is seen again, though no job comes", async () => {
+    const world = await memoryWorld();
+    await submit(world, "one");
+    const { findVolume } = world.volumes;
+    Object.assign(world.volumes, { findVolume: async () => undefined });
+    await cancel(world, "one");
+    await world.advance(GONE);
+    await submit(world, "two");
+    await world.advance(MINUTE);
+    const lost = await diskOf(world);
+
+    Object.assign(world.volumes, { findVolume });
+    await world.advance(60 * MINUTE);
+
+    const { lostAt, volumeMissedAt, fault } = await diskOf(world);
+    expect(lost).toMatchObject({ lostAt: expect.any(Number), fault: "Its volume is gone and there is no backup" });
+    expect([lostAt, volumeMissedAt, fault]).toEqual([undefined, undefined, null]);
+  });
+
   test("goes on naming the volume that a backup took the place of, for it may be seen again", async () => {
     const world = await worldOfThree();
     const before = await volumeOf(world);
@@ -292,6 +311,29 @@ describe("a volume that exists", () => {
     expect((await diskOf(world)).volumeMissedAt).toBeUndefined();
   });
 
+  test("is used although two readings, days apart, did not show it", async () => {
+    const world = await worldOfThree();
+    const before = await volumeOf(world);
+    const { findVolume } = world.volumes;
+    Object.assign(world.volumes, { findVolume: async () => undefined });
+    await submit(world, "four");
+    const missed = await diskOf(world);
+    Object.assign(world.volumes, { findVolume });
+    await cancel(world, "four");
+    await world.advance(3 * 24 * 60 * MINUTE);
+
+    let asked = 0;
+    const blink: typeof findVolume = async (id) => (asked++ === 0 ? undefined : findVolume(id));
+    Object.assign(world.volumes, { findVolume: blink });
+    await submit(world, "five");
+    await world.advance(GONE);
+
+    expect(missed.volumeMissedAt).toEqual(expect.any(Number));
+    expect(asked).toBeGreaterThan(1);
+    expect([await volumeOf(world), (await diskOf(world)).formerVolumes]).toEqual([before, undefined]);
+    expect((await world.read("alice", "five")).phase).toBe("active");
+  });
+
   test("is used by the next job although it is listed only minutes after it was made", async () => {
     const world = await memoryWorld({ listedAfterMs: 5 * MINUTE });
     await submit(world, "one");
@@ -322,6 +364,21 @@ test("a backup that is not to be seen does not count, and does again once it is"
   await world.advance(25 * 60 * MINUTE);
 
   expect([missing, seenBackups(await diskOf(world)).length]).toEqual([2, 3]);
+});
+
+test("a backup that one look did not see is looked for again within minutes, not at the next day's look", async () => {
+  const world = await worldOfThree();
+  const { findSnapshot } = world.volumes;
+  let missed = 0;
+  const blink: typeof findSnapshot = async (id) => (missed++ < 3 ? undefined : findSnapshot(id));
+  Object.assign(world.volumes, { findSnapshot: blink });
+  while (missed === 0) await world.advance(60 * MINUTE);
+  await world.advance(3 * MINUTE);
+
+  const { snapshots } = await diskOf(world);
+
+  expect(missed).toBeGreaterThan(3);
+  expect(snapshots.map(({ missedAt }) => missedAt)).toEqual([undefined, undefined, undefined]);
 });
 
 describe("thinning", () => {

@@ -9,7 +9,16 @@ import { followSnapshots, isWanted, makeAgain, warningOf } from "./lost-backup.t
 import { settleMaking } from "./making.ts";
 import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
-import { type Disk, type DiskSnapshot, hasPendingSnapshot, isClaimed, isPending, sighted } from "./record.ts";
+import {
+  type Disk,
+  type DiskSnapshot,
+  hasPendingSnapshot,
+  isClaimed,
+  isPending,
+  missedLookAt,
+  sighted,
+  volumeSighted,
+} from "./record.ts";
 import { isPutOff, removalAgainAt, removalPauseMs, removeSnapshot, reportUnremoved, whyNot } from "./removal.ts";
 import { tagSnapshots } from "./rename.ts";
 
@@ -37,6 +46,8 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   // What each of these found is written before the next can fail: jobs wait for it.
   const followed = await followSnapshots(ctx, disk, now);
   if (!sameData(followed, disk)) return noted(followed, now, "followed its backups");
+  const sought = await seekVolume(ctx, disk, now);
+  if (!sameData(sought, disk)) return noted(sought, now, "sees its volume again");
   const settled = await settleMaking(ctx, disk, now);
   if (!sameData(settled, disk)) return noted(settled, now, "looked for what was made");
   const again = await makeAgain(ctx, disk, now);
@@ -70,10 +81,18 @@ function nextLook(disk: Disk, now: number): number | undefined {
     disk.phase === "deleted" ? disk.purgeAt : null,
     disk.snapshots.length > 0 ? tags : null,
     made,
+    missedLookAt(disk, now),
     ...disk.snapshots.map(({ unremoved }) => (unremoved ? removalAgainAt(unremoved) : null)),
   ];
   const coming = moments.filter((at) => at !== null);
   return coming.length > 0 ? Math.min(...coming) : undefined;
+}
+
+/** Clears the mark of a volume that was missed: nobody else may look for it before the next job does. */
+async function seekVolume(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
+  const { volume, volumeMissedAt, lostAt } = disk;
+  if (!volume || (volumeMissedAt === undefined && lostAt === undefined)) return disk;
+  return (await ctx.volumes.findVolume(volume.id)) ? volumeSighted(disk, true, now) : disk;
 }
 
 /** What was asked for is so from the answer on; the requests say it once this record has been looked at. */

@@ -10,6 +10,7 @@ import {
   longPending,
   seenBackups,
   sighted,
+  volumeSighted,
   withMaking,
   zonePinnedBy,
 } from "../disks/record.ts";
@@ -107,15 +108,16 @@ export async function openDisk(
 async function lookAround(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const now = ctx.clock.now();
   const isSeen = disk.volume !== null && (await ctx.volumes.findVolume(disk.volume.id)) !== undefined;
-  if (isSeen && disk.volumeMissedAt === undefined) return disk;
-  if (isSeen) return written(ctx, { ...disk, volumeMissedAt: undefined, lostAt: undefined });
+  if (isSeen && disk.volumeMissedAt === undefined && disk.lostAt === undefined) return disk;
+  if (isSeen) return written(ctx, volumeSighted(disk, true, now));
   const look = async (one: DiskSnapshot) =>
     one.completed ? sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, now) : one;
   const snapshots = await Promise.all(disk.snapshots.map(look));
   const isMoved = snapshots.some(({ missedAt }, index) => missedAt !== disk.snapshots[index]?.missedAt);
-  const volumeMissedAt = disk.volume ? (disk.volumeMissedAt ?? now) : undefined;
-  if (!isMoved && volumeMissedAt === disk.volumeMissedAt) return disk;
-  return written(ctx, { ...disk, volumeMissedAt, snapshots });
+  const { volumeMissedAt, dueAt, ...sought } = volumeSighted(disk, false, now);
+  const missedAt = disk.volume ? volumeMissedAt : undefined;
+  if (!isMoved && missedAt === disk.volumeMissedAt) return disk;
+  return written(ctx, { ...sought, volumeMissedAt: missedAt, dueAt, snapshots });
 }
 
 /** Why the volume is neither used nor made again yet; undefined: nothing that the record names is out of sight. */
@@ -151,9 +153,10 @@ async function loseDisk(ctx: WorkerContext, disk: Disk, name: string, now: numbe
 /** The disk without the volume that is gone, which stays named: it may only have been out of sight. */
 function replaced(ctx: WorkerContext, disk: Disk): Disk {
   const { uid, volume, formerVolumes = [] } = disk;
-  if (!volume) return disk;
+  const seen = volumeSighted(disk, true, ctx.clock.now());
+  if (!volume) return seen;
   ctx.log.error("a disk's volume is gone", { disk: uid, volume: volume.id });
-  return { ...disk, volumeMissedAt: undefined, formerVolumes: [volume.id, ...formerVolumes].slice(0, MOST_FORMER) };
+  return { ...seen, formerVolumes: [volume.id, ...formerVolumes].slice(0, MOST_FORMER) };
 }
 
 /** Not seen is not gone: it is asked for again, and no earlier believed than what was just made is surely listed. */
@@ -166,11 +169,8 @@ export async function lookForVolume(
   const { volumeMissedAt: missedAt } = disk;
   const now = ctx.clock.now();
   if (!volume && missedAt !== undefined && now - missedAt >= GONE_MS) return "gone";
-  const isMarked = missedAt !== undefined;
-  if (volume ? isMarked : !isMarked) {
-    const lostAt = volume ? undefined : disk.lostAt;
-    await written(ctx, { ...disk, volumeMissedAt: volume ? undefined : now, lostAt });
-  }
+  const isNews = volume ? missedAt !== undefined || disk.lostAt !== undefined : missedAt === undefined;
+  if (isNews) await written(ctx, volumeSighted(disk, volume !== undefined, now));
   return volume ?? "missed";
 }
 

@@ -346,4 +346,32 @@ export const diskBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "two readings that missed a volume, days apart, taken for one absence",
+    caughtBy: {
+      file: "disks/restore.test.ts",
+      title: "is used although two readings, days apart, did not show it",
+    },
+    edits: [
+      {
+        file: "disks/step.ts",
+        find: "if (!volume || (volumeMissedAt === undefined && lostAt === undefined)) return disk;",
+        replace: "if (!volume || volumeMissedAt !== null || lostAt !== null) return disk;",
+      },
+    ],
+  },
+  {
+    name: "a disk lost for ever",
+    caughtBy: {
+      file: "disks/restore.test.ts",
+      title: "is lost no more once that is seen again, though no job comes",
+    },
+    edits: [
+      {
+        file: "disks/record.ts",
+        find: "if (isSeen) return { ...disk, volumeMissedAt: undefined, lostAt: undefined };",
+        replace: "if (isSeen) return { ...disk, volumeMissedAt: undefined };",
+      },
+    ],
+  },
 ];
