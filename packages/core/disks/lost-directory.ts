@@ -8,8 +8,8 @@ import type { Disk } from "./record.ts";
 
 /**
  * The directory of an owner who has none: that of one who never had a disk, or made again from the disks that had a name,
- * as far as their records say it. Of two with one name the one with contents keeps it. Undefined where somebody else wrote
- * one meanwhile, as with an owner's very first disk.
+ * as far as their records say it. Of two with one name the one with contents keeps it, and one that is being purged last.
+ * Undefined where somebody else wrote one meanwhile, as with an owner's very first disk.
  */
 export async function makeDirectoryAgain(ctx: Context<"table">, owner: string): Promise<Directory | undefined> {
   const none: Directory = { ...directoryKey(owner), writers: [], kind: "directory", names: [] };
@@ -44,8 +44,14 @@ function hasContents({ volume, snapshots }: Disk): boolean {
   return volume !== null || snapshots.length > 0;
 }
 
+/** One that is being purged may have given its name away already. */
+function weightOf(disk: Disk): number {
+  if (disk.phase === "purging") return 0;
+  return hasContents(disk) ? 2 : 1;
+}
+
 function byContents(one: Disk, other: Disk): number {
-  return Number(hasContents(other)) - Number(hasContents(one)) || one.createdAt - other.createdAt;
+  return weightOf(other) - weightOf(one) || one.createdAt - other.createdAt;
 }
 
 const LONGEST_NAME = 64;
@@ -55,5 +61,5 @@ function withName(names: Directory["names"], disk: Disk): Directory["names"] {
   const isTaken = names.some(([name]) => name === disk.name);
   if (!isTaken) return [...names, [disk.name, disk.uid]];
   const other = `${disk.name.slice(0, LONGEST_NAME - UID_DIGITS - 1)}-${disk.uid.slice(0, UID_DIGITS)}`;
-  return hasContents(disk) ? [...names, [other, disk.uid]] : names;
+  return weightOf(disk) === 2 ? [...names, [other, disk.uid]] : names;
 }

@@ -79,6 +79,20 @@ describe("a missing directory of disks", () => {
     expect((await namesOf(alice)).toSorted()).toEqual(["data", "data-22222222"]);
     expect((await getDisk(alice, "data")).disk.uid).toBe(disk.uid);
   });
+
+  test("never gives the name of a living disk to an older one that is being purged, nor that one another", async () => {
+    const { world, alice, disk } = await worldWithDisk();
+    const uid = "1".repeat(32);
+    const purging: Disk = { ...disk, sk: uid, uid, writers: [], createdAt: 1, phase: "purging", heldBy: null };
+    await world.table.put(purging);
+    await lose(world, directoryKey(alice.actor.uid));
+
+    const { uid: named } = (await getDisk(alice, "data")).disk;
+
+    const directory = await world.table.get(directoryKey(alice.actor.uid));
+    expect(named).toBe(disk.uid);
+    expect(directory?.names).toEqual([["data", disk.uid]]);
+  });
 });
 
 describe("a name whose record is missing", () => {

@@ -374,4 +374,12 @@ export const diskBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "a living disk's name given to one that is being purged",
+    caughtBy: {
+      file: "disks/lost-names.test.ts",
+      title: "never gives the name of a living disk to an older one that is being purged, nor that one another",
+    },
+    edits: [{ file: "disks/lost-directory.ts", find: 'if (disk.phase === "purging") return 0;', replace: "" }],
+  },
 ];
