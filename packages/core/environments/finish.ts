@@ -22,39 +22,37 @@ export async function finish(ctx: WorkerContext, environment: Environment, now: 
   const {
     end: { outcome },
   } = environment;
-  if (outcome) return (await leaveNothing(ctx, environment, now)) ?? end(ctx, environment, outcome, now);
+  if (outcome) return leaveNothing(ctx, environment, outcome, now);
   const {
     run: { error: broken },
     addressLabel,
     uid,
   } = environment;
   const clears = isCleared(environment);
+  if (clears && addressLabel !== null) await releaseLabel(ctx, addressLabel, uid);
   const cleared = clears ? await removeVolumes(ctx, environment, now) : undefined;
   if (cleared) return cleared;
-  if (clears && addressLabel !== null) await releaseLabel(ctx, addressLabel, uid);
   const stopped = await withoutSecrets(ctx, asStopped(closeOwn(environment, now), now, broken ?? environment.reason));
   const isWanted = stopped.goal.desired === "active";
   return isWanted ? changed(stopped, now, "stopped") : until(stopped, now + (LOOKS_AFTER_END_MS[0] ?? 0), "stopped");
 }
 
-/** The archive first, then the volumes it is made of; undefined: nothing of its own is left. */
+/** The archive first, then the volumes it is made of; host name and secrets go although a volume cannot be removed. */
 async function leaveNothing(
   ctx: WorkerContext,
   environment: Environment,
-  now: number,
-): Promise<Step<Environment> | undefined> {
-  return (await keepArchive(ctx, environment, now)) ?? removeVolumes(ctx, environment, now);
-}
-
-async function end(
-  ctx: WorkerContext,
-  environment: Environment,
-  { phase, reason }: Outcome,
+  outcome: Outcome,
   now: number,
 ): Promise<Step<Environment>> {
+  const archived = await keepArchive(ctx, environment, now);
+  if (archived) return archived;
   const { addressLabel, uid } = environment;
   if (addressLabel !== null) await releaseLabel(ctx, addressLabel, uid);
   const bare = await forgetSecrets(ctx, environment);
+  return (await removeVolumes(ctx, bare, now)) ?? end(bare, outcome, now);
+}
+
+function end(bare: Environment, { phase, reason }: Outcome, now: number): Step<Environment> {
   const ended = enter(bare, phase, now, "Everything of it is removed");
   const final: Environment = { ...ended, reason, end: { ...ended.end, at: now } };
   const closed = closeActions(closeActions(final, ["cancel", "extend"], now), ["resize"], now, TOO_LATE);

@@ -156,3 +156,32 @@ test("while volumes cannot be listed the environment goes on, and they are looke
   expect([during.phase, during.making.length]).toEqual(["deleted", 2]);
   expect([world.volumes.volumeIds(), (await read(world)).making]).toEqual([[], []]);
 });
+
+test("a volume whose removal is refused keeps neither host name, secrets nor the other volume, and is named", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), { ...session("one"), addressLabel: "one-host", sshKeys: [] });
+  await world.advance(5000);
+  const { removeVolume } = world.volumes;
+  const refusing: typeof removeVolume = async (id) => {
+    if (id === "vol-1") throw new Error("UnauthorizedOperation");
+    await removeVolume(id);
+  };
+  Object.assign(world.volumes, { removeVolume: refusing });
+
+  await requestDelete(world.as("alice"), "one");
+  await world.advance(20 * MINUTE);
+  const held = await read(world);
+  const secrets = world.table.all().filter(({ kind }) => kind === "spec" || kind === "access" || kind === "host");
+  Object.assign(world.volumes, { removeVolume });
+  await world.advance(10 * MINUTE);
+
+  expect(secrets).toEqual([]);
+  expect(held).toMatchObject({
+    phase: "stopping",
+    spec: null,
+    volumes: [{ volume: { id: "vol-1" } }, { volume: null }],
+    end: { waitsFor: "Its volume vol-1 cannot be removed: UnauthorizedOperation" },
+  });
+  expect(await read(world)).toMatchObject({ phase: "deleted", end: { waitsFor: null } });
+  expect(world.volumes.volumeIds()).toEqual([]);
+});

@@ -1,11 +1,14 @@
 import { StepTooOld } from "../budget.ts";
 import { zonePinnedBy } from "../disks/record.ts";
+import { whyNot } from "../disks/removal.ts";
 import { listMaking, makeVolume, removeUnused, settlesAt, type VolumeMaking, volumeMaking } from "../making.ts";
+import { pauseMs } from "../snapshot-claim.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { detachVolumes } from "./lost-node.ts";
-import { changed } from "./pace.ts";
+import { changed, until } from "./pace.ts";
 import type { Environment, OwnVolume } from "./record.ts";
 import { removeStrays } from "./strays.ts";
+import { shorten } from "./timeline.ts";
 
 /** Whether a volume of its own is still to be made before a run can be. */
 export function lacksVolumes({ volumes }: Environment): boolean {
@@ -74,23 +77,36 @@ async function settle(ctx: WorkerContext, entry: VolumeMaking, own: ReadonlySet<
   }
 }
 
-/** Removes those that are known, once no machine has them; undefined when none is. */
+/**
+ * Removes those that are known, each by itself, once no machine has them; undefined when none is. One that cannot be
+ * removed stays named, and is tried again less and less often.
+ */
 export async function removeVolumes(
   ctx: WorkerContext,
   environment: Environment,
   now: number,
 ): Promise<Step<Environment> | undefined> {
-  const { volumes } = environment;
-  const ids = idsOf(environment);
-  if (ids.length === 0) return undefined;
+  const { end, uid } = environment;
+  if (idsOf(environment).length === 0) return undefined;
   const held = await detachOwn(ctx, environment, now);
   if (held) return held;
-  await Promise.all(ids.map((id) => ctx.volumes.removeVolume(id)));
-  return changed(
-    { ...environment, volumes: volumes.map((own) => ({ ...own, volume: null })) },
-    now,
-    "removed its volumes",
-  );
+  const tried = await Promise.all(environment.volumes.map((own) => removeOwn(ctx, own)));
+  const volumes = tried.map(({ own }) => own);
+  const refused = tried.flatMap(({ refusal }) => refusal ?? []);
+  if (refused.length === 0)
+    return changed({ ...environment, volumes, end: { ...end, waitsFor: null } }, now, "removed its volumes");
+  ctx.log.warn("volumes not removed", { uid, left: refused });
+  const waitsFor = shorten(`Its volume ${refused[0]}`);
+  const waits = { ...environment, volumes, end: { ...end, waitsFor } };
+  return until(waits, now + pauseMs(now - (end.stoppingAt ?? now)), "could not remove its volumes");
+}
+
+async function removeOwn(ctx: WorkerContext, own: OwnVolume): Promise<{ own: OwnVolume; refusal?: string }> {
+  const { volume } = own;
+  if (!volume) return { own };
+  const why = await whyNot(() => ctx.volumes.removeVolume(volume.id));
+  if (why === undefined) return { own: { ...own, volume: null } };
+  return { own, refusal: `${volume.id} cannot be removed: ${why}` };
 }
 
 /**

@@ -148,4 +148,18 @@ export const endBugs: readonly PlantedBug[] = [
     },
     edits: [{ file: "environments/requests.ts", find: ' || environment.phase === "stopped"', replace: "" }],
   },
+  {
+    name: "one volume of its own that cannot be removed holds up the end",
+    caughtBy: {
+      file: "environments/own-volumes.test.ts",
+      title: "a volume whose removal is refused keeps neither host name, secrets nor the other volume, and is named",
+    },
+    edits: [
+      {
+        file: "environments/finish.ts",
+        find: "return (await removeVolumes(ctx, bare, now)) ?? end(bare, outcome, now);",
+        replace: "return (await removeVolumes(ctx, environment, now)) ?? end(bare, outcome, now);",
+      },
+    ],
+  },
 ];
