@@ -251,6 +251,20 @@ describe("an end that takes long", () => {
     expect(timeline.at(-1)?.reason).toBe("Waits for the cluster to answer");
   });
 
+  test("blames the cluster only while its compute is still to go", async () => {
+    const world = await memoryWorld();
+    await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+    await world.advance(2000);
+    takeAway(world.volumes, "findVolume");
+    await requestCancel(world.as("alice"), "one");
+
+    await world.advance(17 * MINUTE);
+
+    const { run, events } = await world.read("alice", "one");
+    expect(run.grant).toBeNull();
+    expect(events.timeline.at(-1)?.reason).toBe("A step of its end fails and is tried again");
+  });
+
   test("a backup that nobody answers for is given up after three attempts of two hours, and the volume is kept", async () => {
     const { world } = await submitted({ disk: "data" });
     await world.advance(10_000);

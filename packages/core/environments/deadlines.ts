@@ -99,10 +99,18 @@ function notReady(environment: Environment, since: number, minutes: number): Dea
   };
 }
 
-function alarm({ end: { stoppingAt, alarmedAt, waitsFor }, attempts }: Environment): Deadline | undefined {
+function alarm(environment: Environment): Deadline | undefined {
+  const {
+    end: { stoppingAt, alarmedAt },
+  } = environment;
   if (stoppingAt === null || (alarmedAt ?? 0) >= stoppingAt) return undefined;
-  const isAway = attempts > 0 || waitsFor === null;
-  return { at: stoppingAt + ALARM_MS, outcome: "alarm", reason: isAway ? "Waits for the cluster to answer" : waitsFor };
+  return { at: stoppingAt + ALARM_MS, outcome: "alarm", reason: whatItWaitsFor(environment) };
+}
+
+/** Once its compute is gone it is not the cluster that a failing step asks. */
+function whatItWaitsFor({ end: { waitsFor }, attempts, run: { grant } }: Environment): string {
+  if (attempts > 0 && !grant) return "A step of its end fails and is tried again";
+  return attempts > 0 || waitsFor === null ? "Waits for the cluster to answer" : waitsFor;
 }
 
 /** Only while its volume is known to be detached: that is seen before the first attempt is claimed. */
