@@ -154,3 +154,32 @@ test("a disk whose snapshot is pending says so, and so does the job that waits f
   expect(disk.fault).toMatch(new RegExp(`^Its snapshot snap-2 is ${since}$`));
   expect(await world.read("alice", "two")).toMatchObject({ run: { startedAt: expect.any(Number) } });
 }, 60_000);
+
+test("a disk whose volume is gone before it was ever backed up is not said to have a backup", async () => {
+  const world = await memoryWorld();
+  await usedBy(world, "one");
+  world.volumes.loseVolume("vol-1");
+  await requestCancel(world.as("alice"), "one");
+
+  await world.advance(15 * MINUTE);
+
+  const { phase, events } = await world.read("alice", "one");
+  const reasons = events.timeline.map(({ reason }) => reason);
+  expect(phase).toBe("cancelled");
+  expect(reasons).toContain("Its disk's volume is gone, and there is no backup");
+});
+
+test("a disk whose volume is gone after it was backed up is said to have that backup", async () => {
+  const world = await memoryWorld();
+  await usedBy(world, "one");
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(15 * MINUTE);
+  await usedBy(world, "two");
+  world.volumes.loseVolume("vol-1");
+  await requestCancel(world.as("alice"), "two");
+
+  await world.advance(15 * MINUTE);
+
+  const reasons = (await world.read("alice", "two")).events.timeline.map(({ reason }) => reason);
+  expect(reasons).toContain("Its disk's volume is gone; its latest backup remains");
+});

@@ -13,6 +13,7 @@ import { addEntry, shorten } from "./timeline.ts";
 const NOT_BACKED_UP = `Its disk could not be backed up, ${MOST_ATTEMPTS} times; the volume itself is kept`;
 const LATEST_NOT_MADE = "Its latest backup could not be made; the volume itself is kept";
 const VOLUME_GONE = "Its disk's volume is gone; its latest backup remains";
+const ALL_GONE = "Its disk's volume is gone, and there is no backup";
 
 /**
  * Backs a disk up at the end of an environment that used it: one snapshot, its id recorded as the lease is given back.
@@ -35,7 +36,10 @@ export async function backUp(
   if (typeof left !== "string") return left;
   const volume = disk.volume ? await lookForVolume(ctx, disk, disk.volume) : "gone";
   if (volume === "missed") return waitedFor(environment, now, "Waits until the volume of its disk is seen");
-  if (volume === "gone") return release(ctx, environment, use, now, VOLUME_GONE);
+  if (volume === "gone") {
+    const hasBackup = disk.snapshots.some(({ completed }) => completed);
+    return release(ctx, environment, use, now, hasBackup ? VOLUME_GONE : ALL_GONE);
+  }
   const held = volume.attached ? await detachVolumes(ctx, environment, [volume.id], now) : undefined;
   if (held) return held;
   const begun = claim ?? { attempt: 1, since: now };
