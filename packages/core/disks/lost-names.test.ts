@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { endRecord } from "../admin/end-record.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
@@ -114,6 +114,22 @@ describe("a name whose record is missing", () => {
 
     expect(closed.status).toBe("completed");
     expect((await getDisk(alice, "data")).disk.uid).not.toBe(disk.uid);
+  });
+
+  test("fails the job that waits for the disk, which says why", async () => {
+    const { world, alice, disk } = await worldWithDisk({ nodes: nodesOf({ h100: 1 }) });
+    await createEnvironment(alice, newEnvironment("first"));
+    await world.advance(MINUTE);
+    await createEnvironment(alice, newEnvironment("two", { disk: "data" }));
+    await world.advance(MINUTE);
+    const waits = await world.read("alice", "two");
+    await lose(world, disk);
+
+    await world.advance(10 * MINUTE);
+
+    const { phase, reason } = await world.read("alice", "two");
+    expect(waits.phase).toBe("queued");
+    expect([phase, reason]).toEqual(["failed", "Disk 'data' does not exist any more"]);
   });
 
   test("is freed by an operator too", async () => {

@@ -30,7 +30,8 @@ const MOST_FORMER = 10;
 export type DiskReadiness =
   | { readonly kind: "ready"; readonly zone: string | null }
   | { readonly kind: "waits"; readonly reason: string }
-  | { readonly kind: "lost"; readonly reason: string };
+  | { readonly kind: "lost"; readonly reason: string }
+  | { readonly kind: "missing"; readonly reason: string };
 
 /** Why an environment waits that stands in no line yet. */
 export function waitsForDisk(name: string, pending?: DiskSnapshot): string {
@@ -53,7 +54,7 @@ export async function readyDisk(ctx: Context<"table">, environment: Environment)
   const disk = await unlessUnreadable(ctx, async () => (await findDisk(ctx, environment.owner, uid)) ?? "missing");
   // Nobody knows whose it is. In line it would be granted what it cannot take, for as long as that lasts.
   if (!disk) return { kind: "waits", reason: unreadableDisk(name) };
-  if (disk === "missing") return { kind: "lost", reason: `Disk '${name}' does not exist any more` };
+  if (disk === "missing") return { kind: "missing", reason: `Disk '${name}' does not exist any more` };
   const holder = { uid: environment.uid, key: keyText(keyOf(environment)), id: environment.id };
   const lease = await acquire(ctx, disk, holder);
   if (lease === "changed") throw new Conflict(`disk ${uid}`);

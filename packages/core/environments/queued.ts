@@ -33,8 +33,10 @@ export async function stepQueued(
 ): Promise<Step<Environment> | undefined> {
   if (environment.end.outcome) return endInQueue(ctx, environment, environment.end.outcome, now);
   const ready = await readyDisk(ctx, environment);
-  if (ready.kind === "lost") {
-    return endInQueue(ctx, environment, { phase: "deleted", reason: ready.reason, at: now }, now);
+  if (ready.kind === "lost" || ready.kind === "missing") {
+    // Who lost the disk to another was refused by the request itself; who has waited for it sees what became of that.
+    const phase = ready.kind === "lost" ? "deleted" : "failed";
+    return endInQueue(ctx, environment, { phase, reason: ready.reason, at: now }, now);
   }
   const extended = showExtensions(environment, now);
   const extensionAt = nextExtensionAt(extended);
