@@ -1,4 +1,4 @@
-import { type ComputeNode, type Context, MOST_PUT_AT_ONCE } from "../context.ts";
+import { type Context, MOST_PUT_AT_ONCE } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
 import { keyText, nodeIdentity, poolKey } from "../keys.ts";
 import { readEach, unlessUnreadable } from "../readable.ts";
@@ -12,7 +12,7 @@ import { nodeLedgerKey, readLedger, readMakeable } from "./ledger.ts";
 import { readGoneNodes, WORD_MS } from "./node-gone.ts";
 import { parsePool } from "./parse.ts";
 import { planSoon } from "./plan-soon.ts";
-import { poolNodes } from "./pool-nodes.ts";
+import { type Listing, poolNodes } from "./pool-nodes.ts";
 import type { Ledger, MakeableLedger, NodeLedger, PoolNode } from "./record.ts";
 
 /**
@@ -26,39 +26,66 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   const ledgers = await Promise.all(heads.records.map((pool) => readLedger(ctx, pool)));
   const startedAt = ctx.clock.monotonic();
   const listed = await ctx.compute.listNodes();
-  const said = await saidGone(ctx, listed, ledgers);
+  const said = saidInItems(ctx, ledgers);
   const { nodes, leftOut } = poolNodes(listed, ledgers, said);
   if (leftOut.length > 0)
     ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
   // Two refreshes may overtake each other: what one of them saw long ago must not undo what the other wrote.
   if (ctx.clock.monotonic() - startedAt > TOO_OLD_MS) return ctx.log.warn("capacity listed too slowly");
-  // Not judged by how long it takes: where very many live, no machine that comes would ever be taken.
-  const readableOnes = [...nodes].filter(([type]) => !heads.unreadable.has(keyText(poolKey(type))));
-  const taken = await takenOnNew(ctx, readableOnes, ledgers);
   await carryClosures(ctx, ledgers);
-  const known = new Map(ledgers.map((ledger) => [ledger.type, ledger]));
+  const isKnown = knownIn(ctx, ledgers);
   await Promise.all(
-    poolTypes.map(async (type) => {
-      const found = nodes.get(type) ?? [];
-      if (heads.unreadable.has(keyText(poolKey(type)))) return;
-      const ledger = known.get(type) ?? (found.length > 0 ? await begin(ctx, type) : undefined);
-      if (!ledger) return;
-      if (await writeNodes(ctx, ledger, found, taken)) await planSoon(ctx, type);
+    ledgers.map((ledger) => {
+      const found = (nodes.get(ledger.type) ?? []).filter((node) => isKnown(ledger.type, node));
+      return writePool(ctx, ledger, found, nothingHeld);
     }),
   );
+  const newIn = (all: Listing["nodes"]) =>
+    [...all].flatMap(([type, found]): [string, PoolNode[]][] => {
+      const added = found.filter((node) => !isKnown(type, node));
+      return added.length === 0 || heads.unreadable.has(keyText(poolKey(type))) ? [] : [[type, added]];
+    });
+  if (newIn(nodes).length === 0) return;
+  // After the others: so much is read for these that it may fail. Not judged by how long it takes: where very many live,
+  // no machine that comes would ever be taken.
+  const taken = await readHeldByRecords(ctx, ledgers);
+  // Last: what the operator says of a machine that has no item is in no item, and is not read again once it has one.
+  const words = await readGoneNodes(ctx, newIn(nodes).flatMap(uidsIn), ctx.clock.now());
+  const added = newIn(poolNodes(listed, ledgers, new Map([...words, ...said])).nodes);
+  await Promise.all(added.map(([type, found]) => addToPool(ctx, ledgers, type, found, taken)));
 }
 
-/** What records hold on machines of these pools that have no ledger item: an item may have been lost. */
-async function takenOnNew(
-  ctx: Context<"table">,
-  listed: readonly (readonly [type: string, nodes: readonly PoolNode[]])[],
+/** Writes what changed in one pool, and has it planned. */
+async function writePool(
+  ctx: Context<"table" | "queue">,
+  ledger: Pick<Ledger, "type" | "nodes">,
+  found: readonly PoolNode[],
+  taken: HeldByRecords,
+): Promise<void> {
+  if (await writeNodes(ctx, ledger, found, taken)) await planSoon(ctx, ledger.type);
+}
+
+/** Machines that have no ledger item. */
+async function addToPool(
+  ctx: Context<"table" | "queue">,
   ledgers: readonly Ledger[],
-): Promise<HeldByRecords> {
+  type: string,
+  found: readonly PoolNode[],
+  taken: HeldByRecords,
+): Promise<void> {
+  const isThere = ledgers.some((ledger) => ledger.type === type);
+  const ledger = isThere ? { type, nodes: [] } : await begin(ctx, type);
+  if (ledger) await writePool(ctx, ledger, found, taken);
+}
+
+/** Whether a machine has a ledger item. */
+function knownIn(ctx: Context, ledgers: readonly Ledger[]): (type: string, node: PoolNode) => boolean {
   const items = new Set(ledgers.flatMap(({ nodes }) => nodes.map((node) => keyText(node))));
-  const isNew = listed.some(([type, nodes]) =>
-    nodes.some((node) => !items.has(keyText(nodeLedgerKey(ctx, type, node)))),
-  );
-  return isNew ? readHeldByRecords(ctx, ledgers) : nothingHeld;
+  return (type, node) => items.has(keyText(nodeLedgerKey(ctx, type, node)));
+}
+
+function uidsIn([, nodes]: readonly [type: string, nodes: readonly PoolNode[]]): string[] {
+  return nodes.map(({ uid }) => uid);
 }
 
 /** A pool whose ledger is not read: what is there by now came after the cluster was listed. */
@@ -76,18 +103,13 @@ async function carryClosures(ctx: Context<"table" | "queue">, ledgers: readonly 
   await Promise.all(other.map(({ type }) => carryAdmission(ctx, type)));
 }
 
-/** The ledger items know what the operator said of their nodes; of a node that is new to them it is read. */
-async function saidGone(
-  ctx: Context<"table">,
-  listed: readonly ComputeNode[],
-  ledgers: readonly Ledger[],
-): Promise<ReadonlyMap<string, number>> {
+/** What the operator said of the machines that have ledger items, by uid. */
+function saidInItems(ctx: Context, ledgers: readonly Ledger[]): ReadonlyMap<string, number> {
   const now = ctx.clock.now();
-  const known = new Map(ledgers.flatMap(({ nodes }) => nodes.map((node) => [node.uid, node.saidAt] as const)));
-  const fresh = listed.map(({ uid }) => uid).filter((uid) => !known.has(uid));
-  const said = new Map(await readGoneNodes(ctx, fresh, now));
-  for (const [uid, at] of known) if (at !== undefined && now - at < WORD_MS) said.set(uid, at);
-  return said;
+  const known = ledgers.flatMap(({ nodes }) => nodes.map(({ uid, saidAt }) => [uid, saidAt] as const));
+  return new Map(
+    known.flatMap(([uid, at]): [string, number][] => (at !== undefined && now - at < WORD_MS ? [[uid, at]] : [])),
+  );
 }
 
 const MOST_LOGGED = 20;

@@ -18,6 +18,9 @@ export interface HeldByRecords {
 /** Where no item was lost. */
 export const nothingHeld: HeldByRecords = { of: () => [], isUnsure: () => false };
 
+/** So many records are in memory at once, and asked of the table at once. */
+const READ_AT_ONCE = 300;
+
 /**
  * What records hold in ledger items of which the ledger knows nothing: an item that was lost is made anew with it, or its
  * machine would be given a second time. What the ledger names anywhere is left as it is there. Reads the record of
@@ -28,16 +31,20 @@ export async function readHeldByRecords(
   ledgers: readonly Pick<Ledger, "granted" | "held">[],
 ): Promise<HeldByRecords> {
   const named = new Set(ledgers.flatMap(({ granted, held }) => [...granted, ...held].map(({ id }) => id)));
-  const { records, unreadable } = await readNamed(ctx, (await listLivingKeys(ctx)).map(keyText));
-  const broken = await ctx.table.getMany([...unreadable].flatMap((text) => keyOfText(text) ?? []));
-  const texts = broken.map((item) => JSON.stringify(item));
+  const keys = (await listLivingKeys(ctx)).map(keyText);
   const found = new Map<string, HeldEntry[]>();
-  for (const record of records) {
-    const { grant } = record.run;
-    if (!grant || named.has(grant.id)) continue;
-    const items = itemsOf(ctx, record, grant.shares);
-    const entry = heldEntryOf(record, { ...grant, items });
-    for (const item of new Set(items)) found.set(item, [...(found.get(item) ?? []), entry]);
+  const texts: string[] = [];
+  for (let first = 0; first < keys.length; first += READ_AT_ONCE) {
+    const { records, unreadable } = await readNamed(ctx, keys.slice(first, first + READ_AT_ONCE));
+    const broken = [...unreadable].flatMap((text) => keyOfText(text) ?? []);
+    if (broken.length > 0) texts.push(...(await ctx.table.getMany(broken)).map((item) => JSON.stringify(item)));
+    for (const record of records) {
+      const { grant } = record.run;
+      if (!grant || named.has(grant.id)) continue;
+      const items = itemsOf(ctx, record, grant.shares);
+      const entry = heldEntryOf(record, { ...grant, items });
+      for (const item of new Set(items)) found.set(item, [...(found.get(item) ?? []), entry]);
+    }
   }
   return { of: (item) => found.get(item) ?? [], isUnsure: (item) => texts.some((text) => text.includes(item)) };
 }

@@ -444,4 +444,32 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [{ file: "pools/capacity.ts", find: "!known.has(grant)", replace: "known.has(grant)" }],
   },
+  {
+    name: "known machines written after the records were read for a new one",
+    caughtBy: {
+      file: "pools/new-machines.test.ts",
+      title:
+        "where the records cannot be read for a machine that came, the others are written and the failure is known",
+    },
+    edits: [
+      {
+        file: "pools/capacity.ts",
+        find: "  await carryClosures(ctx, ledgers);\n",
+        replace: "  const taken = await readHeldByRecords(ctx, ledgers);\n  await carryClosures(ctx, ledgers);\n",
+      },
+      {
+        file: "pools/capacity.ts",
+        find: "would ever be taken.\n  const taken = await readHeldByRecords(ctx, ledgers);",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "all records read at once for a machine that came",
+    caughtBy: {
+      file: "pools/new-machines.test.ts",
+      title: "the records are read some hundreds at a time for a machine that came",
+    },
+    edits: [{ file: "pools/held-by-records.ts", find: "READ_AT_ONCE = 300;", replace: "READ_AT_ONCE = 300_000;" }],
+  },
 ];
