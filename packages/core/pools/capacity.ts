@@ -7,7 +7,7 @@ import { removeRecord, writeRecord, writeRecords } from "../write-record.ts";
 import { carryAdmission, closureOf, readAdmission } from "./admission.ts";
 import { beginPool } from "./begin-pool.ts";
 import { groupOf } from "./groups.ts";
-import { type HeldByRecords, nothingHeld, readHeldByRecords } from "./held-by-records.ts";
+import { type HeldByRecords, nothingHeld, readHeldByRecords, stillHeldNowhere } from "./held-by-records.ts";
 import { nodeLedgerKey, readLedger, readMakeable } from "./ledger.ts";
 import { readGoneNodes, WORD_MS } from "./node-gone.ts";
 import { parsePool } from "./parse.ts";
@@ -168,17 +168,22 @@ async function writeCame(
     const some = nodes.slice(first, first + MOST_PUT_AT_ONCE - 1);
     // Nobody is given anything in one that cannot be read.
     const makeable = await unlessUnreadable(ctx, () => readMakeable(ctx, type));
-    const items = makeable ? [withTaken(makeable, taken), ...some] : some;
+    const items = makeable ? [await withTaken(ctx, makeable, taken), ...some] : some;
     if (await writeRecords(ctx, items)) written += some.length;
   }
   return written;
 }
 
 /** Who waits for a machine may be who this one came for, and be in no item since that one was lost. */
-function withTaken(makeable: MakeableLedger, taken: HeldByRecords): MakeableLedger {
+async function withTaken(
+  ctx: Context<"table">,
+  makeable: MakeableLedger,
+  taken: HeldByRecords,
+): Promise<MakeableLedger> {
   const known = new Set([...makeable.granted, ...makeable.held].map(({ grant }) => grant));
   const lost = taken.of(keyText(makeable)).filter(({ grant }) => !known.has(grant));
-  return lost.length === 0 ? makeable : { ...makeable, held: [...makeable.held, ...lost] };
+  const held = await stillHeldNowhere(ctx, lost);
+  return held.length === 0 ? makeable : { ...makeable, held: [...makeable.held, ...held] };
 }
 
 /** The ledger item as the cluster shows its machine now; nothing where it says that already. */

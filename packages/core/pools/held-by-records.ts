@@ -2,7 +2,7 @@ import { listLivingKeys } from "../admin/living.ts";
 import type { Context } from "../context.ts";
 import { type Environment, keyOf } from "../environments/record.ts";
 import { isLedgerOf, keyOfText, keyText, makeableKey, nodeNameOf } from "../keys.ts";
-import { entryOf, nodeLedgerKey } from "./ledger.ts";
+import { entryOf, ledgerItemsOf, nodeLedgerKey, readLedgerItems } from "./ledger.ts";
 import { readNamed } from "./named.ts";
 import type { HeldEntry, Ledger } from "./record.ts";
 import { phaseOf } from "./settle.ts";
@@ -47,6 +47,23 @@ export async function readHeldByRecords(
     }
   }
   return { of: (item) => found.get(item) ?? [], isUnsure: (item) => texts.some((text) => text.includes(item)) };
+}
+
+/**
+ * Those of the entries whose records hold that still and no ledger item says so: since they were read, one may have moved
+ * from the machines still to be made to its own. Who cannot be read now holds it still.
+ */
+export async function stillHeldNowhere(ctx: Context<"table">, entries: readonly HeldEntry[]): Promise<HeldEntry[]> {
+  if (entries.length === 0) return [];
+  const keys = entries.map(({ key }) => key);
+  const { records, unreadable } = await readNamed(ctx, keys);
+  const items = await readLedgerItems(
+    ctx,
+    records.flatMap((record) => ledgerItemsOf(ctx, record)),
+  );
+  const named = new Set(items.records.flatMap(({ granted, held }) => [...granted, ...held].map(({ grant }) => grant)));
+  const holding = new Set(records.map(({ run }) => run.grant?.id));
+  return entries.filter(({ key, grant }) => unreadable.has(key) || (holding.has(grant) && !named.has(grant)));
 }
 
 type Taken = NonNullable<Environment["run"]["grant"]>;
