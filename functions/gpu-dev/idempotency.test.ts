@@ -81,6 +81,36 @@ test("a rename under a key that died after any of its writes is finished by the 
   }
 });
 
+const keyBytes = [0, 0, 0, 11, ...Buffer.from("ssh-ed25519"), 0, 0, 0, 32, ...Buffer.alloc(32, "k")];
+const publicKey = `ssh-ed25519 ${Buffer.from(keyBytes).toString("base64")}`;
+
+test.each([
+  ["a GitHub user", { github_username: "octocat" }],
+  ["a public key", { public_key: publicKey }],
+])(
+  "%s under a key is let in by one request, also where its answer was lost after any of its writes",
+  async (_, user) => {
+    for (let died = 1; died <= 3; died++) {
+      const { post, world, key, faults } = await createWorld();
+      world.githubKeys.publish("octocat", publicKey);
+      const job = (JSON.parse((await post("/v1/jobs/submit", plainJob)).text) as Job).job_id;
+      await world.advance(5_000);
+      let writes = 0;
+      faults.afterPut = () => {
+        if (++writes === died) throw new Error("gone");
+      };
+      await post(`/v1/jobs/${job}/users`, user, "k-1");
+      delete faults.afterPut;
+
+      const again = await post(`/v1/jobs/${job}/users`, user, "k-1");
+
+      expect(again, `died after write ${died}`).toMatchObject({ status: 200, replayed: "true" });
+      const shown = await (await world.request("GET", `/v1/jobs/${job}`, { key })).json();
+      expect(shown).toMatchObject({ actions: [{ id: 2, action: "add_user" }] });
+    }
+  },
+);
+
 interface Job {
   readonly job_id: string;
 }

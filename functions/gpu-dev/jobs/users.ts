@@ -35,11 +35,11 @@ export const endpoint = gpuDev.post(
     reply: ActionRequested,
     creates: "uid",
   },
-  async ({ ctx, params, body }) => {
+  async ({ ctx, params, body, thing }) => {
     const id = await findJobId(ctx, params);
     const { github_username: name, public_key: publicKey } = body;
-    if (publicKey) return toActionRequested(id, await requestKey(ctx, id, publicKey, statusOf));
-    return toActionRequested(id, await requestGuest(ctx, id, name ?? "", statusOf));
+    if (publicKey) return toActionRequested(id, await requestKey(ctx, id, publicKey, statusOf, thing.uid));
+    return toActionRequested(id, await requestGuest(ctx, id, name ?? "", statusOf, thing.uid));
   },
 );
 

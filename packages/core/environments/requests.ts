@@ -103,10 +103,16 @@ const MOST_GUESTS = 50;
 
 /**
  * Wants the SSH keys of a GitHub user let in; asked again, they are fetched again. Throws `notFound`, or `conflict`
- * when it is not active or when 50 are let in already.
+ * when it is not active or when 50 are let in already. A repeat under the same `chosen` token adds nothing.
  */
-export async function requestGuest(ctx: RequestContext, id: string, name: string, wordOf: WordOf): Promise<Action> {
-  return request(ctx, id, (environment, now, token) => {
+export async function requestGuest(
+  ctx: RequestContext,
+  id: string,
+  name: string,
+  wordOf: WordOf,
+  chosen?: string,
+): Promise<Action> {
+  const decide = (environment: Environment, now: number, token: string) => {
     refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
     const { access: doors } = environment;
     const known = doors.guests.find((guest) => guest.name === name);
@@ -117,17 +123,24 @@ export async function requestGuest(ctx: RequestContext, id: string, name: string
     const guests = [...doors.guests.filter((other) => other !== known), guest];
     const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
     return { ...asked, access: { ...doors, guests } };
-  });
+  };
+  return request(ctx, id, decide, { token: chosen });
 }
 
 /**
  * Wants this public key, `<type> <base64>`, let in. Throws `notFound`, or `conflict` when it is not active or when too
- * many are let in already.
+ * many are let in already. A repeat under the same `chosen` token adds nothing.
  */
-export async function requestKey(ctx: RequestContext, id: string, key: string, wordOf: WordOf): Promise<Action> {
+export async function requestKey(
+  ctx: RequestContext,
+  id: string,
+  key: string,
+  wordOf: WordOf,
+  chosen?: string,
+): Promise<Action> {
   // No GitHub name has a colon.
   const name = `key:${ctx.ids.hash(key).slice(0, 16)}`;
-  return request(ctx, id, async (environment, now, token) => {
+  const decide = async (environment: Environment, now: number, token: string) => {
     refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
     const { access: doors } = environment;
     const others = doors.guests.filter((guest) => guest.name !== name);
@@ -136,7 +149,8 @@ export async function requestKey(ctx: RequestContext, id: string, key: string, w
     if (isTooMany) throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`);
     const guest = { ...newGuest(name, now), state: "fetched" as const, known: true };
     return { ...asked, access: { ...doors, guests: [...others, guest], revision: doors.revision + 1 } };
-  });
+  };
+  return request(ctx, id, decide, { token: chosen });
 }
 
 function refuseUnlessActive(ctx: RequestContext, environment: Environment, words: string, wordOf: WordOf): void {
