@@ -29,13 +29,17 @@ export const endpoint = dev8.post(
     creates: "uid",
     pace: "waits",
   },
-  async ({ ctx, body }) => {
+  async ({ ctx, body, thing }) => {
     const { workspaceId: id } = body;
     const noVolume = new Problem("notFound", `workspace volume not found: fs-${id}. Create environment first.`);
     const known = await findWorkspace(ctx, body);
     if (!known || known.end.outcome) throw noVolume;
-    if (known.phase !== "stopped" || known.goal.desired === "active") throw containerExists(id);
-    await told(noVolume, requestStart(ctx, id, newRun(ctx, body, known.labels)));
+    // Asked for by the request that this one repeats.
+    const isAsked = thing.isRepeat && known.goal.desired === "active";
+    if (!isAsked) {
+      if (known.phase !== "stopped" || known.goal.desired === "active") throw containerExists(id);
+      await told(noVolume, requestStart(ctx, id, newRun(ctx, body, known.labels)));
+    }
     const workspace = await waitUntilRunning(ctx, id);
     if (!workspace) throw noVolume;
     const isReady = statusOf(workspace) === "RUNNING";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { parseEnvironment } from "#core/environments/parse.ts";
 import { workspaceOf } from "#testing/catalog-requests.ts";
-import { second } from "#testing/http-world.ts";
+import { type HttpWorldOptions, second } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";
-import { type Answered, workspaceId, workspaceWorld } from "#testing/workspace-world.ts";
+import { type Answered, type WorkspaceWorld, workspaceId, workspaceWorld } from "#testing/workspace-world.ts";
 
 const path = "/api/v1/environments";
 const broken = { kind: "imageFails", reason: "Image not found" } as const;
@@ -555,4 +555,51 @@ test.each([
   const { body } = await world.create({ cloudRegion: "eastus" });
 
   expect(body.data.environment.connectionUrls.ssh).toBe(ssh);
+});
+
+/** Asks under a key for what fails after so many of its writes, and asks again. */
+async function twice(world: WorkspaceWorld, faults: Faults, died: number, action: "start" | "stop") {
+  let writes = 0;
+  faults.afterPut = () => {
+    if (++writes === died) throw new Error("gone");
+  };
+  const body = action === "start" ? workspaceOf(workspaceId) : { workspaceId, cloudRegion: "centralindia" };
+  const sent = { key: world.key, body, headers: { "Idempotency-Key": "k1" } };
+  const first = await world.request("POST", `${path}/${action}`, sent);
+  delete faults.afterPut;
+  const again = await world.request("POST", `${path}/${action}`, sent);
+  return [first.status, again.status];
+}
+
+interface Faults {
+  afterPut?: () => void;
+}
+
+test("a start or a stop under a key whose answer was lost is answered to its repeat as if it had not been", async () => {
+  for (let died = 1; died <= 3; died++) {
+    const faults: Faults = {};
+    const wrap: HttpWorldOptions["wrap"] = (ports) => ({
+      ...ports,
+      table: {
+        ...ports.table,
+        put: async (item, options) => {
+          await ports.table.put(item, options);
+          faults.afterPut?.();
+        },
+      },
+    });
+    const world = await workspaceWorld({ wrap });
+    await world.create();
+
+    const stops = await twice(world, faults, died, "stop");
+    // The look that was not sent is found by the sweep.
+    await world.advance(120_000);
+    const between = await world.status();
+    const starts = await twice(world, faults, died, "start");
+    await world.advance(120_000);
+
+    expect([stops[1], between, starts[1], await world.status()], `died after write ${died}`).toEqual([
+      ...[200, "STOPPED", 200, "RUNNING"],
+    ]);
+  }
 });
