@@ -111,6 +111,43 @@ test.each([
   },
 );
 
+test.each([
+  ["delete", "DELETE", "/v1/disks/data", 0],
+  ["undelete", "POST", "/v1/disks/data/undelete", 0],
+  ["delete", "DELETE", "/v1/disks/data", 5_000],
+  ["undelete", "POST", "/v1/disks/data/undelete", 5_000],
+])(
+  "the %s of a disk under a key is one request although its answer was lost: %s %s, asked again after %i ms",
+  async (action, method, path, later) => {
+    for (let died = 1; died <= 4; died++) {
+      const { post, world, key, faults } = await createWorld();
+      await post("/v1/disks", { disk_name: "data" });
+      await world.advance(5_000);
+      if (action === "undelete") await world.request("DELETE", "/v1/disks/data", { key });
+      await world.advance(5_000);
+      let writes = 0;
+      faults.afterPut = () => {
+        if (++writes === died) throw new Error("gone");
+      };
+      const sent = { key, headers: { "Idempotency-Key": "k-1" } };
+      await world.request(method, path, sent);
+      delete faults.afterPut;
+      await world.advance(later);
+
+      const again = await world.request(method, path, sent);
+
+      expect([again.status, again.headers.get("idempotency-replayed")], `died after write ${died}`).toEqual([
+        200,
+        "true",
+      ]);
+      const asked = world.table.all().filter((item) => item.kind === "operation" && item.action === action);
+      expect(asked).toMatchObject([{ id: ((await again.json()) as { operation_id: string }).operation_id }]);
+      const [disk] = world.table.all().filter(({ kind }) => kind === "disk");
+      expect(disk?.phase).toBe(action === "delete" ? "deleted" : "available");
+    }
+  },
+);
+
 interface Job {
   readonly job_id: string;
 }

@@ -12,9 +12,9 @@ export const endpoint = gpuDev.delete(
     uses: ["table", "queue"],
     params: DiskRef,
     reply: DiskRequested,
-    creates: "uid",
+    creates: "uuid4",
   },
-  async ({ ctx, params }) => toDiskRequested((await deleteDisk(ctx, diskNameOf(params))).operation),
+  async ({ ctx, params, thing }) => toDiskRequested((await deleteDisk(ctx, diskNameOf(params), thing)).operation),
 );
 
 export const handler = lambda(endpoint, { table, queue });

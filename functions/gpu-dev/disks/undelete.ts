@@ -7,8 +7,14 @@ import { DiskRef, DiskRequested, diskNameOf, toDiskRequested } from "./wire.ts";
 
 export const endpoint = gpuDev.post(
   "/v1/disks/{disk_name}/undelete",
-  { summary: "Keep a disk after all", uses: ["table", "queue"], params: DiskRef, reply: DiskRequested, creates: "uid" },
-  async ({ ctx, params }) => toDiskRequested((await undeleteDisk(ctx, diskNameOf(params))).operation),
+  {
+    summary: "Keep a disk after all",
+    uses: ["table", "queue"],
+    params: DiskRef,
+    reply: DiskRequested,
+    creates: "uuid4",
+  },
+  async ({ ctx, params, thing }) => toDiskRequested((await undeleteDisk(ctx, diskNameOf(params), thing)).operation),
 );
 
 export const handler = lambda(endpoint, { table, queue });

@@ -60,6 +60,20 @@ export async function putOperation(
   return parseOperation(known);
 }
 
+/** The request that `putOperation` wrote for this uuid. */
+export async function findOperation(
+  ctx: Context<"table">,
+  owner: string,
+  uuid: string,
+): Promise<Operation | undefined> {
+  const item = await ctx.table.get(operationKey(owner, `op-${uuid}`));
+  return item && parseOperation(item);
+}
+
+export function isClosed({ status }: Operation): boolean {
+  return status === "completed" || status === "failed";
+}
+
 /** Closes a request; one that is closed already, or whose record cannot be read, stays as it is. */
 export async function closeOperation(
   ctx: Context<"table">,
@@ -69,7 +83,7 @@ export async function closeOperation(
 ): Promise<void> {
   const item = await ctx.table.get(operationKey(owner, id));
   const operation = item && (await unlessUnreadable(ctx, async () => parseOperation(item)));
-  if (!operation || operation.status === "completed" || operation.status === "failed") return;
+  if (!operation || isClosed(operation)) return;
   const status = failure === null ? "completed" : "failed";
   const closed: Operation = {
     ...operation,

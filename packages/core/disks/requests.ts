@@ -1,9 +1,10 @@
 import type { UserContext } from "../context.ts";
+import type { NewThing } from "../idempotency.ts";
 import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
 import { changeRecord } from "../write-record.ts";
 import { changeDirectory, without } from "./directory.ts";
-import { closeOperation, type Operation, putOperation } from "./operations.ts";
+import { closeOperation, findOperation, isClosed, type Operation, putOperation } from "./operations.ts";
 import type { Disk, OperationKind } from "./record.ts";
 import { type DiskView, findMissing, getDisk } from "./view.ts";
 
@@ -22,14 +23,19 @@ interface Requested {
 
 const DAY_MS = 24 * 3_600_000;
 
+/** The request that it is asked by; a repeat is answered with what became of it. */
+type Asked = Pick<NewThing, "id" | "isRepeat">;
+
 /** Marks a disk for deletion; it can be undeleted until `purgeAt`. Throws `notFound`, `gone` or `conflict`. */
-export async function deleteDisk(ctx: RequestContext, name: string): Promise<Freed | Requested> {
-  const operation = await freeName(ctx, name);
-  return operation ? { operation, disk: undefined } : markDeleted(ctx, name);
+export async function deleteDisk(ctx: RequestContext, name: string, asked?: Asked): Promise<Freed | Requested> {
+  const known = await findAsked(ctx, asked);
+  if (known && isClosed(known)) return { operation: known, disk: undefined };
+  const operation = await freeName(ctx, name, asked);
+  return operation ? { operation, disk: undefined } : markDeleted(ctx, name, asked);
 }
 
-function markDeleted(ctx: RequestContext, name: string): Promise<Requested> {
-  return request(ctx, name, "delete", ({ disk, inUse, holder }) => {
+function markDeleted(ctx: RequestContext, name: string, asked: Asked | undefined): Promise<Requested> {
+  return request(ctx, { name, action: "delete", asked }, ({ disk, inUse, holder }) => {
     if (disk.phase === "deleted") throw new Problem("gone", `Disk '${name}' is already marked for deletion`);
     if (inUse) {
       const text = `Cannot delete disk '${name}' - it is currently in use by reservation ${holder}`;
@@ -41,37 +47,54 @@ function markDeleted(ctx: RequestContext, name: string): Promise<Requested> {
 }
 
 /** A name that leads to no record goes at once: nobody knows what it had. Undefined: it leads to one. */
-async function freeName(ctx: RequestContext, name: string): Promise<Operation | undefined> {
+async function freeName(ctx: RequestContext, name: string, asked: Asked | undefined): Promise<Operation | undefined> {
   const owner = ctx.actor.uid;
   const uid = await findMissing(ctx, owner, name);
   if (uid === undefined) return undefined;
-  const operation = await putOperation(ctx, { uid, owner, name, purgeAt: ctx.clock.now() }, "delete");
+  const operation = await putOperation(ctx, { uid, owner, name, purgeAt: ctx.clock.now() }, "delete", asked?.id);
   await changeDirectory(ctx, owner, ({ names }) => without(names, uid));
   await closeOperation(ctx, owner, operation.id);
   return operation;
 }
 
 /** Takes the mark off again. Throws `notFound`, or `conflict` when it bears none. A purge that has begun is final. */
-export async function undeleteDisk(ctx: RequestContext, name: string): Promise<Requested> {
-  return request(ctx, name, "undelete", ({ disk }) => {
+export async function undeleteDisk(ctx: RequestContext, name: string, asked?: Asked): Promise<Requested> {
+  return request(ctx, { name, action: "undelete", asked }, ({ disk }) => {
     if (disk.phase !== "deleted") throw new Problem("conflict", `Disk '${name}' is not marked for deletion`);
     return { ...disk, phase: "available", deletedAt: null, purgeAt: null };
   });
 }
 
+interface Wanted {
+  readonly name: string;
+  readonly action: OperationKind;
+  readonly asked: Asked | undefined;
+}
+
+/** What an earlier request under the same key wrote first: whether it went on from there is said by the disk. */
+async function findAsked(ctx: RequestContext, asked: Asked | undefined): Promise<Operation | undefined> {
+  return asked?.isRepeat ? findOperation(ctx, ctx.actor.uid, asked.id) : undefined;
+}
+
+function names({ operations }: Disk, { id }: Operation): boolean {
+  return operations.some((operation) => operation.id === id);
+}
+
 /** The disk's own record decides between a delete, a lease, an undelete and a purge. */
 async function request(
   ctx: RequestContext,
-  name: string,
-  action: OperationKind,
+  { name, action, asked }: Wanted,
   decide: (view: DiskView) => Disk,
 ): Promise<Requested> {
   let operation: Operation | undefined;
   const { record, read } = await changeRecord(ctx, {
     read: () => getDisk(ctx, name),
-    async decide(view): Promise<Disk> {
+    async decide(view): Promise<Disk | undefined> {
+      // After the disk: an earlier request that changed that has written its own before.
+      operation ??= await findAsked(ctx, asked);
+      if (operation && (isClosed(operation) || names(view.disk, operation))) return undefined;
       const decided = decide(view);
-      operation ??= await putOperation(ctx, { ...decided, name }, action);
+      operation ??= await putOperation(ctx, { ...decided, name }, action, asked?.id);
       const operations = [...decided.operations, { id: operation.id, kind: action }];
       return { ...decided, operations, dueAt: ctx.clock.now() };
     },

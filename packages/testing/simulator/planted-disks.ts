@@ -327,8 +327,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/requests.ts",
-        find: "const operation = await freeName(ctx, name);",
-        replace: "const operation = name === '' ? await freeName(ctx, name) : undefined;",
+        find: "const operation = await freeName(ctx, name, asked);",
+        replace: "const operation = name === '' ? await freeName(ctx, name, asked) : undefined;",
       },
     ],
   },
