@@ -14,7 +14,7 @@ export const endpoint = gpuDev.post(
     reply: WebhookDelivery,
     creates: "uid",
   },
-  async ({ ctx, params }) => toWebhookDelivery(await requestResend(ctx, params.delivery_id)),
+  async ({ ctx, params, thing }) => toWebhookDelivery(await requestResend(ctx, params.delivery_id, thing.uid)),
 );
 
 export const handler = lambda(endpoint, { table, queue });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { smallJob } from "#testing/catalog-requests.ts";
-import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
+import { type HttpWorld, type HttpWorldOptions, httpWorld, second } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";
 import { toJobEvent } from "./wire.ts";
 
@@ -113,4 +113,47 @@ test("an `after` that is no delivery's id is refused", async () => {
   const response = await world.request("GET", "/v1/webhooks/deliveries?after=x", { key: await world.login() });
 
   expect(response.status).toBe(400);
+});
+
+test("a resend under a key is one new series, also where its answer was lost after any of its writes", async () => {
+  for (let died = 1; died <= 2; died++) {
+    const faults: { afterPut?: () => void } = {};
+    const wrap: HttpWorldOptions["wrap"] = (ports) => ({
+      ...ports,
+      table: {
+        ...ports.table,
+        put: async (item, options) => {
+          await ports.table.put(item, options);
+          faults.afterPut?.();
+        },
+      },
+    });
+    const world = await httpWorld({ nodes: nodesOf({ "cpu-x86": 8 }), bodyOf: toJobEvent, wrap });
+    const key = await world.login();
+    await submit(world, key, { ...smallJob, webhook_url: url });
+    await world.advance(10_000);
+    const newest = (await list(world, key)).deliveries[0];
+    const before = world.fetch.posts.length;
+    let writes = 0;
+    faults.afterPut = () => {
+      if (++writes === died) throw new Error("gone");
+    };
+    const resend = () =>
+      world.request("POST", `/v1/webhooks/deliveries/${newest?.delivery_id}/resend`, {
+        key,
+        headers: { "Idempotency-Key": "k-1" },
+      });
+    await resend();
+    delete faults.afterPut;
+    await world.advance(120_000);
+
+    const again = await resend();
+    await world.advance(120_000);
+
+    expect([again.status, again.headers.get("idempotency-replayed")], `died after write ${died}`).toEqual([
+      200,
+      "true",
+    ]);
+    expect(world.fetch.posts.length - before).toBe(1);
+  }
 });

@@ -53,9 +53,14 @@ export async function listDeliveries(
 
 /**
  * A new series of attempts from now on, with the same id and the same bytes, whatever became of the one before. Throws
- * `notFound`, `unavailable` when it changes too fast.
+ * `notFound`, `unavailable` when it changes too fast. A repeat under the same `chosen` token begins no other one, unless
+ * it comes after more writes than a record keeps the tokens of.
  */
-export async function requestResend(ctx: UserContext<"table" | "queue">, id: string): Promise<Delivery> {
+export async function requestResend(
+  ctx: UserContext<"table" | "queue">,
+  id: string,
+  chosen?: string,
+): Promise<Delivery> {
   const sk = sortKeyOf(id);
   const { record, read } = await changeRecord(ctx, {
     async read() {
@@ -63,8 +68,10 @@ export async function requestResend(ctx: UserContext<"table" | "queue">, id: str
       if (!item) throw new Problem("notFound", `Delivery ${id.slice(0, 100)} not found`);
       return parseDelivery(item);
     },
-    decide: (delivery) => inNewSeries(delivery, ctx.clock.now()),
+    decide: (delivery, token) =>
+      delivery.writers.includes(token) ? undefined : inNewSeries(delivery, ctx.clock.now()),
     what: "The delivery is",
+    token: chosen,
   });
   const again = record ?? read;
   await sendLook(ctx, again, { delayMs: (again.dueAt ?? 0) - ctx.clock.now() });
