@@ -67,6 +67,15 @@ test("a failure that may have made something outlasts a refusal, in either order
   }
 });
 
+test("a refusal of who went on after a failure that may have made something frees no key for a second thing", async () => {
+  const { ctx, begin } = await keyedWorld();
+  await keepFailure(ctx, going(await begin()), fault);
+
+  await keepFailure(ctx, going(await begin()), refusal);
+
+  expect(await begin()).toMatchObject({ isRepeat: true, create: { thing: { id: "id-1" } } });
+});
+
 test("after a refusal the key is free for any request, with new ids", async () => {
   for (const body of ["{}", "other"]) {
     const { ctx, begin } = await keyedWorld();

@@ -89,7 +89,9 @@ export async function keepReply(ctx: Context<"table">, create: KeyedCreate, repl
  */
 export async function keepFailure(ctx: Context<"table">, create: KeyedCreate, error: unknown): Promise<void> {
   const isRefusal = error instanceof Problem && error.kind !== "failed" && error.kind !== "unavailable";
-  await settle(ctx, { ...create, state: isRefusal ? "refused" : "unsure" });
+  // Nor does a refusal say anything of what an earlier request of this key may have made.
+  const isNothing = isRefusal && create.state === "open";
+  await settle(ctx, { ...create, state: isNothing ? "refused" : "unsure" });
 }
 
 function newCreate(ctx: UserContext, { method, path, key, body }: KeyedRequest, thing: ChosenIds): KeyedCreate {

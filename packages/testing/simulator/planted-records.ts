@@ -92,6 +92,14 @@ export const recordBugs: readonly PlantedBug[] = [
     edits: [{ file: "idempotency.ts", find: "{ ...known, shared: true }", replace: "{ ...known, shared: undefined }" }],
   },
   {
+    name: "a refusal forgets that an earlier request of its key may have made something",
+    caughtBy: {
+      file: "idempotency.test.ts",
+      title: "a refusal of who went on after a failure that may have made something frees no key for a second thing",
+    },
+    edits: [{ file: "idempotency.ts", find: 'create.state === "open"', replace: 'create.state !== "done"' }],
+  },
+  {
     name: "a host label whose repeated create does not claim it anew",
     caughtBy: {
       file: "environments/delete.test.ts",
