@@ -74,3 +74,11 @@ test("one answer opens it for everybody", async () => {
 
   expect(await askPassage(ctx, key, now)).toEqual({ may: "dial" });
 });
+
+test("of failures that end at the same moment as many are counted as close it, and none of the others is an error", async () => {
+  const { ctx, key, now } = await failing(0);
+
+  await Promise.all(Array.from({ length: 64 }, () => tellFailed(ctx, key, quick, now)));
+
+  expect(await askPassage(ctx, key, now)).toMatchObject({ may: "wait" });
+});

@@ -55,7 +55,10 @@ export async function tellAnswered(ctx: Context<"table">, key: Key, now: number)
   await writeRecord(ctx, { ...state, ...kept(now), ...calm });
 }
 
-/** It failed after so long: at twenty in a row it is left alone, for longer with every probe that fails. */
+/**
+ * It failed after so long: at twenty in a row it is left alone, for longer with every probe that fails. Of those that
+ * fail together no more are written than that takes.
+ */
 export async function tellFailed(
   ctx: Context<"table">,
   key: Key,
@@ -72,7 +75,8 @@ export async function tellFailed(
     const writers = state?.writers ?? [];
     return { ...state, ...key, ...kept(now), writers, kind: "receiver", failures, openUntil, probes };
   };
-  await changeRecord(ctx, { read: () => readState(ctx, key), decide, what: "The receiver's state is" });
+  const tries = 2 * MOST_FAILURES;
+  await changeRecord(ctx, { read: () => readState(ctx, key), decide, what: "The receiver's state is", tries });
 }
 
 /** What cannot be read stays until its own time is over; until then that receiver is dialled whenever it is due. */

@@ -3,11 +3,13 @@ import { describe, expect, test } from "vitest";
 import { createEnvironment } from "#core/environments/create.ts";
 import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from "#testing/memory-world.ts";
 import type { FetchAnswer } from "../context.ts";
-import { deliveriesOf, keyText } from "../keys.ts";
+import { deliveriesOf, keyText, ownersReceiversKey } from "../keys.ts";
 import { AddressRefused, NoAnswer } from "../problem.ts";
+import { askPassage, receiverStateKey, tellFailed } from "./circuit.ts";
 import { deliver } from "./deliver.ts";
 import { parseDelivery } from "./delivery.ts";
 import { requestResend } from "./requests.ts";
+import { chargeShare } from "./share.ts";
 
 const url = "https://hooks.example/berth?token=secret-of-the-receiver";
 const [SECOND, MINUTE, HOUR] = [1_000, 60_000, 3_600_000];
@@ -342,5 +344,46 @@ describe("secrets", () => {
 
     expect(Object.keys(headers)).toEqual(["Content-Type", "User-Agent", "webhook-id", "webhook-timestamp"]);
     expect(headers["webhook-timestamp"]).toMatch(/^\d{10}$/);
+  });
+});
+
+describe("a receiver that is left alone, of an owner whose receivers were slow", () => {
+  /** The delivery is due again, and was charged for so long. */
+  async function dueAgain(heldMs: number) {
+    const world = await oneEvent(() => broken);
+    const { owner } = await world.delivery();
+    const receiver = receiverStateKey(world.ctx, owner, url);
+    const fail = async () => {
+      const quick = { tookMs: 10, wasProbe: false };
+      for (let n = 0; n < 20; n++) await tellFailed(world.ctx, receiver, quick, world.clock.now());
+    };
+    const look = async () => deliver(world.ctx, { look: keyText(await world.delivery()) }, () => ({}));
+    const wait = async () => {
+      world.clock.advance(6 * MINUTE);
+      await chargeShare(world.ctx, owner, { reservedMs: 0, tookMs: heldMs }, world.clock.now());
+    };
+    return { world, owner, receiver, fail, look, wait };
+  }
+
+  test("is left to others to try again while this delivery waits for its owner's share", async () => {
+    const { world, receiver, fail, look, wait } = await dueAgain(100_000);
+    await fail();
+    await wait();
+
+    await look();
+
+    expect((await world.delivery()).attemptCount).toBe(3);
+    expect(await askPassage(world.ctx, receiver, world.clock.now())).toEqual({ may: "probe" });
+  });
+
+  test("costs its owner nothing of that share", async () => {
+    const { world, owner, fail, look, wait } = await dueAgain(20_000);
+    await wait();
+    await fail();
+
+    await look();
+
+    expect((await world.delivery()).attemptCount).toBe(3);
+    expect(await world.ctx.table.get(ownersReceiversKey(owner))).toMatchObject({ heldMs: 20_000 });
   });
 });

@@ -82,10 +82,14 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   if (opened === "unsendable") return write(ctx, { ...delivery, dueAt: now + FAULT_MS }, now);
   if (opened === "unwanted") return drop(ctx, delivery);
   const receiver = receiverStateKey(ctx, delivery.owner, opened.url);
-  const passage = await askPassage(ctx, receiver, now);
-  if (passage.may === "wait") return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, passage.until) }, now);
+  // Before the receiver, which lets one through to find out: that one must not wait for anything else then.
   const share = await takeShare(ctx, delivery.owner, now);
   if (share.may === "wait") return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, share.until) }, now);
+  const passage = await askPassage(ctx, receiver, now);
+  if (passage.may === "wait") {
+    await chargeShare(ctx, delivery.owner, { reservedMs: share.reservedMs, tookMs: 0 }, now);
+    return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, passage.until) }, now);
+  }
   const claimed = await claim(ctx, delivery, opened.body, now);
   if (!claimed) return false;
   if (ctx.clock.monotonic() - at.readAt > LATEST_POST_MS) return true;

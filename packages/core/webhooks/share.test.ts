@@ -59,3 +59,11 @@ test("a share that cannot be read holds nobody up", async () => {
   expect(await take()).toEqual(free);
   await chargeShare(ctx, "owner", { reservedMs: 0, tookMs: 5_000 }, now);
 });
+
+test("posts that end at the same moment are all charged, as many as workers make at once", async () => {
+  const { ctx, now, table } = await charged();
+
+  await Promise.all(Array.from({ length: 64 }, () => chargeShare(ctx, "owner", { reservedMs: 0, tookMs: 1_000 }, now)));
+
+  expect(await table.get(ownersReceiversKey("owner"))).toMatchObject({ heldMs: 64_000 });
+});

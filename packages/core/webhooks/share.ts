@@ -28,8 +28,8 @@ const MOST_MS = 60_000;
 const WEARS_OFF = 0.5;
 const LEAST_WAIT_MS = 60_000;
 const KEPT_SECONDS = 24 * 3600;
-/** As many posts as workers make at once may end together. */
-const TRIES = 20;
+/** As many posts as workers make at once, 64 in one process, may end together: one of them is written at each try. */
+const TRIES = 80;
 
 /**
  * Whether a receiver of this owner may be dialled now. While they were slow lately, each post takes its longest time

@@ -107,6 +107,19 @@ export const peopleBugs: readonly PlantedBug[] = [
     edits: [{ file: "webhooks/share.ts", find: "const over = heldMs + PATIENCE_MS", replace: "const over = heldMs" }],
   },
   {
+    name: "a share is not given back by a post that waits for its receiver",
+    caughtBy: { file: "webhooks/deliver.test.ts", title: "costs its owner nothing of that share" },
+    edits: [{ file: "webhooks/deliver.ts", find: "tookMs: 0 }", replace: "tookMs: share.reservedMs }" }],
+  },
+  {
+    name: "posts that end together are charged only in part",
+    caughtBy: {
+      file: "webhooks/share.test.ts",
+      title: "posts that end at the same moment are all charged, as many as workers make at once",
+    },
+    edits: [{ file: "webhooks/share.ts", find: "const TRIES = 80;", replace: "const TRIES = 20;" }],
+  },
+  {
     name: "a rotation that ends the old key first",
     edits: [
       {
