@@ -330,3 +330,26 @@ test("no plan gives a node more than it has, whoever waits", () => {
     expect(places.map((place) => place.position)).toEqual(places.map((_, index) => index + 1));
   }
 });
+
+describe("where only so many machines still to be made may be given", () => {
+  const mostUnpinned = 3;
+  const big = waiting("big", 8, { machines: 4, queuedAt: NOW - HOUR });
+  const small = waiting("small", 8, { hours: 0.5 });
+
+  test("nobody takes them from the first in line, who needs more of them than are left", () => {
+    const { grants, head } = planOf({ nodes: [], makeable: 20, mostUnpinned, waiting: [big, small], head: "big" });
+
+    expect([grants, head]).toEqual([[], "big"]);
+  });
+
+  test("others take them while the first in line waits for machines that somebody has", () => {
+    const occupied = [held("x", "n1", 8, 1)];
+
+    const { grants, head } = planOf({
+      ...{ nodes: [node("n1")], occupied, makeable: 3, mostUnpinned },
+      ...{ waiting: [big, small], head: "big" },
+    });
+
+    expect([grants.map(({ uid }) => uid), head]).toEqual([["small"], "big"]);
+  });
+});

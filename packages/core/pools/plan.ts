@@ -92,9 +92,11 @@ export function plan(input: PlanInput): Plan {
   const tried = new Map<string, Tried>();
   let reserved: Reservation | undefined;
   let unpinnedLeft = input.mostUnpinned ?? Number.POSITIVE_INFINITY;
+  /** For the head, where it would fit but for that limit: it never comes to its turn while others take what is returned. */
+  let keptUnpinned = 0;
   const mayTake = (need: Need, endsAt: number) => {
     const beside = reserved && passes(reserved, free, need, endsAt);
-    if (unpinnedLeft >= need.machines) return beside;
+    if (unpinnedLeft - keptUnpinned >= need.machines) return beside;
     return (node: number) => nodes[node]?.name !== null && (beside?.(node) ?? true);
   };
 
@@ -113,6 +115,7 @@ export function plan(input: PlanInput): Plan {
     }
     const placed = input.closed ? undefined : free.take(need, mayTake(need, endsAt));
     if (!placed) {
+      if (!reserved && !input.closed && free.find(need)) keptUnpinned = need.machines;
       known.refusedFrom = reserved ? endsAt : Number.NEGATIVE_INFINITY;
       reserved ??= reserve(
         entry,

@@ -481,4 +481,20 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [{ file: "pools/held-by-records.ts", find: "&& !named.has(grant)", replace: "&& named.size >= 0" }],
   },
+  {
+    name: "the first in line starved of machines still to be made",
+    caughtBy: {
+      file: "pools/plan.test.ts",
+      title: "nobody takes them from the first in line, who needs more of them than are left",
+    },
+    edits: [{ file: "pools/plan.ts", find: "unpinnedLeft - keptUnpinned >= need", replace: "unpinnedLeft >= need" }],
+  },
+  {
+    name: "machines still to be made kept for who waits for others",
+    caughtBy: {
+      file: "pools/plan.test.ts",
+      title: "others take them while the first in line waits for machines that somebody has",
+    },
+    edits: [{ file: "pools/plan.ts", find: "!input.closed && free.find(need)", replace: "!input.closed" }],
+  },
 ];
