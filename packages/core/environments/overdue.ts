@@ -1,4 +1,6 @@
-import { findPool } from "../pools/record.ts";
+import { readMakeable } from "../pools/ledger.ts";
+import { findPool, type Pool } from "../pools/record.ts";
+import { unlessUnreadable } from "../readable.ts";
 import { Unreadable } from "../unreadable.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { endAttempt } from "./backup.ts";
@@ -45,19 +47,26 @@ async function passedDeadline(
 }
 
 /**
- * Nobody leaves the queue while the operator has closed the pool. Who has its reserved start or was granted is about to
+ * Nobody leaves the queue while the operator has closed the pool, or while it gives nothing since its ledger cannot be
+ * read. Who has its reserved start or was granted is about to
  * get what it waits for, and may wait as long again: that start may move for ever.
  */
 async function keptPlace(ctx: WorkerContext, { size, uid }: Environment): Promise<"closed" | "first" | undefined> {
   try {
     const pool = await findPool(ctx, size.pool);
-    if (pool?.closed) return "closed";
+    if (pool && (pool.closed || (await isHalted(ctx, pool)))) return "closed";
     return pool && (pool.head?.uid === uid || Object.hasOwn(pool.offered, uid)) ? "first" : undefined;
   } catch (error) {
     // Only a newer version can read the ledger that it wrote, so the end of this wait is left to that version.
     if (error instanceof Unreadable) return error.isNewer ? "closed" : undefined;
     throw error;
   }
+}
+
+/** Whether a plan gives nothing to anybody: it cannot read who waits for machines still to be made. */
+async function isHalted(ctx: WorkerContext, { type, summary }: Pool): Promise<boolean> {
+  if (summary.unreadableItems === 0) return false;
+  return (await unlessUnreadable(ctx, () => readMakeable(ctx, type))) === undefined;
 }
 
 function firstInLineLimit({ queuedAt }: Environment, { maxQueueHours }: Limits): Deadline {

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import type { Stored } from "../context.ts";
+import { makeableKey } from "../keys.ts";
 import { pauseAdmission } from "../pools/admission.ts";
 import { createEnvironment } from "./create.ts";
 
@@ -34,4 +36,17 @@ test("while the operator has closed the pool nobody is cancelled, first in line 
   await world.advance(3 * HOUR);
 
   expect((await world.read("bob", "next")).phase).toBe("queued");
+});
+
+test("while nobody can read who waits for machines still to be made nobody is cancelled", async () => {
+  const world = await firstInLine();
+  await createEnvironment(world.as("carol"), newEnvironment("behind"));
+  await world.advance(MINUTE);
+  await world.table.put({ ...makeableKey("h100"), writers: ["hand"], kind: "makeable", granted: "no list" } as Stored);
+
+  await world.advance(3 * HOUR);
+
+  expect([(await world.read("bob", "next")).phase, (await world.read("carol", "behind")).phase]).toEqual([
+    ...["queued", "queued"],
+  ]);
 });

@@ -497,4 +497,12 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [{ file: "pools/plan.ts", find: "!input.closed && free.find(need)", replace: "!input.closed" }],
   },
+  {
+    name: "who waits is cancelled while a pool gives nothing since it cannot be read",
+    caughtBy: {
+      file: "environments/queue-limit.test.ts",
+      title: "while nobody can read who waits for machines still to be made nobody is cancelled",
+    },
+    edits: [{ file: "environments/overdue.ts", find: " || (await isHalted(ctx, pool))", replace: "" }],
+  },
 ];
