@@ -269,6 +269,21 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(1);
   });
 
+  test("is made again after all once the volume that was taken for gone is seen again", async () => {
+    const world = await worldOfFailing(1);
+    const { findVolume } = world.volumes;
+    Object.assign(world.volumes, { findVolume: async () => undefined });
+    await world.advance(15 * MINUTE);
+    const { fault } = await diskOf(world);
+
+    Object.assign(world.volumes, { findVolume });
+    await world.advance(HOUR);
+
+    expect(fault).toBe("Its latest backup failed, and its volume is gone");
+    expect(await diskOf(world)).toMatchObject({ fault: null, snapshots: [{ completed: true }] });
+    expect((await diskOf(world)).lost).toBeUndefined();
+  });
+
   test("is forgotten once a later job's end was recorded, which has attempts of its own", async () => {
     const world = await worldOfFailing(3);
     await world.advance(10 * MINUTE);

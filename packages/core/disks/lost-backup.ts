@@ -16,6 +16,7 @@ import {
   longPending,
   MISSED_LOOK_MS,
   MISSED_MS,
+  VOLUME_GONE_TOO,
   volumeSighted,
   withSnapshot,
 } from "./record.ts";
@@ -75,12 +76,12 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   if (left !== "nothing" && left !== "failed") return recorded(disk, lost, left, now);
   const isOver = left === "failed" || lost.since === undefined || now - lost.since >= ATTEMPT_MS;
   if (isOver && lost.attempt >= MOST_ATTEMPTS)
-    return giveUp(ctx, disk, lost, now, `failed ${MOST_ATTEMPTS} times; ${KEPT}`);
+    return giveUp(ctx, disk, lost, now, `Its latest backup failed ${MOST_ATTEMPTS} times; ${KEPT}`);
   const found = volume ? await ctx.volumes.findVolume(volume.id) : undefined;
   if (!found && volume && isFirstMiss(disk, now)) {
     return later(volumeSighted(disk, false, now), now + MISSED_LOOK_MS, now, "does not see its volume");
   }
-  if (!found) return giveUp(ctx, disk, lost, now, "failed, and its volume is gone");
+  if (!found) return giveUp(ctx, disk, lost, now, VOLUME_GONE_TOO);
   const seen = volumeSighted(disk, true, now);
   if (found.attached) return later(seen, now + CLAIMED_LOOK_MS, now, "waits until it is detached");
   const { attempt, since = now } = isOver ? { attempt: lost.attempt + 1 } : lost;
@@ -198,8 +199,7 @@ function tagOf(lost: LostBackup): string {
   return `${lost.of}-${triedOf(lost)}`;
 }
 
-function giveUp(ctx: WorkerContext, disk: Disk, lost: LostBackup, now: number, what: string): Step<Disk> {
-  const gaveUp = `Its latest backup ${what}`;
+function giveUp(ctx: WorkerContext, disk: Disk, lost: LostBackup, now: number, gaveUp: string): Step<Disk> {
   ctx.log.error("disk not backed up", { disk: disk.uid, reason: gaveUp });
   return later({ ...disk, lost: { ...lost, gaveUp } }, now, now, "gave its backup up");
 }

@@ -48,6 +48,9 @@ export const MISSED_MS = 10_000;
  */
 export const GONE_MS = LISTED_MS;
 
+/** Why a backup is not made again whose volume was taken for gone; no more once that is seen again. */
+export const VOLUME_GONE_TOO = "Its latest backup failed, and its volume is gone";
+
 /** What one look missed is looked for again so soon. */
 export const MISSED_LOOK_MS = 60_000;
 const LONGEST_MISSED_LOOK_MS = 24 * 3_600_000;
@@ -174,9 +177,22 @@ export function sighted(snapshot: DiskSnapshot, isSeen: boolean, now: number): D
  * so that two looks that missed it, days apart, are never taken for one long absence.
  */
 export function volumeSighted(disk: Disk, isSeen: boolean, now: number): Disk {
-  if (isSeen) return { ...disk, volumeMissedAt: undefined, lostAt: undefined };
+  if (isSeen) return { ...withVolume(disk, now), volumeMissedAt: undefined, lostAt: undefined };
   const dueAt = Math.min(disk.dueAt ?? Number.POSITIVE_INFINITY, now + MISSED_LOOK_MS);
   return { ...disk, volumeMissedAt: disk.volumeMissedAt ?? now, dueAt };
+}
+
+/** Its latest backup was given up since there was nothing to make it of. */
+function withVolume(disk: Disk, now: number): Disk {
+  const { lost } = disk;
+  if (lost?.gaveUp !== VOLUME_GONE_TOO) return disk;
+  return withAttemptAnew({ ...disk, lost: { ...lost, gaveUp: null } }, now);
+}
+
+/** The disk with the time of the present attempt to make its latest backup again begun anew: nobody could try it until now. */
+export function withAttemptAnew(disk: Disk, now: number): Disk {
+  const { lost } = disk;
+  return lost?.since === undefined ? disk : { ...disk, lost: { ...lost, since: now } };
 }
 
 /** When the volume or a backup that was missed is looked for again: less and less often once it is gone; null: none was. */

@@ -157,7 +157,7 @@ function replaced(ctx: WorkerContext, disk: Disk): Disk {
   const seen = volumeSighted(disk, true, ctx.clock.now());
   if (!volume) return seen;
   ctx.log.error("a disk's volume is gone", { disk: uid, volume: volume.id });
-  return { ...seen, formerVolumes: [volume.id, ...formerVolumes].slice(0, MOST_FORMER) };
+  return { ...seen, lost: disk.lost, formerVolumes: [volume.id, ...formerVolumes].slice(0, MOST_FORMER) };
 }
 
 /** Not seen is not gone: it is asked for again, and no earlier believed than what was just made is surely listed. */

@@ -91,6 +91,20 @@ export const backupBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a backup given up for good although its volume is seen again",
+    caughtBy: {
+      file: "disks/lost-backup.test.ts",
+      title: "is made again after all once the volume that was taken for gone is seen again",
+    },
+    edits: [
+      {
+        file: "disks/record.ts",
+        find: "if (isSeen) return { ...withVolume(disk, now), ",
+        replace: "if (isSeen) return { ...disk, ",
+      },
+    ],
+  },
+  {
     name: "a snapshot that is pending for ever waited for",
     caughtBy: {
       file: "environments/backup.test.ts",

@@ -369,8 +369,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/record.ts",
-        find: "if (isSeen) return { ...disk, volumeMissedAt: undefined, lostAt: undefined };",
-        replace: "if (isSeen) return { ...disk, volumeMissedAt: undefined };",
+        find: "volumeMissedAt: undefined, lostAt: undefined };",
+        replace: "volumeMissedAt: undefined };",
       },
     ],
   },
