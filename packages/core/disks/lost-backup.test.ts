@@ -284,6 +284,38 @@ describe("a backup that fails after it was recorded", () => {
     expect((await diskOf(world)).lost).toBeUndefined();
   });
 
+  test("loses none of its attempts to the time in which a job that waits has the disk", async () => {
+    const world = await worldOfFailing(1);
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await world.advance(5 * MINUTE);
+    await createEnvironment(world.as("bob"), newEnvironment("all", { gpus: 16, hours: 24 }));
+    await world.advance(MINUTE);
+    await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data", gpus: 16 }));
+    await world.advance(3 * HOUR);
+    const { phase } = await world.read("alice", "two");
+    await requestCancel(world.as("alice"), "two");
+    await world.advance(5 * MINUTE);
+
+    const { lost } = await diskOf(world);
+
+    expect([phase, lost]).toMatchObject(["queued", { attempt: 2, gaveUp: null }]);
+  });
+
+  test("loses none of its attempts to the time in which its disk is marked for deletion", async () => {
+    const world = await worldOfFailing(1);
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await world.advance(5 * MINUTE);
+    const before = (await diskOf(world)).lost;
+    await deleteDisk(world.as("alice"), "data");
+    await world.advance(5 * HOUR);
+    await undeleteDisk(world.as("alice"), "data");
+    await world.advance(5 * MINUTE);
+
+    const { lost } = await diskOf(world);
+
+    expect([before?.attempt, lost]).toMatchObject([2, { attempt: 2, gaveUp: null }]);
+  });
+
   test("is forgotten once a later job's end was recorded, which has attempts of its own", async () => {
     const world = await worldOfFailing(3);
     await world.advance(10 * MINUTE);

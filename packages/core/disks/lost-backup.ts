@@ -18,11 +18,14 @@ import {
   MISSED_MS,
   VOLUME_GONE_TOO,
   volumeSighted,
+  withAttemptAnew,
   withSnapshot,
 } from "./record.ts";
 import { isPutOff, removeSnapshot } from "./removal.ts";
 
 const CLAIMED_LOOK_MS = 5_000;
+/** How exactly the time is known in which a job had the disk: each time it is noted is a write. */
+const HELD_NOTED_MS = 10 * 60_000;
 
 /**
  * Asks what became of pending snapshots. Those that failed, or are pending for a day, are noted, and go at the next look:
@@ -71,7 +74,8 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   const { lost, volume } = disk;
   if (!lost) return undefined;
   if (lost.until !== null) return resolveClaim(ctx, disk, lost, lost.until, now);
-  if (!isWanted(disk) || now < (lost.notBefore ?? 0) || (await isHeld(ctx, disk))) return undefined;
+  if (!isWanted(disk) || now < (lost.notBefore ?? 0)) return undefined;
+  if (await isHeld(ctx, disk)) return leftToHolder(disk, lost, now);
   const left = await lookForLeft(ctx, disk, lost);
   if (left !== "nothing" && left !== "failed") return recorded(disk, lost, left, now);
   const isOver = left === "failed" || lost.since === undefined || now - lost.since >= ATTEMPT_MS;
@@ -109,6 +113,12 @@ export function warningOf({ lost, lostAt, snapshots }: Disk, now: number): strin
   if (pending) return `Its snapshot ${pending.id} is pending since ${utcText(pending.at)}`;
   const left = snapshots.find(({ unremoved }) => unremoved);
   return left ? `Its snapshot ${left.id} cannot be removed: ${left.unremoved?.why}`.slice(0, 120) : null;
+}
+
+/** Whoever has it backs it up at his own end, or never opened it: that time is not the attempt's. */
+function leftToHolder(disk: Disk, { since }: LostBackup, now: number): Step<Disk> | undefined {
+  if (since === undefined || now - since < HELD_NOTED_MS) return undefined;
+  return later(withAttemptAnew(disk, now), now, now, "leaves its backup to whoever has it");
 }
 
 function isFirstMiss({ volumeMissedAt }: Disk, now: number): boolean {

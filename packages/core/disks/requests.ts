@@ -5,7 +5,7 @@ import { Problem } from "../problem.ts";
 import { changeRecord } from "../write-record.ts";
 import { changeDirectory, without } from "./directory.ts";
 import { closeOperation, findOperation, isClosed, type Operation, putOperation } from "./operations.ts";
-import type { Disk, OperationKind } from "./record.ts";
+import { type Disk, type OperationKind, withAttemptAnew } from "./record.ts";
 import { type DiskView, findMissing, getDisk } from "./view.ts";
 
 type RequestContext = UserContext<"table" | "queue">;
@@ -61,7 +61,8 @@ async function freeName(ctx: RequestContext, name: string, asked: Asked | undefi
 export async function undeleteDisk(ctx: RequestContext, name: string, asked?: Asked): Promise<Requested> {
   return request(ctx, { name, action: "undelete", asked }, ({ disk }) => {
     if (disk.phase !== "deleted") throw new Problem("conflict", `Disk '${name}' is not marked for deletion`);
-    return { ...disk, phase: "available", deletedAt: null, purgeAt: null };
+    const unmarked = { ...disk, phase: "available", deletedAt: null, purgeAt: null } as const;
+    return withAttemptAnew(unmarked, ctx.clock.now());
   });
 }
 

@@ -183,3 +183,19 @@ test("a disk whose volume is gone after it was backed up is said to have that ba
   const reasons = (await world.read("alice", "two")).events.timeline.map(({ reason }) => reason);
   expect(reasons).toContain("Its disk's volume is gone; its latest backup remains");
 });
+
+test("the time in which a disk's record cannot be read is not an attempt's, though it can be again before that is over", async () => {
+  const world = await memoryWorld();
+  await usedBy(world, "one");
+  world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(5 * MINUTE);
+  const { disk } = await getDisk(world.as("alice"), "data");
+  await world.table.put({ ...disk, sizeGb: "many" } as never);
+  await world.advance(110 * MINUTE);
+  await world.table.put(disk);
+
+  await world.advance(30 * MINUTE);
+
+  expect((await world.read("alice", "one")).end.backup).toMatchObject({ attempt: 1 });
+});

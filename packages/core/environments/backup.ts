@@ -27,7 +27,7 @@ export async function backUp(
   now: number,
 ): Promise<Step<Environment>> {
   const disk = await readDisk(ctx, environment, use);
-  if (!disk) return waitedFor(environment, now, unreadableDisk(use.name));
+  if (!disk) return waitedFor(withAttempt(environment, now), now, unreadableDisk(use.name));
   if (disk === "missing" || disk.heldBy?.uid !== environment.uid)
     return released(environment, use, now, "its disk is not its own");
   const claim = environment.end.backup;
@@ -63,13 +63,20 @@ export async function endAttempt(
     disk: use,
   } = environment;
   if (!backup || !use) return undefined;
-  const begun = (attempt: number) => ({
-    ...environment,
-    end: { ...environment.end, backup: { ...backup, attempt, since: now } },
-  });
-  if (!(await readDisk(ctx, environment, use))) return waitedFor(begun(backup.attempt), now, unreadableDisk(use.name));
+  if (!(await readDisk(ctx, environment, use)))
+    return waitedFor(withAttempt(environment, now), now, unreadableDisk(use.name));
   if (backup.attempt >= MOST_ATTEMPTS) return release(ctx, environment, use, now, NOT_BACKED_UP);
-  return changed(begun(backup.attempt + 1), now, "its backup took too long");
+  return changed(withAttempt(environment, now, backup.attempt + 1), now, "its backup took too long");
+}
+
+/** With the time of this attempt begun now; the present one where none is named. */
+function withAttempt(environment: Environment, now: number, attempt?: number): Environment {
+  const { end } = environment;
+  if (!end.backup) return environment;
+  return {
+    ...environment,
+    end: { ...end, backup: { ...end.backup, attempt: attempt ?? end.backup.attempt, since: now } },
+  };
 }
 
 /** Undefined: it is there and cannot be read. */

@@ -85,8 +85,27 @@ export const backupBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/backup.ts",
-        find: "  if (!(await readDisk(ctx, environment, use))) return waitedFor(begun(backup.attempt), now, unreadableDisk(use.name));\n",
+        find: "  if (!(await readDisk(ctx, environment, use)))\n    return waitedFor(withAttempt(environment, now), now, unreadableDisk(use.name));\n",
         replace: "",
+      },
+      {
+        file: "environments/backup.ts",
+        find: "if (!disk) return waitedFor(withAttempt(environment, now), ",
+        replace: "if (!disk) return waitedFor(environment, ",
+      },
+    ],
+  },
+  {
+    name: "an attempt to make a backup again counted while a job has the disk",
+    caughtBy: {
+      file: "disks/lost-backup.test.ts",
+      title: "loses none of its attempts to the time in which a job that waits has the disk",
+    },
+    edits: [
+      {
+        file: "disks/lost-backup.ts",
+        find: "return leftToHolder(disk, lost, now);",
+        replace: "return undefined;",
       },
     ],
   },
