@@ -184,6 +184,76 @@ test("a disk whose volume is gone after it was backed up is said to have that ba
   expect(reasons).toContain("Its disk's volume is gone; its latest backup remains");
 });
 
+test("a disk whose volume is gone and whose backups were deleted outside is not said to have one", async () => {
+  const world = await memoryWorld();
+  await usedBy(world, "one");
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(15 * MINUTE);
+  await usedBy(world, "two");
+  for (const id of world.volumes.snapshotIds()) world.volumes.loseSnapshot(id);
+  world.volumes.loseVolume("vol-1");
+  await requestCancel(world.as("alice"), "two");
+
+  await world.advance(15 * MINUTE);
+
+  const reasons = (await world.read("alice", "two")).events.timeline.map(({ reason }) => reason);
+  expect(reasons).toContain("Its disk's volume is gone, and no backup of it is to be seen");
+});
+
+test("a job whose disk's record is gone by its end says that nothing was backed up", async () => {
+  const world = await memoryWorld();
+  await usedBy(world, "one");
+  const { disk } = await getDisk(world.as("alice"), "data");
+  await world.table.remove(disk, { ifWriter: disk.writers[0] ?? "" });
+  await requestCancel(world.as("alice"), "one");
+
+  await world.advance(MINUTE);
+
+  const { phase, events } = await world.read("alice", "one");
+  expect(phase).toBe("cancelled");
+  expect(events.timeline.map(({ reason }) => reason)).toContain(
+    "The record of disk 'data' is missing: it was not backed up",
+  );
+});
+
+test("a job whose disk is somebody else's by its end says that it did not back it up", async () => {
+  const world = await memoryWorld();
+  await usedBy(world, "one");
+  const { disk } = await getDisk(world.as("alice"), "data");
+  await world.table.put({ ...disk, heldBy: null } as typeof disk);
+  await requestCancel(world.as("alice"), "one");
+
+  await world.advance(MINUTE);
+
+  const { phase, events } = await world.read("alice", "one");
+  expect(phase).toBe("cancelled");
+  expect(events.timeline.map(({ reason }) => reason)).toContain(
+    "Disk 'data' is not its own any more: it was not backed up",
+  );
+});
+
+test("a job that backed its disk up and did not hear of it says nothing of a disk that is not its own", async () => {
+  const world = await memoryWorld();
+  await usedBy(world, "one");
+  const { put } = world.table;
+  let died = 0;
+  const thenDie: typeof put = async (...given) => {
+    const answer = await put(...given);
+    const item = given[0] as { kind?: string; heldBy?: unknown; snapshots?: unknown[] };
+    if (item.kind === "disk" && item.heldBy === null && item.snapshots?.length === 1 && died++ === 0)
+      throw new Error("the process was killed");
+    return answer;
+  };
+  Object.assign(world.table, { put: thenDie });
+  await requestCancel(world.as("alice"), "one");
+
+  await world.advance(MINUTE);
+
+  const { phase, events } = await world.read("alice", "one");
+  expect([died > 0, phase]).toEqual([true, "cancelled"]);
+  expect(events.timeline.filter(({ reason }) => reason?.includes("not its own"))).toEqual([]);
+});
+
 test("the time in which a disk's record cannot be read is not an attempt's, though it can be again before that is over", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");

@@ -1,4 +1,4 @@
-import { type Disk, findDisk, withSnapshot } from "../disks/record.ts";
+import { type Disk, findDisk, seenBackups, withSnapshot } from "../disks/record.ts";
 import { unlessUnreadable } from "../readable.ts";
 import { CLAIM_MS, MOST_ATTEMPTS, nextTry, pauseMs, refusalOf, triedOf } from "../snapshot-claim.ts";
 import type { Step, WorkerContext } from "../worker.ts";
@@ -13,7 +13,10 @@ import { addEntry, shorten } from "./timeline.ts";
 const NOT_BACKED_UP = `Its disk could not be backed up, ${MOST_ATTEMPTS} times; the volume itself is kept`;
 const LATEST_NOT_MADE = "Its latest backup could not be made; the volume itself is kept";
 const VOLUME_GONE = "Its disk's volume is gone; its latest backup remains";
+const NONE_SEEN = "Its disk's volume is gone, and no backup of it is to be seen";
 const ALL_GONE = "Its disk's volume is gone, and there is no backup";
+/** What is said before the disk is let go without a backup. */
+const LAST_WORDS = [NOT_BACKED_UP, VOLUME_GONE, NONE_SEEN, ALL_GONE];
 
 /**
  * Backs a disk up at the end of an environment that used it: one snapshot, its id recorded as the lease is given back.
@@ -28,8 +31,9 @@ export async function backUp(
 ): Promise<Step<Environment>> {
   const disk = await readDisk(ctx, environment, use);
   if (!disk) return waitedFor(withAttempt(environment, now), now, unreadableDisk(use.name));
-  if (disk === "missing" || disk.heldBy?.uid !== environment.uid)
-    return released(environment, use, now, "its disk is not its own");
+  if (disk === "missing") return released(addEntry(environment, now, missing(use)), use, now, "its disk is missing");
+  if (disk.heldBy?.uid !== environment.uid)
+    return released(sayNotOwn(environment, use, now), use, now, "its disk is not its own");
   const claim = environment.end.backup;
   // Before the volume is looked for: a snapshot outlives it.
   const left = claim ? await resolveClaim(ctx, environment, use, disk, claim, now) : "nothing";
@@ -37,8 +41,7 @@ export async function backUp(
   const volume = disk.volume ? await lookForVolume(ctx, disk, disk.volume) : "gone";
   if (volume === "missed") return waitedFor(environment, now, "Waits until the volume of its disk is seen");
   if (volume === "gone") {
-    const hasBackup = disk.snapshots.some(({ completed }) => completed);
-    return release(ctx, environment, use, now, hasBackup ? VOLUME_GONE : ALL_GONE);
+    return release(ctx, environment, use, now, whatIsLeft(disk));
   }
   const held = volume.attached ? await detachVolumes(ctx, environment, [volume.id], now) : undefined;
   if (held) return held;
@@ -47,6 +50,25 @@ export async function backUp(
   if (attempt > MOST_ATTEMPTS) return release(ctx, environment, use, now, NOT_BACKED_UP);
   const next = { attempt, tried: nextTry(claim), since, until: now + CLAIM_MS };
   return claimSnapshot(ctx, environment, disk, volume.id, next, now);
+}
+
+/** Of a disk whose volume is gone. */
+function whatIsLeft(disk: Disk): string {
+  if (seenBackups(disk).length > 0) return VOLUME_GONE;
+  return disk.snapshots.some(({ completed }) => completed) ? NONE_SEEN : ALL_GONE;
+}
+
+function missing({ name }: DiskUse): string {
+  return `The record of disk '${name}' is missing: it was not backed up`;
+}
+
+/** Unless this end itself gave it on, and whoever wrote that died before the record of the environment said so. */
+function sayNotOwn(environment: Environment, { name }: DiskUse, now: number): Environment {
+  const { end, events } = environment;
+  const isGivenOn = end.backup !== null || LAST_WORDS.some((word) => word === events.timeline.at(-1)?.reason);
+  return isGivenOn
+    ? environment
+    : addEntry(environment, now, `Disk '${name}' is not its own any more: it was not backed up`);
 }
 
 /**
