@@ -162,6 +162,11 @@ export function isClaimed({ lost }: Disk): boolean {
   return lost !== undefined && lost.until !== null;
 }
 
+/** Whether it holds something, or may yet: not what failed and only cannot be removed. */
+export function mayHold(snapshot: DiskSnapshot): boolean {
+  return snapshot.completed || isPending(snapshot);
+}
+
 /** Those that can be counted on: completed, and seen by the latest look. */
 export function seenBackups({ snapshots }: Pick<Disk, "snapshots">): readonly DiskSnapshot[] {
   return snapshots.filter(({ completed, missedAt }) => completed && missedAt === undefined);

@@ -203,6 +203,24 @@ describe("a disk whose volume is gone", () => {
     expect((await backupsOf(world)).length).toBe(3);
   });
 
+  test("is lost, and no job waits for it, where the record names only snapshots that failed and cannot be removed", async () => {
+    const world = await memoryWorld({ snapshotMs: MINUTE / 2 });
+    world.volumes.failSnapshotsLater(9);
+    Object.assign(world.volumes, { removeSnapshot: () => Promise.reject(new Error("UnauthorizedOperation")) });
+    await use(world, "one");
+    await world.advance(LISTED + LISTED);
+    const { snapshots } = await diskOf(world);
+    await loseVolume(world);
+
+    await submit(world, "two");
+    await world.advance(GONE + MINUTE);
+
+    expect(snapshots).toMatchObject([{ completed: false, unremoved: {} }, { unremoved: {} }, { unremoved: {} }]);
+    expect((await world.read("alice", "two")).end.outcome?.reason).toBe(
+      "Disk 'data' is lost: its volume is gone and there is no backup; delete or rename it",
+    );
+  });
+
   test("is lost where it had contents and there is no backup: the job fails and says so, until the volume is seen again", async () => {
     const log = recordingLog();
     const world = await memoryWorld({ log });

@@ -8,6 +8,7 @@ import {
   GONE_MS,
   hasPendingSnapshot,
   longPending,
+  mayHold,
   seenBackups,
   sighted,
   volumeSighted,
@@ -92,7 +93,9 @@ export async function openDisk(
   if (disk.volume && disk.volumeMissedAt === undefined) return { kind: "open", disk };
   const now = ctx.clock.now();
   const backup = seenBackups(disk).at(-1);
-  const missed = disk.snapshots.filter(({ at, missedAt }) => missedAt !== undefined && at > (backup?.at ?? 0));
+  const missed = disk.snapshots
+    .filter(mayHold)
+    .filter(({ at, missedAt }) => missedAt !== undefined && at > (backup?.at ?? 0));
   const waits = whyItWaits(disk, backup, missed, now);
   if (waits !== undefined) return { kind: "waits", reason: waits(`disk '${use.name}'`) };
   if (disk.volume && !backup) return loseDisk(ctx, disk, use.name, now);
@@ -134,7 +137,7 @@ function whyItWaits(
   // An older one in its place would cost the work in between.
   const isNewerLate = missed.some(({ missedAt }) => isLate(missedAt));
   if (backup && isNewerLate) return (disk) => `The backup of ${disk} is not to be seen; it is looked for again`;
-  const mayHaveOne = snapshots.length > 0 || (volume && making.some(({ kind }) => kind === "snapshot"));
+  const mayHaveOne = snapshots.some(mayHold) || (volume && making.some(({ kind }) => kind === "snapshot"));
   if (backup || !mayHaveOne) return undefined;
   return (disk) =>
     volume ? `Neither volume nor backups of ${disk} are to be seen` : `The backups of ${disk} are not to be seen`;

@@ -264,7 +264,7 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/disk.ts",
-        find: "const mayHaveOne = snapshots.length > 0 || ",
+        find: "const mayHaveOne = snapshots.some(mayHold) || ",
         replace: "const mayHaveOne = ",
       },
       {
