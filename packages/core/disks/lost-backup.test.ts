@@ -284,6 +284,35 @@ describe("a backup that fails after it was recorded", () => {
     expect((await diskOf(world)).lost).toBeUndefined();
   });
 
+  test("is not said to be refused once an earlier try's snapshot is found", async () => {
+    const world = await worldOfFailing(1);
+    hideSnapshots(world, 12 * MINUTE);
+    const { createSnapshot, findSnapshot } = world.volumes;
+    const withoutAnswer: typeof createSnapshot = async (...given) => {
+      await createSnapshot(...given);
+      world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+      throw new Error("timed out");
+    };
+    const pending: typeof findSnapshot = async (id) => {
+      const found = await findSnapshot(id);
+      return found && { ...found, state: "pending" };
+    };
+    const { listSnapshots } = world.volumes;
+    const listed: typeof listSnapshots = async (id) =>
+      (await listSnapshots(id)).map((one) => ({ ...one, state: "pending" }));
+    await world.advance(PENDING_MS - 10_000);
+    Object.assign(world.volumes, { createSnapshot: withoutAnswer });
+    await world.advance(11 * MINUTE + 20_000);
+    const refused = (await diskOf(world)).lost?.refused;
+    Object.assign(world.volumes, { findSnapshot: pending, listSnapshots: listed });
+
+    await world.advance(5 * MINUTE);
+
+    expect(refused).toBe("Snapshot limit exceeded");
+    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: false }] });
+    expect((await diskOf(world)).fault ?? "").not.toContain("refused");
+  });
+
   test("loses none of its attempts to the time in which a job that waits has the disk", async () => {
     const world = await worldOfFailing(1);
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);

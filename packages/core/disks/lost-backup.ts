@@ -105,10 +105,12 @@ export function isWanted(disk: Disk): boolean {
 }
 
 /** Why its latest backup is not made any more, or not yet, for whoever reads the record. */
-export function warningOf({ lost, lostAt, snapshots }: Disk, now: number): string | null {
+export function warningOf(disk: Disk, now: number): string | null {
+  const { lost, lostAt, snapshots } = disk;
   if (lostAt !== undefined) return "Its volume is gone and there is no backup";
   if (lost?.gaveUp) return lost.gaveUp;
-  if (lost?.refused !== undefined) return `Its backup was refused and is tried again: ${lost.refused}`.slice(0, 120);
+  if (lost?.refused !== undefined && isWanted(disk))
+    return `Its backup was refused and is tried again: ${lost.refused}`.slice(0, 120);
   const pending = longPending(snapshots, now);
   if (pending) return `Its snapshot ${pending.id} is pending since ${utcText(pending.at)}`;
   const left = snapshots.find(({ unremoved }) => unremoved);
@@ -168,7 +170,7 @@ async function lookForLeft(
 function recorded(disk: Disk, lost: LostBackup, { id, at, state, tags }: VolumeSnapshot, now: number): Step<Disk> {
   const completed = state === "completed";
   const found = withSnapshot(disk, { id, at, completed }, tags.attempt);
-  const open = { ...lost, until: null, since: undefined };
+  const open = { ...lost, until: null, since: undefined, refused: undefined };
   return later({ ...found, lost: completed ? undefined : open }, now, now, "backed up again");
 }
 
