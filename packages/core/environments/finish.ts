@@ -30,9 +30,10 @@ export async function finish(ctx: WorkerContext, environment: Environment, now: 
   } = environment;
   const clears = isCleared(environment);
   if (clears && addressLabel !== null) await releaseLabel(ctx, addressLabel, uid);
-  const cleared = clears ? await removeVolumes(ctx, environment, now) : undefined;
+  const bare = await withoutSecrets(ctx, environment);
+  const cleared = clears ? await removeVolumes(ctx, bare, now) : undefined;
   if (cleared) return cleared;
-  const stopped = await withoutSecrets(ctx, asStopped(closeOwn(environment, now), now, broken ?? environment.reason));
+  const stopped = asStopped(closeOwn(bare, now), now, broken ?? bare.reason);
   const isWanted = stopped.goal.desired === "active";
   return isWanted ? changed(stopped, now, "stopped") : until(stopped, now + (LOOKS_AFTER_END_MS[0] ?? 0), "stopped");
 }

@@ -185,3 +185,34 @@ test("a volume whose removal is refused keeps neither host name, secrets nor the
   expect(await read(world)).toMatchObject({ phase: "deleted", end: { waitsFor: null } });
   expect(world.volumes.volumeIds()).toEqual([]);
 });
+
+test("secrets of one that failed before it was active go although a volume cannot be removed", async () => {
+  const world = await memoryWorld();
+  const clearing: Policy = { ...policy, firstFailure: "clears", forgetsSpec: true };
+  Object.assign(world.volumes, { removeVolume: () => Promise.reject(new Error("UnauthorizedOperation")) });
+  const { uid } = await createEnvironment(world.as("alice"), { ...session("one"), policy: clearing });
+  world.compute.program(uid, { kind: "imageFails", reason: "Image not found" });
+  await world.advance(20 * MINUTE);
+
+  expect(await read(world)).toMatchObject({ phase: "stopping", spec: null });
+  expect(world.table.all().filter(({ kind }) => kind === "spec")).toEqual([]);
+});
+
+test("a stopped one that is deleted alarms once a volume could not be removed for a quarter of an hour", async () => {
+  const log = recordingLog();
+  const world = await memoryWorld({ log });
+  await createEnvironment(world.as("alice"), session("one"));
+  await world.advance(5000);
+  await requestStop(world.as("alice"), "one");
+  await world.advance(60 * MINUTE);
+  Object.assign(world.volumes, { removeVolume: () => Promise.reject(new Error("UnauthorizedOperation")) });
+  const alarms = () => log.lines.filter(({ level, event }) => level === "error" && event === "volumes not removed");
+
+  await requestDelete(world.as("alice"), "one");
+  await world.advance(10 * MINUTE);
+  const early = alarms().length;
+  await world.advance(20 * MINUTE);
+
+  expect(early).toBe(0);
+  expect(alarms()).not.toEqual([]);
+});

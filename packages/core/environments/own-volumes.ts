@@ -4,6 +4,7 @@ import { whyNot } from "../disks/removal.ts";
 import { listMaking, makeVolume, removeUnused, settlesAt, type VolumeMaking, volumeMaking } from "../making.ts";
 import { pauseMs } from "../snapshot-claim.ts";
 import type { Step, WorkerContext } from "../worker.ts";
+import { ALARM_MS } from "./deadlines.ts";
 import { detachVolumes } from "./lost-node.ts";
 import { changed, until } from "./pace.ts";
 import type { Environment, OwnVolume } from "./record.ts";
@@ -95,10 +96,12 @@ export async function removeVolumes(
   const refused = tried.flatMap(({ refusal }) => refusal ?? []);
   if (refused.length === 0)
     return changed({ ...environment, volumes, end: { ...end, waitsFor: null } }, now, "removed its volumes");
-  ctx.log.warn("volumes not removed", { uid, left: refused });
+  // One that was stopped before stops no more: nothing else would alarm of it.
+  const takenMs = now - (end.outcome?.at ?? end.stoppingAt ?? now);
+  ctx.log[takenMs >= ALARM_MS ? "error" : "warn"]("volumes not removed", { uid, left: refused });
   const waitsFor = shorten(`Its volume ${refused[0]}`);
   const waits = { ...environment, volumes, end: { ...end, waitsFor } };
-  return until(waits, now + pauseMs(now - (end.stoppingAt ?? now)), "could not remove its volumes");
+  return until(waits, now + pauseMs(takenMs), "could not remove its volumes");
 }
 
 async function removeOwn(ctx: WorkerContext, own: OwnVolume): Promise<{ own: OwnVolume; refusal?: string }> {
