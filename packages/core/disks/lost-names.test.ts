@@ -104,6 +104,7 @@ describe("a name whose record is missing", () => {
     const refusals = [
       () => getDisk(alice, "data"),
       () => createDisk(alice, { name: "data", sizeGb: 10 }),
+      () => renameDisk(alice, "data", "other"),
       () => createEnvironment(alice, newEnvironment("two", { disk: "data" })),
     ];
 

@@ -4,7 +4,7 @@ import { Problem, VolumeRefused } from "../problem.ts";
 import { writeRecord } from "../write-record.ts";
 import { changeDirectory, type Directory, uidOf, without } from "./directory.ts";
 import type { Disk } from "./record.ts";
-import { type DiskView, findDiskWithDirectory, getDisk } from "./view.ts";
+import { type DiskView, findDiskWithDirectory, getDisk, whyNotFound } from "./view.ts";
 
 export interface Renamed {
   readonly snapshots: number;
@@ -30,7 +30,7 @@ export async function renameDisk(
   if (directory.writers.includes(token)) {
     return tagRenamed(ctx, (await getDisk(ctx, newName)).disk, newName, giveUpTags);
   }
-  if (!view) throw new Problem("notFound", `Disk '${name}' not found`);
+  if (!view) throw await whyNotFound(ctx, name);
   requireRenamable(view, name);
   const { disk } = view;
   const change = (present: Directory): Directory["names"] => {

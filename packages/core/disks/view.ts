@@ -21,8 +21,13 @@ export interface DiskView {
 export async function getDisk(ctx: UserContext<"table">, name: string): Promise<DiskView> {
   const view = await findDiskIn(ctx, await readDirectory(ctx, ctx.actor.uid), name);
   if (view) return view;
+  throw await whyNotFound(ctx, name);
+}
+
+/** What to say of a name that leads to no disk of the caller's. */
+export async function whyNotFound(ctx: UserContext<"table">, name: string): Promise<Problem> {
   const isMissing = (await findMissing(ctx, ctx.actor.uid, name)) !== undefined;
-  throw new Problem("notFound", isMissing ? recordMissing(name) : `Disk '${name}' not found`);
+  return new Problem("notFound", isMissing ? recordMissing(name) : `Disk '${name}' not found`);
 }
 
 /** What is said of a name that leads to no record. */
