@@ -197,6 +197,30 @@ describe("a removal that is refused again", () => {
   });
 });
 
+test("a disk's record names the newest forty that cannot be removed or are gone, and the log those that it forgets", async () => {
+  const log = recordingLog();
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+  await use(world, ["one"]);
+  Object.assign(world.volumes, { removeSnapshot: () => Promise.reject(new Error("UnauthorizedOperation")) });
+  const { snapshots, ...disk } = diskOf(world);
+  const unremoved = { why: "UnauthorizedOperation", tries: 1, at: 1 };
+  const left = Array.from({ length: 50 }, (_, n) =>
+    n % 2 === 0
+      ? { id: `failed-${n}`, at: n, completed: false, failed: true, unremoved }
+      : { id: `gone-${n}`, at: n, completed: true, missedAt: 1 },
+  );
+  await world.table.put({ ...disk, snapshots: [...left, ...snapshots], dueAt: world.clock.now() } as Item);
+
+  await world.advance(2 * HOUR);
+
+  const ids = diskOf(world).snapshots.map(({ id }) => id);
+  const forgotten = log.lines
+    .filter(({ event }) => event === "snapshot forgotten")
+    .map(({ fields }) => fields.snapshot);
+  expect(ids).toEqual([...left.slice(10).map(({ id }) => id), snapshots[0]?.id]);
+  expect(forgotten).toEqual(left.slice(0, 10).map(({ id }) => id));
+});
+
 describe("a snapshot of a deleted disk that cannot be removed", () => {
   test("holds up nothing else of the purge, frees the disk's name, and alarms", async () => {
     const log = recordingLog();
@@ -239,4 +263,24 @@ test("a deleted disk's volume and backups go although its owner's names cannot b
 
   expect([world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual([[], []]);
   expect(diskOf(world)).toMatchObject({ phase: "purging", fault: expect.stringContaining("its name: ") });
+});
+
+test("a deleted disk's backups go that its record has forgotten, those of a volume that is gone too", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { diskRetentionDays: 0 } });
+  await use(world, ["one"]);
+  await world.advance(HOUR);
+  world.volumes.loseVolume(diskOf(world).volume?.id ?? "");
+  await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
+  await world.advance(15 * MINUTE);
+  await requestCancel(world.as("alice"), "two");
+  await world.advance(HOUR);
+  const disk = diskOf(world);
+  await world.table.put({ ...disk, snapshots: [] } as Disk);
+  const before = world.volumes.snapshotIds().length;
+
+  await deleteDisk(world.as("alice"), "data");
+  await world.advance(HOUR);
+
+  expect([disk.formerVolumes?.length, before]).toEqual([1, 2]);
+  expect([world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual([[], []]);
 });

@@ -8,6 +8,8 @@ const FIRST_PAUSE_MS = 30_000;
 const LONGEST_PAUSE_MS = 3_600_000;
 /** So many tries take a quarter of an hour: what is refused until then wants somebody to look at it. */
 const TRIES_BEFORE_ALARM = 5;
+/** A bound for the record: so many only where nothing can be removed, or somebody else removes them all. */
+const MOST_LEFT = 40;
 
 /** A removal that was refused is tried again after 1, 2, 4 … 60 minutes. */
 export function removalPauseMs(tries: number): number {
@@ -35,6 +37,25 @@ export async function removeSnapshot(
   const tries = (snapshot.unremoved?.tries ?? 0) + 1;
   reportUnremoved(ctx, "snapshot not removed", tries, { disk: disk.uid, snapshot: snapshot.id, error: why });
   return { ...snapshot, unremoved: { why, tries, at: now } };
+}
+
+/**
+ * Without the oldest of too many that cannot be removed or are gone: what of them exists is found by its volume when the
+ * disk is purged.
+ */
+export function withoutOldest(
+  ctx: WorkerContext,
+  { uid, making }: Disk,
+  snapshots: readonly DiskSnapshot[],
+): DiskSnapshot[] {
+  const sources = new Set(making.map(({ from }) => from));
+  const mayGo = snapshots.filter(
+    ({ id, completed, missedAt, unremoved }) =>
+      !sources.has(id) && (unremoved !== undefined || (completed && missedAt !== undefined)),
+  );
+  const forgotten = new Set(mayGo.slice(0, -MOST_LEFT));
+  for (const { id } of forgotten) ctx.log.error("snapshot forgotten", { disk: uid, snapshot: id });
+  return snapshots.filter((one) => !forgotten.has(one));
 }
 
 /** What a call throws, in at most 120 characters; undefined: it did what it was to do. */

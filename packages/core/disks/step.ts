@@ -19,7 +19,15 @@ import {
   sighted,
   volumeSighted,
 } from "./record.ts";
-import { isPutOff, removalAgainAt, removalPauseMs, removeSnapshot, reportUnremoved, whyNot } from "./removal.ts";
+import {
+  isPutOff,
+  removalAgainAt,
+  removalPauseMs,
+  removeSnapshot,
+  reportUnremoved,
+  whyNot,
+  withoutOldest,
+} from "./removal.ts";
 import { tagSnapshots } from "./rename.ts";
 
 const PENDING_MS = 5_000;
@@ -115,7 +123,8 @@ async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Promise<Dis
       return one.completed ? { ...one, unremoved: undefined } : one;
     }),
   );
-  return { ...disk, snapshots: snapshots.filter((one) => one !== undefined) };
+  const left = snapshots.filter((one) => one !== undefined);
+  return { ...disk, snapshots: withoutOldest(ctx, disk, left) };
 }
 
 async function superseded(ctx: WorkerContext, { snapshots, making }: Disk): Promise<ReadonlySet<DiskSnapshot>> {
@@ -179,11 +188,11 @@ async function removeAll(ctx: WorkerContext, { snapshots, volume, formerVolumes 
   const list = async (id: string) => {
     for (const other of await ctx.volumes.listSnapshots(id)) ids.add(other.id);
   };
-  const unlisted = volume ? await refusal(`snapshots of ${volume.id}`, () => list(volume.id)) : [];
-  const left = await Promise.all([...ids].map((id) => refusal(id, () => ctx.volumes.removeSnapshot(id))));
   const volumes = [...(volume ? [volume.id] : []), ...formerVolumes];
+  const unlisted = await Promise.all(volumes.map((id) => refusal(`snapshots of ${id}`, () => list(id))));
+  const left = await Promise.all([...ids].map((id) => refusal(id, () => ctx.volumes.removeSnapshot(id))));
   const kept = await Promise.all(volumes.map((id) => refusal(id, () => ctx.volumes.removeVolume(id))));
-  return [...unlisted, ...left.flat(), ...kept.flat()];
+  return [...unlisted.flat(), ...left.flat(), ...kept.flat()];
 }
 
 async function freeName(ctx: WorkerContext, { owner, uid }: Disk): Promise<string[]> {
