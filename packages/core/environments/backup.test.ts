@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
 import { getDisk } from "../disks/view.ts";
@@ -156,7 +157,8 @@ test("a disk whose snapshot is pending says so, and so does the job that waits f
 }, 60_000);
 
 test("a disk whose volume is gone before it was ever backed up is not said to have a backup", async () => {
-  const world = await memoryWorld();
+  const log = recordingLog();
+  const world = await memoryWorld({ log });
   await usedBy(world, "one");
   world.volumes.loseVolume("vol-1");
   await requestCancel(world.as("alice"), "one");
@@ -166,7 +168,10 @@ test("a disk whose volume is gone before it was ever backed up is not said to ha
   const { phase, events } = await world.read("alice", "one");
   const reasons = events.timeline.map(({ reason }) => reason);
   expect(phase).toBe("cancelled");
-  expect(reasons).toContain("Its disk's volume is gone, and there is no backup");
+  const said = "Its disk's volume is gone, and there is no backup";
+  expect(reasons).toContain(said);
+  const alarms = log.lines.filter(({ level, event }) => level === "error" && event === "disk not backed up");
+  expect(alarms).toMatchObject([{ fields: { reason: said } }]);
 });
 
 test("a disk whose volume is gone after it was backed up is said to have that backup", async () => {

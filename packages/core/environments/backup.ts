@@ -212,7 +212,8 @@ async function release(
   // Said before the disk is let go: whoever finds it let go does not know why.
   if (!isSaid(environment, note)) return changed(addEntry(environment, now, note), now, note);
   const lost = { of: prefix(environment), attempt: MOST_ATTEMPTS, until: null, gaveUp: LATEST_NOT_MADE };
-  if (note === NOT_BACKED_UP) ctx.log.error("disk not backed up", { disk: use.uid, reason: LATEST_NOT_MADE });
+  const reason = note === NOT_BACKED_UP ? LATEST_NOT_MADE : note;
+  ctx.log.error("disk not backed up", { disk: use.uid, reason });
   await releaseDisk(ctx, environment, (disk) => (note === NOT_BACKED_UP ? { ...disk, lost } : disk));
   return released(environment, use, now, "lets its disk go");
 }
