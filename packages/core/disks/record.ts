@@ -64,7 +64,7 @@ const PENDING_TOLD_MS = 15 * 60_000;
 
 /** The newest backup, which failed after it was recorded, until it was made again. */
 export interface LostBackup {
-  /** The snapshot that failed first: what the attempts to make it again are named after. */
+  /** What the attempts to make it again are named after: the snapshot that failed first, or the run whose end made none. */
   readonly of: string;
   /** The present attempt, that one included. */
   readonly attempt: number;

@@ -11,7 +11,7 @@ export interface IdleSignals {
   readonly decidedAt: number;
 }
 
-/** What decided, in the words of the signals. */
+/** What decided, in the words of the signals; `unknown sessions`: nobody could tell whether it is used, or nobody looked. */
 export type IdleSignal = "start" | "heartbeat" | "exec" | "sessions" | "unknown sessions";
 
 export interface IdleDecision {
