@@ -2,7 +2,7 @@ import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
-import { requestStart } from "#core/environments/start.ts";
+import { isStartedBy, requestStart } from "#core/environments/start.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#lambda/lambda.ts";
@@ -34,11 +34,10 @@ export const endpoint = dev8.post(
     const noVolume = new Problem("notFound", `workspace volume not found: fs-${id}. Create environment first.`);
     const known = await findWorkspace(ctx, body);
     if (!known || known.end.outcome) throw noVolume;
-    // Asked for by the request that this one repeats.
-    const isAsked = thing.isRepeat && known.goal.desired === "active";
-    if (!isAsked) {
+    // What somebody else started runs something else.
+    if (!isStartedBy(known, thing.uid)) {
       if (known.phase !== "stopped" || known.goal.desired === "active") throw containerExists(id);
-      await told(noVolume, requestStart(ctx, id, newRun(ctx, body, known.labels)));
+      await told(noVolume, requestStart(ctx, id, newRun(ctx, body, known.labels), thing.uid));
     }
     const workspace = await waitUntilRunning(ctx, id);
     if (!workspace) throw noVolume;

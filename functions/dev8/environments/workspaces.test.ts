@@ -603,3 +603,32 @@ test("a start or a stop under a key whose answer was lost is answered to its rep
     ]);
   }
 });
+
+test("a start under a key that reached nothing is refused to its repeat where somebody else started the workspace", async () => {
+  const faults: Faults = {};
+  const wrap: HttpWorldOptions["wrap"] = (ports) => ({
+    ...ports,
+    table: {
+      ...ports.table,
+      put: async (item, options) => {
+        await ports.table.put(item, options);
+        faults.afterPut?.();
+      },
+    },
+  });
+  const world = await workspaceWorld({ wrap });
+  await world.create();
+  await world.stop();
+  faults.afterPut = () => {
+    throw new Error("gone");
+  };
+  const body = workspaceOf(workspaceId);
+  const sent = { key: world.key, body, headers: { "Idempotency-Key": "k1" } };
+  await world.request("POST", `${path}/start`, sent);
+  delete faults.afterPut;
+  expect((await world.start({ baseImage: "python" })).status).toBe(200);
+
+  const again = await world.request("POST", `${path}/start`, sent);
+
+  expect([again.status, (await again.json()) as unknown]).toEqual([409, refused(409, exists).body]);
+});

@@ -144,6 +144,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
   goal: {
     desired: oneOf("active", "stopped", "deleted"),
     start: orNull(shape<RememberedStart>({ size: orNull(isSize), receiver: orNull(sealed) })),
+    startedBy: optional(text),
   },
   run: {
     n: ordinal,

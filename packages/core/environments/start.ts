@@ -33,12 +33,14 @@ export interface StartChanges {
 /**
  * Wants it to run again, on its own volumes; while it is being stopped that is remembered. What runs already, or is on
  * its way, is left as it is, whatever shall change. Throws `notFound`, `conflict` when there is nothing to start, or
- * `quota` when too many of the caller's wait for its pool.
+ * `quota` when too many of the caller's wait for its pool. A repeat finds in the record whether the one before it, of the
+ * same `chosen` token, started it (`isStartedBy`).
  */
 export async function requestStart(
   ctx: UserContext<"table" | "queue" | "sealer">,
   id: string,
   changes: StartChanges = {},
+  chosen?: string,
 ): Promise<Environment> {
   // Others may be faster: then what was written for a decision that did not hold goes again, with the secrets in it.
   const written = new Set<string>();
@@ -56,7 +58,8 @@ export async function requestStart(
     const changed = { ...specified, ...plainOf(changes, environment) };
     const { size = null, receiver } = changes;
     const sealed = receiver === undefined ? null : await sealReceiver(ctx, keyOf(environment), receiver);
-    return startAgain(changed, now, { size, receiver: sealed });
+    const again = startAgain(changed, now, { size, receiver: sealed });
+    return { ...again, goal: { ...again.goal, startedBy: chosen } };
   }).catch(async (error) => {
     // After any other failure nobody knows whether a head names it (unnamed-spec.ts).
     if (error instanceof Problem) await forgetSpecs(ctx, id, written);
@@ -69,6 +72,11 @@ export async function requestStart(
 async function forgetSpecs(ctx: UserContext<"table">, id: string, specs: ReadonlySet<string>): Promise<void> {
   const key = environmentKey(ctx.actor.uid, ctx.dialect, id);
   await Promise.all([...specs].map((spec) => forgetSpec(ctx, key, spec)));
+}
+
+/** Whether it shall run because of the start of this token: nobody has stopped it or ended it since. */
+export function isStartedBy({ goal: { desired, startedBy } }: Environment, token: string): boolean {
+  return desired === "active" && startedBy === token;
 }
 
 /** Its first run failed, and what was made for it was removed again: it can only be deleted, or made anew. */
