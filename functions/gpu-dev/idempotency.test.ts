@@ -148,6 +148,53 @@ test.each([
   },
 );
 
+test("the repeat of a delete that reached nothing does not delete the disk that has its name by now", async () => {
+  const { post, world, key, faults } = await createWorld();
+  await post("/v1/disks", { disk_name: "data" });
+  await world.advance(5_000);
+  let writes = 0;
+  // After it was written down what is asked for, and before the disk was marked.
+  faults.afterPut = () => {
+    if (++writes === 2) throw new Error("gone");
+  };
+  const sent = { key, headers: { "Idempotency-Key": "k-1" } };
+  await world.request("DELETE", "/v1/disks/data", sent);
+  delete faults.afterPut;
+  await post("/v1/disks/data/rename", { new_name: "kept" });
+  await post("/v1/disks", { disk_name: "data" });
+  await world.advance(5_000);
+
+  const again = await world.request("DELETE", "/v1/disks/data", sent);
+
+  expect([again.status, await again.json()]).toMatchObject([
+    409,
+    { detail: "Disk 'data' is another one than when this was first asked for" },
+  ]);
+  const phases = world.table.all().flatMap(({ kind, phase }) => (kind === "disk" ? [phase] : []));
+  expect(phases).toEqual(["available", "available"]);
+});
+
+test("a delete that its own repeat overtook is answered as done, also once that is closed", async () => {
+  const { post, world, key, faults } = await createWorld();
+  await post("/v1/disks", { disk_name: "data" });
+  await world.advance(5_000);
+  const [disk] = world.table.all().filter(({ kind }) => kind === "disk");
+  const sent = { key, headers: { "Idempotency-Key": "k-1" } };
+  let repeat: Response | undefined;
+  faults.beforePut = async (pk) => {
+    const isMarking = world.table.all().some(({ kind, action }) => kind === "operation" && action === "delete");
+    if (pk !== disk?.pk || !isMarking) return;
+    delete faults.beforePut;
+    repeat = await world.request("DELETE", "/v1/disks/data", sent);
+    await world.advance(5_000);
+  };
+
+  const first = await world.request("DELETE", "/v1/disks/data", sent);
+
+  expect([repeat?.status, first.status]).toEqual([200, 200]);
+  expect(await first.json()).toEqual(await repeat?.json());
+});
+
 interface Job {
   readonly job_id: string;
 }

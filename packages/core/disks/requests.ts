@@ -81,6 +81,12 @@ function names({ operations }: Disk, { id }: Operation): boolean {
   return operations.some((operation) => operation.id === id);
 }
 
+/** The name may have been given to another disk since an earlier request under the same key wrote what it asks for. */
+function refuseOther({ disk, name }: DiskView, operation: Operation | undefined): void {
+  if (!operation || operation.disk === disk.uid) return;
+  throw new Problem("conflict", `Disk '${name}' is another one than when this was first asked for`);
+}
+
 /** The disk's own record decides between a delete, a lease, an undelete and a purge. */
 async function request(
   ctx: RequestContext,
@@ -91,9 +97,11 @@ async function request(
   const { record, read } = await changeRecord(ctx, {
     read: () => getDisk(ctx, name),
     async decide(view): Promise<Disk | undefined> {
-      // After the disk: an earlier request that changed that has written its own before.
-      operation ??= await findAsked(ctx, asked);
+      // After the disk: an earlier request that changed that has written its own before. Whoever was faster than this one
+      // may have been its own repeat, and that may be closed by now.
+      operation = (await findAsked(ctx, operation && asked ? { ...asked, isRepeat: true } : asked)) ?? operation;
       if (operation && (isClosed(operation) || names(view.disk, operation))) return undefined;
+      refuseOther(view, operation);
       const decided = decide(view);
       operation ??= await putOperation(ctx, { ...decided, name }, action, asked?.id);
       const operations = [...decided.operations, { id: operation.id, kind: action }];
