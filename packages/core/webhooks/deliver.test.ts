@@ -5,11 +5,11 @@ import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, type WorldOptio
 import type { FetchAnswer } from "../context.ts";
 import { deliveriesOf, keyText, ownersReceiversKey } from "../keys.ts";
 import { AddressRefused, NoAnswer } from "../problem.ts";
-import { askPassage, receiverStateKey, tellFailed } from "./circuit.ts";
+import { findPassage, receiverStateKey, tellFailed } from "./circuit.ts";
 import { deliver } from "./deliver.ts";
 import { parseDelivery } from "./delivery.ts";
 import { requestResend } from "./requests.ts";
-import { chargeShare } from "./share.ts";
+import { chargeShare, takeShare } from "./share.ts";
 
 const url = "https://hooks.example/berth?token=secret-of-the-receiver";
 const [SECOND, MINUTE, HOUR] = [1_000, 60_000, 3_600_000];
@@ -300,6 +300,22 @@ describe("resend", () => {
     expect(new Set(world.fetch.posts.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
   });
 
+  test("under one token is one series, however many attempts that took", async () => {
+    const answers: FetchAnswer[] = [ok, ...Array<FetchAnswer>(6).fill(broken)];
+    const world = await oneEvent(() => answers.shift() ?? ok);
+    const id = String(world.fetch.posts[0]?.headers["webhook-id"]);
+    const token = world.ctx.ids.uid();
+    await requestResend(world.as("alice"), id, token);
+    await world.advance(20 * HOUR);
+    const delivered = await world.delivery();
+
+    await requestResend(world.as("alice"), id, token);
+    await world.advance(MINUTE);
+
+    expect(delivered).toMatchObject({ state: "delivered", tries: 7, attemptCount: 8 });
+    expect(await world.delivery()).toMatchObject({ state: "delivered", attemptCount: 8 });
+  });
+
   test("is nobody else's", async () => {
     const world = await oneEvent(() => ok);
     const id = String(world.fetch.posts[0]?.headers["webhook-id"]);
@@ -373,17 +389,43 @@ describe("a receiver that is left alone, of an owner whose receivers were slow",
     await look();
 
     expect((await world.delivery()).attemptCount).toBe(3);
-    expect(await askPassage(world.ctx, receiver, world.clock.now())).toEqual({ may: "probe" });
+    expect(await findPassage(world.ctx, receiver, world.clock.now())).toMatchObject({ may: "probe" });
   });
 
-  test("costs its owner nothing of that share", async () => {
-    const { world, owner, fail, look, wait } = await dueAgain(20_000);
+  test("keeps no other receiver of its owner waiting for that share", async () => {
+    const { world, owner, receiver, fail, wait } = await dueAgain(45_000);
     await wait();
     await fail();
+    const { ctx } = world;
+    const others: unknown[] = [];
+    const get: typeof ctx.table.get = async (key) => {
+      if (keyText(key) === keyText(receiver)) others.push(await takeShare(ctx, owner, world.clock.now()));
+      return ctx.table.get(key);
+    };
 
-    await look();
+    const look = keyText(await world.delivery());
+    await deliver({ ...ctx, table: { ...ctx.table, get } }, { look }, () => ({}));
 
     expect((await world.delivery()).attemptCount).toBe(3);
-    expect(await world.ctx.table.get(ownersReceiversKey(owner))).toMatchObject({ heldMs: 20_000 });
+    expect(others).toMatchObject([{ may: "dial" }]);
+  });
+
+  test("costs its owner nothing of that share, also where another one was let through first", async () => {
+    const { world, owner, receiver, fail, wait } = await dueAgain(20_000);
+    await fail();
+    await wait();
+    const { ctx } = world;
+    const put: typeof ctx.table.put = async (item, options) => {
+      await ctx.table.put(item, options);
+      const isShare = keyText(item) === keyText(ownersReceiversKey(owner));
+      const passage = isShare ? await findPassage(ctx, receiver, world.clock.now()) : undefined;
+      if (passage?.may === "probe") await passage.claim();
+    };
+
+    const look = keyText(await world.delivery());
+    await deliver({ ...ctx, table: { ...ctx.table, put } }, { look }, () => ({}));
+
+    expect((await world.delivery()).attemptCount).toBe(3);
+    expect(await ctx.table.get(ownersReceiversKey(owner))).toMatchObject({ heldMs: 20_000 });
   });
 });

@@ -7,7 +7,7 @@ import { poisoned } from "../poison.ts";
 import { Unreadable } from "../unreadable.ts";
 import { changeRecord, removeRecord, writeRecord } from "../write-record.ts";
 import { postAttempt } from "./attempt.ts";
-import { askPassage, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
+import { findPassage, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
 import { type Delivery, ended, parseDelivery } from "./delivery.ts";
 import { type BodyOf, eventIdOf } from "./event.ts";
 import { openReceiver } from "./receiver.ts";
@@ -82,10 +82,13 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   if (opened === "unsendable") return write(ctx, { ...delivery, dueAt: now + FAULT_MS }, now);
   if (opened === "unwanted") return drop(ctx, delivery);
   const receiver = receiverStateKey(ctx, delivery.owner, opened.url);
-  // Before the receiver, which lets one through to find out: that one must not wait for anything else then.
+  const prospect = await findPassage(ctx, receiver, now);
+  if (prospect.may === "wait")
+    return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, prospect.until) }, now);
+  // Before one is let through to find out: that one must not wait for anything else then.
   const share = await takeShare(ctx, delivery.owner, now);
   if (share.may === "wait") return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, share.until) }, now);
-  const passage = await askPassage(ctx, receiver, now);
+  const passage = prospect.may === "probe" ? await prospect.claim() : prospect;
   if (passage.may === "wait") {
     await chargeShare(ctx, delivery.owner, { reservedMs: share.reservedMs, tookMs: 0 }, now);
     return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, passage.until) }, now);

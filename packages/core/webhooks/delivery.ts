@@ -37,6 +37,8 @@ export interface Delivery extends Stored {
   /** Attempts of the present series, and when that began. */
   readonly tries: number;
   readonly seriesAt: number;
+  /** The token of the request that began it, where that may be repeated. */
+  readonly seriesBy?: string | undefined;
   /** An attempt is being made; nobody else makes one before `until`. */
   readonly claim: { readonly attempt: number; readonly at: number; readonly until: number } | null;
   readonly endedAt: number | null;
@@ -125,6 +127,7 @@ export const parseDelivery: (item: Item) => Delivery = parserOf(
     attemptCount: count,
     tries: count,
     seriesAt: number,
+    seriesBy: optional(text),
     claim: orNull(shape<NonNullable<Delivery["claim"]>>({ attempt: ordinal, at: number, until: number })),
     endedAt: orNull(number),
     dueShard: text,

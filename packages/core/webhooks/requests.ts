@@ -54,7 +54,7 @@ export async function listDeliveries(
 /**
  * A new series of attempts from now on, with the same id and the same bytes, whatever became of the one before. Throws
  * `notFound`, `unavailable` when it changes too fast. A repeat under the same `chosen` token begins no other one, unless
- * it comes after more writes than a record keeps the tokens of.
+ * another request has begun one since.
  */
 export async function requestResend(
   ctx: UserContext<"table" | "queue">,
@@ -68,20 +68,28 @@ export async function requestResend(
       if (!item) throw new Problem("notFound", `Delivery ${id.slice(0, 100)} not found`);
       return parseDelivery(item);
     },
-    decide: (delivery, token) =>
-      delivery.writers.includes(token) ? undefined : inNewSeries(delivery, ctx.clock.now()),
+    decide: (delivery) =>
+      chosen !== undefined && delivery.seriesBy === chosen ? undefined : inNewSeries(delivery, chosen, ctx.clock.now()),
     what: "The delivery is",
-    token: chosen,
   });
   const again = record ?? read;
   await sendLook(ctx, again, { delayMs: (again.dueAt ?? 0) - ctx.clock.now() });
   return again;
 }
 
-function inNewSeries(delivery: Delivery, now: number): Delivery {
+function inNewSeries(delivery: Delivery, chosen: string | undefined, now: number): Delivery {
   // An attempt that is under way is the first of the new series: nobody makes two at once.
   const dueAt = delivery.claim ? delivery.claim.until : now;
-  return { ...delivery, state: "waiting", tries: 0, seriesAt: now, endedAt: null, dueAt, ttl: undefined };
+  return {
+    ...delivery,
+    state: "waiting",
+    tries: 0,
+    seriesAt: now,
+    seriesBy: chosen,
+    endedAt: null,
+    dueAt,
+    ttl: undefined,
+  };
 }
 
 const idForm = /^evt_(\d{13})_([0-9a-f]{32})_(\d{1,9})$/;

@@ -108,8 +108,19 @@ export const peopleBugs: readonly PlantedBug[] = [
   },
   {
     name: "a share is not given back by a post that waits for its receiver",
-    caughtBy: { file: "webhooks/deliver.test.ts", title: "costs its owner nothing of that share" },
+    caughtBy: {
+      file: "webhooks/deliver.test.ts",
+      title: "costs its owner nothing of that share, also where another one was let through first",
+    },
     edits: [{ file: "webhooks/deliver.ts", find: "tookMs: 0 }", replace: "tookMs: share.reservedMs }" }],
+  },
+  {
+    name: "a share taken by who only asks whether its receiver is left alone",
+    caughtBy: {
+      file: "webhooks/deliver.test.ts",
+      title: "keeps no other receiver of its owner waiting for that share",
+    },
+    edits: [{ file: "webhooks/deliver.ts", find: 'if (prospect.may === "wait")', replace: "if (receiver.pk === '')" }],
   },
   {
     name: "posts that end together are charged only in part",
