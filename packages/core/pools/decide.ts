@@ -139,12 +139,16 @@ interface Outset {
   readonly used: ReadonlyMap<string, number>;
 }
 
-/** How often a plan is made again because one that it chose turned out not to wait any more. */
+/** How many plans are made of all who may wait, each because one that the one before chose did not wait any more. */
 const PLANS = 4;
 /** So many of those next in order are read as well once one was not what the index says: some stay unreadable for long. */
 const READ_AHEAD = 100;
 
-/** The index only proposes: whoever is chosen is read, consistently, before it is granted anything. */
+/**
+ * The index only proposes: whoever is chosen is read, consistently, before it is granted anything. Where too many of the
+ * chosen turn out not to wait, the last plan is one of those alone who were read, the first in line among them: what is
+ * kept for it stays kept.
+ */
 async function planVerified(
   ctx: PlannerContext,
   outset: Outset,
@@ -152,28 +156,29 @@ async function planVerified(
   now: number,
 ): Promise<{ input: PlanInput; planned: Plan; grants: Grant[] }> {
   const verified = new Map(named.map((record) => [keyText(keyOf(record)), record]));
+  const head = outset.ledger.pool.head?.uid;
   let waiting: readonly Candidate[] = outset.list.candidates;
-  for (let tries = 0; tries < PLANS; tries++) {
+  for (let tries = 0; ; tries++) {
+    const isLast = tries === PLANS;
+    if (isLast) waiting = waiting.filter(({ key }) => verified.has(key));
     const input = inputOf(ctx, outset, waiting, now);
     const planned = plan(input);
-    const itemOf = itemsByNode(outset.ledger, now);
     const chosen = new Map(planned.grants.map((grant) => [grant.uid, grant.shares]));
-    const proposed = waiting.filter((one) => chosen.has(one.uid));
     const next = new Set(tries === 0 ? [] : planned.places.slice(0, READ_AHEAD).map(({ uid }) => uid));
+    if (head !== undefined && tries > 0) next.add(head);
     const checked = waiting.filter(({ uid }) => chosen.has(uid) || next.has(uid));
     const unread = checked.map(({ key }) => key).filter((key) => !verified.has(key));
     for (const record of (await readNamed(ctx, unread)).records) verified.set(keyText(keyOf(record)), record);
     const changed = changedSince(checked, verified, outset.ledger.type);
-    if (changed.size === 0) {
-      const grants = proposed.flatMap((one) =>
-        grantOf(ctx, one, verified.get(one.key), chosen.get(one.uid), itemOf, now),
+    if (isLast || changed.size === 0) {
+      const itemOf = itemsByNode(outset.ledger, now);
+      const grants = waiting.flatMap((one) =>
+        changed.has(one) ? [] : grantOf(ctx, one, verified.get(one.key), chosen.get(one.uid), itemOf, now),
       );
       return { input, planned, grants };
     }
     waiting = waiting.flatMap((one) => (changed.has(one) ? (changed.get(one) ?? []) : [one]));
   }
-  const input = inputOf(ctx, outset, [], now);
-  return { input, planned: plan(input), grants: [] };
 }
 
 /** The ledger item of each machine that can be given, and under null that of those still to be made. */

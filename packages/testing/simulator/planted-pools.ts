@@ -505,4 +505,13 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [{ file: "environments/overdue.ts", find: " || (await isHalted(ctx, pool))", replace: "" }],
   },
+  {
+    name: "nobody planned for where the index proposes too many who do not wait",
+    caughtBy: {
+      file: "pools/unverified.test.ts",
+      title:
+        "where the index proposes hundreds who do not wait any more, the first in line stays it, and others pass it still",
+    },
+    edits: [{ file: "pools/decide.ts", find: "waiting.filter(({ key }) => verified.has(key))", replace: "[]" }],
+  },
 ];
