@@ -10,7 +10,7 @@ import { UserRef, UserState } from "./wire.ts";
 export const endpoint = gpuDev.post(
   "/v1/admin/users/{username}/disable",
   {
-    summary: "Disable a user: no new key, and none is accepted after 5 s; what runs goes on",
+    summary: "Disable a user: no new key, and those there are end within seconds; what runs goes on",
     uses: ["table", "queue"],
     admin: true,
     params: UserRef,
