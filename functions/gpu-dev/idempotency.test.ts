@@ -359,6 +359,30 @@ describe("a create that failed", () => {
   });
 });
 
+test("a job that failed before it had its disk, which somebody else took, is made by a repeat once that is free", async () => {
+  const { post, world, key, faults } = await createWorld();
+  const body = { ...plainJob, disk_name: "data" };
+  await post("/v1/disks", { disk_name: "data" });
+  await world.advance(5_000);
+  let isBetween = false;
+  faults.afterPut = (pk) => {
+    if (isBetween || !pk.endsWith("#env#gpu-dev")) return;
+    isBetween = true;
+    throw new Error("no answer");
+  };
+  const failed = await post("/v1/jobs/submit", body, "k-1");
+  delete faults.afterPut;
+  const holder = await post("/v1/jobs/submit", body);
+  await world.advance(120_000);
+  const refused = await post("/v1/jobs/submit", body, "k-1");
+  await world.request("POST", `/v1/jobs/${JSON.parse(holder.text).job_id}/cancel`, { key });
+  await world.advance(60_000);
+
+  const later = await post("/v1/jobs/submit", body, "k-1");
+
+  expect([failed, holder, refused, later].map(({ status }) => status)).toEqual([500, 200, 409, 200]);
+});
+
 test("a job with a disk that is submitted twenty times at once is one job that holds it", async () => {
   const { post, count, world } = await createWorld();
   const body = { ...plainJob, disk_name: "data" };

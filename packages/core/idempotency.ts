@@ -89,8 +89,8 @@ export async function keepReply(ctx: Context<"table">, create: KeyedCreate, repl
  */
 export async function keepFailure(ctx: Context<"table">, create: KeyedCreate, error: unknown): Promise<void> {
   const isRefusal = error instanceof Problem && error.kind !== "failed" && error.kind !== "unavailable";
-  // Nor does a refusal say anything of what an earlier request of this key may have made.
-  const isNothing = isRefusal && create.state === "open";
+  // Nor does a refusal say anything of what an earlier request of this key may have made, unless it is about that.
+  const isNothing = isRefusal && (create.state === "open" || error.details.isUndone === true);
   await settle(ctx, { ...create, state: isNothing ? "refused" : "unsure" });
 }
 

@@ -37,6 +37,8 @@ export interface ProblemDetails {
   readonly allow?: readonly string[];
   /** A word of its own for dialects that have one: `INSTANCE_NOT_FOUND`. */
   readonly code?: string;
+  /** What an earlier try of the same request made has come to nothing: it may be asked for anew, under another id. */
+  readonly isUndone?: true;
   readonly cause?: unknown;
 }
 

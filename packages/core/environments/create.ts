@@ -116,8 +116,9 @@ async function madeBefore(
   // Written again by one that slept until its environment was over, or had been started with another one.
   if (made.spec !== uid) await forgetSpec(ctx, key, uid);
   if (made.phase === "deleted") {
-    const why = made.disk ? `Disk '${made.disk.name}' is currently in use` : `The ${ctx.noun} was deleted meanwhile`;
-    throw new Problem("conflict", why);
+    if (!made.disk) throw new Problem("conflict", `The ${ctx.noun} was deleted meanwhile`);
+    // It never ran: somebody else had its disk.
+    throw new Problem("conflict", `Disk '${made.disk.name}' is currently in use`, { isUndone: true });
   }
   await sendLook(ctx, poolKey(input.size.pool), { for: [keyText(key)] });
   return made;

@@ -100,6 +100,14 @@ export const recordBugs: readonly PlantedBug[] = [
     edits: [{ file: "idempotency.ts", find: 'create.state === "open"', replace: 'create.state !== "done"' }],
   },
   {
+    name: "a host label refused although it was given back meanwhile",
+    caughtBy: {
+      file: "environments/address-label.test.ts",
+      title: "a host label that is given back while it is claimed is had by who claims it",
+    },
+    edits: [{ file: "environments/address-label.ts", find: ' ?? "free");', replace: ");" }],
+  },
+  {
     name: "a host label whose repeated create does not claim it anew",
     caughtBy: {
       file: "environments/delete.test.ts",
@@ -108,8 +116,8 @@ export const recordBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/address-label.ts",
-        find: "if (!known || !(known.uid === uid",
-        replace: "if (known?.uid === uid) return;\n    if (!known || !(known.uid === uid",
+        find: 'if (!known || !(known === "free"',
+        replace: 'if (known && known !== "free" && known.uid === uid) return;\n    if (!known || !(known === "free"',
       },
     ],
   },
