@@ -168,8 +168,10 @@ async function writeCame(
     const some = nodes.slice(first, first + MOST_PUT_AT_ONCE - 1);
     // Nobody is given anything in one that cannot be read.
     const makeable = await unlessUnreadable(ctx, () => readMakeable(ctx, type));
-    const items = makeable ? [await withTaken(ctx, makeable, taken), ...some] : some;
-    if (await writeRecords(ctx, items)) written += some.length;
+    const whole = makeable && (await withTaken(ctx, makeable, taken));
+    // Left to the next run, which reads the records anew.
+    if (makeable && !whole) continue;
+    if (await writeRecords(ctx, whole ? [whole, ...some] : some)) written += some.length;
   }
   return written;
 }
@@ -179,11 +181,11 @@ async function withTaken(
   ctx: Context<"table">,
   makeable: MakeableLedger,
   taken: HeldByRecords,
-): Promise<MakeableLedger> {
+): Promise<MakeableLedger | undefined> {
   const known = new Set([...makeable.granted, ...makeable.held].map(({ grant }) => grant));
   const lost = taken.of(keyText(makeable)).filter(({ grant }) => !known.has(grant));
   const held = await stillHeldNowhere(ctx, lost);
-  return held.length === 0 ? makeable : { ...makeable, held: [...makeable.held, ...held] };
+  return held && (held.length === 0 ? makeable : { ...makeable, held: [...makeable.held, ...held] });
 }
 
 /** The ledger item as the cluster shows its machine now; nothing where it says that already. */

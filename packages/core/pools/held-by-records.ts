@@ -51,19 +51,24 @@ export async function readHeldByRecords(
 
 /**
  * Those of the entries whose records hold that still and no ledger item says so: since they were read, one may have moved
- * from the machines still to be made to its own. Who cannot be read now holds it still.
+ * from the machines still to be made to its own. Undefined: one of them cannot be read any more, so nobody knows which
+ * its own is.
  */
-export async function stillHeldNowhere(ctx: Context<"table">, entries: readonly HeldEntry[]): Promise<HeldEntry[]> {
+export async function stillHeldNowhere(
+  ctx: Context<"table">,
+  entries: readonly HeldEntry[],
+): Promise<HeldEntry[] | undefined> {
   if (entries.length === 0) return [];
   const keys = entries.map(({ key }) => key);
   const { records, unreadable } = await readNamed(ctx, keys);
+  if (unreadable.size > 0) return undefined;
   const items = await readLedgerItems(
     ctx,
     records.flatMap((record) => ledgerItemsOf(ctx, record)),
   );
   const named = new Set(items.records.flatMap(({ granted, held }) => [...granted, ...held].map(({ grant }) => grant)));
   const holding = new Set(records.map(({ run }) => run.grant?.id));
-  return entries.filter(({ key, grant }) => unreadable.has(key) || (holding.has(grant) && !named.has(grant)));
+  return entries.filter(({ grant }) => holding.has(grant) && !named.has(grant));
 }
 
 type Taken = NonNullable<Environment["run"]["grant"]>;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import type { NodeGroup, Stored, Table } from "../context.ts";
+import type { Item, NodeGroup, Stored, Table } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import type { Environment } from "../environments/record.ts";
 import { requestCancel } from "../environments/requests.ts";
@@ -140,34 +140,53 @@ test("whose machine the cluster gave to one that waited for a new one starts els
   expect((await viewPool(world.ctx, "h100"))?.setAside).toEqual([]);
 });
 
-test("a run that moved to its machine while another one came is not held a second time as one that waits for it", async () => {
-  const nodes = nodesOf({ h100: 1 });
-  const world = await memoryWorld({ nodes, settings: { nodeGroups: [{ ...group, mostNodes: 3 }] } });
-  await createEnvironment(world.as("bob"), newEnvironment("job", { hours: 24 }));
-  await world.advance(MINUTE);
-  const another = nodes.map((node) => ({ ...node, name: "made-2", uid: "made-2", providerId: "memory:///made-2" }));
-  const listNodes = async () => {
-    await createEnvironment(world.as("alice"), newEnvironment("job", { hours: 24 }));
-    await world.advance(10_000);
-    return [...nodes, ...another];
-  };
-  let shares: unknown;
-  const getMany: Table["getMany"] = async (keys) => {
-    const items = await world.table.getMany(keys);
-    const alices = items.find(({ kind, owner }) => kind === "environment" && owner === world.as("alice").actor.uid);
-    if (!alices || shares) return items;
-    shares = (await world.read("alice", "job")).run.grant?.shares;
-    joins(world, "made-1");
-    await world.advance(2 * MINUTE);
-    return items;
-  };
+test.each([
+  ["can", false],
+  ["cannot", true],
+])(
+  "a run that moved to its machine while another one came, and %s be read, is not held a second time",
+  async (_, spoils) => {
+    const nodes = nodesOf({ h100: 1 });
+    const world = await memoryWorld({ nodes, settings: { nodeGroups: [{ ...group, mostNodes: 3 }] } });
+    await createEnvironment(world.as("bob"), newEnvironment("job", { hours: 24 }));
+    await world.advance(MINUTE);
+    const another = nodes.map((node) => ({ ...node, name: "made-2", uid: "made-2", providerId: "memory:///made-2" }));
+    const listNodes = async () => {
+      await createEnvironment(world.as("alice"), newEnvironment("job", { hours: 24 }));
+      await world.advance(10_000);
+      return [...nodes, ...another];
+    };
+    let shares: unknown;
+    let moved: Environment | undefined;
+    const getMany: Table["getMany"] = async (keys) => {
+      const items = await world.table.getMany(keys);
+      const alices = items.find(({ kind, owner }) => kind === "environment" && owner === world.as("alice").actor.uid);
+      if (!alices || shares) return items;
+      shares = (await world.read("alice", "job")).run.grant?.shares;
+      joins(world, "made-1");
+      await world.advance(2 * MINUTE);
+      moved = await world.read("alice", "job");
+      const item = await world.table.get({ pk: moved.pk, sk: moved.sk });
+      if (spoils) await world.table.put({ ...item, phase: "no phase" } as Item);
+      return items;
+    };
 
-  await refreshCapacity({ ...world.ctx, compute: { ...world.compute, listNodes }, table: { ...world.table, getMany } });
+    await refreshCapacity({
+      ...world.ctx,
+      compute: { ...world.compute, listNodes },
+      table: { ...world.table, getMany },
+    });
 
-  const { uid, run } = await world.read("alice", "job");
-  expect([shares, run.machines.map(({ name }) => name)]).toEqual([[{ node: null, units: 8 }], ["made-1"]]);
-  const pool = await viewPool(world.ctx, "h100");
-  expect(pool?.nodes.map(({ name }) => name)).toContain("made-2");
-  expect(pool?.held.filter((one) => one.uid === uid)).toMatchObject([{ shares: [{ node: "made-1", units: 8 }] }]);
-  expect((await world.table.get(makeableKey("h100")))?.held).toEqual([]);
-});
+    expect([shares, moved?.run.machines.map(({ name }) => name)]).toEqual([[{ node: null, units: 8 }], ["made-1"]]);
+    const pool = await viewPool(world.ctx, "h100");
+    expect(pool?.held.filter((one) => one.uid === moved?.uid)).toMatchObject([
+      { shares: [{ node: "made-1", units: 8 }] },
+    ]);
+    expect((await world.table.get(makeableKey("h100")))?.held).toEqual([]);
+    await refreshCapacity({
+      ...world.ctx,
+      compute: { ...world.compute, listNodes: async () => [...nodes, ...another] },
+    });
+    expect((await viewPool(world.ctx, "h100"))?.nodes.map(({ name }) => name)).toContain("made-2");
+  },
+);

@@ -118,8 +118,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/capacity.ts",
-        find: "makeable ? [await withTaken(ctx, makeable, taken), ...some] : some",
-        replace: "[...some]",
+        find: "whole ? [whole, ...some] : some",
+        replace: "some",
       },
     ],
   },
@@ -476,10 +476,9 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "what was held when the records were read added although it has moved since",
     caughtBy: {
       file: "pools/unpinned.test.ts",
-      title:
-        "a run that moved to its machine while another one came is not held a second time as one that waits for it",
+      title: "a run that moved to its machine while another one came, and can be read, is not held a second time",
     },
-    edits: [{ file: "pools/held-by-records.ts", find: "&& !named.has(grant)", replace: "&& named.size >= 0" }],
+    edits: [{ file: "pools/held-by-records.ts", find: " && !named.has(grant)", replace: "" }],
   },
   {
     name: "the first in line starved of machines still to be made",
@@ -513,5 +512,20 @@ export const poolBugs: readonly PlantedBug[] = [
         "where the index proposes hundreds who do not wait any more, the first in line stays it, and others pass it still",
     },
     edits: [{ file: "pools/decide.ts", find: "waiting.filter(({ key }) => verified.has(key))", replace: "[]" }],
+  },
+  {
+    name: "who cannot be read taken for one that waits for a machine still to be made",
+    caughtBy: {
+      file: "pools/unpinned.test.ts",
+      title: "a run that moved to its machine while another one came, and cannot be read, is not held a second time",
+    },
+    edits: [
+      { file: "pools/held-by-records.ts", find: "  if (unreadable.size > 0) return undefined;\n", replace: "" },
+      {
+        file: "pools/held-by-records.ts",
+        find: "({ grant }) => holding.has(grant) && !named.has(grant)",
+        replace: "({ key, grant }) => unreadable.has(key) || (holding.has(grant) && !named.has(grant))",
+      },
+    ],
   },
 ];
