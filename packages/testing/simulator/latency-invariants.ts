@@ -1,5 +1,6 @@
 import type { Environment } from "#core/environments/record.ts";
 import type { Grant } from "#core/pools/record.ts";
+import { sameData } from "#core/same-data.ts";
 import type { PoolView } from "../pool-view.ts";
 import type { Scheduler } from "./scheduler.ts";
 
@@ -106,6 +107,8 @@ export function latencyWatch(options: {
         before?.phase !== next.phase ||
         before.waitPool !== next.waitPool ||
         before.times.endsAt !== next.times.endsAt ||
+        // Bound to a machine that is there, it leaves room on those that its pool may still make.
+        !sameData(before.run.machines, next.run.machines) ||
         !next.run.grant;
       if (moves) movedAt = now();
     },
