@@ -9,6 +9,7 @@ import { readArrivals } from "./arrivals.ts";
 import { noDurations } from "./durations.ts";
 import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "./estimate-errors.ts";
 import { type ForecastOutset, readForecast, refreshForecast } from "./forecast-items.ts";
+import { placeOneMore } from "./one-more.ts";
 import { type Occupied, type PlanInput, plan, type Waiting } from "./plan.ts";
 
 const HOUR = 3_600_000;
@@ -147,6 +148,67 @@ describe("a stored forecast", () => {
     expect(puts.filter((pk) => pk === estimateErrorsKey("h100").pk)).toHaveLength(1);
     expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toBeUndefined();
     expect(await errorsOf(ctx, "h100")).toEqual([{ type: "h100", starts: 1, covered: 0, medianError: 0.2 }]);
+  });
+
+  test.each<[string, Partial<PlanInput>, Partial<PlanInput>]>([
+    ["is drained", {}, { closed: "drained" }],
+    ["is open again", { closed: "paused" }, {}],
+    ["is one that cannot be read", {}, { closed: "unreadable" }],
+    ["has other machines, as many units free", {}, { nodes: [{ name: "n2", zone: "zone-b", units: 8 }] }],
+  ])("of a pool where nobody waits is not left for five minutes once that %s", async (_, first, then) => {
+    const { ctx, clock } = await worldWithOneWaiting();
+    const begin = clock.now();
+
+    await refreshForecast(ctx, outset(begin, first));
+    const still = await refreshForecast(ctx, outset(begin + 5_000, first));
+    const changed = await refreshForecast(ctx, outset(begin + 6_000, then));
+    await refreshForecast(ctx, outset(begin + 11_000, then));
+
+    expect([still, changed]).toEqual([undefined, begin + 10_000]);
+    expect(await readForecast(ctx, "h100")).toMatchObject({ at: begin + 11_000, closed: then.closed ?? null });
+  });
+
+  test.each<[string, boolean, Partial<PlanInput>]>([
+    ["its machine is away", true, { nodes: [], occupied: [] }],
+    ["nobody can tell who has capacity", true, { closed: "unreadable" }],
+    ["the operator pauses", false, { closed: "paused" }],
+  ])("that says nothing while %s counts the start against what was told before: %s", async (_, counts, away) => {
+    const { ctx, clock, record } = await worldWithOneWaiting();
+    const now = clock.now();
+    const { uid } = record;
+    const pool = { occupied: [held(now + 2 * HOUR)], waiting: [waiting(uid, now)] };
+
+    await refreshForecast(ctx, outset(now, pool));
+    await refreshForecast(ctx, outset(now + HOUR, { ...pool, ...away }));
+    const during = (await readAdvice(ctx, [record])).get(uid)?.start;
+    await refreshForecast(ctx, outset(now + 2 * HOUR, { ...pool, occupied: [held(now + 4 * HOUR)] }));
+    const started = [{ uid, at: now + 4 * HOUR, owner: "o", size: { machines: 1, units: 8, wantedMs: HOUR } }];
+    await refreshForecast(ctx, outset(now + 4 * HOUR, {}, { started }));
+
+    expect(during).toBeUndefined();
+    const errors = counts ? { covered: 0, medianError: 0.5 } : { covered: 1, medianError: 0 };
+    expect(await errorsOf(ctx, "h100")).toEqual([{ type: "h100", starts: 1, ...errors }]);
+  });
+
+  test("places nobody before the head, whose start is reserved however much its owner holds", async () => {
+    const { ctx, clock, record } = await worldWithOneWaiting();
+    const now = clock.now();
+    const pool = { occupied: [{ ...held(now + HOUR), owner: "o" }], waiting: [waiting(record.uid, now)] };
+    await refreshForecast(ctx, outset(now, pool));
+
+    const standing = await readForecast(ctx, "h100");
+    const mine = { owner: "poor", machines: 1, units: 8, zone: null };
+
+    const really = outset(now, {
+      ...pool,
+      head: record.uid,
+      waiting: [...pool.waiting, { ...waiting("f".repeat(32), now + 1), owner: "poor" }],
+    });
+    expect(really.planned.places.map(({ uid, position }) => [uid, position])).toEqual([
+      [record.uid, 1],
+      ["f".repeat(32), 2],
+    ]);
+    expect(standing && placeOneMore(standing, mine)).toMatchObject({ position: 2, p50: now + 2 * HOUR });
   });
 
   test("knows of what the plan grants that it is in use", async () => {

@@ -1,5 +1,6 @@
 import type { Context, Item } from "../context.ts";
 import { forecastKey, forecastStartsKey } from "../keys.ts";
+import { sameData } from "../same-data.ts";
 import { count, listOf, mapOf, number, oneOf, ordinal, orNull, shape, text } from "../shape.ts";
 import { type Arrival, addArrivals, readArrivals, toStored } from "./arrivals.ts";
 import { addStart, type Calibration, latestOf, type Promised, readCalibration, widening } from "./calibration.ts";
@@ -63,7 +64,8 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const arrivals = addArrivals(readArrivals(before?.arrivals), cameSince(since, outset, told));
   const durations = await outset.durations();
   const found = forecast({ plan, durations, arrivals, seed: outset.number, clock: ctx.clock });
-  const entries = entriesFor(found, { promised, factor, moves: movesOf(plan, planned.places) });
+  const kept = planned.places.filter(() => !isClosed(plan)).map(({ uid }) => uid);
+  const entries = entriesFor(found, { promised, factor, kept, moves: movesOf(plan, planned.places) });
   const byKey = new Map(items.map(({ pk }) => [pk, [] as (readonly [string, Entry])[]]));
   for (const one of entries) {
     const { pk } = forecastKey(type, one[0].slice(0, 1));
@@ -71,11 +73,11 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
     others.push(one);
     byKey.set(pk, others);
   }
-  const stored = { sk: "-", writers: [], kind: "forecast", at: now, later: rounded(found.later) };
-  const written = [...byKey].map(([pk, ofDigit]) => ({ ...stored, pk, entries: Object.fromEntries(ofDigit) }));
-  const standing = standingOf(plan, planned, found, factor);
-  const whole = { ...stored, ...forecastKey(type, null), standing, arrivals: toStored(arrivals) };
-  const apart = { ...stored, ...forecastStartsKey(type), starts: known.starts };
+  const base = { sk: "-", writers: [], kind: "forecast", at: now, later: rounded(found.later) };
+  const written = [...byKey].map(([pk, ofDigit]) => ({ ...base, pk, entries: Object.fromEntries(ofDigit) }));
+  const standing = headFirst(standingOf(plan, planned, found, factor), plan.head);
+  const whole = { ...base, ...forecastKey(type, null), standing, arrivals: toStored(arrivals) };
+  const apart = { ...base, ...forecastStartsKey(type), starts: known.starts };
   // Without a condition: a forecast decides nothing, and the next one is 10 s away.
   await Promise.all([...written, whole, ...(known === starts ? [] : [apart])].map((item) => ctx.table.put(item)));
   return undefined;
@@ -90,18 +92,25 @@ async function readLast(ctx: Context<"table">, type: string): Promise<{ items: I
 }
 
 /** Where nobody waits and nobody came or went, the last one says what the next one would: it must only not grow old. */
-function shortestPauseMs({ standing, at }: Item, { planned, started }: ForecastOutset): number {
-  const { places, grants, freeUnits } = planned;
-  const came = places.length + grants.length > 0 || started.some((one) => one.at > Number(at));
-  const isStill = !came && isStanding(standing) && standing.waiting === 0 && standing.freeUnits === freeUnits;
+function shortestPauseMs({ standing, at }: Item, outset: ForecastOutset): number {
+  const { places, grants } = outset.planned;
+  const came = places.length + grants.length > 0 || outset.started.some((one) => one.at > Number(at));
+  const isStill = !came && isStanding(standing) && standing.waiting === 0 && offersTheSame(standing, outset);
   return isStill ? STILL_EVERY_MS : EVERY_MS;
+}
+
+/** Whether the pool is as open as it was then, and has as much room on the same machines. */
+function offersTheSame(standing: Standing, { plan, planned }: Pick<ForecastOutset, "plan" | "planned">): boolean {
+  if (standing.freeUnits !== planned.freeUnits || standing.closed !== (plan.closed ?? null)) return false;
+  const nothing: Forecast = { at: plan.now, waiting: [], room: [], later: null };
+  return sameData(standing.machines, standingOf(plan, planned, nothing, 1).machines);
 }
 
 /** Whether somebody came or left, or room did. Which of those who wait were read says nothing of who there is. */
 function hasChanged({ standing, at }: Item, { plan, planned, started, isPartial }: ForecastOutset): boolean {
-  const { places, grants, freeUnits } = planned;
+  const { places, grants } = planned;
   if (grants.length > 0 || started.some((one) => one.at > Number(at))) return true;
-  if (!isStanding(standing) || standing.freeUnits !== freeUnits) return true;
+  if (!isStanding(standing) || !offersTheSame(standing, { plan, planned })) return true;
   return !isPartial && (standing.waiting !== places.length || plan.waiting.some((one) => one.queuedAt > Number(at)));
 }
 
@@ -125,27 +134,51 @@ export function startToldBy(item: Item | undefined, uid: string, now: number): S
   return { p50, p90, later, move: { code, count: many } };
 }
 
-/** p50, the latest that is shown, what moves it, and what was told first and when: at, p50, p90, latest. */
-type Entry = readonly [number | null, number | null, Move["code"], number, ...number[]];
+/**
+ * p50, the latest that is shown, what moves it, and what was told first and when: at, p50, p90, latest. "kept": nothing is
+ * told at the moment, and what was told first still counts.
+ */
+type Entry = readonly [number | null, number | null, Move["code"] | "kept", number, ...number[]];
 
 function entriesFor(
   { at, waiting }: Forecast,
   known: {
     readonly promised: ReadonlyMap<string, Promised>;
     readonly factor: number;
+    /** Who still waits, whether or not anything can be told. */
+    readonly kept: readonly string[];
     readonly moves: ReadonlyMap<string, Move>;
   },
 ): Map<string, Entry> {
-  return new Map(
-    waiting.map(({ uid, p50, p90 }) => {
+  const kept = known.kept.flatMap((uid): [string, Entry][] => {
+    const first = known.promised.get(uid);
+    return first ? [[uid, [null, null, "kept", 0, ...stored(first)]]] : [];
+  });
+  return new Map([
+    ...kept,
+    ...waiting.map(({ uid, p50, p90 }): [string, Entry] => {
       const { code, count: many } = known.moves.get(uid) ?? { code: "none" as const, count: 0 };
       const latest = p90 === null ? null : latestOf({ at, p90 }, known.factor);
       const now = p50 !== null && p90 !== null && latest !== null ? { at, p50, p90, latest } : undefined;
       const first = known.promised.get(uid) ?? now;
-      const since = first ? [first.at, first.p50, first.p90, first.latest].map(Math.round) : [];
-      return [uid, [rounded(p50), rounded(latest), code, many, ...since]];
+      return [uid, [rounded(p50), rounded(latest), code, many, ...(first ? stored(first) : [])]];
     }),
-  );
+  ]);
+}
+
+function stored({ at, p50, p90, latest }: Promised): number[] {
+  return [at, p50, p90, latest].map(Math.round);
+}
+
+/** What was told before the operator closed a pool is over: nobody forecasts how long that takes. */
+function isClosed({ closed }: PlanInput): boolean {
+  return closed === "drained" || closed === "paused";
+}
+
+/** The head's start is reserved: nobody is placed before it, however much its owner holds. */
+function headFirst(standing: Standing, head: string | null): Standing {
+  if (head === null) return standing;
+  return { ...standing, turns: standing.turns.map((turn) => (turn.position === 1 ? { ...turn, units: 0 } : turn)) };
 }
 
 /** Who asked for capacity since the last forecast, those included who got it at once. Before the first: who waits. */
