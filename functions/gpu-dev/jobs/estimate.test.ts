@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { noDurations } from "#core/pools/durations.ts";
 import { refreshForecast } from "#core/pools/forecast-items.ts";
-import { type PlanInput, plan } from "#core/pools/plan.ts";
+import { type Occupied, type PlanInput, plan } from "#core/pools/plan.ts";
 import { plainJob, submitJob } from "#testing/catalog-requests.ts";
 import { type HttpWorld, httpWorld } from "#testing/http-world.ts";
 
@@ -40,6 +40,12 @@ async function forecastWorld(options: Partial<PlanInput> = {}) {
   };
   await refreshForecast(world.ctx, outset);
   return { world, key, now };
+}
+
+/** Half of a machine, until tomorrow. */
+function halfInUse(node: string): Occupied {
+  const at = Date.UTC(2026, 0, 20);
+  return { owner: "x", shares: [{ node, units: 4 }], endsAt: at + 48 * HOUR, at, size: { wantedMs: 48 * HOUR } };
 }
 
 async function ask(world: HttpWorld, key: string, fields: Readonly<Record<string, unknown>> = {}) {
@@ -94,6 +100,32 @@ describe("an estimate for a job not yet submitted", () => {
       estimated_start_latest: null,
       reason: "Need 16 H100 GPUs, more than the present nodes can give - position #1 in queue",
     });
+  });
+
+  test.each<[string, Partial<PlanInput>]>([
+    ["a machine still to be made", { nodes: [], occupied: [], makeable: 1, startupMs: HOUR }],
+    ["what is free on several machines in parts", { occupied: ["n1", "n2"].map(halfInUse) }],
+  ])("says nothing of others where the first in line waits for %s", async (_, options) => {
+    const { world, key } = await forecastWorld(options);
+
+    const { body } = await ask(world, key);
+
+    expect(body).toMatchObject({
+      estimated_start_time: expect.any(String),
+      queue_position: 1,
+      reason: "Need 8 H100 GPUs, and no machines that it could start on have them free - position #1",
+    });
+  });
+
+  test("says that others are before it where they are", async () => {
+    const waiting = [
+      { uid: "w", owner: "y", zone: null, queuedAt: 0, size: { machines: 2, units: 8, wantedMs: HOUR } },
+    ];
+    const { world, key } = await forecastWorld({ waiting, head: "w" });
+
+    const { body } = await ask(world, key, { gpu_count: 4 });
+
+    expect(body).toMatchObject({ queue_position: 2, reason: expect.stringContaining("kept for those before it") });
   });
 
   test("says how far it reaches for what stands behind that", async () => {
