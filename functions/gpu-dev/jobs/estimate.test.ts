@@ -123,9 +123,32 @@ describe("an estimate for a job not yet submitted", () => {
     ];
     const { world, key } = await forecastWorld({ waiting, head: "w" });
 
-    const { body } = await ask(world, key, { gpu_count: 4 });
+    const { body } = await ask(world, key, { gpu_count: 4, duration_hours: 4 });
 
     expect(body).toMatchObject({ queue_position: 2, reason: expect.stringContaining("kept for those before it") });
+  });
+
+  test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
+    ["one that ends before it", { gpu_count: 4, duration_hours: 1 }, { reason: "Would start now", alternatives: [] }],
+    [
+      "a smaller one of one that is too large",
+      { gpu_count: 8, duration_hours: 1 },
+      { alternatives: [{ gpu_count: 4 }] },
+    ],
+    ["no one that would delay it", { gpu_count: 4, duration_hours: 4 }, { queue_position: 2, alternatives: [] }],
+  ])("lets %s pass the reserved start at once, as a plan does", async (_, fields, expected) => {
+    const size = { machines: 2, units: 8, wantedMs: HOUR };
+    const waiting = [{ uid: "w", owner: "y", zone: null, queuedAt: 0, size }];
+    const { world, key, now } = await forecastWorld({ waiting, head: "w" });
+
+    const { body } = await ask(world, key, fields);
+
+    expect(body).toMatchObject(expected);
+    const times = { estimated_start_time: at(now), estimated_start_latest: at(now) };
+    const starting = [body, ...(body.alternatives as Record<string, unknown>[])];
+    expect(starting.filter((one) => one.estimated_start_time === at(now))).toEqual(
+      fields.duration_hours === 1 ? [expect.objectContaining(times)] : [],
+    );
   });
 
   test("says how far it reaches for what stands behind that", async () => {

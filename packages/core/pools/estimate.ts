@@ -2,7 +2,8 @@ import type { UserContext } from "../context.ts";
 import { readDirectory, uidOf } from "../disks/directory.ts";
 import { findDisk } from "../disks/record.ts";
 import type { Size } from "../environments/record.ts";
-import { readForecast } from "./forecast-items.ts";
+import { forecastKey } from "../keys.ts";
+import { passesAt, passingIn, standingIn } from "./forecast-items.ts";
 import { type Answer, alternativesTo, placeOneMore } from "./one-more.ts";
 import { refuseFullLine } from "./waiting-limit.ts";
 
@@ -11,6 +12,8 @@ export interface Estimate {
   /** Smaller ones that would start earlier, soonest first. */
   readonly alternatives: readonly { readonly size: Size; readonly answer: Answer }[];
 }
+
+const MOST_ALTERNATIVES = 3;
 
 /**
  * When one of this size would start that the caller has not submitted, and which of the smaller ones would start earlier.
@@ -22,18 +25,47 @@ export async function estimateStart(
   smaller: readonly Size[],
 ): Promise<Estimate | undefined> {
   await refuseFullLine(ctx, wanted.size.pool);
-  const [standing, zone] = await Promise.all([readForecast(ctx, wanted.size.pool), zoneOf(ctx, wanted.disk)]);
+  const [item, zone] = await Promise.all([
+    ctx.table.get(forecastKey(wanted.size.pool, null)),
+    zoneOf(ctx, wanted.disk),
+  ]);
   const now = ctx.clock.now();
+  const [standing, passing] = [standingIn(item, now), passingIn(item)];
   if (!standing) return undefined;
   const question = (size: Size) => {
     return { owner: ctx.actor.uid, machines: size.machines, units: size.units, zone, size };
   };
-  const answer = placeOneMore(standing, question(wanted.size));
-  const found = alternativesTo(standing, question(wanted.size), smaller.map(question));
-  return {
-    answer: fromNow(answer, now),
-    alternatives: found.map((one) => ({ size: one.question.size, answer: fromNow(one.answer, now) })),
+  const place = (size: Size) => {
+    const answer = fromNow(placeOneMore(standing, question(size)), now);
+    return passesAt(passing, { ...question(size), wantedMs: size.wantedMs }, now) ? asNow(answer, now) : answer;
   };
+  const answer = place(wanted.size);
+  const found = alternativesTo(standing, question(wanted.size), smaller.map(question));
+  const later = found.map((one) => ({ size: one.question.size, answer: fromNow(one.answer, now) }));
+  return {
+    answer,
+    alternatives: isNow(answer)
+      ? []
+      : withNow(
+          later,
+          smaller.map((size) => ({ size, answer: place(size) })),
+        ),
+  };
+}
+
+/** Those that start later than the largest that starts now are of use only where they are larger than that. */
+function withNow(later: Estimate["alternatives"], all: Estimate["alternatives"]): Estimate["alternatives"] {
+  const [soonest] = all.filter(({ answer }) => isNow(answer)).sort((a, b) => b.size.gpus - a.size.gpus);
+  if (!soonest) return later;
+  return [soonest, ...later.filter(({ size }) => size.gpus > soonest.size.gpus)].slice(0, MOST_ALTERNATIVES);
+}
+
+function isNow({ code }: Answer): boolean {
+  return code === "now";
+}
+
+function asNow(answer: Answer, now: number): Answer {
+  return { ...answer, p50: now, p90: now, code: "now" };
 }
 
 /** Where the disk of that name is, if there is one. */

@@ -6,9 +6,10 @@ import { type Arrival, addArrivals, readArrivals, toStored } from "./arrivals.ts
 import { addStart, type Calibration, latestOf, type Promised, readCalibration, widening } from "./calibration.ts";
 import type { Durations } from "./durations.ts";
 import { type Expected, type Forecast, forecast } from "./forecast.ts";
+import { freeUnits, type Need } from "./free-units.ts";
 import { type Move, movesOf } from "./moves.ts";
 import { type Standing, standingOf } from "./one-more.ts";
-import type { Halt, Plan, PlanInput } from "./plan.ts";
+import { allNodes, type Halt, type Plan, type PlanInput } from "./plan.ts";
 
 /** What a plan hands over, as it came, once the ledger is written. */
 export interface ForecastOutset {
@@ -76,7 +77,8 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const base = { sk: "-", writers: [], kind: "forecast", at: now, later: rounded(found.later) };
   const written = [...byKey].map(([pk, ofDigit]) => ({ ...base, pk, entries: Object.fromEntries(ofDigit) }));
   const standing = headFirst(standingOf(plan, planned, found, factor), plan.head);
-  const whole = { ...base, ...forecastKey(type, null), standing, arrivals: toStored(arrivals) };
+  const passing = passingOf(plan, planned, found);
+  const whole = { ...base, ...forecastKey(type, null), standing, passing, arrivals: toStored(arrivals) };
   const apart = { ...base, ...forecastStartsKey(type), starts: known.starts };
   // Without a condition: a forecast decides nothing, and the next one is 10 s away.
   await Promise.all([...written, whole, ...(known === starts ? [] : [apart])].map((item) => ctx.table.put(item)));
@@ -112,6 +114,36 @@ function hasChanged({ standing, at }: Item, { plan, planned, started, isPartial 
   if (grants.length > 0 || started.some((one) => one.at > Number(at))) return true;
   if (!isStanding(standing) || !offersTheSame(standing, { plan, planned })) return true;
   return !isPartial && (standing.waiting !== places.length || plan.waiting.some((one) => one.queuedAt > Number(at)));
+}
+
+/** What there is room for now, for whoever ends before the reserved start: the least that is asked for and fits. */
+export interface Passing {
+  readonly until: number;
+  readonly fits: readonly Need[];
+}
+
+/** Whether one of this size that comes at that moment starts at once, since it ends before the reserved start. */
+export function passesAt({ until, fits }: Passing, need: Need & { readonly wantedMs: number }, now: number): boolean {
+  const { machines, units, zone, wantedMs } = need;
+  const isRoom = fits.some((one) => one.machines >= machines && one.units >= units && one.zone === zone);
+  return isRoom && now + wantedMs <= until;
+}
+
+/** Machines that are still to be made are room for nobody now. */
+function passingOf(plan: PlanInput, { places }: Plan, { room }: Forecast): Passing {
+  const until = places.find(({ uid }) => uid === plan.head)?.startsAt ?? null;
+  if (until === null || plan.closed) return nonePasses;
+  const { nodes } = allNodes(plan);
+  const free = freeUnits(nodes.filter(({ name }) => name !== null));
+  const fits = room.filter((need) => free.find(need)).map(({ machines, units, zone }) => ({ machines, units, zone }));
+  return { until, fits };
+}
+
+const nonePasses: Passing = { until: 0, fits: [] };
+
+/** Who may pass the head, in the forecast that was read. */
+export function passingIn(item: Item | undefined): Passing {
+  return isPassing(item?.passing) ? item.passing : nonePasses;
 }
 
 /** What a question about a job of this pool is answered from; undefined while there is no forecast, or only an old one. */
@@ -217,6 +249,10 @@ function promisesOf(item: Item): [string, Promised][] {
 
 const isTime = orNull(number);
 const times = { p50: isTime, p90: isTime };
+const isPassing = shape<Passing>({
+  until: number,
+  fits: listOf(shape<Need>({ machines: ordinal, units: ordinal, zone: orNull(text) })),
+});
 const isStanding = shape<Standing>({
   at: number,
   later: isTime,

@@ -1,0 +1,67 @@
+import { expect, test } from "vitest";
+import { memoryWorld } from "#testing/memory-world.ts";
+import { seededRandom } from "#testing/random.ts";
+import { forecastKey } from "../keys.ts";
+import { noDurations } from "./durations.ts";
+import { passesAt, passingIn, refreshForecast } from "./forecast-items.ts";
+import { type PlanInput, plan, type Waiting } from "./plan.ts";
+
+const MINUTE = 60_000;
+
+/** Two to five machines in two zones, most of it in use, one that may be made, and some who wait. */
+function seededPool(seed: number, now: number): PlanInput {
+  const random = seededRandom(seed);
+  const upTo = (n: number) => Math.floor(random() * n);
+  const nodes = Array.from({ length: 2 + upTo(4) }, (_, n) => ({ name: `n${n}`, zone: upTo(2) ? "a" : "b", units: 8 }));
+  const occupied = nodes.flatMap(({ name }, n) => {
+    const size = { wantedMs: (1 + upTo(600)) * MINUTE };
+    const shares = [{ node: name, units: 1 + upTo(8) }];
+    return upTo(5) ? [{ owner: `o${n}`, shares, endsAt: now + 10 * MINUTE + upTo(size.wantedMs), at: now, size }] : [];
+  });
+  const waiting = Array.from({ length: 1 + upTo(4) }, (_, n): Waiting => {
+    const size = { machines: 1 + upTo(2), units: 8, wantedMs: (1 + upTo(300)) * MINUTE };
+    return { uid: `w${n}`, owner: `o${n}`, zone: null, queuedAt: now - upTo(9), size };
+  });
+  const group = { makeable: upTo(2), unitsPerNode: 8, startupMs: 5 * MINUTE };
+  return { nodes, occupied, waiting, ...group, head: null, now };
+}
+
+test("whoever may pass the head by the forecast is given its capacity by the next plan", async () => {
+  const { ctx, clock } = await memoryWorld();
+  const [passed, refused] = [new Set<number>(), new Set<number>()];
+  for (let seed = 1; seed <= 150; seed++) {
+    clock.advance(10_000);
+    const now = clock.now();
+    const input = seededPool(seed, now);
+    const planned = plan(input);
+    const durations = async () => noDurations;
+    await refreshForecast(ctx, { type: "h100", plan: input, planned, number: seed, durations, started: [] });
+    const passing = passingIn(await ctx.table.get(forecastKey("h100", null)));
+
+    for (const units of [1, 2, 4, 8]) {
+      for (const zone of [null, "a", "b"]) {
+        const size = { machines: 1, units, wantedMs: ((seed * units * 37) % 400) * MINUTE };
+        const mine: Waiting = { uid: "mine", owner: "me", zone, queuedAt: now, size };
+        const passes = passesAt(passing, { ...size, zone }, now);
+        (passes ? passed : refused).add(seed);
+        const isGranted = () => grantsAfter(input, mine).some(({ uid }) => uid === "mine");
+        if (passes) expect(isGranted(), `seed ${seed}: ${units} in ${zone}`).toBe(true);
+      }
+    }
+  }
+
+  expect(passed.size).toBeGreaterThan(20);
+  expect(refused.size).toBeGreaterThan(20);
+});
+
+/** What the next plan grants, once the grants of the one before are in use. */
+function grantsAfter(input: PlanInput, mine: Waiting): ReturnType<typeof plan>["grants"] {
+  const { grants, head } = plan(input);
+  const given = new Map(grants.map(({ uid, shares }) => [uid, shares]));
+  const occupied = input.waiting.flatMap(({ uid, owner, size }) => {
+    const shares = given.get(uid);
+    return shares ? [{ owner, shares, endsAt: null, at: input.now, size }] : [];
+  });
+  const waiting = [...input.waiting.filter(({ uid }) => !given.has(uid)), mine];
+  return plan({ ...input, head, occupied: [...input.occupied, ...occupied], waiting }).grants;
+}
