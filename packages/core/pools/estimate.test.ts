@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
-import { memoryWorld } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { seededRandom } from "#testing/random.ts";
+import { createEnvironment } from "../environments/create.ts";
 import { forecastKey } from "../keys.ts";
 import { noDurations } from "./durations.ts";
+import { estimateStart } from "./estimate.ts";
 import { passesAt, passingIn, refreshForecast } from "./forecast-items.ts";
 import { type PlanInput, plan, type Waiting } from "./plan.ts";
 
@@ -65,3 +67,30 @@ function grantsAfter(input: PlanInput, mine: Waiting): ReturnType<typeof plan>["
   const waiting = [...input.waiting.filter(({ uid }) => !given.has(uid)), mine];
   return plan({ ...input, head, occupied: [...input.occupied, ...occupied], waiting }).grants;
 }
+
+test.each<[string, number | null, Partial<PlanInput>]>([
+  ["a type that is scaled to zero", 5, {}],
+  ["a type that has machines in another zone alone", 5, { nodes: [{ name: "n9", zone: "zone-z", units: 8 }] }],
+  ["a type whose machines can be made only elsewhere", null, { makeableZone: "zone-z" }],
+  ["a type that makes none", null, { makeable: 0, nodes: [{ name: "n9", zone: "zone-z", units: 8 }] }],
+])("who has a disk is told when there is a machine in its zone: %s, %j minutes", async (_, minutes, options) => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const alice = world.as("alice");
+  await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
+  await world.advance(2 * 60 * MINUTE);
+  const now = world.clock.now();
+  const group = { makeable: 2, unitsPerNode: 8, startupMs: 5 * MINUTE };
+  const input: PlanInput = { nodes: [], occupied: [], waiting: [], ...group, head: null, now, ...options };
+  const durations = async () => noDurations;
+  await world.table.put({ ...forecastKey("h100", null), writers: [] });
+  await refreshForecast(world.ctx, {
+    ...{ type: "h100", plan: input, planned: plan(input), number: 1, durations, started: [] },
+  });
+
+  const { size } = newEnvironment("second");
+  const found = await estimateStart(alice, { size, disk: "data" }, []);
+
+  expect(found?.answer).toMatchObject(
+    minutes === null ? { p50: null, code: "never" } : { p50: now + minutes * MINUTE, code: "behind" },
+  );
+});

@@ -3,6 +3,7 @@ import { readDirectory, uidOf } from "../disks/directory.ts";
 import { findDisk } from "../disks/record.ts";
 import type { Size } from "../environments/record.ts";
 import { forecastKey } from "../keys.ts";
+import { ELSEWHERE } from "./forecast.ts";
 import { passesAt, passingIn, standingIn } from "./forecast-items.ts";
 import { type Answer, alternativesTo, placeOneMore } from "./one-more.ts";
 import { refuseFullLine } from "./waiting-limit.ts";
@@ -32,8 +33,11 @@ export async function estimateStart(
   const now = ctx.clock.now();
   const [standing, passing] = [standingIn(item, now), passingIn(item)];
   if (!standing) return undefined;
+  const isKnown = zone === null || standing.machines.some(([of]) => of === zone);
+  const isMade = !isKnown && standing.room.some((one) => one.zone === ELSEWHERE);
   const question = (size: Size) => {
-    return { owner: ctx.actor.uid, machines: size.machines, units: size.units, zone, size };
+    const { machines, units } = size;
+    return { owner: ctx.actor.uid, machines, units, zone: isMade ? ELSEWHERE : zone, size };
   };
   const place = (size: Size) => {
     const answer = fromNow(placeOneMore(standing, question(size)), now);

@@ -48,6 +48,8 @@ const MOST_RUNS = 1_000;
 const MOST_STARTS = 2_000;
 const BUDGET_MS = 1_000;
 const REACH_MS = 7 * 24 * 3_600_000;
+/** A zone that has no machine, where they may be made in any. */
+export const ELSEWHERE = "";
 /** Zones whose room is looked for separately. */
 const MOST_ZONES = 6;
 
@@ -108,13 +110,14 @@ function optionsOf(
 }
 
 /** Parts of a machine by powers of two and several whole ones, anywhere and in each zone. */
-function usualNeeds({ nodes, makeableZone, unitsPerNode }: PlanInput): Need[] {
+function usualNeeds({ nodes, makeable, makeableZone, unitsPerNode }: PlanInput): Need[] {
   const sizes: Omit<Need, "zone">[] = [];
   for (let units = 1; units < unitsPerNode; units *= 2) sizes.push({ machines: 1, units });
   for (const machines of [1, 2, 4]) sizes.push({ machines, units: unitsPerNode });
   const all = new Set([...nodes.map(({ zone }) => zone), ...(makeableZone ? [makeableZone] : [])]);
   const zones = [...all].sort().slice(0, MOST_ZONES);
-  return [null, ...zones].flatMap((zone) => sizes.map((size) => ({ ...size, zone })));
+  const elsewhere = makeable > 0 && !makeableZone ? [ELSEWHERE] : [];
+  return [null, ...zones, ...elsewhere].flatMap((zone) => sizes.map((size) => ({ ...size, zone })));
 }
 
 function expected(runs: readonly Run[], of: "startsAt" | "roomAt", index: number): Expected {
