@@ -113,13 +113,14 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
     await signalChanges();
     await deliver();
     while (clock.now() < end) {
-      const messages = (["work", "pools", "webhooks"] as const).map((name) => queue.nextAt(name) ?? end);
-      const next = Math.min(end, nextSweep, compute.nextChangeAt(), ...messages);
+      const isFar = end - clock.now() > FAR_MS;
+      const [looks, plans, posts] = (["work", "pools", "webhooks"] as const).map((name) => queue.nextAt(name) ?? end);
+      const looksAt = Math.max(Math.min(looks ?? end, plans ?? end), isFar ? clock.now() + FAR_STEP_MS : 0);
+      const next = Math.min(end, nextSweep, compute.nextChangeAt(), looksAt, posts ?? end);
       clock.advance(Math.max(0, next - clock.now()));
       await signalChanges();
       if (clock.now() >= nextSweep) {
-        // Over days an hourly one will do: a late sweep costs time, and here only its own is dear.
-        nextSweep += (end - clock.now() > DAY_MS ? 3600 : settings.sweepSeconds) * 1000;
+        nextSweep += (isFar ? 3600 : settings.sweepSeconds) * 1000;
         await refreshCapacity(ctx);
         await sweep(ctx, options.deepestQueue);
         await sweepDeliveries(ctx);
@@ -154,7 +155,12 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
 /** An event in the core's words. */
 export const plainBody: BodyOf = ({ entry, environment }) => ({ id: environment.id, ...entry });
 
-const DAY_MS = 24 * 3_600_000;
+/**
+ * Further than this from where it stops, looks are dealt with in larger steps and sweeps come by the hour: what is late
+ * costs time and nothing else, and here a pool, which has itself looked at every minute, would cost more than all else.
+ */
+const FAR_MS = 24 * 3_600_000;
+const FAR_STEP_MS = 5 * 60_000;
 
 function allOfForeign(): never {
   throw new Error("Only a table in memory shows all that it holds");
