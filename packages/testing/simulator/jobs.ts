@@ -12,22 +12,21 @@ export interface JobOptions extends Task {
   readonly jobs: number;
   /** No range is begun after so many seconds: `schedules` of the answer says how far it came. */
   readonly stopAfterSeconds?: number;
+  /** Seeds that a process is given at once; the default is small enough that the last ones end at about the same time. */
+  readonly atOnce?: number;
 }
-
-/** Small enough that the last ones end at about the same time. */
-const SEEDS_AT_ONCE = 100;
 
 /** Runs schedules in so many processes, each of which takes the next range of seeds when it is done with one. */
 export async function runInJobs(options: JobOptions): Promise<CampaignResult> {
   const begun = performance.now();
   const seconds = () => (performance.now() - begun) / 1000;
-  const { stopAfterSeconds = Number.POSITIVE_INFINITY } = options;
+  const { stopAfterSeconds = Number.POSITIVE_INFINITY, atOnce = 100 } = options;
   const end = options.from + options.count;
   const results: CampaignResult[] = [];
   let next = options.from;
   function nextTask(): Task | undefined {
     if (next >= end || seconds() >= stopAfterSeconds) return undefined;
-    const task = { from: next, count: Math.min(SEEDS_AT_ONCE, end - next) };
+    const task = { from: next, count: Math.min(atOnce, end - next) };
     next += task.count;
     return task;
   }

@@ -41,7 +41,7 @@ test("a schedule that was cut short is told as that, and not as what it had no c
 test("schedules do meet what they are for: faults, ends of every kind, waiting and passing", async () => {
   const lines: string[] = [];
 
-  for (let seed = 1; seed <= 60; seed++) await simulate(seed, { trace: (line) => lines.push(line) });
+  for (let seed = 1; seed <= 30; seed++) await simulate(seed, { trace: (line) => lines.push(line) });
 
   for (const met of [
     "crashes",
@@ -59,7 +59,7 @@ test("schedules do meet what they are for: faults, ends of every kind, waiting a
   }
 });
 
-test("a planted bug is caught, and every edit of every bug still finds its place", { timeout: 60_000 }, async () => {
+test("a planted bug is caught, and every edit of every bug still finds its place", async () => {
   const [bug] = plantedBugs.filter(({ name }) => name === "end of life in another order");
   if (!bug) throw new Error("The bug is not in the list");
 
