@@ -1,4 +1,14 @@
-import type { Access, NodeRef, Observation, Removal, Resources, Run, RunState } from "#core/context.ts";
+import type {
+  Access,
+  NodeRef,
+  Observation,
+  PortSight,
+  Removal,
+  Resources,
+  Run,
+  RunPort,
+  RunState,
+} from "#core/context.ts";
 
 /** What happens to a run once it was applied; without one it becomes ready and lives until it is removed. */
 export type Outcome =
@@ -90,7 +100,7 @@ export function observationOf(it: MemoryRun, doors: DoorOptions, answers: (node:
     nodes: it.nodes.map((node) => ({ ...node, answers: answers(node) })),
     isolation: "memory",
     jupyter: jupyterOf(it, doors),
-    ports: it.run.ports.map((port) => ({ ...port, address: "127.0.0.1:40124", answers: isAnswering(it, port.port) })),
+    ports: it.run.ports.map((port) => seePort(it, port)),
     limits: "memory",
     sessions: 0,
     terminating: it.removing,
@@ -103,8 +113,16 @@ export function isAnswering({ state, silent }: MemoryRun, port: number): boolean
   return state === "ready" && !silent.has(port);
 }
 
+/** The port of a Jupyter that does not answer has no address: nothing stands in for it. */
+function seePort(it: MemoryRun, { port, kind }: RunPort): PortSight {
+  const isNowhere = kind === "jupyter" && it.silent.has(port);
+  return { port, kind, address: isNowhere ? null : "127.0.0.1:40124", answers: isAnswering(it, port) };
+}
+
+/** A Jupyter that works is seen with the run's other doors; one that cannot, as soon as it was tried. */
 function jupyterOf({ access, state }: MemoryRun, { jupyterFault }: DoorOptions): Observation["jupyter"] {
-  if (!access?.jupyter || state !== "ready") return null;
+  const isTried = state === "ready" || (state === "probe" && jupyterFault !== null);
+  if (!access?.jupyter || !isTried) return null;
   if (jupyterFault !== null) return { state: "failed", origin: null, reason: jupyterFault };
   return { state: "on", origin: "http://127.0.0.1:40123", reason: null };
 }

@@ -257,6 +257,40 @@ describe("an instance", () => {
     expect([again.status, again.body.status]).toEqual([202, "starting"]);
   });
 
+  test("whose Jupyter cannot run has failed for that reason, and tries it again with the next start", async () => {
+    const reason = "Jupyter ended at once (exit code 9)";
+    const { world, ask, id, head, show } = await instanceWorld({ waitMs: 0, doors: { jupyterFault: reason } });
+    world.compute.setSilent(head().uid, 8888, true);
+
+    await world.advance(MINUTE);
+    const over = await show();
+    const runs = await world.compute.listRuns();
+    await ask("POST", `/api/instances/${id}/start`);
+    await world.advance(MINUTE);
+    const again = await show();
+
+    expect([over.status, over.statusReason, over.connectionDetails]).toEqual(["failed", reason, null]);
+    expect(runs).toEqual([]);
+    expect(head().volumes[0]?.volume).not.toBeNull();
+    expect([head().run.n, again.status, again.statusReason]).toEqual([2, "failed", reason]);
+  });
+
+  test("whose Jupyter was given up while it was ready tries it again with the next start", async () => {
+    const reason = "Jupyter ended at once (exit code 9)";
+    const { world, ask, id, head, show } = await instanceWorld({ doors: { jupyterFault: reason } });
+    const first = await show();
+    world.compute.setSilent(head().uid, 8888, true);
+
+    await ask("POST", `/api/instances/${id}/stop`);
+    await world.advance(MINUTE);
+    await ask("POST", `/api/instances/${id}/start`);
+    await world.advance(MINUTE);
+    const again = await show();
+
+    expect(first.status).toBe("ready");
+    expect([head().run.n, again.status, again.statusReason]).toEqual([2, "failed", reason]);
+  });
+
   test("whose pod ends by itself has failed, and holds no compute", async () => {
     const { world, head, show } = await instanceWorld();
     world.compute.kill(head().uid, 1);

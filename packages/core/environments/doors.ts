@@ -98,6 +98,13 @@ export async function openToken({ sealer }: Context<"sealer">, environment: Key,
   return sealer.open(asSealed(token), tokenContext(environment));
 }
 
+/** The same environment with a new token, which its run has still to be told. */
+export async function wantJupyter(ctx: Context<"sealer">, environment: Environment): Promise<Environment> {
+  const { access: doors } = environment;
+  const jupyter = { token: await sealToken(ctx, environment), origin: null };
+  return { ...environment, access: { ...doors, jupyter, revision: doors.revision + 1 } };
+}
+
 /** Token and address of Jupyter, while the environment is active, wants it and it answers. */
 export async function openJupyter(
   ctx: Context<"sealer">,

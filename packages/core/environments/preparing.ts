@@ -7,6 +7,7 @@ import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { awaitAccess, stepAccess } from "./access.ts";
 import { openDisk } from "./disk.ts";
+import { wantJupyter } from "./doors.ts";
 import { endItself, fail, isNet, stopping } from "./fail.ts";
 import { machinesOf, stepLostMachine } from "./lost-node.ts";
 import { extendRun, makeRun, nextExtendAt } from "./make-run.ts";
@@ -185,7 +186,10 @@ function waitedToBind(
   return noLaterThan(waits, Math.min(latest, nextExtendAt(environment, now)));
 }
 
-/** A port that Jupyter serves answers only once the run was told of it: its doors cannot wait until it is ready. */
+/**
+ * A port that Jupyter serves answers only once the run was told of it: its doors cannot wait until it is ready. Where
+ * nothing stands in for a Jupyter that cannot run, the port never answers. Each run tries it, whatever an earlier one saw.
+ */
 async function openJupyterPort(
   ctx: WorkerContext,
   environment: Environment,
@@ -193,7 +197,12 @@ async function openJupyterPort(
   now: number,
 ): Promise<Step<Environment> | undefined> {
   const hasPort = environment.ports.some(({ kind }) => kind === "jupyter");
-  return hasPort && observed.state === "probe" ? stepAccess(ctx, environment, observed, now) : undefined;
+  if (!hasPort || observed.state !== "probe") return undefined;
+  const isUnserved = observed.ports.some(({ kind, address }) => kind === "jupyter" && address === null);
+  if (!isUnserved) return stepAccess(ctx, environment, observed, now);
+  if (!environment.access.jupyter) return changed(await wantJupyter(ctx, environment), now, "wants Jupyter again");
+  if (observed.jupyter?.state !== "failed") return stepAccess(ctx, environment, observed, now);
+  return fail(environment, now, observed.jupyter.reason ?? "Jupyter could not be started");
 }
 
 /**
