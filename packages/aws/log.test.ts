@@ -45,6 +45,17 @@ describe("the JSON log", () => {
     expect(line.error).toHaveProperty("cause.message", "GET ***/health");
   });
 
+  it("hides a key wherever it begins, and no text that is shorter than one", () => {
+    const key = `${"k".repeat(43)}-${"k".repeat(42)}`;
+    const [short] = /.{85}/.exec(key) ?? [];
+
+    const line = logged({
+      texts: [`key=${key}`, `"${key}"`, `${key}.${key}`, `é${key}`, `AKIAABCDEFGHIJKLMNOP-${key}`, short],
+    });
+
+    expect(line.texts).toEqual(["key=***", '"***"', "***.***", "é***", "***", short]);
+  });
+
   it("survives what JSON cannot hold", () => {
     const loop: Record<string, unknown> = { big: 10n };
     loop.self = loop;
