@@ -23,7 +23,8 @@ const columns = "pk, sk, writer, due_shard, due_at, wait_pool, wait_order, waiti
 
 /** The Table on SQLite: each item as JSON, beside what the conditions and the two indexes need of it. */
 export function sqliteTable(database: Database): Table {
-  const one = database.prepare("SELECT item FROM items WHERE pk = ? AND sk = ?");
+  // As text: a blob would be copied once more before it is decoded.
+  const one = database.prepare("SELECT CAST(item AS TEXT) AS item FROM items WHERE pk = ? AND sk = ?");
   const writer = database.prepare("SELECT writer FROM items WHERE pk = ? AND sk = ?");
   const put = database.prepare(`INSERT OR REPLACE INTO items (${columns}) VALUES (${columns.replace(/\w+/g, "?")})`);
   const remove = database.prepare("DELETE FROM items WHERE pk = ? AND sk = ?");
@@ -75,7 +76,11 @@ export function sqliteTable(database: Database): Table {
 type Row = Record<string, unknown>;
 
 function itemOf(row: Row | undefined): Item | undefined {
-  return row && withNewestWriter(JSON.parse(decoder.decode(row.item as Uint8Array)) as Item);
+  return row && parseItem(row.item as string);
+}
+
+function parseItem(json: string): Item {
+  return withNewestWriter(JSON.parse(json) as Item);
 }
 
 const decoder = new TextDecoder();
@@ -126,7 +131,7 @@ function wholePage(database: Database, query: PartitionQuery): Page {
   const { where, values } = conditionsOf(query);
   const rows = database.prepare(`SELECT sk, item FROM items WHERE ${where}`).iterate(...values) as Iterable<Row>;
   return pageOf(rows, query.limit, {
-    item: (row) => itemOf(row) as Item,
+    item: (row) => parseItem(decoder.decode(row.item as Uint8Array)),
     bytes: (row) => (row.item as Uint8Array).length,
     cursor: (row) => [row.sk],
   });
