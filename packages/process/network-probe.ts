@@ -1,4 +1,6 @@
 import { execFile, spawnSync } from "node:child_process";
+import { getCompileCacheDir } from "node:module";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { systemPath } from "./environment.ts";
@@ -36,7 +38,14 @@ function mayOwnNetwork(): boolean {
 }
 
 function attempted(): [program: string, words: string[], options: { env: NodeJS.ProcessEnv; timeout: number }] {
-  const { NODE_COMPILE_CACHE } = process.env;
-  const env = { PATH: systemPath, ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }) };
+  const cache = process.env.NODE_COMPILE_CACHE ?? ownCompileCache();
+  const env = { PATH: systemPath, ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }) };
   return [process.execPath, [attempt], { env, timeout: 20_000 }];
+}
+
+/** Of this process, which children do not have by themselves: to compile it all again is half of what they cost. */
+function ownCompileCache(): string | undefined {
+  const directory = getCompileCacheDir();
+  // Inside what is set there is one for this very Node.
+  return directory && dirname(directory);
 }
