@@ -7,6 +7,10 @@ closeInherited();
 /** Runs the local stack until SIGTERM or Ctrl-C. */
 const stopping = waitForSignal();
 leaveOut();
+const isCompileOnly = process.argv.includes("--compile-only");
+// Other processes try it, for nearly as long as it takes to load all the rest.
+const { findIsolation } = await import("#process/isolation-probe.ts");
+const isolation = isCompileOnly ? undefined : findIsolation();
 const [{ startStack }, { stackOutput }, { loadCatalog }] = await Promise.all([
   import("#local/stack.ts"),
   import("#local/stack-output.ts"),
@@ -14,7 +18,7 @@ const [{ startStack }, { stackOutput }, { loadCatalog }] = await Promise.all([
 ]);
 const catalog = await loadCatalog();
 // Asked by start.mjs, which has the rest of the words.
-if (process.argv.includes("--compile-only")) process.exit(0);
+if (isCompileOnly) process.exit(0);
 // Environments must not die because nobody reads the log any more (`npm start | head`).
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 const { output, stack } = await start().catch(fail);
@@ -31,7 +35,7 @@ process.exit(0);
 async function start() {
   const written = stackOutput(process.env, { lines: process.stdout, notes: process.stderr });
   const { log, onNews } = written;
-  return { output: written, stack: await startStack({ environment: process.env, log, onNews, catalog }) };
+  return { output: written, stack: await startStack({ environment: process.env, log, onNews, catalog, isolation }) };
 }
 
 /**
@@ -59,7 +63,9 @@ function waitForSignal(): Promise<void> {
   });
 }
 
-function fail(error: unknown): never {
+/** Leaves nothing behind of what is still being tried. */
+async function fail(error: unknown): Promise<never> {
   console.error(error instanceof Error ? error.message : error);
+  await isolation?.catch(() => undefined);
   process.exit(1);
 }

@@ -14,10 +14,13 @@ import { keyMemory } from "#http/key-check.ts";
 import { contextOf, type Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
 import { type ProcessCompute, processCompute } from "#process/compute.ts";
+import { findControlGroups } from "#process/control-groups.ts";
 import { findIsolation } from "#process/isolation-probe.ts";
+import { findLimits } from "#process/limits.ts";
 import { type Programs, programsOf } from "#process/local-path.ts";
+import { findLocking } from "#process/lock.ts";
 import { isolationWords } from "#process/network.ts";
-import { processVolumes } from "#process/volumes.ts";
+import { type ProcessVolumes, processVolumes } from "#process/volumes.ts";
 import { adoptRuns } from "./adoption.ts";
 import { dropAwsEnvironment } from "./aws-environment.ts";
 import { followChanges } from "./changes.ts";
@@ -45,7 +48,11 @@ export interface StackOptions {
   readonly onNews?: ((news: News) => void) | undefined;
   /** What is served; the functions of this project when not given. */
   readonly catalog?: Catalog;
+  /** How environments can be kept apart here, where that is being tried already. */
+  readonly isolation?: Promise<Isolated> | undefined;
 }
+
+type Isolated = Awaited<ReturnType<typeof findIsolation>>;
 
 export interface Stack {
   readonly url: string;
@@ -67,7 +74,8 @@ export interface Stack {
  * The whole system in this process (docs/architecture.md#the-embedded-stack). Throws when its home or its port is
  * taken.
  */
-export async function startStack({ environment = {}, log = jsonLog(), onNews, catalog }: StackOptions): Promise<Stack> {
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { environment = {}, log = jsonLog(), onNews, catalog, isolation } = options;
   dropAwsEnvironment();
   const config = readConfig(settingsOfStack, environment);
   const settings = readSettings({ ...environment, SCHEME: environment.SCHEME || "http" });
@@ -88,6 +96,7 @@ export async function startStack({ environment = {}, log = jsonLog(), onNews, ca
         log,
         onNews,
         catalog,
+        isolation,
         parts,
       },
     });
@@ -136,37 +145,45 @@ interface Plan {
   readonly log: Log;
   readonly onNews: StackOptions["onNews"];
   readonly catalog: Catalog | undefined;
+  readonly isolation: StackOptions["isolation"];
   /** In the order they were started in. */
   readonly parts: Stoppable[];
 }
 
-async function startParts({ config, settings, home, log, onNews, catalog, parts }: Plan): Promise<Stack> {
+async function startParts(plan: Plan): Promise<Stack> {
+  const { config, settings, home, log, onNews, catalog, isolation, parts } = plan;
   const { earlier, path } = home;
   const identities = localIdentities(path, config.LOCAL_USERS);
-  const trying = findIsolation();
+  const trying = isolation ?? findIsolation();
   const clock = systemClock();
   const opened = openStores(path, clock);
   parts.push(opened);
   const keyFile = await sealingKey({ table: opened.table, ids: systemIds() }, path);
   const stores = onNews ? { ...opened, table: tableWithNews(opened.table, clock.now(), onNews) } : opened;
   const [sts, functions] = await Promise.all([startStsAgain(identities, earlier?.stsUrl), catalog ?? loadCatalog()]);
-  const isolated = await trying;
   parts.push(sts);
   const ssh = await startSsh({ home: path, port: config.SSH_PORT, log });
   parts.push(ssh);
+  // Other processes try how environments are kept apart: what this one can do meanwhile is done before they are asked.
+  const blobs = join(path, "blobs");
+  const volumes = processVolumes({ home: path, blobs, log });
+  const [locking, groups] = [findLocking(), findControlGroups()];
+  const isolated = await trying;
+  const limits = findLimits(isolated.isolation, groups);
+  const nodes = { home: path, nodes: config.nodes, programs: config.programs };
+  const compute = processCompute({ ...nodes, sshPort: ssh.port, locking, limits, ...isolated });
   const runtime = localRuntime({
     clock,
     stores,
     stsUrl: sts.endpoint,
-    sshPort: ssh.port,
     settings,
     log,
-    path,
     config,
-    isolated,
+    blobs,
+    volumes,
+    compute,
     keyFile,
   });
-  const { compute, volumes } = runtime.ports;
   const ctx = contextOf(runtime);
   await Promise.all([adoptRuns(ctx, compute), volumes.adopt()]);
   const metrics = await startMetrics(runtime, functions, config.METRICS_PORT);
@@ -220,22 +237,19 @@ interface RuntimeParts {
   readonly clock: Clock;
   readonly stores: Stores;
   readonly stsUrl: string;
-  readonly sshPort: number;
   readonly settings: Settings;
   readonly log: Log;
-  readonly path: string;
   readonly config: Plan["config"];
-  readonly isolated: Awaited<ReturnType<typeof findIsolation>>;
+  readonly blobs: string;
+  readonly volumes: ProcessVolumes;
+  readonly compute: ProcessCompute;
   /** Holds the key for what is sealed. */
   readonly keyFile: string;
 }
 
 function localRuntime(parts: RuntimeParts) {
-  const { clock, stores, stsUrl, sshPort, settings, log, path, config, isolated, keyFile } = parts;
+  const { clock, stores, stsUrl, settings, log, config, blobs, volumes, compute, keyFile } = parts;
   const { table, queue, whyNothingIsStored } = stores;
-  const compute = processCompute({ home: path, nodes: config.nodes, programs: config.programs, sshPort, ...isolated });
-  const blobs = join(path, "blobs");
-  const volumes = processVolumes({ home: path, blobs, log });
   const identity = stsIdentity({ endpoint: stsUrl, region: "us-east-1" });
   const allowedAccounts = settings.allowedAccounts.length > 0 ? settings.allowedAccounts : [localAccount];
   return {

@@ -40,8 +40,7 @@ export const noLimits: RunLimits = {
 };
 
 /** The first way that works here. */
-export function findLimits(isolation: Isolation): LimitWay {
-  const groups = findControlGroups();
+export function findLimits(isolation: Isolation, groups = findControlGroups()): LimitWay {
   const processes = Math.max(leastProcesses, processesPerCpu * availableParallelism());
   return { processes, groups, rlimits: groups ? null : findRlimits(isolation) };
 }
