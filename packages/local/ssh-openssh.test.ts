@@ -1,6 +1,6 @@
 import { execFile, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statfsSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PATIENCE_MS } from "#process/patience.ts";
@@ -99,6 +99,22 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
       expect(written).toBe(1);
       expect(refusal).toMatch(/Read-only file system|Permission denied|Failure/);
     }
+  });
+
+  it("says by sftp how much room there is", async () => {
+    const { code, out, err } = await sftp("df\n");
+    const missing = await sftp("df missing\n");
+
+    const [, sizes = ""] = out.split("\n").filter((line) => !line.startsWith("sftp>"));
+    const [size = 0, used = 0, free = 0] = sizes.trim().split(/\s+/).map(Number);
+    const { blocks, bavail, bfree, bsize } = statfsSync(join(trial.directory, "0", "work"));
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(missing.code).toBe(1);
+    expect(size).toBe(Math.floor((blocks * bsize) / 1024));
+    // Others write to this disk at the same time.
+    const near = 0.05 * size;
+    expect(Math.abs(free - (bavail * bsize) / 1024)).toBeLessThan(near);
+    expect(Math.abs(used - ((blocks - bfree) * bsize) / 1024)).toBeLessThan(near);
   });
 
   if (isolation === "bubblewrap") {

@@ -61,6 +61,12 @@ export function u32(value: number): Buffer {
   return bytes;
 }
 
+export function u64(value: bigint): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt.asUintN(64, value));
+  return bytes;
+}
+
 export function text(value: string | Buffer): Buffer {
   const bytes = Buffer.from(value as string);
   return Buffer.concat([u32(bytes.length), bytes]);

@@ -1,4 +1,5 @@
 import {
+  type BigIntStatsFs,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -6,6 +7,7 @@ import {
   readSync,
   renameSync,
   rmdirSync,
+  statfsSync,
   statSync,
   symlinkSync,
   unlinkSync,
@@ -22,10 +24,10 @@ import {
   realPath,
   setAttributes,
 } from "./files.ts";
-import { attributesOf, type PacketReader, packet, packetReader, text, u32 } from "./packets.ts";
+import { attributesOf, type PacketReader, packet, packetReader, text, u32, u64 } from "./packets.ts";
 
 /** Types of packets and codes of status: draft-ietf-secsh-filexfer-02, sections 3 and 7. */
-const answers = { status: 101, handle: 102, data: 103, name: 104, attributes: 105 } as const;
+const answers = { status: 101, handle: 102, data: 103, name: 104, attributes: 105, extended: 201 } as const;
 const codes = { ok: 0, end: 1, noSuchFile: 2, permissionDenied: 3, failure: 4, badMessage: 5, unsupported: 8 } as const;
 const mostRead = 256 * 1024;
 const namesAtOnce = 100;
@@ -84,7 +86,7 @@ const version = 2;
 
 function answer(request: Buffer, handles: Handles): Buffer {
   const [type = 0] = request;
-  if (type === init) return packet(version, u32(3), text("posix-rename@openssh.com"), text("1"));
+  if (type === init) return packet(version, u32(3), ...extensions.flatMap((words) => words.map(text)));
   const reader = packetReader(request.subarray(1));
   const id = u32(reader.u32());
   try {
@@ -100,6 +102,12 @@ function answer(request: Buffer, handles: Handles): Buffer {
 function done(_result?: unknown): Reply {
   return statusOf(codes.ok, "");
 }
+
+/** Names and versions: sections 4.3 and 4.4 of OpenSSH's PROTOCOL file. */
+const extensions = [
+  ["posix-rename@openssh.com", "1"],
+  ["statvfs@openssh.com", "2"],
+] as const;
 
 const handlers: Readonly<Record<number, (reader: PacketReader, handles: Handles) => Reply>> = {
   3: (reader, { keep, room }) => {
@@ -138,7 +146,9 @@ const handlers: Readonly<Record<number, (reader: PacketReader, handles: Handles)
   // OpenSSH sends the target first, against the draft, and so does everybody since (its PROTOCOL file, 4.1).
   20: (reader) => done(symlinkSync(reader.text(), reader.text())),
   200: (reader) => {
-    if (reader.text() !== "posix-rename@openssh.com") throw new Failure(codes.unsupported, "Not supported");
+    const name = reader.text();
+    if (name === "statvfs@openssh.com") return [answers.extended, roomOf(statfsSync(reader.text(), { bigint: true }))];
+    if (name !== "posix-rename@openssh.com") throw new Failure(codes.unsupported, "Not supported");
     renameSync(reader.text(), reader.text());
     return done();
   },
@@ -175,6 +185,15 @@ function list(one: Opened): Reply {
   });
   if (entries.length > 0) return [answers.name, u32(entries.length), ...entries];
   return one.names.length > 0 ? list(one) : statusOf(codes.end, "End of directory");
+}
+
+/** Linux's, which Node does not tell. */
+const LONGEST_NAME = 255n;
+
+/** As statvfs(3) has it. Node tells neither the flags nor the id of a file system. */
+function roomOf({ bsize, blocks, bfree, bavail, files, ffree }: BigIntStatsFs): Buffer {
+  const fields = [bsize, bsize, blocks, bfree, bavail, files, ffree, ffree, 0n, 0n, LONGEST_NAME];
+  return Buffer.concat(fields.map(u64));
 }
 
 /** The draft's rename replaces nothing. */
