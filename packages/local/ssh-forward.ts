@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import type { AcceptConnection, ServerChannel, TcpipRequestInfo } from "ssh2";
 import { connectToRun } from "#process/run-port.ts";
 
@@ -18,8 +19,12 @@ export async function forward(
   const host = hosts.get(destIP);
   const socket = host && (await connectToRun(home, run, { host, port: destPort }).catch(() => undefined));
   if (!socket) return reject();
-  const channel = accept();
-  channel.on("error", () => socket.destroy()).once("close", () => socket.destroy());
-  socket.on("error", () => channel.end()).once("close", () => channel.end());
-  socket.pipe(channel).pipe(socket);
+  joinChannel(socket, accept());
+}
+
+/** Each direction ends by itself. */
+export function joinChannel(stream: Duplex, channel: ServerChannel): void {
+  channel.on("error", () => stream.destroy()).once("close", () => stream.destroy());
+  stream.on("error", () => channel.end()).once("close", () => channel.end());
+  stream.pipe(channel).pipe(stream);
 }

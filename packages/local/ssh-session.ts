@@ -6,6 +6,7 @@ import { enterRun } from "#process/ssh-runs.ts";
 import { sftpWords } from "#process/tools.ts";
 import type { Guest } from "./ssh-login.ts";
 import { startProcess } from "./ssh-process.ts";
+import type { ClientRelays } from "./ssh-relay.ts";
 import { startTerminal, type Terminal } from "./ssh-terminal.ts";
 
 /** What a client has said of a session before it starts something in it. */
@@ -19,11 +20,13 @@ interface Wishes {
 export type SessionMark = (channel: ServerChannel, pid: number | undefined) => void;
 
 /** A shell, a command or SFTP inside the run; variables only for the language, as OpenSSH's own default is in Debian. */
-export function serveSession(session: Session, home: string, { run }: Guest): void {
+export function serveSession(session: Session, home: string, { run }: Guest, relays: ClientRelays): void {
   const wishes: Wishes = { pty: undefined, terminal: undefined, env: {} };
   const begin = (channel: ServerChannel, wordsOf: (inside: Inside) => string[]) => {
     const mark: SessionMark = (open, pid) => void open.once("close", openSession(join(home, "runs", run), pid));
-    void enterRun(home, run)
+    void relays
+      .answered()
+      .then(() => enterRun(home, run))
       .then((inside) => start(channel, inside, wordsOf(inside), wishes, mark))
       .catch((error: unknown) => refuse(channel, error));
   };

@@ -9,6 +9,7 @@ import { forward } from "./ssh-forward.ts";
 import { sshHostKey } from "./ssh-host-key.ts";
 import { type Guest, logIn } from "./ssh-login.ts";
 import { keepSshPort, keptSshPort } from "./ssh-port.ts";
+import { clientRelays } from "./ssh-relay.ts";
 import { serveSession } from "./ssh-session.ts";
 
 export interface SshOptions {
@@ -82,7 +83,13 @@ function serve(connection: Connection, home: string, log: Log, onGuest: (guest: 
     if (!own) return connection.end();
     onGuest(own);
     log.info("ssh login", { run: own.run });
-    connection.on("session", (accept) => serveSession(accept(), home, own));
+    const relays = clientRelays(connection, home, own.run);
+    connection.once("close", relays.close);
+    connection.on("session", (accept) => serveSession(accept(), home, own, relays));
+    connection.on("request", (accept, reject, name, info) => void relays.answer({ accept, reject, name, info }));
+    connection.on("openssh.streamlocal", (accept, reject, { socketPath }) => {
+      void relays.dial(socketPath, accept, () => void reject());
+    });
     connection.on("tcpip", (accept, reject, info) => {
       void forward(home, own.run, accept, () => void reject(), info);
     });

@@ -30,8 +30,17 @@ export function hasSparePython({ env, programs }: Pick<LaunchPlan, "env" | "prog
 
 /** The words that start the SFTP server inside a run. */
 export function sftpWords(home: string, isolation: Isolation): string[] {
+  return programWords(home, isolation, "server.ts");
+}
+
+/** The words that start a relay inside a run: `dial`, `tcp`, `unix` or `agent`, and where. */
+export function relayWords(home: string, isolation: Isolation, what: readonly string[]): string[] {
+  return [...programWords(home, isolation, "relay.ts"), ...what];
+}
+
+function programWords(home: string, isolation: Isolation, file: string): string[] {
   const isBare = isolation === "none";
   const node = isBare ? process.execPath : join(home, "tools/node");
-  const program = join(isBare ? sftpDirectory : join(home, "tools/sftp"), "server.ts");
+  const program = join(isBare ? sftpDirectory : join(home, "tools/sftp"), file);
   return [node, "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", program];
 }

@@ -1,0 +1,80 @@
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { PATIENCE_MS } from "#process/patience.ts";
+import type { Isolation } from "#process/records.ts";
+import { canSandbox } from "#process/sandbox-probe.ts";
+import { keyFile, openSshTrial, type SshTrial } from "./ssh-trial.ts";
+
+/** What a program said until it ended. */
+interface Answer {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** A run with an SSH server in front, and the programs of OpenSSH before it, for tests. */
+export interface OpenSshTrial extends SshTrial {
+  readonly address: string;
+  /** The Node that processes of the run see. */
+  readonly nodeInside: string;
+  /** Options, and then the words of a command there. */
+  ssh(options: readonly string[], ...words: string[]): Promise<Answer>;
+  /** One that stays; it is killed when the trial is closed. */
+  stay(options: readonly string[], ...words: string[]): ChildProcess;
+  scp(...words: string[]): Promise<Answer>;
+  sftp(batch: string): Promise<Answer>;
+}
+
+const programs = { ssh: ["-V"], sftp: ["-?"], scp: ["-?"], "ssh-agent": ["-?"], "ssh-add": ["-?"] };
+
+/** What this machine lacks for such a trial; undefined: nothing. */
+export function openSshLacks(isolation: Isolation): string | undefined {
+  const missing = Object.entries(programs).find(([name, words]) => spawnSync(name, words, { stdio: "ignore" }).error);
+  if (missing) return `this machine has no ${missing[0]}`;
+  return isolation === "bubblewrap" && !canSandbox() ? "this machine has no bubblewrap that works" : undefined;
+}
+
+export async function openOpenSshTrial(isolation: Isolation): Promise<OpenSshTrial> {
+  const trial = await openSshTrial(isolation);
+  await trial.begin();
+  const settings = [
+    ...["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR"],
+    ...["BatchMode=yes", "ExitOnForwardFailure=yes"],
+  ];
+  const identity = ["-F", "/dev/null", "-i", keyFile(trial.root, trial.key)];
+  const options = [...identity, ...settings.flatMap((setting) => ["-o", setting])];
+  const address = `${trial.login}@127.0.0.1`;
+  const port = String(trial.server.port);
+  const staying = new Set<ChildProcess>();
+  const sshWords = (own: readonly string[], words: readonly string[]) => {
+    return ["-p", port, ...options, ...own, ...["-o", "IdentityAgent=none"], address, ...words];
+  };
+  return {
+    ...trial,
+    address,
+    nodeInside: isolation === "none" ? process.execPath : join(trial.home, "tools/node"),
+    ssh: (own, ...words) => run("ssh", sshWords(own, words)),
+    stay: (own, ...words) => {
+      const child = spawn("ssh", sshWords(own, words), { stdio: ["ignore", "pipe", "pipe"] });
+      staying.add(child);
+      return child;
+    },
+    scp: (...words) => run("scp", ["-P", port, ...options, ...words]),
+    sftp: (batch) => run("sftp", ["-P", port, ...options, "-b", "-", address], batch),
+    close: async () => {
+      for (const child of staying) child.kill();
+      await trial.close();
+    },
+  };
+}
+
+function run(file: string, words: readonly string[], input = "", env: Record<string, string> = {}) {
+  const options = { timeout: PATIENCE_MS, env: { ...process.env, ...env } };
+  return new Promise<Answer>((resolve) => {
+    const child = execFile(file, words, options, (error, out, err) => {
+      resolve({ code: error ? Number(error.code ?? 1) : 0, out, err });
+    });
+    child.stdin?.on("error", () => undefined);
+    child.stdin?.end(input);
+  });
+}

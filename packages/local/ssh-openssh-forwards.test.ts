@@ -1,0 +1,182 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually, processesOf } from "#process/trial.ts";
+import { type OpenSshTrial, openOpenSshTrial, openSshLacks } from "./openssh-trial.ts";
+
+describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, isolation %s", (isolation) => {
+  const lack = openSshLacks(isolation);
+  if (lack !== undefined) {
+    it("needs the client and the isolation", ({ skip }) => skip(lack));
+    return;
+  }
+
+  let trial: OpenSshTrial;
+  const servers = new Set<Server>();
+  beforeEach(async () => {
+    trial = await openOpenSshTrial(isolation);
+  });
+  afterEach(async () => {
+    for (const server of servers) server.close();
+    servers.clear();
+    await trial.close();
+  });
+  /** On the client's side: it answers a line in capitals. */
+  const listen = async (): Promise<number> => {
+    const server = createServer({ allowHalfOpen: true }, shout);
+    servers.add(server);
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    return (server.address() as AddressInfo).port;
+  };
+  /** In a place that the run and, without a sandbox, nobody else has. */
+  const pathInside = (name: string) => (isolation === "none" ? join(trial.root, name) : `/tmp/${name}`);
+  /** A line to a port or a path inside, and what is answered. */
+  const ask = (place: string, line: string) => {
+    const program = `const s = net.connect(${JSON.stringify(place)}); s.write("${line}\\n"); s.pipe(process.stdout); s.on("error", (e) => console.log(e.code))`;
+    return `${trial.nodeInside} -e '${program}'`;
+  };
+
+  it("lead a port of the environment to the client, until the client goes", async () => {
+    const [port, inside] = [await listen(), await freePort()];
+    const staying = trial.stay(["-R", `${inside}:127.0.0.1:${port}`], "echo up; exec sleep 600");
+    await once(staying.stdout ?? staying, "data");
+
+    const answer = await trial.ssh([], ask(String(inside), "hello"));
+    staying.kill("SIGKILL");
+    const later = await eventually(
+      () => trial.ssh([], ask(String(inside), "hello")),
+      ({ out }) => out !== "HELLO\n",
+    );
+
+    expect(answer).toEqual({ code: 0, out: "HELLO\n", err: "" });
+    expect(later.out).toBe("ECONNREFUSED\n");
+  });
+
+  it("lead a port that is chosen inside to the client", async () => {
+    const port = await listen();
+    const staying = trial.stay(["-v", "-R", `0:127.0.0.1:${port}`, "-N"]);
+    let said = "";
+    staying.stderr?.on("data", (part: Buffer) => {
+      said += part.toString();
+    });
+    const chosen = await eventually(
+      () => /Allocated port (\d+) for remote forward/.exec(said)?.[1],
+      (found) => found !== undefined,
+    );
+
+    const answer = await trial.ssh([], ask(chosen ?? "", "hello"));
+
+    expect(answer.out).toBe("HELLO\n");
+  });
+
+  it("lead a path of the environment to the client, for its user alone, until the client goes", async () => {
+    const [port, path] = [await listen(), pathInside("there")];
+    const staying = trial.stay(["-R", `${path}:127.0.0.1:${port}`], "echo up; exec sleep 600");
+    await once(staying.stdout ?? staying, "data");
+
+    const answer = await trial.ssh([], `stat -c %a ${path} 2>&1; ${ask(path, "hello")}`);
+    staying.kill("SIGKILL");
+    const later = await eventually(
+      () => trial.ssh([], `test -e ${path}`),
+      ({ code }) => code !== 0,
+    );
+
+    expect(answer.out).toBe("600\nHELLO\n");
+    expect(later.code).toBe(1);
+  });
+
+  it("lead a port and a path of the client to a path of the environment", async () => {
+    const [port, path, local] = [await freePort(), pathInside("here"), join(trial.root, "local")];
+    const program = `net.createServer({ allowHalfOpen: true }, (s) => { let n = 0; s.on("data", (d) => { n += d.length; }); s.on("end", () => s.end(String(n))); }).listen("${path}", () => console.log("up"))`;
+    const staying = trial.stay(
+      [...["-L", `127.0.0.1:${port}:${path}`], ...["-L", `${local}:${path}`]],
+      `exec ${trial.nodeInside} -e '${program}'`,
+    );
+    await once(staying.stdout ?? staying, "data");
+
+    const many = Buffer.alloc(5_000_000, "x");
+    const [byPort, byPath] = await Promise.all([
+      heard(connect({ port, host: "127.0.0.1", allowHalfOpen: true }), many),
+      heard(connect({ path: local, allowHalfOpen: true }), many),
+    ]);
+
+    expect([byPort, byPath]).toEqual(["5000000", "5000000"]);
+  });
+
+  it("refuse a port that is taken and a path that exists", async () => {
+    const [port, path] = [await listen(), pathInside("taken")];
+    const inside = await freePort();
+    const staying = trial.stay(["-R", `${inside}:127.0.0.1:${port}`], `touch ${path}; echo up; exec sleep 600`);
+    await once(staying.stdout ?? staying, "data");
+
+    const answers = await Promise.all([
+      trial.ssh(["-R", `${inside}:127.0.0.1:${port}`], "true"),
+      trial.ssh(["-R", `${path}:127.0.0.1:${port}`], "true"),
+      trial.ssh(["-R", `/nowhere/there:127.0.0.1:${port}`], "true"),
+      trial.ssh(["-R", `192.0.2.1:0:127.0.0.1:${port}`], "true"),
+    ]);
+    const privileged = await trial.ssh(["-R", `81:127.0.0.1:${port}`], "true");
+
+    for (const { code, err } of answers) expect([code, err]).toEqual([255, expect.stringMatching(/forward/)]);
+    // Without a sandbox a run has all rights of who started the stack.
+    const hasRights = isolation === "none" && process.getuid?.() === 0;
+    expect(privileged.code).toBe(hasRights ? 0 : 255);
+  });
+
+  it("are at most sixteen of one client, and all go with it", async () => {
+    const client = await trial.connect();
+    const before = processesOf(trial.home, trial.uid).length;
+    const asking = Array.from({ length: 1_000 }, () => {
+      return new Promise((resolve) => client.forwardIn("127.0.0.1", 0, (error) => resolve(error === undefined)));
+    });
+
+    const answers = await Promise.all(asking);
+    client.destroy();
+    await eventually(
+      () => processesOf(trial.home, trial.uid).length,
+      (count) => count <= before,
+    );
+
+    expect(answers.filter((isOpen) => isOpen)).toHaveLength(16);
+  });
+
+  it("lead wherever the environment reaches, by SOCKS", async () => {
+    const [port, inside] = [await freePort(), await freePort()];
+    const program = `net.createServer((s) => s.end("inside")).listen(${inside}, "127.0.0.1", () => console.log("up"))`;
+    const staying = trial.stay(["-D", `127.0.0.1:${port}`], `exec ${trial.nodeInside} -e '${program}'`);
+    await once(staying.stdout ?? staying, "data");
+
+    const socks = connect({ port, host: "127.0.0.1" });
+    // SOCKS 4: connect to 127.0.0.1 at this port, as nobody.
+    const answer = await heard(socks, Buffer.from([4, 1, inside >> 8, inside & 0xff, 127, 0, 0, 1, 0]), "open");
+
+    expect(answer.slice(-6)).toBe("inside");
+  });
+});
+
+function shout(socket: Socket): void {
+  socket.on("error", () => undefined);
+  socket.once("data", (line: Buffer) => socket.end(line.toString().toUpperCase()));
+}
+
+/** Says this, and hears all that is answered. */
+async function heard(socket: Socket, words: Buffer, after: "ended" | "open" = "ended"): Promise<string> {
+  let text = "";
+  socket.on("data", (part: Buffer) => {
+    text += part.toString("latin1");
+  });
+  if (after === "ended") socket.end(words);
+  else socket.write(words);
+  await once(socket, "end");
+  socket.destroy();
+  return text;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

@@ -1,0 +1,90 @@
+import type { Duplex } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import { setImmediate as turn } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import { frame } from "./frames.ts";
+import { MOST_STREAMS, multiplexer, WINDOW_BYTES } from "./multiplexer.ts";
+
+describe("many streams over one pipe", () => {
+  it("pass what is said in both directions, whole and in order, and end each by itself", async () => {
+    const { near, opened } = pair();
+    const stream = near.open();
+    const [other] = opened;
+    const words = Buffer.from(Array.from({ length: 3 * WINDOW_BYTES }, (_, n) => n % 251));
+
+    stream?.end(words);
+    const heard = other && (await buffer(other));
+    other?.end("answered");
+
+    expect(heard?.equals(words)).toBe(true);
+    expect(stream && String(await buffer(stream))).toBe("answered");
+  });
+
+  it("hold one up that nobody reads, at a window, and no other one", async () => {
+    const { near, opened, sent } = pair();
+    const [slow, quick] = [near.open(), near.open()];
+
+    slow?.write(Buffer.alloc(10 * WINDOW_BYTES));
+    quick?.end("goes on");
+    const heard = opened[1] && String(await buffer(opened[1]));
+    await turn();
+
+    expect(heard).toBe("goes on");
+    expect(sent()).toBeLessThan(2 * WINDOW_BYTES);
+  });
+
+  it("end with the pipe, and one whose other side goes", async () => {
+    const { near, far, opened } = pair();
+    const [one, two] = [near.open(), near.open()];
+
+    opened[0]?.destroy();
+    const [isOneGone, isTwoGone] = [one?.destroyed, two?.destroyed];
+    far.close();
+
+    expect([isOneGone, isTwoGone, opened[1]?.destroyed]).toEqual([true, false, true]);
+  });
+
+  it("are bounded in number on either side", () => {
+    const { near, far, opened } = pair();
+    const streams = Array.from({ length: MOST_STREAMS + 1 }, () => near.open());
+
+    expect([opened.length, streams.at(-1)]).toEqual([MOST_STREAMS, undefined]);
+    expect(() => far.take(frame("open", 4_000))).toThrow("No stream may be opened");
+  });
+
+  it.each([
+    ["more than the window", Array.from({ length: 5 }, () => frame("data", 1, Buffer.alloc(WINDOW_BYTES / 4)))],
+    ["data behind its end", [frame("end", 1), frame("data", 1, Buffer.from("more"))]],
+    ["room that was not taken", [frame("more", 1, Buffer.from([0, 0, 0, 1]))]],
+    ["a number without its bytes", [frame("more", 1)]],
+    ["a stream that is open already", [frame("open", 1)]],
+    ["no frame", [Buffer.from([255, 0, 0, 0, 2, 0, 0, 0, 1])]],
+  ])("are not believed to send %s", (_, frames) => {
+    const far = multiplexer({ send: () => undefined, onOpen: () => undefined });
+    far.take(frame("open", 1));
+
+    expect(() => {
+      for (const one of frames) far.take(one);
+    }).toThrow();
+  });
+
+  it("are opened by nobody whom nobody asked", () => {
+    const near = multiplexer({ send: () => undefined });
+
+    expect(() => near.take(frame("open", 1))).toThrow("No stream may be opened");
+  });
+});
+
+/** Two sides, and what the far one was asked to open; `sent`: so many bytes went there. */
+function pair() {
+  const opened: Duplex[] = [];
+  let bytes = 0;
+  const far = multiplexer({ send: (part) => near.take(part), onOpen: (stream) => opened.push(stream) });
+  const near = multiplexer({
+    send: (part) => {
+      bytes += part.length;
+      far.take(part);
+    },
+  });
+  return { near, far, opened, sent: () => bytes };
+}

@@ -1,0 +1,159 @@
+import { Duplex } from "node:stream";
+import { type Frame, frame, frameReader, MOST_CONTENT_BYTES } from "./frames.ts";
+
+/**
+ * Many streams over one pipe. Neither side sends more than a window of what the other one has not taken yet, as in SSH
+ * (RFC 4254, 5.2): so a slow stream holds up no other one, and what waits for it is bounded.
+ */
+export interface Multiplexer {
+  /** Takes what came over the pipe. Throws for what no multiplexer sends. */
+  take(part: Buffer): void;
+  /** Undefined where there are too many. */
+  open(): Duplex | undefined;
+  /** Ends all streams, since the pipe is gone. */
+  close(): void;
+}
+
+export interface MultiplexerOptions {
+  send(bytes: Buffer): void;
+  /** Says where the other side listens. */
+  onHello?(address: string): void;
+  /** Undefined: the other side opens none. */
+  onOpen?(stream: Duplex): void;
+}
+
+export const MOST_STREAMS = 128;
+export const WINDOW_BYTES = 128 * 1024;
+
+/** One stream, and what it does with the frames about it. */
+interface Line {
+  readonly stream: Duplex;
+  take(frame: Frame): void;
+}
+
+export function multiplexer({ send, onHello, onOpen }: MultiplexerOptions): Multiplexer {
+  const lines = new Map<number, Line>();
+  const read = frameReader();
+  let lastId = 0;
+  const add = (id: number): Duplex => {
+    const line = lineOf(id, send, () => lines.delete(id));
+    lines.set(id, line);
+    return line.stream;
+  };
+  const begin = (id: number): void => {
+    if (!onOpen || lines.has(id) || lines.size >= MOST_STREAMS) throw new Error("No stream may be opened");
+    onOpen(add(id));
+  };
+  const take = (one: Frame): void => {
+    if (one.kind === "hello") onHello?.(one.content.toString());
+    else if (one.kind === "open") begin(one.id);
+    else lines.get(one.id)?.take(one);
+  };
+  return {
+    take: (part) => read(part).forEach(take),
+    open() {
+      if (lines.size >= MOST_STREAMS) return undefined;
+      lastId += 1;
+      send(frame("open", lastId));
+      return add(lastId);
+    },
+    close() {
+      for (const { stream } of lines.values()) stream.destroy();
+    },
+  };
+}
+
+function lineOf(id: number, send: (bytes: Buffer) => void, leave: () => void): Line {
+  const sending = sender(id, send);
+  const receiving = receiver(id, send, (part) => stream.push(part));
+  const stream = new Duplex({
+    read: receiving.read,
+    write: (data: Buffer, _, done) => sending.write(data, done),
+    final: (done) => done(void sending.end()),
+    destroy(error, done) {
+      leave();
+      // Where both sides have said all, the other one may not have read all.
+      if (!sending.hasEnded() || !receiving.hasEnded()) send(frame("close", id));
+      done(error);
+    },
+  });
+  stream.on("error", () => undefined);
+  const take = ({ kind, content }: Frame): void => {
+    if (kind === "data") receiving.take(content);
+    if (kind === "end") receiving.take(null);
+    if (kind === "more") sending.allow(content.readUInt32BE(0));
+    if (kind === "close") stream.destroy();
+  };
+  return { stream, take };
+}
+
+function sender(id: number, send: (bytes: Buffer) => void) {
+  let mayStillSend = WINDOW_BYTES;
+  let waiting: { rest: Buffer; readonly done: () => void } | undefined;
+  let isEnded = false;
+  const flush = (): void => {
+    while (waiting && waiting.rest.length > 0 && mayStillSend > 0) {
+      const part = waiting.rest.subarray(0, Math.min(mayStillSend, MOST_CONTENT_BYTES));
+      waiting.rest = waiting.rest.subarray(part.length);
+      mayStillSend -= part.length;
+      send(frame("data", id, part));
+    }
+    if (!waiting || waiting.rest.length > 0) return;
+    const { done } = waiting;
+    waiting = undefined;
+    done();
+  };
+  return {
+    write: (rest: Buffer, done: () => void) => {
+      waiting = { rest, done };
+      flush();
+    },
+    allow: (bytes: number) => {
+      mayStillSend += bytes;
+      if (mayStillSend > WINDOW_BYTES) throw new Error("More than the window");
+      flush();
+    },
+    end: () => {
+      isEnded = true;
+      send(frame("end", id));
+    },
+    hasEnded: () => isEnded,
+  };
+}
+
+/** What came stays here, and takes room in the window, until the stream asks for it. `push` says whether it wants more. */
+function receiver(id: number, send: (bytes: Buffer) => void, push: (part: Buffer | null) => boolean) {
+  const waiting: (Buffer | null)[] = [];
+  let waitingBytes = 0;
+  let wantsMore = false;
+  let isEnded = false;
+  const pass = (): void => {
+    while (wantsMore && waiting.length > 0) {
+      const part = waiting.shift() ?? null;
+      waitingBytes -= part?.length ?? 0;
+      wantsMore = push(part);
+      // Behind it, since more may come before this returns.
+      if (part) send(frame("more", id, lengthOf(part)));
+    }
+  };
+  return {
+    read: () => {
+      wantsMore = true;
+      pass();
+    },
+    take: (part: Buffer | null) => {
+      waitingBytes += part?.length ?? 0;
+      if (isEnded || waitingBytes > WINDOW_BYTES) throw new Error("More than the window");
+      isEnded ||= part === null;
+      waiting.push(part);
+      pass();
+    },
+    hasEnded: () => isEnded,
+  };
+}
+
+function lengthOf({ length }: Buffer): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(length);
+  return bytes;
+}
