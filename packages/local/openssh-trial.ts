@@ -1,8 +1,10 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { PATIENCE_MS } from "#process/patience.ts";
 import type { Isolation } from "#process/records.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
+import { eventually } from "#process/trial.ts";
 import { keyFile, openSshTrial, type SshTrial } from "./ssh-trial.ts";
 
 /** What a program said until it ended. */
@@ -23,6 +25,8 @@ export interface OpenSshTrial extends SshTrial {
   stay(options: readonly string[], ...words: string[]): ChildProcess;
   scp(...words: string[]): Promise<Answer>;
   sftp(batch: string): Promise<Answer>;
+  /** Starts an agent that holds the key of the trial; answers its socket. It ends with the trial. */
+  startAgent(): Promise<string>;
 }
 
 const programs = { ssh: ["-V"], sftp: ["-?"], scp: ["-?"], "ssh-agent": ["-?"], "ssh-add": ["-?"] };
@@ -61,6 +65,16 @@ export async function openOpenSshTrial(isolation: Isolation): Promise<OpenSshTri
     },
     scp: (...words) => run("scp", ["-P", port, ...options, ...words]),
     sftp: (batch) => run("sftp", ["-P", port, ...options, "-b", "-", address], batch),
+    startAgent: async () => {
+      const socket = join(trial.root, "agent");
+      staying.add(spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" }));
+      await eventually(
+        () => existsSync(socket),
+        (isThere) => isThere,
+      );
+      await run("ssh-add", ["-q", keyFile(trial.root, trial.key)], "", { SSH_AUTH_SOCK: socket });
+      return socket;
+    },
     close: async () => {
       for (const child of staying) child.kill();
       await trial.close();

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import type { AcceptConnection, Connection, ServerChannel } from "ssh2";
 import { openRelay, type Relay, type RelayPlace } from "#process/relay.ts";
 import { enterRun } from "#process/ssh-runs.ts";
+import { type OpenedChannel, openAgent } from "./ssh-agent.ts";
 import { joinChannel } from "./ssh-forward.ts";
 
 /** What leads from inside a run to one client, and to sockets of the run, as long as that client is connected. */
@@ -10,6 +11,8 @@ export interface ClientRelays {
   answer(request: ForwardRequest): Promise<void>;
   /** All that was asked for is answered: a session that comes after it finds it there, as with OpenSSH's server. */
   answered(): Promise<unknown>;
+  /** Where the client's agent is inside, for SSH_AUTH_SOCK; undefined where nothing can listen. */
+  agent(): Promise<string | undefined>;
   /** Connects the client to a socket of the run by its path. */
   dial(path: string, accept: AcceptConnection<ServerChannel>, reject: () => void): Promise<void>;
   close(): void;
@@ -27,46 +30,22 @@ type Forward =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
-/** Of one client, connections to sockets included: each is a process of the run. */
+/** Of one client, connections to sockets and its agent included: each is a process of the run. */
 const MOST_RELAYS = 16;
 
 /** Names of the loopback, and those of all addresses, which is no more than that here, as with `GatewayPorts no`. */
 const loopback: ReadonlySet<string> = new Set(["", "*", "0.0.0.0", "::", "localhost", "127.0.0.1"]);
 
 export function clientRelays(connection: Connection, home: string, run: string): ClientRelays {
+  const { open, close } = countedRelays(home, run);
   const forwards = new Map<string, Relay>();
-  const relays = new Set<Relay>();
   const asked = new Set<Promise<void>>();
-  let begun = 0;
-  let isClosed = false;
-  const open = async (place: RelayPlace, onVisitor: (visitor: Duplex) => void): Promise<Relay> => {
-    if (begun >= MOST_RELAYS) throw new Error("Too many forwards");
-    // Counted before anything is awaited: a client may ask for many at once.
-    begun += 1;
-    try {
-      const inside = await enterRun(home, run);
-      if (isClosed) throw new Error("The client is gone");
-      const relay = openRelay(home, inside, place, onVisitor);
-      relays.add(relay);
-      void relay.ended.then(() => {
-        begun -= 1;
-        relays.delete(relay);
-      });
-      return relay;
-    } catch (error) {
-      begun -= 1;
-      throw error;
-    }
-  };
+  let agent: Promise<string | undefined> | undefined;
   const listen = async (forward: Forward): Promise<number> => {
     let bound = forward.kind === "tcp" ? forward.port : 0;
     const relay = await open(placeOf(forward), (visitor) => {
-      const join: Then = (error, channel) => {
-        if (error) visitor.destroy();
-        else joinChannel(visitor, channel);
-      };
-      if (forward.kind === "unix") connection.openssh_forwardOutStreamLocal(forward.path, join);
-      else connection.forwardOut(forward.host, bound, "127.0.0.1", 0, join);
+      if (forward.kind === "unix") connection.openssh_forwardOutStreamLocal(forward.path, joined(visitor));
+      else connection.forwardOut(forward.host, bound, "127.0.0.1", 0, joined(visitor));
     });
     const address = await relay.address;
     if (forward.kind === "tcp") bound = Number(address);
@@ -80,6 +59,17 @@ export function clientRelays(connection: Connection, home: string, run: string):
     if (!relay) throw new Error("Nothing was forwarded there");
     relay.close();
     forwards.delete(nameOf(forward));
+  };
+  const listenForAgent = async (): Promise<string | undefined> => {
+    try {
+      const relay = await open(["agent"], (visitor) => openAgent(connection, joined(visitor)));
+      void relay.ended.then(() => {
+        agent = undefined;
+      });
+      return await relay.address;
+    } catch {
+      return undefined;
+    }
   };
   const answer = async ({ accept, reject, name, info }: ForwardRequest): Promise<void> => {
     try {
@@ -97,6 +87,10 @@ export function clientRelays(connection: Connection, home: string, run: string):
       asked.delete(answering);
     },
     answered: () => Promise.all(asked),
+    agent: () => {
+      agent ??= listenForAgent();
+      return agent;
+    },
     async dial(path, accept, reject) {
       try {
         const relay = await open(["dial", path], (stream) => {
@@ -108,10 +102,47 @@ export function clientRelays(connection: Connection, home: string, run: string):
         reject();
       }
     },
-    close() {
+    close,
+  };
+}
+
+/** Those of one client: no more than there may be, and none once it is gone. */
+function countedRelays(home: string, run: string) {
+  const relays = new Set<Relay>();
+  let begun = 0;
+  let isClosed = false;
+  const begin = async (place: RelayPlace, onVisitor: (visitor: Duplex) => void): Promise<Relay> => {
+    const inside = await enterRun(home, run);
+    if (isClosed) throw new Error("The client is gone");
+    const relay = openRelay(home, inside, place, onVisitor);
+    relays.add(relay);
+    void relay.ended.then(() => {
+      begun -= 1;
+      relays.delete(relay);
+    });
+    return relay;
+  };
+  return {
+    open: (place: RelayPlace, onVisitor: (visitor: Duplex) => void): Promise<Relay> => {
+      if (begun >= MOST_RELAYS) return Promise.reject(new Error("Too many forwards"));
+      // Counted before anything is awaited: a client may ask for many at once.
+      begun += 1;
+      return begin(place, onVisitor).catch((error: unknown) => {
+        begun -= 1;
+        throw error;
+      });
+    },
+    close: () => {
       isClosed = true;
       for (const relay of relays) relay.close();
     },
+  };
+}
+
+function joined(visitor: Duplex): OpenedChannel {
+  return (error, channel) => {
+    if (error) visitor.destroy();
+    else joinChannel(visitor, channel);
   };
 }
 
@@ -128,5 +159,3 @@ function placeOf(forward: Forward): RelayPlace {
 function nameOf(forward: Forward): string {
   return forward.kind === "unix" ? `unix ${forward.path}` : `tcp ${forward.host} ${forward.port}`;
 }
-
-type Then = (error: Error | undefined, channel: ServerChannel) => void;

@@ -14,6 +14,8 @@ interface Wishes {
   pty: PseudoTtyInfo | undefined;
   terminal: Terminal | undefined;
   readonly env: Record<string, string>;
+  /** Where the client's agent is inside, once it asked for that. */
+  agent: Promise<string | undefined> | undefined;
 }
 
 /** Says in the run's directory that somebody is at work there, for as long as this channel is open. */
@@ -21,7 +23,7 @@ export type SessionMark = (channel: ServerChannel, pid: number | undefined) => v
 
 /** A shell, a command or SFTP inside the run; variables only for the language, as OpenSSH's own default is in Debian. */
 export function serveSession(session: Session, home: string, { run }: Guest, relays: ClientRelays): void {
-  const wishes: Wishes = { pty: undefined, terminal: undefined, env: {} };
+  const wishes: Wishes = { pty: undefined, terminal: undefined, env: {}, agent: undefined };
   const begin = (channel: ServerChannel, wordsOf: (inside: Inside) => string[]) => {
     const mark: SessionMark = (open, pid) => void open.once("close", openSession(join(home, "runs", run), pid));
     void relays
@@ -47,6 +49,10 @@ export function serveSession(session: Session, home: string, { run }: Guest, rel
     wishes.env[key] = val;
     accept?.();
   });
+  session.on("auth-agent", (accept) => {
+    wishes.agent = relays.agent();
+    accept?.();
+  });
   session.on("shell", (accept) => begin(accept(), () => [...shell]));
   session.on("exec", (accept, _, { command }) => begin(accept(), () => ["/bin/sh", "-c", "--", command]));
   session.on("subsystem", (accept, reject, { name }) => {
@@ -65,7 +71,8 @@ async function start(
   wishes: Wishes,
   mark: SessionMark,
 ): Promise<void> {
-  const env = { ...inside.env, ...wishes.env };
+  const agent = await wishes.agent;
+  const env = { ...inside.env, ...wishes.env, ...(agent !== undefined && { SSH_AUTH_SOCK: agent }) };
   if (!wishes.pty) return startProcess(channel, { ...inside, env }, words, mark);
   wishes.terminal = await startTerminal(channel, { ...inside, env }, words, wishes.pty, mark);
 }
