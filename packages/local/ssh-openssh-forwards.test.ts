@@ -141,6 +141,21 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     expect(answers.filter((isOpen) => isOpen)).toHaveLength(16);
   });
 
+  it("end with the key of their client, though that client never closes its end", async () => {
+    const [port, before] = [await listen(), processesOf(trial.home, trial.uid).length];
+    const staying = trial.stay(["-R", `${pathInside("kept")}:127.0.0.1:${port}`], "echo up; exec sleep 600");
+    await once(staying.stdout ?? staying, "data");
+
+    staying.kill("SIGSTOP");
+    await trial.compute.setAccess(trial.uid, 1, { login: trial.login, keys: [], jupyter: null });
+    const left = await eventually(
+      () => processesOf(trial.home, trial.uid).length,
+      (count) => count <= before,
+    ).finally(() => staying.kill("SIGKILL"));
+
+    expect(left).toBe(before);
+  });
+
   it("lead wherever the environment reaches, by SOCKS", async () => {
     const [port, inside] = [await freePort(), await freePort()];
     const program = `net.createServer((s) => s.end("inside")).listen(${inside}, "127.0.0.1", () => console.log("up"))`;

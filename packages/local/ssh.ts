@@ -27,18 +27,22 @@ export interface SshServer {
 /** One SSH server for all runs of this home, on 127.0.0.1. Throws when a port that was asked for is in use. */
 export async function startSsh({ home: given, port, log }: SshOptions): Promise<SshServer> {
   const home = realpathSync(given);
-  const connections = new Map<Connection, Guest | undefined>();
-  const server = new ssh2.Server({ hostKeys: [sshHostKey(home)] }, (connection) => {
-    connections.set(connection, undefined);
+  const sockets = new Map<string, Socket>();
+  const connections = new Map<Connection, Client>();
+  const server = new ssh2.Server({ hostKeys: [sshHostKey(home)] }, (connection, { ip, port }) => {
+    const client: Client = { guest: undefined, socket: sockets.get(`${ip} ${port}`) };
+    connections.set(connection, client);
     connection.once("close", () => connections.delete(connection));
-    serve(connection, home, log, (guest) => connections.set(connection, guest));
+    serve(connection, home, log, (guest) => {
+      client.guest = guest;
+    });
   });
   server.on("error", (error: Error) => log.warn("ssh failed", { error: error.message }));
   server.maxConnections = mostConnections;
-  const sockets = new Set<Socket>();
   const listener = createServer((socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    const place = `${socket.remoteAddress} ${socket.remotePort}`;
+    sockets.set(place, socket);
+    socket.once("close", () => sockets.delete(place));
     server.injectSocket(socket);
   });
   await listen(listener, home, port);
@@ -52,10 +56,16 @@ export async function startSsh({ home: given, port, log }: SshOptions): Promise<
         for (const connection of connections.keys()) connection.end();
         // Who does not close his end is not waited for.
         setTimeout(() => {
-          for (const socket of sockets) socket.destroy();
+          for (const socket of sockets.values()) socket.destroy();
         }, lastWordsMs).unref();
       }),
   };
+}
+
+/** Where a connection comes from, and into which run it was let in. */
+interface Client {
+  guest: Guest | undefined;
+  readonly socket: Socket | undefined;
 }
 
 const mostConnections = 1_000;
@@ -96,10 +106,12 @@ function serve(connection: Connection, home: string, log: Log, onGuest: (guest: 
   });
 }
 
-/** A connection ends with its run, forwarded ports included, and with its key. */
-function endStrangers(connections: ReadonlyMap<Connection, Guest | undefined>, home: string): void {
-  for (const [connection, guest] of connections) {
-    if (guest && !admits(home, guest.run, guest.key)) connection.end();
+/** A connection ends with its run, forwarded ports included, and with its key; who does not close their end is cut off. */
+function endStrangers(connections: ReadonlyMap<Connection, Client>, home: string): void {
+  for (const [connection, { guest, socket }] of connections) {
+    if (!guest || admits(home, guest.run, guest.key)) continue;
+    connection.end();
+    setTimeout(() => socket?.destroy(), lastWordsMs).unref();
   }
 }
 
