@@ -202,6 +202,14 @@ export interface ExecSight {
 /** How far a run has come. `ended` covers every way of ending; `reason` then says which. */
 export type RunState = "unbound" | "image" | "container" | "probe" | "ready" | "ended";
 
+/** Where a run is reached by SSH. */
+export interface RunAddress {
+  readonly ip: string;
+  readonly port: number | null;
+  /** The public key by which its SSH server is known, `<type> <base64>`. */
+  readonly hostKey?: string | undefined;
+}
+
 export interface Observation {
   readonly state: RunState;
   /** Whether the command began at all: an image that cannot be pulled ended without having started. */
@@ -212,7 +220,7 @@ export interface Observation {
   /** In words, for the user: `command was killed by signal SIGKILL`, `Image not found`. */
   readonly reason: string | null;
   /** Where it listens, of the first machine. */
-  readonly address: { readonly ip: string; readonly port: number | null } | null;
+  readonly address: RunAddress | null;
   /** Nodes it was really bound to, in the order of its shares; empty while unbound. */
   readonly nodes: readonly BoundNode[];
   readonly isolation: string;

@@ -46,6 +46,7 @@ interface Job {
   readonly status: string;
   readonly ssh_command: string | null;
   readonly node_port: number | null;
+  readonly ssh_host_key: string | null;
   readonly actions: readonly { readonly action: string; readonly status: string; readonly error: string | null }[];
 }
 
@@ -74,6 +75,20 @@ async function submit(more: object = {}): Promise<string> {
   return (await api("POST", "/v1/jobs/submit", body)).job_id;
 }
 
+/** The key that the server there proves to have, in base64. */
+function hostKeyAt(port: number | null): Promise<string> {
+  const client = new ssh2.Client();
+  return new Promise((resolve) => {
+    const hostVerifier = (met: Buffer) => {
+      resolve(met.toString("base64"));
+      return false;
+    };
+    client
+      .on("error", () => undefined)
+      .connect({ host: "127.0.0.1", port: port ?? 0, username: "nobody", hostVerifier });
+  });
+}
+
 /** What the printed ssh_command says, done by a client that only reads it. */
 async function enter(command: string | null, words: string, holder = key): Promise<string> {
   const [, port, username, host] =
@@ -99,6 +114,7 @@ describe("access on the local stack", () => {
 
     expect(active.ssh_command).toMatch(command);
     expect(await enter(active.ssh_command, "cat note")).toBe("mine\n");
+    expect(active.ssh_host_key).toBe(`ssh-ed25519 ${await hostKeyAt(active.node_port)}`);
     expect(statSync(join(home, "ssh-host-key")).mode & 0o777).toBe(0o600);
     await api("POST", `/v1/jobs/${id}/cancel`);
     await jobThat(id, ({ status, ssh_command }) => status === "cancelled" && ssh_command === null);

@@ -10,6 +10,13 @@ export function sshHostKey(home: string): string {
   return readFileSync(path, "utf8");
 }
 
+/** What clients know of it, `<type> <base64>`. */
+export function publicKeyOf(privateKey: string): string {
+  const parsed = ssh2.utils.parseKey(privateKey);
+  if (parsed instanceof Error) throw parsed;
+  return `${parsed.type} ${parsed.getPublicSSH().toString("base64")}`;
+}
+
 export interface SshKeyPair {
   readonly private: string;
   /** `<type> <base64>`. */

@@ -6,7 +6,7 @@ import type { Log } from "#core/context.ts";
 import { admits } from "#process/ssh-runs.ts";
 import { refusedPort } from "./refused-port.ts";
 import { forward } from "./ssh-forward.ts";
-import { sshHostKey } from "./ssh-host-key.ts";
+import { publicKeyOf, sshHostKey } from "./ssh-host-key.ts";
 import { type Guest, logIn } from "./ssh-login.ts";
 import { keepSshPort, keptSshPort } from "./ssh-port.ts";
 import { clientRelays } from "./ssh-relay.ts";
@@ -21,15 +21,18 @@ export interface SshOptions {
 
 export interface SshServer {
   readonly port: number;
+  /** By which clients know it, `<type> <base64>`. */
+  readonly hostKey: string;
   stop(): Promise<void>;
 }
 
 /** One SSH server for all runs of this home, on 127.0.0.1. Throws when a port that was asked for is in use. */
 export async function startSsh({ home: given, port, log }: SshOptions): Promise<SshServer> {
   const home = realpathSync(given);
+  const hostKey = sshHostKey(home);
   const sockets = new Map<string, Socket>();
   const connections = new Map<Connection, Client>();
-  const server = new ssh2.Server({ hostKeys: [sshHostKey(home)] }, (connection, { ip, port }) => {
+  const server = new ssh2.Server({ hostKeys: [hostKey] }, (connection, { ip, port }) => {
     const client: Client = { guest: undefined, socket: sockets.get(`${ip} ${port}`) };
     connections.set(connection, client);
     connection.once("close", () => connections.delete(connection));
@@ -49,6 +52,7 @@ export async function startSsh({ home: given, port, log }: SshOptions): Promise<
   const watching = setInterval(() => endStrangers(connections, home), lookEveryMs);
   return {
     port: (listener.address() as AddressInfo).port,
+    hostKey: publicKeyOf(hostKey),
     stop: () =>
       new Promise((resolve) => {
         clearInterval(watching);

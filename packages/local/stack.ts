@@ -171,7 +171,8 @@ async function startParts(plan: Plan): Promise<Stack> {
   const isolated = await trying;
   const limits = findLimits(isolated.isolation, groups);
   const nodes = { home: path, nodes: config.nodes, programs: config.programs };
-  const compute = processCompute({ ...nodes, sshPort: ssh.port, locking, limits, ...isolated });
+  const entry = { sshPort: ssh.port, sshHostKey: ssh.hostKey };
+  const compute = processCompute({ ...nodes, ...entry, locking, limits, ...isolated });
   const runtime = localRuntime({
     clock,
     stores,

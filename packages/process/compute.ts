@@ -13,7 +13,7 @@ import type { Programs } from "./local-path.ts";
 import { findLocking, type Locking, lockFile } from "./lock.ts";
 import { runsMounting } from "./mounts.ts";
 import { findNetwork } from "./network-probe.ts";
-import { isAnswered, lookAt, observationOf, treeOf } from "./observation.ts";
+import { isAnswered, lookAt, observationOf, type SshEntry, treeOf } from "./observation.ts";
 import { readOutput } from "./output.ts";
 import { type LaunchPlan, planOf } from "./plan.ts";
 import { postToPort } from "./port-post.ts";
@@ -37,7 +37,7 @@ import { endSupervisors, forgetSupervisors } from "./supervisor-place.ts";
 import { hasSparePython } from "./tools.ts";
 import { volumeData } from "./volume-directory.ts";
 
-export interface ProcessComputeOptions {
+export interface ProcessComputeOptions extends SshEntry {
   /** Runs live in `<home>/runs`; a sandbox sees nothing of it but the run's own work directory. */
   readonly home: string;
   readonly nodes: readonly PretendNode[];
@@ -48,8 +48,6 @@ export interface ProcessComputeOptions {
   /** Where runs look for programs; the system's own places when not given. */
   readonly programs?: Programs;
   readonly locking?: Locking;
-  /** Where the runs' SSH door is, on 127.0.0.1; there is none when not given. */
-  readonly sshPort?: number;
   /** How runs are limited; found out by trying when not given. */
   readonly limits?: LimitWay;
 }
@@ -209,7 +207,7 @@ async function observeRun({ options }: Host, place: RunPlace): Promise<Observati
   const seen = lookAt(directory);
   // The end of this process may undo it: whoever took it for made would take it for lost.
   if (isDraft(seen)) return undefined;
-  const observation = await observationOf(directory, seen, options.sshPort ?? null);
+  const observation = await observationOf(directory, seen, options);
   return isDirectory(directory) ? observation : undefined;
 }
 
@@ -223,7 +221,7 @@ function followedBy(host: Host): FollowedRuns {
       const { directory } = placeOf(host, name);
       const sight = lookAt(directory);
       if (!sight.launcherLives || isAnswered(directory)) return false;
-      return (await observationOf(directory, sight, options.sshPort ?? null)).state === "probe";
+      return (await observationOf(directory, sight, options)).state === "probe";
     },
   };
 }
@@ -289,7 +287,7 @@ function pretendNodeFor({ options }: Host, instanceType: string): string {
 async function waitUntilAnswering(host: Host, directory: string): Promise<void> {
   const end = performance.now() + answeringWithinMs;
   while (performance.now() < end && !host.closing) {
-    const { state } = await observationOf(directory, lookAt(directory), host.options.sshPort ?? null);
+    const { state } = await observationOf(directory, lookAt(directory), host.options);
     if (state !== "probe") return;
     await sleep(10);
   }

@@ -48,11 +48,18 @@ export function lookAt(directory: string): Sight {
   return { launcher, launcherLives, end, unwitnessed: end !== written, removal: readMark(directory, "removal") };
 }
 
+/** The SSH server of all runs, on 127.0.0.1; there is none when it has no port. */
+export interface SshEntry {
+  readonly sshPort?: number;
+  /** Its public host key. */
+  readonly sshHostKey?: string;
+}
+
 /** The run as the port shows it; asks its ports. */
 export async function observationOf(
   directory: string,
   { launcher, end, removal }: Sight,
-  sshPort: number | null,
+  { sshPort, sshHostKey: hostKey }: SshEntry,
 ): Promise<Observation> {
   const run = readRun(directory);
   const started = end?.started ?? launcher?.started ?? false;
@@ -60,7 +67,7 @@ export async function observationOf(
   const declared = run?.ports ?? [];
   const lives = started && !end;
   const networkOf = run?.network === "own" ? (launcher?.machines[0]?.sandbox?.pid ?? null) : null;
-  const doors = { sshPort, jupyter, networkOf };
+  const doors = { sshPort: sshPort ?? null, jupyter, networkOf };
   const ports = lives ? await seePorts(directory, declared, doors) : unansweredPorts(declared);
   return {
     state: end ? "ended" : livingState(directory, started, ports),
@@ -68,7 +75,7 @@ export async function observationOf(
     exitCode: end?.exitCode ?? null,
     endedAt: end ? endedAt(directory) : null,
     reason: end?.reason ?? null,
-    address: started ? { ip: "127.0.0.1", port: sshPort } : null,
+    address: started ? { ip: "127.0.0.1", port: sshPort ?? null, ...(hostKey && { hostKey }) } : null,
     nodes: (run?.nodes ?? []).map((name) => ({ ...nodeRef(dirname(dirname(directory)), name), answers: true })),
     isolation: isolationWords(run?.isolation ?? "none", run?.network ?? "shared", lives && isCutOff(directory)),
     jupyter,

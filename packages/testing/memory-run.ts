@@ -62,6 +62,8 @@ export interface MemoryRun {
 export interface DoorOptions {
   /** Where SSH answers; null: nowhere. */
   readonly sshPort: number | null;
+  /** Of its SSH server; none when not given. */
+  readonly sshHostKey?: string;
   /** Why Jupyter cannot be started; null: it can. */
   readonly jupyterFault: string | null;
 }
@@ -96,7 +98,7 @@ export function observationOf(it: MemoryRun, doors: DoorOptions, answers: (node:
     exitCode: it.exitCode,
     endedAt: it.state === "ended" ? it.since : null,
     reason: it.reason,
-    address: it.started ? { ip: "127.0.0.1", port: doors.sshPort } : null,
+    address: it.started ? addressOf(doors) : null,
     nodes: it.nodes.map((node) => ({ ...node, answers: answers(node) })),
     isolation: "memory",
     jupyter: jupyterOf(it, doors),
@@ -164,4 +166,8 @@ function deadline(it: MemoryRun): Transition | undefined {
 
 function removal(it: MemoryRun): Transition | undefined {
   return it.goneAt === undefined ? undefined : { at: it.goneAt, to: "gone" };
+}
+
+function addressOf({ sshPort, sshHostKey: hostKey }: DoorOptions): Observation["address"] {
+  return { ip: "127.0.0.1", port: sshPort, ...(hostKey && { hostKey }) };
 }

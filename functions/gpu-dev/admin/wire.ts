@@ -8,7 +8,12 @@ import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { JobSummary } from "../jobs/wire.ts";
 
 /** A job as its operator sees it: nothing that would let him in. */
-export const AdminJob = JobSummary.omit({ ssh_command: true, jupyter_url: true, jupyter_token: true });
+export const AdminJob = JobSummary.omit({
+  ssh_command: true,
+  ssh_host_key: true,
+  jupyter_url: true,
+  jupyter_token: true,
+});
 
 export const UserRef = z.object({ username: z.string().max(255).meta({ example: "alice" }) });
 export const PoolRef = z.object({ gpu_type: z.string().meta({ example: "h100" }) });

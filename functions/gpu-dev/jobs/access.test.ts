@@ -5,7 +5,7 @@ let world: HttpWorld;
 let key: string;
 
 beforeEach(async () => {
-  world = await httpWorld({ doors: { sshPort: 2222 } });
+  world = await httpWorld({ doors: { sshPort: 2222, sshHostKey: "ssh-ed25519 AAAA" } });
   key = await world.login();
 });
 
@@ -180,13 +180,14 @@ describe("a job", () => {
     await post(`/v1/jobs/${id}/cancel`);
     const after = await job(id);
 
-    const none = { node_ip: null, node_port: null, ssh_command: null };
+    const none = { node_ip: null, node_port: null, ssh_command: null, ssh_host_key: null };
     const pod = `gpu-dev-${id.slice(0, 8)}`;
     expect(before).toMatchObject({ ...none, pod_name: pod });
     expect(during).toMatchObject({
       pod_name: pod,
       node_ip: "127.0.0.1",
       node_port: 2222,
+      ssh_host_key: "ssh-ed25519 AAAA",
       ssh_command: expect.stringMatching(new RegExp(`^ssh -p 2222 ${pod}-[0-9a-f]{8}@127\\.0\\.0\\.1$`)),
     });
     expect(after).toMatchObject(none);

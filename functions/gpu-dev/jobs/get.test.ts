@@ -14,7 +14,7 @@ async function show(world: HttpWorld, key: string, id: string): Promise<Shown> {
 const documented =
   "job_id, reservation_id, user_id, status, gpu_type, gpu_count, instance_type, duration_hours, created_at, expires_at, name, pod_name, node_ip, node_port, ssh_command, jupyter_enabled, jupyter_url, jupyter_token, github_user";
 const ours =
-  "status_reason, queue_position, estimated_start_time, estimated_start_latest, disk_name, isolation, limits, secondary_users, launched_at, actions, timeline";
+  "status_reason, queue_position, estimated_start_time, estimated_start_latest, disk_name, isolation, limits, secondary_users, ssh_host_key, launched_at, actions, timeline";
 
 test("a job that is active has the documented keys, then ours, and no other", async () => {
   const world = await httpWorld();

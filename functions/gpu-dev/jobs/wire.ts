@@ -68,6 +68,7 @@ export const JobSummary = z.object({
   isolation: z.string().nullable(),
   limits: z.string().nullable(),
   secondary_users: z.array(z.string()),
+  ssh_host_key: z.string().nullable(),
   launched_at: Timestamp.nullable(),
 });
 
@@ -178,6 +179,7 @@ export function toJobSummary(
     isolation: environment.run.isolation,
     limits: environment.run.limits,
     secondary_users: secondaryGuests(doors),
+    ssh_host_key: address?.hostKey ?? null,
     launched_at: firstActiveAt === null ? null : wholeSeconds(firstActiveAt),
   };
 }

@@ -1,4 +1,4 @@
-import type { Item, PortSight, Resources, RunPort, Share, VolumeRef } from "../context.ts";
+import type { Item, PortSight, Resources, RunAddress, RunPort, Share, VolumeRef } from "../context.ts";
 import { environmentsOf } from "../keys.ts";
 import { isVolumeMaking } from "../making.ts";
 import type { Sealed } from "../sealed.ts";
@@ -162,7 +162,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     removedAt: moment,
     missedAt: moment,
     withdrawing: flag,
-    address: orNull(shape<NonNullable<RunState["address"]>>({ ip: text, port: orNull(number) })),
+    address: orNull(shape<RunAddress>({ ip: text, port: orNull(number), hostKey: optional(text) })),
     ports: listOf(shape<PortSight>({ ...runPort, address: orNull(text), answers: flag })),
     isolation: orNull(text),
     limits: orNull(text),

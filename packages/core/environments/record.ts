@@ -1,4 +1,4 @@
-import type { Key, PortSight, Resources, RunPort, Share, Stored, VolumeRef } from "../context.ts";
+import type { Key, PortSight, Resources, RunAddress, RunPort, Share, Stored, VolumeRef } from "../context.ts";
 import type { VolumeMaking } from "../making.ts";
 import type { Sealed } from "../sealed.ts";
 import type { Action } from "./actions.ts";
@@ -158,7 +158,7 @@ export interface RunState {
   readonly appliedAt: number | null;
   /** The grant of this run is being given back because nothing bound it in time. */
   readonly withdrawing: boolean;
-  readonly address: { readonly ip: string; readonly port: number | null } | null;
+  readonly address: RunAddress | null;
   readonly ports: readonly PortSight[];
   readonly isolation: string | null;
   readonly limits: string | null;

@@ -44,6 +44,7 @@ export const furtherJobKeys = [
   "isolation",
   "limits",
   "secondary_users",
+  "ssh_host_key",
   "launched_at",
 ];
 

@@ -32,6 +32,7 @@ const summary = {
   isolation: "bubblewrap, own network",
   limits: "cgroup-v2",
   secondary_users: ["octocat"],
+  ssh_host_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfsCoS5UjAy7HiBBGNyDsGJMwkDBCcPVNGtvJnbjDTi",
   launched_at: "2026-01-20T18:01:00Z",
 };
 
@@ -103,6 +104,8 @@ export const document: NounDocument = {
     jupyter_url: "The address of Jupyter; null until it answers.",
     jupyter_token: "The token that opens Jupyter; null until it answers.",
     status_reason: "Why the job waits or how it ended, in words.",
+    ssh_host_key:
+      "The public key by which the job's SSH server is known, for `known_hosts`; null unless the job is active.",
     secondary_users: "The GitHub users that were added to the job and whose SSH keys get in.",
     launched_at: "When the job became active; null until then.",
     isolation: "How the job is isolated from the machine, on a local stack.",
