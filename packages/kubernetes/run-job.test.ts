@@ -105,7 +105,7 @@ describe("the Job of a run", () => {
   it("says on itself and on its pods whose it is", () => {
     const { metadata, spec } = made() as unknown as Made & { metadata: { labels: object; annotations: object } };
 
-    expect(spec.template.metadata).toEqual({ labels: metadata.labels, annotations: metadata.annotations });
+    expect(spec.template.metadata).toMatchObject({ labels: metadata.labels, annotations: metadata.annotations });
     expect(metadata).toMatchObject({
       labels: { "berth/uid": uid, "berth/run": "1", "berth/pool": "h100", "berth/name": "my_training" },
       annotations: { "berth/key": "owner#o#env#gpu-dev|j", "berth/name": "my training" },

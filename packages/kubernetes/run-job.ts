@@ -32,10 +32,25 @@ export function jobOfRun(run: Run, machine: number, now: number): object {
       backoffLimit: 0,
       podReplacementPolicy: "Failed",
       activeDeadlineSeconds: secondsUntil(run.until, now),
-      template: { metadata: { ...metadata, labels: { ...metadata.labels, ...mounted } }, spec: podOf(run, machine) },
+      template: {
+        metadata: {
+          labels: { ...metadata.labels, ...mounted },
+          annotations: { ...metadata.annotations, ...keptByAutoscalers },
+        },
+        spec: podOf(run, machine),
+      },
     },
   };
 }
+
+/**
+ * A pod of a Job counts as one that can be moved, and the cluster would end its run to save a machine that is not full
+ * (Cluster Autoscaler's FAQ, "What types of pods can prevent CA from removing a node?"; Karpenter, "Disruption").
+ */
+const keptByAutoscalers = {
+  "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+  "karpenter.sh/do-not-disrupt": "true",
+};
 
 function mountLabels({ mounts }: Run): Record<string, string> {
   return Object.fromEntries(mounts.map(({ volume }) => [mountLabel({ name: claimName(volume) }), ""]));

@@ -41,7 +41,7 @@ const podOf = async ({ uid }: Run) => {
 };
 
 interface PodSeen {
-  readonly metadata: { readonly name: string };
+  readonly metadata: { readonly name: string; readonly annotations: Readonly<Record<string, string>> };
   readonly spec: { readonly containers: readonly [{ readonly resources: unknown }] };
 }
 
@@ -104,6 +104,15 @@ describe("a command", () => {
 });
 
 describe("the life of a run", () => {
+  it("is not ended by an autoscaler that wants its machine", async () => {
+    const { run } = await applied({}, ({ state }) => state === "ready");
+
+    expect((await podOf(run)).metadata.annotations).toMatchObject({
+      "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+      "karpenter.sh/do-not-disrupt": "true",
+    });
+  });
+
   it("ends with no pod left that could go on with nobody to see it", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
 
