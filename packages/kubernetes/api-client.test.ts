@@ -180,7 +180,21 @@ describe("an object that is made while others are", () => {
 
     await expect(client.create("/there", {})).rejects.toMatchObject({ code: "AlreadyExists" });
     expect(server.requests).toHaveLength(1);
-    await expect(client.create("/busy", {})).rejects.toMatchObject({ code: "Conflict" });
+    await expect(client.create("/busy", {})).rejects.toMatchObject({ message: expect.stringContaining("POST /busy") });
+  });
+
+  it("is not made after the moment that it shares with other calls", async () => {
+    const ending = new AbortController();
+    await open((_, response, count) => {
+      if (count === 3) ending.abort();
+      refuse(response, 409, "Conflict");
+    });
+
+    await expect(client.create("/busy", {}, ending.signal)).rejects.toThrow("POST /busy");
+    await expect(client.apply("/late", {}, ending.signal)).rejects.toThrow("timed out");
+    await expect(client.find("/late", ending.signal)).rejects.toThrow("timed out");
+
+    expect(server.requests.map(({ url }) => url?.split("?")[0])).toEqual(["/busy", "/busy", "/busy"]);
   });
 });
 

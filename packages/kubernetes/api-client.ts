@@ -20,14 +20,16 @@ export type PatchKind = "merge" | "strategic-merge";
  * connection that it had just closed is sent again within the deadline: every call may be repeated.
  */
 export interface ApiClient {
+  /** As late as one call that begins now may end: given to several calls, they all end by it. */
+  deadline(): AbortSignal;
   get<Body>(path: string): Promise<Body>;
   /** undefined: the API server says that there is no such object. */
-  find<Body>(path: string): Promise<Body | undefined>;
+  find<Body>(path: string, deadline?: AbortSignal): Promise<Body | undefined>;
   /** Every page of a list, or nothing: what `keep` makes of each item. */
   list<Item, Kept>(path: string, keep: (item: Item) => readonly Kept[]): Promise<Listed<Kept>>;
-  create<Body>(path: string, body: object): Promise<Body>;
+  create<Body>(path: string, body: object, deadline?: AbortSignal): Promise<Body>;
   /** Server-side apply under one field manager, whatever others have set. */
-  apply<Body>(path: string, body: object): Promise<Body>;
+  apply<Body>(path: string, body: object, deadline?: AbortSignal): Promise<Body>;
   patch<Body>(path: string, body: object, kind?: PatchKind): Promise<Body>;
   /** Nothing happens when it is gone, or is another object of that name. */
   remove(path: string, options: RemoveOptions): Promise<void>;
@@ -53,29 +55,29 @@ const mostListings = 3;
 
 export function apiClient(access: ApiAccess): ApiClient {
   const agent = new https.Agent({ keepAlive: true, maxSockets: 32, ca: access.ca });
-  const limitMs = access.deadlineMs ?? deadlineMs;
-  const call = async <Body>(outgoing: Outgoing): Promise<Body> => {
-    const deadline = AbortSignal.timeout(limitMs);
+  const limit = () => AbortSignal.timeout(access.deadlineMs ?? deadlineMs);
+  const call = async <Body>(outgoing: Outgoing, deadline = limit()): Promise<Body> => {
     const response = await exchange({ access, agent, deadline }, outgoing, deadline);
     return parsed<Body>(await textOf(response, nameOf(outgoing), deadline), nameOf(outgoing));
   };
   const get = <Body>(path: string) => call<Body>({ method: "GET", path });
   return {
+    deadline: limit,
     get,
-    find: async <Body>(path: string) => unlessNotFound(get<Body>(path)),
+    find: async <Body>(path: string, deadline?: AbortSignal) =>
+      unlessNotFound(call<Body>({ method: "GET", path }, deadline)),
     list: (path, keep) => listAll(get, path, keep),
-    create: <Body>(path: string, body: object) =>
-      make(limitMs, () => call<Body>({ method: "POST", path: withQuery(path, `fieldManager=${fieldManager}`), body })),
-    apply: <Body>(path: string, body: object) =>
-      make(limitMs, () =>
-        call<Body>({
-          method: "PATCH",
-          path: withQuery(path, `fieldManager=${fieldManager}&force=true`),
-          body,
-          // JSON is YAML.
-          type: "application/apply-patch+yaml",
-        }),
-      ),
+    create: <Body>(path: string, body: object, deadline = limit()) => {
+      const outgoing = { method: "POST", path: withQuery(path, `fieldManager=${fieldManager}`), body } as const;
+      return make(deadline, () => call<Body>(outgoing, deadline));
+    },
+    apply: <Body>(path: string, body: object, deadline = limit()) => {
+      // JSON is YAML.
+      const type = "application/apply-patch+yaml";
+      const query = `fieldManager=${fieldManager}&force=true`;
+      const outgoing = { method: "PATCH", path: withQuery(path, query), body, type } as const;
+      return make(deadline, () => call<Body>(outgoing, deadline));
+    },
     patch: (path, body, kind = "merge") =>
       call({
         method: "PATCH",
@@ -90,10 +92,10 @@ export function apiClient(access: ApiAccess): ApiClient {
       });
     },
     open: (path, signal) => {
-      const deadline = AbortSignal.timeout(limitMs);
+      const deadline = limit();
       return exchange({ access, agent, deadline }, { method: "GET", path }, signal);
     },
-    socket: (path, protocol) => openSocket(access, path, protocol, AbortSignal.timeout(limitMs)),
+    socket: (path, protocol) => openSocket(access, path, protocol, limit()),
     close: () => agent.destroy(),
   };
 }
@@ -105,15 +107,15 @@ const pauseMs = 50;
  * What counts against a quota writes the count as it is made, and is refused where another one wrote it meanwhile
  * (`Operation cannot be fulfilled on resourcequotas`): nothing was made then.
  */
-async function make<Body>(limitMs: number, call: () => Promise<Body>): Promise<Body> {
-  const endsAt = performance.now() + limitMs;
+async function make<Body>(deadline: AbortSignal, call: () => Promise<Body>): Promise<Body> {
   for (;;) {
     try {
       return await call();
     } catch (error) {
-      if (!isAnother(error) || performance.now() > endsAt) throw error;
+      if (!isAnother(error)) throw error;
+      await sleep(Math.random() * pauseMs);
+      if (deadline.aborted) throw error;
     }
-    await sleep(Math.random() * pauseMs);
   }
 }
 

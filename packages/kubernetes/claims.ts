@@ -46,22 +46,23 @@ export function kubernetesClaims(place: Place): Claims {
  */
 async function createClaim(place: Place, wanted: Wanted): Promise<VolumeRef> {
   if (wanted.snapshotId !== undefined) throw new Error("A volume of a cluster is not restored from a snapshot");
+  const deadline = place.client.deadline();
   const endsAt = performance.now() + goneWithinMs;
   for (;;) {
-    const claim = await makeOrFind(place, wanted);
+    const claim = await makeOrFind(place, wanted, deadline);
     if (claim && claim.metadata.deletionTimestamp === undefined) return refOf(requireSame(claim, wanted));
     if (performance.now() > endsAt) throw new Error("A volume of that token is still being removed");
     await sleep(lookEveryMs);
   }
 }
 
-async function makeOrFind(place: Place, wanted: Wanted): Promise<Claim | undefined> {
+async function makeOrFind(place: Place, wanted: Wanted, deadline: AbortSignal): Promise<Claim | undefined> {
   const { client, paths } = place;
   try {
-    return await client.create<Claim>(paths.claims, claimObject(wanted));
+    return await client.create<Claim>(paths.claims, claimObject(wanted), deadline);
   } catch (error) {
     if (!(error instanceof ApiRefused) || error.code !== "AlreadyExists") throw error;
-    return client.find<Claim>(claimPath(place, { name: nameOfToken(wanted.token) }));
+    return client.find<Claim>(claimPath(place, { name: nameOfToken(wanted.token) }), deadline);
   }
 }
 

@@ -63,19 +63,28 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   };
 }
 
-/** The first Job is made last: a run that is seen lacks nothing. */
+/**
+ * The first Job is made last: a run that is seen lacks nothing. All of it ends as soon as one call has to: what would
+ * begin later could start a run that was given up meanwhile (docs/architecture.md, "A worker that slept is dangerous").
+ */
 async function applyRun(place: Place, run: Run, now: number): Promise<void> {
   const { client, paths } = place;
   const [first, ...others] = run.shares.map((_, machine) => jobOfRun(run, machine, now));
   if (!first) throw new Error("A run has at least one machine");
-  await Promise.all(partsOf(run, paths).map(({ path, body }) => client.apply(path, body)));
-  await Promise.all(others.map((job, at) => makeJob(place, run, job, at + 1)));
-  await makeJob(place, run, first, 0);
+  const deadline = client.deadline();
+  await Promise.all(partsOf(run, paths).map(({ path, body }) => client.apply(path, body, deadline)));
+  await Promise.all(others.map((job, at) => makeJob(place, run, { job, machine: at + 1 }, deadline)));
+  await makeJob(place, run, { job: first, machine: 0 }, deadline);
 }
 
 /** One that is there already is left as it is: it may have been given more time by now. */
-async function makeJob(place: Place, run: Run, job: object, machine: number): Promise<void> {
-  await place.client.create(place.paths.jobs, job).catch(async (error: unknown) => {
+async function makeJob(
+  place: Place,
+  run: Run,
+  { job, machine }: { readonly job: object; readonly machine: number },
+  deadline: AbortSignal,
+): Promise<void> {
+  await place.client.create(place.paths.jobs, job, deadline).catch(async (error: unknown) => {
     const found = isThere(error) ? await findJob(place, run, machine) : undefined;
     if (!found || found.metadata.deletionTimestamp !== undefined || !runOf(found, "Job")) throw error;
   });

@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Observation, Run } from "#core/context.ts";
 import { must } from "#testing/cluster/objects.ts";
+import { apiClient } from "./api-client.ts";
 import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
 import { kubernetesCompute } from "./compute.ts";
 
@@ -111,6 +113,24 @@ describe("the life of a run", () => {
       "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
       "karpenter.sh/do-not-disrupt": "true",
     });
+  });
+
+  it("does not begin where its parts took all the time that one call has", async () => {
+    const { url, ca, token } = trial.cluster.controlPlane.accessOf("berth");
+    const deadlineMs = 1_000;
+    const client = apiClient({ url, ca, token: async () => token, deadlineMs });
+    const apply = (async (...args: Parameters<typeof client.apply>) => {
+      const [made] = await Promise.all([client.apply(...args), sleep(deadlineMs + 500)]);
+      return made;
+    }) as typeof client.apply;
+    const slow = kubernetesCompute({ ...trial.options, client: { ...client, apply } });
+    const run = trialRun({ env: { TOKEN: "secret" } });
+
+    await expect(slow.apply(run)).rejects.toMatchObject({ name: "ApiUnreachable" });
+    client.close();
+
+    expect((await trial.cluster.admin.get(`${jobs}/${run.uid}-r1`)).status).toBe(404);
+    await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
   });
 
   it("ends with no pod left that could go on with nobody to see it", async () => {
