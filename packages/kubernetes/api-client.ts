@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WebSocket } from "ws";
-import { ApiRefused, ApiUnreachable, isExpired, isNotFound } from "./api-error.ts";
+import { ApiUnreachable, isAnother, isExpired, isNotFound } from "./api-error.ts";
 import { type ApiAccess, exchange, nameOf, type Outgoing, textOf, withQuery } from "./exchange.ts";
 import { openSocket, type StreamProtocol } from "./socket.ts";
 
@@ -43,6 +43,8 @@ export interface ApiClient {
 export interface RemoveOptions {
   /** Of the object that is meant; undefined: whichever has the name. */
   readonly uid: string | undefined;
+  /** Only as it was read then: throws `ApiRefused` (`Conflict`) where it has changed or is another. */
+  readonly resourceVersion?: string;
   readonly graceSeconds?: number;
 }
 
@@ -88,7 +90,8 @@ export function apiClient(access: ApiAccess): ApiClient {
     remove: async (path, options) => {
       const removal = call<unknown>({ method: "DELETE", path, body: deleteOptions(options) });
       await removal.catch((error: unknown) => {
-        if (!isNotFound(error) && !isAnother(error)) throw error;
+        const isDone = isNotFound(error) || (isAnother(error) && options.resourceVersion === undefined);
+        if (!isDone) throw error;
       });
     },
     open: (path, signal) => {
@@ -174,17 +177,12 @@ async function listOnce<Item, Kept>(
 }
 
 /** Without a policy the pods of a Job would go on without it, and their GPUs with them. */
-function deleteOptions({ uid, graceSeconds }: RemoveOptions): object {
+function deleteOptions({ uid, resourceVersion, graceSeconds }: RemoveOptions): object {
   return {
     apiVersion: "v1",
     kind: "DeleteOptions",
     propagationPolicy: "Background",
-    ...(uid === undefined ? {} : { preconditions: { uid } }),
+    ...(uid === undefined ? {} : { preconditions: { uid, ...(resourceVersion && { resourceVersion }) } }),
     ...(graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds }),
   };
-}
-
-/** Somebody else was faster, or a precondition failed: whoever was meant is gone. */
-function isAnother(error: unknown): boolean {
-  return error instanceof ApiRefused && error.status === 409 && error.code === "Conflict";
 }

@@ -49,6 +49,11 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof ApiRefused && error.status === 404 && error.code === "NotFound";
 }
 
+/** Somebody else was faster, or a precondition failed: whoever was meant is gone, or has changed. */
+export function isAnother(error: unknown): boolean {
+  return error instanceof ApiRefused && error.status === 409 && error.code === "Conflict";
+}
+
 /** The version that was to go on from is forgotten: begin with a list. */
 export function isExpired(error: unknown): boolean {
   return error instanceof ApiRefused && error.status === 410;

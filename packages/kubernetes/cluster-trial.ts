@@ -19,6 +19,7 @@ export const namespace = "berth-environments";
 const images: Readonly<Record<string, ContainerScript>> = {
   "berth.test/none:1": { pull: "fails" },
   "berth.test/greedy:1": { oom: true },
+  "berth.test/endless-pull:1": { startMs: 3_600_000 },
 };
 
 /** The driver on a real control plane, with no more rights than `deploy/kubernetes` gives it. */

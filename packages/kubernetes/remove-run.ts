@@ -1,11 +1,10 @@
 import type { Removal } from "#core/context.ts";
-import { RunBound } from "#core/problem.ts";
 import { nodeNamesOf } from "./bound-nodes.ts";
-import { sightOf } from "./machine-sight.ts";
 import { machineOf, type RunId } from "./names.ts";
 import { holds, type Job, type Node, type Pod } from "./objects.ts";
 import { readNodes } from "./read-nodes.ts";
 import { type Place, readRun } from "./read-run.ts";
+import { isBound, keepUnbound } from "./remove-unbound.ts";
 import { GRACE_SECONDS } from "./run-job.ts";
 import { partPathsOf } from "./run-parts.ts";
 
@@ -16,14 +15,15 @@ import { partPathsOf } from "./run-parts.ts";
  */
 export async function removeRun(place: Place, id: RunId, { graceSeconds, force, unlessBound }: Removal): Promise<void> {
   const { client, paths } = place;
-  const objects = await readRun(place, id);
+  const objects = unlessBound ? await keepUnbound(place, id) : await readRun(place, id);
   const {
     jobs: [first, ...others],
     pods,
   } = objects;
-  if (unlessBound && pods.some((pod) => sightOf(pod).state !== "unbound")) throw new RunBound();
   await Promise.all(others.map((job) => job && removeJob(place, job)));
   if (first) await removeJob(place, first);
+  // Its Job may have made one since, which was bound before the Job was gone.
+  if (unlessBound && pods.every(isBound)) await keepUnbound(place, id);
   await Promise.all(partPathsOf(id, first, paths).map((path) => client.remove(path, { uid: undefined })));
   const nodes = force ? await readNodes(client, nodeNamesOf(objects)) : [];
   const asked = pods.flatMap((pod) => {

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Observation, Run } from "#core/context.ts";
+import { RunBound } from "#core/problem.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { apiClient } from "./api-client.ts";
 import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
@@ -264,6 +265,55 @@ describe("a run of two machines", () => {
 
     expect(seen).toMatchObject({ state: "unbound", reason: expect.stringContaining("Insufficient nvidia.com/gpu") });
     expect((await trial.compute.observe(run.uid, 1))?.nodes.map(({ name }) => name)).toEqual(["one"]);
+  });
+});
+
+describe("a run that is removed only unless it is bound", () => {
+  const whole = (node: string): Partial<Run> => ({ shares: [{ node, units: 8 }], gpusPerMachine: 8 });
+  const unlessBound = { graceSeconds: 10, force: false, unlessBound: true } as const;
+  /** What the first listing of pods answers becomes what `seen` makes of it. */
+  const listing = (seen: <Listed>(listed: Listed) => Promise<Listed>) => {
+    let isFirst = true;
+    const list = (async (path: string, keep: (item: object) => readonly object[]) => {
+      const listed = await trial.client.list(path, keep);
+      if (!isFirst || !path.includes("/pods?")) return listed;
+      isFirst = false;
+      return seen(listed);
+    }) as typeof trial.client.list;
+    return kubernetesCompute({ ...trial.options, client: { ...trial.client, list } });
+  };
+
+  it("goes on where it was bound just after it was seen unbound", async () => {
+    const { run: neighbour } = await applied(whole("one"), ({ state }) => state === "ready");
+    const { run } = await applied({}, ({ reason }) => reason !== null);
+    const late = listing(async (listed) => {
+      await trial.compute.remove(neighbour.uid, 1, { graceSeconds: 0, force: false });
+      await until(run, (seen) => seen?.state === "ready");
+      return listed;
+    });
+
+    await expect(late.remove(run.uid, 1, unlessBound)).rejects.toThrow(RunBound);
+
+    expect(await trial.compute.observe(run.uid, 1)).toMatchObject({ state: "ready", terminating: false });
+  });
+
+  it("is said to be bound where its pod came after it was seen to have none", async () => {
+    const { run } = await applied({}, ({ state }) => state === "ready");
+    const late = listing(async (listed) => ({ ...listed, items: [] }));
+
+    await expect(late.remove(run.uid, 1, unlessBound)).rejects.toThrow(RunBound);
+  });
+
+  it("goes while it is bound to one of its machines alone and nothing of it began", async () => {
+    await applied(whole("two"), ({ state }) => state === "ready");
+    const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
+    const half = { shares, gpusPerMachine: 8, image: "berth.test/endless-pull:1" };
+    const { run, seen } = await applied(half, ({ nodes, reason }) => nodes.length === 1 && reason !== null);
+
+    await trial.compute.remove(run.uid, 1, unlessBound);
+
+    expect(seen).toMatchObject({ state: "unbound", started: false });
+    expect(await until(run, (left) => left === undefined)).toBeUndefined();
   });
 });
 
