@@ -5,7 +5,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Exec, Run } from "#core/context.ts";
 import { execConformance } from "#testing/conformance/exec.ts";
-import { type ClusterTrial, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { kubernetesCompute } from "./compute.ts";
+import { pathsOf } from "./names.ts";
+import { execInPod } from "./pod-exec.ts";
+import { livingPod } from "./read-run.ts";
 
 let trial: ClusterTrial;
 
@@ -108,6 +112,51 @@ describe("a command beside the run's own", () => {
   it("that is not there, or ends by a signal, says so as a shell would", async () => {
     expect(await ran({ words: ["/no/such/program"] })).toMatchObject({ exitCode: 127 });
     expect(await ran({ words: ["sh", "-c", "kill -KILL $$"] })).toMatchObject({ exitCode: 137, timedOut: false });
+  });
+
+  it("makes nobody read more than it may say, whatever it leaves behind", async () => {
+    let bytes = 0;
+    const socket = (async (...args: Parameters<typeof trial.client.socket>) => {
+      const opened = await trial.client.socket(...args);
+      opened.on("message", (message: Buffer) => {
+        bytes += message.length;
+      });
+      return opened;
+    }) as typeof trial.client.socket;
+    const watched = kubernetesCompute({ ...trial.options, client: { ...trial.client, socket } });
+    const applied = await readyRun();
+    const words = ["sh", "-c", 'truncate -s 32M "$BERTH_DIRECTORY_FILE"; echo said'];
+    const plain = { id: "large", words, stdin: "", env: {}, directory: undefined, timeoutMs: 20_000 };
+
+    await trial.compute.startExec(applied.uid, 1, plain);
+    const sight = await trial.eventually(
+      () => watched.readExec(applied.uid, 1, "large", 1_000),
+      (seen) => seen?.state === "ended",
+    );
+    await close(applied);
+
+    expect(sight).toMatchObject({ stdout: "said\n", directory: null });
+    expect(bytes).toBeLessThan(100_000);
+  });
+
+  it("is not listened to any longer where the shell of its image says more than was asked", async () => {
+    const applied = await readyRun();
+    const paths = pathsOf(namespace);
+    const { metadata } = await livingPod({ client: trial.client, paths }, applied);
+    const pod = `${paths.pods}/${metadata.name}`;
+    const endless = ["/bin/sh", "-c", "head -c 16777216 /dev/zero"];
+
+    const said = execInPod(trial.client, {
+      pod,
+      container: "main",
+      words: endless,
+      stdin: Buffer.alloc(0),
+      timeoutMs: 60_000,
+      mostBytes: 1024 * 1024,
+    });
+
+    await expect(said).rejects.toMatchObject({ name: "ApiUnreachable", code: "too much" });
+    await close(applied);
   });
 
   it("is not held up by what it leaves behind with its output open", async () => {

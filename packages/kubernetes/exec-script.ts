@@ -12,6 +12,10 @@ export const refusal = { noPlace: 70, noTools: 71, cutOff: 72, unknown: 66 } as 
  * is left behind with the file open holds up nobody; once a second it is cut where it has become much longer.
  */
 export const keptBytes = 1024 * 1024;
+/** Of a directory: the longest path that Linux takes. The file that names it belongs to the command, which may fill it. */
+const directoryBytes = 4096;
+/** What a script tells at most: both streams, the directory and a line. */
+export const toldBytes = 2 * (keptBytes + 1) + directoryBytes + 1024;
 
 /**
  * `<base> <id> <seconds> <bytes of the input> <bytes of the directory> <number of variables> <bytes of each …> <bytes of
@@ -80,9 +84,9 @@ code=-
 late=0
 [ -e "$place/late" ] && late=1
 size=0
-[ "$code" != - ] && [ -s "$place/directory" ] && size=$(($(wc -c <"$place/directory")))
+[ "$code" != - ] && [ -s "$place/directory" ] && size=$(($(head -c ${directoryBytes} "$place/directory" | wc -c)))
 echo "$code $late $size"
-[ "$size" -gt 0 ] && cat "$place/directory"
+[ "$size" -gt 0 ] && head -c "$size" "$place/directory"
 [ -e "$place/stdout" ] && head -c ${keptBytes + 1} "$place/stdout"
 [ -e "$place/stderr" ] && head -c ${keptBytes + 1} "$place/stderr" >&2
 exit 0

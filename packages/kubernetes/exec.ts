@@ -1,6 +1,6 @@
 import type { Exec, ExecSight } from "#core/context.ts";
 import { RunGone } from "#core/problem.ts";
-import { countScript, keptBytes, readScript, refusal, startScript } from "./exec-script.ts";
+import { countScript, keptBytes, readScript, refusal, startScript, toldBytes } from "./exec-script.ts";
 import { nameOfRun, type RunId } from "./names.ts";
 import { execInPod, type PodCommandResult } from "./pod-exec.ts";
 import { livingPod, type Place } from "./read-run.ts";
@@ -83,6 +83,7 @@ async function runScript(
     words: ["/bin/sh", "-c", script, "berth", ...args],
     stdin,
     timeoutMs,
+    mostBytes: toldBytes,
   });
 }
 

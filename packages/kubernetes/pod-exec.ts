@@ -10,6 +10,8 @@ export interface PodCommand {
   readonly stdin: Buffer;
   /** From the first call to the last byte. */
   readonly timeoutMs: number;
+  /** A command that writes more is not listened to any longer, of both streams together. */
+  readonly mostBytes: number;
 }
 
 export interface PodCommandResult {
@@ -21,17 +23,26 @@ export interface PodCommandResult {
 }
 
 const channel = { stdin: 0, stdout: 1, stderr: 2, status: 3, close: 255 } as const;
+/** What the server says of the end, and the channel of each message. */
+const statusBytes = 64 * 1024;
 /** What is sent in one message. */
 const chunkBytes = 32 * 1024;
 
 /**
  * Runs a command in a container and returns once it has ended. Closing the stream does not end it, so a time-out leaves
- * it where it is. Throws `ApiUnreachable` where the connection ends before it.
+ * it where it is. Throws `ApiUnreachable` where the connection ends before it, or it wrote too much.
  */
 export async function execInPod(client: ApiClient, command: PodCommand): Promise<PodCommandResult> {
   const socket = await client.socket(execPath(command), "v5.channel.k8s.io");
   const said: Record<number, Buffer[]> = { [channel.stdout]: [], [channel.stderr]: [], [channel.status]: [] };
-  socket.on("message", (message: Buffer) => said[message.readUInt8(0)]?.push(message.subarray(1)));
+  let bytesLeft = command.mostBytes + statusBytes;
+  socket.on("message", (message: Buffer) => {
+    bytesLeft -= message.length;
+    if (bytesLeft < 0) return socket.terminate();
+    // The server may send an empty message, which is of no channel.
+    const [from = channel.close] = message;
+    said[from]?.push(message.subarray(1));
+  });
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   const patience = setTimeout(() => socket.terminate(), command.timeoutMs);
   const input = command.stdin;
@@ -41,6 +52,7 @@ export async function execInPod(client: ApiClient, command: PodCommand): Promise
   socket.send(Buffer.from([channel.close, channel.stdin]));
   await closed;
   clearTimeout(patience);
+  if (bytesLeft < 0) throw new ApiUnreachable("exec", "too much");
   const bytes = (of: number) => Buffer.concat(said[of] ?? []);
   const status = bytes(channel.status).toString();
   if (status === "") throw new ApiUnreachable("exec", "cut off");

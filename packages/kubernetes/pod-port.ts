@@ -43,7 +43,8 @@ function portStream(socket: WebSocket): Duplex {
     },
   });
   socket.on("message", (message: Buffer) => {
-    const channel = message.readUInt8(0);
+    const [channel] = message;
+    if (channel === undefined) return;
     const bytes = message.subarray(isBegun[channel] ? 1 : 3);
     isBegun[channel] = true;
     if (channel === 0 && bytes.length > 0) stream.push(bytes);

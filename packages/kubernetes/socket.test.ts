@@ -5,6 +5,7 @@ import { WebSocketServer } from "ws";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import type { ApiAccess } from "./exchange.ts";
 import { type LoopbackServer, loopbackServer } from "./loopback-trial.ts";
+import { execInPod } from "./pod-exec.ts";
 import { postToPod } from "./pod-port.ts";
 
 const sockets = new WebSocketServer({ noServer: true });
@@ -73,6 +74,33 @@ describe("a stream of a pod", () => {
   });
 });
 
+describe("a command in a pod", () => {
+  const command = { pod: "/pods/a", container: "main", words: ["true"], stdin: Buffer.alloc(0) };
+  const ran = async (messages: readonly Buffer[]) => {
+    await open((request, socket, head) => {
+      sockets.handleUpgrade(request, socket, head, (stream) => {
+        for (const message of messages) stream.send(message);
+        stream.close();
+      });
+    });
+    return execInPod(client, { ...command, timeoutMs: 10_000, mostBytes: 100 });
+  };
+  const message = (channel: number, text: string) => Buffer.concat([Buffer.from([channel]), Buffer.from(text)]);
+  const success = message(3, '{"status":"Success"}');
+
+  it("is answered whatever messages without a channel come between", async () => {
+    const said = [message(1, "out"), Buffer.alloc(0), message(2, "err"), success];
+
+    expect(await ran(said)).toMatchObject({ exitCode: 0, stdout: Buffer.from("out"), stderr: Buffer.from("err") });
+  });
+
+  it("is not listened to any longer than it may write", async () => {
+    const much = message(1, "x".repeat(30_000));
+
+    await expect(ran([much, much, much, success])).rejects.toMatchObject({ name: "ApiUnreachable", code: "too much" });
+  });
+});
+
 describe("a post to a port of a pod", () => {
   const asked = { port: 8080, path: "/chat", body: "{}", timeoutMs: 200 };
   const opened = (then: (send: (channel: number, text: string) => void, close: () => void) => void) =>
@@ -92,6 +120,19 @@ describe("a post to a port of a pod", () => {
     });
 
     expect(await postToPod(client, "/pods/a", asked)).toEqual({ status: 201, body: "done" });
+  });
+
+  it("is answered although a message without a channel came first", async () => {
+    await open((request, socket, head) => {
+      sockets.handleUpgrade(request, socket, head, (stream) => {
+        stream.send(Buffer.alloc(0));
+        stream.send(Buffer.from([0, 0x90, 0x1f]));
+        const answer = Buffer.from("HTTP/1.1 204 No Content\r\n\r\n");
+        stream.once("message", () => stream.send(Buffer.concat([Buffer.from([0]), answer])));
+      });
+    });
+
+    expect(await postToPod(client, "/pods/a", { ...asked, timeoutMs: 5_000 })).toEqual({ status: 204, body: "" });
   });
 
   it.each<[string, Parameters<typeof opened>[0], RegExp]>([
