@@ -19,7 +19,7 @@ async function listed(nodes: readonly object[], pods: readonly object[] = []) {
     answerJson(response, { metadata: { resourceVersion: "1" }, items });
   });
   client = apiClient(server.access);
-  return listNodes(client);
+  return listNodes({ client, deployment: "one" });
 }
 
 interface Shape {
@@ -46,11 +46,19 @@ const podOn = (nodeName: string, requests: object, metadata: object = {}) => ({
   spec: { nodeName, containers: [{ name: "c", resources: { requests } }] },
 });
 const ours = {
-  labels: { "berth/uid": uid, "berth/run": "2" },
+  labels: { "berth/deployment": "one", "berth/uid": uid, "berth/run": "2" },
   ownerReferences: [{ kind: "Job", name: `${uid}-r2`, uid: "job" }],
 };
 
 describe("the nodes of a cluster", () => {
+  it("have runs of another control plane as they have what others take", async () => {
+    const theirs = { ...ours, labels: { ...ours.labels, "berth/deployment": "two" } };
+
+    const [node] = await listed([nodeOf("a")], [podOn("a", { "nvidia.com/gpu": "2" }, theirs)]);
+
+    expect(node).toMatchObject({ foreignUnits: 2, runs: [] });
+  });
+
   it("are told with what they offer, what others take of it and which runs are there", async () => {
     const pods = [
       podOn("a", { "nvidia.com/gpu": "2" }, ours),

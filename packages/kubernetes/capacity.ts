@@ -1,15 +1,15 @@
 import type { ComputeNode } from "#core/context.ts";
 import { findInstanceType, type InstanceType } from "#core/fleet.ts";
-import type { ApiClient } from "./api-client.ts";
-import { runOf } from "./names.ts";
+import { label, runOf } from "./names.ts";
 import { holds, type Node, type Pod } from "./objects.ts";
 import { amountOf, requestsOf } from "./quantities.ts";
+import type { Place } from "./read-run.ts";
 
 /** What is free is what nodes have less what pods take: one list of each, for all types. */
-export async function listNodes(client: ApiClient): Promise<ComputeNode[]> {
+export async function listNodes({ client, deployment }: Pick<Place, "client" | "deployment">): Promise<ComputeNode[]> {
   const [nodes, pods] = await Promise.all([
     client.list<Node, Node>("/api/v1/nodes", (node) => [node]),
-    client.list<Pod, Taken>(`/api/v1/pods?fieldSelector=${unfinished}`, takenBy),
+    client.list<Pod, Taken>(`/api/v1/pods?fieldSelector=${unfinished}`, (pod) => takenBy(pod, deployment)),
   ]);
   const byNode = Map.groupBy(pods.items, ({ node }) => node);
   return nodes.items.flatMap((node) => computeNode(node, byNode.get(node.metadata.name) ?? []));
@@ -20,17 +20,19 @@ const unfinished = encodeURIComponent("spec.nodeName!=,status.phase!=Succeeded,s
 /** What a pod takes of its node. */
 interface Taken {
   readonly node: string;
-  /** The run that it is of; undefined: not one of ours. */
+  /** The run that it is of; undefined: not one of ours, also where it is one of another deployment. */
   readonly uid: string | undefined;
   readonly gpus: number;
   readonly cpus: number;
   readonly memoryMb: number;
 }
 
-function takenBy(pod: Pod): Taken[] {
+function takenBy(pod: Pod, deployment: string): Taken[] {
   const requests = requestsOf(pod);
   const node = pod.spec.nodeName;
-  return node === undefined ? [] : [{ node, uid: runOf(pod, "Pod")?.uid, ...requests }];
+  const isOurs = pod.metadata.labels?.[label.deployment] === deployment;
+  const uid = isOurs ? runOf(pod, "Pod")?.uid : undefined;
+  return node === undefined ? [] : [{ node, uid, ...requests }];
 }
 
 /** Nothing for a node of no type that Berth knows. */

@@ -28,7 +28,7 @@ async function opened(pods: readonly object[]) {
   });
   client = apiClient(server.access);
   const ending = new AbortController();
-  const changes = followRuns({ client, paths: pathsOf("environments") }, ending.signal);
+  const changes = followRuns({ client, paths: pathsOf("environments"), deployment: "one" }, ending.signal);
   const told: string[] = [];
   return {
     told,
@@ -122,7 +122,10 @@ describe("the changes of runs", () => {
     client = apiClient(server.access);
     const told: RunRef[] = [];
     const following = async () => {
-      const changes = followRuns({ client, paths: pathsOf("environments") }, new AbortController().signal);
+      const changes = followRuns(
+        { client, paths: pathsOf("environments"), deployment: "one" },
+        new AbortController().signal,
+      );
       for await (const ref of changes) told.push(ref);
     };
 

@@ -1,6 +1,6 @@
 import type { RunRef } from "#core/context.ts";
 import { sightOf } from "./machine-sight.ts";
-import { everyRun, runOf } from "./names.ts";
+import { everyRunOf, runOf } from "./names.ts";
 import { holds, type Job, type KubeObject, type Pod } from "./objects.ts";
 import type { Place } from "./read-run.ts";
 import { verdictOf } from "./run-end.ts";
@@ -10,7 +10,8 @@ import { type Follower, follow } from "./watch.ts";
  * Runs that changed, until the signal comes: first all that there are. Of each object what an observation says of
  * it is remembered, since most that is written to it changes nothing there. Throws where the cluster may not be watched.
  */
-export async function* followRuns({ client, paths }: Place, signal: AbortSignal): AsyncGenerator<RunRef> {
+export async function* followRuns({ client, paths, deployment }: Place, signal: AbortSignal): AsyncGenerator<RunRef> {
+  const everyRun = everyRunOf(deployment);
   const told = toldRuns(signal);
   const ending = new AbortController();
   const both = AbortSignal.any([signal, ending.signal]);

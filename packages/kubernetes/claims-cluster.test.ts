@@ -16,7 +16,7 @@ beforeAll(async () => {
   trial = await openClusterTrial(
     ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge", zone: "us-east-1b" })),
   );
-  claims = kubernetesClaims({ client: trial.client, paths: pathsOf(namespace) });
+  claims = kubernetesClaims({ client: trial.client, paths: pathsOf(namespace), deployment: "trial" });
 });
 
 afterAll(() => trial.stop());

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Volume, VolumeRef, Volumes } from "#core/context.ts";
 import { ApiRefused } from "./api-error.ts";
-import { type ClaimId, claimOf, mountLabel, volumeId } from "./names.ts";
+import { type ClaimId, claimOf, deploymentLabels, mountLabel, volumeId } from "./names.ts";
 import type { KubeObject, Pod } from "./objects.ts";
 import { amountOf } from "./quantities.ts";
 import type { Place } from "./read-run.ts";
@@ -59,20 +59,20 @@ async function createClaim(place: Place, wanted: Wanted): Promise<VolumeRef> {
 async function makeOrFind(place: Place, wanted: Wanted, deadline: AbortSignal): Promise<Claim | undefined> {
   const { client, paths } = place;
   try {
-    return await client.create<Claim>(paths.claims, claimObject(wanted), deadline);
+    return await client.create<Claim>(paths.claims, claimObject(wanted, place.deployment), deadline);
   } catch (error) {
     if (!(error instanceof ApiRefused) || error.code !== "AlreadyExists") throw error;
     return client.find<Claim>(claimPath(place, { name: nameOfToken(wanted.token) }), deadline);
   }
 }
 
-function claimObject({ token, sizeGb, zone }: Wanted): object {
+function claimObject({ token, sizeGb, zone }: Wanted, deployment: string): object {
   return {
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
     metadata: {
       name: nameOfToken(token),
-      labels: { "app.kubernetes.io/managed-by": "berth" },
+      labels: deploymentLabels(deployment),
       annotations: { [zoneAnnotation]: zone, [tokenAnnotation]: token },
     },
     spec: {

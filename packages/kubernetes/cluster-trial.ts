@@ -56,7 +56,13 @@ export async function openClusterTrial(
   const pretendNodes = await cluster.addNodes(nodes);
   const { url, ca, token } = cluster.controlPlane.accessOf("berth");
   const client = apiClient({ url, ca, token: async () => token });
-  const options: KubernetesComputeOptions = { client, namespace, now: Date.now, machineOf: async () => "running" };
+  const options: KubernetesComputeOptions = {
+    client,
+    namespace,
+    deployment: "trial",
+    now: Date.now,
+    machineOf: async () => "running",
+  };
   const compute = kubernetesCompute(options);
   const files = await mkdtemp(join(tmpdir(), "berth-cluster-trial-"));
   return {

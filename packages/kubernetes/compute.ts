@@ -19,7 +19,7 @@ import { followRuns } from "./changes.ts";
 import { timeOf } from "./end-reason.ts";
 import { countExecs, readExec, startExec } from "./exec.ts";
 import { quantities } from "./machine-share.ts";
-import { annotation, everyRun, machineOf, pathsOf, portsOf, type RunId, runOf } from "./names.ts";
+import { annotation, everyRunOf, machineOf, pathsOf, portsOf, type RunId, runOf } from "./names.ts";
 import type { Job, KubeObject, Pod } from "./objects.ts";
 import { observationOf } from "./observation.ts";
 import { postToPod } from "./pod-port.ts";
@@ -34,6 +34,8 @@ export interface KubernetesComputeOptions {
   readonly client: ApiClient;
   /** Of the environments alone: whoever may change something there may change all of them. */
   readonly namespace: string;
+  /** Names this control plane, for good: its runs are those that carry it. A label: `a-z`, digits, `-`, at most 63. */
+  readonly deployment: string;
   now(): number;
   /** What the provider says of the machine behind a node. */
   machineOf(node: NodeRef): Promise<MachineState>;
@@ -41,8 +43,8 @@ export interface KubernetesComputeOptions {
 
 /** Runs environments as Jobs of a Kubernetes cluster (docs/architecture.md#runs-on-a-cluster). */
 export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
-  const { client, now } = options;
-  const place: Place = { client, paths: pathsOf(options.namespace) };
+  const { client, deployment, now } = options;
+  const place: Place = { client, paths: pathsOf(options.namespace), deployment };
   return {
     // The cluster forgets what was deleted.
     refusesSecondStart: false,
@@ -58,7 +60,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     readLog: async (uid, run) => readLog(place, { uid, run }),
     listRuns: () => listRuns(place),
     changes: (signal) => followRuns(place, signal),
-    listNodes: () => listNodes(client),
+    listNodes: () => listNodes(place),
     machineOf: async (node) => options.machineOf(node).catch((): MachineState => "unknown"),
   };
 }
@@ -68,11 +70,13 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
  * begin later could start a run that was given up meanwhile (docs/architecture.md, "A worker that slept is dangerous").
  */
 async function applyRun(place: Place, run: Run, now: number): Promise<void> {
-  const { client, paths } = place;
-  const [first, ...others] = run.shares.map((_, machine) => jobOfRun(run, machine, now));
+  const { client } = place;
+  const [first, ...others] = run.shares.map((_, machine) =>
+    jobOfRun(run, machine, { deployment: place.deployment, now }),
+  );
   if (!first) throw new Error("A run has at least one machine");
   const deadline = client.deadline();
-  await Promise.all(partsOf(run, paths).map(({ path, body }) => client.apply(path, body, deadline)));
+  await Promise.all(partsOf(run, place).map(({ path, body }) => client.apply(path, body, deadline)));
   await Promise.all(others.map((job, at) => makeJob(place, run, { job, machine: at + 1 }, deadline)));
   await makeJob(place, run, { job: first, machine: 0 }, deadline);
 }
@@ -171,7 +175,8 @@ async function postToPort(place: Place, id: RunId, request: PortRequest): Promis
 }
 
 /** Of Jobs, and of pods whose Job is gone. */
-async function listRuns({ client, paths }: Place): Promise<RunRef[]> {
+async function listRuns({ client, paths, deployment }: Place): Promise<RunRef[]> {
+  const everyRun = everyRunOf(deployment);
   const [jobs, pods] = await Promise.all([
     client.list(`${paths.jobs}?${everyRun}`, (job: Job) => refsOf(job, "Job")),
     client.list(`${paths.pods}?${everyRun}`, (pod: Pod) => refsOf(pod, "Pod")),

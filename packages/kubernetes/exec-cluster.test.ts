@@ -142,7 +142,7 @@ describe("a command beside the run's own", () => {
   it("is not listened to any longer where the shell of its image says more than was asked", async () => {
     const applied = await readyRun();
     const paths = pathsOf(namespace);
-    const { metadata } = await livingPod({ client: trial.client, paths }, applied);
+    const { metadata } = await livingPod({ client: trial.client, paths, deployment: "trial" }, applied);
     const pod = `${paths.pods}/${metadata.name}`;
     const endless = ["/bin/sh", "-c", "head -c 16777216 /dev/zero"];
 

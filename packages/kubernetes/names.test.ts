@@ -1,6 +1,17 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "#core/context.ts";
-import { jsonOf, label, labelValue, machineOf, metadataOf, nameOfRun, pathsOf, runOf, selectorOf } from "./names.ts";
+import {
+  everyRunOf,
+  jsonOf,
+  label,
+  labelValue,
+  machineOf,
+  metadataOf,
+  nameOfRun,
+  pathsOf,
+  runOf,
+  selectorOf,
+} from "./names.ts";
 import type { KubeObject } from "./objects.ts";
 
 const uid = "0123456789abcdef0123456789abcdef";
@@ -30,6 +41,16 @@ describe("a namespace", () => {
   });
 });
 
+describe("a deployment", () => {
+  it.each(["", "a/b", "A", "a,b", "a".repeat(64)])("named '%s' is refused", (name) => {
+    expect(() => everyRunOf(name)).toThrow("no name of a deployment");
+  });
+
+  it("is part of what selects its runs", () => {
+    expect(decodeURIComponent(everyRunOf("one"))).toContain("berth/deployment=one,");
+  });
+});
+
 describe("a label", () => {
   it.each([
     ["training", "training"],
@@ -46,7 +67,8 @@ describe("a label", () => {
 
 describe("whose an object is", () => {
   const run = { uid, run: 3, key: 'owner#o|"j"', name: "n", pool: "h100", shares: [], ports: [] } as unknown as Run;
-  const objectOf = (metadata: object) => ({ metadata: { ...metadataOf(run), ...metadata } }) as unknown as KubeObject;
+  const objectOf = (metadata: object) =>
+    ({ metadata: { ...metadataOf(run, "one"), ...metadata } }) as unknown as KubeObject;
   const owner = { kind: "Job", name: `${uid}-r3`, uid: "u" };
 
   it("is read from the labels of a Job of that name, and of a pod that such a Job made", () => {

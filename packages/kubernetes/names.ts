@@ -7,6 +7,8 @@ export type RunId = Pick<RunRef, "uid" | "run">;
 /** By these a person finds what belongs to an environment: `kubectl get jobs -l berth/name=training`. */
 export const label = {
   managedBy: "app.kubernetes.io/managed-by",
+  /** Which of the control planes that share a cluster. */
+  deployment: "berth/deployment",
   uid: "berth/uid",
   run: "berth/run",
   pool: "berth/pool",
@@ -65,14 +67,32 @@ export function selectorOf(id: RunId): string {
   return `labelSelector=${encodeURIComponent(`${label.uid}=${id.uid},${label.run}=${id.run}`)}`;
 }
 
-/** Selects everything of every run. */
-export const everyRun = `labelSelector=${encodeURIComponent(`${label.managedBy}=${managedBy},${label.uid}`)}`;
+/** Selects everything of every run of one deployment. */
+export function everyRunOf(deployment: string): string {
+  const selector = [
+    ...Object.entries(deploymentLabels(deployment)).map(([name, value]) => `${name}=${value}`),
+    label.uid,
+  ].join(",");
+  return `labelSelector=${encodeURIComponent(selector)}`;
+}
+
+/**
+ * On every object: what another control plane made in the same namespace is in no record of this one, which would remove
+ * it as left behind. Throws for what is no name of a deployment.
+ */
+export function deploymentLabels(deployment: string): Record<string, string> {
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(deployment)) throw new Error("That is no name of a deployment");
+  return { [label.managedBy]: managedBy, [label.deployment]: deployment };
+}
 
 /** Carried by a run's Job and its pods, so that either says whose it is while the other is gone. */
-export function metadataOf(run: Run): { labels: Record<string, string>; annotations: Record<string, string> } {
+export function metadataOf(
+  run: Run,
+  deployment: string,
+): { labels: Record<string, string>; annotations: Record<string, string> } {
   return {
     labels: {
-      [label.managedBy]: managedBy,
+      ...deploymentLabels(deployment),
       [label.uid]: run.uid,
       [label.run]: String(run.run),
       [label.pool]: labelValue(run.pool),

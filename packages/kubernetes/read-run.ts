@@ -9,6 +9,8 @@ import { holds, type Job, type KubeObject, type Pod } from "./objects.ts";
 export interface Place {
   readonly client: ApiClient;
   readonly paths: Paths;
+  /** The control plane whose runs these are: others may have theirs on the same cluster. */
+  readonly deployment: string;
 }
 
 /** What is there of a run, by names and selectors that the API server answers from its store and no cache. */

@@ -37,7 +37,8 @@ interface Made {
   };
 }
 
-const made = (changes: Partial<Run> = {}, machine = 0) => jobOfRun(runOf(changes), machine, now) as Made;
+const made = (changes: Partial<Run> = {}, machine = 0) =>
+  jobOfRun(runOf(changes), machine, { deployment: "one", now }) as Made;
 const podOf = (changes: Partial<Run> = {}, machine = 0) => made(changes, machine).spec.template.spec;
 const mainOf = (changes: Partial<Run> = {}, machine = 0) =>
   (podOf(changes, machine).containers as [Record<string, unknown>])[0];
@@ -244,6 +245,7 @@ describe("the Job of a run", () => {
 
 describe("what a run has beside its Job", () => {
   const paths = pathsOf("environments");
+  const place = { paths, deployment: "one" };
   const core = "/api/v1/namespaces/environments";
   const secret = `${core}/secrets/${uid}-r1`;
   const network = [
@@ -253,12 +255,12 @@ describe("what a run has beside its Job", () => {
   const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
 
   it("is a Secret where it has an environment, and a network where it has several machines", () => {
-    const pathsFor = (changes: Partial<Run>) => partsOf(runOf(changes), paths).map(({ path }) => path);
+    const pathsFor = (changes: Partial<Run>) => partsOf(runOf(changes), place).map(({ path }) => path);
 
     expect(pathsFor({})).toEqual([]);
     expect(pathsFor({ env: { A: "b" } })).toEqual([secret]);
     expect(pathsFor({ shares })).toEqual(network);
-    expect(partsOf(runOf({ env: { A: "b" } }), paths)[0]?.body).toMatchObject({ stringData: { A: "b" } });
+    expect(partsOf(runOf({ env: { A: "b" } }), place)[0]?.body).toMatchObject({ stringData: { A: "b" } });
   });
 
   it("is removed as it was made, and all that it may have had where its Job is gone", () => {

@@ -19,8 +19,12 @@ const typeLabel = "node.kubernetes.io/instance-type";
  * that nobody granted and run a command twice. Each machine has a Job of its own, since the pods of one Job are all
  * alike: they could not be pinned one by one, and would all mount the volumes of the first.
  */
-export function jobOfRun(run: Run, machine: number, now: number): object {
-  const metadata = metadataOf(run);
+export function jobOfRun(
+  run: Run,
+  machine: number,
+  { deployment, now }: { readonly deployment: string; readonly now: number },
+): object {
+  const metadata = metadataOf(run, deployment);
   const mounted = machine === 0 ? mountLabels(run) : {};
   return {
     apiVersion: "batch/v1",

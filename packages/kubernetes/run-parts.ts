@@ -1,6 +1,7 @@
 import type { Run } from "#core/context.ts";
 import { label, metadataOf, nameOfRun, networkNameOf, type Paths, type RunId, sharesOf } from "./names.ts";
 import type { Job } from "./objects.ts";
+import type { Place } from "./read-run.ts";
 
 /** What a run has beside its Job. */
 export interface RunPart {
@@ -9,14 +10,15 @@ export interface RunPart {
 }
 
 /** To be made before its Job: a Job that is seen lacks nothing. */
-export function partsOf(run: Run, paths: Paths): RunPart[] {
+export function partsOf(run: Run, { paths, deployment }: Pick<Place, "paths" | "deployment">): RunPart[] {
+  const { labels } = metadataOf(run, deployment);
   const { secret, service, policy } = partPaths(run, paths);
   return [
-    ...(hasEnv(run) ? [{ path: secret, body: secretOf(run) }] : []),
+    ...(hasEnv(run) ? [{ path: secret, body: secretOf(run, labels) }] : []),
     ...(run.shares.length > 1
       ? [
-          { path: service, body: serviceOf(run) },
-          { path: policy, body: policyOf(run) },
+          { path: service, body: serviceOf(run, labels) },
+          { path: policy, body: policyOf(run, labels) },
         ]
       : []),
   ];
@@ -45,28 +47,30 @@ function partPaths(id: RunId, paths: Paths) {
   };
 }
 
-function secretOf(run: Run): object {
-  const metadata = { name: nameOfRun(run), labels: metadataOf(run).labels };
+type Labels = Readonly<Record<string, string>>;
+
+function secretOf(run: Run, labels: Labels): object {
+  const metadata = { name: nameOfRun(run), labels };
   return { apiVersion: "v1", kind: "Secret", metadata, stringData: run.env };
 }
 
 /** By it the machines of a run find each other, from their start on. */
-function serviceOf(run: Run): object {
+function serviceOf(run: Run, labels: Labels): object {
   return {
     apiVersion: "v1",
     kind: "Service",
-    metadata: { name: networkNameOf(run), labels: metadataOf(run).labels },
+    metadata: { name: networkNameOf(run), labels },
     spec: { clusterIP: "None", selector: selectorOf(run), publishNotReadyAddresses: true },
   };
 }
 
 /** Environments reach nobody else in the cluster (deploy/kubernetes/network-policy.yaml): the machines of one do. */
-function policyOf(run: Run): object {
+function policyOf(run: Run, labels: Labels): object {
   const each = [{ podSelector: { matchLabels: selectorOf(run) } }];
   return {
     apiVersion: "networking.k8s.io/v1",
     kind: "NetworkPolicy",
-    metadata: { name: networkNameOf(run), labels: metadataOf(run).labels },
+    metadata: { name: networkNameOf(run), labels },
     spec: {
       podSelector: { matchLabels: selectorOf(run) },
       policyTypes: ["Ingress", "Egress"],

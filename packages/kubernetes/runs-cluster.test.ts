@@ -402,6 +402,31 @@ describe("what goes wrong is said in words", () => {
   });
 });
 
+describe("two control planes in one namespace", () => {
+  it("see and count their own runs alone", async () => {
+    const other = kubernetesCompute({ ...trial.options, deployment: "other" });
+    const { run } = await applied({ env: { A: "b" } }, ({ state }) => state === "ready");
+    const one = async () => (await other.listNodes()).find(({ name }) => name === "one");
+
+    const listed = await other.listRuns();
+    const counted = await one();
+    const ending = new AbortController();
+    const theirs = trialRun();
+    await other.apply(theirs);
+    const { value: first } = await other.changes(ending.signal)[Symbol.asyncIterator]().next();
+    ending.abort();
+    const [ofOther, ofTrial] = [await other.listRuns(), await trial.compute.listRuns()];
+    await other.remove(theirs.uid, 1, { graceSeconds: 0, force: false });
+
+    expect(listed).toEqual([]);
+    expect(counted).toMatchObject({ foreignUnits: 1, runs: [] });
+    expect(first).toMatchObject({ uid: theirs.uid });
+    expect([ofOther, ofTrial].map((refs) => refs.map(({ uid }) => uid))).toEqual([[theirs.uid], [run.uid]]);
+    const { metadata } = must(await trial.cluster.admin.get(`${core}/secrets/${run.uid}-r1`));
+    expect(metadata.labels).toMatchObject({ "berth/deployment": "trial" });
+  });
+});
+
 describe("objects of others that carry a run's labels", () => {
   it("are neither listed nor removed", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
