@@ -44,13 +44,14 @@ export interface KubernetesComputeOptions {
 /** Runs environments as Jobs of a Kubernetes cluster (docs/architecture.md#runs-on-a-cluster). */
 export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const { client, deployment, now } = options;
+  const machineStateOf = async (node: NodeRef) => options.machineOf(node).catch((): MachineState => "unknown");
   const place: Place = { client, paths: pathsOf(options.namespace), deployment };
   return {
     // The cluster forgets what was deleted.
     refusesSecondStart: false,
     apply: (run) => applyRun(place, run, now()),
     observe: async (uid, run) => observeRun(place, { uid, run }, now()),
-    remove: async (uid, run, removal) => removeRun(place, { uid, run }, removal),
+    remove: async (uid, run, removal) => removeRun(place, { uid, run }, removal, machineStateOf),
     extend: async (uid, run, until) => extendRun(place, { uid, run }, until, now()),
     setAccess: async (uid, run, { jupyter }) => setJupyter(place, { uid, run }, jupyter !== null),
     resize: async (uid, run, resources) => resizeRun(place, { uid, run }, resources),
@@ -61,7 +62,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     listRuns: () => listRuns(place),
     changes: (signal) => followRuns(place, signal),
     listNodes: () => listNodes(place),
-    machineOf: async (node) => options.machineOf(node).catch((): MachineState => "unknown"),
+    machineOf: machineStateOf,
   };
 }
 

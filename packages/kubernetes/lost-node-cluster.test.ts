@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { Observation } from "#core/context.ts";
-import { type ClusterTrial, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { kubernetesCompute } from "./compute.ts";
 
 /** Where all nodes of a zone are lost, the controllers hold back: that looks like a fault of their own. */
 const names = ["one", "two", "three"];
@@ -53,6 +55,38 @@ describe("a node that does not answer", () => {
     await trial.compute.remove(run.uid, 1, { ...gently, force: true });
 
     expect([asked, waits]).toMatchObject([{ terminating: true }, { terminating: true, nodes: [{ answers: false }] }]);
+    expect(await until((seen) => seen === undefined)).toBeUndefined();
+  });
+
+  it("keeps what runs there where another machine of its run is lost", async () => {
+    trial = await openClusterTrial(names.map((name) => ({ name, instanceType: "p5.48xlarge" })));
+    const { options, cluster } = trial;
+    const compute = kubernetesCompute({
+      ...options,
+      machineOf: async ({ name }) => (name === "one" ? "gone" : "running"),
+    });
+    const run = trialRun({ shares: ["one", "two"].map((node) => ({ node, units: 8 })), gpusPerMachine: 8 });
+    const until = (holds: (seen: Observation | undefined) => boolean) =>
+      trial.eventually(() => compute.observe(run.uid, 1), holds);
+    const nodesOfPods = async () => {
+      const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=berth/uid=${run.uid}`;
+      const { items } = must(await cluster.admin.get<{ items: { spec: { nodeName: string } }[] }>(path));
+      return items.map(({ spec }) => spec.nodeName);
+    };
+    await compute.apply(run);
+    await until((seen) => seen?.state === "ready");
+    for (const node of trial.pretendNodes.slice(0, 2)) node.lose();
+    await until((seen) => seen?.nodes.every(({ answers }) => !answers) ?? false);
+    await compute.remove(run.uid, 1, gently);
+    await until((seen) => seen?.terminating === true);
+
+    await compute.remove(run.uid, 1, { ...gently, force: true });
+    await trial.eventually(nodesOfPods, (nodes) => !nodes.includes("one"));
+    await compute.remove(run.uid, 1, { ...gently, force: true });
+    const left = await nodesOfPods();
+    await trial.pretendNodes[1]?.recover();
+
+    expect(left).toEqual(["two"]);
     expect(await until((seen) => seen === undefined)).toBeUndefined();
   });
 

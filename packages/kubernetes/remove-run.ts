@@ -1,6 +1,6 @@
-import type { Removal } from "#core/context.ts";
-import { nodeNamesOf } from "./bound-nodes.ts";
-import { machineOf, type RunId } from "./names.ts";
+import type { Compute, Removal } from "#core/context.ts";
+import { boundNodes, nodeNamesOf, type RunObjects } from "./bound-nodes.ts";
+import { machineOf, type RunId, sharesOf } from "./names.ts";
 import { holds, type Job, type Node, type Pod } from "./objects.ts";
 import { readNodes } from "./read-nodes.ts";
 import { type Place, readRun } from "./read-run.ts";
@@ -13,7 +13,12 @@ import { partPathsOf } from "./run-parts.ts";
  * the others without it are what nobody has finished making. Pods are asked themselves where they are to go
  * sooner than a Job's go, and where their Job is gone already.
  */
-export async function removeRun(place: Place, id: RunId, { graceSeconds, force, unlessBound }: Removal): Promise<void> {
+export async function removeRun(
+  place: Place,
+  id: RunId,
+  { graceSeconds, force, unlessBound }: Removal,
+  stateOf: Compute["machineOf"],
+): Promise<void> {
   const { client, paths } = place;
   const objects = unlessBound ? await keepUnbound(place, id) : await readRun(place, id);
   const {
@@ -25,9 +30,9 @@ export async function removeRun(place: Place, id: RunId, { graceSeconds, force, 
   // Its Job may have made one since, which was bound before the Job was gone.
   if (unlessBound && pods.every(isBound)) await keepUnbound(place, id);
   await Promise.all(partPathsOf(id, first, paths).map((path) => client.remove(path, { uid: undefined })));
-  const nodes = force ? await readNodes(client, nodeNamesOf(objects)) : [];
+  const held = force ? await heldPods(objects, await readNodes(client, nodeNamesOf(objects)), stateOf) : [];
   const asked = pods.flatMap((pod) => {
-    const seconds = force ? forcedSeconds(pod, nodes) : Math.max(1, graceSeconds);
+    const seconds = force ? forcedSeconds(pod, held) : Math.max(1, graceSeconds);
     return goesInTime(pod, seconds, objects.jobs[machineOf(pod)] !== undefined) ? [] : [{ pod, seconds }];
   });
   await Promise.all(
@@ -42,12 +47,29 @@ async function removeJob({ client, paths }: Place, { metadata: { name, uid } }: 
 }
 
 /**
- * With 0 the object goes although its command may still run: only from a node that does not answer, whose machine the
- * core knows to be lost (docs/architecture.md#not-seen-is-not-gone). A kubelet that answers ends it within a second.
+ * With 0 the object goes although its command may still run: only from a machine that is lost. A kubelet that answers
+ * ends it within a second.
  */
-function forcedSeconds({ spec }: Pod, nodes: readonly Node[]): number {
-  const node = nodes.find(({ metadata }) => metadata.name === spec.nodeName);
-  return node && holds(node, "Ready") ? 1 : 0;
+function forcedSeconds(pod: Pod, held: readonly Pod[]): number {
+  return held.includes(pod) ? 1 : 0;
+}
+
+/**
+ * The pods that are not taken from their machine at once: those of nodes that answer, and of a run of several machines
+ * those whose machine runs, as its provider says. One lost machine ends the run, and another may be out of reach for a
+ * moment and still at work (docs/architecture.md#not-seen-is-not-gone).
+ */
+async function heldPods(objects: RunObjects, nodes: readonly Node[], stateOf: Compute["machineOf"]): Promise<Pod[]> {
+  const bound = boundNodes(objects, nodes);
+  const held = await Promise.all(
+    objects.pods.map(async (pod) => {
+      const node = nodes.find(({ metadata }) => metadata.name === pod.spec.nodeName);
+      if (node && holds(node, "Ready")) return true;
+      const machine = sharesOf(pod).length > 1 ? bound.find(({ index }) => index === machineOf(pod)) : undefined;
+      return machine !== undefined && (await stateOf(machine)) === "running";
+    }),
+  );
+  return objects.pods.filter((_, at) => held[at]);
 }
 
 function goesInTime({ metadata }: Pod, seconds: number, hadJob: boolean): boolean {
