@@ -72,6 +72,33 @@ describe("a claim", () => {
     await clear();
   });
 
+  it("is attached until its node has let go of it, whatever became of its run", async () => {
+    const { id } = await claims.createVolume(wanted);
+    const run = runWith(id);
+    await trial.compute.apply(run);
+    await ready(run);
+    const path = `/api/v1/persistentvolumes/${await volumeNameOf(id)}`;
+    const { spec } = must(
+      await trial.cluster.admin.get<KubeObject & { spec: { csi: { volumeHandle: string } } }>(path),
+    );
+    const name = `kubernetes.io/csi/ebs.csi.aws.com^${spec.csi.volumeHandle}`;
+    const told = async (status: object) => {
+      must(await trial.cluster.admin.patch("/api/v1/nodes/one/status", { status }));
+      return (await claims.findVolume(id))?.attached;
+    };
+    const attachedTo = [{ name, devicePath: "" }];
+    await told({ volumesInUse: [name], volumesAttached: attachedTo });
+    await remove(run);
+    await gone(run);
+
+    const unmounting = (await claims.findVolume(id))?.attached;
+    const detaching = await told({ volumesInUse: null });
+    const detached = await told({ volumesAttached: null });
+
+    expect([unmounting, detaching, detached]).toEqual([true, true, false]);
+    await clear();
+  });
+
   it("is had by the first of several machines alone", async () => {
     const { id } = await claims.createVolume(wanted);
     const shares = ["two", "one"].map((node) => ({ node, units: 8 }));

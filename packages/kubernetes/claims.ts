@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Volume, VolumeRef, Volumes } from "#core/context.ts";
 import { ApiRefused } from "./api-error.ts";
 import { type ClaimId, claimOf, deploymentLabels, mountLabel, volumeId } from "./names.ts";
-import type { KubeObject, Pod } from "./objects.ts";
+import type { KubeObject, Node, Pod } from "./objects.ts";
 import { amountOf } from "./quantities.ts";
 import type { Place } from "./read-run.ts";
 
@@ -102,7 +102,7 @@ async function findClaimed(place: Place, id: ClaimId | undefined): Promise<Volum
 
 /** A claim that is being removed is gone once nobody has it. */
 async function volumeOf(place: Place, claim: Claim): Promise<Volume | undefined> {
-  const attached = await isMounted(place, claim.metadata);
+  const attached = (await isMounted(place, claim.metadata)) || (await isOnNode(place, claim));
   if (claim.metadata.deletionTimestamp !== undefined && !attached) return undefined;
   return { ...refOf(claim), attached };
 }
@@ -110,6 +110,23 @@ async function volumeOf(place: Place, claim: Claim): Promise<Volume | undefined>
 async function isMounted({ client, paths }: Place, claim: Pick<ClaimId, "name">): Promise<boolean> {
   const path = `${paths.pods}?labelSelector=${encodeURIComponent(mountLabel(claim))}`;
   const { items } = await client.list<Pod, Pod>(path, (pod) => (isOver(pod) ? [] : [pod]));
+  return items.length > 0;
+}
+
+/**
+ * After its pod is over, or its pod's object gone, a volume stays on the node until the kubelet has written and unmounted
+ * it and the cluster has taken it off: until then a snapshot may lack the last of what was written.
+ */
+async function isOnNode({ client }: Place, { spec: { volumeName } }: Claim): Promise<boolean> {
+  const volume = volumeName && (await client.find<PersistentVolume>(volumePath(volumeName)));
+  const { csi } = volume ? volume.spec : {};
+  if (!csi) return false;
+  // As the kubelet and the attach/detach controller name it (Kubernetes, NodeStatus of the API reference).
+  const name = `kubernetes.io/csi/${csi.driver}^${csi.volumeHandle}`;
+  const { items } = await client.list<Node, true>("/api/v1/nodes", ({ status = {} }) => {
+    const { volumesInUse = [], volumesAttached = [] } = status;
+    return volumesInUse.includes(name) || volumesAttached.some((one) => one.name === name) ? [true] : [];
+  });
   return items.length > 0;
 }
 
@@ -127,16 +144,23 @@ async function removeClaim(place: Place, id: ClaimId | undefined): Promise<void>
 }
 
 interface PersistentVolume extends KubeObject {
-  readonly spec: { readonly claimRef?: { readonly uid?: string } };
+  readonly spec: {
+    readonly claimRef?: { readonly uid?: string };
+    readonly csi?: { readonly driver: string; readonly volumeHandle: string };
+  };
 }
 
 /** Only the volume of this very claim. */
 async function letGo({ client }: Place, name: string, claim: ClaimId): Promise<void> {
-  const path = `/api/v1/persistentvolumes/${encodeURIComponent(name)}`;
+  const path = volumePath(name);
   const volume = await client.find<PersistentVolume>(path);
   if (volume?.spec.claimRef?.uid !== claim.uid) return;
   const { uid } = volume.metadata;
   await client.patch(path, { metadata: { uid }, spec: { persistentVolumeReclaimPolicy: "Delete" } });
+}
+
+function volumePath(name: string): string {
+  return `/api/v1/persistentvolumes/${encodeURIComponent(name)}`;
 }
 
 function claimPath({ paths }: Place, { name }: Pick<ClaimId, "name">): string {

@@ -87,6 +87,10 @@ export interface Node extends KubeObject {
     readonly allocatable?: Quantities;
     readonly addresses?: readonly { readonly type: string; readonly address: string }[];
     readonly conditions?: readonly Condition[];
+    /** Named by the kubelet from before it mounts one until it has unmounted it. */
+    readonly volumesInUse?: readonly string[];
+    /** Named by the controller that attaches and detaches them. */
+    readonly volumesAttached?: readonly { readonly name: string }[];
   };
 }
 
