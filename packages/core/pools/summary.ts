@@ -50,13 +50,18 @@ export interface Makeable {
   readonly zone: string | null;
 }
 
-/** Machines that its group may still make, beside those that the cluster lists. */
-export function makeable(ctx: Context, { type, nodes }: Pick<Ledger, "type" | "nodes">): Makeable {
-  const group = groupOf(ctx, type);
+/**
+ * Machines that its group may still make, beside those that the cluster lists. One whose ledger item cannot be read may
+ * be there, so it is not made a second time.
+ */
+export function makeable(ctx: Context, ledger: Pick<Ledger, "type" | "nodes" | "makeable" | "unreadable">): Makeable {
+  const group = groupOf(ctx, ledger.type);
   if (!group) return { nodes: 0, startupMs: 0, zone: null };
   const { mostNodes, startupMs, zones } = group;
   const zone = zones.length === 1 ? (zones[0] ?? null) : null;
-  return { nodes: Math.max(0, mostNodes - presentNodes({ nodes }).length), startupMs, zone };
+  const unreadable = ledger.unreadable.size - (isBlind(ledger) ? 1 : 0);
+  const there = presentNodes(ledger).length + unreadable;
+  return { nodes: Math.max(0, mostNodes - there), startupMs, zone };
 }
 
 function unitsOf(size: Pick<Grant["size"], "machines" | "units"> = { machines: 0, units: 0 }): number {

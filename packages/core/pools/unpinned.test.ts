@@ -190,3 +190,18 @@ test.each([
     expect((await viewPool(world.ctx, "h100"))?.nodes.map(({ name }) => name)).toContain("made-2");
   },
 );
+
+test("a machine whose ledger item cannot be read is not taken for one that may still be made", async () => {
+  const nodes = nodesOf({ h100: 1 });
+  const world = await memoryWorld({ nodes, settings: { nodeGroups: [group] } });
+  await createEnvironment(world.as("alice"), newEnvironment("job", { hours: 24 }));
+  await world.advance(MINUTE);
+  const [item] = world.table.all().filter(({ kind }) => kind === "node");
+  await world.table.put({ ...item, format: 99 } as Item);
+
+  await createEnvironment(world.as("bob"), newEnvironment("job"));
+  await world.advance(MINUTE);
+
+  expect((await world.read("bob", "job")).phase).toBe("queued");
+  expect((await viewPool(world.ctx, "h100"))?.granted).toEqual([]);
+});

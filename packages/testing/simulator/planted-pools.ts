@@ -481,6 +481,20 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [{ file: "pools/held-by-records.ts", find: " && !named.has(grant)", replace: "" }],
   },
   {
+    name: "a machine that cannot be read taken for one still to be made",
+    caughtBy: {
+      file: "pools/unpinned.test.ts",
+      title: "a machine whose ledger item cannot be read is not taken for one that may still be made",
+    },
+    edits: [
+      {
+        file: "pools/summary.ts",
+        find: "presentNodes(ledger).length + unreadable",
+        replace: "presentNodes(ledger).length",
+      },
+    ],
+  },
+  {
     name: "the first in line starved of machines still to be made",
     caughtBy: {
       file: "pools/plan.test.ts",
