@@ -363,6 +363,23 @@ describe("secrets", () => {
   });
 });
 
+test("a post during which its worker slept is charged to the owner as the longest that a post takes", async () => {
+  const world = await oneEvent(() => broken);
+  const { owner } = await world.delivery();
+  const { post } = world.ctx.fetch;
+  const sleeping: typeof post = async (request) => {
+    world.clock.advance(10 * MINUTE);
+    return post(request);
+  };
+  world.clock.advance(6 * MINUTE);
+
+  const look = keyText(await world.delivery());
+  await deliver({ ...world.ctx, fetch: { ...world.ctx.fetch, post: sleeping } }, { look }, () => ({}));
+
+  expect((await world.delivery()).attemptCount).toBe(4);
+  expect(await takeShare(world.ctx, owner, world.clock.now())).toMatchObject({ may: "dial", reservedMs: 10_000 });
+});
+
 describe("a receiver that is left alone, of an owner whose receivers were slow", () => {
   /** The delivery is due again, and was charged for so long. */
   async function dueAgain(heldMs: number) {

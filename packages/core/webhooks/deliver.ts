@@ -6,7 +6,7 @@ import { SWEEP_REACH_MS, sendLook } from "../look.ts";
 import { poisoned } from "../poison.ts";
 import { Unreadable } from "../unreadable.ts";
 import { changeRecord, removeRecord, writeRecord } from "../write-record.ts";
-import { postAttempt } from "./attempt.ts";
+import { PATIENCE_MS, postAttempt } from "./attempt.ts";
 import { findPassage, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
 import { type Delivery, ended, parseDelivery } from "./delivery.ts";
 import { type BodyOf, eventIdOf } from "./event.ts";
@@ -98,7 +98,8 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   if (ctx.clock.monotonic() - at.readAt > LATEST_POST_MS) return true;
   const begun = ctx.clock.monotonic();
   const result = await postAttempt(ctx, { id: eventIdOf(delivery), url: opened.url, body: opened.body });
-  const tookMs = ctx.clock.monotonic() - begun;
+  // A worker that slept meanwhile was kept waiting by no receiver: none has more time than this.
+  const tookMs = Math.min(ctx.clock.monotonic() - begun, PATIENCE_MS);
   await settle(ctx, claimed, result);
   if (result.isFinal) await tellAnswered(ctx, receiver, ctx.clock.now());
   else await tellFailed(ctx, receiver, { tookMs, wasProbe: passage.may === "probe" }, ctx.clock.now());

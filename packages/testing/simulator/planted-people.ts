@@ -107,6 +107,20 @@ export const peopleBugs: readonly PlantedBug[] = [
     edits: [{ file: "webhooks/share.ts", find: "const over = heldMs + PATIENCE_MS", replace: "const over = heldMs" }],
   },
   {
+    name: "an owner charged for the time in which a worker slept",
+    caughtBy: {
+      file: "webhooks/deliver.test.ts",
+      title: "a post during which its worker slept is charged to the owner as the longest that a post takes",
+    },
+    edits: [
+      {
+        file: "webhooks/deliver.ts",
+        find: "Math.min(ctx.clock.monotonic() - begun, PATIENCE_MS)",
+        replace: "ctx.clock.monotonic() - begun",
+      },
+    ],
+  },
+  {
     name: "a share is not given back by a post that waits for its receiver",
     caughtBy: {
       file: "webhooks/deliver.test.ts",
