@@ -59,6 +59,25 @@ test("a record ended by force holds what the ledger names until it gives that ba
   expect(violations).toHaveLength(1);
 });
 
+test("who was granted twice takes none of the grants while the pool is closed, and two minutes begin when it opens", () => {
+  const { latency, violations, ...clock } = latencyOf();
+  const twice = { ...naming, held: [], granted: [one, one] } as unknown as PoolView;
+  const closed: PoolView = { ...twice, closed: "paused" };
+
+  for (let minutes = 0; minutes < 10; minutes++) {
+    latency.wrotePool(closed, closed);
+    clock.pass(MINUTE);
+  }
+  latency.wrotePool(closed, closed);
+  clock.pass(2 * MINUTE);
+  latency.wrotePool(closed, twice);
+  expect(violations).toEqual([]);
+
+  clock.pass(1);
+  latency.wrotePool(twice, twice);
+  expect(violations).toHaveLength(1);
+});
+
 test("force on a living machine is told, and a run on no machine is taken from none", async () => {
   const violations: string[] = [];
   const nodes = [{ uid: "node-1" }];
@@ -103,7 +122,8 @@ test("no message of an environment that lives is removed, and none is settled th
   expect(violations).toEqual(["message 1 of talks was removed", "message 1 was settled after it had been removed"]);
 });
 
-const naming = { granted: [], held: [{ uid, run: 1 }], setAside: [], nodes: [] } as unknown as PoolView;
+const one = { uid, run: 1 };
+const naming = { granted: [], held: [one], setAside: [], nodes: [] } as unknown as PoolView;
 
 function holder(grant: object | null): Environment {
   return { uid, run: { n: 1, grant }, times: {} } as Environment;

@@ -56,14 +56,17 @@ export function latencyWatch(options: {
   /** Since when somebody was granted twice, as `awake` counts. */
   const doubled = new Map<string, number>();
 
-  /** Two planners may grant the same one; it takes one of the grants, and the other is dropped. */
-  function checkDoubled({ type, granted, held }: PoolView): void {
+  /**
+   * Two planners may grant the same one; it takes one of the grants, and the other is dropped. While an operator has closed
+   * the pool nobody takes any.
+   */
+  function checkDoubled({ type, granted, held, closed }: PoolView): void {
     const times = new Map<string, number>();
     for (const { uid } of [...granted, ...held]) times.set(uid, (times.get(uid) ?? 0) + 1);
     for (const uid of doubled.keys()) if ((times.get(uid) ?? 0) < 2 && ofPool(uid) === type) doubled.delete(uid);
     for (const [uid, count] of times) {
       if (count < 2 || unreadable.has(uid)) continue;
-      const since = doubled.get(uid) ?? calmness.awake();
+      const since = closed ? calmness.awake() : (doubled.get(uid) ?? calmness.awake());
       doubled.set(uid, since);
       const doubledMs = calmness.awake() - Math.max(since, calmness.calmSince());
       if (doubledMs > LONGEST_NAMED_MS) {
