@@ -1,5 +1,6 @@
 import ssh2, { type AuthContext, type ParsedKey, type PublicKeyAuthContext } from "ssh2";
 import { findSshRuns } from "#process/ssh-runs.ts";
+import { isSecurityKey, isSignedBySecurityKey } from "./ssh-security-key.ts";
 
 /** Who came in: into which run, by which of its keys. */
 export interface Guest {
@@ -20,8 +21,7 @@ export function logIn(context: AuthContext, home: string, onGuest: (guest: Guest
     context.accept();
     return;
   }
-  const isSigned = parsedKey(guest.key)?.verify(context.blob, context.signature, context.hashAlgo) === true;
-  if (!isSigned) {
+  if (!isSigned(guest.key, context.blob, context.signature, context.hashAlgo)) {
     context.reject(["publickey"]);
     return;
   }
@@ -36,6 +36,11 @@ function guestOf(home: string, { username, key: shown }: PublicKeyAuthContext): 
     if (key) return { run: name, key };
   }
   return undefined;
+}
+
+function isSigned(key: string, bytes: Buffer, signature: Buffer, algorithm: string | undefined): boolean {
+  if (isSecurityKey(key)) return isSignedBySecurityKey(key, bytes, signature);
+  return parsedKey(key)?.verify(bytes, signature, algorithm) === true;
 }
 
 function parsedKey(text: string): ParsedKey | undefined {

@@ -1,0 +1,53 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type OpenSshTrial, openOpenSshTrial, openSshLacks } from "./openssh-trial.ts";
+import { newSecurityKey, type SecurityKey, type SecurityKeyType, serveSecurityKey } from "./ssh-security-key-trial.ts";
+
+const types: readonly SecurityKeyType[] = ["sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"];
+
+describe.each(types)("an OpenSSH client with %s", (type) => {
+  const lack = openSshLacks("none");
+  if (lack !== undefined) {
+    it("needs the client", ({ skip }) => skip(lack));
+    return;
+  }
+
+  let trial: OpenSshTrial;
+  let key: SecurityKey;
+  let stop = () => {};
+  beforeEach(async () => {
+    trial = await openOpenSshTrial("none");
+    key = newSecurityKey(type);
+    const login = { login: trial.login, keys: [key.public], jupyter: null };
+    await trial.compute.setAccess(trial.uid, 1, login);
+  });
+  afterEach(async () => {
+    stop();
+    await trial.close();
+  });
+
+  /** What the client does with an agent that holds a security key and says that it was touched, or was not. */
+  async function askWith(held: SecurityKey, flags?: number) {
+    const [agent, shown] = [join(trial.root, "agent"), join(trial.root, "shown.pub")];
+    stop = await serveSecurityKey(agent, held, flags);
+    writeFileSync(shown, `${key.public}\n`, { mode: 0o600 });
+    return await trial.ssh(["-i", shown, "-o", `IdentityAgent=${agent}`], "echo in");
+  }
+
+  it("gets in", async () => {
+    expect(await askWith(key)).toEqual({ code: 0, out: "in\n", err: "" });
+  });
+
+  it("does not where nobody touched it", async () => {
+    const { code, err } = await askWith(key, 0);
+
+    expect({ code, err }).toMatchObject({ code: 255, err: expect.stringContaining("Permission denied (publickey)") });
+  });
+
+  it("does not where another key signed", async () => {
+    const { code, err } = await askWith({ public: key.public, sign: newSecurityKey(type).sign });
+
+    expect({ code, err }).toMatchObject({ code: 255, err: expect.stringContaining("Permission denied (publickey)") });
+  });
+});

@@ -1,0 +1,94 @@
+import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
+
+/** What a security key says besides the signature: one byte of flags and four of a counter. */
+const REST_BYTES = 5;
+/** The bit of the flags that says that somebody touched the key. */
+const TOUCHED = 1;
+
+interface SecurityKey {
+  readonly application: Buffer;
+  verify(signed: Buffer, signature: Buffer): boolean;
+}
+
+/** Whether a public key, `<type> <base64>`, is of a security key: ssh2 knows none of these. */
+export function isSecurityKey(key: string): boolean {
+  return Object.hasOwn(readers, typeOf(key));
+}
+
+/**
+ * Whether a touched security key signed these bytes (OpenSSH's PROTOCOL.u2f, SSH U2F Signatures). `signature` is what
+ * follows the name of the algorithm: the key's own signature, flags and counter.
+ */
+export function isSignedBySecurityKey(key: string, bytes: Buffer, signature: Buffer): boolean {
+  const rest = signature.subarray(-REST_BYTES);
+  if (signature.length <= REST_BYTES || (Number(rest[0]) & TOUCHED) === 0) return false;
+  const held = readKey(key);
+  if (!held) return false;
+  return held.verify(Buffer.concat([hash(held.application), rest, hash(bytes)]), signature.subarray(0, -REST_BYTES));
+}
+
+function readKey(key: string): SecurityKey | undefined {
+  const [, ...parts] = partsOf(Buffer.from(key.split(" ")[1] ?? "", "base64")) ?? [];
+  try {
+    return readers[typeOf(key)]?.(parts);
+  } catch {
+    // The bytes are no point of the curve.
+    return undefined;
+  }
+}
+
+const readers: Readonly<Record<string, (parts: readonly Buffer[]) => SecurityKey | undefined>> = {
+  "sk-ssh-ed25519@openssh.com": ([point, application]) => {
+    if (!point || !application) return undefined;
+    const key = keyOf({ kty: "OKP", crv: "Ed25519", x: point.toString("base64url") });
+    return { application, verify: (signed, signature) => verify(null, signed, key, signature) };
+  },
+  "sk-ecdsa-sha2-nistp256@openssh.com": ([, point, application]) => {
+    if (!point || !application) return undefined;
+    const [x, y] = [point.subarray(1, 33), point.subarray(33)].map((half) => half.toString("base64url"));
+    const key = keyOf({ kty: "EC", crv: "P-256", x: x ?? "", y: y ?? "" });
+    return {
+      application,
+      verify: (signed, signature) => {
+        const numbers = partsOf(signature)?.map(toFixed);
+        if (numbers?.length !== 2) return false;
+        return verify("sha256", signed, { key, dsaEncoding: "ieee-p1363" }, Buffer.concat(numbers));
+      },
+    };
+  },
+};
+
+function keyOf(key: {
+  readonly kty: string;
+  readonly crv: string;
+  readonly x: string;
+  readonly y?: string;
+}): KeyObject {
+  return createPublicKey({ key, format: "jwk" });
+}
+
+function typeOf(key: string): string {
+  return key.split(" ")[0] ?? "";
+}
+
+/** Parts behind their lengths in four bytes; undefined where they do not end where the bytes do. */
+function partsOf(bytes: Buffer): Buffer[] | undefined {
+  const parts: Buffer[] = [];
+  let at = 0;
+  while (at + 4 <= bytes.length) {
+    const end = at + 4 + bytes.readUInt32BE(at);
+    parts.push(bytes.subarray(at + 4, end));
+    at = end;
+  }
+  return at === bytes.length ? parts : undefined;
+}
+
+/** A number as 32 bytes: one whose first bit is set has a zero before it, a small one has fewer. */
+function toFixed(number: Buffer): Buffer {
+  const bare = number.length === 33 && number[0] === 0 ? number.subarray(1) : number;
+  return bare.length > 32 ? bare : Buffer.concat([Buffer.alloc(32 - bare.length), bare]);
+}
+
+function hash(bytes: Buffer): Buffer {
+  return createHash("sha256").update(bytes).digest();
+}
