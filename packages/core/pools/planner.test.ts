@@ -46,6 +46,22 @@ test("an environment that the index still shows is granted nothing once its reco
   expect(pool?.granted).toEqual([]);
 });
 
+test("who was stopped before it took its grant is granted anew as soon as it is started again", async () => {
+  const world = await memoryWorld();
+  const alice = world.as("alice");
+  const policy = { ...reservation, time: "none", restarts: true } as const;
+  const environment = await createEnvironment(alice, { ...newEnvironment("one"), policy });
+  const look = { look: poolLook, for: [keyText(environment)] };
+  await reconcilePools(world.ctx, [look]);
+  await requestStop(alice, "one");
+  await requestStart(alice, "one");
+
+  await reconcilePools(world.ctx, [look]);
+
+  const granted = (await viewPool(world.ctx, "h100"))?.granted.map(({ uid, run }) => [uid, run]);
+  expect(granted).toEqual([[environment.uid, 2]]);
+});
+
 test.each([
   ["with more units gets all of them", { gpus: 8 }, [[{ node: "h100-1", units: 8 }]]],
   ["in another pool gets nothing in the one before", { gpus: 8, pool: "a100" }, []],

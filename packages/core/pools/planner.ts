@@ -1,4 +1,5 @@
 import type { Key, Look } from "../context.ts";
+import type { Environment } from "../environments/record.ts";
 import { poolTypes } from "../fleet.ts";
 import { withinReach } from "../hidden.ts";
 import { keyOfText, keyText, kindOfKey, poolKey } from "../keys.ts";
@@ -144,10 +145,9 @@ async function planAgain(ctx: PlannerContext, head: Pool, dueAt: number): Promis
 /** Whether one of these waits and was not seen, or has taken, moved or given back what its ledger items say. */
 async function isNews(ctx: PlannerContext, pool: Pool, named: readonly string[]): Promise<boolean> {
   const { records } = await readNamed(ctx, named);
-  const { records: items } = await readLedgerItems(
-    ctx,
-    records.flatMap((record) => ledgerItemsOf(ctx, record)),
-  );
+  // What was offered to one that was started again before it took that is of its former run.
+  const itemsOf = (record: Environment) => [...ledgerItemsOf(ctx, record), ...(pool.offered[record.uid] ?? [])];
+  const { records: items } = await readLedgerItems(ctx, records.flatMap(itemsOf));
   return records.some((record) => concerns(pool, items, record));
 }
 

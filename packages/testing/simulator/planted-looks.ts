@@ -239,4 +239,12 @@ export const lookBugs: readonly PlantedBug[] = [
     },
     edits: [{ file: "hint-limit.ts", find: "delayMs > PAUSE_MS", replace: "delayMs > 0" }],
   },
+  {
+    name: "what was offered to a former run taken for what its owner waits for",
+    caughtBy: {
+      file: "pools/planner.test.ts",
+      title: "who was stopped before it took its grant is granted anew as soon as it is started again",
+    },
+    edits: [{ file: "pools/planner.ts", find: ", ...(pool.offered[record.uid] ?? [])]", replace: "]" }],
+  },
 ];
