@@ -199,6 +199,37 @@ describe("create", () => {
     expect(other.status).toBe(409);
   });
 
+  test("repeated under its key after its answer was lost leaves a workspace as it is that was used and died since", async () => {
+    const faults: Faults = {};
+    const wrap: HttpWorldOptions["wrap"] = (ports) => ({
+      ...ports,
+      table: {
+        ...ports.table,
+        put: async (item, options) => {
+          if (String((item as { kind?: unknown }).kind) === "idempotency") faults.afterPut?.();
+          await ports.table.put(item, options);
+        },
+      },
+    });
+    const world = await workspaceWorld({ wrap });
+    let puts = 0;
+    faults.afterPut = () => {
+      if (++puts > 1) throw new Error("gone");
+    };
+    const sent = { key: world.key, body: workspaceOf(workspaceId), headers: { "Idempotency-Key": "k1" } };
+    await world.request("POST", path, sent);
+    delete faults.afterPut;
+    await world.compute.remove(world.head().uid, 1, { graceSeconds: 0, force: true });
+    await world.advance(60_000);
+    const kept = world.volumes.volumeIds();
+
+    const again = await world.request("POST", path, sent);
+    await world.advance(60_000);
+
+    expect([puts > 1, kept.length > 0, again.status]).toEqual([true, true, 500]);
+    expect([await world.status(), world.volumes.volumeIds()]).toEqual(["ERROR", kept]);
+  });
+
   test.each(["clh3x2k9p0000abcd1234efgh", "6f1ed002-ab5e-4f5a-9c1b-0123456789ab", "abcdefghij", "A".repeat(63)])(
     "takes the id %s",
     async (id) => {

@@ -9,6 +9,7 @@ import { waitForEnvironment } from "#core/environments/wait.ts";
 import type { NewThing } from "#core/idempotency.ts";
 import { environmentKey } from "#core/keys.ts";
 import { Conflict, Problem } from "#core/problem.ts";
+import { Refusal } from "#http/refusal.ts";
 import { statusOf, type WorkspaceStatus } from "../wire.ts";
 import { hostLabelsOf } from "./host-label.ts";
 import { newWorkspace } from "./new-workspace.ts";
@@ -23,9 +24,9 @@ type CreateContext = UserContext<"table" | "queue" | "sealer">;
  */
 export async function makeWorkspace(ctx: CreateContext, body: NewBody, thing: NewThing): Promise<Environment> {
   const { workspaceId: id } = body;
-  await beginWorkspace(ctx, body, await notFailedBefore(ctx, id, thing));
+  const { uid } = await beginWorkspace(ctx, body, await notFailedBefore(ctx, id, thing));
   const made = await waitUntilRunning(ctx, id).catch(async (error: unknown) => {
-    await removeFailed(ctx, id);
+    if (error instanceof Refusal) await removeUnused(ctx, id, uid);
     throw error;
   });
   if (!made) throw isBeingDeleted(id);
@@ -42,11 +43,10 @@ async function notFailedBefore(ctx: CreateContext, id: string, thing: NewThing):
 }
 
 /** Under the first host label that nobody else has. */
-async function beginWorkspace(ctx: CreateContext, body: NewBody, thing: NewThing): Promise<void> {
+async function beginWorkspace(ctx: CreateContext, body: NewBody, thing: NewThing): Promise<Environment> {
   for (const label of hostLabelsOf(ctx, body.workspaceId, body.cloudRegion)) {
     try {
-      await createEnvironment(ctx, newWorkspace(ctx, body, thing, label));
-      return;
+      return await createEnvironment(ctx, newWorkspace(ctx, body, thing, label));
     } catch (error) {
       if (!(error instanceof Conflict)) throw error;
     }
@@ -56,10 +56,12 @@ async function beginWorkspace(ctx: CreateContext, body: NewBody, thing: NewThing
   throw new Problem("unavailable", "Service unavailable");
 }
 
-async function removeFailed(ctx: CreateContext, id: string): Promise<void> {
+/** Not what somebody worked in since an earlier request of the same key, nor what another request made under this id. */
+async function removeUnused(ctx: CreateContext, id: string, uid: string): Promise<void> {
+  const isUnused = (workspace: Environment) => workspace.uid === uid && workspace.times.firstActiveAt === null;
   const isGone = (workspace: Environment | undefined) => workspace === undefined;
-  await requestDelete(ctx, id);
-  await waitForEnvironment(ctx, id, isGone, REMOVAL_MS);
+  const asked = await requestDelete(ctx, id, { onlyIf: isUnused });
+  if (asked.goal.desired === "deleted") await waitForEnvironment(ctx, id, isGone, REMOVAL_MS);
 }
 
 /** Beside the budget that was waited already: a call ends at 29 s. */
