@@ -38,6 +38,8 @@ export async function keepArchive(
   const own = volumes.find(({ name }) => name === policy.archives);
   if (!archive || archive.settled || !own?.volume) return undefined;
   if (archive.startedAt === null) {
+    // Begun before its minute: the next look may come later than that, and must not find that nobody has tried.
+    await begin(ctx, own.volume.id, archive.blob);
     return changed(
       { ...environment, end: { ...environment.end, archive: { ...archive, startedAt: now } } },
       now,

@@ -86,6 +86,23 @@ describe("the end", () => {
     expect(world.volumes.volumeIds()).toEqual([]);
   });
 
+  test("an archive is begun before its minute is, which messages that are lost may use up", async () => {
+    const { world, alice } = await activeWorld();
+    const { startArchive } = world.volumes;
+    const minutes: unknown[] = [];
+    Object.assign(world.volumes, {
+      startArchive: async (...asked: Parameters<typeof startArchive>) => {
+        minutes.push((await world.read("alice", "one")).end.archive?.startedAt);
+        await startArchive(...asked);
+      },
+    });
+
+    await requestDelete(alice, "one", { archiveName: file });
+    await world.advance(10_000);
+
+    expect(minutes[0]).toBeNull();
+  });
+
   test("asked again while it is on its way it changes nothing, and the volumes wait until no machine has them", async () => {
     const { world, alice } = await activeWorld();
     const { uid } = await getEnvironment(alice, "one");
