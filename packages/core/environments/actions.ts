@@ -31,13 +31,16 @@ interface NewAction extends Pick<Action, "kind" | "writer" | "subject" | "extraM
   readonly noun: string;
 }
 
-/** Adds a request as `requested`; throws `conflict` when 20 are open already. */
+/**
+ * Adds a request as `requested`; throws `conflict` when 20 are open already. A cancel, of which there is one, is taken
+ * all the same: what is open may stay so for as long as the cluster is away.
+ */
 export function addAction(
   environment: Environment,
   { kind, at, noun, writer, subject, extraMs }: NewAction,
 ): Environment {
   const open = environment.requests.list.filter((action) => action.status === "requested");
-  if (open.length >= KEPT_ACTIONS) {
+  if (open.length >= KEPT_ACTIONS && kind !== "cancel") {
     throw new Problem("conflict", `Too many open requests for ${noun} ${environment.id}`);
   }
   const id = environment.requests.count + 1;
