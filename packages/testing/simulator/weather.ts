@@ -78,6 +78,7 @@ function strays(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
     if (!(isEnd || isStart) || before.run.applyingAt === null || sim.random() < 0.5) return;
     const { owner, id, run } = before;
     sim.tell("cluster", `makes run ${run.n} of ${owner}/${id} again`);
+    world.strays.add(`${before.uid}-r${run.n}`);
     void world.compute.apply(runWithoutShare(before));
     if (sim.random() < 0.5) compareNow(sim, world);
   });

@@ -194,6 +194,8 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
     isDeaf: around.isDeaf,
     group: around.hasGroup ? nodeGroup() : undefined,
     ...told,
+    /** Runs that the cluster made again, as `<uid>-r<run>`. */
+    strays: new Set<string>(),
     nextSweep: sim.time(),
   };
 }
