@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
+import type { Item } from "#core/context.ts";
 import { parseEnvironment } from "#core/environments/parse.ts";
 import { workspaceOf } from "#testing/catalog-requests.ts";
-import { type HttpWorldOptions, second } from "#testing/http-world.ts";
+import { second } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";
+import { type PutFaults, withPutFaults } from "#testing/put-faults.ts";
 import { type Answered, type WorkspaceWorld, workspaceId, workspaceWorld } from "#testing/workspace-world.ts";
 
 const path = "/api/v1/environments";
@@ -200,25 +202,15 @@ describe("create", () => {
   });
 
   test("repeated under its key after its answer was lost leaves a workspace as it is that was used and died since", async () => {
-    const faults: Faults = {};
-    const wrap: HttpWorldOptions["wrap"] = (ports) => ({
-      ...ports,
-      table: {
-        ...ports.table,
-        put: async (item, options) => {
-          if (String((item as { kind?: unknown }).kind) === "idempotency") faults.afterPut?.();
-          await ports.table.put(item, options);
-        },
-      },
-    });
-    const world = await workspaceWorld({ wrap });
+    const faults: PutFaults = {};
+    const world = await workspaceWorld({ wrap: withPutFaults(faults) });
     let puts = 0;
-    faults.afterPut = () => {
-      if (++puts > 1) throw new Error("gone");
+    faults.beforePut = (item) => {
+      if ((item as Item).kind === "idempotency" && ++puts > 1) throw new Error("gone");
     };
     const sent = { key: world.key, body: workspaceOf(workspaceId), headers: { "Idempotency-Key": "k1" } };
     await world.request("POST", path, sent);
-    delete faults.afterPut;
+    delete faults.beforePut;
     await world.compute.remove(world.head().uid, 1, { graceSeconds: 0, force: true });
     await world.advance(60_000);
     const kept = world.volumes.volumeIds();
@@ -589,7 +581,7 @@ test.each([
 });
 
 /** Asks under a key for what fails after so many of its writes, and asks again. */
-async function twice(world: WorkspaceWorld, faults: Faults, died: number, action: "start" | "stop") {
+async function twice(world: WorkspaceWorld, faults: PutFaults, died: number, action: "start" | "stop") {
   let writes = 0;
   faults.afterPut = () => {
     if (++writes === died) throw new Error("gone");
@@ -602,24 +594,10 @@ async function twice(world: WorkspaceWorld, faults: Faults, died: number, action
   return [first.status, again.status];
 }
 
-interface Faults {
-  afterPut?: () => void;
-}
-
 test("a start or a stop under a key whose answer was lost is answered to its repeat as if it had not been", async () => {
   for (let died = 1; died <= 3; died++) {
-    const faults: Faults = {};
-    const wrap: HttpWorldOptions["wrap"] = (ports) => ({
-      ...ports,
-      table: {
-        ...ports.table,
-        put: async (item, options) => {
-          await ports.table.put(item, options);
-          faults.afterPut?.();
-        },
-      },
-    });
-    const world = await workspaceWorld({ wrap });
+    const faults: PutFaults = {};
+    const world = await workspaceWorld({ wrap: withPutFaults(faults) });
     await world.create();
 
     const stops = await twice(world, faults, died, "stop");
@@ -636,18 +614,8 @@ test("a start or a stop under a key whose answer was lost is answered to its rep
 });
 
 test("a start under a key that reached nothing is refused to its repeat where somebody else started the workspace", async () => {
-  const faults: Faults = {};
-  const wrap: HttpWorldOptions["wrap"] = (ports) => ({
-    ...ports,
-    table: {
-      ...ports.table,
-      put: async (item, options) => {
-        await ports.table.put(item, options);
-        faults.afterPut?.();
-      },
-    },
-  });
-  const world = await workspaceWorld({ wrap });
+  const faults: PutFaults = {};
+  const world = await workspaceWorld({ wrap: withPutFaults(faults) });
   await world.create();
   await world.stop();
   faults.afterPut = () => {

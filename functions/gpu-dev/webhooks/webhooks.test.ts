@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { smallJob } from "#testing/catalog-requests.ts";
-import { type HttpWorld, type HttpWorldOptions, httpWorld, second } from "#testing/http-world.ts";
+import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";
+import { type PutFaults, withPutFaults } from "#testing/put-faults.ts";
 import { toJobEvent } from "./wire.ts";
 
 const url = "https://hooks.example/jobs?token=secret-of-the-receiver";
@@ -117,18 +118,12 @@ test("an `after` that is no delivery's id is refused", async () => {
 
 test("a resend under a key is one new series, also where its answer was lost after any of its writes", async () => {
   for (let died = 1; died <= 2; died++) {
-    const faults: { afterPut?: () => void } = {};
-    const wrap: HttpWorldOptions["wrap"] = (ports) => ({
-      ...ports,
-      table: {
-        ...ports.table,
-        put: async (item, options) => {
-          await ports.table.put(item, options);
-          faults.afterPut?.();
-        },
-      },
+    const faults: PutFaults = {};
+    const world = await httpWorld({
+      nodes: nodesOf({ "cpu-x86": 8 }),
+      bodyOf: toJobEvent,
+      wrap: withPutFaults(faults),
     });
-    const world = await httpWorld({ nodes: nodesOf({ "cpu-x86": 8 }), bodyOf: toJobEvent, wrap });
     const key = await world.login();
     await submit(world, key, { ...smallJob, webhook_url: url });
     await world.advance(10_000);
