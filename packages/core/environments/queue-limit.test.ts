@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import type { Stored } from "../context.ts";
-import { makeableKey } from "../keys.ts";
+import { keyText, makeableKey, poolKey } from "../keys.ts";
 import { pauseAdmission } from "../pools/admission.ts";
+import { refreshCapacity } from "../pools/capacity.ts";
+import { reconcile } from "../reconcile.ts";
 import { createEnvironment } from "./create.ts";
 
 const MINUTE = 60_000;
@@ -49,4 +51,29 @@ test("while nobody can read who waits for machines still to be made nobody is ca
   expect([(await world.read("bob", "next")).phase, (await world.read("carol", "behind")).phase]).toEqual([
     ...["queued", "queued"],
   ]);
+});
+
+test("whoever is given a machine while a slow worker ends their wait keeps their disk", async () => {
+  const world = await memoryWorld({ nodes: [], settings: { maxQueueHours: 1 } });
+  const { uid, ...key } = await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  await world.advance(MINUTE);
+  let sleeps = 0;
+  const get: typeof world.table.get = async (asked) => {
+    const item = await world.table.get(asked);
+    if (keyText(asked) === keyText(poolKey("h100")) && ++sleeps === 1) await machineComes();
+    return item;
+  };
+  async function machineComes(): Promise<void> {
+    for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+    await refreshCapacity(world.ctx);
+    await world.advance(MINUTE);
+  }
+  world.clock.advance(HOUR);
+
+  await reconcile({ ...world.ctx, table: { ...world.table, get } }, { look: keyText(key) });
+
+  const disk = world.table.all().find(({ kind }) => kind === "disk");
+  expect(sleeps).toBeGreaterThan(0);
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active" });
+  expect(disk).toMatchObject({ heldBy: { uid } });
 });

@@ -89,7 +89,10 @@ async function findGrant(
   return { grant, machines: machinesOf({ nodes }), zone };
 }
 
-/** Ends what waits for capacity and so holds none. */
+/**
+ * Ends what waits for capacity and so holds none. With a disk the end is written first, by itself: who decided it may
+ * have slept over a grant, and only that write shows it, before a running job's disk is given away.
+ */
 export async function endInQueue(
   ctx: WorkerContext,
   environment: Environment,
@@ -97,8 +100,9 @@ export async function endInQueue(
   now: number,
 ): Promise<Step<Environment>> {
   if (hasOwn(environment)) return tellingPool(stopping(decideEnd(environment, outcome), now));
-  await releaseUnused(ctx, environment);
   const decided = decideEnd(environment, outcome);
+  if (environment.disk && !environment.end.outcome) return changed(decided, now, "decided its end");
+  await releaseUnused(ctx, environment);
   const over = enter(decided, outcome.phase, now, outcome.reason);
   const ended = { ...over, end: { ...over.end, at: now } };
   const disk = ended.disk && { ...ended.disk, released: true };

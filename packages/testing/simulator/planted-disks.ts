@@ -34,6 +34,20 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a disk given away before the end of its job is written",
+    caughtBy: {
+      file: "environments/queue-limit.test.ts",
+      title: "whoever is given a machine while a slow worker ends their wait keeps their disk",
+    },
+    edits: [
+      {
+        file: "environments/queued.ts",
+        find: '  if (environment.disk && !environment.end.outcome) return changed(decided, now, "decided its end");\n',
+        replace: "",
+      },
+    ],
+  },
+  {
     name: "ReadWriteOnce for ReadWriteOncePod",
     caughtBy: {
       file: "../testing/memory-compute.test.ts",
