@@ -70,3 +70,23 @@ test("a disk that a job uses is not ended, nor one that can be read, nor one tha
   await expect(endRecord(world.ctx, other)).rejects.toMatchObject({ kind: "notFound" });
   expect(await listDisks(world.as("alice"))).toMatchObject([{ name: "data", inUse: true }]);
 });
+
+test.each([
+  ["missing", undefined],
+  ["without the uid of a life", { uid: "somebody", key: "owner#1#env#gpu-dev|one", id: "one" }],
+])("a disk whose holder is %s is not ended while any job of its owner uses it", async (_, heldBy) => {
+  const { world, disk, end } = await brokenDisk();
+  await world.table.put({ ...disk, heldBy } as Item);
+  await createEnvironment(world.as("bob"), newEnvironment("other", { disk: "data" }));
+  await createEnvironment(world.as("alice"), newEnvironment("another", { disk: "second" }));
+
+  await expect(end()).rejects.toMatchObject({ kind: "conflict", message: "Disk is in use by one: end that first" });
+  const one = await world.read("alice", "one");
+  await world.table.put({ ...one, phase: "hibernating" } as never);
+  await expect(end()).rejects.toMatchObject({ kind: "conflict", message: "Disk may be in use by one: end that first" });
+  await world.table.put({ ...one, writers: ["hand"] });
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(MINUTE);
+
+  expect(await end()).toMatchObject({ volume: expect.any(String) });
+});

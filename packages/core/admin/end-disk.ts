@@ -2,10 +2,12 @@ import type { Context, Item, Key, Stored } from "../context.ts";
 import { changeDirectory, nameOf, readDirectory, without } from "../disks/directory.ts";
 import { readHolders } from "../disks/lease.ts";
 import { isHolder, parseDisk } from "../disks/parse.ts";
-import { endedDiskKey, keyText } from "../keys.ts";
+import { endedDiskKey, environmentsOf, keyText } from "../keys.ts";
+import { readNamed } from "../pools/named.ts";
 import { Conflict, Problem } from "../problem.ts";
 import { readEach } from "../readable.ts";
 import { removeRecord, writeRecord } from "../write-record.ts";
+import { listLivingKeys } from "./living.ts";
 
 /** What an ended disk leaves in the cloud, as far as its record names it: nothing of it is removed. */
 export interface Kept {
@@ -58,11 +60,28 @@ export async function endDisk(ctx: Context<"table">, key: Key): Promise<Kept> {
 }
 
 async function refuseInUse(ctx: Context<"table">, item: Item): Promise<void> {
-  const heldBy = isHolder(item.heldBy) ? item.heldBy : null;
+  if (item.heldBy !== null && !isHolder(item.heldBy)) return refuseUsed(ctx, item);
   const next = isHolder(item.next) ? item.next : null;
-  const holders = (await readHolders(ctx, [{ uid: item.sk, heldBy, next }])).get(item.sk);
+  const holders = (await readHolders(ctx, [{ uid: item.sk, heldBy: item.heldBy, next }])).get(item.sk);
   if (!holders?.current || holders.current.isEnding) return;
-  throw new Problem("conflict", `Disk is in use by ${holders.current.id}: end that first`);
+  throw inUse("is", holders.current.id);
+}
+
+/** The record does not say who has the disk, so each living job of its owner is asked whether it began with it. */
+async function refuseUsed(ctx: Context<"table">, item: Item): Promise<void> {
+  const ofOwner = environmentsOf(ownerOf(item), "");
+  const keys = (await listLivingKeys(ctx)).filter(({ pk }) => pk.startsWith(ofOwner));
+  const { records, unreadable } = await readNamed(ctx, keys.map(keyText));
+  const user = records.find(
+    ({ disk, phase, end }) => disk?.uid === item.sk && !disk.released && phase !== "queued" && end.outcome === null,
+  );
+  if (user) throw inUse("is", user.id);
+  const [unknown] = keys.filter((key) => unreadable.has(keyText(key)));
+  if (unknown) throw inUse("may be", unknown.sk);
+}
+
+function inUse(word: string, id: string): Problem {
+  return new Problem("conflict", `Disk ${word} in use by ${id}: end that first`);
 }
 
 function keptOf(record: unknown): Kept {
