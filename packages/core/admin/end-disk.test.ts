@@ -90,3 +90,16 @@ test.each([
 
   expect(await end()).toMatchObject({ volume: expect.any(String) });
 });
+
+test("a disk whose record somebody mends while it is ended keeps its name", async () => {
+  const { world, disk } = await brokenDisk();
+  await requestCancel(world.as("alice"), "one");
+  const put: typeof world.table.put = async (item, options) => {
+    await world.table.put(item, options);
+    if ((item as Item).kind === "ended-disk") await world.table.put({ ...disk, writers: ["hand"] } as Item);
+  };
+
+  await expect(endRecord({ ...world.ctx, table: { ...world.table, put } }, keyText(disk))).rejects.toThrow("Changed");
+
+  expect(await listDisks(world.as("alice"))).toMatchObject([{ name: "data", disk: { uid: disk.uid } }]);
+});

@@ -50,10 +50,11 @@ export async function endDisk(ctx: Context<"table">, key: Key): Promise<Kept> {
     endedAt: ctx.clock.now(),
     record: item,
   };
-  // In this order, a repeat of one that died half way finds everything that is left to do.
+  // In this order, a repeat of one that died half way finds everything that is left to do, and a record that somebody
+  // mended meanwhile keeps its name.
   if (!(await writeRecord(ctx, ended))) throw new Conflict(keyText(key));
-  await changeDirectory(ctx, owner, ({ names }) => without(names, key.sk));
   if (!(await removeRecord(ctx, item))) throw new Conflict(keyText(key));
+  await changeDirectory(ctx, owner, ({ names }) => without(names, key.sk));
   const kept = keptOf(item);
   ctx.log.warn("unreadable record ended", { look: keyText(key), ...kept });
   return kept;

@@ -36,8 +36,8 @@ export function recordMissing(name: string): string {
 }
 
 /**
- * The uid behind a name whose record is missing: neither a create, which writes the record first, nor an end, which frees
- * the name first, leaves such a one. Undefined: there is no such name, or it has its record.
+ * The uid behind a name whose record is missing: no create leaves such a one, which writes the record first, and an
+ * operator's end only where it died half way. Undefined: there is no such name, or it has its record.
  */
 export async function findMissing(ctx: Context<"table">, owner: string, name: string): Promise<string | undefined> {
   const uid = uidOf(await readDirectory(ctx, owner), name);
