@@ -1,6 +1,8 @@
 import type { Context, Item } from "../context.ts";
-import { directoryKey, disksOf } from "../keys.ts";
+import { directoryKey, disksOf, keyText } from "../keys.ts";
 import { readEach } from "../readable.ts";
+import { uid as isUid, number, text } from "../shape.ts";
+import { Unreadable } from "../unreadable.ts";
 import { writeRecord } from "../write-record.ts";
 import type { Directory } from "./directory.ts";
 import { parseDisk } from "./parse.ts";
@@ -9,13 +11,16 @@ import type { Disk } from "./record.ts";
 /**
  * The directory of an owner who has none: that of one who never had a disk, or made again from the disks that had a name,
  * as far as their records say it. Of two with one name the one with contents keeps it, and one that is being purged last.
- * Undefined where somebody else wrote one meanwhile, as with an owner's very first disk.
+ * Undefined where somebody else wrote one meanwhile, as with an owner's very first disk. Throws `Unreadable` where a
+ * record does not say its name, or only a newer version knows it: the directory decides, and would leave that disk out.
  */
 export async function makeDirectoryAgain(ctx: Context<"table">, owner: string): Promise<Directory | undefined> {
   const none: Directory = { ...directoryKey(owner), writers: [], kind: "directory", names: [] };
-  const { records, unreadable } = readEach(ctx, await disksIn(ctx, owner), parseDisk);
-  const named = records.filter(hadName).sort(byContents);
-  const names = named.reduce(withName, []);
+  const items = await disksIn(ctx, owner);
+  const { records, unreadable } = readEach(ctx, items, parseDisk);
+  const broken = items.filter((item) => unreadable.has(keyText(item)));
+  const named = [...records.filter(hadName).map(whatIsSaid), ...broken.flatMap(whatMayBeSaid)];
+  const names = named.sort(byContents).reduce(withName, []);
   if (names.length === 0) return none;
   const made = await writeRecord(ctx, { ...none, names });
   if (made) ctx.log.error("directory of disks made again", { owner, disks: names.length, unreadable: unreadable.size });
@@ -31,7 +36,7 @@ async function disksIn(ctx: Context<"table">, owner: string): Promise<Item[]> {
     found.push(...page.items);
     after = page.next;
   } while (after !== undefined);
-  return found.filter(({ kind }) => kind === "disk");
+  return found.filter(({ sk }) => isUid(sk));
 }
 
 /** One that was just written has none yet, and gets its own by the next write. */
@@ -40,26 +45,40 @@ function hadName({ phase, volume, snapshots, lastUsedAt, taggedAs }: Disk): bool
   return volume !== null || snapshots.length > 0 || lastUsedAt !== null || taggedAs !== null;
 }
 
-function hasContents({ volume, snapshots }: Disk): boolean {
-  return volume !== null || snapshots.length > 0;
+/** What a record says of its disk that a name hangs on. */
+interface Said {
+  readonly uid: string;
+  readonly name: string;
+  readonly createdAt: number;
+  /** 2: it has contents. 0: it is being purged, and may have given its name away already. */
+  readonly weight: 0 | 1 | 2;
 }
 
-/** One that is being purged may have given its name away already. */
-function weightOf(disk: Disk): number {
-  if (disk.phase === "purging") return 0;
-  return hasContents(disk) ? 2 : 1;
+function whatIsSaid({ uid, name, createdAt, phase, volume, snapshots }: Disk): Said {
+  const contents = volume !== null || snapshots.length > 0 ? 2 : 1;
+  return { uid, name, createdAt, weight: phase === "purging" ? 0 : contents };
 }
 
-function byContents(one: Disk, other: Disk): number {
-  return weightOf(other) - weightOf(one) || one.createdAt - other.createdAt;
+/** Of a record that cannot be read: nobody knows that its disk is empty. */
+function whatMayBeSaid(item: Item): Said[] {
+  const { sk: uid, name, createdAt, phase } = item;
+  const unreadable = new Unreadable("disk", item, "its name is wanted for the directory of its owner's disks");
+  if (phase === "purged" && !unreadable.isNewer) return [];
+  if (unreadable.isNewer || !text(name)) throw unreadable;
+  const since = number(createdAt) ? createdAt : Number.MAX_SAFE_INTEGER;
+  return [{ uid, name, createdAt: since, weight: phase === "purging" ? 0 : 2 }];
+}
+
+function byContents(one: Said, other: Said): number {
+  return other.weight - one.weight || one.createdAt - other.createdAt;
 }
 
 const LONGEST_NAME = 64;
 const UID_DIGITS = 8;
 
-function withName(names: Directory["names"], disk: Disk): Directory["names"] {
-  const isTaken = names.some(([name]) => name === disk.name);
-  if (!isTaken) return [...names, [disk.name, disk.uid]];
-  const other = `${disk.name.slice(0, LONGEST_NAME - UID_DIGITS - 1)}-${disk.uid.slice(0, UID_DIGITS)}`;
-  return weightOf(disk) === 2 ? [...names, [other, disk.uid]] : names;
+function withName(names: Directory["names"], { name, uid, weight }: Said): Directory["names"] {
+  const isTaken = names.some(([one]) => one === name);
+  if (!isTaken) return [...names, [name, uid]];
+  const other = `${name.slice(0, LONGEST_NAME - UID_DIGITS - 1)}-${uid.slice(0, UID_DIGITS)}`;
+  return weight === 2 ? [...names, [other, uid]] : names;
 }

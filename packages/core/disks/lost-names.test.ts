@@ -5,6 +5,7 @@ import { endRecord } from "../admin/end-record.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { directoryKey, keyText } from "../keys.ts";
+import { FORMAT } from "../unreadable.ts";
 import { createDisk } from "./create.ts";
 import { getOperation } from "./operations.ts";
 import type { Disk } from "./record.ts";
@@ -92,6 +93,35 @@ describe("a missing directory of disks", () => {
     const directory = await world.table.get(directoryKey(alice.actor.uid));
     expect(named).toBe(disk.uid);
     expect(directory?.names).toEqual([["data", disk.uid]]);
+  });
+
+  test("is made again with the disks whose records cannot be read, under the names that they say", async () => {
+    const { world, alice, disk } = await worldWithDisk();
+    await createDisk(alice, { name: "new", sizeGb: 10 });
+    await world.advance(MINUTE);
+    await world.table.put({ ...disk, sizeGb: "many" } as never);
+    await lose(world, directoryKey(alice.actor.uid));
+    const before = await namesOf(alice);
+
+    await expect(createDisk(alice, { name: "data", sizeGb: 10 })).rejects.toThrow("already exists");
+    await world.table.put({ ...disk, writers: ["hand"] });
+
+    expect(before).toEqual(["new"]);
+    expect((await getDisk(alice, "data")).disk.uid).toBe(disk.uid);
+  });
+
+  test.each([
+    ["says no name", { name: 7, sizeGb: "many" }],
+    ["is of a newer version", { format: FORMAT + 1, name: "data" }],
+  ])("is not made again while the record of a disk %s", async (_, fields) => {
+    const { world, alice, disk } = await worldWithDisk();
+    await world.table.put({ ...disk, ...fields } as never);
+    await lose(world, directoryKey(alice.actor.uid));
+
+    await expect(createDisk(alice, { name: "other", sizeGb: 10 })).rejects.toThrow("cannot be read");
+    await world.table.put({ ...disk, writers: ["hand"] });
+
+    expect(await namesOf(alice)).toEqual(["data"]);
   });
 });
 

@@ -48,6 +48,14 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "disks that cannot be read left out of a directory that is made again",
+    caughtBy: {
+      file: "disks/lost-names.test.ts",
+      title: "is made again with the disks whose records cannot be read, under the names that they say",
+    },
+    edits: [{ file: "disks/lost-directory.ts", find: ", ...broken.flatMap(whatMayBeSaid)]", replace: "]" }],
+  },
+  {
     name: "ReadWriteOnce for ReadWriteOncePod",
     caughtBy: {
       file: "../testing/memory-compute.test.ts",
