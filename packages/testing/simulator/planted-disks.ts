@@ -56,6 +56,20 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [{ file: "disks/lost-directory.ts", find: ", ...broken.flatMap(whatMayBeSaid)]", replace: "]" }],
   },
   {
+    name: "a disk ended under its job where its holder cannot be read",
+    caughtBy: {
+      file: "admin/end-disk.test.ts",
+      title: "a disk whose holder is missing is not ended while any job of its owner uses it",
+    },
+    edits: [
+      {
+        file: "admin/end-disk.ts",
+        find: "if (item.heldBy !== null && !isHolder(item.heldBy)) return refuseUsed(ctx, item);",
+        replace: "if (!isHolder(item.heldBy)) return;",
+      },
+    ],
+  },
+  {
     name: "ReadWriteOnce for ReadWriteOncePod",
     caughtBy: {
       file: "../testing/memory-compute.test.ts",
