@@ -36,6 +36,17 @@ export async function unlessUnreadable<Found>(ctx: Context, read: () => Promise<
   }
 }
 
+/** The same, but what a newer version wrote is thrown: only that version knows what follows from it. */
+export async function unlessPoisoned<Found>(ctx: Context, read: () => Promise<Found>): Promise<Found | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof Unreadable) || error.isNewer) throw error;
+    note(ctx, error);
+    return undefined;
+  }
+}
+
 function note(ctx: Context, { item, isNewer, message }: Unreadable): void {
   const say = isNewer ? ctx.log.info : ctx.log.error;
   say("unreadable record", { look: keyText(item), why: message });

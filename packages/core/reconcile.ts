@@ -110,7 +110,8 @@ async function takeStep(
   } catch (error) {
     // What is always too slow for a step, or changed meanwhile, is a failure like any other, or looks would multiply.
     if ((error instanceof Conflict || error instanceof StepTooOld) && !isLast) return "again";
-    if (error instanceof Unreadable && keyText(error.item) === keyText(item)) {
+    // What any record of a newer version means for this one is left to that version: no try of this one counts.
+    if (error instanceof Unreadable && (error.isNewer || keyText(error.item) === keyText(item))) {
       const record = poisoned(ctx, error, now);
       return record && { record, sends: [], did: "poisoned" };
     }

@@ -10,7 +10,7 @@ import { deleteDisk } from "./disks/requests.ts";
 import { listDisks } from "./disks/view.ts";
 import { createEnvironment } from "./environments/create.ts";
 import { requestCancel } from "./environments/requests.ts";
-import { admissionKey, chatKey, environmentKey, hostKey, keyText, poolKey } from "./keys.ts";
+import { admissionKey, chatKey, environmentKey, hostKey, keyText, poolKey, specKey } from "./keys.ts";
 import { pauseAdmission, readAdmission } from "./pools/admission.ts";
 import { reconcile } from "./reconcile.ts";
 import { FORMAT } from "./unreadable.ts";
@@ -294,4 +294,20 @@ test("nothing new is started while what the operator wants of admission cannot b
   await world.advance(10 * MINUTE);
 
   expect((await world.read("alice", "one")).phase).toBe("queued");
+});
+
+test("a job that needs what only a newer worker can read is left to that one as it is", async () => {
+  const world = await memoryWorld();
+  const { uid, ...key } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  const spec = (await world.table.get(specKey(key, uid))) as Item;
+  await world.table.put({ ...spec, format: FORMAT + 1 } as Item);
+  await world.advance(10 * MINUTE);
+  const left = await world.read("alice", "one");
+
+  await world.table.put(spec);
+  await world.advance(2 * MINUTE);
+
+  expect(left).toMatchObject({ phase: "preparing", attempts: 0, fault: null });
+  expect(left.dueAt).toBeLessThan(world.clock.now() - 10 * MINUTE);
+  expect((await world.read("alice", "one")).phase).toBe("active");
 });

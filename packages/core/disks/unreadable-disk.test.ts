@@ -3,6 +3,7 @@ import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing
 import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { directoryKey, operationKey } from "../keys.ts";
+import { FORMAT } from "../unreadable.ts";
 import { createDisk } from "./create.ts";
 
 const MINUTE = 60_000;
@@ -36,6 +37,25 @@ test("a job whose disk cannot be read is given no GPUs that it could not take", 
     phase: "queued",
     reason: "The record of disk 'data' cannot be read; waiting until it can be",
   });
+});
+
+test("a job whose disk only a newer worker can read keeps its place in line", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  await world.advance(MINUTE);
+  const { run, waitPool } = await world.read("alice", "one");
+  await createEnvironment(world.as("bob"), newEnvironment("two"));
+  await editDisk(world, { format: FORMAT + 1 });
+  await world.advance(20 * MINUTE);
+  const waits = await world.read("alice", "one");
+
+  await editDisk(world, { format: FORMAT });
+  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  await world.advance(5 * MINUTE);
+
+  expect(waits).toMatchObject({ phase: "queued", run: { n: run.n }, waitPool, reason: null });
+  expect((await world.read("alice", "one")).phase).toBe("active");
+  expect((await world.read("bob", "two")).phase).toBe("queued");
 });
 
 test("a job whose disk can be read again starts with it", async () => {

@@ -18,7 +18,7 @@ import {
 import { keyText } from "../keys.ts";
 import { listMaking, makeVolume, volumeMaking } from "../making.ts";
 import { Conflict } from "../problem.ts";
-import { unlessUnreadable } from "../readable.ts";
+import { unlessPoisoned, unlessUnreadable } from "../readable.ts";
 import { utcText } from "../utc.ts";
 import type { WorkerContext } from "../worker.ts";
 import { type Writing, writeRecord } from "../write-record.ts";
@@ -47,12 +47,13 @@ export function unreadableDisk(name: string): string {
 
 /**
  * Repairs a lease that was never written, or says that the disk is somebody else's
- * (docs/architecture.md#the-item-that-decides).
+ * (docs/architecture.md#the-item-that-decides). Throws `Unreadable` where a newer version wrote the disk: the job keeps
+ * its place.
  */
 export async function readyDisk(ctx: Context<"table">, environment: Environment): Promise<DiskReadiness> {
   if (!environment.disk) return { kind: "ready", zone: null };
   const { uid, name } = environment.disk;
-  const disk = await unlessUnreadable(ctx, async () => (await findDisk(ctx, environment.owner, uid)) ?? "missing");
+  const disk = await unlessPoisoned(ctx, async () => (await findDisk(ctx, environment.owner, uid)) ?? "missing");
   // Nobody knows whose it is. In line it would be granted what it cannot take, for as long as that lasts.
   if (!disk) return { kind: "waits", reason: unreadableDisk(name) };
   if (disk === "missing") return { kind: "missing", reason: `Disk '${name}' does not exist any more` };
