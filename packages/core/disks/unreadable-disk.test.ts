@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import type { Item } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
-import { directoryKey, operationKey } from "../keys.ts";
+import { directoryKey, keyText, operationKey } from "../keys.ts";
+import { reconcile } from "../reconcile.ts";
 import { FORMAT } from "../unreadable.ts";
 import { createDisk } from "./create.ts";
 
@@ -37,6 +39,24 @@ test("a job whose disk cannot be read is given no GPUs that it could not take", 
     phase: "queued",
     reason: "The record of disk 'data' cannot be read; waiting until it can be",
   });
+});
+
+test("what was kept for a job that leaves the line since its disk cannot be read is given to the next at once", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("carol"), newEnvironment("half", { gpus: 4, hours: 24 }));
+  await world.advance(MINUTE);
+  await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 8, disk: "data" }));
+  await world.advance(MINUTE);
+  await createEnvironment(world.as("bob"), newEnvironment("two", { gpus: 4, hours: 48 }));
+  await world.advance(MINUTE);
+  const before = (await world.read("bob", "two")).phase;
+  await editDisk(world, { sizeGb: "many" });
+  await world.table.put({ ...(await world.read("alice", "one")), dueAt: world.clock.now() } as Item);
+
+  await reconcile(world.ctx, { look: keyText(await world.read("alice", "one")) });
+  await world.deliver();
+
+  expect([before, (await world.read("bob", "two")).phase]).toEqual(["queued", "active"]);
 });
 
 test("a job whose disk only a newer worker can read keeps its place in line", async () => {

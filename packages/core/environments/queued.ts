@@ -42,7 +42,9 @@ export async function stepQueued(
   const extensionAt = nextExtensionAt(extended);
   if (ready.kind === "waits") {
     const wait = Math.max(DISK_MS, patienceMs(now - environment.queuedAt));
-    return until(outOfLine(extended, ready.reason), Math.min(now + wait, extensionAt), "waits for its disk");
+    const step = until(outOfLine(extended, ready.reason), Math.min(now + wait, extensionAt), "waits for its disk");
+    // What was kept for it or given to it is another's now.
+    return environment.waitPool === undefined ? step : tellingPool(step);
   }
   if (environment.waitPool === undefined) {
     const inLine = { ...extended, ...waitingFields(extended), zone: ready.zone, reason: null };
