@@ -117,6 +117,19 @@ test("a specification stays while nobody can read the head that may name it", as
   expect((await world.table.get(specKey(head, uid)))?.dueAt).toBeUndefined();
 });
 
+test.each(["", "no key", "owner#1|one", 7, undefined])(
+  "a specification whose head is said to be '%s' stays",
+  async (head) => {
+    const { world, uid } = await stoppedWorld();
+    const spec = await world.table.get(specKey(await world.read("alice", "one"), uid));
+
+    await world.table.put({ ...spec, head, dueAt: world.clock.now() } as never);
+    await world.advance(2 * HOUR);
+
+    expect(specsIn(world)).toEqual([uid]);
+  },
+);
+
 test("secrets that somebody writes again while they are removed are not taken for removed", async () => {
   const { world, alice, uid } = await stoppedWorld();
   const head = await world.read("alice", "one");

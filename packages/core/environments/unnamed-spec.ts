@@ -1,5 +1,5 @@
 import type { Item } from "../context.ts";
-import { formerKey, keyOfText, keyText } from "../keys.ts";
+import { formerKey, keyOfText, keyText, specKey } from "../keys.ts";
 import { Conflict } from "../problem.ts";
 import { readEach } from "../readable.ts";
 import type { Step, WorkerContext } from "../worker.ts";
@@ -28,10 +28,11 @@ export async function stepSpec(
   return undefined;
 }
 
-/** `unknown`: a head that may name it cannot be read. */
-async function isNamed(ctx: WorkerContext, { uid, sk, head = "" }: EnvironmentSpec): Promise<boolean | "unknown"> {
+/** `unknown`: a head that may name it cannot be read, or nobody knows which one that is. */
+async function isNamed(ctx: WorkerContext, { uid, pk, sk, head = "" }: EnvironmentSpec): Promise<boolean | "unknown"> {
   const key = keyOfText(head);
-  const items = key ? await ctx.table.getMany([key, formerKey(key, uid)]) : [];
+  if (!key || specKey(key, sk).pk !== pk) return "unknown";
+  const items = await ctx.table.getMany([key, formerKey(key, uid)]);
   const { records, unreadable } = readEach(ctx, items, parseEnvironment);
   if (unreadable.size > 0) return "unknown";
   return records.some((environment) => environment.uid === uid && environment.spec === sk && !isEnded(environment));
