@@ -234,3 +234,37 @@ describe("a disk whose holder's id has another life by now", () => {
     expect(made.map(({ uid }) => uid)).toEqual([disk.heldBy?.uid]);
   });
 });
+
+test("whoever waits for a disk stands in line as soon as the one before it lets it go", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const alice = world.as("alice");
+  await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
+  await world.advance(60 * SECOND);
+  await requestCancel(alice, "first");
+  await createEnvironment(alice, newEnvironment("second", { disk: "data" }));
+  const before = await world.read("alice", "second");
+
+  await world.deliver();
+
+  expect([before.waitPool, (await world.read("alice", "second")).waitPool]).toEqual([undefined, "h100"]);
+});
+
+test("whoever waits for a disk stands in line as soon as its backup is seen to be complete", async () => {
+  const world = await memoryWorld({ snapshotMs: 600 * SECOND });
+  const alice = world.as("alice");
+  await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
+  await world.advance(60 * SECOND);
+  await requestCancel(alice, "first");
+  await world.advance(7 * SECOND);
+  await createEnvironment(alice, newEnvironment("second", { disk: "data" }));
+  const disk = () => parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
+  const phases = new Set<string>();
+
+  while (!disk().snapshots.some(({ completed }) => completed)) {
+    phases.add((await world.read("alice", "second")).phase);
+    await world.advance(SECOND);
+  }
+
+  expect([...phases]).toEqual(["queued"]);
+  expect((await world.read("alice", "second")).phase).toBe("active");
+});

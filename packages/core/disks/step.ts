@@ -1,4 +1,5 @@
 import type { Item } from "../context.ts";
+import { diskKey, keyOfText, keyText } from "../keys.ts";
 import { firstSettles } from "../making.ts";
 import { patienceMs } from "../patience.ts";
 import { sameData } from "../same-data.ts";
@@ -53,7 +54,7 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   }
   // What each of these found is written before the next can fail: jobs wait for it.
   const followed = await followSnapshots(ctx, disk, now);
-  if (!sameData(followed, disk)) return noted(followed, now, "followed its backups");
+  if (!sameData(followed, disk)) return tellingHolder(noted(followed, now, "followed its backups"));
   const sought = await seekVolume(ctx, disk, now);
   if (!sameData(sought, disk)) return noted(sought, now, "sees its volume again");
   const settled = await settleMaking(ctx, disk, now);
@@ -63,7 +64,16 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   const thinned = await thinOut(ctx, disk, now);
   if (!sameData(thinned, disk)) return noted(thinned, now, "thinned its backups out");
   const tagged = await retag(ctx, disk);
-  return over({ ...tagged, dueAt: nextLook(tagged, now) }, "looked after", warningOf(tagged, now));
+  return tellingHolder(over({ ...tagged, dueAt: nextLook(tagged, now) }, "looked after", warningOf(tagged, now)));
+}
+
+/** Who was given the disk stood in no line while it was another's or being backed up. */
+function tellingHolder(step: Step<Disk>): Step<Disk> {
+  const { heldBy } = step.record;
+  const holder = heldBy && !hasPendingSnapshot(step.record) ? keyOfText(heldBy.key) : undefined;
+  return holder
+    ? { ...step, sends: [{ key: holder, for: [keyText(diskKey(step.record.owner, step.record.uid))] }] }
+    : step;
 }
 
 function over(record: Disk, did: string, fault = record.lost?.gaveUp ?? null): Step<Disk> {

@@ -1,5 +1,5 @@
 import type { Item, Look } from "../context.ts";
-import { isLedgerOf, nodeGoneKey } from "../keys.ts";
+import { isLedgerOf, keyOfText, kindOfKey, nodeGoneKey } from "../keys.ts";
 import { dueWhileUntold, hasUntold, tellReceiver } from "../webhooks/outbox.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { stepActive } from "./active.ts";
@@ -84,15 +84,22 @@ export function retryAt(ctx: WorkerContext, item: Item, dueAt: number, now: numb
 
 /**
  * A planner that granted something names the ledger items: such a look at a queued environment reads them although the
- * record is not due, as a look at a pool that names an environment does (docs/architecture.md#admission). So does the
- * operator's word on a node, for those who hold capacity, and the signal that a run changed.
+ * record is not due, as a look at a pool that names an environment does (docs/architecture.md#admission). So does a disk
+ * that is free, for who waits for it, the operator's word on a node, for those who hold capacity, and the signal that a
+ * run changed.
  */
 export function wantsLook(item: Item, message: Look): boolean {
   if (message.hint) return item.kind === "environment" && hasRun(item);
-  if (message.for?.some((key) => key.startsWith(nodeGoneKey("").pk)))
+  const named = message.for ?? [];
+  if (named.some((key) => key.startsWith(nodeGoneKey("").pk)))
     return (item.run as { readonly grant?: unknown } | undefined)?.grant != null;
   const size = item.size as { pool?: unknown } | undefined;
   if (item.phase !== "queued" || typeof size?.pool !== "string") return false;
   const { pool } = size;
-  return message.for?.some((key) => isLedgerOf(String(pool), key)) ?? false;
+  return named.some((key) => isLedgerOf(String(pool), key) || (isDisk(key) && item.waitPool === undefined));
+}
+
+function isDisk(text: string): boolean {
+  const key = keyOfText(text);
+  return key !== undefined && kindOfKey(key) === "disk";
 }
