@@ -115,6 +115,31 @@ test("what a planner that read the head before the drain grants after it is not 
   expect(await phaseOf(world, "alice", "one")).toBe("active");
 });
 
+test("who waits starts at once after an undrain, although a plan that began before it is written after it", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await drainPool(world.ctx, "h100", true);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(10_000);
+  world.clock.advance(MINUTE);
+  let undrained = false;
+  const table: Table = {
+    ...world.table,
+    put: async (item, options) => {
+      if (item.pk === poolKey("h100").pk && !undrained) {
+        undrained = true;
+        await drainPool(world.ctx, "h100", false);
+      }
+      return world.table.put(item, options);
+    },
+  };
+
+  await reconcilePools({ ...world.ctx, table }, [{ look: keyText(poolKey("h100")) }]);
+  await world.advance(5000);
+
+  expect(undrained).toBe(true);
+  expect(await phaseOf(world, "alice", "one")).toBe("active");
+});
+
 test("a pause that died before it reached the ledgers is completed by the capacity schedule", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
   const dying: Table = {

@@ -4,8 +4,9 @@ import { viewPool } from "#testing/pool-view.ts";
 import type { Key, Table } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { keyOf } from "../environments/record.ts";
-import { kindOfKey, nodeGoneKey } from "../keys.ts";
+import { keyText, kindOfKey, nodeGoneKey, poolKey } from "../keys.ts";
 import { refreshCapacity } from "./capacity.ts";
+import { reconcilePools } from "./planner.ts";
 
 const MINUTE = 60_000;
 
@@ -38,6 +39,31 @@ function beforeRecords(table: Table, work: (keys: readonly Key[]) => Promise<unk
 
 const nodesIn = async ({ ctx }: MemoryWorld) =>
   ((await viewPool(ctx, "h100"))?.nodes ?? []).map(({ name, ready, gone = false }) => ({ name, ready, gone }));
+
+test("a machine that is listed while a plan without it is being written is given to who waits at once", async () => {
+  const world = await runningWorld();
+  await createEnvironment(world.as("bob"), newEnvironment("waits"));
+  await world.advance(10_000);
+  world.clock.advance(MINUTE);
+  change(world);
+  let isListed = false;
+  const table: Table = {
+    ...world.table,
+    async put(item, options) {
+      if (item.pk === poolKey("h100").pk && !isListed) {
+        isListed = true;
+        await refreshCapacity(world.ctx);
+      }
+      return world.table.put(item, options);
+    },
+  };
+
+  await reconcilePools({ ...world.ctx, table }, [{ look: keyText(poolKey("h100")) }]);
+  await world.advance(5_000);
+
+  expect(isListed).toBe(true);
+  expect((await world.read("bob", "waits")).phase).toBe("active");
+});
 
 test("where the records cannot be read for a machine that came, the others are written and the failure is known", async () => {
   const world = await runningWorld();

@@ -133,12 +133,17 @@ async function tellStarts(
   }
 }
 
+/** No later than it was due already. */
+function dueBy(head: Pool, at = head.dueAt): Pool {
+  return at === undefined || isDueBy(head, at) ? head : { ...head, dueAt: at };
+}
+
 function isDueBy({ dueAt }: Pool, at: number): boolean {
   return dueAt !== undefined && dueAt <= at;
 }
 
 async function planAgain(ctx: PlannerContext, head: Pool, dueAt: number): Promise<void> {
-  const written = await writeHead(ctx, head, (newest) => (isDueBy(newest, dueAt) ? newest : { ...newest, dueAt }));
+  const written = await writeHead(ctx, head, (newest) => dueBy(newest, dueAt));
   await sendNext(ctx, written, ctx.clock.now());
 }
 
@@ -153,15 +158,17 @@ async function isNews(ctx: PlannerContext, pool: Pool, named: readonly string[])
 
 /**
  * The head is written over what another planner says of the same moment: it is advice. What an operator, or a listing of
- * the machines, has written there meanwhile stays. Not by `changeRecord`: the first write goes on from the head that the
- * plan began with, and a planner that is always slower ends its look with a conflict instead of a request's answer.
+ * the machines, has written there meanwhile stays, and makes the pool due no later than they said: this plan knows
+ * nothing of it, and their look names nobody. Not by `changeRecord`: the first write goes on from the head that the plan
+ * began with, and a planner that is always slower ends its look with a conflict instead of a request's answer.
  */
 async function writeHead(ctx: PlannerContext, read: Pool, decide: (newest: Pool) => Pool): Promise<Pool> {
-  let newest = read;
+  let head = decide(read);
   for (let tries = 0; tries < TRIES; tries++) {
-    const written = await writeRecord(ctx, decide(newest));
+    const written = await writeRecord(ctx, head);
     if (written) return written;
-    newest = (await findPool(ctx, read.type)) ?? read;
+    const newest = (await findPool(ctx, read.type)) ?? read;
+    head = dueBy(decide(newest), newest.dueAt);
   }
   throw new Conflict(keyText(read));
 }
