@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import type { Table } from "../context.ts";
+import type { Look, Table } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
+import type { Environment } from "../environments/record.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { keyText, poolKey } from "../keys.ts";
 import { Conflict } from "../problem.ts";
@@ -90,7 +91,8 @@ test("a pause closes every pool, and its end opens those that are not drained", 
   expect(await phaseOf(world, "alice", "two")).toBe("queued");
 });
 
-test("what a planner that read the head before the drain grants after it is not taken before the pool is open", async () => {
+/** A type that was drained while the first job for it was granted: by a planner that had read the head before. */
+async function grantedWhileDrained(): Promise<{ world: MemoryWorld; environment: Environment }> {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   let drained = false;
@@ -104,8 +106,13 @@ test("what a planner that read the head before the drain grants after it is not 
       return world.table.put(item, options);
     },
   };
-
   await reconcilePools({ ...world.ctx, table }, [{ look: keyText(poolKey("h100")), for: [keyText(environment)] }]);
+  return { world, environment };
+}
+
+test("what a planner that read the head before the drain grants after it is not taken before the pool is open", async () => {
+  const { world, environment } = await grantedWhileDrained();
+
   await world.advance(2 * MINUTE);
   const [pool, phase] = [await viewPool(world.ctx, "h100"), await phaseOf(world, "alice", "one")];
   await drainPool(world.ctx, "h100", false);
@@ -113,6 +120,34 @@ test("what a planner that read the head before the drain grants after it is not 
 
   expect([pool?.closed, pool?.granted.map(({ uid }) => uid), phase]).toEqual(["drained", [environment.uid], "queued"]);
   expect(await phaseOf(world, "alice", "one")).toBe("active");
+});
+
+test("a drained type of which something is granted is planned once a minute, and nobody is told to take it", async () => {
+  const { world, environment } = await grantedWhileDrained();
+  await world.advance(10_000);
+  const before = await viewPool(world.ctx, "h100");
+
+  await world.advance(5 * MINUTE);
+
+  const after = await viewPool(world.ctx, "h100");
+  expect((after?.plans ?? 0) - (before?.plans ?? 0)).toBeLessThanOrEqual(6);
+  const looks: string[] = [];
+  const queue = { ...world.queue, send: async (_: string, { look }: Look) => void looks.push(look) };
+  world.clock.advance(MINUTE);
+  await reconcilePools({ ...world.ctx, queue }, [{ look: keyText(poolKey("h100")) }]);
+  expect(looks).toContain(keyText(poolKey("h100")));
+  expect(looks).not.toContain(keyText(environment));
+});
+
+test("what was granted while its type was drained is taken at once when it is opened a second later", async () => {
+  const { world } = await grantedWhileDrained();
+  await world.advance(1000);
+  const drained = await phaseOf(world, "alice", "one");
+
+  await drainPool(world.ctx, "h100", false);
+  await world.deliver();
+
+  expect([drained, await phaseOf(world, "alice", "one")]).toEqual(["queued", "active"]);
 });
 
 test("who waits starts at once after an undrain, although a plan that began before it is written after it", async () => {

@@ -87,7 +87,9 @@ export async function carryAdmission(ctx: Context<"table" | "queue">, type: stri
     read: () => unlessUnreadable(ctx, () => findKnownPool(ctx, type)),
     async decide(pool): Promise<Pool | undefined> {
       if (!pool) return undefined;
-      return { ...pool, closed: closureOf(await readAdmission(ctx), type), dueAt: ctx.clock.now() };
+      const closed = closureOf(await readAdmission(ctx), type);
+      const now = ctx.clock.now();
+      return { ...pool, closed, ...(pool.closed && !closed && { openedAt: now }), dueAt: now };
     },
     what: "Admission is",
     tries: TRIES,

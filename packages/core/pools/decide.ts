@@ -77,7 +77,7 @@ export function headAfter(
   const wait = Math.min(
     isPart ? PART_MS : IDLE_MS,
     isNews ? CHANGED_MS : IDLE_MS,
-    ledger.granted.length > 0 ? OPEN_GRANTS_MS : IDLE_MS,
+    ledger.granted.length > 0 && !pool.closed ? OPEN_GRANTS_MS : IDLE_MS,
     seen.length > 0 ? asideMs(ledger, now) : IDLE_MS,
   );
   return {

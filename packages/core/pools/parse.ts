@@ -117,6 +117,7 @@ export const parsePool: (item: Item) => Pool = parserOf(
     advised: text,
     plans: count,
     closed: orNull(oneOf("drained", "paused")),
+    openedAt: optional(number),
     tally: optional(tally),
     dueShard: text,
     dueAt: optional(number),

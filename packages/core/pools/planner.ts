@@ -99,7 +99,7 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
   }));
   const { granted, held } = written.ledger;
   await Promise.all([
-    ...toTell(before, granted, now).map((grant) => tellGrant(ctx, grant)),
+    ...toTell(head, before, granted, now).map((grant) => tellGrant(ctx, grant)),
     sendNext(ctx, head, now),
     writeUsed(ctx, decided.used),
     advice ? writeAdvice(ctx, head, advice, pool.advised, now) : undefined,
@@ -173,10 +173,15 @@ async function writeHead(ctx: PlannerContext, read: Pool, decide: (newest: Pool)
   throw new Conflict(keyText(read));
 }
 
-/** Those that are new, and those that are open for so long that the look that told them must be lost. */
-function toTell(before: Ledger, granted: readonly Grant[], now: number): Grant[] {
+/**
+ * Those that are new, and those that are open for so long that the look that told them must be lost. None while the pool
+ * is closed, when none could be taken, and all once it was opened.
+ */
+function toTell({ closed, openedAt = 0 }: Pool, before: Ledger, granted: readonly Grant[], now: number): Grant[] {
+  if (closed) return [];
   const known = new Set(before.granted.map(({ id }) => id));
-  return granted.filter(({ id, at }) => !known.has(id) || now - at >= TOLD_AGAIN_MS);
+  const isOpened = openedAt >= before.pool.summary.plannedAt;
+  return granted.filter(({ id, at }) => isOpened || !known.has(id) || now - at >= TOLD_AGAIN_MS);
 }
 
 /** Names the ledger items, so that the environment reads them although it is not due. Repeated while it has not taken. */

@@ -133,6 +133,8 @@ export interface Pool extends Stored {
   readonly plans: number;
   /** Why nothing new is granted or taken, as the operator wants it. */
   readonly closed: Closure | null;
+  /** When it was last opened; absent where it never was closed. */
+  readonly openedAt?: number | undefined;
   /** Absent until something came or went. */
   readonly tally?: Tally | undefined;
   readonly dueShard: string;
