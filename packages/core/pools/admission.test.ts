@@ -139,6 +139,17 @@ test("a drained type of which something is granted is planned once a minute, and
   expect(looks).not.toContain(keyText(environment));
 });
 
+test("who was granted something that a drain keeps it from taking is told so, before those who wait behind", async () => {
+  const { world } = await grantedWhileDrained();
+  await createEnvironment(world.as("bob"), newEnvironment("two"));
+
+  await world.advance(5000);
+
+  const drained = "No new H100 jobs are started at the moment: drained by the operator";
+  expect(await toldTo(world, "alice", "one")).toBe(`${drained} - position #1`);
+  expect(await toldTo(world, "bob", "two")).toBe(`${drained} - position #2`);
+});
+
 test("what was granted while its type was drained is taken at once when it is opened a second later", async () => {
   const { world } = await grantedWhileDrained();
   await world.advance(1000);

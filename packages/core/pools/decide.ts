@@ -61,17 +61,17 @@ export async function decideGrants(
 export function headAfter(
   ctx: PlannerContext,
   pool: Pool,
-  { planned, list }: Decision,
+  { planned, list, ledger: decided }: Decision,
   { ledger, isPart }: Written,
   now: number,
 ): Pool {
   const seen = planned.places.map((place) => place.uid);
-  const oldest = ledger.granted.toSorted((a, b) => a.at - b.at).slice(0, MOST_OFFERED);
+  const oldest = oldestOf(ledger.granted);
   const offered = Object.fromEntries(oldest.map(({ uid, items }) => [uid, [...new Set(items)]]));
   const summary = summarize(ctx, ledger, list, planned, now);
   const isNews =
     oldest.some(({ uid }) => !Object.hasOwn(pool.offered, uid)) || hasNews(pool, { seen, summary, reach: list.reach });
-  const digits = digitsOf(planned.places);
+  const digits = digitsOf(toldPlaces(decided, planned));
   const advise = advises(pool, now);
   const tells = digits !== "" || pool.advised !== "";
   const wait = Math.min(
@@ -95,8 +95,22 @@ export function headAfter(
 }
 
 /** What those who wait are told; undefined while the last word is too fresh. */
-export function adviceOf(pool: Pool, { planned, list }: Decision, now: number): Advice | undefined {
-  return advises(pool, now) ? { places: planned.places, complete: isWhole(list.reach) } : undefined;
+export function adviceOf(pool: Pool, { ledger, planned, list }: Decision, now: number): Advice | undefined {
+  return advises(pool, now) ? { places: toldPlaces(ledger, planned), complete: isWhole(list.reach) } : undefined;
+}
+
+/** Who was granted something and cannot take it before the pool is open waits as well, and comes first. */
+function toldPlaces({ pool: { closed }, granted }: Ledger, { places }: Plan): readonly Place[] {
+  if (!closed || granted.length === 0) return places;
+  const first = oldestOf(granted).map(({ uid, size }, index) => {
+    const place = { uid, position: index + 1, startsAt: null };
+    return { ...place, code: closed, a: size.machines * size.units, b: 0 };
+  });
+  return [...first, ...places.map((place) => ({ ...place, position: first.length + place.position }))];
+}
+
+function oldestOf(granted: readonly Grant[]): Grant[] {
+  return granted.toSorted((a, b) => a.at - b.at).slice(0, MOST_OFFERED);
 }
 
 /** A last word of a moment that has not come is one by another clock: nobody waits for it. */
