@@ -62,6 +62,23 @@ test("who was stopped before it took its grant is granted anew as soon as it is 
   expect(granted).toEqual([[environment.uid, 2]]);
 });
 
+test("who is stopped and started again with a smaller size before the pool looks is granted it at once", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const bob = world.as("bob");
+  const policy = { ...reservation, time: "none", restarts: true } as const;
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 4 }));
+  await world.advance(1000);
+  const environment = await createEnvironment(bob, { ...newEnvironment("one", { gpus: 8 }), policy });
+  await world.advance(10_000);
+  await requestStop(bob, "one");
+  await requestStart(bob, "one", { size: newEnvironment("one", { gpus: 4 }).size });
+
+  await reconcilePools(world.ctx, [{ look: poolLook, for: [keyText(environment)] }]);
+
+  const granted = (await viewPool(world.ctx, "h100"))?.granted.map(({ uid, size }) => [uid, size.units]);
+  expect(granted).toEqual([[environment.uid, 4]]);
+});
+
 test.each([
   ["with more units gets all of them", { gpus: 8 }, [[{ node: "h100-1", units: 8 }]]],
   ["in another pool gets nothing in the one before", { gpus: 8, pool: "a100" }, []],

@@ -21,7 +21,7 @@ import {
  * (docs/architecture.md#admission).
  */
 export function concerns(pool: Pool, items: readonly LedgerItem[], record: Environment): boolean {
-  if (isWaiting(record) !== knowsOf(pool, record)) return true;
+  if (isWaiting(record) !== knowsOf(pool, record) || isSeenAsBefore(pool, record)) return true;
   const isOf = ({ uid }: Entry) => uid === record.uid;
   const granted = items.flatMap((item) => item.granted.filter(isOf));
   const held = items.flatMap((item) => item.held.filter(isOf));
@@ -32,6 +32,12 @@ export function concerns(pool: Pool, items: readonly LedgerItem[], record: Envir
     ) ||
     items.some((item) => item.kind === "makeable" && item.held.some(isOf) && record.run.machines.length > 0)
   );
+}
+
+/** It was stopped and started again since the pool saw it, and may ask for something else. */
+function isSeenAsBefore({ seen, summary }: Pool, record: Environment): boolean {
+  const isAgain = record.run.n > 1 && record.queuedAt > summary.plannedAt;
+  return isAgain && isWaiting(record) && seen.includes(record.uid);
 }
 
 /** How often a part of what is held is compared with its records: a sixteenth of it, or as many as cost little. */
