@@ -36,7 +36,11 @@ export const endpoint = gpuDev.get(
       const { shown, total } = await listAnybodys(ctx, user, { matches, offset, limit });
       const owners = shown.map((job) => job.owner);
       const [told, names] = await Promise.all([readAdvice(ctx, shown), readUsernames(ctx, owners)]);
-      const jobs = shown.map((job) => toJobSummary(job, names.get(job.owner) ?? job.owner, told.get(job.uid)));
+      const now = ctx.clock.now();
+      const jobs = shown.map((job) => {
+        const username = names.get(job.owner) ?? job.owner;
+        return toJobSummary(job, { username, told: told.get(job.uid), now });
+      });
       return { jobs, total, limit, offset };
     });
   },

@@ -44,6 +44,26 @@ test("a job is cancelled from the answer on, and its GPUs are free soon after", 
   expect((await ask(world, key, "GET", "/v1/cluster/status"))[1]).toMatchObject({ in_use_gpus: 0, available_gpus: 16 });
 });
 
+test("a cancelled job whose end takes long says what that waits for until it is over", async () => {
+  const world = await httpWorld({ nodes: nodesOf({ h100: 1 }) });
+  const key = await world.login();
+  const id = await submitJob(world, key);
+  await world.advance(3_000);
+  world.compute.removeNode("h100-1");
+
+  await cancel(world, key, id);
+  await world.advance(10 * 60_000);
+  const waits = await show(world, key, id);
+  world.compute.returnNode("h100-1");
+  await world.advance(60_000);
+
+  expect(waits).toMatchObject({
+    status: "cancelled",
+    status_reason: "Cancelled by its owner; its machine h100-1 does not answer; waiting until EC2 says that it is gone",
+  });
+  expect(await show(world, key, id)).toMatchObject({ status_reason: "Cancelled by its owner" });
+});
+
 test("cancelling again changes nothing and answers with the same number, also after the end", async () => {
   const world = await httpWorld();
   const key = await world.login();

@@ -14,7 +14,7 @@ export const endpoint = gpuDev.get(
   async ({ ctx, params }) => {
     const job = await getEnvironment(ctx, await findJobId(ctx, params));
     const [told, jupyter] = await Promise.all([readAdvice(ctx, [job]), openJupyter(ctx, job)]);
-    return toJob(job, ctx.actor.username, told.get(job.uid), jupyter);
+    return toJob(job, { username: ctx.actor.username, told: told.get(job.uid), jupyter, now: ctx.clock.now() });
   },
 );
 

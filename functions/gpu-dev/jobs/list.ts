@@ -38,8 +38,9 @@ export const endpoint = gpuDev.get(
     const { shown, total } = await listEnvironments(ctx, { matches, offset, limit });
     const told = await readAdvice(ctx, shown);
     const { username } = ctx.actor;
+    const now = ctx.clock.now();
     const summaries = shown.map(async (job) =>
-      toJobSummary(job, username, told.get(job.uid), await openJupyter(ctx, job)),
+      toJobSummary(job, { username, told: told.get(job.uid), jupyter: await openJupyter(ctx, job), now }),
     );
     const jobs = await Promise.all(summaries);
     return { jobs, total, limit, offset };

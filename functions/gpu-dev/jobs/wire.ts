@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { Action, ActionKind } from "#core/environments/actions.ts";
 import { letsSomebodyIn, retriedGuests, secondaryGuests } from "#core/environments/doors.ts";
 import { hiddenMs } from "#core/environments/extensions.ts";
-import type { End, Environment, Phase } from "#core/environments/record.ts";
+import { type End, type Environment, isEnded, type Phase } from "#core/environments/record.ts";
 import type { TimelineEntry } from "#core/environments/timeline.ts";
 import type { ChosenIds } from "#core/idempotency.ts";
 import type { Told } from "#core/pools/advice.ts";
@@ -117,14 +117,17 @@ interface OpenJupyter {
   readonly token: string;
 }
 
-export function toJob(
-  environment: Environment,
-  username: string,
-  told: Told | undefined,
-  jupyter?: OpenJupyter,
-): z.infer<typeof Job> {
+/** What a job is shown with that its record does not say. */
+interface Beside {
+  readonly username: string;
+  readonly told: Told | undefined;
+  readonly jupyter?: OpenJupyter | undefined;
+  readonly now: number;
+}
+
+export function toJob(environment: Environment, beside: Beside): z.infer<typeof Job> {
   return {
-    ...toJobSummary(environment, username, told, jupyter),
+    ...toJobSummary(environment, beside),
     actions: environment.requests.list.flatMap((action) => toJobAction(action, environment)),
     timeline: environment.events.timeline.map((entry) => toTimelineEntry(entry, environment)),
   };
@@ -132,9 +135,7 @@ export function toJob(
 
 export function toJobSummary(
   environment: Environment,
-  username: string,
-  told: Told | undefined,
-  jupyter?: OpenJupyter,
+  { username, told, jupyter, now }: Beside,
 ): z.infer<typeof JobSummary> {
   const {
     id,
@@ -171,7 +172,7 @@ export function toJobSummary(
     jupyter_url: jupyter ? `${jupyter.origin}/lab?token=${jupyter.token}` : null,
     jupyter_token: jupyter?.token ?? null,
     github_user: labels.github_user ?? null,
-    status_reason: statusReason(environment, told),
+    status_reason: statusReason(environment, told, now),
     queue_position: place?.position ?? null,
     estimated_start_time: startsAt ? wholeSeconds(startsAt) : null,
     estimated_start_latest: start?.p90 ? wholeSeconds(start.p90) : null,
@@ -212,14 +213,14 @@ function isUnbound({ step }: Pick<Environment, "step">): boolean {
   return step === null || step === "disk" || step === "pod";
 }
 
-function statusReason(environment: Environment, told: Told | undefined): string | null {
+function statusReason(environment: Environment, told: Told | undefined, now: number): string | null {
   const {
     end: { outcome },
     phase,
     step,
     attempts,
   } = environment;
-  if (outcome) return outcome.reason;
+  if (outcome) return [outcome.reason, endWaitsFor(environment, outcome.at, now)].filter(Boolean).join("; ") || null;
   if (attempts > 0) return `The cluster does not answer as it should; trying again (attempt ${attempts + 1})`;
   if (phase === "preparing") {
     if (step === "disk" && environment.reason) return environment.reason;
@@ -230,6 +231,20 @@ function statusReason(environment: Environment, told: Told | undefined): string 
   if (environment.waitPool === undefined && environment.reason) return environment.reason;
   if (told?.place) return [reasonText(told.place, environment.size.pool), ...movedBy(told.start)].join("; ");
   return told?.farBack ? "Many are waiting before it; its place is far back in the queue" : "Waiting to be placed";
+}
+
+/** As a rule its compute and its disk are let go sooner. */
+const LONG_END_MS = 60_000;
+
+/** What an end waits for that takes long, to be read after its reason. */
+function endWaitsFor(environment: Environment, since: number, now: number): string | null {
+  const {
+    attempts,
+    end: { waitsFor },
+  } = environment;
+  if (isEnded(environment) || now - since < LONG_END_MS) return null;
+  if (attempts > 0) return `a step of its end fails; trying again (attempt ${attempts + 1})`;
+  return waitsFor && `${waitsFor.slice(0, 1).toLowerCase()}${waitsFor.slice(1)}`;
 }
 
 /** What may move its start, where the forecast says. */
