@@ -460,6 +460,23 @@ describe("a job with a disk", () => {
     expect((await world.call("GET", "/v1/jobs")).body.total).toBe(1);
   });
 
+  test("that waits for a job that is ending names it", async () => {
+    world = await diskWorld({ snapshotMs: 60_000 });
+    const first = await world.submit();
+    await world.advance(10_000);
+    await world.call("POST", `/v1/jobs/${first}/cancel`);
+
+    const second = await world.submit();
+    const submitted = await shown(second);
+    await world.advance(1_000);
+
+    const reason = `Waits until ${first}, which is ending, lets go of disk 'data'`;
+    expect([submitted, await shown(second)]).toEqual([
+      ["queued", reason, "data"],
+      ["queued", reason, "data"],
+    ]);
+  });
+
   test("that waits for a backup is queued and says so, and then runs", async () => {
     world = await diskWorld({ snapshotMs: 60_000 });
     await world.useOnce();

@@ -16,6 +16,8 @@ export interface ProposedLease {
   readonly holder: Holder;
   /** The disk is still being backed up: the environment stands in no line yet. */
   readonly waits: boolean;
+  /** Who has it until then, and is ending: the id that its dialect gave it. */
+  readonly after: string | undefined;
 }
 
 /**
@@ -29,7 +31,8 @@ export async function proposeLease(ctx: UserContext<"table">, input: NewDisk, ho
   const holders = (await readHolders(ctx, [disk])).get(disk.uid) ?? { current: undefined, following: undefined };
   const lease = decideLease(disk, holder, holders);
   refuse(lease, input.name);
-  return { disk, holder, waits: holders.current !== undefined || hasPendingSnapshot(disk) };
+  const after = holders.current?.id;
+  return { disk, holder, waits: after !== undefined || hasPendingSnapshot(disk), after };
 }
 
 async function whyNoDisk(ctx: UserContext<"table">, name: string): Promise<Problem> {

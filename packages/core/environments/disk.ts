@@ -34,8 +34,9 @@ export type DiskReadiness =
   | { readonly kind: "lost"; readonly reason: string }
   | { readonly kind: "missing"; readonly reason: string };
 
-/** Why an environment waits that stands in no line yet. */
-export function waitsForDisk(name: string, pending?: DiskSnapshot): string {
+/** Why an environment waits that stands in no line yet: `holder` is ending and has the disk still. */
+export function waitsForDisk(name: string, holder: string | undefined, pending?: DiskSnapshot): string {
+  if (holder !== undefined) return `Waits until ${holder}, which is ending, lets go of disk '${name}'`;
   const since = pending ? `; its snapshot is pending since ${utcText(pending.at)}` : "";
   return `Waits until disk '${name}' is backed up${since}`;
 }
@@ -63,9 +64,10 @@ export async function readyDisk(ctx: Context<"table">, environment: Environment)
   if (lease.kind === "gone") return { kind: "lost", reason: `Disk '${name}' is marked for deletion` };
   if (lease.kind === "inUse") return { kind: "lost", reason: `Disk '${name}' is in use by ${lease.by}` };
   const held = lease.kind === "takes" ? lease.disk : disk;
-  if (held.heldBy?.uid !== environment.uid || hasPendingSnapshot(held)) {
+  const isOwn = held.heldBy?.uid === environment.uid;
+  if (!isOwn || hasPendingSnapshot(held)) {
     const pending = longPending(held.snapshots, ctx.clock.now());
-    return { kind: "waits", reason: waitsForDisk(name, pending) };
+    return { kind: "waits", reason: waitsForDisk(name, isOwn ? undefined : held.heldBy?.id, pending) };
   }
   return { kind: "ready", zone: zonePinnedBy(held.volume) };
 }

@@ -54,7 +54,7 @@ export function newHead(
     },
     phase: "queued",
     step: null,
-    reason: lease?.waits ? waitsForDisk(lease.disk.name) : null,
+    reason: lease?.waits ? waitsForDisk(lease.disk.name, lease.after) : null,
     run: {
       n: 1,
       resized: null,
