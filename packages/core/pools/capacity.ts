@@ -3,6 +3,7 @@ import { poolTypes } from "../fleet.ts";
 import { keyText, nodeIdentity, poolKey } from "../keys.ts";
 import { readEach, unlessUnreadable } from "../readable.ts";
 import { sameData } from "../same-data.ts";
+import { Unreadable } from "../unreadable.ts";
 import { removeRecord, writeRecord, writeRecords } from "../write-record.ts";
 import { carryAdmission, closureOf, readAdmission } from "./admission.ts";
 import { beginPool } from "./begin-pool.ts";
@@ -166,14 +167,30 @@ async function writeCame(
   let written = 0;
   for (let first = 0; first < nodes.length; first += MOST_PUT_AT_ONCE - 1) {
     const some = nodes.slice(first, first + MOST_PUT_AT_ONCE - 1);
-    // Nobody is given anything in one that cannot be read.
-    const makeable = await unlessUnreadable(ctx, () => readMakeable(ctx, type));
-    const whole = makeable && (await withTaken(ctx, makeable, taken));
-    // Left to the next run, which reads the records anew.
-    if (makeable && !whole) continue;
-    if (await writeRecords(ctx, whole ? [whole, ...some] : some)) written += some.length;
+    const makeable = await makeableFor(ctx, type, taken);
+    // Left to the next run.
+    if (!makeable) continue;
+    if (await writeRecords(ctx, [...makeable, ...some])) written += some.length;
   }
   return written;
+}
+
+/**
+ * What is written with a machine that came: nothing where `makeable` is damaged, since nobody is given anything in it then.
+ * Undefined: it cannot be written now. In one of a newer format newer workers go on giving, so the machine is theirs to add.
+ */
+async function makeableFor(
+  ctx: Context<"table">,
+  type: string,
+  taken: HeldByRecords,
+): Promise<MakeableLedger[] | undefined> {
+  try {
+    const whole = await withTaken(ctx, await readMakeable(ctx, type), taken);
+    return whole && [whole];
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    return error.isNewer ? undefined : [];
+  }
 }
 
 /** Who waits for a machine may be who this one came for, and be in no item since that one was lost. */

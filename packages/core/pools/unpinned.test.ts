@@ -6,6 +6,7 @@ import { createEnvironment } from "../environments/create.ts";
 import type { Environment } from "../environments/record.ts";
 import { requestCancel } from "../environments/requests.ts";
 import { keyText, makeableKey, poolKey } from "../keys.ts";
+import { FORMAT } from "../unreadable.ts";
 import { refreshCapacity } from "./capacity.ts";
 import { reconcilePools } from "./planner.ts";
 
@@ -204,4 +205,21 @@ test("a machine whose ledger item cannot be read is not taken for one that may s
 
   expect((await world.read("bob", "job")).phase).toBe("queued");
   expect((await viewPool(world.ctx, "h100"))?.granted).toEqual([]);
+});
+
+test("an older worker adds no machine beside machines to be made that only a newer one can count", async () => {
+  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
+  await plan(world, await submit(world, "alice"));
+  const makeable = (await world.table.get(makeableKey("h100"))) as Item;
+  const listed = async () => {
+    await refreshCapacity(world.ctx);
+    return (await viewPool(world.ctx, "h100"))?.nodes.map(({ name }) => name);
+  };
+  joins(world, "made-1");
+
+  await world.table.put({ ...makeable, format: FORMAT + 1 } as Item);
+  const byOlder = await listed();
+  await world.table.put(makeable);
+
+  expect([byOlder, await listed()]).toEqual([[], ["made-1"]]);
 });

@@ -118,8 +118,22 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/capacity.ts",
-        find: "whole ? [whole, ...some] : some",
+        find: "[...makeable, ...some]",
         replace: "some",
+      },
+    ],
+  },
+  {
+    name: "a machine added beside those to be made that a newer worker counts",
+    caughtBy: {
+      file: "pools/unpinned.test.ts",
+      title: "an older worker adds no machine beside machines to be made that only a newer one can count",
+    },
+    edits: [
+      {
+        file: "pools/capacity.ts",
+        find: "error.isNewer ? undefined : []",
+        replace: "[]",
       },
     ],
   },

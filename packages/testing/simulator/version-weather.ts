@@ -24,6 +24,7 @@ const kinds = [
     "environment",
     "pool",
     "node",
+    "makeable",
     "disk",
     "disk",
     "directory",
@@ -32,7 +33,8 @@ const kinds = [
     "key",
     "counter",
   ],
-  ...["inbox", "message", "delivery", "receiver"],
+  ...["inbox", "message", "delivery", "receiver", "share"],
+  ...["access", "operation", "admission", "idempotency", "host", "archive"],
 ];
 
 /**
