@@ -267,6 +267,53 @@ test("a node that only an unreadable ledger may name is not answered as unknown"
   expect(found.name).toBe(job.name);
 });
 
+test("the operator's word is refused where the machine's ledger item cannot be read, also if a job waits for it", async () => {
+  const job = await running();
+  const { table, as } = job.world;
+  job.world.compute.loseNode(job.name);
+  await until(job, 20 * MINUTE, isSilent);
+  const node = (await viewPool(job.world.ctx, "h100"))?.nodes.find(({ name }) => name === job.name);
+  const key = { pk: node?.pk ?? "", sk: node?.sk ?? "" };
+  await table.put({ ...(await table.get(key)), held: null } as unknown as Item);
+
+  const refused = declareNodeGone(as("op"), job.name);
+  await expect(refused).rejects.toMatchObject({ kind: "conflict", message: expect.stringContaining(key.sk) });
+  await table.put({ ...node, writers: (await table.get(key))?.writers } as Item);
+  await declareNodeGone(as("op"), job.name);
+
+  expect(await table.get(key)).toMatchObject({ gone: true, ready: false });
+  expect(await until(job, MINUTE, isOver)).toMatchObject({ reason: `Its machine was lost: ${job.name}` });
+});
+
+test("a ledger item that cannot be read any more when the operator's word is written there is not called marked", async () => {
+  const job = await running();
+  const { table } = job.world;
+  const put: typeof table.put = async (item, options) => {
+    await table.put(item, options);
+    const [node] = table.all().filter(({ kind, name }) => kind === "node" && name === job.name);
+    if (node && (item as Item).kind === "node-gone") await table.put({ ...node, format: 99 } as Item);
+  };
+  const operator = job.world.as("op");
+
+  const refused = declareNodeGone({ ...operator, table: { ...table, put } }, job.name);
+
+  await expect(refused).rejects.toMatchObject({ kind: "conflict" });
+});
+
+test("a node that only a job's unreadable record may name is not answered as unknown", async () => {
+  const job = await running();
+  const { pk, sk } = await job.read();
+  await job.world.table.put({
+    ...(await job.read()),
+    phase: "hibernating",
+    dueAt: job.world.clock.now(),
+  } as unknown as Item);
+
+  const refused = declareNodeGone(job.world.as("op"), "h100-made");
+
+  await expect(refused).rejects.toMatchObject({ kind: "conflict", message: expect.stringContaining(`${pk}|${sk}`) });
+});
+
 test("the operator's word on a machine is not one on another that has its name", async () => {
   const job = await running({}, { nodes: nodesOf({ h100: 1 }) });
   const [node] = nodesOf({ h100: 1 });

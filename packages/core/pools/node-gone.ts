@@ -1,15 +1,15 @@
 import { listLivingKeys } from "../admin/living.ts";
-import type { Context, Key, NodeRef, Stored, UserContext } from "../context.ts";
+import type { Context, NodeRef, Stored, UserContext } from "../context.ts";
 import { keyOf } from "../environments/record.ts";
 import { poolTypes } from "../fleet.ts";
-import { keyOfText, keyText, nodeGoneKey } from "../keys.ts";
+import { keyOfText, keyText, nodeGoneKey, nodeNameOf } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
 import { changeRecord } from "../write-record.ts";
 import { readLedger, readLedgerItems } from "./ledger.ts";
 import { readNamed } from "./named.ts";
 import { planSoon } from "./plan-soon.ts";
-import { emptyPool, type Ledger } from "./record.ts";
+import { emptyPool, type Ledger, type NodeLedger } from "./record.ts";
 
 /** How long the operator's word that a machine is dead counts. */
 export const WORD_MS = 24 * 3_600_000;
@@ -25,22 +25,22 @@ interface GoneNode extends Stored {
 /**
  * The operator's word that the machine behind a node is dead, whatever cluster and provider say: what runs there is lost
  * and nothing is granted there for 24 h. It is the word on that node object: one that has its name later is another.
- * Throws `notFound` for a node that no pool has and nobody waits for, or `conflict` when a ledger that cannot be read
+ * Throws `notFound` for a node that no pool has and nobody waits for, or `conflict` when a record that cannot be read
  * may have it.
  */
 export async function declareNodeGone(ctx: UserContext<"table" | "queue">, name: string): Promise<NodeRef> {
   const ledgers = await Promise.all(poolTypes.map((type) => readLedger(ctx, emptyPool(ctx, type))));
   const nodes = ledgers.flatMap((ledger) => ledger.nodes.filter((one) => one.name === name));
+  const unreadable = ledgers.flatMap((ledger) => [...ledger.unreadable]);
+  const ofThatName = unreadable.filter((item) => nodeNameOf(item) === name);
+  // Words are read for machines without an item only: one that cannot be marked would be given again once it can be read.
+  if (ofThatName.length > 0 && nodes.every(({ gone }) => gone)) throw unknownNode(name, ofThatName);
   // The one that is there, where a machine that is gone had its name before.
   const node = nodes.find(({ gone }) => !gone) ?? nodes[0];
   const found = node
     ? { machine: node, runs: [...node.granted, ...node.held].map((entry) => entry.key) }
     : await machineWithoutItem(ctx, ledgers, name);
-  if (!found)
-    throw unknownNode(
-      name,
-      ledgers.flatMap(({ unreadable }) => [...unreadable]),
-    );
+  if ("unreadable" in found) throw unknownNode(name, [...unreadable, ...found.unreadable]);
   const now = ctx.clock.now();
   const key = nodeGoneKey(found.machine.uid);
   const ttl = Math.ceil((now + WORD_MS) / 1000);
@@ -62,27 +62,28 @@ const LOOKED_AT_WITHIN_MS = 60_000;
 /**
  * A machine made for a run may die before a listing has shown it, and one that holds nothing any more is forgotten
  * although it still has a volume. Neither has a ledger item: only the records that wait for it know it. `runs`: those
- * environments, as in a message.
+ * environments, as in a message. `unreadable`: no record that can be read knows it, but one of these may.
  */
 async function machineWithoutItem(
   ctx: Context<"table" | "queue">,
   ledgers: readonly Ledger[],
   name: string,
-): Promise<{ readonly machine: NodeRef; readonly runs: readonly string[] } | undefined> {
+): Promise<{ readonly machine: NodeRef; readonly runs: readonly string[] } | Pick<Ledger, "unreadable">> {
   const unpinned = ledgers.flatMap(({ makeable: { granted, held } }) => [...granted, ...held].map(({ key }) => key));
   const waiting = await listLivingKeys(ctx, ctx.clock.now() + LOOKED_AT_WITHIN_MS);
-  const { records } = await readNamed(ctx, [...new Set([...unpinned, ...waiting.map(keyText)])]);
+  const { records, unreadable } = await readNamed(ctx, [...new Set([...unpinned, ...waiting.map(keyText)])]);
   const machines = records.flatMap(({ run }) => run.machines.filter((machine) => machine.name === name));
   const machine = machines.find(({ silent }) => silent) ?? machines[0];
-  const bound = records.filter(({ run }) => run.machines.some(({ uid }) => uid === machine?.uid));
-  return machine && { machine, runs: bound.map((record) => keyText(keyOf(record))) };
+  if (!machine) return { unreadable };
+  const bound = records.filter(({ run }) => run.machines.some(({ uid }) => uid === machine.uid));
+  return { machine, runs: bound.map((record) => keyText(keyOf(record))) };
 }
 
 function unknownNode(name: string, unreadable: readonly string[]): Problem {
   const text = `Node '${name.slice(0, 100)}' not found`;
   if (unreadable.length === 0) return new Problem("notFound", text);
-  const ledgers = unreadable.slice(0, 10).join(", ");
-  return new Problem("conflict", `${text}, but it may be in a ledger item that cannot be read: ${ledgers}`);
+  const records = unreadable.slice(0, 10).join(", ");
+  return new Problem("conflict", `${text}, but it may be in a record that cannot be read: ${records}`);
 }
 
 /** Which of these nodes, by uid, the operator called gone within the last 24 h, and when. */
@@ -102,9 +103,13 @@ export async function readGoneNodes(
 }
 
 /** In its ledger item, so that nothing is granted there until a listing comes. */
-async function markGone(ctx: UserContext<"table">, { pk, sk }: Key, now: number): Promise<void> {
+async function markGone(ctx: UserContext<"table">, { pk, sk, name }: NodeLedger, now: number): Promise<void> {
   await changeRecord(ctx, {
-    read: async () => (await readLedgerItems(ctx, [keyText({ pk, sk })])).records[0],
+    async read() {
+      const { records, unreadable } = await readLedgerItems(ctx, [keyText({ pk, sk })]);
+      if (unreadable.size > 0) throw unknownNode(name, [...unreadable]);
+      return records[0];
+    },
     decide(item) {
       if (item?.kind !== "node") return undefined;
       return { ...item, ready: false, gone: true as const, saidAt: now };
