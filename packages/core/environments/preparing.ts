@@ -1,6 +1,6 @@
 import type { Observation } from "../context.ts";
 import { type Disk, zonePinnedBy } from "../disks/record.ts";
-import { crowdedMachine } from "../pools/crowded.ts";
+import { type Crowded, crowdedMachine } from "../pools/crowded.ts";
 import { longestToBindMs } from "../pools/groups.ts";
 import { RunBound } from "../problem.ts";
 import { utcText } from "../utc.ts";
@@ -266,11 +266,15 @@ async function withdraw(
       withdrawals: environment.placement.withdrawals + (crowded === undefined ? 1 : 0),
     },
   };
-  const reason =
-    crowded === undefined
-      ? `Nothing could start on ${nodes.join(", ") || "the granted machine"} within a minute; waiting again`
-      : `Others were put on ${crowded}, which has no room left; waiting again`;
+  const reason = reasonOfReturn(crowded, nodes);
   return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
+}
+
+function reasonOfReturn(crowded: Crowded | undefined, nodes: readonly string[]): string {
+  const on = nodes.join(", ") || "the granted machine";
+  if (!crowded) return `Nothing could start on ${on} within a minute; waiting again`;
+  if (crowded.isFull) return `Others were put on ${crowded.name}, which has no room left; waiting again`;
+  return `Nothing could start on ${crowded.name}, and who else is there cannot be read; waiting again`;
 }
 
 /** False when it was bound since it was seen: its command may run already, and it must not be run again. */

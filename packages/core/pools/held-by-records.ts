@@ -51,8 +51,8 @@ export async function readHeldByRecords(
 
 /**
  * Those of the entries whose records hold that still and no ledger item says so: since they were read, one may have moved
- * from the machines still to be made to its own. Undefined: one of them cannot be read any more, so nobody knows which
- * its own is.
+ * from the machines still to be made to its own. Undefined: one of them, or of their ledger items, cannot be read, so
+ * nobody knows which its own is, or whether it is held there already.
  */
 export async function stillHeldNowhere(
   ctx: Context<"table">,
@@ -66,6 +66,7 @@ export async function stillHeldNowhere(
     ctx,
     records.flatMap((record) => ledgerItemsOf(ctx, record)),
   );
+  if (items.unreadable.size > 0) return undefined;
   const named = new Set(items.records.flatMap(({ granted, held }) => [...granted, ...held].map(({ grant }) => grant)));
   const holding = new Set(records.map(({ run }) => run.grant?.id));
   return entries.filter(({ grant }) => holding.has(grant) && !named.has(grant));
