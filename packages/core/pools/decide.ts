@@ -8,7 +8,7 @@ import type { Candidate, Lines, Reach } from "./lines.ts";
 import { readNamed } from "./named.ts";
 import { type Occupied, type Place, type Plan, type PlanInput, plan } from "./plan.ts";
 import type { Grant, Holding, Ledger, MakeableLedger, NodeLedger, Pool } from "./record.ts";
-import { isBlind, makeable, summarize } from "./summary.ts";
+import { isBlind, makeable, summarize, unreadableNodes } from "./summary.ts";
 import { readUsed, type Used } from "./used.ts";
 import { candidateOf, readWaiting } from "./waiting.ts";
 import type { Written } from "./write-ledger.ts";
@@ -28,6 +28,8 @@ export interface Decision {
   readonly planned: Plan;
   readonly list: Lines;
   readonly used: Used;
+  /** The keys of those who were chosen, and whose records cannot be read. */
+  readonly unread: ReadonlySet<string>;
 }
 
 const OPEN_GRANTS_MS = 5_000;
@@ -50,8 +52,8 @@ export async function decideGrants(
   const list = await readWaiting(ctx, settled, named);
   const owners = list.candidates.map(({ owner }) => owner);
   const used = await readUsed(ctx, settled.type, owners, returned, now);
-  const { input, planned, grants } = await planVerified(ctx, { ledger: settled, list, used: used.owners }, named, now);
-  return { ledger: { ...settled, granted: [...settled.granted, ...grants] }, input, planned, list, used };
+  const { grants, ...found } = await planVerified(ctx, { ledger: settled, list, used: used.owners }, named, now);
+  return { ledger: { ...settled, granted: [...settled.granted, ...grants] }, ...found, list, used };
 }
 
 /**
@@ -61,13 +63,17 @@ export async function decideGrants(
 export function headAfter(
   ctx: PlannerContext,
   pool: Pool,
-  { planned, list, ledger: decided }: Decision,
+  { planned, list, unread, ledger: decided }: Decision,
   { ledger, isPart }: Written,
   now: number,
 ): Pool {
   const seen = planned.places.map((place) => place.uid);
   const oldest = oldestOf(ledger.granted);
-  const offered = Object.fromEntries(oldest.map(({ uid, items }) => [uid, [...new Set(items)]]));
+  const offered = Object.fromEntries(
+    [...offeredUnread(pool, ledger), ...oldest.map(({ uid, items }) => [uid, [...new Set(items)]] as const)].slice(
+      -MOST_OFFERED,
+    ),
+  );
   const summary = summarize(ctx, ledger, list, planned, now);
   const isNews =
     oldest.some(({ uid }) => !Object.hasOwn(pool.offered, uid)) || hasNews(pool, { seen, summary, reach: list.reach });
@@ -85,7 +91,7 @@ export function headAfter(
     seen,
     offered,
     reach: list.reach,
-    head: headOf(list.candidates, planned),
+    head: pool.head && unread.has(pool.head.key) ? pool.head : headOf(list.candidates, planned),
     summary,
     plans: pool.plans + 1,
     advisedAt: advise && tells ? now : pool.advisedAt,
@@ -121,6 +127,11 @@ function advises({ advisedAt }: Pool, now: number): boolean {
 /** Until the first machine that is set aside may be given again, to who waits for it. */
 function asideMs({ nodes }: Ledger, now: number): number {
   return Math.min(...nodes.flatMap(({ asideUntil = 0 }) => (asideUntil > now ? [asideUntil - now] : [])));
+}
+
+/** What was offered in items that cannot be read: who was given that has it still, whatever this plan knows of it. */
+function offeredUnread({ offered }: Pool, { unreadable }: Ledger): [string, readonly string[]][] {
+  return Object.entries(offered).filter(([, items]) => items.some((item) => unreadable.has(item)));
 }
 
 function headOf(candidates: readonly Candidate[], { head }: Plan): Pool["head"] {
@@ -168,7 +179,8 @@ async function planVerified(
   outset: Outset,
   named: readonly Environment[],
   now: number,
-): Promise<{ input: PlanInput; planned: Plan; grants: Grant[] }> {
+): Promise<Pick<Decision, "input" | "planned" | "unread"> & { readonly grants: Grant[] }> {
+  const unread = new Set<string>();
   const verified = new Map(named.map((record) => [keyText(keyOf(record)), record]));
   const head = outset.ledger.pool.head?.uid;
   let waiting: readonly Candidate[] = outset.list.candidates;
@@ -181,15 +193,17 @@ async function planVerified(
     const next = new Set(tries === 0 ? [] : planned.places.slice(0, READ_AHEAD).map(({ uid }) => uid));
     if (head !== undefined && tries > 0) next.add(head);
     const checked = waiting.filter(({ uid }) => chosen.has(uid) || next.has(uid));
-    const unread = checked.map(({ key }) => key).filter((key) => !verified.has(key));
-    for (const record of (await readNamed(ctx, unread)).records) verified.set(keyText(keyOf(record)), record);
+    const missing = checked.map(({ key }) => key).filter((key) => !verified.has(key));
+    const { records, unreadable } = await readNamed(ctx, missing);
+    for (const record of records) verified.set(keyText(keyOf(record)), record);
+    for (const key of unreadable) unread.add(key);
     const changed = changedSince(checked, verified, outset.ledger.type);
     if (isLast || changed.size === 0) {
       const itemOf = itemsByNode(outset.ledger, now);
       const grants = waiting.flatMap((one) =>
         changed.has(one) ? [] : grantOf(ctx, one, verified.get(one.key), chosen.get(one.uid), itemOf, now),
       );
-      return { input, planned, grants };
+      return { input, planned, unread, grants };
     }
     waiting = waiting.flatMap((one) => (changed.has(one) ? (changed.get(one) ?? []) : [one]));
   }
@@ -249,6 +263,7 @@ function inputOf(ctx: PlannerContext, { ledger, used }: Outset, waiting: readonl
     waiting,
     makeable: toMake.nodes,
     makeableZone: toMake.zone,
+    unreadable: unreadableNodes(ledger),
     unitsPerNode: unitsPerNode(instanceTypeOfPool(ledger.type)),
     startupMs: toMake.startupMs,
     mostUnpinned: Math.max(0, MOST_UNPINNED - machinesIn(ledger.makeable)),

@@ -14,6 +14,8 @@ export interface Planned {
   readonly left: readonly Waiting[];
   /** Those of them who do not fit whatever comes free. */
   readonly hopeless: ReadonlySet<string>;
+  /** Those of them who may fit once those machines are counted whose ledger items cannot be read. */
+  readonly unread: ReadonlySet<string>;
   readonly given: readonly Occupied[];
   /** Units by owner. */
   readonly usage: Map<string, number>;
@@ -23,15 +25,18 @@ export interface Planned {
 
 /** Position, earliest start and reason of everybody who got nothing: those who fit in the order of their starts first. */
 export function placesOf(input: PlanInput, planned: Planned): Place[] {
-  const { nodes, unpinned, free, left, hopeless, given, usage, unpinnedLeft } = planned;
+  const { nodes, unpinned, free, left, hopeless, unread, given, usage, unpinnedLeft } = planned;
   const [total, largest] = [free.total(), free.largest()];
   const able = inTurn({ ...input, waiting: left.filter(({ uid }) => !hopeless.has(uid)) }, usage);
   const starts = startTimes(able, releasesOf([...input.occupied, ...given], nodes, unpinned, input), free, input);
-  const ordered = [...able, ...left.filter(({ uid }) => hopeless.has(uid)).sort(byAge)];
+  const isFirst = ({ uid }: Waiting) => uid === input.head;
+  const others = left.filter(({ uid }) => hopeless.has(uid)).sort(byAge);
+  const ordered = [...others.filter(isFirst), ...able, ...others.filter((entry) => !isFirst(entry))];
   return ordered.map((entry, index) => {
     const { machines, units } = entry.size;
     const base = { uid: entry.uid, position: index + 1, startsAt: starts.get(entry.uid) ?? null };
     if (input.closed) return { ...base, startsAt: null, code: input.closed, a: machines * units, b: 0 };
+    if (unread.has(entry.uid)) return { ...base, code: "unreadable", a: machines * units, b: nodes.length };
     if (nodes.length === 0) return { ...base, code: "none", a: machines * units, b: 0 };
     if (hopeless.has(entry.uid)) return { ...base, code: "never", a: machines * units, b: nodes.length };
     if (total < machines * units) return { ...base, code: "short", a: machines * units, b: total };

@@ -39,6 +39,8 @@ export interface PlanInput {
   readonly makeable: number;
   /** Where they are made; null or absent: anywhere. */
   readonly makeableZone?: string | null;
+  /** Machines that are there and whose ledger items cannot be read: nothing is given on them. */
+  readonly unreadable?: number;
   readonly unitsPerNode: number;
   readonly startupMs: number;
   /** How many machines more may be granted that are still to be made; absent: any number. */
@@ -79,7 +81,8 @@ export interface Plan {
 /**
  * Admission, pure (docs/architecture.md#admission): who is given what now, and for the rest position, earliest start
  * and reason. The first that does not fit is the head: it gets a reserved start, and others pass only where they do not
- * delay it.
+ * delay it. A head that lacks nothing but machines whose ledger items cannot be read stays the head, and nothing is kept
+ * for it meanwhile.
  */
 export function plan(input: PlanInput): Plan {
   const { nodes, unpinned } = allNodes(input);
@@ -133,8 +136,11 @@ export function plan(input: PlanInput): Plan {
     for (const [n, share] of placed.shares.entries()) unpinned.set(share, placed.nodes[n] ?? -1);
     unpinnedLeft -= placed.shares.filter(({ node }) => node === null).length;
   }
-  const head = reserved?.uid ?? null;
-  const places = placesOf({ ...input, head }, { nodes, unpinned, free, left, hopeless, given, usage, unpinnedLeft });
+  const mayFit = left.filter((entry) => hopeless.has(entry.uid) && mayFitUnread(nodes, input, needOf(entry)));
+  const unread = new Set(mayFit.map(({ uid }) => uid));
+  const head = input.head !== null && unread.has(input.head) ? input.head : (reserved?.uid ?? null);
+  const found = { nodes, unpinned, free, left, hopeless, unread, given, usage, unpinnedLeft };
+  const places = placesOf({ ...input, head }, found);
   return { grants, places, head, freeUnits: free.total() };
 }
 
@@ -202,6 +208,15 @@ export function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: N
     if (node.units >= need.units && (need.zone === null || node.zone === need.zone)) fitting += 1;
   }
   return nodes.length > 0 && fitting >= need.machines;
+}
+
+/** Whether it may fit once those machines are counted whose ledger items cannot be read now. */
+function mayFitUnread(nodes: readonly FreeNode[], input: PlanInput, need: Need): boolean {
+  const { unreadable = 0 } = input;
+  if (unreadable === 0) return false;
+  const [name, zone] = ["", need.zone ?? ""];
+  const any = Array.from({ length: unreadable }, () => ({ name, zone, units: input.unitsPerNode }));
+  return canEverFit([...nodes, { name, zone, free: 0 }], { ...input, nodes: [...input.nodes, ...any] }, need);
 }
 
 /** Where somebody may pass the head: on other nodes, until the head starts, or beside what it needs. */

@@ -17,8 +17,10 @@ const words = {
     `No new ${kind} jobs are started at the moment: drained by the operator - position #${position}`,
   paused: ({ position }, kind) =>
     `No new ${kind} jobs are started at the moment: paused by the operator - position #${position}`,
-  unreadable: ({ position }, kind) =>
-    `No new ${kind} jobs are started at the moment: a record of who has ${kind} capacity cannot be read - position #${position}`,
+  unreadable: ({ position, a, b }, kind, unit) =>
+    b > 0
+      ? `Need ${a} ${kind} ${unit}, more than those nodes can give whose records can be read - position #${position}`
+      : `No new ${kind} jobs are started at the moment: a record of who has ${kind} capacity cannot be read - position #${position}`,
 } satisfies Record<ReasonCode, Words>;
 
 /** Why somebody waits, in words: `Need 8 H100 GPUs, only 3 available - position #1`. */

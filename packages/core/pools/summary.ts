@@ -15,7 +15,9 @@ export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Pl
   const notYet = [...planned.places.map((place) => place.uid), ...granted.map((grant) => grant.uid)];
   const sizes = new Map([...list.candidates, ...granted].map((one) => [one.uid, one.size]));
   return {
-    total: sum(presentNodes(ledger).map((node) => node.units)) + makeable(ctx, ledger).nodes * units,
+    total:
+      sum(presentNodes(ledger).map((node) => node.units)) +
+      (unreadableNodes(ledger) + makeable(ctx, ledger).nodes) * units,
     free: isBlind(ledger) ? 0 : planned.freeUnits,
     inUse: sum(running.map(({ size }) => size.machines * size.units)),
     waiting: notYet.length + list.behind.count,
@@ -36,6 +38,11 @@ export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Pl
  */
 export function isBlind({ unreadable, makeable: { pk, sk } }: Pick<Ledger, "unreadable" | "makeable">): boolean {
   return unreadable.has(keyText({ pk, sk }));
+}
+
+/** How many machines may be there whose ledger items cannot be read. */
+export function unreadableNodes(ledger: Pick<Ledger, "unreadable" | "makeable">): number {
+  return ledger.unreadable.size - (isBlind(ledger) ? 1 : 0);
 }
 
 function presentNodes({ nodes }: Pick<Ledger, "nodes">): readonly PoolNode[] {
@@ -59,8 +66,7 @@ export function makeable(ctx: Context, ledger: Pick<Ledger, "type" | "nodes" | "
   if (!group) return { nodes: 0, startupMs: 0, zone: null };
   const { mostNodes, startupMs, zones } = group;
   const zone = zones.length === 1 ? (zones[0] ?? null) : null;
-  const unreadable = ledger.unreadable.size - (isBlind(ledger) ? 1 : 0);
-  const there = presentNodes(ledger).length + unreadable;
+  const there = presentNodes(ledger).length + unreadableNodes(ledger);
   return { nodes: Math.max(0, mostNodes - there), startupMs, zone };
 }
 

@@ -1,13 +1,31 @@
 import { expect, test } from "vitest";
 import { memoryIndex } from "#testing/memory-index.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
+import type { Item, Key } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { waitingFields } from "../environments/record.ts";
+import { requestCancel } from "../environments/requests.ts";
 import { environmentKey, keyText, poolKey } from "../keys.ts";
+import { FORMAT } from "../unreadable.ts";
+import { readAdvice } from "./advice.ts";
 import { reconcilePools } from "./planner.ts";
+import { reasonText } from "./reasons.ts";
 
 const MINUTE = 60_000;
+
+/** As a newer version writes it; answers what puts it back as it was. */
+async function makeNewer({ table }: MemoryWorld, { pk, sk }: Key): Promise<() => Promise<void>> {
+  const whole = (await table.get({ pk, sk })) as Item;
+  await table.put({ ...whole, format: FORMAT + 1 } as Item);
+  return () => table.put(whole);
+}
+
+function itemOf({ table }: MemoryWorld, node: string): Item {
+  const item = table.all().find(({ kind, name }) => kind === "node" && name === node);
+  if (!item) throw new Error(`No ledger item of ${node}`);
+  return item;
+}
 
 test("where the index proposes hundreds who do not wait any more, the first in line stays it, and others pass it still", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
@@ -33,4 +51,66 @@ test("where the index proposes hundreds who do not wait any more, the first in l
   expect(pool?.head?.uid).toBe(first.uid);
   expect(pool?.seen).toContain(first.uid);
   expect(pool?.granted.map(({ uid }) => uid)).toEqual([next.uid]);
+});
+
+test("the first in line stays it while the ledger item of a machine that it needs cannot be read, and others pass", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 3 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
+  await world.advance(MINUTE);
+  const first = await createEnvironment(world.as("bob"), newEnvironment("all", { gpus: 24 }));
+  await world.advance(MINUTE);
+
+  const putBack = await makeNewer(world, itemOf(world, "h100-3"));
+  const small = await createEnvironment(world.as("carol"), newEnvironment("small", { hours: 24 }));
+  await world.advance(MINUTE);
+  await createEnvironment(world.as("dora"), newEnvironment("next"));
+  await world.advance(2 * MINUTE);
+  const meanwhile = await viewPool(world.ctx, "h100");
+  const told = (await readAdvice(world.ctx, [first])).get(first.uid)?.place;
+  await putBack();
+  await world.advance(2 * MINUTE);
+
+  expect([meanwhile?.head?.uid, meanwhile?.summary.total]).toEqual([first.uid, 24]);
+  expect(meanwhile?.held.map(({ uid }) => uid)).toContain(small.uid);
+  expect(told && reasonText(told, "h100")).toBe(
+    "Need 24 H100 GPUs, more than those nodes can give whose records can be read - position #1",
+  );
+  expect((await viewPool(world.ctx, "h100"))?.head?.uid).toBe(first.uid);
+});
+
+test("who was granted a machine whose ledger item only a newer worker reads is not cancelled as one that waits", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { maxQueueHours: 1 } });
+  const granted = await createEnvironment(world.as("bob"), newEnvironment("job"));
+  const look = { look: keyText(poolKey("h100")), for: [keyText(granted)] };
+  await reconcilePools({ ...world.ctx, queue: { ...world.queue, send: async () => {} } }, [look]);
+  for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
+
+  const putBack = await makeNewer(world, itemOf(world, "h100-1"));
+  await world.advance(80 * MINUTE);
+  const waits = await world.read("bob", "job");
+  await putBack();
+  await world.advance(2 * MINUTE);
+
+  expect(waits.phase).toBe("queued");
+  expect((await world.read("bob", "job")).phase).toBe("active");
+});
+
+test("the first in line whose record a newer worker has written stays it, and keeps nothing from others meanwhile", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
+  await world.advance(MINUTE);
+  const first = await createEnvironment(world.as("bob"), newEnvironment("both", { gpus: 16 }));
+  await world.advance(MINUTE);
+
+  const putBack = await makeNewer(world, first);
+  for (const owner of ["carol", "dora", "eve"])
+    await createEnvironment(world.as(owner), newEnvironment("job", { hours: 24 }));
+  await requestCancel(world.as("alice"), "runs");
+  await world.advance(2 * MINUTE);
+  const meanwhile = await viewPool(world.ctx, "h100");
+  await putBack();
+  await world.advance(MINUTE);
+
+  expect([meanwhile?.head?.uid, meanwhile?.held.length]).toEqual([first.uid, 2]);
+  expect((await viewPool(world.ctx, "h100"))?.head?.uid).toBe(first.uid);
 });
