@@ -12,6 +12,7 @@ import { createEnvironment } from "./environments/create.ts";
 import { requestCancel } from "./environments/requests.ts";
 import { admissionKey, chatKey, environmentKey, hostKey, keyText, poolKey, specKey } from "./keys.ts";
 import { pauseAdmission, readAdmission } from "./pools/admission.ts";
+import { readCapacity, readClusterStatus } from "./pools/availability.ts";
 import { reconcile } from "./reconcile.ts";
 import { FORMAT } from "./unreadable.ts";
 
@@ -136,6 +137,15 @@ test("a ledger of a newer format is left as it is", async () => {
   await world.advance(10 * MINUTE);
 
   expect(await world.table.get(poolKey("h100"))).toEqual(newer);
+});
+
+test("counts of all pools of which one is of a newer format are left to a newer worker to answer", async () => {
+  const world = await oneNode();
+  const pool = await world.table.get(poolKey("h100"));
+  await world.table.put({ ...pool, format: FORMAT + 1 } as Item);
+
+  await expect(readCapacity(world.ctx)).rejects.toMatchObject({ name: "Unreadable", isNewer: true });
+  await expect(readClusterStatus(world.ctx)).rejects.toMatchObject({ name: "Unreadable", isNewer: true });
 });
 
 test("a pause that an older worker cannot write into a newer ledger is not called done", async () => {

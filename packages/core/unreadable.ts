@@ -52,6 +52,7 @@ export function parserOf<Record extends Stored>(
   };
 }
 
-function isNewer({ format }: Item): boolean {
+/** Whether it has a higher format than this version's. */
+export function isNewer({ format }: Item): boolean {
   return typeof format === "number" && format > FORMAT;
 }

@@ -2,6 +2,7 @@ import type { Context, Item } from "../context.ts";
 import { instanceTypes } from "../fleet.ts";
 import { kindOfKey, poolKey } from "../keys.ts";
 import { readable } from "../readable.ts";
+import { isNewer } from "../unreadable.ts";
 import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "./estimate-errors.ts";
 import { parsePool } from "./parse.ts";
 
@@ -33,7 +34,10 @@ export interface ClusterStatus extends CapacityReport {
 
 const types = instanceTypes.map(({ pool }) => pool);
 
-/** What there is and who uses it, over all owners and naming nobody: one batch read of the ledgers' summaries. */
+/**
+ * What there is and who uses it, over all owners and naming nobody: one batch read of the ledgers' summaries. Throws
+ * `Unreadable` for one of a newer format: its type would look as if there were none of it.
+ */
 export async function readCapacity(ctx: Context<"table">): Promise<CapacityReport> {
   return capacityOf(ctx, await ctx.table.getMany(types.map(poolKey)));
 }
@@ -46,6 +50,8 @@ export async function readClusterStatus(ctx: Context<"table">): Promise<ClusterS
 }
 
 function capacityOf(ctx: Context, items: readonly Item[]): CapacityReport {
+  const newer = items.find(isNewer);
+  if (newer) parsePool(newer);
   const counted = readable(ctx, items, parsePool).filter((pool) => pool.summary.plannedAt > 0);
   const pools = counted.map((pool): Capacity => {
     const gpusPerMachine = instanceTypes.find((type) => type.pool === pool.type)?.gpus ?? 0;
