@@ -46,7 +46,13 @@ export async function readHeldByRecords(
       for (const item of new Set(items)) found.set(item, [...(found.get(item) ?? []), entry]);
     }
   }
-  return { of: (item) => found.get(item) ?? [], isUnsure: (item) => texts.some((text) => text.includes(item)) };
+  // By the uid as well: a run that was granted no machine names only the node object that it is bound to.
+  const isUnsure = (item: string) => texts.some((text) => text.includes(item) || text.includes(quotedUid(item)));
+  return { of: (item) => found.get(item) ?? [], isUnsure };
+}
+
+function quotedUid(item: string): string {
+  return JSON.stringify(item.slice(item.lastIndexOf("~") + 1));
 }
 
 /**

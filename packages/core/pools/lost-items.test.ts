@@ -4,7 +4,7 @@ import { viewPool } from "#testing/pool-view.ts";
 import type { Item } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestCancel } from "../environments/requests.ts";
-import { makeableKey, nodePartitions } from "../keys.ts";
+import { keyText, makeableKey, nodePartitions } from "../keys.ts";
 import { readCapacity } from "./availability.ts";
 import { refreshCapacity } from "./capacity.ts";
 
@@ -80,6 +80,23 @@ test("a machine whose ledger item was lost is given to nobody while a record tha
   expect(meanwhile).toEqual([]);
   expect(await heldIn(world)).toEqual([[uid, run.grant?.shares, "active"]]);
   expect((await world.read("bob", "waits")).phase).toBe("queued");
+});
+
+test("the lost ledger item of a machine that a run was put on is not made anew while that run's record cannot be read", async () => {
+  const group = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE, zones: [] };
+  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
+  await world.advance(MINUTE);
+  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  await world.advance(3 * MINUTE);
+  const { pk, sk, phase, placement } = await world.read("alice", "runs");
+
+  await world.table.put({ ...(await world.table.get({ pk, sk })), phase: "no phase" } as Item);
+  await loseItems(world, "h100-1");
+  await refreshCapacity(world.ctx);
+
+  expect([phase, placement.ledgers]).toEqual(["active", [keyText(makeableKey("h100"))]]);
+  expect((await viewPool(world.ctx, "h100"))?.nodes).toEqual([]);
 });
 
 test("a machine that comes while the ledger item of who waits for it is lost is still theirs", async () => {

@@ -451,6 +451,30 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [{ file: "pools/capacity.ts", find: "if (taken.isUnsure(keyText(key))) {", replace: "if (!key.pk) {" }],
   },
   {
+    name: "a lost item made anew although a record that cannot be read is bound to its node object",
+    caughtBy: {
+      file: "pools/lost-items.test.ts",
+      title:
+        "the lost ledger item of a machine that a run was put on is not made anew while that run's record cannot be read",
+    },
+    edits: [{ file: "pools/held-by-records.ts", find: " || text.includes(quotedUid(item))", replace: "" }],
+  },
+  {
+    name: "a holding made anew beside one in an item that cannot be read",
+    caughtBy: {
+      file: "pools/unpinned.test.ts",
+      title:
+        "a run that moved to its machine while another one came, and whose machine's ledger item cannot be read, is not held a second time",
+    },
+    edits: [
+      {
+        file: "pools/held-by-records.ts",
+        find: "if (items.unreadable.size > 0) return undefined;",
+        replace: "if (items.records.length < 0) return undefined;",
+      },
+    ],
+  },
+  {
     name: "a machine that comes while the item of who waits for it is lost given to another",
     caughtBy: {
       file: "pools/lost-items.test.ts",
