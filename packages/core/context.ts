@@ -324,7 +324,7 @@ export interface Compute {
   /** undefined: nothing of it is there, or only what the end of whoever applies it would undo. */
   observe(uid: string, run: number): Promise<Observation | undefined>;
   remove(uid: string, run: number, removal: Removal): Promise<void>;
-  /** Moves the net; nothing happens when the run is gone. */
+  /** Moves the net, and never back; nothing happens when the run is gone. Throws where somebody else changes the run. */
   extend(uid: string, run: number, until: number): Promise<void>;
   /** Says who may enter and what is served, in place of what was said before; nothing happens when the run is gone. */
   setAccess(uid: string, run: number, access: Access): Promise<void>;

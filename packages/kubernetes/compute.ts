@@ -12,7 +12,7 @@ import type {
 } from "#core/context.ts";
 import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "./api-client.ts";
-import { ApiRefused } from "./api-error.ts";
+import { ApiRefused, isAnother, isNotFound } from "./api-error.ts";
 import { boundNodes, nodeNamesOf, unkeptNodes } from "./bound-nodes.ts";
 import { listNodes } from "./capacity.ts";
 import { followRuns } from "./changes.ts";
@@ -52,7 +52,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     apply: (run) => applyRun(place, run, now()),
     observe: async (uid, run) => observeRun(place, { uid, run }, now()),
     remove: async (uid, run, removal) => removeRun(place, { uid, run }, removal, machineStateOf),
-    extend: async (uid, run, until) => extendRun(place, { uid, run }, until, now()),
+    extend: async (uid, run, until) => unlessOvertaken(() => extendRun(place, { uid, run }, until, now())),
     setAccess: async (uid, run, { jupyter }) => setJupyter(place, { uid, run }, jupyter !== null),
     resize: async (uid, run, resources) => resizeRun(place, { uid, run }, resources),
     startExec: (uid, run, exec) => startMarkedExec(place, { uid, run }, exec),
@@ -128,16 +128,34 @@ async function patchJob({ client, paths }: Place, name: string, body: object): P
   });
 }
 
-/** A change of what has ended is accepted and does nothing: the conditions tell. */
+/**
+ * A change of what has ended is accepted and does nothing: the conditions tell. One that comes late must not undo a newer
+ * one, so it is made to what was read alone.
+ */
 async function extendRun(place: Place, id: RunId, until: number, now: number): Promise<void> {
   const { jobs } = await readRun(place, id);
   const living = jobs.flatMap((job) => (job && isLiving(job) ? [job] : []));
   await Promise.all(
-    living.map(({ metadata: { name, uid }, status }) => {
+    living.map(async ({ metadata: { name, uid, resourceVersion }, spec, status }) => {
       const activeDeadlineSeconds = secondsUntil(until, timeOf(status?.startTime) ?? now);
-      return patchJob(place, name, { metadata: { uid }, spec: { activeDeadlineSeconds } });
+      if (activeDeadlineSeconds <= (spec?.activeDeadlineSeconds ?? 0)) return;
+      const path = `${place.paths.jobs}/${name}`;
+      await place.client.patch(path, { metadata: { uid, resourceVersion }, spec: { activeDeadlineSeconds } });
     }),
   );
+}
+
+const TRIES = 3;
+
+/** Reads and changes anew where somebody else, as the cluster itself, wrote between the two. */
+async function unlessOvertaken(change: () => Promise<void>): Promise<void> {
+  for (let left = TRIES; left > 0; left--) {
+    try {
+      return await change();
+    } catch (error) {
+      if (!(isAnother(error) || isNotFound(error)) || left === 1) throw error;
+    }
+  }
 }
 
 async function setJupyter(place: Place, id: RunId, isWanted: boolean): Promise<void> {

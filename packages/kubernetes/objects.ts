@@ -26,6 +26,7 @@ export interface Condition {
 
 export interface Job extends KubeObject {
   readonly spec?: {
+    readonly activeDeadlineSeconds?: number;
     readonly template?: {
       readonly spec?: { readonly containers?: readonly { readonly envFrom?: readonly object[] }[] };
     };

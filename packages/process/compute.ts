@@ -19,7 +19,7 @@ import { type LaunchPlan, planOf } from "./plan.ts";
 import { postToPort } from "./port-post.ts";
 import { computeNode, type PretendNode } from "./pretend-node.ts";
 import { killTree } from "./process-tree.ts";
-import { type Isolation, type Network, type RunRecord, readRun, writeEnd, writeMark } from "./records.ts";
+import { type Isolation, type Network, type RunRecord, readMark, readRun, writeEnd, writeMark } from "./records.ts";
 import { carryOn, endNow, forgetDraft, isDraft, nudge, type RunPlace, requestRemoval } from "./removal.ts";
 import {
   discardLeftovers,
@@ -112,7 +112,7 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
     },
     extend: async (uid, run, until) => {
       const { directory } = placeOf(host, runName(uid, run));
-      if (isDirectory(directory)) writeMark(directory, "until", until);
+      if (isDirectory(directory) && until > (readMark(directory, "until") ?? 0)) writeMark(directory, "until", until);
     },
     setAccess: async (uid, run, access) => {
       const { directory } = placeOf(host, runName(uid, run));

@@ -9,7 +9,7 @@ import { compileCache, systemPath } from "./environment.ts";
 import { type Locking, lockFile } from "./lock.ts";
 import { planOf } from "./plan.ts";
 import { isAlive } from "./process-identity.ts";
-import { readLauncher } from "./records.ts";
+import { readLauncher, writeMark } from "./records.ts";
 import { makeRunDirectory } from "./run-directory.ts";
 import { openSupervisorPlace } from "./supervisor-place.ts";
 import { eventually, openTrial, processesOf, type Trial } from "./trial.ts";
@@ -213,7 +213,7 @@ describe("the supervisor of a home", () => {
     await applyAll(["sleep 3600"]);
     await ready(1);
 
-    await trial.compute.extend(trial.uid, 1, Date.now() - 1);
+    writeMark(trial.directory, "until", Date.now() - 1);
 
     expect((await ended(1))?.reason).toContain("DeadlineExceeded");
   });

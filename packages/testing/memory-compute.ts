@@ -142,7 +142,7 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
     extend: async (uid, run, until) => {
       settle(world);
       const it = world.runs.get(runName(uid, run));
-      if (it) it.until = until;
+      if (it) it.until = Math.max(it.until, until);
       world.quietUntil = 0;
     },
     setAccess: async (uid, run, access) => {

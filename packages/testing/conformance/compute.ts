@@ -347,6 +347,16 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await observe()).toMatchObject({ state: "ready" });
   });
 
+  it("never moves the limit back: of two who extend it, the one who knows less may come last", async () => {
+    await compute.apply(runOf());
+    await ready();
+
+    await compute.extend(uid, 1, test.now() + 500);
+    await test.pass(4_000);
+
+    expect(await observe()).toMatchObject({ state: "ready" });
+  });
+
   it("keeps the runs of one environment apart", async () => {
     await compute.apply(runOf());
     await compute.apply(runOf({ run: 2, shares: [{ node: "two", units: 4 }] }));
