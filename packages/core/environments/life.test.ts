@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
+import type { Run } from "../context.ts";
 import { createEnvironment } from "./create.ts";
 import { requestCancel, requestExtension } from "./requests.ts";
 
@@ -123,6 +124,24 @@ test("an extension that the cluster does not take puts nothing else off, and is 
   expect(refused).toMatchObject({ phase: "active", times: { warnedMinutes: 5 } });
   expect(refused.requests.list).toMatchObject([{ status: "requested" }]);
   expect([phase, requests.list[0]?.status]).toEqual(["active", "done"]);
+});
+
+test("an extension holds though what makes the run was begun before it and takes effect after its request was seen", async () => {
+  const world = await memoryWorld();
+  const { apply } = world.compute;
+  let first: Run | undefined;
+  world.compute.apply = async (run) => {
+    if (first) return apply(first);
+    first = run;
+    throw new Error("no answer in 5 s");
+  };
+  await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 4 }));
+  await world.deliver();
+  await requestExtension(world.as("alice"), "one", 4 * HOUR);
+
+  await world.advance(7 * HOUR);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", requests: { list: [{ status: "done" }] } });
 });
 
 test("a cancelled environment ends as cancelled and the next in the queue takes its place", async () => {

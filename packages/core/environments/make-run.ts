@@ -4,6 +4,7 @@ import { findDisk } from "../disks/record.ts";
 import { keyText, specKey } from "../keys.ts";
 import { WrongSeal } from "../sealed.ts";
 import type { Step, WorkerContext } from "../worker.ts";
+import { hasOpenAction } from "./actions.ts";
 import { nextExtensionAt, showExtensions } from "./extensions.ts";
 import { fail } from "./fail.ts";
 import { kindOfError } from "./kind-of-error.ts";
@@ -49,14 +50,9 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
     resources: environment.resources,
     until: clusterDeadline(ctx, environment, now),
   });
-  return changed(
-    showExtensions(
-      { ...environment, run: { ...environment.run, appliedAt: now, resized: environment.resources } },
-      now,
-    ),
-    now,
-    "made its compute",
-  );
+  // Another apply may have made it with what was wanted before: what was asked for meanwhile stays open, and is done to it.
+  const resized = hasOpenAction(environment, "resize") ? null : environment.resources;
+  return changed({ ...environment, run: { ...environment.run, appliedAt: now, resized } }, now, "made its compute");
 }
 
 const WRONG_SEAL = "What it runs cannot be opened: it was sealed with another key, or changed";

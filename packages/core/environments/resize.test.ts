@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import type { Run } from "../context.ts";
 import { reconcile } from "../reconcile.ts";
 import { createEnvironment } from "./create.ts";
 import { reservation } from "./policy.ts";
@@ -56,6 +57,26 @@ test("asked while it is being prepared, the run has it once it is active", async
 
   await requestResize(alice, "one", large);
   await world.advance(20_000);
+
+  expect(world.compute.resources(uid, 1)).toEqual(large);
+  expect((await world.read("alice", "one")).requests.list).toMatchObject([{ status: "done" }]);
+});
+
+test("asked while it is being made, it has them though it was made with those of before", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const { apply } = world.compute;
+  let first: Run | undefined;
+  world.compute.apply = async (run) => {
+    if (first) return apply(first);
+    first = run;
+    throw new Error("no answer in 5 s");
+  };
+  const policy = { ...reservation, time: "none", restarts: true } as const;
+  const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy, resources: small });
+  await world.deliver();
+
+  await requestResize(world.as("alice"), "one", large);
+  await world.advance(10_000);
 
   expect(world.compute.resources(uid, 1)).toEqual(large);
   expect((await world.read("alice", "one")).requests.list).toMatchObject([{ status: "done" }]);
