@@ -255,6 +255,8 @@ export interface JupyterSight {
 
 /** Who may enter a run and what it serves: always the whole of it. */
 export interface Access {
+  /** Never lower for what was wanted later. */
+  readonly revision: number;
   /** The user name at its SSH door: `gpu-dev-9e41c7d3`. */
   readonly login: string;
   /** Public keys, each `<type> <base64>`. */
@@ -326,7 +328,10 @@ export interface Compute {
   remove(uid: string, run: number, removal: Removal): Promise<void>;
   /** Moves the net, and never back; nothing happens when the run is gone. Throws where somebody else changes the run. */
   extend(uid: string, run: number, until: number): Promise<void>;
-  /** Says who may enter and what is served, in place of what was said before; nothing happens when the run is gone. */
+  /**
+   * Says who may enter and what is served, in place of what was said before; nothing happens when the run is gone, or was
+   * told of a higher revision: of two workers the one that knows less may come last.
+   */
   setAccess(uid: string, run: number, access: Access): Promise<void>;
   /** Moves the limits of a living run; nothing happens when it is gone. */
   resize(uid: string, run: number, resources: Resources): Promise<void>;

@@ -1,4 +1,5 @@
 import type {
+  Access,
   Compute,
   Exec,
   MachineState,
@@ -53,7 +54,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     observe: async (uid, run) => observeRun(place, { uid, run }, now()),
     remove: async (uid, run, removal) => removeRun(place, { uid, run }, removal, machineStateOf),
     extend: async (uid, run, until) => unlessOvertaken(() => extendRun(place, { uid, run }, until, now())),
-    setAccess: async (uid, run, { jupyter }) => setJupyter(place, { uid, run }, jupyter !== null),
+    setAccess: async (uid, run, access) => unlessOvertaken(() => setJupyter(place, { uid, run }, access)),
     resize: async (uid, run, resources) => resizeRun(place, { uid, run }, resources),
     startExec: (uid, run, exec) => startMarkedExec(place, { uid, run }, exec),
     readExec: async (uid, run, id, waitMs) => readExec(place, { uid, run }, id, waitMs),
@@ -136,13 +137,22 @@ async function extendRun(place: Place, id: RunId, until: number, now: number): P
   const { jobs } = await readRun(place, id);
   const living = jobs.flatMap((job) => (job && isLiving(job) ? [job] : []));
   await Promise.all(
-    living.map(async ({ metadata: { name, uid, resourceVersion }, spec, status }) => {
-      const activeDeadlineSeconds = secondsUntil(until, timeOf(status?.startTime) ?? now);
-      if (activeDeadlineSeconds <= (spec?.activeDeadlineSeconds ?? 0)) return;
-      const path = `${place.paths.jobs}/${name}`;
-      await place.client.patch(path, { metadata: { uid, resourceVersion }, spec: { activeDeadlineSeconds } });
+    living.map(async (job) => {
+      const activeDeadlineSeconds = secondsUntil(until, timeOf(job.status?.startTime) ?? now);
+      if (activeDeadlineSeconds <= (job.spec?.activeDeadlineSeconds ?? 0)) return;
+      await patchAsRead(place, job, { spec: { activeDeadlineSeconds } });
     }),
   );
+}
+
+/** Refused where anybody, the cluster too, has written it since. */
+async function patchAsRead(
+  { client, paths }: Place,
+  { metadata }: Job,
+  body: { readonly metadata?: object; readonly spec?: object },
+): Promise<void> {
+  const { name, uid, resourceVersion } = metadata;
+  await client.patch(`${paths.jobs}/${name}`, { ...body, metadata: { ...body.metadata, uid, resourceVersion } });
 }
 
 const TRIES = 3;
@@ -158,9 +168,15 @@ async function unlessOvertaken(change: () => Promise<void>): Promise<void> {
   }
 }
 
-async function setJupyter(place: Place, id: RunId, isWanted: boolean): Promise<void> {
+async function setJupyter(place: Place, id: RunId, { jupyter, revision }: Access): Promise<void> {
   const job = await findJob(place, id);
-  if (job && isLiving(job)) await annotate(place, job, { [annotation.jupyter]: isWanted ? "wanted" : null });
+  if (!job || !isLiving(job) || numberIn(job, annotation.access) > revision) return;
+  const annotations = { [annotation.jupyter]: jupyter ? "wanted" : null, [annotation.access]: String(revision) };
+  await patchAsRead(place, job, { metadata: { annotations } });
+}
+
+function numberIn({ metadata }: Job, name: string): number {
+  return Number(metadata.annotations?.[name]) || 0;
 }
 
 /** In place: the Job keeps what it was made with. */

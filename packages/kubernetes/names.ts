@@ -30,6 +30,8 @@ export const annotation = {
   execs: "berth/execs",
   /** Jupyter is wanted. */
   jupyter: "berth/jupyter",
+  /** The revision of the access that it was told of last. */
+  access: "berth/access",
 } as const;
 
 const managedBy = "berth";

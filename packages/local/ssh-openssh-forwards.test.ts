@@ -147,7 +147,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     await once(staying.stdout ?? staying, "data");
 
     staying.kill("SIGSTOP");
-    await trial.compute.setAccess(trial.uid, 1, { login: trial.login, keys: [], jupyter: null });
+    await trial.compute.setAccess(trial.uid, 1, { revision: 1, login: trial.login, keys: [], jupyter: null });
     const left = await eventually(
       () => processesOf(trial.home, trial.uid).length,
       (count) => count <= before,

@@ -19,7 +19,7 @@ describe.each(types)("an OpenSSH client with %s", (type) => {
   beforeEach(async () => {
     trial = await openOpenSshTrial("none");
     key = newSecurityKey(type);
-    const login = { login: trial.login, keys: [key.public], jupyter: null };
+    const login = { revision: 1, login: trial.login, keys: [key.public], jupyter: null };
     await trial.compute.setAccess(trial.uid, 1, login);
   });
   afterEach(async () => {

@@ -54,7 +54,7 @@ export async function openSshTrial(isolation: Isolation): Promise<SshTrial> {
     begin: async (changes) => {
       await trial.compute.apply(trial.runOf({ command: undefined, ...changes }));
       await eventually(trial.observe, (seen) => seen?.state === "ready");
-      await trial.compute.setAccess(trial.uid, 1, { login, keys: [key.public], jupyter: null });
+      await trial.compute.setAccess(trial.uid, 1, { revision: 1, login, keys: [key.public], jupyter: null });
     },
     say: async (command, input = "") => said(await exec(await connect(), command), input),
     close: async () => {

@@ -207,7 +207,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     const other = { login: "gpu-dev-0badcafe", keys: [newSshKey()] };
     await trial.compute.apply(trial.runOf({ run: 2, command: undefined }));
     const [key] = other.keys;
-    const access = { login: other.login, keys: [key?.public ?? ""], jupyter: null };
+    const access = { revision: 1, login: other.login, keys: [key?.public ?? ""], jupyter: null };
     await eventually(
       () => trial.compute.observe(trial.uid, 2),
       (seen) => seen?.state === "ready",
@@ -292,7 +292,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     const client = await trial.connect();
     const closed = once(client, "close");
 
-    await trial.compute.setAccess(trial.uid, 1, { login: trial.login, keys: [], jupyter: null });
+    await trial.compute.setAccess(trial.uid, 1, { revision: 1, login: trial.login, keys: [], jupyter: null });
 
     await closed;
     await expect(trial.connect()).rejects.toThrow("authentication methods failed");

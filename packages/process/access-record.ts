@@ -10,19 +10,21 @@ const jupyterFile = "jupyter.json";
 
 /** `access.json`: what the run was told last. With the token of Jupyter in it, readable to the owner alone. */
 export function readAccess(directory: string): Access | undefined {
-  const { login, keys, jupyter } = readObject(directory, accessFile) ?? {};
+  const { revision, login, keys, jupyter } = readObject(directory, accessFile) ?? {};
   if (typeof login !== "string" || !Array.isArray(keys)) return undefined;
   const token = (jupyter as { readonly token?: unknown } | null | undefined)?.token;
   return {
+    revision: typeof revision === "number" ? revision : 0,
     login,
     keys: keys.filter((key) => typeof key === "string"),
     jupyter: typeof token === "string" ? { token } : null,
   };
 }
 
-/** False when that is what was said before, or when the run's directory is gone. */
+/** False when that is what was said before, or older than that, or when the run's directory is gone. */
 export function writeAccess(directory: string, access: Access): boolean {
-  if (JSON.stringify(readAccess(directory)) === JSON.stringify(access)) return false;
+  const known = readAccess(directory);
+  if ((known?.revision ?? 0) > access.revision || JSON.stringify(known) === JSON.stringify(access)) return false;
   return writeWhole(directory, accessFile, JSON.stringify(access));
 }
 

@@ -25,7 +25,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     await trial.close();
   });
   const want = (jupyter: { token: string } | null) =>
-    trial.compute.setAccess(trial.uid, 1, { login: "gpu-dev-12345678", keys: [], jupyter });
+    trial.compute.setAccess(trial.uid, 1, { revision: 1, login: "gpu-dev-12345678", keys: [], jupyter });
   const seen = async () => (await trial.observe())?.jupyter ?? null;
   const inState = (state: JupyterSight["state"]) => eventually(seen, (sight) => sight?.state === state);
   const status = async (sight: JupyterSight | null, secret = "") =>
@@ -82,7 +82,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     await later.adopt();
 
     expect((await later.observe(trial.uid, 1))?.jupyter).toEqual(before);
-    await later.setAccess(trial.uid, 1, { login: "gpu-dev-12345678", keys: [], jupyter: null });
+    await later.setAccess(trial.uid, 1, { revision: 1, login: "gpu-dev-12345678", keys: [], jupyter: null });
     await eventually(seen, (sight) => sight === null);
   });
 

@@ -135,7 +135,12 @@ describe.each([
     const observe = () => compute.observe(trial.uid, 1);
     const before = await eventually(observe, (seen) => seen?.state === "probe");
 
-    await compute.setAccess(trial.uid, 1, { login: "l-12345678", keys: [], jupyter: { token: "t".repeat(40) } });
+    await compute.setAccess(trial.uid, 1, {
+      revision: 1,
+      login: "l-12345678",
+      keys: [],
+      jupyter: { token: "t".repeat(40) },
+    });
     const after = await eventually(observe, (seen) => seen?.state === "ready");
 
     expect(before?.ports).toEqual([

@@ -148,7 +148,7 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
     setAccess: async (uid, run, access) => {
       settle(world);
       const it = world.runs.get(runName(uid, run));
-      if (it && !it.removing) it.access = copyOfData(access);
+      if (it && !it.removing && access.revision >= (it.access?.revision ?? 0)) it.access = copyOfData(access);
     },
     resize: async (uid, run, resources) => {
       settle(world);

@@ -47,7 +47,7 @@ test("a user's keys are fetched, the run is told, and only then is the request d
 
   expect(action).toMatchObject({ id: 2, kind: "add_user", status: "requested" });
   expect(before.requests.list).toMatchObject([{ kind: "add_user", subject: "octocat", status: "requested" }]);
-  expect(world.told()).toEqual({ login: "gpu-dev-1234abcd", keys: [keys.octocat], jupyter: null });
+  expect(world.told()).toEqual({ revision: 1, login: "gpu-dev-1234abcd", keys: [keys.octocat], jupyter: null });
   expect((await world.one()).requests.list).toMatchObject([{ status: "done", reason: null }]);
 });
 
@@ -213,6 +213,26 @@ test("a run that cannot be told fails the request with the reason, costs nothing
   expect(world.blobs.names()).toHaveLength(1);
   expect((await world.one()).requests.list).toMatchObject([{ status: "failed" }, { status: "done" }]);
   expect(world.told()?.keys).toEqual([keys.octocat]);
+});
+
+test("a call that was given up and takes effect late undoes nothing that its run was told since", async () => {
+  const world = await activeWorld();
+  const { setAccess } = world.compute;
+  let late: () => Promise<void> = () => Promise.reject(new Error("nothing was told"));
+  world.compute.setAccess = async (...input) => {
+    late = () => setAccess(...input);
+    throw new Error("no answer in 5 s");
+  };
+  await world.jupyter(true);
+  await world.deliver();
+  world.compute.setAccess = setAccess;
+  await world.jupyter(false);
+  await world.advance(1_000);
+
+  await late();
+
+  expect((await world.one()).requests.list).toMatchObject([{ status: "failed" }, { status: "done" }]);
+  expect(world.told()).toMatchObject({ jupyter: null });
 });
 
 test("keys that cannot be read hold up neither a warning nor, for ever, a request", async () => {
@@ -415,7 +435,7 @@ test("keys that are sent with it open it beside those of its guests, and are in 
   await world.guest("hubot");
   await world.deliver();
 
-  expect(alone).toEqual({ login: "ws-one", keys: [keys.octocat], jupyter: null });
+  expect(alone).toEqual({ revision: 1, login: "ws-one", keys: [keys.octocat], jupyter: null });
   expect(world.told()?.keys).toEqual([keys.octocat, keys.hubot]);
   expect(JSON.stringify(world.table.all())).not.toContain(keys.octocat);
 });

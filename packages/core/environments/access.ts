@@ -113,7 +113,8 @@ async function tell(ctx: WorkerContext, environment: Environment, now: number): 
   const [item, own] = await Promise.all([ctx.table.get(accessKey(environment, uid)), sentKeys(ctx, environment)]);
   const jupyter = doors.jupyter && { token: await openToken(ctx, environment, doors.jupyter.token) };
   const keys = doors.guests.flatMap(({ name }) => keysIn(item && parseAccess(item).guests, name));
-  await ctx.compute.setAccess(uid, run, { login: doors.login, keys: [...new Set([...own, ...keys])], jupyter });
+  const { login, revision } = doors;
+  await ctx.compute.setAccess(uid, run, { revision, login, keys: [...new Set([...own, ...keys])], jupyter });
   const guests = doors.guests.map((guest) => (guest.state === "fetched" ? { ...guest, state: "in" as const } : guest));
   const told = {
     ...environment,

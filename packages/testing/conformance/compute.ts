@@ -370,7 +370,12 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("says where Jupyter is once it is wanted, or why it is not, and nothing once it is not wanted", async () => {
-    const access = { login: "gpu-dev-12345678", keys: ["ssh-ed25519 AAAA"], jupyter: { token: "t".repeat(43) } };
+    const access = {
+      revision: 1,
+      login: "gpu-dev-12345678",
+      keys: ["ssh-ed25519 AAAA"],
+      jupyter: { token: "t".repeat(43) },
+    };
     await compute.apply(runOf());
     expect(await ready()).toMatchObject({ jupyter: null });
 
@@ -386,8 +391,19 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(off).toMatchObject({ state: "ready" });
   });
 
+  it("goes by the newest access that it was told of, whichever comes last", async () => {
+    const access = { revision: 8, login: "gpu-dev-12345678", keys: ["ssh-ed25519 AAAA"], jupyter: null };
+    await compute.apply(runOf());
+    await ready();
+
+    await compute.setAccess(uid, 1, access);
+    await compute.setAccess(uid, 1, { ...access, revision: 7, jupyter: { token: "t".repeat(43) } });
+
+    expect(await observe()).toMatchObject({ state: "ready", jupyter: null });
+  });
+
   it("lets nobody into what is gone", async () => {
-    await compute.setAccess(uid, 1, { login: "gpu-dev-12345678", keys: [], jupyter: null });
+    await compute.setAccess(uid, 1, { revision: 1, login: "gpu-dev-12345678", keys: [], jupyter: null });
 
     expect(await observe()).toBeUndefined();
     expect(await compute.listRuns()).toEqual([]);
