@@ -333,8 +333,8 @@ export interface Compute {
    * told of a higher revision: of two workers the one that knows less may come last.
    */
   setAccess(uid: string, run: number, access: Access): Promise<void>;
-  /** Moves the limits of a living run; nothing happens when it is gone. */
-  resize(uid: string, run: number, resources: Resources): Promise<void>;
+  /** Moves the limits of a living run; nothing happens when it is gone, or was resized with a higher revision. */
+  resize(uid: string, run: number, resources: Resources, revision: number): Promise<void>;
   /**
    * Starts a command, unless one of this id was started before. Throws `RunGone` when there is no living run. Whatever
    * leaves the session is ended with the run.

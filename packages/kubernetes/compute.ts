@@ -55,7 +55,8 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     remove: async (uid, run, removal) => removeRun(place, { uid, run }, removal, machineStateOf),
     extend: async (uid, run, until) => unlessOvertaken(() => extendRun(place, { uid, run }, until, now())),
     setAccess: async (uid, run, access) => unlessOvertaken(() => setJupyter(place, { uid, run }, access)),
-    resize: async (uid, run, resources) => resizeRun(place, { uid, run }, resources),
+    resize: async (uid, run, resources, revision) =>
+      unlessOvertaken(() => resizeRun(place, { uid, run }, resources, revision)),
     startExec: (uid, run, exec) => startMarkedExec(place, { uid, run }, exec),
     readExec: async (uid, run, id, waitMs) => readExec(place, { uid, run }, id, waitMs),
     postToPort: async (uid, run, request) => postToPort(place, { uid, run }, request),
@@ -179,9 +180,17 @@ function numberIn({ metadata }: Job, name: string): number {
   return Number(metadata.annotations?.[name]) || 0;
 }
 
-/** In place: the Job keeps what it was made with. */
-async function resizeRun(place: Place, id: RunId, resources: Resources): Promise<void> {
-  const { pods } = await readRun(place, id);
+/** In place: the Job keeps what it was made with, and says which change was the last before that is made to its pods. */
+async function resizeRun(place: Place, id: RunId, resources: Resources, revision: number): Promise<void> {
+  const {
+    jobs: [job],
+    pods,
+  } = await readRun(place, id);
+  const known = job ? numberIn(job, annotation.resized) : 0;
+  if (known > revision) return;
+  if (job && known < revision) {
+    await patchAsRead(place, job, { metadata: { annotations: { [annotation.resized]: String(revision) } } });
+  }
   const amounts = quantities(resources);
   const body = { spec: { containers: [{ name: MAIN, resources: { limits: amounts, requests: amounts } }] } };
   const living = pods.filter(({ status }) => status?.phase === "Running");

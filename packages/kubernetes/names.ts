@@ -32,6 +32,8 @@ export const annotation = {
   jupyter: "berth/jupyter",
   /** The revision of the access that it was told of last. */
   access: "berth/access",
+  /** The revision of the limits that it was given last. */
+  resized: "berth/resized",
 } as const;
 
 const managedBy = "berth";

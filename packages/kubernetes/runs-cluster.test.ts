@@ -95,7 +95,8 @@ describe("a command", () => {
     const resources = { cpus: 1, memoryMb: 1024 };
     const { run } = await applied({ ...shared, resources }, ({ state }) => state === "ready");
 
-    await trial.compute.resize(run.uid, 1, { cpus: 2, memoryMb: 4096 });
+    await trial.compute.resize(run.uid, 1, { cpus: 2, memoryMb: 4096 }, 2);
+    await trial.compute.resize(run.uid, 1, resources, 1);
 
     const amounts = { cpu: "2", memory: "4Gi" };
     expect((await podOf(run)).spec.containers[0].resources).toEqual({ limits: amounts, requests: amounts });

@@ -118,9 +118,12 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
       const { directory } = placeOf(host, runName(uid, run));
       if (isDirectory(directory) && writeAccess(directory, access)) nudge(directory);
     },
-    resize: async (uid, run, resources) => {
-      const made = readRun(placeOf(host, runName(uid, run)).directory);
-      if (made) moveLimits(made.limits, resources);
+    resize: async (uid, run, resources, revision) => {
+      const { directory } = placeOf(host, runName(uid, run));
+      const made = readRun(directory);
+      if (!made || revision < (readMark(directory, "resized") ?? 0)) return;
+      writeMark(directory, "resized", revision);
+      moveLimits(made.limits, resources);
     },
     startExec: (uid, run, exec) => startExec(placeOf(host, runName(uid, run)).directory, exec),
     readExec: (uid, run, id, waitMs) => readExec(placeOf(host, runName(uid, run)).directory, id, waitMs),

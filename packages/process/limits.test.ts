@@ -171,20 +171,24 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
   const groups = () => Object.values(way.groups?.places ?? {}).flatMap((place) => readdirSync(place));
   const ownGroups = () => groups().filter((name) => name.includes(trial.uid));
 
-  inGroups("says what holds, is moved while it lives, and leaves nothing", async () => {
-    await trial.compute.apply(trial.runOf({ ...shared, resources }));
-    const seen = await ready();
-    const made = ownGroups().length;
+  inGroups(
+    "says what holds, is moved while it lives, never to what was wanted earlier, and leaves nothing",
+    async () => {
+      await trial.compute.apply(trial.runOf({ ...shared, resources }));
+      const seen = await ready();
+      const made = ownGroups().length;
 
-    await trial.compute.resize(trial.uid, 1, { cpus: 1e6, memoryMb: 1e9 });
-    const raised = await trial.observe();
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
-    await eventually(trial.observe, (now) => now === undefined);
+      await trial.compute.resize(trial.uid, 1, { cpus: 1e6, memoryMb: 1e9 }, 2);
+      await trial.compute.resize(trial.uid, 1, resources, 1);
+      const raised = await trial.observe();
+      await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
+      await eventually(trial.observe, (now) => now === undefined);
 
-    expect(seen?.limits).toBe(`${form} (memory, cpu, processes)`);
-    expect(raised?.limits).toBe(`${form} (processes; memory and cpu: all that this machine has)`);
-    expect([made > 0, ownGroups()]).toEqual([true, []]);
-  });
+      expect(seen?.limits).toBe(`${form} (memory, cpu, processes)`);
+      expect(raised?.limits).toBe(`${form} (processes; memory and cpu: all that this machine has)`);
+      expect([made > 0, ownGroups()]).toEqual([true, []]);
+    },
+  );
 
   inGroups("is killed when it takes more memory than it may, and says so", async () => {
     await trial.compute.apply(trial.runOf({ ...shared, resources, command: hog }));
@@ -210,7 +214,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
     await trial.compute.apply(trial.runOf({ ...shared, resources, command }));
     await ready();
 
-    await trial.compute.resize(trial.uid, 1, { cpus: 1, memoryMb: 512 });
+    await trial.compute.resize(trial.uid, 1, { cpus: 1, memoryMb: 512 }, 1);
     const exec = { id: "more", words: ["/bin/sh", "-c", 'touch "$WORKSPACE/more"'], stdin: "", env: {} };
     await trial.compute.startExec(trial.uid, 1, { ...exec, directory: undefined, timeoutMs: 10_000 });
     const seen = await trial.ended();

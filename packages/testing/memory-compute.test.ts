@@ -48,7 +48,8 @@ describe("memory compute", () => {
     const before = await compute.observe(uid, 1);
 
     compute.setSilent(uid, 8080, false);
-    await compute.resize(uid, 1, { cpus: 2, memoryMb: 1_024 });
+    await compute.resize(uid, 1, { cpus: 2, memoryMb: 1_024 }, 2);
+    await compute.resize(uid, 1, { cpus: 1, memoryMb: 1_024 }, 1);
     const after = await compute.observe(uid, 1);
 
     expect([before?.state, after?.state]).toEqual(["probe", "ready"]);

@@ -150,10 +150,12 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
       const it = world.runs.get(runName(uid, run));
       if (it && !it.removing && access.revision >= (it.access?.revision ?? 0)) it.access = copyOfData(access);
     },
-    resize: async (uid, run, resources) => {
+    resize: async (uid, run, resources, revision) => {
       settle(world);
       const it = world.runs.get(runName(uid, run));
-      if (it && it.state !== "ended") it.resources = { ...resources };
+      if (!it || it.state === "ended" || revision < it.resized) return;
+      it.resized = revision;
+      it.resources = { ...resources };
     },
     readLog: async (uid, run) => {
       settle(world);
@@ -249,6 +251,7 @@ function applyRun(world: World, run: Run): void {
     nodeLost: false,
     access: undefined,
     resources: run.resources,
+    resized: 0,
     silent: silentOf(world, run.uid),
   });
   world.history.push({ at: now, kind: "applied", uid: run.uid, run: run.run });

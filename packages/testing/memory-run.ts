@@ -54,6 +54,8 @@ export interface MemoryRun {
   access: Access | undefined;
   /** What it may use now. */
   resources: Resources | null;
+  /** The revision of what it was resized to last. */
+  resized: number;
   /** Ports on which nothing answers. */
   readonly silent: ReadonlySet<number>;
 }

@@ -18,6 +18,7 @@ export async function resizeRun(
     uid,
     run: { n: run, resized, resizing },
     resources,
+    requests: { count: revision },
   } = environment;
   if (resources === null) return undefined;
   if (sameResources(resources, resized)) {
@@ -26,7 +27,7 @@ export async function resizeRun(
   }
   if (resizing && now < resizing.nextAt) return undefined;
   try {
-    await ctx.compute.resize(uid, run, resources);
+    await ctx.compute.resize(uid, run, resources, revision);
   } catch (error) {
     if (error instanceof StepTooOld) throw error;
     const tries = (resizing?.tries ?? 0) + 1;

@@ -82,6 +82,25 @@ test("asked while it is being made, it has them though it was made with those of
   expect((await world.read("alice", "one")).requests.list).toMatchObject([{ status: "done" }]);
 });
 
+test("a call that was given up and takes effect late undoes no newer limits", async () => {
+  const { world, alice, uid } = await activeWorld();
+  const { resize } = world.compute;
+  let late: () => Promise<void> = () => Promise.reject(new Error("nothing was resized"));
+  world.ctx.compute.resize = async (...input) => {
+    late = () => resize(...input);
+    throw new Error("no answer in 5 s");
+  };
+  await requestResize(alice, "one", { cpus: 3, memoryMb: 3072 });
+  await world.deliver();
+  world.ctx.compute.resize = resize;
+  await requestResize(alice, "one", large);
+  await world.advance(10_000);
+
+  await late();
+
+  expect(world.compute.resources(uid, 1)).toEqual(large);
+});
+
 test("limits that cannot be changed are given up after a few tries, and the run goes on as before", async () => {
   const { world, alice } = await activeWorld();
   world.ctx.compute.resize = () => Promise.reject(new Error("not in place"));

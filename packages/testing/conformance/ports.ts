@@ -109,14 +109,14 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
   describe("resources", () => {
     it("are moved while the run goes on, and moving those of no run is nothing", async () => {
       const more = { cpus: 2, memoryMb: 4_096 };
-      await test.compute.resize(uid, 1, more);
+      await test.compute.resize(uid, 1, more, 1);
       await test.compute.apply(runOf([]));
       await ready();
 
-      await test.compute.resize(uid, 1, more);
+      await test.compute.resize(uid, 1, more, 1);
       const observation = await observe();
       await removed();
-      await test.compute.resize(uid, 1, more);
+      await test.compute.resize(uid, 1, more, 1);
 
       expect(observation).toMatchObject({
         state: "ready",
