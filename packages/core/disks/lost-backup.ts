@@ -83,7 +83,8 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
     return giveUp(ctx, disk, lost, now, `Its latest backup failed ${MOST_ATTEMPTS} times; ${KEPT}`);
   const found = volume ? await ctx.volumes.findVolume(volume.id) : undefined;
   if (!found && volume && isFirstMiss(disk, now)) {
-    return later(volumeSighted(disk, false, now), now + MISSED_LOOK_MS, now, "does not see its volume");
+    const answeredAt = ctx.clock.now();
+    return later(volumeSighted(disk, false, answeredAt), answeredAt + MISSED_LOOK_MS, now, "does not see its volume");
   }
   if (!found) return giveUp(ctx, disk, lost, now, VOLUME_GONE_TOO);
   const seen = volumeSighted(disk, true, now);

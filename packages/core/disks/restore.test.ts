@@ -329,6 +329,23 @@ describe("a volume that exists", () => {
     expect((await diskOf(world)).volumeMissedAt).toBeUndefined();
   });
 
+  test("is used although two readings did not show it that a worker asleep for longer than ten minutes made", async () => {
+    const world = await worldOfThree();
+    const { findVolume } = world.volumes;
+    let readings = 0;
+    const asleep: typeof findVolume = async (id) => {
+      readings += 1;
+      if (readings === 1) world.clock.advance(GONE);
+      return readings <= 2 ? undefined : findVolume(id);
+    };
+    Object.assign(world.volumes, { findVolume: asleep });
+
+    await submit(world, "four");
+    await world.advance(2 * MINUTE);
+
+    expect(await contentNow(world)).toEqual({ content: "three", from: undefined });
+  });
+
   test("is used although two readings, days apart, did not show it", async () => {
     const world = await worldOfThree();
     const before = await volumeOf(world);

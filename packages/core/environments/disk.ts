@@ -92,9 +92,9 @@ export async function openDisk(
   const { disk: use } = environment;
   const read = use ? await findDisk(ctx, environment.owner, use.uid) : undefined;
   if (!use || read?.heldBy?.uid !== environment.uid) return undefined;
+  const now = ctx.clock.now();
   const disk = await lookAround(ctx, read);
   if (disk.volume && disk.volumeMissedAt === undefined) return { kind: "open", disk };
-  const now = ctx.clock.now();
   const backup = seenBackups(disk).at(-1);
   const missed = disk.snapshots
     .filter(mayHold)
@@ -113,12 +113,13 @@ export async function openDisk(
 
 /** The disk as a look for its volume leaves it, and for its backups where that is not seen: all are missed from now on. */
 async function lookAround(ctx: WorkerContext, disk: Disk): Promise<Disk> {
-  const now = ctx.clock.now();
   const isSeen = disk.volume !== null && (await ctx.volumes.findVolume(disk.volume.id)) !== undefined;
+  // As of the answer: an absence in which nobody looked is none.
+  const now = ctx.clock.now();
   if (isSeen && disk.volumeMissedAt === undefined && disk.lostAt === undefined) return disk;
   if (isSeen) return written(ctx, volumeSighted(disk, true, now));
   const look = async (one: DiskSnapshot) =>
-    one.completed ? sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, now) : one;
+    one.completed ? sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now()) : one;
   const snapshots = await Promise.all(disk.snapshots.map(look));
   const isMoved = snapshots.some(({ missedAt }, index) => missedAt !== disk.snapshots[index]?.missedAt);
   const { volumeMissedAt, dueAt, ...sought } = volumeSighted(disk, false, now);
@@ -172,12 +173,12 @@ export async function lookForVolume(
   disk: Disk,
   { id }: VolumeRef,
 ): Promise<Volume | "missed" | "gone"> {
+  const askedAt = ctx.clock.now();
   const volume = await ctx.volumes.findVolume(id);
   const { volumeMissedAt: missedAt } = disk;
-  const now = ctx.clock.now();
-  if (!volume && missedAt !== undefined && now - missedAt >= GONE_MS) return "gone";
+  if (!volume && missedAt !== undefined && askedAt - missedAt >= GONE_MS) return "gone";
   const isNews = volume ? missedAt !== undefined || disk.lostAt !== undefined : missedAt === undefined;
-  if (isNews) await written(ctx, volumeSighted(disk, volume !== undefined, now));
+  if (isNews) await written(ctx, volumeSighted(disk, volume !== undefined, ctx.clock.now()));
   return volume ?? "missed";
 }
 

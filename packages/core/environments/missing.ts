@@ -3,22 +3,24 @@ import { fail } from "./fail.ts";
 import { changed, until } from "./pace.ts";
 import type { Environment } from "./record.ts";
 
-/** A run that one look did not see is looked for again no earlier than this. */
-const AGAIN_MS = 10_000;
+/** A run that one look did not see is looked for again no earlier than this, ten seconds by clocks 17 s apart. */
+const AGAIN_MS = 27_000;
 
 /**
  * Not seen is not gone (docs/architecture.md#not-seen-is-not-gone): a run that one look misses is marked, and lost only
- * when a later one finds it neither by its name nor in the list of all runs.
+ * when a later one finds it neither by its name nor in the list of all runs. It is marked as of the answer, which may have
+ * come long after the look's read.
  */
 export async function missRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const {
     uid,
     run: { n: run, missedAt },
   } = environment;
+  const answeredAt = ctx.clock.now();
   if (missedAt === null)
     return until(
-      { ...environment, run: { ...environment.run, missedAt: now } },
-      now + AGAIN_MS,
+      { ...environment, run: { ...environment.run, missedAt: answeredAt } },
+      answeredAt + AGAIN_MS,
       "does not see its compute",
     );
   if (now < missedAt + AGAIN_MS) return until(environment, missedAt + AGAIN_MS, "does not see its compute");

@@ -51,8 +51,8 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/disk.ts",
-        find: "sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, now)",
-        replace: "sighted(one, true, now)",
+        find: "sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now())",
+        replace: "sighted(one, true, ctx.clock.now())",
       },
     ],
   },
