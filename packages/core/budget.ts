@@ -16,11 +16,23 @@ interface Changing {
   readonly volumes: Volumes;
 }
 
+/** When a step's read began, by both clocks. */
+export type ReadAt = Readonly<{ now: number; monotonic: number }>;
+
+export function readAtNow(clock: Clock): ReadAt {
+  return { now: clock.now(), monotonic: clock.monotonic() };
+}
+
+/** By the time of day as well: the monotonic clock stands still while its machine is suspended. */
+export function isTooOld(clock: Clock, { now, monotonic }: ReadAt): boolean {
+  return Math.max(clock.monotonic() - monotonic, clock.now() - now) > STEP_BUDGET_MS;
+}
+
 /** Ports whose changing calls refuse once the read that began the step is 20 s old (docs/architecture.md#claims). */
-export function budgeted({ compute, volumes }: Changing, clock: Clock, readAt: number): Changing {
+export function budgeted({ compute, volumes }: Changing, clock: Clock, readAt: ReadAt): Changing {
   function inTime<Input extends unknown[], Output>(call: (...input: Input) => Promise<Output>) {
     return async (...input: Input): Promise<Output> => {
-      if (clock.monotonic() - readAt > STEP_BUDGET_MS) throw new StepTooOld();
+      if (isTooOld(clock, readAt)) throw new StepTooOld();
       return call(...input);
     };
   }

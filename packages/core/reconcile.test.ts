@@ -80,12 +80,17 @@ test("a signal whose look lost every write is looked at again a second later", a
   expect((await world.read("alice", "one")).phase).toBe("completed");
 });
 
-test("a worker that slept for more than 20 s after its read changes nothing in the cluster", async () => {
+test.each([
+  ["slept", "advance"],
+  ["was suspended, its monotonic clock too,", "step"],
+] as const)("a worker that %s for more than 20 s after its read changes nothing in the cluster", async (_, pass) => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   const applied: Run[] = [];
+  let naps = 0;
   const observe: typeof world.compute.observe = async () => {
-    world.clock.advance(21_000);
+    naps += 1;
+    world.clock[pass](21_000);
     return undefined;
   };
   const apply = async (run: Run) => void applied.push(run);
@@ -99,10 +104,32 @@ test("a worker that slept for more than 20 s after its read changes nothing in t
   const [grant] = (await viewPool(world.ctx, "h100"))?.granted ?? [];
   await reconcile(world.ctx, { look: `${pk}|${sk}`, for: grant?.items ?? [] });
 
+  // Says that it is about to make the run.
+  await reconcile(world.ctx, { look: `${pk}|${sk}` });
+
   await reconcile(sleepy, { look: `${pk}|${sk}` });
 
+  expect(naps).toBeGreaterThan(0);
   expect(applied).toEqual([]);
   expect((await world.read("alice", "one")).phase).toBe("preparing");
+});
+
+test("a worker that slept for more than 20 s after its read writes nothing of what it saw, and looks again", async () => {
+  const world = await memoryWorld();
+  const { pk, sk } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(60_000);
+  let looks = 0;
+  const observe: typeof world.compute.observe = async (uid, run) => {
+    looks += 1;
+    if (looks > 1) return world.compute.observe(uid, run);
+    world.clock.advance(21_000);
+    return undefined;
+  };
+
+  await reconcile({ ...world.ctx, compute: { ...world.compute, observe } }, { look: `${pk}|${sk}`, hint: true });
+
+  expect(looks).toBe(2);
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { missedAt: null } });
 });
 
 test("a step that fails leaves its reason and comes back later and later", async () => {

@@ -1,4 +1,4 @@
-import { budgeted, StepTooOld } from "./budget.ts";
+import { budgeted, isTooOld, readAtNow, StepTooOld } from "./budget.ts";
 import { stepInbox } from "./chat/step.ts";
 import type { Item, Key, Look, Stored } from "./context.ts";
 import { stepDisk } from "./disks/step.ts";
@@ -48,7 +48,7 @@ const EARLY_MS = 2000;
 
 /** `again`: somebody else wrote meanwhile, or the step took too long to act. */
 async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boolean): Promise<"over" | "again"> {
-  const startedAt = ctx.clock.monotonic();
+  const readAt = readAtNow(ctx.clock);
   const read = await ctx.table.get(key);
   if (!read) return "over";
   const now = ctx.clock.now();
@@ -58,15 +58,17 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
     if (early <= EARLY_MS) await sendLook(ctx, key, { delayMs: 1000 });
     return "over";
   }
-  const guarded = { ...ctx, ...budgeted(ctx, ctx.clock, startedAt) };
+  const guarded = { ...ctx, ...budgeted(ctx, ctx.clock, readAt) };
   const step = await takeStep(guarded, item, message.for ?? [], now, isLast);
   if (step === "again") return "again";
   if (!step) return "over";
+  // What it saw is as old as that: nobody may have been there since who would have noticed.
+  if (!isLast && isTooOld(ctx.clock, readAt)) return "again";
   // What it was asked for ahead of time was nothing: the chain of looks goes on beside it.
   if (early > 0 && message.hint && sawNothing(item, step.record)) return "over";
   const record = await writeRecord(ctx, step.record);
   if (!record) return "again";
-  logLook(ctx, record, step.did, ctx.clock.monotonic() - startedAt);
+  logLook(ctx, record, step.did, ctx.clock.monotonic() - readAt.monotonic);
   await act(guarded, key, step);
   await sendAfter(ctx, key, record, step);
   return "over";
