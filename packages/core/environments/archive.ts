@@ -1,9 +1,10 @@
 import type { Archive } from "../context.ts";
 import { archivesOf } from "../keys.ts";
+import { unlessUnreadable } from "../readable.ts";
 import { utcStamp } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
-import { writeRecord } from "../write-record.ts";
-import type { StoredArchive } from "./archives.ts";
+import { changeRecord, writeRecord } from "../write-record.ts";
+import { findStored, type StoredArchive } from "./archives.ts";
 import { changed, waited } from "./pace.ts";
 import type { ArchiveUse, Environment } from "./record.ts";
 import { addEntry } from "./timeline.ts";
@@ -68,13 +69,14 @@ async function begin(ctx: WorkerContext, volume: string, blob: string): Promise<
   }
 }
 
+/** What is there stays, but for a zip that was late and is whole after all: an earlier look may have got no further. */
 async function record(
   ctx: WorkerContext,
   { id, uid, owner }: Environment,
   { blob, file }: ArchiveUse,
   what: Pick<StoredArchive, "state" | "bytes" | "at">,
 ): Promise<void> {
-  const item = {
+  const item: StoredArchive = {
     pk: archivesOf(owner),
     sk: file,
     writers: [],
@@ -83,6 +85,14 @@ async function record(
     environment: id,
     blob,
     ...what,
-  } as const;
-  await writeRecord(ctx, item satisfies StoredArchive);
+  };
+  if (await writeRecord(ctx, item)) return;
+  await changeRecord(ctx, {
+    read: () => unlessUnreadable(ctx, () => findStored(ctx, item)),
+    decide(known): StoredArchive | undefined {
+      const isOvertaken = known?.uid === uid && known.state !== "completed" && what.state === "completed";
+      return isOvertaken ? { ...item, writers: known.writers } : undefined;
+    },
+    what: `The archive ${file} is`,
+  });
 }

@@ -1,4 +1,4 @@
-import type { Item, Stored, UserContext } from "../context.ts";
+import type { Context, Item, Key, Stored, UserContext } from "../context.ts";
 import { archivesOf } from "../keys.ts";
 import { Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
@@ -34,11 +34,16 @@ export async function listArchives(ctx: UserContext<"table">): Promise<StoredArc
 
 /** The bytes of the caller's zip of this name. Throws `notFound`, also for one that was never completed. */
 export async function readArchive(ctx: UserContext<"table" | "blobs">, name: string): Promise<Uint8Array> {
-  const item = await ctx.table.get({ pk: archivesOf(ctx.actor.uid), sk: name });
-  const archive = item && parseArchive(item);
+  const archive = await findStored(ctx, { pk: archivesOf(ctx.actor.uid), sk: name });
   const bytes = archive?.state === "completed" ? await ctx.blobs.get(archive.blob) : undefined;
   if (!bytes) throw new Problem("notFound", `Backup ${name.slice(0, 128)} not found`);
   return bytes;
+}
+
+/** What is kept under this key, or undefined. */
+export async function findStored(ctx: Context<"table">, { pk, sk }: Key): Promise<StoredArchive | undefined> {
+  const item = await ctx.table.get({ pk, sk });
+  return item && parseArchive(item);
 }
 
 const parseArchive: (item: Item) => StoredArchive = parserOf("archive", {

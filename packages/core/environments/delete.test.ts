@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import type { Stored } from "../context.ts";
 import { hostKey } from "../keys.ts";
 import { listArchives, readArchive } from "./archives.ts";
 import { createEnvironment, type NewEnvironment } from "./create.ts";
@@ -101,6 +102,32 @@ describe("the end", () => {
     await world.advance(10_000);
 
     expect(minutes[0]).toBeNull();
+  });
+
+  test("an archive that is whole once its minute is over is listed as that, though a look that got no further wrote it down as late", async () => {
+    const { world, alice } = await activeWorld();
+    const { put } = world.table;
+    const { findArchive } = world.volumes;
+    let isWhole = false;
+    Object.assign(world.volumes, {
+      findArchive: async (blob: string) => (isWhole ? findArchive(blob) : { state: "pending", bytes: 0 }),
+    });
+    Object.assign(world.table, {
+      put: async (...[item, options]: Parameters<typeof put>) => {
+        const { kind, state } = item as Stored & { readonly kind?: string; readonly state?: string };
+        await put(item, options);
+        if (kind !== "archive" || state !== "late") return;
+        isWhole = true;
+        throw new Error("died");
+      },
+    });
+
+    await requestDelete(alice, "one", { archiveName: file });
+    await world.advance(180_000);
+
+    expect(await listArchives(alice)).toMatchObject([{ sk: file, state: "completed" }]);
+    expect((await readArchive(alice, file)).length).toBeGreaterThan(0);
+    expect(world.volumes.volumeIds()).toEqual([]);
   });
 
   test("asked again while it is on its way it changes nothing, and the volumes wait until no machine has them", async () => {

@@ -51,6 +51,21 @@ export const endBugs: readonly PlantedBug[] = [
     },
   },
   {
+    name: "a zip that is whole after all listed as late",
+    edits: [
+      {
+        file: "environments/archive.ts",
+        find: "return isOvertaken ? { ...item, writers: known.writers } : undefined;",
+        replace: "return isOvertaken && item.bytes < 0 ? { ...item, writers: known.writers } : undefined;",
+      },
+    ],
+    caughtBy: {
+      file: "environments/delete.test.ts",
+      title:
+        "an archive that is whole once its minute is over is listed as that, though a look that got no further wrote it down as late",
+    },
+  },
+  {
     name: "the sealed specification kept",
     edits: [
       {
