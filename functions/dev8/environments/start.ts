@@ -37,7 +37,7 @@ export const endpoint = dev8.post(
     // What somebody else started runs something else.
     if (!isStartedBy(known, thing.uid)) {
       if (known.phase !== "stopped" || known.goal.desired === "active") throw containerExists(id);
-      await told(noVolume, requestStart(ctx, id, newRun(ctx, body, known.labels), thing.uid));
+      await told(noVolume, requestStart(ctx, id, newRun(ctx, body, known.labels), { token: thing.uid }));
     }
     const workspace = await waitUntilRunning(ctx, id);
     if (!workspace) throw noVolume;

@@ -1,10 +1,10 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import type { Key, Stored } from "../context.ts";
+import type { Key, RunPort, Stored, Table } from "../context.ts";
 import { createEnvironment, type NewEnvironment } from "../environments/create.ts";
 import { requestDelete } from "../environments/delete.ts";
-import { reservation } from "../environments/policy.ts";
+import { type Policy, reservation } from "../environments/policy.ts";
 import { requestStart } from "../environments/start.ts";
 import { requestStop } from "../environments/stop.ts";
 import { chatKey, inboxKey, keyText } from "../keys.ts";
@@ -15,14 +15,17 @@ import { countWaiting, readMessage } from "./read.ts";
 import { parseInbox } from "./record.ts";
 import { waitForDelivery } from "./wait.ts";
 
+const policy: Policy = { ...reservation, time: "none", restarts: true };
+const ports: readonly RunPort[] = [{ port: 8080, kind: "http" }];
+
 /** An environment of alice's that serves a port and may be stopped; it is active unless told otherwise. */
 async function chatWorld(given: Partial<NewEnvironment> = {}) {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
   const alice = world.as("alice");
   const made = await createEnvironment(alice, {
     ...newEnvironment("talks", { gpus: 1 }),
-    policy: { ...reservation, time: "none", restarts: true },
-    ports: [{ port: 8080, kind: "http" }],
+    policy,
+    ports,
     ...given,
   });
   await world.advance(10_000);
@@ -35,7 +38,9 @@ function heardBy(world: MemoryWorld, uid: string): string[] {
   return world.compute.posts(uid).map(({ request }) => (JSON.parse(request.body) as { message: string }).message);
 }
 
-async function sleep({ world, alice, made }: Awaited<ReturnType<typeof chatWorld>>): Promise<void> {
+type Trial = Awaited<ReturnType<typeof chatWorld>>;
+
+async function sleep({ world, alice, made }: Trial): Promise<void> {
   await dropMessages(alice, made);
   await requestStop(alice, "talks");
   await world.advance(10_000);
@@ -166,7 +171,6 @@ test("64 KiB arrive whole, whatever characters they are", async () => {
 test("a message for who is not active yet waits until then", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { imageMs: 20_000 } });
   const alice = world.as("alice");
-  const ports = [{ port: 8080, kind: "http" as const }];
   const made = await createEnvironment(alice, { ...newEnvironment("talks", { gpus: 1 }), ports });
 
   await postMessage(alice, "talks", "early");
@@ -227,6 +231,84 @@ test("a message whose inbox is looked at before its handler wakes who sleeps arr
 
   expect([isRead, isKept]).toEqual([true, true]);
   expect(heard()).toEqual(["late"]);
+});
+
+describe("a wake that comes late", () => {
+  const doers = {
+    "the handler's": ({ alice }: Trial, table: Table) => postMessage({ ...alice, table }, "talks", "hello"),
+    "the inbox's": async ({ world, alice, made }: Trial, table: Table) => {
+      const dying = { ...alice, table: { ...alice.table, put: failsFor(world, "#env#") } };
+      await expect(postMessage(dying, "talks", "hello")).rejects.toThrow("died");
+      await reconcile({ ...world.ctx, table }, { look: keyText(inboxKey(made.uid)) });
+    },
+  };
+
+  test.each(Object.entries(doers))("%s, starts nothing that its owner put to sleep since", async (_, wake) => {
+    const trial = await chatWorld();
+    const { world, alice, heard } = trial;
+    await sleep(trial);
+
+    await wake(
+      trial,
+      beforeSecondRead(trial, async () => {
+        await requestStart(alice, "talks");
+        await world.advance(30_000);
+        await sleep(trial);
+      }),
+    );
+    await world.advance(3_600_000);
+
+    expect(heard()).toEqual(["hello"]);
+    expect(await world.read("alice", "talks")).toMatchObject({ phase: "stopped", run: { n: 2 } });
+  });
+
+  test.each(Object.entries(doers))("%s, starts nothing for a message that was dropped since", async (_, wake) => {
+    const trial = await chatWorld();
+    const { world, heard } = trial;
+    await sleep(trial);
+
+    await wake(
+      trial,
+      beforeSecondRead(trial, () => sleep(trial)),
+    );
+    await world.advance(3_600_000);
+
+    expect(heard()).toEqual([]);
+    expect(await world.read("alice", "talks")).toMatchObject({ phase: "stopped", run: { n: 1 } });
+  });
+
+  test.each(Object.entries(doers))("%s, starts no other life under its id", async (_, wake) => {
+    const trial = await chatWorld();
+    const { world, alice } = trial;
+    await sleep(trial);
+
+    await wake(
+      trial,
+      beforeSecondRead(trial, async () => {
+        await requestDelete(alice, "talks");
+        await world.advance(60_000);
+        await createEnvironment(alice, { ...newEnvironment("talks", { gpus: 1 }), policy, ports });
+        await world.advance(10_000);
+        await requestStop(alice, "talks");
+        await world.advance(10_000);
+      }),
+    );
+    await world.advance(3_600_000);
+
+    expect(await world.read("alice", "talks")).toMatchObject({ phase: "stopped", run: { n: 1 } });
+  });
+
+  /** The first read of the environment decides to wake it; this happens before the second, which starts it. */
+  function beforeSecondRead({ world, made }: Trial, happens: () => Promise<unknown>): Table {
+    let reads = 0;
+    return {
+      ...world.table,
+      async get(key: Key) {
+        if (keyText(key) === keyText(made) && ++reads === 2) await happens();
+        return world.table.get(key);
+      },
+    };
+  }
 });
 
 test("where the handler that kept the message dies before it wakes its environment, the inbox wakes it", async () => {

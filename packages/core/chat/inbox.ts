@@ -19,6 +19,16 @@ export async function newestNumber(ctx: Context<"table">, uid: string, inbox: In
   return Math.max(newest, inbox?.settled ?? 0);
 }
 
+/** Whether this message is still to be delivered. Sleep drops what waits before it stops: a wake asks this after its read. */
+export async function stillWaits(
+  ctx: Context<"table">,
+  { uid }: Pick<Environment, "uid">,
+  n: number,
+): Promise<boolean> {
+  const inbox = await findInbox(ctx, uid);
+  return inbox !== undefined && n > Math.max(inbox.settled, inbox.dropTo);
+}
+
 const TRIES = 8;
 
 /**

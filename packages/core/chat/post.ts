@@ -5,7 +5,7 @@ import { requestStart } from "../environments/start.ts";
 import { chatKey } from "../keys.ts";
 import { Problem } from "../problem.ts";
 import { writeRecord } from "../write-record.ts";
-import { changeInbox, findInbox, newestNumber } from "./inbox.ts";
+import { changeInbox, findInbox, newestNumber, stillWaits } from "./inbox.ts";
 import { portOf } from "./port.ts";
 import type { Message } from "./record.ts";
 
@@ -29,7 +29,7 @@ export async function postMessage(
   const n = await putMessage(ctx, environment, text);
   await changeInbox(ctx, environment, (inbox) => inbox);
   if (environment.goal.desired === "stopped") {
-    await wake(ctx, id);
+    await wake(ctx, environment, n);
     // A look between the two found it asleep, and would come back in minutes.
     await changeInbox(ctx, environment, (inbox) => inbox);
   }
@@ -37,9 +37,13 @@ export async function postMessage(
 }
 
 /** What was said is kept by now: where too many of the caller's wait, the inbox wakes it once there is room (step.ts). */
-async function wake(ctx: UserContext<"table" | "queue" | "sealer">, id: string): Promise<void> {
+async function wake(
+  ctx: UserContext<"table" | "queue" | "sealer">,
+  { id, uid }: Environment,
+  n: number,
+): Promise<void> {
   try {
-    await requestStart(ctx, id);
+    await requestStart(ctx, id, {}, { onlyIf: (known) => known.uid === uid && stillWaits(ctx, known, n) });
   } catch (error) {
     if (!(error instanceof Problem && error.kind === "quota")) throw error;
   }

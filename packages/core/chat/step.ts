@@ -6,7 +6,7 @@ import { chatKey, keyOfText } from "../keys.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { claimDelivery } from "./deliver.ts";
 import { dropWaiting, forget } from "./forget.ts";
-import { newestNumber } from "./inbox.ts";
+import { newestNumber, stillWaits } from "./inbox.ts";
 import { type Inbox, parseInbox, parseUnlessPoisoned } from "./record.ts";
 
 /** While it is on its way to be active. More than a little early (reconcile.ts), or doubled looks would never die out. */
@@ -31,7 +31,9 @@ export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Pr
   if (environment.goal.desired === "stopped") {
     // Woken once for each message, or what cannot start would be started for ever.
     if (environment.run.n > message.run) return until(inbox, now + ASLEEP_MS, "waits, asleep");
-    await requestStart(asOwner(ctx, environment), environment.id);
+    const isWanted = async (known: Environment) =>
+      known.uid === inbox.uid && known.run.n <= message.run && (await stillWaits(ctx, known, message.n));
+    await requestStart(asOwner(ctx, environment), environment.id, {}, { onlyIf: isWanted });
     return until(inbox, now + COMING_MS, "woke its environment");
   }
   if (environment.phase !== "active") return until(inbox, now + COMING_MS, `waits, ${environment.phase}`);

@@ -30,22 +30,29 @@ export interface StartChanges {
   readonly receiver?: string | undefined;
 }
 
+interface Start {
+  /** What a repeat finds in the record where the one before it started it (`isStartedBy`). */
+  readonly token?: string | undefined;
+  /** Asked of the record that is about to be written: nothing is started where it says no. */
+  readonly onlyIf?: (environment: Environment) => boolean | Promise<boolean>;
+}
+
 /**
  * Wants it to run again, on its own volumes; while it is being stopped that is remembered. What runs already, or is on
  * its way, is left as it is, whatever shall change. Throws `notFound`, `conflict` when there is nothing to start, or
- * `quota` when too many of the caller's wait for its pool. A repeat finds in the record whether the one before it, of the
- * same `chosen` token, started it (`isStartedBy`).
+ * `quota` when too many of the caller's wait for its pool.
  */
 export async function requestStart(
   ctx: UserContext<"table" | "queue" | "sealer">,
   id: string,
   changes: StartChanges = {},
-  chosen?: string,
+  { token, onlyIf = () => true }: Start = {},
 ): Promise<Environment> {
   // Others may be faster: then what was written for a decision that did not hold goes again, with the secrets in it.
   const written = new Set<string>();
   const replaced = new Set<string>();
   const started = await changeEnvironment(ctx, id, async (environment, now) => {
+    if (!(await onlyIf(environment))) return environment;
     refuseUnlessRestartable(ctx, environment, "start");
     const isUnderWay = environment.phase !== "stopping" && environment.phase !== "stopped";
     if (isUnderWay || (environment.goal.desired === "active" && !saysAnything(changes))) return environment;
@@ -59,7 +66,7 @@ export async function requestStart(
     const { size = null, receiver } = changes;
     const sealed = receiver === undefined ? null : await sealReceiver(ctx, keyOf(environment), receiver);
     const again = startAgain(changed, now, { size, receiver: sealed });
-    return { ...again, goal: { ...again.goal, startedBy: chosen } };
+    return { ...again, goal: { ...again.goal, startedBy: token } };
   }).catch(async (error) => {
     // After any other failure nobody knows whether a head names it (unnamed-spec.ts).
     if (error instanceof Problem) await forgetSpecs(ctx, id, written);
