@@ -6,6 +6,7 @@ import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { CreateWorkspace } from "./parts/fields.ts";
 import { makeWorkspace } from "./parts/make-workspace.ts";
+import { isToRun } from "./parts/workspace.ts";
 import { statusOf, success, toWorkspace, Workspace } from "./wire.ts";
 
 const Created = success(
@@ -30,7 +31,8 @@ export const endpoint = dev8.post(
   async ({ ctx, body, thing }) => {
     const workspace = await makeWorkspace(ctx, body, thing);
     const isReady = statusOf(workspace) === "RUNNING";
-    const message = `Your development environment is ${isReady ? "ready to use" : "being prepared"}`;
+    const state = isReady ? "is ready to use" : "is being prepared";
+    const message = `Your development environment ${isToRun(workspace) ? state : "was stopped meanwhile"}`;
     const data = { environment: toWorkspace(ctx.settings, workspace), message };
     return { success: true as const, message: "Workspace created successfully" as const, data };
   },

@@ -149,10 +149,11 @@ describe("the eight secrets", () => {
     await world.create(secrets);
     await world.stop();
 
-    await Promise.all([world.start(secrets), world.start(secrets)]);
+    const answered = await Promise.all([world.start(secrets), world.start(secrets)]);
     const whileRunning = sealedItems(world).length;
     await world.stop();
 
+    expect(answered.map(({ status }) => status).toSorted()).toEqual([200, 409]);
     expect(whileRunning).toBe(1);
     expect([found(stored(world)), sealedItems(world)]).toEqual([[], []]);
   });

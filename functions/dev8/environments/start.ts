@@ -8,7 +8,7 @@ import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { StartWorkspace } from "./parts/fields.ts";
 import { newRun } from "./parts/new-workspace.ts";
-import { containerExists, findWorkspace, told, waitUntilRunning } from "./parts/workspace.ts";
+import { containerExists, findWorkspace, isToRun, told, waitUntilRunning } from "./parts/workspace.ts";
 import { statusOf, success, toWorkspace, Workspace } from "./wire.ts";
 
 const Started = success(
@@ -34,15 +34,19 @@ export const endpoint = dev8.post(
     const noVolume = new Problem("notFound", `workspace volume not found: fs-${id}. Create environment first.`);
     const known = await findWorkspace(ctx, body);
     if (!known || known.end.outcome) throw noVolume;
-    // What somebody else started runs something else.
     if (!isStartedBy(known, thing.uid)) {
       if (known.phase !== "stopped" || known.goal.desired === "active") throw containerExists(id);
-      await told(noVolume, requestStart(ctx, id, newRun(ctx, body, known.labels), { token: thing.uid }));
+      const changes = newRun(ctx, body, known.labels);
+      const started = await told(noVolume, requestStart(ctx, id, changes, { token: thing.uid }));
+      // What somebody else started runs something else.
+      if (!isStartedBy(started, thing.uid)) throw containerExists(id);
     }
     const workspace = await waitUntilRunning(ctx, id);
     if (!workspace) throw noVolume;
     const isReady = statusOf(workspace) === "RUNNING";
-    const message = `Your workspace is ${isReady ? "now running" : "starting"} with existing data`;
+    const message = isToRun(workspace)
+      ? `Your workspace is ${isReady ? "now running" : "starting"} with existing data`
+      : "Your workspace was stopped meanwhile";
     const data = { environment: toWorkspace(ctx.settings, workspace), message };
     return { success: true as const, message: "Workspace started successfully" as const, data };
   },

@@ -2,13 +2,14 @@ import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
-import { requestStop } from "#core/environments/stop.ts";
+import type { Environment } from "#core/environments/record.ts";
+import { isStoppedBy, requestStop } from "#core/environments/stop.ts";
 import { waitForEnvironment } from "#core/environments/wait.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { NamedWorkspace } from "./parts/fields.ts";
-import { findWorkspace, hasContainer, told } from "./parts/workspace.ts";
+import { findWorkspace, hasContainer, isToRun, told } from "./parts/workspace.ts";
 import { statusOf, success } from "./wire.ts";
 
 const preserved = "Container deleted, volumes preserved. Restart anytime to resume work.";
@@ -32,12 +33,17 @@ export const endpoint = dev8.post(
     const noContainer = new Problem("notFound", `container not found for workspace ${workspaceId}. Already stopped?`);
     const known = await findWorkspace(ctx, body);
     // Asked for by the request that this one repeats.
-    const isAsked = thing.isRepeat && known?.goal.desired === "stopped" && !known.end.outcome;
+    const isAsked =
+      known !== undefined &&
+      !known.end.outcome &&
+      (isStoppedBy(known, thing.uid) || (thing.isRepeat && known.goal.desired === "stopped"));
     if (!isAsked) {
       if (!known || !hasContainer[statusOf(known)]) throw noContainer;
-      await told(noContainer, requestStop(ctx, workspaceId, { reason: "Stopped by its owner" }));
+      const stop = requestStop(ctx, workspaceId, { reason: "Stopped by its owner", token: thing.uid });
+      await told(noContainer, stop);
     }
-    await waitForEnvironment(ctx, workspaceId, (seen) => !seen || (seen.phase === "stopped" && seen.spec === null));
+    const isDone = (seen: Environment) => isToRun(seen) || (seen.phase === "stopped" && seen.spec === null);
+    await waitForEnvironment(ctx, workspaceId, (seen) => !seen || isDone(seen));
     const data = { workspaceId, message: preserved } as const;
     return { success: true as const, message: "Workspace stopped successfully" as const, data };
   },

@@ -613,6 +613,71 @@ test("a start or a stop under a key whose answer was lost is answered to its rep
   }
 });
 
+test("a start or a stop under a key whose answer was lost undoes by its repeat nothing that was asked for since", async () => {
+  const faults: PutFaults = {};
+  const world = await workspaceWorld({ wrap: withPutFaults(faults) });
+  await world.create();
+
+  const stop = await loseAnswer(world, faults, "stop");
+  await world.start();
+  const stopped = await stop();
+  await world.advance(60_000);
+  const running = await world.status();
+  await world.stop();
+  const start = await loseAnswer(world, faults, "start");
+  await world.stop();
+  const started = await start();
+  await world.advance(60_000);
+
+  expect([stopped.status, running, started.status, await world.status()]).toEqual([200, "RUNNING", 200, "STOPPED"]);
+  expect((await started.json()) as unknown).toMatchObject({
+    data: { environment: { status: "STOPPED" }, message: "Your workspace was stopped meanwhile" },
+  });
+});
+
+/** Asks under a key for what is done and never answered; answers how the same is asked again. */
+async function loseAnswer(world: WorkspaceWorld, faults: PutFaults, action: "start" | "stop") {
+  const body = action === "start" ? workspaceOf(workspaceId) : { workspaceId, cloudRegion: "centralindia" };
+  const ask = () =>
+    world.request("POST", `${path}/${action}`, { key: world.key, body, headers: { "Idempotency-Key": "k2" } });
+  let puts = 0;
+  faults.beforePut = (item) => {
+    if ((item as Item).kind === "idempotency" && ++puts > 1) throw new Error("gone");
+  };
+  await ask();
+  delete faults.beforePut;
+  expect(puts).toBeGreaterThan(1);
+  return ask;
+}
+
+test("of two starts at once one is answered and runs what was sent with it, the other is refused", async () => {
+  const world = await workspaceWorld();
+  await world.create();
+  await world.stop();
+
+  const answers = await Promise.all([world.start({ baseImage: "python" }), world.start({ baseImage: "rust" })]);
+
+  const [first] = answers.filter(({ status }) => status === 200);
+  expect(answers.filter((answer) => answer !== first)).toEqual([refused(409, exists)]);
+  expect(first?.body.data.environment.baseImage).toBe(world.head().labels.baseImage);
+});
+
+test("a create or a start that is stopped while it waits says so", async () => {
+  const world = await workspaceWorld({ nodes: [] });
+  const stopWhile = async (status: string) => {
+    for (let n = 0; n < 100 && (await world.status()) !== status; n++) await world.clock.sleep(100);
+    return world.stop();
+  };
+
+  const [created] = await Promise.all([world.create(), stopWhile("CREATING")]);
+  const [started] = await Promise.all([world.start(), stopWhile("STARTING")]);
+
+  expect([created.status, created.body.data.message, created.body.data.environment.status]).toEqual([
+    ...[201, "Your development environment was stopped meanwhile", "STOPPED"],
+  ]);
+  expect([started.status, started.body.data.message]).toEqual([200, "Your workspace was stopped meanwhile"]);
+});
+
 test("a start under a key that reached nothing is refused to its repeat where somebody else started the workspace", async () => {
   const faults: PutFaults = {};
   const world = await workspaceWorld({ wrap: withPutFaults(faults) });

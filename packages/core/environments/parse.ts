@@ -145,6 +145,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     desired: oneOf("active", "stopped", "deleted"),
     start: orNull(shape<RememberedStart>({ size: orNull(isSize), receiver: orNull(sealed) })),
     startedBy: optional(text),
+    stoppedBy: optional(text),
   },
   run: {
     n: ordinal,

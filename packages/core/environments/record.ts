@@ -91,8 +91,10 @@ export interface Goal {
   readonly desired: "active" | "stopped" | "deleted";
   /** What a start that came while it was being stopped wants, taken when it is stopped. */
   readonly start: RememberedStart | null;
-  /** The token of the start that wants it to run, where its request may be repeated. */
+  /** The token of the latest start, where its request may be repeated. */
   readonly startedBy?: string | undefined;
+  /** The token of the latest stop whose request may be repeated. */
+  readonly stoppedBy?: string | undefined;
 }
 
 /** One of three attempts to back a disk up, and the latest try of it. */

@@ -81,9 +81,9 @@ async function forgetSpecs(ctx: UserContext<"table">, id: string, specs: Readonl
   await Promise.all([...specs].map((spec) => forgetSpec(ctx, key, spec)));
 }
 
-/** Whether it shall run because of the start of this token: nobody has stopped it or ended it since. */
-export function isStartedBy({ goal: { desired, startedBy } }: Environment, token: string): boolean {
-  return desired === "active" && startedBy === token;
+/** Whether the start of this token was the latest: it may have been stopped since, which a repeat does not undo. */
+export function isStartedBy({ goal: { startedBy } }: Environment, token: string): boolean {
+  return startedBy === token;
 }
 
 /** Its first run failed, and what was made for it was removed again: it can only be deleted, or made anew. */

@@ -5,6 +5,13 @@ import { changeEnvironment, refuseUnlessRestartable } from "./change.ts";
 import { type Environment, keyOf } from "./record.ts";
 import { enter } from "./transitions.ts";
 
+interface Stop {
+  readonly reason?: string | undefined;
+  readonly receiver?: string | undefined;
+  /** What a repeat finds in the record where the one before it stopped it (`isStoppedBy`). */
+  readonly token?: string | undefined;
+}
+
 /**
  * Wants it stopped: its compute goes, its own volumes stay. Asked again it changes nothing; a start that was remembered
  * is forgotten. Throws `notFound`, or `conflict` for what cannot be started again.
@@ -12,20 +19,26 @@ import { enter } from "./transitions.ts";
 export async function requestStop(
   ctx: UserContext<"table" | "queue" | "sealer">,
   id: string,
-  { reason, receiver }: { readonly reason?: string | undefined; readonly receiver?: string | undefined } = {},
+  { reason, receiver, token }: Stop = {},
 ): Promise<Environment> {
   return changeEnvironment(ctx, id, async (environment, now) => {
     refuseUnlessRestartable(ctx, environment, "stop");
-    if (receiver === undefined || environment.goal.desired === "stopped")
-      return stopNow(environment, now, reason ?? null);
+    if (environment.goal.desired === "stopped") return environment;
+    const named = { ...environment, goal: { ...environment.goal, stoppedBy: token ?? environment.goal.stoppedBy } };
+    if (receiver === undefined) return stopNow(named, now, reason ?? null);
     // Before the stop is written down: its own entries are for this receiver already.
     const run = await sealReceiver(ctx, keyOf(environment), receiver);
     return stopNow(
-      { ...environment, events: { ...environment.events, receiver: { ...environment.events.receiver, run } } },
+      { ...named, events: { ...named.events, receiver: { ...named.events.receiver, run } } },
       now,
       reason ?? null,
     );
   });
+}
+
+/** Whether the stop of this token was the latest: it may have been started since, which a repeat does not undo. */
+export function isStoppedBy({ goal: { stoppedBy } }: Environment, token: string): boolean {
+  return stoppedBy === token;
 }
 
 /** The record as it is from the moment on at which it is to be stopped; the same one where it is so already. */

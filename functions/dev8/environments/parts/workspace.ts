@@ -55,6 +55,11 @@ export async function waitUntilRunning(ctx: UserContext<"table">, id: string): P
   return seen;
 }
 
+/** False: whoever waited for it to run waits in vain, since it was stopped or deleted meanwhile. */
+export function isToRun({ goal: { desired } }: Environment): boolean {
+  return desired === "active";
+}
+
 /** Whether there is a container, or will be one unless somebody stops it. */
 export const hasContainer = {
   CREATING: true,
