@@ -373,6 +373,43 @@ describe("chat", () => {
   });
 });
 
+describe("a list of messages that cannot be read", () => {
+  /** A session that took a message, and whose list of them is now like this. */
+  async function spoiltWorld(how: object) {
+    const session = await sessionWorld();
+    const { world, ask, uuid } = session;
+    await ask("POST", `/session/${uuid}/chat`, { message: "hello" });
+    await world.advance(10_000);
+    const inbox = world.table.all().find(({ kind }) => kind === "inbox");
+    if (!inbox) throw new Error("No inbox");
+    await world.table.put({ ...inbox, writers: ["hand"], ...how }, { ifWriter: String(inbox.writers[0]) });
+    const statusOf = async (method: string, path: string) => (await ask(method, path)).status;
+    return { ...session, statusOf };
+  }
+
+  test("keeps nobody from putting the session to sleep, waking, reading or deleting it", async () => {
+    const { world, uuid, statusOf, state } = await spoiltWorld({ settled: "one" });
+
+    const answered = [await statusOf("POST", `/session/${uuid}/sleep`)];
+    await world.advance(30_000);
+    const asleep = await state();
+    answered.push(await statusOf("POST", `/session/${uuid}/wake`));
+    await world.advance(30_000);
+    answered.push(await statusOf("GET", `/session/${uuid}`), await statusOf("DELETE", `/session/${uuid}`));
+
+    expect([answered, asleep]).toMatchObject([[200, 200, 200, 200], { replicas: 0, queue_length: 0 }]);
+  });
+
+  test("of a newer version refuses a sleep, which would leave what waits there, and nothing else", async () => {
+    const { uuid, statusOf, state } = await spoiltWorld({ format: 2 });
+
+    const answered = [await statusOf("POST", `/session/${uuid}/sleep`), (await state()).replicas];
+    answered.push(await statusOf("POST", `/session/${uuid}/wake`), await statusOf("DELETE", `/session/${uuid}`));
+
+    expect(answered).toEqual([503, 1, 200, 200]);
+  });
+});
+
 describe("DELETE /session/{uuid}", () => {
   test("keeps a zip of the volume, and then nothing of it is there", async () => {
     const { world, key, ask, uuid, head } = await sessionWorld();

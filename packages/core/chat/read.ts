@@ -1,5 +1,6 @@
 import type { Context } from "../context.ts";
 import type { Environment } from "../environments/record.ts";
+import { unlessUnreadable } from "../readable.ts";
 import { findInbox, newestNumber } from "./inbox.ts";
 import { findMessage, type Message } from "./record.ts";
 
@@ -16,9 +17,9 @@ export async function readMessage(ctx: Context<"table">, uid: string, n: number)
   return message && { state: message.state, reply: message.reply === null ? null : JSON.parse(message.reply) };
 }
 
-/** How many messages wait to be delivered. */
+/** How many messages wait to be delivered: 0 where nobody can read that, which is logged. */
 export async function countWaiting(ctx: Context<"table">, { uid }: Pick<Environment, "uid">): Promise<number> {
-  const inbox = await findInbox(ctx, uid);
+  const inbox = await unlessUnreadable(ctx, () => findInbox(ctx, uid));
   if (!inbox) return 0;
   return (await newestNumber(ctx, uid, inbox)) - Math.max(inbox.settled, inbox.dropTo);
 }
