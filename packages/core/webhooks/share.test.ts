@@ -51,6 +51,23 @@ test("who is over their share waits until it wore off by half a second in a seco
   expect(await take("owner", 250_000)).toEqual(free);
 });
 
+test("a charge by who slept, or whose clock is behind, lets nothing wear off twice", async () => {
+  const { ctx, now, take } = await charged(60_000);
+
+  await chargeShare(ctx, "owner", { reservedMs: 0, tookMs: 1_000 }, now - 120_000);
+
+  expect(await take()).toMatchObject({ may: "wait" });
+});
+
+test("what is taken by a host whose clock is behind lets nothing wear off twice either", async () => {
+  const { now, table, take } = await charged(30_000);
+  await take("owner", 17_000);
+
+  await take("owner", 0);
+
+  expect(await table.get(ownersReceiversKey("owner"))).toMatchObject({ at: now + 17_000, heldMs: 41_500 });
+});
+
 test("a share that cannot be read holds nobody up", async () => {
   const { ctx, now, table, take } = await charged(100_000);
   const item = (await table.get(ownersReceiversKey("owner"))) as Item;

@@ -41,7 +41,7 @@ export async function takeShare(ctx: Context<"table">, owner: string, now: numbe
   if (!share || share === "unreadable" || heldMs === 0) return { may: "dial", reservedMs: 0 };
   const over = heldMs + PATIENCE_MS - MOST_MS;
   if (over > 0) return { may: "wait", until: now + Math.max(over / WEARS_OFF, LEAST_WAIT_MS) };
-  const isOurs = await writeRecord(ctx, { ...share, ...kept(heldMs + PATIENCE_MS, now) });
+  const isOurs = await writeRecord(ctx, { ...share, ...kept(heldMs + PATIENCE_MS, now, share) });
   return isOurs ? { may: "dial", reservedMs: PATIENCE_MS } : { may: "wait", until: now + LEAST_WAIT_MS };
 }
 
@@ -59,7 +59,7 @@ export async function chargeShare(
     decide(share): Share | undefined {
       if (share === "unreadable") return undefined;
       const heldMs = Math.max(0, (share ? heldAt(share, now) : 0) + tookMs - reservedMs);
-      return { ...share, ...key, writers: share?.writers ?? [], kind: "share", ...kept(heldMs, now) };
+      return { ...share, ...key, writers: share?.writers ?? [], kind: "share", ...kept(heldMs, now, share) };
     },
     what: "The owner's share is",
     tries: TRIES,
@@ -70,8 +70,10 @@ function heldAt({ heldMs, at }: Share, now: number): number {
   return Math.max(0, heldMs - Math.max(0, now - at) * WEARS_OFF);
 }
 
-function kept(heldMs: number, now: number): Pick<Share, "heldMs" | "at" | "ttl"> {
-  return { heldMs, at: now, ttl: Math.floor(now / 1000) + KEPT_SECONDS };
+/** Never earlier than it was known: by a clock that is behind, or after a sleep, the same time would wear off twice. */
+function kept(heldMs: number, now: number, known: Share | undefined): Pick<Share, "heldMs" | "at" | "ttl"> {
+  const at = Math.max(now, known?.at ?? 0);
+  return { heldMs, at, ttl: Math.floor(at / 1000) + KEPT_SECONDS };
 }
 
 /** What cannot be read stays until its own time is over; until then nothing is counted. */
