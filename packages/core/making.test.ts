@@ -3,7 +3,7 @@ import { manualClock } from "#testing/clock.ts";
 import { seededIds } from "#testing/ids.ts";
 import { silentLog } from "#testing/log.ts";
 import { testSettings } from "#testing/settings.ts";
-import { listMaking, settlesAt, volumeMaking } from "./making.ts";
+import { LISTED_MS, listMaking, settlesAt, volumeMaking } from "./making.ts";
 
 const wanted = { zone: "zone-a", sizeGb: 10, from: null };
 
@@ -25,6 +25,26 @@ test("what may have been made under a token is asked for under it again, listed 
 
   expect(soon).toEqual({ entry, isListed: true });
   expect(renewed).toEqual({ entry: { ...entry, at: clock.now() }, isListed: false });
+});
+
+test("what is made under a token is listed long enough before it is looked for, also by the clock of a host 17 s ahead", () => {
+  const { clock, entry, later } = listed();
+
+  clock.advance(120_000 - 1);
+  const lastCall = later();
+  const [budget, timeOut, clocks] = [20_000, 5_000, 17_000];
+
+  expect(lastCall).toEqual({ entry, isListed: true });
+  expect(settlesAt(entry) - LISTED_MS).toBeGreaterThan(clock.now() + budget + timeOut + clocks);
+});
+
+test("nobody makes anything under a token that a host 17 s ahead may be looking for", () => {
+  const { clock, entry, later } = listed();
+  const [budget, timeOut, clocks] = [20_000, 5_000, 17_000];
+
+  clock.advance(settlesAt(entry) - clock.now() - budget - timeOut - clocks);
+
+  expect(later().entry.token).not.toBe(entry.token);
 });
 
 test("a token under which somebody may be removing what was never used makes nothing any more", () => {

@@ -5,11 +5,11 @@ import { type Check, number, oneOf, orNull, shape, text } from "./shape.ts";
 /** Every call under a token is decided this soon after the entry was written. */
 const CALLS_MS = 120_000;
 /** And is over by then: the step's budget, a call's time-out and the clocks of two hosts. */
-const LAST_CALL_MS = CALLS_MS + 30_000;
+const LAST_CALL_MS = CALLS_MS + 45_000;
 /** EC2 lists late: what is not seen does not exist only so long after the last call that could have made it. */
 export const LISTED_MS = 10 * 60_000;
 /** Whoever removes what an entry left may have read it so long before: its step's budget, a call's time-out, the clocks. */
-const REMOVING_MS = 30_000;
+const REMOVING_MS = 45_000;
 /** Hex digits that make a token another one; EC2 takes 64 characters in all. */
 const SUFFIX = 12;
 /** A bound for the record: so many are listed only where something goes wrong again and again. */

@@ -115,6 +115,33 @@ test("while somebody has the claim nobody else posts, and when that one died the
   expect(died).toBeInstanceOf(Promise);
 });
 
+test("who begins to post as late as is allowed is alone to the end, also by the clock of a host 17 s ahead", async () => {
+  const { world, alice, made, heard } = await chatWorld();
+  const deaf = { ...alice, queue: { ...alice.queue, send: async () => {} } };
+  await postMessage(deaf, "talks", "once");
+  const look = { look: keyText(inboxKey(made.uid)) };
+  const { postToPort } = world.compute;
+  const ahead = { ...world.clock, now: () => world.clock.now() + 17_000 };
+  let isClaimed = false;
+  const put: Table["put"] = async (item, options) => {
+    await world.table.put(item, options);
+    if (!isClaimed && keyText(item) === look.look) world.clock.advance(20_000);
+    isClaimed ||= keyText(item) === look.look;
+  };
+  const slowPost: typeof postToPort = async (...asked) => {
+    world.clock.advance(5_000);
+    await reconcile({ ...world.ctx, clock: ahead }, look);
+    return postToPort(...asked);
+  };
+
+  await reconcile(
+    { ...world.ctx, table: { ...world.table, put }, compute: { ...world.compute, postToPort: slowPost } },
+    look,
+  );
+
+  expect([isClaimed, heard()]).toEqual([true, ["once"]]);
+});
+
 test("who does not answer is asked again, more and more rarely, and what comes later waits for that", async () => {
   const { world, made, say, heard, waiting } = await chatWorld();
   world.compute.answerPosts(made.uid, () => {

@@ -9,7 +9,7 @@ import { portOf } from "./port.ts";
 import { type Inbox, type Message, settledAs } from "./record.ts";
 
 /** Longer than whoever has claimed may still post: the step's budget, the post itself, the clocks of two hosts. */
-const CLAIM_MS = 40_000;
+const CLAIM_MS = 45_000;
 /** docs/apis/session-manager.md#effects-and-times. */
 const POST_MS = 5_000;
 const LONGEST_WAIT_MS = 60_000;

@@ -45,6 +45,16 @@ test("of those who ask at the same time one is let through to find out", async (
   expect(asked.map(({ may }) => may).toSorted()).toEqual(["probe", "wait", "wait"]);
 });
 
+test("the one who is let through is alone until an attempt is over on any clock", async () => {
+  const { ctx, key, now } = await failing(20);
+  const later = now + 3 * MINUTE;
+
+  await pass(ctx, key, later);
+  const [begunLate, patience, clocks] = [12_000, 10_000, 17_000];
+
+  expect(await pass(ctx, key, later + begunLate + patience + clocks)).toMatchObject({ may: "wait" });
+});
+
 test("each probe that fails doubles the time up to ten minutes, what was begun before it does not", async () => {
   const { ctx, key, now } = await failing(20);
   const waits: number[] = [];

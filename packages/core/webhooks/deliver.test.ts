@@ -181,6 +181,36 @@ describe("what cannot be repeated is claimed first", () => {
   });
 });
 
+/** The clock of a host that is ahead of the world's by as much as hosts may be apart. */
+const ahead = ({ clock }: MemoryWorld) => ({ ...clock, now: () => clock.now() + 17 * SECOND });
+
+test("who begins to post as late as is allowed is alone to the end, also by the clock of a host 17 s ahead", async () => {
+  const world = await oneEvent(() => broken);
+  world.clock.advance(6 * MINUTE);
+  const delivery = await world.delivery();
+  const look = { look: keyText(delivery) };
+  const before = world.times.length;
+  const { post } = world.ctx.fetch;
+  const put: typeof world.table.put = async (item, options) => {
+    await world.table.put(item, options);
+    if (keyText(item) === look.look && world.times.length === before) world.clock.advance(12 * SECOND);
+  };
+  const slowPost: typeof post = async (request) => {
+    world.clock.advance(10 * SECOND - 1);
+    await deliver({ ...world.ctx, clock: ahead(world) }, look, () => ({}));
+    return post(request);
+  };
+
+  await deliver(
+    { ...world.ctx, table: { ...world.table, put }, fetch: { ...world.ctx.fetch, post: slowPost } },
+    look,
+    () => ({}),
+  );
+
+  expect(world.times).toHaveLength(before + 1);
+  expect((await world.delivery()).attempts.map(({ error }) => error)).not.toContain("interrupted");
+});
+
 describe("a receiver that fails", () => {
   test("is left alone once it failed often, while another one is told at once", async () => {
     const bad = "https://down.example/";

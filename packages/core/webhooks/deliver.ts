@@ -37,9 +37,9 @@ export async function deliver(ctx: DelivererContext, message: Look, bodyOf: Body
 const TRIES = 3;
 /** As in reconcile.ts: hosts' clocks differ by less. */
 const EARLY_MS = 2000;
-/** Nobody else makes an attempt for so long. */
-const CLAIM_MS = 30_000;
-/** No post later than this after the read: it ends, after its 10 s, before the claim does on any clock. */
+/** Nobody else makes an attempt for so long: the latest post, its 10 s, and the 17 s that clocks may be apart. */
+const CLAIM_MS = 45_000;
+/** No post later than this after the read. */
 const LATEST_POST_MS = 12_000;
 /** Over how long those are spread that wait for the same receiver. */
 const SPREAD_MS = 60_000;
