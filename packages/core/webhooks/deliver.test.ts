@@ -5,7 +5,7 @@ import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, type WorldOptio
 import type { FetchAnswer } from "../context.ts";
 import { deliveriesOf, keyText, ownersReceiversKey } from "../keys.ts";
 import { AddressRefused, NoAnswer } from "../problem.ts";
-import { findPassage, receiverStateKey, tellFailed } from "./circuit.ts";
+import { findPassage, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
 import { deliver } from "./deliver.ts";
 import { parseDelivery } from "./delivery.ts";
 import { requestResend } from "./requests.ts";
@@ -408,6 +408,28 @@ test("a post during which its worker slept is charged to the owner as the longes
 
   expect((await world.delivery()).attemptCount).toBe(4);
   expect(await takeShare(world.ctx, owner, world.clock.now())).toMatchObject({ may: "dial", reservedMs: 10_000 });
+});
+
+test.each([
+  ["an answer", ok, 20],
+  ["a failure", broken, 0],
+])("%s after which its worker slept says nothing of the receiver as it is now", async (_, answer, failures) => {
+  const world = await oneEvent(() => broken);
+  world.clock.advance(6 * MINUTE);
+  const delivery = await world.delivery();
+  const receiver = receiverStateKey(world.ctx, delivery.owner, url);
+  await tellAnswered(world.ctx, receiver, world.clock.now());
+  const post = async () => {
+    world.clock.advance(10 * MINUTE);
+    const quick = { tookMs: 10, wasProbe: false };
+    for (let n = 0; n < failures; n++) await tellFailed(world.ctx, receiver, quick, world.clock.now());
+    return answer;
+  };
+
+  await deliver({ ...world.ctx, fetch: { ...world.ctx.fetch, post } }, { look: keyText(delivery) }, () => ({}));
+
+  const state = await world.table.get(receiver);
+  expect(state?.failures ?? 0).toBe(failures);
 });
 
 describe("a receiver that is left alone, of an owner whose receivers were slow", () => {

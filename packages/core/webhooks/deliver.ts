@@ -41,6 +41,8 @@ const EARLY_MS = 2000;
 const CLAIM_MS = 45_000;
 /** No post later than this after the read. */
 const LATEST_POST_MS = 12_000;
+/** What a post that began so long ago met says nothing of the receiver as it is now. */
+const TOLD_WITHIN_MS = 20_000;
 /** Over how long those are spread that wait for the same receiver. */
 const SPREAD_MS = 60_000;
 /** How long what cannot be opened or rendered is left alone. */
@@ -101,8 +103,10 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   // A worker that slept meanwhile was kept waiting by no receiver: none has more time than this.
   const tookMs = Math.min(ctx.clock.monotonic() - begun, PATIENCE_MS);
   await settle(ctx, claimed, result);
-  if (result.isFinal) await tellAnswered(ctx, receiver, ctx.clock.now());
-  else await tellFailed(ctx, receiver, { tookMs, wasProbe: passage.may === "probe" }, ctx.clock.now());
+  if (ctx.clock.monotonic() - begun <= TOLD_WITHIN_MS) {
+    if (result.isFinal) await tellAnswered(ctx, receiver, ctx.clock.now());
+    else await tellFailed(ctx, receiver, { tookMs, wasProbe: passage.may === "probe" }, ctx.clock.now());
+  }
   await chargeShare(ctx, delivery.owner, { reservedMs: share.reservedMs, tookMs }, ctx.clock.now());
   return true;
 }
