@@ -206,6 +206,25 @@ test("a command that nothing can end is given up soon after its time-out", async
   expect(world.clock.now() - begunAt).toBeLessThan(45_000);
 });
 
+test("a command that ended while nobody asked is answered as it ended, however late that is", async () => {
+  const world = await activeWorld();
+  world.compute.programExec(() => true, { stdout: "done", takesMs: 10_000 });
+  const { readExec } = world.compute;
+  const sleepy: typeof readExec = async (...asked) => {
+    const sight = await readExec(...asked);
+    world.clock.advance(3_600_000);
+    return sight;
+  };
+
+  const result = await executeIn(
+    { ...world.as("alice"), compute: { ...world.compute, readExec: sleepy } },
+    "one",
+    echo,
+  );
+
+  expect(result).toMatchObject({ stdout: "done", returncode: 0, timedOut: false });
+});
+
 test("text with a NUL character is refused before anything is looked at", async () => {
   const world = await memoryWorld();
 

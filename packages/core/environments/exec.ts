@@ -121,9 +121,11 @@ async function readUntilEnded(
   const deadline = ctx.clock.monotonic() + timeoutSeconds * 1000 + LATE_MS;
   for (;;) {
     const askedAt = ctx.clock.monotonic();
-    const sight = await ctx.compute.readExec(uid, run, execId, READ_MS);
+    // Asked once more past the deadline: who slept until then knows nothing of how it ended.
+    const isLast = askedAt > deadline;
+    const sight = await ctx.compute.readExec(uid, run, execId, isLast ? 0 : READ_MS);
     if (sight?.state !== "running") return sight;
-    if (ctx.clock.monotonic() > deadline) return { ...sight, timedOut: true };
+    if (isLast) return { ...sight, timedOut: true };
     if (ctx.clock.monotonic() - askedAt < PAUSE_MS) await ctx.clock.sleep(PAUSE_MS);
   }
 }
