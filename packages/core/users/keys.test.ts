@@ -94,6 +94,22 @@ describe("a rotation", () => {
     expect([await state(old), await state(key.secret)]).toEqual(["revoked", "good"]);
   });
 
+  test("by a worker that slept before it ended the old key leaves that its time to the full", async () => {
+    const { world, login, as, state } = await keyWorld();
+    const old = await login();
+    let isFirst = true;
+    const put: Table["put"] = async (item, options) => {
+      await world.table.put(item, options);
+      if (isFirst) world.clock.advance(10 * MINUTE);
+      isFirst = false;
+    };
+
+    const { key } = await rotateKey(as(old, { ...world.table, put }));
+    await world.advance(MINUTE - 1);
+
+    expect([await state(old), await state(key.secret)]).toEqual(["good", "good"]);
+  });
+
   test("of a key that was rotated already gives it no more time", async () => {
     const { world, login, as, state } = await keyWorld();
     const old = await login();
