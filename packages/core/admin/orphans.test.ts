@@ -237,6 +237,23 @@ describe("what is removed", () => {
     expect(await readOrphans(world.ctx)).toEqual(first);
   });
 
+  test("nothing is removed on records that were read before a sleep", async () => {
+    const { world, living } = await strayWorld(1);
+    await findOrphans(world.ctx);
+    world.clock.advance(TEN_MINUTES);
+    const getMany: typeof world.table.getMany = async (keys) => {
+      const items = await world.table.getMany(keys);
+      world.clock.advance(MINUTE);
+      return items;
+    };
+
+    await findOrphans({ ...world.ctx, table: { ...world.ctx.table, getMany } });
+    const slept = living();
+    await findOrphans(world.ctx);
+
+    expect([slept, living()]).toEqual([1, 0]);
+  });
+
   test("a removal that failed is tried again, and keeps no other from being removed", async () => {
     const { world, uids, living } = await strayWorld(3);
     await findOrphans(world.ctx);

@@ -64,11 +64,14 @@ export async function findOrphans(ctx: Context<"table" | "compute">): Promise<vo
   if (item && !before) return;
   const now = ctx.clock.now();
   const runs = await ctx.compute.listRuns();
-  const [orphans, lost] = await Promise.all([orphanRuns(ctx, runs), lostRecords(ctx, runs, now)]);
+  const lost = await lostRecords(ctx, runs, now);
+  // Read last, since what is removed is decided on it.
+  const readAt = ctx.clock.monotonic();
+  const orphans = await orphanRuns(ctx, runs);
   const seen = orphans.map((one) => sightedRun(before?.runs, one, now));
   const records = lost.map((one) => ({ ...one, ...sighted(before?.records, one, now) }));
   const hours = before ? (now - before.checkedAt) / HOUR_MS : 0;
-  const removed = await removeOrphans(ctx, seen, now);
+  const removed = await removeOrphans(ctx, seen, { now, readAt });
   const left = seen.filter((one) => !removed.some(({ uid, run }) => uid === one.uid && run === one.run));
   const used = seen.filter(({ sightings }) => sightings > 1).reduce((sum, { gpus }) => sum + (gpus ?? 0) * hours, 0);
   const report: OrphanReport = {

@@ -14,22 +14,22 @@ const BUDGET_MS = 20_000;
 
 /**
  * Removes the runs whose records were read as ended or missing twice, ten minutes apart, now for the second time; none
- * where there are more than 20. Answers those whose removal the cluster accepted.
+ * where there are more than 20, or once the read, at `readAt` of the monotonic clock, is older than 20 s. Answers those
+ * whose removal the cluster accepted.
  */
 export async function removeOrphans(
   ctx: Context<"compute">,
   seen: readonly OrphanRun[],
-  now: number,
+  { now, readAt }: { readonly now: number; readonly readAt: number },
 ): Promise<RemovedRun[]> {
   const useless = seen.filter(({ uselessSince }) => uselessSince !== null && now - uselessSince >= USELESS_MS);
   if (useless.length > MOST_REMOVED) {
     ctx.log.error("too many orphans to remove", { runs: useless.length });
     return [];
   }
-  const begun = ctx.clock.monotonic();
   const removed: RemovedRun[] = [];
   for (const { uid, run, key, why } of useless) {
-    if (ctx.clock.monotonic() - begun > BUDGET_MS) break;
+    if (ctx.clock.monotonic() - readAt > BUDGET_MS) break;
     try {
       await ctx.compute.remove(uid, run, { graceSeconds: 0, force: false });
       removed.push({ uid, run, key, why, at: now });
