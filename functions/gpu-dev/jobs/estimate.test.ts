@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
+import type { Item } from "#core/context.ts";
 import { noDurations } from "#core/pools/durations.ts";
 import { refreshForecast } from "#core/pools/forecast-items.ts";
 import { type Occupied, type PlanInput, plan } from "#core/pools/plan.ts";
@@ -51,6 +52,14 @@ function halfInUse(node: string): Occupied {
 async function ask(world: HttpWorld, key: string, fields: Readonly<Record<string, unknown>> = {}) {
   const response = await world.request("POST", "/v1/jobs/estimate", { key, body: { ...plainJob, ...fields } });
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+/** The one owner's disks get as many names as there may be. */
+async function fillDirectory({ table }: HttpWorld): Promise<void> {
+  const directory = table.all().find(({ kind }) => kind === "directory");
+  if (!directory) throw new Error("Nobody has a disk");
+  const names = Array.from({ length: 500 }, (_, n) => [`disk-${n}`, String(n).padStart(32, "0")]);
+  await table.put({ ...directory, names } as Item);
 }
 
 function at(ms: number): string {
@@ -196,6 +205,27 @@ describe("an estimate for a job not yet submitted", () => {
       expect(status).toBeGreaterThanOrEqual(400);
       expect(body).toEqual(await submit.json());
     }
+  });
+
+  test("is refused as the submit would be for a disk in use, one that is marked, and one too many", async () => {
+    const { world, key } = await forecastWorld();
+    await world.request("POST", "/v1/jobs/submit", { key, body: { ...plainJob, disk_name: "used" } });
+    await world.request("POST", "/v1/disks", { key, body: { disk_name: "marked" } });
+    await world.request("DELETE", "/v1/disks/marked", { key });
+
+    for (const [disk_name, refused] of [
+      ["used", 409],
+      ["marked", 410],
+    ] as const) {
+      const submit = await world.request("POST", "/v1/jobs/submit", { key, body: { ...plainJob, disk_name } });
+      const { status, body } = await ask(world, key, { disk_name });
+
+      expect(status, disk_name).toBe(refused);
+      expect([status, body]).toEqual([submit.status, await submit.json()]);
+    }
+    await fillDirectory(world);
+    const { status, body } = await ask(world, key, { disk_name: "one-more" });
+    expect([status, body]).toEqual([409, { detail: "There can be at most 500 disks, deleted ones included" }]);
   });
 
   test("writes nothing", async () => {

@@ -5,9 +5,9 @@ import { enter } from "../environments/transitions.ts";
 import { Problem } from "../problem.ts";
 import { changeRecord, writeRecord } from "../write-record.ts";
 import { createDiskFor, type NewDisk } from "./create.ts";
-import { readDirectory } from "./directory.ts";
-import { decideLease, type Lease, readHolders } from "./lease.ts";
-import { type Disk, findDisk, type Holder, hasPendingSnapshot } from "./record.ts";
+import { readDirectory, refuseTooMany } from "./directory.ts";
+import { decideLease, type Holders, type Lease, readHolders } from "./lease.ts";
+import { type Disk, findDisk, type Holder, hasPendingSnapshot, zonePinnedBy } from "./record.ts";
 import { findDiskIn, findMissing, recordMissing } from "./view.ts";
 
 /** What a submit may write once its environment is there. */
@@ -28,12 +28,33 @@ export async function proposeLease(ctx: UserContext<"table">, input: NewDisk, ho
   const disk =
     (await diskNamed(ctx, input.name)) ?? (await createDiskFor(ctx, input)) ?? (await diskNamed(ctx, input.name));
   if (!disk) throw await whyNoDisk(ctx, input.name);
-  const holders = (await readHolders(ctx, [disk])).get(disk.uid) ?? { current: undefined, following: undefined };
+  const holders = (await readHolders(ctx, [disk])).get(disk.uid) ?? nobody;
   const lease = decideLease(disk, holder, holders);
   refuse(lease, input.name);
   const after = holders.current?.id;
   return { disk, holder, waits: after !== undefined || hasPendingSnapshot(disk), after };
 }
+
+/**
+ * Where an environment with the disk of this name would have to run; null: anywhere, as where there is no such disk yet.
+ * Writes nothing. Throws what a submit would.
+ */
+export async function zoneWith(ctx: UserContext<"table">, name: string): Promise<string | null> {
+  const directory = await readDirectory(ctx, ctx.actor.uid);
+  const found = await findDiskIn(ctx, directory, name);
+  if (!found) {
+    if (await findMissing(ctx, ctx.actor.uid, name)) throw new Problem("conflict", recordMissing(name));
+    refuseTooMany([...directory.names, [name, ""]]);
+    return null;
+  }
+  const holders = (await readHolders(ctx, [found.disk])).get(found.disk.uid) ?? nobody;
+  refuse(decideLease(found.disk, newcomer, holders), name);
+  return zonePinnedBy(found.disk.volume);
+}
+
+const nobody: Holders = { current: undefined, following: undefined };
+/** One that has no disk yet. */
+const newcomer: Holder = { uid: "", key: "", id: "" };
 
 async function whyNoDisk(ctx: UserContext<"table">, name: string): Promise<Problem> {
   if (await findMissing(ctx, ctx.actor.uid, name)) return new Problem("conflict", recordMissing(name));
@@ -105,7 +126,7 @@ export async function confirmLease(ctx: Context<"table">, written: Environment):
 
 /** Takes the lease if that may be; `changed` when somebody else wrote the disk meanwhile. */
 export async function acquire(ctx: Context<"table">, disk: Disk, holder: Holder): Promise<Lease | "changed"> {
-  const holders = (await readHolders(ctx, [disk])).get(disk.uid) ?? { current: undefined, following: undefined };
+  const holders = (await readHolders(ctx, [disk])).get(disk.uid) ?? nobody;
   const lease = decideLease(disk, holder, holders);
   if (lease.kind !== "takes") return lease;
   const taken = await writeRecord(ctx, { ...lease.disk, lastUsedAt: ctx.clock.now() });

@@ -57,14 +57,18 @@ export async function changeDirectory(
     },
     decide(directory): Directory | undefined {
       const names = change(directory);
-      if (names && names.length > MOST_DISKS) {
-        throw new Problem("conflict", `There can be at most ${MOST_DISKS} disks, deleted ones included`);
-      }
+      if (names) refuseTooMany(names);
       return names && { ...directory, names };
     },
     what: "Your disks are",
     token,
   });
+}
+
+/** Throws `conflict` for more than 500 disks. */
+export function refuseTooMany(names: Directory["names"]): void {
+  if (names.length <= MOST_DISKS) return;
+  throw new Problem("conflict", `There can be at most ${MOST_DISKS} disks, deleted ones included`);
 }
 
 /** The names without this disk's. */

@@ -1,6 +1,5 @@
 import type { UserContext } from "../context.ts";
-import { readDirectory, uidOf } from "../disks/directory.ts";
-import { findDisk } from "../disks/record.ts";
+import { zoneWith } from "../disks/acquire.ts";
 import type { Size } from "../environments/record.ts";
 import { forecastKey } from "../keys.ts";
 import { ELSEWHERE } from "./forecast.ts";
@@ -18,7 +17,8 @@ const MOST_ALTERNATIVES = 3;
 
 /**
  * When one of this size would start that the caller has not submitted, and which of the smaller ones would start earlier.
- * It reads the last forecast and writes nothing. Undefined while there is none. Throws `quota` where a submit would.
+ * It reads the last forecast and writes nothing. Undefined while there is none. Throws `quota`, and of
+ * the disk `conflict` and `gone`, where a submit would.
  */
 export async function estimateStart(
   ctx: UserContext<"table">,
@@ -28,7 +28,7 @@ export async function estimateStart(
   await refuseFullLine(ctx, wanted.size.pool);
   const [item, zone] = await Promise.all([
     ctx.table.get(forecastKey(wanted.size.pool, null)),
-    zoneOf(ctx, wanted.disk),
+    wanted.disk === undefined ? null : zoneWith(ctx, wanted.disk),
   ]);
   const now = ctx.clock.now();
   const [standing, passing] = [standingIn(item, now), passingIn(item)];
@@ -70,14 +70,6 @@ function isNow({ code }: Answer): boolean {
 
 function asNow(answer: Answer, now: number): Answer {
   return { ...answer, p50: now, p90: now, code: "now" };
-}
-
-/** Where the disk of that name is, if there is one. */
-async function zoneOf(ctx: UserContext<"table">, name: string | undefined): Promise<string | null> {
-  const owner = ctx.actor.uid;
-  const uid = name === undefined ? undefined : uidOf(await readDirectory(ctx, owner), name);
-  const disk = uid === undefined ? undefined : await findDisk(ctx, owner, uid);
-  return disk?.volume?.zone ?? null;
 }
 
 /** What was to be some seconds ago is to be now. */
