@@ -38,13 +38,8 @@ function timesOf({ p50, p90 }: Answer): z.infer<typeof EstimatedTimes> {
   };
 }
 
-function reasonOf({ code, position, a, b }: Answer, { pool, gpus }: Size): string {
+function reasonOf({ code, position, a, b }: Answer, { pool }: Size): string {
   if (code === "now") return "Would start now";
   if (code === "later") return `Starts later than ${wholeSeconds(a)}`;
-  // Nobody is before it: parts of machines are free, others than those of its zone, or ones that are still to be made.
-  if (code === "behind" && position === 1) {
-    const wanted = `${a} ${pool.toUpperCase()} ${gpus === 0 ? "machines" : "GPUs"}`;
-    return `Need ${wanted}, and no machines that it could start on have them free - position #1`;
-  }
   return reasonText({ code, position, a, b }, pool);
 }

@@ -86,6 +86,7 @@ const isCode = oneOf<Place["code"]>(
   "short",
   "split",
   "making",
+  "elsewhere",
   "behind",
   "drained",
   "paused",

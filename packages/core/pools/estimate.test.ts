@@ -91,6 +91,6 @@ test.each<[string, number | null, Partial<PlanInput>]>([
   const found = await estimateStart(alice, { size, disk: "data" }, []);
 
   expect(found?.answer).toMatchObject(
-    minutes === null ? { p50: null, code: "never" } : { p50: now + minutes * MINUTE, code: "behind" },
+    minutes === null ? { p50: null, code: "never" } : { p50: now + minutes * MINUTE, code: "elsewhere" },
   );
 });

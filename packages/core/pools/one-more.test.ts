@@ -40,7 +40,7 @@ describe("a question about a job not yet submitted", () => {
     const now = standing({ occupied: [held("n-a", 4, 3)] });
 
     expect(placeOneMore(now, ask(8))).toEqual({ position: 1, p50: NOW, p90: NOW, code: "now", a: 8, b: 12 });
-    expect(placeOneMore(now, ask(8, { zone: "a" }))).toMatchObject({ p50: NOW + 3 * HOUR, code: "behind" });
+    expect(placeOneMore(now, ask(8, { zone: "a" }))).toMatchObject({ p50: NOW + 3 * HOUR, code: "elsewhere" });
   });
 
   test("is answered by the room behind all who wait, for who has no better turn", () => {

@@ -62,7 +62,9 @@ export function placeOneMore(standing: Standing, question: Question): Answer {
   const found = { p50: earlier(taken?.p50, room?.p50), p90: earlier(taken?.p90, room?.p90) };
   if (found.p50 === null) return { position, ...found, code: "later", a: later ?? at, b: 0 };
   if (found.p50 <= at) return { position, p50: at, p90: at, code: "now", a, b };
-  return { position, ...found, code: freeUnits < asked ? "short" : "behind", a, b };
+  if (freeUnits < asked) return { position, ...found, code: "short", a, b };
+  // Nobody is before it: parts of machines are free, others than those of its zone, or ones that are still to be made.
+  return { position, ...found, code: position === 1 ? "elsewhere" : "behind", a, b };
 }
 
 /** Which of these smaller ones would start earlier, soonest first: of those that start at once the largest. */

@@ -1,6 +1,6 @@
 import type { Share } from "../context.ts";
 import { byAge, fairOrder } from "./fair-order.ts";
-import type { FreeNode, FreeUnits } from "./free-units.ts";
+import type { FreeNode, FreeUnits, Need } from "./free-units.ts";
 import { releasesOf, startTimes } from "./future.ts";
 import type { Occupied, Place, PlanInput, Waiting } from "./plan.ts";
 
@@ -25,10 +25,11 @@ export interface Planned {
 
 /** Position, earliest start and reason of everybody who got nothing: those who fit in the order of their starts first. */
 export function placesOf(input: PlanInput, planned: Planned): Place[] {
-  const { nodes, unpinned, free, left, hopeless, unread, given, usage, unpinnedLeft } = planned;
+  const { nodes, unpinned, free, left, hopeless, unread, given, usage } = planned;
   const [total, largest] = [free.total(), free.largest()];
   const able = inTurn({ ...input, waiting: left.filter(({ uid }) => !hopeless.has(uid)) }, usage);
   const starts = startTimes(able, releasesOf([...input.occupied, ...given], nodes, unpinned, input), free, input);
+  const why = whyNotOn(planned);
   const isFirst = ({ uid }: Waiting) => uid === input.head;
   const others = left.filter(({ uid }) => hopeless.has(uid)).sort(byAge);
   const ordered = [...others.filter(isFirst), ...able, ...others.filter((entry) => !isFirst(entry))];
@@ -41,9 +42,24 @@ export function placesOf(input: PlanInput, planned: Planned): Place[] {
     if (hopeless.has(entry.uid)) return { ...base, code: "never", a: machines * units, b: nodes.length };
     if (total < machines * units) return { ...base, code: "short", a: machines * units, b: total };
     if (largest < units) return { ...base, code: "split", a: units, b: largest };
-    if (unpinnedLeft < machines) return { ...base, code: "making", a: machines * units, b: total };
-    return { ...base, code: "behind", a: machines * units, b: total };
+    return { ...base, code: why({ machines, units, zone: entry.zone }), a: machines * units, b: total };
   });
+}
+
+/** Why somebody got nothing although as much is free, some of it on one machine: asked of each need once. */
+function whyNotOn({ nodes, free, unpinnedLeft }: Planned): (need: Need) => "elsewhere" | "making" | "behind" {
+  const known = new Map<string, "elsewhere" | "making" | "behind">();
+  const find = (need: Need) => {
+    if (free.find(need, (node) => nodes[node]?.name !== null)) return "behind";
+    if (!free.find(need)) return "elsewhere";
+    return unpinnedLeft < need.machines ? "making" : "behind";
+  };
+  return (need) => {
+    const key = `${need.machines} ${need.units} ${need.zone ?? ""}`;
+    const code = known.get(key) ?? find(need);
+    known.set(key, code);
+    return code;
+  };
 }
 
 /** Counts what was given to one for its owner. */

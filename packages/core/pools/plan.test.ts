@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { seededRandom } from "#testing/random.ts";
 import { type Occupied, type PlanInput, plan, type Waiting } from "./plan.ts";
 
 const NOW = Date.UTC(2026, 0, 20, 18);
@@ -254,6 +255,44 @@ describe("the head of the queue", () => {
 
     expect(grants.map((grant) => grant.uid)).toEqual(["a"]);
     expect(head).toBeNull();
+  });
+});
+
+describe("what somebody is told who has nobody before it", () => {
+  test.each<[string, Partial<PlanInput>, Waiting]>([
+    [
+      "in the full zone of its disk",
+      { nodes: [node("n1", "a"), node("n2", "b")], occupied: [held("x", "n1", 8, 1)] },
+      waiting("a", 8, { zone: "a" }),
+    ],
+    ["with all that is free on one machine", { occupied: [held("x", "n1", 8, 1)] }, waiting("a", 4, { machines: 2 })],
+  ])("%s, is that what is free is elsewhere, and not that it is kept for others", (_, input, entry) => {
+    const { grants, places } = planOf({ ...input, waiting: [entry] });
+
+    expect(grants).toEqual([]);
+    expect(places[0]).toMatchObject({ position: 1, code: "elsewhere", a: 8, b: 8 });
+  });
+
+  test("is in no pool that anything is kept for those before it", () => {
+    const told = new Map<string, number>();
+    for (let seed = 1; seed <= 300; seed++) {
+      const random = seededRandom(seed);
+      const upTo = (n: number) => Math.floor(random() * n);
+      const nodes = Array.from({ length: 1 + upTo(4) }, (_, n) => node(`n${n}`, upTo(2) ? "a" : "b"));
+      const occupied = nodes.flatMap(({ name }, n) => (upTo(4) ? [held(`o${n}`, name, 1 + upTo(8), 1 + upTo(9))] : []));
+      const line = Array.from({ length: 1 + upTo(5) }, (_, n) => {
+        const options = { machines: 1 + upTo(2), hours: 1 + upTo(9), zone: ["a", "b", null][upTo(3)] ?? null };
+        return waiting(`w${n}`, 2 ** upTo(4), { ...options, queuedAt: NOW - upTo(9) });
+      });
+      const group = { makeable: upTo(3), mostUnpinned: upTo(3) };
+      const { places } = planOf({ nodes, occupied, waiting: line, ...group });
+      const code = places[0]?.code ?? "granted";
+      told.set(code, (told.get(code) ?? 0) + 1);
+    }
+
+    expect(told.get("behind")).toBeUndefined();
+    for (const code of ["elsewhere", "short", "split", "making", "never"])
+      expect(told.get(code), code).toBeGreaterThan(0);
   });
 });
 

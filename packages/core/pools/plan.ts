@@ -58,7 +58,7 @@ export interface PlanInput {
 export type Halt = Closure | "unreadable";
 
 /** Why somebody waits: a code and two numbers, put into words by reasons.ts. */
-export type ReasonCode = "none" | "never" | "short" | "split" | "making" | "behind" | Halt;
+export type ReasonCode = "none" | "never" | "short" | "split" | "making" | "elsewhere" | "behind" | Halt;
 
 export interface Place {
   readonly uid: string;

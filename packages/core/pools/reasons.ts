@@ -11,6 +11,8 @@ const words = {
     `Need ${a} ${kind} ${unit} on one machine, at most ${b} are free on one - position #${position}`,
   making: ({ position, a }, kind, unit) =>
     `Need ${a} ${kind} ${unit}, and as many as possible wait for new machines already - position #${position}`,
+  elsewhere: ({ position, a }, kind, unit) =>
+    `Need ${a} ${kind} ${unit}, and no machines that it could start on have them free - position #${position}`,
   behind: ({ position, a }, kind, unit) =>
     `Need ${a} ${kind} ${unit}, which are kept for those before it - position #${position}`,
   drained: ({ position }, kind) =>
