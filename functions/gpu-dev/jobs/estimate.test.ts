@@ -241,7 +241,7 @@ describe("an estimate for a job not yet submitted", () => {
 });
 
 /** A world with a job that waits behind two, and what the ledger's planner would hand over for its forecast. */
-async function waitingWorld(endsInHours: number) {
+async function waitingWorld(endsInHours: number, awayMs = 0) {
   const world = await httpWorld();
   const key = await world.login();
   for (let n = 0; n < 2; n++) await submitJob(world, key);
@@ -275,6 +275,7 @@ async function waitingWorld(endsInHours: number) {
     started: [],
   };
   await refreshForecast(world.ctx, outset);
+  world.clock.advance(awayMs);
   const shown = await world.request("GET", `/v1/jobs/${id}`, { key });
   return { now, job: (await shown.json()) as Record<string, unknown> };
 }
@@ -289,6 +290,16 @@ describe("a job that waits", () => {
       status_reason:
         "Need 8 H100 GPUs, only 0 available - position #1; " +
         "its start is reserved and moves only with the jobs it waits for",
+    });
+  });
+
+  test("shows no start that is over while no planner comes, and that it is late", async () => {
+    const { now, job } = await waitingWorld(1 / 60, 5 * 60_000);
+
+    expect(job).toMatchObject({
+      estimated_start_time: at(now + 5 * 60_000),
+      estimated_start_latest: at(now + 5 * 60_000),
+      status_reason: expect.stringContaining(`position #1; it was to start by ${at(now + 60_000)} and is late`),
     });
   });
 

@@ -229,7 +229,7 @@ function statusReason(environment: Environment, told: Told | undefined, now: num
   }
   if (phase !== "queued") return environment.reason ?? retryReason(retriedGuests(environment.access));
   if (environment.waitPool === undefined && environment.reason) return environment.reason;
-  if (told?.place) return [reasonText(told.place, environment.size.pool), ...movedBy(told.start)].join("; ");
+  if (told?.place) return [reasonText(told.place, environment.size.pool), ...movedBy(told)].join("; ");
   return told?.farBack ? "Many are waiting before it; its place is far back in the queue" : "Waiting to be placed";
 }
 
@@ -248,10 +248,11 @@ function endWaitsFor(environment: Environment, since: number, now: number): stri
 }
 
 /** What may move its start, where the forecast says. */
-function movedBy(start: Told["start"]): string[] {
-  if (!start) return [];
+function movedBy({ start, lateSince }: Told): string[] {
+  const late = lateSince === undefined ? [] : [`it was to start by ${wholeSeconds(lateSince)} and is late`];
+  if (!start) return late;
   if (start.p50 === null && start.later !== null) return [`starts later than ${wholeSeconds(start.later)}`];
-  return [moveText(start.move)].filter(Boolean);
+  return [...late, moveText(start.move)].filter(Boolean);
 }
 
 function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infer<typeof Job>["timeline"][number] {

@@ -15,7 +15,12 @@ export interface Told {
   readonly farBack: boolean;
   /** What the last forecast says; undefined while there is none of it. */
   readonly start: StartTold | undefined;
+  /** By when it was to start, ms, where that is over for long: the planner does not come, or what was expected did not. */
+  readonly lateSince: number | undefined;
 }
+
+/** A planner makes a forecast every minute at least. */
+const LATE_MS = 60_000;
 
 /**
  * Writes the plan for those who wait, as 16 items by the first digit of the uid, without a condition: it is advice,
@@ -63,13 +68,26 @@ export function adviceKeysOf({ size, uid }: Environment): [plan: Key, forecast: 
   return [planKey(size.pool, digit), forecastKey(size.pool, digit)];
 }
 
-/** What they say, in the items as they were read, by `pk`. */
+/** What they say, in the items as they were read, by `pk`. Nothing is said to start before now. */
 export function adviceIn(stored: ReadonlyMap<string, Item>, one: Environment, now: number): Told {
   const [plan, forecast] = adviceKeysOf(one);
-  return { ...toldBy(stored.get(plan.pk), one.uid), start: startToldBy(stored.get(forecast.pk), one.uid, now) };
+  const { place, farBack } = toldBy(stored.get(plan.pk), one.uid);
+  const start = startToldBy(stored.get(forecast.pk), one.uid, now);
+  const startsAt = (start ? start.p50 : place?.startsAt) ?? now;
+  return {
+    place: place && { ...place, startsAt: notBefore(now, place.startsAt) },
+    farBack,
+    start: start && { ...start, p50: notBefore(now, start.p50), p90: notBefore(now, start.p90) },
+    lateSince: now - startsAt > LATE_MS ? startsAt : undefined,
+  };
 }
 
-function toldBy(item: Item | undefined, uid: string): Omit<Told, "start"> {
+/** What was to be some seconds ago is to be now. */
+export function notBefore(now: number, time: number | null): number | null {
+  return time === null ? null : Math.max(time, now);
+}
+
+function toldBy(item: Item | undefined, uid: string): Pick<Told, "place" | "farBack"> {
   const entries = new Map(Object.entries(item?.entries ?? {}));
   const told: unknown = entries.get(uid);
   const entry = isEntry(told) ? told : undefined;

@@ -2,6 +2,7 @@ import type { UserContext } from "../context.ts";
 import { zoneWith } from "../disks/acquire.ts";
 import type { Size } from "../environments/record.ts";
 import { forecastKey } from "../keys.ts";
+import { notBefore } from "./advice.ts";
 import { ELSEWHERE } from "./forecast.ts";
 import { passesAt, passingIn, standingIn } from "./forecast-items.ts";
 import { type Answer, alternativesTo, placeOneMore } from "./one-more.ts";
@@ -72,8 +73,6 @@ function asNow(answer: Answer, now: number): Answer {
   return { ...answer, p50: now, p90: now, code: "now" };
 }
 
-/** What was to be some seconds ago is to be now. */
 function fromNow(answer: Answer, now: number): Answer {
-  const since = (time: number | null) => (time === null ? null : Math.max(time, now));
-  return { ...answer, p50: since(answer.p50), p90: since(answer.p90) };
+  return { ...answer, p50: notBefore(now, answer.p50), p90: notBefore(now, answer.p90) };
 }

@@ -37,13 +37,14 @@ test("of one that no plan has seen it is where it would stand in the last foreca
 });
 
 test("of one that was told a start it is that, and not where one more would stand", async () => {
-  const { ctx, table, environment } = await worldWithOneMore();
+  const { ctx, table, clock, environment } = await worldWithOneMore();
   const { at } = (await table.get(forecastKey("h100", null))) as Item;
-  const entries = { [environment.uid]: [7_000, 8_000, "none", 0] };
+  const startsAt = clock.now() + 7_000;
+  const entries = { [environment.uid]: [startsAt, startsAt + 1_000, "none", 0] };
   const told: Item = { ...forecastKey("h100", environment.uid.slice(0, 1)), writers: [], at, later: null, entries };
   await table.put(told);
 
-  expect(await readExpectedStart(ctx, environment)).toBe(7_000);
+  expect(await readExpectedStart(ctx, environment)).toBe(startsAt);
 });
 
 test("of one that was told that nobody knows it is not where one more would stand", async () => {
@@ -57,13 +58,16 @@ test("of one that was told that nobody knows it is not where one more would stan
 });
 
 test("beyond what the forecast reaches it is the earliest that can be said", async () => {
-  const { ctx, table, environment } = await worldWithOneMore();
+  const { ctx, table, clock, environment } = await worldWithOneMore();
   const whole = (await table.get(forecastKey("h100", null))) as Item;
-  const standing = { ...(whole.standing as object), later: 9_000, room: [], turns: [] };
+  const later = clock.now() + 9_000;
+  const standing = { ...(whole.standing as object), later, room: [], turns: [] };
   const item: Item = { ...whole, standing };
   await table.put(item);
 
-  expect(await readExpectedStart(ctx, environment)).toBe(9_000);
+  expect(await readExpectedStart(ctx, environment)).toBe(later);
+  clock.advance(20_000);
+  expect(await readExpectedStart(ctx, environment)).toBe(later + 11_000);
 });
 
 test("nobody knows it without a forecast, or with one that cannot be read", async () => {

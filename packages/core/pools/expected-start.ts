@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import type { Environment } from "../environments/record.ts";
 import { forecastKey } from "../keys.ts";
-import { adviceIn, adviceKeysOf } from "./advice.ts";
+import { adviceIn, adviceKeysOf, notBefore } from "./advice.ts";
 import { standingIn } from "./forecast-items.ts";
 import { placeOneMore } from "./one-more.ts";
 
@@ -17,9 +17,9 @@ export async function readExpectedStart(ctx: Context<"table">, waiting: Environm
   const now = ctx.clock.now();
   const { place, start } = adviceIn(stored, waiting, now);
   const told = start?.p50 ?? place?.startsAt ?? start?.later ?? null;
-  if (told !== null || start) return told;
+  if (told !== null || start) return notBefore(now, told);
   const standing = standingIn(stored.get(whole.pk), now);
   if (!standing) return null;
   const { p50, code, a } = placeOneMore(standing, { owner, zone, machines: size.machines, units: size.units });
-  return p50 ?? (code === "later" ? a : null);
+  return notBefore(now, p50 ?? (code === "later" ? a : null));
 }

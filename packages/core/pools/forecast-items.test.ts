@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import type { Item } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
-import { forecastKey } from "../keys.ts";
+import { forecastKey, planKey } from "../keys.ts";
 import { NOBODY } from "../writers.ts";
 import { readAdvice } from "./advice.ts";
 import { readArrivals } from "./arrivals.ts";
@@ -83,6 +83,30 @@ describe("a stored forecast", () => {
 
     expect((await readAdvice(ctx, [record])).get(record.uid)).toMatchObject({ start: undefined, farBack: false });
     expect(await readForecast(ctx, "h100")).toBeUndefined();
+  });
+
+  test.each([
+    ["a forecast", 5, 5 * 60_000],
+    ["a plan, once the forecast is old", 11, 11 * 60_000],
+  ])("and a plan say no start that is over, and since when one is late: %s", async (_, minutes, away) => {
+    const { ctx, clock, record } = await worldWithOneWaiting();
+    const now = clock.now();
+    const entries = { [record.uid]: [1, now + 90_000, "short", 8, 0] };
+    const planned: Item = { ...planKey("h100", record.uid.slice(0, 1)), writers: [], at: now, complete: true, entries };
+    await ctx.table.put(planned);
+    const occupied = [held(now + 90_000)];
+    await refreshForecast(ctx, outset(now, { occupied, waiting: [waiting(record.uid, now)] }));
+
+    const told = async () => (await readAdvice(ctx, [record])).get(record.uid);
+    clock.advance(100_000);
+    const soon = await told();
+    clock.advance(away - 100_000);
+    const late = await told();
+
+    expect(soon).toMatchObject({ start: { p50: now + 100_000, p90: now + 100_000 }, lateSince: undefined });
+    expect(late?.lateSince).toBe(now + 90_000);
+    expect(late?.place?.startsAt).toBe(now + minutes * 60_000);
+    expect(late?.start?.p50).toBe(minutes > 10 ? undefined : now + away);
   });
 
   test("is made at most every ten seconds, and after a clock that ran ahead", async () => {
