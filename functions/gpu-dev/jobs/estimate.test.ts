@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import type { Item } from "#core/context.ts";
+import { forecastKey } from "#core/keys.ts";
 import { noDurations } from "#core/pools/durations.ts";
 import { refreshForecast } from "#core/pools/forecast-items.ts";
 import { type Occupied, type PlanInput, plan } from "#core/pools/plan.ts";
@@ -183,6 +184,17 @@ describe("an estimate for a job not yet submitted", () => {
 
     const reason = `Starts later than ${at(now + 20_000 + 7 * 24 * HOUR)}`;
     expect(body).toMatchObject({ estimated_start_time: null, estimated_start_latest: null, reason });
+  });
+
+  test("says no end of its reach that is over", async () => {
+    const { world, key, now } = await forecastWorld();
+    const whole = (await world.table.get(forecastKey("h100", null))) as Item;
+    const standing = { ...(whole.standing as object), later: now + 5_000, room: [], turns: [] };
+    const short: Item = { ...whole, standing };
+    await world.table.put(short);
+    world.clock.advance(20_000);
+
+    expect((await ask(world, key)).body).toMatchObject({ reason: `Starts later than ${at(now + 20_000)}` });
   });
 
   test("is none before the first forecast, and from one of long ago", async () => {

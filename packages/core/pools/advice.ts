@@ -77,7 +77,12 @@ export function adviceIn(stored: ReadonlyMap<string, Item>, one: Environment, no
   return {
     place: place && { ...place, startsAt: notBefore(now, place.startsAt) },
     farBack,
-    start: start && { ...start, p50: notBefore(now, start.p50), p90: notBefore(now, start.p90) },
+    start: start && {
+      ...start,
+      p50: notBefore(now, start.p50),
+      p90: notBefore(now, start.p90),
+      later: notBefore(now, start.later),
+    },
     lateSince: now - startsAt > LATE_MS ? startsAt : undefined,
   };
 }

@@ -74,5 +74,6 @@ function asNow(answer: Answer, now: number): Answer {
 }
 
 function fromNow(answer: Answer, now: number): Answer {
-  return { ...answer, p50: notBefore(now, answer.p50), p90: notBefore(now, answer.p90) };
+  const { p50, p90, code, a } = answer;
+  return { ...answer, p50: notBefore(now, p50), p90: notBefore(now, p90), a: code === "later" ? Math.max(a, now) : a };
 }

@@ -109,6 +109,21 @@ describe("a stored forecast", () => {
     expect(late?.start?.p50).toBe(minutes > 10 ? undefined : now + away);
   });
 
+  test("that did not go far says no end of its reach that is over", async () => {
+    const { ctx, clock, record } = await worldWithOneWaiting();
+    const [now, digit] = [clock.now(), record.uid.slice(0, 1)];
+    const entries = { [record.uid]: [null, null, "none", 0] };
+    const short: Item = { ...forecastKey("h100", digit), writers: [], at: now, later: now + 30_000, entries };
+    await ctx.table.put(short);
+    const told = async () => (await readAdvice(ctx, [record])).get(record.uid)?.start?.later;
+
+    const soon = await told();
+    clock.advance(50_000);
+
+    expect(soon).toBe(now + 30_000);
+    expect(await told()).toBe(now + 50_000);
+  });
+
   test("is made at most every ten seconds, and after a clock that ran ahead", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const at = async (now: number) => {
