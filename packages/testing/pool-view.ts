@@ -1,5 +1,8 @@
 import type { Context } from "#core/context.ts";
+import { forecastKey } from "#core/keys.ts";
+import { standingIn } from "#core/pools/forecast-items.ts";
 import { findLedger } from "#core/pools/ledger.ts";
+import type { Standing } from "#core/pools/one-more.ts";
 import type { Ledger, Pool } from "#core/pools/record.ts";
 
 /** A pool as a person would draw it: its head, and what all its ledger items say together. */
@@ -18,4 +21,9 @@ export function viewOf({ pool, nodes, granted, held }: Pick<Ledger, "pool" | "no
     asideUntil === undefined ? [] : [{ node: name, until: asideUntil }],
   );
   return { ...pool, nodes, granted, held, setAside };
+}
+
+/** What a question about one more is answered from now. */
+export async function viewForecast({ table, clock }: Context<"table">, type: string): Promise<Standing | undefined> {
+  return standingIn(await table.get(forecastKey(type, null)), clock.now());
 }

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewForecast } from "#testing/pool-view.ts";
 import type { Item } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { forecastKey } from "../keys.ts";
 import { readExpectedStart } from "./expected-start.ts";
-import { readForecast } from "./forecast-items.ts";
 import { placeOneMore } from "./one-more.ts";
 
 const HOUR = 3_600_000;
@@ -21,7 +21,7 @@ async function worldWithOneMore() {
 test("of one that no plan has seen it is where it would stand in the last forecast, in one read", async () => {
   const { ctx, table, clock, environment } = await worldWithOneMore();
   const { owner, size, zone } = environment;
-  const standing = await readForecast(ctx, "h100");
+  const standing = await viewForecast(ctx, "h100");
   if (!standing) throw new Error("No forecast was made");
   const reads: number[] = [];
   const getMany: typeof table.getMany = (keys) => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewForecast } from "#testing/pool-view.ts";
 import type { Item } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { forecastKey, planKey } from "../keys.ts";
@@ -8,7 +9,7 @@ import { readAdvice } from "./advice.ts";
 import { readArrivals } from "./arrivals.ts";
 import { noDurations } from "./durations.ts";
 import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "./estimate-errors.ts";
-import { type ForecastOutset, readForecast, refreshForecast } from "./forecast-items.ts";
+import { type ForecastOutset, refreshForecast } from "./forecast-items.ts";
 import { placeOneMore } from "./one-more.ts";
 import { type Occupied, type PlanInput, plan, type Waiting } from "./plan.ts";
 
@@ -70,8 +71,8 @@ describe("a stored forecast", () => {
       ...{ p50: now + HOUR, p90: now + HOUR, later: null },
       move: { code: "ends", count: 8 },
     });
-    expect(await readForecast(ctx, "h100")).toMatchObject({ at: now, waiting: 1, turns: [{ position: 1 }] });
-    expect(await readForecast(ctx, "a100")).toBeUndefined();
+    expect(await viewForecast(ctx, "h100")).toMatchObject({ at: now, waiting: 1, turns: [{ position: 1 }] });
+    expect(await viewForecast(ctx, "a100")).toBeUndefined();
   });
 
   test("says nothing once it is old", async () => {
@@ -82,7 +83,7 @@ describe("a stored forecast", () => {
     clock.advance(11 * 60_000);
 
     expect((await readAdvice(ctx, [record])).get(record.uid)).toMatchObject({ start: undefined, farBack: false });
-    expect(await readForecast(ctx, "h100")).toBeUndefined();
+    expect(await viewForecast(ctx, "h100")).toBeUndefined();
   });
 
   test.each([
@@ -128,7 +129,7 @@ describe("a stored forecast", () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const at = async (now: number) => {
       await refreshForecast(ctx, outset(now, { waiting: [waiting(record.uid, now)] }));
-      return (await readForecast(ctx, "h100"))?.at;
+      return (await viewForecast(ctx, "h100"))?.at;
     };
     const now = clock.now();
 
@@ -204,7 +205,7 @@ describe("a stored forecast", () => {
     await refreshForecast(ctx, outset(begin + 11_000, then));
 
     expect([still, changed]).toEqual([undefined, begin + 10_000]);
-    expect(await readForecast(ctx, "h100")).toMatchObject({ at: begin + 11_000, closed: then.closed ?? null });
+    expect(await viewForecast(ctx, "h100")).toMatchObject({ at: begin + 11_000, closed: then.closed ?? null });
   });
 
   test.each<[string, boolean, Partial<PlanInput>]>([
@@ -235,7 +236,7 @@ describe("a stored forecast", () => {
     const pool = { occupied: [{ ...held(now + HOUR), owner: "o" }], waiting: [waiting(record.uid, now)] };
     await refreshForecast(ctx, outset(now, pool));
 
-    const standing = await readForecast(ctx, "h100");
+    const standing = await viewForecast(ctx, "h100");
     const mine = { owner: "poor", machines: 1, units: 8, zone: null };
 
     const really = outset(now, {
@@ -257,7 +258,7 @@ describe("a stored forecast", () => {
     await refreshForecast(ctx, outset(now, { waiting: [waiting("f".repeat(32), now - 1), waiting(record.uid, now)] }));
 
     expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toMatchObject({ p50: now + HOUR });
-    expect(await readForecast(ctx, "h100")).toMatchObject({ freeUnits: 0, owners: { o: 16 } });
+    expect(await viewForecast(ctx, "h100")).toMatchObject({ freeUnits: 0, owners: { o: 16 } });
   });
 
   test("knows who came lately, each once, whether they had to wait or not", async () => {
@@ -306,7 +307,7 @@ describe("a stored forecast", () => {
     const starts: Item = { ...estimateErrorsKey("h100"), writers: [], kind: "forecast", starts: 7 };
     await ctx.table.put(starts);
 
-    expect(await readForecast(ctx, "h100")).toBeUndefined();
+    expect(await viewForecast(ctx, "h100")).toBeUndefined();
     expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toBeUndefined();
     expect(await errorsOf(ctx, "h100")).toEqual([]);
   });

@@ -146,12 +146,7 @@ export function passingIn(item: Item | undefined): Passing {
   return isPassing(item?.passing) ? item.passing : nonePasses;
 }
 
-/** What a question about a job of this pool is answered from; undefined while there is no forecast, or only an old one. */
-export async function readForecast(ctx: Context<"table">, type: string): Promise<Standing | undefined> {
-  return standingIn(await ctx.table.get(forecastKey(type, null)), ctx.clock.now());
-}
-
-/** The same, of the item as it was read. */
+/** What a question about a job of this pool is answered from; undefined without a forecast, or with an old one. */
 export function standingIn(item: Item | undefined, now: number): Standing | undefined {
   if (!item || !isStanding(item.standing)) return undefined;
   return now - item.standing.at > OLDEST_MS ? undefined : item.standing;

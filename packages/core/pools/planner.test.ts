@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { viewPool } from "#testing/pool-view.ts";
+import { viewForecast, viewPool } from "#testing/pool-view.ts";
 import type { Table } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { requestDelete } from "../environments/delete.ts";
@@ -11,7 +11,6 @@ import { requestStop } from "../environments/stop.ts";
 import { keyText, planKey, poolKey } from "../keys.ts";
 import { readAdvice } from "./advice.ts";
 import { refreshCapacity } from "./capacity.ts";
-import { readForecast } from "./forecast-items.ts";
 import { reconcilePools } from "./planner.ts";
 
 const poolLook = keyText(poolKey("h100"));
@@ -308,16 +307,16 @@ async function worldJustFree() {
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(60_000);
   await requestCancel(world.as("alice"), "one");
-  for (let s = 0; s < 120 && (await readForecast(world.ctx, "h100"))?.freeUnits !== 8; s++) await world.advance(1_000);
+  for (let s = 0; s < 120 && (await viewForecast(world.ctx, "h100"))?.freeUnits !== 8; s++) await world.advance(1_000);
   return world;
 }
 
 test("a grant while the forecast is fresh is in the next one, ten seconds after it", async () => {
   const world = await worldJustFree();
-  const before = await readForecast(world.ctx, "h100");
+  const before = await viewForecast(world.ctx, "h100");
   await createEnvironment(world.as("bob"), newEnvironment("two"));
   await world.advance(10_000);
-  const after = await readForecast(world.ctx, "h100");
+  const after = await viewForecast(world.ctx, "h100");
 
   expect([before, after]).toMatchObject([{ freeUnits: 8 }, { freeUnits: 0 }]);
 });
@@ -326,14 +325,14 @@ test("who comes to wait, or leaves, while the forecast is fresh is in the next o
   const world = await worldJustFree();
   for (const id of ["two", "three"]) await createEnvironment(world.as("bob"), newEnvironment(id));
   await world.advance(10_000);
-  const came = await readForecast(world.ctx, "h100");
+  const came = await viewForecast(world.ctx, "h100");
   await createEnvironment(world.as("carol"), newEnvironment("four"));
   await requestCancel(world.as("bob"), "three");
   await world.advance(10_000);
-  const swapped = await readForecast(world.ctx, "h100");
+  const swapped = await viewForecast(world.ctx, "h100");
   await requestCancel(world.as("carol"), "four");
   await world.advance(10_000);
-  const left = await readForecast(world.ctx, "h100");
+  const left = await viewForecast(world.ctx, "h100");
 
   const owners = [came, swapped, left].map((one) => Object.values(one?.owners ?? {}));
   expect(owners).toEqual([[16], [8, 8], [8]]);
