@@ -173,6 +173,9 @@ test.each([
   ["text that is no JSON", { status: 200, body: "<html>" }, null],
   ["nothing", { status: 200, body: "" }, null],
   ["JSON that is too long to be kept", { status: 200, body: JSON.stringify("x".repeat(256 * 1024)) }, null],
+  ["JSON that is too long once it is a text in an item", { status: 200, body: `[${'"",'.repeat(80_000)}0]` }, null],
+  ["JSON that is too long in bytes", { status: 200, body: JSON.stringify("\u20ac".repeat(150_000)) }, null],
+  ["JSON that is longer in our words", { status: 200, body: `[${"1e20,".repeat(50_000)}0]` }, null],
   ["JSON that is no object", { status: 201, body: " [1, null]\n" }, [1, null]],
 ])("who answers %s has been told", async (_, answer, reply) => {
   const { world, alice, made, say, heard } = await chatWorld();

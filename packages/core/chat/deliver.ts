@@ -13,7 +13,7 @@ const CLAIM_MS = 45_000;
 /** docs/apis/session-manager.md#effects-and-times. */
 const POST_MS = 5_000;
 const LONGEST_WAIT_MS = 60_000;
-/** An item has 400 kB (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html). */
+/** Bytes in the item, which has 400 kB (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html). */
 const LONGEST_REPLY = 256 * 1024;
 
 /** Claims a message in the inbox; whoever wrote that posts it. A post cannot be repeated unseen, so it is claimed first. */
@@ -45,11 +45,12 @@ async function deliver(
   await release(ctx, inbox, { settled: message.n, attempts: 0, fault: null, dueAt: ctx.clock.now() });
 }
 
-/** JSON of a success, as it is kept. */
+/** JSON of a success, as it is kept: one too long to be written would be asked for again and again. */
 function replyOf({ status, body }: PortAnswer): string | null {
-  if (status < 200 || status > 299 || body.length > LONGEST_REPLY) return null;
+  if (status < 200 || status > 299) return null;
   try {
-    return JSON.stringify(JSON.parse(body));
+    const reply = JSON.stringify(JSON.parse(body));
+    return new TextEncoder().encode(JSON.stringify(reply)).length <= LONGEST_REPLY ? reply : null;
   } catch {
     return null;
   }
