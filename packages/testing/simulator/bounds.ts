@@ -2,32 +2,56 @@ import type { Item } from "#core/context.ts";
 
 const KB = 1024;
 
-/** The largest that an item of each kind may get (docs/architecture.md#the-table), in bytes of its JSON. */
-const bounds: Readonly<Record<string, number>> = {
-  environment: 64 * KB,
-  spec: 100 * KB,
+/**
+ * The largest that an item of each kind may get (docs/architecture.md#the-table), in bytes of its JSON. What is kept by
+ * the first digit of a uid has room for twice its share: uids are random.
+ */
+export const bounds = {
+  environment: 96 * KB,
+  spec: 256 * KB,
+  access: 136 * KB,
+  ended: KB,
+  archive: 2 * KB,
+  host: 2 * KB,
   disk: 64 * KB,
+  directory: 64 * KB,
+  "ended-disk": 65 * KB,
+  operation: 8 * KB,
   inbox: 4 * KB,
-  message: 100 * KB,
+  message: 390 * KB,
   delivery: 64 * KB,
+  receiver: KB,
+  share: KB,
   user: 64 * KB,
   key: 4 * KB,
+  username: 2 * KB,
+  identity: KB,
+  counter: KB,
+  idempotency: 64 * KB,
   pool: 384 * KB,
   node: 16 * KB,
   makeable: 384 * KB,
+  "node-gone": KB,
   plan: 64 * KB,
+  forecast: 96 * KB,
   used: 32 * KB,
-  ended: KB,
+  admission: KB,
+  audit: 4 * KB,
+  orphans: 384 * KB,
   sweep: 8 * KB,
-  operation: 8 * KB,
-};
+  "sealing-key": KB,
+} as const satisfies Readonly<Record<string, number>>;
 
-/** DynamoDB refuses more of any. */
-const MOST = 400 * KB;
+export type ItemKind = keyof typeof bounds;
 
 /** What is wrong with the size of this item; undefined: it is within its bound. */
 export function beyondBound(item: Item): string | undefined {
-  const bound = bounds[String(item.kind)] ?? MOST;
-  const size = JSON.stringify(item).length;
-  return size > bound ? `a ${item.kind} has ${size} bytes, at most ${bound} are its bound` : undefined;
+  const kind = String(item.kind);
+  if (!isKind(kind)) return `nobody has written down how large a ${kind} may get`;
+  const size = Buffer.byteLength(JSON.stringify(item));
+  return size > bounds[kind] ? `a ${kind} has ${size} bytes, at most ${bounds[kind]} are its bound` : undefined;
+}
+
+function isKind(kind: string): kind is ItemKind {
+  return Object.hasOwn(bounds, kind);
 }

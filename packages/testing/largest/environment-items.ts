@@ -1,0 +1,207 @@
+import type { StoredArchive } from "#core/environments/archives.ts";
+import type { Environment, EnvironmentSpec } from "#core/environments/record.ts";
+import type { TimelineEntry } from "#core/environments/timeline.ts";
+import { accessKey, archivesOf, endedKey, hostKey, specKey } from "#core/keys.ts";
+import {
+  at,
+  base,
+  hash,
+  home,
+  homeText,
+  id,
+  machine,
+  many,
+  nodeItemKey,
+  reason,
+  sealed,
+  size,
+  ttl,
+  uid,
+  type Written,
+  zone,
+} from "./parts.ts";
+
+/** The address of a receiver. */
+export const receiver = sealed(2_048);
+export const entry = (n: number): TimelineEntry => ({
+  n: n + 1_000_000,
+  at,
+  phase: "preparing",
+  step: "container",
+  reason,
+});
+const line = "€".repeat(128);
+const file = `workspace-${id}-20991231-235959.zip`;
+const blob = `archives/${uid}/${file}`;
+
+/** 40 entries, 20 requests and one more, 50 guests, 40 volumes that may have been made, 40 ledger items. */
+export const environment = {
+  ...base,
+  ...home,
+  kind: "environment",
+  uid,
+  owner: uid,
+  id,
+  createdBy: "session-manager",
+  name: line,
+  labels: Object.fromEntries(many(12, (n) => [`label-${n}`, line])),
+  goal: { desired: "stopped", start: { size, receiver }, startedBy: uid },
+  phase: "preparing",
+  step: "container",
+  reason,
+  hasCommand: true,
+  spec: `${uid}${uid}`,
+  starts: 1_000_000,
+  end: {
+    outcome: { phase: "completed", reason, at, isLimit: true },
+    archive: { blob, file, startedAt: at, settled: false },
+    backup: { attempt: 3, tried: 100, since: at, until: at, refused: reason },
+    at,
+    stoppingAt: at,
+    waitsFor: reason,
+    alarmedAt: at,
+    cleanSince: at,
+    cleanLooks: 1_000,
+  },
+  run: {
+    n: 1_000_000,
+    resized: { cpus: 192, memoryMb: 2_097_152 },
+    resizing: { tries: 4, nextAt: at },
+    error: reason,
+    preparingAt: at,
+    startedAt: at,
+    straysAt: at,
+    applyingAt: at,
+    appliedAt: at,
+    removedAt: at,
+    noStartSince: at,
+    missedAt: at,
+    withdrawing: true,
+    isolation: reason,
+    limits: reason,
+    grant: { id: uid, shares: many(2, () => ({ node: machine.name, units: 8 })), at },
+    machines: many(2, () => ({ ...machine, silent: { how: "notReady" as const, since: at } })),
+    address: { ip: "255.255.255.255", port: 65_535, hostKey: `ssh-rsa ${"x".repeat(2_732)}` },
+    ports: many(20, () => ({ port: 65_535, kind: "jupyter" as const, address: `http://${line}:65535`, answers: true })),
+  },
+  size,
+  zone,
+  addressLabel: "x".repeat(63),
+  resources: { cpus: 192, memoryMb: 2_097_152 },
+  policy: {
+    time: "creation",
+    restarts: true,
+    archives: "workspace",
+    readyWithinMs: at,
+    firstFailure: "clears",
+    idle: { afterMs: at, everyMs: at },
+    forgetsSpec: true,
+  },
+  ports: many(20, () => ({ port: 65_535, kind: "jupyter" as const })),
+  disk: { uid, name: "d".repeat(64), leased: true, attached: true, released: false },
+  volumes: many(2, () => ({
+    name: "workspace",
+    path: "/home/dev8/workspace",
+    sizeGb: 10_000,
+    volume: { id: "vol-0123456789abcdef0", zone },
+  })),
+  making: many(40, () => ({
+    kind: "volume" as const,
+    token: hash,
+    zone,
+    sizeGb: 10_000,
+    from: "snap-0123456789abcdef0",
+    at,
+  })),
+  times: { firstActiveAt: at, endsAt: at, warnedMinutes: 15 },
+  events: { receiver: { always: receiver, run: receiver }, timeline: many(40, entry), count: 2e6, emitted: 1e6 },
+  use: {
+    lastUsedAt: at,
+    busyUntil: at,
+    idle: { verdict: "keep", signal: "unknown sessions", since: at, at, dryRun: true },
+  },
+  createdAt: at,
+  queuedAt: at,
+  looks: 1e6,
+  attempts: 1e6,
+  fault: reason,
+  dueShard: "f",
+  dueAt: at,
+  ttl,
+  placement: {
+    withdrawn: { run: 1_000_000, nodes: many(2, () => machine.name), at },
+    withdrawals: 2,
+    ledgers: many(40, () => `${nodeItemKey.pk}|${nodeItemKey.sk}`),
+  },
+  access: {
+    guests: many(50, () => ({
+      name: "g".repeat(39),
+      state: "fetched" as const,
+      known: true,
+      asked: true as const,
+      tries: 5,
+      nextAt: at,
+    })),
+    login: "x".repeat(63),
+    keyed: true,
+    revision: 1e6,
+    told: { run: 1e6, revision: 1e6 },
+    jupyter: { token: sealed(64), origin: `http://${line}:65535` },
+    refused: { run: 1e6, request: 1e6, tries: 1e6, nextAt: at },
+  },
+  requests: {
+    count: 1_000_000,
+    list: many(21, (n) => ({
+      id: 1e6 + n,
+      kind: "disable_jupyter" as const,
+      writer: uid,
+      subject: "g".repeat(39),
+      extraMs: at,
+      status: "failed" as const,
+      reason,
+      requestedAt: at,
+      completedAt: at,
+    })),
+  },
+  log: { blob: `logs/${uid}/${hash}`, hash, cut: true, at, failed: true, lastOf: 1_000_000 },
+  logWantedUntil: at,
+} satisfies Written<Environment>;
+
+/** A command of 16 KiB that JSON writes with six letters each, 32 KiB of variables, 10 keys of 4 KiB. */
+export const spec = {
+  ...base,
+  ...specKey(home, `${uid}${uid}`),
+  kind: "spec",
+  uid,
+  image: "€".repeat(512),
+  sealed: sealed(JSON.stringify({ command: "\u0001".repeat(16_384) }).length + 32_768 + 10 * 4_100),
+  head: homeText,
+  dueShard: "f",
+  dueAt: at,
+} satisfies Written<EnvironmentSpec>;
+
+/** 128 KiB of keys. */
+export const access = {
+  ...base,
+  ...accessKey(home, uid),
+  kind: "access",
+  uid,
+  guests: { guest: ["k".repeat(128 * 1024 - 14)] },
+};
+
+export const ended = { ...base, ...endedKey(uid, "session-manager", at, uid), kind: "ended", head: id, uid, ttl };
+
+export const archive = {
+  ...base,
+  pk: archivesOf(uid),
+  sk: file,
+  kind: "archive",
+  uid,
+  environment: id,
+  blob,
+  state: "completed",
+  bytes: at,
+  at,
+} satisfies Written<StoredArchive>;
+
+export const host = { ...base, ...hostKey("x".repeat(63)), kind: "host", uid, key: homeText, at };

@@ -1,0 +1,56 @@
+import type { AuditRecord } from "#core/admin/audit.ts";
+import type { OrphanReport } from "#core/admin/orphans.ts";
+import { dueShards } from "#core/due.ts";
+import { auditOf, orphansKey, sealingKeyKey, sweepKey } from "#core/keys.ts";
+import { at, base, homeText, many, ttl, uid, username, uuid, type Written } from "./parts.ts";
+
+export const audit = {
+  ...base,
+  pk: auditOf("2099-12"),
+  sk: uuid,
+  kind: "audit",
+  at,
+  operator: username,
+  keyPrefix: "xxxxxxxx",
+  action: "declare_node_gone",
+  target: "€".repeat(200),
+  requestId: "r".repeat(128),
+  result: "started",
+  reason: "€".repeat(200),
+  ttl,
+} satisfies Written<AuditRecord>;
+
+const sighting = {
+  uid,
+  run: 1_000_000,
+  key: homeText,
+  why: "it is preparing and nothing of it runs",
+  firstSeenAt: at,
+  sightings: 1_000_000,
+};
+
+/** 500 runs, 500 records and 50 that were removed. */
+export const orphans = {
+  ...base,
+  ...orphansKey,
+  kind: "orphans",
+  checkedAt: at,
+  runCount: 1e6,
+  recordCount: 1e6,
+  removedCount: 1e6,
+  runs: many(500, () => ({ ...sighting, pool: "cpu-shared", gpus: 16, uselessSince: at })),
+  records: many(500, () => sighting),
+  removed: many(50, () => ({ uid, run: 1_000_000, key: homeText, why: sighting.why, at })),
+  gpuHours: 123_456.123_456_789,
+} satisfies Written<OrphanReport>;
+
+/** A place in each shard, as long as the one that DynamoDB answers. */
+export const sweep = {
+  ...base,
+  ...sweepKey("webhooks"),
+  kind: "sweep",
+  sentUpTo: at,
+  places: Object.fromEntries(dueShards.map((shard) => [shard, { after: "x".repeat(400), at }])),
+};
+
+export const sealingKey = { ...base, ...sealingKeyKey, kind: "sealing-key", id: "f".repeat(16) };

@@ -1,0 +1,193 @@
+import type { Directory } from "#core/disks/directory.ts";
+import type { Operation } from "#core/disks/operations.ts";
+import type { Disk } from "#core/disks/record.ts";
+import {
+  apiKeyKey,
+  directoryKey,
+  diskKey,
+  endedDiskKey,
+  idempotencyKey,
+  identityKey,
+  operationKey,
+  ownersReceiversKey,
+  receiverKey,
+  userCounterKey,
+  userKey,
+  usernameKey,
+} from "#core/keys.ts";
+import type { ApiKey, NameClaim, User } from "#core/users/record.ts";
+import {
+  at,
+  base,
+  hash,
+  homeText,
+  id,
+  many,
+  reason,
+  ttl,
+  uid,
+  uidOf,
+  username,
+  uuid,
+  type Written,
+  zone,
+} from "./parts.ts";
+
+const name = "d".repeat(64);
+const holder = { uid, key: homeText, id };
+const snapshot = "snap-0123456789abcdef0";
+
+/** 40 snapshots that cannot be removed and 3 backups, 40 things that may have been made, 10 volumes of before. */
+export const disk = {
+  ...base,
+  ...diskKey(uid, uid),
+  kind: "disk",
+  uid,
+  owner: uid,
+  name,
+  sizeGb: 10_000,
+  phase: "available",
+  volume: { id: "vol-0123456789abcdef0", zone },
+  volumeMissedAt: at,
+  lostAt: at,
+  formerVolumes: many(10, () => "vol-0123456789abcdef0"),
+  making: many(40, () => ({
+    kind: "volume" as const,
+    token: hash,
+    zone,
+    sizeGb: 10_000,
+    from: snapshot,
+    at,
+  })),
+  restored: { by: uid, at },
+  snapshots: many(43, () => ({
+    id: snapshot,
+    at,
+    completed: true,
+    failed: true,
+    missedAt: at,
+    unremoved: { why: reason, tries: 1_000_000, at },
+  })),
+  lost: {
+    of: snapshot,
+    attempt: 3,
+    tried: 100,
+    since: at,
+    until: at,
+    notBefore: at,
+    refused: reason,
+    gaveUp: reason,
+  },
+  heldBy: holder,
+  next: holder,
+  createdAt: at,
+  lastUsedAt: at,
+  deletedAt: at,
+  purgeAt: at,
+  taggedAs: name,
+  operations: many(40, () => ({ id: `op-${uuid}`, kind: "undelete" as const })),
+  attempts: 1e6,
+  fault: reason,
+  dueShard: "f",
+  dueAt: at,
+  ttl,
+} satisfies Written<Disk>;
+
+/** 500 names. */
+export const directory = {
+  ...base,
+  ...directoryKey(uid),
+  kind: "directory",
+  names: many(500, (n) => [String(n).padStart(64, "d"), uidOf(n)] as const),
+} satisfies Written<Directory>;
+
+export const endedDisk = { ...base, ...endedDiskKey(uid, uid), kind: "ended-disk", endedAt: at, record: disk };
+
+export const operation = {
+  ...base,
+  ...operationKey(uid, `op-${uuid}`),
+  kind: "operation",
+  id: `op-${uuid}`,
+  owner: uid,
+  disk: uid,
+  name,
+  action: "undelete",
+  status: "in_progress",
+  error: reason,
+  deletesAt: at,
+  createdAt: at,
+  updatedAt: at,
+  ttl,
+} satisfies Written<Operation>;
+
+/** 10 keys and those that were rotated in one minute, and those that shall end. */
+export const user = {
+  ...base,
+  ...userKey(uid),
+  kind: "user",
+  uid,
+  number: 1e9,
+  username,
+  disabled: false,
+  accessChanges: 1e6,
+  keys: many(110, () => ({ hash, prefix: "xxxxxxxx", createdAt: at, expiresAt: at })),
+  revoking: many(100, () => hash),
+  attempts: 1e6,
+  dueShard: "f",
+  dueAt: at,
+} satisfies Written<User>;
+
+export const key = {
+  ...base,
+  ...apiKeyKey(hash),
+  kind: "key",
+  uid,
+  username,
+  number: 1e9,
+  prefix: "xxxxxxxx",
+  createdAt: at,
+  expiresAt: at,
+  revokedAt: at,
+  disabled: true,
+  accessChanges: 1e6,
+  lastUsedAt: at,
+  loginAt: at,
+  ttl,
+  role: "r".repeat(64),
+} satisfies Written<ApiKey>;
+
+export const nameClaim = {
+  ...base,
+  ...usernameKey(username),
+  kind: "username",
+  uid,
+  identity: hash,
+} satisfies Written<NameClaim>;
+
+export const identity = { ...base, ...identityKey(hash), kind: "identity", uid };
+export const counter = { ...base, ...userCounterKey, kind: "counter", last: 1e12 };
+export const share = { ...base, ...ownersReceiversKey(uid), kind: "share", heldMs: 60_000.123456789, at, ttl };
+
+export const receiver = {
+  ...base,
+  ...receiverKey(uid, hash),
+  kind: "receiver",
+  failures: 1e6,
+  openUntil: at,
+  probes: 1e6,
+  ttl,
+};
+
+/** The answer of a create shows what was made. */
+export const idempotency = {
+  ...base,
+  ...idempotencyKey(hash),
+  kind: "idempotency",
+  request: hash,
+  thing: { id, uid },
+  state: "refused",
+  shared: true,
+  reply: { status: 201, text: '"'.repeat(16_384) },
+  createdAt: at,
+  ttl,
+};

@@ -1,0 +1,50 @@
+import { environmentKey, keyText, nodeKey } from "#core/keys.ts";
+import { asSealed, type Sealed } from "#core/sealed.ts";
+
+export const uid = "f".repeat(32);
+export const uuid = "0f8fad5b-d9cb-469f-a165-70867728950e";
+export const hash = "f".repeat(64);
+/** ms. */
+export const at = 1_893_456_000_000;
+/** Seconds. */
+export const ttl = at / 1000;
+export const id = "s".repeat(64);
+export const username = "u".repeat(129);
+/** Reasons are cut at 120 characters, of which each may have three bytes. */
+export const reason = "€".repeat(120);
+/** Whoever wrote an item last, and the format: every record has them. */
+export const base = { writers: many(8, () => uid), format: 1 };
+
+export const home = environmentKey(uid, "session-manager", id);
+export const homeText = keyText(home);
+export const zone = "us-gov-west-1-lax-1a";
+export const machine = {
+  name: `ip-10-0-101-213.${"us-gov-west-1".padEnd(14, "x")}.compute.internal`,
+  uid: uuid,
+  providerId: `aws:///${zone}/i-0123456789abcdef0`,
+};
+export const nodeItemKey = nodeKey("cpu-shared", "f", `${machine.name}~${machine.uid}`);
+export const size = {
+  pool: "cpu-shared",
+  instanceType: "p6-b200.48xlarge",
+  machines: 2,
+  units: 8,
+  gpus: 16,
+  wantedMs: 31_536_000_000,
+};
+
+export function many<T>(count: number, make: (n: number) => T): T[] {
+  return Array.from({ length: count }, (_, n) => make(n));
+}
+
+export function uidOf(n: number): string {
+  return n.toString(16).padStart(32, "f");
+}
+
+/** As long as what so many bytes are sealed into. */
+export function sealed(bytes: number): Sealed {
+  return asSealed(`v1.${"x".repeat(Math.ceil(((bytes + 28) * 4) / 3))}`);
+}
+
+/** A record as it is stored. */
+export type Written<Record> = Record & { readonly format: number };
