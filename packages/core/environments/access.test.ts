@@ -3,6 +3,7 @@ import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
 import type { Item } from "../context.ts";
 import { keyText } from "../keys.ts";
+import { reconcile } from "../reconcile.ts";
 import { createEnvironment } from "./create.ts";
 import { openJupyter } from "./doors.ts";
 import { reservation } from "./policy.ts";
@@ -66,6 +67,52 @@ test("a second user is added to the first, and one who comes again is fetched ag
 
   expect(world.told()?.keys).toEqual([keys.hubot, keyLine("c")]);
   expect((await world.one()).requests.list.map(({ status }) => status)).toEqual(["done", "done", "done"]);
+});
+
+test("keys that somebody gave up at GitHub do not come back with a worker that asked for them before", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  const { pk, sk } = await world.guest("octocat").then(world.one);
+  let isFirst = true;
+  const keysOf: typeof world.githubKeys.keysOf = async (user) => {
+    const answer = await world.githubKeys.keysOf(user);
+    if (isFirst) {
+      isFirst = false;
+      world.githubKeys.publish("octocat", keyLine("c"));
+      await world.guest("octocat");
+      await world.deliver();
+    }
+    return answer;
+  };
+
+  await reconcile({ ...world.ctx, githubKeys: { keysOf } }, { look: keyText({ pk, sk }) });
+  await world.key(keyLine("d"));
+  await world.deliver();
+
+  expect(world.told()?.keys).toEqual([keyLine("c"), keyLine("d")]);
+});
+
+test("a run is told that Jupyter is off after one question at most to a GitHub that does not answer", async () => {
+  const world = await activeWorld();
+  await world.jupyter(true);
+  await world.deliver();
+  const keysOf = async () => {
+    world.clock.advance(5_000);
+    throw new Error("no answer in 5 s");
+  };
+  Object.assign(world.githubKeys, { keysOf });
+  const look = keyText(await world.one());
+  for (const name of ["octocat", "hubot", "third"]) await world.guest(name);
+  await world.jupyter(false);
+
+  for (let looks = 0; looks < 3; looks++) await reconcile(world.ctx, { look, hint: true });
+
+  expect(world.told()).toMatchObject({ jupyter: null });
+  const { requests, access } = await world.one();
+  expect(requests.list.find(({ kind }) => kind === "disable_jupyter")).toMatchObject({ status: "done" });
+  expect(access.guests.map(({ tries }) => tries)).toEqual([1, 0, 0]);
+  // The pause before it is asked for again begins with the end of that question.
+  expect(access.guests[0]?.nextAt).toBe(world.clock.now() + 2_000);
 });
 
 test("keys that are sent at the same moment are all let in", async () => {

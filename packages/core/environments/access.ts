@@ -67,9 +67,21 @@ async function openDoors(
   observed: Observation,
   now: number,
 ): Promise<Step<Environment> | undefined> {
-  const wanted = environment.access.guests.find((guest) => guest.state === "wanted" && guest.nextAt <= now);
+  const { guests } = environment.access;
+  const toDo = () => (isTold(environment) ? settleJupyter(environment, observed, now) : tell(ctx, environment, now));
+  if (guests.some(({ state, tries }) => state === "wanted" && tries > 0)) {
+    // GitHub does not answer: what needs nobody else waits for no other question.
+    const step = await toDo();
+    if (step && isNews(step.record, environment)) return step;
+  }
+  const wanted = guests.find((guest) => guest.state === "wanted" && guest.nextAt <= now);
   if (wanted) return fetchKeys(ctx, environment, wanted, now);
-  return isTold(environment) ? settleJupyter(environment, observed, now) : tell(ctx, environment, now);
+  return toDo();
+}
+
+/** Not where it only waits, as for Jupyter. */
+function isNews({ access, requests }: Environment, before: Environment): boolean {
+  return access !== before.access || requests !== before.requests;
 }
 
 function isTold({ access: { told, revision }, run: { n: run } }: Environment): boolean {

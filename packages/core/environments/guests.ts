@@ -26,12 +26,14 @@ export async function fetchKeys(
   guest: Guest,
   now: number,
 ): Promise<Step<Environment>> {
+  // Read before it is asked: whoever keeps newer keys meanwhile has the last word.
+  const item = await ctx.table.get(accessKey(environment, environment.uid));
   const answer = await ask(ctx, guest.name);
-  if (answer === "no answer") return tryLater(environment, guest, now);
+  if (answer === "no answer") return tryLater(environment, guest, ctx.clock.now());
   if (answer === undefined) return dismiss(environment, guest, `GitHub user '${guest.name}' not found`, now);
   const keys = usableKeys(answer);
   if (keys.length === 0) return dismiss(environment, guest, `No SSH keys found for GitHub user '${guest.name}'`, now);
-  if (!(await keepKeys(ctx, environment, guest.name, keys))) {
+  if (!(await writeKeys(ctx, environment, item, { [guest.name]: keys }))) {
     return dismiss(environment, guest, "There are too many SSH keys already", now);
   }
   const { access: doors } = environment;
@@ -92,10 +94,18 @@ export async function keepKeys(
   name: string,
   keys: readonly string[],
 ): Promise<boolean> {
+  return writeKeys(ctx, environment, await ctx.table.get(accessKey(environment, environment.uid)), { [name]: keys });
+}
+
+async function writeKeys(
+  ctx: Context<"table">,
+  environment: Environment,
+  item: Item | undefined,
+  keys: FetchedKeys["guests"],
+): Promise<boolean> {
   const key = accessKey(environment, environment.uid);
-  const item = await ctx.table.get(key);
   const known = item ? parseAccess(item).guests : {};
-  const guests = { ...known, [name]: keys };
+  const guests = { ...known, ...keys };
   if (JSON.stringify(guests).length > MOST_KEY_BYTES) return false;
   const next = { ...item, ...key, writers: item?.writers ?? [], kind: "access", uid: environment.uid, guests };
   if (!(await writeRecord(ctx, next))) throw new Conflict(`access of ${environment.uid}`);
