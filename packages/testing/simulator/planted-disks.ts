@@ -291,6 +291,25 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "an absence of a volume counted from before the answer that missed it",
+    caughtBy: {
+      file: "disks/restore.test.ts",
+      title: "is used although two readings did not show it that a worker asleep for longer than ten minutes made",
+    },
+    edits: [
+      {
+        file: "environments/disk.ts",
+        find: "  // As of the answer: an absence in which nobody looked is none.\n  const now = ctx.clock.now();\n",
+        replace: "",
+      },
+      {
+        file: "environments/disk.ts",
+        find: "const isSeen = disk.volume !== null && (await",
+        replace: "const now = ctx.clock.now();\n  const isSeen = disk.volume !== null && (await",
+      },
+    ],
+  },
+  {
     name: "a disk replaced by an empty one while its record names backups",
     caughtBy: {
       file: "disks/restore.test.ts",
