@@ -257,8 +257,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/step.ts",
-        find: "  if (!sameData(followed, disk)) return noted",
-        replace: "  await readDirectory(ctx, disk.owner);\n  if (!sameData(followed, disk)) return noted",
+        find: "  if (!sameData(followed, disk)) return telling",
+        replace: "  await readDirectory(ctx, disk.owner);\n  if (!sameData(followed, disk)) return telling",
       },
     ],
   },
@@ -435,6 +435,12 @@ export const diskBugs: readonly PlantedBug[] = [
       file: "disks/lost-names.test.ts",
       title: "never gives the name of a living disk to an older one that is being purged, nor that one another",
     },
-    edits: [{ file: "disks/lost-directory.ts", find: 'if (disk.phase === "purging") return 0;', replace: "" }],
+    edits: [
+      {
+        file: "disks/lost-directory.ts",
+        find: 'weight: phase === "purging" ? 0 : contents }',
+        replace: "weight: contents }",
+      },
+    ],
   },
 ];
