@@ -40,6 +40,16 @@ test("who comes while the first is at work goes on with its ids", async () => {
   expect(await begin("other")).toEqual({ kind: "otherRequest" });
 });
 
+test("who brings the ids of the first, chosen by the client, goes on with them as a repeat too", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const request = { method: "POST", path: "/p", key: "k", body: "{}" };
+  const begin = () => beginCreate(world.as("alice"), request, { id: "own", uid: "0".repeat(32) });
+
+  const begun = [await begin(), await begin(), await begin()];
+
+  expect(begun).toMatchObject([{ isRepeat: false }, { isRepeat: true }, { isRepeat: true }]);
+});
+
 test("an answer outlasts a failure of another at work on the same thing, in either order", async () => {
   for (const failure of [refusal, fault]) {
     const { ctx, begin } = await keyedWorld();

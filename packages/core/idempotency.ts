@@ -74,7 +74,7 @@ export async function beginCreate(ctx: UserContext<"table">, request: KeyedReque
     },
     what: "What this Idempotency-Key stands for is",
   });
-  if (record) return { kind: "goOn", create: record, isRepeat: record.thing.uid !== fresh.thing.uid };
+  if (record) return { kind: "goOn", create: record, isRepeat: record.shared === true };
   return follow(read as KeyedCreate, fresh);
 }
 
