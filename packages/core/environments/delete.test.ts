@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
-import type { Stored } from "../context.ts";
-import { hostKey } from "../keys.ts";
+import type { Item, Stored } from "../context.ts";
+import { hostKey, keyText } from "../keys.ts";
+import { writeRecord } from "../write-record.ts";
 import { listArchives, readArchive } from "./archives.ts";
 import { createEnvironment, type NewEnvironment } from "./create.ts";
 import { requestDelete } from "./delete.ts";
@@ -211,6 +212,30 @@ describe("a new life under an old id", () => {
     expect(former).toMatchObject({ sk: `one~${first.uid}`, phase: "deleted", end: { cleanLooks: 2 } });
     expect(former?.dueAt).toBeUndefined();
     expect((await listEnvironments(alice)).shown).toHaveLength(1);
+  });
+
+  test("it takes the id also where a look at the old one is written at the same moment", async () => {
+    const { world, alice } = await activeWorld();
+    const first = await getEnvironment(alice, "one");
+    await requestDelete(alice, "one");
+    await world.advance(5_000);
+    let looks = 0;
+    const put: typeof world.table.put = async (item, options) => {
+      if (keyText(item) === keyText(first) && (item as Item).uid !== first.uid && options?.ifWriter && looks++ === 0) {
+        const old = await world.read("alice", "one");
+        await writeRecord(world.ctx, { ...old, end: { ...old.end, cleanLooks: 1 } });
+      }
+      await world.table.put(item, options);
+    };
+
+    const second = await createEnvironment({ ...alice, table: { ...world.table, put } }, session("one"));
+    await world.advance(15 * 60_000);
+
+    expect([looks, second.uid === first.uid]).toEqual([2, false]);
+    expect(await getEnvironment(alice, "one")).toMatchObject({ uid: second.uid, phase: "active" });
+    const former = world.table.all().find(({ uid, kind }) => uid === first.uid && kind === "environment");
+    expect(former).toMatchObject({ sk: `one~${first.uid}`, end: { cleanLooks: 2 } });
+    expect(former?.dueAt).toBeUndefined();
   });
 
   test("while the old one is there, or still being deleted, the id is taken", async () => {

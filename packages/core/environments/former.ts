@@ -19,13 +19,20 @@ export async function replaceFormer(
   ctx: Context<"table" | "sealer">,
   head: Environment,
 ): Promise<Environment | undefined> {
-  const item = await ctx.table.get(keyOf(head));
-  if (!item) throw new Conflict(`former ${head.uid}`);
-  const [former] = readable(ctx, [item], parseEnvironment);
-  if (!former || former.uid === head.uid || !(former.phase === "deleted" || holdsNothing(former))) return undefined;
-  await writeRecord(ctx, await asFormer(ctx, former));
-  return writeRecord(ctx, { ...head, writers: former.writers });
+  for (let tries = 0; tries < TRIES; tries++) {
+    const item = await ctx.table.get(keyOf(head));
+    if (!item) throw new Conflict(`former ${head.uid}`);
+    const [former] = readable(ctx, [item], parseEnvironment);
+    if (!former || former.uid === head.uid || !(former.phase === "deleted" || holdsNothing(former))) return undefined;
+    await writeRecord(ctx, await asFormer(ctx, former));
+    const replaced = await writeRecord(ctx, { ...head, writers: former.writers });
+    if (replaced) return replaced;
+  }
+  return undefined;
 }
+
+/** Lost to a look after its end, it is still nobody's. */
+const TRIES = 3;
 
 async function asFormer(ctx: Context<"table" | "sealer">, former: Environment): Promise<Environment> {
   const now = ctx.clock.now();
