@@ -20,6 +20,9 @@ interface HostClaim extends Stored {
 /** Longer than a create takes between its claim and its head. */
 const CREATING_MS = 60_000;
 
+/** And than it takes where nobody can have taken the claim over yet, on any clock. */
+const IN_TIME_MS = 30_000;
+
 const TRIES = 3;
 
 /**
@@ -36,6 +39,19 @@ export async function claimLabel(ctx: Context<"table">, label: string, uid: stri
     claim = { ...claim, writers: known === "free" ? [] : known.writers };
   }
   throw new Conflict("host label");
+}
+
+/**
+ * After the head is written: a create that slept may have lost its claim, and none is taken over once this is done.
+ * Throws `Conflict` when another environment has it.
+ */
+export async function confirmLabel(
+  ctx: Context<"table">,
+  label: string,
+  { uid, ...key }: Pick<Environment, "pk" | "sk" | "uid">,
+  claimedAt: number,
+): Promise<void> {
+  if (ctx.clock.now() - claimedAt > IN_TIME_MS) await claimLabel(ctx, label, uid, key);
 }
 
 /** Gives it back at the end of the environment that has it; nothing happens when another has it. */

@@ -7,7 +7,7 @@ import { refuseFullLine } from "../pools/waiting-limit.ts";
 import { Conflict, Problem } from "../problem.ts";
 import { sealReceiver } from "../webhooks/receiver.ts";
 import { writeRecord } from "../write-record.ts";
-import { claimLabel, releaseLabel } from "./address-label.ts";
+import { claimLabel, confirmLabel, releaseLabel } from "./address-label.ts";
 import { newDoors } from "./doors.ts";
 import { replaceFormer } from "./former.ts";
 import { NET_MS, newHead } from "./new-head.ts";
@@ -16,6 +16,7 @@ import type { Policy } from "./policy.ts";
 import type { Environment, OwnVolume, Size } from "./record.ts";
 import { forgetSpec, writeSpec } from "./spec.ts";
 import { KEY_REFUSED, ownKeys } from "./ssh-keys.ts";
+import { decideEnd, enter } from "./transitions.ts";
 
 export interface NewEnvironment {
   /** The wire id, chosen by the dialect; unique for this owner and dialect. */
@@ -80,14 +81,35 @@ export async function createEnvironment(
     { uid, access: doors, receiver, note: areAllUsable ? null : KEY_REFUSED },
     lease,
   );
+  const claimedAt = ctx.clock.now();
   if (input.addressLabel !== undefined) await claimLabel(ctx, input.addressLabel, uid, key);
   await writeSpec(ctx, key, { uid, spec: uid }, input);
   const head = (await writeRecord(ctx, wanted)) ?? (await replaceFormer(ctx, wanted));
   if (!head) return madeBefore(ctx, key, input, uid);
+  if (input.addressLabel !== undefined) await keepLabel(ctx, input.addressLabel, head, claimedAt);
   if (lease) await confirmLease(ctx, await writeLease(ctx, lease, head));
   if (lease?.waits) await sendLook(ctx, key, { delayMs: NET_MS });
   else await sendLook(ctx, poolKey(input.size.pool), { for: [keyText(key)] });
   return head;
+}
+
+/** Throws `Conflict` where another environment has its host label by now: then it becomes invisible, and is cleared away. */
+async function keepLabel(
+  ctx: UserContext<"table">,
+  label: string,
+  head: Environment,
+  claimedAt: number,
+): Promise<void> {
+  try {
+    await confirmLabel(ctx, label, head, claimedAt);
+  } catch (error) {
+    if (!(error instanceof Conflict)) throw error;
+    const now = ctx.clock.now();
+    const reason = "Its host name was taken";
+    const hidden = enter(decideEnd(head, { phase: "deleted", reason, at: now }), "deleted", now, reason);
+    await writeRecord<Environment>(ctx, { ...hidden, end: { ...hidden.end, at: now }, dueAt: now });
+    throw error;
+  }
 }
 
 /** Throws `Conflict` when what is there is another environment, `Unreadable` when nobody knows; nothing of this one is left then. */

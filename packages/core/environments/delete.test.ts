@@ -280,6 +280,27 @@ describe("a part of a host name", () => {
     expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe((await world.read("alice", "two")).uid);
   });
 
+  test("a create that slept after its claim, which another one took over, leaves nothing and is told so", async () => {
+    const { world, alice } = await activeWorld();
+    let isAsleep = true;
+    const put: typeof world.table.put = async (item, options) => {
+      if (item.sk === "sleeps" && isAsleep) {
+        isAsleep = false;
+        world.clock.advance(61_000);
+        await createEnvironment(world.as("bob"), session("two", { addressLabel }));
+      }
+      await world.table.put(item, options);
+    };
+
+    const slept = createEnvironment({ ...alice, table: { ...world.table, put } }, session("sleeps", { addressLabel }));
+
+    await expect(slept).rejects.toThrow("host label");
+    await world.advance(15 * 60_000);
+    expect((await listEnvironments(alice)).shown.map(({ id }) => id)).toEqual(["one"]);
+    expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe((await world.read("bob", "two")).uid);
+    await createEnvironment(alice, session("sleeps", { addressLabel: "another" }));
+  });
+
   test("a create that is repeated after a minute keeps its claim until its head is there", async () => {
     const { world, alice } = await activeWorld();
     const wanted = { ...session("one-more", { addressLabel }), uid: "a".repeat(32), isRepeat: true };
