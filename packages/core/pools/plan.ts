@@ -136,8 +136,10 @@ export function plan(input: PlanInput): Plan {
     for (const [n, share] of placed.shares.entries()) unpinned.set(share, placed.nodes[n] ?? -1);
     unpinnedLeft -= placed.shares.filter(({ node }) => node === null).length;
   }
-  const mayFit = left.filter((entry) => hopeless.has(entry.uid) && mayFitUnread(nodes, input, needOf(entry)));
-  const unread = new Set(mayFit.map(({ uid }) => uid));
+  const wider = new Map<string, Tried>();
+  const mayFit = (need: Need) => triedBefore(wider, need, () => mayFitUnread(nodes, input, need)).canFit;
+  const missing = left.filter((entry) => hopeless.has(entry.uid) && mayFit(needOf(entry)));
+  const unread = new Set(missing.map(({ uid }) => uid));
   const head = input.head !== null && unread.has(input.head) ? input.head : (reserved?.uid ?? null);
   const found = { nodes, unpinned, free, left, hopeless, unread, given, usage, unpinnedLeft };
   const places = placesOf({ ...input, head }, found);
