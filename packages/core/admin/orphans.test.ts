@@ -269,3 +269,16 @@ describe("what is removed", () => {
     expect(living()).toBe(0);
   });
 });
+
+test("compute with a key that is as long as the cluster takes is listed by its beginning, and hides no other", async () => {
+  const world = await memoryWorld();
+  const unknown = keyText(environmentKey("0".repeat(32), "gpu-dev", "gone"));
+
+  for (const digit of ["1", "2"]) await runOf(world, { uid: digit.repeat(32), key: unknown + "x".repeat(255_000) });
+  await runOf(world, { uid: "3".repeat(32), key: unknown });
+  await findOrphans(world.ctx);
+
+  const report = await readOrphans(world.ctx);
+  const long = { key: (unknown + "x".repeat(200)).slice(0, 200), why: "its key is that of no environment" };
+  expect(report?.runs).toMatchObject([long, long, { key: unknown, why: "it has no record" }]);
+});

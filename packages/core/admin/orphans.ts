@@ -48,6 +48,8 @@ export interface OrphanReport extends Stored {
 /** More of each would not fit an item. */
 const MOST_LISTED = 500;
 const MOST_REMOVED_LISTED = 50;
+/** Keys of environments are shorter; what a cluster answers as the key of a run may have 256 KB. */
+const LONGEST_KEY = 200;
 /** A run that was just made is missing in a listing from before. */
 const SETTLED_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -130,7 +132,7 @@ async function orphanRuns(ctx: Context<"table">, runs: readonly RunRef[]): Promi
   const records = new Map(read.map((record) => [keyText(keyOf(record)), record]));
   return runs.flatMap((ref): Found[] => {
     const { uid, run, key } = ref;
-    const unknown = { uid, run, key, pool: null, gpus: null, isUseless: false };
+    const unknown = { uid, run, key: key.slice(0, LONGEST_KEY), pool: null, gpus: null, isUseless: false };
     if (!environmentKeyOf(ref)) return [{ ...unknown, why: "its key is that of no environment" }];
     if (unreadable.has(key)) return [{ ...unknown, why: "its record cannot be read" }];
     const record = records.get(key);
@@ -143,7 +145,7 @@ async function orphanRuns(ctx: Context<"table">, runs: readonly RunRef[]): Promi
 }
 
 function environmentKeyOf({ key }: RunRef) {
-  const named = keyOfText(key);
+  const named = key.length > LONGEST_KEY ? undefined : keyOfText(key);
   return named && kindOfKey(named) === "environment" ? named : undefined;
 }
 
