@@ -37,8 +37,8 @@ const CHANGED_MS = 2_000;
 /** After a plan of which a part could not be written: somebody else was faster, or it was too much at once. */
 const PART_MS = 1_000;
 const IDLE_MS = 60_000;
-/** More than these have room in no head, and are told by looks alone. */
-const MOST_OFFERED = 1_000;
+/** More items than these have room in no head: whose grants lie in others is told by looks alone. */
+const MOST_OFFERED_ITEMS = 1_000;
 const ADVICE_MS = 2_000;
 
 /** Plans: who is given what now. Nothing is written yet. */
@@ -69,11 +69,9 @@ export function headAfter(
 ): Pool {
   const seen = planned.places.map((place) => place.uid);
   const oldest = oldestOf(ledger.granted);
-  const offered = Object.fromEntries(
-    [...offeredUnread(pool, ledger), ...oldest.map(({ uid, items }) => [uid, [...new Set(items)]] as const)].slice(
-      -MOST_OFFERED,
-    ),
-  );
+  const given = oldest.map(({ uid, items }) => [uid, [...new Set(items)]] as const);
+  const others = offeredUnread(pool, ledger).filter(([uid]) => given.every(([one]) => one !== uid));
+  const offered = Object.fromEntries(withRoom([...given, ...others], ([, items]) => items.length));
   const summary = summarize(ctx, ledger, list, planned, now);
   const isNews =
     oldest.some(({ uid }) => !Object.hasOwn(pool.offered, uid)) || hasNews(pool, { seen, summary, reach: list.reach });
@@ -116,7 +114,19 @@ function toldPlaces({ pool: { closed }, granted }: Ledger, { places }: Plan): re
 }
 
 function oldestOf(granted: readonly Grant[]): Grant[] {
-  return granted.toSorted((a, b) => a.at - b.at).slice(0, MOST_OFFERED);
+  return withRoom(
+    granted.toSorted((a, b) => a.at - b.at),
+    ({ items }) => new Set(items).size,
+  );
+}
+
+/** The first of them, as far as all of their ledger items have room in the head. */
+function withRoom<T>(entries: readonly T[], countOf: (entry: T) => number): T[] {
+  let count = 0;
+  return entries.filter((entry) => {
+    count += countOf(entry);
+    return count <= MOST_OFFERED_ITEMS;
+  });
 }
 
 /** A last word of a moment that has not come is one by another clock: nobody waits for it. */
@@ -130,7 +140,7 @@ function asideMs({ nodes }: Ledger, now: number): number {
 }
 
 /** What was offered in items that cannot be read: who was given that has it still, whatever this plan knows of it. */
-function offeredUnread({ offered }: Pool, { unreadable }: Ledger): [string, readonly string[]][] {
+function offeredUnread({ offered }: Pool, { unreadable }: Ledger): (readonly [string, readonly string[]])[] {
   return Object.entries(offered).filter(([, items]) => items.some((item) => unreadable.has(item)));
 }
 

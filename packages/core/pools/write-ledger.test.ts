@@ -4,6 +4,7 @@ import { viewPool } from "#testing/pool-view.ts";
 import type { Stored, Table } from "../context.ts";
 import { createEnvironment } from "../environments/create.ts";
 import { keyText, makeableKey, poolKey } from "../keys.ts";
+import { decideGrants, headAfter } from "./decide.ts";
 import { nodeLedgerKey, readLedger } from "./ledger.ts";
 import { reconcilePools } from "./planner.ts";
 import { emptyPool, type Grant, type Ledger, type NodeLedger } from "./record.ts";
@@ -206,6 +207,18 @@ describe("the largest items (docs/architecture.md says how large)", () => {
     const head = { ...emptyPool(world.ctx, "cpu-shared"), seen, offered, reach: { begin: owner, last: owner, cut } };
 
     expect(Buffer.byteLength(JSON.stringify(head))).toBeLessThan(384 * KB);
+  });
+
+  test("a head offers what lies in 1,000 items, however many machines each was given", async () => {
+    const { world, ledger } = await poolOf(4);
+    const whole = await ledger();
+    const granted = Array.from({ length: 1_000 }, (_, n) => ({ ...grant(`g${n}`, whole.nodes), at: n }));
+    const decision = await decideGrants(world.ctx, { ...whole, granted: [] }, [], [], world.clock.now());
+
+    const written = { ledger: { ...whole, granted }, isPart: false };
+    const { offered } = headAfter(world.ctx, whole.pool, decision, written, world.clock.now());
+
+    expect(Object.keys(offered)).toEqual(granted.slice(0, 250).map(({ uid }) => uid));
   });
 });
 

@@ -83,6 +83,7 @@ export const pool = {
   advised: "0123456789abcdef",
   plans: 1e9,
   closed: "drained",
+  openedAt: at,
   dueShard: "f",
   dueAt: at,
   tally: {
