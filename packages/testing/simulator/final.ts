@@ -37,7 +37,9 @@ export function finalViolations(
   ]);
   for (const uid of world.answered.submits) {
     const environment = world.watch.environments().get(uid);
-    if (!environment || environment.phase === "deleted") violations.push(`an answered submit was lost: ${uid}`);
+    // Where its record was ended by force, what had been decided of it before went with the edit.
+    const isDeleted = environment?.phase === "deleted" && !world.watch.isForced(uid);
+    if (!environment || isDeleted) violations.push(`an answered submit was lost: ${uid}`);
   }
   violations.push(...diskViolations(world), ...keyViolations(world));
   violations.push(...keptSecrets(world.table, world.watch.environments()));
