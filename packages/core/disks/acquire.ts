@@ -1,6 +1,6 @@
 import type { Context, UserContext } from "../context.ts";
 import { parseEnvironment } from "../environments/parse.ts";
-import { type Environment, isEnded } from "../environments/record.ts";
+import { type Environment, isEnded, isUndone } from "../environments/record.ts";
 import { enter } from "../environments/transitions.ts";
 import { Problem } from "../problem.ts";
 import { changeRecord, writeRecord } from "../write-record.ts";
@@ -106,7 +106,7 @@ export async function writeLease(
  */
 export async function confirmLease(ctx: Context<"table">, written: Environment): Promise<void> {
   const confirm = (head: Environment | undefined): Environment | undefined => {
-    if (!head?.disk || head.uid !== written.uid || isEnded(head)) return undefined;
+    if (!head?.disk || head.uid !== written.uid || isEnded(head) || isUndone(head)) return undefined;
     return { ...head, disk: { ...head.disk, leased: true } };
   };
   const confirmed = confirm(written);

@@ -7,6 +7,7 @@ import { requestDelete } from "../environments/delete.ts";
 import { parseEnvironment } from "../environments/parse.ts";
 import { reservation } from "../environments/policy.ts";
 import { requestCancel } from "../environments/requests.ts";
+import { decideEnd } from "../environments/transitions.ts";
 import { keyText } from "../keys.ts";
 import { parseDisk } from "./parse.ts";
 import { deleteDisk } from "./requests.ts";
@@ -74,6 +75,22 @@ test("who is cancelled after the hand-over, before the lease is confirmed, is re
   await createEnvironment(alice, newEnvironment("third", { disk: "data" }));
   await world.advance(60 * SECOND);
   expect((await world.read("alice", "third")).phase).toBe("active");
+});
+
+test("whose end was decided before the lease is confirmed, as one that has no disk, is refused", async () => {
+  const { world, alice, disk } = await endingWorld();
+  const table = once(world.table, confirms, async () => {
+    const head = await world.read("alice", "second");
+    const outcome = { phase: "deleted", reason: "Disk 'data' is in use by first", at: world.clock.now() } as const;
+    const decided = { ...decideEnd(head, outcome), dueAt: world.clock.now(), writers: ["sleeper", ...head.writers] };
+    await world.table.put(decided);
+  });
+
+  const slept = createEnvironment({ ...alice, table }, newEnvironment("second", { disk: "data" }));
+
+  await expect(slept).rejects.toMatchObject({ kind: "conflict", message: "Disk 'data' is currently in use" });
+  await world.advance(60 * SECOND);
+  expect(disk()).toMatchObject({ heldBy: null, next: null });
 });
 
 test("a disk that is handed over is refused to whoever comes before its next one has looked", async () => {

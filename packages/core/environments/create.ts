@@ -13,7 +13,7 @@ import { replaceFormer } from "./former.ts";
 import { NET_MS, newHead } from "./new-head.ts";
 import { parseEnvironment } from "./parse.ts";
 import type { Policy } from "./policy.ts";
-import type { Environment, OwnVolume, Size } from "./record.ts";
+import { type Environment, isUndone, type OwnVolume, type Size } from "./record.ts";
 import { forgetSpec, writeSpec } from "./spec.ts";
 import { KEY_REFUSED, ownKeys } from "./ssh-keys.ts";
 import { decideEnd, enter } from "./transitions.ts";
@@ -137,7 +137,7 @@ async function madeBefore(
   const made = parseEnvironment(await requireOwn(ctx, key, input, uid));
   // Written again by one that slept until its environment was over, or had been started with another one.
   if (made.spec !== uid) await forgetSpec(ctx, key, uid);
-  if (made.phase === "deleted") {
+  if (isUndone(made)) {
     if (!made.disk) throw new Problem("conflict", `The ${ctx.noun} was deleted meanwhile`);
     // It never ran: somebody else had its disk.
     throw new Problem("conflict", `Disk '${made.disk.name}' is currently in use`, { isUndone: true });

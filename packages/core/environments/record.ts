@@ -291,6 +291,11 @@ export function isEnded(environment: Pick<Environment, "phase">): boolean {
   return endPhases.includes(environment.phase);
 }
 
+/** Deleted, or about to be without having run: it lost its disk to another, or was deleted while it waited. */
+export function isUndone({ phase, end: { outcome } }: Pick<Environment, "phase" | "end">): boolean {
+  return phase === "deleted" || (phase === "queued" && outcome?.phase === "deleted");
+}
+
 /** Waits for capacity and may still take a grant. One whose disk is not ready stands in no line. */
 export function isWaiting(environment: Environment): boolean {
   const {

@@ -34,6 +34,14 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a lease confirmed to a job whose end is decided",
+    caughtBy: {
+      file: "disks/hand-over.test.ts",
+      title: "whose end was decided before the lease is confirmed, as one that has no disk, is refused",
+    },
+    edits: [{ file: "disks/acquire.ts", find: " || isUndone(head)", replace: "" }],
+  },
+  {
     name: "a disk given away before the end of its job is written",
     caughtBy: {
       file: "environments/queue-limit.test.ts",
