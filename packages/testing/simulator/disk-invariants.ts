@@ -42,6 +42,8 @@ export function diskWatch(options: {
   const openedVolumes = new Map<string, string>();
   /** Disks that had a volume at any time: there is nothing to be backed up of another. */
   const used = new Set<string>();
+  /** Of what was listed before that: a call that was begun then may take effect after it, and what it makes is removed. */
+  const tokensOfUnused = new Set<string>();
   /** Environments whose end was judged: one that is edited by hand after it and ended by force opens nothing again. */
   const ended = new Set<string>();
   const volumesByToken = new Set<string>();
@@ -65,6 +67,7 @@ export function diskWatch(options: {
   function wroteDisk(next: Disk): void {
     const before = disks.get(next.uid);
     disks.set(next.uid, next);
+    if (!used.has(next.uid)) for (const { token } of next.making) tokensOfUnused.add(token);
     if (next.volume) used.add(next.uid);
     if (!before) return;
     if (drops(namesOfDisk(before), namesOfDisk(next))) checkNamed();
@@ -150,7 +153,7 @@ export function diskWatch(options: {
       async createVolume(wanted) {
         // A token of before makes nothing new: who slept hears of the volume that is there.
         const disk = [...disks.values()].find(({ making }) => making.some(({ token }) => token === wanted.token));
-        const isMade = volumesByToken.has(wanted.token);
+        const isMade = volumesByToken.has(wanted.token) || tokensOfUnused.has(wanted.token);
         volumesByToken.add(wanted.token);
         const newest = (await completedOf(disk?.snapshots ?? [])).sort((a, b) => b.at - a.at)[0];
         if (disk && !isMade && wanted.snapshotId === undefined && used.has(disk.uid))
