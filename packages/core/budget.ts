@@ -24,8 +24,8 @@ export function readAtNow(clock: Clock): ReadAt {
 }
 
 /** By the time of day as well: the monotonic clock stands still while its machine is suspended. */
-export function isTooOld(clock: Clock, { now, monotonic }: ReadAt): boolean {
-  return Math.max(clock.monotonic() - monotonic, clock.now() - now) > STEP_BUDGET_MS;
+export function isTooOld(clock: Clock, { now, monotonic }: ReadAt, mostMs = STEP_BUDGET_MS): boolean {
+  return Math.max(clock.monotonic() - monotonic, clock.now() - now) > mostMs;
 }
 
 /** Ports whose changing calls refuse once the read that began the step is 20 s old (docs/architecture.md#claims). */

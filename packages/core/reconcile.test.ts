@@ -114,7 +114,7 @@ test.each([
   expect((await world.read("alice", "one")).phase).toBe("preparing");
 });
 
-test("a worker that slept for more than 20 s after its read writes nothing of what it saw, and looks again", async () => {
+test("a worker that slept for more than 40 s after its read writes nothing of what it saw, and looks again", async () => {
   const world = await memoryWorld();
   const { pk, sk } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(60_000);
@@ -122,7 +122,7 @@ test("a worker that slept for more than 20 s after its read writes nothing of wh
   const observe: typeof world.compute.observe = async (uid, run) => {
     looks += 1;
     if (looks > 1) return world.compute.observe(uid, run);
-    world.clock.advance(21_000);
+    world.clock.advance(41_000);
     return undefined;
   };
 

@@ -46,6 +46,9 @@ const TRIES = 3;
 /** A message that is at most this early comes back; one that is earlier belongs to another chain. */
 const EARLY_MS = 2000;
 
+/** Longer than any step takes that did not sleep: 20 s until its last call begins, and 15 s for that. */
+const STEP_AGE_MS = 40_000;
+
 /** `again`: somebody else wrote meanwhile, or the step took too long to act. */
 async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boolean): Promise<"over" | "again"> {
   const readAt = readAtNow(ctx.clock);
@@ -63,7 +66,7 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
   if (step === "again") return "again";
   if (!step) return "over";
   // What it saw is as old as that: nobody may have been there since who would have noticed.
-  if (!isLast && isTooOld(ctx.clock, readAt)) return "again";
+  if (!isLast && isTooOld(ctx.clock, readAt, STEP_AGE_MS)) return "again";
   // What it was asked for ahead of time was nothing: the chain of looks goes on beside it.
   if (early > 0 && message.hint && sawNothing(item, step.record)) return "over";
   const record = await writeRecord(ctx, step.record);
