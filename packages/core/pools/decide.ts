@@ -4,13 +4,13 @@ import { instanceTypeOfPool, unitsPerNode } from "../fleet.ts";
 import { keyText } from "../keys.ts";
 import { sameData } from "../same-data.ts";
 import type { PlannerContext } from "../worker.ts";
-import type { Candidate, Lines, Reach } from "./lines.ts";
+import type { Candidate, Reach } from "./lines.ts";
 import { readNamed } from "./named.ts";
 import { type Occupied, type Place, type Plan, type PlanInput, plan } from "./plan.ts";
 import type { Grant, Holding, Ledger, MakeableLedger, NodeLedger, Pool } from "./record.ts";
 import { isBlind, makeable, summarize, unreadableNodes } from "./summary.ts";
 import { readUsed, type Used } from "./used.ts";
-import { candidateOf, readWaiting } from "./waiting.ts";
+import { candidateOf, readWaiting, type WhoWaits } from "./waiting.ts";
 import type { Written } from "./write-ledger.ts";
 
 export interface Advice {
@@ -26,7 +26,7 @@ export interface Decision {
   /** What the plan was made of. */
   readonly input: PlanInput;
   readonly planned: Plan;
-  readonly list: Lines;
+  readonly list: WhoWaits;
   readonly used: Used;
   /** The keys of those who were chosen, and whose records cannot be read. */
   readonly unread: ReadonlySet<string>;
@@ -39,6 +39,8 @@ const PART_MS = 1_000;
 const IDLE_MS = 60_000;
 /** More items than these have room in no head: whose grants lie in others is told by looks alone. */
 const MOST_OFFERED_ITEMS = 1_000;
+/** So many of those who cannot take their grants are told their place. */
+const MOST_TOLD = 1_000;
 const ADVICE_MS = 2_000;
 
 /** Plans: who is given what now. Nothing is written yet. */
@@ -106,7 +108,8 @@ export function adviceOf(pool: Pool, { ledger, planned, list }: Decision, now: n
 /** Who was granted something and cannot take it before the pool is open waits as well, and comes first. */
 function toldPlaces({ pool: { closed }, granted }: Ledger, { places }: Plan): readonly Place[] {
   if (!closed || granted.length === 0) return places;
-  const first = oldestOf(granted).map(({ uid, size }, index) => {
+  const oldest = granted.toSorted((a, b) => a.at - b.at).slice(0, MOST_TOLD);
+  const first = oldest.map(({ uid, size }, index) => {
     const place = { uid, position: index + 1, startsAt: null };
     return { ...place, code: closed, a: size.machines * size.units, b: 0 };
   });
@@ -170,7 +173,7 @@ function machinesIn({ granted, held }: MakeableLedger): number {
 /** What a plan is made of besides who is named. */
 interface Outset {
   readonly ledger: Ledger;
-  readonly list: Lines;
+  readonly list: WhoWaits;
   readonly used: ReadonlyMap<string, number>;
 }
 
@@ -190,7 +193,7 @@ async function planVerified(
   named: readonly Environment[],
   now: number,
 ): Promise<Pick<Decision, "input" | "planned" | "unread"> & { readonly grants: Grant[] }> {
-  const unread = new Set<string>();
+  const unread = new Set(outset.list.unread);
   const verified = new Map(named.map((record) => [keyText(keyOf(record)), record]));
   const head = outset.ledger.pool.head?.uid;
   let waiting: readonly Candidate[] = outset.list.candidates;
@@ -201,7 +204,8 @@ async function planVerified(
     const planned = plan(input);
     const chosen = new Map(planned.grants.map((grant) => [grant.uid, grant.shares]));
     const next = new Set(tries === 0 ? [] : planned.places.slice(0, READ_AHEAD).map(({ uid }) => uid));
-    if (head !== undefined && tries > 0) next.add(head);
+    // What is kept for it must not be kept for one that cannot be read.
+    if (head !== undefined) next.add(head);
     const checked = waiting.filter(({ uid }) => chosen.has(uid) || next.has(uid));
     const missing = checked.map(({ key }) => key).filter((key) => !verified.has(key));
     const { records, unreadable } = await readNamed(ctx, missing);

@@ -114,3 +114,21 @@ test("the first in line whose record a newer worker has written stays it, and ke
   expect([meanwhile?.head?.uid, meanwhile?.held.length]).toEqual([first.uid, 2]);
   expect((await viewPool(world.ctx, "h100"))?.head?.uid).toBe(first.uid);
 });
+
+test("one machine that is free is kept for nobody while the record of the first in line, who needs two, cannot be read", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
+  await world.advance(MINUTE);
+  const first = await createEnvironment(world.as("bob"), newEnvironment("both", { gpus: 16 }));
+  await world.advance(MINUTE);
+
+  const putBack = await makeNewer(world, first);
+  const passes = await createEnvironment(world.as("carol"), newEnvironment("job", { hours: 48 }));
+  await world.advance(2 * MINUTE);
+  const meanwhile = await viewPool(world.ctx, "h100");
+  await putBack();
+  await world.advance(MINUTE);
+
+  expect(meanwhile?.held.map(({ uid }) => uid)).toContain(passes.uid);
+  expect([meanwhile?.head?.uid, (await viewPool(world.ctx, "h100"))?.head?.uid]).toEqual([first.uid, first.uid]);
+});

@@ -5,6 +5,11 @@ import { type Candidate, isBehind, type Lines, readLines } from "./lines.ts";
 import { readNamed } from "./named.ts";
 import type { Ledger } from "./record.ts";
 
+export interface WhoWaits extends Lines {
+  /** The key of the first in line, where its record cannot be read. */
+  readonly unread: ReadonlySet<string>;
+}
+
 /**
  * Who waits for this pool: what the index proposes, which may be late both ways, corrected by the records that were
  * read, without those who have capacity already.
@@ -13,20 +18,20 @@ export async function readWaiting(
   ctx: PlannerContext,
   { pool, granted, held }: Pick<Ledger, "pool" | "granted" | "held">,
   named: readonly Environment[],
-): Promise<Lines> {
+): Promise<WhoWaits> {
   const occupied = new Set([...granted, ...held].map(({ uid }) => uid));
   const { candidates: proposed, ...rest } = await readLines(ctx, pool.type, pool.reach.last, occupied);
   const candidates = new Map(proposed.map((candidate) => [candidate.uid, candidate]));
   const isUnknown = ({ uid }: { uid: string }) => !candidates.has(uid) && !named.some((record) => record.uid === uid);
   // Whoever is first keeps the reserved start, whether or not it is its owner's turn to be read.
-  const { records } = await readNamed(ctx, pool.head && isUnknown(pool.head) ? [pool.head.key] : []);
+  const { records, unreadable } = await readNamed(ctx, pool.head && isUnknown(pool.head) ? [pool.head.key] : []);
   for (const record of [...named, ...records]) {
     const { uid, waitOrder } = record;
     const isNear = uid === pool.head?.uid || !isBehind(rest.reach, waitOrder);
     if (!isWaiting(record)) candidates.delete(uid);
     else if (record.size.pool === pool.type && isNear && !occupied.has(uid)) candidates.set(uid, candidateOf(record));
   }
-  return { ...rest, candidates: [...candidates.values()] };
+  return { ...rest, candidates: [...candidates.values()], unread: unreadable };
 }
 
 /** As its record says it now. */

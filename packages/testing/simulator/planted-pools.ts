@@ -527,7 +527,7 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/summary.ts",
-        find: "presentNodes(ledger).length + unreadable",
+        find: "presentNodes(ledger).length + unreadableNodes(ledger)",
         replace: "presentNodes(ledger).length",
       },
     ],
