@@ -21,6 +21,7 @@ import { enter } from "./transitions.ts";
 import { passedWarning } from "./warnings.ts";
 
 const REMOVAL_GRACE_SECONDS = 10;
+const MINUTE_MS = 60_000;
 /** One that never binds must not set aside one machine after the other. */
 const MOST_WITHDRAWALS = 2;
 
@@ -262,17 +263,18 @@ async function withdraw(
     disk: environment.disk && { ...environment.disk, attached: false },
     placement: {
       ...environment.placement,
-      withdrawn: { run, nodes: crowded === undefined ? nodes : [], at: now },
+      withdrawn: { run, nodes: crowded?.isFull ? [] : nodes, at: now },
       withdrawals: environment.placement.withdrawals + (crowded === undefined ? 1 : 0),
     },
   };
-  const reason = reasonOfReturn(crowded, nodes);
+  const reason = reasonOfReturn(crowded, nodes, bindMs(ctx, environment));
   return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
 }
 
-function reasonOfReturn(crowded: Crowded | undefined, nodes: readonly string[]): string {
-  const on = nodes.join(", ") || "the granted machine";
-  if (!crowded) return `Nothing could start on ${on} within a minute; waiting again`;
+function reasonOfReturn(crowded: Crowded | undefined, nodes: readonly string[], withinMs: number): string {
+  const on = nodes.join(", ") || "a new machine";
+  const within = withinMs <= MINUTE_MS ? "a minute" : `${Math.round(withinMs / MINUTE_MS)} minutes`;
+  if (!crowded) return `Nothing could start on ${on} within ${within}; waiting again`;
   if (crowded.isFull) return `Others were put on ${crowded.name}, which has no room left; waiting again`;
   return `Nothing could start on ${crowded.name}, and who else is there cannot be read; waiting again`;
 }

@@ -97,7 +97,11 @@ test("whoever is bound to no machine in twice the time that one takes goes back 
   await world.advance(2 * MINUTE);
 
   expect([patient.phase, patient.placement.withdrawals]).toEqual(["preparing", 0]);
-  expect((await world.read("alice", "one")).placement.withdrawals).toBe(1);
+  const { placement, events } = await world.read("alice", "one");
+  expect(placement.withdrawals).toBe(1);
+  expect(events.timeline.map(({ reason }) => reason)).toContain(
+    "Nothing could start on a new machine within 10 minutes; waiting again",
+  );
 });
 
 test("whose disk lies in another zone than the group's is told that no machine can have it, and others start", async () => {
