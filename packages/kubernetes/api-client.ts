@@ -3,7 +3,7 @@ import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import { ApiUnreachable, isAnother, isExpired, isNotFound } from "./api-error.ts";
-import { type ApiAccess, exchange, nameOf, type Outgoing, textOf, withQuery } from "./exchange.ts";
+import { type ApiAccess, exchange, nameOf, type Outgoing, textOf, tlsOf, withQuery } from "./exchange.ts";
 import { openSocket, type StreamProtocol } from "./socket.ts";
 
 /** `metadata.resourceVersion` of a list is where a watch of it begins. */
@@ -56,7 +56,7 @@ const pageSize = 500;
 const mostListings = 3;
 
 export function apiClient(access: ApiAccess): ApiClient {
-  const agent = new https.Agent({ keepAlive: true, maxSockets: 32, ca: access.ca });
+  const agent = new https.Agent({ keepAlive: true, maxSockets: 32, ...tlsOf(access) });
   const limit = () => AbortSignal.timeout(access.deadlineMs ?? deadlineMs);
   const call = async <Body>(outgoing: Outgoing, deadline = limit()): Promise<Body> => {
     const response = await exchange({ access, agent, deadline }, outgoing, deadline);

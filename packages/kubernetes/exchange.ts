@@ -5,11 +5,17 @@ import { ApiRefused, ApiUnreachable, type StatusBody } from "./api-error.ts";
 
 /** How an API server is reached, and as whom. */
 export interface ApiAccess {
+  /** https; what lies behind a proxy may have a path. */
   readonly url: string;
-  /** The certificate of its authority, PEM. */
-  readonly ca: string;
-  /** Asked before each call, and once more with a token that was just refused. */
-  token(refused?: string): Promise<string>;
+  /** The certificate of its authority, PEM; undefined: one that this machine trusts. */
+  readonly ca?: string | undefined;
+  /** Of a client that is known by its certificate, PEM. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  /** Whose certificate the server has, where it is not that of its address. */
+  readonly servername?: string | undefined;
+  /** Asked before each call, and once more with a token that was just refused. undefined: the certificate is enough. */
+  token(refused?: string): Promise<string | undefined>;
   /** Each call is given up after this, ms: 5,000 unless said. */
   readonly deadlineMs?: number;
 }
@@ -61,6 +67,19 @@ export async function exchange(
   }
 }
 
+/** What a connection is made with. */
+export function tlsOf({ ca, cert, key, servername }: ApiAccess) {
+  return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }), ...(servername && { servername }) };
+}
+
+export function urlOf({ url }: ApiAccess, path: string): URL {
+  return new URL(`${url.replace(/\/+$/, "")}${path}`);
+}
+
+export function authorization(token: string | undefined): { authorization?: string } {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+}
+
 /** Whoever gives out tokens may hang too. */
 export function inTime<Value>(waited: Promise<Value>, call: string, deadline: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
@@ -99,7 +118,7 @@ export function withQuery(path: string, query: string): string {
 async function sendAgain(
   connection: Connection,
   outgoing: Outgoing,
-  token: string,
+  token: string | undefined,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
   for (;;) {
@@ -113,12 +132,12 @@ async function sendAgain(
   }
 }
 
-function begin({ access, agent }: Connection, outgoing: Outgoing, token: string) {
+function begin({ access, agent }: Connection, outgoing: Outgoing, token: string | undefined) {
   const { method, path, body, type = "application/json", accept = "application/json" } = outgoing;
   const data = body === undefined ? undefined : JSON.stringify(body);
   const length = data === undefined ? {} : { "content-type": type, "content-length": Buffer.byteLength(data) };
-  const headers = { authorization: `Bearer ${token}`, accept, ...length };
-  return https.request(new URL(path, access.url), { method, agent, headers }).end(data);
+  const headers = { ...authorization(token), accept, ...length };
+  return https.request(urlOf(access, path), { method, agent, headers }).end(data);
 }
 
 function answerTo(

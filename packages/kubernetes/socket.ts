@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import { ApiRefused, ApiUnreachable } from "./api-error.ts";
-import { type ApiAccess, inTime, nameOf, statusBodyOf } from "./exchange.ts";
+import { type ApiAccess, authorization, inTime, nameOf, statusBodyOf, tlsOf, urlOf } from "./exchange.ts";
 
 /** v5 can end the input of a command; port-forward knows v4 alone. */
 export type StreamProtocol = "v4.channel.k8s.io" | "v5.channel.k8s.io";
@@ -31,13 +31,15 @@ function dial(
   access: ApiAccess,
   path: string,
   protocol: StreamProtocol,
-  token: string,
+  token: string | undefined,
   deadline: AbortSignal,
 ): Promise<WebSocket> {
   const call = nameOf({ method: "GET", path });
-  const socket = new WebSocket(new URL(path, access.url.replace(/^http/, "ws")), protocol, {
-    ca: access.ca,
-    headers: { authorization: `Bearer ${token}` },
+  const url = urlOf(access, path);
+  url.protocol = "wss:";
+  const socket = new WebSocket(url, protocol, {
+    ...tlsOf(access),
+    headers: authorization(token),
     perMessageDeflate: false,
   });
   return new Promise((resolve, reject) => {

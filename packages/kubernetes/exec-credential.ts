@@ -1,0 +1,86 @@
+import { execFile } from "node:child_process";
+import { resolve } from "node:path";
+import { promisify } from "node:util";
+import * as z from "zod";
+import type { ApiAccess } from "./exchange.ts";
+
+/** A program that gives out tokens, as a kubeconfig names it: `aws eks get-token`. */
+export interface ExecPlugin {
+  readonly apiVersion: string;
+  readonly command: string;
+  readonly args?: readonly string[] | null | undefined;
+  readonly env?: readonly { readonly name: string; readonly value: string }[] | null | undefined;
+  readonly provideClusterInfo?: boolean | undefined;
+}
+
+interface PluginPlace {
+  /** What the program is started with, beside its own. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What a command with a slash in it is relative to. */
+  readonly directory: string;
+  readonly server: string;
+  readonly ca: string | undefined;
+}
+
+/** A token is asked for again so long before it ends. */
+const spareMs = 60_000;
+const patienceMs = 30_000;
+
+/**
+ * Tokens of a credential plugin (client.authentication.k8s.io), one program at a time. Asks it again shortly before a
+ * token ends, and when one was refused. Throws, with the plugin's name alone, where it gives none.
+ */
+export function execTokens(plugin: ExecPlugin, place: PluginPlace, now = Date.now): ApiAccess["token"] {
+  let kept: { readonly token: string; readonly endsAt: number } | undefined;
+  let asking: Promise<string> | undefined;
+  return (refused) => {
+    if (kept && kept.token !== refused && now() < kept.endsAt - spareMs) return Promise.resolve(kept.token);
+    asking ??= ask(plugin, place)
+      .then((given) => {
+        kept = given;
+        return given.token;
+      })
+      .finally(() => {
+        asking = undefined;
+      });
+    return asking;
+  };
+}
+
+const Credential = z.object({
+  status: z.object({ token: z.string().min(1), expirationTimestamp: z.iso.datetime({ offset: true }).optional() }),
+});
+
+async function ask(plugin: ExecPlugin, { environment, directory, server, ca }: PluginPlace) {
+  const { apiVersion, command, args, env } = plugin;
+  const program = command.includes("/") ? resolve(directory, command) : command;
+  const cluster = { server, ...(ca && { "certificate-authority-data": Buffer.from(ca).toString("base64") }) };
+  const spec = { interactive: false, ...(plugin.provideClusterInfo ? { cluster } : {}) };
+  const info = JSON.stringify({ apiVersion, kind: "ExecCredential", spec });
+  const variables = Object.fromEntries((env ?? []).map(({ name, value }) => [name, value]));
+  const options = { env: { ...environment, ...variables, KUBERNETES_EXEC_INFO: info }, timeout: patienceMs };
+  const { stdout } = await promisify(execFile)(program, [...(args ?? [])], options).catch(
+    (error: NodeJS.ErrnoException) => {
+      throw new Error(`The credential plugin ${command} of the kubeconfig failed: ${wayItFailed(error)}`);
+    },
+  );
+  const { token, expirationTimestamp } = credentialOf(stdout, command);
+  const endsAt = expirationTimestamp === undefined ? Number.POSITIVE_INFINITY : Date.parse(expirationTimestamp);
+  return { token, endsAt };
+}
+
+/** Not what it printed: that may be a token. */
+function wayItFailed({ code }: NodeJS.ErrnoException): string {
+  if (code === "ENOENT") return "there is no such program on the PATH";
+  return code === undefined || code === null ? "it was ended" : `it ended with ${code}`;
+}
+
+function credentialOf(stdout: string, command: string): z.output<typeof Credential>["status"] {
+  try {
+    return Credential.parse(JSON.parse(stdout)).status;
+  } catch {
+    throw new Error(
+      `The credential plugin ${command} of the kubeconfig gave no token (client certificates are not supported)`,
+    );
+  }
+}
