@@ -19,17 +19,18 @@ interface Claim extends KubeObject {
   };
 }
 
-/** Of deploy/kubernetes/storage-class.yaml. */
-const storageClass = "berth-gp3";
+/** Of deploy/kubernetes/storage-class.yaml; `null`: the default class of the cluster. */
+export type StorageClass = "berth-gp3" | null;
+
 const zoneAnnotation = "berth/zone";
 const tokenAnnotation = "berth/token";
 /** A claim whose name is still being removed is gone within a tenth of this, unless a pod has it. */
 const goneWithinMs = 2_000;
 const lookEveryMs = 50;
 
-export function kubernetesClaims(place: Place): Claims {
+export function kubernetesClaims(place: Place, storageClass: StorageClass = "berth-gp3"): Claims {
   return {
-    createVolume: (wanted) => createClaim(place, wanted),
+    createVolume: (wanted) => createClaim({ ...place, storageClass }, wanted),
     findVolume: async (id) => findClaimed(place, claimOf(id)),
     async listVolumes(token) {
       const claim = await place.client.find<Claim>(claimPath(place, { name: nameOfToken(token) }));
@@ -40,11 +41,15 @@ export function kubernetesClaims(place: Place): Claims {
   };
 }
 
+interface ClassedPlace extends Place {
+  readonly storageClass: StorageClass;
+}
+
 /**
  * Its name comes from the token, so that the API server itself refuses a second one. The volume is made in the zone of
  * the first pod that wants it, where the plan puts it (docs/architecture.md#admission).
  */
-async function createClaim(place: Place, wanted: Wanted): Promise<VolumeRef> {
+async function createClaim(place: ClassedPlace, wanted: Wanted): Promise<VolumeRef> {
   if (wanted.snapshotId !== undefined) throw new Error("A volume of a cluster is not restored from a snapshot");
   const deadline = place.client.deadline();
   const endsAt = performance.now() + goneWithinMs;
@@ -56,17 +61,17 @@ async function createClaim(place: Place, wanted: Wanted): Promise<VolumeRef> {
   }
 }
 
-async function makeOrFind(place: Place, wanted: Wanted, deadline: AbortSignal): Promise<Claim | undefined> {
+async function makeOrFind(place: ClassedPlace, wanted: Wanted, deadline: AbortSignal): Promise<Claim | undefined> {
   const { client, paths } = place;
   try {
-    return await client.create<Claim>(paths.claims, claimObject(wanted, place.deployment), deadline);
+    return await client.create<Claim>(paths.claims, claimObject(wanted, place), deadline);
   } catch (error) {
     if (!(error instanceof ApiRefused) || error.code !== "AlreadyExists") throw error;
     return client.find<Claim>(claimPath(place, { name: nameOfToken(wanted.token) }), deadline);
   }
 }
 
-function claimObject({ token, sizeGb, zone }: Wanted, deployment: string): object {
+function claimObject({ token, sizeGb, zone }: Wanted, { deployment, storageClass }: ClassedPlace): object {
   return {
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
@@ -76,7 +81,7 @@ function claimObject({ token, sizeGb, zone }: Wanted, deployment: string): objec
       annotations: { [zoneAnnotation]: zone, [tokenAnnotation]: token },
     },
     spec: {
-      storageClassName: storageClass,
+      ...(storageClass === null ? {} : { storageClassName: storageClass }),
       // Two pods that write to one volume would destroy it.
       accessModes: ["ReadWriteOncePod"],
       resources: { requests: { storage: `${sizeGb}Gi` } },
