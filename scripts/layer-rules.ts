@@ -10,7 +10,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   kubernetes: ["core"],
   lambda: ["core", "http", "aws"],
   // It finds the functions through the catalog.
-  local: ["core", "http", "aws", "sqlite", "process"],
+  local: ["core", "http", "aws", "sqlite", "process", "kubernetes"],
   testing: ["core", "http"],
   functions: ["core", "http", "aws", "lambda"],
   scripts: ["core", "http", "aws", "sqlite", "process", "local", "testing"],

@@ -10,7 +10,8 @@ leaveOut();
 const isCompileOnly = process.argv.includes("--compile-only");
 // Other processes try it, for nearly as long as it takes to load all the rest.
 const { findIsolation } = await import("#process/isolation-probe.ts");
-const isolation = isCompileOnly ? undefined : findIsolation();
+const isElsewhere = process.env.COMPUTE === "kubernetes";
+const isolation = isCompileOnly || isElsewhere ? undefined : findIsolation();
 const [{ startStack }, { stackOutput }, { loadCatalog }] = await Promise.all([
   import("#local/stack.ts"),
   import("#local/stack-output.ts"),
@@ -27,9 +28,10 @@ output.started(stack, resolve(".berth"));
 await stopping;
 // Whatever hangs: the promise is that nothing is left after 2 s.
 setTimeout(() => process.exit(1), 1_950).unref();
-output.stopping(await Promise.race([stack.running(), sleep(300, undefined)]).catch(() => undefined));
+const isCluster = stack.cluster !== undefined;
+output.stopping(await Promise.race([stack.running(), sleep(300, undefined)]).catch(() => undefined), isCluster);
 await stack.stop();
-output.stopped(stack.home);
+output.stopped(stack.home, isCluster);
 process.exit(0);
 
 async function start() {

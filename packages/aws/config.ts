@@ -94,6 +94,9 @@ export const settingSchemas = {
     list(/^[a-z0-9][a-z0-9.-]{0,30}[a-z0-9]$/, "names of 2 to 32 lower-case letters, digits, . and -").default([]),
   BERTH_HOME: () => z.string().default(".berth"),
   LOCAL_PATH: () => z.string().optional(),
+  COMPUTE: () => z.enum(["process", "kubernetes"], { error: "must be process or kubernetes" }).default("process"),
+  KUBECONFIG: () => z.string().optional(),
+  KUBE_CONTEXT: () => z.string().optional(),
   LOCAL_NODES: () =>
     z.string().default("p5.48xlarge=2,p4d.24xlarge=1,g5.12xlarge=1,g4dn.2xlarge=1,c7i.8xlarge=1,m7i.8xlarge=2"),
 };

@@ -11,8 +11,8 @@ export interface StackOutput extends Required<Pick<StackOptions, "log">>, Pick<S
   /** `usualHome` is where `npm run env` looks when no home is set. */
   started(stack: Stack, usualHome: string): void;
   /** Undefined: they could not be found out in time. */
-  stopping(names: readonly string[] | undefined): void;
-  stopped(home: string): void;
+  stopping(names: readonly string[] | undefined, isCluster?: boolean): void;
+  stopped(home: string, isCluster?: boolean): void;
 }
 
 /** Where a program writes; what is for people goes to `notes` where `lines` is for programs. */
@@ -44,8 +44,8 @@ export function stackOutput(environment: Environment, { lines, notes }: Outputs)
       log: atLevel(log, LOG_LEVEL),
       onNews: showsNews ? log.tell : undefined,
       started: (stack, usualHome) => lines.write(`${startLines(stack, usualHome)}\n`),
-      stopping: (names) => lines.write(`\n${stopLine(names)}\n`),
-      stopped: (home) => lines.write(`${stoppedLine(home)}\n`),
+      stopping: (names, isCluster) => lines.write(`\n${stopLine(names, isCluster)}\n`),
+      stopped: (home, isCluster) => lines.write(`${stoppedLine(home, isCluster)}\n`),
     };
   }
 
@@ -53,22 +53,23 @@ export function stackOutput(environment: Environment, { lines, notes }: Outputs)
     return {
       log,
       started(stack, usualHome) {
-        const { url, metricsUrl, home, isolation, limits } = stack;
-        log.info("started", { url, metricsUrl, home, isolation, limits });
+        const { url, metricsUrl, home, isolation, limits, cluster } = stack;
+        log.info("started", { url, metricsUrl, home, isolation, limits, ...(cluster && { cluster: { ...cluster } }) });
         notes.write(`${startLines(stack, usualHome)}\n`);
       },
-      stopping(names) {
+      stopping(names, isCluster) {
         log.info("stopping", { running: names });
-        notes.write(`\n${stopLine(names)}\n`);
+        notes.write(`\n${stopLine(names, isCluster)}\n`);
       },
-      stopped(home) {
+      stopped(home, isCluster) {
         log.info("stopped", { home });
-        notes.write(`${stoppedLine(home)}\n`);
+        notes.write(`${stoppedLine(home, isCluster)}\n`);
       },
     };
   }
 }
 
-function stoppedLine(home: string): string {
+function stoppedLine(home: string, isCluster = false): string {
+  if (isCluster) return `Stopped. Records are in ${home}; the next start there finds what runs on the cluster.`;
   return `Stopped: every environment has ended. Disks and records are in ${home}.`;
 }

@@ -13,22 +13,22 @@ import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { keyMemory } from "#http/key-check.ts";
 import { contextOf, type Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
-import { type ProcessCompute, processCompute } from "#process/compute.ts";
 import { findControlGroups } from "#process/control-groups.ts";
 import { findIsolation } from "#process/isolation-probe.ts";
 import { findLimits } from "#process/limits.ts";
 import { type Programs, programsOf } from "#process/local-path.ts";
 import { findLocking } from "#process/lock.ts";
-import { isolationWords } from "#process/network.ts";
-import { type ProcessVolumes, processVolumes } from "#process/volumes.ts";
-import { adoptRuns } from "./adoption.ts";
+import { processVolumes } from "#process/volumes.ts";
 import { dropAwsEnvironment } from "./aws-environment.ts";
 import { followChanges } from "./changes.ts";
+import { requireMachine } from "./cluster-home.ts";
 import { type News, tableWithNews } from "./environment-news.ts";
+import type { ClusterWords, Environments } from "./environments.ts";
 import { type Home, openHome } from "./home.ts";
 import { type LocalIdentity, localAccount, localIdentities } from "./identities.ts";
 import { localUser } from "./local-user.ts";
 import { type Loop, messagesAtOnce, startLoop } from "./loops.ts";
+import { machineEnvironments } from "./machine-environments.ts";
 import { startMetrics } from "./metrics.ts";
 import { parseNodes } from "./nodes.ts";
 import { runningNames } from "./running-names.ts";
@@ -63,10 +63,12 @@ export interface Stack {
   readonly usersDirectory: string | undefined;
   readonly isolation: string;
   readonly limits: string;
+  /** Undefined: environments run on this machine, and end with the stack. */
+  readonly cluster: ClusterWords | undefined;
   readonly runtime: Runtime;
   /** What runs now, by owner and name: `developer/my-train`. */
   running(): Promise<readonly string[]>;
-  /** Ends the server, the loops and every environment, in less than 2 s. */
+  /** Ends the server, the loops and every environment of this machine, in less than 2 s. */
   stop(): Promise<void>;
 }
 
@@ -76,6 +78,8 @@ export interface Stack {
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { environment = {}, log = jsonLog(), onNews, catalog, isolation } = options;
+  // A program that gives out tokens of a cluster may need those of AWS.
+  const given = { ...environment };
   dropAwsEnvironment();
   const config = readConfig(settingsOfStack, environment);
   const settings = readSettings({ ...environment, SCHEME: environment.SCHEME || "http" });
@@ -91,6 +95,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     return await startParts({
       ...{
         config: { ...config, nodes, programs, webhookAllow, hasDomain },
+        environment: given,
         settings,
         home,
         log,
@@ -119,6 +124,9 @@ const settingsOfStack = [
   "GITHUB_KEYS_URL",
   "WEBHOOK_ALLOW",
   "LOCAL_USERS",
+  "COMPUTE",
+  "KUBECONFIG",
+  "KUBE_CONTEXT",
 ] as const;
 
 const loopback = ["localhost", "127.0.0.0/8", "::1"];
@@ -134,12 +142,16 @@ interface Plan {
     readonly SSH_PORT?: number | undefined;
     readonly GITHUB_KEYS_URL: string;
     readonly LOCAL_USERS: readonly string[];
+    readonly COMPUTE: "process" | "kubernetes";
+    readonly KUBECONFIG?: string | undefined;
+    readonly KUBE_CONTEXT?: string | undefined;
     readonly nodes: ReturnType<typeof parseNodes>;
     readonly programs: Programs;
     readonly webhookAllow: readonly string[];
     /** Else environments have their addresses where this stack listens. */
     readonly hasDomain: boolean;
   };
+  readonly environment: Environment;
   readonly settings: Settings;
   readonly home: Home;
   readonly log: Log;
@@ -151,10 +163,9 @@ interface Plan {
 }
 
 async function startParts(plan: Plan): Promise<Stack> {
-  const { config, settings, home, log, onNews, catalog, isolation, parts } = plan;
+  const { config, settings, home, log, onNews, catalog, parts } = plan;
   const { earlier, path } = home;
   const identities = localIdentities(path, config.LOCAL_USERS);
-  const trying = isolation ?? findIsolation();
   const clock = systemClock();
   const opened = openStores(path, clock);
   parts.push(opened);
@@ -162,17 +173,8 @@ async function startParts(plan: Plan): Promise<Stack> {
   const stores = onNews ? { ...opened, table: tableWithNews(opened.table, clock.now(), onNews) } : opened;
   const [sts, functions] = await Promise.all([startStsAgain(identities, earlier?.stsUrl), catalog ?? loadCatalog()]);
   parts.push(sts);
-  const ssh = await startSsh({ home: path, port: config.SSH_PORT, log });
-  parts.push(ssh);
-  // Other processes try how environments are kept apart: what this one can do meanwhile is done before they are asked.
   const blobs = join(path, "blobs");
-  const volumes = processVolumes({ home: path, blobs, log });
-  const [locking, groups] = [findLocking(), findControlGroups()];
-  const isolated = await trying;
-  const limits = findLimits(isolated.isolation, groups);
-  const nodes = { home: path, nodes: config.nodes, programs: config.programs };
-  const entry = { sshPort: ssh.port, sshHostKey: ssh.hostKey };
-  const compute = processCompute({ ...nodes, ...entry, locking, limits, ...isolated });
+  const environments = await (config.COMPUTE === "kubernetes" ? onCluster(plan) : onMachine(plan, blobs));
   const runtime = localRuntime({
     clock,
     stores,
@@ -181,12 +183,10 @@ async function startParts(plan: Plan): Promise<Stack> {
     log,
     config,
     blobs,
-    volumes,
-    compute,
+    environments,
     keyFile,
   });
-  const ctx = contextOf(runtime);
-  await Promise.all([adoptRuns(ctx, compute), volumes.adopt()]);
+  await environments.adopt(contextOf(runtime));
   const metrics = await startMetrics(runtime, functions, config.METRICS_PORT);
   if (metrics) parts.push(metrics);
   const opensTo = settings.open ? await localUser(contextOf(runtime), identities[0]) : undefined;
@@ -201,7 +201,7 @@ async function startParts(plan: Plan): Promise<Stack> {
   home.writeRecord({ ...record, stopped: false });
   const loops = [...startLoops(served, stores, functions), followChanges(contextOf(served))];
   parts.pop();
-  parts.push(together([server, ...loops, { stop: () => compute.shutdown() }, { stop: () => volumes.shutdown() }]));
+  parts.push(together([server, ...loops, { stop: () => environments.shutdown() }]));
   const stop = async () => {
     const stopped = await stopAll(parts.slice(1));
     try {
@@ -216,22 +216,42 @@ async function startParts(plan: Plan): Promise<Stack> {
     metricsUrl: metrics?.url,
     home: path,
     usersDirectory,
-    isolation: isolationOf(compute),
-    limits: compute.limits,
+    isolation: environments.isolation,
+    limits: environments.limits,
+    cluster: environments.cluster,
     runtime: served,
-    running: () => runningNames(contextOf(served), compute),
+    running: () => runningNames(contextOf(served), environments.compute),
     stop,
   };
+}
+
+/** Loaded where it is wanted: the driver of a cluster would be a part of every start. */
+async function onCluster({ config, environment, home: { path, earlier } }: Plan): Promise<Environments> {
+  const { clusterEnvironments } = await import("./cluster-environments.ts");
+  const { KUBECONFIG: kubeconfig, KUBE_CONTEXT: context } = config;
+  return clusterEnvironments({ home: path, isUsed: earlier !== undefined, kubeconfig, context, environment });
+}
+
+async function onMachine({ config, home, log, isolation, parts }: Plan, blobs: string): Promise<Environments> {
+  const { path } = home;
+  requireMachine(path);
+  const trying = isolation ?? findIsolation();
+  const ssh = await startSsh({ home: path, port: config.SSH_PORT, log });
+  parts.push(ssh);
+  // Other processes try how environments are kept apart: what this one can do meanwhile is done before they are asked.
+  const volumes = processVolumes({ home: path, blobs, log });
+  const [locking, groups] = [findLocking(), findControlGroups()];
+  const isolated = await trying;
+  const limits = findLimits(isolated.isolation, groups);
+  const nodes = { home: path, nodes: config.nodes, programs: config.programs };
+  const entry = { sshPort: ssh.port, sshHostKey: ssh.hostKey };
+  return machineEnvironments(volumes, { ...nodes, ...entry, locking, limits, ...isolated });
 }
 
 /** Environments have their addresses where this stack listens, unless it was told another domain. */
 function withDomain(runtime: Runtime, port: number, hasDomain: boolean): Runtime {
   const { settings } = runtime;
   return hasDomain ? runtime : { ...runtime, settings: { ...settings, domain: `${settings.domain}:${port}` } };
-}
-
-function isolationOf({ isolation, network }: ProcessCompute): string {
-  return isolationWords(isolation, network);
 }
 
 interface RuntimeParts {
@@ -242,14 +262,14 @@ interface RuntimeParts {
   readonly log: Log;
   readonly config: Plan["config"];
   readonly blobs: string;
-  readonly volumes: ProcessVolumes;
-  readonly compute: ProcessCompute;
+  readonly environments: Environments;
   /** Holds the key for what is sealed. */
   readonly keyFile: string;
 }
 
 function localRuntime(parts: RuntimeParts) {
-  const { clock, stores, stsUrl, settings, log, config, blobs, volumes, compute, keyFile } = parts;
+  const { clock, stores, stsUrl, settings, log, config, blobs, environments, keyFile } = parts;
+  const { compute, volumes, isolation, limits } = environments;
   const { table, queue, whyNothingIsStored } = stores;
   const identity = stsIdentity({ endpoint: stsUrl, region: "us-east-1" });
   const allowedAccounts = settings.allowedAccounts.length > 0 ? settings.allowedAccounts : [localAccount];
@@ -272,7 +292,7 @@ function localRuntime(parts: RuntimeParts) {
     settings: { ...settings, allowedAccounts, stsOrigins: [stsUrl] },
     deployment: {
       ...{ version, startedAt: clock.now(), whyNothingIsStored },
-      ...{ isolation: isolationOf(compute), limits: compute.limits },
+      ...{ isolation, limits },
     },
   } satisfies Runtime;
 }

@@ -7,6 +7,7 @@ const stack = {
   isolation: "none",
   limits: "none",
   usersDirectory: undefined,
+  cluster: undefined,
 };
 
 test("say where the stack listens, where its documents and its data are, and how another shell gets a key", () => {
@@ -55,10 +56,24 @@ test.each(["none", "bubblewrap, shared network", "bubblewrap, own network"])(
   },
 );
 
+test("say which cluster environments are on, what it lacks, and that they go on", () => {
+  const cluster = { name: "dev (https://10.0.0.1)", nodes: "p5.48xlarge=1", lacks: ["SSH", "backups"] };
+
+  const lines = startLines({ ...stack, cluster }, stack.home);
+
+  expect(lines).toContain("(Ctrl-C ends it; environments go on)");
+  expect(lines).toMatch(
+    /^ {2}cluster +dev \(https:\/\/10\.0\.0\.1\)\n {2}nodes +p5\.48xlarge=1\n {2}lacking +SSH\n +backups$/m,
+  );
+  expect(stopLine(["a/1"], true)).toBe(
+    "Stopping. On the cluster 1 of its environments go on, until they end or expire.",
+  );
+});
+
 test("say what Ctrl-C ends", () => {
   const names = ["a/1", "a/2", "a/3", "b/4", "b/5", "b/6", "b/7"];
 
-  expect([undefined, [], ["a/1"], names].map(stopLine)).toEqual([
+  expect([undefined, [], ["a/1"], names].map((each) => stopLine(each))).toEqual([
     "Stopping.",
     "Stopping. No environment runs.",
     "Stopping 1 environment: a/1",

@@ -1,11 +1,12 @@
+import type { ClusterWords } from "./environments.ts";
 import { quoted } from "./shell-lines.ts";
 import type { Stack } from "./stack.ts";
 
-type Started = Pick<Stack, "url" | "home" | "isolation" | "limits" | "usersDirectory">;
+type Started = Pick<Stack, "url" | "home" | "isolation" | "limits" | "usersDirectory" | "cluster">;
 
 /** What a person reads who started the stack. `usualHome` is where `npm run env` looks when no home is set. */
 export function startLines(stack: Started, usualHome: string): string {
-  const { url, home, isolation, limits, usersDirectory } = stack;
+  const { url, home, isolation, limits, usersDirectory, cluster } = stack;
   const setsHome = home === usualHome ? "" : `BERTH_HOME=${shellWord(home)} `;
   const rows = [
     ["docs", `${url}/docs`],
@@ -15,10 +16,19 @@ export function startLines(stack: Started, usualHome: string): string {
     ["isolation", isolation],
     ...(meanings[isolation] ?? []).map((line) => ["", line]),
     ["limits", limits],
-    ["data", `${home} (disks and records stay)`],
+    ...(cluster === undefined ? [] : clusterRows(cluster)),
+    [
+      "data",
+      `${home} (${cluster === undefined ? "disks and records stay" : "records stay; disks are on the cluster"})`,
+    ],
   ];
   const lines = rows.map(([label = "", text]) => `  ${label.padEnd(11)}  ${text}`);
-  return [`\nBerth listens on ${url} (Ctrl-C ends it, and its environments)\n`, ...lines, ""].join("\n");
+  const end = cluster === undefined ? "Ctrl-C ends it, and its environments" : "Ctrl-C ends it; environments go on";
+  return [`\nBerth listens on ${url} (${end})\n`, ...lines, ""].join("\n");
+}
+
+function clusterRows({ name, nodes, lacks }: ClusterWords): string[][] {
+  return [["cluster", name], ["nodes", nodes], ...lacks.map((line, at) => [at === 0 ? "lacking" : "", line])];
 }
 
 /** What a person has to know of each, on lines that fit a terminal of 80 columns. */
@@ -40,9 +50,10 @@ const meanings: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What Ctrl-C ends, at the moment it does; `names` are those of the environments that run, where they are known. */
-export function stopLine(names: readonly string[] | undefined): string {
+export function stopLine(names: readonly string[] | undefined, isCluster = false): string {
   if (names === undefined) return "Stopping.";
   if (names.length === 0) return "Stopping. No environment runs.";
+  if (isCluster) return `Stopping. On the cluster ${names.length} of its environments go on, until they end or expire.`;
   const shown = names.slice(0, mostNamed).join(", ");
   const more = names.length > mostNamed ? ` and ${names.length - mostNamed} more` : "";
   return `Stopping ${names.length === 1 ? "1 environment" : `${names.length} environments`}: ${shown}${more}`;

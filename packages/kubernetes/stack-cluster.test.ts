@@ -1,0 +1,92 @@
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { isOver, jobClient } from "#local/e2e/job-client.ts";
+import { openStackTrial, type StackProcess, type StackTrial } from "#local/e2e/stack-trial.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
+import type { KubeObject } from "./objects.ts";
+
+let cluster: ClusterTrial;
+let trial: StackTrial;
+
+beforeAll(async () => {
+  cluster = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+});
+
+afterAll(() => cluster.stop());
+
+beforeEach(() => {
+  trial = openStackTrial("berth-on-cluster-");
+});
+
+afterEach(() => trial.close());
+
+const kubeconfigOf = (user: string) => join(cluster.cluster.controlPlane.home, `${user}.kubeconfig`);
+const start = (user = "berth") =>
+  trial.start({ COMPUTE: "kubernetes", KUBECONFIG: kubeconfigOf(user), SWEEP_SECONDS: "1" });
+
+async function clientOf(stack: StackProcess) {
+  return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
+}
+
+async function jobsThere(): Promise<string[]> {
+  const path = `/apis/batch/v1/namespaces/${namespace}/jobs`;
+  const { items } = must(await cluster.cluster.admin.get<{ items: KubeObject[] }>(path));
+  return items.map(({ metadata }) => metadata.annotations?.["berth/name"] ?? "");
+}
+
+const lives = "echo in a pod; while :; do sleep 1; done";
+const wanted = { instance_type: "p5.48xlarge", gpu_count: 2, name: "train", command: lives };
+
+describe("the embedded stack on a cluster", () => {
+  it("runs a job there, shows its log, and leaves nothing of it when it is cancelled", async () => {
+    const stack = await start();
+    const { API_KEY = "" } = await stack.env();
+    const client = jobClient(stack.url, API_KEY);
+    const logOf = async (id: string) => {
+      const headers = { authorization: `Bearer ${API_KEY}`, accept: "text/plain" };
+      return (await fetch(`${stack.url}/v1/jobs/${id}/logs`, { headers })).text();
+    };
+
+    const id = await client.submit(wanted);
+    const active = await client.until(id, ({ status }) => status === "active" || status === "failed");
+    const during = await jobsThere();
+    const log = await cluster.eventually(
+      () => logOf(id),
+      (text) => text.includes("in a pod"),
+    );
+    await client.cancel(id);
+    const over = await client.until(id, isOver);
+
+    expect(active).toMatchObject({ status: "active", status_reason: null, isolation: "pod" });
+    expect(during).toEqual(["train"]);
+    expect(log).toBe("in a pod\n");
+    expect(over.status).toBe("cancelled");
+    expect(await jobsThere()).toEqual([]);
+    expect((await client.availability()).h100).toMatchObject({ total: 8, in_use: 0 });
+    expect(stack.output()).toContain("nodes        p5.48xlarge=1");
+    expect(stack.output()).toContain("Ctrl-C ends it; environments go on");
+  });
+
+  it("leaves environments to the cluster when it is stopped, and finds them again", async () => {
+    const first = await start();
+    const before = await clientOf(first);
+    const id = await before.submit(wanted);
+    await before.until(id, ({ status }) => status === "active");
+
+    const code = await first.kill("SIGTERM");
+    const between = await jobsThere();
+    const after = await clientOf(await start());
+    const found = await after.get(id);
+    await after.cancel(id);
+    await after.until(id, isOver);
+
+    expect([code, between, found.status]).toEqual([0, ["train"], "active"]);
+    expect(await jobsThere()).toEqual([]);
+  });
+
+  it("starts neither as somebody without rights nor without a kubeconfig, and says why", async () => {
+    await expect(start("nobody")).rejects.toThrow(/may not get jobs in berth-environments, .*kubectl apply -k/s);
+    await expect(trial.start({ COMPUTE: "kubernetes", KUBECONFIG: "" })).rejects.toThrow("KUBECONFIG must name a file");
+  });
+});

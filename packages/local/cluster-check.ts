@@ -1,0 +1,116 @@
+import type { ApiClient } from "#kubernetes/api-client.ts";
+import { ApiRefused, ApiUnreachable } from "#kubernetes/api-error.ts";
+
+interface Server {
+  readonly client: ApiClient;
+  readonly url: string;
+  readonly context: string;
+  readonly namespace: string;
+}
+
+const apply = "kubectl apply -k deploy/kubernetes";
+
+/** Throws in words, with what to do, where environments could not run on this cluster. */
+export async function checkCluster(server: Server): Promise<void> {
+  const { client, context, namespace } = server;
+  try {
+    const lacking = await lackingRights(server);
+    if (lacking.length > 0) {
+      throw new Error(
+        `The user of context ${context} may not ${lacking.slice(0, mostNamed).join(", ")}.\n` +
+          `An administrator grants that with \`${apply}\` and a binding to its roles named berth.`,
+      );
+    }
+    const parts = [`/api/v1/namespaces/${namespace}`, "/apis/scheduling.k8s.io/v1/priorityclasses/berth-environment"];
+    const isThere = await Promise.all(parts.map((path) => mayBeThere(client, path)));
+    if (isThere.includes(false)) {
+      throw new Error(
+        `The cluster of context ${context} is not prepared for Berth: run \`${apply}\` as its administrator.`,
+      );
+    }
+  } catch (error) {
+    throw inWords(error, server);
+  }
+}
+
+const mostNamed = 3;
+
+/** Of deploy/kubernetes/rbac.yaml, what every run needs. */
+const needed: readonly (readonly [group: string, resource: string, verbs: string])[] = [
+  ["batch", "jobs", "get list watch create patch delete"],
+  ["", "pods", "get list watch delete"],
+  ["", "pods/log", "get"],
+  ["", "pods/exec", "create"],
+  ["", "secrets", "create patch delete"],
+  ["", "services", "create patch delete"],
+  ["networking.k8s.io", "networkpolicies", "create patch delete"],
+  ["", "persistentvolumeclaims", "get create delete"],
+  ["", "events", "list"],
+];
+const neededEverywhere: typeof needed = [
+  ["", "nodes", "get list watch"],
+  ["", "pods", "list"],
+  ["", "persistentvolumes", "get patch"],
+];
+
+async function lackingRights({ client, namespace }: Server): Promise<string[]> {
+  const rights = [
+    ...needed.flatMap((right) => rightsIn(right, namespace)),
+    ...neededEverywhere.flatMap((right) => rightsIn(right, undefined)),
+  ];
+  const answers = await Promise.all(
+    rights.map(async (resourceAttributes) => {
+      const body = { apiVersion: review, kind: "SelfSubjectAccessReview", spec: { resourceAttributes } };
+      const answer = await client.create<Review>(`/apis/${review}/selfsubjectaccessreviews`, body);
+      return answer.status?.allowed === true ? [] : [wordsOf(resourceAttributes)];
+    }),
+  );
+  return answers.flat();
+}
+
+const review = "authorization.k8s.io/v1";
+
+interface Review {
+  readonly status?: { readonly allowed?: boolean };
+}
+
+interface Right {
+  readonly verb: string;
+  readonly group: string;
+  readonly resource: string;
+  readonly subresource?: string;
+  readonly namespace?: string;
+}
+
+function rightsIn([group, named, verbs]: (typeof needed)[number], namespace: string | undefined): Right[] {
+  const [resource = "", subresource] = named.split("/");
+  const rest = { group, resource, ...(subresource && { subresource }), ...(namespace && { namespace }) };
+  return verbs.split(" ").map((verb) => ({ verb, ...rest }));
+}
+
+function wordsOf({ verb, resource, subresource, namespace }: Right): string {
+  const where = namespace === undefined ? "of the cluster" : `in ${namespace}`;
+  return `${verb} ${subresource ? `${resource}/${subresource}` : resource} ${where}`;
+}
+
+/** Whoever may not look at it is told later, by what does not start. */
+async function mayBeThere(client: ApiClient, path: string): Promise<boolean> {
+  try {
+    return (await client.find(path)) !== undefined;
+  } catch (error) {
+    if (error instanceof ApiRefused && error.status === 403) return true;
+    throw error;
+  }
+}
+
+function inWords(error: unknown, { url, context }: Server): unknown {
+  const advice = `See whether \`kubectl --context ${context} get nodes\` is answered.`;
+  if (error instanceof ApiUnreachable) {
+    return new Error(`The API server ${url} of context ${context} cannot be reached (${error.code}).\n${advice}`, {
+      cause: error,
+    });
+  }
+  if (!(error instanceof ApiRefused)) return error;
+  const what = error.status === 401 ? "does not accept its credentials" : `refused ${error.message}`;
+  return new Error(`The API server ${url} of context ${context} ${what}.\n${advice}`, { cause: error });
+}

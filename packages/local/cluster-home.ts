@@ -1,0 +1,48 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { writeOnce } from "./secret-file.ts";
+
+interface ClusterRecord {
+  readonly server: string;
+  readonly deployment: string;
+}
+
+/**
+ * The records of a home name runs and disks of one place: on another they would be taken for gone, and what still runs
+ * would be nobody's. Throws where they are on a cluster.
+ */
+export function requireMachine(home: string): void {
+  const kept = readCluster(home);
+  if (kept) throw refusal(home, `on ${kept.server}`, "set COMPUTE=kubernetes");
+}
+
+/**
+ * The name of this home's control plane on a cluster, no other's. Throws where its records are of another place.
+ * `isUsed`: a stack ran in this home before. `server`: the URL of an API server.
+ */
+export function deploymentOn(home: string, server: string, isUsed: boolean): string {
+  const before = readCluster(home);
+  if (!before && isUsed) throw refusal(home, "on this machine", "leave COMPUTE away");
+  const deployment = `local-${randomBytes(6).toString("hex")}`;
+  writeOnce(recordPath(home), () => JSON.stringify({ server, deployment } satisfies ClusterRecord));
+  const kept = before ?? { server, deployment };
+  if (kept.server === server) return kept.deployment;
+  const moved = `if it is the same cluster at a new address, change that in ${recordPath(home)}`;
+  throw refusal(home, `on ${kept.server}, and KUBECONFIG names ${server}`, moved);
+}
+
+function recordPath(home: string): string {
+  return join(home, "cluster.json");
+}
+
+function readCluster(home: string): ClusterRecord | undefined {
+  const path = recordPath(home);
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as ClusterRecord) : undefined;
+}
+
+function refusal(home: string, where: string, otherwise: string): Error {
+  return new Error(
+    `The environments and disks in ${home} are ${where}.\nSet BERTH_HOME to another directory, or ${otherwise}.`,
+  );
+}

@@ -1,0 +1,23 @@
+import type { Compute, Context, Volumes } from "#core/context.ts";
+
+/** Where the environments of a stack run, and what of it a person has to know. */
+export interface Environments {
+  readonly compute: Compute;
+  readonly volumes: Volumes;
+  /** As /health and each job say them. */
+  readonly isolation: string;
+  readonly limits: string;
+  /** The cluster that they run on; undefined: this machine, and they end with the stack. */
+  readonly cluster: ClusterWords | undefined;
+  /** To be called once, before the first message. */
+  adopt(ctx: Context<"table">): Promise<void>;
+  shutdown(): Promise<void>;
+}
+
+/** In words, for the start. */
+export interface ClusterWords {
+  readonly name: string;
+  readonly nodes: string;
+  /** What does not work there, one thing each. */
+  readonly lacks: readonly string[];
+}

@@ -1,0 +1,22 @@
+import { type ProcessComputeOptions, processCompute } from "#process/compute.ts";
+import { isolationWords } from "#process/network.ts";
+import type { processVolumes } from "#process/volumes.ts";
+import { adoptRuns } from "./adoption.ts";
+import type { Environments } from "./environments.ts";
+
+/** Environments as processes of this machine, which end with the stack. */
+export function machineEnvironments(
+  volumes: ReturnType<typeof processVolumes>,
+  options: ProcessComputeOptions,
+): Environments {
+  const compute = processCompute(options);
+  return {
+    compute,
+    volumes,
+    isolation: isolationWords(compute.isolation, compute.network),
+    limits: compute.limits,
+    cluster: undefined,
+    adopt: async (ctx) => void (await Promise.all([adoptRuns(ctx, compute), volumes.adopt()])),
+    shutdown: async () => void (await Promise.all([compute.shutdown(), volumes.shutdown()])),
+  };
+}
