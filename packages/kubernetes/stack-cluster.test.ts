@@ -35,6 +35,12 @@ async function jobsThere(): Promise<string[]> {
   return items.map(({ metadata }) => metadata.annotations?.["berth/name"] ?? "");
 }
 
+async function claimPhases() {
+  const path = `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
+  const { items } = must(await cluster.cluster.admin.get<{ items: { status: { phase: string } }[] }>(path));
+  return items.map(({ status }) => status.phase);
+}
+
 const lives = "echo in a pod; while :; do sleep 1; done";
 const wanted = { instance_type: "p5.48xlarge", gpu_count: 2, name: "train", command: lives };
 
@@ -65,13 +71,16 @@ describe("the embedded stack on a cluster", () => {
     expect(await jobsThere()).toEqual([]);
     expect((await client.availability()).h100).toMatchObject({ total: 8, in_use: 0 });
     expect(stack.output()).toContain("nodes        p5.48xlarge=1");
+    expect(stack.output()).toContain("lacking      disks: the cluster has no default storage class");
     expect(stack.output()).toContain("Ctrl-C ends it; environments go on");
   });
 
-  it("leaves environments to the cluster when it is stopped, and finds them again", async () => {
+  it("leaves environments to the cluster when it is stopped, finds them again, and keeps their disks", async () => {
+    const metadata = { annotations: { "storageclass.kubernetes.io/is-default-class": "true" } };
+    must(await cluster.cluster.admin.patch("/apis/storage.k8s.io/v1/storageclasses/berth-gp3", { metadata }));
     const first = await start();
     const before = await clientOf(first);
-    const id = await before.submit(wanted);
+    const id = await before.submit({ ...wanted, disk_name: "data" });
     await before.until(id, ({ status }) => status === "active");
 
     const code = await first.kill("SIGTERM");
@@ -83,10 +92,12 @@ describe("the embedded stack on a cluster", () => {
 
     expect([code, between, found.status]).toEqual([0, ["train"], "active"]);
     expect(await jobsThere()).toEqual([]);
+    expect(first.output()).not.toContain("storage class");
+    expect([await after.diskNames(), await claimPhases()]).toEqual([["data"], ["Bound"]]);
   });
 
   it("starts neither as somebody without rights nor without a kubeconfig, and says why", async () => {
-    await expect(start("nobody")).rejects.toThrow(/may not get jobs in berth-environments, .*kubectl apply -k/s);
+    await expect(start("nobody")).rejects.toThrow(/may not get namespaces in berth-environments, .*kubectl apply -k/s);
     await expect(trial.start({ COMPUTE: "kubernetes", KUBECONFIG: "" })).rejects.toThrow("KUBECONFIG must name a file");
   });
 });

@@ -1,5 +1,6 @@
 import type { ApiClient } from "#kubernetes/api-client.ts";
 import { ApiRefused, ApiUnreachable } from "#kubernetes/api-error.ts";
+import type { KubeObject } from "#kubernetes/objects.ts";
 
 interface Server {
   readonly client: ApiClient;
@@ -10,24 +11,28 @@ interface Server {
 
 const apply = "kubectl apply -k deploy/kubernetes";
 
-/** Throws in words, with what to do, where environments could not run on this cluster. */
-export async function checkCluster(server: Server): Promise<void> {
+/**
+ * The uid of its namespace, which no other cluster has. Throws in words, with what to do, where environments could not
+ * run on this cluster.
+ */
+export async function checkCluster(server: Server): Promise<string> {
   const { client, context, namespace } = server;
   try {
     const lacking = await lackingRights(server);
     if (lacking.length > 0) {
+      const more = lacking.length > mostNamed ? ` and ${lacking.length - mostNamed} more` : "";
       throw new Error(
-        `The user of context ${context} may not ${lacking.slice(0, mostNamed).join(", ")}.\n` +
+        `The user of context ${context} may not ${lacking.slice(0, mostNamed).join(", ")}${more}.\n` +
           `An administrator grants that with \`${apply}\` and a binding to its roles named berth.`,
       );
     }
-    const parts = [`/api/v1/namespaces/${namespace}`, "/apis/scheduling.k8s.io/v1/priorityclasses/berth-environment"];
-    const isThere = await Promise.all(parts.map((path) => mayBeThere(client, path)));
-    if (isThere.includes(false)) {
+    const found = await client.find<KubeObject>(`/api/v1/namespaces/${namespace}`);
+    if (!found || !(await mayBeThere(client, "/apis/scheduling.k8s.io/v1/priorityclasses/berth-environment"))) {
       throw new Error(
         `The cluster of context ${context} is not prepared for Berth: run \`${apply}\` as its administrator.`,
       );
     }
+    return found.metadata.uid;
   } catch (error) {
     throw inWords(error, server);
   }
@@ -35,12 +40,18 @@ export async function checkCluster(server: Server): Promise<void> {
 
 const mostNamed = 3;
 
-/** Of deploy/kubernetes/rbac.yaml, what every run needs. */
+/** So few questions at a time: an API server has turns for each user. */
+const mostAsked = 4;
+
+/** Of deploy/kubernetes/rbac.yaml, what runs need. */
 const needed: readonly (readonly [group: string, resource: string, verbs: string])[] = [
+  ["", "namespaces", "get"],
   ["batch", "jobs", "get list watch create patch delete"],
   ["", "pods", "get list watch delete"],
   ["", "pods/log", "get"],
-  ["", "pods/exec", "create"],
+  ["", "pods/exec", "get create"],
+  ["", "pods/portforward", "get create"],
+  ["", "pods/resize", "patch"],
   ["", "secrets", "create patch delete"],
   ["", "services", "create patch delete"],
   ["networking.k8s.io", "networkpolicies", "create patch delete"],
@@ -51,21 +62,27 @@ const neededEverywhere: typeof needed = [
   ["", "nodes", "get list watch"],
   ["", "pods", "list"],
   ["", "persistentvolumes", "get patch"],
+  ["storage.k8s.io", "storageclasses", "list"],
 ];
 
-async function lackingRights({ client, namespace }: Server): Promise<string[]> {
+/** In the order of the table. */
+async function lackingRights(server: Server): Promise<string[]> {
   const rights = [
-    ...needed.flatMap((right) => rightsIn(right, namespace)),
+    ...needed.flatMap((right) => rightsIn(right, server.namespace)),
     ...neededEverywhere.flatMap((right) => rightsIn(right, undefined)),
   ];
-  const answers = await Promise.all(
-    rights.map(async (resourceAttributes) => {
-      const body = { apiVersion: review, kind: "SelfSubjectAccessReview", spec: { resourceAttributes } };
-      const answer = await client.create<Review>(`/apis/${review}/selfsubjectaccessreviews`, body);
-      return answer.status?.allowed === true ? [] : [wordsOf(resourceAttributes)];
-    }),
-  );
-  return answers.flat();
+  const answers: boolean[] = [];
+  while (answers.length < rights.length) {
+    const some = rights.slice(answers.length, answers.length + mostAsked);
+    answers.push(...(await Promise.all(some.map((right) => mayDo(server.client, right)))));
+  }
+  return rights.filter((_, at) => answers[at] === false).map(wordsOf);
+}
+
+async function mayDo(client: ApiClient, resourceAttributes: Right): Promise<boolean> {
+  const body = { apiVersion: review, kind: "SelfSubjectAccessReview", spec: { resourceAttributes } };
+  const answer = await client.create<Review>(`/apis/${review}/selfsubjectaccessreviews`, body);
+  return answer.status?.allowed === true;
 }
 
 const review = "authorization.k8s.io/v1";

@@ -8,6 +8,7 @@ import { pathsOf } from "#kubernetes/names.ts";
 import { checkCluster } from "./cluster-check.ts";
 import { deploymentOn } from "./cluster-home.ts";
 import { clusterVolumes } from "./cluster-volumes.ts";
+import { clusterWords, type SeenCluster, type StorageClass } from "./cluster-words.ts";
 import type { Environments } from "./environments.ts";
 
 export interface ClusterOptions {
@@ -36,8 +37,10 @@ export async function clusterEnvironments(options: ClusterOptions): Promise<Envi
   const client = apiClient(access);
   try {
     const server = { client, url: access.url, context, namespace };
-    await checkCluster(server);
-    return await environmentsOn(server, deploymentOn(home, access.url, isUsed));
+    // What gives out tokens may take longer, the first time, than a call may.
+    await access.token();
+    const id = await checkCluster(server);
+    return await environmentsOn(server, deploymentOn(home, { id, server: access.url }, isUsed));
   } catch (error) {
     client.close();
     throw error;
@@ -63,17 +66,15 @@ async function environmentsOn({ client, url, context }: Server, deployment: stri
     // As the driver says them of each run.
     isolation: "pod",
     limits: "cgroup-v2 (cpu, memory)",
-    cluster: { name: `${context} (${url}), namespace ${namespace}`, nodes: await nodeWords(client, compute), lacks },
+    cluster: {
+      name: `${context} (${url}), namespace ${namespace}`,
+      ...clusterWords(await seenCluster(client, compute)),
+    },
     // Runs go on while no stack looks, and their records are looked at as everywhere.
     adopt: async () => undefined,
     shutdown: async () => client.close(),
   };
 }
-
-const lacks = [
-  "SSH, the web shell, Jupyter and pages of environments: not there yet",
-  "backups and zips of disks: none; a disk keeps its volume, which is its only copy",
-];
 
 /** An address of a pod is one of its cluster: from here it may be that of somebody else. */
 function withoutAddresses(compute: Compute): Compute {
@@ -90,14 +91,11 @@ function unaddressed(seen: Observation): Observation {
   return { ...seen, address: null, ports: seen.ports.map((port) => ({ ...port, address: null })) };
 }
 
-async function nodeWords(client: ApiClient, compute: Compute): Promise<string> {
-  const [known, all] = await Promise.all([
+async function seenCluster(client: ApiClient, compute: Compute): Promise<SeenCluster> {
+  const [known, nodes, classes] = await Promise.all([
     compute.listNodes(),
     client.list<object, true>("/api/v1/nodes", () => [true]),
+    client.list<StorageClass, StorageClass>("/apis/storage.k8s.io/v1/storageclasses", (one) => [one]),
   ]);
-  const counts = Map.groupBy(known, ({ instanceType }) => instanceType);
-  const types = [...counts].map(([type, nodes]) => `${type}=${nodes.length}`).join(",");
-  const others = all.items.length - known.length;
-  const advice = "label them node.kubernetes.io/instance-type=<a type of docs/apis/gpu-dev.md>";
-  return [types || "none that can be used", ...(others > 0 ? [`${others} of other types (${advice})`] : [])].join("; ");
+  return { known, nodeCount: nodes.items.length, storageClasses: classes.items };
 }

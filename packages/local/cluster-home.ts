@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { writeOnce } from "./secret-file.ts";
 
 interface ClusterRecord {
+  /** For people: it may change. */
   readonly server: string;
+  readonly id: string;
   readonly deployment: string;
 }
 
@@ -14,22 +16,22 @@ interface ClusterRecord {
  */
 export function requireMachine(home: string): void {
   const kept = readCluster(home);
-  if (kept) throw refusal(home, `on ${kept.server}`, "set COMPUTE=kubernetes");
+  if (kept) throw refusal(home, `on ${kept.server}`, ", or set COMPUTE=kubernetes");
 }
 
 /**
  * The name of this home's control plane on a cluster, no other's. Throws where its records are of another place.
- * `isUsed`: a stack ran in this home before. `server`: the URL of an API server.
+ * `isUsed`: a stack ran in this home before. `id`: what no other cluster has, at whichever address it is.
  */
-export function deploymentOn(home: string, server: string, isUsed: boolean): string {
+export function deploymentOn(home: string, cluster: Pick<ClusterRecord, "id" | "server">, isUsed: boolean): string {
   const before = readCluster(home);
-  if (!before && isUsed) throw refusal(home, "on this machine", "leave COMPUTE away");
+  if (!before && isUsed) throw refusal(home, "on this machine", ", or leave COMPUTE away");
+  const { id, server } = cluster;
   const deployment = `local-${randomBytes(6).toString("hex")}`;
-  writeOnce(recordPath(home), () => JSON.stringify({ server, deployment } satisfies ClusterRecord));
-  const kept = before ?? { server, deployment };
-  if (kept.server === server) return kept.deployment;
-  const moved = `if it is the same cluster at a new address, change that in ${recordPath(home)}`;
-  throw refusal(home, `on ${kept.server}, and KUBECONFIG names ${server}`, moved);
+  writeOnce(recordPath(home), () => JSON.stringify({ server, id, deployment } satisfies ClusterRecord));
+  const kept = before ?? { server, id, deployment };
+  if (kept.id === id) return kept.deployment;
+  throw refusal(home, `on another cluster, or in a namespace that was made anew since (${kept.server})`, "");
 }
 
 function recordPath(home: string): string {
@@ -43,6 +45,6 @@ function readCluster(home: string): ClusterRecord | undefined {
 
 function refusal(home: string, where: string, otherwise: string): Error {
   return new Error(
-    `The environments and disks in ${home} are ${where}.\nSet BERTH_HOME to another directory, or ${otherwise}.`,
+    `The environments and disks in ${home} are ${where}.\nSet BERTH_HOME to another directory${otherwise}.`,
   );
 }
