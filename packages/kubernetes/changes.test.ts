@@ -117,6 +117,41 @@ describe("the changes of runs", () => {
     expect(told.join("")).toBe("e");
   });
 
+  it("wait once for each run while nobody takes them, however often it changes", async () => {
+    const watched = Array.from({ length: 2 }, () => Promise.withResolvers<ServerResponse>());
+    let watches = 0;
+    server = await loopbackServer((request, response) => {
+      const isPods = request.url?.includes("/pods?") ?? false;
+      if (!request.url?.includes("watch=1")) {
+        return answerJson(response, {
+          metadata: { resourceVersion: "1" },
+          items: isPods ? [podOf("a"), podOf("b")] : [],
+        });
+      }
+      response.writeHead(200).flushHeaders();
+      if (isPods) watched[watches++]?.resolve(response);
+    });
+    client = apiClient(server.access);
+    const ending = new AbortController();
+    const changes = followRuns({ client, paths: pathsOf("environments"), deployment: "one" }, ending.signal);
+    const first = await changes.next();
+    const told = Array.from({ length: 20 }, (_, at) => {
+      const status = at % 2 === 0 ? conditions("Ready") : conditions();
+      const version = { resourceVersion: String(10 + at) };
+      return ["a", "b"].map((digit) => JSON.stringify({ type: "MODIFIED", object: podOf(digit, status, version) }));
+    });
+
+    (await watched[0]?.promise)?.end(`${told.flat().join("\n")}\n`);
+    // It watches again once it has read all of that.
+    await watched[1]?.promise;
+    const waiting = [await changes.next(), await changes.next()];
+    const next = changes.next();
+    ending.abort();
+
+    expect([first, ...waiting].map(({ value }) => value?.uid[0])).toEqual(["a", "b", "a"]);
+    expect(await next).toMatchObject({ done: true });
+  });
+
   it("end with an error where the cluster may not be watched", async () => {
     server = await loopbackServer((_, response) => refuse(response, 403, "Forbidden"));
     client = apiClient(server.access);

@@ -71,13 +71,14 @@ function podMark(pod: Pod): string {
 }
 
 function toldRuns(signal: AbortSignal) {
-  const waiting: RunRef[] = [];
+  // A run waits once: who takes them may be slower than a cluster in trouble tells.
+  const waiting = new Map<string, RunRef>();
   let failure: unknown;
   let wake = (): void => undefined;
   const abort = (): void => wake();
   return {
     tell: (ref: RunRef): void => {
-      waiting.push(ref);
+      waiting.set(`${ref.uid} ${ref.run}`, ref);
       wake();
     },
     fail: (error: unknown): void => {
@@ -89,9 +90,11 @@ function toldRuns(signal: AbortSignal) {
       try {
         while (!signal.aborted) {
           if (failure !== undefined) throw failure;
-          const next = waiting.shift();
-          if (next) yield next;
-          else await new Promise<void>((resolve) => (wake = resolve));
+          const [next] = waiting;
+          if (next) {
+            waiting.delete(next[0]);
+            yield next[1];
+          } else await new Promise<void>((resolve) => (wake = resolve));
         }
       } finally {
         signal.removeEventListener("abort", abort);
