@@ -6,6 +6,8 @@ import { answerJson, type LoopbackServer, loopbackServer } from "./loopback-tria
 const uid = "a".repeat(32);
 let server: LoopbackServer;
 let client: ApiClient;
+/** What is kept of all that was listed. */
+let kept: unknown[];
 
 afterEach(async () => {
   client.close();
@@ -19,7 +21,13 @@ async function listed(nodes: readonly object[], pods: readonly object[] = []) {
     answerJson(response, { metadata: { resourceVersion: "1" }, items });
   });
   client = apiClient(server.access);
-  return listNodes({ client, deployment: "one" });
+  kept = [];
+  const list: ApiClient["list"] = async (path, keep) => {
+    const found = await client.list(path, keep);
+    kept.push(...found.items);
+    return found;
+  };
+  return listNodes({ client: { ...client, list }, deployment: "one" });
 }
 
 interface Shape {
@@ -51,6 +59,17 @@ const ours = {
 };
 
 describe("the nodes of a cluster", () => {
+  it("are read without all that a kubelet says of them, which is tens of kB each", async () => {
+    const images = Array.from({ length: 50 }, (_, at) => ({ names: [`registry.example/image-${at}`], sizeBytes: at }));
+    const node = nodeOf("a");
+
+    const nodes = await listed([{ ...node, status: { ...node.status, images } }]);
+
+    expect(nodes).toMatchObject([{ name: "a", units: 8 }]);
+    expect(kept).toHaveLength(1);
+    expect(JSON.stringify(kept)).not.toContain("registry.example");
+  });
+
   it("have runs of another control plane as they have what others take", async () => {
     const theirs = { ...ours, labels: { ...ours.labels, "berth/deployment": "two" } };
 

@@ -1,18 +1,18 @@
 import type { ComputeNode } from "#core/context.ts";
 import { findInstanceType, type InstanceType } from "#core/fleet.ts";
 import { label, runOf } from "./names.ts";
-import { holds, type Node, type Pod } from "./objects.ts";
+import { holds, type Node, type Pod, type Quantities } from "./objects.ts";
 import { amountOf, requestsOf } from "./quantities.ts";
 import type { Place } from "./read-run.ts";
 
 /** What is free is what nodes have less what pods take: one list of each, for all types. */
 export async function listNodes({ client, deployment }: Pick<Place, "client" | "deployment">): Promise<ComputeNode[]> {
   const [nodes, pods] = await Promise.all([
-    client.list<Node, Node>("/api/v1/nodes", (node) => [node]),
+    client.list<Node, Offer>("/api/v1/nodes", offersOf),
     client.list<Pod, Taken>(`/api/v1/pods?fieldSelector=${unfinished}`, (pod) => takenBy(pod, deployment)),
   ]);
   const byNode = Map.groupBy(pods.items, ({ node }) => node);
-  return nodes.items.flatMap((node) => computeNode(node, byNode.get(node.metadata.name) ?? []));
+  return nodes.items.map((offer) => computeNode(offer, byNode.get(offer.node.name) ?? []));
 }
 
 const unfinished = encodeURIComponent("spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed");
@@ -35,25 +35,37 @@ function takenBy(pod: Pod, deployment: string): Taken[] {
   return node === undefined ? [] : [{ node, uid, ...requests }];
 }
 
+/** Of a node what is read of it: the rest, above all the images that it has, is tens of kB. */
+interface Offer {
+  readonly type: InstanceType;
+  readonly node: Omit<ComputeNode, "foreignUnits" | "runs">;
+  readonly allocatable: Quantities;
+}
+
 /** Nothing for a node of no type that Berth knows. */
-function computeNode(node: Node, taken: readonly Taken[]): ComputeNode[] {
+function offersOf(node: Node): Offer[] {
   const type = findInstanceType(node.metadata.labels?.["node.kubernetes.io/instance-type"] ?? "");
   if (!type) return [];
-  const units = unitsOf(node, type);
+  const allocatable = node.status?.allocatable ?? {};
+  const offered = {
+    name: node.metadata.name,
+    uid: node.metadata.uid,
+    providerId: node.spec.providerID ?? null,
+    instanceType: type.name,
+    zone: node.metadata.labels?.["topology.kubernetes.io/zone"] ?? "",
+    ready: holds(node, "Ready") && isOpen(node),
+    units: unitsOf(allocatable, type),
+  };
+  return [{ type, node: offered, allocatable }];
+}
+
+function computeNode({ type, node, allocatable }: Offer, taken: readonly Taken[]): ComputeNode {
   const foreign = taken.filter(({ uid }) => uid === undefined);
-  return [
-    {
-      name: node.metadata.name,
-      uid: node.metadata.uid,
-      providerId: node.spec.providerID ?? null,
-      instanceType: type.name,
-      zone: node.metadata.labels?.["topology.kubernetes.io/zone"] ?? "",
-      ready: holds(node, "Ready") && isOpen(node),
-      units,
-      foreignUnits: Math.min(units, foreignUnits(type, node, foreign)),
-      runs: taken.flatMap((pod) => (pod.uid === undefined ? [] : [{ uid: pod.uid, units: unitsTaken(type, pod) }])),
-    },
-  ];
+  return {
+    ...node,
+    foreignUnits: Math.min(node.units, foreignUnits(type, allocatable, foreign)),
+    runs: taken.flatMap((pod) => (pod.uid === undefined ? [] : [{ uid: pod.uid, units: unitsTaken(type, pod) }])),
+  };
 }
 
 /** Nothing new comes to a node that is cordoned, drained or kept for others. */
@@ -65,14 +77,13 @@ function isOpen({ spec }: Node): boolean {
 }
 
 /** As the kubelet offers it, and never more than a machine of its type has. */
-function unitsOf({ status }: Node, type: InstanceType): number {
-  const allocatable = status?.allocatable ?? {};
+function unitsOf(allocatable: Quantities, type: InstanceType): number {
   if (type.gpus > 0) return Math.min(type.gpus, amountOf(allocatable["nvidia.com/gpu"]));
   if (!type.shared) return 1;
   return Math.min(type.vcpus, sharedUnits(allocatable));
 }
 
-function sharedUnits(amounts: Readonly<Record<string, string>>): number {
+function sharedUnits(amounts: Quantities): number {
   const memoryMb = amountOf(amounts.memory) / 1024 ** 2;
   return Math.floor(Math.min(amountOf(amounts.cpu), memoryMb / MB_OF_UNIT));
 }
@@ -81,12 +92,11 @@ const MB_OF_UNIT = 4096;
 /** Pods that every node has ask for a little of a whole machine: one that asks for more has it. */
 const LITTLE = 0.1;
 
-function foreignUnits(type: InstanceType, { status }: Node, foreign: readonly Taken[]): number {
+function foreignUnits(type: InstanceType, allocatable: Quantities, foreign: readonly Taken[]): number {
   const sum = (of: (taken: Taken) => number) => foreign.reduce((all, taken) => all + of(taken), 0);
   if (type.gpus > 0) return sum(({ gpus }) => gpus);
   const [cpus, memoryMb] = [sum((taken) => taken.cpus), sum((taken) => taken.memoryMb)];
   if (!type.shared) return cpus > type.vcpus * LITTLE || memoryMb > type.memoryGb * 1024 * LITTLE ? 1 : 0;
-  const allocatable = status?.allocatable ?? {};
   const cpusLeft = amountOf(allocatable.cpu) - cpus;
   const memoryLeft = amountOf(allocatable.memory) / 1024 ** 2 - memoryMb;
   const left = Math.floor(Math.min(cpusLeft, memoryLeft / MB_OF_UNIT));
