@@ -54,6 +54,11 @@ export function isAnother(error: unknown): boolean {
   return error instanceof ApiRefused && error.status === 409 && error.code === "Conflict";
 }
 
+/** It would be refused again: a right is missing, or an admission policy says no. */
+export function isForGood(error: unknown): boolean {
+  return error instanceof ApiRefused && [400, 403, 422].includes(error.status);
+}
+
 /** The version that was to go on from is forgotten: begin with a list. */
 export function isExpired(error: unknown): boolean {
   return error instanceof ApiRefused && error.status === 410;

@@ -13,7 +13,7 @@ import type {
 } from "#core/context.ts";
 import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "./api-client.ts";
-import { ApiRefused, isAnother, isNotFound } from "./api-error.ts";
+import { ApiRefused, isAnother, isForGood, isNotFound } from "./api-error.ts";
 import { boundNodes, nodeNamesOf, unkeptNodes } from "./bound-nodes.ts";
 import { listNodes } from "./capacity.ts";
 import { followRuns } from "./changes.ts";
@@ -24,9 +24,10 @@ import { annotation, everyRunOf, machineOf, pathsOf, portsOf, type RunId, runOf 
 import type { Job, KubeObject, Pod } from "./objects.ts";
 import { observationOf } from "./observation.ts";
 import { postToPod } from "./pod-port.ts";
+import { podRefusals } from "./pod-refusals.ts";
 import { readLog } from "./read-log.ts";
 import { readNodes } from "./read-nodes.ts";
-import { findJob, isLiving, livingPod, type Place, podRefusal, readRun } from "./read-run.ts";
+import { findJob, isLiving, livingPod, type Place, readRun } from "./read-run.ts";
 import { removeRun } from "./remove-run.ts";
 import { jobOfRun, MAIN, secondsUntil } from "./run-job.ts";
 import { partsOf } from "./run-parts.ts";
@@ -47,11 +48,12 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const { client, deployment, now } = options;
   const machineStateOf = async (node: NodeRef) => options.machineOf(node).catch((): MachineState => "unknown");
   const place: Place = { client, paths: pathsOf(options.namespace), deployment };
+  const refusals = podRefusals(place, now);
   return {
     // The cluster forgets what was deleted.
     refusesSecondStart: false,
     apply: (run) => applyRun(place, run, now()),
-    observe: async (uid, run) => observeRun(place, { uid, run }, now()),
+    observe: async (uid, run) => observeRun(place, { uid, run }, { now: now(), refusals }),
     remove: async (uid, run, removal) => removeRun(place, { uid, run }, removal, machineStateOf),
     extend: async (uid, run, until) => unlessOvertaken(() => extendRun(place, { uid, run }, until, now())),
     setAccess: async (uid, run, access) => unlessOvertaken(() => setJupyter(place, { uid, run }, access)),
@@ -101,20 +103,32 @@ function isThere(error: unknown): boolean {
   return error instanceof ApiRefused && error.code === "AlreadyExists";
 }
 
-async function observeRun(place: Place, id: RunId, now: number): Promise<Observation | undefined> {
+interface Looking {
+  readonly now: number;
+  readonly refusals: ReturnType<typeof podRefusals>;
+}
+
+/** What is refused beside Job, pods and nodes does not decide: a run that nobody can look at is ended by nobody. */
+async function observeRun(place: Place, id: RunId, { now, refusals }: Looking): Promise<Observation | undefined> {
   const objects = await readRun(place, id);
   const { jobs, pods } = objects;
   const [job] = jobs;
   const idle = jobs.find((one, at) => one && isLiving(one) && !pods.some((pod) => machineOf(pod) === at));
   const [nodes, refusal] = await Promise.all([
     readNodes(place.client, nodeNamesOf(objects)),
-    idle ? podRefusal(place, idle) : null,
+    idle ? refusals(idle) : null,
   ]);
   const unkept = unkeptNodes(job, boundNodes(objects, nodes));
-  if (job && unkept !== undefined) await annotate(place, job, { [annotation.bound]: unkept });
+  if (job && unkept !== undefined) await keepNodes(place, job, unkept);
   const seen = observationOf(objects, { now, nodes, podRefusal: refusal });
   const isAsked = job?.metadata.annotations?.[annotation.execs] !== undefined && seen?.sessions === 0;
   return seen && isAsked && seen.state === "ready" ? { ...seen, sessions: await countExecs(place, id) } : seen;
+}
+
+async function keepNodes(place: Place, job: Job, nodes: string): Promise<void> {
+  await annotate(place, job, { [annotation.bound]: nodes }).catch((error: unknown) => {
+    if (!isForGood(error)) throw error;
+  });
 }
 
 /** Only this very Job: its uid is part of what is written. */

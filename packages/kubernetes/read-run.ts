@@ -3,7 +3,7 @@ import type { ApiClient } from "./api-client.ts";
 import type { RunObjects } from "./bound-nodes.ts";
 import { sightOf } from "./machine-sight.ts";
 import { jobNameOf, machineOf, type Paths, type RunId, runOf, selectorOf, sharesOf } from "./names.ts";
-import { holds, type Job, type KubeObject, type Pod } from "./objects.ts";
+import { holds, type Job, type Pod } from "./objects.ts";
 
 /** How a cluster is spoken with, and where on it the runs are. */
 export interface Place {
@@ -61,18 +61,4 @@ export async function livingPod(place: Place, id: RunId): Promise<Pod> {
 export function isLiving(job: Job): boolean {
   const isOver = ["Complete", "Failed", "FailureTarget", "SuccessCriteriaMet"].some((type) => holds(job, type));
   return !isOver && job.metadata.deletionTimestamp === undefined;
-}
-
-interface KubeEvent extends KubeObject {
-  readonly message?: string;
-  readonly lastTimestamp?: string | null;
-}
-
-/** Why the cluster makes no pod for a Job (a quota, an admission webhook), which only an event says; null: it does not. */
-export async function podRefusal({ client, paths }: Place, { metadata }: Job): Promise<string | null> {
-  const fields = encodeURIComponent(`involvedObject.uid=${metadata.uid},reason=FailedCreate`);
-  const path = `${paths.events}?fieldSelector=${fields}`;
-  const { items } = await client.list<KubeEvent, KubeEvent>(path, (event) => [event]);
-  const newest = items.toSorted((a, b) => (a.lastTimestamp ?? "").localeCompare(b.lastTimestamp ?? "")).at(-1);
-  return newest?.message ?? null;
 }

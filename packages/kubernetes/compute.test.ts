@@ -1,0 +1,110 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { afterEach, describe, expect, it } from "vitest";
+import { type ApiClient, apiClient } from "./api-client.ts";
+import { kubernetesCompute } from "./compute.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-trial.ts";
+
+const uid = "a".repeat(32);
+const now = Date.parse("2026-01-01T00:10:00Z");
+let server: LoopbackServer;
+let client: ApiClient;
+
+afterEach(async () => {
+  client.close();
+  await server.close();
+});
+
+const job = {
+  metadata: {
+    name: `${uid}-r1`,
+    uid: "job-1",
+    creationTimestamp: "2026-01-01T00:00:00Z",
+    labels: { "berth/uid": uid, "berth/run": "1" },
+  },
+  status: { startTime: "2026-01-01T00:00:00Z" },
+};
+const pod = {
+  metadata: {
+    ...job.metadata,
+    name: `${uid}-r1-x`,
+    ownerReferences: [{ kind: "Job", name: `${uid}-r1`, uid: "job-1" }],
+  },
+  spec: { nodeName: "one" },
+  status: { phase: "Running" },
+};
+const node = { metadata: { name: "one", uid: "node-1", creationTimestamp: "2025-01-01T00:00:00Z" }, spec: {} };
+
+type Answer = (response: ServerResponse, request: IncomingMessage) => void;
+
+/** A cluster with that Job, by what answers each request: its method and the kind of what it is for. */
+async function opened(answers: Readonly<Record<string, Answer>>, at = () => now) {
+  server = await loopbackServer((request, response) => {
+    const [path = ""] = (request.url ?? "").split("?");
+    const kind = /\/(jobs|pods|nodes|events)(\/|$)/.exec(path)?.[1];
+    const answer = answers[`${request.method} ${kind}`];
+    if (!answer) return refuse(response, 500, "NobodyAnswers", path);
+    answer(response, request);
+  });
+  client = apiClient(server.access);
+  const machineOf = async () => "unknown" as const;
+  return kubernetesCompute({ client, namespace: "environments", deployment: "one", now: at, machineOf });
+}
+
+const asked = (method: string, kind: string) =>
+  server.requests.filter((one) => one.method === method && one.url.includes(`/${kind}`)).length;
+const object =
+  (body: object): Answer =>
+  (response) =>
+    answerJson(response, body);
+const list = (...items: readonly object[]) => object({ metadata: { resourceVersion: "1" }, items });
+const refused =
+  (status: number, reason: string): Answer =>
+  (response) =>
+    refuse(response, status, reason);
+describe("a look at a run", () => {
+  const bound = { "GET jobs": object(job), "GET pods": list(pod), "GET nodes": object(node) };
+
+  it.each([403, 422])("shows it though what is written beside it is refused for good: %d", async (status) => {
+    const compute = await opened({ ...bound, "PATCH jobs": refused(status, "Refused") });
+
+    const seen = await compute.observe(uid, 1);
+
+    expect(seen).toMatchObject({ state: "image", nodes: [{ name: "one", uid: "node-1" }] });
+    expect(asked("PATCH", "jobs")).toBe(1);
+  });
+
+  it("is repeated where it could not be written which machine it is on", async () => {
+    const compute = await opened({ ...bound, "PATCH jobs": refused(500, "InternalError") });
+
+    await expect(compute.observe(uid, 1)).rejects.toMatchObject({ status: 500 });
+  });
+
+  it("shows it though nobody may read why it has no pod", async () => {
+    const compute = await opened({ ...bound, "GET pods": list(), "GET events": refused(403, "Forbidden") });
+
+    expect(await compute.observe(uid, 1)).toMatchObject({ state: "unbound", reason: null });
+  });
+
+  const refusal = { reason: "FailedCreate", involvedObject: { uid: "job-1" }, message: "exceeded quota" };
+  const podless = { ...bound, "GET pods": list(), "GET events": list(refusal) };
+
+  it("says why it has no pod, and asks that no more often than for all runs in 10 s", async () => {
+    let time = now;
+    const compute = await opened(podless, () => time);
+
+    const seen = [await compute.observe(uid, 1), await compute.observe(uid, 1)];
+    const before = asked("GET", "events");
+    time += 10_000;
+    await compute.observe(uid, 1);
+
+    expect(seen.map((one) => one?.reason)).toEqual(["exceeded quota", "exceeded quota"]);
+    expect([before, asked("GET", "events")]).toEqual([1, 2]);
+  });
+
+  it("does not ask why a run has no pod that was only just made", async () => {
+    const compute = await opened(podless, () => Date.parse(job.metadata.creationTimestamp) + 4_000);
+
+    expect(await compute.observe(uid, 1)).toMatchObject({ state: "unbound", reason: null });
+    expect(asked("GET", "events")).toBe(0);
+  });
+});
