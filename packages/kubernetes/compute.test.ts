@@ -108,3 +108,26 @@ describe("a look at a run", () => {
     expect(asked("GET", "events")).toBe(0);
   });
 });
+
+describe("a run that is given more time", () => {
+  const living = { "GET jobs": object(job), "GET pods": list(pod) };
+
+  it("has it also where somebody else changed its Job at that moment", async () => {
+    const conflict = refused(409, "Conflict");
+    const compute = await opened({
+      ...living,
+      "PATCH jobs": (...args) => (asked("PATCH", "jobs") === 1 ? conflict : object(job))(...args),
+    });
+
+    await compute.extend(uid, 1, now + 3_600_000);
+
+    expect(asked("PATCH", "jobs")).toBe(2);
+  });
+
+  it("throws where that goes on", async () => {
+    const compute = await opened({ ...living, "PATCH jobs": refused(409, "Conflict") });
+
+    await expect(compute.extend(uid, 1, now)).rejects.toMatchObject({ code: "Conflict" });
+    expect(asked("PATCH", "jobs")).toBe(3);
+  });
+});
