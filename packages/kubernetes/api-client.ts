@@ -25,8 +25,8 @@ export interface ApiClient {
   get<Body>(path: string): Promise<Body>;
   /** undefined: the API server says that there is no such object. */
   find<Body>(path: string, deadline?: AbortSignal): Promise<Body | undefined>;
-  /** Every page of a list, or nothing: what `keep` makes of each item. */
-  list<Item, Kept>(path: string, keep: (item: Item) => readonly Kept[]): Promise<Listed<Kept>>;
+  /** Every page of a list, or nothing: what `keep` makes of each item, or of its metadata alone. */
+  list<Item, Kept>(path: string, keep: (item: Item) => readonly Kept[], part?: "metadata"): Promise<Listed<Kept>>;
   create<Body>(path: string, body: object, deadline?: AbortSignal): Promise<Body>;
   /** Server-side apply under one field manager, whatever others have set. */
   apply<Body>(path: string, body: object, deadline?: AbortSignal): Promise<Body>;
@@ -68,7 +68,10 @@ export function apiClient(access: ApiAccess): ApiClient {
     get,
     find: async <Body>(path: string, deadline?: AbortSignal) =>
       unlessNotFound(call<Body>({ method: "GET", path }, deadline)),
-    list: (path, keep) => listAll(get, path, keep),
+    list: (path, keep, part) => {
+      const accept = part === "metadata" ? { accept: metadataOnly } : {};
+      return listAll((page) => call({ method: "GET", path: page, ...accept }), path, keep);
+    },
     create: <Body>(path: string, body: object, deadline = limit()) => {
       const outgoing = { method: "POST", path: withQuery(path, `fieldManager=${fieldManager}`), body } as const;
       return make(deadline, () => call<Body>(outgoing, deadline));
@@ -102,6 +105,9 @@ export function apiClient(access: ApiAccess): ApiClient {
     close: () => agent.destroy(),
   };
 }
+
+/** A spec may have a command of 16 KiB, and a page 500 of them (Kubernetes, API concepts, "Metadata-only fetches"). */
+const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
 /** How long another one that is made at the same moment is let go first, at most. */
 const pauseMs = 50;

@@ -131,3 +131,20 @@ describe("a run that is given more time", () => {
     expect(asked("PATCH", "jobs")).toBe(3);
   });
 });
+
+describe("the list of runs", () => {
+  it("is of their metadata: a Job may have a command of 16 KiB", async () => {
+    const accepted: unknown[] = [];
+    const listing =
+      (item: object): Answer =>
+      (response, { headers }) => {
+        accepted.push(headers.accept);
+        list(item)(response, {} as IncomingMessage);
+      };
+    const compute = await opened({ "GET jobs": listing(job), "GET pods": listing(pod) });
+
+    expect(await compute.listRuns()).toEqual([{ uid, run: 1, key: "" }]);
+    const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+    expect(accepted).toEqual([metadataOnly, metadataOnly]);
+  });
+});

@@ -21,7 +21,7 @@ import { timeOf } from "./end-reason.ts";
 import { countExecs, readExec, startExec } from "./exec.ts";
 import { quantities } from "./machine-share.ts";
 import { annotation, everyRunOf, machineOf, pathsOf, portsOf, type RunId, runOf } from "./names.ts";
-import type { Job, KubeObject, Pod } from "./objects.ts";
+import type { Job, KubeObject } from "./objects.ts";
 import { observationOf } from "./observation.ts";
 import { postToPod } from "./pod-port.ts";
 import { podRefusals } from "./pod-refusals.ts";
@@ -236,8 +236,8 @@ async function postToPort(place: Place, id: RunId, request: PortRequest): Promis
 async function listRuns({ client, paths, deployment }: Place): Promise<RunRef[]> {
   const everyRun = everyRunOf(deployment);
   const [jobs, pods] = await Promise.all([
-    client.list(`${paths.jobs}?${everyRun}`, (job: Job) => refsOf(job, "Job")),
-    client.list(`${paths.pods}?${everyRun}`, (pod: Pod) => refsOf(pod, "Pod")),
+    client.list(`${paths.jobs}?${everyRun}`, (job: KubeObject) => refsOf(job, "Job"), "metadata"),
+    client.list(`${paths.pods}?${everyRun}`, (pod: KubeObject) => refsOf(pod, "Pod"), "metadata"),
   ]);
   const all = [...jobs.items, ...pods.items];
   return [...new Map(all.map((ref) => [`${ref.uid} ${ref.run}`, ref])).values()];
