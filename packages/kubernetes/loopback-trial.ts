@@ -23,7 +23,7 @@ export async function loopbackServer(
 ): Promise<LoopbackServer> {
   const { key, cert } = selfSigned();
   const requests: { method: string; url: string; authorization: string }[] = [];
-  const server = createServer({ key, cert }, (request, response) => {
+  const server = createServer({ key, cert, requestCert: true, rejectUnauthorized: false }, (request, response) => {
     const { method = "", url = "", headers } = request;
     requests.push({ method, url, authorization: headers.authorization ?? "" });
     request.resume();
@@ -60,7 +60,7 @@ export function refuse(response: ServerResponse, status: number, reason: string,
 }
 
 /** Of an elliptic key, for 127.0.0.1, from yesterday on (RFC 5280). */
-function selfSigned(): { key: string; cert: string } {
+export function selfSigned(): { key: string; cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
   const ecdsaWithSha256 = sequence(bytes(0x06, Buffer.from("2a8648ce3d040302", "hex")));
   const commonName = sequence(bytes(0x06, Buffer.from("550403", "hex")), bytes(0x0c, Buffer.from("loopback")));
