@@ -79,6 +79,29 @@ describe("a look at a run", () => {
     await expect(compute.observe(uid, 1)).rejects.toMatchObject({ status: 500 });
   });
 
+  it("writes down which machine it is on though its Job is changed just then", async () => {
+    const conflict = refused(409, "Conflict");
+    const compute = await opened({
+      ...bound,
+      "PATCH jobs": (...args) => (asked("PATCH", "jobs") === 1 ? conflict : object(job))(...args),
+    });
+
+    expect(await compute.observe(uid, 1)).toMatchObject({ state: "image" });
+    expect(asked("PATCH", "jobs")).toBe(2);
+  });
+
+  it("writes nothing on the Job of another that has its name by now", async () => {
+    const another = object({ ...job, metadata: { ...job.metadata, uid: "job-2" } });
+    const compute = await opened({
+      ...bound,
+      "GET jobs": (...args) => (asked("PATCH", "jobs") === 0 ? object(job) : another)(...args),
+      "PATCH jobs": refused(409, "Conflict"),
+    });
+
+    expect(await compute.observe(uid, 1)).toMatchObject({ state: "image" });
+    expect(asked("PATCH", "jobs")).toBe(1);
+  });
+
   it("shows it though nobody may read why it has no pod", async () => {
     const compute = await opened({ ...bound, "GET pods": list(), "GET events": refused(403, "Forbidden") });
 

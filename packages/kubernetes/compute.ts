@@ -131,16 +131,18 @@ async function keepNodes(place: Place, job: Job, nodes: string): Promise<void> {
   });
 }
 
-/** Only this very Job: its uid is part of what is written. */
+/** Nothing happens where the Job is gone, or is another. One that somebody else changed just then says the same. */
 async function annotate(place: Place, { metadata }: Job, annotations: Record<string, string | null>): Promise<void> {
-  await patchJob(place, metadata.name, { metadata: { uid: metadata.uid, annotations } });
-}
-
-/** Nothing happens where the Job is gone, or is another. */
-async function patchJob({ client, paths }: Place, name: string, body: object): Promise<void> {
-  await client.patch(`${paths.jobs}/${name}`, body).catch((error: unknown) => {
-    const isGone = error instanceof ApiRefused && ["NotFound", "Conflict"].includes(error.code);
-    if (!isGone) throw error;
+  const { uid } = metadata;
+  const path = `${place.paths.jobs}/${metadata.name}`;
+  await unlessOvertaken(async () => {
+    try {
+      await place.client.patch(path, { metadata: { uid, annotations } });
+    } catch (error) {
+      if (isNotFound(error)) return;
+      if (isAnother(error) && (await place.client.find<Job>(path))?.metadata.uid !== uid) return;
+      throw error;
+    }
   });
 }
 
