@@ -208,12 +208,14 @@ async function resizeRun(place: Place, id: RunId, resources: Resources, revision
     await patchAsRead(place, job, { metadata: { annotations: { [annotation.resized]: String(revision) } } });
   }
   const amounts = quantities(resources);
-  const body = { spec: { containers: [{ name: MAIN, resources: { limits: amounts, requests: amounts } }] } };
+  const spec = { containers: [{ name: MAIN, resources: { limits: amounts, requests: amounts } }] };
   const living = pods.filter(({ status }) => status?.phase === "Running");
   await Promise.all(
-    living.map(({ metadata }) =>
-      place.client.patch(`${place.paths.pods}/${metadata.name}/resize`, body, "strategic-merge"),
-    ),
+    living.map(({ metadata: { name, uid, resourceVersion } }) => {
+      // As read: a patch that comes late must not undo one of a higher revision.
+      const body = { metadata: { uid, resourceVersion }, spec };
+      return place.client.patch(`${place.paths.pods}/${name}/resize`, body, "strategic-merge");
+    }),
   );
 }
 
