@@ -7,7 +7,7 @@ test.each([
   ["packages/http/dialects/x.ts", 'export { lambda } from "../../lambda/lambda.ts";'],
   ["packages/core/pools/x.ts", 'import { open } from "node:fs";'],
   ["packages/core/pools/x.ts", 'import * as z from "zod";'],
-  ["packages/core/x.ts", 'import {\n  a,\n  b,\n} from "#http/compose.ts";'],
+  ["packages/core/x.ts", 'import {\n  a,\n  b,\n} from "#http/app.ts";'],
   ["packages/core/x.ts", 'import "#testing/clock.ts";'],
   ["packages/process/x.ts", 'const { table } = await import("#sqlite/table.ts");'],
   ["packages/local/x.ts", 'import { endpoint } from "../../functions/shared/live.ts";'],

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { Queue, Table } from "#core/context.ts";
-import { compose } from "#http/compose.ts";
+import { buildApp } from "#http/app.ts";
 import type { Deployment } from "#http/runtime.ts";
 import { trialRuntime } from "#testing/trial-endpoints.ts";
 import { endpoint as health } from "./health.ts";
@@ -17,7 +17,7 @@ async function trial(replaced: Replaced = {}) {
     queue: { ...runtime.ports.queue, ...replaced.queue },
   };
   const deployment = { ...runtime.deployment, ...replaced.deployment };
-  return { app: compose({ ...runtime, ports, deployment }, [health, ready]), log: runtime.log };
+  return { app: buildApp({ ...runtime, ports, deployment }, [health, ready]), log: runtime.log };
 }
 
 interface Replaced {

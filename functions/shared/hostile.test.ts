@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { dialectOfPath } from "#http/dialects/of-path.ts";
-import { keyedPath } from "#http/key-prefix.ts";
+import { splitPathKey } from "#http/key-prefix.ts";
 import {
   catalogWorld,
   operator,
@@ -166,7 +166,7 @@ async function expectDecent(response: Response, verb: string, at: string): Promi
 }
 
 function dialect(at: string): string {
-  return dialectOfPath(keyedPath(new Request(`http://x${at}`)).path).name;
+  return dialectOfPath(splitPathKey(new Request(`http://x${at}`)).path).name;
 }
 
 test("no request, whatever its method, path, query, headers and body, is answered 5xx or out of envelope", async () => {

@@ -5,8 +5,8 @@ import { createEnvironment } from "#core/environments/create.ts";
 import { requestCancel } from "#core/environments/requests.ts";
 import { forecastStartsKey, poolKey } from "#core/keys.ts";
 import { drainPool } from "#core/pools/admission.ts";
+import { buildApp } from "#http/app.ts";
 import { loadCatalog } from "#http/catalog.ts";
-import { compose } from "#http/compose.ts";
 import { countedPort } from "#testing/counted-ports.ts";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
@@ -17,7 +17,7 @@ const deployment = { version: "1.0.0", startedAt: 0, isolation: "none", limits: 
 
 async function scrape(world: MemoryWorld): Promise<{ response: Response; text: string; values: Map<string, number> }> {
   const { clock, ctx, table, queue } = world;
-  const app = compose({ ...ctx, ports: { table, queue }, clock, deployment }, [internal]);
+  const app = buildApp({ ...ctx, ports: { table, queue }, clock, deployment }, [internal]);
   const response = await app.request("/metrics");
   const text = await response.text();
   return { response, text, values: parse(text) };

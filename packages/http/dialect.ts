@@ -53,7 +53,7 @@ export interface Dialect {
   /**
    * Its printed clients have no slot for a key: an open local stack lets them in without (docs/apis/common.md#keys).
    */
-  readonly opensLocally: boolean;
+  readonly keylessLocally: boolean;
   /** Where it answers with another status than most. */
   readonly statuses?: Readonly<Partial<Record<ProblemKind, number>>>;
   /** `{method}` and `{path}` stand for those of the request. */

@@ -3,7 +3,7 @@ import * as z from "zod";
 import type { UserContext } from "#core/context.ts";
 import { trialRuntime } from "#testing/trial-endpoints.ts";
 import { answer } from "./answer.ts";
-import { compose } from "./compose.ts";
+import { buildApp } from "./app.ts";
 import { gpuDev } from "./dialects/gpu-dev.ts";
 
 const Status = z.object({ status: z.enum(["on", "off"]) });
@@ -79,7 +79,7 @@ test("the compiler refuses to compose an endpoint without its ports", async () =
   const runtime = await trialRuntime();
 
   // @ts-expect-error the runtime has no identity port
-  const app = compose(runtime, [login]);
+  const app = buildApp(runtime, [login]);
 
   expect(app.routes).toHaveLength(1);
 });

@@ -112,7 +112,7 @@ export interface VerbInput<Ctx, Params, Query, Body, Thing> {
   readonly requestId: string;
 }
 
-/** A verb as `compose` calls it: with what the endpoint's own schemas made of the request. */
+/** A verb as `buildApp` calls it: with what the endpoint's own schemas made of the request. */
 export type AnyVerb = (
   input: VerbInput<Context<PortName>, unknown, unknown, unknown, NewThing | undefined>,
 ) => Promise<unknown>;
@@ -183,7 +183,7 @@ function portsNeeded<Uses extends PortName, Public extends boolean>(
   return needed as readonly NeedsOf<Uses, Public>[];
 }
 
-/** Sound because `compose` gives a verb what the schemas and `uses` next to it produced, and nothing else. */
+/** Sound because `buildApp` gives a verb what the schemas and `uses` next to it produced, and nothing else. */
 function withoutTypes(verb: (input: never) => Promise<unknown>): AnyVerb {
   return verb as AnyVerb;
 }

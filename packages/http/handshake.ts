@@ -1,6 +1,6 @@
 import { type Exchange, logExchange, openExchange } from "./exchange.ts";
 import { keyCheck } from "./key-check.ts";
-import { keyedPath } from "./key-prefix.ts";
+import { splitPathKey } from "./key-prefix.ts";
 import { boundLog } from "./log.ts";
 import { problemResponse } from "./problem-response.ts";
 import { readQuery } from "./query.ts";
@@ -29,7 +29,7 @@ export function handshakes(
   const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
 
   return async (request) => {
-    const { path, key } = keyedPath(request);
+    const { path, key } = splitPathKey(request);
     const [found] = sockets.flatMap((socket) => {
       const params = paramsOf(socket.path, path);
       return params ? [{ socket, params }] : [];

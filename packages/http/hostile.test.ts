@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { asAlice, things, trialRuntime } from "#testing/trial-endpoints.ts";
-import { compose } from "./compose.ts";
+import { buildApp } from "./app.ts";
 
-const app = compose(await trialRuntime(), Object.values(things));
+const app = buildApp(await trialRuntime(), Object.values(things));
 
 const methods = fc.constantFrom("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "BREW");
 const unit = fc.oneof(

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { keyedPath } from "./key-prefix.ts";
+import { splitPathKey } from "./key-prefix.ts";
 
 test.each<[string, string | undefined, string]>([
   ["/v1/jobs", undefined, "/v1/jobs"],
@@ -23,5 +23,5 @@ test.each<[string, string | undefined, string]>([
   ["/k/abc/v1/%0A/x", "abc", "/v1/\n/x"],
   ["/x?at=/k/abc/y", undefined, "/x"],
 ])("%s holds the key %j before %s", (sent, key, path) => {
-  expect(keyedPath(new Request(`http://x${sent}`))).toEqual({ key, path });
+  expect(splitPathKey(new Request(`http://x${sent}`))).toEqual({ key, path });
 });

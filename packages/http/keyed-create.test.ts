@@ -3,7 +3,7 @@ import * as z from "zod";
 import type { Table } from "#core/context.ts";
 import { Problem } from "#core/problem.ts";
 import { asAlice, trialRuntime } from "#testing/trial-endpoints.ts";
-import { compose } from "./compose.ts";
+import { buildApp } from "./app.ts";
 import { dev8 } from "./dialects/dev8.ts";
 import { onmemos } from "./dialects/onmemos.ts";
 
@@ -48,7 +48,7 @@ async function trial({ dies = () => false }: { readonly dies?: (pk: string) => b
       return { id: body.workspaceId };
     },
   );
-  const app = compose({ ...runtime, ports: { ...runtime.ports, table: { ...table, put } } }, [session, workspace]);
+  const app = buildApp({ ...runtime, ports: { ...runtime.ports, table: { ...table, put } } }, [session, workspace]);
   const post = async (path: string, body: object, key?: string) => {
     const headers = { ...asAlice, ...(key !== undefined && { "Idempotency-Key": key }) };
     const response = await app.request(path, { method: "POST", headers, body: JSON.stringify(body) });

@@ -13,15 +13,15 @@ import { Refusal } from "./refusal.ts";
 
 const keyForm = /^[\x20-\x7e]{1,255}$/;
 
-/** The Idempotency-Key of a request, or undefined. Throws `invalid` for one that has not the form of one. */
+/** The Idempotency-Key of a request, or undefined. Throws `invalid` for a malformed one. */
 export function readIdempotencyKey(headers: Headers): string | undefined {
   const key = headers.get("idempotency-key");
   if (key === null || keyForm.test(key)) return key ?? undefined;
   throw new Problem("invalid", "Idempotency-Key must be 1 to 255 printable ASCII characters");
 }
 
-/** A create that is made once however often it is asked for. */
-export interface OnceInput {
+/** A create that may be asked for again. */
+interface Create {
   readonly ctx: Context<PortName>;
   readonly exchange: Exchange;
   /** The body as it was sent, before defaults. */
@@ -29,42 +29,42 @@ export interface OnceInput {
   readonly chosen: ChosenIds;
 }
 
-export interface KeyedInput extends OnceInput {
-  readonly key: string;
+interface RepeatedBy {
+  /** The Idempotency-Key, if the request has one. */
+  readonly key: string | undefined;
+  /** The client chose the id: it stands for an Idempotency-Key too. */
+  readonly isIdOfClient: boolean;
 }
 
 type Make = (thing: NewThing) => Promise<Response>;
 
 /**
- * Answers a create that came with an Idempotency-Key: once by `make`, and again with the same status and body and
- * `Idempotency-Replayed` (docs/apis/common.md#idempotency-key). Throws a Refusal when the key was used for another
- * body.
+ * Answers a create by `make`: once for each Idempotency-Key and each id that a client chose, and again with the same
+ * status and body and `Idempotency-Replayed` (docs/apis/common.md#idempotency-key). For another body it throws a Refusal
+ * if the key was used before, and `conflict` if the id was.
  */
-export async function answerOnce({ key, ...input }: KeyedInput, make: Make): Promise<Response> {
-  const { method, path } = input.exchange;
-  return answerAs({ method, path, key }, input, make, () => new Refusal("otherRequest"));
+export async function makeOnce(create: Create, { key, isIdOfClient }: RepeatedBy, make: Make): Promise<Response> {
+  const makeOnceById: Make = isIdOfClient ? (thing) => answerById({ ...create, chosen: thing }, make) : make;
+  if (key === undefined) return makeOnceById({ ...create.chosen, isRepeat: false });
+  const { method, path } = create.exchange;
+  return answerAs({ method, path, key }, create, makeOnceById, () => new Refusal("otherRequest"));
 }
 
-/**
- * The same for a create whose client chose the id, which stands for an Idempotency-Key: as if it were put to a path of
- * its own. Throws `conflict` when the id was used for another body.
- */
-export async function answerOnceById(input: OnceInput, make: Make): Promise<Response> {
-  const { id } = input.chosen;
-  const { path } = input.exchange;
-  return answerAs({ method: "PUT", path: `${path}/${id}`, key: id }, input, make, () =>
-    idTaken(input.exchange.dialect.noun, id),
-  );
+/** The id stands for an Idempotency-Key: the create counts as if it were put to a path of its own. */
+async function answerById(create: Create, make: Make): Promise<Response> {
+  const { id } = create.chosen;
+  const { path, dialect } = create.exchange;
+  return answerAs({ method: "PUT", path: `${path}/${id}`, key: id }, create, make, () => idTaken(dialect.noun, id));
 }
 
-/** The id that a client chose stands for something else already. */
+/** The id that a client chose belongs to something else already. */
 export function idTaken(noun: string, id: string): Problem {
   return new Problem("conflict", `${noun.slice(0, 1).toUpperCase()}${noun.slice(1)} ${id} already exists`);
 }
 
 async function answerAs(
   scope: Pick<KeyedRequest, "method" | "path" | "key">,
-  { ctx, exchange, body, chosen }: OnceInput,
+  { ctx, exchange, body, chosen }: Create,
   make: Make,
   refusal: () => Error,
 ): Promise<Response> {
@@ -88,12 +88,12 @@ async function answerAs(
 
 const replayed = { "Idempotency-Replayed": "true" };
 
-/** What is made is made, and what failed has failed: a repeat finds its way without this note. */
+/** Logs a note that was not written: what was made or failed stays so, and a repeat finds it without the note. */
 async function unlessLost({ log }: Pick<Context, "log">, note: Promise<void>): Promise<void> {
   await note.catch((error: unknown) => log.warn("idempotency note lost", { error: String(error) }));
 }
 
-/** Only endpoints behind a key are keyed creates. */
+/** Only endpoints behind a key may be creates. */
 function withActor(ctx: Context<PortName>, { actor, dialect }: Exchange): UserContext<PortName> {
   if (!actor) throw new Error("A create under an Idempotency-Key needs somebody who asks");
   return { ...ctx, actor, dialect: dialect.name, noun: dialect.noun };

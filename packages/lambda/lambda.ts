@@ -3,7 +3,7 @@ import { readSettings } from "#aws/config.ts";
 import { systemIds } from "#aws/ids.ts";
 import { jsonLog } from "#aws/log.ts";
 import type { PortName, Ports } from "#core/context.ts";
-import { compose } from "#http/compose.ts";
+import { buildApp } from "#http/app.ts";
 import { runSchedule, type Schedule } from "#http/cron.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import type { Route } from "#http/routes.ts";
@@ -27,12 +27,12 @@ export function lambda<Needs extends PortName>(
   endpoint: Endpoint<Needs>,
   factories: Factories<NoInfer<Needs>>,
 ): GatewayHandler {
-  return gatewayHandler(() => compose(runtimeOf<Needs>(factories), [endpoint]).fetch);
+  return gatewayHandler(() => buildApp(runtimeOf<Needs>(factories), [endpoint]).fetch);
 }
 
 /** The Lambda handler behind the gateway's default route, which knows all routes and serves none. */
 export function fallbackLambda(readRoutes: () => readonly Route[]): GatewayHandler {
-  return gatewayHandler(() => compose(runtimeOf<never>({}), [], readRoutes()).fetch);
+  return gatewayHandler(() => buildApp(runtimeOf<never>({}), [], readRoutes()).fetch);
 }
 
 /** The parts of an SQS event that are read here. */

@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
+import { buildApp } from "#http/app.ts";
 import type { Catalog } from "#http/catalog.ts";
-import { compose } from "#http/compose.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { type Ingress, startIngress } from "./ingress.ts";
 import { isRefused, isUpgradeRefused, refuseInWords } from "./refused.ts";
@@ -45,7 +45,7 @@ export async function startServer(
   // No request is read before this function lets go: what answers is there by then.
   const port = await listen(server, wanted, setting);
   const runtime = runtimeAt(port);
-  const app = compose(
+  const app = buildApp(
     runtime,
     entries.map(({ thing }) => thing),
   );

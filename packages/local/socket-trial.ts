@@ -4,8 +4,8 @@ import type { AddressInfo } from "node:net";
 import { WebSocket } from "ws";
 import { createEnvironment } from "#core/environments/create.ts";
 import { apiKeyKey } from "#core/keys.ts";
+import { buildApp } from "#http/app.ts";
 import { loadCatalog } from "#http/catalog.ts";
-import { compose } from "#http/compose.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
 import { recordingLog } from "#testing/log.ts";
@@ -56,7 +56,7 @@ export async function openSocketTrial(
   const identity = memoryIdentity({ callers: [] });
   const runtime: Runtime = { ports: { ...ports, identity }, clock, ids, log, settings, deployment };
   const { endpoints, sockets: entries } = await loadCatalog();
-  const app = compose(
+  const app = buildApp(
     runtime,
     endpoints.map(({ thing }) => thing),
   );

@@ -1,7 +1,7 @@
 import type { Hono } from "hono";
 import type { AwsCredentials, CallerIdentity, Ports } from "#core/context.ts";
+import { buildApp } from "#http/app.ts";
 import { loadCatalog } from "#http/catalog.ts";
-import { compose } from "#http/compose.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import { version } from "#http/version.ts";
 import { recordingLog } from "./log.ts";
@@ -53,7 +53,7 @@ export async function httpWorld(options: HttpWorldOptions = {}): Promise<HttpWor
   const ports = options.wrap?.(memoryPorts) ?? memoryPorts;
   const deployment = { version, startedAt: clock.now(), isolation: "none", limits: "none" };
   const endpoints = (await loadCatalog()).endpoints.map(({ thing }) => thing);
-  const app = compose({ ports, clock, ids, log, settings, deployment }, endpoints);
+  const app = buildApp({ ports, clock, ids, log, settings, deployment }, endpoints);
   const request = async (method: string, path: string, sent: Sent = {}) => app.request(path, initOf(method, sent));
   return { ...world, app, endpoints, log, request, login: (caller = developer) => loginWith(request, caller) };
 }

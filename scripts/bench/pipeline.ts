@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { jsonLog } from "#aws/log.ts";
 import type { Ports } from "#core/context.ts";
-import { compose } from "#http/compose.ts";
+import { buildApp } from "#http/app.ts";
 import { version } from "#http/version.ts";
 import { httpWorld } from "#testing/http-world.ts";
 import { memoryIdentity } from "#testing/memory-identity.ts";
@@ -17,7 +17,7 @@ export const pipelineCost: Measure = {
   name: "pipeline",
   async run() {
     const runtime = { ...(await trialRuntime()), log: jsonLog(() => undefined) };
-    const ours = compose(runtime, Object.values(things));
+    const ours = buildApp(runtime, Object.values(things));
     const bare = new Hono();
     bare.get("/v1/things/:thing_id", (c) => c.json({ id: c.req.param("thing_id"), user: "alice" }));
     bare.post("/v1/things/make", async (c) => c.json({ name: (await c.req.json()).name }));
@@ -42,7 +42,7 @@ async function realJobRow() {
   const { githubKeys } = world;
   const ports: Ports = { ...ctx, githubKeys, identity: memoryIdentity({ callers: [], now: clock.now }) };
   const deployment = { version, startedAt: 0, isolation: "none", limits: "none" };
-  const ours = compose({ ports, clock, ids, settings, deployment, log: jsonLog(() => undefined) }, endpoints);
+  const ours = buildApp({ ports, clock, ids, settings, deployment, log: jsonLog(() => undefined) }, endpoints);
   const make = () => new Request(`http://127.0.0.1/v1/jobs/${job_id}`, { headers: { authorization: `Bearer ${key}` } });
   const shown = (await (await ours.fetch(make())).json()) as object;
   const bare = new Hono();

@@ -7,7 +7,7 @@ export const dev8Dialect: Dialect = {
   name: "dev8",
   noun: "workspace",
   commentsInJson: true,
-  opensLocally: true,
+  keylessLocally: true,
   texts: {
     ...sharedTexts,
     unknownPath: "Route not found",

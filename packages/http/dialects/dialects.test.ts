@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { asAlice, trialRuntime } from "#testing/trial-endpoints.ts";
-import { compose } from "../compose.ts";
+import { buildApp } from "../app.ts";
 import { type DialectName, dialectNames, type Situation } from "../dialect.ts";
 import { Refusal } from "../refusal.ts";
 import { dev8 } from "./dev8.ts";
@@ -28,7 +28,7 @@ async function trialOf(dialect: DialectName, record = {}) {
     if (input.body.refuse !== undefined) throw new Refusal(input.body.refuse as Situation);
     return {};
   });
-  return compose(runtime, [endpoint]);
+  return buildApp(runtime, [endpoint]);
 }
 
 interface Row {

@@ -6,7 +6,7 @@ export const gpuDevDialect: Dialect = {
   name: "gpu-dev",
   noun: "job",
   commentsInJson: false,
-  opensLocally: false,
+  keylessLocally: false,
   statuses: { quota: 400 },
   texts: sharedTexts,
   hints: {},

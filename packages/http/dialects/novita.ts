@@ -8,7 +8,7 @@ export const novitaDialect: Dialect = {
   name: "novita",
   noun: "instance",
   commentsInJson: true,
-  opensLocally: true,
+  keylessLocally: true,
   texts: {
     ...sharedTexts,
     unknownPath: "Route {method} {path} not found",

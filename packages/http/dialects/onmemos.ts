@@ -7,7 +7,7 @@ export const onmemosDialect: Dialect = {
   name: "onmemos",
   noun: "workspace",
   commentsInJson: false,
-  opensLocally: false,
+  keylessLocally: false,
   texts: sharedTexts,
   hints: {},
   categories: {},

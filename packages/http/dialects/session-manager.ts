@@ -7,7 +7,7 @@ export const sessionManagerDialect: Dialect = {
   name: "session-manager",
   noun: "session",
   commentsInJson: false,
-  opensLocally: false,
+  keylessLocally: false,
   texts: {
     ...sharedTexts,
     noKey: "API key required",

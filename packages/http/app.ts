@@ -4,42 +4,42 @@ import { dialectOfPath } from "./dialects/of-path.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { logExchange, openExchange } from "./exchange.ts";
 import { type KeyCheck, keyCheck, keyMemory } from "./key-check.ts";
-import { keyedPath } from "./key-prefix.ts";
-import { pipeline } from "./pipeline.ts";
+import { splitPathKey } from "./key-prefix.ts";
 import { problemResponse } from "./problem-response.ts";
 import { Refusal } from "./refusal.ts";
+import { requestHandler } from "./request-handler.ts";
 import { honoPath, inRoutingOrder, methodsOf, type Route } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
 
 /**
- * A plain Hono app that serves these endpoints: one on Lambda, all on a laptop and in tests. What no endpoint serves is
- * answered 404, or 405 where one of `routes` (by default the endpoints') has the path with another method.
+ * A plain Hono app that serves these endpoints: one on Lambda, all on a laptop and in tests. A request that no endpoint
+ * serves is answered 404, or 405 if one of `routes` (by default the endpoints') has its path with another method.
  */
-export function compose<Needs extends PortName>(
+export function buildApp<Needs extends PortName>(
   runtime: Runtime<Needs>,
   endpoints: readonly Endpoint<Needs>[],
   routes: readonly Route[] = endpoints,
 ): Hono {
-  const whole = withAllPorts({ ...runtime, keys: runtime.keys ?? keyMemory() });
-  const check = endpoints.every((endpoint) => endpoint.public) ? admitNobody : keyCheckOf(whole);
-  const app = new Hono({ getPath: (request) => keyedPath(request).path });
+  const withKeys = assumeAllPorts({ ...runtime, keys: runtime.keys ?? keyMemory() });
+  const check = endpoints.every((endpoint) => endpoint.public) ? admitNobody : keyCheckOf(withKeys);
+  const app = new Hono({ getPath: (request) => splitPathKey(request).path });
   for (const endpoint of inRoutingOrder(endpoints)) {
-    const serve = pipeline(whole, endpoint, check);
+    const serve = requestHandler(withKeys, endpoint, check);
     app.on(endpoint.method.toUpperCase(), honoPath(endpoint.path), (c) =>
-      serve({ request: c.req.raw, path: c.req.path, params: c.req.param(), keyInPath: keyedPath(c.req.raw).key }),
+      serve({ request: c.req.raw, path: c.req.path, params: c.req.param(), keyInPath: splitPathKey(c.req.raw).key }),
     );
   }
-  app.notFound((c) => refuse(whole, c, noRoute(routes, c.req.path)));
-  app.onError((error, c) => refuse(whole, c, error));
+  app.notFound((c) => refuse(withKeys, c, noRoute(routes, c.req.path)));
+  app.onError((error, c) => refuse(withKeys, c, error));
   return app;
 }
 
 /** Sound because the endpoints' types admit only verbs that use the ports in `Needs`. */
-function withAllPorts<Needs extends PortName>(runtime: Runtime<Needs>): Runtime {
+function assumeAllPorts<Needs extends PortName>(runtime: Runtime<Needs>): Runtime {
   return runtime as unknown as Runtime;
 }
 
-/** Public endpoints alone need no table to read keys from. */
+/** The key check of an app whose endpoints are all public: it has no table to read keys from, and never calls this. */
 async function admitNobody(): Promise<never> {
   throw new Refusal("noKey");
 }

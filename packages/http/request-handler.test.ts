@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import * as z from "zod";
 import { Problem } from "#core/problem.ts";
 import { asAlice, trialRuntime } from "#testing/trial-endpoints.ts";
-import { compose } from "./compose.ts";
+import { buildApp } from "./app.ts";
 import { dev8 } from "./dialects/dev8.ts";
 import { novita } from "./dialects/novita.ts";
 import { onmemos } from "./dialects/onmemos.ts";
@@ -14,7 +14,7 @@ test("the fields of a form endpoint come from the query, and what it lacks from 
   const runtime = await trialRuntime();
   const body = z.object({ command: z.string().min(1), timeout: wholeNumber(1, 3600).default(120) });
   const options = { summary: "Run", uses: [], form: true, body, reply: z.unknown() } as const;
-  const app = compose(runtime, [onmemos.post("/v1/sessions/run", options, async (input) => input.body)]);
+  const app = buildApp(runtime, [onmemos.post("/v1/sessions/run", options, async (input) => input.body)]);
   const post = async (query: string, sent?: string, type = "application/x-www-form-urlencoded") => {
     const headers = { ...asAlice, "Content-Type": type };
     const init = { method: "POST", headers, body: sent ?? null };
@@ -37,7 +37,7 @@ test("a DELETE that asks for a body reads it, with comments where the dialect ta
   const body = z.object({ workspaceId: z.string("workspaceId is required (UUID from database)").min(1) });
   const options = { summary: "Delete", uses: [], body, reply: z.object({ id: z.string() }) } as const;
   const path = "/api/v1/environments";
-  const app = compose(runtime, [dev8.delete(path, options, async (input) => ({ id: input.body.workspaceId }))]);
+  const app = buildApp(runtime, [dev8.delete(path, options, async (input) => ({ id: input.body.workspaceId }))]);
   const remove = async (sent: string | null) =>
     (await app.request(path, { method: "DELETE", headers: asAlice, body: sent })).json();
 
@@ -52,7 +52,7 @@ test("a problem's own code is shown by novita and by nobody else", async () => {
   const fail = async () => {
     throw new Problem("notFound", "Instance a not found", { code: "INSTANCE_NOT_FOUND" });
   };
-  const app = compose(runtime, [novita.get("/api/x", options, fail), dev8.get("/api/v1/x", options, fail)]);
+  const app = buildApp(runtime, [novita.get("/api/x", options, fail), dev8.get("/api/v1/x", options, fail)]);
   const get = async (path: string) => (await app.request(path, { headers: asAlice })).json();
 
   expect(await get("/api/x")).toMatchObject({ error: { code: "INSTANCE_NOT_FOUND", message: "Instance a not found" } });
@@ -74,7 +74,7 @@ test("novita tells all bad fields, what is missing without what was sent beside 
     webhookUrl: z.url("webhookUrl must be a valid http or https URL").optional(),
   });
   const options = { summary: "X", uses: [], body, reply: Nothing } as const;
-  const app = compose(runtime, [novita.post("/api/x", options, async () => ({}))]);
+  const app = buildApp(runtime, [novita.post("/api/x", options, async () => ({}))]);
   const details = async (sent: object) => {
     const init = { method: "POST", headers: asAlice, body: JSON.stringify(sent) };
     return ((await (await app.request("/api/x", init)).json()) as { error: { details: unknown } }).error.details;

@@ -5,9 +5,9 @@ import { bodySchema, type Endpoint, type Schema } from "./endpoint.ts";
 import { type Exchange, headersOf, logExchange, openExchange } from "./exchange.ts";
 import { fieldProblems, ownMessagesOnly } from "./field-problems.ts";
 import type { KeyCheck } from "./key-check.ts";
-import { answerOnce, answerOnceById, readIdempotencyKey } from "./keyed-create.ts";
+import { makeOnce, readIdempotencyKey } from "./keyed-create.ts";
+import { allowKeyless } from "./keyless.ts";
 import { boundLog } from "./log.ts";
-import { openTo } from "./open.ts";
 import { problemResponse } from "./problem-response.ts";
 import { readQuery } from "./query.ts";
 import { Refusal } from "./refusal.ts";
@@ -27,13 +27,17 @@ export interface Routed {
 
 /**
  * Answers the requests of one endpoint in the order of docs/apis/common.md#order-of-checks-and-errors: key, size, JSON,
- * fields, verb. It never throws.
+ * fields, verb. Never throws.
  */
-export function pipeline(runtime: Runtime, endpoint: Endpoint, check: KeyCheck): (routed: Routed) => Promise<Response> {
+export function requestHandler(
+  runtime: Runtime,
+  endpoint: Endpoint,
+  check: KeyCheck,
+): (routed: Routed) => Promise<Response> {
   const { dialect, path: route } = endpoint;
   const base = contextOf(runtime);
   const schema = bodySchema(endpoint, runtime.settings);
-  const admit = dialect.opensLocally ? openTo(runtime.localUser, check) : check;
+  const admit = dialect.keylessLocally ? allowKeyless(runtime.localUser, check) : check;
 
   return async ({ request, path, params, keyInPath }) => {
     const exchange = openExchange(runtime, request, { path, route, dialect });
@@ -46,30 +50,25 @@ export function pipeline(runtime: Runtime, endpoint: Endpoint, check: KeyCheck):
       const keyInQuery = endpoint.keyInQuery ? readQuery(request.url).api_key : undefined;
       if (!endpoint.public) exchange.actor = await admit(request.headers, [keyInPath, keyInQuery]);
       if (endpoint.admin && !exchange.actor?.isAdmin) throw new Refusal("unknownPath");
-      const input = await readInput(endpoint, schema, request, params);
+      const { rawBody, ...input } = await readInput(endpoint, schema, request, params);
       const log = boundLog(runtime.log, { requestId: exchange.requestId });
       const ctx = { ...base, log, actor: exchange.actor, dialect: dialect.name, noun: dialect.noun };
-      const { sent, ...parsed } = input;
       const { deployment } = runtime;
       const { requestId } = exchange;
       const accept = request.headers.get("accept") ?? "";
       const make = async (thing: NewThing | undefined) => {
         try {
-          const result = await endpoint.verb({ ctx, ...parsed, thing, accept, deployment, requestId });
+          const result = await endpoint.verb({ ctx, ...input, thing, accept, deployment, requestId });
           return replyResponse(endpoint, exchange, result);
         } finally {
           if (endpoint.endsKeys) runtime.keys?.forget();
         }
       };
       if (!endpoint.creates) return make(undefined);
-      const ownId = endpoint.chosenId?.(input.body as never);
-      const chosen = { id: ownId ?? newWireId(endpoint.creates, ctx), uid: ctx.ids.uid() };
-      const asked = { ctx, exchange, body: sent, chosen };
-      const makeOwn =
-        ownId === undefined ? make : (thing: NewThing) => answerOnceById({ ...asked, chosen: thing }, make);
-      const key = readIdempotencyKey(request.headers);
-      if (key === undefined) return makeOwn({ ...chosen, isRepeat: false });
-      return answerOnce({ ...asked, key }, makeOwn);
+      const clientId = endpoint.chosenId?.(input.body as never);
+      const id = clientId ?? newWireId(endpoint.creates, ctx);
+      const create = { ctx, exchange, body: rawBody, chosen: { id, uid: ctx.ids.uid() } };
+      return makeOnce(create, { key: readIdempotencyKey(request.headers), isIdOfClient: clientId !== undefined }, make);
     }
   };
 }
@@ -78,11 +77,11 @@ interface Input {
   readonly query: unknown;
   readonly body: unknown;
   readonly params: unknown;
-  /** The body before its schema, for whoever compares requests. */
-  readonly sent: unknown;
+  /** The body as it was sent, before its schema: a repeated create is known by it. */
+  readonly rawBody: unknown;
 }
 
-/** Bad fields are told before an id that names nothing. */
+/** Parses the path last: bad fields are reported before an id that names nothing. */
 async function readInput(
   endpoint: Endpoint,
   schema: Schema | undefined,
@@ -94,8 +93,8 @@ async function readInput(
   const body = await readBody(endpoint, request, query);
   return {
     query: endpoint.query && parseFields(endpoint.query, query, "query"),
-    sent: body,
-    body: schema && storable(endpoint, parseFields(schema, body, "body"), body),
+    rawBody: body,
+    body: schema && requireStorableText(endpoint, parseFields(schema, body, "body"), body),
     params: endpoint.params && parseParams(endpoint.params, params),
   };
 }
@@ -111,20 +110,23 @@ async function readBody(
   return form ? { ...body, ...query } : body;
 }
 
-/** A body where none is asked for must still be JSON, but on GET and DELETE it has no meaning and is left alone. */
+/** POST and PUT refuse a body that is not JSON even where they declare none; GET and DELETE then ignore it. */
 function readsBody({ method, body }: Endpoint): boolean {
   return body !== undefined || method === "post" || method === "put";
 }
 
-/** A path that does not fit its form names nothing that exists. */
+/** A malformed id is answered 404, as an unknown one is. */
 function parseParams(schema: Schema, params: Routed["params"]): unknown {
   const parsed = schema.safeParse(params);
   if (!parsed.success) throw new Refusal("unknownPath");
   return parsed.data;
 }
 
-/** What a command is given (only those take forms) goes to it as it is; all else may be stored. */
-function storable({ form }: Endpoint, body: unknown, input: Record<string, unknown>): unknown {
+/**
+ * Refuses NUL and unpaired surrogates, which the table cannot store. Only endpoints that run a command take forms: their
+ * input is passed on unchanged.
+ */
+function requireStorableText({ form }: Endpoint, body: unknown, input: Record<string, unknown>): unknown {
   const broken = form ? undefined : brokenTextIn(body);
   if (!broken) return body;
   const message = `${broken.join(".") || "The body"} must not hold NUL characters or halves of characters`;

@@ -2,14 +2,14 @@ import { expect, test } from "vitest";
 import * as z from "zod";
 import { Conflict, Problem } from "#core/problem.ts";
 import { asAlice, key, things, trialRuntime } from "#testing/trial-endpoints.ts";
-import { compose } from "./compose.ts";
+import { buildApp } from "./app.ts";
 import { gpuDev } from "./dialects/gpu-dev.ts";
 
 const Nothing = z.object({});
 
 async function trialApp() {
   const runtime = await trialRuntime();
-  return { ...runtime, app: compose(runtime, Object.values(things)) };
+  return { ...runtime, app: buildApp(runtime, Object.values(things)) };
 }
 
 /** An app whose one endpoint throws this. */
@@ -18,7 +18,7 @@ async function throwingApp(error: unknown) {
   const endpoint = gpuDev.get("/v1/throw", { summary: "Throws", uses: [], public: true, reply: Nothing }, async () => {
     throw error;
   });
-  return { ...runtime, app: compose(runtime, [endpoint]) };
+  return { ...runtime, app: buildApp(runtime, [endpoint]) };
 }
 
 test("a good key reaches the verb, and the reply holds only what its schema names, in compact JSON", async () => {
@@ -69,7 +69,7 @@ test("checks come in order: route, key, size, JSON, fields, id", async () => {
   const runtime = await trialRuntime();
   const params = z.object({ id: z.string().regex(/^t\d$/) });
   const options = { summary: "X", uses: [], params, body: z.object({ n: z.int() }), reply: Nothing } as const;
-  const app = compose(runtime, [gpuDev.post("/v1/x/{id}", options, async () => ({}))]);
+  const app = buildApp(runtime, [gpuDev.post("/v1/x/{id}", options, async () => ({}))]);
   const post = (path: string, body: string, headers = {}) => app.request(path, { method: "POST", body, headers });
   const huge = `{"n":${" ".repeat(1_048_577)}}`;
 
@@ -129,7 +129,7 @@ test("static segments win over parameters whatever the order of registration", a
     [byId, fixed],
     [fixed, byId],
   ]) {
-    const response = await compose(runtime, endpoints).request("/v1/x/fixed", { headers: asAlice });
+    const response = await buildApp(runtime, endpoints).request("/v1/x/fixed", { headers: asAlice });
 
     expect(await response.json()).toEqual({ got: "fixed" });
   }
@@ -151,7 +151,7 @@ test("odd paths and headers are ordinary unknown ids", async () => {
 test("an endpoint without a body takes none, and one that is there must still be an object", async () => {
   const runtime = await trialRuntime();
   const cancel = gpuDev.post("/v1/cancel", { summary: "X", uses: [], reply: Nothing }, async () => ({}));
-  const app = compose(runtime, [cancel]);
+  const app = buildApp(runtime, [cancel]);
   const post = async (body: string | null) =>
     (await app.request("/v1/cancel", { method: "POST", headers: asAlice, body })).status;
 
@@ -241,7 +241,7 @@ test("a reply that its schema refuses is our failure, not the caller's", async (
   const reply = z.object({ n: z.number() });
   const endpoint = gpuDev.get("/v1/x", { summary: "X", uses: [], public: true, reply }, async () => wrong);
 
-  const response = await compose(runtime, [endpoint]).request("/v1/x");
+  const response = await buildApp(runtime, [endpoint]).request("/v1/x");
 
   expect(response.status).toBe(500);
   expect(JSON.stringify(runtime.log.lines)).not.toContain("secret-value");
@@ -270,13 +270,13 @@ test("what a verb logs carries the request id", async () => {
     return {};
   });
 
-  await compose(runtime, [endpoint]).request("/v1/x", { headers: { "X-Request-ID": "r9" } });
+  await buildApp(runtime, [endpoint]).request("/v1/x", { headers: { "X-Request-ID": "r9" } });
 
   expect(runtime.log.lines[0]).toMatchObject({ event: "send failed", fields: { requestId: "r9", look: "a|b" } });
 });
 
 test("given the routes of others, an app knows a wrong method from an unknown path", async () => {
-  const app = compose(await trialRuntime(), [], [{ method: "get", path: "/api/instances/{id}" }]);
+  const app = buildApp(await trialRuntime(), [], [{ method: "get", path: "/api/instances/{id}" }]);
 
   const [wrong, unknown] = [await app.request("/api/instances/1", { method: "PUT" }), await app.request("/api/x")];
 

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import * as z from "zod";
 import type { Actor } from "#core/context.ts";
 import { asAlice, key, trialRuntime } from "#testing/trial-endpoints.ts";
-import { compose } from "./compose.ts";
+import { buildApp } from "./app.ts";
 import { dev8 } from "./dialects/dev8.ts";
 import { gpuDev } from "./dialects/gpu-dev.ts";
 import { novita } from "./dialects/novita.ts";
@@ -25,7 +25,7 @@ async function trial(localUser?: () => Promise<Actor>) {
     novita.get("/api/me", options, async ({ ctx }) => ({ user: ctx.actor.username })),
     dev8.get("/api/v1/me", options, async ({ ctx }) => ({ user: ctx.actor.username })),
   ];
-  const app = compose({ ...runtime, localUser }, endpoints);
+  const app = buildApp({ ...runtime, localUser }, endpoints);
   return async (path: string, headers: Record<string, string> = {}) => {
     const response = await app.request(path, { headers: { Host: "localhost:8080", ...headers } });
     return response.ok ? ((await response.json()) as { readonly user: string }).user : response.status;
@@ -80,7 +80,7 @@ test("a request without a host needs a key", async () => {
 async function openApp() {
   const runtime = await trialRuntime();
   const endpoint = novita.get("/api/me", options, async ({ ctx }) => ({ user: ctx.actor.username }));
-  return { app: compose({ ...runtime, localUser: async () => local }, [endpoint]) };
+  return { app: buildApp({ ...runtime, localUser: async () => local }, [endpoint]) };
 }
 
 test("a key that is presented counts, wherever it stands and whatever it is", async () => {

@@ -5,7 +5,7 @@ import { type KeyCheck, presentedKey } from "./key-check.ts";
  * A key check that takes a request without a key for one of the local user's, when it comes from this very machine by
  * its Host and, where a page sends it, by its Origin (docs/apis/common.md#keys). A key that is presented counts.
  */
-export function openTo(localUser: (() => Promise<Actor>) | undefined, check: KeyCheck): KeyCheck {
+export function allowKeyless(localUser: (() => Promise<Actor>) | undefined, check: KeyCheck): KeyCheck {
   if (!localUser) return check;
   return async (headers, further) => {
     const isOpen = presentedKey(headers, further) === undefined && namesLoopback(headers);
