@@ -1,5 +1,5 @@
 import type { Clock, Look, Queue, QueueName, SendOptions } from "#core/context.ts";
-import { type Database, sumOf } from "./database.ts";
+import { checksumOf, type Database } from "./database.ts";
 import { type Message, newLine } from "./line.ts";
 
 /** The receiving side, for the loops that feed the consumers. */
@@ -41,7 +41,7 @@ export function sqliteQueue({ database, clock, visibilityMs = 60_000 }: SqliteQu
       const { delaySeconds = 0, group } = options;
       const [text, delayMs] = [JSON.stringify(look), delaySeconds * 1000];
       const row = [queue, group ?? null, text, clock.now() + delayMs];
-      const id = await database.writeSoon(() => Number(insert.run(...row, sumOf(row)).lastInsertRowid));
+      const id = await database.writeSoon(() => Number(insert.run(...row, checksumOf(row)).lastInsertRowid));
       lines[queue].add({ id, group, look: JSON.parse(text) as Look, visibleAt: clock.monotonic() + delayMs });
     },
     depth: async (queue) => lines[queue].depth(),

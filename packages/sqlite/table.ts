@@ -13,7 +13,7 @@ import {
 } from "#core/context.ts";
 import { Conflict } from "#core/problem.ts";
 import { NOBODY, newestWriterOf, withNewestWriter } from "#core/writers.ts";
-import { type Database, sumOf } from "./database.ts";
+import { checksumOf, type Database } from "./database.ts";
 
 /** DynamoDB's limits: what this table refuses, the one in the cloud would refuse too. */
 const MOST_ITEM_BYTES = 400 * 1024;
@@ -23,31 +23,33 @@ const columns = "pk, sk, writer, due_shard, due_at, wait_pool, wait_order, waiti
 
 /** The Table on SQLite: each item as JSON, beside what the conditions and the two indexes need of it. */
 export function sqliteTable(database: Database): Table {
-  // As text: a blob would be copied once more before it is decoded.
-  const one = database.prepare("SELECT CAST(item AS TEXT) AS item FROM items WHERE pk = ? AND sk = ?");
-  const writer = database.prepare("SELECT writer FROM items WHERE pk = ? AND sk = ?");
-  const put = database.prepare(`INSERT OR REPLACE INTO items (${columns}) VALUES (${columns.replace(/\w+/g, "?")})`);
-  const remove = database.prepare("DELETE FROM items WHERE pk = ? AND sk = ?");
-  const get = ({ pk, sk }: Key) => database.read(() => itemOf(one.get(pk, sk)));
+  // Reads the item as TEXT: a BLOB would be copied once more before it is decoded.
+  const selectItem = database.prepare("SELECT CAST(item AS TEXT) AS item FROM items WHERE pk = ? AND sk = ?");
+  const selectWriter = database.prepare("SELECT writer FROM items WHERE pk = ? AND sk = ?");
+  const upsertItem = database.prepare(
+    `INSERT OR REPLACE INTO items (${columns}) VALUES (${columns.replace(/\w+/g, "?")})`,
+  );
+  const deleteItem = database.prepare("DELETE FROM items WHERE pk = ? AND sk = ?");
+  const readItem = ({ pk, sk }: Key) => database.read(() => itemOf(selectItem.get(pk, sk)));
 
   const requireWriter = ({ pk, sk }: Key, ifWriter: string | null | undefined) => {
     if (ifWriter === undefined) return;
-    const found = writer.get(pk, sk);
+    const found = selectWriter.get(pk, sk);
     const holds = ifWriter === null ? found === undefined : found !== undefined && found.writer === ifWriter;
     if (!holds) throw new Conflict(`${pk}|${sk}`);
   };
 
   return {
-    get: async (key) => get(key),
+    get: async (key) => readItem(key),
     async getMany(keys) {
       const distinct = new Map(keys.map((key) => [JSON.stringify([key.pk, key.sk]), key]));
-      return [...distinct.values()].map(get).filter((item) => item !== undefined);
+      return [...distinct.values()].map(readItem).filter((item) => item !== undefined);
     },
     async put(item, { ifWriter } = {}) {
       const row = rowOf(item);
       await database.write(() => {
         requireWriter(item, ifWriter);
-        put.run(...row);
+        upsertItem.run(...row);
       });
     },
     async putAll(puts) {
@@ -58,13 +60,13 @@ export function sqliteTable(database: Database): Table {
       const rows = puts.map(({ item }) => rowOf(item));
       await database.write(() => {
         for (const { item, ifWriter } of puts) requireWriter(item, ifWriter);
-        for (const row of rows) put.run(...row);
+        for (const row of rows) upsertItem.run(...row);
       });
     },
     async remove({ pk, sk }, { ifWriter }) {
       await database.write(() => {
         requireWriter({ pk, sk }, ifWriter);
-        remove.run(pk, sk);
+        deleteItem.run(pk, sk);
       });
     },
     query: async (query) =>
@@ -99,7 +101,7 @@ function rowOf(item: Stored): SQLInputValue[] {
   const projected = { waitPool, waitOrder, uid, owner, size, zone, createdAt };
   const waiting = isWaiting ? [waitPool, waitOrder, JSON.stringify(projected)] : [null, null, null];
   const plain = [item.pk, item.sk, newestWriterOf(item) ?? NOBODY, ...due, ...waiting, briefOf(item)];
-  return [...plain, sumOf(plain, bytes), bytes];
+  return [...plain, checksumOf(plain, bytes), bytes];
 }
 
 function briefOf(item: Stored): string {
@@ -119,14 +121,14 @@ function refuseNonNumbers(name: string, value: unknown): unknown {
   return value;
 }
 
-/** After every text that begins with the same prefix. */
+/** Appended to a prefix, it sorts after every text that begins with that prefix. */
 const LAST = "\u{10ffff}";
 
 function partitionPage(database: Database, query: PartitionQuery): Page {
   return query.brief ? briefPage(database, query) : wholePage(database, query);
 }
 
-/** Items are large: they are read one by one, until the page is full. */
+/** Reads items one by one until the page is full, since they are large. */
 function wholePage(database: Database, query: PartitionQuery): Page {
   const { where, values } = conditionsOf(query);
   const rows = database.prepare(`SELECT sk, item FROM items WHERE ${where}`).iterate(...values) as Iterable<Row>;
@@ -137,7 +139,7 @@ function wholePage(database: Database, query: PartitionQuery): Page {
   });
 }
 
-/** From an index that holds the brief fields: no item is looked at. */
+/** Reads the covering index that has the brief fields, and no item. */
 function briefPage(database: Database, query: PartitionQuery): Page {
   const { where, values } = conditionsOf(query);
   const { pk, limit } = query;
@@ -168,12 +170,12 @@ function indexPage(database: Database, query: IndexQuery): Page {
   const { index, partition, limit } = query;
   const { sort, shown, bytes } = indexes[index];
   const { conditions, values } = rangeOf(query);
-  const columns = `pk, sk, ${sort}, ${bytes}, ${shown}`;
+  const selected = `pk, sk, ${sort}, ${bytes}, ${shown}`;
   const where = `${conditions} ORDER BY ${sort}, pk, sk`;
-  const rows = entriesOf(database, `SELECT ${columns} FROM items WHERE ${where}`, values, limit);
-  const partOfRow = ([pk, sk, at, , waiting]: Entry): Item => {
+  const rows = entriesOf(database, `SELECT ${selected} FROM items WHERE ${where}`, values, limit);
+  const partOfRow = ([pk, sk, at, , waiting]: RowArray): Item => {
     const key = { pk: String(pk), sk: String(sk) };
-    return index === "due" ? withoutWriters(key, { dueShard: partition, dueAt: at }) : partOf(key, waiting);
+    return index === "due" ? asPartialItem(key, { dueShard: partition, dueAt: at }) : partOf(key, waiting);
   };
   return pageOf(rows, limit, {
     item: partOfRow,
@@ -182,7 +184,10 @@ function indexPage(database: Database, query: IndexQuery): Page {
   });
 }
 
-/** Counts in the index alone, and all of the range: to stop at the limit costs more than half again for each entry. */
+/**
+ * Counts the whole range in the index and then applies the limit: a count that stops at the limit costs over 50 % more
+ * for each entry.
+ */
 function countOf(database: Database, range: IndexRange): number {
   const { conditions, values } = rangeOf(range);
   const found = database.prepare(`SELECT COUNT(*) AS count FROM items WHERE ${conditions}`).get(...values);
@@ -204,42 +209,47 @@ function rangeOf({ index, partition, from, to, after }: Omit<IndexQuery, "limit"
 }
 
 /** The columns of a row in the order in which the statement names them. */
-type Entry = readonly SQLOutputValue[];
+type RowArray = readonly SQLOutputValue[];
 
 /** About as many as have room in a page. */
 const MOST_ENTRIES = Math.ceil(MOST_PAGE_BYTES / SMALL_ENTRY_BYTES);
 
-/** Small rows, all at once and as arrays: one by one and as objects they cost seven times as much. */
-function entriesOf(database: Database, sql: string, values: SQLInputValue[], limit = MOST_ENTRIES): Entry[] {
+/** Reads small rows all at once and as arrays, seven times as fast as one by one and as objects. */
+function entriesOf(database: Database, sql: string, values: SQLInputValue[], limit = MOST_ENTRIES): RowArray[] {
   const statement = database.prepare(`${sql} LIMIT ?`);
   statement.setReturnArrays(true);
-  return statement.all(...values, Math.min(limit, MOST_ENTRIES) + 1) as unknown as Entry[];
+  return statement.all(...values, Math.min(limit, MOST_ENTRIES) + 1) as unknown as RowArray[];
 }
 
 function partOf(key: Key, part: unknown): Item {
-  return withoutWriters(key, JSON.parse(String(part)) as Row);
+  return asPartialItem(key, JSON.parse(String(part)) as Row);
 }
 
-/** The writers are not in a part, as in the cloud, where every write would then be a write of the index too. */
-function withoutWriters({ pk, sk }: Key, part: Row): Item {
-  // Into the object that was just made: thousands of copies would be half of the cost of a list.
+/**
+ * Makes the item that an index entry stands for, out of `part` itself. Entries hold no writers: in DynamoDB every write
+ * of an item would then be a write of its index. It must not be written back: with `writers: []` it would count
+ * as new.
+ */
+function asPartialItem({ pk, sk }: Key, part: Row): Item {
+  // Changes the object that was just parsed: thousands of copies would be half of the cost of a list.
   return Object.assign(part, { pk, sk, writers: [] }) as unknown as Item;
 }
 
-interface Reading<From> {
+interface RowReader<From> {
   item(row: From): Item;
   bytes(row: From): number;
   cursor(row: From): unknown[];
 }
 
 /** Ends at the limit, or where DynamoDB would end a page; says `next` where there is more. */
-function pageOf<From>(rows: Iterable<From>, limit = MOST_ENTRIES, { item, bytes, cursor }: Reading<From>): Page {
-  const most = Math.min(limit, MOST_ENTRIES);
+function pageOf<From>(rows: Iterable<From>, wanted: number | undefined, reader: RowReader<From>): Page {
+  const { item, bytes, cursor } = reader;
+  const limit = Math.min(wanted ?? MOST_ENTRIES, MOST_ENTRIES);
   const items: Item[] = [];
   let read = 0;
   let last: From | undefined;
   for (const row of rows) {
-    if (last && (items.length >= most || read >= MOST_PAGE_BYTES)) return { items, next: cursorOf(cursor(last)) };
+    if (last && (items.length >= limit || read >= MOST_PAGE_BYTES)) return { items, next: cursorOf(cursor(last)) };
     items.push(item(row));
     read += bytes(row);
     last = row;
