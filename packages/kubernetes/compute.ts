@@ -34,7 +34,7 @@ import { partsOf } from "./run-parts.ts";
 
 export interface KubernetesComputeOptions {
   readonly client: ApiClient;
-  /** Of the environments alone: whoever may change something there may change all of them. */
+  /** A namespace for environments only: anybody with write access there can change all of them. */
   readonly namespace: string;
   /** Names this control plane, for good: its runs are those that carry it. A label: `a-z`, digits, `-`, at most 63. */
   readonly deployment: string;
@@ -50,7 +50,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const place: Place = { client, paths: pathsOf(options.namespace), deployment };
   const refusals = podRefusals(place, now);
   return {
-    // The cluster forgets what was deleted.
+    // Kubernetes does not remember a deleted Job, so the same run could be started again.
     refusesSecondStart: false,
     apply: (run) => applyRun(place, run, now()),
     observe: async (uid, run) => observeRun(place, { uid, run }, { now: now(), refusals }),
@@ -86,7 +86,7 @@ async function applyRun(place: Place, run: Run, now: number): Promise<void> {
   await makeJob(place, run, { job: first, machine: 0 }, deadline);
 }
 
-/** One that is there already is left as it is: it may have been given more time by now. */
+/** Leaves an existing Job unchanged: its deadline may have been extended. */
 async function makeJob(
   place: Place,
   run: Run,
@@ -219,7 +219,7 @@ async function resizeRun(place: Place, id: RunId, resources: Resources, revision
   );
 }
 
-/** Marked first: only of a run that had a command it is asked how many it has. */
+/** Marks the Job before the command starts: only marked runs are asked for their number of commands. */
 async function startMarkedExec(place: Place, id: RunId, exec: Exec): Promise<void> {
   const job = await findJob(place, id);
   if (!job || !isLiving(job)) throw new RunGone();
@@ -236,7 +236,7 @@ async function postToPort(place: Place, id: RunId, request: PortRequest): Promis
   return postToPod(place.client, `${place.paths.pods}/${pod.metadata.name}`, request);
 }
 
-/** Of Jobs, and of pods whose Job is gone. */
+/** Lists the runs of all Jobs, and of pods whose Job is gone. */
 async function listRuns({ client, paths, deployment }: Place): Promise<RunRef[]> {
   const everyRun = everyRunOf(deployment);
   const [jobs, pods] = await Promise.all([
