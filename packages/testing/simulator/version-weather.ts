@@ -91,8 +91,9 @@ export function versionedTable(
     const before = isInPlay() ? await memory.get({ pk: key.pk, sk: key.sk }) : undefined;
     // What the operator ends by force was edited by hand.
     if (before?.format !== NEXT || before.phase === UNKNOWN_PHASE) return () => undefined;
-    // A specification and what was said go with their environment, whatever form they have: nobody else shall read them.
-    if (["spec", "message"].includes(String(before.kind)) && !next) return () => undefined;
+    // These go with their environment, whatever form they have: nobody else shall read what it runs and what was said, and
+    // nobody could have its host label any more.
+    if (["spec", "message", "host"].includes(String(before.kind)) && !next) return () => undefined;
     return () => {
       const name = `${before.kind} ${before.pk}|${before.sk}`;
       // The operator may end by force what the older version that he asks cannot read.
