@@ -27,7 +27,7 @@ export async function bundleFunction(file: string, outdir: string): Promise<Bund
     mainFields: ["module", "main"],
     // What CommonJS packages call `require` does not exist in a module.
     banner: { js: 'import{createRequire as _cr}from"node:module";const require=_cr(import.meta.url);' },
-    plugins: [withoutLocales, withoutJsonSchema, environmentCredentials],
+    plugins: [withoutLocales, withoutJsonSchema, environmentCredentials, versionsAlone],
     logLevel: "silent",
   });
   if ("packages/http/asset.ts" in metafile.inputs) copyAssets(join(outdir, "assets"));
@@ -63,6 +63,17 @@ const environmentCredentials: Plugin = {
       contents: 'export { fromEnv as defaultProvider } from "@aws-sdk/credential-provider-env";',
       resolveDir: dirname(path),
     }));
+  },
+};
+
+/** A client reads nothing but its version there, for the user agent: the rest, scripts and dependencies, is 2 kB each. */
+const versionsAlone: Plugin = {
+  name: "versions-alone",
+  setup({ onLoad }) {
+    onLoad({ filter: /@aws-sdk\/client-[a-z-]+\/package\.json$/ }, ({ path }) => {
+      const { version } = JSON.parse(readFileSync(path, "utf8")) as { readonly version: string };
+      return { contents: JSON.stringify({ version }), loader: "json" };
+    });
   },
 };
 
