@@ -41,10 +41,13 @@ async function claimPhases() {
   return items.map(({ status }) => status.phase);
 }
 
+/** A node that was not ready at one moment, on a busy machine, is listed again after a minute. */
+const PATIENCE_MS = 180_000;
+
 const lives = "echo in a pod; while :; do sleep 1; done";
 const wanted = { instance_type: "p5.48xlarge", gpu_count: 2, name: "train", command: lives };
 
-describe("the embedded stack on a cluster", () => {
+describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => {
   it("runs a job there, shows its log, and leaves nothing of it when it is cancelled", async () => {
     const stack = await start();
     const { API_KEY = "" } = await stack.env();
@@ -55,14 +58,14 @@ describe("the embedded stack on a cluster", () => {
     };
 
     const id = await client.submit(wanted);
-    const active = await client.until(id, ({ status }) => status === "active" || status === "failed");
+    const active = await client.until(id, ({ status }) => ["active", "failed"].includes(status), PATIENCE_MS);
     const during = await jobsThere();
     const log = await cluster.eventually(
       () => logOf(id),
       (text) => text.includes("in a pod"),
     );
     await client.cancel(id);
-    const over = await client.until(id, isOver);
+    const over = await client.until(id, isOver, PATIENCE_MS);
 
     expect(active).toMatchObject({ status: "active", status_reason: null, isolation: "pod" });
     expect(during).toEqual(["train"]);
@@ -81,14 +84,14 @@ describe("the embedded stack on a cluster", () => {
     const first = await start();
     const before = await clientOf(first);
     const id = await before.submit({ ...wanted, disk_name: "data" });
-    await before.until(id, ({ status }) => status === "active");
+    await before.until(id, ({ status }) => status === "active", PATIENCE_MS);
 
     const code = await first.kill("SIGTERM");
     const between = await jobsThere();
     const after = await clientOf(await start());
     const found = await after.get(id);
     await after.cancel(id);
-    await after.until(id, isOver);
+    await after.until(id, isOver, PATIENCE_MS);
 
     expect([code, between, found.status]).toEqual([0, ["train"], "active"]);
     expect(await jobsThere()).toEqual([]);
