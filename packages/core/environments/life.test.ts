@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import { applyLate } from "#testing/late-apply.ts";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
-import type { Run } from "../context.ts";
 import { createEnvironment } from "./create.ts";
 import { requestCancel, requestExtension } from "./requests.ts";
 
@@ -128,13 +128,7 @@ test("an extension that the cluster does not take puts nothing else off, and is 
 
 test("an extension holds though what makes the run was begun before it and takes effect after its request was seen", async () => {
   const world = await memoryWorld();
-  const { apply } = world.compute;
-  let first: Run | undefined;
-  world.compute.apply = async (run) => {
-    if (first) return apply(first);
-    first = run;
-    throw new Error("no answer in 5 s");
-  };
+  applyLate(world.compute);
   await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 4 }));
   await world.deliver();
   await requestExtension(world.as("alice"), "one", 4 * HOUR);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { applyLate } from "#testing/late-apply.ts";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import type { Run } from "../context.ts";
 import { reconcile } from "../reconcile.ts";
 import { createEnvironment } from "./create.ts";
 import { reservation } from "./policy.ts";
@@ -64,13 +64,7 @@ test("asked while it is being prepared, the run has it once it is active", async
 
 test("asked while it is being made, it has them though it was made with those of before", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
-  const { apply } = world.compute;
-  let first: Run | undefined;
-  world.compute.apply = async (run) => {
-    if (first) return apply(first);
-    first = run;
-    throw new Error("no answer in 5 s");
-  };
+  applyLate(world.compute);
   const policy = { ...reservation, time: "none", restarts: true } as const;
   const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy, resources: small });
   await world.deliver();

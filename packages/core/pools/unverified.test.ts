@@ -27,12 +27,18 @@ function itemOf({ table }: MemoryWorld, node: string): Item {
   return item;
 }
 
-test("where the index proposes hundreds who do not wait any more, the first in line stays it, and others pass it still", async () => {
+/** Two machines of which `runs` has one; `first` in line needs both. */
+async function oneOfTwoFree() {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
   await world.advance(MINUTE);
   const first = await createEnvironment(world.as("bob"), newEnvironment("both", { gpus: 16 }));
   await world.advance(MINUTE);
+  return { world, first };
+}
+
+test("where the index proposes hundreds who do not wait any more, the first in line stays it, and others pass it still", async () => {
+  const { world, first } = await oneOfTwoFree();
   const next = await createEnvironment(world.as("carol"), newEnvironment("short", { hours: 1 }));
   const index = memoryIndex("waiting", { clock: undefined, random: Math.random, latenessMs: 0 });
   for (const one of [first, next]) index.record(one.uid, one as never);
@@ -96,11 +102,7 @@ test("who was granted a machine whose ledger item only a newer worker reads is n
 });
 
 test("the first in line whose record a newer worker has written stays it, and keeps nothing from others meanwhile", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
-  await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
-  await world.advance(MINUTE);
-  const first = await createEnvironment(world.as("bob"), newEnvironment("both", { gpus: 16 }));
-  await world.advance(MINUTE);
+  const { world, first } = await oneOfTwoFree();
 
   const putBack = await makeNewer(world, first);
   for (const owner of ["carol", "dora", "eve"])
@@ -116,11 +118,7 @@ test("the first in line whose record a newer worker has written stays it, and ke
 });
 
 test("one machine that is free is kept for nobody while the record of the first in line, who needs two, cannot be read", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
-  await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
-  await world.advance(MINUTE);
-  const first = await createEnvironment(world.as("bob"), newEnvironment("both", { gpus: 16 }));
-  await world.advance(MINUTE);
+  const { world, first } = await oneOfTwoFree();
 
   const putBack = await makeNewer(world, first);
   const passes = await createEnvironment(world.as("carol"), newEnvironment("job", { hours: 48 }));
