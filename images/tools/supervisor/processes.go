@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// processes starts programs and waits for every child, those too that were left to the first process of the container.
+// Nothing else may wait for one, so os/exec starts nothing here.
+type processes struct {
+	mu      sync.Mutex
+	waiting map[int]chan syscall.WaitStatus
+}
+
+// start begins a session, whose group has the number of its first process. The end of that comes on the channel.
+func (p *processes) start(words, env []string, directory string, files ...*os.File) (int, <-chan syscall.WaitStatus, error) {
+	path, words, err := findProgram(words, directory)
+	if err != nil {
+		return 0, nil, err
+	}
+	attr := &syscall.ProcAttr{Dir: directory, Env: env, Sys: &syscall.SysProcAttr{Setsid: true}}
+	for _, file := range files {
+		attr.Files = append(attr.Files, file.Fd())
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pid, err := syscall.ForkExec(path, words, attr)
+	if err != nil {
+		return 0, nil, err
+	}
+	p.waiting[pid] = make(chan syscall.WaitStatus, 1)
+	return pid, p.waiting[pid], nil
+}
+
+// reap is called at each SIGCHLD, of which several may come as one.
+func (p *processes) reap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
+		if pid <= 0 && err != syscall.EINTR {
+			return
+		}
+		if ended, ok := p.waiting[pid]; ok {
+			ended <- status
+			delete(p.waiting, pid)
+		}
+	}
+}
+
+// signal reaches the groups of these processes, or of all. The number of one that was waited for may be another's.
+func (p *processes) signal(signal syscall.Signal, pids ...int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for pid := range p.waiting {
+		if len(pids) == 0 || pids[0] == pid {
+			syscall.Kill(-pid, signal)
+		}
+	}
+}
+
+// killAll ends all that is left in the container, and waits a moment for it.
+func (p *processes) killAll() {
+	p.signal(syscall.SIGKILL)
+	if os.Getpid() == 1 {
+		syscall.Kill(-1, syscall.SIGKILL)
+	}
+	for tries := 0; tries < 500; tries++ {
+		if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); pid < 0 && err == syscall.ECHILD {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// findProgram: an image without a shell has the one of busybox.
+func findProgram(words []string, directory string) (string, []string, error) {
+	name := words[0]
+	if strings.Contains(name, "/") && !filepath.IsAbs(name) {
+		name = filepath.Join(directory, name)
+	}
+	path, err := exec.LookPath(name)
+	if err != nil && filepath.Base(name) == "sh" && isFile(beside("busybox")) {
+		return beside("busybox"), append([]string{"sh"}, words[1:]...), nil
+	}
+	return path, words, err
+}
+
+// environment is that of the container, changed: of two of one name the last one counts.
+func environment(changes map[string]string) []string {
+	all := exec.Cmd{Env: os.Environ()}
+	for name, value := range changes {
+		all.Env = append(all.Env, name+"="+value)
+	}
+	return all.Environ()
+}
+
+func openNull() *os.File {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	must(err)
+	return null
+}
+
+// exitCode is what a shell would answer.
+func exitCode(status syscall.WaitStatus) int {
+	if status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return status.ExitStatus()
+}
+
+// startCode is what a shell would answer for a program that could not be started.
+func startCode(err error) int {
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+		return 127
+	}
+	return 126
+}

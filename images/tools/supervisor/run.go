@@ -1,0 +1,181 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Of the grace, what is left for the last words once the command had its time.
+const lastPart = 2 * time.Second
+
+// supervisor is the first process of a container.
+type supervisor struct {
+	grace, gpuEvery    time.Duration
+	ports, last, ended string
+	words              []string
+	processes          *processes
+	opened             chan struct{}
+
+	mu        sync.Mutex
+	begun     bool
+	isClosed  bool
+	sessions  int
+	commands  map[string]*command
+	services  map[string]*service
+	revision  int
+	gpuBusyAt time.Time
+}
+
+// lastWords are for the driver, in the container's termination message.
+type lastWords struct {
+	Started  bool   `json:"started"`
+	ExitCode *int   `json:"exitCode,omitempty"`
+	Signal   int    `json:"signal,omitempty"`
+	Problem  string `json:"problem,omitempty"`
+}
+
+// run starts the command and answers with its exit code. Without a command it goes on until it is asked to end.
+func run(args []string) int {
+	s := &supervisor{opened: make(chan struct{}), commands: map[string]*command{}, services: map[string]*service{}}
+	s.processes = &processes{waiting: map[int]chan syscall.WaitStatus{}}
+	flags := flag.NewFlagSet("run", flag.ExitOnError)
+	flags.DurationVar(&s.grace, "grace", 10*time.Second, "from SIGTERM to SIGKILL")
+	flags.DurationVar(&s.gpuEvery, "gpu-every", 30*time.Second, "how often the use of GPUs is asked for")
+	flags.StringVar(&s.ports, "ports", "", "what it serves: 8080,9000")
+	flags.StringVar(&s.last, "last", "", "what a shell runs once all has ended, as the list of a disk's files")
+	flags.StringVar(&s.ended, "ended", "/dev/termination-log", "where the last words go")
+	gated := flags.Bool("gated", false, "the command waits for `supervisor open`")
+	flags.Parse(args)
+	s.words = flags.Args()
+
+	lock, err := os.OpenFile(beside("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	must(err)
+	if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		fail(noPlace, "Another supervisor runs here")
+	}
+	children, signals := make(chan os.Signal, 1), make(chan os.Signal, 32)
+	signal.Notify(children, syscall.SIGCHLD)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	// Taken and not ignored, which every command would inherit.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	go func() {
+		for range children {
+			s.processes.reap()
+		}
+	}()
+	if !*gated || isFile(beside("opened")) {
+		s.open()
+	}
+	s.readAccess()
+	go s.watchGpus()
+	must(s.serve())
+	return s.live(signals)
+}
+
+// open lets the command begin; written down first, so that a container that is started again does not wait.
+func (s *supervisor) open() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.opened:
+	default:
+		writeWhole(beside("opened"), nil)
+		close(s.opened)
+	}
+}
+
+func (s *supervisor) live(signals <-chan os.Signal) int {
+	var ended <-chan syscall.WaitStatus
+	var late <-chan time.Time
+	pid, opened := 0, s.opened
+	for {
+		select {
+		case <-opened:
+			opened = nil
+			if len(s.words) > 0 {
+				var err error
+				pid, ended, err = s.processes.start(s.words, os.Environ(), "", openNull(), os.Stdout, os.Stderr)
+				if err != nil {
+					return s.neverStarted(startCode(err), err.Error())
+				}
+			}
+			s.mu.Lock()
+			s.begun = true
+			s.mu.Unlock()
+		case status := <-ended:
+			return s.finish(status)
+		case <-late:
+			s.processes.signal(syscall.SIGKILL, pid)
+		case got := <-signals:
+			if got != syscall.SIGTERM && got != syscall.SIGINT {
+				s.processes.signal(got.(syscall.Signal), pid)
+				continue
+			}
+			s.mu.Lock()
+			s.isClosed = true
+			s.mu.Unlock()
+			s.processes.signal(syscall.SIGTERM)
+			if opened != nil {
+				return s.neverStarted(143, "It was ended before all of its machines were there")
+			}
+			if pid == 0 {
+				return s.finish(0)
+			}
+			late = time.After(max(s.grace-lastPart, s.grace/2))
+		}
+	}
+}
+
+func (s *supervisor) finish(status syscall.WaitStatus) int {
+	s.close()
+	s.runLast()
+	code := exitCode(status)
+	words := lastWords{Started: true, ExitCode: &code}
+	if status.Signaled() {
+		words = lastWords{Started: true, Signal: int(status.Signal())}
+	}
+	s.say(words)
+	return code
+}
+
+// runLast gives up what does not end within the grace.
+func (s *supervisor) runLast() {
+	if s.last == "" {
+		return
+	}
+	words := []string{"/bin/sh", "-c", s.last}
+	if pid, ended, err := s.processes.start(words, os.Environ(), beside(), openNull(), openNull(), openNull()); err == nil {
+		select {
+		case <-ended:
+		case <-time.After(lastPart / 2):
+			s.processes.signal(syscall.SIGKILL, pid)
+		}
+	}
+}
+
+func (s *supervisor) neverStarted(code int, problem string) int {
+	s.close()
+	fmt.Fprintln(os.Stderr, "supervisor: "+problem)
+	s.say(lastWords{Problem: strings.ToValidUTF8(problem[:min(len(problem), 300)], "?")})
+	return code
+}
+
+// close starts nothing any more, and ends all that is left.
+func (s *supervisor) close() {
+	s.mu.Lock()
+	s.isClosed = true
+	s.mu.Unlock()
+	s.processes.killAll()
+}
+
+func (s *supervisor) say(words lastWords) {
+	line, _ := json.Marshal(words)
+	os.WriteFile(s.ended, line, 0o600)
+}

@@ -1,0 +1,140 @@
+// A command at a terminal of its own: `terminal <columns> <rows> <word> …`. It ends when its input does, which is how it
+// learns that nobody is there any more; a terminal of the container runtime would not tell. The input comes in frames: `i`
+// or `w`, a length in four bytes, and what is typed, or columns and rows in two bytes each.
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// From the hang-up to the end of what ignores it.
+const hangUpGrace = 2 * time.Second
+
+// From the end of the command to the end of its last words: what it left behind may hold the terminal.
+const lastWordsGrace = 200 * time.Millisecond
+
+func main() {
+	if len(os.Args) < 4 {
+		fail(64, "usage: terminal <columns> <rows> <word> ...")
+	}
+	master, slave, err := openPty()
+	if err != nil {
+		fail(70, err.Error())
+	}
+	setWindow(master, number(os.Args[1]), number(os.Args[2]))
+	defer attend().Close()
+	command := commandOf(os.Args[3:])
+	command.Stdin, command.Stdout, command.Stderr = slave, slave, slave
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := command.Start(); err != nil {
+		fail(127, err.Error())
+	}
+	slave.Close()
+	go takeInput(master, command.Process.Pid)
+	written := make(chan struct{})
+	go func() {
+		io.Copy(os.Stdout, master)
+		close(written)
+	}()
+	command.Wait()
+	select {
+	case <-written:
+	case <-time.After(lastWordsGrace):
+	}
+	status := command.ProcessState.Sys().(syscall.WaitStatus)
+	if status.Signaled() {
+		os.Exit(128 + int(status.Signal()))
+	}
+	os.Exit(status.ExitStatus())
+}
+
+// attend makes the supervisor count this terminal for as long as it is there.
+func attend() io.Closer {
+	attending := exec.Command(beside("supervisor"), "attend")
+	held, _ := attending.StdinPipe()
+	attending.Start()
+	return held
+}
+
+// commandOf: an image without a shell has the one of busybox.
+func commandOf(words []string) *exec.Cmd {
+	command := exec.Command(words[0], words[1:]...)
+	if command.Err != nil && filepath.Base(words[0]) == "sh" {
+		command = exec.Command(beside("busybox"), words[1:]...)
+		command.Args[0] = "sh"
+	}
+	command.Env = append(os.Environ(), "TERM=xterm-256color")
+	return command
+}
+
+func beside(name string) string {
+	file, err := os.Executable()
+	if err != nil {
+		fail(70, err.Error())
+	}
+	return filepath.Join(filepath.Dir(file), name)
+}
+
+func takeInput(master *os.File, pid int) {
+	for takeFrame(os.Stdin, master) == nil {
+	}
+	syscall.Kill(-pid, syscall.SIGHUP)
+	time.Sleep(hangUpGrace)
+	syscall.Kill(-pid, syscall.SIGKILL)
+}
+
+func takeFrame(from io.Reader, master *os.File) error {
+	var head [5]byte
+	if _, err := io.ReadFull(from, head[:]); err != nil {
+		return err
+	}
+	length := int64(binary.BigEndian.Uint32(head[1:]))
+	if head[0] == 'i' {
+		_, err := io.CopyN(master, from, length)
+		return err
+	}
+	var size [2]uint16
+	if err := binary.Read(io.LimitReader(from, length), binary.BigEndian, &size); err != nil {
+		return err
+	}
+	setWindow(master, size[0], size[1])
+	return nil
+}
+
+func openPty() (master, slave *os.File, err error) {
+	if master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
+		return nil, nil, err
+	}
+	var name, locked int32
+	control(master, syscall.TIOCSPTLCK, unsafe.Pointer(&locked))
+	control(master, syscall.TIOCGPTN, unsafe.Pointer(&name))
+	slave, err = os.OpenFile("/dev/pts/"+strconv.Itoa(int(name)), os.O_RDWR|syscall.O_NOCTTY, 0)
+	return master, slave, err
+}
+
+func setWindow(master *os.File, columns, rows uint16) {
+	control(master, syscall.TIOCSWINSZ, unsafe.Pointer(&[4]uint16{rows, columns}))
+}
+
+func control(file *os.File, request uintptr, argument unsafe.Pointer) {
+	syscall.Syscall(syscall.SYS_IOCTL, file.Fd(), request, uintptr(argument))
+}
+
+func number(text string) uint16 {
+	value, _ := strconv.ParseUint(text, 10, 16)
+	return uint16(value)
+}
+
+func fail(code int, problem string) {
+	fmt.Fprintln(os.Stderr, "terminal: "+problem)
+	os.Exit(code)
+}
