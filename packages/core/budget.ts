@@ -1,4 +1,6 @@
-import type { Clock, Compute, Volumes } from "./context.ts";
+import type { Clock } from "./ports/clock.ts";
+import type { Compute } from "./ports/compute.ts";
+import type { Volumes } from "./ports/volumes.ts";
 
 /** No changing call later than this after the step's read: a worker that slept must not act on what it read. */
 const STEP_BUDGET_MS = 20_000;

@@ -1,5 +1,6 @@
-import type { Ids, Key } from "./context.ts";
 import { keyText } from "./keys.ts";
+import type { Ids } from "./ports/ids.ts";
+import type { Key } from "./ports/table.ts";
 
 /** The partition of the `due` index that a record with this key belongs to: 16 shards by hash. */
 export function dueShardOf(ids: Ids, key: Key): string {

@@ -1,4 +1,4 @@
-import type { Resources } from "./context.ts";
+import type { Resources } from "./ports/compute.ts";
 
 /** One kind of machine that can be asked for (docs/apis/gpu-dev.md#instance-types). */
 export interface InstanceType {
@@ -39,6 +39,8 @@ const allTypes: readonly InstanceType[] = [...instanceTypes, sharedType];
 
 /** Every pool there may be. */
 export const poolTypes: readonly string[] = allTypes.map(({ pool }) => pool);
+
+export const instanceTypeNames: readonly string[] = allTypes.map(({ name }) => name);
 
 /** The machine of this name, or undefined. */
 export function findInstanceType(name: string): InstanceType | undefined {

@@ -1,8 +1,9 @@
-import type { Context, Item, Key } from "./context.ts";
+import type { Context } from "./context.ts";
 import { deliveryShardOf, dueShardOf } from "./due.ts";
-import { keyOf } from "./environments/record.ts";
+import { keyOf } from "./environments/record/record.ts";
 import { keyText, kindOfKey } from "./keys.ts";
 import { sendLook } from "./look.ts";
+import type { Item, Key } from "./ports/table.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;

@@ -1,5 +1,6 @@
-import type { Context, Item, Stored, UserContext } from "./context.ts";
+import type { Context, UserContext } from "./context.ts";
 import { idempotencyKey } from "./keys.ts";
+import type { Item, Stored } from "./ports/table.ts";
 import { Problem } from "./problem.ts";
 import { mark, number, oneOf, ordinal, orNull, shape, text, uid } from "./shape.ts";
 import { parserOf } from "./unreadable.ts";

@@ -1,4 +1,5 @@
-import type { Key, QueueName } from "./context.ts";
+import type { QueueName } from "./ports/queue.ts";
+import type { Key } from "./ports/table.ts";
 
 /** Every key of the table, in one place. `sk` of a single item is "-". */
 export function environmentKey(owner: string, createdBy: string, id: string): Key {
@@ -115,6 +116,9 @@ export const admissionKey: Key = single("admission");
 /** What the latest comparison of cluster and records found. */
 export const orphansKey: Key = single("orphans");
 
+/** Who follows the changes of the cluster, and up to where they were passed on. */
+export const watchKey: Key = single("watch");
+
 /** The moment up to which the sweep into this queue has sent. */
 export function sweepKey(queue: QueueName): Key {
   return single(queue === "work" ? "sweep" : `sweep#${queue}`);
@@ -128,6 +132,11 @@ export function auditOf(month: string): string {
 /** The operator's word that the machine behind the node object of this uid is dead. */
 export function nodeGoneKey(uid: string): Key {
   return single(`node-gone#${uid}`);
+}
+
+/** What the latest listing of the machines showed of runs; `digit` is the first hex digit of the environment's uid. */
+export function runMarksKey(digit: string): Key {
+  return single(`run-marks#${digit}`);
 }
 
 /** Advice of one pool's plan; `digit` is the first hex digit of the hash of the environment's uid. */

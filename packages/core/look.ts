@@ -1,8 +1,16 @@
-import type { Context, Key, Look } from "./context.ts";
+import type { Context } from "./context.ts";
 import { keyText, kindOfKey } from "./keys.ts";
+import type { Look } from "./ports/queue.ts";
+import type { Key } from "./ports/table.ts";
 
 /** The sweep finds everything that is due later than this, so nobody else sends a look for it. */
 export const SWEEP_REACH_MS = 180_000;
+
+export interface LookOptions {
+  readonly delayMs?: number;
+  readonly for?: readonly string[];
+  readonly isHint?: boolean;
+}
 
 /**
  * Sends "look at this record", at once or after a delay in ms (rounded up to seconds). A look at a pool goes to the
@@ -10,11 +18,7 @@ export const SWEEP_REACH_MS = 180_000;
  * delivery goes to `webhooks`.
  * A failed send is logged and forgotten: the record is due, and the sweep will find it.
  */
-export async function sendLook(
-  ctx: Context<"queue">,
-  key: Key,
-  options: { readonly delayMs?: number; readonly for?: readonly string[]; readonly isHint?: boolean } = {},
-): Promise<void> {
+export async function sendLook(ctx: Context<"queue">, key: Key, options: LookOptions = {}): Promise<void> {
   const look = keyText(key);
   const message: Look = { look, ...(options.for && { for: options.for }), ...(options.isHint && { hint: true }) };
   const delaySeconds = Math.ceil(Math.max(0, options.delayMs ?? 0) / 1000);

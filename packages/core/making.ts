@@ -1,4 +1,5 @@
-import type { Context, Volume, VolumeRef } from "./context.ts";
+import type { Context } from "./context.ts";
+import type { Volume, VolumeRef } from "./ports/volumes.ts";
 import { Problem } from "./problem.ts";
 import { type Check, number, oneOf, orNull, shape, text } from "./shape.ts";
 

@@ -1,5 +1,6 @@
-import type { Context, Item } from "./context.ts";
+import type { Context } from "./context.ts";
 import { keyText } from "./keys.ts";
+import type { Item } from "./ports/table.ts";
 import type { Unreadable } from "./unreadable.ts";
 
 const PUT_OFF_MS = 3_600_000;

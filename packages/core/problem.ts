@@ -95,6 +95,22 @@ export class RunGone extends Error {
   }
 }
 
+/** The run will never be taken, however often it is applied; why, in words that may be shown to its owner. */
+export class RunRefused extends Error {
+  constructor(words: string) {
+    super(words);
+    this.name = "RunRefused";
+  }
+}
+
+/** The run was not taken now and may be later; why, in words that may be shown to its owner. */
+export class RunNotTaken extends Error {
+  constructor(words: string) {
+    super(words);
+    this.name = "RunNotTaken";
+  }
+}
+
 /** The run was to be removed only while nothing of it had begun. */
 export class RunBound extends Error {
   constructor() {

@@ -1,5 +1,6 @@
-import type { Context, Item } from "./context.ts";
+import type { Context } from "./context.ts";
 import { keyText } from "./keys.ts";
+import type { Item } from "./ports/table.ts";
 import { Unreadable } from "./unreadable.ts";
 
 /** What reading several items found. An item that is there and cannot be read is neither a record nor absent. */

@@ -1,13 +1,15 @@
 import { budgeted, isTooOld, readAtNow, StepTooOld } from "./budget.ts";
 import { stepInbox } from "./chat/step.ts";
-import type { Item, Key, Look, Stored } from "./context.ts";
 import { stepDisk } from "./disks/step.ts";
-import { retryAt, stepEnvironment, wantsLook } from "./environments/step.ts";
-import { stepSpec } from "./environments/unnamed-spec.ts";
+import { stepSpec } from "./environments/record/unnamed-spec.ts";
+import { retryAt, stepEnvironment, wantsLook } from "./environments/steps/step.ts";
 import { withinReach } from "./hidden.ts";
-import { keyOfText, keyText, kindOfKey } from "./keys.ts";
+import { keyOfText, keyText, kindOfKey, type RecordKind } from "./keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "./look.ts";
+import { earlyBy, endEarly, lookUntilOver, type Reading } from "./one-look.ts";
 import { poisoned } from "./poison.ts";
+import type { Look } from "./ports/queue.ts";
+import type { Item, Key, Stored } from "./ports/table.ts";
 import { Conflict } from "./problem.ts";
 import { sameData } from "./same-data.ts";
 import { Unreadable } from "./unreadable.ts";
@@ -24,45 +26,32 @@ export async function reconcile(ctx: WorkerContext, message: Look): Promise<void
   const key = keyOfText(message.look);
   const kind = key && kindOfKey(key);
   if (!key || !kind) {
-    ctx.log.error("look at nothing", { look: message.look.slice(0, 200) });
+    ctx.log.error("unknown key in message", { look: message.look.slice(0, 200) });
     return;
   }
   if (kind === "pool" || kind === "delivery") {
     await sendLook(ctx, key, message.for ? { for: message.for } : {});
     return;
   }
-  for (let left = TRIES; left > 0; left--) {
-    if ((await lookOnce(ctx, key, message, left === 1)) === "over") return;
-  }
-  // As it came: what nobody is due to look at is looked at only because it is a hint.
-  await sendLook(ctx, key, {
-    delayMs: 1000,
-    ...(message.for && { for: message.for }),
-    ...(message.hint && { isHint: true }),
-  });
+  // Sent again as it came: what nobody is due to look at is looked at only because it is a hint.
+  const again = { ...(message.for && { for: message.for }), ...(message.hint && { isHint: true }) };
+  await lookUntilOver(ctx, key, again, (isLast) => lookOnce(ctx, key, message, isLast));
 }
-
-const TRIES = 3;
-/** A message that is at most this early comes back; one that is earlier belongs to another chain. */
-const EARLY_MS = 2000;
 
 /** Longer than any step takes that did not sleep: 20 s until its last call begins, and 15 s for that. */
 const STEP_AGE_MS = 40_000;
 
-/** `again`: somebody else wrote meanwhile, or the step took too long to act. */
-async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boolean): Promise<"over" | "again"> {
+/** `again` also where the step took too long to act. */
+async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boolean): Promise<Reading> {
   const readAt = readAtNow(ctx.clock);
   const read = await ctx.table.get(key);
   if (!read) return "over";
   const now = ctx.clock.now();
   const item = withinReach(ctx, read, now);
-  const early = (typeof item.dueAt === "number" ? item.dueAt : Number.POSITIVE_INFINITY) - now;
-  if (early > 0 && !wantsLook(item, message)) {
-    if (early <= EARLY_MS) await sendLook(ctx, key, { delayMs: 1000 });
-    return "over";
-  }
+  const early = earlyBy(item, now);
+  if (early > 0 && !wantsLook(item, message)) return endEarly(ctx, key, early);
   const guarded = { ...ctx, ...budgeted(ctx, ctx.clock, readAt) };
-  const step = await takeStep(guarded, item, message.for ?? [], now, isLast);
+  const step = await takeStep(guarded, item, message, now, isLast);
   if (step === "again") return "again";
   if (!step) return "over";
   // What it saw is as old as that: nobody may have been there since who would have noticed.
@@ -93,6 +82,21 @@ async function act(ctx: WorkerContext, key: Key, step: Step<Due>): Promise<void>
   }
 }
 
+type StepOf = (ctx: WorkerContext, item: Item, now: number, message: Look) => Promise<Step<Due> | undefined>;
+
+/** A kind of record that is missing here does not compile. Pools are planned, and deliveries made, by consumers of their own. */
+const steps = {
+  environment: stepEnvironment,
+  spec: stepSpec,
+  disk: stepDisk,
+  user: stepUser,
+  inbox: stepInbox,
+} satisfies Record<Exclude<RecordKind, "pool" | "delivery">, StepOf>;
+
+function isStepped(kind: RecordKind | undefined): kind is keyof typeof steps {
+  return kind !== undefined && kind in steps;
+}
+
 /** Any record that reconcile writes. */
 interface Due extends Stored {
   readonly dueAt?: number | undefined;
@@ -101,17 +105,14 @@ interface Due extends Stored {
 async function takeStep(
   ctx: WorkerContext,
   item: Item,
-  named: readonly string[],
+  message: Look,
   now: number,
   isLast: boolean,
 ): Promise<Step<Due> | "again" | undefined> {
   const kind = kindOfKey(item);
+  if (!isStepped(kind)) return undefined;
   try {
-    if (kind === "user") return await stepUser(ctx, item, now);
-    if (kind === "disk") return await stepDisk(ctx, item, now);
-    if (kind === "inbox") return await stepInbox(ctx, item, now);
-    if (kind === "spec") return await stepSpec(ctx, item, now);
-    return await stepEnvironment(ctx, item, now, named);
+    return await steps[kind](ctx, item, now, message);
   } catch (error) {
     // What is always too slow for a step, or changed meanwhile, is a failure like any other, or looks would multiply.
     if ((error instanceof Conflict || error instanceof StepTooOld) && !isLast) return "again";
@@ -124,11 +125,17 @@ async function takeStep(
   }
 }
 
+/** So many failures in a row take 18 minutes, and so many more an hour: what lasts as long does not mend itself. */
+const STUCK = { first: 10, again: 12 } as const;
+
 /** A step that failed is tried again after 2, 4, 8 … 300 s; the reason stands in the record meanwhile. */
 function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): Step<Due> {
   const attempts = attemptsOf(item) + 1;
   const wait = Math.min(2 ** Math.min(attempts, 9) * 1000, 300_000);
-  ctx.log.warn("step failed", { look: keyText(item), attempts, error: String(error) });
+  const fields = { look: keyText(item), attempts, error: String(error) };
+  ctx.log.warn("step failed", fields);
+  const isStuck = attempts >= STUCK.first && (attempts - STUCK.first) % STUCK.again === 0;
+  if (isStuck) ctx.log.error("stuck", fields);
   const fault = (error instanceof Error ? error.message : String(error)).slice(0, 120);
   const at = now + wait;
   const dueAt = kindOfKey(item) === "environment" ? retryAt(ctx, item, at, now) : at;

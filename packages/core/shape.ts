@@ -1,5 +1,8 @@
-/** Whether a stored value has this form. Tables of them say what a record must hold to be believed. */
-export type Check<T> = (value: unknown) => value is T;
+/**
+ * Whether a stored value has this form. Tables of them say what a record must hold to be believed. `exactly`, which no
+ * check has, lets no check of fewer words stand for one of more: a phase that a list forgets would poison living records.
+ */
+export type Check<T> = ((value: unknown) => value is T) & { readonly exactly?: (value: T) => T };
 
 /** One check for each field of a record, optional ones too: the compiler refuses a table that forgets one. */
 export type Table<T> = { readonly [Field in keyof T]-?: Check<T[Field]> };

@@ -1,9 +1,11 @@
-import type { Context, Item, QueueName } from "./context.ts";
+import type { Context } from "./context.ts";
 import { deliveryShards, dueShards } from "./due.ts";
-import { keyOf } from "./environments/record.ts";
+import { keyOf } from "./environments/record/record.ts";
 import { lookAtHidden } from "./hidden.ts";
 import { sweepKey } from "./keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "./look.ts";
+import type { QueueName } from "./ports/queue.ts";
+import type { Item } from "./ports/table.ts";
 import { mapOf, number, shape, text } from "./shape.ts";
 import { writeRecord } from "./write-record.ts";
 

@@ -1,4 +1,4 @@
-import type { Item, Stored } from "./context.ts";
+import type { Item, Stored } from "./ports/table.ts";
 import type { Check, Table } from "./shape.ts";
 
 /** The form that this version writes. A higher one means what only a newer version knows. */

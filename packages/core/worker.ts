@@ -1,4 +1,5 @@
-import type { Context, Look } from "./context.ts";
+import type { Context } from "./context.ts";
+import type { Look } from "./ports/queue.ts";
 
 /** What reconcile works with. */
 export type WorkerContext = Context<"table" | "queue" | "compute" | "volumes" | "blobs" | "sealer" | "githubKeys">;

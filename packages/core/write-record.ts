@@ -1,4 +1,5 @@
-import type { Context, Key, Stored } from "./context.ts";
+import type { Context } from "./context.ts";
+import type { Key, Stored } from "./ports/table.ts";
 import { Conflict, Problem } from "./problem.ts";
 import { FORMAT } from "./unreadable.ts";
 import { NOBODY } from "./writers.ts";

@@ -1,4 +1,4 @@
-import type { Item } from "./context.ts";
+import type { Item } from "./ports/table.ts";
 
 /**
  * The newest writer of a stored item that names none, since somebody edited its writers by hand. As a condition it holds

@@ -1,0 +1,83 @@
+/** Where an item lives. Both parts are plain text; `answers` of what they hold are in keys.ts. */
+export interface Key {
+  readonly pk: string;
+  readonly sk: string;
+}
+
+/**
+ * What every stored item has: the tokens of the puts that wrote it, the newest first; none in what is not stored yet. A
+ * table hands out one that names no newest writer as `NOBODY`'s (writers.ts).
+ */
+export interface Stored extends Key {
+  readonly writers: readonly string[];
+}
+
+/** An item as read: nothing but its key and writers is known until a parser has looked at it. */
+export interface Item extends Stored {
+  readonly [field: string]: unknown;
+}
+
+export interface PartitionQuery {
+  readonly pk: string;
+  /** Only items whose `sk` begins with this. */
+  readonly prefix?: string;
+  /** The `next` of the page before. */
+  readonly after?: string;
+  readonly limit?: number;
+  readonly newestFirst?: boolean;
+  /** Answers of each item only its key and its `briefFields`: what a list of many sorts and filters by. */
+  readonly brief?: boolean;
+}
+
+/** Small fields that every table keeps apart from the rest of an item, whatever its kind. */
+export const briefFields = ["kind", "uid", "phase", "step", "end", "createdAt", "ttl"] as const;
+
+export type IndexName = "due" | "waiting";
+
+export interface IndexQuery {
+  readonly index: IndexName;
+  readonly partition: string;
+  /** Only entries whose sort value is at least this: a number for `due`, text for `waiting`. */
+  readonly from?: number | string;
+  /** Only entries whose sort value is at most this, and so not below `from`. */
+  readonly to?: number | string;
+  readonly after?: string;
+  readonly limit?: number;
+}
+
+/** A range of an index, and how many of its entries are counted at most. */
+export type IndexRange = Pick<IndexQuery, "index" | "partition" | "from" | "to"> & { readonly limit: number };
+
+/** One of the items of a `putAll`, and on what condition; as in `put`. */
+export interface ConditionalPut {
+  readonly item: Stored;
+  readonly ifWriter: string | null;
+}
+
+/** DynamoDB takes 100 in one transaction; no decision of the core needs more than these. */
+export const MOST_PUT_AT_ONCE = 25;
+
+export interface Page {
+  readonly items: Item[];
+  /** Present while there is more. Opaque: hand it back as `after`. */
+  readonly next?: string;
+}
+
+/**
+ * The records. Reads by key and by partition are consistent; the two indexes may be late
+ * (docs/architecture.md#the-table). `put` replaces the whole item: `ifWriter` null means that it must be absent, a
+ * token that its newest writer must still be that one (or nobody's), none that it is written whatever was there. Throws
+ * `Conflict` when the condition does not hold, which may be the effect of the very same put, repeated below
+ * (write-record.ts).
+ */
+export interface Table {
+  get(key: Key): Promise<Item | undefined>;
+  /** Consistent, in any number; what is absent is left out and the order is not kept. */
+  getMany(keys: readonly Key[]): Promise<Item[]>;
+  put(item: Stored, options?: { readonly ifWriter?: string | null }): Promise<void>;
+  putAll(puts: readonly ConditionalPut[]): Promise<void>;
+  remove(key: Key, options: { readonly ifWriter: string }): Promise<void>;
+  query(query: PartitionQuery | IndexQuery): Promise<Page>;
+  /** How many entries the range has, counted up to its limit. */
+  count(range: IndexRange): Promise<number>;
+}

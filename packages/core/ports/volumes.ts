@@ -1,0 +1,84 @@
+import type { NodeRef } from "./compute.ts";
+
+export interface VolumeRef {
+  readonly id: string;
+  /** A volume is in one zone and pins what uses it to it; empty where no zone is known: then it pins nothing. */
+  readonly zone: string;
+}
+
+export interface Volume extends VolumeRef {
+  /** Whether some machine still has it mounted. */
+  readonly attached: boolean;
+  /**
+   * Why no snapshot of it is to be made: its provider makes none, or nothing was ever written to it but what it was made
+   * of. Only `findVolume` says so; missing: one is to be made.
+   */
+  readonly noBackup?: "impossible" | "unneeded" | undefined;
+}
+
+/** What is written on a snapshot for people; nothing is decided by it but which attempt made it. */
+export interface SnapshotTags {
+  /** The disk's name. */
+  readonly name: string;
+  /** The disk's uid. */
+  readonly disk: string;
+  /** The claim under which it was made. */
+  readonly attempt: string;
+}
+
+export interface VolumeSnapshot {
+  readonly id: string;
+  readonly state: "pending" | "completed" | "failed";
+  /** The point in time it holds, ms. */
+  readonly at: number;
+  readonly tags: Partial<SnapshotTags>;
+}
+
+/** Volumes and their snapshots: EBS, or directories on a laptop. What was just made may be listed and found late. */
+export interface Volumes {
+  /** What was made is listed and found by its id so much later at the latest, ms. */
+  readonly listedWithinMs: number;
+  /**
+   * Empty, or restored from a completed snapshot. Repeated with the same token it answers the same volume; it throws
+   * when the token is used with another zone, size or snapshot, as EC2 does.
+   */
+  createVolume(wanted: {
+    readonly token: string;
+    readonly sizeGb: number;
+    readonly zone: string;
+    readonly snapshotId: string | undefined;
+  }): Promise<VolumeRef>;
+  findVolume(id: string): Promise<Volume | undefined>;
+  /** The volumes that were made with this token and still exist. */
+  listVolumes(token: string): Promise<Volume[]>;
+  /** Nothing happens when it is gone. */
+  removeVolume(id: string): Promise<void>;
+  /**
+   * Takes it off this machine by force, whatever that does: only from a lost one. Nothing happens when it is attached to
+   * another machine, or to none.
+   */
+  detachVolume(id: string, machine: NodeRef): Promise<void>;
+  /**
+   * Not repeatable: each call may make another one (CreateSnapshot takes no token), so it is claimed first, and each
+   * claim has an `attempt` of its own. Throws `VolumeRefused` where certainly none was made: a limit, throttling.
+   * Anything else leaves that open. Where the adapter can, it leaves a list of its files in Blobs (disks/content.ts).
+   */
+  createSnapshot(volumeId: string, tags: SnapshotTags): Promise<VolumeSnapshot>;
+  /** Every snapshot of this volume that was made through here, whatever became of its tags. */
+  listSnapshots(volumeId: string): Promise<VolumeSnapshot[]>;
+  findSnapshot(id: string): Promise<VolumeSnapshot | undefined>;
+  /** Nothing happens when it is gone. */
+  removeSnapshot(id: string): Promise<void>;
+  /** Throws `VolumeRefused` with words for the user when this snapshot cannot be tagged. */
+  tagSnapshot(id: string, tags: Pick<SnapshotTags, "name" | "disk">): Promise<void>;
+  /** Begins to put a zip of all its files under this name into Blobs; nothing happens when that was begun before. */
+  startArchive(volumeId: string, blob: string): Promise<void>;
+  /** How far that has come; undefined: never begun. */
+  findArchive(blob: string): Promise<Archive | undefined>;
+}
+
+export interface Archive {
+  readonly state: "pending" | "completed" | "failed";
+  /** Of the zip, once it is completed. */
+  readonly bytes: number;
+}

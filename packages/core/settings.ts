@@ -1,0 +1,62 @@
+/** What makes machines of one type when somebody waits for them: an autoscaled group. */
+export interface NodeGroup {
+  /** Of machines of this type. */
+  readonly pool: string;
+  /** Machines that it may have in all. */
+  readonly mostNodes: number;
+  /** From the moment somebody waits until the machine is ready. */
+  readonly startupMs: number;
+  /** Where it makes them; none: anywhere. */
+  readonly zones: readonly string[];
+}
+
+/** Numbers and lists a deployment sets; parsed once, in packages/aws/config.ts. */
+export interface Settings {
+  readonly allowedRoles: readonly string[];
+  readonly allowedAccounts: readonly string[];
+  readonly keyTtlHours: number;
+  /** How long after the AWS login a key can still be rotated, and how far the last one of the chain reaches. */
+  readonly keyChainHours: number;
+  /** How much longer a key works that was rotated. */
+  readonly keyOverlapSeconds: number;
+  readonly loginServerId: string;
+  readonly stsOrigins: readonly string[];
+  readonly minDurationHours: number;
+  readonly maxDurationHours: number;
+  readonly maxTotalHours: number;
+  readonly maxQueueHours: number;
+  /** How many environments of one owner may wait in one pool; 0: any number. */
+  readonly maxWaitingPerUser: number;
+  readonly preparingMinutes: number;
+  /** Those that can make machines; a pool without one has what the cluster lists. */
+  readonly nodeGroups: readonly NodeGroup[];
+  readonly sweepSeconds: number;
+  /** How long a deleted disk can still be undeleted. */
+  readonly diskRetentionDays: number;
+  /** Users who are operators, by name. */
+  readonly adminUsers: readonly string[];
+  /** AWS roles that may log in and whose keys are those of an operator. */
+  readonly adminRoles: readonly string[];
+  /** Of the addresses that environments are served under: `preview.localhost:8080`. */
+  readonly domain: string;
+  /** `http` on a laptop. */
+  readonly scheme: "http" | "https";
+  /** Signs webhooks; undefined: they are not signed. */
+  readonly webhookSecret: string | undefined;
+  /** What a session of an IDE runs; it serves port 8080 and takes `POST /chat` there. */
+  readonly sessionImage: string;
+  /** Whether the volume of a session is kept as a zip when it is deleted. */
+  readonly sessionBackup: boolean;
+  /** Where workspaces are offered: `centralindia`. */
+  readonly regions: readonly string[];
+  /** What a workspace runs, with `<base>` for the base that was asked for; it serves port 8080. */
+  readonly workspaceImage: string;
+  /** A file of products and templates in place of those that come with Berth; undefined: those. */
+  readonly catalogueFile: string | undefined;
+  /** How long an exec call may wait and run, seconds. */
+  readonly execCapSeconds: number;
+  /** An idle environment is told so and not stopped. */
+  readonly idleDryRun: boolean;
+  /** A local stack serves the dialects without a slot for a key to its own machine without one. */
+  readonly open: boolean;
+}
