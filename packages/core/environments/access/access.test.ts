@@ -1,0 +1,595 @@
+import { expect, test } from "vitest";
+import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { takeAway } from "#testing/take-away.ts";
+import { keyText } from "../../keys.ts";
+import type { Item } from "../../ports/table.ts";
+import { reconcile } from "../../reconcile.ts";
+import { openJupyter } from "../record/doors.ts";
+import { reservation } from "../record/policy.ts";
+import { createEnvironment } from "../verbs/create.ts";
+import { requestCancel, requestGuest, requestJupyter, requestKey } from "../verbs/requests.ts";
+import { requestStart } from "../verbs/start.ts";
+import { requestStop } from "../verbs/stop.ts";
+import { KEY_REFUSED } from "./ssh-keys.ts";
+
+const MINUTE = 60_000;
+const wordOf = ({ phase }: { readonly phase: string }) => phase;
+const keys = { octocat: keyLine("a"), hubot: keyLine("b") };
+
+function keyLine(letter: string): string {
+  const name = Buffer.from("ssh-ed25519");
+  const blob = Buffer.concat([Buffer.from([0, 0, 0, name.length]), name, Buffer.alloc(36, letter)]);
+  return `ssh-ed25519 ${blob.toString("base64")}`;
+}
+
+async function activeWorld(options: Parameters<typeof memoryWorld>[0] = {}, input: object = {}) {
+  const world = await memoryWorld(options);
+  const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), ...input });
+  await world.deliver();
+  const alice = world.as("alice");
+  return {
+    ...world,
+    uid,
+    guest: (name: string) => requestGuest(alice, "one", name, wordOf),
+    key: (line: string) => requestKey(alice, "one", line, wordOf),
+    jupyter: (wanted: boolean) => requestJupyter(alice, "one", wanted, wordOf),
+    told: () => world.compute.access(uid, 1),
+    one: () => world.read("alice", "one"),
+  };
+}
+
+test("a user's keys are fetched, the run is told, and only then is the request done", async () => {
+  const world = await activeWorld({}, { login: "gpu-dev-1234abcd" });
+  world.githubKeys.publish("octocat", `${keys.octocat} octo@cat\nssh-dss AAAA\n`);
+
+  const action = await world.guest("octocat");
+  const before = await world.one();
+  await world.deliver();
+
+  expect(action).toMatchObject({ id: 2, kind: "add_user", status: "requested" });
+  expect(before.requests.list).toMatchObject([{ kind: "add_user", subject: "octocat", status: "requested" }]);
+  expect(world.told()).toEqual({ revision: 1, login: "gpu-dev-1234abcd", keys: [keys.octocat], jupyter: null });
+  expect((await world.one()).requests.list).toMatchObject([{ status: "done", reason: null }]);
+});
+
+test("a second user is added to the first, and one who comes again is fetched again", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  world.githubKeys.publish("hubot", keys.hubot);
+  await world.guest("octocat");
+  await world.guest("hubot");
+  await world.deliver();
+  expect(world.told()?.keys).toEqual([keys.octocat, keys.hubot]);
+
+  world.githubKeys.publish("octocat", `${keyLine("c")}\n`);
+  await world.guest("octocat");
+  await world.deliver();
+
+  expect(world.told()?.keys).toEqual([keys.hubot, keyLine("c")]);
+  expect((await world.one()).requests.list.map(({ status }) => status)).toEqual(["done", "done", "done"]);
+});
+
+test("keys that somebody gave up at GitHub do not come back with a worker that asked for them before", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  const { pk, sk } = await world.guest("octocat").then(world.one);
+  let isFirst = true;
+  const keysOf: typeof world.githubKeys.keysOf = async (user) => {
+    const answer = await world.githubKeys.keysOf(user);
+    if (isFirst) {
+      isFirst = false;
+      world.githubKeys.publish("octocat", keyLine("c"));
+      await world.guest("octocat");
+      await world.deliver();
+    }
+    return answer;
+  };
+
+  await reconcile({ ...world.ctx, githubKeys: { keysOf } }, { look: keyText({ pk, sk }) });
+  await world.key(keyLine("d"));
+  await world.deliver();
+
+  expect(world.told()?.keys).toEqual([keyLine("c"), keyLine("d")]);
+});
+
+test("a run is told that Jupyter is off after one question at most to a GitHub that does not answer", async () => {
+  const world = await activeWorld();
+  await world.jupyter(true);
+  await world.deliver();
+  const keysOf = async () => {
+    world.clock.advance(5_000);
+    throw new Error("no answer in 5 s");
+  };
+  Object.assign(world.githubKeys, { keysOf });
+  const look = keyText(await world.one());
+  for (const name of ["octocat", "hubot", "third"]) await world.guest(name);
+  await world.jupyter(false);
+
+  for (let looks = 0; looks < 3; looks++) await reconcile(world.ctx, { look, hint: true });
+
+  expect(world.told()).toMatchObject({ jupyter: null });
+  const { requests, access } = await world.one();
+  expect(requests.list.find(({ kind }) => kind === "disable_jupyter")).toMatchObject({ status: "done" });
+  expect(access.guests.map(({ tries }) => tries)).toEqual([1, 0, 0]);
+  // The pause before it is asked for again begins with the end of that question.
+  expect(access.guests[0]?.nextAt).toBe(world.clock.now() + 2_000);
+});
+
+test("keys that are sent at the same moment are all let in", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  const lines = ["c", "d", "e"].map(keyLine);
+
+  await Promise.all([world.guest("octocat"), ...lines.map((line) => world.key(line))]);
+  await world.deliver();
+
+  expect(new Set(world.told()?.keys)).toEqual(new Set([keys.octocat, ...lines]));
+});
+
+test("a key whose request is refused is not kept", async () => {
+  const world = await activeWorld();
+  for (let n = 0; n < 20; n++) await world.key(keyLine("c"));
+
+  await expect(world.key(keyLine("d"))).rejects.toThrow("Too many open requests for job one");
+
+  expect(JSON.stringify(world.table.all())).toContain(keyLine("c"));
+  expect(JSON.stringify(world.table.all())).not.toContain(keyLine("d"));
+});
+
+test("what is kept of a first user's keys is kept with fields that nobody knows", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  world.githubKeys.publish("hubot", keys.hubot);
+  await world.guest("octocat");
+  await world.deliver();
+  const item = world.table.all().find(({ kind }) => kind === "access");
+  if (!item) throw new Error("No keys are kept");
+  await world.table.put({ ...item, added: "by a newer version" } as Item);
+
+  await world.guest("hubot");
+  await world.deliver();
+
+  expect(await world.table.get(item)).toMatchObject({
+    guests: { octocat: [keys.octocat], hubot: [keys.hubot] },
+    added: "by a newer version",
+  });
+});
+
+test("a user who does not exist, or has no usable key, is a failed request with that reason", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("empty", "");
+  world.githubKeys.publish("old", `ssh-dss AAAA\ncommand="sh" ${keys.hubot}\n`);
+
+  for (const name of ["nobody", "empty", "old"]) await world.guest(name);
+  await world.deliver();
+
+  const {
+    requests: { list: actions },
+    access: doors,
+    phase,
+  } = await world.one();
+  expect(actions.map(({ status, reason }) => [status, reason])).toEqual([
+    ["failed", "GitHub user 'nobody' not found"],
+    ["failed", "No SSH keys found for GitHub user 'empty'"],
+    ["failed", "No SSH keys found for GitHub user 'old'"],
+  ]);
+  expect(phase).toBe("active");
+  expect(doors.guests).toEqual([]);
+  expect(world.told()).toBeUndefined();
+});
+
+test("who is in stays in when a later request for him fails", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  world.githubKeys.publish("hubot", keys.hubot);
+  await world.guest("octocat");
+  await world.deliver();
+
+  world.githubKeys.publish("octocat", "");
+  await world.guest("octocat");
+  await world.guest("hubot");
+  await world.deliver();
+
+  expect(world.told()?.keys.toSorted()).toEqual([keys.octocat, keys.hubot].toSorted());
+});
+
+test("names of object properties are names like any other", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  world.githubKeys.publish("constructor", new Error("down"));
+
+  await world.guest("constructor");
+  await world.guest("octocat");
+  await world.deliver();
+
+  expect(world.told()?.keys).toEqual([keys.octocat]);
+});
+
+test("GitHub's silence is asked about again, five times, and keeps no environment from its end", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", new Error("ETIMEDOUT"));
+  await world.guest("octocat");
+
+  await world.advance(60_000);
+
+  const asked = world.githubKeys.asked();
+  const {
+    requests: { list: actions },
+    attempts,
+  } = await world.one();
+  expect(asked).toBe(5);
+  expect(attempts).toBe(0);
+  expect(actions).toMatchObject([{ status: "failed", reason: "GitHub could not be asked for the SSH keys" }]);
+  await world.advance(3_600_000);
+  expect((await world.one()).phase).toBe("expired");
+});
+
+test("GitHub is asked again soon, and the user is in when it answers", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", new Error("ETIMEDOUT"));
+  await world.guest("octocat");
+  await world.deliver();
+  world.githubKeys.publish("octocat", keys.octocat);
+
+  await world.advance(4_000);
+
+  expect((await world.one()).requests.list).toMatchObject([{ status: "done" }]);
+});
+
+test("a run that cannot be told fails the request with the reason, costs nothing else, and is told when it can be", async () => {
+  const world = await activeWorld({}, { command: "work" });
+  world.githubKeys.publish("octocat", keys.octocat);
+  let asked = 0;
+  const { setAccess } = world.compute;
+  world.compute.setAccess = () => Promise.reject(new Error(`refused ${++asked}`));
+  await world.guest("octocat");
+
+  for (let minute = 1; minute <= 56; minute++) {
+    world.compute.print(world.uid, 1, `line ${minute}\n`);
+    await world.advance(MINUTE);
+  }
+  const late = await world.one();
+  world.compute.setAccess = setAccess;
+  await world.guest("octocat");
+  await world.advance(1_000);
+
+  const reason = "Its run could not be told yet; it is tried again every 5 minutes";
+  expect(late).toMatchObject({ times: { warnedMinutes: 5 }, attempts: 0, fault: null });
+  expect(late.requests.list).toMatchObject([{ status: "failed", reason }]);
+  expect(asked).toBeLessThan(20);
+  expect(world.blobs.names()).toHaveLength(1);
+  expect((await world.one()).requests.list).toMatchObject([{ status: "failed" }, { status: "done" }]);
+  expect(world.told()?.keys).toEqual([keys.octocat]);
+});
+
+test("a call that was given up and takes effect late undoes nothing that its run was told since", async () => {
+  const world = await activeWorld();
+  const { setAccess } = world.compute;
+  let late: () => Promise<void> = () => Promise.reject(new Error("nothing was told"));
+  world.compute.setAccess = async (...input) => {
+    late = () => setAccess(...input);
+    throw new Error("no answer in 5 s");
+  };
+  await world.jupyter(true);
+  await world.deliver();
+  world.compute.setAccess = setAccess;
+  await world.jupyter(false);
+  await world.advance(1_000);
+
+  await late();
+
+  expect((await world.one()).requests.list).toMatchObject([{ status: "failed" }, { status: "done" }]);
+  expect(world.told()).toMatchObject({ jupyter: null });
+});
+
+test("keys that cannot be read hold up neither a warning nor, for ever, a request", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  await world.guest("octocat");
+  await world.deliver();
+  const item = world.table.all().find(({ kind }) => kind === "access");
+  if (!item) throw new Error("No keys are kept");
+  await world.table.put({ ...item, guests: null } as Item);
+
+  await world.guest("octocat");
+  await world.advance(56 * MINUTE);
+
+  const { requests, times } = await world.one();
+  expect(times.warnedMinutes).toBe(5);
+  expect(requests.list).toMatchObject([{ status: "done" }, { status: "failed" }]);
+});
+
+test("what a submit wanted and its run is not told yet is noted once in the timeline, and is there later", async () => {
+  const world = await memoryWorld();
+  const back = takeAway(world.compute, "setAccess");
+  const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), jupyter: true });
+  await world.advance(25 * MINUTE);
+  const { events } = await world.read("alice", "one");
+  back();
+  await world.advance(5 * MINUTE);
+
+  expect(events.timeline.filter(({ reason }) => reason?.includes("could not be told"))).toHaveLength(1);
+  expect(world.compute.access(uid, 1)?.jupyter).not.toBeNull();
+  expect((await world.read("alice", "one")).access).toMatchObject({ jupyter: { origin: expect.any(String) } });
+});
+
+test("Jupyter is on with a token of its own, shown only while it answers, and off again", async () => {
+  const world = await activeWorld();
+
+  await world.jupyter(true);
+  const early = await openJupyter(world.ctx, await world.one());
+  await world.deliver();
+  const on = await openJupyter(world.ctx, await world.one());
+  const first = world.told()?.jupyter?.token;
+  await world.jupyter(false);
+  const late = await openJupyter(world.ctx, await world.one());
+  await world.deliver();
+
+  expect([early, late]).toEqual([undefined, undefined]);
+  expect(on).toEqual({ origin: "http://127.0.0.1:40123", token: first });
+  expect(first?.length).toBeGreaterThanOrEqual(43);
+  expect(world.told()?.jupyter).toBeNull();
+  expect((await world.one()).requests.list.map(({ kind, status }) => [kind, status])).toEqual([
+    ["enable_jupyter", "done"],
+    ["disable_jupyter", "done"],
+  ]);
+  await world.jupyter(true);
+  await world.deliver();
+  expect(world.told()?.jupyter?.token).not.toBe(first);
+});
+
+test("no record holds the token in clear", async () => {
+  const world = await activeWorld();
+  await world.jupyter(true);
+  await world.deliver();
+
+  const token = world.told()?.jupyter?.token ?? "";
+  const record = JSON.stringify(await world.one());
+
+  expect(token).toMatch(/^[\w-]{43}$/);
+  expect(record).not.toContain(token);
+});
+
+test("what is so already is done at once, and changes no token", async () => {
+  const world = await activeWorld();
+  await world.jupyter(true);
+  await world.deliver();
+  const { access: doors } = await world.one();
+
+  const again = await world.jupyter(true);
+
+  expect(again).toMatchObject({ kind: "enable_jupyter", status: "done" });
+  expect((await world.one()).access.jupyter).toEqual(doors.jupyter);
+});
+
+test("an environment without Jupyter says why, and may be asked again", async () => {
+  const reason = "Jupyter is not on the PATH of this environment";
+  const world = await activeWorld({ doors: { jupyterFault: reason } });
+
+  await world.jupyter(true);
+  await world.deliver();
+  await world.jupyter(true);
+  await world.deliver();
+
+  const {
+    requests: { list: actions },
+    access: doors,
+  } = await world.one();
+  expect(actions.map(({ status, reason: why }) => [status, why])).toEqual([
+    ["failed", reason],
+    ["failed", reason],
+  ]);
+  expect(doors.jupyter).toBeNull();
+  expect(world.told()?.jupyter).toBeNull();
+});
+
+test("the last of several wishes holds, and those before it have failed", async () => {
+  const world = await activeWorld();
+
+  await world.jupyter(true);
+  await world.jupyter(false);
+  await world.jupyter(true);
+  await world.deliver();
+
+  const {
+    requests: { list: actions },
+    access: doors,
+  } = await world.one();
+  expect(doors.jupyter?.origin).toBe("http://127.0.0.1:40123");
+  expect(actions.map(({ status }) => status)).toEqual(["failed", "failed", "done"]);
+});
+
+test("what a submit wanted is there when it is active, without a request", async () => {
+  const world = await memoryWorld();
+  world.githubKeys.publish("octocat", keys.octocat);
+  const wanted = { ...newEnvironment("one"), guest: "octocat", jupyter: true };
+
+  const { uid } = await createEnvironment(world.as("alice"), wanted);
+  await world.deliver();
+
+  const {
+    requests: { list: actions },
+    access: doors,
+  } = await world.read("alice", "one");
+  expect(world.compute.access(uid, 1)).toMatchObject({ login: "one", keys: [keys.octocat] });
+  expect(doors.jupyter?.origin).toBe("http://127.0.0.1:40123");
+  expect(actions).toEqual([]);
+});
+
+test("what a submit wanted and cannot be is told in the timeline, and the environment lives on", async () => {
+  const world = await activeWorld(
+    { doors: { jupyterFault: "Jupyter is missing" } },
+    { guest: "nobody", jupyter: true },
+  );
+
+  const {
+    events: { timeline },
+    phase,
+  } = await world.one();
+
+  const reasons = timeline.map(({ reason }) => reason);
+  expect(phase).toBe("active");
+  expect(reasons).toContain("GitHub user 'nobody' not found");
+  expect(reasons).toContain("Jupyter is missing");
+});
+
+test("requests are for active environments only", async () => {
+  const world = await activeWorld();
+  await requestCancel(world.as("alice"), "one");
+
+  await expect(world.jupyter(true)).rejects.toThrow("Cannot enable Jupyter for job one in status active");
+  await expect(world.jupyter(false)).rejects.toThrow("Cannot disable Jupyter for job one in status active");
+  await expect(world.guest("octocat")).rejects.toThrow("Cannot add a user to job one in status active");
+});
+
+test("what was asked too late is closed by the end", async () => {
+  const world = await activeWorld();
+  world.githubKeys.publish("octocat", new Error("down"));
+  await world.guest("octocat");
+  await requestCancel(world.as("alice"), "one");
+
+  await world.deliver();
+
+  const {
+    requests: { list: actions },
+  } = await world.one();
+  expect(actions).toMatchObject([
+    { kind: "add_user", status: "failed", reason: "It ended before this was done" },
+    { kind: "cancel", status: "done" },
+  ]);
+});
+
+test("fifty users are let in and no more", async () => {
+  const world = await activeWorld();
+  for (let n = 0; n < 50; n += 1) {
+    world.githubKeys.publish(`user${n}`, keyLine(String.fromCharCode(33 + n)));
+    await world.guest(`user${n}`);
+    await world.deliver();
+  }
+
+  await expect(world.guest("another")).rejects.toThrow("Too many users for job one");
+
+  expect(world.told()?.keys).toHaveLength(50);
+});
+
+const restartable = { ...reservation, time: "none", restarts: true, forgetsSpec: true } as const;
+
+test("keys that are sent with it open it beside those of its guests, and are in no record in clear", async () => {
+  const world = await activeWorld({}, { login: "ws-one", sshKeys: [`${keys.octocat} me@laptop\n`] });
+  const alone = world.told();
+  world.githubKeys.publish("hubot", keys.hubot);
+
+  await world.guest("hubot");
+  await world.deliver();
+
+  expect(alone).toEqual({ revision: 1, login: "ws-one", keys: [keys.octocat], jupyter: null });
+  expect(world.told()?.keys).toEqual([keys.octocat, keys.hubot]);
+  expect(JSON.stringify(world.table.all())).not.toContain(keys.octocat);
+});
+
+test("a run that cannot be told its sent keys is active after five tries, says so, and is told later", async () => {
+  const world = await memoryWorld({ signals: false });
+  const back = takeAway(world.compute, "setAccess");
+  const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), sshKeys: [keys.octocat] });
+  await world.advance(2 * MINUTE);
+  const untold = await world.read("alice", "one");
+  back();
+
+  await world.advance(5 * MINUTE);
+
+  expect(untold.phase).toBe("active");
+  expect(untold.events.timeline.filter(({ reason }) => reason?.includes("could not be told"))).toHaveLength(1);
+  expect(world.compute.access(uid, 1)?.keys).toEqual([keys.octocat]);
+});
+
+test("a run is not active before its keys are told because something of it changed meanwhile", async () => {
+  const world = await memoryWorld();
+  const back = takeAway(world.compute, "setAccess");
+  const input = { ...newEnvironment("one"), sshKeys: [keys.octocat] };
+  const { uid, pk, sk } = await createEnvironment(world.as("alice"), input);
+  await world.deliver();
+  const refused = await world.read("alice", "one");
+
+  await world.queue.send("work", { look: keyText({ pk, sk }), hint: true });
+  await world.deliver();
+  const hinted = await world.read("alice", "one");
+  back();
+  await world.advance(2_000);
+
+  expect(refused.access.refused).toMatchObject({ tries: 1 });
+  expect([refused.phase, hinted.phase]).toEqual(["preparing", "preparing"]);
+  expect((await world.read("alice", "one")).phase).toBe("active");
+  expect(world.compute.access(uid, 1)?.keys).toEqual([keys.octocat]);
+});
+
+test("a key that is none is left out with a line in the timeline, which does not repeat it", async () => {
+  const world = await activeWorld({}, { sshKeys: [`command="sh" ${keys.octocat}`, keys.hubot] });
+
+  const {
+    events: { timeline },
+  } = await world.one();
+
+  expect(world.told()?.keys).toEqual([keys.hubot]);
+  expect(timeline[0]).toMatchObject({ phase: "queued", reason: KEY_REFUSED });
+  expect(JSON.stringify(timeline)).not.toContain("command");
+});
+
+test("sent keys are gone after a stop; a start brings its own or none", async () => {
+  const world = await activeWorld({}, { policy: restartable, sshKeys: [keys.octocat] });
+  const alice = world.as("alice");
+  const { uid } = await world.one();
+  const again = async (changes: object) => {
+    await requestStop(alice, "one");
+    await world.advance(5_000);
+    const left = JSON.stringify(world.table.all().filter(({ kind }) => kind === "spec" || kind === "access"));
+    await requestStart(alice, "one", { image: "x", env: {}, ...changes });
+    await world.advance(5_000);
+    return { left, told: world.compute.access(uid, (await world.one()).run.n)?.keys };
+  };
+
+  const told = [
+    await again({ sshKeys: [keys.hubot] }),
+    await again({}),
+    await again({ sshKeys: [] }),
+    await again({ sshKeys: ["none"] }),
+    await again({ sshKeys: [keys.octocat] }),
+  ];
+
+  expect(told.map(({ left }) => left)).toEqual(told.map(() => "[]"));
+  expect(told.map(({ told = [] }) => told)).toEqual([[keys.hubot], [], [], [], [keys.octocat]]);
+  expect((await world.one()).events.timeline.filter(({ reason }) => reason === KEY_REFUSED)).toHaveLength(1);
+});
+
+test("a start that says nothing of keys keeps those that were not forgotten", async () => {
+  const world = await activeWorld({}, { policy: { ...restartable, forgetsSpec: false }, sshKeys: [keys.octocat] });
+  const alice = world.as("alice");
+  const { uid } = await world.one();
+  await requestStop(alice, "one");
+  await world.advance(5_000);
+
+  await requestStart(alice, "one", { image: "another" });
+  await world.advance(5_000);
+
+  expect(world.compute.access(uid, 2)?.keys).toEqual([keys.octocat]);
+});
+
+test("keys may come with a start where there were none before, and go with one", async () => {
+  const world = await activeWorld({}, { policy: { ...restartable, forgetsSpec: false } });
+  const alice = world.as("alice");
+  const { uid } = await world.one();
+  const again = async (sshKeys: string[]) => {
+    await requestStop(alice, "one");
+    await world.advance(5_000);
+    await requestStart(alice, "one", { sshKeys });
+    await world.advance(5_000);
+    const {
+      run: { n: run },
+      access: doors,
+    } = await world.one();
+    return [world.compute.access(uid, run)?.keys, doors.keyed];
+  };
+
+  expect([world.told(), await again([keys.octocat]), await again([])]).toEqual([
+    ...[undefined, [[keys.octocat], true], [[], false]],
+  ]);
+});

@@ -1,0 +1,181 @@
+import { StepTooOld } from "../../budget.ts";
+import { accessKey } from "../../keys.ts";
+import type { Observation } from "../../ports/compute.ts";
+import { Conflict } from "../../problem.ts";
+import type { Step, WorkerContext } from "../../worker.ts";
+import { closeActions, hasOpenAction } from "../record/actions.ts";
+import { openToken, type Refusal } from "../record/doors.ts";
+import { kindOfError } from "../record/kind-of-error.ts";
+import { changed, noLaterThan, until, waited } from "../record/pace.ts";
+import { type Environment, keyOf } from "../record/record.ts";
+import { readSpec } from "../record/spec.ts";
+import { addEntry } from "../record/timeline.ts";
+import { fetchKeys, parseAccess } from "./guests.ts";
+
+/** Quickly tried as often; after that only with the looks at a run that nothing is signalled of. */
+const MOST_TRIES = 5;
+const LATER_MS = 300_000;
+const REFUSED = "Its run could not be told yet; it is tried again every 5 minutes";
+const ACTIONS = ["add_user", "enable_jupyter", "disable_jupyter"] as const;
+
+/**
+ * The one next step towards the doors that are wanted; undefined when the world agrees, or is asked again later. What
+ * fails in it costs nothing else of the look: what was asked for fails after five tries, and stays wanted.
+ */
+export async function stepAccess(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  if (now < (refusalOf(environment)?.nextAt ?? 0)) return undefined;
+  try {
+    return await openDoors(ctx, environment, observed, now);
+  } catch (error) {
+    if (error instanceof StepTooOld || error instanceof Conflict) throw error;
+    const { uid, run } = environment;
+    // Its message may repeat what the run was told, the token included.
+    ctx.log.warn("access not set", { uid, run: run.n, error: kindOfError(error) });
+    return putOff(environment, now);
+  }
+}
+
+/**
+ * The same for a run that is ready and not active yet: it waits for its keys, whatever is signalled meanwhile, until they
+ * were refused five times.
+ */
+export async function awaitAccess(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const refused = refusalOf(environment);
+  if (isGivenUp(refused)) return undefined;
+  if (refused && now < refused.nextAt) return until(environment, refused.nextAt, "waits to set its access");
+  const step = await stepAccess(ctx, environment, observed, now);
+  return step && isGivenUp(refusalOf(step.record)) ? noLaterThan(step, now) : step;
+}
+
+function isGivenUp(refused: Refusal | undefined): boolean {
+  return refused !== undefined && refused.tries >= MOST_TRIES;
+}
+
+async function openDoors(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const { guests } = environment.access;
+  const toDo = () => (isTold(environment) ? settleJupyter(environment, observed, now) : tell(ctx, environment, now));
+  if (guests.some(({ state, tries }) => state === "wanted" && tries > 0)) {
+    // GitHub does not answer: what needs nobody else waits for no other question.
+    const step = await toDo();
+    if (step && isNews(step.record, environment)) return step;
+  }
+  const wanted = guests.find((guest) => guest.state === "wanted" && guest.nextAt <= now);
+  if (wanted) return fetchKeys(ctx, environment, wanted, now);
+  return toDo();
+}
+
+/** Not where it only waits, as for Jupyter. */
+function isNews({ access, requests }: Environment, before: Environment): boolean {
+  return access !== before.access || requests !== before.requests;
+}
+
+/** Whether its run knows who may enter it and what it serves. */
+export function isTold({ access: { told, revision }, run: { n: run } }: Environment): boolean {
+  return (told?.run === run ? told.revision : 0) === revision;
+}
+
+/** When something is to be done for its doors that no signal comes of. */
+export function nextAccessAt(environment: Environment): number {
+  const wanted = environment.access.guests.filter(({ state }) => state === "wanted").map(({ nextAt }) => nextAt);
+  const at = Math.min(...wanted, isTold(environment) ? Number.POSITIVE_INFINITY : 0);
+  return Math.max(at, refusalOf(environment)?.nextAt ?? 0);
+}
+
+/** A new run, and whatever is asked for meanwhile, is tried at once. */
+function refusalOf({ access: { refused }, run, requests }: Environment): Refusal | undefined {
+  return refused?.run === run.n && refused.request === requests.count ? refused : undefined;
+}
+
+function putOff(environment: Environment, now: number): Step<Environment> {
+  const { access: doors, run, requests } = environment;
+  const tries = (refusalOf(environment)?.tries ?? 0) + 1;
+  const nextAt = now + (tries < MOST_TRIES ? 2 ** tries * 1000 : LATER_MS);
+  const refused = { run: run.n, request: requests.count, tries, nextAt };
+  const later = { ...environment, access: { ...doors, refused } };
+  return until(tries === MOST_TRIES ? sayRefused(later, now) : later, nextAt, "could not set its access");
+}
+
+/** What nobody asked for by an action stands in the timeline. */
+function sayRefused(environment: Environment, now: number): Environment {
+  const isAsked = ACTIONS.some((kind) => hasOpenAction(environment, kind));
+  return isAsked ? closeActions(environment, ACTIONS, now, REFUSED) : addEntry(environment, now, REFUSED);
+}
+
+/** Says it all to the run: the keys that came with it, those that were fetched, and Jupyter. */
+async function tell(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+  const {
+    access: doors,
+    uid,
+    run: { n: run },
+  } = environment;
+  const [item, own] = await Promise.all([ctx.table.get(accessKey(environment, uid)), sentKeys(ctx, environment)]);
+  const jupyter = doors.jupyter && { token: await openToken(ctx, environment, doors.jupyter.token) };
+  const keys = doors.guests.flatMap(({ name }) => keysIn(item && parseAccess(item).guests, name));
+  const { login, revision } = doors;
+  await ctx.compute.setAccess(uid, run, { revision, login, keys: [...new Set([...own, ...keys])], jupyter });
+  const guests = doors.guests.map((guest) => (guest.state === "fetched" ? { ...guest, state: "in" as const } : guest));
+  const told = {
+    ...environment,
+    access: { ...doors, guests, told: { run, revision: doors.revision }, refused: undefined },
+    // Where it is reached may have changed with who is let in: the next look asks.
+    run: { ...environment.run, mark: undefined },
+  };
+  const entered = new Set(guests.filter(({ state }) => state === "in").map(({ name }) => name));
+  const closed = closeActions(told, ["add_user"], now, null, ({ subject }) => entered.has(subject ?? ""));
+  return changed(closed, now, "told its doors");
+}
+
+/** None once its specification was removed, as at a stop. */
+async function sentKeys(ctx: WorkerContext, environment: Environment): Promise<readonly string[]> {
+  const { access: doors, spec } = environment;
+  if (!doors.keyed || spec === null) return [];
+  return (await readSpec(ctx, keyOf(environment), spec))?.sshKeys ?? [];
+}
+
+function keysIn(guests: Readonly<Record<string, readonly string[]>> | undefined, name: string): readonly string[] {
+  return new Map(Object.entries(guests ?? {})).get(name) ?? [];
+}
+
+const JUPYTER_ACTIONS = ["enable_jupyter", "disable_jupyter"] as const;
+
+/** Closes what was asked of Jupyter once the run shows it; a failure puts it back to off. */
+function settleJupyter(environment: Environment, observed: Observation, now: number): Step<Environment> | undefined {
+  const { access: doors } = environment;
+  const asked = JUPYTER_ACTIONS.some((kind) => hasOpenAction(environment, kind));
+  if (!doors.jupyter) {
+    if (observed.jupyter) return asked ? waited(environment, now, "waits for Jupyter to end") : undefined;
+    return asked ? changed(closeActions(environment, JUPYTER_ACTIONS, now), now, "Jupyter is off") : undefined;
+  }
+  if (observed.jupyter?.state === "failed") return giveUp(environment, observed.jupyter.reason, now);
+  const origin = observed.jupyter?.origin ?? null;
+  if (observed.jupyter?.state !== "on" || origin === null) {
+    return doors.jupyter.origin === null ? waited(environment, now, "waits for Jupyter") : undefined;
+  }
+  if (doors.jupyter.origin === origin && !asked) return undefined;
+  const on = { ...environment, access: { ...doors, jupyter: { ...doors.jupyter, origin } } };
+  return changed(closeActions(on, JUPYTER_ACTIONS, now), now, "Jupyter is on");
+}
+
+function giveUp(environment: Environment, words: string | null, now: number): Step<Environment> {
+  const { access: doors } = environment;
+  const reason = words ?? "Jupyter could not be started";
+  const asked = JUPYTER_ACTIONS.some((kind) => hasOpenAction(environment, kind));
+  const off = { ...environment, access: { ...doors, jupyter: null, revision: doors.revision + 1 } };
+  const closed = closeActions(off, JUPYTER_ACTIONS, now, reason);
+  return changed(asked ? closed : addEntry(closed, now, reason), now, "gave Jupyter up");
+}

@@ -1,0 +1,14 @@
+import type { DiskSnapshot } from "../../disks/record.ts";
+import { utcText } from "../../utc.ts";
+
+/** Why an environment waits that stands in no line yet: `holder` is ending and has the disk still. */
+export function waitsForDisk(name: string, holder: string | undefined, pending?: DiskSnapshot): string {
+  if (holder !== undefined) return `Waits until ${holder}, which is ending, lets go of disk '${name}'`;
+  const since = pending ? `; its snapshot is pending since ${utcText(pending.at)}` : "";
+  return `Waits until disk '${name}' is backed up${since}`;
+}
+
+/** Why an environment waits whose disk nobody knows anything of. */
+export function unreadableDisk(name: string): string {
+  return `The record of disk '${name}' cannot be read; waiting until it can be`;
+}

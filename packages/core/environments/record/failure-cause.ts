@@ -1,0 +1,30 @@
+/** A failure's reason as one of a few words, for counting: reasons are free text that may hold names and numbers. */
+export type FailureCause =
+  | "command"
+  | "killed"
+  | "image"
+  | "deadline"
+  | "lost"
+  | "placement"
+  | "refused"
+  | "disk"
+  | "stack"
+  | "other";
+
+/** The cause behind the reason that a failed environment shows. */
+export function failureCause(reason: string | null): FailureCause {
+  return causes.find(([pattern]) => pattern.test(reason ?? ""))?.[1] ?? "other";
+}
+
+/** The first that fits. */
+const causes: readonly (readonly [RegExp, FailureCause])[] = [
+  [/^Refused by the cluster|^The cluster refuses/, "refused"],
+  [/^command exited|^(The )?command could not be started/, "command"],
+  [/killed/, "killed"],
+  [/^Not ready after/, "deadline"],
+  [/^No machine could start it|^Its machine came/, "placement"],
+  [/^Disk '|volume/, "disk"],
+  [/local stack was stopped/, "stack"],
+  [/disappeared|lost|evicted|machine was (restarted|taken|shut down)/, "lost"],
+  [/image/i, "image"],
+];

@@ -1,0 +1,32 @@
+import type { Environment } from "./record.ts";
+
+/** How often it is copied while somebody reads it. */
+export const COPIED_EVERY_MS = 2_000;
+const DAY_MS = 24 * 3_600_000;
+/** docs/apis/gpu-dev.md#read-jobs. */
+const KEPT_AFTER_END_MS = 7 * DAY_MS;
+
+/** What the blobs hold of the output of an environment's command. */
+export interface KeptLog {
+  /** Each copy has a name of its own, so that a worker that slept overwrites nothing; null: none was made yet. */
+  readonly blob: string | null;
+  readonly hash: string;
+  /** Older output was cut away. */
+  readonly cut: boolean;
+  /** When it was compared with what the run printed, ms. */
+  readonly at: number;
+  /** The latest attempt failed. */
+  readonly failed: boolean;
+  /** The run at whose end it was copied, if it was. */
+  readonly lastOf?: number | undefined;
+}
+
+/** Whether somebody has read it lately. */
+export function isWanted({ logWantedUntil }: Environment, now: number): boolean {
+  return (logWantedUntil ?? 0) > now;
+}
+
+/** When the log of an ended environment goes; undefined where there is none. */
+export function logEndsAt({ log, end: { at: endedAt } }: Environment): number | undefined {
+  return log?.blob && endedAt !== null ? endedAt + KEPT_AFTER_END_MS : undefined;
+}

@@ -1,0 +1,71 @@
+import { diskKey, keyText, poolKey } from "../../keys.ts";
+import { patienceMs } from "../../patience.ts";
+import type { Step } from "../../worker.ts";
+import { type Environment, keyOf } from "./record.ts";
+
+/** The step changed something: look again at once. */
+export function changed(environment: Environment, now: number, did: string): Step<Environment> {
+  return { record: { ...environment, dueAt: now, looks: 0 }, sends: [], did };
+}
+
+const WAITS_MS = [1000, 2000, 5000];
+
+/** How long to wait after a look that saw no change: 1, 2, then always 5 s (docs/architecture.md#level-triggering). */
+export function waitMs({ looks }: Pick<Environment, "looks">): number {
+  return WAITS_MS[Math.min(looks, WAITS_MS.length - 1)] ?? 5000;
+}
+
+const PREPARING_WAITS_MS = [2_000, 5_000, 10_000, 30_000];
+
+/**
+ * The next look at one that is prepared, should no change of its run be signalled
+ * (docs/architecture.md#level-triggering).
+ */
+export function waitedForStart(environment: Environment, now: number, did: string): Step<Environment> {
+  const waitMs = PREPARING_WAITS_MS[Math.min(environment.looks, PREPARING_WAITS_MS.length - 1)] ?? 0;
+  return until(environment, now + waitMs, did);
+}
+
+/** Nothing moved: look again after 1, 2, then every 5 s. */
+export function waited(environment: Environment, now: number, did: string): Step<Environment> {
+  return until(environment, now + waitMs(environment), did);
+}
+
+/** The same while it stops, saying what it waits for, which may take hours. */
+export function waitedFor(environment: Environment, now: number, what: string): Step<Environment> {
+  const waits = { ...environment, end: { ...environment.end, waitsFor: what } };
+  return waitedSince(waits, environment.end.stoppingAt, now, what);
+}
+
+/** The same for what may take long: more and more patiently the longer it has taken, up to every 30 s. */
+export function waitedSince(
+  environment: Environment,
+  since: number | null,
+  now: number,
+  did: string,
+): Step<Environment> {
+  return until(environment, now + Math.max(waitMs(environment), patienceMs(now - (since ?? now))), did);
+}
+
+/** Nothing to do before this moment. */
+export function until(environment: Environment, dueAt: number, did: string): Step<Environment> {
+  return { record: { ...environment, dueAt, looks: environment.looks + 1 }, sends: [], did };
+}
+
+/** The same step, with the next look at this moment where it would come later. */
+export function noLaterThan(step: Step<Environment>, at: number): Step<Environment> {
+  return { ...step, record: { ...step.record, dueAt: Math.min(step.record.dueAt ?? at, at) } };
+}
+
+/** The same step, telling the pool that this environment took, changed or returned capacity, or still waits. */
+export function tellingPool(step: Step<Environment>): Step<Environment> {
+  const { record } = step;
+  const send = { key: poolKey(record.size.pool), for: [keyText(keyOf(record))] };
+  return { ...step, sends: [...step.sends, send] };
+}
+
+/** The same step, telling its disk, whose record was written with it, that it is due. */
+export function tellingDisk(step: Step<Environment>): Step<Environment> {
+  const { owner, disk } = step.record;
+  return disk ? { ...step, sends: [...step.sends, { key: diskKey(owner, disk.uid) }] } : step;
+}

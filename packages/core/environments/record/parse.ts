@@ -1,0 +1,273 @@
+import { environmentsOf } from "../../keys.ts";
+import { isVolumeMaking } from "../../making.ts";
+import type { PortSight, Resources, RunAddress, RunPort, Share } from "../../ports/compute.ts";
+import type { Item } from "../../ports/table.ts";
+import type { VolumeRef } from "../../ports/volumes.ts";
+import type { Sealed } from "../../sealed.ts";
+import {
+  branded,
+  count,
+  flag,
+  listOf,
+  mapOf,
+  mark,
+  number,
+  oneOf,
+  optional,
+  ordinal,
+  orNull,
+  shape,
+  type Table,
+  text,
+  uid,
+} from "../../shape.ts";
+import { type Common, parserOf } from "../../unreadable.ts";
+import type { Action } from "./actions.ts";
+import type { Doors, Guest, Refusal } from "./doors.ts";
+import type { IdleSight } from "./idle.ts";
+import type { KeptLog } from "./kept-log.ts";
+import type { Machine } from "./machine.ts";
+import type { IdlePolicy, Policy } from "./policy.ts";
+import {
+  type ArchiveUse,
+  type BackupClaim,
+  type DiskUse,
+  type End,
+  type Environment,
+  type Events,
+  endPhases,
+  type Goal,
+  isEnded,
+  type Outcome,
+  type OwnVolume,
+  type Placement,
+  phases,
+  type RememberedStart,
+  type Requests,
+  type RunState,
+  type Size,
+  type Times,
+  type Use,
+} from "./record.ts";
+import type { TimelineEntry } from "./timeline.ts";
+
+const moment = orNull(number);
+const sealed = branded<Sealed>();
+const end = oneOf(...endPhases);
+const phase = oneOf(...phases);
+const step = oneOf("disk", "pod", "image", "container", "probe");
+
+/** How much is asked for, in numbers that a plan can count with. */
+export const isSize = shape<Size>({
+  pool: text,
+  instanceType: text,
+  machines: ordinal,
+  units: ordinal,
+  gpus: count,
+  wantedMs: number,
+});
+const shares = listOf(shape<Share>({ node: orNull(text), units: ordinal }));
+const resources = shape<Resources>({ cpus: number, memoryMb: number });
+const runPort: Table<RunPort> = { port: ordinal, kind: oneOf("ssh", "jupyter", "http", "tcp") };
+export const volumeRef = shape<VolumeRef>({ id: text, zone: text });
+const outcome = shape<Outcome>({ phase: end, reason: orNull(text), at: number, isLimit: mark });
+
+const policy = shape<Policy>({
+  time: oneOf("run", "creation", "none"),
+  restarts: flag,
+  idle: orNull(shape<IdlePolicy>({ afterMs: number, everyMs: number })),
+  archives: orNull(text),
+  readyWithinMs: moment,
+  firstFailure: oneOf("keeps", "clears"),
+  forgetsSpec: flag,
+});
+
+const doors = shape<Doors>({
+  login: text,
+  guests: listOf(
+    shape<Guest>({
+      name: text,
+      state: oneOf("wanted", "fetched", "in"),
+      known: flag,
+      asked: mark,
+      tries: count,
+      nextAt: number,
+    }),
+  ),
+  jupyter: orNull(shape<NonNullable<Doors["jupyter"]>>({ token: sealed, origin: orNull(text) })),
+  keyed: flag,
+  revision: count,
+  told: orNull(shape<NonNullable<Doors["told"]>>({ run: ordinal, revision: count })),
+  refused: optional(shape<Refusal>({ run: ordinal, request: ordinal, tries: ordinal, nextAt: number })),
+});
+
+const idle = shape<IdleSight>({
+  verdict: oneOf("keep", "stop"),
+  signal: oneOf("start", "heartbeat", "exec", "sessions", "unknown sessions"),
+  since: number,
+  at: number,
+  dryRun: flag,
+});
+
+const action = shape<Action>({
+  id: ordinal,
+  kind: oneOf("cancel", "extend", "enable_jupyter", "disable_jupyter", "add_user", "resize"),
+  subject: optional(text),
+  extraMs: optional(number),
+  writer: text,
+  status: oneOf("requested", "done", "failed"),
+  reason: orNull(text),
+  requestedAt: number,
+  completedAt: moment,
+});
+
+export const timelineEntry = shape<TimelineEntry>({
+  n: ordinal,
+  at: number,
+  phase,
+  step: orNull(step),
+  reason: orNull(text),
+});
+
+export const isOwnVolume = shape<OwnVolume>({ name: text, path: text, sizeGb: number, volume: orNull(volumeRef) });
+const machine = shape<Machine>({
+  name: text,
+  uid: text,
+  providerId: orNull(text),
+  silent: orNull(shape<NonNullable<Machine["silent"]>>({ how: oneOf("notReady", "missing"), since: number })),
+});
+
+type Groups = Pick<Environment, "goal" | "run" | "placement" | "end" | "times" | "use" | "requests" | "events">;
+
+/** Every field of each group of an environment's head. */
+export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } = {
+  goal: {
+    desired: oneOf("active", "stopped", "deleted"),
+    start: orNull(shape<RememberedStart>({ size: orNull(isSize), receiver: orNull(sealed) })),
+    startedBy: optional(text),
+    stoppedBy: optional(text),
+  },
+  run: {
+    n: ordinal,
+    resized: orNull(resources),
+    resizing: optional(shape<NonNullable<RunState["resizing"]>>({ tries: ordinal, nextAt: number })),
+    error: orNull(text),
+    preparingAt: moment,
+    startedAt: moment,
+    straysAt: moment,
+    grant: orNull(shape<NonNullable<RunState["grant"]>>({ id: text, shares, at: number })),
+    machines: listOf(machine),
+    applyingAt: moment,
+    appliedAt: moment,
+    noStartSince: moment,
+    removedAt: moment,
+    missedAt: moment,
+    withdrawing: flag,
+    mark: optional(text),
+    address: orNull(
+      shape<RunAddress>({ ip: text, port: orNull(number), hostKey: optional(text), problem: optional(text) }),
+    ),
+    ports: listOf(shape<PortSight>({ ...runPort, address: orNull(text), answers: flag })),
+    isolation: orNull(text),
+    limits: orNull(text),
+  },
+  placement: {
+    withdrawn: orNull(shape<NonNullable<Placement["withdrawn"]>>({ run: ordinal, nodes: listOf(text), at: number })),
+    withdrawals: count,
+    ledgers: listOf(text),
+  },
+  end: {
+    outcome: orNull(outcome),
+    archive: orNull(shape<ArchiveUse>({ blob: text, file: text, startedAt: moment, settled: flag })),
+    backup: orNull(
+      shape<BackupClaim>({
+        attempt: ordinal,
+        tried: optional(ordinal),
+        until: number,
+        since: number,
+        refused: optional(text),
+      }),
+    ),
+    at: moment,
+    stoppingAt: moment,
+    waitsFor: orNull(text),
+    alarmedAt: moment,
+    cleanSince: moment,
+    cleanLooks: count,
+  },
+  times: { firstActiveAt: moment, endsAt: moment, warnedMinutes: moment },
+  use: { lastUsedAt: moment, busyUntil: moment, idle: orNull(idle) },
+  requests: { list: listOf(action), count },
+  events: {
+    receiver: shape<Events["receiver"]>({ always: orNull(sealed), run: orNull(sealed) }),
+    timeline: listOf(timelineEntry),
+    count,
+    emitted: count,
+  },
+};
+
+/** Every field of an environment's head. */
+export const environmentTable: Table<Omit<Environment, Common>> = {
+  uid,
+  owner: text,
+  id: text,
+  createdBy: text,
+  name: text,
+  labels: mapOf(text),
+  goal: shape<Goal>(groups.goal),
+  end: shape<End>(groups.end),
+  phase,
+  step: orNull(step),
+  reason: orNull(text),
+  run: shape<RunState>(groups.run),
+  size: isSize,
+  zone: orNull(text),
+  hasCommand: flag,
+  spec: orNull(text),
+  policy,
+  ports: listOf(shape(runPort)),
+  resources: orNull(resources),
+  disk: orNull(shape<DiskUse>({ uid, name: text, leased: flag, attached: flag, released: flag })),
+  volumes: listOf(isOwnVolume),
+  making: listOf(isVolumeMaking),
+  addressLabel: orNull(text),
+  starts: count,
+  times: shape<Times>(groups.times),
+  events: shape<Events>(groups.events),
+  use: shape<Use>(groups.use),
+  createdAt: number,
+  queuedAt: number,
+  placement: shape<Placement>(groups.placement),
+  access: doors,
+  requests: shape<Requests>(groups.requests),
+  log: optional(
+    shape<KeptLog>({ blob: orNull(text), hash: text, cut: flag, at: number, failed: flag, lastOf: optional(ordinal) }),
+  ),
+  logWantedUntil: optional(number),
+  looks: count,
+  attempts: count,
+  fault: orNull(text),
+  dueShard: text,
+  dueAt: optional(number),
+  waitPool: optional(text),
+  waitOrder: optional(text),
+  ttl: optional(number),
+};
+
+const runs: ReadonlySet<string> = new Set(["preparing", "active"]);
+
+/** Throws `Unreadable` for anything that this version did not write. */
+export const parseEnvironment: (item: Item) => Environment = parserOf("environment", environmentTable, {
+  "its key is another's": ({ pk, owner, createdBy }) => pk === environmentsOf(owner, createdBy),
+  "it runs on nothing": ({ phase, run: { grant, preparingAt } }) =>
+    !runs.has(phase) || (grant !== null && preparingAt !== null),
+  "it is active since never": ({ phase, run: { startedAt } }) => phase !== "active" || startedAt !== null,
+  "it ended and holds capacity": ({ phase, run: { grant } }) => !isEnded({ phase }) || grant === null,
+  "it ended without an outcome": ({ phase, end: { outcome } }) => !isEnded({ phase }) || outcome?.phase === phase,
+  "nobody will look at it": ({ phase, dueAt }) => dueAt !== undefined || phase === "stopped" || isEnded({ phase }),
+  "it stands in no line or in another one": ({ waitPool, waitOrder, phase, size }) =>
+    waitPool === undefined ? waitOrder === undefined : phase === "queued" && waitPool === size.pool && !!waitOrder,
+  "its grant names no machine": ({ run: { grant } }) => grant === null || grant.shares.length > 0,
+  "its timeline goes on past its end": ({ events: { timeline, count: timelineCount, emitted } }) =>
+    emitted <= timelineCount && timeline.every(({ n }) => n <= timelineCount),
+});

@@ -1,0 +1,99 @@
+import type { Context } from "../../context.ts";
+import { dueShardOf } from "../../due.ts";
+import { accessKey, keyText, specKey } from "../../keys.ts";
+import type { Sealer } from "../../ports/sealer.ts";
+import type { Item, Key } from "../../ports/table.ts";
+import { Conflict } from "../../problem.ts";
+import type { Sealed } from "../../sealed.ts";
+import { branded, number, optional, text, uid } from "../../shape.ts";
+import { parserOf } from "../../unreadable.ts";
+import { removeRecord, writeRecord } from "../../write-record.ts";
+import type { Environment, EnvironmentSpec } from "./record.ts";
+
+export interface OpenSpec {
+  readonly image: string;
+  readonly command: string | undefined;
+  readonly env: Readonly<Record<string, string>>;
+  /** Public SSH keys that open its runs, each `<type> <base64>`. Here since they come and go with what else is sent. */
+  readonly sshKeys?: readonly string[] | undefined;
+}
+
+/** Opens what is to be run; throws when the record was changed or belongs to another key. */
+export async function decryptSpec(sealer: Sealer, item: Item): Promise<OpenSpec> {
+  const { image, sealed } = parseSpec(item);
+  const { command, env, sshKeys } = JSON.parse(await sealer.open(sealed, keyText(item))) as Omit<OpenSpec, "image">;
+  return { image, command, env, sshKeys };
+}
+
+/** What is sealed in it is what was sealed: only the outside can have been changed. */
+export const parseSpec: (item: Item) => EnvironmentSpec = parserOf("spec", {
+  uid,
+  image: text,
+  sealed: branded<Sealed>(),
+  head: optional(text),
+  dueShard: optional(text),
+  dueAt: optional(number),
+});
+
+/** Longer than a create may be repeated under an Idempotency-Key, and than whoever writes it may sleep before the head. */
+const UNNAMED_MS = 25 * 3_600_000;
+
+/** What an environment runs; undefined when it is not there. */
+export async function readSpec(
+  ctx: Context<"table" | "sealer">,
+  environment: Key,
+  spec: string,
+): Promise<OpenSpec | undefined> {
+  const item = await ctx.table.get(specKey(environment, spec));
+  return item && decryptSpec(ctx.sealer, item);
+}
+
+/**
+ * Writes what is to be run, before the head that names it; one that is there already stays as it is. It is due, since
+ * whoever writes it may die before the head (unnamed-spec.ts).
+ */
+export async function writeSpec(
+  ctx: Context<"table" | "sealer">,
+  environment: Key,
+  { uid, spec }: { readonly uid: string; readonly spec: string },
+  { image, command, env, sshKeys = [] }: OpenSpec,
+): Promise<void> {
+  const key = specKey(environment, spec);
+  const what = { command, env, ...(sshKeys.length > 0 && { sshKeys }) };
+  const sealed = await ctx.sealer.seal(JSON.stringify(what), keyText(key));
+  const due = { dueShard: dueShardOf(ctx.ids, key), dueAt: ctx.clock.now() + UNNAMED_MS };
+  const head = keyText(environment);
+  const written: EnvironmentSpec = { ...key, writers: [], kind: "spec", uid, image, sealed, head, ...due };
+  await writeRecord(ctx, written);
+}
+
+/** Removes it with the secrets in it; nothing happens when it is gone. */
+export async function forgetSpec(ctx: Context<"table">, environment: Key, spec: string): Promise<void> {
+  for (let isLeft = true; isLeft; ) {
+    const item = await ctx.table.get(specKey(environment, spec));
+    isLeft = item !== undefined && !(await removeRecord(ctx, item));
+  }
+}
+
+/**
+ * Removes every specification of an ended life, also those of starts that came to nothing, and the keys of its guests.
+ * Answers the record without its sealed token. Repeatable, so it comes before the write that names none of them. Throws
+ * `Conflict` when one of them changed meanwhile.
+ */
+export async function forgetSecrets(ctx: Context<"table">, environment: Environment): Promise<Environment> {
+  const { uid, access: doors } = environment;
+  const access = await ctx.table.get(accessKey(environment, uid));
+  if (access) await removeSecret(ctx, access);
+  let after: string | undefined;
+  do {
+    const query = { pk: specKey(environment, uid).pk, prefix: uid };
+    const page = await ctx.table.query(after === undefined ? query : { ...query, after });
+    await Promise.all(page.items.map((item) => removeSecret(ctx, item)));
+    after = page.next;
+  } while (after !== undefined);
+  return { ...environment, spec: null, access: { ...doors, jupyter: null } };
+}
+
+async function removeSecret(ctx: Context<"table">, item: Item): Promise<void> {
+  if (!(await removeRecord(ctx, item))) throw new Conflict(keyText(item));
+}

@@ -1,0 +1,40 @@
+import type { Sealed } from "../../sealed.ts";
+import type { Environment, Phase, Step } from "./record.ts";
+
+export interface TimelineEntry {
+  /** Without gaps from 1: also the number of the event it becomes. */
+  readonly n: number;
+  readonly at: number;
+  readonly phase: Phase;
+  readonly step: Step | null;
+  readonly reason: string | null;
+}
+
+const KEPT_ENTRIES = 40;
+const LONGEST_REASON = 120;
+
+/**
+ * Adds an entry. The timeline is the record's outbox: entries above `emitted` are never dropped
+ * (docs/architecture.md#events-and-requests). Without a receiver the cursor moves in the same write.
+ */
+export function addEntry(environment: Environment, at: number, reason: string | null): Environment {
+  const n = environment.events.count + 1;
+  const { phase, step } = environment;
+  const entry: TimelineEntry = { n, at, phase, step, reason: shorten(reason) };
+  const kept = environment.events.timeline.filter(
+    (old) => old.n > environment.events.emitted || old.n > n - KEPT_ENTRIES,
+  );
+  const emitted = receiverOf(environment) ? environment.events.emitted : n;
+  return { ...environment, events: { ...environment.events, timeline: [...kept, entry], count: n, emitted } };
+}
+
+/** Who is told of its events now: whom its present run names, or else whom it was made with. */
+export function receiverOf({ events: { receiver } }: Pick<Environment, "events">): Sealed | null {
+  return receiver.run ?? receiver.always;
+}
+
+/** Cuts a reason to the length a head can afford. */
+export function shorten(reason: string | null): string | null {
+  if (reason === null || reason.length <= LONGEST_REASON) return reason;
+  return `${reason.slice(0, LONGEST_REASON - 1)}…`;
+}

@@ -1,0 +1,39 @@
+import { formerKey, keyOfText, keyText, specKey } from "../../keys.ts";
+import type { Item } from "../../ports/table.ts";
+import { Conflict } from "../../problem.ts";
+import { readEach } from "../../readable.ts";
+import type { Step, WorkerContext } from "../../worker.ts";
+import { removeRecord } from "../../write-record.ts";
+import { parseEnvironment } from "./parse.ts";
+import { type EnvironmentSpec, isEnded } from "./record.ts";
+import { parseSpec } from "./spec.ts";
+
+/** As long as what cannot be read is put off. */
+const UNREADABLE_MS = 3_600_000;
+
+/**
+ * A specification whose writer is no longer on its way to the head: it stays where a living head names it. Otherwise the
+ * create or the start died between its two writes, or slept over the end, and it goes with the secrets in it.
+ */
+export async function stepSpec(
+  ctx: WorkerContext,
+  item: Item,
+  now: number,
+): Promise<Step<EnvironmentSpec> | undefined> {
+  const spec = parseSpec(item);
+  const named = await isNamed(ctx, spec);
+  if (named === "unknown") return { record: { ...spec, dueAt: now + UNREADABLE_MS }, sends: [], did: "not known" };
+  if (named) return { record: { ...spec, dueAt: undefined }, sends: [], did: "named by its head" };
+  if (!(await removeRecord(ctx, item))) throw new Conflict(keyText(item));
+  return undefined;
+}
+
+/** `unknown`: a head that may name it cannot be read, or nobody knows which one that is. */
+async function isNamed(ctx: WorkerContext, { uid, pk, sk, head = "" }: EnvironmentSpec): Promise<boolean | "unknown"> {
+  const key = keyOfText(head);
+  if (!key || specKey(key, sk).pk !== pk) return "unknown";
+  const items = await ctx.table.getMany([key, formerKey(key, uid)]);
+  const { records, unreadable } = readEach(ctx, items, parseEnvironment);
+  if (unreadable.size > 0) return "unknown";
+  return records.some((environment) => environment.uid === uid && environment.spec === sk && !isEnded(environment));
+}

@@ -1,0 +1,75 @@
+import type { Observation } from "../../ports/compute.ts";
+import type { Look } from "../../ports/queue.ts";
+import type { Step, WorkerContext } from "../../worker.ts";
+import { nextAccessAt, stepAccess } from "../access/access.ts";
+import { changed, noLaterThan, tellingPool, until } from "../record/pace.ts";
+import type { Environment } from "../record/record.ts";
+import { markOf } from "../record/run-marks.ts";
+import { resizeRun } from "../verbs/resize-run.ts";
+import { lookForUse } from "./auto-stop.ts";
+import { endItself, stopping } from "./fail.ts";
+import { followLog, nextCopyAt } from "./log.ts";
+import { stepLostMachine } from "./lost-node.ts";
+import { extendRun, nextExtendAt } from "./make-run.ts";
+import { missRun, seesAgain } from "./missing.ts";
+import { needsNoLook } from "./quiet.ts";
+import { noStartFrom } from "./release.ts";
+import { nextWarningAt, warn } from "./warnings.ts";
+
+/** How often a run is looked at of which nothing is signalled (docs/architecture.md#level-triggering). */
+const EVERY_MS = 300_000;
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** Ends it when its time or its command is over, warns before, closes extensions, opens its doors. */
+export async function stepActive(
+  ctx: WorkerContext,
+  read: Environment,
+  now: number,
+  message: Look,
+): Promise<Step<Environment>> {
+  const known = noStartFrom(read, now);
+  if (known.end.outcome) return stopping(known, now);
+  const isSignal = message.hint === true || message.for !== undefined;
+  if (!isSignal && (await needsNoLook(ctx, known, now))) return goOn(await keepUp(ctx, known, now), now);
+  // Wherever this look ends before all is done about what it sees, the next one observes.
+  const environment = { ...known, run: { ...known.run, mark: undefined } };
+  const observed = await ctx.compute.observe(environment.uid, environment.run.n);
+  if (!observed) return missRun(ctx, environment, now);
+  if (observed.state === "ended") return endItself(environment, observed, now);
+  if (environment.run.missedAt !== null) return seesAgain(environment, now);
+  // Before its machine is waited for: the cluster's own deadline does not wait.
+  const extended = await extendRun(ctx, environment, now);
+  if (extended !== environment) return tellingPool(changed(extended, now, "extended"));
+  const silent = await stepLostMachine(ctx, environment, observed.nodes, now);
+  if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
+  const resized = await resizeRun(ctx, environment, now);
+  if (resized) return resized;
+  const used = lookForUse(ctx, withSight(ctx, environment, observed), observed, now);
+  if (used.phase !== "active") return changed(used, now, "unused");
+  const kept = await keepUp(ctx, used, now);
+  const toDo = await stepAccess(ctx, kept, observed, now);
+  return toDo ? noLaterThan(toDo, nextLookAt(kept, now)) : goOn(kept, now);
+}
+
+/** What needs no look at its run. */
+function keepUp(ctx: WorkerContext, environment: Environment, now: number): Promise<Environment> {
+  return followLog(ctx, warn(environment, environment.times.endsAt ?? NEVER, now), now);
+}
+
+function goOn(environment: Environment, now: number): Step<Environment> {
+  return until(environment, Math.min(nextLookAt(environment, now), nextAccessAt(environment)), "active");
+}
+
+/** Beside what is to be done for its doors. */
+function nextLookAt(environment: Environment, now: number): number {
+  const { times, run } = environment;
+  const further = [nextCopyAt(environment, now), nextExtendAt(environment, now), run.resizing?.nextAt ?? NEVER];
+  return Math.min(nextWarningAt(times.endsAt ?? NEVER, now), now + EVERY_MS, ...further);
+}
+
+function withSight(ctx: WorkerContext, environment: Environment, observed: Observation): Environment {
+  const { run } = environment;
+  const { address, ports, limits, isolation, nodes } = observed;
+  const mark = markOf(ctx, run.n, nodes);
+  return { ...environment, run: { ...run, address: address ?? run.address, ports, limits, isolation, mark } };
+}

@@ -1,0 +1,130 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { keyText } from "../../keys.ts";
+import { reconcile } from "../../reconcile.ts";
+import { reservation } from "../record/policy.ts";
+import { keyOf } from "../record/record.ts";
+import { createEnvironment } from "../verbs/create.ts";
+import { requestStart } from "../verbs/start.ts";
+import { markBusy, touchEnvironment } from "../verbs/touch.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const idle = { afterMs: 20 * MINUTE, everyMs: 5 * MINUTE };
+const policy = { ...reservation, time: "none", restarts: true, idle } as const;
+
+async function activeWorld(options: Parameters<typeof memoryWorld>[0] = {}): Promise<MemoryWorld> {
+  const world = await memoryWorld(options);
+  await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
+  await world.deliver();
+  return world;
+}
+
+test("one that nobody uses is stopped at the first look after 20 minutes, with the signal in its record", async () => {
+  const world = await activeWorld();
+
+  await world.advance(24 * MINUTE);
+  expect((await world.read("alice", "one")).phase).toBe("active");
+  await world.advance(2 * MINUTE);
+
+  const stopped = await world.read("alice", "one");
+  expect(stopped).toMatchObject({
+    phase: "stopped",
+    reason: "auto-stop",
+    run: { error: null },
+    goal: { desired: "stopped" },
+  });
+  expect(stopped.use.idle).toMatchObject({ verdict: "stop", signal: "start", dryRun: false });
+});
+
+test("a heartbeat puts it off, and one of an earlier moment or of the future is bounded", async () => {
+  const world = await activeWorld();
+  await world.advance(18 * MINUTE);
+  const now = world.clock.now();
+
+  expect((await touchEnvironment(world.as("alice"), "one", now + MINUTE)).use.lastUsedAt).toBe(now);
+  expect((await touchEnvironment(world.as("alice"), "one", now - MINUTE)).use.lastUsedAt).toBe(now);
+  await world.advance(19 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", use: { idle: { signal: "heartbeat" } } });
+  await world.advance(7 * MINUTE);
+  expect((await world.read("alice", "one")).phase).toBe("stopped");
+});
+
+test("who works through an outage is not stopped by the first look after it, and who has left is by the next", async () => {
+  const [used, left] = [await activeWorld(), await activeWorld()];
+  for (const world of [used, left]) {
+    await world.advance(15 * MINUTE);
+    // Neither looks nor heartbeats.
+    world.clock.advance(3 * HOUR);
+    await world.advance(MINUTE);
+  }
+
+  await touchEnvironment(used.as("alice"), "one", used.clock.now());
+  for (const world of [used, left]) await world.advance(5 * MINUTE);
+
+  expect((await used.read("alice", "one")).phase).toBe("active");
+  expect((await left.read("alice", "one")).phase).toBe("stopped");
+});
+
+test("heartbeats that come often write next to nothing", async () => {
+  const world = await activeWorld();
+  const { writers } = await touchEnvironment(world.as("alice"), "one", world.clock.now());
+
+  world.clock.advance(60_000);
+  const again = await touchEnvironment(world.as("alice"), "one", world.clock.now());
+
+  expect(again.writers).toEqual(writers);
+});
+
+test("a heartbeat that comes between the look's read and its write keeps it", async () => {
+  const world = await activeWorld();
+  await world.advance(24 * MINUTE);
+  const environment = await world.read("alice", "one");
+  world.clock.advance(Math.max(0, environment.dueAt ?? 0) - world.clock.now() + 5 * MINUTE);
+  let beats = 0;
+  const table = {
+    ...world.table,
+    put: async (...put: Parameters<typeof world.table.put>) => {
+      if (beats++ === 0) await touchEnvironment(world.as("alice"), "one", world.clock.now());
+      await world.table.put(...put);
+    },
+  };
+
+  await reconcile({ ...world.ctx, table }, { look: keyText(keyOf(environment)) });
+
+  const kept = await world.read("alice", "one");
+  expect(beats).toBeGreaterThan(1);
+  expect(kept).toMatchObject({ phase: "active", use: { idle: { verdict: "keep", signal: "heartbeat" } } });
+});
+
+test("an exec's mark and open sessions keep it", async () => {
+  const world = await activeWorld();
+  const { uid } = await markBusy(world.as("alice"), "one", world.clock.now() + 40 * MINUTE);
+
+  await world.advance(39 * MINUTE);
+  expect((await world.read("alice", "one")).use.idle).toMatchObject({ verdict: "keep", signal: "exec" });
+  world.compute.setSessions(uid, 1);
+  await world.advance(90 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", use: { idle: { signal: "sessions" } } });
+});
+
+test("a dry run only says that it would have been stopped", async () => {
+  const world = await activeWorld({ settings: { idleDryRun: true } });
+
+  await world.advance(40 * MINUTE);
+
+  const environment = await world.read("alice", "one");
+  expect(environment).toMatchObject({ phase: "active", use: { idle: { verdict: "stop", dryRun: true } } });
+});
+
+test("started again it has its 20 minutes again", async () => {
+  const world = await activeWorld();
+  await world.advance(26 * MINUTE);
+
+  await requestStart(world.as("alice"), "one");
+  await world.advance(20 * MINUTE);
+
+  expect((await world.read("alice", "one")).phase).toBe("active");
+});

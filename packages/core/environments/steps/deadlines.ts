@@ -1,0 +1,125 @@
+import { firstSettles } from "../../making.ts";
+import type { Settings } from "../../settings.ts";
+import { ATTEMPT_MS } from "../../snapshot-claim.ts";
+import type { EndPhase, Environment, Phase } from "../record/record.ts";
+import { nextUseLookAt } from "./auto-stop.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+/** An environment that stops for longer than this alarms. */
+export const ALARM_MS = 15 * MINUTE_MS;
+
+export interface Deadline {
+  readonly at: number;
+  /** How it ends; `alarm`: it only says what it waits for; `attempt`: one attempt to back its disk up is over. */
+  readonly outcome: EndPhase | "alarm" | "attempt";
+  readonly reason: string;
+}
+
+export type Limits = Pick<Settings, "maxQueueHours" | "preparingMinutes">;
+
+type LimitOf = (environment: Environment, limits: Limits) => Deadline | undefined;
+
+const limits = {
+  queued: [ownEnd, readyBy, queueLimit],
+  preparing: [ownEnd, readyBy, preparingLimit],
+  active: [ownEnd],
+  stopping: [alarm, attemptLimit],
+  stopped: [],
+  completed: [],
+  expired: [],
+  cancelled: [],
+  failed: [],
+  deleted: [],
+} as const satisfies Record<Phase, readonly LimitOf[]>;
+
+/**
+ * The earliest limit of its present phase (docs/architecture.md#one-deadline); undefined: it has none, or its end is
+ * decided. `keepsPlace`: it may wait for capacity for longer than others.
+ */
+export function deadlineOf(environment: Environment, settings: Limits, keepsPlace = false): Deadline | undefined {
+  const {
+    phase,
+    end: { outcome },
+  } = environment;
+  if (outcome && phase !== "stopping") return undefined;
+  const known: readonly LimitOf[] = limits[phase];
+  return known
+    .filter((limit) => !(keepsPlace && limit === queueLimit))
+    .flatMap((limit) => limit(environment, settings) ?? [])
+    .reduce<Deadline | undefined>((first, one) => (first && first.at <= one.at ? first : one), undefined);
+}
+
+/** The latest moment at which it must be looked at again, whatever it waits for; infinite: none. */
+export function latestLook(environment: Environment, settings: Limits, now: number): number {
+  const {
+    phase,
+    run: { straysAt },
+    making,
+  } = environment;
+  const moments = [deadlineOf(environment, settings)?.at, deadlineOf(environment, settings, true)?.at];
+  if (phase === "queued" || phase === "preparing" || phase === "active") moments.push(straysAt ?? undefined);
+  if (phase === "active") moments.push(nextUseLookAt(environment));
+  moments.push(firstSettles(making));
+  return Math.min(...moments.filter((at) => at !== undefined && at > now).map(Number));
+}
+
+function ownEnd({ times: { endsAt } }: Environment): Deadline | undefined {
+  return endsAt === null ? undefined : { at: endsAt, outcome: "expired", reason: "Its time was over" };
+}
+
+function readyBy(environment: Environment): Deadline | undefined {
+  const { queuedAt, policy } = environment;
+  if (policy.readyWithinMs === null) return undefined;
+  return notReady(environment, queuedAt, policy.readyWithinMs / MINUTE_MS);
+}
+
+function queueLimit({ queuedAt, waitPool, reason: why }: Environment, { maxQueueHours }: Limits): Deadline {
+  // Outside of the line it is its disk that it waits for.
+  const waits = waitPool === undefined && why !== null ? `: ${why}` : "";
+  const reason = `Waited in the queue for ${maxQueueHours} hours${waits}`;
+  return { at: queuedAt + maxQueueHours * HOUR_MS, outcome: "cancelled", reason };
+}
+
+function preparingLimit(environment: Environment, { preparingMinutes }: Limits): Deadline | undefined {
+  const {
+    run: { preparingAt },
+  } = environment;
+  return preparingAt === null ? undefined : notReady(environment, preparingAt, preparingMinutes);
+}
+
+function notReady(environment: Environment, since: number, minutes: number): Deadline {
+  const { phase, step, reason } = environment;
+  const where = phase === "queued" ? "in the queue" : `at step ${step ?? "pod"}`;
+  const why = reason === null ? "" : `: ${reason}`;
+  return {
+    at: since + minutes * MINUTE_MS,
+    outcome: "failed",
+    reason: `Not ready after ${minutes} minutes, ${where}${why}`,
+  };
+}
+
+function alarm(environment: Environment): Deadline | undefined {
+  const {
+    end: { stoppingAt, alarmedAt },
+  } = environment;
+  if (stoppingAt === null || (alarmedAt ?? 0) >= stoppingAt) return undefined;
+  return { at: stoppingAt + ALARM_MS, outcome: "alarm", reason: whatItWaitsFor(environment) };
+}
+
+/** Once its compute is gone it is not the cluster that a failing step asks. */
+function whatItWaitsFor({ end: { waitsFor }, attempts, run: { grant } }: Environment): string {
+  if (attempts > 0 && !grant) return "A step of its end fails and is tried again";
+  return attempts > 0 || waitsFor === null ? "Waits for the cluster to answer" : waitsFor;
+}
+
+/** Only while its volume is known to be detached: that is seen before the first attempt is claimed. */
+function attemptLimit({ run: { grant }, disk, end: { backup } }: Environment): Deadline | undefined {
+  if (grant || !backup || !disk?.attached || disk.released) return undefined;
+  // Whoever has claimed may still act until then, and the disk is not given on before.
+  return {
+    at: Math.max(backup.since + ATTEMPT_MS, backup.until),
+    outcome: "attempt",
+    reason: "Its backup took too long",
+  };
+}

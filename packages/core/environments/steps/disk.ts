@@ -1,0 +1,213 @@
+import type { Context } from "../../context.ts";
+import { acquire } from "../../disks/acquire.ts";
+import { handOver } from "../../disks/lease.ts";
+import {
+  type Disk,
+  type DiskSnapshot,
+  findDisk,
+  GONE_MS,
+  hasPendingSnapshot,
+  longPending,
+  mayHold,
+  seenBackups,
+  sighted,
+  volumeSighted,
+  withMaking,
+  zonePinnedBy,
+} from "../../disks/record.ts";
+import { keyText } from "../../keys.ts";
+import { listMaking, makeVolume, volumeMaking } from "../../making.ts";
+import type { Volume, VolumeRef } from "../../ports/volumes.ts";
+import { Conflict } from "../../problem.ts";
+import { unlessPoisoned, unlessUnreadable } from "../../readable.ts";
+import type { WorkerContext } from "../../worker.ts";
+import { type Writing, writeRecord } from "../../write-record.ts";
+import { unreadableDisk, waitsForDisk } from "../record/disk-words.ts";
+import { type Environment, keyOf } from "../record/record.ts";
+
+/** A bound for the record: so many only where the volume service loses one after the other. */
+const MOST_FORMER = 10;
+
+/** Whether an environment that waits may stand in line: its disk is its own and not being backed up. */
+export type DiskReadiness =
+  | { readonly kind: "ready"; readonly zone: string | null }
+  | { readonly kind: "waits"; readonly reason: string }
+  | { readonly kind: "lost"; readonly reason: string }
+  | { readonly kind: "missing"; readonly reason: string };
+
+/**
+ * Repairs a lease that was never written, or says that the disk is somebody else's
+ * (docs/architecture.md#the-item-that-decides). Throws `Unreadable` where a newer version wrote the disk: the job keeps
+ * its place.
+ */
+export async function readyDisk(ctx: Context<"table">, environment: Environment): Promise<DiskReadiness> {
+  if (!environment.disk) return { kind: "ready", zone: null };
+  const { uid, name } = environment.disk;
+  const disk = await unlessPoisoned(ctx, async () => (await findDisk(ctx, environment.owner, uid)) ?? "missing");
+  // Nobody knows whose it is. In line it would be granted what it cannot take, for as long as that lasts.
+  if (!disk) return { kind: "waits", reason: unreadableDisk(name) };
+  if (disk === "missing") return { kind: "missing", reason: `Disk '${name}' does not exist any more` };
+  const holder = { uid: environment.uid, key: keyText(keyOf(environment)), id: environment.id };
+  const lease = await acquire(ctx, disk, holder);
+  if (lease === "changed") throw new Conflict(`disk ${uid}`);
+  if (lease.kind === "gone") return { kind: "lost", reason: `Disk '${name}' is marked for deletion` };
+  if (lease.kind === "inUse") return { kind: "lost", reason: `Disk '${name}' is in use by ${lease.by}` };
+  const held = lease.kind === "takes" ? lease.disk : disk;
+  const isOwn = held.heldBy?.uid === environment.uid;
+  if (!isOwn || hasPendingSnapshot(held)) {
+    const pending = longPending(held.snapshots, ctx.clock.now());
+    return { kind: "waits", reason: waitsForDisk(name, isOwn ? undefined : held.heldBy?.id, pending) };
+  }
+  return { kind: "ready", zone: zonePinnedBy(held.volume) };
+}
+
+/** What became of opening a disk, and in words why it was not. */
+export type Opened =
+  | { readonly kind: "open"; readonly disk: Disk }
+  | { readonly kind: "waits"; readonly reason: string }
+  | { readonly kind: "lost"; readonly reason: string };
+
+/**
+ * The disk with its volume. That is made empty only where there never was one; one that is gone is made again from the
+ * newest backup, and while none of those that the record names is seen the disk waits: nobody knows that they are gone
+ * (docs/architecture.md#not-seen-is-not-gone). Undefined when the disk is not this environment's. Throws `Conflict` when
+ * somebody else wrote it meanwhile.
+ */
+export async function openDisk(
+  ctx: WorkerContext,
+  environment: Environment,
+  zone: string,
+): Promise<Opened | undefined> {
+  const { disk: use } = environment;
+  const read = use ? await findDisk(ctx, environment.owner, use.uid) : undefined;
+  if (!use || read?.heldBy?.uid !== environment.uid) return undefined;
+  const now = ctx.clock.now();
+  const disk = await lookAround(ctx, read);
+  if (disk.volume && disk.volumeMissedAt === undefined) return { kind: "open", disk };
+  const backup = seenBackups(disk).at(-1);
+  const missed = disk.snapshots
+    .filter(mayHold)
+    .filter(({ at, missedAt }) => missedAt !== undefined && at > (backup?.at ?? 0));
+  const waits = whyItWaits(disk, backup, missed, now);
+  if (waits !== undefined) return { kind: "waits", reason: waits(`disk '${use.name}'`) };
+  if (disk.volume && !backup) return loseDisk(ctx, disk, use.name, now);
+  for (const { id } of missed) ctx.log.error("a backup is gone", { disk: disk.uid, snapshot: id });
+  const wanted = { zone, sizeGb: disk.sizeGb, from: backup?.id ?? null };
+  const { entry, isListed } = volumeMaking(ctx, disk.making, disk.uid, wanted);
+  const named = isListed ? disk : await written(ctx, withMaking(disk, listMaking(disk.making, entry)));
+  const volume = await makeVolume(ctx, entry);
+  const restored = backup ? { by: environment.uid, at: backup.at } : disk.restored;
+  return { kind: "open", disk: await written(ctx, { ...replaced(ctx, named), volume, restored }) };
+}
+
+/** The disk as a look for its volume leaves it, and for its backups where that is not seen: all are missed from now on. */
+async function lookAround(ctx: WorkerContext, disk: Disk): Promise<Disk> {
+  const isSeen = disk.volume !== null && (await ctx.volumes.findVolume(disk.volume.id)) !== undefined;
+  // As of the answer: an absence in which nobody looked is none.
+  const now = ctx.clock.now();
+  if (isSeen && disk.volumeMissedAt === undefined && disk.lostAt === undefined) return disk;
+  if (isSeen) return written(ctx, volumeSighted(disk, true, now));
+  const look = async (one: DiskSnapshot) =>
+    one.completed ? sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now()) : one;
+  const snapshots = await Promise.all(disk.snapshots.map(look));
+  const isMoved = snapshots.some(({ missedAt }, index) => missedAt !== disk.snapshots[index]?.missedAt);
+  const { volumeMissedAt, dueAt, ...sought } = volumeSighted(disk, false, now);
+  const missedAt = disk.volume ? volumeMissedAt : undefined;
+  if (!isMoved && missedAt === disk.volumeMissedAt) return disk;
+  return written(ctx, { ...sought, volumeMissedAt: missedAt, dueAt, snapshots });
+}
+
+/** Why the volume is neither used nor made again yet; undefined: nothing that the record names is out of sight. */
+function whyItWaits(
+  { volume, volumeMissedAt, snapshots, making }: Disk,
+  backup: DiskSnapshot | undefined,
+  missed: readonly DiskSnapshot[],
+  now: number,
+): ((disk: string) => string) | undefined {
+  const isLate = (missedAt: number | undefined) => missedAt !== undefined && now - missedAt < GONE_MS;
+  if (volume && isLate(volumeMissedAt))
+    return (disk) => `The volume of ${disk} is not to be seen; it is looked for again`;
+  // An older one in its place would cost the work in between.
+  const isNewerLate = missed.some(({ missedAt }) => isLate(missedAt));
+  if (backup && isNewerLate) return (disk) => `The backup of ${disk} is not to be seen; it is looked for again`;
+  const mayHaveOne = snapshots.some(mayHold) || (volume && making.some(({ kind }) => kind === "snapshot"));
+  if (backup || !mayHaveOne) return undefined;
+  return (disk) =>
+    volume ? `Neither volume nor backups of ${disk} are to be seen` : `The backups of ${disk} are not to be seen`;
+}
+
+/** An empty one in its place would be taken for it. Should its volume be seen again it is lost no more. */
+async function loseDisk(ctx: WorkerContext, disk: Disk, name: string, now: number): Promise<Opened> {
+  const { uid, volume } = disk;
+  const reason = `Disk '${name}' is lost: its volume is gone and there is no backup; delete or rename it`;
+  if (disk.lostAt === undefined) {
+    ctx.log.error("disk lost", { disk: uid, volume: volume?.id });
+    await written(ctx, { ...disk, lostAt: now, dueAt: now });
+  }
+  return { kind: "lost", reason };
+}
+
+/** The disk without the volume that is gone, which stays named: it may only have been out of sight. */
+function replaced(ctx: WorkerContext, disk: Disk): Disk {
+  const { uid, volume, formerVolumes = [] } = disk;
+  const seen = volumeSighted(disk, true, ctx.clock.now());
+  if (!volume) return seen;
+  ctx.log.error("a disk's volume is gone", { disk: uid, volume: volume.id });
+  return { ...seen, lost: disk.lost, formerVolumes: [volume.id, ...formerVolumes].slice(0, MOST_FORMER) };
+}
+
+/** Not seen is not gone: it is asked for again, and no earlier believed than what was just made is surely listed. */
+export async function lookForVolume(
+  ctx: WorkerContext,
+  disk: Disk,
+  { id }: VolumeRef,
+): Promise<Volume | "missed" | "gone"> {
+  const askedAt = ctx.clock.now();
+  const volume = await ctx.volumes.findVolume(id);
+  const { volumeMissedAt: missedAt } = disk;
+  if (!volume && missedAt !== undefined && askedAt - missedAt >= GONE_MS) return "gone";
+  const isNews = volume ? missedAt !== undefined || disk.lostAt !== undefined : missedAt === undefined;
+  if (isNews) await written(ctx, volumeSighted(disk, volume !== undefined, ctx.clock.now()));
+  return volume ?? "missed";
+}
+
+/** Lists the attempt to make a snapshot, so that it is named before it exists. */
+export async function listSnapshotMaking(
+  ctx: WorkerContext,
+  disk: Disk,
+  token: string,
+  volumeId: string,
+): Promise<void> {
+  const entry = { kind: "snapshot", token, from: volumeId, at: ctx.clock.now() } as const;
+  await written(ctx, withMaking(disk, listMaking(disk.making, entry)));
+}
+
+async function written(ctx: Writing, disk: Disk): Promise<Disk> {
+  const record = await writeRecord(ctx, disk);
+  if (!record) throw new Conflict(`disk ${disk.uid}`);
+  return record;
+}
+
+/**
+ * Gives back the lease on a disk that no run was made with. On a disk whose record cannot be read it stays written: it
+ * is valid only while its environment lives.
+ */
+export async function releaseUnused(ctx: Context<"table">, environment: Environment): Promise<void> {
+  await unlessUnreadable(ctx, () => releaseDisk(ctx, environment));
+}
+
+/** Gives the lease back, with what the end left, in one write; nothing happens when it is not held. */
+export async function releaseDisk(
+  ctx: Context<"table">,
+  environment: Environment,
+  withWhatIsLeft: (disk: Disk) => Disk = (disk) => disk,
+): Promise<void> {
+  const disk = environment.disk ? await findDisk(ctx, environment.owner, environment.disk.uid) : undefined;
+  if (!disk) return;
+  const isNext = disk.next?.uid === environment.uid;
+  if (disk.heldBy?.uid !== environment.uid && !isNext) return;
+  const now = ctx.clock.now();
+  const left = withWhatIsLeft(disk);
+  const released: Disk = isNext ? { ...left, next: null } : handOver(left);
+  await written(ctx, { ...released, lastUsedAt: now, dueAt: now });
+}

@@ -1,0 +1,195 @@
+import { firstSettles } from "../../making.ts";
+import { patienceMs } from "../../patience.ts";
+import { ledgerItemsOf, readLedgerItems } from "../../pools/ledger.ts";
+import type { LedgerItem } from "../../pools/record.ts";
+import type { Observation } from "../../ports/compute.ts";
+import type { Step, WorkerContext } from "../../worker.ts";
+import { logEndsAt } from "../record/kept-log.ts";
+import type { Machine } from "../record/machine.ts";
+import { changed, tellingDisk, tellingPool, until, waitMs } from "../record/pace.ts";
+import type { Environment } from "../record/record.ts";
+import { forgetSecrets } from "../record/spec.ts";
+import { backUp } from "./backup.ts";
+import { releaseUnused } from "./disk.ts";
+import { endOf } from "./fail.ts";
+import { finish, LOOKS_AFTER_END_MS } from "./finish.ts";
+import { keepNewest, keptUntil } from "./kept.ts";
+import { copyLastLog, lacksLastLog, removeCopies } from "./log.ts";
+import { lookAtMachines } from "./lost-node.ts";
+import { detachOwn } from "./own-volumes.ts";
+import { noStartFrom, releasableAt } from "./release.ts";
+import { removeStrays } from "./strays.ts";
+
+const GRACE_SECONDS = 10;
+
+/**
+ * The order of the end (docs/architecture.md#end-of-life): compute removed and seen gone, GPUs free, disk backed up and
+ * let go, final.
+ */
+export async function stepStopping(ctx: WorkerContext, read: Environment, now: number): Promise<Step<Environment>> {
+  const environment = noStartFrom(read, now);
+  const removal = environment.run.applyingAt === null ? undefined : await removeRun(ctx, environment, now);
+  if (removal) return removal;
+  if (environment.run.grant) return release(environment, now);
+  const held = await detachOwn(ctx, environment, now);
+  if (held) return held;
+  const { disk } = environment;
+  if (disk?.attached && !disk.released) return backUp(ctx, environment, disk, now);
+  if (disk && !disk.released) {
+    await releaseUnused(ctx, environment);
+    return tellingDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));
+  }
+  const step = await finish(ctx, environment, now);
+  // Whoever wrote the release may have died before the pool was told, and the next look is a minute away.
+  return step.record.phase !== "stopping" && (await mayBeNamed(ctx, environment)) ? tellingPool(step) : step;
+}
+
+/** Undefined: nothing of it is left, and nobody can start it any more. */
+async function removeRun(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const {
+    uid,
+    run: { n: run, removedAt },
+    looks,
+  } = environment;
+  const left = await ctx.compute.observe(uid, run);
+  if (left || removedAt === null) {
+    const own = left && endedByItself(environment, left);
+    if (own) return changed(own, now, "had ended by itself");
+    // Written down before anything is removed: another look may find the run gone before this one has written.
+    if (left && lacksLastLog(environment))
+      return changed(await copyLastLog(ctx, environment, now), now, "kept its log");
+    const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, left?.nodes ?? [], now);
+    const known = left
+      ? await copyLastLog(ctx, { ...environment, run: { ...environment.run, machines } }, now)
+      : environment;
+    await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: mayForce(environment, lost, now) });
+    const takenMs = now - (removedAt ?? now);
+    const wait = looks === 0 ? 0 : Math.max(waitMs({ looks: looks - 1 }), patienceMs(takenMs));
+    const asked = {
+      ...known,
+      run: { ...known.run, removedAt: removedAt ?? now },
+      end: { ...known.end, waitsFor: waitsFor ?? "Waits until its compute is gone" },
+    };
+    return until(asked, now + wait, "removes its compute");
+  }
+  const freeAt = releasableAt(ctx, environment, now);
+  if (now >= freeAt) return undefined;
+  const waits = { ...environment, end: { ...environment.end, waitsFor: "Waits until nobody can start it any more" } };
+  return until(waits, freeAt, "waits until nobody can start it any more");
+}
+
+/** Capacity goes back; a disk that no run was begun with is as it was, and needs no backup. */
+function release(environment: Environment, now: number): Step<Environment> {
+  const {
+    run: { applyingAt },
+    disk,
+  } = environment;
+  const left = disk && applyingAt === null ? { ...disk, attached: false } : disk;
+  const released = {
+    ...environment,
+    run: { ...environment.run, grant: null, address: null },
+    disk: left,
+    end: { ...environment.end, waitsFor: null },
+  };
+  return tellingPool(changed(released, now, "released"));
+}
+
+/**
+ * A deadline says that it ends; how, says its command, if that was over by then (docs/architecture.md#one-deadline).
+ * Written before the run is removed, since nobody can read it after that.
+ */
+function endedByItself(environment: Environment, { exitCode, endedAt }: Observation): Environment | undefined {
+  const {
+    end: { outcome },
+  } = environment;
+  if (!outcome?.isLimit || exitCode === null || endedAt === null || endedAt >= outcome.at) return undefined;
+  return { ...environment, end: { ...environment.end, outcome: { ...endOf(exitCode), at: endedAt } } };
+}
+
+/** Of several machines those that are not lost have their grace. */
+function mayForce({ run: { removedAt } }: Environment, lost: Machine | undefined, now: number): boolean {
+  return lost !== undefined && now - (removedAt ?? now) >= GRACE_SECONDS * 1000;
+}
+
+/** Terminal is not done: looks twice whether anything of it came back, and whether the pool let it go. */
+export async function stepEnded(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+  const {
+    spec,
+    access: doors,
+    end: { cleanLooks },
+  } = environment;
+  const bare = spec === null && doors.jupyter === null ? environment : await forgetSecrets(ctx, environment);
+  const look = await lookAfterEnd(ctx, bare, now);
+  if (look !== "done") return look;
+  if (cleanLooks >= LOOKS_AFTER_END_MS.length) return forget(ctx, bare, now);
+  // Once more, for what a start that slept has written since; and nobody is told anything of it any more.
+  const forgotten = await forgetSecrets(ctx, bare);
+  const clean = { ...forgotten, events: { ...forgotten.events, receiver: { always: null, run: null } } };
+  const over: Environment = {
+    ...clean,
+    end: { ...clean.end, cleanLooks: LOOKS_AFTER_END_MS.length },
+    ttl: keptUntil(environment),
+  };
+  await keepNewest(ctx, over);
+  return forget(ctx, over, now);
+}
+
+/** One of the looks after an end or a stop; `done`: they are all over. */
+export async function lookAfterEnd(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | "done"> {
+  if (environment.end.cleanLooks >= LOOKS_AFTER_END_MS.length) return "done";
+  const since = environment.end.cleanSince ?? environment.end.at ?? now;
+  const nextLook = since + (LOOKS_AFTER_END_MS[environment.end.cleanLooks] ?? 0);
+  if (await isNamed(ctx, environment)) {
+    return tellingPool(until(environment, now + 5000, "waits for its pool"));
+  }
+  if (now < nextLook) return until(environment, nextLook, "ended");
+  if (await removeStrays(ctx, environment, "all")) {
+    return until(
+      { ...environment, end: { ...environment.end, cleanSince: now, cleanLooks: 0 } },
+      now + 5000,
+      "removed what came back",
+    );
+  }
+  const cleanLooks = environment.end.cleanLooks + 1;
+  const following = LOOKS_AFTER_END_MS[cleanLooks];
+  const settles = firstSettles(environment.making);
+  if (following === undefined && settles > now && settles < Number.POSITIVE_INFINITY) {
+    return until(environment, settles, "waits for volumes that may have been made late");
+  }
+  if (following === undefined) return "done";
+  return until({ ...environment, end: { ...environment.end, cleanLooks } }, since + following, "clean");
+}
+
+/** Whether a ledger item still says that it has capacity. */
+async function isNamed(ctx: WorkerContext, environment: Environment): Promise<boolean> {
+  const { records, unreadable } = await readLedgerItems(ctx, ledgerItemsOf(ctx, environment));
+  const [first] = unreadable;
+  if (first !== undefined) throw new Error(`The ledger item ${first} cannot be read`);
+  return namesIt(records, environment);
+}
+
+async function mayBeNamed(ctx: WorkerContext, environment: Environment): Promise<boolean> {
+  const { records, unreadable } = await readLedgerItems(ctx, ledgerItemsOf(ctx, environment));
+  return unreadable.size > 0 || namesIt(records, environment);
+}
+
+function namesIt(items: readonly LedgerItem[], { uid: own }: Environment): boolean {
+  return items.some(({ granted, held }) => [...granted, ...held].some(({ uid }) => uid === own));
+}
+
+/** The last that goes is its log: until then the record stays due, far ahead. */
+async function forget(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+  const goesAt = logEndsAt(environment);
+  if (goesAt !== undefined && now < goesAt) return until(environment, goesAt, "keeps its log");
+  await removeCopies(ctx, environment);
+  const done = { ...environment, log: undefined, dueAt: undefined };
+  return { record: done, sends: [], did: "done" };
+}

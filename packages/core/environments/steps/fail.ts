@@ -1,0 +1,60 @@
+import type { Observation } from "../../ports/compute.ts";
+import type { Step } from "../../worker.ts";
+import { changed } from "../record/pace.ts";
+import type { Environment, Outcome } from "../record/record.ts";
+import { shorten } from "../record/timeline.ts";
+import { decideEnd, enter } from "../record/transitions.ts";
+
+/** Ends a life that was decided to end; the reason is the outcome's. */
+export function stopping(environment: Environment, now: number): Step<Environment> {
+  return changed(enter(environment, "stopping", now, environment.end.outcome?.reason ?? null), now, "stopping");
+}
+
+/** Ends what has reached its limit, whatever the world would have said. */
+export function endByLimit(environment: Environment, outcome: Outcome, now: number): Step<Environment> {
+  const { phase, reason } = outcome;
+  if (phase !== "expired" && environment.policy.restarts) return fail(environment, now, reason ?? "");
+  return stopping(decideEnd(environment, { ...outcome, isLimit: true }), now);
+}
+
+/** The end of a run whose command has exited with this code. */
+export function endOf(exitCode: number): Pick<Outcome, "phase" | "reason"> {
+  return { phase: exitCode === 0 ? "completed" : "failed", reason: `command exited with code ${exitCode}` };
+}
+
+/** Ends a run that is over by itself: its command exited, it was killed, or it never began. */
+export function endItself(environment: Environment, observed: Observation, now: number): Step<Environment> {
+  const { policy } = environment;
+  const { exitCode, reason, started } = observed;
+  if (exitCode !== null) {
+    const { phase, reason: words } = endOf(exitCode);
+    if (phase === "failed" || policy.restarts) return fail(environment, now, words ?? "");
+    return stopping(decideEnd(environment, { phase, reason: words, at: now }), now);
+  }
+  if (policy.time !== "none" && isNet(observed)) {
+    return stopping(decideEnd(environment, { phase: "expired", reason: "Its time was over", at: now }), now);
+  }
+  return fail(
+    environment,
+    now,
+    reason ?? (started ? "The run ended without a reason" : "The run ended before it began"),
+  );
+}
+
+/** Whether the cluster's own deadline ended it: a net that lies behind every limit of the record. */
+export function isNet({ exitCode, reason }: Observation): boolean {
+  return exitCode === null && (reason?.startsWith("DeadlineExceeded") ?? false);
+}
+
+/** Ends a run for this reason: for good, or `stopped` where it may be started again. */
+export function fail(environment: Environment, now: number, reason: string): Step<Environment> {
+  if (environment.policy.restarts) {
+    const broken: Environment = {
+      ...environment,
+      goal: { ...environment.goal, desired: "stopped", start: null },
+      run: { ...environment.run, error: shorten(reason) },
+    };
+    return changed(enter(broken, "stopping", now, reason), now, "stopping");
+  }
+  return stopping(decideEnd(environment, { phase: "failed", reason, at: now }), now);
+}

@@ -1,0 +1,317 @@
+import { expect, test } from "vitest";
+import { applyLate } from "#testing/late-apply.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { takeAway } from "#testing/take-away.ts";
+import { RunNotTaken } from "../../problem.ts";
+import { createEnvironment } from "../verbs/create.ts";
+import { requestCancel, requestExtension } from "../verbs/requests.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+test("an environment goes from queued to active as soon as its messages are delivered", async () => {
+  const world = await memoryWorld();
+
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+
+  const environment = await world.read("alice", "one");
+  expect(environment.phase).toBe("active");
+  expect(environment.times.endsAt).toBe((environment.run.startedAt ?? 0) + HOUR);
+  expect(environment.events.timeline.map((entry) => entry.phase)).toEqual(["queued", "preparing", "active"]);
+  expect(world.compute.liveUnits("h100-1") + world.compute.liveUnits("h100-2")).toBe(8);
+});
+
+test("it expires within a second of its end, and its machine is free again", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+
+  await world.advance(HOUR + 1000);
+
+  const environment = await world.read("alice", "one");
+  expect(environment.phase).toBe("expired");
+  expect(environment.end.at).toBeLessThanOrEqual((environment.times.endsAt ?? 0) + 1000);
+  expect(world.compute.liveUnits("h100-1") + world.compute.liveUnits("h100-2")).toBe(0);
+});
+
+test("warnings come 30, 15 and 5 minutes before the end and once each", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+
+  await world.advance(HOUR - 1000);
+
+  const {
+    events: { timeline },
+  } = await world.read("alice", "one");
+  const warnings = timeline.filter((entry) => entry.reason?.startsWith("Expires"));
+  expect(warnings.map((entry) => entry.reason)).toEqual([
+    "Expires in 30 minutes",
+    "Expires in 15 minutes",
+    "Expires in 5 minutes",
+  ]);
+});
+
+test("thresholds that are past when it starts are skipped", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 0.2 }));
+
+  await world.advance(0.2 * HOUR - 1000);
+
+  const {
+    events: { timeline },
+  } = await world.read("alice", "one");
+  const warnings = timeline.filter((entry) => entry.reason?.startsWith("Expires"));
+  expect(warnings.map((entry) => entry.reason)).toEqual(["Expires in 5 minutes"]);
+});
+
+test("an extension moves the end, is closed as done, and holds", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+
+  const action = await requestExtension(world.as("alice"), "one", HOUR);
+  await world.advance(HOUR + 2000);
+
+  const extended = await world.read("alice", "one");
+  expect(action).toMatchObject({ id: 2, status: "requested" });
+  expect(extended.phase).toBe("active");
+  expect(extended.requests.list).toMatchObject([{ id: 2, kind: "extend", status: "done" }]);
+  await world.advance(HOUR);
+  expect((await world.read("alice", "one")).phase).toBe("expired");
+});
+
+test.each(["active", "preparing"])(
+  "an extension holds although the machine of the %s run is silent as it is asked for",
+  async (at) => {
+    const delays = { imageMs: at === "active" ? 0 : 3 * HOUR };
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays, settings: { preparingMinutes: 120 } });
+    await createEnvironment(world.as("alice"), newEnvironment("one"));
+    await world.advance(10_000);
+    world.compute.loseNode("h100-1");
+    await world.advance(5 * MINUTE);
+    const { extend } = world.compute;
+    const deadlines: number[] = [];
+    world.compute.extend = async (uid, run, until) => {
+      deadlines.push(until);
+      await extend(uid, run, until);
+    };
+
+    await requestExtension(world.as("alice"), "one", 4 * HOUR);
+    await world.advance(75 * MINUTE);
+    const silent = await world.read("alice", "one");
+    world.compute.returnNode("h100-1");
+    await world.advance(10 * MINUTE);
+
+    expect(silent).toMatchObject({ phase: at, reason: expect.stringContaining("does not answer") });
+    expect(silent.requests.list).toMatchObject([{ status: "done" }]);
+    expect(deadlines).toHaveLength(1);
+    expect((await world.read("alice", "one")).phase).toBe(at);
+  },
+);
+
+test("an extension that the cluster does not take puts nothing else off, and is made once it takes it", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(10_000);
+  const back = takeAway(world.compute, "extend");
+  await requestExtension(world.as("alice"), "one", 10 * MINUTE);
+  await world.advance(68 * MINUTE);
+  const refused = await world.read("alice", "one");
+  back();
+  await world.advance(MINUTE);
+
+  const { requests, phase } = await world.read("alice", "one");
+  expect(refused).toMatchObject({ phase: "active", times: { warnedMinutes: 5 } });
+  expect(refused.requests.list).toMatchObject([{ status: "requested" }]);
+  expect([phase, requests.list[0]?.status]).toEqual(["active", "done"]);
+});
+
+test("an extension holds though what makes the run was begun before it and takes effect after its request was seen", async () => {
+  const world = await memoryWorld();
+  applyLate(world.compute);
+  await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 4 }));
+  await world.deliver();
+  await requestExtension(world.as("alice"), "one", 4 * HOUR);
+
+  await world.advance(7 * HOUR);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", requests: { list: [{ status: "done" }] } });
+});
+
+test("a cancelled environment ends as cancelled and the next in the queue takes its place", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.clock.advance(1);
+  await createEnvironment(world.as("bob"), newEnvironment("two"));
+  await world.deliver();
+  expect((await world.read("bob", "two")).phase).toBe("queued");
+
+  await requestCancel(world.as("alice"), "one");
+  await world.deliver();
+
+  const first = await world.read("alice", "one");
+  expect(first.phase).toBe("cancelled");
+  expect(first.requests.list).toMatchObject([{ kind: "cancel", status: "done" }]);
+  expect((await world.read("bob", "two")).phase).toBe("active");
+  expect(world.compute.peakUnits("h100-1")).toBe(8);
+});
+
+test("a command's exit code decides between completed and failed", async () => {
+  const world = await memoryWorld();
+  const good = await createEnvironment(world.as("alice"), newEnvironment("good", { command: "true" }));
+  const bad = await createEnvironment(world.as("alice"), newEnvironment("bad", { command: "exit 3" }));
+  world.compute.program(good.uid, { kind: "exits", code: 0, afterMs: 3000 });
+  world.compute.program(bad.uid, { kind: "exits", code: 3, afterMs: 3000 });
+
+  await world.advance(20_000);
+
+  expect(await world.read("alice", "good")).toMatchObject({ phase: "completed", reason: "command exited with code 0" });
+  expect(await world.read("alice", "bad")).toMatchObject({ phase: "failed", reason: "command exited with code 3" });
+});
+
+test("a grant that nothing binds is withdrawn, its node set aside, and the environment starts elsewhere", async () => {
+  const world = await memoryWorld();
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(environment.uid, { kind: "neverBinds", reason: "0/2 nodes are available" });
+  await world.advance(58_000);
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "preparing", run: { n: 1 }, step: "pod" });
+
+  world.compute.program(environment.uid, { kind: "lives" });
+  await world.advance(20_000);
+
+  const moved = await world.read("alice", "one");
+  expect(moved).toMatchObject({ phase: "active", run: { n: 2 } });
+  expect(moved.run.grant?.shares[0]?.node).not.toBe("h100-1");
+});
+
+test("of two machines one that binds nothing gives both back, though a command began on the other, and starts elsewhere", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 3 }), refusesSecondStart: false });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16, hours: 24 }));
+  const { apply } = world.compute;
+  world.compute.apply = async (run) => {
+    // Its kubelet stops to answer before anything is bound there.
+    if (run.run === 1) world.compute.loseNode(run.shares[1]?.node ?? "");
+    await apply(run);
+  };
+  await world.advance(30_000);
+  const seen = await world.compute.observe(uid, 1);
+
+  // Its machines are set aside for five minutes.
+  await world.advance(7 * MINUTE);
+
+  expect(seen).toMatchObject({ state: "unbound", started: true, nodes: [{}] });
+  expect(await world.read("alice", "one")).toMatchObject({
+    phase: "active",
+    run: { n: 2 },
+    placement: { withdrawals: 1 },
+  });
+  expect([1, 2].map((run) => world.compute.isLive(uid, run))).toEqual([false, true]);
+});
+
+test("a run that binds while its grant is being withdrawn goes on: its command runs once, and its disk is backed up", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { bindMs: 65_000 }, signals: false });
+  const job = newEnvironment("one", { command: "pay", disk: "data" });
+  const { uid } = await createEnvironment(world.as("alice"), job);
+  world.compute.program(uid, { kind: "exits", code: 0, afterMs: 1_000 });
+  const { remove } = world.compute;
+  world.compute.remove = async (...input) => {
+    // The worker saw it unbound, and sleeps for as long as a step may take.
+    if ((await world.read("alice", "one")).phase === "preparing") world.clock.advance(15_000);
+    return remove(...input);
+  };
+
+  await world.advance(10 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "completed", run: { n: 1 } });
+  expect(world.compute.history().filter(({ kind }) => kind === "started")).toHaveLength(1);
+  expect(world.volumes.snapshotIds()).toHaveLength(1);
+});
+
+test("an ended environment is looked at until it is done, then it is not due any more", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+  await requestCancel(world.as("alice"), "one");
+
+  await world.advance(11 * 60_000);
+
+  const done = await world.read("alice", "one");
+  expect(done.dueAt).toBeUndefined();
+  expect(done.ttl).toBeGreaterThan(0);
+  expect(done.end.cleanLooks).toBe(2);
+});
+
+test("no look is lost and none multiplies: an idle world sends next to nothing", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 10 }));
+  await world.advance(60_000);
+  const before = world.queue.sent();
+
+  await world.advance(10 * 60_000);
+
+  expect(world.queue.sent() - before).toBeLessThan(200);
+});
+
+test("a run that the cluster refuses ends at once with its words, and gives back what it held", async () => {
+  const world = await memoryWorld();
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  world.compute.program(uid, { kind: "refused", reason: "Refused by the cluster's policy images" });
+
+  await world.advance(2_000);
+  const soon = await world.read("alice", "one");
+  await world.advance(MINUTE);
+
+  expect(soon).toMatchObject({
+    end: { outcome: { phase: "failed", reason: "Refused by the cluster's policy images" } },
+  });
+  expect(await world.read("alice", "one")).toMatchObject({
+    phase: "failed",
+    reason: "Refused by the cluster's policy images",
+    run: { n: 1 },
+  });
+  expect(world.compute.starts(uid, 1)).toBe(0);
+});
+
+test("a run that the cluster does not take for now says why, and starts once it does", async () => {
+  const world = await memoryWorld();
+  const { apply } = world.compute;
+  let tries = 0;
+  world.compute.apply = () => {
+    tries += 1;
+    return Promise.reject(new RunNotTaken("the quota jobs of the cluster is used up"));
+  };
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(20_000);
+  const waiting = await world.read("alice", "one");
+
+  world.compute.apply = apply;
+  await world.advance(MINUTE);
+
+  const words = "The cluster did not take the run: the quota jobs of the cluster is used up";
+  expect(waiting).toMatchObject({ phase: "preparing", reason: words, attempts: 0 });
+  expect(tries).toBeGreaterThan(2);
+  const active = await world.read("alice", "one");
+  expect(active).toMatchObject({ phase: "active", reason: null });
+  expect(active.events.timeline.filter(({ reason }) => reason === words)).toHaveLength(1);
+});
+
+test("a scheduler that counts its machines anew says nothing new", async () => {
+  const world = await memoryWorld();
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, { kind: "neverBinds", reason: "0/2 nodes are available" });
+  const { observe } = world.compute;
+  let looks = 0;
+  world.compute.observe = async (...input) => {
+    const seen = await observe(...input);
+    looks += 1;
+    return seen?.state === "unbound" ? { ...seen, reason: `0/${looks + 1} nodes are available` } : seen;
+  };
+
+  await world.advance(50_000);
+
+  const { events, reason } = await world.read("alice", "one");
+  expect(looks).toBeGreaterThan(3);
+  expect(events.timeline.filter((entry) => entry.reason?.includes("nodes are available"))).toHaveLength(1);
+  expect(reason).toMatch(/^0\/\d+ nodes are available$/);
+});

@@ -1,0 +1,93 @@
+import type { Context } from "../../context.ts";
+import type { Step } from "../../worker.ts";
+import { COPIED_EVERY_MS, isWanted, type KeptLog } from "../record/kept-log.ts";
+import type { Environment } from "../record/record.ts";
+import { addEntry } from "../record/timeline.ts";
+
+const MOST_BYTES = 1024 * 1024;
+
+type LogContext = Context<"compute" | "blobs">;
+
+/** Of a run that lives: at most every 2 s. While nobody reads it only what is new is noted. */
+export async function followLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
+  const { hasCommand, log = none } = environment;
+  if (!hasCommand || now - log.at < COPIED_EVERY_MS) return environment;
+  const copied = await copyLog(ctx, environment, now);
+  const isNews = copied.log?.blob !== log.blob || copied.log.failed !== log.failed;
+  return isNews || isWanted(environment, now) ? copied : environment;
+}
+
+/** When it is copied again because somebody reads it. */
+export function nextCopyAt(environment: Environment, now: number): number {
+  return environment.hasCommand && isWanted(environment, now) ? now + COPIED_EVERY_MS : Number.POSITIVE_INFINITY;
+}
+
+/** Whether a run that is being ended has not been copied since; a copy that failed counts. */
+export function lacksLastLog({ hasCommand, run, log = none }: Environment): boolean {
+  return hasCommand && run.appliedAt !== null && log.lastOf !== run.n;
+}
+
+/**
+ * Of a run that is being removed, as long as it is seen: neither a deleted pod nor a removed run directory has a log
+ * left to read. It costs the GPUs at most one read and one write, 5 s together, however they fail; what failed is told
+ * in the timeline.
+ */
+export async function copyLastLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
+  if (!environment.hasCommand || environment.run.appliedAt === null) return environment;
+  const { log } = await copyLog(ctx, environment, now);
+  const copied = { ...environment, log: { ...log, lastOf: environment.run.n } };
+  const isNew = log.failed && environment.end.outcome && !environment.log?.failed;
+  return isNew ? addEntry(copied, now, "The end of its log could not be kept") : copied;
+}
+
+async function copyLog(
+  ctx: LogContext,
+  environment: Environment,
+  now: number,
+): Promise<Environment & { readonly log: KeptLog }> {
+  const {
+    uid,
+    run: { n: run },
+    log = none,
+  } = environment;
+  try {
+    const text = await ctx.compute.readLog(uid, run);
+    const hash = ctx.ids.hash(text);
+    if (text === "" || hash === log.hash) return { ...environment, log: { ...log, at: now, failed: false } };
+    const { bytes, cut } = newest(text);
+    const blob = `${copiesOf(environment)}/${ctx.ids.uid().slice(0, 12)}-${hash.slice(0, 16)}`;
+    await ctx.blobs.put(blob, bytes);
+    return { ...environment, log: { blob, hash, cut, at: now, failed: false } };
+  } catch (error) {
+    ctx.log.warn("log not kept", { uid, run, error: String(error) });
+    return { ...environment, log: { ...log, at: now, failed: true } };
+  }
+}
+
+function copiesOf({ uid }: Environment): string {
+  return `logs/${uid}`;
+}
+
+/** All copies, also those of writes that were lost, which no record names. */
+export async function removeCopies(ctx: Context<"blobs">, environment: Environment): Promise<void> {
+  if (environment.hasCommand) await ctx.blobs.removeUnder(copiesOf(environment));
+}
+
+const none: KeptLog = { blob: null, hash: "", cut: false, at: 0, failed: false };
+
+/** The newest MiB, beginning with a whole character. */
+function newest(text: string): { bytes: Uint8Array; cut: boolean } {
+  const bytes = new TextEncoder().encode(text);
+  // A compute that cuts by itself leaves up to three bytes of a character away.
+  if (bytes.length <= MOST_BYTES) return { bytes, cut: bytes.length > MOST_BYTES - 4 };
+  let from = bytes.length - MOST_BYTES;
+  while (((bytes[from] ?? 0) & 0xc0) === 0x80) from++;
+  return { bytes: bytes.subarray(from), cut: true };
+}
+
+/** The same step, which removes the copy that its record no longer names once that is written. */
+export function droppingOldCopy(environment: Environment, step: Step<Environment>): Step<Environment> {
+  const [old, next] = [environment.log?.blob, step.record.log?.blob];
+  if (!old || !next || step.act || old === next) return step;
+  return { ...step, act: (ctx) => ctx.blobs.remove(old) };
+}

@@ -1,0 +1,574 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
+import { keyText } from "../../keys.ts";
+import { declareNodeGone } from "../../pools/node-gone.ts";
+import type { NodeRef } from "../../ports/compute.ts";
+import type { Item } from "../../ports/table.ts";
+import { reconcile } from "../../reconcile.ts";
+import { reservation } from "../record/policy.ts";
+import { type Environment, keyOf } from "../record/record.ts";
+import { createEnvironment, type NewEnvironment } from "../verbs/create.ts";
+import { requestCancel } from "../verbs/requests.ts";
+import { requestStart } from "../verbs/start.ts";
+import { requestStop } from "../verbs/stop.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+interface Running {
+  readonly world: MemoryWorld;
+  readonly read: (id?: string) => Promise<Environment>;
+  /** Name and uid of its first machine. */
+  readonly name: string;
+  readonly uid: string;
+  readonly isLive: () => boolean;
+}
+
+/** A world in which `job` is active. */
+async function running(more: Partial<NewEnvironment> = {}, options: WorldOptions = {}): Promise<Running> {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), ...options });
+  await createEnvironment(world.as("alice"), { ...newEnvironment("job", { hours: 24 }), ...more });
+  await world.advance(5 * SECOND);
+  const read = (id = "job") => world.read("alice", id);
+  const {
+    phase,
+    run: { machines },
+    uid,
+  } = await read();
+  const [machine] = machines;
+  if (phase !== "active" || !machine) throw new Error(`The job is ${phase}`);
+  return { world, read, name: machine.name, uid: machine.uid, isLive: () => world.compute.isLive(uid, 1) };
+}
+
+/** Advances second by second until it is so; fails after so long. */
+async function until({ world, read }: Running, ms: number, holds: (job: Environment) => boolean): Promise<Environment> {
+  for (let passed = 0; passed <= ms; passed += SECOND) {
+    const job = await read();
+    if (holds(job)) return job;
+    await world.advance(SECOND);
+  }
+  throw new Error(`It did not come about: ${holds}`);
+}
+
+const isSilent = ({ run: { machines } }: Environment) => machines.some(({ silent }) => silent !== null);
+const isOver = ({ phase }: Environment) => phase === "failed" || phase === "stopped" || phase === "cancelled";
+
+test("a machine whose node object is gone for 10 s and that its provider says is gone is lost: its job fails", async () => {
+  const job = await running();
+  job.world.compute.removeNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+
+  const noticed = await until(job, MINUTE, isSilent);
+  await job.world.advance(8 * SECOND);
+  const waiting = await job.read();
+  const ended = await until(job, MINUTE, isOver);
+
+  expect(noticed).toMatchObject({ phase: "active", reason: expect.stringContaining(`${job.name} does not answer`) });
+  expect(waiting).toMatchObject({ phase: "active", end: { outcome: null } });
+  expect(ended).toMatchObject({ phase: "failed", reason: `Its machine was lost: ${job.name}`, run: { grant: null } });
+  expect(await job.world.compute.observe(ended.uid, 1)).toBeUndefined();
+});
+
+test("a machine that does not answer is waited for without a listing of all machines", async () => {
+  const job = await running({ disk: { name: "data", sizeGb: 10 } });
+  const key = keyText(keyOf(await job.read()));
+  const { listNodes, removeNode } = job.world.compute;
+  let listings = 0;
+  Object.assign(job.world.ctx.compute, {
+    listNodes: async () => {
+      listings += 1;
+      return listNodes();
+    },
+  });
+  removeNode(job.name);
+
+  for (let n = 0; n < 100; n += 1) await reconcile(job.world.ctx, { look: key, hint: true });
+  const waits = await job.read();
+  await requestCancel(job.world.as("alice"), "job");
+  await job.world.compute.remove(waits.uid, 1, { graceSeconds: 0, force: true });
+  for (let n = 0; n < 100; n += 1) await reconcile(job.world.ctx, { look: key, hint: true });
+
+  expect(waits.run.machines).toMatchObject([{ silent: { how: "missing" } }]);
+  expect(await job.read()).toMatchObject({ phase: "stopping", run: { grant: null } });
+  expect(listings).toBe(0);
+});
+
+test("the units of a lost machine are gone, not free", async () => {
+  const job = await running({}, { nodes: nodesOf({ h100: 1 }) });
+  await createEnvironment(job.world.as("bob"), newEnvironment("waits"));
+  job.world.compute.removeNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+
+  await until(job, 3 * MINUTE, isOver);
+  await job.world.advance(3 * MINUTE);
+
+  const pool = await viewPool(job.world.ctx, "h100");
+  expect(pool).toMatchObject({ nodes: [], granted: [], held: [], summary: { total: 0, free: 0, waiting: 1 } });
+  expect((await job.world.read("bob", "waits")).phase).toBe("queued");
+});
+
+test("nobody is given the units of a lost machine, however old the last listing of machines is", async () => {
+  for (const age of [0, 10, 20, 30, 40, 50]) {
+    const job = await running({}, { nodes: nodesOf({ h100: 1 }) });
+    await createEnvironment(job.world.as("bob"), newEnvironment("waits"));
+    await job.world.advance(age * SECOND);
+    job.world.compute.removeNode(job.name);
+    job.world.compute.setMachine(job.uid, "gone");
+    await until(job, 3 * MINUTE, isOver);
+
+    for (let passed = 0; passed < 2 * MINUTE; passed += SECOND) {
+      await job.world.advance(SECOND);
+      const { phase, run } = await job.world.read("bob", "waits");
+      expect({ age, passed, phase, grant: run.grant }).toEqual({ age, passed, phase: "queued", grant: null });
+    }
+  }
+});
+
+test("one reading without its node object decides nothing, and a machine that is back was never away", async () => {
+  const job = await running();
+  const before = await job.read();
+  job.world.compute.removeNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+  await until(job, MINUTE, isSilent);
+
+  job.world.compute.returnNode(job.name);
+  await job.world.advance(2 * MINUTE);
+
+  const after = await job.read();
+  expect(after).toMatchObject({
+    phase: "active",
+    reason: null,
+    times: { endsAt: before.times.endsAt },
+    run: { n: 1 },
+    placement: { withdrawals: 0 },
+  });
+  expect([after.events.count, isSilent(after), job.isLive()]).toEqual([before.events.count, false, true]);
+});
+
+test("nothing is forced while its instance runs, though its node object is gone: it waits and says so", async () => {
+  const job = await running({ disk: { name: "data", sizeGb: 10 } });
+  job.world.compute.removeNode(job.name);
+
+  await job.world.advance(HOUR);
+  const waits = await job.read();
+  await requestCancel(job.world.as("alice"), "job");
+  await job.world.advance(HOUR);
+  const stops = await job.read();
+  const live = job.isLive();
+  job.world.compute.setMachine(job.uid, "gone");
+  await job.world.advance(2 * MINUTE);
+
+  const words = `Its machine ${job.name} does not answer; waiting until EC2 says that it is gone`;
+  expect(waits).toMatchObject({ phase: "active", reason: words });
+  expect(stops).toMatchObject({ phase: "stopping", end: { waitsFor: words }, run: { grant: waits.run.grant } });
+  expect(live).toBe(true);
+  expect(await job.read()).toMatchObject({ phase: "cancelled", run: { grant: null }, end: { waitsFor: null } });
+});
+
+test("a machine that is NotReady is lost after 5 minutes, if its provider says that it is gone", async () => {
+  const job = await running();
+  job.world.compute.loseNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+  await until(job, MINUTE, isSilent);
+
+  await job.world.advance(5 * MINUTE - 2 * SECOND);
+  const before = await job.read();
+  const after = await until(job, MINUTE, isOver);
+
+  expect(before).toMatchObject({ phase: "active", reason: expect.stringContaining("waiting until it is back") });
+  expect(after).toMatchObject({ phase: "failed", reason: `Its machine was lost: ${job.name}` });
+});
+
+test("a machine that is NotReady for four minutes and comes back has lost nothing, and later has its 5 minutes again", async () => {
+  const job = await running();
+  job.world.compute.setMachine(job.uid, "gone");
+  for (let times = 0; times < 3; times++) {
+    job.world.compute.loseNode(job.name);
+    job.world.compute.setMachine(job.uid, "gone");
+    await job.world.advance(4 * MINUTE);
+    job.world.compute.returnNode(job.name);
+    await job.world.advance(MINUTE);
+  }
+
+  expect(await job.read()).toMatchObject({ phase: "active", reason: null, end: { outcome: null } });
+});
+
+test("a machine that its provider says nothing of waits for the operator's word, and goes by it at once", async () => {
+  const job = await running();
+  job.world.compute.loseNode(job.name);
+  job.world.compute.setMachine(job.uid, "unknown");
+  await job.world.advance(HOUR);
+  const waits = await job.read();
+
+  await declareNodeGone(job.world.as("op"), job.name);
+  const ended = await until(job, 20 * SECOND, isOver);
+
+  expect(waits).toMatchObject({ phase: "active", reason: expect.stringContaining("the operator's word") });
+  expect(ended).toMatchObject({ phase: "failed", reason: `Its machine was lost: ${job.name}` });
+});
+
+test("a provider that throws says nothing, and the record tells what is waited for", async () => {
+  const job = await running();
+  const { compute } = job.world;
+  compute.loseNode(job.name);
+  Object.assign(job.world.ctx.compute, { machineOf: () => Promise.reject(new Error("EC2 is away")) });
+
+  await job.world.advance(HOUR);
+
+  expect(await job.read()).toMatchObject({ phase: "active", fault: null, reason: expect.stringContaining("operator") });
+});
+
+test("the operator's word counts for one node object, for 24 h, also where the machine seems to answer", async () => {
+  const job = await running({}, { nodes: nodesOf({ h100: 1 }) });
+  await declareNodeGone(job.world.as("op"), job.name);
+  const ended = await until(job, 20 * SECOND, isOver);
+  await createEnvironment(job.world.as("alice"), newEnvironment("next"));
+
+  await job.world.advance(23 * HOUR);
+  const within = await job.read("next");
+  await job.world.advance(2 * HOUR);
+  const after = await job.read("next");
+
+  expect([ended.phase, within.phase]).toEqual(["failed", "queued"]);
+  expect(after.run.startedAt).toBeGreaterThan(ended.createdAt + 24 * HOUR);
+});
+
+test("the operator's word counts for a machine that came for a run and died before any listing showed it", async () => {
+  const [node] = nodesOf({ h100: 1 });
+  if (!node) throw new Error("There is no node");
+  const group = { pool: "h100", mostNodes: 1, startupMs: MINUTE, zones: [] };
+  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
+  await createEnvironment(world.as("alice"), newEnvironment("job", { hours: 24 }));
+  await world.advance(30 * SECOND);
+  world.compute.setNode(node);
+  await world.advance(20 * SECOND);
+  const early = await world.read("alice", "job");
+  world.compute.loseNode(node.name);
+  world.compute.setMachine(node.uid, "unknown");
+  world.compute.removeNode(node.name);
+  await world.advance(HOUR);
+  const inLedger = (await viewPool(world.ctx, "h100"))?.nodes;
+
+  const found = await declareNodeGone(world.as("op"), node.name);
+  await world.advance(MINUTE);
+
+  expect([early.phase, inLedger, found.uid]).toEqual(["active", [], node.uid]);
+  expect(await world.read("alice", "job")).toMatchObject({
+    phase: "failed",
+    reason: `Its machine was lost: ${node.name}`,
+  });
+  expect(await viewPool(world.ctx, "h100")).toMatchObject({ held: [], granted: [] });
+});
+
+test("the operator's word counts for a machine that nothing runs on any more and that still has a volume", async () => {
+  const job = await running({ disk: { name: "data", sizeGb: 10 } });
+  job.world.compute.removeNode(job.name);
+  job.world.compute.setMachine(job.uid, "unknown");
+  await job.world.compute.remove((await job.read()).uid, 1, { graceSeconds: 0, force: true });
+  await job.world.advance(HOUR);
+  const waits = await job.read();
+  const inLedger = (await viewPool(job.world.ctx, "h100"))?.nodes.map(({ name }) => name);
+
+  const found = await declareNodeGone(job.world.as("op"), job.name);
+  await job.world.advance(MINUTE);
+
+  expect(waits).toMatchObject({ phase: "stopping", end: { waitsFor: expect.stringContaining("the operator's word") } });
+  expect(inLedger).not.toContain(job.name);
+  expect(found.uid).toBe(job.uid);
+  expect(await job.read()).toMatchObject({ phase: "failed", disk: { released: true } });
+});
+
+test("a node that only an unreadable ledger may name is not answered as unknown", async () => {
+  const job = await running({}, { nodes: nodesOf({ h100: 1, a100: 1 }) });
+  const [node] = (await viewPool(job.world.ctx, "a100"))?.nodes ?? [];
+  if (!node) throw new Error("There is no ledger");
+  await job.world.table.put({ ...node, held: null } as unknown as Item);
+  const operator = job.world.as("op");
+
+  const refused = declareNodeGone(operator, "a100-1");
+  const found = await declareNodeGone(operator, job.name);
+
+  await expect(refused).rejects.toMatchObject({ kind: "conflict", message: expect.stringContaining("|a100-1~") });
+  expect(found.name).toBe(job.name);
+});
+
+test("the operator's word is refused where the machine's ledger item cannot be read, also if a job waits for it", async () => {
+  const job = await running();
+  const { table, as } = job.world;
+  job.world.compute.loseNode(job.name);
+  await until(job, 20 * MINUTE, isSilent);
+  const node = (await viewPool(job.world.ctx, "h100"))?.nodes.find(({ name }) => name === job.name);
+  const key = { pk: node?.pk ?? "", sk: node?.sk ?? "" };
+  await table.put({ ...(await table.get(key)), held: null } as unknown as Item);
+
+  const refused = declareNodeGone(as("op"), job.name);
+  await expect(refused).rejects.toMatchObject({ kind: "conflict", message: expect.stringContaining(key.sk) });
+  await table.put({ ...node, writers: (await table.get(key))?.writers } as Item);
+  await declareNodeGone(as("op"), job.name);
+
+  expect(await table.get(key)).toMatchObject({ gone: true, ready: false });
+  expect(await until(job, MINUTE, isOver)).toMatchObject({ reason: `Its machine was lost: ${job.name}` });
+});
+
+test("a ledger item that cannot be read any more when the operator's word is written there is not called marked", async () => {
+  const job = await running();
+  const { table } = job.world;
+  const put: typeof table.put = async (item, options) => {
+    await table.put(item, options);
+    const [node] = table.all().filter(({ kind, name }) => kind === "node" && name === job.name);
+    if (node && (item as Item).kind === "node-gone") await table.put({ ...node, format: 99 } as Item);
+  };
+  const operator = job.world.as("op");
+
+  const refused = declareNodeGone({ ...operator, table: { ...table, put } }, job.name);
+
+  await expect(refused).rejects.toMatchObject({ kind: "conflict" });
+});
+
+test("a node that only a job's unreadable record may name is not answered as unknown", async () => {
+  const job = await running();
+  const { pk, sk } = await job.read();
+  await job.world.table.put({
+    ...(await job.read()),
+    phase: "hibernating",
+    dueAt: job.world.clock.now(),
+  } as unknown as Item);
+
+  const refused = declareNodeGone(job.world.as("op"), "h100-made");
+
+  await expect(refused).rejects.toMatchObject({ kind: "conflict", message: expect.stringContaining(`${pk}|${sk}`) });
+});
+
+test("the operator's word on a machine is not one on another that has its name", async () => {
+  const job = await running({}, { nodes: nodesOf({ h100: 1 }) });
+  const [node] = nodesOf({ h100: 1 });
+  if (!node) throw new Error("There is no node");
+  await declareNodeGone(job.world.as("op"), job.name);
+  await until(job, 20 * SECOND, isOver);
+
+  job.world.compute.setNode({ ...node, uid: "another", providerId: "memory:///zone-a/another" });
+  await createEnvironment(job.world.as("alice"), newEnvironment("next"));
+  await job.world.advance(3 * MINUTE);
+
+  expect((await job.read("next")).phase).toBe("active");
+});
+
+test("of several machines one that is lost is all of them, and what is left on the others has its grace", async () => {
+  const job = await running(newEnvironment("job", { gpus: 16, hours: 24 }));
+  const second = (await job.read()).run.machines[1];
+  job.world.compute.removeNode(second?.name ?? "");
+  job.world.compute.setMachine(second?.uid ?? "", "gone");
+
+  const ended = await until(job, 3 * MINUTE, isOver);
+
+  expect(ended).toMatchObject({
+    phase: "failed",
+    reason: `Its machine was lost: ${second?.name}`,
+    run: { grant: null },
+  });
+  expect((ended.end.at ?? 0) - (ended.end.stoppingAt ?? 0)).toBeGreaterThanOrEqual(10 * SECOND);
+  expect(job.world.compute.liveUnits(job.name)).toBe(0);
+});
+
+test("what may be started again is stopped with that fault, and starts elsewhere with its own volumes", async () => {
+  const volumes = [{ name: "workspace", path: "/workspace", sizeGb: 5 }];
+  const job = await running({ policy: { ...reservation, time: "none", restarts: true }, volumes });
+  job.world.compute.removeNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+
+  const stopped = await until(job, 3 * MINUTE, isOver);
+  await requestStart(job.world.as("alice"), "job");
+  await job.world.advance(3 * MINUTE);
+
+  const again = await job.read();
+  expect(stopped).toMatchObject({ phase: "stopped", run: { error: `Its machine was lost: ${job.name}` } });
+  expect(again).toMatchObject({ phase: "active", run: { n: 2, error: null }, volumes: stopped.volumes });
+  expect(again.run.machines.map(({ name, silent }) => [name === job.name, silent])).toEqual([[false, null]]);
+});
+
+test("what may be started again stops only once its volume is off a machine that vanished with its pod at one moment", async () => {
+  const volumes = [{ name: "workspace", path: "/workspace", sizeGb: 5 }];
+  const job = await running({ policy: { ...reservation, time: "none", restarts: true }, volumes });
+  job.world.compute.removeNode(job.name);
+  await job.world.compute.remove((await job.read()).uid, 1, { graceSeconds: 0, force: true });
+
+  await job.world.advance(HOUR);
+  const stops = await job.read();
+  await requestStart(job.world.as("alice"), "job");
+  job.world.compute.setMachine(job.uid, "gone");
+  await job.world.advance(2 * MINUTE);
+
+  const words = `Its machine ${job.name} does not answer; waiting until EC2 says that it is gone`;
+  expect(stops).toMatchObject({ phase: "stopping", run: { n: 1 }, end: { waitsFor: words } });
+  expect(await job.read()).toMatchObject({ phase: "active", run: { n: 2 }, placement: { withdrawals: 0 } });
+});
+
+test("a stop that its owner asked for keeps their reason when the machine is lost meanwhile", async () => {
+  const job = await running({ policy: { ...reservation, time: "none", restarts: true } });
+  job.world.compute.loseNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+  await requestStop(job.world.as("alice"), "job", { reason: "for the night" });
+
+  const stopped = await until(job, 10 * MINUTE, isOver);
+
+  expect(stopped).toMatchObject({ phase: "stopped", reason: "for the night", run: { error: null } });
+});
+
+test("the disk of a lost machine is detached by force, backed up, and goes on to the next job", async () => {
+  const disk = { name: "data", sizeGb: 10 };
+  const job = await running({ disk });
+  job.world.compute.removeNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+  await until(job, 3 * MINUTE, isOver);
+
+  await createEnvironment(job.world.as("alice"), { ...newEnvironment("next"), disk });
+  await job.world.advance(2 * MINUTE);
+
+  expect((await job.read("next")).phase).toBe("active");
+  expect(job.world.volumes.history().map(({ kind }) => kind)).toEqual(["created", "snapshot"]);
+});
+
+test("a volume that is still attached once its run is gone is taken by force only from a machine that is lost", async () => {
+  const job = await running({ disk: { name: "data", sizeGb: 10 } });
+  const taken: string[] = [];
+  const { findVolume } = job.world.volumes;
+  Object.assign(job.world.ctx.volumes, {
+    findVolume: async (id: string) => ({ ...(await findVolume(id)), attached: taken.length === 0 }),
+    detachVolume: async (_: string, machine: NodeRef) => void taken.push(machine.uid),
+  });
+  await requestCancel(job.world.as("alice"), "job");
+  await job.world.advance(HOUR);
+  const waits = await job.read();
+  job.world.compute.removeNode(job.name);
+  await job.world.advance(HOUR);
+  const takenBefore = [...taken];
+
+  job.world.compute.setMachine(job.uid, "gone");
+  await job.world.advance(MINUTE);
+
+  expect(waits).toMatchObject({
+    phase: "stopping",
+    run: { grant: null },
+    end: { waitsFor: "Waits until its volumes are detached" },
+  });
+  expect([takenBefore, taken]).toEqual([[], [job.uid]]);
+  expect((await job.read()).phase).toBe("cancelled");
+});
+
+test("its time is over on time while its machine is silent, and it expires when the machine is lost", async () => {
+  const job = await running(newEnvironment("job", { hours: 1 }));
+  job.world.compute.loseNode(job.name);
+  await job.world.advance(HOUR + MINUTE);
+  const over = await job.read();
+
+  job.world.compute.setMachine(job.uid, "gone");
+  await job.world.advance(2 * MINUTE);
+
+  expect(over).toMatchObject({ phase: "stopping", end: { outcome: { phase: "expired" } } });
+  expect(over.end.waitsFor).toContain(`${job.name} does not answer`);
+  expect((await job.read()).phase).toBe("expired");
+});
+
+test("a machine that is lost while its run is still being prepared ends it as lost", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { imageMs: HOUR } });
+  await createEnvironment(world.as("alice"), newEnvironment("job"));
+  await world.advance(10 * SECOND);
+  world.compute.removeNode("h100-1");
+  world.compute.setMachine("node-h100-1", "gone");
+
+  await world.advance(2 * MINUTE);
+
+  expect(await world.read("alice", "job")).toMatchObject({ phase: "failed", reason: "Its machine was lost: h100-1" });
+});
+
+/** A world in which a run with a disk was applied, and is bound to `h100-1` a second later. */
+async function preparingWithDisk(options: WorldOptions): Promise<MemoryWorld> {
+  const world = await memoryWorld({ ...options, delays: { bindMs: SECOND, imageMs: HOUR }, signals: false });
+  const disk = { name: "data", sizeGb: 10 };
+  await createEnvironment(world.as("alice"), { ...newEnvironment("job", { hours: 24 }), disk });
+  return world;
+}
+
+/** The machine dies, and the cluster removes its node object and the pod before anybody looks. */
+async function vanish({ compute, read }: MemoryWorld): Promise<void> {
+  const { uid } = await read("alice", "job");
+  compute.removeNode("h100-1");
+  compute.setMachine("node-h100-1", "gone");
+  await compute.remove(uid, 1, { graceSeconds: 0, force: true });
+}
+
+test("a disk is let go although its machine died before any look saw the run bound to it", async () => {
+  const world = await preparingWithDisk({ nodes: nodesOf({ h100: 1 }) });
+  await world.advance(1_500);
+  await vanish(world);
+  const { run } = await world.read("alice", "job");
+
+  await world.advance(5 * MINUTE);
+
+  expect(run).toMatchObject({ appliedAt: expect.any(Number), machines: [{ name: "h100-1", silent: null }] });
+  expect(await world.read("alice", "job")).toMatchObject({ phase: "failed", disk: { released: true } });
+});
+
+test("a disk is let go although the machine that was made for its run died while that was being prepared", async () => {
+  const group = { pool: "h100", mostNodes: 1, startupMs: MINUTE, zones: [] };
+  const world = await preparingWithDisk({ nodes: [], settings: { nodeGroups: [group] } });
+  await world.advance(20 * SECOND);
+  const early = await world.read("alice", "job");
+  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  await world.advance(40 * SECOND);
+  await vanish(world);
+
+  await world.advance(5 * MINUTE);
+
+  expect([early.phase, early.run.machines]).toEqual(["preparing", []]);
+  expect(await world.read("alice", "job")).toMatchObject({ phase: "failed", disk: { released: true } });
+});
+
+test("what was never bound is not lost with the machine that it was granted: its grant is withdrawn", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("job"));
+  world.compute.program(environment.uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
+  await world.advance(10 * SECOND);
+
+  await declareNodeGone(world.as("op"), "h100-1");
+  await world.advance(3 * MINUTE);
+
+  expect(await world.read("alice", "job")).toMatchObject({
+    phase: "queued",
+    end: { outcome: null },
+    placement: { withdrawals: 1 },
+  });
+});
+
+test("a machine that has another name now is not lost", async () => {
+  const job = await running();
+  const node = nodesOf({ h100: 2 }).find(({ name }) => name === job.name);
+  if (!node) throw new Error("There is no node");
+
+  job.world.compute.setNode({ ...node, name: "renamed" });
+  job.world.compute.setMachine(job.uid, "gone");
+  await job.world.advance(HOUR);
+
+  expect(await job.read()).toMatchObject({ phase: "active", reason: null });
+});
+
+test("a wall clock that jumped back does not make a silent machine wait for longer", async () => {
+  const job = await running();
+  job.world.compute.loseNode(job.name);
+  job.world.compute.setMachine(job.uid, "gone");
+  const noticed = await until(job, MINUTE, isSilent);
+  const ahead = noticed.run.machines.map((machine) => ({
+    ...machine,
+    silent: { how: "notReady", since: noticed.createdAt + HOUR },
+  }));
+  const { pk, sk } = noticed;
+  const present = (await job.world.table.get({ pk, sk })) ?? noticed;
+  const changed = { ...present, run: { ...noticed.run, machines: ahead } };
+  await job.world.table.put(changed);
+
+  const ended = await until(job, 7 * MINUTE, isOver);
+
+  expect(ended.phase).toBe("failed");
+});

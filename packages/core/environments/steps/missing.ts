@@ -1,0 +1,36 @@
+import type { Step, WorkerContext } from "../../worker.ts";
+import { changed, until } from "../record/pace.ts";
+import type { Environment } from "../record/record.ts";
+import { fail } from "./fail.ts";
+
+/** A run that one look did not see is looked for again no earlier than this, ten seconds by clocks 17 s apart. */
+const AGAIN_MS = 27_000;
+
+/**
+ * Not seen is not gone (docs/architecture.md#not-seen-is-not-gone): a run that one look misses is marked, and lost only
+ * when a later one finds it neither by its name nor in the list of runs, which is that of its uid alone: thousands that are
+ * missed at once would list all for each of them. It is marked as of the answer, which may have
+ * come long after the look's read.
+ */
+export async function missRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+  const {
+    uid,
+    run: { n: run, missedAt },
+  } = environment;
+  const answeredAt = ctx.clock.now();
+  if (missedAt === null)
+    return until(
+      { ...environment, run: { ...environment.run, missedAt: answeredAt } },
+      answeredAt + AGAIN_MS,
+      "does not see its compute",
+    );
+  if (now < missedAt + AGAIN_MS) return until(environment, missedAt + AGAIN_MS, "does not see its compute");
+  const listed = await ctx.compute.listRuns(uid);
+  if (listed.some((one) => one.uid === uid && one.run === run)) return seesAgain(environment, now);
+  return fail(environment, now, "Its compute disappeared from the cluster");
+}
+
+/** The mark goes at once, in a write of its own: whatever fails after it, the next miss is a first one. */
+export function seesAgain(environment: Environment, now: number): Step<Environment> {
+  return changed({ ...environment, run: { ...environment.run, missedAt: null } }, now, "sees its compute again");
+}

@@ -1,0 +1,91 @@
+import { readMakeable } from "../../pools/ledger.ts";
+import { findPool, type Pool } from "../../pools/record.ts";
+import { unlessUnreadable } from "../../readable.ts";
+import { Unreadable } from "../../unreadable.ts";
+import type { Step, WorkerContext } from "../../worker.ts";
+import { changed } from "../record/pace.ts";
+import type { EndPhase, Environment } from "../record/record.ts";
+import { addEntry } from "../record/timeline.ts";
+import { endAttempt } from "./backup.ts";
+import { ALARM_MS, type Deadline, deadlineOf, type Limits } from "./deadlines.ts";
+import { endByLimit } from "./fail.ts";
+import { endInQueue, giveUp } from "./queued.ts";
+
+const HOUR_MS = 3_600_000;
+
+/**
+ * What is to be done because a limit has passed; undefined: none has. Asked before any call to the world, so that
+ * nothing that fails there can put an end off.
+ */
+export async function stepOverdue(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const deadline = await passedDeadline(ctx, environment, now);
+  if (!deadline) return undefined;
+  const { outcome, reason, at } = deadline;
+  if (outcome === "alarm") return alarm(ctx, environment, deadline, now);
+  if (outcome === "attempt") return endAttempt(ctx, environment, now);
+  if (environment.phase !== "queued") return endByLimit(environment, { phase: outcome, reason, at }, now);
+  if (mayStop(environment, outcome)) return giveUp(environment, now, reason);
+  return endInQueue(ctx, environment, { phase: outcome, reason, at: now }, now);
+}
+
+async function passedDeadline(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Deadline | undefined> {
+  const first = deadlineOf(environment, ctx.settings);
+  const isPassed = (one: Deadline | undefined) => (one && now >= one.at ? one : undefined);
+  const isOfQueue = isPassed(first) && environment.phase === "queued" && first?.outcome === "cancelled";
+  const kept = isOfQueue && (await keptPlace(ctx, environment));
+  if (!kept) return isPassed(first);
+  const others = isPassed(deadlineOf(environment, ctx.settings, true));
+  return others ?? (kept === "first" ? isPassed(firstInLineLimit(environment, ctx.settings)) : undefined);
+}
+
+/**
+ * Nobody leaves the queue while the operator has closed the pool, or while it gives nothing since its ledger cannot be
+ * read. Who has its reserved start or was granted is about to
+ * get what it waits for, and may wait as long again: that start may move for ever.
+ */
+async function keptPlace(ctx: WorkerContext, { size, uid }: Environment): Promise<"closed" | "first" | undefined> {
+  try {
+    const pool = await findPool(ctx, size.pool);
+    if (pool && (pool.closed || (await isHalted(ctx, pool)))) return "closed";
+    return pool && (pool.head?.uid === uid || Object.hasOwn(pool.offered, uid)) ? "first" : undefined;
+  } catch (error) {
+    // Only a newer version can read the ledger that it wrote, so the end of this wait is left to that version.
+    if (error instanceof Unreadable) return error.isNewer ? "closed" : undefined;
+    throw error;
+  }
+}
+
+/** Whether a plan gives nothing to anybody: it cannot read who waits for machines still to be made. */
+async function isHalted(ctx: WorkerContext, { type, summary }: Pool): Promise<boolean> {
+  if (summary.unreadableItems === 0) return false;
+  return (await unlessUnreadable(ctx, () => readMakeable(ctx, type))) === undefined;
+}
+
+function firstInLineLimit({ queuedAt }: Environment, { maxQueueHours }: Limits): Deadline {
+  const hours = 2 * maxQueueHours;
+  const reason = `Waited in the queue for ${hours} hours, at last as the first in line`;
+  return { at: queuedAt + hours * HOUR_MS, outcome: "cancelled", reason };
+}
+
+function mayStop({ policy }: Environment, outcome: EndPhase): boolean {
+  return policy.restarts && outcome !== "expired";
+}
+
+function alarm(ctx: WorkerContext, environment: Environment, { reason }: Deadline, now: number): Step<Environment> {
+  const {
+    uid,
+    run: { n: run },
+    phase,
+  } = environment;
+  ctx.log.error("stops for too long", { uid, run, phase, minutes: ALARM_MS / 60_000, reason });
+  const noted = addEntry({ ...environment, end: { ...environment.end, alarmedAt: now } }, now, reason);
+  return changed(noted, now, "stops for too long");
+}

@@ -1,0 +1,138 @@
+import { StepTooOld } from "../../budget.ts";
+import { zonePinnedBy } from "../../disks/record.ts";
+import { whyNot } from "../../disks/removal.ts";
+import { listMaking, makeVolume, removeUnused, settlesAt, type VolumeMaking, volumeMaking } from "../../making.ts";
+import { pauseMs } from "../../snapshot-claim.ts";
+import type { Step, WorkerContext } from "../../worker.ts";
+import { changed, until } from "../record/pace.ts";
+import type { Environment, OwnVolume } from "../record/record.ts";
+import { shorten } from "../record/timeline.ts";
+import { ALARM_MS } from "./deadlines.ts";
+import { detachVolumes } from "./lost-node.ts";
+import { removeStrays } from "./strays.ts";
+
+/** Whether a volume of its own is still to be made before a run can be. */
+export function lacksVolumes({ volumes }: Environment): boolean {
+  return volumes.some(({ volume }) => volume === null);
+}
+
+/** Makes those that are not there, all at once, each listed before and written down before a run is made with them. */
+export async function makeVolumes(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment>> {
+  const planned = environment.volumes.map((own) => ({
+    own,
+    making: own.volume ? undefined : plan(ctx, environment, own),
+  }));
+  const unlisted = planned.flatMap(({ making }) => (making && !making.isListed ? [making.entry] : []));
+  if (unlisted.length > 0) {
+    const making = unlisted.reduce<readonly VolumeMaking[]>(listMaking, environment.making);
+    return changed({ ...environment, making }, now, "lists its volumes");
+  }
+  const volumes = await Promise.all(
+    planned.map(async ({ own, making }) => (making ? { ...own, volume: await makeVolume(ctx, making.entry) } : own)),
+  );
+  return changed(
+    { ...environment, step: "pod", zone: zonePinnedBy(volumes[0]?.volume) ?? environment.zone, volumes },
+    now,
+    "made its volumes",
+  );
+}
+
+function plan(ctx: WorkerContext, { uid, zone, making }: Environment, { name, sizeGb }: OwnVolume) {
+  return volumeMaking(ctx, making, `${uid}-${name}`, { zone: zone ?? "", sizeGb, from: null });
+}
+
+/**
+ * Looks, once nothing more can come of them, for volumes that were made and not written down, and removes them: no run
+ * ever had them. Undefined: there is nothing to look for yet. What fails is put off and holds up nothing else.
+ */
+export async function settleVolumes(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const due = environment.making.filter((entry) => now >= settlesAt(entry));
+  if (due.length === 0) return undefined;
+  const own = new Set(environment.volumes.map(({ volume }) => volume?.id));
+  const settled = await Promise.all(due.map((entry) => settle(ctx, entry, own)));
+  const left = due.flatMap((entry, index) => (settled[index] ? [] : [{ ...entry, at: now }]));
+  const making = [...environment.making.filter((entry) => !due.includes(entry)), ...left];
+  return changed({ ...environment, making }, now, "looked for volumes that were made late");
+}
+
+async function settle(ctx: WorkerContext, entry: VolumeMaking, own: ReadonlySet<string | undefined>): Promise<boolean> {
+  try {
+    const found = await ctx.volumes.listVolumes(entry.token);
+    return await removeUnused(
+      ctx,
+      entry,
+      found.filter(({ id }) => !own.has(id)),
+    );
+  } catch (error) {
+    if (error instanceof StepTooOld) throw error;
+    ctx.log.warn("late volumes not looked for", { token: entry.token, error: String(error) });
+    return false;
+  }
+}
+
+/**
+ * Removes those that are known, each by itself, once no machine has them; undefined when none is. One that cannot be
+ * removed stays named, and is tried again less and less often.
+ */
+export async function removeVolumes(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const { end, uid } = environment;
+  if (idsOf(environment).length === 0) return undefined;
+  const held = await detachOwn(ctx, environment, now);
+  if (held) return held;
+  const tried = await Promise.all(environment.volumes.map((own) => removeOwn(ctx, own)));
+  const volumes = tried.map(({ own }) => own);
+  const refused = tried.flatMap(({ refusal }) => refusal ?? []);
+  if (refused.length === 0)
+    return changed({ ...environment, volumes, end: { ...end, waitsFor: null } }, now, "removed its volumes");
+  // One that was stopped before stops no more: nothing else would alarm of it.
+  const takenMs = now - (end.outcome?.at ?? end.stoppingAt ?? now);
+  ctx.log[takenMs >= ALARM_MS ? "error" : "warn"]("volumes not removed", { uid, left: refused });
+  const waitsFor = shorten(`Its volume ${refused[0]}`);
+  const waits = { ...environment, volumes, end: { ...end, waitsFor } };
+  return until(waits, now + pauseMs(takenMs), "could not remove its volumes");
+}
+
+async function removeOwn(ctx: WorkerContext, own: OwnVolume): Promise<{ own: OwnVolume; refusal?: string }> {
+  const { volume } = own;
+  if (!volume) return { own };
+  const why = await whyNot(() => ctx.volumes.removeVolume(volume.id));
+  if (why === undefined) return { own: { ...own, volume: null } };
+  return { own, refusal: `${volume.id} cannot be removed: ${why}` };
+}
+
+/**
+ * Of one whose run is gone: waits until no machine has its volumes, however well the machine was when it was last looked
+ * at. Its next run could not start with them anywhere. Undefined: none has.
+ */
+export async function detachOwn(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const ids = idsOf(environment);
+  if (!(await areAttached(ctx, ids))) return undefined;
+  // To a run that a sleeping worker made again, perhaps: nobody else looks for it before the end.
+  await removeStrays(ctx, environment, "all");
+  return (await detachVolumes(ctx, environment, ids, now)) ?? changed(environment, now, "its volumes are detached");
+}
+
+function idsOf({ volumes }: Environment): string[] {
+  return volumes.flatMap(({ volume }) => volume?.id ?? []);
+}
+
+async function areAttached(ctx: WorkerContext, ids: readonly string[]): Promise<boolean> {
+  const found = await Promise.all(ids.map((id) => ctx.volumes.findVolume(id)));
+  return found.some((volume) => volume?.attached);
+}

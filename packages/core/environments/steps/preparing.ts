@@ -1,0 +1,307 @@
+import { type Disk, zonePinnedBy } from "../../disks/record.ts";
+import { type Crowded, crowdedMachine } from "../../pools/crowded.ts";
+import { longestToBindMs } from "../../pools/groups.ts";
+import type { Observation } from "../../ports/compute.ts";
+import { RunBound } from "../../problem.ts";
+import { utcText } from "../../utc.ts";
+import type { Step, WorkerContext } from "../../worker.ts";
+import { awaitAccess, stepAccess } from "../access/access.ts";
+import { wantJupyter } from "../record/doors.ts";
+import { changed, noLaterThan, tellingPool, until, waited, waitedForStart, waitedSince } from "../record/pace.ts";
+import { type DiskUse, type Environment, noRun, type Step as PreparingStep, waitingFields } from "../record/record.ts";
+import { addEntry } from "../record/timeline.ts";
+import { enter } from "../record/transitions.ts";
+import { openDisk } from "./disk.ts";
+import { endItself, fail, isNet, stopping } from "./fail.ts";
+import { machinesOf, stepLostMachine } from "./lost-node.ts";
+import { extendRun, makeRun, nextExtendAt } from "./make-run.ts";
+import { missRun, seesAgain } from "./missing.ts";
+import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
+import { noStartFrom, releasableAt } from "./release.ts";
+import { passedWarning } from "./warnings.ts";
+
+const REMOVAL_GRACE_SECONDS = 10;
+const MINUTE_MS = 60_000;
+/** One that never binds must not set aside one machine after the other. */
+const MOST_WITHDRAWALS = 2;
+
+/** Makes the run, follows it until it is ready, gives the grant back when nothing binds it. */
+export async function stepPreparing(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment>> {
+  if (environment.end.outcome) return stopping(environment, now);
+  if (lacksVolumes(environment)) return makeVolumes(ctx, environment, now);
+  if (environment.disk && !environment.disk.attached) return attachDisk(ctx, environment, environment.disk, now);
+  if (environment.run.applyingAt === null) {
+    return changed(
+      { ...environment, run: { ...environment.run, applyingAt: now } },
+      now,
+      "is about to make its compute",
+    );
+  }
+  const observed = await ctx.compute.observe(environment.uid, environment.run.n);
+  if (environment.run.withdrawing) return withdraw(ctx, environment, observed, now);
+  if (!observed)
+    return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);
+  // Before anything else of it is written: an end that one look saw may be out of sight for the next.
+  if (observed.state === "ended") return endItself(begun(environment, observed, now), observed, now);
+  if (environment.run.missedAt !== null) return seesAgain(environment, now);
+  if (observed.state === "ready") {
+    const opened = await openDoors(ctx, environment, observed, now);
+    if (opened) return opened;
+    return tellingPool(changed({ ...activated(environment, observed, now), reason: null }, now, "active"));
+  }
+  return follow(
+    ctx,
+    { ...environment, run: { ...environment.run, appliedAt: environment.run.appliedAt ?? now } },
+    observed,
+    now,
+  );
+}
+
+/** Marked as attached before anything can be written to it: whatever happens from here on, its end is backed up. */
+async function attachDisk(
+  ctx: WorkerContext,
+  environment: Environment,
+  use: DiskUse,
+  now: number,
+): Promise<Step<Environment>> {
+  const opened = await openDisk(ctx, environment, environment.zone ?? "");
+  if (!opened) return fail(environment, now, `Disk '${use.name}' is not its own any more`);
+  if (opened.kind === "lost") return fail(environment, now, opened.reason);
+  if (opened.kind !== "open") {
+    const waiting = { ...environment, reason: opened.reason };
+    return waitedSince(waiting, environment.run.preparingAt, now, "looks for what is left of its disk");
+  }
+  const { disk } = opened;
+  const zone = zonePinnedBy(disk.volume);
+  const attached: Environment = { ...environment, step: "pod", reason: null, zone, disk: { ...use, attached: true } };
+  const at = disk.restored?.by === environment.uid ? disk.restored.at : null;
+  const note =
+    at === null ? olderNote(use.name, disk) : `Disk '${use.name}' restored from its backup of ${utcText(at)}`;
+  return changed(note ? addEntry(attached, now, note) : attached, now, "opened its disk");
+}
+
+/** The end before left no backup: who works on is told from when the latest is. */
+function olderNote(name: string, { lost, snapshots }: Disk): string | undefined {
+  if (!lost?.gaveUp) return undefined;
+  const latest = snapshots.findLast(({ completed }) => completed);
+  return latest
+    ? `The latest backup of disk '${name}' is of ${utcText(latest.at)}`
+    : `There is no backup of disk '${name}'`;
+}
+
+/** A run that began and ended between two looks was active all the same. */
+function begun(environment: Environment, observed: Observation, now: number): Environment {
+  return observed.started && !isNet(observed) ? activated(environment, observed, now) : environment;
+}
+
+function activated(environment: Environment, observed: Observation, now: number): Environment {
+  const note = observed.notes.length > 0 ? observed.notes.join("; ") : null;
+  const { time } = environment.policy;
+  const endsAt = time === "run" ? now + environment.size.wantedMs : environment.times.endsAt;
+  const ready: Environment = {
+    ...environment,
+    run: {
+      ...environment.run,
+      appliedAt: environment.run.appliedAt ?? now,
+      startedAt: now,
+      address: observed.address,
+      isolation: observed.isolation,
+      machines: machinesOf(observed),
+      ports: observed.ports,
+      limits: observed.limits,
+    },
+    times: {
+      ...environment.times,
+      firstActiveAt: environment.times.firstActiveAt ?? now,
+      endsAt,
+      warnedMinutes: endsAt === null ? null : passedWarning(endsAt, now),
+    },
+  };
+  return enter(ready, "active", now, note);
+}
+
+const stepOfState = {
+  unbound: "pod",
+  image: "image",
+  container: "container",
+  probe: "probe",
+} as const satisfies Record<Exclude<Observation["state"], "ready" | "ended">, PreparingStep>;
+
+async function follow(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation,
+  now: number,
+): Promise<Step<Environment>> {
+  if (observed.state === "unbound" && now - (environment.run.appliedAt ?? now) >= bindMs(ctx, environment)) {
+    return changed(
+      { ...environment, run: { ...environment.run, withdrawing: true }, reason: observed.reason },
+      now,
+      "withdraws its grant",
+    );
+  }
+  const extended = await extendRun(ctx, environment, now);
+  const silent = await stepLostMachine(ctx, extended, observed.nodes, now);
+  if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
+  const step = stepOfState[observed.state as keyof typeof stepOfState];
+  if (step === environment.step && saysTheSame(observed.reason, environment.reason)) {
+    const waits = waitedToBind(ctx, extended, observed, now, step);
+    const toDo = await openJupyterPort(ctx, extended, observed, now);
+    return toDo ? noLaterThan(toDo, waits.record.dueAt ?? now) : waits;
+  }
+  const moved = addEntry({ ...extended, step, reason: observed.reason }, now, observed.reason);
+  const waits = waitedToBind(ctx, { ...onItsMachines(moved, observed), looks: 0 }, observed, now, step);
+  return isUnpinned(environment) && observed.state !== "unbound" ? tellingPool(waits) : waits;
+}
+
+/** A scheduler counts anew, each time it tries, how many machines lack what: that is no news. */
+function saysTheSame(one: string | null, other: string | null): boolean {
+  return one?.replaceAll(/\d+/g, "0") === other?.replaceAll(/\d+/g, "0");
+}
+
+/** Where the cluster put a run that was granted no machine: its units move there, and are free where they were expected. */
+function onItsMachines(environment: Environment, observed: Observation): Environment {
+  if (observed.state === "unbound" || !isUnpinned(environment)) return environment;
+  return { ...environment, run: { ...environment.run, machines: machinesOf(observed) } };
+}
+
+function isUnpinned({ run: { grant } }: Environment): boolean {
+  return grant?.shares.some(({ node }) => node === null) ?? false;
+}
+
+function bindMs(ctx: WorkerContext, { size, run }: Environment): number {
+  return longestToBindMs(ctx, size.pool, run.grant?.shares ?? []);
+}
+
+function waitedToBind(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation,
+  now: number,
+  step: PreparingStep,
+): Step<Environment> {
+  const waits = waitedForStart(environment, now, step);
+  const latest =
+    observed.state === "unbound"
+      ? (environment.run.appliedAt ?? now) + bindMs(ctx, environment)
+      : Number.POSITIVE_INFINITY;
+  return noLaterThan(waits, Math.min(latest, nextExtendAt(environment, now)));
+}
+
+/**
+ * A port that Jupyter serves answers only once the run was told of it: its doors cannot wait until it is ready. Where
+ * nothing stands in for a Jupyter that cannot run, the port never answers. Each run tries it, whatever an earlier one saw.
+ */
+async function openJupyterPort(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const hasPort = environment.ports.some(({ kind }) => kind === "jupyter");
+  if (!hasPort || observed.state !== "probe") return undefined;
+  const isUnserved = observed.ports.some(({ kind, address }) => kind === "jupyter" && address === null);
+  if (!isUnserved) return stepAccess(ctx, environment, observed, now);
+  if (!environment.access.jupyter) return changed(await wantJupyter(ctx, environment), now, "wants Jupyter again");
+  if (observed.jupyter?.state !== "failed") return stepAccess(ctx, environment, observed, now);
+  return fail(environment, now, observed.jupyter.reason ?? "Jupyter could not be started");
+}
+
+/**
+ * Whoever reads that it is active goes in: its keys are there before that. GitHub is asked once; who has to be asked
+ * for again comes later.
+ */
+async function openDoors(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const { guests, keyed } = environment.access;
+  const isAwaited = guests.some(({ state, tries }) => state === "fetched" || (state === "wanted" && tries === 0));
+  const isUntold = keyed && environment.access.told?.run !== environment.run.n;
+  return isAwaited || isUntold ? awaitAccess(ctx, environment, observed, now) : undefined;
+}
+
+/** Back to its old place: the run is removed, and only when nothing of it is left does the next one get a number. */
+async function withdraw(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation | undefined,
+  now: number,
+): Promise<Step<Environment>> {
+  const {
+    run: { n: run },
+  } = environment;
+  if (observed && observed.state !== "unbound" && !observed.terminating) {
+    return changed(
+      { ...environment, run: { ...environment.run, withdrawing: false, removedAt: null } },
+      now,
+      "bound after all",
+    );
+  }
+  if (observed?.started && isWhole(environment, observed)) {
+    return fail(environment, now, "Its machine came while its grant was being withdrawn");
+  }
+  const noStart = noStartFrom(environment, now);
+  if (observed || environment.run.removedAt === null) {
+    if (!(await removeUnbound(ctx, environment))) return waited(environment, now, "sees its run bound");
+    return waited(
+      { ...noStart, run: { ...noStart.run, removedAt: environment.run.removedAt ?? now } },
+      now,
+      "removes the unbound run",
+    );
+  }
+  const freeAt = releasableAt(ctx, noStart, now);
+  if (now < freeAt) return until(noStart, freeAt, "waits until nobody can start it any more");
+  const crowded = await crowdedMachine(ctx, environment);
+  if (crowded === undefined && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
+    return fail(environment, now, unplaceable(environment));
+  }
+  const nodes = (environment.run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
+  const back: Environment = {
+    ...environment,
+    ...waitingFields(environment),
+    run: { ...environment.run, n: run + 1, ...noRun, grant: null, preparingAt: null },
+    disk: environment.disk && { ...environment.disk, attached: false },
+    placement: {
+      ...environment.placement,
+      withdrawn: { run, nodes: crowded?.isFull ? [] : nodes, at: now },
+      withdrawals: environment.placement.withdrawals + (crowded === undefined ? 1 : 0),
+    },
+  };
+  const reason = reasonOfReturn(crowded, nodes, bindMs(ctx, environment));
+  return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
+}
+
+/** What began on some of its machines can do nothing alone: it is no run that has begun, and goes with its grant. */
+function isWhole({ run: { grant } }: Environment, { nodes }: Observation): boolean {
+  return nodes.length >= (grant?.shares.length ?? 1);
+}
+
+function reasonOfReturn(crowded: Crowded | undefined, nodes: readonly string[], withinMs: number): string {
+  const on = nodes.join(", ") || "a new machine";
+  const within = withinMs <= MINUTE_MS ? "a minute" : `${Math.round(withinMs / MINUTE_MS)} minutes`;
+  if (!crowded) return `Nothing could start on ${on} within ${within}; waiting again`;
+  if (crowded.isFull) return `Others were put on ${crowded.name}, which has no room left; waiting again`;
+  return `Nothing could start on ${crowded.name}, and who else is there cannot be read; waiting again`;
+}
+
+/** False when it was bound since it was seen: its command may run already, and it must not be run again. */
+async function removeUnbound(ctx: WorkerContext, { uid, run: { n: run } }: Environment): Promise<boolean> {
+  try {
+    await ctx.compute.remove(uid, run, { graceSeconds: REMOVAL_GRACE_SECONDS, force: false, unlessBound: true });
+    return true;
+  } catch (error) {
+    if (error instanceof RunBound) return false;
+    throw error;
+  }
+}
+
+function unplaceable({ placement: { withdrawals }, reason }: Environment): string {
+  return `No machine could start it, ${withdrawals + 1} times${reason ? `: ${reason}` : ""}`;
+}

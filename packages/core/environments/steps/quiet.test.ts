@@ -1,0 +1,291 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { keyText, runMarksKey } from "../../keys.ts";
+import { refreshCapacity } from "../../pools/capacity.ts";
+import { declareNodeGone } from "../../pools/node-gone.ts";
+import type { Compute } from "../../ports/compute.ts";
+import type { Item } from "../../ports/table.ts";
+import { reconcile } from "../../reconcile.ts";
+import { keyOf } from "../record/record.ts";
+import { createEnvironment, type NewEnvironment } from "../verbs/create.ts";
+import { requestExtension, requestKey } from "../verbs/requests.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+/** An active job without signals that a look has found as a listing shows it, and what the cluster is asked from then on. */
+async function quietJob(more: Partial<NewEnvironment> = {}, doors: WorldOptions["doors"] = {}) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), signals: false, doors });
+  const { uid, pk, sk } = await createEnvironment(world.as("alice"), {
+    ...newEnvironment("job", { hours: 24 }),
+    ...more,
+  });
+  await world.advance(10 * MINUTE);
+  const read = () => world.read("alice", "job");
+  const { phase, run } = await read();
+  if (phase !== "active" || run.mark === undefined) throw new Error(`The job is ${phase}, its mark ${run.mark}`);
+  const asked = askedOf(world);
+  /** One look, whether it is due or not, as the sweep or a signal sends it; the present listing stays as it is. */
+  const look = async (message: { readonly hint?: true } = {}) => {
+    await world.table.put({ ...(await read()), dueAt: world.clock.now() } as unknown as Item);
+    asked.length = 0;
+    await reconcile(world.ctx, { look: keyText({ pk, sk }), ...message });
+    return [...asked];
+  };
+  return { world, uid, read, look, asked };
+}
+
+const calls = ["observe", "extend", "setAccess", "resize", "readLog", "listRuns", "silenceOf", "machineOf"] as const;
+type Asked = (typeof calls)[number] | "listNodes";
+
+/** The names of the calls that are made to the cluster, but for the listing of its machines unless that is named. */
+function askedOf({ ctx }: MemoryWorld, names: readonly Asked[] = calls): string[] {
+  const asked: string[] = [];
+  const counted = (name: Asked) => {
+    const call = ctx.compute[name] as (...given: never[]) => Promise<unknown>;
+    return (...given: never[]) => {
+      asked.push(name);
+      return call(...given);
+    };
+  };
+  Object.assign(ctx.compute, Object.fromEntries(names.map((name) => [name, counted(name)])) as Partial<Compute>);
+  return asked;
+}
+
+test("an hour in which nothing happens to an active job costs no question to the cluster", async () => {
+  const { world, asked, read } = await quietJob();
+  const before = await read();
+
+  await world.advance(HOUR);
+
+  expect(asked).toEqual([]);
+  expect((await read()).dueAt).toBeGreaterThan(before.dueAt ?? 0);
+});
+
+test("an hour of a hundred idle environments costs one listing a minute: 500 requests for a thousand of them", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 13 }), signals: false });
+  for (let owner = 0; owner < 10; owner += 1) {
+    const user = world.as(`owner-${owner}`);
+    for (let n = 0; n < 10; n += 1) await createEnvironment(user, newEnvironment(`job-${n}`, { gpus: 1, hours: 24 }));
+  }
+  await world.advance(20 * MINUTE);
+  const { phase, run } = await world.read("owner-9", "job-9");
+  const asked = askedOf(world, [...calls, "listNodes"]);
+
+  await world.advance(HOUR);
+
+  expect([phase, run.mark]).toEqual(["active", expect.any(String)]);
+  expect(new Set(asked)).toEqual(new Set(["listNodes"]));
+  expect(asked.length * REQUESTS_OF_A_LISTING).toBeLessThanOrEqual(500);
+});
+
+/** Of a thousand, on Kubernetes, with as many pods of others (packages/kubernetes/capacity.test.ts). */
+const REQUESTS_OF_A_LISTING = 5;
+
+test("where a command runs its looks ask for its log alone", async () => {
+  const { world, uid, asked, read } = await quietJob({ command: "train" });
+  world.compute.print(uid, 1, "first words\n");
+
+  await world.advance(HOUR);
+
+  expect(new Set(asked)).toEqual(new Set(["readLog"]));
+  expect((await read()).log?.blob).not.toBeNull();
+});
+
+test("a signal makes a look observe, whatever a listing shows", async () => {
+  const { look } = await quietJob();
+
+  expect([await look(), await look({ hint: true })]).toEqual([[], ["observe"]]);
+});
+
+test("a change that a listing shows makes the next look observe", async () => {
+  const { world, uid, look, read } = await quietJob();
+  world.compute.kill(uid, 1);
+  await refreshCapacity(world.ctx);
+
+  expect(await look()).toContain("observe");
+  expect(await read()).toMatchObject({ phase: "stopping" });
+});
+
+test("so does a machine that a listing shows as not ready", async () => {
+  const { world, look, read } = await quietJob();
+  const [machine] = (await read()).run.machines;
+  world.compute.loseNode(machine?.name ?? "");
+  await refreshCapacity(world.ctx);
+
+  expect(await look()).toContain("observe");
+  expect((await read()).run.machines).toMatchObject([{ silent: { how: "notReady" } }]);
+});
+
+test("of two machines one that has another state makes a look observe", async () => {
+  const { world, look, read } = await quietJob(newEnvironment("job", { gpus: 16, hours: 24 }));
+  const before = await look();
+  world.compute.loseNode((await read()).run.machines[1]?.name ?? "");
+  await refreshCapacity(world.ctx);
+
+  expect([before, await look()]).toEqual([[], expect.arrayContaining(["observe"])]);
+});
+
+test("a listing that is older than 75 s is not believed, and a change that it does not show is seen", async () => {
+  const { world, uid, look, read } = await quietJob();
+  await refreshCapacity(world.ctx);
+  world.compute.kill(uid, 1);
+  world.clock.advance(75 * SECOND);
+  const meanwhile = [await look(), (await read()).phase];
+  world.clock.advance(1);
+
+  expect(meanwhile).toEqual([[], "active"]);
+  expect(await look()).toContain("observe");
+  expect(await read()).toMatchObject({ phase: "stopping" });
+});
+
+test("while no listing succeeds looks observe, and the end of a command is seen within five minutes", async () => {
+  const { world, uid, read } = await quietJob();
+  const { listNodes } = world.compute;
+  world.compute.listNodes = () => Promise.reject(new Error("the cluster is slow"));
+  const end = world.advance(5 * MINUTE).catch(() => undefined);
+  await end;
+  world.compute.listNodes = async () => {
+    await listNodes();
+    return nodesOf({ h100: 2 });
+  };
+  world.compute.kill(uid, 1);
+
+  await world.advance(5 * MINUTE + SECOND);
+
+  expect((await read()).end.outcome).not.toBeNull();
+});
+
+test("a listing is as old as its beginning, however long it takes", async () => {
+  const { world, uid, look } = await quietJob();
+  const { listNodes } = world.compute;
+  world.compute.listNodes = async () => {
+    const listed = await listNodes();
+    world.compute.kill(uid, 1);
+    world.clock.advance(19 * SECOND);
+    return listed;
+  };
+  await refreshCapacity(world.ctx);
+  world.clock.advance(57 * SECOND);
+
+  expect(await look()).toContain("observe");
+});
+
+test("what a look because of a signal has seen and not dealt with, the next one observes", async () => {
+  const { world, uid, look, read } = await quietJob();
+  await requestExtension(world.as("alice"), "job", HOUR);
+  world.clock.advance(3 * SECOND);
+  await look({ hint: true });
+  const extended = await read();
+  await refreshCapacity(world.ctx);
+  world.compute.kill(uid, 1);
+
+  expect(extended).toMatchObject({ phase: "active", requests: { list: [{ status: "done" }] } });
+  expect(await look()).toContain("observe");
+  expect(await read()).toMatchObject({ phase: "stopping" });
+});
+
+test("what is asked of a run is done to it, and then looks ask nothing again", async () => {
+  const { world, asked, read } = await quietJob();
+  await requestExtension(world.as("alice"), "job", HOUR);
+
+  await world.advance(MINUTE);
+  const atOnce = new Set(asked);
+  asked.length = 0;
+  await world.advance(HOUR);
+
+  expect(atOnce).toContain("extend");
+  expect(await read()).toMatchObject({ requests: { list: [{ status: "done" }] } });
+  expect(asked.length).toBeLessThanOrEqual(1);
+});
+
+test("an idle decision is made on what is observed", async () => {
+  const idle = { afterMs: HOUR, everyMs: 20 * MINUTE };
+  const { world, asked, read } = await quietJob({ policy: { ...(await policyOf()), idle } });
+
+  await world.advance(45 * MINUTE);
+
+  expect(asked).toEqual(["observe", "observe"]);
+  expect((await read()).use.idle).toMatchObject({ verdict: "keep" });
+});
+
+async function policyOf() {
+  const world = await memoryWorld();
+  return (await createEnvironment(world.as("alice"), newEnvironment("any"))).policy;
+}
+
+test.each([
+  ["of a newer version", { format: 99 }],
+  ["without a time", { at: undefined }],
+  ["from a clock that is a minute ahead", { ahead: MINUTE }],
+  ["of another kind", { kind: "sweep" }],
+  ["without marks", { marks: null }],
+])("a listing %s is not believed", async (_, change) => {
+  const { world, uid, look } = await quietJob();
+  await refreshCapacity(world.ctx);
+  const key = runMarksKey(uid.slice(0, 1));
+  const item = await world.table.get(key);
+  const { ahead = 0, ...fields } = change as { ahead?: number };
+  await world.table.put({ ...item, at: world.clock.now() + ahead, ...fields } as Item);
+
+  expect([item?.kind, await look()]).toEqual(["run-marks", ["observe"]]);
+});
+
+test("the operator's word on its machine is heard though its message is lost", async () => {
+  const { world, look, read } = await quietJob();
+  const [machine] = (await read()).run.machines;
+  const operator = world.as("op");
+  const send = async () => undefined;
+  await declareNodeGone({ ...operator, queue: { ...operator.queue, send } }, machine?.name ?? "");
+
+  expect(await look()).toContain("observe");
+  expect(await read()).toMatchObject({ phase: "stopping" });
+});
+
+test("marks that cannot be kept cost the refresh of capacity nothing", async () => {
+  const { world, look } = await quietJob();
+  const { put } = world.table;
+  world.table.put = async (item, options) => {
+    if (item.pk.startsWith("run-marks")) throw new Error("throttled");
+    return put(item, options);
+  };
+  world.clock.advance(2 * MINUTE);
+
+  await refreshCapacity(world.ctx);
+
+  expect(await look()).toEqual(["observe"]);
+});
+
+test("a run that was started again is observed, though an earlier one of it was as a listing shows it", async () => {
+  const { world, read, look } = await quietJob();
+  const record = await read();
+  const { pk, sk } = keyOf(record);
+  await refreshCapacity(world.ctx);
+  const item = (await world.table.get({ pk, sk })) as Item;
+  await world.table.put({ ...item, run: { ...record.run, n: 2 } } as unknown as Item);
+
+  expect(await look()).toContain("observe");
+});
+
+test("a job that nobody can enter though a key would get in is observed until somebody can", async () => {
+  let problem: string | undefined = "No port for SSH is free";
+  const { look, read, world } = await quietJob({}, { sshPort: 2222, sshProblem: () => problem });
+
+  const during = await look();
+  problem = undefined;
+  const last = await look();
+  await world.advance(10 * MINUTE);
+
+  expect([during, last, await look()]).toEqual([["observe"], ["observe"], []]);
+  expect((await read()).run.address).toEqual({ ip: "127.0.0.1", port: 2222 });
+});
+
+test("a run is observed after it was told who is let in: where it is reached may have changed", async () => {
+  const { world, asked } = await quietJob();
+  await requestKey(world.as("alice"), "job", "ssh-ed25519 AAAA", String);
+
+  await world.advance(MINUTE);
+
+  expect(asked.slice(asked.indexOf("setAccess"))).toContain("observe");
+});

@@ -1,0 +1,230 @@
+import { describe, expect, test } from "vitest";
+import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
+import { takeAway } from "#testing/take-away.ts";
+import { createEnvironment } from "../verbs/create.ts";
+import { requestCancel } from "../verbs/requests.ts";
+
+const MINUTE = 60_000;
+
+describe("the mark before a run is begun", () => {
+  test("stands in the record before the cluster is first asked to make anything", async () => {
+    const { world, uid } = await submitted();
+    const marks: unknown[] = [];
+    const { apply } = world.compute;
+    world.compute.apply = async (run) => {
+      marks.push((await world.read("alice", "one")).run.applyingAt);
+      return apply(run);
+    };
+
+    await world.advance(1000);
+
+    expect(marks).toEqual([expect.any(Number)]);
+    expect(world.compute.starts(uid, 1)).toBe(1);
+  });
+
+  test("without it an end gives everything back at once, whatever the cluster says", async () => {
+    const { world } = await submitted({ disk: "data" });
+    takeAway(world.compute, "apply", "observe", "remove", "listRuns");
+    const back = takeAway(world.volumes, "createVolume");
+    await world.advance(MINUTE);
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "preparing", run: { applyingAt: null } });
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(1000);
+    back();
+    await createEnvironment(world.as("bob"), newEnvironment("next"));
+    await world.deliver();
+
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
+    expect(await world.read("bob", "next")).toMatchObject({ phase: "preparing" });
+  });
+
+  test("a disk that was opened and never mounted goes on without a backup", async () => {
+    const { world } = await submitted({ disk: "data" });
+    const { put } = world.table;
+    world.table.put = async (item, options) => {
+      await put(item, options);
+      const isOpened =
+        "phase" in item && item.phase === "preparing" && (await world.read("alice", "one")).disk?.attached;
+      if (!isOpened) return;
+      world.table.put = put;
+      await requestCancel(world.as("alice"), "one");
+    };
+
+    await world.advance(5000);
+
+    expect(await world.read("alice", "one")).toMatchObject({
+      phase: "cancelled",
+      end: { backup: null },
+      run: { applyingAt: null },
+    });
+    expect(world.volumes.snapshotIds()).toEqual([]);
+  });
+
+  test("with it, units stay held until the cluster answers", async () => {
+    const { world } = await submitted();
+    const back = takeAway(world.compute, "apply", "observe", "remove", "listRuns");
+    await world.advance(MINUTE);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(5 * MINUTE);
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "stopping", run: { grant: { shares: [{}] } } });
+    back();
+
+    await world.advance(5 * MINUTE);
+
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
+  });
+});
+
+describe("units and disk of what was begun", () => {
+  test("are given back no earlier than 26 s after it left preparing", async () => {
+    const { world } = await submitted({ disk: "data" }, { refusesSecondStart: false });
+    await world.advance(1000);
+    await requestCancel(world.as("alice"), "one");
+
+    await world.advance(26_000);
+    const held = await world.read("alice", "one");
+    await world.advance(20_000);
+
+    expect(held).toMatchObject({ phase: "stopping", disk: { released: false }, run: { grant: { shares: [{}] } } });
+    expect(held.end.waitsFor).toBe("Waits until nobody can start it any more");
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
+    expect((await viewPool(world.ctx, "h100"))?.held).toEqual([]);
+  });
+
+  test("are given back no earlier where the clock of who looks next is 17 s ahead of the one before", async () => {
+    const { world } = await submitted({}, { refusesSecondStart: false });
+    await world.advance(1000);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(1000);
+
+    world.clock.step(17_000);
+    await world.advance(20_000);
+    const held = await world.read("alice", "one");
+    await world.advance(10_000);
+
+    expect(held).toMatchObject({ phase: "stopping", run: { grant: { shares: [{}] } } });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
+  });
+
+  test("are given back at once where it had been active for longer", async () => {
+    const { world } = await submitted({}, { refusesSecondStart: false });
+    await world.advance(MINUTE);
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(1000);
+
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
+  });
+
+  test("are free when it has ended, also where the worker died that was to tell the pool of their release", async () => {
+    const { world } = await submitted();
+    await world.advance(MINUTE);
+    const { put } = world.table;
+    const { send } = world.queue;
+    let died = 0;
+    world.table.put = async (item, options) => {
+      await put(item, options);
+      if ("phase" in item && item.phase === "stopping" && (await world.read("alice", "one")).run.grant === null)
+        died ||= 1;
+    };
+    world.ctx.queue.send = async (queue, look, options) => {
+      const isLost = died === 1 && look.for !== undefined;
+      if (isLost) died = 2;
+      else await send(queue, look, options);
+    };
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(5_000);
+
+    expect(died).toBe(2);
+    expect((await world.read("alice", "one")).phase).toBe("cancelled");
+    expect((await viewPool(world.ctx, "h100"))?.held).toEqual([]);
+  });
+
+  test("are given back at once where the driver refuses a second start", async () => {
+    const { world } = await submitted({}, { refusesSecondStart: true });
+    await world.deliver();
+
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
+  });
+
+  test("stay held while a worker that slept starts it again, and nothing of that is left", async () => {
+    const { world, uid } = await submitted({}, { refusesSecondStart: false });
+    const applied = recordApply(world);
+    await world.advance(1000);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(19_000);
+    const [run] = applied;
+    if (run) await world.compute.apply(run);
+    const wasLive = world.compute.isLive(uid, 1);
+    await createEnvironment(world.as("bob"), newEnvironment("next"));
+
+    await world.advance(30_000);
+
+    expect(wasLive).toBe(true);
+    expect(world.compute.isLive(uid, 1)).toBe(false);
+    expect(await world.read("bob", "next")).toMatchObject({ phase: "active" });
+    expect(world.compute.peakUnits("h100-1")).toBe(8);
+  });
+
+  test("of a grant that nothing bound are given back as late", async () => {
+    const { world, uid } = await submitted({}, { refusesSecondStart: false });
+    world.compute.program(uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
+
+    await world.advance(80_000);
+    const held = await world.read("alice", "one");
+    await world.advance(30_000);
+
+    expect(held).toMatchObject({ phase: "preparing", run: { withdrawing: true, grant: { shares: [{}] } } });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "queued", run: { n: 2, grant: null } });
+  });
+});
+
+describe("gone", () => {
+  test("is only what the cluster was asked to remove and then no longer shows", async () => {
+    const { world, uid } = await submitted();
+    await world.advance(MINUTE);
+    const { observe, remove } = world.compute;
+    const calls: string[] = [];
+    world.compute.remove = async (...input) => {
+      calls.push("remove");
+      return remove(...input);
+    };
+    world.compute.observe = async (...input) => {
+      calls.push("observe");
+      return calls.includes("remove") ? observe(...input) : undefined;
+    };
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(10_000);
+
+    expect(calls.slice(0, 3)).toEqual(["observe", "remove", "observe"]);
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
+    expect(world.compute.isLive(uid, 1)).toBe(false);
+  });
+});
+
+type World = Awaited<ReturnType<typeof memoryWorld>>;
+
+/** What the cluster was asked to make. */
+function recordApply(world: World) {
+  const { apply } = world.compute;
+  const runs: Parameters<typeof apply>[0][] = [];
+  world.compute.apply = async (run) => {
+    runs.push(run);
+    return apply(run);
+  };
+  return runs;
+}
+
+/** One machine, and a job of alice's that waits for all of it. */
+async function submitted(job: Parameters<typeof newEnvironment>[1] = {}, options: WorldOptions = {}) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), ...options });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", job));
+  return { world, uid };
+}

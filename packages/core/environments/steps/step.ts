@@ -1,0 +1,105 @@
+import { isLedgerOf, keyOfText, kindOfKey, nodeGoneKey } from "../../keys.ts";
+import type { Look } from "../../ports/queue.ts";
+import type { Item } from "../../ports/table.ts";
+import { dueWhileUntold, hasUntold, tellReceiver } from "../../webhooks/outbox.ts";
+import type { Step, WorkerContext } from "../../worker.ts";
+import { parseEnvironment } from "../record/parse.ts";
+import type { Environment, Phase } from "../record/record.ts";
+import { stepActive } from "./active.ts";
+import { latestLook } from "./deadlines.ts";
+import { stepEnded, stepStopping } from "./ending.ts";
+import { droppingOldCopy } from "./log.ts";
+import { stepOverdue } from "./overdue.ts";
+import { settleVolumes } from "./own-volumes.ts";
+import { stepPreparing } from "./preparing.ts";
+import { stepQueued } from "./queued.ts";
+import { stepStopped } from "./stopped.ts";
+import { lookForStrays } from "./strays.ts";
+
+export type EnvironmentStep = Step<Environment>;
+
+type StepOf = (
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+  message: Look,
+) => Promise<EnvironmentStep | undefined>;
+
+const steps = {
+  queued: stepQueued,
+  preparing: stepPreparing,
+  active: stepActive,
+  stopping: stepStopping,
+  stopped: stepStopped,
+  completed: stepEnded,
+  expired: stepEnded,
+  cancelled: stepEnded,
+  failed: stepEnded,
+  deleted: stepEnded,
+} satisfies Record<Phase, StepOf>;
+
+/** The one next step of an environment; undefined: there was nothing to do and nothing is written. */
+export async function stepEnvironment(
+  ctx: WorkerContext,
+  item: Item,
+  now: number,
+  message: Look,
+): Promise<EnvironmentStep | undefined> {
+  const environment = parseEnvironment(item);
+  const step = (await stepOverdue(ctx, environment, now)) ?? (await nextStep(ctx, environment, now, message));
+  if (!step) return undefined;
+  const { record } = step;
+  const dueAt = record.dueAt && Math.min(record.dueAt, latestLook(record, ctx.settings, now));
+  const over = { ...step, record: { ...record, dueAt, attempts: 0, fault: null } };
+  return dueWhileUntold(droppingOldCopy(environment, over), now);
+}
+
+async function nextStep(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+  message: Look,
+): Promise<EnvironmentStep | undefined> {
+  if (hasUntold(environment)) return tellReceiver(ctx, environment, now);
+  const settled = await settleVolumes(ctx, environment, now);
+  if (settled) return settled;
+  const mayStray = environment.run.straysAt !== null && now >= environment.run.straysAt && isUnderWay(environment);
+  const stepOf = mayStray ? lookForStrays : steps[environment.phase];
+  return stepOf(ctx, environment, now, message);
+}
+
+function isUnderWay({ phase }: Environment): boolean {
+  return phase === "queued" || phase === "preparing" || phase === "active";
+}
+
+/** Of one that waits or is over no run says anything new. */
+function hasRun({ phase, dueAt }: Item): boolean {
+  return dueAt !== undefined && (phase === "preparing" || phase === "active" || phase === "stopping");
+}
+
+/** When an environment whose step failed is looked at again: at the latest when one of its limits passes. */
+export function retryAt(ctx: WorkerContext, item: Item, dueAt: number, now: number): number {
+  return Math.min(dueAt, latestLook(parseEnvironment(item), ctx.settings, now));
+}
+
+/**
+ * A planner that granted something names the ledger items: such a look at a queued environment reads them although the
+ * record is not due, as a look at a pool that names an environment does (docs/architecture.md#admission). So does a disk
+ * that is free, for who waits for it, the operator's word on a node, for those who hold capacity, and the signal that a
+ * run changed.
+ */
+export function wantsLook(item: Item, message: Look): boolean {
+  if (message.hint) return item.kind === "environment" && hasRun(item);
+  const named = message.for ?? [];
+  if (named.some((key) => key.startsWith(nodeGoneKey("").pk)))
+    return (item.run as { readonly grant?: unknown } | undefined)?.grant != null;
+  const size = item.size as { pool?: unknown } | undefined;
+  if (item.phase !== "queued" || typeof size?.pool !== "string") return false;
+  const { pool } = size;
+  return named.some((key) => isLedgerOf(String(pool), key) || (isDisk(key) && item.waitPool === undefined));
+}
+
+function isDisk(text: string): boolean {
+  const key = keyOfText(text);
+  return key !== undefined && kindOfKey(key) === "disk";
+}

@@ -1,0 +1,42 @@
+import type { WorkerContext } from "../../worker.ts";
+import { changed } from "../record/pace.ts";
+import type { Environment } from "../record/record.ts";
+import { STRAYS_MS } from "../verbs/again.ts";
+import type { EnvironmentStep } from "./step.ts";
+
+/** Runs before the last one that are looked for as well. */
+const RUNS_LOOKED_FOR = 10;
+const AGAIN_MS = 5_000;
+
+/** Removes what a worker that slept made of earlier runs, and of this one too where it has none; whether there was any. */
+export async function removeStrays(
+  ctx: WorkerContext,
+  { uid, run: { n: run } }: Environment,
+  which: "earlier" | "all",
+): Promise<boolean> {
+  let found = false;
+  for (let one = which === "all" ? run : run - 1; one > Math.max(0, run - RUNS_LOOKED_FOR); one--) {
+    if (!(await ctx.compute.observe(uid, one))) continue;
+    found = true;
+    await ctx.compute.remove(uid, one, { graceSeconds: 0, force: false });
+  }
+  return found;
+}
+
+/** A started again environment has no looks after an end: they are taken beside its new run. */
+export async function lookForStrays(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<EnvironmentStep> {
+  const found = await removeStrays(ctx, environment, "earlier");
+  const last = environment.queuedAt + STRAYS_MS[1];
+  const next = now < last ? last : null;
+  const straysAt = found ? now + AGAIN_MS : next;
+  const step = changed(
+    { ...environment, run: { ...environment.run, straysAt } },
+    now,
+    found ? "removed an earlier run" : "no earlier run",
+  );
+  return { ...step, record: { ...step.record, looks: environment.looks } };
+}

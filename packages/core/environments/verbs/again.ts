@@ -1,0 +1,61 @@
+import { zonePinnedBy } from "../../disks/record.ts";
+import { withinUnits } from "../../fleet.ts";
+import type { Sealed } from "../../sealed.ts";
+import { type Environment, noRun, type Size } from "../record/record.ts";
+import { enter } from "../record/transitions.ts";
+
+/**
+ * When, after a start, the cluster is looked at for something that a sleeping worker made of an earlier run: as soon as
+ * that can be, since it has the volumes, and once more as after an end.
+ */
+export const STRAYS_MS = [30_000, 600_000] as const;
+
+/** What a start may change beside the specification. */
+export interface NewRun {
+  readonly size: Size | null;
+  /** Where the events of this run go instead, sealed; null: as always. */
+  readonly receiver: Sealed | null;
+}
+
+/** Wants it to run: at once when it is stopped, as soon as it is stopped when it is stopping, else it is so already. */
+export function startAgain(environment: Environment, now: number, run: NewRun): Environment {
+  const { phase } = environment;
+  if (phase === "stopping") return { ...environment, goal: { ...environment.goal, desired: "active", start: run } };
+  return phase === "stopped" ? queueAgain(environment, now, run) : environment;
+}
+
+/** A new run of a stopped environment: nothing is left in it of the one before, which was seen gone. */
+export function queueAgain(environment: Environment, now: number, run: NewRun): Environment {
+  const { access: doors, resources } = environment;
+  const size = run.size ?? environment.size;
+  const fresh: Environment = {
+    ...environment,
+    goal: { ...environment.goal, desired: "active", start: null },
+    run: {
+      ...environment.run,
+      error: null,
+      n: environment.run.n + 1,
+      preparingAt: null,
+      startedAt: null,
+      ...noRun,
+      address: null,
+      ports: [],
+      limits: null,
+      resized: null,
+      resizing: undefined,
+      straysAt: now + STRAYS_MS[0],
+    },
+    starts: environment.starts + 1,
+    size,
+    // Limits may have been asked for beside a start that was forgotten since.
+    resources: resources && withinUnits(resources, size.units),
+    events: { ...environment.events, receiver: { ...environment.events.receiver, run: run.receiver } },
+    zone: zonePinnedBy(environment.volumes.find(({ volume }) => volume)?.volume),
+    queuedAt: now,
+    end: { ...environment.end, at: null, cleanSince: null, cleanLooks: 0 },
+    placement: { ...environment.placement, withdrawals: 0 },
+    use: { ...environment.use, busyUntil: null, idle: null },
+    access: { ...doors, jupyter: doors.jupyter && { ...doors.jupyter, origin: null } },
+  };
+  return enter(fresh, "queued", now, null);
+}

@@ -1,0 +1,334 @@
+import { describe, expect, test } from "vitest";
+import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { hostKey, keyText } from "../../keys.ts";
+import type { Item, Stored } from "../../ports/table.ts";
+import { writeRecord } from "../../write-record.ts";
+import { listArchives, readArchive } from "../record/archives.ts";
+import { type Policy, reservation } from "../record/policy.ts";
+import { getEnvironment, listEnvironments } from "../record/read.ts";
+import { createEnvironment, type NewEnvironment } from "./create.ts";
+import { requestDelete } from "./delete.ts";
+import { requestStart } from "./start.ts";
+import { requestStop } from "./stop.ts";
+
+const policy: Policy = { ...reservation, time: "none", restarts: true, archives: "workspace" };
+
+function session(id: string, more: Partial<NewEnvironment> = {}): NewEnvironment {
+  const volumes = [
+    { name: "workspace", path: "/workspace", sizeGb: 5 },
+    { name: "home", path: "/home/dev8", sizeGb: 5 },
+  ];
+  return { ...newEnvironment(id), policy, volumes, ...more };
+}
+
+async function activeWorld(more: Partial<NewEnvironment> = {}, options: WorldOptions = {}) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { removeMs: 1000 }, ...options });
+  const alice = world.as("alice");
+  await createEnvironment(alice, session("one", more));
+  await world.deliver();
+  return { world, alice };
+}
+
+const file = "workspace-one-20260120-180000.zip";
+
+describe("the end", () => {
+  test("the archive is made before the volumes go, and the owner can read it", async () => {
+    const { world, alice } = await activeWorld();
+
+    const asked = await requestDelete(alice, "one", { archiveName: file });
+    await world.advance(10_000);
+
+    expect(asked).toMatchObject({ goal: { desired: "deleted" }, end: { outcome: { phase: "deleted" } } });
+    await expect(getEnvironment(alice, "one")).rejects.toMatchObject({ kind: "notFound" });
+    expect((await listEnvironments(alice)).shown).toEqual([]);
+    expect(await listArchives(alice)).toMatchObject([{ sk: file, environment: "one", state: "completed" }]);
+    expect((await readArchive(alice, file)).length).toBeGreaterThan(0);
+    const kinds = world.volumes.history().map(({ kind }) => kind);
+    expect(kinds).toEqual(["created", "created", "archived", "removed", "removed"]);
+  });
+
+  test("another owner sees neither the archive nor its bytes", async () => {
+    const { world, alice } = await activeWorld();
+    await requestDelete(alice, "one", { archiveName: file });
+    await world.advance(10_000);
+
+    expect(await listArchives(world.as("bob"))).toEqual([]);
+    await expect(readArchive(world.as("bob"), file)).rejects.toMatchObject({ kind: "notFound" });
+  });
+
+  test("a stopped one is archived as well, under a name of its own where none was given", async () => {
+    const { world, alice } = await activeWorld();
+    await requestStop(alice, "one");
+    await world.advance(10_000);
+
+    await requestDelete(alice, "one");
+    await world.advance(5_000);
+
+    expect(world.volumes.volumeIds()).toEqual([]);
+    expect((await listArchives(alice))[0]?.sk).toMatch(/^workspace-one-2026012\d-\d{6}\.zip$/);
+  });
+
+  test("an archive that fails, or is not made within a minute, is recorded and holds up nothing", async () => {
+    const { world, alice } = await activeWorld();
+    world.volumes.failArchives(1);
+    await requestDelete(alice, "one", { archiveName: file });
+    await world.advance(10_000);
+    expect(await listArchives(alice)).toMatchObject([{ state: "failed", bytes: 0 }]);
+    await expect(readArchive(alice, file)).rejects.toMatchObject({ kind: "notFound" });
+
+    await createEnvironment(alice, session("two"));
+    await world.deliver();
+    const refused = { ...world.volumes, startArchive: () => Promise.reject(new Error("no room")) };
+    Object.assign(world.volumes, refused);
+    await requestDelete(alice, "two");
+    await world.advance(75_000);
+
+    expect((await world.read("alice", "two")).phase).toBe("deleted");
+    expect((await listArchives(alice))[0]).toMatchObject({ environment: "two", state: "late" });
+    expect(world.volumes.volumeIds()).toEqual([]);
+  });
+
+  test("an archive is begun before its minute is, which messages that are lost may use up", async () => {
+    const { world, alice } = await activeWorld();
+    const { startArchive } = world.volumes;
+    const minutes: unknown[] = [];
+    Object.assign(world.volumes, {
+      startArchive: async (...asked: Parameters<typeof startArchive>) => {
+        minutes.push((await world.read("alice", "one")).end.archive?.startedAt);
+        await startArchive(...asked);
+      },
+    });
+
+    await requestDelete(alice, "one", { archiveName: file });
+    await world.advance(10_000);
+
+    expect(minutes[0]).toBeNull();
+  });
+
+  test("an archive that is whole once its minute is over is listed as that, though a look that got no further wrote it down as late", async () => {
+    const { world, alice } = await activeWorld();
+    const { put } = world.table;
+    const { findArchive } = world.volumes;
+    let isWhole = false;
+    Object.assign(world.volumes, {
+      findArchive: async (blob: string) => (isWhole ? findArchive(blob) : { state: "pending", bytes: 0 }),
+    });
+    Object.assign(world.table, {
+      put: async (...[item, options]: Parameters<typeof put>) => {
+        const { kind, state } = item as Stored & { readonly kind?: string; readonly state?: string };
+        await put(item, options);
+        if (kind !== "archive" || state !== "late") return;
+        isWhole = true;
+        throw new Error("died");
+      },
+    });
+
+    await requestDelete(alice, "one", { archiveName: file });
+    await world.advance(180_000);
+
+    expect(await listArchives(alice)).toMatchObject([{ sk: file, state: "completed" }]);
+    expect((await readArchive(alice, file)).length).toBeGreaterThan(0);
+    expect(world.volumes.volumeIds()).toEqual([]);
+  });
+
+  test("asked again while it is on its way it changes nothing, and the volumes wait until no machine has them", async () => {
+    const { world, alice } = await activeWorld();
+    const { uid } = await getEnvironment(alice, "one");
+    world.compute.program(uid, { kind: "lives" }, { ignoresTerm: true });
+    await requestStop(alice, "one");
+    await requestStart(alice, "one");
+    await world.advance(5_000);
+
+    const once = await requestDelete(alice, "one");
+    const twice = await requestDelete(alice, "one");
+    await world.advance(5_000);
+
+    expect(twice.end.outcome).toEqual(once.end.outcome);
+    await world.advance(30_000);
+    expect((await world.read("alice", "one")).phase).toBe("deleted");
+    const removed = world.volumes.history().filter(({ kind }) => kind === "removed");
+    expect(removed).toHaveLength(2);
+  });
+
+  test("a run that a sleeping worker made again, with its volumes, does not hold up the end", async () => {
+    const { world, alice } = await activeWorld({}, { refusesSecondStart: false });
+    await requestStop(alice, "one");
+    await world.advance(30_000);
+    const { uid, volumes } = await getEnvironment(alice, "one");
+    const mounts = volumes.flatMap(({ volume, path }) => (volume ? [{ volume, path }] : []));
+    await world.compute.apply({
+      ...{ uid, run: 1, key: "", name: "one", pool: "h100", instanceType: "p5.48xlarge", image: "", mounts },
+      ...{ command: undefined, env: {}, shares: [{ node: "h100-1", units: 8 }], gpusPerMachine: 8, ports: [] },
+      ...{ resources: null, until: world.clock.now() + 60 * 60_000 },
+    });
+    const wasLive = world.compute.isLive(uid, 1);
+
+    await requestDelete(alice, "one");
+    await world.advance(30_000);
+
+    expect([wasLive, world.compute.isLive(uid, 1)]).toEqual([true, false]);
+    expect((await world.read("alice", "one")).phase).toBe("deleted");
+    expect(world.volumes.volumeIds()).toEqual([]);
+  });
+
+  test("one that only ever waited is gone at once", async () => {
+    const { world, alice } = await activeWorld();
+    await createEnvironment(alice, session("two"));
+    await world.deliver();
+
+    await requestDelete(alice, "two");
+    await world.advance(2_000);
+
+    expect((await world.read("alice", "two")).phase).toBe("deleted");
+    expect(world.volumes.volumeIds()).toHaveLength(2);
+  });
+
+  test("volumes that cannot be made are given up with the time for preparing", async () => {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    world.volumes.createVolume = () => Promise.reject(new Error("limit exceeded"));
+    await createEnvironment(world.as("alice"), session("one"));
+
+    await world.advance(40 * 60_000);
+
+    const failed = await world.read("alice", "one");
+    expect(failed.run.error).toBe("Not ready after 30 minutes, at step disk");
+  });
+});
+
+describe("a new life under an old id", () => {
+  test("it has a uid of its own, and the old record goes on until its looks are over", async () => {
+    const { world, alice } = await activeWorld();
+    const first = await getEnvironment(alice, "one");
+    await requestDelete(alice, "one");
+    await world.advance(5_000);
+
+    await createEnvironment(alice, session("one", { image: "python:3.12" }));
+    await world.advance(15 * 60_000);
+
+    const second = await getEnvironment(alice, "one");
+    const former = world.table.all().find(({ uid, kind }) => uid === first.uid && kind === "environment");
+    expect(second).toMatchObject({ phase: "active", run: { n: 1 } });
+    expect(second.uid).not.toBe(first.uid);
+    expect(former).toMatchObject({ sk: `one~${first.uid}`, phase: "deleted", end: { cleanLooks: 2 } });
+    expect(former?.dueAt).toBeUndefined();
+    expect((await listEnvironments(alice)).shown).toHaveLength(1);
+  });
+
+  test("it takes the id also where a look at the old one is written at the same moment", async () => {
+    const { world, alice } = await activeWorld();
+    const first = await getEnvironment(alice, "one");
+    await requestDelete(alice, "one");
+    await world.advance(5_000);
+    let looks = 0;
+    const put: typeof world.table.put = async (item, options) => {
+      if (keyText(item) === keyText(first) && (item as Item).uid !== first.uid && options?.ifWriter && looks++ === 0) {
+        const old = await world.read("alice", "one");
+        await writeRecord(world.ctx, { ...old, end: { ...old.end, cleanLooks: 1 } });
+      }
+      await world.table.put(item, options);
+    };
+
+    const second = await createEnvironment({ ...alice, table: { ...world.table, put } }, session("one"));
+    await world.advance(15 * 60_000);
+
+    expect([looks, second.uid === first.uid]).toEqual([2, false]);
+    expect(await getEnvironment(alice, "one")).toMatchObject({ uid: second.uid, phase: "active" });
+    const former = world.table.all().find(({ uid, kind }) => uid === first.uid && kind === "environment");
+    expect(former).toMatchObject({ sk: `one~${first.uid}`, end: { cleanLooks: 2 } });
+    expect(former?.dueAt).toBeUndefined();
+  });
+
+  test("while the old one is there, or still being deleted, the id is taken", async () => {
+    const { alice } = await activeWorld();
+
+    await expect(createEnvironment(alice, session("one"))).rejects.toMatchObject({ name: "Conflict" });
+    await requestDelete(alice, "one");
+    await expect(createEnvironment(alice, session("one"))).rejects.toMatchObject({ name: "Conflict" });
+  });
+});
+
+describe("a part of a host name", () => {
+  const addressLabel = "vs-code-abc";
+
+  test("two owners cannot have the same one, and it is free again after the end", async () => {
+    const { world, alice } = await activeWorld({ addressLabel });
+    const bob = world.as("bob");
+    await expect(createEnvironment(bob, session("one", { addressLabel }))).rejects.toThrow("host label");
+    expect((await listEnvironments(bob)).shown).toEqual([]);
+
+    await requestDelete(alice, "one");
+    await world.advance(10_000);
+    await createEnvironment(bob, session("one", { addressLabel }));
+
+    expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe((await world.read("bob", "one")).uid);
+  });
+
+  test("a claim whose create died is taken over after a minute, and not before", async () => {
+    const { world, alice } = await activeWorld();
+    const put = world.table.put;
+    world.table.put = async (item, options) => {
+      if (item.sk === "dies") throw new Error("died");
+      await put(item, options);
+    };
+    await expect(createEnvironment(alice, session("dies", { addressLabel }))).rejects.toThrow("died");
+    world.table.put = put;
+    await expect(createEnvironment(alice, session("two", { addressLabel }))).rejects.toThrow("host label");
+
+    await world.advance(61_000);
+    await createEnvironment(alice, session("two", { addressLabel }));
+
+    expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe((await world.read("alice", "two")).uid);
+  });
+
+  test("a create that slept after its claim, which another one took over, leaves nothing and is told so", async () => {
+    const { world, alice } = await activeWorld();
+    let isAsleep = true;
+    const put: typeof world.table.put = async (item, options) => {
+      if (item.sk === "sleeps" && isAsleep) {
+        isAsleep = false;
+        world.clock.advance(61_000);
+        await createEnvironment(world.as("bob"), session("two", { addressLabel }));
+      }
+      await world.table.put(item, options);
+    };
+
+    const slept = createEnvironment({ ...alice, table: { ...world.table, put } }, session("sleeps", { addressLabel }));
+
+    await expect(slept).rejects.toThrow("host label");
+    await world.advance(15 * 60_000);
+    expect((await listEnvironments(alice)).shown.map(({ id }) => id)).toEqual(["one"]);
+    expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe((await world.read("bob", "two")).uid);
+    await createEnvironment(alice, session("sleeps", { addressLabel: "another" }));
+  });
+
+  test("a create that is repeated after a minute keeps its claim until its head is there", async () => {
+    const { world, alice } = await activeWorld();
+    const wanted = { ...session("one-more", { addressLabel }), uid: "a".repeat(32), isRepeat: true };
+    let meanwhile = async (): Promise<void> => {
+      throw new Error("died");
+    };
+    const seal: typeof alice.sealer.seal = async (...text) => {
+      await meanwhile();
+      return alice.sealer.seal(...text);
+    };
+    const slow = { ...alice, sealer: { ...alice.sealer, seal } };
+    await expect(createEnvironment(slow, wanted)).rejects.toThrow("died");
+    await world.advance(61_000);
+
+    const other = () => createEnvironment(world.as("bob"), session("one", { addressLabel }));
+    meanwhile = () => expect(other()).rejects.toThrow("host label");
+    await createEnvironment(slow, wanted);
+
+    expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe(wanted.uid);
+  });
+
+  test("an id that is taken gives its claim back", async () => {
+    const { world, alice } = await activeWorld();
+
+    await expect(createEnvironment(alice, session("one", { addressLabel }))).rejects.toMatchObject({
+      name: "Conflict",
+    });
+
+    expect(await world.table.get(hostKey(addressLabel))).toBeUndefined();
+  });
+});

@@ -1,0 +1,180 @@
+import type { UserContext } from "../../context.ts";
+import type { ExecSight } from "../../ports/exec.ts";
+import { Problem, RunGone } from "../../problem.ts";
+import { findEnvironment, getEnvironment } from "../record/read.ts";
+import { type Environment, isEnded } from "../record/record.ts";
+import { waitForEnvironment } from "../record/wait.ts";
+import { markBusy } from "./touch.ts";
+
+export interface ExecRequest {
+  /** Run as they are; `shellWords` makes them of a shell's text. */
+  readonly words: readonly string[];
+  readonly stdin?: string;
+  /** As seen inside; where the run works when not given. */
+  readonly directory?: string | undefined;
+  readonly timeoutSeconds: number;
+  /** The same one twice is run once, and both get its result. */
+  readonly execId?: string;
+  /** How long it may all take; the deployment's exec cap when not given. */
+  readonly capSeconds?: number;
+  /** How long an environment that is not ready is waited for; as long as the cap allows when not given. */
+  readonly readyWithinMs?: number;
+}
+
+export interface ExecResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly returncode: number;
+  readonly timedOut: boolean;
+  /** The time-out that was really used. */
+  readonly timeoutSeconds: number;
+  /** Where its shell was left, as seen inside; null: it did not say. */
+  readonly directory: string | null;
+}
+
+type ExecContext = UserContext<"table" | "queue" | "compute">;
+
+/** An exec may be late by this, and so may the idle decision that must see its mark. */
+const BUSY_MARGIN_MS = 60_000;
+/** How long one question may wait for the end of a command. */
+const READ_MS = 4_000;
+/** Beyond its time-out nothing of a command is waited for longer than this. */
+const LATE_MS = 10_000;
+const PAUSE_MS = 50;
+const RETRY_SECONDS = 5;
+
+/**
+ * Runs a command in the caller's environment and answers how it ended. Waits until the environment is active; its
+ * time-out is cut to what is left of the cap (docs/apis/common.md#calls-that-wait). Throws `notFound` when the
+ * environment is over, `failed` when it did not start or is not ready in time, `invalid` for text that no process can
+ * be given.
+ */
+export async function executeIn(ctx: ExecContext, id: string, request: ExecRequest): Promise<ExecResult> {
+  refuseNul(request);
+  const begunAt = ctx.clock.monotonic();
+  const capMs = (request.capSeconds ?? ctx.settings.execCapSeconds) * 1000;
+  await waitUntilActive(ctx, id, request.readyWithinMs ?? capMs - 1_000);
+  const leftMs = capMs - (ctx.clock.monotonic() - begunAt);
+  const timeoutSeconds = Math.max(1, Math.min(request.timeoutSeconds, Math.ceil(leftMs / 1000)));
+  const until = ctx.clock.now() + timeoutSeconds * 1000 + BUSY_MARGIN_MS;
+  const environment = refuseUnlessActive(ctx, await markBusy(ctx, id, until));
+  const execId = request.execId ?? ctx.ids.uid();
+  await start(ctx, environment, execId, request, timeoutSeconds);
+  const sight = await readUntilEnded(ctx, environment, execId, timeoutSeconds);
+  return resultOf(sight, timeoutSeconds, await wordsOfEnd(ctx, environment, sight));
+}
+
+async function waitUntilActive(ctx: ExecContext, id: string, budgetMs: number): Promise<void> {
+  const settled = (it: Environment | undefined) => !it || isUsable(it) || isOver(it);
+  const environment = await waitForEnvironment(ctx, id, settled, budgetMs);
+  if (!environment) await getEnvironment(ctx, id);
+  else refuseUnlessActive(ctx, environment);
+}
+
+/** Throws unless it can be used now, with the reason in the words of its dialect. */
+function refuseUnlessActive(ctx: ExecContext, environment: Environment): Environment {
+  if (isUsable(environment)) return environment;
+  const noun = `${ctx.noun.slice(0, 1).toUpperCase()}${ctx.noun.slice(1)}`;
+  const {
+    end: { outcome },
+    run: { error: broken, startedAt },
+  } = environment;
+  if (startedAt === null && (outcome?.phase === "failed" || broken !== null)) {
+    throw new Problem("failed", `${noun} failed to start: ${broken ?? outcome?.reason ?? "no reason was given"}`);
+  }
+  if (isOver(environment)) throw new Problem("notFound", `${noun} ${environment.id} not found`);
+  throw new Problem("failed", `${noun} is not ready yet`, { retryAfterSeconds: RETRY_SECONDS });
+}
+
+function isUsable({ phase, goal: { desired }, end: { outcome } }: Environment): boolean {
+  return phase === "active" && desired === "active" && outcome === null;
+}
+
+/** It does not become active by itself. */
+function isOver(environment: Environment): boolean {
+  return environment.end.outcome !== null || environment.goal.desired !== "active" || isEnded(environment);
+}
+
+async function start(
+  ctx: ExecContext,
+  { id, uid, run: { n: run } }: Environment,
+  execId: string,
+  { words, stdin = "", directory }: ExecRequest,
+  timeoutSeconds: number,
+): Promise<void> {
+  const exec = { id: execId, words, stdin, env: {}, directory, timeoutMs: timeoutSeconds * 1000 };
+  try {
+    await ctx.compute.startExec(uid, run, exec);
+  } catch (error) {
+    if (!(error instanceof RunGone)) throw error;
+    // Its record may say so only later: it ends now, and is not ready for this any more.
+    refuseUnlessActive(ctx, { ...(await getEnvironment(ctx, id)), phase: "stopping" });
+  }
+}
+
+/** undefined: its run is gone, and what it wrote with it. */
+async function readUntilEnded(
+  ctx: ExecContext,
+  { uid, run: { n: run } }: Environment,
+  execId: string,
+  timeoutSeconds: number,
+): Promise<ExecSight | undefined> {
+  const deadline = ctx.clock.monotonic() + timeoutSeconds * 1000 + LATE_MS;
+  for (;;) {
+    const askedAt = ctx.clock.monotonic();
+    // Asked once more past the deadline: who slept until then knows nothing of how it ended.
+    const isLast = askedAt > deadline;
+    const sight = await ctx.compute.readExec(uid, run, execId, isLast ? 0 : READ_MS);
+    if (sight?.state !== "running") return sight;
+    if (isLast) return { ...sight, timedOut: true };
+    if (ctx.clock.monotonic() - askedAt < PAUSE_MS) await ctx.clock.sleep(PAUSE_MS);
+  }
+}
+
+/** Killed with its environment, or by somebody else: only the record tells. */
+async function wordsOfEnd(
+  ctx: ExecContext,
+  { uid, run: { n: run }, id }: Environment,
+  sight: ExecSight | undefined,
+): Promise<string | undefined> {
+  const words = `The ${ctx.noun} ended before the command did`;
+  if (!sight) return words;
+  if (sight.timedOut || (sight.exitCode ?? 0) <= SIGNALLED) return undefined;
+  const now = await findEnvironment(ctx, id);
+  return now?.uid === uid && now.run.n === run && isUsable(now) ? undefined : words;
+}
+
+/** From here on an exit code is 128 + the number of a signal (POSIX, Shell Command Language, 2.8.2). */
+const SIGNALLED = 128;
+const KILLED = 137;
+const TIMED_OUT = 124;
+
+function resultOf(sight: ExecSight | undefined, timeoutSeconds: number, end: string | undefined): ExecResult {
+  if (!sight) {
+    return { stdout: "", stderr: end ?? "", returncode: KILLED, timedOut: false, timeoutSeconds, directory: null };
+  }
+  const { timedOut, directory } = sight;
+  const cut = "[output truncated]";
+  const stderr = [
+    ...(sight.stderrCut ? [cut] : []),
+    ...(timedOut ? [`Command timed out after ${timeoutSeconds}s`] : []),
+    ...(end === undefined ? [] : [end]),
+  ];
+  return {
+    stdout: withLines(sight.stdout, sight.stdoutCut ? [cut] : []),
+    stderr: withLines(sight.stderr, stderr),
+    returncode: timedOut ? TIMED_OUT : (sight.exitCode ?? KILLED),
+    ...{ timedOut, timeoutSeconds, directory },
+  };
+}
+
+/** Each in a line of its own, after whatever was written. */
+function withLines(text: string, lines: readonly string[]): string {
+  return lines.reduce((all, line) => `${all}${all === "" || all.endsWith("\n") ? "" : "\n"}${line}`, text);
+}
+
+function refuseNul({ words, directory }: ExecRequest): void {
+  if ([...words, directory ?? ""].some((text) => text.includes("\0"))) {
+    throw new Problem("invalid", "The command must not hold a NUL character");
+  }
+}

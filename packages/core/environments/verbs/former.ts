@@ -1,0 +1,58 @@
+import type { Context } from "../../context.ts";
+import { dueShardOf } from "../../due.ts";
+import { formerKey } from "../../keys.ts";
+import { Conflict } from "../../problem.ts";
+import { readable } from "../../readable.ts";
+import type { Sealed } from "../../sealed.ts";
+import { openReceiver, sealReceiver } from "../../webhooks/receiver.ts";
+import { writeRecord } from "../../write-record.ts";
+import { parseEnvironment } from "../record/parse.ts";
+import { type Environment, keyOf } from "../record/record.ts";
+import { decideEnd, enter } from "../record/transitions.ts";
+import { holdsNothing } from "./start.ts";
+
+/**
+ * Writes a new head where a deleted environment has its id, or one that holds nothing; the old head goes on under a key
+ * of its own, so that the looks after its end are taken. Undefined: what has the id is neither, or cannot be read.
+ */
+export async function replaceFormer(
+  ctx: Context<"table" | "sealer">,
+  head: Environment,
+): Promise<Environment | undefined> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const item = await ctx.table.get(keyOf(head));
+    if (!item) throw new Conflict(`former ${head.uid}`);
+    const [former] = readable(ctx, [item], parseEnvironment);
+    if (!former || former.uid === head.uid || !(former.phase === "deleted" || holdsNothing(former))) return undefined;
+    await writeRecord(ctx, await asFormer(ctx, former));
+    const replaced = await writeRecord(ctx, { ...head, writers: former.writers });
+    if (replaced) return replaced;
+  }
+  return undefined;
+}
+
+/** Lost to a look after its end, it is still nobody's. */
+const TRIES = 3;
+
+async function asFormer(ctx: Context<"table" | "sealer">, former: Environment): Promise<Environment> {
+  const now = ctx.clock.now();
+  const key = formerKey(former, former.uid);
+  const { always, run } = former.events.receiver;
+  const receiver = { always: await resealed(ctx, former, always), run: await resealed(ctx, former, run) };
+  const moved: Environment = {
+    ...former,
+    ...key,
+    writers: [],
+    events: { ...former.events, receiver },
+    dueShard: dueShardOf(ctx.ids, key),
+  };
+  if (former.phase === "deleted") return moved;
+  const over = decideEnd(moved, { phase: "deleted", reason: null, at: now });
+  return { ...enter(over, "deleted", now, "Made anew"), dueAt: now };
+}
+
+/** What is sealed for one key opens for no other. */
+async function resealed(ctx: Context<"sealer">, former: Environment, receiver: Sealed | null): Promise<Sealed | null> {
+  if (receiver === null) return null;
+  return sealReceiver(ctx, formerKey(former, former.uid), await openReceiver(ctx, keyOf(former), receiver));
+}

@@ -1,0 +1,107 @@
+import type { UserContext } from "../../context.ts";
+import type { ProposedLease } from "../../disks/acquire.ts";
+import { zonePinnedBy } from "../../disks/record.ts";
+import { dueShardOf } from "../../due.ts";
+import type { Key } from "../../ports/table.ts";
+import type { Sealed } from "../../sealed.ts";
+import { CREATION } from "../record/actions.ts";
+import { waitsForDisk } from "../record/disk-words.ts";
+import { reservation } from "../record/policy.ts";
+import { type Environment, noRun, waitingFields } from "../record/record.ts";
+import { addEntry } from "../record/timeline.ts";
+import type { NewEnvironment } from "./create.ts";
+
+/** If the message is lost, this record asks its pool by itself when the sweep finds it due. */
+export const NET_MS = 5_000;
+
+type HeadParts = Pick<Environment, "uid" | "access"> & {
+  readonly receiver: Sealed | null;
+  /** For the first line of its timeline. */
+  readonly note: string | null;
+};
+
+/** The record of a new environment: queued, or waiting for its disk. */
+export function newHead(
+  ctx: UserContext,
+  key: Key,
+  input: NewEnvironment,
+  { uid, access: doors, receiver, note }: HeadParts,
+  lease: ProposedLease | undefined,
+): Environment {
+  const now = ctx.clock.now();
+  const { policy = reservation } = input;
+  const head: Environment = {
+    ...key,
+    ...(lease?.waits ? {} : waitingFields({ size: input.size, owner: ctx.actor.uid, queuedAt: now, uid })),
+    writers: [],
+    kind: "environment",
+    uid,
+    owner: ctx.actor.uid,
+    id: input.id,
+    createdBy: ctx.dialect,
+    name: input.name,
+    labels: input.labels,
+    goal: { desired: "active", start: null },
+    end: {
+      outcome: null,
+      archive: null,
+      backup: null,
+      at: null,
+      stoppingAt: null,
+      waitsFor: null,
+      alarmedAt: null,
+      cleanSince: null,
+      cleanLooks: 0,
+    },
+    phase: "queued",
+    step: null,
+    reason: lease?.waits ? waitsForDisk(lease.disk.name, lease.after) : null,
+    run: {
+      n: 1,
+      resized: null,
+      error: null,
+      preparingAt: null,
+      startedAt: null,
+      straysAt: null,
+      grant: null,
+      ...noRun,
+      machines: [],
+      address: null,
+      ports: [],
+      isolation: null,
+      limits: null,
+    },
+    size: input.size,
+    zone: zonePinnedBy(lease?.disk.volume),
+    hasCommand: input.command !== undefined,
+    spec: uid,
+    policy,
+    ports: input.ports ?? [],
+    resources: input.resources ?? null,
+    volumes: (input.volumes ?? []).map((volume) => ({ ...volume, volume: null })),
+    making: [],
+    addressLabel: input.addressLabel ?? null,
+    starts: 0,
+    times: {
+      firstActiveAt: null,
+      endsAt: policy.time === "creation" ? now + input.size.wantedMs : null,
+      warnedMinutes: null,
+    },
+    events: { receiver: { always: receiver, run: null }, timeline: [], count: 0, emitted: 0 },
+    use: { lastUsedAt: null, busyUntil: null, idle: null },
+    disk: lease
+      ? { uid: lease.disk.uid, name: lease.disk.name, leased: false, attached: false, released: false }
+      : null,
+    createdAt: now,
+    queuedAt: now,
+    placement: { withdrawn: null, withdrawals: 0, ledgers: [] },
+    access: doors,
+    requests: { list: [], count: CREATION },
+    looks: 0,
+    attempts: 0,
+    fault: null,
+    dueShard: dueShardOf(ctx.ids, key),
+    dueAt: now + NET_MS,
+  };
+  return addEntry(head, now, note);
+}

@@ -1,0 +1,206 @@
+import type { UserContext } from "../../context.ts";
+import { sendLook } from "../../look.ts";
+import { Problem } from "../../problem.ts";
+import { changeRecord } from "../../write-record.ts";
+import { keepKeys } from "../access/guests.ts";
+import { type Action, type ActionKind, addAction, closeActions } from "../record/actions.ts";
+import { newGuest, sealToken } from "../record/doors.ts";
+import { SHOWN_AFTER_MS } from "../record/extensions.ts";
+import { getEnvironment } from "../record/read.ts";
+import { type Environment, isEnded } from "../record/record.ts";
+import { decideEnd } from "../record/transitions.ts";
+
+type RequestContext = UserContext<"table" | "queue">;
+
+/**
+ * Asks for the end of an environment: decided in one write, done by reconcile. Asking again changes nothing and
+ * answers with the first request. Throws `notFound`, or `conflict` when it ended in another way, or is stopped: then
+ * there is nothing to cancel, and it can be deleted.
+ */
+export async function requestCancel(
+  ctx: RequestContext,
+  id: string,
+  reason = "Cancelled by its owner",
+): Promise<Action> {
+  return request(ctx, id, (environment, now, token) => {
+    const word = environment.end.outcome?.phase ?? environment.phase;
+    if (word === "cancelled")
+      return environment.requests.list.find((action) => action.kind === "cancel") ?? firstOf(environment);
+    if (isEnded(environment) || environment.phase === "stopped" || environment.end.outcome) {
+      throw new Problem("conflict", `Cannot cancel ${ctx.noun} ${id} in status ${word}`);
+    }
+    const asked = addAction(environment, { kind: "cancel", at: now, noun: ctx.noun, writer: token });
+    const ended = decideEnd(asked, { phase: "cancelled", reason, at: now });
+    return { ...ended, waitPool: undefined, waitOrder: undefined };
+  });
+}
+
+/**
+ * Asks for `extraMs` more: the new end holds from the answer on, and shows a little later. Throws `notFound`,
+ * `invalid` when the total would be over the limit, `conflict` when it is over already. A repeat under the same `chosen`
+ * token adds nothing.
+ */
+export async function requestExtension(
+  ctx: RequestContext,
+  id: string,
+  extraMs: number,
+  chosen?: string,
+): Promise<Action> {
+  const decide = (environment: Environment, now: number, token: string) => {
+    if (isEnded(environment) || environment.end.outcome) {
+      const word = environment.end.outcome?.phase ?? environment.phase;
+      throw new Problem("conflict", `Cannot extend ${ctx.noun} ${id} in status ${word}`);
+    }
+    const wantedMs = environment.size.wantedMs + extraMs;
+    const total = wantedMs / HOUR_MS;
+    const limit = ctx.settings.maxTotalHours;
+    if (total > limit) {
+      const text = `Cannot extend beyond ${limit} hours in total. Total would be ${Number(total.toFixed(3))} hours`;
+      throw new Problem("invalid", text);
+    }
+    const endsAt = environment.times.endsAt === null ? null : environment.times.endsAt + extraMs;
+    const asked = addAction(environment, { kind: "extend", at: now, noun: ctx.noun, writer: token, extraMs });
+    return { ...asked, size: { ...environment.size, wantedMs }, times: { ...asked.times, endsAt } };
+  };
+  return request(ctx, id, decide, { delayMs: SHOWN_AFTER_MS, token: chosen });
+}
+
+/** How the dialect calls the state of an environment, for a refusal. */
+type WordOf = (environment: Environment) => string;
+
+/**
+ * Wants Jupyter, with a token of its own, or wants it no more. What is so already is answered as a request that is
+ * done; an open request for the opposite has failed: what it asked for does not come. Throws `notFound`, or `conflict`
+ * when it is not active.
+ */
+export async function requestJupyter(
+  ctx: RequestContext & UserContext<"sealer">,
+  id: string,
+  wanted: boolean,
+  wordOf: WordOf,
+): Promise<Action> {
+  const kind: ActionKind = wanted ? "enable_jupyter" : "disable_jupyter";
+  return request(ctx, id, async (environment, now, token) => {
+    refuseUnlessActive(ctx, environment, `Cannot ${wanted ? "enable" : "disable"} Jupyter for`, wordOf);
+    const {
+      access: doors,
+      requests: { list: actions },
+    } = environment;
+    const asked = addAction(environment, { kind, at: now, noun: ctx.noun, writer: token });
+    const isMoving = actions.some((action) => action.status === "requested" && action.kind.endsWith("_jupyter"));
+    if (wanted === (doors.jupyter !== null)) {
+      const isSo = wanted ? doors.jupyter?.origin !== null : !isMoving;
+      return isSo ? closeActions(asked, [kind], now) : asked;
+    }
+    const jupyter = wanted ? { token: await sealToken(ctx, environment), origin: null } : null;
+    const opposite: ActionKind = wanted ? "disable_jupyter" : "enable_jupyter";
+    const alone = closeActions(asked, [opposite], now, `Superseded by request ${asked.requests.count}`);
+    return { ...alone, access: { ...doors, jupyter, revision: doors.revision + 1 } };
+  });
+}
+
+const MOST_GUESTS = 50;
+
+/**
+ * Wants the SSH keys of a GitHub user let in; asked again, they are fetched again. Throws `notFound`, or `conflict`
+ * when it is not active or when 50 are let in already. A repeat under the same `chosen` token adds nothing.
+ */
+export async function requestGuest(
+  ctx: RequestContext,
+  id: string,
+  name: string,
+  wordOf: WordOf,
+  chosen?: string,
+): Promise<Action> {
+  const decide = (environment: Environment, now: number, token: string) => {
+    refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
+    const { access: doors } = environment;
+    const known = doors.guests.find((guest) => guest.name === name);
+    if (!known && doors.guests.length >= MOST_GUESTS) {
+      throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`);
+    }
+    const guest = { ...newGuest(name, now), known: known?.known ?? false, asked: true as const };
+    const guests = [...doors.guests.filter((other) => other !== known), guest];
+    const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
+    return { ...asked, access: { ...doors, guests } };
+  };
+  return request(ctx, id, decide, { token: chosen });
+}
+
+/**
+ * Wants this public key, `<type> <base64>`, let in. Throws `notFound`, or `conflict` when it is not active or when too
+ * many are let in already. A repeat under the same `chosen` token adds nothing.
+ */
+export async function requestKey(
+  ctx: RequestContext,
+  id: string,
+  key: string,
+  wordOf: WordOf,
+  chosen?: string,
+): Promise<Action> {
+  // No GitHub name has a colon.
+  const name = `key:${ctx.ids.hash(key).slice(0, 16)}`;
+  const decide = async (environment: Environment, now: number, token: string) => {
+    refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
+    const { access: doors } = environment;
+    const others = doors.guests.filter((guest) => guest.name !== name);
+    const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
+    const isTooMany = others.length >= MOST_GUESTS || !(await keepKeys(ctx, environment, name, [key]));
+    if (isTooMany) throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`);
+    const guest = { ...newGuest(name, now), state: "fetched" as const, known: true };
+    return { ...asked, access: { ...doors, guests: [...others, guest], revision: doors.revision + 1 } };
+  };
+  return request(ctx, id, decide, { token: chosen });
+}
+
+function refuseUnlessActive(ctx: RequestContext, environment: Environment, words: string, wordOf: WordOf): void {
+  if (environment.phase === "active" && !environment.end.outcome) return;
+  throw new Problem("conflict", `${words} ${ctx.noun} ${environment.id} in status ${wordOf(environment)}`);
+}
+
+const HOUR_MS = 3_600_000;
+
+/**
+ * Reads, decides, writes if nobody else did, and sends one look, at once or for `delayMs` later. A decision that is an
+ * action only answers.
+ */
+async function request(
+  ctx: RequestContext,
+  id: string,
+  decide: (environment: Environment, now: number, token: string) => Environment | Action | Promise<Environment>,
+  { delayMs = 0, token: chosen }: { readonly delayMs?: number; readonly token?: string | undefined } = {},
+): Promise<Action> {
+  let answer: Action | undefined;
+  const { record } = await changeRecord(ctx, {
+    read: () => getEnvironment(ctx, id),
+    async decide(environment, token): Promise<Environment | undefined> {
+      const now = ctx.clock.now();
+      answer = environment.requests.list.find((action) => action.writer === token);
+      const decided = answer ?? (await decide(environment, now, token));
+      const dueAt = delayMs === 0 ? now : Math.min(environment.dueAt ?? Number.POSITIVE_INFINITY, now + delayMs);
+      if ("pk" in decided) return { ...decided, dueAt, looks: 0 };
+      answer = decided;
+      return undefined;
+    },
+    what: `The ${ctx.noun} ${id} is`,
+    token: chosen,
+  });
+  if (record) await sendLook(ctx, record, { delayMs });
+  const asked = answer ?? record?.requests.list.at(-1);
+  if (!asked) throw new Error(`Environment ${id} lost its newest action`);
+  return asked;
+}
+
+/** A cancelled environment whose cancel action is not there was ended by Berth: its creation stands for it. */
+function firstOf(environment: Environment): Action {
+  const { createdAt } = environment;
+  return {
+    id: 1,
+    kind: "cancel",
+    writer: "",
+    status: "done",
+    reason: null,
+    requestedAt: createdAt,
+    completedAt: createdAt,
+  };
+}

@@ -1,0 +1,55 @@
+import { StepTooOld } from "../../budget.ts";
+import type { Step, WorkerContext } from "../../worker.ts";
+import { closeActions, hasOpenAction } from "../record/actions.ts";
+import { changed, until } from "../record/pace.ts";
+import type { Environment } from "../record/record.ts";
+import { sameResources } from "../record/resize.ts";
+
+/** Counted apart from what else fails: neither that nor a signal may bring the end of these tries forward. */
+const MOST_TRIES = 4;
+
+/** Gives a living run the limits that are wanted for it; undefined: it has them, or they are tried again later. */
+export async function resizeRun(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const {
+    uid,
+    run: { n: run, resized, resizing },
+    resources,
+    requests: { count: revision },
+  } = environment;
+  if (resources === null) return undefined;
+  if (sameResources(resources, resized)) {
+    const isAsked = hasOpenAction(environment, "resize");
+    return isAsked ? changed(closeActions(environment, ["resize"], now), now, "made with these limits") : undefined;
+  }
+  if (resizing && now < resizing.nextAt) return undefined;
+  try {
+    await ctx.compute.resize(uid, run, resources, revision);
+  } catch (error) {
+    if (error instanceof StepTooOld) throw error;
+    const tries = (resizing?.tries ?? 0) + 1;
+    ctx.log.warn("not resized", { uid, run, tries, error: String(error) });
+    const nextAt = now + 2 ** tries * 1000;
+    if (tries < MOST_TRIES) {
+      return until({ ...environment, run: { ...environment.run, resizing: { tries, nextAt } } }, nextAt, "not resized");
+    }
+    const back = {
+      ...environment,
+      resources: resized ?? resources,
+      run: { ...environment.run, resized: resized ?? resources, resizing: undefined },
+    };
+    return changed(closeActions(back, ["resize"], now, "Its limits could not be changed"), now, "not resized");
+  }
+  return changed(
+    closeActions(
+      { ...environment, run: { ...environment.run, resized: resources, resizing: undefined } },
+      ["resize"],
+      now,
+    ),
+    now,
+    "resized",
+  );
+}

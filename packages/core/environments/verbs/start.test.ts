@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { hostKey } from "../../keys.ts";
+import { type Policy, reservation } from "../record/policy.ts";
+import { createEnvironment } from "./create.ts";
+import { requestStart } from "./start.ts";
+
+const policy: Policy = { ...reservation, time: "none", restarts: true };
+const volumes = [{ name: "workspace", path: "/workspace", sizeGb: 5 }];
+
+/** One whose first run has failed, and whose compute is still being removed. */
+async function failingWorld(firstFailure: Policy["firstFailure"]) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { removeMs: 4000 } });
+  const alice = world.as("alice");
+  const more = { policy: { ...policy, firstFailure }, volumes, addressLabel: "ws-one" };
+  const { uid } = await createEnvironment(alice, { ...newEnvironment("one"), ...more });
+  world.compute.program(uid, { kind: "imageFails", reason: "Image not found" });
+  await world.advance(1000);
+  world.compute.program(uid, { kind: "lives" });
+  return { world, alice, failing: await world.read("alice", "one") };
+}
+
+test("what a failed first run leaves nothing of is not started, even before all of it is removed", async () => {
+  const { world, alice, failing } = await failingWorld("clears");
+
+  await expect(requestStart(alice, "one")).rejects.toMatchObject({ kind: "conflict" });
+  await world.advance(20_000);
+
+  expect(failing).toMatchObject({ phase: "stopping", run: { error: "Image not found" } });
+  expect(await world.read("alice", "one")).toMatchObject({
+    phase: "stopped",
+    goal: { desired: "stopped" },
+    run: { n: 1 },
+  });
+  expect(world.volumes.volumeIds()).toEqual([]);
+  expect(await world.table.get(hostKey("ws-one"))).toBeUndefined();
+});
+
+test("where a failed first run keeps everything, a start that comes as it ends has its volumes and its host label", async () => {
+  const { world, alice, failing } = await failingWorld("keeps");
+
+  const asked = await requestStart(alice, "one");
+  await world.advance(20_000);
+
+  expect(asked).toMatchObject({ phase: "stopping", goal: { desired: "active" } });
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { n: 2 }, volumes: failing.volumes });
+  expect((await world.table.get(hostKey("ws-one")))?.uid).toBe(failing.uid);
+});
