@@ -2,8 +2,9 @@ import { expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { passOnChanges } from "./changes.ts";
-import type { Look, RunRef, SendOptions } from "./context.ts";
-import { createEnvironment } from "./environments/create.ts";
+import { createEnvironment } from "./environments/verbs/create.ts";
+import type { RunRef } from "./ports/compute.ts";
+import type { Look, SendOptions } from "./ports/queue.ts";
 
 const MILLION = 1_000_000;
 
@@ -39,7 +40,7 @@ async function sentFor(
     }
   }
   const ctx = { ...world.ctx, queue: { ...world.queue, send }, compute: { ...world.compute, changes } };
-  await passOnChanges(ctx, new AbortController().signal);
+  await passOnChanges(ctx, { signal: new AbortController().signal, from: null, reached: () => {} });
   return sent;
 }
 

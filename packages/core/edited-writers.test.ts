@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { postMessage } from "./chat/post.ts";
-import type { Stored } from "./context.ts";
 import { deleteDisk } from "./disks/requests.ts";
 import { listDisks } from "./disks/view.ts";
-import { createEnvironment } from "./environments/create.ts";
-import { requestCancel, requestExtension } from "./environments/requests.ts";
+import { createEnvironment } from "./environments/verbs/create.ts";
+import { requestCancel, requestExtension } from "./environments/verbs/requests.ts";
 import { pauseAdmission, readAdmission } from "./pools/admission.ts";
+import type { Stored } from "./ports/table.ts";
 
 const MINUTE = 60_000;
 const receiver = "https://hooks.example.com/a";

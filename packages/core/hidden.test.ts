@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import type { Item, Key } from "./context.ts";
 import { deleteDisk } from "./disks/requests.ts";
 import { dueShardOf } from "./due.ts";
-import { createEnvironment } from "./environments/create.ts";
+import { createEnvironment } from "./environments/verbs/create.ts";
 import { deliveriesOf, disksOf, poolKey } from "./keys.ts";
+import type { Item, Key } from "./ports/table.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

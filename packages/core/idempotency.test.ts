@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
-import { createEnvironment } from "./environments/create.ts";
+import { createEnvironment } from "./environments/verbs/create.ts";
 import { type Begun, beginCreate, keepFailure, keepReply } from "./idempotency.ts";
 import { Problem } from "./problem.ts";
 

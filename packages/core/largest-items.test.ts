@@ -5,13 +5,13 @@ import { forecastOfDigit } from "#testing/largest/pool-items.ts";
 import { memoryTable } from "#testing/memory-table.ts";
 import { beyondBound, bounds, type ItemKind } from "#testing/simulator/bounds.ts";
 import { parseInbox, parseMessage } from "./chat/record.ts";
-import type { Item } from "./context.ts";
 import { parseDirectory } from "./disks/directory.ts";
 import { parseDisk } from "./disks/parse.ts";
-import { parseAccess } from "./environments/guests.ts";
-import { parseEnvironment } from "./environments/parse.ts";
-import { parseSpec } from "./environments/spec.ts";
+import { parseAccess } from "./environments/access/guests.ts";
+import { parseEnvironment } from "./environments/record/parse.ts";
+import { parseSpec } from "./environments/record/spec.ts";
 import { parseMakeable, parseNodeLedger, parsePool } from "./pools/parse.ts";
+import type { Item } from "./ports/table.ts";
 import { parseApiKey, parseNameClaim, parseUser } from "./users/record.ts";
 import { parseDelivery } from "./webhooks/delivery.ts";
 

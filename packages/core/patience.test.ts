@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
 import { getDisk } from "./disks/view.ts";
-import { createEnvironment } from "./environments/create.ts";
-import { requestCancel } from "./environments/requests.ts";
+import { createEnvironment } from "./environments/verbs/create.ts";
+import { requestCancel } from "./environments/verbs/requests.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;

@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import type { Run } from "./context.ts";
-import { createEnvironment } from "./environments/create.ts";
-import type { Environment } from "./environments/record.ts";
-import { requestCancel, requestExtension } from "./environments/requests.ts";
+import type { Environment } from "./environments/record/record.ts";
+import { createEnvironment } from "./environments/verbs/create.ts";
+import { requestCancel, requestExtension } from "./environments/verbs/requests.ts";
 import { keyText } from "./keys.ts";
+import type { Run } from "./ports/compute.ts";
 import { Conflict } from "./problem.ts";
 import { reconcile } from "./reconcile.ts";
 
@@ -97,8 +98,8 @@ test.each([
   const sleepy = { ...world.ctx, compute: { ...world.compute, observe, apply } };
   await world.queue.send("work", { look: "nothing" });
   for (const message of world.queue.receive("pools", 10)) {
-    const { reconcilePools } = await import("./pools/planner.ts");
-    await reconcilePools(world.ctx, [message.look]);
+    const { planPools } = await import("./pools/planner.ts");
+    await planPools(world.ctx, [message.look]);
   }
   const { pk, sk } = await world.read("alice", "one");
   const [grant] = (await viewPool(world.ctx, "h100"))?.granted ?? [];
@@ -150,6 +151,37 @@ test("a step that fails leaves its reason and comes back later and later", async
   }
 
   expect(waits).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 300, 300].map((seconds) => seconds * 1000));
+});
+
+test("a step that is stuck for 18 minutes is an alarm, again each hour, and none once it works", async () => {
+  const log = recordingLog();
+  const world = await memoryWorld({ log });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 8 }));
+  await world.advance(60_000);
+  const active = await world.read("alice", "one");
+  const begun = world.clock.now();
+  const observe = () => Promise.reject(new Error("connect ECONNREFUSED"));
+  const down = { ...world.ctx, compute: { ...world.compute, observe } };
+  const alarms = () => log.lines.filter(({ event }) => event === "stuck");
+  const minutes: number[] = [];
+
+  while (world.clock.now() < begun + 3 * 3_600_000) {
+    const before = await world.read("alice", "one");
+    world.clock.advance(Math.max(0, (before.dueAt ?? 0) - world.clock.now()));
+    const known = alarms().length;
+    await reconcile(down, { look: keyText(before) });
+    if (alarms().length > known) minutes.push(Math.round((world.clock.now() - begun) / 60_000));
+  }
+  const after = alarms().length;
+  await world.advance(600_000);
+
+  expect(minutes[0]).toBeGreaterThan(15);
+  expect(minutes.slice(1).map((at, n) => at - (minutes[n] ?? 0))).toEqual([60, 60]);
+  expect(alarms()[0]).toMatchObject({
+    level: "error",
+    fields: { look: keyText(active), attempts: 10, error: "Error: connect ECONNREFUSED" },
+  });
+  expect(alarms()).toHaveLength(after);
 });
 
 test("signals while the cluster is away add no attempt to the one that is waited after", async () => {

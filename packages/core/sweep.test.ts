@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import type { IndexQuery, Item, Look, Page, PartitionQuery, Queue } from "./context.ts";
 import { dueShardOf, dueShards } from "./due.ts";
-import { createEnvironment } from "./environments/create.ts";
+import { createEnvironment } from "./environments/verbs/create.ts";
 import { keyText, sweepKey } from "./keys.ts";
+import type { Look, Queue } from "./ports/queue.ts";
+import type { IndexQuery, Item, Page, PartitionQuery } from "./ports/table.ts";
 import { sweep } from "./sweep.ts";
 
 const MINUTE = 60_000;

@@ -4,15 +4,15 @@ import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing
 import { viewPool } from "#testing/pool-view.ts";
 import { findOrphans, readOrphans } from "./admin/orphans.ts";
 import { changeInbox } from "./chat/inbox.ts";
-import type { Item } from "./context.ts";
 import type { Holder } from "./disks/record.ts";
 import { deleteDisk } from "./disks/requests.ts";
 import { listDisks } from "./disks/view.ts";
-import { createEnvironment } from "./environments/create.ts";
-import { requestCancel } from "./environments/requests.ts";
+import { createEnvironment } from "./environments/verbs/create.ts";
+import { requestCancel } from "./environments/verbs/requests.ts";
 import { admissionKey, chatKey, environmentKey, hostKey, keyText, poolKey, specKey } from "./keys.ts";
 import { pauseAdmission, readAdmission } from "./pools/admission.ts";
 import { readCapacity, readClusterStatus } from "./pools/availability.ts";
+import type { Item } from "./ports/table.ts";
 import { reconcile } from "./reconcile.ts";
 import { FORMAT } from "./unreadable.ts";
 
@@ -49,8 +49,8 @@ test("a grant whose record cannot be read is kept until it can be", async () => 
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };
   const one = await createEnvironment(world.as("alice"), newEnvironment("one"));
-  const { reconcilePools } = await import("./pools/planner.ts");
-  await reconcilePools(deaf, [{ look: "pool#h100|-", for: [`${one.pk}|${one.sk}`] }]);
+  const { planPools } = await import("./pools/planner.ts");
+  await planPools(deaf, [{ look: "pool#h100|-", for: [`${one.pk}|${one.sk}`] }]);
   for (const message of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", message.id);
   await edit(world, "alice", "one", { phase: "hibernating" });
 
@@ -69,11 +69,11 @@ test("a job whose record is not answered for keeps its GPUs: a batch that failed
     if (keys.some(({ pk }) => pk.startsWith("owner#"))) throw new Error("throttled");
     return world.table.getMany(keys);
   };
-  const { reconcilePools } = await import("./pools/planner.ts");
+  const { planPools } = await import("./pools/planner.ts");
   world.clock.advance(2 * MINUTE);
 
   const late = { ...world.ctx, table: { ...world.table, getMany } };
-  const failed = await reconcilePools(late, [{ look: keyText(poolKey("h100")) }]).catch(String);
+  const failed = await planPools(late, [{ look: keyText(poolKey("h100")) }]).catch(String);
 
   const pool = await viewPool(world.ctx, "h100");
   expect([pool?.held, pool?.granted].map((list) => list?.map(({ key }) => key.split("|")[1]))).toEqual([["one"], []]);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryWorld } from "#testing/memory-world.ts";
-import type { Table } from "../context.ts";
+import type { Table } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { audited, listAudit } from "./audit.ts";
 

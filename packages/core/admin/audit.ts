@@ -1,5 +1,6 @@
-import type { Context, Item, Stored, UserContext } from "../context.ts";
+import type { Context, UserContext } from "../context.ts";
 import { auditOf } from "../keys.ts";
+import type { Item, Stored } from "../ports/table.ts";
 import { Conflict, Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
 import { number, oneOf, orNull, text } from "../shape.ts";

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import type { Item } from "../context.ts";
 import { listDisks } from "../disks/view.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { requestCancel } from "../environments/requests.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
 import { keyText } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { endRecord } from "./end-record.ts";
 
 const MINUTE = 60_000;

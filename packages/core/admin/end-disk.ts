@@ -1,9 +1,10 @@
-import type { Context, Item, Key, Stored } from "../context.ts";
+import type { Context } from "../context.ts";
 import { changeDirectory, nameOf, readDirectory, without } from "../disks/directory.ts";
 import { readHolders } from "../disks/lease.ts";
 import { isHolder, parseDisk } from "../disks/parse.ts";
 import { endedDiskKey, environmentsOf, keyText } from "../keys.ts";
 import { readNamed } from "../pools/named.ts";
+import type { Item, Key, Stored } from "../ports/table.ts";
 import { Conflict, Problem } from "../problem.ts";
 import { readEach } from "../readable.ts";
 import { removeRecord, writeRecord } from "../write-record.ts";

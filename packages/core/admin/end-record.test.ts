@@ -2,11 +2,11 @@ import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
 import { takeAway } from "#testing/take-away.ts";
-import type { Item } from "../context.ts";
 import { listDisks } from "../disks/view.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { reservation } from "../environments/policy.ts";
+import { reservation } from "../environments/record/policy.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
 import { environmentKey, inboxKey, keyText, poolKey } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { FORMAT } from "../unreadable.ts";
 import { endRecord } from "./end-record.ts";
 

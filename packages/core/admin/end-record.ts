@@ -1,12 +1,13 @@
-import type { Context, Item, Key } from "../context.ts";
-import { isSize, parseEnvironment } from "../environments/parse.ts";
-import type { Size } from "../environments/record.ts";
-import { ENDED_UNREADABLE, salvage } from "../environments/salvage.ts";
+import type { Context } from "../context.ts";
+import { isSize, parseEnvironment } from "../environments/record/parse.ts";
+import type { Size } from "../environments/record/record.ts";
+import { ENDED_UNREADABLE, salvage } from "../environments/verbs/salvage.ts";
 import { poolTypes } from "../fleet.ts";
 import { isLedgerOf, keyOfText, keyText, kindOfKey, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { readLedger } from "../pools/ledger.ts";
 import { emptyPool, type Grant } from "../pools/record.ts";
+import type { Item, Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { readEach } from "../readable.ts";
 import { uid as isUid } from "../shape.ts";

@@ -1,10 +1,11 @@
-import type { Context, Key, UserContext } from "../context.ts";
-import type { Action } from "../environments/actions.ts";
-import { parseEnvironment } from "../environments/parse.ts";
-import { type Asked, type Listed, listEnvironments, partOf } from "../environments/read.ts";
-import { isEnded } from "../environments/record.ts";
-import { requestCancel } from "../environments/requests.ts";
+import type { Context, UserContext } from "../context.ts";
+import type { Action } from "../environments/record/actions.ts";
+import { parseEnvironment } from "../environments/record/parse.ts";
+import { type Asked, type Listed, listEnvironments, partOf } from "../environments/record/read.ts";
+import { isEnded } from "../environments/record/record.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
 import { environmentsOf, userKey } from "../keys.ts";
+import type { Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
 import { getUserByName, parseUser } from "../users/record.ts";

@@ -1,7 +1,8 @@
-import type { Context, Key } from "../context.ts";
+import type { Context } from "../context.ts";
 import { dueShards } from "../due.ts";
-import { keyOf } from "../environments/record.ts";
+import { keyOf } from "../environments/record/record.ts";
 import { keyText, kindOfKey } from "../keys.ts";
+import type { Key } from "../ports/table.ts";
 
 /**
  * The keys of every environment that is not done, of all owners: what the `due` index holds, without a scan. That is

@@ -1,10 +1,11 @@
-import type { Context, QueueDepth, QueueName } from "../context.ts";
+import type { Context } from "../context.ts";
 import { dueShards } from "../due.ts";
 import { poolTypes } from "../fleet.ts";
 import { keyText, kindOfKey, poolKey } from "../keys.ts";
 import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "../pools/estimate-errors.ts";
 import { parsePool } from "../pools/parse.ts";
 import type { Pool } from "../pools/record.ts";
+import type { QueueDepth, QueueName } from "../ports/queue.ts";
 import { readEach, unlessUnreadable } from "../readable.ts";
 import { type OrphanReport, readOrphans } from "./orphans.ts";
 

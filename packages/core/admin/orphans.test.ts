@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import type { Compute, Item } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
-import type { Environment } from "../environments/record.ts";
-import { requestCancel } from "../environments/requests.ts";
+import type { Environment } from "../environments/record/record.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
 import { environmentKey, keyText } from "../keys.ts";
+import type { Compute } from "../ports/compute.ts";
+import type { Item } from "../ports/table.ts";
 import { findOrphans, readOrphans } from "./orphans.ts";
 
 const HOUR = 3_600_000;
@@ -65,7 +66,7 @@ test("compute without a record, of another life, of another run or of an ended r
     [`${living.uid.slice(0, 3)}-r7`]: "its record is at run 1",
     [`${ended.uid.slice(0, 3)}-r1`]: "its record is cancelled",
   });
-  expect(report?.runs.map(({ gpus }) => gpus)).toEqual(expect.arrayContaining([null, 8]));
+  expect(report?.runs.map(({ gpus }) => gpus)).toEqual([8, 8, 8, 8]);
   expect(report?.records).toEqual([]);
 });
 
@@ -91,6 +92,24 @@ test("a record whose compute is not there is listed the other way round, and its
   ]);
   expect(world.compute.isLive("1".repeat(32), 1)).toBe(true);
   expect(await world.read("alice", "one")).toEqual(before);
+});
+
+test("GPU-hours of compute without a record are those that it has on the machines", async () => {
+  const world = await memoryWorld();
+  const key = keyText(environmentKey("0".repeat(32), "gpu-dev", "gone"));
+  const uid = "9".repeat(32);
+  await runOf(world, { uid, key });
+  const away = () => Promise.reject(new Error("away"));
+
+  await findOrphans(world.ctx);
+  world.clock.advance(HOUR / 10);
+  await findOrphans(world.ctx);
+  const counted = await readOrphans(world.ctx);
+  world.clock.advance(HOUR / 20);
+  await findOrphans({ ...world.ctx, compute: { ...world.ctx.compute, listNodes: away } });
+
+  expect(counted).toMatchObject({ gpuHours: 0.8, runs: [{ uid, gpus: 8, why: "it has no record" }] });
+  expect(await readOrphans(world.ctx)).toMatchObject({ gpuHours: 0.8 });
 });
 
 test("GPU-hours count from the first sighting to the last, and stay when the orphan is gone", async () => {
@@ -281,4 +300,91 @@ test("compute with a key that is as long as the cluster takes is listed by its b
   const report = await readOrphans(world.ctx);
   const long = { key: (unknown + "x".repeat(200)).slice(0, 200), why: "its key is that of no environment" };
   expect(report?.runs).toMatchObject([long, long, { key: unknown, why: "it has no record" }]);
+});
+
+describe("what is left beside a run", () => {
+  /** A job that has variables, in this phase, and parts of this run of it. */
+  async function partsOf(world: MemoryWorld, run: number): Promise<Environment> {
+    const made = await createEnvironment(world.as("alice"), newEnvironment("one"));
+    await world.advance(60_000);
+    world.compute.applyParts({ uid: made.uid, run, key: keyTextOf(made) });
+    return made;
+  }
+
+  test("is removed once its record was read twice as ended, ten minutes apart, and counts no GPU-hours", async () => {
+    const world = await memoryWorld();
+    const { uid } = await partsOf(world, 1);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(20 * MINUTE);
+    world.compute.applyParts({ uid, run: 1, key: keyText(await world.read("alice", "one")) });
+    await findOrphans(world.ctx);
+    const first = await readOrphans(world.ctx);
+    world.clock.advance(TEN_MINUTES - 1);
+    await findOrphans(world.ctx);
+    const early = await world.compute.listParts();
+    world.clock.advance(1);
+
+    await findOrphans(world.ctx);
+
+    expect(first?.runs).toMatchObject([
+      { uid, run: 1, why: "only parts of it are left: its record is cancelled", gpus: 0 },
+    ]);
+    expect(early).toHaveLength(1);
+    expect(await world.compute.listParts()).toEqual([]);
+    expect(await readOrphans(world.ctx)).toMatchObject({ runCount: 0, removedCount: 1, gpuHours: 0 });
+  });
+
+  test("keeps no run from being removed, however much there is of it, and goes 20 at a time", async () => {
+    const { world, living } = await strayWorld(1);
+    for (let n = 0; n < 25; n += 1) {
+      const key = keyText(environmentKey("0".repeat(32), "gpu-dev", `parts-${n}`));
+      world.compute.applyParts({ uid: String(n).padStart(32, "e"), run: 1, key });
+    }
+    await findOrphans(world.ctx);
+    world.clock.advance(TEN_MINUTES);
+
+    await findOrphans(world.ctx);
+    const after = await world.compute.listParts();
+    await findOrphans(world.ctx);
+
+    expect([living(), after.length]).toEqual([0, 5]);
+    expect(await world.compute.listParts()).toEqual([]);
+  });
+
+  test("keeps nobody from comparing the rest where the cluster does not list it", async () => {
+    const { world, living } = await strayWorld(1);
+    const listParts = () => Promise.reject(new Error("forbidden"));
+    const ctx = { ...world.ctx, compute: { ...world.ctx.compute, listParts } };
+    await findOrphans(ctx);
+    world.clock.advance(TEN_MINUTES);
+
+    await findOrphans(ctx);
+
+    expect(living()).toBe(0);
+  });
+
+  test("stays with a living run, whose it is, and is removed where it is of an earlier run", async () => {
+    const world = await memoryWorld();
+    const { uid, ...key } = await partsOf(world, 1);
+    const of = (run: number) => ({ uid, run, key: keyText(key) });
+    const living = await world.compute.listParts();
+    for (let times = 0; times < 4; times++) {
+      await findOrphans(world.ctx);
+      world.clock.advance(5 * MINUTE);
+    }
+    const kept = await world.compute.listParts();
+    const read = await world.read("alice", "one");
+    await world.table.put({ ...read, run: { ...read.run, n: 2 } } as never, { ifWriter: read.writers[0] ?? null });
+    world.compute.applyParts(of(1));
+    world.compute.applyParts(of(2));
+    await world.compute.remove(uid, 1, { graceSeconds: 0, force: true });
+    world.compute.applyParts(of(1));
+    for (let times = 0; times < 4; times++) {
+      await findOrphans(world.ctx);
+      world.clock.advance(5 * MINUTE);
+    }
+
+    expect([living, kept]).toEqual([[of(1)], [of(1)]]);
+    expect(await world.compute.listParts()).toEqual([of(2)]);
+  });
 });

@@ -1,7 +1,10 @@
-import type { Context, Item, RunRef, Stored } from "../context.ts";
-import { parseEnvironment } from "../environments/parse.ts";
-import { type Environment, holdsCapacity, isEnded, keyOf } from "../environments/record.ts";
+import type { Context } from "../context.ts";
+import { parseEnvironment } from "../environments/record/parse.ts";
+import { type Environment, holdsCapacity, isEnded, keyOf } from "../environments/record/record.ts";
+import { findInstanceType } from "../fleet.ts";
 import { keyOfText, keyText, kindOfKey, orphansKey } from "../keys.ts";
+import type { ComputeNode, RunRef } from "../ports/compute.ts";
+import type { Item, Stored } from "../ports/table.ts";
 import { readable, readEach, unlessUnreadable } from "../readable.ts";
 import { count, listOf, number, orNull, shape, type Table, text } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
@@ -65,15 +68,18 @@ export async function findOrphans(ctx: Context<"table" | "compute">): Promise<vo
   const before = item && (await unlessUnreadable(ctx, async () => parseOrphans(item)));
   if (item && !before) return;
   const now = ctx.clock.now();
+  // Listed before the runs: the parts of one that is just being made are no longer alone then.
+  const parts = await listParts(ctx);
   const runs = await ctx.compute.listRuns();
   const lost = await lostRecords(ctx, runs, now);
+  const leftovers = parts.filter((part) => !runs.some(({ uid, run }) => uid === part.uid && run === part.run));
   // Read last, since what is removed is decided on it.
   const readAt = ctx.clock.monotonic();
-  const orphans = await orphanRuns(ctx, runs);
+  const orphans = await withGpus(ctx, await orphanRuns(ctx, runs, leftovers));
   const seen = orphans.map((one) => sightedRun(before?.runs, one, now));
   const records = lost.map((one) => ({ ...one, ...sighted(before?.records, one, now) }));
   const hours = before ? (now - before.checkedAt) / HOUR_MS : 0;
-  const removed = await removeOrphans(ctx, seen, { now, readAt });
+  const removed = await removeOrphans(ctx, seen, { now, readAt, leftovers });
   const left = seen.filter((one) => !removed.some(({ uid, run }) => uid === one.uid && run === one.run));
   const used = seen.filter(({ sightings }) => sightings > 1).reduce((sum, { gpus }) => sum + (gpus ?? 0) * hours, 0);
   const report: OrphanReport = {
@@ -125,12 +131,16 @@ const parseOrphans: (item: Item) => OrphanReport = parserOf("orphans", {
 type Found = Omit<OrphanRun, "firstSeenAt" | "sightings" | "uselessSince"> & { readonly isUseless: boolean };
 
 /** The record decides, as everywhere: its run is wanted while it holds capacity for it. */
-async function orphanRuns(ctx: Context<"table">, runs: readonly RunRef[]): Promise<Found[]> {
-  const keys = runs.flatMap((run) => environmentKeyOf(run) ?? []);
+async function orphanRuns(
+  ctx: Context<"table">,
+  runs: readonly RunRef[],
+  leftovers: readonly RunRef[],
+): Promise<Found[]> {
+  const keys = [...runs, ...leftovers].flatMap((run) => environmentKeyOf(run) ?? []);
   const items = keys.length === 0 ? [] : await ctx.table.getMany(keys);
   const { records: read, unreadable } = readEach(ctx, items, parseEnvironment);
   const records = new Map(read.map((record) => [keyText(keyOf(record)), record]));
-  return runs.flatMap((ref): Found[] => {
+  const compare = (ref: RunRef, isLeftover: boolean): Found[] => {
     const { uid, run, key } = ref;
     const unknown = { uid, run, key: key.slice(0, LONGEST_KEY), pool: null, gpus: null, isUseless: false };
     if (!environmentKeyOf(ref)) return [{ ...unknown, why: "its key is that of no environment" }];
@@ -140,8 +150,44 @@ async function orphanRuns(ctx: Context<"table">, runs: readonly RunRef[]): Promi
     const isOwn = record.uid === uid;
     if (isOwn && holdsCapacity(record, run)) return [];
     const { pool, gpus } = record.size;
-    return [{ ...unknown, why: whyNot(record, uid, run), pool, gpus, isUseless: isOwn && isEnded(record) }];
+    const isOver = isEnded(record) || (isLeftover && run < record.run.n);
+    return [{ ...unknown, why: whyNot(record, uid, run), pool, gpus, isUseless: isOwn && isOver }];
+  };
+  return [
+    ...runs.flatMap((ref) => compare(ref, false)),
+    ...leftovers.flatMap((ref) => compare(ref, true)).map(leftover),
+  ];
+}
+
+/** A right to list them that is missing keeps no run from being compared. */
+async function listParts(ctx: Context<"compute">): Promise<readonly RunRef[]> {
+  try {
+    return await ctx.compute.listParts();
+  } catch (error) {
+    ctx.log.warn("parts of runs not listed", { error: String(error) });
+    return [];
+  }
+}
+
+/** Where no record says how many it has, the machines do; null: they do not either. */
+async function withGpus(ctx: Context<"compute">, found: readonly Found[]): Promise<readonly Found[]> {
+  if (!found.some(({ gpus }) => gpus === null)) return found;
+  const nodes = await ctx.compute.listNodes().catch(() => []);
+  return found.map((one) => (one.gpus === null ? { ...one, gpus: gpusOn(nodes, one) } : one));
+}
+
+function gpusOn(nodes: readonly ComputeNode[], found: Found): number | null {
+  const gpus = nodes.flatMap(({ instanceType, runs = [] }) => {
+    const hasGpus = (findInstanceType(instanceType)?.gpus ?? 0) > 0;
+    const own = runs.filter(({ uid, run }) => uid === found.uid && run === found.run);
+    return own.map(({ units }) => (hasGpus ? units : 0));
   });
+  return gpus.length === 0 ? null : gpus.reduce((sum, one) => sum + one, 0);
+}
+
+/** Nothing of it runs: it holds no GPUs, and somebody's variables and addresses for nobody. */
+function leftover(found: Found): Found {
+  return { ...found, gpus: 0, why: `only parts of it are left: ${found.why}` };
 }
 
 function environmentKeyOf({ key }: RunRef) {

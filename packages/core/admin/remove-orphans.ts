@@ -1,4 +1,5 @@
 import type { Context } from "../context.ts";
+import type { RunRef } from "../ports/compute.ts";
 import type { OrphanRun } from "./orphans.ts";
 
 /** A run that was removed because its record had ended or was missing, twice. */
@@ -14,21 +15,22 @@ const BUDGET_MS = 20_000;
 
 /**
  * Removes the runs whose records were read as ended or missing twice, ten minutes apart, now for the second time; none
- * where there are more than 20, or once the read, at `readAt` of the monotonic clock, is older than 20 s. Answers those
- * whose removal the cluster accepted.
+ * where there are more than 20, or once the read, at `readAt` of the monotonic clock, is older than 20 s. Of leftovers,
+ * with which nothing runs, 20 go at a time however many there are. Answers those whose removal the cluster accepted.
  */
 export async function removeOrphans(
   ctx: Context<"compute">,
   seen: readonly OrphanRun[],
-  { now, readAt }: { readonly now: number; readonly readAt: number },
+  { now, readAt, leftovers }: { readonly now: number; readonly readAt: number; readonly leftovers: readonly RunRef[] },
 ): Promise<RemovedRun[]> {
   const useless = seen.filter(({ uselessSince }) => uselessSince !== null && now - uselessSince >= USELESS_MS);
-  if (useless.length > MOST_REMOVED) {
-    ctx.log.error("too many orphans to remove", { runs: useless.length });
-    return [];
-  }
+  const isLeftover = ({ uid, run }: OrphanRun) => leftovers.some((part) => part.uid === uid && part.run === run);
+  const runs = useless.filter((one) => !isLeftover(one));
+  const isTooMany = runs.length > MOST_REMOVED;
+  if (isTooMany) ctx.log.error("too many orphans to remove", { runs: runs.length });
   const removed: RemovedRun[] = [];
-  for (const { uid, run, key, why } of useless) {
+  const chosen = [...(isTooMany ? [] : runs), ...useless.filter(isLeftover).slice(0, MOST_REMOVED)];
+  for (const { uid, run, key, why } of chosen) {
     if (ctx.clock.monotonic() - readAt > BUDGET_MS) break;
     try {
       await ctx.compute.remove(uid, run, { graceSeconds: 0, force: false });

@@ -1,6 +1,6 @@
-import type { PortAnswer } from "../context.ts";
-import type { Environment } from "../environments/record.ts";
+import type { Environment } from "../environments/record/record.ts";
 import { sendLook } from "../look.ts";
+import type { PortAnswer } from "../ports/compute.ts";
 import { Conflict } from "../problem.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { changeRecord, writeRecord } from "../write-record.ts";

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import { dueShardOf } from "../due.ts";
-import type { Environment } from "../environments/record.ts";
+import type { Environment } from "../environments/record/record.ts";
 import { chatOf, inboxKey, keyText } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { changeRecord } from "../write-record.ts";

@@ -1,4 +1,4 @@
-import type { Environment } from "../environments/record.ts";
+import type { Environment } from "../environments/record/record.ts";
 
 /** Where an environment takes messages: its first HTTP port, or undefined. */
 export function portOf({ ports }: Pick<Environment, "ports">): number | undefined {

@@ -1,7 +1,7 @@
 import type { Context, UserContext } from "../context.ts";
-import { getEnvironment } from "../environments/read.ts";
-import type { Environment } from "../environments/record.ts";
-import { requestStart } from "../environments/start.ts";
+import { getEnvironment } from "../environments/record/read.ts";
+import type { Environment } from "../environments/record/record.ts";
+import { requestStart } from "../environments/verbs/start.ts";
 import { chatKey } from "../keys.ts";
 import { Problem } from "../problem.ts";
 import { writeRecord } from "../write-record.ts";

@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import type { Environment } from "../environments/record.ts";
+import type { Environment } from "../environments/record/record.ts";
 import { unlessUnreadable } from "../readable.ts";
 import { findInbox, newestNumber } from "./inbox.ts";
 import { findMessage, type Message } from "./record.ts";

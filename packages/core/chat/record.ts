@@ -1,5 +1,6 @@
-import type { Context, Item, Stored } from "../context.ts";
+import type { Context } from "../context.ts";
 import { chatKey, inboxKey, keyOfText, keyText, kindOfKey } from "../keys.ts";
+import type { Item, Stored } from "../ports/table.ts";
 import { count, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
 import { parserOf, Unreadable } from "../unreadable.ts";
 

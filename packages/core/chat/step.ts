@@ -1,8 +1,9 @@
-import type { Actor, Item } from "../context.ts";
-import { parseEnvironment } from "../environments/parse.ts";
-import { type Environment, isEnded } from "../environments/record.ts";
-import { requestStart } from "../environments/start.ts";
+import type { Actor } from "../context.ts";
+import { parseEnvironment } from "../environments/record/parse.ts";
+import { type Environment, isEnded } from "../environments/record/record.ts";
+import { requestStart } from "../environments/verbs/start.ts";
 import { chatKey, keyOfText } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { claimDelivery } from "./deliver.ts";
 import { dropWaiting, forget } from "./forget.ts";

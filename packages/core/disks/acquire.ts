@@ -1,7 +1,7 @@
 import type { Context, UserContext } from "../context.ts";
-import { parseEnvironment } from "../environments/parse.ts";
-import { type Environment, isEnded, isUndone } from "../environments/record.ts";
-import { enter } from "../environments/transitions.ts";
+import { parseEnvironment } from "../environments/record/parse.ts";
+import { type Environment, isEnded, isUndone } from "../environments/record/record.ts";
+import { enter } from "../environments/record/transitions.ts";
 import { Problem } from "../problem.ts";
 import { changeRecord, writeRecord } from "../write-record.ts";
 import { createDiskFor, type NewDisk } from "./create.ts";

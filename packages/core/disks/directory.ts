@@ -1,5 +1,6 @@
-import type { Context, Item, Stored } from "../context.ts";
+import type { Context } from "../context.ts";
 import { directoryKey } from "../keys.ts";
+import type { Item, Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { listOf, pairOf, text, uid } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";

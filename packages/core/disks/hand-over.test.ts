@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
-import type { Item, Table } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { requestDelete } from "../environments/delete.ts";
-import { parseEnvironment } from "../environments/parse.ts";
-import { reservation } from "../environments/policy.ts";
-import { requestCancel } from "../environments/requests.ts";
-import { decideEnd } from "../environments/transitions.ts";
+import { parseEnvironment } from "../environments/record/parse.ts";
+import { reservation } from "../environments/record/policy.ts";
+import { decideEnd } from "../environments/record/transitions.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestDelete } from "../environments/verbs/delete.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
 import { keyText } from "../keys.ts";
+import type { Item, Table } from "../ports/table.ts";
 import { parseDisk } from "./parse.ts";
 import { deleteDisk } from "./requests.ts";
 

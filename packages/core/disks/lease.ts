@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { type Environment, isEnded } from "../environments/record.ts";
+import { type Environment, isEnded } from "../environments/record/record.ts";
 import { keyText } from "../keys.ts";
 import { readNamed } from "../pools/named.ts";
 import type { Disk, Holder } from "./record.ts";

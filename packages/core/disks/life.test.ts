@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { waitingFields } from "../environments/record.ts";
-import { requestCancel } from "../environments/requests.ts";
+import { waitingFields } from "../environments/record/record.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
 import { keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
-import type { VolumeSnapshot } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { requestCancel } from "../environments/requests.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
+import type { VolumeSnapshot } from "../ports/volumes.ts";
 import { writeRecord } from "../write-record.ts";
 import type { Disk } from "./record.ts";
 import { deleteDisk, undeleteDisk } from "./requests.ts";

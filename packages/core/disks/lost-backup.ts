@@ -1,5 +1,5 @@
-import type { VolumeSnapshot } from "../context.ts";
 import { LISTED_MS, listMaking } from "../making.ts";
+import type { VolumeSnapshot } from "../ports/volumes.ts";
 import { ATTEMPT_MS, CLAIM_MS, MOST_ATTEMPTS, nextTry, pauseMs, refusalOf, triedOf } from "../snapshot-claim.ts";
 import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
@@ -16,6 +16,7 @@ import {
   longPending,
   MISSED_LOOK_MS,
   MISSED_MS,
+  NO_BACKUPS,
   VOLUME_GONE_TOO,
   volumeSighted,
   withAttemptAnew,
@@ -60,14 +61,14 @@ export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: numbe
   return { ...disk, snapshots, lost };
 }
 
-/** Of one that was not found: it is listed by now, and an earlier look did not find it either. */
+/** Whether a snapshot that was not found is gone: it would be listed by now, and an earlier look missed it too. */
 function isGone({ at, missedAt }: DiskSnapshot, now: number): boolean {
   return now - at >= LISTED_MS && missedAt !== undefined && now - missedAt >= MISSED_MS;
 }
 
 /**
  * The next step of a backup that failed after it was recorded: claimed, made and recorded as at an environment's end
- * (environments/backup.ts), three attempts in all, and only while nobody holds the disk: whoever has it backs it up at
+ * (environments/steps/backup.ts), three attempts in all, and only while nobody holds the disk: whoever has it backs it up at
  * his own end. Undefined when there is nothing to do now.
  */
 export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk> | undefined> {
@@ -89,6 +90,9 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   if (!found) return giveUp(ctx, disk, lost, now, VOLUME_GONE_TOO);
   const seen = volumeSighted(disk, true, now);
   if (found.attached) return later(seen, now + CLAIMED_LOOK_MS, now, "waits until it is detached");
+  // Made again from an older backup, and nothing written since.
+  if (found.noBackup === "unneeded") return later({ ...seen, lost: undefined }, now, now, "has nothing to back up");
+  if (found.noBackup) return later({ ...seen, lost: { ...lost, gaveUp: NO_BACKUPS } }, now, now, "makes no backups");
   const { attempt, since = now } = isOver ? { attempt: lost.attempt + 1 } : lost;
   return claim(
     seen,

@@ -1,5 +1,6 @@
-import type { Context, Item } from "../context.ts";
+import type { Context } from "../context.ts";
 import { directoryKey, disksOf, keyText } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { readEach } from "../readable.ts";
 import { uid as isUid, number, text } from "../shape.ts";
 import { Unreadable } from "../unreadable.ts";

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { requestCancel } from "../environments/requests.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
 import { firstSettles } from "../making.ts";
 import { Problem } from "../problem.ts";
 import { createDisk } from "./create.ts";

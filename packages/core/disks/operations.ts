@@ -1,5 +1,6 @@
-import type { Context, Item, Stored } from "../context.ts";
+import type { Context } from "../context.ts";
 import { operationKey } from "../keys.ts";
+import type { Item, Stored } from "../ports/table.ts";
 import { Conflict, Problem } from "../problem.ts";
 import { unlessUnreadable } from "../readable.ts";
 import { number, oneOf, orNull, text, uid } from "../shape.ts";

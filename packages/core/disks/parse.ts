@@ -1,7 +1,7 @@
-import type { Item } from "../context.ts";
-import { volumeRef } from "../environments/parse.ts";
+import { volumeRef } from "../environments/record/parse.ts";
 import { diskKey } from "../keys.ts";
 import { isMaking } from "../making.ts";
+import type { Item } from "../ports/table.ts";
 import { count, flag, listOf, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
 import type { Disk, DiskSnapshot, Holder, LostBackup, Unremoved } from "./record.ts";

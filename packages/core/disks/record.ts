@@ -1,6 +1,8 @@
-import type { Context, Stored, VolumeRef } from "../context.ts";
+import type { Context } from "../context.ts";
 import { diskKey } from "../keys.ts";
 import { firstSettles, LISTED_MS, type Making } from "../making.ts";
+import type { Stored } from "../ports/table.ts";
+import type { VolumeRef } from "../ports/volumes.ts";
 import { parseDisk } from "./parse.ts";
 
 /** Purged disks stay as records for a while, under no name. */
@@ -50,6 +52,9 @@ export const GONE_MS = LISTED_MS;
 
 /** Why a backup is not made again whose volume was taken for gone; no more once that is seen again. */
 export const VOLUME_GONE_TOO = "Its latest backup failed, and its volume is gone";
+
+/** Why none is made where the provider of the volume makes no snapshots. */
+export const NO_BACKUPS = "No backups are made where it runs; the volume itself is kept";
 
 /** What one look missed is looked for again so soon. */
 export const MISSED_LOOK_MS = 60_000;

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import type { Item } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { requestCancel } from "../environments/requests.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
 import { directoryKey } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { createDisk } from "./create.ts";
 import { parseDisk } from "./parse.ts";
 import type { Disk } from "./record.ts";

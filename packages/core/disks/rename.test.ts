@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
-import type { Table } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { requestCancel } from "../environments/requests.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
+import type { Table } from "../ports/table.ts";
 import { createDisk } from "./create.ts";
 import { renameDisk } from "./rename.ts";
 import { getDisk } from "./view.ts";

@@ -1,7 +1,7 @@
-import type { Item } from "../context.ts";
 import { diskKey, keyOfText, keyText } from "../keys.ts";
 import { firstSettles } from "../making.ts";
 import { patienceMs } from "../patience.ts";
+import type { Item } from "../ports/table.ts";
 import { sameData } from "../same-data.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { changeDirectory, type Directory, nameOf, readDirectory, without } from "./directory.ts";

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import type { Item } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { requestCancel } from "../environments/requests.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
 import { directoryKey, keyText, operationKey } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { reconcile } from "../reconcile.ts";
 import { FORMAT } from "../unreadable.ts";
 import { createDisk } from "./create.ts";

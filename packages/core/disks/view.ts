@@ -1,5 +1,6 @@
-import type { Context, Item, UserContext } from "../context.ts";
+import type { Context, UserContext } from "../context.ts";
 import { diskKey, disksOf } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
 import { type Directory, nameOf, parseDirectory, readDirectory, uidOf } from "./directory.ts";

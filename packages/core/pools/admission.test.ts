@@ -1,17 +1,18 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import type { Look, Table } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
-import type { Environment } from "../environments/record.ts";
-import { requestCancel } from "../environments/requests.ts";
+import type { Environment } from "../environments/record/record.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
 import { keyText, poolKey } from "../keys.ts";
+import type { Look } from "../ports/queue.ts";
+import type { Table } from "../ports/table.ts";
 import { Conflict } from "../problem.ts";
 import { drainPool, pauseAdmission, readAdmission } from "./admission.ts";
 import { readAdvice } from "./advice.ts";
 import { readCapacity } from "./availability.ts";
 import { refreshCapacity } from "./capacity.ts";
-import { reconcilePools } from "./planner.ts";
+import { planPools } from "./planner.ts";
 import { reasonText } from "./reasons.ts";
 
 const MINUTE = 60_000;
@@ -106,7 +107,7 @@ async function grantedWhileDrained(): Promise<{ world: MemoryWorld; environment:
       return world.table.put(item, options);
     },
   };
-  await reconcilePools({ ...world.ctx, table }, [{ look: keyText(poolKey("h100")), for: [keyText(environment)] }]);
+  await planPools({ ...world.ctx, table }, [{ look: keyText(poolKey("h100")), for: [keyText(environment)] }]);
   return { world, environment };
 }
 
@@ -134,7 +135,7 @@ test("a drained type of which something is granted is planned once a minute, and
   const looks: string[] = [];
   const queue = { ...world.queue, send: async (_: string, { look }: Look) => void looks.push(look) };
   world.clock.advance(MINUTE);
-  await reconcilePools({ ...world.ctx, queue }, [{ look: keyText(poolKey("h100")) }]);
+  await planPools({ ...world.ctx, queue }, [{ look: keyText(poolKey("h100")) }]);
   expect(looks).toContain(keyText(poolKey("h100")));
   expect(looks).not.toContain(keyText(environment));
 });
@@ -179,7 +180,7 @@ test("who waits starts at once after an undrain, although a plan that began befo
     },
   };
 
-  await reconcilePools({ ...world.ctx, table }, [{ look: keyText(poolKey("h100")) }]);
+  await planPools({ ...world.ctx, table }, [{ look: keyText(poolKey("h100")) }]);
   await world.advance(5000);
 
   expect(undrained).toBe(true);
@@ -232,7 +233,7 @@ test("a type that is drained while its ledger is first made starts nothing", asy
   };
 
   await refreshCapacity({ ...world.ctx, table });
-  await reconcilePools(world.ctx, [{ look: keyText(poolKey("h100")), for: [keyText(environment)] }]);
+  await planPools(world.ctx, [{ look: keyText(poolKey("h100")), for: [keyText(environment)] }]);
 
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ closed: "drained", granted: [] });
 });

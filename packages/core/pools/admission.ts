@@ -1,7 +1,8 @@
-import type { Context, Item, Stored } from "../context.ts";
+import type { Context } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
 import { admissionKey, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
+import type { Item, Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { unlessUnreadable } from "../readable.ts";
 import { flag, listOf, text } from "../shape.ts";

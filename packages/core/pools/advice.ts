@@ -1,6 +1,7 @@
-import type { Context, Item, Key } from "../context.ts";
-import type { Environment } from "../environments/record.ts";
+import type { Context } from "../context.ts";
+import type { Environment } from "../environments/record/record.ts";
 import { forecastKey, planKey } from "../keys.ts";
+import type { Item, Key } from "../ports/table.ts";
 import { number, oneOf, ordinal, orNull } from "../shape.ts";
 import type { PlannerContext } from "../worker.ts";
 import type { Advice } from "./decide.ts";

@@ -1,4 +1,4 @@
-import type { Size } from "../environments/record.ts";
+import type { Size } from "../environments/record/record.ts";
 import { count, number, ordinal, orNull, text } from "../shape.ts";
 
 /** Somebody who asked for capacity of a pool. `at` is ms. */

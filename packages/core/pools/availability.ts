@@ -1,6 +1,7 @@
-import type { Context, Item } from "../context.ts";
+import type { Context } from "../context.ts";
 import { instanceTypes } from "../fleet.ts";
 import { kindOfKey, poolKey } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { readable } from "../readable.ts";
 import { isNewer } from "../unreadable.ts";
 import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "./estimate-errors.ts";

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import type { ComputeNode, Log } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { requestCancel } from "../environments/requests.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
+import type { ComputeNode } from "../ports/compute.ts";
+import type { Log } from "../ports/log.ts";
 import { readCapacity } from "./availability.ts";
 import { refreshCapacity } from "./capacity.ts";
 import { nodeLedgerKey } from "./ledger.ts";
@@ -282,7 +283,7 @@ test("an earlier run that is on a machine beside the present one of its environm
   await world.advance(2 * MINUTE);
   const { uid } = await world.read("alice", "runs");
   const strays = async (units: readonly number[]) => {
-    await refreshWith(world, [{ ...one, runs: units.map((each) => ({ uid, units: each })) }]);
+    await refreshWith(world, [{ ...one, runs: units.map((each, at) => ({ uid, run: at + 1, units: each })) }]);
     return (await viewPool(world.ctx, "h100"))?.nodes.map(({ strayUnits }) => strayUnits);
   };
 

@@ -1,6 +1,8 @@
-import { type Context, MOST_PUT_AT_ONCE } from "../context.ts";
+import type { Context } from "../context.ts";
+import { writeRunMarks } from "../environments/record/run-marks.ts";
 import { poolTypes } from "../fleet.ts";
 import { keyText, nodeIdentity, poolKey } from "../keys.ts";
+import { MOST_PUT_AT_ONCE } from "../ports/table.ts";
 import { readEach, unlessUnreadable } from "../readable.ts";
 import { sameData } from "../same-data.ts";
 import { Unreadable } from "../unreadable.ts";
@@ -25,7 +27,7 @@ import type { Ledger, MakeableLedger, NodeLedger, PoolNode } from "./record.ts";
 export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute">): Promise<void> {
   const heads = readEach(ctx, await ctx.table.getMany(poolTypes.map(poolKey)), parsePool);
   const ledgers = await Promise.all(heads.records.map((pool) => readLedger(ctx, pool)));
-  const startedAt = ctx.clock.monotonic();
+  const [startedAt, listedAt] = [ctx.clock.monotonic(), ctx.clock.now()];
   const listed = await ctx.compute.listNodes();
   const said = saidInItems(ctx, ledgers);
   const { nodes, leftOut } = poolNodes(listed, ledgers, said);
@@ -33,7 +35,7 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
     ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
   // Two refreshes may overtake each other: what one of them saw long ago must not undo what the other wrote.
   if (ctx.clock.monotonic() - startedAt > TOO_OLD_MS) return ctx.log.warn("capacity listed too slowly");
-  await carryClosures(ctx, ledgers);
+  await Promise.all([carryClosures(ctx, ledgers), writeRunMarks(ctx, listed, listedAt)]);
   const isKnown = knownIn(ctx, ledgers);
   await Promise.all(
     ledgers.map((ledger) => {

@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import type { Environment } from "../environments/record.ts";
+import type { Environment } from "../environments/record/record.ts";
 import { nodeNameOf } from "../keys.ts";
 import { readLedgerItems } from "./ledger.ts";
 import type { NodeLedger } from "./record.ts";

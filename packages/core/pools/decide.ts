@@ -1,7 +1,7 @@
-import type { Share } from "../context.ts";
-import { type Environment, isWaiting, keyOf } from "../environments/record.ts";
+import { type Environment, isWaiting, keyOf } from "../environments/record/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "../fleet.ts";
 import { keyText } from "../keys.ts";
+import type { Share } from "../ports/compute.ts";
 import { sameData } from "../same-data.ts";
 import type { PlannerContext } from "../worker.ts";
 import type { Candidate, Reach } from "./lines.ts";

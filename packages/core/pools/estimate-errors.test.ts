@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { weighedTable } from "#testing/weighed-table.ts";
-import type { Item } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
 import { forecastKey } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { readCapacity, readClusterStatus } from "./availability.ts";
 import { estimateErrorsKey, estimateErrorsOf } from "./estimate-errors.ts";
 

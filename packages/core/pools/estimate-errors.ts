@@ -1,5 +1,5 @@
-import type { Item, Key } from "../context.ts";
 import { forecastStartsKey } from "../keys.ts";
+import type { Item, Key } from "../ports/table.ts";
 import { type PromiseErrors, promiseErrors, readCalibration } from "./calibration.ts";
 
 /** How good the estimates of a type's last starts were: its last 200 that had been told a time before. */

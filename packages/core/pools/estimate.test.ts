@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { seededRandom } from "#testing/random.ts";
-import { createEnvironment } from "../environments/create.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
 import { forecastKey } from "../keys.ts";
 import { noDurations } from "./durations.ts";
 import { estimateStart } from "./estimate.ts";

@@ -1,6 +1,6 @@
 import type { UserContext } from "../context.ts";
 import { zoneWith } from "../disks/acquire.ts";
-import type { Size } from "../environments/record.ts";
+import type { Size } from "../environments/record/record.ts";
 import { forecastKey } from "../keys.ts";
 import { notBefore } from "./advice.ts";
 import { ELSEWHERE } from "./forecast.ts";

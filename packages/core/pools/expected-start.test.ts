@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewForecast } from "#testing/pool-view.ts";
-import type { Item } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
 import { forecastKey } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { readExpectedStart } from "./expected-start.ts";
 import { placeOneMore } from "./one-more.ts";
 

@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import type { Environment } from "../environments/record.ts";
+import type { Environment } from "../environments/record/record.ts";
 import { forecastKey } from "../keys.ts";
 import { adviceIn, adviceKeysOf, notBefore } from "./advice.ts";
 import { standingIn } from "./forecast-items.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewForecast } from "#testing/pool-view.ts";
-import type { Item } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
 import { forecastKey, planKey } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { NOBODY } from "../writers.ts";
 import { readAdvice } from "./advice.ts";
 import { readArrivals } from "./arrivals.ts";

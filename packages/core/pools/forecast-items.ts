@@ -1,5 +1,6 @@
-import type { Context, Item } from "../context.ts";
+import type { Context } from "../context.ts";
 import { forecastKey, forecastStartsKey } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { sameData } from "../same-data.ts";
 import { count, listOf, mapOf, number, oneOf, ordinal, orNull, shape, text } from "../shape.ts";
 import { type Arrival, addArrivals, readArrivals, toStored } from "./arrivals.ts";

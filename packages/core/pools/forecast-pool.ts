@@ -1,4 +1,4 @@
-import type { Share } from "../context.ts";
+import type { Share } from "../ports/compute.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { byAge } from "./fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";

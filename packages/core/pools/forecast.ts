@@ -1,4 +1,4 @@
-import type { Clock } from "../context.ts";
+import type { Clock } from "../ports/clock.ts";
 import { type Arrivals, drawArrivals } from "./arrivals.ts";
 import { drawnFrom } from "./drawn.ts";
 import { countsFor, type Durations, drawShare } from "./durations.ts";

@@ -1,5 +1,5 @@
-import type { Share } from "../context.ts";
 import { popHeap, pushHeap } from "../heap.ts";
+import type { Share } from "../ports/compute.ts";
 
 /** A machine that can be given, and how much of it is free. Name null: one that its group would still make. */
 export interface FreeNode {

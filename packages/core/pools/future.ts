@@ -1,5 +1,5 @@
-import type { Share } from "../context.ts";
 import { popHeap, pushHeap } from "../heap.ts";
+import type { Share } from "../ports/compute.ts";
 import type { FreeNode, FreeUnits, Need } from "./free-units.ts";
 import type { Occupied, PlanInput, Waiting } from "./plan.ts";
 

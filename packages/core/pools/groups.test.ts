@@ -1,13 +1,14 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import type { Item, NodeGroup } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { requestCancel } from "../environments/requests.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
 import { keyText, makeableKey, poolKey } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
+import type { NodeGroup } from "../settings.ts";
 import { pauseAdmission } from "./admission.ts";
 import { readAdvice } from "./advice.ts";
-import { reconcilePools } from "./planner.ts";
+import { planPools } from "./planner.ts";
 import { reasonText } from "./reasons.ts";
 
 const MINUTE = 60_000;
@@ -154,9 +155,9 @@ test("a run that two planners granted takes one of the grants, and the other is 
       },
     },
   };
-  await reconcilePools(deaf, [{ look, for: [keyText(one)] }]);
+  await planPools(deaf, [{ look, for: [keyText(one)] }]);
   world.clock.advance(60_000);
-  await reconcilePools(blind, [{ look }]);
+  await planPools(blind, [{ look }]);
   const granted = (await viewPool(world.ctx, "h100"))?.granted.length;
 
   await world.advance(3 * MINUTE);

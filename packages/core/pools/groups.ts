@@ -1,4 +1,6 @@
-import type { Context, NodeGroup, Share } from "../context.ts";
+import type { Context } from "../context.ts";
+import type { Share } from "../ports/compute.ts";
+import type { NodeGroup } from "../settings.ts";
 
 /** What makes machines for this pool; undefined: nothing does. */
 export function groupOf({ settings }: Pick<Context, "settings">, type: string): NodeGroup | undefined {

@@ -1,6 +1,6 @@
 import { listLivingKeys } from "../admin/living.ts";
 import type { Context } from "../context.ts";
-import { type Environment, keyOf } from "../environments/record.ts";
+import { type Environment, keyOf } from "../environments/record/record.ts";
 import { isLedgerOf, keyOfText, keyText, makeableKey, nodeNameOf } from "../keys.ts";
 import { entryOf, ledgerItemsOf, nodeLedgerKey, readLedgerItems } from "./ledger.ts";
 import { readNamed } from "./named.ts";

@@ -1,7 +1,8 @@
-import type { Context, Item, Key } from "../context.ts";
-import type { Environment, Size } from "../environments/record.ts";
+import type { Context } from "../context.ts";
+import type { Environment, Size } from "../environments/record/record.ts";
 import { instanceTypeOfPool } from "../fleet.ts";
 import { keyOfText, keyText, makeableKey, nodeIdentity, nodeKey, nodeNameOf, nodePartitions } from "../keys.ts";
+import type { Item, Key } from "../ports/table.ts";
 import { Conflict } from "../problem.ts";
 import { type Read, readEach } from "../readable.ts";
 import { groupOf } from "./groups.ts";

@@ -1,8 +1,9 @@
-import type { Context, IndexQuery, Item } from "../context.ts";
-import { isSize } from "../environments/parse.ts";
-import { keyOf, type Size } from "../environments/record.ts";
-import { endOfLine, readWaitOrder } from "../environments/wait-order.ts";
+import type { Context } from "../context.ts";
+import { isSize } from "../environments/record/parse.ts";
+import { keyOf, type Size } from "../environments/record/record.ts";
+import { endOfLine, readWaitOrder } from "../environments/record/wait-order.ts";
 import { keyText } from "../keys.ts";
+import type { IndexQuery, Item } from "../ports/table.ts";
 import type { Waiting } from "./plan.ts";
 
 /** Somebody who is proposed for a grant. */

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import type { Item } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { requestCancel } from "../environments/requests.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
 import { keyText, makeableKey, nodePartitions } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { readCapacity } from "./availability.ts";
 import { refreshCapacity } from "./capacity.ts";
 

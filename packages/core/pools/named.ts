@@ -1,7 +1,8 @@
-import type { Context, Key } from "../context.ts";
-import { parseEnvironment } from "../environments/parse.ts";
-import type { Environment } from "../environments/record.ts";
+import type { Context } from "../context.ts";
+import { parseEnvironment } from "../environments/record/parse.ts";
+import type { Environment } from "../environments/record/record.ts";
 import { keyOfText, kindOfKey } from "../keys.ts";
+import type { Key } from "../ports/table.ts";
 import { type Read, readEach } from "../readable.ts";
 
 /**

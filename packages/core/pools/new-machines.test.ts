@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import type { Key, Table } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { keyOf } from "../environments/record.ts";
+import { keyOf } from "../environments/record/record.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
 import { keyText, kindOfKey, nodeGoneKey, poolKey } from "../keys.ts";
+import type { Key, Table } from "../ports/table.ts";
 import { refreshCapacity } from "./capacity.ts";
-import { reconcilePools } from "./planner.ts";
+import { planPools } from "./planner.ts";
 
 const MINUTE = 60_000;
 
@@ -58,7 +58,7 @@ test("a machine that is listed while a plan without it is being written is given
     },
   };
 
-  await reconcilePools({ ...world.ctx, table }, [{ look: keyText(poolKey("h100")) }]);
+  await planPools({ ...world.ctx, table }, [{ look: keyText(poolKey("h100")) }]);
   await world.advance(5_000);
 
   expect(isListed).toBe(true);

@@ -1,9 +1,11 @@
 import { listLivingKeys } from "../admin/living.ts";
-import type { Context, NodeRef, Stored, UserContext } from "../context.ts";
-import { keyOf } from "../environments/record.ts";
+import type { Context, UserContext } from "../context.ts";
+import { keyOf } from "../environments/record/record.ts";
 import { poolTypes } from "../fleet.ts";
 import { keyOfText, keyText, nodeGoneKey, nodeNameOf } from "../keys.ts";
 import { sendLook } from "../look.ts";
+import type { NodeRef } from "../ports/compute.ts";
+import type { Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { changeRecord } from "../write-record.ts";
 import { readLedger, readLedgerItems } from "./ledger.ts";
@@ -56,7 +58,7 @@ export async function declareNodeGone(ctx: UserContext<"table" | "queue">, name:
   return found.machine;
 }
 
-/** Whoever waits for a machine is looked at more often (environments/lost-node.ts). */
+/** Whoever waits for a machine is looked at more often (environments/steps/lost-node.ts). */
 const LOOKED_AT_WITHIN_MS = 60_000;
 
 /**

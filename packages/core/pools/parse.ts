@@ -1,5 +1,5 @@
-import type { Item } from "../context.ts";
 import { makeableKey, nodeIdentity, poolKey } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import {
   count,
   flag,

@@ -1,4 +1,4 @@
-import type { Share } from "../context.ts";
+import type { Share } from "../ports/compute.ts";
 import { byAge, fairOrder } from "./fair-order.ts";
 import type { FreeNode, FreeUnits, Need } from "./free-units.ts";
 import { releasesOf, startTimes } from "./future.ts";

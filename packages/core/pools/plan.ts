@@ -1,5 +1,5 @@
-import type { Share } from "../context.ts";
-import type { Size } from "../environments/record.ts";
+import type { Size } from "../environments/record/record.ts";
+import type { Share } from "../ports/compute.ts";
 import type { Closure } from "./admission.ts";
 import { fairOrder } from "./fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";

@@ -1,17 +1,17 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewForecast, viewPool } from "#testing/pool-view.ts";
-import type { Table } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { requestDelete } from "../environments/delete.ts";
-import { reservation } from "../environments/policy.ts";
-import { requestCancel } from "../environments/requests.ts";
-import { requestStart } from "../environments/start.ts";
-import { requestStop } from "../environments/stop.ts";
+import { reservation } from "../environments/record/policy.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestDelete } from "../environments/verbs/delete.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
+import { requestStart } from "../environments/verbs/start.ts";
+import { requestStop } from "../environments/verbs/stop.ts";
 import { keyText, planKey, poolKey } from "../keys.ts";
+import type { Table } from "../ports/table.ts";
 import { readAdvice } from "./advice.ts";
 import { refreshCapacity } from "./capacity.ts";
-import { reconcilePools } from "./planner.ts";
+import { planPools } from "./planner.ts";
 
 const poolLook = keyText(poolKey("h100"));
 
@@ -21,7 +21,7 @@ test("an environment that the index does not show yet is planned for because the
   const blind = { ...world.ctx, table: { ...world.table, query } };
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
 
-  await reconcilePools(blind, [{ look: poolLook, for: [keyText(environment)] }]);
+  await planPools(blind, [{ look: poolLook, for: [keyText(environment)] }]);
 
   const pool = await viewPool(world.ctx, "h100");
   expect(pool?.granted.map((grant) => grant.uid)).toEqual([environment.uid]);
@@ -37,7 +37,7 @@ test("an environment that the index still shows is granted nothing once its reco
   const late = { ...world.ctx, table: { ...world.table, query } };
   world.clock.advance(61_000);
 
-  await reconcilePools(late, [{ look: poolLook }]);
+  await planPools(late, [{ look: poolLook }]);
 
   const pool = await viewPool(world.ctx, "h100");
   expect(stale.items).toEqual([]);
@@ -51,11 +51,11 @@ test("who was stopped before it took its grant is granted anew as soon as it is 
   const policy = { ...reservation, time: "none", restarts: true } as const;
   const environment = await createEnvironment(alice, { ...newEnvironment("one"), policy });
   const look = { look: poolLook, for: [keyText(environment)] };
-  await reconcilePools(world.ctx, [look]);
+  await planPools(world.ctx, [look]);
   await requestStop(alice, "one");
   await requestStart(alice, "one");
 
-  await reconcilePools(world.ctx, [look]);
+  await planPools(world.ctx, [look]);
 
   const granted = (await viewPool(world.ctx, "h100"))?.granted.map(({ uid, run }) => [uid, run]);
   expect(granted).toEqual([[environment.uid, 2]]);
@@ -72,7 +72,7 @@ test("who is stopped and started again with a smaller size before the pool looks
   await requestStop(bob, "one");
   await requestStart(bob, "one", { size: newEnvironment("one", { gpus: 4 }).size });
 
-  await reconcilePools(world.ctx, [{ look: poolLook, for: [keyText(environment)] }]);
+  await planPools(world.ctx, [{ look: poolLook, for: [keyText(environment)] }]);
 
   const granted = (await viewPool(world.ctx, "h100"))?.granted.map(({ uid, size }) => [uid, size.units]);
   expect(granted).toEqual([[environment.uid, 4]]);
@@ -97,7 +97,7 @@ test.each([
     "index" in query && query.index === "waiting" ? shown : world.table.query(query);
 
   world.clock.advance(61_000);
-  await reconcilePools({ ...world.ctx, table: { ...world.table, query } }, [{ look: poolLook }]);
+  await planPools({ ...world.ctx, table: { ...world.table, query } }, [{ look: poolLook }]);
 
   expect(shown.items).toHaveLength(1);
   expect((await viewPool(world.ctx, "h100"))?.granted.map(({ shares }) => shares)).toEqual(granted);
@@ -118,9 +118,9 @@ test("a life that the index still shows is granted nothing once its id has anoth
   const granted = async () => (await viewPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid);
   world.clock.advance(61_000);
 
-  await reconcilePools(late, [{ look: poolLook }]);
+  await planPools(late, [{ look: poolLook }]);
   const unnamed = await granted();
-  await reconcilePools(late, [{ look: poolLook, for: [keyText(second)] }]);
+  await planPools(late, [{ look: poolLook, for: [keyText(second)] }]);
 
   expect(shown.items.map(({ uid, pk, sk }) => [uid, keyText({ pk, sk })])).toEqual([[first.uid, keyText(second)]]);
   expect(unnamed).toEqual([]);
@@ -134,7 +134,7 @@ test("a look that names only what was considered already makes no plan", async (
   await world.deliver();
   const before = (await viewPool(world.ctx, "h100"))?.plans;
 
-  await reconcilePools(world.ctx, [{ look: poolLook, for: [keyText(second)] }]);
+  await planPools(world.ctx, [{ look: poolLook, for: [keyText(second)] }]);
 
   expect((await viewPool(world.ctx, "h100"))?.plans).toBe(before);
 });
@@ -147,7 +147,7 @@ test("many submits in one batch are one plan", async () => {
     looks.push({ look: poolLook, for: [keyText(environment)] });
   }
 
-  await reconcilePools(world.ctx, looks);
+  await planPools(world.ctx, looks);
 
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ plans: 1, summary: { waiting: 50, waitingUnits: 400 } });
 });
@@ -162,7 +162,7 @@ test("a pool whose plan fails keeps no other pool of its batch from its plan", a
   world.clock.advance(61_000);
   const looks = [{ look: keyText(poolKey("t4")) }, { look: poolLook, for: [keyText(job)] }];
 
-  const planned = reconcilePools({ ...world.ctx, table: { ...world.table, query } }, looks);
+  const planned = planPools({ ...world.ctx, table: { ...world.table, query } }, looks);
 
   await expect(planned).rejects.toThrow("cannot be read now");
   expect((await viewPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid)).toEqual([job.uid]);
@@ -177,9 +177,9 @@ test("a plan by a clock that was ahead puts no later plan off", async () => {
     await createEnvironment(world.as("carol"), newEnvironment("three")),
   ];
   const clock = { ...world.ctx.clock, now: () => world.clock.now() + 3_600_000 };
-  await reconcilePools({ ...world.ctx, clock }, [{ look: poolLook, for: [keyText(second)] }]);
+  await planPools({ ...world.ctx, clock }, [{ look: poolLook, for: [keyText(second)] }]);
 
-  await reconcilePools(world.ctx, [{ look: poolLook, for: [keyText(third)] }]);
+  await planPools(world.ctx, [{ look: poolLook, for: [keyText(third)] }]);
 
   const pool = await viewPool(world.ctx, "h100");
   expect(pool?.seen).toContain(third.uid);
@@ -194,10 +194,10 @@ test("a look at a pool that a clock ahead of all others put off for an hour plan
   const clock = { ...world.ctx.clock, now: () => world.clock.now() + 3_600_000 };
   const deaf = { ...world.queue, send: async () => {} };
   await requestCancel(world.as("alice"), "one");
-  await reconcilePools({ ...world.ctx, clock, queue: deaf }, [{ look: poolLook, for: [keyText(first)] }]);
+  await planPools({ ...world.ctx, clock, queue: deaf }, [{ look: poolLook, for: [keyText(first)] }]);
   const before = await viewPool(world.ctx, "h100");
 
-  await reconcilePools(world.ctx, [{ look: poolLook }]);
+  await planPools(world.ctx, [{ look: poolLook }]);
 
   const after = await viewPool(world.ctx, "h100");
   expect((before?.dueAt ?? 0) - world.clock.now()).toBeGreaterThan(3_600_000);
@@ -209,7 +209,7 @@ test("a grant whose look was lost is told again, and taken", async () => {
   const world = await memoryWorld();
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
-  await reconcilePools(deaf, [{ look: poolLook, for: [keyText(environment)] }]);
+  await planPools(deaf, [{ look: poolLook, for: [keyText(environment)] }]);
   for (const message of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", message.id);
 
   await world.advance(70_000);

@@ -1,10 +1,12 @@
-import type { Key, Look } from "../context.ts";
-import type { Environment } from "../environments/record.ts";
+import type { Environment } from "../environments/record/record.ts";
 import { poolTypes } from "../fleet.ts";
 import { withinReach } from "../hidden.ts";
 import { keyOfText, keyText, kindOfKey, poolKey } from "../keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "../look.ts";
+import { endEarly, lookUntilOver } from "../one-look.ts";
 import { poisoned } from "../poison.ts";
+import type { Look } from "../ports/queue.ts";
+import type { Key } from "../ports/table.ts";
 import { Conflict } from "../problem.ts";
 import { Unreadable } from "../unreadable.ts";
 import type { PlannerContext } from "../worker.ts";
@@ -22,10 +24,10 @@ import { readRuns, returnedBetween, writeUsed } from "./used.ts";
 import { writeLedger } from "./write-ledger.ts";
 
 /**
- * Looks at pools, as they came in one batch: those at one pool are one look that names all their environments. A pool
- * that cannot be planned keeps no other one waiting; its error is thrown once all were tried.
+ * Handles one batch of messages of the pools queue. Messages for the same pool are merged into one look with all their
+ * environments. If a pool fails, the others are still planned; the first error is thrown at the end.
  */
-export async function reconcilePools(ctx: PlannerContext, looks: readonly Look[]): Promise<void> {
+export async function planPools(ctx: PlannerContext, looks: readonly Look[]): Promise<void> {
   const named = new Map<string, Set<string>>();
   for (const { look, for: environments = [] } of looks) {
     const all = named.get(look) ?? new Set();
@@ -35,35 +37,37 @@ export async function reconcilePools(ctx: PlannerContext, looks: readonly Look[]
   const errors: unknown[] = [];
   for (const [look, environments] of named) {
     const key = keyOfText(look);
-    if (key && isPool(key)) await lookAtPool(ctx, key, [...environments]).catch((error) => errors.push(error));
-    else ctx.log.error("look at nothing", { look: look.slice(0, 200) });
+    if (key && isPool(key)) await planWithRetries(ctx, key, [...environments]).catch((error) => errors.push(error));
+    else ctx.log.error("unknown key in message", { look: look.slice(0, 200) });
   }
   if (errors.length > 0) throw errors[0];
 }
 
-/** A pool is there for each type of machine, and for nothing else that a message may name. */
+/** There is one pool for each type of machine. A message that names anything else is refused. */
 function isPool(key: Key): boolean {
   return kindOfKey(key) === "pool" && poolTypes.includes(poolTypeOf(key));
 }
 
-const TRIES = 3;
-const EARLY_MS = 2000;
-/** A little less than after what time a pool with open grants looks at itself. */
-const TOLD_AGAIN_MS = 4_000;
+/**
+ * A grant older than this is announced again. It is a little shorter than the interval at which a pool with open grants
+ * plans (decide.ts), so that each of those plans announces it.
+ */
+const ANNOUNCED_AGAIN_MS = 4_000;
 
-async function lookAtPool(ctx: PlannerContext, key: Key, named: readonly string[]): Promise<void> {
-  for (let tries = 0; tries < TRIES; tries++) {
+async function planWithRetries(ctx: PlannerContext, key: Key, named: readonly string[]): Promise<void> {
+  await lookUntilOver(ctx, key, { for: named }, async () => {
     try {
-      return await planOnce(ctx, key, named);
+      await planOnce(ctx, key, named);
     } catch (error) {
-      if (error instanceof Unreadable) return putOff(ctx, error);
-      if (!(error instanceof Conflict)) throw error;
+      if (error instanceof Conflict) return "again";
+      if (!(error instanceof Unreadable)) throw error;
+      await putOff(ctx, error);
     }
-  }
-  await sendLook(ctx, key, { for: named, delayMs: 1000 });
+    return "over";
+  });
 }
 
-/** A ledger that cannot be read: whoever is faster has put it off already. */
+/** Postpones a ledger item that cannot be read, unless another planner has postponed it already. */
 async function putOff(ctx: PlannerContext, error: Unreadable): Promise<void> {
   const now = ctx.clock.now();
   if (typeof error.item.dueAt === "number" && error.item.dueAt > now) return;
@@ -71,7 +75,7 @@ async function putOff(ctx: PlannerContext, error: Unreadable): Promise<void> {
   if (item) await writeRecord(ctx, item);
 }
 
-/** Plans if the pool is due or if what the look names is news to it; otherwise the look is over after its reads. */
+/** Plans if the pool is due, or if a named environment changed since the last plan. Otherwise it only reads. */
 async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[]): Promise<void> {
   const startedAt = ctx.clock.monotonic();
   const type = poolTypeOf(key);
@@ -79,13 +83,14 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
   if (!found) throw new Conflict(keyText(key));
   const seenAt = ctx.clock.now();
   const pool = withinReach(ctx, found, seenAt);
-  const early = (pool.dueAt ?? seenAt) - seenAt;
-  if (early > 0 && !(await isNews(ctx, pool, named))) {
-    if (early <= EARLY_MS && named.length === 0) await sendLook(ctx, key, { delayMs: 1000 });
+  const dueInMs = (pool.dueAt ?? seenAt) - seenAt;
+  if (dueInMs > 0 && !(await hasChanges(ctx, pool, named))) {
+    // A message that names environments was sent for them, not for the moment at which the pool is due.
+    if (named.length === 0) await endEarly(ctx, key, dueInMs);
     return;
   }
   const before = await readLedgerForPlan(ctx, pool);
-  // After the ledger, though they may have been read before it: who had not taken its grant then may have taken it since.
+  // Read again, after the ledger: an environment that hasChanges() read may have taken its grant since.
   const { records } = await readNamed(ctx, named);
   const now = ctx.clock.now();
   const { ledger, known, compared } = await settle(ctx, before, records, now);
@@ -99,23 +104,23 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
   }));
   const { granted, held } = written.ledger;
   await Promise.all([
-    ...toTell(head, before, granted, now).map((grant) => tellGrant(ctx, grant)),
-    sendNext(ctx, head, now),
+    ...grantsToAnnounce(head, before, granted, now).map((grant) => announceGrant(ctx, grant)),
+    sendNextLook(ctx, head, now),
     writeUsed(ctx, decided.used),
     advice ? writeAdvice(ctx, head, advice, pool.advised, now) : undefined,
   ]);
-  await tellStarts(ctx, decided, written.ledger, head);
+  await updateForecast(ctx, decided, written.ledger, head);
   const ms = Math.round(ctx.clock.monotonic() - startedAt);
   const counts = { granted: granted.length, held: held.length, waiting: head.summary.waiting };
   ctx.log.info("plan", { pool: pool.type, ...counts, named: named.length, nextMs: (head.dueAt ?? now) - now, ms });
 }
 
 /**
- * When those who wait will start: after everything that was granted is told, at most every 10 s, and at most a second of
- * CPU. The pool is due again when what the last one does not know of may be told. It is advice, so what fails here fails
- * nothing.
+ * Computes when the waiting environments will start. It runs after all grants are announced, at most every 10 s, for at
+ * most a second of CPU. If the stored forecast is too fresh to replace but lacks a change, the pool is made due when the
+ * next forecast is allowed. A failure is logged only: the forecast is advice.
  */
-async function tellStarts(
+async function updateForecast(
   ctx: PlannerContext,
   { input, planned, list }: Decision,
   { type, granted, held }: Ledger,
@@ -144,11 +149,14 @@ function isDueBy({ dueAt }: Pool, at: number): boolean {
 
 async function planAgain(ctx: PlannerContext, head: Pool, dueAt: number): Promise<void> {
   const written = await writeHead(ctx, head, (newest) => dueBy(newest, dueAt));
-  await sendNext(ctx, written, ctx.clock.now());
+  await sendNextLook(ctx, written, ctx.clock.now());
 }
 
-/** Whether one of these waits and was not seen, or has taken, moved or given back what its ledger items say. */
-async function isNews(ctx: PlannerContext, pool: Pool, named: readonly string[]): Promise<boolean> {
+/**
+ * Whether one of these environments waits and no plan has seen it, or took, moved or returned capacity that the ledger
+ * still shows otherwise.
+ */
+async function hasChanges(ctx: PlannerContext, pool: Pool, named: readonly string[]): Promise<boolean> {
   const { records } = await readNamed(ctx, named);
   // What was offered to one that was started again before it took that is of its former run.
   const itemsOf = (record: Environment) => [...ledgerItemsOf(ctx, record), ...(pool.offered[record.uid] ?? [])];
@@ -159,12 +167,13 @@ async function isNews(ctx: PlannerContext, pool: Pool, named: readonly string[])
 /**
  * The head is written over what another planner says of the same moment: it is advice. What an operator, or a listing of
  * the machines, has written there meanwhile stays, and makes the pool due no later than they said: this plan knows
- * nothing of it, and their look names nobody. Not by `changeRecord`: the first write goes on from the head that the plan
- * began with, and a planner that is always slower ends its look with a conflict instead of a request's answer.
+ * nothing of it, and their look names nobody. This does not use `changeRecord`, for two reasons: the first write has to
+ * start from the head that this plan read, and a failure has to be a `Conflict` (the look is tried again), not a
+ * `Problem` (an answer to a client).
  */
 async function writeHead(ctx: PlannerContext, read: Pool, decide: (newest: Pool) => Pool): Promise<Pool> {
   let head = decide(read);
-  for (let tries = 0; tries < TRIES; tries++) {
+  for (let tries = 0; tries < MOST_WRITES; tries++) {
     const written = await writeRecord(ctx, head);
     if (written) return written;
     const newest = (await findPool(ctx, read.type)) ?? read;
@@ -173,24 +182,31 @@ async function writeHead(ctx: PlannerContext, read: Pool, decide: (newest: Pool)
   throw new Conflict(keyText(read));
 }
 
+const MOST_WRITES = 3;
+
 /**
- * Those that are new, and those that are open for so long that the look that told them must be lost. None while the pool
- * is closed, when none could be taken, and all once it was opened.
+ * New grants, and grants open for so long that their message must have been lost. None while the pool is closed, when
+ * none could be taken, and all once it was opened.
  */
-function toTell({ closed, openedAt = 0 }: Pool, before: Ledger, granted: readonly Grant[], now: number): Grant[] {
+function grantsToAnnounce(
+  { closed, openedAt = 0 }: Pool,
+  before: Ledger,
+  granted: readonly Grant[],
+  now: number,
+): Grant[] {
   if (closed) return [];
   const known = new Set(before.granted.map(({ id }) => id));
   const isOpened = openedAt >= before.pool.summary.plannedAt;
-  return granted.filter(({ id, at }) => isOpened || !known.has(id) || now - at >= TOLD_AGAIN_MS);
+  return granted.filter(({ id, at }) => isOpened || !known.has(id) || now - at >= ANNOUNCED_AGAIN_MS);
 }
 
-/** Names the ledger items, so that the environment reads them although it is not due. Repeated while it has not taken. */
-async function tellGrant(ctx: PlannerContext, { key: environment, items }: Grant): Promise<void> {
+/** Sends the environment a message with the keys of its ledger items, which it then reads although it is not due. */
+async function announceGrant(ctx: PlannerContext, { key: environment, items }: Grant): Promise<void> {
   const key = keyOfText(environment);
   if (key) await sendLook(ctx, key, { for: [...new Set(items)] });
 }
 
-async function sendNext(ctx: PlannerContext, pool: Pool, now: number): Promise<void> {
+async function sendNextLook(ctx: PlannerContext, pool: Pool, now: number): Promise<void> {
   const wait = (pool.dueAt ?? now) - now;
   if (wait <= SWEEP_REACH_MS) await sendLook(ctx, poolKey(pool.type), { delayMs: Math.max(wait, 1) });
 }

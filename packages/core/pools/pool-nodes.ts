@@ -1,6 +1,6 @@
-import type { ComputeNode } from "../context.ts";
 import { findInstanceType, type InstanceType, unitsPerNode } from "../fleet.ts";
 import { nodeIdentity } from "../keys.ts";
+import type { ComputeNode } from "../ports/compute.ts";
 import type { Ledger, NodeLedger, PoolNode } from "./record.ts";
 
 /** A machine that is given to nobody, and why: it says something of itself that cannot be. */

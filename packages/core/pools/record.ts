@@ -1,7 +1,9 @@
-import type { Context, Key, NodeRef, Share, Stored } from "../context.ts";
+import type { Context } from "../context.ts";
 import { dueShardOf } from "../due.ts";
-import type { Environment, Size } from "../environments/record.ts";
+import type { Environment, Size } from "../environments/record/record.ts";
 import { poolKey } from "../keys.ts";
+import type { NodeRef, Share } from "../ports/compute.ts";
+import type { Key, Stored } from "../ports/table.ts";
 import type { Closure } from "./admission.ts";
 import { isBehind, type Reach } from "./lines.ts";
 import { parsePool } from "./parse.ts";

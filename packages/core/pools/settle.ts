@@ -1,4 +1,4 @@
-import { type Environment, isWaiting, keyOf } from "../environments/record.ts";
+import { type Environment, isWaiting, keyOf } from "../environments/record/record.ts";
 import { withinReach } from "../hidden.ts";
 import { keyText } from "../keys.ts";
 import { sendLook } from "../look.ts";
@@ -61,8 +61,8 @@ export interface Settled {
 /**
  * The ledger after a look at the records: grants that were taken are held, those that can no longer be taken and
  * holdings that were returned are dropped, and what was bound to a machine that has come is held there. No grant ends
- * by time, only by its record (docs/architecture.md#admission), and a record that cannot be read frees nothing: only
- * one that is absent, of another life, at another run or at another grant does.
+ * by time, only by its record (docs/architecture.md#admission). A record frees capacity when it is absent, is of another
+ * life or run, waits no longer, or holds another grant or none; one that cannot be read frees nothing.
  */
 export async function settle(
   ctx: PlannerContext,
@@ -226,7 +226,7 @@ function holding(entry: Grant, record: Environment | undefined): Holding[] {
   return [{ ...rest, size: record.size, phase: phaseOf(record), endsAt: record.times.endsAt }];
 }
 
-/** Nodes, by uid, that were given back while they did not answer: gone and not free, until a listing says otherwise. */
+/** Nodes, by uid, that were given back while they did not answer: not ready, until a listing shows them ready. */
 function silentNodes(old: Holding, record: Environment | undefined): string[] {
   if (record?.uid !== old.uid || holds(record, { uid: old.uid, grant: old.id })) return [];
   return record.run.machines.flatMap(({ uid, silent }) => (silent ? [uid] : []));

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { failureCause } from "../environments/failure-cause.ts";
-import { requestCancel } from "../environments/requests.ts";
+import { failureCause } from "../environments/record/failure-cause.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
 import { keyText, poolKey } from "../keys.ts";
-import { reconcilePools } from "./planner.ts";
+import { planPools } from "./planner.ts";
 import { waitBounds } from "./tally.ts";
 
 const MINUTE = 60_000;
@@ -25,7 +25,7 @@ test("each grant taken counts its wait once, and each life that returned capacit
   await requestCancel(world.as("bob"), "waits");
   await world.advance(20 * MINUTE);
 
-  for (let again = 0; again < 3; again++) await reconcilePools(world.ctx, [{ look: keyText(poolKey("h100")) }]);
+  for (let again = 0; again < 3; again++) await planPools(world.ctx, [{ look: keyText(poolKey("h100")) }]);
 
   const tally = (await viewPool(world.ctx, "h100"))?.tally;
   expect(tally?.ends).toEqual({ "failed:command": 1, cancelled: 1 });
@@ -59,6 +59,13 @@ test("reasons are counted in a few words, whatever names and numbers they hold",
     "No machine could start it, 4 times": "placement",
     "Disk 'image' has no volume": "disk",
     "The local stack was stopped": "stack",
+    "The command could not be started: its image has no /bin/sh": "command",
+    "Refused by the cluster's policy images: only ours": "refused",
+    "The cluster refuses the run: data[no name]: Invalid value": "refused",
+    "its machine was taken back by its provider: a spot interruption": "lost",
+    "its machine was shut down": "lost",
+    "evicted by its machine: The node was low on resource: memory.": "lost",
+    "it was evicted from its machine": "lost",
     "Something that nobody thought of": "other",
   };
 

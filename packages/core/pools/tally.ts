@@ -1,5 +1,5 @@
-import { failureCause } from "../environments/failure-cause.ts";
-import type { Environment } from "../environments/record.ts";
+import { failureCause } from "../environments/record/failure-cause.ts";
+import type { Environment } from "../environments/record/record.ts";
 import type { Grant, Ledger } from "./record.ts";
 
 /** Upper bounds in seconds of the waits that are told apart. */

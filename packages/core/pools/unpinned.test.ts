@@ -1,14 +1,15 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import type { Item, NodeGroup, Stored, Table } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
-import type { Environment } from "../environments/record.ts";
-import { requestCancel } from "../environments/requests.ts";
+import type { Environment } from "../environments/record/record.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
 import { keyText, makeableKey, poolKey } from "../keys.ts";
+import type { Item, Stored, Table } from "../ports/table.ts";
+import type { NodeGroup } from "../settings.ts";
 import { FORMAT } from "../unreadable.ts";
 import { refreshCapacity } from "./capacity.ts";
-import { reconcilePools } from "./planner.ts";
+import { planPools } from "./planner.ts";
 
 const MINUTE = 60_000;
 const group: NodeGroup = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE, zones: [] };
@@ -29,7 +30,7 @@ async function submit(world: MemoryWorld, owner: string): Promise<Environment> {
 /** Has this planner plan for that job alone; its messages are lost. */
 async function plan(world: MemoryWorld, { pk, sk }: Environment, table: Table = world.table): Promise<void> {
   const queue = { ...world.queue, send: async () => {} };
-  await reconcilePools({ ...world.ctx, table, queue }, [{ look, for: [keyText({ pk, sk })] }]);
+  await planPools({ ...world.ctx, table, queue }, [{ look, for: [keyText({ pk, sk })] }]);
 }
 
 /** The group's one machine joins, and a planner that has seen it gives it to that job. */

@@ -2,14 +2,14 @@ import { expect, test } from "vitest";
 import { memoryIndex } from "#testing/memory-index.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import type { Item, Key } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { waitingFields } from "../environments/record.ts";
-import { requestCancel } from "../environments/requests.ts";
+import { waitingFields } from "../environments/record/record.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
 import { environmentKey, keyText, poolKey } from "../keys.ts";
+import type { Item, Key } from "../ports/table.ts";
 import { FORMAT } from "../unreadable.ts";
 import { readAdvice } from "./advice.ts";
-import { reconcilePools } from "./planner.ts";
+import { planPools } from "./planner.ts";
 import { reasonText } from "./reasons.ts";
 
 const MINUTE = 60_000;
@@ -51,7 +51,7 @@ test("where the index proposes hundreds who do not wait any more, the first in l
     "index" in asked && asked.index === "waiting" ? index.query(asked) : world.table.query(asked);
   const look = { look: keyText(poolKey("h100")), for: [keyText(next)] };
 
-  await reconcilePools({ ...world.ctx, table: { ...world.table, query } }, [look]);
+  await planPools({ ...world.ctx, table: { ...world.table, query } }, [look]);
 
   const pool = await viewPool(world.ctx, "h100");
   expect(pool?.head?.uid).toBe(first.uid);
@@ -88,7 +88,7 @@ test("who was granted a machine whose ledger item only a newer worker reads is n
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { maxQueueHours: 1 } });
   const granted = await createEnvironment(world.as("bob"), newEnvironment("job"));
   const look = { look: keyText(poolKey("h100")), for: [keyText(granted)] };
-  await reconcilePools({ ...world.ctx, queue: { ...world.queue, send: async () => {} } }, [look]);
+  await planPools({ ...world.ctx, queue: { ...world.queue, send: async () => {} } }, [look]);
   for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
 
   const putBack = await makeNewer(world, itemOf(world, "h100-1"));

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { actorOf, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { createEnvironment } from "../environments/create.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
 import { keyText, poolKey, usedKey } from "../keys.ts";
-import { reconcilePools } from "./planner.ts";
+import { planPools } from "./planner.ts";
 import type { Holding } from "./record.ts";
 import { readUsed, writeUsed } from "./used.ts";
 
@@ -107,11 +107,11 @@ test("a plan reads what was used once when several owners wait, and not at all w
   const ofUse = () => reads.filter((keys) => keys.length < 16 && keys.some((pk) => pk.startsWith("used#")));
   for (const id of ["one", "two"]) await createEnvironment(world.as("alice"), newEnvironment(id));
 
-  await reconcilePools(ctx, [{ look: poolLook }]);
+  await planPools(ctx, [{ look: poolLook }]);
   const ofOneOwner = ofUse().length;
   for (const name of ["bob", "carol"]) {
     const { pk, sk } = await createEnvironment(world.as(name), newEnvironment("one"));
-    await reconcilePools(ctx, [{ look: poolLook, for: [keyText({ pk, sk })] }]);
+    await planPools(ctx, [{ look: poolLook, for: [keyText({ pk, sk })] }]);
   }
 
   expect(ofOneOwner).toBe(0);

@@ -1,6 +1,7 @@
-import type { Context, Item, Stored } from "../context.ts";
-import type { Environment } from "../environments/record.ts";
+import type { Context } from "../context.ts";
+import type { Environment } from "../environments/record/record.ts";
 import { usedKey } from "../keys.ts";
+import type { Item, Stored } from "../ports/table.ts";
 import { addDurations, addRun, type Durations, readDurations } from "./durations.ts";
 import type { Holding, Ledger } from "./record.ts";
 

@@ -1,5 +1,5 @@
 import type { UserContext } from "../context.ts";
-import { lineOf } from "../environments/wait-order.ts";
+import { lineOf } from "../environments/record/wait-order.ts";
 import { Problem } from "../problem.ts";
 
 /**

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
-import type { Context, IndexQuery, Item } from "#core/context.ts";
+import type { Context } from "#core/context.ts";
+import type { IndexQuery, Item } from "#core/ports/table.ts";
 import { memoryIndex } from "#testing/memory-index.ts";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
-import { createEnvironment } from "../environments/create.ts";
-import { waitOrderOf } from "../environments/wait-order.ts";
+import { waitOrderOf } from "../environments/record/wait-order.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
 import { environmentKey } from "../keys.ts";
 import { isBehind, readLines } from "./lines.ts";
 import { emptyPool, type Pool } from "./record.ts";

@@ -1,4 +1,4 @@
-import { type Environment, isWaiting, keyOf } from "../environments/record.ts";
+import { type Environment, isWaiting, keyOf } from "../environments/record/record.ts";
 import { keyText } from "../keys.ts";
 import type { PlannerContext } from "../worker.ts";
 import { type Candidate, isBehind, type Lines, readLines } from "./lines.ts";

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import type { Stored, Table } from "../context.ts";
-import { createEnvironment } from "../environments/create.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
 import { keyText, makeableKey, poolKey } from "../keys.ts";
+import type { Stored, Table } from "../ports/table.ts";
 import { decideGrants, headAfter } from "./decide.ts";
 import { nodeLedgerKey, readLedger } from "./ledger.ts";
-import { reconcilePools } from "./planner.ts";
+import { planPools } from "./planner.ts";
 import { emptyPool, type Grant, type Ledger, type NodeLedger } from "./record.ts";
 import { writeLedger } from "./write-ledger.ts";
 
@@ -69,7 +69,7 @@ describe("a plan that is written", () => {
       await world.table.put({ ...node, writers: ["another"], ready: false } as never);
     });
 
-    await reconcilePools({ ...world.ctx, table }, [{ look, for: jobs.map(keyText) }]);
+    await planPools({ ...world.ctx, table }, [{ look, for: jobs.map(keyText) }]);
 
     const pool = await viewPool(world.ctx, "h100");
     expect(pool?.granted.flatMap(({ shares }) => shares.map(({ node }) => node)).sort()).toEqual(["h100-2", "h100-3"]);
@@ -87,7 +87,7 @@ describe("a plan that is written", () => {
       return world.table.put(item, options);
     };
 
-    await reconcilePools({ ...world.ctx, table: { ...world.table, put } }, [{ look, for: jobs.map(keyText) }]);
+    await planPools({ ...world.ctx, table: { ...world.table, put } }, [{ look, for: jobs.map(keyText) }]);
 
     const pool = await viewPool(world.ctx, "h100");
     expect(pool?.granted.flatMap(({ shares }) => shares.map(({ node }) => node)).sort()).toEqual(["h100-2", "h100-3"]);
@@ -102,7 +102,7 @@ describe("a plan that is written", () => {
       await world.table.put({ ...node, writers: ["another"] } as never);
     });
 
-    await reconcilePools({ ...world.ctx, table }, [{ look, for: [keyText(both)] }]);
+    await planPools({ ...world.ctx, table }, [{ look, for: [keyText(both)] }]);
     const refused = (await viewPool(world.ctx, "h100"))?.nodes.map(({ granted }) => granted.length);
     await world.advance(60_000);
 
@@ -248,7 +248,7 @@ test("a pool of 10,000 nodes and 80,000 units plans, grants and answers what is 
   };
 
   world.clock.advance(60_000);
-  await reconcilePools({ ...world.ctx, table: counted }, [{ look, for: [keyText(waits)] }]);
+  await planPools({ ...world.ctx, table: counted }, [{ look, for: [keyText(waits)] }]);
 
   const pool = await viewPool(world.ctx, "h100");
   expect(pool?.granted.map(({ uid }) => uid)).toEqual([waits.uid]);
@@ -274,7 +274,7 @@ test("a ledger whose partitions have several pages is planned with as a whole", 
   };
 
   world.clock.advance(60_000);
-  await reconcilePools({ ...world.ctx, table: paged }, [{ look, for: [keyText(waits)] }]);
+  await planPools({ ...world.ctx, table: paged }, [{ look, for: [keyText(waits)] }]);
 
   expect((await viewPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 3_200, free: 3_192 });
   expect(pages).toBeGreaterThan(16);

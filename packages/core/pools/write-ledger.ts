@@ -1,5 +1,6 @@
-import { type Context, MOST_PUT_AT_ONCE } from "../context.ts";
+import type { Context } from "../context.ts";
 import { keyText } from "../keys.ts";
+import { MOST_PUT_AT_ONCE } from "../ports/table.ts";
 import { sameData } from "../same-data.ts";
 import { type Writing, writeRecord, writeRecords } from "../write-record.ts";
 import { entryOf, ledgerOf } from "./ledger.ts";

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld } from "#testing/memory-world.ts";
-import type { Table, UserContext } from "../context.ts";
+import type { UserContext } from "../context.ts";
 import { userKey } from "../keys.ts";
+import type { Table } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { reconcile } from "../reconcile.ts";
 import { disableUser, enableUser } from "./disable.ts";

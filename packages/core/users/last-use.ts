@@ -1,4 +1,4 @@
-import type { Item } from "../context.ts";
+import type { Item } from "../ports/table.ts";
 import { type Writing, writeRecord } from "../write-record.ts";
 
 const HOUR_MS = 3_600_000;

@@ -1,4 +1,5 @@
-import type { AwsCredentials, CallerIdentity, Context, SignedIdentityRequest } from "../context.ts";
+import type { Context } from "../context.ts";
+import type { AwsCredentials, CallerIdentity, SignedIdentityRequest } from "../ports/identity.ts";
 import { IdentityRefused, Problem } from "../problem.ts";
 import { Unreadable } from "../unreadable.ts";
 import { type IssuedKey, issueKey } from "./issue.ts";

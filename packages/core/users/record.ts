@@ -1,5 +1,6 @@
-import type { Context, Item, Key, Stored } from "../context.ts";
+import type { Context } from "../context.ts";
 import { apiKeyKey, userKey, usernameKey } from "../keys.ts";
+import type { Item, Key, Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { count, flag, listOf, number, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";

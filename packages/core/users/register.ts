@@ -1,6 +1,7 @@
-import type { Context, Item, Stored } from "../context.ts";
+import type { Context } from "../context.ts";
 import { dueShardOf } from "../due.ts";
 import { identityKey, userCounterKey, userKey, usernameKey } from "../keys.ts";
+import type { Item, Stored } from "../ports/table.ts";
 import { uid as isUid, ordinal } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
 import { changeRecord, writeRecord } from "../write-record.ts";

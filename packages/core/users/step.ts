@@ -1,5 +1,6 @@
-import type { Context, Item } from "../context.ts";
+import type { Context } from "../context.ts";
 import { apiKeyKey, keyText } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { Conflict } from "../problem.ts";
 import { readEach } from "../readable.ts";
 import type { Step, WorkerContext } from "../worker.ts";

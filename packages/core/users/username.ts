@@ -1,4 +1,4 @@
-import type { CallerIdentity } from "../context.ts";
+import type { CallerIdentity } from "../ports/identity.ts";
 
 /** What an assumed-role ARN says: `arn:aws:sts::<account>:assumed-role/<role>/<session>`. */
 export interface AssumedRole {

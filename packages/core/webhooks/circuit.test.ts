@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryWorld } from "#testing/memory-world.ts";
-import type { Item } from "../context.ts";
+import type { Item } from "../ports/table.ts";
 import { findPassage, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
 
 const MINUTE = 60_000;

@@ -1,5 +1,6 @@
-import type { Context, Item, Key, Stored } from "../context.ts";
+import type { Context } from "../context.ts";
 import { receiverKey } from "../keys.ts";
+import type { Item, Key, Stored } from "../ports/table.ts";
 import { unlessUnreadable } from "../readable.ts";
 import { count, number, orNull } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";

@@ -1,9 +1,9 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { createEnvironment } from "#core/environments/create.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from "#testing/memory-world.ts";
-import type { FetchAnswer } from "../context.ts";
 import { deliveriesOf, keyText, ownersReceiversKey } from "../keys.ts";
+import type { FetchAnswer } from "../ports/fetch.ts";
 import { AddressRefused, NoAnswer } from "../problem.ts";
 import { findPassage, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
 import { deliver } from "./deliver.ts";

@@ -1,9 +1,12 @@
-import type { Context, Item, Key, Look } from "../context.ts";
-import { openJupyter } from "../environments/doors.ts";
+import type { Context } from "../context.ts";
+import { openJupyter } from "../environments/record/doors.ts";
 import { withinReach } from "../hidden.ts";
 import { keyOfText, keyText, kindOfKey } from "../keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "../look.ts";
+import { EARLY_MS, earlyBy, endEarly, lookUntilOver, type Reading } from "../one-look.ts";
 import { poisoned } from "../poison.ts";
+import type { Look } from "../ports/queue.ts";
+import type { Item, Key } from "../ports/table.ts";
 import { Unreadable } from "../unreadable.ts";
 import { changeRecord, removeRecord, writeRecord } from "../write-record.ts";
 import { PATIENCE_MS, postAttempt } from "./attempt.ts";
@@ -28,15 +31,9 @@ export async function deliver(ctx: DelivererContext, message: Look, bodyOf: Body
     ctx.log.error("look at no delivery", { look: message.look.slice(0, 200) });
     return;
   }
-  for (let tries = 0; tries < TRIES; tries++) {
-    if (await lookOnce(ctx, key, bodyOf)) return;
-  }
-  await sendLook(ctx, key, { delayMs: 1000 });
+  await lookUntilOver(ctx, key, {}, () => lookOnce(ctx, key, bodyOf));
 }
 
-const TRIES = 3;
-/** As in reconcile.ts: hosts' clocks differ by less. */
-const EARLY_MS = 2000;
 /** Nobody else makes an attempt for so long: the latest post, its 10 s, and the 17 s that clocks may be apart. */
 const CLAIM_MS = 45_000;
 /** No post later than this after the read. */
@@ -48,24 +45,20 @@ const SPREAD_MS = 60_000;
 /** How long what cannot be opened or rendered is left alone. */
 const FAULT_MS = 300_000;
 
-/** False: somebody else wrote meanwhile. */
-async function lookOnce(ctx: DelivererContext, key: Key, bodyOf: BodyOf): Promise<boolean> {
+async function lookOnce(ctx: DelivererContext, key: Key, bodyOf: BodyOf): Promise<Reading> {
   const readAt = ctx.clock.monotonic();
   const read = await ctx.table.get(key);
-  if (!read) return true;
+  if (!read) return "over";
   const now = ctx.clock.now();
   const item = withinReach(ctx, read, now);
-  const early = (typeof item.dueAt === "number" ? item.dueAt : Number.POSITIVE_INFINITY) - now;
-  if (early > 0) {
-    if (early <= EARLY_MS) await sendLook(ctx, key, { delayMs: 1000 });
-    return true;
-  }
+  const early = earlyBy(item, now);
+  if (early > 0) return endEarly(ctx, key, early);
   try {
-    return await step(ctx, parseDelivery(item), bodyOf, { now, readAt });
+    return (await step(ctx, parseDelivery(item), bodyOf, { now, readAt })) ? "over" : "again";
   } catch (error) {
     if (!(error instanceof Unreadable) || error.item !== item) throw error;
     const putOff = poisoned(ctx, error, now);
-    return putOff === undefined || (await writeRecord(ctx, putOff)) !== undefined;
+    return putOff === undefined || (await writeRecord(ctx, putOff)) ? "over" : "again";
   }
 }
 
@@ -75,6 +68,7 @@ interface Moment {
   readonly readAt: number;
 }
 
+/** False: somebody else wrote meanwhile. */
 async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, at: Moment): Promise<boolean> {
   const { now } = at;
   if (delivery.state !== "waiting") return drop(ctx, delivery);

@@ -1,9 +1,10 @@
-import type { Ids, Item, Key, Stored } from "../context.ts";
 import { deliveryShardOf } from "../due.ts";
-import { environmentTable, isSize, timelineEntry } from "../environments/parse.ts";
-import type { Environment } from "../environments/record.ts";
-import type { TimelineEntry } from "../environments/timeline.ts";
+import { environmentTable, isSize, timelineEntry } from "../environments/record/parse.ts";
+import type { Environment } from "../environments/record/record.ts";
+import type { TimelineEntry } from "../environments/record/timeline.ts";
 import { deliveryKey } from "../keys.ts";
+import type { Ids } from "../ports/ids.ts";
+import type { Item, Key, Stored } from "../ports/table.ts";
 import type { Sealed } from "../sealed.ts";
 import { branded, count, listOf, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";

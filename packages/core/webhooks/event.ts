@@ -1,6 +1,6 @@
-import type { Key } from "../context.ts";
-import type { Environment } from "../environments/record.ts";
-import type { TimelineEntry } from "../environments/timeline.ts";
+import type { Environment } from "../environments/record/record.ts";
+import type { TimelineEntry } from "../environments/record/timeline.ts";
+import type { Key } from "../ports/table.ts";
 
 /** An environment as it was when an event was told: what a body may be made of. */
 export type EventSubject = Pick<Environment, (typeof subjectFields)[number]>;

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { createEnvironment } from "#core/environments/create.ts";
-import { reservation } from "#core/environments/policy.ts";
-import { keyOf } from "#core/environments/record.ts";
-import { requestStart } from "#core/environments/start.ts";
-import { requestStop } from "#core/environments/stop.ts";
-import { addEntry } from "#core/environments/timeline.ts";
+import { reservation } from "#core/environments/record/policy.ts";
+import { keyOf } from "#core/environments/record/record.ts";
+import { addEntry } from "#core/environments/record/timeline.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { requestStart } from "#core/environments/verbs/start.ts";
+import { requestStop } from "#core/environments/verbs/stop.ts";
 import { reconcile } from "#core/reconcile.ts";
 import { actorOf, type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { deliveriesOf, environmentKey, keyText } from "../keys.ts";

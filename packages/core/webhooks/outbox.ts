@@ -1,6 +1,7 @@
-import type { Context, Key } from "../context.ts";
-import type { Environment } from "../environments/record.ts";
-import { receiverOf } from "../environments/timeline.ts";
+import type { Context } from "../context.ts";
+import type { Environment } from "../environments/record/record.ts";
+import { receiverOf } from "../environments/record/timeline.ts";
+import type { Key } from "../ports/table.ts";
 import type { Step } from "../worker.ts";
 import { writeRecord } from "../write-record.ts";
 import { newDelivery, recordKeyOf } from "./delivery.ts";

@@ -1,5 +1,6 @@
-import type { Context, Key } from "../context.ts";
+import type { Context } from "../context.ts";
 import { keyText } from "../keys.ts";
+import type { Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import type { Sealed } from "../sealed.ts";
 

@@ -1,6 +1,7 @@
-import type { Key, UserContext } from "../context.ts";
+import type { UserContext } from "../context.ts";
 import { deliveriesOf } from "../keys.ts";
 import { sendLook } from "../look.ts";
+import type { Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { readable } from "../readable.ts";
 import { changeRecord } from "../write-record.ts";
