@@ -2,14 +2,15 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { dynamoClient, dynamoTable } from "#aws/table.ts";
 import { ensureTable, startDynamoDb } from "#aws/test-servers/dynamodb.ts";
 import type { TestServer } from "#aws/test-servers/test-server.ts";
-import type { Item, Page, Table } from "#core/context.ts";
 import { dueShardOf } from "#core/due.ts";
+import type { Item, Page, Table } from "#core/ports/table.ts";
 import { countedPort } from "#testing/counted-ports.ts";
 import { memoryWorld } from "#testing/memory-world.ts";
 import { schedule } from "./sweep.ts";
 
 const DUE = 20;
 const HOUR_MS = 3_600_000;
+const unaborted = new AbortController().signal;
 const world = await memoryWorld({ nodes: [] });
 const { clock, ctx, queue } = world;
 
@@ -36,7 +37,7 @@ test("a sweep over 100,000 records of which 20 are due asks 32 queries, gets 20 
   for (const record of records(100_000)) await world.table.put(record);
   const before = queue.sent();
 
-  await schedule.verb({ ...ctx, table: countedPort("table", table, calls), identity: never() });
+  await schedule.verb({ ...ctx, table: countedPort("table", table, calls), identity: never() }, unaborted);
 
   expect(calls.filter((call) => call === "table.query")).toHaveLength(32);
   expect(calls.filter((call) => call !== "table.query")).toEqual(["table.get", "table.put"]);
@@ -78,7 +79,7 @@ test("DynamoDB scans no more items for a sweep than are due", async () => {
     { step: "initialize", name: "scanned" },
   );
 
-  await schedule.verb({ ...ctx, table, identity: never() });
+  await schedule.verb({ ...ctx, table, identity: never() }, unaborted);
 
   expect(scanned.filter(Number.isFinite)).toHaveLength(32);
   expect(scanned.filter(Number.isFinite).reduce((sum, one) => sum + one, 0)).toBe(DUE);

@@ -5,6 +5,6 @@ import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
 
 /** Sends a look for whatever is due. */
-export const schedule = cron.every({ minutes: 1, atStart: true, uses: ["table", "queue"] }, sweep);
+export const schedule = cron.every({ minutes: 1, atStart: true, uses: ["table", "queue"] }, (ctx) => sweep(ctx));
 
 export const handler = scheduleLambda(schedule, { table, queue });

@@ -6,10 +6,10 @@ import { dynamoClient, dynamoTable } from "#aws/table.ts";
 import { ensureTable, startDynamoDb } from "#aws/test-servers/dynamodb.ts";
 import { createQueues, startSqs } from "#aws/test-servers/sqs.ts";
 import type { TestServer } from "#aws/test-servers/test-server.ts";
-import type { Item, Stored, Table } from "#core/context.ts";
-import { keyOf } from "#core/environments/record.ts";
+import { keyOf } from "#core/environments/record/record.ts";
 import { keyText, poolKey } from "#core/keys.ts";
-import { reconcilePools } from "#core/pools/planner.ts";
+import { planPools } from "#core/pools/planner.ts";
+import type { Item, Stored, Table } from "#core/ports/table.ts";
 import { reconcile } from "#core/reconcile.ts";
 import { submitJob } from "#testing/catalog-requests.ts";
 import { httpWorld } from "#testing/http-world.ts";
@@ -86,7 +86,7 @@ async function awsWorld(tableName: string) {
     await reconcile({ ...world.ctx, table, queue }, { look: keyText(cancelled) });
     await putCopies(table, (await table.get(keyOf(cancelled))) as Item, count - 1);
   };
-  const plan = () => reconcilePools({ ...world.ctx, table, queue }, [{ look: `${poolKey("h100").pk}|-` }]);
+  const plan = () => planPools({ ...world.ctx, table, queue }, [{ look: `${poolKey("h100").pk}|-` }]);
   return { world, key, during, endJobs, plan };
 }
 

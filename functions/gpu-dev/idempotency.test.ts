@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Table } from "#core/context.ts";
+import type { Table } from "#core/ports/table.ts";
 import { plainJob } from "#testing/catalog-requests.ts";
 import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
 

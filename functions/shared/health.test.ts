@@ -1,7 +1,8 @@
 import { stat } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
-import type { Queue, Table } from "#core/context.ts";
+import type { Queue } from "#core/ports/queue.ts";
+import type { Table } from "#core/ports/table.ts";
 import { buildApp } from "#http/app.ts";
 import type { Deployment } from "#http/runtime.ts";
 import { trialRuntime } from "#testing/trial-endpoints.ts";

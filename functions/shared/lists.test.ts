@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Item } from "#core/context.ts";
+import type { Item } from "#core/ports/table.ts";
 import { operator, plainInstance, plainSession, smallJob, workspaceOf } from "#testing/catalog-requests.ts";
 import { developer, httpWorld } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";

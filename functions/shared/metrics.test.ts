@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { findOrphans } from "#core/admin/orphans.ts";
-import type { Item } from "#core/context.ts";
-import { createEnvironment } from "#core/environments/create.ts";
-import { requestCancel } from "#core/environments/requests.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { forecastStartsKey, poolKey } from "#core/keys.ts";
 import { drainPool } from "#core/pools/admission.ts";
+import type { Item } from "#core/ports/table.ts";
 import { buildApp } from "#http/app.ts";
 import { loadCatalog } from "#http/catalog.ts";
 import { countedPort } from "#testing/counted-ports.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { ExecResult } from "#core/environments/exec.ts";
+import type { ExecResult } from "#core/environments/verbs/exec.ts";
 import { Problem } from "#core/problem.ts";
 
 /** Where every shell begins (docs/apis/onmemos.md#web-shell). */

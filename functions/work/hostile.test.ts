@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Item } from "#core/context.ts";
-import { createEnvironment } from "#core/environments/create.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import type { Item } from "#core/ports/table.ts";
 import { consume } from "#http/work.ts";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";

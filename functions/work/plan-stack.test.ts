@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { removeHome } from "#local/e2e/stack-trial.ts";
 import { shellEnvironment } from "#local/shell-environment.ts";
 import { type Stack, startStack } from "#local/stack.ts";
 import { PATIENCE_MS } from "#process/patience.ts";
@@ -21,7 +22,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await stack.stop();
-  rmSync(home, { recursive: true });
+  await removeHome(home);
 });
 
 // In how many plans is held by plan.test.ts, on a clock of its own, and measured here by `npm run bench`.

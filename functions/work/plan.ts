@@ -1,10 +1,10 @@
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
-import { reconcilePools } from "#core/pools/planner.ts";
+import { planPools } from "#core/pools/planner.ts";
 import { pools } from "#http/work.ts";
 import { consumerLambda } from "#lambda/lambda.ts";
 
 /** Plans pools: one planner for each at a time in the ordinary case, the ledger's version for the rest. */
-export const consumer = pools.consume({ uses: ["table", "queue"], timeoutSeconds: 60, memoryMb: 1024 }, reconcilePools);
+export const consumer = pools.consume({ uses: ["table", "queue"], timeoutSeconds: 60, memoryMb: 1024 }, planPools);
 
 export const handler = consumerLambda(consumer, { table, queue });

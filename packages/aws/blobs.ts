@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, open, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Blobs } from "#core/context.ts";
+import type { Blobs } from "#core/ports/blobs.ts";
 import { readConfig } from "./config.ts";
 
 /** The blobs of this deployment: files in the directory that BLOBS_DIRECTORY names. */

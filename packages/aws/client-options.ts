@@ -1,4 +1,4 @@
-import type { AwsCredentials } from "#core/context.ts";
+import type { AwsCredentials } from "#core/ports/identity.ts";
 
 /** Where a client finds its service. All absent on Lambda, where the SDK takes them from the environment. */
 export interface ServiceAddress {

@@ -1,7 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Clock } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
 
 /** The clock of this host. */
 export function systemClock(): Clock {
-  return { now: () => Date.now(), monotonic: () => performance.now(), sleep: (ms) => sleep(ms) };
+  return { now: () => Date.now(), monotonic: () => performance.now(), sleep: sleepUntil };
+}
+
+function sleepUntil(ms: number, signal?: AbortSignal): Promise<void> {
+  if (!signal) return sleep(ms);
+  return sleep(ms, undefined, { signal }).catch(() => undefined);
 }

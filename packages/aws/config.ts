@@ -1,6 +1,6 @@
 import * as z from "zod";
-import type { NodeGroup, Settings } from "#core/context.ts";
 import { findInstanceType } from "#core/fleet.ts";
+import type { NodeGroup, Settings } from "#core/settings.ts";
 import { regions } from "./regions.ts";
 
 /**
@@ -53,6 +53,11 @@ export const settingSchemas = {
       .default([])
       .transform((groups) => groups.map(nodeGroupOf))
       .refine(isOfKnownTypes, "must name each known instance type at most once"),
+  NODE_TYPES: () =>
+    list(NODE_TYPE, "label selectors with instance types, like gpu.vendor/model=h100=p5.48xlarge")
+      .default([])
+      .transform((rules) => rules.map(nodeTypeOf))
+      .refine((rules) => rules.every(({ instanceType }) => findInstanceType(instanceType)), "must name known types"),
   SWEEP_SECONDS: () => number({ min: 1, max: 60, whole: true }).default(60),
   DISK_RETENTION_DAYS: () => number({ min: 0, max: 365 }).default(30),
   DOMAIN: () =>
@@ -97,6 +102,7 @@ export const settingSchemas = {
   COMPUTE: () => z.enum(["process", "kubernetes"], { error: "must be process or kubernetes" }).default("process"),
   KUBECONFIG: () => z.string().optional(),
   KUBE_CONTEXT: () => z.string().optional(),
+  TOOLS_IMAGE: () => z.string().optional(),
   LOCAL_NODES: () =>
     z.string().default("p5.48xlarge=2,p4d.24xlarge=1,g5.12xlarge=1,g4dn.2xlarge=1,c7i.8xlarge=1,m7i.8xlarge=2"),
 };
@@ -115,6 +121,15 @@ function nodeGroupOf(text: string): NodeGroup {
   const startupMs = Number(seconds || STARTUP_SECONDS) * 1000;
   const pool = findInstanceType(name)?.pool ?? "";
   return { pool, mostNodes: Number(most), startupMs, zones: zones.split("+").filter(Boolean) };
+}
+
+const NODE_TYPE = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,316}(=[A-Za-z0-9._-]{0,63})?=[a-z0-9.-]{1,40}$/;
+
+/** `<label>=<instance type>` or `<label>=<value>=<instance type>`. */
+function nodeTypeOf(text: string): { label: string; value: string | null; instanceType: string } {
+  const [label = "", ...rest] = text.split("=");
+  const instanceType = rest.pop() ?? "";
+  return { label, value: rest[0] ?? null, instanceType };
 }
 
 function isOfKnownTypes(groups: readonly NodeGroup[]): boolean {

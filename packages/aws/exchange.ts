@@ -1,6 +1,6 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { LookupFunction } from "node:net";
-import type { FetchAnswer, FetchRequest } from "#core/context.ts";
+import type { FetchAnswer, FetchRequest } from "#core/ports/fetch.ts";
 import { AddressRefused, NoAnswer } from "#core/problem.ts";
 
 /** The answer's body is of no use to anybody: so much of it is read, and for so long, that the other end is not cut off. */

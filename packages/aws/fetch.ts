@@ -1,5 +1,5 @@
 import { isIP, type LookupFunction } from "node:net";
-import type { Fetch } from "#core/context.ts";
+import type { Fetch } from "#core/ports/fetch.ts";
 import { AddressRefused } from "#core/problem.ts";
 import { allowList, isLoopbackName, isOwnMachine, isPrivateAddress } from "./addresses.ts";
 import { readConfig } from "./config.ts";

@@ -1,4 +1,4 @@
-import type { GithubKeys } from "#core/context.ts";
+import type { GithubKeys } from "#core/ports/github-keys.ts";
 
 // docs/apis/gpu-dev.md#job-actions needs a bound: nobody waits longer, nobody is sent more.
 const patienceMs = 5_000;

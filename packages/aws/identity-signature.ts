@@ -1,6 +1,6 @@
 import { createHash, createHmac, type Hash, type Hmac } from "node:crypto";
 import { SignatureV4 } from "@smithy/signature-v4";
-import type { AwsCredentials, SignedIdentityRequest } from "#core/context.ts";
+import type { AwsCredentials, SignedIdentityRequest } from "#core/ports/identity.ts";
 
 export interface SigningOptions {
   readonly endpoint: string;

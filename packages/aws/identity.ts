@@ -1,4 +1,4 @@
-import type { Identity } from "#core/context.ts";
+import type { Identity } from "#core/ports/identity.ts";
 import { readConfig } from "./config.ts";
 import { signIdentityRequest } from "./identity-signature.ts";
 import { askSts } from "./sts-call.ts";

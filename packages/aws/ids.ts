@@ -1,5 +1,5 @@
 import { createHmac, hash, randomBytes, randomInt, randomUUID } from "node:crypto";
-import type { Ids } from "#core/context.ts";
+import type { Ids } from "#core/ports/ids.ts";
 
 /** Ids from the system's random source. UUIDs sort by time, and within one process by the order they were made in. */
 export function systemIds(now: () => number = Date.now): Ids {

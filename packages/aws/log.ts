@@ -1,4 +1,4 @@
-import type { Log } from "#core/context.ts";
+import type { Log } from "#core/ports/log.ts";
 
 /** One JSON object per line, to stdout unless told otherwise. Fields that could hold a secret are written as "***". */
 export function jsonLog(write: (line: string) => void = (line) => process.stdout.write(line)): Log {

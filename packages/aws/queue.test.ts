@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PurgeQueueCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { QueueName } from "#core/context.ts";
+import type { QueueName } from "#core/ports/queue.ts";
 import { queueConformance } from "#testing/conformance/queue.ts";
 import { sqsClient, sqsQueue } from "./queue.ts";
 import { patient } from "./test-servers/patient.ts";

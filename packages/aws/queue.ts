@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { GetQueueAttributesCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
-import type { Look, Queue, QueueName, SendOptions } from "#core/context.ts";
+import type { Look, Queue, QueueName, SendOptions } from "#core/ports/queue.ts";
 import { clientOptions, type ServiceAddress, type ServicePatience } from "./client-options.ts";
 import { readConfig } from "./config.ts";
 

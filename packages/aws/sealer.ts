@@ -8,7 +8,7 @@ import {
   randomBytes,
 } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import type { Sealer } from "#core/context.ts";
+import type { Sealer } from "#core/ports/sealer.ts";
 import { asSealed, WrongSeal } from "#core/sealed.ts";
 import { readConfig } from "./config.ts";
 

@@ -1,6 +1,6 @@
 import { promisify } from "node:util";
 import { deflateRaw, inflateRaw } from "node:zlib";
-import { briefFields, type Item, type Stored } from "#core/context.ts";
+import { briefFields, type Item, type Stored } from "#core/ports/table.ts";
 import { withNewestWriter } from "#core/writers.ts";
 import { indexFields } from "./table-definition.ts";
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { CallerIdentity, SignedIdentityRequest } from "#core/context.ts";
+import type { CallerIdentity, SignedIdentityRequest } from "#core/ports/identity.ts";
 import { IdentityRefused } from "#core/problem.ts";
 
 // docs/apis/gpu-dev.md#log-in: 3 tries of at most 3 s each, 10 s together, answers of at most 64 KiB.

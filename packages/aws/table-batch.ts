@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { BatchGetCommand, type DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
-import type { Item, Key } from "#core/context.ts";
+import type { Item, Key } from "#core/ports/table.ts";
 import { type Attributes, fromAttributes } from "./stored-item.ts";
 
 // The limit of BatchGetItem.

@@ -1,5 +1,5 @@
 import type { CreateTableCommandInput, GlobalSecondaryIndex } from "@aws-sdk/client-dynamodb";
-import type { IndexName } from "#core/context.ts";
+import type { IndexName } from "#core/ports/table.ts";
 
 /** The fields of each sparse index: an item is in it exactly when it has both key fields. */
 export const indexFields = {

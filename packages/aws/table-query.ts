@@ -6,7 +6,7 @@ import {
   type Item,
   type Page,
   type PartitionQuery,
-} from "#core/context.ts";
+} from "#core/ports/table.ts";
 import { type Attributes, fromAttributes } from "./stored-item.ts";
 import { indexFields } from "./table-definition.ts";
 

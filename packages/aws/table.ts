@@ -6,7 +6,7 @@ import {
   PutCommand,
   TransactWriteCommand,
 } from "@aws-sdk/lib-dynamodb";
-import { type ConditionalPut, type Key, MOST_PUT_AT_ONCE, type Stored, type Table } from "#core/context.ts";
+import { type ConditionalPut, type Key, MOST_PUT_AT_ONCE, type Stored, type Table } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
 import { NOBODY } from "#core/writers.ts";
 import { clientOptions, type ServiceAddress, type ServicePatience } from "./client-options.ts";

@@ -1,5 +1,6 @@
 import { Hono, type Context as HonoContext } from "hono";
-import type { PortName, Table } from "#core/context.ts";
+import type { PortName } from "#core/context.ts";
+import type { Table } from "#core/ports/table.ts";
 import { dialectOfPath } from "./dialects/of-path.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { logExchange, openExchange } from "./exchange.ts";

@@ -9,7 +9,8 @@ export interface Schedule<Uses extends PortName = PortName> {
   readonly uses: readonly Uses[];
   readonly timeoutSeconds: number;
   readonly memoryMb: number;
-  readonly verb: (ctx: Context<PortName>) => Promise<unknown>;
+  /** One that takes long ends soon after the signal. */
+  readonly verb: (ctx: Context<PortName>, signal: AbortSignal) => Promise<unknown>;
 }
 
 interface ScheduleOptions<Uses extends PortName> {
@@ -23,14 +24,15 @@ interface ScheduleOptions<Uses extends PortName> {
 /** `cron.every({ minutes: 1, uses: […] }, verb)`. The verb may run late, twice, or not at all. */
 export const cron = { every };
 
-/** Runs a schedule once. Never throws: what went wrong is logged, and the next time comes anyway. */
+/** Runs a schedule once, to its end or until soon after the signal. Never throws: what went wrong is logged, and the next time comes anyway. */
 export async function runSchedule<Uses extends PortName>(
   schedule: Schedule<Uses>,
   ctx: Context<Uses>,
   name: string,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<void> {
   try {
-    await schedule.verb(withAllPorts(ctx));
+    await schedule.verb(withAllPorts(ctx), signal);
   } catch (error) {
     const described = error instanceof Error ? (error.stack ?? error.message) : String(error);
     ctx.log.error("schedule failed", { schedule: name, error: described });
@@ -39,7 +41,7 @@ export async function runSchedule<Uses extends PortName>(
 
 function every<Uses extends PortName = never>(
   { minutes, atStart = false, uses, timeoutSeconds = 50, memoryMb = 512 }: ScheduleOptions<Uses>,
-  verb: (ctx: Context<Uses>) => Promise<unknown>,
+  verb: (ctx: Context<Uses>, signal: AbortSignal) => Promise<unknown>,
 ): Schedule<Uses> {
   return { kind: "schedule", minutes, atStart, uses, timeoutSeconds, memoryMb, verb };
 }

@@ -1,6 +1,7 @@
 import type * as z from "zod";
-import type { Context, PortName, Settings, UserContext } from "#core/context.ts";
+import type { Context, PortName, UserContext } from "#core/context.ts";
 import type { NewThing } from "#core/idempotency.ts";
+import type { Settings } from "#core/settings.ts";
 import type { Answer } from "./answer.ts";
 import type { Dialect } from "./dialect.ts";
 import type { Deployment } from "./runtime.ts";

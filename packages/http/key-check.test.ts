@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import type { Settings, Table } from "#core/context.ts";
 import { apiKeyKey } from "#core/keys.ts";
+import type { Table } from "#core/ports/table.ts";
+import type { Settings } from "#core/settings.ts";
 import { FORMAT, Unreadable } from "#core/unreadable.ts";
 import { aliceUid, key, trialRuntime } from "#testing/trial-endpoints.ts";
 import { keyCheck } from "./key-check.ts";

@@ -1,5 +1,9 @@
-import type { Actor, Clock, Ids, Settings, Table } from "#core/context.ts";
+import type { Actor } from "#core/context.ts";
 import { apiKeyKey } from "#core/keys.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Ids } from "#core/ports/ids.ts";
+import type { Table } from "#core/ports/table.ts";
+import type { Settings } from "#core/settings.ts";
 import { noteUse } from "#core/users/last-use.ts";
 import { type ApiKey, parseApiKey } from "#core/users/record.ts";
 import { Refusal } from "./refusal.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
-import type { Table } from "#core/context.ts";
+import type { Table } from "#core/ports/table.ts";
 import { Problem } from "#core/problem.ts";
 import { asAlice, trialRuntime } from "#testing/trial-endpoints.ts";
 import { buildApp } from "./app.ts";

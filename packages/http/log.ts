@@ -1,4 +1,4 @@
-import type { Log } from "#core/context.ts";
+import type { Log } from "#core/ports/log.ts";
 
 /** The same log with some fields on every line. */
 export function boundLog(log: Log, bound: Readonly<Record<string, unknown>>): Log {

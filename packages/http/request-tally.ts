@@ -1,4 +1,5 @@
-import type { Clock, Settings } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Settings } from "#core/settings.ts";
 
 /** What one user has asked of this process since it began. */
 export interface RequestTally {

@@ -1,4 +1,8 @@
-import type { Actor, Clock, Context, Ids, Log, PortName, Ports, Settings } from "#core/context.ts";
+import type { Actor, Context, PortName, Ports } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Ids } from "#core/ports/ids.ts";
+import type { Log } from "#core/ports/log.ts";
+import type { Settings } from "#core/settings.ts";
 import type { KeyMemory } from "./key-check.ts";
 
 /** What is known about this deployment, for /health. */

@@ -1,4 +1,5 @@
-import type { Clock, Ids } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Ids } from "#core/ports/ids.ts";
 
 /** The forms in which a wire id is chosen (docs/apis/common.md#ids-and-times). */
 export type IdForm = keyof typeof makers;

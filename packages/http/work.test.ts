@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Look } from "#core/context.ts";
+import type { Look } from "#core/ports/queue.ts";
 import { trialRuntime } from "#testing/trial-endpoints.ts";
 import { contextOf } from "./runtime.ts";
 import { consume, eachLook, pools, work } from "./work.ts";

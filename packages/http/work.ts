@@ -1,4 +1,5 @@
-import type { Context, Look, PortName, QueueName } from "#core/context.ts";
+import type { Context, PortName } from "#core/context.ts";
+import type { Look, QueueName } from "#core/ports/queue.ts";
 
 /** What reads a queue, as data. */
 export interface Consumer<Uses extends PortName = PortName> {

@@ -1,6 +1,7 @@
 import { expect, expectTypeOf, test } from "vitest";
 import * as z from "zod";
-import type { Queue, Table } from "#core/context.ts";
+import type { Queue } from "#core/ports/queue.ts";
+import type { Table } from "#core/ports/table.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import { lambda } from "./lambda.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Stored } from "#core/context.ts";
+import type { Stored } from "#core/ports/table.ts";
 import { Conflict, Problem } from "#core/problem.ts";
 import { manualClock } from "#testing/clock.ts";
 import { openDatabase } from "./database.ts";

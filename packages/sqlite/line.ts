@@ -1,5 +1,6 @@
-import type { Clock, Look } from "#core/context.ts";
 import { popHeap, pushHeap } from "#core/heap.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Look } from "#core/ports/queue.ts";
 import { visibleMessages } from "./visible.ts";
 
 export interface Message {

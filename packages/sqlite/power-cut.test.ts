@@ -2,7 +2,7 @@ import { fdatasync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { Stored } from "#core/context.ts";
+import type { Stored } from "#core/ports/table.ts";
 import { manualClock } from "#testing/clock.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { sqliteQueue } from "./queue.ts";

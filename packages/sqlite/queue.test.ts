@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { QueueName } from "#core/context.ts";
+import type { QueueName } from "#core/ports/queue.ts";
 import { manualClock } from "#testing/clock.ts";
 import { queueConformance } from "#testing/conformance/queue.ts";
 import { type Database, openDatabase } from "./database.ts";

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Table } from "#core/context.ts";
+import type { Table } from "#core/ports/table.ts";
 import { tableConformance } from "#testing/conformance/table.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { sqliteTable } from "./table.ts";

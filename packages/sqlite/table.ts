@@ -10,7 +10,7 @@ import {
   type PartitionQuery,
   type Stored,
   type Table,
-} from "#core/context.ts";
+} from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
 import { NOBODY, newestWriterOf, withNewestWriter } from "#core/writers.ts";
 import { checksumOf, type Database } from "./database.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Clock } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
 import type { Database } from "./database.ts";
 
 /** About what a record and its message take. What finds room where there is none for this is chance. */

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { table } from "#aws/table.ts";
-import { touchEnvironment } from "#core/environments/touch.ts";
+import { touchEnvironment } from "#core/environments/verbs/touch.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { Timestamp } from "#http/timestamp.ts";

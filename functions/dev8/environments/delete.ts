@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
-import { requestDelete } from "#core/environments/delete.ts";
-import { waitForEnvironment } from "#core/environments/wait.ts";
+import { waitForEnvironment } from "#core/environments/record/wait.ts";
+import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#lambda/lambda.ts";

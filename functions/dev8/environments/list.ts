@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { table } from "#aws/table.ts";
-import { listEnvironments } from "#core/environments/read.ts";
+import { listEnvironments } from "#core/environments/record/read.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { success, toWorkspace, Workspace } from "./wire.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Run } from "#core/context.ts";
+import type { Run } from "#core/ports/compute.ts";
 import { workspaceOf } from "#testing/catalog-requests.ts";
 import { type WorkspaceWorld, workspaceId, workspaceWorld } from "#testing/workspace-world.ts";
 

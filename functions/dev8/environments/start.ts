@@ -2,7 +2,7 @@ import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
-import { isStartedBy, requestStart } from "#core/environments/start.ts";
+import { isStartedBy, requestStart } from "#core/environments/verbs/start.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#lambda/lambda.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
-import type { Settings } from "#core/context.ts";
-import type { Environment, Phase } from "#core/environments/record.ts";
+import type { Environment, Phase } from "#core/environments/record/record.ts";
+import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 
 /** The words of docs/apis/dev8.md#statuses. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Item } from "#core/context.ts";
-import { parseEnvironment } from "#core/environments/parse.ts";
+import { parseEnvironment } from "#core/environments/record/parse.ts";
+import type { Item } from "#core/ports/table.ts";
 import { workspaceOf } from "#testing/catalog-requests.ts";
 import { second } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";

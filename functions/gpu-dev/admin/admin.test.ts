@@ -317,7 +317,7 @@ test("orphans are listed both ways, as of the latest comparison", async () => {
   expect(before.body).toMatchObject({ checked_at: null, run_count: 0, runs: [], record_count: 0, records: [] });
   expect(after.body).toMatchObject({
     run_count: 1,
-    runs: [{ record: key, uid: "1".repeat(32), run: 1, why: "it has no record", gpu_count: null, sightings: 1 }],
+    runs: [{ record: key, uid: "1".repeat(32), run: 1, why: "it has no record", gpu_count: 8, sightings: 1 }],
     removed_count: 0,
     removed: [],
     record_count: 1,

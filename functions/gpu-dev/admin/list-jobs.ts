@@ -2,7 +2,7 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { listAnybodys, readUsernames } from "#core/admin/jobs.ts";
-import type { Brief } from "#core/environments/read.ts";
+import type { Brief } from "#core/environments/record/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/query.ts";

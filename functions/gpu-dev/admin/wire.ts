@@ -13,6 +13,7 @@ export const AdminJob = JobSummary.omit({
   ssh_host_key: true,
   jupyter_url: true,
   jupyter_token: true,
+  jupyter_port: true,
 });
 
 export const UserRef = z.object({ username: z.string().max(255).meta({ example: "alice" }) });

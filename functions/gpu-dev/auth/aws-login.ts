@@ -16,7 +16,7 @@ const LoggedIn = z.object({
   username: z.string(),
   aws_arn: z.string(),
   expires_at: Timestamp,
-  ttl_hours: z.number(),
+  ttl_hours: z.int(),
 });
 
 export const endpoint = gpuDev.post(

@@ -20,9 +20,10 @@ export const endpoint = gpuDev.get(
   { summary: "List the files of a disk's last backup", uses: ["table", "blobs"], params: DiskRef, reply: Content },
   async ({ ctx, params }) => {
     const name = diskNameOf(params);
-    const { listing, at } = await readContent(ctx, name);
+    const { listing, at, gaveUp } = await readContent(ctx, name);
     const snapshot_date = at === null ? null : wholeSeconds(at);
-    const none = at === null ? `Disk '${name}' has no backup yet` : "The files of this backup were not listed";
+    const noBackup = gaveUp === null ? `Disk '${name}' has no backup yet` : `Disk '${name}' has no backup. ${gaveUp}`;
+    const none = at === null ? noBackup : "The files of this backup were not listed";
     return { disk_name: name, content: listing, s3_path: null, snapshot_date, message: listing === null ? none : null };
   },
 );

@@ -207,6 +207,24 @@ describe("GET /v1/disks", () => {
   });
 });
 
+describe("GET /v1/disks/{disk_name}/content", () => {
+  test("says why there is no backup where none is made", async () => {
+    await world.call("POST", "/v1/disks", { disk_name: "data" });
+    const before = await world.call("GET", "/v1/disks/data/content");
+    world.volumes.sayNoBackup("impossible");
+    await world.useOnce();
+
+    const after = await world.call("GET", "/v1/disks/data/content");
+
+    expect(before.body.message).toBe("Disk 'data' has no backup yet");
+    expect(after.body).toMatchObject({
+      content: null,
+      snapshot_date: null,
+      message: "Disk 'data' has no backup. No backups are made where it runs; the volume itself is kept",
+    });
+  });
+});
+
 describe("DELETE /v1/disks/{disk_name} and undelete", () => {
   test("mark the disk from the answer on, and take the mark off again", async () => {
     await world.call("POST", "/v1/disks", { disk_name: "data" });

@@ -193,6 +193,25 @@ describe("a job", () => {
     expect(after).toMatchObject(none);
   });
 
+  it("says why a job that lives cannot be entered, where somebody could, and tries again", async () => {
+    let problem: string | undefined = "No port for SSH is free";
+    world = await httpWorld({ doors: { sshPort: 2222, sshProblem: () => problem } });
+    key = await world.login();
+    world.githubKeys.publish("octocat", octocat);
+    const [keyed, keyless] = [await active({ github_user: "octocat" }), await active()];
+
+    const before = [await job(keyed), await job(keyless)];
+    problem = undefined;
+    await world.advance(6 * 60_000);
+    const after = await job(keyed);
+
+    expect(before).toMatchObject([
+      { status: "active", status_reason: "No port for SSH is free", ssh_command: null },
+      { status: "active", status_reason: null, ssh_command: null },
+    ]);
+    expect(after).toMatchObject({ status: "active", status_reason: null, node_port: 2222 });
+  });
+
   it.each([{ github_user: "octocat" }, { env_vars: { GITHUB_USER: "octocat" } }])(
     "lets the user of its submit in: %j",
     async (more) => {

@@ -1,6 +1,6 @@
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
-import { requestCancel } from "#core/environments/requests.ts";
+import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { findJobId } from "./parts/job-id.ts";

@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import { table } from "#aws/table.ts";
-import type { Size } from "#core/environments/record.ts";
+import type { Size } from "#core/environments/record/record.ts";
 import { estimateStart } from "#core/pools/estimate.ts";
 import type { Answer } from "#core/pools/one-more.ts";
 import { reasonText } from "#core/pools/reasons.ts";

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
-import type { Settings } from "#core/context.ts";
-import { requestExtension } from "#core/environments/requests.ts";
+import { requestExtension } from "#core/environments/verbs/requests.ts";
+import type { Settings } from "#core/settings.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { findJobId } from "./parts/job-id.ts";

@@ -14,7 +14,7 @@ async function show(world: HttpWorld, key: string, id: string): Promise<Shown> {
 const documented =
   "job_id, reservation_id, user_id, status, gpu_type, gpu_count, instance_type, duration_hours, created_at, expires_at, name, pod_name, node_ip, node_port, ssh_command, jupyter_enabled, jupyter_url, jupyter_token, github_user";
 const ours =
-  "status_reason, queue_position, estimated_start_time, estimated_start_latest, disk_name, isolation, limits, secondary_users, ssh_host_key, launched_at, actions, timeline";
+  "status_reason, queue_position, estimated_start_time, estimated_start_latest, disk_name, isolation, limits, secondary_users, ssh_host_key, launched_at, jupyter_port, current_detailed_status, warning, actions, timeline";
 
 test("a job that is active has the documented keys, then ours, and no other", async () => {
   const world = await httpWorld();
@@ -99,6 +99,7 @@ test("those who wait are told their place, when they may start, and why they wai
     queue_position: 1,
     status_reason: "Need 8 H100 GPUs, only 4 available - position #1",
     estimated_start_time: "2026-01-20T20:00:00Z",
+    estimated_wait_minutes: 120,
     expires_at: null,
   });
   expect(await show(world, key, next)).toMatchObject({
@@ -106,6 +107,7 @@ test("those who wait are told their place, when they may start, and why they wai
     queue_position: 2,
     status_reason: "Need 8 H100 GPUs, only 4 available - position #2",
     estimated_start_time: "2026-01-20T23:00:00Z",
+    estimated_wait_minutes: 300,
   });
 });
 
@@ -116,10 +118,13 @@ test("a type without machines says so", async () => {
 
   await world.advance(3_000);
 
-  expect(await show(world, key, id)).toMatchObject({
+  const job = await show(world, key, id);
+  expect(job).not.toHaveProperty("estimated_wait_minutes");
+  expect(job).toMatchObject({
     status: "queued",
     queue_position: 1,
     status_reason: "No A100 nodes available - position #1 in queue",
+    current_detailed_status: "No A100 nodes available - position #1 in queue",
     estimated_start_time: null,
   });
 });

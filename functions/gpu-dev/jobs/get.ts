@@ -1,7 +1,7 @@
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
-import { openJupyter } from "#core/environments/doors.ts";
-import { getEnvironment } from "#core/environments/read.ts";
+import { openJupyter } from "#core/environments/record/doors.ts";
+import { getEnvironment } from "#core/environments/record/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";

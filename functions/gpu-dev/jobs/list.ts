@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
-import { openJupyter } from "#core/environments/doors.ts";
-import { type Brief, listEnvironments } from "#core/environments/read.ts";
+import { openJupyter } from "#core/environments/record/doors.ts";
+import { type Brief, listEnvironments } from "#core/environments/record/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/query.ts";

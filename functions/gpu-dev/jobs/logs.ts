@@ -2,7 +2,7 @@ import * as z from "zod";
 import { blobs } from "#aws/blobs.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
-import { readLog } from "#core/environments/read-log.ts";
+import { readLog } from "#core/environments/verbs/read-log.ts";
 import { answer } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/query.ts";

@@ -1,9 +1,9 @@
 import * as z from "zod";
-import type { Action, ActionKind } from "#core/environments/actions.ts";
-import { letsSomebodyIn, retriedGuests, secondaryGuests } from "#core/environments/doors.ts";
-import { hiddenMs } from "#core/environments/extensions.ts";
-import { type End, type Environment, isEnded, type Phase } from "#core/environments/record.ts";
-import type { TimelineEntry } from "#core/environments/timeline.ts";
+import type { Action, ActionKind } from "#core/environments/record/actions.ts";
+import { letsSomebodyIn, retriedGuests, secondaryGuests } from "#core/environments/record/doors.ts";
+import { hiddenMs } from "#core/environments/record/extensions.ts";
+import { type End, type Environment, isEnded, type Phase } from "#core/environments/record/record.ts";
+import type { TimelineEntry } from "#core/environments/record/timeline.ts";
 import type { ChosenIds } from "#core/idempotency.ts";
 import type { Told } from "#core/pools/advice.ts";
 import { moveText } from "#core/pools/moves.ts";
@@ -70,6 +70,11 @@ export const JobSummary = z.object({
   secondary_users: z.array(z.string()),
   ssh_host_key: z.string().nullable(),
   launched_at: Timestamp.nullable(),
+  jupyter_port: z.int().nullable(),
+  current_detailed_status: z.string().nullable(),
+  warning: z.string().nullable(),
+  /** Left out where there is no estimate: the predecessor's client would print a null as "None min". */
+  estimated_wait_minutes: z.int().optional(),
 });
 
 export const Job = JobSummary.extend({
@@ -110,6 +115,7 @@ export function loginOf({ id, uid }: ChosenIds): string {
 }
 
 const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
 
 /** Where Jupyter of an active job answers, and the token that opens it. */
 interface OpenJupyter {
@@ -149,6 +155,7 @@ export function toJobSummary(
   const { place, start } = (status === "queued" && environment.phase === "queued" && told) || {};
   const hidden = hiddenMs(environment);
   const startsAt = start ? start.p50 : place?.startsAt;
+  const reason = statusReason(environment, told, now);
   return {
     job_id: id,
     reservation_id: id,
@@ -172,7 +179,7 @@ export function toJobSummary(
     jupyter_url: jupyter ? `${jupyter.origin}/lab?token=${jupyter.token}` : null,
     jupyter_token: jupyter?.token ?? null,
     github_user: labels.github_user ?? null,
-    status_reason: statusReason(environment, told, now),
+    status_reason: reason,
     queue_position: place?.position ?? null,
     estimated_start_time: startsAt ? wholeSeconds(startsAt) : null,
     estimated_start_latest: start?.p90 ? wholeSeconds(start.p90) : null,
@@ -182,6 +189,10 @@ export function toJobSummary(
     secondary_users: secondaryGuests(doors),
     ssh_host_key: address?.hostKey ?? null,
     launched_at: firstActiveAt === null ? null : wholeSeconds(firstActiveAt),
+    jupyter_port: jupyter ? portOf(jupyter.origin) : null,
+    current_detailed_status: reason,
+    warning: status === "active" ? warningOf(environment) : null,
+    ...(startsAt && { estimated_wait_minutes: Math.max(0, Math.ceil((startsAt - now) / MINUTE_MS)) }),
   };
 }
 
@@ -227,10 +238,16 @@ function statusReason(environment: Environment, told: Told | undefined, now: num
     if (isUnbound(environment)) return `Capacity granted, preparing ${step ?? "pod"}`;
     return `Preparing ${step}${environment.reason ? `: ${environment.reason}` : ""}`;
   }
-  if (phase !== "queued") return environment.reason ?? retryReason(retriedGuests(environment.access));
+  if (phase !== "queued")
+    return environment.reason ?? sshProblem(environment) ?? retryReason(retriedGuests(environment.access));
   if (environment.waitPool === undefined && environment.reason) return environment.reason;
   if (told?.place) return [reasonText(told.place, environment.size.pool), ...movedBy(told)].join("; ");
   return told?.farBack ? "Many are waiting before it; its place is far back in the queue" : "Waiting to be placed";
+}
+
+/** Of nobody's concern where no key would get in. */
+function sshProblem({ phase, run, access }: Environment): string | null {
+  return phase === "active" && letsSomebodyIn(access, run.n) ? (run.address?.problem ?? null) : null;
 }
 
 /** As a rule its compute and its disk are let go sooner. */
@@ -258,6 +275,20 @@ function movedBy({ start, lateSince }: Told): string[] {
 function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infer<typeof Job>["timeline"][number] {
   const outcome = entry.phase === "stopping" ? environment.end.outcome : null;
   return { at: wholeSeconds(entry.at), status: statusOf({ ...entry, end: { outcome } }), reason: entry.reason };
+}
+
+/** Clients show the port beside the address, so that it is there where the address leaves out its scheme's own. */
+function portOf(origin: string): number {
+  const { port, protocol } = new URL(origin);
+  return Number(port) || (protocol === "https:" ? 443 : 80);
+}
+
+/** Why the newest request failed, or is tried again: the predecessor's client reads no `actions`, but shows a warning. */
+function warningOf(environment: Environment): string | null {
+  const newest = environment.requests.list.at(-1);
+  const [shown] = newest ? toJobAction(newest, environment) : [];
+  if (!shown?.error) return null;
+  return `${shown.action} (request ${shown.id})${shown.status === "failed" ? " failed" : ""}: ${shown.error}`;
 }
 
 /** Why the keys of these GitHub users are not there yet; null where nobody waits for any. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { isEnded } from "#core/environments/record.ts";
+import { isEnded } from "#core/environments/record/record.ts";
 import type { Delivery } from "#core/webhooks/delivery.ts";
 import { type DeliveryEvent, eventIdOf } from "#core/webhooks/event.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { table } from "#aws/table.ts";
-import { nextUseLookAt } from "#core/environments/auto-stop.ts";
-import { listEnvironments } from "#core/environments/read.ts";
-import type { Environment } from "#core/environments/record.ts";
+import { listEnvironments } from "#core/environments/record/read.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { nextUseLookAt } from "#core/environments/steps/auto-stop.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { idlePolicy } from "./parts/new-instance.ts";

@@ -3,7 +3,7 @@ import { fetch } from "#aws/fetch.ts";
 import { queue } from "#aws/queue.ts";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
-import { createEnvironment } from "#core/environments/create.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { catalogueOf } from "../parts/catalogue.ts";

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
-import { requestDelete } from "#core/environments/delete.ts";
-import { waitForEnvironment } from "#core/environments/wait.ts";
+import { waitForEnvironment } from "#core/environments/record/wait.ts";
+import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { instanceOf } from "./parts/named.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { table } from "#aws/table.ts";
-import { touchEnvironment } from "#core/environments/touch.ts";
+import { touchEnvironment } from "#core/environments/verbs/touch.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { instanceOf } from "./parts/named.ts";

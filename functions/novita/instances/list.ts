@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
-import { listEnvironments } from "#core/environments/read.ts";
+import { listEnvironments } from "#core/environments/record/read.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { wholeNumber } from "#http/query.ts";
 import { lambda } from "#lambda/lambda.ts";

@@ -1,8 +1,8 @@
 import * as z from "zod";
-import type { PortSight, RunPort } from "#core/context.ts";
-import type { End, Environment, Goal, Phase, RunState, Step } from "#core/environments/record.ts";
+import type { End, Environment, Goal, Phase, RunState, Step } from "#core/environments/record/record.ts";
 import type { Told } from "#core/pools/advice.ts";
 import { reasonText } from "#core/pools/reasons.ts";
+import type { PortSight, RunPort } from "#core/ports/compute.ts";
 
 /** The words of docs/apis/novita.md#statuses. */
 export const instanceStatuses = [

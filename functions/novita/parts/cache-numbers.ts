@@ -1,4 +1,4 @@
-import type { Settings } from "#core/context.ts";
+import type { Settings } from "#core/settings.ts";
 import { catalogueOf } from "./catalogue.ts";
 import { instanceDoors } from "./instance-doors.ts";
 import type { CacheNumbers } from "./lookup-cache.ts";

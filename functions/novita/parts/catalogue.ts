@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import * as z from "zod";
-import type { Settings } from "#core/context.ts";
 import { findInstanceType } from "#core/fleet.ts";
+import type { Settings } from "#core/settings.ts";
 import bundled from "../catalogue.json" with { type: "json" };
 import { type LookupCache, lookupCache } from "./lookup-cache.ts";
 

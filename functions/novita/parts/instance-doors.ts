@@ -1,4 +1,4 @@
-import type { Settings } from "#core/context.ts";
+import type { Settings } from "#core/settings.ts";
 import { type KeptValues, keptValues } from "./lookup-cache.ts";
 
 interface OpenDoor {

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { ExecResult } from "#core/environments/exec.ts";
+import type { ExecResult } from "#core/environments/verbs/exec.ts";
 import { wholeNumber } from "#http/query.ts";
 
 const LONGEST_BYTES = 64 * 1024;

@@ -1,8 +1,9 @@
 import * as z from "zod";
-import type { Settings, UserContext } from "#core/context.ts";
-import { type Brief, findEnvironment } from "#core/environments/read.ts";
-import type { Environment, Phase } from "#core/environments/record.ts";
+import type { UserContext } from "#core/context.ts";
+import { type Brief, findEnvironment } from "#core/environments/record/read.ts";
+import type { Environment, Phase } from "#core/environments/record/record.ts";
 import { Problem } from "#core/problem.ts";
+import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 
 /** Counted from the create and never extended. */

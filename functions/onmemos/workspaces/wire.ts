@@ -1,6 +1,6 @@
 import * as z from "zod";
-import type { Settings } from "#core/context.ts";
-import type { Environment } from "#core/environments/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import type { Settings } from "#core/settings.ts";
 import { Session, toSession } from "../sessions/wire.ts";
 
 export const WorkspaceRef = z.object({

@@ -1,6 +1,6 @@
 import { blobs } from "#aws/blobs.ts";
 import { table } from "#aws/table.ts";
-import { readArchive } from "#core/environments/archives.ts";
+import { readArchive } from "#core/environments/record/archives.ts";
 import { Problem } from "#core/problem.ts";
 import { answer } from "#http/answer.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { table } from "#aws/table.ts";
-import { listArchives } from "#core/environments/archives.ts";
+import { listArchives } from "#core/environments/record/archives.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { Backup, isBackupName, toBackup } from "./wire.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { StoredArchive } from "#core/environments/archives.ts";
+import type { StoredArchive } from "#core/environments/record/archives.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 
 export const BackupRef = z.object({ name: z.string().meta({ example: "workspace-abc12345-20260120-180000.zip" }) });

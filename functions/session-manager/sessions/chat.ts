@@ -4,7 +4,7 @@ import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { postMessage } from "#core/chat/post.ts";
 import { waitForDelivery } from "#core/chat/wait.ts";
-import { touchEnvironment } from "#core/environments/touch.ts";
+import { touchEnvironment } from "#core/environments/verbs/touch.ts";
 import { answer } from "#http/answer.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { lambda } from "#lambda/lambda.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { table } from "#aws/table.ts";
-import { listEnvironments } from "#core/environments/read.ts";
+import { listEnvironments } from "#core/environments/record/read.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { isLeaving, SessionSummary, toSessionSummary } from "./wire.ts";

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
-import { requestResize } from "#core/environments/resize.ts";
+import { requestResize } from "#core/environments/record/resize.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { resourcesOf, SessionRef, sessionOf } from "./wire.ts";

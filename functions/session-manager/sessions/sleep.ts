@@ -3,7 +3,7 @@ import { queue } from "#aws/queue.ts";
 import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { dropMessages } from "#core/chat/drop.ts";
-import { requestStop } from "#core/environments/stop.ts";
+import { requestStop } from "#core/environments/verbs/stop.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { SessionRef, sessionOf } from "./wire.ts";

@@ -1,8 +1,10 @@
 import * as z from "zod";
-import type { Resources, Settings, UserContext } from "#core/context.ts";
-import { type Brief, getEnvironment } from "#core/environments/read.ts";
-import type { Environment, Phase } from "#core/environments/record.ts";
+import type { UserContext } from "#core/context.ts";
+import { type Brief, getEnvironment } from "#core/environments/record/read.ts";
+import type { Environment, Phase } from "#core/environments/record/record.ts";
+import type { Resources } from "#core/ports/compute.ts";
 import { Problem } from "#core/problem.ts";
+import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 
 /** The words of docs/apis/session-manager.md#statuses. */

@@ -1,8 +1,8 @@
 import type { UserContext } from "#core/context.ts";
-import { type ExecRequest, type ExecResult, executeIn } from "#core/environments/exec.ts";
-import { findEnvironment } from "#core/environments/read.ts";
-import { type Environment, isEnded } from "#core/environments/record.ts";
-import { shellWords } from "#core/environments/shell-words.ts";
+import { findEnvironment } from "#core/environments/record/read.ts";
+import { type Environment, isEnded } from "#core/environments/record/record.ts";
+import { shellWords } from "#core/environments/record/shell-words.ts";
+import { type ExecRequest, type ExecResult, executeIn } from "#core/environments/verbs/exec.ts";
 import { keyText } from "#core/keys.ts";
 import { Problem } from "#core/problem.ts";
 import { withoutKeys } from "#http/redaction.ts";

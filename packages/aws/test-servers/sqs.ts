@@ -1,7 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
 import { buildApp } from "fauxqs";
-import type { Look, QueueName } from "#core/context.ts";
+import type { Look, QueueName } from "#core/ports/queue.ts";
 import type { TestServer } from "./test-server.ts";
 
 /** SQS by fauxqs, in memory, on 127.0.0.1 and a free port. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Settings } from "#core/context.ts";
+import type { Settings } from "#core/settings.ts";
 
 const bases = ["node", "python", "go", "rust", "java"] as const;
 const providers = ["AZURE", "AWS", "GCP"] as const;

@@ -1,11 +1,11 @@
 import type { UserContext } from "#core/context.ts";
-import { createEnvironment } from "#core/environments/create.ts";
-import { requestDelete } from "#core/environments/delete.ts";
-import { parseEnvironment } from "#core/environments/parse.ts";
-import { findEnvironment } from "#core/environments/read.ts";
-import type { Environment } from "#core/environments/record.ts";
-import { holdsNothing } from "#core/environments/start.ts";
-import { waitForEnvironment } from "#core/environments/wait.ts";
+import { parseEnvironment } from "#core/environments/record/parse.ts";
+import { findEnvironment } from "#core/environments/record/read.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { waitForEnvironment } from "#core/environments/record/wait.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { requestDelete } from "#core/environments/verbs/delete.ts";
+import { holdsNothing } from "#core/environments/verbs/start.ts";
 import type { NewThing } from "#core/idempotency.ts";
 import { environmentKey } from "#core/keys.ts";
 import { Conflict, Problem } from "#core/problem.ts";

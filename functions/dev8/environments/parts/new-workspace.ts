@@ -1,10 +1,11 @@
-import type { Resources, UserContext } from "#core/context.ts";
-import type { NewEnvironment } from "#core/environments/create.ts";
-import type { Policy } from "#core/environments/policy.ts";
-import type { Size } from "#core/environments/record.ts";
-import type { StartChanges } from "#core/environments/start.ts";
+import type { UserContext } from "#core/context.ts";
+import type { Policy } from "#core/environments/record/policy.ts";
+import type { Size } from "#core/environments/record/record.ts";
+import type { NewEnvironment } from "#core/environments/verbs/create.ts";
+import type { StartChanges } from "#core/environments/verbs/start.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
 import type { NewThing } from "#core/idempotency.ts";
+import type { Resources } from "#core/ports/compute.ts";
 import type { WorkspaceLabels } from "../wire.ts";
 import { type StartWorkspace, variableOf } from "./fields.ts";
 

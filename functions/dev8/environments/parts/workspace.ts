@@ -1,7 +1,7 @@
 import type { UserContext } from "#core/context.ts";
-import { findEnvironment } from "#core/environments/read.ts";
-import type { Environment } from "#core/environments/record.ts";
-import { waitForEnvironment } from "#core/environments/wait.ts";
+import { findEnvironment } from "#core/environments/record/read.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { waitForEnvironment } from "#core/environments/record/wait.ts";
 import { Problem } from "#core/problem.ts";
 import { Refusal } from "#http/refusal.ts";
 import { regionOf, type WorkspaceStatus } from "../wire.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { SignedIdentityRequest } from "#core/context.ts";
+import type { SignedIdentityRequest } from "#core/ports/identity.ts";
 import { callerNamed, developer, httpWorld } from "#testing/http-world.ts";
 import { signedBy } from "#testing/memory-identity.ts";
 
@@ -111,12 +111,20 @@ const withHeaders = (changed: Readonly<Record<string, string>>) => ({
 const { "x-berth-server-id": __, ...withoutServerId } = signed.headers;
 const unsigned = (name: string) => signed.headers.authorization?.replace(`;${name}`, "").replace(`${name};`, "") ?? "";
 
+/** As a signature for another service would be, which a second list makes look like one for this. */
+const elsewhere = unsigned("x-berth-server-id");
+const allSigned = "SignedHeaders=host;x-amz-date;x-berth-server-id";
+const listing = (more: string) => elsewhere.replace(/,? *Signature=/, `, ${more}$&`);
+
 test.each([
   ["no signature", withHeaders({ authorization: "" }), failed],
   ["another kind of signature", withHeaders({ authorization: "Bearer x" }), failed],
   ["host not signed", withHeaders({ authorization: unsigned("host") }), failed],
   ["date not signed", withHeaders({ authorization: unsigned("x-amz-date") }), failed],
   ["server id not signed", withHeaders({ authorization: unsigned("x-berth-server-id") }), failed],
+  ["a second list of signed headers", withHeaders({ authorization: listing(allSigned) }), failed],
+  ["a list of signed headers of another name", withHeaders({ authorization: listing(`x-${allSigned}`) }), failed],
+  ["a list after a field of no name", withHeaders({ authorization: listing(`=, ${allSigned}`) }), failed],
   ["the id of another server", withHeaders({ "x-berth-server-id": "berth-elsewhere" }), failed],
   ["no server id", { ...good, iam_request_headers: withoutServerId }, failed],
   ["a date 5 min and 1 s old", withHeaders({ "x-amz-date": "20260120T175459Z" }), expired],

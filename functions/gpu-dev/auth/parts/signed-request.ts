@@ -39,7 +39,7 @@ function checkedUrl(ctx: Context, text: string, method: "GET" | "POST"): string 
 }
 
 function checkSignature(ctx: Context, headers: Readonly<Record<string, string>>): void {
-  const signed = /^AWS4-HMAC-SHA256 .*\bSignedHeaders=([a-z0-9;-]+)/.exec(headers.authorization ?? "")?.[1]?.split(";");
+  const signed = signedHeaders(headers.authorization ?? "");
   const covers = ["host", "x-amz-date", SERVER_ID].every((name) => signed?.includes(name));
   if (!covers || headers[SERVER_ID] !== ctx.settings.loginServerId) {
     throw new Problem("unauthenticated", "AWS signature verification failed");
@@ -48,6 +48,22 @@ function checkSignature(ctx: Context, headers: Readonly<Record<string, string>>)
   if (at === undefined || Math.abs(ctx.clock.now() - at) > MINUTES_MS) {
     throw new Problem("unauthenticated", "AWS authentication failed: RequestExpired");
   }
+}
+
+/**
+ * Undefined unless the header has each of its three fields once and nothing else, in any order: with two `SignedHeaders`
+ * STS might check the one, and this the other.
+ */
+function signedHeaders(authorization: string): readonly string[] | undefined {
+  const fields = /^AWS4-HMAC-SHA256 +(.+)$/.exec(authorization)?.[1]?.split(",") ?? [];
+  const named = new Map(
+    fields.map((field) => {
+      const [, name = "", value = ""] = /^ *([A-Za-z]+)=(\S+) *$/.exec(field) ?? [];
+      return [name, value];
+    }),
+  );
+  const isWhole = fields.length === 3 && ["Credential", "SignedHeaders", "Signature"].every((name) => named.has(name));
+  return isWhole ? named.get("SignedHeaders")?.split(";") : undefined;
 }
 
 /** `20260120T183000Z` in milliseconds since the epoch. */

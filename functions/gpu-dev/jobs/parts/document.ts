@@ -34,6 +34,9 @@ const summary = {
   secondary_users: ["octocat"],
   ssh_host_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfsCoS5UjAy7HiBBGNyDsGJMwkDBCcPVNGtvJnbjDTi",
   launched_at: "2026-01-20T18:01:00Z",
+  jupyter_port: 443,
+  current_detailed_status: null,
+  warning: null,
 };
 
 function requested(action: string, message: string) {
@@ -108,6 +111,10 @@ export const document: NounDocument = {
       "The public key by which the job's SSH server is known, for `known_hosts`; null unless the job is active.",
     secondary_users: "The GitHub users that were added to the job and whose SSH keys get in.",
     launched_at: "When the job became active; null until then.",
+    jupyter_port: "The port of `jupyter_url`; null until Jupyter answers.",
+    current_detailed_status: "Same as `status_reason`, for existing clients.",
+    warning: "Why the newest request on an active job failed, or is tried again; null where it did not fail.",
+    estimated_wait_minutes: "Whole minutes until `estimated_start_time`; left out where there is no estimate.",
     isolation: "How the job is isolated from the machine, on a local stack.",
     limits: "How the job's memory and processors are limited, on a local stack.",
     actions: "The 20 newest requests on the job, oldest first.",

@@ -1,5 +1,5 @@
 import type { UserContext } from "#core/context.ts";
-import { findIds } from "#core/environments/read.ts";
+import { findIds } from "#core/environments/record/read.ts";
 import { Problem } from "#core/problem.ts";
 
 interface InPath {

@@ -1,9 +1,9 @@
 import * as z from "zod";
-import type { Settings } from "#core/context.ts";
 import type { NewDisk } from "#core/disks/create.ts";
-import type { Size } from "#core/environments/record.ts";
-import { publicKeyOf } from "#core/environments/ssh-keys.ts";
+import { publicKeyOf } from "#core/environments/access/ssh-keys.ts";
+import type { Size } from "#core/environments/record/record.ts";
 import { findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
+import type { Settings } from "#core/settings.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
 import { publishedGithubName, withoutControls } from "#http/published-patterns.ts";
 import { EnvVars } from "../../../shared/parts/env-vars.ts";

@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import type { UserContext } from "#core/context.ts";
-import { findEnvironment, listEnvironments } from "#core/environments/read.ts";
-import type { Environment } from "#core/environments/record.ts";
+import { findEnvironment, listEnvironments } from "#core/environments/record/read.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import { Problem } from "#core/problem.ts";
 import type { InstanceRef } from "../wire.ts";
 

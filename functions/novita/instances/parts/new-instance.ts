@@ -1,10 +1,10 @@
 import * as z from "zod";
-import type { RunPort } from "#core/context.ts";
-import type { NewEnvironment } from "#core/environments/create.ts";
-import type { Policy } from "#core/environments/policy.ts";
-import type { Size } from "#core/environments/record.ts";
+import type { Policy } from "#core/environments/record/policy.ts";
+import type { Size } from "#core/environments/record/record.ts";
+import type { NewEnvironment } from "#core/environments/verbs/create.ts";
 import { findInstanceType, unitsPerNode } from "#core/fleet.ts";
 import type { NewThing } from "#core/idempotency.ts";
+import type { RunPort } from "#core/ports/compute.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
 import { publishedGithubName } from "#http/published-patterns.ts";
 import type { Catalogue, Product } from "../../parts/catalogue.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Context } from "#core/context.ts";
-import type { Environment } from "#core/environments/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import { readExpectedStart } from "#core/pools/expected-start.ts";
 import { type InstanceStatus, instanceStatuses, milliseconds, Timestamp } from "../wire.ts";
 

@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import type { UserContext } from "#core/context.ts";
-import { openJupyter } from "#core/environments/doors.ts";
-import type { Environment } from "#core/environments/record.ts";
+import { openJupyter } from "#core/environments/record/doors.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { instanceDoors } from "../../parts/instance-doors.ts";
 import { type Instance, type OpenJupyter, toInstance } from "../wire.ts";

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { UserContext } from "#core/context.ts";
-import type { Environment } from "#core/environments/record.ts";
-import { requestStart } from "#core/environments/start.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { requestStart } from "#core/environments/verbs/start.ts";
 import { Problem } from "#core/problem.ts";
 import { catalogueOf } from "../../parts/catalogue.ts";
 import { type InstanceStatus, statusOf } from "../wire.ts";

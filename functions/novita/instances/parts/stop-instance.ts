@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { UserContext } from "#core/context.ts";
-import type { Environment } from "#core/environments/record.ts";
-import { requestStop } from "#core/environments/stop.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { requestStop } from "#core/environments/verbs/stop.ts";
 import { type InstanceStatus, statusOf } from "../wire.ts";
 import { WebhookUrl } from "./new-instance.ts";
 import { type StopOperation, toOperation } from "./operation.ts";

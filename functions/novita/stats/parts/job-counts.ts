@@ -1,6 +1,6 @@
 import type { UserContext } from "#core/context.ts";
-import { listEnvironments } from "#core/environments/read.ts";
-import type { Environment } from "#core/environments/record.ts";
+import { listEnvironments } from "#core/environments/record/read.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import type { Delivery } from "#core/webhooks/delivery.ts";
 import { listDeliveries } from "#core/webhooks/requests.ts";
 

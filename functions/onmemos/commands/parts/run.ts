@@ -1,5 +1,5 @@
 import type { UserContext } from "#core/context.ts";
-import { type ExecRequest, type ExecResult, executeIn } from "#core/environments/exec.ts";
+import { type ExecRequest, type ExecResult, executeIn } from "#core/environments/verbs/exec.ts";
 import { Problem } from "#core/problem.ts";
 import { HOME } from "#functions/socket/wire.ts";
 import { type Called, notFound, sessionOf, statusOf } from "../../sessions/wire.ts";

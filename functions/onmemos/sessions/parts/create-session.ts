@@ -1,8 +1,8 @@
 import type { UserContext } from "#core/context.ts";
-import { createEnvironment } from "#core/environments/create.ts";
-import { type Brief, listEnvironments } from "#core/environments/read.ts";
-import { type Environment, isEnded } from "#core/environments/record.ts";
-import { waitForEnvironment } from "#core/environments/wait.ts";
+import { type Brief, listEnvironments } from "#core/environments/record/read.ts";
+import { type Environment, isEnded } from "#core/environments/record/record.ts";
+import { waitForEnvironment } from "#core/environments/record/wait.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
 import type { NewThing } from "#core/idempotency.ts";
 import { Conflict, Problem } from "#core/problem.ts";
 import { newSession, type WantedSession } from "./new-session.ts";

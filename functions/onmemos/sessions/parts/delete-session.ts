@@ -1,6 +1,6 @@
 import type { UserContext } from "#core/context.ts";
-import { requestDelete } from "#core/environments/delete.ts";
-import { labelEnvironment } from "#core/environments/label.ts";
+import { labelEnvironment } from "#core/environments/record/label.ts";
+import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { type Called, deletedLabel, notFound, sessionOf } from "../wire.ts";
 
 /** Deletes a session, once: its end is not waited for. Throws `notFound`, also for one that is being deleted. */

@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import type { UserContext } from "#core/context.ts";
-import { listEnvironments } from "#core/environments/read.ts";
-import type { Environment } from "#core/environments/record.ts";
+import { listEnvironments } from "#core/environments/record/read.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import { isGone, isLongGone, type ListQuery } from "../wire.ts";
 
 /** The caller's sessions and workspaces that are there, the newest first; of one namespace or user where that is said. */

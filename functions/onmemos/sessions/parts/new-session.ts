@@ -1,9 +1,9 @@
 import * as z from "zod";
-import type { Ids } from "#core/context.ts";
-import type { NewEnvironment } from "#core/environments/create.ts";
-import { type Policy, reservation } from "#core/environments/policy.ts";
+import { type Policy, reservation } from "#core/environments/record/policy.ts";
+import type { NewEnvironment } from "#core/environments/verbs/create.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
 import type { NewThing } from "#core/idempotency.ts";
+import type { Ids } from "#core/ports/ids.ts";
 import { EnvVars } from "../../../shared/parts/env-vars.ts";
 import { bucketName, MOST_TTL_MINUTES, serviceName } from "../wire.ts";
 

@@ -1,9 +1,9 @@
-import type { Settings } from "#core/context.ts";
-import type { NewEnvironment } from "#core/environments/create.ts";
-import type { Policy } from "#core/environments/policy.ts";
-import type { Size } from "#core/environments/record.ts";
+import type { Policy } from "#core/environments/record/policy.ts";
+import type { Size } from "#core/environments/record/record.ts";
+import type { NewEnvironment } from "#core/environments/verbs/create.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
 import type { NewThing } from "#core/idempotency.ts";
+import type { Settings } from "#core/settings.ts";
 import { hostLabelOf, resourcesOf } from "../wire.ts";
 
 /** No end of its own: a guess for the plan alone. */
