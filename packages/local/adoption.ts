@@ -1,7 +1,8 @@
-import type { Context, RunRef } from "#core/context.ts";
-import { parseEnvironment } from "#core/environments/parse.ts";
-import { holdsCapacity } from "#core/environments/record.ts";
+import type { Context } from "#core/context.ts";
+import { parseEnvironment } from "#core/environments/record/parse.ts";
+import { holdsCapacity } from "#core/environments/record/record.ts";
 import { keyOfText } from "#core/keys.ts";
+import type { RunRef } from "#core/ports/compute.ts";
 import type { ProcessCompute } from "#process/compute.ts";
 
 /**
@@ -14,14 +15,20 @@ export async function adoptRuns(ctx: Context<"table">, compute: ProcessCompute):
   const runs = await compute.listRuns();
   const outcomes = await Promise.all(
     runs.map(async (ref) => {
-      if (await isWanted(ctx, ref)) return "adopted";
+      if (await isWanted(ctx, ref)) return (await isAlive(compute, ref)) ? "adopted" : "over";
       await compute.endRun(ref.uid, ref.run);
       return "ended";
     }),
   );
   if (runs.length === 0) return;
-  const adopted = outcomes.filter((outcome) => outcome === "adopted").length;
-  ctx.log.info("runs found", { adopted, ended: runs.length - adopted });
+  const numberOf = (wanted: string) => outcomes.filter((outcome) => outcome === wanted).length;
+  ctx.log.info("runs found", { adopted: numberOf("adopted"), over: numberOf("over"), ended: numberOf("ended") });
+}
+
+/** False where the stack ended it, or where it ended by itself: its record hears of that from its next look. */
+async function isAlive(compute: ProcessCompute, { uid, run }: RunRef): Promise<boolean> {
+  const seen = await compute.observe(uid, run);
+  return seen !== undefined && seen.state !== "ended";
 }
 
 async function isWanted({ table, log }: Context<"table">, { uid, run, key }: RunRef): Promise<boolean> {

@@ -58,8 +58,8 @@ test.each([
   ["one right", ["create pods/exec"], "may not create pods/exec in environments."],
   [
     "some rights",
-    ["get nodes", "list nodes", "watch nodes", "list storageclasses"],
-    "may not get nodes of the cluster, list nodes of the cluster, watch nodes of the cluster and 1 more.",
+    ["get nodes", "list nodes", "get persistentvolumes", "list storageclasses"],
+    "may not get nodes of the cluster, list nodes of the cluster, get persistentvolumes of the cluster and 1 more.",
   ],
 ])("one where the user lacks %s is refused with what to do", async (_, rights, words) => {
   const checking = check(await openServer({ rights }));

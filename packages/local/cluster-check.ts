@@ -47,22 +47,26 @@ const mostAsked = 4;
 const needed: readonly (readonly [group: string, resource: string, verbs: string])[] = [
   ["", "namespaces", "get"],
   ["batch", "jobs", "get list watch create patch delete"],
-  ["", "pods", "get list watch delete"],
+  ["", "pods", "list watch delete"],
   ["", "pods/log", "get"],
   ["", "pods/exec", "get create"],
   ["", "pods/portforward", "get create"],
   ["", "pods/resize", "patch"],
-  ["", "secrets", "create patch delete"],
-  ["", "services", "create patch delete"],
-  ["networking.k8s.io", "networkpolicies", "create patch delete"],
+  ["", "secrets", "list create patch delete"],
+  ["", "services", "list create patch delete"],
+  ["networking.k8s.io", "networkpolicies", "list create patch delete"],
+  ["networking.k8s.io", "ingresses", "list delete"],
   ["", "persistentvolumeclaims", "get create delete"],
+  ["snapshot.storage.k8s.io", "volumesnapshots", "get list create patch delete"],
   ["", "events", "list"],
 ];
 const neededEverywhere: typeof needed = [
-  ["", "nodes", "get list watch"],
+  ["", "nodes", "get list"],
   ["", "pods", "list"],
-  ["", "persistentvolumes", "get patch"],
+  ["", "persistentvolumes", "get list patch"],
   ["storage.k8s.io", "storageclasses", "list"],
+  ["storage.k8s.io", "volumeattachments", "list delete"],
+  ["snapshot.storage.k8s.io", "volumesnapshotclasses", "list"],
 ];
 
 /** In the order of the table. */

@@ -1,15 +1,25 @@
+import type { Duplex } from "node:stream";
 import { systemClock } from "#aws/clock.ts";
-import type { Compute, Observation } from "#core/context.ts";
+import type { Compute } from "#core/ports/compute.ts";
+import { RunGone } from "#core/problem.ts";
 import { type ApiClient, apiClient } from "#kubernetes/api-client.ts";
-import { kubernetesClaims } from "#kubernetes/claims.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";
 import { readKubeconfig } from "#kubernetes/kubeconfig.ts";
 import { pathsOf } from "#kubernetes/names.ts";
+import type { NodeTypeRule } from "#kubernetes/node-type.ts";
+import { type RunEntry, runEntry } from "#kubernetes/run-entry.ts";
+import { snapshotClassOf } from "#kubernetes/snapshot-class.ts";
+import { kubernetesVolumes } from "#kubernetes/volumes.ts";
 import { checkCluster } from "./cluster-check.ts";
+import { reopen, withAccess } from "./cluster-compute.ts";
+import { type ClusterEntries, clusterEntries } from "./cluster-entries.ts";
 import { deploymentOn } from "./cluster-home.ts";
-import { clusterVolumes } from "./cluster-volumes.ts";
-import { clusterWords, type SeenCluster, type StorageClass } from "./cluster-words.ts";
+import { localPorts } from "./cluster-ports.ts";
+import { clusterSshRuns } from "./cluster-ssh.ts";
+import { clusterWords, defaultClassOf, type SeenCluster, type StorageClass } from "./cluster-words.ts";
 import type { Environments } from "./environments.ts";
+import type { SshServer } from "./ssh.ts";
+import type { SshRuns } from "./ssh-runs.ts";
 
 export interface ClusterOptions {
   readonly home: string;
@@ -17,8 +27,13 @@ export interface ClusterOptions {
   readonly isUsed: boolean;
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
+  /** Of images/tools; undefined: runs have what their images have. */
+  readonly toolsImage: string | undefined;
   /** What a credential plugin of the kubeconfig is started with. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly nodeTypes: readonly NodeTypeRule[];
+  /** Lets people into these runs. */
+  startSsh(runs: SshRuns): Promise<SshServer>;
 }
 
 /** Of deploy/kubernetes. */
@@ -40,7 +55,7 @@ export async function clusterEnvironments(options: ClusterOptions): Promise<Envi
     // What gives out tokens may take longer, the first time, than a call may.
     await access.token();
     const id = await checkCluster(server);
-    return await environmentsOn(server, deploymentOn(home, { id, server: access.url }, isUsed));
+    return await environmentsOn(server, deploymentOn(home, { id, server: access.url }, isUsed), options);
   } catch (error) {
     client.close();
     throw error;
@@ -54,48 +69,59 @@ interface Server {
   readonly namespace: string;
 }
 
-async function environmentsOn({ client, url, context }: Server, deployment: string): Promise<Environments> {
+async function environmentsOn(
+  { client, url, context }: Server,
+  deployment: string,
+  { home, nodeTypes, startSsh, toolsImage }: ClusterOptions,
+): Promise<Environments> {
   const { now } = systemClock();
   // Without a provider to ask nobody knows what became of a machine.
   const machineOf = async () => "unknown" as const;
-  const compute = kubernetesCompute({ client, namespace, deployment, now, machineOf });
-  const claims = kubernetesClaims({ client, paths: pathsOf(namespace), deployment }, null);
+  const compute = kubernetesCompute({ client, namespace, deployment, now, machineOf, nodeTypes, toolsImage });
+  const place = { client, paths: pathsOf(namespace), deployment };
+  const runs = runEntry({ client, namespace, deployment });
+  const entries = clusterEntries(home);
+  const ports = localPorts((run, port) => dial(entries, runs, run, port));
+  const access = { entries, ports, ssh: await startSsh(clusterSshRuns(entries, runs)) };
   return {
-    compute: withoutAddresses(compute),
-    volumes: clusterVolumes(claims, now),
+    compute: withAccess(compute, access),
+    volumes: kubernetesVolumes(place, { storageClass: null, now }),
     // As the driver says them of each run.
     isolation: "pod",
     limits: "cgroup-v2 (cpu, memory)",
     cluster: {
       name: `${context} (${url}), namespace ${namespace}`,
-      ...clusterWords(await seenCluster(client, compute)),
+      ...clusterWords(await seenCluster(client, compute, toolsImage)),
     },
     // Runs go on while no stack looks, and their records are looked at as everywhere.
-    adopt: async () => undefined,
-    shutdown: async () => client.close(),
-  };
-}
-
-/** An address of a pod is one of its cluster: from here it may be that of somebody else. */
-function withoutAddresses(compute: Compute): Compute {
-  return {
-    ...compute,
-    async observe(uid, run) {
-      const seen = await compute.observe(uid, run);
-      return seen && unaddressed(seen);
+    adopt: () => reopen(access, compute),
+    shutdown: async () => {
+      const sessions = entries.all().flatMap((entry) => [...entry.sessions]);
+      await Promise.all(sessions.map((session) => session.close()));
+      ports.stop();
+      client.close();
     },
   };
 }
 
-function unaddressed(seen: Observation): Observation {
-  return { ...seen, address: null, ports: seen.ports.map((port) => ({ ...port, address: null })) };
+async function dial(entries: ClusterEntries, runs: RunEntry, name: string, port: number): Promise<Duplex> {
+  const entry = entries.find(name);
+  if (!entry) throw new RunGone();
+  return runs.dial(entry.id, port);
 }
 
-async function seenCluster(client: ApiClient, compute: Compute): Promise<SeenCluster> {
+async function seenCluster(client: ApiClient, compute: Compute, toolsImage: string | undefined): Promise<SeenCluster> {
   const [known, nodes, classes] = await Promise.all([
     compute.listNodes(),
     client.list<object, true>("/api/v1/nodes", () => [true]),
     client.list<StorageClass, StorageClass>("/apis/storage.k8s.io/v1/storageclasses", (one) => [one]),
   ]);
-  return { known, nodeCount: nodes.items.length, storageClasses: classes.items };
+  const used = defaultClassOf(classes.items);
+  return {
+    known,
+    nodeCount: nodes.items.length,
+    storageClass: used,
+    toolsImage,
+    snapshotClass: used && (await snapshotClassOf(client, used.provisioner)),
+  };
 }

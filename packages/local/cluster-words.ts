@@ -1,5 +1,5 @@
-import type { ComputeNode } from "#core/context.ts";
 import { findInstanceType } from "#core/fleet.ts";
+import type { ComputeNode } from "#core/ports/compute.ts";
 import type { ClusterWords } from "./environments.ts";
 
 export interface SeenCluster {
@@ -7,27 +7,49 @@ export interface SeenCluster {
   readonly known: readonly ComputeNode[];
   /** Of all nodes. */
   readonly nodeCount: number;
-  readonly storageClasses: readonly StorageClass[];
+  /** The default one, which disks are made of. */
+  readonly storageClass: StorageClass | undefined;
+  /** By which disks of that class are backed up. */
+  readonly snapshotClass: string | undefined;
+  /** Of images/tools. */
+  readonly toolsImage: string | undefined;
 }
 
 export interface StorageClass {
-  readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
+  readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
+  readonly provisioner: string;
+  readonly volumeBindingMode?: string;
+}
+
+const defaultClass = "storageclass.kubernetes.io/is-default-class";
+
+export function defaultClassOf(classes: readonly StorageClass[]): StorageClass | undefined {
+  return classes.find(({ metadata }) => metadata.annotations?.[defaultClass] === "true");
 }
 
 /** What of a cluster a person has to know at the start, and what to do about what is missing. */
-export function clusterWords({ known, nodeCount, storageClasses }: SeenCluster): Omit<ClusterWords, "name"> {
+export function clusterWords(seen: SeenCluster): Omit<ClusterWords, "name"> {
+  const { known, nodeCount } = seen;
   const counts = [...Map.groupBy(known, ({ instanceType }) => instanceType)];
-  const lacks = [gpuWords(known), ...nodeWords(known), typeWords(nodeCount - known.length), diskWords(storageClasses)];
+  const lacks = [
+    gpuWords(known),
+    ...nodeWords(known),
+    typeWords(nodeCount - known.length),
+    ...diskWords(seen),
+    toolsWords(seen),
+  ];
   return {
     nodes: counts.map(([type, nodes]) => `${type}=${nodes.length}`).join(",") || "none",
     lacks: [...lacks.flatMap((words) => words ?? []), ...always],
   };
 }
 
-const always = [
-  "SSH, the web shell, Jupyter and pages of environments: not there yet",
-  "backups and zips of disks: none; a disk keeps its volume, which is its only copy",
-];
+const always = ["zips of sessions: not there yet"];
+
+function toolsWords({ toolsImage }: SeenCluster): string | undefined {
+  if (toolsImage) return undefined;
+  return "Jupyter, and commands in images without a shell: set TOOLS_IMAGE (docs/operate.md)";
+}
 
 function gpuWords(known: readonly ComputeNode[]): string | undefined {
   const made = known.filter(({ instanceType }) => (findInstanceType(instanceType)?.gpus ?? 0) > 0);
@@ -35,37 +57,34 @@ function gpuWords(known: readonly ComputeNode[]): string | undefined {
   const silent = made.filter(({ units }) => units === 0);
   if (silent.length === 0) return undefined;
   const verb = silent.length === 1 ? "offers" : "offer";
-  return `GPUs: ${namesOf(silent)} ${verb} none: see whether the device plugin runs there`;
+  return `GPUs: ${namesOf(silent)} ${verb} none: see whether the device plugin runs there, and how many processors and how much memory there are`;
 }
 
-/** The plan knows no machine without a zone: disks do not leave theirs. */
 function nodeWords(known: readonly ComputeNode[]): string[] {
-  const zoneless = known.filter(({ zone }) => zone === "");
   const closed = known.filter(({ ready }) => !ready);
-  const label = "kubectl label node <name> topology.kubernetes.io/zone=<zone>";
-  return [
-    ...(zoneless.length > 0
-      ? [`nodes that are not used: ${namesOf(zoneless)} ${zoneless.length > 1 ? "have" : "has"} no zone: ${label}`]
-      : []),
-    ...(closed.length > 0
-      ? [`nodes that are not used now: ${namesOf(closed)} ${isOrAre(closed)} not ready, cordoned or kept for others`]
-      : []),
-  ];
+  if (closed.length === 0) return [];
+  return [`nodes that are not used now: ${namesOf(closed)} ${isOrAre(closed)} not ready, cordoned or kept for others`];
 }
 
 function typeWords(others: number): string | undefined {
   if (others <= 0) return undefined;
-  const label = "kubectl label --overwrite node <name> node.kubernetes.io/instance-type=<type>";
-  return `nodes that are not used: ${others} ${others > 1 ? "have" : "has"} no type of docs/apis/gpu-dev.md: ${label}`;
+  return `nodes that are not used: ${others} ${others > 1 ? "have" : "has"} no type of docs/apis/gpu-dev.md: set NODE_TYPES`;
 }
 
-function diskWords(classes: readonly StorageClass[]): string | undefined {
-  const hasDefault = classes.some(({ metadata }) => metadata.annotations?.[defaultClass] === "true");
-  if (hasDefault) return undefined;
-  return "disks: the cluster has no default storage class; what asks for a disk waits until it has one";
+function diskWords({ known, storageClass, snapshotClass }: SeenCluster): string[] {
+  if (!storageClass) {
+    return ["disks: the cluster has no default storage class; what asks for a disk waits until it has one"];
+  }
+  const { metadata, provisioner, volumeBindingMode } = storageClass;
+  const zones = new Set(known.map(({ zone }) => zone));
+  const anyZone = `disks: class ${metadata.name} makes them in any zone; a job may not reach its own: use one with WaitForFirstConsumer`;
+  return [
+    ...(volumeBindingMode !== "WaitForFirstConsumer" && zones.size > 1 ? [anyZone] : []),
+    ...(snapshotClass === undefined
+      ? [`backups: no VolumeSnapshotClass is for ${provisioner}; a disk keeps its volume, which is its only copy`]
+      : []),
+  ];
 }
-
-const defaultClass = "storageclass.kubernetes.io/is-default-class";
 
 function isOrAre(nodes: readonly unknown[]): string {
   return nodes.length > 1 ? "are" : "is";

@@ -1,13 +1,14 @@
 import { expect, test } from "vitest";
-import { createEnvironment } from "#core/environments/create.ts";
-import type { Environment } from "#core/environments/record.ts";
-import { requestCancel, requestExtension, requestGuest } from "#core/environments/requests.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { requestCancel, requestExtension, requestGuest, requestKey } from "#core/environments/verbs/requests.ts";
 import { userKey } from "#core/keys.ts";
 import { memoryTable } from "#testing/memory-table.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { type News, tableWithNews } from "./environment-news.ts";
 
 const HOUR = 3_600_000;
+const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyIfIKesG74ewOtTC3tBQqxMFN0b59wd+tI//HxmJ0E";
 
 /** What is told waits for the name of its owner. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -68,6 +69,25 @@ test("what was asked of it is told once it is done or failed, and a warning with
     "Expires in 30 minutes",
     "Expires in 15 minutes",
   ]);
+});
+
+test("a key that is let in is no name, and nothing is extended once it ends", async () => {
+  const world = await memoryWorld();
+  const { look, words } = await watched(world);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+  await requestKey(world.as("alice"), "one", KEY, () => "active");
+  await world.advance(3_000);
+  await look();
+  const before = words().length;
+
+  await requestExtension(world.as("alice"), "one", HOUR);
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(60_000);
+  await look();
+
+  expect(words().at(before - 1)).toBe("let in by SSH: a public key");
+  expect(words().slice(before)).toEqual(["stopping: Cancelled by its owner", "cancelled"]);
 });
 
 test("what failed says why", async () => {

@@ -1,9 +1,9 @@
-import type { Item, Stored, Table } from "#core/context.ts";
-import type { Action } from "#core/environments/actions.ts";
-import { parseEnvironment } from "#core/environments/parse.ts";
-import { type Environment, isEnded } from "#core/environments/record.ts";
-import type { TimelineEntry } from "#core/environments/timeline.ts";
+import type { Action } from "#core/environments/record/actions.ts";
+import { parseEnvironment } from "#core/environments/record/parse.ts";
+import { type Environment, isEnded } from "#core/environments/record/record.ts";
+import type { TimelineEntry } from "#core/environments/record/timeline.ts";
 import { kindOfKey, userKey } from "#core/keys.ts";
+import type { Item, Stored, Table } from "#core/ports/table.ts";
 import { parseUser } from "#core/users/record.ts";
 
 /** One thing that happened to an environment. */
@@ -108,9 +108,13 @@ function newsOf(environment: Environment, told: Told): Omit<News, "name">[] {
       const sentence = sentenceOf(environment, entry);
       return sentence ? [{ at: entry.at, ...sentence }] : [];
     }),
-    // Its end is in the timeline.
-    ...closed.filter(({ kind }) => kind !== "cancel").map((action) => answerOf(environment, action)),
+    ...closed.filter((action) => isNews(environment, action)).map((action) => answerOf(environment, action)),
   ];
+}
+
+/** Its end is in the timeline; and time that was added does not matter to what ends before that shows. */
+function isNews({ end }: Environment, { kind, status }: Action): boolean {
+  return kind !== "cancel" && !(kind === "extend" && status === "done" && end.outcome);
 }
 
 type Sentence = Pick<News, "words" | "tone">;
@@ -118,12 +122,12 @@ type Sentence = Pick<News, "words" | "tone">;
 /** Of an entry that says neither where it is now nor why, nothing. */
 function sentenceOf(environment: Environment, { n, phase, reason }: TimelineEntry): Sentence | undefined {
   const before = environment.events.timeline.find((entry) => entry.n === n - 1);
-  const isNews = before?.phase !== phase;
-  const phaseWords = isNews ? [n === 1 ? askedFor(environment) : nowIn(environment, phase)] : [];
-  const why = isNews ? whyNow(environment, phase, reason) : reason;
+  const isOther = before?.phase !== phase;
+  const phaseWords = isOther ? [n === 1 ? askedFor(environment) : nowIn(environment, phase)] : [];
+  const why = isOther ? whyNow(environment, phase, reason) : reason;
   const words = [...phaseWords, ...(why === null ? [] : [why])];
   if (words.length === 0) return undefined;
-  return { words: words.join(": "), tone: isNews ? (tones[phase] ?? "plain") : "plain" };
+  return { words: words.join(": "), tone: isOther ? (tones[phase] ?? "plain") : "plain" };
 }
 
 const tones: Readonly<Record<string, News["tone"]>> = { active: "good", completed: "good", failed: "bad" };
@@ -148,7 +152,12 @@ function answerOf({ times: { endsAt } }: Environment, action: Action): Sentence 
   const at = completedAt ?? requestedAt;
   if (status === "failed") return { at, words: `${tried[kind]} failed: ${reason ?? "unknown"}`, tone: "bad" };
   const until = kind === "extend" && endsAt !== null ? ` until ${clockTime(endsAt)}` : "";
-  return { at, words: `${done[kind]}${subject ? ` ${subject}` : ""}${until}`, tone: "plain" };
+  return { at, words: `${done[kind]}${subject ? ` ${whoIs(subject)}` : ""}${until}`, tone: "plain" };
+}
+
+/** A key has a name of its own in the core, which no GitHub user can have. */
+function whoIs(subject: string): string {
+  return subject.includes(":") ? "a public key" : subject;
 }
 
 const tried = {

@@ -1,4 +1,6 @@
-import type { Compute, Context, Volumes } from "#core/context.ts";
+import type { Context } from "#core/context.ts";
+import type { Compute } from "#core/ports/compute.ts";
+import type { Volumes } from "#core/ports/volumes.ts";
 
 /** Where the environments of a stack run, and what of it a person has to know. */
 export interface Environments {

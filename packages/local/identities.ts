@@ -1,7 +1,7 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { CallerIdentity } from "#core/context.ts";
+import type { CallerIdentity } from "#core/ports/identity.ts";
 import { replaceFile, writeOnce } from "./secret-file.ts";
 import type { SigningKey } from "./sigv4.ts";
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Actor } from "#core/context.ts";
-import { findAddressed } from "#core/environments/address-label.ts";
+import { findAddressed } from "#core/environments/record/address-label.ts";
 import { type KeyCheck, keyCheck } from "#http/key-check.ts";
 import { isOutage } from "#http/outage.ts";
 import { withoutKeys } from "#http/redaction.ts";

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import type { Environment, Phase } from "#core/environments/record.ts";
+import type { Environment, Phase } from "#core/environments/record/record.ts";
 
 /** What Berth itself says under the host name of an environment. */
 export interface Page {

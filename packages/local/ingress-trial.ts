@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener, request } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createEnvironment, type NewEnvironment } from "#core/environments/create.ts";
+import { createEnvironment, type NewEnvironment } from "#core/environments/verbs/create.ts";
 import { apiKeyKey, environmentKey } from "#core/keys.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";

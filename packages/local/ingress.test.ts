@@ -3,8 +3,8 @@ import { type IncomingMessage, request, type ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { reservation } from "#core/environments/policy.ts";
-import { requestStop } from "#core/environments/stop.ts";
+import { reservation } from "#core/environments/record/policy.ts";
+import { requestStop } from "#core/environments/verbs/stop.ts";
 import { apiKeyKey, hostKey } from "#core/keys.ts";
 import { eventually } from "#process/trial.ts";
 import { basic, type IngressTrial, openIngressTrial } from "./ingress-trial.ts";
@@ -418,7 +418,7 @@ describe("a WebSocket", () => {
     const item = await trial.world.table.get(apiKeyKey(trial.world.ctx.ids.hash(trial.key)));
     const revoked = item && { ...item, revokedAt: trial.world.clock.now() };
     if (revoked) await trial.world.table.put(revoked);
-    trial.world.clock.advance(31_000);
+    trial.world.clock.advance(5_001);
     await Promise.all(closed);
     clearInterval(chatting);
 

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { Look } from "#core/context.ts";
-import { createEnvironment } from "#core/environments/create.ts";
-import type { Environment } from "#core/environments/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { keyText } from "#core/keys.ts";
+import type { Look } from "#core/ports/queue.ts";
 import { reconcile } from "#core/reconcile.ts";
 import type { WorkerContext } from "#core/worker.ts";
 import { processCompute } from "#process/compute.ts";

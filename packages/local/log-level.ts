@@ -1,5 +1,5 @@
 import type { Config } from "#aws/config.ts";
-import type { Log } from "#core/context.ts";
+import type { Log } from "#core/ports/log.ts";
 
 /** A log of what is at least of this level. A plan or a sweep that found nothing to do is `debug`. */
 export function atLevel(log: Log, level: Config["LOG_LEVEL"]): Log {

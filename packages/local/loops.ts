@@ -1,4 +1,5 @@
-import type { Context, PortName, QueueName } from "#core/context.ts";
+import type { Context, PortName } from "#core/context.ts";
+import type { QueueName } from "#core/ports/queue.ts";
 import { type Consumer, consume } from "#http/work.ts";
 import type { Message } from "#sqlite/line.ts";
 import type { Receiver } from "#sqlite/queue.ts";

@@ -24,12 +24,23 @@ export interface OpenSshTrial extends SshTrial {
   /** One that stays; it is killed when the trial is closed. */
   stay(options: readonly string[], ...words: string[]): ChildProcess;
   scp(...words: string[]): Promise<Answer>;
+  /** The words before the address, for programs that start the client themselves. */
+  readonly sshLine: string;
+  /** A program of this machine, at most as long as any of the others. */
+  run(file: string, words: readonly string[], input?: string, env?: Record<string, string>): Promise<Answer>;
   sftp(batch: string): Promise<Answer>;
   /** Starts an agent that holds the key of the trial; answers its socket. It ends with the trial. */
   startAgent(): Promise<string>;
 }
 
-const programs = { ssh: ["-V"], sftp: ["-?"], scp: ["-?"], "ssh-agent": ["-?"], "ssh-add": ["-?"] };
+const programs = {
+  ssh: ["-V"],
+  sftp: ["-?"],
+  scp: ["-?"],
+  "ssh-agent": ["-?"],
+  "ssh-add": ["-?"],
+  "ssh-keygen": ["-?"],
+};
 
 /** What this machine lacks for such a trial; undefined: nothing. */
 export function openSshLacks(isolation: Isolation): string | undefined {
@@ -57,6 +68,8 @@ export async function openOpenSshTrial(isolation: Isolation): Promise<OpenSshTri
     ...trial,
     address,
     nodeInside: isolation === "none" ? process.execPath : join(trial.home, "tools/node"),
+    sshLine: ["ssh", "-p", port, ...options, "-o", "IdentityAgent=none"].join(" "),
+    run,
     ssh: (own, ...words) => run("ssh", sshWords(own, words)),
     stay: (own, ...words) => {
       const child = spawn("ssh", sshWords(own, words), { stdio: ["ignore", "pipe", "pipe"] });

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Ids } from "#core/context.ts";
+import type { Ids } from "#core/ports/ids.ts";
 
 /**
  * Answers what Node would refuse without a word, before it is a request of any API: with the headers of every answer

@@ -1,7 +1,8 @@
-import type { Compute, Context, RunRef } from "#core/context.ts";
-import { parseEnvironment } from "#core/environments/parse.ts";
-import { type Environment, holdsCapacity } from "#core/environments/record.ts";
+import type { Context } from "#core/context.ts";
+import { parseEnvironment } from "#core/environments/record/parse.ts";
+import { type Environment, holdsCapacity } from "#core/environments/record/record.ts";
 import { keyOfText } from "#core/keys.ts";
+import type { Compute, RunRef } from "#core/ports/compute.ts";
 import { namesOf } from "./environment-news.ts";
 
 /** The environments that have a run now, by owner and name, in the order of these. */

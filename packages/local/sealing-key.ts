@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { keyIdOf, newKeyText } from "#aws/sealer.ts";
-import type { Stored } from "#core/context.ts";
 import { sealingKeyKey } from "#core/keys.ts";
+import type { Stored } from "#core/ports/table.ts";
 import { type Writing, writeRecord } from "#core/write-record.ts";
 import { writeOnce } from "./secret-file.ts";
 

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { WebSocket } from "ws";
-import { createEnvironment } from "#core/environments/create.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { apiKeyKey } from "#core/keys.ts";
 import { buildApp } from "#http/app.ts";
 import { loadCatalog } from "#http/catalog.ts";

@@ -7,8 +7,10 @@ import type { Runtime } from "#http/runtime.ts";
 import type { Channel, Closing, SocketSession } from "#http/socket.ts";
 
 export interface SocketTimes {
-  /** Every connection is pinged, and its key looked at again. */
+  /** Every connection is pinged. */
   readonly pingMs: number;
+  /** The keys of all connections are looked at again. */
+  readonly keyMs: number;
   /** What connections are about is looked at. */
   readonly lookMs: number;
 }
@@ -34,7 +36,7 @@ interface Connection {
   pending: number;
 }
 
-const times: SocketTimes = { pingMs: 30_000, lookMs: 2_000 };
+const times: SocketTimes = { pingMs: 30_000, keyMs: 1_000, lookMs: 2_000 };
 /** docs/apis/onmemos.md#web-shell. */
 const frameBytes = 1024 * 1024;
 /** A client that does not read what it is sent is let go. */
@@ -50,7 +52,7 @@ export function serveSockets(
   server: Server,
   runtime: Runtime,
   entries: Catalog["sockets"],
-  { plain, isTaken = () => false, pingMs, lookMs }: Partial<SocketTimes> & SocketSurroundings,
+  { plain, isTaken = () => false, pingMs, keyMs, lookMs }: Partial<SocketTimes> & SocketSurroundings,
 ): Sockets {
   const judge = handshakes(
     runtime,
@@ -69,7 +71,8 @@ export function serveSockets(
     })().catch(() => socket.destroy());
   });
   const timers = [
-    setInterval(() => void ping(connections), pingMs ?? times.pingMs),
+    setInterval(() => ping(connections), pingMs ?? times.pingMs),
+    setInterval(() => void dismissStrangers(connections).catch(() => undefined), keyMs ?? times.keyMs),
     setInterval(() => void look(connections), lookMs ?? times.lookMs),
   ];
   return {
@@ -107,16 +110,21 @@ function serve(connections: Set<Connection>, ws: WebSocket, admitted: Admitted):
 }
 
 async function take(connection: Connection, text: string): Promise<void> {
-  const { ws, session } = connection;
+  const { ws, admitted, session } = connection;
   connection.pending += 1;
   if (connection.pending >= mostPending) ws.pause();
-  await session.receive(text).catch(() => ws.close(1011, "Internal server error"));
+  try {
+    if (await admitted.isStillAdmitted()) await session.receive(text);
+    else dismiss(ws);
+  } catch {
+    ws.close(1011, "Internal server error");
+  }
   connection.pending -= 1;
   if (connection.pending < mostPending && ws.isPaused) ws.resume();
 }
 
 /** Who has not answered the ping before is gone; one whose frames are not read cannot be heard answering. */
-async function ping(connections: ReadonlySet<Connection>): Promise<void> {
+function ping(connections: ReadonlySet<Connection>): void {
   for (const connection of connections) {
     const { ws } = connection;
     if (!connection.isAlive && !ws.isPaused) {
@@ -126,10 +134,17 @@ async function ping(connections: ReadonlySet<Connection>): Promise<void> {
     connection.isAlive = false;
     if (ws.readyState === ws.OPEN) ws.ping();
   }
-  // One after another: the first look at a key serves all that have it.
+}
+
+/** One after another: the first look at a key serves all that have it. */
+async function dismissStrangers(connections: ReadonlySet<Connection>): Promise<void> {
   for (const { ws, admitted } of connections) {
-    if (!(await admitted.isStillAdmitted())) ws.close(1008, "The key is not valid any more");
+    if (!(await admitted.isStillAdmitted())) dismiss(ws);
   }
+}
+
+function dismiss(ws: WebSocket): void {
+  ws.close(1008, "The key is not valid any more");
 }
 
 /** One look for all that are about the same. A look that fails says nothing. */

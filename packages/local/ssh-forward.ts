@@ -1,8 +1,8 @@
 import type { Duplex } from "node:stream";
 import type { AcceptConnection, ServerChannel, TcpipRequestInfo } from "ssh2";
-import { connectToRun } from "#process/run-port.ts";
+import type { Destination, SshRuns } from "./ssh-runs.ts";
 
-const hosts = new Map<string, "127.0.0.1" | "::1">([
+const hosts = new Map<string, Destination["host"]>([
   ["localhost", "127.0.0.1"],
   ["127.0.0.1", "127.0.0.1"],
   ["::1", "::1"],
@@ -10,14 +10,14 @@ const hosts = new Map<string, "127.0.0.1" | "::1">([
 
 /** Connects a client to a port of the environment's own loopback, and to nowhere else. */
 export async function forward(
-  home: string,
+  runs: SshRuns,
   run: string,
   accept: AcceptConnection<ServerChannel>,
   reject: () => void,
   { destIP, destPort }: TcpipRequestInfo,
 ): Promise<void> {
   const host = hosts.get(destIP);
-  const socket = host && (await connectToRun(home, run, { host, port: destPort }).catch(() => undefined));
+  const socket = host && (await runs.dial(run, { host, port: destPort }).catch(() => undefined));
   if (!socket) return reject();
   joinChannel(socket, accept());
 }

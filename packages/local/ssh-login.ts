@@ -1,5 +1,5 @@
 import ssh2, { type AuthContext, type ParsedKey, type PublicKeyAuthContext } from "ssh2";
-import { findSshRuns } from "#process/ssh-runs.ts";
+import type { SshRuns } from "./ssh-runs.ts";
 import { isSecurityKey, isSignedBySecurityKey } from "./ssh-security-key.ts";
 
 /** Who came in: into which run, by which of its keys. */
@@ -10,8 +10,8 @@ export interface Guest {
 }
 
 /** Lets in who holds one of the keys of the run that the user name names, and nobody else in any other way. */
-export function logIn(context: AuthContext, home: string, onGuest: (guest: Guest) => void): void {
-  const guest = context.method === "publickey" ? guestOf(home, context) : undefined;
+export function logIn(context: AuthContext, runs: SshRuns, onGuest: (guest: Guest) => void): void {
+  const guest = context.method === "publickey" ? guestOf(runs, context) : undefined;
   if (!guest || context.method !== "publickey") {
     context.reject(["publickey"]);
     return;
@@ -29,9 +29,9 @@ export function logIn(context: AuthContext, home: string, onGuest: (guest: Guest
   context.accept();
 }
 
-function guestOf(home: string, { username, key: shown }: PublicKeyAuthContext): Guest | undefined {
+function guestOf(runs: SshRuns, { username, key: shown }: PublicKeyAuthContext): Guest | undefined {
   const blob = shown.data.toString("base64");
-  for (const { name, keys } of findSshRuns(home, username)) {
+  for (const { name, keys } of runs.find(username)) {
     const key = keys.find((one) => one.split(" ")[1] === blob);
     if (key) return { run: name, key };
   }

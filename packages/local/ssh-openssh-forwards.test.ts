@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually, processesOf } from "#process/trial.ts";
+import { freePort } from "#testing/free-port.ts";
 import { type OpenSshTrial, openOpenSshTrial, openSshLacks } from "./openssh-trial.ts";
 
 describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, isolation %s", (isolation) => {
@@ -186,12 +187,4 @@ async function heard(socket: Socket, words: Buffer, after: "ended" | "open" = "e
   await once(socket, "end");
   socket.destroy();
   return text;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -1,14 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { ServerChannel } from "ssh2";
 import { commandInside, type Inside } from "#process/inside.ts";
-import type { SessionMark } from "./ssh-session.ts";
 
 /** Runs a command without a terminal: its three streams, and how it ended. It is hung up on when its client goes. */
 export function startProcess(
   channel: ServerChannel,
   inside: Inside,
   words: readonly string[],
-  mark: SessionMark,
+  mark: (pid: number | undefined) => void,
 ): void {
   const { file, args, env, cwd } = commandInside(inside, words);
   const child = spawn(file, args, { env, cwd, detached: true, stdio: "pipe" });
@@ -19,7 +18,7 @@ export function startProcess(
   child.once("error", () => finish(channel, 255, null));
   child.once("close", (code, signal) => finish(channel, code, signal));
   channel.once("close", () => hangUp(child));
-  mark(channel, child.pid);
+  mark(child.pid);
 }
 
 function finish(channel: ServerChannel, code: number | null, signal: NodeJS.Signals | null): void {

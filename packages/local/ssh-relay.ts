@@ -142,6 +142,8 @@ function countedRelays(home: string, run: string) {
 function joined(visitor: Duplex): OpenedChannel {
   return (error, channel) => {
     if (error) visitor.destroy();
+    // It went before the client answered.
+    else if (visitor.destroyed) channel.end();
     else joinChannel(visitor, channel);
   };
 }

@@ -1,68 +1,77 @@
-import type { PseudoTtyInfo, ServerChannel } from "ssh2";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { getCompileCacheDir } from "node:module";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { ServerChannel } from "ssh2";
+import { systemPath } from "#process/environment.ts";
 import { signalSessions } from "#process/exec-session.ts";
 import { commandInside, type Inside } from "#process/inside.ts";
 import { namedTerminal } from "#process/named-terminal.ts";
 import { findProcess, type ProcessIdentity } from "#process/process-identity.ts";
-import type { SessionMark } from "./ssh-session.ts";
+import { cells, type Terminal, type TerminalInfo, termOf } from "./ssh-runs.ts";
+import type { TerminalNews, TerminalSize, WantedTerminal } from "./terminal-host.ts";
 
-export interface Terminal {
-  resize(columns: number, rows: number): void;
-}
+const host = fileURLToPath(new URL("terminal-host.ts", import.meta.url));
 
 /** Runs a command in a pseudo-terminal; throws where this platform has none. What runs in it hangs up with its client. */
 export async function startTerminal(
   channel: ServerChannel,
   inside: Inside,
   words: readonly string[],
-  { term, cols, rows }: PseudoTtyInfo & { readonly term?: string },
-  mark: SessionMark,
+  info: TerminalInfo,
+  mark: (pid: number | undefined) => void,
 ): Promise<Terminal> {
-  const { spawn } = await import("@lydell/node-pty").catch(() => {
-    throw new Error("There are no terminals on this platform; commands work");
-  });
-  const env = { ...inside.env, TERM: /^[\w.+-]{1,64}$/.test(term ?? "") ? (term ?? "") : "xterm" };
+  const env = { ...inside.env, TERM: termOf(info) };
   const named = namedTerminal({ ...inside, env }, words);
-  const command = commandInside({ ...inside, env }, named ?? words);
-  const size = { cols: bounded(cols, 80), rows: bounded(rows, 24) };
-  const pty = spawn(command.file, [...command.args], {
-    ...size,
-    name: env.TERM,
-    cwd: command.cwd,
-    env: command.env,
-    encoding: null,
+  const { file, args, cwd, env: commandEnv } = commandInside({ ...inside, env }, named ?? words);
+  const size = { columns: cells(info.cols, 80), lines: cells(info.rows, 24) };
+  const holder = startHolder();
+  let leader: ProcessIdentity | undefined;
+  channel
+    .on("error", () => undefined)
+    .once("close", () => {
+      // The leader of a session in which nothing is but who passes on to a terminal in a sandbox is asked to end.
+      if (leader) signalSessions([leader], "SIGTERM");
+      if (holder.connected) holder.disconnect();
+    });
+  let exitCode = 255;
+  holder.on("message", (news: TerminalNews) => {
+    if ("exitCode" in news) exitCode = news.exitCode;
   });
-  pty.onData((data) => {
-    if (!channel.write(data)) pty.pause();
-  });
-  channel.on("drain", () => pty.resume());
-  channel.on("data", (data: Buffer) => pty.write(asWritten(data)));
-  const leader = named && findProcess(pty.pid);
-  channel.on("error", () => undefined).once("close", () => hangUp(pty, leader));
-  mark(channel, pty.pid);
-  pty.onExit(({ exitCode, signal }) => {
-    channel.exit(signal ? 128 + signal : exitCode);
+  const ended = once(holder, "close");
+  holder.send({ file, args, cwd, env: commandEnv, ...size } satisfies WantedTerminal);
+  const first = await Promise.race([once(holder, "message"), ended]);
+  const [begun] = first as [TerminalNews | number | null];
+  if (typeof begun !== "object" || begun === null || !("pid" in begun)) {
+    throw new Error("There are no terminals on this platform; commands work");
+  }
+  leader = named && findProcess(begun.pid);
+  mark(begun.pid);
+  channel.pipe(holder.stdin);
+  holder.stdout.pipe(channel, { end: false });
+  void ended.then(() => {
+    channel.exit(exitCode);
     channel.end();
   });
-  return { resize: (columns, lines) => pty.resize(bounded(columns, size.cols), bounded(lines, size.rows)) };
+  const resize = (next: TerminalSize) => void (holder.connected && holder.send(next));
+  return {
+    resize: (columns, lines) => resize({ columns: cells(columns, size.columns), lines: cells(lines, size.lines) }),
+  };
 }
 
-/** What is written goes to a stream, which takes bytes as they are; the type knows of text alone. */
-function asWritten(data: Buffer): string {
-  return data as unknown as string;
-}
+type Holder = ChildProcess & {
+  readonly stdin: NonNullable<ChildProcess["stdin"]>;
+  readonly stdout: NonNullable<ChildProcess["stdout"]>;
+};
 
-const mostCells = 10_000;
-
-function bounded(value: number, otherwise: number): number {
-  return Number.isInteger(value) && value > 0 && value <= mostCells ? value : otherwise;
-}
-
-/** The leader of a session in which nothing is but who passes on to a terminal in a sandbox is asked to end. */
-function hangUp(pty: { kill(signal: string): void }, leader: ProcessIdentity | undefined): void {
-  try {
-    if (leader) signalSessions([leader], "SIGTERM");
-    pty.kill("SIGHUP");
-  } catch {
-    return;
-  }
+function startHolder(): Holder {
+  const compiled = process.env.NODE_COMPILE_CACHE ?? dirname(getCompileCacheDir() ?? "");
+  const holder = spawn(process.execPath, ["--max-semi-space-size=1", host], {
+    detached: true,
+    env: { PATH: systemPath, ...(compiled !== "." && { NODE_COMPILE_CACHE: compiled }) },
+    stdio: ["pipe", "pipe", "ignore", "ipc"],
+  }) as Holder;
+  for (const stream of [holder, holder.stdin, holder.stdout]) stream.on("error", () => undefined);
+  return holder;
 }

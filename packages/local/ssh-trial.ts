@@ -3,10 +3,11 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import ssh2, { type Client, type ClientChannel, type ConnectConfig } from "ssh2";
-import type { Run } from "#core/context.ts";
+import type { Run } from "#core/ports/compute.ts";
 import type { Isolation } from "#process/records.ts";
 import { eventually, openTrial, type Trial } from "#process/trial.ts";
 import { silentLog } from "#testing/log.ts";
+import { machineSshRuns } from "./machine-ssh.ts";
 import { type SshServer, startSsh } from "./ssh.ts";
 import { newSshKey, type SshKeyPair } from "./ssh-host-key.ts";
 
@@ -31,7 +32,7 @@ export interface SshTrial extends Trial {
 
 export async function openSshTrial(isolation: Isolation): Promise<SshTrial> {
   const trial = openTrial({ isolation });
-  const server = await startSsh({ home: trial.home, port: 0, log: silentLog() });
+  const server = await startSsh({ home: trial.home, runs: machineSshRuns(trial.home), port: 0, log: silentLog() });
   const login = `gpu-dev-${randomBytes(4).toString("hex")}`;
   const key = newSshKey();
   const connections = new Set<Client>();

@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -15,9 +16,20 @@ import { findFreePorts } from "#process/free-port.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
 import { eventually, lacks, pidsOf, processesOf } from "#process/trial.ts";
 import { silentLog } from "#testing/log.ts";
+import { machineSshRuns } from "./machine-ssh.ts";
 import { startSsh } from "./ssh.ts";
 import { newSshKey } from "./ssh-host-key.ts";
 import { exec, openSshTrial, type SshTrial, said } from "./ssh-trial.ts";
+
+/** What ssh2 has and does not offer: a client that does not keep to the protocol. */
+interface RawClient {
+  readonly _protocol: { channelWindowAdjust(channel: number, bytes: number): void };
+  readonly _sock: { pause(): void };
+}
+
+interface RawChannel {
+  readonly outgoing: { readonly id: number };
+}
 
 describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (isolation) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
@@ -26,6 +38,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   }
 
   let trial: SshTrial;
+  const served = () => ({ home: trial.home, runs: machineSshRuns(trial.home) });
   beforeEach(async () => {
     trial = await openSshTrial(isolation);
   });
@@ -102,6 +115,82 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     expect(code).toBe(3);
   });
 
+  const terminalOf = async (command: string) => {
+    const client = await trial.connect();
+    const channel = await new Promise<ClientChannel>((resolve, reject) => {
+      client.exec(command, { pty: { term: "vt100" } }, (error, opened) => (error ? reject(error) : resolve(opened)));
+    });
+    let seen = "";
+    channel.on("data", (part: Buffer) => {
+      seen += part.toString();
+    });
+    const shown = (text: string) =>
+      eventually(
+        () => seen,
+        (all) => all.includes(text),
+      );
+    return { client, channel, shown };
+  };
+
+  it("serves others while nobody reads what a client types into a terminal, and gives it to who reads at last", async () => {
+    await trial.begin();
+    const { channel, shown } = await terminalOf(
+      "stty raw -echo; echo ready; until [ -e go ]; do sleep 0.05; done; head -c 300000 | sha256sum",
+    );
+    await shown("ready");
+
+    const typed = randomBytes(300_000);
+    channel.write(typed);
+    const other = await trial.say("echo served; touch go");
+    await shown(createHash("sha256").update(typed).digest("hex"));
+
+    expect(other.out).toBe("served\n");
+  });
+
+  it("hangs up a terminal whose client goes while nobody has read what it typed", async () => {
+    await trial.begin();
+    const { client, channel, shown } = await terminalOf("stty raw -echo; echo ready; sleep 3627");
+    await shown("ready");
+    channel.write(randomBytes(300_000));
+    await trial.say("true");
+
+    client.end();
+
+    await eventually(
+      () => pidsOf(trial, "sleep 3627"),
+      ({ length }) => length === 0,
+    );
+  });
+
+  it("cuts off a client that has room for everything by its own word, and reads nothing", async () => {
+    await trial.begin();
+    const client = await trial.connect();
+    const channel = await exec(client, "echo ready; exec cat /dev/zero");
+    await once(channel, "data");
+    const { _protocol: protocol, _sock: socket } = client as unknown as RawClient;
+
+    protocol.channelWindowAdjust((channel as unknown as RawChannel).outgoing.id, 2 ** 31);
+    socket.pause();
+
+    await eventually(
+      () => pidsOf(trial, "cat /dev/zero"),
+      ({ length }) => length === 0,
+    );
+  });
+
+  it("leaves nobody's terminal open to what others start", async () => {
+    await trial.begin();
+    const { shown } = await terminalOf("echo ready; sleep 3628");
+    await shown("ready");
+
+    const files = "for file in /proc/self/fd/*; do readlink $file; done";
+    const command = await trial.say(files);
+    const { shown: shownToo } = await terminalOf(`${files}; echo all of them`);
+    const terminal = await shownToo("all of them");
+
+    expect(`${command.out}${terminal}`).not.toContain("ptmx");
+  });
+
   it("gives that terminal a name, passes interrupts on, and hangs up what runs in it", async () => {
     await trial.begin({ env: { SHELL: "/no/such/shell" } });
     const client = await trial.connect();
@@ -167,7 +256,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
 
   it("is still there when the server was started anew", async () => {
     await trial.begin({ command: "echo kept > file; exec sleep 3623" });
-    const later = await startSsh({ home: trial.home, port: 0, log: silentLog() });
+    const later = await startSsh({ ...served(), port: 0, log: silentLog() });
 
     const answer = await said(await exec(await trial.connect({ port: later.port }), "cat file"));
     await later.stop();
@@ -176,7 +265,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   });
 
   it("is stopped though a client never closes its end", async () => {
-    const other = await startSsh({ home: trial.home, port: 0, log: silentLog() });
+    const other = await startSsh({ ...served(), port: 0, log: silentLog() });
     const suspended = dial({ port: other.port, host: "127.0.0.1", allowHalfOpen: true });
     await once(suspended, "data");
     suspended.pause();
@@ -185,13 +274,13 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
 
     suspended.destroy();
     await expect(
-      startSsh({ home: trial.home, port: other.port, log: silentLog() }).then((again) => again.stop()),
+      startSsh({ ...served(), port: other.port, log: silentLog() }).then((again) => again.stop()),
     ).resolves.toBeUndefined();
   });
 
   it("says that its port is in use when that was asked for, and takes another when it was not", async () => {
     const { port } = trial.server;
-    const options = { home: trial.home, log: silentLog() };
+    const options = { ...served(), log: silentLog() };
 
     await expect(startSsh({ ...options, port })).rejects.toThrow(`Port ${port} is in use`);
     writeFileSync(join(trial.home, "ssh-port"), String(port));

@@ -1,19 +1,20 @@
 import { once } from "node:events";
 import { realpathSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import ssh2, { type Connection } from "ssh2";
-import type { Log } from "#core/context.ts";
-import { admits } from "#process/ssh-runs.ts";
+import ssh2, { type Connection, type ServerChannel } from "ssh2";
+import type { Log } from "#core/ports/log.ts";
 import { refusedPort } from "./refused-port.ts";
 import { forward } from "./ssh-forward.ts";
 import { publicKeyOf, sshHostKey } from "./ssh-host-key.ts";
 import { type Guest, logIn } from "./ssh-login.ts";
 import { keepSshPort, keptSshPort } from "./ssh-port.ts";
-import { clientRelays } from "./ssh-relay.ts";
-import { serveSession } from "./ssh-session.ts";
+import type { SshRuns } from "./ssh-runs.ts";
+import { letGo, serveSession } from "./ssh-session.ts";
 
 export interface SshOptions {
+  /** Keeps its host key and its port. */
   readonly home: string;
+  readonly runs: SshRuns;
   /** Undefined: the one of last time, or a free one. */
   readonly port: number | undefined;
   readonly log: Log;
@@ -27,7 +28,7 @@ export interface SshServer {
 }
 
 /** One SSH server for all runs of this home, on 127.0.0.1. Throws when a port that was asked for is in use. */
-export async function startSsh({ home: given, port, log }: SshOptions): Promise<SshServer> {
+export async function startSsh({ home: given, runs, port, log }: SshOptions): Promise<SshServer> {
   const home = realpathSync(given);
   const hostKey = sshHostKey(home);
   const sockets = new Map<string, Socket>();
@@ -36,7 +37,7 @@ export async function startSsh({ home: given, port, log }: SshOptions): Promise<
     const client: Client = { guest: undefined, socket: sockets.get(`${ip} ${port}`) };
     connections.set(connection, client);
     connection.once("close", () => connections.delete(connection));
-    serve(connection, home, log, (guest) => {
+    serve(connection, runs, log, (guest) => {
       client.guest = guest;
     });
   });
@@ -46,10 +47,11 @@ export async function startSsh({ home: given, port, log }: SshOptions): Promise<
     const place = `${socket.remoteAddress} ${socket.remotePort}`;
     sockets.set(place, socket);
     socket.once("close", () => sockets.delete(place));
+    boundOutput(socket);
     server.injectSocket(socket);
   });
   await listen(listener, home, port);
-  const watching = setInterval(() => endStrangers(connections, home), lookEveryMs);
+  const watching = setInterval(() => endStrangers(connections, runs), lookEveryMs);
   return {
     port: (listener.address() as AddressInfo).port,
     hostKey: publicKeyOf(hostKey),
@@ -73,12 +75,14 @@ interface Client {
 }
 
 const mostConnections = 1_000;
+/** Of one connection: a client in good order has two MiB of room for each of its channels. */
+const mostUnreadBytes = 32 * 1024 * 1024;
 const lastWordsMs = 200;
 const lookEveryMs = 1_000;
 const loginWithinMs = 30_000;
 const mostAttempts = 20;
 
-function serve(connection: Connection, home: string, log: Log, onGuest: (guest: Guest) => void): void {
+function serve(connection: Connection, runs: SshRuns, log: Log, onGuest: (guest: Guest) => void): void {
   let guest: Guest | undefined;
   let attempts = 0;
   const late = setTimeout(() => connection.end(), loginWithinMs);
@@ -87,7 +91,7 @@ function serve(connection: Connection, home: string, log: Log, onGuest: (guest: 
   connection.on("authentication", (context) => {
     attempts += 1;
     if (attempts > mostAttempts) return connection.end();
-    logIn(context, home, (one) => {
+    logIn(context, runs, (one) => {
       guest = one;
     });
   });
@@ -97,26 +101,40 @@ function serve(connection: Connection, home: string, log: Log, onGuest: (guest: 
     if (!own) return connection.end();
     onGuest(own);
     log.info("ssh login", { run: own.run });
-    const relays = clientRelays(connection, home, own.run);
-    connection.once("close", relays.close);
-    connection.on("session", (accept) => serveSession(accept(), home, own, relays));
+    const relays = runs.relaysOf(own.run, connection);
+    const channels = new Set<ServerChannel>();
+    connection.once("close", () => {
+      relays.close();
+      for (const channel of channels) letGo(channel);
+    });
+    connection.on("session", (accept) => serveSession(accept(), runs, own.run, { relays, channels }));
     connection.on("request", (accept, reject, name, info) => void relays.answer({ accept, reject, name, info }));
     connection.on("openssh.streamlocal", (accept, reject, { socketPath }) => {
       void relays.dial(socketPath, accept, () => void reject());
     });
     connection.on("tcpip", (accept, reject, info) => {
-      void forward(home, own.run, accept, () => void reject(), info);
+      void forward(runs, own.run, accept, () => void reject(), info);
     });
   });
 }
 
 /** A connection ends with its run, forwarded ports included, and with its key; who does not close their end is cut off. */
-function endStrangers(connections: ReadonlyMap<Connection, Client>, home: string): void {
+function endStrangers(connections: ReadonlyMap<Connection, Client>, runs: SshRuns): void {
   for (const [connection, { guest, socket }] of connections) {
-    if (!guest || admits(home, guest.run, guest.key)) continue;
+    if (!guest || runs.admits(guest.run, guest.key)) continue;
     connection.end();
     setTimeout(() => socket?.destroy(), lastWordsMs).unref();
   }
+}
+
+/** ssh2 sends as much as a client's window allows, whatever of it waits here; the window is the client's own word. */
+function boundOutput(socket: Socket): void {
+  const write = socket.write.bind(socket) as (...given: unknown[]) => boolean;
+  socket.write = (...given: unknown[]) => {
+    const isTaken = write(...given);
+    if (socket.writableLength > mostUnreadBytes) socket.destroy();
+    return isTaken;
+  };
 }
 
 async function listen(server: Server, home: string, port: number | undefined): Promise<void> {

@@ -1,6 +1,6 @@
 import { type Environment, readConfig } from "#aws/config.ts";
 import { jsonLog } from "#aws/log.ts";
-import type { Log } from "#core/context.ts";
+import type { Log } from "#core/ports/log.ts";
 import { atLevel } from "./log-level.ts";
 import type { Stack, StackOptions } from "./stack.ts";
 import { startLines, stopLine } from "./start-lines.ts";

@@ -1,14 +1,17 @@
 import { join } from "node:path";
 import { directoryBlobs } from "#aws/blobs.ts";
 import { systemClock } from "#aws/clock.ts";
-import { type Environment, readConfig, readSettings } from "#aws/config.ts";
+import { type Config, type Environment, readConfig, readSettings } from "#aws/config.ts";
 import { guardedFetch } from "#aws/fetch.ts";
 import { httpGithubKeys } from "#aws/github-keys.ts";
 import { stsIdentity } from "#aws/identity.ts";
 import { systemIds } from "#aws/ids.ts";
 import { jsonLog } from "#aws/log.ts";
 import { keyFileSealer } from "#aws/sealer.ts";
-import type { Clock, Log, Settings } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Log } from "#core/ports/log.ts";
+import type { Settings } from "#core/settings.ts";
+import { freeWatch } from "#core/watch.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { keyMemory } from "#http/key-check.ts";
 import { contextOf, type Runtime } from "#http/runtime.ts";
@@ -20,7 +23,6 @@ import { type Programs, programsOf } from "#process/local-path.ts";
 import { findLocking } from "#process/lock.ts";
 import { processVolumes } from "#process/volumes.ts";
 import { dropAwsEnvironment } from "./aws-environment.ts";
-import { followChanges } from "./changes.ts";
 import { requireMachine } from "./cluster-home.ts";
 import { type News, tableWithNews } from "./environment-news.ts";
 import type { ClusterWords, Environments } from "./environments.ts";
@@ -29,12 +31,14 @@ import { type LocalIdentity, localAccount, localIdentities } from "./identities.
 import { localUser } from "./local-user.ts";
 import { type Loop, messagesAtOnce, startLoop } from "./loops.ts";
 import { machineEnvironments } from "./machine-environments.ts";
+import { machineSshRuns } from "./machine-ssh.ts";
 import { startMetrics } from "./metrics.ts";
 import { parseNodes } from "./nodes.ts";
 import { runningNames } from "./running-names.ts";
 import { sealingKey } from "./sealing-key.ts";
 import { startServer } from "./server.ts";
-import { startSsh } from "./ssh.ts";
+import { type SshServer, startSsh } from "./ssh.ts";
+import type { SshRuns } from "./ssh-runs.ts";
 import { openStores, type Stores } from "./stores.ts";
 import { type Sts, startSts } from "./sts.ts";
 import { startTimer } from "./timers.ts";
@@ -127,6 +131,8 @@ const settingsOfStack = [
   "COMPUTE",
   "KUBECONFIG",
   "KUBE_CONTEXT",
+  "NODE_TYPES",
+  "TOOLS_IMAGE",
 ] as const;
 
 const loopback = ["localhost", "127.0.0.0/8", "::1"];
@@ -145,6 +151,8 @@ interface Plan {
     readonly COMPUTE: "process" | "kubernetes";
     readonly KUBECONFIG?: string | undefined;
     readonly KUBE_CONTEXT?: string | undefined;
+    readonly NODE_TYPES: Config["NODE_TYPES"];
+    readonly TOOLS_IMAGE?: string | undefined;
     readonly nodes: ReturnType<typeof parseNodes>;
     readonly programs: Programs;
     readonly webhookAllow: readonly string[];
@@ -199,7 +207,9 @@ async function startParts(plan: Plan): Promise<Stack> {
   const record = { url: server.url, stsUrl: sts.endpoint };
   const usersDirectory = writeUserFiles(path, identities.slice(2), record);
   home.writeRecord({ ...record, stopped: false });
-  const loops = [...startLoops(served, stores, functions), followChanges(contextOf(served))];
+  // The home is this process's alone: whoever followed the changes before is gone.
+  await freeWatch(contextOf(served));
+  const loops = startLoops(served, stores, functions);
   parts.pop();
   parts.push(together([server, ...loops, { stop: () => environments.shutdown() }]));
   const stop = async () => {
@@ -226,18 +236,27 @@ async function startParts(plan: Plan): Promise<Stack> {
 }
 
 /** Loaded where it is wanted: the driver of a cluster would be a part of every start. */
-async function onCluster({ config, environment, home: { path, earlier } }: Plan): Promise<Environments> {
+async function onCluster(plan: Plan): Promise<Environments> {
+  const { config, environment, home } = plan;
   const { clusterEnvironments } = await import("./cluster-environments.ts");
-  const { KUBECONFIG: kubeconfig, KUBE_CONTEXT: context } = config;
-  return clusterEnvironments({ home: path, isUsed: earlier !== undefined, kubeconfig, context, environment });
+  const { KUBECONFIG: kubeconfig, KUBE_CONTEXT: context, NODE_TYPES: nodeTypes } = config;
+  const cluster = { kubeconfig, context, environment, nodeTypes, toolsImage: config.TOOLS_IMAGE };
+  const where = { home: home.path, isUsed: home.earlier !== undefined };
+  return clusterEnvironments({ ...where, ...cluster, startSsh: (runs) => startSshOf(plan, runs) });
 }
 
-async function onMachine({ config, home, log, isolation, parts }: Plan, blobs: string): Promise<Environments> {
+async function startSshOf({ config, home: { path }, log, parts }: Plan, runs: SshRuns): Promise<SshServer> {
+  const ssh = await startSsh({ home: path, runs, port: config.SSH_PORT, log });
+  parts.push(ssh);
+  return ssh;
+}
+
+async function onMachine(plan: Plan, blobs: string): Promise<Environments> {
+  const { config, home, log, isolation } = plan;
   const { path } = home;
   requireMachine(path);
   const trying = isolation ?? findIsolation();
-  const ssh = await startSsh({ home: path, port: config.SSH_PORT, log });
-  parts.push(ssh);
+  const ssh = await startSshOf(plan, machineSshRuns(path));
   // Other processes try how environments are kept apart: what this one can do meanwhile is done before they are asked.
   const volumes = processVolumes({ home: path, blobs, log });
   const [locking, groups] = [findLocking(), findControlGroups()];

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { systemClock } from "#aws/clock.ts";
-import type { Item } from "#core/context.ts";
 import { keyOfText, keyText } from "#core/keys.ts";
+import type { Item } from "#core/ports/table.ts";
 import { findRunningStack } from "./home.ts";
 import { openStores } from "./stores.ts";
 

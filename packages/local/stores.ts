@@ -1,5 +1,7 @@
 import { join } from "node:path";
-import type { Clock, Queue, Table } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Queue } from "#core/ports/queue.ts";
+import type { Table } from "#core/ports/table.ts";
 import { openDatabase } from "#sqlite/database.ts";
 import { type Receiver, sqliteQueue } from "#sqlite/queue.ts";
 import { sqliteTable } from "#sqlite/table.ts";

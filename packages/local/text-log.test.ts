@@ -14,7 +14,7 @@ test("what happened to an environment is one plain line", () => {
 
   log.tell({ at, name: "developer/train", words: "active until 18:52", tone: "good" });
 
-  expect(lines).toEqual(["17:52:03  developer/train           active until 18:52\n"]);
+  expect(lines).toEqual(["17:52:03  developer/train             active until 18:52\n"]);
 });
 
 test("is one row of the terminal, however long it is", () => {
@@ -25,7 +25,15 @@ test("is one row of the terminal, however long it is", () => {
 
   expect(lines.map((line) => line.trimEnd().length)).toEqual([80, 80]);
   expect(lines[0]).toMatch(/x…\n$/);
-  expect(lines[1]).toMatch(/ second\/nnnnn…n1795278714 {2}x/);
+  expect(lines[1]).toMatch(/ second\/nnnnnnn…n1795278714 {2}x/);
+});
+
+test("a job without a name of its own is shown by the whole name of its pod", () => {
+  const { lines, log } = logOf({ columns: () => 80 });
+
+  log.tell({ at, name: "developer/gpu-dev-9e41c7d3", words: "failed", tone: "bad" });
+
+  expect(lines).toEqual(["17:52:03  developer/gpu-dev-9e41c7d3  failed\n"]);
 });
 
 test("colors stand where a terminal shows them", () => {
@@ -79,7 +87,7 @@ test("requests, looks, plans and a first failure are shown in detail only", () =
 test("environments that a stack before this one left are mentioned", () => {
   const { lines, log } = logOf();
 
-  log.info("runs found", { adopted: 2, ended: 1 });
+  log.info("runs found", { adopted: 2, over: 3, ended: 1 });
 
-  expect(lines[0]).toContain("environments of an earlier stack: 2 go on, 1 were ended");
+  expect(lines[0]).toContain("environments of an earlier stack: 2 go on, 3 had ended, 1 had no record and were ended");
 });

@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { redacted } from "#aws/log.ts";
-import type { Log } from "#core/context.ts";
+import type { Log } from "#core/ports/log.ts";
 import type { News } from "./environment-news.ts";
 
 export interface TextLogOptions {
@@ -52,7 +52,8 @@ export function textLog({ write, hasColors, isDetailed, columns }: TextLogOption
 type Fields = Readonly<Record<string, unknown>>;
 
 const timeWidth = 10;
-const nameWidth = 24;
+/** As long as `developer/gpu-dev-9e41c7d3`, what a job is called without a name of its own. */
+const nameWidth = 26;
 const leastWords = 40;
 
 /** Of a long name its beginning, whose it is, and its end, which tells it from others. */
@@ -67,7 +68,8 @@ function shortened(text: string, room: number): string {
 
 /** Log lines that say something of environments. */
 const sentences: Readonly<Record<string, (fields: Fields) => string>> = {
-  "runs found": ({ adopted, ended }) => `environments of an earlier stack: ${adopted} go on, ${ended} were ended`,
+  "runs found": ({ adopted, over, ended }) =>
+    `environments of an earlier stack: ${adopted} go on, ${over} had ended, ${ended} had no record and were ended`,
 };
 
 function isFirstFailure(event: string, { attempts }: Fields): boolean {

@@ -27,7 +27,7 @@ async function repeat(schedule: Schedule, { name, ctx }: TimerOptions, signal: A
   const everyMs = schedule.minutes * ctx.settings.sweepSeconds * 1000;
   while (!signal.aborted) {
     const startedAt = ctx.clock.monotonic();
-    await runSchedule(schedule, ctx, name);
+    await runSchedule(schedule, ctx, name, signal);
     const rest = Math.max(0, everyMs - (ctx.clock.monotonic() - startedAt));
     await sleep(rest, undefined, { signal }).catch(() => undefined);
   }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Access, JupyterSight } from "#core/context.ts";
+import type { Access, JupyterSight } from "#core/ports/compute.ts";
 import { readObject } from "./records.ts";
 import { writeWhole } from "./run-directory.ts";
 

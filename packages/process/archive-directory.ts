@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Archive } from "#core/context.ts";
+import type { Archive } from "#core/ports/volumes.ts";
 import { isAlive, type ProcessIdentity } from "./process-identity.ts";
 import { parseIdentity, readObject } from "./records.ts";
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { Log } from "#core/context.ts";
+import type { Log } from "#core/ports/log.ts";
 import {
   type ArchivePlaces,
   archiveDraft,

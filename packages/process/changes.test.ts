@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { RunRef } from "#core/context.ts";
+import type { RunRef } from "#core/ports/compute.ts";
 import { eventually, openTrial, type Trial } from "./trial.ts";
 
 let trial: Trial;
@@ -23,7 +23,7 @@ function follow(): void {
   aborted = new AbortController();
   told = [];
   following = (async () => {
-    for await (const ref of trial.compute.changes(aborted.signal)) told.push(ref);
+    for await (const change of trial.compute.changes(aborted.signal)) if ("uid" in change) told.push(change);
   })();
 }
 

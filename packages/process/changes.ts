@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RunRef } from "#core/context.ts";
+import type { RunRef } from "#core/ports/compute.ts";
 import { isAlive } from "./process-identity.ts";
 import { runName, runOfName } from "./run-directory.ts";
 import { livingSupervisors } from "./supervisor-place.ts";

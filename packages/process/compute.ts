@@ -1,7 +1,7 @@
 import { mkdirSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Compute, Observation, Run, RunRef } from "#core/context.ts";
+import type { Compute, Observation, Run, RunRef } from "#core/ports/compute.ts";
 import { RunBound } from "#core/problem.ts";
 import { writeAccess } from "./access-record.ts";
 import { type FollowedRuns, followChanges } from "./changes.ts";
@@ -129,9 +129,16 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
     readExec: (uid, run, id, waitMs) => readExec(placeOf(host, runName(uid, run)).directory, id, waitMs),
     postToPort: (uid, run, request) => postToPort(placeOf(host, runName(uid, run)).directory, request),
     readLog: async (uid, run) => readOutput(placeOf(host, runName(uid, run)).directory),
-    listRuns: async () => listRunNames(host.runs).flatMap((name) => refOf(host, name)),
+    // All of a run is its directory.
+    listParts: async () => [],
+    listRuns: async (uid) => {
+      const all = listRunNames(host.runs).flatMap((name) => refOf(host, name));
+      return uid === undefined ? all : all.filter((one) => one.uid === uid);
+    },
     changes: (signal) => followChanges(followedBy(host), signal),
     listNodes: async () => options.nodes.map((node) => computeNode(home, node)),
+    silenceOf: async ({ uid }) =>
+      options.nodes.some((node) => computeNode(home, node).uid === uid) ? null : "missing",
     // Every node is this very machine.
     machineOf: async () => "running",
     adopt: () => adopt(host),

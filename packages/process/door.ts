@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { createConnection, createServer, type Socket } from "node:net";
 import { join } from "node:path";
-import type { Exec } from "#core/context.ts";
+import type { Exec } from "#core/ports/exec.ts";
 import type { Inside } from "./inside.ts";
 
 /** The socket's name in its directory. */

@@ -34,7 +34,10 @@ const attempts: Attempts = {
   ),
   "lists the homes of users": inside('ls /home | grep -q ""', 'ls /usr | grep -q ""'),
   "lists /var/lib": inside("ls /var/lib", "ls /usr/lib"),
-  "lists sockets of daemons": inside('ls /run | grep -q ""', 'ls /usr | grep -q ""'),
+  "lists sockets of daemons": inside(
+    "ls -A /run /run/screen | grep -qvE '^(/run.*:|screen|)$'",
+    "ls -A /usr | grep -qvE '^(/run.*:|screen|)$'",
+  ),
   "reads a file of the stack's home": outside('cat "$HOST/secret"'),
   "reads it by the same words as its own": inside('cat "$HOST/secret"', 'cat "$WORK/mine"'),
   "lists the stack's records": inside('ls "$HOST" | grep -q secret', 'ls "$HOST" | grep -q runs'),

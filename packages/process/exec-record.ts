@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ExecSight } from "#core/context.ts";
+import type { ExecSight } from "#core/ports/exec.ts";
 import { readObject } from "./records.ts";
 import { isDirectory, readBytes, readWhole, writeWhole } from "./run-directory.ts";
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
-import type { Exec } from "#core/context.ts";
+import type { Exec } from "#core/ports/exec.ts";
 import { type Capture, captureStream } from "./exec-capture.ts";
 import { realDirectory, seenDirectory } from "./exec-place.ts";
 import type { ExecEnd } from "./exec-record.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Exec } from "#core/context.ts";
+import type { Exec } from "#core/ports/exec.ts";
 import { type ExecEnd, forgetOldExecs, makeExecDirectory, writeExecEnd } from "./exec-record.ts";
 import { startCommand } from "./exec-start.ts";
 import type { Inside } from "./inside.ts";

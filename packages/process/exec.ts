@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Exec, ExecSight } from "#core/context.ts";
+import type { Exec, ExecSight } from "#core/ports/exec.ts";
 import { Problem, RunGone } from "#core/problem.ts";
 import { askDoor } from "./door.ts";
 import { hasEnded, isExecId, seeExec } from "./exec-record.ts";

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { JupyterSight } from "#core/context.ts";
+import type { JupyterSight } from "#core/ports/compute.ts";
 import { processCompute } from "./compute.ts";
 import { systemPath } from "./environment.ts";
 import { jupyterStub } from "./jupyter-stub.ts";

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { JupyterSight } from "#core/context.ts";
+import type { JupyterSight } from "#core/ports/compute.ts";
 import { forgetJupyter, readAccess, writeJupyter } from "./access-record.ts";
 import type { Forwards } from "./forwards.ts";
 import { findFreePort } from "./free-port.ts";

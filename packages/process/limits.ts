@@ -1,7 +1,7 @@
 import { availableParallelism, totalmem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Resources, Run } from "#core/context.ts";
 import { findInstanceType } from "#core/fleet.ts";
+import type { Resources, Run } from "#core/ports/compute.ts";
 import {
   type Bounds,
   type ControlGroup,

@@ -1,4 +1,4 @@
-import type { RunPort } from "#core/context.ts";
+import type { RunPort } from "#core/ports/compute.ts";
 import { findFreePorts } from "./free-port.ts";
 import { isOnPath } from "./local-path.ts";
 import type { LaunchPlan } from "./plan.ts";

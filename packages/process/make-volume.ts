@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Volume, VolumeRef, Volumes } from "#core/context.ts";
+import type { Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { type Copy, inWords } from "./copy.ts";
 import { discard } from "./discard.ts";

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import type { Observation, PortSight, RunState } from "#core/context.ts";
+import type { Observation, PortSight, RunState } from "#core/ports/compute.ts";
 import { seeJupyter } from "./access-record.ts";
 import { killedFromOutside, stackStopped } from "./exit.ts";
 import { limitsInWords, noLimits } from "./limits.ts";
@@ -76,7 +76,7 @@ export async function observationOf(
     endedAt: end ? endedAt(directory) : null,
     reason: end?.reason ?? null,
     address: started ? { ip: "127.0.0.1", port: sshPort ?? null, ...(hostKey && { hostKey }) } : null,
-    nodes: (run?.nodes ?? []).map((name) => ({ ...nodeRef(dirname(dirname(directory)), name), answers: true })),
+    nodes: (run?.nodes ?? []).map((name) => ({ ...nodeRef(dirname(dirname(directory)), name), silent: null })),
     isolation: isolationWords(run?.isolation ?? "none", run?.network ?? "shared", lives && isCutOff(directory)),
     jupyter,
     ports,

@@ -1,4 +1,5 @@
-import type { Run, RunPort } from "#core/context.ts";
+import type { Run, RunPort } from "#core/ports/compute.ts";
+import { RunRefused } from "#core/problem.ts";
 import { type LimitWay, limitsOf, type RunLimits } from "./limits.ts";
 import type { Programs } from "./local-path.ts";
 import type { Locking } from "./lock.ts";
@@ -30,7 +31,7 @@ export interface LaunchPlan {
 /** What the supervisor answers once. */
 export type LaunchReply = "started" | "ended" | "known" | "busy" | "gone";
 
-/** The plan of a run; throws, naming no value, for text that no process can be given. */
+/** The plan of a run. Throws, naming no value: `RunRefused` for text that no process can be given. */
 export function planOf(
   run: Run,
   name: string,
@@ -38,11 +39,12 @@ export function planOf(
 ): LaunchPlan {
   const { home, isolation, network, locking, programs, limits } = options;
   for (const [variable, value] of Object.entries(run.env)) {
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) throw new Error("The name of an environment variable is not valid");
-    if (value.includes("\0")) throw new Error(`Environment variable ${variable} holds a NUL character`);
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable))
+      throw new RunRefused("The name of an environment variable is not valid");
+    if (value.includes("\0")) throw new RunRefused(`Environment variable ${variable} holds a NUL character`);
   }
-  if (run.command?.includes("\0")) throw new Error("The command holds a NUL character");
-  if (run.image.includes("\0")) throw new Error("The name of the image holds a NUL character");
+  if (run.command?.includes("\0")) throw new RunRefused("The command holds a NUL character");
+  if (run.image.includes("\0")) throw new RunRefused("The name of the image holds a NUL character");
   if (run.mounts.some(({ volume }) => !isVolumeId(volume.id))) throw new Error("The id of the volume is not valid");
   if (!run.mounts.every(({ path }) => isMountPath(path))) throw new Error("The place of the volume is not valid");
   if (run.shares.length === 0) throw new Error("A run needs at least one machine");

@@ -1,5 +1,5 @@
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
-import type { PortAnswer, PortRequest } from "#core/context.ts";
+import type { PortAnswer, PortRequest } from "#core/ports/compute.ts";
 import { RunGone } from "#core/problem.ts";
 import { readPorts } from "./local-ports.ts";
 import { lookAt } from "./observation.ts";

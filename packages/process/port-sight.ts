@@ -1,5 +1,5 @@
 import { createConnection } from "node:net";
-import type { JupyterSight, PortSight, RunPort } from "#core/context.ts";
+import type { JupyterSight, PortSight, RunPort } from "#core/ports/compute.ts";
 import { listensInside } from "./listening.ts";
 import { type LocalPort, readPorts } from "./local-ports.ts";
 

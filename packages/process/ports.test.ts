@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { type AddressInfo, createConnection } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Run, RunPort } from "#core/context.ts";
+import type { Run, RunPort } from "#core/ports/compute.ts";
 import { processCompute } from "./compute.ts";
 import { jupyterStub } from "./jupyter-stub.ts";
 import { postToLocal } from "./port-post.ts";

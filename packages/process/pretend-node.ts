@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { ComputeNode, NodeRef } from "#core/context.ts";
 import { findInstanceType, unitsPerNode } from "#core/fleet.ts";
+import type { ComputeNode, NodeRef } from "#core/ports/compute.ts";
 
 /** A node of the local stack: a part of this very machine that is counted as one of its own. */
 export interface PretendNode {

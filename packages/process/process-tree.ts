@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeLimits, type RunLimits } from "./limits.ts";
 import { networkVariable } from "./network.ts";
@@ -142,9 +142,21 @@ function isLedBy(status: ProcessStatus, leader: ProcessIdentity): boolean {
   return (!now || now.startedAt === leader.startedAt) && Number(status.startedAt) >= Number(leader.startedAt);
 }
 
+/** Of an environment, whose size is its owner's choice, that is the beginning: each look reads those of all processes. */
+const environmentBytes = Buffer.alloc(128 * 1024);
+
 function environment(pid: number): string {
   try {
-    return `\0${readFileSync(`/proc/${pid}/environ`, "latin1")}\0`;
+    const file = openSync(`/proc/${pid}/environ`, "r");
+    try {
+      let length = 0;
+      for (let part = -1; part !== 0 && length < environmentBytes.length; length += part) {
+        part = readSync(file, environmentBytes, length, environmentBytes.length - length, null);
+      }
+      return `\0${environmentBytes.toString("latin1", 0, length)}\0`;
+    } finally {
+      closeSync(file);
+    }
   } catch {
     return "";
   }

@@ -1,6 +1,6 @@
 import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { RunPort } from "#core/context.ts";
+import type { RunPort } from "#core/ports/compute.ts";
 import { noLimits, type RunLimits } from "./limits.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 import { readWhole, writeWhole } from "./run-directory.ts";

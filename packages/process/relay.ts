@@ -32,7 +32,9 @@ export function openRelay(
   const ended = Promise.withResolvers<void>();
   const streams = multiplexer({
     send: (bytes) => {
-      if (child.stdin.writable) child.stdin.write(bytes);
+      // It acknowledges what it is sent, so that little waits; one that reads nothing is no relay any more.
+      if (child.stdin.writableLength > MOST_UNREAD_BYTES) hangUp(child);
+      else if (child.stdin.writable) child.stdin.write(bytes);
     },
     onHello: (words) => {
       clearTimeout(late);
@@ -88,4 +90,6 @@ function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
 }
 
 const GRACE_MS = 1_000;
+/** Its 128 lines have a window each. */
+const MOST_UNREAD_BYTES = 64 * 1024 * 1024;
 const HELLO_WITHIN_MS = 30_000;

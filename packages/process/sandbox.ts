@@ -74,6 +74,8 @@ export function sandboxOptions({
     ...usersInside(home),
     ...["--proc", "/proc", "--dev", "/dev"],
     ...["/dev/shm", "/tmp", "/var/tmp"].flatMap((path) => ownDirectory(path, Math.min(tmpMb, memoryMb ?? tmpMb))),
+    // Where GNU Screen has its sockets, and refuses to start without.
+    ...["/run/screen"].filter(isFree(binds)).flatMap((path) => [...openWays(path), ...ownDirectory(path, 1)]),
     ...["--remount-ro", "/dev"],
     // Where the entry of a PATH is a link, what it leads to is shown in its place.
     ...programs.filter(isFree(binds)).flatMap((path) => [...openWays(path), "--ro-bind-try", path, path]),

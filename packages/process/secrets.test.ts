@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import type { Run } from "#core/context.ts";
+import type { Run } from "#core/ports/compute.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 import { openTrial, processesOf, type Trial } from "./trial.ts";
 
@@ -90,7 +90,7 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
       (error: unknown) => String(error),
     );
 
-    expect(refusal).toMatch(/^Error: /);
+    expect(refusal).toMatch(/^(Error|RunRefused): /);
     expect(refusal).not.toContain(secret);
     expect(await compute.listRuns()).toEqual([]);
   });

@@ -1,6 +1,6 @@
 import { readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { SnapshotTags, VolumeSnapshot } from "#core/context.ts";
+import type { SnapshotTags, VolumeSnapshot } from "#core/ports/volumes.ts";
 import { sync, syncTree } from "./durable.ts";
 import { findProcess, isAlive, type ProcessIdentity } from "./process-identity.ts";
 import { readObject } from "./records.ts";

@@ -7,7 +7,7 @@ import { hasUserNamespace } from "./sandbox-user.ts";
  * Writes what sandboxes refuse for bubblewrap, and answers where. No namespace keeps these apart: keys (keyrings(7)) are
  * inherited from whoever started the stack, and shared by all that have an id; VM sockets (vsock(7)) reach the machine
  * that this one is a guest of. Whoever has io_uring opens sockets past this. Where no control group counts the memory of
- * a run, it gets none but what its processes may have, and that of its /tmp and /dev/shm.
+ * a run, it gets none but what its processes may have, and that of its /tmp, /dev/shm and (a megabyte) /run/screen.
  */
 export function refusedCalls(home: string, { isCounted }: { readonly isCounted: boolean }): string {
   const directory = join(home, "sandbox");

@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ComputeNode, Observation, Run } from "#core/context.ts";
+import type { ComputeNode, Observation, Run } from "#core/ports/compute.ts";
 import { type ProcessCompute, type ProcessComputeOptions, processCompute } from "./compute.ts";
 import { systemPath } from "./environment.ts";
 import { programsOf } from "./local-path.ts";

@@ -1,6 +1,7 @@
 import { mkdirSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { Log, SnapshotTags, VolumeSnapshot, Volumes } from "#core/context.ts";
+import type { Log } from "#core/ports/log.ts";
+import type { SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { type ArchivePlaces, readArchive } from "./archive-directory.ts";
 import { adoptArchives, beginArchive, endArchives } from "./archives.ts";

@@ -54,6 +54,7 @@ describe("many streams over one pipe", () => {
 
   it.each([
     ["more than the window", Array.from({ length: 5 }, () => frame("data", 1, Buffer.alloc(WINDOW_BYTES / 4)))],
+    ["a part of nothing", [frame("data", 1, Buffer.alloc(0))]],
     ["data behind its end", [frame("end", 1), frame("data", 1, Buffer.from("more"))]],
     ["room that was not taken", [frame("more", 1, Buffer.from([0, 0, 0, 1]))]],
     ["a number without its bytes", [frame("more", 1)]],

@@ -144,6 +144,8 @@ function receiver(id: number, send: (bytes: Buffer) => void, push: (part: Buffer
     take: (part: Buffer | null) => {
       waitingBytes += part?.length ?? 0;
       if (isEnded || waitingBytes > WINDOW_BYTES) throw new Error("More than the window");
+      // Nobody in good order sends one, and any number of them would fit the window.
+      if (part?.length === 0) throw new Error("A part of nothing");
       isEnded ||= part === null;
       waiting.push(part);
       pass();

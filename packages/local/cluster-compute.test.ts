@@ -1,0 +1,165 @@
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Compute, Observation } from "#core/ports/compute.ts";
+import { reopen, withAccess } from "./cluster-compute.ts";
+import { clusterEntries } from "./cluster-entries.ts";
+import { localPorts } from "./cluster-ports.ts";
+import { clusterSshRuns } from "./cluster-ssh.ts";
+
+const uid = "a".repeat(32);
+const name = `${uid}-r1`;
+const [first, second] = ["ssh-ed25519 AAAA", "ssh-ed25519 BBBB"] as const;
+const pod: Observation = {
+  ...{ state: "ready", started: true, exitCode: null, endedAt: null, reason: null, nodes: [], isolation: "pod" },
+  ...{ limits: "none", sessions: 0, terminating: false, notes: [], jupyter: null },
+  address: { ip: "10.0.0.9", port: null },
+  ports: [
+    { port: 8080, kind: "http", address: "10.1.0.7:8080", answers: true },
+    { port: 22, kind: "ssh", address: "10.1.0.7:22", answers: true },
+  ],
+};
+/** What the run serves. */
+const server = createServer((socket) => socket.end("from the run"));
+let home: string;
+let seen: Observation | undefined;
+let runs: { uid: string; run: number; key: string }[];
+let stops: (() => void)[];
+
+beforeEach(async () => {
+  home = mkdtempSync(join(tmpdir(), "berth-cluster-compute-"));
+  seen = pod;
+  runs = [{ uid, run: 1, key: "k" }];
+  stops = [];
+  await once(server.listen(0, "127.0.0.1"), "listening");
+});
+
+afterEach(() => {
+  for (const stop of stops) stop();
+  server.close();
+  rmSync(home, { recursive: true });
+});
+
+/** A stack in this home. */
+function opened() {
+  const entries = clusterEntries(home);
+  const dial = async () => connect((server.address() as AddressInfo).port, "127.0.0.1");
+  const ports = localPorts(dial);
+  stops.push(() => ports.stop());
+  const cluster = {
+    observe: async () => seen,
+    setAccess: async () => undefined,
+    remove: async () => undefined,
+    listRuns: async () => runs,
+  } as Partial<Compute> as Compute;
+  const access = { entries, ports, ssh: { port: 2222, hostKey: "ssh-ed25519 HOST" } };
+  const noRuns = { open: () => Promise.reject(new Error("none")), dial };
+  return {
+    ports,
+    compute: withAccess(cluster, access),
+    ssh: clusterSshRuns(entries, noRuns),
+    reopen: () => reopen(access, cluster),
+  };
+}
+
+const told = (revision: number, keys: readonly string[]) => ({ revision, login: "gpu-dev-1", keys, jupyter: null });
+const portOf = (observation: Observation | undefined) => Number(observation?.ports[0]?.address?.split(":")[1]);
+const asked = (port: number) => text(connect(port, "127.0.0.1"));
+
+it("shows a run at addresses of this machine, which lead to it, and none of the cluster's", async () => {
+  const { compute } = opened();
+
+  const observation = await compute.observe(uid, 1);
+
+  expect(observation?.address).toEqual({ ip: "127.0.0.1", port: 2222, hostKey: "ssh-ed25519 HOST" });
+  expect(observation?.ports.map(({ address }) => address)).toEqual([
+    expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+    "127.0.0.1:2222",
+  ]);
+  expect(await asked(portOf(observation))).toBe("from the run");
+});
+
+it("keeps ports and keys for the next start of the stack", async () => {
+  const before = opened();
+  const port = portOf(await before.compute.observe(uid, 1));
+  await before.compute.setAccess(uid, 1, told(1, [first]));
+  before.ports.stop();
+
+  const after = opened();
+  await after.reopen();
+
+  expect(await asked(port)).toBe("from the run");
+  expect(after.ssh.find("gpu-dev-1")).toEqual([{ name, keys: [first] }]);
+  expect(portOf(await after.compute.observe(uid, 1))).toBe(port);
+});
+
+it("lets in by the newest access alone, whichever comes last", async () => {
+  const { compute, ssh } = opened();
+  await compute.setAccess(uid, 1, told(8, [second]));
+
+  await compute.setAccess(uid, 1, told(7, [first]));
+
+  expect([ssh.admits(name, first), ssh.admits(name, second), ssh.find("gpu-dev-2")]).toEqual([false, true, []]);
+});
+
+it("closes what is over, opens it again when it was not, and keeps nothing of what was removed", async () => {
+  const { compute, ssh } = opened();
+  await compute.setAccess(uid, 1, told(1, [first]));
+  const port = portOf(await compute.observe(uid, 1));
+
+  seen = undefined;
+  const gone = await compute.observe(uid, 1);
+  const whileGone = [ssh.admits(name, first), await asked(port).catch(({ code }) => code)];
+  seen = pod;
+  const again = await compute.observe(uid, 1);
+  const whileBack = [ssh.admits(name, first), await asked(port)];
+  await compute.remove(uid, 1, { graceSeconds: 10, force: false });
+  seen = { ...pod, terminating: true };
+  const going = await compute.observe(uid, 1);
+
+  expect([gone, whileGone]).toEqual([undefined, [false, "ECONNREFUSED"]]);
+  expect([portOf(again), whileBack]).toEqual([port, [true, "from the run"]]);
+  expect([going?.address, going?.ports[0]?.address, ssh.find("gpu-dev-1")]).toEqual([null, null, []]);
+  expect(readdirSync(join(home, "cluster-runs"))).toEqual([]);
+});
+
+it("forgets at its start what the cluster has no more", async () => {
+  const before = opened();
+  await before.compute.setAccess(uid, 1, told(1, [first]));
+  runs = [];
+
+  const after = opened();
+  await after.reopen();
+
+  expect([after.ssh.find("gpu-dev-1"), readdirSync(join(home, "cluster-runs"))]).toEqual([[], []]);
+});
+
+it("takes another port where its own is taken, and says so", async () => {
+  const before = opened();
+  const port = portOf(await before.compute.observe(uid, 1));
+  before.ports.stop();
+  const other = createServer();
+  await once(other.listen(port, "127.0.0.1"), "listening");
+
+  const later = portOf(await opened().compute.observe(uid, 1));
+  other.close();
+
+  expect(later).not.toBe(port);
+  expect(await asked(later)).toBe("from the run");
+});
+
+it("leads to the Jupyter of a run, at whichever address of the cluster that is", async () => {
+  const jupyter = { state: "on", origin: "http://10.1.0.7:8888", reason: null } as const;
+  const { compute } = opened();
+  seen = { ...pod, jupyter, ports: [{ port: 8888, kind: "jupyter", address: "10.1.0.7:8888", answers: true }] };
+
+  const on = await compute.observe(uid, 1);
+
+  const [, port] = /^http:\/\/127\.0\.0\.1:(\d+)$/.exec(on?.jupyter?.origin ?? "") ?? [];
+  expect(on?.ports[0]?.address).toBe(`127.0.0.1:${port}`);
+  expect(await asked(Number(port))).toBe("from the run");
+});

@@ -1,0 +1,108 @@
+import type { Compute, JupyterSight, Observation, PortSight } from "#core/ports/compute.ts";
+import { nameOfRun } from "#kubernetes/names.ts";
+import type { ClusterEntries, Entry } from "./cluster-entries.ts";
+import type { LocalPorts } from "./cluster-ports.ts";
+
+export interface ClusterAccess {
+  readonly entries: ClusterEntries;
+  readonly ports: LocalPorts;
+  readonly ssh: { readonly port: number; readonly hostKey: string };
+}
+
+/**
+ * A cluster's runs with addresses of this machine, which lead there through the API server. Those of pods are left out:
+ * they are addresses of the cluster, and may be somebody else's here.
+ */
+export function withAccess(compute: Compute, access: ClusterAccess): Compute {
+  const { entries, ports } = access;
+  return {
+    ...compute,
+    async observe(uid, run) {
+      const seen = await compute.observe(uid, run);
+      if (seen && seen.state !== "ended" && !seen.terminating) {
+        const entry = entries.of({ uid, run });
+        entry.isOver = false;
+        return withAddresses(access, entry, seen);
+      }
+      // What is kept stays until it is removed: one that is not seen may be seen again.
+      const name = nameOfRun({ uid, run });
+      const entry = entries.find(name);
+      if (entry) entry.isOver = true;
+      ports.close(name);
+      return seen && withoutAddresses(seen);
+    },
+    async setAccess(uid, run, told) {
+      const entry = entries.of({ uid, run });
+      const { revision, login, keys } = told;
+      if ((entry.kept.access?.revision ?? 0) <= revision) entries.keep(entry, { access: { revision, login, keys } });
+      await compute.setAccess(uid, run, told);
+    },
+    async remove(uid, run, removal) {
+      await compute.remove(uid, run, removal);
+      ports.close(nameOfRun({ uid, run }));
+      entries.forget({ uid, run });
+    },
+  };
+}
+
+/** Leads to each kept run again, as before the stack was stopped. */
+export async function reopen(access: Opening, compute: Pick<Compute, "listRuns">): Promise<void> {
+  const { entries } = access;
+  entries.keepOnly(await compute.listRuns());
+  const kept = entries.all().flatMap((entry) => Object.keys(entry.kept.ports).map((port) => ({ entry, port })));
+  await Promise.all(kept.map(({ entry, port }) => addressHere(access, entry, Number(port))));
+}
+
+function withoutAddresses(seen: Observation): Observation {
+  return { ...seen, address: null, ports: seen.ports.map((port) => ({ ...port, address: null, answers: false })) };
+}
+
+async function withAddresses(access: ClusterAccess, entry: Entry, seen: Observation): Promise<Observation> {
+  const { ssh } = access;
+  const jupyter = await jupyterHere(access, entry, seen.jupyter);
+  return {
+    ...seen,
+    address: seen.started ? { ip: "127.0.0.1", port: ssh.port, hostKey: ssh.hostKey } : null,
+    jupyter,
+    ports: await Promise.all(seen.ports.map((port) => portHere(access, entry, seen.started, { ...port, jupyter }))),
+    sessions: seen.sessions === null ? null : seen.sessions + entry.sessions.size,
+  };
+}
+
+async function portHere(
+  access: ClusterAccess,
+  entry: Entry,
+  isStarted: boolean,
+  { jupyter, ...sight }: PortSight & { readonly jupyter: JupyterSight | null },
+): Promise<PortSight> {
+  if (!isStarted) return { ...sight, address: null };
+  if (sight.kind === "ssh") return { ...sight, address: `127.0.0.1:${access.ssh.port}` };
+  if (sight.kind === "jupyter") return { ...sight, address: jupyter?.origin ? new URL(jupyter.origin).host : null };
+  return { ...sight, address: await addressHere(access, entry, sight.port) };
+}
+
+async function jupyterHere(
+  access: ClusterAccess,
+  entry: Entry,
+  jupyter: JupyterSight | null,
+): Promise<JupyterSight | null> {
+  if (!jupyter?.origin) return jupyter;
+  const address = await addressHere(access, entry, Number(new URL(jupyter.origin).port));
+  return address === null
+    ? { ...jupyter, state: "starting", origin: null }
+    : { ...jupyter, origin: `http://${address}` };
+}
+
+/** null where this machine has no port or no room for it: a run that cannot be looked at would be ended by nobody. */
+async function addressHere({ entries, ports }: Opening, entry: Entry, port: number): Promise<string | null> {
+  try {
+    const kept = entry.kept.ports[port];
+    const number = await ports.open(nameOfRun(entry.id), port, kept);
+    if (number !== kept) entries.keep(entry, { ports: { ...entry.kept.ports, [port]: number } });
+    return `127.0.0.1:${number}`;
+  } catch {
+    return null;
+  }
+}
+
+type Opening = Pick<ClusterAccess, "entries" | "ports">;

@@ -1,0 +1,96 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { type Duplex, pipeline } from "node:stream";
+
+/** Ports of this machine, on 127.0.0.1, that lead to ports of runs elsewhere. */
+export interface LocalPorts {
+  /** The number of the one that leads there: this one, where it is free, and the same one at every call. */
+  open(run: string, port: number, wanted: number | undefined): Promise<number>;
+  /** Those of one run, and what is connected by them. */
+  close(run: string): void;
+  stop(): void;
+}
+
+/** Of one port, as of one of the process driver. */
+const mostConnections = 256;
+/** The stream to a pod cannot be ended in one direction: who has ended theirs waits so long for the rest. */
+const restMs = 60_000;
+
+interface OpenPort {
+  readonly number: number;
+  close(): void;
+}
+
+export function localPorts(dial: (run: string, port: number) => Promise<Duplex>): LocalPorts {
+  const runs = new Map<string, Map<number, Promise<OpenPort>>>();
+  const close = (run: string) => {
+    for (const opening of runs.get(run)?.values() ?? []) {
+      opening.then(
+        (one) => one.close(),
+        () => undefined,
+      );
+    }
+    runs.delete(run);
+  };
+  return {
+    open: async (run, port, wanted) => {
+      const ports = runs.get(run) ?? new Map<number, Promise<OpenPort>>();
+      runs.set(run, ports);
+      const opening = ports.get(port) ?? openPort(() => dial(run, port), wanted);
+      ports.set(port, opening);
+      try {
+        return (await opening).number;
+      } catch (error) {
+        ports.delete(port);
+        throw error;
+      }
+    },
+    close,
+    stop: () => {
+      for (const run of [...runs.keys()]) close(run);
+    },
+  };
+}
+
+async function openPort(dial: () => Promise<Duplex>, wanted = 0): Promise<OpenPort> {
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("error", () => socket.destroy()).once("close", () => sockets.delete(socket));
+    dial().then(
+      (stream) => join(socket, stream),
+      () => socket.destroy(),
+    );
+  });
+  server.maxConnections = mostConnections;
+  await listen(server, wanted);
+  return {
+    number: (server.address() as AddressInfo).port,
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+async function listen(server: Server, wanted: number): Promise<void> {
+  try {
+    await once(server.listen(wanted, "127.0.0.1"), "listening");
+  } catch (error) {
+    if (wanted === 0) throw error;
+    await once(server.listen(0, "127.0.0.1"), "listening");
+  }
+}
+
+function join(socket: Socket, stream: Duplex): void {
+  if (socket.destroyed) return void stream.destroy();
+  const end = (error: unknown) => {
+    if (error) for (const one of [socket, stream]) one.destroy();
+  };
+  socket.once("end", () => {
+    const late = setTimeout(() => stream.destroy(), restMs);
+    stream.on("data", () => late.refresh()).once("close", () => clearTimeout(late));
+  });
+  pipeline(socket, stream, end);
+  pipeline(stream, socket, end);
+}

@@ -1,0 +1,109 @@
+import { finished } from "node:stream/promises";
+import type { ServerChannel } from "ssh2";
+import { RunGone } from "#core/problem.ts";
+import { nameOfRun } from "#kubernetes/names.ts";
+import type { PodSession, PodSessionRequest } from "#kubernetes/pod-session.ts";
+import type { RunEntry } from "#kubernetes/run-entry.ts";
+import type { ClusterEntries, Entry } from "./cluster-entries.ts";
+import type { ClientRelays } from "./ssh-relay.ts";
+import { cells, type SshRuns, type TerminalInfo, termOf, type WantedSession } from "./ssh-runs.ts";
+
+/** The runs of this home on a cluster: each session is a command of the pod, through the API server. */
+export function clusterSshRuns(entries: ClusterEntries, runs: RunEntry): SshRuns {
+  const entryOf = (name: string): Entry => {
+    const entry = entries.find(name);
+    if (!entry || entry.isOver) throw new RunGone();
+    return entry;
+  };
+  return {
+    find: (login) =>
+      entries.all().flatMap(({ id, isOver, kept: { access } }) => {
+        return access?.login === login && !isOver ? [{ name: nameOfRun(id), keys: access.keys }] : [];
+      }),
+    admits: (name, key) => {
+      const entry = entries.find(name);
+      return entry !== undefined && !entry.isOver && (entry.kept.access?.keys.includes(key) ?? false);
+    },
+    async start(name, channel, wanted) {
+      const pty = wanted.pty();
+      const { sessions, session } = await begin(runs, entryOf, name, requestOf(wanted, pty));
+      channel.once("close", () => {
+        sessions.delete(session);
+        void session.close();
+      });
+      join(channel, session, pty !== undefined);
+      return { resize: (columns, rows) => session.resize(cells(columns, 80), cells(rows, 24)) };
+    },
+    // A pod has one loopback: whatever listens there is found at either of its addresses.
+    dial: async (name, { port }) => runs.dial(entryOf(name).id, port),
+    relaysOf: () => noRelays,
+  };
+}
+
+async function begin(runs: RunEntry, entryOf: (name: string) => Entry, name: string, request: PodSessionRequest) {
+  try {
+    const { id, sessions } = entryOf(name);
+    const session = await runs.open(id, request);
+    sessions.add(session);
+    return { sessions, session };
+  } catch (error) {
+    throw new Error(error instanceof RunGone ? "The environment has ended" : unreachable, { cause: error });
+  }
+}
+
+const unreachable = "The environment cannot be entered now: its cluster or its machine does not answer";
+
+/**
+ * As `kubectl exec` would have it. A login shell would read a profile, and many set PATH anew: what the image has beside
+ * the system's own programs would not be found.
+ */
+const shellWords = ["/bin/sh", "-c", "command -v bash >/dev/null && exec bash; exec sh"];
+
+/** Where distributions have OpenSSH's server for it. */
+const sftpWords = [
+  "/bin/sh",
+  "-c",
+  `for place in /usr/lib/openssh /usr/libexec/openssh /usr/lib/ssh /usr/libexec /usr/lib; do
+  [ -x "$place/sftp-server" ] && exec "$place/sftp-server"
+done
+echo "This image has no sftp-server: install openssh-sftp-server in it, or copy by: tar -c . | ssh ... tar -x" >&2
+exit 127`,
+];
+
+function requestOf({ program, env }: WantedSession, pty: TerminalInfo | undefined): PodSessionRequest {
+  const terminal = pty && { columns: cells(pty.cols, 80), rows: cells(pty.rows, 24) };
+  const more = { env: { ...env, ...(pty && { TERM: termOf(pty) }) }, terminal };
+  if (program === "shell") return { words: shellWords, ...more };
+  if (program === "sftp") return { words: sftpWords, ...more };
+  return { words: ["/bin/sh", "-c", "--"], text: program.command, ...more };
+}
+
+function join(channel: ServerChannel, session: PodSession, hasTerminal: boolean): void {
+  const { input, output, errors } = session;
+  for (const stream of [input, output, errors, channel]) stream.on("error", () => undefined);
+  output.pipe(channel, { end: false });
+  errors.pipe(channel.stderr, { end: false });
+  channel.pipe(input, { end: !hasTerminal });
+  void endWith(channel, session);
+}
+
+/** All that it said comes before how it ended. */
+async function endWith(channel: ServerChannel, { output, errors, ended }: PodSession): Promise<void> {
+  await Promise.allSettled([finished(output), finished(errors)]);
+  try {
+    channel.exit(await ended);
+  } catch (error) {
+    channel.stderr.write(`${error instanceof Error ? error.message : unreachable}\r\n`);
+    channel.exit(255);
+  }
+  channel.end();
+}
+
+/** Nothing in a pod listens for a client: that takes a program of ours inside. */
+const noRelays: ClientRelays = {
+  answer: async ({ reject }) => reject?.(),
+  answered: async () => undefined,
+  agent: async () => undefined,
+  dial: async (_path, _accept, reject) => reject(),
+  close: () => undefined,
+};

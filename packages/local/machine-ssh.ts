@@ -1,0 +1,37 @@
+import { realpathSync } from "node:fs";
+import { join } from "node:path";
+import type { Inside } from "#process/inside.ts";
+import { connectToRun } from "#process/run-port.ts";
+import { openSession } from "#process/sessions.ts";
+import { admits, enterRun, findSshRuns } from "#process/ssh-runs.ts";
+import { sftpWords } from "#process/tools.ts";
+import { startProcess } from "./ssh-process.ts";
+import { clientRelays } from "./ssh-relay.ts";
+import { commandWords, type SshRuns, shellWords, type WantedSession } from "./ssh-runs.ts";
+import { startTerminal } from "./ssh-terminal.ts";
+
+/** The runs of the process driver in this home. */
+export function machineSshRuns(given: string): SshRuns {
+  const home = realpathSync(given);
+  return {
+    find: (login) => findSshRuns(home, login),
+    admits: (run, key) => admits(home, run, key),
+    async start(run, channel, wanted) {
+      const entered = await enterRun(home, run);
+      const inside = { ...entered, env: { ...entered.env, ...wanted.env } };
+      const words = wordsOf(wanted, home, inside);
+      const mark = (pid: number | undefined) => void channel.once("close", openSession(join(home, "runs", run), pid));
+      const pty = wanted.pty();
+      if (pty) return startTerminal(channel, inside, words, pty, mark);
+      startProcess(channel, inside, words, mark);
+      return undefined;
+    },
+    dial: (run, destination) => connectToRun(home, run, destination),
+    relaysOf: (run, connection) => clientRelays(connection, home, run),
+  };
+}
+
+function wordsOf({ program }: WantedSession, home: string, { isolation }: Inside): readonly string[] {
+  if (program === "shell") return shellWords;
+  return program === "sftp" ? sftpWords(home, isolation) : commandWords(program.command);
+}

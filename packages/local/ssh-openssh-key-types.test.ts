@@ -1,0 +1,38 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { publicKeyOf } from "#core/environments/access/ssh-keys.ts";
+import { type OpenSshTrial, openOpenSshTrial, openSshLacks } from "./openssh-trial.ts";
+
+describe("an OpenSSH client with a key made by ssh-keygen", () => {
+  const lack = openSshLacks("none");
+  if (lack !== undefined) {
+    it("needs the client", ({ skip }) => skip(lack));
+    return;
+  }
+
+  let trial: OpenSshTrial;
+  beforeAll(async () => {
+    trial = await openOpenSshTrial("none");
+  });
+  afterAll(async () => {
+    await trial.close();
+  });
+
+  const kinds = ["rsa 2048", "ecdsa 256", "ecdsa 384", "ecdsa 521", "ed25519 256"];
+  it.each(kinds.map((kind, n) => [kind, n + 1] as const))(
+    "of %s gets in, by the public key that a job takes",
+    async (kind, revision) => {
+      const [type = "", bits = ""] = kind.split(" ");
+      const file = join(trial.root, `${type}-${bits}`);
+      execFileSync("ssh-keygen", ["-q", "-t", type, "-b", bits, "-N", "", "-C", "me at a laptop", "-f", file]);
+      const key = publicKeyOf(readFileSync(`${file}.pub`, "utf8")) ?? "none";
+      await trial.compute.setAccess(trial.uid, 1, { revision, login: trial.login, keys: [key], jupyter: null });
+
+      const answer = await trial.ssh(["-i", file], "echo in");
+
+      expect(answer).toEqual({ code: 0, out: "in\n", err: "" });
+    },
+  );
+});

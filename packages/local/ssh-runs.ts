@@ -1,0 +1,66 @@
+import type { Duplex } from "node:stream";
+import type { Connection, PseudoTtyInfo, ServerChannel } from "ssh2";
+import type { ClientRelays } from "./ssh-relay.ts";
+
+/** What the SSH server asks of whatever runs environments. */
+export interface SshRuns {
+  /** The living runs of this SSH user name; two jobs may by chance have the same. */
+  find(login: string): readonly SshRun[];
+  /** Whether the run lives, and still lets this key in. */
+  admits(run: string, key: string): boolean;
+  /**
+   * Starts what a client asked for inside the run, and ends its channel as that ends; what runs is hung up on when the
+   * channel closes. Answers the terminal, where there is one. Rejects with words for the user.
+   */
+  start(run: string, channel: ServerChannel, wanted: WantedSession): Promise<Terminal | undefined>;
+  /** Connects to a port of the run's own loopback. Rejects where nothing answers. */
+  dial(run: string, destination: Destination): Promise<Duplex>;
+  relaysOf(run: string, connection: Connection): ClientRelays;
+}
+
+export interface SshRun {
+  readonly name: string;
+  /** Each `<type> <base64>`. */
+  readonly keys: readonly string[];
+}
+
+export interface WantedSession {
+  readonly program: "shell" | "sftp" | { readonly command: string };
+  /** What the client said of its terminal by now; undefined: it wants none. */
+  readonly pty: () => TerminalInfo | undefined;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export type TerminalInfo = PseudoTtyInfo & { readonly term?: string };
+
+export interface Terminal {
+  resize(columns: number, rows: number): void;
+}
+
+export interface Destination {
+  readonly host: "127.0.0.1" | "::1";
+  readonly port: number;
+}
+
+/** The best shell that there is, as a login shell. */
+export const shellWords: readonly string[] = [
+  "/bin/sh",
+  "-c",
+  "command -v bash >/dev/null && exec bash -l; exec sh -l",
+];
+
+export function commandWords(command: string): string[] {
+  return ["/bin/sh", "-c", "--", command];
+}
+
+const mostCells = 10_000;
+
+/** A number of columns or rows as a terminal can have it. */
+export function cells(value: number, otherwise: number): number {
+  return Number.isInteger(value) && value > 0 && value <= mostCells ? value : otherwise;
+}
+
+/** The name of a terminal, where the client gave one that can be one. */
+export function termOf({ term = "" }: TerminalInfo): string {
+  return /^[\w.+-]{1,64}$/.test(term) ? term : "xterm";
+}

@@ -1,0 +1,57 @@
+import { Socket } from "node:net";
+import { spawn } from "@lydell/node-pty";
+import { terminalInput } from "./terminal-input.ts";
+
+/**
+ * Holds one terminal in a process of its own (ssh-terminal.ts), typed into at its standard input and shown at its
+ * standard output. node-pty leaves a terminal's master open to every program that is started later: in the stack these
+ * are other people's, who could read it and type into it. It ends with the stack's end of the channel, and the kernel
+ * hangs up what runs in the terminal.
+ */
+process.once("disconnect", () => process.exit());
+process.once("message", (wanted: WantedTerminal) => hold(wanted));
+
+/** The first thing that the stack says. Every later one is a `TerminalSize`. */
+export interface WantedTerminal extends TerminalSize {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly cwd: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export interface TerminalSize {
+  readonly columns: number;
+  readonly lines: number;
+}
+
+/** What the stack is told: that it runs, and how it ended. */
+export type TerminalNews = { readonly pid: number } | { readonly exitCode: number };
+
+function hold({ file, args, cwd, env, columns, lines }: WantedTerminal): void {
+  const size = { cols: columns, rows: lines };
+  const pty = spawn(file, [...args], {
+    ...size,
+    name: env.TERM ?? "dumb",
+    ...(cwd !== undefined && { cwd }),
+    env: { ...env },
+    encoding: null,
+  });
+  const shown = new Socket({ fd: 1, readable: false, writable: true });
+  const typed = new Socket({ fd: 0, readable: true, writable: false });
+  for (const stream of [shown, typed]) stream.on("error", () => undefined);
+  pty.onData((data) => {
+    if (!shown.write(data)) pty.pause();
+  });
+  shown.on("drain", () => pty.resume());
+  typed.pipe(terminalInput(pty));
+  let isOver = false;
+  process.on("message", (next: TerminalSize) => {
+    if (!isOver) pty.resize(next.columns, next.lines);
+  });
+  pty.onExit(({ exitCode, signal }) => {
+    isOver = true;
+    const news: TerminalNews = { exitCode: signal ? 128 + signal : exitCode };
+    shown.end(() => process.send?.(news, () => process.exit()));
+  });
+  process.send?.({ pid: pty.pid } satisfies TerminalNews);
+}

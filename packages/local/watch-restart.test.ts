@@ -1,0 +1,31 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { systemClock } from "#aws/clock.ts";
+import { watchKey } from "#core/keys.ts";
+import type { WatchItem } from "#core/watch-item.ts";
+import { silentLog } from "#testing/log.ts";
+import { startStack } from "./stack.ts";
+import { openStores } from "./stores.ts";
+import { trialCatalog } from "./trial-catalog.ts";
+
+it("waits for no stack that was killed while it followed the changes, and goes on where that one was", async () => {
+  const home = mkdtempSync(join(tmpdir(), "berth-watch-"));
+  const start = () =>
+    startStack({ environment: { BERTH_HOME: home, PORT: "0" }, log: silentLog(), catalog: trialCatalog() });
+  await (await start()).stop();
+  const before = openStores(home, systemClock());
+  const until = Date.now() + 90_000;
+  const killed: WatchItem = { ...watchKey, kind: "watch", writers: [], holder: "killed", until, version: "7" };
+  await before.table.put(killed);
+  await before.stop();
+
+  const stack = await start();
+  const item = await stack.runtime.ports.table.get(watchKey);
+  await stack.stop();
+  rmSync(home, { recursive: true });
+
+  expect(item).toMatchObject({ version: "7" });
+  expect(item).not.toMatchObject({ holder: "killed" });
+});
