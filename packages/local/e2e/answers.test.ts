@@ -7,7 +7,10 @@ const noActions: Job["actions"] = [];
 const noAnswer = new TypeError("fetch failed");
 
 let jobs: Map<string, Job>;
-let disks: Set<string>;
+/** Whether it is deleted, by its name. */
+let disks: Map<string, boolean>;
+/** How each operation ended, by its id. */
+let operations: Map<string, string>;
 let dies: boolean;
 /** What becomes of the job each time that somebody waits for it. */
 let later: Partial<Job>[];
@@ -32,23 +35,38 @@ const client = {
     if (dies) throw noAnswer;
   },
   cancel: async (id: string) => put(id, { status: "cancelled" }),
-  createDisk: async (name: string) => void disks.add(name),
+  createDisk: async (name: string) => void disks.set(name, false),
   renameDisk: async (name: string, newName: string) => {
     rename(name, newName);
     if (dies) throw noAnswer;
   },
-  diskNames: async () => [...disks],
+  deleteDisk: async (name: string) => mark(name, true),
+  undeleteDisk: async (name: string) => mark(name, false),
+  operationEnd: async (_: string, id: string) => operations.get(id) ?? "gone",
+  findDisk: async (name: string) => {
+    const isDeleted = disks.get(name);
+    return isDeleted === undefined ? undefined : { disk_name: name, is_deleted: isDeleted };
+  },
 } satisfies Partial<JobClient> as unknown as JobClient;
 
 const put = (id: string, changes: Partial<Job>) => void jobs.set(id, { ...(jobs.get(id) as Job), ...changes });
 
 function rename(name: string, newName: string): void {
-  disks = new Set([...disks].map((each) => (each === name ? newName : each)));
+  disks = new Map([...disks].map(([each, isDeleted]) => [each === name ? newName : each, isDeleted]));
+}
+
+function mark(name: string, isDeleted: boolean): string {
+  disks.set(name, isDeleted);
+  if (dies) throw noAnswer;
+  const id = `op-${operations.size + 1}`;
+  operations.set(id, "completed");
+  return id;
 }
 
 beforeEach(async () => {
   jobs = new Map();
-  disks = new Set();
+  disks = new Map();
+  operations = new Map();
   dies = false;
   later = [];
   answers = noteAnswers();
@@ -57,11 +75,18 @@ beforeEach(async () => {
   await answers.cancel(client, "j");
   await answers.createDisk(client, "a");
   await answers.renameDisk(client, "a", "b");
+  await answers.createDisk(client, "d");
+  await answers.deleteDisk(client, "d");
+  await answers.undeleteDisk(client, "d");
+  await answers.deleteDisk(client, "d");
 });
 
 it("finds nothing lost where all is as it was answered", async () => {
   expect(await answers.lost(client)).toEqual([]);
-  expect(answers.count()).toEqual({ submitted: 1, extended: 1, cancelled: 1, created: 1, renamed: 1 });
+  expect(answers.count()).toEqual({
+    ...{ submitted: 1, extended: 1, cancelled: 1 },
+    ...{ created: 2, renamed: 1, deleted: 2, undeleted: 1 },
+  });
 });
 
 it.each<[string, () => void, string]>([
@@ -69,7 +94,11 @@ it.each<[string, () => void, string]>([
   ["an extension", () => put("j", { duration_hours: seconds(10) }), "j lasts 10000 ms, not 15000"],
   ["an extension that was made twice", () => put("j", { duration_hours: seconds(20) }), "j lasts 20000 ms, not 15000"],
   ["a cancel", () => put("j", { status: "active" }), "j is active, not cancelled"],
-  ["a disk", () => disks.clear(), "there is not one disk b"],
+  ["a disk", () => disks.delete("b"), "there is not one disk b"],
+  ["a deleted disk", () => disks.delete("d"), "there is not one disk d"],
+  ["a delete", () => disks.set("d", false), "disk d is not deleted"],
+  ["an operation", () => operations.delete("op-3"), "op-3 is gone"],
+  ["the end of an operation", () => operations.set("op-2", "failed"), "op-2 is failed"],
   ["a new name", () => rename("b", "a"), "there is not one disk b"],
 ])("says that %s was lost", async (_, lose, words) => {
   lose();
@@ -91,11 +120,25 @@ it("takes either for what was not answered, and nothing else", async () => {
 
   const done = await answers.lost(client);
   put("j", { duration_hours: seconds(15) });
-  disks = new Set(["b"]);
+  rename("c", "b");
   const undone = await answers.lost(client);
   put("j", { duration_hours: seconds(11) });
-  disks = new Set(["b", "c"]);
+  disks.set("c", false);
 
   expect([done, undone]).toEqual([[], []]);
   expect(await answers.lost(client)).toEqual(["j lasts 11000 ms, not 15000 or 16000", "there is not one disk b or c"]);
+});
+
+it("says that an undelete was lost, and takes either for a delete that was not answered", async () => {
+  await answers.undeleteDisk(client, "d");
+  disks.set("d", true);
+  const lost = await answers.lost(client);
+  dies = true;
+  await expect(answers.deleteDisk(client, "d")).rejects.toThrow(noAnswer);
+
+  const done = await answers.lost(client);
+  disks.set("d", false);
+
+  expect(lost).toEqual(["disk d is deleted"]);
+  expect([done, await answers.lost(client)]).toEqual([[], []]);
 });

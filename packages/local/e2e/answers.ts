@@ -8,12 +8,14 @@ export interface Answers {
   cancel(jobs: JobClient, id: string): Promise<void>;
   createDisk(jobs: JobClient, name: string): Promise<void>;
   renameDisk(jobs: JobClient, name: string, newName: string): Promise<void>;
+  deleteDisk(jobs: JobClient, name: string): Promise<void>;
+  undeleteDisk(jobs: JobClient, name: string): Promise<void>;
   count(): Readonly<Record<Kind, number>>;
   /** In words, what is not as it was answered. */
-  lost(jobs: JobClient): Promise<string[]>;
+  lost(jobs: JobClient, withinMs?: number): Promise<string[]>;
 }
 
-export type Kind = "submitted" | "extended" | "cancelled" | "created" | "renamed";
+export type Kind = "submitted" | "extended" | "cancelled" | "created" | "renamed" | "deleted" | "undeleted";
 
 type Submission = Readonly<Record<string, unknown>> & { readonly duration_hours: number };
 
@@ -23,11 +25,32 @@ interface AnsweredJob {
   readonly isCancelled: boolean;
 }
 
+interface AnsweredDisk {
+  /** It has one of these. */
+  readonly names: readonly string[];
+  /** It is one of these. */
+  readonly isDeleted: readonly boolean[];
+  /** Of its deletes and undeletes, by the name that they were asked for by. */
+  readonly operations: readonly { readonly name: string; readonly id: string }[];
+}
+
 export function noteAnswers(): Answers {
   const jobs = new Map<string, AnsweredJob>();
-  /** By its first name, the names of which a disk has one. */
-  const disks = new Map<string, readonly string[]>();
-  const counts = { submitted: 0, extended: 0, cancelled: 0, created: 0, renamed: 0 };
+  /** By its first name. */
+  const disks = new Map<string, AnsweredDisk>();
+  const counts = { submitted: 0, extended: 0, cancelled: 0, created: 0, renamed: 0, deleted: 0, undeleted: 0 };
+  const diskNamed = (name: string) => {
+    const found = [...disks].find(([, { names }]) => names.at(-1) === name);
+    if (!found) throw new Error(`No disk ${name} was answered`);
+    return found;
+  };
+  const mark = async (name: string, isDeleted: boolean, call: Promise<string>) => {
+    const [first, disk] = diskNamed(name);
+    disks.set(first, { ...disk, isDeleted: [...disk.isDeleted, isDeleted] });
+    const id = await call;
+    disks.set(first, { ...disk, isDeleted: [isDeleted], operations: [...disk.operations, { name, id }] });
+    counts[isDeleted ? "deleted" : "undeleted"] += 1;
+  };
   const change = (id: string, changes: Partial<AnsweredJob>) => {
     jobs.set(id, { ...(jobs.get(id) as AnsweredJob), ...changes });
   };
@@ -54,21 +77,22 @@ export function noteAnswers(): Answers {
     },
     async createDisk(client, name) {
       await client.createDisk(name);
-      disks.set(name, [name]);
+      disks.set(name, { names: [name], isDeleted: [false], operations: [] });
       counts.created += 1;
     },
     async renameDisk(client, name, newName) {
-      const [first = "", names = []] = [...disks].find(([, all]) => all.at(-1) === name) ?? [];
-      disks.set(first, [...names, newName]);
+      const [first, disk] = diskNamed(name);
+      disks.set(first, { ...disk, names: [...disk.names, newName] });
       await client.renameDisk(name, newName);
-      disks.set(first, [newName]);
+      disks.set(first, { ...disk, names: [newName] });
       counts.renamed += 1;
     },
-    async lost(client) {
-      const found = await Promise.all([...jobs].map(async ([id, job]) => lostOf(id, job, await findJob(client, id))));
-      const present = new Set(await client.diskNames());
-      const wrong = [...disks.values()].filter((names) => names.filter((name) => present.has(name)).length !== 1);
-      return [...found.flat(), ...wrong.map((names) => `there is not one disk ${names.join(" or ")}`)];
+    deleteDisk: (client, name) => mark(name, true, client.deleteDisk(name)),
+    undeleteDisk: (client, name) => mark(name, false, client.undeleteDisk(name)),
+    async lost(client, withinMs) {
+      const ofJobs = [...jobs].map(async ([id, job]) => lostOf(id, job, await findJob(client, id, withinMs)));
+      const ofDisks = [...disks.values()].map((disk) => lostOfDisk(client, disk, withinMs));
+      return (await Promise.all([...ofJobs, ...ofDisks])).flat();
     },
   };
 }
@@ -88,10 +112,10 @@ async function isAnswered(call: Promise<void>): Promise<boolean> {
 }
 
 /** An extension counts from its answer on, and shows a little later. */
-async function findJob(client: JobClient, id: string): Promise<Job | undefined> {
+async function findJob(client: JobClient, id: string, withinMs?: number): Promise<Job | undefined> {
   const isShown = ({ action, status }: Job["actions"][number]) => action !== "extend" || status !== "requested";
   try {
-    return await client.until(id, ({ actions }) => actions.every(isShown));
+    return await client.until(id, ({ actions }) => actions.every(isShown), withinMs);
   } catch (error) {
     if (error instanceof ApiError && error.message.includes(`Job ${id} not found`)) return undefined;
     throw error;
@@ -103,4 +127,16 @@ function lostOf(id: string, { durations, isCancelled }: AnsweredJob, job: Job | 
   const duration = msOf(job.duration_hours);
   const isLong = durations.includes(duration) ? [] : [`${id} lasts ${duration} ms, not ${durations.join(" or ")}`];
   return isCancelled && job.status !== "cancelled" ? [...isLong, `${id} is ${job.status}, not cancelled`] : isLong;
+}
+
+/** A request that goes on after its answer, or again, shows only once all of them are over. */
+async function lostOfDisk(client: JobClient, disk: AnsweredDisk, withinMs?: number): Promise<string[]> {
+  const { names, isDeleted, operations } = disk;
+  const ends = await Promise.all(operations.map(({ name, id }) => client.operationEnd(name, id, withinMs)));
+  const wrong = ends.flatMap((end, at) => (end === "completed" ? [] : [`${operations[at]?.id} is ${end}`]));
+  const found = (await Promise.all(names.map((name) => client.findDisk(name)))).filter((each) => each !== undefined);
+  const [only] = found;
+  if (!only || found.length > 1) return [...wrong, `there is not one disk ${names.join(" or ")}`];
+  const words = `disk ${only.disk_name} is ${only.is_deleted ? "" : "not "}deleted`;
+  return isDeleted.includes(only.is_deleted) ? wrong : [...wrong, words];
 }

@@ -3,6 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { seededRandom } from "#testing/random.ts";
 import { type Answers, type Kind, noteAnswers } from "./answers.ts";
+import { type InstanceAnswers, type InstanceKind, noteInstanceAnswers } from "./instance-answers.ts";
+import { type InstanceClient, instanceClient } from "./instance-client.ts";
 import { ApiError, isOver, type Job, type JobClient, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually } from "./processes.ts";
 import { watchSlots } from "./slot-watch.ts";
@@ -12,11 +14,12 @@ const seed = Number(process.env.CRASH_SEED ?? randomInt(1_000_000));
 const settings = {
   SWEEP_SECONDS: "1",
   MIN_DURATION_HOURS: "0.001",
-  LOCAL_NODES: "g5.12xlarge=2,g4dn.2xlarge=1,c7i.8xlarge=2",
+  LOCAL_NODES: "g5.12xlarge=2,g4dn.2xlarge=1,c7i.8xlarge=2,g6.12xlarge=2",
 };
 const slots = {
   ...{ "g5-12xlarge-1": 4, "g5-12xlarge-2": 4 },
   ...{ "g4dn-2xlarge-1": 1, "c7i-8xlarge-1": 1, "c7i-8xlarge-2": 1 },
+  ...{ "g6-12xlarge-1": 4, "g6-12xlarge-2": 4 },
 };
 const sizes = [
   { instance_type: "g5.12xlarge", gpu_count: 1 },
@@ -37,9 +40,13 @@ const lives = [
 const rounds = Number(process.env.CRASH_ROUNDS ?? 30);
 const clients = 3;
 const submitsEach = 3;
-/** Of jobs and of disks, beside the submits. */
+/** Of jobs, of disks and of instances, beside the submits. An owner has at most 500 disks, deleted ones counted. */
 const changesEach = 3;
-const kinds: readonly Kind[] = ["submitted", "extended", "cancelled", "created", "renamed"];
+const kinds: readonly Kind[] = ["submitted", "extended", "cancelled", "created", "renamed", "deleted", "undeleted"];
+const instanceKinds: readonly InstanceKind[] = ["made", "started", "stopped"];
+const limitMs = 120_000 + rounds * 60_000;
+/** Each wait for an event: only for what never comes, and less than the test has, so that it can say what that was. */
+const patienceMs = limitMs / 2;
 /** Of so many rounds all that was answered is read at the end: the newest 1,000 jobs are kept. */
 const roundsAtEnd = 60;
 const mostKept = 1_000;
@@ -75,35 +82,41 @@ describe("the local stack", () => {
   }
 
   it(`loses nothing it answered when it is killed ${rounds} times while jobs are submitted and changed (CRASH_SEED=${seed})`, {
-    timeout: 60_000 + rounds * 30_000,
+    timeout: limitMs,
   }, async () => {
-    const { answered, lost, key } = await crashAgainAndAgain();
+    const { answered, instances, lost, key } = await crashAgainAndAgain();
 
     const stack = await trial.start(settings);
     const jobs = jobClient(stack.url, key);
-    for (const answers of answered.slice(-roundsAtEnd)) lost.push(...(await answers.lost(jobs)));
+    for (const answers of answered.slice(-roundsAtEnd)) lost.push(...(await answers.lost(jobs, patienceMs)));
+    const instancesNow = instanceClient(stack.url, key);
+    for (const answers of instances) lost.push(...(await answers.lost(instancesNow, patienceMs)));
+    await stopInstances(instancesNow, instances);
     await cancelAll(jobs);
     const all = await eventually(
       () => everyJob(jobs),
       (list) => list.every(isOver),
+      patienceMs,
     );
     const free = await eventually(
       () => jobs.availability(),
       (pools) => Object.values(pools).every(isFree),
+      patienceMs,
     );
-    const { seen, conflicts } = watch.stop();
+    const { seen, conflicts, runsByKey } = watch.stop();
     const code = await stack.kill("SIGTERM");
-    const counts = sumOf(answered);
+    const counts = { ...sumOf(kinds, answered), ...sumOf(instanceKinds, instances) };
     process.stdout.write(`Killed ${rounds} times, ${seen.runs} runs seen; answered: ${JSON.stringify(counts)}\n`);
 
     expect(lost).toEqual([]);
-    for (const kind of kinds) expect(counts[kind], kind).toBeGreaterThanOrEqual(rounds);
+    for (const kind of [...kinds, ...instanceKinds]) expect(counts[kind], kind).toBeGreaterThanOrEqual(rounds);
     expect(all.length).toBeGreaterThanOrEqual(Math.min(counts.submitted, mostKept));
     expect(all.flatMap(illegalMoves)).toEqual([]);
     expect(all.flatMap(wrongFailure)).toEqual([]);
     expect(seen.runs).toBeGreaterThanOrEqual(Math.ceil(rounds / 2));
     expect(conflicts).toEqual([]);
-    expect(Object.keys(free)).toEqual(["a10g", "cpu-x86", "t4-small"]);
+    expect(runTooOften(runsByKey, instances)).toEqual([]);
+    expect(Object.keys(free)).toEqual(["a10g", "cpu-x86", "l4", "t4-small"]);
     expect([code, trial.processes()]).toEqual([0, []]);
   });
 });
@@ -111,6 +124,7 @@ describe("the local stack", () => {
 interface Crashed {
   /** Round by round. */
   readonly answered: readonly Answers[];
+  readonly instances: readonly InstanceAnswers[];
   /** What the next stack did not know any more, in words. */
   readonly lost: string[];
   /** The first stack's. */
@@ -120,31 +134,40 @@ interface Crashed {
 /** Stacks in one home, one after the other, each killed at a random moment while several clients submit and change. */
 async function crashAgainAndAgain(): Promise<Crashed> {
   const answered: Answers[] = [];
+  const instances: InstanceAnswers[] = [];
   const lost: string[] = [];
   let key = "";
   for (let round = 0; round < rounds; round += 1) {
     const stack = await trial.start(settings);
     key ||= (await stack.env()).API_KEY ?? "";
     const jobs = jobClient(stack.url, key);
-    lost.push(...((await answered.at(-1)?.lost(jobs)) ?? []));
-    const answers = noteAnswers();
+    lost.push(...((await answered.at(-1)?.lost(jobs, patienceMs)) ?? []));
+    const client = instanceClient(stack.url, key);
+    lost.push(...((await instances.at(-1)?.lost(client, patienceMs)) ?? []));
+    // Else they would have all machines in the end.
+    await stopInstances(client, instances);
+    const [answers, ofInstances] = [noteAnswers(), noteInstanceAnswers()];
     answered.push(answers);
+    instances.push(ofInstances);
     const submitting = Array.from({ length: clients }, () => untilDead(submitsEach, () => submitOne(jobs, answers)));
     const changing = [
       untilDead(changesEach, () => changeOne(jobs, answers)),
       untilDead(changesEach, (n) => renameOne(jobs, answers, `disk-${round}-${n}`)),
+      untilDead(changesEach, (n) => deleteOne(jobs, answers, { name: `deleted-${round}`, isNew: n === 0 })),
+      untilDead(changesEach, (n) => changeInstance(client, ofInstances, `instance-${round}-${n}`)),
     ];
     // A slow machine would be killed before it had anything to lose.
     await eventually(
-      () => answers.count(),
-      (counts) => kinds.every((kind) => counts[kind] > 0),
+      () => ({ ...answers.count(), ...ofInstances.count() }),
+      (counts) => [...kinds, ...instanceKinds].every((kind) => counts[kind] > 0),
+      patienceMs,
     );
     if (isSeenFirst(round)) await seeRun(jobs, answers);
     await sleep(random() * (isSeenFirst(round) ? longestLifeMs : longestPauseMs));
     await stack.kill("SIGKILL");
     await Promise.all([...submitting, ...changing]);
   }
-  return { answered, lost, key };
+  return { answered, instances, lost, key };
 }
 
 /** Waits until a run was seen to live that was not seen before. */
@@ -154,6 +177,7 @@ async function seeRun(jobs: JobClient, answers: Answers): Promise<void> {
   await eventually(
     () => watch.seen().runs,
     (now) => now > runs,
+    patienceMs,
   );
 }
 
@@ -189,10 +213,49 @@ async function renameOne(jobs: JobClient, answers: Answers, name: string): Promi
   await answers.renameDisk(jobs, `${name}-a`, `${name}-b`);
 }
 
-function sumOf(answered: readonly Answers[]): Record<Kind, number> {
+/** The same disk again and again. */
+async function deleteOne(jobs: JobClient, answers: Answers, disk: { name: string; isNew: boolean }): Promise<void> {
+  if (disk.isNew) await answers.createDisk(jobs, disk.name);
+  await answers.deleteDisk(jobs, disk.name);
+  await sleep(random() * longestPauseMs);
+  await answers.undeleteDisk(jobs, disk.name);
+}
+
+async function changeInstance(client: InstanceClient, instances: InstanceAnswers, name: string): Promise<void> {
+  const id = await instances.create(client, name);
+  await sleep(random() * longestPauseMs);
+  await instances.stop(client, id);
+  // While it is being stopped it cannot be started.
+  await client.until(id, ["stopped"], patienceMs);
+  await instances.start(client, id);
+}
+
+/** Those of the last round, and those whose create was never answered: nobody else knows of them. */
+async function stopInstances(client: InstanceClient, instances: readonly InstanceAnswers[]): Promise<void> {
+  const answered = new Set(instances.flatMap((answers) => [...answers.starts().keys()]));
+  const others = (await client.list()).filter(({ instanceId }) => !answered.has(instanceId));
+  const running = others.filter(({ status }) => status !== "stopped");
+  await instances.at(-1)?.stopAll(client);
+  await Promise.all(running.map(({ instanceId }) => client.stop(instanceId)));
+}
+
+/** A job runs once, an instance as often as it was asked to. */
+function runTooOften(runsByKey: ReadonlyMap<string, number>, instances: readonly InstanceAnswers[]): string[] {
+  const starts = instances.flatMap((answers) => [...answers.starts()]);
+  return [...runsByKey].flatMap(([key, runs]) => {
+    const [, most] = starts.find(([id]) => key.endsWith(id)) ?? [key, 1];
+    return runs > most ? [`${key} ran ${runs} times, not ${most}`] : [];
+  });
+}
+
+interface Counting<Of extends string> {
+  count(): Readonly<Record<Of, number>>;
+}
+
+function sumOf<Of extends string>(all: readonly Of[], answered: readonly Counting<Of>[]): Record<Of, number> {
   const counts = answered.map((answers) => answers.count());
-  const sum = (kind: Kind) => counts.reduce((total, count) => total + count[kind], 0);
-  return Object.fromEntries(kinds.map((kind) => [kind, sum(kind)])) as Record<Kind, number>;
+  const sum = (kind: Of) => counts.reduce((total, count) => total + count[kind], 0);
+  return Object.fromEntries(all.map((kind) => [kind, sum(kind)])) as Record<Of, number>;
 }
 
 async function cancelAll(jobs: JobClient): Promise<void> {

@@ -46,6 +46,9 @@ export const furtherJobKeys = [
   "secondary_users",
   "ssh_host_key",
   "launched_at",
+  "jupyter_port",
+  "current_detailed_status",
+  "warning",
 ];
 
 export const actionMessages = {

@@ -4,6 +4,7 @@ import { eventually } from "./processes.ts";
 /** A job on the wire (docs/apis/gpu-dev.md#read-jobs), as far as these tests look at it. */
 export interface Job {
   readonly job_id: string;
+  readonly name: string;
   readonly status: "queued" | "preparing" | "active" | "completed" | "expired" | "cancelled" | "failed";
   readonly status_reason: string | null;
   readonly instance_type: string;
@@ -22,7 +23,13 @@ interface TimelineEntry {
   readonly reason: string | null;
 }
 
-/** A user of the GPU Dev API who has a key. Every call throws when it is not answered with 200. */
+/** A disk on the wire (docs/apis/gpu-dev.md#disks), as far as these tests look at it. */
+export interface Disk {
+  readonly disk_name: string;
+  readonly is_deleted: boolean;
+}
+
+/** A user of the GPU Dev API who has a key. Every call throws when it is not answered with success. */
 export interface JobClient {
   submit(body: Readonly<Record<string, unknown>>): Promise<string>;
   get(id: string): Promise<Job>;
@@ -31,7 +38,13 @@ export interface JobClient {
   extend(id: string, hours: number): Promise<void>;
   createDisk(name: string): Promise<void>;
   renameDisk(name: string, newName: string): Promise<void>;
-  diskNames(): Promise<string[]>;
+  /** These two resolve with the id of the operation. */
+  deleteDisk(name: string): Promise<string>;
+  undeleteDisk(name: string): Promise<string>;
+  /** Deleted ones too; undefined where there is none of this name. */
+  findDisk(name: string): Promise<Disk | undefined>;
+  /** Reads an operation until it is over: `completed`, `failed`, or `gone` where there is none. */
+  operationEnd(name: string, id: string, withinMs?: number): Promise<string>;
   /** Reads a job until it holds what was waited for. */
   until(id: string, holds: (job: Job) => boolean, withinMs?: number): Promise<Job>;
   availability(): Promise<Record<string, { total: number; available: number; in_use: number; queued: number }>>;
@@ -60,9 +73,15 @@ export function jobClient(url: string, key: string): JobClient {
     extend: async (id, hours) => void (await call("POST", `/v1/jobs/${id}/extend`, { extension_hours: hours })),
     createDisk: async (name) => void (await call("POST", "/v1/disks", { disk_name: name })),
     renameDisk: async (name, newName) => void (await call("POST", `/v1/disks/${name}/rename`, { new_name: newName })),
-    diskNames: async () => {
-      const { disks } = (await call("GET", "/v1/disks")) as { disks: { disk_name: string }[] };
-      return disks.map(({ disk_name }) => disk_name);
+    deleteDisk: async (name) => operationOf(await call("DELETE", `/v1/disks/${name}`)),
+    undeleteDisk: async (name) => operationOf(await call("POST", `/v1/disks/${name}/undelete`)),
+    findDisk: async (name) => (await unlessMissing(call("GET", `/v1/disks/${name}`))) as Disk | undefined,
+    operationEnd: async (name, id, withinMs) => {
+      const read = async () => {
+        const found = await unlessMissing(call("GET", `/v1/disks/${name}/operations/${id}`));
+        return found ? (found as { status: string }).status : "gone";
+      };
+      return eventually(read, (status) => ["completed", "failed", "gone"].includes(status), withinMs);
     },
     until: (id, holds, withinMs) => eventually(() => get(id), holds, withinMs),
     availability: async () => {
@@ -100,7 +119,7 @@ interface Call {
   readonly body?: unknown;
 }
 
-async function callApi(url: string, key: string | undefined, { method, path, body }: Call): Promise<unknown> {
+export async function callApi(url: string, key: string | undefined, { method, path, body }: Call): Promise<unknown> {
   const response = await fetch(`${url}${path}`, {
     method,
     headers: { "content-type": "application/json", ...(key === undefined ? {} : { authorization: `Bearer ${key}` }) },
@@ -110,9 +129,23 @@ async function callApi(url: string, key: string | undefined, { method, path, bod
     throw new Error(`${method} ${path} was not answered: ${error}`, { cause: error });
   });
   const text = await response.text();
-  if (response.status !== 200) throw new ApiError(`${method} ${path}: ${response.status} ${text}`);
+  if (!response.ok) throw new ApiError(`${method} ${path}: ${response.status} ${text}`);
   return JSON.parse(text);
 }
 
-/** The API answered, and not with 200; everything else that a call throws means that it did not answer. */
+function operationOf(answer: unknown): string {
+  return (answer as { operation_id: string }).operation_id;
+}
+
+/** What a call is answered with; undefined where that was 404. */
+export async function unlessMissing(call: Promise<unknown>): Promise<unknown> {
+  try {
+    return await call;
+  } catch (error) {
+    if (error instanceof ApiError && /: 404 \{/.test(error.message)) return undefined;
+    throw error;
+  }
+}
+
+/** The API answered, and not with success; everything else that a call throws means that it did not answer. */
 export class ApiError extends Error {}

@@ -1,7 +1,8 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newSshKey } from "../ssh-host-key.ts";
+import { blocksOf } from "./doc-blocks.ts";
 import { jobClient } from "./job-client.ts";
 import { missingPrograms, runProgram } from "./program.ts";
 import { environmentFor, openStackTrial, root, type StackProcess } from "./stack-trial.ts";
@@ -17,17 +18,6 @@ beforeAll(async () => {
 
 afterAll(() => trial.close());
 
-/** The fenced blocks of one language under a heading of a document, as they are printed. */
-function blocksOf(document: string, heading: string, language: string): string[] {
-  const text = readFileSync(join(root, document), "utf8");
-  const from = text.indexOf(`\n${heading}\n`);
-  const [, section = ""] = /^\n#+ .*\n([\s\S]*?)(?=\n##? |$(?![\s\S]))/.exec(text.slice(from)) ?? [];
-  const fences = section.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm);
-  const blocks = [...fences].filter(([, word]) => word === language).map(([, , block = ""]) => block);
-  if (from < 0 || blocks.length === 0) throw new Error(`${document} has no ${language} under "${heading}"`);
-  return blocks;
-}
-
 /** Runs a block as whoever pastes it into a shell of this checkout. */
 const paste = (block: string, settings: Readonly<Record<string, string>> = {}) =>
   runProgram("/bin/sh", ["-c", block], { cwd: root, env: environmentFor(trial.home, settings) });
@@ -39,7 +29,7 @@ describe("the README", () => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const [session = "", enter = ""] = blocksOf("README.md", "## A first session", "sh");
     const file = join(trial.home, "id_ed25519.pub");
-    const entered = enter.replace("~/.ssh/id_ed25519.pub", `'${file.replace("'", "'\\''")}'`);
+    const entered = enter.replaceAll("~/.ssh/id_ed25519.pub", `'${file.replace("'", "'\\''")}'`);
     writeFileSync(file, `${newSshKey().public} me@laptop\n`);
 
     const { code, stdout, stderr } = await paste(`${session}\n${entered}`);

@@ -41,7 +41,9 @@ describe("the local stack", () => {
       const left = trial.processes();
 
       expect([code, left]).toEqual([0, []]);
-      const after = await clientOf(await trial.start());
+      const second = await trial.start();
+      expect(second.output()).toContain('"event":"runs found","adopted":0,"over":3,"ended":0');
+      const after = await clientOf(second);
       const jobs = await Promise.all(ids.map((id) => after.until(id, isOver)));
       for (const job of jobs) {
         expect([job.status, job.status_reason]).toEqual(["failed", "The local stack was stopped"]);
@@ -69,7 +71,7 @@ describe("the local stack", () => {
 
     expect((await after.get(id)).status).toBe("active");
     expect(processesOfRun(run).map(({ pid }) => pid)).toEqual(expect.arrayContaining(living.slice(0, 1)));
-    expect(second.output()).toContain('"event":"runs found","adopted":2,"ended":0');
+    expect(second.output()).toContain('"event":"runs found","adopted":2,"over":0,"ended":0');
     expect([trial.runs().length, wordsTold(run)]).toEqual([2, "began\n"]);
     writeFileSync(join(trial.home, "runs", run, "0", "work", "go"), "");
     const job = await after.until(id, isOver);

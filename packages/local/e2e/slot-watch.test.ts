@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { canListProcesses, eventually } from "./processes.ts";
-import { watchSlots } from "./slot-watch.ts";
+import { type SlotReport, watchSlots } from "./slot-watch.ts";
 
 const [one, two] = ["a", "b"].map((digit) => `${digit.repeat(32)}-r1`) as [string, string];
 
@@ -27,7 +27,7 @@ afterEach(async () => {
 /** What a launcher would begin for this run: a session of its own that carries the run's name. */
 async function begin(run: string, gpus: number): Promise<void> {
   mkdirSync(join(home, "runs", run), { recursive: true });
-  writeFileSync(join(home, "runs", run, "run.json"), JSON.stringify({ nodes: ["n1"] }));
+  writeFileSync(join(home, "runs", run, "run.json"), JSON.stringify({ key: run.slice(0, 32), nodes: ["n1"] }));
   const env = { BERTH_RUN: run, BERTH_GPUS: String(gpus) };
   const child = spawn("/bin/sleep", ["3600"], { detached: true, stdio: "ignore", env });
   children.push(child);
@@ -35,15 +35,19 @@ async function begin(run: string, gpus: number): Promise<void> {
 }
 
 /** What it reports once it has looked twice at what lives now. */
-async function reported(capacity: number): Promise<readonly string[]> {
+async function reportOf(capacity: number): Promise<SlotReport> {
   const watch = watchSlots(home, { n1: capacity });
   await eventually(
     () => watch.seen().looks,
     (looks) => looks >= 2,
   ).finally(() => watch.stop());
-  const { conflicts, seen } = watch.stop();
-  expect(seen.runs).toBeGreaterThan(0);
-  return [...new Set(conflicts)];
+  const report = watch.stop();
+  expect(report.seen.runs).toBeGreaterThan(0);
+  return report;
+}
+
+async function reported(capacity: number): Promise<readonly string[]> {
+  return [...new Set((await reportOf(capacity)).conflicts)];
 }
 
 describe("the watch over slots", () => {
@@ -62,6 +66,15 @@ describe("the watch over slots", () => {
     for (const run of [one, two]) await begin(run, 3);
 
     expect(await reported(4)).toEqual([expect.stringMatching(/^n1: 6 of 4 in use by /)]);
+  });
+
+  it("counts the runs of each record", async () => {
+    for (const run of [one, one.replace(/1$/, "2"), two]) await begin(run, 1);
+
+    const { runsByKey } = await reportOf(4);
+
+    expect([...runsByKey]).toEqual(expect.arrayContaining([one, two].map((run, at) => [run.slice(0, 32), 2 - at])));
+    expect(runsByKey.size).toBe(2);
   });
 
   it("reports nothing of two runs that have room", async () => {

@@ -7,6 +7,8 @@ import { listProcesses, type SeenProcess } from "./processes.ts";
 export interface SlotReport {
   readonly seen: Seen;
   readonly conflicts: readonly string[];
+  /** How many runs of each record were seen, by its key. */
+  readonly runsByKey: ReadonlyMap<string, number>;
 }
 
 /** How often the table was looked at, and how many runs lived at one of these moments. */
@@ -29,7 +31,7 @@ const everyMs = 120;
  */
 export function watchSlots(home: string, slots: Readonly<Record<string, number>>): SlotWatch {
   const conflicts: string[] = [];
-  const places = new Map<string, string | undefined>();
+  const places = new Map<string, Place | undefined>();
   const sessions = new Map<string, Set<number>>();
   let looks = 0;
   const look = (): void => {
@@ -37,7 +39,7 @@ export function watchSlots(home: string, slots: Readonly<Record<string, number>>
     const living = livingRuns(home, places);
     for (const [run, members] of living) noteSessions(sessions, run, members);
     for (const [node, capacity] of Object.entries(slots)) {
-      const there = [...living].filter(([run]) => places.get(run) === node);
+      const there = [...living].filter(([run]) => places.get(run)?.node === node);
       const used = there.reduce((sum, [, members]) => sum + unitsOf(members), 0);
       if (used > capacity) conflicts.push(`${node}: ${used} of ${capacity} in use by ${there.map(([run]) => run)}`);
     }
@@ -49,28 +51,37 @@ export function watchSlots(home: string, slots: Readonly<Record<string, number>>
     stop() {
       clearInterval(timer);
       const begunTwice = [...sessions].filter(([, ids]) => ids.size > 1).map(([run]) => `${run} was begun twice`);
-      return { seen: seen(), conflicts: [...conflicts, ...begunTwice] };
+      const keys = [...sessions.keys()].map((run) => places.get(run)?.key ?? "");
+      const runsByKey = new Map(keys.map((key) => [key, keys.filter((each) => each === key).length]));
+      return { seen: seen(), conflicts: [...conflicts, ...begunTwice], runsByKey };
     },
   };
 }
 
+/** Of a run: whose it is, and its first node. */
+interface Place {
+  readonly key: string;
+  readonly node: string | undefined;
+}
+
 /** By run, the processes that all lived at one moment: the one between the listing and the second look. */
-function livingRuns(home: string, places: Map<string, string | undefined>): Map<string, SeenProcess[]> {
+function livingRuns(home: string, places: Map<string, Place | undefined>): Map<string, SeenProcess[]> {
   const named = listProcesses().filter(({ environment }) => environment.has("BERTH_RUN"));
   const runs = new Map<string, SeenProcess[]>();
   for (const seen of named.filter(isAlive)) {
     const run = seen.environment.get("BERTH_RUN") ?? "";
-    if (!places.has(run)) places.set(run, nodeOf(home, run));
+    if (!places.has(run)) places.set(run, placeOf(home, run));
     if (places.get(run) !== undefined) runs.set(run, [...(runs.get(run) ?? []), seen]);
   }
   return runs;
 }
 
 /** Where it was placed; nothing for runs of other homes. */
-function nodeOf(home: string, run: string): string | undefined {
+function placeOf(home: string, run: string): Place | undefined {
   try {
-    const record = JSON.parse(readFileSync(join(home, "runs", run, "run.json"), "utf8")) as { nodes: string[] };
-    return record.nodes[0];
+    const record = JSON.parse(readFileSync(join(home, "runs", run, "run.json"), "utf8"));
+    const { key = run, nodes } = record as { key?: string; nodes: string[] };
+    return { key, node: nodes[0] };
   } catch {
     return undefined;
   }

@@ -43,8 +43,11 @@ export function openStackTrial(prefix = "berth-e2e-"): StackTrial {
   const home = mkdtempSync(join(tmpdir(), prefix));
   const children: ChildProcess[] = [];
   const outputs: (() => string)[] = [];
+  const starting = new Map<ChildProcess, () => string>();
   const runs = () => namesIn(join(home, "runs"));
-  const processes = () => processesOfHome(home, new Set([...runs(), ...outputs.flatMap((output) => runsIn(output()))]));
+  // Environments on a cluster outlive their stack.
+  const saidRuns = () => (process.env.COMPUTE === "kubernetes" ? [] : outputs.flatMap((output) => runsIn(output())));
+  const processes = () => processesOfHome(home, new Set([...runs(), ...saidRuns()]));
   return {
     home,
     runs,
@@ -55,20 +58,31 @@ export function openStackTrial(prefix = "berth-e2e-"): StackTrial {
       const output = collect(child);
       children.push(child);
       outputs.push(output);
-      const isOver = () => child.exitCode !== null || child.signalCode !== null;
-      await eventually(output, (text) => isOver() || text.includes("npm run --silent env"));
+      starting.set(child, output);
+      await untilReadyOrGone(child, output);
+      starting.delete(child);
       const [, url] = /^Berth listens on (\S+) /m.exec(output()) ?? [];
       if (url === undefined) throw new Error(output());
       return { url, output, env: (...more) => shellVariables(home, more), kill: (signal) => kill(home, child, signal) };
     },
     async close({ keepsHome } = { keepsHome: false }) {
+      for (const output of starting.values()) process.stdout.write(`Never ready:\n${output()}\n`);
       const living = children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
       await Promise.all(living.map((child) => kill(home, child, "SIGTERM")));
-      if (canListProcesses)
-        await eventually(processes, (left) => left.length === 0).finally(() => endAll(home, processes()));
+      await untilNothingLives(home, processes);
       if (!keepsHome) rmSync(home, { recursive: true });
     },
   };
+}
+
+/**
+ * Removes the home of a stack that was stopped in this process, once nothing of it lives; throws when something is left.
+ * A stop waits for 1.5 s, and goes on after that where a machine is busy: without its home it would find nothing to end.
+ */
+export async function removeHome(home: string): Promise<void> {
+  const runs = new Set(namesIn(join(home, "runs")));
+  await untilNothingLives(home, () => processesOfHome(home, runs));
+  rmSync(home, { recursive: true });
 }
 
 /** The settings of a trial, and nothing of Berth or AWS that whoever runs the tests has set. */
@@ -90,10 +104,23 @@ function collect(child: ChildProcess): () => string {
   return () => parts.join("");
 }
 
+/** However long it takes: the time limit of the test ends one that hangs, and `close` prints what it said. */
+async function untilReadyOrGone(child: ChildProcess, output: () => string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const look = () => {
+    if (output().includes("npm run --silent env")) resolve();
+  };
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", look);
+  child.once("error", reject).once("close", () => resolve());
+  await promise;
+}
+
 async function shellVariables(home: string, words: readonly string[]): Promise<Record<string, string>> {
   const { code, stdout, stderr } = await runProgram(process.execPath, ["scripts/env.ts", ...words], {
     cwd: root,
     env: environmentFor(home),
+    // It has a limit of its own for what never comes; how long it takes besides says only how busy the machine is.
+    timeout: 0,
   });
   if (code !== 0) throw new Error(stderr);
   return exportedIn(stdout);
@@ -114,6 +141,11 @@ function saidProcess(home: string): ProcessIdentity | undefined {
   return existsSync(path)
     ? (JSON.parse(readFileSync(path, "utf8")) as { process: ProcessIdentity }).process
     : undefined;
+}
+
+async function untilNothingLives(home: string, processes: () => SeenProcess[]): Promise<void> {
+  if (!canListProcesses) return;
+  await eventually(processes, (left) => left.length === 0).finally(() => endAll(home, processes()));
 }
 
 /** A test that found something left does not leave it to the machine. What only looks at the home is not ours. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { Look, Queue, QueueName } from "#core/context.ts";
+import type { Look, Queue, QueueName } from "#core/ports/queue.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { silentLog } from "#testing/log.ts";
 import { shellEnvironment } from "../shell-environment.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { requestDelete } from "#core/environments/delete.ts";
+import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { openShellStack, type ShellStack } from "./shell-trial.ts";
 
 describe("the web shell of the local stack", () => {

@@ -1,0 +1,74 @@
+import { copyFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "#testing/free-port.ts";
+import { blocksOf, sectionOf } from "./doc-blocks.ts";
+import { missingPrograms } from "./program.ts";
+import { openSecondMachine, type SecondMachine, secondMachineLacks } from "./second-machine.ts";
+import { openStackTrial } from "./stack-trial.ts";
+
+const lack = (await secondMachineLacks()) ?? missingPrograms("curl", "jq", "ssh", "ssh-keygen", "jupyter")[0];
+
+describe("a user on another machine, by the README's section on sharing one", () => {
+  if (lack !== undefined) {
+    it("needs what is missing", ({ skip }) => skip(`not on this machine: ${lack}`));
+    return;
+  }
+
+  const [, throughSsh = "", logIn = ""] = blocksOf("README.md", "### Share a machine", "sh");
+  const trial = openStackTrial("berth-shared-");
+  const ports = { api: 0, ssh: 0 };
+  let laptop: SecondMachine;
+
+  beforeAll(async () => {
+    ports.api = await freePort();
+    ports.ssh = await freePort();
+    await trial.start({ LOCAL_USERS: "ada,grace", PORT: String(ports.api), SSH_PORT: String(ports.ssh) });
+    laptop = await openSecondMachine();
+    copyFileSync(join(trial.home, "users/ada.env"), join(laptop.home, "ada.env"));
+  });
+  afterAll(async () => {
+    await laptop?.close();
+    await trial.close();
+  });
+
+  /** Pastes the log-in of the README and what its first session defines after its first line, and then this. */
+  async function asAda(script: string): Promise<string> {
+    const [session = ""] = blocksOf("README.md", "## A first session", "sh");
+    const defined = session.slice(session.indexOf("\n"), session.indexOf("\necho"));
+    const { code, stdout, stderr } = await laptop.run(`${logIn}\n${defined}\n${script}`);
+    expect([code, stderr]).toEqual([0, ""]);
+    return stdout;
+  }
+
+  /** The README's line for a tunnel, with the ports of this test. */
+  const tunnel = (line: string) => line.split("#")[0]?.replaceAll("<machine>", "machine").trim() ?? "";
+
+  it("has no way to the stack but a tunnel", async () => {
+    const { code } = await laptop.run(`curl -sS http://127.0.0.1:${ports.api}/live`);
+
+    expect(code).toBe(7);
+  });
+
+  it("logs in, submits, and opens SSH and Jupyter through the tunnel", async () => {
+    await laptop.stay(tunnel(throughSsh.replaceAll("8080", String(ports.api)).replaceAll("2222", String(ports.ssh))));
+
+    const job = JSON.parse(
+      await asAda(`
+        JOB=$(submit); begun "$JOB" >/dev/null
+        jq -R '{public_key: .}' own.pub | call "$API_URL/v1/jobs/$JOB/users" -d @- >/dev/null
+        call -X POST "$API_URL/v1/jobs/$JOB/jupyter/enable" >/dev/null
+        until call "$API_URL/v1/jobs/$JOB" | jq -e '.ssh_command and .jupyter_url' >/dev/null; do sleep 0.5; done
+        call "$API_URL/v1/jobs/$JOB"`),
+    );
+    const shell = await laptop.run(`${job.ssh_command} 'cat "$WORKSPACE/runs" | wc -l'`);
+
+    expect(job).toMatchObject({ user_id: "ada", node_port: ports.ssh });
+    expect(shell).toEqual({ code: 0, stdout: "1\n", stderr: "" });
+    const [, alsoJupyter = ""] =
+      /`(ssh -N [^`]*<port>[^`]*)`/.exec(sectionOf("README.md", "### Share a machine")) ?? [];
+    await laptop.stay(tunnel(alsoJupyter.replaceAll("<port>", String(job.jupyter_port))));
+    const page = await laptop.run(`curl -sSL '${job.jupyter_url}'`);
+    expect(page).toMatchObject({ code: 0, stdout: expect.stringContaining("JupyterLab") });
+  });
+});
