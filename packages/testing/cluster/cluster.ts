@@ -4,6 +4,7 @@ import { type KubeClient, type KubeObject, kubeClient } from "./client.ts";
 import { type ClusterUser, type ControlPlane, type ControlPlaneOptions, startControlPlane } from "./control-plane.ts";
 import { type Kubelet, type KubeletOptions, startKubelet } from "./kubelet.ts";
 import type { NodeOptions, PretendNode } from "./pretend-node.ts";
+import { installSnapshotApi } from "./snapshot-api.ts";
 import { follow } from "./watch.ts";
 
 /** A control plane with pretend nodes, for the tests of one file. */
@@ -20,17 +21,19 @@ export interface Cluster {
 /** Starts the binary that `npm run test:cluster` built; throws where it did not. */
 export async function startCluster(options: ControlPlaneOptions & KubeletOptions = {}): Promise<Cluster> {
   const controlPlane = await startControlPlane(await binaryPath(process.env), options);
-  const kubelet = await startKubelet(controlPlane, options);
   const clients: KubeClient[] = [];
   const clientOf = (user: ClusterUser) => {
     const client = kubeClient(controlPlane.accessOf(user));
     clients.push(client);
     return client;
   };
+  const admin = clientOf("admin");
+  if (options.snapshots) await installSnapshotApi(admin);
+  const kubelet = await startKubelet(controlPlane, options);
   return {
     controlPlane,
     kubelet,
-    admin: clientOf("admin"),
+    admin,
     clientOf,
     addNodes: (nodes) => Promise.all(nodes.map((node) => kubelet.addNode(node))),
     async stop() {

@@ -30,6 +30,8 @@ export type PartName = "etcd" | "apiserver" | "controller-manager" | "scheduler"
 export interface ControlPlaneOptions {
   /** How long a node may be silent before it is not ready; 40 on a real cluster. */
   readonly nodeGraceSeconds?: number;
+  /** Those that NodePorts are given from, as `30000-30001`; the usual 2,768 unless said. */
+  readonly nodePorts?: string;
 }
 
 /** A running control plane: etcd, API server, scheduler, controller manager. */
@@ -62,7 +64,8 @@ export async function startControlPlane(binary: string, options: ControlPlaneOpt
     await rm(home, { recursive: true, force: true });
   };
   try {
-    return await startParts(binary, { home, parts, sweeper, stop, nodeGraceSeconds: options.nodeGraceSeconds ?? 4 });
+    const { nodeGraceSeconds = 4, nodePorts } = options;
+    return await startParts(binary, { home, parts, sweeper, stop, nodeGraceSeconds, nodePorts });
   } catch (error) {
     await stop();
     throw error;
@@ -74,11 +77,12 @@ interface Starting {
   readonly parts: Part[];
   readonly sweeper: Sweeper;
   readonly nodeGraceSeconds: number;
+  readonly nodePorts: string | undefined;
   stop(): Promise<void>;
 }
 
 async function startParts(binary: string, starting: Starting): Promise<ControlPlane> {
-  const { home, parts, sweeper, nodeGraceSeconds, stop } = starting;
+  const { home, parts, sweeper, nodeGraceSeconds, nodePorts, stop } = starting;
   const tokens = await writeTokens(home);
   await mkdir(join(home, "certs"));
   await runToEnd(binary, ["signing-key", join(home, "signing.key")]);
@@ -90,7 +94,7 @@ async function startParts(binary: string, starting: Starting): Promise<ControlPl
 
   const etcd = start("etcd", [`--dir=${join(home, "etcd")}`, `--socket=${join(home, "etcd.sock")}`]);
   const port = await freePort();
-  const apiserver = start("apiserver", apiserverFlags(home, port));
+  const apiserver = start("apiserver", apiserverFlags(home, port, nodePorts));
   const url = `https://127.0.0.1:${port}`;
   const isReady = () => ready([etcd, apiserver], url, home, tokens.admin);
   await isReady();
@@ -154,7 +158,7 @@ async function writeKubeconfigs(home: string, accessOf: (user: ClusterUser) => A
   ]);
 }
 
-function apiserverFlags(home: string, port: number): string[] {
+function apiserverFlags(home: string, port: number, nodePorts: string | undefined): string[] {
   return [
     `--etcd-servers=unix://${join(home, "etcd.sock")}`,
     "--bind-address=127.0.0.1",
@@ -175,6 +179,7 @@ function apiserverFlags(home: string, port: number): string[] {
     "--kubelet-preferred-address-types=InternalIP",
     "--enable-priority-and-fairness=false",
     "--profiling=false",
+    ...(nodePorts === undefined ? [] : [`--service-node-port-range=${nodePorts}`]),
   ];
 }
 

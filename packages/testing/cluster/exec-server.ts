@@ -3,13 +3,14 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { acceptChannels } from "./channels.ts";
 import type { RunningContainer } from "./container.ts";
-import { exitCodeOf, inside } from "./container-process.ts";
+import { exitCodeOf, type Guard, inside } from "./container-process.ts";
 import { acceptSpdy, type StreamListener, type Streams } from "./spdy.ts";
 
 export interface ExecRequest {
   readonly query: URLSearchParams;
   readonly container: RunningContainer;
   readonly cwd: string;
+  readonly guard: Guard;
 }
 
 const channelNames = ["stdin", "stdout", "stderr", "error", "resize"];
@@ -49,17 +50,20 @@ export function acceptExec(request: IncomingMessage, socket: Duplex, head: Buffe
 interface Command {
   write(data: Buffer | undefined): void;
   resize(columns: number, rows: number): void;
-  hangUp(): void;
 }
 
 interface CommandOptions {
   readonly words: readonly string[];
   readonly env: Record<string, string>;
   readonly cwd: string;
+  /** Its first process, which leads a session of its own, as runc has it. The answer says that it has ended. */
+  begun(pid: number | undefined): () => void;
 }
 
-function execSession({ query, container, cwd }: ExecRequest, isTty: boolean): StreamListener {
-  const options = { words: query.getAll("command"), env: inside({ ...container.env }), cwd };
+function execSession({ query, container, cwd, guard }: ExecRequest, isTty: boolean): StreamListener {
+  const begun = (pid: number | undefined) => (pid === undefined ? () => undefined : endWith(container, pid, guard));
+  const words = query.getAll("command").map((word) => container.files.word(word));
+  const options = { words, env: inside({ ...container.env }), cwd, begun };
   let command: Promise<Command> | undefined;
   const use = (then: (running: Command) => void) => void command?.then(then, () => undefined);
   return {
@@ -74,8 +78,24 @@ function execSession({ query, container, cwd }: ExecRequest, isTty: boolean): St
       const { Width, Height } = JSON.parse(bytes.toString()) as { Width: number; Height: number };
       use((running) => running.resize(Width, Height));
     },
-    gone: () => use((running) => running.hangUp()),
+    // A stream that closes ends nothing (containerd, CRI-O).
+    gone: () => undefined,
   };
+}
+
+/** What a container runs ends with its first process. */
+function endWith(container: RunningContainer, processGroup: number, guard: Guard): () => void {
+  const release = guard(processGroup);
+  let isOver = false;
+  const over = () => {
+    if (!isOver) release();
+    isOver = true;
+  };
+  void container.ended.then(() => {
+    if (!isOver) process.kill(-processGroup, "SIGKILL");
+    over();
+  });
+  return over;
 }
 
 type End = (exitCode: number | undefined, problem?: string) => void;
@@ -102,9 +122,10 @@ function execStatus(exitCode: number | undefined, problem = ""): object {
   };
 }
 
-async function startCommand({ words, env, cwd }: CommandOptions, streams: Streams, end: End): Promise<Command> {
+async function startCommand({ words, env, cwd, begun }: CommandOptions, streams: Streams, end: End): Promise<Command> {
   const [file = "", ...args] = words;
-  const child = spawn(file, args, { env, cwd, stdio: "pipe" });
+  const child = spawn(file, args, { env, cwd, detached: true, stdio: "pipe" });
+  child.once("exit", begun(child.pid));
   child.stdin.on("error", () => undefined);
   child.stdout.on("data", (data: Buffer) => streams.send("stdout", data));
   child.stderr.on("data", (data: Buffer) => streams.send("stderr", data));
@@ -113,20 +134,18 @@ async function startCommand({ words, env, cwd }: CommandOptions, streams: Stream
   return {
     write: (data) => (data === undefined ? child.stdin.end() : child.stdin.write(data)),
     resize: () => undefined,
-    // What a runtime does differs; a bench must leave nothing behind.
-    hangUp: () => child.kill("SIGHUP"),
   };
 }
 
-async function startTerminal({ words, env, cwd }: CommandOptions, streams: Streams, end: End): Promise<Command> {
+async function startTerminal({ words, env, cwd, begun }: CommandOptions, streams: Streams, end: End): Promise<Command> {
   const { spawn: spawnTerminal } = await import("@lydell/node-pty");
   const [file = "", ...args] = words;
   const terminal = spawnTerminal(file, args, { env, cwd, cols: 80, rows: 24 });
+  terminal.onExit(begun(terminal.pid));
   terminal.onData((data) => streams.send("stdout", Buffer.from(data)));
   terminal.onExit(({ exitCode, signal }) => end(signal ? 128 + signal : exitCode));
   return {
     write: (data) => terminal.write(data?.toString() ?? "\u0004"),
     resize: (columns, rows) => terminal.resize(columns, rows),
-    hangUp: () => terminal.kill("SIGHUP"),
   };
 }

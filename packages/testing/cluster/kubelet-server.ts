@@ -3,6 +3,7 @@ import https from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import type { RunningContainer } from "./container.ts";
+import type { Guard } from "./container-process.ts";
 import { acceptExec } from "./exec-server.ts";
 import type { PodRun } from "./pod-run.ts";
 import { acceptPortForward } from "./port-forward-server.ts";
@@ -18,7 +19,7 @@ type FindPod = (namespace: string, name: string) => PodRun | "lost" | undefined;
 /** What an API server asks a kubelet for, by https on 127.0.0.1: logs, exec, port-forward. */
 export async function startKubeletServer(
   serving: { readonly cert: string; readonly key: string },
-  home: string,
+  { home, guard }: { readonly home: string; readonly guard: Guard },
   find: FindPod,
 ): Promise<KubeletServer> {
   const open = new Set<Duplex>();
@@ -35,7 +36,8 @@ export async function startKubeletServer(
     const { container } = asked;
     if (asked.verb !== "exec" || !container || !("running" in container.state))
       return refuse(socket, "500 Internal Server Error", `container not found ("${asked.containerName}")`);
-    acceptExec(request, socket, head, { query: asked.query, container, cwd: `${home}/${asked.pod.pod.metadata.uid}` });
+    const cwd = `${home}/${asked.pod.pod.metadata.uid}`;
+    acceptExec(request, socket, head, { query: asked.query, container, cwd, guard });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

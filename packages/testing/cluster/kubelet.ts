@@ -3,13 +3,17 @@ import { join } from "node:path";
 import { kubeClient } from "./client.ts";
 import { pretendContainer } from "./container.ts";
 import { containerEnv } from "./container-env.ts";
+import { containerFiles } from "./container-files.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import { provisionGp3 } from "./gp3.ts";
 import { startKubeletServer } from "./kubelet-server.ts";
 import type { Container, Pod } from "./pod.ts";
+import { eventTeller } from "./pod-events.ts";
 import { type PodRun, podRun } from "./pod-run.ts";
+import { type PretendDisks, pretendDisks, withDisks } from "./pretend-disks.ts";
 import { addPretendNode, type NodeOptions, type PretendNode } from "./pretend-node.ts";
 import { annotatedScript, type PodScript, scriptOfContainer } from "./script.ts";
+import { provideSnapshots } from "./snapshots.ts";
 import { follow } from "./watch.ts";
 
 /**
@@ -21,11 +25,13 @@ import { follow } from "./watch.ts";
  * asks for them; environments from values, fields and Secrets; disks bound in the zone of the pod that first wants them.
  *
  * Pretended: what a container does is said by its script (script.ts); images, pulls, memory limits and probes are only
- * told, never tried; no container is ever started again; a command, in a script with `process` or through exec, runs on
- * this machine with its user, files and network; volumes are not mounted; a pod's address carries no traffic, and there
- * are no services, network policies, attachments or snapshots of disks.
+ * told, never tried, but for a command as the startup probe of a process; no container is ever started again; a command,
+ * in a script with `process` or through exec, runs on this machine with its user, files and network; a disk is a directory, and not mounted: variables of a container that
+ * hold its path hold the directory's; a pod's address carries no traffic, and there are no services, network policies or
+ * attachments of disks.
  */
 export interface Kubelet {
+  readonly disks: PretendDisks;
   addNode(options: NodeOptions): Promise<PretendNode>;
   /** Ends what runs on its nodes; the nodes stay as objects, silent. */
   stop(): Promise<void>;
@@ -34,38 +40,54 @@ export interface Kubelet {
 export interface KubeletOptions {
   /** What the containers of a pod do; from its annotation where this is left out. */
   scriptOf?(pod: Pod): PodScript;
+  /** A directory with the programs of the tools image, which every init container with a process finds at `/tools`. */
+  readonly tools?: string;
+  /** The cluster has the API of snapshots, and a controller for them. */
+  readonly snapshots?: boolean;
 }
 
 export async function startKubelet(controlPlane: ControlPlane, options: KubeletOptions = {}): Promise<Kubelet> {
   const client = kubeClient(controlPlane.accessOf("kubelet"));
+  const tell = eventTeller(client);
   const ending = new AbortController();
   const nodes = new Map<string, PretendNode>();
   const runs = new Map<string, PodRun>();
   /** Every pod of its nodes as the API server has it, those of lost nodes too. */
   const pods = new Map<string, Pod>();
   const home = join(controlPlane.home, "pods");
+  const disks = pretendDisks(join(controlPlane.home, "disks"));
   const isAlive = (node: string | undefined) => nodes.get(node ?? "")?.isAlive ?? false;
-  const server = await startKubeletServer(controlPlane.serving, home, (namespace, name) => {
-    const run = [...runs.values()].find(
-      ({ pod: { metadata } }) => metadata.namespace === namespace && metadata.name === name,
-    );
-    return run && !isAlive(run.pod.spec.nodeName) ? "lost" : run;
-  });
+  const server = await startKubeletServer(
+    controlPlane.serving,
+    { home, guard: controlPlane.guard },
+    (namespace, name) => {
+      const run = [...runs.values()].find(
+        ({ pod: { metadata } }) => metadata.namespace === namespace && metadata.name === name,
+      );
+      return run && !isAlive(run.pod.spec.nodeName) ? "lost" : run;
+    },
+  );
 
   const begin = (pod: Pod) => {
     const script = (options.scriptOf ?? annotatedScript)(pod);
     const ip = nextIp();
     const cwd = join(home, pod.metadata.uid);
-    const make = (isInit: boolean) => (container: Container) =>
-      pretendContainer(container, scriptOfContainer(script, container, isInit), {
+    const make = (isInit: boolean) => (container: Container) => {
+      const files = containerFiles(pod, container, { cwd, tools: options.tools });
+      return pretendContainer(container, scriptOfContainer(script, container, isInit), {
         cwd,
+        files,
         guard: controlPlane.guard,
         async readEnv() {
           await mkdir(cwd, { recursive: true });
-          return containerEnv(client, pod, container, ip);
+          await files.make();
+          const env = await containerEnv(client, pod, container, ip);
+          return withDisks(client, disks, { pod, container, env });
         },
+        tell: (reason, message) => tell(pod, reason, message),
         changed: () => runs.get(pod.metadata.uid)?.report(),
       });
+    };
     const run = podRun(pod, {
       client,
       ip,
@@ -104,9 +126,11 @@ export async function startKubelet(controlPlane: ControlPlane, options: KubeletO
 
   const following = Promise.all([
     follow<Pod>(client, "/api/v1/pods?fieldSelector=spec.nodeName!=", onPod, ending.signal),
-    provisionGp3(client, ending.signal),
+    provisionGp3(client, disks, ending.signal),
+    ...(options.snapshots ? [provideSnapshots(client, disks, ending.signal)] : []),
   ]);
   return {
+    disks,
     async addNode(node) {
       const added = await addPretendNode(node, {
         client,

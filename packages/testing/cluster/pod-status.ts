@@ -87,7 +87,7 @@ function containerStatus({ pod }: PodState, container: RunningContainer): object
     image: spec.image,
     imageID: "waiting" in state ? "" : `${spec.image}@sha256:${"0".repeat(64)}`,
     restartCount: 0,
-    started: isRunning,
+    started: container.hasStarted,
     ready: container.isReady || (!isSidecar(container) && exitCodeOf(container) === 0 && isInit(pod, spec.name)),
     state,
     ...("waiting" in state ? {} : { containerID: `containerd://${id}` }),

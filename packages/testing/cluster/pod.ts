@@ -7,6 +7,11 @@ export interface Pod extends KubeObject {
     readonly activeDeadlineSeconds?: number;
     readonly initContainers?: readonly Container[];
     readonly containers: readonly Container[];
+    readonly volumes?: readonly {
+      readonly name: string;
+      readonly persistentVolumeClaim?: { readonly claimName: string };
+      readonly emptyDir?: { readonly medium?: string };
+    }[];
   };
   readonly status: {
     readonly phase: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown";
@@ -24,6 +29,9 @@ export interface Container {
   readonly args?: readonly string[];
   readonly env?: readonly EnvVar[];
   readonly envFrom?: readonly { readonly secretRef?: { readonly name: string } }[];
+  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
+  readonly terminationMessagePath?: string;
+  readonly startupProbe?: { readonly exec?: { readonly command: readonly string[] } };
   /** `Always` on an init container makes it a sidecar. */
   readonly restartPolicy?: "Always";
   readonly resources?: { readonly requests?: Readonly<Record<string, string>> };

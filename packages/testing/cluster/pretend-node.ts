@@ -9,6 +9,8 @@ export interface NodeOptions {
   readonly instanceType: string;
   readonly zone?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** No cloud says anything of it: it has neither a type nor a zone, and no provider knows it. */
+  readonly isBare?: boolean;
 }
 
 /** A node that exists as an object, a lease and an address alone. */
@@ -47,12 +49,16 @@ export async function addPretendNode(options: NodeOptions, place: NodePlace): Pr
   await must(client.post(leases, { metadata: { name }, spec: leaseSpec(name, graceSeconds) }));
   let isAlive = true;
   let unsureBeats = 0;
+  let renewedAt = performance.now();
   const beatOnce = async () => {
+    // On a machine that has too much to do it may be late itself, and be given up for it.
+    const isLate = performance.now() - renewedAt > (graceSeconds * 1000) / 2;
     const renewed = await client
       .patch(`${leases}/${name}`, { spec: leaseSpec(name, graceSeconds) })
       .then(({ status }) => status < 300)
       .catch(() => false);
-    unsureBeats = renewed ? Math.max(0, unsureBeats - 1) : BEATS_UNTIL_SURE;
+    if (renewed) renewedAt = performance.now();
+    unsureBeats = renewed && !isLate ? Math.max(0, unsureBeats - 1) : BEATS_UNTIL_SURE;
     if (!renewed || unsureBeats === 0 || !isAlive) return;
     await client.patch(`/api/v1/nodes/${name}/status`, { status: { conditions: nodeConditions() } }, "strategic-merge");
     place.recovered();
@@ -73,6 +79,7 @@ export async function addPretendNode(options: NodeOptions, place: NodePlace): Pr
       isAlive = false;
     },
     async recover() {
+      renewedAt = performance.now();
       await must(client.patch(`${leases}/${name}`, { spec: leaseSpec(name, graceSeconds) }));
       const status = { conditions: nodeConditions() };
       await must(client.patch(`/api/v1/nodes/${name}/status`, { status }, "strategic-merge"));
@@ -100,7 +107,8 @@ function leaseSpec(holderIdentity: string, leaseDurationSeconds: number): object
   return { holderIdentity, leaseDurationSeconds, renewTime: new Date().toISOString().replace("Z", "000Z") };
 }
 
-function nodeObject({ name, instanceType, zone = "us-east-1a", labels }: NodeOptions, kubeletPort: number): object {
+function nodeObject(options: NodeOptions, kubeletPort: number): object {
+  const { name, instanceType, zone = "us-east-1a", labels, isBare = false } = options;
   const type = findInstanceType(instanceType);
   if (!type) throw new Error(`Berth knows no instance type ${instanceType}`);
   const architecture = instanceType.startsWith("c7g") ? "arm64" : "amd64";
@@ -119,15 +127,12 @@ function nodeObject({ name, instanceType, zone = "us-east-1a", labels }: NodeOpt
         "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": architecture,
-        "node.kubernetes.io/instance-type": instanceType,
-        "topology.kubernetes.io/region": zone.slice(0, -1),
-        "topology.kubernetes.io/zone": zone,
-        "topology.ebs.csi.aws.com/zone": zone,
+        ...(isBare ? {} : cloudLabels(instanceType, zone)),
         ...labels,
       },
     },
     spec: {
-      providerID: `aws:///${zone}/i-${name}`,
+      ...(isBare ? {} : { providerID: `aws:///${zone}/i-${name}` }),
       ...(type.gpus === 0 ? {} : { taints: [{ key: "nvidia.com/gpu", value: "true", effect: "NoSchedule" }] }),
     },
     status: {
@@ -143,6 +148,15 @@ function nodeObject({ name, instanceType, zone = "us-east-1a", labels }: NodeOpt
       nodeInfo: nodeInfo(name, architecture),
       conditions: nodeConditions(),
     },
+  };
+}
+
+function cloudLabels(instanceType: string, zone: string): Record<string, string> {
+  return {
+    "node.kubernetes.io/instance-type": instanceType,
+    "topology.kubernetes.io/region": zone.slice(0, -1),
+    "topology.kubernetes.io/zone": zone,
+    "topology.ebs.csi.aws.com/zone": zone,
   };
 }
 

@@ -2,8 +2,10 @@ import type { Container, Pod } from "./pod.ts";
 
 /** What a pretend container does. Without one an init container ends with 0 at once, any other runs until it is stopped. */
 export interface ContainerScript {
-  /** Its image cannot be pulled. */
-  readonly pull?: "fails";
+  /** Its image cannot be pulled, ever or the first time; the registry does not know it. */
+  readonly pull?: "fails" | "fails once";
+  /** Its image lacks the program of its command. */
+  readonly start?: "fails";
   /** Until it runs, and from there until it is ready. */
   readonly startMs?: number;
   readonly readyMs?: number;

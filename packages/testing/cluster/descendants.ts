@@ -1,0 +1,16 @@
+import { globSync, readFileSync } from "node:fs";
+
+/** Every process that this one started and theirs, as far as their parents live; each thread has children of its own. */
+export function descendantsOf(pid: number): number[] {
+  const children = globSync(`/proc/${pid}/task/*/children`).flatMap((file) => numbersIn(file));
+  return [...children, ...children.flatMap(descendantsOf)];
+}
+
+function numbersIn(file: string): number[] {
+  try {
+    return readFileSync(file, "utf8").trim().split(" ").filter(Boolean).map(Number);
+  } catch {
+    // It has just ended.
+    return [];
+  }
+}

@@ -1,0 +1,71 @@
+import { randomBytes } from "node:crypto";
+import { cp, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { KubeClient, KubeObject } from "./client.ts";
+import type { Container, Pod } from "./pod.ts";
+
+/** What pretend volumes and their snapshots hold: directories of this machine, by the handles of their driver. */
+export interface PretendDisks {
+  /** Empty, or with what a snapshot holds; one that is there already stays as it is. */
+  make(volume: string, snapshot: string | undefined): Promise<void>;
+  directoryOf(volume: string): string;
+  remove(volume: string): Promise<void>;
+  /** Answers the handle of a copy of what the volume holds now. */
+  cut(volume: string): Promise<string>;
+  removeSnapshot(snapshot: string): Promise<void>;
+  handles(kind: "volumes" | "snapshots"): Promise<string[]>;
+}
+
+export function pretendDisks(home: string): PretendDisks {
+  const directoryOf = (volume: string) => join(home, "volumes", volume);
+  const snapshotOf = (snapshot: string) => join(home, "snapshots", snapshot);
+  /** Whole or not at all, though two begin it at once. */
+  const copy = async (from: string, to: string) => {
+    const made = join(home, "copies", randomBytes(8).toString("hex"));
+    await cp(from, made, { recursive: true });
+    await mkdir(dirname(to), { recursive: true });
+    await rename(made, to).catch(() => rm(made, { recursive: true }));
+  };
+  return {
+    directoryOf,
+    async make(volume, snapshot) {
+      if (snapshot !== undefined) await copy(snapshotOf(snapshot), directoryOf(volume));
+      await mkdir(directoryOf(volume), { recursive: true });
+    },
+    remove: (volume) => rm(directoryOf(volume), { recursive: true, force: true }),
+    async cut(volume) {
+      const snapshot = `snap-0${randomBytes(8).toString("hex")}`;
+      await copy(directoryOf(volume), snapshotOf(snapshot));
+      return snapshot;
+    },
+    removeSnapshot: (snapshot) => rm(snapshotOf(snapshot), { recursive: true, force: true }),
+    handles: (kind) => readdir(join(home, kind)).catch(() => []),
+  };
+}
+
+/** Variables that hold the path of a mounted disk hold that of its directory in place of it. */
+export async function withDisks(
+  client: KubeClient,
+  disks: PretendDisks,
+  { pod, container, env }: { pod: Pod; container: Container; env: Record<string, string> },
+): Promise<Record<string, string>> {
+  const mounted = await Promise.all(
+    (container.volumeMounts ?? []).map(async ({ name, mountPath }) => {
+      const claim = pod.spec.volumes?.find((volume) => volume.name === name)?.persistentVolumeClaim?.claimName;
+      const handle = claim && (await handleOf(client, pod.metadata.namespace, claim));
+      return handle ? [[mountPath, disks.directoryOf(handle)] as const] : [];
+    }),
+  );
+  const places = new Map(mounted.flat());
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, places.get(value) ?? value]));
+}
+
+/** Of a claim's volume, by the driver that made it; undefined while it has none. */
+export async function handleOf(client: KubeClient, namespace: string, claim: string): Promise<string | undefined> {
+  const path = `/api/v1/namespaces/${namespace}/persistentvolumeclaims/${claim}`;
+  const { body } = await client.get<KubeObject & { spec?: { volumeName?: string } }>(path);
+  if (!body.spec?.volumeName) return undefined;
+  const volume = `/api/v1/persistentvolumes/${body.spec.volumeName}`;
+  const found = await client.get<KubeObject & { spec?: { csi?: { volumeHandle: string } } }>(volume);
+  return found.body.spec?.csi?.volumeHandle;
+}

@@ -1,0 +1,154 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { isAlive, openSupervisor, type SupervisorTrial, staying, until } from "./supervisor-trial.ts";
+
+let trial: SupervisorTrial;
+
+beforeEach(async () => {
+  trial = await openSupervisor();
+});
+
+afterEach(() => trial.close());
+
+const sh = (script: string) => ["/bin/sh", "-c", script];
+const linesOf = (name: string) =>
+  existsSync(trial.file(name)) ? readFileSync(trial.file(name), "utf8").trim().split("\n").filter(Boolean) : [];
+const status = async () => JSON.parse((await trial.ask("status")).stdout);
+const setAccess = (access: object) => trial.ask("access", [], JSON.stringify(access));
+/** Adds a line to a file whenever it starts, with the token that it was given. */
+const server = (name: string, then = staying) => sh(`echo "$$ $TOKEN" >>${trial.file(name)}; ${then}`);
+
+describe("access to a run", () => {
+  it("changes while it runs, whole and by revision", async () => {
+    await trial.run([]);
+    const keys = (revision: number, text: string) => setAccess({ revision, files: { authorized_keys: text } });
+
+    await keys(2, "ssh-ed25519 first\n");
+    await keys(1, "ssh-ed25519 late\n");
+    expect(readFileSync(trial.file("access/authorized_keys"), "utf8")).toBe("ssh-ed25519 first\n");
+    await keys(3, "");
+
+    expect(readFileSync(trial.file("access/authorized_keys"), "utf8")).toBe("");
+    expect(await status()).toMatchObject({ revision: 3 });
+  });
+
+  it("starts a program, again whenever it ends, and goes on with it where it is still wanted", async () => {
+    await trial.run([]);
+    const wanted = (revision: number, token: string) =>
+      setAccess({ revision, services: { jupyter: { words: server("starts"), env: { TOKEN: token }, port: 1 } } });
+
+    await wanted(1, "a");
+    await until(async () => (await status()).services.jupyter !== undefined);
+    await wanted(2, "a");
+    await until(() => linesOf("starts").length === 1);
+    process.kill(Number(linesOf("starts")[0]?.split(" ")[0]), "SIGKILL");
+    await until(() => linesOf("starts").length === 2);
+    expect((await status()).services.jupyter).toEqual({ failures: 1, lastCode: 137, answers: false });
+
+    await wanted(3, "b");
+    await until(() => linesOf("starts").length === 3);
+    expect(linesOf("starts")[2]).toMatch(/ b$/);
+    await setAccess({ revision: 4 });
+    expect((await status()).services).toEqual({});
+    const pid = Number(linesOf("starts")[2]?.split(" ")[0]);
+    await until(() => !isAlive(pid));
+  });
+
+  it("says of a program whether it answers, and why it does not", async () => {
+    const listener = createServer();
+    await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+    const { port } = listener.address() as { port: number };
+    await trial.run([]);
+
+    await setAccess({
+      revision: 1,
+      services: { here: { words: sh(staying), port }, gone: { words: ["no-such-jupyter"], port: 1 } },
+    });
+    await until(async () => (await status()).services.gone.failures > 0);
+
+    expect((await status()).services).toMatchObject({
+      here: { failures: 0, answers: true },
+      gone: { lastCode: 127, answers: false },
+    });
+    await new Promise((resolve) => listener.close(resolve));
+  });
+
+  it("counts whoever is connected by SSH", async () => {
+    const visitors: Socket[] = [];
+    const listener = createServer((socket) => visitors.push(socket));
+    await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+    const { port } = listener.address() as { port: number };
+    const count = async () => (await trial.ask("count")).stdout;
+    await trial.run([]);
+    await setAccess({ revision: 1, services: { ssh: { words: sh(staying), port } } });
+    expect(await count()).toBe("0\n");
+
+    const clients = [1, 2].map(() => connect(port, "127.0.0.1"));
+    await until(async () => (await count()) === "2\n");
+    for (const socket of [...clients, ...visitors]) socket.destroy();
+
+    await until(async () => (await count()) === "0\n");
+    await new Promise((resolve) => listener.close(resolve));
+  });
+
+  it("survives a restart of the container", async () => {
+    const first = await trial.run([]);
+    const services = { jupyter: { words: server("starts", "exec sleep 1"), env: { TOKEN: "a" }, port: 1 } };
+    await setAccess({ revision: 5, files: { authorized_keys: "key\n" }, services });
+    await until(() => linesOf("starts").length === 1);
+    await first.kill();
+    writeFileSync(trial.file("starts"), "");
+
+    await trial.run([]);
+
+    await until(() => linesOf("starts").length > 0);
+    expect(await status()).toMatchObject({ revision: 5 });
+  });
+
+  it.each([
+    ["a file elsewhere", { revision: 1, files: { "../opened": "" } }],
+    ["no object", []],
+  ])("with %s is refused", async (_, access) => {
+    await trial.run([]);
+
+    expect((await setAccess(access)).code).toBeGreaterThanOrEqual(64);
+    expect(await status()).toMatchObject({ revision: 0 });
+  });
+});
+
+describe("the use of GPUs", () => {
+  const withTool = async (script: string) => {
+    writeFileSync(trial.file("nvidia-smi"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    await trial.run([], {
+      flags: ["--gpu-every", "100ms"],
+      env: { PATH: `${trial.home}:${process.env.PATH}`, USE: trial.file("use") },
+    });
+  };
+
+  it("is told as the time since one was busy", async () => {
+    writeFileSync(trial.file("use"), "0\n0\n");
+    await withTool('cat "$USE"');
+    await until(async () => (await status()).gpuIdleSeconds >= 2);
+
+    writeFileSync(trial.file("use"), "0\n3\n");
+
+    await until(async () => (await status()).gpuIdleSeconds === 0);
+  });
+
+  it.each([
+    ["fails", "echo 0; exit 1"],
+    ["says something else", "echo '[N/A]'"],
+  ])("is never idleness where the tool %s", async (_, script) => {
+    await withTool(`echo x >>"$USE"; ${script}`);
+    await until(() => linesOf("use").length > 15);
+
+    expect((await status()).gpuIdleSeconds ?? 0).toBe(0);
+  });
+
+  it("is not told where there is no tool", async () => {
+    await trial.run([], { env: { PATH: "/nowhere" } });
+
+    expect(await status()).not.toHaveProperty("gpuIdleSeconds");
+  });
+});
