@@ -1,4 +1,4 @@
-import type { Clock } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
 
 export interface ManualClock extends Clock {
   /** Moves both the time of day and the monotonic time; refuses to go back. */

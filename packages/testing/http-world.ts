@@ -1,5 +1,6 @@
 import type { Hono } from "hono";
-import type { AwsCredentials, CallerIdentity, Ports } from "#core/context.ts";
+import type { Ports } from "#core/context.ts";
+import type { AwsCredentials, CallerIdentity } from "#core/ports/identity.ts";
 import { buildApp } from "#http/app.ts";
 import { loadCatalog } from "#http/catalog.ts";
 import type { Endpoint } from "#http/endpoint.ts";

@@ -1,5 +1,6 @@
 import { createHmac, hash } from "node:crypto";
-import type { Clock, Ids } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Ids } from "#core/ports/ids.ts";
 import { seededRandom } from "./random.ts";
 
 const HEX = "0123456789abcdef";

@@ -1,4 +1,4 @@
-import type { Compute, Run } from "#core/context.ts";
+import type { Compute, Run } from "#core/ports/compute.ts";
 
 /** The first `apply` is given up without an answer; it takes effect, as it was asked for then, when the next one is made. */
 export function applyLate(compute: { apply: Compute["apply"] }): void {

@@ -1,4 +1,4 @@
-import type { Log } from "#core/context.ts";
+import type { Log } from "#core/ports/log.ts";
 
 export interface LogLine {
   readonly level: "info" | "warn" | "error";

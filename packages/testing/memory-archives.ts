@@ -1,4 +1,6 @@
-import type { Archive, Blobs, Clock, Volumes } from "#core/context.ts";
+import type { Blobs } from "#core/ports/blobs.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Archive, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 
 export interface MemoryArchives extends Pick<Volumes, "startArchive" | "findArchive"> {

@@ -1,4 +1,4 @@
-import type { Blobs } from "#core/context.ts";
+import type { Blobs } from "#core/ports/blobs.ts";
 
 export interface MemoryBlobs extends Blobs {
   names(): string[];

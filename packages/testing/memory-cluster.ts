@@ -1,5 +1,7 @@
-import type { Clock, ComputeNode, MachineState, NodeRef, RunRef } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { ComputeNode, MachineState, NodeRef, RunRef, Silence } from "#core/ports/compute.ts";
 import {
+  bindable,
   type DoorOptions,
   type MemoryRun,
   nextTransition,
@@ -34,6 +36,8 @@ export interface World {
   /** What the provider says, by the uid of the node. */
   readonly machines: Map<string, MachineState>;
   readonly runs: Map<string, MemoryRun>;
+  /** What runs have beside what is seen of them, by the name of the run. */
+  readonly parts: Map<string, RunRef>;
   /** Runs whose removal was asked for. */
   readonly removed: Set<string>;
   /** Whether a volume of this id is there to be attached. */
@@ -87,6 +91,10 @@ export function move(world: World, it: MemoryRun, transition: Transition): void 
   const { at, to } = transition;
   const id = runName(it.run.uid, it.run.run);
   const happened = (kind: ComputeEvent["kind"]) => world.history.push({ at, kind, uid: it.run.uid, run: it.run.run });
+  if (to === "begun") {
+    begin(world, it);
+    return;
+  }
   if (to === "image" && !bind(world, it)) {
     it.blocked = true;
     return;
@@ -100,8 +108,7 @@ export function move(world: World, it: MemoryRun, transition: Transition): void 
   }
   if (to === "image") happened("bound");
   if (to === "probe") {
-    it.started = true;
-    print(world, id, world.outcomes.get(it.run.uid)?.log ?? "");
+    if (!it.started) begin(world, it);
     world.starts.set(id, (world.starts.get(id) ?? 0) + 1);
     happened("started");
   }
@@ -114,20 +121,31 @@ export function move(world: World, it: MemoryRun, transition: Transition): void 
   unblock(world, at);
 }
 
-/** Puts it on its nodes, and on any with room where its share names none; false when one cannot take it. */
+/** Its command begins, on all of its machines or on those that it has. */
+function begin(world: World, it: MemoryRun): void {
+  const id = runName(it.run.uid, it.run.run);
+  it.started = true;
+  print(world, id, world.outcomes.get(it.run.uid)?.log ?? "");
+}
+
+/**
+ * Puts its machines on their nodes one after the other, each on any with room where its share names none; false when one
+ * cannot be taken: those before it stay where they are, and begin.
+ */
 function bind(world: World, it: MemoryRun): boolean {
-  const chosen: NodeRef[] = [];
-  for (const { node, units } of it.run.shares) {
-    const name = node === null ? roomyNode(world, it.run.instanceType, units, chosen) : node;
+  if (it.nodes.length === 0 && isMountedElsewhere(world, it)) return false;
+  const most = bindable(it);
+  for (const { node, units } of it.run.shares.slice(it.nodes.length, most)) {
+    const name = node === null ? roomyNode(world, it.run.instanceType, units, it.nodes) : node;
     const found = name === undefined ? undefined : world.nodes.get(name);
     if (!found?.ready || (node !== null && isTaken(world, found, units))) return false;
-    chosen.push({ name: found.name, uid: found.uid, providerId: found.providerId });
+    it.partSince ??= world.clock.now();
+    it.lacksVolume = it.run.mounts.some(({ volume }) => !world.hasVolume(volume.id));
+    it.nodes = [...it.nodes, { name: found.name, uid: found.uid, providerId: found.providerId }];
+    world.peaks.set(name ?? "", Math.max(world.peaks.get(name ?? "") ?? 0, unitsOn(world, name ?? "")));
   }
-  if (isMountedElsewhere(world, it)) return false;
-  it.nodes = chosen;
+  if (most < it.run.shares.length) return false;
   it.state = "image";
-  it.lacksVolume = it.run.mounts.some(({ volume }) => !world.hasVolume(volume.id));
-  for (const { name } of chosen) world.peaks.set(name, Math.max(world.peaks.get(name) ?? 0, unitsOn(world, name)));
   return true;
 }
 
@@ -156,10 +174,10 @@ function roomyNode(world: World, type: string, units: number, taken: readonly No
   return undefined;
 }
 
-/** Whether the kubelet of this node object can be reached. */
-export function answers({ nodes }: World, { uid }: NodeRef): boolean {
-  for (const node of nodes.values()) if (node.uid === uid) return node.ready;
-  return false;
+/** Whether the kubelet of this node object can be reached, and how not. */
+export function silenceOf({ nodes }: World, { uid }: NodeRef): Silence | null {
+  for (const node of nodes.values()) if (node.uid === uid) return node.ready ? null : "notReady";
+  return "missing";
 }
 
 /** What the provider says; it knows every machine that ever was a node with a provider id. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ComputeNode, Run } from "#core/context.ts";
+import type { ComputeNode, Run } from "#core/ports/compute.ts";
 import { manualClock } from "./clock.ts";
 import { type Behaviour, computeConformance } from "./conformance/compute.ts";
 import { portsConformance } from "./conformance/ports.ts";
@@ -54,6 +54,37 @@ describe("memory compute", () => {
 
     expect([before?.state, after?.state]).toEqual(["probe", "ready"]);
     expect(compute.resources(uid, 1)).toEqual({ cpus: 2, memoryMb: 1_024 });
+  });
+
+  it("begins a run on the machines that are bound while another one has none, and removes it as an unbound one", async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes, bindMs: 100, imageMs: 1_000, removeMs: 2_000 });
+    const [uid, other] = ["e".repeat(32), "f".repeat(32)];
+    const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
+    compute.loseNode("two");
+    await compute.apply(runOf(uid, { shares }));
+    clock.advance(500);
+    const early = await compute.observe(uid, 1);
+    clock.advance(1_500);
+    const begun = await compute.observe(uid, 1);
+    const units = ["one", "two"].map((node) => compute.liveUnits(node));
+
+    await compute.remove(uid, 1, { ...gently, unlessBound: true });
+    clock.advance(2_000);
+    await compute.apply(runOf(other, { shares }));
+    clock.advance(500);
+    compute.returnNode("two");
+    clock.advance(5_000);
+
+    expect(early).toMatchObject({ state: "unbound", started: false, nodes: [{ name: "one" }] });
+    expect(begun).toMatchObject({ state: "unbound", started: true, nodes: [{ name: "one" }] });
+    expect(units).toEqual([8, 0]);
+    expect(await compute.observe(uid, 1)).toBeUndefined();
+    expect(await compute.observe(other, 1)).toMatchObject({
+      state: "ready",
+      nodes: [{ name: "one" }, { name: "two" }],
+    });
+    expect([compute.starts(uid, 1), compute.starts(other, 1)]).toEqual([0, 1]);
   });
 
   it("removes a run that is unbound, and binds it no more", async () => {
@@ -209,7 +240,7 @@ describe("memory compute", () => {
     const live = [compute.isLive("a", 1), compute.liveUnits("one")];
     compute.setMachine(one.uid, "gone");
 
-    expect(asked).toMatchObject({ state: "ready", terminating: true, nodes: [{ uid: one.uid, answers: false }] });
+    expect(asked).toMatchObject({ state: "ready", terminating: true, nodes: [{ uid: one.uid, silent: "notReady" }] });
     expect(await compute.observe("a", 1)).toBeUndefined();
     expect((await compute.listNodes())[0]?.ready).toBe(false);
     expect([live, compute.isLive("a", 1), compute.liveUnits("one")]).toEqual([[true, 4], false, 0]);
@@ -229,8 +260,8 @@ describe("memory compute", () => {
     compute.returnNode("one");
     clock.advance(1_000);
 
-    expect(meanwhile).toMatchObject([{ state: "ready", nodes: [{ answers: false }] }, { terminating: true }]);
-    expect(await compute.observe("a", 1)).toMatchObject({ state: "ended", exitCode: 0, nodes: [{ answers: true }] });
+    expect(meanwhile).toMatchObject([{ state: "ready", nodes: [{ silent: "missing" }] }, { terminating: true }]);
+    expect(await compute.observe("a", 1)).toMatchObject({ state: "ended", exitCode: 0, nodes: [{ silent: null }] });
     expect(await compute.observe("b", 1)).toBeUndefined();
   });
 
@@ -240,7 +271,7 @@ describe("memory compute", () => {
 
     compute.setNode({ ...one, uid: "other" });
 
-    expect(await compute.observe("a", 1)).toMatchObject({ nodes: [{ name: "one", uid: one.uid, answers: false }] });
+    expect(await compute.observe("a", 1)).toMatchObject({ nodes: [{ name: "one", uid: one.uid, silent: "missing" }] });
     expect(compute.liveUnits("one")).toBe(0);
   });
 

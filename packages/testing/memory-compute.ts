@@ -1,18 +1,20 @@
-import type { Access, Clock, Compute, ComputeNode, Removal, Resources, Run, RunRef } from "#core/context.ts";
-import { RunBound } from "#core/problem.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Access, Compute, ComputeNode, Removal, Resources, Run, RunRef } from "#core/ports/compute.ts";
+import { RunBound, RunRefused } from "#core/problem.ts";
 import {
-  answers,
   type ComputeEvent,
   isRunning,
   machineOf,
   move,
   print,
+  refOf,
   runName,
   settle,
+  silenceOf,
   type World,
 } from "./memory-cluster.ts";
 import { type MemoryExecs, memoryExecs, type RunLife } from "./memory-exec.ts";
-import { leaveBehind, type MemoryNodes, memoryNodes } from "./memory-nodes.ts";
+import { leaveBehind, listNodes, type MemoryNodes, memoryNodes } from "./memory-nodes.ts";
 import { type MemoryPosts, memoryPosts } from "./memory-posts.ts";
 import {
   type DoorOptions,
@@ -36,13 +38,17 @@ export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs, Memory
   resources(uid: string, run: number): Resources | null | undefined;
   /** Ends a run as if somebody had signalled its command. */
   kill(uid: string, run: number, signal?: string): void;
+  /** As an `apply` that died before what it applied could be seen. */
+  applyParts(run: RunRef): void;
+  /** Whether some of its machines are bound now, and another is not. */
+  isBoundInPart(uid: string, run: number): boolean;
   /** Whether anything of the run occupies its node now. */
   isLive(uid: string, run: number): boolean;
   /** The runs that have this volume mounted now. */
   mounting(volumeId: string): readonly { readonly uid: string; readonly run: number }[];
   /** Who may enter it and what it serves, as it was told last. */
   access(uid: string, run: number): Access | undefined;
-  /** How often the command of this run began; more than 1 is a command that ran twice. */
+  /** How often the command of this run began on all of its machines; more than 1 is a command that ran twice. */
   starts(uid: string, run: number): number;
   /** Everything that happened, in the order of its time. */
   history(): readonly ComputeEvent[];
@@ -68,7 +74,7 @@ export type MemoryComputeOptions = Partial<StepDelays> & {
  */
 export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
   const { clock, nodes, doors, hasVolume = () => true, refusesSecondStart = false, ...delays } = options;
-  const signals = memorySignals();
+  const signals = memorySignals(() => [...world.runs.values()].map(refOf));
   const world: World = {
     clock,
     delays: { bindMs: 0, imageMs: 0, containerMs: 0, probeMs: 0, removeMs: 0, ...delays },
@@ -77,6 +83,7 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
     known: new Map(nodes.map((node) => [node.name, node])),
     machines: new Map(nodes.map((node) => [node.uid, "running"])),
     runs: new Map(),
+    parts: new Map(),
     removed: new Set(),
     hasVolume,
     refusesSecondStart,
@@ -136,7 +143,7 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
     observe: async (uid, run) => {
       settle(world);
       const it = world.runs.get(runName(uid, run));
-      return it && observationOf(it, world.doors, (node) => answers(world, node));
+      return it && observationOf(it, world.doors, (node) => silenceOf(world, node));
     },
     remove: async (uid, run, options) => removeRun(world, runName(uid, run), options),
     extend: async (uid, run, until) => {
@@ -161,11 +168,17 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
       settle(world);
       return world.logs.get(runName(uid, run)) ?? "";
     },
-    listRuns: async () => {
+    listRuns: async (uid) => {
       settle(world);
-      return [...world.runs.values()].map(({ run }) => ({ uid: run.uid, run: run.run, key: run.key }));
+      const all = [...world.runs.values()].map(refOf);
+      return uid === undefined ? all : all.filter((one) => one.uid === uid);
     },
-    listNodes: async () => [...world.nodes.values()],
+    listParts: async () => [...world.parts.values()],
+    listNodes: async () => {
+      settle(world);
+      return listNodes(world);
+    },
+    silenceOf: async (node) => silenceOf(world, node),
     machineOf: async (node) => machineOf(world, node),
   };
 }
@@ -196,6 +209,12 @@ function controls(world: World): Omit<MemoryCompute, keyof Others | "takeChanged
       const it = world.runs.get(runName(uid, run));
       if (!it?.started || it.state === "ended") return;
       move(world, it, { at: world.clock.now(), to: "ended", reason: `command was killed by signal ${signal}` });
+    },
+    applyParts: (run) => void world.parts.set(runName(run.uid, run.run), run),
+    isBoundInPart: (uid, run) => {
+      settle(world);
+      const it = world.runs.get(runName(uid, run));
+      return it?.state === "unbound" && it.nodes.length > 0;
     },
     isLive: (uid, run) => {
       settle(world);
@@ -231,7 +250,10 @@ function applyRun(world: World, run: Run): void {
   const id = runName(run.uid, run.run);
   if (world.runs.has(id)) return;
   if (world.refusesSecondStart && world.removed.has(id)) throw new Error("The run was removed");
+  if (Object.keys(run.env).length > 0) world.parts.set(id, { uid: run.uid, run: run.run, key: run.key });
   const { outcome, ignoresTerm } = world.outcomes.get(run.uid) ?? { outcome: { kind: "lives" }, ignoresTerm: false };
+  if (outcome.kind === "refused") throw new RunRefused(outcome.reason);
+  if (!Object.keys(run.env).every(isVariable)) throw new RunRefused("The name of an environment variable is not valid");
   const now = world.clock.now();
   world.runs.set(id, {
     run: copyOfData(run),
@@ -242,6 +264,7 @@ function applyRun(world: World, run: Run): void {
     started: false,
     until: run.until,
     nodes: [],
+    partSince: undefined,
     exitCode: null,
     reason: outcome.kind === "neverBinds" ? outcome.reason : null,
     removing: false,
@@ -257,6 +280,10 @@ function applyRun(world: World, run: Run): void {
   world.history.push({ at: now, kind: "applied", uid: run.uid, run: run.run });
   world.quietUntil = 0;
   settle(world);
+}
+
+function isVariable(name: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
 }
 
 function silentOf({ silent }: World, uid: string): Set<number> {
@@ -281,8 +308,9 @@ function setSilent(world: World, uid: string, port: number, isSilent: boolean): 
 function removeRun(world: World, id: string, options: Removal): void {
   settle(world);
   const it = world.runs.get(id);
-  if (it && options.unlessBound && (it.state !== "unbound" || it.started)) throw new RunBound();
+  if (it && options.unlessBound && it.state !== "unbound") throw new RunBound();
   world.removed.add(id);
+  world.parts.delete(id);
   if (!it) return;
   const goneAt = goneAfterRemoval(it, world.clock.now(), options, world.delays);
   if (it.nodeLost && options.force) leaveBehind(world, id, it);

@@ -1,4 +1,6 @@
-import type { Clock, Compute, Exec, ExecSight, Observation } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Compute, Observation } from "#core/ports/compute.ts";
+import type { Exec, ExecSight } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
 
 /** What becomes of a command; what is not said is empty, 0 and now. */

@@ -1,4 +1,4 @@
-import type { Fetch, FetchAnswer, FetchRequest } from "#core/context.ts";
+import type { Fetch, FetchAnswer, FetchRequest } from "#core/ports/fetch.ts";
 import { AddressRefused } from "#core/problem.ts";
 
 export interface MemoryFetch extends Fetch {

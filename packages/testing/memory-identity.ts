@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { AwsCredentials, CallerIdentity, Identity, SignedIdentityRequest } from "#core/context.ts";
+import type { AwsCredentials, CallerIdentity, Identity, SignedIdentityRequest } from "#core/ports/identity.ts";
 import { IdentityRefused } from "#core/problem.ts";
 
 interface KnownCaller extends AwsCredentials, CallerIdentity {

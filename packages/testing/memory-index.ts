@@ -1,4 +1,5 @@
-import type { Clock, IndexName, IndexQuery, IndexRange, Item, Page } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { IndexName, IndexQuery, IndexRange, Item, Page } from "#core/ports/table.ts";
 import { copyOfData } from "./plain-data.ts";
 
 /** DynamoDB ends a page there even where no limit was given. */

@@ -1,6 +1,6 @@
-import type { ComputeNode, MachineState, NodeRef } from "#core/context.ts";
-import { answers, isRunning, refOf, settle, unblock, unitsOn, type World } from "./memory-cluster.ts";
-import type { MemoryRun } from "./memory-run.ts";
+import type { BoundRun, ComputeNode, MachineState, NodeRef } from "#core/ports/compute.ts";
+import { isRunning, refOf, settle, silenceOf, unblock, unitsOn, type World } from "./memory-cluster.ts";
+import { type MemoryRun, observationOf } from "./memory-run.ts";
 
 /** What may happen to the machines of a memory Compute, beside what the port itself asks for. */
 export interface MemoryNodes {
@@ -59,17 +59,37 @@ export function memoryNodes(world: World): MemoryNodes {
   };
 }
 
+/** The nodes, each with what runs there. */
+export function listNodes(world: World): ComputeNode[] {
+  const living = [...world.runs.values()].filter((it) => isRunning(world, it));
+  const bound = Map.groupBy(
+    living.flatMap((it) => boundRuns(world, it)),
+    ({ node }) => node,
+  );
+  return [...world.nodes.values()].map((node) => {
+    const runs = bound.get(node.uid)?.map(({ run }) => run);
+    return runs ? { ...node, runs } : node;
+  });
+}
+
+/** What of a run is on each of its nodes, by the uid of that. */
+function boundRuns(world: World, it: MemoryRun): { readonly node: string; readonly run: BoundRun }[] {
+  const { uid, run, shares } = it.run;
+  const { nodes } = observationOf(it, world.doors, (one) => silenceOf(world, one));
+  return nodes.map(({ uid: node, mark }, at) => ({ node, run: { uid, run, units: shares[at]?.units ?? 0, mark } }));
+}
+
 /** A run that was removed by force from a node that does not answer: it runs on there, and its volumes stay attached. */
 export function leaveBehind(world: World, id: string, it: MemoryRun): void {
   const { uid, run, mounts } = it.run;
   const [first] = it.nodes;
   const deaf = it.nodes
     .map((node, index) => ({ node, share: it.run.shares[index] }))
-    .filter(({ node }) => !answers(world, node));
+    .filter(({ node }) => silenceOf(world, node) !== null);
   const shares = deaf.flatMap(({ share }) => share ?? []);
   const ghost = { ...it, run: { ...it.run, shares }, nodes: deaf.map(({ node }) => node) };
   if (isRunning(world, ghost)) world.ghosts.set(id, ghost);
-  if (!first || answers(world, first)) return;
+  if (!first || silenceOf(world, first) === null) return;
   for (const { volume } of mounts) {
     world.stuck.set(volume.id, { uid, run, node: first.uid });
   }
@@ -86,7 +106,7 @@ function setNode(world: World, node: ComputeNode): void {
 function meetNodes(world: World): void {
   const now = world.clock.now();
   for (const it of world.runs.values()) {
-    const isLost = it.nodes.some((node) => !answers(world, node));
+    const isLost = it.nodes.some((node) => silenceOf(world, node) !== null);
     if (isLost === it.nodeLost) continue;
     it.nodeLost = isLost;
     world.signals.tell(refOf(it));
@@ -94,7 +114,7 @@ function meetNodes(world: World): void {
     it.goneAt = isLost || !it.removing ? undefined : now + world.delays.removeMs;
   }
   for (const [id, it] of world.ghosts) {
-    if (!isRunning(world, it) || it.nodes.every((node) => answers(world, node))) world.ghosts.delete(id);
+    if (!isRunning(world, it) || it.nodes.every((node) => silenceOf(world, node) === null)) world.ghosts.delete(id);
   }
   for (const [volume, { node }] of world.stuck) {
     if ([...world.nodes.values()].some(({ uid, ready }) => uid === node && ready)) world.stuck.delete(volume);

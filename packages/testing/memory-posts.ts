@@ -1,4 +1,4 @@
-import type { Compute, PortAnswer, PortRequest } from "#core/context.ts";
+import type { Compute, PortAnswer, PortRequest } from "#core/ports/compute.ts";
 import { RunGone } from "#core/problem.ts";
 
 /** One post that reached a run. */

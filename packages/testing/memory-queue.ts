@@ -1,4 +1,5 @@
-import type { Clock, Look, Queue, QueueName, SendOptions } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Look, Queue, QueueName, SendOptions } from "#core/ports/queue.ts";
 import { copyOfData } from "./plain-data.ts";
 
 interface ReceivedMessage {

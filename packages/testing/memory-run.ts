@@ -8,7 +8,8 @@ import type {
   Run,
   RunPort,
   RunState,
-} from "#core/context.ts";
+  Silence,
+} from "#core/ports/compute.ts";
 
 /** What happens to a run once it was applied; without one it becomes ready and lives until it is removed. */
 export type Outcome =
@@ -17,7 +18,10 @@ export type Outcome =
   | { readonly kind: "killed"; readonly signal: string; readonly afterMs: number }
   | { readonly kind: "fails"; readonly reason: string; readonly afterMs: number }
   | { readonly kind: "imageFails"; readonly reason: string }
-  | { readonly kind: "neverBinds"; readonly reason: string };
+  /** `first`: so many of several machines are bound all the same. */
+  | { readonly kind: "neverBinds"; readonly reason: string; readonly first?: number }
+  /** It is not taken at all. */
+  | { readonly kind: "refused"; readonly reason: string };
 
 /** Milliseconds that each step takes; all are 0 unless set. */
 export interface StepDelays {
@@ -39,7 +43,10 @@ export interface MemoryRun {
   since: number;
   started: boolean;
   until: number;
+  /** Those of its first machines that are bound; all of them unless it is unbound. */
   nodes: readonly NodeRef[];
+  /** When the first of them was. */
+  partSince: number | undefined;
   exitCode: number | null;
   reason: string | null;
   removing: boolean;
@@ -66,13 +73,16 @@ export interface DoorOptions {
   readonly sshPort: number | null;
   /** Of its SSH server; none when not given. */
   readonly sshHostKey?: string;
+  /** Why there is no port for SSH now. */
+  readonly sshProblem?: () => string | undefined;
   /** Why Jupyter cannot be started; null: it can. */
   readonly jupyterFault: string | null;
 }
 
 export interface Transition {
   readonly at: number;
-  readonly to: RunState | "gone";
+  /** `begun`: the command begins on the machines that are bound, while another has none. */
+  readonly to: RunState | "gone" | "begun";
   readonly exitCode?: number;
   readonly reason?: string;
 }
@@ -93,15 +103,18 @@ export function goneAfterRemoval(it: MemoryRun, now: number, options: Removal, d
 }
 
 /** The run as the port shows it. */
-export function observationOf(it: MemoryRun, doors: DoorOptions, answers: (node: NodeRef) => boolean): Observation {
-  return {
+export function observationOf(
+  it: MemoryRun,
+  doors: DoorOptions,
+  silenceOf: (node: NodeRef) => Silence | null,
+): Observation {
+  const seen = {
     state: it.state,
     started: it.started,
     exitCode: it.exitCode,
     endedAt: it.state === "ended" ? it.since : null,
     reason: it.reason,
     address: it.started ? addressOf(doors) : null,
-    nodes: it.nodes.map((node) => ({ ...node, answers: answers(node) })),
     isolation: "memory",
     jupyter: jupyterOf(it, doors),
     ports: it.run.ports.map((port) => seePort(it, port)),
@@ -109,7 +122,9 @@ export function observationOf(it: MemoryRun, doors: DoorOptions, answers: (node:
     sessions: 0,
     terminating: it.removing,
     notes: [],
-  };
+  } satisfies Omit<Observation, "nodes">;
+  const nodes = it.nodes.map((node) => ({ ...node, silent: silenceOf(node) }));
+  return { ...seen, nodes: nodes.map((node) => ({ ...node, mark: JSON.stringify([seen, node]) })) };
 }
 
 /** Whether something answers on this port of a run. */
@@ -135,7 +150,7 @@ function ownTransition(it: MemoryRun, delays: StepDelays): Transition | undefine
   if (it.nodeLost || (it.removing && it.state !== "ready")) return undefined;
   switch (it.state) {
     case "unbound":
-      if (it.blocked || it.outcome.kind === "neverBinds") return undefined;
+      if (it.blocked || it.nodes.length >= bindable(it)) return beginning(it, delays);
       return { at: it.since + delays.bindMs, to: "image" };
     case "image":
       if (it.lacksVolume) return undefined;
@@ -151,6 +166,17 @@ function ownTransition(it: MemoryRun, delays: StepDelays): Transition | undefine
     case "ended":
       return undefined;
   }
+}
+
+/** How many of its machines may be bound: never all of one that never binds. */
+export function bindable({ outcome, run: { shares } }: Pick<MemoryRun, "outcome" | "run">): number {
+  return outcome.kind === "neverBinds" ? Math.min(outcome.first ?? 0, shares.length - 1) : shares.length;
+}
+
+/** Of a run of which some machines are bound. */
+function beginning(it: MemoryRun, { imageMs, containerMs }: StepDelays): Transition | undefined {
+  if (it.started || it.partSince === undefined || it.lacksVolume || it.outcome.kind === "imageFails") return undefined;
+  return { at: it.partSince + imageMs + containerMs, to: "begun" };
 }
 
 function end({ outcome, since }: MemoryRun): Transition | undefined {
@@ -170,6 +196,8 @@ function removal(it: MemoryRun): Transition | undefined {
   return it.goneAt === undefined ? undefined : { at: it.goneAt, to: "gone" };
 }
 
-function addressOf({ sshPort, sshHostKey: hostKey }: DoorOptions): Observation["address"] {
+function addressOf({ sshPort, sshHostKey: hostKey, sshProblem }: DoorOptions): Observation["address"] {
+  const problem = sshProblem?.();
+  if (problem !== undefined) return { ip: "127.0.0.1", port: null, problem };
   return { ip: "127.0.0.1", port: sshPort, ...(hostKey && { hostKey }) };
 }

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import type { Sealer } from "#core/context.ts";
+import type { Sealer } from "#core/ports/sealer.ts";
 import { asSealed, WrongSeal } from "#core/sealed.ts";
 
 /** Seals without secrecy: it hides the text from a glance and notices changes and another context, as the real one does. */

@@ -1,4 +1,4 @@
-import type { Compute, RunRef } from "#core/context.ts";
+import type { Compute, RunRef, SignalledUpTo } from "#core/ports/compute.ts";
 import type { Signals } from "./memory-cluster.ts";
 
 export interface MemorySignals extends Signals {
@@ -7,42 +7,69 @@ export interface MemorySignals extends Signals {
   readonly follow: Compute["changes"];
 }
 
-/** Keeps what changed for whoever takes it, and passes it on to whoever follows. */
-export function memorySignals(): MemorySignals {
+/** From further back nobody goes on. */
+const KEPT = 1_000;
+
+/** Keeps what changed for whoever takes it, and passes it on to whoever follows. `all`: every run that there is. */
+export function memorySignals(all: () => readonly RunRef[]): MemorySignals {
   let untaken: RunRef[] = [];
-  const followers = new Set<(run: RunRef) => void>();
+  const told: Told = { count: 0, last: [], wakes: new Set() };
   return {
     tell(run) {
       untaken.push(run);
-      for (const follower of followers) follower(run);
+      told.count += 1;
+      told.last.push(run);
+      if (told.last.length > KEPT) told.last.shift();
+      for (const wake of told.wakes) wake();
     },
     take() {
       const taken = untaken;
       untaken = [];
       return taken;
     },
-    follow: (signal) => followedBy(followers, signal),
+    follow: (signal, from) => followed(told, all, signal, from),
   };
 }
 
-async function* followedBy(followers: Set<(run: RunRef) => void>, signal: AbortSignal): AsyncGenerator<RunRef> {
-  const told: RunRef[] = [];
+interface Told {
+  /** How many ever were: where a follower is, is how many it was told of. */
+  count: number;
+  readonly last: RunRef[];
+  readonly wakes: Set<() => void>;
+}
+
+async function* followed(
+  told: Told,
+  all: () => readonly RunRef[],
+  signal: AbortSignal,
+  from: string | undefined,
+): AsyncGenerator<RunRef | SignalledUpTo> {
   let wake = (): void => undefined;
-  const follower = (run: RunRef): void => {
-    told.push(run);
-    wake();
-  };
-  const abort = (): void => wake();
-  followers.add(follower);
-  signal.addEventListener("abort", abort);
+  const wakeUp = (): void => wake();
+  told.wakes.add(wakeUp);
+  signal.addEventListener("abort", wakeUp);
+  const forgotten = () => told.count - told.last.length;
   try {
+    let at = Number(from ?? Number.NaN);
+    let isSaid = false;
     while (!signal.aborted) {
-      const next = told.shift();
-      if (next) yield next;
-      else await new Promise<void>((resolve) => (wake = resolve));
+      const isKnown = at >= forgotten() && at <= told.count;
+      if (!isKnown) {
+        at = told.count;
+        yield* all();
+        isSaid = false;
+      } else if (at < told.count) {
+        const next = told.last[at - forgotten()] as RunRef;
+        at += 1;
+        isSaid = false;
+        yield next;
+      } else if (!isSaid) {
+        isSaid = true;
+        yield { upTo: String(at) };
+      } else await new Promise<void>((resolve) => (wake = resolve));
     }
   } finally {
-    followers.delete(follower);
-    signal.removeEventListener("abort", abort);
+    told.wakes.delete(wakeUp);
+    signal.removeEventListener("abort", wakeUp);
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Item } from "#core/context.ts";
+import type { Item } from "#core/ports/table.ts";
 import { manualClock } from "./clock.ts";
 import { tableConformance } from "./conformance/table.ts";
 import { memoryTable } from "./memory-table.ts";

@@ -1,6 +1,6 @@
+import type { Clock } from "#core/ports/clock.ts";
 import {
   briefFields,
-  type Clock,
   type ConditionalPut,
   type Item,
   type Key,
@@ -9,7 +9,7 @@ import {
   type PartitionQuery,
   type Stored,
   type Table,
-} from "#core/context.ts";
+} from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
 import { NOBODY, newestWriterOf, withNewestWriter } from "#core/writers.ts";
 import { MOST_PAGE_BYTES, memoryIndex } from "./memory-index.ts";

@@ -1,5 +1,8 @@
-import type { Blobs, Clock, NodeRef, SnapshotTags, Volume, VolumeRef, VolumeSnapshot, Volumes } from "#core/context.ts";
 import { LISTED_MS } from "#core/making.ts";
+import type { Blobs } from "#core/ports/blobs.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { NodeRef } from "#core/ports/compute.ts";
+import type { SnapshotTags, Volume, VolumeRef, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { type MemoryArchives, memoryArchives } from "./memory-archives.ts";
 
@@ -12,6 +15,8 @@ export interface MemoryVolumes extends Volumes, Pick<MemoryArchives, "failArchiv
   failSnapshots(count: number): void;
   /** The next so many snapshots begin as others do, and have failed when they should be completed, or after so long. */
   failSnapshotsLater(count: number, afterMs?: number): void;
+  /** Of volumes that are looked for from now on. */
+  sayNoBackup(why: Volume["noBackup"]): void;
   /** Takes the tags off a snapshot, as somebody with a console might. */
   stripTags(snapshotId: string): void;
   /** Deletes it behind everybody's back, as somebody with a console might. */
@@ -85,6 +90,7 @@ export function memoryVolumes(options: {
   let laterFailures = 0;
   let failAfterMs = snapshotMs;
   let made = 0;
+  let noBackup: Volume["noBackup"];
 
   const archived = (volume: string) => void history.push({ kind: "archived", volume });
   const archives = memoryArchives({ clock, archiveMs, blobs, exists: (id) => volumes.has(id), archived });
@@ -118,7 +124,7 @@ export function memoryVolumes(options: {
     },
     async findVolume(id) {
       const volume = volumes.get(id);
-      return volume && isListed(volume) ? sightOf(volume) : undefined;
+      return volume && isListed(volume) ? { ...sightOf(volume), ...(noBackup && { noBackup }) } : undefined;
     },
     listVolumes: async (token) =>
       [...volumes.values()].filter((one) => one.wanted.token === token && isListed(one)).map(sightOf),
@@ -188,6 +194,9 @@ export function memoryVolumes(options: {
     failSnapshotsLater(count, afterMs = snapshotMs) {
       laterFailures = count;
       failAfterMs = afterMs;
+    },
+    sayNoBackup(why) {
+      noBackup = why;
     },
     stripTags: (id) => void Object.assign(snapshots.get(id) ?? {}, { tags: {} }),
     loseVolume(id) {

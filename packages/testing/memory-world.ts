@@ -1,12 +1,17 @@
-import type { Actor, ComputeNode, Context, Log, QueueName, Settings, Table, UserContext } from "#core/context.ts";
-import type { createEnvironment } from "#core/environments/create.ts";
-import { parseEnvironment } from "#core/environments/parse.ts";
-import type { Environment } from "#core/environments/record.ts";
+import type { Actor, Context, UserContext } from "#core/context.ts";
+import { parseEnvironment } from "#core/environments/record/parse.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import type { createEnvironment } from "#core/environments/verbs/create.ts";
 import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
 import { environmentKey } from "#core/keys.ts";
 import { refreshCapacity } from "#core/pools/capacity.ts";
-import { reconcilePools } from "#core/pools/planner.ts";
+import { planPools } from "#core/pools/planner.ts";
+import type { ComputeNode } from "#core/ports/compute.ts";
+import type { Log } from "#core/ports/log.ts";
+import type { QueueName } from "#core/ports/queue.ts";
+import type { Table } from "#core/ports/table.ts";
 import { reconcile } from "#core/reconcile.ts";
+import type { Settings } from "#core/settings.ts";
 import { sweep, sweepDeliveries } from "#core/sweep.ts";
 import { deliver as deliverWebhook } from "#core/webhooks/deliver.ts";
 import type { BodyOf } from "#core/webhooks/event.ts";
@@ -101,7 +106,7 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   async function deliverFrom(name: QueueName): Promise<number> {
     const messages = queue.receive(name, 10);
     const looks = messages.map((message) => message.look);
-    if (name === "pools" && looks.length > 0) await reconcilePools(ctx, looks);
+    if (name === "pools" && looks.length > 0) await planPools(ctx, looks);
     if (name === "work") for (const look of looks) await reconcile(ctx, look);
     if (name === "webhooks") for (const look of looks) await deliverWebhook(ctx, look, options.bodyOf ?? plainBody);
     for (const message of messages) queue.acknowledge(name, message.id);

@@ -1,5 +1,5 @@
-import { parseEnvironment } from "#core/environments/parse.ts";
-import type { Environment } from "#core/environments/record.ts";
+import { parseEnvironment } from "#core/environments/record/parse.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import { plainSession } from "./catalog-requests.ts";
 import { type HttpWorld, type HttpWorldOptions, httpWorld, type Sent } from "./http-world.ts";
 import { nodesOf } from "./memory-world.ts";

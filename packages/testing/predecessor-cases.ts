@@ -450,6 +450,30 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
     });
   });
 
+  test("what its newest request failed for is the warning of an active job, until the next one succeeds", async () => {
+    const { ask, world } = await startWorld();
+    const path = `/v1/jobs/${OWN_ID}`;
+    const outcomeOf = async (github_username: string) => {
+      await ask("POST", `${path}/users`, { github_username });
+      await world.deliver();
+      return (await ask("GET", path)).body.warning;
+    };
+    await ask("POST", "/v1/jobs/submit", reserve(OWN_ID));
+    await world.deliver();
+    world.githubKeys.publish("octocat", keyLine("octocat"));
+    world.githubKeys.publish("hubot", new Error("GitHub is away"));
+    const atFirst = (await ask("GET", path)).body.warning;
+
+    const unknown = await outcomeOf("nobody");
+    const known = await outcomeOf("octocat");
+    const retried = await outcomeOf("hubot");
+    await ask("POST", `${path}/cancel`);
+
+    expect([atFirst, known, (await ask("GET", path)).body.warning]).toEqual([null, null, null]);
+    expect(unknown).toBe("add_user (request 2) failed: GitHub user 'nobody' not found");
+    expect(retried).toBe("add_user (request 4): GitHub does not answer; asking again for the SSH keys of hubot");
+  });
+
   test("Jupyter is enabled only while its address answers", async () => {
     const { ask, world } = await startWorld();
     const path = `/v1/jobs/${OWN_ID}`;
@@ -460,9 +484,11 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
     const on = (await ask("GET", path)).body;
     await ask("POST", `${path}/jupyter/disable`);
 
-    expect(wanted).toMatchObject({ jupyter_enabled: false, jupyter_url: null });
+    const off = { jupyter_enabled: false, jupyter_url: null, jupyter_port: null };
+    expect(wanted).toMatchObject(off);
     expect(on).toMatchObject({ jupyter_enabled: true, jupyter_url: expect.stringContaining("/lab?token=") });
-    expect((await ask("GET", path)).body).toMatchObject({ jupyter_enabled: false, jupyter_url: null });
+    expect(on.jupyter_port).toBe(Number(new URL(String(on.jupyter_url)).port));
+    expect((await ask("GET", path)).body).toMatchObject(off);
   });
 
   test("POD_NAME that nobody could print is refused", async () => {

@@ -1,4 +1,4 @@
-import type { Stored } from "#core/context.ts";
+import type { Stored } from "#core/ports/table.ts";
 import type { HttpWorldOptions } from "./http-world.ts";
 
 /** What throws makes the put fail: before it has its effect, or after, as where only its answer was lost. */

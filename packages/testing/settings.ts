@@ -1,4 +1,4 @@
-import type { Settings } from "#core/context.ts";
+import type { Settings } from "#core/settings.ts";
 
 /** The defaults of the local stack, for tests; any of them may be replaced. */
 export function testSettings(overrides: Partial<Settings> = {}): Settings {

@@ -1,4 +1,4 @@
-import type { Item, Table } from "#core/context.ts";
+import type { Item, Table } from "#core/ports/table.ts";
 
 /** What a table handed out. */
 export interface Weight {

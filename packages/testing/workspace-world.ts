@@ -1,5 +1,5 @@
-import { parseEnvironment } from "#core/environments/parse.ts";
-import type { Environment } from "#core/environments/record.ts";
+import { parseEnvironment } from "#core/environments/record/parse.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import { workspaceOf } from "./catalog-requests.ts";
 import { type HttpWorld, type HttpWorldOptions, httpWorld } from "./http-world.ts";
 import type { Outcome } from "./memory-run.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Archive } from "#core/context.ts";
+import type { Archive } from "#core/ports/volumes.ts";
 import type { VolumesUnderTest } from "./volumes.ts";
 
 /** None of these is the name of a blob; some would be paths. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Blobs } from "#core/context.ts";
+import type { Blobs } from "#core/ports/blobs.ts";
 
 /** What every Blobs must do. */
 export function blobsConformance(open: () => Promise<Blobs>): void {

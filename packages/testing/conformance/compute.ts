@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { BoundNode, Compute, ComputeNode, Observation, Run, RunRef } from "#core/context.ts";
-import { RunBound } from "#core/problem.ts";
+import type { BoundNode, Compute, ComputeNode, Observation, Run, RunRef } from "#core/ports/compute.ts";
+import { RunBound, RunRefused } from "#core/problem.ts";
+import { changesConformance } from "./changes.ts";
 
 /** What a command does, for every kind of Compute to act out in its own way. */
 export interface Behaviour {
@@ -30,6 +31,8 @@ const gently = { graceSeconds: 10, force: false };
 
 /** What every Compute must do. */
 export function computeConformance(open: () => Promise<ComputeUnderTest>): void {
+  changesConformance(open);
+
   let test: ComputeUnderTest;
   let compute: Compute;
 
@@ -71,7 +74,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   const bound = (wanted: string): BoundNode => {
     const node = test.nodes.find(({ name }) => name === wanted);
     if (!node) throw new Error(`No node ${wanted}`);
-    return { name: node.name, uid: node.uid, providerId: node.providerId, answers: true };
+    return { name: node.name, uid: node.uid, providerId: node.providerId, silent: null };
   };
   const observe = (run = 1) => compute.observe(uid, run);
   const ended = () => eventually(observe, (seen) => seen?.state === "ended");
@@ -95,6 +98,16 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await compute.listRuns()).toEqual([]);
   });
 
+  it("refuses in words what can never be run, and can remove what is left of it", async () => {
+    const refusal = await compute.apply(runOf({ env: { "no name": "s3cret-value" } })).catch((error: unknown) => error);
+    await compute.remove(uid, 1, gently);
+
+    expect(refusal).toBeInstanceOf(RunRefused);
+    expect((refusal as RunRefused).message).toMatch(/\w+ \w+/);
+    expect((refusal as RunRefused).message).not.toContain("s3cret-value");
+    expect(await gone()).toBeUndefined();
+  });
+
   it("lists its nodes", async () => {
     expect(await compute.listNodes()).toEqual(test.nodes);
   });
@@ -111,6 +124,45 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     if (!node) throw new Error("There is no node");
 
     expect(await compute.machineOf(node)).toBe("running");
+  });
+
+  it("says of the node object of a uid that it is ready, and of one whose machine is another now that it is not there", async () => {
+    const [node] = test.nodes;
+    if (!node) throw new Error("There is no node");
+
+    const said = await Promise.all([compute.silenceOf(node), compute.silenceOf({ ...node, uid: "no-such-uid" })]);
+
+    expect(said).toEqual([null, "missing"]);
+  });
+
+  it("says of a run in a listing of nodes what it says in an observation, as long as neither changes", async () => {
+    const listed = async () => {
+      const nodes = await compute.listNodes();
+      return nodes.flatMap(({ runs = [] }) => runs).find((one) => one.uid === uid);
+    };
+    await compute.apply(runOf());
+    const seen = await ready();
+    // Where listings show no runs there is nothing to compare.
+    const mark = seen?.nodes[0]?.mark;
+
+    expect((await eventually(listed, (one) => one?.mark === mark))?.mark).toBe(mark);
+    await compute.remove(uid, 1, gently);
+    expect((await eventually(listed, (one) => one === undefined || one.mark !== mark))?.mark).not.toBe(mark ?? null);
+  });
+
+  it("lists the runs of one uid alone", async () => {
+    const other = randomBytes(16).toString("hex");
+    await compute.apply(runOf());
+    await compute.apply(runOf({ uid: other, shares: [{ node: "two", units: 4 }] }));
+
+    const listed = await Promise.all([uid, "f".repeat(32)].map((one) => compute.listRuns(one)));
+    await compute.remove(other, 1, gently);
+    await eventually(
+      () => compute.observe(other, 1),
+      (seen) => seen === undefined,
+    );
+
+    expect(listed).toEqual([[{ uid, run: 1, key: "owner#o#env#gpu-dev|j" }], []]);
   });
 
   it("brings a run to ready, on the nodes of its shares", async () => {
@@ -156,7 +208,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     const aborted = new AbortController();
     const told: RunRef[] = [];
     const following = (async () => {
-      for await (const ref of compute.changes(aborted.signal)) told.push(ref);
+      for await (const change of compute.changes(aborted.signal)) if ("uid" in change) told.push(change);
     })();
     const count = (run: number) => told.filter((ref) => ref.run === run).length;
     const signalled = (run: number, more: number) =>
@@ -181,6 +233,17 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(told.every((ref) => ref.uid === uid && ref.key === "owner#o#env#gpu-dev|j")).toBe(true);
     aborted.abort();
     await following;
+  });
+
+  it("names what a living run has beside it as that run's, and leaves none of it behind", async () => {
+    await compute.apply(runOf({ env: { TOKEN: "secret" } }));
+    await ready();
+    const living = await compute.listParts();
+    await compute.remove(uid, 1, gently);
+    await gone();
+
+    expect(living).toEqual(living.map(() => ({ uid, run: 1, key: "owner#o#env#gpu-dev|j" })));
+    expect(await compute.listParts()).toEqual([]);
   });
 
   it("ends its signals when it is told to", async () => {
@@ -386,7 +449,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     const off = await eventually(observe, (seen) => seen?.jupyter === null);
 
     const { state, origin, reason } = told?.jupyter ?? {};
-    expect(state === "on" ? origin : reason).toMatch(state === "on" ? /^http:\/\/127\.0\.0\.1:\d+$/ : /Jupyter/);
+    expect(state === "on" ? origin : reason).toMatch(state === "on" ? /^http:\/\/\d+(\.\d+){3}:\d+$/ : /Jupyter/);
     expect(state === "on" ? reason : origin).toBeNull();
     expect(off).toMatchObject({ state: "ready" });
   });

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Compute, Exec, ExecSight } from "#core/context.ts";
+import type { Compute } from "#core/ports/compute.ts";
+import type { Exec, ExecSight } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
 
 /** What a command does, for every kind of Compute to act out in its own way. */

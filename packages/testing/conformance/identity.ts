@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { AwsCredentials, CallerIdentity, Identity, SignedIdentityRequest } from "#core/context.ts";
+import type { AwsCredentials, CallerIdentity, Identity, SignedIdentityRequest } from "#core/ports/identity.ts";
 import { IdentityRefused } from "#core/problem.ts";
 
 /** An Identity under test, a caller it knows, and how that caller signs a GetCallerIdentity itself. */

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Observation, Run, RunPort } from "#core/context.ts";
+import type { Observation, Run, RunPort } from "#core/ports/compute.ts";
 import type { ComputeUnderTest } from "./compute.ts";
 
 /** A Compute whose runs without a command answer on their HTTP ports, and say back what is posted to `/chat`. */
@@ -31,7 +31,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
     name: "n",
     pool: "cpu-shared",
     instanceType: "m7i.8xlarge",
-    image: "<b>node",
+    image: "node:24",
     command: undefined,
     env: {},
     shares: [{ node: "one", units: 1 }],

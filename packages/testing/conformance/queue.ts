@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Look, Queue, QueueName } from "#core/context.ts";
+import type { Look, Queue, QueueName } from "#core/ports/queue.ts";
 
 /** A queue under test. `receive` takes what is visible, and acknowledges it unless told to keep it in flight. */
 export interface QueueUnderTest {

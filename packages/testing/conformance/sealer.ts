@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Sealer } from "#core/context.ts";
+import type { Sealer } from "#core/ports/sealer.ts";
 import { asSealed, WrongSeal } from "#core/sealed.ts";
 
 /** What every Sealer must do. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Item, Key, Page, PartitionQuery, Stored, Table } from "#core/context.ts";
+import type { Item, Key, Page, PartitionQuery, Stored, Table } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
 import { NOBODY } from "#core/writers.ts";
 import { seededRandom } from "../random.ts";

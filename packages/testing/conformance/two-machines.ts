@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { ConditionalPut, Item, NodeGroup, Table } from "#core/context.ts";
 import type { LedgerItem } from "#core/pools/record.ts";
+import type { ConditionalPut, Item, Table } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
+import type { NodeGroup } from "#core/settings.ts";
 import { submitJob } from "../catalog-requests.ts";
 import { type HttpWorld, type HttpWorldOptions, httpWorld } from "../http-world.ts";
 import { nodesOf } from "../memory-world.ts";

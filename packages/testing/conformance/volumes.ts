@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { SnapshotTags, VolumeSnapshot, Volumes } from "#core/context.ts";
+import type { SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 
 /** Volumes under test, a way to let their time pass, and what is in them. */
 export interface VolumesUnderTest {
@@ -42,7 +42,7 @@ export function emptyVolumesConformance(
       const { id, zone } = await test().volumes.createVolume(wanted);
 
       expect(zone).toBe("zone-b");
-      expect(await test().volumes.findVolume(id)).toEqual({ id, zone: "zone-b", attached: false });
+      expect(await test().volumes.findVolume(id)).toMatchObject({ id, zone: "zone-b", attached: false });
     });
 
     it("are the same for the same token, twenty times at once and later, and another for another", async () => {
@@ -175,7 +175,7 @@ function makesVolumes(test: () => Subject): void {
       await volumes.detachVolume(id, machine);
       for (const stranger of strangers) await volumes.detachVolume(stranger, machine);
 
-      expect(await volumes.findVolume(id)).toEqual({ id, zone: "z", attached: false });
+      expect(await volumes.findVolume(id)).toMatchObject({ id, zone: "z", attached: false });
     });
 
     it("are restored from a snapshot, also when the volume it was made of is gone", async () => {
@@ -231,11 +231,12 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
       expect(await ended(begun.id)).toEqual({ id: begun.id, at: begun.at, state: "completed", tags });
     });
 
-    it("are another one each time, twenty at once, all of them listed with their volume and no other", async () => {
+    it("are another one for each attempt, twenty at once, all of them listed with their volume and no other", async () => {
       const { volumes, newVolume, ended } = test();
       const [id, other] = [await newVolume(), await newVolume()];
 
-      const made = await Promise.all(Array.from({ length: 20 }, () => volumes.createSnapshot(id, tags)));
+      const attempts = Array.from({ length: 20 }, (_, at) => ({ ...tags, attempt: `a-r1-${at}` }));
+      const made = await Promise.all(attempts.map((attempt) => volumes.createSnapshot(id, attempt)));
       const states = await Promise.all(made.map(async (one) => (await ended(one.id)).state));
 
       expect(states).toEqual(made.map(() => "completed"));
@@ -260,7 +261,7 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
       const { volumes, newVolume, newSnapshot } = test();
       const id = await newVolume();
       const finished = await newSnapshot(id);
-      const unfinished = (await volumes.createSnapshot(id, tags)).id;
+      const unfinished = (await volumes.createSnapshot(id, { ...tags, attempt: "a-r1-2" })).id;
 
       for (const snapshot of [finished, unfinished, finished, unfinished]) await volumes.removeSnapshot(snapshot);
 

@@ -1,6 +1,6 @@
-import type { StoredArchive } from "#core/environments/archives.ts";
-import type { Environment, EnvironmentSpec } from "#core/environments/record.ts";
-import type { TimelineEntry } from "#core/environments/timeline.ts";
+import type { StoredArchive } from "#core/environments/record/archives.ts";
+import type { Environment, EnvironmentSpec } from "#core/environments/record/record.ts";
+import type { TimelineEntry } from "#core/environments/record/timeline.ts";
 import { accessKey, archivesOf, endedKey, hostKey, specKey } from "#core/keys.ts";
 import {
   at,
@@ -81,7 +81,7 @@ export const environment = {
     limits: reason,
     grant: { id: uid, shares: many(2, () => ({ node: machine.name, units: 8 })), at },
     machines: many(2, () => ({ ...machine, silent: { how: "notReady" as const, since: at } })),
-    address: { ip: "255.255.255.255", port: 65_535, hostKey: `ssh-rsa ${"x".repeat(2_732)}` },
+    address: { ip: "255.255.255.255", port: 65_535, hostKey: `ssh-rsa ${"x".repeat(2_732)}`, problem: reason },
     ports: many(20, () => ({ port: 65_535, kind: "jupyter" as const, address: `http://${line}:65535`, answers: true })),
   },
   size,

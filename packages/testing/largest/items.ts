@@ -1,4 +1,4 @@
-import type { Stored } from "#core/context.ts";
+import type { Stored } from "#core/ports/table.ts";
 import type { ItemKind } from "../simulator/bounds.ts";
 import * as environments from "./environment-items.ts";
 import * as messages from "./message-items.ts";
@@ -33,6 +33,7 @@ export const largestItems = {
   node: pools.node,
   makeable: pools.makeable,
   "node-gone": pools.nodeGone,
+  "run-marks": pools.runMarks,
   plan: pools.plan,
   forecast: pools.forecast,
   used: pools.used,
@@ -40,5 +41,6 @@ export const largestItems = {
   audit: operators.audit,
   orphans: operators.orphans,
   sweep: operators.sweep,
+  watch: operators.watch,
   "sealing-key": operators.sealingKey,
 } satisfies Readonly<Record<ItemKind, Stored>>;

@@ -1,7 +1,8 @@
 import type { AuditRecord } from "#core/admin/audit.ts";
 import type { OrphanReport } from "#core/admin/orphans.ts";
 import { dueShards } from "#core/due.ts";
-import { auditOf, orphansKey, sealingKeyKey, sweepKey } from "#core/keys.ts";
+import { auditOf, orphansKey, sealingKeyKey, sweepKey, watchKey } from "#core/keys.ts";
+import type { WatchItem } from "#core/watch-item.ts";
 import { at, base, homeText, many, ttl, uid, username, uuid, type Written } from "./parts.ts";
 
 export const audit = {
@@ -29,6 +30,8 @@ const sighting = {
   sightings: 1_000_000,
 };
 
+const longestWhy = "only parts of it are left: its key is that of no environment";
+
 /** 500 runs, 500 records and 50 that were removed. */
 export const orphans = {
   ...base,
@@ -38,9 +41,9 @@ export const orphans = {
   runCount: 1e6,
   recordCount: 1e6,
   removedCount: 1e6,
-  runs: many(500, () => ({ ...sighting, pool: "cpu-shared", gpus: 16, uselessSince: at })),
+  runs: many(500, () => ({ ...sighting, why: longestWhy, pool: "cpu-shared", gpus: 16, uselessSince: at })),
   records: many(500, () => sighting),
-  removed: many(50, () => ({ uid, run: 1_000_000, key: homeText, why: sighting.why, at })),
+  removed: many(50, () => ({ uid, run: 1_000_000, key: homeText, why: longestWhy, at })),
   gpuHours: 123_456.123_456_789,
 } satisfies Written<OrphanReport>;
 
@@ -52,5 +55,14 @@ export const sweep = {
   sentUpTo: at,
   places: Object.fromEntries(dueShards.map((shard) => [shard, { after: "x".repeat(400), at }])),
 };
+
+export const watch = {
+  ...base,
+  ...watchKey,
+  kind: "watch",
+  holder: uid,
+  until: at,
+  version: "9".repeat(1_000),
+} satisfies Written<WatchItem>;
 
 export const sealingKey = { ...base, ...sealingKeyKey, kind: "sealing-key", id: "f".repeat(16) };

@@ -1,5 +1,16 @@
+import type { RunMarks } from "#core/environments/record/run-marks.ts";
 import { poolTypes } from "#core/fleet.ts";
-import { admissionKey, forecastKey, keyText, makeableKey, nodeGoneKey, planKey, poolKey, usedKey } from "#core/keys.ts";
+import {
+  admissionKey,
+  forecastKey,
+  keyText,
+  makeableKey,
+  nodeGoneKey,
+  planKey,
+  poolKey,
+  runMarksKey,
+  usedKey,
+} from "#core/keys.ts";
 import type { Admission } from "#core/pools/admission.ts";
 import type { Standing } from "#core/pools/one-more.ts";
 import type { HeldEntry, MakeableLedger, NodeLedger, Pool } from "#core/pools/record.ts";
@@ -92,6 +103,15 @@ export const pool = {
     ends: Object.fromEntries(many(40, (n) => [`failed:${n}`, 1e9])),
   },
 } satisfies Written<Pool>;
+
+/** Of 32,000 runs a sixteenth. */
+export const runMarks = {
+  ...base,
+  ...runMarksKey("0"),
+  kind: "run-marks",
+  at,
+  marks: Object.fromEntries(many(2_000, (n) => [`${n.toString(16).padStart(16, "f")}.1000000`, uid.slice(0, 12)])),
+} satisfies Written<RunMarks>;
 
 export const nodeGone = { ...base, ...nodeGoneKey(machine.uid), kind: "node-gone", node: machine.name, at, ttl };
 

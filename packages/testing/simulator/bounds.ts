@@ -1,4 +1,4 @@
-import type { Item } from "#core/context.ts";
+import type { Item } from "#core/ports/table.ts";
 
 const KB = 1024;
 
@@ -32,6 +32,7 @@ export const bounds = {
   node: 16 * KB,
   makeable: 384 * KB,
   "node-gone": KB,
+  "run-marks": 128 * KB,
   plan: 64 * KB,
   forecast: 96 * KB,
   used: 32 * KB,
@@ -39,6 +40,7 @@ export const bounds = {
   audit: 4 * KB,
   orphans: 384 * KB,
   sweep: 8 * KB,
+  watch: 2 * KB,
   "sealing-key": KB,
 } as const satisfies Readonly<Record<string, number>>;
 

@@ -1,11 +1,11 @@
 import { dropMessages } from "#core/chat/drop.ts";
 import { postMessage } from "#core/chat/post.ts";
-import { createEnvironment } from "#core/environments/create.ts";
-import { requestDelete } from "#core/environments/delete.ts";
-import { reservation } from "#core/environments/policy.ts";
-import { getEnvironment } from "#core/environments/read.ts";
-import { requestStart } from "#core/environments/start.ts";
-import { requestStop } from "#core/environments/stop.ts";
+import { reservation } from "#core/environments/record/policy.ts";
+import { getEnvironment } from "#core/environments/record/read.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { requestDelete } from "#core/environments/verbs/delete.ts";
+import { requestStart } from "#core/environments/verbs/start.ts";
+import { requestStop } from "#core/environments/verbs/stop.ts";
 import { actorOf, newEnvironment } from "../memory-world.ts";
 import { type Asked, asUser } from "./as-user.ts";
 import type { ClientAction } from "./clients.ts";

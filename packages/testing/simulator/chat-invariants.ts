@@ -1,6 +1,7 @@
-import type { Compute, Item, Key, PortRequest } from "#core/context.ts";
-import type { Environment } from "#core/environments/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import { chatOf } from "#core/keys.ts";
+import type { Compute, PortRequest } from "#core/ports/compute.ts";
+import type { Item, Key } from "#core/ports/table.ts";
 import type { Host } from "./scheduler.ts";
 
 /** The part of the watch that knows chat messages: in order, one at a time, none after it was settled. */

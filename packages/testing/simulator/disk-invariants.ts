@@ -1,6 +1,6 @@
-import type { VolumeSnapshot, Volumes } from "#core/context.ts";
 import type { Disk } from "#core/disks/record.ts";
-import type { Environment } from "#core/environments/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import type { VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { MemoryVolumes } from "../memory-volumes.ts";
 import { follows } from "./follows.ts";

@@ -1,6 +1,6 @@
-import type { Compute } from "#core/context.ts";
 import type { Disk } from "#core/disks/record.ts";
-import type { DiskUse, Environment } from "#core/environments/record.ts";
+import type { DiskUse, Environment } from "#core/environments/record/record.ts";
+import type { Compute } from "#core/ports/compute.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { MemoryVolumes } from "../memory-volumes.ts";
 
@@ -11,8 +11,9 @@ export interface FailureWatch {
 }
 
 /** What an environment may end of although its command goes on; that its machine was lost is checked beside (machine-invariants.ts). */
-const documented =
-  /^Not ready (after|in)|^No machine could start it|^Its machine (came while|was lost)|^Ended by the operator/;
+const documented = /^Not ready (after|in)|^No machine could start it|^Its machine was lost|^Ended by the operator/;
+
+const CAME_LATE = /^Its machine came while/;
 
 const DISK_LOST = /^Disk '.*' is lost: its volume is gone and there is no backup/;
 
@@ -43,6 +44,8 @@ export function failureWatch(options: {
       } = before;
       const happened = compute.history().filter((event) => event.uid === uid && event.run === run);
       if (happened.some(({ kind }) => kind === "ended" || kind === "gone")) return;
+      // On all of its machines: a part of them is no run that has begun.
+      if (CAME_LATE.test(reason) && happened.some(({ kind }) => kind === "bound")) return;
       violated(`${next.id} failed, and nothing of it had failed: ${reason}`);
     },
     watching: ({ remove }) => ({

@@ -1,4 +1,7 @@
-import type { Compute, Item, Key, Look, Queue, QueueName, SendOptions, Stored, Table, Volumes } from "#core/context.ts";
+import type { Compute } from "#core/ports/compute.ts";
+import type { Look, Queue, QueueName, SendOptions } from "#core/ports/queue.ts";
+import type { Item, Key, Stored, Table } from "#core/ports/table.ts";
+import type { Volumes } from "#core/ports/volumes.ts";
 import type { Host, Scheduler } from "./scheduler.ts";
 
 export interface TruePorts {
@@ -13,6 +16,9 @@ const LONGEST_POST_MS = 5_000;
 
 /** What an SDK takes until it asks again. */
 const LONGEST_REPEAT_MS = 3_000;
+
+/** What a list of ten thousand pods takes from a server in trouble. */
+const LONGEST_LISTING_MS = 15_000;
 
 /** Less than a call's time-out. */
 const LONGEST_CREATE_MS = 4_000;
@@ -76,8 +82,14 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       readLog: (uid, run) => call("readLog", () => compute.readLog(uid, run)),
       // Nobody who handles a look follows them.
       changes: compute.changes,
-      listRuns: () => call("listRuns", () => compute.listRuns()),
-      listNodes: () => call("listNodes", () => compute.listNodes()),
+      listParts: () => call("listParts", () => compute.listParts()),
+      listRuns: (uid) => call("listRuns", () => compute.listRuns(uid)),
+      async listNodes() {
+        // Page by page, and all of it as of the first one.
+        const listed = await compute.listNodes();
+        return sim.call(host, "listNodes", async () => listed, listMs(sim));
+      },
+      silenceOf: (node) => call(`silenceOf ${node.name}`, () => compute.silenceOf(node)),
       machineOf: (node) => call(`machineOf ${node.name}`, () => compute.machineOf(node)),
     },
     volumes: {
@@ -136,6 +148,10 @@ function throttled(sim: Scheduler, host: Host, table: Table) {
     return [...rest, ...first];
   };
   return { table: { ...table, getMany }, tableCall };
+}
+
+function listMs(sim: Scheduler): number {
+  return sim.random() < 0.5 ? sim.random() * LONGEST_LISTING_MS : 0;
 }
 
 function createMs(sim: Scheduler): number {

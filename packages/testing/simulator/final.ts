@@ -1,5 +1,5 @@
 import type { Disk } from "#core/disks/record.ts";
-import { type Environment, isEnded } from "#core/environments/record.ts";
+import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import { parseApiKey, parseUser } from "#core/users/record.ts";
 import { beyondBound } from "./bounds.ts";
 import type { Scheduler } from "./scheduler.ts";

@@ -1,4 +1,4 @@
-import type { Stored } from "#core/context.ts";
+import type { Stored } from "#core/ports/table.ts";
 
 /** Whether a record was written on the condition that it still was this one. */
 export function follows(before: Stored, next: Stored): boolean {

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import type { Stored } from "#core/context.ts";
-import { createEnvironment } from "#core/environments/create.ts";
-import type { Environment } from "#core/environments/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
 import type { NodeLedger } from "#core/pools/record.ts";
+import type { Stored } from "#core/ports/table.ts";
 import { memoryWorld, newEnvironment } from "../memory-world.ts";
 import { viewPool } from "../pool-view.ts";
 import { watch } from "./invariants.ts";

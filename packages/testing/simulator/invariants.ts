@@ -1,8 +1,10 @@
-import type { Compute, Item, Stored, Table, Volumes } from "#core/context.ts";
 import type { Disk } from "#core/disks/record.ts";
-import { type Environment, isEnded } from "#core/environments/record.ts";
+import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
 import type { Grant, LedgerItem, Pool } from "#core/pools/record.ts";
+import type { Compute } from "#core/ports/compute.ts";
+import type { Item, Stored, Table } from "#core/ports/table.ts";
+import type { Volumes } from "#core/ports/volumes.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { MemoryTable } from "../memory-table.ts";
 import type { MemoryVolumes } from "../memory-volumes.ts";
@@ -227,7 +229,10 @@ export function watch(
     if (shares.length !== machines || shares.some(({ units }) => units !== wanted)) {
       violated(`${next.id} took other capacity than it asks for`);
     }
-    if (isClosed && grantedClosed.has(id ?? "")) violated(`${next.id} took capacity that a closed pool granted`);
+    // A record that is ended by force takes what the ledger says it has, to give that back.
+    const isUsed = next.phase !== "stopping";
+    if (isUsed && isClosed && grantedClosed.has(id ?? ""))
+      violated(`${next.id} took capacity that a closed pool granted`);
     const used = new Map<string, number>();
     for (const one of holding.values()) {
       for (const share of one.run.grant?.shares ?? []) {

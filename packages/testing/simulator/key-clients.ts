@@ -1,4 +1,5 @@
-import type { Actor, Identity } from "#core/context.ts";
+import type { Actor } from "#core/context.ts";
+import type { Identity } from "#core/ports/identity.ts";
 import { disableUser, enableUser } from "#core/users/disable.ts";
 import { revokeKey } from "#core/users/keys.ts";
 import { login } from "#core/users/login.ts";

@@ -1,4 +1,4 @@
-import type { Environment } from "#core/environments/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import type { Grant } from "#core/pools/record.ts";
 import { sameData } from "#core/same-data.ts";
 import type { PoolView } from "../pool-view.ts";
@@ -125,7 +125,9 @@ export function latencyWatch(options: {
         if (isHindered || mayPass(before, grant) || now() - movedAt <= PROMPT_MS) continue;
         late.push(`${environments.get(grant.uid)?.id} was granted ${Math.round(now() - movedAt)} ms after it could be`);
       }
-      if (before?.nodes.length !== next.nodes.length || fresh.length > 0) movedAt = now();
+      // What others take of a machine is seen when it is listed.
+      const isListedAnew = before?.nodes.length !== next.nodes.length || takenByOthers(before) !== takenByOthers(next);
+      if (isListedAnew || fresh.length > 0) movedAt = now();
       checkNamed(next);
       checkDoubled(next);
     },
@@ -136,6 +138,10 @@ export function latencyWatch(options: {
     },
     late: () => (isExcused ? [] : late),
   };
+}
+
+function takenByOthers({ nodes }: PoolView): number {
+  return nodes.reduce((sum, { foreignUnits, strayUnits }) => sum + foreignUnits + strayUnits, 0);
 }
 
 function runOf({ uid, run }: Pick<Environment, "uid" | "run">): string {

@@ -1,5 +1,5 @@
-import type { Volumes } from "#core/context.ts";
-import type { Environment } from "#core/environments/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import type { Volumes } from "#core/ports/volumes.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { MemoryVolumes } from "../memory-volumes.ts";
 

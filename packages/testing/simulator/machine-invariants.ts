@@ -1,5 +1,6 @@
-import type { Compute, Volumes } from "#core/context.ts";
-import { type Environment, isEnded } from "#core/environments/record.ts";
+import { type Environment, isEnded } from "#core/environments/record/record.ts";
+import type { Compute } from "#core/ports/compute.ts";
+import type { Volumes } from "#core/ports/volumes.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { Reached } from "./reached.ts";
 

@@ -1,5 +1,5 @@
-import type { Compute, MachineState, NodeRef } from "#core/context.ts";
 import { declareNodeGone } from "#core/pools/node-gone.ts";
+import type { Compute, MachineState, NodeRef } from "#core/ports/compute.ts";
 import { asUser } from "./as-user.ts";
 import type { ClientAction } from "./clients.ts";
 import type { Scheduler } from "./scheduler.ts";

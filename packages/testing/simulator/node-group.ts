@@ -1,5 +1,5 @@
-import type { NodeGroup } from "#core/context.ts";
-import type { Environment } from "#core/environments/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import type { NodeGroup } from "#core/settings.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { SimulatedWorld } from "./world.ts";
 

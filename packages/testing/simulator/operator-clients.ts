@@ -1,8 +1,9 @@
 import { endRecord } from "#core/admin/end-record.ts";
 import { findOrphans } from "#core/admin/orphans.ts";
-import type { Context, Key } from "#core/context.ts";
+import type { Context } from "#core/context.ts";
 import { keyText } from "#core/keys.ts";
 import { drainPool, pauseAdmission } from "#core/pools/admission.ts";
+import type { Key } from "#core/ports/table.ts";
 import type { ClientAction } from "./clients.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { SimulatedWorld } from "./world.ts";

@@ -65,7 +65,7 @@ function firstViolation(directory: string, asked: readonly string[]): Promise<st
 function failedTest(directory: string, { file, title }: { file: string; title: string }): Promise<string | undefined> {
   const vitest = join(root, "node_modules/vitest/vitest.mjs");
   const only = ["--testNamePattern", `(^| )${title.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`];
-  const args = [vitest, "run", "--project", "3 memory", "--reporter", "tap-flat", ...only, join("packages/core", file)];
+  const args = [vitest, "run", "--project", "memory", "--reporter", "tap-flat", ...only, join("packages/core", file)];
   return new Promise((resolve, reject) => {
     execFile(process.execPath, args, { cwd: directory }, (_, stdout, stderr) => {
       const lines = stdout.split("\n").filter((line) => line.includes(title) && !line.includes("# SKIP"));

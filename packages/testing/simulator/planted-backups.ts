@@ -6,7 +6,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a second CreateSnapshot after a time-out with effect",
     edits: [
       {
-        file: "environments/backup.ts",
+        file: "environments/steps/backup.ts",
         find: "refused === undefined ? until + ctx.volumes.listedWithinMs : until",
         replace: "until",
       },
@@ -14,7 +14,9 @@ export const backupBugs: readonly PlantedBug[] = [
   },
   {
     name: "a second CreateSnapshot while the first is pending",
-    edits: [{ file: "environments/backup.ts", find: 'state !== "failed" &&', replace: 'state === "completed" &&' }],
+    edits: [
+      { file: "environments/steps/backup.ts", find: 'state !== "failed" &&', replace: 'state === "completed" &&' },
+    ],
   },
   {
     name: "a failed backup made again before what was made is surely listed",
@@ -56,7 +58,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a backup given up because it was refused for minutes",
     edits: [
       {
-        file: "environments/backup.ts",
+        file: "environments/steps/backup.ts",
         find: 'left === "failed" ? { attempt',
         replace: 'left === "failed" || claim?.refused !== undefined ? { attempt',
       },
@@ -65,12 +67,12 @@ export const backupBugs: readonly PlantedBug[] = [
   {
     name: "an attempt to back up counted that was never made",
     caughtBy: {
-      file: "environments/deadlines.test.ts",
+      file: "environments/steps/deadlines.test.ts",
       title: "a backup whose first two attempts nobody answered for is made in the third",
     },
     edits: [
       {
-        file: "environments/backup.ts",
+        file: "environments/steps/backup.ts",
         find: "if (backup.attempt >= MOST_ATTEMPTS)",
         replace: "if (backup.attempt + 1 >= MOST_ATTEMPTS)",
       },
@@ -79,17 +81,17 @@ export const backupBugs: readonly PlantedBug[] = [
   {
     name: "an attempt to back up counted while the disk cannot be read",
     caughtBy: {
-      file: "environments/deadlines.test.ts",
+      file: "environments/steps/deadlines.test.ts",
       title: "a backup is made though the disk's record could not be read for seven hours",
     },
     edits: [
       {
-        file: "environments/backup.ts",
+        file: "environments/steps/backup.ts",
         find: "  if (!(await readDisk(ctx, environment, use)))\n    return waitedFor(withAttempt(environment, now), now, unreadableDisk(use.name));\n",
         replace: "",
       },
       {
-        file: "environments/backup.ts",
+        file: "environments/steps/backup.ts",
         find: "if (!disk) return waitedFor(withAttempt(environment, now), ",
         replace: "if (!disk) return waitedFor(environment, ",
       },
@@ -126,7 +128,7 @@ export const backupBugs: readonly PlantedBug[] = [
   {
     name: "a snapshot that is pending for ever waited for",
     caughtBy: {
-      file: "environments/backup.test.ts",
+      file: "environments/steps/backup.test.ts",
       title: "a disk whose snapshot is pending says so, and so does the job that waits for it, until a day is over",
     },
     edits: [
@@ -141,8 +143,8 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a disk let go without a backup as if it had one",
     edits: [
       {
-        file: "environments/backup.ts",
-        find: "(note === NOT_BACKED_UP ? { ...disk, lost } : disk)",
+        file: "environments/steps/backup.ts",
+        find: "(lost ? { ...disk, lost } : disk)",
         replace: "(note === LATEST_NOT_MADE ? { ...disk, lost } : disk)",
       },
     ],
@@ -151,12 +153,12 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a snapshot made before it is named",
     edits: [
       {
-        file: "environments/backup.ts",
+        file: "environments/steps/backup.ts",
         find: "  await listSnapshotMaking(ctx, disk, tags.attempt, volumeId);\n",
         replace: "",
       },
       {
-        file: "environments/backup.ts",
+        file: "environments/steps/backup.ts",
         find: "import { listSnapshotMaking, lookForVolume,",
         replace: "import { lookForVolume,",
       },
@@ -170,12 +172,12 @@ export const backupBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/backup.ts",
+        file: "environments/steps/backup.ts",
         find: "if (!isSaid(environment, note)) return changed(addEntry(environment, now, note), now, note);",
         replace: "",
       },
       {
-        file: "environments/backup.ts",
+        file: "environments/steps/backup.ts",
         find: 'return released(environment, use, now, "lets its disk go");',
         replace: "return released(addEntry(environment, now, note), use, now, note);",
       },

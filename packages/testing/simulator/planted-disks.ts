@@ -6,13 +6,13 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "disk lease before the environment",
     edits: [
       {
-        file: "environments/create.ts",
+        file: "environments/verbs/create.ts",
         find: "  await writeSpec(ctx, key, { uid, spec: uid }, input);\n",
         replace:
           "  if (lease) await writeLease(ctx, lease, wanted);\n  await writeSpec(ctx, key, { uid, spec: uid }, input);\n",
       },
       {
-        file: "environments/create.ts",
+        file: "environments/verbs/create.ts",
         find: "  if (lease) await confirmLease(ctx, await writeLease(ctx, lease, head));\n",
         replace: "",
       },
@@ -22,12 +22,12 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "disk lease not checked when the grant is taken",
     edits: [
       {
-        file: "environments/disk.ts",
+        file: "environments/steps/disk.ts",
         find: 'if (!environment.disk) return { kind: "ready", zone: null };',
         replace: 'if (!environment.disk || environment.waitPool !== undefined) return { kind: "ready", zone: null };',
       },
       {
-        file: "environments/disk.ts",
+        file: "environments/steps/disk.ts",
         find: "if (!use || read?.heldBy?.uid !== environment.uid) return undefined;",
         replace: "if (!use || !read) return undefined;",
       },
@@ -44,12 +44,12 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a disk given away before the end of its job is written",
     caughtBy: {
-      file: "environments/queue-limit.test.ts",
+      file: "environments/steps/queue-limit.test.ts",
       title: "whoever is given a machine while a slow worker ends their wait keeps their disk",
     },
     edits: [
       {
-        file: "environments/queued.ts",
+        file: "environments/steps/queued.ts",
         find: '  if (environment.disk && !environment.end.outcome) return changed(decided, now, "decided its end");\n',
         replace: "",
       },
@@ -86,8 +86,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "../testing/memory-cluster.ts",
-        find: "if (isMountedElsewhere(world, it)) return false;",
-        replace: "if (isMountedElsewhere(world, it) && it.nodes.length > 0) return false;",
+        find: "if (it.nodes.length === 0 && isMountedElsewhere(world, it)) return false;",
+        replace: "if (it.nodes.length > 0 && isMountedElsewhere(world, it)) return false;",
       },
     ],
   },
@@ -110,7 +110,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "volumes that were made late forgotten",
     edits: [
       {
-        file: "environments/own-volumes.ts",
+        file: "environments/steps/own-volumes.ts",
         find: "if (due.length === 0) return undefined;",
         replace: "if (due.length >= 0) return undefined;",
       },
@@ -120,7 +120,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a volume made before it is named",
     edits: [
       {
-        file: "environments/disk.ts",
+        file: "environments/steps/disk.ts",
         find: "const named = isListed ? disk : await written(ctx, withMaking(disk, listMaking(disk.making, entry)));",
         replace: "const named = disk;",
       },
@@ -130,7 +130,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "an environment's own volume made before it is named",
     edits: [
       {
-        file: "environments/own-volumes.ts",
+        file: "environments/steps/own-volumes.ts",
         find: "if (unlisted.length > 0) {",
         replace: "if (unlisted.length < 0) {",
       },
@@ -157,7 +157,7 @@ export const diskBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/disk.ts",
+        file: "environments/steps/disk.ts",
         find: "const backup = seenBackups(disk).at(-1);",
         replace: "const backup = seenBackups(disk).at(0);",
       },
@@ -292,7 +292,7 @@ export const diskBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/disk.ts",
+        file: "environments/steps/disk.ts",
         find: "missedAt !== undefined && now - missedAt < GONE_MS",
         replace: "missedAt === 0",
       },
@@ -306,12 +306,12 @@ export const diskBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/disk.ts",
+        file: "environments/steps/disk.ts",
         find: "  // As of the answer: an absence in which nobody looked is none.\n  const now = ctx.clock.now();\n",
         replace: "",
       },
       {
-        file: "environments/disk.ts",
+        file: "environments/steps/disk.ts",
         find: "const isSeen = disk.volume !== null && (await",
         replace: "const now = ctx.clock.now();\n  const isSeen = disk.volume !== null && (await",
       },
@@ -326,12 +326,12 @@ export const diskBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/disk.ts",
+        file: "environments/steps/disk.ts",
         find: "const mayHaveOne = snapshots.some(mayHold) || ",
         replace: "const mayHaveOne = ",
       },
       {
-        file: "environments/disk.ts",
+        file: "environments/steps/disk.ts",
         find: "if (disk.volume && !backup) return loseDisk(ctx, disk, use.name, now);",
         replace:
           "if (disk.volume && !backup && disk.snapshots.length === 0) return loseDisk(ctx, disk, use.name, now);",
@@ -347,7 +347,7 @@ export const diskBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/disk.ts",
+        file: "environments/steps/disk.ts",
         find: "if (disk.volume && !backup) return loseDisk",
         replace: "if (!disk && !backup) return loseDisk",
       },
@@ -361,7 +361,7 @@ export const diskBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/disk.ts",
+        file: "environments/steps/disk.ts",
         find: "formerVolumes: [volume.id, ...formerVolumes].slice(0, MOST_FORMER)",
         replace: "formerVolumes: formerVolumes.slice(0, MOST_FORMER)",
       },

@@ -6,7 +6,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "no looks after the end",
     edits: [
       {
-        file: "environments/finish.ts",
+        file: "environments/steps/finish.ts",
         find: "LOOKS_AFTER_END_MS = [60_000, 600_000]",
         replace: "LOOKS_AFTER_END_MS: number[] = []",
       },
@@ -16,7 +16,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "end of life in another order",
     edits: [
       {
-        file: "environments/ending.ts",
+        file: "environments/steps/ending.ts",
         find: "if (left || removedAt === null) {",
         replace: "if ((left && !left.terminating) || removedAt === null) {",
       },
@@ -24,13 +24,15 @@ export const endBugs: readonly PlantedBug[] = [
   },
   {
     name: "a request for access forgotten at the end",
-    edits: [{ file: "environments/finish.ts", find: "until(closeOwn(closed, now), now", replace: "until(closed, now" }],
+    edits: [
+      { file: "environments/steps/finish.ts", find: "until(closeOwn(closed, now), now", replace: "until(closed, now" },
+    ],
   },
   {
     name: "the stopped environment's volume removed",
     edits: [
       {
-        file: "environments/finish.ts",
+        file: "environments/steps/finish.ts",
         find: "const cleared = clears ? await",
         replace: "const cleared = clears || environment.starts > 0 ? await",
       },
@@ -40,13 +42,13 @@ export const endBugs: readonly PlantedBug[] = [
     name: "only the copy of a log removed that the record names",
     edits: [
       {
-        file: "environments/log.ts",
+        file: "environments/steps/log.ts",
         find: "if (environment.hasCommand) await ctx.blobs.removeUnder(copiesOf(environment));",
         replace: "if (environment.log?.blob) await ctx.blobs.remove(environment.log.blob);",
       },
     ],
     caughtBy: {
-      file: "environments/log.test.ts",
+      file: "environments/steps/log.test.ts",
       title: "by a worker that slept is not set back: what it writes late has another name",
     },
   },
@@ -54,13 +56,13 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a zip that is whole after all listed as late",
     edits: [
       {
-        file: "environments/archive.ts",
+        file: "environments/verbs/archive.ts",
         find: "return isOvertaken ? { ...item, writers: known.writers } : undefined;",
         replace: "return isOvertaken && item.bytes < 0 ? { ...item, writers: known.writers } : undefined;",
       },
     ],
     caughtBy: {
-      file: "environments/delete.test.ts",
+      file: "environments/verbs/delete.test.ts",
       title:
         "an archive that is whole once its minute is over is listed as that, though a look that got no further wrote it down as late",
     },
@@ -69,7 +71,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "the sealed specification kept",
     edits: [
       {
-        file: "environments/spec.ts",
+        file: "environments/record/spec.ts",
         find: "await Promise.all(page.items.map((item) => removeSecret(ctx, item)));",
         replace: "",
       },
@@ -79,7 +81,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "the specification of a start that came to nothing kept",
     edits: [
       {
-        file: "environments/spec.ts",
+        file: "environments/record/spec.ts",
         find: "await Promise.all(page.items.map((item) => removeSecret(ctx, item)));",
         replace:
           "await Promise.all(page.items.filter(({ sk }) => sk === environment.spec).map((item) => removeSecret(ctx, item)));",
@@ -89,24 +91,24 @@ export const endBugs: readonly PlantedBug[] = [
   {
     name: "release before 26 s",
     caughtBy: {
-      file: "environments/release.test.ts",
+      file: "environments/steps/release.test.ts",
       title: "are given back no earlier than 26 s after it left preparing",
     },
-    edits: [{ file: "environments/release.ts", find: "LATE_START_MS = 26_000", replace: "LATE_START_MS = 0" }],
+    edits: [{ file: "environments/steps/release.ts", find: "LATE_START_MS = 26_000", replace: "LATE_START_MS = 0" }],
   },
   {
     name: "release by a clock that is ahead",
     caughtBy: {
-      file: "environments/release.test.ts",
+      file: "environments/steps/release.test.ts",
       title: "are given back no earlier where the clock of who looks next is 17 s ahead of the one before",
     },
-    edits: [{ file: "environments/release.ts", find: "CLOCKS_MS = 17_000", replace: "CLOCKS_MS = 2_000" }],
+    edits: [{ file: "environments/steps/release.ts", find: "CLOCKS_MS = 17_000", replace: "CLOCKS_MS = 2_000" }],
   },
   {
     name: "expired where the run had completed",
     edits: [
       {
-        file: "environments/ending.ts",
+        file: "environments/steps/ending.ts",
         find: "if (!outcome?.isLimit || exitCode === null",
         replace: "if (!outcome?.isLimit || outcome.at > 0 || exitCode === null",
       },
@@ -116,7 +118,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a stop that leaves its request open",
     edits: [
       {
-        file: "environments/finish.ts",
+        file: "environments/steps/finish.ts",
         find: 'closeActions(closeActions(final, ["cancel", "extend"], now)',
         replace: 'closeActions(closeActions(final, ["cancel"], now)',
       },
@@ -158,20 +160,20 @@ export const endBugs: readonly PlantedBug[] = [
   {
     name: "a cancel of what is stopped taken on",
     caughtBy: {
-      file: "environments/restart.test.ts",
+      file: "environments/verbs/restart.test.ts",
       title: "what is stopped cannot be cancelled, and what is cancelled while it stops ends so",
     },
-    edits: [{ file: "environments/requests.ts", find: ' || environment.phase === "stopped"', replace: "" }],
+    edits: [{ file: "environments/verbs/requests.ts", find: ' || environment.phase === "stopped"', replace: "" }],
   },
   {
     name: "one volume of its own that cannot be removed holds up the end",
     caughtBy: {
-      file: "environments/own-volumes.test.ts",
+      file: "environments/steps/own-volumes.test.ts",
       title: "a volume whose removal is refused keeps neither host name, secrets nor the other volume, and is named",
     },
     edits: [
       {
-        file: "environments/finish.ts",
+        file: "environments/steps/finish.ts",
         find: "return (await removeVolumes(ctx, bare, now)) ?? end(bare, outcome, now);",
         replace: "return (await removeVolumes(ctx, environment, now)) ?? end(bare, outcome, now);",
       },

@@ -5,12 +5,12 @@ export const environmentBugs: readonly PlantedBug[] = [
   {
     name: "a resize measured by the run that is being stopped",
     caughtBy: {
-      file: "environments/resize.test.ts",
+      file: "environments/record/resize.test.ts",
       title: "while it is being stopped, what a remembered start will be granted is the most it can have",
     },
     edits: [
       {
-        file: "environments/resize.ts",
+        file: "environments/record/resize.ts",
         find: "environment.goal.start?.size ?? environment.size",
         replace: "environment.size",
       },
@@ -19,9 +19,13 @@ export const environmentBugs: readonly PlantedBug[] = [
   {
     name: "names from wire ids",
     edits: [
-      { file: "environments/make-run.ts", find: "    uid: environment.uid,\n", replace: "    uid: environment.id,\n" },
       {
-        file: "environments/preparing.ts",
+        file: "environments/steps/make-run.ts",
+        find: "    uid: environment.uid,\n",
+        replace: "    uid: environment.id,\n",
+      },
+      {
+        file: "environments/steps/preparing.ts",
         find: "ctx.compute.observe(environment.uid, environment.run.n)",
         replace: "ctx.compute.observe(environment.id, environment.run.n)",
       },
@@ -31,7 +35,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "terminal left",
     edits: [
       {
-        file: "environments/requests.ts",
+        file: "environments/verbs/requests.ts",
         find: 'if ("pk" in decided) return { ...decided, dueAt, looks: 0 };',
         replace: 'if ("pk" in decided) return (await ctx.table.put({ ...decided, dueAt, looks: 0 })) ?? decided;',
       },
@@ -41,7 +45,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "compute that disappeared is made again",
     edits: [
       {
-        file: "environments/preparing.ts",
+        file: "environments/steps/preparing.ts",
         find: "return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);",
         replace: "return makeRun(ctx, environment, now);",
       },
@@ -51,12 +55,12 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "the mark that a run is begun written after it",
     edits: [
       {
-        file: "environments/preparing.ts",
+        file: "environments/steps/preparing.ts",
         find: "if (environment.run.applyingAt === null) {",
         replace: "if (environment.run.applyingAt === undefined) {",
       },
       {
-        file: "environments/make-run.ts",
+        file: "environments/steps/make-run.ts",
         find: "run: { ...environment.run, appliedAt: now,",
         replace: "run: { ...environment.run, applyingAt: now, appliedAt: now,",
       },
@@ -66,7 +70,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "one missing observation taken for a lost run",
     edits: [
       {
-        file: "environments/missing.ts",
+        file: "environments/steps/missing.ts",
         find: "if (missedAt === null)\n    return until(",
         replace:
           'if (missedAt === null) return fail(environment, now, "Its compute disappeared from the cluster");\n  if (missedAt === 0)\n    return until(',
@@ -76,14 +80,14 @@ export const environmentBugs: readonly PlantedBug[] = [
   {
     name: "half a list taken for gone",
     caughtBy: {
-      file: "environments/missing.test.ts",
+      file: "environments/steps/missing.test.ts",
       title: "a run that the list of runs shows is not lost, however often it is not found by its name",
     },
     edits: [
       {
-        file: "environments/missing.ts",
-        find: "const listed = await ctx.compute.listRuns();",
-        replace: "const listed = (await ctx.compute.listRuns()).slice(1);",
+        file: "environments/steps/missing.ts",
+        find: "const listed = await ctx.compute.listRuns(uid);",
+        replace: "const listed = (await ctx.compute.listRuns(uid)).slice(1);",
       },
     ],
   },
@@ -91,15 +95,15 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "a failed call taken for an answer",
     edits: [
       {
-        file: "environments/active.ts",
+        file: "environments/steps/active.ts",
         find: "const observed = await ctx.compute.observe(environment.uid, environment.run.n);",
         replace:
           "const observed = await ctx.compute.observe(environment.uid, environment.run.n).catch(() => undefined);",
       },
       {
-        file: "environments/missing.ts",
-        find: "const listed = await ctx.compute.listRuns();",
-        replace: "const listed = await ctx.compute.listRuns().catch(() => []);",
+        file: "environments/steps/missing.ts",
+        find: "const listed = await ctx.compute.listRuns(uid);",
+        replace: "const listed = await ctx.compute.listRuns(uid).catch(() => []);",
       },
     ],
   },
@@ -107,7 +111,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "an extension that moves no end",
     edits: [
       {
-        file: "environments/requests.ts",
+        file: "environments/verbs/requests.ts",
         find: "environment.times.endsAt + extraMs",
         replace: "environment.times.endsAt",
       },
@@ -117,7 +121,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "an extension of a job that waits forgotten",
     edits: [
       {
-        file: "environments/requests.ts",
+        file: "environments/verbs/requests.ts",
         find: "size: { ...environment.size, wantedMs }, times",
         replace:
           "size: environment.times.endsAt === null ? environment.size : { ...environment.size, wantedMs }, times",
@@ -127,12 +131,12 @@ export const environmentBugs: readonly PlantedBug[] = [
   {
     name: "an earlier run not looked for after a start",
     caughtBy: {
-      file: "environments/restart.test.ts",
+      file: "environments/verbs/restart.test.ts",
       title: "what a sleeping worker made of an earlier run is removed although a later one runs",
     },
     edits: [
       {
-        file: "environments/step.ts",
+        file: "environments/steps/step.ts",
         find: "const mayStray = environment.run.straysAt !== null &&",
         replace: "const mayStray = environment.run.straysAt === 0 &&",
       },
@@ -141,12 +145,12 @@ export const environmentBugs: readonly PlantedBug[] = [
   {
     name: "a specification that nobody opens any more tried for ever",
     caughtBy: {
-      file: "environments/spec.test.ts",
+      file: "environments/record/spec.test.ts",
       title: "a job whose specification was sealed with another key fails at once with that reason",
     },
     edits: [
       {
-        file: "environments/make-run.ts",
+        file: "environments/steps/make-run.ts",
         find: "if (error instanceof WrongSeal) return undefined;",
         replace: "if (error === WrongSeal) return undefined;",
       },
@@ -154,35 +158,47 @@ export const environmentBugs: readonly PlantedBug[] = [
   },
   {
     name: "a start that goes on with the run before",
-    edits: [{ file: "environments/again.ts", find: "n: environment.run.n + 1,", replace: "n: environment.run.n," }],
+    edits: [
+      { file: "environments/verbs/again.ts", find: "n: environment.run.n + 1,", replace: "n: environment.run.n," },
+    ],
   },
   {
     name: "idle decided although an exec runs",
     edits: [
       {
-        file: "environments/auto-stop.ts",
+        file: "environments/steps/auto-stop.ts",
         find: "lastUsedAt, busyUntil, sessions: observed.sessions,",
         replace: "lastUsedAt, busyUntil: null, sessions: observed.sessions,",
       },
     ],
   },
   {
+    name: "a command that began on one of two machines taken for a run that began",
+    edits: [
+      {
+        file: "environments/steps/preparing.ts",
+        find: "observed?.started && isWhole(environment, observed)",
+        replace: "observed?.started",
+      },
+    ],
+  },
+  {
     name: "a run removed for being unbound that is bound by now",
     caughtBy: {
-      file: "environments/life.test.ts",
+      file: "environments/steps/life.test.ts",
       title:
         "a run that binds while its grant is being withdrawn goes on: its command runs once, and its disk is backed up",
     },
     edits: [
-      { file: "environments/preparing.ts", find: "force: false, unlessBound: true }", replace: "force: false }" },
+      { file: "environments/steps/preparing.ts", find: "force: false, unlessBound: true }", replace: "force: false }" },
     ],
   },
   {
     name: "idle decided by the signals of an outage",
     caughtBy: {
-      file: "environments/auto-stop.test.ts",
+      file: "environments/steps/auto-stop.test.ts",
       title: "who works through an outage is not stopped by the first look after it, and who has left is by the next",
     },
-    edits: [{ file: "environments/idle.ts", find: "now - decidedAt > 2 * everyMs", replace: "now < decidedAt" }],
+    edits: [{ file: "environments/record/idle.ts", find: "now - decidedAt > 2 * everyMs", replace: "now < decidedAt" }],
   },
 ];

@@ -8,17 +8,81 @@ export const lookBugs: readonly PlantedBug[] = [
       file: "reconcile.test.ts",
       title: "a signal whose look lost every write is looked at again a second later",
     },
-    edits: [{ file: "reconcile.ts", find: "...(message.hint && { isHint: true }),", replace: "" }],
+    edits: [{ file: "reconcile.ts", find: "...(message.hint && { isHint: true })", replace: "" }],
+  },
+  {
+    name: "a listing believed however old it is",
+    caughtBy: {
+      file: "environments/steps/quiet.test.ts",
+      title: "a listing that is older than 75 s is not believed, and a change that it does not show is seen",
+    },
+    edits: [{ file: "environments/record/run-marks.ts", find: " || now - seen.at > MOST_OLD_MS", replace: "" }],
+  },
+  {
+    name: "a listing taken for one of the moment at which it was over",
+    caughtBy: {
+      file: "environments/steps/quiet.test.ts",
+      title: "a listing is as old as its beginning, however long it takes",
+    },
+    edits: [
+      {
+        file: "pools/capacity.ts",
+        find: "writeRunMarks(ctx, listed, listedAt)",
+        replace: "writeRunMarks(ctx, listed, Math.max(ctx.clock.now(), listedAt))",
+      },
+    ],
+  },
+  {
+    name: "a listing that is older than a change believed after its signal",
+    caughtBy: {
+      file: "environments/steps/quiet.test.ts",
+      title: "what a look because of a signal has seen and not dealt with, the next one observes",
+    },
+    edits: [
+      {
+        file: "environments/steps/active.ts",
+        find: "run: { ...known.run, mark: undefined }",
+        replace: "run: known.run",
+      },
+    ],
+  },
+  {
+    name: "a signal answered from a listing",
+    caughtBy: {
+      file: "environments/steps/quiet.test.ts",
+      title: "a signal makes a look observe, whatever a listing shows",
+    },
+    edits: [
+      {
+        file: "environments/steps/active.ts",
+        find: "if (!isSignal && (await",
+        replace: "if (isSignal !== null && (await",
+      },
+    ],
+  },
+  {
+    name: "the machines of a run compared one by one",
+    caughtBy: {
+      file: "environments/steps/quiet.test.ts",
+      title: "of two machines one that has another state makes a look observe",
+    },
+    edits: [
+      {
+        file: "environments/record/run-marks.ts",
+        find: "const texts = machines.map(",
+        replace: "const texts = machines.slice(0, 1).map(",
+      },
+    ],
   },
   {
     name: "limits given up by a signal",
     caughtBy: {
-      file: "environments/resize.test.ts",
+      file: "environments/record/resize.test.ts",
       title: "limits that cannot be changed now are not given up sooner because of signals",
     },
     edits: [
       {
-        file: "environments/resize-run.ts",
+        file: "environments/verbs/resize-run.ts",
         find: "  if (resizing && now < resizing.nextAt) return undefined;\n",
         replace: "",
       },
@@ -39,8 +103,8 @@ export const lookBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "reconcile.ts",
-        find: "if (early > 0 && !wantsLook(item, message)) {",
-        replace: "if (early > 0 && early < 0 && !wantsLook(item, message)) {",
+        find: "if (early > 0 && !wantsLook(item, message)) return",
+        replace: "if (early > 0 && early < 0 && !wantsLook(item, message)) return",
       },
     ],
   },
@@ -92,7 +156,7 @@ export const lookBugs: readonly PlantedBug[] = [
   {
     name: "the failed path does not ask the limit",
     caughtBy: {
-      file: "environments/deadlines.test.ts",
+      file: "environments/steps/deadlines.test.ts",
       title: "an end that is due while its steps fail is decided to the second",
     },
     edits: [
@@ -112,20 +176,20 @@ export const lookBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "reconcile.ts",
-        find: '    ctx.log.error("look at nothing", { look: message.look.slice(0, 200) });\n    return;',
-        replace: '    throw new Error("look at nothing");',
+        find: '    ctx.log.error("unknown key in message", { look: message.look.slice(0, 200) });\n    return;',
+        replace: '    throw new Error("unknown key in message");',
       },
     ],
   },
   {
     name: "a hint under the not-due rule",
     caughtBy: {
-      file: "environments/costs.test.ts",
+      file: "environments/steps/costs.test.ts",
       title: "the end of a command is seen when it is signalled, minutes before the next look",
     },
     edits: [
       {
-        file: "environments/step.ts",
+        file: "environments/steps/step.ts",
         find: 'if (message.hint) return item.kind === "environment" && hasRun(item);',
         replace: "if (message.hint) return false;",
       },
@@ -134,7 +198,7 @@ export const lookBugs: readonly PlantedBug[] = [
   {
     name: "a hint that saw nothing new is written",
     caughtBy: {
-      file: "environments/costs.test.ts",
+      file: "environments/steps/costs.test.ts",
       title: "a signal that tells nothing new costs one read of the record and no write and no message",
     },
     edits: [
@@ -148,20 +212,20 @@ export const lookBugs: readonly PlantedBug[] = [
   {
     name: "a hint believed instead of a look",
     caughtBy: {
-      file: "environments/costs.test.ts",
+      file: "environments/steps/costs.test.ts",
       title: "without a signal the end of a command is seen within five minutes",
     },
-    edits: [{ file: "environments/active.ts", find: "now + EVERY_MS, ", replace: "" }],
+    edits: [{ file: "environments/steps/active.ts", find: "now + EVERY_MS, ", replace: "" }],
   },
   {
     name: "a log copied at every look, whether it grew or not",
     caughtBy: {
-      file: "environments/costs.test.ts",
+      file: "environments/steps/costs.test.ts",
       title: "a signal that tells nothing new costs one read of the record and no write and no message",
     },
     edits: [
       {
-        file: "environments/log.ts",
+        file: "environments/steps/log.ts",
         find: "return isNews || isWanted(environment, now) ? copied : environment;",
         replace: "return isNews || isWanted(environment, now) || copied ? copied : environment;",
       },
@@ -170,12 +234,12 @@ export const lookBugs: readonly PlantedBug[] = [
   {
     name: "a log that is kept only as its run is removed",
     caughtBy: {
-      file: "environments/log.test.ts",
+      file: "environments/steps/log.test.ts",
       title: "is kept where another look at the end finds the run already removed",
     },
     edits: [
       {
-        file: "environments/ending.ts",
+        file: "environments/steps/ending.ts",
         find: "if (left && lacksLastLog(environment))",
         replace: "if (left && lacksLastLog(environment) && removedAt !== null)",
       },

@@ -6,7 +6,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "a machine is lost whatever its provider says",
     edits: [
       {
-        file: "environments/lost-node.ts",
+        file: "environments/steps/lost-node.ts",
         find: "return await ctx.compute.machineOf(machine);",
         replace: 'return "gone";',
       },
@@ -15,12 +15,12 @@ export const machineBugs: readonly PlantedBug[] = [
   {
     name: "one missing node object taken for a lost machine",
     caughtBy: {
-      file: "environments/lost-node.test.ts",
+      file: "environments/steps/lost-node.test.ts",
       title: "one reading without its node object decides nothing, and a machine that is back was never away",
     },
     edits: [
       {
-        file: "environments/lost-node.ts",
+        file: "environments/steps/lost-node.ts",
         find: "missing: 10_000, notReady: 300_000",
         replace: "missing: 0, notReady: 300_000",
       },
@@ -29,12 +29,12 @@ export const machineBugs: readonly PlantedBug[] = [
   {
     name: "a lost machine is never let go",
     caughtBy: {
-      file: "environments/lost-node.test.ts",
+      file: "environments/steps/lost-node.test.ts",
       title: "a machine whose node object is gone for 10 s and that its provider says is gone is lost: its job fails",
     },
     edits: [
       {
-        file: "environments/ending.ts",
+        file: "environments/steps/ending.ts",
         find: "force: mayForce(environment, lost, now) });",
         replace: "force: mayForce(environment, lost, now) && run < 0 });",
       },
@@ -43,7 +43,7 @@ export const machineBugs: readonly PlantedBug[] = [
   {
     name: "units of a lost machine given again",
     caughtBy: {
-      file: "environments/lost-node.test.ts",
+      file: "environments/steps/lost-node.test.ts",
       title: "nobody is given the units of a lost machine, however old the last listing of machines is",
     },
     edits: [{ file: "pools/settle.ts", find: "(silent.has(node.uid) ?", replace: "(silent.has(node.name) ?" }],
@@ -51,12 +51,12 @@ export const machineBugs: readonly PlantedBug[] = [
   {
     name: "volumes taken by force from a machine that runs",
     caughtBy: {
-      file: "environments/lost-node.test.ts",
+      file: "environments/steps/lost-node.test.ts",
       title: "a volume that is still attached once its run is gone is taken by force only from a machine that is lost",
     },
     edits: [
       {
-        file: "environments/lost-node.ts",
+        file: "environments/steps/lost-node.ts",
         find: "  if (lost) await Promise.all(attached",
         replace: "  await Promise.all(attached",
       },
@@ -65,7 +65,7 @@ export const machineBugs: readonly PlantedBug[] = [
   {
     name: "the operator's word never ends",
     caughtBy: {
-      file: "environments/lost-node.test.ts",
+      file: "environments/steps/lost-node.test.ts",
       title: "the operator's word counts for one node object, for 24 h, also where the machine seems to answer",
     },
     edits: [{ file: "pools/node-gone.ts", find: "WORD_MS = 24 * 3_600_000", replace: "WORD_MS = 2_400 * 3_600_000" }],
@@ -96,22 +96,26 @@ export const machineBugs: readonly PlantedBug[] = [
   {
     name: "the machine of a run unknown until a look sees it bound",
     caughtBy: {
-      file: "environments/lost-node.test.ts",
+      file: "environments/steps/lost-node.test.ts",
       title: "a disk is let go although its machine died before any look saw the run bound to it",
     },
     edits: [
-      { file: "environments/queued.ts", find: "machines: machinesOf({ nodes }), zone", replace: "machines: [], zone" },
+      {
+        file: "environments/steps/queued.ts",
+        find: "machines: machinesOf({ nodes }), zone",
+        replace: "machines: [], zone",
+      },
     ],
   },
   {
     name: "the machine of a run unknown until it is ready",
     caughtBy: {
-      file: "environments/lost-node.test.ts",
+      file: "environments/steps/lost-node.test.ts",
       title: "a disk is let go although the machine that was made for its run died while that was being prepared",
     },
     edits: [
       {
-        file: "environments/preparing.ts",
+        file: "environments/steps/preparing.ts",
         find: "...onItsMachines(moved, observed), looks",
         replace: "...moved, looks",
       },
@@ -120,21 +124,23 @@ export const machineBugs: readonly PlantedBug[] = [
   {
     name: "stopped although a machine still has its volumes",
     caughtBy: {
-      file: "environments/lost-node.test.ts",
+      file: "environments/steps/lost-node.test.ts",
       title:
         "what may be started again stops only once its volume is off a machine that vanished with its pod at one moment",
     },
-    edits: [{ file: "environments/ending.ts", find: "await detachOwn(ctx, environment, now);", replace: "undefined;" }],
+    edits: [
+      { file: "environments/steps/ending.ts", find: "await detachOwn(ctx, environment, now);", replace: "undefined;" },
+    ],
   },
   {
     name: "an extension put off until the machine answers",
     caughtBy: {
-      file: "environments/life.test.ts",
+      file: "environments/steps/life.test.ts",
       title: "an extension holds although the machine of the active run is silent as it is asked for",
     },
     edits: [
       {
-        file: "environments/active.ts",
+        file: "environments/steps/active.ts",
         find: "const extended = await extendRun(ctx, environment, now);",
         replace:
           "const isSilent = environment.run.machines.some(({ silent }) => silent);\n  const extended = isSilent ? environment : await extendRun(ctx, environment, now);",
@@ -144,7 +150,7 @@ export const machineBugs: readonly PlantedBug[] = [
   {
     name: "the operator's word refused for a machine that only has a volume",
     caughtBy: {
-      file: "environments/lost-node.test.ts",
+      file: "environments/steps/lost-node.test.ts",
       title: "the operator's word counts for a machine that nothing runs on any more and that still has a volume",
     },
     edits: [

@@ -192,13 +192,13 @@ export const peopleBugs: readonly PlantedBug[] = [
   {
     name: "a run that cannot be told costs the whole look",
     caughtBy: {
-      file: "environments/access.test.ts",
+      file: "environments/access/access.test.ts",
       title:
         "a run that cannot be told fails the request with the reason, costs nothing else, and is told when it can be",
     },
     edits: [
       {
-        file: "environments/access.ts",
+        file: "environments/access/access.ts",
         find: "if (error instanceof StepTooOld || error instanceof Conflict) throw error;",
         replace: "if (error instanceof Error) throw error;",
       },
@@ -207,12 +207,12 @@ export const peopleBugs: readonly PlantedBug[] = [
   {
     name: "active without its keys after a signal",
     caughtBy: {
-      file: "environments/access.test.ts",
+      file: "environments/access/access.test.ts",
       title: "a run is not active before its keys are told because something of it changed meanwhile",
     },
     edits: [
       {
-        file: "environments/access.ts",
+        file: "environments/access/access.ts",
         find: "if (refused && now < refused.nextAt) return until(",
         replace: "if (refused && now < 0) return until(",
       },
@@ -221,12 +221,12 @@ export const peopleBugs: readonly PlantedBug[] = [
   {
     name: "keys that cannot be told waited for until preparing is over",
     caughtBy: {
-      file: "environments/access.test.ts",
+      file: "environments/access/access.test.ts",
       title: "a run that cannot be told its sent keys is active after five tries, says so, and is told later",
     },
     edits: [
       {
-        file: "environments/access.ts",
+        file: "environments/access/access.ts",
         find: "if (isGivenUp(refused)) return undefined;",
         replace: "",
       },

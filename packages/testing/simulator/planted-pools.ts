@@ -159,7 +159,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/preparing.ts",
+        file: "environments/steps/preparing.ts",
         find: "{ ...onItsMachines(moved, observed), looks: 0 }",
         replace: "{ ...(observed.nodes.length < 0 ? onItsMachines(moved, observed) : moved), looks: 0 }",
       },
@@ -211,12 +211,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "the first in line waits without a limit",
     caughtBy: {
-      file: "environments/queue-limit.test.ts",
+      file: "environments/steps/queue-limit.test.ts",
       title: "whoever is first in line and whose start moves on and on is cancelled after twice the limit of the queue",
     },
     edits: [
       {
-        file: "environments/overdue.ts",
+        file: "environments/steps/overdue.ts",
         find: "const hours = 2 * maxQueueHours;",
         replace: "const hours = 2_000 * maxQueueHours;",
       },
@@ -284,7 +284,9 @@ export const poolBugs: readonly PlantedBug[] = [
       file: "pools/long-lines.test.ts",
       title: "a submit above the limit is refused and leaves nothing; other pools and other users are not concerned",
     },
-    edits: [{ file: "environments/create.ts", find: "  await refuseFullLine(ctx, input.size.pool);\n", replace: "" }],
+    edits: [
+      { file: "environments/verbs/create.ts", find: "  await refuseFullLine(ctx, input.size.pool);\n", replace: "" },
+    ],
   },
   {
     name: "a drained pool grants",
@@ -295,7 +297,7 @@ export const poolBugs: readonly PlantedBug[] = [
         replace: "const placed = free.take(",
       },
       {
-        file: "environments/queued.ts",
+        file: "environments/steps/queued.ts",
         find: "if (!grant || (await findPool(ctx, size.pool))?.closed) return undefined;",
         replace: "if (!grant) return undefined;",
       },
@@ -315,7 +317,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "capacity that comes free and nobody is told",
     edits: [
       {
-        file: "environments/ending.ts",
+        file: "environments/steps/ending.ts",
         find: 'return tellingPool(changed(released, now, "released"));',
         replace: 'return changed(released, now, "released");',
       },
@@ -492,8 +494,9 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/capacity.ts",
-        find: "  await carryClosures(ctx, ledgers);\n",
-        replace: "  const taken = await readHeldByRecords(ctx, ledgers);\n  await carryClosures(ctx, ledgers);\n",
+        find: "  await Promise.all([carryClosures(ctx, ledgers),",
+        replace:
+          "  const taken = await readHeldByRecords(ctx, ledgers);\n  await Promise.all([carryClosures(ctx, ledgers),",
       },
       {
         file: "pools/capacity.ts",
@@ -551,10 +554,10 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "who waits is cancelled while a pool gives nothing since it cannot be read",
     caughtBy: {
-      file: "environments/queue-limit.test.ts",
+      file: "environments/steps/queue-limit.test.ts",
       title: "while nobody can read who waits for machines still to be made nobody is cancelled",
     },
-    edits: [{ file: "environments/overdue.ts", find: " || (await isHalted(ctx, pool))", replace: "" }],
+    edits: [{ file: "environments/steps/overdue.ts", find: " || (await isHalted(ctx, pool))", replace: "" }],
   },
   {
     name: "nobody planned for where the index proposes too many who do not wait",

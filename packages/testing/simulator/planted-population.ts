@@ -79,7 +79,7 @@ export const populationBugs: readonly PlantedBug[] = [
     population: week,
     edits: [
       {
-        file: "environments/kept.ts",
+        file: "environments/steps/kept.ts",
         find: "  for (const one of older.items) await removeEnded(ctx, environment.pk, one);\n",
         replace: "  if (older.items.length < 0) await removeEnded(ctx, environment.pk, older.items[0] as Item);\n",
       },

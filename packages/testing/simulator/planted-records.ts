@@ -33,7 +33,7 @@ export const recordBugs: readonly PlantedBug[] = [
         replace: "return undefined;",
       },
       {
-        file: "environments/requests.ts",
+        file: "environments/verbs/requests.ts",
         find: 'kind: "extend", at: now, noun: ctx.noun, writer: token',
         replace: 'kind: "extend", at: now, noun: ctx.noun, writer: ""',
       },
@@ -102,20 +102,20 @@ export const recordBugs: readonly PlantedBug[] = [
   {
     name: "a host label refused although it was given back meanwhile",
     caughtBy: {
-      file: "environments/address-label.test.ts",
+      file: "environments/record/address-label.test.ts",
       title: "a host label that is given back while it is claimed is had by who claims it",
     },
-    edits: [{ file: "environments/address-label.ts", find: ' ?? "free");', replace: ");" }],
+    edits: [{ file: "environments/record/address-label.ts", find: ' ?? "free");', replace: ");" }],
   },
   {
     name: "a host label whose repeated create does not claim it anew",
     caughtBy: {
-      file: "environments/delete.test.ts",
+      file: "environments/verbs/delete.test.ts",
       title: "a create that is repeated after a minute keeps its claim until its head is there",
     },
     edits: [
       {
-        file: "environments/address-label.ts",
+        file: "environments/record/address-label.ts",
         find: 'if (!known || !(known === "free"',
         replace: 'if (known && known !== "free" && known.uid === uid) return;\n    if (!known || !(known === "free"',
       },
@@ -124,14 +124,14 @@ export const recordBugs: readonly PlantedBug[] = [
   {
     name: "a limit only an observed run reaches",
     caughtBy: {
-      file: "environments/deadlines.test.ts",
+      file: "environments/steps/deadlines.test.ts",
       title: "a run that the cluster never takes fails at its limit, and its GPUs are free",
     },
     edits: [
       {
-        file: "environments/step.ts",
-        find: "(await stepOverdue(ctx, environment, now)) ?? (await nextStep(ctx, environment, now, named))",
-        replace: "(await nextStep(ctx, environment, now, named)) ?? (await stepOverdue(ctx, environment, now))",
+        file: "environments/steps/step.ts",
+        find: "(await stepOverdue(ctx, environment, now)) ?? (await nextStep(ctx, environment, now, message))",
+        replace: "(await nextStep(ctx, environment, now, message)) ?? (await stepOverdue(ctx, environment, now))",
       },
     ],
   },

@@ -6,7 +6,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "force although no machine is lost",
     edits: [
       {
-        file: "environments/ending.ts",
+        file: "environments/steps/ending.ts",
         find: "return lost !== undefined && now - (removedAt ?? now) >= GRACE_SECONDS * 1000;",
         replace: "return now - (removedAt ?? now) >= GRACE_SECONDS * 1000;",
       },
@@ -16,7 +16,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "a machine that does not answer taken for a dead one",
     edits: [
       {
-        file: "environments/lost-node.ts",
+        file: "environments/steps/lost-node.ts",
         find: 'const lost = silent[words.indexOf("gone")];',
         replace: "const lost = silent[0];",
       },
@@ -26,7 +26,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "the volume of a lost machine never taken off",
     edits: [
       {
-        file: "environments/lost-node.ts",
+        file: "environments/steps/lost-node.ts",
         find: "  if (lost) await Promise.all(attached",
         replace: "  if (lost && now < 0) await Promise.all(attached",
       },
@@ -36,7 +36,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "an operator's word that nobody reads",
     edits: [
       {
-        file: "environments/lost-node.ts",
+        file: "environments/steps/lost-node.ts",
         find: "const told = machines.find(({ uid }) => gone.has(uid));",
         replace: "const told = machines.find(({ uid }) => gone.has(uid.toUpperCase()));",
       },
@@ -50,7 +50,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/disk.ts",
+        file: "environments/steps/disk.ts",
         find: "sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now())",
         replace: "sighted(one, true, ctx.clock.now())",
       },
@@ -61,7 +61,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     caughtBy: { file: "disks/restore.test.ts", title: "gets its newest backup though one look does not see that" },
     edits: [
       {
-        file: "environments/disk.ts",
+        file: "environments/steps/disk.ts",
         find: "if (backup && isNewerLate) return",
         replace: "if (!backup && isNewerLate) return",
       },
@@ -83,7 +83,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/backup.ts",
+        file: "environments/steps/backup.ts",
         find: "const left = claim ? await",
         replace:
           "const isThere = disk.volume && (await ctx.volumes.findVolume(disk.volume.id));\n  const left = claim && isThere ? await",
@@ -118,7 +118,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "a record ended by force that forgets what it holds",
     edits: [
       {
-        file: "environments/salvage.ts",
+        file: "environments/verbs/salvage.ts",
         find: "const grant = entry ? { id: entry.id, shares: entry.shares, at: entry.at } : known;",
         replace:
           "const grant = entry && now < 0 ? { id: entry.id, shares: entry.shares, at: entry.at } : known && null;",
@@ -131,13 +131,15 @@ export const weatherBugs: readonly PlantedBug[] = [
   },
   {
     name: "a gap in the timeline",
-    edits: [{ file: "environments/timeline.ts", find: "count: n, emitted }", replace: "count: n + 1, emitted }" }],
+    edits: [
+      { file: "environments/record/timeline.ts", find: "count: n, emitted }", replace: "count: n + 1, emitted }" },
+    ],
   },
   {
     name: "an exit code that changes what was decided",
     edits: [
       {
-        file: "environments/ending.ts",
+        file: "environments/steps/ending.ts",
         find: "if (!outcome?.isLimit || exitCode === null || endedAt === null || endedAt >= outcome.at) return undefined;",
         replace: "if (!outcome || exitCode === null || endedAt === null) return undefined;",
       },

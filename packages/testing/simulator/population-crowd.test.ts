@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Environment } from "#core/environments/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import type { Grant, PoolNode } from "#core/pools/record.ts";
 import type { PoolView } from "../pool-view.ts";
 import { newCrowd } from "./population-crowd.ts";

@@ -1,4 +1,4 @@
-import type { Environment } from "#core/environments/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import type { Grant } from "#core/pools/record.ts";
 import type { PoolView } from "../pool-view.ts";
 import { fitsIn, outOfOrder, type Planned } from "./population-order.ts";

@@ -1,10 +1,10 @@
-import { createEnvironment, type NewEnvironment } from "#core/environments/create.ts";
-import { requestDelete } from "#core/environments/delete.ts";
-import { reservation } from "#core/environments/policy.ts";
-import { type Environment, isEnded } from "#core/environments/record.ts";
-import { requestStart } from "#core/environments/start.ts";
-import { requestStop } from "#core/environments/stop.ts";
-import { touchEnvironment } from "#core/environments/touch.ts";
+import { reservation } from "#core/environments/record/policy.ts";
+import { type Environment, isEnded } from "#core/environments/record/record.ts";
+import { createEnvironment, type NewEnvironment } from "#core/environments/verbs/create.ts";
+import { requestDelete } from "#core/environments/verbs/delete.ts";
+import { requestStart } from "#core/environments/verbs/start.ts";
+import { requestStop } from "#core/environments/verbs/stop.ts";
+import { touchEnvironment } from "#core/environments/verbs/touch.ts";
 import { sharedType } from "#core/fleet.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { Outcome } from "../memory-run.ts";

@@ -1,8 +1,8 @@
-import type { Item } from "#core/context.ts";
 import type { Disk } from "#core/disks/record.ts";
-import { failureCause } from "#core/environments/failure-cause.ts";
-import type { Environment } from "#core/environments/record.ts";
-import { isEnded } from "#core/environments/record.ts";
+import { failureCause } from "#core/environments/record/failure-cause.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { isEnded } from "#core/environments/record/record.ts";
+import type { Item } from "#core/ports/table.ts";
 
 /** Which of the interesting states a schedule came to: what it never comes to, it does not test. */
 export interface Reached {
@@ -118,6 +118,7 @@ const told = [
   "node back after it was NotReady",
   "node joined",
   "a machine made for who waited",
+  "one of two machines bound, and the other not",
   "a machine replaced under its name",
   "a newer record left alone",
   "a volume lost while it was mounted",

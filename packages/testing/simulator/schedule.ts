@@ -1,7 +1,8 @@
-import type { Item, Look } from "#core/context.ts";
 import { keyOfText, kindOfKey, poolKey } from "#core/keys.ts";
 import { refreshCapacity } from "#core/pools/capacity.ts";
-import { reconcilePools } from "#core/pools/planner.ts";
+import { planPools } from "#core/pools/planner.ts";
+import type { Look } from "#core/ports/queue.ts";
+import type { Item } from "#core/ports/table.ts";
 import { reconcile } from "#core/reconcile.ts";
 import { sweep, sweepDeliveries } from "#core/sweep.ts";
 import { type DelivererContext, deliver } from "#core/webhooks/deliver.ts";
@@ -9,6 +10,7 @@ import type { WorkerContext } from "#core/worker.ts";
 import { plainBody } from "../memory-world.ts";
 import { seededRandom } from "../random.ts";
 import { type ClientAction, clientActions } from "./clients.ts";
+import { endsSeen } from "./ends-seen.ts";
 import { finalViolations } from "./final.ts";
 import { autoscale } from "./node-group.ts";
 import { calm, type FaultRates, type Host, type Scheduler, scheduler } from "./scheduler.ts";
@@ -71,6 +73,7 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
   const drawn = [...clientActions(sim, world), ...weather].sort((a, b) => a.at - b.at);
   const clients = drawn.filter(({ isNeeded }, place) => isNeeded || !options.without?.actions.includes(place));
 
+  const checkEnds = endsSeen(sim, world);
   while (sim.calls() < mostCalls && sim.time() - START < LONGEST_MS && world.watch.violations.length === 0) {
     if (sim.time() >= faultsUntil && sim.rates() !== calm) sim.setRates(options.onlySweeps ? rates : calm);
     const isLater = () => !options.onlySweeps && isSettled(sim, faultsUntil, clients[0]) && !namesWhoGaveBack(world);
@@ -78,6 +81,7 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
     while (clients[0] && clients[0].at <= sim.time()) clients.shift()?.run();
     autoscale(sim, world);
     passOnSignals(sim, world);
+    checkEnds();
     const messages = receivable(sim, world);
     const ready = sim.ready();
     if (messages && random() * (ready + 1) < 1) {
@@ -220,7 +224,7 @@ export function receivable(sim: Scheduler, world: SimulatedWorld): (() => void) 
     }
     if (!ctx || messages.length === 0) return;
     const looks = messages.map((message) => message.look);
-    const work = () => (name === "pools" ? reconcilePools(ctx, looks) : look(world, ctx, looks));
+    const work = () => (name === "pools" ? planPools(ctx, looks) : look(world, ctx, looks));
     sim.start(host, `look at ${looks.map((look) => look.look).join(", ")}`, work, (failed) => {
       for (const message of messages) {
         if (!failed) world.queue.acknowledge(name, message.id);

@@ -1,4 +1,4 @@
-import type { Clock } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
 
 /** How likely each fault is at a port call; all 0 when calm. */
 export interface FaultRates {

@@ -1,4 +1,4 @@
-import { type Environment, isEnded } from "#core/environments/record.ts";
+import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import type { MemoryTable } from "../memory-table.ts";
 
 /** Once everything is over, nothing that was sealed for an environment, or opens it, outlives it. */

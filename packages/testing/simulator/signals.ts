@@ -9,7 +9,8 @@ export function passOnSignals(
   world: Pick<SimulatedWorld, "compute" | "queue" | "isDeaf" | "watch">,
 ): void {
   const { reached } = world.watch;
-  for (const { key } of world.compute.takeChanged()) {
+  for (const { key, uid, run } of world.compute.takeChanged()) {
+    if (world.compute.isBoundInPart(uid, run)) reached.note("one of two machines bound, and the other not");
     const { loseSignal, doubleSignal, delaySignal } = sim.rates();
     const happens = (rate: number) => rate > 0 && sim.random() < rate;
     if (world.isDeaf || happens(loseSignal)) {

@@ -1,6 +1,8 @@
-import type { Clock, Queue, QueueName, Table } from "#core/context.ts";
 import { sweepKey } from "#core/keys.ts";
 import { SWEEP_REACH_MS } from "#core/look.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Queue, QueueName } from "#core/ports/queue.ts";
+import type { Table } from "#core/ports/table.ts";
 
 interface SweepPorts {
   readonly table: Table;

@@ -1,5 +1,6 @@
-import type { Key, Look } from "#core/context.ts";
 import { keyText } from "#core/keys.ts";
+import type { Look } from "#core/ports/queue.ts";
+import type { Key } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
 import type { TruePorts } from "./faulty-ports.ts";
 

@@ -1,5 +1,5 @@
-import type { Item, Key, Page, Stored, Table } from "#core/context.ts";
-import { ENDED_UNREADABLE } from "#core/environments/salvage.ts";
+import { ENDED_UNREADABLE } from "#core/environments/verbs/salvage.ts";
+import type { Item, Key, Page, Stored, Table } from "#core/ports/table.ts";
 import { FORMAT } from "#core/unreadable.ts";
 import type { MemoryTable } from "../memory-table.ts";
 import type { ClientAction } from "./clients.ts";

@@ -1,4 +1,4 @@
-import { isEnded } from "#core/environments/record.ts";
+import { isEnded } from "#core/environments/record/record.ts";
 import type { ClientAction } from "./clients.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { SimulatedWorld } from "./world.ts";

@@ -1,5 +1,6 @@
-import type { Item, Key, Run, Stored } from "#core/context.ts";
-import { type Environment, isEnded } from "#core/environments/record.ts";
+import { type Environment, isEnded } from "#core/environments/record/record.ts";
+import type { Run } from "#core/ports/compute.ts";
+import type { Item, Key, Stored } from "#core/ports/table.ts";
 import type { ClientAction } from "./clients.ts";
 import { machineWeather } from "./machine-weather.ts";
 import { compareNow, endByForce } from "./operator-clients.ts";

@@ -1,5 +1,5 @@
-import { createEnvironment } from "#core/environments/create.ts";
-import { requestCancel } from "#core/environments/requests.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { newEnvironment } from "../memory-world.ts";
 import { type Asked, asUser } from "./as-user.ts";
 import type { ClientAction } from "./clients.ts";

@@ -1,5 +1,6 @@
-import type { Fetch, FetchAnswer, FetchRequest, Item } from "#core/context.ts";
-import type { Environment } from "#core/environments/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import type { Fetch, FetchAnswer, FetchRequest } from "#core/ports/fetch.ts";
+import type { Item } from "#core/ports/table.ts";
 import { type Delivery, parseDelivery } from "#core/webhooks/delivery.ts";
 import { eventIdOf } from "#core/webhooks/event.ts";
 import type { MemoryTable } from "../memory-table.ts";

@@ -1,5 +1,7 @@
-import type { Compute, ComputeNode, Look, Queue, Settings } from "#core/context.ts";
-import type { Environment } from "#core/environments/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import type { Compute, ComputeNode } from "#core/ports/compute.ts";
+import type { Look, Queue } from "#core/ports/queue.ts";
+import type { Settings } from "#core/settings.ts";
 import type { DelivererContext } from "#core/webhooks/deliver.ts";
 import type { WorkerContext } from "#core/worker.ts";
 import { keyCheck } from "#http/key-check.ts";
@@ -229,7 +231,7 @@ function decideFate(sim: Scheduler, compute: ReturnType<typeof memoryCompute>, {
     { kind: "exits", code: 2, afterMs },
     { kind: "killed", signal: "SIGKILL", afterMs },
     { kind: "imageFails", reason: "Image not found" },
-    { kind: "neverBinds", reason: "0/2 nodes are available" },
+    { kind: "neverBinds", reason: "0/2 nodes are available", first: 1 },
   ];
   const fate = sim.pick(fates);
   const after = "afterMs" in fate ? ` ${Math.round(fate.afterMs)} ms after it began` : "";

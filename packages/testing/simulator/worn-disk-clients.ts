@@ -1,6 +1,6 @@
 import type { Disk } from "#core/disks/record.ts";
-import { createEnvironment } from "#core/environments/create.ts";
-import { requestCancel } from "#core/environments/requests.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { newEnvironment } from "../memory-world.ts";
 import { asUser } from "./as-user.ts";
 import type { ClientAction } from "./clients.ts";

@@ -1,0 +1,63 @@
+import { randomBytes } from "node:crypto";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Run, RunRef } from "#core/ports/compute.ts";
+import type { ComputeUnderTest } from "./compute.ts";
+
+/** What one who goes on where another has stopped to follow the changes must be told. */
+export function changesConformance(open: () => Promise<ComputeUnderTest>): void {
+  const uid = randomBytes(16).toString("hex");
+  let test: ComputeUnderTest;
+
+  beforeEach(async () => {
+    test = await open();
+  });
+  afterEach(async () => {
+    await test.close();
+  });
+
+  const applied = async (run: number, node: string) => {
+    await test.compute.apply({
+      ...{ uid, run, key: "owner#o#env#gpu-dev|j", name: "training", pool: "h100", instanceType: "p5.48xlarge" },
+      ...{ image: "docker.io/library/busybox", command: test.command(uid, { prints: [], exits: undefined }) },
+      ...{ env: {}, shares: [{ node, units: 4 }], gpusPerMachine: 4, mounts: [], ports: [], resources: null },
+      until: test.now() + 3_600_000,
+    } satisfies Run);
+    for (;;) {
+      if ((await test.compute.observe(uid, run))?.state === "ready") break;
+      await test.pass(20);
+    }
+    // A cluster counts what is ready a second later.
+    await test.pass(1_500);
+  };
+  /** Until a change of this run was told, and a moment longer. */
+  const listen = async (run: number, from?: string) => {
+    const ending = new AbortController();
+    const told: RunRef[] = [];
+    let upTo: string | undefined;
+    const following = (async () => {
+      for await (const change of test.compute.changes(ending.signal, from)) {
+        if ("uid" in change) told.push(change);
+        else upTo = change.upTo;
+      }
+    })();
+    while (!told.some((ref) => ref.run === run)) await test.pass(20);
+    await test.pass(500);
+    ending.abort();
+    await following;
+    return { runs: [...new Set(told.map((ref) => ref.run))].sort(), upTo };
+  };
+
+  it("signals all that there is to a newcomer, and to one who goes on only what has changed since", async () => {
+    await applied(1, "one");
+    const first = await listen(1);
+    await applied(2, "two");
+
+    const next = await listen(2, first.upTo);
+    const lost = await listen(2, "nowhere");
+
+    expect(first.runs).toEqual([1]);
+    // One that never says where it is begins with all again.
+    expect(next.runs).toEqual(first.upTo === undefined ? [1, 2] : [2]);
+    expect(lost.runs).toEqual([1, 2]);
+  });
+}
