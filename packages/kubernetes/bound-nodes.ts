@@ -1,7 +1,8 @@
-import type { BoundNode } from "#core/context.ts";
+import type { BoundNode, NodeRef, Silence } from "#core/ports/compute.ts";
 import { timeOf } from "./end-reason.ts";
 import { annotation, jsonOf, machineOf } from "./names.ts";
 import { conditionOf, holds, type Job, type Node, type Pod } from "./objects.ts";
+import { markOfNode, markOfPod } from "./run-mark.ts";
 
 /** The node of one machine of a run. */
 export interface BoundRecord extends BoundNode {
@@ -9,7 +10,9 @@ export interface BoundRecord extends BoundNode {
 }
 
 /** As it is kept in an annotation of the Job: a name may come back with another machine, and then the uid tells. */
-type Kept = readonly (Omit<BoundRecord, "answers"> | null)[];
+type Kept = readonly (BoundOnce | null)[];
+
+type BoundOnce = Omit<BoundRecord, "silent" | "mark">;
 
 /** What is there of a run: the Jobs of its machines, the first one first, and their pods. */
 export interface RunObjects {
@@ -27,7 +30,12 @@ export function boundNodes({ jobs: [job], pods }: RunObjects, nodes: readonly No
   });
   return [...kept, ...seen]
     .toSorted((a, b) => a.index - b.index)
-    .map((one) => ({ ...one, answers: answers(one, nodes) }));
+    .map((one) => ({ ...one, silent: silenceIn(nodes, one), ...markIn(pods, nodes, one) }));
+}
+
+/** Whether a pod of this machine was ever seen on a node. */
+export function wasBound(job: Job | undefined, machine: number): boolean {
+  return keptOf(job).some(({ index }) => index === machine);
 }
 
 /** The names of all nodes that the run has to do with. */
@@ -42,13 +50,13 @@ export function unkeptNodes(job: Job | undefined, bound: readonly BoundRecord[])
   return JSON.stringify(bound.map(({ index, name, uid, providerId }) => ({ index, name, uid, providerId })));
 }
 
-function keptOf(job: Job | undefined): Omit<BoundRecord, "answers">[] {
+function keptOf(job: Job | undefined): BoundOnce[] {
   const kept = (job && jsonOf<Kept>(job.metadata, annotation.bound)) ?? [];
   return kept.flatMap((one) => (typeof one?.name === "string" && typeof one.uid === "string" ? [one] : []));
 }
 
 /** A node object that is younger than the binding is another machine under that name: nobody knows the first one's uid. */
-function boundNow(pod: Pod, nodes: readonly Node[]): Omit<BoundRecord, "answers"> {
+function boundNow(pod: Pod, nodes: readonly Node[]): BoundOnce {
   const name = pod.spec.nodeName ?? "";
   const index = machineOf(pod);
   const node = nodes.find(({ metadata }) => metadata.name === name);
@@ -59,7 +67,17 @@ function boundNow(pod: Pod, nodes: readonly Node[]): Omit<BoundRecord, "answers"
   return { index, name, uid: node.metadata.uid, providerId: node.spec.providerID ?? null };
 }
 
-function answers({ uid }: Pick<BoundRecord, "uid">, nodes: readonly Node[]): boolean {
+/** None where a listing shows no such pod there, or more than one of that machine. */
+function markIn(pods: readonly Pod[], nodes: readonly Node[], { index, uid }: BoundOnce): Pick<BoundNode, "mark"> {
   const node = nodes.find(({ metadata }) => metadata.uid === uid);
-  return node !== undefined && holds(node, "Ready");
+  const [pod, ...others] = pods.filter((one) => machineOf(one) === index);
+  const isListed = node && pod && others.length === 0 && pod.spec.nodeName === node.metadata.name;
+  return isListed ? { mark: `${markOfPod(pod)} ${markOfNode(node)}` } : {};
+}
+
+/** Of a node among those that are there under its name. */
+export function silenceIn(nodes: readonly Node[], { uid }: Pick<NodeRef, "uid">): Silence | null {
+  const node = nodes.find(({ metadata }) => metadata.uid === uid);
+  if (!node) return "missing";
+  return holds(node, "Ready") ? null : "notReady";
 }

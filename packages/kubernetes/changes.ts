@@ -1,4 +1,4 @@
-import type { RunRef } from "#core/context.ts";
+import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
 import { sightOf } from "./machine-sight.ts";
 import { everyRunOf, runOf } from "./names.ts";
 import { holds, type Job, type KubeObject, type Pod } from "./objects.ts";
@@ -7,17 +7,25 @@ import { verdictOf } from "./run-end.ts";
 import { type Follower, follow } from "./watch.ts";
 
 /**
- * Runs that changed, until the signal comes: first all that there are. Of each object what an observation says of
- * it is remembered, since most that is written to it changes nothing there. Throws where the cluster may not be watched.
+ * Runs that changed, until the signal comes: first all that there are, unless somebody goes on `from` where another left
+ * off. Of each object what an observation says of it is remembered, since most that is written to it changes nothing
+ * there. Throws where the cluster may not be watched.
  */
-export async function* followRuns({ client, paths, deployment }: Place, signal: AbortSignal): AsyncGenerator<RunRef> {
+export async function* followRuns(
+  { client, paths, deployment }: Place,
+  signal: AbortSignal,
+  from?: string,
+): AsyncGenerator<RunRef | SignalledUpTo> {
   const everyRun = everyRunOf(deployment);
   const told = toldRuns(signal);
   const ending = new AbortController();
   const both = AbortSignal.any([signal, ending.signal]);
+  const [jobs, pods] = versionsOf(from);
+  const jobFollower = runFollower<Job>("Job", jobMark, told);
+  const podFollower = runFollower<Pod>("Pod", podMark, told);
   const watching = [
-    follow(client, `${paths.jobs}?${everyRun}`, runFollower<Job>("Job", jobMark, told.tell), { signal: both }),
-    follow(client, `${paths.pods}?${everyRun}`, runFollower<Pod>("Pod", podMark, told.tell), { signal: both }),
+    follow(client, `${paths.jobs}?${everyRun}`, jobFollower, { signal: both, ...(jobs && { from: jobs }) }),
+    follow(client, `${paths.pods}?${everyRun}`, podFollower, { signal: both, ...(pods && { from: pods }) }),
   ].map((one) => one.then(() => undefined, told.fail));
   try {
     yield* told.each();
@@ -25,6 +33,12 @@ export async function* followRuns({ client, paths, deployment }: Place, signal: 
     ending.abort();
     await Promise.all(watching);
   }
+}
+
+/** Those of Jobs and pods: each kind is watched for itself. None where that is no place in the changes of a cluster. */
+function versionsOf(from: string | undefined): readonly [jobs?: string, pods?: string] {
+  const [, jobs, pods] = /^(\d+)\.(\d+)$/.exec(from ?? "") ?? [];
+  return jobs && pods ? [jobs, pods] : [];
 }
 
 interface Marked {
@@ -36,7 +50,7 @@ interface Marked {
 function runFollower<Item extends KubeObject>(
   kind: "Job" | "Pod",
   markOf: (item: Item) => string,
-  tell: (ref: RunRef) => void,
+  { tell, reached }: Pick<ReturnType<typeof toldRuns>, "tell" | "reached">,
 ): Follower<Item, Marked> {
   const known = new Map<string, Marked>();
   const meet = (item: Marked) => {
@@ -56,6 +70,7 @@ function runFollower<Item extends KubeObject>(
       for (const item of items) meet(item);
     },
     changed: (type, item) => (type === "DELETED" ? forget(item) : meet(item)),
+    reached: (version) => reached(kind, version),
   };
 }
 
@@ -73,6 +88,9 @@ function podMark(pod: Pod): string {
 function toldRuns(signal: AbortSignal) {
   // A run waits once: who takes them may be slower than a cluster in trouble tells.
   const waiting = new Map<string, RunRef>();
+  const versions: { Job?: string; Pod?: string } = {};
+  let saidUpTo: string | undefined;
+  const upTo = () => (versions.Job && versions.Pod ? `${versions.Job}.${versions.Pod}` : undefined);
   let failure: unknown;
   let wake = (): void => undefined;
   const abort = (): void => wake();
@@ -81,11 +99,15 @@ function toldRuns(signal: AbortSignal) {
       waiting.set(`${ref.uid} ${ref.run}`, ref);
       wake();
     },
+    reached: (kind: "Job" | "Pod", version: string): void => {
+      versions[kind] = version;
+      wake();
+    },
     fail: (error: unknown): void => {
       failure = error;
       wake();
     },
-    async *each(): AsyncGenerator<RunRef> {
+    async *each(): AsyncGenerator<RunRef | SignalledUpTo> {
       signal.addEventListener("abort", abort);
       try {
         while (!signal.aborted) {
@@ -94,6 +116,9 @@ function toldRuns(signal: AbortSignal) {
           if (next) {
             waiting.delete(next[0]);
             yield next[1];
+          } else if (upTo() !== saidUpTo) {
+            saidUpTo = upTo();
+            if (saidUpTo !== undefined) yield { upTo: saidUpTo };
           } else await new Promise<void>((resolve) => (wake = resolve));
         }
       } finally {

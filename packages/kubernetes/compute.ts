@@ -1,7 +1,5 @@
 import type {
-  Access,
   Compute,
-  Exec,
   MachineState,
   NodeRef,
   Observation,
@@ -10,27 +8,38 @@ import type {
   Resources,
   Run,
   RunRef,
-} from "#core/context.ts";
+} from "#core/ports/compute.ts";
+import type { Exec } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "./api-client.ts";
 import { ApiRefused, isAnother, isForGood, isNotFound } from "./api-error.ts";
-import { boundNodes, nodeNamesOf, unkeptNodes } from "./bound-nodes.ts";
+import { boundNodes, nodeNamesOf, silenceIn, unkeptNodes } from "./bound-nodes.ts";
 import { listNodes } from "./capacity.ts";
 import { followRuns } from "./changes.ts";
 import { timeOf } from "./end-reason.ts";
 import { countExecs, readExec, startExec } from "./exec.ts";
+import { failedPulls } from "./failed-pulls.ts";
+import { openGate } from "./gate.ts";
+import { isJupyterWanted, observeJupyter } from "./jupyter.ts";
 import { quantities } from "./machine-share.ts";
+import { sightOf } from "./machine-sight.ts";
 import { annotation, everyRunOf, machineOf, pathsOf, portsOf, type RunId, runOf } from "./names.ts";
+import type { NodeTypeRule } from "./node-type.ts";
 import type { Job, KubeObject } from "./objects.ts";
 import { observationOf } from "./observation.ts";
+import { numberIn, patchAsRead } from "./patch-job.ts";
 import { postToPod } from "./pod-port.ts";
 import { podRefusals } from "./pod-refusals.ts";
 import { readLog } from "./read-log.ts";
 import { readNodes } from "./read-nodes.ts";
 import { findJob, isLiving, livingPod, type Place, readRun } from "./read-run.ts";
+import { asRefused } from "./refusal.ts";
 import { removeRun } from "./remove-run.ts";
-import { jobOfRun, MAIN, secondsUntil } from "./run-job.ts";
-import { partsOf } from "./run-parts.ts";
+import { type JobSurroundings, jobOfRun, MAIN, secondsUntil } from "./run-job.ts";
+import { listParts, partsOf } from "./run-parts.ts";
+import { setAccess, withSshPort } from "./set-access.ts";
+import { isSupervised } from "./tools.ts";
+import { type WebAddresses, webPartsOf } from "./web-parts.ts";
 
 export interface KubernetesComputeOptions {
   readonly client: ApiClient;
@@ -38,34 +47,54 @@ export interface KubernetesComputeOptions {
   readonly namespace: string;
   /** Names this control plane, for good: its runs are those that carry it. A label: `a-z`, digits, `-`, at most 63. */
   readonly deployment: string;
+  /** How pages of runs are reached from outside; undefined: they are not. */
+  readonly web?: WebAddresses;
+  /** Where the SSH server of every run listens, inside; undefined: they have none, and nodes no ports for them. */
+  readonly sshPort?: number;
   now(): number;
+  /** Which machines of Berth the nodes are that carry no label of a cloud: the first rule that fits counts. */
+  readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
+  /** The image of images/tools, copied into every run; undefined: commands beside a run's own need a shell of its image. */
+  readonly toolsImage?: string | undefined;
   /** What the provider says of the machine behind a node. */
   machineOf(node: NodeRef): Promise<MachineState>;
 }
 
 /** Runs environments as Jobs of a Kubernetes cluster (docs/architecture.md#runs-on-a-cluster). */
 export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
-  const { client, deployment, now } = options;
+  const { client, deployment, now, sshPort } = options;
   const machineStateOf = async (node: NodeRef) => options.machineOf(node).catch((): MachineState => "unknown");
   const place: Place = { client, paths: pathsOf(options.namespace), deployment };
-  const refusals = podRefusals(place, now);
+  const [refusals, pulls] = [podRefusals(place, now), failedPulls(place, now)];
   return {
     // Kubernetes does not remember a deleted Job, so the same run could be started again.
     refusesSecondStart: false,
-    apply: (run) => applyRun(place, run, now()),
-    observe: async (uid, run) => observeRun(place, { uid, run }, { now: now(), refusals }),
+    apply: (run) =>
+      applyRun(place, run, {
+        deployment,
+        now: now(),
+        nodeTypes: options.nodeTypes,
+        toolsImage: options.toolsImage,
+        sshPort,
+        web: options.web,
+      }).catch((error: unknown) => {
+        throw asRefused(error, run);
+      }),
+    observe: async (uid, run) => observeRun(place, { uid, run }, { now: now(), refusals, pulls, sshPort }),
     remove: async (uid, run, removal) => removeRun(place, { uid, run }, removal, machineStateOf),
     extend: async (uid, run, until) => unlessOvertaken(() => extendRun(place, { uid, run }, until, now())),
-    setAccess: async (uid, run, access) => unlessOvertaken(() => setJupyter(place, { uid, run }, access)),
+    setAccess: async (uid, run, access) => unlessOvertaken(() => setAccess(place, { uid, run }, access, sshPort)),
     resize: async (uid, run, resources, revision) =>
       unlessOvertaken(() => resizeRun(place, { uid, run }, resources, revision)),
     startExec: (uid, run, exec) => startMarkedExec(place, { uid, run }, exec),
     readExec: async (uid, run, id, waitMs) => readExec(place, { uid, run }, id, waitMs),
     postToPort: async (uid, run, request) => postToPort(place, { uid, run }, request),
     readLog: async (uid, run) => readLog(place, { uid, run }),
-    listRuns: () => listRuns(place),
-    changes: (signal) => followRuns(place, signal),
-    listNodes: () => listNodes(place),
+    listRuns: (uid) => listRuns(place, uid),
+    listParts: () => listParts(place),
+    changes: (signal, from) => followRuns(place, signal, from),
+    listNodes: () => listNodes(place, options.nodeTypes),
+    silenceOf: async (node) => silenceIn(await readNodes(client, [node.name]), node),
     machineOf: machineStateOf,
   };
 }
@@ -74,14 +103,15 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
  * The first Job is made last: a run that is seen lacks nothing. All of it ends as soon as one call has to: what would
  * begin later could start a run that was given up meanwhile (docs/architecture.md, "A worker that slept is dangerous").
  */
-async function applyRun(place: Place, run: Run, now: number): Promise<void> {
+async function applyRun(place: Place, run: Run, surroundings: JobSurroundings): Promise<void> {
   const { client } = place;
-  const [first, ...others] = run.shares.map((_, machine) =>
-    jobOfRun(run, machine, { deployment: place.deployment, now }),
-  );
-  if (!first) throw new Error("A run has at least one machine");
   const deadline = client.deadline();
-  await Promise.all(partsOf(run, place).map(({ path, body }) => client.apply(path, body, deadline)));
+  const names = [...new Set(run.shares.flatMap(({ node }) => node ?? []))];
+  const nodes = await readNodes(client, names, deadline);
+  const [first, ...others] = run.shares.map((_, machine) => jobOfRun(run, machine, { ...surroundings, nodes }));
+  if (!first) throw new Error("A run has at least one machine");
+  const parts = [...partsOf(run, place), ...webPartsOf(run, place, surroundings.web)];
+  await Promise.all(parts.map(({ path, body }) => client.apply(path, body, deadline)));
   await Promise.all(others.map((job, at) => makeJob(place, run, { job, machine: at + 1 }, deadline)));
   await makeJob(place, run, { job: first, machine: 0 }, deadline);
 }
@@ -94,35 +124,51 @@ async function makeJob(
   deadline: AbortSignal,
 ): Promise<void> {
   await place.client.create(place.paths.jobs, job, deadline).catch(async (error: unknown) => {
-    const found = isThere(error) ? await findJob(place, run, machine) : undefined;
+    const found = mayBeThere(error) ? await findJob(place, run, machine) : undefined;
     if (!found || found.metadata.deletionTimestamp !== undefined || !runOf(found, "Job")) throw error;
   });
 }
 
-function isThere(error: unknown): boolean {
-  return error instanceof ApiRefused && error.code === "AlreadyExists";
+/** A policy that came after a Job refuses its second creation before anybody looks whether it is there. */
+function mayBeThere(error: unknown): boolean {
+  return error instanceof ApiRefused && (error.code === "AlreadyExists" || isForGood(error));
 }
 
 interface Looking {
   readonly now: number;
   readonly refusals: ReturnType<typeof podRefusals>;
+  readonly pulls: ReturnType<typeof failedPulls>;
+  readonly sshPort: number | undefined;
 }
 
 /** What is refused beside Job, pods and nodes does not decide: a run that nobody can look at is ended by nobody. */
-async function observeRun(place: Place, id: RunId, { now, refusals }: Looking): Promise<Observation | undefined> {
-  const objects = await readRun(place, id);
+async function observeRun(
+  place: Place,
+  id: RunId,
+  { now, refusals, pulls, sshPort }: Looking,
+): Promise<Observation | undefined> {
+  const objects = await withSshPort(place, id, await readRun(place, id), sshPort);
   const { jobs, pods } = objects;
   const [job] = jobs;
   const idle = jobs.find((one, at) => one && isLiving(one) && !pods.some((pod) => machineOf(pod) === at));
-  const [nodes, refusal] = await Promise.all([
+  const [nodes, podRefusal, failed] = await Promise.all([
     readNodes(place.client, nodeNamesOf(objects)),
     idle ? refusals(idle) : null,
+    pulls(pods.filter((pod) => sightOf(pod).unpulled !== null)),
   ]);
   const unkept = unkeptNodes(job, boundNodes(objects, nodes));
   if (job && unkept !== undefined) await keepNodes(place, job, unkept);
-  const seen = observationOf(objects, { now, nodes, podRefusal: refusal });
-  const isAsked = job?.metadata.annotations?.[annotation.execs] !== undefined && seen?.sessions === 0;
-  return seen && isAsked && seen.state === "ready" ? { ...seen, sessions: await countExecs(place, id) } : seen;
+  await openGate(place, objects);
+  const seen = observationOf(objects, { now, nodes, podRefusal, failedPulls: failed });
+  const { [annotation.execs]: execs, [annotation.ssh]: ssh } = job?.metadata.annotations ?? {};
+  const isAsked = (execs !== undefined || (ssh !== undefined && pods.some(isSupervised))) && seen?.sessions === 0;
+  if (!seen || !job || seen.state === "ended") return seen;
+  const first = pods.find((pod) => machineOf(pod) === 0);
+  const [jupyter, sessions] = await Promise.all([
+    isJupyterWanted(job) && seen.started ? observeJupyter(place, job, first) : null,
+    isAsked && seen.state === "ready" ? countExecs(place, id) : seen.sessions,
+  ]);
+  return { ...seen, jupyter, sessions };
 }
 
 async function keepNodes(place: Place, job: Job, nodes: string): Promise<void> {
@@ -162,16 +208,6 @@ async function extendRun(place: Place, id: RunId, until: number, now: number): P
   );
 }
 
-/** Refused where anybody, the cluster too, has written it since. */
-async function patchAsRead(
-  { client, paths }: Place,
-  { metadata }: Job,
-  body: { readonly metadata?: object; readonly spec?: object },
-): Promise<void> {
-  const { name, uid, resourceVersion } = metadata;
-  await client.patch(`${paths.jobs}/${name}`, { ...body, metadata: { ...body.metadata, uid, resourceVersion } });
-}
-
 const TRIES = 3;
 
 /** Reads and changes anew where somebody else, as the cluster itself, wrote between the two. */
@@ -183,17 +219,6 @@ async function unlessOvertaken(change: () => Promise<void>): Promise<void> {
       if (!(isAnother(error) || isNotFound(error)) || left === 1) throw error;
     }
   }
-}
-
-async function setJupyter(place: Place, id: RunId, { jupyter, revision }: Access): Promise<void> {
-  const job = await findJob(place, id);
-  if (!job || !isLiving(job) || numberIn(job, annotation.access) > revision) return;
-  const annotations = { [annotation.jupyter]: jupyter ? "wanted" : null, [annotation.access]: String(revision) };
-  await patchAsRead(place, job, { metadata: { annotations } });
-}
-
-function numberIn({ metadata }: Job, name: string): number {
-  return Number(metadata.annotations?.[name]) || 0;
 }
 
 /** In place: the Job keeps what it was made with, and says which change was the last before that is made to its pods. */
@@ -237,13 +262,14 @@ async function postToPort(place: Place, id: RunId, request: PortRequest): Promis
 }
 
 /** Lists the runs of all Jobs, and of pods whose Job is gone. */
-async function listRuns({ client, paths, deployment }: Place): Promise<RunRef[]> {
-  const everyRun = everyRunOf(deployment);
+async function listRuns({ client, paths, deployment }: Place, uid?: string): Promise<RunRef[]> {
+  const everyRun = everyRunOf(deployment, uid);
   const [jobs, pods] = await Promise.all([
     client.list(`${paths.jobs}?${everyRun}`, (job: KubeObject) => refsOf(job, "Job"), "metadata"),
     client.list(`${paths.pods}?${everyRun}`, (pod: KubeObject) => refsOf(pod, "Pod"), "metadata"),
   ]);
-  const all = [...jobs.items, ...pods.items];
+  // A Job keeps what it was made with: its word on a run is the last.
+  const all = [...pods.items, ...jobs.items];
   return [...new Map(all.map((ref) => [`${ref.uid} ${ref.run}`, ref])).values()];
 }
 

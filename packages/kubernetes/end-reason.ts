@@ -1,4 +1,5 @@
-import { conditionOf, type Pod, type Terminated } from "./objects.ts";
+import { conditionOf, type Node, type Pod, type Terminated } from "./objects.ts";
+import { lastWordsOf } from "./tools.ts";
 
 /** How a machine's command ended, as the port tells it. */
 export interface MachineEnd {
@@ -32,20 +33,31 @@ const signals: Readonly<Record<number, string>> = {
 const neverBegan = ["StartError", "ContainerCannotRun"];
 
 /** Of a pod that is over. */
-export function endOfPod({ status = {} }: Pod, terminated: Terminated | undefined): MachineEnd {
+export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineEnd {
+  const { status = {} } = pod;
   const evicted = status.reason === undefined ? undefined : endedByCluster(status.reason, status.message);
   if (!terminated) return { started: false, exitCode: null, endedAt: null, reason: evicted ?? lostWords };
   const { exitCode, reason = "", message } = terminated;
+  const words = lastWordsOf(pod, message);
   const endedAt = timeOf(terminated.finishedAt);
-  if (neverBegan.includes(reason)) {
-    return { started: false, exitCode: null, endedAt, reason: `The command could not be started: ${inWords(message)}` };
+  if (neverBegan.includes(reason) || words?.started === false) {
+    const why = `The command could not be started: ${whyNotStarted(words?.problem ?? message)}`;
+    return { started: false, exitCode: null, endedAt, reason: evicted ?? why };
   }
   const started = true;
   if (evicted !== undefined) return { started, exitCode: null, endedAt, reason: evicted };
-  const signal = signals[exitCode - 128];
+  // Without the supervisor nobody tells a signal from the exit code that a shell gives for it.
+  const signal = words === undefined || words.signal !== undefined ? signals[exitCode - 128] : undefined;
   if (reason === "OOMKilled") return { started, exitCode: null, endedAt, reason: outOfMemory };
   if (signal === undefined) return { started, exitCode, endedAt, reason: null };
   return { started, exitCode: null, endedAt, reason: `command was killed by signal ${signal}` };
+}
+
+/** A runtime puts what it was doing, from the outside in, before what went wrong. */
+function whyNotStarted(message: string | undefined): string {
+  const [, program] = /exec: "([^"]+)": (?:stat .*no such file|executable file not found)/.exec(message ?? "") ?? [];
+  if (program !== undefined) return `its image has no ${program}`;
+  return inWords(message?.split(/unable to start container process: (?:error during container init: )?/).at(-1));
 }
 
 /** Of a pod that somebody deleted while its Job lives. */
@@ -56,6 +68,7 @@ export function endOfDeleted(pod: Pod | undefined, end: MachineEnd): MachineEnd 
 }
 
 const deletedWords = "the environment's pod was deleted from outside";
+const shutDownWords = "its machine was shut down";
 const lostWords = "the environment's pod was ended from outside";
 
 /** https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions */
@@ -67,13 +80,38 @@ const disruptions: Readonly<Record<string, string>> = {
   TerminationByKubelet: "its machine ended it",
 };
 
+/** What is said of a run whose machine was taken from under it. */
+const takenWords: readonly string[] = [
+  ...["DeletionByTaintManager", "EvictionByEvictionAPI", "DeletionByPodGC", "TerminationByKubelet"].flatMap(
+    (reason) => disruptions[reason] ?? [],
+  ),
+  shutDownWords,
+];
+
+/** What those that watch a provider's notices put on a node before it goes, and say with it. */
+const notices: readonly (readonly [RegExp, string])[] = [
+  [/^aws-node-termination-handler\/spot-itn/, "its machine was taken back by its provider: a spot interruption"],
+  [/^aws-node-termination-handler\/|^karpenter\.sh\/disrupt(ed|ion)$/, "its machine was taken out of service"],
+  [
+    /^ToBeDeletedByClusterAutoscaler$|^cloud\.google\.com\/impending-node-termination$/,
+    "its machine was taken out of service",
+  ],
+];
+
+/** Why its machine was taken, where its node still says so. */
+export function withNotice(reason: string | null, nodes: readonly Node[]): string | null {
+  if (reason === null || !takenWords.includes(reason)) return reason;
+  const keys = nodes.flatMap(({ spec }) => spec.taints ?? []).map(({ key }) => key);
+  return notices.find(([pattern]) => keys.some((key) => pattern.test(key)))?.[1] ?? reason;
+}
+
 const outOfMemory = "command was killed by signal SIGKILL: it used more memory than it may";
 
 /** Why the kubelet or the cluster ended a pod, in words. */
 function endedByCluster(reason: string, message: string | undefined): string {
   if (reason === "DeadlineExceeded") return deadlineExceeded;
   if (reason === "Evicted") return `evicted by its machine: ${inWords(message)}`;
-  if (/^(Terminated|NodeShutdown|Shutdown)$/.test(reason)) return "its machine was shut down";
+  if (/^(Terminated|NodeShutdown|Shutdown)$/.test(reason)) return shutDownWords;
   return `ended by the cluster: ${inWords(message ?? reason)}`;
 }
 

@@ -114,6 +114,8 @@ export function withQuery(path: string, query: string): string {
   return `${path}${path.includes("?") ? "&" : "?"}${query}`;
 }
 
+const stale = ["ECONNRESET", "EPIPE"];
+
 /** A server may close an idle connection just as it is used again: nothing of that call was read. */
 async function sendAgain(
   connection: Connection,
@@ -126,7 +128,7 @@ async function sendAgain(
     try {
       return await answerTo(request, connection.deadline, signal);
     } catch (error) {
-      const isStale = request.reusedSocket && codeOf(error) === "ECONNRESET" && !connection.deadline.aborted;
+      const isStale = request.reusedSocket && stale.includes(codeOf(error)) && !connection.deadline.aborted;
       if (!isStale || signal.aborted) throw unreachable(nameOf(outgoing), error, connection.deadline);
     }
   }

@@ -1,3 +1,5 @@
+import { directoryBytes, keptBytes } from "./exec-answer.ts";
+
 /**
  * What starts, keeps and reads commands inside a container. It takes a shell, `setsid`, `truncate`, `head` and `dd` of
  * the image (coreutils and util-linux, or busybox). The texts are fixed: what a user wrote comes by standard input alone and
@@ -8,17 +10,8 @@
 export const refusal = { noPlace: 70, noTools: 71, cutOff: 72, unknown: 66 } as const;
 
 /**
- * Of each stream this much is told, and one byte more where there was more. The command writes into a file, so that what
- * is left behind with the file open holds up nobody; once a second it is cut where it has become much longer.
- */
-export const keptBytes = 1024 * 1024;
-/** Of a directory: the longest path that Linux takes. The file that names it belongs to the command, which may fill it. */
-const directoryBytes = 4096;
-/** What a script tells at most: both streams, the directory and a line. */
-export const toldBytes = 2 * (keptBytes + 1) + directoryBytes + 1024;
-
-/**
- * `<base> <id> <seconds> <bytes of the input> <bytes of the directory> <number of variables> <bytes of each …> <bytes of
+ * The command writes into a file, so that what is left behind with the file open holds up nobody; once a second it is cut
+ * where it has become much longer. `<base> <id> <seconds> <bytes of the input> <bytes of the directory> <number of variables> <bytes of each …> <bytes of
  * each word …>`. The input is all of these one after the other, then what the command reads. Of one id only the first
  * makes the directory.
  */

@@ -1,10 +1,14 @@
-import type { Exec, ExecSight } from "#core/context.ts";
+import type { Exec, ExecSight } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
-import { countScript, keptBytes, readScript, refusal, startScript, toldBytes } from "./exec-script.ts";
+import { answerBytes, type ExecAnswer, sightOf } from "./exec-answer.ts";
+import { countScript, readScript, refusal, startScript } from "./exec-script.ts";
 import { nameOfRun, type RunId } from "./names.ts";
+import type { Pod } from "./objects.ts";
 import { execInPod, type PodCommandResult } from "./pod-exec.ts";
 import { livingPod, type Place } from "./read-run.ts";
 import { MAIN } from "./run-job.ts";
+import { countSupervised, readSupervised, startSupervised } from "./supervised-exec.ts";
+import { isSupervised } from "./tools.ts";
 
 /** On a machine with far too much to do. */
 const startedWithinMs = 20_000;
@@ -15,8 +19,10 @@ const longestWaitMs = 4_000;
 export async function startExec(place: Place, id: RunId, exec: Exec): Promise<void> {
   if (!isExecId(exec.id)) throw new Error("The id of the exec is not valid");
   const { input, sizes } = inputOf(exec);
+  const pod = await livingPod(place, id);
+  if (isSupervised(pod)) return startSupervised(place, pod, exec, startedWithinMs);
   const args = [baseOf(id), exec.id, String(exec.timeoutMs / 1000), String(input.length), ...sizes];
-  const result = await runScript(place, id, { script: startScript, args, stdin: input, timeoutMs: startedWithinMs });
+  const result = await runScript(place, pod, { script: startScript, args, stdin: input, timeoutMs: startedWithinMs });
   if (result.exitCode === 0) return;
   if (result.exitCode === refusal.noPlace) throw new Error("Nothing can be written to /tmp in this container");
   if (result.exitCode === refusal.cutOff) throw new Error("The command did not arrive whole");
@@ -31,23 +37,28 @@ export async function readExec(
   waitMs: number,
 ): Promise<ExecSight | undefined> {
   if (!isExecId(execId)) return undefined;
-  const tenths = Math.ceil(Math.min(Math.max(waitMs, 0), longestWaitMs) / 100);
-  const asked = { script: readScript, args: [baseOf(id), execId, String(tenths)], stdin: Buffer.alloc(0) };
-  const timeoutMs = answeredWithinMs + waitMs;
-  const result = await runScript(place, id, { ...asked, timeoutMs }).catch((error: unknown) => {
+  const pod = await livingPod(place, id).catch((error: unknown) => {
     if (error instanceof RunGone) return undefined;
     throw error;
   });
-  if (!result || result.exitCode === refusal.unknown) return undefined;
+  if (!pod) return undefined;
+  const wait = Math.min(Math.max(waitMs, 0), longestWaitMs);
+  const timeoutMs = answeredWithinMs + wait;
+  if (isSupervised(pod)) return readSupervised(place, pod, { id: execId, waitMs: wait, timeoutMs });
+  const args = [baseOf(id), execId, String(Math.ceil(wait / 100))];
+  const result = await runScript(place, pod, { script: readScript, args, stdin: Buffer.alloc(0), timeoutMs });
+  if (result.exitCode === refusal.unknown) return undefined;
   if (result.exitCode !== 0) throw new Error("Nobody can say what became of the command");
-  return sightOf(result);
+  return sightOf(answerIn(result));
 }
 
 /** How many commands run; null: nobody can tell. */
 export async function countExecs(place: Place, id: RunId): Promise<number | null> {
   const asked = { script: countScript, args: [baseOf(id)], stdin: Buffer.alloc(0), timeoutMs: answeredWithinMs };
   try {
-    const { exitCode, stdout } = await runScript(place, id, asked);
+    const pod = await livingPod(place, id);
+    if (isSupervised(pod)) return await countSupervised(place, pod, answeredWithinMs);
+    const { exitCode, stdout } = await runScript(place, pod, asked);
     return exitCode === 0 ? Number(stdout.toString()) : null;
   } catch {
     return null;
@@ -73,17 +84,16 @@ interface Script {
 
 async function runScript(
   place: Place,
-  id: RunId,
+  pod: Pod,
   { script, args, stdin, timeoutMs }: Script,
 ): Promise<PodCommandResult> {
-  const pod = await livingPod(place, id);
   return execInPod(place.client, {
     pod: `${place.paths.pods}/${pod.metadata.name}`,
     container: MAIN,
     words: ["/bin/sh", "-c", script, "berth", ...args],
     stdin,
     timeoutMs,
-    mostBytes: toldBytes,
+    mostBytes: answerBytes,
   });
 }
 
@@ -99,31 +109,16 @@ function inputOf({ words, env, directory = "", stdin }: Exec): { input: Buffer; 
   return { input: Buffer.concat([...parts, Buffer.from(stdin)]), sizes };
 }
 
-function sightOf({ stdout: told, stderr }: PodCommandResult): ExecSight {
+function answerIn({ stdout: told, stderr }: PodCommandResult): ExecAnswer {
   const line = told.subarray(0, told.indexOf("\n")).toString();
   const [code = "-", late, size] = line.split(" ");
   const from = line.length + 1 + Number(size);
-  const directory = told
-    .subarray(line.length + 1, from)
-    .toString()
-    .replace(/\n$/, "");
-  const [out, err] = [told.subarray(from), stderr];
+  const directory = told.subarray(line.length + 1, from).toString();
   return {
-    state: code === "-" ? "running" : "ended",
     exitCode: code === "-" ? null : Number(code),
     timedOut: late === "1" && code !== "-",
-    stdout: firstOf(out),
-    stderr: firstOf(err),
-    stdoutCut: out.length > keptBytes,
-    stderrCut: err.length > keptBytes,
-    directory: directory.startsWith("/") ? directory : null,
+    directory: directory.replace(/\n$/, ""),
+    stdout: told.subarray(from),
+    stderr,
   };
-}
-
-/** As text, and without a character of which only a part was kept. */
-function firstOf(bytes: Buffer): string {
-  if (bytes.length <= keptBytes) return bytes.toString();
-  let end = keptBytes;
-  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
-  return bytes.subarray(0, end).toString();
 }

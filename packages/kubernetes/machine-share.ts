@@ -1,6 +1,7 @@
-import type { Run } from "#core/context.ts";
-import { findInstanceType, type InstanceType } from "#core/fleet.ts";
-import type { Quantities } from "./objects.ts";
+import { findInstanceType, type InstanceType, unitsPerNode } from "#core/fleet.ts";
+import type { Run } from "#core/ports/compute.ts";
+import type { Node, Quantities } from "./objects.ts";
+import { amountOf } from "./quantities.ts";
 
 /**
  * Of a machine's processors and memory so much is given to runs: the rest is the kernel's, the kubelet's and that of the
@@ -21,12 +22,42 @@ export function quantitiesOf({ instanceType, shares, gpusPerMachine, resources }
   return { ...partOf(type, gpusPerMachine), ...gpus };
 }
 
+/**
+ * Its part of the disk that a node keeps containers on: whoever fills all of it ends the runs of others too. How much
+ * there is says the node alone; one that is still to be made says nothing yet.
+ */
+export function storageOf({ instanceType, shares, gpusPerMachine }: ShareOfRun, node: Node | undefined): Quantities {
+  const type = findInstanceType(instanceType);
+  const bytes = amountOf(node?.status?.allocatable?.[STORAGE]);
+  if (!type || bytes === 0) return {};
+  const units = type.gpus > 0 ? gpusPerMachine : (shares[0]?.units ?? 0);
+  const megabytes = Math.floor((bytes / 1024 ** 2) * OFFERED * (units / unitsPerNode(type)));
+  return megabytes > 0 ? { [STORAGE]: `${megabytes}Mi` } : {};
+}
+
+const STORAGE = "ephemeral-storage";
+
 type ShareOfRun = Pick<Run, "instanceType" | "shares" | "gpusPerMachine" | "resources">;
 
 /** Processors and memory go with the GPUs; a machine without any is given whole. */
 function partOf(type: InstanceType, gpus: number): Quantities {
-  const part = (type.gpus === 0 ? 1 : gpus / type.gpus) * OFFERED;
-  return quantities({ cpus: type.vcpus * part, memoryMb: type.memoryGb * 1024 * part });
+  const { cpus, memoryMb } = type.gpus === 0 ? ofWholeMachine(type) : ofOneGpu(type);
+  const times = type.gpus === 0 ? 1 : gpus;
+  return quantities({ cpus: cpus * times, memoryMb: memoryMb * times });
+}
+
+/** What a run has of a machine for each GPU that it has there. */
+export function ofOneGpu(type: InstanceType): { readonly cpus: number; readonly memoryMb: number } {
+  const { cpus, memoryMb } = ofWholeMachine(type);
+  return { cpus: cpus / type.gpus, memoryMb: memoryMb / type.gpus };
+}
+
+/** What a run has that has the whole of a machine. */
+export function ofWholeMachine({ vcpus, memoryGb }: InstanceType): {
+  readonly cpus: number;
+  readonly memoryMb: number;
+} {
+  return { cpus: vcpus * OFFERED, memoryMb: memoryGb * 1024 * OFFERED };
 }
 
 export function quantities({ cpus, memoryMb }: { readonly cpus: number; readonly memoryMb: number }): Quantities {

@@ -1,7 +1,9 @@
-import type { RunState } from "#core/context.ts";
+import type { RunState } from "#core/ports/compute.ts";
 import { endOfPod, inWords, type MachineEnd } from "./end-reason.ts";
+import { hasBegun } from "./gate.ts";
 import { type ContainerStatus, conditionOf, holds, type Pod } from "./objects.ts";
 import { MAIN } from "./run-job.ts";
+import { isGated } from "./tools.ts";
 
 /** How far one machine of a run has come. */
 export interface MachineSight {
@@ -10,6 +12,8 @@ export interface MachineSight {
   /** In words, why it goes no further or how it ended. */
   readonly reason: string | null;
   readonly end: MachineEnd | undefined;
+  /** Why its image will not come, should a second pull fail as the last one did; null: it may. */
+  readonly unpulled: string | null;
   /** Its pod was deleted: how it ended then says how that was done, and not why. */
   readonly deleted: boolean;
 }
@@ -28,41 +32,59 @@ function seen(pod: Pod): Seen {
   if (phase === "Succeeded" || phase === "Failed") return ended(endOfPod(pod, main?.state?.terminated));
   if (pod.spec.nodeName === undefined) return living("unbound", unscheduledReason(pod));
   if (main?.state?.terminated) return ended(endOfPod(pod, main.state.terminated));
+  if (main?.state?.running && isGated(pod) && !hasBegun(pod)) return living("container");
   if (main?.state?.running) return { ...living(holds(pod, "Ready") ? "ready" : "probe"), started: true };
-  return waiting(main);
+  return waitingForTools(pod) ?? waiting(main);
 }
 
 function living(state: RunState, reason: string | null = null): Seen {
-  return { state, started: false, reason, end: undefined };
+  return { state, started: false, reason, end: undefined, unpulled: null };
 }
 
 function ended(end: MachineEnd): Seen {
-  return { state: "ended", started: end.started, reason: end.reason, end };
+  return { state: "ended", started: end.started, reason: end.reason, end, unpulled: null };
 }
 
 /** What the scheduler says, without what it tried for other pods: `0/3 nodes are available: 3 Insufficient nvidia.com/gpu`. */
 function unscheduledReason(pod: Pod): string | null {
   const condition = conditionOf(pod, "PodScheduled");
   if (condition?.status !== "False" || condition.message === undefined) return null;
-  return inWords(condition.message.split(/\. (?:no new claims|preemption:)/)[0]);
+  const words = inWords(condition.message.split(/\. (?:no new claims|preemption:)/)[0]);
+  return /volume node affinity|PersistentVolume's node affinity/.test(words)
+    ? `Its disk is in another zone than its machine: ${words}`
+    : words;
 }
-
-/** A name that is none, and what a registry knows nothing of or gives to nobody without a password, will not come. */
-const hopeless = /not found|manifest unknown|unauthorized|denied|authentication required|invalid reference format/i;
 
 /** The kubelet tries again for ever, and the Job says nothing of it. */
 function waiting(main: ContainerStatus | undefined): Seen {
   const { reason = "", message } = main?.state?.waiting ?? {};
   if (reason === "InvalidImageName") return neverStarts("The name of the image is invalid");
-  if (/^(ErrImagePull|ImagePullBackOff)$/.test(reason)) {
-    if (/unauthorized|denied|authentication required/i.test(message ?? "")) {
-      return neverStarts("Image not found, or not to be pulled without a password");
-    }
-    if (hopeless.test(message ?? "")) return neverStarts("Image not found");
-    return living("image", `The image could not be pulled yet: ${inWords(message)}`);
+  if (reason === "ErrImagePull" || reason === "ImagePullBackOff") {
+    const unpulled = whyUnpulled(message ?? "");
+    if (unpulled === null) return living("image", `The image could not be pulled yet: ${inWords(message)}`);
+    const next = reason === "ErrImagePull" ? "it is asked for again" : "it is asked for again in a moment";
+    return { ...living("image", `${unpulled}; ${next}`), unpulled };
   }
   if (/^(Create|Run)Container.*Error$|^ErrImageNeverPull$/.test(reason)) return living("container", inWords(message));
   return living(reason === "ContainerCreating" || reason === "" ? "image" : "container");
+}
+
+/**
+ * What a registry knows nothing of, or gives to nobody without a password, will not come. It says the same while a
+ * credential of the machine has run out, so one fault proves nothing.
+ */
+function whyUnpulled(message: string): string | null {
+  if (/unauthorized|denied|authentication required|no basic auth credentials/i.test(message)) {
+    return "Image not found, or not to be pulled without a password";
+  }
+  return /not found|manifest unknown|invalid reference format/i.test(message) ? "Image not found" : null;
+}
+
+/** Of the operator's image, which the container of the run waits for. */
+function waitingForTools({ status }: Pod): Seen | undefined {
+  const { waiting } = status?.initContainerStatuses?.find(({ name }) => name === "tools")?.state ?? {};
+  if (!waiting || !/^(ErrImagePull|ImagePullBackOff|InvalidImageName)$/.test(waiting.reason ?? "")) return undefined;
+  return living("image", `The image of TOOLS_IMAGE could not be pulled: ${inWords(waiting.message)}`);
 }
 
 function neverStarts(reason: string): Seen {

@@ -1,4 +1,4 @@
-import type { Run, RunPort, RunRef } from "#core/context.ts";
+import type { Run, RunPort, RunRef } from "#core/ports/compute.ts";
 import type { KubeObject, Metadata } from "./objects.ts";
 
 /** One life of an environment. */
@@ -30,6 +30,10 @@ export const annotation = {
   execs: "berth/execs",
   /** Jupyter is wanted. */
   jupyter: "berth/jupyter",
+  /** The name of the host at which its page is. */
+  host: "berth/host",
+  /** The port of its node that leads to its SSH server; there is none where no key would get in. */
+  ssh: "berth/ssh",
   /** The revision of the access that it was told of last. */
   access: "berth/access",
   /** The revision of the limits that it was given last. */
@@ -47,6 +51,16 @@ export function nameOfRun(id: RunId): string {
 /** Of the Service and the NetworkPolicy of a run of several machines: the name of a Service begins with a letter. */
 export function networkNameOf(id: RunId): string {
   return `run-${nameOfRun(id)}`;
+}
+
+/** Of the Service and the Ingress that lead to its page. */
+export function webNameOf(id: RunId): string {
+  return `web-${nameOfRun(id)}`;
+}
+
+/** Of the Service that leads to its SSH server. */
+export function sshServiceOf(id: RunId): string {
+  return `ssh-${nameOfRun(id)}`;
 }
 
 /** The name of the Job of one machine of a run, from 0. */
@@ -71,11 +85,12 @@ export function selectorOf(id: RunId): string {
   return `labelSelector=${encodeURIComponent(`${label.uid}=${id.uid},${label.run}=${id.run}`)}`;
 }
 
-/** Selects everything of every run of one deployment. */
-export function everyRunOf(deployment: string): string {
+/** Selects everything of every run of one deployment, or of those of one uid; throws for what is none. */
+export function everyRunOf(deployment: string, uid?: string): string {
+  if (uid !== undefined) requireRun({ uid, run: 1 });
   const selector = [
     ...Object.entries(deploymentLabels(deployment)).map(([name, value]) => `${name}=${value}`),
-    label.uid,
+    uid === undefined ? label.uid : `${label.uid}=${uid}`,
   ].join(",");
   return `labelSelector=${encodeURIComponent(selector)}`;
 }
@@ -111,6 +126,17 @@ export function metadataOf(
   };
 }
 
+/** By its labels what a run has beside its Jobs is found, and by its annotation the record whose it is. */
+export interface Marks {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export function marksOf(run: Run, deployment: string): Marks {
+  const { labels, annotations } = metadataOf(run, deployment);
+  return { labels, annotations: { [annotation.key]: annotations[annotation.key] ?? "" } };
+}
+
 /** As much of a text as a label may hold: letters, digits, `-`, `_`, `.`, at most 63, a letter or digit at both ends. */
 export function labelValue(text: string): string {
   return text
@@ -122,11 +148,15 @@ export function labelValue(text: string): string {
 
 /** Whose an object is; undefined: not a run's, whatever its labels say. A pod is a run's only if its Job made it. */
 export function runOf({ metadata }: KubeObject, kind: "Job" | "Pod"): RunRef | undefined {
-  const [uid = "", run = 0] = [metadata.labels?.[label.uid], Number(metadata.labels?.[label.run])];
-  const name = nameIfAny({ uid, run });
-  const named = kind === "Job" ? metadata.name : ownerOf(metadata)?.name;
-  if (name === undefined || named?.replace(machinePart, "") !== name) return undefined;
-  return { uid, run, key: metadata.annotations?.[annotation.key] ?? "" };
+  const ref = labelledRun(metadata);
+  const named = kind === "Job" ? metadata.name : makerOf(metadata);
+  return ref && named?.replace(machinePart, "") === nameOfRun(ref) ? ref : undefined;
+}
+
+/** Whose an object's labels say that it is, which is true only where its name says so as well. */
+export function labelledRun({ labels, annotations }: Metadata): RunRef | undefined {
+  const [uid = "", run = 0] = [labels?.[label.uid], Number(labels?.[label.run])];
+  return nameIfAny({ uid, run }) === undefined ? undefined : { uid, run, key: annotations?.[annotation.key] ?? "" };
 }
 
 function nameIfAny(id: RunId): string | undefined {
@@ -137,14 +167,16 @@ function nameIfAny(id: RunId): string | undefined {
   }
 }
 
-/** The Job that made a pod. */
-function ownerOf({ ownerReferences = [] }: Metadata): { name: string; uid: string } | undefined {
-  return ownerReferences.find(({ kind }) => kind === "Job");
+/** The name of the Job that made a pod. One that somebody deleted without its pods is named by them alone. */
+function makerOf({ name, generateName = "", ownerReferences = [] }: Metadata): string | undefined {
+  const owner = ownerReferences.find(({ kind }) => kind === "Job");
+  const isOrphan = ownerReferences.length === 0 && generateName.endsWith("-") && name.startsWith(generateName);
+  return owner?.name ?? (isOrphan ? generateName.slice(0, -1) : undefined);
 }
 
 /** Which machine of its run a Job, or the Job of a pod, is of. */
 export function machineOf({ metadata }: KubeObject): number {
-  const [, machine = "0"] = machinePart.exec(ownerOf(metadata)?.name ?? metadata.name) ?? [];
+  const [, machine = "0"] = machinePart.exec(makerOf(metadata) ?? metadata.name) ?? [];
   return Number(machine);
 }
 
@@ -197,8 +229,10 @@ export interface Paths {
   readonly secrets: string;
   readonly services: string;
   readonly networkPolicies: string;
+  readonly ingresses: string;
   readonly events: string;
   readonly claims: string;
+  readonly snapshots: string;
 }
 
 export function pathsOf(namespace: string): Paths {
@@ -210,7 +244,9 @@ export function pathsOf(namespace: string): Paths {
     secrets: `${core}/secrets`,
     services: `${core}/services`,
     networkPolicies: `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`,
+    ingresses: `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`,
     events: `${core}/events`,
     claims: `${core}/persistentvolumeclaims`,
+    snapshots: `/apis/snapshot.storage.k8s.io/v1/namespaces/${namespace}/volumesnapshots`,
   };
 }

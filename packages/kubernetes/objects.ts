@@ -1,6 +1,8 @@
 /** What the driver reads of Kubernetes objects; times are texts of whole seconds, as the API server writes them. */
 export interface Metadata {
   readonly name: string;
+  /** What its name begins with, where whoever made it left the rest to the API server. */
+  readonly generateName?: string;
   readonly namespace?: string;
   readonly uid: string;
   readonly resourceVersion: string;
@@ -48,11 +50,13 @@ export interface Pod extends KubeObject {
     readonly podIP?: string;
     readonly conditions?: readonly Condition[];
     readonly containerStatuses?: readonly ContainerStatus[];
+    readonly initContainerStatuses?: readonly ContainerStatus[];
   };
 }
 
 interface PodContainer {
   readonly name: string;
+  readonly command?: readonly string[];
   /** `Always` on an init container: it stays beside the others. */
   readonly restartPolicy?: string;
   readonly resources?: { readonly requests?: Quantities };
@@ -63,6 +67,8 @@ export type Quantities = Readonly<Record<string, string>>;
 
 export interface ContainerStatus {
   readonly name: string;
+  /** It runs, and its startup probe succeeded where it has one. */
+  readonly started?: boolean;
   readonly state?: {
     readonly waiting?: { readonly reason?: string; readonly message?: string };
     readonly running?: { readonly startedAt?: string };

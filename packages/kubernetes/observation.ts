@@ -1,10 +1,12 @@
-import type { Observation, PortSight, RunState } from "#core/context.ts";
-import { boundNodes, type RunObjects } from "./bound-nodes.ts";
-import { timeOf } from "./end-reason.ts";
+import type { Observation, PortSight, RunState } from "#core/ports/compute.ts";
+import { boundNodes, type RunObjects, wasBound } from "./bound-nodes.ts";
+import { type MachineEnd, timeOf, withNotice } from "./end-reason.ts";
 import { type MachineSight, sightOf } from "./machine-sight.ts";
-import { annotation, machineOf, portsOf, sharesOf } from "./names.ts";
+import { machineOf, portsOf, sharesOf } from "./names.ts";
 import { holds, type KubeObject, type Node, type Pod } from "./objects.ts";
+import type { Refusal } from "./refusal.ts";
 import { endOfRun, type SeenMachine } from "./run-end.ts";
+import { sshPortOf } from "./ssh-service.ts";
 
 export interface Surroundings {
   /** ms since the epoch. */
@@ -12,7 +14,9 @@ export interface Surroundings {
   /** The node objects of its pods, as far as they are there. */
   readonly nodes: readonly Node[];
   /** Why the cluster makes no pod for its Job, where it says so. */
-  readonly podRefusal: string | null;
+  readonly podRefusal: Refusal | null;
+  /** How often an image that may never come could not be pulled. */
+  readonly failedPulls: number;
 }
 
 /** The run as the port shows it; undefined: nothing of it is left, or it is not wholly made yet. */
@@ -24,18 +28,21 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
   if (!of || isDraft(objects, surroundings.now)) return undefined;
   const machines = machinesOf(of, objects);
   const sights = machines.map(({ sight }) => sight);
-  const end = endOfRun(machines);
+  const end = endOfRun(machines) ?? endOfUnstarted(sights, surroundings);
   const nodes = boundNodes(objects, surroundings.nodes);
   return {
     state: end ? "ended" : livingState(sights),
     started: sights.some(({ started }) => started) || end?.started === true,
     exitCode: end?.exitCode ?? null,
     endedAt: end?.endedAt ?? null,
-    reason: end ? end.reason : (sights.find(({ reason }) => reason !== null)?.reason ?? surroundings.podRefusal),
-    address: addressOf(machines[0]?.pod, sights[0], surroundings.nodes),
+    reason: end
+      ? withNotice(end.reason, surroundings.nodes)
+      : (sights.find(({ reason }) => reason !== null)?.reason ?? surroundings.podRefusal?.words ?? null),
+    address: addressOf(machines[0], surroundings.nodes),
     nodes: nodes.map(({ index: _, ...node }) => node),
     isolation: "pod",
-    jupyter: end ? null : jupyterOf(of),
+    // Asked of the run itself, where it is wanted.
+    jupyter: null,
     ports: portSights(of, machines[0]?.pod),
     limits: "cgroup-v2 (cpu, memory)",
     sessions: 0,
@@ -44,10 +51,23 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
   };
 }
 
-/** Longer than any call may take: whoever was making it has failed, and what is there is left over. */
-const DRAFT_MS = 60_000;
+/** Beyond this nobody believes that the fault passes. */
+const MOST_PULLS = 2;
 
-/** Its first Job is made last: before that whoever applies it goes on, or begins again. */
+/** The cluster goes on asking for a pod that it never gets, and for an image that never comes. */
+function endOfUnstarted(
+  sights: readonly MachineSight[],
+  { podRefusal, failedPulls }: Surroundings,
+): MachineEnd | undefined {
+  const unpulled = failedPulls >= MOST_PULLS ? sights.find((sight) => sight.unpulled !== null)?.unpulled : undefined;
+  const reason = unpulled ?? (podRefusal?.isForGood ? podRefusal.words : undefined);
+  return reason === undefined ? undefined : { started: false, exitCode: null, reason, endedAt: null };
+}
+
+/** Longer than a cluster is away as a rule: beyond it nobody goes on with it, and what is there is left over. */
+const DRAFT_MS = 15 * 60_000;
+
+/** Its first Job is made last: before that whoever applies it goes on, or begins again once the cluster is back. */
 function isDraft({ jobs: [first, ...others] }: RunObjects, now: number): boolean {
   const living = others.flatMap((job) => (job && job.metadata.deletionTimestamp === undefined ? [job] : []));
   return !first && living.some(({ metadata }) => now < (timeOf(metadata.creationTimestamp) ?? 0) + DRAFT_MS);
@@ -58,7 +78,7 @@ function machinesOf(of: KubeObject, { jobs, pods }: RunObjects): SeenMachine[] {
   return Array.from({ length: Math.max(1, sharesOf(of).length) }, (_, machine) => {
     const own = pods.filter((pod) => machineOf(pod) === machine);
     const pod = own.toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp)).at(-1);
-    return { job: jobs[machine], pod, sight: sightOf(pod) };
+    return { job: jobs[machine], pod, sight: sightOf(pod), wasBound: wasBound(jobs[0], machine) };
   });
 }
 
@@ -70,21 +90,13 @@ function livingState(sights: readonly MachineSight[]): RunState {
 }
 
 /** Of the first machine: where a node has an address for the world, that one. */
-function addressOf(
-  pod: Pod | undefined,
-  sight: MachineSight | undefined,
-  nodes: readonly Node[],
-): Observation["address"] {
+function addressOf(machine: SeenMachine | undefined, nodes: readonly Node[]): Observation["address"] {
+  const { job, pod, sight } = machine ?? {};
   if (!pod || !sight?.started) return null;
   const node = nodes.find(({ metadata }) => metadata.name === pod.spec.nodeName);
   const addresses = node?.status?.addresses ?? [];
   const found = ["ExternalIP", "InternalIP"].flatMap((type) => addresses.find((one) => one.type === type) ?? []);
-  return found[0] ? { ip: found[0].address, port: null } : null;
-}
-
-function jupyterOf({ metadata }: KubeObject): Observation["jupyter"] {
-  if (metadata.annotations?.[annotation.jupyter] === undefined) return null;
-  return { state: "failed", origin: null, reason: "Jupyter is not started on clusters yet" };
+  return found[0] ? { ip: found[0].address, ...(job ? sshPortOf(job) : { port: null }) } : null;
 }
 
 function portSights(of: KubeObject, pod: Pod | undefined): PortSight[] {

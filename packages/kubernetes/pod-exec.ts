@@ -22,9 +22,10 @@ export interface PodCommandResult {
   readonly stderr: Buffer;
 }
 
-const channel = { stdin: 0, stdout: 1, stderr: 2, status: 3, close: 255 } as const;
+/** The first byte of each message. */
+export const channel = { stdin: 0, stdout: 1, stderr: 2, status: 3, resize: 4, close: 255 } as const;
 /** What the server says of the end, and the channel of each message. */
-const statusBytes = 64 * 1024;
+export const statusBytes = 64 * 1024;
 /** What is sent in one message. */
 const chunkBytes = 32 * 1024;
 
@@ -59,11 +60,15 @@ export async function execInPod(client: ApiClient, command: PodCommand): Promise
   return { ...endOf(status), stdout: bytes(channel.stdout), stderr: bytes(channel.stderr) };
 }
 
-function execPath({ pod, container, words }: PodCommand): string {
+export function execPath(
+  { pod, container, words }: Pick<PodCommand, "pod" | "container" | "words">,
+  hasTerminal = false,
+): string {
   const query = new URLSearchParams();
   for (const word of words) query.append("command", word);
-  for (const [name, value] of Object.entries({ container, stdin: "1", stdout: "1", stderr: "1" }))
-    query.set(name, value);
+  // A terminal has one stream for both outputs.
+  const streams = hasTerminal ? { stdin: "1", stdout: "1", tty: "1" } : { stdin: "1", stdout: "1", stderr: "1" };
+  for (const [name, value] of Object.entries({ container, ...streams })) query.set(name, value);
   return `${pod}/exec?${query}`;
 }
 
@@ -74,7 +79,8 @@ interface ExecStatus {
   readonly details?: { readonly causes?: readonly { readonly reason?: string; readonly message?: string }[] };
 }
 
-function endOf(text: string): Pick<PodCommandResult, "exitCode" | "problem"> {
+/** How a command ended, by what the API server says of it. */
+export function endOf(text: string): Pick<PodCommandResult, "exitCode" | "problem"> {
   const { status, message, reason, details } = JSON.parse(text) as ExecStatus;
   if (status === "Success") return { exitCode: 0, problem: null };
   const cause = details?.causes?.find((one) => one.reason === "ExitCode")?.message;

@@ -1,8 +1,8 @@
 import { type IncomingMessage, request } from "node:http";
-import { Duplex } from "node:stream";
-import type { WebSocket } from "ws";
-import type { PortAnswer, PortRequest } from "#core/context.ts";
+import { Duplex, Writable } from "node:stream";
+import type { PortAnswer, PortRequest } from "#core/ports/compute.ts";
 import type { ApiClient } from "./api-client.ts";
+import { keepOpen, podFlow } from "./pod-flow.ts";
 
 const mostBytes = 1024 * 1024;
 const longestMs = 5_000;
@@ -17,7 +17,7 @@ export async function postToPod(client: ApiClient, pod: string, asked: PortReque
   if (bytes.length > mostBytes) throw new Error("What is posted is larger than 1 MiB");
   if (!/^\/[!-~]*$/.test(path)) throw new Error("Not a path");
   const signal = AbortSignal.timeout(Math.min(Math.max(timeoutMs, 1), longestMs));
-  const stream = portStream(await client.socket(`${pod}/portforward?ports=${port}`, "v4.channel.k8s.io"));
+  const stream = await dialPod(client, pod, port);
   try {
     const headers = { host: `localhost:${port}`, "content-type": "application/json", "content-length": bytes.length };
     const sent = request({ createConnection: () => stream, method: "POST", path, headers, signal });
@@ -31,26 +31,30 @@ export async function postToPod(client: ApiClient, pod: string, asked: PortReque
   }
 }
 
-/** The bytes of one port as a connection: channel 0, and on channel 1 what went wrong. Each begins with the port. */
-function portStream(socket: WebSocket): Duplex {
+/**
+ * A connection to a port of a pod: channel 0 has its bytes, channel 1 what went wrong, and each begins with the port. One
+ * side cannot end alone (Kubernetes, remotecommand v4): what is ended here goes on until the other side has ended too.
+ */
+export async function dialPod(client: ApiClient, pod: string, port: number): Promise<Duplex> {
+  const socket = await client.socket(`${pod}/portforward?ports=${port}`, "v4.channel.k8s.io");
+  keepOpen(socket);
+  const flow = podFlow(socket);
+  const { readable, push } = flow.stream();
   const isBegun = [false, false];
-  const stream = new Duplex({
-    read: () => undefined,
+  const writable = new Writable({
     write: (bytes: Buffer, _, done) => socket.send(Buffer.concat([Buffer.from([0]), bytes]), (error) => done(error)),
-    destroy: (error, done) => {
-      socket.terminate();
-      done(error);
-    },
   });
+  const stream = Duplex.from({ readable, writable });
   socket.on("message", (message: Buffer) => {
     const [channel] = message;
     if (channel === undefined) return;
     const bytes = message.subarray(isBegun[channel] ? 1 : 3);
     isBegun[channel] = true;
-    if (channel === 0 && bytes.length > 0) stream.push(bytes);
+    if (channel === 0 && bytes.length > 0) push(bytes);
     if (channel === 1 && bytes.length > 0) stream.destroy(new Error("Nothing answered on that port"));
   });
-  socket.once("close", () => stream.push(null));
+  socket.once("close", () => flow.end());
+  stream.once("close", () => socket.terminate());
   return stream;
 }
 

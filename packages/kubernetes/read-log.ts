@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { ApiRefused, ApiUnreachable, isNotFound } from "./api-error.ts";
+import { inTime } from "./exchange.ts";
 import { machineOf, type RunId } from "./names.ts";
 import type { Pod } from "./objects.ts";
 import { type Place, readRun } from "./read-run.ts";
@@ -14,7 +15,7 @@ const GIVEN_UP_MS = 3_000;
  */
 export async function readLog(place: Place, id: RunId): Promise<string> {
   const signal = AbortSignal.timeout(GIVEN_UP_MS);
-  const { pods } = await readRun(place, id);
+  const { pods } = await inTime(readRun(place, id), "GET log", signal);
   const first = pods
     .filter((pod) => machineOf(pod) === 0)
     .toSorted(byAge)

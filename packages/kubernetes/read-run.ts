@@ -13,16 +13,23 @@ export interface Place {
   readonly deployment: string;
 }
 
-/** What is there of a run, by names and selectors that the API server answers from its store and no cache. */
+/**
+ * What is there of a run, by names and selectors that the API server answers as of now. Pods come last: nothing is there
+ * only if no pod was after its Job was gone. A list waits 100 ms until the server's cache has what others wrote
+ * meanwhile (Kubernetes, API concepts, "Consistent reads from cache"), a read by name does not.
+ */
 export async function readRun(place: Place, id: RunId): Promise<RunObjects> {
-  const [job, pods] = await Promise.all([findJob(place, id), listPods(place, id)]);
-  if (job) {
-    const others = sharesOf(job).slice(1);
-    return { jobs: [job, ...(await Promise.all(others.map((_, at) => findJob(place, id, at + 1))))], pods };
+  const job = await findJob(place, id);
+  if (!job) {
+    const jobs = await listJobs(place, id);
+    return { jobs, pods: await listPods(place, id) };
   }
-  const jobs = await listJobs(place, id);
-  // A pod may have been made between the answers: nothing is there only if that was so after its Job was gone.
-  return { jobs, pods: jobs.length > 0 || pods.length > 0 ? pods : await listPods(place, id) };
+  const others = sharesOf(job).slice(1);
+  const [pods, ...otherJobs] = await Promise.all([
+    listPods(place, id),
+    ...others.map((_, at) => findJob(place, id, at + 1)),
+  ]);
+  return { jobs: [job, ...otherJobs], pods };
 }
 
 /** The Job of one machine; without it, of the first, which is made last. */

@@ -1,4 +1,4 @@
-import type { Compute, Removal } from "#core/context.ts";
+import type { Compute, Removal } from "#core/ports/compute.ts";
 import { boundNodes, nodeNamesOf, type RunObjects } from "./bound-nodes.ts";
 import { machineOf, type RunId, sharesOf } from "./names.ts";
 import { holds, type Job, type Node, type Pod } from "./objects.ts";

@@ -10,7 +10,7 @@ import { type Place, readRun } from "./read-run.ts";
 /**
  * Keeps an unbound run from ever being bound, and answers what is there of it. A pod is deleted only as it was read, and
  * the API server binds none that is being deleted: whichever comes first decides. Throws `RunBound` where the binding did,
- * or where something of the run began.
+ * of all its machines.
  */
 export async function keepUnbound(place: Place, id: RunId): Promise<RunObjects> {
   for (;;) {
@@ -33,8 +33,8 @@ export function isBound({ spec }: Pod): boolean {
 
 /** As an observation shows it; of the beginning of a run, which is not shown, nothing may be bound. */
 function isUnbound(objects: RunObjects): boolean {
-  const seen = observationOf(objects, { now: 0, nodes: [], podRefusal: null });
-  if (seen) return seen.state === "unbound" && !seen.started;
+  const seen = observationOf(objects, { now: 0, nodes: [], podRefusal: null, failedPulls: 0 });
+  if (seen) return seen.state === "unbound";
   return objects.pods.every((pod) => sightOf(pod).state === "unbound");
 }
 

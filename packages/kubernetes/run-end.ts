@@ -6,6 +6,8 @@ export interface SeenMachine {
   readonly job: Job | undefined;
   readonly pod: Pod | undefined;
   readonly sight: MachineSight;
+  /** A pod of it was on a node. */
+  readonly wasBound: boolean;
 }
 
 /** How a run ended; undefined: it lives, or nobody can tell yet. Of several machines one that failed ends it. */
@@ -20,9 +22,13 @@ export function endOfRun(machines: readonly SeenMachine[]): MachineEnd | undefin
   return isBeheaded ? endOfDeleted(undefined, goingOn(first.sight)) : undefined;
 }
 
-function endOfMachine({ job, pod, sight }: SeenMachine): MachineEnd | undefined {
+function endOfMachine({ job, pod, sight, wasBound }: SeenMachine): MachineEnd | undefined {
   const isKept = job !== undefined && job.metadata.deletionTimestamp === undefined;
   const verdict = isKept ? verdictOf(job) : undefined;
+  const isAlone = !job && pod && !sight.deleted && !sight.end;
+  if (isAlone) return { ...goingOn(sight), reason: jobDeletedWords };
+  // By whoever suspended its Job or took its pods' number down: a Job makes its pod once, unless that is undone.
+  if (isKept && wasBound && !pod && !verdict) return endOfDeleted(undefined, goingOn({ ...sight, started: true }));
   const isOver = !pod || sight.end !== undefined;
   if (verdict?.reason === "DeadlineExceeded") return isOver ? endBy(verdict, sight) : undefined;
   if (!isKept || !sight.deleted) return sight.end ?? (verdict && isOver ? endBy(verdict, sight) : undefined);
@@ -31,6 +37,8 @@ function endOfMachine({ job, pod, sight }: SeenMachine): MachineEnd | undefined 
   // A deleted pod is seen before its Job says why it deleted it, if it was the Job that did.
   return verdict && sight.end ? endOfDeleted(pod, sight.end) : undefined;
 }
+
+const jobDeletedWords = "the environment's Job was deleted from outside";
 
 function goingOn({ started }: MachineSight): MachineEnd {
   return { started, exitCode: null, reason: null, endedAt: null };

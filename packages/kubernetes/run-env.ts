@@ -1,4 +1,4 @@
-import type { Run } from "#core/context.ts";
+import type { Run } from "#core/ports/compute.ts";
 import { hostNameOf, nameOfRun, networkNameOf } from "./names.ts";
 
 /** One entry of a container's environment. */

@@ -1,8 +1,21 @@
-import type { Mount, Run, RunPort } from "#core/context.ts";
-import { quantitiesOf } from "./machine-share.ts";
-import { claimOf, hostNameOf, jobNameOf, metadataOf, mountLabel, nameOfRun, networkNameOf } from "./names.ts";
+import type { Mount, Run, RunPort } from "#core/ports/compute.ts";
+import { quantitiesOf, storageOf } from "./machine-share.ts";
+import {
+  annotation,
+  claimOf,
+  hostNameOf,
+  jobNameOf,
+  metadataOf,
+  mountLabel,
+  nameOfRun,
+  networkNameOf,
+} from "./names.ts";
+import { type NodeTypeRule, termsOfType } from "./node-type.ts";
+import type { Node } from "./objects.ts";
 import { variablesOf } from "./run-env.ts";
 import { hasEnv } from "./run-parts.ts";
+import { supervisedBy } from "./tools.ts";
+import { hostOf, type WebAddresses } from "./web-parts.ts";
 
 /** As the core removes a run: what a pod has from SIGTERM to SIGKILL when its Job is deleted. */
 export const GRACE_SECONDS = 10;
@@ -11,20 +24,32 @@ export const MAIN = "main";
 
 /** Of deploy/kubernetes/priority-class.yaml. */
 const priorityClass = "berth-environment";
-const zoneLabel = "topology.kubernetes.io/zone";
-const typeLabel = "node.kubernetes.io/instance-type";
+
+/** What a Job has beside what its run asks for. */
+export interface JobSurroundings {
+  readonly deployment: string;
+  readonly now: number;
+  readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
+  /** Those of its shares, as far as they are there. */
+  readonly nodes?: readonly Node[];
+  /** The image of images/tools; undefined: runs have what their images have. */
+  readonly toolsImage?: string | undefined;
+  /** How pages are reached from outside; undefined: they are not. */
+  readonly web?: WebAddresses | undefined;
+  /** Where its SSH server listens; undefined: it has none. */
+  readonly sshPort?: number | undefined;
+}
 
 /**
  * The Job of one machine of a run, which has one pod. The cluster never starts it again by itself, which would use GPUs
  * that nobody granted and run a command twice. Each machine has a Job of its own, since the pods of one Job are all
  * alike: they could not be pinned one by one, and would all mount the volumes of the first.
  */
-export function jobOfRun(
-  run: Run,
-  machine: number,
-  { deployment, now }: { readonly deployment: string; readonly now: number },
-): object {
-  const metadata = metadataOf(run, deployment);
+export function jobOfRun(run: Run, machine: number, surroundings: JobSurroundings): object {
+  const { deployment, now, web } = surroundings;
+  const { labels, annotations } = metadataOf(run, deployment);
+  const host = machine === 0 ? hostOf(run, web) : undefined;
+  const metadata = { labels, annotations: { ...annotations, ...(host !== undefined && { [annotation.host]: host }) } };
   const mounted = machine === 0 ? mountLabels(run) : {};
   return {
     apiVersion: "batch/v1",
@@ -41,7 +66,7 @@ export function jobOfRun(
           labels: { ...metadata.labels, ...mounted },
           annotations: { ...metadata.annotations, ...keptByAutoscalers },
         },
-        spec: podOf(run, machine),
+        spec: podOf(run, machine, surroundings),
       },
     },
   };
@@ -65,8 +90,10 @@ export function secondsUntil(until: number, from: number): number {
   return Math.max(1, Math.ceil((until - from) / 1000));
 }
 
-function podOf(run: Run, machine: number): object {
+function podOf(run: Run, machine: number, surroundings: JobSurroundings): object {
   const { mounts, ports } = machine === 0 ? run : { mounts: [], ports: [] };
+  const words = run.command === undefined ? undefined : shellOf(run.command);
+  const tools = supervisedBy(surroundings.toolsImage, run, served(ports), { graceSeconds: GRACE_SECONDS, words });
   return {
     restartPolicy: "Never",
     priorityClassName: priorityClass,
@@ -74,21 +101,38 @@ function podOf(run: Run, machine: number): object {
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     ...(run.shares.length > 1 ? { hostname: hostNameOf(machine), subdomain: networkNameOf(run) } : {}),
-    securityContext: { seccompProfile: { type: "RuntimeDefault" } },
+    securityContext: { seccompProfile: { type: "RuntimeDefault" }, ...(mounts.length > 0 ? writable : {}) },
     affinity: {
-      nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [nodeOf(run, machine)] } },
+      nodeAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: nodeOf(run, machine, surroundings) },
+      },
     },
     tolerations,
-    containers: [{ ...mainOf(run, machine), ...mountedIn(mounts), ...listening(ports) }],
+    ...(tools ? { initContainers: tools.initContainers } : {}),
+    containers: [
+      {
+        ...mainOf(run, machine, surroundings),
+        ...mountedIn(mounts, tools?.mounts),
+        ...listening(ports, machine === 0 ? surroundings.sshPort : undefined),
+        ...tools?.container,
+      },
+    ],
     volumes: [
       { name: "shm", emptyDir: { medium: "Memory" } },
       ...mounts.map(({ volume }, at) => ({
         name: `volume-${at}`,
         persistentVolumeClaim: { claimName: claimName(volume) },
       })),
+      ...(tools?.volumes ?? []),
     ],
   };
 }
+
+/**
+ * A fresh disk belongs to root: an image with a user of its own writes there by a group that each process is in. A disk
+ * that has it already is not walked through again.
+ */
+const writable = { fsGroup: 1000, fsGroupChangePolicy: "OnRootMismatch" };
 
 /**
  * A node that does not answer keeps its pods: whether its machine is lost is not the cluster's to say, and one that comes
@@ -101,16 +145,16 @@ const tolerations = [
 ];
 
 /** The granted node; where the group has still to make it, any of its type in the zone of the volumes. */
-function nodeOf({ shares, instanceType, mounts }: Run, machine: number): object {
+function nodeOf({ shares, instanceType, mounts }: Run, machine: number, { nodeTypes }: JobSurroundings): object[] {
   const node = shares[machine]?.node ?? null;
-  if (node !== null) return { matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] };
+  if (node !== null) return [{ matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] }];
   const zones = [...new Set(mounts.flatMap(({ volume: { zone } }) => (zone === "" ? [] : [zone])))];
-  const inZone = zones.map((zone) => ({ key: zoneLabel, operator: "In", values: [zone] }));
-  return { matchExpressions: [{ key: typeLabel, operator: "In", values: [instanceType] }, ...inZone] };
+  return termsOfType(instanceType, zones, nodeTypes ?? []);
 }
 
-function mainOf(run: Run, machine: number): object {
-  const quantities = quantitiesOf(run);
+function mainOf(run: Run, machine: number, { nodes = [] }: JobSurroundings): object {
+  const node = nodes.find(({ metadata }) => metadata.name === run.shares[machine]?.node);
+  const quantities = { ...quantitiesOf(run), ...storageOf(run, node) };
   return {
     name: MAIN,
     image: run.image,
@@ -122,23 +166,32 @@ function mainOf(run: Run, machine: number): object {
   };
 }
 
-function mountedIn(mounts: readonly Mount[]): object {
+function mountedIn(mounts: readonly Mount[], others: readonly object[] = []): object {
   return {
     volumeMounts: [
       { name: "shm", mountPath: "/dev/shm" },
       ...mounts.map(({ path }, at) => ({ name: `volume-${at}`, mountPath: path })),
+      ...others,
     ],
   };
 }
 
-function listening(ports: readonly RunPort[]): object {
-  return { ports: ports.map(({ port }) => ({ containerPort: port })), ...probeOf(ports) };
+/** Who may come in from elsewhere is let in at the port of this name (deploy/kubernetes/network-policy.yaml). */
+function listening(ports: readonly RunPort[], sshPort: number | undefined): object {
+  const ssh = sshPort === undefined ? [] : [{ name: "ssh", containerPort: sshPort }];
+  const others = ports.filter(({ port }) => port !== sshPort).map(({ port }) => ({ containerPort: port }));
+  return { ports: [...ssh, ...others], ...probeOf(ports) };
 }
 
 /** What serves a port without a command is the image's own. */
 function commandOf({ command, ports }: Run): object {
   if (command === undefined && served(ports).length > 0) return {};
-  return { command: ["/bin/sh", "-c"], args: [literal(command ?? livesOn)] };
+  const [shell, flag, ...args] = shellOf(command ?? livesOn);
+  return { command: [shell, flag], args };
+}
+
+function shellOf(command: string): string[] {
+  return ["/bin/sh", "-c", literal(command)];
 }
 
 /** Those that the run itself serves; `ssh` and `jupyter` are doors of every run. */

@@ -1,7 +1,22 @@
-import type { Run } from "#core/context.ts";
-import { label, metadataOf, nameOfRun, networkNameOf, type Paths, type RunId, sharesOf } from "./names.ts";
-import type { Job } from "./objects.ts";
+import type { Run, RunRef } from "#core/ports/compute.ts";
+import {
+  annotation,
+  everyRunOf,
+  label,
+  labelledRun,
+  type Marks,
+  marksOf,
+  nameOfRun,
+  networkNameOf,
+  type Paths,
+  type RunId,
+  sharesOf,
+  sshServiceOf,
+  webNameOf,
+} from "./names.ts";
+import type { Job, KubeObject } from "./objects.ts";
 import type { Place } from "./read-run.ts";
+import { webPaths } from "./web-parts.ts";
 
 /** What a run has beside its Job. */
 export interface RunPart {
@@ -11,14 +26,14 @@ export interface RunPart {
 
 /** To be made before its Job: a Job that is seen lacks nothing. */
 export function partsOf(run: Run, { paths, deployment }: Pick<Place, "paths" | "deployment">): RunPart[] {
-  const { labels } = metadataOf(run, deployment);
+  const marks = marksOf(run, deployment);
   const { secret, service, policy } = partPaths(run, paths);
   return [
-    ...(hasEnv(run) ? [{ path: secret, body: secretOf(run, labels) }] : []),
+    ...(hasEnv(run) ? [{ path: secret, body: secretOf(run, marks) }] : []),
     ...(run.shares.length > 1
       ? [
-          { path: service, body: serviceOf(run, labels) },
-          { path: policy, body: policyOf(run, labels) },
+          { path: service, body: serviceOf(run, marks) },
+          { path: policy, body: policyOf(run, marks) },
         ]
       : []),
   ];
@@ -30,13 +45,49 @@ export function partsOf(run: Run, { paths, deployment }: Pick<Place, "paths" | "
  */
 export function partPathsOf(id: RunId, job: Job | undefined, paths: Paths): string[] {
   const { secret, service, policy } = partPaths(id, paths);
-  if (!job) return [secret, service, policy];
+  const web = webPaths(id, paths);
+  if (!job) return [secret, service, policy, ...web, `${paths.services}/${sshServiceOf(id)}`];
   const hasSecret = job.spec?.template?.spec?.containers?.some(({ envFrom = [] }) => envFrom.length > 0);
-  return [...(hasSecret ? [secret] : []), ...(sharesOf(job).length > 1 ? [service, policy] : [])];
+  const hasPage = job.metadata.annotations?.[annotation.host] !== undefined;
+  return [
+    ...(hasSecret ? [secret] : []),
+    ...(sharesOf(job).length > 1 ? [service, policy] : []),
+    ...(hasPage ? web : []),
+  ];
 }
 
-export function hasEnv({ env }: Pick<Run, "env">): boolean {
-  return Object.keys(env).length > 0;
+/** The runs that have any of these, by their metadata alone: what is secret in them never leaves the API server. */
+export async function listParts({ client, paths, deployment }: Place): Promise<RunRef[]> {
+  const selector = everyRunOf(deployment);
+  const kinds = [
+    { path: paths.secrets, names: [nameOfRun] },
+    { path: paths.services, names: [networkNameOf, webNameOf, sshServiceOf] },
+    { path: paths.networkPolicies, names: [networkNameOf] },
+    { path: paths.ingresses, names: [webNameOf] },
+  ];
+  const lists = await Promise.all(
+    kinds.map(({ path, names }) =>
+      client.list(`${path}?${selector}`, (part: KubeObject) => refsOf(part, names), "metadata"),
+    ),
+  );
+  const all = lists.flatMap(({ items }) => items);
+  return [...new Map(all.map((ref) => [`${ref.uid} ${ref.run}`, ref])).values()];
+}
+
+function refsOf({ metadata }: KubeObject, names: readonly ((id: RunId) => string)[]): RunRef[] {
+  const ref = labelledRun(metadata);
+  return ref && names.some((nameOf) => nameOf(ref) === metadata.name) ? [ref] : [];
+}
+
+export function hasEnv(run: Pick<Run, "env">): boolean {
+  return Object.keys(userVariablesOf(run)).length > 0;
+}
+
+/** Which GPUs a container sees is the device plugin's to say: with these somebody would see those of the whole node. */
+const ofDevicePlugin = /^NVIDIA_(?:VISIBLE_DEVICES|IMEX_CHANNELS|MIG_.*)$/;
+
+function userVariablesOf({ env }: Pick<Run, "env">): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !ofDevicePlugin.test(name)));
 }
 
 function partPaths(id: RunId, paths: Paths) {
@@ -47,30 +98,28 @@ function partPaths(id: RunId, paths: Paths) {
   };
 }
 
-type Labels = Readonly<Record<string, string>>;
-
-function secretOf(run: Run, labels: Labels): object {
-  const metadata = { name: nameOfRun(run), labels };
-  return { apiVersion: "v1", kind: "Secret", metadata, stringData: run.env };
+function secretOf(run: Run, marks: Marks): object {
+  const metadata = { name: nameOfRun(run), ...marks };
+  return { apiVersion: "v1", kind: "Secret", metadata, stringData: userVariablesOf(run) };
 }
 
 /** By it the machines of a run find each other, from their start on. */
-function serviceOf(run: Run, labels: Labels): object {
+function serviceOf(run: Run, marks: Marks): object {
   return {
     apiVersion: "v1",
     kind: "Service",
-    metadata: { name: networkNameOf(run), labels },
+    metadata: { name: networkNameOf(run), ...marks },
     spec: { clusterIP: "None", selector: selectorOf(run), publishNotReadyAddresses: true },
   };
 }
 
 /** Environments reach nobody else in the cluster (deploy/kubernetes/network-policy.yaml): the machines of one do. */
-function policyOf(run: Run, labels: Labels): object {
+function policyOf(run: Run, marks: Marks): object {
   const each = [{ podSelector: { matchLabels: selectorOf(run) } }];
   return {
     apiVersion: "networking.k8s.io/v1",
     kind: "NetworkPolicy",
-    metadata: { name: networkNameOf(run), labels },
+    metadata: { name: networkNameOf(run), ...marks },
     spec: {
       podSelector: { matchLabels: selectorOf(run) },
       policyTypes: ["Ingress", "Egress"],

@@ -11,6 +11,8 @@ export interface Follower<Item, Kept> {
   /** All that there is: at the beginning, and where it is not known what was missed. */
   listed(items: readonly Kept[]): void;
   changed(type: "ADDED" | "MODIFIED" | "DELETED", item: Kept): void;
+  /** All up to this version was told: whoever follows from there misses nothing. */
+  reached(version: string): void;
 }
 
 export interface FollowOptions {
@@ -40,15 +42,23 @@ export async function follow<Item extends Versioned, Kept>(
   options: FollowOptions,
 ): Promise<string> {
   const { signal } = options;
-  let version = options.from ?? "";
+  let version = "";
+  let { from } = options;
   let failures = 0;
   while (!signal.aborted) {
     try {
-      if (version === "") version = await listTo(client, path, follower);
+      if (version === "") {
+        version = (await knownVersion(client, path, from)) ?? (await listTo(client, path, follower));
+        from = undefined;
+        follower.reached(version);
+      }
       for await (const { type, object } of watchOnce<Item>(client, path, version, options)) {
         failures = 0;
-        version = object.metadata.resourceVersion;
+        const { resourceVersion } = object.metadata;
+        if (isEarlier(resourceVersion, version)) throw restored(path);
+        version = resourceVersion;
         if (type !== "BOOKMARK") follower.changed(type, follower.keep(object));
+        follower.reached(version);
       }
     } catch (error) {
       if (isExpired(error)) version = "";
@@ -67,6 +77,26 @@ export interface Versioned {
 interface WatchEvent<Item> {
   readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK";
   readonly object: Item;
+}
+
+/**
+ * Versions are numbers that only grow (Kubernetes, "API concepts", resource versions), until somebody puts a backup of the
+ * store back: a watch from a version that is still to come would be silent for as long.
+ */
+function isEarlier(one: string, other: string): boolean {
+  const areNumbers = /^\d+$/.test(one) && /^\d+$/.test(other);
+  return areNumbers && BigInt(one) < BigInt(other);
+}
+
+function restored(path: string): ApiRefused {
+  return new ApiRefused(`watch ${path.split("?")[0]}`, 410, { reason: "Expired" });
+}
+
+/** The version to go on from; undefined where the server is behind it. */
+async function knownVersion(client: ApiClient, path: string, from: string | undefined): Promise<string | undefined> {
+  if (from === undefined) return undefined;
+  const { metadata } = await client.get<Versioned>(withQuery(path, "limit=1"));
+  return isEarlier(metadata.resourceVersion, from) ? undefined : from;
 }
 
 async function listTo<Item, Kept>(client: ApiClient, path: string, follower: Follower<Item, Kept>): Promise<string> {
@@ -96,6 +126,9 @@ async function* watchOnce<Item>(
   }
 }
 
+/** The store takes objects of a few MiB at most. */
+const longestLine = 16 * 1024 ** 2;
+
 async function* linesOf(response: IncomingMessage, mostSilentMs: number): AsyncGenerator<string> {
   let rest = "";
   response.setEncoding("utf8");
@@ -105,6 +138,7 @@ async function* linesOf(response: IncomingMessage, mostSilentMs: number): AsyncG
       silence.refresh();
       const lines = (rest + part).split("\n");
       rest = lines.pop() ?? "";
+      if (rest.length > longestLine) throw new Error("No object is so large");
       yield* lines;
     }
   } catch {
@@ -115,10 +149,21 @@ async function* linesOf(response: IncomingMessage, mostSilentMs: number): AsyncG
 }
 
 function eventOf<Item>(line: string, path: string): WatchEvent<Item> {
-  const { type, object } = JSON.parse(line) as { readonly type: string; readonly object: unknown };
+  const { type, object } = parsed(line);
   if (type !== "ERROR") return { type, object } as WatchEvent<Item>;
   const status = object as StatusBody & { readonly code?: number };
   throw new ApiRefused(`watch ${path.split("?")[0]}`, status.code ?? 500, status);
+}
+
+/** Without the parser's own error, which repeats what it read: a proxy may put words of its own into the stream. */
+function parsed(line: string): { readonly type?: string; readonly object?: unknown } {
+  try {
+    const event: unknown = JSON.parse(line);
+    if (typeof event === "object" && event !== null) return event;
+  } catch {
+    // Said below.
+  }
+  throw new ApiUnreachable("watch", "not JSON");
 }
 
 /**

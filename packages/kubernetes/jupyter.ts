@@ -1,0 +1,73 @@
+import type { JupyterSight, Observation } from "#core/ports/compute.ts";
+import { annotation, portsOf } from "./names.ts";
+import type { Job, KubeObject, Pod } from "./objects.ts";
+import type { Place } from "./read-run.ts";
+import { askPod } from "./supervised-exec.ts";
+import { askSupervisor, isSupervised, type WantedService } from "./tools.ts";
+
+/** Where it listens in every container, unless its run says otherwise. */
+const usualPort = 8888;
+const answeredWithinMs = 5_000;
+/** A run that cannot start it three times will not. */
+const mostFailures = 3;
+/** What a shell answers for a command that it cannot find (POSIX, Shell Command Language, 2.8.2). */
+const notFound = 127;
+
+/** The token goes in by the environment, where only this user sees it, and not as an argument, which everybody does. */
+export function jupyterService(of: KubeObject, token: string): WantedService {
+  const port = portOf(of);
+  const words = ["jupyter", "lab", "--no-browser", "--ip=0.0.0.0", `--port=${port}`, "--ServerApp.port_retries=0"];
+  // Most images work as root, and to another user it means nothing.
+  return { words: [...words, "--allow-root"], env: { JUPYTER_TOKEN: token }, port };
+}
+
+function portOf(of: KubeObject): number {
+  return portsOf(of).find(({ kind }) => kind === "jupyter")?.port ?? usualPort;
+}
+
+export function isJupyterWanted({ metadata }: KubeObject): boolean {
+  return metadata.annotations?.[annotation.jupyter] !== undefined;
+}
+
+/** Of a living run whose Job wants it: as its supervisor says. */
+export async function observeJupyter(place: Place, job: Job, pod: Pod | undefined): Promise<Observation["jupyter"]> {
+  if (!pod || !isSupervised(pod)) return failed("Jupyter is started on clusters with TOOLS_IMAGE alone");
+  const asked = { words: askSupervisor("status"), timeoutMs: answeredWithinMs };
+  const status = await askPod(place, pod, asked).catch(() => undefined);
+  const address = pod.status?.podIP;
+  if (status?.exitCode !== 0 || address === undefined) return starting;
+  const host = address.includes(":") ? `[${address}]` : address;
+  return sightIn(jupyterIn(status.stdout.toString()), `http://${host}:${portOf(job)}`);
+}
+
+interface ServiceStatus {
+  readonly failures: number;
+  readonly lastCode: number;
+  readonly answers: boolean;
+}
+
+/** undefined: it says nothing of Jupyter. Whatever runs in a container can answer in the place of its supervisor. */
+export function jupyterIn(status: string): ServiceStatus | undefined {
+  try {
+    const { services } = JSON.parse(status) as { services: { jupyter: Record<string, unknown> } };
+    const { failures, lastCode, answers } = services.jupyter;
+    const isWhole = Number.isSafeInteger(failures) && Number.isSafeInteger(lastCode) && typeof answers === "boolean";
+    return isWhole ? { failures: Number(failures), lastCode: Number(lastCode), answers } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function sightIn(jupyter: ServiceStatus | undefined, origin: string): JupyterSight {
+  if (jupyter?.answers) return { state: "on", origin, reason: null };
+  if (!jupyter || jupyter.failures === 0) return starting;
+  if (jupyter.lastCode === notFound) return failed("Jupyter is not on the PATH of this environment");
+  if (jupyter.failures < mostFailures) return starting;
+  return failed(`Jupyter ended at once (exit code ${jupyter.lastCode})`);
+}
+
+const starting: JupyterSight = { state: "starting", origin: null, reason: null };
+
+function failed(reason: string): JupyterSight {
+  return { state: "failed", origin: null, reason };
+}

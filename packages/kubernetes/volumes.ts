@@ -1,0 +1,60 @@
+import type { Volume, Volumes } from "#core/ports/volumes.ts";
+import { isForGood } from "./api-error.ts";
+import { detach } from "./attachments.ts";
+import { type Claim, readClaim, readVolume } from "./claim.ts";
+import { kubernetesClaims, type StorageClass, volumeOf } from "./claims.ts";
+import { claimAgain, keepVolume } from "./left-volume.ts";
+import type { Place } from "./read-run.ts";
+import { snapshotClassOf } from "./snapshot-class.ts";
+import { kubernetesSnapshots, type SnapshotOptions } from "./snapshots.ts";
+
+export interface KubernetesVolumesOptions extends SnapshotOptions {
+  readonly storageClass?: StorageClass;
+}
+
+/** Disks as claims of a namespace, their backups as VolumeSnapshots where the cluster makes them. */
+export function kubernetesVolumes(place: Place, { storageClass, ...options }: KubernetesVolumesOptions): Volumes {
+  return {
+    ...kubernetesClaims(place, storageClass),
+    ...kubernetesSnapshots(place, options),
+    // Whatever is answered here comes from the API server's store.
+    listedWithinMs: 0,
+    async findVolume(id) {
+      const found = await findClaimed(place, id);
+      if (!found) return undefined;
+      const { claim, volume } = found;
+      await keepVolume(place, claim);
+      if (volume.attached) return volume;
+      const noBackup = await whyNoBackup(place, claim);
+      return noBackup === undefined ? volume : { ...volume, noBackup };
+    },
+    detachVolume: (id, machine) => detach(place, id, machine),
+    // Nobody reads the files of a claim.
+    startArchive: async () => undefined,
+    findArchive: async () => ({ state: "failed", bytes: 0 }),
+  };
+}
+
+/** One whose claim was deleted by hand has another one from now on. */
+async function findClaimed(place: Place, id: string): Promise<{ claim: Claim; volume: Volume } | undefined> {
+  const read = await readClaim(place, id);
+  const seen = read && (await volumeOf(place, read));
+  if (read && seen) return { claim: read, volume: seen };
+  const claim = await claimAgain(place, id);
+  const volume = claim && (await volumeOf(place, claim));
+  return claim && volume ? { claim, volume } : undefined;
+}
+
+/** A claim has no volume before its first pod: what it is made of is not even read until then. */
+async function whyNoBackup(place: Place, claim: Claim): Promise<Volume["noBackup"]> {
+  const volume = await readVolume(place, claim);
+  if (!volume) return "unneeded";
+  try {
+    const { csi } = volume.spec;
+    return csi && (await snapshotClassOf(place.client, csi.driver)) ? undefined : "impossible";
+  } catch (error) {
+    // Whoever makes the snapshot is told why.
+    if (isForGood(error)) return undefined;
+    throw error;
+  }
+}
