@@ -27,9 +27,9 @@ describe("the nodes that a run is bound to", () => {
     const pods = [podOf(1, "b"), podOf(0, "a"), podOf(2)];
     const nodes = [nodeOf("a", "u-a"), nodeOf("b", "u-b", "Unknown")];
 
-    expect(boundNodes({ jobs: [jobOf()], pods }, nodes)).toEqual([
-      { index: 0, name: "a", uid: "u-a", providerId: "aws:///a", answers: true },
-      { index: 1, name: "b", uid: "u-b", providerId: "aws:///b", answers: false },
+    expect(boundNodes({ jobs: [jobOf()], pods }, nodes)).toMatchObject([
+      { index: 0, name: "a", uid: "u-a", providerId: "aws:///a", silent: null },
+      { index: 1, name: "b", uid: "u-b", providerId: "aws:///b", silent: "notReady" },
     ]);
   });
 
@@ -39,14 +39,14 @@ describe("the nodes that a run is bound to", () => {
 
     const later = boundNodes({ jobs: [job], pods: [podOf(0, "a")] }, [nodeOf("a", "new")]);
 
-    expect(later).toEqual([{ index: 0, name: "a", uid: "old", providerId: "aws:///a", answers: false }]);
+    expect(later).toEqual([{ index: 0, name: "a", uid: "old", providerId: "aws:///a", silent: "missing" }]);
     expect(boundNodes({ jobs: [job], pods: [] }, [])).toEqual(later);
     expect(unkeptNodes(job, later)).toBeUndefined();
     expect(nodeNamesOf({ jobs: [job], pods: [] })).toEqual(["a"]);
   });
 
   it("are of an unknown uid where the first look finds the node gone, or a younger one in its place", () => {
-    const unknown = [{ index: 0, name: "a", uid: "unknown-pod-0", providerId: null, answers: false }];
+    const unknown = [{ index: 0, name: "a", uid: "unknown-pod-0", providerId: null, silent: "missing" }];
     const younger = nodeOf("a", "new", "True", "2026-01-01T12:00:01Z");
 
     expect(boundNodes({ jobs: [jobOf()], pods: [podOf(0, "a")] }, [])).toEqual(unknown);

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { listNodes } from "./capacity.ts";
 import { answerJson, type LoopbackServer, loopbackServer } from "./loopback-trial.ts";
+import type { NodeTypeRule } from "./node-type.ts";
 
 const uid = "a".repeat(32);
 let server: LoopbackServer;
@@ -15,10 +16,13 @@ afterEach(async () => {
 });
 
 /** What is listed of a cluster with these nodes and pods. */
-async function listed(nodes: readonly object[], pods: readonly object[] = []) {
+async function listed(nodes: readonly object[], pods: readonly object[] = [], nodeTypes: readonly NodeTypeRule[] = []) {
   server = await loopbackServer((request, response) => {
     const items = request.url?.startsWith("/api/v1/nodes?") ? nodes : pods;
-    answerJson(response, { metadata: { resourceVersion: "1" }, items });
+    const query = new URLSearchParams(request.url?.split("?")[1]);
+    const [from, limit] = [Number(query.get("continue")), Number(query.get("limit"))];
+    const next = from + limit < items.length ? { continue: String(from + limit) } : {};
+    answerJson(response, { metadata: { resourceVersion: "1", ...next }, items: items.slice(from, from + limit) });
   });
   client = apiClient(server.access);
   kept = [];
@@ -27,7 +31,7 @@ async function listed(nodes: readonly object[], pods: readonly object[] = []) {
     kept.push(...found.items);
     return found;
   };
-  return listNodes({ client: { ...client, list }, deployment: "one" });
+  return listNodes({ client: { ...client, list }, deployment: "one" }, nodeTypes);
 }
 
 interface Shape {
@@ -95,10 +99,21 @@ describe("the nodes of a cluster", () => {
         ready: true,
         units: 8,
         foreignUnits: 3,
-        runs: [{ uid, units: 2 }],
+        runs: [{ uid, run: 2, units: 2, mark: expect.any(String) }],
       },
       expect.objectContaining({ name: "c", foreignUnits: 0, runs: [] }),
     ]);
+  });
+
+  it("take five requests each minute for a thousand environments and as many pods of others", async () => {
+    const nodes = Array.from({ length: 125 }, (_, at) => nodeOf(`n${at}`));
+    const pods = nodes.flatMap(({ metadata: { name } }) =>
+      Array.from({ length: 16 }, (_, at) => podOn(name, { "nvidia.com/gpu": "1" }, at < 8 ? ours : {})),
+    );
+
+    await listed(nodes, pods);
+
+    expect(server.requests).toHaveLength(5);
   });
 
   it("asks for pods that are on a node and not over, of all namespaces", async () => {
@@ -121,6 +136,7 @@ describe("the nodes of a cluster", () => {
     ["not heard of", { ready: "Unknown" }],
     ["cordoned", { spec: { unschedulable: true } }],
     ["kept for others", { spec: { taints: [{ key: "team", value: "x", effect: "NoSchedule" }] } }],
+    ["closed to GPU jobs that run", { spec: { taints: [{ key: "nvidia.com/gpu", effect: "NoExecute" }] } }],
     ["being drained", { spec: { taints: [{ key: "x", effect: "NoExecute" }] } }],
   ])("are not offered while they are %s", async (_, shape) => {
     expect(await listed([nodeOf("a", shape)])).toMatchObject([{ name: "a", ready: false }]);
@@ -136,7 +152,7 @@ describe("the nodes of a cluster", () => {
   });
 
   it("offer the GPUs that the kubelet does, and never more than a machine of their type has", async () => {
-    const withGpus = (count: string) => ({ allocatable: { cpu: "1", memory: "1Gi", "nvidia.com/gpu": count } });
+    const withGpus = (count: string) => ({ allocatable: { cpu: "192", memory: "2000Gi", "nvidia.com/gpu": count } });
 
     const nodes = await listed([
       nodeOf("a", withGpus("7")),
@@ -145,6 +161,44 @@ describe("the nodes of a cluster", () => {
     ]);
 
     expect(nodes.map(({ units }) => units)).toEqual([7, 8, 0]);
+  });
+
+  it("offer no more GPUs than runs with their share of processors and memory fit beside those of others", async () => {
+    const small = { allocatable: { cpu: "64", memory: "2000Gi", "nvidia.com/gpu": "8" } };
+    const pods = [podOn("b", { cpu: "100" }), podOn("c", { memory: "1200Gi" }), podOn("d", { cpu: "300m" })];
+
+    const nodes = await listed([nodeOf("a", small), nodeOf("b"), nodeOf("c"), nodeOf("d")], pods);
+
+    // A p5.48xlarge has 192 processors and 2,048 GB: nine tenths of an eighth are 21.6 and 230.4.
+    expect(nodes.map(({ units, foreignUnits }) => [units, foreignUnits])).toEqual([
+      [2, 0],
+      [8, 4],
+      [8, 5],
+      [8, 0],
+    ]);
+  });
+
+  it("have the type that the first fitting rule says where their own label names none", async () => {
+    const labelled = (name: string, labels: object) => ({
+      ...nodeOf(name),
+      metadata: { name, uid: `uid-${name}`, labels },
+    });
+    const rules = [
+      { label: "gpu.vendor/model", value: "h100", instanceType: "p5.48xlarge" },
+      { label: "box", value: null, instanceType: "m7i.8xlarge" },
+    ];
+    const nodes = [
+      labelled("a", { "gpu.vendor/model": "h100", box: "" }),
+      labelled("b", { "node.kubernetes.io/instance-type": "k3s", box: "left" }),
+      labelled("c", { "node.kubernetes.io/instance-type": "p4d.24xlarge", "gpu.vendor/model": "h100" }),
+      labelled("d", { "gpu.vendor/model": "a100" }),
+    ];
+
+    expect((await listed(nodes, [], rules)).map(({ name, instanceType, zone }) => [name, instanceType, zone])).toEqual([
+      ["a", "p5.48xlarge", "no-zone"],
+      ["b", "m7i.8xlarge", "no-zone"],
+      ["c", "p4d.24xlarge", "no-zone"],
+    ]);
   });
 
   it("share what is left of a shared machine by vCPU, each with 4 GB", async () => {
@@ -162,11 +216,11 @@ describe("the nodes of a cluster", () => {
     ]);
   });
 
-  it("give a machine without GPUs whole, and not while others have much of it", async () => {
+  it("give a machine without GPUs whole, and not while others leave too little of it", async () => {
     const whole = { type: "c7i.8xlarge", allocatable: { cpu: "31850m", memory: "58Gi" } };
     const pods = [
-      podOn("a", { cpu: "300m", memory: "1Gi" }),
-      podOn("b", { cpu: "300m", memory: "20Gi" }),
+      podOn("a", { cpu: "300m", memory: "300Mi" }),
+      podOn("b", { cpu: "300m", memory: "1Gi" }),
       podOn("c", { cpu: "28", memory: "50Gi" }, ours),
     ];
 

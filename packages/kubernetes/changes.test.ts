@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
-import type { RunRef } from "#core/context.ts";
+import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { followRuns } from "./changes.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-trial.ts";
@@ -10,31 +10,45 @@ const digits = (digit: string) => digit.repeat(32);
 let server: LoopbackServer;
 let client: ApiClient;
 
-afterEach(async () => {
+afterEach(closeAll);
+
+async function closeAll(): Promise<void> {
   client.close();
   await server.close();
-});
+}
+
+async function* runsAmong(changes: AsyncIterable<RunRef | SignalledUpTo>): AsyncGenerator<RunRef> {
+  for await (const change of changes) if ("uid" in change) yield change;
+}
 
 /** A server with these pods and no Jobs, that tells of pods what it is given. */
-async function opened(pods: readonly object[]) {
+async function opened(pods: readonly object[], { from, version = "1" }: { from?: string; version?: string } = {}) {
   const watch = Promise.withResolvers<ServerResponse>();
   server = await loopbackServer((request, response) => {
     const isPods = request.url?.includes("/pods?") ?? false;
     if (!request.url?.includes("watch=1")) {
-      return answerJson(response, { metadata: { resourceVersion: "1" }, items: isPods ? pods : [] });
+      return answerJson(response, { metadata: { resourceVersion: version }, items: isPods ? pods : [] });
     }
     response.writeHead(200).flushHeaders();
     if (isPods) watch.resolve(response);
   });
   client = apiClient(server.access);
   const ending = new AbortController();
-  const changes = followRuns({ client, paths: pathsOf("environments"), deployment: "one" }, ending.signal);
+  const changes = followRuns({ client, paths: pathsOf("environments"), deployment: "one" }, ending.signal, from);
   const told: string[] = [];
+  const reached: string[] = [];
   return {
     told,
     ending,
+    /** Until all up to there was told. */
+    async upTo(wanted: string) {
+      while (!reached.includes(wanted)) await new Promise((resolve) => setTimeout(resolve, 5));
+    },
     ended: (async () => {
-      for await (const { uid } of changes) told.push(uid[0] ?? "");
+      for await (const change of changes) {
+        if ("uid" in change) told.push(change.uid[0] ?? "");
+        else reached.push(change.upTo);
+      }
     })(),
     tell: async (...events: readonly (readonly [string, object])[]) => {
       const lines = events.map(([type, object]) => `${JSON.stringify({ type, object })}\n`);
@@ -46,6 +60,7 @@ async function opened(pods: readonly object[]) {
   };
 }
 
+const mark = (resourceVersion: string) => ({ metadata: { resourceVersion } });
 const main = [{ name: "main", state: { running: { startedAt: "2026-01-01T00:00:00Z" } } }];
 const conditions = (...types: readonly string[]) => ({
   phase: "Running",
@@ -74,11 +89,11 @@ describe("the changes of runs", () => {
 
     await tell(
       ["MODIFIED", podOf("a", conditions("Initialized"), { resourceVersion: "6" })],
-      ["MODIFIED", podOf("b", ready)],
+      ["MODIFIED", podOf("b", ready, { resourceVersion: "7" })],
       ["MODIFIED", podOf("b", ready, { resourceVersion: "8", annotations: { "berth/key": "k", other: "1" } })],
-      ["MODIFIED", podOf("b", ready, { deletionTimestamp: "2026-01-01T00:00:00Z" })],
-      ["DELETED", podOf("b", ready, { deletionTimestamp: "2026-01-01T00:00:00Z" })],
-      ["ADDED", podOf("c")],
+      ["MODIFIED", podOf("b", ready, { resourceVersion: "9", deletionTimestamp: "2026-01-01T00:00:00Z" })],
+      ["DELETED", podOf("b", ready, { resourceVersion: "10", deletionTimestamp: "2026-01-01T00:00:00Z" })],
+      ["ADDED", podOf("c", conditions(), { resourceVersion: "11" })],
     );
     await until(6);
     ending.abort();
@@ -133,7 +148,8 @@ describe("the changes of runs", () => {
     });
     client = apiClient(server.access);
     const ending = new AbortController();
-    const changes = followRuns({ client, paths: pathsOf("environments"), deployment: "one" }, ending.signal);
+    const place = { client, paths: pathsOf("environments"), deployment: "one" };
+    const changes = runsAmong(followRuns(place, ending.signal));
     const first = await changes.next();
     const told = Array.from({ length: 20 }, (_, at) => {
       const status = at % 2 === 0 ? conditions("Ready") : conditions();
@@ -152,6 +168,32 @@ describe("the changes of runs", () => {
     expect(await next).toMatchObject({ done: true });
   });
 
+  it("say up to where all was told, and go on from there without a list, or with all where that is forgotten", async () => {
+    const { told, upTo, tell, until, ending, ended } = await opened([podOf("a")]);
+    await until(1);
+    await tell(["MODIFIED", podOf("a", conditions("Initialized"), { resourceVersion: "6" })], ["BOOKMARK", mark("9")]);
+    await upTo("1.9");
+    ending.abort();
+    await ended;
+    await closeAll();
+    const next = await opened([podOf("a"), podOf("b")], { from: "1.9", version: "20" });
+    await next.tell(["ADDED", podOf("c", conditions(), { resourceVersion: "21" })]);
+    await next.upTo("1.21");
+    next.ending.abort();
+    await next.ended;
+    const lists = server.requests.filter(({ url = "" }) => !/watch=1|limit=1$/.test(url));
+    await closeAll();
+    const restored = await opened([podOf("a"), podOf("b")], { from: "9.21", version: "20" });
+    await restored.upTo("9.20");
+    restored.ending.abort();
+    await restored.ended;
+
+    expect(told.join("")).toBe("a");
+    expect(next.told.join("")).toBe("c");
+    expect(lists).toEqual([]);
+    expect(restored.told.join("")).toBe("ab");
+  });
+
   it("end with an error where the cluster may not be watched", async () => {
     server = await loopbackServer((_, response) => refuse(response, 403, "Forbidden"));
     client = apiClient(server.access);
@@ -161,7 +203,7 @@ describe("the changes of runs", () => {
         { client, paths: pathsOf("environments"), deployment: "one" },
         new AbortController().signal,
       );
-      for await (const ref of changes) told.push(ref);
+      for await (const ref of runsAmong(changes)) told.push(ref);
     };
 
     await expect(following()).rejects.toMatchObject({ status: 403 });

@@ -124,6 +124,17 @@ describe("a look at a run", () => {
     expect([before, asked("GET", "events")]).toEqual([1, 2]);
   });
 
+  it("takes two listings where nothing is there: each waits for what others wrote meanwhile", async () => {
+    const listed = ({ url = "" }: IncomingMessage) => url.includes("labelSelector=");
+    const jobs: Answer = (response, request) =>
+      (listed(request) ? list() : refused(404, "NotFound"))(response, request);
+    const compute = await opened({ "GET jobs": jobs, "GET pods": list() });
+
+    expect(await compute.observe(uid, 1)).toBeUndefined();
+    const kinds = server.requests.map(({ url }) => /\/(jobs|pods)(\?|\/)/.exec(url)?.[0]);
+    expect(kinds).toEqual(["/jobs/", "/jobs?", "/pods?"]);
+  });
+
   it("does not ask why a run has no pod that was only just made", async () => {
     const compute = await opened(podless, () => Date.parse(job.metadata.creationTimestamp) + 4_000);
 

@@ -60,18 +60,27 @@ describe("a machine that lives", () => {
 });
 
 describe("a machine that never starts", () => {
+  it("ends for a name that is none", () => {
+    expect(sightOf(waiting("InvalidImageName"))).toMatchObject({
+      state: "ended",
+      started: false,
+      reason: "The name of the image is invalid",
+      end: { exitCode: null },
+    });
+  });
+
   it.each([
-    ["InvalidImageName", "", "The name of the image is invalid"],
     ["ErrImagePull", 'failed to resolve reference "x:1": x:1: not found', "Image not found"],
     ["ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: manifest unknown', "Image not found"],
     ["ErrImagePull", "pull access denied", "Image not found, or not to be pulled without a password"],
     ["ErrImagePull", "401 Unauthorized", "Image not found, or not to be pulled without a password"],
-  ])("ends for %s %s", (reason, message, words) => {
+    ["ErrImagePull", "no basic auth credentials", "Image not found, or not to be pulled without a password"],
+  ])("may end for %s %s, and says that it is tried again", (reason, message, words) => {
     expect(sightOf(waiting(reason, message))).toMatchObject({
-      state: "ended",
-      started: false,
-      reason: words,
-      end: { exitCode: null },
+      state: "image",
+      end: undefined,
+      unpulled: words,
+      reason: expect.stringContaining(`${words}; it is asked for again`),
     });
   });
 
@@ -82,7 +91,17 @@ describe("a machine that never starts", () => {
       state: "ended",
       started: false,
       end: { exitCode: null },
-      reason: `The command could not be started: ${message}`,
+      reason: "The command could not be started: its image has no /bin/sh",
+    });
+  });
+
+  it("says what the runtime says last of another reason", () => {
+    const message =
+      "failed to create containerd task: OCI runtime create failed: runc create failed: " +
+      'unable to start container process: error during container init: exec: "/x": permission denied';
+
+    expect(sightOf(over({ exitCode: 126, reason: "StartError", message }))).toMatchObject({
+      reason: 'The command could not be started: exec: "/x": permission denied',
     });
   });
 });

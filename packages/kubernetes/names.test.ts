@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Run } from "#core/context.ts";
+import type { Run } from "#core/ports/compute.ts";
 import {
   everyRunOf,
   jsonOf,
@@ -78,6 +78,13 @@ describe("whose an object is", () => {
     expect(runOf(objectOf({ name: "any", ownerReferences: [owner] }), "Pod")).toEqual(ref);
   });
 
+  it("is read from the name of a pod whose Job somebody deleted alone", () => {
+    const orphan = objectOf({ name: `${uid}-r3-m1-x2b4c`, generateName: `${uid}-r3-m1-` });
+
+    expect(runOf(orphan, "Pod")).toEqual({ uid, run: 3, key: 'owner#o|"j"' });
+    expect(machineOf(orphan)).toBe(1);
+  });
+
   it("is read from the names of the other machines' Jobs too, and which machine it is", () => {
     const second = objectOf({ name: `${uid}-r3-m1` });
     const pod = objectOf({ name: "any", ownerReferences: [{ ...owner, name: `${uid}-r3-m12` }] });
@@ -93,6 +100,8 @@ describe("whose an object is", () => {
     ["a Job with a uid that is none", "Job", { name: "x-r3", labels: { [label.uid]: "x", [label.run]: "3" } }],
     ["a Job without labels", "Job", { name: `${uid}-r3`, labels: undefined }],
     ["a pod of nobody", "Pod", { name: `${uid}-r3` }],
+    ["a pod that only says that a Job of a run made it", "Pod", { name: "mine", generateName: `${uid}-r3-` }],
+    ["a pod of others with a name of a run", "Pod", { name: "mine-x2b4c", generateName: "mine-" }],
     ["a pod of another Job", "Pod", { name: `${uid}-r3-0`, ownerReferences: [{ ...owner, name: "mine" }] }],
     ["a pod of no Job", "Pod", { name: `${uid}-r3-0`, ownerReferences: [{ ...owner, kind: "ReplicaSet" }] }],
   ])("is nobody's of %s", (_, kind, metadata) => {

@@ -15,9 +15,9 @@ const podOf = (exitCode: number | "lives", more: object = {}, metadata: object =
   return { metadata, spec: { nodeName: "one" }, status: { ...status, ...more } } as unknown as Pod;
 };
 const deleted = { deletionTimestamp: at };
-type Machine = readonly [Job | undefined, Pod | undefined];
+type Machine = readonly [job: Job | undefined, pod: Pod | undefined, wasBound?: boolean];
 const endOfAll = (...machines: readonly Machine[]) =>
-  endOfRun(machines.map(([job, pod]) => ({ job, pod, sight: sightOf(pod) })));
+  endOfRun(machines.map(([job, pod, wasBound = false]) => ({ job, pod, sight: sightOf(pod), wasBound })));
 const endOf = (job: Job | undefined, pod: Pod | undefined) => endOfAll([job, pod]);
 const failed = { type: "Failed", reason: "BackoffLimitExceeded" };
 
@@ -81,6 +81,21 @@ describe("a run", () => {
 
     expect(endOf(jobOf(), podOf("lives", { conditions }, deleted))).toMatchObject({ endedAt: null, reason: words });
     expect(endOf(jobOf(failed), podOf(143, { conditions }, deleted))).toMatchObject({ exitCode: null, reason: words });
+  });
+
+  it("has ended once its Job was deleted without its pod, which goes on", () => {
+    const end = { exitCode: null, endedAt: null, reason: "the environment's Job was deleted from outside" };
+
+    expect(endOf(undefined, podOf("lives"))).toMatchObject({ ...end, started: true });
+    expect(endOfAll([jobOf(), podOf("lives")], [undefined, podOf("lives")])).toMatchObject(end);
+  });
+
+  it("has ended once its Job lives without the pod that was on a node: it is to make no other", () => {
+    const end = { started: true, exitCode: null, reason: "the environment's pod was deleted from outside" };
+
+    expect(endOfAll([jobOf(), undefined, true])).toMatchObject(end);
+    expect(endOfAll([jobOf(), undefined, false])).toBeUndefined();
+    expect(endOfAll([jobOf(undefined, deleted), undefined, true])).toBeUndefined();
   });
 
   it("that is being removed tells how its command ended", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Run } from "#core/context.ts";
+import type { Run } from "#core/ports/compute.ts";
 import { pathsOf } from "./names.ts";
-import type { Job } from "./objects.ts";
+import type { Job, Node } from "./objects.ts";
 import { jobOfRun, secondsUntil } from "./run-job.ts";
 import { partPathsOf, partsOf } from "./run-parts.ts";
 
@@ -50,7 +50,64 @@ const nodesOf = (changes: Partial<Run>, machine = 0) => {
 };
 const name = (node: string) => ({ matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] });
 
+const nodeWith = (storage: string) =>
+  ({ metadata: { name: "one" }, status: { allocatable: { "ephemeral-storage": storage } } }) as unknown as Node;
+
+describe("the disk that a node keeps containers on", () => {
+  const resourcesOn = (nodes: readonly Node[], changes: Partial<Run> = {}) => {
+    const { spec } = (jobOfRun(runOf(changes), 0, { deployment: "trial", now, nodes }) as Made).spec.template;
+    const [main] = spec.containers as { resources: Record<"limits" | "requests", Record<string, string>> }[];
+    return [main?.resources.limits["ephemeral-storage"], main?.resources.requests["ephemeral-storage"]];
+  };
+
+  it("is shared as its GPUs are, and a whole machine has nine tenths of it", () => {
+    const shared = { instanceType: "m7i.8xlarge", gpusPerMachine: 0, shares: [{ node: "one", units: 8 }] };
+    const whole = { instanceType: "c7i.8xlarge", gpusPerMachine: 0, shares: [{ node: "one", units: 1 }] };
+
+    expect(resourcesOn([nodeWith("1000Gi")])).toEqual(["460800Mi", "460800Mi"]);
+    expect(resourcesOn([nodeWith("1000Gi")], shared)).toEqual(["230400Mi", "230400Mi"]);
+    expect(resourcesOn([nodeWith("1000Gi")], whole)).toEqual(["921600Mi", "921600Mi"]);
+  });
+
+  it("is not shared where nobody knows how large it is", () => {
+    expect(resourcesOn([])).toEqual([undefined, undefined]);
+    expect(resourcesOn([nodeWith("none")])).toEqual([undefined, undefined]);
+    expect(resourcesOn([nodeWith("1Ti")], { shares: [{ node: null, units: 4 }] })).toEqual([undefined, undefined]);
+  });
+});
+
+describe("a disk", () => {
+  it("can be written to by an image that has a user of its own, and is not walked through at each start", () => {
+    const mounts = [{ volume: volumeOf("1"), path: "/workspace" }];
+
+    expect(podOf({ mounts }).securityContext).toMatchObject({ fsGroup: 1000, fsGroupChangePolicy: "OnRootMismatch" });
+    expect(podOf().securityContext).toEqual({ seccompProfile: { type: "RuntimeDefault" } });
+  });
+});
+
 describe("the Job of a run", () => {
+  it("names the port of its SSH server, in its first machine, once", () => {
+    const shares = [
+      { node: "one", units: 8 },
+      { node: "two", units: 8 },
+    ];
+    const run = runOf({
+      shares,
+      ports: [
+        { port: 22, kind: "ssh" },
+        { port: 8080, kind: "http" },
+      ],
+    });
+    const portsOf = (machine: number, sshPort?: number) => {
+      const { spec } = (jobOfRun(run, machine, { deployment: "one", now, sshPort }) as Made).spec.template;
+      return (spec.containers as [{ ports: object[] }])[0].ports;
+    };
+
+    expect(portsOf(0, 22)).toEqual([{ name: "ssh", containerPort: 22 }, { containerPort: 8080 }]);
+    expect(portsOf(0)).toEqual([{ containerPort: 22 }, { containerPort: 8080 }]);
+    expect(portsOf(1, 22)).toEqual([]);
+  });
+
   it("is never run again or moved by the cluster", () => {
     expect(made()).toMatchObject({
       metadata: { name: `${uid}-r1` },
@@ -189,6 +246,17 @@ describe("the Job of a run", () => {
     expect(mainOf().envFrom).toBeUndefined();
   });
 
+  it("has no variable by which it would see the GPUs of others", () => {
+    const gpus = { NVIDIA_VISIBLE_DEVICES: "all", NVIDIA_MIG_CONFIG_DEVICES: "all" };
+    const place = { paths: pathsOf("jobs"), deployment: "one" };
+
+    expect(mainOf({ env: gpus }).envFrom).toBeUndefined();
+    expect(partsOf(runOf({ env: { ...gpus, NVIDIA_TF32_OVERRIDE: "0" } }), place)).toMatchObject([
+      { body: { kind: "Secret", stringData: { NVIDIA_TF32_OVERRIDE: "0" } } },
+    ]);
+    expect(JSON.stringify(partsOf(runOf({ env: { ...gpus, A: "1" } }), place))).not.toContain("NVIDIA");
+  });
+
   it("is told what it has, in values that it cannot be given others for", () => {
     const mounts = [{ volume: volumeOf("a"), path: "/workspace" }];
     const ports = [
@@ -269,6 +337,8 @@ describe("what a run has beside its Job", () => {
     expect(removed({})).toEqual([]);
     expect(removed({ env: { A: "b" } })).toEqual([secret]);
     expect(removed({ shares, gpusPerMachine: 8 })).toEqual(network);
-    expect(partPathsOf({ uid, run: 1 }, undefined, paths)).toEqual([secret, ...network]);
+    const page = [`${paths.services}/web-${uid}-r1`, `${paths.ingresses}/web-${uid}-r1`];
+    const ssh = `${paths.services}/ssh-${uid}-r1`;
+    expect(partPathsOf({ uid, run: 1 }, undefined, paths)).toEqual([secret, ...network, ...page, ssh]);
   });
 });

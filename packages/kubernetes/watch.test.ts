@@ -27,6 +27,7 @@ async function following(answers: readonly Answer[], options: Partial<FollowOpti
   client = apiClient({ ...server.access, deadlineMs: 1_000 });
   const ending = new AbortController();
   const told: string[] = [];
+  const reached: string[] = [];
   const wanted = Promise.withResolvers<void>();
   let last = "";
   const tell = (text: string) => {
@@ -37,10 +38,12 @@ async function following(answers: readonly Answer[], options: Partial<FollowOpti
     keep: ({ metadata }: Thing) => metadata.name,
     listed: (names: readonly string[]) => tell(`listed ${names}`),
     changed: (type: string, name: string) => tell(`${type} ${name}`),
+    reached: (version: string) => void reached.push(version),
   };
   const ended = follow<Thing, string>(client, "/things?x=1", follower, { signal: ending.signal, ...options });
   return {
     ended,
+    reached,
     /** Everything up to this, and the version it ended with. */
     async until(text: string) {
       last = text;
@@ -103,11 +106,62 @@ describe("follow", () => {
     expect(versions()).toEqual([null, "5", "7", "8"]);
   });
 
-  it("goes on where somebody else left off, without a list", async () => {
-    const { until, versions } = await following([events(line("ADDED", thing("b", "43")))], { from: "42" });
+  it.each([
+    ["no JSON", "<html>gateway</html>\n"],
+    ["no object", "7\n"],
+    ["endless", "x".repeat(17 * 1024 ** 2)],
+  ])("goes on after what a proxy put into the stream: %s", async (_, odd) => {
+    const { until, versions } = await following([
+      list("5", "a"),
+      eventsAndEnd(line("ADDED", thing("b", "6")), odd),
+      events(line("ADDED", thing("c", "7"))),
+    ]);
 
-    expect(await until("ADDED b")).toEqual({ told: ["ADDED b"], version: "43" });
-    expect(versions()).toEqual(["42"]);
+    const { told } = await until("ADDED c");
+
+    expect(told).toEqual(["listed a", "ADDED b", "ADDED c"]);
+    expect(versions()).toEqual([null, "5", "6"]);
+  });
+
+  it("goes on where somebody else left off, without a list", async () => {
+    const { until, versions } = await following([list("50"), events(line("ADDED", thing("b", "53")))], { from: "42" });
+
+    expect(await until("ADDED b")).toEqual({ told: ["ADDED b"], version: "53" });
+    expect(versions()).toEqual([null, "42"]);
+    expect(server.requests[0]?.url).toBe("/things?x=1&limit=1");
+  });
+
+  it("lists where the server is behind who left off, as after a backup of its store was put back", async () => {
+    const { until, versions } = await following(
+      [list("41"), list("41", "a"), events(line("ADDED", thing("b", "42")))],
+      { from: "4200" },
+    );
+
+    expect((await until("ADDED b")).told).toEqual(["listed a", "ADDED b"]);
+    expect(versions()).toEqual([null, null, "41"]);
+  });
+
+  it("lists again where what the server tells is older than what it told", async () => {
+    const { until, versions } = await following([
+      list("50"),
+      eventsAndEnd(line("BOOKMARK", thing("", "49"))),
+      list("49", "a"),
+      events(line("ADDED", thing("b", "50"))),
+    ]);
+
+    expect((await until("ADDED b")).told).toEqual(["listed ", "listed a", "ADDED b"]);
+    expect(versions()).toEqual([null, "50", null, "49"]);
+  });
+
+  it("says up to which version it has told, at lists and bookmarks too", async () => {
+    const { until, reached } = await following([
+      list("5", "a"),
+      events(line("BOOKMARK", thing("", "7")), line("ADDED", thing("b", "9"))),
+    ]);
+
+    await until("ADDED b");
+
+    expect(reached).toEqual(["5", "7", "9"]);
   });
 
   it.each<[string, Answer]>([

@@ -1,0 +1,44 @@
+import { expect, it } from "vitest";
+import { noZone, termsOfType } from "./node-type.ts";
+
+const known = expect.arrayContaining(["p5.48xlarge", "m7i.8xlarge"]);
+const ofType = (type: string) => ({ key: "node.kubernetes.io/instance-type", operator: "In", values: [type] });
+const unlabelled = { key: "node.kubernetes.io/instance-type", operator: "NotIn", values: known };
+const rules = [
+  { label: "model", value: "h100", instanceType: "p5.48xlarge" },
+  { label: "box", value: null, instanceType: "m7i.8xlarge" },
+];
+
+it("takes nodes by the label of AWS, and those that the rules name", () => {
+  expect(termsOfType("p5.48xlarge", ["a"], rules)).toEqual([
+    {
+      matchExpressions: [ofType("p5.48xlarge"), { key: "topology.kubernetes.io/zone", operator: "In", values: ["a"] }],
+    },
+    {
+      matchExpressions: [
+        unlabelled,
+        { key: "model", operator: "In", values: ["h100"] },
+        { key: "topology.kubernetes.io/zone", operator: "In", values: ["a"] },
+      ],
+    },
+  ]);
+});
+
+it("takes no node that an earlier rule gives another type", () => {
+  expect(termsOfType("m7i.8xlarge", [], rules)).toEqual([
+    { matchExpressions: [ofType("m7i.8xlarge")] },
+    {
+      matchExpressions: [
+        unlabelled,
+        { key: "model", operator: "NotIn", values: ["h100"] },
+        { key: "box", operator: "Exists" },
+      ],
+    },
+  ]);
+});
+
+it("takes nodes without a zone for what was made on one", () => {
+  expect(termsOfType("p5.48xlarge", [noZone], [])).toEqual([
+    { matchExpressions: [ofType("p5.48xlarge"), { key: "topology.kubernetes.io/zone", operator: "DoesNotExist" }] },
+  ]);
+});
