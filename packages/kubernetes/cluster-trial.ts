@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { Compute, ComputeNode, Run } from "#core/context.ts";
+import type { Compute, ComputeNode, Run } from "#core/ports/compute.ts";
 import { type Cluster, startCluster } from "#testing/cluster/cluster.ts";
 import { applyManifests, readManifests } from "#testing/cluster/manifests.ts";
 import type { Pod } from "#testing/cluster/pod.ts";
@@ -18,6 +18,8 @@ export const namespace = "berth-environments";
 /** What an image of this name does in place of its command. */
 const images: Readonly<Record<string, ContainerScript>> = {
   "berth.test/none:1": { pull: "fails" },
+  "berth.test/late:1": { pull: "fails once", process: true },
+  "berth.test/shell-less:1": { start: "fails" },
   "berth.test/greedy:1": { oom: true },
   "berth.test/endless-pull:1": { startMs: 3_600_000 },
 };
@@ -45,9 +47,14 @@ export interface ClusterTrial {
 export async function openClusterTrial(
   nodes: readonly NodeOptions[],
   scriptOf: (pod: Pod) => ContainerScript | undefined = () => undefined,
+  options: { readonly snapshots?: boolean; readonly tools?: string; readonly nodePorts?: string } = {},
 ): Promise<ClusterTrial> {
   const cluster = await startCluster({
-    scriptOf: (pod) => ({ main: scriptOf(pod) ?? images[pod.spec.containers[0]?.image ?? ""] ?? { process: true } }),
+    ...options,
+    scriptOf: (pod) => ({
+      tools: { process: true },
+      main: scriptOf(pod) ?? images[pod.spec.containers[0]?.image ?? ""] ?? { process: true },
+    }),
   });
   await applyManifests(
     cluster.admin,
@@ -56,20 +63,21 @@ export async function openClusterTrial(
   const pretendNodes = await cluster.addNodes(nodes);
   const { url, ca, token } = cluster.controlPlane.accessOf("berth");
   const client = apiClient({ url, ca, token: async () => token });
-  const options: KubernetesComputeOptions = {
+  const computeOptions: KubernetesComputeOptions = {
     client,
     namespace,
     deployment: "trial",
     now: Date.now,
     machineOf: async () => "running",
+    toolsImage: options.tools && "berth.test/tools:1",
   };
-  const compute = kubernetesCompute(options);
+  const compute = kubernetesCompute(computeOptions);
   const files = await mkdtemp(join(tmpdir(), "berth-cluster-trial-"));
   return {
     cluster,
     pretendNodes,
     client,
-    options,
+    options: computeOptions,
     compute,
     nodes: await readyNodes(compute),
     files,

@@ -3,20 +3,26 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe } from "vitest";
+import { toolsPath } from "#testing/cluster/tools-binaries.ts";
 import { computeConformance } from "#testing/conformance/compute.ts";
 import { type ClusterTrial, openClusterTrial } from "./cluster-trial.ts";
+import { kubernetesCompute } from "./compute.ts";
 
 let trial: ClusterTrial;
 
 beforeAll(async () => {
-  trial = await openClusterTrial(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  const nodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }));
+  trial = await openClusterTrial(nodes, undefined, { tools: await toolsPath(process.env) });
 });
 
 afterAll(() => trial.stop());
 
-describe("kubernetes compute as every Compute", () => {
+describe.each([
+  ["kubernetes compute", undefined],
+  ["kubernetes compute with the tools image", "berth.test/tools:1"],
+])("%s as every Compute", (_, toolsImage) => {
   computeConformance(async () => ({
-    compute: trial.compute,
+    compute: kubernetesCompute({ ...trial.options, toolsImage }),
     nodes: trial.nodes,
     now: Date.now,
     pass: sleep,

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { Observation, Run } from "#core/context.ts";
+import type { Observation, Run } from "#core/ports/compute.ts";
 import { RunBound } from "#core/problem.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { apiClient } from "./api-client.ts";
@@ -99,10 +99,15 @@ describe("a command", () => {
     await trial.compute.resize(run.uid, 1, resources, 1);
 
     const amounts = { cpu: "2", memory: "4Gi" };
-    expect((await podOf(run)).spec.containers[0].resources).toEqual({ limits: amounts, requests: amounts });
+    expect((await podOf(run)).spec.containers[0].resources).toMatchObject({ limits: amounts, requests: amounts });
     expect(await trial.compute.observe(run.uid, 1)).toMatchObject({ state: "ready" });
     expect(await trial.compute.listNodes()).toContainEqual(
-      expect.objectContaining({ name: "shared", units: 32, foreignUnits: 0, runs: [{ uid: run.uid, units: 2 }] }),
+      expect.objectContaining({
+        name: "shared",
+        units: 32,
+        foreignUnits: 0,
+        runs: [expect.objectContaining({ uid: run.uid, run: 1, units: 2 })],
+      }),
     );
   });
 });
@@ -220,7 +225,7 @@ describe("a run of two machines", () => {
         ? trial.client.create(path, job)
         : Promise.reject(new Error("interrupted"))) as typeof trial.client.create;
     const interrupted = kubernetesCompute({ ...trial.options, client: { ...trial.client, create } });
-    const later = kubernetesCompute({ ...trial.options, now: () => Date.now() + 61_000 });
+    const later = kubernetesCompute({ ...trial.options, now: () => Date.now() + 901_000 });
 
     await expect(interrupted.apply(run)).rejects.toThrow("interrupted");
     const [draft, leftover] = [await trial.compute.observe(run.uid, 1), await later.observe(run.uid, 1)];
@@ -239,7 +244,7 @@ describe("a run of two machines", () => {
     await trial.cluster.admin.remove(`${jobs}/${run.uid}-r1`, { propagationPolicy: "Background" });
 
     const beheaded = await trial.eventually(
-      () => kubernetesCompute({ ...trial.options, now: () => Date.now() + 61_000 }).observe(run.uid, 1),
+      () => kubernetesCompute({ ...trial.options, now: () => Date.now() + 901_000 }).observe(run.uid, 1),
       (seen) => seen?.reason?.includes("deleted from outside") ?? false,
     );
     await trial.compute.remove(run.uid, 1, { graceSeconds: 1, force: false });
@@ -249,6 +254,16 @@ describe("a run of two machines", () => {
     expect(await statuses(run)).toEqual([404, 404]);
     expect((await trial.cluster.admin.get(`${core}/secrets/${run.uid}-r1`)).status).toBe(404);
     expect((await trial.cluster.admin.get(`${jobs}/${run.uid}-r1-m1`)).status).toBe(404);
+  });
+
+  it("is removed as an unbound one while one of them has no machine, though the other began", async () => {
+    const halves = ["one", "no-such-node"].map((node) => ({ node, units: 8 }));
+    const { run, seen } = await applied({ shares: halves, gpusPerMachine: 8 }, ({ started }) => started);
+
+    await trial.compute.remove(run.uid, 1, { graceSeconds: 10, force: false, unlessBound: true });
+    await until(run, (left) => left === undefined);
+
+    expect(seen).toMatchObject({ state: "unbound", nodes: [{ name: "one" }], terminating: false });
   });
 
   it("ends with the first of them that fails, and with all of them", async () => {

@@ -1,0 +1,249 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Run } from "#core/ports/compute.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { apiClient } from "./api-client.ts";
+import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { kubernetesCompute } from "./compute.ts";
+import { type AdmissionRequest, type Denial, openAdmissionWebhook } from "./webhook-trial.ts";
+
+const admission = "/apis/admissionregistration.k8s.io/v1";
+let trial: ClusterTrial;
+let webhook: Awaited<ReturnType<typeof openAdmissionWebhook>>;
+/** What the webhook says of a run of this name. */
+const denials = new Map<string, (kind: string) => Denial | undefined>();
+
+beforeAll(async () => {
+  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+  webhook = await openAdmissionWebhook(trial.cluster.controlPlane, ({ kind, object }: AdmissionRequest) =>
+    denials.get(object.metadata.annotations?.["berth/name"] ?? "")?.(kind.kind),
+  );
+  must(
+    await trial.cluster.admin.post(
+      `${admission}/validatingwebhookconfigurations`,
+      webhook.configuration("runs", namespace),
+    ),
+  );
+  // A configuration holds some time after it was made.
+  denials.set("probe", () => ({ message: "it holds" }));
+  const probe = { metadata: { name: "probe", annotations: { "berth/name": "probe" } }, spec: podSpec };
+  await trial.eventually(
+    () => trial.cluster.admin.post(`/api/v1/namespaces/${namespace}/pods?dryRun=All`, probe),
+    ({ status }) => status >= 400,
+  );
+});
+
+afterEach(() => trial.clear());
+afterAll(async () => {
+  await trial.stop();
+  await webhook.close();
+});
+
+const podSpec = { containers: [{ name: "main", image: "berth.test/any:1" }] };
+const refusalOf = (run: Run) =>
+  trial.compute.apply(run).then(
+    () => "taken",
+    (error: unknown) => error as Error,
+  );
+const until = ({ uid, run }: Run, state: string) =>
+  trial.eventually(
+    () => trial.compute.observe(uid, run),
+    (seen) => seen?.state === state,
+  );
+
+describe("a run that the cluster's admission refuses", () => {
+  it("by a webhook is refused for good, in the webhook's words", async () => {
+    denials.set("unwanted", (kind) => (kind === "Job" ? { code: 403, message: "no jobs on Sundays" } : undefined));
+
+    const refusal = await refusalOf(trialRun({ name: "unwanted", env: { TOKEN: "s3cret-value" } }));
+
+    expect(refusal).toMatchObject({
+      name: "RunRefused",
+      message: "Refused by the cluster's policy runs.berth.test: no jobs on Sundays",
+    });
+  });
+
+  it("by a policy is refused for good, without its variables and its command", async () => {
+    const expression = "object.metadata.annotations['berth/name'] != 'secretive'";
+    const policy = {
+      metadata: { name: "images" },
+      spec: {
+        matchConstraints: {
+          resourceRules: [{ apiGroups: ["batch"], apiVersions: ["v1"], resources: ["jobs"], operations: ["CREATE"] }],
+        },
+        validations: [
+          { expression, messageExpression: "'not ' + object.spec.template.spec.containers[0].args[0] + ' here'" },
+        ],
+      },
+    };
+    must(await trial.cluster.admin.post(`${admission}/validatingadmissionpolicies`, policy));
+    const binding = { metadata: { name: "images" }, spec: { policyName: "images", validationActions: ["Deny"] } };
+    must(await trial.cluster.admin.post(`${admission}/validatingadmissionpolicybindings`, binding));
+    const run = trialRun({ name: "secretive", command: "train --key s3cret-value" });
+
+    const refusal = await trial.eventually(
+      async () => {
+        const found = await refusalOf(run);
+        await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+        return found;
+      },
+      (found) => found !== "taken",
+    );
+
+    expect(refusal).toMatchObject({
+      name: "RunRefused",
+      message: "Refused by the cluster's policy images: not … here",
+    });
+  });
+
+  it("is not refused where it was taken before", async () => {
+    const run = trialRun({ name: "taken" });
+    await trial.compute.apply(run);
+    denials.set("taken", (kind) => (kind === "Job" ? { message: "not any more" } : undefined));
+
+    expect(await refusalOf(run)).toBe("taken");
+    expect(await until(run, "ready")).toMatchObject({ state: "ready" });
+  });
+
+  it("as its pod ends before it began, in words that only an event has", async () => {
+    denials.set("podless", (kind) => (kind === "Pod" ? { message: "no such team" } : undefined));
+    const run = trialRun({ name: "podless" });
+
+    await trial.compute.apply(run);
+
+    expect(await until(run, "ended")).toMatchObject({
+      started: false,
+      exitCode: null,
+      reason: "Refused by the cluster's policy runs.berth.test: no such team",
+    });
+  });
+
+  it("for what no object may hold is refused for good, in the API server's words", async () => {
+    const refusal = await refusalOf(trialRun({ env: { "no name": "s3cret-value" } }));
+
+    expect(refusal).toMatchObject({
+      name: "RunRefused",
+      message: expect.stringMatching(/^The cluster refuses the run: data\[no name\]: Invalid value/),
+    });
+  });
+
+  it("for what no pod may be ends before it began, in the API server's words", async () => {
+    const run = trialRun({ image: " berth.test/any:1" });
+
+    await trial.compute.apply(run);
+
+    expect(await until(run, "ended")).toMatchObject({
+      started: false,
+      reason: expect.stringMatching(/^The cluster refuses the run: .*image: .*whitespace/),
+    });
+  });
+});
+
+describe("a run that is refused for now", () => {
+  it("by a webhook with 429 is taken a moment later by the same call", async () => {
+    let asked = 0;
+    denials.set("hurried", (kind) => {
+      if (kind !== "Job") return undefined;
+      asked += 1;
+      return asked === 1 ? { code: 429, message: "not so fast" } : undefined;
+    });
+    const run = trialRun({ name: "hurried" });
+
+    expect(await refusalOf(run)).toBe("taken");
+    expect(asked).toBe(2);
+    expect(await until(run, "ready")).toMatchObject({ state: "ready" });
+  });
+
+  it("by a quota of Jobs says so, and is taken once there is room", async () => {
+    const quotas = `/api/v1/namespaces/${namespace}/resourcequotas`;
+    const run = trialRun();
+    must(
+      await trial.cluster.admin.post(quotas, {
+        metadata: { name: "jobs" },
+        spec: { hard: { "count/jobs.batch": "0" } },
+      }),
+    );
+    await trial.eventually(
+      () => trial.cluster.admin.get<{ status?: { hard?: object } }>(`${quotas}/jobs`),
+      ({ body }) => body.status?.hard !== undefined,
+    );
+
+    const refusal = await refusalOf(run);
+    must(await trial.cluster.admin.remove(`${quotas}/jobs`));
+    await trial.eventually(
+      () => refusalOf(run),
+      (found) => found === "taken",
+    );
+
+    expect(refusal).toMatchObject({ name: "RunNotTaken", message: "the quota jobs of the cluster is used up" });
+    expect(await until(run, "ready")).toMatchObject({ state: "ready" });
+  });
+
+  it("by a webhook that does not answer says so", async () => {
+    const other = await openAdmissionWebhook(trial.cluster.controlPlane, () => undefined);
+    const path = `${admission}/validatingwebhookconfigurations`;
+    must(await trial.cluster.admin.post(path, other.configuration("away", namespace)));
+    await other.close();
+    const run = trialRun();
+
+    const refusal = await trial.eventually(
+      async () => {
+        const found = await refusalOf(run);
+        await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+        return found;
+      },
+      (found) => found !== "taken",
+    );
+    must(await trial.cluster.admin.remove(`${path}/away`));
+
+    expect(refusal).toMatchObject({
+      name: "RunNotTaken",
+      message: "the cluster's webhook away.berth.test does not answer",
+    });
+    // Whoever comes next waits until it is gone for everybody.
+    await trial.eventually(
+      () => refusalOf(run),
+      (found) => found === "taken",
+    );
+  });
+});
+
+describe("who asks", () => {
+  it("with a token that has run out asks with a new one, and nothing is lost or doubled", async () => {
+    const { url, ca, token } = trial.cluster.controlPlane.accessOf("berth");
+    const refused: (string | undefined)[] = [];
+    const client = apiClient({
+      url,
+      ca,
+      token: async (stale) => {
+        if (stale !== undefined) refused.push(stale);
+        return stale === undefined ? "expired" : token;
+      },
+    });
+    const compute = kubernetesCompute({ ...trial.options, client });
+    const run = trialRun({ env: { A: "b" } });
+
+    await compute.apply(run);
+    const seen = await trial.eventually(
+      () => compute.observe(run.uid, 1),
+      (found) => found?.state === "ready",
+    );
+    client.close();
+
+    expect(seen).toMatchObject({ nodes: [{ name: "one" }] });
+    expect(refused.length).toBeGreaterThan(2);
+    expect((await trial.compute.listRuns()).length).toBe(1);
+  });
+
+  it("five times at once makes one run of it", async () => {
+    const run = trialRun({ env: { A: "b" } });
+
+    const answers = await Promise.all(Array.from({ length: 5 }, () => refusalOf(run)));
+    await until(run, "ready");
+    await sleep(100);
+
+    expect(answers).toEqual(["taken", "taken", "taken", "taken", "taken"]);
+    const path = `/apis/batch/v1/namespaces/${namespace}/jobs`;
+    expect(must(await trial.cluster.admin.get<{ items: unknown[] }>(path)).items.length).toBe(1);
+  });
+});

@@ -1,0 +1,181 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { mkdtemp, rm } from "node:fs/promises";
+import type { ClientRequest } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Observation, Run } from "#core/ports/compute.ts";
+import { clusterEnvironments } from "#local/cluster-environments.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
+import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { kubernetesCompute } from "./compute.ts";
+import { pathsOf } from "./names.ts";
+import type { KubeObject } from "./objects.ts";
+import { kubernetesVolumes } from "./volumes.ts";
+
+let trial: ClusterTrial;
+/** What the driver asked for so far, as the rules of a role name it. */
+const used = new Set<string>();
+
+const note = (message: unknown) => {
+  const { request } = message as { readonly request: ClientRequest };
+  const { token } = trial.cluster.controlPlane.accessOf("berth");
+  if (request.getHeader("authorization") !== `Bearer ${token}`) return;
+  for (const right of rightsOf(request)) used.add(right);
+};
+
+beforeAll(async () => {
+  trial = await openClusterTrial(
+    ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })),
+    ({ spec }) => (spec.containers[0]?.image === "berth.test/serves:1" ? {} : undefined),
+    { snapshots: true },
+  );
+  subscribe("http.client.request.start", note);
+});
+
+afterAll(async () => {
+  unsubscribe("http.client.request.start", note);
+  await trial.stop();
+});
+
+/** `get pods/log berth-environments`: of a request to the API server, what somebody must be allowed to send it. */
+function rightsOf({ method, path }: ClientRequest): string[] {
+  const [address = "", query = ""] = path.split("?");
+  const [, rest = ""] = /^\/(?:api\/v1|apis\/[^/]+\/[^/]+)\/(.+)$/.exec(address) ?? [];
+  const parts = rest.split("/");
+  const isInside = parts[0] === "namespaces" && parts.length > 2;
+  const where = parts[0] === "namespaces" ? ` ${parts[1]}` : "";
+  const [resource = "", name, subresource] = isInside ? parts.slice(2) : parts;
+  const of = `${resource}${subresource ? `/${subresource}` : ""}${where}`;
+  return verbsOf({ method, query, isOne: name !== undefined, subresource }).map((verb) => `${verb} ${of}`);
+}
+
+interface Asked {
+  readonly method: string;
+  readonly query: string;
+  readonly isOne: boolean;
+  readonly subresource: string | undefined;
+}
+
+function verbsOf({ method, query, isOne, subresource }: Asked): string[] {
+  // A WebSocket is opened with a GET, and since 1.35 takes the right to create too.
+  if (subresource === "exec" || subresource === "portforward") return ["get", "create"];
+  if (method === "POST") return ["create"];
+  if (method === "DELETE") return ["delete"];
+  if (method === "PATCH") return query.includes("force=true") ? ["create", "patch"] : ["patch"];
+  if (isOne) return ["get"];
+  return query.includes("watch=") ? ["watch"] : ["list"];
+}
+
+interface Role {
+  readonly rules: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[];
+}
+
+async function granted(): Promise<string[]> {
+  const rbac = "/apis/rbac.authorization.k8s.io/v1";
+  const [inside, everywhere] = await Promise.all([
+    trial.cluster.admin.get<Role>(`${rbac}/namespaces/${namespace}/roles/berth`),
+    trial.cluster.admin.get<Role>(`${rbac}/clusterroles/berth`),
+  ]);
+  const rightsIn = ({ rules }: Role, where: string) =>
+    rules.flatMap(({ resources, verbs }) =>
+      resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource}${where}`)),
+    );
+  return [...rightsIn(must(inside), ` ${namespace}`), ...rightsIn(must(everywhere), "")];
+}
+
+/** Given ahead of what will use it: disks of EC2, larger disks. */
+const ahead: readonly string[] = [
+  ...["create", "list", "delete"].map((verb) => `${verb} persistentvolumes`),
+  ...["list", "patch"].map((verb) => `${verb} persistentvolumeclaims ${namespace}`),
+];
+
+async function applied(changes: Partial<Run>, holds: (seen: Observation) => boolean) {
+  const run = trialRun(changes);
+  await trial.compute.apply(run);
+  await trial.eventually(
+    () => trial.compute.observe(run.uid, 1),
+    (seen) => seen !== undefined && holds(seen),
+  );
+  return run;
+}
+
+async function watched(changes: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of changes);
+}
+
+it("one right less would not be enough: the driver uses each of them", async () => {
+  const { compute, client } = trial;
+  const gently = { graceSeconds: 0, force: false };
+
+  const home = await mkdtemp(join(tmpdir(), "berth-rights-"));
+  const environments = await clusterEnvironments({
+    home,
+    isUsed: false,
+    kubeconfig: join(trial.cluster.controlPlane.home, "berth.kubeconfig"),
+    context: undefined,
+    environment: {},
+    nodeTypes: [],
+    toolsImage: undefined,
+    startSsh: async () => ({ port: 0, hostKey: "", stop: async () => undefined }),
+  });
+  await environments.shutdown();
+  await rm(home, { recursive: true });
+  const ending = new AbortController();
+  const watching = watched(compute.changes(ending.signal));
+  await trial.eventually(
+    async () => used.has(`watch pods ${namespace}`) && used.has(`watch jobs ${namespace}`),
+    (both) => both,
+  );
+  ending.abort();
+  await watching;
+  await compute.listNodes();
+  await compute.listParts();
+  const shares = ["one", "two"].map((node) => ({ node, units: 1 }));
+  const two = await applied({ shares, env: { A: "b" } }, ({ state }) => state === "ready");
+  const exec = { id: "x", words: ["true"], stdin: "", env: {}, directory: undefined, timeoutMs: 5_000 };
+  await compute.startExec(two.uid, 1, exec);
+  await compute.readLog(two.uid, 1);
+  await compute.resize(two.uid, 1, { cpus: 1, memoryMb: 1_024 }, 1);
+  await compute.extend(two.uid, 1, Date.now() + 7_200_000);
+  const ports = [{ port: 8080, kind: "http" as const }];
+  const serves = await applied({ ports, image: "berth.test/serves:1" }, ({ state }) => state === "ready");
+  await compute
+    .postToPort(serves.uid, 1, { port: 8080, path: "/", body: "{}", timeoutMs: 1_000 })
+    .catch(() => "silent");
+  await applied({ image: "berth.test/none:1" }, ({ state }) => state === "ended");
+  const pages = kubernetesCompute({ ...trial.options, web: { domain: "gpu.example", ingressClass: "nginx" } });
+  await pages.apply(trialRun({ ports, addressLabel: "demo", image: "berth.test/serves:1" }));
+  const unbound = await applied({ shares: [{ node: "none", units: 1 }] }, ({ reason }) => reason !== null);
+  await compute.remove(unbound.uid, 1, { ...gently, unlessBound: true });
+  await trial.clear();
+
+  const volumes = kubernetesVolumes({ client, paths: pathsOf(namespace), deployment: "trial" }, { now: Date.now });
+  const { id, zone } = await volumes.createVolume({ token: "t", sizeGb: 1, zone: "us-east-1a", snapshotId: undefined });
+  await applied({ mounts: [{ volume: { id, zone }, path: "/workspace" }] }, ({ state }) => state === "ready");
+  await trial.clear();
+  await volumes.findVolume(id);
+  const { items } = must(await trial.cluster.admin.get<{ items: KubeObject[] }>("/api/v1/persistentvolumes"));
+  const source = { persistentVolumeName: items[0]?.metadata.name };
+  const stuck = { metadata: { name: "stuck" }, spec: { attacher: "ebs.csi.aws.com", nodeName: "two", source } };
+  must(await trial.cluster.admin.post("/apis/storage.k8s.io/v1/volumeattachments", stuck));
+  const lost = (await compute.listNodes()).find(({ name }) => name === "two");
+  if (lost) await volumes.detachVolume(id, lost);
+  const classBody = { metadata: { name: "ebs" }, driver: "ebs.csi.aws.com", deletionPolicy: "Delete" };
+  const kinds = { apiVersion: "snapshot.storage.k8s.io/v1", kind: "VolumeSnapshotClass" };
+  must(await trial.cluster.admin.post(`${snapshotPath}/volumesnapshotclasses`, { ...kinds, ...classBody }));
+  const tags = { name: "data", disk: "d".repeat(32), attempt: "a-r1-1" };
+  const snapshot = await volumes.createSnapshot(id, tags);
+  await trial.eventually(
+    () => volumes.findSnapshot(snapshot.id),
+    (seen) => seen?.state === "completed",
+  );
+  await volumes.listSnapshots(id);
+  await volumes.tagSnapshot(snapshot.id, tags);
+  await volumes.removeSnapshot(snapshot.id);
+  await volumes.removeVolume(id);
+
+  const useless = (await granted()).filter((right) => !used.has(right) && !ahead.includes(right));
+  expect(useless).toEqual([]);
+});

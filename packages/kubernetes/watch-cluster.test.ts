@@ -1,0 +1,94 @@
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import type { Run } from "#core/ports/compute.ts";
+import { type ClusterTrial, openClusterTrial, trialRun } from "./cluster-trial.ts";
+
+let trial: ClusterTrial;
+
+beforeAll(async () => {
+  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+});
+
+afterEach(() => trial.clear());
+
+afterAll(() => trial.stop());
+
+/** Applies a run and waits until the Job, too, counts its pod as ready: then nothing more is written to either. */
+async function rested(run: Run = trialRun()): Promise<Run> {
+  await trial.compute.apply(run);
+  const job = `/apis/batch/v1/namespaces/berth-environments/jobs/${run.uid}-r1`;
+  await trial.eventually(
+    () => trial.client.get<{ readonly status?: { readonly ready?: number } }>(job),
+    ({ status }) => status?.ready === 1,
+  );
+  return run;
+}
+
+async function removed({ uid }: Run): Promise<void> {
+  await trial.compute.remove(uid, 1, { graceSeconds: 0, force: false });
+  await trial.eventually(
+    () => trial.compute.observe(uid, 1),
+    (seen) => seen === undefined,
+  );
+}
+
+/** Whoever follows, until they were told of all of these runs and of a place after that. */
+async function following(from: string | undefined, wanted: readonly Run[], meanwhile = async () => {}) {
+  const ending = new AbortController();
+  const told: string[] = [];
+  let upTo: string | undefined;
+  const isAll = () => wanted.every(({ uid }) => told.includes(uid));
+  const work = (async () => {
+    for await (const change of trial.compute.changes(ending.signal, from)) {
+      if ("uid" in change) told.push(change.uid);
+      else upTo = isAll() ? change.upTo : undefined;
+      if (upTo !== undefined) return;
+    }
+  })();
+  await meanwhile();
+  await work;
+  ending.abort();
+  return { told: [...new Set(told)].sort(), upTo };
+}
+
+const uidsOf = (...runs: readonly Run[]) => runs.map(({ uid }) => uid).sort();
+
+it("hands the watch over: what changes while nobody follows is told once, and nothing else", async () => {
+  const [kept, gone] = await Promise.all([rested(), rested()]);
+  const first = await following(undefined, [kept, gone]);
+
+  await removed(gone);
+  const made = await rested();
+  const next = await following(first.upTo, [gone, made]);
+  const later = trialRun();
+  const last = await following(next.upTo, [later], () => trial.compute.apply(later));
+
+  expect(first.told).toEqual(uidsOf(kept, gone));
+  expect(next.told).toEqual(uidsOf(gone, made));
+  // A pod's end may be told after its Job's, to the next one then.
+  expect(last.told).toContain(later.uid);
+  expect(last.told).not.toContain(kept.uid);
+});
+
+it("goes on from a place in front of a restart of the API server", async () => {
+  const kept = await rested();
+  const { upTo } = await following(undefined, [kept]);
+  const made = await rested();
+
+  await trial.cluster.controlPlane.restart("apiserver");
+  const next = await following(upTo, [made]);
+
+  expect(next.told).toContain(made.uid);
+});
+
+it.each([
+  // A server that has just started knows nothing from before.
+  ["the server has forgotten", "1.1"],
+  ["is still to come, as after a backup of the store was put back", "999999999.999999999"],
+  ["never was any", "nowhere"],
+])("tells of every living run to whoever goes on from what %s", async (_, from) => {
+  const [one, other] = await Promise.all([rested(), rested()]);
+
+  const { told } = await following(from, [one, other]);
+
+  expect(told).toEqual(uidsOf(one, other));
+});
