@@ -1,34 +1,37 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Run } from "#core/context.ts";
+import type { Run } from "#core/ports/compute.ts";
+import type { Volumes } from "#core/ports/volumes.ts";
 import { removed } from "#testing/cluster/cluster.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { emptyVolumesConformance } from "#testing/conformance/volumes.ts";
-import { type Claims, kubernetesClaims } from "./claims.ts";
+import { type Claim, idOf } from "./claim.ts";
 import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
 import { pathsOf } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
+import { kubernetesVolumes } from "./volumes.ts";
 
 const claimsPath = `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
 let trial: ClusterTrial;
-let claims: Claims;
+let claims: Volumes;
 
 beforeAll(async () => {
   trial = await openClusterTrial(
     ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge", zone: "us-east-1b" })),
   );
-  claims = kubernetesClaims({ client: trial.client, paths: pathsOf(namespace), deployment: "trial" });
+  const place = { client: trial.client, paths: pathsOf(namespace), deployment: "trial" };
+  claims = kubernetesVolumes(place, { now: Date.now });
 });
 
 afterAll(() => trial.stop());
 
 async function clear(): Promise<void> {
   await trial.clear();
-  const { items } = must(await trial.cluster.admin.get<{ items: KubeObject[] }>(claimsPath));
-  await Promise.all(items.map(({ metadata }) => claims.removeVolume(`${metadata.name}.${metadata.uid}`)));
+  const { items } = must(await trial.cluster.admin.get<{ items: Claim[] }>(claimsPath));
+  await Promise.all(items.map((claim) => claims.removeVolume(idOf(claim))));
   await Promise.all(items.map(({ metadata }) => removed(trial.cluster.admin, `${claimsPath}/${metadata.name}`)));
 }
 
-describe("claims of a cluster as every Volumes", () => {
+describe("claims of a cluster without snapshots as every Volumes", () => {
   emptyVolumesConformance(async () => ({ volumes: claims, close: clear }));
 });
 
@@ -68,7 +71,7 @@ describe("a claim", () => {
 
     expect(during).toEqual({ id, zone: "us-east-1b", attached: true });
     expect(waits).toMatchObject({ state: "unbound", reason: expect.stringContaining("ReadWriteOncePod") });
-    expect(await claims.findVolume(id)).toEqual({ id, zone: "us-east-1b", attached: false });
+    expect(await claims.findVolume(id)).toEqual({ ...during, attached: false, noBackup: "impossible" });
     await clear();
   });
 
@@ -96,6 +99,40 @@ describe("a claim", () => {
     const detached = await told({ volumesAttached: null });
 
     expect([unmounting, detaching, detached]).toEqual([true, true, false]);
+    await clear();
+  });
+
+  /** Of its volume to the node `one`, which the cluster gives up only once the driver has taken the volume off. */
+  async function attach(id: string): Promise<string> {
+    const name = `csi-${id.split(".")[1]}`;
+    const source = { persistentVolumeName: await volumeNameOf(id) };
+    must(
+      await trial.cluster.admin.post("/apis/storage.k8s.io/v1/volumeattachments", {
+        metadata: { name, finalizers: ["attacher.test/detaches"] },
+        spec: { attacher: "ebs.csi.aws.com", nodeName: "one", source },
+      }),
+    );
+    return `/apis/storage.k8s.io/v1/volumeattachments/${name}`;
+  }
+
+  it("is taken by force off the machine that is named, and attached until that is done", async () => {
+    const { id } = await claims.createVolume(wanted);
+    await use(id);
+    const path = await attach(id);
+    const { metadata } = must(await trial.cluster.admin.get("/api/v1/nodes/one"));
+    const machine = { name: "one", uid: metadata.uid, providerId: "p" };
+    const isGoing = async () => must(await trial.cluster.admin.get(path)).metadata.deletionTimestamp !== undefined;
+
+    await claims.detachVolume(id, { ...machine, name: "two" });
+    await claims.detachVolume(id, { ...machine, uid: "that of another machine" });
+    const spared = await isGoing();
+    await claims.detachVolume(id, machine);
+    const going = [await isGoing(), (await claims.findVolume(id))?.attached];
+    must(await trial.cluster.admin.patch(path, { metadata: { finalizers: null } }));
+    await removed(trial.cluster.admin, path);
+
+    expect([spared, ...going]).toEqual([false, true, true]);
+    expect((await claims.findVolume(id))?.attached).toBe(false);
     await clear();
   });
 
@@ -128,6 +165,108 @@ describe("a claim", () => {
 
     const left = must(await trial.cluster.admin.get(`/api/v1/persistentvolumes/${theirsName}`));
     expect(left.metadata.deletionTimestamp).toBeUndefined();
+    await claims.removeVolume(theirs?.id ?? "");
+    await removed(trial.cluster.admin, `/api/v1/persistentvolumes/${theirsName}`);
+    await clear();
+  });
+
+  /** A volume that a run had, whose claim somebody deleted as often as is said. */
+  async function deletedByHand(volumes: Volumes, times: number) {
+    const { id } = await volumes.createVolume(wanted);
+    await use(id);
+    const before = await volumeNameOf(id);
+    for (let left = times; left > 0; left--) {
+      await volumes.findVolume(id);
+      await trial.cluster.admin.remove(`${claimsPath}/${id.split(".")[0]}`);
+      await removed(trial.cluster.admin, `${claimsPath}/${id.split(".")[0]}`);
+    }
+    return { id, before };
+  }
+
+  async function use(id: string): Promise<void> {
+    const run = runWith(id);
+    await trial.compute.apply(run);
+    await ready(run);
+    await remove(run);
+    await gone(run);
+  }
+
+  it("is made again for its volume when somebody deleted it by hand, and again, and goes with it in the end", async () => {
+    const { id, before } = await deletedByHand(claims, 2);
+
+    const found = await claims.findVolume(id);
+    const after = await volumeNameOf(id);
+    await use(id);
+    await claims.removeVolume(id);
+    await removed(trial.cluster.admin, `${claimsPath}/${id.split(".")[0]}`);
+    await removed(trial.cluster.admin, `/api/v1/persistentvolumes/${before}`);
+
+    expect(found).toMatchObject({ id, zone: "us-east-1b", attached: false });
+    expect(after).toBe(before);
+    expect(await claims.findVolume(id)).toBeUndefined();
+  });
+
+  it("leaves its volume also where the class says that this goes with it", async () => {
+    must(
+      await trial.cluster.admin.post("/apis/storage.k8s.io/v1/storageclasses", {
+        metadata: { name: "going", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
+        provisioner: "ebs.csi.aws.com",
+        volumeBindingMode: "WaitForFirstConsumer",
+        reclaimPolicy: "Delete",
+      }),
+    );
+    const place = { client: trial.client, paths: pathsOf(namespace), deployment: "trial" };
+    const going = kubernetesVolumes(place, { storageClass: null, now: Date.now });
+
+    const { id, before } = await deletedByHand(going, 1);
+
+    expect(await going.findVolume(id)).toMatchObject({ id, attached: false });
+    expect(await volumeNameOf(id)).toBe(before);
+    await clear();
+    await removed(trial.cluster.admin, `/api/v1/persistentvolumes/${before}`);
+  });
+
+  it("goes where nobody may change its volume, which goes with it by its class", async () => {
+    const { admin } = trial.cluster;
+    const { id } = await claims.createVolume(wanted);
+    const [name = "", uid = ""] = id.split(".");
+    const path = "/api/v1/persistentvolumes/foreign";
+    must(
+      await admin.post("/api/v1/persistentvolumes", {
+        metadata: { name: "foreign" },
+        spec: {
+          capacity: { storage: "10Gi" },
+          accessModes: ["ReadWriteOncePod"],
+          storageClassName: "berth-gp3",
+          persistentVolumeReclaimPolicy: "Delete",
+          claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace, name, uid },
+          csi: { driver: "another.csi.example", volumeHandle: "v" },
+        },
+      }),
+    );
+    await trial.eventually(
+      () => volumeNameOf(id),
+      (bound) => bound === "foreign",
+    );
+
+    await claims.findVolume(id);
+    await claims.removeVolume(id);
+
+    await removed(admin, `${claimsPath}/${name}`);
+    await admin.remove(path);
+    await removed(admin, path);
+  });
+
+  it("is gone with its volume", async () => {
+    const { id } = await claims.createVolume(wanted);
+    await use(id);
+    const path = `/api/v1/persistentvolumes/${await volumeNameOf(id)}`;
+    await trial.cluster.admin.remove(path);
+    await trial.cluster.admin.patch(path, { metadata: { finalizers: null } });
+    await removed(trial.cluster.admin, path);
+
+    expect(await claims.findVolume(id)).toBeUndefined();
+    await clear();
   });
 
   async function volumeNameOf(id: string): Promise<string | undefined> {

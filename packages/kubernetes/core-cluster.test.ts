@@ -1,39 +1,48 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { systemClock } from "#aws/clock.ts";
-import { systemIds } from "#aws/ids.ts";
-import { passOnChanges } from "#core/changes.ts";
-import { createEnvironment } from "#core/environments/create.ts";
-import { parseEnvironment } from "#core/environments/parse.ts";
-import type { Environment } from "#core/environments/record.ts";
-import { requestCancel, requestExtension } from "#core/environments/requests.ts";
-import { environmentKey } from "#core/keys.ts";
+import { requestCancel, requestExtension } from "#core/environments/verbs/requests.ts";
+import { keyText } from "#core/keys.ts";
 import { refreshCapacity } from "#core/pools/capacity.ts";
-import { reconcilePools } from "#core/pools/planner.ts";
+import type { Look } from "#core/ports/queue.ts";
 import { reconcile } from "#core/reconcile.ts";
-import { sweep } from "#core/sweep.ts";
-import type { WorkerContext } from "#core/worker.ts";
-import { silentLog } from "#testing/log.ts";
-import { memoryBlobs } from "#testing/memory-blobs.ts";
-import { memoryGithubKeys } from "#testing/memory-github-keys.ts";
-import { memoryQueue } from "#testing/memory-queue.ts";
-import { memorySealer } from "#testing/memory-sealer.ts";
-import { memoryTable } from "#testing/memory-table.ts";
-import { memoryVolumes } from "#testing/memory-volumes.ts";
-import { actorOf, newEnvironment } from "#testing/memory-world.ts";
-import { testSettings } from "#testing/settings.ts";
-import { type ClusterTrial, openClusterTrial } from "./cluster-trial.ts";
+import type { ApiClient } from "./api-client.ts";
+import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
+import { kubernetesCompute } from "./compute.ts";
+import { type CoreTrial, startCore } from "./core-trial.ts";
+import { type CountedClient, countedClient } from "./counted-client-trial.ts";
+import type { KubeObject } from "./objects.ts";
 
 /** What a run that may have been started gives back is given back 43 s later: twice that is not long on a busy machine. */
 const LONGEST_MS = 300_000;
 
+/** Each object is made once and removed once; the note says on which node it is. */
+const oneLife = ["apply secrets", "create jobs", "patch jobs", "remove jobs", "remove secrets"];
+
 let trial: ClusterTrial;
-let core: Awaited<ReturnType<typeof startCore>>;
+let counted: CountedClient;
+let core: CoreTrial;
+/** What was read, in its order. */
+let reads: string[];
 
 beforeEach(async () => {
   trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
-  core = await startCore(trial);
+  reads = [];
+  counted = countedClient(notingReads(trial.client));
+  core = await startCore(kubernetesCompute({ ...trial.options, client: counted.client }));
 });
+
+function notingReads(client: ApiClient): ApiClient {
+  return {
+    ...client,
+    find: <Body>(path: string, deadline?: AbortSignal) => {
+      reads.push(path);
+      return client.find<Body>(path, deadline);
+    },
+    list: <Item, Kept>(path: string, keep: (item: Item) => readonly Kept[], part?: "metadata") => {
+      reads.push(path);
+      return client.list(path, keep, part);
+    },
+  };
+}
 
 afterEach(async () => {
   await core.stop();
@@ -57,6 +66,7 @@ it("runs jobs to their ends, with log, exit code and words, and leaves nothing o
   expect(fails.reason).toContain("3");
   expect(typo.reason).toContain("Image not found");
   expect(await trial.compute.listRuns()).toEqual([]);
+  expect(counted.changesOf(done.uid)).toEqual(oneLife);
 });
 
 it("extends, then cancels a job, and starts the one that waited for its GPUs", { timeout: LONGEST_MS }, async () => {
@@ -77,60 +87,36 @@ it("extends, then cancels a job, and starts the one that waited for its GPUs", {
   expect(await trial.compute.listRuns()).toMatchObject([{ uid: second.uid }]);
 });
 
-/** The core on memory ports and this cluster, by the real clock. */
-async function startCore({ compute }: ClusterTrial) {
-  const clock = systemClock();
-  const [table, queue, blobs] = [memoryTable(), memoryQueue({ clock }), memoryBlobs()];
-  const volumes = memoryVolumes({ clock, isMounted: () => false, blobs });
-  const ports = { table, queue, compute, volumes, blobs, sealer: memorySealer(), githubKeys: memoryGithubKeys() };
-  const ctx: WorkerContext = { ...ports, clock, ids: systemIds(), log: silentLog(), settings: testSettings() };
-  const as = { ...ctx, actor: actorOf("ada"), dialect: "gpu-dev", noun: "job" };
-  const ending = new AbortController();
-  const { signal } = ending;
+it("asks nothing of a job that goes on as the listing of the machines shows it", { timeout: LONGEST_MS }, async () => {
+  await core.create("idle", { gpus: 1 });
+  const { uid, pk, sk } = await core.until("idle", ({ phase, run }) => phase === "active" && run.mark !== undefined);
+  const look = keyText({ pk, sk });
+  await core.stop();
+  const { dueAt = 0 } = await core.until("idle", () => true);
+  core.skip(dueAt - core.ctx.clock.now());
+  await refreshCapacity(core.ctx);
+  const ofListing = reads.filter((path) => path.startsWith("/api/v1/nodes?") || path.startsWith("/api/v1/pods?"));
 
-  const deliver = async (name: "work" | "pools") => {
-    for (const { id, look } of queue.receive(name, 1)) {
-      await (name === "work" ? reconcile(ctx, look) : reconcilePools(ctx, [look]));
-      queue.acknowledge(name, id);
-    }
+  const readsOf = async (message: Look) => {
+    reads = [];
+    await reconcile(core.ctx, message);
+    return reads.length;
   };
-  const follow = async (each: () => Promise<unknown>, everyMs: number) => {
-    while (!signal.aborted) {
-      // As with a worker: what failed comes again, from the queue or with the next sweep.
-      await each().catch(() => undefined);
-      await sleep(everyMs, undefined, { signal }).catch(() => undefined);
-    }
-  };
-  const loops = [
-    // A node that was not ready at one moment, on a busy machine, is seen at the next.
-    follow(() => refreshCapacity(ctx), 5_000),
-    follow(() => deliver("work"), 10),
-    follow(() => deliver("pools"), 10),
-    follow(() => sweep(ctx), 1_000),
-    passOnChanges(ctx, signal),
-  ];
-  const read = async (id: string): Promise<Environment> => {
-    const item = await table.get(environmentKey(as.actor.uid, "gpu-dev", id));
-    if (!item) throw new Error(`No environment ${id}`);
-    return parseEnvironment(item);
-  };
-  return {
-    ctx,
-    as,
-    async create(id: string, { image, ...options }: Parameters<typeof newEnvironment>[1] & { image?: string }) {
-      const wanted = newEnvironment(id, options);
-      await createEnvironment(as, { ...wanted, image: image ?? "berth.test/any:1" });
-    },
-    async until(id: string, holds: (environment: Environment) => boolean): Promise<Environment> {
-      for (;;) {
-        const environment = await read(id);
-        if (holds(environment)) return environment;
-        await sleep(20);
-      }
-    },
-    async stop() {
-      ending.abort();
-      await Promise.all(loops);
-    },
-  };
+  const [spared, after] = [await readsOf({ look }), await core.until("idle", () => true)];
+  const signalled = await readsOf({ look, hint: true });
+  await trial.client.remove(`/api/v1/namespaces/${namespace}/pods/${await podOf(uid)}`, { uid: undefined });
+  core.skip((after.dueAt ?? 0) - core.ctx.clock.now());
+  await refreshCapacity(core.ctx);
+  const changed = await readsOf({ look });
+
+  expect(ofListing.length).toBeGreaterThan(0);
+  expect(spared).toBe(0);
+  expect(after.dueAt).toBeGreaterThan(dueAt);
+  expect([signalled, changed].every((count) => count > 0)).toBe(true);
+});
+
+async function podOf(uid: string): Promise<string> {
+  const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=berth/uid=${uid}`;
+  const { items } = await trial.client.list(path, (pod: KubeObject) => [pod.metadata.name]);
+  return items[0] ?? "";
 }

@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Exec, Run } from "#core/context.ts";
+import type { Run } from "#core/ports/compute.ts";
+import type { Exec } from "#core/ports/exec.ts";
 import { execConformance } from "#testing/conformance/exec.ts";
+import { behavioursIn } from "./behaviours-trial.ts";
 import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
 import { kubernetesCompute } from "./compute.ts";
 import { pathsOf } from "./names.ts";
@@ -49,25 +51,12 @@ async function close({ uid }: { readonly uid: string }): Promise<void> {
 describe("kubernetes compute", () => {
   execConformance(async () => {
     const applied = await readyRun();
-    const writing = (text: string) => {
-      const file = join(trial.files, randomBytes(4).toString("hex"));
-      writeFileSync(file, text);
-      return `cat ${file}`;
-    };
     return {
       compute: trial.compute,
       applied,
       pass: sleep,
       close: () => close(applied),
-      words: ({ stdout = "", stderr = "", exits = 0, takesMs = 0 }) => {
-        const count = `echo x >>${join(trial.files, `times-${randomBytes(4).toString("hex")}`)}`;
-        const rest = takesMs === null ? "while :; do sleep 1; done" : `sleep ${takesMs / 1000}`;
-        return ["/bin/sh", "-c", `${count}; ${writing(stdout)}; ${writing(stderr)} >&2; ${rest}; exit ${exits}`];
-      },
-      times: ([, , script = ""]) => {
-        const file = join(trial.files, /times-[0-9a-f]+/.exec(script)?.[0] ?? "");
-        return existsSync(file) ? readFileSync(file, "utf8").split("\n").length - 1 : 0;
-      },
+      ...behavioursIn(trial.files),
     };
   });
 });

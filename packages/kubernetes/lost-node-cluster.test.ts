@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import type { Observation } from "#core/context.ts";
+import type { Observation } from "#core/ports/compute.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
 import { kubernetesCompute } from "./compute.ts";
@@ -22,7 +22,7 @@ async function open() {
   const node = trial.nodes.find(({ name }) => name === "one");
   if (!node) throw new Error("There is no such node");
   const bound = { name: "one", uid: node.uid, providerId: node.providerId };
-  return { run, ready, until, bound, isSilent: (seen?: Observation) => seen?.nodes[0]?.answers === false };
+  return { run, ready, until, bound, isSilent: (seen?: Observation) => (seen?.nodes[0]?.silent ?? null) !== null };
 }
 
 describe("a node that does not answer", () => {
@@ -32,14 +32,16 @@ describe("a node that does not answer", () => {
 
     lost?.lose();
     const silent = await until(isSilent);
+    const asked = await trial.compute.silenceOf(bound);
     const offered = (await trial.compute.listNodes()).find(({ name }) => name === "one");
     await lost?.recover();
-    const back = await until((seen) => seen?.nodes[0]?.answers === true && seen.state === "ready");
+    const back = await until((seen) => seen?.nodes[0]?.silent === null && seen.state === "ready");
 
-    expect(ready?.nodes).toEqual([{ ...bound, answers: true }]);
-    expect(silent).toMatchObject({ nodes: [{ ...bound, answers: false }], terminating: false, exitCode: null });
+    expect(ready?.nodes).toMatchObject([{ ...bound, silent: null }]);
+    expect(silent).toMatchObject({ nodes: [{ ...bound, silent: "notReady" }], terminating: false, exitCode: null });
     expect(offered).toMatchObject({ uid: bound.uid, ready: false, runs: [expect.objectContaining({ units: 8 })] });
     expect(back).toMatchObject({ state: "ready", terminating: false });
+    expect(asked).toBe("notReady");
   });
 
   it("lets go of its run by force alone", async () => {
@@ -54,7 +56,10 @@ describe("a node that does not answer", () => {
     const waits = await trial.compute.observe(run.uid, 1);
     await trial.compute.remove(run.uid, 1, { ...gently, force: true });
 
-    expect([asked, waits]).toMatchObject([{ terminating: true }, { terminating: true, nodes: [{ answers: false }] }]);
+    expect([asked, waits]).toMatchObject([
+      { terminating: true },
+      { terminating: true, nodes: [{ silent: "notReady" }] },
+    ]);
     expect(await until((seen) => seen === undefined)).toBeUndefined();
   });
 
@@ -76,7 +81,7 @@ describe("a node that does not answer", () => {
     await compute.apply(run);
     await until((seen) => seen?.state === "ready");
     for (const node of trial.pretendNodes.slice(0, 2)) node.lose();
-    await until((seen) => seen?.nodes.every(({ answers }) => !answers) ?? false);
+    await until((seen) => seen?.nodes.every(({ silent }) => silent === "notReady") ?? false);
     await compute.remove(run.uid, 1, gently);
     await until((seen) => seen?.terminating === true);
 
@@ -101,6 +106,7 @@ describe("a node that does not answer", () => {
     const seen = await until(() => true);
 
     expect(listed.find(({ name }) => name === "one")?.uid).not.toBe(bound.uid);
-    expect(seen?.nodes).toEqual([{ ...bound, answers: false }]);
+    expect(seen?.nodes).toEqual([{ ...bound, silent: "missing" }]);
+    expect(await trial.compute.silenceOf(bound)).toBe("missing");
   });
 });

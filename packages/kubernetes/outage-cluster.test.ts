@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
-import type { Run } from "#core/context.ts";
+import type { Run } from "#core/ports/compute.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
 

@@ -96,7 +96,8 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
     expect([code, between, found.status]).toEqual([0, ["train"], "active"]);
     expect(await jobsThere()).toEqual([]);
     expect(first.output()).not.toContain("storage class");
-    expect([await after.diskNames(), await claimPhases()]).toEqual([["data"], ["Bound"]]);
+    expect(first.output()).toContain("backups: no VolumeSnapshotClass is for ebs.csi.aws.com; a disk keeps its volume");
+    expect([(await after.findDisk("data"))?.disk_name, await claimPhases()]).toEqual(["data", ["Bound"]]);
   });
 
   it("starts neither as somebody without rights nor without a kubeconfig, and says why", async () => {

@@ -1,0 +1,130 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { createDisk } from "#core/disks/create.ts";
+import type { Disk } from "#core/disks/record.ts";
+import { renameDisk } from "#core/disks/rename.ts";
+import { deleteDisk, undeleteDisk } from "#core/disks/requests.ts";
+import { getDisk } from "#core/disks/view.ts";
+import { requestCancel } from "#core/environments/verbs/requests.ts";
+import { diskKey } from "#core/keys.ts";
+import { removed } from "#testing/cluster/cluster.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
+import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
+import { type CoreTrial, startCore } from "./core-trial.ts";
+import { pathsOf } from "./names.ts";
+import type { KubeObject } from "./objects.ts";
+import { kubernetesVolumes } from "./volumes.ts";
+
+const LONGEST_MS = 300_000;
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+const paths = pathsOf(namespace);
+const persistentVolumes = "/api/v1/persistentvolumes";
+let trial: ClusterTrial;
+let core: CoreTrial;
+
+beforeAll(async () => {
+  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }], undefined, { snapshots: true });
+  const made = { metadata: { name: "ebs" }, driver: "ebs.csi.aws.com", deletionPolicy: "Delete" };
+  const body = { apiVersion: "snapshot.storage.k8s.io/v1", kind: "VolumeSnapshotClass", ...made };
+  must(await trial.cluster.admin.post(`${snapshotPath}/volumesnapshotclasses`, body));
+  const place = { client: trial.client, paths, deployment: "trial" };
+  core = await startCore(trial.compute, kubernetesVolumes(place, { now: Date.now }));
+});
+
+afterAll(async () => {
+  await core.stop();
+  await trial.stop();
+});
+
+async function objects(path: string): Promise<KubeObject[]> {
+  return must(await trial.cluster.admin.get<{ items: KubeObject[] }>(path)).items;
+}
+
+async function untilDisk(name: string, holds: (disk: Disk) => boolean): Promise<Disk> {
+  for (;;) {
+    const { disk } = await getDisk(core.as, name);
+    if (holds(disk)) return disk;
+    await sleep(20);
+  }
+}
+
+const backups = ({ snapshots }: Disk) => snapshots.filter(({ completed }) => completed).length;
+
+/** Puts the time behind it in which a worker that slept could still start it: until then it gives nothing back. */
+async function begun(id: string): Promise<void> {
+  await core.until(id, ({ run }) => run.noStartSince !== null);
+  core.skip(MINUTE);
+}
+
+/** What it said until its end, and what is said of it. */
+async function over(id: string): Promise<{ readonly printed: string; readonly notes: readonly (string | null)[] }> {
+  await begun(id);
+  const { log, events } = await core.until(id, ({ phase }) => phase === "completed" || phase === "failed");
+  const printed = new TextDecoder().decode(await core.ctx.blobs.get(log?.blob ?? ""));
+  return { printed, notes: events.timeline.map(({ reason }) => reason) };
+}
+
+it("lives through jobs, backups, a new name, a loss and an undelete, and leaves nothing", {
+  timeout: LONGEST_MS,
+}, async () => {
+  await createDisk(core.as, { name: "data", sizeGb: 10 });
+  const forever = 'echo one >> "$WORKSPACE/file"; while :; do sleep 0.2; done';
+  await core.create("first", { command: forever, disk: "data", gpus: 1 });
+  await begun("first");
+  await requestCancel(core.as, "first");
+  await core.until("first", ({ phase }) => phase === "cancelled");
+  await untilDisk("data", (disk) => backups(disk) === 1);
+
+  const renamed = await renameDisk(core.as, "data", "work");
+  const appends = 'cat "$WORKSPACE/file"; echo two >> "$WORKSPACE/file"';
+  await core.create("second", { command: appends, disk: "work", gpus: 1 });
+  const second = await over("second");
+  const { volume, uid } = await untilDisk("work", (disk) => backups(disk) === 2);
+  const names = (await objects(paths.snapshots)).map(({ metadata }) => metadata.labels?.["berth/name"]);
+
+  await loseVolume(volume?.id ?? "");
+  await core.create("third", { command: 'cat "$WORKSPACE/file"', disk: "work", gpus: 1 });
+  await untilDisk("work", ({ volumeMissedAt }) => volumeMissedAt !== undefined);
+  core.skip(11 * MINUTE);
+  const third = await over("third");
+  await untilDisk("work", (disk) => backups(disk) === 3);
+
+  await deleteDisk(core.as, "work");
+  await untilDisk("work", ({ phase }) => phase === "deleted");
+  core.skip(DAY);
+  await undeleteDisk(core.as, "work");
+  await untilDisk("work", ({ phase }) => phase === "available");
+  const kept = await objects(paths.snapshots);
+  await deleteDisk(core.as, "work");
+  core.skip(40 * DAY);
+  const key = diskKey(core.as.actor.uid, uid);
+  await trial.eventually(
+    () => core.ctx.table.get(key),
+    (item) => item?.phase === "purged",
+  );
+
+  expect([renamed.updated, renamed.errors, names]).toEqual([1, [], ["work", "work"]]);
+  expect([second.printed, third.printed]).toEqual(["one\n", "one\ntwo\n"]);
+  expect(third.notes).toContainEqual(expect.stringMatching(/^Disk 'work' restored from its backup of /));
+  expect(kept).toHaveLength(3);
+  await trial.eventually(left, (objects) => objects.length === 0);
+});
+
+/** The claim and what it is bound to, as with a console. */
+async function loseVolume(id: string): Promise<void> {
+  const { admin } = trial.cluster;
+  const claim = `${paths.claims}/${id.split(".")[0]}`;
+  const { spec } = must(await admin.get<KubeObject & { spec: { volumeName: string } }>(claim));
+  await admin.remove(claim);
+  await admin.remove(`${persistentVolumes}/${spec.volumeName}`);
+  await removed(admin, claim);
+  await removed(admin, `${persistentVolumes}/${spec.volumeName}`);
+}
+
+async function left(): Promise<string[]> {
+  const lists = [paths.claims, paths.snapshots, persistentVolumes, `${snapshotPath}/volumesnapshotcontents`];
+  const found = (await Promise.all(lists.map(objects))).flat().map(({ metadata }) => metadata.name);
+  return [...found, ...(await trial.cluster.kubelet.disks.handles("snapshots"))];
+}

@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { findOrphans, readOrphans } from "#core/admin/orphans.ts";
+import type { KubeObject } from "#testing/cluster/client.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { type MemoryWorld, memoryWorld } from "#testing/memory-world.ts";
+import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { kubernetesCompute } from "./compute.ts";
+import { pathsOf } from "./names.ts";
+import { findJob } from "./read-run.ts";
+import { partsOf } from "./run-parts.ts";
+import { openSshService } from "./ssh-service.ts";
+
+const FIVE_MINUTES = 300_000;
+const paths = pathsOf(namespace);
+let trial: ClusterTrial;
+
+beforeAll(async () => {
+  trial = await openClusterTrial(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+});
+
+afterAll(() => trial.stop());
+
+/** A control plane that has no record of anything, on this cluster. */
+async function strangerTo(deployment: string): Promise<MemoryWorld["ctx"]> {
+  const { ctx } = await memoryWorld();
+  return { ...ctx, compute: kubernetesCompute({ ...trial.options, deployment }) };
+}
+
+/** Compares four times, five minutes apart: what is useless is gone then. */
+async function compareOften(ctx: MemoryWorld["ctx"]): Promise<void> {
+  for (let times = 0; times < 4; times += 1) {
+    await findOrphans(ctx);
+    await ctx.clock.sleep(FIVE_MINUTES);
+  }
+}
+
+async function partsThere(): Promise<string[]> {
+  const kinds = [paths.secrets, paths.services, paths.networkPolicies];
+  const lists = await Promise.all(kinds.map((path) => trial.cluster.admin.get<{ items: KubeObject[] }>(path)));
+  const names = lists.flatMap((list) => must(list).items.map(({ metadata }) => metadata.name));
+  // The policy of deploy/kubernetes is no run's.
+  return names.filter((name) => name !== "environments").sort();
+}
+
+const twoMachines = { env: { TOKEN: "secret" }, shares: ["one", "two"].map((node) => ({ node, units: 1 })) };
+
+it("finds what a worker that slept wrote after everybody had removed it, and removes it as other orphans", async () => {
+  const ctx = await strangerTo("trial");
+  const run = trialRun(twoMachines);
+  for (const { path, body } of partsOf(run, { paths, deployment: "trial" })) await trial.client.apply(path, body);
+  const written = await partsThere();
+  await findOrphans(ctx);
+  const report = await readOrphans(ctx);
+
+  await compareOften(ctx);
+
+  expect(written).toEqual([`${run.uid}-r1`, `run-${run.uid}-r1`, `run-${run.uid}-r1`]);
+  expect(report?.runs).toMatchObject([{ uid: run.uid, gpus: 0, why: "only parts of it are left: it has no record" }]);
+  expect(await partsThere()).toEqual([]);
+  expect(await readOrphans(ctx)).toMatchObject({ runCount: 0, removedCount: 1, gpuHours: 0 });
+});
+
+it("leaves no port of the nodes open whose Job a hand deleted without what it owns", async () => {
+  const run = trialRun();
+  const place = { client: trial.client, paths, deployment: "trial" };
+  await trial.compute.apply(run);
+  const job = await findJob(place, run);
+  if (!job) throw new Error("It has no Job");
+  await openSshService(place, run, job, 2222);
+  must(await trial.cluster.admin.remove(`${paths.jobs}/${job.metadata.name}`, { propagationPolicy: "Orphan" }));
+  await trial.eventually(
+    () => findJob(place, run),
+    (found) => found === undefined,
+  );
+  const [open, listed] = [await partsThere(), await trial.compute.listParts()];
+
+  await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+  await trial.eventually(
+    () => trial.compute.observe(run.uid, 1),
+    (seen) => seen === undefined,
+  );
+
+  expect(open).toEqual([`ssh-${run.uid}-r1`]);
+  expect(listed).toEqual([{ uid: run.uid, run: 1, key: run.key }]);
+  expect(await partsThere()).toEqual([]);
+});
+
+it("leaves the runs and the leftovers of another control plane alone, and removes its own by their GPUs", async () => {
+  const [ours, theirs] = [await strangerTo("trial"), kubernetesCompute({ ...trial.options, deployment: "other" })];
+  const [own, living, left] = [trialRun(twoMachines), trialRun(twoMachines), trialRun(twoMachines)];
+  await trial.compute.apply(own);
+  await theirs.apply(living);
+  for (const { path, body } of partsOf(left, { paths, deployment: "other" })) await trial.client.apply(path, body);
+  await Promise.all(
+    ([trial.compute, theirs] as const).map((compute, at) =>
+      trial.eventually(
+        () => compute.observe((at === 0 ? own : living).uid, 1),
+        (seen) => seen?.state === "ready",
+      ),
+    ),
+  );
+  const before = await partsThere();
+  await findOrphans(ours);
+  const report = await readOrphans(ours);
+
+  await compareOften(ours);
+  await trial.eventually(
+    () => trial.compute.observe(own.uid, 1),
+    (seen) => seen === undefined,
+  );
+
+  expect(report?.runs).toMatchObject([{ uid: own.uid, gpus: 2, why: "it has no record" }]);
+  expect(await partsThere()).toEqual(before.filter((name) => !name.includes(own.uid)));
+  expect(await theirs.observe(living.uid, 1)).toMatchObject({ state: "ready", terminating: false });
+  expect((await readOrphans(ours))?.gpuHours).toBeGreaterThan(0);
+  await theirs.remove(living.uid, 1, { graceSeconds: 0, force: false });
+});
