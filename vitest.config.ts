@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 if (Number(process.versions.node.split(".")[0]) < 22) {
   throw new Error(`Start it as \`npx vitest …\`: that takes the Node of this project, and this is ${process.version}.`);
@@ -30,6 +31,15 @@ const cluster = ["packages/testing/cluster/**/*.test.ts", "packages/kubernetes/*
 /** These measure real time beside others: in CI one that missed a limit is run once more, and nowhere else. */
 const retry = process.env.CI ? 1 : 0;
 
+/** Vitest takes projects in the order of their names. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const order = ["schedules", "processes", "memory", "stack", "aws", "cluster"];
+    const place = ({ project }: TestSpecification) => order.indexOf(project.name);
+    return (await super.sort(files)).toSorted((one, other) => place(one) - place(other));
+  }
+}
+
 export default defineConfig({
   test: {
     // Two for the schedules, which stand back (they lower their priority), and two for tests that mostly wait.
@@ -40,29 +50,29 @@ export default defineConfig({
     // Long enough for a machine that does ten other things: a test waits for events, and a limit only ends one that hangs.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // In the order of their names: the longest first, and what is quick last.
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
         test: {
-          name: "1 schedules",
+          name: "schedules",
           include: schedules,
           execArgv: ["--min-semi-space-size=32", "--max-semi-space-size=64"],
         },
       },
-      { extends: true, test: { name: "2 processes", include: processes, exclude: stack, retry } },
+      { extends: true, test: { name: "processes", include: processes, exclude: stack, retry } },
       {
         extends: true,
         test: {
-          name: "3 memory",
+          name: "memory",
           include: ["{packages,functions}/**/*.test.ts"],
           exclude: [...schedules, ...processes, ...aws, ...cluster],
           isolate: false,
         },
       },
-      { extends: true, test: { name: "4 stack", include: stack, retry } },
-      { extends: true, test: { name: "5 aws", include: aws } },
-      { extends: true, test: { name: "6 cluster", include: cluster, maxWorkers: 2 } },
+      { extends: true, test: { name: "stack", include: stack, retry } },
+      { extends: true, test: { name: "aws", include: aws } },
+      { extends: true, test: { name: "cluster", include: cluster, maxWorkers: 2 } },
     ],
   },
 });

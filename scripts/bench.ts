@@ -7,6 +7,7 @@ import { disks } from "./bench/disks.ts";
 import { ended } from "./bench/ended.ts";
 import { estimate } from "./bench/estimate.ts";
 import { exec } from "./bench/exec.ts";
+import { kubernetes } from "./bench/kubernetes.ts";
 import { freed, requests, start, submitted } from "./bench/latency.ts";
 import { ledger } from "./bench/ledger.ts";
 import type { Measure, Row } from "./bench/measure.ts";
@@ -43,6 +44,7 @@ const measures: readonly Measure[] = [
     sessions,
     workspaces,
     population,
+    kubernetes,
   ],
 ];
 

@@ -12,6 +12,8 @@ test.each([
   ["packages/process/x.ts", 'const { table } = await import("#sqlite/table.ts");'],
   ["packages/local/x.ts", 'import { endpoint } from "../../functions/shared/live.ts";'],
   ["packages/testing/x.ts", 'import { bundle } from "../../scripts/bundle.ts";'],
+  ["packages/core/environments/record/x.ts", 'import { step } from "../steps/step.ts";'],
+  ["packages/core/environments/verbs/x.ts", 'import { step } from "#core/environments/steps/step.ts";'],
   ["functions/gpu-dev/jobs/x.ts", 'import { memoryTable } from "#testing/memory-table.ts";'],
 ])("%s is refused %s", (file, text) => {
   expect(wrongImports(file, text)).toHaveLength(1);
@@ -19,6 +21,8 @@ test.each([
 
 test.each([
   ["packages/core/pools/x.ts", 'import { keyText } from "../keys.ts";'],
+  ["packages/core/environments/steps/x.ts", 'import { parseEnvironment } from "../record/parse.ts";'],
+  ["packages/core/pools/x.ts", 'import { step } from "../environments/steps/step.ts";'],
   ["packages/http/x.ts", 'import { Problem } from "#core/problem.ts";\nimport * as z from "zod";'],
   ["packages/lambda/x.ts", 'import { systemClock } from "#aws/clock.ts";'],
   ["functions/gpu-dev/jobs/x.ts", 'import { HOME } from "#functions/socket/wire.ts";'],

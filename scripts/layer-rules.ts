@@ -16,6 +16,9 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   scripts: ["core", "http", "aws", "sqlite", "process", "local", "testing"],
 };
 
+/** The folders of an environment: each may import itself and those before it. */
+const environmentFolders = ["record", "access", "verbs", "steps"];
+
 /** The domain does without packages too, those of Node among them. */
 const withoutPackages: readonly string[] = ["core"];
 
@@ -30,10 +33,22 @@ export function wrongImports(file: string, text: string): string[] {
     if (target === undefined) return !withoutPackages.includes(room);
     return target === room || allowed.includes(target);
   };
+  const isAhead = (source: string) => {
+    const own = environmentFolders.indexOf(environmentFolderOf(file));
+    return own >= 0 && environmentFolders.indexOf(environmentFolderOf(pathOf(file, source))) > own;
+  };
   const may = allowed.length > 0 ? `${allowed.join(", ")} and itself` : "itself";
-  return importsIn(text)
-    .filter((source) => !mayImport(source))
-    .map((source) => `${file} imports ${source}: ${room} may import ${may}`);
+  const sources = importsIn(text);
+  return [
+    ...sources
+      .filter((source) => !mayImport(source))
+      .map((source) => `${file} imports ${source}: ${room} may import ${may}`),
+    ...sources
+      .filter(isAhead)
+      .map(
+        (source) => `${file} imports ${source}: environments/ may import in the order ${environmentFolders.join(", ")}`,
+      ),
+  ];
 }
 
 function importsIn(text: string): string[] {
@@ -45,6 +60,16 @@ function importsIn(text: string): string[] {
 function targetRoom(file: string, source: string): string | undefined {
   if (source.startsWith("#")) return source.slice(1, source.indexOf("/"));
   return source.startsWith(".") ? roomOf(join(dirname(file), source)) : undefined;
+}
+
+/** Where a file's import leads, from the root; of a package, its name. */
+function pathOf(file: string, source: string): string {
+  if (source.startsWith("#core/")) return source.replace("#core/", "packages/core/");
+  return source.startsWith(".") ? join(dirname(file), source) : source;
+}
+
+function environmentFolderOf(path: string): string {
+  return /^packages\/core\/environments\/([^/]+)\//.exec(path)?.[1] ?? "";
 }
 
 function roomOf(path: string): string | undefined {

@@ -65,7 +65,7 @@ const securitySchemes = {
   bearer: {
     type: "http",
     scheme: "bearer",
-    description: "An API key, as `Authorization: Bearer <key>`. One is enough.",
+    description: "An API key, as `Authorization: Bearer <key>`. This field alone is enough.",
   },
   apiKey: { type: "apiKey", in: "header", name: "X-API-Key", description: "The same key in a header of its own." },
 };

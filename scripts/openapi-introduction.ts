@@ -2,12 +2,14 @@
 export const introduction = `**How to get a key.** On a local stack, in a second shell of its folder:
 
 \`\`\`sh
-npm run --silent env            # prints API_URL and API_KEY; --fresh makes a new key
+npm run --silent env
 \`\`\`
 
-Where Berth is deployed, exchange the AWS identity that you already have for a key that lives for some hours, with
-\`POST /v1/auth/aws-login\` below. Then press **Authorize** and paste the key into *one* of the two fields: it works in \`Authorization: Bearer <key>\` and in \`X-API-Key: <key>\`, on every path. A client without a place for
-either puts it into the base URL: \`/k/<key>\`.
+It prints \`API_KEY\`; \`-- --fresh\` makes a new one. Where Berth is deployed, exchange the AWS identity that you already
+have for a key that lives for some hours, with \`POST /v1/auth/aws-login\` below.
+
+Then press **Authorize** and paste the key into *one* of the two fields: it works in \`Authorization: Bearer <key>\` and in
+\`X-API-Key: <key>\`, on every path. A client without a place for either puts it into the base URL: \`/k/<key>\`.
 
 **A first job.** Under Jobs below: submit one as it is proposed, show it by its \`job_id\` until its status is
 \`active\`, and cancel it.

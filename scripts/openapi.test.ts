@@ -66,6 +66,15 @@ test("a published pattern lets through what its rule lets through, and no contro
   expect(["", "-a", "a-", "a--b", "a_b", "x".repeat(40)].some(isGithubName)).toBe(false);
 });
 
+test("what is always whole is an integer: these alone may be fractions", () => {
+  const names = schemas.flatMap(({ at, schema: { type } }) => (type === "number" ? [at.split(".").at(-1)] : []));
+
+  expect([...new Set(names)].toSorted()).toEqual([
+    ...["covered", "cpuCores", "duration_hours", "extension_hours", "hitRatio", "items", "median_error", "memoryGB"],
+    ...["orphan_gpu_hours", "overallHitRatio", "rate", "uptime", "usage"],
+  ]);
+});
+
 test("an object with more than three keys has a name, and no two names mean the same", () => {
   const named = new Set(Object.values(document.components.schemas));
   const inline = schemas.filter(({ schema }) => Object.keys(schema.properties ?? {}).length > 3 && !named.has(schema));

@@ -4,6 +4,13 @@ import { readdirSync } from "node:fs";
 import { enableCompileCache, getCompileCacheDir } from "node:module";
 import { dirname, join } from "node:path";
 
+const unknown = process.argv.slice(2).filter((argument) => argument !== "--compile-only");
+if (unknown.length > 0) {
+  const isQuestion = unknown.some((argument) => ["--help", "-h"].includes(argument));
+  if (!isQuestion) console.error(`npm start takes no arguments: ${unknown.join(" ")}`);
+  console.error("Settings are environment variables, such as PORT=8081 npm start; .env.example has all of them.");
+  process.exit(isQuestion ? 0 : 2);
+}
 const program = join(import.meta.dirname, "start.ts");
 // Of a start two fifths of the processor time are the compiling of modules. Where it cannot be written nothing is kept.
 enableCompileCache(join(import.meta.dirname, "../node_modules/.cache/stack"));

@@ -49,6 +49,19 @@ async function start(more: NodeJS.ProcessEnv = {}, options: readonly string[] = 
 }
 
 describe("npm start", () => {
+  it.each([
+    ["--help", 0],
+    ["--port=80", 2],
+  ])("%s starts nothing, and says where settings are", (argument, code) => {
+    const { status, stderr } = spawnSync(process.execPath, ["scripts/start.mjs", argument], {
+      cwd: root,
+      env: environment(),
+    });
+
+    expect([status, String(stderr)]).toEqual([code, expect.stringContaining(".env.example has all of them")]);
+    expect(readdirSync(home)).toEqual([]);
+  });
+
   it.each(["SIGTERM", "SIGINT"] as const)("is healthy, and ends on %s in good order", async (signal) => {
     const { process: running, url } = await start();
     const response = await fetch(`${url}/live`);

@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { binaryPath, buildBinary, KUBERNETES_VERSION, whyNotBuilt } from "#testing/cluster/binary.ts";
+import { buildTools } from "#testing/cluster/tools-binaries.ts";
 
-/** `npm run test:cluster`: builds the control plane once, then runs what is tested on it. */
+/** `npm run test:cluster`: builds the control plane and the programs of images/tools once, then runs what is tested on it. */
 const reason = await whyNotBuilt(process.env);
 if (reason === undefined) await runTests();
 else console.log(`skipped: the tests on a Kubernetes control plane need Go to build it: ${reason}`);
@@ -9,7 +10,8 @@ else console.log(`skipped: the tests on a Kubernetes control plane need Go to bu
 async function runTests(): Promise<void> {
   console.log(`Kubernetes ${KUBERNETES_VERSION} in ${await binaryPath(process.env)} (built if it is not there)`);
   await buildBinary(process.env);
-  const args = ["run", "--project", "6 cluster", ...process.argv.slice(2)];
+  await buildTools(process.env);
+  const args = ["run", "--project", "cluster", ...process.argv.slice(2)];
   const child = spawn("vitest", args, { stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
   child.on("exit", (code) => process.exit(code ?? 1));

@@ -1,9 +1,9 @@
-import { createEnvironment } from "#core/environments/create.ts";
-import { type Environment, waitingFields } from "#core/environments/record.ts";
-import { requestCancel } from "#core/environments/requests.ts";
+import { type Environment, waitingFields } from "#core/environments/record/record.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { environmentKey, keyText, poolKey } from "#core/keys.ts";
 import { findLedger } from "#core/pools/ledger.ts";
-import { reconcilePools } from "#core/pools/planner.ts";
+import { planPools } from "#core/pools/planner.ts";
 import type { NodeLedger } from "#core/pools/record.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { type Measure, percentileRows, type Row } from "./measure.ts";
@@ -50,7 +50,7 @@ async function handedOver(nodes: number, limitMs: number): Promise<Row[]> {
       written += Math.ceil(Buffer.byteLength(JSON.stringify(item)) / UNIT_BYTES);
       if ((item as NodeLedger).granted?.length) grantedMs ??= performance.now() - begun;
     };
-    await reconcilePools({ ...world.ctx, table: { ...world.table, put } }, [{ look, for: [keyText(holder)] }]);
+    await planPools({ ...world.ctx, table: { ...world.table, put } }, [{ look, for: [keyText(holder)] }]);
     if (grantedMs === undefined) throw new Error(`Nobody was granted what ${holder.id} gave back`);
     times.push(grantedMs);
     items.push(count);

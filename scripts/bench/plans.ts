@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createEnvironment } from "#core/environments/create.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { findPool } from "#core/pools/record.ts";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { submitJob, wholeNode } from "./jobs.ts";

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Item } from "#core/context.ts";
+import type { Item } from "#core/ports/table.ts";
 import { openDatabase } from "#sqlite/database.ts";
 import { sqliteTable } from "#sqlite/table.ts";
 import { cancelJob, submitJob, untilActive, untilOver, wholeNode } from "./jobs.ts";

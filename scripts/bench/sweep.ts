@@ -1,5 +1,5 @@
-import type { IndexQuery, PartitionQuery, Table } from "#core/context.ts";
 import { dueShardOf } from "#core/due.ts";
+import type { IndexQuery, PartitionQuery, Table } from "#core/ports/table.ts";
 import { sweep } from "#core/sweep.ts";
 import { manualClock } from "#testing/clock.ts";
 import { seededIds } from "#testing/ids.ts";
