@@ -15,12 +15,16 @@ const maySkip = new Map([
     `Jupyter inside a run, isolation ${isolation} is the real one where the machine has it`,
     "a machine for tests need not have Jupyter; everything else is tested with a stand-in that speaks its arguments",
   ]),
-  ...["cgroup-v1", "cgroup-v2", "rlimit"].flatMap((form) =>
-    ["bubblewrap", "none"].map((isolation) => [
-      `a run limited by ${form}, isolation ${isolation} is held`,
-      "a machine has control groups of one version, or none; all run on plain directories as well",
-    ]),
-  ),
+  ...["bubblewrap", "none"].flatMap((isolation) => [
+    [
+      `a run limited by cgroup-v1, isolation ${isolation} needs control groups of version 1 that can be written to`,
+      "a machine has control groups of one version, and a plain user none; both run on plain directories as well",
+    ],
+    [
+      `a run limited by cgroup-v2, isolation ${isolation} needs control groups of version 2 that are handed on`,
+      "a machine has control groups of one version, or none; both run on plain directories as well",
+    ],
+  ]),
   [
     "how environments are limited is said openly, and holds one that starts processes without end while others are served",
     "root on a machine without control groups cannot limit processes; what is said there has tests of its own",
