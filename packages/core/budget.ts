@@ -42,6 +42,7 @@ export function budgeted({ compute, volumes }: Changing, clock: Clock, readAt: R
     compute: {
       ...compute,
       apply: inTime(compute.apply),
+      begin: inTime(compute.begin),
       remove: inTime(compute.remove),
       extend: inTime(compute.extend),
       setAccess: inTime(compute.setAccess),

@@ -34,6 +34,29 @@ const pod = {
 };
 const node = { metadata: { name: "one", uid: "node-1", creationTimestamp: "2025-01-01T00:00:00Z" }, spec: {} };
 
+const shares = ["one", "one"].map((name) => ({ node: name, units: 8 }));
+const bound = [0, 1].map((index) => ({ index, name: "one", uid: "node-1", providerId: null }));
+const jobOfTwo = {
+  ...job,
+  metadata: {
+    ...job.metadata,
+    annotations: { "berth/shares": JSON.stringify(shares), "berth/bound": JSON.stringify(bound) },
+  },
+};
+
+/** The pod of one of several machines: its supervisor runs, and holds the command back. */
+function gatedPod(jobName: string) {
+  return {
+    metadata: {
+      ...pod.metadata,
+      name: `${jobName}-x`,
+      ownerReferences: [{ kind: "Job", name: jobName, uid: "job-1" }],
+    },
+    spec: { nodeName: "one", containers: [{ command: ["/.berth/supervisor", "run", "--gated"] }] },
+    status: { phase: "Running", containerStatuses: [{ name: "main", state: { running: {} }, started: false }] },
+  };
+}
+
 type Answer = (response: ServerResponse, request: IncomingMessage) => void;
 
 /** A cluster with that Job, by what answers each request: its method and the kind of what it is for. */
@@ -106,6 +129,34 @@ describe("a look at a run", () => {
     const compute = await opened({ ...bound, "GET pods": list(), "GET events": refused(403, "Forbidden") });
 
     expect(await compute.observe(uid, 1)).toMatchObject({ state: "unbound", reason: null });
+  });
+
+  it("lets no command begin that waits for all machines of its run, and says that it waits", async () => {
+    const pods = ["", "-m1"].map((machine) => gatedPod(`${uid}-r1${machine}`));
+    const compute = await opened({
+      "GET jobs": object(jobOfTwo),
+      "GET pods": list(...pods),
+      "GET nodes": object(node),
+    });
+    const begun = () => server.requests.filter(({ url }) => url.includes("/exec?"));
+
+    expect(await compute.observe(uid, 1)).toMatchObject({ state: "container", waitsToBegin: true });
+    expect(begun()).toEqual([]);
+
+    await compute.begin(uid, 1);
+    expect(begun().map(({ url }) => /pods\/([^/]*)\//.exec(url)?.[1])).toEqual(
+      pods.map(({ metadata }) => metadata.name),
+    );
+  });
+
+  it("lets no command begin of a run that is being removed", async () => {
+    const pods = ["", "-m1"].map((machine) => gatedPod(`${uid}-r1${machine}`));
+    const going = { ...jobOfTwo, metadata: { ...jobOfTwo.metadata, deletionTimestamp: "2026-01-01T00:01:00Z" } };
+    const compute = await opened({ "GET jobs": object(going), "GET pods": list(...pods), "GET nodes": object(node) });
+
+    expect((await compute.observe(uid, 1))?.waitsToBegin).toBeUndefined();
+    await compute.begin(uid, 1);
+    expect(server.requests.filter(({ url }) => url.includes("/exec?"))).toEqual([]);
   });
 
   const refusal = { reason: "FailedCreate", involvedObject: { uid: "job-1" }, message: "exceeded quota" };

@@ -81,6 +81,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
         throw asRefused(error, run);
       }),
     observe: async (uid, run) => observeRun(place, { uid, run }, { now: now(), refusals, pulls, sshPort }),
+    begin: async (uid, run) => openGate(place, await readRun(place, { uid, run })),
     remove: async (uid, run, removal) => removeRun(place, { uid, run }, removal, machineStateOf),
     extend: async (uid, run, until) => unlessOvertaken(() => extendRun(place, { uid, run }, until, now())),
     setAccess: async (uid, run, access) => unlessOvertaken(() => setAccess(place, { uid, run }, access, sshPort)),
@@ -158,7 +159,6 @@ async function observeRun(
   ]);
   const unkept = unkeptNodes(job, boundNodes(objects, nodes));
   if (job && unkept !== undefined) await keepNodes(place, job, unkept);
-  await openGate(place, objects);
   const seen = observationOf(objects, { now, nodes, podRefusal, failedPulls: failed });
   const { [annotation.execs]: execs, [annotation.ssh]: ssh } = job?.metadata.annotations ?? {};
   const isAsked = (execs !== undefined || (ssh !== undefined && pods.some(isSupervised))) && seen?.sessions === 0;

@@ -8,19 +8,22 @@ import { askSupervisor, isGated } from "./tools.ts";
 
 const openedWithinMs = 5_000;
 
-/**
- * Lets the command of a run of several machines begin once all of its containers run: a part of it that began before
- * would wait for machines that may never come. Those that are asked twice begin once; whoever could not be asked is at
- * the next look.
- */
-export async function openGate(place: Place, { jobs, pods }: RunObjects): Promise<void> {
-  const [job] = jobs;
-  const running = pods.filter((pod) => isRunning(pod) && pod.metadata.deletionTimestamp === undefined);
-  const machines = new Set(running.map(machineOf));
-  if (!job || machines.size < sharesOf(job).length) return;
-  const closed = running.filter((pod) => isGated(pod) && !hasBegun(pod));
+/** Lets the command of a run begin that waits for it. Pods that are asked twice begin once. */
+export async function openGate(place: Place, objects: RunObjects): Promise<void> {
   const asked = { words: askSupervisor("open"), timeoutMs: openedWithinMs };
-  await Promise.allSettled(closed.map((pod) => askPod(place, pod, asked)));
+  // A pod that could not be asked waits for the next look.
+  await Promise.allSettled(gatedPods(objects).map((pod) => askPod(place, pod, asked)));
+}
+
+/**
+ * The pods of a run of several machines that wait to begin, once all of its containers run: a part of it that began
+ * before would wait for machines that may never come.
+ */
+export function gatedPods({ jobs: [job], pods }: RunObjects): Pod[] {
+  if (!job || job.metadata.deletionTimestamp !== undefined) return [];
+  const running = pods.filter((pod) => isRunning(pod) && pod.metadata.deletionTimestamp === undefined);
+  const isWhole = new Set(running.map(machineOf)).size >= sharesOf(job).length;
+  return isWhole ? running.filter((pod) => isGated(pod) && !hasBegun(pod)) : [];
 }
 
 /** Its startup probe says so: what serves ports has begun a while before. */

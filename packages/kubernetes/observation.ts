@@ -1,6 +1,7 @@
 import type { Observation, PortSight, RunState } from "#core/ports/compute.ts";
 import { boundNodes, type RunObjects, wasBound } from "./bound-nodes.ts";
 import { type MachineEnd, timeOf, withNotice } from "./end-reason.ts";
+import { gatedPods } from "./gate.ts";
 import { type MachineSight, sightOf } from "./machine-sight.ts";
 import { machineOf, portsOf, sharesOf } from "./names.ts";
 import { holds, type KubeObject, type Node, type Pod } from "./objects.ts";
@@ -48,6 +49,7 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
     sessions: 0,
     terminating: !job || job.metadata.deletionTimestamp !== undefined,
     notes: [],
+    ...(gatedPods(objects).length > 0 && { waitsToBegin: true }),
   };
 }
 

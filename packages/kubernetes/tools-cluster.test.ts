@@ -114,6 +114,10 @@ describe("a run of two machines", () => {
     expect(existsSync(file)).toBe(false);
 
     await trial.compute.remove(other.uid, 1, { graceSeconds: 0, force: false });
+    await until(run, (seen) => seen?.waitsToBegin === true);
+    expect(existsSync(file)).toBe(false);
+
+    await trial.compute.begin(run.uid, 1);
     await ready(run);
 
     expect(readFileSync(file, "utf8").trim().split("\n").toSorted()).toEqual(["0", "1"]);

@@ -103,6 +103,8 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
     refusesSecondStart: true,
     apply: (run) => tracked(host, applyRun(host, run)),
     observe: async (uid, run) => observeRun(host, placeOf(host, runName(uid, run))),
+    // Whoever starts a run starts it on all of its pretend machines at once.
+    begin: async () => undefined,
     remove: async (uid, run, { graceSeconds, force, unlessBound }) => {
       const graceMs = force ? 0 : Math.max(0, graceSeconds || 0) * 1000;
       const place = placeOf(host, runName(uid, run));

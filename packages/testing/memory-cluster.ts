@@ -44,6 +44,8 @@ export interface World {
   readonly hasVolume: (id: string) => boolean;
   /** Whether those are not started again. */
   readonly refusesSecondStart: boolean;
+  /** Whether the command of a run of several machines waits to be let begin. */
+  readonly gates: boolean;
   /** Runs that were removed by force and go on all the same, on a node that does not answer. */
   readonly ghosts: Map<string, MemoryRun>;
   /** Volumes that such a run left attached, with the uid of their node. */

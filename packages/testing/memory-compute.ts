@@ -20,9 +20,11 @@ import {
   type DoorOptions,
   goneAfterRemoval,
   isAnswering,
+  type MemoryRun,
   type Outcome,
   observationOf,
   type StepDelays,
+  waitsToBegin,
 } from "./memory-run.ts";
 import { memorySignals } from "./memory-signals.ts";
 import { copyOfData } from "./plain-data.ts";
@@ -66,6 +68,8 @@ export type MemoryComputeOptions = Partial<StepDelays> & {
   readonly hasVolume?: (id: string) => boolean;
   /** It does not, unless said. */
   readonly refusesSecondStart?: boolean;
+  /** Whether the command of a run of several machines waits for `begin`; it does not, unless said. */
+  readonly gates?: boolean;
 };
 
 /**
@@ -73,7 +77,7 @@ export type MemoryComputeOptions = Partial<StepDelays> & {
  * share is bound whatever else its node holds, so that a slot held twice shows in `liveUnits` and `peakUnits`.
  */
 export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
-  const { clock, nodes, doors, hasVolume = () => true, refusesSecondStart = false, ...delays } = options;
+  const { clock, nodes, doors, hasVolume = () => true, refusesSecondStart = false, gates = false, ...delays } = options;
   const signals = memorySignals(() => [...world.runs.values()].map(refOf));
   const world: World = {
     clock,
@@ -87,6 +91,7 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
     removed: new Set(),
     hasVolume,
     refusesSecondStart,
+    gates,
     ghosts: new Map(),
     stuck: new Map(),
     outcomes: new Map(),
@@ -144,6 +149,11 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
       settle(world);
       const it = world.runs.get(runName(uid, run));
       return it && observationOf(it, world.doors, (node) => silenceOf(world, node));
+    },
+    begin: async (uid, run) => {
+      settle(world);
+      const it = world.runs.get(runName(uid, run));
+      if (it && waitsToBegin(it)) letBegin(world, it);
     },
     remove: async (uid, run, options) => removeRun(world, runName(uid, run), options),
     extend: async (uid, run, until) => {
@@ -259,6 +269,7 @@ function applyRun(world: World, run: Run): void {
     run: copyOfData(run),
     outcome,
     ignoresTerm,
+    isGated: world.gates && run.shares.length > 1,
     state: "unbound",
     since: now,
     started: false,
@@ -303,6 +314,13 @@ function setSilent(world: World, uid: string, port: number, isSilent: boolean): 
   for (const it of world.runs.values()) {
     if (it.run.uid === uid && it.state === "probe") it.since = Math.max(it.since, earliest);
   }
+}
+
+function letBegin(world: World, it: MemoryRun): void {
+  it.isGated = false;
+  it.since = Math.max(it.since, world.clock.now() - world.delays.containerMs);
+  world.quietUntil = 0;
+  settle(world);
 }
 
 function removeRun(world: World, id: string, options: Removal): void {

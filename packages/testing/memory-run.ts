@@ -38,6 +38,8 @@ export interface MemoryRun {
   readonly run: Run;
   readonly outcome: Outcome;
   readonly ignoresTerm: boolean;
+  /** Its command has not been let begin. */
+  isGated: boolean;
   state: RunState;
   /** When it came to this state. */
   since: number;
@@ -122,9 +124,15 @@ export function observationOf(
     sessions: 0,
     terminating: it.removing,
     notes: [],
+    ...(waitsToBegin(it) && { waitsToBegin: true as const }),
   } satisfies Omit<Observation, "nodes">;
   const nodes = it.nodes.map((node) => ({ ...node, silent: silenceOf(node) }));
   return { ...seen, nodes: nodes.map((node) => ({ ...node, mark: JSON.stringify([seen, node]) })) };
+}
+
+/** Whether all of its machines are there, and its command waits to be let begin. */
+export function waitsToBegin({ isGated, state, removing }: MemoryRun): boolean {
+  return isGated && state === "container" && !removing;
 }
 
 /** Whether something answers on this port of a run. */
@@ -157,6 +165,7 @@ function ownTransition(it: MemoryRun, delays: StepDelays): Transition | undefine
       if (it.outcome.kind !== "imageFails") return { at: it.since + delays.imageMs, to: "container" };
       return { at: it.since + delays.imageMs, to: "ended", reason: it.outcome.reason };
     case "container":
+      if (it.isGated) return undefined;
       return { at: it.since + delays.containerMs, to: "probe" };
     case "probe":
       if (it.run.ports.some(({ port }) => it.silent.has(port))) return undefined;
@@ -176,6 +185,7 @@ export function bindable({ outcome, run: { shares } }: Pick<MemoryRun, "outcome"
 /** Of a run of which some machines are bound. */
 function beginning(it: MemoryRun, { imageMs, containerMs }: StepDelays): Transition | undefined {
   if (it.started || it.partSince === undefined || it.lacksVolume || it.outcome.kind === "imageFails") return undefined;
+  if (it.isGated) return undefined;
   return { at: it.partSince + imageMs + containerMs, to: "begun" };
 }
 

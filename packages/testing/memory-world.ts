@@ -57,6 +57,8 @@ export interface WorldOptions {
   readonly log?: Log;
   /** It does, as the process driver, unless said: then what ends soon after it began is given back at once. */
   readonly refusesSecondStart?: boolean;
+  /** Whether the command of a run of several machines waits to be let begin; it does not, unless said. */
+  readonly gates?: boolean;
   readonly snapshotMs?: number;
   /** More visible messages than this are a deep queue to the sweep. */
   readonly deepestQueue?: number;
@@ -75,8 +77,8 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   const clock: ManualClock = { ...manualClock(), sleep: (ms) => advance(ms) };
   const table = options.table ? { ...options.table, all: allOfForeign } : memoryTable();
   const queue = memoryQueue({ clock });
-  const { nodes = nodesOf({ h100: 2 }), doors = {}, refusesSecondStart = true } = options;
-  const compute = memoryCompute({ clock, nodes, doors, refusesSecondStart, ...options.delays });
+  const { nodes = nodesOf({ h100: 2 }), doors = {}, refusesSecondStart = true, gates = false } = options;
+  const compute = memoryCompute({ clock, nodes, doors, refusesSecondStart, gates, ...options.delays });
   const isMounted = (id: string) => compute.mounting(id).length > 0;
   const blobs = memoryBlobs();
   const { snapshotMs = 0, listedAfterMs = 0 } = options;

@@ -94,6 +94,8 @@ export interface Observation {
   readonly terminating: boolean;
   /** Things worth a line in the timeline, for example that an image is recorded and not pulled. */
   readonly notes: readonly string[];
+  /** All of its machines are there, and its command waits for `begin`. */
+  readonly waitsToBegin?: true | undefined;
 }
 
 export interface PortSight extends RunPort {
@@ -211,6 +213,11 @@ export interface Compute {
   apply(run: Run): Promise<void>;
   /** undefined: nothing of it is there, or only what the end of whoever applies it would undo. */
   observe(uid: string, run: number): Promise<Observation | undefined>;
+  /**
+   * Lets the command of a run begin that `waitsToBegin`; nothing happens to any other. Where one of its machines could not
+   * be asked, the run goes on waiting.
+   */
+  begin(uid: string, run: number): Promise<void>;
   remove(uid: string, run: number, removal: Removal): Promise<void>;
   /** Moves the net, and never back; nothing happens when the run is gone. Throws where somebody else changes the run. */
   extend(uid: string, run: number, until: number): Promise<void>;

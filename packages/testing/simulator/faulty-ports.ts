@@ -66,6 +66,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       refusesSecondStart: compute.refusesSecondStart,
       apply: (run) => call(`apply ${run.uid}-r${run.run}`, () => compute.apply(run)),
       observe: (uid, run) => call(`observe ${uid}-r${run}`, () => compute.observe(uid, run)),
+      begin: (uid, run) => call(`begin ${uid}-r${run}`, () => compute.begin(uid, run)),
       remove: (uid, run, options) => call(`remove ${uid}-r${run}`, () => compute.remove(uid, run, options)),
       extend: (uid, run, until) => call(`extend ${uid}-r${run}`, () => compute.extend(uid, run, until)),
       setAccess: (uid, run, access) => call(`setAccess ${uid}-r${run}`, () => compute.setAccess(uid, run, access)),

@@ -147,6 +147,8 @@ async function follow(
   const extended = await extendRun(ctx, environment, now);
   const silent = await stepLostMachine(ctx, extended, observed.nodes, now);
   if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
+  // Only here: a look at an end, or at what an earlier run left, lets nothing begin.
+  if (observed.waitsToBegin) await ctx.compute.begin(environment.uid, environment.run.n);
   const step = stepOfState[observed.state as keyof typeof stepOfState];
   if (step === environment.step && saysTheSame(observed.reason, environment.reason)) {
     const waits = waitedToBind(ctx, extended, observed, now, step);
