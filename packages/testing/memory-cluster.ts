@@ -53,6 +53,8 @@ export interface World {
   readonly outcomes: Map<string, { readonly outcome: Outcome; readonly ignoresTerm: boolean; readonly log: string }>;
   readonly logs: Map<string, string>;
   readonly starts: Map<string, number>;
+  /** The uids of which any command began. */
+  readonly begun: Set<string>;
   readonly peaks: Map<string, number>;
   /** By uid, the ports on which nothing of it answers. */
   readonly silent: Map<string, Set<number>>;
@@ -127,6 +129,7 @@ export function move(world: World, it: MemoryRun, transition: Transition): void 
 function begin(world: World, it: MemoryRun): void {
   const id = runName(it.run.uid, it.run.run);
   it.started = true;
+  world.begun.add(it.run.uid);
   print(world, id, world.outcomes.get(it.run.uid)?.log ?? "");
 }
 

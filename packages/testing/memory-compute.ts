@@ -52,6 +52,8 @@ export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs, Memory
   access(uid: string, run: number): Access | undefined;
   /** How often the command of this run began on all of its machines; more than 1 is a command that ran twice. */
   starts(uid: string, run: number): number;
+  /** Whether the command of any run of this uid ever began, on all of its machines or on some. */
+  hasBegun(uid: string): boolean;
   /** Everything that happened, in the order of its time. */
   history(): readonly ComputeEvent[];
   /** Runs that changed since this was last asked, by itself up to now or by somebody's call: what \`changes\` tells as well. */
@@ -97,6 +99,7 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
     outcomes: new Map(),
     logs: new Map(),
     starts: new Map(),
+    begun: new Set(),
     peaks: new Map(),
     silent: new Map(),
     history: [],
@@ -247,6 +250,10 @@ function controls(world: World): Omit<MemoryCompute, keyof Others | "takeChanged
     starts: (uid, run) => {
       settle(world);
       return world.starts.get(runName(uid, run)) ?? 0;
+    },
+    hasBegun: (uid) => {
+      settle(world);
+      return world.begun.has(uid);
     },
     history: () => {
       settle(world);

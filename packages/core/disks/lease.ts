@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { type Environment, isEnded } from "../environments/record/record.ts";
+import { type Environment, isEnded, mayHaveWritten } from "../environments/record/record.ts";
 import { keyText } from "../keys.ts";
 import { readNamed } from "../pools/named.ts";
 import type { Disk, Holder } from "./record.ts";
@@ -45,7 +45,7 @@ export async function readHolders(
 }
 
 function livingHolder({ id, end: { outcome }, disk }: Environment): LivingHolder {
-  return { id, isEnding: outcome !== null, isAttached: disk?.attached === true };
+  return { id, isEnding: outcome !== null, isAttached: disk !== null && mayHaveWritten(disk) };
 }
 
 /** Decides whether this environment may have the disk: at once, or after one that is ending. */

@@ -102,7 +102,7 @@ export function diskWatch(options: {
     const ends = terminal.includes(next.phase) && before !== undefined && !terminal.includes(before.phase);
     if (!ends || ended.has(next.uid)) return;
     ended.add(next.uid);
-    if (disk.attached && used.has(disk.uid)) checkBackedUp(next);
+    if ((disk.attached || compute.hasBegun(next.uid)) && used.has(disk.uid)) checkBackedUp(next);
   }
 
   /** A worker that slept may make a volume that nobody waits for any more. */

@@ -92,6 +92,16 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a disk let go without a backup after one machine of a withdrawn run wrote to it",
+    edits: [
+      {
+        file: "environments/steps/preparing.ts",
+        find: "...(machines > 1 && { written: true })",
+        replace: "...(machines > 99 && { written: true })",
+      },
+    ],
+  },
+  {
     name: "undelete while a purge deletes",
     edits: [
       {

@@ -227,7 +227,7 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
   policy,
   ports: listOf(shape(runPort)),
   resources: orNull(resources),
-  disk: orNull(shape<DiskUse>({ uid, name: text, leased: flag, attached: flag, released: flag })),
+  disk: orNull(shape<DiskUse>({ uid, name: text, leased: flag, attached: flag, released: flag, written: mark })),
   volumes: listOf(isOwnVolume),
   making: listOf(isVolumeMaking),
   addressLabel: orNull(text),

@@ -46,6 +46,13 @@ export interface DiskUse {
   readonly attached: boolean;
   /** The lease was given back. */
   readonly released: boolean;
+  /** A run that was given back before this one may have written to it: its end is backed up whatever this one does. */
+  readonly written?: true | undefined;
+}
+
+/** Whether a run of it may have written to its disk, which is let go only with a backup of that. */
+export function mayHaveWritten(use: DiskUse): boolean {
+  return use.attached || use.written === true;
 }
 
 /** A volume of an environment's own: it lives until the environment is deleted. */

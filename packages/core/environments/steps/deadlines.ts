@@ -1,7 +1,7 @@
 import { firstSettles } from "../../making.ts";
 import type { Settings } from "../../settings.ts";
 import { ATTEMPT_MS } from "../../snapshot-claim.ts";
-import type { EndPhase, Environment, Phase } from "../record/record.ts";
+import { type EndPhase, type Environment, mayHaveWritten, type Phase } from "../record/record.ts";
 import { nextUseLookAt } from "./auto-stop.ts";
 
 const MINUTE_MS = 60_000;
@@ -115,7 +115,7 @@ function whatItWaitsFor({ end: { waitsFor }, attempts, run: { grant } }: Environ
 
 /** Only while its volume is known to be detached: that is seen before the first attempt is claimed. */
 function attemptLimit({ run: { grant }, disk, end: { backup } }: Environment): Deadline | undefined {
-  if (grant || !backup || !disk?.attached || disk.released) return undefined;
+  if (grant || !backup || !disk || !mayHaveWritten(disk) || disk.released) return undefined;
   // Whoever has claimed may still act until then, and the disk is not given on before.
   return {
     at: Math.max(backup.since + ATTEMPT_MS, backup.until),

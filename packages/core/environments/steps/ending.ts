@@ -7,7 +7,7 @@ import type { Step, WorkerContext } from "../../worker.ts";
 import { logEndsAt } from "../record/kept-log.ts";
 import type { Machine } from "../record/machine.ts";
 import { changed, tellingDisk, tellingPool, until, waitMs } from "../record/pace.ts";
-import type { Environment } from "../record/record.ts";
+import { type Environment, mayHaveWritten } from "../record/record.ts";
 import { forgetSecrets } from "../record/spec.ts";
 import { backUp } from "./backup.ts";
 import { releaseUnused } from "./disk.ts";
@@ -34,7 +34,7 @@ export async function stepStopping(ctx: WorkerContext, read: Environment, now: n
   const held = await detachOwn(ctx, environment, now);
   if (held) return held;
   const { disk } = environment;
-  if (disk?.attached && !disk.released) return backUp(ctx, environment, disk, now);
+  if (disk && mayHaveWritten(disk) && !disk.released) return backUp(ctx, environment, disk, now);
   if (disk && !disk.released) {
     await releaseUnused(ctx, environment);
     return tellingDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));

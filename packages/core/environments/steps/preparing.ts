@@ -269,7 +269,7 @@ async function withdraw(
     ...environment,
     ...waitingFields(environment),
     run: { ...environment.run, n: run + 1, ...noRun, grant: null, preparingAt: null },
-    disk: environment.disk && { ...environment.disk, attached: false },
+    disk: environment.disk && givenBack(environment.disk, environment.size.machines),
     placement: {
       ...environment.placement,
       withdrawn: { run, nodes: crowded?.isFull ? [] : nodes, at: now },
@@ -278,6 +278,11 @@ async function withdraw(
   };
   const reason = reasonOfReturn(crowded, nodes, bindMs(ctx, environment));
   return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
+}
+
+/** On one machine nothing began; of several the first, which has the disk, may have begun without the others. */
+function givenBack(use: DiskUse, machines: number): DiskUse {
+  return { ...use, attached: false, ...(machines > 1 && { written: true }) };
 }
 
 /** What began on some of its machines can do nothing alone: it is no run that has begun, and goes with its grant. */

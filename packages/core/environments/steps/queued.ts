@@ -9,7 +9,7 @@ import { closeActions } from "../record/actions.ts";
 import { nextExtensionAt, showExtensions } from "../record/extensions.ts";
 import type { Machine } from "../record/machine.ts";
 import { changed, tellingDisk, tellingPool, until } from "../record/pace.ts";
-import { type Environment, noRun, type Outcome, waitingFields } from "../record/record.ts";
+import { type Environment, mayHaveWritten, noRun, type Outcome, waitingFields } from "../record/record.ts";
 import { decideEnd, enter } from "../record/transitions.ts";
 import { readyDisk, releaseUnused } from "./disk.ts";
 import { fail, stopping } from "./fail.ts";
@@ -103,7 +103,7 @@ export async function endInQueue(
   outcome: Outcome,
   now: number,
 ): Promise<Step<Environment>> {
-  if (hasOwn(environment)) return tellingPool(stopping(decideEnd(environment, outcome), now));
+  if (endsAsOneThatRan(environment)) return tellingPool(stopping(decideEnd(environment, outcome), now));
   const decided = decideEnd(environment, outcome);
   if (environment.disk && !environment.end.outcome) return changed(decided, now, "decided its end");
   await releaseUnused(ctx, environment);
@@ -125,9 +125,9 @@ function outOfLine(environment: Environment, reason: string): Environment {
   return { ...environment, run: { ...environment.run, n: run }, waitPool: undefined, waitOrder: undefined, reason };
 }
 
-/** Its end is that of one that ran: something of its own is to be archived, removed or given back. */
-function hasOwn({ volumes, addressLabel, policy }: Environment): boolean {
-  return volumes.length > 0 || addressLabel !== null || policy.restarts;
+/** Its end is that of one that ran: something of its own is to be archived, backed up, removed or given back. */
+function endsAsOneThatRan({ volumes, addressLabel, policy, disk }: Environment): boolean {
+  return volumes.length > 0 || addressLabel !== null || policy.restarts || (disk !== null && mayHaveWritten(disk));
 }
 
 /** It may be started again: it is stopped with the reason. */
