@@ -130,16 +130,23 @@ async function* watchOnce<Item>(
 const longestLine = 16 * 1024 ** 2;
 
 async function* linesOf(response: IncomingMessage, mostSilentMs: number): AsyncGenerator<string> {
-  let rest = "";
+  // Joined once, when the line ends: joined at each part, an endless line costs the square of its length.
+  let parts: string[] = [];
+  let length = 0;
   response.setEncoding("utf8");
   const silence = setTimeout(() => response.destroy(), mostSilentMs);
   try {
     for await (const part of response) {
       silence.refresh();
-      const lines = (rest + part).split("\n");
-      rest = lines.pop() ?? "";
-      if (rest.length > longestLine) throw new Error("No object is so large");
-      yield* lines;
+      const [first = "", ...others] = String(part).split("\n");
+      parts.push(first);
+      length += first.length;
+      for (const begun of others) {
+        yield parts.join("");
+        parts = [begun];
+        length = begun.length;
+      }
+      if (length > longestLine) throw new Error("No object is so large");
     }
   } catch {
     throw new ApiUnreachable("watch", "cut off");

@@ -65,7 +65,7 @@ export function memoryQueue(options: {
       return { visible, delayed };
     },
     receive(queue, max) {
-      const found = receivable([...queues[queue].values()], clock.now()).slice(0, max);
+      const found = firstReceivable(queues[queue], clock.now(), max);
       for (const message of found) {
         message.visibleAt = clock.now() + visibilitySeconds * 1000;
         message.inFlight = true;
@@ -104,10 +104,21 @@ function requireOptions(queue: QueueName, { delaySeconds = 0, group }: SendOptio
   if (queue === "work" && group !== undefined) throw new Error("The queue work knows no groups");
 }
 
-/** In the order sent; of a group that has a message in flight, none. */
-function receivable(messages: Message[], now: number): Message[] {
-  const blocked = new Set(
-    messages.filter(({ inFlight, visibleAt }) => inFlight && visibleAt > now).map(({ group }) => group),
-  );
-  return messages.filter(({ group, visibleAt }) => visibleAt <= now && (group === undefined || !blocked.has(group)));
+/** The first so many in the order sent; of a group that has a message in flight, none. */
+function firstReceivable(messages: ReadonlyMap<string, Message>, now: number, max: number): Message[] {
+  const blocked = groupsInFlight(messages, now);
+  const found: Message[] = [];
+  for (const message of messages.values()) {
+    if (found.length >= max) break;
+    if (message.visibleAt <= now && !(message.group && blocked.has(message.group))) found.push(message);
+  }
+  return found;
+}
+
+function groupsInFlight(messages: ReadonlyMap<string, Message>, now: number): Set<string> {
+  const groups = new Set<string>();
+  for (const { group, inFlight, visibleAt } of messages.values()) {
+    if (group && inFlight && visibleAt > now) groups.add(group);
+  }
+  return groups;
 }

@@ -120,9 +120,11 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
     await signalChanges();
     await deliver();
     while (clock.now() < end) {
-      const isFar = end - clock.now() > FAR_MS;
+      const left = end - clock.now();
+      const isFar = left > FAR_MS;
+      const stepMs = left > FARTHEST_MS ? FARTHEST_STEP_MS : FAR_STEP_MS;
       const [looks, plans, posts] = (["work", "pools", "webhooks"] as const).map((name) => queue.nextAt(name) ?? end);
-      const looksAt = Math.max(Math.min(looks ?? end, plans ?? end), isFar ? clock.now() + FAR_STEP_MS : 0);
+      const looksAt = Math.max(Math.min(looks ?? end, plans ?? end), isFar ? clock.now() + stepMs : 0);
       const next = Math.min(end, nextSweep, compute.nextChangeAt(), looksAt, posts ?? end);
       clock.advance(Math.max(0, next - clock.now()));
       await signalChanges();
@@ -168,6 +170,8 @@ export const plainBody: BodyOf = ({ entry, environment }) => ({ id: environment.
  */
 const FAR_MS = 24 * 3_600_000;
 const FAR_STEP_MS = 5 * 60_000;
+const FARTHEST_MS = 10 * FAR_MS;
+const FARTHEST_STEP_MS = 60 * 60_000;
 
 function allOfForeign(): never {
   throw new Error("Only a table in memory shows all that it holds");
