@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeLimits, type RunLimits } from "./limits.ts";
 import { networkVariable } from "./network.ts";
@@ -8,7 +8,7 @@ import { findProcess, isAlive, type ProcessIdentity, type ProcessStatus, signalP
 export interface ProcessTree {
   /** The value of BERTH_RUN. */
   readonly name: string;
-  /** The run's directory: whoever works in it belongs to the run. */
+  /** The run's directory: whoever works in it, and is in no sandbox, belongs to the run. */
   readonly directory: string;
   /** Its volumes, while no other run can have them: the same holds for these. */
   readonly volumes: readonly string[];
@@ -19,15 +19,31 @@ export interface ProcessTree {
   readonly limits: RunLimits;
 }
 
+/** A process of the run. Its network is asked to end with nothing else: it may still be needed. */
+interface Member {
+  readonly identity: ProcessIdentity;
+  readonly isNetwork: boolean;
+}
+
 /**
- * Everything of the run that lives: by environment, group, session, pid namespace and working directory. Without
- * /proc (macOS) only the groups whose leader lives are seen, and each by its leader alone.
+ * Finds everything of the run that lives: by group, session and pid namespace, and by environment and working directory
+ * where these are not for an environment to choose. Without /proc (macOS) only the groups whose leader lives are seen,
+ * and each by its leader alone.
  */
-async function membersOf(tree: ProcessTree): Promise<ProcessIdentity[]> {
-  if (process.platform !== "linux") return [...tree.leaders, ...tree.sandboxes].filter(isAlive);
+async function membersOf(tree: ProcessTree): Promise<Member[]> {
+  if (process.platform !== "linux") {
+    const leading = [...tree.leaders, ...tree.sandboxes].filter(isAlive);
+    return leading.map((identity) => ({ identity, isNetwork: false }));
+  }
   const seen = await nextLook();
-  const namespaces = new Set(tree.sandboxes.filter(isAlive).map(({ pid }) => link(pid, "ns/pid")));
-  return seen.filter((one) => belongs(one, tree, namespaces)).flatMap(({ status }) => status() ?? []);
+  const recorded = tree.sandboxes.filter(isAlive).map(({ pid }) => link(pid, "ns/pid"));
+  // A sandbox that has just begun is in no record yet.
+  const begun = seen.filter((one) => !one.isOutside() && one.runs().includes(tree.name));
+  const namespaces = new Set([...recorded, ...begun.map(({ namespace }) => namespace())]);
+  return seen.flatMap((one) => {
+    const identity = belongs(one, tree, namespaces) ? one.status() : undefined;
+    return identity ? [{ identity, isNetwork: one.isNetwork() }] : [];
+  });
 }
 
 /**
@@ -38,9 +54,8 @@ export async function terminateTree(tree: ProcessTree): Promise<void> {
   const holders = new Set(
     (tree.sandboxes.length > 0 ? [...tree.leaders, ...tree.sandboxes] : []).map(({ pid }) => pid),
   );
-  for (const member of await membersOf(tree)) {
-    const isNetwork = environment(member.pid).includes(`\0${networkVariable}=`);
-    if (!holders.has(member.pid) && !isNetwork) signal(member, "SIGTERM");
+  for (const { identity, isNetwork } of await membersOf(tree)) {
+    if (!holders.has(identity.pid) && !isNetwork) signal(identity, "SIGTERM");
   }
 }
 
@@ -54,15 +69,18 @@ export async function killTree(tree: ProcessTree, withinMs: number): Promise<boo
     const members = await membersOf(tree);
     if (members.length === 0) return true;
     if (performance.now() > end) return false;
-    for (const member of members) signal(member, "SIGKILL");
+    for (const { identity } of members) signal(identity, "SIGKILL");
     if (round > 3) await sleep(Math.min(5 * round, mostPauseMs));
   }
 }
 
 /** A process as one look at all of them finds it. What few ask for is read when the first one does. */
 interface Seen {
-  /** The runs that its environment names, to which it belongs or whose network it is. */
-  readonly runs: readonly string[];
+  /** It is in no sandbox: nothing of an environment with a sandbox is. */
+  readonly isOutside: () => boolean;
+  /** The runs that its environment names, as far as that is to be believed. */
+  readonly runs: () => readonly string[];
+  readonly isNetwork: () => boolean;
   readonly status: () => ProcessStatus | undefined;
   readonly namespace: () => string | undefined;
   readonly place: () => string | undefined;
@@ -86,19 +104,36 @@ function nextLook(): Promise<readonly Seen[]> {
 }
 
 function lookAtAll(): Seen[] {
+  const own = link(process.pid, "ns/pid");
   const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
-  return pids.filter((pid) => pid !== process.pid).map(seenProcess);
+  return pids.filter((pid) => pid !== process.pid).map((pid) => seenProcess(pid, own));
 }
 
-const named = new RegExp(`\\0(?:BERTH_RUN|${networkVariable})=([^\\0]*)(?=\\0)`, "g");
+const named = new RegExp(`\\0(BERTH_RUN|${networkVariable})=([^\\0]*)(?=\\0)`, "g");
 
-function seenProcess(pid: number): Seen {
-  const runs = Array.from(environment(pid).matchAll(named), ([, run = ""]) => run);
+/**
+ * An environment writes the variables of its processes itself, and could name another's run there: to have it ended with
+ * its own, or never. So they count outside of sandboxes, and of a sandbox's first process, which is bubblewrap's.
+ */
+function seenProcess(pid: number, own: string | undefined): Seen {
+  const namespace = once(() => link(pid, "ns/pid"));
+  const isOutside = () => own !== undefined && namespace() === own;
+  const names = once(() => {
+    const isOurs = isOutside() || isFirstInNamespace(pid);
+    return isOurs ? Array.from(environment(pid).matchAll(named), ([, name, run = ""]) => ({ name, run })) : [];
+  });
   const status = once(() => {
     const found = findProcess(pid);
     return found?.isSpent ? undefined : found;
   });
-  return { runs, status, namespace: once(() => link(pid, "ns/pid")), place: once(() => link(pid, "cwd")) };
+  return {
+    isOutside,
+    runs: () => names().map(({ run }) => run),
+    isNetwork: () => names().some(({ name }) => name === networkVariable),
+    status,
+    namespace,
+    place: once(() => link(pid, "cwd")),
+  };
 }
 
 function once<Value>(read: () => Value): () => Value {
@@ -119,13 +154,13 @@ function signal(member: ProcessIdentity, name: NodeJS.Signals): void {
 }
 
 function belongs(seen: Seen, tree: ProcessTree, namespaces: ReadonlySet<string | undefined>): boolean {
-  if (seen.runs.includes(tree.name)) return true;
   const namespace = namespaces.size > 0 ? seen.namespace() : undefined;
   if (namespace !== undefined && namespaces.has(namespace)) return true;
+  if (seen.isOutside() && seen.runs().includes(tree.name)) return true;
   const status = seen.status();
   if (!status) return false;
   if (tree.leaders.some((leader) => isLedBy(status, leader))) return true;
-  if (status.hasTerminal) return false;
+  if (!seen.isOutside() || status.hasTerminal) return false;
   return [tree.directory, ...tree.volumes].some((directory) => isWithin(seen.place(), directory));
 }
 
@@ -140,6 +175,15 @@ function isLedBy(status: ProcessStatus, leader: ProcessIdentity): boolean {
   if (status.group !== leader.pid && status.session !== leader.pid) return false;
   const now = findProcess(leader.pid);
   return (!now || now.startedAt === leader.startedAt) && Number(status.startedAt) >= Number(leader.startedAt);
+}
+
+/** The second number of NSpid (proc(5)) is its pid in the namespace below this one. */
+function isFirstInNamespace(pid: number): boolean {
+  try {
+    return /^NSpid:\t\d+\t1$/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
 }
 
 /** Of an environment, whose size is its owner's choice, that is the beginning: each look reads those of all processes. */
