@@ -1,8 +1,8 @@
-import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { systemPath } from "./environment.ts";
 import { randomName } from "./random-name.ts";
+import { worksHere } from "./works-here.ts";
 
 const controllers = ["memory", "cpu", "pids"] as const;
 export type Controller = (typeof controllers)[number];
@@ -238,8 +238,8 @@ function canLimit(version: ControlGroup["version"], controller: Controller, plac
   try {
     const made = makeGroup(group, { cpus: 1, memoryMb: 1_024, processes: 16 });
     const [file = "", ...args] = inGroup(made, ["/bin/sh", "-c", ":"]);
-    const { status } = spawnSync(file, args, { env: { PATH: systemPath }, stdio: "ignore", timeout: 10_000 });
-    return made.places[controller] !== undefined && status === 0;
+    const canJoin = worksHere("A control group", { program: file, words: args, env: { PATH: systemPath } });
+    return made.places[controller] !== undefined && canJoin;
   } finally {
     removeGroup(group);
   }

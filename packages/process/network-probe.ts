@@ -1,17 +1,18 @@
-import { execFile, spawnSync } from "node:child_process";
 import { getCompileCacheDir } from "node:module";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { systemPath } from "./environment.ts";
 import { resolverSettings } from "./name-servers.ts";
 import type { Network } from "./records.ts";
+import { type Attempted, tryHere, worksHere } from "./works-here.ts";
 
 const attempt = fileURLToPath(new URL("./network-attempt.ts", import.meta.url));
 
+const what = "A network for sandboxes";
+
 let found: Network | undefined;
 
-/** Whether sandboxes of this machine can have a network of their own, which is tried once. */
+/** Whether sandboxes of this machine can have a network of their own, tried once. Throws `TooSlow` where it cannot be told. */
 export function findNetwork(): Network {
   found ??= canOwnNetwork() ? "own" : "shared";
   return found;
@@ -20,27 +21,22 @@ export function findNetwork(): Network {
 /** The same in the background. */
 export async function tryNetwork(): Promise<Network> {
   if (!mayOwnNetwork()) return "shared";
-  const [program, words, options] = attempted();
-  return promisify(execFile)(program, words, options).then(
-    () => "own",
-    () => "shared",
-  );
+  return (await tryHere(what, attempted())) ? "own" : "shared";
 }
 
 function canOwnNetwork(): boolean {
   if (!mayOwnNetwork()) return false;
-  const [program, words, options] = attempted();
-  return spawnSync(program, words, { ...options, stdio: "ignore" }).status === 0;
+  return worksHere(what, attempted());
 }
 
 function mayOwnNetwork(): boolean {
   return process.platform === "linux" && resolverSettings() !== undefined;
 }
 
-function attempted(): [program: string, words: string[], options: { env: NodeJS.ProcessEnv; timeout: number }] {
+function attempted(): Attempted {
   const cache = process.env.NODE_COMPILE_CACHE ?? ownCompileCache();
   const env = { PATH: systemPath, ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }) };
-  return [process.execPath, [attempt], { env, timeout: 20_000 }];
+  return { program: process.execPath, words: [attempt], env };
 }
 
 /** Of this process, which children do not have by themselves: to compile it all again is half of what they cost. */

@@ -1,8 +1,8 @@
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { systemPath } from "./environment.ts";
 import type { Isolation } from "./records.ts";
+import { worksHere } from "./works-here.ts";
 
 /** Limits that a process hands on to all that it starts (getrlimit(2)); null: not set. */
 export interface Rlimits {
@@ -62,5 +62,5 @@ function countsPerSandbox(): boolean {
 }
 
 function can([file = "", ...args]: readonly string[]): boolean {
-  return spawnSync(file, args, { env: { PATH: systemPath }, stdio: "ignore", timeout: 10_000 }).status === 0;
+  return worksHere("A limit", { program: file, words: args, env: { PATH: systemPath } });
 }

@@ -1,25 +1,21 @@
-import { execFile, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { systemPath } from "./environment.ts";
 import { enteringWords, refusingWords } from "./inside.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { giveUpRights } from "./sandbox-user.ts";
 import { refusedCalls, refusing, withRefused } from "./system-calls.ts";
+import { type Attempted, tryHere, worksHere } from "./works-here.ts";
 
 /**
  * Whether bubblewrap is here, can make the sandbox that runs get (in many containers it cannot), and lets a command in
- * that comes later: for a plain user the one may work and the other not.
+ * that comes later: for a plain user the one may work and the other not. Throws `TooSlow` where it cannot be told.
  */
 export function canSandbox(): boolean {
   const place = mkdtempSync(join(tmpdir(), "berth-probe-"));
   try {
-    const [program, words, options] = attemptIn(place);
-    return spawnSync(program, words, { ...options, stdio: "ignore" }).status === 0;
-  } catch {
-    return false;
+    return worksHere("A sandbox", attemptIn(place));
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
@@ -29,18 +25,13 @@ export function canSandbox(): boolean {
 export async function trySandbox(): Promise<boolean> {
   const place = mkdtempSync(join(tmpdir(), "berth-probe-"));
   try {
-    await promisify(execFile)(...attemptIn(place));
-    return true;
-  } catch {
-    return false;
+    return await tryHere("A sandbox", attemptIn(place));
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
 }
 
-function attemptIn(
-  place: string,
-): [program: string, words: string[], options: { env: NodeJS.ProcessEnv; timeout: number }] {
+function attemptIn(place: string): Attempted {
   const home = join(place, "home");
   const options = sandboxOptions({
     home,
@@ -57,7 +48,7 @@ function attemptIn(
   const first = withRefused(refused, ["bwrap", ...options, ...refusing, "--info-fd", "3", "--", ...shell]);
   const later = withRefused(refused, [...enteringWords("$pid", "shared"), ...refusingWords(), ...shell]);
   const words = script([...first, "echo on; read _"], [...later, "test -w /tmp"]);
-  return ["/bin/sh", ["-c", words], { env: { PATH: systemPath, PLACE: place }, timeout: 10_000 }];
+  return { program: "/bin/sh", words: ["-c", words], env: { PATH: systemPath, PLACE: place } };
 }
 
 /** Starts the one, enters it with the other, and lets both end. */

@@ -1,0 +1,21 @@
+import { describe, expect, it } from "vitest";
+import { systemPath } from "./environment.ts";
+import { TooSlow, tryHere, worksHere } from "./works-here.ts";
+
+const shell = (text: string) => ({ program: "/bin/sh", words: ["-c", text], env: { PATH: systemPath } });
+
+describe("what a machine is tried for", () => {
+  it("works, or does not", async () => {
+    const tried = [shell("exit 0"), shell("exit 1"), { ...shell(""), program: "/no/such/program" }];
+
+    expect(tried.map((one) => worksHere("It", one))).toEqual([true, false, false]);
+    expect(await Promise.all(tried.map((one) => tryHere("It", one)))).toEqual([true, false, false]);
+  });
+
+  it("is not known of a machine that is too slow, which is no no", async () => {
+    const never = shell("sleep 600");
+
+    expect(() => worksHere("It", never, 50)).toThrow("It could not be tried within 0.05 s");
+    await expect(tryHere("It", never, 50)).rejects.toThrow(TooSlow);
+  });
+});
