@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Access, JupyterSight } from "#core/ports/compute.ts";
 import { readObject } from "./records.ts";
 import { writeWhole } from "./run-directory.ts";
+import { forgetLogin, noteLogin } from "./ssh-logins.ts";
 
 const accessFile = "access.json";
 const jupyterFile = "jupyter.json";
@@ -25,7 +26,20 @@ export function readAccess(directory: string): Access | undefined {
 export function writeAccess(directory: string, access: Access): boolean {
   const known = readAccess(directory);
   if ((known?.revision ?? 0) > access.revision || JSON.stringify(known) === JSON.stringify(access)) return false;
+  noteLogin(dirname(directory), access.login, basename(directory));
   return writeWhole(directory, accessFile, JSON.stringify(access));
+}
+
+/** Lets the run be found by its SSH user name: a home of earlier code has living runs that are not. */
+export function noteAccess(directory: string): void {
+  const access = readAccess(directory);
+  if (access) noteLogin(dirname(directory), access.login, basename(directory));
+}
+
+/** To be called when the directory of the run goes. */
+export function forgetAccess(directory: string): void {
+  const access = readAccess(directory);
+  if (access) forgetLogin(dirname(directory), access.login, basename(directory));
 }
 
 /** Writes what became of the Jupyter of this token to `jupyter.json`. */

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Compute, Observation, Run, RunRef } from "#core/ports/compute.ts";
 import { RunBound } from "#core/problem.ts";
-import { writeAccess } from "./access-record.ts";
+import { noteAccess, writeAccess } from "./access-record.ts";
 import { type FollowedRuns, followChanges } from "./changes.ts";
 import { systemPath } from "./environment.ts";
 import { readExec, startExec } from "./exec.ts";
@@ -246,6 +246,7 @@ async function adopt({ runs, options }: Host): Promise<void> {
     const [sight, record] = [lookAt(place.directory), readRun(place.directory)];
     await carryOn(place, sight);
     if (isDraft(sight)) await forgetDraft(place);
+    if (sight.launcherLives) noteAccess(place.directory);
     if (record && !sight.launcherLives) await removeLimits(record.limits, 0);
   }
 }

@@ -6,7 +6,7 @@ import { findProcess, type ProcessIdentity, signalProcess } from "./process-iden
  * (macOS) only their groups are reached. A pid that was given to another process since is nobody's leader.
  */
 export function signalSessions(leaders: readonly ProcessIdentity[], signal: NodeJS.Signals): boolean {
-  if (process.platform !== "linux") return leaders.map(({ pid }) => signalGroup(pid, signal)).includes(true);
+  if (process.platform !== "linux") return leaders.map((leader) => signalGroup(leader, signal)).includes(true);
   const ours = new Map(leaders.filter(isStillTheirs).map((leader) => [leader.pid, leader]));
   if (ours.size === 0) return false;
   let found = false;
@@ -32,9 +32,14 @@ function isStillTheirs(leader: ProcessIdentity): boolean {
   return !now || now.startedAt === leader.startedAt;
 }
 
-function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
+/**
+ * Signals the group that this process leads or led, as its session where nothing has left that; false when nothing was
+ * there. No other process is looked at for it.
+ */
+export function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): boolean {
+  if (!isStillTheirs(leader)) return false;
   try {
-    return process.kill(-pid, signal);
+    return process.kill(-leader.pid, signal);
   } catch {
     return false;
   }

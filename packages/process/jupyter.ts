@@ -125,7 +125,7 @@ async function answerOf(
 }
 
 async function isAnswering({ network, sandbox }: Inside, port: number): Promise<boolean> {
-  if (network === "own" && !(sandbox && listensInside(sandbox.pid, port))) return false;
+  if (network === "own" && !(sandbox && (await listensInside(sandbox.pid, port)))) return false;
   const signal = AbortSignal.timeout(2_000);
   const response = await fetch(`http://127.0.0.1:${port}/api`, { signal, redirect: "manual" }).catch(() => undefined);
   await response?.body?.cancel();

@@ -1,49 +1,53 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 
-/** TCP_LISTEN of the kernel's include/net/tcp_states.h. */
-const listening = "0A";
 /** 127.0.0.1 and all addresses, as /proc/net/tcp and tcp6 say them (proc(5)): words of the processor's own order. */
-const addresses = new Set([
-  "0100007F",
-  "00000000",
-  "0000000000000000FFFF00000100007F",
-  "00000000000000000000000000000000",
-]);
+const addresses = {
+  tcp: ["0100007F", "00000000"],
+  tcp6: ["0000000000000000FFFF00000100007F", "00000000000000000000000000000000"],
+} as const;
+type Name = keyof typeof addresses;
 
 /** Those that listen come first, and a line has 150 bytes: a command may have made millions of the others. */
 const readBytes = 1024 * 1024;
 
-/** Whether somebody listens on this port of 127.0.0.1 in the network of this process. */
-export function listensInside(pid: number, port: number, mostBytes = readBytes): boolean {
-  const wanted = port.toString(16).toUpperCase().padStart(4, "0");
-  return ["tcp", "tcp6"]
-    .flatMap((name) => linesOf(`/proc/${pid}/net/${name}`, mostBytes))
-    .some((line) => {
-      const [, local = "", , state] = line.trim().split(/\s+/);
-      const [address = "", port] = local.split(":");
-      return state === listening && port === wanted && addresses.has(address);
-    });
+/** Whether somebody listens on this port of 127.0.0.1 in the network of this process. Reads at most so much of each list. */
+export async function listensInside(pid: number, port: number, mostBytes = readBytes): Promise<boolean> {
+  const found = await Promise.all((["tcp", "tcp6"] as const).map((name) => isIn(pid, name, port, mostBytes)));
+  return found.includes(true);
 }
 
-function linesOf(path: string, mostBytes: number): string[] {
-  try {
-    return beginningOf(path, mostBytes).split("\n");
-  } catch {
-    return [];
-  }
-}
+/** One after the other: what one look takes is memory of the stack. */
+const partBytes = 64 * 1024;
+/** TCP_LISTEN of the kernel's include/net/tcp_states.h, as the lines of those that listen have it. */
+const listening = / 0A /;
 
-/** The kernel gives such a file in parts. */
-function beginningOf(path: string, mostBytes: number): string {
-  const file = openSync(path, "r");
+async function isIn(pid: number, name: Name, port: number, mostBytes: number): Promise<boolean> {
+  const digits = port.toString(16).toUpperCase().padStart(4, "0");
+  const nobody = "0".repeat(addresses[name][0].length);
+  const lines = addresses[name].map((address) => `: ${address}:${digits} ${nobody}:0000 0A `);
   try {
-    const bytes = Buffer.allocUnsafe(mostBytes);
-    let length = 0;
-    for (let part = -1; part !== 0 && length < mostBytes; length += part) {
-      part = readSync(file, bytes, length, mostBytes - length, null);
+    await using file = await open(`/proc/${pid}/net/${name}`, "r");
+    for await (const text of partsOf(file, mostBytes)) {
+      if (lines.some((line) => text.includes(line))) return true;
+      if (!listening.test(text)) return false;
     }
-    return bytes.toString("latin1", 0, length);
-  } finally {
-    closeSync(file);
+  } catch {
+    return false;
+  }
+  return false;
+}
+
+/** Whole lines, as far as they fit. The kernel gives such a file in parts, each of which ends where it likes. */
+async function* partsOf(file: FileHandle, mostBytes: number): AsyncGenerator<string> {
+  const bytes = Buffer.alloc(Math.min(partBytes, mostBytes));
+  let rest = "";
+  for (let length = 0; length < mostBytes; ) {
+    const { bytesRead } = await file.read(bytes, 0, Math.min(bytes.length, mostBytes - length), null);
+    if (bytesRead === 0) return;
+    length += bytesRead;
+    const text = rest + bytes.toString("latin1", 0, bytesRead);
+    const end = text.lastIndexOf("\n") + 1;
+    rest = text.slice(end);
+    if (end > 0) yield text.slice(0, end);
   }
 }

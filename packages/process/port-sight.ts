@@ -34,7 +34,7 @@ async function seePort({ port, kind }: RunPort, local: LocalPort | undefined, do
   if (local) {
     // What passes connections on into the other network accepts each: only there it is seen who listens.
     const isInside = networkOf !== null && !local.hasPlaceholder;
-    const answers = isInside ? listensInside(networkOf, local.local) : await isListening(local.local);
+    const answers = await (isInside ? listensInside(networkOf, local.local) : isListening(local.local));
     return { port, kind, address: addressOf(local.local), answers };
   }
   const origin = jupyter?.origin ?? null;

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { forgetAccess } from "./access-record.ts";
 import { isSilent } from "./door.ts";
 import { removeLimits } from "./limits.ts";
 import { type Locking, takeLock } from "./lock.ts";
@@ -92,6 +93,7 @@ async function bury(place: RunPlace): Promise<void> {
   if (typeof lock === "string") return;
   try {
     if (!(await endNow(place, 200))) return;
+    forgetAccess(place.directory);
     await deleteRunDirectory(place.directory);
   } finally {
     lock.release();

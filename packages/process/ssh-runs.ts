@@ -4,7 +4,7 @@ import { askInside } from "./door.ts";
 import type { Inside } from "./inside.ts";
 import { lookAt } from "./observation.ts";
 import { isAlive } from "./process-identity.ts";
-import { listRunNames } from "./run-directory.ts";
+import { runsOfLogin } from "./ssh-logins.ts";
 
 /** A run that somebody may enter by SSH. */
 export interface SshRun {
@@ -16,7 +16,7 @@ export interface SshRun {
 /** The living runs of this SSH user name; two jobs may by chance have the same. */
 export function findSshRuns(home: string, login: string): SshRun[] {
   const runs = join(home, "runs");
-  return listRunNames(runs).flatMap((name) => {
+  return runsOfLogin(runs, login).flatMap((name) => {
     const access = readAccess(join(runs, name));
     return access?.login === login && isOpen(home, name) ? [{ name, keys: access.keys }] : [];
   });

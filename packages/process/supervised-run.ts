@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { forgetAccess } from "./access-record.ts";
 import { noteChange } from "./changes.ts";
 import { discard } from "./discard.ts";
 import { openDoor, type Question } from "./door.ts";
@@ -223,7 +224,9 @@ function treeOf({ directory, plan, machines }: Handled): ProcessTree {
 function finish(directory: string, end: EndRecord): string | undefined {
   if (!isDirectory(directory)) return undefined;
   writeEnd(directory, end);
-  return readMark(directory, "removal") === undefined ? undefined : takeRunDirectoryAway(directory);
+  if (readMark(directory, "removal") === undefined) return undefined;
+  forgetAccess(directory);
+  return takeRunDirectoryAway(directory);
 }
 
 const againAfterMs = 1_000;
