@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { AcceptConnection, ServerChannel, TcpipRequestInfo } from "ssh2";
+import type { ServerChannel, TcpipRequestInfo } from "ssh2";
 import type { Destination, SshRuns } from "./ssh-runs.ts";
 
 const hosts = new Map<string, Destination["host"]>([
@@ -8,18 +8,14 @@ const hosts = new Map<string, Destination["host"]>([
   ["::1", "::1"],
 ]);
 
-/** Connects a client to a port of the environment's own loopback, and to nowhere else. */
-export async function forward(
+/** Connects to a port of the environment's own loopback, and to nowhere else; undefined where nothing answers. */
+export async function dialPort(
   runs: SshRuns,
   run: string,
-  accept: AcceptConnection<ServerChannel>,
-  reject: () => void,
   { destIP, destPort }: TcpipRequestInfo,
-): Promise<void> {
+): Promise<Duplex | undefined> {
   const host = hosts.get(destIP);
-  const socket = host && (await runs.dial(run, { host, port: destPort }).catch(() => undefined));
-  if (!socket) return reject();
-  joinChannel(socket, accept());
+  return host && runs.dial(run, { host, port: destPort }).catch(() => undefined);
 }
 
 /** Each direction ends by itself. */

@@ -11,12 +11,25 @@ interface Wishes {
   agent: Promise<string | undefined> | undefined;
 }
 
+/** What a session has of its connection. */
+interface SessionPlace {
+  readonly relays: ClientRelays;
+  /** Remembers a channel until it is closed. */
+  readonly keep: (channel: ServerChannel) => void;
+  /** To be called once nothing of the session is left. */
+  readonly giveBack: () => void;
+}
+
+/** Of one session, in all; the name of a language is short. */
+const MOST_VARIABLES = 32;
+const MOST_VALUE_CHARACTERS = 256;
+
 /** A shell, a command or SFTP inside the run; variables only for the language, as OpenSSH's own default is in Debian. */
 export function serveSession(
   session: Session,
   runs: SshRuns,
   run: string,
-  { relays, channels }: { readonly relays: ClientRelays; readonly channels: Set<ServerChannel> },
+  { relays, keep, giveBack }: SessionPlace,
 ): void {
   const wishes: Wishes = { pty: undefined, terminal: undefined, env: {}, agent: undefined };
   const start = async (channel: ServerChannel, program: WantedSession["program"]) => {
@@ -27,11 +40,22 @@ export function serveSession(
     // Its window may have changed while it was being started.
     if (wishes.pty) wishes.terminal?.resize(wishes.pty.cols, wishes.pty.rows);
   };
-  const begin = (channel: ServerChannel, program: WantedSession["program"]) => {
-    channels.add(channel);
-    channel.once("close", () => channels.delete(channel));
-    session.once("close", () => letGo(channel));
-    void start(channel, program).catch((error: unknown) => refuse(channel, error));
+  let begun: ServerChannel | undefined;
+  session.once("close", () => (begun ? letGo(begun) : giveBack()));
+  // ssh2 accepts one program in a session, and hands out nothing for the others that a client asks for.
+  const begin = (channel: ServerChannel | undefined, program: WantedSession["program"]) => {
+    if (!channel) return;
+    begun = channel;
+    keep(channel);
+    let isClosed = false;
+    channel.once("close", () => {
+      isClosed = true;
+      giveBack();
+    });
+    void start(channel, program)
+      // Whoever listens for its end since the program was started missed it if it came before.
+      .then(() => isClosed && channel.emit("close"))
+      .catch((error: unknown) => refuse(channel, error));
   };
   session.on("pty", (accept, _, info) => {
     wishes.pty = info;
@@ -43,7 +67,8 @@ export function serveSession(
     accept?.();
   });
   session.on("env", (accept, reject, { key, val }) => {
-    if (!/^(?:LANG|LC_[A-Z]+)$/.test(key)) {
+    const isKnown = key in wishes.env || Object.keys(wishes.env).length < MOST_VARIABLES;
+    if (!/^(?:LANG|LC_[A-Z]{1,32})$/.test(key) || !isKnown || val.length > MOST_VALUE_CHARACTERS) {
       reject?.();
       return;
     }

@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ServerChannel } from "ssh2";
 import { systemPath } from "#process/environment.ts";
-import { signalSessions } from "#process/exec-session.ts";
+import { signalGroup } from "#process/exec-session.ts";
 import { commandInside, type Inside } from "#process/inside.ts";
 import { namedTerminal } from "#process/named-terminal.ts";
 import { findProcess, type ProcessIdentity } from "#process/process-identity.ts";
@@ -31,8 +31,8 @@ export async function startTerminal(
   channel
     .on("error", () => undefined)
     .once("close", () => {
-      // The leader of a session in which nothing is but who passes on to a terminal in a sandbox is asked to end.
-      if (leader) signalSessions([leader], "SIGTERM");
+      // Of a terminal in a sandbox, which is passed on to: all of that is in one group.
+      if (leader) signalGroup(leader, "SIGTERM");
       if (holder.connected) holder.disconnect();
     });
   let exitCode = 255;

@@ -1,15 +1,15 @@
 import { once } from "node:events";
 import { realpathSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import ssh2, { type Connection, type ServerChannel } from "ssh2";
+import ssh2, { type Connection } from "ssh2";
 import type { Log } from "#core/ports/log.ts";
 import { refusedPort } from "./refused-port.ts";
-import { forward } from "./ssh-forward.ts";
+import { type SshBounds, sshBounds } from "./ssh-bounds.ts";
+import { serveChannels } from "./ssh-channels.ts";
 import { publicKeyOf, sshHostKey } from "./ssh-host-key.ts";
 import { type Guest, logIn } from "./ssh-login.ts";
 import { keepSshPort, keptSshPort } from "./ssh-port.ts";
 import type { SshRuns } from "./ssh-runs.ts";
-import { letGo, serveSession } from "./ssh-session.ts";
 
 export interface SshOptions {
   /** Keeps its host key and its port. */
@@ -33,13 +33,12 @@ export async function startSsh({ home: given, runs, port, log }: SshOptions): Pr
   const hostKey = sshHostKey(home);
   const sockets = new Map<string, Socket>();
   const connections = new Map<Connection, Client>();
+  const boundsOf = sshBounds();
   const server = new ssh2.Server({ hostKeys: [hostKey] }, (connection, { ip, port }) => {
-    const client: Client = { guest: undefined, socket: sockets.get(`${ip} ${port}`) };
+    const client: Client = { guest: undefined, end: () => cutOff(connection, sockets.get(`${ip} ${port}`)) };
     connections.set(connection, client);
     connection.once("close", () => connections.delete(connection));
-    serve(connection, runs, log, (guest) => {
-      client.guest = guest;
-    });
+    serve(connection, client, { runs, log, boundsOf });
   });
   server.on("error", (error: Error) => log.warn("ssh failed", { error: error.message }));
   server.maxConnections = mostConnections;
@@ -51,7 +50,7 @@ export async function startSsh({ home: given, runs, port, log }: SshOptions): Pr
     server.injectSocket(socket);
   });
   await listen(listener, home, port);
-  const watching = setInterval(() => endStrangers(connections, runs), lookEveryMs);
+  const watching = setInterval(() => endStrangers(connections.values(), runs), lookEveryMs);
   return {
     port: (listener.address() as AddressInfo).port,
     hostKey: publicKeyOf(hostKey),
@@ -71,7 +70,8 @@ export async function startSsh({ home: given, runs, port, log }: SshOptions): Pr
 /** Where a connection comes from, and into which run it was let in. */
 interface Client {
   guest: Guest | undefined;
-  readonly socket: Socket | undefined;
+  /** Ends the connection, whether the client closes its end or not. */
+  end(): void;
 }
 
 const mostConnections = 1_000;
@@ -82,49 +82,56 @@ const lookEveryMs = 1_000;
 const loginWithinMs = 30_000;
 const mostAttempts = 20;
 
-function serve(connection: Connection, runs: SshRuns, log: Log, onGuest: (guest: Guest) => void): void {
+interface Serving {
+  readonly runs: SshRuns;
+  readonly log: Log;
+  readonly boundsOf: (run: string) => SshBounds;
+}
+
+function serve(connection: Connection, client: Client, { runs, log, boundsOf }: Serving): void {
   let guest: Guest | undefined;
   let attempts = 0;
-  const late = setTimeout(() => connection.end(), loginWithinMs);
+  const late = setTimeout(() => client.end(), loginWithinMs);
   connection.once("close", () => clearTimeout(late));
   connection.on("error", () => undefined);
   connection.on("authentication", (context) => {
     attempts += 1;
-    if (attempts > mostAttempts) return connection.end();
+    if (attempts > mostAttempts) return client.end();
     logIn(context, runs, (one) => {
       guest = one;
     });
   });
   connection.on("ready", () => {
     clearTimeout(late);
-    const own = guest;
-    if (!own) return connection.end();
-    onGuest(own);
-    log.info("ssh login", { run: own.run });
-    const relays = runs.relaysOf(own.run, connection);
-    const channels = new Set<ServerChannel>();
-    connection.once("close", () => {
-      relays.close();
-      for (const channel of channels) letGo(channel);
-    });
-    connection.on("session", (accept) => serveSession(accept(), runs, own.run, { relays, channels }));
-    connection.on("request", (accept, reject, name, info) => void relays.answer({ accept, reject, name, info }));
-    connection.on("openssh.streamlocal", (accept, reject, { socketPath }) => {
-      void relays.dial(socketPath, accept, () => void reject());
-    });
-    connection.on("tcpip", (accept, reject, info) => {
-      void forward(runs, own.run, accept, () => void reject(), info);
-    });
+    if (!guest) return client.end();
+    client.guest = guest;
+    const { run } = guest;
+    try {
+      serveChannels(connection, runs, run, boundsOf(run));
+      log.info("ssh login", { run });
+    } catch (error) {
+      log.warn("ssh refused", { run, error: error instanceof Error ? error.message : String(error) });
+      client.end();
+    }
   });
 }
 
-/** A connection ends with its run, forwarded ports included, and with its key; who does not close their end is cut off. */
-function endStrangers(connections: ReadonlyMap<Connection, Client>, runs: SshRuns): void {
-  for (const [connection, { guest, socket }] of connections) {
-    if (!guest || runs.admits(guest.run, guest.key)) continue;
-    connection.end();
-    setTimeout(() => socket?.destroy(), lastWordsMs).unref();
+/** A connection ends with its run, forwarded ports included, and with its key. Each run is looked at once for each key. */
+function endStrangers(clients: Iterable<Client>, runs: SshRuns): void {
+  const known = new Map<string, boolean>();
+  for (const { guest, end } of clients) {
+    if (!guest) continue;
+    const name = `${guest.run} ${guest.key}`;
+    const isAdmitted = known.get(name) ?? runs.admits(guest.run, guest.key);
+    known.set(name, isAdmitted);
+    if (!isAdmitted) end();
   }
+}
+
+/** Who does not close their end is not waited for. */
+function cutOff(connection: Connection, socket: Socket | undefined): void {
+  connection.end();
+  setTimeout(() => socket?.destroy(), lastWordsMs).unref();
 }
 
 /** ssh2 sends as much as a client's window allows, whatever of it waits here; the window is the client's own word. */

@@ -1,0 +1,240 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { Duplex } from "node:stream";
+import ssh2, { type Client, type ClientChannel, type ServerChannel } from "ssh2";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually } from "#process/trial.ts";
+import { silentLog } from "#testing/log.ts";
+import { type SshServer, startSsh } from "./ssh.ts";
+import { newSshKey, type SshKeyPair } from "./ssh-host-key.ts";
+import type { SshRuns, WantedSession } from "./ssh-runs.ts";
+import { exec } from "./ssh-trial.ts";
+
+/** A connection into a run at which nobody reads what comes, or says anything. */
+const deaf = () => new Duplex({ read: () => undefined, write: () => undefined });
+
+describe("what the clients of an SSH server may have at once", () => {
+  let home: string;
+  let server: SshServer;
+  let key: SshKeyPair;
+  let dialled: Duplex[];
+  /** How many looks there were at who may stay, and how many questions in the one with most of them. */
+  let looks: number;
+  let mostAsked: number;
+  let isOpen: boolean;
+  let told: number;
+  let started: { readonly channel: ServerChannel; readonly wanted: WantedSession }[];
+  let beforeStart: Promise<unknown>;
+  const clients = new Set<Client>();
+  beforeEach(async () => {
+    home = mkdtempSync("/var/tmp/berth-ssh-");
+    key = newSshKey();
+    [dialled, started, beforeStart] = [[], [], Promise.resolve()];
+    [looks, mostAsked, isOpen, told] = [0, 0, true, 0];
+    let asked = 0;
+    const runs: SshRuns = {
+      find: (login) => [{ name: login, keys: [key.public] }],
+      admits: () => {
+        asked += 1;
+        mostAsked = Math.max(mostAsked, asked);
+        // All of one look come before that.
+        if (asked === 1) {
+          looks += 1;
+          queueMicrotask(() => {
+            asked = 0;
+          });
+        }
+        return true;
+      },
+      start: async (_run, channel, wanted) => {
+        channel.once("close", () => {
+          isOpen = false;
+        });
+        await beforeStart;
+        channel.once("close", () => {
+          told += 1;
+        });
+        started.push({ channel, wanted });
+        return undefined;
+      },
+      dial: async () => {
+        const socket = deaf();
+        dialled.push(socket);
+        return socket;
+      },
+      relaysOf: () => ({
+        answer: async ({ reject }) => reject?.(),
+        answered: async () => undefined,
+        agent: async () => undefined,
+        dial: async (_path, accept) => void accept(),
+        close: () => undefined,
+      }),
+    };
+    server = await startSsh({ home, runs, port: 0, log: silentLog() });
+  });
+  afterEach(async () => {
+    for (const client of clients) client.destroy();
+    clients.clear();
+    await server.stop();
+    rmSync(home, { recursive: true });
+  });
+
+  const connect = async (username = "one"): Promise<Client> => {
+    const client = new ssh2.Client();
+    clients.add(client);
+    const ready = once(client, "ready");
+    client.connect({ host: "127.0.0.1", port: server.port, username, privateKey: key.private });
+    await ready;
+    return client.on("error", () => undefined);
+  };
+  const forward = (client: Client): Promise<ClientChannel> => {
+    const { promise, resolve, reject } = Promise.withResolvers<ClientChannel>();
+    client.forwardOut("127.0.0.1", 1, "127.0.0.1", 80, (error, channel) => (error ? reject(error) : resolve(channel)));
+    return promise;
+  };
+  const forwardToSocket = (client: Client): Promise<ClientChannel> => {
+    const { promise, resolve, reject } = Promise.withResolvers<ClientChannel>();
+    client.openssh_forwardOutStreamLocal("/tmp/x", (error, channel) => (error ? reject(error) : resolve(channel)));
+    return promise;
+  };
+  /** How many of these came about, and what the others were told. */
+  const outcomes = async (all: readonly Promise<ClientChannel>[]) => {
+    const settled = await Promise.allSettled(all);
+    const words = settled.flatMap((one) => (one.status === "rejected" ? [String(one.reason)] : []));
+    return { opened: all.length - words.length, told: [...new Set(words)] };
+  };
+  const times = <Value>(count: number, make: () => Value): Value[] => Array.from({ length: count }, make);
+
+  it("is ten sessions of one connection, and one more when one of them has ended", async () => {
+    const client = await connect();
+
+    const { opened, told } = await outcomes(times(100, () => exec(client, "true")));
+    const atOnce = started.length;
+    started[0]?.channel.close();
+    const another = await eventually(
+      () => exec(client, "true").catch(() => undefined),
+      (channel) => channel !== undefined,
+    );
+
+    expect([opened, atOnce, another !== undefined]).toEqual([10, 10, true]);
+    expect(told).toEqual(["Error: (SSH) Channel open failure: This connection has 10 sessions already"]);
+  });
+
+  it("is a hundred and twenty-eight forwards of one connection, to ports and to sockets", async () => {
+    const client = await connect();
+
+    const all = [...times(100, () => forward(client)), ...times(100, () => forwardToSocket(client))];
+    const { opened, told } = await outcomes(all);
+    dialled[0]?.destroy();
+    await eventually(
+      () => forward(client).catch(() => undefined),
+      (channel) => channel !== undefined,
+    );
+
+    expect(opened).toBe(128);
+    expect(told).toEqual(["Error: (SSH) Channel open failure: This connection has 128 forwards already"]);
+  });
+
+  it("is a hundred and twenty-eight sessions of one environment, whoever has them, and as many of another", async () => {
+    const several = await Promise.all(times(14, () => connect()));
+
+    const { opened, told } = await outcomes(several.flatMap((client) => times(10, () => exec(client, "true"))));
+    const other = await outcomes([exec(await connect("another"), "true")]);
+    for (const client of several) client.destroy();
+    const later = await eventually(
+      async () => outcomes([exec(await connect(), "true")]),
+      (one) => one.opened === 1,
+    );
+
+    expect([opened, other.opened, later.opened]).toEqual([128, 1, 1]);
+    expect(told).toEqual(["Error: (SSH) Channel open failure: This environment has 128 SSH sessions already"]);
+  });
+
+  it("counts no session in which nothing was started once that is closed", async () => {
+    const client = await connect();
+    const refused = () =>
+      new Promise<string>((resolve) => client.subsys("none", (error) => resolve(error ? "refused" : "started")));
+
+    for (let n = 0; n < 30; n += 1) expect(await refused()).toBe("refused");
+
+    expect(started).toHaveLength(0);
+  });
+
+  it("is one program in a session, whatever is asked for in it", async () => {
+    const client = await connect();
+    const channel = await exec(client, "true");
+    const { _protocol: protocol } = client as unknown as {
+      _protocol: { exec(channel: number, command: string): void };
+    };
+    const { outgoing } = channel as unknown as { outgoing: { id: number } };
+
+    for (let n = 0; n < 10; n += 1) protocol.exec(outgoing.id, "true");
+    await exec(client, "true");
+
+    expect(started).toHaveLength(2);
+  });
+
+  it("is variables that are few and short", async () => {
+    const client = await connect();
+    const letter = (n: number) => String.fromCharCode(65 + (n % 26));
+    const names = times(700, () => 0).map((_, n) => `LC_${letter(n)}${letter(n / 26)}`);
+    const env = { ...Object.fromEntries(names.map((name) => [name, "C"])), LANG: "x".repeat(10_000) };
+
+    await new Promise<void>((resolve, reject) => {
+      client.exec("true", { env }, (error) => (error ? reject(error) : resolve()));
+    });
+
+    expect(Object.keys(started[0]?.wanted.env ?? {})).toHaveLength(32);
+    expect(started[0]?.wanted.env.LANG).toBeUndefined();
+  });
+
+  it("ends with the connection, where nobody reads what was sent", async () => {
+    const client = await connect();
+    const channels = await Promise.all(times(20, () => forward(client)));
+    for (const channel of channels) channel.write(randomBytes(1_000_000));
+    await eventually(
+      () => dialled.every(({ writableLength }) => writableLength > 0),
+      (all) => all,
+    );
+
+    client.destroy();
+
+    await eventually(
+      () => dialled.filter(({ destroyed }) => !destroyed).length,
+      (left) => left === 0,
+    );
+  });
+
+  it("is told of its end though that came while it was started", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    beforeStart = promise;
+    const client = await connect();
+    await exec(client, "true");
+    const isGone = eventually(
+      () => isOpen,
+      (is) => !is,
+    );
+    client.destroy();
+    await isGone;
+
+    resolve();
+
+    await eventually(
+      () => told,
+      (count) => count === 1,
+    );
+  });
+
+  it("is looked at once for all the connections of one key", async () => {
+    await Promise.all(times(40, () => connect()));
+
+    [looks, mostAsked] = [0, 0];
+    await eventually(
+      () => looks,
+      (count) => count >= 2,
+    );
+
+    expect(mostAsked).toBe(1);
+  });
+});

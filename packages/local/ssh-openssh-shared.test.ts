@@ -1,0 +1,49 @@
+import { once } from "node:events";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually } from "#process/trial.ts";
+import { type OpenSshTrial, openOpenSshTrial, openSshLacks } from "./openssh-trial.ts";
+
+describe.each(["bubblewrap", "none"] as const)(
+  "one connection of several OpenSSH clients, isolation %s",
+  (isolation) => {
+    const lack = openSshLacks(isolation);
+    if (lack !== undefined) {
+      it("needs the client and the isolation", ({ skip }) => skip(lack));
+      return;
+    }
+
+    let trial: OpenSshTrial;
+    beforeEach(async () => {
+      trial = await openOpenSshTrial(isolation);
+    });
+    afterEach(async () => {
+      await trial.close();
+    });
+    const begun = async (options: readonly string[]) => {
+      const client = trial.stay(options, "echo up; exec sleep 600");
+      await once(client.stdout ?? client, "data");
+      return client;
+    };
+
+    it("has ten sessions at once, the next a connection of its own, and a place again once one has ended", async () => {
+      const control = join(trial.root, "control");
+      await begun(["-M", "-S", control]);
+      // Of these none can make a connection of its own.
+      const shared = ["-S", control, "-o", "ProxyCommand=false"];
+      const held = await Promise.all(Array.from({ length: 9 }, () => begun(shared)));
+
+      const refused = await trial.ssh(shared, "echo in");
+      const own = await trial.ssh(["-S", control], "echo in");
+      held[0]?.kill();
+      const later = await eventually(
+        () => trial.ssh(shared, "echo in; exit 3"),
+        ({ code }) => code !== 255,
+      );
+
+      expect(refused).toEqual({ code: 255, out: "", err: expect.stringContaining("Session open refused by peer") });
+      expect(own.out).toBe("in\n");
+      expect(later).toEqual({ code: 3, out: "in\n", err: "" });
+    });
+  },
+);
