@@ -1,6 +1,6 @@
-import { createHash, createHmac, type Hash, type Hmac } from "node:crypto";
 import { SignatureV4 } from "@smithy/signature-v4";
 import type { AwsCredentials, SignedIdentityRequest } from "#core/ports/identity.ts";
+import { NodeSha256 } from "./node-sha256.ts";
 
 export interface SigningOptions {
   readonly endpoint: string;
@@ -32,18 +32,3 @@ export async function signIdentityRequest(
 }
 
 const body = "Action=GetCallerIdentity&Version=2011-06-15";
-
-/** The hash that the signer asks for: a constructor, plain or keyed. */
-const NodeSha256 = function sha256(secret?: Uint8Array | string) {
-  const fresh = (): Hash | Hmac => (secret === undefined ? createHash("sha256") : createHmac("sha256", secret));
-  let hash = fresh();
-  return {
-    update(data: Uint8Array) {
-      hash.update(data);
-    },
-    digest: async () => new Uint8Array(hash.digest()),
-    reset() {
-      hash = fresh();
-    },
-  };
-} as unknown as ConstructorParameters<typeof SignatureV4>[0]["sha256"];
