@@ -52,14 +52,15 @@ test("a function with table and queue is at most 450 kB, and answers an event on
   expect(JSON.parse(result.body)).toMatchObject({ database: "unhealthy", queue: "unhealthy", isolation: "container" });
 });
 
-test.each(["functions/gpu-dev/jobs/submit.ts", "functions/novita/instances/create.ts"])(
-  "%s, one of the two largest, is at most 450 kB too",
-  async (largest) => {
-    const { bytes } = await bundleFunction(largest, join(outdir, "largest"));
+test.each([
+  "functions/gpu-dev/jobs/submit.ts",
+  "functions/novita/instances/create.ts",
+  "functions/gpu-dev/disks/rename.ts",
+])("%s, one of the largest, is at most 450 kB too", async (largest) => {
+  const { bytes } = await bundleFunction(largest, join(outdir, "largest"));
 
-    expect(bytes).toBeLessThanOrEqual(450_000);
-  },
-);
+  expect(bytes).toBeLessThanOrEqual(450_000);
+});
 
 test("a function still checks what it is sent, without what zod makes documents with", async () => {
   const { file } = await bundleFunction("functions/gpu-dev/auth/aws-login.ts", join(outdir, "login"));

@@ -27,7 +27,7 @@ export async function bundleFunction(file: string, outdir: string): Promise<Bund
     mainFields: ["module", "main"],
     // What CommonJS packages call `require` does not exist in a module.
     banner: { js: 'import{createRequire as _cr}from"node:module";const require=_cr(import.meta.url);' },
-    plugins: [withoutLocales, withoutJsonSchema, environmentCredentials, versionsAlone],
+    plugins: [withoutLocales, withoutJsonSchema, environmentCredentials, versionsAlone, literalKeys],
     logLevel: "silent",
   });
   if ("packages/http/asset.ts" in metafile.inputs) copyAssets(join(outdir, "assets"));
@@ -52,6 +52,24 @@ const withoutJsonSchema: Plugin = {
       contents: readFileSync(path, "utf8").replaceAll(/^ *inst\._zod\.processJSONSchema = .*;$/gm, ""),
       loader: "js",
     }));
+  },
+};
+
+/**
+ * The clients write some keys of their tables by constants, which esbuild must keep with all they belong to: of EC2's
+ * 550 kB a function needs a few.
+ */
+const literalKeys: Plugin = {
+  name: "literal-keys",
+  setup({ onLoad }) {
+    onLoad({ filter: /@aws-sdk\/client-ec2\/dist-es\/schemas\/schemas_0\.js$/ }, ({ path }) => {
+      const source = readFileSync(path, "utf8");
+      const texts = new Map([...source.matchAll(/^const (_\w+) = (".*");$/gm)].map(([, name, text]) => [name, text]));
+      return {
+        contents: source.replaceAll(/\[(_\w+)\]:/g, (_, name) => `${texts.get(name) ?? `[${name}]`}:`),
+        loader: "js",
+      };
+    });
   },
 };
 

@@ -1,6 +1,10 @@
 import * as z from "zod";
+import { volumes } from "#aws/ebs-volumes.ts";
+import { queue } from "#aws/queue.ts";
+import { table } from "#aws/table.ts";
 import { renameDisk } from "#core/disks/rename.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { DiskName, DiskRef, DiskRenamed, diskNameOf, toDiskRenamed } from "./wire.ts";
 
 const RenameDisk = z.object({ new_name: DiskName });
@@ -29,3 +33,5 @@ export const endpoint = gpuDev.post(
     return toDiskRenamed(name, body.new_name, renamed);
   },
 );
+
+export const handler = lambda(endpoint, { table, queue, volumes });

@@ -1,0 +1,132 @@
+import {
+  CreateSnapshotCommand,
+  CreateTagsCommand,
+  DeleteSnapshotCommand,
+  DescribeSnapshotsCommand,
+  type Snapshot as Ec2Snapshot,
+  paginateDescribeSnapshots,
+} from "@aws-sdk/client-ec2";
+import type { SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
+import { VolumeRefused } from "#core/problem.ts";
+import { type EbsOptions, isId } from "./ebs-options.ts";
+import { specified, tagged, tagName, tagValue } from "./ebs-tags.ts";
+import { isNotFound, refusalCode, unlessNotFound } from "./ec2-client.ts";
+
+export type EbsSnapshots = Pick<
+  Volumes,
+  "createSnapshot" | "listSnapshots" | "findSnapshot" | "removeSnapshot" | "tagSnapshot"
+>;
+
+/** Backups as snapshots of EBS. Those that others made of the same volumes, or tagged as ours, are never seen. */
+export function ebsSnapshots(options: EbsOptions): EbsSnapshots {
+  return {
+    createSnapshot: (volumeId, tags) => createSnapshot(options, volumeId, tags),
+    listSnapshots: (volumeId) => listSnapshots(options, volumeId),
+    findSnapshot: (id) => findSnapshot(options, id),
+    removeSnapshot: (id) => removeSnapshot(options, id),
+    tagSnapshot: (id, tags) => tagSnapshot(options, id, tags),
+  };
+}
+
+/**
+ * Sent once and never repeated: EC2 takes no token for it, and the first call may have had its effect
+ * (docs/architecture.md#claims).
+ */
+async function createSnapshot(
+  { once, deployment }: EbsOptions,
+  VolumeId: string,
+  { name, disk, attempt }: SnapshotTags,
+): Promise<VolumeSnapshot> {
+  if (!isId(VolumeId, "vol")) throw new VolumeRefused("That is no volume of EBS");
+  const values = { [tagName.deployment]: deployment, [tagName.disk]: disk, [tagName.attempt]: attempt };
+  const command = new CreateSnapshotCommand({
+    VolumeId,
+    Description: descriptionOf(deployment, attempt),
+    TagSpecifications: specified("snapshot", { ...values, [tagName.name]: name }),
+  });
+  const made = await once.send(command).catch((error: unknown) => {
+    const code = refusalCode(error);
+    throw code === undefined ? error : new VolumeRefused(`EC2 refused it: ${code}`);
+  });
+  return snapshotOf(made, attempt);
+}
+
+/** A description cannot be changed, so it says who made a snapshot whatever becomes of its tags. */
+function descriptionOf(deployment: string, attempt: string): string {
+  return `Berth ${deployment} ${attempt}`;
+}
+
+function attemptOf({ Description = "" }: Ec2Snapshot, deployment: string): string | undefined {
+  const mark = descriptionOf(deployment, "");
+  return Description.startsWith(mark) ? Description.slice(mark.length) : undefined;
+}
+
+async function listSnapshots({ client, deployment }: EbsOptions, volumeId: string): Promise<VolumeSnapshot[]> {
+  if (!isId(volumeId, "vol")) return [];
+  const found: VolumeSnapshot[] = [];
+  const query = { OwnerIds: ["self"], Filters: [{ Name: "volume-id", Values: [volumeId] }] };
+  for await (const { Snapshots = [] } of paginateDescribeSnapshots({ client, pageSize: 500 }, query)) {
+    found.push(...Snapshots.filter(({ VolumeId }) => VolumeId === volumeId).flatMap((one) => ownOf(one, deployment)));
+  }
+  return found;
+}
+
+function ownOf(snapshot: Ec2Snapshot, deployment: string): VolumeSnapshot[] {
+  const attempt = attemptOf(snapshot, deployment);
+  return attempt === undefined ? [] : [snapshotOf(snapshot, attempt)];
+}
+
+async function findSnapshot({ client, deployment }: EbsOptions, id: string): Promise<VolumeSnapshot | undefined> {
+  if (!isId(id, "snap")) return undefined;
+  const command = new DescribeSnapshotsCommand({ SnapshotIds: [id], OwnerIds: ["self"] });
+  const found = await unlessNotFound(client.send(command));
+  return found?.Snapshots?.flatMap((one) => ownOf(one, deployment))[0];
+}
+
+const states = new Map<string, VolumeSnapshot["state"]>([
+  ["completed", "completed"],
+  ["error", "failed"],
+]);
+
+function snapshotOf({ SnapshotId, State, StartTime, Tags }: Ec2Snapshot, attempt: string): VolumeSnapshot {
+  if (SnapshotId === undefined || StartTime === undefined)
+    throw new Error("EC2 answered a snapshot without an id or time");
+  const name = tagValue(Tags, tagName.name);
+  const disk = tagValue(Tags, tagName.disk);
+  return {
+    id: SnapshotId,
+    state: states.get(State ?? "") ?? "pending",
+    at: StartTime.getTime(),
+    tags: { ...(name !== undefined && { name }), ...(disk !== undefined && { disk }), attempt },
+  };
+}
+
+async function removeSnapshot({ client }: EbsOptions, SnapshotId: string): Promise<void> {
+  if (!isId(SnapshotId, "snap")) return;
+  await unlessNotFound(client.send(new DeleteSnapshotCommand({ SnapshotId }))).catch(inWords);
+}
+
+async function tagSnapshot(
+  { client, deployment }: EbsOptions,
+  id: string,
+  { name, disk }: Pick<SnapshotTags, "name" | "disk">,
+): Promise<void> {
+  if (!isId(id, "snap")) throw gone();
+  const Tags = tagged({ [tagName.deployment]: deployment, [tagName.disk]: disk, [tagName.name]: name });
+  try {
+    await client.send(new CreateTagsCommand({ Resources: [id], Tags }));
+  } catch (error) {
+    if (isNotFound(error)) throw gone();
+    inWords(error);
+  }
+}
+
+function gone(): VolumeRefused {
+  return new VolumeRefused("The snapshot does not exist");
+}
+
+/** The code alone: the text may name the policy that refused, or whoever called. */
+function inWords(error: unknown): never {
+  const code = refusalCode(error);
+  throw code === undefined ? error : new VolumeRefused(`EC2 refused it: ${code}`);
+}

@@ -1,0 +1,33 @@
+import type { Filter, ResourceType, Tag, TagSpecification } from "@aws-sdk/client-ec2";
+
+/** On each volume and snapshot. Nothing is decided by those of a snapshot but for people (Volumes). */
+export const tagName = {
+  /** Which of the control planes of the account. */
+  deployment: "berth:deployment",
+  /** The token that a volume was made with. */
+  token: "berth:token",
+  disk: "berth:disk",
+  attempt: "berth:attempt",
+  /** What the console of EC2 shows. */
+  name: "Name",
+} as const;
+
+/** EC2 takes no more of a value (Tag your Amazon EC2 resources, "Tag restrictions"). */
+const LONGEST_VALUE = 256;
+
+export function tagged(values: Readonly<Record<string, string>>): Tag[] {
+  return Object.entries(values).map(([Key, Value]) => ({ Key, Value: [...Value].slice(0, LONGEST_VALUE).join("") }));
+}
+
+export function specified(ResourceType: ResourceType, values: Readonly<Record<string, string>>): TagSpecification[] {
+  return [{ ResourceType, Tags: tagged(values) }];
+}
+
+export function tagValue(tags: readonly Tag[] | undefined, name: string): string | undefined {
+  return tags?.find(({ Key }) => Key === name)?.Value;
+}
+
+/** Matches this very value: in a filter of EC2 `*`, `?` and `\` have a meaning. */
+export function hasTag(name: string, value: string): Filter {
+  return { Name: `tag:${name}`, Values: [value.replaceAll(/[*?\\]/g, "\\$&")] };
+}

@@ -1,0 +1,130 @@
+import { hash } from "node:crypto";
+import {
+  CreateVolumeCommand,
+  DeleteVolumeCommand,
+  DescribeVolumesCommand,
+  DetachVolumeCommand,
+  type Volume as Ec2Volume,
+  paginateDescribeVolumes,
+} from "@aws-sdk/client-ec2";
+import { LISTED_MS } from "#core/making.ts";
+import type { Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
+import { readConfig } from "./config.ts";
+import { type EbsOptions, isId } from "./ebs-options.ts";
+import { ebsSnapshots } from "./ebs-snapshots.ts";
+import { hasTag, specified, tagName } from "./ebs-tags.ts";
+import { type Ec2Clients, ec2Clients, refusalCode, unlessNotFound } from "./ec2-client.ts";
+import { instanceIdOf } from "./ec2-machines.ts";
+
+type Wanted = Parameters<Volumes["createVolume"]>[0];
+
+/** The volumes of this deployment, which has the name of its table. */
+export const volumes = (): Volumes => {
+  const { TABLE_NAME } = readConfig(["TABLE_NAME"]);
+  return ebsVolumes({ ...ec2Clients(), deployment: TABLE_NAME });
+};
+
+/** Disks as volumes of EBS, their backups as its snapshots (docs/architecture.md#disks-on-ebs). */
+export function ebsVolumes(options: EbsOptions): Volumes {
+  return {
+    ...ebsSnapshots(options),
+    // DescribeVolumes and DescribeSnapshots know late of what was made (EC2 API Reference, "Eventual consistency").
+    listedWithinMs: LISTED_MS,
+    createVolume: (wanted) => createVolume(options, wanted),
+    findVolume: (id) => findVolume(options, id),
+    listVolumes: (token) => listVolumes(options, token),
+    removeVolume: (id) => removeVolume(options, id),
+    detachVolume: (id, { providerId }) => detachVolume(options, id, instanceIdOf(providerId)),
+    // Nobody reads the files of a volume.
+    startArchive: async () => undefined,
+    findArchive: async () => ({ state: "failed", bytes: 0 }),
+  };
+}
+
+/** So many volumes are made and removed under one token: the first alone, where nobody removes them by hand. */
+const MOST_LIVES = 8;
+
+/**
+ * EC2 answers a token that it knows with the volume it made then, also one that has been removed since: then the next one
+ * is asked for.
+ */
+async function createVolume({ client, deployment }: EbsOptions, wanted: Wanted): Promise<VolumeRef> {
+  const { token, zone, sizeGb, snapshotId } = wanted;
+  if (zone === "") throw new Error("A volume of EBS is made in a zone, and none is known");
+  for (let life = 1; life <= MOST_LIVES; life += 1) {
+    const made = await client.send(
+      new CreateVolumeCommand({
+        AvailabilityZone: zone,
+        Size: sizeGb,
+        VolumeType: "gp3",
+        Encrypted: true,
+        ...(snapshotId === undefined ? {} : { SnapshotId: requireId(snapshotId, "snap") }),
+        ClientToken: hash("sha256", `${deployment}\n${token}\n${life}`),
+        TagSpecifications: specified("volume", { [tagName.deployment]: deployment, [tagName.token]: token }),
+      }),
+    );
+    if (made.VolumeId !== undefined && !isRemoved(made) && !(await isRemovedBy(client, made.VolumeId))) {
+      return { id: made.VolumeId, zone };
+    }
+  }
+  throw new Error("The volumes of this token were removed again and again");
+}
+
+/** What EC2 repeats of its first answer may be as the volume was then. One that is not found may be listed late. */
+async function isRemovedBy(client: Ec2Clients["client"], id: string): Promise<boolean> {
+  const found = await describe(client, id);
+  return found !== undefined && isRemoved(found);
+}
+
+async function findVolume({ client }: EbsOptions, id: string): Promise<Volume | undefined> {
+  const found = isId(id, "vol") ? await describe(client, id) : undefined;
+  return found && volumeOf(found);
+}
+
+async function describe(client: Ec2Clients["client"], id: string): Promise<Ec2Volume | undefined> {
+  const found = await unlessNotFound(client.send(new DescribeVolumesCommand({ VolumeIds: [id] })));
+  return found?.Volumes?.[0];
+}
+
+async function listVolumes({ client, deployment }: EbsOptions, token: string): Promise<Volume[]> {
+  if (token === "" || token.length > 256) return [];
+  const Filters = [hasTag(tagName.deployment, deployment), hasTag(tagName.token, token)];
+  const found: Volume[] = [];
+  for await (const { Volumes: page = [] } of paginateDescribeVolumes({ client, pageSize: 500 }, { Filters })) {
+    found.push(...page.flatMap((one) => volumeOf(one) ?? []));
+  }
+  return found;
+}
+
+/** One that failed has lost what was in it (EBS User Guide, "Volume states"): it is as gone as one that was removed. */
+function volumeOf(volume: Ec2Volume): Volume | undefined {
+  const { VolumeId: id, AvailabilityZone: zone, Attachments = [], State } = volume;
+  if (id === undefined || zone === undefined || isRemoved(volume) || State === "error") return undefined;
+  const attached = State === "in-use" || Attachments.some((one) => one.State !== "detached");
+  return { id, zone, attached };
+}
+
+function isRemoved({ State }: Pick<Ec2Volume, "State">): boolean {
+  return State === "deleting" || State === "deleted";
+}
+
+async function removeVolume({ client }: EbsOptions, id: string): Promise<void> {
+  if (!isId(id, "vol")) return;
+  await unlessNotFound(client.send(new DeleteVolumeCommand({ VolumeId: id })));
+}
+
+async function detachVolume({ client }: EbsOptions, id: string, instance: string | undefined): Promise<void> {
+  const found = instance !== undefined && isId(id, "vol") ? await describe(client, id) : undefined;
+  const there = found?.Attachments?.find((one) => one.InstanceId === instance && one.State !== "detached");
+  if (!there) return;
+  const command = new DetachVolumeCommand({ VolumeId: id, InstanceId: instance, Force: true });
+  // It was taken off meanwhile.
+  await unlessNotFound(client.send(command)).catch((error: unknown) => {
+    if (refusalCode(error) !== "IncorrectState") throw error;
+  });
+}
+
+function requireId(id: string, kind: "vol" | "snap"): string {
+  if (!isId(id, kind)) throw new Error("That is no snapshot of EBS");
+  return id;
+}

@@ -1,0 +1,268 @@
+import { randomBytes } from "node:crypto";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Ec2Refusal, listed, type Parameters, paged, parametersOf, tagsOf, xmlOf } from "./ec2-query.ts";
+import type { TestServer } from "./test-server.ts";
+
+/**
+ * EC2 as far as disks need it, and stricter than moto: client tokens are honoured, snapshots take their time and may fail,
+ * and what was just made is described late. Times are ms of its own clock.
+ */
+export interface FakeEc2 extends TestServer {
+  pass(ms: number): Promise<void>;
+  /** Each call, by its name, in order. */
+  readonly calls: string[];
+  /** The state of each instance by its id. */
+  readonly instances: Map<string, string>;
+  readonly volumes: ReadonlyMap<string, FakeVolume>;
+  readonly snapshots: ReadonlyMap<string, FakeSnapshot>;
+  /** Adds one as somebody else in the account, or in another one, would have made it. */
+  addSnapshot(snapshot: Partial<FakeSnapshot> & Pick<FakeSnapshot, "volume">): string;
+  attach(volume: string, instance: string): void;
+  /** The next call of this name is answered so, after or without its effect; `hang`: never. */
+  next(call: string, fault: Fault): void;
+  settings: Ec2Settings;
+}
+
+export interface Ec2Settings {
+  snapshotMs: number;
+  /** Volumes and snapshots are described only so long after they were made. */
+  describedAfterMs: number;
+  /** How many rows a page holds at most, whatever is asked for. */
+  pageSize: number;
+  failSnapshots: boolean;
+}
+
+export interface Fault {
+  readonly effect: boolean;
+  readonly status: number;
+  readonly code: string;
+}
+
+export interface FakeVolume {
+  readonly id: string;
+  readonly zone: string;
+  readonly size: string;
+  readonly from: string | undefined;
+  readonly made: number;
+  readonly request: string;
+  readonly tags: Record<string, string>;
+  state: string;
+  content: string;
+  instance: string | undefined;
+}
+
+export interface FakeSnapshot {
+  readonly id: string;
+  readonly volume: string;
+  readonly owner: string;
+  readonly description: string;
+  readonly made: number;
+  readonly content: string;
+  tags: Record<string, string>;
+}
+
+const OWN = "123456789012";
+const HOUR_MS = 3_600_000;
+
+export async function startEc2(): Promise<FakeEc2> {
+  let now = Date.parse("2026-01-20T18:30:00Z");
+  const settings: Ec2Settings = { snapshotMs: HOUR_MS, describedAfterMs: 0, pageSize: 500, failSnapshots: false };
+  const volumes = new Map<string, FakeVolume>();
+  const snapshots = new Map<string, FakeSnapshot>();
+  const tokens = new Map<string, string>();
+  const faults = new Map<string, Fault>();
+  const instances = new Map<string, string>();
+  const calls: string[] = [];
+
+  const stateOf = ({ made, owner }: FakeSnapshot) => {
+    if (owner === OWN && now < made + settings.snapshotMs) return "pending";
+    return settings.failSnapshots ? "error" : "completed";
+  };
+  const isDescribed = ({ made }: { readonly made: number }) => now >= made + settings.describedAfterMs;
+  const snapshotXml = (one: FakeSnapshot) => ({
+    snapshotId: one.id,
+    volumeId: one.volume,
+    status: stateOf(one),
+    startTime: new Date(one.made).toISOString(),
+    ownerId: one.owner,
+    description: one.description,
+    tagSet: tagItems(one.tags),
+  });
+  const volumeXml = (one: FakeVolume) => ({
+    volumeId: one.id,
+    availabilityZone: one.zone,
+    size: one.size,
+    snapshotId: one.from ?? "",
+    status: one.instance === undefined ? one.state : "in-use",
+    createTime: new Date(one.made).toISOString(),
+    attachmentSet:
+      one.instance === undefined ? [] : [{ volumeId: one.id, instanceId: one.instance, status: "attached" }],
+    tagSet: tagItems(one.tags),
+  });
+  const volumeNamed = (id: string | undefined): FakeVolume => {
+    const found = volumes.get(id ?? "");
+    if (!found || found.state === "deleted") throw new Ec2Refusal("InvalidVolume.NotFound");
+    return found;
+  };
+  const snapshotNamed = (id: string | undefined): FakeSnapshot => {
+    const found = snapshots.get(id ?? "");
+    if (!found) throw new Ec2Refusal("InvalidSnapshot.NotFound");
+    return found;
+  };
+
+  function createVolume(asked: Parameters): object {
+    const token = asked.get("ClientToken") ?? newId("token");
+    const request = ["AvailabilityZone", "Size", "SnapshotId"].map((name) => asked.get(name) ?? "").join(" ");
+    const known = volumes.get(tokens.get(token) ?? "");
+    if (known && known.request !== request) throw new Ec2Refusal("IdempotentParameterMismatch");
+    if (known) return volumeXml(known);
+    const from = asked.get("SnapshotId");
+    const source = from === undefined ? undefined : snapshotNamed(from);
+    if (source && stateOf(source) !== "completed") throw new Ec2Refusal("IncorrectState");
+    const made: FakeVolume = {
+      id: newId("vol"),
+      zone: asked.get("AvailabilityZone") ?? "",
+      size: asked.get("Size") ?? "",
+      from,
+      made: now,
+      request,
+      tags: tagsOf(asked, "TagSpecification.1.Tag"),
+      state: "available",
+      content: source?.content ?? "",
+      instance: undefined,
+    };
+    volumes.set(made.id, made);
+    tokens.set(token, made.id);
+    return volumeXml(made);
+  }
+
+  function createSnapshot(asked: Parameters): object {
+    const { id: volume, content } = volumeNamed(asked.get("VolumeId"));
+    const tags = tagsOf(asked, "TagSpecification.1.Tag");
+    const description = asked.get("Description") ?? "";
+    const made = { id: newId("snap"), volume, owner: OWN, description, made: now, content, tags };
+    snapshots.set(made.id, made);
+    return snapshotXml(made);
+  }
+
+  const actions: Readonly<Record<string, (asked: Parameters) => object>> = {
+    CreateVolume: createVolume,
+    CreateSnapshot: createSnapshot,
+    DescribeVolumes(asked) {
+      const ids = listed(asked, "VolumeId");
+      const named = ids
+        .map((id) => volumeNamed(id))
+        .map((one) => (isDescribed(one) ? one : refuse("InvalidVolume.NotFound")));
+      const living = [...volumes.values()].filter((one) => one.state !== "deleted" && isDescribed(one));
+      const rows = (ids.length > 0 ? named : living).filter((one) => matches(asked, one.tags, {}));
+      return paged(asked, "volumeSet", rows.map(volumeXml), settings.pageSize);
+    },
+    DescribeSnapshots(asked) {
+      const ids = listed(asked, "SnapshotId");
+      const named = ids
+        .map((id) => snapshotNamed(id))
+        .map((one) => (isDescribed(one) ? one : refuse("InvalidSnapshot.NotFound")));
+      const all = ids.length > 0 ? named : [...snapshots.values()].filter(isDescribed);
+      const isOwn = listed(asked, "Owner").includes("self");
+      const rows = all.filter(
+        (one) => (!isOwn || one.owner === OWN) && matches(asked, one.tags, { "volume-id": one.volume }),
+      );
+      return paged(asked, "snapshotSet", rows.map(snapshotXml), settings.pageSize);
+    },
+    DeleteVolume(asked) {
+      const volume = volumeNamed(asked.get("VolumeId"));
+      if (volume.instance !== undefined) throw new Ec2Refusal("VolumeInUse");
+      volume.state = "deleted";
+      return { return: "true" };
+    },
+    DeleteSnapshot(asked) {
+      snapshots.delete(snapshotNamed(asked.get("SnapshotId")).id);
+      return { return: "true" };
+    },
+    DetachVolume(asked) {
+      const volume = volumeNamed(asked.get("VolumeId"));
+      if (volume.instance !== asked.get("InstanceId")) throw new Ec2Refusal("IncorrectState");
+      volume.instance = undefined;
+      return { volumeId: volume.id, status: "detaching" };
+    },
+    DescribeInstances(asked) {
+      const id = asked.get("InstanceId.1") ?? "";
+      const name = instances.get(id) ?? refuse("InvalidInstanceID.NotFound");
+      return { reservationSet: [{ instancesSet: [{ instanceId: id, instanceState: { code: 0, name } }] }] };
+    },
+    CreateTags(asked) {
+      const snapshot = snapshotNamed(asked.get("ResourceId.1"));
+      snapshot.tags = { ...snapshot.tags, ...tagsOf(asked, "Tag") };
+      return { return: "true" };
+    },
+  };
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const asked = await parametersOf(request);
+    const name = asked.get("Action") ?? "";
+    calls.push(name);
+    const fault = faults.get(name);
+    faults.delete(name);
+    try {
+      const found = fault && !fault.effect ? {} : (actions[name] ?? refuse("InvalidAction"))(asked);
+      if (fault) throw new Ec2Refusal(fault.code, fault.status);
+      response.end(xmlOf(`${name}Response`, found));
+    } catch (error) {
+      if (!(error instanceof Ec2Refusal)) throw error;
+      response.statusCode = error.status;
+      response.end(xmlOf("Response", { Errors: { Error: { Code: error.code, Message: "It was refused" } } }));
+    }
+  }
+
+  const server = createServer((request, response) => void answer(request, response));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    stop: () => new Promise((resolve) => void server.close(() => resolve()).closeAllConnections()),
+    async pass(ms) {
+      now += ms;
+    },
+    calls,
+    instances,
+    volumes,
+    snapshots,
+    settings,
+    addSnapshot(given) {
+      const made = { id: newId("snap"), owner: OWN, description: "", made: now, content: "", tags: {}, ...given };
+      snapshots.set(made.id, made);
+      return made.id;
+    },
+    attach(id, instance) {
+      volumeNamed(id).instance = instance;
+    },
+    next: (call, fault) => void faults.set(call, fault),
+  };
+}
+
+function refuse(code: string): never {
+  throw new Ec2Refusal(code);
+}
+
+function newId(kind: string): string {
+  return `${kind}-${randomBytes(9).toString("hex").slice(0, 17)}`;
+}
+
+function tagItems(tags: Readonly<Record<string, string>>): object[] {
+  return Object.entries(tags).map(([key, value]) => ({ key, value }));
+}
+
+/** All filters, each by one of its values; only what adapters ask for. */
+function matches(
+  asked: Parameters,
+  tags: Readonly<Record<string, string>>,
+  fields: Readonly<Record<string, string>>,
+): boolean {
+  for (let at = 1; asked.has(`Filter.${at}.Name`); at += 1) {
+    const name = asked.get(`Filter.${at}.Name`) ?? "";
+    const value = name.startsWith("tag:") ? tags[name.slice(4)] : (fields[name] ?? refuse("InvalidParameterValue"));
+    const values = listed(asked, `Filter.${at}.Value`).map((one) => one.replaceAll(/\\([*?\\])/g, "$1"));
+    if (value === undefined || !values.includes(value)) return false;
+  }
+  return true;
+}
