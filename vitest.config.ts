@@ -9,8 +9,9 @@ if (Number(process.versions.node.split(".")[0]) < 22) {
 const schedules = ["packages/testing/simulator/schedules-*.test.ts"];
 /** The real stack from end to end, by the documents' own programs, and crash after crash: minutes, so not in `npm test`. */
 const stack = [
-  "packages/local/e2e/!(life|quick-start|python-sdk|sts).test.ts",
-  "packages/local/{access,disks,doors,logs,ssh-openssh,ssh-openssh-agent,ssh-openssh-forwards}.test.ts",
+  "packages/local/e2e/!(life|quick-start|sts).test.ts",
+  "packages/local/{access,disks,doors,interrupted-start,logs,session-run,ssh-openssh,ssh-openssh-*}.test.ts",
+  "scripts/start-terminal.test.ts",
 ];
 /** They start processes, or change what their own process holds: each file has one to itself. */
 const processes = [
