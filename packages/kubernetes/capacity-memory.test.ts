@@ -34,9 +34,10 @@ it(`reads the capacity of ${NODES} nodes and ${PODS} pods within ${MOST_MB} MB`,
 const reading = `
   import { apiClient } from "#kubernetes/api-client.ts";
   import { listNodes } from "#kubernetes/capacity.ts";
+  import { pathsOf } from "#kubernetes/names.ts";
   const [, url, ca] = process.argv;
   const client = apiClient({ url, ca, token: async () => "token", deadlineMs: 60_000 });
-  const nodes = await listNodes({ client, deployment: "one" });
+  const nodes = await listNodes({ client, paths: pathsOf("environments"), deployment: "one" });
   client.close();
   const mostMb = process.resourceUsage().maxRSS / 1024;
   console.log(JSON.stringify({ nodes: nodes.length, runs: nodes.flatMap(({ runs }) => runs).length, mostMb }));
@@ -68,6 +69,7 @@ function podAt(at: number): object {
   return {
     metadata: {
       name: `${uid}-r1-pod`,
+      namespace: "environments",
       uid: `pod-uid-${at}`,
       labels: { "berth/deployment": "one", "berth/uid": uid, "berth/run": "1" },
       ownerReferences: [{ kind: "Job", name: `${uid}-r1`, uid: `job-uid-${at}` }],

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { listNodes } from "./capacity.ts";
 import { answerJson, type LoopbackServer, loopbackServer } from "./loopback-trial.ts";
+import { pathsOf } from "./names.ts";
 import type { NodeTypeRule } from "./node-type.ts";
 
 const uid = "a".repeat(32);
@@ -31,7 +32,7 @@ async function listed(nodes: readonly object[], pods: readonly object[] = [], no
     kept.push(...found.items);
     return found;
   };
-  return listNodes({ client: { ...client, list }, deployment: "one" }, nodeTypes);
+  return listNodes({ client: { ...client, list }, paths: pathsOf("environments"), deployment: "one" }, nodeTypes);
 }
 
 interface Shape {
@@ -58,6 +59,7 @@ const podOn = (nodeName: string, requests: object, metadata: object = {}) => ({
   spec: { nodeName, containers: [{ name: "c", resources: { requests } }] },
 });
 const ours = {
+  namespace: "environments",
   labels: { "berth/deployment": "one", "berth/uid": uid, "berth/run": "2" },
   ownerReferences: [{ kind: "Job", name: `${uid}-r2`, uid: "job" }],
 };
@@ -78,6 +80,12 @@ describe("the nodes of a cluster", () => {
     const theirs = { ...ours, labels: { ...ours.labels, "berth/deployment": "two" } };
 
     const [node] = await listed([nodeOf("a")], [podOn("a", { "nvidia.com/gpu": "2" }, theirs)]);
+
+    expect(node).toMatchObject({ foreignUnits: 2, runs: [] });
+  });
+
+  it("have pods of another namespace as what others take, whatever labels and owner those name", async () => {
+    const [node] = await listed([nodeOf("a")], [podOn("a", { "nvidia.com/gpu": "2" }, { ...ours, namespace: "team" })]);
 
     expect(node).toMatchObject({ foreignUnits: 2, runs: [] });
   });

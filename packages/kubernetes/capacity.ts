@@ -9,13 +9,11 @@ import type { Place } from "./read-run.ts";
 import { markOfNode, markOfPod } from "./run-mark.ts";
 
 /** What is free is what nodes have less what pods take: one list of each, for all types. */
-export async function listNodes(
-  { client, deployment }: Pick<Place, "client" | "deployment">,
-  nodeTypes: readonly NodeTypeRule[] = [],
-): Promise<ComputeNode[]> {
+export async function listNodes(place: Place, nodeTypes: readonly NodeTypeRule[] = []): Promise<ComputeNode[]> {
+  const { client } = place;
   const [nodes, pods] = await Promise.all([
     client.list<Node, Offer>("/api/v1/nodes", (node) => offersOf(node, nodeTypes)),
-    client.list<Pod, Taken>(`/api/v1/pods?fieldSelector=${unfinished}`, (pod) => takenBy(pod, deployment)),
+    client.list<Pod, Taken>(`/api/v1/pods?fieldSelector=${unfinished}`, (pod) => takenBy(pod, place)),
   ]);
   const byNode = Map.groupBy(pods.items, ({ node }) => node);
   return nodes.items.map((offer) => computeNode(offer, byNode.get(offer.node.name) ?? []));
@@ -26,14 +24,16 @@ const unfinished = encodeURIComponent("spec.nodeName!=,status.phase!=Succeeded,s
 /** What a pod takes of its node. */
 interface Taken extends Requests {
   readonly node: string;
-  /** The run that it is of; undefined: not one of ours, also where it is one of another deployment. */
+  /** The run that it is of; undefined: not one of ours, also where another deployment or namespace has it. */
   readonly of: Pick<BoundRun, "uid" | "run" | "mark"> | undefined;
 }
 
-function takenBy(pod: Pod, deployment: string): Taken[] {
+/** Whoever may make pods in another namespace may give them any labels. */
+function takenBy(pod: Pod, { deployment, paths }: Place): Taken[] {
   const requests = requestsOf(pod);
   const node = pod.spec.nodeName;
-  const isOurs = pod.metadata.labels?.[label.deployment] === deployment;
+  const { namespace, labels } = pod.metadata;
+  const isOurs = namespace === paths.namespace && labels?.[label.deployment] === deployment;
   const run = isOurs ? runOf(pod, "Pod") : undefined;
   const of = run && { uid: run.uid, run: run.run, mark: markOfPod(pod) };
   return node === undefined ? [] : [{ node, of, ...requests }];

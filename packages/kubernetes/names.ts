@@ -224,6 +224,8 @@ export function mountLabel({ name }: Pick<ClaimId, "name">): string {
 
 /** Where the objects of a namespace are. */
 export interface Paths {
+  /** Its name. */
+  readonly namespace: string;
   readonly jobs: string;
   readonly pods: string;
   readonly secrets: string;
@@ -239,6 +241,7 @@ export function pathsOf(namespace: string): Paths {
   if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) throw new Error("That is no name of a namespace");
   const core = `/api/v1/namespaces/${namespace}`;
   return {
+    namespace,
     jobs: `/apis/batch/v1/namespaces/${namespace}/jobs`,
     pods: `${core}/pods`,
     secrets: `${core}/secrets`,
