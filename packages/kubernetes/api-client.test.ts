@@ -67,6 +67,24 @@ describe("a call", () => {
     await expect(client.get("/half")).rejects.toBeInstanceOf(ApiUnreachable);
   });
 
+  it("whose answer has no end is no answer, and a refusal's endless words are left out", async () => {
+    const mebibyte = "x".repeat(1024 ** 2);
+    await open(
+      (request, response) => {
+        response.writeHead(request.url === "/refused" ? 403 : 200);
+        const more = () => {
+          while (!response.destroyed && response.write(mebibyte));
+        };
+        response.on("drain", more);
+        more();
+      },
+      { deadlineMs: 600_000 },
+    );
+
+    await expect(client.get("/")).rejects.toMatchObject({ name: "ApiUnreachable", message: "GET /: too long" });
+    await expect(client.get("/refused")).rejects.toMatchObject({ name: "ApiRefused", status: 403, said: "" });
+  });
+
   it("is sent again where the server had just closed the connection that was kept for it", async () => {
     await open((request, response, count) => {
       if (count === 2) return request.socket.destroy();
@@ -178,7 +196,9 @@ describe("an object that is made while others are", () => {
       },
     );
 
-    await expect(client.create("/there", {})).rejects.toMatchObject({ code: "AlreadyExists" });
+    await expect(client.create("/there", {}, AbortSignal.timeout(60_000))).rejects.toMatchObject({
+      code: "AlreadyExists",
+    });
     expect(server.requests).toHaveLength(1);
     await expect(client.create("/busy", {})).rejects.toMatchObject({ message: expect.stringContaining("POST /busy") });
   });
@@ -241,14 +261,14 @@ describe("a list", () => {
 describe("a reply that is read as it comes", () => {
   it("goes on past the deadline of its beginning, and ends with its signal", async () => {
     const ending = new AbortController();
-    await open((_, response) => void response.writeHead(200).write("first"), { deadlineMs: 100 });
+    await open((_, response) => void response.writeHead(200).write("first"), { deadlineMs: 2_000 });
     const reply = await client.open("/log", ending.signal);
     const closed = new Promise((resolve) => reply.on("close", resolve));
     const parts: string[] = [];
     reply.on("data", (part) => parts.push(String(part)));
     reply.on("error", () => undefined);
     await once(reply, "data");
-    const beyond = AbortSignal.timeout(150);
+    const beyond = AbortSignal.timeout(2_050);
     await once(beyond, "abort");
     const wasOpen = !reply.closed;
 

@@ -90,16 +90,31 @@ export function inTime<Value>(waited: Promise<Value>, call: string, deadline: Ab
   });
 }
 
-/** The whole of an answer, as text. */
-export async function textOf(response: IncomingMessage, call: string, deadline: AbortSignal): Promise<string> {
+/** The store takes objects of 1.5 MiB (etcd, `--max-request-bytes`); 500 to a page they have some 20 kB each. */
+const mostBytes = 64 * 1024 ** 2;
+const mostRefusalBytes = 1024 ** 2;
+const tooLong = "too long";
+
+/** The whole of an answer, as text; nothing of one that is longer, whose rest is not read. */
+export async function textOf(
+  response: IncomingMessage,
+  call: string,
+  deadline: AbortSignal,
+  most = mostBytes,
+): Promise<string> {
   const stop = () => response.destroy(new Error("late"));
   deadline.addEventListener("abort", stop);
   try {
     const parts: Buffer[] = [];
-    for await (const part of response) parts.push(part as Buffer);
+    let bytes = 0;
+    for await (const part of response as AsyncIterable<Buffer>) {
+      bytes += part.length;
+      if (bytes > most) throw new ApiUnreachable(call, tooLong);
+      parts.push(part);
+    }
     return Buffer.concat(parts).toString();
   } catch (error) {
-    throw unreachable(call, error, deadline);
+    throw error instanceof ApiUnreachable ? error : unreachable(call, error, deadline);
   } finally {
     deadline.removeEventListener("abort", stop);
   }
@@ -175,7 +190,10 @@ export async function statusBodyOf(
   call: string,
   deadline: AbortSignal,
 ): Promise<StatusBody> {
-  const text = await textOf(response, call, deadline);
+  const text = await textOf(response, call, deadline, mostRefusalBytes).catch((error: unknown) => {
+    if (error instanceof ApiUnreachable && error.code === tooLong) return "";
+    throw error;
+  });
   try {
     const body = JSON.parse(text) as StatusBody | null;
     return body?.kind === "Status" ? body : {};
