@@ -110,6 +110,7 @@ it("one right less would not be enough: the driver uses each of them", async () 
   const gently = { graceSeconds: 0, force: false };
 
   const home = await mkdtemp(join(tmpdir(), "berth-rights-"));
+  const releases: (() => Promise<void>)[] = [];
   const environments = await clusterEnvironments({
     home,
     isUsed: false,
@@ -119,8 +120,10 @@ it("one right less would not be enough: the driver uses each of them", async () 
     nodeTypes: [],
     toolsImage: undefined,
     startSsh: async () => ({ port: 0, hostKey: "", stop: async () => undefined }),
+    whenStopped: (release) => releases.push(release),
   });
   await environments.shutdown();
+  await Promise.all(releases.map((release) => release()));
   await rm(home, { recursive: true });
   const ending = new AbortController();
   const watching = watched(compute.changes(ending.signal));

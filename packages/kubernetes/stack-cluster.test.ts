@@ -1,3 +1,4 @@
+import { cpSync, lstatSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { isOver, jobClient } from "#local/e2e/job-client.ts";
@@ -98,6 +99,26 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
     expect(first.output()).not.toContain("storage class");
     expect(first.output()).toContain("backups: no VolumeSnapshotClass is for ebs.csi.aws.com; a disk keeps its volume");
     expect([(await after.findDisk("data"))?.disk_name, await claimPhases()]).toEqual(["data", ["Bound"]]);
+  });
+
+  it("drives the environments of a home once: a copy of it is refused until the first one has stopped", async () => {
+    const first = await start();
+    const copy = openStackTrial("berth-copy-");
+    cpSync(trial.home, copy.home, { recursive: true, filter: (file) => !lstatSync(file).isSocket() });
+    const settings = { COMPUTE: "kubernetes", KUBECONFIG: kubeconfigOf("berth") };
+
+    const refused = await copy.start(settings).catch((error: Error) => error.message);
+    await first.kill("SIGKILL");
+    const again = await start();
+    await again.kill("SIGTERM");
+    const second = await copy.start(settings);
+    await second.kill("SIGTERM");
+    await copy.close();
+
+    expect(refused).toMatch(
+      /Another stack \(.*:\S+berth-on-cluster-\w+\) drives the environments of \S+berth-copy-\w+/,
+    );
+    expect(refused).toContain("set BERTH_HOME to an empty directory");
   });
 
   it("starts neither as somebody without rights nor without a kubeconfig, and says why", async () => {

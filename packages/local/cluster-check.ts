@@ -59,6 +59,7 @@ const needed: readonly (readonly [group: string, resource: string, verbs: string
   ["", "persistentvolumeclaims", "get create delete"],
   ["snapshot.storage.k8s.io", "volumesnapshots", "get list create patch delete"],
   ["", "events", "list"],
+  ["coordination.k8s.io", "leases", "get create patch"],
 ];
 const neededEverywhere: typeof needed = [
   ["", "nodes", "get list"],

@@ -4,6 +4,7 @@ import type { Compute } from "#core/ports/compute.ts";
 import { RunGone } from "#core/problem.ts";
 import { type ApiClient, apiClient } from "#kubernetes/api-client.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";
+import type { ApiAccess } from "#kubernetes/exchange.ts";
 import { readKubeconfig } from "#kubernetes/kubeconfig.ts";
 import { pathsOf } from "#kubernetes/names.ts";
 import type { NodeTypeRule } from "#kubernetes/node-type.ts";
@@ -14,6 +15,7 @@ import { checkCluster } from "./cluster-check.ts";
 import { reopen, withAccess } from "./cluster-compute.ts";
 import { type ClusterEntries, clusterEntries } from "./cluster-entries.ts";
 import { deploymentOn } from "./cluster-home.ts";
+import { type ClusterLease, takeLease } from "./cluster-lease.ts";
 import { localPorts } from "./cluster-ports.ts";
 import { clusterSshRuns } from "./cluster-ssh.ts";
 import { clusterWords, defaultClassOf, type SeenCluster, type StorageClass } from "./cluster-words.ts";
@@ -34,6 +36,8 @@ export interface ClusterOptions {
   readonly nodeTypes: readonly NodeTypeRule[];
   /** Lets people into these runs. */
   startSsh(runs: SshRuns): Promise<SshServer>;
+  /** To be called once everything else that asks the cluster has stopped, also where the start failed. */
+  whenStopped(release: () => Promise<void>): void;
 }
 
 /** Of deploy/kubernetes. */
@@ -44,22 +48,41 @@ const namespace = "berth-environments";
  * where the cluster cannot be used.
  */
 export async function clusterEnvironments(options: ClusterOptions): Promise<Environments> {
-  const { home, isUsed, kubeconfig, context: wanted, environment } = options;
+  const { home, isUsed, kubeconfig, context: wanted, environment, whenStopped } = options;
   if (kubeconfig === undefined) {
     throw new Error("Bad settings:\n  KUBECONFIG must name a file where COMPUTE is kubernetes, as ~/.kube/config");
   }
   const { access, context } = await readKubeconfig({ file: kubeconfig, context: wanted, environment });
-  const client = apiClient(access);
+  const unheld = apiClient(access);
   try {
-    const server = { client, url: access.url, context, namespace };
+    const server = { url: access.url, context, namespace };
     // What gives out tokens may take longer, the first time, than a call may.
     await access.token();
-    const id = await checkCluster(server);
-    return await environmentsOn(server, deploymentOn(home, { id, server: access.url }, isUsed), options);
+    const id = await checkCluster({ client: unheld, ...server });
+    const deployment = deploymentOn(home, { id, server: access.url }, isUsed);
+    const { now } = systemClock();
+    const lease = await takeLease({ client: unheld, namespace, deployment, home, now });
+    whenStopped(() => lease.release().finally(unheld.close));
+    const client = apiClient(heldAccess(access, lease));
+    return await environmentsOn({ client, ...server }, deployment, options).catch((error: unknown) => {
+      client.close();
+      throw error;
+    });
   } catch (error) {
-    client.close();
+    unheld.close();
     throw error;
   }
+}
+
+/** Each call asks for a token first: without the lease there is none, and nothing reaches the cluster. */
+function heldAccess(access: ApiAccess, lease: ClusterLease): ApiAccess {
+  return {
+    ...access,
+    async token(refused) {
+      await lease.confirm();
+      return access.token(refused);
+    },
+  };
 }
 
 interface Server {

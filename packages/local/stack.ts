@@ -237,12 +237,13 @@ async function startParts(plan: Plan): Promise<Stack> {
 
 /** Loaded where it is wanted: the driver of a cluster would be a part of every start. */
 async function onCluster(plan: Plan): Promise<Environments> {
-  const { config, environment, home } = plan;
+  const { config, environment, home, parts } = plan;
   const { clusterEnvironments } = await import("./cluster-environments.ts");
   const { KUBECONFIG: kubeconfig, KUBE_CONTEXT: context, NODE_TYPES: nodeTypes } = config;
   const cluster = { kubeconfig, context, environment, nodeTypes, toolsImage: config.TOOLS_IMAGE };
   const where = { home: home.path, isUsed: home.earlier !== undefined };
-  return clusterEnvironments({ ...where, ...cluster, startSsh: (runs) => startSshOf(plan, runs) });
+  const whenStopped = (stop: () => Promise<void>) => parts.push({ stop });
+  return clusterEnvironments({ ...where, ...cluster, whenStopped, startSsh: (runs) => startSshOf(plan, runs) });
 }
 
 async function startSshOf({ config, home: { path }, log, parts }: Plan, runs: SshRuns): Promise<SshServer> {

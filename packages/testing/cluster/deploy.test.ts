@@ -103,6 +103,7 @@ describe.each(["the group", "the service account"])("%s", (who) => {
     "list nodes",
     "list pods",
     "create persistentvolumes",
+    `patch leases.coordination.k8s.io ${namespace}`,
   ])("may %s", async (action) => {
     expect(await may(client(), action)).toBe(true);
   });
@@ -120,6 +121,7 @@ describe.each(["the group", "the service account"])("%s", (who) => {
     `patch roles.rbac.authorization.k8s.io ${namespace}`,
     "delete volumesnapshots.snapshot.storage.k8s.io default",
     "create volumeattachments.storage.k8s.io",
+    "patch leases.coordination.k8s.io kube-node-lease",
     "patch nodes",
     "delete nodes",
     "delete namespaces",

@@ -1,0 +1,119 @@
+import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type ApiClient, apiClient } from "#kubernetes/api-client.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/loopback-trial.ts";
+import { takeLease } from "./cluster-lease.ts";
+
+const minuteMs = 60_000;
+let directory: string;
+let server: LoopbackServer;
+let client: ApiClient;
+/** The object on the server; its version is a precondition of each change, as of a real one. */
+let stored: { metadata: Record<string, unknown>; spec: Record<string, unknown> } | undefined;
+let now: number;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), "berth-lease-"));
+  mkdirSync(join(directory, "first"));
+  cpSync(join(directory, "first"), join(directory, "copy"), { recursive: true });
+  [stored, now] = [undefined, Date.UTC(2026, 0, 1)];
+  server = await loopbackServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on("data", (part: Buffer) => parts.push(part));
+    request.on("end", () => {
+      if (request.method === "GET") return stored ? answerJson(response, stored) : refuse(response, 404, "NotFound");
+      const { metadata, spec } = JSON.parse(Buffer.concat(parts).toString());
+      const version = Number(stored?.metadata.resourceVersion ?? 0);
+      if (request.method === "POST" && stored) return refuse(response, 409, "AlreadyExists");
+      if (request.method === "PATCH" && metadata.resourceVersion !== String(version))
+        return refuse(response, 409, "Conflict");
+      stored = { metadata: { ...metadata, uid: "uid", resourceVersion: String(version + 1) }, spec };
+      answerJson(response, stored);
+    });
+  });
+  client = apiClient(server.access);
+});
+
+afterEach(async () => {
+  client.close();
+  await server.close();
+  rmSync(directory, { recursive: true });
+});
+
+const take = (home: string) =>
+  takeLease({
+    client,
+    namespace: "environments",
+    deployment: "local-one",
+    home: join(directory, home),
+    now: () => now,
+  });
+
+test("a home has its lease at each start, also at one right after it was killed", async () => {
+  await take("first");
+  const again = await take("first");
+
+  await expect(again.confirm()).resolves.toBeUndefined();
+  expect(stored?.spec).toMatchObject({
+    holderIdentity: expect.stringContaining(`${hostname()}:${realpathSync(directory)}/first#`),
+    renewTime: "2026-01-01T00:00:00.000000Z",
+  });
+});
+
+test("the copy of a home is refused while the first one lives, and is told what to do", async () => {
+  const first = await take("first");
+  for (let minute = 0; minute < 5; minute += 1) {
+    now += minuteMs;
+    await first.confirm();
+  }
+
+  const refused = await take("copy").catch((error: Error) => error.message);
+
+  expect(refused).toContain(`Another stack (${hostname()}:${realpathSync(directory)}/first) drives the environments`);
+  expect(refused).toContain("set BERTH_HOME to an empty directory");
+});
+
+test("the copy of one that was stopped, or is silent for minutes, has it, and the first one does nothing from then on", async () => {
+  const first = await take("first");
+  await first.release();
+  const copy = await take("copy");
+  now += 4 * minuteMs;
+  const firstAgain = await take("first");
+
+  await expect(first.confirm()).rejects.toThrow("This stack has stopped");
+  await expect(copy.confirm()).rejects.toThrow(
+    /Another stack \(.*\/first\) has taken over the environments of .*\/copy\./,
+  );
+  await expect(copy.confirm()).rejects.toThrow("Stop this one");
+  await copy.release();
+  await expect(firstAgain.confirm()).resolves.toBeUndefined();
+  await expect(take("copy")).rejects.toThrow("and only one may");
+});
+
+test("it is renewed by what is asked, in one request for all that ask within half a minute", async () => {
+  const lease = await take("first");
+  const before = server.requests.length;
+  await Promise.all([lease.confirm(), lease.confirm()]);
+  const early = server.requests.length;
+  now += minuteMs;
+
+  await Promise.all([lease.confirm(), lease.confirm()]);
+
+  expect([early, server.requests.length]).toEqual([before, before + 1]);
+});
+
+test("one that a hand deleted is made again, and what another has written into it reaches no terminal", async () => {
+  const lease = await take("first");
+  stored = undefined;
+  now += minuteMs;
+  await lease.confirm();
+  expect(stored).toBeDefined();
+  now += minuteMs;
+  const renewTime = new Date(now).toISOString();
+  stored = { metadata: { uid: "uid", resourceVersion: "7" }, spec: { holderIdentity: "\u001b[2Jevil\n", renewTime } };
+
+  await expect(lease.confirm()).rejects.toThrow("Another stack (?[2Jevil?) has taken over");
+  await expect(take("copy")).rejects.toThrow("Another stack (?[2Jevil?) drives");
+});
