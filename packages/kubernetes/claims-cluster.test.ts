@@ -248,6 +248,7 @@ describe("a claim", () => {
       () => volumeNameOf(id),
       (bound) => bound === "foreign",
     );
+    await forbidChanges(path);
 
     await claims.findVolume(id);
     await claims.removeVolume(id);
@@ -268,6 +269,26 @@ describe("a claim", () => {
     expect(await claims.findVolume(id)).toBeUndefined();
     await clear();
   });
+
+  /** As a policy that a cluster has of its own, from when it holds. */
+  async function forbidChanges(volume: string): Promise<void> {
+    const admission = "/apis/admissionregistration.k8s.io/v1";
+    const resources = { apiGroups: [""], apiVersions: ["v1"], resources: ["persistentvolumes"] };
+    const spec = {
+      matchConstraints: { resourceRules: [{ ...resources, operations: ["UPDATE"] }] },
+      matchConditions: [{ name: "is-berth", expression: "'berth:controller' in request.userInfo.groups" }],
+      validations: [{ expression: "object.metadata.name != 'foreign'" }],
+    };
+    const metadata = { name: "foreign" };
+    must(await trial.cluster.admin.post(`${admission}/validatingadmissionpolicies`, { metadata, spec }));
+    const binding = { metadata, spec: { policyName: "foreign", validationActions: ["Deny"] } };
+    must(await trial.cluster.admin.post(`${admission}/validatingadmissionpolicybindings`, binding));
+    await trial.eventually(
+      () =>
+        trial.client.patch(`${volume}?dryRun=All`, { metadata: { annotations: { a: "b" } } }).catch(() => "refused"),
+      (answer) => answer === "refused",
+    );
+  }
 
   async function volumeNameOf(id: string): Promise<string | undefined> {
     const path = `${claimsPath}/${id.split(".")[0]}`;

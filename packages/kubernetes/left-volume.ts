@@ -49,7 +49,7 @@ export async function removeLeft(place: Place, id: string): Promise<void> {
 
 /**
  * It goes with its claim, or now where that is gone; an overtaken one throws, and is tried again. What goes by its class
- * needs no change, which nobody may make of the volumes of some drivers (deploy/kubernetes/volume-policy.yaml).
+ * needs no change, which a policy of the cluster may refuse.
  */
 export async function letGo({ client }: Place, { metadata, spec }: PersistentVolume): Promise<void> {
   const { name, uid, resourceVersion } = metadata;

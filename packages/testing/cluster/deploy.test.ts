@@ -102,7 +102,7 @@ describe.each(["the group", "the service account"])("%s", (who) => {
     "delete volumeattachments.storage.k8s.io",
     "list nodes",
     "list pods",
-    "create persistentvolumes",
+    "patch persistentvolumes",
     `patch leases.coordination.k8s.io ${namespace}`,
   ])("may %s", async (action) => {
     expect(await may(client(), action)).toBe(true);
@@ -121,6 +121,8 @@ describe.each(["the group", "the service account"])("%s", (who) => {
     `patch roles.rbac.authorization.k8s.io ${namespace}`,
     "delete volumesnapshots.snapshot.storage.k8s.io default",
     "create volumeattachments.storage.k8s.io",
+    "create persistentvolumes",
+    "delete persistentvolumes",
     "patch leases.coordination.k8s.io kube-node-lease",
     "patch nodes",
     "delete nodes",
@@ -162,8 +164,8 @@ describe("an environment", () => {
       resources: { requests: { storage: "10Gi" } },
     };
     must(
-      await berth.apply(
-        `${claimsOf(namespace)}/disk`,
+      await berth.post(
+        claimsOf(namespace),
         object("v1", "PersistentVolumeClaim", { metadata: { name: "disk" }, spec: claim }),
       ),
     );
@@ -210,48 +212,62 @@ describe("an environment", () => {
 });
 
 describe("volumes", () => {
-  const volume = (name: string, source: object, claimNamespace = namespace) => ({
-    metadata: { name },
-    spec: {
-      capacity: { storage: "10Gi" },
-      accessModes: ["ReadWriteOncePod"],
-      storageClassName: "berth-gp3",
-      claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", name: "disk", namespace: claimNamespace },
-      ...source,
-    },
-  });
-  const ebs = { csi: { driver: "ebs.csi.aws.com", volumeHandle: "vol-0123456789abcdef0" } };
   const path = "/api/v1/persistentvolumes";
+  const rbac = "/apis/rbac.authorization.k8s.io/v1";
+  const touched = { metadata: { annotations: { touched: "yes" } } };
+  const given = { spec: { claimRef: { name: "disk", namespace: "kube-system", uid: null, resourceVersion: null } } };
+  const mayChange = [{ apiGroups: [""], resources: ["persistentvolumes"], verbs: ["get", "patch"] }];
+  let people: Record<string, KubeClient>;
+
+  const clientOf = (name: string) =>
+    kubeClient({ ...cluster.controlPlane.accessOf("admin"), headers: { "Impersonate-User": name } });
+  const bind = async (user: string, role: string, where = "") => {
+    const kind = where ? "RoleBinding" : "ClusterRoleBinding";
+    const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: where ? "Role" : "ClusterRole", name: role };
+    const subjects = [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: user }];
+    const folder = where ? `${rbac}/namespaces/${where}/rolebindings` : `${rbac}/clusterrolebindings`;
+    must(await cluster.admin.post(folder, { kind, metadata: { name: `${user}-${role}` }, roleRef, subjects }));
+  };
+  const make = async (name: string, claimRef: object | undefined) => {
+    const source = { csi: { driver: "any.csi.example", volumeHandle: name } };
+    const size = { capacity: { storage: "10Gi" }, accessModes: ["ReadWriteOnce"], storageClassName: "none" };
+    must(await cluster.admin.post(path, { metadata: { name }, spec: { ...size, claimRef, ...source } }));
+  };
 
   // A policy holds some time after it was applied: at once is not promised.
   beforeAll(async () => {
-    const made = volume("probe", { hostPath: { path: "/etc" } });
-    while ((await berth.post(`${path}?dryRun=All`, made)).status !== 422) await sleep(50);
+    await make("ours", { apiVersion: "v1", kind: "PersistentVolumeClaim", name: "disk", namespace });
+    await make("theirs", { apiVersion: "v1", kind: "PersistentVolumeClaim", name: "disk", namespace: "kube-system" });
+    await make("nobodys", undefined);
+    must(await cluster.admin.post(`${rbac}/clusterroles`, { metadata: { name: "volumes" }, rules: mayChange }));
+    await bind("by-hand", "berth");
+    await bind("by-hand", "berth", namespace);
+    await bind("provisioner", "volumes");
+    people = { group: berth, account: serviceAccount, hand: clientOf("by-hand"), provisioner: clientOf("provisioner") };
+    while ((await berth.patch(`${path}/theirs?dryRun=All`, touched)).status !== 422) await sleep(50);
+    for (const name of ["hand", "provisioner"]) while ((await change(name, "ours", touched)) !== 200) await sleep(50);
   });
 
-  it("of EBS are brought back for a claim of environments", async () => {
-    must(await berth.post(path, volume("restored", ebs)));
-
-    expect((await berth.remove(`${path}/restored`)).status).toBe(200);
+  afterAll(() => {
+    for (const client of [people.hand, people.provisioner]) client?.close();
   });
 
-  it.each([
-    {
-      name: "directory",
-      made: volume("directory", { hostPath: { path: "/etc" } }),
-      says: "volumes of ebs.csi.aws.com alone",
+  const change = async (who: string, name: string, body: object) =>
+    (await people[who]?.patch(`${path}/${name}?dryRun=All`, body))?.status;
+
+  it.each(["group", "account", "hand"])(
+    "of environments alone are changed by Berth, whoever it is: %s",
+    async (who) => {
+      const changes = ["ours", "theirs", "nobodys"].map((name) => change(who, name, touched));
+
+      expect(await Promise.all(changes)).toEqual([200, 422, 422]);
+      expect(await change(who, "ours", given)).toBe(422);
     },
-    { name: "elsewhere", made: volume("elsewhere", ebs, "kube-system"), says: "volumes of berth-environments alone" },
-  ])("of another kind or for others are refused: $name", async ({ name, made, says }) => {
-    for (const client of [berth, serviceAccount]) {
-      const { status, body } = await client.post<{ message: string }>(path, made);
-      expect(status).toBe(422);
-      expect(body.message).toContain(says);
-    }
-    must(await cluster.admin.post(path, made));
+  );
 
-    const removal = await berth.remove(`${path}/${name}`);
+  it("are changed as before by whoever makes them for everybody, and by administrators", async () => {
+    const { status } = await cluster.admin.patch(`${path}/theirs?dryRun=All`, touched);
 
-    expect(removal.status).toBe(422);
+    expect([await change("provisioner", "theirs", touched), status]).toEqual([200, 200]);
   });
 });
