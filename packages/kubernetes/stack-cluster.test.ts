@@ -1,6 +1,7 @@
 import { cpSync, lstatSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { networkWords } from "#local/cluster-network.ts";
 import { isOver, jobClient } from "#local/e2e/job-client.ts";
 import { openStackTrial, type StackProcess, type StackTrial } from "#local/e2e/stack-trial.ts";
 import { must } from "#testing/cluster/objects.ts";
@@ -119,6 +120,18 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
       /Another stack \(.*:\S+berth-on-cluster-\w+\) drives the environments of \S+berth-copy-\w+/,
     );
     expect(refused).toContain("set BERTH_HOME to an empty directory");
+  });
+
+  it("says what no policy of the namespace limits, once there is none", async () => {
+    const policy = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies/environments`;
+    const before = await networkWords(cluster.client, namespace);
+    must(await cluster.cluster.admin.remove(policy));
+
+    const stack = await start();
+
+    expect(before).toEqual([]);
+    expect(stack.output()).toContain("network: no policy limits what reaches environments: run `kubectl apply -k");
+    expect(stack.output()).toContain("network: no policy limits what environments reach, each other and the cluster");
   });
 
   it("starts neither as somebody without rights nor without a kubeconfig, and says why", async () => {

@@ -16,6 +16,7 @@ import { reopen, withAccess } from "./cluster-compute.ts";
 import { type ClusterEntries, clusterEntries } from "./cluster-entries.ts";
 import { deploymentOn } from "./cluster-home.ts";
 import { type ClusterLease, takeLease } from "./cluster-lease.ts";
+import { networkWords } from "./cluster-network.ts";
 import { localPorts } from "./cluster-ports.ts";
 import { clusterSshRuns } from "./cluster-ssh.ts";
 import { clusterWords, defaultClassOf, type SeenCluster, type StorageClass } from "./cluster-words.ts";
@@ -134,10 +135,11 @@ async function dial(entries: ClusterEntries, runs: RunEntry, name: string, port:
 }
 
 async function seenCluster(client: ApiClient, compute: Compute, toolsImage: string | undefined): Promise<SeenCluster> {
-  const [known, nodes, classes] = await Promise.all([
+  const [known, nodes, classes, network] = await Promise.all([
     compute.listNodes(),
     client.list<object, true>("/api/v1/nodes", () => [true]),
     client.list<StorageClass, StorageClass>("/apis/storage.k8s.io/v1/storageclasses", (one) => [one]),
+    networkWords(client, namespace),
   ]);
   const used = defaultClassOf(classes.items);
   return {
@@ -145,6 +147,7 @@ async function seenCluster(client: ApiClient, compute: Compute, toolsImage: stri
     nodeCount: nodes.items.length,
     storageClass: used,
     toolsImage,
+    network,
     snapshotClass: used && (await snapshotClassOf(client, used.provisioner)),
   };
 }

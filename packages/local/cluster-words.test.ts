@@ -18,6 +18,7 @@ const seen: SeenCluster = {
   storageClass,
   toolsImage: "registry.test/berth-tools:1",
   snapshotClass: "snapshots",
+  network: [],
 };
 const always = clusterWords(seen).lacks;
 
@@ -51,6 +52,7 @@ test.each<[words: string, what: Partial<SeenCluster>]>([
     "disks: the cluster has no default storage class; what asks for a disk waits until it has one",
     { storageClass: undefined, snapshotClass: undefined },
   ],
+  ["network: no policy limits it", { network: ["network: no policy limits it"] }],
   [
     "backups: no VolumeSnapshotClass is for fast.csi.example; a disk keeps its volume, which is its only copy",
     { snapshotClass: undefined },

@@ -13,6 +13,8 @@ export interface SeenCluster {
   readonly snapshotClass: string | undefined;
   /** Of images/tools. */
   readonly toolsImage: string | undefined;
+  /** What its network does not keep apart (cluster-network.ts). */
+  readonly network: readonly string[];
 }
 
 export interface StorageClass {
@@ -36,6 +38,7 @@ export function clusterWords(seen: SeenCluster): Omit<ClusterWords, "name"> {
     ...nodeWords(known),
     typeWords(nodeCount - known.length),
     ...diskWords(seen),
+    ...seen.network,
     toolsWords(seen),
   ];
   return {
