@@ -165,6 +165,31 @@ describe("a machine", () => {
     expect(await trial.eventually(node, (seen) => seen?.ready ?? false)).toMatchObject({ units: 8, foreignUnits: 0 });
   });
 
+  it("whose labels lie is offered as what it has, and a run that went there by them says why it does not begin", async () => {
+    const [typeLabel, zoneLabel] = ["node.kubernetes.io/instance-type", "topology.kubernetes.io/zone"];
+    const types = { "says-gpus": "p5.48xlarge", "says-less": "g5.12xlarge", "says-odd": "constructor" };
+    const liars = await trial.cluster.addNodes(
+      Object.entries(types).map(([name, type]) => ({
+        name,
+        instanceType: name === "says-gpus" ? "m7i.8xlarge" : "p5.48xlarge",
+        labels: { [typeLabel]: type, [zoneLabel]: "of.nobody_at-all" },
+      })),
+    );
+    const offered = await trial.eventually(
+      async () => (await trial.compute.listNodes()).filter(({ name }) => name in types),
+      (nodes) => nodes.every(({ ready }) => ready),
+    );
+
+    const { seen } = await applied({ shares: [{ node: "says-gpus", units: 1 }] }, ({ reason }) => reason !== null);
+    await Promise.all(liars.map((node) => node.remove()));
+
+    expect(Object.fromEntries(offered.map(({ name, units }) => [name, units]))).toEqual({
+      "says-gpus": 0,
+      "says-less": 4,
+    });
+    expect(seen).toMatchObject({ state: "unbound", reason: expect.stringContaining("Insufficient nvidia.com/gpu") });
+  });
+
   it("is offered as far as what others ask of its processors leaves room, and no further", async () => {
     const resources = { requests: { cpu: "150" } };
     const spec = {
