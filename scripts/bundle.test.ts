@@ -69,7 +69,9 @@ test("a function still checks what it is sent, without what zod makes documents 
 
   expect(result.statusCode).toBe(400);
   const text = await readFile(file, "utf8");
-  expect(text.includes("cannot be represented in JSON Schema")).toBe(false);
+  expect(
+    ["cannot be represented in JSON Schema", "json-schema.org/draft"].filter((part) => text.includes(part)),
+  ).toEqual([]);
 });
 
 test("a function that reads assets finds them beside its bundle", async () => {

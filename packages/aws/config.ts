@@ -16,14 +16,13 @@ export const settingSchemas = {
   WORK_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
   POOLS_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a FIFO queue" }),
   WEBHOOKS_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
-  SEALER_KEY_FILE: () => z.string({ error: "must be the path of a key file" }),
-  BLOBS_DIRECTORY: () => z.string({ error: "must be the path of a directory" }),
-  AWS_REGION: () =>
-    z
-      .string()
-      .regex(/^[a-z0-9-]+$/, "must be a region")
-      .default("us-east-1"),
-  AWS_ENDPOINT_URL_STS: () => z.url({ protocol: /^https?$/, error: "must be a URL" }).optional(),
+  SEALER_KEY_ID: () => text(/^[\w/:-]{1,2048}$/, "must be the id, ARN or alias of a KMS key"),
+  // S3 takes dots too, but no certificate covers `a.b.s3.<region>.amazonaws.com`.
+  BLOBS_BUCKET: () => text(/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/, "must be the name of a bucket without dots"),
+  AWS_REGION: () => text(/^[a-z0-9-]+$/, "must be a region").default("us-east-1"),
+  AWS_ENDPOINT_URL_STS: endpointUrl,
+  AWS_ENDPOINT_URL_KMS: endpointUrl,
+  AWS_ENDPOINT_URL_S3: endpointUrl,
   ALLOWED_ROLES: () => list(/^[\w+=,.@-]{1,64}$/, "role names").default(["SSOCloudDevGpuReservation"]),
   ADMIN_USERS: () => list(/^[\w.-]{1,255}$/, "usernames").default([]),
   ADMIN_ROLES: () => list(/^[\w+=,.@-]{1,64}$/, "role names").default([]),
@@ -220,6 +219,10 @@ function number({ min, max, whole = false }: { min: number; max: number; whole?:
     .refine((value) => value >= min && value <= max, rule);
 }
 
+function text(pattern: RegExp, rule: string) {
+  return z.string(rule).regex(pattern, rule);
+}
+
 function list(pattern: RegExp, what: string) {
   return z
     .string()
@@ -233,6 +236,10 @@ function isBase64AfterPrefix(secret: string): boolean {
     !secret.startsWith("whsec_") ||
     /^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(secret.slice(6))
   );
+}
+
+function endpointUrl() {
+  return z.url({ protocol: /^https?$/, error: "must be a URL" }).optional();
 }
 
 function isKeysPattern(text: string): boolean {

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { keyIdOf, newKeyText } from "#aws/sealer.ts";
+import { keyIdOf, newKeyText } from "#aws/key-file-sealer.ts";
 import { sealingKeyKey } from "#core/keys.ts";
 import type { Stored } from "#core/ports/table.ts";
 import { type Writing, writeRecord } from "#core/write-record.ts";

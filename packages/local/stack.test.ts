@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import * as z from "zod";
-import { newKeyText } from "#aws/sealer.ts";
+import { newKeyText } from "#aws/key-file-sealer.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { environmentKey, keyText } from "#core/keys.ts";

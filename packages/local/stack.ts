@@ -1,13 +1,13 @@
 import { join } from "node:path";
-import { directoryBlobs } from "#aws/blobs.ts";
 import { systemClock } from "#aws/clock.ts";
 import { type Config, type Environment, readConfig, readSettings } from "#aws/config.ts";
+import { directoryBlobs } from "#aws/directory-blobs.ts";
 import { guardedFetch } from "#aws/fetch.ts";
 import { httpGithubKeys } from "#aws/github-keys.ts";
 import { stsIdentity } from "#aws/identity.ts";
 import { systemIds } from "#aws/ids.ts";
+import { keyFileSealer } from "#aws/key-file-sealer.ts";
 import { jsonLog } from "#aws/log.ts";
-import { keyFileSealer } from "#aws/sealer.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { Log } from "#core/ports/log.ts";
 import type { Settings } from "#core/settings.ts";

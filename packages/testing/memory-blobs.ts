@@ -1,6 +1,8 @@
 import type { Blobs } from "#core/ports/blobs.ts";
 
 export interface MemoryBlobs extends Blobs {
+  /** From now on it has addresses, which begin with this. */
+  serveFrom(origin: string): void;
   names(): string[];
   /** While set, every call throws it. */
   breakWith(error: Error | undefined): void;
@@ -10,6 +12,7 @@ export interface MemoryBlobs extends Blobs {
 export function memoryBlobs(): MemoryBlobs {
   const files = new Map<string, Uint8Array>();
   let broken: Error | undefined;
+  let served: string | undefined;
   function open(name: string): Map<string, Uint8Array> {
     if (broken) throw broken;
     if (!/^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*)*$/.test(name)) throw new Error("Not the name of a blob");
@@ -22,6 +25,17 @@ export function memoryBlobs(): MemoryBlobs {
     async removeUnder(name) {
       const under = [...open(name).keys()].filter((one) => one.startsWith(`${name}/`));
       for (const one of under) files.delete(one);
+    },
+    urlToGet: async (name, { contentType, fileName }) => {
+      open(name);
+      return served && `${served}/${name}?${new URLSearchParams({ contentType, fileName })}`;
+    },
+    async urlToPut(name, bytes) {
+      open(name);
+      return served === undefined ? undefined : { url: `${served}/${name}`, headers: { "content-length": `${bytes}` } };
+    },
+    serveFrom(origin) {
+      served = origin;
     },
     names: () => [...files.keys()],
     breakWith: (error) => {

@@ -1,11 +1,10 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
-import { newKeyText } from "#aws/sealer.ts";
 import { loadCatalog } from "#http/catalog.ts";
 import { bundleFunction } from "../bundle.ts";
 import { type Measure, median, type Row } from "./measure.ts";
@@ -26,7 +25,7 @@ export const bundles: Measure = {
       const largest = await largestBundle(directory);
       const { file } = await bundleFunction(submit, join(directory, "submit"));
       const [bare, bareAtInit] = [await bareHandler(directory, "later"), await bareHandler(directory, "at init")];
-      const times = await importTimes({ file, bare, bareAtInit, directory });
+      const times = await importTimes({ file, bare, bareAtInit });
       const size = { name: "largest request-path bundle", value: largest.bytes, unit: "B", limit: mostBytes };
       return [{ ...size, note: largest.file }, ...ratioRows(times)];
     } finally {
@@ -103,15 +102,8 @@ interface Times {
 }
 
 /** In turns, so that whatever else the machine does slows down all of them. */
-async function importTimes(files: {
-  file: string;
-  bare: string;
-  bareAtInit: string;
-  directory: string;
-}): Promise<Times[]> {
-  const keyFile = join(files.directory, "sealer.key");
-  await writeFile(keyFile, newKeyText(), { mode: 0o600 });
-  const lambda = { SEALER_KEY_FILE: keyFile, AWS_LAMBDA_FUNCTION_NAME: "berth" };
+async function importTimes(files: { file: string; bare: string; bareAtInit: string }): Promise<Times[]> {
+  const lambda = { SEALER_KEY_ID: "alias/berth", AWS_LAMBDA_FUNCTION_NAME: "berth" };
   const times: Times[] = [];
   for (let round = 0; round < rounds; round++) {
     times.push({

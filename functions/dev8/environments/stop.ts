@@ -1,6 +1,6 @@
 import * as z from "zod";
+import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
-import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { waitForEnvironment } from "#core/environments/record/wait.ts";

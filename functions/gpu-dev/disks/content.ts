@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { blobs } from "#aws/blobs.ts";
+import { blobs } from "#aws/s3-blobs.ts";
 import { table } from "#aws/table.ts";
 import { readContent } from "#core/disks/content.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";

@@ -1,4 +1,4 @@
-import { sealer } from "#aws/sealer.ts";
+import { sealer } from "#aws/kms-sealer.ts";
 import { table } from "#aws/table.ts";
 import { openJupyter } from "#core/environments/record/doors.ts";
 import { getEnvironment } from "#core/environments/record/read.ts";

@@ -1,5 +1,5 @@
+import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
-import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { requestJupyter } from "#core/environments/verbs/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { sealer } from "#aws/sealer.ts";
+import { sealer } from "#aws/kms-sealer.ts";
 import { table } from "#aws/table.ts";
 import { openJupyter } from "#core/environments/record/doors.ts";
 import { type Brief, listEnvironments } from "#core/environments/record/read.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { blobs } from "#aws/blobs.ts";
 import { queue } from "#aws/queue.ts";
+import { blobs } from "#aws/s3-blobs.ts";
 import { table } from "#aws/table.ts";
 import { readLog } from "#core/environments/verbs/read-log.ts";
 import { answer } from "#http/answer.ts";

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { fetch } from "#aws/fetch.ts";
+import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
-import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { CREATION } from "#core/environments/record/actions.ts";
 import { findEnvironment } from "#core/environments/record/read.ts";

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { fetch } from "#aws/fetch.ts";
+import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
-import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { novita } from "#http/dialects/novita.ts";

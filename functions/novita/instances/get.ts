@@ -1,4 +1,4 @@
-import { sealer } from "#aws/sealer.ts";
+import { sealer } from "#aws/kms-sealer.ts";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#lambda/lambda.ts";

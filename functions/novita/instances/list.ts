@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { sealer } from "#aws/sealer.ts";
+import { sealer } from "#aws/kms-sealer.ts";
 import { table } from "#aws/table.ts";
 import { listEnvironments } from "#core/environments/record/read.ts";
 import { novita } from "#http/dialects/novita.ts";

@@ -1,6 +1,6 @@
 import { fetch } from "#aws/fetch.ts";
+import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
-import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#lambda/lambda.ts";

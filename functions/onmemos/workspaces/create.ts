@@ -1,5 +1,5 @@
+import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
-import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { lambda } from "#lambda/lambda.ts";

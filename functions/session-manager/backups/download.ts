@@ -1,4 +1,4 @@
-import { blobs } from "#aws/blobs.ts";
+import { blobs } from "#aws/s3-blobs.ts";
 import { table } from "#aws/table.ts";
 import { readArchive } from "#core/environments/record/archives.ts";
 import { Problem } from "#core/problem.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
+import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
-import { sealer } from "#aws/sealer.ts";
 import { table } from "#aws/table.ts";
 import { postMessage } from "#core/chat/post.ts";
 import { waitForDelivery } from "#core/chat/wait.ts";

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Blobs } from "#core/ports/blobs.ts";
 
-/** What every Blobs must do. */
-export function blobsConformance(open: () => Promise<Blobs>): void {
+const zip = { contentType: "application/zip", fileName: "a-1.zip" };
+
+/** What every Blobs must do; without addresses it answers undefined wherever one is asked for. */
+export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false } = {}): void {
   describe("keeping", () => {
     it.each([
       ["nothing", new Uint8Array()],
@@ -78,7 +80,40 @@ export function blobsConformance(open: () => Promise<Blobs>): void {
         await expect(blobs.get(name)).rejects.toThrow();
         await expect(blobs.remove(name)).rejects.toThrow();
         await expect(blobs.removeUnder(name)).rejects.toThrow();
+        await expect(blobs.urlToGet(name, zip)).rejects.toThrow();
+        await expect(blobs.urlToPut(name, 1)).rejects.toThrow();
       },
     );
+  });
+
+  describe("addresses", () => {
+    if (!hasUrls) {
+      it("are none", async () => {
+        const blobs = await open();
+
+        expect(await blobs.urlToGet("archives/a", zip)).toBeUndefined();
+        expect(await blobs.urlToPut("archives/a", 1)).toBeUndefined();
+      });
+      return;
+    }
+
+    it("give whoever has one the blob, without a key", async () => {
+      const blobs = await open();
+      await blobs.put("archives/a", Uint8Array.of(1, 2));
+
+      const answer = await fetch((await blobs.urlToGet("archives/a", zip)) ?? "");
+
+      expect([...(await answer.bytes())]).toEqual([1, 2]);
+    });
+
+    it("take a blob from whoever has one, without a key", async () => {
+      const blobs = await open();
+      const { url = "", headers = {} } = (await blobs.urlToPut("archives/b", 2)) ?? {};
+
+      const { ok } = await fetch(url, { method: "PUT", headers, body: Uint8Array.of(1, 2) });
+
+      expect(ok).toBe(true);
+      expect([...((await blobs.get("archives/b")) ?? [])]).toEqual([1, 2]);
+    });
   });
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { blobsConformance } from "#testing/conformance/blobs.ts";
-import { directoryBlobs } from "./blobs.ts";
+import { directoryBlobs } from "./directory-blobs.ts";
 
 let root: string;
 

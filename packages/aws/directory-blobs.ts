@@ -2,10 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, open, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Blobs } from "#core/ports/blobs.ts";
-import { readConfig } from "./config.ts";
-
-/** The blobs of this deployment: files in the directory that BLOBS_DIRECTORY names. */
-export const blobs = (): Blobs => directoryBlobs(readConfig(["BLOBS_DIRECTORY"]).BLOBS_DIRECTORY);
+import { requireBlobName } from "./blob-name.ts";
 
 const patienceMs = 2_000;
 
@@ -36,6 +33,9 @@ export function directoryBlobs(directory: string): Blobs {
       await rmdir(dirname(path)).catch(() => undefined);
     },
     removeUnder: async (name) => rm(pathOf(directory, name), { recursive: true, force: true }),
+    // Nobody serves the directory.
+    urlToGet: async (name) => requireBlobName(name),
+    urlToPut: async (name) => requireBlobName(name),
   };
 }
 
@@ -48,11 +48,8 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-// No dot, no empty part: no name leads out of the directory or to a draft.
-const nameForm = /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*)*$/;
-
 function pathOf(directory: string, name: string): string {
-  if (!nameForm.test(name)) throw new Error("Not the name of a blob");
+  requireBlobName(name);
   return join(directory, name);
 }
 

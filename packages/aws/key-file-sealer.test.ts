@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { sealerConformance } from "#testing/conformance/sealer.ts";
-import { keyFileSealer, newKeyText } from "./sealer.ts";
+import { keyFileSealer, newKeyText } from "./key-file-sealer.ts";
 
 const writeKey = (file: string) => writeFileSync(file, newKeyText(), { mode: 0o600 });
 

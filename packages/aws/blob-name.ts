@@ -1,0 +1,11 @@
+// No dot, no empty part: no name leads out of a directory, to a draft, or to another path of a URL.
+const form = /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*)*$/;
+
+export function isBlobName(name: string): boolean {
+  return form.test(name);
+}
+
+/** Throws for anything else. */
+export function requireBlobName(name: string): undefined {
+  if (!isBlobName(name)) throw new Error("Not the name of a blob");
+}

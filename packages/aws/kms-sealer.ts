@@ -1,0 +1,38 @@
+import type { Sealer } from "#core/ports/sealer.ts";
+import { asSealed, WrongSeal } from "#core/sealed.ts";
+import { decrypt, encrypt } from "./aes-gcm.ts";
+import { readConfig } from "./config.ts";
+import { dataKeys } from "./data-keys.ts";
+import { environmentCredentials } from "./environment-credentials.ts";
+import { type Kms, kmsOf } from "./kms.ts";
+
+/** The sealer of this deployment: under the KMS key that SEALER_KEY_ID names. */
+export const sealer = (): Sealer => {
+  const config = readConfig(["SEALER_KEY_ID", "AWS_REGION", "AWS_ENDPOINT_URL_KMS"]);
+  const { SEALER_KEY_ID, AWS_REGION: region, AWS_ENDPOINT_URL_KMS } = config;
+  const url = AWS_ENDPOINT_URL_KMS ?? `https://kms.${region}.amazonaws.com`;
+  return kmsSealer(kmsOf({ name: "kms", region, url, credentials: environmentCredentials }, SEALER_KEY_ID));
+};
+
+/**
+ * Envelope encryption: a data key of KMS, used by this process for 5 minutes, encrypts; the sealed text carries that key
+ * as KMS encrypted it, so it opens for as long as KMS keeps the key of then, however often that was rotated since.
+ * Throws what KMS answers where it refuses or does not answer, and `WrongSeal` only where KMS says that it never made it.
+ */
+export function kmsSealer(kms: Kms, now: () => number = Date.now): Sealer {
+  const keys = dataKeys(kms, now);
+  return {
+    async seal(text, context) {
+      const { key, encrypted } = await keys.current();
+      return asSealed(`k1.${encrypted}.${encrypt(key, text, context).toString("base64url")}`);
+    },
+    async open(sealed, context) {
+      const [, encrypted, bytes] = form.exec(sealed) ?? [];
+      if (!encrypted || !bytes) throw new WrongSeal();
+      return decrypt(await keys.open(encrypted), Buffer.from(bytes, "base64url"), context);
+    },
+  };
+}
+
+/** KMS takes ciphertexts of up to 6,144 bytes; an encrypted data key has about 180. */
+const form = /^k1\.([A-Za-z0-9_-]{1,1024})\.([A-Za-z0-9_-]+)$/;
