@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import type { Item } from "#core/ports/table.ts";
 import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
 
 let world: HttpWorld;
@@ -150,6 +151,39 @@ describe("POST /v1/jobs/{job_id}/jupyter/enable and disable", () => {
     expect(JSON.stringify(world.log.lines)).not.toContain(token);
     await post(`/v1/jobs/${id}/cancel`);
     expect(await job(id)).toMatchObject({ status: "cancelled", jupyter_url: null, jupyter_token: null });
+  });
+
+  it("are shown without a token that cannot be opened, with the reason, beside all others; turned off and on it has a new one", async () => {
+    const [lost, kept] = [await active(), await active()];
+    for (const id of [lost, kept]) await post(`/v1/jobs/${id}/jupyter/enable`);
+    await world.deliver();
+    const head = world.table.all().find(({ kind, id }) => kind === "environment" && id === lost);
+    if (!head) throw new Error("No record");
+    const access = { ...Object(head.access), jupyter: { ...Object(head.access).jupyter, token: "sealed.elsewhere" } };
+    await world.table.put({ ...head, access } as Item);
+
+    const list = await world.request("GET", "/v1/jobs", { key });
+    const shown = await job(lost);
+    for (const verb of ["disable", "enable"]) {
+      await post(`/v1/jobs/${lost}/jupyter/${verb}`);
+      await world.deliver();
+    }
+
+    expect(list.status).toBe(200);
+    const without = {
+      job_id: lost,
+      jupyter_enabled: true,
+      jupyter_url: "http://127.0.0.1:40123/lab",
+      jupyter_token: null,
+      status_reason:
+        "Jupyter's token cannot be opened: it was sealed with another key, or changed. Disable Jupyter and enable it for a new one",
+    };
+    const { jobs } = (await list.json()) as { jobs: { job_id: string }[] };
+    expect(jobs).toHaveLength(2);
+    expect(jobs.find(({ job_id }) => job_id === lost)).toMatchObject(without);
+    expect(jobs.find(({ job_id }) => job_id === kept)).toMatchObject({ jupyter_token: expect.any(String) });
+    expect(shown).toMatchObject(without);
+    expect(await job(lost)).toMatchObject({ jupyter_token: expect.any(String), status_reason: null });
   });
 
   it.each(["enable", "disable"])("%s: the job first, then its status", async (verb) => {

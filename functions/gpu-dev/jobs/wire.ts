@@ -1,6 +1,13 @@
 import * as z from "zod";
 import type { Action, ActionKind } from "#core/environments/record/actions.ts";
-import { letsSomebodyIn, retriedGuests, secondaryGuests } from "#core/environments/record/doors.ts";
+import {
+  jupyterUrl,
+  LOST_TOKEN,
+  letsSomebodyIn,
+  type OpenJupyter,
+  retriedGuests,
+  secondaryGuests,
+} from "#core/environments/record/doors.ts";
 import { hiddenMs } from "#core/environments/record/extensions.ts";
 import { type End, type Environment, isEnded, type Phase } from "#core/environments/record/record.ts";
 import type { TimelineEntry } from "#core/environments/record/timeline.ts";
@@ -117,12 +124,6 @@ export function loginOf({ id, uid }: ChosenIds): string {
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 
-/** Where Jupyter of an active job answers, and the token that opens it. */
-interface OpenJupyter {
-  readonly origin: string;
-  readonly token: string;
-}
-
 /** What a job is shown with that its record does not say. */
 interface Beside {
   readonly username: string;
@@ -155,7 +156,7 @@ export function toJobSummary(
   const { place, start } = (status === "queued" && environment.phase === "queued" && told) || {};
   const hidden = hiddenMs(environment);
   const startsAt = start ? start.p50 : place?.startsAt;
-  const reason = statusReason(environment, told, now);
+  const reason = statusReason(environment, told, now) ?? (jupyter?.token === null ? LOST_TOKEN : null);
   return {
     job_id: id,
     reservation_id: id,
@@ -176,7 +177,7 @@ export function toJobSummary(
         ? `ssh -p ${address.port} ${doors.login}@${address.ip}`
         : null,
     jupyter_enabled: status === "active" && Boolean(doors.jupyter?.origin),
-    jupyter_url: jupyter ? `${jupyter.origin}/lab?token=${jupyter.token}` : null,
+    jupyter_url: jupyter ? jupyterUrl(jupyter) : null,
     jupyter_token: jupyter?.token ?? null,
     github_user: labels.github_user ?? null,
     status_reason: reason,

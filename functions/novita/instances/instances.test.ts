@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { Item } from "#core/ports/table.ts";
+import { asSealed } from "#core/sealed.ts";
 import { plainInstance } from "#testing/catalog-requests.ts";
 import { instanceWorld } from "#testing/instance-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";
@@ -179,6 +181,26 @@ describe("POST /api/instances", () => {
 });
 
 describe("an instance", () => {
+  test("whose Jupyter token cannot be opened is shown and listed without it, with the reason", async () => {
+    const { world, id, head, ask, create, show } = await instanceWorld();
+    const { access } = head();
+    const token = asSealed("sealed.elsewhere");
+    await world.table.put({ ...head(), access: { ...access, jupyter: { ...access.jupyter, token } } } as Item);
+    await create();
+
+    const without = {
+      status: "ready",
+      statusReason: expect.stringMatching(
+        /^Jupyter's token cannot be opened: it was sealed with another key, or changed/,
+      ),
+      connectionDetails: { jupyter: "http://127.0.0.1:40123/lab" },
+    };
+    expect(await show()).toMatchObject(without);
+    const { status, body } = await ask("GET", "/api/instances");
+    expect([status, body.total]).toEqual([200, 2]);
+    expect(body.instances.find((one: { id: string }) => one.id === id)).toMatchObject(without);
+  });
+
   test("that is ready is shown whole", async () => {
     const { id, show } = await instanceWorld({ doors: { sshPort: 30022 } });
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { jupyterUrl, LOST_TOKEN, type OpenJupyter } from "#core/environments/record/doors.ts";
 import type { End, Environment, Goal, Phase, RunState, Step } from "#core/environments/record/record.ts";
 import type { Told } from "#core/pools/advice.ts";
 import { reasonText } from "#core/pools/reasons.ts";
@@ -55,12 +56,6 @@ export const Instance = z.object({
     .nullable(),
 });
 
-/** Where its Jupyter answers, and the token that opens it. */
-export interface OpenJupyter {
-  readonly origin: string;
-  readonly token: string;
-}
-
 export function milliseconds(at: number): string {
   return new Date(at).toISOString();
 }
@@ -70,7 +65,7 @@ export function toInstance(instance: Environment, told?: Told, jupyter?: OpenJup
   const status = statusOf(instance);
   return {
     ...{ id, instanceId: id, name, status },
-    statusReason: reasonOf(instance, told),
+    statusReason: reasonOf(instance, told) ?? (jupyter?.token === null ? LOST_TOKEN : null),
     productName: labels.productName ?? "",
     templateId: labels.templateId ?? "",
     gpuNum: Number(labels.gpuNum ?? instance.size.gpus),
@@ -118,7 +113,7 @@ export function doorsOf(
     portMappings: portSights.flatMap(toPortMapping),
     connectionDetails: {
       ssh: hasSsh ? `ssh -p ${address?.port} ${doors.login}@${address?.ip}` : null,
-      jupyter: jupyter ? `${jupyter.origin}/lab?token=${jupyter.token}` : page ? urlOf(page.address ?? "") : null,
+      jupyter: jupyter ? jupyterUrl(jupyter) : page ? urlOf(page.address ?? "") : null,
       webTerminal: null,
     },
   };

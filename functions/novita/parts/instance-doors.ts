@@ -1,19 +1,15 @@
+import type { OpenJupyter } from "#core/environments/record/doors.ts";
 import type { Settings } from "#core/settings.ts";
 import { type KeptValues, keptValues } from "./lookup-cache.ts";
-
-interface OpenDoor {
-  readonly origin: string;
-  readonly token: string;
-}
 
 /**
  * What this process keeps of instances: the opened doors of Jupyter, which do not change while their sealed form is the
  * same. Nothing else of an instance is kept, since it would be shown when it is so no more.
  */
-export function instanceDoors(settings: Settings): KeptValues<OpenDoor> {
-  const known = kept.get(settings) ?? keptValues<OpenDoor>();
+export function instanceDoors(settings: Settings): KeptValues<OpenJupyter> {
+  const known = kept.get(settings) ?? keptValues<OpenJupyter>();
   kept.set(settings, known);
   return known;
 }
 
-const kept = new WeakMap<Settings, KeptValues<OpenDoor>>();
+const kept = new WeakMap<Settings, KeptValues<OpenJupyter>>();

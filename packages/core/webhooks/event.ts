@@ -1,3 +1,4 @@
+import type { OpenJupyter } from "../environments/record/doors.ts";
 import type { Environment } from "../environments/record/record.ts";
 import type { TimelineEntry } from "../environments/record/timeline.ts";
 import type { Key } from "../ports/table.ts";
@@ -14,7 +15,7 @@ export interface DeliveryEvent {
   readonly previous: Pick<TimelineEntry, "phase" | "step"> | undefined;
   readonly environment: EventSubject;
   /** Where Jupyter answers and the token that opens it, where the event found it on. */
-  readonly jupyter: { readonly origin: string; readonly token: string } | undefined;
+  readonly jupyter: OpenJupyter | undefined;
 }
 
 /** What a receiver is sent for an event; undefined: this event is none of its dialect's. */

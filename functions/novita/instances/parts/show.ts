@@ -1,10 +1,10 @@
 import type * as z from "zod";
 import type { UserContext } from "#core/context.ts";
-import { openJupyter } from "#core/environments/record/doors.ts";
+import { type OpenJupyter, openJupyter } from "#core/environments/record/doors.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { instanceDoors } from "../../parts/instance-doors.ts";
-import { type Instance, type OpenJupyter, toInstance } from "../wire.ts";
+import { type Instance, toInstance } from "../wire.ts";
 
 /** Instances as they are now, with what the plan says to those that wait: one batch read for all of them. */
 export async function showInstances(

@@ -4,6 +4,7 @@ import { takeAway } from "#testing/take-away.ts";
 import { keyText } from "../../keys.ts";
 import type { Item } from "../../ports/table.ts";
 import { reconcile } from "../../reconcile.ts";
+import { asSealed } from "../../sealed.ts";
 import { openJupyter } from "../record/doors.ts";
 import { reservation } from "../record/policy.ts";
 import { createEnvironment } from "../verbs/create.ts";
@@ -297,6 +298,35 @@ test("keys that cannot be read hold up neither a warning nor, for ever, a reques
   const { requests, times } = await world.one();
   expect(times.warnedMinutes).toBe(5);
   expect(requests.list).toMatchObject([{ status: "done" }, { status: "failed" }]);
+});
+
+test("where a token cannot be opened any more, what else is asked for says so, and Jupyter can be had anew", async () => {
+  const world = await activeWorld();
+  await world.jupyter(true);
+  await world.deliver();
+  const { access } = await world.one();
+  const token = asSealed("sealed.elsewhere");
+  const head = world.table.all().find(({ kind }) => kind === "environment");
+  await world.table.put({ ...head, access: { ...access, jupyter: { ...access.jupyter, token } } } as Item);
+
+  await world.key(keys.octocat);
+  await world.advance(MINUTE);
+  await world.jupyter(false);
+  await world.jupyter(true);
+  await world.deliver();
+
+  const { requests } = await world.one();
+  expect(requests.list.map(({ kind, status, reason }) => [kind, status, reason])).toEqual([
+    ["enable_jupyter", "done", null],
+    [
+      "add_user",
+      "failed",
+      "Its SSH keys or Jupyter's token cannot be opened: they were sealed with another key, or changed",
+    ],
+    ["disable_jupyter", "failed", "Superseded by request 5"],
+    ["enable_jupyter", "done", null],
+  ]);
+  expect(world.told()?.keys).toEqual([keys.octocat]);
 });
 
 test("what a submit wanted and its run is not told yet is noted once in the timeline, and is there later", async () => {

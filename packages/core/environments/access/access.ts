@@ -2,6 +2,7 @@ import { StepTooOld } from "../../budget.ts";
 import { accessKey } from "../../keys.ts";
 import type { Observation } from "../../ports/compute.ts";
 import { Conflict } from "../../problem.ts";
+import { WrongSeal } from "../../sealed.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { closeActions, hasOpenAction } from "../record/actions.ts";
 import { openToken, type Refusal } from "../record/doors.ts";
@@ -16,6 +17,7 @@ import { fetchKeys, parseAccess } from "./guests.ts";
 const MOST_TRIES = 5;
 const LATER_MS = 300_000;
 const REFUSED = "Its run could not be told yet; it is tried again every 5 minutes";
+const WRONG_SEAL = "Its SSH keys or Jupyter's token cannot be opened: they were sealed with another key, or changed";
 const ACTIONS = ["add_user", "enable_jupyter", "disable_jupyter"] as const;
 
 /**
@@ -36,7 +38,7 @@ export async function stepAccess(
     const { uid, run } = environment;
     // Its message may repeat what the run was told, the token included.
     ctx.log.warn("access not set", { uid, run: run.n, error: kindOfError(error) });
-    return putOff(environment, now);
+    return putOff(environment, now, error instanceof WrongSeal ? WRONG_SEAL : REFUSED);
   }
 }
 
@@ -101,19 +103,19 @@ function refusalOf({ access: { refused }, run, requests }: Environment): Refusal
   return refused?.run === run.n && refused.request === requests.count ? refused : undefined;
 }
 
-function putOff(environment: Environment, now: number): Step<Environment> {
+function putOff(environment: Environment, now: number, why: string): Step<Environment> {
   const { access: doors, run, requests } = environment;
   const tries = (refusalOf(environment)?.tries ?? 0) + 1;
   const nextAt = now + (tries < MOST_TRIES ? 2 ** tries * 1000 : LATER_MS);
   const refused = { run: run.n, request: requests.count, tries, nextAt };
   const later = { ...environment, access: { ...doors, refused } };
-  return until(tries === MOST_TRIES ? sayRefused(later, now) : later, nextAt, "could not set its access");
+  return until(tries === MOST_TRIES ? sayRefused(later, now, why) : later, nextAt, "could not set its access");
 }
 
 /** What nobody asked for by an action stands in the timeline. */
-function sayRefused(environment: Environment, now: number): Environment {
+function sayRefused(environment: Environment, now: number, why: string): Environment {
   const isAsked = ACTIONS.some((kind) => hasOpenAction(environment, kind));
-  return isAsked ? closeActions(environment, ACTIONS, now, REFUSED) : addEntry(environment, now, REFUSED);
+  return isAsked ? closeActions(environment, ACTIONS, now, why) : addEntry(environment, now, why);
 }
 
 /** Says it all to the run: the keys that came with it, those that were fetched, and Jupyter. */

@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import { keyText } from "../../keys.ts";
 import type { Key } from "../../ports/table.ts";
-import { asSealed, type Sealed } from "../../sealed.ts";
+import { asSealed, type Sealed, WrongSeal } from "../../sealed.ts";
 import type { Environment } from "./record.ts";
 
 /** Somebody whose SSH keys open an environment: wanted until they were fetched, then let in with the next telling. */
@@ -106,19 +106,42 @@ export async function wantJupyter(ctx: Context<"sealer">, environment: Environme
   return { ...environment, access: { ...doors, jupyter, revision: doors.revision + 1 } };
 }
 
-/** Token and address of Jupyter, while the environment is active, wants it and it answers. */
+/** Where Jupyter answers, and the token that opens it. Null: that cannot be opened any more, as `LOST_TOKEN` says. */
+export interface OpenJupyter {
+  readonly origin: string;
+  readonly token: string | null;
+}
+
+/** What is shown in place of a token that no reader opens any more. */
+export const LOST_TOKEN =
+  "Jupyter's token cannot be opened: it was sealed with another key, or changed. Disable Jupyter and enable it for a new one";
+
+/** Without its token, where that cannot be opened, it asks for one. */
+export function jupyterUrl({ origin, token }: OpenJupyter): string {
+  return token === null ? `${origin}/lab` : `${origin}/lab?token=${token}`;
+}
+
+/**
+ * Address and token of Jupyter, while the environment is active, wants it and it answers. A token with a wrong seal is
+ * left out, since whoever lists environments is to see the others; a sealer that does not answer throws.
+ */
 export async function openJupyter(
   ctx: Context<"sealer">,
   environment: Pick<Environment, "pk" | "sk" | "access" | "phase" | "end">,
-): Promise<{ readonly origin: string; readonly token: string } | undefined> {
+): Promise<OpenJupyter | undefined> {
   const {
     access: doors,
     phase,
     end: { outcome },
   } = environment;
   if (phase !== "active" || outcome || !doors.jupyter?.origin) return undefined;
-  const token = await openToken(ctx, environment, doors.jupyter.token);
-  return { origin: doors.jupyter.origin, token };
+  const { origin, token } = doors.jupyter;
+  try {
+    return { origin, token: await openToken(ctx, environment, token) };
+  } catch (error) {
+    if (error instanceof WrongSeal) return { origin, token: null };
+    throw error;
+  }
 }
 
 /** Not the context of the specification, which the same key seals. */

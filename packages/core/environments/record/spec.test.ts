@@ -2,7 +2,12 @@ import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { WrongSeal } from "../../sealed.ts";
 import { createEnvironment } from "../verbs/create.ts";
+import { requestStart } from "../verbs/start.ts";
+import { requestStop } from "../verbs/stop.ts";
+import { type Policy, reservation } from "./policy.ts";
 import { forgetSpec, readSpec, writeSpec } from "./spec.ts";
+
+const restartable: Policy = { ...reservation, restarts: true };
 
 test("two who remove a specification at once both find it gone", async () => {
   const { ctx } = await memoryWorld();
@@ -28,4 +33,20 @@ test("a job whose specification was sealed with another key fails at once with t
     "failed",
     "What it runs cannot be opened: it was sealed with another key, or changed",
   ]);
+});
+
+test("a start that keeps some of what was sealed with another key is refused with that reason", async () => {
+  const world = await memoryWorld();
+  const alice = world.as("alice");
+  await createEnvironment(alice, { ...newEnvironment("one"), policy: restartable });
+  await world.deliver();
+  await requestStop(alice, "one");
+  await world.deliver();
+  Object.assign(world.ctx.sealer, { open: async () => Promise.reject(new WrongSeal()) });
+
+  await expect(requestStart(alice, "one", { env: {} })).rejects.toMatchObject({
+    kind: "conflict",
+    message: expect.stringMatching(/ one ran cannot be opened: it was sealed with another key, or changed$/),
+  });
+  expect((await world.read("alice", "one")).phase).toBe("stopped");
 });

@@ -3,6 +3,7 @@ import { environmentKey } from "../../keys.ts";
 import { refuseFullLine } from "../../pools/waiting-limit.ts";
 import type { Resources, RunPort } from "../../ports/compute.ts";
 import { Problem } from "../../problem.ts";
+import { WrongSeal } from "../../sealed.ts";
 import { sealReceiver } from "../../webhooks/receiver.ts";
 import { KEY_REFUSED, ownKeys } from "../access/ssh-keys.ts";
 import { changeEnvironment, refuseUnlessRestartable } from "../record/change.ts";
@@ -116,8 +117,7 @@ async function withSpec(
 ): Promise<Environment> {
   const key = keyOf(environment);
   if ([image, command, env, sshKeys].every((change) => change === undefined)) return environment;
-  const known: OpenSpec | undefined =
-    environment.spec === null ? undefined : await readSpec(ctx, key, environment.spec);
+  const known = environment.spec === null ? undefined : await knownSpec(ctx, environment, environment.spec);
   const next: OpenSpec = {
     image: image ?? known?.image ?? "",
     command: command ?? known?.command,
@@ -127,6 +127,21 @@ async function withSpec(
   const spec = `${environment.uid}-${ctx.ids.uid().slice(0, 12)}`;
   await writeSpec(ctx, key, { uid: environment.uid, spec }, next);
   return { ...environment, spec, hasCommand: next.command !== undefined, access: withKeys(environment.access, next) };
+}
+
+/** Throws `conflict` when nobody opens it any more: what the start does not name would be lost without a word. */
+async function knownSpec(
+  ctx: UserContext<"table" | "sealer">,
+  environment: Environment,
+  spec: string,
+): Promise<OpenSpec | undefined> {
+  try {
+    return await readSpec(ctx, keyOf(environment), spec);
+  } catch (error) {
+    if (!(error instanceof WrongSeal)) throw error;
+    const message = `What ${ctx.noun} ${environment.id} ran cannot be opened: it was sealed with another key, or changed`;
+    throw new Problem("conflict", message, { cause: error });
+  }
 }
 
 /** The next run is told all that is wanted, which may be nothing yet. */
