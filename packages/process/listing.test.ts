@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -13,7 +14,8 @@ let home: string;
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), "berth-listing-"));
 });
-afterEach(() => rmSync(home, { recursive: true }));
+// Also paths that are too long for Node.
+afterEach(() => execFileSync("rm", ["-rf", home]));
 
 test("lists as ls -R does, links as themselves, and names no terminal would stumble over", async () => {
   mkdirSync(join(home, "b", "deep"), { recursive: true });
@@ -25,6 +27,31 @@ test("lists as ls -R does, links as themselves, and names no terminal would stum
   symlinkSync("/etc", join(home, "link"));
 
   expect(await listFiles(home)).toBe(".:\na\nb\nlink\nz\n\n./a:\none\n\n./b:\ndeep\ntwo?lines?[2J\n\n./b/deep:\n");
+});
+
+test("lists what has no UTF-8 name, and beside it", async () => {
+  const odd = Buffer.concat([Buffer.from(join(home, "b")), Buffer.from([0xff, 0xfe])]);
+  mkdirSync(odd);
+  writeFileSync(Buffer.concat([odd, Buffer.from("/in\u00e9")]), "");
+  writeFileSync(join(home, "\u00e9"), "");
+
+  expect(await listFiles(home)).toBe(".:\nb??\n\u00e9\n\n./b??:\nin\u00e9\n");
+});
+
+test("says of a directory that cannot be read why, and lists the rest", async () => {
+  // Deeper than any path may be long: this one cannot be opened by anybody, root included.
+  const name = "d".repeat(200);
+  mkdirSync(join(home, "a"));
+  writeFileSync(join(home, "a", "one"), "");
+  const deepen = `for (let n = 0; n < 30; n++) { fs.mkdirSync("${name}"); process.chdir("${name}"); }`;
+  execFileSync(process.execPath, ["-e", deepen], { cwd: join(home, "a") });
+  mkdirSync(join(home, "z"));
+  writeFileSync(join(home, "z", "two"), "");
+
+  const listing = await listFiles(home);
+
+  expect(listing).toMatch(new RegExp(`/${name}:\n\\(could not be read: ENAMETOOLONG\\)\n\n\\./z:\ntwo\n$`));
+  await expect(listFiles(join(home, "nowhere"))).rejects.toThrow("ENOENT");
 });
 
 test("cuts what is longer than 1 MiB, and says so in the last line", async () => {

@@ -23,7 +23,8 @@ const MOST_NAMES_BYTES = MOST_LISTING_BYTES - Buffer.byteLength(CUT);
 
 /**
  * Every file below a directory as `ls -R` prints it, a link as itself. Of a tree that is larger than the list no more is
- * read than the list holds.
+ * read than the list holds. A directory below that cannot be read stands there with the reason, and the rest is listed.
+ * Throws when the directory itself cannot be read.
  */
 export async function listFiles(directory: string): Promise<string> {
   const parts: string[] = [];
@@ -34,9 +35,11 @@ export async function listFiles(directory: string): Promise<string> {
   };
   const waiting = ["."];
   for (let path = waiting.pop(); path !== undefined && left >= 0; path = waiting.pop()) {
-    const entries = await entriesOf(join(directory, path), left);
+    const { entries, problem } = await entriesOf(Buffer.concat([Buffer.from(`${directory}/`), bytesOf(path)]), left);
+    if (problem && path === ".") throw problem;
     add(`${parts.length > 0 ? "\n" : ""}${printed(path)}:\n`);
     for (const { name } of entries) if (left >= 0) add(`${printed(name)}\n`);
+    if (problem) add(`(could not be read: ${problem.code ?? problem.name})\n`);
     const below = entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => `${path}/${name}`);
     waiting.push(...below.reverse());
   }
@@ -44,24 +47,43 @@ export async function listFiles(directory: string): Promise<string> {
 }
 
 interface Entry {
+  /** A character for each byte: names need not be UTF-8, and only their own bytes open them. */
   readonly name: string;
   readonly isDirectory: boolean;
 }
 
 /** In their order, hidden ones left out as `ls` does; no more than could be printed. */
-async function entriesOf(directory: string, most: number): Promise<Entry[]> {
+async function entriesOf(directory: Buffer, most: number): Promise<Entries> {
   const entries: Entry[] = [];
+  let problem: NodeJS.ErrnoException | undefined;
   let bytes = 0;
-  for await (const entry of await opendir(directory)) {
-    if (entry.name.startsWith(".")) continue;
-    entries.push({ name: entry.name, isDirectory: entry.isDirectory() });
-    bytes += Buffer.byteLength(entry.name) + 1;
-    if (bytes > most) break;
+  try {
+    for await (const entry of await opendir(directory, { encoding: "latin1" })) {
+      if (entry.name.startsWith(".")) continue;
+      entries.push({ name: entry.name, isDirectory: entry.isDirectory() });
+      bytes += entry.name.length + 1;
+      if (bytes > most) break;
+    }
+  } catch (error) {
+    problem = error as NodeJS.ErrnoException;
   }
-  return entries.sort((one, other) => (one.name < other.name ? -1 : 1));
+  entries.sort((one, other) => (one.name < other.name ? -1 : 1));
+  return { entries, problem };
 }
 
-/** A name may hold anything but a slash: what would move a terminal's cursor is shown as `?`. */
+interface Entries {
+  readonly entries: readonly Entry[];
+  /** Why there may be more of them. */
+  readonly problem: NodeJS.ErrnoException | undefined;
+}
+
+function bytesOf(name: string): Buffer {
+  return Buffer.from(name, "latin1");
+}
+
+/** A name may hold anything but a slash: what would move a terminal's cursor, and what is not UTF-8, is shown as `?`. */
 function printed(name: string): string {
-  return name.replace(/\p{Cc}/gu, "?");
+  return bytesOf(name)
+    .toString("utf8")
+    .replace(/[\p{Cc}\uFFFD]/gu, "?");
 }
