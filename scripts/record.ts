@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { readConfig } from "#aws/config.ts";
+import { printableJson } from "#aws/printable-json.ts";
 import { findStored, setStored } from "#local/stored-record.ts";
 
 /** Prints records of the local stack, by key or by id; with `--set <field>=<JSON>` mends one first (docs/operate.md). */
@@ -12,7 +13,7 @@ try {
   const fields = Object.fromEntries(values.set.map(fieldOf));
   const found = values.set.length > 0 ? [await setStored(BERTH_HOME, name, fields)] : findStored(BERTH_HOME, name);
   if (found.length === 0) throw new Error(`No record is called ${name}`);
-  for (const item of found) console.log(JSON.stringify(item, null, 2));
+  for (const item of found) console.log(printableJson(item, 2));
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;

@@ -1,4 +1,5 @@
 import type { Log } from "#core/ports/log.ts";
+import { printableJson } from "./printable-json.ts";
 
 /** One JSON object per line, to stdout unless told otherwise. Fields that could hold a secret are written as "***". */
 export function jsonLog(write: (line: string) => void = (line) => process.stdout.write(line)): Log {
@@ -6,7 +7,7 @@ export function jsonLog(write: (line: string) => void = (line) => process.stdout
     (level: string) =>
     (event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
       const line = { time: new Date().toISOString(), level, event, ...(redacted(fields) as object) };
-      write(`${JSON.stringify(line)}\n`);
+      write(`${printableJson(line)}\n`);
     };
   return { info: at("info"), warn: at("warn"), error: at("error") };
 }

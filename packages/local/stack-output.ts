@@ -2,6 +2,7 @@ import { type Environment, readConfig } from "#aws/config.ts";
 import { jsonLog } from "#aws/log.ts";
 import type { Log } from "#core/ports/log.ts";
 import { atLevel } from "./log-level.ts";
+import { printable } from "./printable.ts";
 import type { Stack, StackOptions } from "./stack.ts";
 import { startLines, stopLine } from "./start-lines.ts";
 import { textLog } from "./text-log.ts";
@@ -69,7 +70,8 @@ export function stackOutput(environment: Environment, { lines, notes }: Outputs)
   }
 }
 
-function stoppedLine(home: string, isCluster = false): string {
+function stoppedLine(path: string, isCluster = false): string {
+  const home = printable(path);
   if (isCluster) return `Stopped. Records are in ${home}; the next start there finds what runs on the cluster.`;
   return `Stopped: every environment has ended. Disks and records are in ${home}.`;
 }

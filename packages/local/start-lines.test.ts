@@ -80,3 +80,13 @@ test("say what Ctrl-C ends", () => {
     "Stopping 7 environments: a/1, a/2, a/3, b/4, b/5 and 2 more",
   ]);
 });
+
+test("say no name as a command to the terminal", () => {
+  const odd = "a\u001b]0;title\u0007\u009b2J\r\n\u202eb";
+  const cluster = { name: odd, nodes: odd, lacks: [odd] };
+
+  const said = [stopLine([odd]), startLines({ ...stack, home: odd, url: odd, usersDirectory: odd, cluster }, "")];
+
+  expect(said.join("\n").replaceAll("\n", "")).toMatch(/^[ -~]*$/);
+  expect(stopLine([odd])).toBe("Stopping 1 environment: a ]0;title 2J b");
+});

@@ -2,6 +2,7 @@ import { styleText } from "node:util";
 import { redacted } from "#aws/log.ts";
 import type { Log } from "#core/ports/log.ts";
 import type { News } from "./environment-news.ts";
+import { printable } from "./printable.ts";
 
 export interface TextLogOptions {
   /** Takes one line, with its end. */
@@ -98,9 +99,4 @@ function causeOf(cause: unknown): string {
 
 function textOf(value: unknown): string {
   return typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
-}
-
-/** Without control and invisible characters, which could write over other lines or call a terminal's functions. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
 }

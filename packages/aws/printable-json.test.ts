@@ -1,0 +1,23 @@
+import { expect, test } from "vitest";
+import { jsonLog } from "./log.ts";
+import { printableJson } from "./printable-json.ts";
+
+const odd = "a\u001b[2Jb\u009b2Jc\u007fd\u202ee\u2028f\u{e0041}g";
+
+test("no character of a value reaches a terminal as a command, and all of it can be read back", () => {
+  const text = printableJson({ [odd]: odd, lines: "1\n2" }, 2);
+
+  expect(text.replaceAll("\n", "")).toMatch(/^[ -~]*$/);
+  expect(text.split("\n")).toHaveLength(4);
+  expect(JSON.parse(text)).toEqual({ [odd]: odd, lines: "1\n2" });
+  expect(printableJson("\u00e9\u{1f600}")).toBe('"\u00e9\u{1f600}"');
+});
+
+test("a line of the log is one line, whatever is in it", () => {
+  const lines: string[] = [];
+
+  jsonLog((line) => lines.push(line)).info("event", { name: odd });
+
+  expect(lines.join("")).toMatch(/^[ -~]*\n$/);
+  expect(JSON.parse(lines.join(""))).toMatchObject({ event: "event", name: odd });
+});
