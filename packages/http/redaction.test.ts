@@ -36,6 +36,14 @@ test.each([
   });
 });
 
+test("a presigned URL is never shown, whatever field it was put into", () => {
+  const url = "https://sts.amazonaws.com/?Action=GetCallerIdentity&X-Amz-Signature=hunter2";
+  expect(shownInput(["body", "iam_request_url"], url)).toBe("***");
+  expect(shownInput(["body", "aws_access_key_id"], { iam_request_url: url }, "missing")).toEqual({
+    iam_request_url: "***",
+  });
+});
+
 test("a missing secret shows what was sent instead", () => {
   expect(shownInput(["body", "api_key"], { image: "x" }, "missing")).toEqual({ image: "x" });
 });

@@ -79,6 +79,9 @@ const secretNames: ReadonlySet<string> = new Set([
 /** How files of private keys begin, those of OpenSSH and OpenSSL and those of PuTTY. */
 const privateKey = /PRIVATE KEY-----|PuTTY-User-Key-File-/;
 
+/** A presigned URL of AWS is as good as the call that it signs, and may hold a session token. */
+const presigned = /[?&]X-Amz-Signature=/i;
+
 /** Fields of which every value is secret, but not their names. */
 const secretMaps: ReadonlySet<string> = new Set(["env_vars", "env"]);
 
@@ -89,7 +92,7 @@ function isSecretPath(path: FieldProblem["path"]): boolean {
 /** A copy without secrets, long texts, many entries and depth. `name` is what the value is known by. */
 function pruned(value: unknown, name: string, depth: number): unknown {
   if (secretNames.has(name) || (secretMaps.has(name) && !isMap(value))) return HIDDEN;
-  if (typeof value === "string") return privateKey.test(value) ? HIDDEN : cut(value);
+  if (typeof value === "string") return privateKey.test(value) || presigned.test(value) ? HIDDEN : cut(value);
   if (typeof value !== "object" || value === null) return value;
   if (depth === 0) return "…";
   if (Array.isArray(value)) return value.slice(0, ENTRIES).map((entry) => pruned(entry, "", depth - 1));

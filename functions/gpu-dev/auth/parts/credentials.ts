@@ -7,15 +7,26 @@ const tooManyHeaders = `At most ${MOST_HEADERS} headers are allowed`;
 
 const blankAsAbsent = (value: unknown) => (value === "" || value === null ? undefined : value);
 
+/** Whoever presigns a URL sends no headers, and a long URL: what is told is neither of these. */
+const SignedUrl = z
+  .string()
+  .refine((text) => !isPresigned(text), { error: "The signature must be in the headers", abort: true })
+  .max(2048);
+
 const Fields = z.object({
   aws_access_key_id: z.string().min(16).max(128).nullish(),
   aws_secret_access_key: z.string().min(40).max(128).nullish(),
   aws_session_token: z.preprocess(blankAsAbsent, z.string().min(100).max(2048).optional()),
-  iam_request_url: z.string().max(2048).nullish(),
+  iam_request_url: SignedUrl.nullish(),
   iam_request_headers: fewEntries(MOST_HEADERS, tooManyHeaders, z.record(z.string(), z.string())).nullish(),
   iam_request_body: z.string().max(256).nullish(),
   iam_request_method: z.enum(["POST", "GET"]).nullish(),
 });
+
+/** Its signature is in the query, and covers no header that names this deployment. */
+function isPresigned(url: string): boolean {
+  return URL.canParse(url) && new URL(url).searchParams.has("X-Amz-Signature");
+}
 
 /** Both forms of a login (docs/apis/gpu-dev.md#log-in): credentials, or a request signed with them. */
 export const LoginBody = Fields.superRefine(refineForm, {

@@ -74,6 +74,24 @@ test("a presigned request is refused in true words", async () => {
   }
 });
 
+test("a presigned URL is told as that alone: without headers, longer than a URL may be, for another host", async () => {
+  const token = `X-Amz-Security-Token=${"t".repeat(3000)}&X-Amz-Signature=00`;
+  const presigned = [`${url}?${action}&${token}`, `https://elsewhere.example/?${token}`];
+  for (const iam_request_url of presigned) {
+    const [status, { detail }] = await answerTo({ iam_request_url });
+
+    expect(status).toBe(400);
+    expect(detail).toEqual([
+      {
+        type: "value_error",
+        loc: ["body", "iam_request_url"],
+        msg: "The signature must be in the headers",
+        input: "***",
+      },
+    ]);
+  }
+});
+
 test.each(urlFields)("400 for %s in the URL", async (_, iam_request_url) => {
   const [status, { detail }] = await answerTo({ ...good, iam_request_url });
 
