@@ -192,3 +192,35 @@ test.each([
   const record = world.table.all().find(({ sk }) => sk === job_id) as unknown as { access: { jupyter: object | null } };
   expect([response.status, record.access.jupyter !== null]).toEqual([200, wanted]);
 });
+
+const blobOf = (bytes: number) => {
+  const type = Buffer.from("ssh-ed25519");
+  return Buffer.concat([
+    Buffer.from([0, 0, 0, type.length]),
+    type,
+    Buffer.from([0, 0, 0, bytes]),
+    Buffer.alloc(bytes, "k"),
+  ]);
+};
+const keyOf = (comment = "") => `ssh-ed25519 ${blobOf(32).toString("base64")}${comment}`;
+const noKey = value("Input should be one public SSH key in one line, without options");
+
+test.each([
+  ["11 keys", Array.from({ length: 11 }, () => keyOf()), [], value("Input should have at most 10 entries")],
+  ["one of 4,097 characters", [keyOf(` ${"c".repeat(4_096 - keyOf().length)}`)], [0], long(4_096)],
+  ["one of 900 KB", ["k".repeat(900_000)], [0], long(4_096)],
+  ["one that is none", [keyOf(), "ssh-ed25519 AAAA"], [1], noKey],
+  ["a text", keyOf(), [], value("Input should be a valid array")],
+])("400 for ssh_public_keys with %s, which are not told", async (_, ssh_public_keys, at, [type, msg]) => {
+  const problems = await problemsOf({ ...plainJob, ssh_public_keys });
+
+  expect(problems).toEqual([{ type, loc: ["body", "ssh_public_keys", ...at], msg, input: "***" }]);
+});
+
+test("ten keys of 4,096 characters each are taken", async () => {
+  const longest = keyOf(` ${"c".repeat(4_095 - keyOf().length)}`);
+
+  expect(longest).toHaveLength(4_096);
+  const body = { ...plainJob, ssh_public_keys: Array.from({ length: 10 }, () => longest) };
+  expect((await world.request("POST", "/v1/jobs/submit", { key, body })).status).toBe(200);
+});
