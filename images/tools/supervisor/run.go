@@ -22,6 +22,8 @@ type supervisor struct {
 	words              []string
 	processes          *processes
 	opened             chan struct{}
+	// Held while what may enter is changed: one change after the other.
+	accessMu sync.Mutex
 
 	mu        sync.Mutex
 	begun     bool

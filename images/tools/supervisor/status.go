@@ -46,7 +46,7 @@ func (s *supervisor) status() map[string]any {
 	defer s.mu.Unlock()
 	services := map[string]any{}
 	for name, one := range s.services {
-		answers := isListening(one.wanted.Port)
+		answers := one.pid != 0 && isListening(one.wanted.Port)
 		services[name] = map[string]any{"failures": one.failures, "lastCode": one.lastCode, "answers": answers}
 	}
 	told := map[string]any{"revision": s.revision, "services": services}

@@ -55,6 +55,56 @@ describe("access to a run", () => {
     await until(() => !isAlive(pid));
   });
 
+  it("is changed quickly by one program after the other: none begins before the one in its place has ended", async () => {
+    await trial.run([]);
+    // Takes its time to end, as Jupyter does, and says when.
+    const slow = (token: string) =>
+      sh(`trap 'sleep 0.3; echo "end ${token}" >>${trial.file("life")}; exit' TERM
+        echo "begin ${token}" >>${trial.file("life")}; ${staying}`);
+    const wanted = (revision: number, token?: string) =>
+      setAccess({ revision, services: token ? { jupyter: { words: slow(token), port: 1 } } : {} });
+    await wanted(1, "a");
+    await until(() => linesOf("life").length === 1);
+
+    await wanted(2);
+    const off = linesOf("life");
+    await wanted(3, "b");
+    await until(() => linesOf("life").length === 3);
+    await wanted(4, "c");
+    await until(() => linesOf("life").length === 5);
+
+    expect(off).toEqual(["begin a", "end a"]);
+    expect(linesOf("life")).toEqual(["begin a", "end a", "begin b", "end b", "begin c"]);
+    expect((await status()).services.jupyter).toMatchObject({ failures: 0 });
+  });
+
+  it("is what was wanted last, whichever arrives first, also where a program does not end by itself", async () => {
+    await trial.run([]);
+    const stubborn = { jupyter: { words: server("starts", `trap '' TERM; ${staying}`), env: { TOKEN: "a" }, port: 1 } };
+    await setAccess({ revision: 1, services: stubborn });
+    await until(() => linesOf("starts").length === 1);
+    const listener = createServer();
+    await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+    const { port } = listener.address() as { port: number };
+    const last = { jupyter: { words: server("starts"), env: { TOKEN: "b" }, port } };
+
+    const answers = Promise.all([setAccess({ revision: 2 }), setAccess({ revision: 3, services: last })]);
+    const answeredEarly = async () => (await status()).services.jupyter?.answers === true && !linesOf("starts")[1];
+    let wasEarly = false;
+    await until(async () => {
+      wasEarly ||= await answeredEarly();
+      return linesOf("starts").length === 2;
+    });
+    await answers;
+
+    await until(async () => (await status()).services.jupyter?.answers === true);
+    expect(linesOf("starts")[1]).toMatch(/ b$/);
+    expect(isAlive(Number(linesOf("starts")[0]?.split(" ")[0]))).toBe(false);
+    expect(wasEarly).toBe(false);
+    expect(await status()).toMatchObject({ revision: 3 });
+    await new Promise((resolve) => listener.close(resolve));
+  });
+
   it("says of a program whether it answers, and why it does not", async () => {
     const listener = createServer();
     await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
@@ -65,7 +115,7 @@ describe("access to a run", () => {
       revision: 1,
       services: { here: { words: sh(staying), port }, gone: { words: ["no-such-jupyter"], port: 1 } },
     });
-    await until(async () => (await status()).services.gone.failures > 0);
+    await until(async () => (await status()).services.gone.failures > 0 && (await status()).services.here.answers);
 
     expect((await status()).services).toMatchObject({
       here: { failures: 0, answers: true },
