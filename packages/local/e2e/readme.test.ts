@@ -50,6 +50,22 @@ describe("the README", () => {
     expect(dates(second)[0]).toBe(dates(first)[0]);
   });
 
+  it("waits no longer for a job that ended, and says how", async ({ skip }) => {
+    skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
+    const [session = ""] = blocksOf("README.md", "## A first session", "sh");
+    const defined = session.slice(0, session.indexOf("\necho"));
+    const cancelled = 'JOB=$(submit); call -X POST "$API_URL/v1/jobs/$JOB/cancel" >/dev/null';
+
+    const over = await paste(`${defined.replace("my-data", "other-data")}\n${cancelled}\nshows "$JOB" '"active"'`);
+    const never = await paste(`${defined}\nshows "" '"active"'`);
+
+    expect(over).toMatchObject({ code: 1, stdout: "" });
+    expect(over.stderr).toMatch(
+      /^It does not show "active": \{"status":"cancelled","status_reason":"Cancelled by its owner/,
+    );
+    expect(never).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("It does not show") });
+  });
+
   it("makes a shell the second user's, who sees no job of the first", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const [session = "", , second = ""] = blocksOf("README.md", "## A first session", "sh");

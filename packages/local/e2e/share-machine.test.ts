@@ -55,7 +55,7 @@ describe("a user on another machine, by the README's section on sharing one", ()
 
     const job = JSON.parse(
       await asAda(`
-        JOB=$(submit); begun "$JOB" >/dev/null
+        JOB=$(submit); shows "$JOB" '"active"' >/dev/null
         jq -R '{public_key: .}' own.pub | call "$API_URL/v1/jobs/$JOB/users" -d @- >/dev/null
         call -X POST "$API_URL/v1/jobs/$JOB/jupyter/enable" >/dev/null
         until call "$API_URL/v1/jobs/$JOB" | jq -e '.ssh_command and .jupyter_url' >/dev/null; do sleep 0.5; done
