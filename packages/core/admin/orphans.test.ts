@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { reservation } from "../environments/record/policy.ts";
 import type { Environment } from "../environments/record/record.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
+import { requestStop } from "../environments/verbs/stop.ts";
 import { environmentKey, keyText } from "../keys.ts";
 import type { Compute } from "../ports/compute.ts";
 import type { Item } from "../ports/table.ts";
@@ -192,6 +194,27 @@ describe("what is removed", () => {
 
     expect(meanwhile).toMatchObject({ why: "its record cannot be read", sightings: 2, uselessSince: null });
     expect(living()).toBe(1);
+  });
+
+  test("what shows of a stopped environment after its last look is removed too, and its next start goes on beside it", async () => {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), refusesSecondStart: false });
+    const policy = { ...reservation, time: "none", restarts: true } as const;
+    const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
+    await world.advance(MINUTE);
+    await requestStop(world.as("alice"), "one");
+    await world.advance(20 * MINUTE);
+    await runOf(world, { uid: made.uid, key: keyTextOf(made) });
+    await runOf(world, { uid: made.uid, key: keyTextOf(made), run: 2 });
+    await findOrphans(world.ctx);
+    world.clock.advance(TEN_MINUTES);
+
+    await findOrphans(world.ctx);
+
+    const { phase, dueAt, run } = await world.read("alice", "one");
+    expect([phase, dueAt, run.n]).toEqual(["stopped", undefined, 1]);
+    const { removed = [] } = (await readOrphans(world.ctx)) ?? {};
+    expect(removed.map(({ run, why }) => [run, why])).toEqual([[1, "its record is stopped"]]);
+    expect([1, 2].map((run) => world.compute.isLive(made.uid, run))).toEqual([false, true]);
   });
 
   test("what cannot be read, runs on beside a later run or another life, or has a strange key, never is", async () => {

@@ -27,7 +27,7 @@ interface Sighting {
 export interface OrphanRun extends Sighting {
   readonly pool: string | null;
   readonly gpus: number | null;
-  /** Since when every comparison read its record, and found it ended or missing; null: this one did not. */
+  /** Since when every comparison read its record, and found it ended, stopped or missing; null: this one did not. */
   readonly uselessSince: number | null;
 }
 
@@ -127,7 +127,7 @@ const parseOrphans: (item: Item) => OrphanReport = parserOf("orphans", {
   gpuHours: number,
 });
 
-/** `isUseless`: its record was read, and has ended or is not there. */
+/** `isUseless`: its record was read, and has ended, is stopped, or is not there. */
 type Found = Omit<OrphanRun, "firstSeenAt" | "sightings" | "uselessSince"> & { readonly isUseless: boolean };
 
 /** The record decides, as everywhere: its run is wanted while it holds capacity for it. */
@@ -150,13 +150,18 @@ async function orphanRuns(
     const isOwn = record.uid === uid;
     if (isOwn && holdsCapacity(record, run)) return [];
     const { pool, gpus } = record.size;
-    const isOver = isEnded(record) || (isLeftover && run < record.run.n);
-    return [{ ...unknown, why: whyNot(record, uid, run), pool, gpus, isUseless: isOwn && isOver }];
+    const isUseless = isOwn && (isOver(record, run) || (isLeftover && run < record.run.n));
+    return [{ ...unknown, why: whyNot(record, uid, run), pool, gpus, isUseless }];
   };
   return [
     ...runs.flatMap((ref) => compare(ref, false)),
     ...leftovers.flatMap((ref) => compare(ref, true)).map(leftover),
   ];
+}
+
+/** Nothing starts it again: what was stopped is started under another number. */
+function isOver(record: Environment, run: number): boolean {
+  return isEnded(record) || (record.phase === "stopped" && run <= record.run.n);
 }
 
 /** A right to list them that is missing keeps no run from being compared. */
