@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Observation } from "#core/ports/compute.ts";
 import type { Job, Node, Pod } from "./objects.ts";
 import { observationOf } from "./observation.ts";
+import { markOfPod } from "./run-mark.ts";
 
 const uid = "a".repeat(32);
 const node: Node = {
@@ -73,6 +74,15 @@ describe("the mark of a run", () => {
 
   it("changes when its pod is being deleted", () => {
     expect(seen({ deleted: true }).mark).not.toBe(seen({}).mark);
+  });
+
+  it.each([
+    ["its Job was deleted without it", []],
+    ["it is another Job's of that name", [{ kind: "Job", name: `${uid}-r1`, uid: "u-another" }]],
+  ])("changes when %s", (_, ownerReferences) => {
+    const other: Pod = { ...pod, metadata: { ...pod.metadata, generateName: `${uid}-r1-`, ownerReferences } };
+
+    expect(markOfPod(other)).not.toBe(markOfPod({ ...pod, metadata: { ...pod.metadata, generateName: `${uid}-r1-` } }));
   });
 
   it("stays the same when only what nobody observes is written to the pod", () => {

@@ -5,7 +5,9 @@ import { holds, type Node, type Pod } from "./objects.ts";
 export function markOfPod(pod: Pod): string {
   const { state, started, reason, end, deleted } = sightOf(pod);
   const seen = [state, started, reason, end?.exitCode ?? null, deleted, holds(pod, "DisruptionTarget")];
-  return JSON.stringify([1, pod.metadata.uid, ...seen, holds(pod, "Ready"), pod.status?.podIP ?? null]);
+  // A pod goes without its Job, or to another one, where somebody deletes that by hand: then it is to be observed.
+  const owner = pod.metadata.ownerReferences?.find(({ kind }) => kind === "Job")?.uid ?? null;
+  return JSON.stringify([2, pod.metadata.uid, owner, ...seen, holds(pod, "Ready"), pod.status?.podIP ?? null]);
 }
 
 /** The same of its node. */
