@@ -1,7 +1,7 @@
 import type { Context } from "./context.ts";
 import { watchKey } from "./keys.ts";
 import type { Item, Stored } from "./ports/table.ts";
-import { isNewer } from "./unreadable.ts";
+import { isNewer, Unreadable } from "./unreadable.ts";
 import { writeRecord } from "./write-record.ts";
 
 /** Who follows the changes of the cluster, and where the next one goes on. */
@@ -20,12 +20,12 @@ export const HELD_MS = 90_000;
 const LONGEST_VERSION = 1_000;
 
 /**
- * undefined: nobody ever followed. Where a hand or a bug wrote something else, nobody holds it. Throws for what a newer
- * version wrote: that version follows.
+ * undefined: nobody ever followed. Where a hand or a bug wrote something else, nobody holds it. Throws
+ * `Unreadable` for what a newer version wrote: that version follows.
  */
 export async function readWatch(ctx: Context<"table">): Promise<WatchItem | undefined> {
   const item = await ctx.table.get(watchKey);
-  if (item && isNewer(item)) throw new Error("A newer version follows the changes");
+  if (item && isNewer(item)) throw new Unreadable("watch", item, "a newer version follows the changes");
   return item && watchOf(item);
 }
 

@@ -324,6 +324,22 @@ test("what a hand wrote into the item keeps nobody from following; what a newer 
   expect([hinted(), other.isOver()]).toEqual([[], true]);
 });
 
+test("what a newer version wrote keeps nobody from beginning, stays as it is, and is said once", async () => {
+  const { time, hinted, host, table, log } = trial();
+  const newer = { ...watchKey, writers: ["w"], kind: "watch", format: 99, place: "somewhere" };
+  await table.put(newer as never);
+  const one = host();
+
+  await freeWatch(one.ctx);
+  await time.advance(3 * MINUTE);
+
+  expect([await table.get(watchKey), hinted(), one.isOver()]).toEqual([newer, [], true]);
+  const said = log.lines.filter(({ event }) => event === "changes not followed");
+  expect(said.map(({ fields }) => String(fields.error))).toEqual([
+    expect.stringContaining("a newer version follows the changes"),
+  ]);
+});
+
 test("where it is known that nobody follows, a killed one is not waited for", async () => {
   const { time, cluster, host } = trial();
   const killed = host(0);

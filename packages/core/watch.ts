@@ -1,5 +1,6 @@
 import { passOnChanges } from "./changes.ts";
 import type { Context } from "./context.ts";
+import { unlessUnreadable } from "./readable.ts";
 import { HELD_MS, readWatch, type WatchItem, writeWatch } from "./watch-item.ts";
 
 /** A schedule begins so often: the next holder is there before this one ends, and waits for it. */
@@ -26,10 +27,10 @@ export async function followChanges(ctx: Ports, signal: AbortSignal): Promise<vo
 
 /**
  * To be called before anybody follows, where the caller knows that nobody does: the one who did was killed, and is not
- * waited for.
+ * waited for. What a newer version wrote stays: polling goes on without whoever follows.
  */
 export async function freeWatch(ctx: Context<"table">): Promise<void> {
-  const before = await readWatch(ctx);
+  const before = await unlessUnreadable(ctx, () => readWatch(ctx));
   if (before?.holder) await writeWatch(ctx, before, { holder: null, version: before.version });
 }
 
@@ -39,6 +40,7 @@ async function takeWatch(ctx: Ports, signal: AbortSignal): Promise<WatchItem | u
   const givenUpAt = clock.monotonic() + LONGEST_WAIT_MS;
   let unchangedSince = clock.monotonic();
   let writer: string | undefined;
+  let said: string | undefined;
   while (!signal.aborted) {
     try {
       const item = await readWatch(ctx);
@@ -49,7 +51,9 @@ async function takeWatch(ctx: Ports, signal: AbortSignal): Promise<WatchItem | u
         if (taken) return taken;
       }
     } catch (error) {
-      ctx.log.warn("changes not followed", { error: String(error) });
+      // Once, and not each second for as long as a newer version is at work.
+      if (said !== String(error)) ctx.log.warn("changes not followed", { error: String(error) });
+      said = String(error);
     }
     if (clock.monotonic() >= givenUpAt) return undefined;
     await clock.sleep(ASK_AGAIN_MS, signal);

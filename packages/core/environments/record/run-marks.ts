@@ -2,7 +2,7 @@ import type { Context } from "../../context.ts";
 import { runMarksKey } from "../../keys.ts";
 import type { BoundNode, ComputeNode } from "../../ports/compute.ts";
 import type { Item, Stored } from "../../ports/table.ts";
-import { isNewer } from "../../unreadable.ts";
+import { FORMAT, isNewer } from "../../unreadable.ts";
 import type { Environment } from "./record.ts";
 
 /**
@@ -11,6 +11,8 @@ import type { Environment } from "./record.ts";
  */
 export interface RunMarks extends Stored {
   readonly kind: "run-marks";
+  /** Of a higher one only a newer version knows what it says. */
+  readonly format: number;
   /** When the listing began, ms: what changed since is not in it. */
   readonly at: number;
   /** By uid and number of the run, both shortened. */
@@ -47,8 +49,13 @@ export async function writeRunMarks(ctx: Context<"table">, listed: readonly Comp
   const runs = Map.groupBy(marksIn(ctx, listed), ([{ uid }]) => uid.slice(0, 1));
   try {
     const before = await ctx.table.getMany(digits.map(runMarksKey));
-    // One that shows no run any more says so: what it said before would be believed for a minute.
-    const wanted = digits.filter((digit) => runs.has(digit) || before.some(({ pk }) => pk === runMarksKey(digit).pk));
+    // One that shows no run any more says so: what it said before would be believed for a minute. What a newer version
+    // keeps is that version's to write.
+    const present = (digit: string) => before.find(({ pk }) => pk === runMarksKey(digit).pk);
+    const wanted = digits.filter((digit) => {
+      const item = present(digit);
+      return item ? !isNewer(item) : runs.has(digit);
+    });
     await Promise.all(wanted.map((digit) => ctx.table.put(itemOf(digit, runs.get(digit) ?? [], at))));
   } catch (error) {
     ctx.log.warn("marks of runs not kept", { error: String(error) });
@@ -59,7 +66,7 @@ const digits = [..."0123456789abcdef"];
 
 function itemOf(digit: string, runs: readonly (readonly [RunId, string])[], at: number): RunMarks {
   const marks = Object.fromEntries(runs.slice(0, MOST_MARKS).map(([id, mark]) => [nameOf(id), mark]));
-  return { ...runMarksKey(digit), writers: [], kind: "run-marks", at, marks };
+  return { ...runMarksKey(digit), writers: [], kind: "run-marks", format: FORMAT, at, marks };
 }
 
 /** Whether a fresh listing shows the run as it was when a look last observed it and had nothing left to do. */

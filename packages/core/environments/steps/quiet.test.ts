@@ -232,6 +232,20 @@ test.each([
   expect([item?.kind, await look()]).toEqual(["run-marks", ["observe"]]);
 });
 
+test("a listing says in which form it is written, and leaves one of a newer version as it is", async () => {
+  const { world, uid } = await quietJob();
+  await refreshCapacity(world.ctx);
+  const key = runMarksKey(uid.slice(0, 1));
+  const written = await world.table.get(key);
+  const newer = { ...key, writers: ["w"], kind: "run-marks", format: 99, seen: {} };
+  await world.table.put(newer as Item);
+
+  await refreshCapacity(world.ctx);
+
+  expect(written).toMatchObject({ format: 1 });
+  expect(await world.table.get(key)).toEqual(newer);
+});
+
 test("the operator's word on its machine is heard though its message is lost", async () => {
   const { world, look, read } = await quietJob();
   const [machine] = (await read()).run.machines;
