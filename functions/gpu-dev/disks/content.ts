@@ -20,9 +20,9 @@ export const endpoint = gpuDev.get(
   { summary: "List the files of a disk's last backup", uses: ["table", "blobs"], params: DiskRef, reply: Content },
   async ({ ctx, params }) => {
     const name = diskNameOf(params);
-    const { listing, at, gaveUp } = await readContent(ctx, name);
+    const { listing, at, problem } = await readContent(ctx, name);
     const snapshot_date = at === null ? null : wholeSeconds(at);
-    const noBackup = gaveUp === null ? `Disk '${name}' has no backup yet` : `Disk '${name}' has no backup. ${gaveUp}`;
+    const noBackup = problem === null ? `Disk '${name}' has no backup yet` : `Disk '${name}' has no backup. ${problem}`;
     const none = at === null ? noBackup : "The files of this backup were not listed";
     return { disk_name: name, content: listing, s3_path: null, snapshot_date, message: listing === null ? none : null };
   },

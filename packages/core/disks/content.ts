@@ -7,8 +7,8 @@ export interface DiskContent {
   readonly listing: string | null;
   /** When that backup was made, ms; null: there is none. */
   readonly at: number | null;
-  /** Why its latest backup was not made; null: it was, or may still be. */
-  readonly gaveUp: string | null;
+  /** Why its latest backup was not made, though it may be tried again; null: it was, or nothing has refused it yet. */
+  readonly problem: string | null;
 }
 
 /** Longer ones are cut, with a last line that says so. */
@@ -23,8 +23,12 @@ export function listingBlob(snapshotId: string): string {
 export async function readContent(ctx: UserContext<"table" | "blobs">, name: string): Promise<DiskContent> {
   const { disk } = await getDisk(ctx, name);
   const newest = disk.snapshots.findLast(({ completed }) => completed);
-  const gaveUp = disk.lost?.gaveUp ?? null;
-  if (!newest) return { listing: null, at: null, gaveUp };
+  const problem = disk.lost?.gaveUp ?? disk.lost?.refused ?? null;
+  if (!newest) return { listing: null, at: null, problem };
   const bytes = await ctx.blobs.get(listingBlob(newest.id));
-  return { listing: bytes ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : null, at: newest.at, gaveUp };
+  return {
+    listing: bytes ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : null,
+    at: newest.at,
+    problem,
+  };
 }

@@ -80,8 +80,7 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   const left = await lookForLeft(ctx, disk, lost);
   if (left !== "nothing" && left !== "failed") return recorded(disk, lost, left, now);
   const isOver = left === "failed" || lost.since === undefined || now - lost.since >= ATTEMPT_MS;
-  if (isOver && lost.attempt >= MOST_ATTEMPTS)
-    return giveUp(ctx, disk, lost, now, `Its latest backup failed ${MOST_ATTEMPTS} times; ${KEPT}`);
+  if (isOver && lost.attempt >= MOST_ATTEMPTS) return giveUp(ctx, disk, lost, now, whyGivenUp(lost));
   const found = volume ? await ctx.volumes.findVolume(volume.id) : undefined;
   if (!found && volume && isFirstMiss(disk, now)) {
     const answeredAt = ctx.clock.now();
@@ -92,14 +91,23 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   if (found.attached) return later(seen, now + CLAIMED_LOOK_MS, now, "waits until it is detached");
   // Made again from an older backup, and nothing written since.
   if (found.noBackup === "unneeded") return later({ ...seen, lost: undefined }, now, now, "has nothing to back up");
-  if (found.noBackup) return later({ ...seen, lost: { ...lost, gaveUp: NO_BACKUPS } }, now, now, "makes no backups");
   const { attempt, since = now } = isOver ? { attempt: lost.attempt + 1 } : lost;
+  if (found.noBackup) {
+    const notBefore = now + pauseMs(now - since);
+    const refused = { ...lost, attempt, tried: nextTry(lost), since, notBefore, refused: NO_BACKUPS };
+    return later({ ...seen, lost: refused }, notBefore, now, "makes no backups now");
+  }
   return claim(
     seen,
     { of: lost.of, attempt, tried: nextTry(lost), since, until: now + CLAIM_MS, gaveUp: null },
     found.id,
     now,
   );
+}
+
+/** Where no backup was possible to the last, that says more than their number. */
+function whyGivenUp({ refused }: LostBackup): string {
+  return refused === NO_BACKUPS ? NO_BACKUPS : `Its latest backup failed ${MOST_ATTEMPTS} times; ${KEPT}`;
 }
 
 /** Whether a backup that failed is still to be made again, once nobody holds the disk. */

@@ -102,13 +102,49 @@ test("a disk that its provider makes no backups of is let go at once, both recor
 
   const words = "No backups are made where it runs; the volume itself is kept";
   expect([phase, events.timeline.filter(({ reason }) => reason === words).length]).toEqual(["cancelled", 1]);
-  expect(kept).toMatchObject({ inUse: false, backingUp: false, disk: { fault: words, volume: { id: "vol-1" } } });
+  const fault = `Its backup was refused and is tried again: ${words}`;
+  expect(kept).toMatchObject({ inUse: false, backingUp: false, disk: { fault, volume: { id: "vol-1" } } });
   expect(two.events.timeline.map(({ reason }) => reason)).toContain("There is no backup of disk 'data'");
   expect(log.lines.filter(({ level }) => level === "error")).toEqual([]);
   expect((await getDisk(world.as("alice"), "data")).disk).toMatchObject({
     fault: null,
     snapshots: [{ completed: true }],
   });
+});
+
+test("one answer that no backup is possible gives none up: it is made once one is, though no job has the disk again", async () => {
+  const world = await memoryWorld();
+  world.volumes.sayNoBackup("impossible");
+  await usedBy(world, "one");
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(10_000);
+
+  world.volumes.sayNoBackup(undefined);
+  await world.advance(MINUTE);
+
+  const { disk } = await getDisk(world.as("alice"), "data");
+  expect(disk).toMatchObject({ fault: null, snapshots: [{ completed: true }] });
+  expect([snapshotsMade(world), disk.lost]).toEqual([1, undefined]);
+});
+
+test("a backup that is never possible is given up after three attempts of two hours, with an alarm", async () => {
+  const log = recordingLog();
+  const world = await memoryWorld({ log });
+  world.volumes.sayNoBackup("impossible");
+  await usedBy(world, "one");
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(5 * HOUR);
+  const tried = await getDisk(world.as("alice"), "data");
+  const alarms = () => log.lines.filter(({ level }) => level === "error").map(({ event }) => event);
+  const early = alarms();
+
+  await world.advance(2 * HOUR);
+
+  const reason = "No backups are made where it runs; the volume itself is kept";
+  expect([tried.disk.lost?.gaveUp, early]).toEqual([null, []]);
+  expect((await getDisk(world.as("alice"), "data")).disk).toMatchObject({ fault: reason, lost: { gaveUp: reason } });
+  expect(alarms()).toEqual(["disk not backed up"]);
+  expect(snapshotsMade(world)).toBe(0);
 });
 
 test("a disk to which nothing was written is let go without a backup, and without a word of it", async () => {

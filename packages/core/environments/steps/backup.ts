@@ -46,7 +46,7 @@ export async function backUp(
   }
   const held = volume.attached ? await detachVolumes(ctx, environment, [volume.id], now) : undefined;
   if (held) return held;
-  if (volume.noBackup === "impossible") return release(ctx, environment, use, now, NO_BACKUPS);
+  if (volume.noBackup === "impossible") return leaveToDisk(ctx, environment, use, now, NO_BACKUPS);
   if (volume.noBackup === "unneeded") {
     await releaseDisk(ctx, environment);
     return released(environment, use, now, "has nothing to back up");
@@ -208,11 +208,27 @@ function prefix({ uid, run: { n: run } }: Environment): string {
   return `${uid}-r${run}`;
 }
 
-/** What the disk's record says of its latest backup until a later end makes one. */
-const whyGivenUp: Readonly<Record<string, string>> = {
-  [NOT_BACKED_UP]: LATEST_NOT_MADE,
-  [NO_BACKUPS]: NO_BACKUPS,
-};
+/**
+ * Lets the disk go at once, as nobody knows whether a backup will ever be possible, and leaves it to the disk's own looks:
+ * they ask again for as long as three attempts take (disks/lost-backup.ts). One answer may be that of an API server that
+ * has only just started.
+ */
+async function leaveToDisk(
+  ctx: WorkerContext,
+  environment: Environment,
+  use: DiskUse,
+  now: number,
+  why: string,
+): Promise<Step<Environment>> {
+  if (!isSaid(environment, why)) return changed(addEntry(environment, now, why), now, why);
+  ctx.log.warn("disk not backed up yet", { disk: use.uid, reason: why });
+  const claim = environment.end.backup;
+  const { attempt, since } = claim ?? { attempt: 1, since: now };
+  const of = prefix(environment);
+  const again = { tried: nextTry(claim), since, until: null, notBefore: now + pauseMs(0), refused: why };
+  await releaseDisk(ctx, environment, (disk) => ({ ...disk, lost: { of, attempt, ...again, gaveUp: null } }));
+  return released(environment, use, now, "leaves its backup to its disk");
+}
 
 async function release(
   ctx: WorkerContext,
@@ -223,8 +239,9 @@ async function release(
 ): Promise<Step<Environment>> {
   // Said before the disk is let go: whoever finds it let go does not know why.
   if (!isSaid(environment, note)) return changed(addEntry(environment, now, note), now, note);
-  const gaveUp = whyGivenUp[note];
-  if (note !== NO_BACKUPS) ctx.log.error("disk not backed up", { disk: use.uid, reason: gaveUp ?? note });
+  // What the disk's record says of its latest backup until a later end makes one.
+  const gaveUp = note === NOT_BACKED_UP ? LATEST_NOT_MADE : undefined;
+  ctx.log.error("disk not backed up", { disk: use.uid, reason: gaveUp ?? note });
   const lost = gaveUp && { of: prefix(environment), attempt: MOST_ATTEMPTS, until: null, gaveUp };
   await releaseDisk(ctx, environment, (disk) => (lost ? { ...disk, lost } : disk));
   return released(environment, use, now, "lets its disk go");

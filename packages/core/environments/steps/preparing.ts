@@ -86,7 +86,7 @@ async function attachDisk(
 
 /** The end before left no backup: who works on is told from when the latest is. */
 function olderNote(name: string, { lost, snapshots }: Disk): string | undefined {
-  if (!lost?.gaveUp) return undefined;
+  if (!lost?.gaveUp && lost?.refused === undefined) return undefined;
   const latest = snapshots.findLast(({ completed }) => completed);
   return latest
     ? `The latest backup of disk '${name}' is of ${utcText(latest.at)}`
