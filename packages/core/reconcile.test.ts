@@ -81,6 +81,27 @@ test("a signal whose look lost every write is looked at again a second later", a
   expect((await world.read("alice", "one")).phase).toBe("completed");
 });
 
+test("a run is first asked for once it was made, and before that by whoever does not know whether it was", async () => {
+  const world = await memoryWorld();
+  const calls: string[] = [];
+  const { observe, apply } = world.compute;
+  world.compute.observe = async (...of) => {
+    calls.push("observe");
+    return observe(...of);
+  };
+  world.compute.apply = async (run) => {
+    calls.push("apply");
+    await apply(run);
+    if (calls.filter((call) => call === "apply").length === 1) throw new Error("No answer");
+  };
+
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(60_000);
+
+  expect(calls.slice(0, 3)).toEqual(["apply", "observe", "observe"]);
+  expect((await world.read("alice", "one")).phase).toBe("active");
+});
+
 test.each([
   ["slept", "advance"],
   ["was suspended, its monotonic clock too,", "step"],
@@ -89,13 +110,16 @@ test.each([
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   const applied: Run[] = [];
   let naps = 0;
-  const observe: typeof world.compute.observe = async () => {
-    naps += 1;
-    world.clock[pass](21_000);
-    return undefined;
-  };
   const apply = async (run: Run) => void applied.push(run);
-  const sleepy = { ...world.ctx, compute: { ...world.compute, observe, apply } };
+  // What is read last before the call.
+  const get: typeof world.table.get = async (key) => {
+    if (key.pk.endsWith("#spec")) {
+      naps += 1;
+      world.clock[pass](21_000);
+    }
+    return world.table.get(key);
+  };
+  const sleepy = { ...world.ctx, table: { ...world.table, get }, compute: { ...world.compute, apply } };
   await world.queue.send("work", { look: "nothing" });
   for (const message of world.queue.receive("pools", 10)) {
     const { planPools } = await import("./pools/planner.ts");

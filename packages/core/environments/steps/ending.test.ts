@@ -24,6 +24,12 @@ test("without a signal compute that goes slowly is looked at again after 0, 1, 2
   expect(endedAfterMs).toBe(13_000);
 });
 
+test("compute whose units stay held for a while is not looked at at once, but after 1, 2 and then every 5 s", async () => {
+  const { looks } = await end({ removeMs: 10_000 }, { signals: false, refusesSecondStart: false });
+
+  expect(looks.filter((did) => did === "removes its compute")).toHaveLength(4);
+});
+
 /** What each look did from the cancellation to the final word, and how long that took. */
 async function end(delays: { readonly removeMs: number }, options: WorldOptions = {}) {
   const log = recordingLog();
@@ -34,7 +40,7 @@ async function end(delays: { readonly removeMs: number }, options: WorldOptions 
   const askedAt = world.clock.now();
   await requestCancel(world.as("alice"), "one");
   await world.deliver();
-  await world.advance(30_000);
+  await world.advance(60_000);
   const {
     end: { at: endedAt },
   } = await world.read("alice", "one");

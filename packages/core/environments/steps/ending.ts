@@ -68,7 +68,10 @@ async function removeRun(
       : environment;
     await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: mayForce(environment, lost, now) });
     const takenMs = now - (removedAt ?? now);
-    const wait = looks === 0 ? 0 : Math.max(waitMs({ looks: looks - 1 }), patienceMs(takenMs));
+    // Nobody gains from a look at once while its units stay held in any case.
+    const isHeld = releasableAt(ctx, environment, now) > now;
+    const isAtOnce = looks === 0 && !isHeld;
+    const wait = isAtOnce ? 0 : Math.max(waitMs({ looks: isHeld ? looks : looks - 1 }), patienceMs(takenMs));
     const asked = {
       ...known,
       run: { ...known.run, removedAt: removedAt ?? now },

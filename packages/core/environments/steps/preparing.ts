@@ -41,6 +41,8 @@ export async function stepPreparing(
       "is about to make its compute",
     );
   }
+  // Whoever made it meanwhile made the same one, and what is asked for next sees it.
+  if (isFirstTry(environment)) return makeRun(ctx, environment, now);
   const observed = await ctx.compute.observe(environment.uid, environment.run.n);
   if (environment.run.withdrawing) return withdraw(ctx, environment, observed, now);
   if (!observed)
@@ -59,6 +61,11 @@ export async function stepPreparing(
     observed,
     now,
   );
+}
+
+/** Whether nobody has tried to make its run yet, or whoever did died before anything of that was written. */
+function isFirstTry({ run: { appliedAt, withdrawing }, looks, attempts }: Environment): boolean {
+  return appliedAt === null && !withdrawing && looks === 0 && attempts === 0;
 }
 
 /** Marked as attached before anything can be written to it: whatever happens from here on, its end is backed up. */
