@@ -23,14 +23,14 @@ async function* runsAmong(changes: AsyncIterable<RunRef | SignalledUpTo>): Async
 
 /** A server with these pods and no Jobs, that tells of pods what it is given. */
 async function opened(pods: readonly object[], { from, version = "1" }: { from?: string; version?: string } = {}) {
-  const watch = Promise.withResolvers<ServerResponse>();
+  const [watch, jobWatch] = [Promise.withResolvers<ServerResponse>(), Promise.withResolvers<ServerResponse>()];
   server = await loopbackServer((request, response) => {
     const isPods = request.url?.includes("/pods?") ?? false;
     if (!request.url?.includes("watch=1")) {
       return answerJson(response, { metadata: { resourceVersion: version }, items: isPods ? pods : [] });
     }
     response.writeHead(200).flushHeaders();
-    if (isPods) watch.resolve(response);
+    (isPods ? watch : jobWatch).resolve(response);
   });
   client = apiClient(server.access);
   const ending = new AbortController();
@@ -50,14 +50,18 @@ async function opened(pods: readonly object[], { from, version = "1" }: { from?:
         else reached.push(change.upTo);
       }
     })(),
-    tell: async (...events: readonly (readonly [string, object])[]) => {
-      const lines = events.map(([type, object]) => `${JSON.stringify({ type, object })}\n`);
-      (await watch.promise).write(lines.join(""));
-    },
+    tell: async (...events: Events) => void (await watch.promise).write(linesOf(events)),
+    tellJobs: async (...events: Events) => void (await jobWatch.promise).write(linesOf(events)),
     async until(count: number) {
       while (told.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
     },
   };
+}
+
+type Events = readonly (readonly [string, object])[];
+
+function linesOf(events: Events): string {
+  return events.map(([type, object]) => `${JSON.stringify({ type, object })}\n`).join("");
 }
 
 const mark = (resourceVersion: string) => ({ metadata: { resourceVersion } });
@@ -119,6 +123,53 @@ describe("the changes of runs", () => {
     await ended;
 
     expect(told.join("")).toBe("aab");
+  });
+
+  it("tell nothing of a pod that was only just made, nor that one goes whose command is over, but that it is gone", async () => {
+    const { told, tell, until, ending, ended } = await opened([]);
+    const over = { phase: "Succeeded", containerStatuses: [{ name: "main", state: { terminated: { exitCode: 0 } } }] };
+    const going = { deletionTimestamp: "2026-01-01T00:00:00Z" };
+
+    await tell(["ADDED", { ...podOf("a", { phase: "Pending" }), spec: {} }], ["ADDED", podOf("b")]);
+    await until(1);
+    await tell(["MODIFIED", podOf("a", over)]);
+    await until(2);
+    await tell(["MODIFIED", podOf("a", over, going)], ["MODIFIED", podOf("b", conditions(), going)]);
+    await until(3);
+    await tell(["DELETED", podOf("a", over, going)]);
+    await until(4);
+    ending.abort();
+    await ended;
+
+    expect(told.join("")).toBe("baba");
+  });
+
+  it("tell that a Job is gone only where no pod of it is there, that will be told of itself", async () => {
+    const job = (digit: string, status: object = {}) => ({
+      ...podOf(digit, status, { name: `${digits(digit)}-r1`, uid: `job-${digit}`, ownerReferences: [] }),
+      spec: {},
+    });
+    const { told, tell, tellJobs, upTo, until, ending, ended } = await opened([podOf("a")]);
+    await until(1);
+
+    const version = (object: ReturnType<typeof job>, resourceVersion: string) => ({
+      ...object,
+      metadata: { ...object.metadata, resourceVersion },
+    });
+    await tellJobs(["ADDED", version(job("a"), "5")], ["ADDED", version(job("b"), "6")]);
+    await tellJobs(["DELETED", version(job("a"), "7")], ["DELETED", version(job("b"), "8")]);
+    await until(2);
+    await tell([
+      "MODIFIED",
+      podOf("a", conditions(), { resourceVersion: "9", ownerReferences: [], generateName: `${digits("a")}-r1-` }),
+    ]);
+    await until(3);
+    await tell(["DELETED", podOf("a", conditions(), { resourceVersion: "10" })], ["BOOKMARK", mark("11")]);
+    await upTo("8.11");
+    ending.abort();
+    await ended;
+
+    expect(told.join("")).toBe("abaa");
   });
 
   it("tell of nothing that only carries the labels of a run", async () => {

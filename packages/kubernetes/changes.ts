@@ -1,6 +1,6 @@
 import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
 import { sightOf } from "./machine-sight.ts";
-import { everyRunOf, runOf } from "./names.ts";
+import { everyRunOf, nameOfRun, runOf } from "./names.ts";
 import { holds, type Job, type KubeObject, type Pod } from "./objects.ts";
 import type { Place } from "./read-run.ts";
 import { verdictOf } from "./run-end.ts";
@@ -9,7 +9,8 @@ import { type Follower, follow } from "./watch.ts";
 /**
  * Runs that changed, until the signal comes: first all that there are, unless somebody goes on `from` where another left
  * off. Of each object what an observation says of it is remembered, since most that is written to it changes nothing
- * there. Throws where the cluster may not be watched.
+ * there: each signal is a look, and each look asks the API server two or three times. Throws where the cluster may not be
+ * watched.
  */
 export async function* followRuns(
   { client, paths, deployment }: Place,
@@ -21,8 +22,14 @@ export async function* followRuns(
   const ending = new AbortController();
   const both = AbortSignal.any([signal, ending.signal]);
   const [jobs, pods] = versionsOf(from);
-  const jobFollower = runFollower<Job>("Job", jobMark, told);
-  const podFollower = runFollower<Pod>("Pod", podMark, told);
+  const podFollower = runFollower<Pod>("Pod", { markOf: podMark, isBare: isJustMade }, told);
+  // Its pods go with a Job, or are orphans: either is told of them.
+  const isToldByPods = ({ ref }: Marked) => ref !== undefined && podFollower.hasAny(ref);
+  const jobFollower = runFollower<Job>(
+    "Job",
+    { markOf: jobMark, isBare: hasNoVerdict, isToldElsewhere: isToldByPods },
+    told,
+  );
   const watching = [
     follow(client, `${paths.jobs}?${everyRun}`, jobFollower, { signal: both, ...(jobs && { from: jobs }) }),
     follow(client, `${paths.pods}?${everyRun}`, podFollower, { signal: both, ...(pods && { from: pods }) }),
@@ -45,44 +52,99 @@ interface Marked {
   readonly uid: string;
   readonly ref: RunRef | undefined;
   readonly mark: string;
+  /** It says nothing yet that who asked for it does not know. */
+  readonly isBare: boolean;
+}
+
+interface Marking<Item> {
+  markOf(item: Item): string;
+  isBare(item: Item): boolean;
+  /** Whether that it is gone is no news, since more is told of its run. */
+  isToldElsewhere?(item: Marked): boolean;
 }
 
 function runFollower<Item extends KubeObject>(
   kind: "Job" | "Pod",
-  markOf: (item: Item) => string,
+  { markOf, isBare, isToldElsewhere = () => false }: Marking<Item>,
   { tell, reached }: Pick<ReturnType<typeof toldRuns>, "tell" | "reached">,
-): Follower<Item, Marked> {
+): Follower<Item, Marked> & { hasAny(ref: RunRef): boolean } {
   const known = new Map<string, Marked>();
-  const meet = (item: Marked) => {
-    const isNews = known.get(item.uid)?.mark !== item.mark;
+  const counts = new Map<string, number>();
+  const count = ({ ref }: Marked, more: number) => {
+    if (!ref) return;
+    const left = (counts.get(nameOfRun(ref)) ?? 0) + more;
+    if (left > 0) counts.set(nameOfRun(ref), left);
+    else counts.delete(nameOfRun(ref));
+  };
+  const remember = (item: Marked) => {
+    const before = known.get(item.uid);
+    if (before) count(before, -1);
     known.set(item.uid, item);
+    count(item, 1);
+    return before;
+  };
+  const meet = (item: Marked) => {
+    const isNews = remember(item)?.mark !== item.mark;
     if (item.ref && isNews) tell(item.ref);
   };
-  const forget = ({ uid, ref }: Marked) => {
-    known.delete(uid);
-    if (ref) tell(ref);
+  const forget = (item: Marked) => {
+    const before = known.get(item.uid);
+    if (before) count(before, -1);
+    known.delete(item.uid);
+    if (item.ref && !isToldElsewhere(item)) tell(item.ref);
   };
   return {
-    keep: (item) => ({ uid: item.metadata.uid, ref: runOf(item, kind), mark: markOf(item) }),
+    keep: (item) => ({
+      uid: item.metadata.uid,
+      ref: runOf(item, kind),
+      mark: markOf(item),
+      isBare: isBare(item),
+    }),
     listed(items) {
       const there = new Set(items.map(({ uid }) => uid));
       for (const item of [...known.values()]) if (!there.has(item.uid)) forget(item);
       for (const item of items) meet(item);
     },
-    changed: (type, item) => (type === "DELETED" ? forget(item) : meet(item)),
+    changed(type, item) {
+      if (type === "DELETED") forget(item);
+      else if (type === "ADDED" && item.isBare) remember(item);
+      else meet(item);
+    },
     reached: (version) => reached(kind, version),
+    hasAny: (ref) => counts.has(nameOfRun(ref)),
   };
 }
 
 function jobMark(job: Job): string {
-  return JSON.stringify([job.metadata.deletionTimestamp !== undefined, verdictOf(job)?.type]);
+  const verdict = verdictOf(job)?.type;
+  // The one is followed by the other, which says nothing more.
+  return JSON.stringify([isDeleted(job), verdict === "SuccessCriteriaMet" ? "Complete" : verdict]);
 }
 
-/** The scheduler words anew why a pod fits nowhere whenever it tries: that it does not is news once. */
+function hasNoVerdict(job: Job): boolean {
+  return !isDeleted(job) && verdictOf(job) === undefined;
+}
+
+/**
+ * The scheduler words anew why a pod fits nowhere whenever it tries: that it does not is news once. That one is deleted
+ * whose command is over already is none.
+ */
 function podMark(pod: Pod): string {
   const { state, reason, end, deleted } = sightOf(pod);
   const why = state === "unbound" ? reason !== null : reason;
-  return JSON.stringify([deleted, pod.spec.nodeName, state, why, end?.exitCode, holds(pod, "DisruptionTarget")]);
+  const { nodeName } = pod.spec;
+  const isOrphan = (pod.metadata.ownerReferences ?? []).length === 0;
+  const isGoing = deleted && end === undefined;
+  return JSON.stringify([isGoing, isOrphan, nodeName, state, why, end?.exitCode, holds(pod, "DisruptionTarget")]);
+}
+
+function isJustMade(pod: Pod): boolean {
+  const { state, reason } = sightOf(pod);
+  return state === "unbound" && reason === null && !isDeleted(pod);
+}
+
+function isDeleted({ metadata }: KubeObject): boolean {
+  return metadata.deletionTimestamp !== undefined;
 }
 
 function toldRuns(signal: AbortSignal) {

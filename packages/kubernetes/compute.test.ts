@@ -194,6 +194,40 @@ describe("a look at a run", () => {
   });
 });
 
+describe("a look that ends a run", () => {
+  const there = {
+    "GET jobs": object(job),
+    "GET pods": (response, { url = "" }) =>
+      url.includes("/log?") ? response.end("hello") : list(pod)(response, {} as IncomingMessage),
+    "GET nodes": object(node),
+    "PATCH jobs": object(job),
+    "DELETE jobs": object({}),
+  } satisfies Record<string, Answer>;
+  const removal = { graceSeconds: 10, force: false };
+
+  it("reads it once for all that it does, and the next one again", async () => {
+    const compute = await opened(there);
+
+    await compute.observe(uid, 1);
+    const log = await compute.readLog(uid, 1);
+    await compute.remove(uid, 1, removal);
+    const counts = [asked("GET", "jobs"), asked("GET", "pods?"), asked("DELETE", "jobs")];
+    await compute.remove(uid, 1, removal);
+
+    expect([log, ...counts]).toEqual(["hello", 1, 1, 1]);
+    expect([asked("GET", "jobs"), asked("GET", "pods?")]).toEqual([2, 2]);
+  });
+
+  it("reads it again before anything is taken away by force", async () => {
+    const compute = await opened({ ...there, "DELETE pods": object({}) });
+
+    await compute.observe(uid, 1);
+    await compute.remove(uid, 1, { ...removal, force: true });
+
+    expect([asked("GET", "jobs"), asked("GET", "pods?")]).toEqual([2, 2]);
+  });
+});
+
 describe("a run that is given more time", () => {
   const living = { "GET jobs": object(job), "GET pods": list(pod) };
 

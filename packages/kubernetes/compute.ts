@@ -33,6 +33,7 @@ import { podRefusals } from "./pod-refusals.ts";
 import { readLog } from "./read-log.ts";
 import { readNodes } from "./read-nodes.ts";
 import { findJob, isLiving, livingPod, type Place, readRun } from "./read-run.ts";
+import { type RecentRuns, recentRuns } from "./recent-runs.ts";
 import { asRefused } from "./refusal.ts";
 import { removeRun } from "./remove-run.ts";
 import { type JobSurroundings, jobOfRun, MAIN, secondsUntil } from "./run-job.ts";
@@ -66,6 +67,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const machineStateOf = async (node: NodeRef) => options.machineOf(node).catch((): MachineState => "unknown");
   const place: Place = { client, paths: pathsOf(options.namespace), deployment };
   const [refusals, pulls] = [podRefusals(place, now), failedPulls(place, now)];
+  const recent = recentRuns(now);
   return {
     // Kubernetes does not remember a deleted Job, so the same run could be started again.
     refusesSecondStart: false,
@@ -80,9 +82,9 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
       }).catch((error: unknown) => {
         throw asRefused(error, run);
       }),
-    observe: async (uid, run) => observeRun(place, { uid, run }, { now: now(), refusals, pulls, sshPort }),
+    observe: async (uid, run) => observeRun(place, { uid, run }, { now: now(), refusals, pulls, sshPort, recent }),
     begin: async (uid, run) => openGate(place, await readRun(place, { uid, run })),
-    remove: async (uid, run, removal) => removeRun(place, { uid, run }, removal, machineStateOf),
+    remove: async (uid, run, removal) => removeRun(place, { uid, run }, removal, { stateOf: machineStateOf, recent }),
     extend: async (uid, run, until) => unlessOvertaken(() => extendRun(place, { uid, run }, until, now())),
     setAccess: async (uid, run, access) => unlessOvertaken(() => setAccess(place, { uid, run }, access, sshPort)),
     resize: async (uid, run, resources, revision) =>
@@ -90,7 +92,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     startExec: (uid, run, exec) => startMarkedExec(place, { uid, run }, exec),
     readExec: async (uid, run, id, waitMs) => readExec(place, { uid, run }, id, waitMs),
     postToPort: async (uid, run, request) => postToPort(place, { uid, run }, request),
-    readLog: async (uid, run) => readLog(place, { uid, run }),
+    readLog: async (uid, run) => readLog(place, { uid, run }, recent),
     listRuns: (uid) => listRuns(place, uid),
     listParts: () => listParts(place),
     changes: (signal, from) => followRuns(place, signal, from),
@@ -140,15 +142,17 @@ interface Looking {
   readonly refusals: ReturnType<typeof podRefusals>;
   readonly pulls: ReturnType<typeof failedPulls>;
   readonly sshPort: number | undefined;
+  readonly recent: RecentRuns;
 }
 
 /** What is refused beside Job, pods and nodes does not decide: a run that nobody can look at is ended by nobody. */
 async function observeRun(
   place: Place,
   id: RunId,
-  { now, refusals, pulls, sshPort }: Looking,
+  { now, refusals, pulls, sshPort, recent }: Looking,
 ): Promise<Observation | undefined> {
   const objects = await withSshPort(place, id, await readRun(place, id), sshPort);
+  recent.keep(id, objects);
   const { jobs, pods } = objects;
   const [job] = jobs;
   const idle = jobs.find((one, at) => one && isLiving(one) && !pods.some((pod) => machineOf(pod) === at));

@@ -57,6 +57,7 @@ export interface Pod extends KubeObject {
 interface PodContainer {
   readonly name: string;
   readonly command?: readonly string[];
+  readonly envFrom?: readonly object[];
   /** `Always` on an init container: it stays beside the others. */
   readonly restartPolicy?: string;
   readonly resources?: { readonly requests?: Quantities };

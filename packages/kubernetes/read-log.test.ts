@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import type { ApiClient } from "./api-client.ts";
 import { pathsOf } from "./names.ts";
 import { readLog } from "./read-log.ts";
+import { recentRuns } from "./recent-runs.ts";
 
 it("a log is given up in time also where the cluster does not even say which pod has it", async () => {
   const never = () => new Promise<never>(() => undefined);
@@ -10,6 +11,7 @@ it("a log is given up in time also where the cluster does not even say which pod
   const reading = readLog(
     { client, paths: pathsOf("environments"), deployment: "one" },
     { uid: "a".repeat(32), run: 1 },
+    recentRuns(Date.now),
   );
 
   await expect(reading).rejects.toMatchObject({ name: "ApiUnreachable", code: "timed out" });

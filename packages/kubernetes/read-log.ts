@@ -3,7 +3,8 @@ import { ApiRefused, ApiUnreachable, isNotFound } from "./api-error.ts";
 import { inTime } from "./exchange.ts";
 import { machineOf, type RunId } from "./names.ts";
 import type { Pod } from "./objects.ts";
-import { type Place, readRun } from "./read-run.ts";
+import { listPods, type Place } from "./read-run.ts";
+import type { RecentRuns } from "./recent-runs.ts";
 import { MAIN } from "./run-job.ts";
 
 const MOST_BYTES = 1024 * 1024;
@@ -13,13 +14,10 @@ const GIVEN_UP_MS = 3_000;
  * The newest MiB of what the first machine's command wrote. The kubelet counts lines and no bytes: so many lines are no
  * less, and what comes before the newest MiB is dropped as it comes.
  */
-export async function readLog(place: Place, id: RunId): Promise<string> {
+export async function readLog(place: Place, id: RunId, recent: RecentRuns): Promise<string> {
   const signal = AbortSignal.timeout(GIVEN_UP_MS);
-  const { pods } = await inTime(readRun(place, id), "GET log", signal);
-  const first = pods
-    .filter((pod) => machineOf(pod) === 0)
-    .toSorted(byAge)
-    .at(-1);
+  // A run that has a pod for a machine has no other one for it later.
+  const first = firstPod(recent.find(id)?.pods ?? []) ?? firstPod(await inTime(listPods(place, id), "GET log", signal));
   if (!first) return "";
   const path = `${place.paths.pods}/${first.metadata.name}/log?container=${MAIN}&tailLines=${MOST_BYTES}`;
   try {
@@ -28,6 +26,13 @@ export async function readLog(place: Place, id: RunId): Promise<string> {
     if (isNotFound(error) || isTooEarly(error)) return "";
     throw error;
   }
+}
+
+function firstPod(pods: readonly Pod[]): Pod | undefined {
+  return pods
+    .filter((pod) => machineOf(pod) === 0)
+    .toSorted(byAge)
+    .at(-1);
 }
 
 /** `container "main" in pod … is waiting to start`. */

@@ -46,7 +46,8 @@ async function listJobs({ client, paths }: Place, id: RunId): Promise<(Job | und
   return Array.from({ length: most }, (_, machine) => items.find((job) => machineOf(job) === machine));
 }
 
-async function listPods({ client, paths }: Place, id: RunId): Promise<readonly Pod[]> {
+/** The pods that are there of a run. */
+export async function listPods({ client, paths }: Place, id: RunId): Promise<readonly Pod[]> {
   const keep = (pod: Pod) => (runOf(pod, "Pod") ? [pod] : []);
   return (await client.list<Pod, Pod>(`${paths.pods}?${selectorOf(id)}`, keep)).items;
 }

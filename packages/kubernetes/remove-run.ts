@@ -4,6 +4,7 @@ import { machineOf, type RunId, sharesOf } from "./names.ts";
 import { holds, type Job, type Node, type Pod } from "./objects.ts";
 import { readNodes } from "./read-nodes.ts";
 import { type Place, readRun } from "./read-run.ts";
+import type { RecentRuns } from "./recent-runs.ts";
 import { isBound, keepUnbound } from "./remove-unbound.ts";
 import { GRACE_SECONDS } from "./run-job.ts";
 import { partPathsOf } from "./run-parts.ts";
@@ -17,10 +18,13 @@ export async function removeRun(
   place: Place,
   id: RunId,
   { graceSeconds, force, unlessBound }: Removal,
-  stateOf: Compute["machineOf"],
+  { stateOf, recent }: { readonly stateOf: Compute["machineOf"]; readonly recent: RecentRuns },
 ): Promise<void> {
   const { client, paths } = place;
-  const objects = unlessBound ? await keepUnbound(place, id) : await readRun(place, id);
+  // Each object is named by its uid: one that came meanwhile stays, and is seen by the next look.
+  const known = force ? undefined : recent.find(id);
+  recent.forget(id);
+  const objects = unlessBound ? await keepUnbound(place, id) : (known ?? (await readRun(place, id)));
   const {
     jobs: [first, ...others],
     pods,
@@ -29,7 +33,7 @@ export async function removeRun(
   if (first) await removeJob(place, first);
   // Its Job may have made one since, which was bound before the Job was gone.
   if (unlessBound && pods.every(isBound)) await keepUnbound(place, id);
-  await Promise.all(partPathsOf(id, first, paths).map((path) => client.remove(path, { uid: undefined })));
+  await Promise.all(partPathsOf(id, objects, paths).map((path) => client.remove(path, { uid: undefined })));
   const held = force ? await heldPods(objects, await readNodes(client, nodeNamesOf(objects)), stateOf) : [];
   const asked = pods.flatMap((pod) => {
     const seconds = force ? forcedSeconds(pod, held) : Math.max(1, graceSeconds);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import { pathsOf } from "./names.ts";
-import type { Job, Node } from "./objects.ts";
+import type { Job, Node, Pod } from "./objects.ts";
 import { jobOfRun, secondsUntil } from "./run-job.ts";
 import { partPathsOf, partsOf } from "./run-parts.ts";
 
@@ -331,14 +331,28 @@ describe("what a run has beside its Job", () => {
     expect(partsOf(runOf({ env: { A: "b" } }), place)[0]?.body).toMatchObject({ stringData: { A: "b" } });
   });
 
-  it("is removed as it was made, and all that it may have had where its Job is gone", () => {
-    const removed = (changes: Partial<Run>) => partPathsOf({ uid, run: 1 }, made(changes) as unknown as Job, paths);
+  const jobOf = (changes: Partial<Run>) => made(changes) as unknown as Job;
+  /** As the cluster makes it of its Job. */
+  const madePod = (changes: Partial<Run>) => {
+    const { template } = jobOf(changes).spec as unknown as { template: Pick<Pod, "metadata" | "spec"> };
+    const owner = { kind: "Job", name: `${uid}-r1`, uid: "job" };
+    return { ...template, metadata: { ...template.metadata, name: `${uid}-r1-x`, ownerReferences: [owner] } };
+  };
+
+  it.each([
+    ["Job says that it was made", (changes: Partial<Run>) => ({ jobs: [jobOf(changes)], pods: [] })],
+    ["pod says where its Job is gone", (changes: Partial<Run>) => ({ jobs: [], pods: [madePod(changes)] })],
+  ])("is removed as its %s", (_, objectsOf) => {
+    const removed = (changes: Partial<Run>) => partPathsOf({ uid, run: 1 }, objectsOf(changes), paths);
 
     expect(removed({})).toEqual([]);
     expect(removed({ env: { A: "b" } })).toEqual([secret]);
     expect(removed({ shares, gpusPerMachine: 8 })).toEqual(network);
+  });
+
+  it("is removed with all that it may have had where both are gone", () => {
     const page = [`${paths.services}/web-${uid}-r1`, `${paths.ingresses}/web-${uid}-r1`];
     const ssh = `${paths.services}/ssh-${uid}-r1`;
-    expect(partPathsOf({ uid, run: 1 }, undefined, paths)).toEqual([secret, ...network, ...page, ssh]);
+    expect(partPathsOf({ uid, run: 1 }, { jobs: [], pods: [] }, paths)).toEqual([secret, ...network, ...page, ssh]);
   });
 });

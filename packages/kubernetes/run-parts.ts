@@ -1,10 +1,12 @@
 import type { Run, RunRef } from "#core/ports/compute.ts";
+import type { RunObjects } from "./bound-nodes.ts";
 import {
   annotation,
   everyRunOf,
   label,
   labelledRun,
   type Marks,
+  machineOf,
   marksOf,
   nameOfRun,
   networkNameOf,
@@ -14,7 +16,7 @@ import {
   sshServiceOf,
   webNameOf,
 } from "./names.ts";
-import type { Job, KubeObject } from "./objects.ts";
+import type { KubeObject } from "./objects.ts";
 import type { Place } from "./read-run.ts";
 import { webPaths } from "./web-parts.ts";
 
@@ -40,18 +42,21 @@ export function partsOf(run: Run, { paths, deployment }: Pick<Place, "paths" | "
 }
 
 /**
- * To be removed after its Job; what is made before a Job cannot be owned by it. Without the Job nobody knows what it had:
- * whoever applied or removed it may have been interrupted.
+ * To be removed after its Job; what is made before a Job cannot be owned by it. The Job says what it had, and so does the
+ * pod that it made. Without both nobody knows: whoever applied or removed it may have been interrupted.
  */
-export function partPathsOf(id: RunId, job: Job | undefined, paths: Paths): string[] {
+export function partPathsOf(id: RunId, { jobs: [job], pods }: RunObjects, paths: Paths): string[] {
   const { secret, service, policy } = partPaths(id, paths);
   const web = webPaths(id, paths);
-  if (!job) return [secret, service, policy, ...web, `${paths.services}/${sshServiceOf(id)}`];
-  const hasSecret = job.spec?.template?.spec?.containers?.some(({ envFrom = [] }) => envFrom.length > 0);
-  const hasPage = job.metadata.annotations?.[annotation.host] !== undefined;
+  const pod = pods.find((one) => machineOf(one) === 0);
+  const of = job ?? pod;
+  if (!of) return [secret, service, policy, ...web, `${paths.services}/${sshServiceOf(id)}`];
+  const { containers = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
+  const hasSecret = containers.some(({ envFrom = [] }) => envFrom.length > 0);
+  const hasPage = of.metadata.annotations?.[annotation.host] !== undefined;
   return [
     ...(hasSecret ? [secret] : []),
-    ...(sharesOf(job).length > 1 ? [service, policy] : []),
+    ...(sharesOf(of).length > 1 ? [service, policy] : []),
     ...(hasPage ? web : []),
   ];
 }
