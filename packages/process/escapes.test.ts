@@ -11,8 +11,8 @@ const secret = "the key of the stack";
 /** Numbers of system calls: they have no programs that every machine has. */
 const call =
   process.arch === "arm64"
-    ? { keyctl: 219, addKey: 217, clone: 220, memfd: 279, getpid: 172 }
-    : { keyctl: 250, addKey: 248, clone: 56, memfd: 319, getpid: 39 };
+    ? { keyctl: 219, addKey: 217, clone: 220, memfd: 279, getpid: 172, ioSetup: 0, perf: 241, bpf: 280, inotify: 26 }
+    : { keyctl: 250, addKey: 248, clone: 56, memfd: 319, getpid: 39, ioSetup: 206, perf: 298, bpf: 321, inotify: 294 };
 /** By the same means, and allowed. */
 const anyCall = calls(`${call.getpid}`);
 
@@ -120,6 +120,9 @@ const attempts: Attempts = {
   "leaves a key to all that have its id": outside(addsKey(-4), addsKey(-2)),
   "opens a socket to what this machine is a guest of": inside(opens(40), opens(2)),
   "has another way to open sockets": inside(calls("425, 4, $p", '$p = "\\0" x 120'), anyCall),
+  "takes of the reads that all of the machine share": inside(reaches(call.ioSetup), reaches(call.getpid)),
+  "watches what a processor does": inside(reaches(call.perf), reaches(call.getpid)),
+  "gives the kernel a program": inside(reaches(call.bpf), reaches(call.getpid)),
   "sees shared memory of the machine": outside('ls /dev/shm | grep -q "$SHARED"'),
   "has more shared memory than it may": inside(fills("/dev/shm/large", 1_200_000_000), fills("/dev/shm/large", 1_000)),
   "has more of /tmp than it may": inside(fills("/tmp/large", 1_200_000_000), fills("/tmp/large", 1_000)),
@@ -165,7 +168,16 @@ const setuid: Attempts = {
   ),
 };
 
-const ofAll = process.getuid?.() === 0 ? { ...attempts, ...setuid } : attempts;
+/** Root's environments have one id, and no user namespace in which it is counted. */
+const counted: Attempts = {
+  "watches more than its part of what a user may": inside(
+    `perl -e 'open(F, "</proc/sys/fs/inotify/max_user_instances"); $part = <F> / 4;
+    $n++ while $n <= $part && syscall(${call.inotify}, 0) >= 0; exit($n <= $part)'`,
+    calls(`${call.inotify}, 0`),
+  ),
+};
+
+const ofAll = { ...attempts, ...(process.getuid?.() === 0 ? setuid : counted) };
 const found = findLimits("bubblewrap");
 const alone: LimitWay = { ...found, groups: null, rlimits: findRlimits("bubblewrap") };
 /** Where nothing else can be had, the second is the first. */
@@ -253,6 +265,11 @@ describe.each(ways)("a sandbox $where", ({ where, limits, tried }) => {
 /** A system call with these words, which says why it was refused. Perl hands the kernel the places of its variables. */
 function calls(words: string, before = ""): string {
   return `perl -e '${before}; syscall(${words}) < 0 and print("$!\\n"), exit 1'`;
+}
+
+/** Succeeds unless there is no such call. */
+function reaches(number: number): string {
+  return `perl -e 'exit(syscall(${number}, 0, 0, 0, 0, 0) < 0 && $! == 38)'`;
 }
 
 function addsKey(ring: number): string {

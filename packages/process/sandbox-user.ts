@@ -46,8 +46,17 @@ export function giveUpRights(): string[] {
   const nothing = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--"];
   if (isRoot) return ["setpriv", `--reuid=${ownId}`, `--regid=${ownId}`, "--clear-groups", ...nothing];
   const own = ["unshare", "--user", `--map-user=${seenId}`, `--map-group=${seenId}`, "--keep-caps", "--"];
-  return [...own, "/bin/sh", "-c", lastNamespace, "setpriv", ...nothing];
+  const shared = ["/bin/sh", "-c", partOfWatches, ...own];
+  return [...shared, "/bin/sh", "-c", lastNamespace, "setpriv", ...nothing];
 }
+
+/**
+ * All environments watch files in the name of whoever started the stack, and so do that user's own programs: each gets
+ * a quarter of what a user may have (inotify(7)), by the namespace that all of the environment is in (namespaces(7)).
+ */
+const partOfWatches = `{ for what in instances watches; do
+  echo $(($(cat /proc/sys/fs/inotify/max_user_$what) / 4)) >/proc/sys/user/max_inotify_$what
+done; } 2>/dev/null; exec "$0" "$@"`;
 
 /** Of the namespace of whoever writes it, and only who has rights there can (namespaces(7)). */
 const lastNamespace = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" "$@"';

@@ -6,7 +6,9 @@ import { hasUserNamespace } from "./sandbox-user.ts";
 /**
  * Writes what sandboxes refuse for bubblewrap, and answers where. No namespace keeps these apart: keys (keyrings(7)) are
  * inherited from whoever started the stack, and shared by all that have an id; VM sockets (vsock(7)) reach the machine
- * that this one is a guest of. Whoever has io_uring opens sockets past this. Where no control group counts the memory of
+ * that this one is a guest of. Whoever has io_uring opens sockets past this. A machine has one number of asynchronous
+ * reads (fs.aio-max-nr in proc(5)), which one run could take all of; with performance events, where a machine lets
+ * everybody have those (perf_event_open(2)), a run sees what the others do; and eBPF is nothing for strangers. Where no control group counts the memory of
  * a run, it gets none but what its processes may have, and that of its /tmp, /dev/shm and (a megabyte) /run/screen.
  */
 export function refusedCalls(home: string, { isCounted }: { readonly isCounted: boolean }): string {
@@ -30,14 +32,14 @@ export function withRefused(path: string, words: readonly string[]): string[] {
 export const refusing = ["--seccomp", "9"] as const;
 
 /**
- * By their numbers for each way in which a program of this machine may call. Refused are add_key, request_key, keyctl
- * and io_uring_setup, and where memory is not counted memfd_create and memfd_secret; of the others it depends on what
+ * By their numbers for each way in which a program of this machine may call. Refused are add_key, request_key, keyctl,
+ * io_uring_setup, io_setup (x32 has a number of its own), perf_event_open and bpf, and where memory is not counted memfd_create and memfd_secret; of the others it depends on what
  * they are given. A 32-bit program of x86 may still open VM sockets by socketcall.
  */
 const ways = [
   {
     arch: 0xc000003e,
-    refused: [248, 249, 250, 425],
+    refused: [248, 249, 250, 425, 206, 543, 298, 321],
     files: [319, 447],
     socket: 41,
     clone: 56,
@@ -47,7 +49,7 @@ const ways = [
   },
   {
     arch: 0x40000003,
-    refused: [286, 287, 288, 425],
+    refused: [286, 287, 288, 425, 245, 336, 357],
     files: [356, 447],
     socket: 359,
     clone: 120,
@@ -57,7 +59,7 @@ const ways = [
   },
   {
     arch: 0xc00000b7,
-    refused: [217, 218, 219, 425],
+    refused: [217, 218, 219, 425, 0, 241, 280],
     files: [279, 447],
     socket: 198,
     clone: 220,
@@ -67,7 +69,7 @@ const ways = [
   },
   {
     arch: 0x40000028,
-    refused: [309, 310, 311, 425],
+    refused: [309, 310, 311, 425, 243, 364, 386],
     files: [385, 447],
     socket: 281,
     clone: 120,
