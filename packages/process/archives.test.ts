@@ -3,6 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { writeEnd } from "./records.ts";
+import { makeRunDirectory } from "./run-directory.ts";
 import { eventually } from "./trial.ts";
 import { volumeData } from "./volume-directory.ts";
 import { type ProcessVolumes, processVolumes } from "./volumes.ts";
@@ -69,6 +71,18 @@ describe("an archive of a volume", () => {
     expect(made).toEqual({ state: "completed", bytes: bytes.length });
     expect(bytes.subarray(0, 2).toString()).toBe("PK");
     expect(drafts()).toEqual([]);
+  });
+
+  it("is not made of what a run can still change", async () => {
+    const run = join(home, "runs", `${"0".repeat(32)}-r1`);
+    const record = { key: "k", image: "i", nodes: [], volumes: [volume] };
+    makeRunDirectory(run, 1, { "run.json": JSON.stringify(record) });
+
+    await expect(volumes.startArchive(volume, blob)).rejects.toThrow("The volume is still in use");
+    writeEnd(run, { started: true, exitCode: 0, reason: null });
+    await volumes.startArchive(volume, blob);
+
+    expect(await over()).toMatchObject({ state: "completed" });
   });
 
   it("is made by another process, so that this one is free for others meanwhile", async () => {

@@ -178,6 +178,8 @@ async function removeSnapshot({ home, copying, archives }: Host, id: string): Pr
 function startArchive({ home, archives, log, closing }: Host, volume: string, blob: string): void {
   if (closing.signal.aborted) throw new Error("The local stack is being stopped");
   if (!readVolume(home, volume)) throw new VolumeRefused("The volume does not exist");
+  // Whoever changes directories into links meanwhile would have the machine's own files put into it.
+  if (runsMounting(home, volume).length > 0) throw new VolumeRefused("The volume is still in use");
   beginArchive({ home, places: archives, volume, directory: volumeData(home, volume), blob, log });
 }
 
