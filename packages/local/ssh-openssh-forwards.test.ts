@@ -142,6 +142,28 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     expect(answers.filter((isOpen) => isOpen)).toHaveLength(16);
   });
 
+  it("ask a client that answers nothing for a hundred and twenty-eight channels, and turn away who comes next", async () => {
+    const client = await trial.connect();
+    let asked = 0;
+    client.on("tcp connection", () => {
+      asked += 1;
+    });
+    const port = await new Promise<number>((resolve, reject) => {
+      client.forwardIn("127.0.0.1", 0, (error, bound) => (error ? reject(error) : resolve(bound)));
+    });
+
+    const program = `let n = 0;
+      const next = () => {
+        const last = ++n > 128;
+        const socket = net.connect(${port}, "127.0.0.1", () => last || socket.resetAndDestroy());
+        socket.on("error", () => {}).on("close", () => last ? console.log("turned away") : next());
+      };
+      next();`;
+    const { out } = await trial.ssh([], `${trial.nodeInside} -e '${program}'`);
+
+    expect([asked, out]).toEqual([128, "turned away\n"]);
+  });
+
   it("end with the key of their client, though that client never closes its end", async () => {
     const [port, before] = [await listen(), processesOf(trial.home, trial.uid).length];
     const staying = trial.stay(["-R", `${pathInside("kept")}:127.0.0.1:${port}`], "echo up; exec sleep 600");

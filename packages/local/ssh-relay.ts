@@ -33,6 +33,9 @@ type Forward =
 /** Of one client, connections to sockets and its agent included: each is a process of the run. */
 const MOST_RELAYS = 16;
 
+/** Channels that a client was asked to open and has not answered yet. */
+const MOST_ASKED = 128;
+
 /** Names of the loopback, and those of all addresses, which is no more than that here, as with `GatewayPorts no`. */
 const loopback: ReadonlySet<string> = new Set(["", "*", "0.0.0.0", "::", "localhost", "127.0.0.1"]);
 
@@ -41,11 +44,26 @@ export function clientRelays(connection: Connection, home: string, run: string):
   const forwards = new Map<string, Relay>();
   const asked = new Set<Promise<void>>();
   let agent: Promise<string | undefined> | undefined;
+  let waiting = 0;
+  /** Asks the client to open a channel for this visitor. Inside, and at the client, they may come without end. */
+  const lead = (visitor: Duplex, ask: (then: OpenedChannel) => void): void => {
+    if (waiting >= MOST_ASKED) return void visitor.destroy();
+    waiting += 1;
+    ask((error, channel) => {
+      waiting -= 1;
+      if (error) visitor.destroy();
+      // It went before the client answered.
+      else if (visitor.destroyed) channel.end();
+      else joinChannel(visitor, channel);
+    });
+  };
   const listen = async (forward: Forward): Promise<number> => {
     let bound = forward.kind === "tcp" ? forward.port : 0;
     const relay = await open(placeOf(forward), (visitor) => {
-      if (forward.kind === "unix") connection.openssh_forwardOutStreamLocal(forward.path, joined(visitor));
-      else connection.forwardOut(forward.host, bound, "127.0.0.1", 0, joined(visitor));
+      lead(visitor, (then) => {
+        if (forward.kind === "unix") connection.openssh_forwardOutStreamLocal(forward.path, then);
+        else connection.forwardOut(forward.host, bound, "127.0.0.1", 0, then);
+      });
     });
     const address = await relay.address;
     if (forward.kind === "tcp") bound = Number(address);
@@ -62,7 +80,7 @@ export function clientRelays(connection: Connection, home: string, run: string):
   };
   const listenForAgent = async (): Promise<string | undefined> => {
     try {
-      const relay = await open(["agent"], (visitor) => openAgent(connection, joined(visitor)));
+      const relay = await open(["agent"], (visitor) => lead(visitor, (then) => openAgent(connection, then)));
       void relay.ended.then(() => {
         agent = undefined;
       });
@@ -136,15 +154,6 @@ function countedRelays(home: string, run: string) {
       isClosed = true;
       for (const relay of relays) relay.close();
     },
-  };
-}
-
-function joined(visitor: Duplex): OpenedChannel {
-  return (error, channel) => {
-    if (error) visitor.destroy();
-    // It went before the client answered.
-    else if (visitor.destroyed) channel.end();
-    else joinChannel(visitor, channel);
   };
 }
 
