@@ -1,7 +1,5 @@
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { newSshKey } from "../ssh-host-key.ts";
 import { blocksOf } from "./doc-blocks.ts";
 import { jobClient } from "./job-client.ts";
 import { missingPrograms, runProgram } from "./program.ts";
@@ -9,7 +7,7 @@ import { environmentFor, openStackTrial, root, type StackProcess } from "./stack
 
 // A path with a blank, as many have one.
 const trial = openStackTrial("berth readme's-");
-const missing = missingPrograms("curl", "jq", "npm");
+const missing = missingPrograms("curl", "jq", "npm", "ssh-keygen");
 let stack: StackProcess;
 
 beforeAll(async () => {
@@ -28,11 +26,9 @@ describe("the README", () => {
   }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const [session = "", enter = ""] = blocksOf("README.md", "## A first session", "sh");
-    const file = join(trial.home, "id_ed25519.pub");
-    const entered = enter.replaceAll("~/.ssh/id_ed25519.pub", `'${file.replace("'", "'\\''")}'`);
-    writeFileSync(file, `${newSshKey().public} me@laptop\n`);
 
-    const { code, stdout, stderr } = await paste(`${session}\n${entered}`);
+    // Whoever never used SSH has no ~/.ssh.
+    const { code, stdout, stderr } = await paste(`${session}\n${enter}`, { HOME: trial.home });
 
     const states = stdout.split("\n").flatMap((line) => (line.startsWith('{"status"') ? [JSON.parse(line)] : []));
     const [first = "", second = ""] = stdout
