@@ -20,6 +20,16 @@ async function sessionWorld(options: Parameters<typeof httpWorld>[0] = {}) {
   return { world, key, ask, created, uuid: String(uuid), state, head: () => headOf(world, uuid) };
 }
 
+/** A session that was deleted, whose zip has 4.5 MB by its record. */
+async function largeZip() {
+  const made = await sessionWorld();
+  await made.ask("DELETE", `/session/${made.uuid}`);
+  const stored = made.world.table.all().find(({ kind }) => kind === "archive");
+  if (!stored) throw new Error("No archive");
+  await made.world.table.put(Object.assign(stored, { bytes: 4_500_000 }));
+  return made;
+}
+
 function headOf(world: HttpWorld, uuid: string) {
   const item = world.table.all().find(({ kind, id }) => kind === "environment" && id === uuid);
   if (!item) throw new Error("No head");
@@ -427,6 +437,23 @@ describe("DELETE /session/{uuid}", () => {
     expect([zip.status, zip.headers.get("content-type")]).toEqual([200, "application/zip"]);
     expect(zip.headers.get("content-disposition")).toBe(`attachment; filename="${name}"`);
     expect((await zip.arrayBuffer()).byteLength).toBe(backups.backups[0]?.size_bytes);
+  });
+
+  test("answers for a zip that no answer of Lambda can carry with an address, where there are addresses", async () => {
+    const { world, key, ask } = await largeZip();
+    const name = (await ask("GET", "/session/backups")).body.backups[0]?.name;
+    const bytesHere = await world.request("GET", `/session/backups/${name}`, { key });
+    world.blobs.serveFrom("https://blobs.example");
+
+    const zip = await world.request("GET", `/session/backups/${name}`, { key });
+    const others = await world.request("GET", `/session/backups/${name}`, { key: await world.login(second) });
+
+    expect(bytesHere.status).toBe(200);
+    expect([zip.status, await zip.text()]).toEqual([302, ""]);
+    const { origin, searchParams } = new URL(zip.headers.get("location") ?? "");
+    expect([origin, ...searchParams.values()]).toEqual(["https://blobs.example", "application/zip", name]);
+    expect(JSON.stringify(world.log.lines)).not.toContain("blobs.example");
+    expect([others.status, others.headers.get("location")]).toEqual([404, null]);
   });
 
   test("of one who sleeps keeps a zip as well", async () => {

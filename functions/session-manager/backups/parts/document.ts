@@ -36,7 +36,10 @@ export const document: NounDocument = {
     },
     download: {
       id: "downloadIdeBackup",
-      replies: { 200: { description: "The zip", content: { "application/zip": Zip } } },
+      replies: {
+        200: { description: "The zip", content: { "application/zip": Zip } },
+        302: { description: "The zip is at `Location`, for 15 minutes and without a key", content: {} },
+      },
     },
   },
 };

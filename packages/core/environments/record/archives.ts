@@ -33,12 +33,26 @@ export async function listArchives(ctx: UserContext<"table">): Promise<StoredArc
   return found.sort((a, b) => b.at - a.at || (a.sk < b.sk ? -1 : 1));
 }
 
-/** The bytes of the caller's zip of this name. Throws `notFound`, also for one that was never completed. */
-export async function readArchive(ctx: UserContext<"table" | "blobs">, name: string): Promise<Uint8Array> {
+/** A Lambda answers with 6 MB at most, and bytes go into an answer as base64: 4.5 MB, less what else is in it. */
+const MOST_ANSWERED_BYTES = 4_400_000;
+
+/**
+ * The caller's zip of this name: its bytes, or the address of one that an answer may not be able to carry. Throws
+ * `notFound`, also for one that was never completed.
+ */
+export async function readArchive(
+  ctx: UserContext<"table" | "blobs">,
+  name: string,
+): Promise<{ readonly bytes: Uint8Array } | { readonly url: string }> {
   const archive = await findStored(ctx, { pk: archivesOf(ctx.actor.uid), sk: name });
-  const bytes = archive?.state === "completed" ? await ctx.blobs.get(archive.blob) : undefined;
+  const kept = archive?.state === "completed" ? archive : undefined;
+  if (kept && kept.bytes > MOST_ANSWERED_BYTES) {
+    const url = await ctx.blobs.urlToGet(kept.blob, { contentType: "application/zip", fileName: kept.sk });
+    if (url !== undefined) return { url };
+  }
+  const bytes = kept && (await ctx.blobs.get(kept.blob));
   if (!bytes) throw new Problem("notFound", `Backup ${name.slice(0, 128)} not found`);
-  return bytes;
+  return { bytes };
 }
 
 /** What is kept under this key, or undefined. */
