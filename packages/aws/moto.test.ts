@@ -1,13 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { blobsConformance } from "#testing/conformance/blobs.ts";
 import { queueConformance } from "#testing/conformance/queue.ts";
+import { sealerConformance } from "#testing/conformance/sealer.ts";
 import { tableConformance } from "#testing/conformance/table.ts";
+import { kmsOf } from "./kms.ts";
+import { kmsSealer } from "./kms-sealer.ts";
 import { sqsClient, sqsQueue } from "./queue.ts";
+import { s3Blobs } from "./s3-blobs.ts";
+import { type AwsService, callService } from "./service-call.ts";
 import { dynamoClient, dynamoTable } from "./table.ts";
 import { ensureTable } from "./test-servers/dynamodb.ts";
 import { MOTO_ACCOUNT, MOTO_MISSING, startMoto } from "./test-servers/moto.ts";
-import { patient } from "./test-servers/patient.ts";
+import { patient, patientCalls } from "./test-servers/patient.ts";
 import { createQueues, receiveAll } from "./test-servers/sqs.ts";
 
 const moto = await startMoto();
@@ -43,4 +49,51 @@ describe("against moto, which nobody of us wrote", () => {
       };
     });
   });
+
+  const placeOf = (name: string, path = "") =>
+    ({
+      ...{ name, region: "us-east-1", url: `${endpoint}${path}` },
+      ...{ credentials: () => credentials, patience: patientCalls },
+    }) satisfies AwsService;
+
+  describe("the sealer on KMS", () => {
+    let keyId: string;
+
+    beforeAll(async () => {
+      keyId = await createKey(placeOf("kms"));
+    });
+
+    sealerConformance(async () => kmsSealer(kmsOf(placeOf("kms"), keyId)));
+
+    // That moto's keys can be disabled it says alone: kms-sealer.test.ts has a stricter KMS.
+    it("says that there is no such key", async () => {
+      const sealing = kmsSealer(kmsOf(placeOf("kms"), "alias/nowhere")).seal("secret", "a|1");
+
+      await expect(sealing).rejects.toMatchObject({ name: "NotFoundException" });
+    });
+  });
+
+  describe("the blobs in S3", () => {
+    blobsConformance(
+      async () => {
+        const place = placeOf("s3", `/berth-${randomUUID()}`);
+        await callService(place, { name: "CreateBucket", method: "PUT", path: "/" });
+        return s3Blobs(place);
+      },
+      { hasUrls: true },
+    );
+
+    it("are not gone where the bucket is", async () => {
+      const blobs = s3Blobs(placeOf("s3", "/berth-nowhere"));
+
+      await expect(blobs.get("logs/a")).rejects.toMatchObject({ name: "NoSuchBucket" });
+    });
+  });
 });
+
+async function createKey(place: AwsService): Promise<string> {
+  const headers = { "content-type": "application/x-amz-json-1.1", "x-amz-target": "TrentService.CreateKey" };
+  const call = { name: "CreateKey", method: "POST", path: "/", headers, body: "{}" } as const;
+  const answer = JSON.parse(Buffer.from(await callService(place, call)).toString());
+  return answer.KeyMetadata.KeyId;
+}
