@@ -125,7 +125,8 @@ async function mayBeThere(client: ApiClient, path: string): Promise<boolean> {
   }
 }
 
-function inWords(error: unknown, { url, context }: Server): unknown {
+/** Of a call to the API server, how it failed, with what to do; anything else as it is. */
+export function inWords(error: unknown, { url, context }: Pick<Server, "url" | "context">): unknown {
   const advice = `See whether \`kubectl --context ${context} get nodes\` is answered.`;
   if (error instanceof ApiUnreachable) {
     return new Error(`The API server ${url} of context ${context} cannot be reached (${error.code}).\n${advice}`, {

@@ -11,7 +11,7 @@ import type { NodeTypeRule } from "#kubernetes/node-type.ts";
 import { type RunEntry, runEntry } from "#kubernetes/run-entry.ts";
 import { snapshotClassOf } from "#kubernetes/snapshot-class.ts";
 import { kubernetesVolumes } from "#kubernetes/volumes.ts";
-import { checkCluster } from "./cluster-check.ts";
+import { checkCluster, inWords } from "./cluster-check.ts";
 import { reopen, withAccess } from "./cluster-compute.ts";
 import { type ClusterEntries, clusterEntries } from "./cluster-entries.ts";
 import { deploymentOn } from "./cluster-home.ts";
@@ -55,8 +55,8 @@ export async function clusterEnvironments(options: ClusterOptions): Promise<Envi
   }
   const { access, context } = await readKubeconfig({ file: kubeconfig, context: wanted, environment });
   const unheld = apiClient(access);
+  const server = { url: access.url, context, namespace };
   try {
-    const server = { url: access.url, context, namespace };
     // What gives out tokens may take longer, the first time, than a call may.
     await access.token();
     const id = await checkCluster({ client: unheld, ...server });
@@ -71,7 +71,7 @@ export async function clusterEnvironments(options: ClusterOptions): Promise<Envi
     });
   } catch (error) {
     unheld.close();
-    throw error;
+    throw inWords(error, server);
   }
 }
 
