@@ -179,6 +179,21 @@ describe("a run that is refused for now", () => {
     expect(await until(run, "ready")).toMatchObject({ state: "ready" });
   });
 
+  it("as the count of a quota that was written at the same moment (409) is taken by the same call", async () => {
+    let asked = 0;
+    denials.set("crowded", (kind) => {
+      if (kind !== "Job") return undefined;
+      asked += 1;
+      const message = "Operation cannot be fulfilled on resourcequotas";
+      return asked < 3 ? { code: 409, reason: "Conflict", message } : undefined;
+    });
+    const run = trialRun({ name: "crowded" });
+
+    expect(await refusalOf(run)).toBe("taken");
+    expect(asked).toBe(3);
+    expect(await until(run, "ready")).toMatchObject({ state: "ready" });
+  });
+
   it("by a webhook that does not answer says so", async () => {
     const other = await openAdmissionWebhook(trial.cluster.controlPlane, () => undefined);
     const path = `${admission}/validatingwebhookconfigurations`;

@@ -6,6 +6,7 @@ import type { ControlPlane } from "#testing/cluster/control-plane.ts";
 /** What a webhook says of one request; undefined: it lets it pass. */
 export interface Denial {
   readonly code?: number;
+  readonly reason?: string;
   readonly message?: string;
 }
 
@@ -24,8 +25,7 @@ export async function openAdmissionWebhook(
     for await (const part of request) text += String(part);
     const review = JSON.parse(text) as { readonly request: AdmissionRequest & { readonly uid: string } };
     const denial = denies(review.request);
-    const status = denial && { ...(denial.code && { code: denial.code }), message: denial.message };
-    const body = { uid: review.request.uid, allowed: denial === undefined, ...(status && { status }) };
+    const body = { uid: review.request.uid, allowed: denial === undefined, ...(denial && { status: denial }) };
     response.setHeader("content-type", "application/json");
     response.end(JSON.stringify({ apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", response: body }));
   });
