@@ -119,8 +119,8 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/finish.ts",
-        find: 'closeActions(closeActions(final, ["cancel", "extend"], now)',
-        replace: 'closeActions(closeActions(final, ["cancel"], now)',
+        find: 'closeActions(endExtensions(final, now), ["cancel"], now)',
+        replace: 'closeActions(final, ["cancel"], now)',
       },
     ],
   },

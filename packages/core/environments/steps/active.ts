@@ -2,6 +2,7 @@ import type { Observation } from "../../ports/compute.ts";
 import type { Look } from "../../ports/queue.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { nextAccessAt, stepAccess } from "../access/access.ts";
+import { nextExtensionAt } from "../record/extensions.ts";
 import { changed, noLaterThan, tellingPool, until } from "../record/pace.ts";
 import type { Environment } from "../record/record.ts";
 import { markOf } from "../record/run-marks.ts";
@@ -39,12 +40,13 @@ export async function stepActive(
   if (environment.run.missedAt !== null) return seesAgain(environment, now);
   // Before its machine is waited for: the cluster's own deadline does not wait.
   const extended = await extendRun(ctx, environment, now);
-  if (extended !== environment) return tellingPool(changed(extended, now, "extended"));
-  const silent = await stepLostMachine(ctx, environment, observed.nodes, now);
+  const isTaken = extended !== environment && nextExtensionAt(extended) > now;
+  if (isTaken) return tellingPool(changed(extended, now, "extended"));
+  const silent = await stepLostMachine(ctx, extended, observed.nodes, now);
   if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
-  const resized = await resizeRun(ctx, environment, now);
+  const resized = await resizeRun(ctx, extended, now);
   if (resized) return resized;
-  const used = lookForUse(ctx, withSight(ctx, environment, observed), observed, now);
+  const used = lookForUse(ctx, withSight(ctx, extended, observed), observed, now);
   if (used.phase !== "active") return changed(used, now, "unused");
   const kept = await keepUp(ctx, used, now);
   const toDo = await stepAccess(ctx, kept, observed, now);

@@ -1,5 +1,6 @@
 import type { Observation } from "../../ports/compute.ts";
 import type { Step } from "../../worker.ts";
+import { hasRefusedExtension } from "../record/extensions.ts";
 import { changed } from "../record/pace.ts";
 import type { Environment, Outcome } from "../record/record.ts";
 import { shorten } from "../record/timeline.ts";
@@ -32,7 +33,8 @@ export function endItself(environment: Environment, observed: Observation, now: 
     return stopping(decideEnd(environment, { phase, reason: words, at: now }), now);
   }
   if (policy.time !== "none" && isNet(observed)) {
-    return stopping(decideEnd(environment, { phase: "expired", reason: "Its time was over", at: now }), now);
+    const why = hasRefusedExtension(environment) ? ": the cluster did not take its extension" : "";
+    return stopping(decideEnd(environment, { phase: "expired", reason: `Its time was over${why}`, at: now }), now);
   }
   return fail(
     environment,

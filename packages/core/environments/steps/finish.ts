@@ -2,6 +2,7 @@ import type { Step, WorkerContext } from "../../worker.ts";
 import { closeActions } from "../record/actions.ts";
 import { releaseLabel } from "../record/address-label.ts";
 import { isCleared } from "../record/cleared.ts";
+import { endExtensions } from "../record/extensions.ts";
 import { changed, until } from "../record/pace.ts";
 import { type Environment, keyOf, type Outcome } from "../record/record.ts";
 import { forgetSecrets, forgetSpec } from "../record/spec.ts";
@@ -57,7 +58,8 @@ async function leaveNothing(
 function end(bare: Environment, { phase, reason }: Outcome, now: number): Step<Environment> {
   const ended = enter(bare, phase, now, "Everything of it is removed");
   const final: Environment = { ...ended, reason, end: { ...ended.end, at: now } };
-  const closed = closeActions(closeActions(final, ["cancel", "extend"], now), ["resize"], now, TOO_LATE);
+  const asked = closeActions(endExtensions(final, now), ["cancel"], now);
+  const closed = closeActions(asked, ["resize"], now, TOO_LATE);
   return until(closeOwn(closed, now), now + (LOOKS_AFTER_END_MS[0] ?? 0), phase);
 }
 

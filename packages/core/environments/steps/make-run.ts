@@ -7,7 +7,7 @@ import { RunNotTaken, RunRefused } from "../../problem.ts";
 import { WrongSeal } from "../../sealed.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { hasOpenAction } from "../record/actions.ts";
-import { nextExtensionAt, showExtensions } from "../record/extensions.ts";
+import { nextExtensionAt, noteRefusedExtensions, showExtensions } from "../record/extensions.ts";
 import { kindOfError } from "../record/kind-of-error.ts";
 import { changed, waitedForStart } from "../record/pace.ts";
 import { type DiskUse, type Environment, keyOf } from "../record/record.ts";
@@ -107,7 +107,7 @@ function notTaken(environment: Environment, now: number, why: string): Step<Envi
 
 /**
  * Moves the cluster's own deadline if somebody asked for more time, and closes the requests. Where the cluster does not
- * take it they stay open, and the rest of the step goes on: the record's own end is moved already.
+ * take it they stay open and say why, and the rest of the step goes on: the record's own end is moved already.
  */
 export async function extendRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Environment> {
   if (nextExtensionAt(environment) > now) return environment;
@@ -117,7 +117,7 @@ export async function extendRun(ctx: WorkerContext, environment: Environment, no
   } catch (error) {
     if (error instanceof StepTooOld) throw error;
     ctx.log.warn("not extended", { uid, run: run.n, error: String(error) });
-    return environment;
+    return noteRefusedExtensions(environment, kindOfError(error), now);
   }
   const warnedMinutes = times.endsAt === null ? null : passedWarning(times.endsAt, now);
   return showExtensions({ ...environment, times: { ...times, warnedMinutes } }, now);

@@ -1,0 +1,80 @@
+import { expect, it } from "vitest";
+import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { takeAway } from "#testing/take-away.ts";
+import { hiddenMs } from "../record/extensions.ts";
+import { createEnvironment } from "../verbs/create.ts";
+import { requestCancel, requestExtension } from "../verbs/requests.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const why = "The cluster did not take it and is asked again: Error";
+
+it("says why an extension is not taken while it is tried again, and no more once it is", async () => {
+  const { world, back, read } = await refused(HOUR);
+  const [open] = (await read()).requests.list;
+
+  back();
+  await world.advance(MINUTE);
+
+  expect(open).toMatchObject({ status: "requested", reason: why });
+  expect((await read()).requests.list).toMatchObject([{ status: "done", reason: null }]);
+});
+
+it("has failed, and its time shows no more, where the cluster ends the job at its earlier end", async () => {
+  const { world, read } = await refused(4 * HOUR);
+  await world.advance(2 * HOUR);
+
+  const ended = await read();
+  expect(ended).toMatchObject({
+    phase: "expired",
+    reason: "Its time was over: the cluster did not take its extension",
+  });
+  expect(hiddenMs(ended)).toBe(4 * HOUR);
+  expect(ended.requests.list).toMatchObject([
+    { kind: "extend", status: "failed", reason: "The cluster did not take it before the end" },
+  ]);
+});
+
+it("has failed where the job is cancelled before the cluster takes it", async () => {
+  const { world, read } = await refused(4 * HOUR);
+
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(MINUTE);
+
+  expect((await read()).phase).toBe("cancelled");
+  expect((await read()).requests.list).toMatchObject([{ status: "failed" }, { kind: "cancel", status: "done" }]);
+});
+
+it("is done where the job lived for all of its time though the cluster never took it", async () => {
+  const { world, read } = await refused(5 * MINUTE);
+
+  await world.advance(HOUR + 6 * MINUTE);
+
+  expect(await read()).toMatchObject({ phase: "expired", reason: "Its time was over" });
+  expect((await read()).requests.list).toMatchObject([{ status: "done", reason: null }]);
+});
+
+it("costs no more looks the longer it is refused, whatever the cluster says each time", async () => {
+  const { world, read } = await refused(HOUR);
+  let asked = 0;
+  world.compute.extend = async () => {
+    asked += 1;
+    throw Object.assign(new Error("refused"), { name: `Refusal${asked}` });
+  };
+
+  await world.advance(10 * MINUTE);
+
+  expect(asked).toBeLessThanOrEqual(21);
+  expect((await read()).requests.list).toMatchObject([{ reason: expect.stringContaining(`Refusal${asked}`) }]);
+});
+
+/** A job of an hour, ten seconds old, which somebody asks to extend while the cluster takes nothing. */
+async function refused(extraMs: number) {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(10_000);
+  const back = takeAway(world.compute, "extend");
+  await requestExtension(world.as("alice"), "one", extraMs);
+  await world.advance(10_000);
+  return { world, back, read: () => world.read("alice", "one") };
+}
