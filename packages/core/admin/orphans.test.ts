@@ -4,6 +4,7 @@ import { reservation } from "../environments/record/policy.ts";
 import type { Environment } from "../environments/record/record.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
+import { requestStart } from "../environments/verbs/start.ts";
 import { requestStop } from "../environments/verbs/stop.ts";
 import { environmentKey, keyText } from "../keys.ts";
 import type { Compute } from "../ports/compute.ts";
@@ -217,7 +218,27 @@ describe("what is removed", () => {
     expect([1, 2].map((run) => world.compute.isLive(made.uid, run))).toEqual([false, true]);
   });
 
-  test("what cannot be read, runs on beside a later run or another life, or has a strange key, never is", async () => {
+  test("what shows of an earlier run of a living environment is removed, and the present one goes on", async () => {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), refusesSecondStart: false });
+    const policy = { ...reservation, time: "none", restarts: true } as const;
+    const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
+    await world.advance(MINUTE);
+    await requestStop(world.as("alice"), "one");
+    await world.advance(MINUTE);
+    await requestStart(world.as("alice"), "one");
+    await world.advance(20 * MINUTE);
+    await runOf(world, { uid: made.uid, key: keyTextOf(made) });
+    await findOrphans(world.ctx);
+    world.clock.advance(TEN_MINUTES);
+
+    await findOrphans(world.ctx);
+
+    const { removed = [] } = (await readOrphans(world.ctx)) ?? {};
+    expect(removed.map(({ run, why }) => [run, why])).toEqual([[1, "its record is at run 2"]]);
+    expect([1, 2].map((run) => world.compute.isLive(made.uid, run))).toEqual([false, true]);
+  });
+
+  test("what cannot be read, is of a run that its record has not come to or of another life, or has a strange key, never is", async () => {
     const { world } = await strayWorld(4);
     const living = await createEnvironment(world.as("alice"), newEnvironment("living"));
     await world.table.put({ ...environmentKey("0".repeat(32), "gpu-dev", "bad"), writers: [], kind: "?" } as Item);

@@ -27,7 +27,7 @@ interface Sighting {
 export interface OrphanRun extends Sighting {
   readonly pool: string | null;
   readonly gpus: number | null;
-  /** Since when every comparison read its record, and found it ended, stopped or missing; null: this one did not. */
+  /** Since when every comparison read its record, and found it beyond that run or missing; null: this one did not. */
   readonly uselessSince: number | null;
 }
 
@@ -127,7 +127,7 @@ const parseOrphans: (item: Item) => OrphanReport = parserOf("orphans", {
   gpuHours: number,
 });
 
-/** `isUseless`: its record was read, and has ended, is stopped, or is not there. */
+/** `isUseless`: its record was read, and is beyond that run or not there. */
 type Found = Omit<OrphanRun, "firstSeenAt" | "sightings" | "uselessSince"> & { readonly isUseless: boolean };
 
 /** The record decides, as everywhere: its run is wanted while it holds capacity for it. */
@@ -140,7 +140,7 @@ async function orphanRuns(
   const items = keys.length === 0 ? [] : await ctx.table.getMany(keys);
   const { records: read, unreadable } = readEach(ctx, items, parseEnvironment);
   const records = new Map(read.map((record) => [keyText(keyOf(record)), record]));
-  const compare = (ref: RunRef, isLeftover: boolean): Found[] => {
+  const compare = (ref: RunRef): Found[] => {
     const { uid, run, key } = ref;
     const unknown = { uid, run, key: key.slice(0, LONGEST_KEY), pool: null, gpus: null, isUseless: false };
     if (!environmentKeyOf(ref)) return [{ ...unknown, why: "its key is that of no environment" }];
@@ -150,18 +150,14 @@ async function orphanRuns(
     const isOwn = record.uid === uid;
     if (isOwn && holdsCapacity(record, run)) return [];
     const { pool, gpus } = record.size;
-    const isUseless = isOwn && (isOver(record, run) || (isLeftover && run < record.run.n));
-    return [{ ...unknown, why: whyNot(record, uid, run), pool, gpus, isUseless }];
+    return [{ ...unknown, why: whyNot(record, uid, run), pool, gpus, isUseless: isOwn && isOver(record, run) }];
   };
-  return [
-    ...runs.flatMap((ref) => compare(ref, false)),
-    ...leftovers.flatMap((ref) => compare(ref, true)).map(leftover),
-  ];
+  return [...runs.flatMap(compare), ...leftovers.flatMap(compare).map(leftover)];
 }
 
-/** Nothing starts it again: what was stopped is started under another number. */
+/** Nothing starts this run again: what was stopped, or given back to the queue, is started under a higher number. */
 function isOver(record: Environment, run: number): boolean {
-  return isEnded(record) || (record.phase === "stopped" && run <= record.run.n);
+  return isEnded(record) || run < record.run.n || (record.phase === "stopped" && run === record.run.n);
 }
 
 /** A right to list them that is missing keeps no run from being compared. */

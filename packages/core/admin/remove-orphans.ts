@@ -2,7 +2,7 @@ import type { Context } from "../context.ts";
 import type { RunRef } from "../ports/compute.ts";
 import type { OrphanRun } from "./orphans.ts";
 
-/** A run that was removed because its record had ended, was stopped or was missing, twice. */
+/** A run that was removed because its record was beyond it or missing, twice. */
 export interface RemovedRun extends Pick<OrphanRun, "uid" | "run" | "key" | "why"> {
   readonly at: number;
 }
@@ -14,7 +14,7 @@ const MOST_REMOVED = 20;
 const BUDGET_MS = 20_000;
 
 /**
- * Removes the runs whose records were read as ended, stopped or missing twice, ten minutes apart, now for the second time; none
+ * Removes the runs whose records were read as beyond them or missing twice, ten minutes apart, now for the second time; none
  * where there are more than 20, or once the read, at `readAt` of the monotonic clock, is older than 20 s. Of leftovers,
  * with which nothing runs, 20 go at a time however many there are. Answers those whose removal the cluster accepted.
  */
