@@ -340,6 +340,25 @@ test("what a newer version wrote keeps nobody from beginning, stays as it is, an
   ]);
 });
 
+test("changes that end without an error are asked for again no more often than each second", async () => {
+  const { time, cluster, host } = trial();
+  let asked = 0;
+  const compute = {
+    async *changes(): AsyncGenerator<SignalledUpTo> {
+      asked += 1;
+      // A loop without a pause would never come back to this test.
+      if (asked > 1_000) throw new Error("asked too often");
+      yield { upTo: String(asked) };
+    },
+  } as unknown as Compute;
+  const one = host(0, { compute } as never);
+
+  await time.advance(30_000);
+  await one.stop();
+
+  expect([cluster.asked, asked <= 32]).toEqual([[], true]);
+});
+
 test("where it is known that nobody follows, a killed one is not waited for", async () => {
   const { time, cluster, host } = trial();
   const killed = host(0);

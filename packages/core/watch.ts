@@ -107,7 +107,8 @@ async function followOn(ctx: Ports, progress: { version: string | null }, signal
       await passOnChanges(ctx, { signal, from: progress.version, reached });
     } catch (error) {
       ctx.log.warn("changes not followed", { error: String(error) });
-      await ctx.clock.sleep(PAUSE_MS, signal);
     }
+    // Also after changes that ended without an error: they are endless, and one that is not would never let go.
+    if (!signal.aborted) await ctx.clock.sleep(PAUSE_MS, signal);
   }
 }
