@@ -1,3 +1,5 @@
+import { StepTooOld } from "../../budget.ts";
+import { patienceMs } from "../../patience.ts";
 import type { WorkerContext } from "../../worker.ts";
 import { changed } from "../record/pace.ts";
 import type { Environment } from "../record/record.ts";
@@ -23,20 +25,35 @@ export async function removeStrays(
   return found;
 }
 
-/** A started again environment has no looks after an end: they are taken beside its new run. */
+/**
+ * A started again environment has no looks after an end: they are taken beside its new run. What cannot be removed is tried
+ * again, and keeps nothing of the new run waiting.
+ */
 export async function lookForStrays(
   ctx: WorkerContext,
   environment: Environment,
   now: number,
 ): Promise<EnvironmentStep> {
-  const found = await removeStrays(ctx, environment, "earlier");
+  const found = await removeEarlier(ctx, environment);
   const last = environment.queuedAt + STRAYS_MS[1];
   const next = now < last ? last : null;
-  const straysAt = found ? now + AGAIN_MS : next;
+  const straysAt = found ? now + Math.max(AGAIN_MS, patienceMs(now - environment.queuedAt)) : next;
   const step = changed(
     { ...environment, run: { ...environment.run, straysAt } },
     now,
     found ? "removed an earlier run" : "no earlier run",
   );
   return { ...step, record: { ...step.record, looks: environment.looks } };
+}
+
+/** Also true where nobody can tell. */
+async function removeEarlier(ctx: WorkerContext, environment: Environment): Promise<boolean> {
+  try {
+    return await removeStrays(ctx, environment, "earlier");
+  } catch (error) {
+    if (error instanceof StepTooOld) throw error;
+    const { uid, run } = environment;
+    ctx.log.warn("earlier runs not removed", { uid, run: run.n, error: String(error) });
+    return true;
+  }
 }
