@@ -46,7 +46,7 @@ export async function backUp(
   }
   const held = volume.attached ? await detachVolumes(ctx, environment, [volume.id], now) : undefined;
   if (held) return held;
-  if (volume.noBackup === "impossible") return leaveToDisk(ctx, environment, use, now, NO_BACKUPS);
+  if (volume.noBackup === "impossible") return leaveToDisk(ctx, environment, use, now);
   if (volume.noBackup === "unneeded") {
     await releaseDisk(ctx, environment);
     return released(environment, use, now, "has nothing to back up");
@@ -208,24 +208,19 @@ function prefix({ uid, run: { n: run } }: Environment): string {
   return `${uid}-r${run}`;
 }
 
-/**
- * Lets the disk go at once, as nobody knows whether a backup will ever be possible, and leaves it to the disk's own looks:
- * they ask again for as long as three attempts take (disks/lost-backup.ts). One answer may be that of an API server that
- * has only just started.
- */
+/** Lets the disk go: its own looks ask for as long as three attempts take whether a backup is possible (lost-backup.ts). */
 async function leaveToDisk(
   ctx: WorkerContext,
   environment: Environment,
   use: DiskUse,
   now: number,
-  why: string,
 ): Promise<Step<Environment>> {
-  if (!isSaid(environment, why)) return changed(addEntry(environment, now, why), now, why);
-  ctx.log.warn("disk not backed up yet", { disk: use.uid, reason: why });
+  if (!isSaid(environment, NO_BACKUPS)) return changed(addEntry(environment, now, NO_BACKUPS), now, NO_BACKUPS);
+  ctx.log.warn("disk not backed up yet", { disk: use.uid, reason: NO_BACKUPS });
   const claim = environment.end.backup;
   const { attempt, since } = claim ?? { attempt: 1, since: now };
   const of = prefix(environment);
-  const again = { tried: nextTry(claim), since, until: null, notBefore: now + pauseMs(0), refused: why };
+  const again = { tried: nextTry(claim), since, until: null, notBefore: now + pauseMs(0), refused: NO_BACKUPS };
   await releaseDisk(ctx, environment, (disk) => ({ ...disk, lost: { of, attempt, ...again, gaveUp: null } }));
   return released(environment, use, now, "leaves its backup to its disk");
 }
