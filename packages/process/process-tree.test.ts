@@ -1,8 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { noLimits } from "./limits.ts";
 import { findProcess } from "./process-identity.ts";
+import { killTree } from "./process-tree.ts";
 import { readLauncher } from "./records.ts";
+import { runName } from "./run-directory.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 import { eventually, openTrial, type Trial } from "./trial.ts";
 
@@ -35,6 +40,22 @@ describe("a sandbox in which somebody outside started something", () => {
     expect(stateOf(inside)).toBe("Z");
     expect(existsSync(`/proc/${sandbox}`)).toBe(true);
     expect(findProcess(sandbox)).toMatchObject({ isSpent: true });
+  });
+});
+
+describe("a tree that is killed by somebody who has no time", () => {
+  it("is killed all the same", async () => {
+    const name = runName(randomBytes(16).toString("hex"), 1);
+    const child = spawn("sleep", ["3666"], { env: { BERTH_RUN: name }, stdio: "ignore" });
+    const ended = once(child, "exit");
+    const none = { volumes: [], leaders: [], sandboxes: [], limits: noLimits };
+    const tree = { name, directory: "/no/such/directory", ...none };
+
+    const isGone = await killTree(tree, -1);
+
+    expect(isGone).toBe(false);
+    expect(await ended).toEqual([null, "SIGKILL"]);
+    expect(await killTree(tree, -1)).toBe(true);
   });
 });
 
