@@ -173,17 +173,23 @@ describe("a network of its own", () => {
     const before = connectors(trial);
 
     const url = `http://${ready?.ports[0]?.address}/`;
+    // Looked at all the while: on a busy machine it may be gone before the last answer is read.
+    let most = 0;
+    const looking = setInterval(() => {
+      most = Math.max(most, connectors(trial).length);
+    }, 50);
     const texts = await Promise.all(
       Array.from({ length: 40 }, async (_, n) => (await fetch(url, { method: "POST", body: `${n}` })).text()),
     );
 
     expect(before).toEqual([]);
     expect(texts).toEqual(texts.map((_, n) => `${n}`));
-    expect(connectors(trial)).toHaveLength(1);
     await eventually(
-      () => connectors(trial),
-      (pids) => pids.length === 0,
+      () => most > 0 && connectors(trial).length === 0,
+      (isGone) => isGone,
     );
+    clearInterval(looking);
+    expect(most).toBe(1);
     const sandbox = readLauncher(trial.directory)?.machines[0]?.sandbox;
     expect(sandbox && isAlive(sandbox)).toBe(true);
   });
