@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { readConfig } from "#aws/config.ts";
+import { printableError } from "#local/printable.ts";
 import { shellEnvironment } from "#local/shell-environment.ts";
 
 const help = `Prints what a shell needs to talk to the local stack that runs: eval "$(npm run --silent env)"
@@ -30,6 +31,6 @@ try {
     process.stdout.write(await shellEnvironment({ home: BERTH_HOME, fresh, user, waitMs, onWait }));
   }
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(printableError(error));
   process.exitCode = 1;
 }

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { readConfig } from "#aws/config.ts";
 import { printableJson } from "#aws/printable-json.ts";
+import { printableError } from "#local/printable.ts";
 import { findStored, setStored } from "#local/stored-record.ts";
 
 /** Prints records of the local stack, by key or by id; with `--set <field>=<JSON>` mends one first (docs/operate.md). */
@@ -15,7 +16,7 @@ try {
   if (found.length === 0) throw new Error(`No record is called ${name}`);
   for (const item of found) console.log(printableJson(item, 2));
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(printableError(error));
   process.exitCode = 1;
 }
 

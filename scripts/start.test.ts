@@ -10,6 +10,7 @@ import {
   rmSync,
   symlinkSync,
   utimesSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -136,6 +137,17 @@ describe("npm start", () => {
 
     expect([status, stdout]).toEqual([1, ""]);
     expect(stderr).toBe("Bad settings:\n  KEY_TTL_HOURS must be a whole number from 1 to 168\n");
+  });
+
+  it("says it without a command to the terminal, whatever a setting holds", () => {
+    const file = join(home, "\u001b]0;title\u0007\u009b2J");
+    writeFileSync(file, "");
+    const env = { ...environment(), BERTH_HOME: file };
+    const { status, stderr } = spawnSync(process.execPath, ["scripts/start.mjs"], { cwd: root, env, encoding: "utf8" });
+
+    expect(status).toBe(1);
+    expect(stderr).toContain("/ ]0;title 2J cannot be made: a file has that name.");
+    expect(stderr.replaceAll("\n", "")).toMatch(/^[ -~]*$/);
   });
 
   it.for([

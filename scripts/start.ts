@@ -2,6 +2,7 @@ import { registerHooks } from "node:module";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeInherited } from "#local/inherited.ts";
+import { printableError } from "#local/printable.ts";
 
 closeInherited();
 /** Runs the local stack until SIGTERM or Ctrl-C. */
@@ -67,7 +68,7 @@ function waitForSignal(): Promise<void> {
 
 /** Leaves nothing behind of what is still being tried. */
 async function fail(error: unknown): Promise<never> {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(printableError(error));
   await isolation?.catch(() => undefined);
   process.exit(1);
 }

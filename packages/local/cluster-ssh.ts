@@ -5,6 +5,7 @@ import { nameOfRun } from "#kubernetes/names.ts";
 import type { PodSession, PodSessionRequest } from "#kubernetes/pod-session.ts";
 import type { RunEntry } from "#kubernetes/run-entry.ts";
 import type { ClusterEntries, Entry } from "./cluster-entries.ts";
+import { printable } from "./printable.ts";
 import type { ClientRelays } from "./ssh-relay.ts";
 import { cells, type SshRuns, type TerminalInfo, termOf, type WantedSession } from "./ssh-runs.ts";
 
@@ -93,7 +94,7 @@ async function endWith(channel: ServerChannel, { output, errors, ended }: PodSes
   try {
     channel.exit(await ended);
   } catch (error) {
-    channel.stderr.write(`${error instanceof Error ? error.message : unreachable}\r\n`);
+    channel.stderr.write(`${printable(error instanceof Error ? error.message : unreachable)}\r\n`);
     channel.exit(255);
   }
   channel.end();

@@ -1,4 +1,5 @@
 import type { ServerChannel, Session } from "ssh2";
+import { printable } from "./printable.ts";
 import type { ClientRelays } from "./ssh-relay.ts";
 import type { SshRuns, Terminal, TerminalInfo, WantedSession } from "./ssh-runs.ts";
 
@@ -94,7 +95,9 @@ export function letGo(channel: ServerChannel): void {
 }
 
 function refuse(channel: ServerChannel, error: unknown): void {
-  channel.stderr.write(`${error instanceof Error ? error.message : "The environment cannot be entered"}\r\n`);
+  channel.stderr.write(
+    `${printable(error instanceof Error ? error.message : "The environment cannot be entered")}\r\n`,
+  );
   channel.exit(255);
   channel.end();
 }
