@@ -5,6 +5,7 @@ import { refreshCapacity } from "#core/pools/capacity.ts";
 import type { Look } from "#core/ports/queue.ts";
 import { reconcile } from "#core/reconcile.ts";
 import type { ApiClient } from "./api-client.ts";
+import { type AskingCall, askingCompute } from "./asking-compute-trial.ts";
 import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
 import { kubernetesCompute } from "./compute.ts";
 import { type CoreTrial, startCore } from "./core-trial.ts";
@@ -22,12 +23,15 @@ let counted: CountedClient;
 let core: CoreTrial;
 /** What was read, in its order. */
 let reads: string[];
+let calls: readonly AskingCall[];
 
 beforeEach(async () => {
   trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
   reads = [];
   counted = countedClient(notingReads(trial.client));
-  core = await startCore(kubernetesCompute({ ...trial.options, client: counted.client }));
+  const asking = askingCompute(counted.client, (client) => kubernetesCompute({ ...trial.options, client }));
+  calls = asking.calls;
+  core = await startCore(asking.compute);
 });
 
 function notingReads(client: ApiClient): ApiClient {
@@ -67,6 +71,34 @@ it("runs jobs to their ends, with log, exit code and words, and leaves nothing o
   expect(typo.reason).toContain("Image not found");
   expect(await trial.compute.listRuns()).toEqual([]);
   expect(counted.changesOf(done.uid)).toEqual(oneLife);
+});
+
+it("asks of a job, from its start to its end, what its looks need and nothing twice", {
+  timeout: LONGEST_MS,
+}, async () => {
+  await core.create("short", { command: "exit 0", gpus: 1 });
+  await core.until("short", ({ phase }) => phase === "completed");
+
+  const [first, ...others] = calls;
+  const asksOf = (name: string, isThere = true) =>
+    others.filter((call) => call.name === name && call.isThere === isThere).map(({ asked }) => asked.join(", "));
+
+  expect(first).toMatchObject({ name: "apply", asked: ["find nodes", "create jobs"] });
+  expect(asksOf("apply")).toEqual([]);
+  // What is unbound is on no node; on which one it is, is written down once.
+  const look = "find jobs, list pods";
+  const seen = [look, `${look}, find nodes`, `${look}, find nodes, patch jobs`];
+  expect(asksOf("observe").filter((asked) => !seen.includes(asked))).toEqual([]);
+  expect(asksOf("observe").filter((asked) => asked.includes("patch"))).toHaveLength(1);
+  const gone = asksOf("observe", false);
+  expect(gone).toEqual(gone.map(() => "find jobs, list jobs, list pods"));
+  expect(asksOf("readLog")).toEqual(asksOf("readLog").map(() => "open log"));
+  expect(asksOf("remove")).toEqual([
+    "remove jobs",
+    ...asksOf("remove")
+      .slice(1)
+      .map(() => ""),
+  ]);
 });
 
 it("extends, then cancels a job, and starts the one that waited for its GPUs", { timeout: LONGEST_MS }, async () => {
