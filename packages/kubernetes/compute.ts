@@ -1,33 +1,24 @@
-import type {
-  Compute,
-  MachineState,
-  NodeRef,
-  Observation,
-  PortAnswer,
-  PortRequest,
-  Resources,
-  Run,
-  RunRef,
-} from "#core/ports/compute.ts";
+import type { Compute, MachineState, NodeRef, Observation, PortAnswer, PortRequest } from "#core/ports/compute.ts";
 import type { Exec } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "./api-client.ts";
-import { ApiRefused, isAnother, isForGood, isNotFound } from "./api-error.ts";
+import { isForGood } from "./api-error.ts";
+import { applyRun } from "./apply-run.ts";
 import { boundNodes, nodeNamesOf, silenceIn, unkeptNodes } from "./bound-nodes.ts";
 import { listNodes } from "./capacity.ts";
+import { extendRun, resizeRun } from "./change-run.ts";
 import { followRuns } from "./changes.ts";
-import { timeOf } from "./end-reason.ts";
 import { countExecs, readExec, startExec } from "./exec.ts";
 import { failedPulls } from "./failed-pulls.ts";
 import { openGate } from "./gate.ts";
 import { isJupyterWanted, observeJupyter } from "./jupyter.ts";
-import { quantities } from "./machine-share.ts";
+import { listRuns } from "./list-runs.ts";
 import { sightOf } from "./machine-sight.ts";
-import { annotation, everyRunOf, machineOf, pathsOf, portsOf, type RunId, runOf } from "./names.ts";
+import { annotation, machineOf, pathsOf, portsOf, type RunId } from "./names.ts";
 import type { NodeTypeRule } from "./node-type.ts";
-import type { Job, KubeObject } from "./objects.ts";
+import type { Job } from "./objects.ts";
 import { observationOf } from "./observation.ts";
-import { numberIn, patchAsRead } from "./patch-job.ts";
+import { annotate, unlessOvertaken } from "./patch-job.ts";
 import { postToPod } from "./pod-port.ts";
 import { podRefusals } from "./pod-refusals.ts";
 import { readLog } from "./read-log.ts";
@@ -36,11 +27,10 @@ import { findJob, isLiving, livingPod, type Place, readRun } from "./read-run.ts
 import { type RecentRuns, recentRuns } from "./recent-runs.ts";
 import { asRefused } from "./refusal.ts";
 import { removeRun } from "./remove-run.ts";
-import { type JobSurroundings, jobOfRun, MAIN, secondsUntil } from "./run-job.ts";
-import { listParts, partsOf } from "./run-parts.ts";
+import { listParts } from "./run-parts.ts";
 import { setAccess, withSshPort } from "./set-access.ts";
 import { isSupervised } from "./tools.ts";
-import { type WebAddresses, webPartsOf } from "./web-parts.ts";
+import type { WebAddresses } from "./web-parts.ts";
 
 export interface KubernetesComputeOptions {
   readonly client: ApiClient;
@@ -102,41 +92,6 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   };
 }
 
-/**
- * The first Job is made last: a run that is seen lacks nothing. All of it ends as soon as one call has to: what would
- * begin later could start a run that was given up meanwhile (docs/architecture.md, "A worker that slept is dangerous").
- */
-async function applyRun(place: Place, run: Run, surroundings: JobSurroundings): Promise<void> {
-  const { client } = place;
-  const deadline = client.deadline();
-  const names = [...new Set(run.shares.flatMap(({ node }) => node ?? []))];
-  const nodes = await readNodes(client, names, deadline);
-  const [first, ...others] = run.shares.map((_, machine) => jobOfRun(run, machine, { ...surroundings, nodes }));
-  if (!first) throw new Error("A run has at least one machine");
-  const parts = [...partsOf(run, place), ...webPartsOf(run, place, surroundings.web)];
-  await Promise.all(parts.map(({ path, body }) => client.apply(path, body, deadline)));
-  await Promise.all(others.map((job, at) => makeJob(place, run, { job, machine: at + 1 }, deadline)));
-  await makeJob(place, run, { job: first, machine: 0 }, deadline);
-}
-
-/** Leaves an existing Job unchanged: its deadline may have been extended. */
-async function makeJob(
-  place: Place,
-  run: Run,
-  { job, machine }: { readonly job: object; readonly machine: number },
-  deadline: AbortSignal,
-): Promise<void> {
-  await place.client.create(place.paths.jobs, job, deadline).catch(async (error: unknown) => {
-    const found = mayBeThere(error) ? await findJob(place, run, machine) : undefined;
-    if (!found || found.metadata.deletionTimestamp !== undefined || !runOf(found, "Job")) throw error;
-  });
-}
-
-/** A policy that came after a Job refuses its second creation before anybody looks whether it is there. */
-function mayBeThere(error: unknown): boolean {
-  return error instanceof ApiRefused && (error.code === "AlreadyExists" || isForGood(error));
-}
-
 interface Looking {
   readonly now: number;
   readonly refusals: ReturnType<typeof podRefusals>;
@@ -181,73 +136,6 @@ async function keepNodes(place: Place, job: Job, nodes: string): Promise<void> {
   });
 }
 
-/** Nothing happens where the Job is gone, or is another. One that somebody else changed just then says the same. */
-async function annotate(place: Place, { metadata }: Job, annotations: Record<string, string | null>): Promise<void> {
-  const { uid } = metadata;
-  const path = `${place.paths.jobs}/${metadata.name}`;
-  await unlessOvertaken(async () => {
-    try {
-      await place.client.patch(path, { metadata: { uid, annotations } });
-    } catch (error) {
-      if (isNotFound(error)) return;
-      if (isAnother(error) && (await place.client.find<Job>(path))?.metadata.uid !== uid) return;
-      throw error;
-    }
-  });
-}
-
-/**
- * A change of what has ended is accepted and does nothing: the conditions tell. One that comes late must not undo a newer
- * one, so it is made to what was read alone.
- */
-async function extendRun(place: Place, id: RunId, until: number, now: number): Promise<void> {
-  const { jobs } = await readRun(place, id);
-  const living = jobs.flatMap((job) => (job && isLiving(job) ? [job] : []));
-  await Promise.all(
-    living.map(async (job) => {
-      const activeDeadlineSeconds = secondsUntil(until, timeOf(job.status?.startTime) ?? now);
-      if (activeDeadlineSeconds <= (job.spec?.activeDeadlineSeconds ?? 0)) return;
-      await patchAsRead(place, job, { spec: { activeDeadlineSeconds } });
-    }),
-  );
-}
-
-const TRIES = 3;
-
-/** Reads and changes anew where somebody else, as the cluster itself, wrote between the two. */
-async function unlessOvertaken(change: () => Promise<void>): Promise<void> {
-  for (let left = TRIES; left > 0; left--) {
-    try {
-      return await change();
-    } catch (error) {
-      if (!(isAnother(error) || isNotFound(error)) || left === 1) throw error;
-    }
-  }
-}
-
-/** In place: the Job keeps what it was made with, and says which change was the last before that is made to its pods. */
-async function resizeRun(place: Place, id: RunId, resources: Resources, revision: number): Promise<void> {
-  const {
-    jobs: [job],
-    pods,
-  } = await readRun(place, id);
-  const known = job ? numberIn(job, annotation.resized) : 0;
-  if (known > revision) return;
-  if (job && known < revision) {
-    await patchAsRead(place, job, { metadata: { annotations: { [annotation.resized]: String(revision) } } });
-  }
-  const amounts = quantities(resources);
-  const spec = { containers: [{ name: MAIN, resources: { limits: amounts, requests: amounts } }] };
-  const living = pods.filter(({ status }) => status?.phase === "Running");
-  await Promise.all(
-    living.map(({ metadata: { name, uid, resourceVersion } }) => {
-      // As read: a patch that comes late must not undo one of a higher revision.
-      const body = { metadata: { uid, resourceVersion }, spec };
-      return place.client.patch(`${place.paths.pods}/${name}/resize`, body, "strategic-merge");
-    }),
-  );
-}
-
 /** Marks the Job before the command starts: only marked runs are asked for their number of commands. */
 async function startMarkedExec(place: Place, id: RunId, exec: Exec): Promise<void> {
   const job = await findJob(place, id);
@@ -263,21 +151,4 @@ async function postToPort(place: Place, id: RunId, request: PortRequest): Promis
   const isServed = portsOf(pod).some(({ port }) => port === request.port);
   if (!isServed) throw new Error(`Nothing listens on port ${request.port}`);
   return postToPod(place.client, `${place.paths.pods}/${pod.metadata.name}`, request);
-}
-
-/** Lists the runs of all Jobs, and of pods whose Job is gone. */
-async function listRuns({ client, paths, deployment }: Place, uid?: string): Promise<RunRef[]> {
-  const everyRun = everyRunOf(deployment, uid);
-  const [jobs, pods] = await Promise.all([
-    client.list(`${paths.jobs}?${everyRun}`, (job: KubeObject) => refsOf(job, "Job"), "metadata"),
-    client.list(`${paths.pods}?${everyRun}`, (pod: KubeObject) => refsOf(pod, "Pod"), "metadata"),
-  ]);
-  // A Job keeps what it was made with: its word on a run is the last.
-  const all = [...pods.items, ...jobs.items];
-  return [...new Map(all.map((ref) => [`${ref.uid} ${ref.run}`, ref])).values()];
-}
-
-function refsOf(object: KubeObject, kind: "Job" | "Pod"): RunRef[] {
-  const ref = runOf(object, kind);
-  return ref ? [ref] : [];
 }
