@@ -125,6 +125,35 @@ export const endBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a look at an end that lets the command of several machines begin",
+    caughtBy: {
+      file: "environments/steps/begin.test.ts",
+      title: "lets nothing begin once the end of it is decided",
+    },
+    edits: [
+      {
+        file: "environments/steps/ending.ts",
+        find: "  const left = await ctx.compute.observe(uid, run);",
+        replace: "  await ctx.compute.begin(uid, run);\n  const left = await ctx.compute.observe(uid, run);",
+      },
+    ],
+  },
+  {
+    name: "a backup given up on one answer that none is possible",
+    caughtBy: {
+      file: "environments/steps/backup.test.ts",
+      title:
+        "one answer that no backup is possible gives none up: it is made once one is, though no job has the disk again",
+    },
+    edits: [
+      {
+        file: "environments/steps/backup.ts",
+        find: "...again, gaveUp: null }",
+        replace: "...again, gaveUp: NO_BACKUPS }",
+      },
+    ],
+  },
+  {
     name: "an orphan removed at first sight",
     caughtBy: {
       file: "admin/orphans.test.ts",
