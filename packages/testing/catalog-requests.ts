@@ -63,6 +63,7 @@ const bodies: Readonly<Record<string, (world: HttpWorld, key: string) => unknown
   "POST /v1/jobs/{job_id}/extend": () => ({ extension_hours: 2 }),
   "POST /v1/jobs/{job_id}/users": () => ({ github_username: githubUser }),
   "POST /v1/disks": (world) => ({ disk_name: freshName(world) }),
+  "POST /v1/disks/{disk_name}/restore": (world) => ({ snapshot_id: keptSnapshot, new_name: freshName(world) }),
   "POST /v1/disks/{disk_name}/rename": (world) => ({ new_name: freshName(world) }),
   "POST /v1/admin/records/end": async (world, key) => ({ key: await breakRecord(world, await submitJob(world, key)) }),
   "POST /session/create": () => newUser,
@@ -147,6 +148,7 @@ const makersOfPath: Readonly<Record<string, Maker>> = {
   "/v1/jobs/{job_id}/jupyter/enable": startJob,
   "/v1/jobs/{job_id}/jupyter/disable": startJob,
   "/v1/disks/{disk_name}/undelete": deleteDisk,
+  "/v1/disks/{disk_name}/restore": backUpDisk,
 };
 
 /** The body of a create with nothing but what is required. */
@@ -266,6 +268,18 @@ async function createDisk(world: HttpWorld, key: string): Promise<Things> {
 async function deleteDisk(world: HttpWorld, key: string): Promise<Things> {
   const things = await createDisk(world, key);
   await ask(world, "DELETE", `/v1/disks/${things.disk_name}`, key);
+  return things;
+}
+
+const keptSnapshot = "snap-0123456789abcdef0";
+
+/** A disk whose record has a backup. */
+async function backUpDisk(world: HttpWorld, key: string): Promise<Things> {
+  const things = await createDisk(world, key);
+  const item = world.table.all().find(({ kind, name }) => kind === "disk" && name === things.disk_name);
+  if (!item) throw new Error(`No record of disk ${things.disk_name}`);
+  const snapshots = [{ id: keptSnapshot, at: world.clock.now(), completed: true }];
+  await world.table.put({ ...item, snapshots } as typeof item);
   return things;
 }
 

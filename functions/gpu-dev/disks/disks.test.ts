@@ -67,6 +67,67 @@ const detail = async (method: string, path: string, body?: unknown) => {
   return [answer.status, answer.body.detail];
 };
 
+describe("GET /v1/disks/{disk_name}/snapshots and POST /v1/disks/{disk_name}/restore", () => {
+  test("list the snapshots, newest first, and make a new disk that says which point in time it will hold", async () => {
+    for (let at = 0; at < 2; at++) await world.useOnce();
+
+    const { body } = await world.call("GET", "/v1/disks/data/snapshots");
+    const [newer, older] = body.snapshots as { snapshot_id: string; snapshot_date: string; status: string }[];
+    const wanted = { snapshot_id: older?.snapshot_id, new_name: "before" };
+    const restored = await world.call("POST", "/v1/disks/data/restore", wanted);
+
+    expect(body).toMatchObject({ disk_name: "data", total: 2 });
+    expect([newer?.status, older?.status]).toEqual(["completed", "completed"]);
+    expect(String(newer?.snapshot_date) > String(older?.snapshot_date)).toBe(true);
+    expect(restored.status).toBe(200);
+    expect(restored.body).toMatchObject({
+      disk_name: "before",
+      action: "create",
+      message: `Disk restore request queued successfully. It will hold what 'data' held at ${older?.snapshot_date}`,
+      restored_from: "data",
+      snapshot_id: older?.snapshot_id,
+      snapshot_date: older?.snapshot_date,
+    });
+    expect((await world.call("GET", "/v1/disks/before")).body).toMatchObject({ snapshot_count: 0 });
+  });
+
+  test("refuse, in words, what is no snapshot of that disk and a name that is taken", async () => {
+    await world.useOnce();
+    const { body } = await world.call("GET", "/v1/disks/data/snapshots");
+    const [snapshot] = body.snapshots as { snapshot_id: string }[];
+    const restore = (path: string, wanted: unknown) => detail("POST", `/v1/disks/${path}/restore`, wanted);
+    const snapshot_id = snapshot?.snapshot_id;
+
+    expect(await restore("data", { snapshot_id: "snap-x", new_name: "b" })).toEqual([
+      404,
+      "Snapshot 'snap-x' not found for disk 'data'",
+    ]);
+    expect(await restore("data", { snapshot_id, new_name: "data" })).toEqual([409, "Disk 'data' already exists"]);
+    expect(await restore("none", { snapshot_id, new_name: "b" })).toEqual([404, "Disk 'none' not found"]);
+    expect((await restore("data", { snapshot_id, new_name: "a/b" }))[0]).toBe(400);
+    expect((await restore("data", { new_name: "b" }))[0]).toBe(400);
+  });
+});
+
+describe("GET /v1/disks?deleted=true", () => {
+  test("lists the deleted ones alone, each with the day on which it goes", async () => {
+    for (const disk_name of ["kept", "gone"]) await world.call("POST", "/v1/disks", { disk_name });
+    await world.call("DELETE", "/v1/disks/gone");
+    const goesOn = new Date(world.clock.now() + 30 * DAY).toISOString().slice(0, 10);
+
+    const { body } = await world.call("GET", "/v1/disks?deleted=true");
+    const others = await world.call("GET", "/v1/disks");
+
+    expect(body).toMatchObject({ disks: [{ disk_name: "gone", is_deleted: true, delete_date: goesOn }], total: 1 });
+    expect(others.body).toMatchObject({
+      disks: [{ disk_name: "kept", is_deleted: false }],
+      total: 1,
+    });
+    expect(JSON.stringify(others.body)).not.toContain("delete_date");
+    expect((await detail("GET", "/v1/disks?deleted=yes"))[0]).toBe(400);
+  });
+});
+
 describe("POST /v1/disks", () => {
   test("answers five keys in their order, and the disk is there at once", async () => {
     const { status, body } = await world.call("POST", "/v1/disks", { disk_name: "data", size_gb: 500 });

@@ -1,6 +1,7 @@
 import * as z from "zod";
+import type { Restoring } from "#core/disks/from-snapshot.ts";
 import type { Operation } from "#core/disks/operations.ts";
-import { type OperationKind, seenBackups } from "#core/disks/record.ts";
+import { type DiskSnapshot, type OperationKind, seenBackups } from "#core/disks/record.ts";
 import type { Renamed } from "#core/disks/rename.ts";
 import type { DiskView } from "#core/disks/view.ts";
 import { Problem } from "#core/problem.ts";
@@ -27,6 +28,13 @@ export const Disk = z.object({
   is_backing_up: z.boolean(),
   is_deleted: z.boolean(),
   snapshot_count: z.int(),
+  delete_date: z.string().meta({ format: "date", example: "2026-02-19" }).optional(),
+});
+
+export const Snapshot = z.object({
+  snapshot_id: z.string(),
+  status: z.enum(["pending", "completed", "failed", "missing"]),
+  snapshot_date: Timestamp,
 });
 
 /** The answer to every request on a disk, which can be asked about from then on. */
@@ -36,6 +44,12 @@ export const DiskRequested = z.object({
   action: z.enum(["create", "delete", "undelete"]),
   message: z.string(),
   requested_at: Timestamp,
+});
+
+export const DiskRestored = DiskRequested.extend({
+  restored_from: z.string(),
+  snapshot_id: z.string(),
+  snapshot_date: Timestamp,
 });
 
 export const DiskOperation = z.object({
@@ -88,6 +102,7 @@ export function toDisk({ disk, name, inUse, holder, backingUp }: DiskView, usern
     is_backing_up: backingUp,
     is_deleted: disk.phase === "deleted",
     snapshot_count: seenBackups(disk).length,
+    ...(disk.phase === "deleted" && disk.purgeAt !== null && { delete_date: dateOf(disk.purgeAt) }),
   };
 }
 
@@ -126,7 +141,24 @@ export function toDiskOperation(operation: Operation, name: string): z.infer<typ
 }
 
 function deleteDate({ deletesAt }: Operation): string | null {
-  return deletesAt === null ? null : wholeSeconds(deletesAt).slice(0, 10);
+  return deletesAt === null ? null : dateOf(deletesAt);
+}
+
+function dateOf(at: number): string {
+  return wholeSeconds(at).slice(0, 10);
+}
+
+/** One that was removed is not listed; `missing` is one that was there and is not to be seen now. */
+export function toSnapshot({ id, at, completed, missedAt, failed, unremoved }: DiskSnapshot): z.infer<typeof Snapshot> {
+  const open = failed || unremoved ? "failed" : "pending";
+  const whole = missedAt === undefined ? "completed" : "missing";
+  return { snapshot_id: id, status: completed ? whole : open, snapshot_date: wholeSeconds(at) };
+}
+
+export function toDiskRestored({ operation, source }: Restoring, from: string): z.infer<typeof DiskRestored> {
+  const snapshot_date = wholeSeconds(source.at);
+  const message = `Disk restore request queued successfully. It will hold what '${from}' held at ${snapshot_date}`;
+  return { ...toDiskRequested(operation), message, restored_from: from, snapshot_id: source.id, snapshot_date };
 }
 
 export function toDiskRenamed(oldName: string, newName: string, renamed: Renamed): z.infer<typeof DiskRenamed> {

@@ -7,12 +7,14 @@ import { Problem } from "../problem.ts";
 import { writeRecord } from "../write-record.ts";
 import { changeDirectory, nameOf, uidOf } from "./directory.ts";
 import { type Operation, putOperation } from "./operations.ts";
-import { type Disk, findDisk } from "./record.ts";
+import { type Disk, type DiskSource, findDisk } from "./record.ts";
 import { findMissing, recordMissing } from "./view.ts";
 
 export interface NewDisk {
   readonly name: string;
   readonly sizeGb: number;
+  /** Another disk's backup that it begins with; missing: it begins empty. */
+  readonly source?: DiskSource;
 }
 
 /**
@@ -62,7 +64,7 @@ async function nameDisk(ctx: Context<"table">, disk: Disk): Promise<boolean> {
   return !isTaken;
 }
 
-function newDisk(ctx: Context, owner: string, { name, sizeGb }: NewDisk, uid = ctx.ids.uid()): Disk {
+function newDisk(ctx: Context, owner: string, { name, sizeGb, source }: NewDisk, uid = ctx.ids.uid()): Disk {
   const now = ctx.clock.now();
   const key = diskKey(owner, uid);
   return {
@@ -76,6 +78,7 @@ function newDisk(ctx: Context, owner: string, { name, sizeGb }: NewDisk, uid = c
     phase: "creating",
     volume: null,
     making: [],
+    ...(source && { source }),
     snapshots: [],
     heldBy: null,
     next: null,

@@ -4,7 +4,7 @@ import { isMaking } from "../making.ts";
 import type { Item } from "../ports/table.ts";
 import { count, flag, listOf, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
-import type { Disk, DiskSnapshot, Holder, LostBackup, Unremoved } from "./record.ts";
+import type { Disk, DiskSnapshot, DiskSource, Holder, LostBackup, Restore, Unremoved } from "./record.ts";
 
 const moment = orNull(number);
 export const operationKind = oneOf("create", "delete", "undelete");
@@ -43,6 +43,8 @@ export const parseDisk: (item: Item) => Disk = parserOf(
     formerVolumes: optional(listOf(text)),
     making: listOf(isMaking),
     restored: optional(shape<NonNullable<Disk["restored"]>>({ by: uid, at: moment })),
+    source: optional(shape<DiskSource>({ id: text, at: number })),
+    restores: optional(listOf(shape<Restore>({ snapshot: text, disk: uid, at: number }))),
     snapshots: listOf(snapshot),
     lost: optional(lostBackup),
     heldBy: orNull(isHolder),

@@ -67,6 +67,22 @@ const LONGEST_MISSED_LOOK_MS = 24 * 3_600_000;
 export const LONGEST_PENDING_MS = 24 * 3_600_000;
 const PENDING_TOLD_MS = 15 * 60_000;
 
+/** Where a disk that was made of another one's backup begins. */
+export interface DiskSource {
+  /** The snapshot. */
+  readonly id: string;
+  /** The point in time it holds, ms. */
+  readonly at: number;
+}
+
+/** A snapshot that another disk begins with, and which stays until that has its volume. */
+export interface Restore {
+  readonly snapshot: string;
+  /** The uid of the other disk. */
+  readonly disk: string;
+  readonly at: number;
+}
+
 /** The newest backup, which failed after it was recorded, until it was made again. */
 export interface LostBackup {
   /** What the attempts to make it again are named after: the snapshot that failed first, or the run whose end made none. */
@@ -108,6 +124,10 @@ export interface Disk extends Stored {
   readonly making: readonly Making[];
   /** The environment for which its lost volume was made again, and from which point in time. */
   readonly restored?: { readonly by: string; readonly at: number | null } | undefined;
+  /** What its first volume is made of, where that is another disk's backup. */
+  readonly source?: DiskSource | undefined;
+  /** Other disks that are made of its backups. */
+  readonly restores?: readonly Restore[] | undefined;
   /** Oldest first. Which snapshots belong to it is decided here; tags are for people. */
   readonly snapshots: readonly DiskSnapshot[];
   readonly lost?: LostBackup | undefined;

@@ -5,6 +5,7 @@ import type { Item } from "../ports/table.ts";
 import { sameData } from "../same-data.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { changeDirectory, type Directory, nameOf, readDirectory, without } from "./directory.ts";
+import { settleRestores } from "./from-snapshot.ts";
 import { readHolders } from "./lease.ts";
 import { followSnapshots, isWanted, makeAgain, warningOf } from "./lost-backup.ts";
 import { settleMaking } from "./making.ts";
@@ -33,6 +34,8 @@ import { tagSnapshots } from "./rename.ts";
 
 const PENDING_MS = 5_000;
 const HELD_MS = 60_000;
+/** How often a purge asks whether another disk has been made of its backup. */
+const RESTORED_MS = 3_600_000;
 /** How often tags that somebody removed are put back. */
 const TAGS_MS = 24 * 3_600_000;
 const TAGS_AGAIN_MS = 600_000;
@@ -46,10 +49,13 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (disk.phase === "purged") return over({ ...disk, dueAt: undefined }, "purged");
   if (disk.operations.length > 0) return closeOperations(ctx, disk, now);
   if (disk.phase === "purging") return purge(ctx, disk, now);
+  const awaited = await settleRestores(ctx, disk, now);
+  if (!sameData(awaited, disk)) return noted(awaited, now, "looked after those that are made of it");
   if (disk.phase === "deleted" && now >= (disk.purgeAt ?? Number.POSITIVE_INFINITY) && !isClaimed(disk)) {
     const holders = (await readHolders(ctx, [disk])).get(disk.uid);
     // Deleted while its job was ending: that still has to be backed up and to let it go.
     if (holders?.current) return over({ ...disk, dueAt: now + HELD_MS }, "is still held");
+    if (disk.restores?.length) return over({ ...disk, dueAt: now + RESTORED_MS }, "is still restored from");
     return over({ ...disk, phase: "purging", dueAt: now }, "begins its purge");
   }
   // What each of these found is written before the next can fail: jobs wait for it.
@@ -137,7 +143,10 @@ async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Promise<Dis
   return { ...disk, snapshots: withoutOldest(ctx, disk, left) };
 }
 
-async function superseded(ctx: WorkerContext, { snapshots, making }: Disk): Promise<ReadonlySet<DiskSnapshot>> {
+async function superseded(
+  ctx: WorkerContext,
+  { snapshots, making, restores = [] }: Disk,
+): Promise<ReadonlySet<DiskSnapshot>> {
   const completed = snapshots.filter((snapshot) => snapshot.completed);
   if (completed.length <= KEPT_SNAPSHOTS) return new Set();
   const found = await Promise.all(
@@ -146,7 +155,7 @@ async function superseded(ctx: WorkerContext, { snapshots, making }: Disk): Prom
   const there = found.flat();
   const oldest = there.at(-KEPT_SNAPSHOTS);
   if (!oldest) return new Set();
-  const sources = new Set(making.map(({ from }) => from));
+  const sources = new Set([...making.map(({ from }) => from), ...restores.map(({ snapshot }) => snapshot)]);
   const isLeft = (one: DiskSnapshot) => there.includes(one) || one.unremoved !== undefined;
   const old = completed
     .slice(0, completed.indexOf(oldest))

@@ -72,8 +72,11 @@ export async function findDiskWithDirectory(
   return { directory, view: await viewWithHolder(ctx, parseDisk(item), name) };
 }
 
-/** The caller's disks, the newest first, without soft-deleted ones: one query, and one read of all holders. */
-export async function listDisks(ctx: UserContext<"table">): Promise<DiskView[]> {
+/**
+ * The caller's disks, the newest first, without soft-deleted ones, or those alone (`deleted`): one query, and one read of
+ * all holders.
+ */
+export async function listDisks(ctx: UserContext<"table">, { deleted = false } = {}): Promise<DiskView[]> {
   const owner = ctx.actor.uid;
   const items = await queryAll(ctx, disksOf(owner));
   const directory = await directoryAmong(ctx, owner, items);
@@ -84,7 +87,7 @@ export async function listDisks(ctx: UserContext<"table">): Promise<DiskView[]> 
   );
   const named = disks.flatMap((disk) => {
     const name = nameOf(directory, disk.uid);
-    return name === undefined || disk.phase === "deleted" || isPurged(disk) ? [] : [{ disk, name }];
+    return name === undefined || (disk.phase === "deleted") !== deleted || isPurged(disk) ? [] : [{ disk, name }];
   });
   const holders = await readHolders(
     ctx,

@@ -60,6 +60,8 @@ export const disk = {
     at,
   })),
   restored: { by: uid, at },
+  source: { id: snapshot, at },
+  restores: many(10, () => ({ snapshot, disk: uid, at })),
   snapshots: many(43, () => ({
     id: snapshot,
     at,

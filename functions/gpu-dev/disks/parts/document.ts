@@ -1,5 +1,5 @@
 import type { NounDocument } from "#http/noun-document.ts";
-import { Disk } from "../wire.ts";
+import { Disk, Snapshot } from "../wire.ts";
 
 const disk = {
   disk_name: "my-training-data",
@@ -28,7 +28,7 @@ function renamed(snapshots: string, snapshots_updated: number) {
 
 export const document: NounDocument = {
   tag: "Disks",
-  schemas: { Disk },
+  schemas: { Disk, Snapshot },
   fields: {
     disk_name: "The disk's name: at most 64 letters, digits, hyphens and underscores.",
     new_name: "The disk's new name.",
@@ -41,7 +41,17 @@ export const document: NounDocument = {
     is_deleted: "Whether the disk is marked for deletion.",
     "DiskOperation.is_deleted": "Whether the request was a deletion.",
     snapshot_count: "Number of completed snapshots.",
-    disks: "Your disks, newest first, without deleted ones.",
+    deleted: "`true` lists the disks that are marked for deletion, and no others.",
+    disks: "Your disks, newest first, without deleted ones unless those are asked for.",
+    "Disk.delete_date":
+      "The day on which the deleted disk is removed for good; absent unless it is marked for deletion.",
+    snapshots: "The disk's snapshots, newest first.",
+    snapshot_id: "The snapshot.",
+    "Snapshot.status":
+      "Whether the snapshot can be restored (`completed`); `missing` was complete and is not to be seen.",
+    "Snapshot.snapshot_date": "The point in time that the snapshot holds.",
+    "DiskRestored.snapshot_date": "The point in time that the new disk will hold.",
+    restored_from: "The disk that the snapshot is of.",
     operation_id: "The id of the request, for `GET /v1/disks/{disk_name}/operations/{operation_id}`.",
     action: "What was requested.",
     requested_at: "When it was requested.",
@@ -113,6 +123,52 @@ export const document: NounDocument = {
         },
       },
       problems: { 409: "The disk is in use, or the new name is taken", 410: "The disk is marked for deletion" },
+    },
+    snapshots: {
+      id: "listDiskSnapshots",
+      reply: "DiskSnapshotList",
+      replies: {
+        200: {
+          examples: {
+            "Two snapshots": {
+              disk_name: disk.disk_name,
+              snapshots: [
+                { snapshot_id: "snap-1234567890abcdef0", status: "pending", snapshot_date: "2026-01-20T18:30:00Z" },
+                { snapshot_id: "snap-0fedcba9876543210", status: "completed", snapshot_date: "2026-01-19T18:30:00Z" },
+              ],
+              total: 2,
+            },
+          },
+        },
+      },
+    },
+    restore: {
+      id: "restoreDisk",
+      description: "The disk that the snapshot is of stays as it is. The new one has its volume with its first job.",
+      body: "RestoreDisk",
+      reply: "DiskRestored",
+      requests: { "A snapshot": { snapshot_id: "snap-0fedcba9876543210", new_name: "my-training-data-before" } },
+      replies: {
+        200: {
+          examples: {
+            Requested: {
+              operation_id: operation,
+              disk_name: "my-training-data-before",
+              action: "create",
+              message:
+                "Disk restore request queued successfully. It will hold what 'my-training-data' held at 2026-01-19T18:30:00Z",
+              requested_at: "2026-01-20T18:30:00Z",
+              restored_from: disk.disk_name,
+              snapshot_id: "snap-0fedcba9876543210",
+              snapshot_date: "2026-01-19T18:30:00Z",
+            },
+          },
+        },
+      },
+      problems: {
+        404: "There is no such disk, or no such snapshot of it",
+        409: "The snapshot is not completed, or a disk of the new name exists",
+      },
     },
     delete: {
       id: "deleteDisk",

@@ -92,11 +92,13 @@ export async function openDisk(
   if (waits !== undefined) return { kind: "waits", reason: waits(`disk '${use.name}'`) };
   if (disk.volume && !backup) return loseDisk(ctx, disk, use.name, now);
   for (const { id } of missed) ctx.log.error("a backup is gone", { disk: disk.uid, snapshot: id });
-  const wanted = { zone, sizeGb: disk.sizeGb, from: backup?.id ?? null };
+  // What another disk's backup began is used up with the first volume: later ones are made of its own.
+  const origin = backup ?? (disk.volume === null ? disk.source : undefined);
+  const wanted = { zone, sizeGb: disk.sizeGb, from: origin?.id ?? null };
   const { entry, isListed } = volumeMaking(ctx, disk.making, disk.uid, wanted);
   const named = isListed ? disk : await written(ctx, withMaking(disk, listMaking(disk.making, entry)));
   const volume = await makeVolume(ctx, entry);
-  const restored = backup ? { by: environment.uid, at: backup.at } : disk.restored;
+  const restored = origin ? { by: environment.uid, at: origin.at } : disk.restored;
   return { kind: "open", disk: await written(ctx, { ...replaced(ctx, named), volume, restored }) };
 }
 

@@ -1,0 +1,126 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
+import { restoreDisk } from "./from-snapshot.ts";
+import type { Disk } from "./record.ts";
+import { deleteDisk } from "./requests.ts";
+import { getDisk } from "./view.ts";
+
+const MINUTE = 60_000;
+/** After it a deleted disk is purged. */
+const RETENTION = 30 * MINUTE;
+let world: MemoryWorld;
+let jobs = 0;
+
+/** A job that writes on a disk, or only opens it, and ends. Answers what it found there. */
+async function use(name: string, text?: string): Promise<string | undefined> {
+  const id = `job-${++jobs}`;
+  await createEnvironment(world.as("alice"), newEnvironment(id, { disk: name }));
+  await world.advance(2_000);
+  const volume = (await diskOf(name)).volume?.id ?? "";
+  const found = world.volumes.contentOf(volume)?.content;
+  if (text !== undefined) world.volumes.write(volume, text);
+  await requestCancel(world.as("alice"), id);
+  await world.advance(10_000);
+  return found;
+}
+
+async function diskOf(name: string): Promise<Disk> {
+  return (await getDisk(world.as("alice"), name)).disk;
+}
+
+function restore(snapshotId: string, newName: string, uid = world.ctx.ids.uid()) {
+  return restoreDisk(world.as("alice"), "data", { snapshotId, newName }, { id: world.ctx.ids.uuid4(), uid });
+}
+
+/** The oldest of the two backups that it has by then. */
+let oldest: string;
+
+beforeEach(async () => {
+  world = await memoryWorld({ settings: { diskRetentionDays: RETENTION / (24 * 60 * MINUTE) } });
+  for (const text of ["first", "second"]) await use("data", text);
+  oldest = (await diskOf("data")).snapshots[0]?.id ?? "";
+});
+
+describe("a disk that is made of another one's snapshot", () => {
+  test("holds what that held, beside it, and later what its own jobs wrote", async () => {
+    const { source } = await restore(oldest, "before");
+
+    const found = await use("before", "changed");
+
+    expect(source).toEqual({ id: oldest, at: (await diskOf("data")).snapshots[0]?.at });
+    expect(found).toBe("first");
+    expect(await use("before")).toBe("changed");
+    expect(await use("data")).toBe("second");
+  });
+
+  test("keeps the snapshot from being thinned out until it has its volume", async () => {
+    await restore(oldest, "before");
+    for (const text of ["3", "4", "5"]) await use("data", text);
+
+    const before = world.volumes.snapshotIds().includes(oldest);
+    const found = await use("before");
+    await use("data", "6");
+
+    expect([before, found]).toEqual([true, "first"]);
+    expect(world.volumes.snapshotIds()).not.toContain(oldest);
+    expect((await diskOf("data")).restores).toBeUndefined();
+  });
+
+  test("keeps a deleted disk from being purged until it has its volume", async () => {
+    await restore(oldest, "before");
+    await deleteDisk(world.as("alice"), "data");
+    await world.advance(RETENTION + 5 * MINUTE);
+
+    const before = (await diskOf("data")).phase;
+    const found = await use("before");
+    await world.advance(90 * MINUTE);
+
+    expect([before, found]).toEqual(["deleted", "first"]);
+    await expect(diskOf("data")).rejects.toThrow("Disk 'data' not found");
+    expect(await use("before")).toBe("first");
+  });
+
+  test("does not keep the snapshot where it was never made, or was deleted", async () => {
+    await expect(restore(oldest, "data")).rejects.toThrow("Disk 'data' already exists");
+    await restore(oldest, "before");
+    await deleteDisk(world.as("alice"), "before");
+    await world.advance(RETENTION + 20 * MINUTE);
+    for (const text of ["3", "4", "5"]) await use("data", text);
+
+    expect((await diskOf("data")).restores).toBeUndefined();
+    expect(world.volumes.snapshotIds()).not.toContain(oldest);
+  });
+
+  test("is one disk for one request, however often that is repeated", async () => {
+    const uid = world.ctx.ids.uid();
+    for (let at = 0; at < 2; at++) await restore(oldest, "before", uid);
+
+    expect((await diskOf("data")).restores).toMatchObject([{ snapshot: oldest, disk: uid }]);
+    expect((await diskOf("before")).uid).toBe(uid);
+  });
+
+  test("is made of no snapshot that is pending, out of sight or of another owner's disk", async () => {
+    const own = await diskOf("data");
+    const [first] = own.snapshots;
+    if (!first) throw new Error("No snapshot");
+    for (const [field, words] of [
+      [{ completed: false }, "is not completed"],
+      [{ missedAt: 1 }, "is not to be seen"],
+    ] as const) {
+      const item = (await world.table.get(own)) ?? own;
+      await world.table.put({ ...item, snapshots: [{ ...first, ...field }] } as typeof item);
+      await expect(restore(first.id, "before")).rejects.toThrow(words);
+    }
+
+    const theirs = restoreDisk(
+      world.as("bob"),
+      "data",
+      { snapshotId: first.id, newName: "stolen" },
+      { id: world.ctx.ids.uuid4(), uid: world.ctx.ids.uid() },
+    );
+
+    await expect(theirs).rejects.toThrow("Disk 'data' not found");
+  });
+});
