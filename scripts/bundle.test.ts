@@ -62,6 +62,12 @@ test.each([
   expect(bytes).toBeLessThanOrEqual(450_000);
 });
 
+test("a function that stays for a command holds the client of the cluster, and is at most 600 kB", async () => {
+  const { bytes } = await bundleFunction("functions/onmemos/workspaces/execute.ts", join(outdir, "exec"));
+
+  expect(bytes).toBeLessThanOrEqual(600_000);
+});
+
 test("a function still checks what it is sent, without what zod makes documents with", async () => {
   const { file } = await bundleFunction("functions/gpu-dev/auth/aws-login.ts", join(outdir, "login"));
 

@@ -67,7 +67,7 @@ const withoutJsonSchema: Plugin = {
 const literalKeys: Plugin = {
   name: "literal-keys",
   setup({ onLoad }) {
-    onLoad({ filter: /@aws-sdk\/client-ec2\/dist-es\/schemas\/schemas_0\.js$/ }, ({ path }) => {
+    onLoad({ filter: /@aws-sdk\/client-[a-z0-9-]+\/dist-es\/schemas\/schemas_0\.js$/ }, ({ path }) => {
       const source = readFileSync(path, "utf8");
       const texts = new Map([...source.matchAll(/^const (_\w+) = (".*");$/gm)].map(([, name, text]) => [name, text]));
       return {

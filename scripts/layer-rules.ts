@@ -8,7 +8,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   sqlite: ["core"],
   process: ["core"],
   kubernetes: ["core"],
-  lambda: ["core", "http", "aws"],
+  lambda: ["core", "http", "aws", "kubernetes"],
   // It finds the functions through the catalog.
   local: ["core", "http", "aws", "sqlite", "process", "kubernetes"],
   testing: ["core", "http"],

@@ -1,8 +1,14 @@
+import { queue } from "#aws/queue.ts";
+import { table } from "#aws/table.ts";
 import { followChanges, WATCH_MINUTES } from "#core/watch.ts";
 import { cron } from "#http/cron.ts";
+import { scheduleLambda } from "#lambda/lambda.ts";
+import { compute } from "#lambda/worker-compute.ts";
 
 /** Passes on what the cluster says has changed; the next one is there before this one ends. */
 export const schedule = cron.every(
   { minutes: WATCH_MINUTES, atStart: true, uses: ["table", "queue", "compute"], timeoutSeconds: 720 },
   followChanges,
 );
+
+export const handler = scheduleLambda(schedule, { table, queue, compute });

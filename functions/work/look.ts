@@ -1,5 +1,13 @@
+import { volumes } from "#aws/ebs-volumes.ts";
+import { githubKeys } from "#aws/github-keys.ts";
+import { sealer } from "#aws/kms-sealer.ts";
+import { queue } from "#aws/queue.ts";
+import { blobs } from "#aws/s3-blobs.ts";
+import { table } from "#aws/table.ts";
 import { reconcile } from "#core/reconcile.ts";
 import { eachLook, work } from "#http/work.ts";
+import { consumerLambda } from "#lambda/lambda.ts";
+import { compute } from "#lambda/worker-compute.ts";
 
 /** Looks at environments and users; passes a look at a pool on to the pool's own queue. */
 export const consumer = work.consume(
@@ -10,3 +18,5 @@ export const consumer = work.consume(
   },
   eachLook(reconcile),
 );
+
+export const handler = consumerLambda(consumer, { table, queue, compute, sealer, volumes, blobs, githubKeys });

@@ -8,11 +8,7 @@ import { regions } from "./regions.ts";
  * when it is read: a function on Lambda reads a few of them.
  */
 export const settingSchemas = {
-  TABLE_NAME: () =>
-    z
-      .string()
-      .regex(/^[a-zA-Z0-9_.-]{3,255}$/, "must be a table name")
-      .default("berth"),
+  TABLE_NAME: () => text(/^[a-zA-Z0-9_.-]{3,255}$/, "must be a table name").default("berth"),
   WORK_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
   POOLS_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a FIFO queue" }),
   WEBHOOKS_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
@@ -20,6 +16,9 @@ export const settingSchemas = {
   // S3 takes dots too, but no certificate covers `a.b.s3.<region>.amazonaws.com`.
   BLOBS_BUCKET: () => text(/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/, "must be the name of a bucket without dots"),
   AWS_REGION: () => text(/^[a-z0-9-]+$/, "must be a region").default("us-east-1"),
+  EKS_CLUSTER: () => text(/^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$/, "must be the name of an EKS cluster"),
+  EKS_ENDPOINT: () => z.url({ protocol: /^https$/, error: "must be an https URL" }).optional(),
+  EKS_CA: () => z.base64("must be a certificate in base64").optional(),
   AWS_ENDPOINT_URL_STS: endpointUrl,
   AWS_ENDPOINT_URL_KMS: endpointUrl,
   AWS_ENDPOINT_URL_S3: endpointUrl,
@@ -30,11 +29,7 @@ export const settingSchemas = {
   KEY_TTL_HOURS: () => number({ min: 1, max: 168, whole: true }).default(2),
   KEY_CHAIN_HOURS: () => number({ min: 0.001, max: 168 }).default(12),
   KEY_OVERLAP_SECONDS: () => number({ min: 0, max: 3600 }).default(60),
-  LOGIN_SERVER_ID: () =>
-    z
-      .string()
-      .regex(/^[\w.:-]{1,128}$/, "must be 1 to 128 letters, digits, _ . : -")
-      .default("berth-local"),
+  LOGIN_SERVER_ID: () => text(/^[\w.:-]{1,128}$/, "must be 1 to 128 letters, digits, _ . : -").default("berth-local"),
   STS_ORIGINS: () => list(/^https:\/\/[a-z0-9.-]+$/, "https origins without a port").default(stsOfAllRegions()),
   GITHUB_KEYS_URL: () =>
     z
@@ -60,10 +55,7 @@ export const settingSchemas = {
   SWEEP_SECONDS: () => number({ min: 1, max: 60, whole: true }).default(60),
   DISK_RETENTION_DAYS: () => number({ min: 0, max: 365 }).default(30),
   DOMAIN: () =>
-    z
-      .string()
-      .regex(/^[a-z0-9.-]+(:\d{1,5})?$/, "must be a domain, with or without a port")
-      .default("preview.localhost"),
+    text(/^[a-z0-9.-]+(:\d{1,5})?$/, "must be a domain, with or without a port").default("preview.localhost"),
   SCHEME: () => z.enum(["http", "https"], { error: "must be http or https" }).default("https"),
   WEBHOOK_SECRET: () =>
     z
@@ -73,10 +65,7 @@ export const settingSchemas = {
       .optional(),
   WEBHOOK_ALLOW: () => list(/^[a-z0-9.:/-]{1,253}$/i, "hosts, addresses or networks").default([]),
   SESSION_IMAGE: () =>
-    z
-      .string()
-      .regex(/^[\w./:@-]{1,512}$/, "must be the name of an image")
-      .default("codercom/code-server:latest"),
+    text(/^[\w./:@-]{1,512}$/, "must be the name of an image").default("codercom/code-server:latest"),
   SESSION_BACKUP: () => z.enum(["0", "1"], { error: "must be 0 or 1" }).default("1"),
   DEV8_REGIONS: () => list(/^[a-z0-9-]{1,40}$/, "names of regions").default(["centralindia", "eastus"]),
   DEV8_IMAGE: () =>

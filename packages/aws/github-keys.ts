@@ -1,4 +1,8 @@
 import type { GithubKeys } from "#core/ports/github-keys.ts";
+import { readConfig } from "./config.ts";
+
+/** Of the address that GITHUB_KEYS_URL names. */
+export const githubKeys = (): GithubKeys => httpGithubKeys(readConfig(["GITHUB_KEYS_URL"]).GITHUB_KEYS_URL);
 
 // docs/apis/gpu-dev.md#job-actions needs a bound: nobody waits longer, nobody is sent more.
 const patienceMs = 5_000;

@@ -1,4 +1,8 @@
+import { queue } from "#aws/queue.ts";
+import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
+import { compute } from "#lambda/eks-compute.ts";
+import { lambda } from "#lambda/lambda.ts";
 import { runIn, shellCommand } from "../commands/parts/run.ts";
 import { ExecuteWorkspace, toCommandResult, WorkspaceResult } from "../commands/wire.ts";
 import { WorkspaceRef } from "./wire.ts";
@@ -20,3 +24,5 @@ export const endpoint = onmemos.post(
     return { ...toCommandResult(result), workspace_id: named.id, command: body.command };
   },
 );
+
+export const handler = lambda(endpoint, { table, queue, compute });
