@@ -13,10 +13,13 @@ export interface ServicePatience {
   readonly answerMs?: number;
 }
 
-/** What every SDK client is made with: a service that hangs costs 1 s to connect and 5 s to answer, three times. */
+/**
+ * What every SDK client is made with: a service that hangs costs 3 s to connect or 5 s to answer, at most three times. A
+ * Lambda of 512 MB has 0.29 of a processor: its first TLS connection takes longer than 1 s.
+ */
 export function clientOptions(
   address: ServiceAddress | undefined,
-  { connectMs = 1_000, answerMs = 5_000 }: ServicePatience = {},
+  { connectMs = 3_000, answerMs = 5_000 }: ServicePatience = {},
 ) {
   const limits = {
     maxAttempts: 3,
