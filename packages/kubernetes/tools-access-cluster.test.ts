@@ -1,0 +1,105 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { kubernetesCompute } from "./compute.ts";
+import { listening, openToolsTrial, podsOf, type ToolsTrial } from "./tools-trial.ts";
+
+let trial: ToolsTrial;
+
+beforeAll(async () => {
+  trial = await openToolsTrial();
+});
+
+afterEach(() => trial.clear());
+afterAll(() => trial.stop());
+
+describe("Jupyter", () => {
+  /** Answers with the token that it was given, where it was told to listen. */
+  const server = `#!${process.execPath}
+    const port = Number(process.argv.find((word) => word.startsWith("--port=")).slice(7));
+    require("node:http").createServer((_, response) => response.end(process.env.JUPYTER_TOKEN)).listen(port, "127.0.0.1");`;
+  const withJupyter = async (programs: string) => {
+    const { port, close } = await listening();
+    await close();
+    const env = { PATH: programs };
+    const run = await trial.applied({ command: undefined, env, ports: [{ port, kind: "jupyter" }] });
+    await trial.ready(run);
+    const wanted = (revision: number, token: string | null) =>
+      trial.compute.setAccess(run.uid, 1, {
+        revision,
+        login: "l",
+        keys: [],
+        jupyter: token === null ? null : { token },
+      });
+    const told = () => fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text());
+    return { run, port, wanted, told };
+  };
+
+  it("is started with its token, and with another one, and ended", async () => {
+    writeFileSync(join(trial.files, "jupyter"), server, { mode: 0o755 });
+    const { run, port, wanted, told } = await withJupyter(`${trial.files}:/bin`);
+
+    await wanted(1, "first");
+    const on = await trial.until(run, (seen) => seen?.jupyter?.state === "on");
+    expect(on?.jupyter?.origin).toBe(`http://${on?.ports[0]?.address}`);
+    expect([await told(), on?.ports[0]?.port]).toEqual(["first", port]);
+
+    await wanted(2, "second");
+    await wanted(1, "late");
+    await trial.eventually(
+      () => told().catch(() => ""),
+      (text) => text === "second",
+    );
+
+    await wanted(3, null);
+    expect((await trial.compute.observe(run.uid, 1))?.jupyter).toBeNull();
+    await trial.eventually(
+      () => told().catch(() => "ended"),
+      (text) => text === "ended",
+    );
+  });
+
+  it.each([
+    ["is not there", "", "Jupyter is not on the PATH of this environment"],
+    ["ends at once", "#!/bin/sh\nexit 5\n", "Jupyter ended at once (exit code 5)"],
+  ])("that %s says so", async (_, program, reason) => {
+    const programs = join(trial.files, randomBytes(4).toString("hex"));
+    mkdirSync(programs);
+    if (program !== "") writeFileSync(join(programs, "jupyter"), program, { mode: 0o755 });
+    const { run, wanted } = await withJupyter(`${programs}:/bin`);
+
+    await wanted(1, "first");
+
+    expect(await trial.until(run, (seen) => seen?.jupyter?.state === "failed")).toMatchObject({ jupyter: { reason } });
+  });
+});
+
+it("keeps the keys of those who may enter, serves SSH while there are any, and counts who is there", async () => {
+  const server = await listening();
+  const compute = kubernetesCompute({ ...trial.options, sshPort: server.port });
+  const run = await trial.applied({ command: undefined });
+  await trial.ready(run);
+  const { body } = await trial.cluster.admin.get<{ items: { metadata: { uid: string } }[] }>(podsOf(run));
+  const pod = join(trial.cluster.controlPlane.home, "pods", body.items[0]?.metadata.uid ?? "");
+  const kept = (name: string) => readFileSync(join(pod, "berth", name), "utf8");
+  const enter = (revision: number, keys: readonly string[]) =>
+    compute.setAccess(run.uid, 1, { revision, login: "gpu-dev-1", keys, jupyter: null });
+
+  await enter(1, ["ssh-ed25519 AAAA", "ssh-rsa BBBB"]);
+  const words = ["/.berth/busybox", "sh", "/.berth/ssh.sh", "gpu-dev-1", String(server.port)];
+  expect(kept("access/authorized_keys")).toBe("ssh-ed25519 AAAA\nssh-rsa BBBB\n");
+  expect(JSON.parse(kept("access.json")).services).toEqual({ ssh: { words, env: {}, port: server.port } });
+  const client = connect(server.port, "127.0.0.1");
+  await trial.eventually(
+    () => compute.observe(run.uid, 1),
+    (seen) => seen?.sessions === 1,
+  );
+  client.destroy();
+
+  await enter(2, []);
+  expect(kept("access/authorized_keys")).toBe("");
+  expect(JSON.parse(kept("access.json")).services).toEqual({});
+  await server.close();
+});

@@ -1,0 +1,42 @@
+import { createServer } from "node:net";
+import type { Observation, Run } from "#core/ports/compute.ts";
+import { toolsPath } from "#testing/cluster/tools-binaries.ts";
+import { type ClusterTrial, openClusterTrial, trialRun } from "./cluster-trial.ts";
+
+/** Two machines on which every run has the supervisor of images/tools. */
+export interface ToolsTrial extends ClusterTrial {
+  applied(changes: Partial<Run>): Promise<Run>;
+  until(run: Run, holds: (seen: Observation | undefined) => boolean): Promise<Observation | undefined>;
+  ready(run: Run): Promise<Observation | undefined>;
+  ended(run: Run): Promise<Observation | undefined>;
+  log(run: Run): Promise<string>;
+}
+
+export async function openToolsTrial(options: { readonly snapshots?: boolean } = {}): Promise<ToolsTrial> {
+  const nodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }));
+  const trial = await openClusterTrial(nodes, undefined, { ...options, tools: await toolsPath(process.env) });
+  const until: ToolsTrial["until"] = ({ uid }, holds) => trial.eventually(() => trial.compute.observe(uid, 1), holds);
+  return {
+    ...trial,
+    async applied(changes) {
+      const run = trialRun(changes);
+      await trial.compute.apply(run);
+      return run;
+    },
+    until,
+    ready: (run) => until(run, (seen) => seen?.state === "ready"),
+    ended: (run) => until(run, (seen) => seen?.state === "ended"),
+    log: ({ uid }) => trial.compute.readLog(uid, 1),
+  };
+}
+
+/** A port of this machine, which a process in a container of the trial has too. */
+export async function listening(): Promise<{ readonly port: number; close(): Promise<unknown> }> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  return { port, close: () => new Promise((resolve) => server.close(resolve)) };
+}
+
+export const podsOf = ({ uid }: Run): string =>
+  `/api/v1/namespaces/berth-environments/pods?labelSelector=berth/uid=${uid}`;
