@@ -40,7 +40,7 @@ type end struct {
 	TimedOut bool   `json:"timedOut"`
 }
 
-// command is one that was started by this process. Its end is read once it is over.
+// command is one that was started by this process.
 type command struct {
 	over chan struct{}
 	end  end
@@ -57,44 +57,42 @@ func (o order) isValid() bool {
 	return commandID.MatchString(o.ID) && len(o.Words) > 0 && !strings.Contains(text, "\x00")
 }
 
-func commandFile(id, name string) string {
-	return beside("commands", id, name)
-}
-
 // startCommand starts a command unless one of its id was started before: its directory is made once.
-func (s *supervisor) startCommand(input io.Reader) (int, string) {
+func (s *supervisor) startCommand(input *json.Decoder) (int, string) {
 	var wanted order
-	if json.NewDecoder(input).Decode(&wanted) != nil {
+	if input.Decode(&wanted) != nil {
 		return malformed, "The command did not arrive whole"
 	}
 	if !wanted.isValid() {
 		return wrongUse, "The command is not valid"
 	}
-	s.forgetOld()
+	s.tidy()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isClosed {
 		return closed, "Nothing is started here any more"
 	}
 	os.Mkdir(beside("commands"), 0o700)
-	if err := os.Mkdir(commandFile(wanted.ID, ""), 0o700); os.IsExist(err) {
+	home := beside("commands", wanted.ID)
+	if err := os.Mkdir(home, 0o700); os.IsExist(err) {
 		return 0, ""
 	} else if err != nil {
 		return noPlace, err.Error()
 	}
-	files, err := openStreams(wanted)
+	files, err := openStreams(home, wanted.Stdin)
 	if err != nil {
-		os.RemoveAll(commandFile(wanted.ID, ""))
+		os.RemoveAll(home)
 		return noPlace, err.Error()
 	}
-	one := &command{over: make(chan struct{}), end: end{State: "ended"}}
+	one := &command{over: make(chan struct{}), end: end{State: "running"}}
 	s.commands[wanted.ID] = one
 	s.sessions++
 	go func() {
-		s.runCommand(wanted, files, &one.end)
-		line, _ := json.Marshal(one.end)
-		writeWhole(commandFile(wanted.ID, "end"), line)
+		how := s.runCommand(wanted, home, files)
+		line, _ := json.Marshal(how)
+		writeWhole(filepath.Join(home, "end"), line)
 		s.mu.Lock()
+		one.end = how
 		s.sessions--
 		s.mu.Unlock()
 		close(one.over)
@@ -103,99 +101,95 @@ func (s *supervisor) startCommand(input io.Reader) (int, string) {
 }
 
 // openStreams: a command writes into files, so that nothing holds it up, and what it leaves behind goes on.
-func openStreams(wanted order) ([]*os.File, error) {
-	err := os.WriteFile(commandFile(wanted.ID, "stdin"), wanted.Stdin, 0o600)
-	flags := map[string]int{"stdin": os.O_RDONLY, "stdout": os.O_CREATE | os.O_RDWR | os.O_APPEND}
-	flags["stderr"] = flags["stdout"]
-	var files []*os.File
+func openStreams(home string, input []byte) (files []*os.File, err error) {
 	for _, name := range []string{"stdin", "stdout", "stderr"} {
-		if err == nil {
-			var file *os.File
-			file, err = os.OpenFile(commandFile(wanted.ID, name), flags[name], 0o600)
-			files = append(files, file)
+		file, openError := os.OpenFile(filepath.Join(home, name), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+		if openError != nil {
+			return nil, openError
 		}
+		files = append(files, file)
 	}
-	os.Remove(commandFile(wanted.ID, "stdin"))
+	if _, err = files[0].Write(input); err == nil {
+		_, err = files[0].Seek(0, io.SeekStart)
+	}
+	os.Remove(files[0].Name())
 	return files, err
 }
 
-func (s *supervisor) runCommand(wanted order, files []*os.File, how *end) {
-	variables := map[string]string{"BERTH_DIRECTORY_FILE": commandFile(wanted.ID, "directory")}
+func (s *supervisor) runCommand(wanted order, home string, files []*os.File) end {
+	variables := map[string]string{"BERTH_DIRECTORY_FILE": filepath.Join(home, "directory")}
 	for name, value := range wanted.Env {
 		variables[name] = value
 	}
 	pid, ended, err := s.processes.start(wanted.Words, environment(variables), wanted.Directory, files...)
+	for _, file := range files {
+		file.Close()
+	}
 	if err != nil {
-		how.ExitCode = startCode(err)
-		return
+		return end{State: "ended", ExitCode: startCode(err)}
 	}
-	timeout := time.After(time.Duration(wanted.TimeoutMs) * time.Millisecond)
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case status := <-ended:
-			how.ExitCode = exitCode(status)
-			if how.TimedOut {
-				how.ExitCode = 124
-			}
-			return
-		case <-timeout:
-			how.TimedOut = true
-			s.processes.signal(syscall.SIGKILL, pid)
-		case <-tick.C:
-			for _, file := range files[1:] {
-				if info, err := file.Stat(); err == nil && info.Size() > 8*keptBytes {
-					file.Truncate(keptBytes + 1)
-				}
-			}
-		}
+	timeout := time.Duration(wanted.TimeoutMs) * time.Millisecond
+	late := time.AfterFunc(timeout, func() { s.processes.signal(syscall.SIGKILL, pid) })
+	code := exitCode(<-ended)
+	if !late.Stop() {
+		return end{State: "ended", ExitCode: 124, TimedOut: true}
 	}
+	return end{State: "ended", ExitCode: code}
 }
 
 // readCommand tells on a first line what became of a command and how much it wrote, and then what.
 func (s *supervisor) readCommand(id, milliseconds string) (int, string) {
-	if _, err := os.Stat(commandFile(id, "")); err != nil || !commandID.MatchString(id) {
+	home := beside("commands", id)
+	if _, err := os.Stat(home); err != nil || !commandID.MatchString(id) {
 		return unknownID, "No such command"
 	}
-	s.mu.Lock()
-	one := s.commands[id]
-	s.mu.Unlock()
-	how := end{State: "running"}
-	if one != nil {
-		wait, _ := strconv.Atoi(milliseconds)
-		select {
-		case <-one.over:
-		case <-time.After(min(time.Duration(wait)*time.Millisecond, longestWait)):
-		}
-		// Of two that are ready at once select takes either.
-		select {
-		case <-one.over:
-			how = one.end
-		default:
-		}
-	} else if json.Unmarshal([]byte(startOf(commandFile(id, "end"), mostInPath)), &how) != nil {
-		// The container was started again, and the command ended with the one before.
-		how = end{State: "ended", ExitCode: 137}
-	}
+	how := s.endOf(id, milliseconds)
 	directory := ""
 	if how.State == "ended" {
-		directory = strings.TrimSuffix(startOf(commandFile(id, "directory"), mostInPath), "\n")
+		directory = strings.TrimSuffix(startOf(filepath.Join(home, "directory"), mostInPath), "\n")
 	}
-	out, err := startOf(commandFile(id, "stdout"), keptBytes+1), startOf(commandFile(id, "stderr"), keptBytes+1)
+	out, err := startOf(filepath.Join(home, "stdout"), keptBytes+1), startOf(filepath.Join(home, "stderr"), keptBytes+1)
 	line, _ := json.Marshal(map[string]any{"end": how, "directory": directory, "stdout": len(out), "stderr": len(err)})
 	return 0, string(line) + "\n" + out + err
 }
 
-// forgetOld removes what ended an hour ago: whoever wanted to know has asked.
-func (s *supervisor) forgetOld() {
+// endOf waits for the end of a command. After a restart of the container it is as its file says, or it ended with that.
+func (s *supervisor) endOf(id, milliseconds string) end {
+	s.mu.Lock()
+	one := s.commands[id]
+	s.mu.Unlock()
+	if one == nil {
+		how := end{State: "ended", ExitCode: 137}
+		json.Unmarshal([]byte(startOf(beside("commands", id, "end"), mostInPath)), &how)
+		return how
+	}
+	wait, _ := strconv.Atoi(milliseconds)
+	select {
+	case <-one.over:
+	case <-time.After(min(time.Duration(wait)*time.Millisecond, longestWait)):
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ends, _ := filepath.Glob(commandFile("*", "end"))
-	for _, file := range ends {
-		if info, err := os.Stat(file); err == nil && time.Since(info.ModTime()) > keptFor {
-			delete(s.commands, filepath.Base(filepath.Dir(file)))
-			os.RemoveAll(filepath.Dir(file))
+	return one.end
+}
+
+// tidy cuts what is written without end, also by what a command left behind, and removes what ended an hour ago: whoever
+// wanted to know has asked.
+func (s *supervisor) tidy() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	files, _ := filepath.Glob(beside("commands", "*", "*"))
+	for _, file := range files {
+		info, err := os.Lstat(file)
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		home, name := filepath.Split(file)
+		if name == "end" && time.Since(info.ModTime()) > keptFor {
+			delete(s.commands, filepath.Base(home))
+			os.RemoveAll(home)
+		} else if strings.HasPrefix(name, "std") && info.Size() > 8*keptBytes {
+			os.Truncate(file, keptBytes+1)
 		}
 	}
 }

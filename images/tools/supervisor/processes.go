@@ -16,16 +16,18 @@ import (
 type processes struct {
 	mu      sync.Mutex
 	waiting map[int]chan syscall.WaitStatus
+	null    *os.File
 }
 
-// start begins a session, whose group has the number of its first process. The end of that comes on the channel.
+// start begins a session, whose group has the number of its first process. The end of that comes on the channel. What is
+// given no file reads and writes nothing.
 func (p *processes) start(words, env []string, directory string, files ...*os.File) (int, <-chan syscall.WaitStatus, error) {
 	path, words, err := findProgram(words, directory)
 	if err != nil {
 		return 0, nil, err
 	}
 	attr := &syscall.ProcAttr{Dir: directory, Env: env, Sys: &syscall.SysProcAttr{Setsid: true}}
-	for _, file := range files {
+	for _, file := range append(files, p.null, p.null, p.null)[:3] {
 		attr.Files = append(attr.Files, file.Fd())
 	}
 	p.mu.Lock()
@@ -36,6 +38,24 @@ func (p *processes) start(words, env []string, directory string, files ...*os.Fi
 	}
 	p.waiting[pid] = make(chan syscall.WaitStatus, 1)
 	return pid, p.waiting[pid], nil
+}
+
+// outputOf is what a program writes, unless it fails or takes longer.
+func (p *processes) outputOf(within time.Duration, words ...string) (string, bool) {
+	path := beside(filepath.Base(words[0]) + ".out")
+	file, err := os.Create(path)
+	if err != nil {
+		return "", false
+	}
+	defer os.Remove(path)
+	defer file.Close()
+	pid, ended, err := p.start(words, os.Environ(), "", p.null, file)
+	if err != nil {
+		return "", false
+	}
+	defer time.AfterFunc(within, func() { p.signal(syscall.SIGKILL, pid) }).Stop()
+	isDone := exitCode(<-ended) == 0
+	return startOf(path, mostInPath), isDone
 }
 
 // reap is called at each SIGCHLD, of which several may come as one.
@@ -100,12 +120,6 @@ func environment(changes map[string]string) []string {
 		all.Env = append(all.Env, name+"="+value)
 	}
 	return all.Environ()
-}
-
-func openNull() *os.File {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	must(err)
-	return null
 }
 
 // exitCode is what a shell would answer.

@@ -17,11 +17,12 @@ const lastPart = 2 * time.Second
 
 // supervisor is the first process of a container.
 type supervisor struct {
-	grace, gpuEvery    time.Duration
-	ports, last, ended string
-	words              []string
-	processes          *processes
-	opened             chan struct{}
+	grace, gpuEvery, gpuWithin time.Duration
+	ports, list, ended         string
+	words                      []string
+	processes                  *processes
+	opened                     chan struct{}
+	opening                    sync.Once
 	// Held while what may enter is changed: one change after the other.
 	accessMu sync.Mutex
 
@@ -41,17 +42,18 @@ type lastWords struct {
 	ExitCode *int   `json:"exitCode,omitempty"`
 	Signal   int    `json:"signal,omitempty"`
 	Problem  string `json:"problem,omitempty"`
+	Files    string `json:"files,omitempty"`
 }
 
 // run starts the command and answers with its exit code. Without a command it goes on until it is asked to end.
 func run(args []string) int {
 	s := &supervisor{opened: make(chan struct{}), commands: map[string]*command{}, services: map[string]*service{}}
-	s.processes = &processes{waiting: map[int]chan syscall.WaitStatus{}}
 	flags := flag.NewFlagSet("run", flag.ExitOnError)
 	flags.DurationVar(&s.grace, "grace", 10*time.Second, "from SIGTERM to SIGKILL")
 	flags.DurationVar(&s.gpuEvery, "gpu-every", 30*time.Second, "how often the use of GPUs is asked for")
+	flags.DurationVar(&s.gpuWithin, "gpu-within", 20*time.Second, "an answer about GPUs that comes later is none")
 	flags.StringVar(&s.ports, "ports", "", "what it serves: 8080,9000")
-	flags.StringVar(&s.last, "last", "", "what a shell runs once all has ended, as the list of a disk's files")
+	flags.StringVar(&s.list, "list", "", "a directory whose files are listed in the last words")
 	flags.StringVar(&s.ended, "ended", "/dev/termination-log", "where the last words go")
 	gated := flags.Bool("gated", false, "the command waits for `supervisor open`")
 	flags.Parse(args)
@@ -62,6 +64,9 @@ func run(args []string) int {
 	if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
 		fail(noPlace, "Another supervisor runs here")
 	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	must(err)
+	s.processes = &processes{waiting: map[int]chan syscall.WaitStatus{}, null: null}
 	children, signals := make(chan os.Signal, 1), make(chan os.Signal, 32)
 	signal.Notify(children, syscall.SIGCHLD)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
@@ -72,8 +77,13 @@ func run(args []string) int {
 			s.processes.reap()
 		}
 	}()
+	go func() {
+		for range time.Tick(time.Second) {
+			s.tidy()
+		}
+	}()
 	if !*gated || isFile(beside("opened")) {
-		s.open()
+		s.opening.Do(s.open)
 	}
 	s.readAccess()
 	go s.watchGpus()
@@ -83,14 +93,8 @@ func run(args []string) int {
 
 // open lets the command begin; written down first, so that a container that is started again does not wait.
 func (s *supervisor) open() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	select {
-	case <-s.opened:
-	default:
-		writeWhole(beside("opened"), nil)
-		close(s.opened)
-	}
+	writeWhole(beside("opened"), nil)
+	close(s.opened)
 }
 
 func (s *supervisor) live(signals <-chan os.Signal) int {
@@ -103,7 +107,7 @@ func (s *supervisor) live(signals <-chan os.Signal) int {
 			opened = nil
 			if len(s.words) > 0 {
 				var err error
-				pid, ended, err = s.processes.start(s.words, os.Environ(), "", openNull(), os.Stdout, os.Stderr)
+				pid, ended, err = s.processes.start(s.words, os.Environ(), "", s.processes.null, os.Stdout, os.Stderr)
 				if err != nil {
 					return s.neverStarted(startCode(err), err.Error())
 				}
@@ -120,9 +124,7 @@ func (s *supervisor) live(signals <-chan os.Signal) int {
 				s.processes.signal(got.(syscall.Signal), pid)
 				continue
 			}
-			s.mu.Lock()
-			s.isClosed = true
-			s.mu.Unlock()
+			s.refuse()
 			s.processes.signal(syscall.SIGTERM)
 			if opened != nil {
 				return s.neverStarted(143, "It was ended before all of its machines were there")
@@ -136,48 +138,34 @@ func (s *supervisor) live(signals <-chan os.Signal) int {
 }
 
 func (s *supervisor) finish(status syscall.WaitStatus) int {
-	s.close()
-	s.runLast()
 	code := exitCode(status)
 	words := lastWords{Started: true, ExitCode: &code}
 	if status.Signaled() {
 		words = lastWords{Started: true, Signal: int(status.Signal())}
 	}
-	s.say(words)
-	return code
-}
-
-// runLast gives up what does not end within the grace.
-func (s *supervisor) runLast() {
-	if s.last == "" {
-		return
-	}
-	words := []string{"/bin/sh", "-c", s.last}
-	if pid, ended, err := s.processes.start(words, os.Environ(), beside(), openNull(), openNull(), openNull()); err == nil {
-		select {
-		case <-ended:
-		case <-time.After(lastPart / 2):
-			s.processes.signal(syscall.SIGKILL, pid)
-		}
-	}
+	return s.end(code, words)
 }
 
 func (s *supervisor) neverStarted(code int, problem string) int {
-	s.close()
 	fmt.Fprintln(os.Stderr, "supervisor: "+problem)
-	s.say(lastWords{Problem: strings.ToValidUTF8(problem[:min(len(problem), 300)], "?")})
-	return code
+	return s.end(code, lastWords{Problem: strings.ToValidUTF8(problem[:min(len(problem), 300)], "?")})
 }
 
-// close starts nothing any more, and ends all that is left.
-func (s *supervisor) close() {
+// refuse: nothing is started any more.
+func (s *supervisor) refuse() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.isClosed = true
-	s.mu.Unlock()
-	s.processes.killAll()
 }
 
-func (s *supervisor) say(words lastWords) {
+// end leaves nobody behind, and writes the last words.
+func (s *supervisor) end(code int, words lastWords) int {
+	s.refuse()
+	s.processes.killAll()
+	if s.list != "" && words.Started {
+		words.Files, _ = s.processes.outputOf(lastPart/2, beside("files"), "--packed", s.list)
+	}
 	line, _ := json.Marshal(words)
 	os.WriteFile(s.ended, line, 0o600)
+	return code
 }

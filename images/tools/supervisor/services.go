@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"io"
 	"os"
 	"reflect"
 	"regexp"
@@ -52,9 +51,9 @@ func (s *supervisor) readAccess() {
 	}
 }
 
-func (s *supervisor) setAccess(input io.Reader) (int, string) {
+func (s *supervisor) setAccess(input *json.Decoder) (int, string) {
 	var next access
-	if json.NewDecoder(input).Decode(&next) != nil {
+	if input.Decode(&next) != nil {
 		return malformed, "The access did not arrive whole\n"
 	}
 	for name := range next.Files {
@@ -126,9 +125,7 @@ func (s *supervisor) awaitEnd(one *service) {
 
 func (s *supervisor) keepService(one *service) {
 	defer close(one.ended)
-	null := openNull()
-	defer null.Close()
-	for s.runService(one, null) {
+	for s.runService(one) {
 		select {
 		case <-one.stop:
 			return
@@ -138,7 +135,7 @@ func (s *supervisor) keepService(one *service) {
 }
 
 // runService returns when the program has ended; false: it is wanted no more.
-func (s *supervisor) runService(one *service, null *os.File) bool {
+func (s *supervisor) runService(one *service) bool {
 	s.mu.Lock()
 	select {
 	case <-one.stop:
@@ -151,7 +148,7 @@ func (s *supervisor) runService(one *service, null *os.File) bool {
 		return false
 	}
 	env := environment(one.wanted.Env)
-	pid, ended, err := s.processes.start(one.wanted.Words, env, "", null, null, null)
+	pid, ended, err := s.processes.start(one.wanted.Words, env, "")
 	one.pid = pid
 	s.mu.Unlock()
 	begun, code := time.Now(), startCode(err)

@@ -3,11 +3,10 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -18,7 +17,7 @@ const mostAsked = 32 << 20
 // A container runs, and is asked, from the moment in which its first process begins.
 const startTime = 3 * time.Second
 
-// ask is the client: a line of words and its input, answered by an exit code, a line, and what to write. Its own end
+// ask is the client: a list of words and its input, answered by an exit code on a line, and what to write. Its own end
 // changes nothing for a command.
 func ask(verb string, args []string) int {
 	conn, err := net.Dial("unix", beside("socket"))
@@ -26,21 +25,18 @@ func ask(verb string, args []string) int {
 		time.Sleep(10 * time.Millisecond)
 	}
 	must(err)
-	line, _ := json.Marshal(append([]string{verb}, args...))
-	conn.Write(append(line, '\n'))
+	json.NewEncoder(conn).Encode(append([]string{verb}, args...))
 	if verb == "exec" || verb == "access" || verb == "attend" {
 		io.Copy(conn, os.Stdin)
 	}
 	conn.(*net.UnixConn).CloseWrite()
-	answer := bufio.NewReader(conn)
-	first, _ := answer.ReadString('\n')
-	code, err := strconv.Atoi(strings.TrimSpace(first))
+	answer, code, out := bufio.NewReader(conn), 0, os.Stdout
+	_, err = fmt.Fscanln(answer, &code)
 	must(err)
-	if code == 0 {
-		_, err = io.Copy(os.Stdout, answer)
-	} else {
-		io.Copy(os.Stderr, answer)
+	if code != 0 {
+		out = os.Stderr
 	}
+	_, err = io.Copy(out, answer)
 	must(err)
 	return code
 }
@@ -64,33 +60,33 @@ func (s *supervisor) serve() error {
 			}
 			go func() {
 				defer conn.Close()
-				input := bufio.NewReader(io.LimitReader(conn, mostAsked))
+				input := json.NewDecoder(io.LimitReader(conn, mostAsked))
 				var asked []string
-				line, _ := input.ReadBytes('\n')
-				if json.Unmarshal(line, &asked) != nil {
-					asked = nil
-				}
-				code, text := s.answer(append(asked, "", "", ""), input)
-				io.WriteString(conn, strconv.Itoa(code)+"\n"+text)
+				input.Decode(&asked)
+				code, text := s.answer(append(asked, "", "", ""), input, conn)
+				fmt.Fprintf(conn, "%d\n%s", code, text)
 			}()
 		}
 	}()
 	return nil
 }
 
-func (s *supervisor) answer(asked []string, input io.Reader) (int, string) {
+func (s *supervisor) answer(asked []string, input *json.Decoder, conn net.Conn) (int, string) {
 	switch asked[0] {
 	case "exec":
 		return s.startCommand(input)
 	case "read":
 		return s.readCommand(asked[1], asked[2])
 	case "count":
-		return 0, strconv.Itoa(s.count()) + "\n"
+		return 0, fmt.Sprintln(s.count())
 	case "attend":
-		s.attend(input)
+		// A terminal counts for as long as its client is there.
+		s.addSessions(1)
+		io.Copy(io.Discard, conn)
+		s.addSessions(-1)
 		return 0, ""
 	case "open":
-		s.open()
+		s.opening.Do(s.open)
 		return 0, ""
 	case "ready":
 		if !s.isReady() {
@@ -100,29 +96,7 @@ func (s *supervisor) answer(asked []string, input io.Reader) (int, string) {
 	case "access":
 		return s.setAccess(input)
 	case "status":
-		line, _ := json.Marshal(s.status())
-		return 0, string(line) + "\n"
+		return 0, s.status()
 	}
 	return wrongUse, "That is no question\n"
-}
-
-// count is of those at work: commands and terminals, and whoever is connected by SSH.
-func (s *supervisor) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if ssh, ok := s.services["ssh"]; ok {
-		return s.sessions + countSockets(ssh.wanted.Port, "01")
-	}
-	return s.sessions
-}
-
-// attend counts a terminal for as long as its client is there.
-func (s *supervisor) attend(input io.Reader) {
-	s.mu.Lock()
-	s.sessions++
-	s.mu.Unlock()
-	io.Copy(io.Discard, input)
-	s.mu.Lock()
-	s.sessions--
-	s.mu.Unlock()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
@@ -13,20 +14,20 @@ func (s *supervisor) isReady() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, port := range strings.FieldsFunc(s.ports, func(r rune) bool { return r == ',' }) {
-		if number, err := strconv.Atoi(port); err != nil || !isListening(number) {
+		if number, err := strconv.Atoi(port); err != nil || countSockets(number, listening) == 0 {
 			return false
 		}
 	}
 	return s.begun
 }
 
-// To dial a port would be a visitor for who serves it.
-func isListening(port int) bool {
-	return countSockets(port, "0A") > 0
-}
+// Of a socket (proc(5)). To dial a port would be a visitor for who serves it.
+const (
+	established = "01"
+	listening   = "0A"
+)
 
-// countSockets: the second field of a line is the local address and the fourth the state, of which 0A is LISTEN and 01
-// ESTABLISHED (proc(5)).
+// countSockets: the second field of a line is the local address and the fourth the state.
 func countSockets(port int, state string) int {
 	count := 0
 	table, _ := os.ReadFile("/proc/net/tcp")
@@ -40,51 +41,50 @@ func countSockets(port int, state string) int {
 	return count
 }
 
+// count is of those at work: commands and terminals, and whoever is connected by SSH.
+func (s *supervisor) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ssh, ok := s.services["ssh"]; ok {
+		return s.sessions + countSockets(ssh.wanted.Port, established)
+	}
+	return s.sessions
+}
+
+func (s *supervisor) addSessions(more int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions += more
+}
+
 // status is what the driver shows of a run beside its pod. Without `gpuIdleSeconds` nobody knows of any use of GPUs.
-func (s *supervisor) status() map[string]any {
+func (s *supervisor) status() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	services := map[string]any{}
 	for name, one := range s.services {
-		answers := one.pid != 0 && isListening(one.wanted.Port)
+		answers := one.pid != 0 && countSockets(one.wanted.Port, listening) > 0
 		services[name] = map[string]any{"failures": one.failures, "lastCode": one.lastCode, "answers": answers}
 	}
 	told := map[string]any{"revision": s.revision, "services": services}
 	if !s.gpuBusyAt.IsZero() {
 		told["gpuIdleSeconds"] = int(time.Since(s.gpuBusyAt).Seconds())
 	}
-	return told
+	line, _ := json.Marshal(told)
+	return string(line) + "\n"
 }
 
 // watchGpus asks the tool that the container runtime puts into every container with GPUs: a percentage on each line.
 func (s *supervisor) watchGpus() {
-	var busyAt time.Time
+	words := []string{"nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"}
 	for ; ; time.Sleep(s.gpuEvery) {
-		said := s.gpuUse()
-		if said == "" || strings.Trim(said, "0 \n") != "" || busyAt.IsZero() {
-			busyAt = time.Now()
-		}
+		said, isKnown := s.processes.outputOf(s.gpuWithin, words...)
 		s.mu.Lock()
-		if s.gpuBusyAt = busyAt; said == "" {
+		if !isKnown || said == "" {
 			s.gpuBusyAt = time.Time{}
+		} else if strings.Trim(said, "0 \n") != "" || s.gpuBusyAt.IsZero() {
+			s.gpuBusyAt = time.Now()
 		}
 		s.mu.Unlock()
 	}
-}
-
-// gpuUse is empty where nobody knows.
-func (s *supervisor) gpuUse() string {
-	file, err := os.Create(beside("gpus"))
-	if err != nil {
-		return ""
-	}
-	defer file.Close()
-	null := openNull()
-	defer null.Close()
-	words := []string{"nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"}
-	_, ended, err := s.processes.start(words, os.Environ(), "", null, file, null)
-	if err != nil || exitCode(<-ended) != 0 {
-		return ""
-	}
-	return startOf(file.Name(), mostInPath)
 }

@@ -168,10 +168,10 @@ describe("access to a run", () => {
 });
 
 describe("the use of GPUs", () => {
-  const withTool = async (script: string) => {
+  const withTool = async (script: string, flags: readonly string[] = []) => {
     writeFileSync(trial.file("nvidia-smi"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     await trial.run([], {
-      flags: ["--gpu-every", "100ms"],
+      flags: ["--gpu-every", "100ms", ...flags],
       env: { PATH: `${trial.home}:${process.env.PATH}`, USE: trial.file("use") },
     });
   };
@@ -194,6 +194,16 @@ describe("the use of GPUs", () => {
     await until(() => linesOf("use").length > 15);
 
     expect((await status()).gpuIdleSeconds ?? 0).toBe(0);
+  });
+
+  it("is not told any more once the tool hangs, as it does with a driver that has failed", async () => {
+    writeFileSync(trial.file("use"), "0\n");
+    await withTool('cat "$USE"; [ ! -e "$USE.hangs" ] || sleep 600', ["--gpu-within", "4s"]);
+    await until(async () => (await status()).gpuIdleSeconds >= 1);
+
+    writeFileSync(trial.file("use.hangs"), "");
+
+    await until(async () => (await status()).gpuIdleSeconds === undefined);
   });
 
   it("is not told where there is no tool", async () => {

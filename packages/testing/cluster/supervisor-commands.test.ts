@@ -115,6 +115,16 @@ describe("a command beside that of the run", () => {
     expect(told.end.state).toBe("running");
   });
 
+  it("is cut where what it left behind writes without end, too", async () => {
+    await trial.run([]);
+    await trial.exec({ id: "left", words: sh("(exec yes) & true") });
+    await trial.ended("left");
+    const kept = () => statSync(trial.file("commands/left/stdout")).size;
+    await until(() => kept() > 16 * mebibyte);
+
+    await until(() => kept() < 16 * mebibyte);
+  });
+
   it("ends with the run, and nothing is started any more", async () => {
     const run = await trial.run(sh('trap "sleep 1; exit 0" TERM; echo began; while :; do sleep 0.05; done'));
     await trial.exec({ id: "with", words: sh(`echo $$; ${staying}`) });
