@@ -75,6 +75,7 @@ export const settingSchemas = {
       .default("codercom/code-server:latest"),
   NOVITA_CATALOGUE: () => z.string().optional(),
   EXEC_CAP_SECONDS: () => number({ min: 1, max: 170, whole: true }).default(110),
+  IDLE_GPU_MINUTES: () => number({ min: 0.01, max: 10_080 }).optional(),
   AUTO_STOP_DRY_RUN: () => z.enum(["0", "1"], { error: "must be 0 or 1" }).default("0"),
   BERTH_OPEN: () => z.enum(["0", "1"], { error: "must be 0 or 1" }).default("0"),
   METRICS_PORT: () => number({ min: 0, max: 65_535, whole: true }).optional(),
@@ -168,6 +169,7 @@ export function readSettings(environment: Environment = process.env): Settings {
     workspaceImage: config.DEV8_IMAGE,
     catalogueFile: config.NOVITA_CATALOGUE,
     execCapSeconds: config.EXEC_CAP_SECONDS,
+    idleGpuMinutes: config.IDLE_GPU_MINUTES,
     idleDryRun: config.AUTO_STOP_DRY_RUN === "1",
     open: config.BERTH_OPEN === "1",
   };
@@ -189,6 +191,7 @@ const settingNames = [
     "DEV8_IMAGE",
     "NOVITA_CATALOGUE",
     "EXEC_CAP_SECONDS",
+    "IDLE_GPU_MINUTES",
     "AUTO_STOP_DRY_RUN",
     "BERTH_OPEN",
   ] as const),

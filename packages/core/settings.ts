@@ -55,6 +55,8 @@ export interface Settings {
   readonly catalogueFile: string | undefined;
   /** How long an exec call may wait and run, seconds. */
   readonly execCapSeconds: number;
+  /** What leaves its GPUs idle for so long is ended; undefined: nothing is. */
+  readonly idleGpuMinutes: number | undefined;
   /** An idle environment is told so and not stopped. */
   readonly idleDryRun: boolean;
   /** A local stack serves the dialects without a slot for a key to its own machine without one. */

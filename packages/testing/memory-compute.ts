@@ -36,6 +36,8 @@ export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs, Memory
   print(uid: string, run: number, text: string): void;
   /** Whether anything answers on this port of the uid's runs: while not, none of them becomes ready. */
   setSilent(uid: string, port: number, isSilent: boolean): void;
+  /** Since when GPUs of runs of this uid are idle; undefined: nobody can tell, as until it is said. */
+  setGpuIdle(uid: string, since: number | undefined): void;
   /** What the run may use now. */
   resources(uid: string, run: number): Resources | null | undefined;
   /** Ends a run as if somebody had signalled its command. */
@@ -109,6 +111,7 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
   const posts = memoryPosts((uid, run) => listeningOf(world, runName(uid, run)));
   const { sessions, ...execs } = memoryExecs(clock, (uid, run) => lifeOf(world, runName(uid, run)));
   const { observe, ...rest } = port(world);
+  const gpuIdle = new Map<string, number | undefined>();
   return {
     ...rest,
     ...controls(world),
@@ -116,13 +119,14 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
     ...posts,
     ...execs,
     changes: signals.follow,
+    setGpuIdle: (uid, since) => void gpuIdle.set(uid, since),
     takeChanged: () => {
       settle(world);
       return signals.take();
     },
     observe: async (uid, run) => {
       const seen = await observe(uid, run);
-      return seen && { ...seen, sessions: sessions(uid, run) };
+      return seen && { ...seen, sessions: sessions(uid, run), gpuIdleSince: gpuIdle.get(uid) };
     },
   };
 }
@@ -198,7 +202,7 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
 
 type Others = Compute & MemoryPosts & MemoryExecs & MemoryNodes;
 
-function controls(world: World): Omit<MemoryCompute, keyof Others | "takeChanged"> {
+function controls(world: World): Omit<MemoryCompute, keyof Others | "takeChanged" | "setGpuIdle"> {
   return {
     nextChangeAt: () => {
       settle(world);

@@ -30,6 +30,7 @@ export function testSettings(overrides: Partial<Settings> = {}): Settings {
     workspaceImage: "codercom/code-server:latest",
     catalogueFile: undefined,
     execCapSeconds: 110,
+    idleGpuMinutes: undefined,
     idleDryRun: false,
     open: false,
     ...overrides,

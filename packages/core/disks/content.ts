@@ -14,9 +14,9 @@ export interface DiskContent {
 /** Longer ones are cut, with a last line that says so. */
 export const MOST_LISTING_BYTES = 1024 * 1024;
 
-/** Where whoever makes a snapshot leaves the list of its files, if they can: UTF-8 text. */
+/** Where whoever makes a snapshot leaves the list of its files, if they can: UTF-8 text. Names of blobs have no points. */
 export function listingBlob(snapshotId: string): string {
-  return `listings/${snapshotId}`;
+  return `listings/${snapshotId.replaceAll(".", "-")}`;
 }
 
 /** The files of the caller's disk as of its newest completed backup. Throws `notFound`. */

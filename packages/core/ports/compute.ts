@@ -90,6 +90,8 @@ export interface Observation {
   readonly limits: string;
   /** Open terminals and running execs; null: nobody can tell, which counts as somebody at work. */
   readonly sessions: number | null;
+  /** Since when no GPU of any of its machines was used, ms; absent: nobody can tell, which counts as use. */
+  readonly gpuIdleSince?: number | undefined;
   /** Being removed: some of it is still there. */
   readonly terminating: boolean;
   /** Things worth a line in the timeline, for example that an image is recorded and not pulled. */

@@ -119,6 +119,7 @@ export const environment = {
     lastUsedAt: at,
     busyUntil: at,
     idle: { verdict: "keep", signal: "unknown sessions", since: at, at, dryRun: true },
+    gpus: { since: at, at, warnedAt: at },
   },
   createdAt: at,
   queuedAt: at,

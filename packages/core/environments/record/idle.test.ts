@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decideIdle } from "./idle.ts";
+import { decideGpuIdle, decideIdle } from "./idle.ts";
 
 const MINUTE = 60_000;
 const STARTED = 1_000_000_000;
@@ -42,4 +42,39 @@ test("after more than two intervals in which nobody looked, nobody can tell eith
 
   expect(decide(100 * MINUTE, { decidedAt })).toMatchObject({ verdict: "stop", signal: "start" });
   expect(decide(101 * MINUTE, { decidedAt })).toMatchObject({ verdict: "keep", signal: "unknown sessions" });
+});
+
+/** With GPUs idle for so many of the 60 minutes that are allowed, and warned at the 50th unless said. */
+function decideGpus(minutes: number, warnedAfter: number | null = 50) {
+  const warnedAt = warnedAfter === null ? null : STARTED + warnedAfter * MINUTE;
+  return decideGpuIdle({ idleSince: STARTED, warnedAt }, 60 * MINUTE, STARTED + minutes * MINUTE);
+}
+
+test("GPUs that do nothing are warned of 10 minutes before, and stopped with the last of them", () => {
+  expect(decideGpus(49.9, null)).toMatchObject({ verdict: "keep", warnedAt: null });
+  expect(decideGpus(50, null)).toMatchObject({ verdict: "warn", warnedAt: STARTED + 50 * MINUTE });
+  expect(decideGpus(59.9)).toMatchObject({ verdict: "keep", warnedAt: STARTED + 50 * MINUTE });
+  expect(decideGpus(60)).toMatchObject({ verdict: "stop", since: STARTED });
+});
+
+test("who was warned late has the whole time of a warning, and who was warned before they were used is warned again", () => {
+  expect(decideGpus(70, null).verdict).toBe("warn");
+  expect(decideGpus(79, 70).verdict).toBe("keep");
+  expect(decideGpus(80, 70).verdict).toBe("stop");
+  expect(decideGpus(60, -5).verdict).toBe("warn");
+});
+
+test("not to know whether GPUs are used is to keep them, and forgets a warning", () => {
+  const now = STARTED + 90 * MINUTE;
+
+  const decision = decideGpuIdle({ idleSince: null, warnedAt: STARTED + 50 * MINUTE }, 60 * MINUTE, now);
+
+  expect(decision).toEqual({ verdict: "keep", since: now, warnedAt: null });
+});
+
+test("of less than 20 minutes the second half is the warning's", () => {
+  const decide = (minutes: number) =>
+    decideGpuIdle({ idleSince: STARTED, warnedAt: null }, 4 * MINUTE, STARTED + minutes * MINUTE).verdict;
+
+  expect([decide(1.9), decide(2)]).toEqual(["keep", "warn"]);
 });

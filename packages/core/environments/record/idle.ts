@@ -12,7 +12,7 @@ export interface IdleSignals {
 }
 
 /** What decided, in the words of the signals; `unknown sessions`: nobody could tell whether it is used, or nobody looked. */
-export type IdleSignal = "start" | "heartbeat" | "exec" | "sessions" | "unknown sessions";
+export type IdleSignal = "start" | "heartbeat" | "exec" | "sessions" | "unknown sessions" | "gpus";
 
 export interface IdleDecision {
   readonly verdict: "keep" | "stop";
@@ -41,4 +41,44 @@ export function decideIdle(signals: IdleSignals, { afterMs, everyMs }: IdlePolic
   const used = Math.max(since, busyUntil ?? 0);
   const signal = used > since ? "exec" : isHeartbeat ? "heartbeat" : "start";
   return { verdict: now - used > afterMs ? "stop" : "keep", signal, since: used };
+}
+
+/** What a look saw of the use of its GPUs. Times are ms. */
+export interface GpuSight {
+  /** Idle since then; the moment of the look where they were used, or nobody could tell. */
+  readonly since: number;
+  readonly at: number;
+  /** When its people were warned, in this time of idleness; null: not yet. */
+  readonly warnedAt: number | null;
+}
+
+export interface GpuDecision {
+  readonly verdict: "keep" | "warn" | "stop";
+  readonly since: number;
+  readonly warnedAt: number | null;
+}
+
+const WARNING_MS = 10 * 60_000;
+
+/** From the warning to the stop: 10 minutes, or half of a time that is shorter than 20. */
+export function gpuWarningMs(afterMs: number): number {
+  return Math.min(WARNING_MS, afterMs / 2);
+}
+
+/**
+ * Whether GPUs that are idle since then are to be stopped: never before the whole time of a warning is over. Pure; null
+ * says that nobody can tell, which counts as use.
+ */
+export function decideGpuIdle(
+  { idleSince, warnedAt }: { readonly idleSince: number | null; readonly warnedAt: number | null },
+  afterMs: number,
+  now: number,
+): GpuDecision {
+  const since = idleSince ?? now;
+  const warningMs = gpuWarningMs(afterMs);
+  if (now - since < afterMs - warningMs) return { verdict: "keep", since, warnedAt: null };
+  // What was used after a warning is warned again.
+  if (warnedAt === null || warnedAt < since) return { verdict: "warn", since, warnedAt: now };
+  const isOver = now - since >= afterMs && now - warnedAt >= warningMs;
+  return { verdict: isOver ? "stop" : "keep", since, warnedAt };
 }

@@ -24,7 +24,7 @@ import {
 import { type Common, parserOf } from "../../unreadable.ts";
 import type { Action } from "./actions.ts";
 import type { Doors, Guest, Refusal } from "./doors.ts";
-import type { IdleSight } from "./idle.ts";
+import type { GpuSight, IdleSight } from "./idle.ts";
 import type { KeptLog } from "./kept-log.ts";
 import type { Machine } from "./machine.ts";
 import type { IdlePolicy, Policy } from "./policy.ts";
@@ -103,7 +103,7 @@ const doors = shape<Doors>({
 
 const idle = shape<IdleSight>({
   verdict: oneOf("keep", "stop"),
-  signal: oneOf("start", "heartbeat", "exec", "sessions", "unknown sessions"),
+  signal: oneOf("start", "heartbeat", "exec", "sessions", "unknown sessions", "gpus"),
   since: number,
   at: number,
   dryRun: flag,
@@ -196,7 +196,12 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     cleanLooks: count,
   },
   times: { firstActiveAt: moment, endsAt: moment, warnedMinutes: moment },
-  use: { lastUsedAt: moment, busyUntil: moment, idle: orNull(idle) },
+  use: {
+    lastUsedAt: moment,
+    busyUntil: moment,
+    idle: orNull(idle),
+    gpus: optional(shape<GpuSight>({ since: number, at: number, warnedAt: moment })),
+  },
   requests: { list: listOf(action), count },
   events: {
     receiver: shape<Events["receiver"]>({ always: orNull(sealed), run: orNull(sealed) }),

@@ -5,7 +5,7 @@ import type { VolumeRef } from "../../ports/volumes.ts";
 import type { Sealed } from "../../sealed.ts";
 import type { Action } from "./actions.ts";
 import type { Doors } from "./doors.ts";
-import type { IdleSight } from "./idle.ts";
+import type { GpuSight, IdleSight } from "./idle.ts";
 import type { KeptLog } from "./kept-log.ts";
 import type { Machine } from "./machine.ts";
 import type { Policy } from "./policy.ts";
@@ -196,6 +196,8 @@ export interface Use {
   readonly busyUntil: number | null;
   /** What was last decided about its idleness, and by which signal. */
   readonly idle: IdleSight | null;
+  /** Of its present run, where the deployment ends what leaves its GPUs idle. */
+  readonly gpus?: GpuSight | undefined;
 }
 
 /** What became of grants that nothing could start with. */

@@ -9,6 +9,7 @@ import { markOf } from "../record/run-marks.ts";
 import { resizeRun } from "../verbs/resize-run.ts";
 import { lookForUse } from "./auto-stop.ts";
 import { endItself, stopping } from "./fail.ts";
+import { lookAtGpus, warningBetween, warnTerminals } from "./gpu-idle.ts";
 import { followLog, nextCopyAt } from "./log.ts";
 import { stepLostMachine } from "./lost-node.ts";
 import { extendRun, nextExtendAt } from "./make-run.ts";
@@ -47,8 +48,12 @@ export async function stepActive(
   const resized = await resizeRun(ctx, extended, now);
   if (resized) return resized;
   const used = lookForUse(ctx, withSight(ctx, extended, observed), observed, now);
-  if (used.phase !== "active") return changed(used, now, "unused");
-  const kept = await keepUp(ctx, used, now);
+  const judged = used.phase === "active" ? lookAtGpus(ctx, used, observed, now) : used;
+  if (judged.phase !== "active") return changed(judged, now, "unused");
+  const warning = warningBetween(used, judged);
+  if (warning !== undefined)
+    return { ...changed(judged, now, "warned"), act: () => warnTerminals(ctx, judged, warning) };
+  const kept = await keepUp(ctx, judged, now);
   const toDo = await stepAccess(ctx, kept, observed, now);
   return toDo ? noLaterThan(toDo, nextLookAt(kept, now)) : goOn(kept, now);
 }

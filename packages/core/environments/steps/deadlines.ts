@@ -3,6 +3,7 @@ import type { Settings } from "../../settings.ts";
 import { ATTEMPT_MS } from "../../snapshot-claim.ts";
 import { type EndPhase, type Environment, mayHaveWritten, type Phase } from "../record/record.ts";
 import { nextUseLookAt } from "./auto-stop.ts";
+import { nextGpuLookAt } from "./gpu-idle.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -16,7 +17,7 @@ export interface Deadline {
   readonly reason: string;
 }
 
-export type Limits = Pick<Settings, "maxQueueHours" | "preparingMinutes">;
+export type Limits = Pick<Settings, "maxQueueHours" | "preparingMinutes" | "idleGpuMinutes">;
 
 type LimitOf = (environment: Environment, limits: Limits) => Deadline | undefined;
 
@@ -59,7 +60,7 @@ export function latestLook(environment: Environment, settings: Limits, now: numb
   } = environment;
   const moments = [deadlineOf(environment, settings)?.at, deadlineOf(environment, settings, true)?.at];
   if (phase === "queued" || phase === "preparing" || phase === "active") moments.push(straysAt ?? undefined);
-  if (phase === "active") moments.push(nextUseLookAt(environment));
+  if (phase === "active") moments.push(nextUseLookAt(environment), nextGpuLookAt(environment, settings));
   moments.push(firstSettles(making));
   return Math.min(...moments.filter((at) => at !== undefined && at > now).map(Number));
 }

@@ -5,13 +5,15 @@ import type { Environment } from "../record/record.ts";
 import { sameResources } from "../record/resize.ts";
 import { isAsObserved } from "../record/run-marks.ts";
 import { nextUseLookAt } from "./auto-stop.ts";
+import { nextGpuLookAt } from "./gpu-idle.ts";
 
 /**
  * Whether an active environment may go on without a look at its run, which asks the cluster: nothing is wanted of it that
  * is not done, and a fresh listing of all machines shows its run unchanged. A look because of a signal never may.
  */
 export async function needsNoLook(ctx: WorkerContext, environment: Environment, now: number): Promise<boolean> {
-  if (!isSettled(environment) || now >= nextUseLookAt(environment)) return false;
+  const useLookAt = Math.min(nextUseLookAt(environment), nextGpuLookAt(environment, ctx.settings));
+  if (!isSettled(environment) || now >= useLookAt) return false;
   if (!(await isAsObserved(ctx, environment, now))) return false;
   // The message that told it of the operator's word may be lost.
   const uids = environment.run.machines.map(({ uid }) => uid);

@@ -54,7 +54,7 @@ export function queueAgain(environment: Environment, now: number, run: NewRun): 
     queuedAt: now,
     end: { ...environment.end, at: null, cleanSince: null, cleanLooks: 0 },
     placement: { ...environment.placement, withdrawals: 0 },
-    use: { ...environment.use, busyUntil: null, idle: null },
+    use: { ...environment.use, busyUntil: null, idle: null, gpus: undefined },
     access: { ...doors, jupyter: doors.jupyter && { ...doors.jupyter, origin: null } },
   };
   return enter(fresh, "queued", now, null);

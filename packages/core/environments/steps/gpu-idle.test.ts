@@ -1,0 +1,111 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { reservation } from "../record/policy.ts";
+import { createEnvironment } from "../verbs/create.ts";
+import { requestStart } from "../verbs/start.ts";
+
+const MINUTE = 60_000;
+const restartable = { ...reservation, time: "none", restarts: true } as const;
+
+/** With an active environment whose GPUs have been idle since its start, unless said. */
+async function idleWorld(
+  changes: Partial<Parameters<typeof createEnvironment>[1]> = {},
+  options: Parameters<typeof memoryWorld>[0] = {},
+): Promise<MemoryWorld & { uid: string; show(): ReturnType<MemoryWorld["read"]> }> {
+  const world = await memoryWorld({ ...options, settings: { idleGpuMinutes: 60, ...options.settings } });
+  const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one", { hours: 24 }), ...changes });
+  await world.deliver();
+  world.compute.setGpuIdle(uid, world.clock.now());
+  return { ...world, uid, show: () => world.read("alice", "one") };
+}
+
+const reasonsOf = ({ events: { timeline } }: Awaited<ReturnType<MemoryWorld["read"]>>) =>
+  timeline.map(({ reason }) => reason);
+
+test("a job whose GPUs do nothing is warned once, in its record and at its terminals, and ended with the reason", async () => {
+  const { compute, advance, show } = await idleWorld();
+
+  await advance(49 * MINUTE);
+  expect(compute.execs()).toEqual([]);
+  await advance(2 * MINUTE);
+  const warned = await show();
+  await advance(8 * MINUTE);
+  const last = await show();
+  await advance(2 * MINUTE);
+
+  const words = "Its GPUs are idle: it ends in 10 minutes unless they are used";
+  expect(warned.phase).toBe("active");
+  expect(reasonsOf(last).filter((reason) => reason === words)).toHaveLength(1);
+  expect(compute.execs().map((exec) => exec.words.at(-1))).toEqual([words]);
+  expect(await show()).toMatchObject({
+    phase: "cancelled",
+    reason: "Its GPUs were idle for 60 minutes",
+    use: { idle: { verdict: "stop", signal: "gpus" } },
+  });
+});
+
+test("who uses them after the warning keeps them, and is warned again when they rest again", async () => {
+  const { compute, uid, clock, advance, show } = await idleWorld();
+  await advance(51 * MINUTE);
+
+  compute.setGpuIdle(uid, clock.now());
+  await advance(30 * MINUTE);
+  expect((await show()).phase).toBe("active");
+  await advance(25 * MINUTE);
+  expect(compute.execs()).toHaveLength(2);
+  await advance(10 * MINUTE);
+
+  expect((await show()).phase).toBe("cancelled");
+});
+
+test("who sits at an open terminal does not keep GPUs that do nothing", async () => {
+  const { compute, uid, advance, show } = await idleWorld();
+  compute.setSessions(uid, 3);
+
+  await advance(61 * MINUTE);
+
+  expect((await show()).phase).toBe("cancelled");
+});
+
+test("what can be started again is stopped, and has all of its time after a start", async () => {
+  const { compute, uid, clock, advance, as, show } = await idleWorld({ policy: restartable });
+  await advance(61 * MINUTE);
+  expect(await show()).toMatchObject({ phase: "stopped", reason: "auto-stop", use: { idle: { signal: "gpus" } } });
+
+  await requestStart(as("alice"), "one");
+  await advance(MINUTE);
+  compute.setGpuIdle(uid, clock.now());
+  await advance(55 * MINUTE);
+
+  expect((await show()).phase).toBe("active");
+});
+
+test("nobody is warned or ended where nobody can tell, by default, and without GPUs", async () => {
+  const unknown = await idleWorld();
+  unknown.compute.setGpuIdle(unknown.uid, undefined);
+  const byDefault = await idleWorld({}, { settings: { idleGpuMinutes: undefined } });
+
+  for (const world of [unknown, byDefault]) {
+    await world.advance(3 * 60 * MINUTE);
+    expect(await world.show()).toMatchObject({ phase: "active", use: { idle: null } });
+    expect(world.compute.execs()).toEqual([]);
+  }
+});
+
+test("a dry run says that it would have been ended, warns nobody twice, and goes on looking", async () => {
+  const { compute, advance, show } = await idleWorld({}, { settings: { idleDryRun: true } });
+
+  await advance(3 * 60 * MINUTE);
+
+  expect(await show()).toMatchObject({ phase: "active", use: { idle: { signal: "gpus", dryRun: true } } });
+  expect(compute.execs()).toHaveLength(1);
+});
+
+test("terminals that nobody reaches hold up neither the warning nor the end", async () => {
+  const { compute, advance, show } = await idleWorld();
+  Object.assign(compute, { startExec: () => Promise.reject(new Error("away")) });
+
+  await advance(61 * MINUTE);
+
+  expect((await show()).phase).toBe("cancelled");
+});
