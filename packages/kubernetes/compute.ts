@@ -1,3 +1,4 @@
+import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, MachineState, NodeRef, Observation, PortAnswer, PortRequest } from "#core/ports/compute.ts";
 import type { Exec } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
@@ -29,6 +30,7 @@ import { asRefused } from "./refusal.ts";
 import { removeRun } from "./remove-run.ts";
 import { listParts } from "./run-parts.ts";
 import { setAccess, withSshPort } from "./set-access.ts";
+import { gpuIdleSinceOf } from "./supervisor-status.ts";
 import { isSupervised } from "./tools.ts";
 import type { WebAddresses } from "./web-parts.ts";
 
@@ -45,15 +47,19 @@ export interface KubernetesComputeOptions {
   now(): number;
   /** Which machines of Berth the nodes are that carry no label of a cloud: the first rule that fits counts. */
   readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
+  /** Whether `observe` asks supervisors since when GPUs are idle: one more question to each machine. */
+  readonly watchesGpus?: boolean | undefined;
   /** The image of images/tools, copied into every run; undefined: commands beside a run's own need a shell of its image. */
   readonly toolsImage?: string | undefined;
+  /** Where the list of a disk's files is left for its backup; undefined: nowhere. */
+  readonly blobs?: Blobs | undefined;
   /** What the provider says of the machine behind a node. */
   machineOf(node: NodeRef): Promise<MachineState>;
 }
 
 /** Runs environments as Jobs of a Kubernetes cluster (docs/architecture.md#runs-on-a-cluster). */
 export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
-  const { client, deployment, now, sshPort } = options;
+  const { client, deployment, now, sshPort, watchesGpus = false } = options;
   const machineStateOf = async (node: NodeRef) => options.machineOf(node).catch((): MachineState => "unknown");
   const place: Place = { client, paths: pathsOf(options.namespace), deployment };
   const [refusals, pulls] = [podRefusals(place, now), failedPulls(place, now)];
@@ -72,9 +78,11 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
       }).catch((error: unknown) => {
         throw asRefused(error, run);
       }),
-    observe: async (uid, run) => observeRun(place, { uid, run }, { now: now(), refusals, pulls, sshPort, recent }),
+    observe: async (uid, run) =>
+      observeRun(place, { uid, run }, { now: now(), refusals, pulls, sshPort, recent, watchesGpus }),
     begin: async (uid, run) => openGate(place, await readRun(place, { uid, run })),
-    remove: async (uid, run, removal) => removeRun(place, { uid, run }, removal, { stateOf: machineStateOf, recent }),
+    remove: async (uid, run, removal) =>
+      removeRun(place, { uid, run }, removal, { stateOf: machineStateOf, recent, blobs: options.blobs }),
     extend: async (uid, run, until) => unlessOvertaken(() => extendRun(place, { uid, run }, until, now())),
     setAccess: async (uid, run, access) => unlessOvertaken(() => setAccess(place, { uid, run }, access, sshPort)),
     resize: async (uid, run, resources, revision) =>
@@ -98,13 +106,14 @@ interface Looking {
   readonly pulls: ReturnType<typeof failedPulls>;
   readonly sshPort: number | undefined;
   readonly recent: RecentRuns;
+  readonly watchesGpus: boolean;
 }
 
 /** What is refused beside Job, pods and nodes does not decide: a run that nobody can look at is ended by nobody. */
 async function observeRun(
   place: Place,
   id: RunId,
-  { now, refusals, pulls, sshPort, recent }: Looking,
+  { now, refusals, pulls, sshPort, recent, watchesGpus }: Looking,
 ): Promise<Observation | undefined> {
   const objects = await withSshPort(place, id, await readRun(place, id), sshPort);
   recent.keep(id, objects);
@@ -123,11 +132,12 @@ async function observeRun(
   const isAsked = (execs !== undefined || (ssh !== undefined && pods.some(isSupervised))) && seen?.sessions === 0;
   if (!seen || !job || seen.state === "ended") return seen;
   const first = pods.find((pod) => machineOf(pod) === 0);
-  const [jupyter, sessions] = await Promise.all([
+  const [jupyter, sessions, gpuIdleSince] = await Promise.all([
     isJupyterWanted(job) && seen.started ? observeJupyter(place, job, first) : null,
     isAsked && seen.state === "ready" ? countExecs(place, id) : seen.sessions,
+    watchesGpus && seen.state === "ready" ? gpuIdleSinceOf(place, pods, { now, machines: jobs.length }) : undefined,
   ]);
-  return { ...seen, jupyter, sessions };
+  return { ...seen, jupyter, sessions, gpuIdleSince };
 }
 
 async function keepNodes(place: Place, job: Job, nodes: string): Promise<void> {

@@ -12,6 +12,7 @@ import type { Clock } from "#core/ports/clock.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
 import { reconcile } from "#core/reconcile.ts";
+import type { Settings } from "#core/settings.ts";
 import { sweep } from "#core/sweep.ts";
 import { followChanges } from "#core/watch.ts";
 import type { WorkerContext } from "#core/worker.ts";
@@ -38,14 +39,18 @@ export interface CoreTrial {
 }
 
 /** By the real clock; `volumes` in memory unless they are given. */
-export async function startCore(compute: Compute, given?: Volumes): Promise<CoreTrial> {
+export async function startCore(
+  compute: Compute,
+  given?: Volumes,
+  settings: Partial<Settings> = {},
+): Promise<CoreTrial> {
   let ahead = 0;
   const real = systemClock();
   const clock: Clock = { ...real, now: () => real.now() + ahead, monotonic: () => real.monotonic() + ahead };
   const [table, queue, blobs] = [memoryTable(), memoryQueue({ clock }), memoryBlobs()];
   const volumes = given ?? memoryVolumes({ clock, isMounted: () => false, blobs });
   const ports = { table, queue, compute, volumes, blobs, sealer: memorySealer(), githubKeys: memoryGithubKeys() };
-  const ctx: WorkerContext = { ...ports, clock, ids: systemIds(), log: silentLog(), settings: testSettings() };
+  const ctx: WorkerContext = { ...ports, clock, ids: systemIds(), log: silentLog(), settings: testSettings(settings) };
   const as = { ...ctx, actor: actorOf("ada"), dialect: "gpu-dev", noun: "job" };
   const ending = new AbortController();
   const { signal } = ending;

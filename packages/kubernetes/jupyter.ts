@@ -2,12 +2,11 @@ import type { JupyterSight, Observation } from "#core/ports/compute.ts";
 import { annotation, portsOf } from "./names.ts";
 import type { Job, KubeObject, Pod } from "./objects.ts";
 import type { Place } from "./read-run.ts";
-import { askPod } from "./supervised-exec.ts";
-import { askSupervisor, isSupervised, type WantedService } from "./tools.ts";
+import { readStatus, type ServiceStatus } from "./supervisor-status.ts";
+import { isSupervised, type WantedService } from "./tools.ts";
 
 /** Where it listens in every container, unless its run says otherwise. */
 const usualPort = 8888;
-const answeredWithinMs = 5_000;
 /** A run that cannot start it three times will not. */
 const mostFailures = 3;
 /** What a shell answers for a command that it cannot find (POSIX, Shell Command Language, 2.8.2). */
@@ -32,30 +31,11 @@ export function isJupyterWanted({ metadata }: KubeObject): boolean {
 /** Of a living run whose Job wants it: as its supervisor says. */
 export async function observeJupyter(place: Place, job: Job, pod: Pod | undefined): Promise<Observation["jupyter"]> {
   if (!pod || !isSupervised(pod)) return failed("Jupyter is started on clusters with TOOLS_IMAGE alone");
-  const asked = { words: askSupervisor("status"), timeoutMs: answeredWithinMs };
-  const status = await askPod(place, pod, asked).catch(() => undefined);
+  const status = await readStatus(place, pod);
   const address = pod.status?.podIP;
-  if (status?.exitCode !== 0 || address === undefined) return starting;
+  if (!status || address === undefined) return starting;
   const host = address.includes(":") ? `[${address}]` : address;
-  return sightIn(jupyterIn(status.stdout.toString()), `http://${host}:${portOf(job)}`);
-}
-
-interface ServiceStatus {
-  readonly failures: number;
-  readonly lastCode: number;
-  readonly answers: boolean;
-}
-
-/** undefined: it says nothing of Jupyter. Whatever runs in a container can answer in the place of its supervisor. */
-export function jupyterIn(status: string): ServiceStatus | undefined {
-  try {
-    const { services } = JSON.parse(status) as { services: { jupyter: Record<string, unknown> } };
-    const { failures, lastCode, answers } = services.jupyter;
-    const isWhole = Number.isSafeInteger(failures) && Number.isSafeInteger(lastCode) && typeof answers === "boolean";
-    return isWhole ? { failures: Number(failures), lastCode: Number(lastCode), answers } : undefined;
-  } catch {
-    return undefined;
-  }
+  return sightIn(status.jupyter, `http://${host}:${portOf(job)}`);
 }
 
 function sightIn(jupyter: ServiceStatus | undefined, origin: string): JupyterSight {

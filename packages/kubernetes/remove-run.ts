@@ -1,5 +1,7 @@
+import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, Removal } from "#core/ports/compute.ts";
 import { boundNodes, nodeNamesOf, type RunObjects } from "./bound-nodes.ts";
+import { keepListing } from "./listing.ts";
 import { machineOf, type RunId, sharesOf } from "./names.ts";
 import { holds, type Job, type Node, type Pod } from "./objects.ts";
 import { readNodes } from "./read-nodes.ts";
@@ -8,6 +10,13 @@ import type { RecentRuns } from "./recent-runs.ts";
 import { isBound, keepUnbound } from "./remove-unbound.ts";
 import { GRACE_SECONDS } from "./run-job.ts";
 import { partPathsOf } from "./run-parts.ts";
+
+interface Removing {
+  readonly stateOf: Compute["machineOf"];
+  readonly recent: RecentRuns;
+  /** Where the list of a disk's files is left; undefined: nowhere. */
+  readonly blobs: Blobs | undefined;
+}
 
 /**
  * Deletes a run's Jobs, with which its pods go, and what it has beside them. The first Job is made last and goes last:
@@ -18,7 +27,7 @@ export async function removeRun(
   place: Place,
   id: RunId,
   { graceSeconds, force, unlessBound }: Removal,
-  { stateOf, recent }: { readonly stateOf: Compute["machineOf"]; readonly recent: RecentRuns },
+  { stateOf, recent, blobs }: Removing,
 ): Promise<void> {
   const { client, paths } = place;
   // Each object is named by its uid: one that came meanwhile stays, and is seen by the next look.
@@ -29,6 +38,7 @@ export async function removeRun(
     jobs: [first, ...others],
     pods,
   } = objects;
+  if (blobs && !unlessBound && !force) await keepListing(place, blobs, id, firstOf(objects));
   await Promise.all(others.map((job) => job && removeJob(place, job)));
   if (first) await removeJob(place, first);
   // Its Job may have made one since, which was bound before the Job was gone.
@@ -44,6 +54,12 @@ export async function removeRun(
       client.remove(`${paths.pods}/${metadata.name}`, { uid: metadata.uid, graceSeconds: seconds }),
     ),
   );
+}
+
+/** The newest pod of the first machine, which has the disk. */
+function firstOf({ pods }: RunObjects): Pod | undefined {
+  const own = pods.filter((pod) => machineOf(pod) === 0);
+  return own.toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp)).at(-1);
 }
 
 async function removeJob({ client, paths }: Place, { metadata: { name, uid } }: Job): Promise<void> {

@@ -8,6 +8,7 @@ import type { Observation, Run } from "#core/ports/compute.ts";
 import { clusterEnvironments } from "#local/cluster-environments.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
+import { memoryBlobs } from "#testing/memory-blobs.ts";
 import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
 import { kubernetesCompute } from "./compute.ts";
 import { pathsOf } from "./names.ts";
@@ -113,6 +114,8 @@ it("one right less would not be enough: the driver uses each of them", async () 
     environment: {},
     nodeTypes: [],
     toolsImage: undefined,
+    blobs: memoryBlobs(),
+    watchesGpus: false,
     startSsh: async () => ({ port: 0, hostKey: "", stop: async () => undefined }),
     whenStopped: (release) => releases.push(release),
   });

@@ -14,7 +14,7 @@ import { type NodeTypeRule, termsOfType } from "./node-type.ts";
 import type { Node } from "./objects.ts";
 import { variablesOf } from "./run-env.ts";
 import { hasEnv } from "./run-parts.ts";
-import { supervisedBy } from "./tools.ts";
+import { literal, supervisedBy } from "./tools.ts";
 import { hostOf, type WebAddresses } from "./web-parts.ts";
 
 /** As the core removes a run: what a pod has from SIGTERM to SIGKILL when its Job is deleted. */
@@ -93,7 +93,8 @@ export function secondsUntil(until: number, from: number): number {
 function podOf(run: Run, machine: number, surroundings: JobSurroundings): object {
   const { mounts, ports } = machine === 0 ? run : { mounts: [], ports: [] };
   const words = run.command === undefined ? undefined : shellOf(run.command);
-  const tools = supervisedBy(surroundings.toolsImage, run, served(ports), { graceSeconds: GRACE_SECONDS, words });
+  const supervision = { graceSeconds: GRACE_SECONDS, words, listed: mounts[0]?.path };
+  const tools = supervisedBy(surroundings.toolsImage, run, served(ports), supervision);
   return {
     restartPolicy: "Never",
     priorityClassName: priorityClass,
@@ -201,11 +202,6 @@ function served(ports: readonly RunPort[]): RunPort[] {
 
 /** A run without a command goes on until it is removed, and ends at once when it is asked to. */
 const livesOn = 'trap "exit 0" TERM; while :; do sleep 3600 & wait $!; done';
-
-/** Kubernetes puts variables of its own in place of `$(NAME)`: doubled, every `$` reaches the shell as it was written. */
-function literal(text: string): string {
-  return text.replaceAll("$", "$$$$");
-}
 
 /**
  * A container has one probe of each kind, and the kubelet asks the second only once the first was answered: of more than

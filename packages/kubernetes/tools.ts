@@ -6,6 +6,7 @@ const directory = "/.berth";
 const supervisor = `${directory}/supervisor`;
 const volume = "berth";
 const gated = "--gated";
+const listFlag = "--list";
 
 /** What makes a container of a run one whose first process is the supervisor of images/tools. */
 export interface Supervised {
@@ -33,6 +34,13 @@ export function sshService(login: string, port: number): WantedService {
   return { words: [`${directory}/busybox`, "sh", `${directory}/ssh.sh`, login, String(port)], env: {}, port };
 }
 
+interface Supervision {
+  readonly graceSeconds: number;
+  readonly words: readonly string[] | undefined;
+  /** The directory whose files are listed at its end: its disk. */
+  readonly listed: string | undefined;
+}
+
 /**
  * undefined: it goes without. What an image serves of its own accord has to: only its registry knows what it starts, and
  * the supervisor has to be told.
@@ -41,13 +49,14 @@ export function supervisedBy(
   image: string | undefined,
   run: Pick<Run, "command" | "shares">,
   served: readonly RunPort[],
-  { graceSeconds, words }: { readonly graceSeconds: number; readonly words: readonly string[] | undefined },
+  { graceSeconds, words, listed }: Supervision,
 ): Supervised | undefined {
   if (!image || (run.command === undefined && served.length > 0)) return undefined;
   const mount = { name: volume, mountPath: directory };
   const isGated = run.shares.length > 1;
   const ports = served.map(({ port }) => port).join(",");
   const flags = [...(isGated ? [gated] : []), ...(ports === "" ? [] : ["--ports", ports])];
+  const listing = listed === undefined ? [] : [listFlag, literal(listed)];
   return {
     initContainers: [
       {
@@ -62,7 +71,16 @@ export function supervisedBy(
     volumes: [{ name: volume, emptyDir: {} }],
     mounts: [mount],
     container: {
-      command: [supervisor, "run", "--grace", `${graceSeconds}s`, "--ended", "/dev/termination-log", ...flags],
+      command: [
+        supervisor,
+        "run",
+        "--grace",
+        `${graceSeconds}s`,
+        "--ended",
+        "/dev/termination-log",
+        ...listing,
+        ...flags,
+      ],
       args: words === undefined ? [] : ["--", ...words],
       ...(flags.length > 0 ? { startupProbe } : {}),
     },
@@ -90,6 +108,19 @@ export function isGated({ spec }: Pick<Pod, "spec">): boolean {
   return isSupervised({ spec }) && commandOf(spec).includes(gated);
 }
 
+/** The words that list the files of its disk; undefined: it has none. */
+export function listFiles({ spec }: Pick<Pod, "spec">): string[] | undefined {
+  const words = commandOf(spec);
+  const at = words.indexOf(listFlag);
+  const listed = at < 0 ? undefined : words[at + 1];
+  return listed === undefined ? undefined : [`${directory}/files`, listed.replaceAll("$$", "$")];
+}
+
+/** Kubernetes puts variables of its own in place of `$(NAME)`: doubled, every `$` reaches a process as it was written. */
+export function literal(text: string): string {
+  return text.replaceAll("$", "$$$$");
+}
+
 function commandOf({ containers = [] }: Pod["spec"]): readonly string[] {
   return containers[0]?.command ?? [];
 }
@@ -100,19 +131,22 @@ export interface LastWords {
   readonly exitCode?: number;
   readonly signal?: number;
   readonly problem?: string;
+  /** The beginning of the list of its disk's files: base64 of gzip. */
+  readonly files?: string;
 }
 
 /** undefined: the supervisor said nothing. Whatever runs in a container can write its message. */
 export function lastWordsOf(pod: Pick<Pod, "spec">, message: string | undefined): LastWords | undefined {
   if (!isSupervised(pod)) return undefined;
   try {
-    const { started, exitCode, signal, problem } = (JSON.parse(message ?? "") ?? {}) as Record<string, unknown>;
+    const { started, exitCode, signal, problem, files } = (JSON.parse(message ?? "") ?? {}) as Record<string, unknown>;
     if (typeof started !== "boolean") return undefined;
     return {
       started,
       ...(typeof exitCode === "number" && { exitCode }),
       ...(typeof signal === "number" && { signal }),
       ...(typeof problem === "string" && { problem }),
+      ...(typeof files === "string" && { files }),
     };
   } catch {
     return undefined;

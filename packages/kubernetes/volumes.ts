@@ -4,6 +4,8 @@ import { detach } from "./attachments.ts";
 import { type Claim, readClaim, readVolume } from "./claim.ts";
 import { kubernetesClaims, type StorageClass, volumeOf } from "./claims.ts";
 import { claimAgain, keepVolume } from "./left-volume.ts";
+import { listedOf } from "./listing.ts";
+import { claimOf } from "./names.ts";
 import type { Place } from "./read-run.ts";
 import { snapshotClassOf } from "./snapshot-class.ts";
 import { kubernetesSnapshots, type SnapshotOptions } from "./snapshots.ts";
@@ -14,8 +16,10 @@ export interface KubernetesVolumesOptions extends SnapshotOptions {
 
 /** Disks as claims of a namespace, their backups as VolumeSnapshots where the cluster makes them. */
 export function kubernetesVolumes(place: Place, { storageClass, ...options }: KubernetesVolumesOptions): Volumes {
+  const claims = kubernetesClaims(place, storageClass);
+  const { blobs } = options;
   return {
-    ...kubernetesClaims(place, storageClass),
+    ...claims,
     ...kubernetesSnapshots(place, options),
     // Whatever is answered here comes from the API server's store.
     listedWithinMs: 0,
@@ -27,6 +31,11 @@ export function kubernetesVolumes(place: Place, { storageClass, ...options }: Ku
       if (volume.attached) return volume;
       const noBackup = await whyNoBackup(place, claim);
       return noBackup === undefined ? volume : { ...volume, noBackup };
+    },
+    async removeVolume(id) {
+      await claims.removeVolume(id);
+      const name = claimOf(id)?.name;
+      if (name !== undefined) await blobs?.remove(listedOf(name));
     },
     detachVolume: (id, machine) => detach(place, id, machine),
     // Nobody reads the files of a claim.

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/loopback-trial.ts";
+import { memoryBlobs } from "#testing/memory-blobs.ts";
 import { clusterEnvironments } from "./cluster-environments.ts";
 
 interface Lease {
@@ -64,6 +65,8 @@ function open() {
     environment: {},
     nodeTypes: [],
     toolsImage: undefined,
+    blobs: memoryBlobs(),
+    watchesGpus: false,
     startSsh: async () => ({ port: 0, hostKey: "", stop: async () => undefined }),
     whenStopped: (release) => releases.push(release),
   });

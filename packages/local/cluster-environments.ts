@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { systemClock } from "#aws/clock.ts";
+import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import { RunGone } from "#core/problem.ts";
 import { type ApiClient, apiClient } from "#kubernetes/api-client.ts";
@@ -32,6 +33,10 @@ export interface ClusterOptions {
   readonly context: string | undefined;
   /** Of images/tools; undefined: runs have what their images have. */
   readonly toolsImage: string | undefined;
+  /** Where the files of backups are listed. */
+  readonly blobs: Blobs;
+  /** What leaves its GPUs idle is ended. */
+  readonly watchesGpus: boolean;
   /** What a credential plugin of the kubeconfig is started with. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly nodeTypes: readonly NodeTypeRule[];
@@ -96,12 +101,14 @@ interface Server {
 async function environmentsOn(
   { client, url, context }: Server,
   deployment: string,
-  { home, nodeTypes, startSsh, toolsImage }: ClusterOptions,
+  { home, nodeTypes, startSsh, toolsImage, blobs, watchesGpus }: ClusterOptions,
 ): Promise<Environments> {
   const { now } = systemClock();
   // Without a provider to ask nobody knows what became of a machine.
   const machineOf = async () => "unknown" as const;
-  const compute = kubernetesCompute({ client, namespace, deployment, now, machineOf, nodeTypes, toolsImage });
+  const compute = kubernetesCompute({
+    ...{ client, namespace, deployment, now, machineOf, nodeTypes, toolsImage, blobs, watchesGpus },
+  });
   const place = { client, paths: pathsOf(namespace), deployment };
   const runs = runEntry({ client, namespace, deployment });
   const entries = clusterEntries(home);
@@ -109,7 +116,7 @@ async function environmentsOn(
   const access = { entries, ports, ssh: await startSsh(clusterSshRuns(entries, runs)) };
   return {
     compute: withAccess(compute, access),
-    volumes: kubernetesVolumes(place, { storageClass: null, now }),
+    volumes: kubernetesVolumes(place, { storageClass: null, now, blobs }),
     // As the driver says them of each run.
     isolation: "pod",
     limits: "cgroup-v2 (cpu, memory)",

@@ -182,7 +182,7 @@ async function startParts(plan: Plan): Promise<Stack> {
   const [sts, functions] = await Promise.all([startStsAgain(identities, earlier?.stsUrl), catalog ?? loadCatalog()]);
   parts.push(sts);
   const blobs = join(path, "blobs");
-  const environments = await (config.COMPUTE === "kubernetes" ? onCluster(plan) : onMachine(plan, blobs));
+  const environments = await (config.COMPUTE === "kubernetes" ? onCluster(plan, blobs) : onMachine(plan, blobs));
   const runtime = localRuntime({
     clock,
     stores,
@@ -236,14 +236,16 @@ async function startParts(plan: Plan): Promise<Stack> {
 }
 
 /** Loaded where it is wanted: the driver of a cluster would be a part of every start. */
-async function onCluster(plan: Plan): Promise<Environments> {
-  const { config, environment, home, parts } = plan;
+async function onCluster(plan: Plan, blobs: string): Promise<Environments> {
+  const { config, environment, home, parts, settings } = plan;
   const { clusterEnvironments } = await import("./cluster-environments.ts");
   const { KUBECONFIG: kubeconfig, KUBE_CONTEXT: context, NODE_TYPES: nodeTypes } = config;
   const cluster = { kubeconfig, context, environment, nodeTypes, toolsImage: config.TOOLS_IMAGE };
   const where = { home: home.path, isUsed: home.earlier !== undefined };
+  const kept = { blobs: directoryBlobs(blobs), watchesGpus: settings.idleGpuMinutes !== undefined };
   const whenStopped = (stop: () => Promise<void>) => parts.push({ stop });
-  return clusterEnvironments({ ...where, ...cluster, whenStopped, startSsh: (runs) => startSshOf(plan, runs) });
+  const startSsh = (runs: SshRuns) => startSshOf(plan, runs);
+  return clusterEnvironments({ ...where, ...cluster, ...kept, whenStopped, startSsh });
 }
 
 async function startSshOf({ config, home: { path }, log, parts }: Plan, runs: SshRuns): Promise<SshServer> {

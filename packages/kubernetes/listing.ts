@@ -1,0 +1,71 @@
+import { gunzipSync } from "node:zlib";
+import { listingBlob, MOST_LISTING_BYTES } from "#core/disks/content.ts";
+import type { Blobs } from "#core/ports/blobs.ts";
+import { nameOfRun, type RunId } from "./names.ts";
+import type { Pod } from "./objects.ts";
+import type { Place } from "./read-run.ts";
+import { MAIN } from "./run-job.ts";
+import { askPod } from "./supervised-exec.ts";
+import { isSupervised, lastWordsOf, listFiles } from "./tools.ts";
+
+/** It keeps the GPUs of a run that is being ended. */
+const answeredWithinMs = 2_000;
+
+/**
+ * Keeps the list of the files of a run's disk, before it is removed: while it lives its container is asked, and one that
+ * has ended said it in its last words, as much of it as those hold. A list that cannot be had holds nothing up.
+ */
+export async function keepListing(place: Place, blobs: Blobs, id: RunId, pod: Pod | undefined): Promise<void> {
+  const [claim] = (pod?.spec.volumes ?? []).flatMap((volume) => volume.persistentVolumeClaim?.claimName ?? []);
+  if (!pod || claim === undefined || !isSupervised(pod) || pod.metadata.deletionTimestamp !== undefined) return;
+  try {
+    const listing = await listingOf(place, pod);
+    if (listing !== undefined) await blobs.put(listedOf(claim), encode(`${nameOfRun(id)}\n${listing}`));
+  } catch {
+    // The content of that backup is not known then, and GET content says so.
+  }
+}
+
+/** Gives a snapshot the list that its run left, if it did: `attempt` names the run (docs/architecture.md#claims). */
+export async function passListing(
+  blobs: Blobs,
+  { claim, snapshot, attempt }: { readonly claim: string; readonly snapshot: string; readonly attempt: string },
+): Promise<void> {
+  const bytes = await blobs.get(listedOf(claim));
+  const text = bytes ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : "";
+  const from = text.indexOf("\n") + 1;
+  if (from === 0 || !attempt.startsWith(`${text.slice(0, from - 1)}-`)) return;
+  await blobs.put(listingBlob(snapshot), encode(text.slice(from)));
+}
+
+/** Of the last run that had this claim. */
+export function listedOf(claim: string): string {
+  return `listings/${claim}`;
+}
+
+async function listingOf(place: Place, pod: Pod): Promise<string | undefined> {
+  const main = pod.status?.containerStatuses?.find(({ name }) => name === MAIN)?.state;
+  if (main?.terminated) return unpacked(lastWordsOf(pod, main.terminated.message)?.files);
+  const words = listFiles(pod);
+  if (!main?.running || !words) return undefined;
+  const { exitCode, stdout } = await askPod(place, pod, { words, timeoutMs: answeredWithinMs });
+  return exitCode === 0 ? shown(stdout) : undefined;
+}
+
+/** undefined: it lists nothing. Whatever runs in a container can write its message. */
+export function unpacked(files: string | undefined): string | undefined {
+  if (files === undefined) return undefined;
+  try {
+    return shown(gunzipSync(Buffer.from(files, "base64"), { maxOutputLength: MOST_LISTING_BYTES }));
+  } catch {
+    return undefined;
+  }
+}
+
+/** What would move a terminal's cursor is shown as `?`. */
+function shown(bytes: Buffer): string {
+  const text = bytes.subarray(0, MOST_LISTING_BYTES).toString();
+  return text.replace(/[^\P{Cc}\n]/gu, "?");
+}
+
+const encode = (text: string) => new TextEncoder().encode(text);

@@ -1,0 +1,90 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { kubernetesCompute } from "./compute.ts";
+import { type CoreTrial, startCore } from "./core-trial.ts";
+import { openToolsTrial, type ToolsTrial } from "./tools-trial.ts";
+
+let trial: ToolsTrial;
+let core: CoreTrial | undefined;
+
+beforeAll(async () => {
+  trial = await openToolsTrial();
+});
+
+afterEach(async () => {
+  await core?.stop();
+  core = undefined;
+  await trial.clear();
+});
+afterAll(() => trial.stop());
+
+/** A directory with an nvidia-smi that says this. */
+function withTool(says: string): string {
+  const programs = join(trial.files, "programs");
+  mkdirSync(programs, { recursive: true });
+  writeFileSync(join(programs, "nvidia-smi"), `#!/bin/sh\necho "${says}"\n`, { mode: 0o755 });
+  return `${programs}:/bin:/usr/bin`;
+}
+
+const watching = () => kubernetesCompute({ ...trial.options, watchesGpus: true });
+
+it("is told since when no GPU of any machine was used, where it is wanted", async () => {
+  const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
+  const env = { PATH: withTool("0") };
+  const run = await trial.applied({ command: undefined, shares, gpusPerMachine: 8, env });
+  await trial.ready(run);
+
+  const seen = await trial.eventually(
+    () => watching().observe(run.uid, 1),
+    (one) => one?.gpuIdleSince !== undefined,
+  );
+
+  expect(seen?.gpuIdleSince).toBeLessThanOrEqual(Date.now());
+  expect(seen?.gpuIdleSince).toBeGreaterThan(Date.now() - 3_600_000);
+  expect((await trial.compute.observe(run.uid, 1))?.gpuIdleSince).toBeUndefined();
+});
+
+it("is not told of a run without such a tool, or without GPUs", async () => {
+  const [bare, cpu] = await Promise.all([
+    trial.applied({ command: undefined, env: { PATH: "/bin" } }),
+    trial.applied({ command: undefined, gpusPerMachine: 0, env: { PATH: withTool("0") } }),
+  ]);
+
+  for (const run of [bare, cpu]) {
+    await trial.ready(run);
+    expect((await watching().observe(run.uid, 1))?.gpuIdleSince).toBeUndefined();
+  }
+});
+
+it("a job whose GPUs do nothing is warned, in its record and inside, and ended with the reason", async () => {
+  core = await startCore(watching(), undefined, { idleGpuMinutes: 0.2 });
+  const command = "while :; do sleep 0.2; done";
+  await core.create("idle", { gpus: 1, command, env: { PATH: withTool("0") } });
+
+  const ended = await core.until(
+    "idle",
+    ({ phase }) => phase !== "queued" && phase !== "preparing" && phase !== "active",
+  );
+
+  const reasons = ended.events.timeline.map(({ reason }) => reason);
+  expect(reasons).toContain("Its GPUs are idle: it ends in 6 seconds unless they are used");
+  expect(ended).toMatchObject({
+    reason: "Its GPUs were idle for 12 seconds",
+    end: { outcome: { phase: "cancelled" } },
+    use: { idle: { signal: "gpus", verdict: "stop" } },
+  });
+});
+
+it("a job whose GPUs are at work goes on", async () => {
+  core = await startCore(watching(), undefined, { idleGpuMinutes: 0.05 });
+  const command = "while :; do sleep 0.2; done";
+  await core.create("busy", { gpus: 1, command, env: { PATH: withTool("97") } });
+  const { run } = await core.until("busy", ({ phase }) => phase === "active");
+
+  // Three times as long as one that is idle has.
+  const later = await core.until("busy", ({ use }) => (use.gpus?.at ?? 0) > (run.startedAt ?? 0) + 9_000);
+
+  expect(later.phase).toBe("active");
+  expect(later.events.timeline.map(({ reason }) => reason).join()).not.toContain("idle");
+});
