@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import type { Compute } from "#core/ports/compute.ts";
 import { kubernetesCompute } from "./compute.ts";
 import { type CoreTrial, startCore } from "./core-trial.ts";
 import { openToolsTrial, type ToolsTrial } from "./tools-trial.ts";
@@ -57,8 +58,11 @@ it("is not told of a run without such a tool, or without GPUs", async () => {
   }
 });
 
-it("a job whose GPUs do nothing is warned, in its record and inside, and ended with the reason", async () => {
-  core = await startCore(watching(), undefined, { idleGpuMinutes: 0.2 });
+it("a job whose GPUs do nothing is warned, in its record and at its terminals, and ended with the reason", async () => {
+  const said: (string | undefined)[] = [];
+  // The terminals of a container are here those of this machine.
+  const startExec: Compute["startExec"] = async (_uid, _run, { words }) => void said.push(words.at(-1));
+  core = await startCore({ ...watching(), startExec }, undefined, { idleGpuMinutes: 0.2 });
   const command = "while :; do sleep 0.2; done";
   await core.create("idle", { gpus: 1, command, env: { PATH: withTool("0") } });
 
@@ -67,24 +71,13 @@ it("a job whose GPUs do nothing is warned, in its record and inside, and ended w
     ({ phase }) => phase !== "queued" && phase !== "preparing" && phase !== "active",
   );
 
+  const words = "Its GPUs are idle: it ends in 6 seconds unless they are used";
   const reasons = ended.events.timeline.map(({ reason }) => reason);
-  expect(reasons).toContain("Its GPUs are idle: it ends in 6 seconds unless they are used");
+  expect(reasons).toContain(words);
+  expect(said).toEqual([words]);
   expect(ended).toMatchObject({
     reason: "Its GPUs were idle for 12 seconds",
     end: { outcome: { phase: "cancelled" } },
     use: { idle: { signal: "gpus", verdict: "stop" } },
   });
-});
-
-it("a job whose GPUs are at work goes on", async () => {
-  core = await startCore(watching(), undefined, { idleGpuMinutes: 0.05 });
-  const command = "while :; do sleep 0.2; done";
-  await core.create("busy", { gpus: 1, command, env: { PATH: withTool("97") } });
-  const { run } = await core.until("busy", ({ phase }) => phase === "active");
-
-  // Three times as long as one that is idle has.
-  const later = await core.until("busy", ({ use }) => (use.gpus?.at ?? 0) > (run.startedAt ?? 0) + 9_000);
-
-  expect(later.phase).toBe("active");
-  expect(later.events.timeline.map(({ reason }) => reason).join()).not.toContain("idle");
 });

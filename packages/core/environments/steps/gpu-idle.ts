@@ -45,7 +45,8 @@ export function nextGpuLookAt(environment: Environment, settings: Limit): number
 
 /** Says it at every terminal that is open in its first machine; who is not reached has the record and the webhook. */
 export async function warnTerminals(ctx: WorkerContext, { uid, run, use }: Environment, words: string): Promise<void> {
-  const script = 'for at in /dev/pts/[0-9]*; do [ -w "$at" ] && printf "\\r\\n%s\\r\\n" "$1" >"$at"; done; true';
+  // Each by itself: one that was stopped with Ctrl-S takes nothing.
+  const script = 'for at in /dev/pts/[0-9]*; do printf "\\r\\n%s\\r\\n" "$1" >"$at" & done; wait';
   await ctx.compute.startExec(uid, run.n, {
     id: `gpus-idle-${use.gpus?.warnedAt ?? 0}`,
     words: ["/bin/sh", "-c", script, "sh", words],
