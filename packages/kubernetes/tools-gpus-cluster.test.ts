@@ -34,6 +34,8 @@ it("is told since when no GPU of any machine was used, where it is wanted", asyn
   const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
   const env = { PATH: withTool("0") };
   const run = await trial.applied({ command: undefined, shares, gpusPerMachine: 8, env });
+  await trial.until(run, (seen) => seen?.waitsToBegin === true);
+  await trial.compute.begin(run.uid, 1);
   await trial.ready(run);
 
   const seen = await trial.eventually(
