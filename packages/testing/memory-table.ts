@@ -52,7 +52,7 @@ export function memoryTable({
     for (const index of Object.values(indexes)) index.record(`${key.pk}|${key.sk}`, item);
   };
 
-  const require = (item: Stored, ifWriter: string | null | undefined) => {
+  const require = (item: Item, ifWriter: string | null | undefined) => {
     // Weighing costs a tenth of a schedule: who is trusted to change nothing is trusted in this too.
     if (sharesItems !== "trusting") requireRoom(item);
     requireWriter(find(item), ifWriter, item);
@@ -60,6 +60,7 @@ export function memoryTable({
   const own = (item: Stored) => (sharesItems === "trusting" ? (item as Item) : frozenData(item as Item));
   const store = (stored: Item) => {
     const partition = partitions.get(stored.pk) ?? new Map<string, Item>();
+    if (!partition.has(stored.sk)) orders.delete(partition);
     partitions.set(stored.pk, partition.set(stored.sk, stored));
     record(stored, stored);
   };
@@ -74,17 +75,20 @@ export function memoryTable({
       return [...distinct.values()].filter((item) => item !== undefined).map(handOut);
     },
     async put(item, options) {
-      require(item, options?.ifWriter);
-      store(own(item));
+      const owned = own(item);
+      require(owned, options?.ifWriter);
+      store(owned);
     },
     async putAll(puts) {
       requireFew(puts);
-      for (const { item, ifWriter } of puts) require(item, ifWriter);
-      for (const item of puts.map((put) => own(put.item))) store(item);
+      const owned = puts.map(({ item, ifWriter }) => ({ item: own(item), ifWriter }));
+      for (const { item, ifWriter } of owned) require(item, ifWriter);
+      for (const { item } of owned) store(item);
     },
     async remove(key, { ifWriter }) {
       requireWriter(find(key), ifWriter, key);
-      partitions.get(key.pk)?.delete(key.sk);
+      const partition = partitions.get(key.pk);
+      if (partition?.delete(key.sk)) orders.delete(partition);
       record(key, undefined);
     },
     query: async (query) =>
@@ -119,18 +123,50 @@ function requireFew(puts: readonly ConditionalPut[]): void {
 // DynamoDB refuses more than this, names of attributes included.
 const MOST_ITEM_BYTES = 400 * 1024;
 
-function requireRoom(item: Key): void {
-  const bytes = Buffer.byteLength(JSON.stringify(item));
+function requireRoom(item: Item): void {
+  const bytes = jsonBytes(item);
   if (bytes <= MOST_ITEM_BYTES) return;
   const size = Math.round(bytes / 1024);
   throw new Error(`The item ${item.pk}|${item.sk} has ${size} KB; DynamoDB keeps at most 400 KB`);
+}
+
+/** The weights of what is frozen: a new version of an item is mostly made of what was weighed with the one before. */
+const weights = new WeakMap<object, number>();
+
+/** The bytes of the value as JSON, where nothing in it is undefined. */
+function jsonBytes(value: unknown): number {
+  if (typeof value === "string") return Buffer.byteLength(JSON.stringify(value));
+  if (typeof value !== "object" || value === null) return String(value).length;
+  const known = weights.get(value);
+  if (known !== undefined) return known;
+  const bytes = Array.isArray(value)
+    ? bracketed(value.map(jsonBytes))
+    : bracketed(Object.entries(value).map(([name, field]) => jsonBytes(name) + 1 + jsonBytes(field)));
+  weights.set(value, bytes);
+  return bytes;
+}
+
+/** Parts between brackets, with a comma between each two. */
+function bracketed(parts: readonly number[]): number {
+  return parts.reduce((sum, part) => sum + part, Math.max(2, parts.length + 1));
+}
+
+/** The sort keys of partitions in their order, until one comes or goes. */
+const orders = new WeakMap<Map<string, Item>, readonly string[]>();
+
+function orderOf(partition: Map<string, Item>): readonly string[] {
+  const known = orders.get(partition);
+  if (known) return known;
+  const order = [...partition.keys()].sort();
+  orders.set(partition, order);
+  return order;
 }
 
 function pageOf(partition: Map<string, Item> | undefined, query: PartitionQuery, handOut: (item: Item) => Item): Page {
   const { prefix = "", after, limit = Number.POSITIVE_INFINITY, newestFirst = false } = query;
   // A plan asks all partitions of its pool, of which few hold anything.
   if (!partition || partition.size === 0) return { items: [] };
-  const order = [...partition.keys()].filter((sk) => sk.startsWith(prefix)).sort();
+  const order = orderOf(partition).filter((sk) => sk.startsWith(prefix));
   if (newestFirst) order.reverse();
   const rest = order.filter((sk) => after === undefined || (newestFirst ? sk < after : sk > after));
   const items: Item[] = [];

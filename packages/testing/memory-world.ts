@@ -75,7 +75,7 @@ export interface WorldOptions {
 /** The whole core on memory ports with a settable clock and no faults: one worker, messages in their order. */
 export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWorld> {
   const clock: ManualClock = { ...manualClock(), sleep: (ms) => advance(ms) };
-  const table = options.table ? { ...options.table, all: allOfForeign } : memoryTable();
+  const table = options.table ? { ...options.table, all: allOfForeign } : memoryTable({ sharesItems: "frozen" });
   const queue = memoryQueue({ clock });
   const { nodes = nodesOf({ h100: 2 }), doors = {}, refusesSecondStart = true, gates = false } = options;
   const compute = memoryCompute({ clock, nodes, doors, refusesSecondStart, gates, ...options.delays });
