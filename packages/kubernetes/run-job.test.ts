@@ -331,6 +331,7 @@ describe("what a run has beside its Job", () => {
     expect(partsOf(runOf({ env: { A: "b" } }), place)[0]?.body).toMatchObject({ stringData: { A: "b" } });
   });
 
+  const ssh = `${paths.services}/ssh-${uid}-r1`;
   const jobOf = (changes: Partial<Run>) => made(changes) as unknown as Job;
   /** As the cluster makes it of its Job. */
   const madePod = (changes: Partial<Run>) => {
@@ -340,19 +341,19 @@ describe("what a run has beside its Job", () => {
   };
 
   it.each([
-    ["Job says that it was made", (changes: Partial<Run>) => ({ jobs: [jobOf(changes)], pods: [] })],
-    ["pod says where its Job is gone", (changes: Partial<Run>) => ({ jobs: [], pods: [madePod(changes)] })],
-  ])("is removed as its %s", (_, objectsOf) => {
+    ["Job says that it was made", (changes: Partial<Run>) => ({ jobs: [jobOf(changes)], pods: [] }), []],
+    // A hand may have deleted the Job and left what it owns.
+    ["pod says where its Job is gone", (changes: Partial<Run>) => ({ jobs: [], pods: [madePod(changes)] }), [ssh]],
+  ])("is removed as its %s", (_, objectsOf, owned) => {
     const removed = (changes: Partial<Run>) => partPathsOf({ uid, run: 1 }, objectsOf(changes), paths);
 
-    expect(removed({})).toEqual([]);
-    expect(removed({ env: { A: "b" } })).toEqual([secret]);
-    expect(removed({ shares, gpusPerMachine: 8 })).toEqual(network);
+    expect(removed({})).toEqual(owned);
+    expect(removed({ env: { A: "b" } })).toEqual([secret, ...owned]);
+    expect(removed({ shares, gpusPerMachine: 8 })).toEqual([...network, ...owned]);
   });
 
   it("is removed with all that it may have had where both are gone", () => {
     const page = [`${paths.services}/web-${uid}-r1`, `${paths.ingresses}/web-${uid}-r1`];
-    const ssh = `${paths.services}/ssh-${uid}-r1`;
     expect(partPathsOf({ uid, run: 1 }, { jobs: [], pods: [] }, paths)).toEqual([secret, ...network, ...page, ssh]);
   });
 });

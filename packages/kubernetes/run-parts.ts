@@ -50,7 +50,9 @@ export function partPathsOf(id: RunId, { jobs: [job], pods }: RunObjects, paths:
   const web = webPaths(id, paths);
   const pod = pods.find((one) => machineOf(one) === 0);
   const of = job ?? pod;
-  if (!of) return [secret, service, policy, ...web, `${paths.services}/${sshServiceOf(id)}`];
+  // It goes with its Job, unless a hand deleted that without what it owns.
+  const ssh = job ? [] : [`${paths.services}/${sshServiceOf(id)}`];
+  if (!of) return [secret, service, policy, ...web, ...ssh];
   const { containers = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
   const hasSecret = containers.some(({ envFrom = [] }) => envFrom.length > 0);
   const hasPage = of.metadata.annotations?.[annotation.host] !== undefined;
@@ -58,6 +60,7 @@ export function partPathsOf(id: RunId, { jobs: [job], pods }: RunObjects, paths:
     ...(hasSecret ? [secret] : []),
     ...(sharesOf(of).length > 1 ? [service, policy] : []),
     ...(hasPage ? web : []),
+    ...ssh,
   ];
 }
 
