@@ -4,6 +4,7 @@ import { dialectOfPath } from "#http/dialects/of-path.ts";
 import { splitPathKey } from "#http/key-prefix.ts";
 import {
   catalogWorld,
+  keptSnapshot,
   operator,
   pathOf,
   smallJob,
@@ -119,6 +120,7 @@ const good = {
   instance_type: "p5.48xlarge",
   extension_hours: 1,
   new_name: "data",
+  snapshot_id: keptSnapshot,
   github_username: "octocat",
   user_id: "user@example.com",
   message: "Hi",
@@ -195,7 +197,7 @@ test("no body is answered 5xx by an endpoint that reads one, and none says what 
 
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...posts), body, async (endpoint, sent) => {
-      const isSpent = /\/(cancel|rename|undelete|gone)$/.test(endpoint.path);
+      const isSpent = /\/(cancel|rename|restore|undelete|gone)$/.test(endpoint.path);
       // A login of this very test may have ended the one before: a user has ten keys.
       const fresh = await world.login(endpoint.admin ? operator : developer);
       const at = pathOf(endpoint, isSpent ? await thingsOf(world, endpoint, fresh) : mine);

@@ -26,7 +26,7 @@ async function largeZip() {
   await made.ask("DELETE", `/session/${made.uuid}`);
   const stored = made.world.table.all().find(({ kind }) => kind === "archive");
   if (!stored) throw new Error("No archive");
-  await made.world.table.put(Object.assign(stored, { bytes: 4_500_000 }));
+  await made.world.table.put({ ...stored, bytes: 4_500_000 } as typeof stored);
   return made;
 }
 
