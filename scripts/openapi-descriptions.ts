@@ -28,11 +28,14 @@ export function describer(documents: NounDocuments): Describer {
     return words ?? "";
   };
   const describe = (folder: string | undefined, schema: JsonSchema, path: readonly string[]): void => {
-    for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    const properties = Object.entries(schema.properties ?? {}).map(([name, property]) => {
       const names = path.map((_, at) => [...path.slice(at), name].join("."));
-      property.description ??= wordsFor(folder, [...names, name]);
-      describe(folder, property, [...path, name]);
-    }
+      const described = { ...property, description: property.description ?? wordsFor(folder, [...names, name]) };
+      describe(folder, described, [...path, name]);
+      return [name, described] as const;
+    });
+    // Copies: one object may stand for several properties, each with words of its own.
+    if (schema.properties) schema.properties = Object.fromEntries(properties);
     for (const part of partsOf(schema)) describe(folder, part, path);
   };
   return {

@@ -2,6 +2,7 @@ import { RE2JS } from "re2js";
 import { expect, test } from "vitest";
 import { loadCatalog } from "#http/catalog.ts";
 import { loadNounDocuments, openApiDocument } from "./openapi-document.ts";
+import { problemFields } from "./openapi-fields.ts";
 import { operationsOf, readDocument, validatorOf } from "./openapi-reading.ts";
 import type { JsonSchema } from "./openapi-schemas.ts";
 
@@ -26,6 +27,18 @@ const schemas: readonly Place[] = [
     ),
   ]),
 ];
+
+/** Every example of the operations, with the schema that it has to fit. */
+const examples = operations.flatMap(({ route, parameters = [], requestBody, responses }) => [
+  ...parameters.flatMap(({ name, schema, example }) =>
+    example === undefined ? [] : [{ at: `${route} ${name}`, schema, value: example }],
+  ),
+  ...[requestBody, ...Object.values(responses)].flatMap((part) =>
+    Object.values(part?.content ?? {}).flatMap(({ schema, examples: all = {} }) =>
+      Object.entries(all).map(([name, { value }]) => ({ at: `${route} ${name}`, schema, value })),
+    ),
+  ),
+]);
 
 function within(at: string, schema: JsonSchema): Place[] {
   const parts = [
@@ -142,6 +155,62 @@ test("every operation, parameter and property says what it is", () => {
   expect(operations.filter(({ description }) => !description)).toEqual([]);
 });
 
+test("a property of a problem says what is written of it, and all that is written is said", () => {
+  const said = Object.entries(document.components.schemas).flatMap(([problem, { properties = {} }]) =>
+    /Problem(Error|Detail|Field)?$/.test(problem)
+      ? Object.entries(properties).map(([name, { description }]) => ({ at: `${problem}.${name}`, name, description }))
+      : [],
+  );
+  const keyOf = ({ at, name }: (typeof said)[number]) => (at in problemFields ? at : name);
+
+  expect(said.map(({ at, description }) => [at, description])).toEqual(
+    said.map((one) => [one.at, problemFields[keyOf(one)]]),
+  );
+  expect([...new Set(said.map(keyOf))].toSorted()).toEqual(Object.keys(problemFields).toSorted());
+});
+
+/** A time as answers show it. */
+const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+const nameOfTime = /(_at|[a-z]At|timestamp|_activity|Activity|_time|Time|_since|Since|last_used|last_updated|_latest)$/;
+
+function isDateTime(schema: JsonSchema): boolean {
+  return schema.format === "date-time" || (schema.anyOf ?? []).some((part) => isDateTime(resolved(part)));
+}
+
+/** The times in a value, each with the schema that it has there. */
+function timesIn(at: string, schema: JsonSchema, value: unknown): Place[] {
+  const whole = resolved(schema);
+  if (typeof value === "string") return time.test(value) ? [{ at, schema: whole }] : [];
+  if (typeof value !== "object" || value === null) return [];
+  const parts = (whole.anyOf ?? []).filter((part) => faultOf(part, value) === undefined);
+  const { properties = {}, additionalProperties, items } = whole;
+  const others = items ?? (typeof additionalProperties === "object" ? additionalProperties : undefined);
+  const inner = Object.entries(value).flatMap(([name, one]) => {
+    const its = properties[name] ?? others;
+    return its ? timesIn(`${at}.${name}`, its, one) : [];
+  });
+  return [...inner, ...parts.flatMap((part) => timesIn(at, part, value))];
+}
+
+test("every time is a date-time, by what the examples show and by its name", () => {
+  const shown = examples.flatMap(({ at, schema, value }) => timesIn(at, schema, value));
+  const named = schemas.flatMap(({ at, schema: { properties = {} } }) =>
+    Object.entries(properties).flatMap(([name, one]) =>
+      nameOfTime.test(name) ? [{ at: `${at}.${name}`, schema: one }] : [],
+    ),
+  );
+
+  expect([shown.length > 100, named.length > 50]).toEqual([true, true]);
+  expect([...shown, ...named].flatMap(({ at, schema }) => (isDateTime(schema) ? [] : [at]))).toEqual([]);
+});
+
+test("the pages of the server are no operations of it", () => {
+  const pages = catalog.endpoints.map(({ thing }) => thing.path).filter((path) => /^\/(docs|openapi)/.test(path));
+
+  expect(pages.toSorted()).toEqual(["/docs", "/docs/{asset}", "/openapi.json"]);
+  expect(pages.filter((path) => path in document.paths)).toEqual([]);
+});
+
 test("tags come in the order in which a newcomer needs them, each with a description", () => {
   const names = document.tags.map(({ name }) => name);
   const used = operations.map(({ tags }) => tags[0] ?? "");
@@ -163,16 +232,6 @@ test("every operation has an id of its own, in one style", () => {
 });
 
 test("every example fits its schema, and every body has one", () => {
-  const examples = operations.flatMap(({ route, parameters = [], requestBody, responses }) => [
-    ...parameters.flatMap(({ name, schema, example }) =>
-      example === undefined ? [] : [{ at: `${route} ${name}`, schema, value: example }],
-    ),
-    ...[requestBody, ...Object.values(responses)].flatMap((part) =>
-      Object.values(part?.content ?? {}).flatMap(({ schema, examples: all = {} }) =>
-        Object.entries(all).map(([name, { value }]) => ({ at: `${route} ${name}`, schema, value })),
-      ),
-    ),
-  ]);
   const faults = examples.flatMap(({ at, schema, value }) => {
     const fault = faultOf(schema, value);
     return fault === undefined ? [] : [`${at}: ${fault}`];
