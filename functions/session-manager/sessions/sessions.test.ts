@@ -351,6 +351,20 @@ describe("chat", () => {
     expect([before.queue_length, after.queue_length]).toEqual([2, 0]);
   });
 
+  test("moves last_activity, unless another did so within the minute before", async () => {
+    const { world, ask, uuid, state } = await sessionWorld();
+    const start = world.clock.now() + 3_600_000;
+    const chatAt = async (ms: number) => {
+      await world.advance(ms - world.clock.now());
+      await ask("POST", `/session/${uuid}/chat`, { message: "Hi" });
+      return Date.parse((await state()).session.last_activity);
+    };
+
+    const shown = [await chatAt(start), await chatAt(start + 60_000), await chatAt(start + 61_000)];
+
+    expect(shown.map((at) => at - start)).toEqual([0, 0, 61_000]);
+  });
+
   test("is a sign of life", async () => {
     const { world, ask, uuid, state } = await sessionWorld();
     await world.advance(3_600_000);
