@@ -186,6 +186,35 @@ test("a job that nobody has, or not that user, or that ended, is refused as its 
   expect(ended).toMatchObject({ status: 409, body: { detail: `Cannot cancel job ${job} in status expired` } });
 });
 
+test("the first characters of an id stand for it, over the jobs of all or of one user; where they fit several it is 409", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  const [ofSecond, ofDeveloper, later] = ["aaaaaaaa-1", "aaaaaaaa-2", "aaaaaaaa-3"].map(
+    (beginning) => `${beginning}b00-4c1a-8000-0123456789ab`,
+  ) as [string, string, string];
+  await submitJob(world, user, { env_vars: { RESERVATION_ID: ofSecond } });
+  await submitJob(world, admin, { env_vars: { RESERVATION_ID: ofDeveloper } });
+  const cancel = (id: string, body?: unknown) => ask("POST", `/v1/admin/jobs/${id}/cancel`, admin, body);
+
+  const ambiguous = await cancel("aaaaaaaa");
+  const [named, longer] = [await cancel("aaaaaaaa", { user: "second" }), await cancel("AAAAAAAA-2")];
+  await submitJob(world, user, { env_vars: { RESERVATION_ID: later } });
+  const ofOneUser = await cancel("aaaaaaaa", { user: "second" });
+  const unknown = await cancel("bbbbbbbb");
+
+  expect(ambiguous).toMatchObject({ status: 409, body: { detail: "Job id 'aaaaaaaa' is ambiguous" } });
+  expect(named).toMatchObject({ status: 200, body: { job_id: ofSecond } });
+  expect(longer).toMatchObject({ status: 200, body: { job_id: ofDeveloper } });
+  expect(ofOneUser).toMatchObject({ status: 409, body: { detail: "Job id 'aaaaaaaa' is ambiguous" } });
+  expect(unknown).toMatchObject({ status: 404, body: { detail: "Job bbbbbbbb not found" } });
+  expect((await auditOf(world, admin)).map(({ target, reason }) => [target, reason])).toEqual([
+    ["bbbbbbbb", "Job bbbbbbbb not found"],
+    ["aaaaaaaa", "Job id 'aaaaaaaa' is ambiguous"],
+    ["AAAAAAAA-2", `Job ${ofDeveloper}`],
+    ["aaaaaaaa", `Job ${ofSecond}`],
+    ["aaaaaaaa", "Job id 'aaaaaaaa' is ambiguous"],
+  ]);
+});
+
 test("two owners of one id: the operator has to say whose", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const job = await submitJob(world, user);

@@ -1,7 +1,7 @@
 import type { Context, UserContext } from "../context.ts";
 import type { Action } from "../environments/record/actions.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
-import { type Asked, type Listed, listEnvironments, partOf } from "../environments/record/read.ts";
+import { type Asked, findIds, type Listed, listEnvironments, partOf } from "../environments/record/read.ts";
 import { isEnded } from "../environments/record/record.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import { environmentsOf, userKey } from "../keys.ts";
@@ -39,6 +39,21 @@ export async function cancelAnybodys(
 ): Promise<Action> {
   const owner = username === undefined ? await findOwner(ctx, id) : (await getUserByName(ctx, username)).uid;
   return requestCancel(inNameOf(ctx, owner), id, "Cancelled by the operator");
+}
+
+/**
+ * The ids of environments that begin like this, at most two: enough to know whether it is one. Of one user, or of all
+ * that are not done. Throws `notFound` for a user who does not exist.
+ */
+export async function findAnybodysIds(
+  ctx: UserContext<"table">,
+  beginning: string,
+  username: string | undefined,
+): Promise<string[]> {
+  if (username !== undefined) return findIds(inNameOf(ctx, (await getUserByName(ctx, username)).uid), beginning);
+  const keys = (await listLivingKeys(ctx)).filter((key) => ownerOf(ctx, key) !== undefined);
+  const ids = keys.map(({ sk }) => sk).filter((id) => id.startsWith(beginning));
+  return [...new Set(ids)].slice(0, 2);
 }
 
 /** The usernames of these owners; who cannot be read is left out. */

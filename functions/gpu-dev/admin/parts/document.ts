@@ -26,7 +26,7 @@ export const document: NounDocument = {
     target: "What the operator acted on; null where the action concerns everything.",
     request_id: "The `X-Request-ID` of the operator's request.",
     result: "`started` before the action, then its outcome.",
-    "AuditEntry.reason": "Why the action failed, or what it left, in words.",
+    "AuditEntry.reason": "Why the action failed, what it left, or which job the first characters of an id stood for.",
     checked_at: "When the cluster was last compared with the records; null before the first comparison.",
     run_count: "Number of runs without a living record; `runs` may list fewer.",
     runs: "Runs on the cluster without a living record.",
@@ -59,7 +59,11 @@ export const document: NounDocument = {
   },
   operations: {
     "list-jobs": { id: "listAllJobs", reply: "AdminJobList" },
-    "cancel-job": { id: "cancelAnyJob", body: "CancelAnyJob" },
+    "cancel-job": {
+      id: "cancelAnyJob",
+      body: "CancelAnyJob",
+      problems: { 409: "Several jobs begin like this, several users have it, or it ended" },
+    },
     "list-audit": { id: "listAudit", reply: "Audit" },
     "list-orphans": { id: "listOrphans", reply: "Orphans" },
     "drain-pool": { id: "drainGpuType", reply: "AdmissionState" },

@@ -7,22 +7,21 @@ interface InPath {
 }
 
 /**
- * The id that a path names: whole, or by a part from its beginning that fits one of the caller's jobs
- * (docs/apis/gpu-dev.md#read-jobs). Throws `notFound` for what fits none, `conflict` for what fits several.
+ * The id that a path names: whole, or by a part from its beginning that fits one of the jobs that `find` looks through,
+ * which are the caller's (docs/apis/gpu-dev.md#read-jobs). Throws `notFound` for what fits none, `conflict` for what fits
+ * several.
  */
-export async function findJobId(ctx: UserContext<"table">, params: InPath): Promise<string> {
-  const { job_id } = params;
-  if (!isBeginning(job_id)) return wholeJobId(params);
-  const [id, another] = await findIds(ctx, job_id.toLowerCase());
+export async function findJobId(
+  ctx: UserContext<"table">,
+  { job_id }: InPath,
+  find: (beginning: string) => Promise<string[]> = (beginning) => findIds(ctx, beginning),
+): Promise<string> {
+  if (form.test(job_id)) return job_id.toLowerCase();
+  if (!isBeginning(job_id)) throw notFound(job_id);
+  const [id, another] = await find(job_id.toLowerCase());
   if (another !== undefined) throw new Problem("conflict", `Job id '${job_id}' is ambiguous`);
   if (id === undefined) throw notFound(job_id);
   return id;
-}
-
-/** The same for whoever asks about jobs that are not theirs; what has not the form of an id is no job. */
-export function wholeJobId({ job_id }: InPath): string {
-  if (form.test(job_id)) return job_id.toLowerCase();
-  throw notFound(job_id);
 }
 
 const form = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
