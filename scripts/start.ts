@@ -4,6 +4,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { closeInherited } from "#local/inherited.ts";
 import { printableError } from "#local/printable.ts";
 
+/** The modules with clients of AWS that functions import, and the port that each one makes. */
+const awsPorts = {
+  "#aws/table.ts": "table",
+  "#aws/queue.ts": "queue",
+  "#aws/ebs-volumes.ts": "volumes",
+  "#lambda/eks-compute.ts": "compute",
+  "#lambda/worker-compute.ts": "compute",
+};
+
 closeInherited();
 /** Runs the local stack until SIGTERM or Ctrl-C. */
 const stopping = waitForSignal();
@@ -42,13 +51,13 @@ async function start() {
 }
 
 /**
- * Records and messages are kept here: what speaks with DynamoDB and SQS would be a seventh of the start and 20 MB. The
- * texts of zod in fifty languages, 5 MB, are shown to nobody.
+ * The local stack has ports of its own: the clients of DynamoDB, SQS, EC2 and EKS would be a seventh of the start and
+ * 20 MB. The texts of zod in fifty languages, 5 MB, are shown to nobody.
  */
 function leaveOut(): void {
-  const clients = ["table", "queue"].map((name): [string, string] => [
-    import.meta.resolve(`#aws/${name}.ts`),
-    `export const ${name} = () => { throw new Error("The local stack keeps its ${name} itself"); };`,
+  const clients = Object.entries(awsPorts).map(([module, port]): [string, string] => [
+    import.meta.resolve(module),
+    `export const ${port} = () => { throw new Error("The local stack has a ${port} of its own"); };`,
   ]);
   const locales = new URL("v4/locales/index.js", import.meta.resolve("zod")).href;
   const sources = new Map([...clients, [locales, "export {};"]]);

@@ -271,8 +271,8 @@ async function deleteDisk(world: HttpWorld, key: string): Promise<Things> {
   return things;
 }
 
-/** The snapshot of each disk that a restore is asked of. */
-export const keptSnapshot = "snap-0123456789abcdef0";
+/** The snapshot of each disk that a restore is asked of; the document's example names the same. */
+export const keptSnapshot = "snap-0fedcba9876543210";
 
 /** A disk whose record has a backup. */
 async function backUpDisk(world: HttpWorld, key: string): Promise<Things> {
