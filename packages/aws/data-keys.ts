@@ -16,7 +16,7 @@ export interface DataKeys {
   open(encrypted: string): Promise<KeyObject>;
 }
 
-/** So long after KMS was asked, somebody who lost the right to it is noticed. */
+/** How long a key is used. Then KMS is asked again, and refuses whoever lost the right to it. */
 const keptMs = 5 * 60_000;
 /** Far below the 2^32 after which random nonces of AES-GCM may repeat (NIST SP 800-38D section 8.3). */
 const mostUses = 2 ** 20;
@@ -28,7 +28,7 @@ interface Kept<Key> {
   uses: number;
 }
 
-/** Plain keys of this process. Those who want one at the same moment share one call; one that failed is not kept. */
+/** Keeps plaintext data keys in this process. Concurrent callers share one call of KMS; a failed call is not kept. */
 export function dataKeys(kms: Kms, now: () => number): DataKeys {
   let latest: Kept<DataKey> | undefined;
   const opened = new Map<string, Kept<KeyObject>>();
@@ -47,7 +47,7 @@ export function dataKeys(kms: Kms, now: () => number): DataKeys {
     return made;
   }
 
-  async function begin(): Promise<DataKey> {
+  async function makeKey(): Promise<DataKey> {
     const { plain, encrypted } = await kms.newDataKey();
     const made = { key: keyOf(plain), encrypted: encrypted.toString("base64url") };
     await keep(made.encrypted, Promise.resolve(made.key));
@@ -57,7 +57,7 @@ export function dataKeys(kms: Kms, now: () => number): DataKeys {
   return {
     async current() {
       if (!latest || now() >= latest.endsAt || latest.uses >= mostUses) {
-        latest = { made: begin(), endsAt: now() + keptMs, uses: 0 };
+        latest = { made: makeKey(), endsAt: now() + keptMs, uses: 0 };
       }
       const mine = latest;
       mine.uses += 1;
@@ -78,7 +78,7 @@ async function openKey(kms: Kms, encrypted: string): Promise<KeyObject> {
   try {
     return keyOf(await kms.openDataKey(Buffer.from(encrypted, "base64url")));
   } catch (error) {
-    // Not: denied, disabled, throttled. Those pass, and nothing that is sealed may be given up for them.
+    // Only this error says that the text is not ours. Denied, disabled and throttled pass: no sealed data is given up for them.
     if (error instanceof AwsServiceError && error.name === "InvalidCiphertextException") throw new WrongSeal();
     throw error;
   }

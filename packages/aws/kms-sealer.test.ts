@@ -32,9 +32,9 @@ beforeEach(() => {
 afterAll(() => kms.stop());
 
 /** Of a process of its own. */
-function newSealer() {
+function newSealer(patience = patientCalls) {
   const place = { name: "kms", region: "us-east-2", url: kms.endpoint, credentials: () => fakeKey };
-  return kmsSealer(kmsOf({ ...place, log, patience: patientCalls }, "alias/berth"), () => now);
+  return kmsSealer(kmsOf({ ...place, log, patience }, "alias/berth"), () => now);
 }
 
 describe("the sealer on KMS", () => {
@@ -47,6 +47,15 @@ describe("the sealer on KMS", () => {
     await other.seal("newer", "a|1");
 
     expect(await other.open(sealed, "a|1")).toBe("secret");
+  });
+
+  it("asks again with what is left of the time for all tries, however little that is", async () => {
+    kms.trouble(["hang up"]);
+
+    const sealed = await newSealer({ tryMs: 60_000, togetherMs: 60_000 }).seal("secret", "a|1");
+
+    expect(kms.names()).toEqual(["GenerateDataKey", "GenerateDataKey"]);
+    expect(await newSealer().open(sealed, "a|1")).toBe("secret");
   });
 
   it("asks for one data key in 5 minutes, however much is sealed and opened at once", async () => {

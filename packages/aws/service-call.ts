@@ -54,7 +54,8 @@ export async function callService(service: AwsService, call: ServiceCall): Promi
   const end = performance.now() + togetherMs;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await tryCall(service, call, Math.min(tryMs, end - performance.now()));
+      // A whole number, as AbortSignal.timeout asks for.
+      return await tryCall(service, call, Math.max(1, Math.floor(Math.min(tryMs, end - performance.now()))));
     } catch (error) {
       const isThrottled = error instanceof AwsServiceError && error.$retryable?.throttling === true;
       const base = isThrottled ? pauseMs.throttled : pauseMs.other;

@@ -3,11 +3,11 @@ import type { Context } from "./context.ts";
 import { unlessUnreadable } from "./readable.ts";
 import { HELD_MS, readWatch, type WatchItem, writeWatch } from "./watch-item.ts";
 
-/** A schedule begins so often: the next holder is there before this one ends, and waits for it. */
+/** The schedule starts a caller this often: the next one is there before this one ends, and waits for it. */
 export const WATCH_MINUTES = 10;
 /** From the beginning of a call, with its wait, to its end. */
 const LONGEST_MS = (WATCH_MINUTES + 1) * 60_000;
-/** Longer than a holder that is dead can keep it, and than one in good order does at the end of its time. */
+/** Longer than a dead holder blocks the watch, and than two callers overlap. */
 const LONGEST_WAIT_MS = 120_000;
 const ASK_AGAIN_MS = 1_000;
 const RENEWED_EVERY_MS = 30_000;
@@ -17,7 +17,8 @@ type Ports = Context<"table" | "queue" | "compute">;
 
 /**
  * Follows the changes of the cluster for eleven minutes, or until the signal: one caller at a time, and the next one goes
- * on from where this one ends (docs/architecture.md#level-triggering). Ends without it while somebody else follows.
+ * on from where this one ends (docs/architecture.md#level-triggering). Returns
+ * without following where another one still holds the watch after two minutes.
  */
 export async function followChanges(ctx: Ports, signal: AbortSignal): Promise<void> {
   const endsAt = ctx.clock.monotonic() + LONGEST_MS;
@@ -27,20 +28,20 @@ export async function followChanges(ctx: Ports, signal: AbortSignal): Promise<vo
 
 /**
  * To be called before anybody follows, where the caller knows that nobody does: the one who did was killed, and is not
- * waited for. What a newer version wrote stays: polling goes on without whoever follows.
+ * waited for. An item that a newer version wrote stays: polling works without a follower.
  */
 export async function freeWatch(ctx: Context<"table">): Promise<void> {
   const before = await unlessUnreadable(ctx, () => readWatch(ctx));
   if (before?.holder) await writeWatch(ctx, before, { holder: null, version: before.version });
 }
 
-/** Waits until nobody follows any more, by the holder's clock or, where that is wrong, since it does not write. */
+/** Waits until the watch is free: released, past its time, or not written for 90 s, which needs no right clock. */
 async function takeWatch(ctx: Ports, signal: AbortSignal): Promise<WatchItem | undefined> {
   const { clock } = ctx;
   const givenUpAt = clock.monotonic() + LONGEST_WAIT_MS;
   let unchangedSince = clock.monotonic();
   let writer: string | undefined;
-  let said: string | undefined;
+  let lastError: string | undefined;
   while (!signal.aborted) {
     try {
       const item = await readWatch(ctx);
@@ -51,9 +52,9 @@ async function takeWatch(ctx: Ports, signal: AbortSignal): Promise<WatchItem | u
         if (taken) return taken;
       }
     } catch (error) {
-      // Once, and not each second for as long as a newer version is at work.
-      if (said !== String(error)) ctx.log.warn("changes not followed", { error: String(error) });
-      said = String(error);
+      // Logged once and not every second, for example while a newer version follows.
+      if (lastError !== String(error)) ctx.log.warn("changes not followed", { error: String(error) });
+      lastError = String(error);
     }
     if (clock.monotonic() >= givenUpAt) return undefined;
     await clock.sleep(ASK_AGAIN_MS, signal);
@@ -83,7 +84,7 @@ async function holdWatch(
   if (held) await noted(ctx, held, { holder: null, version: progress.version });
 }
 
-/** A table that does not answer replaces nobody. */
+/** Keeps the watch where the table does not answer: only another holder's note ends it. */
 async function noted(
   ctx: Ports,
   before: WatchItem,
@@ -97,7 +98,7 @@ async function noted(
   }
 }
 
-/** Through whatever the cluster throws: nobody else begins to follow meanwhile. */
+/** Goes on through every error: nobody else follows meanwhile. */
 async function followOn(ctx: Ports, progress: { version: string | null }, signal: AbortSignal): Promise<void> {
   const reached = (version: string) => {
     progress.version = version;
@@ -108,7 +109,7 @@ async function followOn(ctx: Ports, progress: { version: string | null }, signal
     } catch (error) {
       ctx.log.warn("changes not followed", { error: String(error) });
     }
-    // Also after changes that ended without an error: they are endless, and one that is not would never let go.
+    // A pause after a stream that ended without an error too: one that ends at once would spin.
     if (!signal.aborted) await ctx.clock.sleep(PAUSE_MS, signal);
   }
 }

@@ -125,6 +125,23 @@ describe("the changes of runs", () => {
     expect(told.join("")).toBe("aab");
   });
 
+  it("tell that the container of a pod runs, whose command waits for the other machines of its run", async () => {
+    const spec = { nodeName: "one", containers: [{ command: ["/.berth/supervisor", "run", "--gated"] }] };
+    const gated = (state: object) => {
+      const containerStatuses = [{ name: "main", state, started: false }];
+      return { ...podOf("a", { phase: "Pending", containerStatuses, conditions: [] }), spec };
+    };
+    const waiting = gated({ waiting: { reason: "PodInitializing" } });
+    const { told, tell, until, ending, ended } = await opened([waiting]);
+
+    await tell(["MODIFIED", gated({ running: {} })], ["ADDED", podOf("b")]);
+    await until(3);
+    ending.abort();
+    await ended;
+
+    expect(told.join("")).toBe("aab");
+  });
+
   it("tell nothing of a pod that was only just made, nor that one goes whose command is over, but that it is gone", async () => {
     const { told, tell, until, ending, ended } = await opened([]);
     const over = { phase: "Succeeded", containerStatuses: [{ name: "main", state: { terminated: { exitCode: 0 } } }] };

@@ -1,4 +1,5 @@
 import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
+import { isRunning } from "./gate.ts";
 import { sightOf } from "./machine-sight.ts";
 import { everyRunOf, nameOfRun, runOf } from "./names.ts";
 import { holds, type Job, type KubeObject, type Pod } from "./objects.ts";
@@ -7,10 +8,9 @@ import { verdictOf } from "./run-end.ts";
 import { type Follower, follow } from "./watch.ts";
 
 /**
- * Runs that changed, until the signal comes: first all that there are, unless somebody goes on `from` where another left
- * off. Of each object what an observation says of it is remembered, since most that is written to it changes nothing
- * there: each signal is a look, and each look asks the API server two or three times. Throws where the cluster may not be
- * watched.
+ * Yields each run that changed, until `signal` aborts: first every run, or with `from` only what changed since. It
+ * remembers a mark of each object, which holds what an observation would say of it, and emits the run only when the mark
+ * changes: each emit costs a look of two or three API calls. Throws where watching is forbidden.
  */
 export async function* followRuns(
   { client, paths, deployment }: Place,
@@ -18,31 +18,31 @@ export async function* followRuns(
   from?: string,
 ): AsyncGenerator<RunRef | SignalledUpTo> {
   const everyRun = everyRunOf(deployment);
-  const told = toldRuns(signal);
+  const changed = changedRuns(signal);
   const ending = new AbortController();
   const both = AbortSignal.any([signal, ending.signal]);
   const [jobs, pods] = versionsOf(from);
-  const podFollower = runFollower<Pod>("Pod", { markOf: podMark, isBare: isJustMade }, told);
-  // Its pods go with a Job, or are orphans: either is told of them.
-  const isToldByPods = ({ ref }: Marked) => ref !== undefined && podFollower.hasAny(ref);
+  const podFollower = runFollower<Pod>("Pod", { markOf: podMark, isFresh: isJustMade }, changed);
+  // The pods of a deleted Job are deleted too or become orphans, and either is emitted.
+  const isCoveredByPods = ({ ref }: Marked) => ref !== undefined && podFollower.hasAny(ref);
   const jobFollower = runFollower<Job>(
     "Job",
-    { markOf: jobMark, isBare: hasNoVerdict, isToldElsewhere: isToldByPods },
-    told,
+    { markOf: jobMark, isFresh: hasNoVerdict, isCovered: isCoveredByPods },
+    changed,
   );
   const watching = [
     follow(client, `${paths.jobs}?${everyRun}`, jobFollower, { signal: both, ...(jobs && { from: jobs }) }),
     follow(client, `${paths.pods}?${everyRun}`, podFollower, { signal: both, ...(pods && { from: pods }) }),
-  ].map((one) => one.then(() => undefined, told.fail));
+  ].map((one) => one.then(() => undefined, changed.fail));
   try {
-    yield* told.each();
+    yield* changed.each();
   } finally {
     ending.abort();
     await Promise.all(watching);
   }
 }
 
-/** Those of Jobs and pods: each kind is watched for itself. None where that is no place in the changes of a cluster. */
+/** Splits `from` into the versions of Jobs and of pods, which are watched separately; empty where it is not of this form. */
 function versionsOf(from: string | undefined): readonly [jobs?: string, pods?: string] {
   const [, jobs, pods] = /^(\d+)\.(\d+)$/.exec(from ?? "") ?? [];
   return jobs && pods ? [jobs, pods] : [];
@@ -52,21 +52,21 @@ interface Marked {
   readonly uid: string;
   readonly ref: RunRef | undefined;
   readonly mark: string;
-  /** It says nothing yet that who asked for it does not know. */
-  readonly isBare: boolean;
+  /** It was just created: its creator learns nothing from it. */
+  readonly isFresh: boolean;
 }
 
 interface Marking<Item> {
   markOf(item: Item): string;
-  isBare(item: Item): boolean;
-  /** Whether that it is gone is no news, since more is told of its run. */
-  isToldElsewhere?(item: Marked): boolean;
+  isFresh(item: Item): boolean;
+  /** Whether its deletion is not emitted, since that of something else of its run is. */
+  isCovered?(item: Marked): boolean;
 }
 
 function runFollower<Item extends KubeObject>(
   kind: "Job" | "Pod",
-  { markOf, isBare, isToldElsewhere = () => false }: Marking<Item>,
-  { tell, reached }: Pick<ReturnType<typeof toldRuns>, "tell" | "reached">,
+  { markOf, isFresh, isCovered = () => false }: Marking<Item>,
+  { emit, reached }: Pick<ReturnType<typeof changedRuns>, "emit" | "reached">,
 ): Follower<Item, Marked> & { hasAny(ref: RunRef): boolean } {
   const known = new Map<string, Marked>();
   const counts = new Map<string, number>();
@@ -83,32 +83,32 @@ function runFollower<Item extends KubeObject>(
     count(item, 1);
     return before;
   };
-  const meet = (item: Marked) => {
+  const update = (item: Marked) => {
     const isNews = remember(item)?.mark !== item.mark;
-    if (item.ref && isNews) tell(item.ref);
+    if (item.ref && isNews) emit(item.ref);
   };
   const forget = (item: Marked) => {
     const before = known.get(item.uid);
     if (before) count(before, -1);
     known.delete(item.uid);
-    if (item.ref && !isToldElsewhere(item)) tell(item.ref);
+    if (item.ref && !isCovered(item)) emit(item.ref);
   };
   return {
     keep: (item) => ({
       uid: item.metadata.uid,
       ref: runOf(item, kind),
       mark: markOf(item),
-      isBare: isBare(item),
+      isFresh: isFresh(item),
     }),
     listed(items) {
       const there = new Set(items.map(({ uid }) => uid));
       for (const item of [...known.values()]) if (!there.has(item.uid)) forget(item);
-      for (const item of items) meet(item);
+      for (const item of items) update(item);
     },
     changed(type, item) {
       if (type === "DELETED") forget(item);
-      else if (type === "ADDED" && item.isBare) remember(item);
-      else meet(item);
+      else if (type === "ADDED" && item.isFresh) remember(item);
+      else update(item);
     },
     reached: (version) => reached(kind, version),
     hasAny: (ref) => counts.has(nameOfRun(ref)),
@@ -117,7 +117,7 @@ function runFollower<Item extends KubeObject>(
 
 function jobMark(job: Job): string {
   const verdict = verdictOf(job)?.type;
-  // The one is followed by the other, which says nothing more.
+  // SuccessCriteriaMet precedes Complete, which adds nothing.
   return JSON.stringify([isDeleted(job), verdict === "SuccessCriteriaMet" ? "Complete" : verdict]);
 }
 
@@ -126,8 +126,8 @@ function hasNoVerdict(job: Job): boolean {
 }
 
 /**
- * The scheduler words anew why a pod fits nowhere whenever it tries: that it does not is news once. That one is deleted
- * whose command is over already is none.
+ * The scheduler rewrites its message at every retry, so an unschedulable pod is emitted once. The deletion of a pod whose
+ * command has ended is not emitted.
  */
 function podMark(pod: Pod): string {
   const { state, reason, end, deleted } = sightOf(pod);
@@ -135,7 +135,9 @@ function podMark(pod: Pod): string {
   const { nodeName } = pod.spec;
   const isOrphan = (pod.metadata.ownerReferences ?? []).length === 0;
   const isGoing = deleted && end === undefined;
-  return JSON.stringify([isGoing, isOrphan, nodeName, state, why, end?.exitCode, holds(pod, "DisruptionTarget")]);
+  const isInterrupted = holds(pod, "DisruptionTarget");
+  // A run of several machines waits to begin until all of its containers run, which is no state of its own.
+  return JSON.stringify([isGoing, isOrphan, nodeName, state, why, end?.exitCode, isInterrupted, isRunning(pod)]);
 }
 
 function isJustMade(pod: Pod): boolean {
@@ -147,17 +149,17 @@ function isDeleted({ metadata }: KubeObject): boolean {
   return metadata.deletionTimestamp !== undefined;
 }
 
-function toldRuns(signal: AbortSignal) {
-  // A run waits once: who takes them may be slower than a cluster in trouble tells.
+function changedRuns(signal: AbortSignal) {
+  // Each run is queued once: a cluster in trouble may emit faster than the caller reads.
   const waiting = new Map<string, RunRef>();
   const versions: { Job?: string; Pod?: string } = {};
-  let saidUpTo: string | undefined;
+  let yieldedUpTo: string | undefined;
   const upTo = () => (versions.Job && versions.Pod ? `${versions.Job}.${versions.Pod}` : undefined);
   let failure: unknown;
   let wake = (): void => undefined;
   const abort = (): void => wake();
   return {
-    tell: (ref: RunRef): void => {
+    emit: (ref: RunRef): void => {
       waiting.set(`${ref.uid} ${ref.run}`, ref);
       wake();
     },
@@ -178,9 +180,9 @@ function toldRuns(signal: AbortSignal) {
           if (next) {
             waiting.delete(next[0]);
             yield next[1];
-          } else if (upTo() !== saidUpTo) {
-            saidUpTo = upTo();
-            if (saidUpTo !== undefined) yield { upTo: saidUpTo };
+          } else if (upTo() !== yieldedUpTo) {
+            yieldedUpTo = upTo();
+            if (yieldedUpTo !== undefined) yield { upTo: yieldedUpTo };
           } else await new Promise<void>((resolve) => (wake = resolve));
         }
       } finally {

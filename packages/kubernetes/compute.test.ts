@@ -149,6 +149,24 @@ describe("a look at a run", () => {
     );
   });
 
+  it("lets the command of a machine begin also where that of another one is over already", async () => {
+    const [first, second] = [gatedPod(`${uid}-r1`), gatedPod(`${uid}-r1-m1`)];
+    const status = {
+      phase: "Succeeded",
+      containerStatuses: [{ name: "main", state: { terminated: { exitCode: 0 } } }],
+    };
+    const compute = await opened({
+      "GET jobs": object(jobOfTwo),
+      "GET pods": list({ ...first, status }, second),
+      "GET nodes": object(node),
+    });
+
+    await compute.begin(uid, 1);
+
+    const begun = server.requests.filter(({ url }) => url.includes("/exec?"));
+    expect(begun.map(({ url }) => /pods\/([^/]*)\//.exec(url)?.[1])).toEqual([`${uid}-r1-m1-x`]);
+  });
+
   it("lets no command begin of a run that is being removed", async () => {
     const pods = ["", "-m1"].map((machine) => gatedPod(`${uid}-r1${machine}`));
     const going = { ...jobOfTwo, metadata: { ...jobOfTwo.metadata, deletionTimestamp: "2026-01-01T00:01:00Z" } };

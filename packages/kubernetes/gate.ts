@@ -22,7 +22,9 @@ export async function openGate(place: Place, objects: RunObjects): Promise<void>
 export function gatedPods({ jobs: [job], pods }: RunObjects): Pod[] {
   if (!job || job.metadata.deletionTimestamp !== undefined) return [];
   const running = pods.filter((pod) => isRunning(pod) && pod.metadata.deletionTimestamp === undefined);
-  const isWhole = new Set(running.map(machineOf)).size >= sharesOf(job).length;
+  // A machine whose command is over already began as part of the whole run.
+  const there = [...running, ...pods.filter(isOver)];
+  const isWhole = new Set(there.map(machineOf)).size >= sharesOf(job).length;
   return isWhole ? running.filter((pod) => isGated(pod) && !hasBegun(pod)) : [];
 }
 
@@ -31,6 +33,15 @@ export function hasBegun(pod: Pod): boolean {
   return pod.status?.containerStatuses?.find(({ name }) => name === MAIN)?.started === true;
 }
 
-function isRunning(pod: Pod): boolean {
-  return pod.status?.containerStatuses?.find(({ name }) => name === MAIN)?.state?.running !== undefined;
+/** Whether its container runs, its command begun or not. */
+export function isRunning(pod: Pod): boolean {
+  return mainState(pod)?.running !== undefined;
+}
+
+function isOver(pod: Pod): boolean {
+  return mainState(pod)?.terminated !== undefined;
+}
+
+function mainState(pod: Pod) {
+  return pod.status?.containerStatuses?.find(({ name }) => name === MAIN)?.state;
 }

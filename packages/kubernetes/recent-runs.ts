@@ -3,7 +3,7 @@ import { nameOfRun, type RunId } from "./names.ts";
 
 /** As long as one look takes at most, from what it read to its last call (docs/architecture.md#claims). */
 const keptMs = 20_000;
-/** Of each some kB; more looks than that are never under way at once. */
+/** An entry takes a few kB, and fewer looks than this run at once. */
 const mostKept = 256;
 
 /** What looks have just read of runs, for the further calls of the same look. */

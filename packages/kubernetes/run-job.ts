@@ -1,4 +1,5 @@
 import type { Mount, Run, RunPort } from "#core/ports/compute.ts";
+import { RunRefused } from "#core/problem.ts";
 import { quantitiesOf, storageOf } from "./machine-share.ts";
 import {
   annotation,
@@ -217,6 +218,6 @@ function probeOf(ports: readonly RunPort[]): object {
 
 function claimName({ id }: Mount["volume"]): string {
   const claim = claimOf(id);
-  if (!claim) throw new Error("That is no volume of this cluster");
+  if (!claim) throw new RunRefused("That is no volume of this cluster");
   return claim.name;
 }

@@ -1,15 +1,15 @@
 import { realpathSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import type { ApiClient } from "#kubernetes/api-client.ts";
-import { ApiRefused, isAnother, isNotFound } from "#kubernetes/api-error.ts";
+import { ApiRefused, ApiUnreachable, isAnother, isNotFound } from "#kubernetes/api-error.ts";
 import { deploymentLabels } from "#kubernetes/names.ts";
 import type { KubeObject } from "#kubernetes/objects.ts";
 
-/** Says on the cluster that the runs of a deployment are this home's: a copy of the home names the same ones. */
+/** A Lease that says which home directory drives the runs of a deployment: a copy of the home would drive the same ones. */
 export interface ClusterLease {
   /** Throws in words once another home has it, and after it was released. Renews it where that is due. */
   confirm(): Promise<void>;
-  /** The next one need not wait then. Never throws: what is not released ends by itself. */
+  /** Frees the lease for the next stack at once. Never throws: a lease that is not released expires. */
   release(): Promise<void>;
 }
 
@@ -21,19 +21,19 @@ export interface LeaseOptions {
   now(): number;
 }
 
-/** A stack lists the machines each minute, and confirms it by that. */
+/** A stack confirms its lease whenever it lists the machines, once a minute. */
 const heldForMs = 180_000;
 const renewedEveryMs = 30_000;
-/** So often in a row somebody else may write it at the same moment. */
+/** How often in a row another writer may be faster. */
 const mostTries = 5;
 
 /**
- * Throws in words where another home has it. Its holder is a directory and not a process: a stack that was killed is
- * started again at once, and that no two are in one directory its lock sees to (home.ts).
+ * Throws, in words for the user, where another home holds it. The holder is a directory and not a process: a killed stack
+ * restarts at once, and a lock keeps two out of one directory (home.ts).
  */
 export async function takeLease(options: LeaseOptions): Promise<ClusterLease> {
   const { home, now } = options;
-  const own = holderOf(home);
+  const own = ownHolder(home);
   let renewedAt = now();
   let renewing: Promise<void> | undefined;
   let ended: Error | undefined;
@@ -43,8 +43,12 @@ export async function takeLease(options: LeaseOptions): Promise<ClusterLease> {
     throw ended;
   };
   let written = await write(options, own, (found) => {
-    if (isHeld(found, now()) && holderIn(found) !== own) throw inUse(found, home);
+    if (isHeld(found, now()) && holderIn(found) !== own) throw inUseError(found, home);
   });
+  // Without a lease nothing is sent: its 404 or 409 must not read as the answer to the call that waited for it.
+  const notAsked = (error: unknown): never => {
+    throw error instanceof ApiRefused ? new ApiUnreachable("lease", String(error.status)) : error;
+  };
   const renew = async () => {
     const at = now();
     written = await write(options, own, requireOwn, written);
@@ -53,9 +57,11 @@ export async function takeLease(options: LeaseOptions): Promise<ClusterLease> {
   return {
     async confirm() {
       if (!ended && Math.abs(now() - renewedAt) >= renewedEveryMs) {
-        renewing ??= renew().finally(() => {
-          renewing = undefined;
-        });
+        renewing ??= renew()
+          .catch(notAsked)
+          .finally(() => {
+            renewing = undefined;
+          });
         await renewing;
       }
       if (ended) throw ended;
@@ -72,7 +78,7 @@ interface Lease extends KubeObject {
 }
 
 /** A copy is another directory, or is on another machine. */
-function holderOf(home: string): string {
+function ownHolder(home: string): string {
   const path = realpathSync(home);
   return `${hostname()}:${path}#${statSync(path).ino}`;
 }
@@ -81,18 +87,18 @@ function holderIn({ spec }: Lease): string {
   return spec?.holderIdentity ?? "";
 }
 
-/** By the clocks of two machines, of which either may be ahead. */
+/** Compares the clocks of two machines, of which either may be ahead. */
 function isHeld(lease: Lease, now: number): boolean {
   return holderIn(lease) !== "" && Math.abs(now - Date.parse(lease.spec?.renewTime ?? "")) < heldForMs;
 }
 
-/** Whoever may write in the namespace may write anything into it: no terminal is given more than letters. */
+/** Whoever may write in the namespace may write anything into it: only printable ASCII is shown. */
 function nameOther(lease: Lease): string {
   const place = holderIn(lease).replace(/#\d+$/, "");
   return place === "" ? "Another stack" : `Another stack (${place.replaceAll(/[^ -~]/g, "?").slice(0, 200)})`;
 }
 
-function inUse(lease: Lease, home: string): Error {
+function inUseError(lease: Lease, home: string): Error {
   const minutes = heldForMs / 60_000;
   return new Error(
     `${nameOther(lease)} drives the environments of ${home}, and only one may.\n` +
@@ -102,8 +108,8 @@ function inUse(lease: Lease, home: string): Error {
 }
 
 /**
- * Unless `refuse` throws for what is there: as it was written last, where that is known and nobody wrote since. One that
- * a hand deleted is made again.
+ * Writes the lease unless `refuse` throws for the one that is there. Starts from `written`, our last version, and reads
+ * again only where somebody else wrote since. Makes a deleted lease again.
  */
 async function write(
   { client, namespace, deployment, now }: LeaseOptions,
@@ -116,6 +122,7 @@ async function write(
   let found = written ?? (await client.find<Lease>(path));
   for (let tries = 1; ; tries += 1) {
     if (found) refuse(found);
+    // A MicroTime of Kubernetes has six decimals.
     const renewTime = new Date(now()).toISOString().replace("Z", "000Z");
     const spec = { holderIdentity, leaseDurationSeconds: heldForMs / 1000, renewTime };
     try {

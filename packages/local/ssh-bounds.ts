@@ -8,7 +8,7 @@ export interface Places {
   isFree(): boolean;
 }
 
-/** `full` is said to those who come too late. One that is taken here is taken in `within` as well. */
+/** `full` is the text of the error when none is left. Taking one here also takes one of `within`. */
 function countPlaces(most: number, full: string, within?: Places): Places {
   let taken = 0;
   return {
@@ -40,10 +40,10 @@ export interface SshBounds {
 const MOST_SESSIONS = 10;
 /** A browser that goes through a client opens dozens. */
 const MOST_FORWARDS = 128;
-/** Of a run, by all of its clients. */
+/** The limits of one run, over all its connections. */
 const OF_RUN = { connections: 256, sessions: 128, forwards: 512 };
 
-/** Answers the bounds of each new connection into a run, which counts with the others there. Throws where that is full. */
+/** Returns a function that makes the bounds of a new connection into `run`, counted with the run's; it throws when that is full. */
 export function sshBounds(): (run: string) => SshBounds {
   const runs = new Map<string, Places & { readonly sessions: Places; readonly forwards: Places }>();
   return (run) => {
@@ -68,7 +68,7 @@ export function sshBounds(): (run: string) => SshBounds {
 /** SSH_OPEN_RESOURCE_SHORTAGE of RFC 4254, 5.1. */
 const RESOURCE_SHORTAGE = 4;
 
-/** ssh2 refuses a channel without a word of why. */
+/** ssh2's `reject` sends no reason; its private protocol object can. */
 interface Internals {
   readonly _protocol: { channelOpenFail(channel: number, reason: number, words: string): void };
 }

@@ -1,4 +1,4 @@
-// The first process of a container whose image has nothing: it starts the command of a run and what is asked for beside
+// The first process of a container whose image need not contain any program of ours: it starts the command of a run and what is asked for beside
 // it. It is its own client too: `supervisor exec` in the same container talks to it through a Unix socket.
 package main
 

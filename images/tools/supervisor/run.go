@@ -34,6 +34,8 @@ type supervisor struct {
 	services  map[string]*service
 	revision  int
 	gpuBusyAt time.Time
+	// When the tool answered last: one that hangs in the driver cannot even be killed.
+	gpuAskedAt time.Time
 }
 
 // lastWords are for the driver, in the container's termination message.

@@ -67,7 +67,7 @@ func (s *supervisor) status() string {
 		services[name] = map[string]any{"failures": one.failures, "lastCode": one.lastCode, "answers": answers}
 	}
 	told := map[string]any{"revision": s.revision, "services": services}
-	if !s.gpuBusyAt.IsZero() {
+	if !s.gpuBusyAt.IsZero() && time.Since(s.gpuAskedAt) < 2*(s.gpuEvery+s.gpuWithin) {
 		told["gpuIdleSeconds"] = int(time.Since(s.gpuBusyAt).Seconds())
 	}
 	line, _ := json.Marshal(told)
@@ -80,6 +80,7 @@ func (s *supervisor) watchGpus() {
 	for ; ; time.Sleep(s.gpuEvery) {
 		said, isKnown := s.processes.outputOf(s.gpuWithin, words...)
 		s.mu.Lock()
+		s.gpuAskedAt = time.Now()
 		if !isKnown || said == "" {
 			s.gpuBusyAt = time.Time{}
 		} else if strings.Trim(said, "0 \n") != "" || s.gpuBusyAt.IsZero() {

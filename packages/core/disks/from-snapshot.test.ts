@@ -55,7 +55,18 @@ describe("a disk that is made of another one's snapshot", () => {
     expect(await use("data")).toBe("second");
   });
 
-  test("keeps the snapshot from being thinned out until it has its volume", async () => {
+  test("keeps the snapshot while it has a volume and no backup of its own", async () => {
+    await restore(oldest, "before");
+    await createEnvironment(world.as("alice"), newEnvironment("long", { disk: "before", gpus: 1, hours: 20 }));
+    await world.advance(MINUTE);
+    const { volume } = await diskOf("before");
+    for (const text of ["3", "4", "5"]) await use("data", text);
+
+    expect(volume).not.toBeNull();
+    expect(world.volumes.snapshotIds()).toContain(oldest);
+  });
+
+  test("keeps the snapshot from being thinned out until it has a backup of its own", async () => {
     await restore(oldest, "before");
     for (const text of ["3", "4", "5"]) await use("data", text);
 
@@ -68,7 +79,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect((await diskOf("data")).restores).toBeUndefined();
   });
 
-  test("keeps a deleted disk from being purged until it has its volume", async () => {
+  test("keeps a deleted disk from being purged until it has a backup of its own", async () => {
     await restore(oldest, "before");
     await deleteDisk(world.as("alice"), "data");
     await world.advance(RETENTION + 5 * MINUTE);

@@ -8,10 +8,10 @@ import type { Operation } from "./operations.ts";
 import { type Disk, type DiskSource, findDisk, type Restore } from "./record.ts";
 import { getDisk } from "./view.ts";
 
-/** A bound for the record. */
+/** Bounds the size of the disk's record. */
 const MOST_RESTORES = 10;
-/** A request that died between the two records has done so long before. */
-const BEGUN_MS = 15 * 60_000;
+/** After this, a restore without its new disk is abandoned: its request died between the two writes. */
+const ABANDONED_MS = 15 * 60_000;
 
 export interface Restoring {
   readonly operation: Operation;
@@ -19,9 +19,9 @@ export interface Restoring {
 }
 
 /**
- * Makes a new disk that begins with a completed backup of another one; that stays as it is. The snapshot is named by
- * the other disk first, so that it stays until the new one has its volume, in the zone of its first job. Repeated with
- * the same ids it makes the same disk. Throws `notFound` or `conflict`.
+ * Makes a new disk from a completed backup of another disk. The other disk's record notes the restore first, so that the
+ * snapshot is kept until the new disk has a backup of its own: a volume that was asked for may never be made. Repeated
+ * with the same ids it makes the same disk. Throws `notFound` or `conflict`.
  */
 export async function restoreDisk(
   ctx: UserContext<"table" | "queue">,
@@ -52,29 +52,32 @@ function sourceOf({ snapshots }: Disk, name: string, id: string): DiskSource {
   return { id, at };
 }
 
-/** Undefined: it is named already. */
+/** undefined: the restore is noted already. */
 function withRestore(disk: Disk, restore: Restore): Disk | undefined {
   const { restores = [] } = disk;
   if (restores.some((one) => one.disk === restore.disk)) return undefined;
   if (restores.length >= MOST_RESTORES) {
-    throw new Problem("conflict", `${MOST_RESTORES} disks that are restored from this one have not been used yet`);
+    throw new Problem(
+      "conflict",
+      `${MOST_RESTORES} disks that were restored from this one have no backup of their own yet`,
+    );
   }
   return { ...disk, restores: [...restores, restore] };
 }
 
-/** The disk without those restores whose disk has its volume, or will never want one. */
+/** Drops the restores whose new disk has a backup of its own, or will never need one. */
 export async function settleRestores(ctx: Context<"table">, disk: Disk, now: number): Promise<Disk> {
   const { owner, restores = [] } = disk;
   if (restores.length === 0) return disk;
   const wanted = await Promise.all(restores.map((one) => isWanted(ctx, owner, one, now)));
-  const left = restores.filter((_, at) => wanted[at]);
+  const left = restores.filter((_, index) => wanted[index]);
   return { ...disk, restores: left.length > 0 ? left : undefined };
 }
 
-/** What cannot be read may want it. */
+/** Whether the new disk may still need the snapshot; one that cannot be read may. */
 async function isWanted(ctx: Context<"table">, owner: string, { disk, at }: Restore, now: number): Promise<boolean> {
   const found = await unlessUnreadable(ctx, async () => (await findDisk(ctx, owner, disk)) ?? "missing");
   if (found === undefined) return true;
-  if (found === "missing") return now - at < BEGUN_MS;
-  return found.volume === null && found.phase !== "purging" && found.phase !== "purged";
+  if (found === "missing") return now - at < ABANDONED_MS;
+  return !found.snapshots.some(({ completed }) => completed) && found.phase !== "purging" && found.phase !== "purged";
 }

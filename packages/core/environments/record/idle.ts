@@ -1,13 +1,14 @@
 import type { IdlePolicy } from "./policy.ts";
 
-/** What tells that an environment is used. Times are ms. */
+/** The signals that say whether an environment is used. Times are ms. */
 export interface IdleSignals {
   readonly startedAt: number;
   readonly lastUsedAt: number | null;
+  /** Until when a running exec counts as use. */
   readonly busyUntil: number | null;
   /** Open terminals and running execs; null: nobody can tell. */
   readonly sessions: number | null;
-  /** When this was decided last, or the start. */
+  /** When idleness was last decided, or when the run started. */
   readonly decidedAt: number;
 }
 
@@ -36,14 +37,14 @@ export function decideIdle(signals: IdleSignals, { afterMs, everyMs }: IdlePolic
   if (sessions === null) return { verdict: "keep", signal: "unknown sessions", since: now };
   if (sessions > 0) return { verdict: "keep", signal: "sessions", since: now };
   if (busyUntil !== null && busyUntil > now) return { verdict: "keep", signal: "exec", since: now };
-  // Nobody looked for so long: nobody could tell that it is used, and whoever works there needs a moment to.
+  // Nobody looked for two intervals: a heartbeat may have been lost, and users need a moment to send one.
   if (now - decidedAt > 2 * everyMs) return { verdict: "keep", signal: "unknown sessions", since: now };
   const used = Math.max(since, busyUntil ?? 0);
   const signal = used > since ? "exec" : isHeartbeat ? "heartbeat" : "start";
   return { verdict: now - used > afterMs ? "stop" : "keep", signal, since: used };
 }
 
-/** What a look saw of the use of its GPUs. Times are ms. */
+/** The use of a run's GPUs, as of one look. Times are ms. */
 export interface GpuSight {
   /** Idle since then; the moment of the look where they were used, or nobody could tell. */
   readonly since: number;
@@ -60,14 +61,14 @@ export interface GpuDecision {
 
 const WARNING_MS = 10 * 60_000;
 
-/** From the warning to the stop: 10 minutes, or half of a time that is shorter than 20. */
+/** From the warning to the stop: 10 minutes, or half of `afterMs` where that is under 20 minutes. */
 export function gpuWarningMs(afterMs: number): number {
   return Math.min(WARNING_MS, afterMs / 2);
 }
 
 /**
- * Whether GPUs that are idle since then are to be stopped: never before the whole time of a warning is over. Pure; null
- * says that nobody can tell, which counts as use.
+ * Keeps, warns or stops an environment whose GPUs are idle since `idleSince`. It never stops before the full time of the
+ * warning is over. Pure; null means unknown and counts as use.
  */
 export function decideGpuIdle(
   { idleSince, warnedAt }: { readonly idleSince: number | null; readonly warnedAt: number | null },
@@ -77,7 +78,7 @@ export function decideGpuIdle(
   const since = idleSince ?? now;
   const warningMs = gpuWarningMs(afterMs);
   if (now - since < afterMs - warningMs) return { verdict: "keep", since, warnedAt: null };
-  // What was used after a warning is warned again.
+  // Use after a warning cancels it: the next idle time is warned of anew.
   if (warnedAt === null || warnedAt < since) return { verdict: "warn", since, warnedAt: now };
   const isOver = now - since >= afterMs && now - warnedAt >= warningMs;
   return { verdict: isOver ? "stop" : "keep", since, warnedAt };

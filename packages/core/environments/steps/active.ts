@@ -77,6 +77,7 @@ function nextLookAt(environment: Environment, now: number): number {
 function withSight(ctx: WorkerContext, environment: Environment, observed: Observation): Environment {
   const { run } = environment;
   const { address, ports, limits, isolation, nodes } = observed;
-  const mark = markOf(ctx, run.n, nodes);
+  // What is about to go is looked at, whatever a listing shows: its last change may not be signalled.
+  const mark = observed.terminating ? undefined : markOf(ctx, run.n, nodes);
   return { ...environment, run: { ...run, address: address ?? run.address, ports, limits, isolation, mark } };
 }

@@ -22,7 +22,7 @@ import { passedWarning } from "./warnings.ts";
 
 const REMOVAL_GRACE_SECONDS = 10;
 const MINUTE_MS = 60_000;
-/** One that never binds must not set aside one machine after the other. */
+/** A run that never binds must not block one machine after the other. */
 const MOST_WITHDRAWALS = 2;
 
 /** Makes the run, follows it until it is ready, gives the grant back when nothing binds it. */
@@ -41,13 +41,13 @@ export async function stepPreparing(
       "is about to make its compute",
     );
   }
-  // Whoever made it meanwhile made the same one, and what is asked for next sees it.
+  // Needs no look at the cluster first: if another worker made the run meanwhile, it made the same one.
   if (isFirstTry(environment)) return makeRun(ctx, environment, now);
   const observed = await ctx.compute.observe(environment.uid, environment.run.n);
   if (environment.run.withdrawing) return withdraw(ctx, environment, observed, now);
   if (!observed)
     return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);
-  // Before anything else of it is written: an end that one look saw may be out of sight for the next.
+  // Before any other write: an end that is seen now may be invisible to the next look.
   if (observed.state === "ended") return endItself(begun(environment, observed, now), observed, now);
   if (environment.run.missedAt !== null) return seesAgain(environment, now);
   if (observed.state === "ready") {
@@ -91,7 +91,7 @@ async function attachDisk(
   return changed(note ? addEntry(attached, now, note) : attached, now, "opened its disk");
 }
 
-/** The end before left no backup: who works on is told from when the latest is. */
+/** Where the last end left no backup, says from when the latest backup is. */
 function olderNote(name: string, { lost, snapshots }: Disk): string | undefined {
   if (!lost?.gaveUp && lost?.refused === undefined) return undefined;
   const latest = snapshots.findLast(({ completed }) => completed);
@@ -154,7 +154,7 @@ async function follow(
   const extended = await extendRun(ctx, environment, now);
   const silent = await stepLostMachine(ctx, extended, observed.nodes, now);
   if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
-  // Only here: a look at an end, or at what an earlier run left, lets nothing begin.
+  // Only on this path: a look at an end, or at what an earlier run left, must not start the command.
   if (observed.waitsToBegin) await ctx.compute.begin(environment.uid, environment.run.n);
   const step = stepOfState[observed.state as keyof typeof stepOfState];
   if (step === environment.step && saysTheSame(observed.reason, environment.reason)) {
@@ -167,12 +167,12 @@ async function follow(
   return isUnpinned(environment) && observed.state !== "unbound" ? tellingPool(waits) : waits;
 }
 
-/** A scheduler counts anew, each time it tries, how many machines lack what: that is no news. */
+/** Ignores numbers: the scheduler counts the machines again at every retry. */
 function saysTheSame(one: string | null, other: string | null): boolean {
   return one?.replaceAll(/\d+/g, "0") === other?.replaceAll(/\d+/g, "0");
 }
 
-/** Where the cluster put a run that was granted no machine: its units move there, and are free where they were expected. */
+/** Records where the cluster put a run that was granted no named machine: its units count there from now on. */
 function onItsMachines(environment: Environment, observed: Observation): Environment {
   if (observed.state === "unbound" || !isUnpinned(environment)) return environment;
   return { ...environment, run: { ...environment.run, machines: machinesOf(observed) } };
@@ -236,7 +236,7 @@ async function openDoors(
   return isAwaited || isUntold ? awaitAccess(ctx, environment, observed, now) : undefined;
 }
 
-/** Back to its old place: the run is removed, and only when nothing of it is left does the next one get a number. */
+/** Returns the environment to its old place in the queue. The next run gets a number only once nothing of this one is left. */
 async function withdraw(
   ctx: WorkerContext,
   environment: Environment,
@@ -287,12 +287,12 @@ async function withdraw(
   return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
 }
 
-/** On one machine nothing began; of several the first, which has the disk, may have begun without the others. */
+/** A withdrawn run on one machine wrote nothing. Of several, the first, which has the disk, may have started alone. */
 function givenBack(use: DiskUse, machines: number): DiskUse {
   return { ...use, attached: false, ...(machines > 1 && { written: true }) };
 }
 
-/** What began on some of its machines can do nothing alone: it is no run that has begun, and goes with its grant. */
+/** Whether all its machines are there: a run on only some of them does not count as begun. */
 function isWhole({ run: { grant } }: Environment, { nodes }: Observation): boolean {
   return nodes.length >= (grant?.shares.length ?? 1);
 }
