@@ -4,7 +4,10 @@ import { readObject } from "./body.ts";
 const LIMIT = 1_048_576;
 const strict = { comments: false, form: false };
 
-function post(body: string | ReadableStream<Uint8Array>, headers: Record<string, string> = {}): Request {
+function post(
+  body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
+  headers: Record<string, string> = {},
+): Request {
   return new Request("http://x/", { method: "POST", body, headers, duplex: "half" } as RequestInit);
 }
 
@@ -43,6 +46,29 @@ test("what is no JSON, or no object, is one problem that says nothing of the tex
       details: { fields: [{ type: "json_invalid", path: ["body"], message: "JSON decode error", input: {} }] },
     });
   }
+});
+
+test("what is not UTF-8 is refused in words, announced or not, and nothing is put in its place", async () => {
+  const text = "Request body is not valid UTF-8";
+  const cut = Buffer.from('{"a":"é').subarray(0, -1);
+  for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xc3]]) {
+    const body = Buffer.concat([Buffer.from('{"a":"'), Buffer.from(bytes), Buffer.from('"}')]);
+    for (const length of [{}, { "content-length": String(body.length) }]) {
+      const refused = {
+        situation: "badJson",
+        message: text,
+        details: { fields: [{ type: "json_invalid", message: text }] },
+      };
+      await expect(readObject(post(body, length), strict)).rejects.toMatchObject(refused);
+    }
+  }
+  await expect(readObject(post(cut), strict)).rejects.toMatchObject({ message: text });
+  const pairs = Buffer.from("code=\xff", "latin1");
+  await expect(readObject(post(pairs), { comments: false, form: true })).rejects.toMatchObject({ message: text });
+});
+
+test("a byte order mark before the JSON is passed over", async () => {
+  expect(await readObject(post('\ufeff{"a":1}'), strict)).toEqual({ a: 1 });
 });
 
 test("comments are taken where the dialect takes them", async () => {

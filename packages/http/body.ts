@@ -18,7 +18,7 @@ export interface BodyRules {
 
 /**
  * The body as an object, whatever its content type says; an empty one is `{}` (docs/apis/common.md#headers-and-bodies).
- * Throws a Refusal when it is larger than 1 MiB, not JSON, or not an object.
+ * Throws a Refusal when it is larger than 1 MiB, not UTF-8, not JSON, or not an object.
  */
 export async function readObject(request: Request, { comments, form }: BodyRules): Promise<Record<string, unknown>> {
   const text = await readText(request);
@@ -31,21 +31,21 @@ export async function readObject(request: Request, { comments, form }: BodyRules
 
 async function readText(request: Request): Promise<string> {
   requireSmallBody(request.headers);
-  const text = request.headers.has("content-length") ? await wholeText(request) : await limitedText(request);
-  if (text.length > LIMIT_BYTES) throw new Refusal("tooLarge");
-  return text;
+  const bytes = request.headers.has("content-length") ? await wholeBody(request) : await limitedBody(request);
+  if (bytes.byteLength > LIMIT_BYTES) throw new Refusal("tooLarge");
+  return decode(bytes);
 }
 
 /** The server holds a body to its announced length. One that broke off is as good as malformed. */
-async function wholeText(request: Request): Promise<string> {
-  return request.text().catch((cause: unknown) => {
+async function wholeBody(request: Request): Promise<ArrayBuffer> {
+  return request.arrayBuffer().catch((cause: unknown) => {
     throw badJson(cause);
   });
 }
 
 /** A chunked body says its length only at its end: reading stops at the limit. */
-async function limitedText({ body }: Request): Promise<string> {
-  if (body === null) return "";
+async function limitedBody({ body }: Request): Promise<Uint8Array> {
+  if (body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   const reader = body.getReader();
@@ -53,13 +53,22 @@ async function limitedText({ body }: Request): Promise<string> {
     const { done, value } = await reader.read().catch((cause: unknown) => {
       throw badJson(cause);
     });
-    if (done) return new TextDecoder().decode(Buffer.concat(chunks));
+    if (done) return Buffer.concat(chunks);
     bytes += value.byteLength;
     if (bytes > LIMIT_BYTES) {
       await reader.cancel();
       throw new Refusal("tooLarge");
     }
     chunks.push(value);
+  }
+}
+
+/** Throws where the bytes are no UTF-8: a lenient decoder puts U+FFFD in their place, and that would be stored. */
+function decode(bytes: ArrayBuffer | Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw badJson(cause, "Request body is not valid UTF-8");
   }
 }
 
@@ -71,7 +80,8 @@ function parseJson(text: string): unknown {
   }
 }
 
-function badJson(cause?: unknown): Refusal {
-  const field = { type: "json_invalid", path: ["body"], message: "JSON decode error", input: {} };
-  return new Refusal("badJson", { fields: [field], cause });
+/** Without a text it is said in the words of the dialect. */
+function badJson(cause?: unknown, text = ""): Refusal {
+  const field = { type: "json_invalid", path: ["body"], message: text || "JSON decode error", input: {} };
+  return new Refusal("badJson", { fields: [field], cause }, text);
 }
