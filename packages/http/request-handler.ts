@@ -115,10 +115,10 @@ function readsBody({ method, body }: Endpoint): boolean {
   return body !== undefined || method === "post" || method === "put";
 }
 
-/** A malformed id is answered 404, as an unknown one is. */
+/** A malformed id is answered 404, as an unknown one is. One with a NUL names nothing, and is not stored by an audit. */
 function parseParams(schema: Schema, params: Routed["params"]): unknown {
   const parsed = schema.safeParse(params);
-  if (!parsed.success) throw new Refusal("unknownPath");
+  if (!parsed.success || brokenTextIn(parsed.data)) throw new Refusal("unknownPath");
   return parsed.data;
 }
 
