@@ -10,7 +10,14 @@ import { withFreeId } from "./parts/free-id.ts";
 import { newSession } from "./parts/new-session.ts";
 import { workspaceUrl } from "./wire.ts";
 
-const CreateSession = z.object({ user_id: z.string().min(1).max(320) });
+/** It is shown in lists, lines and pages: a line break in it would pass for another line. */
+const UserId = z
+  .string()
+  .min(1)
+  .max(320)
+  .regex(/^\P{Cc}*$/u, "user_id must not contain control characters")
+  .meta({ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$" });
+const CreateSession = z.object({ user_id: UserId });
 const Created = z.object({
   uuid: z.string(),
   workspace_url: z.string(),

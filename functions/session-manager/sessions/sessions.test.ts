@@ -77,6 +77,10 @@ describe("POST /session/create", () => {
     [{ user_id: 7 }, "user_id must be a string"],
     [{ user_id: ["a"] }, "user_id must be a string"],
     [{ user_id: "x".repeat(321) }, "user_id is too long"],
+    [{ user_id: "a\r\nb" }, "user_id must not contain control characters"],
+    [{ user_id: "a\n" }, "user_id must not contain control characters"],
+    [{ user_id: "\u001b[2J" }, "user_id must not contain control characters"],
+    [{ user_id: "\u0085" }, "user_id must not contain control characters"],
     ["{", "Invalid JSON body"],
     ["[]", "Invalid JSON body"],
   ])("refuses %j", async (body, error) => {
