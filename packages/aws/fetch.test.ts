@@ -221,7 +221,7 @@ describe("the guard", () => {
     expect(await judge("2606:4700::1111", "::ffff:169.254.169.254")).toBe("private");
   });
 
-  test("accepts a name that does not resolve yet, and one whose resolver is silent", { timeout: 10_000 }, async () => {
+  test("accepts a name that does not resolve yet, and one whose resolver is silent", async () => {
     const failing = async () => {
       throw new Error("ENOTFOUND");
     };

@@ -109,9 +109,7 @@ describe("a workspace's doors", () => {
     baseImage: "node",
   };
 
-  it("are opened by the printed address and command, with the key that was sent, until it is stopped", {
-    timeout: 60_000,
-  }, async () => {
+  it("are opened by the printed address and command, with the key that was sent, until it is stopped", async () => {
     const created = await api("POST", path, { ...body, sshPublicKey: `${ssh.public} me@laptop\n` });
     const { connectionUrls } = created.data.environment;
     const home = await eventually(

@@ -85,7 +85,7 @@ test("a volume that was made and never recorded becomes the disk's, which has no
   expect([before.volume, before.making.length]).toEqual([null, 1]);
   expect([adopted.volume, adopted.making]).toEqual([{ id: "vol-1", zone: "zone-a" }, []]);
   expect(world.volumes.volumeIds()).toEqual([]);
-}, 60_000);
+});
 
 test("a purge finds what was made and never recorded, though it is listed late, and frees the name no earlier", async () => {
   const world = await worldWithUnrecorded({ settings: { diskRetentionDays: 0 }, listedAfterMs: 9 * MINUTE });
@@ -123,7 +123,7 @@ test("nothing is left behind, whichever call of a disk's life dies before or aft
   }
 
   expect(left).toEqual([]);
-}, 60_000);
+});
 
 /** One call of a worker to the table or to volumes dies, and whatever was to come after it in that step with it. */
 function dieAt(world: MemoryWorld, call: number, when: "before" | "after"): void {

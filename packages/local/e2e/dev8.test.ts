@@ -85,9 +85,7 @@ describe("the document's requests", () => {
   const [, badCreate, badCreated, noVolume, noContainer] = examples.slice(11);
   const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
 
-  it("are answered as they are printed, with other times and one address for the page", {
-    timeout: 60_000,
-  }, async () => {
+  it("are answered as they are printed, with other times and one address for the page", async () => {
     const told = {
       health: await send(health),
       create: await send(create),
@@ -164,9 +162,7 @@ if (existsSync(documentPath)) {
 }
 
 describe("a workspace", () => {
-  it("finds its files again after a stop, and nothing of it is left when it is deleted", {
-    timeout: 60_000,
-  }, async () => {
+  it("finds its files again after a stop, and nothing of it is left when it is deleted", async () => {
     const body = { ...quickStart("keeps-its-files"), githubToken: "ghp_hunter2" };
     const before = new Set(volumes());
     const created = await ask("POST", path, body);

@@ -25,7 +25,7 @@ describe("the local stack", () => {
   }
 
   it.each(["SIGTERM", "SIGINT"] as const)(
-    "leaves nothing behind two seconds after %s, and says so later",
+    "leaves nothing behind after %s, and the next start says what it found",
     async (signal) => {
       const first = await trial.start();
       const before = await clientOf(first);

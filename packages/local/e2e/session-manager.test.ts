@@ -55,9 +55,7 @@ const untilStatus = (uuid: string, status: string) =>
   );
 
 describe("the document's test commands", () => {
-  it("run from a shell as they are printed, with another address, another key and shorter sleeps", {
-    timeout: 60_000,
-  }, async ({ skip }) => {
+  it("run from a shell as they are printed, with another address, another key and shorter sleeps", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const commands = script
       .replaceAll(printed.address, stack.url)
