@@ -93,7 +93,7 @@ const environmentCredentials: Plugin = {
 const versionsAlone: Plugin = {
   name: "versions-alone",
   setup({ onLoad }) {
-    onLoad({ filter: /@aws-sdk\/client-[a-z-]+\/package\.json$/ }, ({ path }) => {
+    onLoad({ filter: /@aws-sdk\/client-[a-z0-9-]+\/package\.json$/ }, ({ path }) => {
       const { version } = JSON.parse(readFileSync(path, "utf8")) as { readonly version: string };
       return { contents: JSON.stringify({ version }), loader: "json" };
     });

@@ -62,6 +62,12 @@ describe("the configuration", () => {
     expect(read).not.toThrow(/soon|often/);
   });
 
+  it("takes an endpoint of AWS with a slash at its end as the same without", () => {
+    const settings = readConfig(["AWS_ENDPOINT_URL_S3"], { AWS_ENDPOINT_URL_S3: "http://127.0.0.1:4566/" });
+
+    expect(settings).toEqual({ AWS_ENDPOINT_URL_S3: "http://127.0.0.1:4566" });
+  });
+
   it("reads only what it is asked for", () => {
     expect(readConfig(["TABLE_NAME"], { KEY_TTL_HOURS: "bad" })).toEqual({ TABLE_NAME: "berth" });
   });

@@ -230,8 +230,12 @@ function isBase64AfterPrefix(secret: string): boolean {
   );
 }
 
+/** Without a slash at its end: paths begin with theirs, and signatures are made of one. */
 function endpointUrl() {
-  return z.url({ protocol: /^https?$/, error: "must be a URL" }).optional();
+  return z
+    .url({ protocol: /^https?$/, error: "must be a URL" })
+    .transform((url) => url.replace(/\/+$/, ""))
+    .optional();
 }
 
 function isKeysPattern(text: string): boolean {

@@ -37,8 +37,8 @@ export function dataKeys(kms: Kms, now: () => number): DataKeys {
     const kept = { made, endsAt: now() + keptMs, uses: 0 };
     opened.delete(encrypted);
     opened.set(encrypted, kept);
-    for (const oldest of opened.keys()) {
-      if (opened.size <= mostKept) break;
+    for (const [oldest, { endsAt }] of opened) {
+      if (opened.size <= mostKept && now() < endsAt) break;
       opened.delete(oldest);
     }
     made.catch(() => {

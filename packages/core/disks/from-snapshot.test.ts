@@ -104,6 +104,15 @@ describe("a disk that is made of another one's snapshot", () => {
     expect(world.volumes.snapshotIds()).not.toContain(oldest);
   });
 
+  test("is one of ten at most that have no backup of their own, and those that have one count no more", async () => {
+    for (let n = 1; n <= 10; n++) await restore(oldest, `copy-${n}`);
+    await expect(restore(oldest, "copy-11")).rejects.toThrow("10 disks that were restored from this one");
+
+    await use("copy-1");
+
+    expect((await restore(oldest, "copy-11")).source.id).toBe(oldest);
+  });
+
   test("is one disk for one request, however often that is repeated", async () => {
     const uid = world.ctx.ids.uid();
     for (let at = 0; at < 2; at++) await restore(oldest, "before", uid);

@@ -30,7 +30,7 @@ export async function restoreDisk(
   ids: ChosenIds,
 ): Promise<Restoring> {
   const { read, record } = await changeRecord(ctx, {
-    read: () => getDisk(ctx, name),
+    read: () => readSettled(ctx, name),
     decide: ({ disk }): Disk | undefined => {
       sourceOf(disk, name, snapshotId);
       return withRestore(disk, { snapshot: snapshotId, disk: ids.uid, at: ctx.clock.now() });
@@ -40,6 +40,12 @@ export async function restoreDisk(
   const disk = record ?? read.disk;
   const source = sourceOf(disk, name, snapshotId);
   return { operation: await createDisk(ctx, { name: newName, sizeGb: disk.sizeGb, source }, ids), source };
+}
+
+/** Without the restores that are over: the source's own looks find that only once a day. */
+async function readSettled(ctx: UserContext<"table">, name: string): Promise<{ readonly disk: Disk }> {
+  const { disk } = await getDisk(ctx, name);
+  return { disk: await settleRestores(ctx, disk, ctx.clock.now()) };
 }
 
 function sourceOf({ snapshots }: Disk, name: string, id: string): DiskSource {
