@@ -87,6 +87,21 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     expect(later.code).toBe(1);
   });
 
+  it("lead a port of the client to a port of the environment, and nowhere where nothing listens", async () => {
+    const [port, inside, silent] = [await freePort(), await freePort(), await freePort()];
+    const program = `net.createServer({ allowHalfOpen: true }, (s) => { let n = 0; s.on("data", (d) => { n += d.length; }); s.on("end", () => s.end(String(n))); }).listen(${inside}, "127.0.0.1", () => console.log("up"))`;
+    const forward = ["-L", `127.0.0.1:${port}:127.0.0.1:${inside}`];
+    const staying = trial.stay(forward, `exec ${trial.nodeInside} -e '${program}'`);
+    await once(staying.stdout ?? staying, "data");
+
+    const many = Buffer.alloc(5_000_000, "x");
+    const answer = await heard(connect({ port, host: "127.0.0.1", allowHalfOpen: true }), many);
+    const refused = await trial.ssh(["-W", `127.0.0.1:${silent}`]);
+
+    expect(answer).toBe("5000000");
+    expect(refused).toMatchObject({ code: 255, out: "", err: expect.stringMatching(/forwarding failed/) });
+  });
+
   it("lead a port and a path of the client to a path of the environment", async () => {
     const [port, path, local] = [await freePort(), pathInside("here"), join(trial.root, "local")];
     const program = `net.createServer({ allowHalfOpen: true }, (s) => { let n = 0; s.on("data", (d) => { n += d.length; }); s.on("end", () => s.end(String(n))); }).listen("${path}", () => console.log("up"))`;
