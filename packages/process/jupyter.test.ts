@@ -99,7 +99,20 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     expect(stubs()).toHaveLength(1);
   });
 
-  it("says that there is none on the PATH", async () => {
+  it.each([
+    ["the whole of it", "/nowhere:/usr/bin/nowhere", "/nowhere:/usr/bin/nowhere"],
+    ["the beginning of a long one", `/${"x".repeat(600)}`, `/${"x".repeat(499)}…`],
+  ])("says on which PATH there is none: %s", async (_, path, shown) => {
+    await trial.close();
+    trial = openTrial({ isolation, programs: { path, shown: [] } });
+    await trial.compute.apply(trial.runOf({ command: "/bin/sleep 3600" }));
+
+    await want({ token });
+
+    expect((await inState("failed"))?.reason).toBe(`Jupyter is not on the PATH of this environment: ${shown}`);
+  });
+
+  it("says that there is none on the PATH that the run was given, and shows no value of its variables", async () => {
     await trial.compute.apply(trial.runOf({ env: { PATH: "/nowhere:/usr/bin/nowhere" }, command: "/bin/sleep 3600" }));
 
     await want({ token });

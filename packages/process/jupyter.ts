@@ -6,6 +6,7 @@ import type { Forwards } from "./forwards.ts";
 import { findFreePort } from "./free-port.ts";
 import { commandInside, type Inside } from "./inside.ts";
 import { listensInside } from "./listening.ts";
+import type { LaunchPlan } from "./plan.ts";
 
 export interface JupyterSupervisor {
   /** Reads what is wanted, and starts or ends Jupyter if that is something else. */
@@ -19,6 +20,7 @@ export function superviseJupyter(
   directory: string,
   inside: () => Inside | undefined,
   forwards: Pick<Forwards, "open">,
+  plan: Pick<LaunchPlan, "env" | "programs">,
 ): JupyterSupervisor {
   let token: string | undefined;
   let stop = new AbortController();
@@ -36,7 +38,7 @@ export function superviseJupyter(
     serving = serving.then(async () => {
       if (wanted === undefined || signal.aborted) return forgetJupyter(directory);
       const tell = (sight: JupyterSight) => signal.aborted || writeJupyter(directory, wanted, sight);
-      await serve({ place, forwards, token: wanted, tell, signal }).catch(() =>
+      await serve({ place, forwards, plan, token: wanted, tell, signal }).catch(() =>
         tell(failed("Jupyter could not be started")),
       );
     });
@@ -53,6 +55,7 @@ export function superviseJupyter(
 interface Serving {
   readonly place: Inside;
   readonly forwards: Pick<Forwards, "open">;
+  readonly plan: Pick<LaunchPlan, "env" | "programs">;
   readonly token: string;
   readonly tell: (sight: JupyterSight) => void;
   readonly signal: AbortSignal;
@@ -62,7 +65,7 @@ const startedWithinMs = 60_000;
 const mostFailures = 3;
 
 /** Starts it again whenever it ends, on its port as long as that can be had; gives up what has never answered. */
-async function serve({ place, forwards, token, tell, signal }: Serving): Promise<void> {
+async function serve({ place, forwards, plan, token, tell, signal }: Serving): Promise<void> {
   let port = await findFreePort();
   let hasAnswered = false;
   for (let failures = 0; !signal.aborted; failures += 1) {
@@ -82,7 +85,7 @@ async function serve({ place, forwards, token, tell, signal }: Serving): Promise
     const code = await exit;
     signal.removeEventListener("abort", kill);
     if (!hasAnswered && answer === "silent") return tell(failed("Jupyter did not answer within 60 s"));
-    if (!hasAnswered && code === notFound) return tell(failed("Jupyter is not on the PATH of this environment"));
+    if (!hasAnswered && code === notFound) return tell(failed(missing(plan)));
     if (!hasAnswered && failures + 1 >= mostFailures) return tell(failed(`Jupyter ended at once (exit code ${code})`));
     if (failures > 0) port = await findFreePort();
     await sleep(Math.min(250 * 2 ** failures, 10_000), undefined, { signal }).catch(() => undefined);
@@ -91,6 +94,15 @@ async function serve({ place, forwards, token, tell, signal }: Serving): Promise
 
 /** What a shell answers for a command that it cannot find (POSIX, Shell Command Language, 2.8.2). */
 const notFound = 127;
+
+const longestPath = 500;
+
+/** With the PATH that was looked in, unless the environment has one of its own: no value of its variables is shown. */
+function missing({ env, programs: { path } }: Pick<LaunchPlan, "env" | "programs">): string {
+  const words = "Jupyter is not on the PATH of this environment";
+  if (env.PATH !== undefined) return words;
+  return `${words}: ${path.length > longestPath ? `${path.slice(0, longestPath)}…` : path}`;
+}
 
 /** The token goes in by the environment, where only this user sees it, and not as an argument, which everybody does. */
 function start(place: Inside, token: string, port: number): ChildProcess {

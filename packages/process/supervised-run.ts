@@ -80,7 +80,7 @@ export function superviseRun(plan: LaunchPlan, tools: SupervisorTools): Supervis
   const machines: Machine[] = [];
   const inside = () => machines[0]?.inside;
   const forwards = forwardsOf(directory, plan, inside);
-  const jupyter = superviseJupyter(directory, inside, forwards);
+  const jupyter = superviseJupyter(directory, inside, forwards, plan);
   const execs = superviseExecs(directory, inside, tools);
   const placeholders = placeholdersOf(plan.image);
   const close = () => {

@@ -47,7 +47,7 @@ export interface Trial {
 }
 
 export function openTrial(
-  options: Pick<ProcessComputeOptions, "isolation" | "network" | "locking" | "limits"> = {},
+  options: Pick<ProcessComputeOptions, "isolation" | "network" | "locking" | "limits" | "programs"> = {},
 ): Trial {
   const root = mkdtempSync("/var/tmp/berth-trial-");
   const home = join(root, "home");
