@@ -81,8 +81,12 @@ function stepsOf(part: string): Step[] {
 /** How a shell ends that found no program, or one that cannot be run. */
 const noProgram = [126, 127];
 
+/** How an attempt ends that waited for an answer in vain, where being kept out is one: nobody knows what it would get. */
+export const TOO_SLOW = 124;
+
 function judged(tried: Step | undefined, control: Step | undefined): Got {
   if (!tried) return { text: "", isHeld: false, unmade: "it was never begun" };
+  if (tried.code === TOO_SLOW) return { text: tried.text, isHeld: false, unmade: "too slow to judge" };
   const isUnmade = noProgram.includes(tried.code) || /\bnot found$/m.test(tried.text);
   const failed = control?.code === 0 ? undefined : `its control failed: ${control?.text ?? "never begun"}`;
   return { text: tried.text, isHeld: tried.code !== 0, unmade: isUnmade ? `no program: ${tried.text}` : failed };

@@ -7,7 +7,17 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Attempt, type Attempts, type Got, gotBy, inside, outside, printGot, scriptOf } from "./attempts.ts";
+import {
+  type Attempt,
+  type Attempts,
+  type Got,
+  gotBy,
+  inside,
+  outside,
+  printGot,
+  scriptOf,
+  TOO_SLOW,
+} from "./attempts.ts";
 import { systemPath } from "./environment.ts";
 import { eventually, lacks, openTrial, type Trial } from "./trial.ts";
 
@@ -42,11 +52,11 @@ const attempts: Attempts = {
   "reaches that past its routes": pastLoopback("169.254.169.254"),
   "reaches a port of the machine's loopback by UDP": inside(
     "$SEND 127.0.0.1 10.0.2.2 10.0.2.3 0.0.0.0",
-    "PORT=$OWN $SEND 127.0.0.1",
+    "PORT=$OWN PATIENCE=30 $SEND 127.0.0.1",
   ),
   "reaches it by UDP past its own loopback": inside(
     "TAP=1 $SEND 127.0.0.1 10.0.2.2 10.0.2.3 0.0.0.0",
-    "TAP=1 $SEND $OUTER",
+    "TAP=1 PATIENCE=30 $SEND $OUTER",
   ),
   "reaches another environment's port": inside(
     "$REACH 127.0.0.1 $OTHER || $REACH 10.0.2.2 $OTHER",
@@ -168,7 +178,7 @@ describe("a command in a network of its own", () => {
 
     const hosts = ["127.0.0.1", "::1", "127.1.2.3"];
     for (const host of hosts) await reachOutside(`$REACH ${host} $PORT`);
-    for (const line of ["$REACH $NAME", "$SEND 127.0.0.1"]) await reachOutside(line);
+    for (const line of ["$REACH $NAME", "PATIENCE=30 $SEND 127.0.0.1"]) await reachOutside(line);
     await eventually(
       () => came.length,
       (count) => count === hosts.length + 2,
@@ -180,10 +190,13 @@ function reaches(host: string, ownHost = host): Attempt {
   return inside(`$REACH ${host} $PORT`, `$REACH ${ownHost} $OWN`);
 }
 
-/** By the interface alone. What listens here speaks no HTTP, so curl is told to take any answer. */
+/**
+ * By the interface alone. What listens here speaks no HTTP, so curl is told to take any answer. Silence is how such an
+ * attempt is kept out: one that came through late is seen by whom it came to.
+ */
 function pastLoopback(place: string): Attempt {
-  const ask = "curl -sS -g -m 1 --http0.9 --interface 'if!tap0'";
-  return inside(`${ask} http://${place}/`, `${ask} http://$OUTER:$PORT/`);
+  const ask = (seconds: number) => `curl -sS -g -m ${seconds} --http0.9 --interface 'if!tap0'`;
+  return inside(`${ask(1)} http://${place}/`, `${ask(30)} http://$OUTER:$PORT/`);
 }
 
 function changesRoute(verb: "del" | "replace"): string {
@@ -203,21 +216,21 @@ const listeningInside = `
   });
 `;
 
-/** Ends with 0 if it could connect, and prints why it could not. */
+/** Ends with 0 if it could connect, and prints why it could not. Each way of being kept out is an answer, so it has time. */
 const reaching = `
   const [host, port] = process.argv.slice(2);
   const place = port === undefined ? { path: "\\0" + host } : { host, port: Number(port) };
   const socket = require("node:net").connect(place);
-  socket.setTimeout(1000, () => { console.log("timeout"); process.exit(1); });
+  socket.setTimeout(15_000, () => process.exit(${TOO_SLOW}));
   socket.once("connect", () => process.exit(0)).once("error", (error) => { console.log(error.code); process.exit(1); });
 `;
 
-/** Ends with 0 if one of the addresses answered. */
+/** Ends with 0 if one of the addresses answered, within PATIENCE seconds where an answer is to come. */
 const sending = `
   use Socket;
   socket(S, PF_INET, SOCK_DGRAM, 0) or die;
   setsockopt(S, SOL_SOCKET, 25, "tap0") or die "SO_BINDTODEVICE: $!" if $ENV{TAP};
   for (@ARGV) { print "$_: $!\\n" unless send(S, $_, 0, sockaddr_in($ENV{PORT}, inet_aton($_))) }
   vec($bits, fileno(S), 1) = 1;
-  exit(select($bits, undef, undef, 0.5) > 0 && defined recv(S, $_, 9, 0) ? 0 : 1);
+  exit(select($bits, undef, undef, $ENV{PATIENCE} || 0.5) > 0 && defined recv(S, $_, 9, 0) ? 0 : 1);
 `;

@@ -1,7 +1,17 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Attempts, type Got, gotBy, inside, isWhole, outside, printGot, scriptOf } from "#process/attempts.ts";
+import {
+  type Attempts,
+  type Got,
+  gotBy,
+  inside,
+  isWhole,
+  outside,
+  printGot,
+  scriptOf,
+  TOO_SLOW,
+} from "#process/attempts.ts";
 import { findFreePort } from "#process/free-port.ts";
 import { lacks } from "#process/trial.ts";
 import { jobClient, logIn } from "./job-client.ts";
@@ -34,7 +44,7 @@ describe.each(ways)("a job of a running stack, with its $network network", ({ ne
     const env = await stack.env();
     const disk = await diskOfAnother(stack, env);
     const { stsUrl } = JSON.parse(readFileSync(join(trial.home, "stack.json"), "utf8")) as { stsUrl: string };
-    const ssh = `telnet://127.0.0.1:${readFileSync(join(trial.home, "ssh-port"), "utf8")}`;
+    const ssh = `http://127.0.0.1:${readFileSync(join(trial.home, "ssh-port"), "utf8")}`;
     const urls = { api: stack.url, sts: stsUrl, ssh, metrics: `http://127.0.0.1:${metricsPort}/metrics` };
     const attempts = { ...filesOf(trial.home, disk), ...(network === "own" ? ports(urls) : answers(urls)) };
 
@@ -71,17 +81,18 @@ interface Urls {
 }
 
 /**
- * In a network of its own it comes to none of the ports: curl ends with 7 where nobody took the connection. They are open
- * on the machine, and the same words come to a port of the job's own.
+ * In a network of its own it comes to none of the ports: curl ends with 7 where nobody took the connection, and with 28
+ * where it gave up. They are open on the machine, and the same words come to a port of the job's own.
  */
 function ports(urls: Urls): Attempts {
-  const reached = (url: string) => `curl -sS -m 1 ${url} >/dev/null; [ $? != 7 ]`;
+  const reached = (url: string) =>
+    `curl -sS -m 15 ${url} >/dev/null; code=$?; [ $code != 28 ] || exit ${TOO_SLOW}; [ $code != 7 ]`;
   return Object.fromEntries(
     Object.entries(urls).flatMap(([what, url]: [string, string]) => [
       [`reaches the port of ${what}`, outside(reached(url))],
       [
         `reaches the port of ${what} by what stands for the machine`,
-        inside(reached(url.replace("127.0.0.1", "10.0.2.2")), 'curl -sS -m 5 "$OWN" | grep -q own'),
+        inside(reached(url.replace("127.0.0.1", "10.0.2.2")), 'curl -sS -m 15 "$OWN" | grep -q own'),
       ],
     ]),
   );
