@@ -74,6 +74,27 @@ describe("npm start", () => {
     await expect(fetch(url)).rejects.toThrow("fetch failed");
   });
 
+  it("refuses damaged records: it names the file, says what to do, and leaves it as it is", async () => {
+    const { process: running } = await start();
+    running.kill("SIGTERM");
+    await once(running, "exit");
+    const path = join(home, "records.db");
+    const damaged = readFileSync(path).fill("x", 0, 4096);
+    writeFileSync(path, damaged);
+
+    const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/start.mjs"], {
+      cwd: root,
+      env: environment(),
+      encoding: "utf8",
+    });
+
+    const said = `${stdout}${stderr}`;
+    expect([status, said]).toEqual([1, expect.stringContaining(`The records in ${path} are damaged: `)]);
+    for (const words of ["Put back a copy of it", `sqlite3 ${path} .recover`]) expect(said).toContain(words);
+    expect(said).not.toMatch(/ at .*\.ts:\d+/);
+    expect(readFileSync(path)).toEqual(damaged);
+  });
+
   it("writes nothing but JSON to a pipe, and the words for people beside it", async () => {
     const running = spawn(process.execPath, ["scripts/start.mjs"], { cwd: root, env: environment() });
     child = running;
