@@ -1,0 +1,43 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import { text } from "node:stream/consumers";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { seededIds } from "#testing/ids.ts";
+import { refuseInWords } from "./refused.ts";
+
+let server: Server;
+let port: number;
+
+/** Node's own limits of a minute and five, so short that a client which stops in between is told at once. */
+beforeEach(async () => {
+  const limits = { headersTimeout: 1, requestTimeout: 1, connectionsCheckingInterval: 10 };
+  server = createServer(limits, (request) => request.resume());
+  refuseInWords(server, seededIds(1));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  port = (server.address() as AddressInfo).port;
+});
+
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+test.each([
+  ["whose headers never end", "POST / HTTP/1.1\r\nHost: localhost\r\n"],
+  ["whose body never ends", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"],
+])("a request %s is answered 408 in words, with the headers of every answer, and let go of", async (_, sent) => {
+  const socket = connect(port, "127.0.0.1").on("error", () => undefined);
+  socket.write(sent);
+
+  const [head = "", body = ""] = (await text(socket)).split("\r\n\r\n");
+
+  expect(head).toContain("HTTP/1.1 408 Request Timeout\r\n");
+  for (const header of ["Content-Type: application/json", "Cache-Control: no-store", "Referrer-Policy: no-referrer"]) {
+    expect(head).toContain(`\r\n${header}`);
+  }
+  expect(head).toMatch(/\r\nX-Request-ID: [0-9a-f]{32}\r\n/);
+  expect(head).toMatch(/\r\nConnection: close$/);
+  expect(body).toBe('{"detail":"Request Timeout"}');
+});
