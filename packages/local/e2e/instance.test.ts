@@ -1,0 +1,28 @@
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { instanceClient } from "./instance-client.ts";
+import { eventually } from "./processes.ts";
+import { openStackTrial, type StackTrial } from "./stack-trial.ts";
+
+let trial: StackTrial;
+
+beforeEach(() => {
+  trial = openStackTrial("berth-instance-");
+});
+
+afterEach(() => trial.close());
+
+it("an instance without Jupyter becomes ready, is stopped, and nothing of it runs on", async () => {
+  const stack = await trial.start({ LOCAL_NODES: "g6.12xlarge=1" });
+  const instances = instanceClient(stack.url, (await stack.env()).API_KEY ?? "");
+
+  const id = await instances.create("plain");
+  const ready = await instances.until(id, ["ready", "failed"]);
+  await instances.stop(id);
+  const stopped = await instances.until(id, ["stopped", "failed"]);
+
+  expect([ready, stopped]).toMatchObject([{ status: "ready" }, { status: "stopped" }]);
+  await eventually(
+    () => trial.runs(),
+    (runs) => runs.length === 0,
+  );
+});
