@@ -110,8 +110,8 @@ describe("a session in a pod", () => {
   ])("hangs up on what runs %s when its client goes, and on nothing that was to stay", async (name, terminal) => {
     const file = (what: string) => join(trial.files, `${name}-${what}`.replaceAll(" ", "-"));
     const script = `trap 'echo > ${file("hung-up")}; exit' HUP
-      nohup sh -c 'sleep 0.2; while [ ! -e ${file("hung-up")} ]; do sleep 0.05; done; echo > ${file("stayed")}' >/dev/null 2>&1 &
-      echo > ${file("begun")}; while :; do sleep 0.05; done`;
+      nohup sh -c 'echo > ${file("kept")}; while [ ! -e ${file("hung-up")} ]; do sleep 0.05; done; echo > ${file("stayed")}' >/dev/null 2>&1 &
+      while [ ! -e ${file("kept")} ]; do sleep 0.05; done; echo > ${file("begun")}; while :; do sleep 0.05; done`;
     const session = await sh(script, { terminal });
     await isThere(file("begun"));
 
