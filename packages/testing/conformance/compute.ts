@@ -479,8 +479,16 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     ];
 
     await compute.apply(runOf({ shares, gpusPerMachine: 8, mounts: [], ports: [], resources: null }));
+    // As the step of preparing: what waits for all of its machines begins once they are there, and not before.
+    const begun = async () => {
+      const seen = await observe();
+      if (seen?.waitsToBegin) await compute.begin(uid, 1);
+      return seen;
+    };
 
-    expect(await ready()).toMatchObject({ nodes: [bound("two"), bound("one")] });
+    expect(await eventually(begun, (seen) => seen?.state === "ready")).toMatchObject({
+      nodes: [bound("two"), bound("one")],
+    });
   });
 
   it("keeps the newest MiB of the output", async () => {
