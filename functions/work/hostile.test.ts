@@ -88,6 +88,7 @@ test("no record, however broken, makes a look come again", async () => {
 
 const poisons = [
   ["environment", { kind: "something" }],
+  ["environment", { kind: { toString: false } }],
   ["environment", { uid: "short" }],
   ["environment", { phase: "sleeping" }],
   ["environment", { phase: "toString" }],

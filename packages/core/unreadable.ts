@@ -42,7 +42,11 @@ export function parserOf<Record extends Stored>(
   const rules = Object.entries(agreements);
   return (item) => {
     if (isNewer(item)) throw new Unreadable(kind, item, `its format is ${item.format}`);
-    if (item.kind !== kind) throw new Unreadable(kind, item, `its kind is ${String(item.kind).slice(0, 40)}`);
+    if (item.kind !== kind) {
+      // An object may have a toString that is none.
+      const found = typeof item.kind === "string" ? item.kind.slice(0, 40) : "no text";
+      throw new Unreadable(kind, item, `its kind is ${found}`);
+    }
     for (const [name, check] of fields) {
       if (!check(item[name])) throw new Unreadable(kind, item, `${name} is not what it should be`);
     }

@@ -231,7 +231,7 @@ describe("a disk's record", () => {
     expect(await detail("GET", "/v1/disks/nothing")).toEqual([404, "Disk 'nothing' not found"]);
     const long = "y".repeat(300);
     expect(await detail("GET", `/v1/disks/${long}`)).toEqual([404, `Disk '${long.slice(0, 100)}' not found`]);
-    for (const name of ["%2e%2e%2fx", "%00", "a%20b", "__proto__"]) {
+    for (const name of ["%2e%2e%2fx", "a%20b", "__proto__"]) {
       expect(await detail("GET", `/v1/disks/${name}`), name).toEqual([
         404,
         `Disk '${decodeURIComponent(name)}' not found`,

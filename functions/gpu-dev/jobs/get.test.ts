@@ -167,7 +167,6 @@ test.each([
   "{job_id}",
   "..%2f..",
   "💥",
-  "%00",
   "%zz",
 ])("404 for the id %s", async (id) => {
   const world = await httpWorld();
@@ -175,7 +174,7 @@ test.each([
 
   const response = await world.request("GET", `/v1/jobs/${id}`, { key });
 
-  const plain = id.replace("%2f", "/").replace("%00", "\0");
+  const plain = id.replace("%2f", "/");
   expect(response.status).toBe(404);
   expect(await response.json()).toEqual({ detail: `Job ${plain} not found` });
 });

@@ -93,7 +93,7 @@ function blankOf(ctx: Context, item: Item, entry: Grant | undefined): Environmen
   const [id = "", formerUid] = item.sk.split("~");
   const actor = { uid: owner, username: "", number: 0, keyPrefix: "", keyHash: "", isAdmin: false };
   // Its specification is named after its uid: without that its secrets would stay.
-  const specUid = String(item.spec).slice(0, 32);
+  const specUid = typeof item.spec === "string" ? item.spec.slice(0, 32) : "";
   const uid = [item.uid, entry?.uid, formerUid, specUid].find(isUid) ?? ctx.ids.uid();
   const asOwner: UserContext = { ...ctx, actor, dialect: createdBy, noun: "environment" };
   const input = { id, name: id, labels: {}, size: entry?.size ?? unknownSize, image: "", command: undefined, env: {} };
