@@ -44,11 +44,7 @@ async function createSnapshot(
     Description: descriptionOf(deployment, attempt),
     TagSpecifications: specified("snapshot", { ...values, [tagName.name]: name }),
   });
-  const made = await once.send(command).catch((error: unknown) => {
-    const code = refusalCode(error);
-    throw code === undefined ? error : new VolumeRefused(`EC2 refused it: ${code}`);
-  });
-  return snapshotOf(made, attempt);
+  return snapshotOf(await once.send(command).catch(inWords), attempt);
 }
 
 /** A description cannot be changed, so it says who made a snapshot whatever becomes of its tags. */

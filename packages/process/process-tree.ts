@@ -161,11 +161,11 @@ function belongs(seen: Seen, tree: ProcessTree, namespaces: ReadonlySet<string |
   const status = seen.status();
   if (!status) return false;
   if (tree.leaders.some((leader) => isLedBy(status, leader))) return true;
+  // Somebody who looks around in the directory has a terminal, and a run has none.
   if (!seen.isOutside() || status.hasTerminal) return false;
   return [tree.directory, ...tree.volumes].some((directory) => isWithin(seen.place(), directory));
 }
 
-/** Somebody who looks around in the directory has a terminal, and a run has none. */
 function isWithin(path: string | undefined, directory: string): boolean {
   return path === directory || (path?.startsWith(`${directory}/`) ?? false);
 }
