@@ -112,11 +112,8 @@ func sweep(home string) {
 	for id := range groups {
 		syscall.Kill(-id, syscall.SIGKILL)
 	}
-	// The others end at the same moment, and may still write.
-	for attempt := 0; attempt < 100; attempt++ {
-		if os.RemoveAll(home) == nil {
-			return
-		}
+	// The others end at the same moment, and may still write: on a busy machine for some seconds.
+	for limit := time.Now().Add(time.Minute); os.RemoveAll(home) != nil && time.Now().Before(limit); {
 		time.Sleep(20 * time.Millisecond)
 	}
 }

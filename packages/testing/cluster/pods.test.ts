@@ -16,6 +16,7 @@ import {
   podsOfJob,
 } from "./objects.ts";
 import type { Pod } from "./pod.ts";
+import { isAlive } from "./supervisor-trial.ts";
 import { type WatchEvent, watchOnce } from "./watch.ts";
 
 let cluster: Cluster;
@@ -308,12 +309,4 @@ async function lastOf({ metadata }: Pod, how: "deleted" | "watched" = "deleted")
 function states({ status }: Pod): string[] {
   const all = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
   return all.map(({ state }) => Object.keys(state).join());
-}
-
-function isAlive(processId: number): boolean {
-  try {
-    return process.kill(processId, 0);
-  } catch {
-    return false;
-  }
 }
