@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { canSandbox } from "#process/sandbox-probe.ts";
 import { blocksOf } from "./doc-blocks.ts";
 import { jobClient } from "./job-client.ts";
 import { missingPrograms, runProgram } from "./program.ts";
 import { environmentFor, openStackTrial, root, type StackProcess } from "./stack-trial.ts";
+import { withoutProgram } from "./without-program.ts";
 
 // A path with a blank, as many have one.
 const trial = openStackTrial("berth readme's-");
@@ -16,33 +18,28 @@ beforeAll(async () => {
 afterAll(() => trial.close());
 
 /** Runs a block as whoever pastes it into a shell of this checkout. */
-const paste = (block: string, settings: Readonly<Record<string, string>> = {}) =>
-  runProgram("/bin/sh", ["-c", block], { cwd: root, env: environmentFor(trial.home, settings) });
+const paste = (block: string, home = trial.home, settings: Readonly<Record<string, string>> = {}) =>
+  runProgram("/bin/sh", ["-c", block], { cwd: root, env: environmentFor(home, settings) });
 
 describe("the README", () => {
   it("has a first session that works pasted as a block, waits, shows log and SSH, and uses its disk twice", async ({
     skip,
   }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
-    const [session = "", enter = ""] = blocksOf("README.md", "## A first session", "sh");
+    await expectFirstSession(trial.home);
+  });
 
-    // Whoever never used SSH has no ~/.ssh.
-    const { code, stdout, stderr } = await paste(`${session}\n${enter}`, { HOME: trial.home });
+  it("has a first session that works on a machine without bubblewrap", async ({ skip }) => {
+    skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
+    const bare = openStackTrial("berth-readme-none-");
+    try {
+      const { url } = await bare.start({}, { under: canSandbox() ? withoutProgram("bwrap") : [] });
+      expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ isolation: "none" });
 
-    const states = stdout.split("\n").flatMap((line) => (line.startsWith('{"status"') ? [JSON.parse(line)] : []));
-    const [first = "", second = ""] = stdout
-      .split("The next job")
-      .map((part) => part.split(/finds the file.*\n/).at(-1));
-    const dates = (text: string) => text.split("\n").filter((line) => /^\w{3} .*\d\d:\d\d:\d\d/.test(line));
-    expect([code, stderr]).toEqual([0, ""]);
-    expect(states.filter(({ status }) => status === "active")).toHaveLength(3);
-    expect(states.at(-2)).toMatchObject({ ssh_command: null });
-    expect(states.at(-1)).toMatchObject({
-      ssh_command: expect.stringMatching(/^ssh -p \d+ gpu-dev-[\w-]+@127\.0\.0\.1$/),
-    });
-    expect(stdout).toContain("Extension request submitted for 0.5 hours");
-    expect([dates(first).length, dates(second).length]).toEqual([1, 2]);
-    expect(dates(second)[0]).toBe(dates(first)[0]);
+      await expectFirstSession(bare.home);
+    } finally {
+      await bare.close();
+    }
   });
 
   it("waits no longer for a job that ended, and says how", async ({ skip }) => {
@@ -88,7 +85,7 @@ describe("docs/log-in.md", () => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const [curl = ""] = blocksOf("docs/log-in.md", "## With your credentials", "sh");
 
-    await expectKey(await paste(curl, await stack.env()));
+    await expectKey(await paste(curl, trial.home, await stack.env()));
   });
 
   it("logs in without sending a secret, in Node", async () => {
@@ -105,6 +102,26 @@ describe("docs/log-in.md", () => {
     await expectKey(await run("python3", ["-c", program]));
   });
 });
+
+async function expectFirstSession(home: string): Promise<void> {
+  const [session = "", enter = ""] = blocksOf("README.md", "## A first session", "sh");
+
+  // Whoever never used SSH has no ~/.ssh.
+  const { code, stdout, stderr } = await paste(`${session}\n${enter}`, home, { HOME: home });
+
+  const states = stdout.split("\n").flatMap((line) => (line.startsWith('{"status"') ? [JSON.parse(line)] : []));
+  const [first = "", second = ""] = stdout.split("The next job").map((part) => part.split(/finds the file.*\n/).at(-1));
+  const dates = (text: string) => text.split("\n").filter((line) => /^\w{3} .*\d\d:\d\d:\d\d/.test(line));
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(states.filter(({ status }) => status === "active")).toHaveLength(3);
+  expect(states.at(-2)).toMatchObject({ ssh_command: null });
+  expect(states.at(-1)).toMatchObject({
+    ssh_command: expect.stringMatching(/^ssh -p \d+ gpu-dev-[\w-]+@127\.0\.0\.1$/),
+  });
+  expect(stdout).toContain("Extension request submitted for 0.5 hours");
+  expect([dates(first).length, dates(second).length]).toEqual([1, 2]);
+  expect(dates(second)[0]).toBe(dates(first)[0]);
+}
 
 async function run(program: string, words: readonly string[]) {
   return runProgram(program, words, { cwd: trial.home, env: environmentFor(trial.home, await stack.env()) });
