@@ -62,7 +62,8 @@ export async function withStack<Result>(
   } finally {
     agent.destroy();
     await stop(child);
-    if (kept === undefined) rmSync(home, { recursive: true });
+    // What ends hundreds of environments at once may write for a moment longer than the stack lives.
+    if (kept === undefined) rmSync(home, { recursive: true, maxRetries: 20, retryDelay: 100 });
   }
 }
 
