@@ -4,7 +4,8 @@ import type { JsonSchema } from "./openapi-schemas.ts";
 
 /** Gives every property its words, and knows what has none and which words nobody asked for. */
 export interface Describer {
-  readonly parameter: (folder: string, name: string) => string;
+  /** A parameter of a query that means something else than the field of its name has words as `query.<name>`. */
+  readonly parameter: (folder: string, place: string, name: string) => string;
   /** The properties of a schema that has no name. */
   readonly describe: (folder: string, schema: JsonSchema) => void;
   readonly describeComponent: (name: string, schema: JsonSchema) => void;
@@ -39,7 +40,7 @@ export function describer(documents: NounDocuments): Describer {
     for (const part of partsOf(schema)) describe(folder, part, path);
   };
   return {
-    parameter: (folder, name) => wordsFor(folder, [name]),
+    parameter: (folder, place, name) => wordsFor(folder, [`${place}.${name}`, name]),
     describe: (folder, schema) => describe(folder, schema, []),
     describeComponent: (name, schema) => describe(owners.get(name), schema, [name]),
     finish() {

@@ -57,7 +57,7 @@ function parametersOf(
   return all.map((parameter) => {
     const { examples, ...schema } = parameter.schema;
     const example = parts.words.parameters?.[parameter.name] ?? examples?.[0];
-    const description = words.parameter(parts.folder, parameter.name);
+    const description = words.parameter(parts.folder, parameter.in, parameter.name);
     return { ...parameter, description, schema, ...(example !== undefined && { example }) };
   });
 }

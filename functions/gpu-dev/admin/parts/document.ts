@@ -13,7 +13,9 @@ export const document: NounDocument = {
     RemovedOrphan: Orphans.shape.removed.element,
   },
   fields: {
-    user: "The owner's user name.",
+    "query.user": "Only jobs of the user of this name.",
+    "query.status": "Only jobs in this state.",
+    "query.limit": "Maximum number of entries to return, 1 to 500.",
     "CancelAnyJob.user": "The owner's user name. With it, a job that was submitted a second ago is found too.",
     "AdminJobList.total": "Number of jobs that match the filter.",
     jobs: "The jobs, newest first.",

@@ -81,6 +81,7 @@ export const document: NounDocument = {
     webhook_url: "The URL that receives each change of the job's phase. No answer ever shows it.",
     job_id: "The job's id. In a path its first 8 or more characters are enough, while just one of your jobs begins so.",
     status: "The job's current state.",
+    "query.status": "Only jobs in one of these states: one, or several separated by commas.",
     "SubmittedJob.status": "The job is in the queue.",
     "JobTimelineEntry.status": "The job's state from then on.",
     "JobAction.status": "`requested` at first, then `done` or `failed`.",

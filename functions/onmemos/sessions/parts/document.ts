@@ -38,6 +38,8 @@ export const document: NounDocument = {
     "CreateSession.provider":
       "`auto`, `cloud_run`, `gke` or `workstations`. Of several with bars between them the first is taken.",
     template: "What is installed in the session.",
+    "query.namespace": "Only those with this label.",
+    "query.user": "Only those with this label.",
     namespace: "A label of your choice, kept in lower case. It is not an identity.",
     user: "A label of your choice, kept in lower case. It is not an identity.",
     status: "The current state.",

@@ -27,6 +27,8 @@ export const document: NounDocument = {
   also: sessions,
   schemas: { Workspace, WorkspaceResult },
   fields: {
+    "query.namespace": "Only those with this label.",
+    "query.user": "Only those with this label.",
     workspace_id: "The workspace's id.",
     "CreateWorkspace.ttl_minutes": "Lifetime in minutes, counted from the creation.",
     workspaces: "Your workspaces, newest first.",
