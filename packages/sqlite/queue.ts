@@ -1,6 +1,7 @@
 import type { Clock } from "#core/ports/clock.ts";
 import type { Look, Queue, QueueName, SendOptions } from "#core/ports/queue.ts";
-import { checksumOf, type Database } from "./database.ts";
+import { checksumOf } from "./damage.ts";
+import type { Database } from "./database.ts";
 import { type Message, newLine } from "./line.ts";
 
 /** The receiving side, for the loops that feed the consumers. */

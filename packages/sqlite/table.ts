@@ -13,7 +13,8 @@ import {
 } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
 import { NOBODY, newestWriterOf, withNewestWriter } from "#core/writers.ts";
-import { checksumOf, type Database } from "./database.ts";
+import { checksumOf } from "./damage.ts";
+import type { Database } from "./database.ts";
 
 /** DynamoDB's limits: what this table refuses, the one in the cloud would refuse too. */
 const MOST_ITEM_BYTES = 400 * 1024;

@@ -1,0 +1,100 @@
+import type { DatabaseSync } from "node:sqlite";
+import { Problem } from "#core/problem.ts";
+import { codeOf } from "./sqlite-error.ts";
+import type { LogOnDisk } from "./sync.ts";
+
+/** What is written in one turn of the event loop, in one transaction. */
+export interface Batch {
+  add<Made>(work: () => Made, isDurable: boolean): Promise<Made>;
+  refusal(): string | undefined;
+  end(): void;
+}
+
+interface Open {
+  readonly isDurable: boolean;
+  run(): void;
+  settle(): void;
+  fail(error: unknown): void;
+}
+
+interface BatchParts {
+  readonly sql: DatabaseSync;
+  readonly disk: LogOnDisk;
+  /** The number of the newest one that somebody waits for. */
+  readonly commits: { newest: number };
+  readonly problemOf: (error: unknown) => unknown;
+}
+
+/** All that one turn of the event loop writes is one transaction. */
+export function batchOf({ sql, disk, commits, problemOf }: BatchParts): Batch {
+  let open: Open[] = [];
+  let refusal: Problem | undefined;
+  let newest: string | undefined;
+  const begin = sql.prepare("BEGIN IMMEDIATE");
+  const end = sql.prepare("COMMIT");
+  const count = sql.prepare("UPDATE commits SET n = n + 1 RETURNING n");
+  const commit = () => {
+    const works = open;
+    open = [];
+    if (works.length === 0) return;
+    const durable = works.filter(({ isDurable }) => isDurable);
+    try {
+      begin.run();
+      for (const work of works) work.run();
+      const number = durable.length > 0 ? Number(count.get()?.n) : commits.newest;
+      end.run();
+      commits.newest = number;
+    } catch (error) {
+      if (sql.isTransaction) sql.exec("ROLLBACK");
+      const problem = problemOf(error);
+      newest = String(problem instanceof Problem ? problem.message : problem);
+      for (const work of works) work.fail(problem);
+      return;
+    }
+    newest = undefined;
+    for (const work of works) if (!work.isDurable) work.settle();
+    if (durable.length === 0) return;
+    disk.sync((error) => {
+      // What the kernel could not write it may count as written at the next sync (fsync(2)).
+      if (error) refusal ??= new Problem("unavailable", NOT_SYNCED, { cause: error, retryAfterSeconds: 60 });
+      for (const work of durable) error ? work.fail(refusal) : work.settle();
+    });
+  };
+  return {
+    add: (work, isDurable) =>
+      new Promise((resolve, reject) => {
+        if (refusal) throw refusal;
+        if (open.length === 0) setImmediate(commit);
+        open.push({ isDurable, ...openOf(work, resolve, reject) });
+      }),
+    refusal: () => refusal?.message ?? newest,
+    end() {
+      commit();
+      refusal = new Problem("unavailable", "The stack is being stopped");
+    },
+  };
+}
+
+const NOT_SYNCED = "The disk of this stack failed while something was stored: start the stack again";
+
+/** What it answers, or why it refused, is told only when the transaction that it looked at is kept. */
+function openOf<Made>(
+  work: () => Made,
+  resolve: (made: Made) => void,
+  reject: (error: unknown) => void,
+): Omit<Open, "isDurable"> {
+  let settle = () => {};
+  return {
+    run() {
+      try {
+        const made = work();
+        settle = () => resolve(made);
+      } catch (error) {
+        if (codeOf(error) !== undefined) throw error;
+        settle = () => reject(error);
+      }
+    },
+    settle: () => settle(),
+    fail: reject,
+  };
+}

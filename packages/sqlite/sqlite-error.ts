@@ -1,0 +1,49 @@
+import { closeSync, openSync } from "node:fs";
+import { Problem } from "#core/problem.ts";
+
+// https://www.sqlite.org/rescode.html; the low byte is the kind, the rest says more.
+const [BUSY, LOCKED, READ_ONLY, IO_ERROR, CORRUPT, FULL, CANNOT_OPEN, NOT_A_DATABASE] = [5, 6, 8, 10, 11, 13, 14, 26];
+
+const reasons: Readonly<Record<number, string>> = {
+  [BUSY]: "Another program writes to the records of this stack: nothing can be stored until it is done",
+  [LOCKED]: "Another program writes to the records of this stack: nothing can be stored until it is done",
+  [READ_ONLY]: "The disk of this stack is read-only: nothing can be stored",
+  [IO_ERROR]: "The disk of this stack cannot be read or written",
+  [CORRUPT]: "The records of this stack are damaged: stop it and read what its next start says",
+  [FULL]: "The disk of this stack is full: nothing can be stored until there is room",
+  [CANNOT_OPEN]: "The records of this stack cannot be opened any more",
+  [NOT_A_DATABASE]: "The records of this stack are damaged: stop it and read what its next start says",
+};
+
+/** What to tell of an error of the database in this file; of any other, itself. */
+export function problemsOf(path: string): (error: unknown) => unknown {
+  return (error) => {
+    const code = codeOf(error);
+    const reason = reasons[code === IO_ERROR && isReadOnly(path) ? READ_ONLY : (code ?? 0)];
+    return reason === undefined ? error : new Problem("unavailable", reason, { cause: error, retryAfterSeconds: 5 });
+  };
+}
+
+/**
+ * Whether the disk became read-only while the file was open, as Linux makes one that has errors: to SQLite that is a write
+ * which failed. The log is asked, since closing the database's own file would take SQLite's locks from it (fcntl(2)).
+ */
+function isReadOnly(path: string): boolean {
+  try {
+    closeSync(openSync(`${path}-wal`, "r+"));
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EROFS";
+  }
+}
+
+/** SQLite's kind of error; undefined for an error that is none of SQLite's. */
+export function codeOf(error: unknown): number | undefined {
+  const { errcode } = error as { errcode?: unknown };
+  return typeof errcode === "number" ? errcode & 0xff : undefined;
+}
+
+/** Whether SQLite says by this error that the file itself is damaged. */
+export function isDamagedFile(error: unknown): boolean {
+  return [CORRUPT, NOT_A_DATABASE].includes(codeOf(error) ?? 0);
+}
