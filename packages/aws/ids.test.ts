@@ -19,6 +19,16 @@ describe("the system's ids", () => {
     expect(new Set(made).size).toBe(6_000);
   });
 
+  it("begin at random as gpu-dev's, whose first 8 characters stand for all of them", () => {
+    // Of ids that begin with the time, those of a moment would share their beginning.
+    const ids = systemIds(() => 1_000);
+
+    const beginnings = Array.from({ length: 200 }, () => ids.uuid4().slice(0, 8));
+
+    expect(ids.uuid4()).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(new Set(beginnings).size).toBeGreaterThan(190);
+  });
+
   it("sort by time as UUIDs, in the order they were made in and when the clock steps back", () => {
     const times = [1_000, 1_000, 1_001, 990];
     let at = 0;

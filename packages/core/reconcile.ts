@@ -125,7 +125,7 @@ async function takeStep(
   }
 }
 
-/** So many failures in a row take 18 minutes, and so many more an hour: what lasts as long does not mend itself. */
+/** So many failures in a row take 13 minutes, and so many more an hour: what lasts as long does not mend itself. */
 const STUCK = { first: 10, again: 12 } as const;
 
 /** A step that failed is tried again after 2, 4, 8 … 300 s; the reason stands in the record meanwhile. */

@@ -78,6 +78,14 @@ describe("a disk on the local stack", () => {
     expect(notes.some((note) => note.includes("disk at $WORKSPACE, its size not enforced"))).toBe(true);
   }, 120_000);
 
+  it("lists what the last job left on it", async () => {
+    await run("mkdir $WORKSPACE/deep && echo kept > $WORKSPACE/deep/file");
+
+    const { content } = await until("/v1/disks/data/content", (answer) => typeof answer.content === "string");
+
+    expect(String(content).split("\n")).toEqual(expect.arrayContaining(["./deep:", "file"]));
+  }, 120_000);
+
   it("comes back from its backup where its volume is gone", async () => {
     await run("mkdir -p $WORKSPACE/deep && echo kept > $WORKSPACE/deep/file");
     await backups(1);

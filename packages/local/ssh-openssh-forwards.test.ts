@@ -194,7 +194,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     expect(left).toBe(before);
   });
 
-  it("lead wherever the environment reaches, by SOCKS", async () => {
+  it("lead to the ports of the environment, by SOCKS", async () => {
     const [port, inside] = [await freePort(), await freePort()];
     const program = `net.createServer((s) => s.end("inside")).listen(${inside}, "127.0.0.1", () => console.log("up"))`;
     const staying = trial.stay(["-D", `127.0.0.1:${port}`], `exec ${trial.nodeInside} -e '${program}'`);

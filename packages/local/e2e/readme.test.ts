@@ -31,7 +31,7 @@ describe("the README", () => {
 
   it("has a first session that works on a machine without bubblewrap", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
-    const bare = openStackTrial("berth-readme-none-");
+    const bare = openStackTrial("berth none's-");
     try {
       const { url } = await bare.start({}, { under: canSandbox() ? withoutProgram("bwrap") : [] });
       expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ isolation: "none" });
