@@ -17,18 +17,29 @@ afterAll(async () => {
   await rm(outdir, { recursive: true });
 });
 
+const settings = {
+  TABLE_NAME: "berth",
+  LOGIN_SERVER_ID: "berth",
+  DOMAIN: "berth.dev",
+  ALLOWED_ACCOUNTS: "111111111111",
+  ALLOWED_ROLES: "Dev",
+  ORIGIN_SECRETS: "s".repeat(32),
+};
+
 /** Imports a bundle as Lambda would, gives it one event, and answers its result. */
 async function invoke(file: string, method: string, rawPath: string) {
-  const event = { rawPath, rawQueryString: "", requestContext: { http: { method } } };
+  const headers = { "x-berth-origin": settings.ORIGIN_SECRETS };
+  const requestContext = { domainName: "abc123.execute-api.us-east-1.amazonaws.com", http: { method } };
+  const event = { version: "2.0", rawPath, rawQueryString: "", headers, requestContext };
   const script = `const { handler } = await import(${JSON.stringify(pathToFileURL(file).href)});
     const log = process.stdout.write;
     process.stdout.write = () => true;
     const result = await handler(${JSON.stringify(event)});
     log.call(process.stdout, JSON.stringify(result));`;
   const env = {
+    ...settings,
     AWS_LAMBDA_FUNCTION_NAME: "berth",
     AWS_REGION: "us-east-1",
-    TABLE_NAME: "berth",
     AWS_ACCESS_KEY_ID: "none",
     AWS_SECRET_ACCESS_KEY: "none",
     // The discard port: nothing listens there.

@@ -68,6 +68,16 @@ describe("the configuration", () => {
     expect(settings).toEqual({ AWS_ENDPOINT_URL_S3: "http://127.0.0.1:4566" });
   });
 
+  it("has no default on Lambda for what names a resource or an identity", () => {
+    const deployed = { AWS_LAMBDA_FUNCTION_NAME: "berth-me" };
+
+    expect(() => readSettings(deployed)).toThrow(
+      "Bad settings:\n  ALLOWED_ROLES must be set\n  ALLOWED_ACCOUNTS must be set\n  LOGIN_SERVER_ID must be set\n  DOMAIN must be set",
+    );
+    expect(() => readConfig(["TABLE_NAME"], deployed)).toThrow("Bad settings:\n  TABLE_NAME must be set");
+    expect(readConfig(["TABLE_NAME"], { ...deployed, TABLE_NAME: "stage" })).toEqual({ TABLE_NAME: "stage" });
+  });
+
   it("reads only what it is asked for", () => {
     expect(readConfig(["TABLE_NAME"], { KEY_TTL_HOURS: "bad" })).toEqual({ TABLE_NAME: "berth" });
   });

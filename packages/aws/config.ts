@@ -1,7 +1,15 @@
 import * as z from "zod";
 import { findInstanceType } from "#core/fleet.ts";
 import type { NodeGroup, Settings } from "#core/settings.ts";
-import { regions } from "./regions.ts";
+import {
+  endpointUrl,
+  isBase64AfterPrefix,
+  isKeysPattern,
+  list,
+  number,
+  stsOfAllRegions,
+  text,
+} from "./setting-forms.ts";
 
 /**
  * Every setting of Berth by its name in the environment, with default and rule; .env.example explains them. Each is made
@@ -12,6 +20,7 @@ export const settingSchemas = {
   WORK_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
   POOLS_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a FIFO queue" }),
   WEBHOOKS_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
+  ORIGIN_SECRETS: () => list(/^[\w-]{32,128}$/, "secrets of 32 to 128 letters, digits, _ and -"),
   SEALER_KEY_ID: () => text(/^[\w/:-]{1,2048}$/, "must be the id, ARN or alias of a KMS key"),
   // S3 takes dots too, but no certificate covers `a.b.s3.<region>.amazonaws.com`.
   BLOBS_BUCKET: () => text(/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/, "must be the name of a bucket without dots"),
@@ -134,9 +143,26 @@ export function readConfig<Name extends ConfigName>(
   const given = names.map((name) => [name, environment[name] || undefined]);
   const schema = z.object(Object.fromEntries(names.map((name) => [name, settingSchemas[name]()])));
   const result = schema.safeParse(Object.fromEntries(given));
-  if (!result.success) throw new Error(`Bad settings:\n${result.error.issues.map(lineOf).join("\n")}`);
+  const lines = [...withoutDefault(names, environment), ...(result.error?.issues.map(lineOf) ?? [])];
+  if (lines.length > 0) throw new Error(`Bad settings:\n${lines.join("\n")}`);
   return result.data as Pick<Config, Name>;
 }
+
+/** On Lambda what names a resource or an identity has no default: it would be another deployment's, or nobody's. */
+function withoutDefault(names: readonly ConfigName[], environment: Environment): string[] {
+  if (environment.AWS_LAMBDA_FUNCTION_NAME === undefined) return [];
+  return names
+    .filter((name) => givenOnLambda.includes(name) && !environment[name])
+    .map((name) => `  ${name} must be set`);
+}
+
+const givenOnLambda: readonly ConfigName[] = [
+  "TABLE_NAME",
+  "LOGIN_SERVER_ID",
+  "DOMAIN",
+  "ALLOWED_ACCOUNTS",
+  "ALLOWED_ROLES",
+];
 
 /** The numbers and lists that verbs read from their context. */
 export function readSettings(environment: Environment = process.env): Settings {
@@ -200,48 +226,4 @@ const settingNames = [
 
 function lineOf({ path, message }: z.core.$ZodIssue): string {
   return `  ${String(path[0])} ${message}`;
-}
-
-function number({ min, max, whole = false }: { min: number; max: number; whole?: boolean }) {
-  const rule = `must be a ${whole ? "whole " : ""}number from ${min} to ${max}`;
-  return z
-    .string()
-    .regex(whole ? /^\d+$/ : /^\d+(\.\d+)?$/, rule)
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, rule);
-}
-
-function text(pattern: RegExp, rule: string) {
-  return z.string(rule).regex(pattern, rule);
-}
-
-function list(pattern: RegExp, what: string) {
-  return z
-    .string()
-    .transform((text) => text.split(",").map((entry) => entry.trim()))
-    .refine((entries) => entries.every((entry) => pattern.test(entry)), `must be ${what}, separated by commas`);
-}
-
-/** Standard Webhooks: a secret that begins like this is the bytes that follow. */
-function isBase64AfterPrefix(secret: string): boolean {
-  return (
-    !secret.startsWith("whsec_") ||
-    /^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(secret.slice(6))
-  );
-}
-
-/** Without a slash at its end: paths begin with theirs, and signatures are made of one. */
-function endpointUrl() {
-  return z
-    .url({ protocol: /^https?$/, error: "must be a URL" })
-    .transform((url) => url.replace(/\/+$/, ""))
-    .optional();
-}
-
-function isKeysPattern(text: string): boolean {
-  return /^https?:\/\/[^/<>?#]+\/[^<>?#]*<user>[^<>?#]*$/.test(text) && URL.canParse(text.replace("<user>", "user"));
-}
-
-function stsOfAllRegions(): string[] {
-  return ["https://sts.amazonaws.com", ...regions.map((region) => `https://sts.${region}.amazonaws.com`)];
 }

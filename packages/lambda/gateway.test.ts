@@ -1,8 +1,24 @@
 import { expect, test } from "vitest";
-import { type GatewayEvent, requestOfEvent, resultOfResponse } from "./gateway.ts";
+import { type GatewayEvent, gatewayEventOf, requestOfEvent, resultOfResponse } from "./gateway.ts";
 
-function eventOf(method: string, rawPath: string, parts: Partial<GatewayEvent> = {}): GatewayEvent {
-  return { rawPath, rawQueryString: "", requestContext: { http: { method } }, ...parts };
+const api = "abc123.execute-api.us-east-1.amazonaws.com";
+const functionUrl = "abc123.lambda-url.us-east-1.on.aws";
+
+function eventOf(
+  method: string,
+  rawPath: string,
+  { domainName = api, ...parts }: Partial<GatewayEvent> & { readonly domainName?: string } = {},
+): GatewayEvent {
+  const event = {
+    version: "2.0",
+    rawPath,
+    rawQueryString: "",
+    requestContext: { domainName, http: { method } },
+    ...parts,
+  };
+  const known = gatewayEventOf(event);
+  if (!known) throw new Error("That is no event of a gateway");
+  return known;
 }
 
 test("path, query, headers and body arrive as they were sent", async () => {
@@ -42,11 +58,50 @@ test.each([
   ["/v1/a#b", "https://gateway/v1/a%23b"],
   ["/v1/a\\b", "https://gateway/v1/a%5Cb"],
   ["/v1/a b\u{1f4a5}", "https://gateway/v1/a%20b%F0%9F%92%A5"],
-  ["/v1/100%", "https://gateway/v1/100%"],
+  ["/v1/\u00fc", "https://gateway/v1/%C3%BC"],
+  ["/v1/\ud800", "https://gateway/v1/%EF%BF%BD"],
+  ["/v1/100%", "https://gateway/v1/100%25"],
+  ["/v1/%41", "https://gateway/v1/%2541"],
+  ["/v1/a:b@c", "https://gateway/v1/a:b@c"],
   ["//evil/x", "https://gateway//evil/x"],
   ["", "https://gateway/"],
-])("the decoded path %s stays one path", (rawPath, url) => {
+])("the path %s, which an HTTP API has decoded, is encoded again", (rawPath, url) => {
   expect(requestOfEvent(eventOf("GET", rawPath)).url).toBe(url);
+});
+
+test.each([
+  ["/v1/%2541", "https://gateway/v1/%2541"],
+  ["/v1/a%2Fb%3Fc", "https://gateway/v1/a%2Fb%3Fc"],
+  ["/v1/100%25", "https://gateway/v1/100%25"],
+  ["/v1/%C3%BC", "https://gateway/v1/%C3%BC"],
+  ["/v1/a#b", "https://gateway/v1/a%23b"],
+])("the path %s of a function URL is as the client sent it", (rawPath, url) => {
+  expect(requestOfEvent(eventOf("GET", rawPath, { domainName: functionUrl })).url).toBe(url);
+});
+
+test("the key that the edge took off the path stands in front of it again, and its secret is passed to nobody", () => {
+  const headers = { "x-berth-key": "a/b?c", "x-berth-origin": "secret" };
+
+  const request = requestOfEvent(eventOf("GET", "/v1/x", { headers }));
+
+  expect(request.url).toBe("https://gateway/k/a%2Fb%3Fc/v1/x");
+  expect(request.headers.has("x-berth-origin")).toBe(false);
+});
+
+test.each([
+  ["nothing", undefined],
+  ["an event of SQS", { Records: [] }],
+  ["payload format 1.0", { ...eventOf("GET", "/"), version: "1.0" }],
+  ["no method", { ...eventOf("GET", "/"), requestContext: { domainName: api, http: {} } }],
+  ["a path that is none", { ...eventOf("GET", "/"), rawPath: 1 }],
+  ["a header that is none", { ...eventOf("GET", "/"), headers: { a: ["b"] } }],
+  [
+    "a method that fetch refuses",
+    { ...eventOf("GET", "/"), requestContext: { domainName: api, http: { method: "TRACE" } } },
+  ],
+  ["a method that is none", { ...eventOf("GET", "/"), requestContext: { domainName: api, http: { method: "G T" } } }],
+])("%s is no event of a gateway", (_, event) => {
+  expect(gatewayEventOf(event)).toBeUndefined();
 });
 
 test("text is answered as text and anything else in base64", async () => {

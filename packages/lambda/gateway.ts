@@ -1,18 +1,35 @@
-/** The parts of an API Gateway event, payload format 2.0, that are read here. */
-export interface GatewayEvent {
-  readonly rawPath: string;
-  readonly rawQueryString: string;
-  readonly headers?: Readonly<Record<string, string | undefined>>;
-  readonly body?: string;
-  readonly isBase64Encoded?: boolean;
-  readonly requestContext: { readonly http: { readonly method: string } };
-}
+import * as z from "zod";
+import { ORIGIN_HEADER } from "./origin.ts";
+
+/** The parts of an event of an HTTP API or a function URL (payload format 2.0) that are read here. */
+export type GatewayEvent = z.output<typeof GatewayEvent>;
+
+/** fetch makes no request of these (Fetch standard, "forbidden method"). */
+const forbiddenMethod = /^(CONNECT|TRACE|TRACK)$/i;
+
+const GatewayEvent = z.object({
+  version: z.literal("2.0"),
+  rawPath: z.string(),
+  rawQueryString: z.string(),
+  headers: z.record(z.string(), z.string()).default({}),
+  body: z.string().optional(),
+  isBase64Encoded: z.boolean().default(false),
+  requestContext: z.object({
+    domainName: z.string(),
+    http: z.object({ method: z.string().refine((method) => headerName.test(method) && !forbiddenMethod.test(method)) }),
+  }),
+});
 
 export interface GatewayResult {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
   readonly isBase64Encoded: boolean;
+}
+
+/** Undefined for what neither an HTTP API nor a function URL sends. */
+export function gatewayEventOf(event: unknown): GatewayEvent | undefined {
+  return GatewayEvent.safeParse(event).data;
 }
 
 /** The event as a Request. A header that no Request may hold is left out; its path and query are as the client sent them. */
@@ -36,16 +53,35 @@ export async function resultOfResponse(response: Response): Promise<GatewayResul
 }
 
 /** The host plays no part: routing knows paths alone. What would end the path early is escaped. */
-function urlOf({ rawPath, rawQueryString }: GatewayEvent): string {
-  const path = rawPath.replace(/[?#\\\t\n\r]/g, encodeURIComponent);
-  const query = rawQueryString.replace(/[#\t\n\r]/g, encodeURIComponent);
-  return `https://gateway${path.startsWith("/") ? "" : "/"}${path}${query === "" ? "" : `?${query}`}`;
+function urlOf(event: GatewayEvent): string {
+  const path = sentPath(event).replace(endOfPath, encodeURIComponent);
+  const query = event.rawQueryString.replace(/[#\t\n\r]/g, encodeURIComponent);
+  return `https://gateway${keyPrefix(event)}${path.startsWith("/") ? "" : "/"}${path}${query === "" ? "" : `?${query}`}`;
+}
+
+const endOfPath = /[?#\\\t\n\r]/g;
+
+/**
+ * A function URL hands over the path as the client sent it, an HTTP API decodes it once: there it is encoded again, so
+ * that `%2541` means `%41` on both. A `%2F` is a `/` by then, and stays one (docs/architecture.md#at-the-edge).
+ */
+function sentPath({ rawPath, requestContext }: GatewayEvent): string {
+  if (functionUrlHost.test(requestContext.domainName)) return rawPath;
+  return encodeURI(rawPath.toWellFormed());
+}
+
+const functionUrlHost = /\.lambda-url\.[a-z0-9-]+\.on\.aws$/;
+
+/** The edge takes `/k/<key>` off the path, since a route of an HTTP API begins where the API's own paths do. */
+function keyPrefix({ headers }: GatewayEvent): string {
+  const key = headers["x-berth-key"];
+  return key === undefined ? "" : `/k/${key.replace(/[/?#\\\s]/g, encodeURIComponent)}`;
 }
 
 function headersOfEvent(event: GatewayEvent): Headers {
   const headers = new Headers();
-  for (const [name, value] of Object.entries(event.headers ?? {})) {
-    if (value !== undefined && headerName.test(name) && headerValue.test(value)) headers.set(name, value);
+  for (const [name, value] of Object.entries(event.headers)) {
+    if (name !== ORIGIN_HEADER && headerName.test(name) && headerValue.test(value)) headers.set(name, value);
   }
   return headers;
 }

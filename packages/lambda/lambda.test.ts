@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import * as z from "zod";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
@@ -6,20 +6,31 @@ import { eachLook, work } from "#http/work.ts";
 import { asAlice, key, trialRuntime } from "#testing/trial-endpoints.ts";
 import { consumerLambda, fallbackLambda, lambda, scheduleLambda } from "./lambda.ts";
 
-const before = process.env.AWS_LAMBDA_FUNCTION_NAME;
+const before = { ...process.env };
+const secret = "s".repeat(32);
 
 beforeEach(() => {
   delete process.env.AWS_LAMBDA_FUNCTION_NAME;
+  process.env.ORIGIN_SECRETS = secret;
 });
 
 afterEach(() => {
-  delete process.env.BERTH_OPEN;
-  delete process.env.AWS_LAMBDA_FUNCTION_NAME;
-  if (before !== undefined) process.env.AWS_LAMBDA_FUNCTION_NAME = before;
+  process.env = { ...before };
 });
 
+/** Makes this process a function of a deployment, as far as settings go. */
+function deploy(settings: Record<string, string> = {}): void {
+  const identities = { LOGIN_SERVER_ID: "berth", DOMAIN: "berth.dev", ALLOWED_ACCOUNTS: "111111111111" };
+  Object.assign(process.env, identities, { ALLOWED_ROLES: "Dev", AWS_LAMBDA_FUNCTION_NAME: "berth-me" }, settings);
+}
+
 function eventOf(method: string, rawPath: string, headers: Record<string, string> = {}) {
-  return { version: "2.0", rawPath, rawQueryString: "", headers, requestContext: { http: { method, path: rawPath } } };
+  const domainName = "abc123.execute-api.us-east-1.amazonaws.com";
+  const requestContext = { domainName, http: { method, path: rawPath } };
+  return {
+    ...{ version: "2.0", rawPath, rawQueryString: "", requestContext },
+    headers: { "x-berth-origin": secret, ...headers },
+  };
 }
 
 /** An endpoint, and a factory that counts how often it made its port. */
@@ -50,6 +61,35 @@ test("an event is answered by the endpoint, its port made once", async () => {
   expect(made).toEqual(["table"]);
 });
 
+test("what did not come through the edge is refused before anything is looked up", async () => {
+  const { endpoint, table } = await trial();
+  const handler = lambda(endpoint, { table });
+
+  const guessed = await handler(eventOf("GET", "/v1/me", { ...asAlice, "x-berth-origin": "guessed" }));
+  const { headers, ...bare } = eventOf("GET", "/v1/me");
+  const around = await handler(bare);
+
+  expect(guessed).toMatchObject({ statusCode: 403, body: '{"message":"Forbidden"}' });
+  expect(around).toEqual(guessed);
+  expect(headers["x-berth-origin"]).toBe(secret);
+});
+
+test("an event of an unknown shape is refused, and its log line has names of fields alone", async () => {
+  const { endpoint, table } = await trial();
+  const lines: string[] = [];
+  const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
+  const handler = lambda(endpoint, { table });
+
+  const answers = [await handler({ httpMethod: "GET", path: "/secret" }), await handler(null)];
+  write.mockRestore();
+
+  expect(answers.map(({ statusCode }) => statusCode)).toEqual([400, 400]);
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { level: "error", event: "unknown event", fields: ["httpMethod", "path"] },
+    { level: "error", event: "unknown event", fields: "object" },
+  ]);
+});
+
 test("a key in the base URL is taken off the event's path", async () => {
   const { endpoint, table } = await trial();
   const handler = lambda(endpoint, { table });
@@ -65,8 +105,7 @@ test("a key in the base URL is taken off the event's path", async () => {
 
 test("a deployed function refuses to start where requests would need no key", async () => {
   const { endpoint, table, made } = await trial();
-  process.env.AWS_LAMBDA_FUNCTION_NAME = "berth-me";
-  process.env.BERTH_OPEN = "1";
+  deploy({ BERTH_OPEN: "1" });
 
   expect(() => lambda(endpoint, { table })).toThrow("BERTH_OPEN is for the local stack");
 
@@ -79,9 +118,18 @@ test("ports are made at init on Lambda, and elsewhere not before the first event
   lambda(endpoint, { table });
   expect(made).toEqual([]);
 
-  process.env.AWS_LAMBDA_FUNCTION_NAME = "berth-me";
+  deploy();
   lambda(endpoint, { table });
   expect(made).toEqual(["table"]);
+});
+
+test("the init of a deployed function ends with the names of the settings that it lacks", async () => {
+  const { endpoint, table } = await trial();
+  deploy({ ORIGIN_SECRETS: "", LOGIN_SERVER_ID: "" });
+
+  expect(() => lambda(endpoint, { table })).toThrow("LOGIN_SERVER_ID must be set");
+  process.env.LOGIN_SERVER_ID = "berth";
+  expect(() => lambda(endpoint, { table })).toThrow("ORIGIN_SECRETS must be secrets of 32");
 });
 
 test("the fallback knows all routes and serves none", async () => {
@@ -108,6 +156,15 @@ test("a consumer reports the messages that failed, and no others", async () => {
   const result = await consumerLambda(consumer, { table })({ Records });
 
   expect(result).toEqual({ batchItemFailures: [{ itemIdentifier: "m1" }] });
+});
+
+test("a batch that is none of SQS comes again whole", async () => {
+  const { table } = await trial();
+  const consumer = work.consume({ uses: ["table"] }, async () => {});
+
+  const result = await consumerLambda(consumer, { table })({ Records: [{ kinesis: {} }] });
+
+  expect(result).toEqual({ batchItemFailures: [{ itemIdentifier: "" }] });
 });
 
 test("a schedule is run with its ports", async () => {

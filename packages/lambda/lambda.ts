@@ -1,5 +1,5 @@
 import { systemClock } from "#aws/clock.ts";
-import { readSettings } from "#aws/config.ts";
+import { readConfig, readSettings } from "#aws/config.ts";
 import { systemIds } from "#aws/ids.ts";
 import { jsonLog } from "#aws/log.ts";
 import type { PortName, Ports } from "#core/context.ts";
@@ -10,7 +10,9 @@ import type { Route } from "#http/routes.ts";
 import { contextOf, type Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
 import { type Consumer, consume } from "#http/work.ts";
-import { type GatewayEvent, type GatewayResult, requestOfEvent, resultOfResponse } from "./gateway.ts";
+import { type GatewayResult, gatewayEventOf, requestOfEvent, resultOfResponse } from "./gateway.ts";
+import { ORIGIN_HEADER, originCheck } from "./origin.ts";
+import { allFailed, type SqsResult, sqsEventOf } from "./sqs.ts";
 
 /** Makes a port from the environment. Called at init on Lambda, and nowhere else before the first event. */
 type Factory<Port> = () => Port;
@@ -20,7 +22,7 @@ export type Factories<Needs extends PortName> = { readonly [Name in Needs]: Fact
   readonly [Name in Exclude<PortName, Needs>]?: never;
 };
 
-export type GatewayHandler = (event: GatewayEvent) => Promise<GatewayResult>;
+export type GatewayHandler = (event: unknown) => Promise<GatewayResult>;
 
 /** The Lambda handler of one endpoint behind an HTTP API (payload format 2.0). */
 export function lambda<Needs extends PortName>(
@@ -35,22 +37,15 @@ export function fallbackLambda(readRoutes: () => readonly Route[]): GatewayHandl
   return gatewayHandler(() => buildApp(runtimeOf<never>({}), [], readRoutes()).fetch);
 }
 
-/** The parts of an SQS event that are read here. */
-export interface SqsEvent {
-  readonly Records: readonly { readonly messageId: string; readonly body: string }[];
-}
-
-export interface SqsResult {
-  readonly batchItemFailures: readonly { readonly itemIdentifier: string }[];
-}
-
 /** The Lambda handler of a consumer; its event source must report batch item failures. */
 export function consumerLambda<Uses extends PortName>(
   consumer: Consumer<Uses>,
   factories: Factories<NoInfer<Uses>>,
-): (event: SqsEvent) => Promise<SqsResult> {
+): (event: unknown) => Promise<SqsResult> {
   const context = atInit(() => contextOf(runtimeOf<Uses>(factories)));
-  return async ({ Records }) => {
+  return async (event) => {
+    const { Records } = sqsEventOf(event) ?? {};
+    if (!Records) return refuse(event, allFailed);
     const bodies = Records.map(({ body }) => body);
     const again = new Set(await consume(consumer, context(), bodies));
     const failures = Records.filter((_, at) => again.has(at));
@@ -68,12 +63,32 @@ export function scheduleLambda<Uses extends PortName>(
 }
 
 function gatewayHandler(makeFetch: () => (request: Request) => Response | Promise<Response>): GatewayHandler {
-  const fetch = atInit(() => {
+  const init = atInit(() => {
     // The first Request loads undici, which takes about 15 ms: at init, not in a user's request.
     new Request("https://gateway/");
-    return makeFetch();
+    return { fetch: makeFetch(), isFromEdge: originCheck(readConfig(["ORIGIN_SECRETS"]).ORIGIN_SECRETS) };
   });
-  return async (event) => resultOfResponse(await fetch()(requestOfEvent(event)));
+  return async (given) => {
+    const { fetch, isFromEdge } = init();
+    const event = gatewayEventOf(given);
+    if (!event) return refuse(given, refusal(400, "Bad Request"));
+    // Whoever finds the address behind the edge would get around what the edge keeps off.
+    if (!isFromEdge(event.headers[ORIGIN_HEADER])) return refusal(403, "Forbidden");
+    return resultOfResponse(await fetch(requestOfEvent(event)));
+  };
+}
+
+/** In the words of API Gateway's own refusals: no dialect is known yet. */
+function refusal(statusCode: number, message: string): GatewayResult {
+  const headers = { "content-type": "application/json", "cache-control": "no-store" };
+  return { statusCode, headers, body: JSON.stringify({ message }), isBase64Encoded: false };
+}
+
+/** Names of fields alone: what an unknown event holds may be anything. */
+function refuse<Answer>(event: unknown, answer: Answer): Answer {
+  const fields = typeof event === "object" && event !== null ? Object.keys(event).sort().slice(0, 20) : typeof event;
+  jsonLog().error("unknown event", { fields });
+  return answer;
 }
 
 /** Made now on Lambda, where an import is the init; elsewhere only when first asked for. */

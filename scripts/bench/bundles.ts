@@ -103,9 +103,17 @@ interface Times {
   readonly bareOnLambda: number;
 }
 
+const identities = {
+  LOGIN_SERVER_ID: "berth",
+  DOMAIN: "berth.dev",
+  ALLOWED_ACCOUNTS: "111111111111",
+  ALLOWED_ROLES: "Dev",
+  ORIGIN_SECRETS: "s".repeat(32),
+};
+
 /** In turns, so that whatever else the machine does slows down all of them. */
 async function importTimes(files: { file: string; bare: string; bareAtInit: string }): Promise<Times[]> {
-  const lambda = { SEALER_KEY_ID: "alias/berth", AWS_LAMBDA_FUNCTION_NAME: "berth" };
+  const lambda = { SEALER_KEY_ID: "alias/berth", AWS_LAMBDA_FUNCTION_NAME: "berth", ...identities };
   const times: Times[] = [];
   for (let round = 0; round < rounds; round++) {
     times.push({

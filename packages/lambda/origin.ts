@@ -1,0 +1,21 @@
+import { hash, timingSafeEqual } from "node:crypto";
+
+/** In it the edge says that a request came through it (docs/architecture.md#at-the-edge). */
+export const ORIGIN_HEADER = "x-berth-origin";
+
+/**
+ * Whether what a request has in that header is one of the secrets, in a time that tells nothing of them. While they are
+ * rotated there are two: the edges of the world change within minutes, not at once.
+ */
+export function originCheck(secrets: readonly string[]): (given: string | undefined) => boolean {
+  const digests = secrets.map(digestOf);
+  return (given) => {
+    const digest = digestOf(given ?? "");
+    return digests.map((known) => timingSafeEqual(known, digest)).includes(true);
+  };
+}
+
+/** Of one length, whatever the length of the text. */
+function digestOf(text: string): Buffer {
+  return hash("sha256", text, "buffer");
+}
