@@ -2,15 +2,10 @@ import type { IncomingMessage } from "node:http";
 import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WebSocket } from "ws";
-import { ApiUnreachable, isAnother, isExpired, isNotFound } from "./api-error.ts";
+import { ApiUnreachable, isAnother, isNotFound } from "./api-error.ts";
 import { type ApiAccess, exchange, nameOf, type Outgoing, textOf, tlsOf, withQuery } from "./exchange.ts";
+import { type Listed, type ListOptions, listPages } from "./list-pages.ts";
 import { openSocket, type StreamProtocol } from "./socket.ts";
-
-/** `metadata.resourceVersion` of a list is where a watch of it begins. */
-export interface Listed<Kept> {
-  readonly items: readonly Kept[];
-  readonly resourceVersion: string;
-}
 
 export type PatchKind = "merge" | "strategic-merge";
 
@@ -25,8 +20,8 @@ export interface ApiClient {
   get<Body>(path: string): Promise<Body>;
   /** undefined: the API server says that there is no such object. */
   find<Body>(path: string, deadline?: AbortSignal): Promise<Body | undefined>;
-  /** Every page of a list, or nothing: what `keep` makes of each item, or of its metadata alone. */
-  list<Item, Kept>(path: string, keep: (item: Item) => readonly Kept[], part?: "metadata"): Promise<Listed<Kept>>;
+  /** Every page of a list, or nothing: what `keep` makes of each item. */
+  list<Item, Kept>(path: string, keep: (item: Item) => readonly Kept[], options?: ListOptions): Promise<Listed<Kept>>;
   create<Body>(path: string, body: object, deadline?: AbortSignal): Promise<Body>;
   /** Server-side apply under one field manager, whatever others have set. */
   apply<Body>(path: string, body: object, deadline?: AbortSignal): Promise<Body>;
@@ -49,18 +44,17 @@ export interface RemoveOptions {
 }
 
 const deadlineMs = 5_000;
+/** The store takes objects of 1.5 MiB (etcd, `--max-request-bytes`): a page with more than 40 of such is too long. */
+const mostBytes = 64 * 1024 ** 2;
 const fieldManager = "berth";
-/** So many items come in one page. */
-const pageSize = 500;
-/** A list whose pages expired is begun again this often. */
-const mostListings = 3;
 
 export function apiClient(access: ApiAccess): ApiClient {
   const agent = new https.Agent({ keepAlive: true, maxSockets: 32, ...tlsOf(access) });
+  const { mostBytes: most = mostBytes } = access;
   const limit = () => AbortSignal.timeout(access.deadlineMs ?? deadlineMs);
   const call = async <Body>(outgoing: Outgoing, deadline = limit()): Promise<Body> => {
     const response = await exchange({ access, agent, deadline }, outgoing, deadline);
-    return parsed<Body>(await textOf(response, nameOf(outgoing), deadline), nameOf(outgoing));
+    return parsed<Body>(await textOf(response, nameOf(outgoing), deadline, most), nameOf(outgoing));
   };
   const get = <Body>(path: string) => call<Body>({ method: "GET", path });
   return {
@@ -68,9 +62,10 @@ export function apiClient(access: ApiAccess): ApiClient {
     get,
     find: async <Body>(path: string, deadline?: AbortSignal) =>
       unlessNotFound(call<Body>({ method: "GET", path }, deadline)),
-    list: (path, keep, part) => {
-      const accept = part === "metadata" ? { accept: metadataOnly } : {};
-      return listAll((page) => call({ method: "GET", path: page, ...accept }), path, keep);
+    list: (path, keep, options) => {
+      const read = <Body>(page: string, part?: "metadata") =>
+        call<Body>({ method: "GET", path: page, ...(part && { accept: metadataOnly }) });
+      return listPages(read, path, keep, options);
     },
     create: <Body>(path: string, body: object, deadline = limit()) => {
       const outgoing = { method: "POST", path: withQuery(path, `fieldManager=${fieldManager}`), body } as const;
@@ -143,42 +138,6 @@ async function unlessNotFound<Body>(reading: Promise<Body>): Promise<Body | unde
   } catch (error) {
     if (isNotFound(error)) return undefined;
     throw error;
-  }
-}
-
-interface Page<Item> {
-  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
-  readonly items: readonly Item[] | null;
-}
-
-/** Half a list is no answer: where its later pages are forgotten it is begun again. */
-async function listAll<Item, Kept>(
-  get: ApiClient["get"],
-  path: string,
-  keep: (item: Item) => readonly Kept[],
-): Promise<Listed<Kept>> {
-  for (let listings = 1; ; listings += 1) {
-    try {
-      return await listOnce(get, path, keep);
-    } catch (error) {
-      if (!isExpired(error) || listings === mostListings) throw error;
-    }
-  }
-}
-
-async function listOnce<Item, Kept>(
-  get: ApiClient["get"],
-  path: string,
-  keep: (item: Item) => readonly Kept[],
-): Promise<Listed<Kept>> {
-  const kept: Kept[] = [];
-  let next = "";
-  for (;;) {
-    const query = new URLSearchParams({ limit: String(pageSize), ...(next === "" ? {} : { continue: next }) });
-    const { metadata, items } = await get<Page<Item>>(withQuery(path, String(query)));
-    for (const item of items ?? []) kept.push(...keep(item));
-    next = metadata.continue ?? "";
-    if (next === "") return { items: kept, resourceVersion: metadata.resourceVersion };
   }
 }
 

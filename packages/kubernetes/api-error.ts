@@ -44,6 +44,13 @@ export class ApiUnreachable extends Error {
   }
 }
 
+/** The answer was longer than any is read. */
+export const tooLong = "too long";
+
+export function isTooLong(error: unknown): boolean {
+  return error instanceof ApiUnreachable && error.code === tooLong;
+}
+
 /** Only the API server's own word that there is no such object: a proxy's 404 says nothing of it. */
 export function isNotFound(error: unknown): boolean {
   return error instanceof ApiRefused && error.status === 404 && error.code === "NotFound";

@@ -1,5 +1,6 @@
 import type { InstanceType } from "#core/fleet.ts";
 import type { BoundRun, ComputeNode } from "#core/ports/compute.ts";
+import type { ListOptions } from "./list-pages.ts";
 import { label, runOf } from "./names.ts";
 import { type NodeTypeRule, typeOfNode, zoneOfNode } from "./node-type.ts";
 import { foreignUnits, unitsOf, unitsTaken } from "./node-units.ts";
@@ -8,12 +9,19 @@ import { type Requests, requestsOf } from "./quantities.ts";
 import type { Place } from "./read-run.ts";
 import { markOfNode, markOfPod } from "./run-mark.ts";
 
-/** What is free is what nodes have less what pods take: one list of each, for all types. */
-export async function listNodes(place: Place, nodeTypes: readonly NodeTypeRule[] = []): Promise<ComputeNode[]> {
+/**
+ * What is free is what nodes have less what pods take: one list of each, for all types. `leaveOut` is told of a pod that
+ * nobody can read: it counts nothing, so that it keeps nobody else from being started.
+ */
+export async function listNodes(
+  place: Place,
+  nodeTypes: readonly NodeTypeRule[] = [],
+  leaveOut: ListOptions["leaveOut"] = () => undefined,
+): Promise<ComputeNode[]> {
   const { client } = place;
   const [nodes, pods] = await Promise.all([
     client.list<Node, Offer>("/api/v1/nodes", (node) => offersOf(node, nodeTypes)),
-    client.list<Pod, Taken>(`/api/v1/pods?fieldSelector=${unfinished}`, (pod) => takenBy(pod, place)),
+    client.list<Pod, Taken>(`/api/v1/pods?fieldSelector=${unfinished}`, (pod) => takenBy(pod, place), { leaveOut }),
   ]);
   const byNode = Map.groupBy(pods.items, ({ node }) => node);
   return nodes.items.map((offer) => computeNode(offer, byNode.get(offer.node.name) ?? []));

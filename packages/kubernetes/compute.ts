@@ -1,6 +1,7 @@
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, MachineState, NodeRef, Observation, PortAnswer, PortRequest } from "#core/ports/compute.ts";
 import type { Exec } from "#core/ports/exec.ts";
+import type { Log } from "#core/ports/log.ts";
 import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "./api-client.ts";
 import { isForGood } from "./api-error.ts";
@@ -53,6 +54,8 @@ export interface KubernetesComputeOptions {
   readonly toolsImage?: string | undefined;
   /** Where the list of a disk's files is left for its backup; undefined: nowhere. */
   readonly blobs?: Blobs | undefined;
+  /** Is told of objects in the cluster that nobody can read; undefined: nobody is. */
+  readonly log?: Pick<Log, "warn"> | undefined;
   /** What the provider says of the machine behind a node. */
   machineOf(node: NodeRef): Promise<MachineState>;
 }
@@ -94,7 +97,8 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     listRuns: (uid) => listRuns(place, uid),
     listParts: () => listParts(place),
     changes: (signal, from) => followRuns(place, signal, from),
-    listNodes: () => listNodes(place, options.nodeTypes),
+    listNodes: () =>
+      listNodes(place, options.nodeTypes, (pod) => options.log?.warn("pod too large to be counted", { pod })),
     silenceOf: async (node) => silenceIn(await readNodes(client, [node.name]), node),
     machineOf: machineStateOf,
   };

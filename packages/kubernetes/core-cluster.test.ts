@@ -41,9 +41,9 @@ function notingReads(client: ApiClient): ApiClient {
       reads.push(path);
       return client.find<Body>(path, deadline);
     },
-    list: <Item, Kept>(path: string, keep: (item: Item) => readonly Kept[], part?: "metadata") => {
+    list: (path, ...how) => {
       reads.push(path);
-      return client.list(path, keep, part);
+      return client.list(path, ...how);
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ApiRefused, ApiUnreachable, type StatusBody } from "./api-error.ts";
+import { ApiRefused, ApiUnreachable, isTooLong, type StatusBody, tooLong } from "./api-error.ts";
 
 /** How an API server is reached, and as whom. */
 export interface ApiAccess {
@@ -18,6 +18,8 @@ export interface ApiAccess {
   token(refused?: string): Promise<string | undefined>;
   /** Each call is given up after this, ms: 5,000 unless said. */
   readonly deadlineMs?: number;
+  /** What is longer is not read: 64 MiB unless said. */
+  readonly mostBytes?: number;
 }
 
 export interface Outgoing {
@@ -90,17 +92,14 @@ export function inTime<Value>(waited: Promise<Value>, call: string, deadline: Ab
   });
 }
 
-/** The store takes objects of 1.5 MiB (etcd, `--max-request-bytes`); 500 to a page they have some 20 kB each. */
-const mostBytes = 64 * 1024 ** 2;
 const mostRefusalBytes = 1024 ** 2;
-const tooLong = "too long";
 
 /** The whole of an answer, as text; nothing of one that is longer, whose rest is not read. */
 export async function textOf(
   response: IncomingMessage,
   call: string,
   deadline: AbortSignal,
-  most = mostBytes,
+  most: number,
 ): Promise<string> {
   const stop = () => response.destroy(new Error("late"));
   deadline.addEventListener("abort", stop);
@@ -191,7 +190,7 @@ export async function statusBodyOf(
   deadline: AbortSignal,
 ): Promise<StatusBody> {
   const text = await textOf(response, call, deadline, mostRefusalBytes).catch((error: unknown) => {
-    if (error instanceof ApiUnreachable && error.code === tooLong) return "";
+    if (isTooLong(error)) return "";
     throw error;
   });
   try {

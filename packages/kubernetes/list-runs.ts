@@ -7,8 +7,8 @@ import type { Place } from "./read-run.ts";
 export async function listRuns({ client, paths, deployment }: Place, uid?: string): Promise<RunRef[]> {
   const everyRun = everyRunOf(deployment, uid);
   const [jobs, pods] = await Promise.all([
-    client.list(`${paths.jobs}?${everyRun}`, (job: KubeObject) => refsOf(job, "Job"), "metadata"),
-    client.list(`${paths.pods}?${everyRun}`, (pod: KubeObject) => refsOf(pod, "Pod"), "metadata"),
+    client.list(`${paths.jobs}?${everyRun}`, (job: KubeObject) => refsOf(job, "Job"), { part: "metadata" }),
+    client.list(`${paths.pods}?${everyRun}`, (pod: KubeObject) => refsOf(pod, "Pod"), { part: "metadata" }),
   ]);
   // A Job keeps what it was made with: its word on a run is the last.
   const all = [...pods.items, ...jobs.items];

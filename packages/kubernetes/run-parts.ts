@@ -75,7 +75,7 @@ export async function listParts({ client, paths, deployment }: Place): Promise<R
   ];
   const lists = await Promise.all(
     kinds.map(({ path, names }) =>
-      client.list(`${path}?${selector}`, (part: KubeObject) => refsOf(part, names), "metadata"),
+      client.list(`${path}?${selector}`, (part: KubeObject) => refsOf(part, names), { part: "metadata" }),
     ),
   );
   const all = lists.flatMap(({ items }) => items);

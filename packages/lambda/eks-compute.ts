@@ -1,6 +1,7 @@
 import { systemClock } from "#aws/clock.ts";
 import { readConfig } from "#aws/config.ts";
 import { eksAccess, eksClient } from "#aws/eks-access.ts";
+import { jsonLog } from "#aws/log.ts";
 import type { Compute, MachineState, NodeRef } from "#core/ports/compute.ts";
 import { apiClient } from "#kubernetes/api-client.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";
@@ -41,6 +42,6 @@ export function eksCompute(machineOf: (node: NodeRef) => Promise<MachineState>):
   const { now } = clock;
   return kubernetesCompute({
     ...{ client, namespace, deployment, now, machineOf },
-    ...{ nodeTypes: NODE_TYPES, toolsImage: TOOLS_IMAGE },
+    ...{ nodeTypes: NODE_TYPES, toolsImage: TOOLS_IMAGE, log: jsonLog() },
   });
 }
