@@ -47,7 +47,11 @@ process.exit(0);
 async function start() {
   const written = stackOutput(process.env, { lines: process.stdout, notes: process.stderr });
   const { log, onNews } = written;
-  return { output: written, stack: await startStack({ environment: process.env, log, onNews, catalog, isolation }) };
+  const ending = new AbortController();
+  void stopping.then(() => ending.abort());
+  const { signal } = ending;
+  const options = { environment: process.env, log, onNews, catalog, isolation, signal };
+  return { output: written, stack: await startStack(options) };
 }
 
 /**

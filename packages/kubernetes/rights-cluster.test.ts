@@ -8,6 +8,7 @@ import type { Observation, Run } from "#core/ports/compute.ts";
 import { clusterEnvironments } from "#local/cluster-environments.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
+import { silentLog } from "#testing/log.ts";
 import { memoryBlobs } from "#testing/memory-blobs.ts";
 import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
 import { kubernetesCompute } from "./compute.ts";
@@ -113,6 +114,8 @@ it("one right less would not be enough: the driver uses each of them", async () 
     context: undefined,
     environment: {},
     nodeTypes: [],
+    log: silentLog(),
+    signal: new AbortController().signal,
     toolsImage: undefined,
     blobs: memoryBlobs(),
     watchesGpus: false,

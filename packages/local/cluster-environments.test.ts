@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/loopback-trial.ts";
+import { silentLog } from "#testing/log.ts";
 import { memoryBlobs } from "#testing/memory-blobs.ts";
 import { clusterEnvironments } from "./cluster-environments.ts";
 
@@ -64,6 +65,8 @@ function open() {
     context: undefined,
     environment: {},
     nodeTypes: [],
+    log: silentLog(),
+    signal: new AbortController().signal,
     toolsImage: undefined,
     blobs: memoryBlobs(),
     watchesGpus: false,

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import { systemClock } from "#aws/clock.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute } from "#core/ports/compute.ts";
+import type { Log } from "#core/ports/log.ts";
 import { RunGone } from "#core/problem.ts";
 import { type ApiClient, apiClient } from "#kubernetes/api-client.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";
@@ -40,6 +41,9 @@ export interface ClusterOptions {
   /** What a credential plugin of the kubeconfig is started with. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly nodeTypes: readonly NodeTypeRule[];
+  readonly log: Log;
+  /** Ends the start where that waits for another stack. */
+  readonly signal: AbortSignal;
   /** Lets people into these runs. */
   startSsh(runs: SshRuns): Promise<SshServer>;
   /** To be called once everything else that asks the cluster has stopped, also where the start failed. */
@@ -54,7 +58,7 @@ const namespace = "berth-environments";
  * where the cluster cannot be used.
  */
 export async function clusterEnvironments(options: ClusterOptions): Promise<Environments> {
-  const { home, isUsed, kubeconfig, context: wanted, environment, whenStopped } = options;
+  const { home, isUsed, kubeconfig, context: wanted, environment, log, signal, whenStopped } = options;
   if (kubeconfig === undefined) {
     throw new Error("Bad settings:\n  KUBECONFIG must name a file where COMPUTE is kubernetes, as ~/.kube/config");
   }
@@ -66,8 +70,7 @@ export async function clusterEnvironments(options: ClusterOptions): Promise<Envi
     await access.token();
     const id = await checkCluster({ client: unheld, ...server });
     const deployment = deploymentOn(home, { id, server: access.url }, isUsed);
-    const { now } = systemClock();
-    const lease = await takeLease({ client: unheld, namespace, deployment, home, now });
+    const lease = await takeLease({ client: unheld, namespace, deployment, home, clock: systemClock(), log, signal });
     whenStopped(() => lease.release().finally(unheld.close));
     const client = apiClient(heldAccess(access, lease));
     return await environmentsOn({ client, ...server }, deployment, options).catch((error: unknown) => {
@@ -101,13 +104,13 @@ interface Server {
 async function environmentsOn(
   { client, url, context }: Server,
   deployment: string,
-  { home, nodeTypes, startSsh, toolsImage, blobs, watchesGpus }: ClusterOptions,
+  { home, nodeTypes, log, startSsh, toolsImage, blobs, watchesGpus }: ClusterOptions,
 ): Promise<Environments> {
   const { now } = systemClock();
   // Without a provider to ask nobody knows what became of a machine.
   const machineOf = async () => "unknown" as const;
   const compute = kubernetesCompute({
-    ...{ client, namespace, deployment, now, machineOf, nodeTypes, toolsImage, blobs, watchesGpus },
+    ...{ client, namespace, deployment, now, machineOf, nodeTypes, log, toolsImage, blobs, watchesGpus },
   });
   const place = { client, paths: pathsOf(namespace), deployment };
   const runs = runEntry({ client, namespace, deployment });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type ApiClient, apiClient } from "#kubernetes/api-client.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/loopback-trial.ts";
+import { recordingLog } from "#testing/log.ts";
 import { takeLease } from "./cluster-lease.ts";
 
 const minuteMs = 60_000;
@@ -13,12 +14,16 @@ let client: ApiClient;
 /** The object on the server; its version is a precondition of each change, as of a real one. */
 let stored: { metadata: Record<string, unknown>; spec: Record<string, unknown> } | undefined;
 let now: number;
+let log: ReturnType<typeof recordingLog>;
+/** What happens while a start waits. */
+let meanwhile: () => Promise<unknown>;
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "berth-lease-"));
   mkdirSync(join(directory, "first"));
   cpSync(join(directory, "first"), join(directory, "copy"), { recursive: true });
-  [stored, now] = [undefined, Date.UTC(2026, 0, 1)];
+  [stored, now, log] = [undefined, Date.UTC(2026, 0, 1), recordingLog()];
+  meanwhile = async () => undefined;
   server = await loopbackServer((request, response) => {
     const parts: Buffer[] = [];
     request.on("data", (part: Buffer) => parts.push(part));
@@ -42,13 +47,23 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-const take = (home: string) =>
+/** `behindMs`: of the clock of its machine. */
+const take = (home: string, { behindMs = 0, signal = new AbortController().signal } = {}) =>
   takeLease({
     client,
     namespace: "environments",
     deployment: "local-one",
     home: join(directory, home),
-    now: () => now,
+    clock: {
+      now: () => now - behindMs,
+      monotonic: () => now,
+      async sleep(ms) {
+        now += ms;
+        await meanwhile();
+      },
+    },
+    log,
+    signal,
   });
 
 test("a home has its lease at each start, also at one right after it was killed", async () => {
@@ -90,6 +105,44 @@ test("the copy of one that was stopped, or is silent for minutes, has it, and th
   await copy.release();
   await expect(firstAgain.confirm()).resolves.toBeUndefined();
   await expect(take("copy")).rejects.toThrow("and only one may");
+});
+
+test("a home is not taken over while it lives, however wrong the clock of its machine is", async () => {
+  const first = await take("first", { behindMs: 10 * minuteMs });
+  meanwhile = () => first.confirm();
+
+  await expect(take("copy")).rejects.toThrow("and only one may");
+  await expect(first.confirm()).resolves.toBeUndefined();
+});
+
+test("a home that is silent is taken over after three minutes of it, which the start says", async () => {
+  await take("first", { behindMs: 10 * minuteMs });
+  const before = now;
+
+  await expect(take("copy")).resolves.toBeDefined();
+
+  expect(now - before).toBeGreaterThanOrEqual(3 * minuteMs);
+  expect(log.lines).toMatchObject([{ level: "warn", event: expect.stringContaining("silent for 3 minutes") }]);
+});
+
+test("a home that stops meanwhile, or whose lease a hand deleted, is waited for no longer", async () => {
+  const first = await take("first", { behindMs: 10 * minuteMs });
+  const before = now;
+  meanwhile = () => first.release();
+  const copy = await take("copy");
+  await expect(copy.confirm()).resolves.toBeUndefined();
+  meanwhile = async () => (stored = undefined);
+  await take("first", { behindMs: 10 * minuteMs });
+
+  expect(now - before).toBeLessThan(minuteMs);
+});
+
+test("a start that waits ends when it is told to", async () => {
+  await take("first", { behindMs: 10 * minuteMs });
+  const ending = new AbortController();
+  meanwhile = async () => ending.abort();
+
+  await expect(take("copy", { signal: ending.signal })).rejects.toThrow("may still drive the environments");
 });
 
 test("it is renewed by what is asked, in one request for all that ask within half a minute", async () => {

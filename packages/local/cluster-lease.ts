@@ -1,5 +1,7 @@
 import { realpathSync, statSync } from "node:fs";
 import { hostname } from "node:os";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Log } from "#core/ports/log.ts";
 import type { ApiClient } from "#kubernetes/api-client.ts";
 import { ApiRefused, ApiUnreachable, isAnother, isNotFound } from "#kubernetes/api-error.ts";
 import { deploymentLabels } from "#kubernetes/names.ts";
@@ -18,23 +20,29 @@ export interface LeaseOptions {
   readonly namespace: string;
   readonly deployment: string;
   readonly home: string;
-  now(): number;
+  readonly clock: Clock;
+  readonly log: Pick<Log, "warn">;
+  /** Ends the wait for a lease that another home has. */
+  readonly signal: AbortSignal;
 }
 
 /** A stack confirms its lease whenever it lists the machines, once a minute. */
 const heldForMs = 180_000;
+const heldForMinutes = heldForMs / 60_000;
 const renewedEveryMs = 30_000;
+/** A lease that is being waited for is read this often. */
+const readEveryMs = 10_000;
 /** How often in a row another writer may be faster. */
 const mostTries = 5;
 
 /**
  * Throws, in words for the user, where another home holds it. The holder is a directory and not a process: a killed stack
- * restarts at once, and a lock keeps two out of one directory (home.ts).
+ * restarts at once, and a lock keeps two out of one directory (home.ts). What looks expired is taken only after nobody has
+ * written it for as long as it is held, by the clock of this process alone: that of the holder's machine may be wrong.
  */
 export async function takeLease(options: LeaseOptions): Promise<ClusterLease> {
-  const { home, now } = options;
+  const { home, clock } = options;
   const own = ownHolder(home);
-  let renewedAt = now();
   let renewing: Promise<void> | undefined;
   let ended: Error | undefined;
   const requireOwn = (found: Lease) => {
@@ -42,21 +50,23 @@ export async function takeLease(options: LeaseOptions): Promise<ClusterLease> {
     ended = new Error(`${nameOther(found)} has taken over the environments of ${home}.\nStop this one.`);
     throw ended;
   };
+  const expired = await waitForOther(options, own);
   let written = await write(options, own, (found) => {
-    if (isHeld(found, now()) && holderIn(found) !== own) throw inUseError(found, home);
+    if (isOthers(found, own) && !isSame(found, expired)) throw inUseError(found, home);
   });
+  let renewedAt = clock.now();
   // Without a lease nothing is sent: its 404 or 409 must not read as the answer to the call that waited for it.
   const notAsked = (error: unknown): never => {
     throw error instanceof ApiRefused ? new ApiUnreachable("lease", String(error.status)) : error;
   };
   const renew = async () => {
-    const at = now();
+    const at = clock.now();
     written = await write(options, own, requireOwn, written);
     renewedAt = at;
   };
   return {
     async confirm() {
-      if (!ended && Math.abs(now() - renewedAt) >= renewedEveryMs) {
+      if (!ended && Math.abs(clock.now() - renewedAt) >= renewedEveryMs) {
         renewing ??= renew()
           .catch(notAsked)
           .finally(() => {
@@ -87,9 +97,37 @@ function holderIn({ spec }: Lease): string {
   return spec?.holderIdentity ?? "";
 }
 
-/** Compares the clocks of two machines, of which either may be ahead. */
-function isHeld(lease: Lease, now: number): boolean {
-  return holderIn(lease) !== "" && Math.abs(now - Date.parse(lease.spec?.renewTime ?? "")) < heldForMs;
+function isOthers(lease: Lease, own: string): boolean {
+  return holderIn(lease) !== "" && holderIn(lease) !== own;
+}
+
+function isSame({ metadata }: Lease, other: Lease | undefined): boolean {
+  return metadata.uid === other?.metadata.uid && metadata.resourceVersion === other.metadata.resourceVersion;
+}
+
+/** The lease of another home that nobody has written for as long as it is held; undefined: nobody else has it. */
+async function waitForOther(options: LeaseOptions, own: string): Promise<Lease | undefined> {
+  const { client, clock, home, log, signal } = options;
+  const { path } = placeOf(options);
+  const found = await client.find<Lease>(path);
+  if (!found || !isOthers(found, own)) return undefined;
+  if (wasJustRenewed(found, clock.now())) throw inUseError(found, home);
+  const other = nameOther(found);
+  log.warn(`${other} drove these environments: they are taken over once it is silent for ${heldForMinutes} minutes`);
+  const since = clock.monotonic();
+  while (clock.monotonic() - since < heldForMs) {
+    await clock.sleep(readEveryMs, signal);
+    if (signal.aborted) throw new Error(`${other} may still drive the environments of ${home}.`);
+    const seen = await client.find<Lease>(path);
+    if (!seen || !isOthers(seen, own)) return undefined;
+    if (!isSame(seen, found)) throw inUseError(seen, home);
+  }
+  return found;
+}
+
+/** Only for an answer without a wait: it compares the clocks of two machines, of which either may be ahead. */
+function wasJustRenewed({ spec }: Lease, now: number): boolean {
+  return Math.abs(now - Date.parse(spec?.renewTime ?? "")) < heldForMs;
 }
 
 /** Whoever may write in the namespace may write anything into it: only printable ASCII is shown. */
@@ -99,10 +137,9 @@ function nameOther(lease: Lease): string {
 }
 
 function inUseError(lease: Lease, home: string): Error {
-  const minutes = heldForMs / 60_000;
   return new Error(
     `${nameOther(lease)} drives the environments of ${home}, and only one may.\n` +
-      `Stop that one; where it was killed, or its directory was moved, wait ${minutes} minutes. ` +
+      `Stop that one; where it was killed, or its directory was moved, wait ${heldForMinutes} minutes. ` +
       "To run both, set BERTH_HOME to an empty directory for this one: a copy has the same environments.",
   );
 }
@@ -112,18 +149,18 @@ function inUseError(lease: Lease, home: string): Error {
  * again only where somebody else wrote since. Makes a deleted lease again.
  */
 async function write(
-  { client, namespace, deployment, now }: LeaseOptions,
+  options: LeaseOptions,
   holderIdentity: string,
   refuse: (found: Lease) => void,
   written?: Lease,
 ): Promise<Lease> {
-  const leases = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
-  const path = `${leases}/${deployment}`;
+  const { client, clock, deployment } = options;
+  const { leases, path } = placeOf(options);
   let found = written ?? (await client.find<Lease>(path));
   for (let tries = 1; ; tries += 1) {
     if (found) refuse(found);
     // A MicroTime of Kubernetes has six decimals.
-    const renewTime = new Date(now()).toISOString().replace("Z", "000Z");
+    const renewTime = new Date(clock.now()).toISOString().replace("Z", "000Z");
     const spec = { holderIdentity, leaseDurationSeconds: heldForMs / 1000, renewTime };
     try {
       if (found) return await client.patch<Lease>(path, { metadata: versionOf(found), spec });
@@ -133,6 +170,11 @@ async function write(
     }
     found = await client.find<Lease>(path);
   }
+}
+
+function placeOf({ namespace, deployment }: LeaseOptions) {
+  const leases = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
+  return { leases, path: `${leases}/${deployment}` };
 }
 
 function versionOf({ metadata: { uid, resourceVersion } }: Lease) {

@@ -54,6 +54,8 @@ export interface StackOptions {
   readonly catalog?: Catalog;
   /** How environments can be kept apart here, where that is being tried already. */
   readonly isolation?: Promise<Isolated> | undefined;
+  /** Ends a start that waits for another stack; one that is done is stopped by `stop`. */
+  readonly signal?: AbortSignal;
 }
 
 type Isolated = Awaited<ReturnType<typeof findIsolation>>;
@@ -81,7 +83,7 @@ export interface Stack {
  * taken.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { environment = {}, log = jsonLog(), onNews, catalog, isolation } = options;
+  const { environment = {}, log = jsonLog(), onNews, catalog, isolation, signal = neverAborted } = options;
   // A program that gives out tokens of a cluster may need those of AWS.
   const given = { ...environment };
   dropAwsEnvironment();
@@ -107,6 +109,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         catalog,
         isolation,
         parts,
+        signal,
       },
     });
   } catch (error) {
@@ -114,6 +117,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     throw error;
   }
 }
+
+const neverAborted = new AbortController().signal;
 
 /** Through a tunnel everybody is on this machine. */
 const opensToAll = "BERTH_OPEN=1 serves everybody as developer without a key: set it, or LOCAL_USERS, but not both.";
@@ -168,6 +173,7 @@ interface Plan {
   readonly isolation: StackOptions["isolation"];
   /** In the order they were started in. */
   readonly parts: Stoppable[];
+  readonly signal: AbortSignal;
 }
 
 async function startParts(plan: Plan): Promise<Stack> {
@@ -237,15 +243,15 @@ async function startParts(plan: Plan): Promise<Stack> {
 
 /** Loaded where it is wanted: the driver of a cluster would be a part of every start. */
 async function onCluster(plan: Plan, blobs: string): Promise<Environments> {
-  const { config, environment, home, parts, settings } = plan;
+  const { config, environment, home, log, parts, settings, signal } = plan;
   const { clusterEnvironments } = await import("./cluster-environments.ts");
   const { KUBECONFIG: kubeconfig, KUBE_CONTEXT: context, NODE_TYPES: nodeTypes } = config;
-  const cluster = { kubeconfig, context, environment, nodeTypes, toolsImage: config.TOOLS_IMAGE };
+  const cluster = { kubeconfig, context, environment, nodeTypes, log, toolsImage: config.TOOLS_IMAGE };
   const where = { home: home.path, isUsed: home.earlier !== undefined };
   const kept = { blobs: directoryBlobs(blobs), watchesGpus: settings.idleGpuMinutes !== undefined };
   const whenStopped = (stop: () => Promise<void>) => parts.push({ stop });
   const startSsh = (runs: SshRuns) => startSshOf(plan, runs);
-  return clusterEnvironments({ ...where, ...cluster, ...kept, whenStopped, startSsh });
+  return clusterEnvironments({ ...where, ...cluster, ...kept, signal, whenStopped, startSsh });
 }
 
 async function startSshOf({ config, home: { path }, log, parts }: Plan, runs: SshRuns): Promise<SshServer> {
