@@ -101,6 +101,13 @@ export const settingSchemas = {
   KUBECONFIG: () => z.string().optional(),
   KUBE_CONTEXT: () => z.string().optional(),
   TOOLS_IMAGE: () => z.string().optional(),
+  CLUSTER_SSH: () => z.enum(["forward", "nodeport"], { error: "must be forward or nodeport" }).default("forward"),
+  INGRESS_CLASS: () =>
+    z
+      .string()
+      .regex(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, "must be the name of an ingress class")
+      .optional(),
+  INGRESS_ANNOTATIONS: () => z.string().transform(annotationsOf).optional(),
   LOCAL_NODES: () =>
     z.string().default("p5.48xlarge=2,p4d.24xlarge=1,g5.12xlarge=1,g4dn.2xlarge=1,c7i.8xlarge=1,m7i.8xlarge=2"),
 };
@@ -128,6 +135,25 @@ function nodeTypeOf(text: string): { label: string; value: string | null; instan
   const [label = "", ...rest] = text.split("=");
   const instanceType = rest.pop() ?? "";
   return { label, value: rest[0] ?? null, instanceType };
+}
+
+const annotationKey = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+
+/** A JSON object of texts under the names of annotations. */
+function annotationsOf(text: string, ctx: z.RefinementCtx): Record<string, string> {
+  const rule = 'must be JSON like {"nginx.ingress.kubernetes.io/auth-url":"https://…"}';
+  const known = z.record(z.string().regex(annotationKey), z.string()).safeParse(jsonIn(text));
+  if (known.success && Object.keys(known.data).length > 0) return known.data;
+  ctx.addIssue({ code: "custom", message: rule });
+  return z.NEVER;
+}
+
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function isOfKnownTypes(groups: readonly NodeGroup[]): boolean {

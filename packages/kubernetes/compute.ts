@@ -42,9 +42,9 @@ export interface KubernetesComputeOptions {
   /** Names this control plane, for good: its runs are those that carry it. A label: `a-z`, digits, `-`, at most 63. */
   readonly deployment: string;
   /** How pages of runs are reached from outside; undefined: they are not. */
-  readonly web?: WebAddresses;
+  readonly web?: WebAddresses | undefined;
   /** Where the SSH server of every run listens, inside; undefined: they have none, and nodes no ports for them. */
-  readonly sshPort?: number;
+  readonly sshPort?: number | undefined;
   now(): number;
   /** Which machines of Berth the nodes are that carry no label of a cloud: the first rule that fits counts. */
   readonly nodeTypes?: readonly NodeTypeRule[] | undefined;

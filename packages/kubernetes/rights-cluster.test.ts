@@ -119,6 +119,7 @@ it("one right less would not be enough: the driver uses each of them", async () 
     toolsImage: undefined,
     blobs: memoryBlobs(),
     watchesGpus: false,
+    exposure: { sshPort: undefined, web: undefined },
     startSsh: async () => ({ port: 0, hostKey: "", stop: async () => undefined }),
     whenStopped: (release) => releases.push(release),
   });

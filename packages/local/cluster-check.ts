@@ -55,7 +55,7 @@ const needed: readonly (readonly [group: string, resource: string, verbs: string
   ["", "secrets", "list create patch delete"],
   ["", "services", "list create patch delete"],
   ["networking.k8s.io", "networkpolicies", "list create patch delete"],
-  ["networking.k8s.io", "ingresses", "list delete"],
+  ["networking.k8s.io", "ingresses", "list create patch delete"],
   ["", "persistentvolumeclaims", "get create delete"],
   ["snapshot.storage.k8s.io", "volumesnapshots", "get list create patch delete"],
   ["", "events", "list"],

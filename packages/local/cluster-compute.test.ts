@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Compute, Observation } from "#core/ports/compute.ts";
-import { reopen, withAccess } from "./cluster-compute.ts";
+import { type ClusterAccess, reopen, withAccess } from "./cluster-compute.ts";
 import { clusterEntries } from "./cluster-entries.ts";
 import { localPorts } from "./cluster-ports.ts";
 import { clusterSshRuns } from "./cluster-ssh.ts";
@@ -44,8 +44,10 @@ afterEach(() => {
   rmSync(home, { recursive: true });
 });
 
-/** A stack in this home. */
-function opened() {
+const ownSsh = { port: 2222, hostKey: "ssh-ed25519 HOST" };
+
+/** A stack in this home; without an SSH server of its own, nodes lead to those of runs. */
+function opened(access: Pick<ClusterAccess, "ssh"> = { ssh: ownSsh }) {
   const entries = clusterEntries(home);
   const dial = async () => connect((server.address() as AddressInfo).port, "127.0.0.1");
   const ports = localPorts(dial);
@@ -56,13 +58,12 @@ function opened() {
     remove: async () => undefined,
     listRuns: async () => runs,
   } as Partial<Compute> as Compute;
-  const access = { entries, ports, ssh: { port: 2222, hostKey: "ssh-ed25519 HOST" } };
   const noRuns = { open: () => Promise.reject(new Error("none")), dial };
   return {
     ports,
-    compute: withAccess(cluster, access),
+    compute: withAccess(cluster, { entries, ports, ...access }),
     ssh: clusterSshRuns(entries, noRuns),
-    reopen: () => reopen(access, cluster),
+    reopen: () => reopen({ entries, ports }, cluster),
   };
 }
 
@@ -80,6 +81,21 @@ it("shows a run at addresses of this machine, which lead to it, and none of the 
     expect.stringMatching(/^127\.0\.0\.1:\d+$/),
     "127.0.0.1:2222",
   ]);
+  expect(await asked(portOf(observation))).toBe("from the run");
+});
+
+it.each([
+  [{ ip: "10.0.0.9", port: 30_022 }, "10.0.0.9:30022"],
+  [{ ip: "fd00::9", port: 30_022 }, "[fd00::9]:30022"],
+  [{ ip: "10.0.0.9", port: null, problem: "No port for SSH is free" }, null],
+])("shows where a node leads to its SSH server, and its pages here: %j", async (address, at) => {
+  const { compute } = opened({ ssh: undefined });
+  seen = { ...pod, address };
+
+  const observation = await compute.observe(uid, 1);
+
+  expect(observation?.address).toEqual(address);
+  expect(observation?.ports[1]?.address).toBe(at);
   expect(await asked(portOf(observation))).toBe("from the run");
 });
 

@@ -1,4 +1,4 @@
-import type { Compute, JupyterSight, Observation, PortSight } from "#core/ports/compute.ts";
+import type { Compute, JupyterSight, Observation, RunAddress } from "#core/ports/compute.ts";
 import { nameOfRun } from "#kubernetes/names.ts";
 import type { ClusterEntries, Entry } from "./cluster-entries.ts";
 import type { LocalPorts } from "./cluster-ports.ts";
@@ -6,7 +6,8 @@ import type { LocalPorts } from "./cluster-ports.ts";
 export interface ClusterAccess {
   readonly entries: ClusterEntries;
   readonly ports: LocalPorts;
-  readonly ssh: { readonly port: number; readonly hostKey: string };
+  /** By which runs are entered; undefined: nodes lead to the server that each has itself. */
+  readonly ssh: { readonly port: number; readonly hostKey: string } | undefined;
 }
 
 /**
@@ -58,27 +59,26 @@ function withoutAddresses(seen: Observation): Observation {
 }
 
 async function withAddresses(access: ClusterAccess, entry: Entry, seen: Observation): Promise<Observation> {
-  const { ssh } = access;
   const jupyter = await jupyterHere(access, entry, seen.jupyter);
-  return {
-    ...seen,
-    address: seen.started ? { ip: "127.0.0.1", port: ssh.port, hostKey: ssh.hostKey } : null,
-    jupyter,
-    ports: await Promise.all(seen.ports.map((port) => portHere(access, entry, seen.started, { ...port, jupyter }))),
-    sessions: seen.sessions === null ? null : seen.sessions + entry.sessions.size,
-  };
+  const address = sshAddress(access, seen);
+  const ports = seen.ports.map(async (port) => {
+    if (!seen.started) return { ...port, address: null };
+    if (port.kind === "ssh") return { ...port, address: hostAndPort(address) };
+    if (port.kind === "jupyter") return { ...port, address: jupyter?.origin ? new URL(jupyter.origin).host : null };
+    return { ...port, address: await addressHere(access, entry, port.port) };
+  });
+  const sessions = seen.sessions === null ? null : seen.sessions + entry.sessions.size;
+  return { ...seen, address, jupyter, ports: await Promise.all(ports), sessions };
 }
 
-async function portHere(
-  access: ClusterAccess,
-  entry: Entry,
-  isStarted: boolean,
-  { jupyter, ...sight }: PortSight & { readonly jupyter: JupyterSight | null },
-): Promise<PortSight> {
-  if (!isStarted) return { ...sight, address: null };
-  if (sight.kind === "ssh") return { ...sight, address: `127.0.0.1:${access.ssh.port}` };
-  if (sight.kind === "jupyter") return { ...sight, address: jupyter?.origin ? new URL(jupyter.origin).host : null };
-  return { ...sight, address: await addressHere(access, entry, sight.port) };
+function sshAddress({ ssh }: ClusterAccess, { started, address }: Observation): RunAddress | null {
+  if (!ssh) return address;
+  return started ? { ip: "127.0.0.1", port: ssh.port, hostKey: ssh.hostKey } : null;
+}
+
+function hostAndPort(address: RunAddress | null): string | null {
+  if (!address?.port) return null;
+  return address.ip.includes(":") ? `[${address.ip}]:${address.port}` : `${address.ip}:${address.port}`;
 }
 
 async function jupyterHere(

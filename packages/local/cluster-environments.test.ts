@@ -70,6 +70,7 @@ function open() {
     toolsImage: undefined,
     blobs: memoryBlobs(),
     watchesGpus: false,
+    exposure: { sshPort: undefined, web: undefined },
     startSsh: async () => ({ port: 0, hostKey: "", stop: async () => undefined }),
     whenStopped: (release) => releases.push(release),
   });

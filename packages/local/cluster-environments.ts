@@ -16,6 +16,7 @@ import { kubernetesVolumes } from "#kubernetes/volumes.ts";
 import { checkCluster, inWords } from "./cluster-check.ts";
 import { reopen, withAccess } from "./cluster-compute.ts";
 import { type ClusterEntries, clusterEntries } from "./cluster-entries.ts";
+import type { Exposure } from "./cluster-exposure.ts";
 import { deploymentOn } from "./cluster-home.ts";
 import { type ClusterLease, takeLease } from "./cluster-lease.ts";
 import { networkWords } from "./cluster-network.ts";
@@ -34,6 +35,8 @@ export interface ClusterOptions {
   readonly context: string | undefined;
   /** Of images/tools; undefined: runs have what their images have. */
   readonly toolsImage: string | undefined;
+  /** How the cluster itself lets people in. */
+  readonly exposure: Exposure;
   /** Where the files of backups are listed. */
   readonly blobs: Blobs;
   /** What leaves its GPUs idle is ended. */
@@ -104,19 +107,20 @@ interface Server {
 async function environmentsOn(
   { client, url, context }: Server,
   deployment: string,
-  { home, nodeTypes, log, startSsh, toolsImage, blobs, watchesGpus }: ClusterOptions,
+  { home, nodeTypes, log, startSsh, toolsImage, blobs, watchesGpus, exposure }: ClusterOptions,
 ): Promise<Environments> {
   const { now } = systemClock();
   // Without a provider to ask nobody knows what became of a machine.
   const machineOf = async () => "unknown" as const;
   const compute = kubernetesCompute({
-    ...{ client, namespace, deployment, now, machineOf, nodeTypes, log, toolsImage, blobs, watchesGpus },
+    ...{ client, namespace, deployment, now, machineOf, nodeTypes, log, toolsImage, blobs, watchesGpus, ...exposure },
   });
   const place = { client, paths: pathsOf(namespace), deployment };
   const runs = runEntry({ client, namespace, deployment });
   const entries = clusterEntries(home);
   const ports = localPorts((run, port) => dial(entries, runs, run, port));
-  const access = { entries, ports, ssh: await startSsh(clusterSshRuns(entries, runs)) };
+  const ssh = exposure.sshPort === undefined ? await startSsh(clusterSshRuns(entries, runs)) : undefined;
+  const access = { entries, ports, ssh };
   return {
     compute: withAccess(compute, access),
     volumes: kubernetesVolumes(place, { storageClass: null, now, blobs }),

@@ -23,6 +23,7 @@ import { type Programs, programsOf } from "#process/local-path.ts";
 import { findLocking } from "#process/lock.ts";
 import { processVolumes } from "#process/volumes.ts";
 import { dropAwsEnvironment } from "./aws-environment.ts";
+import { exposureOf } from "./cluster-exposure.ts";
 import { requireMachine } from "./cluster-home.ts";
 import { type News, tableWithNews } from "./environment-news.ts";
 import type { ClusterWords, Environments } from "./environments.ts";
@@ -138,6 +139,9 @@ const settingsOfStack = [
   "KUBE_CONTEXT",
   "NODE_TYPES",
   "TOOLS_IMAGE",
+  "CLUSTER_SSH",
+  "INGRESS_CLASS",
+  "INGRESS_ANNOTATIONS",
 ] as const;
 
 const loopback = ["localhost", "127.0.0.0/8", "::1"];
@@ -158,6 +162,9 @@ interface Plan {
     readonly KUBE_CONTEXT?: string | undefined;
     readonly NODE_TYPES: Config["NODE_TYPES"];
     readonly TOOLS_IMAGE?: string | undefined;
+    readonly CLUSTER_SSH: Config["CLUSTER_SSH"];
+    readonly INGRESS_CLASS?: string | undefined;
+    readonly INGRESS_ANNOTATIONS?: Config["INGRESS_ANNOTATIONS"];
     readonly nodes: ReturnType<typeof parseNodes>;
     readonly programs: Programs;
     readonly webhookAllow: readonly string[];
@@ -244,6 +251,7 @@ async function startParts(plan: Plan): Promise<Stack> {
 /** Loaded where it is wanted: the driver of a cluster would be a part of every start. */
 async function onCluster(plan: Plan, blobs: string): Promise<Environments> {
   const { config, environment, home, log, parts, settings, signal } = plan;
+  const exposure = exposureOf(config, config.hasDomain ? settings.domain : undefined);
   const { clusterEnvironments } = await import("./cluster-environments.ts");
   const { KUBECONFIG: kubeconfig, KUBE_CONTEXT: context, NODE_TYPES: nodeTypes } = config;
   const cluster = { kubeconfig, context, environment, nodeTypes, log, toolsImage: config.TOOLS_IMAGE };
@@ -251,7 +259,7 @@ async function onCluster(plan: Plan, blobs: string): Promise<Environments> {
   const kept = { blobs: directoryBlobs(blobs), watchesGpus: settings.idleGpuMinutes !== undefined };
   const whenStopped = (stop: () => Promise<void>) => parts.push({ stop });
   const startSsh = (runs: SshRuns) => startSshOf(plan, runs);
-  return clusterEnvironments({ ...where, ...cluster, ...kept, signal, whenStopped, startSsh });
+  return clusterEnvironments({ ...where, ...cluster, ...kept, exposure, signal, whenStopped, startSsh });
 }
 
 async function startSshOf({ config, home: { path }, log, parts }: Plan, runs: SshRuns): Promise<SshServer> {
