@@ -52,7 +52,7 @@ func run(args []string) int {
 	s := &supervisor{opened: make(chan struct{}), commands: map[string]*command{}, services: map[string]*service{}}
 	flags := flag.NewFlagSet("run", flag.ExitOnError)
 	flags.DurationVar(&s.grace, "grace", 10*time.Second, "from SIGTERM to SIGKILL")
-	flags.DurationVar(&s.gpuEvery, "gpu-every", 30*time.Second, "how often the use of GPUs is asked for")
+	flags.DurationVar(&s.gpuEvery, "gpu-every", 5*time.Second, "how often the use of GPUs is asked for")
 	flags.DurationVar(&s.gpuWithin, "gpu-within", 20*time.Second, "an answer about GPUs that comes later is none")
 	flags.StringVar(&s.ports, "ports", "", "what it serves: 8080,9000")
 	flags.StringVar(&s.list, "list", "", "a directory whose files are listed in the last words")

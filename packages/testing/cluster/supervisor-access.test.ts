@@ -186,6 +186,22 @@ describe("the use of GPUs", () => {
     await until(async () => (await status()).gpuIdleSeconds === 0);
   });
 
+  it("is asked for every few seconds, so that what is short is not missed", async () => {
+    expect((await trial.ask("run", ["-h"])).stderr).toMatch(/gpu-every duration\n.*\(default 5s\)/);
+  });
+
+  it("of one moment counts, whatever the tool says after it", async () => {
+    writeFileSync(trial.file("use"), "0\n");
+    await withTool('cat "$USE"; [ ! -e "$USE.burst" ] || { rm "$USE.burst"; echo 90; }; echo x >>"$USE.asked"');
+    await until(async () => (await status()).gpuIdleSeconds >= 3);
+
+    writeFileSync(trial.file("use.burst"), "");
+    const asked = linesOf("use.asked").length;
+    await until(() => linesOf("use.asked").length > asked + 1);
+
+    expect((await status()).gpuIdleSeconds).toBeLessThan(3);
+  });
+
   it.each([
     ["fails", "echo 0; exit 1"],
     ["says something else", "echo '[N/A]'"],
