@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { bundleFunction } from "./bundle.ts";
+import { bundleFunction, bundleFunctions } from "./bundle.ts";
 
 let outdir: string;
 
@@ -109,4 +109,25 @@ test("only a function that reads assets carries them", async () => {
   expect(bytes).toBeLessThan(200_000);
   await expect(stat(join(outdir, "live", "assets"))).rejects.toMatchObject({ code: "ENOENT" });
   expect((await stat(`${file}.map`)).size).toBeGreaterThan(bytes);
+});
+
+test("in one run each function has a directory of its own, and the source maps are not beside it", async () => {
+  const [dist, maps] = [join(outdir, "dist"), join(outdir, "dist-maps")];
+  const functions = ["shared/live", "shared/fallback"].map((name) => ({ name, file: `functions/${name}.ts` }));
+
+  const bundles = await bundleFunctions(functions, { outdir: dist, mapsdir: maps });
+  const wrong = await invoke(bundles[1]?.file ?? "", "POST", "/live");
+
+  expect(await readdir(join(dist, "shared/live"))).toEqual(["index.mjs"]);
+  expect(await readdir(join(dist, "shared/fallback/assets"))).toEqual(["functions.json"]);
+  expect(await readdir(join(maps, "shared/live"))).toEqual(["index.mjs.map"]);
+  expect([wrong.statusCode, wrong.headers.allow]).toEqual([405, "GET"]);
+});
+
+test("a function without a handler is not bundled for a deployment", async () => {
+  const shell = { name: "socket/shell", file: "functions/socket/shell.ts" };
+
+  const bundling = bundleFunctions([shell], { outdir: join(outdir, "shell"), mapsdir: join(outdir, "shell-maps") });
+
+  await expect(bundling).rejects.toThrow("functions/socket/shell.ts exports no handler");
 });

@@ -1,7 +1,7 @@
-import { copyFileSync, mkdirSync, readFileSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { copyFileSync, mkdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type Plugin } from "esbuild";
+import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { type AssetName, assetSources } from "#http/asset.ts";
 
 export interface Bundle {
@@ -10,13 +10,38 @@ export interface Bundle {
   readonly bytes: number;
 }
 
-/** Bundles one function file (`functions/gpu-dev/jobs/cancel.ts`) as for Lambda, with the assets that it may read. */
+/** Bundles one function file (`functions/gpu-dev/jobs/cancel.ts`) as for Lambda, with the assets that it reads. */
 export async function bundleFunction(file: string, outdir: string): Promise<Bundle> {
   const outfile = join(outdir, `${basename(file, ".ts")}.mjs`);
-  const { metafile } = await build({
+  const { metafile } = await build({ ...options(), entryPoints: [file], outfile });
+  copyAssets(metafile, outfile);
+  return { file: outfile, bytes: statSync(outfile).size };
+}
+
+/**
+ * Bundles these functions in one run, `<outdir>/<name>/index.mjs` each, with their source maps in `mapsdir`: beside the
+ * bundle they would be deployed. Throws for a file that has no handler.
+ */
+export async function bundleFunctions(
+  functions: readonly { readonly name: string; readonly file: string }[],
+  { outdir, mapsdir }: { readonly outdir: string; readonly mapsdir: string },
+): Promise<Bundle[]> {
+  const entryPoints = functions.map(({ name, file }) => ({ in: file, out: `${name}/index` }));
+  const { metafile } = await build({ ...options(), entryPoints, outdir, outExtension: { ".js": ".mjs" } });
+  return functions.map(({ name, file }) => {
+    const bundle = join(outdir, name, "index.mjs");
+    const output = outputOf(metafile, bundle);
+    if (!output?.exports.includes("handler")) throw new Error(`${file} exports no handler`);
+    copyAssets(metafile, bundle);
+    mkdirSync(join(mapsdir, name), { recursive: true });
+    renameSync(`${bundle}.map`, join(mapsdir, name, "index.mjs.map"));
+    return { file: bundle, bytes: output.bytes };
+  });
+}
+
+function options() {
+  return {
     absWorkingDir: root,
-    entryPoints: [file],
-    outfile,
     bundle: true,
     minify: true,
     sourcemap: "external",
@@ -29,9 +54,7 @@ export async function bundleFunction(file: string, outdir: string): Promise<Bund
     banner: { js: 'import{createRequire as _cr}from"node:module";const require=_cr(import.meta.url);' },
     plugins: [withoutLocales, withoutJsonSchema, environmentCredentials, versionsAlone, literalKeys],
     logLevel: "silent",
-  });
-  if ("packages/http/asset.ts" in metafile.inputs) copyAssets(join(outdir, "assets"));
-  return { file: outfile, bytes: statSync(outfile).size };
+  } as const satisfies BuildOptions;
 }
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -100,9 +123,20 @@ const versionsAlone: Plugin = {
   },
 };
 
-function copyAssets(directory: string): void {
+/** Those that a file of ours in the bundle names, besides the table of all of them. */
+function copyAssets(metafile: Metafile, bundle: string): void {
+  const inputs = Object.keys(outputOf(metafile, bundle)?.inputs ?? {});
+  if (!inputs.includes(assetTable)) return;
+  const readers = inputs.filter((input) => /^(functions|packages)\//.test(input) && input !== assetTable);
+  const texts = readers.map((input) => readFileSync(join(root, input), "utf8")).join("\n");
+  const names = (Object.keys(assetSources) as AssetName[]).filter((name) => texts.includes(`"${name}"`));
+  const directory = join(dirname(bundle), "assets");
   mkdirSync(directory, { recursive: true });
-  for (const name of Object.keys(assetSources) as AssetName[]) {
-    copyFileSync(assetSources[name](), join(directory, name));
-  }
+  for (const name of names) copyFileSync(assetSources[name](), join(directory, name));
+}
+
+const assetTable = "packages/http/asset.ts";
+
+function outputOf(metafile: Metafile, bundle: string): Metafile["outputs"][string] | undefined {
+  return metafile.outputs[relative(root, bundle)];
 }

@@ -1,0 +1,21 @@
+import { readFileSync, rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { bundleFunctions } from "./bundle.ts";
+
+/** Writes the bundle of every function into dist/, as deployments take it, and the source maps into dist-maps/. */
+const pathOf = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+const entries: readonly Entry[] = JSON.parse(readFileSync(pathOf("functions.json"), "utf8"));
+
+interface Entry {
+  readonly name: string;
+  readonly file: string;
+  readonly kind: string;
+}
+
+const [outdir, mapsdir] = [pathOf("dist"), pathOf("dist-maps")];
+for (const directory of [outdir, mapsdir]) rmSync(directory, { recursive: true, force: true });
+// The web shell has no handler yet.
+const deployed = entries.filter(({ kind }) => kind !== "socket");
+const bundles = await bundleFunctions(deployed, { outdir, mapsdir });
+const largest = Math.max(...bundles.map(({ bytes }) => bytes));
+console.log(`${bundles.length} bundles in dist, the largest of ${Math.round(largest / 1000)} kB.`);
