@@ -66,7 +66,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "memory",
-          include: ["{packages,functions}/**/*.test.ts"],
+          include: ["{packages,functions,stacks}/**/*.test.ts"],
           exclude: [...schedules, ...processes, ...aws, ...cluster],
           isolate: false,
         },

@@ -1,0 +1,22 @@
+/**
+ * Runs at the edge before each request (CloudFront Functions, cloudfront-js-2.0): takes the key off the path, and says
+ * who asks and that the request came this way (docs/architecture.md#at-the-edge).
+ */
+// biome-ignore lint/correctness/noUnusedVariables: CloudFront calls it by this name
+function handler(event) {
+  const request = event.request;
+  Object.keys(request.headers)
+    .filter((name) => name.startsWith("x-berth-"))
+    .forEach((name) => {
+      delete request.headers[name];
+    });
+  const found = /^\/k\/([^/]*)(\/.*)?$/.exec(request.uri);
+  if (found) {
+    // No key is "-": an empty one is refused as any other that is none.
+    request.headers["x-berth-key"] = { value: found[1] || "-" };
+    request.uri = found[2] || "/";
+  }
+  request.headers["x-berth-viewer"] = { value: event.viewer.ip };
+  request.headers["x-berth-origin"] = { value: "<origin secret>" };
+  return request;
+}

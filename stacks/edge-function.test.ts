@@ -1,0 +1,70 @@
+import { readFileSync } from "node:fs";
+import { runInNewContext } from "node:vm";
+import { expect, test } from "vitest";
+import { edgeCode } from "./edge-code.ts";
+
+const secret = "s".repeat(32);
+const source = readFileSync(new URL("edge-function.js", import.meta.url), "utf8");
+
+interface Sent {
+  readonly uri: string;
+  readonly headers: Readonly<Record<string, { readonly value: string }>>;
+}
+
+/** What the function makes of a viewer request (CloudFront Developer Guide, "CloudFront Functions event structure"). */
+function requestAfter(uri: string, headers: Sent["headers"] = {}): Sent {
+  const event = {
+    version: "1.0",
+    context: { distributionDomainName: "d111111abcdef8.cloudfront.net", eventType: "viewer-request" },
+    viewer: { ip: "198.51.100.11" },
+    request: { method: "GET", uri, querystring: { q: { value: "/k/x" } }, headers: { ...headers }, cookies: {} },
+  };
+  // Without a global of Node: at the edge there is none.
+  return runInNewContext(`${edgeCode(source, `${secret},${"o".repeat(32)}`)}\nhandler(event)`, { event });
+}
+
+test("it says who asks and that the request came this way, and nobody else can", () => {
+  const host = { value: "berth.dev" };
+  const forged = { value: "forged" };
+
+  const { uri, headers } = requestAfter("/v1/jobs", {
+    ...{ host, "x-berth-viewer": forged, "x-berth-origin": forged, "x-berth-key": forged, "x-berth-other": forged },
+  });
+
+  expect(uri).toBe("/v1/jobs");
+  expect(headers).toEqual({
+    host,
+    "x-berth-viewer": { value: "198.51.100.11" },
+    "x-berth-origin": { value: secret },
+  });
+});
+
+test.each([
+  ["/k/abc/v1/jobs", "/v1/jobs", "abc"],
+  ["/k/abc", "/", "abc"],
+  ["/k/abc/", "/", "abc"],
+  ["/k//v1/jobs", "/v1/jobs", "-"],
+  ["/k/", "/", "-"],
+  ["/k/a%2Fb/k/c", "/k/c", "a%2Fb"],
+])("the key of %s leaves the path", (sent, uri, key) => {
+  const request = requestAfter(sent);
+
+  expect([request.uri, request.headers["x-berth-key"]]).toEqual([uri, { value: key }]);
+});
+
+test.each(["/", "/k", "/keys", "/v1/k/abc"])("%s has no key in front", (sent) => {
+  const { uri, headers } = requestAfter(sent);
+
+  expect([uri, headers["x-berth-key"]]).toEqual([sent, undefined]);
+});
+
+test("it is smaller than the 10 KB that CloudFront takes", () => {
+  expect(edgeCode(source, "s".repeat(128)).length).toBeLessThan(10_000);
+});
+
+test.each(["", "short", `"${"s".repeat(40)}`, `${"s".repeat(40)}"};`])(
+  "the secret %s does not get into code",
+  (bad) => {
+    expect(() => edgeCode(source, bad)).toThrow("OriginSecrets must be");
+  },
+);

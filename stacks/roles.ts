@@ -1,0 +1,143 @@
+import type { ConsumerEntry, FunctionEntry, PortName } from "./functions-file.ts";
+
+/** What a role is for: what its functions are, and which ports they use. A consumer is told by its queue. */
+export interface RoleKind {
+  /** Part of its name in AWS: `EndpointQueueTable`, `ConsumerWork`. */
+  readonly name: string;
+  readonly kind: FunctionEntry["kind"];
+  readonly uses: readonly PortName[];
+  readonly queue?: ConsumerEntry["queue"];
+}
+
+/** Of a policy; `Text` is what a name is before it is deployed. */
+export interface Statement<Text> {
+  readonly Sid: string;
+  readonly Effect: "Allow";
+  readonly Action: readonly string[];
+  readonly Resource: readonly Text[];
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
+}
+
+/** ARNs of what a deployment has; those in brackets end with a star, for a reason in `wildcards`. */
+export interface Arns<Text> {
+  readonly table: Text;
+  readonly tableIndexes: Text;
+  readonly queues: Readonly<Record<ConsumerEntry["queue"], Text>>;
+  readonly bucket: Text;
+  readonly bucketObjects: Text;
+  readonly sealerKey: Text;
+  readonly cluster: Text;
+  readonly logGroups: Text;
+  readonly volumes: Text;
+  readonly snapshots: Text;
+  readonly instances: Text;
+  /** The name of the deployment, as volumes are tagged with it. */
+  readonly deployment: string;
+}
+
+/** Every resource with a star, and why it has one. */
+export const wildcards: Readonly<Record<string, string>> = {
+  "*": "EC2 has no resources for Describe calls",
+  "table/<name>/index/*": "the indexes of the one table",
+  "<bucket>/*": "blobs are named by what they hold",
+  "log-group:/aws/lambda/berth-<stage>-*:*": "functions of one role, each with a group of its own",
+  "volume/*": "EBS chooses the ids; the tag of the deployment is asked for",
+  "snapshot/*": "EBS chooses the ids; the tag of the deployment is asked for, but where a disk is made of one",
+  "instance/*": "a volume is taken off whichever lost machine has it",
+};
+
+/** The role of a function: one for each pair of what it is and what it uses. */
+export function roleOf(entry: FunctionEntry): RoleKind {
+  const { kind, uses } = entry;
+  if (kind === "consumer") return { name: `Consumer${capital(entry.queue)}`, kind, uses, queue: entry.queue };
+  // What serves requests without a port is one role, whether it is an endpoint or the fallback.
+  const shown = kind === "fallback" ? "endpoint" : kind;
+  return { name: [shown, ...uses].map(capital).join(""), kind: shown, uses };
+}
+
+/** What a role may do: only what the adapters of its ports call. */
+export function statementsOf<Text>(role: RoleKind, arns: Arns<Text>): Statement<Text>[] {
+  const { queue } = role;
+  return [
+    allow("OwnLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [arns.logGroups]),
+    ...(queue ? [receive(arns.queues[queue])] : []),
+    ...role.uses.flatMap((port) => statementsOfPort[port](arns as Arns<unknown>, role) as Statement<Text>[]),
+  ];
+}
+
+type OfPort = (arns: Arns<unknown>, role: RoleKind) => Statement<unknown>[];
+
+const statementsOfPort: Readonly<Record<PortName, OfPort>> = {
+  table: ({ table, tableIndexes }) => [
+    allow("Table", ["GetItem", "BatchGetItem", "PutItem", "DeleteItem", "Query"].map(of("dynamodb")), [table]),
+    allow("TableIndexes", ["dynamodb:Query"], [tableIndexes]),
+  ],
+  queue: ({ queues }) => [allow("Send", ["SendMessage", "GetQueueAttributes"].map(of("sqs")), Object.values(queues))],
+  blobs: ({ bucket, bucketObjects }) => [
+    allow("Blobs", ["GetObject", "PutObject", "DeleteObject"].map(of("s3")), [bucketObjects]),
+    // Without it S3 answers 403 for what is not there, and a list is needed to remove all of a disk's.
+    allow("BlobList", ["s3:ListBucket"], [bucket]),
+  ],
+  sealer: ({ sealerKey }) => [
+    allow("Seal", ["GenerateDataKey", "Decrypt"].map(of("kms")), [sealerKey], {
+      StringEquals: { "kms:EncryptionContext:berth": "data-key" },
+    }),
+  ],
+  compute: ({ cluster }, { kind }) => [
+    allow("Cluster", ["eks:DescribeCluster"], [cluster]),
+    // Requests run commands in what is there, and ask nobody what became of a machine.
+    ...(kind === "endpoint" ? [] : [allow("Machines", ["ec2:DescribeInstances"], ["*"])]),
+  ],
+  volumes: (arns, { kind }) => (kind === "endpoint" ? [retag(arns)] : volumeStatements(arns)),
+  // Signed by the caller's own credentials, or by nobody.
+  identity: () => [],
+  githubKeys: () => [],
+  fetch: () => [],
+};
+
+function volumeStatements(arns: Arns<unknown>): Statement<unknown>[] {
+  const { volumes, snapshots, instances, deployment } = arns;
+  const made = { StringEquals: { "aws:RequestTag/berth:deployment": deployment } };
+  const ours = { StringEquals: { "aws:ResourceTag/berth:deployment": deployment } };
+  const atMaking = { StringEquals: { "ec2:CreateAction": ["CreateVolume", "CreateSnapshot"] } };
+  return [
+    allow("FindVolumes", ["DescribeVolumes", "DescribeSnapshots"].map(of("ec2")), ["*"]),
+    allow("MakeVolume", ["ec2:CreateVolume"], [volumes], made),
+    // That the snapshot is ours was asked before: whose tags somebody took off is ours all the same.
+    allow("OfSnapshot", ["ec2:CreateVolume"], [snapshots]),
+    allow("MakeSnapshot", ["ec2:CreateSnapshot"], [snapshots], made),
+    allow("OfVolume", ["CreateSnapshot", "DeleteVolume", "DetachVolume"].map(of("ec2")), [volumes], ours),
+    allow("OffMachine", ["ec2:DetachVolume"], [instances]),
+    allow("RemoveSnapshot", ["ec2:DeleteSnapshot"], [snapshots], ours),
+    allow("TagMade", ["ec2:CreateTags"], [volumes, snapshots], atMaking),
+    retag(arns),
+  ];
+}
+
+/** A renamed disk's backups say its new name. */
+function retag({ snapshots, deployment }: Arns<unknown>): Statement<unknown> {
+  const ours = { StringEquals: { "aws:ResourceTag/berth:deployment": deployment } };
+  return allow("TagSnapshot", ["ec2:CreateTags"], [snapshots], ours);
+}
+
+function receive<Text>(queue: Text): Statement<Text> {
+  const actions = ["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes"];
+  return allow("Receive", actions.map(of("sqs")), [queue]);
+}
+
+function allow<Text>(
+  Sid: string,
+  Action: readonly string[],
+  Resource: readonly Text[],
+  Condition?: Statement<Text>["Condition"],
+): Statement<Text> {
+  return { Sid, Effect: "Allow", Action, Resource, ...(Condition && { Condition }) };
+}
+
+function of(service: string): (action: string) => string {
+  return (action) => `${service}:${action}`;
+}
+
+function capital(text: string): string {
+  return `${text[0]?.toUpperCase()}${text.slice(1)}`;
+}
