@@ -6,6 +6,8 @@ export const tagName = {
   deployment: "berth:deployment",
   /** The token that a volume was made with. */
   token: "berth:token",
+  /** The key of the record that a volume was made for, as base64url: a value may not hold every character of it. */
+  record: "berth:record",
   disk: "berth:disk",
   attempt: "berth:attempt",
   /** What the console of EC2 shows. */

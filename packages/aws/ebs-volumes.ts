@@ -8,11 +8,11 @@ import {
   paginateDescribeVolumes,
 } from "@aws-sdk/client-ec2";
 import { LISTED_MS } from "#core/making.ts";
-import type { Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
+import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
 import { readConfig } from "./config.ts";
 import { type EbsOptions, isId } from "./ebs-options.ts";
 import { ebsSnapshots } from "./ebs-snapshots.ts";
-import { hasTag, specified, tagName } from "./ebs-tags.ts";
+import { hasTag, specified, tagName, tagValue } from "./ebs-tags.ts";
 import { type Ec2Clients, ec2Clients, refusalCode, unlessNotFound } from "./ec2-client.ts";
 import { instanceIdOf } from "./ec2-machines.ts";
 
@@ -33,6 +33,7 @@ export function ebsVolumes(options: EbsOptions): Volumes {
     createVolume: (wanted) => createVolume(options, wanted),
     findVolume: (id) => findVolume(options, id),
     listVolumes: (token) => listVolumes(options, token),
+    listOwned: () => listOwned(options),
     removeVolume: (id) => removeVolume(options, id),
     detachVolume: (id, { providerId }) => detachVolume(options, id, instanceIdOf(providerId)),
     // Nobody reads the files of a volume.
@@ -49,7 +50,8 @@ const MOST_LIVES = 8;
  * is asked for.
  */
 async function createVolume({ client, deployment }: EbsOptions, wanted: Wanted): Promise<VolumeRef> {
-  const { token, zone, sizeGb, snapshotId } = wanted;
+  const { token, zone, sizeGb, snapshotId, key } = wanted;
+  const record = key === undefined ? {} : { [tagName.record]: Buffer.from(key).toString("base64url") };
   if (zone === "") throw new Error("A volume of EBS is made in a zone, and none is known");
   for (let life = 1; life <= MOST_LIVES; life += 1) {
     const made = await client.send(
@@ -60,7 +62,7 @@ async function createVolume({ client, deployment }: EbsOptions, wanted: Wanted):
         Encrypted: true,
         ...(snapshotId === undefined ? {} : { SnapshotId: requireId(snapshotId, "snap") }),
         ClientToken: hash("sha256", `${deployment}\n${token}\n${life}`),
-        TagSpecifications: specified("volume", { [tagName.deployment]: deployment, [tagName.token]: token }),
+        TagSpecifications: specified("volume", { [tagName.deployment]: deployment, [tagName.token]: token, ...record }),
       }),
     );
     if (made.VolumeId !== undefined && !isRemoved(made) && !(await isRemovedBy(client, made.VolumeId))) {
@@ -94,6 +96,21 @@ async function listVolumes({ client, deployment }: EbsOptions, token: string): P
     found.push(...page.flatMap((one) => volumeOf(one) ?? []));
   }
   return found;
+}
+
+async function listOwned({ client, deployment }: EbsOptions): Promise<OwnedVolume[]> {
+  const Filters = [hasTag(tagName.deployment, deployment)];
+  const found: OwnedVolume[] = [];
+  for await (const { Volumes: page = [] } of paginateDescribeVolumes({ client, pageSize: 500 }, { Filters })) {
+    found.push(...page.flatMap((one) => ownedOf(one) ?? []));
+  }
+  return found;
+}
+
+function ownedOf(volume: Ec2Volume): OwnedVolume | undefined {
+  const id = volumeOf(volume)?.id;
+  const record = tagValue(volume.Tags, tagName.record);
+  return id === undefined ? undefined : { id, key: record ? Buffer.from(record, "base64url").toString() : null };
 }
 
 /** One that failed has lost what was in it (EBS User Guide, "Volume states"): it is as gone as one that was removed. */

@@ -1,4 +1,6 @@
 import type { Context } from "./context.ts";
+import { keyText } from "./keys.ts";
+import type { Key } from "./ports/table.ts";
 import type { Volume, VolumeRef } from "./ports/volumes.ts";
 import { Problem } from "./problem.ts";
 import { type Check, number, oneOf, orNull, shape, text } from "./shape.ts";
@@ -97,10 +99,10 @@ export function volumeMaking(
   return { entry: { kind: "volume", token, zone, sizeGb, from, at: now }, isListed: false };
 }
 
-/** Makes the volume that an entry names, or finds it made. */
-export function makeVolume(ctx: Context<"volumes">, entry: VolumeMaking): Promise<VolumeRef> {
+/** Makes the volume that an entry of this record names, or finds it made. */
+export function makeVolume(ctx: Context<"volumes">, record: Key, entry: VolumeMaking): Promise<VolumeRef> {
   const { token, zone, sizeGb, from } = entry;
-  return ctx.volumes.createVolume({ token, zone, sizeGb, snapshotId: from ?? undefined });
+  return ctx.volumes.createVolume({ token, zone, sizeGb, snapshotId: from ?? undefined, key: keyText(record) });
 }
 
 /**

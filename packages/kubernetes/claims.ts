@@ -1,18 +1,18 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
+import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
 import { ApiRefused } from "./api-error.ts";
 import { isAttached } from "./attachments.ts";
 import { type Claim, claimAnnotation, claimPath, idOf, readClaim, readVolume, zoneOf } from "./claim.ts";
 import { letGo, removeLeft } from "./left-volume.ts";
-import { deploymentLabels, mountLabel } from "./names.ts";
+import { annotation, deploymentLabels, label, mountLabel } from "./names.ts";
 import type { Pod } from "./objects.ts";
 import { amountOf } from "./quantities.ts";
 import type { Place } from "./read-run.ts";
 import { readyNameOf } from "./snapshots.ts";
 
 /** Volumes as claims of a namespace. */
-export type Claims = Pick<Volumes, "createVolume" | "listVolumes" | "removeVolume">;
+export type Claims = Pick<Volumes, "createVolume" | "listVolumes" | "listOwned" | "removeVolume">;
 
 type Wanted = Parameters<Volumes["createVolume"]>[0];
 
@@ -32,6 +32,7 @@ export function kubernetesClaims(place: Place, storageClass: StorageClass = "ber
       const found = claim && (await volumeOf(place, claim));
       return found ? [found] : [];
     },
+    listOwned: () => listOwned(place),
     removeVolume: (id) => removeClaim(place, id),
   };
 }
@@ -75,12 +76,28 @@ async function makeOrFind(place: ClassedPlace, making: Making, deadline: AbortSi
   }
 }
 
+/** A claim that was made again for its volume does not say whose it is, but only a record asks for that. */
+async function listOwned({ client, paths, deployment }: Place): Promise<OwnedVolume[]> {
+  const selector = encodeURIComponent(`${label.deployment}=${deployment}`);
+  const { items } = await client.list<Claim, OwnedVolume>(
+    `${paths.claims}?labelSelector=${selector}`,
+    (claim) => {
+      const { annotations = {}, deletionTimestamp } = claim.metadata;
+      const key = annotations[annotation.key] ?? null;
+      const isOld = key === null && annotations[claimAnnotation.volume] !== undefined;
+      return isOld || deletionTimestamp !== undefined ? [] : [{ id: idOf(claim), key }];
+    },
+    { part: "metadata" },
+  );
+  return [...items];
+}
+
 function findOf(place: Place, { token }: Pick<Wanted, "token">, deadline?: AbortSignal): Promise<Claim | undefined> {
   return place.client.find<Claim>(claimPath(place, { name: nameOfToken(token) }), deadline);
 }
 
 function claimObject({ wanted, source }: Making, { deployment, storageClass }: ClassedPlace): object {
-  const { token, sizeGb, zone, snapshotId } = wanted;
+  const { token, sizeGb, zone, snapshotId, key } = wanted;
   return {
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
@@ -91,6 +108,7 @@ function claimObject({ wanted, source }: Making, { deployment, storageClass }: C
         [claimAnnotation.zone]: zone,
         [claimAnnotation.token]: token,
         ...(snapshotId === undefined ? {} : { [claimAnnotation.snapshot]: snapshotId }),
+        ...(key === undefined ? {} : { [annotation.key]: key }),
       },
     },
     spec: {

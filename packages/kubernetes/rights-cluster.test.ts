@@ -160,6 +160,7 @@ it("one right less would not be enough: the driver uses each of them", async () 
   await applied({ mounts: [{ volume: { id, zone }, path: "/workspace" }] }, ({ state }) => state === "ready");
   await trial.clear();
   await volumes.findVolume(id);
+  await volumes.listOwned();
   const { items } = must(await trial.cluster.admin.get<{ items: KubeObject[] }>("/api/v1/persistentvolumes"));
   const source = { persistentVolumeName: items[0]?.metadata.name };
   const stuck = { metadata: { name: "stuck" }, spec: { attacher: "ebs.csi.aws.com", nodeName: "two", source } };

@@ -56,7 +56,7 @@ const needed: readonly (readonly [group: string, resource: string, verbs: string
   ["", "services", "list create patch delete"],
   ["networking.k8s.io", "networkpolicies", "list create patch delete"],
   ["networking.k8s.io", "ingresses", "list create patch delete"],
-  ["", "persistentvolumeclaims", "get create delete"],
+  ["", "persistentvolumeclaims", "get list create delete"],
   ["snapshot.storage.k8s.io", "volumesnapshots", "get list create patch delete"],
   ["", "events", "list"],
   ["coordination.k8s.io", "leases", "get create patch"],

@@ -39,10 +39,10 @@ export function makeOnce(host: Maker, wanted: NewVolume): Promise<VolumeRef> {
 }
 
 /** Appears by one rename, with everything that was restored in it. */
-async function makeVolume(host: Maker, { token, sizeGb, zone, snapshotId }: NewVolume): Promise<VolumeRef> {
+async function makeVolume(host: Maker, { token, sizeGb, zone, snapshotId, key }: NewVolume): Promise<VolumeRef> {
   const { home, copy, closing } = host;
   const id = await volumeIdOf(home, token);
-  const record: VolumeRecord = { token, zone, sizeGb, snapshot: snapshotId ?? null };
+  const record: VolumeRecord = { token, zone, sizeGb, snapshot: snapshotId ?? null, key };
   const known = readVolume(home, id);
   if (known && !isSame(known, record)) throw new Error("The token was used for another volume");
   if (known) return { id, zone };

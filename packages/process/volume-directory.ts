@@ -28,6 +28,8 @@ export interface VolumeRecord {
   readonly zone: string;
   readonly sizeGb: number;
   readonly snapshot: string | null;
+  /** Of the record that it was made for; absent where nobody said it. */
+  readonly key?: string | undefined;
 }
 
 /** The record of a volume, or undefined when there is none of that id. */

@@ -25,6 +25,7 @@ import {
   deleteDirectory,
   discardRemains,
   forgetToken,
+  listVolumeIds,
   readVolume,
   volumeData,
   volumeDirectory,
@@ -84,6 +85,10 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
     listVolumes: async (token) => {
       requirePlaces(home);
       return listVolumes(host, token);
+    },
+    listOwned: async () => {
+      requirePlaces(home);
+      return listVolumeIds(home).map((id) => ({ id, key: readVolume(home, id)?.key ?? null }));
     },
     removeVolume: (id) => removeVolume(host, id),
     // The machine is this one: a directory is let go of when the run's processes are gone.

@@ -128,6 +128,8 @@ export function memoryVolumes(options: {
     },
     listVolumes: async (token) =>
       [...volumes.values()].filter((one) => one.wanted.token === token && isListed(one)).map(sightOf),
+    listOwned: async () =>
+      [...volumes.values()].filter(isListed).map(({ id, wanted }) => ({ id, key: wanted.key ?? null })),
     async detachVolume(id, machine) {
       options.detach?.(id, machine);
     },

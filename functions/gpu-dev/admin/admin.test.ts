@@ -340,10 +340,19 @@ test("orphans are listed both ways, as of the latest comparison", async () => {
     until: world.clock.now() + 3_600_000,
   });
 
+  const { id: volume } = await world.volumes.createVolume({
+    ...{ token: "t", sizeGb: 1, zone: "z", snapshotId: undefined },
+    key: "owner#x#disk|y",
+  });
   await findOrphans(world.ctx);
   const after = await ask("GET", "/v1/admin/orphans", admin);
 
   expect(before.body).toMatchObject({ checked_at: null, run_count: 0, runs: [], record_count: 0, records: [] });
+  expect(before.body).toMatchObject({ volume_count: 0, volumes: [] });
+  expect(after.body).toMatchObject({
+    volume_count: 1,
+    volumes: [{ record: "owner#x#disk|y", volume, why: "it has no record", sightings: 1 }],
+  });
   expect(after.body).toMatchObject({
     run_count: 1,
     runs: [{ record: key, uid: "1".repeat(32), run: 1, why: "it has no record", gpu_count: 8, sightings: 1 }],

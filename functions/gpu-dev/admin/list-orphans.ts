@@ -9,7 +9,8 @@ import { Orphans, toOrphans } from "./wire.ts";
 export const endpoint = gpuDev.get(
   "/v1/admin/orphans",
   {
-    summary: "Compute without a living record, removed after ten minutes, and records without their compute",
+    summary:
+      "Compute without a living record, removed after ten minutes, records without their compute, and volumes without a record",
     uses: ["table"],
     admin: true,
     reply: Orphans,

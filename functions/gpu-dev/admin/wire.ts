@@ -71,6 +71,16 @@ export const Orphans = z.object({
   runs: z.array(z.object({ ...sighting, gpu_type: z.string().nullable(), gpu_count: z.int().nullable() })),
   record_count: z.int(),
   records: z.array(z.object(sighting)),
+  volume_count: z.int(),
+  volumes: z.array(
+    z.object({
+      record: z.string().nullable(),
+      volume: z.string(),
+      why: z.string(),
+      first_seen_at: Timestamp,
+      sightings: z.int(),
+    }),
+  ),
   removed_count: z.int(),
   removed: z.array(
     z.object({ record: z.string(), uid: z.string(), run: z.int(), why: z.string(), removed_at: Timestamp }),
@@ -81,13 +91,19 @@ export const Orphans = z.object({
 /** The latest report, as empty as can be before the first comparison. */
 export function toOrphans(report: OrphanReport | undefined): z.infer<typeof Orphans> {
   const { runs = [], records = [], runCount = 0, recordCount = 0, gpuHours = 0 } = report ?? {};
-  const { removed = [], removedCount = 0 } = report ?? {};
+  const { removed = [], removedCount = 0, volumes = [], volumeCount = 0 } = report ?? {};
   return {
     checked_at: report ? wholeSeconds(report.checkedAt) : null,
     run_count: runCount,
     runs: runs.map((one) => ({ ...toSighting(one), gpu_type: one.pool, gpu_count: one.gpus })),
     record_count: recordCount,
     records: records.map(toSighting),
+    volume_count: volumeCount,
+    volumes: volumes.map(({ key, firstSeenAt, ...one }) => ({
+      record: key,
+      ...one,
+      first_seen_at: wholeSeconds(firstSeenAt),
+    })),
     removed_count: removedCount,
     removed: removed.map(({ key, at, ...one }) => ({ record: key, ...one, removed_at: wholeSeconds(at) })),
     orphan_gpu_hours: Math.round(gpuHours * 1000) / 1000,

@@ -97,6 +97,38 @@ test("a record whose compute is not there is listed the other way round, and its
   expect(await world.read("alice", "one")).toEqual(before);
 });
 
+test("a volume without a record is listed and stays, and those of disks and environments are not", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  await world.advance(2 * 60_000);
+  const wanted = { sizeGb: 1, zone: "z", snapshotId: undefined };
+  const key = "owner#x#disk|y";
+  const gone = await world.volumes.createVolume({ ...wanted, token: "gone", key });
+  const nobodys = await world.volumes.createVolume({ ...wanted, token: "nobodys" });
+  const odd = await world.volumes.createVolume({ ...wanted, token: "odd", key: "user#x|-" });
+
+  for (let again = 0; again < 2; again++) await findOrphans(world.ctx);
+
+  const report = await readOrphans(world.ctx);
+  expect(report?.volumes).toMatchObject([
+    { volume: gone.id, key, why: "it has no record", sightings: 2 },
+    { volume: nobodys.id, key: null, why: "nothing says whose it is" },
+    { volume: odd.id, key: "user#x|-", why: "its key is that of no disk or environment" },
+  ]);
+  expect(report?.volumeCount).toBe(3);
+  expect(world.volumes.volumeIds()).toHaveLength(4);
+});
+
+test("volumes that cannot be listed keep no run from being compared", async () => {
+  const world = await memoryWorld();
+  await runOf(world, { uid: "1".repeat(32), key: keyText(environmentKey("0".repeat(32), "gpu-dev", "gone")) });
+  const volumes = { ...world.volumes, listOwned: () => Promise.reject(new Error("forbidden")) };
+
+  await findOrphans({ ...world.ctx, volumes });
+
+  expect(await readOrphans(world.ctx)).toMatchObject({ runCount: 1, volumeCount: 0 });
+});
+
 test("GPU-hours of compute without a record are those that it has on the machines", async () => {
   const world = await memoryWorld();
   const key = keyText(environmentKey("0".repeat(32), "gpu-dev", "gone"));

@@ -6,10 +6,11 @@ import { keyOfText, keyText, kindOfKey, orphansKey } from "../keys.ts";
 import type { ComputeNode, RunRef } from "../ports/compute.ts";
 import type { Item, Stored } from "../ports/table.ts";
 import { readable, readEach, unlessUnreadable } from "../readable.ts";
-import { count, listOf, number, orNull, shape, type Table, text } from "../shape.ts";
+import { count, listOf, number, optional, orNull, shape, type Table, text } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
 import { writeRecord } from "../write-record.ts";
 import { listLivingKeys } from "./living.ts";
+import { findOrphanVolumes, type OrphanVolume } from "./orphan-volumes.ts";
 import { type RemovedRun, removeOrphans } from "./remove-orphans.ts";
 
 interface Sighting {
@@ -38,9 +39,12 @@ export interface OrphanReport extends Stored {
   readonly runs: readonly OrphanRun[];
   /** Records whose compute is not there. */
   readonly records: readonly Sighting[];
+  /** Absent in a report from before volumes were compared. */
+  readonly volumes?: readonly OrphanVolume[] | undefined;
   /** How many there were before the lists were cut. */
   readonly runCount: number;
   readonly recordCount: number;
+  readonly volumeCount?: number | undefined;
   /** The runs removed last, the newest first, and how many there ever were. */
   readonly removed: readonly RemovedRun[];
   readonly removedCount: number;
@@ -51,6 +55,7 @@ export interface OrphanReport extends Stored {
 /** More of each would not fit an item. */
 const MOST_LISTED = 500;
 const MOST_REMOVED_LISTED = 50;
+const MOST_VOLUMES_LISTED = 100;
 /** Keys of environments are shorter; what a cluster answers as the key of a run may have 256 KB. */
 const LONGEST_KEY = 200;
 /** A run that was just made is missing in a listing from before. */
@@ -63,7 +68,7 @@ const HOUR_MS = 3_600_000;
  * and `firstSeenAt` tell what stays. Throws when the cluster or the table did not answer: then nothing is noted or
  * removed, and so it is when the report cannot be read: what was read before would count again.
  */
-export async function findOrphans(ctx: Context<"table" | "compute">): Promise<void> {
+export async function findOrphans(ctx: Context<"table" | "compute" | "volumes">): Promise<void> {
   const item = await ctx.table.get(orphansKey);
   const before = item && (await unlessUnreadable(ctx, async () => parseOrphans(item)));
   if (item && !before) return;
@@ -72,6 +77,7 @@ export async function findOrphans(ctx: Context<"table" | "compute">): Promise<vo
   const parts = await listParts(ctx);
   const runs = await ctx.compute.listRuns();
   const lost = await lostRecords(ctx, runs, now);
+  const volumes = await findOrphanVolumes(ctx, before?.volumes ?? [], now);
   const leftovers = parts.filter((part) => !runs.some(({ uid, run }) => uid === part.uid && run === part.run));
   // Read last, since what is removed is decided on it.
   const readAt = ctx.clock.monotonic();
@@ -89,13 +95,17 @@ export async function findOrphans(ctx: Context<"table" | "compute">): Promise<vo
     checkedAt: now,
     runs: left.slice(0, MOST_LISTED),
     records: records.slice(0, MOST_LISTED),
+    volumes: volumes.slice(0, MOST_VOLUMES_LISTED),
     runCount: left.length,
     recordCount: records.length,
+    volumeCount: volumes.length,
     removed: [...removed, ...(before?.removed ?? [])].slice(0, MOST_REMOVED_LISTED),
     removedCount: (before?.removedCount ?? 0) + removed.length,
     gpuHours: (before?.gpuHours ?? 0) + used,
   };
-  if (seen.length + records.length > 0) ctx.log.warn("orphans", { runs: seen.length, records: records.length });
+  if (seen.length + records.length + volumes.length > 0) {
+    ctx.log.warn("orphans", { runs: seen.length, records: records.length, volumes: volumes.length });
+  }
   await writeRecord(ctx, report);
 }
 
@@ -120,8 +130,12 @@ const parseOrphans: (item: Item) => OrphanReport = parserOf("orphans", {
     shape<OrphanRun>({ ...sighting, pool: orNull(text), gpus: orNull(number), uselessSince: orNull(number) }),
   ),
   records: listOf(shape(sighting)),
+  volumes: optional(
+    listOf(shape<OrphanVolume>({ volume: text, key: orNull(text), why: text, firstSeenAt: number, sightings: count })),
+  ),
   runCount: count,
   recordCount: count,
+  volumeCount: optional(count),
   removed: listOf(shape<RemovedRun>({ uid: text, run: number, key: text, why: text, at: number })),
   removedCount: count,
   gpuHours: number,

@@ -16,6 +16,13 @@ export interface Volume extends VolumeRef {
   readonly noBackup?: "impossible" | "unneeded" | undefined;
 }
 
+/** A volume and the record that it was made for. */
+export interface OwnedVolume {
+  readonly id: string;
+  /** The record's key in a message; null: nothing says it. */
+  readonly key: string | null;
+}
+
 /** What is written on a snapshot for people; nothing is decided by it but which attempt made it. */
 export interface SnapshotTags {
   /** The disk's name. */
@@ -47,10 +54,14 @@ export interface Volumes {
     readonly sizeGb: number;
     readonly zone: string;
     readonly snapshotId: string | undefined;
+    /** The key in a message of the record that it is made for, which it carries. */
+    readonly key?: string;
   }): Promise<VolumeRef>;
   findVolume(id: string): Promise<Volume | undefined>;
   /** The volumes that were made with this token and still exist. */
   listVolumes(token: string): Promise<Volume[]>;
+  /** Every volume of this deployment, with the record that it was made for; throws rather than answer with a part. */
+  listOwned(): Promise<OwnedVolume[]>;
   /** Nothing happens when it is gone. */
   removeVolume(id: string): Promise<void>;
   /**

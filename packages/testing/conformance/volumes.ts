@@ -19,7 +19,7 @@ const machine = { name: "n1", uid: "u1", providerId: "p1" };
 /** None of these is the id of anything; some would be paths. */
 const strangers = ["", "..", "../runs", "/etc", "vol-1/../vol-1", "vol-\0", "snap-\0", "x".repeat(300), "__proto__"];
 
-export type EmptyVolumes = Pick<Volumes, "createVolume" | "findVolume" | "listVolumes" | "removeVolume">;
+export type EmptyVolumes = Pick<Volumes, "createVolume" | "findVolume" | "listVolumes" | "listOwned" | "removeVolume">;
 
 /** What every kind of Volumes must do before it knows snapshots. */
 export function emptyVolumesConformance(
@@ -69,6 +69,26 @@ export function emptyVolumesConformance(
       expect(listed).toEqual([{ id, zone: "z", attached: false }]);
       expect(await volumes.listVolumes("t")).toEqual([]);
       for (const stranger of strangers) expect(await volumes.listVolumes(stranger), stranger).toEqual([]);
+    });
+
+    it("are listed with the record that each was made for, until they are removed", async () => {
+      const { volumes } = test();
+      const wanted = { sizeGb: 10, zone: "z", snapshotId: undefined };
+      const key = `owner#${"0".repeat(32)}#env#gpu-dev|a b\u00e9`;
+      const { id } = await volumes.createVolume({ ...wanted, token: "t", key });
+      const other = await volumes.createVolume({ ...wanted, token: "other" });
+
+      const listed = await volumes.listOwned();
+      await volumes.removeVolume(id);
+
+      expect(listed).toHaveLength(2);
+      expect(listed).toEqual(
+        expect.arrayContaining([
+          { id, key },
+          { id: other.id, key: null },
+        ]),
+      );
+      expect(await volumes.listOwned()).toEqual([{ id: other.id, key: null }]);
     });
 
     it("are gone once removed, however often, and their token then makes a new one", async () => {

@@ -32,7 +32,7 @@ const sighting = {
 
 const longestWhy = "only parts of it are left: its key is that of no environment";
 
-/** 500 runs, 500 records and 50 that were removed. */
+/** 500 runs, 500 records, 100 volumes and 50 that were removed. */
 export const orphans = {
   ...base,
   ...orphansKey,
@@ -43,6 +43,14 @@ export const orphans = {
   removedCount: 1e6,
   runs: many(500, () => ({ ...sighting, why: longestWhy, pool: "cpu-shared", gpus: 16, uselessSince: at })),
   records: many(500, () => sighting),
+  volumeCount: 1e6,
+  volumes: many(100, () => ({
+    volume: "v".repeat(200),
+    key: "k".repeat(200),
+    why: "its key is that of no disk or environment",
+    firstSeenAt: at,
+    sightings: 1_000_000,
+  })),
   removed: many(50, () => ({ uid, run: 1_000_000, key: homeText, why: longestWhy, at })),
   gpuHours: 123_456.123_456_789,
 } satisfies Written<OrphanReport>;

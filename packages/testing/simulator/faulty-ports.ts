@@ -101,6 +101,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       },
       findVolume: (id) => call(`findVolume ${id}`, () => volumes.findVolume(id)),
       listVolumes: (token) => call(`listVolumes ${token}`, () => volumes.listVolumes(token)),
+      listOwned: () => call("listOwned", () => volumes.listOwned()),
       detachVolume: (id, machine) =>
         call(`detachVolume ${id} from ${machine.name}`, () => volumes.detachVolume(id, machine)),
       removeVolume: (id) => call(`removeVolume ${id}`, () => volumes.removeVolume(id)),

@@ -16,7 +16,7 @@ const OPENED_MS = [9 * MINUTE, 10 * MINUTE, 21 * MINUTE];
 type Ask = (
   when: number,
   label: string,
-  request: (ctx: Context<"table" | "queue" | "compute">) => Promise<unknown>,
+  request: (ctx: Context<"table" | "queue" | "compute" | "volumes">) => Promise<unknown>,
 ) => ClientAction;
 
 /** An operator closes the pool for a while, in one way or both, and has cluster and records compared. */

@@ -10,6 +10,7 @@ export const document: NounDocument = {
     AuditEntry,
     OrphanRun: Orphans.shape.runs.element,
     OrphanRecord: Orphans.shape.records.element,
+    OrphanVolume: Orphans.shape.volumes.element,
     RemovedOrphan: Orphans.shape.removed.element,
   },
   fields: {
@@ -33,6 +34,10 @@ export const document: NounDocument = {
     run_count: "Number of runs without a living record; `runs` may list fewer.",
     runs: "Runs on the cluster without a living record.",
     record_count: "Number of records without their run; `records` may list fewer.",
+    volume_count: "Number of volumes without a record.",
+    volumes: "Volumes without a record, at most 100. Nothing removes them.",
+    "OrphanVolume.volume": "The volume's id.",
+    "OrphanVolume.record": "The record that it was made for; null where nothing says it.",
     records: "Records whose run is not on the cluster.",
     removed_count: "Number of runs removed so far.",
     removed: "The runs that were removed last.",

@@ -97,7 +97,7 @@ export async function openDisk(
   const wanted = { zone, sizeGb: disk.sizeGb, from: origin?.id ?? null };
   const { entry, isListed } = volumeMaking(ctx, disk.making, disk.uid, wanted);
   const named = isListed ? disk : await written(ctx, withMaking(disk, listMaking(disk.making, entry)));
-  const volume = await makeVolume(ctx, entry);
+  const volume = await makeVolume(ctx, disk, entry);
   const restored = origin ? { by: environment.uid, at: origin.at } : disk.restored;
   return { kind: "open", disk: await written(ctx, { ...replaced(ctx, named), volume, restored }) };
 }

@@ -32,7 +32,9 @@ export async function makeVolumes(
     return changed({ ...environment, making }, now, "lists its volumes");
   }
   const volumes = await Promise.all(
-    planned.map(async ({ own, making }) => (making ? { ...own, volume: await makeVolume(ctx, making.entry) } : own)),
+    planned.map(async ({ own, making }) => {
+      return making ? { ...own, volume: await makeVolume(ctx, environment, making.entry) } : own;
+    }),
   );
   return changed(
     { ...environment, step: "pod", zone: zonePinnedBy(volumes[0]?.volume) ?? environment.zone, volumes },
