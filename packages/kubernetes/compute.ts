@@ -31,7 +31,7 @@ import { asRefused } from "./refusal.ts";
 import { removeRun } from "./remove-run.ts";
 import { listParts } from "./run-parts.ts";
 import { setAccess, withSshPort } from "./set-access.ts";
-import { gpuIdleSinceOf } from "./supervisor-status.ts";
+import { gpuIdleSinceOf, statusReader } from "./supervisor-status.ts";
 import { isSupervised } from "./tools.ts";
 import type { WebAddresses } from "./web-parts.ts";
 
@@ -136,10 +136,11 @@ async function observeRun(
   const isAsked = (execs !== undefined || (ssh !== undefined && pods.some(isSupervised))) && seen?.sessions === 0;
   if (!seen || !job || seen.state === "ended") return seen;
   const first = pods.find((pod) => machineOf(pod) === 0);
+  const statusOf = statusReader(place);
   const [jupyter, sessions, gpuIdleSince] = await Promise.all([
-    isJupyterWanted(job) && seen.started ? observeJupyter(place, job, first) : null,
+    isJupyterWanted(job) && seen.started ? observeJupyter(statusOf, job, first) : null,
     isAsked && seen.state === "ready" ? countExecs(place, id) : seen.sessions,
-    watchesGpus && seen.state === "ready" ? gpuIdleSinceOf(place, pods, { now, machines: jobs.length }) : undefined,
+    watchesGpus && seen.state === "ready" ? gpuIdleSinceOf(statusOf, pods, { now, machines: jobs.length }) : undefined,
   ]);
   return { ...seen, jupyter, sessions, gpuIdleSince };
 }

@@ -1,8 +1,7 @@
 import type { JupyterSight, Observation } from "#core/ports/compute.ts";
 import { annotation, portsOf } from "./names.ts";
 import type { Job, KubeObject, Pod } from "./objects.ts";
-import type { Place } from "./read-run.ts";
-import { readStatus, type ServiceStatus } from "./supervisor-status.ts";
+import type { ServiceStatus, StatusOf } from "./supervisor-status.ts";
 import { isSupervised, type WantedService } from "./tools.ts";
 
 /** Where it listens in every container, unless its run says otherwise. */
@@ -29,9 +28,13 @@ export function isJupyterWanted({ metadata }: KubeObject): boolean {
 }
 
 /** Of a living run whose Job wants it: as its supervisor says. */
-export async function observeJupyter(place: Place, job: Job, pod: Pod | undefined): Promise<Observation["jupyter"]> {
+export async function observeJupyter(
+  statusOf: StatusOf,
+  job: Job,
+  pod: Pod | undefined,
+): Promise<Observation["jupyter"]> {
   if (!pod || !isSupervised(pod)) return failed("Jupyter is started on clusters with TOOLS_IMAGE alone");
-  const status = await readStatus(place, pod);
+  const status = await statusOf(pod);
   const address = pod.status?.podIP;
   if (!status || address === undefined) return starting;
   const host = address.includes(":") ? `[${address}]` : address;

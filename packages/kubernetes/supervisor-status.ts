@@ -21,7 +21,19 @@ export interface SupervisorStatus {
 const nothing: SupervisorStatus = { jupyter: undefined, gpuIdleMs: undefined };
 
 /** undefined: its supervisor did not answer. */
-export async function readStatus(place: Place, pod: Pod): Promise<SupervisorStatus | undefined> {
+export type StatusOf = (pod: Pod) => Promise<SupervisorStatus | undefined>;
+
+/** Asks each supervisor once, however many want to know: for one look. */
+export function statusReader(place: Place): StatusOf {
+  const known = new Map<string, ReturnType<StatusOf>>();
+  return (pod) => {
+    const status = known.get(pod.metadata.uid) ?? readStatus(place, pod);
+    known.set(pod.metadata.uid, status);
+    return status;
+  };
+}
+
+async function readStatus(place: Place, pod: Pod): Promise<SupervisorStatus | undefined> {
   const asked = { words: askSupervisor("status"), timeoutMs: answeredWithinMs };
   const answer = await askPod(place, pod, asked).catch(() => undefined);
   return answer?.exitCode === 0 ? statusIn(answer.stdout.toString()) : undefined;
@@ -32,12 +44,12 @@ export async function readStatus(place: Place, pod: Pod): Promise<SupervisorStat
  * counts as use.
  */
 export async function gpuIdleSinceOf(
-  place: Place,
+  statusOf: StatusOf,
   pods: readonly Pod[],
   { now, machines }: { readonly now: number; readonly machines: number },
 ): Promise<number | undefined> {
   if (pods.length < machines || !pods.every((pod) => isSupervised(pod) && hasGpus(pod))) return undefined;
-  const idle = await Promise.all(pods.map(async (pod) => (await readStatus(place, pod))?.gpuIdleMs));
+  const idle = await Promise.all(pods.map(async (pod) => (await statusOf(pod))?.gpuIdleMs));
   return idle.some((ms) => ms === undefined) ? undefined : now - Math.min(...idle.map(Number));
 }
 

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Compute } from "#core/ports/compute.ts";
+import type { ApiClient } from "./api-client.ts";
 import { kubernetesCompute } from "./compute.ts";
 import { type CoreTrial, startCore } from "./core-trial.ts";
 import { openToolsTrial, type ToolsTrial } from "./tools-trial.ts";
@@ -46,6 +47,24 @@ it("is told since when no GPU of any machine was used, where it is wanted", asyn
   expect(seen?.gpuIdleSince).toBeLessThanOrEqual(Date.now());
   expect(seen?.gpuIdleSince).toBeGreaterThan(Date.now() - 3_600_000);
   expect((await trial.compute.observe(run.uid, 1))?.gpuIdleSince).toBeUndefined();
+});
+
+it("asks a supervisor once, whether GPUs, Jupyter or both are wanted", async () => {
+  const run = await trial.applied({ command: undefined, gpusPerMachine: 8, env: { PATH: withTool("0") } });
+  await trial.ready(run);
+  const told = { revision: 1, login: "gpu-dev-1", keys: [], jupyter: { token: "t" } };
+  await trial.compute.setAccess(run.uid, 1, told);
+  const asked: string[] = [];
+  const socket: ApiClient["socket"] = (path, protocol) => {
+    asked.push(path);
+    return trial.client.socket(path, protocol);
+  };
+  const compute = kubernetesCompute({ ...trial.options, client: { ...trial.client, socket }, watchesGpus: true });
+
+  const seen = await compute.observe(run.uid, 1);
+
+  expect(seen?.jupyter).not.toBeNull();
+  expect(asked.filter((path) => path.includes("command=status"))).toHaveLength(1);
 });
 
 it("is not told of a run without such a tool, or without GPUs", async () => {
