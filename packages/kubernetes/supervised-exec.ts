@@ -6,7 +6,7 @@ import type { Place } from "./read-run.ts";
 import { MAIN } from "./run-job.ts";
 import { askSupervisor } from "./tools.ts";
 
-/** As images/tools/supervisor/main.go names them. */
+/** As images/tools/shared/shared.go names them. */
 const refusal = { unknown: 66, noPlace: 70, closed: 71, malformed: 72 } as const;
 
 /** Starts a command by the supervisor of the container. What a user wrote comes by standard input alone. */

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"tools/shared"
 )
 
 // processes starts programs and waits for every child, those too that were left to the first process of the container.
@@ -22,7 +21,7 @@ type processes struct {
 // start begins a session, whose group has the number of its first process. The end of that comes on the channel. What is
 // given no file reads and writes nothing.
 func (p *processes) start(words, env []string, directory string, files ...*os.File) (int, <-chan syscall.WaitStatus, error) {
-	path, words, err := findProgram(words, directory)
+	path, words, err := shared.FindProgram(words, directory)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -42,7 +41,7 @@ func (p *processes) start(words, env []string, directory string, files ...*os.Fi
 
 // outputOf is what a program writes, unless it fails or takes longer.
 func (p *processes) outputOf(within time.Duration, words ...string) (string, bool) {
-	path := beside(filepath.Base(words[0]) + ".out")
+	path := shared.Beside(filepath.Base(words[0]) + ".out")
 	file, err := os.Create(path)
 	if err != nil {
 		return "", false
@@ -54,8 +53,9 @@ func (p *processes) outputOf(within time.Duration, words ...string) (string, boo
 		return "", false
 	}
 	defer time.AfterFunc(within, func() { p.signal(syscall.SIGKILL, pid) }).Stop()
-	isDone := exitCode(<-ended) == 0
-	return startOf(path, mostInPath), isDone
+	isDone := shared.ExitCode(<-ended) == 0
+	said, err := os.ReadFile(path)
+	return string(said), isDone && err == nil
 }
 
 // reap is called at each SIGCHLD, of which several may come as one.
@@ -98,42 +98,4 @@ func (p *processes) killAll() {
 		}
 		time.Sleep(time.Millisecond)
 	}
-}
-
-// findProgram: an image without a shell has the one of busybox.
-func findProgram(words []string, directory string) (string, []string, error) {
-	name := words[0]
-	if strings.Contains(name, "/") && !filepath.IsAbs(name) {
-		name = filepath.Join(directory, name)
-	}
-	path, err := exec.LookPath(name)
-	if err != nil && filepath.Base(name) == "sh" && isFile(beside("busybox")) {
-		return beside("busybox"), append([]string{"sh"}, words[1:]...), nil
-	}
-	return path, words, err
-}
-
-// environment is that of the container, changed: of two of one name the last one counts.
-func environment(changes map[string]string) []string {
-	all := exec.Cmd{Env: os.Environ()}
-	for name, value := range changes {
-		all.Env = append(all.Env, name+"="+value)
-	}
-	return all.Environ()
-}
-
-// exitCode is what a shell would answer.
-func exitCode(status syscall.WaitStatus) int {
-	if status.Signaled() {
-		return 128 + int(status.Signal())
-	}
-	return status.ExitStatus()
-}
-
-// startCode is what a shell would answer for a program that could not be started.
-func startCode(err error) int {
-	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
-		return 127
-	}
-	return 126
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"tools/shared"
 )
 
 // Of the grace, what is left for the last words once the command had its time.
@@ -17,25 +19,17 @@ const lastPart = 2 * time.Second
 
 // supervisor is the first process of a container.
 type supervisor struct {
-	grace, gpuEvery, gpuWithin time.Duration
-	ports, list, ended         string
-	words                      []string
-	processes                  *processes
-	opened                     chan struct{}
-	opening                    sync.Once
-	// Held while what may enter is changed: one change after the other.
-	accessMu sync.Mutex
+	grace              time.Duration
+	ports, list, ended string
+	words              []string
+	processes          *processes
+	opened             chan struct{}
+	opening            sync.Once
 
-	mu        sync.Mutex
-	begun     bool
-	isClosed  bool
-	sessions  int
-	commands  map[string]*command
-	services  map[string]*service
-	revision  int
-	gpuBusyAt time.Time
-	// When the tool answered last: one that hangs in the driver cannot even be killed.
-	gpuAskedAt time.Time
+	mu       sync.Mutex
+	begun    bool
+	isClosed bool
+	sessions int
 }
 
 // lastWords are for the driver, in the container's termination message.
@@ -49,25 +43,24 @@ type lastWords struct {
 
 // run starts the command and answers with its exit code. Without a command it goes on until it is asked to end.
 func run(args []string) int {
-	s := &supervisor{opened: make(chan struct{}), commands: map[string]*command{}, services: map[string]*service{}}
+	s := &supervisor{opened: make(chan struct{})}
 	flags := flag.NewFlagSet("run", flag.ExitOnError)
 	flags.DurationVar(&s.grace, "grace", 10*time.Second, "from SIGTERM to SIGKILL")
-	flags.DurationVar(&s.gpuEvery, "gpu-every", 5*time.Second, "how often the use of GPUs is asked for")
-	flags.DurationVar(&s.gpuWithin, "gpu-within", 20*time.Second, "an answer about GPUs that comes later is none")
 	flags.StringVar(&s.ports, "ports", "", "what it serves: 8080,9000")
 	flags.StringVar(&s.list, "list", "", "a directory whose files are listed in the last words")
 	flags.StringVar(&s.ended, "ended", "/dev/termination-log", "where the last words go")
+	attended := flags.String("attended", "", "what the attendant is started with: --gpu-every=5s")
 	gated := flags.Bool("gated", false, "the command waits for `supervisor open`")
 	flags.Parse(args)
 	s.words = flags.Args()
 
-	lock, err := os.OpenFile(beside("lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	must(err)
+	lock, err := os.OpenFile(shared.Beside("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	shared.Must(err)
 	if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
-		fail(noPlace, "Another supervisor runs here")
+		shared.Fail(shared.NoPlace, "Another supervisor runs here")
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	must(err)
+	shared.Must(err)
 	s.processes = &processes{waiting: map[int]chan syscall.WaitStatus{}, null: null}
 	children, signals := make(chan os.Signal, 1), make(chan os.Signal, 32)
 	signal.Notify(children, syscall.SIGCHLD)
@@ -79,23 +72,41 @@ func run(args []string) int {
 			s.processes.reap()
 		}
 	}()
-	go func() {
-		for range time.Tick(time.Second) {
-			s.tidy()
-		}
-	}()
-	if !*gated || isFile(beside("opened")) {
+	if !*gated || shared.IsFile(shared.Beside("opened")) {
 		s.opening.Do(s.open)
 	}
-	s.readAccess()
-	go s.watchGpus()
-	must(s.serve())
+	settle()
+	go s.keepAttendant(strings.Fields(*attended))
+	shared.Must(shared.Serve("socket", s.answer))
 	return s.live(signals)
+}
+
+// A program that ends at once is not started more often than this.
+const attendantPause = time.Second
+
+// keepAttendant starts it again whenever it ends. It has a pipe that nobody writes to, by whose end it knows that of this
+// process.
+func (s *supervisor) keepAttendant(flags []string) {
+	reader, writer, err := os.Pipe()
+	shared.Must(err)
+	defer writer.Close()
+	for ; !s.hasClosed(); time.Sleep(attendantPause) {
+		_, ended, err := s.processes.start(append([]string{shared.Beside("attendant")}, flags...), os.Environ(), "", reader)
+		if err == nil {
+			<-ended
+		}
+	}
+}
+
+func (s *supervisor) hasClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.isClosed
 }
 
 // open lets the command begin; written down first, so that a container that is started again does not wait.
 func (s *supervisor) open() {
-	writeWhole(beside("opened"), nil)
+	shared.WriteWhole(shared.Beside("opened"), nil)
 	close(s.opened)
 }
 
@@ -111,7 +122,7 @@ func (s *supervisor) live(signals <-chan os.Signal) int {
 				var err error
 				pid, ended, err = s.processes.start(s.words, os.Environ(), "", s.processes.null, os.Stdout, os.Stderr)
 				if err != nil {
-					return s.neverStarted(startCode(err), err.Error())
+					return s.neverStarted(shared.StartCode(err), err.Error())
 				}
 			}
 			s.mu.Lock()
@@ -140,7 +151,7 @@ func (s *supervisor) live(signals <-chan os.Signal) int {
 }
 
 func (s *supervisor) finish(status syscall.WaitStatus) int {
-	code := exitCode(status)
+	code := shared.ExitCode(status)
 	words := lastWords{Started: true, ExitCode: &code}
 	if status.Signaled() {
 		words = lastWords{Started: true, Signal: int(status.Signal())}
@@ -165,7 +176,7 @@ func (s *supervisor) end(code int, words lastWords) int {
 	s.refuse()
 	s.processes.killAll()
 	if s.list != "" && words.Started {
-		words.Files, _ = s.processes.outputOf(lastPart/2, beside("files"), "--packed", s.list)
+		words.Files, _ = s.processes.outputOf(lastPart/2, shared.Beside("files"), "--packed", s.list)
 	}
 	line, _ := json.Marshal(words)
 	os.WriteFile(s.ended, line, 0o600)

@@ -1,6 +1,9 @@
+import { execFile } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { descendantsOf } from "./descendants.ts";
 import { isAlive, openSupervisor, type SupervisorTrial, staying, until } from "./supervisor-trial.ts";
 
 let trial: SupervisorTrial;
@@ -142,6 +145,22 @@ describe("access to a run", () => {
     await new Promise((resolve) => listener.close(resolve));
   });
 
+  it("goes on where what keeps it is killed: it ends with that, and is started anew", async () => {
+    const run = await trial.run([]);
+    await setAccess({ revision: 5, services: { jupyter: { words: server("starts"), env: { TOKEN: "a" }, port: 1 } } });
+    await until(() => linesOf("starts").length === 1);
+    const attendant = descendantsOf(run.child.pid ?? 0).find((pid) =>
+      readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith(trial.file("attendant")),
+    );
+
+    process.kill(attendant ?? 0, "SIGKILL");
+
+    await until(() => linesOf("starts").length === 2);
+    expect(isAlive(Number(linesOf("starts")[0]?.split(" ")[0]))).toBe(false);
+    await until(async () => (await trial.ask("status")).code === 0);
+    expect(await status()).toMatchObject({ revision: 5, services: { jupyter: { failures: 0 } } });
+  });
+
   it("survives a restart of the container", async () => {
     const first = await trial.run([]);
     const services = { jupyter: { words: server("starts", "exec sleep 1"), env: { TOKEN: "a" }, port: 1 } };
@@ -171,7 +190,7 @@ describe("the use of GPUs", () => {
   const withTool = async (script: string, flags: readonly string[] = []) => {
     writeFileSync(trial.file("nvidia-smi"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     await trial.run([], {
-      flags: ["--gpu-every", "100ms", ...flags],
+      flags: ["--attended", ["--gpu-every=100ms", ...flags].join(" ")],
       env: { PATH: `${trial.home}:${process.env.PATH}`, USE: trial.file("use") },
     });
   };
@@ -187,7 +206,9 @@ describe("the use of GPUs", () => {
   });
 
   it("is asked for every few seconds, so that what is short is not missed", async () => {
-    expect((await trial.ask("run", ["-h"])).stderr).toMatch(/gpu-every duration\n.*\(default 5s\)/);
+    const said = await promisify(execFile)(trial.file("attendant"), ["-h"]);
+
+    expect(said.stderr).toMatch(/gpu-every duration\n.*\(default 5s\)/);
   });
 
   it("of one moment counts, whatever the tool says after it", async () => {
@@ -214,7 +235,7 @@ describe("the use of GPUs", () => {
 
   it("is not told any more once the tool hangs, as it does with a driver that has failed", async () => {
     writeFileSync(trial.file("use"), "0\n");
-    await withTool('cat "$USE"; [ ! -e "$USE.hangs" ] || sleep 600', ["--gpu-within", "4s"]);
+    await withTool('cat "$USE"; [ ! -e "$USE.hangs" ] || sleep 600', ["--gpu-within=4s"]);
     await until(async () => (await status()).gpuIdleSeconds >= 1);
 
     writeFileSync(trial.file("use.hangs"), "");

@@ -258,8 +258,8 @@ it("as the first process of a container waits for whom nobody waits, and leaves 
   const inside = () => descendantsOf(first);
   const states = () => inside().map((pid) => /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1]);
 
-  // What is left are the command and the orphan that goes on.
-  await until(() => inside().length === 2);
+  // What is left are the command, the orphan that goes on and the attendant.
+  await until(() => inside().length === 3);
   expect(states()).not.toContain("Z");
   const left = inside();
   process.kill(first, "SIGTERM");

@@ -1,0 +1,115 @@
+// Keeps what is beside the command of a run: the programs that serve it, what is known of its GPUs, and the files of the
+// commands beside it within bounds. The supervisor starts it, again whenever it ends.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"tools/reading"
+	"tools/shared"
+)
+
+// What became of a command is told for so long.
+const keptFor = time.Hour
+
+type attendant struct {
+	gpus gpus
+	// Held while what may enter is changed: one change after the other.
+	accessMu sync.Mutex
+
+	mu       sync.Mutex
+	isClosed bool
+	services map[string]*service
+	revision int
+}
+
+func main() {
+	a := &attendant{services: map[string]*service{}}
+	flag.DurationVar(&a.gpus.every, "gpu-every", 5*time.Second, "how often the use of GPUs is asked for")
+	flag.DurationVar(&a.gpus.within, "gpu-within", 20*time.Second, "an answer about GPUs that comes later is none")
+	flag.Parse()
+	ending := make(chan os.Signal, 1)
+	signal.Notify(ending, syscall.SIGTERM)
+	go func() {
+		// Nobody writes: the supervisor is gone, and the next one has an attendant of its own.
+		io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	go func() {
+		for range time.Tick(time.Second) {
+			tidy()
+		}
+	}()
+	go a.gpus.watch()
+	a.readAccess()
+	shared.Must(shared.Serve("attendant.socket", a.answer))
+	<-ending
+	a.refuse()
+	// The supervisor gives what is served its time, and then kills what is left.
+	select {}
+}
+
+func (a *attendant) answer(asked []string, input *json.Decoder, _ net.Conn) (int, string) {
+	switch asked[0] {
+	case "access":
+		return a.setAccess(input)
+	case "status":
+		return 0, a.status()
+	}
+	return shared.WrongUse, "That is no question\n"
+}
+
+// refuse: what is served is asked to end, and nothing is started any more.
+func (a *attendant) refuse() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.isClosed = true
+	for _, one := range a.services {
+		one.signal(syscall.SIGTERM)
+	}
+}
+
+// status is what the driver shows of a run beside its pod. Without `gpuIdleSeconds` nobody knows of any use of GPUs.
+func (a *attendant) status() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	services := map[string]any{}
+	for name, one := range a.services {
+		answers := one.pid != 0 && reading.CountSockets(one.wanted.Port, reading.Listening) > 0
+		services[name] = map[string]any{"failures": one.failures, "lastCode": one.lastCode, "answers": answers}
+	}
+	told := map[string]any{"revision": a.revision, "services": services}
+	if idle, isKnown := a.gpus.idle(); isKnown {
+		told["gpuIdleSeconds"] = int(idle.Seconds())
+	}
+	line, _ := json.Marshal(told)
+	return string(line) + "\n"
+}
+
+// tidy cuts what is written without end, also by what a command left behind, and removes what ended an hour ago: whoever
+// wanted to know has asked.
+func tidy() {
+	files, _ := filepath.Glob(shared.Beside("commands", "*", "*"))
+	for _, file := range files {
+		info, err := os.Lstat(file)
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		home, name := filepath.Split(file)
+		if name == "end" && time.Since(info.ModTime()) > keptFor {
+			os.RemoveAll(home)
+		} else if strings.HasPrefix(name, "std") && info.Size() > 8*reading.KeptBytes {
+			os.Truncate(file, reading.KeptBytes+1)
+		}
+	}
+}

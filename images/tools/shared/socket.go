@@ -1,0 +1,47 @@
+package shared
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// MostAsked of one question: a command's input is part of it.
+const MostAsked = 32 << 20
+
+// Answering a list of words and the input behind it: an exit code, and what to write.
+type Answering func(asked []string, input *json.Decoder, conn net.Conn) (int, string)
+
+// Serve answers at a socket, which nobody but this user may open.
+func Serve(name string, answer Answering) error {
+	os.Remove(Beside(name))
+	mask := syscall.Umask(0o177)
+	listener, err := net.Listen("unix", Beside(name))
+	syscall.Umask(mask)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				// Out of files: they come back.
+				time.Sleep(100 * time.Millisecond)
+				continue
+			}
+			go func() {
+				defer conn.Close()
+				input := json.NewDecoder(io.LimitReader(conn, MostAsked))
+				var asked []string
+				input.Decode(&asked)
+				code, text := answer(append(asked, ""), input, conn)
+				fmt.Fprintf(conn, "%d\n%s", code, text)
+			}()
+		}
+	}()
+	return nil
+}
