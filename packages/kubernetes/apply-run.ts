@@ -1,5 +1,6 @@
 import type { Run } from "#core/ports/compute.ts";
 import { ApiRefused, isForGood } from "./api-error.ts";
+import { makeEbsMounts } from "./ebs-mounts.ts";
 import { runOf } from "./names.ts";
 import { readNodes } from "./read-nodes.ts";
 import { findJob, type Place } from "./read-run.ts";
@@ -19,7 +20,10 @@ export async function applyRun(place: Place, run: Run, surroundings: JobSurround
   const [first, ...others] = run.shares.map((_, machine) => jobOfRun(run, machine, { ...surroundings, nodes }));
   if (!first) throw new Error("A run has at least one machine");
   const parts = [...partsOf(run, place), ...webPartsOf(run, place, surroundings.web)];
-  await Promise.all(parts.map(({ path, body }) => client.apply(path, body, deadline)));
+  await Promise.all([
+    makeEbsMounts(place, run, deadline),
+    ...parts.map(({ path, body }) => client.apply(path, body, deadline)),
+  ]);
   await Promise.all(others.map((job, at) => makeJob(place, run, { job, machine: at + 1 }, deadline)));
   await makeJob(place, run, { job: first, machine: 0 }, deadline);
 }

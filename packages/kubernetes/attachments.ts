@@ -1,6 +1,7 @@
 import type { NodeRef } from "#core/ports/compute.ts";
 import { type PersistentVolume, readClaim, readVolume } from "./claim.ts";
-import type { KubeObject, Node } from "./objects.ts";
+import { holds, type KubeObject, type Node } from "./objects.ts";
+import { readNodes } from "./read-nodes.ts";
 import type { Place } from "./read-run.ts";
 
 /** The cluster attaches a volume to a node while there is one of these, and takes it off before the object goes. */
@@ -33,14 +34,35 @@ export async function detach(place: Place, id: string, { name, uid }: NodeRef): 
   const node =
     there.length > 0 ? await place.client.find<Node>(`/api/v1/nodes/${encodeURIComponent(name)}`) : undefined;
   if (node && node.metadata.uid !== uid) return;
-  await Promise.all(
-    there.map(({ metadata }) => place.client.remove(`${attachments}/${metadata.name}`, { uid: metadata.uid })),
+  await removeAttachments(place, there);
+}
+
+/**
+ * The same for volumes whose pods were taken by force from machines that do not answer. From `held` ones nothing is
+ * taken, nor where the node object is gone: its machine may run on, and the cluster waits for it.
+ */
+export async function detachFromLost(place: Place, volumes: readonly string[], held: readonly string[]): Promise<void> {
+  const found = (await listAttachments(place, volumes)).filter(({ spec }) => !held.includes(spec.nodeName));
+  const names = [...new Set(found.map(({ spec }) => spec.nodeName))];
+  const silent = (await readNodes(place.client, names)).filter((node) => !holds(node, "Ready"));
+  const lost = silent.map(({ metadata }) => metadata.name);
+  await removeAttachments(
+    place,
+    found.filter(({ spec }) => lost.includes(spec.nodeName)),
   );
 }
 
-async function attachmentsOf({ client }: Place, { metadata }: PersistentVolume): Promise<readonly Attachment[]> {
+async function removeAttachments({ client }: Place, found: readonly Attachment[]): Promise<void> {
+  await Promise.all(found.map(({ metadata: { name, uid } }) => client.remove(`${attachments}/${name}`, { uid })));
+}
+
+function attachmentsOf(place: Place, { metadata }: PersistentVolume): Promise<readonly Attachment[]> {
+  return listAttachments(place, [metadata.name]);
+}
+
+async function listAttachments({ client }: Place, volumes: readonly string[]): Promise<readonly Attachment[]> {
   const { items } = await client.list<Attachment, Attachment>(attachments, (one) =>
-    one.spec.source.persistentVolumeName === metadata.name ? [one] : [],
+    volumes.includes(one.spec.source.persistentVolumeName ?? "") ? [one] : [],
   );
   return items;
 }

@@ -13,7 +13,7 @@ export interface Claim extends KubeObject {
 /** What a claim is bound to. */
 export interface PersistentVolume extends KubeObject {
   readonly spec: {
-    readonly claimRef?: { readonly uid?: string };
+    readonly claimRef?: { readonly uid?: string; readonly name?: string; readonly namespace?: string };
     readonly csi?: { readonly driver: string; readonly volumeHandle: string };
     readonly persistentVolumeReclaimPolicy?: string;
     readonly storageClassName?: string;
@@ -42,8 +42,10 @@ export function claimPath({ paths }: Place, { name }: Pick<ClaimId, "name">): st
   return `${paths.claims}/${name}`;
 }
 
+export const volumesPath = "/api/v1/persistentvolumes";
+
 export function volumePath(name: string): string {
-  return `/api/v1/persistentvolumes/${encodeURIComponent(name)}`;
+  return `${volumesPath}/${encodeURIComponent(name)}`;
 }
 
 /** Of the volume that this id names alone: another one may have the name by now. */

@@ -5,7 +5,7 @@ import { ApiRefused } from "./api-error.ts";
 import { isAttached } from "./attachments.ts";
 import { type Claim, claimAnnotation, claimPath, idOf, readClaim, readVolume, zoneOf } from "./claim.ts";
 import { letGo, removeLeft } from "./left-volume.ts";
-import { annotation, deploymentLabels, label, mountLabel } from "./names.ts";
+import { annotation, claimOf, deploymentLabels, label, mountLabel } from "./names.ts";
 import type { Pod } from "./objects.ts";
 import { amountOf } from "./quantities.ts";
 import type { Place } from "./read-run.ts";
@@ -83,6 +83,8 @@ async function listOwned({ client, paths, deployment }: Place): Promise<OwnedVol
     `${paths.claims}?labelSelector=${selector}`,
     (claim) => {
       const { annotations = {}, deletionTimestamp } = claim.metadata;
+      // That of a volume of EBS is a run's, and goes with it.
+      if (!claimOf(idOf(claim))) return [];
       const key = annotations[annotation.key] ?? null;
       const isOld = key === null && annotations[claimAnnotation.volume] !== undefined;
       return isOld || deletionTimestamp !== undefined ? [] : [{ id: idOf(claim), key }];

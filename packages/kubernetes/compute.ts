@@ -14,6 +14,7 @@ import { countExecs, readExec, startExec } from "./exec.ts";
 import { failedPulls } from "./failed-pulls.ts";
 import { openGate } from "./gate.ts";
 import { isJupyterWanted, observeJupyter } from "./jupyter.ts";
+import { listParts } from "./list-parts.ts";
 import { listRuns } from "./list-runs.ts";
 import { sightOf } from "./machine-sight.ts";
 import { annotation, machineOf, pathsOf, portsOf, type RunId } from "./names.ts";
@@ -29,7 +30,6 @@ import { findJob, isLiving, livingPod, type Place, readRun } from "./read-run.ts
 import { type RecentRuns, recentRuns } from "./recent-runs.ts";
 import { asRefused } from "./refusal.ts";
 import { removeRun } from "./remove-run.ts";
-import { listParts } from "./run-parts.ts";
 import { setAccess, withSshPort } from "./set-access.ts";
 import { gpuIdleSinceOf, statusReader } from "./supervisor-status.ts";
 import { isSupervised } from "./tools.ts";

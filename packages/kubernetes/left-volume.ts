@@ -8,6 +8,7 @@ import {
   type PersistentVolume,
   readVolume,
   volumePath,
+  volumesPath,
 } from "./claim.ts";
 import { type ClaimId, claimOf, deploymentLabels } from "./names.ts";
 import type { Place } from "./read-run.ts";
@@ -80,7 +81,7 @@ function isRemoving({ metadata }: PersistentVolume): boolean {
 /** Which claim a volume had is said by nothing but the volumes themselves. */
 async function leftVolume({ client }: Place, id: string): Promise<PersistentVolume | undefined> {
   const uid = claimOf(id)?.uid;
-  const { items } = await client.list<PersistentVolume, PersistentVolume>("/api/v1/persistentvolumes", (one) => {
+  const { items } = await client.list<PersistentVolume, PersistentVolume>(volumesPath, (one) => {
     const isIts = one.spec.claimRef?.uid === uid || one.metadata.annotations?.[volume] === id;
     return isIts && one.spec.persistentVolumeReclaimPolicy === "Retain" && !isRemoving(one) ? [one] : [];
   });

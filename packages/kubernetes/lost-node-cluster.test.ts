@@ -63,6 +63,42 @@ describe("a node that does not answer", () => {
     expect(await until((seen) => seen === undefined)).toBeUndefined();
   });
 
+  it("gives up the run's volume of EBS with its pod, where its driver has it, and not before", async () => {
+    const zone = "us-east-1b";
+    trial = await openClusterTrial(names.map((name) => ({ name, instanceType: "p5.48xlarge", zone })));
+    const { admin } = trial.cluster;
+    const id = "vol-0123456789abcdef0";
+    const run = trialRun({ mounts: [{ volume: { id, zone }, path: "/workspace" }] });
+    const until = (holds: (seen: Observation | undefined) => boolean) =>
+      trial.eventually(() => trial.compute.observe(run.uid, 1), holds);
+    await trial.compute.apply(run);
+    await until((seen) => seen?.state === "ready");
+    const attachments = "/apis/storage.k8s.io/v1/volumeattachments";
+    const source = { persistentVolumeName: `berth-${id}` };
+    for (const nodeName of ["one", "two"]) {
+      const metadata = { name: nodeName, finalizers: ["attacher.test/detaches"] };
+      must(await admin.post(attachments, { metadata, spec: { attacher: "ebs.csi.aws.com", nodeName, source } }));
+    }
+    const going = () =>
+      Promise.all(
+        ["one", "two"].map(
+          async (name) => must(await admin.get(`${attachments}/${name}`)).metadata.deletionTimestamp !== undefined,
+        ),
+      );
+    trial.pretendNodes[0]?.lose();
+    await until((seen) => seen?.nodes[0]?.silent === "notReady");
+
+    await trial.compute.remove(run.uid, 1, gently);
+    const before = await going();
+    await trial.compute.remove(run.uid, 1, { ...gently, force: true });
+
+    expect([before, await going()]).toEqual([
+      [false, false],
+      [true, false],
+    ]);
+    expect(await until((seen) => seen === undefined)).toBeUndefined();
+  });
+
   it("keeps what runs there where another machine of its run is lost", async () => {
     trial = await openClusterTrial(names.map((name) => ({ name, instanceType: "p5.48xlarge" })));
     const { options, cluster } = trial;

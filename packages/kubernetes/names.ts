@@ -217,6 +217,16 @@ export function claimOf(id: string): ClaimId | undefined {
   return name === undefined || uid === undefined ? undefined : { name, uid };
 }
 
+/** Whether a text is the id of a volume of EBS: nothing else becomes the name of an object. */
+export function isEbsVolume(id: string): boolean {
+  return /^vol-[0-9a-f]{8,17}$/.test(id);
+}
+
+/** The name of a volume's claim: one of EBS has the volume's id. undefined: that is the id of no volume that a run could have. */
+export function claimNameOf(id: string): string | undefined {
+  return isEbsVolume(id) ? id : claimOf(id)?.name;
+}
+
 /** On a pod that mounts the claim: who has a volume is one question, however many pods there are. */
 export function mountLabel({ name }: Pick<ClaimId, "name">): string {
   return `mounts.berth/${name}`;

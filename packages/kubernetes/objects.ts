@@ -30,7 +30,10 @@ export interface Job extends KubeObject {
   readonly spec?: {
     readonly activeDeadlineSeconds?: number;
     readonly template?: {
-      readonly spec?: { readonly containers?: readonly { readonly envFrom?: readonly object[] }[] };
+      readonly spec?: {
+        readonly containers?: readonly { readonly envFrom?: readonly object[] }[];
+        readonly volumes?: readonly PodVolume[];
+      };
     };
   };
   readonly status?: { readonly startTime?: string; readonly conditions?: readonly Condition[] };
@@ -41,7 +44,7 @@ export interface Pod extends KubeObject {
     readonly nodeName?: string;
     readonly containers?: readonly PodContainer[];
     readonly initContainers?: readonly PodContainer[];
-    readonly volumes?: readonly { readonly persistentVolumeClaim?: { readonly claimName: string } }[];
+    readonly volumes?: readonly PodVolume[];
   };
   readonly status?: {
     readonly phase?: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown";
@@ -52,6 +55,10 @@ export interface Pod extends KubeObject {
     readonly containerStatuses?: readonly ContainerStatus[];
     readonly initContainerStatuses?: readonly ContainerStatus[];
   };
+}
+
+interface PodVolume {
+  readonly persistentVolumeClaim?: { readonly claimName: string };
 }
 
 interface PodContainer {

@@ -1,6 +1,8 @@
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, Removal } from "#core/ports/compute.ts";
+import { detachFromLost } from "./attachments.ts";
 import { boundNodes, nodeNamesOf, type RunObjects } from "./bound-nodes.ts";
+import { removeEbsMounts } from "./ebs-mounts.ts";
 import { keepListing } from "./listing.ts";
 import { machineOf, type RunId, sharesOf } from "./names.ts";
 import { holds, type Job, type Node, type Pod } from "./objects.ts";
@@ -9,7 +11,7 @@ import { type Place, readRun } from "./read-run.ts";
 import type { RecentRuns } from "./recent-runs.ts";
 import { isBound, keepUnbound } from "./remove-unbound.ts";
 import { GRACE_SECONDS } from "./run-job.ts";
-import { partPathsOf } from "./run-parts.ts";
+import { mayHaveEbs, partPathsOf } from "./run-parts.ts";
 
 interface Removing {
   readonly stateOf: Compute["machineOf"];
@@ -44,6 +46,7 @@ export async function removeRun(
   // Its Job may have made one since, which was bound before the Job was gone.
   if (unlessBound && pods.every(isBound)) await keepUnbound(place, id);
   await Promise.all(partPathsOf(id, objects, paths).map((path) => client.remove(path, { uid: undefined })));
+  const volumes = mayHaveEbs(objects) ? await removeEbsMounts(place, id) : [];
   const held = force ? await heldPods(objects, await readNodes(client, nodeNamesOf(objects)), stateOf) : [];
   const asked = pods.flatMap((pod) => {
     const seconds = force ? forcedSeconds(pod, held) : Math.max(1, graceSeconds);
@@ -54,6 +57,8 @@ export async function removeRun(
       client.remove(`${paths.pods}/${metadata.name}`, { uid: metadata.uid, graceSeconds: seconds }),
     ),
   );
+  // While a pod is there the cluster would attach them again.
+  if (force && volumes.length > 0) await detachFromLost(place, volumes, nodeNamesOf({ jobs: [], pods: held }));
 }
 
 /** The newest pod of the first machine, which has the disk. */

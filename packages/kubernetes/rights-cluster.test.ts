@@ -161,8 +161,13 @@ it("one right less would not be enough: the driver uses each of them", async () 
   await trial.clear();
   await volumes.findVolume(id);
   await volumes.listOwned();
+  const ofEbs = { id: "vol-0123456789abcdef0", zone: "us-east-1a" };
+  const mounted = { mounts: [{ volume: ofEbs, path: "/workspace" }] };
+  await applied(mounted, ({ state }) => state === "ready");
+  await trial.clear();
   const { items } = must(await trial.cluster.admin.get<{ items: KubeObject[] }>("/api/v1/persistentvolumes"));
-  const source = { persistentVolumeName: items[0]?.metadata.name };
+  const claimed = items.find(({ metadata }) => metadata.name.startsWith("pvc-"));
+  const source = { persistentVolumeName: claimed?.metadata.name };
   const stuck = { metadata: { name: "stuck" }, spec: { attacher: "ebs.csi.aws.com", nodeName: "two", source } };
   must(await trial.cluster.admin.post("/apis/storage.k8s.io/v1/volumeattachments", stuck));
   const lost = (await compute.listNodes()).find(({ name }) => name === "two");

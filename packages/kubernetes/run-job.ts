@@ -3,7 +3,7 @@ import { RunRefused } from "#core/problem.ts";
 import { quantitiesOf, storageOf } from "./machine-share.ts";
 import {
   annotation,
-  claimOf,
+  claimNameOf,
   hostNameOf,
   jobNameOf,
   metadataOf,
@@ -217,7 +217,7 @@ function probeOf(ports: readonly RunPort[]): object {
 }
 
 function claimName({ id }: Mount["volume"]): string {
-  const claim = claimOf(id);
-  if (!claim) throw new RunRefused("That is no volume of this cluster");
-  return claim.name;
+  const name = claimNameOf(id);
+  if (name === undefined) throw new RunRefused("That is no volume of this cluster");
+  return name;
 }

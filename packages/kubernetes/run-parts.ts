@@ -1,10 +1,9 @@
-import type { Run, RunRef } from "#core/ports/compute.ts";
+import type { Run } from "#core/ports/compute.ts";
 import type { RunObjects } from "./bound-nodes.ts";
 import {
   annotation,
-  everyRunOf,
+  isEbsVolume,
   label,
-  labelledRun,
   type Marks,
   machineOf,
   marksOf,
@@ -14,9 +13,7 @@ import {
   type RunId,
   sharesOf,
   sshServiceOf,
-  webNameOf,
 } from "./names.ts";
-import type { KubeObject } from "./objects.ts";
 import type { Place } from "./read-run.ts";
 import { webPaths } from "./web-parts.ts";
 
@@ -64,27 +61,12 @@ export function partPathsOf(id: RunId, { jobs: [job], pods }: RunObjects, paths:
   ];
 }
 
-/** The runs that have any of these, by their metadata alone: what is secret in them never leaves the API server. */
-export async function listParts({ client, paths, deployment }: Place): Promise<RunRef[]> {
-  const selector = everyRunOf(deployment);
-  const kinds = [
-    { path: paths.secrets, names: [nameOfRun] },
-    { path: paths.services, names: [networkNameOf, webNameOf, sshServiceOf] },
-    { path: paths.networkPolicies, names: [networkNameOf] },
-    { path: paths.ingresses, names: [webNameOf] },
-  ];
-  const lists = await Promise.all(
-    kinds.map(({ path, names }) =>
-      client.list(`${path}?${selector}`, (part: KubeObject) => refsOf(part, names), { part: "metadata" }),
-    ),
-  );
-  const all = lists.flatMap(({ items }) => items);
-  return [...new Map(all.map((ref) => [`${ref.uid} ${ref.run}`, ref])).values()];
-}
-
-function refsOf({ metadata }: KubeObject, names: readonly ((id: RunId) => string)[]): RunRef[] {
-  const ref = labelledRun(metadata);
-  return ref && names.some((nameOf) => nameOf(ref) === metadata.name) ? [ref] : [];
+/** Whether it had volumes of EBS: nobody knows where neither Job nor pod is left to say. */
+export function mayHaveEbs({ jobs: [job], pods }: RunObjects): boolean {
+  const pod = pods.find((one) => machineOf(one) === 0);
+  if (!job && !pod) return true;
+  const { volumes = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
+  return volumes.some((one) => isEbsVolume(one.persistentVolumeClaim?.claimName ?? ""));
 }
 
 export function hasEnv(run: Pick<Run, "env">): boolean {

@@ -103,6 +103,8 @@ describe.each(["the group", "the service account"])("%s", (who) => {
     "list nodes",
     "list pods",
     "patch persistentvolumes",
+    "create persistentvolumes",
+    "delete persistentvolumes",
     `patch leases.coordination.k8s.io ${namespace}`,
   ])("may %s", async (action) => {
     expect(await may(client(), action)).toBe(true);
@@ -121,8 +123,6 @@ describe.each(["the group", "the service account"])("%s", (who) => {
     `patch roles.rbac.authorization.k8s.io ${namespace}`,
     "delete volumesnapshots.snapshot.storage.k8s.io default",
     "create volumeattachments.storage.k8s.io",
-    "create persistentvolumes",
-    "delete persistentvolumes",
     "patch leases.coordination.k8s.io kube-node-lease",
     "patch nodes",
     "delete nodes",
@@ -264,6 +264,46 @@ describe("volumes", () => {
       expect(await change(who, "ours", given)).toBe(422);
     },
   );
+
+  const ebs = { csi: { driver: "ebs.csi.aws.com", volumeHandle: "vol-0123456789abcdef0" } };
+  const ownClaim = { apiVersion: "v1", kind: "PersistentVolumeClaim", name: "vol-0123456789abcdef0", namespace };
+  const ebsVolume = (spec: object = {}, name = "berth-vol-0123456789abcdef0") => ({
+    metadata: { name },
+    spec: {
+      ...{ capacity: { storage: "1Gi" }, accessModes: ["ReadWriteOncePod"], persistentVolumeReclaimPolicy: "Retain" },
+      ...{ claimRef: ownClaim, ...ebs, ...spec },
+    },
+  });
+
+  it.each(["group", "account", "hand"])("of EBS are made by Berth for its environments: %s", async (who) => {
+    const made = await people[who]?.post(`${path}?dryRun=All`, ebsVolume());
+
+    expect(made?.status).toBe(201);
+  });
+
+  it.each([
+    ["a directory of the node", ebsVolume({ csi: undefined, hostPath: { path: "/" } })],
+    ["another driver's", ebsVolume({ csi: { ...ebs.csi, driver: "any.csi.example" } })],
+    ["one of another name", ebsVolume({}, "berth-vol-0fedcba9876543210")],
+    ["one that goes with its claim", ebsVolume({ persistentVolumeReclaimPolicy: "Delete" })],
+    ["one of another namespace", ebsVolume({ claimRef: { ...ownClaim, namespace: "kube-system" } })],
+    ["one of nobody's", ebsVolume({ claimRef: undefined })],
+  ])("are not made by Berth of any other kind: %s", async (_, body) => {
+    const refused = await berth.post<{ message: string }>(`${path}?dryRun=All`, body);
+
+    expect([refused.status, refused.body.message]).toEqual([422, expect.stringContaining("berth-volumes")]);
+  });
+
+  it("that Berth made go with it, and stay for EC2; those of a provisioner it does not delete", async () => {
+    must(await cluster.admin.post(path, ebsVolume()));
+    const own = "berth-vol-0123456789abcdef0";
+    const going = { spec: { persistentVolumeReclaimPolicy: "Delete" } };
+    const remove = async (name: string) => (await berth.remove(`${path}/${name}?dryRun=All`)).status;
+
+    expect([await change("group", own, touched), await change("group", own, going)]).toEqual([200, 422]);
+    expect([await remove(own), await remove("ours"), await remove("theirs")]).toEqual([200, 422, 422]);
+    await cluster.admin.remove(`${path}/${own}`);
+  });
 
   it("are changed as before by whoever makes them for everybody, and by administrators", async () => {
     const { status } = await cluster.admin.patch(`${path}/theirs?dryRun=All`, touched);

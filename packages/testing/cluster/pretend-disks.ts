@@ -53,6 +53,8 @@ export async function withDisks(
     (container.volumeMounts ?? []).map(async ({ name, mountPath }) => {
       const claim = pod.spec.volumes?.find((volume) => volume.name === name)?.persistentVolumeClaim?.claimName;
       const handle = claim && (await handleOf(client, pod.metadata.namespace, claim));
+      // As the driver puts a file system on a volume that has none: who made the volume is not its matter.
+      if (handle) await disks.make(handle, undefined);
       return handle ? [[mountPath, disks.directoryOf(handle)] as const] : [];
     }),
   );
