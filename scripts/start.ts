@@ -11,6 +11,8 @@ const awsPorts = {
   "#aws/ebs-volumes.ts": "volumes",
   "#lambda/eks-compute.ts": "compute",
   "#lambda/worker-compute.ts": "compute",
+  "#lambda/look-compute.ts": "compute",
+  "#lambda/look-volumes.ts": "volumes",
 };
 
 closeInherited();

@@ -1,4 +1,3 @@
-import { volumes } from "#aws/ebs-volumes.ts";
 import { githubKeys } from "#aws/github-keys.ts";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
@@ -7,7 +6,8 @@ import { table } from "#aws/table.ts";
 import { reconcile } from "#core/reconcile.ts";
 import { eachLook, work } from "#http/work.ts";
 import { consumerLambda } from "#lambda/lambda.ts";
-import { compute } from "#lambda/worker-compute.ts";
+import { compute } from "#lambda/look-compute.ts";
+import { volumes } from "#lambda/look-volumes.ts";
 
 /** Looks at environments and users; passes a look at a pool on to the pool's own queue. */
 export const consumer = work.consume(

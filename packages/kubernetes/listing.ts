@@ -1,5 +1,6 @@
 import { gunzipSync } from "node:zlib";
-import { listingBlob, MOST_LISTING_BYTES } from "#core/disks/content.ts";
+import { MOST_LISTING_BYTES } from "#core/disks/content.ts";
+import { listedOf } from "#core/disks/listing.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 import { nameOfRun, type RunId } from "./names.ts";
 import type { Pod } from "./objects.ts";
@@ -20,27 +21,11 @@ export async function keepListing(place: Place, blobs: Blobs, id: RunId, pod: Po
   if (!pod || claim === undefined || !isSupervised(pod) || pod.metadata.deletionTimestamp !== undefined) return;
   try {
     const listing = await listingOf(place, pod);
-    if (listing !== undefined) await blobs.put(listedOf(claim), encode(`${nameOfRun(id)}\n${listing}`));
+    if (listing !== undefined)
+      await blobs.put(listedOf(claim), new TextEncoder().encode(`${nameOfRun(id)}\n${listing}`));
   } catch {
     // The content of that backup is not known then, and GET content says so.
   }
-}
-
-/** Gives a snapshot the list that its run left, if it did: `attempt` names the run (docs/architecture.md#claims). */
-export async function passListing(
-  blobs: Blobs,
-  { claim, snapshot, attempt }: { readonly claim: string; readonly snapshot: string; readonly attempt: string },
-): Promise<void> {
-  const bytes = await blobs.get(listedOf(claim));
-  const text = bytes ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : "";
-  const from = text.indexOf("\n") + 1;
-  if (from === 0 || !attempt.startsWith(`${text.slice(0, from - 1)}-`)) return;
-  await blobs.put(listingBlob(snapshot), encode(text.slice(from)));
-}
-
-/** Of the last run that had this claim. */
-export function listedOf(claim: string): string {
-  return `listings/${claim}`;
 }
 
 async function listingOf(place: Place, pod: Pod): Promise<string | undefined> {
@@ -67,5 +52,3 @@ function shown(bytes: Buffer): string {
   const text = bytes.subarray(0, MOST_LISTING_BYTES).toString();
   return text.replace(/[^\P{Cc}\n]/gu, "?");
 }
-
-const encode = (text: string) => new TextEncoder().encode(text);

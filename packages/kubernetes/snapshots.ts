@@ -1,13 +1,10 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { listingBlob } from "#core/disks/content.ts";
-import type { Blobs } from "#core/ports/blobs.ts";
 import type { SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused, isAnother, isForGood, isNotFound } from "./api-error.ts";
 import { readClaim, readVolume } from "./claim.ts";
 import { timeOf } from "./end-reason.ts";
-import { passListing } from "./listing.ts";
 import { annotation, claimOf, deploymentLabels, label, labelValue } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
 import type { Place } from "./read-run.ts";
@@ -24,8 +21,6 @@ export interface SnapshotOptions {
   readonly patienceMs?: number;
   /** How long a removal is waited for. */
   readonly goneWithinMs?: number;
-  /** Where runs leave the lists of their disks' files; undefined: nowhere. */
-  readonly blobs?: Blobs | undefined;
 }
 
 interface Snapshot extends KubeObject {
@@ -38,26 +33,16 @@ const lookEveryMs = 50;
 
 /** Backups of claims as VolumeSnapshots of their namespace (docs/architecture.md#runs-on-a-cluster). */
 export function kubernetesSnapshots(place: Place, options: SnapshotOptions): Snapshots {
-  const { now, patienceMs = 600_000, goneWithinMs = 2_000, blobs } = options;
+  const { now, patienceMs = 600_000, goneWithinMs = 2_000 } = options;
   const shown = (snapshot: Snapshot) => snapshotOf(snapshot, now(), patienceMs);
   return {
-    async createSnapshot(volumeId, tags) {
-      const made = shown(await createSnapshot(place, volumeId, tags));
-      const claim = claimOf(volumeId)?.name;
-      const listed = { snapshot: made.id, attempt: tags.attempt };
-      // Without the list it is a backup all the same.
-      if (blobs && claim !== undefined) await passListing(blobs, { claim, ...listed }).catch(() => undefined);
-      return made;
-    },
+    createSnapshot: async (volumeId, tags) => shown(await createSnapshot(place, volumeId, tags)),
     listSnapshots: async (volumeId) => (await listSnapshots(place, volumeId)).map(shown),
     async findSnapshot(id) {
       const snapshot = await readSnapshot(place, id);
       return snapshot && snapshot.metadata.deletionTimestamp === undefined ? shown(snapshot) : undefined;
     },
-    async removeSnapshot(id) {
-      await removeSnapshot(place, id, goneWithinMs);
-      await blobs?.remove(listingBlob(id));
-    },
+    removeSnapshot: (id) => removeSnapshot(place, id, goneWithinMs),
     tagSnapshot: (id, tags) => tagSnapshot(place, id, tags),
   };
 }

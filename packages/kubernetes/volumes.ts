@@ -1,10 +1,11 @@
+import { withListings } from "#core/disks/listing.ts";
+import type { Blobs } from "#core/ports/blobs.ts";
 import type { Volume, Volumes } from "#core/ports/volumes.ts";
 import { isForGood } from "./api-error.ts";
 import { detach } from "./attachments.ts";
 import { type Claim, readClaim, readVolume } from "./claim.ts";
 import { kubernetesClaims, type StorageClass, volumeOf } from "./claims.ts";
 import { claimAgain, keepVolume } from "./left-volume.ts";
-import { listedOf } from "./listing.ts";
 import { claimOf } from "./names.ts";
 import type { Place } from "./read-run.ts";
 import { snapshotClassOf } from "./snapshot-class.ts";
@@ -12,14 +13,19 @@ import { kubernetesSnapshots, type SnapshotOptions } from "./snapshots.ts";
 
 export interface KubernetesVolumesOptions extends SnapshotOptions {
   readonly storageClass?: StorageClass;
+  /** Where runs leave the lists of their disks' files; undefined: nowhere. */
+  readonly blobs?: Blobs | undefined;
 }
 
 /** Disks as claims of a namespace, their backups as VolumeSnapshots where the cluster makes them. */
-export function kubernetesVolumes(place: Place, { storageClass, ...options }: KubernetesVolumesOptions): Volumes {
-  const claims = kubernetesClaims(place, storageClass);
-  const { blobs } = options;
+export function kubernetesVolumes(place: Place, { blobs, ...options }: KubernetesVolumesOptions): Volumes {
+  const volumes = unlistedVolumes(place, options);
+  return blobs ? withListings(volumes, blobs, (id) => claimOf(id)?.name) : volumes;
+}
+
+function unlistedVolumes(place: Place, { storageClass, ...options }: Omit<KubernetesVolumesOptions, "blobs">): Volumes {
   return {
-    ...claims,
+    ...kubernetesClaims(place, storageClass),
     ...kubernetesSnapshots(place, options),
     // Whatever is answered here comes from the API server's store.
     listedWithinMs: 0,
@@ -31,11 +37,6 @@ export function kubernetesVolumes(place: Place, { storageClass, ...options }: Ku
       if (volume.attached) return volume;
       const noBackup = await whyNoBackup(place, claim);
       return noBackup === undefined ? volume : { ...volume, noBackup };
-    },
-    async removeVolume(id) {
-      await claims.removeVolume(id);
-      const name = claimOf(id)?.name;
-      if (name !== undefined) await blobs?.remove(listedOf(name));
     },
     detachVolume: (id, machine) => detach(place, id, machine),
     // Nobody reads the files of a claim.

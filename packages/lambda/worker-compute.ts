@@ -3,5 +3,5 @@ import { ec2Machines } from "#aws/ec2-machines.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import { eksCompute } from "./eks-compute.ts";
 
-/** For workers and schedules: what became of a machine is asked of EC2. */
-export const compute = (): Compute => eksCompute(ec2Machines(ec2Clients().client));
+/** For schedules: what became of a machine is asked of EC2. */
+export const compute = (): Compute => eksCompute({ machineOf: ec2Machines(ec2Clients().client), blobs: undefined });
