@@ -4,6 +4,7 @@ import { volumesConformance } from "#testing/conformance/volumes.ts";
 import { ebsVolumes } from "./ebs-volumes.ts";
 import { ec2Clients } from "./ec2-client.ts";
 import { MOTO_MISSING, startMoto } from "./test-servers/moto.ts";
+import { honourTokens } from "./test-servers/moto-tokens.ts";
 import { patient } from "./test-servers/patient.ts";
 
 const moto = await startMoto();
@@ -47,28 +48,6 @@ describe("volumes on the EC2 of moto, which nobody of us wrote", () => {
     };
   });
 });
-
-/** EC2 answers the same volume for the same token, which moto does not read. */
-function honourTokens(client: EC2Client): void {
-  const made = new Map<string, { readonly request: string; readonly answer: Promise<unknown> }>();
-  const removed = new Set<unknown>();
-  client.middlewareStack.add(
-    (next, { commandName }) =>
-      async (args) => {
-        const { ClientToken, ...request } = args.input as Record<string, unknown>;
-        if (commandName === "DeleteVolumeCommand") removed.add(request.VolumeId);
-        if (commandName !== "CreateVolumeCommand") return next(args);
-        const known = made.get(String(ClientToken));
-        if (known && known.request !== JSON.stringify(request)) throw new Error("IdempotentParameterMismatch");
-        const answer = known?.answer ?? next(args);
-        made.set(String(ClientToken), { request: JSON.stringify(request), answer });
-        const { output, ...rest } = (await answer) as Awaited<ReturnType<typeof next>>;
-        const volume = output as { readonly VolumeId?: string };
-        return { ...rest, output: { ...output, ...(removed.has(volume.VolumeId) && { State: "deleted" }) } };
-      },
-    { step: "initialize", name: "tokens" },
-  );
-}
 
 /** The suite's zones on the way in, and again on the way out. */
 function nameZones(client: EC2Client): void {
