@@ -48,4 +48,7 @@ export interface ReplyDocument {
   readonly examples?: Examples;
 }
 
+/** What an example shows that a published document prints with values that Berth itself would not choose. */
+export const AS_PRINTED = "As the published document prints it";
+
 export type Examples = Readonly<Record<string, unknown>>;

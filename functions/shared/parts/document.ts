@@ -61,7 +61,12 @@ export const document: NounDocument = {
       description: "One body for the clients of all five APIs.",
       reply: "Health",
       replies: {
-        200: { examples: { Well: healthy } },
+        200: {
+          examples: {
+            Well: healthy,
+            "As dev8's document prints it": { ...healthy, timestamp: "2025-10-27T14:30:00Z" },
+          },
+        },
         503: {
           description: "A store does not answer or takes no writes",
           examples: { "The queue is down": unhealthy },

@@ -1,4 +1,4 @@
-import type { NounDocument } from "#http/noun-document.ts";
+import { AS_PRINTED, type NounDocument } from "#http/noun-document.ts";
 import { Workspace } from "../wire.ts";
 import { ActivityReport, Snapshot } from "./activity-report.ts";
 
@@ -25,6 +25,14 @@ const environment = {
   updatedAt: "2025-10-27T14:32:15Z",
 };
 
+/** What the published document prints of an Azure service: its pages are on a port at a create, and on none at a start. */
+const printedHost = `ws-${id}.centralindia.azurecontainer.io`;
+const printed = {
+  ...environment,
+  azureFqdn: printedHost,
+  connectionUrls: { vscode: `http://${printedHost}:8080`, ssh: `ssh -p 2222 dev8@${printedHost}` },
+};
+
 const named = { workspaceId: id, cloudRegion: "centralindia" };
 
 const wanted = {
@@ -37,8 +45,10 @@ const wanted = {
   baseImage: "node",
 };
 
-function answered(title: string, message: string, data: object) {
-  return { examples: { [title]: { success: true, message, data } } };
+function answered(title: string, message: string, data: object, ofPrinted?: object) {
+  const answer = { success: true, message, data };
+  const further = ofPrinted && { [AS_PRINTED]: { ...answer, data: { ...data, environment: ofPrinted } } };
+  return { examples: { [title]: answer, ...further } };
 }
 
 function refused(title: string, error: string, status: number, message: string) {
@@ -130,10 +140,12 @@ export const document: NounDocument = {
         },
       },
       replies: {
-        201: answered("It runs", "Workspace created successfully", {
-          environment,
-          message: "Your development environment is ready to use",
-        }),
+        201: answered(
+          "It runs",
+          "Workspace created successfully",
+          { environment, message: "Your development environment is ready to use" },
+          printed,
+        ),
       },
       problems: { 409: "The id is in use" },
       refusals: badId,
@@ -167,10 +179,12 @@ export const document: NounDocument = {
         },
       },
       replies: {
-        200: answered("It runs", "Workspace started successfully", {
-          environment,
-          message: "Your workspace is now running with existing data",
-        }),
+        200: answered(
+          "It runs",
+          "Workspace started successfully",
+          { environment, message: "Your workspace is now running with existing data" },
+          { ...printed, connectionUrls: { ...printed.connectionUrls, vscode: `https://${printedHost}` } },
+        ),
       },
       problems: { 404: "Its volumes are not there", 409: "It runs already" },
       refusals: {
@@ -179,7 +193,7 @@ export const document: NounDocument = {
           "No volumes",
           "Resource Not Found",
           404,
-          `workspace volume not found: fs-${id}. Create environment first.`,
+          "workspace volume not found: fs-clxxx-yyyy-zzzz. Create environment first.",
         ),
       },
     },
@@ -202,7 +216,7 @@ export const document: NounDocument = {
         "Stopped already",
         "Resource Not Found",
         404,
-        `container not found for workspace ${id}. Already stopped?`,
+        "container not found for workspace clxxx-yyyy-zzzz. Already stopped?",
       ),
     },
     activity: {

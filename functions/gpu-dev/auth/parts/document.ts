@@ -1,4 +1,14 @@
-import type { NounDocument } from "#http/noun-document.ts";
+import { AS_PRINTED, type NounDocument } from "#http/noun-document.ts";
+
+const issued = {
+  api_key: "zHfR3kQ9-TKv0hY2mXcW8sLpE5uJ1oNa7dFg4bVt6iRxCqZ_wPyM3lBeUjHkSnDrAvGfTzOoIiYyXxWwVvUu0123",
+  key_prefix: "zHfR3kQ9",
+  user_id: 42,
+  username: "jschmidt",
+  aws_arn: "arn:aws:sts::308535385114:assumed-role/SSOCloudDevGpuReservation/jschmidt",
+  expires_at: "2026-01-20T20:00:00Z",
+  ttl_hours: 2,
+};
 
 export const document: NounDocument = {
   tag: "Login",
@@ -54,15 +64,8 @@ export const document: NounDocument = {
       replies: {
         200: {
           examples: {
-            "A key for two hours": {
-              api_key: "zHfR3kQ9-TKv0hY2mXcW8sLpE5uJ1oNa7dFg4bVt6iRxCqZ_wPyM3lBeUjHkSnDrAvGfTzOoIiYyXxWwVvUu0123",
-              key_prefix: "zHfR3kQ9",
-              user_id: 42,
-              username: "jschmidt",
-              aws_arn: "arn:aws:sts::308535385114:assumed-role/SSOCloudDevGpuReservation/jschmidt",
-              expires_at: "2026-01-20T20:00:00Z",
-              ttl_hours: 2,
-            },
+            "A key for two hours": issued,
+            [AS_PRINTED]: { ...issued, api_key: "zHfR3k...", key_prefix: "zHfR3k" },
           },
         },
       },

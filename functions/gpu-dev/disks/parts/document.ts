@@ -1,4 +1,4 @@
-import type { NounDocument } from "#http/noun-document.ts";
+import { AS_PRINTED, type NounDocument } from "#http/noun-document.ts";
 import { Disk, Snapshot } from "../wire.ts";
 
 const disk = {
@@ -16,10 +16,27 @@ const disk = {
 
 const operation = "op-5f0c7d1e-2b3a-4c5d-8e6f-0123456789ab";
 
-function requested(action: string, message: string) {
-  const answer = { operation_id: operation, disk_name: disk.disk_name, action, message };
-  return { examples: { Requested: { ...answer, requested_at: "2026-01-20T18:30:00Z" } } };
+const printedDisk = { ...disk, user_id: "jschmidt@meta.com", reservation_id: "abc-123" };
+
+function requested(action: string, message: string, printedId?: string) {
+  const requested_at = "2026-01-20T18:30:00Z";
+  const answer = { operation_id: operation, disk_name: disk.disk_name, action, message, requested_at };
+  const printed = printedId === undefined ? {} : { [AS_PRINTED]: { ...answer, operation_id: printedId } };
+  return { examples: { Requested: answer, ...printed } };
 }
+
+const made = {
+  operation_id: operation,
+  disk_name: disk.disk_name,
+  status: "completed",
+  error: null,
+  is_deleted: false,
+  delete_date: null,
+  created_at: "2026-01-20T18:30:00Z",
+  last_updated: "2026-01-20T18:35:00Z",
+  completed: true,
+  action: "create",
+};
 
 function renamed(snapshots: string, snapshots_updated: number) {
   const message = `Disk renamed from 'old-disk-name' to 'new-disk-name' (${snapshots})`;
@@ -75,15 +92,26 @@ export const document: NounDocument = {
       body: "CreateDisk",
       reply: "DiskRequested",
       requests: { "500 GB": { disk_name: "my-training-data", size_gb: 500 } },
-      replies: { 200: requested("create", "Disk creation request queued successfully") },
+      replies: { 200: requested("create", "Disk creation request queued successfully", "op-123-abc") },
       problems: { 409: "A disk of this name exists, or the Idempotency-Key was used with another request" },
     },
     list: {
       id: "listDisks",
       reply: "DiskList",
-      replies: { 200: { examples: { "One disk": { disks: [disk], total: 1 } } } },
+      replies: {
+        200: {
+          examples: {
+            "One disk": { disks: [disk], total: 1 },
+            [AS_PRINTED]: { disks: [printedDisk], total: 1 },
+          },
+        },
+      },
     },
-    get: { id: "getDisk", reply: "Disk", replies: { 200: { examples: { "A disk in use": disk } } } },
+    get: {
+      id: "getDisk",
+      reply: "Disk",
+      replies: { 200: { examples: { "A disk in use": disk, [AS_PRINTED]: printedDisk } } },
+    },
     content: {
       id: "getDiskContent",
       reply: "DiskContent",
@@ -175,7 +203,11 @@ export const document: NounDocument = {
       description: "It is kept for 30 days, in which it can be had back.",
       reply: "DiskRequested",
       replies: {
-        200: requested("delete", "Disk deletion request queued successfully. Will be deleted on 2026-02-19"),
+        200: requested(
+          "delete",
+          "Disk deletion request queued successfully. Will be deleted on 2026-02-19",
+          "op-456-def",
+        ),
       },
       problems: { 409: "The disk is in use", 410: "The disk is marked for deletion already" },
     },
@@ -192,30 +224,15 @@ export const document: NounDocument = {
       replies: {
         200: {
           examples: {
-            "A disk that is made": {
-              operation_id: operation,
-              disk_name: "my-training-data",
-              status: "completed",
-              error: null,
-              is_deleted: false,
-              delete_date: null,
-              created_at: "2026-01-20T18:30:00Z",
-              last_updated: "2026-01-20T18:35:00Z",
-              completed: true,
-              action: "create",
-            },
+            "A disk that is made": made,
             "A deletion that is done": {
-              operation_id: operation,
-              disk_name: "my-training-data",
-              status: "completed",
-              error: null,
+              ...made,
               is_deleted: true,
               delete_date: "2026-02-19",
-              created_at: "2026-01-20T18:30:00Z",
               last_updated: "2026-01-20T18:31:00Z",
-              completed: true,
               action: "delete",
             },
+            [AS_PRINTED]: { ...made, operation_id: "op-123-abc" },
           },
         },
       },

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { NounDocument } from "#http/noun-document.ts";
+import { AS_PRINTED, type NounDocument } from "#http/noun-document.ts";
 import { ActionRequested, Estimated, Job, JobSummary, Logs } from "../wire.ts";
 
 const id = "9e41c7d3-5b00-4c1a-8000-0123456789ab";
@@ -39,10 +39,45 @@ const summary = {
   warning: null,
 };
 
-function requested(action: string, message: string) {
-  return {
-    examples: { Requested: { job_id: id, action, status: "requested", message: `${message} (message ID: 42)` } },
-  };
+const printed = {
+  ...summary,
+  job_id: "abc-123-def-456",
+  reservation_id: "abc-123-def-456",
+  user_id: "jschmidt@meta.com",
+  pod_name: "gpu-dev-abc123",
+  ssh_command: "ssh gpu-dev-abc123",
+  jupyter_url: "https://...",
+};
+
+const past = {
+  actions: [
+    {
+      id: 2,
+      action: "enable_jupyter",
+      status: "done",
+      error: null,
+      requested_at: "2026-01-20T18:05:00Z",
+      completed_at: "2026-01-20T18:05:20Z",
+    },
+  ],
+  timeline: [
+    { at: "2026-01-20T18:00:00Z", status: "queued", reason: null },
+    { at: "2026-01-20T18:01:00Z", status: "active", reason: null },
+  ],
+};
+
+const page = { total: 10, limit: 50, offset: 0 };
+
+const submitted = {
+  job_id: id,
+  status: "queued",
+  message: "Job submitted successfully to queue (message ID: 42)",
+  estimated_start_time: null,
+};
+
+function requested(action: string, words: string) {
+  const answer = { job_id: id, action, status: "requested", message: `${words} (message ID: 42)` };
+  return { examples: { Requested: answer, [AS_PRINTED]: { ...answer, job_id: printed.job_id } } };
 }
 
 const ambiguous = { 409: "Several of your jobs begin like this" };
@@ -157,16 +192,7 @@ export const document: NounDocument = {
         },
       },
       replies: {
-        200: {
-          examples: {
-            Queued: {
-              job_id: id,
-              status: "queued",
-              message: "Job submitted successfully to queue (message ID: 42)",
-              estimated_start_time: null,
-            },
-          },
-        },
+        200: { examples: { Queued: submitted, [AS_PRINTED]: { ...submitted, job_id: printed.job_id } } },
       },
       problems: {
         409: "The disk is in use, there is a job of the `RESERVATION_ID`, or the Idempotency-Key was used with another request",
@@ -231,23 +257,8 @@ export const document: NounDocument = {
       replies: {
         200: {
           examples: {
-            "An active job": {
-              ...summary,
-              actions: [
-                {
-                  id: 2,
-                  action: "enable_jupyter",
-                  status: "done",
-                  error: null,
-                  requested_at: "2026-01-20T18:05:00Z",
-                  completed_at: "2026-01-20T18:05:20Z",
-                },
-              ],
-              timeline: [
-                { at: "2026-01-20T18:00:00Z", status: "queued", reason: null },
-                { at: "2026-01-20T18:01:00Z", status: "active", reason: null },
-              ],
-            },
+            "An active job": { ...summary, ...past },
+            [AS_PRINTED]: { ...printed, ...past },
           },
         },
       },
@@ -256,7 +267,14 @@ export const document: NounDocument = {
       id: "listJobs",
       parameters: { status: "active,preparing" },
       reply: "JobList",
-      replies: { 200: { examples: { "One job": { jobs: [summary], total: 10, limit: 50, offset: 0 } } } },
+      replies: {
+        200: {
+          examples: {
+            "One job": { jobs: [summary], ...page },
+            [AS_PRINTED]: { jobs: [{ ...printed, job_id: "abc-123", reservation_id: "abc-123" }], ...page },
+          },
+        },
+      },
     },
     logs: {
       id: "getJobLogs",

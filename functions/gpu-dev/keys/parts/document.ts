@@ -1,4 +1,13 @@
-import type { NounDocument } from "#http/noun-document.ts";
+import { AS_PRINTED, type NounDocument } from "#http/noun-document.ts";
+
+const rotated = {
+  api_key: "aB3dEf6hQ9-TKv0hY2mXcW8sLpE5uJ1oNa7dFg4bVt6iRxCqZ_wPyM3lBeUjHkSnDrAvGfTzOoIiYyXxWwVvUu012",
+  key_prefix: "aB3dEf6h",
+  user_id: 42,
+  username: "jschmidt",
+  expires_at: "2026-01-20T22:00:00Z",
+};
+
 import { Keys } from "../wire.ts";
 
 export const document: NounDocument = {
@@ -47,13 +56,8 @@ export const document: NounDocument = {
       replies: {
         200: {
           examples: {
-            "A new key": {
-              api_key: "aB3dEf6hQ9-TKv0hY2mXcW8sLpE5uJ1oNa7dFg4bVt6iRxCqZ_wPyM3lBeUjHkSnDrAvGfTzOoIiYyXxWwVvUu012",
-              key_prefix: "aB3dEf6h",
-              user_id: 42,
-              username: "jschmidt",
-              expires_at: "2026-01-20T22:00:00Z",
-            },
+            "A new key": rotated,
+            [AS_PRINTED]: { ...rotated, api_key: "new-key-xyz...", key_prefix: "new-key-" },
           },
         },
       },

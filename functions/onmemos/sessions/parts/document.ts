@@ -1,4 +1,4 @@
-import type { NounDocument } from "#http/noun-document.ts";
+import { AS_PRINTED, type NounDocument } from "#http/noun-document.ts";
 import { CommandResult } from "../../commands/wire.ts";
 import { Session } from "../wire.ts";
 
@@ -22,6 +22,11 @@ export const session = {
   created_at: "2025-08-24T19:13:31Z",
   expires_at: "2025-08-24T20:13:31Z",
   ttl_minutes: 60,
+};
+
+const printed = {
+  ...session,
+  url: "https://onmemos-ws-my-project-developer-1756062811-803927173002.us-central1.run.app",
 };
 
 const unknown = { 404: { "No such session": { detail: "Session not found" } } };
@@ -103,7 +108,7 @@ export const document: NounDocument = {
           long_lived: true,
         },
       },
-      replies: { 201: { examples: { "It runs": session } } },
+      replies: { 201: { examples: { "It runs": session, [AS_PRINTED]: printed } } },
     },
     list: {
       id: "listSessions",

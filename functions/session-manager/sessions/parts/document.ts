@@ -1,4 +1,4 @@
-import type { NounDocument } from "#http/noun-document.ts";
+import { AS_PRINTED, type NounDocument } from "#http/noun-document.ts";
 import { Processed, Queued, SessionState, SessionSummary } from "../wire.ts";
 
 const uuid = "abc12345";
@@ -10,6 +10,14 @@ const state = {
   queue_length: 0,
   session: { user_id: "user@example.com", status: "running", ...times },
   timestamp: "2026-01-20T18:06:00Z",
+};
+
+const created = {
+  uuid,
+  workspace_url: "https://vs-code-abc12345.berth.example",
+  status: "created",
+  user_id: "user@example.com",
+  created_at: times.created_at,
 };
 
 export const document: NounDocument = {
@@ -46,13 +54,8 @@ export const document: NounDocument = {
       replies: {
         201: {
           examples: {
-            Created: {
-              uuid,
-              workspace_url: "https://vs-code-abc12345.berth.example",
-              status: "created",
-              user_id: "user@example.com",
-              created_at: times.created_at,
-            },
+            Created: created,
+            [AS_PRINTED]: { ...created, workspace_url: "https://vs-code-abc12345.preview.hyperbola.in" },
           },
         },
       },
