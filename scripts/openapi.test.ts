@@ -239,13 +239,10 @@ test("every example fits its schema, and every body has one", () => {
   const ofSchemas = schemas.flatMap(({ at, schema }) =>
     (schema.examples ?? []).flatMap((value) => (faultOf({ ...schema, examples: [] }, value) === undefined ? [] : [at])),
   );
-  const bare = operations.filter(({ tags, requestBody }) => {
+  const bare = operations.filter(({ requestBody }) => {
     const json = requestBody?.content["application/json"];
     return (
-      json &&
-      tags[0] !== "Admin" &&
-      json.examples === undefined &&
-      requestBody.content["application/x-www-form-urlencoded"] === undefined
+      json && json.examples === undefined && requestBody.content["application/x-www-form-urlencoded"] === undefined
     );
   });
 
@@ -253,6 +250,20 @@ test("every example fits its schema, and every body has one", () => {
   expect(faultOf({ $ref: "#/components/schemas/Job" }, { job_id: 1 })).toContain("job_id must be string");
   expect([...faults, ...ofSchemas]).toEqual([]);
   expect(bare.map(({ route }) => route)).toEqual([]);
+});
+
+test("every success that is JSON has an example", () => {
+  const successes = operations.flatMap(({ route, responses }) =>
+    Object.entries(responses).flatMap(([status, { content }]) => {
+      const json = content["application/json"];
+      return json && status.startsWith("2")
+        ? [{ at: `${route} ${status}`, shown: Object.keys(json.examples ?? {}) }]
+        : [];
+    }),
+  );
+
+  expect(successes.length).toBeGreaterThan(80);
+  expect(successes.flatMap(({ at, shown }) => (shown.length > 0 ? [] : [at]))).toEqual([]);
 });
 
 test("every reference leads somewhere, and every named schema is used", () => {

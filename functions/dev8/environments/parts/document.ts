@@ -68,6 +68,16 @@ const small = {
   baseImage: "node",
 };
 
+const report = {
+  snapshot: {
+    lastIDEActivity: "2025-10-27T14:40:00Z",
+    lastSSHActivity: "2025-10-27T14:35:00Z",
+    activeIDEConnections: 1,
+    activeSSHConnections: 0,
+  },
+  timestamp: "2025-10-27T14:40:00Z",
+};
+
 const noSuch = { 404: "You have no such workspace in this region" };
 
 export const document: NounDocument = {
@@ -223,16 +233,9 @@ export const document: NounDocument = {
       id: "reportEnvironmentActivity",
       body: "EnvironmentActivity",
       reply: "EnvironmentActivityRecorded",
-      requests: {
-        "Somebody works in it": {
-          snapshot: {
-            lastIDEActivity: "2025-10-27T14:40:00Z",
-            lastSSHActivity: "2025-10-27T14:35:00Z",
-            activeIDEConnections: 1,
-            activeSSHConnections: 0,
-          },
-          timestamp: "2025-10-27T14:40:00Z",
-        },
+      requests: { "Somebody works in it": report },
+      replies: {
+        200: answered("What was taken", "Activity recorded successfully", { environmentId: id, ...report }),
       },
       parameters: { id },
     },

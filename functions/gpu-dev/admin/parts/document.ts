@@ -1,6 +1,18 @@
-import type { NounDocument } from "#http/noun-document.ts";
-import { document as jobs } from "../../jobs/parts/document.ts";
+import type { Examples, NounDocument } from "#http/noun-document.ts";
+import { document as jobs, requested, summary } from "../../jobs/parts/document.ts";
 import { AdminJob, AuditEntry, Orphans } from "../wire.ts";
+
+const machine = "ip-10-0-12-34.us-east-2.compute.internal";
+const record = `owner#5a8d0e2b7c914f36a1d4e8f0b3c6972d#env#gpu-dev|${summary.job_id}`;
+const found = { record, uid: "0b9d2c6a4f1e4d7c8a35e6f7091b2c3d", run: 1 };
+
+function answers(examples: Examples) {
+  return { 200: { examples } };
+}
+
+function admission(title: string, paused: boolean, ...drained_gpu_types: string[]) {
+  return answers({ [title]: { paused, drained_gpu_types } });
+}
 
 export const document: NounDocument = {
   tag: "Admin",
@@ -65,21 +77,99 @@ export const document: NounDocument = {
     snapshots: "The disk's snapshots.",
   },
   operations: {
-    "list-jobs": { id: "listAllJobs", reply: "AdminJobList" },
+    "list-jobs": {
+      id: "listAllJobs",
+      reply: "AdminJobList",
+      replies: answers({ "One job": { jobs: [AdminJob.parse(summary)], total: 1, limit: 50, offset: 0 } }),
+    },
     "cancel-job": {
       id: "cancelAnyJob",
       body: "CancelAnyJob",
+      requests: { "Whoever has it": {}, "This user's": { user: "jschmidt" } },
+      replies: { 200: requested("cancel", "Cancellation request submitted") },
       problems: { 409: "Several jobs begin like this, several users have it, or it ended" },
     },
-    "list-audit": { id: "listAudit", reply: "Audit" },
-    "list-orphans": { id: "listOrphans", reply: "Orphans" },
-    "drain-pool": { id: "drainGpuType", reply: "AdmissionState" },
-    "undrain-pool": { id: "undrainGpuType", reply: "AdmissionState" },
-    "pause-admission": { id: "pauseAdmission", reply: "AdmissionState" },
-    "resume-admission": { id: "resumeAdmission", reply: "AdmissionState" },
-    "disable-user": { id: "disableUser", reply: "UserState" },
-    "enable-user": { id: "enableUser", reply: "UserState" },
-    "declare-node-gone": { id: "declareNodeGone", reply: "NodeGone" },
-    "end-record": { id: "endRecord", body: "EndRecord", reply: "EndedRecord" },
+    "list-audit": {
+      id: "listAudit",
+      reply: "Audit",
+      replies: answers({
+        "What was done last": {
+          entries: [
+            {
+              id: "019bdc9e-2f40-7a11-9c3d-0123456789ab",
+              at: "2026-01-20T18:30:00Z",
+              operator: "alice",
+              key_prefix: "zHfR3kQ9",
+              action: "drain_pool",
+              target: "h100",
+              request_id: "0123456789abcdef0123456789abcdef",
+              result: "done",
+              reason: null,
+            },
+          ],
+          more: true,
+          limit: 1,
+          offset: 0,
+        },
+      }),
+    },
+    "list-orphans": {
+      id: "listOrphans",
+      reply: "Orphans",
+      replies: answers({
+        "One run too many": {
+          checked_at: "2026-01-20T18:30:00Z",
+          run_count: 1,
+          runs: [
+            {
+              ...found,
+              why: "its record is at run 2",
+              first_seen_at: "2026-01-20T18:29:00Z",
+              sightings: 2,
+              gpu_type: "h100",
+              gpu_count: 4,
+            },
+          ],
+          record_count: 0,
+          records: [],
+          removed_count: 1,
+          removed: [{ ...found, why: "it has no record", removed_at: "2026-01-19T18:30:00Z" }],
+          orphan_gpu_hours: 0.067,
+        },
+      }),
+    },
+    "drain-pool": { id: "drainGpuType", reply: "AdmissionState", replies: admission("One is drained", false, "h100") },
+    "undrain-pool": { id: "undrainGpuType", reply: "AdmissionState", replies: admission("None is drained", false) },
+    "pause-admission": { id: "pauseAdmission", reply: "AdmissionState", replies: admission("Nothing starts", true) },
+    "resume-admission": { id: "resumeAdmission", reply: "AdmissionState", replies: admission("All start", false) },
+    "disable-user": {
+      id: "disableUser",
+      reply: "UserState",
+      replies: answers({ Disabled: { username: "alice", disabled: true } }),
+    },
+    "enable-user": {
+      id: "enableUser",
+      reply: "UserState",
+      replies: answers({ Enabled: { username: "alice", disabled: false } }),
+    },
+    "declare-node-gone": {
+      id: "declareNodeGone",
+      reply: "NodeGone",
+      replies: answers({ Gone: { node: machine, uid: "6f0b2a91-3c4d-4e5f-8a7b-0123456789ab", status: "gone" } }),
+    },
+    "end-record": {
+      id: "endRecord",
+      body: "EndRecord",
+      reply: "EndedRecord",
+      requests: { "As the alarm names it": { key: record } },
+      replies: answers({
+        "A job": { key: record, status: "ended" },
+        "A disk, which leaves what holds its data": {
+          key: "owner#5a8d0e2b7c914f36a1d4e8f0b3c6972d#disk|7c1e9a3b5d2f4806a9c3e1b7d5f20846",
+          status: "ended",
+          kept: { volume: "vol-0123456789abcdef0", snapshots: ["snap-1234567890abcdef0"] },
+        },
+      }),
+    },
   },
 };

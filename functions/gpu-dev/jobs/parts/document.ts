@@ -4,7 +4,8 @@ import { ActionRequested, Estimated, Job, JobSummary, Logs } from "../wire.ts";
 
 const id = "9e41c7d3-5b00-4c1a-8000-0123456789ab";
 
-const summary = {
+/** As an example shows it; an operator sees less of it. */
+export const summary = {
   job_id: id,
   reservation_id: id,
   user_id: "jschmidt",
@@ -75,7 +76,8 @@ const submitted = {
   estimated_start_time: null,
 };
 
-function requested(action: string, words: string) {
+/** Also the answer to an operator who cancels. */
+export function requested(action: string, words: string) {
   const answer = { job_id: id, action, status: "requested", message: `${words} (message ID: 42)` };
   return { examples: { Requested: answer, [AS_PRINTED]: { ...answer, job_id: printed.job_id } } };
 }
