@@ -6,6 +6,7 @@ import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubern
 import { silentLog } from "#testing/log.ts";
 import { memoryBlobs } from "#testing/memory-blobs.ts";
 import { clusterEnvironments } from "./cluster-environments.ts";
+import type { Exposure } from "./cluster-exposure.ts";
 
 interface Lease {
   readonly metadata: object;
@@ -18,10 +19,11 @@ let lease: Lease | undefined;
 /** Ends of paths that the server is in trouble about. */
 let troubled: RegExp | undefined;
 let releases: (() => Promise<void>)[];
+let sshStarts: number;
 
 beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), "berth-cluster-environments-"));
-  [lease, troubled, releases] = [undefined, undefined, []];
+  [lease, troubled, releases, sshStarts] = [undefined, undefined, [], 0];
   server = await loopbackServer((request, response) => {
     const { method, url = "" } = request;
     const path = url.split("?")[0] ?? "";
@@ -47,7 +49,7 @@ function prepared(path: string): object {
   return { status: { allowed: true }, items: [], metadata: { uid: `uid of ${path}`, resourceVersion: "1" } };
 }
 
-function open() {
+function open(exposure: Exposure = { sshPort: undefined, web: undefined }) {
   const { url, ca = "" } = server.access;
   const cluster = { server: url, "certificate-authority-data": Buffer.from(ca).toString("base64") };
   const kubeconfig = join(home, "kubeconfig");
@@ -70,8 +72,11 @@ function open() {
     toolsImage: undefined,
     blobs: memoryBlobs(),
     watchesGpus: false,
-    exposure: { sshPort: undefined, web: undefined },
-    startSsh: async () => ({ port: 0, hostKey: "", stop: async () => undefined }),
+    exposure,
+    startSsh: async () => {
+      sshStarts += 1;
+      return { port: 0, hostKey: "", stop: async () => undefined };
+    },
     whenStopped: (release) => releases.push(release),
   });
 }
@@ -87,6 +92,16 @@ test("a stack that has given its lease back asks the cluster nothing more", asyn
   await expect(asked).rejects.toThrow("This stack has stopped");
   expect(server.requests.length).toBe(before);
   expect(lease?.spec).toMatchObject({ holderIdentity: "" });
+  await environments.shutdown();
+});
+
+test.each([
+  ["has an SSH server of its own", undefined, 1],
+  ["has none where nodes lead to those of runs", 2222, 0],
+])("a stack %s", async (_, sshPort, starts) => {
+  const environments = await open({ sshPort, web: undefined });
+
+  expect(sshStarts).toBe(starts);
   await environments.shutdown();
 });
 
