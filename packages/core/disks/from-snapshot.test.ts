@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
+import type { Item } from "../ports/table.ts";
 import { restoreDisk } from "./from-snapshot.ts";
 import type { Disk } from "./record.ts";
 import { deleteDisk } from "./requests.ts";
@@ -32,6 +33,22 @@ async function diskOf(name: string): Promise<Disk> {
 
 function restore(snapshotId: string, newName: string, uid = world.ctx.ids.uid()) {
   return restoreDisk(world.as("alice"), "data", { snapshotId, newName }, { id: world.ctx.ids.uuid4(), uid });
+}
+
+/** Does this before an item is written. */
+function onPut(work: (item: Item) => Promise<void>): void {
+  const { put } = world.table;
+  const working: typeof put = async (item, options) => {
+    await work(item as Item);
+    await put(item, options);
+  };
+  Object.assign(world.table, { put: working });
+}
+
+/** Whether the removal of the oldest backup is claimed in it. */
+function isClaimedFor({ kind, snapshots }: Item): boolean {
+  const [first] = (kind === "disk" ? snapshots : []) as Disk["snapshots"];
+  return first?.id === oldest && first.removingUntil !== undefined;
 }
 
 /** The oldest of the two backups that it has by then. */
@@ -90,6 +107,55 @@ describe("a disk that is made of another one's snapshot", () => {
 
     expect([before, found]).toEqual(["deleted", "first"]);
     await expect(diskOf("data")).rejects.toThrow("Disk 'data' not found");
+    expect(await use("before")).toBe("first");
+  });
+
+  test("is refused in the very moment in which the snapshot is removed", async () => {
+    const asked: Promise<unknown>[] = [];
+    const { removeSnapshot } = world.volumes;
+    const asking: typeof removeSnapshot = async (id) => {
+      asked.push(restore(id, "before").catch((error: Error) => error.message));
+      await Promise.all(asked);
+      await removeSnapshot(id);
+    };
+    Object.assign(world.volumes, { removeSnapshot: asking });
+
+    for (const text of ["3", "4"]) await use("data", text);
+
+    expect(await Promise.all(asked)).toEqual([`Snapshot '${oldest}' is being removed`]);
+    expect((await diskOf("data")).snapshots.map(({ id }) => id)).toEqual(world.volumes.snapshotIds());
+    await expect(diskOf("before")).rejects.toThrow("not found");
+  });
+
+  test("keeps the snapshot that was to be removed where it is faster than the claim of that", async () => {
+    let isAsked = false;
+    onPut(async (item) => {
+      if (isAsked || !isClaimedFor(item)) return;
+      isAsked = true;
+      await restore(oldest, "before");
+    });
+
+    for (const text of ["3", "4"]) await use("data", text);
+
+    expect(isAsked).toBe(true);
+    expect(world.volumes.snapshotIds()).toContain(oldest);
+    expect(await use("before")).toBe("first");
+  });
+
+  test("is made again of a snapshot whose removal was claimed, once it is one of the newest three that are there", async () => {
+    let newest: string | undefined;
+    onPut(async (item) => {
+      if (newest || !isClaimedFor(item)) return;
+      newest = world.volumes.snapshotIds().at(-1) ?? "";
+      world.volumes.loseSnapshot(newest);
+    });
+
+    for (const text of ["3", "4"]) await use("data", text);
+    const refused = restore(oldest, "before");
+    await expect(refused).rejects.toThrow("is being removed");
+    await world.advance(3 * MINUTE);
+    await restore(oldest, "before");
+
     expect(await use("before")).toBe("first");
   });
 

@@ -51,10 +51,10 @@ async function readSettled(ctx: UserContext<"table">, name: string): Promise<{ r
 function sourceOf({ snapshots }: Disk, name: string, id: string): DiskSource {
   const snapshot = snapshots.find((one) => one.id === id);
   if (!snapshot) throw new Problem("notFound", `Snapshot '${id}' not found for disk '${name}'`);
-  const { completed, missedAt, unremoved, at } = snapshot;
+  const { completed, missedAt, unremoved, removingUntil, at } = snapshot;
   if (!completed) throw new Problem("conflict", `Snapshot '${id}' is not completed`);
   if (missedAt !== undefined) throw new Problem("conflict", `Snapshot '${id}' is not to be seen`);
-  if (unremoved) throw new Problem("conflict", `Snapshot '${id}' is being removed`);
+  if (unremoved || removingUntil !== undefined) throw new Problem("conflict", `Snapshot '${id}' is being removed`);
   return { id, at };
 }
 

@@ -16,6 +16,7 @@ const snapshot = shape<DiskSnapshot>({
   failed: optional(flag),
   missedAt: optional(number),
   unremoved: optional(shape<Unremoved>({ why: text, tries: ordinal, at: number })),
+  removingUntil: optional(number),
 });
 const lostBackup = shape<LostBackup>({
   of: text,

@@ -30,6 +30,11 @@ export interface DiskSnapshot {
   readonly missedAt?: number | undefined;
   /** It is to go, and its removal was refused; missing: that was not tried. Nobody waits for it. */
   readonly unremoved?: Unremoved | undefined;
+  /**
+   * Its removal is claimed: whoever read that may remove it until then, ms, and nothing is made of it. Missing: nobody
+   * removes it.
+   */
+  readonly removingUntil?: number | undefined;
 }
 
 /** A removal that was refused. */

@@ -43,19 +43,20 @@ export async function removeSnapshot(
  * Without the oldest of too many that cannot be removed or are gone: what of them exists is found by its volume when the
  * disk is purged.
  */
-export function withoutOldest(
-  ctx: WorkerContext,
-  { uid, making }: Disk,
-  snapshots: readonly DiskSnapshot[],
-): DiskSnapshot[] {
-  const sources = new Set(making.map(({ from }) => from));
+export function withoutOldest(ctx: WorkerContext, disk: Disk, snapshots: readonly DiskSnapshot[]): DiskSnapshot[] {
+  const sources = sourcesOf(disk);
   const mayGo = snapshots.filter(
     ({ id, completed, missedAt, unremoved }) =>
       !sources.has(id) && (unremoved !== undefined || (completed && missedAt !== undefined)),
   );
   const forgotten = new Set(mayGo.slice(0, -MOST_LEFT));
-  for (const { id } of forgotten) ctx.log.error("snapshot forgotten", { disk: uid, snapshot: id });
+  for (const { id } of forgotten) ctx.log.error("snapshot forgotten", { disk: disk.uid, snapshot: id });
   return snapshots.filter((one) => !forgotten.has(one));
+}
+
+/** What a volume, of this disk or of another one, is being made from. */
+export function sourcesOf({ making, restores = [] }: Disk): ReadonlySet<string | null> {
+  return new Set([...making.map(({ from }) => from), ...restores.map(({ snapshot }) => snapshot)]);
 }
 
 /** What a call throws, in at most 120 characters; undefined: it did what it was to do. */

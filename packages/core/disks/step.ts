@@ -13,7 +13,6 @@ import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
 import {
   type Disk,
-  type DiskSnapshot,
   hasPendingSnapshot,
   isClaimed,
   isPending,
@@ -21,16 +20,9 @@ import {
   sighted,
   volumeSighted,
 } from "./record.ts";
-import {
-  isPutOff,
-  removalAgainAt,
-  removalPauseMs,
-  removeSnapshot,
-  reportUnremoved,
-  whyNot,
-  withoutOldest,
-} from "./removal.ts";
+import { removalAgainAt, removalPauseMs, reportUnremoved, whyNot } from "./removal.ts";
 import { tagSnapshots } from "./rename.ts";
+import { thinOut, unclaimAt } from "./thinning.ts";
 
 const PENDING_MS = 5_000;
 const HELD_MS = 60_000;
@@ -39,8 +31,6 @@ const RESTORED_MS = 3_600_000;
 /** How often tags that somebody removed are put back. */
 const TAGS_MS = 24 * 3_600_000;
 const TAGS_AGAIN_MS = 600_000;
-/** Completed snapshots that are kept; the last is never removed. */
-const KEPT_SNAPSHOTS = 3;
 const KEPT_SECONDS = 30 * 24 * 3600;
 
 /** The one next step of a disk: requests closed, snapshots followed, thinned out and tagged, or all of it purged. */
@@ -106,6 +96,7 @@ function nextLook(disk: Disk, now: number): number | undefined {
     disk.snapshots.length > 0 ? tags : null,
     made,
     missedLookAt(disk, now),
+    unclaimAt(disk),
     ...disk.snapshots.map(({ unremoved }) => (unremoved ? removalAgainAt(unremoved) : null)),
   ];
   const coming = moments.filter((at) => at !== null);
@@ -124,44 +115,6 @@ async function closeOperations(ctx: WorkerContext, disk: Disk, now: number): Pro
   await Promise.all(disk.operations.map(({ id }) => closeOperation(ctx, disk.owner, id)));
   const phase = disk.phase === "creating" ? "available" : disk.phase;
   return over({ ...disk, phase, operations: [], dueAt: now }, "closed requests");
-}
-
-/**
- * Keeps the newest three that really are there, and what a restore is being made from. A backup that was deleted outside
- * counts as none, and takes no other one with it; so does one that cannot be removed. One that could not be removed and
- * is now kept is not to be removed any more.
- */
-async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
-  const old = await superseded(ctx, disk);
-  const snapshots = await Promise.all(
-    disk.snapshots.map((one) => {
-      if (old.has(one)) return isPutOff(one, now) ? one : removeSnapshot(ctx, disk, one, now);
-      return one.completed ? { ...one, unremoved: undefined } : one;
-    }),
-  );
-  const left = snapshots.filter((one) => one !== undefined);
-  return { ...disk, snapshots: withoutOldest(ctx, disk, left) };
-}
-
-async function superseded(
-  ctx: WorkerContext,
-  { snapshots, making, restores = [] }: Disk,
-): Promise<ReadonlySet<DiskSnapshot>> {
-  const completed = snapshots.filter((snapshot) => snapshot.completed);
-  if (completed.length <= KEPT_SNAPSHOTS) return new Set();
-  const found = await Promise.all(
-    completed.map(async (one) => ((await ctx.volumes.findSnapshot(one.id)) ? [one] : [])),
-  );
-  const there = found.flat();
-  const oldest = there.at(-KEPT_SNAPSHOTS);
-  if (!oldest) return new Set();
-  const sources = new Set([...making.map(({ from }) => from), ...restores.map(({ snapshot }) => snapshot)]);
-  const isLeft = (one: DiskSnapshot) => there.includes(one) || one.unremoved !== undefined;
-  const old = completed
-    .slice(0, completed.indexOf(oldest))
-    .filter(({ id }) => !sources.has(id))
-    .filter(isLeft);
-  return new Set(old);
 }
 
 /** The directory says what it is called now; tags that are missing or old are written again. */

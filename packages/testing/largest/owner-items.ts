@@ -69,6 +69,7 @@ export const disk = {
     failed: true,
     missedAt: at,
     unremoved: { why: reason, tries: 1_000_000, at },
+    removingUntil: at,
   })),
   lost: {
     of: snapshot,

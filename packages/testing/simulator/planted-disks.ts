@@ -181,7 +181,7 @@ export const diskBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "disks/step.ts",
+        file: "disks/thinning.ts",
         find: ".slice(0, completed.indexOf(oldest))",
         replace: ".slice(KEPT_SNAPSHOTS)",
       },
@@ -195,9 +195,37 @@ export const diskBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "disks/step.ts",
+        file: "disks/thinning.ts",
         find: ".filter(({ id }) => !sources.has(id))",
         replace: '.filter(({ id }) => id !== "" || sources.has(id))',
+      },
+    ],
+  },
+  {
+    name: "a backup removed by the look that decides on it",
+    caughtBy: {
+      file: "disks/from-snapshot.test.ts",
+      title: "is refused in the very moment in which the snapshot is removed",
+    },
+    edits: [
+      {
+        file: "disks/thinning.ts",
+        find: "      if (!mayBeRemoved(one, now)) return { ...one, removingUntil: now + 2 * CLAIM_MS };\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "a disk made of a snapshot whose removal is claimed",
+    caughtBy: {
+      file: "disks/from-snapshot.test.ts",
+      title: "is refused in the very moment in which the snapshot is removed",
+    },
+    edits: [
+      {
+        file: "disks/from-snapshot.ts",
+        find: "if (unremoved || removingUntil !== undefined) throw",
+        replace: "if (unremoved) throw",
       },
     ],
   },
@@ -209,9 +237,9 @@ export const diskBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "disks/step.ts",
-        find: "return one.completed ? { ...one, unremoved: undefined } : one;",
-        replace: "return one;",
+        file: "disks/thinning.ts",
+        find: "return { ...one, unremoved: undefined, removingUntil:",
+        replace: "return { ...one, removingUntil:",
       },
     ],
   },
