@@ -4,13 +4,14 @@ import { Problem } from "../problem.ts";
 import { unlessUnreadable } from "../readable.ts";
 import { changeRecord } from "../write-record.ts";
 import { createDisk } from "./create.ts";
+import { nameOf, readDirectory } from "./directory.ts";
 import type { Operation } from "./operations.ts";
-import { type Disk, type DiskSource, findDisk, type Restore } from "./record.ts";
+import { type Disk, type DiskSnapshot, type DiskSource, findDisk, GONE_MS, type Restore } from "./record.ts";
 import { getDisk } from "./view.ts";
 
 /** Bounds the size of the disk's record. */
 const MOST_RESTORES = 10;
-/** After this, a restore without its new disk is abandoned: its request died between the two writes. */
+/** After this, a restore without its new disk, or with one that has no name, is abandoned: its request died on the way. */
 const ABANDONED_MS = 15 * 60_000;
 
 export interface Restoring {
@@ -58,10 +59,12 @@ function sourceOf({ snapshots }: Disk, name: string, id: string): DiskSource {
   return { id, at };
 }
 
-/** undefined: the restore is noted already. */
+/** undefined: the restore is noted already, and not about to be abandoned while this request names its disk. */
 function withRestore(disk: Disk, restore: Restore): Disk | undefined {
-  const { restores = [] } = disk;
-  if (restores.some((one) => one.disk === restore.disk)) return undefined;
+  const { restores: noted = [] } = disk;
+  const restores = noted.filter((one) => one.disk !== restore.disk);
+  const known = noted.find((one) => one.disk === restore.disk);
+  if (known && restore.at - known.at < ABANDONED_MS / 2) return undefined;
   if (restores.length >= MOST_RESTORES) {
     throw new Problem(
       "conflict",
@@ -71,19 +74,35 @@ function withRestore(disk: Disk, restore: Restore): Disk | undefined {
   return { ...disk, restores: [...restores, restore] };
 }
 
-/** Drops the restores whose new disk has a backup of its own, or will never need one. */
+/** Drops the restores whose snapshot is gone, and those whose new disk has a backup of its own or will never need one. */
 export async function settleRestores(ctx: Context<"table">, disk: Disk, now: number): Promise<Disk> {
-  const { owner, restores = [] } = disk;
+  const { owner, restores = [], snapshots } = disk;
   if (restores.length === 0) return disk;
-  const wanted = await Promise.all(restores.map((one) => isWanted(ctx, owner, one, now)));
+  const isThere = ({ snapshot }: Restore) => snapshots.some((one) => one.id === snapshot && !isGone(one, now));
+  const wanted = await Promise.all(restores.map(async (one) => isThere(one) && (await isWanted(ctx, owner, one, now))));
   const left = restores.filter((_, index) => wanted[index]);
   return { ...disk, restores: left.length > 0 ? left : undefined };
+}
+
+function isGone({ missedAt }: DiskSnapshot, now: number): boolean {
+  return missedAt !== undefined && now - missedAt >= GONE_MS;
 }
 
 /** Whether the new disk may still need the snapshot; one that cannot be read may. */
 async function isWanted(ctx: Context<"table">, owner: string, { disk, at }: Restore, now: number): Promise<boolean> {
   const found = await unlessUnreadable(ctx, async () => (await findDisk(ctx, owner, disk)) ?? "missing");
   if (found === undefined) return true;
-  if (found === "missing") return now - at < ABANDONED_MS;
-  return !found.snapshots.some(({ completed }) => completed) && found.phase !== "purging" && found.phase !== "purged";
+  const isAbandoned = now - at >= ABANDONED_MS;
+  if (found === "missing") return !isAbandoned;
+  if (found.snapshots.some(({ completed }) => completed)) return false;
+  // It has looked for the snapshot, and says that it is gone.
+  if (found.lostAt !== undefined && found.volume === null) return false;
+  if (found.phase === "purging" || found.phase === "purged") return false;
+  return !isAbandoned || (await isNamed(ctx, found));
+}
+
+/** Nobody can have a disk whose name was never written. */
+async function isNamed(ctx: Context<"table">, { owner, uid }: Disk): Promise<boolean> {
+  const directory = await unlessUnreadable(ctx, () => readDirectory(ctx, owner));
+  return !directory || nameOf(directory, uid) !== undefined;
 }

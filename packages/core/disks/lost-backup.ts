@@ -119,8 +119,9 @@ export function isWanted(disk: Disk): boolean {
 
 /** Why its latest backup is not made any more, or not yet, for whoever reads the record. */
 export function warningOf(disk: Disk, now: number): string | null {
-  const { lost, lostAt, snapshots } = disk;
-  if (lostAt !== undefined) return "Its volume is gone and there is no backup";
+  const { lost, lostAt, volume, snapshots } = disk;
+  if (lostAt !== undefined)
+    return volume ? "Its volume is gone and there is no backup" : "The snapshot that it was to be made of is gone";
   if (lost?.gaveUp) return lost.gaveUp;
   if (lost?.refused !== undefined && isWanted(disk))
     return `Its backup was refused and is tried again: ${lost.refused}`.slice(0, 120);

@@ -44,7 +44,7 @@ export const parseDisk: (item: Item) => Disk = parserOf(
     formerVolumes: optional(listOf(text)),
     making: listOf(isMaking),
     restored: optional(shape<NonNullable<Disk["restored"]>>({ by: uid, at: moment })),
-    source: optional(shape<DiskSource>({ id: text, at: number })),
+    source: optional(shape<DiskSource>({ id: text, at: number, missedAt: optional(number) })),
     restores: optional(listOf(shape<Restore>({ snapshot: text, disk: uid, at: number }))),
     snapshots: listOf(snapshot),
     lost: optional(lostBackup),

@@ -78,6 +78,8 @@ export interface DiskSource {
   readonly id: string;
   /** The point in time it holds, ms. */
   readonly at: number;
+  /** Since when it was asked for and not found; missing: it was seen the last time. */
+  readonly missedAt?: number | undefined;
 }
 
 /** A snapshot that another disk begins with, and which stays until that has its volume. */
@@ -121,7 +123,7 @@ export interface Disk extends Stored {
   readonly volume: VolumeRef | null;
   /** Since when the volume was asked for and not found; missing: it was seen the last time. */
   readonly volumeMissedAt?: number | undefined;
-  /** Since when it is known to have neither its volume nor any backup; missing: it is not lost. */
+  /** Since when it is known to have neither its volume nor any backup, nor what it was to be made of; missing: it is not lost. */
   readonly lostAt?: number | undefined;
   /** Volumes that were not seen for so long that a backup took their place, the newest first. Nobody removes them before the purge. */
   readonly formerVolumes?: readonly string[] | undefined;
@@ -230,10 +232,11 @@ export function withAttemptAnew(disk: Disk, now: number): Disk {
   return lost?.since === undefined ? disk : { ...disk, lost: { ...lost, since: now } };
 }
 
-/** When the volume or a backup that was missed is looked for again: less and less often once it is gone; null: none was. */
-export function missedLookAt({ volumeMissedAt, snapshots }: Disk, now: number): number | null {
+/** When what was missed is looked for again: less and less often once it is gone; null: nothing was. */
+export function missedLookAt({ volume, volumeMissedAt, source, snapshots }: Disk, now: number): number | null {
+  const begins = volume ? volumeMissedAt : source?.missedAt;
   const backups = snapshots.filter(({ completed }) => completed);
-  const missed = [volumeMissedAt, ...backups.map(({ missedAt }) => missedAt)].filter((at) => at !== undefined);
+  const missed = [begins, ...backups.map(({ missedAt }) => missedAt)].filter((at) => at !== undefined);
   if (missed.length === 0) return null;
   const age = now - Math.max(...missed);
   return now + (age < GONE_MS ? MISSED_LOOK_MS : Math.min(age, LONGEST_MISSED_LOOK_MS));

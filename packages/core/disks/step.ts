@@ -13,6 +13,7 @@ import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
 import {
   type Disk,
+  type DiskSnapshot,
   hasPendingSnapshot,
   isClaimed,
   isPending,
@@ -20,8 +21,9 @@ import {
   sighted,
   volumeSighted,
 } from "./record.ts";
-import { removalAgainAt, removalPauseMs, reportUnremoved, whyNot } from "./removal.ts";
+import { removalAgainAt, removalPauseMs, reportUnremoved, sourcesOf, whyNot } from "./removal.ts";
 import { tagSnapshots } from "./rename.ts";
+import { seekSource } from "./source.ts";
 import { thinOut, unclaimAt } from "./thinning.ts";
 
 const PENDING_MS = 5_000;
@@ -45,14 +47,14 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
     const holders = (await readHolders(ctx, [disk])).get(disk.uid);
     // Deleted while its job was ending: that still has to be backed up and to let it go.
     if (holders?.current) return over({ ...disk, dueAt: now + HELD_MS }, "is still held");
-    if (disk.restores?.length) return over({ ...disk, dueAt: now + RESTORED_MS }, "is still restored from");
+    if (disk.restores?.length) return stillRestoredFrom(ctx, disk, now);
     return over({ ...disk, phase: "purging", dueAt: now }, "begins its purge");
   }
   // What each of these found is written before the next can fail: jobs wait for it.
   const followed = await followSnapshots(ctx, disk, now);
   if (!sameData(followed, disk)) return tellingHolder(noted(followed, now, "followed its backups"));
-  const sought = await seekVolume(ctx, disk, now);
-  if (!sameData(sought, disk)) return noted(sought, now, "sees its volume again");
+  const sought = await seekContents(ctx, disk, now);
+  if (!sameData(sought, disk)) return noted(sought, now, "sees its contents again");
   const settled = await settleMaking(ctx, disk, now);
   if (!sameData(settled, disk)) return noted(settled, now, "looked for what was made");
   const again = await makeAgain(ctx, disk, now);
@@ -61,6 +63,18 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (!sameData(thinned, disk)) return noted(thinned, now, "thinned its backups out");
   const tagged = await retag(ctx, disk);
   return tellingHolder(over({ ...tagged, dueAt: nextLook(tagged, now) }, "looked after", warningOf(tagged, now)));
+}
+
+/** Looks whether there still is what others are to be made of: what is gone keeps nobody. */
+async function stillRestoredFrom(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
+  const sources = sourcesOf(disk);
+  const look = async (one: DiskSnapshot) => {
+    if (!sources.has(one.id)) return one;
+    return sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now());
+  };
+  const looked = { ...disk, snapshots: await Promise.all(disk.snapshots.map(look)) };
+  const dueAt = Math.min(now + RESTORED_MS, missedLookAt(looked, now) ?? Number.POSITIVE_INFINITY);
+  return over({ ...looked, dueAt }, "is still restored from");
 }
 
 /** Who was given the disk stood in no line while it was another's or being backed up. */
@@ -103,9 +117,13 @@ function nextLook(disk: Disk, now: number): number | undefined {
   return coming.length > 0 ? Math.min(...coming) : undefined;
 }
 
-/** Clears the mark of a volume that was missed: nobody else may look for it before the next job does. */
-async function seekVolume(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
-  const { volume, volumeMissedAt, lostAt } = disk;
+/** Clears the mark of what was missed of its contents: nobody else may look for it before the next job does. */
+async function seekContents(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
+  const { volume, volumeMissedAt, lostAt, source } = disk;
+  if (!volume && source?.missedAt !== undefined) {
+    const sought = await seekSource(ctx, disk);
+    return sought?.missedAt === undefined ? { ...disk, source: sought, lostAt: undefined } : disk;
+  }
   if (!volume || (volumeMissedAt === undefined && lostAt === undefined)) return disk;
   return (await ctx.volumes.findVolume(volume.id)) ? volumeSighted(disk, true, now) : disk;
 }

@@ -60,7 +60,7 @@ export const disk = {
     at,
   })),
   restored: { by: uid, at },
-  source: { id: snapshot, at },
+  source: { id: snapshot, at, missedAt: at },
   restores: many(10, () => ({ snapshot, disk: uid, at })),
   snapshots: many(43, () => ({
     id: snapshot,

@@ -202,34 +202,6 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
-    name: "a backup removed by the look that decides on it",
-    caughtBy: {
-      file: "disks/from-snapshot.test.ts",
-      title: "is refused in the very moment in which the snapshot is removed",
-    },
-    edits: [
-      {
-        file: "disks/thinning.ts",
-        find: "      if (!mayBeRemoved(one, now)) return { ...one, removingUntil: now + 2 * CLAIM_MS };\n",
-        replace: "",
-      },
-    ],
-  },
-  {
-    name: "a disk made of a snapshot whose removal is claimed",
-    caughtBy: {
-      file: "disks/from-snapshot.test.ts",
-      title: "is refused in the very moment in which the snapshot is removed",
-    },
-    edits: [
-      {
-        file: "disks/from-snapshot.ts",
-        find: "if (unremoved || removingUntil !== undefined) throw",
-        replace: "if (unremoved) throw",
-      },
-    ],
-  },
-  {
     name: "a kept backup due to be removed for ever",
     caughtBy: {
       file: "disks/removal.test.ts",
@@ -370,9 +342,8 @@ export const diskBugs: readonly PlantedBug[] = [
       },
       {
         file: "environments/steps/disk.ts",
-        find: "if (disk.volume && !backup) return loseDisk(ctx, disk, use.name, now);",
-        replace:
-          "if (disk.volume && !backup && disk.snapshots.length === 0) return loseDisk(ctx, disk, use.name, now);",
+        find: "if (disk.volume && !backup) return loseDisk(",
+        replace: "if (disk.volume && !backup && disk.snapshots.length === 0) return loseDisk(",
       },
     ],
   },

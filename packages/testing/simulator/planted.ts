@@ -9,6 +9,7 @@ import { peopleBugs } from "./planted-people.ts";
 import { poolBugs } from "./planted-pools.ts";
 import { populationBugs } from "./planted-population.ts";
 import { recordBugs } from "./planted-records.ts";
+import { restoreBugs } from "./planted-restores.ts";
 import { weatherBugs } from "./planted-weather.ts";
 
 /**
@@ -22,6 +23,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...poolBugs,
   ...diskBugs,
   ...backupBugs,
+  ...restoreBugs,
   ...peopleBugs,
   ...lookBugs,
   ...endBugs,

@@ -15,6 +15,7 @@ import {
   withMaking,
   zonePinnedBy,
 } from "../../disks/record.ts";
+import { seekSource } from "../../disks/source.ts";
 import { keyText } from "../../keys.ts";
 import { listMaking, makeVolume, volumeMaking } from "../../making.ts";
 import type { Volume, VolumeRef } from "../../ports/volumes.ts";
@@ -90,7 +91,8 @@ export async function openDisk(
     .filter(({ at, missedAt }) => missedAt !== undefined && at > (backup?.at ?? 0));
   const waits = whyItWaits(disk, backup, missed, now);
   if (waits !== undefined) return { kind: "waits", reason: waits(`disk '${use.name}'`) };
-  if (disk.volume && !backup) return loseDisk(ctx, disk, use.name, now);
+  if (disk.volume && !backup) return loseDisk(ctx, disk, `Disk '${use.name}' is lost: ${VOLUME_GONE}`, now);
+  if (!backup && disk.source?.missedAt !== undefined) return missSource(ctx, disk, disk.source.missedAt, use.name, now);
   for (const { id } of missed) ctx.log.error("a backup is gone", { disk: disk.uid, snapshot: id });
   // What another disk's backup began is used up with the first volume: later ones are made of its own.
   const origin = backup ?? (disk.volume === null ? disk.source : undefined);
@@ -112,11 +114,13 @@ async function lookAround(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const look = async (one: DiskSnapshot) =>
     one.completed ? sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now()) : one;
   const snapshots = await Promise.all(disk.snapshots.map(look));
-  const isMoved = snapshots.some(({ missedAt }, index) => missedAt !== disk.snapshots[index]?.missedAt);
+  const source = await seekSource(ctx, disk);
+  const isBackupMoved = snapshots.some(({ missedAt }, index) => missedAt !== disk.snapshots[index]?.missedAt);
+  const isMoved = isBackupMoved || source?.missedAt !== disk.source?.missedAt;
   const { volumeMissedAt, dueAt, ...sought } = volumeSighted(disk, false, now);
   const missedAt = disk.volume ? volumeMissedAt : undefined;
   if (!isMoved && missedAt === disk.volumeMissedAt) return disk;
-  return written(ctx, { ...sought, volumeMissedAt: missedAt, dueAt, snapshots });
+  return written(ctx, { ...sought, volumeMissedAt: missedAt, dueAt, snapshots, source });
 }
 
 /** Why the volume is neither used nor made again yet; undefined: nothing that the record names is out of sight. */
@@ -138,12 +142,28 @@ function whyItWaits(
     volume ? `Neither volume nor backups of ${disk} are to be seen` : `The backups of ${disk} are not to be seen`;
 }
 
-/** An empty one in its place would be taken for it. Should its volume be seen again it is lost no more. */
-async function loseDisk(ctx: WorkerContext, disk: Disk, name: string, now: number): Promise<Opened> {
-  const { uid, volume } = disk;
-  const reason = `Disk '${name}' is lost: its volume is gone and there is no backup; delete or rename it`;
+const VOLUME_GONE = "its volume is gone and there is no backup; delete or rename it";
+const SOURCE_GONE = "the snapshot that it was to be made of is gone; delete or rename it";
+
+/** What its first volume is to be made of may only be out of sight, as a volume may, or that volume may be listed late. */
+async function missSource(
+  ctx: WorkerContext,
+  disk: Disk,
+  missedAt: number,
+  name: string,
+  now: number,
+): Promise<Opened> {
+  const isLate = now - missedAt < GONE_MS || disk.making.some(({ kind }) => kind === "volume");
+  if (!isLate) return loseDisk(ctx, disk, `Disk '${name}' is lost: ${SOURCE_GONE}`, now);
+  const reason = `The snapshot that disk '${name}' is to be made of is not to be seen; it is looked for again`;
+  return { kind: "waits", reason };
+}
+
+/** An empty one in its place would be taken for it. Should its contents be seen again it is lost no more. */
+async function loseDisk(ctx: WorkerContext, disk: Disk, reason: string, now: number): Promise<Opened> {
+  const { uid, volume, source } = disk;
   if (disk.lostAt === undefined) {
-    ctx.log.error("disk lost", { disk: uid, volume: volume?.id });
+    ctx.log.error("disk lost", { disk: uid, volume: volume?.id, ...(!volume && { source: source?.id }) });
     await written(ctx, { ...disk, lostAt: now, dueAt: now });
   }
   return { kind: "lost", reason };
