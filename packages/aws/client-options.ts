@@ -11,6 +11,8 @@ export interface ServiceAddress {
 export interface ServicePatience {
   readonly connectMs?: number;
   readonly answerMs?: number;
+  /** All tries of a call that changes something, and what it has to ask for before. */
+  readonly changeMs?: number;
 }
 
 /**

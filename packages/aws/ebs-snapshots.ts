@@ -10,7 +10,7 @@ import type { SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.
 import { VolumeRefused } from "#core/problem.ts";
 import { type EbsOptions, isId } from "./ebs-options.ts";
 import { specified, tagged, tagName, tagValue } from "./ebs-tags.ts";
-import { isNotFound, refusalCode, unlessNotFound } from "./ec2-client.ts";
+import { inWords, isNotFound, unlessNotFound } from "./ec2-client.ts";
 
 export type EbsSnapshots = Pick<
   Volumes,
@@ -33,7 +33,7 @@ export function ebsSnapshots(options: EbsOptions): EbsSnapshots {
  * (docs/architecture.md#claims).
  */
 async function createSnapshot(
-  { once, deployment }: EbsOptions,
+  { once, deployment, changing }: EbsOptions,
   VolumeId: string,
   { name, disk, attempt }: SnapshotTags,
 ): Promise<VolumeSnapshot> {
@@ -44,7 +44,7 @@ async function createSnapshot(
     Description: descriptionOf(deployment, attempt),
     TagSpecifications: specified("snapshot", { ...values, [tagName.name]: name }),
   });
-  return snapshotOf(await once.send(command).catch(inWords), attempt);
+  return snapshotOf(await once.send(command, { abortSignal: changing() }).catch(inWords), attempt);
 }
 
 /** A description cannot be changed, so it says who made a snapshot whatever becomes of its tags. */
@@ -75,7 +75,7 @@ function ownOf(snapshot: Ec2Snapshot, deployment: string): VolumeSnapshot[] {
 async function findSnapshot({ client, deployment }: EbsOptions, id: string): Promise<VolumeSnapshot | undefined> {
   if (!isId(id, "snap")) return undefined;
   const command = new DescribeSnapshotsCommand({ SnapshotIds: [id], OwnerIds: ["self"] });
-  const found = await unlessNotFound(client.send(command));
+  const found = await unlessNotFound(client.send(command)).catch(inWords);
   return found?.Snapshots?.flatMap((one) => ownOf(one, deployment))[0];
 }
 
@@ -97,20 +97,21 @@ function snapshotOf({ SnapshotId, State, StartTime, Tags }: Ec2Snapshot, attempt
   };
 }
 
-async function removeSnapshot({ client }: EbsOptions, SnapshotId: string): Promise<void> {
+async function removeSnapshot({ client, changing }: EbsOptions, SnapshotId: string): Promise<void> {
   if (!isId(SnapshotId, "snap")) return;
-  await unlessNotFound(client.send(new DeleteSnapshotCommand({ SnapshotId }))).catch(inWords);
+  const command = new DeleteSnapshotCommand({ SnapshotId });
+  await unlessNotFound(client.send(command, { abortSignal: changing() })).catch(inWords);
 }
 
 async function tagSnapshot(
-  { client, deployment }: EbsOptions,
+  { client, deployment, changing }: EbsOptions,
   id: string,
   { name, disk }: Pick<SnapshotTags, "name" | "disk">,
 ): Promise<void> {
   if (!isId(id, "snap")) throw gone();
   const Tags = tagged({ [tagName.deployment]: deployment, [tagName.disk]: disk, [tagName.name]: name });
   try {
-    await client.send(new CreateTagsCommand({ Resources: [id], Tags }));
+    await client.send(new CreateTagsCommand({ Resources: [id], Tags }), { abortSignal: changing() });
   } catch (error) {
     if (isNotFound(error)) throw gone();
     inWords(error);
@@ -119,10 +120,4 @@ async function tagSnapshot(
 
 function gone(): VolumeRefused {
   return new VolumeRefused("The snapshot does not exist");
-}
-
-/** The code alone: the text may name the policy that refused, or whoever called. */
-function inWords(error: unknown): never {
-  const code = refusalCode(error);
-  throw code === undefined ? error : new VolumeRefused(`EC2 refused it: ${code}`);
 }

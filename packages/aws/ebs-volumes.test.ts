@@ -156,6 +156,41 @@ describe("EBS", () => {
     expect((await volumes.findVolume(id))?.attached).toBe(false);
   });
 
+  it("is not asked to take a volume off once the time of that call is over", async () => {
+    const { id } = await volumes.createVolume(wanted);
+    ec2.attach(id, "i-0123456789abcdef0");
+    const released = Promise.withResolvers<void>();
+    ec2.holdUntil("DescribeVolumes", released.promise);
+    const limit = new AbortController();
+    const hurried = ebsVolumes({ ...opened.clients, changing: () => limit.signal, deployment: "berth" });
+    const machine = { name: "n", uid: "u", providerId: "aws:///us-east-2a/i-0123456789abcdef0" };
+
+    const detaching = hurried.detachVolume(id, machine);
+    await expect.poll(() => ec2.calls).toContain("DescribeVolumes");
+    limit.abort();
+    await expect(detaching).rejects.toThrow();
+    released.resolve();
+    await volumes.findVolume(id);
+
+    expect(ec2.calls).not.toContain("DetachVolume");
+  });
+
+  it.each([
+    ["CreateVolume", () => volumes.createVolume({ ...wanted, token: "other" })],
+    ["DeleteVolume", (id: string) => volumes.removeVolume(id)],
+    ["DescribeVolumes", (id: string) => volumes.findVolume(id)],
+  ] as const)("says by its code alone why it refused %s", async (call, ask) => {
+    const { id } = await volumes.createVolume(wanted);
+    ec2.next(call, { effect: false, status: 403, code: "UnauthorizedOperation" });
+
+    const asking = ask(id);
+
+    await expect(asking).rejects.toMatchObject({
+      name: "VolumeRefused",
+      message: "EC2 refused it: UnauthorizedOperation",
+    });
+  });
+
   it("sees no volume of another control plane under the same token", async () => {
     const others = ebsVolumes({ ...opened.clients, deployment: "other" });
     const theirs = await others.createVolume(wanted);

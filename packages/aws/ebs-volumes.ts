@@ -13,7 +13,7 @@ import { readConfig } from "./config.ts";
 import { type EbsOptions, isId } from "./ebs-options.ts";
 import { ebsSnapshots } from "./ebs-snapshots.ts";
 import { hasTag, specified, tagName, tagValue } from "./ebs-tags.ts";
-import { type Ec2Clients, ec2Clients, refusalCode, unlessNotFound } from "./ec2-client.ts";
+import { type Ec2Clients, ec2Clients, inWords, refusalCode, unlessNotFound } from "./ec2-client.ts";
 import { instanceIdOf } from "./ec2-machines.ts";
 
 type Wanted = Parameters<Volumes["createVolume"]>[0];
@@ -49,23 +49,23 @@ const MOST_LIVES = 8;
  * EC2 answers a token that it knows with the volume it made then, also one that has been removed since: then the next one
  * is asked for.
  */
-async function createVolume({ client, deployment }: EbsOptions, wanted: Wanted): Promise<VolumeRef> {
+async function createVolume({ client, deployment, changing }: EbsOptions, wanted: Wanted): Promise<VolumeRef> {
   const { token, zone, sizeGb, snapshotId, key } = wanted;
   const record = key === undefined ? {} : { [tagName.record]: Buffer.from(key).toString("base64url") };
+  const limit = { abortSignal: changing() };
   if (zone === "") throw new Error("A volume of EBS is made in a zone, and none is known");
   for (let life = 1; life <= MOST_LIVES; life += 1) {
-    const made = await client.send(
-      new CreateVolumeCommand({
-        AvailabilityZone: zone,
-        Size: sizeGb,
-        VolumeType: "gp3",
-        Encrypted: true,
-        ...(snapshotId === undefined ? {} : { SnapshotId: requireId(snapshotId, "snap") }),
-        ClientToken: hash("sha256", `${deployment}\n${token}\n${life}`),
-        TagSpecifications: specified("volume", { [tagName.deployment]: deployment, [tagName.token]: token, ...record }),
-      }),
-    );
-    if (made.VolumeId !== undefined && !isRemoved(made) && !(await isRemovedBy(client, made.VolumeId))) {
+    const command = new CreateVolumeCommand({
+      AvailabilityZone: zone,
+      Size: sizeGb,
+      VolumeType: "gp3",
+      Encrypted: true,
+      ...(snapshotId === undefined ? {} : { SnapshotId: requireId(snapshotId, "snap") }),
+      ClientToken: hash("sha256", `${deployment}\n${token}\n${life}`),
+      TagSpecifications: specified("volume", { [tagName.deployment]: deployment, [tagName.token]: token, ...record }),
+    });
+    const made = await client.send(command, limit).catch(inWords);
+    if (made.VolumeId !== undefined && !isRemoved(made) && !(await isRemovedBy(client, made.VolumeId, limit))) {
       return { id: made.VolumeId, zone };
     }
   }
@@ -73,8 +73,8 @@ async function createVolume({ client, deployment }: EbsOptions, wanted: Wanted):
 }
 
 /** What EC2 repeats of its first answer may be as the volume was then. One that is not found may be listed late. */
-async function isRemovedBy(client: Ec2Clients["client"], id: string): Promise<boolean> {
-  const found = await describe(client, id);
+async function isRemovedBy(client: Ec2Clients["client"], id: string, limit: Limit): Promise<boolean> {
+  const found = await describe(client, id, limit);
   return found !== undefined && isRemoved(found);
 }
 
@@ -83,8 +83,14 @@ async function findVolume({ client }: EbsOptions, id: string): Promise<Volume | 
   return found && volumeOf(found);
 }
 
-async function describe(client: Ec2Clients["client"], id: string): Promise<Ec2Volume | undefined> {
-  const found = await unlessNotFound(client.send(new DescribeVolumesCommand({ VolumeIds: [id] })));
+/** Of a call that changes something, what it asks for before as well. */
+interface Limit {
+  readonly abortSignal?: AbortSignal;
+}
+
+async function describe(client: Ec2Clients["client"], id: string, limit: Limit = {}): Promise<Ec2Volume | undefined> {
+  const command = new DescribeVolumesCommand({ VolumeIds: [id] });
+  const found = await unlessNotFound(client.send(command, limit)).catch(inWords);
   return found?.Volumes?.[0];
 }
 
@@ -125,19 +131,21 @@ function isRemoved({ State }: Pick<Ec2Volume, "State">): boolean {
   return State === "deleting" || State === "deleted";
 }
 
-async function removeVolume({ client }: EbsOptions, id: string): Promise<void> {
+async function removeVolume({ client, changing }: EbsOptions, id: string): Promise<void> {
   if (!isId(id, "vol")) return;
-  await unlessNotFound(client.send(new DeleteVolumeCommand({ VolumeId: id })));
+  const command = new DeleteVolumeCommand({ VolumeId: id });
+  await unlessNotFound(client.send(command, { abortSignal: changing() })).catch(inWords);
 }
 
-async function detachVolume({ client }: EbsOptions, id: string, instance: string | undefined): Promise<void> {
-  const found = instance !== undefined && isId(id, "vol") ? await describe(client, id) : undefined;
+async function detachVolume({ client, changing }: EbsOptions, id: string, instance: string | undefined): Promise<void> {
+  const limit = { abortSignal: changing() };
+  const found = instance !== undefined && isId(id, "vol") ? await describe(client, id, limit) : undefined;
   const there = found?.Attachments?.find((one) => one.InstanceId === instance && one.State !== "detached");
   if (!there) return;
   const command = new DetachVolumeCommand({ VolumeId: id, InstanceId: instance, Force: true });
   // It was taken off meanwhile.
-  await unlessNotFound(client.send(command)).catch((error: unknown) => {
-    if (refusalCode(error) !== "IncorrectState") throw error;
+  await unlessNotFound(client.send(command, limit)).catch((error: unknown) => {
+    if (refusalCode(error) !== "IncorrectState") inWords(error);
   });
 }
 

@@ -1,16 +1,26 @@
 import { EC2Client, EC2ServiceException } from "@aws-sdk/client-ec2";
+import { VolumeRefused } from "#core/problem.ts";
 import { clientOptions, type ServiceAddress, type ServicePatience } from "./client-options.ts";
 
 export interface Ec2Clients {
   readonly client: EC2Client;
   /** Never sends a call twice, for those that EC2 takes no token for. */
   readonly once: EC2Client;
+  /** As late as a call that changes something, and begins now, may end: tried again no more, and never sent later. */
+  changing(): AbortSignal;
 }
+
+/** The core reckons with 8 s beyond the step's budget (packages/core/making.ts): one try that connects and answers late. */
+const CHANGE_MS = 8_000;
 
 /** EC2 clients with our time limits; without an address they are the environment's. */
 export function ec2Clients(address?: ServiceAddress, patience?: ServicePatience): Ec2Clients {
   const options = clientOptions(address, patience);
-  return { client: new EC2Client(options), once: new EC2Client({ ...options, maxAttempts: 1 }) };
+  return {
+    client: new EC2Client(options),
+    once: new EC2Client({ ...options, maxAttempts: 1 }),
+    changing: () => AbortSignal.timeout(patience?.changeMs ?? CHANGE_MS),
+  };
 }
 
 /** Codes that end so say that there is no such thing (Amazon EC2 API Reference, error codes). */
@@ -37,4 +47,10 @@ export async function unlessNotFound<Answer>(call: Promise<Answer>): Promise<Ans
     if (isNotFound(error)) return undefined;
     throw error;
   }
+}
+
+/** What EC2 refused, for people: the code alone, since the text may name the policy that refused, or whoever called. */
+export function inWords(error: unknown): never {
+  const code = refusalCode(error);
+  throw code === undefined ? error : new VolumeRefused(`EC2 refused it: ${code}`);
 }

@@ -2,7 +2,7 @@ import type { Context } from "./context.ts";
 import { keyText } from "./keys.ts";
 import type { Key } from "./ports/table.ts";
 import type { Volume, VolumeRef } from "./ports/volumes.ts";
-import { Problem } from "./problem.ts";
+import { Problem, VolumeRefused } from "./problem.ts";
 import { type Check, number, oneOf, orNull, shape, text } from "./shape.ts";
 
 /** Every call under a token is decided this soon after the entry was written. */
@@ -103,6 +103,21 @@ export function volumeMaking(
 export function makeVolume(ctx: Context<"volumes">, record: Key, entry: VolumeMaking): Promise<VolumeRef> {
   const { token, zone, sizeGb, from } = entry;
   return ctx.volumes.createVolume({ token, zone, sizeGb, snapshotId: from ?? undefined, key: keyText(record) });
+}
+
+/** The same; or why it is refused for now, in words that may be shown. */
+export async function tryToMakeVolume(
+  ctx: Context<"volumes">,
+  record: Key,
+  entry: VolumeMaking,
+): Promise<VolumeRef | string> {
+  try {
+    return await makeVolume(ctx, record, entry);
+  } catch (error) {
+    if (!(error instanceof VolumeRefused)) throw error;
+    ctx.log.warn("volume not made", { token: entry.token, error: error.message });
+    return error.message;
+  }
 }
 
 /**

@@ -28,3 +28,24 @@ test("a client that could not be made is made by the next call", async () => {
   await expect(later.get("/a")).rejects.toThrow("EKS did not answer");
   expect(await later.get("/a")).toBe("read /a");
 });
+
+test("a changing call that waited too long for its client is not made when that comes", async () => {
+  const calls: string[] = [];
+  const late = Promise.withResolvers<ApiClient>();
+  const limit = new AbortController();
+  const noting = (name: string) => async (path: string) => void calls.push(`${name} ${path}`);
+  const made = { create: noting("create"), patch: noting("patch"), remove: noting("remove"), get: noting("get") };
+  const later = laterClient(
+    () => late.promise,
+    () => limit.signal,
+  );
+
+  const waiting = [later.create("/a", {}), later.patch("/b", {}), later.remove("/c", { uid: undefined })];
+  limit.abort();
+  const answers = await Promise.allSettled(waiting);
+  late.resolve(made as unknown as ApiClient);
+  await late.promise;
+
+  expect(answers.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+  expect(calls).toEqual([]);
+});

@@ -1,13 +1,18 @@
 import type { ApiClient } from "#kubernetes/api-client.ts";
+import { inTime } from "#kubernetes/exchange.ts";
 
 /** As long as a call of the client itself may take (packages/kubernetes/api-client.ts). */
 const deadlineMs = 5_000;
 
 /**
  * A client that is made by the first call that needs it, and by the next one where that failed: a factory answers at
- * once, and where the API server is may first have to be asked.
+ * once, and where the API server is may first have to be asked. Who waited for that as long as a call may take makes no
+ * call any more, which would be later than it was decided (docs/architecture.md#claims); the next one finds it made.
  */
-export function laterClient(make: () => Promise<ApiClient>): ApiClient {
+export function laterClient(
+  make: () => Promise<ApiClient>,
+  deadline: ApiClient["deadline"] = () => AbortSignal.timeout(deadlineMs),
+): ApiClient {
   let making: Promise<ApiClient> | undefined;
   const made = () => {
     making ??= make().catch((error: unknown) => {
@@ -16,17 +21,18 @@ export function laterClient(make: () => Promise<ApiClient>): ApiClient {
     });
     return making;
   };
+  const madeBy = (limit = deadline()) => inTime(made(), "describe the cluster", limit);
   return {
-    deadline: () => AbortSignal.timeout(deadlineMs),
-    get: async (path) => (await made()).get(path),
-    find: async (path, deadline) => (await made()).find(path, deadline),
-    list: async (path, keep, part) => (await made()).list(path, keep, part),
-    create: async (path, body, deadline) => (await made()).create(path, body, deadline),
-    apply: async (path, body, deadline) => (await made()).apply(path, body, deadline),
-    patch: async (path, body, kind) => (await made()).patch(path, body, kind),
-    remove: async (path, options) => (await made()).remove(path, options),
-    open: async (path, signal) => (await made()).open(path, signal),
-    socket: async (path, protocol) => (await made()).socket(path, protocol),
+    deadline,
+    get: async (path) => (await madeBy()).get(path),
+    find: async (path, limit = deadline()) => (await madeBy(limit)).find(path, limit),
+    list: async (path, keep, part) => (await madeBy()).list(path, keep, part),
+    create: async (path, body, limit = deadline()) => (await madeBy(limit)).create(path, body, limit),
+    apply: async (path, body, limit = deadline()) => (await madeBy(limit)).apply(path, body, limit),
+    patch: async (path, body, kind) => (await madeBy()).patch(path, body, kind),
+    remove: async (path, options) => (await madeBy()).remove(path, options),
+    open: async (path, signal) => (await madeBy()).open(path, signal),
+    socket: async (path, protocol) => (await madeBy()).socket(path, protocol),
     close: () =>
       void making?.then(
         (client) => client.close(),

@@ -19,8 +19,10 @@ export interface FakeEc2 extends TestServer {
   /** Adds one as somebody else in the account, or in another one, would have made it. */
   addSnapshot(snapshot: Partial<FakeSnapshot> & Pick<FakeSnapshot, "volume">): string;
   attach(volume: string, instance: string): void;
-  /** The next call of this name is answered so, after or without its effect; `hang`: never. */
+  /** The next call of this name is answered so, after or without its effect. */
   next(call: string, fault: Fault): void;
+  /** Answers no call of this name before; it is among the calls. */
+  holdUntil(call: string, released: Promise<void>): void;
   settings: Ec2Settings;
 }
 
@@ -72,6 +74,7 @@ export async function startEc2(): Promise<FakeEc2> {
   const snapshots = new Map<string, FakeSnapshot>();
   const tokens = new Map<string, string>();
   const faults = new Map<string, Fault>();
+  const held = new Map<string, Promise<void>>();
   const instances = new Map<string, string>();
   const calls: string[] = [];
 
@@ -202,6 +205,7 @@ export async function startEc2(): Promise<FakeEc2> {
     const asked = await parametersOf(request);
     const name = asked.get("Action") ?? "";
     calls.push(name);
+    await held.get(name);
     const fault = faults.get(name);
     faults.delete(name);
     try {
@@ -237,6 +241,7 @@ export async function startEc2(): Promise<FakeEc2> {
       volumeNamed(id).instance = instance;
     },
     next: (call, fault) => void faults.set(call, fault),
+    holdUntil: (call, released) => void held.set(call, released),
   };
 }
 

@@ -47,7 +47,8 @@ export interface Volumes {
   readonly listedWithinMs: number;
   /**
    * Empty, or restored from a completed snapshot. Repeated with the same token it answers the same volume; it throws
-   * when the token is used with another zone, size or snapshot, as EC2 does.
+   * when the token is used with another zone, size or snapshot, as EC2 does, and `VolumeRefused` where certainly nothing
+   * was made.
    */
   createVolume(wanted: {
     readonly token: string;

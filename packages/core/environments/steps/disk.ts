@@ -17,13 +17,13 @@ import {
 } from "../../disks/record.ts";
 import { seekSource } from "../../disks/source.ts";
 import { keyText } from "../../keys.ts";
-import { listMaking, makeVolume, volumeMaking } from "../../making.ts";
+import { listMaking, tryToMakeVolume, volumeMaking } from "../../making.ts";
 import type { Volume, VolumeRef } from "../../ports/volumes.ts";
 import { Conflict } from "../../problem.ts";
 import { unlessPoisoned, unlessUnreadable } from "../../readable.ts";
 import type { WorkerContext } from "../../worker.ts";
 import { type Writing, writeRecord } from "../../write-record.ts";
-import { unreadableDisk, waitsForDisk } from "../record/disk-words.ts";
+import { refusedVolume, unreadableDisk, waitsForDisk } from "../record/disk-words.ts";
 import { type Environment, keyOf } from "../record/record.ts";
 
 /** A bound for the record: so many only where the volume service loses one after the other. */
@@ -99,7 +99,8 @@ export async function openDisk(
   const wanted = { zone, sizeGb: disk.sizeGb, from: origin?.id ?? null };
   const { entry, isListed } = volumeMaking(ctx, disk.making, disk.uid, wanted);
   const named = isListed ? disk : await written(ctx, withMaking(disk, listMaking(disk.making, entry)));
-  const volume = await makeVolume(ctx, disk, entry);
+  const volume = await tryToMakeVolume(ctx, disk, entry);
+  if (typeof volume === "string") return { kind: "waits", reason: refusedVolume(use.name, volume) };
   const restored = origin ? { by: environment.uid, at: origin.at } : disk.restored;
   return { kind: "open", disk: await written(ctx, { ...replaced(ctx, named), volume, restored }) };
 }
