@@ -12,6 +12,7 @@ import { keyActions } from "./key-clients.ts";
 import { keyedActions } from "./keyed-clients.ts";
 import { lifeActions } from "./life-clients.ts";
 import { compareNow, operatorActions } from "./operator-clients.ts";
+import { restoreActions } from "./restore-clients.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { webhookActions } from "./webhook-clients.ts";
 import type { SimulatedWorld } from "./world.ts";
@@ -40,17 +41,19 @@ interface Cast {
   readonly worn: boolean;
   readonly keyed: boolean;
   readonly operator: boolean;
+  readonly restores: boolean;
 }
 
 /** What the users do. The ids of jobs are equal across their 3 owners. */
 export function clientActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
-  const cast = castOf(sim, world.isLong);
+  const cast = castOf(sim, world);
   const actions = jobActions(sim, world, cast.jobs);
   const start = sim.time();
   if (cast.handsOver) actions.push(...handover(sim, world, start));
   if (cast.disks) actions.push(...diskActions(sim, world, start));
   if (cast.keys) actions.push(...keyActions(sim, world));
   if (cast.talks) actions.push(...chatActions(sim, world));
+  if (cast.restores) actions.push(...restoreActions(sim, world));
   if (cast.worn) actions.push(...wornDiskActions(sim, world));
   if (cast.keyed) actions.push(...keyedActions(sim, world));
   if (cast.operator) actions.push(...operatorActions(sim, world));
@@ -63,11 +66,11 @@ const OFTEN = 0.2;
 
 const nobody: Cast = {
   ...{ jobs: 0, lives: 0, told: 0, talks: false, handsOver: false, disks: false },
-  ...{ keys: false, worn: false, keyed: false, operator: false },
+  ...{ keys: false, worn: false, keyed: false, operator: false, restores: false },
 };
 
 /** Up to 6 environments: those of every other kind take the places of jobs, so that a seed costs what it did without. */
-function castOf(sim: Scheduler, isLong: boolean): Cast {
+function castOf(sim: Scheduler, { isLong, isRestoring }: Pick<SimulatedWorld, "isLong" | "isRestoring">): Cast {
   const places = 1 + Math.floor(sim.random() * 6);
   // Who sleeps before he makes something is whom a disk that was passed on must be safe from.
   const handsOver = sim.random() < (sim.rates().sleepBeforeMaking >= OFTEN ? 0.5 : 0.15);
@@ -82,7 +85,8 @@ function castOf(sim: Scheduler, isLong: boolean): Cast {
   const also = { keys: sim.random() < 0.3, worn, keyed, operator: sim.random() < 0.1 };
   // All others ask for their end when faults are over elsewhere.
   if (isLong) return { ...nobody, worn: true };
-  return { jobs, lives, told, talks, handsOver, disks, ...also };
+  if (isRestoring) return { ...nobody, restores: true };
+  return { ...nobody, jobs, lives, told, talks, handsOver, disks, ...also };
 }
 
 /** Jobs of 3 owners or of one alone, some with a disk. */

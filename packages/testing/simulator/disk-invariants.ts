@@ -159,8 +159,9 @@ export function diskWatch(options: {
         if (disk && !isMade && wanted.snapshotId === undefined && used.has(disk.uid))
           violated(`disk ${disk.name} was replaced by an empty one`);
         const volume = await volumes.createVolume(wanted);
-        if (disk && !isMade && isOpening(disk) && wanted.snapshotId !== newest?.id) {
-          violated(`disk ${disk.name} was restored from ${wanted.snapshotId}, and ${newest?.id} is the newest`);
+        const origin = newest?.id ?? (disk && !used.has(disk.uid) ? disk.source?.id : undefined);
+        if (disk && !isMade && isOpening(disk) && wanted.snapshotId !== origin) {
+          violated(`disk ${disk.name} was restored from ${wanted.snapshotId}, and ${origin} is the newest`);
         }
         checkNamed();
         return volume;

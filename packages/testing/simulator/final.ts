@@ -12,6 +12,8 @@ export interface Answered {
   readonly cancels: { readonly uid: string; readonly at: number }[];
   readonly extensions: { readonly owner: string; readonly id: string; readonly extraMs: number; isAnswered: boolean }[];
   readonly undeletes: { readonly uid: string; readonly at: number }[];
+  /** The uids of disks that were made of snapshots. */
+  readonly restores: string[];
 }
 
 /** Where nothing goes wrong: how long a cancel may take, a command's grace and the release of what just began included. */
@@ -41,7 +43,8 @@ export function finalViolations(
     const isDeleted = environment?.phase === "deleted" && !world.watch.isForced(uid);
     if (!environment || isDeleted) violations.push(`an answered submit was lost: ${uid}`);
   }
-  violations.push(...diskViolations(world), ...keyViolations(world));
+  violations.push(...diskViolations(world), ...world.watch.restores.final(world.answered.restores));
+  violations.push(...keyViolations(world));
   violations.push(...keptSecrets(world.table, world.watch.environments()));
   violations.push(...world.webhooks.final(world.table, environments));
   violations.push(...world.watch.life.final(world.volumes));

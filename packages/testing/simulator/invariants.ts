@@ -19,6 +19,7 @@ import { ledgerWatch } from "./ledger-watch.ts";
 import { type LifeWatch, lifeWatch } from "./life-invariants.ts";
 import { machineWatch } from "./machine-invariants.ts";
 import { newReached, type Reached } from "./reached.ts";
+import { type RestoreWatch, restoreWatch } from "./restore-invariants.ts";
 
 import { UNKNOWN_PHASE } from "./weather.ts";
 
@@ -71,6 +72,9 @@ export interface Watch {
   isForced(uid: string): boolean;
   /** Has this called with every record of an environment as it was and as it is written. */
   whenWritten(call: (before: Environment | undefined, next: Environment) => void): void;
+  /** The same of disks, as they are written. */
+  whenDiskWritten(call: (disk: Disk) => void): void;
+  readonly restores: RestoreWatch;
   /** Somebody edited a record by hand so that nobody can read it. */
   damaged(uid: string): void;
   /** Somebody mended a record by hand. */
@@ -178,6 +182,8 @@ export function watch(
 
   const followed = isLarge ? living : environments;
   const disks = diskWatch({ compute, volumes, environments: followed, violated });
+  const restores = restoreWatch({ disks: disks.all(), volumes, violated });
+  const diskCallers: ((disk: Disk) => void)[] = [];
   const failures = failureWatch({ compute, volumes, environments, disks: disks.all(), violated });
   const machines = machineWatch({ compute, environments, violated, reached });
   const latency = latencyWatch({ environments, violated, now, calmness });
@@ -307,7 +313,9 @@ export function watch(
 
   function wroteDisk(next: Disk): void {
     reached.wroteDisk(disks.all().get(next.uid), next);
+    restores.wroteDisk(next);
     disks.wroteDisk(next);
+    for (const call of diskCallers) call(next);
   }
 
   function applied(uid: string, run: number, existed: boolean, startedBefore: boolean): void {
@@ -335,7 +343,7 @@ export function watch(
     also?.wroteItem(written);
   }
 
-  const watchedVolumes = disks.watching(volumes);
+  const watchedVolumes = restores.watching(disks.watching(volumes));
 
   return {
     violations,
@@ -351,6 +359,8 @@ export function watch(
     wantedFirst: (uid) => wantedFirst.get(uid),
     isForced: (uid) => endedByForce.has(uid),
     whenWritten: (call) => void callers.push(call),
+    whenDiskWritten: (call) => void diskCallers.push(call),
+    restores,
     damaged: latency.unreadable,
     mended: (item) => {
       const environment = item as unknown as Environment;

@@ -1,4 +1,4 @@
-import type { Disk } from "#core/disks/record.ts";
+import type { Disk, DiskSnapshot } from "#core/disks/record.ts";
 import { failureCause } from "#core/environments/record/failure-cause.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { isEnded } from "#core/environments/record/record.ts";
@@ -86,6 +86,10 @@ const ofDisks = {
     before.phase === "deleted" && next.phase === "deleted" && (next.dueAt ?? 0) > (next.purgeAt ?? 0),
   purged: (before, next) => before.phase !== "purged" && next.phase === "purged",
   "backup thinned out": (before, next) => next.phase !== "purged" && next.snapshots.length < before.snapshots.length,
+  "disk made of another one's snapshot": (before, next) =>
+    before.volume === null && next.volume !== null && next.source !== undefined,
+  "removal of a backup claimed": (before, next) => count(next, isClaimed) > count(before, isClaimed),
+  "restore let go": (before, next) => (next.restores ?? []).length < (before.restores ?? []).length,
   "renamed disk tagged": (before, next) => next.taggedAs !== null && before.name !== next.name,
 } as const satisfies Record<string, Change<Disk>>;
 
@@ -174,6 +178,14 @@ export function newReached(): Reached {
     },
     all: () => [...reached],
   };
+}
+
+function count({ snapshots }: Disk, isSo: (one: DiskSnapshot) => boolean): number {
+  return snapshots.filter(isSo).length;
+}
+
+function isClaimed({ removingUntil }: DiskSnapshot): boolean {
+  return removingUntil !== undefined;
 }
 
 function ends(isSo: (next: Environment) => boolean): Change<Environment> {

@@ -45,6 +45,8 @@ export type SimulatedWorld = ReturnType<typeof newWorld>;
 const MINUTE = 60_000;
 /** Freezing and weighing cost a fifth: every so many seeds see to it that nobody changes what was read, nor grows. */
 const THOROUGH_EVERY = 8;
+/** By the seed alone, so that all others draw what they drew without. */
+const RESTORING_EVERY = 15;
 /** Where they differ, hosts' clocks do by less than what counts as a little early (packages/core/reconcile.ts). */
 const MOST_APART_MS = 1_800;
 /** A deleted disk is purged after three minutes, so that a schedule sees it. */
@@ -57,6 +59,8 @@ export interface Surroundings extends VolumeTimes {
   readonly late: number;
   readonly isSlow: boolean;
   readonly isLong: boolean;
+  /** Its users do nothing but have disks made of snapshots. */
+  readonly isRestoring?: boolean;
   /** Nobody follows what the cluster signals. */
   readonly isDeaf: boolean;
   readonly taken: Partial<StepDelays>;
@@ -91,6 +95,7 @@ function drawn(sim: Scheduler, seed: number): Surroundings {
     hostCount: 4,
     isDeaf: sim.random() < DEAF,
     hasGroup,
+    isRestoring: seed % RESTORING_EVERY === 0,
     settings: { preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS, nodeGroups: hasGroup ? [simulatedGroup] : [] },
     watch: { measures: isThorough(seed) },
   };
@@ -180,7 +185,7 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
       return [host, keyCheck({ table: seen, ids, clock: host.clock, settings })];
     }),
   );
-  const answered: Answered = { submits: [], cancels: [], extensions: [], undeletes: [] };
+  const answered: Answered = { submits: [], cancels: [], extensions: [], undeletes: [], restores: [] };
   const sweeps = sweepRules(sim.time, watched.violations);
   const told = { checks, answered, webhooks, sweeps, away, machines, versions, firstNode: nodes[0] as ComputeNode };
   return {
@@ -194,6 +199,7 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
     isSlow,
     isLong,
     isDeaf: around.isDeaf,
+    isRestoring: around.isRestoring === true,
     group: around.hasGroup ? nodeGroup() : undefined,
     ...told,
     /** Runs that the cluster made again, as `<uid>-r<run>`. */
