@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { findOrphans, readOrphans } from "#core/admin/orphans.ts";
 import type { KubeObject } from "#testing/cluster/client.ts";
+import { removed } from "#testing/cluster/cluster.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { type MemoryWorld, memoryWorld } from "#testing/memory-world.ts";
+import type { PersistentVolume } from "./claim.ts";
 import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
 import { kubernetesCompute } from "./compute.ts";
+import { makeEbsMounts } from "./ebs-mounts.ts";
 import { pathsOf } from "./names.ts";
 import { findJob } from "./read-run.ts";
 import { partsOf } from "./run-parts.ts";
@@ -58,6 +61,26 @@ it("finds what a worker that slept wrote after everybody had removed it, and rem
   expect(report?.runs).toMatchObject([{ uid: run.uid, gpus: 0, why: "only parts of it are left: it has no record" }]);
   expect(await partsThere()).toEqual([]);
   expect(await readOrphans(ctx)).toMatchObject({ runCount: 0, removedCount: 1, gpuHours: 0 });
+});
+
+it("lets go of a volume of EBS that such a worker took for a run that nobody will start, and leaves the volume", async () => {
+  const ctx = await strangerTo("trial");
+  const volume = { id: "vol-0123456789abcdef0", zone: "us-east-1a" };
+  const run = trialRun({ mounts: [{ volume, path: "/workspace" }] });
+  const place = { client: trial.client, paths, deployment: "trial" };
+  await makeEbsMounts(place, run, trial.client.deadline());
+  const claim = `${paths.claims}/${volume.id}`;
+  const held = [claim, `/api/v1/persistentvolumes/berth-${volume.id}`];
+  const made = must(await trial.cluster.admin.get<PersistentVolume>(held[1] ?? ""));
+
+  await compareOften(ctx);
+
+  await Promise.all(held.map((path) => removed(trial.cluster.admin, path)));
+  await findOrphans(ctx);
+  const report = await readOrphans(ctx);
+  expect(made.spec.persistentVolumeReclaimPolicy).toBe("Retain");
+  expect(report?.runCount).toBe(0);
+  expect(report?.removed).toContainEqual(expect.objectContaining({ uid: run.uid, key: run.key }));
 });
 
 it("leaves no port of the nodes open whose Job a hand deleted without what it owns", async () => {
