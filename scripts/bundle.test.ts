@@ -1,10 +1,14 @@
 import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { WebSocketServer } from "ws";
+import { loopbackServer } from "#kubernetes/loopback-trial.ts";
 import { bundleFunction, bundleFunctions } from "./bundle.ts";
 
 let outdir: string;
@@ -67,16 +71,37 @@ test.each([
   "functions/gpu-dev/jobs/submit.ts",
   "functions/novita/instances/create.ts",
   "functions/gpu-dev/disks/rename.ts",
+  "functions/onmemos/workspaces/execute.ts",
+  "functions/onmemos/sessions/execute.ts",
+  "functions/onmemos/workspaces/runpython.ts",
+  "functions/onmemos/workspaces/runsh.ts",
 ])("%s, one of the largest, is at most 450 kB too", async (largest) => {
   const { bytes } = await bundleFunction(largest, join(outdir, "largest"));
 
   expect(bytes).toBeLessThanOrEqual(450_000);
 });
 
-test("a function that stays for a command holds the client of the cluster, and is at most 600 kB", async () => {
-  const { bytes } = await bundleFunction("functions/onmemos/workspaces/execute.ts", join(outdir, "exec"));
+test("a bundle's client of WebSockets sends and reads as the whole library does", async () => {
+  const sockets = new WebSocketServer({ noServer: true });
+  const server = await loopbackServer(
+    (_, response) => response.end(),
+    {},
+    (request, socket, head) => {
+      sockets.handleUpgrade(request, socket, head, (opened) => opened.on("message", (data) => opened.send(data)));
+    },
+  );
+  const { file } = await bundleFunction("packages/kubernetes/socket.ts", join(outdir, "socket"));
+  const { openSocket } = (await import(pathToFileURL(file).href)) as typeof import("#kubernetes/socket.ts");
 
-  expect(bytes).toBeLessThanOrEqual(600_000);
+  const socket = await openSocket(server.access, "/exec", "v5.channel.k8s.io", AbortSignal.timeout(60_000));
+  const echoed = once(socket, "message");
+  const sent = randomBytes(300_000);
+  socket.send(sent);
+
+  const [data] = await echoed;
+  expect(sent.equals(data)).toBe(true);
+  socket.terminate();
+  await server.close();
 });
 
 test("a function still checks what it is sent, without what zod makes documents with", async () => {

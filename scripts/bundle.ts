@@ -52,7 +52,15 @@ function options() {
     mainFields: ["module", "main"],
     // What CommonJS packages call `require` does not exist in a module.
     banner: { js: 'import{createRequire as _cr}from"node:module";const require=_cr(import.meta.url);' },
-    plugins: [withoutLocales, withoutJsonSchema, environmentCredentials, versionsAlone, literalKeys],
+    plugins: [
+      withoutLocales,
+      withoutJsonSchema,
+      environmentCredentials,
+      versionsAlone,
+      literalKeys,
+      clientOfWs,
+      knownEndpoints,
+    ],
     logLevel: "silent",
   } as const satisfies BuildOptions;
 }
@@ -98,6 +106,30 @@ const literalKeys: Plugin = {
         loader: "js",
       };
     });
+  },
+};
+
+/** Of ws a function is a client, and asks for no compression (packages/kubernetes/socket.ts): the rest is 17 kB. */
+const clientOfWs: Plugin = {
+  name: "client-of-ws",
+  setup({ onLoad }) {
+    onLoad({ filter: /\/ws\/wrapper\.mjs$/ }, ({ path }) => ({
+      contents: 'export { default as WebSocket } from "./lib/websocket.js";',
+      resolveDir: dirname(path),
+    }));
+    onLoad({ filter: /\/ws\/lib\/permessage-deflate\.js$/ }, () => ({
+      contents: 'module.exports = { extensionName: "permessage-deflate" };',
+    }));
+  },
+};
+
+/** The client of DynamoDB makes a cache for the endpoints that it discovers, and discovers none: 8 kB. */
+const knownEndpoints: Plugin = {
+  name: "known-endpoints",
+  setup({ onLoad }) {
+    onLoad({ filter: /@aws-sdk\/endpoint-cache\/dist-es\/index\.js$/ }, () => ({
+      contents: "export class EndpointCache {}",
+    }));
   },
 };
 

@@ -31,6 +31,7 @@ export const settingSchemas = {
   AWS_ENDPOINT_URL_STS: endpointUrl,
   AWS_ENDPOINT_URL_KMS: endpointUrl,
   AWS_ENDPOINT_URL_S3: endpointUrl,
+  AWS_ENDPOINT_URL_EKS: endpointUrl,
   ALLOWED_ROLES: () => list(/^[\w+=,.@-]{1,64}$/, "role names").default(["SSOCloudDevGpuReservation"]),
   ADMIN_USERS: () => list(/^[\w.-]{1,255}$/, "usernames").default([]),
   ADMIN_ROLES: () => list(/^[\w+=,.@-]{1,64}$/, "role names").default([]),

@@ -1,10 +1,9 @@
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { EKSClient } from "@aws-sdk/client-eks";
 import { afterEach, describe, expect, it } from "vitest";
-import { eksAccess, eksClient } from "./eks-access.ts";
+import { eksAccess } from "./eks-access.ts";
 import { makeEksToken } from "./eks-token.ts";
-import { patient } from "./test-servers/patient.ts";
+import type { AwsService } from "./service-call.ts";
+import { type FakeAnswer, type FakeService, fakeKey, startFakeService } from "./test-servers/fake-service.ts";
+import { patientCalls } from "./test-servers/patient.ts";
 
 const keys = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "an-example-secret", sessionToken: undefined };
 
@@ -63,86 +62,96 @@ describe("the token of an EKS cluster", () => {
     expect(later).not.toBe(renewed);
   });
 
-  it("is no longer good than the credentials that it is signed with, and is made once for all who ask", async () => {
-    const { access, clock } = await opened({ credentialsEndMs: 5 * 60_000 });
+  it("is made once for all who ask, and with the credentials of then where it was refused", async () => {
+    const { access, asked } = await opened();
 
     const both = await Promise.all([access.token(), access.token()]);
-    clock.at += 3 * 60_000;
-    const kept = await access.token();
-    clock.at += 2 * 60_000;
-    const later = await access.token();
+    const before = asked();
+    await access.token(both[0]);
 
-    expect(new Set([...both, kept]).size).toBe(1);
-    expect(later).not.toBe(kept);
+    expect([new Set(both).size, before, asked()]).toEqual([1, 1, 2]);
   });
 });
 
 describe("the address of an EKS cluster", () => {
-  const servers: { close(): void }[] = [];
-  afterEach(() => {
-    for (const server of servers.splice(0)) server.close();
+  const servers: FakeService[] = [];
+  afterEach(async () => {
+    for (const server of servers.splice(0)) await server.stop();
   });
 
-  /** EKS, which knows one cluster. */
-  async function eks(cluster: object): Promise<{ readonly client: EKSClient; readonly paths: string[] }> {
-    const paths: string[] = [];
-    const server = createServer((request, response) => {
-      paths.push(request.url ?? "");
-      response.setHeader("content-type", "application/json").end(JSON.stringify({ cluster }));
+  /** EKS with one cluster, `berth-1`, which checks how it is asked. */
+  async function startEks(cluster: object) {
+    const says = (type: string, message: string): FakeAnswer => ({
+      status: 404,
+      body: JSON.stringify({ message }),
+      headers: { "content-type": "application/json", "x-amzn-errortype": `${type}:http://internal.amazon.com` },
     });
+    const server = await startFakeService(
+      "eks",
+      (code) => says(code, "refused"),
+      ({ path }) => {
+        const [, name] = /^\/clusters\/([^/]+)$/.exec(path) ?? [];
+        if (name === "berth-1") return { status: 200, body: JSON.stringify({ cluster }) };
+        return says("ResourceNotFoundException", `No cluster found for name: ${name}.`);
+      },
+    );
     servers.push(server);
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const { port } = server.address() as AddressInfo;
-    const endpoint = `http://127.0.0.1:${port}`;
-    return { client: eksClient({ endpoint, region: "us-east-2", credentials: keys }, patient), paths };
+    const place = { name: "eks", region: "us-east-2", url: server.endpoint, credentials: () => fakeKey };
+    const eks: AwsService = { ...place, patience: patientCalls };
+    return { eks, paths: () => server.calls.map(({ path }) => path) };
   }
 
   const clock = { now: () => Date.parse("2026-01-20T18:30:00Z") };
 
   it("is asked of EKS where it is not configured", async () => {
     const data = Buffer.from("-----BEGIN CERTIFICATE-----").toString("base64");
-    const { client, paths } = await eks({
+    const { eks, paths } = await startEks({
       status: "ACTIVE",
       endpoint: "https://eks.test",
       certificateAuthority: { data },
     });
 
-    const access = await eksAccess({ client, cluster: "berth-1", clock });
+    const access = await eksAccess({ eks, cluster: "berth-1", clock });
 
     expect(access).toMatchObject({ url: "https://eks.test", ca: "-----BEGIN CERTIFICATE-----" });
-    expect(paths).toEqual(["/clusters/berth-1"]);
+    expect(paths()).toEqual(["/clusters/berth-1"]);
   });
 
   it("is asked of nobody where it is configured", async () => {
-    const { client, paths } = await eks({});
+    const { eks, paths } = await startEks({});
 
-    const access = await eksAccess({ client, cluster: "berth-1", endpoint: "https://a.test", ca: "PEM", clock });
+    const access = await eksAccess({ eks, cluster: "berth-1", endpoint: "https://a.test", ca: "PEM", clock });
 
     expect(access).toMatchObject({ url: "https://a.test", ca: "PEM" });
-    expect(paths).toEqual([]);
+    expect(paths()).toEqual([]);
+  });
+
+  it("is not known, in the words of EKS, where there is no such cluster", async () => {
+    const { eks } = await startEks({});
+
+    await expect(eksAccess({ eks, cluster: "berth-2", clock })).rejects.toThrow(
+      "EKS DescribeCluster: ResourceNotFoundException: No cluster found for name: berth-2.",
+    );
   });
 
   it("is missing, in words, while the cluster is being made", async () => {
-    const { client } = await eks({ status: "CREATING" });
+    const { eks } = await startEks({ status: "CREATING" });
 
-    await expect(eksAccess({ client, cluster: "berth-1", clock })).rejects.toThrow(
+    await expect(eksAccess({ eks, cluster: "berth-1", clock })).rejects.toThrow(
       "The EKS cluster berth-1 has no endpoint: it is CREATING",
     );
   });
 });
 
-/** Access by credentials that end after so long, with a clock of its own. */
-async function opened({ credentialsEndMs }: { readonly credentialsEndMs?: number } = {}) {
+/** Access by other credentials each time they are asked for, with a clock of its own. */
+async function opened() {
   const clock = { at: Date.parse("2026-01-20T18:30:00Z"), now: () => clock.at };
   let asked = 0;
-  const client = new EKSClient({
-    region: "us-east-2",
-    credentials: async () => {
-      asked += 1;
-      const expiration = credentialsEndMs === undefined ? {} : { expiration: new Date(clock.at + credentialsEndMs) };
-      return { ...keys, sessionToken: `session-${asked}`, ...expiration };
-    },
-  });
-  const access = await eksAccess({ client, cluster: "berth-1", endpoint: "https://a.test", ca: "PEM", clock });
-  return { access, clock };
+  const credentials = () => {
+    asked += 1;
+    return { ...keys, sessionToken: `session-${asked}` };
+  };
+  const eks = { name: "eks", region: "us-east-2", url: "https://eks.test", credentials };
+  const access = await eksAccess({ eks, cluster: "berth-1", endpoint: "https://a.test", ca: "PEM", clock });
+  return { access, clock, asked: () => asked };
 }

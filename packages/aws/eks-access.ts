@@ -1,8 +1,8 @@
-import { DescribeClusterCommand, EKSClient } from "@aws-sdk/client-eks";
 import type { Clock } from "#core/ports/clock.ts";
-import type { AwsCredentials } from "#core/ports/identity.ts";
-import { clientOptions, type ServiceAddress, type ServicePatience } from "./client-options.ts";
+import { readConfig } from "./config.ts";
 import { makeEksToken } from "./eks-token.ts";
+import { environmentCredentials } from "./environment-credentials.ts";
+import { type AwsService, callService } from "./service-call.ts";
 
 /** How the API server of a cluster is reached, and as whom: what the driver of clusters asks for. */
 export interface EksAccess {
@@ -14,7 +14,8 @@ export interface EksAccess {
 }
 
 export interface EksAccessOptions {
-  readonly client: EKSClient;
+  /** EKS in the cluster's region, and as whom it is asked. */
+  readonly eks: AwsService;
   readonly cluster: string;
   /** As configured; where either is missing the cluster is described, once. */
   readonly endpoint?: string | undefined;
@@ -22,22 +23,33 @@ export interface EksAccessOptions {
   readonly clock: Pick<Clock, "now">;
 }
 
-/** An EKS client with our time limits; without an address it is the environment's. */
-export function eksClient(address?: ServiceAddress, patience?: ServicePatience): EKSClient {
-  return new EKSClient(clientOptions(address, patience));
+/** EKS as the environment names it. */
+export function eksService(): AwsService {
+  const { AWS_REGION: region, AWS_ENDPOINT_URL_EKS } = readConfig(["AWS_REGION", "AWS_ENDPOINT_URL_EKS"]);
+  const url = AWS_ENDPOINT_URL_EKS ?? `https://eks.${region}.amazonaws.com`;
+  return { name: "eks", region, url, credentials: environmentCredentials };
 }
 
 /**
  * Access to the API server of an EKS cluster by the identity of this process. Throws, in words, for a cluster that has
  * no endpoint yet.
  */
-export async function eksAccess({ client, cluster, endpoint, ca, clock }: EksAccessOptions): Promise<EksAccess> {
-  const found = endpoint && ca ? { url: endpoint, ca } : await describe(client, cluster);
-  return { url: endpoint ?? found.url, ca: ca ?? found.ca, token: eksTokens(client, cluster, clock) };
+export async function eksAccess({ eks, cluster, endpoint, ca, clock }: EksAccessOptions): Promise<EksAccess> {
+  const found = endpoint && ca ? { url: endpoint, ca } : await describe(eks, cluster);
+  return { url: endpoint ?? found.url, ca: ca ?? found.ca, token: eksTokens(eks, cluster, clock) };
 }
 
-async function describe(client: EKSClient, cluster: string): Promise<Pick<EksAccess, "url" | "ca">> {
-  const { cluster: found } = await client.send(new DescribeClusterCommand({ name: cluster }));
+interface Description {
+  readonly cluster?: {
+    readonly status?: string;
+    readonly endpoint?: string;
+    readonly certificateAuthority?: { readonly data?: string };
+  };
+}
+
+async function describe(eks: AwsService, cluster: string): Promise<Pick<EksAccess, "url" | "ca">> {
+  const answer = await callService(eks, { name: "DescribeCluster", method: "GET", path: `/clusters/${cluster}` });
+  const { cluster: found } = JSON.parse(Buffer.from(answer).toString("utf8")) as Description;
   const [url, data] = [found?.endpoint, found?.certificateAuthority?.data];
   if (url && data) return { url, ca: Buffer.from(data, "base64").toString() };
   throw new Error(`The EKS cluster ${cluster} has no endpoint: it is ${found?.status ?? "not known"}`);
@@ -53,32 +65,28 @@ interface Kept {
   readonly endsAt: number;
 }
 
-/** Makes a token no longer good than the credentials it is signed with, one at a time, and another where one was refused. */
-function eksTokens(client: EKSClient, cluster: string, clock: Pick<Clock, "now">): EksAccess["token"] {
+/**
+ * Makes one token at a time, and another where one was refused: what it is signed with may have ended, or been taken back,
+ * and is read anew each time.
+ */
+function eksTokens(
+  { region, credentials }: AwsService,
+  cluster: string,
+  clock: Pick<Clock, "now">,
+): EksAccess["token"] {
   let kept: Kept | undefined;
   let making: Promise<string> | undefined;
   return (refused) => {
-    if (kept && kept.token !== refused && clock.now() < kept.endsAt - SPARE_MS) return Promise.resolve(kept.token);
-    making ??= makeToken(client, cluster, clock.now(), refused !== undefined)
-      .then((made) => {
-        kept = made;
-        return made.token;
+    const now = clock.now();
+    if (kept && kept.token !== refused && now < kept.endsAt - SPARE_MS) return Promise.resolve(kept.token);
+    making ??= makeEksToken(cluster, { region, credentials: credentials(), signingDate: new Date(now) })
+      .then((token) => {
+        kept = { token, endsAt: now + GOOD_MS };
+        return token;
       })
       .finally(() => {
         making = undefined;
       });
     return making;
   };
-}
-
-async function makeToken(client: EKSClient, cluster: string, now: number, isRefused: boolean): Promise<Kept> {
-  const [region, found] = await Promise.all([
-    client.config.region(),
-    // What a role was given last may have been taken back: a refused token is signed with what is good now.
-    client.config.credentials({ forceRefresh: isRefused }),
-  ]);
-  const { accessKeyId, secretAccessKey, sessionToken, expiration } = found;
-  const credentials: AwsCredentials = { accessKeyId, secretAccessKey, sessionToken };
-  const token = await makeEksToken(cluster, { region, credentials, signingDate: new Date(now) });
-  return { token, endsAt: Math.min(now + GOOD_MS, expiration?.getTime() ?? Number.POSITIVE_INFINITY) };
 }

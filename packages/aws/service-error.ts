@@ -32,11 +32,19 @@ export function isWorthRepeating(error: unknown): boolean {
 
 const mostText = 300;
 
-/** The error in the body of an answer, in JSON (KMS) or XML (S3): code and message alone, whatever else is in it. */
-export function serviceErrorOf(call: string, status: number, body: Uint8Array): AwsServiceError {
+/**
+ * The error in the body of an answer, in JSON (KMS) or XML (S3): code and message alone, whatever else is in it. `type` is
+ * the header in which EKS names the code (`x-amzn-errortype`).
+ */
+export function serviceErrorOf(
+  call: string,
+  { status, body, type }: { readonly status: number; readonly body: Uint8Array; readonly type: string | null },
+): AwsServiceError {
   const source = Buffer.from(body).toString("utf8");
   const fields = source.startsWith("{") ? jsonFields(source) : xmlFields(source);
-  const code = /^[A-Za-z][\w.]{0,99}$/.exec(fields.code)?.[0] ?? `status ${status}`;
+  // Behind the code may follow where it is documented (AWS restJson1, "Operation error serialization").
+  const named = fields.code || (type ?? "").replace(/:.*$/, "");
+  const code = /^[A-Za-z][\w.]{0,99}$/.exec(named)?.[0] ?? `status ${status}`;
   return new AwsServiceError(call, { status, code, text: fields.text.slice(0, mostText) });
 }
 

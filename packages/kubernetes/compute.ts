@@ -1,8 +1,6 @@
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, MachineState, NodeRef, Observation, PortAnswer, PortRequest } from "#core/ports/compute.ts";
-import type { Exec } from "#core/ports/exec.ts";
 import type { Log } from "#core/ports/log.ts";
-import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "./api-client.ts";
 import { isForGood } from "./api-error.ts";
 import { applyRun } from "./apply-run.ts";
@@ -10,7 +8,8 @@ import { boundNodes, nodeNamesOf, silenceIn, unkeptNodes } from "./bound-nodes.t
 import { listNodes } from "./capacity.ts";
 import { extendRun, resizeRun } from "./change-run.ts";
 import { followRuns } from "./changes.ts";
-import { countExecs, readExec, startExec } from "./exec.ts";
+import { kubernetesCommands } from "./commands.ts";
+import { countExecs } from "./exec.ts";
 import { failedPulls } from "./failed-pulls.ts";
 import { openGate } from "./gate.ts";
 import { isJupyterWanted, observeJupyter } from "./jupyter.ts";
@@ -26,7 +25,7 @@ import { postToPod } from "./pod-port.ts";
 import { podRefusals } from "./pod-refusals.ts";
 import { readLog } from "./read-log.ts";
 import { readNodes } from "./read-nodes.ts";
-import { findJob, isLiving, livingPod, type Place, readRun } from "./read-run.ts";
+import { isLiving, livingPod, type Place, readRun } from "./read-run.ts";
 import { type RecentRuns, recentRuns } from "./recent-runs.ts";
 import { asRefused } from "./refusal.ts";
 import { removeRun } from "./remove-run.ts";
@@ -90,8 +89,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     setAccess: async (uid, run, access) => unlessOvertaken(() => setAccess(place, { uid, run }, access, sshPort)),
     resize: async (uid, run, resources, revision) =>
       unlessOvertaken(() => resizeRun(place, { uid, run }, resources, revision)),
-    startExec: (uid, run, exec) => startMarkedExec(place, { uid, run }, exec),
-    readExec: async (uid, run, id, waitMs) => readExec(place, { uid, run }, id, waitMs),
+    ...kubernetesCommands(place),
     postToPort: async (uid, run, request) => postToPort(place, { uid, run }, request),
     readLog: async (uid, run) => readLog(place, { uid, run }, recent),
     listRuns: (uid) => listRuns(place, uid),
@@ -149,16 +147,6 @@ async function keepNodes(place: Place, job: Job, nodes: string): Promise<void> {
   await annotate(place, job, { [annotation.bound]: nodes }).catch((error: unknown) => {
     if (!isForGood(error)) throw error;
   });
-}
-
-/** Marks the Job before the command starts: only marked runs are asked for their number of commands. */
-async function startMarkedExec(place: Place, id: RunId, exec: Exec): Promise<void> {
-  const job = await findJob(place, id);
-  if (!job || !isLiving(job)) throw new RunGone();
-  if (job.metadata.annotations?.[annotation.execs] === undefined) {
-    await annotate(place, job, { [annotation.execs]: "some" });
-  }
-  await startExec(place, id, exec);
 }
 
 async function postToPort(place: Place, id: RunId, request: PortRequest): Promise<PortAnswer> {

@@ -1,7 +1,7 @@
 import { ec2Clients } from "#aws/ec2-client.ts";
 import { ec2Machines } from "#aws/ec2-machines.ts";
 import type { Compute } from "#core/ports/compute.ts";
-import { eksCompute } from "./eks-compute.ts";
+import { eksCompute } from "./eks-driver.ts";
 
 /** For schedules: what became of a machine is asked of EC2. */
 export const compute = (): Compute => eksCompute({ machineOf: ec2Machines(ec2Clients().client), blobs: undefined });

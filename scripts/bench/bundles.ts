@@ -57,10 +57,8 @@ function ratioRows(times: readonly Times[]): Row[] {
 
 async function largestBundle(directory: string): Promise<{ readonly file: string; readonly bytes: number }> {
   const { endpoints } = await loadCatalog();
-  // Those that stay for a command speak to the cluster: they hold its client, and start once for many seconds of work.
-  const onRequestPath = endpoints.filter(({ thing }) => !thing.functionUrl);
   const sizes = await Promise.all(
-    onRequestPath.map(async ({ name, file }) => ({
+    endpoints.map(async ({ name, file }) => ({
       file,
       bytes: (await bundleFunction(file, join(directory, name))).bytes,
     })),

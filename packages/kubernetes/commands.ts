@@ -1,0 +1,25 @@
+import type { Compute } from "#core/ports/compute.ts";
+import type { Exec } from "#core/ports/exec.ts";
+import { RunGone } from "#core/problem.ts";
+import { readExec, startExec } from "./exec.ts";
+import { annotation, type RunId } from "./names.ts";
+import { annotate } from "./patch-job.ts";
+import { findJob, isLiving, type Place } from "./read-run.ts";
+
+/** The part of the driver that runs commands in what is there: all of it that a request needs. */
+export function kubernetesCommands(place: Place): Pick<Compute, "startExec" | "readExec"> {
+  return {
+    startExec: (uid, run, exec) => startMarkedExec(place, { uid, run }, exec),
+    readExec: async (uid, run, id, waitMs) => readExec(place, { uid, run }, id, waitMs),
+  };
+}
+
+/** Marks the Job before the command starts: only marked runs are asked for their number of commands. */
+async function startMarkedExec(place: Place, id: RunId, exec: Exec): Promise<void> {
+  const job = await findJob(place, id);
+  if (!job || !isLiving(job)) throw new RunGone();
+  if (job.metadata.annotations?.[annotation.execs] === undefined) {
+    await annotate(place, job, { [annotation.execs]: "some" });
+  }
+  await startExec(place, id, exec);
+}

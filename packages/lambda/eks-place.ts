@@ -1,0 +1,29 @@
+import { systemClock } from "#aws/clock.ts";
+import { readConfig } from "#aws/config.ts";
+import { eksAccess, eksService } from "#aws/eks-access.ts";
+import { apiClient } from "#kubernetes/api-client.ts";
+import { pathsOf } from "#kubernetes/names.ts";
+import type { Place } from "#kubernetes/read-run.ts";
+import { laterClient } from "./later-client.ts";
+
+/** Of deploy/kubernetes. */
+export const namespace = "berth-environments";
+/** It is a label of every run (RFC 1123). */
+const labelForm = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** The EKS cluster of this deployment, which has the name of its table. Throws for a name that no run could carry. */
+export function eksPlace(): Place {
+  const config = readConfig(["TABLE_NAME", "EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA"]);
+  const { TABLE_NAME: deployment, EKS_CLUSTER: cluster, EKS_ENDPOINT: endpoint, EKS_CA } = config;
+  if (!labelForm.test(deployment)) {
+    throw new Error(
+      "Bad settings:\n  TABLE_NAME must be 1 to 63 of a-z, 0-9 and - where environments run on a cluster",
+    );
+  }
+  const ca = EKS_CA && Buffer.from(EKS_CA, "base64").toString();
+  const eks = eksService();
+  const client = laterClient(async () =>
+    apiClient(await eksAccess({ eks, cluster, endpoint, ca, clock: systemClock() })),
+  );
+  return { client, paths: pathsOf(namespace), deployment };
+}
