@@ -1,4 +1,5 @@
 import { createSecretKey, type KeyObject } from "node:crypto";
+import { limiter } from "#core/limiter.ts";
 import { WrongSeal } from "#core/sealed.ts";
 import type { Kms } from "./kms.ts";
 import { AwsServiceError } from "./service-error.ts";
@@ -21,6 +22,11 @@ const keptMs = 5 * 60_000;
 /** Far below the 2^32 after which random nonces of AES-GCM may repeat (NIST SP 800-38D section 8.3). */
 const mostUses = 2 ** 20;
 const mostKept = 1_000;
+/**
+ * So many Decrypts go on at a time. Each process of the last hours sealed under a key of its own, so a list of 500 jobs may
+ * need 500 keys, and the rate that KMS allows (KMS Developer Guide, "Request quotas") is that of the whole account.
+ */
+const openedAtOnce = 20;
 
 interface Kept<Key> {
   readonly made: Promise<Key>;
@@ -32,6 +38,7 @@ interface Kept<Key> {
 export function dataKeys(kms: Kms, now: () => number): DataKeys {
   let latest: Kept<DataKey> | undefined;
   const opened = new Map<string, Kept<KeyObject>>();
+  const inTurn = limiter(openedAtOnce);
 
   function keep(encrypted: string, made: Promise<KeyObject>): Promise<KeyObject> {
     const kept = { made, endsAt: now() + keptMs, uses: 0 };
@@ -69,7 +76,10 @@ export function dataKeys(kms: Kms, now: () => number): DataKeys {
     async open(encrypted) {
       const kept = opened.get(encrypted);
       if (kept && now() < kept.endsAt) return kept.made;
-      return keep(encrypted, openKey(kms, encrypted));
+      return keep(
+        encrypted,
+        inTurn(() => openKey(kms, encrypted)),
+      );
     },
   };
 }

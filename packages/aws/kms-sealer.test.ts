@@ -1,9 +1,11 @@
+import { randomBytes } from "node:crypto";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { asSealed, WrongSeal } from "#core/sealed.ts";
 import { isOutage } from "#http/outage.ts";
 import { sealerConformance } from "#testing/conformance/sealer.ts";
 import { recordingLog } from "#testing/log.ts";
-import { kmsOf } from "./kms.ts";
+import { type Kms, kmsOf } from "./kms.ts";
 import { kmsSealer } from "./kms-sealer.ts";
 import { fakeKey } from "./test-servers/fake-service.ts";
 import { type FakeKms, startKms } from "./test-servers/kms.ts";
@@ -35,6 +37,11 @@ afterAll(() => kms.stop());
 function newSealer(patience = patientCalls) {
   const place = { name: "kms", region: "us-east-2", url: kms.endpoint, credentials: () => fakeKey };
   return kmsSealer(kmsOf({ ...place, log, patience }, "alias/berth"), () => now);
+}
+
+function randomKey() {
+  const plain = randomBytes(32);
+  return { plain, encrypted: Buffer.from(plain) };
 }
 
 describe("the sealer on KMS", () => {
@@ -83,6 +90,30 @@ describe("the sealer on KMS", () => {
     now = 5 * minute;
     await reader.open(sealed[0] ?? asSealed(""), "a|1");
     expect(kms.names()).toEqual(["GenerateDataKey", "Decrypt", "Decrypt"]);
+  });
+
+  it("opens many keys at once by 20 calls at a time, and each key once", async () => {
+    let [asked, going, most] = [0, 0, 0];
+    const kms: Kms = {
+      // As good as encrypted: nobody looks.
+      newDataKey: async () => randomKey(),
+      async openDataKey(encrypted) {
+        asked += 1;
+        going += 1;
+        most = Math.max(most, going);
+        await nextTurn();
+        going -= 1;
+        return Buffer.from(encrypted);
+      },
+    };
+    const writers = Array.from({ length: 500 }, () => kmsSealer(kms));
+    const sealed = await Promise.all(writers.map((writer) => writer.seal("secret", "a|1")));
+    const reader = kmsSealer(kms);
+
+    const texts = await Promise.all([...sealed, ...sealed].map((one) => reader.open(one, "a|1")));
+
+    expect(new Set(texts)).toEqual(new Set(["secret"]));
+    expect([asked, most]).toEqual([500, 20]);
   });
 
   it("says that the key is disabled, gives nothing up for it, and goes on when it is enabled", async () => {

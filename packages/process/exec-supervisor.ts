@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { limiter } from "#core/limiter.ts";
 import type { Exec } from "#core/ports/exec.ts";
 import { type ExecEnd, forgetOldExecs, makeExecDirectory, writeExecEnd } from "./exec-record.ts";
 import { startCommand } from "./exec-start.ts";
 import type { Inside } from "./inside.ts";
-import { limiter } from "./limiter.ts";
 import type { Reaper } from "./reaper.ts";
 import { openSession } from "./sessions.ts";
 
