@@ -23,8 +23,8 @@ const processes = [
   "scripts/**/*.test.ts",
 ];
 
-/** They need more than Node: moto, which plays AWS. */
-const aws = ["packages/aws/moto*.test.ts", "functions/gpu-dev/two-machines-aws.test.ts"];
+/** They need more than Node: moto and the servers of Maven Central, which play AWS. */
+const aws = ["packages/aws/{java,moto*}.test.ts", "functions/gpu-dev/two-machines-aws.test.ts"];
 
 /** They need a Kubernetes control plane, which `npm run test:cluster` builds: each file starts one of 500 MB. */
 const cluster = ["packages/testing/cluster/**/*.test.ts", "packages/kubernetes/*-cluster.test.ts"];

@@ -33,6 +33,10 @@ const maySkip = new Map([
     "answers 503 with the reason once its disk is read-only, goes on, and has all that it had when that is mended",
     "a container may have no loop devices; what is said of such a disk is also tested where SQLite refuses a write",
   ],
+  ...["the table on DynamoDB Local", "the queue on ElasticMQ"].map((name) => [
+    `${name} needs Java`,
+    "a machine for tests need not have Java and Maven; moto holds the same suites",
+  ]),
   [
     "the Python SDK is built into a wheel that is imported with its types",
     "a python3 need not have what builds wheels; its own tests run everywhere",

@@ -1,0 +1,58 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { queueConformance } from "#testing/conformance/queue.ts";
+import { tableConformance } from "#testing/conformance/table.ts";
+import { sqsClient, sqsQueue } from "./queue.ts";
+import { dynamoClient, dynamoTable } from "./table.ts";
+import { ensureTable } from "./test-servers/dynamodb.ts";
+import { startJava } from "./test-servers/java.ts";
+import { dynamoDbLocal, ELASTICMQ_ACCOUNT, elasticMq } from "./test-servers/java-servers.ts";
+import { patient } from "./test-servers/patient.ts";
+import { createQueues, receiveAll } from "./test-servers/sqs.ts";
+
+const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
+// One after the other: they share Maven's own cache.
+const dynamo = await startJava(dynamoDbLocal, "TEST_DYNAMODB_URL");
+const sqs = await startJava(elasticMq, "TEST_SQS_URL");
+
+describe("the table on DynamoDB Local", () => {
+  if (typeof dynamo === "string") {
+    it("needs Java", ({ skip }) => skip(dynamo));
+    return;
+  }
+  const client = dynamoClient({ endpoint: dynamo.endpoint, region: "us-east-1", credentials }, patient);
+  const tableName = `berth-${randomUUID()}`;
+
+  beforeAll(() => ensureTable(client, tableName));
+
+  afterAll(async () => {
+    client.destroy();
+    await dynamo.stop();
+  });
+
+  tableConformance(async () => dynamoTable({ client, tableName }));
+});
+
+describe("the queue on ElasticMQ", () => {
+  if (typeof sqs === "string") {
+    it("needs Java", ({ skip }) => skip(sqs));
+    return;
+  }
+  const { endpoint, stop } = sqs;
+  const client = sqsClient({ endpoint, region: "us-east-1", credentials }, patient);
+
+  afterAll(async () => {
+    client.destroy();
+    await stop();
+  });
+
+  queueConformance(async () => {
+    const urls = await createQueues(client, { endpoint, account: ELASTICMQ_ACCOUNT, prefix: randomUUID() });
+    return {
+      queue: sqsQueue({ client, urls }),
+      receive: (queue, options) => receiveAll(client, urls[queue], options),
+      pass: (ms) => sleep(ms),
+    };
+  });
+});
