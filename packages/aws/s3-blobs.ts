@@ -49,10 +49,9 @@ export function s3Blobs(service: AwsService): Blobs {
       const get = { name: "GetObject", method: "GET", path: `/${name}`, query } as const;
       return presignCall(service, get, { seconds: urlSeconds });
     },
-    async urlToPut(name, bytes) {
+    async urlToPut(name) {
       requireBlobName(name);
-      if (!Number.isSafeInteger(bytes) || bytes < 0) throw new Error("Not a number of bytes");
-      const headers = { "content-length": String(bytes), "content-type": plainBytes };
+      const headers = { "content-type": plainBytes };
       const put = { name: "PutObject", method: "PUT", path: `/${name}`, headers } as const;
       return { url: await presignCall(service, put, { seconds: urlSeconds }), headers };
     },

@@ -28,6 +28,7 @@ export interface Condition {
 
 export interface Job extends KubeObject {
   readonly spec?: {
+    readonly suspend?: boolean;
     readonly activeDeadlineSeconds?: number;
     readonly template?: {
       readonly spec?: {

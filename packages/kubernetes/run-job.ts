@@ -24,7 +24,7 @@ export const GRACE_SECONDS = 10;
 export const MAIN = "main";
 
 /** Of deploy/kubernetes/priority-class.yaml. */
-const priorityClass = "berth-environment";
+export const priorityClass = "berth-environment";
 
 /** What a Job has beside what its run asks for. */
 export interface JobSurroundings {

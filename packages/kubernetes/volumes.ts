@@ -2,6 +2,7 @@ import { withListings } from "#core/disks/listing.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Volume, Volumes } from "#core/ports/volumes.ts";
 import { isForGood } from "./api-error.ts";
+import { type ArchiveOptions, type Archives, kubernetesArchives } from "./archives.ts";
 import { detach } from "./attachments.ts";
 import { type Claim, readClaim, readVolume } from "./claim.ts";
 import { kubernetesClaims, type StorageClass, volumeOf } from "./claims.ts";
@@ -15,6 +16,8 @@ export interface KubernetesVolumesOptions extends SnapshotOptions {
   readonly storageClass?: StorageClass;
   /** Where runs leave the lists of their disks' files; undefined: nowhere. */
   readonly blobs?: Blobs | undefined;
+  /** By which zips of volumes are made; undefined: none is. */
+  readonly archives?: Omit<ArchiveOptions, "claimOf">;
 }
 
 /** Disks as claims of a namespace, their backups as VolumeSnapshots where the cluster makes them. */
@@ -23,7 +26,10 @@ export function kubernetesVolumes(place: Place, { blobs, ...options }: Kubernete
   return blobs ? withListings(volumes, blobs, (id) => claimOf(id)?.name) : volumes;
 }
 
-function unlistedVolumes(place: Place, { storageClass, ...options }: Omit<KubernetesVolumesOptions, "blobs">): Volumes {
+function unlistedVolumes(
+  place: Place,
+  { storageClass, archives, ...options }: Omit<KubernetesVolumesOptions, "blobs">,
+): Volumes {
   return {
     ...kubernetesClaims(place, storageClass),
     ...kubernetesSnapshots(place, options),
@@ -39,10 +45,20 @@ function unlistedVolumes(place: Place, { storageClass, ...options }: Omit<Kubern
       return noBackup === undefined ? volume : { ...volume, noBackup };
     },
     detachVolume: (id, machine) => detach(place, id, machine),
-    // Nobody reads the files of a claim.
-    startArchive: async () => undefined,
-    findArchive: async () => ({ state: "failed", bytes: 0 }),
+    ...(archives ? kubernetesArchives(place, { ...archives, claimOf: (id) => claimNameOf(place, id) }) : noArchives),
   };
+}
+
+/** Nobody reads the files of a claim. */
+const noArchives: Archives = {
+  startArchive: async () => undefined,
+  findArchive: async () => ({ state: "failed", bytes: 0 }),
+};
+
+async function claimNameOf(place: Place, id: string): Promise<string> {
+  const found = await findClaimed(place, id);
+  if (!found) throw new Error("That is no volume of this cluster");
+  return found.claim.metadata.name;
 }
 
 /** One whose claim was deleted by hand has another one from now on. */

@@ -47,6 +47,10 @@ func main() {
 func install(to string) error {
 	tools, err := filepath.Glob(shared.Beside("*"))
 	for _, tool := range append(tools, shared.Beside("supervisor")) {
+		// It has a pod of its own.
+		if filepath.Base(tool) == "archive" {
+			continue
+		}
 		data, readError := os.ReadFile(tool)
 		draft := filepath.Join(to, ".new")
 		err = errors.Join(err, readError, os.WriteFile(draft, data, 0o755))

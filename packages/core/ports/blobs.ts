@@ -15,8 +15,11 @@ export interface Blobs {
    * none to give. Throws for a content type or file name that is more than one.
    */
   urlToGet(name: string, as: BlobKind): Promise<string | undefined>;
-  /** The same to write it, with exactly so many bytes: an address and the headers that must be sent to it. */
-  urlToPut(name: string, bytes: number): Promise<BlobUpload | undefined>;
+  /**
+   * The same to write it: an address and the headers that must be sent to it. Whoever has it may write as many bytes as
+   * one upload takes, as often as they like.
+   */
+  urlToPut(name: string): Promise<BlobUpload | undefined>;
 }
 
 /** As what somebody's browser is given it. */

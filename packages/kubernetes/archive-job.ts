@@ -1,0 +1,112 @@
+import { createHash } from "node:crypto";
+import type { BlobUpload } from "#core/ports/blobs.ts";
+import { claimAnnotation } from "./claim.ts";
+import { deploymentLabels, mountLabel } from "./names.ts";
+import type { Job } from "./objects.ts";
+import type { Place } from "./read-run.ts";
+import { MAIN, priorityClass } from "./run-job.ts";
+
+/** On the Job and its pod: the Job's name. */
+export const archiveLabel = "berth/archive";
+/** The name of the blob that it makes. */
+const blobAnnotation = "berth/blob";
+
+/** As long as a deletion waits for it (docs/apis/session-manager.md#effects-and-times). */
+const MOST_SECONDS = 60;
+/** In which its log may be read, and what it came to is known. */
+const KEPT_SECONDS = 3_600;
+const program = "/tools/archive";
+const directory = "/workspace";
+const key = "to";
+
+/** Of the Job and its Secret; another deployment of the namespace has others. */
+export function archiveName(deployment: string, blob: string): string {
+  return `archive-${createHash("sha256").update(`${deployment}\n${blob}`).digest("hex").slice(0, 40)}`;
+}
+
+interface WantedArchive {
+  readonly image: string;
+  readonly volume: string;
+  readonly blob: string;
+  /** Of the volume. */
+  readonly claim: string;
+}
+
+/**
+ * Suspended, until its address is there. The pod may read every file of the volume, write none, and knows nothing of the
+ * cluster or of AWS but that address.
+ */
+export function archiveJob({ deployment }: Pick<Place, "deployment">, wanted: WantedArchive): object {
+  const { volume, blob, claim } = wanted;
+  const name = archiveName(deployment, blob);
+  const marks = { ...deploymentLabels(deployment), [archiveLabel]: name };
+  return {
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: { name, labels: marks, annotations: { [claimAnnotation.volume]: volume, [blobAnnotation]: blob } },
+    spec: {
+      suspend: true,
+      completions: 1,
+      parallelism: 1,
+      backoffLimit: 0,
+      podReplacementPolicy: "Failed",
+      activeDeadlineSeconds: MOST_SECONDS,
+      ttlSecondsAfterFinished: KEPT_SECONDS,
+      template: {
+        metadata: { labels: { ...marks, [mountLabel({ name: claim })]: "" } },
+        spec: podOf(name, wanted),
+      },
+    },
+  };
+}
+
+function podOf(name: string, { image, claim }: WantedArchive): object {
+  return {
+    restartPolicy: "Never",
+    priorityClassName: priorityClass,
+    terminationGracePeriodSeconds: 1,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    securityContext: { seccompProfile: { type: "RuntimeDefault" } },
+    // The zone of a volume may have no other machines.
+    tolerations: [{ key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" }],
+    containers: [
+      {
+        name: MAIN,
+        image,
+        command: [program, "/dev/termination-log"],
+        env: [
+          { name: "ARCHIVE_FROM", value: directory },
+          { name: "ARCHIVE_TO", valueFrom: { secretKeyRef: { name, key } } },
+        ],
+        volumeMounts: [{ name: "volume", mountPath: directory, readOnly: true }],
+        resources: { limits: { cpu: "2", memory: "1Gi" }, requests: { cpu: "100m", memory: "128Mi" } },
+        securityContext: reader,
+      },
+    ],
+    volumes: [{ name: "volume", persistentVolumeClaim: { claimName: claim } }],
+  };
+}
+
+/** Files belong to whomever the environment ran as, and some let nobody else read them. */
+const reader = {
+  runAsUser: 0,
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ["ALL"], add: ["DAC_OVERRIDE"] },
+};
+
+/** Its address lets in whoever has it, for some minutes. It goes with the Job. */
+export function archiveSecret({ deployment }: Pick<Place, "deployment">, job: Job, upload: BlobUpload): object {
+  const { name, uid } = job.metadata;
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: {
+      name,
+      labels: { ...deploymentLabels(deployment), [archiveLabel]: name },
+      ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name, uid }],
+    },
+    data: { [key]: Buffer.from(JSON.stringify(upload)).toString("base64") },
+  };
+}
