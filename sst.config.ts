@@ -1,15 +1,27 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
-/** The app on AWS. Its resources come with the AWS deployment, one file per family in stacks/. */
+/** The app on AWS: one file per family of resources in stacks/. SST refuses imports outside of `run` here. */
 export default $config({
   app(input) {
     const isProduction = input?.stage === "production";
+    const { AWS_REGION, DEPLOY_ACCOUNT } = process.env;
     return {
       name: "berth",
       home: "aws",
       removal: isProduction ? "retain" : "remove",
       protect: isProduction,
+      providers: {
+        aws: {
+          ...(AWS_REGION && { region: AWS_REGION as "us-east-1" }),
+          // A deployment into another account than the stage's own is refused before anything is made.
+          ...(DEPLOY_ACCOUNT && { allowedAccountIds: [DEPLOY_ACCOUNT] }),
+        },
+      },
     };
   },
-  async run() {},
+  async run() {
+    const { readStage } = await import("./stacks/stage.ts");
+    const { makeApp } = await import("./stacks/app.ts");
+    return makeApp(readStage($app.stage, process.env), $cli.paths.root);
+  },
 });

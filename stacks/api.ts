@@ -1,0 +1,47 @@
+import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
+
+/** What an access log line holds: neither path nor query nor user agent, in which keys and names could be. */
+const accessLog = {
+  requestTime: "$context.requestTime",
+  requestId: "$context.requestId",
+  routeKey: "$context.routeKey",
+  status: "$context.status",
+  latencyMs: "$context.responseLatency",
+  integrationMs: "$context.integrationLatency",
+  integrationStatus: "$context.integrationStatus",
+};
+
+/** The HTTP API: a route for each endpoint that answers in time, and one that takes whatever no route takes. */
+export function makeApi(
+  functions: FunctionsFile,
+  functionOf: (entry: FunctionEntry) => sst.aws.Function,
+): sst.aws.ApiGatewayV2 {
+  const api = new sst.aws.ApiGatewayV2("Api", {
+    cors: false,
+    transform: {
+      stage: (stage) => {
+        stage.accessLogSettings = $util.output(stage.accessLogSettings).apply((settings) => ({
+          destinationArn: settings?.destinationArn ?? "",
+          format: JSON.stringify(accessLog),
+        }));
+      },
+    },
+  });
+  for (const { route, entry } of routesOf(functions)) api.route(route, functionOf(entry).arn);
+  return api;
+}
+
+interface RouteOf {
+  readonly route: string;
+  readonly entry: FunctionEntry;
+}
+
+/** An HTTP API matches methods exactly: where GET answers, HEAD does too, by the same function. */
+export function routesOf(functions: FunctionsFile): RouteOf[] {
+  return functions.flatMap((entry): RouteOf[] => {
+    if (entry.kind === "fallback") return [{ route: entry.route, entry }];
+    if (entry.kind !== "endpoint" || entry.functionUrl) return [];
+    const head = entry.method === "get" ? [{ route: `HEAD ${entry.path}`, entry }] : [];
+    return [{ route: entry.route, entry }, ...head];
+  });
+}

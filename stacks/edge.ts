@@ -1,0 +1,90 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { edgeCode } from "./edge-code.ts";
+import { logicalName } from "./functions.ts";
+import type { EndpointEntry, FunctionsFile } from "./functions-file.ts";
+
+/** Managed policies of CloudFront, by the ids that AWS gives them everywhere (CloudFront Developer Guide). */
+const CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
+const ALL_VIEWER_EXCEPT_HOST_HEADER = "b689b0a8-53d0-40ab-baf2-68738e2966ac";
+
+/** A call that runs a command may take EXEC_CAP_SECONDS, 110 unless it is set; an HTTP API ends at 30. */
+const SLOW_SECONDS = 120;
+const FAST_SECONDS = 35;
+
+export interface EdgeOptions {
+  readonly functions: FunctionsFile;
+  readonly apiUrl: $util.Input<string>;
+  readonly urlOf: (entry: EndpointEntry) => $util.Input<string>;
+  /** With a comma between them while they are exchanged; the first is the one to add. */
+  readonly originSecrets: $util.Input<string>;
+  /** A host name with its certificate in us-east-1; without it the distribution has a name of its own. */
+  readonly domain: { readonly name: string; readonly certificateArn: string } | undefined;
+  /** The project, where edge-function.js is. */
+  readonly root: string;
+}
+
+/** The one distribution in front of all that serves requests. Nothing is cached, and each behaviour has the function. */
+export function makeEdge({ functions, apiUrl, urlOf, originSecrets, domain, root }: EdgeOptions) {
+  const slow = slowEndpoints(functions);
+  const code = readFileSync(join(root, "stacks/edge-function.js"), "utf8");
+  const edgeFunction = new aws.cloudfront.Function("Edge", {
+    runtime: "cloudfront-js-2.0",
+    comment: "Berth: the key off the path, the origin secret on",
+    code: $util.output(originSecrets).apply((secrets) => edgeCode(code, secrets)),
+  });
+  const behaviour = (targetOriginId: string) => ({
+    targetOriginId,
+    viewerProtocolPolicy: "https-only",
+    allowedMethods: ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"],
+    cachedMethods: ["GET", "HEAD"],
+    cachePolicyId: CACHING_DISABLED,
+    originRequestPolicyId: ALL_VIEWER_EXCEPT_HOST_HEADER,
+    functionAssociations: [{ eventType: "viewer-request", functionArn: edgeFunction.arn }],
+    compress: false,
+  });
+  return new aws.cloudfront.Distribution("Edge", {
+    enabled: true,
+    comment: "Berth",
+    httpVersion: "http2and3",
+    isIpv6Enabled: true,
+    ...(domain && { aliases: [domain.name] }),
+    origins: [
+      origin("api", apiUrl, FAST_SECONDS),
+      ...slow.map((entry) => origin(logicalName(entry), urlOf(entry), SLOW_SECONDS)),
+    ],
+    defaultCacheBehavior: behaviour("api"),
+    orderedCacheBehaviors: slow.map((entry) => ({ pathPattern: patternOf(entry), ...behaviour(logicalName(entry)) })),
+    restrictions: { geoRestriction: { restrictionType: "none" } },
+    viewerCertificate: domain
+      ? {
+          acmCertificateArn: domain.certificateArn,
+          sslSupportMethod: "sni-only",
+          minimumProtocolVersion: "TLSv1.2_2021",
+        }
+      : { cloudfrontDefaultCertificate: true },
+  });
+}
+
+function slowEndpoints(functions: FunctionsFile): EndpointEntry[] {
+  return functions.filter((entry) => entry.kind === "endpoint").filter((entry) => entry.functionUrl === true);
+}
+
+/** The viewer's path decides, before the function runs: so a key may stand in front of it. */
+function patternOf({ path }: EndpointEntry): string {
+  return `*${path.replaceAll(/\{\w+\}/g, "*")}`;
+}
+
+function origin(originId: string, url: $util.Input<string>, readSeconds: number) {
+  return {
+    originId,
+    domainName: $util.output(url).apply((text) => new URL(text).hostname),
+    customOriginConfig: {
+      httpPort: 80,
+      httpsPort: 443,
+      originProtocolPolicy: "https-only",
+      originSslProtocols: ["TLSv1.2"],
+      originReadTimeout: readSeconds,
+    },
+  };
+}

@@ -1,0 +1,58 @@
+import type { FunctionEntry } from "./functions-file.ts";
+import { type Arns, type RoleKind, roleOf, statementsOf } from "./roles.ts";
+
+/** Only Lambda takes on a role of ours: in SST's own the whole account is trusted too, for its live functions. */
+const trust = {
+  Version: "2012-10-17",
+  Statement: [{ Effect: "Allow", Principal: { Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" }],
+};
+
+/** Answers the role of a function; each role is made once, when it is first asked for. */
+export function makeRoles(arns: Arns<$util.Input<string>>): (entry: FunctionEntry) => $util.Output<string> {
+  const made = new Map<string, aws.iam.Role>();
+  return (entry) => {
+    const kind = roleOf(entry);
+    const role = made.get(kind.name) ?? makeRole(kind, arns);
+    made.set(kind.name, role);
+    return role.arn;
+  };
+}
+
+function makeRole(kind: RoleKind, arns: Arns<$util.Input<string>>): aws.iam.Role {
+  const policy = $util.jsonStringify({ Version: "2012-10-17", Statement: statementsOf(kind, arns) });
+  return new aws.iam.Role(kind.name, {
+    assumeRolePolicy: JSON.stringify(trust),
+    inlinePolicies: [{ name: "ports", policy }],
+  });
+}
+
+/** The ARNs of a deployment, from what was made and the account it is made in. */
+export function arnsOf(made: {
+  readonly deployment: string;
+  readonly table: sst.aws.Dynamo;
+  readonly queues: Arns<$util.Input<string>>["queues"];
+  readonly bucket: sst.aws.Bucket;
+  readonly sealerKey: aws.kms.Key;
+  readonly eksCluster: string;
+}): Arns<$util.Input<string>> {
+  const region = aws.getRegionOutput().name;
+  const account = aws.getCallerIdentityOutput().accountId;
+  const partition = aws.getPartitionOutput().partition;
+  const arn = (service: string, rest: string) =>
+    $util.interpolate`arn:${partition}:${service}:${region}:${account}:${rest}`;
+  return {
+    table: made.table.arn,
+    tableIndexes: $util.interpolate`${made.table.arn}/index/*`,
+    queues: made.queues,
+    bucket: made.bucket.arn,
+    bucketObjects: $util.interpolate`${made.bucket.arn}/*`,
+    sealerKey: made.sealerKey.arn,
+    cluster: arn("eks", `cluster/${made.eksCluster}`),
+    logGroups: arn("logs", `log-group:/aws/lambda/${made.deployment}-*:*`),
+    volumes: arn("ec2", "volume/*"),
+    // A snapshot's ARN names no account.
+    snapshots: $util.interpolate`arn:${partition}:ec2:${region}::snapshot/*`,
+    instances: arn("ec2", "instance/*"),
+    deployment: made.deployment,
+  };
+}
