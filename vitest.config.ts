@@ -29,13 +29,16 @@ const aws = ["packages/aws/{java,moto*}.test.ts", "functions/gpu-dev/two-machine
 /** They need a Kubernetes control plane, which `npm run test:cluster` builds: each file starts one of 500 MB. */
 const cluster = ["packages/testing/cluster/**/*.test.ts", "packages/kubernetes/*-cluster.test.ts"];
 
+/** The real components of SST, which `npm run test:infra` installs: 400 MB. */
+const infra = ["stacks/synthesis.test.ts"];
+
 /** These measure real time beside others: in CI one that missed a limit is run once more, and nowhere else. */
 const retry = process.env.CI ? 1 : 0;
 
 /** Vitest takes projects in the order of their names. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const order = ["schedules", "processes", "memory", "stack", "aws", "cluster"];
+    const order = ["schedules", "processes", "memory", "stack", "aws", "infra", "cluster"];
     const place = ({ project }: TestSpecification) => order.indexOf(project.name);
     return (await super.sort(files)).toSorted((one, other) => place(one) - place(other));
   }
@@ -67,12 +70,13 @@ export default defineConfig({
         test: {
           name: "memory",
           include: ["{packages,functions,stacks}/**/*.test.ts"],
-          exclude: [...schedules, ...processes, ...aws, ...cluster],
+          exclude: [...schedules, ...processes, ...aws, ...cluster, ...infra],
           isolate: false,
         },
       },
       { extends: true, test: { name: "stack", include: stack, retry } },
       { extends: true, test: { name: "aws", include: aws } },
+      { extends: true, test: { name: "infra", include: infra } },
       { extends: true, test: { name: "cluster", include: cluster, maxWorkers: 2 } },
     ],
   },

@@ -1,0 +1,35 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/**
+ * `npm run test:infra`: what is deployed to AWS, without an account. Installs SST (once), bundles the functions, checks
+ * the types of stacks/, and runs what is asserted of the resources that SST's own components make of them.
+ */
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+
+const version: string = JSON.parse(readFileSync("tools/sst/package.json", "utf8")).dependencies.sst;
+// Written last, so that an install that was interrupted is done again.
+const installed = ".sst/installed";
+// Pulumi's own program and an account are needed by a deployment alone.
+const offline = {
+  ...{ SST_SKIP_DEPENDENCY_CHECK: "1", SST_NO_BUN: "1", SST_TELEMETRY_DISABLED: "1" },
+  AWS_EC2_METADATA_DISABLED: "true",
+};
+
+if (!existsSync(installed) || readFileSync(installed, "utf8") !== version) {
+  console.log(`Installing SST ${version}`);
+  run("npm", ["ci", "--no-fund", "--no-audit"], "tools/sst");
+  run("tools/sst/node_modules/.bin/sst", ["install", "--stage", "ci"]);
+  writeFileSync(installed, version);
+}
+run("node", ["scripts/bundle-all.ts"]);
+run("tsc", ["-p", "stacks"]);
+run("vitest", ["run", "--project", "infra", ...process.argv.slice(2)]);
+
+/** Ends this process where the command fails. */
+function run(command: string, args: readonly string[], cwd = "."): void {
+  const { status, error } = spawnSync(command, args, { cwd, stdio: "inherit", env: { ...process.env, ...offline } });
+  if (error) throw error;
+  if (status !== 0) process.exit(status ?? 1);
+}

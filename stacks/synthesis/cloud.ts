@@ -1,0 +1,55 @@
+const ACCOUNT = "123456789012";
+const REGION = "us-east-1";
+
+type Inputs = Readonly<Record<string, unknown>>;
+
+/** What AWS would fill in of a resource that is made: enough for others to name it. */
+export function outputsOf(type: string, name: string, inputs: Inputs): Record<string, unknown> {
+  const arn = (service: string, rest: string) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${rest}`;
+  switch (type) {
+    case "aws:lambda/function:Function":
+      return { arn: arn("lambda", `function:${inputs.name ?? name}`), name: inputs.name ?? name, lastModified: "1" };
+    case "aws:lambda/functionUrl:FunctionUrl":
+      return { functionUrl: `https://${name.toLowerCase()}.lambda-url.${REGION}.on.aws/` };
+    case "aws:apigatewayv2/api:Api":
+      return {
+        executionArn: arn("execute-api", "api"),
+        apiEndpoint: `https://api.execute-api.${REGION}.amazonaws.com`,
+      };
+    case "aws:sqs/queue:Queue":
+      return {
+        arn: arn("sqs", String(inputs.name ?? name)),
+        url: `https://sqs.${REGION}.amazonaws.com/${ACCOUNT}/${inputs.name ?? name}`,
+      };
+    case "aws:dynamodb/table:Table":
+      return { arn: arn("dynamodb", `table/${inputs.name ?? name}`) };
+    case "aws:kms/key:Key":
+      return { arn: arn("kms", `key/${name}`), keyId: name };
+    case "aws:iam/role:Role":
+      return { arn: `arn:aws:iam::${ACCOUNT}:role/${inputs.name ?? name}`, name: inputs.name ?? name };
+    case "aws:cloudwatch/logGroup:LogGroup":
+      return { arn: arn("logs", `log-group:${inputs.name ?? name}`), name: inputs.name ?? name };
+    case "aws:cloudfront/distribution:Distribution":
+      return { domainName: "d111111abcdef8.cloudfront.net", hostedZoneId: "Z2FDTNDATAQYW2" };
+    default:
+      return /bucket/i.test(type)
+        ? { arn: `arn:aws:s3:::${inputs.bucket ?? name.toLowerCase()}`, bucket: inputs.bucket ?? name.toLowerCase() }
+        : { arn: arn("other", name) };
+  }
+}
+
+/** What AWS answers to a question of the program. */
+export function answerOf(token: string, inputs: Inputs): Record<string, unknown> {
+  switch (token) {
+    case "aws:index/getRegion:getRegion":
+      return { name: REGION, id: REGION, region: REGION };
+    case "aws:index/getPartition:getPartition":
+      return { partition: "aws", dnsSuffix: "amazonaws.com", id: "aws" };
+    case "aws:index/getCallerIdentity:getCallerIdentity":
+      return { accountId: ACCOUNT, arn: `arn:aws:iam::${ACCOUNT}:user/deployer`, userId: "deployer" };
+    case "aws:iam/getPolicyDocument:getPolicyDocument":
+      return { json: JSON.stringify(inputs), statements: inputs.statements };
+    default:
+      throw new Error(`${token} was asked for`);
+  }
+}

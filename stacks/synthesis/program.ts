@@ -1,0 +1,72 @@
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { runtime } from "@pulumi/pulumi";
+import "./globals.ts";
+import { run } from "../../.sst/platform/src/auto/run.ts";
+import config from "../../sst.config.ts";
+import { answerOf, outputsOf } from "./cloud.ts";
+
+/** A resource as Pulumi would be asked to make or (`read`) to find it. */
+interface Recorded {
+  readonly type: string;
+  readonly name: string;
+  readonly read: boolean;
+  readonly inputs: unknown;
+}
+
+/** Runs sst.config.ts as SST does, with its real components, and writes down every resource that Pulumi would make. */
+const recorded: Recorded[] = [];
+runtime.setMocks(
+  {
+    newResource: ({ type, name, id, inputs }) => {
+      recorded.push({ type, name, read: Boolean(id), inputs });
+      return { id: id || `${name}-id`, state: { ...inputs, ...outputsOf(type, name, inputs) } };
+    },
+    call: ({ token, inputs }) => answerOf(token, inputs),
+  },
+  "berth",
+  $app.stage,
+  false,
+);
+
+// SST's own server, for what its components ask of it while a deployment is made.
+const server = createServer((request, response) => {
+  let body = "";
+  request.on("data", (part) => {
+    body += part;
+  });
+  request.on("end", () => {
+    const { method, params } = JSON.parse(body);
+    response.end(JSON.stringify({ result: serverAnswer(method, params) }));
+  });
+});
+await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+process.env.SST_SERVER = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+function serverAnswer(
+  method: string,
+  params: readonly { readonly handler?: string; readonly bundle?: string }[],
+): unknown {
+  if (method === "Provider.Aws.Bootstrap")
+    return { asset: "assets", state: "state", assetEcrRegistryId: "1", version: 1 };
+  if (method === "Runtime.Build")
+    return { handler: params[0]?.handler, out: params[0]?.bundle, errors: [], sourcemaps: [] };
+  throw new Error(`SST's server was asked for ${method}`);
+}
+
+await runtime.runInPulumiStack(() => run(config.run));
+// Resources are made in callbacks of others: until all are done half of them are missing.
+await runtime.disconnect();
+writeFileSync(
+  process.argv[2] ?? "",
+  JSON.stringify(recorded, (_, value) => (isSecret(value) ? value.value : value)),
+);
+// Connections that SST keeps open would keep this process too.
+process.exit();
+
+/** Pulumi marks what it must not show. */
+function isSecret(value: unknown): value is { readonly value: unknown } {
+  const mark = "4dabf18193072939515e22adb298388d";
+  return typeof value === "object" && value !== null && mark in value;
+}
