@@ -18,7 +18,9 @@ export function machineSshRuns(given: string): SshRuns {
     admits: (run, key) => admits(home, run, key),
     async start(run, channel, wanted) {
       const entered = await enterRun(home, run);
-      const inside = { ...entered, env: { ...entered.env, ...wanted.env } };
+      // SFTP is a program of ours, which a tenant's NODE_OPTIONS must not change.
+      const env = wanted.program === "sftp" ? {} : { ...entered.env, ...wanted.env };
+      const inside = { ...entered, env };
       const words = wordsOf(wanted, home, inside);
       const mark = (pid: number | undefined) => void channel.once("close", openSession(join(home, "runs", run), pid));
       const pty = wanted.pty();

@@ -49,9 +49,13 @@ export function openSshLacks(isolation: Isolation): string | undefined {
   return isolation === "bubblewrap" && !canSandbox() ? "this machine has no bubblewrap that works" : undefined;
 }
 
-export async function openOpenSshTrial(isolation: Isolation): Promise<OpenSshTrial> {
+/** `env`: the variables that a tenant gave to the run. */
+export async function openOpenSshTrial(
+  isolation: Isolation,
+  env: Readonly<Record<string, string>> = {},
+): Promise<OpenSshTrial> {
   const trial = await openSshTrial(isolation);
-  await trial.begin();
+  await trial.begin({ env });
   const settings = [
     ...["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR"],
     ...["BatchMode=yes", "ExitOnForwardFailure=yes"],

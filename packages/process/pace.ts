@@ -1,18 +1,18 @@
-import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
 
 const turnBytes = 1024 * 1024;
 /** With at most 1 MiB per turn, what a command can print is held to about 50 MiB/s. */
 const turnMs = 20;
 
 /** Holds a pipe back when more comes than one run may ask of the process that reads for all: told of every part. */
-export function paceOf(pipe: Socket): (bytes: number) => void {
+export function paceOf(pipe: Readable): (bytes: number) => void {
   let size = 0;
   let turnedAt = performance.now();
   return (bytes) => {
     size += bytes;
     if (size < turnBytes) return;
+    const rest = turnMs * Math.floor(size / turnBytes) - (performance.now() - turnedAt);
     size = 0;
-    const rest = turnMs - (performance.now() - turnedAt);
     turnedAt = performance.now() + Math.max(0, rest);
     if (rest <= 0) return;
     pipe.pause();

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { commandInside, type Inside } from "./inside.ts";
+import { paceOf } from "./pace.ts";
 import { multiplexer } from "./sftp/multiplexer.ts";
 import { relayWords } from "./tools.ts";
 
@@ -25,7 +26,8 @@ export function openRelay(
   place: RelayPlace,
   onVisitor: (visitor: Duplex) => void,
 ): Relay {
-  const { file, args, env, cwd } = commandInside(inside, relayWords(home, inside.isolation, place));
+  // Ours, and not the tenant's: NODE_OPTIONS among its variables would make it another program.
+  const { file, args, env, cwd } = commandInside({ ...inside, env: {} }, relayWords(home, inside.isolation, place));
   const child = spawn(file, args, { env, cwd, detached: true, stdio: ["pipe", "pipe", "ignore"] }) as Piped;
   for (const stream of [child.stdin, child.stdout]) stream.on("error", () => undefined);
   const address = Promise.withResolvers<string>();
@@ -47,9 +49,11 @@ export function openRelay(
     address.reject(new Error("Nothing answers there"));
     hangUp(child);
   }, HELLO_WITHIN_MS);
+  // Whoever has taken its place may send frames without end, and each is work for the process that serves everybody.
+  const pace = paceOf(child.stdout);
   child.stdout.on("data", (part: Buffer) => {
     try {
-      streams.take(part);
+      pace(streams.take(part));
     } catch {
       // Whatever answers there is no relay any more.
       child.stdout.destroy();

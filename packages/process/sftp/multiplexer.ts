@@ -6,8 +6,11 @@ import { type Frame, frame, frameReader, MOST_CONTENT_BYTES } from "./frames.ts"
  * (RFC 4254, 5.2): so a slow stream holds up no other one, and what waits for it is bounded.
  */
 export interface Multiplexer {
-  /** Takes what came over the pipe. Throws for what no multiplexer sends. */
-  take(part: Buffer): void;
+  /**
+   * Takes what came over the pipe, and answers what that cost, as a number of bytes that would have cost as much: a
+   * frame costs however little is in it, and a stream that is opened most. Throws for what no multiplexer sends.
+   */
+  take(part: Buffer): number;
   /** Undefined where there are too many. */
   open(): Duplex | undefined;
   /** Ends all streams, since the pipe is gone. */
@@ -24,6 +27,8 @@ export interface MultiplexerOptions {
 
 export const MOST_STREAMS = 128;
 export const WINDOW_BYTES = 128 * 1024;
+const FRAME_COST = 32 * 1024;
+const OPEN_COST = 256 * 1024;
 
 /** One stream, and what it does with the frames about it. */
 interface Line {
@@ -44,13 +49,14 @@ export function multiplexer({ send, onHello, onOpen }: MultiplexerOptions): Mult
     if (!onOpen || lines.has(id) || lines.size >= MOST_STREAMS) throw new Error("No stream may be opened");
     onOpen(add(id));
   };
-  const take = (one: Frame): void => {
+  const take = (one: Frame): number => {
     if (one.kind === "hello") onHello?.(one.content.toString());
     else if (one.kind === "open") begin(one.id);
     else lines.get(one.id)?.take(one);
+    return one.kind === "open" ? OPEN_COST : FRAME_COST + one.content.length;
   };
   return {
-    take: (part) => read(part).forEach(take),
+    take: (part) => read(part).reduce((cost, one) => cost + take(one), 0),
     open() {
       if (lines.size >= MOST_STREAMS) return undefined;
       lastId += 1;

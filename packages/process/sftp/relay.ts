@@ -24,7 +24,7 @@ function main([what = "", where = ""]: readonly string[]): void {
   };
   if (what === "dial") dial(where, pass);
   else listen(placeOf(what, where), pass);
-  process.stdin.on("data", take).once("end", () => process.exit(0));
+  process.stdin.on("data", (part: Buffer) => void take(part)).once("end", () => process.exit(0));
   process.stdout.on("error", () => process.exit(1));
   // It leaves nothing behind, however it is ended.
   for (const signal of ["SIGHUP", "SIGTERM", "SIGINT"]) process.once(signal, () => process.exit(1));

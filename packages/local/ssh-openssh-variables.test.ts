@@ -1,0 +1,29 @@
+import { once } from "node:events";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type OpenSshTrial, openOpenSshTrial, openSshLacks } from "./openssh-trial.ts";
+
+describe.each(["bubblewrap", "none"] as const)("a run whose variables would change Node, isolation %s", (isolation) => {
+  const lack = openSshLacks(isolation);
+  if (lack !== undefined) {
+    it("needs the client and the isolation", ({ skip }) => skip(lack));
+    return;
+  }
+
+  let trial: OpenSshTrial;
+  beforeEach(async () => {
+    // Each Node that has it ends at once.
+    trial = await openOpenSshTrial(isolation, { NODE_OPTIONS: "--require /nowhere.cjs" });
+  });
+  afterEach(() => trial.close());
+
+  it("has them in its commands, and neither in its SFTP server nor in what forwards its ports", async () => {
+    const said = await trial.ssh([], "echo $NODE_OPTIONS");
+    const listed = await trial.sftp("pwd\n");
+    const staying = trial.stay(["-R", "0:127.0.0.1:9"], "echo up; exec sleep 600");
+    const [up] = await once(staying.stdout ?? staying, "data");
+
+    expect(said.out).toBe("--require /nowhere.cjs\n");
+    expect(listed).toMatchObject({ code: 0, out: expect.stringContaining("Remote working directory") });
+    expect(String(up)).toBe("up\n");
+  });
+});
