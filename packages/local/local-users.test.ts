@@ -102,3 +102,21 @@ it("waits for a stack that is being started, and says so once", async () => {
 function accessKeyOf(name: string): string | undefined {
   return exportedIn(readFileSync(fileOf(name), "utf8")).AWS_ACCESS_KEY_ID;
 }
+
+it("lets webhooks reach this machine's loopback where one person has the stack, and not where several share it", async () => {
+  const submit = async (settings: Readonly<Record<string, string>>) => {
+    const { url } = await start(settings);
+    const { API_KEY = "" } = exportedIn(await shellEnvironment({ home, fresh: false }));
+    const job = { image: "x", instance_type: "c7i.8xlarge", command: "true", webhook_url: "http://127.0.0.1:9/x" };
+    const answer = await fetch(`${url}/v1/jobs/submit`, {
+      method: "POST",
+      headers: { "x-api-key": API_KEY },
+      body: JSON.stringify(job),
+    });
+    return answer.status;
+  };
+
+  expect(await submit({})).toBe(200);
+  expect(await submit({ LOCAL_USERS: "ada" })).toBe(400);
+  expect(await submit({ LOCAL_USERS: "ada", WEBHOOK_ALLOW: "127.0.0.0/8" })).toBe(200);
+});

@@ -97,8 +97,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const programs = programsOf(config.LOCAL_PATH || environment.PATH || "", home.path);
   const parts: Stoppable[] = [{ stop: async () => home.release() }];
   try {
-    // Receivers of a laptop are on the laptop, unless it is said where they are.
-    const webhookAllow = environment.WEBHOOK_ALLOW ? config.WEBHOOK_ALLOW : loopback;
+    // Receivers of a laptop are on the laptop, unless it is said where they are; not on one that several people share,
+    // where one could reach through them what the others serve.
+    const usual = config.LOCAL_USERS.length > 0 ? [] : loopback;
+    const webhookAllow = environment.WEBHOOK_ALLOW ? config.WEBHOOK_ALLOW : usual;
     return await startParts({
       ...{
         config: { ...config, nodes, programs, webhookAllow, hasDomain },
