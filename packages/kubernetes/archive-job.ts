@@ -13,8 +13,8 @@ const blobAnnotation = "berth/blob";
 
 /** As long as a deletion waits for it (docs/apis/session-manager.md#effects-and-times). */
 const MOST_SECONDS = 60;
-/** In which its log may be read, and what it came to is known. */
-const KEPT_SECONDS = 3_600;
+/** In which its log may be read, and what it came to is known. A pod that has ended still keeps a claim from going. */
+const KEPT_SECONDS = 300;
 const program = "/tools/archive";
 const directory = "/workspace";
 const key = "to";

@@ -14,6 +14,7 @@ import { archivesConformance } from "#testing/conformance/archives.ts";
 import type { ApiClient } from "./api-client.ts";
 import { archiveName } from "./archive-job.ts";
 import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
+import { ebsArchives } from "./ebs-archives.ts";
 import { claimOf, pathsOf } from "./names.ts";
 import type { Job, KubeObject, Pod } from "./objects.ts";
 import { kubernetesVolumes } from "./volumes.ts";
@@ -72,6 +73,38 @@ describe("claims zipped by Jobs as every Volumes", () => {
     content: { write: async () => undefined, read: async () => "" },
     close: clear,
   }));
+});
+
+describe("the zip of a volume of EBS", () => {
+  it("is made by a pod that mounts it for so long alone", async () => {
+    const volume = { id: "vol-0123456789abcdef0", zone: "us-east-1a" };
+    const service = { name: "s3", region: "us-east-2", url: `${s3.endpoint}/bucket`, credentials: () => fakeKey };
+    const archives = ebsArchives(
+      { client: trial.client, paths, deployment: "trial" },
+      {
+        image: "berth.test/tools:1",
+        blobs: s3Blobs(service),
+        findVolume: async (id) => (id === volume.id ? { ...volume, attached: false } : undefined),
+      },
+    );
+    await trial.cluster.kubelet.disks.make(volume.id, undefined);
+    await writeFile(join(trial.cluster.kubelet.disks.directoryOf(volume.id), "notes"), "what was written");
+
+    await archives.startArchive(volume.id, "archives/o/ebs");
+    const archive = await trial.eventually(
+      () => archives.findArchive("archives/o/ebs"),
+      (seen) => seen !== undefined && seen.state !== "pending",
+    );
+
+    const zip = s3.objects.get("archives/o/ebs");
+    expect(archive).toEqual({ state: "completed", bytes: zip?.byteLength });
+    expect(Buffer.from(zip ?? []).toString("latin1")).toContain("notes");
+    await expect(archives.startArchive("vol-0fedcba9876543210", "archives/o/none")).rejects.toThrow("does not exist");
+    const claim = must(await trial.cluster.admin.get(`${paths.claims}/${volume.id}`));
+    expect(claim.metadata.deletionTimestamp).toBeDefined();
+    await clear();
+    await removed(trial.cluster.admin, `/api/v1/persistentvolumes/berth-${volume.id}`);
+  });
 });
 
 describe("the zip of a claim", () => {
@@ -139,14 +172,14 @@ describe("the zip of a claim", () => {
     await removed(trial.cluster.admin, secret);
   });
 
-  it("ends by itself after a minute, so that it holds its volume no longer, and is forgotten after an hour", async () => {
+  it("ends by itself after a minute, so that it holds its volume no longer, and is forgotten five minutes later", async () => {
     const { id } = await newVolume("bounded");
 
     await volumes.startArchive(id, "archives/bounded");
 
     expect((await jobOf("archives/bounded")).spec).toMatchObject({
       activeDeadlineSeconds: 60,
-      ttlSecondsAfterFinished: 3_600,
+      ttlSecondsAfterFinished: 300,
       backoffLimit: 0,
     });
     expect((await volumes.findVolume(id))?.attached).toBe(true);

@@ -2,6 +2,7 @@ import type { Blobs } from "#core/ports/blobs.ts";
 import type { Archive, Volumes } from "#core/ports/volumes.ts";
 import { ApiRefused } from "./api-error.ts";
 import { archiveJob, archiveLabel, archiveName, archiveSecret } from "./archive-job.ts";
+import { claimAnnotation } from "./claim.ts";
 import { holds, type Job, type Pod } from "./objects.ts";
 import type { Place } from "./read-run.ts";
 import { MAIN } from "./run-job.ts";
@@ -15,16 +16,18 @@ export interface ArchiveOptions {
   readonly blobs: Pick<Blobs, "urlToPut">;
   /** The name of the claim by which a pod mounts this volume; throws where there is no such volume. */
   claimOf(volume: string): Promise<string>;
+  /** Called when the Job of this volume is seen to have ended, each time. */
+  release?(volume: string): Promise<void>;
 }
 
 /**
  * Zips of volumes by Jobs, each of which mounts one, may read it and sends the zip to an address of Blobs
- * (docs/architecture.md#runs-on-a-cluster). A Job has a minute, and is forgotten an hour after its end.
+ * (docs/architecture.md#runs-on-a-cluster). A Job has a minute, and is forgotten five minutes after its end.
  */
 export function kubernetesArchives(place: Place, options: ArchiveOptions): Archives {
   return {
     startArchive: (volume, blob) => startArchive(place, options, { volume, blob }),
-    findArchive: (blob) => findArchive(place, blob),
+    findArchive: (blob) => findArchive(place, options, blob),
   };
 }
 
@@ -74,9 +77,20 @@ function isSuspended({ spec }: Job): boolean {
   return spec?.suspend === true;
 }
 
-async function findArchive(place: Place, blob: string): Promise<Archive | undefined> {
+async function findArchive(
+  place: Place,
+  { release }: Pick<ArchiveOptions, "release">,
+  blob: string,
+): Promise<Archive | undefined> {
   const job = await findJob(place, blob);
   if (!job) return undefined;
+  const archive = await archiveOf(place, job);
+  const volume = job.metadata.annotations?.[claimAnnotation.volume];
+  if (archive.state !== "pending" && volume !== undefined) await release?.(volume);
+  return archive;
+}
+
+async function archiveOf(place: Place, job: Job): Promise<Archive> {
   if (holds(job, "Complete")) return endedArchive(await bytesSent(place, job));
   const hasFailed = holds(job, "Failed") || holds(job, "FailureTarget") || job.metadata.deletionTimestamp !== undefined;
   return hasFailed ? endedArchive(undefined) : { state: "pending", bytes: 0 };

@@ -29,16 +29,24 @@ function volumeNameOf(id: string): string {
   return `berth-${id}`;
 }
 
+/** A run, as far as what it mounts needs it. */
+export type EbsMountOwner = Pick<Run, "uid" | "run" | "key" | "name" | "pool" | "mounts">;
+
 /**
  * Lets a run's pod mount its volumes of EBS. Throws `RunNotTaken` while another run has one of them, or its node still
  * does; `RunRefused` where somebody else has made an object of that name.
  */
-export async function makeEbsMounts(place: Place, run: Run, deadline: AbortSignal): Promise<void> {
+export async function makeEbsMounts(place: Place, run: EbsMountOwner, deadline: AbortSignal): Promise<void> {
   const volumes = run.mounts.flatMap(({ volume }) => (isEbsVolume(volume.id) ? [volume] : []));
   await Promise.all(volumes.map((volume) => makeMount(place, run, volume, deadline)));
 }
 
-async function makeMount(place: Place, run: Run, volume: Mount["volume"], deadline: AbortSignal): Promise<void> {
+async function makeMount(
+  place: Place,
+  run: EbsMountOwner,
+  volume: Mount["volume"],
+  deadline: AbortSignal,
+): Promise<void> {
   const endsAt = performance.now() + goneWithinMs;
   for (;;) {
     const found = await makeOrFindBoth(place, run, volume, deadline);
@@ -58,7 +66,7 @@ interface InTheWay {
 /** Undefined: both are there, and this run's. */
 async function makeOrFindBoth(
   place: Place,
-  run: Run,
+  run: EbsMountOwner,
   ref: Mount["volume"],
   deadline: AbortSignal,
 ): Promise<InTheWay | undefined> {

@@ -110,13 +110,7 @@ export function metadataOf(
   deployment: string,
 ): { labels: Record<string, string>; annotations: Record<string, string> } {
   return {
-    labels: {
-      ...deploymentLabels(deployment),
-      [label.uid]: run.uid,
-      [label.run]: String(run.run),
-      [label.pool]: labelValue(run.pool),
-      [label.name]: labelValue(run.name),
-    },
+    labels: labelsOf(run, deployment),
     annotations: {
       [annotation.key]: run.key,
       [annotation.name]: run.name,
@@ -126,15 +120,26 @@ export function metadataOf(
   };
 }
 
+type Marked = Pick<Run, "uid" | "run" | "key" | "name" | "pool">;
+
+function labelsOf(run: Marked, deployment: string): Record<string, string> {
+  return {
+    ...deploymentLabels(deployment),
+    [label.uid]: run.uid,
+    [label.run]: String(run.run),
+    [label.pool]: labelValue(run.pool),
+    [label.name]: labelValue(run.name),
+  };
+}
+
 /** By its labels what a run has beside its Jobs is found, and by its annotation the record whose it is. */
 export interface Marks {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-export function marksOf(run: Run, deployment: string): Marks {
-  const { labels, annotations } = metadataOf(run, deployment);
-  return { labels, annotations: { [annotation.key]: annotations[annotation.key] ?? "" } };
+export function marksOf(run: Marked, deployment: string): Marks {
+  return { labels: labelsOf(run, deployment), annotations: { [annotation.key]: run.key } };
 }
 
 /** As much of a text as a label may hold: letters, digits, `-`, `_`, `.`, at most 63, a letter or digit at both ends. */

@@ -1,7 +1,19 @@
+import { readConfig } from "#aws/config.ts";
 import { volumes as ebsVolumes } from "#aws/ebs-volumes.ts";
 import { blobs } from "#aws/s3-blobs.ts";
 import { withListings } from "#core/disks/listing.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
+import { ebsArchives } from "#kubernetes/ebs-archives.ts";
+import { eksPlace } from "./eks-place.ts";
 
-/** For looks, which make and remove backups: each has the list of files that its run left. */
-export const volumes = (): Volumes => withListings(ebsVolumes(), blobs());
+/**
+ * For looks, which make and remove backups: each has the list of files that its run left. Pods zip volumes where
+ * TOOLS_IMAGE says by what, and no zip is made without it.
+ */
+export const volumes = (): Volumes => {
+  const { TOOLS_IMAGE: image } = readConfig(["TOOLS_IMAGE"]);
+  const [ebs, store] = [ebsVolumes(), blobs()];
+  const listed = withListings(ebs, store);
+  if (image === undefined) return listed;
+  return { ...listed, ...ebsArchives(eksPlace(), { image, blobs: store, findVolume: ebs.findVolume }) };
+};
