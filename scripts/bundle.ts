@@ -60,6 +60,7 @@ function options() {
       literalKeys,
       clientOfWs,
       knownEndpoints,
+      withoutEventStreams,
     ],
     logLevel: "silent",
   } as const satisfies BuildOptions;
@@ -129,6 +130,19 @@ const knownEndpoints: Plugin = {
   setup({ onLoad }) {
     onLoad({ filter: /@aws-sdk\/endpoint-cache\/dist-es\/index\.js$/ }, () => ({
       contents: "export class EndpointCache {}",
+    }));
+  },
+};
+
+/** No call that we make answers with a stream of events; whoever adds one is told at its first answer: 16 kB. */
+const withoutEventStreams: Plugin = {
+  name: "without-event-streams",
+  setup({ onLoad }) {
+    onLoad({ filter: /@smithy\/core\/dist-es\/submodules\/event-streams\/index\.js$/ }, () => ({
+      contents: `export class EventStreamSerde {
+        constructor() { throw new Error("Event streams are left out of the bundles (scripts/bundle.ts)"); }
+      }
+      export const eventStreamSerdeProvider = undefined;`,
     }));
   },
 };

@@ -1,8 +1,14 @@
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { handler } from "./fallback.ts";
 
+const secret = "s".repeat(32);
+
+beforeEach(() => void vi.stubEnv("ORIGIN_SECRETS", secret));
+afterEach(() => void vi.unstubAllEnvs());
+
 function eventOf(method: string, rawPath: string) {
-  return { rawPath, rawQueryString: "", requestContext: { http: { method } } };
+  const requestContext = { domainName: "abc123.execute-api.us-east-1.amazonaws.com", http: { method, path: rawPath } };
+  return { version: "2.0", rawPath, rawQueryString: "", requestContext, headers: { "x-berth-origin": secret } };
 }
 
 test("it knows the routes of all other functions", async () => {

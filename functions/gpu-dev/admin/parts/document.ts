@@ -132,6 +132,8 @@ export const document: NounDocument = {
           ],
           record_count: 0,
           records: [],
+          volume_count: 0,
+          volumes: [],
           removed_count: 1,
           removed: [{ ...found, why: "it has no record", removed_at: "2026-01-19T18:30:00Z" }],
           orphan_gpu_hours: 0.067,
