@@ -39,7 +39,8 @@ export async function startTerminal(
   holder.on("message", (news: TerminalNews) => {
     if ("exitCode" in news) exitCode = news.exitCode;
   });
-  const ended = once(holder, "close");
+  // It never rejects, as `once` does where the holder ends while it is being told something.
+  const ended = new Promise<[null]>((resolve) => holder.once("close", () => resolve([null])));
   holder.send({ file, args, cwd, env: commandEnv, ...size } satisfies WantedTerminal);
   const first = await Promise.race([once(holder, "message"), ended]);
   const [begun] = first as [TerminalNews | number | null];
@@ -54,7 +55,8 @@ export async function startTerminal(
     channel.exit(exitCode);
     channel.end();
   });
-  const resize = (next: TerminalSize) => void (holder.connected && holder.send(next));
+  // It may have ended without this process having noticed.
+  const resize = (next: TerminalSize) => void (holder.connected && holder.send(next, () => undefined));
   return {
     resize: (columns, lines) => resize({ columns: cells(columns, size.columns), lines: cells(lines, size.lines) }),
   };
