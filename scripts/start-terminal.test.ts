@@ -82,7 +82,9 @@ describe("npm start on a terminal", () => {
     ]);
     expect(rest).not.toContain('{"');
     expect(events(rest).filter((line) => line.length > 80)).toEqual([]);
-    expect(rest).toMatch(/Stopping 1 environment: developer\/my-train\nStopped: every environment has ended\./);
+    expect(rest).toMatch(
+      /Stopping 1 environment: developer\/my-train\nStopped: every environment that ran has ended\./,
+    );
     expect(code).toBe(0);
   });
 

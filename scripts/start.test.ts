@@ -115,7 +115,9 @@ describe("npm start", () => {
     expect(events).toEqual(expect.arrayContaining(["started", "stopping", "stopped"]));
     expect(notes).toContain(`eval "$(BERTH_HOME=${home} npm run --silent env)"`);
     expect(notes).toContain("Stopping. No environment runs.");
-    expect(notes).toContain(`Stopped: every environment has ended. Disks and records are in ${home}.`);
+    expect(notes).toContain(
+      `Stopped: every environment that ran has ended. Disks and records are in ${home}; what still waited starts`,
+    );
   });
 
   it("loads the endpoints without the clients of AWS and the texts of zod, which it never asks", async () => {
@@ -254,6 +256,6 @@ describe("npm run dev", () => {
 
     await once(running, "close");
 
-    expect(output).toMatch(/Ctrl-C ends.*Restarting.*Stopped: every environment has ended.*Ctrl-C ends/s);
+    expect(output).toMatch(/Ctrl-C ends.*Restarting.*Stopped: every environment that ran has ended.*Ctrl-C ends/s);
   });
 });

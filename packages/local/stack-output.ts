@@ -73,5 +73,5 @@ export function stackOutput(environment: Environment, { lines, notes }: Outputs)
 function stoppedLine(path: string, isCluster = false): string {
   const home = printable(path);
   if (isCluster) return `Stopped. Records are in ${home}; the next start there finds what runs on the cluster.`;
-  return `Stopped: every environment has ended. Disks and records are in ${home}.`;
+  return `Stopped: every environment that ran has ended. Disks and records are in ${home}; what still waited starts with the next start there.`;
 }
