@@ -117,7 +117,8 @@ describe("a command beside that of the run", () => {
 
   it("is cut where what it left behind writes without end, too", async () => {
     await trial.run([]);
-    await trial.exec({ id: "left", words: sh("(exec yes) & true") });
+    // It ends with the trial: nobody else would end it, and it would go on to fill the disk.
+    await trial.exec({ id: "left", words: sh("(while [ -e lock ]; do head -c 4000000 /dev/zero; done) & true") });
     await trial.ended("left");
     const kept = () => statSync(trial.file("commands/left/stdout")).size;
     await until(() => kept() > 16 * mebibyte);
