@@ -36,7 +36,10 @@ describe("against moto, which nobody of us wrote", () => {
     await stop();
   });
 
-  describe("the table on DynamoDB", () => tableConformance(async () => dynamoTable({ client: dynamo, tableName })));
+  // Where one transaction fails, moto puts the whole table back as it was before it, with what others wrote meanwhile
+  // (5.2.5). DynamoDB Local is held to those that overlap (java.test.ts).
+  describe("the table on DynamoDB", () =>
+    tableConformance(async () => dynamoTable({ client: dynamo, tableName }), { isolatesTransactions: false }));
 
   describe("the queue on SQS", () => {
     queueConformance(async () => {
