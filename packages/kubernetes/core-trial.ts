@@ -2,6 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "#aws/clock.ts";
 import { systemIds } from "#aws/ids.ts";
 import type { UserContext } from "#core/context.ts";
+import type { Disk } from "#core/disks/record.ts";
+import { getDisk } from "#core/disks/view.ts";
 import { parseEnvironment } from "#core/environments/record/parse.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
@@ -33,6 +35,9 @@ export interface CoreTrial {
   readonly as: UserContext<"table" | "queue" | "sealer" | "volumes" | "compute" | "blobs">;
   create(id: string, options: Parameters<typeof newEnvironment>[1] & { readonly image?: string }): Promise<void>;
   until(id: string, holds: (environment: Environment) => boolean): Promise<Environment>;
+  untilDisk(name: string, holds: (disk: Disk) => boolean): Promise<Disk>;
+  /** Puts the time behind it in which a worker that slept could still start it: until then it gives nothing back. */
+  begun(id: string): Promise<void>;
   /** Puts the core's clock forward, not the cluster's. */
   skip(ms: number): void;
   stop(): Promise<void>;
@@ -81,26 +86,44 @@ export async function startCore(
     if (!item) throw new Error(`No environment ${id}`);
     return parseEnvironment(item);
   };
+  const until: CoreTrial["until"] = async (id, holds) => {
+    for (;;) {
+      const environment = await read(id);
+      if (holds(environment)) return environment;
+      await sleep(20);
+    }
+  };
+  const skip: CoreTrial["skip"] = (ms) => {
+    ahead += ms;
+  };
   return {
     ctx,
     as,
+    until,
+    skip,
     async create(id, { image, ...options }) {
       const wanted = newEnvironment(id, options);
       await createEnvironment(as, { ...wanted, image: image ?? "berth.test/any:1" });
     },
-    async until(id, holds) {
+    async untilDisk(name, holds) {
       for (;;) {
-        const environment = await read(id);
-        if (holds(environment)) return environment;
+        const { disk } = await getDisk(as, name);
+        if (holds(disk)) return disk;
         await sleep(20);
       }
     },
-    skip(ms) {
-      ahead += ms;
+    async begun(id) {
+      await until(id, ({ run }) => run.noStartSince !== null);
+      skip(60_000);
     },
     async stop() {
       ending.abort();
       await Promise.all(loops);
     },
   };
+}
+
+/** How many backups a disk has that are whole. */
+export function backups({ snapshots }: Disk): number {
+  return snapshots.filter(({ completed }) => completed).length;
 }

@@ -1,17 +1,14 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createDisk } from "#core/disks/create.ts";
-import type { Disk } from "#core/disks/record.ts";
 import { renameDisk } from "#core/disks/rename.ts";
 import { deleteDisk, undeleteDisk } from "#core/disks/requests.ts";
-import { getDisk } from "#core/disks/view.ts";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { diskKey } from "#core/keys.ts";
 import { removed } from "#testing/cluster/cluster.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
 import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
-import { type CoreTrial, startCore } from "./core-trial.ts";
+import { backups, type CoreTrial, startCore } from "./core-trial.ts";
 import { pathsOf } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
 import { kubernetesVolumes } from "./volumes.ts";
@@ -42,25 +39,9 @@ async function objects(path: string): Promise<KubeObject[]> {
   return must(await trial.cluster.admin.get<{ items: KubeObject[] }>(path)).items;
 }
 
-async function untilDisk(name: string, holds: (disk: Disk) => boolean): Promise<Disk> {
-  for (;;) {
-    const { disk } = await getDisk(core.as, name);
-    if (holds(disk)) return disk;
-    await sleep(20);
-  }
-}
-
-const backups = ({ snapshots }: Disk) => snapshots.filter(({ completed }) => completed).length;
-
-/** Puts the time behind it in which a worker that slept could still start it: until then it gives nothing back. */
-async function begun(id: string): Promise<void> {
-  await core.until(id, ({ run }) => run.noStartSince !== null);
-  core.skip(MINUTE);
-}
-
 /** What it said until its end, and what is said of it. */
 async function over(id: string): Promise<{ readonly printed: string; readonly notes: readonly (string | null)[] }> {
-  await begun(id);
+  await core.begun(id);
   const { log, events } = await core.until(id, ({ phase }) => phase === "completed" || phase === "failed");
   const printed = new TextDecoder().decode(await core.ctx.blobs.get(log?.blob ?? ""));
   return { printed, notes: events.timeline.map(({ reason }) => reason) };
@@ -72,30 +53,30 @@ it("lives through jobs, backups, a new name, a loss and an undelete, and leaves 
   await createDisk(core.as, { name: "data", sizeGb: 10 });
   const forever = 'echo one >> "$WORKSPACE/file"; while :; do sleep 0.2; done';
   await core.create("first", { command: forever, disk: "data", gpus: 1 });
-  await begun("first");
+  await core.begun("first");
   await requestCancel(core.as, "first");
   await core.until("first", ({ phase }) => phase === "cancelled");
-  await untilDisk("data", (disk) => backups(disk) === 1);
+  await core.untilDisk("data", (disk) => backups(disk) === 1);
 
   const renamed = await renameDisk(core.as, "data", "work");
   const appends = 'cat "$WORKSPACE/file"; echo two >> "$WORKSPACE/file"';
   await core.create("second", { command: appends, disk: "work", gpus: 1 });
   const second = await over("second");
-  const { volume, uid } = await untilDisk("work", (disk) => backups(disk) === 2);
+  const { volume, uid } = await core.untilDisk("work", (disk) => backups(disk) === 2);
   const names = (await objects(paths.snapshots)).map(({ metadata }) => metadata.labels?.["berth/name"]);
 
   await loseVolume(volume?.id ?? "");
   await core.create("third", { command: 'cat "$WORKSPACE/file"', disk: "work", gpus: 1 });
-  await untilDisk("work", ({ volumeMissedAt }) => volumeMissedAt !== undefined);
+  await core.untilDisk("work", ({ volumeMissedAt }) => volumeMissedAt !== undefined);
   core.skip(11 * MINUTE);
   const third = await over("third");
-  await untilDisk("work", (disk) => backups(disk) === 3);
+  await core.untilDisk("work", (disk) => backups(disk) === 3);
 
   await deleteDisk(core.as, "work");
-  await untilDisk("work", ({ phase }) => phase === "deleted");
+  await core.untilDisk("work", ({ phase }) => phase === "deleted");
   core.skip(DAY);
   await undeleteDisk(core.as, "work");
-  await untilDisk("work", ({ phase }) => phase === "available");
+  await core.untilDisk("work", ({ phase }) => phase === "available");
   const kept = await objects(paths.snapshots);
   await deleteDisk(core.as, "work");
   core.skip(40 * DAY);

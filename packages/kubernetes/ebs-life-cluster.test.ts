@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { DescribeSnapshotsCommand, DescribeVolumesCommand, type EC2Client } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ebsVolumes } from "#aws/ebs-volumes.ts";
@@ -11,13 +10,12 @@ import { restoreDisk } from "#core/disks/from-snapshot.ts";
 import type { Disk } from "#core/disks/record.ts";
 import { renameDisk } from "#core/disks/rename.ts";
 import { deleteDisk, undeleteDisk } from "#core/disks/requests.ts";
-import { getDisk } from "#core/disks/view.ts";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { diskKey } from "#core/keys.ts";
 import { must } from "#testing/cluster/objects.ts";
 import type { PretendDisks } from "#testing/cluster/pretend-disks.ts";
 import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
-import { type CoreTrial, startCore } from "./core-trial.ts";
+import { backups, type CoreTrial, startCore } from "./core-trial.ts";
 import { pathsOf } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
 
@@ -107,26 +105,10 @@ function keepContents(client: EC2Client, disks: PretendDisks): void {
   );
 }
 
-async function untilDisk(name: string, holds: (disk: Disk) => boolean): Promise<Disk> {
-  for (;;) {
-    const { disk } = await getDisk(core.as, name);
-    if (holds(disk)) return disk;
-    await sleep(20);
-  }
-}
-
-const backups = ({ snapshots }: Disk) => snapshots.filter(({ completed }) => completed).length;
-
-/** Puts the time behind it in which a worker that slept could still start it: until then it gives nothing back. */
-async function begun(id: string): Promise<void> {
-  await core.until(id, ({ run }) => run.noStartSince !== null);
-  core.skip(MINUTE);
-}
-
 /** What a job with that disk printed until its end. */
 async function printed(id: string, disk: string, command: string): Promise<string> {
   await core.create(id, { command, disk, gpus: 1 });
-  await begun(id);
+  await core.begun(id);
   const { log } = await core.until(id, ({ phase }) => phase === "completed" || phase === "failed");
   return new TextDecoder().decode(await core.ctx.blobs.get(log?.blob ?? ""));
 }
@@ -162,28 +144,28 @@ it("a disk lives on EBS through jobs, backups, a new name, a restore and an unde
   await createDisk(core.as, { name: "data", sizeGb: 10 });
   const forever = 'echo one >> "$WORKSPACE/file"; while :; do sleep 0.2; done';
   await core.create("first", { command: forever, disk: "data", gpus: 1 });
-  await begun("first");
+  await core.begun("first");
   await requestCancel(core.as, "first");
   await core.until("first", ({ phase }) => phase === "cancelled");
-  const { snapshots } = await untilDisk("data", (disk) => backups(disk) === 1);
+  const { snapshots } = await core.untilDisk("data", (disk) => backups(disk) === 1);
 
   const renamed = await renameDisk(core.as, "data", "work");
   const shown = await snapshotNames();
   const second = await printed("second", "work", 'cat "$WORKSPACE/file"; echo two >> "$WORKSPACE/file"');
-  const work = await untilDisk("work", (disk) => backups(disk) === 2);
+  const work = await core.untilDisk("work", (disk) => backups(disk) === 2);
 
   const ids = { id: core.ctx.ids.uuid4(), uid: core.ctx.ids.uid() };
   await restoreDisk(core.as, "work", { snapshotId: snapshots[0]?.id ?? "", newName: "copy" }, ids);
   const third = await printed("third", "copy", 'cat "$WORKSPACE/file"');
-  const copy = await untilDisk("copy", (disk) => backups(disk) === 1);
+  const copy = await core.untilDisk("copy", (disk) => backups(disk) === 1);
 
   await deleteDisk(core.as, "work");
-  await untilDisk("work", ({ phase }) => phase === "deleted");
+  await core.untilDisk("work", ({ phase }) => phase === "deleted");
   core.skip(DAY);
   await undeleteDisk(core.as, "work");
-  await untilDisk("work", ({ phase }) => phase === "available");
+  await core.untilDisk("work", ({ phase }) => phase === "available");
   const fourth = await printed("fourth", "work", 'cat "$WORKSPACE/file"');
-  await untilDisk("work", (disk) => backups(disk) === 3);
+  await core.untilDisk("work", (disk) => backups(disk) === 3);
   await deleteDisk(core.as, "work");
   await deleteDisk(core.as, "copy");
   core.skip(40 * DAY);

@@ -6,7 +6,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import type { TestServer } from "./test-server.ts";
+import { processServer, type TestServer } from "./test-server.ts";
 
 /** A server of Maven Central, which is no part of an installation of Berth. */
 export interface JavaServer {
@@ -35,14 +35,7 @@ export async function startJava(server: JavaServer, variable: ServerVariable): P
   });
   const endpoint = `http://127.0.0.1:${port}`;
   await answering(child, endpoint);
-  return {
-    endpoint,
-    async stop() {
-      const ended = once(child, "exit");
-      child.kill("SIGKILL");
-      await ended;
-    },
-  };
+  return processServer(child, endpoint);
 }
 
 const run = promisify(execFile);

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import type { TestServer } from "./test-server.ts";
+import { processServer, type TestServer } from "./test-server.ts";
 
 /** What to say where it is missing. */
 export const MOTO_MISSING = "moto_server is not on the PATH: pip install 'moto[server]==5.2.5'";
@@ -15,14 +15,7 @@ export async function startMoto(): Promise<TestServer | undefined> {
   const child = spawn("moto_server", ["-H", "127.0.0.1", "-p", "0"], { stdio: ["ignore", "pipe", "pipe"] });
   const endpoint = await addressOf(child);
   if (endpoint === undefined) return undefined;
-  return {
-    endpoint,
-    async stop() {
-      const ended = once(child, "exit");
-      child.kill("SIGKILL");
-      await ended;
-    },
-  };
+  return processServer(child, endpoint);
 }
 
 /** It says where it listens on its error output, among other lines. */

@@ -1,5 +1,20 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+
 /** A server of one AWS API that the real clients talk to, for tests. */
 export interface TestServer {
   readonly endpoint: string;
   stop(): Promise<void>;
+}
+
+/** A server that is a process of its own, and keeps nothing. */
+export function processServer(child: ChildProcess, endpoint: string): TestServer {
+  return {
+    endpoint,
+    async stop() {
+      const ended = once(child, "exit");
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
 }
