@@ -55,8 +55,7 @@ export function batchOf({ sql, disk, commits, problemOf }: BatchParts): Batch {
     for (const work of works) if (!work.isDurable) work.settle();
     if (durable.length === 0) return;
     disk.sync((error) => {
-      // What the kernel could not write it may count as written at the next sync (fsync(2)).
-      if (error) refusal ??= new Problem("unavailable", NOT_SYNCED, { cause: error, retryAfterSeconds: 60 });
+      if (error) refusal ??= notSynced(error);
       for (const work of durable) error ? work.fail(refusal) : work.settle();
     });
   };
@@ -75,7 +74,13 @@ export function batchOf({ sql, disk, commits, problemOf }: BatchParts): Batch {
   };
 }
 
-const NOT_SYNCED = "The disk of this stack failed while something was stored: start the stack again";
+/** Only a start reads again what the disk has of the log: until then nobody knows. */
+function notSynced(cause: Error): Problem {
+  const isFull = ["ENOSPC", "EDQUOT"].includes((cause as NodeJS.ErrnoException).code ?? "");
+  const [what, remedy] = isFull ? ["had no room left", "make room and "] : ["failed", ""];
+  const text = `The disk of this stack ${what} while something was stored: ${remedy}start the stack again`;
+  return new Problem("unavailable", text, { cause, retryAfterSeconds: 60 });
+}
 
 /** What it answers, or why it refused, is told only when the transaction that it looked at is kept. */
 function openOf<Made>(

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { lastSynced, lossOfLog } from "./journal.ts";
@@ -17,6 +18,7 @@ export function requireWholeFile(path: string, newestFormat: number): void {
     requireFormat(sql, path, newestFormat);
     requireWhole(sql);
     requireCommits(sql, path);
+    requireTables(sql);
     requireSums(sql, path);
   } catch (error) {
     throw isDamage(error) ? damaged(path, error) : error;
@@ -62,6 +64,12 @@ function requireWhole(sql: DatabaseSync): void {
   if (found !== "ok") throw new Damage(String(found));
 }
 
+/** SQLite takes a file that was emptied for a new one. */
+function requireTables(sql: DatabaseSync): void {
+  const found = sql.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'items'").get();
+  if (!found) throw new Damage("it has no table of records any more");
+}
+
 /** SQLite takes a database without its log for one that is whole. */
 function requireCommits(sql: DatabaseSync, path: string): void {
   const synced = lastSynced(path) ?? 0;
@@ -103,7 +111,7 @@ function damaged(path: string, error: unknown): Error {
   return new Error(
     `The records in ${path} are damaged: ${detail}.\n` +
       `Put back a copy of it and remove ${logs}, which belong to the damaged one; or ${remedy}\n` +
-      "If you move all four away the stack starts with none: environments, disks and keys are then lost.",
+      `To give up all environments, disks and keys, move ${dirname(path)} away: the next start makes a new one.`,
   );
 }
 

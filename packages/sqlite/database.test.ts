@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -77,6 +78,43 @@ describe("a disk that fails while the log is synced", () => {
 
     await expect(later).rejects.toMatchObject({ kind: "unavailable", message: text });
     database.close();
+  });
+
+  it("says of one that had no room for what it had taken to make room first", async () => {
+    const full = Object.assign(new Error("no space"), { code: "ENOSPC" });
+    const database = openDatabase(path, (_, done) => done(full));
+
+    const put = sqliteTable(database).put(item("a"));
+
+    await expect(put).rejects.toThrow(
+      "The disk of this stack had no room left while something was stored: make room and start the stack again",
+    );
+    expect(database.refusal()).toContain("make room");
+    database.close();
+  });
+});
+
+describe("a process that may open no more files", () => {
+  it("stores all the same, from its first write on, and after", () => {
+    const program = `
+      import { closeSync, openSync } from "node:fs";
+      import { openDatabase } from "#sqlite/database.ts";
+      import { sqliteTable } from "#sqlite/table.ts";
+      const table = sqliteTable(openDatabase(${JSON.stringify(path)}));
+      const put = (sk) => table.put({ pk: "p", sk, writers: ["w"] }).then(() => sk, String);
+      const taken = [];
+      const takeAll = () => { for (;;) taken.push(openSync("/dev/null", "r")); };
+      let why;
+      try { takeAll(); } catch (error) { why = error.code; }
+      const without = await put("a");
+      for (const file of taken) closeSync(file);
+      console.log(JSON.stringify([why, without, await put("b")]));`;
+    const node = [process.execPath, "--input-type=module", "--eval", program];
+    const words = ["-c", 'ulimit -n 200 && exec "$@"', "sh", ...node];
+
+    const { stdout, stderr } = spawnSync("sh", words, { cwd: import.meta.dirname, encoding: "utf8" });
+
+    expect({ stdout: stdout.trim(), stderr }).toMatchObject({ stdout: '["EMFILE","a","b"]' });
   });
 });
 
@@ -175,7 +213,7 @@ describe("a damaged file", () => {
     ["that is no database", (bytes) => bytes.fill("garbage ")],
     ["with a page of zeros", (bytes) => bytes.fill(0, 8192, 12_288)],
     ["with a letter of a record changed", (bytes) => bytes.write("TEXT 7 text", bytes.indexOf("text 7 text"))],
-    ["that was cut off", (bytes) => bytes.fill(0, bytes.length / 2)],
+    ["with zeros in its second half", (bytes) => bytes.fill(0, bytes.length / 2)],
   ])("%s is refused at the start, with its path and what to do", async (_, edit) => {
     await fill();
     change(edit);
@@ -183,6 +221,18 @@ describe("a damaged file", () => {
     expect(() => openDatabase(path)).toThrow(`The records in ${path} are damaged: `);
     expect(() => openDatabase(path)).toThrow("Put back a copy of it");
   });
+
+  it.each([0, 4096, 20_000])(
+    "that was cut off after %i bytes is refused, and never taken for a new one",
+    async (left) => {
+      await fill();
+
+      truncateSync(path, left);
+
+      expect(() => openDatabase(path)).toThrow(`The records in ${path} are damaged: `);
+      expect(statSync(path).size).toBe(left);
+    },
+  );
 
   it.each([
     ["UPDATE items SET writer = 'x' WHERE sk = 'n7'", "p|n7 of items"],

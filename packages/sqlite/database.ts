@@ -1,10 +1,10 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { batchOf } from "./batch.ts";
 import { requireWholeFile } from "./damage.ts";
 import { syncedMark } from "./journal.ts";
-import { problemsOf } from "./sqlite-error.ts";
-import { logOnDisk, type SyncFile } from "./sync.ts";
+import { problemsOf, unopened } from "./sqlite-error.ts";
+import { type LogOnDisk, logOnDisk, type SyncFile } from "./sync.ts";
 
 /** The one file of an embedded stack in which records and messages are kept. */
 export interface Database {
@@ -51,7 +51,7 @@ const tables = `
   CREATE INDEX IF NOT EXISTS line ON items (wait_pool, wait_order, pk, sk, waiting) WHERE wait_pool IS NOT NULL;
   DROP INDEX IF EXISTS waiting;
   CREATE TABLE IF NOT EXISTS messages (
-    -- Never used again: who is late acknowledges the message that he received and no other.
+    -- Never used again: a late acknowledgement removes the message that was received and no other.
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     queue TEXT NOT NULL,
     "group" TEXT,
@@ -66,17 +66,18 @@ const tables = `
 `;
 
 /**
- * Opens the database in this file, or makes it. Throws, with the path and what to do, where the file is damaged or of
- * a later version.
+ * Opens the database in this file, or makes it. Throws, with the path and what to do, where the file is damaged, of
+ * a later version, or on a full disk.
  */
 export function openDatabase(path: string, syncFile?: SyncFile): Database {
   const isNew = !existsSync(path);
-  const sql = openFile(path);
   const commits = { newest: 0 };
   const mark = syncedMark(path, () => commits.newest);
-  // Of records that were moved away.
-  if (isNew) mark.remove();
-  const disk = logOnDisk(`${path}-wal`, mark, syncFile);
+  const { sql, disk } = openFiles(path, isNew, () => {
+    // Of records that were moved away.
+    if (isNew) mark.remove();
+    return logOnDisk(`${path}-wal`, mark, syncFile);
+  });
   const problemOf = problemsOf(path);
   const batch = batchOf({ sql, disk, commits, problemOf });
   const statements = new Map<string, StatementSync>();
@@ -106,11 +107,35 @@ export function openDatabase(path: string, syncFile?: SyncFile): Database {
   };
 }
 
-function openFile(path: string): DatabaseSync {
-  requireWholeFile(path, FORMAT);
-  // Another program may look into the file; nothing waits for it for long, since nothing else goes on meanwhile.
-  const sql = new DatabaseSync(path, { timeout: 200 });
+function openFiles(path: string, isNew: boolean, openLog: () => LogOnDisk): { sql: DatabaseSync; disk: LogOnDisk } {
+  try {
+    requireWholeFile(path, FORMAT);
+    // Another program may look into the file; nothing waits for it for long, since nothing else goes on meanwhile.
+    const sql = new DatabaseSync(path, { timeout: 200 });
+    return undoneOnError(
+      () => ({ sql: withTables(sql), disk: openLog() }),
+      () => {
+        sql.close();
+        // A new file without its tables would pass for damaged.
+        if (isNew) rmSync(path, { force: true });
+      },
+    );
+  } catch (error) {
+    throw unopened(path, error);
+  }
+}
+
+function withTables(sql: DatabaseSync): DatabaseSync {
   // The log is synced here (sync.ts), since SQLite would stop the whole process for each commit to do it.
   sql.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; ${tables} PRAGMA user_version = ${FORMAT};`);
   return sql;
+}
+
+function undoneOnError<Made>(work: () => Made, undo: () => void): Made {
+  try {
+    return work();
+  } catch (error) {
+    undo();
+    throw error;
+  }
 }

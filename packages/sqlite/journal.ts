@@ -11,8 +11,11 @@ const MARK = { frames: 8, commit: 12, sum: 20, bytes: 24 };
 
 /** How far the write-ahead log is on the disk. */
 export interface SyncedMark {
-  /** How far SQLite has written the log, and which commit that was: to be asked before a sync, and handed to `note` after. */
-  written(): Buffer;
+  /**
+   * How far SQLite has written the log, and which commit that was: to be asked before a sync, and handed to `note` after.
+   * Undefined where that cannot be read, as where no more files can be opened: the mark stays behind then.
+   */
+  written(): Buffer | undefined;
   /** Notes that the log is on the disk as far as it was written then. Where that cannot be stored the mark stays behind. */
   note(written: Buffer): void;
   /** To be called before SQLite folds the whole log into the database and removes it. */
@@ -28,9 +31,13 @@ export function syncedMark(path: string, newestCommit: () => number): SyncedMark
   let file: number | undefined;
   return {
     written() {
-      index ??= openSync(`${path}-shm`, "r");
       const header = Buffer.alloc(INDEX.bytes);
-      readSync(index, header, 0, INDEX.bytes, 0);
+      try {
+        index ??= openSync(`${path}-shm`, "r");
+        readSync(index, header, 0, INDEX.bytes, 0);
+      } catch {
+        return undefined;
+      }
       // Its numbers are in this machine's order of bytes, the salts as they stand in the log.
       const frames = new DataView(header.buffer, header.byteOffset).getUint32(INDEX.frames, isLittleEndian);
       return markOf(header.subarray(INDEX.salts, INDEX.salts + SALTS.bytes), frames, newestCommit());

@@ -44,6 +44,7 @@ describe("the queue on SQLite", () => {
           for (const { id } of received) await queue.acknowledge(name, id);
         }
       },
+      now: () => clock.now(),
       pass: async (ms) => clock.advance(ms),
     };
   });

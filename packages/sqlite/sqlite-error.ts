@@ -1,4 +1,5 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { Problem } from "#core/problem.ts";
 
 // https://www.sqlite.org/rescode.html; the low byte is the kind, the rest says more.
@@ -36,6 +37,22 @@ function isReadOnly(path: string): boolean {
     return (error as NodeJS.ErrnoException).code === "EROFS";
   }
 }
+
+/** What to tell of an error of SQLite while it opened this file; any other, itself. */
+export function unopened(path: string, error: unknown): unknown {
+  if (codeOf(error) === undefined) return error;
+  // What of a full disk it notices first may be its index of the log, which it calls an error of the disk.
+  const reason = isFull(dirname(path)) ? "its disk is full. Make room on it" : (error as Error).message;
+  return new Error(`The records in ${path} cannot be opened: ${reason}.`, { cause: error });
+}
+
+function isFull(directory: string): boolean {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize < LEAST_ROOM;
+}
+
+/** The index of the log alone has so much. */
+const LEAST_ROOM = 32 * 1024;
 
 /** SQLite's kind of error; undefined for an error that is none of SQLite's. */
 export function codeOf(error: unknown): number | undefined {

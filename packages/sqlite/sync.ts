@@ -15,52 +15,53 @@ export type SyncFile = (file: number, done: Done) => void;
 
 /**
  * Syncs the log outside the event loop, once for all who wait: whoever comes while one sync runs waits for the next,
- * since that one may have begun before their commit. The mark says afterwards how far it came.
+ * since that one may have begun before their commit. The mark says afterwards how far it came. Throws where the log
+ * cannot be opened: done at once, nothing but a sync itself can fail later. One that failed is the last, since what the
+ * kernel could not write it may count as written at the next one (fsync(2)).
  */
 export function logOnDisk(path: string, mark: SyncedMark, syncFile: SyncFile = fdatasync): LogOnDisk {
-  let file: number | undefined;
+  const file = openNamed(path);
   let waiting: Done[] = [];
   let syncing: Done[] = [];
   let isRunning = false;
   let isClosed = false;
+  let failure: Error | null = null;
 
   const begin = () => {
     if (isRunning || isClosed || waiting.length === 0) return;
-    file ??= openNamed(path);
     const written = mark.written();
     [syncing, waiting] = [waiting, []];
     isRunning = true;
     syncFile(file, (error) => {
       isRunning = false;
-      if (!error && !isClosed) mark.note(written);
-      tell(error);
-      if (isClosed) closeSync(file as number);
+      failure ??= error;
+      if (written && !failure && !isClosed) mark.note(written);
+      if (failure) tellAll(failure);
+      else tell();
+      if (isClosed) closeSync(file);
       else begin();
     });
   };
-  const tell = (error: Error | null) => {
+  const tell = (error: Error | null = null) => {
     const told = syncing;
     syncing = [];
     for (const done of told) done(error);
   };
+  const tellAll = (error: Error | null) => {
+    [syncing, waiting] = [[...syncing, ...waiting], []];
+    tell(error);
+  };
   return {
     sync(done) {
+      if (failure) return done(failure);
       waiting.push(done);
-      try {
-        begin();
-      } catch (error) {
-        [syncing, waiting] = [waiting, []];
-        tell(error as Error);
-      }
+      begin();
     },
     close() {
       isClosed = true;
-      if (file === undefined) return;
-      const open = file;
-      [syncing, waiting] = [[...syncing, ...waiting], []];
-      tell(failureOf(() => fdatasyncSync(open)));
+      tellAll(failure ?? failureOf(() => fdatasyncSync(file)));
       // One that still runs closes it when it is over: its number must not become another file's before.
-      if (!isRunning) closeSync(open);
+      if (!isRunning) closeSync(file);
     },
   };
 }

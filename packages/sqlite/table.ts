@@ -142,22 +142,38 @@ function wholePage(database: Database, query: PartitionQuery): Page {
 
 /** Reads the covering index that has the brief fields, and no item. */
 function briefPage(database: Database, query: PartitionQuery): Page {
-  const { where, values } = conditionsOf(query);
   const { pk, limit } = query;
-  const rows = entriesOf(database, `SELECT sk, brief FROM items WHERE ${where}`, values, limit);
-  return pageOf(rows, limit, {
+  return pageOf(briefRows(database, query), limit, {
     item: ([sk, brief]) => partOf({ pk, sk: String(sk) }, brief),
     bytes: ([, brief]) => String(brief).length,
     cursor: ([sk]) => [sk],
   });
 }
 
+/** Rows that were all read before the first is made an item would be copied by each garbage collection until then. */
+const BRIEFS_AT_ONCE = 250;
+
+function* briefRows(database: Database, query: PartitionQuery): Iterable<RowArray> {
+  const atOnce = Math.min(query.limit ?? BRIEFS_AT_ONCE, BRIEFS_AT_ONCE);
+  let { after } = query;
+  for (;;) {
+    const { where, values } = conditionsOf({ ...query, ...(after !== undefined && { after }) });
+    const rows = entriesOf(database, `SELECT sk, brief FROM items WHERE ${where}`, values, atOnce);
+    yield* rows;
+    const last = rows.at(-1);
+    if (!last || rows.length <= atOnce) return;
+    after = cursorOf([last[0]]);
+  }
+}
+
+/** A cursor takes the place of one end of the range: beside it, SQLite would seek that end and walk to the cursor. */
 function conditionsOf({ pk, prefix = "", after, newestFirst = false }: PartitionQuery) {
-  const [isAfter, order] = newestFirst ? ["<", "DESC"] : [">", "ASC"];
-  const cursor = after === undefined ? "" : `AND sk ${isAfter} ?`;
-  const where = `pk = ? AND sk >= ? AND sk <= ? ${cursor} ORDER BY sk ${order}`;
-  const values = [pk, prefix, prefix + LAST, ...(after === undefined ? [] : [cursorParts(after)[0] as string])];
-  return { where, values };
+  const cursor = after === undefined ? undefined : String(cursorParts(after)[0]);
+  const isFrom = cursor !== undefined && !newestFirst;
+  const isTo = cursor !== undefined && newestFirst;
+  const range = `sk ${isFrom ? ">" : ">="} ? AND sk ${isTo ? "<" : "<="} ?`;
+  const where = `pk = ? AND ${range} ORDER BY sk ${newestFirst ? "DESC" : "ASC"}`;
+  return { where, values: [pk, isFrom ? cursor : prefix, isTo ? cursor : prefix + LAST] };
 }
 
 const SMALL_ENTRY_BYTES = 150;
