@@ -1,4 +1,4 @@
-import { readSettings } from "#aws/config.ts";
+import { readSettings } from "#aws/settings.ts";
 import { bodySchema, type Endpoint, type Schema } from "#http/endpoint.ts";
 import type { Examples, NounDocument, OperationDocument, ReplyDocument } from "#http/noun-document.ts";
 import type { Describer } from "./openapi-descriptions.ts";
@@ -66,7 +66,9 @@ type Place = Pick<Parameter, "name" | "in" | "required" | "schema">;
 
 function parametersIn(place: "path" | "query", { properties = {}, required = [] }: JsonSchema): Place[] {
   return Object.entries(properties).map(([name, schema]) => ({
-    ...{ name, in: place, schema },
+    name,
+    in: place,
+    schema,
     required: place === "path" || required.includes(name),
   }));
 }
@@ -77,7 +79,9 @@ function optional({ required: _, ...schema }: JsonSchema): JsonSchema {
 
 /** docs/apis/common.md#idempotency-key. */
 const idempotencyKey: Place = {
-  ...{ name: "Idempotency-Key", in: "header", required: false },
+  name: "Idempotency-Key",
+  in: "header",
+  required: false,
   schema: { type: "string", pattern: "^[ -~]{1,255}$" },
 };
 

@@ -3,7 +3,7 @@ import { table } from "#aws/table.ts";
 import { refreshCapacity } from "#core/pools/capacity.ts";
 import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
-import { compute } from "#lambda/worker-compute.ts";
+import { compute } from "#lambda/schedule-compute.ts";
 
 /** Compares the machines that exist with what the ledgers say. */
 export const schedule = cron.every({ minutes: 1, atStart: true, uses: ["table", "queue", "compute"] }, refreshCapacity);

@@ -3,7 +3,7 @@ import { table } from "#aws/table.ts";
 import { followChanges, WATCH_MINUTES } from "#core/watch.ts";
 import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
-import { compute } from "#lambda/worker-compute.ts";
+import { compute } from "#lambda/schedule-compute.ts";
 
 /** Passes on what the cluster says has changed; the next one is there before this one ends. */
 export const schedule = cron.every(

@@ -60,6 +60,11 @@ export function endedDiskKey(owner: string, uid: string): Key {
   return { pk: `owner#${owner}#ended-disk`, sk: uid };
 }
 
+/** Of the key of a disk. */
+export function ownerOfDisk({ pk }: Key): string {
+  return pk.slice("owner#".length, -"#disk".length);
+}
+
 /**
  * The one item that decides which disk names of an owner exist. It sorts before every uid, so that one query of the
  * partition reads names and disks.
@@ -166,6 +171,16 @@ export function apiKeyKey(hash: string): Key {
 /** What became of a create under an Idempotency-Key; `hash` covers owner, method, path and that key. */
 export function idempotencyKey(hash: string): Key {
   return single(`idem#${hash}`);
+}
+
+/** What is known of one WebSocket that a gateway keeps, by the gateway's own id of it. */
+export function connectionKey(id: string): Key {
+  return single(`connection#${id}`);
+}
+
+/** The one item that decides whether a user may open another of these. */
+export function openConnectionsKey(owner: string): Key {
+  return single(`connections#${owner}`);
 }
 
 export function userKey(uid: string): Key {

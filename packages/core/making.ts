@@ -11,7 +11,9 @@ const CALLS_MS = 120_000;
 const LAST_CALL_MS = CALLS_MS + 45_000;
 /** EC2 lists late: what is not seen does not exist only so long after the last call that could have made it. */
 export const LISTED_MS = 10 * 60_000;
-/** Whoever removes what an entry left may have read it so long before: its step's budget, a call's time-out, the clocks. */
+/**
+ * Whoever removes what an entry left may have read it so long before: its step's budget, a call's time-out, the clocks.
+ */
 const REMOVING_MS = 45_000;
 /** Hex digits that make a token another one; EC2 takes 64 characters in all. */
 const SUFFIX = 12;
@@ -100,7 +102,7 @@ export function volumeMaking(
 }
 
 /** Makes the volume that an entry of this record names, or finds it made. */
-export function makeVolume(ctx: Context<"volumes">, record: Key, entry: VolumeMaking): Promise<VolumeRef> {
+function makeVolume(ctx: Context<"volumes">, record: Key, entry: VolumeMaking): Promise<VolumeRef> {
   const { token, zone, sizeGb, from } = entry;
   return ctx.volumes.createVolume({ token, zone, sizeGb, snapshotId: from ?? undefined, key: keyText(record) });
 }

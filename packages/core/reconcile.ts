@@ -61,8 +61,8 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
   const record = await writeRecord(ctx, step.record);
   if (!record) return "again";
   logLook(ctx, record, step.did, ctx.clock.monotonic() - readAt.monotonic);
-  await act(guarded, key, step);
-  await sendAfter(ctx, key, record, step);
+  const hasActed = await act(guarded, key, step);
+  await sendAfter(ctx, key, record, step, hasActed ? 0 : ACT_PAUSE_MS);
   return "over";
 }
 
@@ -74,17 +74,26 @@ function sawNothing(before: Item, after: Due): boolean {
   return (attempts > 0 && attemptsOf(after) > attempts) || sameData({ ...after, dueAt, looks }, before);
 }
 
-async function act(ctx: WorkerContext, key: Key, step: Step<Due>): Promise<void> {
+/** No sooner is the next look sent after what a step did was refused: it may be due at once, and come to the same. */
+const ACT_PAUSE_MS = 5000;
+
+/** Whether it did what it was to do. */
+async function act(ctx: WorkerContext, key: Key, step: Step<Due>): Promise<boolean> {
   try {
     await step.act?.(ctx);
+    return true;
   } catch (error) {
     ctx.log.warn("act failed", { look: keyText(key), did: step.did, error: String(error) });
+    return false;
   }
 }
 
 type StepOf = (ctx: WorkerContext, item: Item, now: number, message: Look) => Promise<Step<Due> | undefined>;
 
-/** A kind of record that is missing here does not compile. Pools are planned, and deliveries made, by consumers of their own. */
+/**
+ * A kind of record that is missing here does not compile. Pools are planned, and deliveries made, by consumers of their
+ * own.
+ */
 const steps = {
   environment: stepEnvironment,
   spec: stepSpec,
@@ -149,9 +158,10 @@ function attemptsOf({ attempts }: Stored & { readonly attempts?: unknown }): num
 }
 
 /** Only here, behind a write that won, is the next look at the same record sent: chains merge and never multiply. */
-async function sendAfter(ctx: WorkerContext, key: Key, record: Due, step: Step<Due>): Promise<void> {
+async function sendAfter(ctx: WorkerContext, key: Key, record: Due, step: Step<Due>, leastMs: number): Promise<void> {
   const others = step.sends.map((send) => sendLook(ctx, send.key, send.for ? { for: send.for } : {}));
-  const wait = record.dueAt === undefined ? Number.POSITIVE_INFINITY : record.dueAt - ctx.clock.now();
+  const due = record.dueAt === undefined ? Number.POSITIVE_INFINITY : record.dueAt - ctx.clock.now();
+  const wait = Math.max(due, leastMs);
   if (wait <= SWEEP_REACH_MS) others.push(sendLook(ctx, key, { delayMs: wait }));
   await Promise.all(others);
 }

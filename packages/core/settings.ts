@@ -10,7 +10,7 @@ export interface NodeGroup {
   readonly zones: readonly string[];
 }
 
-/** Numbers and lists a deployment sets; parsed once, in packages/aws/config.ts. */
+/** Numbers and lists a deployment sets; parsed once, in packages/aws/settings.ts. */
 export interface Settings {
   readonly allowedRoles: readonly string[];
   readonly allowedAccounts: readonly string[];

@@ -1,11 +1,14 @@
+import { requireBlobName } from "#core/blob-name.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { Archive, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 
-export interface MemoryArchives extends Pick<Volumes, "startArchive" | "findArchive"> {
+export interface MemoryArchives extends Pick<Volumes, "startArchive" | "findArchive" | "endArchive"> {
   /** The next so many archives that are begun fail. */
   failArchives(count: number): void;
+  /** Whether something reads this volume, to zip it. */
+  isReading(volume: string): boolean;
   /** What is not whole by now never will be. */
   volumeRemoved(id: string): void;
 }
@@ -24,9 +27,11 @@ export function memoryArchives(options: {
   const { clock, archiveMs, blobs, exists, archived } = options;
   const archives = new Map<string, { readonly volume: string; completesAt: number; state: Archive["state"] }>();
   let failures = 0;
+  const isUnderWay = ({ state, completesAt }: { readonly state: Archive["state"]; readonly completesAt: number }) =>
+    state === "pending" && clock.now() < completesAt;
   return {
     async startArchive(volume, blob) {
-      if (!isBlobName(blob)) throw new Error("Not the name of a blob");
+      requireBlobName(blob);
       if (!exists(volume)) throw new VolumeRefused("The volume does not exist");
       if (archives.has(blob)) return;
       const state = failures > 0 ? "failed" : "pending";
@@ -42,17 +47,19 @@ export function memoryArchives(options: {
       }
       return archive && { state: archive.state, bytes: archive.state === "completed" ? emptyZip.length : 0 };
     },
+    async endArchive(blob) {
+      const archive = archives.get(blob);
+      if (archive && (archive.state === "failed" || isUnderWay(archive))) archives.delete(blob);
+      return undefined;
+    },
     failArchives(count) {
       failures = count;
     },
+    isReading: (id) => [...archives.values()].some((one) => one.volume === id && isUnderWay(one)),
     volumeRemoved(id) {
       for (const one of archives.values()) {
-        if (one.volume === id && one.state === "pending" && clock.now() < one.completesAt) one.state = "failed";
+        if (one.volume === id && isUnderWay(one)) one.state = "failed";
       }
     },
   };
-}
-
-function isBlobName(name: string): boolean {
-  return /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*)*$/.test(name);
 }

@@ -1,3 +1,4 @@
+import { requireBlobName } from "#core/blob-name.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 
 export interface MemoryBlobs extends Blobs {
@@ -15,12 +16,13 @@ export function memoryBlobs(): MemoryBlobs {
   let served: string | undefined;
   function open(name: string): Map<string, Uint8Array> {
     if (broken) throw broken;
-    if (!/^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*)*$/.test(name)) throw new Error("Not the name of a blob");
+    requireBlobName(name);
     return files;
   }
   return {
     put: async (name, bytes) => void open(name).set(name, bytes.slice()),
     get: async (name) => open(name).get(name)?.slice(),
+    sizeOf: async (name) => open(name).get(name)?.byteLength,
     remove: async (name) => void open(name).delete(name),
     async removeUnder(name) {
       const under = [...open(name).keys()].filter((one) => one.startsWith(`${name}/`));

@@ -133,9 +133,14 @@ function requireRoom(item: Item): void {
 /** The weights of what is frozen: a new version of an item is mostly made of what was weighed with the one before. */
 const weights = new WeakMap<object, number>();
 
+/** ASCII that JSON escapes nothing of. */
+const plainText = /^[ !#-[\]-~]*$/;
+
 /** The bytes of the value as JSON, where nothing in it is undefined. */
 function jsonBytes(value: unknown): number {
-  if (typeof value === "string") return Buffer.byteLength(JSON.stringify(value));
+  if (typeof value === "string") {
+    return plainText.test(value) ? value.length + 2 : Buffer.byteLength(JSON.stringify(value));
+  }
   if (typeof value !== "object" || value === null) return String(value).length;
   const known = weights.get(value);
   if (known !== undefined) return known;

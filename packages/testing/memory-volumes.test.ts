@@ -5,6 +5,8 @@ import { volumesConformance } from "./conformance/volumes.ts";
 import { memoryBlobs } from "./memory-blobs.ts";
 import { memoryVolumes } from "./memory-volumes.ts";
 
+const owner = { uid: "a".repeat(32), key: "owner#o#env#session-manager|one" };
+
 describe("the memory volumes", () => {
   const open = async () => {
     const clock = manualClock();
@@ -40,20 +42,42 @@ describe("the memory volumes", () => {
     expect(volumes.existing()).toEqual([{ id: restored.id, token: "r" }]);
   });
 
+  it("hide a snapshot from every question for a while, and then show it as it was", async () => {
+    const clock = manualClock();
+    const volumes = memoryVolumes({ clock, isMounted: () => false });
+    const wanted = { token: "t", sizeGb: 1, zone: "z", snapshotId: undefined };
+    const { id } = await volumes.createVolume(wanted);
+    const snapshot = await volumes.createSnapshot(id, { name: "n", disk: "d", attempt: "a" });
+    const copy = { ...wanted, token: "r", snapshotId: snapshot.id };
+    volumes.hideSnapshot(snapshot.id, 1000);
+
+    const hidden = [await volumes.findSnapshot(snapshot.id), await volumes.listSnapshots(id)];
+    await volumes.removeSnapshot(snapshot.id);
+    await expect(volumes.createVolume(copy)).rejects.toThrow("No completed snapshot");
+    clock.advance(1000);
+
+    expect(hidden).toEqual([undefined, []]);
+    expect(await volumes.findSnapshot(snapshot.id)).toEqual(snapshot);
+    expect(volumes.contentOf((await volumes.createVolume(copy)).id)?.from).toBe(snapshot.id);
+  });
+
   it("put an archive into Blobs once it is whole, and fail those that they are told to", async () => {
     const [clock, blobs] = [manualClock(), memoryBlobs()];
     const volumes = memoryVolumes({ clock, isMounted: () => false, blobs, archiveMs: 50 });
     const { id } = await volumes.createVolume({ token: "t", sizeGb: 1, zone: "z", snapshotId: undefined });
-    await volumes.startArchive(id, "made");
+    await volumes.startArchive(id, "made", owner);
     volumes.failArchives(1);
-    await volumes.startArchive(id, "failed");
+    await volumes.startArchive(id, "failed", owner);
     clock.advance(50);
 
     const states = await Promise.all(["made", "failed"].map((name) => volumes.findArchive(name)));
-    await volumes.startArchive(id, "late");
+    const hadBy = (await volumes.findVolume(id))?.attached;
+    await volumes.startArchive(id, "late", owner);
+    const has = (await volumes.findVolume(id))?.attached;
     await volumes.removeVolume(id);
 
     expect(states.map((found) => found?.state)).toEqual(["completed", "failed"]);
+    expect([hadBy, has]).toEqual([false, true]);
     expect(await volumes.findArchive("late")).toMatchObject({ state: "failed" });
     expect(blobs.names()).toEqual(["made"]);
   });

@@ -22,6 +22,10 @@ export interface MemoryVolumes extends Volumes, Pick<MemoryArchives, "failArchiv
   /** Deletes it behind everybody's back, as somebody with a console might. */
   loseVolume(id: string): void;
   loseSnapshot(id: string): void;
+  /** From now on no list has it and nobody finds it, for so long; then it is there as before. */
+  hideSnapshot(id: string, forMs: number): void;
+  /** From when to when it was hidden last, ms. */
+  hidingOf(id: string): Hiding | undefined;
   /** Writes into a volume what its snapshots and what is restored from them hold too. */
   write(volumeId: string, content: string): void;
   /** What a volume holds, "" at first, and the snapshot it was restored from. */
@@ -34,6 +38,11 @@ export interface MemoryVolumes extends Volumes, Pick<MemoryArchives, "failArchiv
   snapshotState(id: string): VolumeSnapshot["state"] | undefined;
   /** What happened to volumes, in order. */
   history(): readonly VolumeEvent[];
+}
+
+interface Hiding {
+  readonly from: number;
+  readonly until: number;
 }
 
 export interface VolumeEvent {
@@ -62,8 +71,8 @@ interface Snapshot {
 
 /**
  * Volumes in memory. A snapshot is pending for `snapshotMs`, an archive for `archiveMs` and until it is looked at;
- * `isMounted` says whether a volume is in use. What is younger than `listedAfterMs` is neither listed nor found by its id,
- * and cannot be removed: to EC2 it does not exist yet.
+ * `isMounted` says whether a run has a volume; so has what zips it. What is younger than `listedAfterMs` is neither listed
+ * nor found by its id, and cannot be removed: to EC2 it does not exist yet.
  */
 export function memoryVolumes(options: {
   readonly clock: Pick<Clock, "now">;
@@ -85,6 +94,7 @@ export function memoryVolumes(options: {
   const snapshots = new Map<string, Snapshot>();
   const refused = new Map<string, string>();
   const history: VolumeEvent[] = [];
+  const hidden = new Map<string, Hiding>();
   let tagsHang = false;
   let failures = 0;
   let laterFailures = 0;
@@ -102,8 +112,14 @@ export function memoryVolumes(options: {
 
   const isListed = (one: MadeVolume | undefined) => one !== undefined && clock.now() >= one.at + listedAfterMs;
   const isShown = (one: Snapshot | undefined): one is Snapshot =>
-    one !== undefined && clock.now() >= one.at + snapshotListedAfterMs;
-  const sightOf = ({ id, zone }: VolumeRef): Volume => ({ id, zone, attached: isMounted(id) });
+    one !== undefined &&
+    clock.now() >= one.at + snapshotListedAfterMs &&
+    clock.now() >= (hidden.get(one.id)?.until ?? Number.NEGATIVE_INFINITY);
+  const sightOf = ({ id, zone }: VolumeRef): Volume => ({
+    id,
+    zone,
+    attached: isMounted(id) || archives.isReading(id),
+  });
 
   return {
     listedWithinMs: LISTED_MS,
@@ -113,7 +129,8 @@ export function memoryVolumes(options: {
       if (known && !isSame(known.wanted, wanted)) throw new Error(`IdempotentParameterMismatch: ${token}`);
       if (known) return { id: known.id, zone };
       const source = snapshotId === undefined ? undefined : snapshots.get(snapshotId);
-      if (snapshotId !== undefined && (!source || shown(source).state !== "completed")) {
+      const isHidden = source !== undefined && clock.now() < (hidden.get(source.id)?.until ?? 0);
+      if (snapshotId !== undefined && (!source || isHidden || shown(source).state !== "completed")) {
         throw new Error(`No completed snapshot ${snapshotId}`);
       }
       const id = `vol-${++made}`;
@@ -129,7 +146,9 @@ export function memoryVolumes(options: {
     listVolumes: async (token) =>
       [...volumes.values()].filter((one) => one.wanted.token === token && isListed(one)).map(sightOf),
     listOwned: async () =>
-      [...volumes.values()].filter(isListed).map(({ id, wanted }) => ({ id, key: wanted.key ?? null })),
+      [...volumes.values()]
+        .filter(isListed)
+        .map(({ id, wanted: { key, sizeGb } }) => ({ id, key: key ?? null, sizeGb })),
     async detachVolume(id, machine) {
       options.detach?.(id, machine);
     },
@@ -164,6 +183,8 @@ export function memoryVolumes(options: {
     },
     listSnapshots: async (volume) =>
       [...snapshots.values()].filter((one) => one.volume === volume && isShown(one)).map(shown),
+    listOwnedSnapshots: async () =>
+      [...snapshots.values()].filter(isShown).map(({ id, tags }) => ({ id, key: tags.key ?? null })),
     async findSnapshot(id) {
       const snapshot = snapshots.get(id);
       return isShown(snapshot) ? shown(snapshot) : undefined;
@@ -175,6 +196,7 @@ export function memoryVolumes(options: {
     },
     startArchive: archives.startArchive,
     findArchive: archives.findArchive,
+    endArchive: archives.endArchive,
     failArchives: archives.failArchives,
     async tagSnapshot(id, tags) {
       if (tagsHang) await new Promise<never>(() => undefined);
@@ -205,6 +227,8 @@ export function memoryVolumes(options: {
       if (volumes.delete(id)) history.push({ kind: "lost", volume: id });
     },
     loseSnapshot: (id) => void snapshots.delete(id),
+    hideSnapshot: (id, forMs) => void hidden.set(id, { from: clock.now(), until: clock.now() + forMs }),
+    hidingOf: (id) => hidden.get(id),
     write: (id, content) => void Object.assign(volumes.get(id) ?? {}, { content }),
     contentOf(id) {
       const volume = volumes.get(id);

@@ -16,6 +16,7 @@ import { sweep, sweepDeliveries } from "#core/sweep.ts";
 import { deliver as deliverWebhook } from "#core/webhooks/deliver.ts";
 import type { BodyOf } from "#core/webhooks/event.ts";
 import type { WorkerContext } from "#core/worker.ts";
+import { type Carrier, carriedQueue } from "./carried-queue.ts";
 import { type ManualClock, manualClock } from "./clock.ts";
 import { seededIds } from "./ids.ts";
 import { silentLog } from "./log.ts";
@@ -60,6 +61,8 @@ export interface WorldOptions {
   /** Whether the command of a run of several machines waits to be let begin; it does not, unless said. */
   readonly gates?: boolean;
   readonly snapshotMs?: number;
+  /** How long the zip of a volume takes. */
+  readonly archiveMs?: number;
   /** More visible messages than this are a deep queue to the sweep. */
   readonly deepestQueue?: number;
   /** What was just made of volumes and snapshots is not seen before. */
@@ -70,19 +73,23 @@ export interface WorldOptions {
   readonly signals?: false;
   /** Where the records are, in place of memory: then nobody can be asked for `all` of them. */
   readonly table?: Table;
+  /** What each message is carried through before it is handed out; nothing, unless said. */
+  readonly carrier?: Carrier;
 }
 
 /** The whole core on memory ports with a settable clock and no faults: one worker, messages in their order. */
 export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWorld> {
   const clock: ManualClock = { ...manualClock(), sleep: (ms) => advance(ms) };
   const table = options.table ? { ...options.table, all: allOfForeign } : memoryTable({ sharesItems: "frozen" });
-  const queue = memoryQueue({ clock });
+  const { carrier } = options;
+  const queue = carrier ? carriedQueue({ clock, carrier }) : memoryQueue({ clock });
   const { nodes = nodesOf({ h100: 2 }), doors = {}, refusesSecondStart = true, gates = false } = options;
   const compute = memoryCompute({ clock, nodes, doors, refusesSecondStart, gates, ...options.delays });
   const isMounted = (id: string) => compute.mounting(id).length > 0;
   const blobs = memoryBlobs();
-  const { snapshotMs = 0, listedAfterMs = 0 } = options;
-  const volumes = memoryVolumes({ clock, isMounted, detach: compute.detach, snapshotMs, listedAfterMs, blobs });
+  const { snapshotMs = 0, archiveMs = 0, listedAfterMs = 0 } = options;
+  const times = { snapshotMs, archiveMs, listedAfterMs };
+  const volumes = memoryVolumes({ clock, isMounted, detach: compute.detach, blobs, ...times });
   const settings = testSettings(options.settings);
   const ids = seededIds(7, clock);
   const log = options.log ?? silentLog();
@@ -108,10 +115,11 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   async function deliverFrom(name: QueueName): Promise<number> {
     const messages = queue.receive(name, 10);
     const looks = messages.map((message) => message.look);
-    if (name === "pools" && looks.length > 0) await planPools(ctx, looks);
+    const left = name === "pools" && looks.length > 0 ? await planPools(ctx, looks) : [];
     if (name === "work") for (const look of looks) await reconcile(ctx, look);
     if (name === "webhooks") for (const look of looks) await deliverWebhook(ctx, look, options.bodyOf ?? plainBody);
-    for (const message of messages) queue.acknowledge(name, message.id);
+    for (const { id, look } of messages) if (!left.includes(look)) queue.acknowledge(name, id);
+    if (left.length > 0) throw new Error(`not planned: ${left.map(({ look }) => look).join(", ")}`);
     return messages.length;
   }
 
@@ -119,9 +127,10 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
     const end = clock.now() + ms;
     await signalChanges();
     await deliver();
+    const nearMs = ms > FAR_MS ? NEAR_MS : FAR_MS;
     while (clock.now() < end) {
       const left = end - clock.now();
-      const isFar = left > FAR_MS;
+      const isFar = left > nearMs;
       const stepMs = left > FARTHEST_MS ? FARTHEST_STEP_MS : FAR_STEP_MS;
       const [looks, plans, posts] = (["work", "pools", "webhooks"] as const).map((name) => queue.nextAt(name) ?? end);
       const looksAt = Math.max(Math.min(looks ?? end, plans ?? end), isFar ? clock.now() + stepMs : 0);
@@ -165,12 +174,14 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
 export const plainBody: BodyOf = ({ entry, environment }) => ({ id: environment.id, ...entry });
 
 /**
- * Further than this from where it stops, looks are dealt with in larger steps and sweeps come by the hour: what is late
- * costs time and nothing else, and here a pool, which has itself looked at every minute, would cost more than all else.
+ * Where more time than this is to pass, looks are dealt with in larger steps and sweeps come by the hour until it stops
+ * soon: what is late costs time and nothing else, and here a pool, which has itself looked at every minute, would cost
+ * more than all else.
  */
 const FAR_MS = 24 * 3_600_000;
+const NEAR_MS = 2 * 3_600_000;
 const FAR_STEP_MS = 5 * 60_000;
-const FARTHEST_MS = 10 * FAR_MS;
+const FARTHEST_MS = 2 * FAR_MS;
 const FARTHEST_STEP_MS = 60 * 60_000;
 
 function allOfForeign(): never {

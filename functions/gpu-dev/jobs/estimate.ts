@@ -1,9 +1,14 @@
 import type * as z from "zod";
+import { fetch } from "#aws/fetch.ts";
 import { table } from "#aws/table.ts";
+import type { Context } from "#core/context.ts";
 import type { Size } from "#core/environments/record/record.ts";
 import { estimateStart } from "#core/pools/estimate.ts";
+import { groupOf } from "#core/pools/groups.ts";
 import type { Answer } from "#core/pools/one-more.ts";
-import { reasonText } from "#core/pools/reasons.ts";
+import { queueHours } from "#core/pools/queue-hours.ts";
+import { endsFirst, noMachineText, reasonText, takenText, type WaitEnd } from "#core/pools/reasons.ts";
+import { checkReceiver } from "#core/webhooks/receiver.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
@@ -12,22 +17,38 @@ import { Estimated, type EstimatedTimes } from "./wire.ts";
 
 export const endpoint = gpuDev.post(
   "/v1/jobs/estimate",
-  { summary: "Estimate when a job would start", uses: ["table"], body: Submission, reply: Estimated },
+  { summary: "Estimate when a job would start", uses: ["table", "fetch"], body: Submission, reply: Estimated },
   async ({ ctx, body }) => {
+    const receiver = body.webhook_url ?? undefined;
+    if (receiver !== undefined) await checkReceiver(ctx, receiver, "webhook_url");
     const size = sizeOf(body);
-    const found = await estimateStart(ctx, { size, disk: body.disk_name ?? undefined }, smallerSizesOf(body));
-    if (!found) return { ...noTimes, queue_position: null, reason: "No estimate was made yet", alternatives: [] };
-    const { answer, alternatives } = found;
+    const estimate = await estimateStart(ctx, { size, disk: body.disk_name ?? undefined }, smallerSizesOf(body));
+    const noMachine = noMachineText(`after ${queueHours(ctx.settings, false)} hours`);
+    if (estimate.kind === "noMachine") {
+      const reason = `No ${size.pool.toUpperCase()} nodes available; ${noMachine}`;
+      return { ...noTimes, queue_position: null, reason, alternatives: [] };
+    }
+    if (estimate.kind === "noForecast") {
+      return { ...noTimes, queue_position: null, reason: "No estimate was made yet", alternatives: [] };
+    }
+    const { answer, alternatives } = estimate;
+    const isMade = groupOf(ctx, size.pool) !== undefined;
     return {
       ...timesOf(answer),
-      queue_position: answer.position,
-      reason: reasonOf(answer, size),
+      queue_position: answer.code === "taken" ? null : answer.position,
+      reason: [
+        reasonOf(answer, size),
+        ...(answer.code === "none" && !isMade ? [noMachine] : []),
+        ...endsFirst(answer.code === "later" ? answer.a : answer.p50, waitEndOf(ctx, answer.position === 1)),
+      ].join("; "),
       alternatives: alternatives.map((one) => ({ gpu_count: one.size.gpus, ...timesOf(one.answer) })),
     };
   },
 );
 
-export const handler = lambda(endpoint, { table });
+export const handler = lambda(endpoint, { table, fetch });
+
+const HOUR_MS = 3_600_000;
 
 const noTimes = { estimated_start_time: null, estimated_start_latest: null };
 
@@ -38,8 +59,15 @@ function timesOf({ p50, p90 }: Answer): z.infer<typeof EstimatedTimes> {
   };
 }
 
+/** When the wait of a job that is submitted now ends by itself. */
+function waitEndOf({ clock, settings }: Context, isFirst: boolean): WaitEnd {
+  const hours = queueHours(settings, isFirst);
+  return { at: clock.now() + hours * HOUR_MS, when: `after ${hours} hours`, isFirst };
+}
+
 function reasonOf({ code, position, a, b }: Answer, { pool }: Size): string {
   if (code === "now") return "Would start now";
   if (code === "later") return `Starts later than ${wholeSeconds(a)}`;
+  if (code === "taken") return takenText({ a, b }, pool);
   return reasonText({ code, position, a, b }, pool);
 }

@@ -3,12 +3,11 @@ import { dueShardOf } from "../due.ts";
 import type { ChosenIds } from "../idempotency.ts";
 import { diskKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
-import { Problem } from "../problem.ts";
 import { writeRecord } from "../write-record.ts";
 import { changeDirectory, nameOf, uidOf } from "./directory.ts";
 import { type Operation, putOperation } from "./operations.ts";
 import { type Disk, type DiskSource, findDisk } from "./record.ts";
-import { findMissing, recordMissing } from "./view.ts";
+import { whyTaken } from "./view.ts";
 
 export interface NewDisk {
   readonly name: string;
@@ -31,8 +30,7 @@ export async function createDisk(
   const operation = await putOperation(ctx, disk, "create", ids.id);
   const asked: Disk = { ...disk, operations: [{ id: operation.id, kind: "create" }] };
   if (!(await nameDisk(ctx, asked))) {
-    const isMissing = (await findMissing(ctx, disk.owner, input.name)) !== undefined;
-    throw new Problem("conflict", isMissing ? recordMissing(input.name) : `Disk '${input.name}' already exists`);
+    throw await whyTaken(ctx, input.name);
   }
   await sendLook(ctx, disk);
   return operation;

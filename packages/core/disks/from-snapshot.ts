@@ -6,11 +6,13 @@ import { changeRecord } from "../write-record.ts";
 import { createDisk } from "./create.ts";
 import { nameOf, readDirectory } from "./directory.ts";
 import type { Operation } from "./operations.ts";
-import { type Disk, type DiskSnapshot, type DiskSource, findDisk, GONE_MS, type Restore } from "./record.ts";
+import { type Disk, type DiskSource, findDisk, type Restore } from "./record.ts";
+import { sourceKeptUntil } from "./source.ts";
 import { getDisk } from "./view.ts";
 
-/** Bounds the size of the disk's record. */
 const MOST_RESTORES = 10;
+/** With those that have come to nothing for now: bounds the size of the disk's record. */
+const MOST_NOTED = 40;
 /** After this, a restore without its new disk, or with one that has no name, is abandoned: its request died on the way. */
 const ABANDONED_MS = 15 * 60_000;
 
@@ -32,9 +34,9 @@ export async function restoreDisk(
 ): Promise<Restoring> {
   const { read, record } = await changeRecord(ctx, {
     read: () => readSettled(ctx, name),
-    decide: ({ disk }): Disk | undefined => {
+    decide: ({ disk, idle }): Disk | undefined => {
       sourceOf(disk, name, snapshotId);
-      return withRestore(disk, { snapshot: snapshotId, disk: ids.uid, at: ctx.clock.now() });
+      return withRestore(disk, { snapshot: snapshotId, disk: ids.uid, at: ctx.clock.now() }, idle);
     },
     what: `Disk '${name}' is`,
   });
@@ -43,10 +45,17 @@ export async function restoreDisk(
   return { operation: await createDisk(ctx, { name: newName, sizeGb: disk.sizeGb, source }, ids), source };
 }
 
-/** Without the restores that are over: the source's own looks find that only once a day. */
-async function readSettled(ctx: UserContext<"table">, name: string): Promise<{ readonly disk: Disk }> {
+interface Settled {
+  /** Without the restores that are over. */
+  readonly disk: Disk;
+  /** The uids of the new disks that have nothing to make for now. */
+  readonly idle: ReadonlySet<string>;
+}
+
+/** The disk as a restore needs it: its own looks find only once a day which restores are over. */
+async function readSettled(ctx: UserContext<"table">, name: string): Promise<Settled> {
   const { disk } = await getDisk(ctx, name);
-  return { disk: await settleRestores(ctx, disk, ctx.clock.now()) };
+  return settle(ctx, disk, ctx.clock.now());
 }
 
 function sourceOf({ snapshots }: Disk, name: string, id: string): DiskSource {
@@ -59,50 +68,82 @@ function sourceOf({ snapshots }: Disk, name: string, id: string): DiskSource {
   return { id, at };
 }
 
-/** undefined: the restore is noted already, and not about to be abandoned while this request names its disk. */
-function withRestore(disk: Disk, restore: Restore): Disk | undefined {
+/**
+ * The disk with this restore noted; undefined: it is noted already, and not about to be abandoned while this request
+ * names its disk.
+ */
+function withRestore(disk: Disk, restore: Restore, idle: ReadonlySet<string>): Disk | undefined {
   const { restores: noted = [] } = disk;
   const restores = noted.filter((one) => one.disk !== restore.disk);
   const known = noted.find((one) => one.disk === restore.disk);
   if (known && restore.at - known.at < ABANDONED_MS / 2) return undefined;
-  if (restores.length >= MOST_RESTORES) {
-    throw new Problem(
-      "conflict",
-      `${MOST_RESTORES} disks that were restored from this one have no backup of their own yet`,
-    );
-  }
+  if (restores.length >= MOST_NOTED) throw tooMany(MOST_NOTED);
+  if (restores.filter((one) => !idle.has(one.disk)).length >= MOST_RESTORES) throw tooMany(MOST_RESTORES);
   return { ...disk, restores: [...restores, restore] };
 }
 
-/** Drops the restores whose snapshot is gone, and those whose new disk has a backup of its own or will never need one. */
-export async function settleRestores(ctx: Context<"table">, disk: Disk, now: number): Promise<Disk> {
-  const { owner, restores = [], snapshots } = disk;
-  if (restores.length === 0) return disk;
-  const isThere = ({ snapshot }: Restore) => snapshots.some((one) => one.id === snapshot && !isGone(one, now));
-  const wanted = await Promise.all(restores.map(async (one) => isThere(one) && (await isWanted(ctx, owner, one, now))));
-  const left = restores.filter((_, index) => wanted[index]);
-  return { ...disk, restores: left.length > 0 ? left : undefined };
+function tooMany(most: number): Problem {
+  return new Problem("conflict", `${most} disks that were restored from this one have no backup of their own yet`);
 }
 
-function isGone({ missedAt }: DiskSnapshot, now: number): boolean {
-  return missedAt !== undefined && now - missedAt >= GONE_MS;
+/**
+ * Drops the restores whose new disk has a backup of its own or will never need one. That their snapshot is not seen ends
+ * none of them: it may be seen again, and would be thinned out before its new disk hears of that.
+ */
+export async function settleRestores(ctx: Context<"table">, disk: Disk, now: number): Promise<Disk> {
+  return (await settle(ctx, disk, now)).disk;
+}
+
+async function settle(ctx: Context<"table">, disk: Disk, now: number): Promise<Settled> {
+  const { owner, restores = [], snapshots } = disk;
+  if (restores.length === 0) return { disk, idle: new Set() };
+  const isNamed = ({ snapshot }: Restore) => snapshots.some(({ id }) => id === snapshot);
+  const looked = await Promise.all(
+    restores.filter(isNamed).map(async (restore) => {
+      const found = await findNewDisk(ctx, owner, restore);
+      return { restore, found, isNeeded: await mayNeedSnapshot(ctx, found, restore, now) };
+    }),
+  );
+  const left = looked.filter(({ isNeeded }) => isNeeded);
+  const idle = left.filter(({ found }) => hasNothingToMake(found)).map(({ restore }) => restore.disk);
+  const needed = left.map(({ restore }) => restore);
+  return { disk: { ...disk, restores: needed.length > 0 ? needed : undefined }, idle: new Set(idle) };
+}
+
+type NewDisk = Disk | "missing" | "unreadable";
+
+async function findNewDisk(ctx: Context<"table">, owner: string, { disk }: Restore): Promise<NewDisk> {
+  return (await unlessUnreadable(ctx, async () => (await findDisk(ctx, owner, disk)) ?? "missing")) ?? "unreadable";
+}
+
+/**
+ * Whether the new disk is deleted, or lost with its snapshot out of sight: that may last for weeks, and blocks no
+ * other.
+ */
+function hasNothingToMake(found: NewDisk): boolean {
+  if (found === "missing" || found === "unreadable") return false;
+  return found.phase === "deleted" || (found.lostAt !== undefined && found.source?.missedAt !== undefined);
 }
 
 /** Whether the new disk may still need the snapshot; one that cannot be read may. */
-async function isWanted(ctx: Context<"table">, owner: string, { disk, at }: Restore, now: number): Promise<boolean> {
-  const found = await unlessUnreadable(ctx, async () => (await findDisk(ctx, owner, disk)) ?? "missing");
-  if (found === undefined) return true;
+async function mayNeedSnapshot(ctx: Context<"table">, found: NewDisk, { at }: Restore, now: number): Promise<boolean> {
+  if (found === "unreadable") return true;
   const isAbandoned = now - at >= ABANDONED_MS;
   if (found === "missing") return !isAbandoned;
   if (found.snapshots.some(({ completed }) => completed)) return false;
-  // It has looked for the snapshot, and says that it is gone.
-  if (found.lostAt !== undefined && found.volume === null) return false;
+  if (isLostForLong(found, now)) return false;
   if (found.phase === "purging" || found.phase === "purged") return false;
-  return !isAbandoned || (await isNamed(ctx, found));
+  return !isAbandoned || (await hasName(ctx, found));
+}
+
+/** Its first volume is gone with what was written to it, and its owner had time to begin again with the snapshot. */
+function isLostForLong(disk: Disk, now: number): boolean {
+  const until = sourceKeptUntil(disk);
+  return until !== undefined && now >= until;
 }
 
 /** Nobody can have a disk whose name was never written. */
-async function isNamed(ctx: Context<"table">, { owner, uid }: Disk): Promise<boolean> {
+async function hasName(ctx: Context<"table">, { owner, uid }: Disk): Promise<boolean> {
   const directory = await unlessUnreadable(ctx, () => readDirectory(ctx, owner));
   return !directory || nameOf(directory, uid) !== undefined;
 }

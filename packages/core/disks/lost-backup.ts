@@ -17,12 +17,14 @@ import {
   MISSED_LOOK_MS,
   MISSED_MS,
   NO_BACKUPS,
+  tagsOf,
   VOLUME_GONE_TOO,
   volumeSighted,
   withAttemptAnew,
   withSnapshot,
 } from "./record.ts";
 import { isPutOff, removeSnapshot } from "./removal.ts";
+import { lossOf } from "./source.ts";
 
 const CLAIMED_LOOK_MS = 5_000;
 /** How exactly the time is known in which a job had the disk: each time it is noted is a write. */
@@ -75,7 +77,7 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   const { lost, volume } = disk;
   if (!lost) return undefined;
   if (lost.until !== null) return resolveClaim(ctx, disk, lost, lost.until, now);
-  if (!isWanted(disk) || now < (lost.notBefore ?? 0)) return undefined;
+  if (!isBackupWanted(disk) || now < (lost.notBefore ?? 0)) return undefined;
   if (await isHeld(ctx, disk)) return leftToHolder(disk, lost, now);
   const left = await lookForLeft(ctx, disk, lost);
   if (left !== "nothing" && left !== "failed") return recorded(disk, lost, left, now);
@@ -111,7 +113,7 @@ function whyGivenUp({ refused }: LostBackup): string {
 }
 
 /** Whether a backup that failed is still to be made again, once nobody holds the disk. */
-export function isWanted(disk: Disk): boolean {
+export function isBackupWanted(disk: Disk): boolean {
   return (
     disk.lost !== undefined && disk.lost.gaveUp === null && disk.phase === "available" && !hasPendingSnapshot(disk)
   );
@@ -119,16 +121,22 @@ export function isWanted(disk: Disk): boolean {
 
 /** Why its latest backup is not made any more, or not yet, for whoever reads the record. */
 export function warningOf(disk: Disk, now: number): string | null {
-  const { lost, lostAt, volume, snapshots } = disk;
-  if (lostAt !== undefined)
-    return volume ? "Its volume is gone and there is no backup" : "The snapshot that it was to be made of is gone";
+  const { lost, lostAt, snapshots } = disk;
+  if (lostAt !== undefined) return lossWarning(disk, now);
   if (lost?.gaveUp) return lost.gaveUp;
-  if (lost?.refused !== undefined && isWanted(disk))
+  if (lost?.refused !== undefined && isBackupWanted(disk))
     return `Its backup was refused and is tried again: ${lost.refused}`.slice(0, 120);
   const pending = longPending(snapshots, now);
   if (pending) return `Its snapshot ${pending.id} is pending since ${utcText(pending.at)}`;
   const left = snapshots.find(({ unremoved }) => unremoved);
   return left ? `Its snapshot ${left.id} cannot be removed: ${left.unremoved?.why}`.slice(0, 120) : null;
+}
+
+function lossWarning(disk: Disk, now: number): string {
+  const loss = lossOf(disk, now);
+  if (loss.kind === "origin") return "The snapshot that it was to be made of is gone";
+  if (loss.kind === "volume") return "Its volume is gone and there is no backup";
+  return `Its volume is gone; restore its snapshot ${loss.snapshot} under another name until ${utcText(loss.until)}`;
 }
 
 /** Whoever has it backs it up at his own end, or never opened it: that time is not the attempt's. */
@@ -190,7 +198,7 @@ function recorded(disk: Disk, lost: LostBackup, { id, at, state, tags }: VolumeS
 
 function claim(disk: Disk, lost: LostBackup, volumeId: string, now: number): Step<Disk> {
   const attempt = tagOf(lost);
-  const tags = { name: disk.name, disk: disk.uid, attempt };
+  const tags = { ...tagsOf(disk, disk.name), attempt };
   const making = listMaking(disk.making, { kind: "snapshot", token: attempt, from: volumeId, at: now });
   return {
     ...later({ ...disk, lost, making }, now, now, "claims its backup"),

@@ -35,7 +35,9 @@ async function settleEntry(ctx: WorkerContext, disk: Disk, entry: Making): Promi
 }
 
 async function settleVolume(ctx: WorkerContext, disk: Disk, entry: VolumeMaking): Promise<Disk | undefined> {
-  const found = (await ctx.volumes.listVolumes(entry.token)).filter(({ id }) => id !== disk.volume?.id);
+  // One of before is named until the purge, and was only hidden where it is seen.
+  const named = [disk.volume?.id, ...(disk.formerVolumes ?? [])];
+  const found = (await ctx.volumes.listVolumes(entry.token)).filter(({ id }) => !named.includes(id));
   const [first] = found;
   if (!first) return disk;
   if (disk.volume || disk.phase === "purging") return (await removeUnused(ctx, entry, found)) ? disk : undefined;

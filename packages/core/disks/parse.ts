@@ -2,7 +2,7 @@ import { volumeRef } from "../environments/record/parse.ts";
 import { diskKey } from "../keys.ts";
 import { isMaking } from "../making.ts";
 import type { Item } from "../ports/table.ts";
-import { count, flag, listOf, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
+import { count, flag, listOf, mark, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
 import type { Disk, DiskSnapshot, DiskSource, Holder, LostBackup, Restore, Unremoved } from "./record.ts";
 
@@ -45,6 +45,7 @@ export const parseDisk: (item: Item) => Disk = parserOf(
     making: listOf(isMaking),
     restored: optional(shape<NonNullable<Disk["restored"]>>({ by: uid, at: moment })),
     source: optional(shape<DiskSource>({ id: text, at: number, missedAt: optional(number) })),
+    written: mark,
     restores: optional(listOf(shape<Restore>({ snapshot: text, disk: uid, at: number }))),
     snapshots: listOf(snapshot),
     lost: optional(lostBackup),

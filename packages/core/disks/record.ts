@@ -1,8 +1,8 @@
 import type { Context } from "../context.ts";
-import { diskKey } from "../keys.ts";
+import { diskKey, keyText } from "../keys.ts";
 import { firstSettles, LISTED_MS, type Making } from "../making.ts";
 import type { Stored } from "../ports/table.ts";
-import type { VolumeRef } from "../ports/volumes.ts";
+import type { SnapshotTags, VolumeRef } from "../ports/volumes.ts";
 import { parseDisk } from "./parse.ts";
 
 /** Purged disks stay as records for a while, under no name. */
@@ -63,7 +63,6 @@ export const NO_BACKUPS = "No backups are made where it runs; the volume itself 
 
 /** What one look missed is looked for again so soon. */
 export const MISSED_LOOK_MS = 60_000;
-const LONGEST_MISSED_LOOK_MS = 24 * 3_600_000;
 
 /**
  * A snapshot of many terabytes takes hours. One that is pending for longer than a day counts as failed and is made again,
@@ -82,7 +81,7 @@ export interface DiskSource {
   readonly missedAt?: number | undefined;
 }
 
-/** A snapshot that another disk begins with, and which stays until that has its volume. */
+/** A snapshot that another disk begins with. It stays until that disk has a backup of its own, or will never need one. */
 export interface Restore {
   readonly snapshot: string;
   /** The uid of the other disk. */
@@ -92,7 +91,9 @@ export interface Restore {
 
 /** The newest backup, which failed after it was recorded, until it was made again. */
 export interface LostBackup {
-  /** What the attempts to make it again are named after: the snapshot that failed first, or the run whose end made none. */
+  /**
+   * What the attempts to make it again are named after: the snapshot that failed first, or the run whose end made none.
+   */
   readonly of: string;
   /** The present attempt, that one included. */
   readonly attempt: number;
@@ -123,9 +124,15 @@ export interface Disk extends Stored {
   readonly volume: VolumeRef | null;
   /** Since when the volume was asked for and not found; missing: it was seen the last time. */
   readonly volumeMissedAt?: number | undefined;
-  /** Since when it is known to have neither its volume nor any backup, nor what it was to be made of; missing: it is not lost. */
+  /**
+   * Since when it is known to have neither its volume nor any backup, nor what that can be made of; missing: it is not
+   * lost.
+   */
   readonly lostAt?: number | undefined;
-  /** Volumes that were not seen for so long that a backup took their place, the newest first. Nobody removes them before the purge. */
+  /**
+   * Volumes that were not seen for so long that a backup took their place, the newest first. Nobody removes them before
+   * the purge.
+   */
   readonly formerVolumes?: readonly string[] | undefined;
   /** What may exist of it outside without standing here: each volume and snapshot is listed before it is made. */
   readonly making: readonly Making[];
@@ -133,6 +140,8 @@ export interface Disk extends Stored {
   readonly restored?: { readonly by: string; readonly at: number | null } | undefined;
   /** What its first volume is made of, where that is another disk's backup. */
   readonly source?: DiskSource | undefined;
+  /** A run may have written to a volume that was made of `source`. */
+  readonly written?: true | undefined;
   /** Other disks that are made of its backups. */
   readonly restores?: readonly Restore[] | undefined;
   /** Oldest first. Which snapshots belong to it is decided here; tags are for people. */
@@ -189,6 +198,11 @@ export function withMaking(disk: Disk, making: readonly Making[]): Disk {
   return { ...disk, making, dueAt: Math.min(disk.dueAt ?? Number.POSITIVE_INFINITY, firstSettles(making)) };
 }
 
+/** What its snapshots are tagged with while it has this name, but for the attempt that made each. */
+export function tagsOf({ owner, uid }: Disk, name: string): Required<Omit<SnapshotTags, "attempt">> {
+  return { name, disk: uid, key: keyText(diskKey(owner, uid)) };
+}
+
 /** Somebody may be making a snapshot of it that no record names yet. */
 export function isClaimed({ lost }: Disk): boolean {
   return lost !== undefined && lost.until !== null;
@@ -214,9 +228,15 @@ export function sighted(snapshot: DiskSnapshot, isSeen: boolean, now: number): D
  * so that two looks that missed it, days apart, are never taken for one long absence.
  */
 export function volumeSighted(disk: Disk, isSeen: boolean, now: number): Disk {
-  if (isSeen) return { ...withVolume(disk, now), volumeMissedAt: undefined, lostAt: undefined };
+  if (isSeen)
+    return { ...withVolume(disk, now), volumeMissedAt: undefined, lostAt: undefined, ...unmissedSource(disk) };
   const dueAt = Math.min(disk.dueAt ?? Number.POSITIVE_INFINITY, now + MISSED_LOOK_MS);
   return { ...disk, volumeMissedAt: disk.volumeMissedAt ?? now, dueAt };
+}
+
+/** With a volume nobody looks for it any more: a mark that stayed would be taken for an absence since then. */
+function unmissedSource({ source }: Disk): Pick<Disk, "source"> | undefined {
+  return source && { source: { ...source, missedAt: undefined } };
 }
 
 /** Its latest backup was given up since there was nothing to make it of. */
@@ -226,20 +246,13 @@ function withVolume(disk: Disk, now: number): Disk {
   return withAttemptAnew({ ...disk, lost: { ...lost, gaveUp: null } }, now);
 }
 
-/** The disk with the time of the present attempt to make its latest backup again begun anew: nobody could try it until now. */
+/**
+ * The disk with the time of the present attempt to make its latest backup again begun anew: nobody could try it until
+ * now.
+ */
 export function withAttemptAnew(disk: Disk, now: number): Disk {
   const { lost } = disk;
   return lost?.since === undefined ? disk : { ...disk, lost: { ...lost, since: now } };
-}
-
-/** When what was missed is looked for again: less and less often once it is gone; null: nothing was. */
-export function missedLookAt({ volume, volumeMissedAt, source, snapshots }: Disk, now: number): number | null {
-  const begins = volume ? volumeMissedAt : source?.missedAt;
-  const backups = snapshots.filter(({ completed }) => completed);
-  const missed = [begins, ...backups.map(({ missedAt }) => missedAt)].filter((at) => at !== undefined);
-  if (missed.length === 0) return null;
-  const age = now - Math.max(...missed);
-  return now + (age < GONE_MS ? MISSED_LOOK_MS : Math.min(age, LONGEST_MISSED_LOOK_MS));
 }
 
 /** Where what uses this volume has to run; null: anywhere, as there is none yet or its zone was not known. */

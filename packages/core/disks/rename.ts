@@ -3,8 +3,8 @@ import { sendLook } from "../look.ts";
 import { Problem, VolumeRefused } from "../problem.ts";
 import { writeRecord } from "../write-record.ts";
 import { changeDirectory, type Directory, uidOf, without } from "./directory.ts";
-import type { Disk } from "./record.ts";
-import { type DiskView, findDiskWithDirectory, getDisk, whyNotFound } from "./view.ts";
+import { type Disk, tagsOf } from "./record.ts";
+import { type DiskView, findDiskWithDirectory, getDisk, whyNotFound, whyTaken } from "./view.ts";
 
 export interface Renamed {
   readonly snapshots: number;
@@ -33,12 +33,15 @@ export async function renameDisk(
   if (!view) throw await whyNotFound(ctx, name);
   requireRenamable(view, name);
   const { disk } = view;
-  const change = (present: Directory): Directory["names"] => {
+  let isTaken = false;
+  const change = (present: Directory): Directory["names"] | undefined => {
     if (uidOf(present, name) !== disk.uid) throw new Problem("notFound", `Disk '${name}' not found`);
-    if (uidOf(present, newName) !== undefined) throw new Problem("conflict", `Disk '${newName}' already exists`);
+    isTaken = uidOf(present, newName) !== undefined;
+    if (isTaken) return undefined;
     return [...without(present.names, disk.uid), [newName, disk.uid]];
   };
   await changeDirectory(ctx, ctx.actor.uid, change, directory, token);
+  if (isTaken) throw await whyTaken(ctx, newName);
   return tagRenamed(ctx, disk, newName, giveUpTags);
 }
 
@@ -78,7 +81,7 @@ export async function tagSnapshots(
   const results = await Promise.all(
     disk.snapshots.map(async ({ id }) => {
       try {
-        const tagged = ctx.volumes.tagSnapshot(id, { name, disk: disk.uid });
+        const tagged = ctx.volumes.tagSnapshot(id, tagsOf(disk, name));
         await (giveUp ? Promise.race([tagged, rejectOnAbort(giveUp)]) : tagged);
         return [];
       } catch (error) {

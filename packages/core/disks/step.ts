@@ -2,28 +2,31 @@ import { diskKey, keyOfText, keyText } from "../keys.ts";
 import { firstSettles } from "../making.ts";
 import { patienceMs } from "../patience.ts";
 import type { Item } from "../ports/table.ts";
+import type { SnapshotTags, VolumeSnapshot } from "../ports/volumes.ts";
 import { sameData } from "../same-data.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { changeDirectory, type Directory, nameOf, readDirectory, without } from "./directory.ts";
 import { settleRestores } from "./from-snapshot.ts";
 import { readHolders } from "./lease.ts";
-import { followSnapshots, isWanted, makeAgain, warningOf } from "./lost-backup.ts";
+import { followSnapshots, isBackupWanted, makeAgain, warningOf } from "./lost-backup.ts";
 import { settleMaking } from "./making.ts";
+import { missedLookAt } from "./missed-look.ts";
 import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
 import {
   type Disk,
   type DiskSnapshot,
+  GONE_MS,
   hasPendingSnapshot,
   isClaimed,
   isPending,
-  missedLookAt,
   sighted,
+  tagsOf,
   volumeSighted,
 } from "./record.ts";
 import { removalAgainAt, removalPauseMs, reportUnremoved, sourcesOf, whyNot } from "./removal.ts";
 import { tagSnapshots } from "./rename.ts";
-import { seekSource } from "./source.ts";
+import { hasOnlyVolume, originOf, seekSource } from "./source.ts";
 import { thinOut, unclaimAt } from "./thinning.ts";
 
 const PENDING_MS = 5_000;
@@ -59,13 +62,17 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (!sameData(settled, disk)) return noted(settled, now, "looked for what was made");
   const again = await makeAgain(ctx, disk, now);
   if (again) return again;
-  const thinned = await thinOut(ctx, disk, now);
+  const { disk: thinned, act } = await thinOut(ctx, disk, now);
+  if (act) return { ...noted(thinned, now, "thins its backups out"), act };
   if (!sameData(thinned, disk)) return noted(thinned, now, "thinned its backups out");
   const tagged = await retag(ctx, disk);
   return tellingHolder(over({ ...tagged, dueAt: nextLook(tagged, now) }, "looked after", warningOf(tagged, now)));
 }
 
-/** Looks whether there still is what others are to be made of: what is gone keeps nobody. */
+/**
+ * Looks whether there still is what others are to be made of. Its purge begins where this look missed all of that and
+ * the first one that did was long ago: what is gone keeps nobody.
+ */
 async function stillRestoredFrom(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
   const sources = sourcesOf(disk);
   const look = async (one: DiskSnapshot) => {
@@ -73,6 +80,9 @@ async function stillRestoredFrom(ctx: WorkerContext, disk: Disk, now: number): P
     return sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now());
   };
   const looked = { ...disk, snapshots: await Promise.all(disk.snapshots.map(look)) };
+  const isGone = ({ missedAt }: DiskSnapshot) => missedAt !== undefined && now - missedAt >= GONE_MS;
+  const isLeft = (one: DiskSnapshot) => disk.restores?.some(({ snapshot }) => snapshot === one.id) && !isGone(one);
+  if (!looked.snapshots.some(isLeft)) return over({ ...looked, phase: "purging", dueAt: now }, "begins its purge");
   const dueAt = Math.min(now + RESTORED_MS, missedLookAt(looked, now) ?? Number.POSITIVE_INFINITY);
   return over({ ...looked, dueAt }, "is still restored from");
 }
@@ -105,9 +115,10 @@ function nextLook(disk: Disk, now: number): number | undefined {
   const tags = now + (disk.taggedAs === null ? TAGS_AGAIN_MS : TAGS_MS);
   const made = disk.making.length > 0 ? firstSettles(disk.making) : null;
   const moments = [
-    isWanted(disk) ? wanted : null,
+    isBackupWanted(disk) ? wanted : null,
     disk.phase === "deleted" ? disk.purgeAt : null,
     disk.snapshots.length > 0 ? tags : null,
+    hasOnlyVolume(disk) ? now + TAGS_MS : null,
     made,
     missedLookAt(disk, now),
     unclaimAt(disk),
@@ -119,13 +130,27 @@ function nextLook(disk: Disk, now: number): number | undefined {
 
 /** Clears the mark of what was missed of its contents: nobody else may look for it before the next job does. */
 async function seekContents(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
-  const { volume, volumeMissedAt, lostAt, source } = disk;
-  if (!volume && source?.missedAt !== undefined) {
-    const sought = await seekSource(ctx, disk);
-    return sought?.missedAt === undefined ? { ...disk, source: sought, lostAt: undefined } : disk;
+  const { volume, volumeMissedAt, lostAt } = disk;
+  const isLost = lostAt !== undefined;
+  const isAlone = hasOnlyVolume(disk);
+  if (volume && (volumeMissedAt !== undefined || isLost || isAlone)) {
+    if (await ctx.volumes.findVolume(volume.id)) return volumeSighted(disk, true, now);
+    if (isAlone && !isLost) return missOnlyVolume(ctx, disk);
   }
-  if (!volume || (volumeMissedAt === undefined && lostAt === undefined)) return disk;
-  return (await ctx.volumes.findVolume(volume.id)) ? volumeSighted(disk, true, now) : disk;
+  if (!isLost && originOf(disk)?.missedAt === undefined) return disk;
+  const sought = await seekSource(ctx, disk);
+  return sought.source?.missedAt === undefined ? sought : disk;
+}
+
+/** Nobody may ever open it: the time for which its snapshot is kept begins here too. */
+function missOnlyVolume(ctx: WorkerContext, disk: Disk): Disk {
+  const { uid, volume, volumeMissedAt } = disk;
+  // As of the answer: an absence in which nobody looked is none.
+  const now = ctx.clock.now();
+  if (volumeMissedAt === undefined) return volumeSighted(disk, false, now);
+  if (now - volumeMissedAt < GONE_MS) return disk;
+  ctx.log.error("disk lost", { disk: uid, volume: volume?.id });
+  return { ...disk, lostAt: now };
 }
 
 /** What was asked for is so from the answer on; the requests say it once this record has been looked at. */
@@ -141,7 +166,10 @@ async function retag(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const name = nameOf(directory, disk.uid) ?? disk.name;
   if (disk.snapshots.length === 0) return { ...disk, name, taggedAs: name };
   const found = await Promise.all(disk.snapshots.map(({ id }) => ctx.volumes.findSnapshot(id)));
-  const wrong = found.some((snapshot) => snapshot && (snapshot.tags.name !== name || snapshot.tags.disk !== disk.uid));
+  const wanted = Object.entries(tagsOf(disk, name));
+  const isTagged = ({ tags }: VolumeSnapshot) =>
+    wanted.every(([tag, value]) => tags[tag as keyof SnapshotTags] === value);
+  const wrong = found.some((snapshot) => snapshot && !isTagged(snapshot));
   const snapshots = disk.snapshots.map((one, index) =>
     one.completed ? sighted(one, found[index] !== undefined, ctx.clock.now()) : one,
   );

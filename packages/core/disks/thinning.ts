@@ -1,29 +1,63 @@
 import { CLAIM_MS } from "../snapshot-claim.ts";
 import type { WorkerContext } from "../worker.ts";
-import type { Disk, DiskSnapshot } from "./record.ts";
+import { changeRecord } from "../write-record.ts";
+import { type Disk, type DiskSnapshot, findDisk } from "./record.ts";
 import { isPutOff, removeSnapshot, sourcesOf, withoutOldest } from "./removal.ts";
 
 /** Completed snapshots that are kept; the last is never removed. */
 const KEPT_SNAPSHOTS = 3;
 
+/** A disk with what is to be removed of it claimed, and how that is removed once the claim is written. */
+interface Thinned {
+  readonly disk: Disk;
+  readonly act?: (ctx: WorkerContext) => Promise<void>;
+}
+
 /**
  * Keeps the newest three that really are there, and what a restore is being made from. A backup that was deleted outside
  * counts as none, and takes no other one with it; so does one that cannot be removed. One that could not be removed and
- * is now kept is not to be removed any more. What is to go is claimed by one look and removed by a later one, so that the
- * record decides between its removal and a restore (docs/architecture.md#claims).
+ * is now kept is not to be removed any more. What is to go is claimed by the write of a look and removed after that, so
+ * that the record decides between its removal and a restore (docs/architecture.md#claims). Both are one look's: the next
+ * one may come when the claim is over, again and again.
  */
-export async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
+export async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Promise<Thinned> {
   const old = await superseded(ctx, disk);
-  const snapshots = await Promise.all(
-    disk.snapshots.map((one) => {
-      if (!old.has(one)) return kept(one, now);
-      if (isPutOff(one, now)) return one;
-      if (!mayBeRemoved(one, now)) return { ...one, removingUntil: now + 2 * CLAIM_MS };
-      return removeSnapshot(ctx, disk, one, now);
-    }),
-  );
-  const left = snapshots.filter((one) => one !== undefined);
-  return { ...disk, snapshots: withoutOldest(ctx, disk, left) };
+  const until = now + CLAIM_MS;
+  const going = new Set([...old].filter((one) => !isPutOff(one, now)).map(({ id }) => id));
+  const snapshots = disk.snapshots.map((one) => {
+    if (going.has(one.id)) return { ...one, removingUntil: until };
+    return old.has(one) ? one : kept(one, now);
+  });
+  // Not told by the moment: what was refused in the same one has it as well.
+  const claimed = snapshots.filter(({ id }) => going.has(id));
+  const thinned = { ...disk, snapshots: withoutOldest(ctx, disk, snapshots) };
+  if (claimed.length === 0) return { disk: thinned };
+  return { disk: thinned, act: (guarded) => removeClaimed(guarded, thinned, claimed, until, now) };
+}
+
+/** Says in the record what became of them; where nobody gets to that, the next look claims and removes them again. */
+async function removeClaimed(
+  ctx: WorkerContext,
+  disk: Disk,
+  claimed: readonly DiskSnapshot[],
+  until: number,
+  now: number,
+): Promise<void> {
+  // A newer one may be gone since the look that claimed them.
+  const old = await superseded(ctx, disk);
+  const going = claimed.filter((one) => old.has(one));
+  const tried = await Promise.all(going.map((one) => removeSnapshot(ctx, disk, one, now)));
+  const left = new Map(going.map(({ id }, index) => [id, tried[index]]));
+  const isMine = ({ id, removingUntil }: DiskSnapshot) => removingUntil === until && left.has(id);
+  await changeRecord(ctx, {
+    read: () => findDisk(ctx, disk.owner, disk.uid),
+    decide(read) {
+      if (!read?.snapshots.some(isMine)) return undefined;
+      const snapshots = read.snapshots.map((one) => (isMine(one) ? left.get(one.id) : one));
+      return { ...read, snapshots: snapshots.filter((one) => one !== undefined) };
+    },
+    what: "The disk is",
+  });
 }
 
 /** When a claim that was not used is to be taken back; null: there is none. */
@@ -32,12 +66,7 @@ export function unclaimAt({ snapshots }: Disk): number | null {
   return claims.length > 0 ? Math.min(...claims) : null;
 }
 
-/** Whoever reads the claim now has acted before it is over. */
-function mayBeRemoved({ removingUntil }: DiskSnapshot, now: number): boolean {
-  return removingUntil !== undefined && now < removingUntil - CLAIM_MS;
-}
-
-/** Somebody who read its claim may remove it before that is over. */
+/** Somebody who wrote its claim may remove it before that is over. */
 function kept(one: DiskSnapshot, now: number): DiskSnapshot {
   if (!one.completed) return one;
   const { removingUntil = now } = one;

@@ -51,7 +51,7 @@ export async function writeAdvice(
 
 /** What plan and forecast say to each of these that waits: one batch read for all of them. Keyed by uid. */
 export async function readAdvice(
-  ctx: Context<"table">,
+  ctx: Pick<Context<"table">, "table" | "clock">,
   environments: readonly Environment[],
 ): Promise<ReadonlyMap<string, Told>> {
   const waiting = environments.filter((one) => one.phase === "queued" && one.end.outcome === null);

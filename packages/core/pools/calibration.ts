@@ -41,9 +41,9 @@ export function addStart({ starts }: Calibration, promised: Promised, startedAt:
 }
 
 /**
- * The factor by which the wait until p90 is widened, so that nine of ten of the last starts would have been covered: nobody
- * knows who comes later. Who still waits past what was promised counts as if it started now: else those who
- * wait longest would count last. 1 while too few are known.
+ * The factor by which the wait until p90 is widened, so that nine of ten of the last starts would have been covered:
+ * nobody knows who comes later. Who still waits past what was promised counts as if it started now: else those who wait
+ * longest would count last. 1 while too few are known.
  */
 export function widening({ starts }: Calibration, waiting: readonly Promised[], now: number): number {
   const late = waiting.filter(({ p90 }) => p90 < now).map(({ at, p90 }) => [seconds(p90 - at), seconds(now - at)]);

@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { seededRandom } from "#testing/random.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
-import { forecastKey } from "../keys.ts";
+import { forecastKey, poolKey } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { noDurations } from "./durations.ts";
 import { estimateStart } from "./estimate.ts";
 import { passesAt, passingIn, refreshForecast } from "./forecast-items.ts";
@@ -84,13 +85,37 @@ test.each<[string, number | null, Partial<PlanInput>]>([
   const durations = async () => noDurations;
   await world.table.put({ ...forecastKey("h100", null), writers: [] });
   await refreshForecast(world.ctx, {
-    ...{ type: "h100", plan: input, planned: plan(input), number: 1, durations, started: [] },
+    type: "h100",
+    plan: input,
+    planned: plan(input),
+    number: 1,
+    durations,
+    started: [],
   });
 
   const { size } = newEnvironment("second");
   const found = await estimateStart(alice, { size, disk: "data" }, []);
 
-  expect(found?.answer).toMatchObject(
-    minutes === null ? { p50: null, code: "never" } : { p50: now + minutes * MINUTE, code: "elsewhere" },
-  );
+  expect(found).toMatchObject({
+    answer: minutes === null ? { p50: null, code: "never" } : { p50: now + minutes * MINUTE, code: "elsewhere" },
+  });
+});
+
+test("who would start now is told so where an earlier version wrote the plan, without what is free on most machines", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const alice = world.as("alice");
+  await createEnvironment(alice, newEnvironment("first"));
+  await world.advance(2 * 60 * MINUTE);
+  const { size } = newEnvironment("second");
+  const answerOf = async () => {
+    const found = await estimateStart(alice, { size, disk: undefined }, []);
+    return found.kind === "estimate" && found.answer.code;
+  };
+  const before = await answerOf();
+  const head = (await world.table.get(poolKey("h100"))) as Item & { readonly summary: Record<string, unknown> };
+  const { mostFree, ...summary } = head.summary;
+  const older = { ...head, summary };
+  await world.table.put(older);
+
+  expect([before, mostFree === undefined, await answerOf()]).toEqual(["now", false, "now"]);
 });

@@ -1,53 +1,83 @@
-import type { UserContext } from "../context.ts";
+import type { Context, UserContext } from "../context.ts";
 import { zoneWith } from "../disks/acquire.ts";
 import type { Size } from "../environments/record/record.ts";
-import { forecastKey } from "../keys.ts";
+import { forecastKey, kindOfKey, poolKey } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
+import { readable } from "../readable.ts";
 import { notBefore } from "./advice.ts";
 import { ELSEWHERE } from "./forecast.ts";
 import { passesAt, passingIn, standingIn } from "./forecast-items.ts";
-import { type Answer, alternativesTo, placeOneMore } from "./one-more.ts";
+import type { Need } from "./free-units.ts";
+import { groupOf } from "./groups.ts";
+import { type Answer, alternativesTo, MOST_ALTERNATIVES, placeOneMore } from "./one-more.ts";
+import { parsePool } from "./parse.ts";
+import type { Pool, PoolSummary } from "./record.ts";
 import { refuseFullLine } from "./waiting-limit.ts";
 
-export interface Estimate {
+export type Estimate =
+  | {
+      readonly kind: "estimate";
+      readonly answer: Answer;
+      /** Smaller ones that would start earlier, soonest first. */
+      readonly alternatives: readonly Alternative[];
+    }
+  /** There was never a machine of its type, and no node group would make one. */
+  | { readonly kind: "noMachine" }
+  | { readonly kind: "noForecast" };
+
+interface Alternative {
+  readonly size: Size;
   readonly answer: Answer;
-  /** Smaller ones that would start earlier, soonest first. */
-  readonly alternatives: readonly { readonly size: Size; readonly answer: Answer }[];
 }
 
-const MOST_ALTERNATIVES = 3;
+/** What availability answers from: every plan writes it, and only one in 10 s makes a forecast. */
+type Offer = Pick<Pool, "closed"> & Pick<PoolSummary, "free" | "mostFree">;
 
 /**
- * When one of this size would start that the caller has not submitted, and which of the smaller ones would start earlier.
- * It reads the last forecast and writes nothing. Undefined while there is none. Throws `quota`, and of
- * the disk `conflict` and `gone`, where a submit would.
+ * When one of this size would start that the caller has not submitted, and which of the smaller ones would start
+ * earlier. It reads the last forecast and the pool's head, and writes nothing. Throws `quota`, and of the disk `conflict`
+ * and `gone`, where a submit would.
  */
 export async function estimateStart(
   ctx: UserContext<"table">,
   wanted: { readonly size: Size; readonly disk: string | undefined },
   smaller: readonly Size[],
-): Promise<Estimate | undefined> {
+): Promise<Estimate> {
   await refuseFullLine(ctx, wanted.size.pool);
-  const [item, zone] = await Promise.all([
-    ctx.table.get(forecastKey(wanted.size.pool, null)),
+  const { pool } = wanted.size;
+  const [items, zone] = await Promise.all([
+    ctx.table.getMany([forecastKey(pool, null), poolKey(pool)]),
     wanted.disk === undefined ? null : zoneWith(ctx, wanted.disk),
   ]);
   const now = ctx.clock.now();
+  const item = items.find(({ kind }) => kind === "forecast");
+  const offer = offerOf(ctx, items);
   const [standing, passing] = [standingIn(item, now), passingIn(item)];
-  if (!standing) return undefined;
+  if (!standing) {
+    // A pool comes into being with its first machine, or with who waits for one.
+    const isKnownPool = items.some((one) => kindOfKey(one) === "pool");
+    return { kind: isKnownPool || groupOf(ctx, pool) ? "noForecast" : "noMachine" };
+  }
   const isKnown = zone === null || standing.machines.some(([of]) => of === zone);
   const isMade = !isKnown && standing.room.some((one) => one.zone === ELSEWHERE);
   const question = (size: Size) => {
-    const { machines, units } = size;
-    return { owner: ctx.actor.uid, machines, units, zone: isMade ? ELSEWHERE : zone, size };
+    const { machines, units, wantedMs } = size;
+    return { owner: ctx.actor.uid, machines, units, wantedMs, zone: isMade ? ELSEWHERE : zone, size };
   };
   const place = (size: Size) => {
-    const answer = fromNow(placeOneMore(standing, question(size)), now);
-    return passesAt(passing, { ...question(size), wantedMs: size.wantedMs }, now) ? asNow(answer, now) : answer;
+    const answer = fromNow(placeOneMore(standing, question(size), now), now);
+    const passes = passesAt(passing, question(size), now);
+    return asOffered(passes ? asNow(answer, now) : answer, question(size), offer, standing.freeUnits);
   };
   const answer = place(wanted.size);
-  const found = alternativesTo(standing, question(wanted.size), smaller.map(question));
-  const later = found.map((one) => ({ size: one.question.size, answer: fromNow(one.answer, now) }));
+  const found = alternativesTo(standing, question(wanted.size), smaller.map(question), now);
+  const later = found
+    .map(({ question: asked, answer: one }) => {
+      return { size: asked.size, answer: asOffered(fromNow(one, now), asked, offer, standing.freeUnits) };
+    })
+    .filter((one) => one.answer.p50 !== null);
   return {
+    kind: "estimate",
     answer,
     alternatives: isNow(answer)
       ? []
@@ -59,10 +89,34 @@ export async function estimateStart(
 }
 
 /** Those that start later than the largest that starts now are of use only where they are larger than that. */
-function withNow(later: Estimate["alternatives"], all: Estimate["alternatives"]): Estimate["alternatives"] {
+function withNow(later: readonly Alternative[], all: readonly Alternative[]): readonly Alternative[] {
   const [soonest] = all.filter(({ answer }) => isNow(answer)).sort((a, b) => b.size.gpus - a.size.gpus);
   if (!soonest) return later;
   return [soonest, ...later.filter(({ size }) => size.gpus > soonest.size.gpus)].slice(0, MOST_ALTERNATIVES);
+}
+
+/** Undefined before the first plan, and where it cannot be read: then the forecast is all there is. */
+function offerOf(ctx: Context, items: readonly Item[]): Offer | undefined {
+  const heads = items.filter((item) => kindOfKey(item) === "pool");
+  const [head] = readable(ctx, heads, parsePool);
+  return head && head.summary.plannedAt > 0 ? { closed: head.closed, ...head.summary } : undefined;
+}
+
+/**
+ * An answer that promises a start now is corrected where the last plan, which is newer than the forecast, has closed the
+ * pool or has not as much free on as many machines. In which zone that is the plan does not say: who is bound to one is
+ * promised nothing once less is free than the forecast had. No other start is told in its place: the next forecast finds
+ * that.
+ */
+function asOffered(answer: Answer, { machines, units, zone }: Need, offer: Offer | undefined, before: number): Answer {
+  const asked = machines * units;
+  if (!isNow(answer) || !offer) return answer;
+  const { closed, free, mostFree } = offer;
+  if (closed) return { ...answer, p50: null, p90: null, code: closed, a: asked, b: 0 };
+  // An earlier version wrote no such list, which does not say that nothing is free.
+  if (!mostFree) return answer;
+  const isThere = (mostFree[machines - 1] ?? 0) >= units && (zone === null || free >= before);
+  return isThere ? answer : { ...answer, p50: null, p90: null, code: "taken", a: asked, b: free };
 }
 
 function isNow({ code }: Answer): boolean {

@@ -31,7 +31,7 @@ test("of one that no plan has seen it is where it would stand in the last foreca
 
   const startsAt = await readExpectedStart({ ...ctx, table: { ...table, getMany } }, environment);
 
-  expect(startsAt).toBe(placeOneMore(standing, { owner, zone, machines: size.machines, units: size.units }).p50);
+  expect(startsAt).toBe(placeOneMore(standing, { owner, zone, ...size }).p50);
   expect(startsAt).toBeGreaterThan(clock.now() + HOUR);
   expect(reads).toEqual([3]);
 });

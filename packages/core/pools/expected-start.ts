@@ -20,6 +20,7 @@ export async function readExpectedStart(ctx: Context<"table">, waiting: Environm
   if (told !== null || start) return notBefore(now, told);
   const standing = standingIn(stored.get(whole.pk), now);
   if (!standing) return null;
-  const { p50, code, a } = placeOneMore(standing, { owner, zone, machines: size.machines, units: size.units });
+  const { machines, units, wantedMs } = size;
+  const { p50, code, a } = placeOneMore(standing, { owner, zone, machines, units, wantedMs }, now);
   return notBefore(now, p50 ?? (code === "later" ? a : null));
 }

@@ -68,11 +68,24 @@ describe("a stored forecast", () => {
     await refreshForecast(ctx, outset(now, { occupied: [held(now + HOUR)], waiting: [waiting(record.uid, now)] }));
 
     expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toEqual({
-      ...{ p50: now + HOUR, p90: now + HOUR, later: null },
+      p50: now + HOUR,
+      p90: now + HOUR,
+      later: null,
       move: { code: "ends", count: 8 },
     });
     expect(await viewForecast(ctx, "h100")).toMatchObject({ at: now, waiting: 1, turns: [{ position: 1 }] });
     expect(await viewForecast(ctx, "a100")).toBeUndefined();
+  });
+
+  test("says when the reserved start is, where it does not reach that", async () => {
+    const { ctx, clock, record } = await worldWithOneWaiting();
+    const now = clock.now();
+    const startsAt = now + 9 * 24 * HOUR;
+
+    await refreshForecast(ctx, outset(now, { occupied: [held(startsAt)], waiting: [waiting(record.uid, now)] }));
+
+    const start = (await readAdvice(ctx, [record])).get(record.uid)?.start;
+    expect(start).toMatchObject({ p50: startsAt, p90: startsAt, later: now + 7 * 24 * HOUR });
   });
 
   test("says nothing once it is old", async () => {
@@ -237,7 +250,7 @@ describe("a stored forecast", () => {
     await refreshForecast(ctx, outset(now, pool));
 
     const standing = await viewForecast(ctx, "h100");
-    const mine = { owner: "poor", machines: 1, units: 8, zone: null };
+    const mine = { owner: "poor", machines: 1, units: 8, zone: null, wantedMs: HOUR };
 
     const really = outset(now, {
       ...pool,

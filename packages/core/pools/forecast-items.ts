@@ -2,12 +2,13 @@ import type { Context } from "../context.ts";
 import { forecastKey, forecastStartsKey } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
 import { sameData } from "../same-data.ts";
-import { count, listOf, mapOf, number, oneOf, ordinal, orNull, shape, text } from "../shape.ts";
+import { count, listOf, mapOf, number, oneOf, optional, ordinal, orNull, shape, text } from "../shape.ts";
 import { type Arrival, addArrivals, readArrivals, toStored } from "./arrivals.ts";
 import { addStart, type Calibration, latestOf, type Promised, readCalibration, widening } from "./calibration.ts";
 import type { Durations } from "./durations.ts";
 import { type Expected, type Forecast, forecast } from "./forecast.ts";
 import { freeUnits, type Need } from "./free-units.ts";
+import type { Gap } from "./gaps.ts";
 import { type Move, movesOf } from "./moves.ts";
 import { type Standing, standingOf } from "./one-more.ts";
 import { allNodes, type Halt, type Plan, type PlanInput } from "./plan.ts";
@@ -65,7 +66,7 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const since = before && number(before.at) ? before.at : null;
   const arrivals = addArrivals(readArrivals(before?.arrivals), cameSince(since, outset, told));
   const durations = await outset.durations();
-  const found = forecast({ plan, durations, arrivals, seed: outset.number, clock: ctx.clock });
+  const found = withReserved(forecast({ plan, durations, arrivals, seed: outset.number, clock: ctx.clock }), planned);
   const kept = planned.places.filter(() => !isClosed(plan)).map(({ uid }) => uid);
   const entries = entriesFor(found, { promised, factor, kept, moves: movesOf(plan, planned.places) });
   const byKey = new Map(items.map(({ pk }) => [pk, [] as (readonly [string, Entry])[]]));
@@ -198,6 +199,17 @@ function stored({ at, p50, p90, latest }: Promised): number[] {
   return [at, p50, p90, latest].map(Math.round);
 }
 
+/** The head's start is known without any forecast, however far that went. */
+function withReserved(found: Forecast, { head, places }: Plan): Forecast {
+  const reserved = places.find(({ uid }) => uid === head)?.startsAt ?? null;
+  if (reserved === null) return found;
+  const startsAt = Math.max(reserved, found.at);
+  const waiting = found.waiting.map((one) =>
+    one.uid === head ? { ...one, p50: one.p50 ?? startsAt, p90: one.p90 ?? Math.max(startsAt, one.p50 ?? 0) } : one,
+  );
+  return { ...found, waiting };
+}
+
 /** What was told before the operator closed a pool is over: nobody forecasts how long that takes. */
 function isClosed({ closed }: PlanInput): boolean {
   return closed === "drained" || closed === "paused";
@@ -255,7 +267,15 @@ const isStanding = shape<Standing>({
   closed: orNull(oneOf<Halt>("drained", "paused", "unreadable")),
   freeUnits: count,
   waiting: count,
-  room: listOf(shape<Standing["room"][number]>({ machines: ordinal, units: ordinal, zone: orNull(text), ...times })),
+  room: listOf(
+    shape<Standing["room"][number]>({
+      machines: ordinal,
+      units: ordinal,
+      zone: orNull(text),
+      ...times,
+      gaps: optional(listOf(isGap)),
+    }),
+  ),
   turns: listOf(
     shape<Standing["turns"][number]>({
       ...times,
@@ -267,6 +287,10 @@ const isStanding = shape<Standing>({
   owners: mapOf(number),
   machines: listOf(isMachines),
 });
+
+function isGap(value: unknown): value is Gap {
+  return Array.isArray(value) && value.length === 3 && number(value[0]) && number(value[1]) && isTime(value[2]);
+}
 
 function isMachines(value: unknown): value is Standing["machines"][number] {
   if (!Array.isArray(value) || value.length !== 3) return false;

@@ -114,7 +114,9 @@ export function withArrivals(pool: ForecastPool, arrivals: Arrivals, plan: PlanI
   const waiters = [...pool.waiters, ...coming];
   return {
     ...pool,
-    ...{ owners: owners.all, needs: needs.all, waiters },
+    owners: owners.all,
+    needs: needs.all,
+    waiters,
     leastMs: leastByNeed(waiters, needs.all.length),
     lines: linesOf(waiters, owners.all.length),
     units: owners.all.map((_, owner) => pool.units[owner] ?? 0),

@@ -4,6 +4,7 @@ import { type WaitingOwners, waitingOwners } from "./forecast-order.ts";
 import type { ForecastPool, Occupant } from "./forecast-pool.ts";
 import type { FreeUnits, Need } from "./free-units.ts";
 import { goneAt, type Reservation } from "./future.ts";
+import { type FoundGap, isLonger } from "./gaps.ts";
 import { passes } from "./plan.ts";
 
 export interface RunOptions {
@@ -13,8 +14,9 @@ export interface RunOptions {
   tookMs(owner: number, wantedMs: number, spentMs: number): number;
   readonly mostStarts: number;
   readonly until: number;
-  /** Whether the time for this run is over. */
+  /** Whether the time for this run is over: asked only after so many ends, which a loaded machine takes nobody. */
   isOver(): boolean;
+  readonly leastEnds: number;
   /** What is asked after besides: when would there be room for it behind all who wait? */
   readonly asked: readonly Need[];
 }
@@ -24,8 +26,12 @@ export interface Run {
   readonly startsAt: Float64Array;
   /** By what was asked after. */
   readonly roomAt: Float64Array;
+  /** By what was asked after: where there is room for a short time before that. */
+  readonly gaps: readonly (readonly FoundGap[])[];
   /** Infinity: to the end, what has not started then never will. */
   readonly wentTo: number;
+  /** Whether its work was over before that. */
+  readonly isCut: boolean;
 }
 
 /** Somebody who has capacity. */
@@ -43,6 +49,7 @@ interface State {
   readonly ending: EndHeap;
   readonly startsAt: Float64Array;
   readonly roomAt: Float64Array;
+  readonly gaps: readonly FoundGap[][];
   now: number;
   head: number;
 }
@@ -50,11 +57,14 @@ interface State {
 /** So many ends between two looks at the clock. */
 const ENDS_PER_LOOK = 16;
 
-/** One run forward from the present plan, one end or arrival after another: after each is granted what `plan` would grant. */
+/**
+ * One run forward from the present plan, one end or arrival after another: after each is granted what `plan` would
+ * grant.
+ */
 export function runForward(pool: ForecastPool, expected: ExpectedEnds, options: RunOptions): Run {
   const state = begun(pool, expected, options);
-  const { ending, owners, startsAt, roomAt } = state;
-  const done = (wentTo: number): Run => ({ startsAt, roomAt, wentTo });
+  const { ending, owners, startsAt, roomAt, gaps } = state;
+  const done = (wentTo: number, isCut = false): Run => ({ startsAt, roomAt, gaps, wentTo, isCut });
   let coming = pool.waiters.findIndex(({ comesAt }) => comesAt !== undefined);
   admit(state);
   for (let ends = 1; owners.left() > 0 || roomAt.includes(Infinity); ends++) {
@@ -63,7 +73,7 @@ export function runForward(pool: ForecastPool, expected: ExpectedEnds, options: 
     if (next === Infinity) return done(Infinity);
     if (next > options.until) return done(options.until);
     if (owners.left() > 0 && owners.started() >= options.mostStarts) return done(state.now);
-    if (ends % ENDS_PER_LOOK === 0 && options.isOver()) return done(state.now);
+    if (ends >= options.leastEnds && ends % ENDS_PER_LOOK === 0 && options.isOver()) return done(state.now, true);
     state.now = next;
     while (ending.nextAt() === next) giveBack(state, ending.pop());
     admit(state);
@@ -81,12 +91,17 @@ function begun(pool: ForecastPool, expected: ExpectedEnds, options: RunOptions):
     ending.push(index, isOver ? goneAt(endsAt, options.now) : Math.max(options.now, startedAt + took));
   }
   return {
-    ...{ pool, options, free, ending, began: [] },
+    pool,
+    options,
+    free,
+    ending,
+    began: [],
     ends: expected.copy(free),
     owners: waitingOwners(pool, options.now),
     readyAt: [...pool.readyAt],
     startsAt: new Float64Array(pool.waiters.length).fill(Infinity),
     roomAt: new Float64Array(options.asked.length).fill(Infinity),
+    gaps: options.asked.map(() => []),
     now: options.now,
     head: pool.head,
   };
@@ -187,11 +202,20 @@ function readyOn({ readyAt, now, options }: State, nodes: readonly number[]): nu
 }
 
 function lookForRoom(state: State, reserved: Reservation | undefined): void {
-  const { free, roomAt, options } = state;
+  const { free, roomAt, gaps, options } = state;
   const largest = free.largest();
   for (const [index, need] of options.asked.entries()) {
     if (roomAt[index] !== Infinity || need.units > largest) continue;
     const found = free.find(need, reserved && passes(reserved, free, need, Infinity));
     if (found) roomAt[index] = readyOn(state, found);
+    else if (reserved) lookForGap(state, need, reserved, gaps[index] ?? []);
   }
+}
+
+/** Room for those who end before the reserved start, as `letPass` would let them. */
+function lookForGap(state: State, need: Need, reserved: Reservation, known: FoundGap[]): void {
+  const lastsMs = reserved.startsAt - state.now;
+  if (!isLonger(known, lastsMs)) return;
+  const found = state.free.find(need);
+  if (found) known.push({ startsAt: readyOn(state, found), lastsMs });
 }

@@ -7,7 +7,9 @@ import { type ForecastPool, poolOf, withArrivals } from "./forecast-pool.ts";
 import { type Run, type RunOptions, runForward } from "./forecast-run.ts";
 import type { Need } from "./free-units.ts";
 import { goneAt } from "./future.ts";
+import { type Gap, gapsOf } from "./gaps.ts";
 import type { PlanInput } from "./plan.ts";
+import { expectedOf } from "./rank.ts";
 
 export interface ForecastInput {
   /** As `plan` gets it. */
@@ -30,23 +32,30 @@ export interface Expected {
   readonly p90: number | null;
 }
 
+/** When there is room for good, and before that for those who want it for a short time. */
+export interface Room extends Expected, Need {
+  readonly gaps?: readonly Gap[] | undefined;
+}
+
 export interface Forecast {
   readonly at: number;
   /** In the order of age, without those who do not fit whatever comes free. */
   readonly waiting: readonly (Expected & { readonly uid: string })[];
   /** When there is room behind all who wait, for what is usually asked for. */
-  readonly room: readonly (Expected & Need)[];
+  readonly room: readonly Room[];
   /** How far all runs went: what is null comes later than this. null: to the end, what is null then never comes. */
   readonly later: number | null;
 }
 
 const RUNS = 16;
-/** Further ones that look for room. */
+/** Further ones in which nobody comes, and that look for room. */
 const ROOM_RUNS = 4;
 /** So that no two draws are of the same seed. */
 const MOST_RUNS = 1_000;
 const MOST_STARTS = 2_000;
 const BUDGET_MS = 1_000;
+/** So far the runs go in which nobody comes, however slow the machine is at the moment. */
+const LEAST_ENDS = 256;
 const REACH_MS = 7 * 24 * 3_600_000;
 /** A zone that has no machine, where they may be made in any. */
 export const ELSEWHERE = "";
@@ -54,9 +63,9 @@ export const ELSEWHERE = "";
 const MOST_ZONES = 6;
 
 /**
- * The honest estimate (docs/architecture.md#estimates): the plan run forward, 16 times, each job taking as much of its wanted time as
- * such jobs really took, and others coming as they came lately: with fair shares, who comes later often starts sooner.
- * Nothing starts while the pool is closed.
+ * The honest estimate (docs/architecture.md#estimates): the plan run forward, 16 times, each job taking as much of its
+ * wanted time as such jobs really took, and others coming as they came lately: with fair shares, who comes later often
+ * starts sooner. Nothing starts while the pool is closed.
  */
 export function forecast(input: ForecastInput): Forecast {
   const { plan, clock, budgetMs = BUDGET_MS, runs = RUNS } = input;
@@ -68,33 +77,53 @@ export function forecast(input: ForecastInput): Forecast {
     const at = endsAt <= plan.now ? goneAt(endsAt, plan.now) : endsAt;
     for (const [node, units] of shares) ends.add(node, units, at);
   }
-  const runOf = (run: number, arrivals: Arrivals, asked: readonly Need[]) => {
-    const until = begun + (budgetMs * (run + 1)) / (runs + ROOM_RUNS);
-    const isOver = () => clock.monotonic() > until;
+  const isOverAt = (part: number) => () => clock.monotonic() > begun + budgetMs * part;
+  const runOf = (run: number, arrivals: Arrivals, rest: Pick<RunOptions, "asked" | "isOver" | "leastEnds">) => {
     const coming = drawArrivals(arrivals, plan.now, drawnFrom(input.seed, MOST_RUNS + run));
     const crowded = withArrivals(pool, coming, plan);
-    return runForward(crowded, ends, { ...optionsOf(input, crowded, run), asked, isOver });
+    return runForward(crowded, ends, { ...optionsOf(input, crowded, run), ...rest });
   };
+  // Whoever asks stands before those who come later. These runs come first: they alone give everybody a time, and who
+  // comes in the others makes those so much longer that none of them may get anywhere.
+  const asked = usualNeeds(plan);
+  const finding = Array.from({ length: ROOM_RUNS }, (_, run) =>
+    runOf(runs + run, [], { asked, isOver: isOverAt((run + 1) / ROOM_RUNS), leastEnds: LEAST_ENDS }),
+  );
   // Where nobody waits, nobody starts: most plans are of such a pool.
   const starting = pool.waiters.length === 0 ? 0 : runs;
-  const starts = Array.from({ length: starting }, (_, run) => runOf(run, input.arrivals ?? [], []));
-  // Whoever asks stands before those who come later.
-  const asked = usualNeeds(plan);
-  const finding = Array.from({ length: ROOM_RUNS }, (_, run) => runOf(runs + run, [], asked));
+  const spent = (clock.monotonic() - begun) / budgetMs;
+  const starts = Array.from({ length: starting }, (_, run) => {
+    const isOver = isOverAt(spent + ((1 - spent) * (run + 1)) / runs);
+    const crowded = runOf(run, input.arrivals ?? [], { asked: [], isOver, leastEnds: 0 });
+    return goneOn(crowded, finding[run % ROOM_RUNS]);
+  });
   const later = Math.min(...[...starts, ...finding].map(({ wentTo }) => wentTo));
   return {
     at: plan.now,
     waiting: pool.waiters.map(({ uid }, index) => ({ uid, ...expected(starts, "startsAt", index) })),
-    room: asked.map((need, index) => ({ ...need, ...expected(finding, "roomAt", index) })),
+    room: asked.map((need, index) => ({
+      ...need,
+      ...expected(finding, "roomAt", index),
+      gaps: gapsIn(finding, index),
+    })),
     later: later === Infinity ? null : later,
   };
+}
+
+/** What a run that was cut short does not reach, as the one says in which nobody comes: but not before it was cut. */
+function goneOn(run: Run, alone: Run | undefined): Run {
+  if (!run.isCut || !alone || alone.wentTo <= run.wentTo) return run;
+  const startsAt = run.startsAt.map((at, index) =>
+    at === Infinity ? Math.max(run.wentTo, alone.startsAt[index] ?? Infinity) : at,
+  );
+  return { ...run, startsAt, wentTo: alone.wentTo };
 }
 
 function optionsOf(
   { plan, durations, seed, mostStarts = MOST_STARTS }: ForecastInput,
   pool: ForecastPool,
   run: number,
-): Omit<RunOptions, "asked" | "isOver"> {
+): Omit<RunOptions, "asked" | "isOver" | "leastEnds"> {
   const drawn = drawnFrom(seed, run);
   const counts = pool.owners.map((owner) => countsFor(durations, owner));
   return {
@@ -121,12 +150,10 @@ function usualNeeds({ nodes, makeable, makeableZone, unitsPerNode }: PlanInput):
 }
 
 function expected(runs: readonly Run[], of: "startsAt" | "roomAt", index: number): Expected {
-  const times = runs.map((run) => run[of][index] ?? Infinity).sort((a, b) => a - b);
-  return { p50: rank(times, 0.5), p90: rank(times, 0.9) };
+  return expectedOf(runs.map((run) => run[of][index] ?? Infinity));
 }
 
-/** By the nearest rank. */
-function rank(sorted: readonly number[], part: number): number | null {
-  const time = sorted[Math.ceil(part * sorted.length) - 1] ?? Infinity;
-  return time === Infinity ? null : time;
+function gapsIn(runs: readonly Run[], index: number): Gap[] {
+  const found = runs.map(({ gaps, roomAt }) => ({ found: gaps[index] ?? [], roomAt: roomAt[index] ?? Infinity }));
+  return gapsOf(found, expected(runs, "roomAt", index));
 }

@@ -1,9 +1,12 @@
 import type { Context } from "../context.ts";
 import type { Share } from "../ports/compute.ts";
-import type { NodeGroup } from "../settings.ts";
+import type { NodeGroup, Settings } from "../settings.ts";
 
 /** What makes machines for this pool; undefined: nothing does. */
-export function groupOf({ settings }: Pick<Context, "settings">, type: string): NodeGroup | undefined {
+export function groupOf(
+  { settings }: { readonly settings: Pick<Settings, "nodeGroups"> },
+  type: string,
+): NodeGroup | undefined {
   return settings.nodeGroups.find(({ pool }) => pool === type);
 }
 

@@ -4,7 +4,7 @@ import { keyOf } from "../environments/record/record.ts";
 import { poolTypes } from "../fleet.ts";
 import { keyOfText, keyText, nodeGoneKey, nodeNameOf } from "../keys.ts";
 import { sendLook } from "../look.ts";
-import type { NodeRef } from "../ports/compute.ts";
+import type { Compute, NodeRef } from "../ports/compute.ts";
 import type { Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { changeRecord } from "../write-record.ts";
@@ -63,8 +63,9 @@ const LOOKED_AT_WITHIN_MS = 60_000;
 
 /**
  * A machine made for a run may die before a listing has shown it, and one that holds nothing any more is forgotten
- * although it still has a volume. Neither has a ledger item: only the records that wait for it know it. `runs`: those
- * environments, as in a message. `unreadable`: no record that can be read knows it, but one of these may.
+ * although it still has a volume; no pool may have one that zips a volume. None has a ledger item: only the records that
+ * wait for it know it. `runs`: those environments, as in a message. `unreadable`: no record that can be read knows it,
+ * but one of these may.
  */
 async function machineWithoutItem(
   ctx: Context<"table" | "queue">,
@@ -75,9 +76,12 @@ async function machineWithoutItem(
   const waiting = await listLivingKeys(ctx, ctx.clock.now() + LOOKED_AT_WITHIN_MS);
   const { records, unreadable } = await readNamed(ctx, [...new Set([...unpinned, ...waiting.map(keyText)])]);
   const machines = records.flatMap(({ run }) => run.machines.filter((machine) => machine.name === name));
-  const machine = machines.find(({ silent }) => silent) ?? machines[0];
+  const hosts = records.flatMap(({ end }) => end.archive?.silent ?? []).filter((host) => host.name === name);
+  const machine = machines.find(({ silent }) => silent) ?? hosts[0] ?? machines[0];
   if (!machine) return { unreadable };
-  const bound = records.filter(({ run }) => run.machines.some(({ uid }) => uid === machine.uid));
+  const bound = records.filter(({ run, end }) =>
+    [...run.machines, ...(end.archive?.silent ? [end.archive.silent] : [])].some(({ uid }) => uid === machine.uid),
+  );
   return { machine, runs: bound.map((record) => keyText(keyOf(record))) };
 }
 
@@ -90,7 +94,7 @@ function unknownNode(name: string, unreadable: readonly string[]): Problem {
 
 /** Which of these nodes, by uid, the operator called gone within the last 24 h, and when. */
 export async function readGoneNodes(
-  ctx: Context<"table">,
+  ctx: Pick<Context<"table">, "table">,
   uids: readonly string[],
   now: number,
 ): Promise<ReadonlyMap<string, number>> {
@@ -102,6 +106,17 @@ export async function readGoneNodes(
     return uid !== undefined && typeof at === "number" && now - at < WORD_MS ? [[uid, at]] : [];
   });
   return new Map(said);
+}
+
+/** What becomes of machines as the operator says, and the provider of those of whom nothing was said. */
+export function heedingWords(
+  ctx: Pick<Context<"table">, "table" | "clock">,
+  machineOf: Compute["machineOf"],
+): Compute["machineOf"] {
+  return async (node) => {
+    const gone = await readGoneNodes(ctx, [node.uid], ctx.clock.now());
+    return gone.has(node.uid) ? "gone" : machineOf(node);
+  };
 }
 
 /** In its ledger item, so that nothing is granted there until a listing comes. */

@@ -7,6 +7,9 @@ import { type Occupied, type PlanInput, plan, type Waiting } from "./plan.ts";
 const NOW = Date.UTC(2026, 0, 20, 18);
 const HOUR = 3_600_000;
 
+const empty = { occupied: [], waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now: NOW };
+const still = { monotonic: () => 0 };
+
 function held(node: string, units: number, hours: number, owner = "x"): Occupied {
   const endsAt = NOW + hours * HOUR;
   return { owner, shares: [{ node, units }], endsAt, at: NOW - HOUR, size: { wantedMs: endsAt - NOW + HOUR } };
@@ -18,14 +21,13 @@ function waiting(uid: string, units: number, owner = uid): Waiting {
 
 function standing(options: Partial<PlanInput>, factor = 1) {
   const nodes = ["a", "b"].map((zone) => ({ name: `n-${zone}`, zone, units: 8 }));
-  const rest = { occupied: [], waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now: NOW };
-  const input = { nodes, ...rest, ...options };
-  const found = forecast({ plan: input, durations: noDurations, seed: 1, clock: { monotonic: () => 0 } });
+  const input = { nodes, ...empty, ...options };
+  const found = forecast({ plan: input, durations: noDurations, seed: 1, clock: still });
   return standingOf(input, plan(input), found, factor);
 }
 
 function ask(units: number, options: Partial<Question> = {}): Question {
-  return { owner: "me", machines: 1, units, zone: null, ...options };
+  return { owner: "me", machines: 1, units, zone: null, wantedMs: HOUR, ...options };
 }
 
 /** The start that a plan run forward gives one that really waits as well. */
@@ -33,6 +35,16 @@ function realStart(input: Partial<PlanInput>, question: Question): number | null
   const entry = { ...waiting("mine", question.units, question.owner), zone: question.zone, queuedAt: NOW };
   const all = standing({ ...input, waiting: [...(input.waiting ?? []), entry] });
   return all.turns.find(({ need, position }) => need.units === question.units && position === all.waiting)?.p50;
+}
+
+/** The start that the forecast gives one of those who wait, for so many hours. */
+function startOf({ nodes = [], ...rest }: Partial<PlanInput>, uid: string, hours: number): number | null | undefined {
+  const input = { nodes, ...empty, ...rest };
+  const all = input.waiting.map((one) => {
+    return one.uid === uid ? { ...one, size: { ...one.size, wantedMs: hours * HOUR } } : one;
+  });
+  const found = forecast({ plan: { ...input, waiting: all }, durations: noDurations, seed: 1, clock: still });
+  return found.waiting.find((one) => one.uid === uid)?.p50;
 }
 
 describe("a question about a job not yet submitted", () => {
@@ -88,6 +100,30 @@ describe("a question about a job not yet submitted", () => {
 
     expect(placeOneMore(made, ask(8, { zone: "b" }))).toMatchObject({ p50: null, code: "never" });
     expect(placeOneMore(made, ask(8, { zone: "a" }))).toMatchObject({ p50: NOW + HOUR });
+  });
+
+  test.each<[string, number, number, number, string[]]>([
+    ["once those before it have passed", 1, 1, 65, ["E", "F", "G"]],
+    ["once enough is free beside the first in line", 2, 1, 65, []],
+    ["and not where it would delay that", 2, 9, 11 * 60, []],
+    ["after those who passed with it", 2, 7, 125, ["E", "F", "G"]],
+  ])("passes the reserved start later on, as who waits does: %s", (_, units, hours, minutes, names) => {
+    const nodes = [{ name: "n-a", zone: "a", units: 8 }];
+    const occupied = [held("n-a", 4, 10, "A"), held("n-a", 4, 1 / 12, "B")];
+    const before = { ...waiting("C", 8), queuedAt: NOW - 9_000 };
+    const all = [before, { ...waiting("D", 4), queuedAt: NOW - 5_000 }, ...names.map((uid) => waiting(uid, 1))];
+    const pool = { nodes, occupied, waiting: all, head: "C" };
+    const mine = ask(units, { wantedMs: hours * HOUR });
+
+    const asked = placeOneMore(standing(pool), mine);
+    const submitted = startOf(
+      { ...pool, waiting: [...all, { ...waiting("mine", units), queuedAt: NOW }] },
+      "mine",
+      hours,
+    );
+
+    expect(asked.p50).toBe(NOW + minutes * 60_000);
+    expect(submitted).toBe(asked.p50);
   });
 
   test("is told how far the forecast reaches when it stands behind that", () => {

@@ -1,6 +1,7 @@
 import { latestOf } from "./calibration.ts";
-import type { Expected, Forecast } from "./forecast.ts";
+import type { Expected, Forecast, Room } from "./forecast.ts";
 import type { Need } from "./free-units.ts";
+import { type Gap, gapFor } from "./gaps.ts";
 import type { Halt, Place, PlanInput, ReasonCode } from "./plan.ts";
 
 /** Somebody who waits, in the order of the turns. */
@@ -19,7 +20,7 @@ export interface Standing {
   readonly freeUnits: number;
   /** How many wait. */
   readonly waiting: number;
-  readonly room: readonly (Expected & Need)[];
+  readonly room: readonly Room[];
   /** As many as are kept: of more, every second, third, … */
   readonly turns: readonly Turn[];
   /** Units that each owner holds or waits for; who is not in it has none. */
@@ -30,22 +31,26 @@ export interface Standing {
 
 export interface Question extends Need {
   readonly owner: string;
+  readonly wantedMs: number;
 }
 
-/** `code`, `a` and `b` as in a place of the plan; "now" when it would start at once, "later" than `a`. */
+/**
+ * `code`, `a` and `b` as in a place of the plan; "now" when it would start at once, "later" than `a`, "taken" where that
+ * went to others since the forecast and `b` is left.
+ */
 export interface Answer extends Expected {
   readonly position: number;
-  readonly code: ReasonCode | "now" | "later";
+  readonly code: ReasonCode | "now" | "later" | "taken";
   readonly a: number;
   readonly b: number;
 }
 
 const MOST_TURNS = 400;
 const MOST_OWNERS = 400;
-const MOST_ALTERNATIVES = 3;
+export const MOST_ALTERNATIVES = 3;
 
-/** Places one more behind those of its owner, in the last result: no plan is run. */
-export function placeOneMore(standing: Standing, question: Question): Answer {
+/** Places one more that comes now behind those of its owner, in the last result: no plan is run. */
+export function placeOneMore(standing: Standing, question: Question, now = standing.at): Answer {
   const { at, later, closed, freeUnits, waiting, turns } = standing;
   const held = Object.hasOwn(standing.owners, question.owner) ? (standing.owners[question.owner] ?? 0) : 0;
   const next = turns.find(({ units }) => units > held);
@@ -58,7 +63,7 @@ export function placeOneMore(standing: Standing, question: Question): Answer {
   }
   // Who comes later in order and wants as much cannot start before this one.
   const taken = turns.find((turn) => turn.units > held && includes(turn.need, question));
-  const room = roomFor(standing, question);
+  const room = roomFor(standing, question, now);
   const found = { p50: earlier(taken?.p50, room?.p50), p90: earlier(taken?.p90, room?.p90) };
   if (found.p50 === null) return { position, ...found, code: "later", a: later ?? at, b: 0 };
   if (found.p50 <= at) return { position, p50: at, p90: at, code: "now", a, b };
@@ -72,11 +77,12 @@ export function alternativesTo<T extends Question>(
   standing: Standing,
   question: Question,
   smaller: readonly T[],
+  now = standing.at,
 ): { readonly question: T; readonly answer: Answer }[] {
   const answers = [...smaller]
     .sort((a, b) => b.machines * b.units - a.machines * a.units)
-    .map((one) => ({ question: one, answer: placeOneMore(standing, one) }));
-  let soonest = placeOneMore(standing, question).p50 ?? Infinity;
+    .map((one) => ({ question: one, answer: placeOneMore(standing, one, now) }));
+  let soonest = placeOneMore(standing, question, now).p50 ?? Infinity;
   const found: typeof answers = [];
   for (const one of answers) {
     const { p50 } = one.answer;
@@ -114,7 +120,11 @@ export function standingOf(
     closed: plan.closed ?? null,
     freeUnits,
     waiting: places.length,
-    room: found.room.map((one) => ({ ...one, ...shown(one, found.at, factor) })),
+    room: found.room.map((one) => ({
+      ...one,
+      ...shown(one, found.at, factor),
+      gaps: (one.gaps ?? []).map((gap) => shownGap(gap, found.at, factor)),
+    })),
     turns: turns.filter((_, index) => index % step === 0),
     owners: Object.fromEntries(most.slice(0, MOST_OWNERS)),
     machines: machinesOf(plan),
@@ -124,6 +134,11 @@ export function standingOf(
 function shown({ p50, p90 }: Expected, at: number, factor: number): Expected {
   const isNow = p90 === null || p90 <= at;
   return { p50: rounded(p50), p90: isNow ? p90 : rounded(latestOf({ at, p90 }, factor)) };
+}
+
+function shownGap([lastsMs, p50, p90]: Gap, at: number, factor: number): Gap {
+  const times = shown({ p50, p90 }, at, factor);
+  return [Math.floor(lastsMs), times.p50 ?? p50, times.p90];
 }
 
 function rounded(time: number | null): number | null {
@@ -156,10 +171,13 @@ function everFits({ machines }: Standing, need: Need): boolean {
   return fitting.reduce((sum, [, , count]) => sum + count, 0) >= need.machines;
 }
 
-/** The least room that includes it, where room was looked for. */
-function roomFor({ room }: Standing, need: Need): Expected | undefined {
+/**
+ * The least room that includes it, where room was looked for, or a gap before that which lasts for as long as it wants.
+ */
+function roomFor({ room }: Standing, need: Question, now: number): Expected | undefined {
   const sizes = room.filter((one) => one.zone === need.zone && includes(one, need));
-  return sizes.sort((a, b) => a.machines * a.units - b.machines * b.units)[0];
+  const [least] = sizes.sort((a, b) => a.machines * a.units - b.machines * b.units);
+  return gapFor(least?.gaps ?? [], need.wantedMs, now) ?? least;
 }
 
 function includes(a: Pick<Need, "machines" | "units">, b: Pick<Need, "machines" | "units">): boolean {

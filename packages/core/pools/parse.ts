@@ -90,6 +90,7 @@ const tally = shape<Tally>({ waits: listOf(count), waitedSeconds: number, ends: 
 const summary = shape<PoolSummary>({
   total: number,
   free: number,
+  mostFree: optional(listOf(count)),
   inUse: count,
   waiting: count,
   waitingUnits: count,

@@ -25,23 +25,36 @@ import { writeLedger } from "./write-ledger.ts";
 
 /**
  * Handles one batch of messages of the pools queue. Messages for the same pool are merged into one look with all their
- * environments. If a pool fails, the others are still planned; the first error is thrown at the end.
+ * environments. If a pool fails, the others are still planned, and its error is logged. Answers the messages that have to
+ * come again: those of pools that failed, and of pools that it did not begin, because those before them took too long.
  */
-export async function planPools(ctx: PlannerContext, looks: readonly Look[]): Promise<void> {
+export async function planPools(ctx: PlannerContext, looks: readonly Look[]): Promise<Look[]> {
+  const startedAt = ctx.clock.monotonic();
   const named = new Map<string, Set<string>>();
   for (const { look, for: environments = [] } of looks) {
     const all = named.get(look) ?? new Set();
     for (const environment of environments) all.add(environment);
     named.set(look, all);
   }
-  const errors: unknown[] = [];
+  const failed = new Set<string>();
+  const left = new Set(named.keys());
   for (const [look, environments] of named) {
+    // The first pool is begun whatever the clock says, or a batch could come again for ever.
+    if (left.size < named.size && ctx.clock.monotonic() - startedAt > BEGUN_WITHIN_MS) break;
+    left.delete(look);
     const key = keyOfText(look);
-    if (key && isPool(key)) await planWithRetries(ctx, key, [...environments]).catch((error) => errors.push(error));
-    else ctx.log.error("unknown key in message", { look: look.slice(0, 200) });
+    if (key && isPool(key)) {
+      await planWithRetries(ctx, key, [...environments]).catch((error) => {
+        failed.add(look);
+        ctx.log.error("look failed", { look, error: error instanceof Error ? error.stack : String(error) });
+      });
+    } else ctx.log.error("unknown key in message", { look: look.slice(0, 200) });
   }
-  if (errors.length > 0) throw errors[0];
+  return looks.filter(({ look }) => failed.has(look) || left.has(look));
 }
+
+/** A third of the time that a batch has (functions/work/plan.ts): the pool begun last keeps the rest for itself. */
+const BEGUN_WITHIN_MS = 5_000;
 
 /** There is one pool for each type of machine. A message that names anything else is refused. */
 function isPool(key: Key): boolean {

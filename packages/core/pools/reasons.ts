@@ -27,6 +27,42 @@ const words = {
 
 /** Why somebody waits, in words: `Need 8 H100 GPUs, only 3 available - position #1`. */
 export function reasonText(place: Pick<Place, "position" | "code" | "a" | "b">, pool: string): string {
-  const unit = pool.startsWith("cpu") ? "machines" : "GPUs";
+  const unit = unitOf(pool);
   return words[place.code](place, pool.toUpperCase(), unit);
+}
+
+/**
+ * What follows for who waits for a type of which there is no machine and no node group would make one; `when` it ends:
+ * `at <time>`, `after <n> hours`.
+ */
+export function noMachineText(when: string): string {
+  return `this deployment has no such machine now: unless one comes, it ends by itself ${when}`;
+}
+
+/** When a wait ends by itself. */
+export interface WaitEnd {
+  /** ms. */
+  readonly at: number;
+  /** In words, as above. */
+  readonly when: string;
+  /** It is the first in line, and so its wait ends later than others'. */
+  readonly isFirst: boolean;
+}
+
+/** What follows where the start that is told, ms, lies behind the end of the wait: one text, or none. */
+export function endsFirst(startsAt: number | null | undefined, { at, when, isFirst }: WaitEnd): string[] {
+  if (startsAt === null || startsAt === undefined || startsAt <= at) return [];
+  const unless = isFirst ? "" : ", unless it is the first in line by then";
+  return [`it ends by itself ${when}, before it would start${unless}`];
+}
+
+/** Why somebody who asks would not start now although the last forecast had room. */
+export function takenText({ a, b }: Pick<Place, "a" | "b">, pool: string): string {
+  const need = `Need ${a} ${pool.toUpperCase()} ${unitOf(pool)}`;
+  const left = b < a ? `only ${b} available` : "and as many are free only on machines that it could not start on";
+  return `${need}, ${left}; others came since the last estimate, the next one follows in seconds`;
+}
+
+function unitOf(pool: string): string {
+  return pool.startsWith("cpu") ? "machines" : "GPUs";
 }

@@ -17,7 +17,10 @@ export interface PoolNode extends NodeRef {
   readonly foreignUnits: number;
   /** Units of runs of ours that the cluster shows there and its ledger does not name. */
   readonly strayUnits: number;
-  /** Its node object is not there any more and somebody holds some of it, or the operator said so: it counts for nothing else. */
+  /**
+   * Its node object is not there any more and somebody holds some of it, or the operator said so: it counts for nothing
+   * else.
+   */
   readonly gone?: true;
   /** When the operator said so. */
   readonly saidAt?: number | undefined;
@@ -99,6 +102,8 @@ export interface Holding extends Grant {
 export interface PoolSummary {
   readonly total: number;
   readonly free: number;
+  /** See `Plan`; absent in what an earlier version wrote. */
+  readonly mostFree?: readonly number[] | undefined;
   readonly inUse: number;
   readonly waiting: number;
   readonly waitingUnits: number;
@@ -120,7 +125,10 @@ export interface Pool extends Stored {
   readonly type: string;
   /** Environments that the last plan considered and did not grant. */
   readonly seen: readonly string[];
-  /** By the uid of who had not taken its grant yet when it was made: the ledger items of that, for those to whom no look came. */
+  /**
+   * By the uid of who had not taken its grant yet when it was made: the ledger items of that, for those to whom no look
+   * came.
+   */
   readonly offered: Readonly<Record<string, readonly string[]>>;
   /** How far the last plan read those who wait. */
   readonly reach: Reach;

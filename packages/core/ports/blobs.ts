@@ -6,6 +6,8 @@ export interface Blobs {
   /** Replaces what was there. */
   put(name: string, bytes: Uint8Array): Promise<void>;
   get(name: string): Promise<Uint8Array | undefined>;
+  /** In bytes; undefined: there is none. */
+  sizeOf(name: string): Promise<number | undefined>;
   /** Nothing happens when it is gone. */
   remove(name: string): Promise<void>;
   /** Removes all whose names begin with this one and a `/`. */

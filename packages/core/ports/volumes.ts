@@ -16,11 +16,16 @@ export interface Volume extends VolumeRef {
   readonly noBackup?: "impossible" | "unneeded" | undefined;
 }
 
-/** A volume and the record that it was made for. */
-export interface OwnedVolume {
+/** What exists outside, and the record that it was made for. */
+export interface Owned {
   readonly id: string;
   /** The record's key in a message; null: nothing says it. */
   readonly key: string | null;
+}
+
+export interface OwnedVolume extends Owned {
+  /** What is paid for; absent: a listing does not tell. */
+  readonly sizeGb?: number | undefined;
 }
 
 /** What is written on a snapshot for people; nothing is decided by it but which attempt made it. */
@@ -31,6 +36,8 @@ export interface SnapshotTags {
   readonly disk: string;
   /** The claim under which it was made. */
   readonly attempt: string;
+  /** The key in a message of the disk's record; missing: it was tagged before there was this tag, or by others. */
+  readonly key?: string | undefined;
 }
 
 export interface VolumeSnapshot {
@@ -78,15 +85,36 @@ export interface Volumes {
   createSnapshot(volumeId: string, tags: SnapshotTags): Promise<VolumeSnapshot>;
   /** Every snapshot of this volume that was made through here, whatever became of its tags. */
   listSnapshots(volumeId: string): Promise<VolumeSnapshot[]>;
+  /** Every snapshot of this deployment, with its disk's record as its tags say it; throws rather than answer with a part. */
+  listOwnedSnapshots(): Promise<Owned[]>;
   findSnapshot(id: string): Promise<VolumeSnapshot | undefined>;
   /** Nothing happens when it is gone. */
   removeSnapshot(id: string): Promise<void>;
   /** Throws `VolumeRefused` with words for the user when this snapshot cannot be tagged. */
-  tagSnapshot(id: string, tags: Pick<SnapshotTags, "name" | "disk">): Promise<void>;
-  /** Begins to put a zip of all its files under this name into Blobs; nothing happens when that was begun before. */
-  startArchive(volumeId: string, blob: string): Promise<void>;
-  /** How far that has come; undefined: never begun. */
+  tagSnapshot(id: string, tags: Pick<SnapshotTags, "name" | "disk" | "key">): Promise<void>;
+  /**
+   * Begins to put a zip of all its files under this name into Blobs; nothing happens when that was begun before, or is
+   * there already.
+   */
+  startArchive(volumeId: string, blob: string, owner: ArchiveOwner): Promise<void>;
+  /**
+   * How far that has come: completed where Blobs has it, whatever is left of its making; undefined: never begun, or
+   * ended.
+   */
   findArchive(blob: string): Promise<Archive | undefined>;
+  /**
+   * Ends the making of it, where that still goes on, and takes away all that it needed; a zip that is whole stays. May be
+   * repeated, also of one that was never begun. A volume may be held for a moment afterwards: as long as it is, or where
+   * its machine is lost, this is called again. Answers the machine that holds it and does not answer, until that is gone.
+   */
+  endArchive(blob: string, owner: ArchiveOwner): Promise<NodeRef | undefined>;
+}
+
+/** The record for which an archive is made: by it is found what is left of one that nobody ended. */
+export interface ArchiveOwner {
+  readonly uid: string;
+  /** In a message. */
+  readonly key: string;
 }
 
 export interface Archive {

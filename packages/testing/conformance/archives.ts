@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Archive } from "#core/ports/volumes.ts";
 import type { VolumesUnderTest } from "./volumes.ts";
 
+const owner = { uid: "a".repeat(32), key: "owner#o#env#session-manager|one" };
 /** None of these is the name of a blob; some would be paths. */
 const strangers = ["", "..", "a/../b", "/etc/passwd", "a//b", "a/", ".a", "a.zip", "A", "a\0", "__proto__"];
 
@@ -31,7 +32,7 @@ export function archivesConformance(open: () => Promise<VolumesUnderTest>): void
     it("are not known before they are begun, pending at first, then completed with their size", async () => {
       const unknown = await test.volumes.findArchive("archives/o/one");
 
-      await test.volumes.startArchive(volume, "archives/o/one");
+      await test.volumes.startArchive(volume, "archives/o/one", owner);
       const begun = await test.volumes.findArchive("archives/o/one");
 
       expect([unknown, begun?.state]).toEqual([undefined, "pending"]);
@@ -41,17 +42,17 @@ export function archivesConformance(open: () => Promise<VolumesUnderTest>): void
     });
 
     it("are made once however often they are begun, also at the same moment", async () => {
-      await Promise.all([1, 2, 3].map(() => test.volumes.startArchive(volume, "once")));
+      await Promise.all([1, 2, 3].map(() => test.volumes.startArchive(volume, "once", owner)));
       const first = await ended("once");
 
-      await test.volumes.startArchive(volume, "once");
+      await test.volumes.startArchive(volume, "once", owner);
 
       expect(await test.volumes.findArchive("once")).toEqual(first);
     });
 
     it("are kept apart by their names and outlive their volume", async () => {
-      await test.volumes.startArchive(volume, "one");
-      await test.volumes.startArchive(volume, "two");
+      await test.volumes.startArchive(volume, "one", owner);
+      await test.volumes.startArchive(volume, "two", owner);
       await Promise.all([ended("one"), ended("two")]);
 
       await test.volumes.removeVolume(volume);
@@ -60,12 +61,27 @@ export function archivesConformance(open: () => Promise<VolumesUnderTest>): void
       expect(await test.volumes.findArchive("three")).toBeUndefined();
     });
 
+    it("that are ended stay where they are whole, and are not known any more where they are not, however often", async () => {
+      const { volumes } = test;
+      await volumes.startArchive(volume, "whole", owner);
+      const whole = await ended("whole");
+      await volumes.startArchive(volume, "half", owner);
+
+      for (const blob of ["half", "whole", "never", "half", "whole"]) await volumes.endArchive(blob, owner);
+
+      expect(await volumes.findArchive("whole")).toEqual(whole);
+      expect(await volumes.findArchive("half")).toBeUndefined();
+      expect(await volumes.findArchive("never")).toBeUndefined();
+      await volumes.startArchive(volume, "whole", owner);
+      expect(await volumes.findArchive("whole")).toEqual(whole);
+    });
+
     it("are not made of a volume that does not exist, nor under a name that no blob can have", async () => {
       for (const id of ["vol-0123456789abcdef", "vol-999", "", "..", "__proto__"]) {
-        await expect(test.volumes.startArchive(id, "one"), id).rejects.toThrow();
+        await expect(test.volumes.startArchive(id, "one", owner), id).rejects.toThrow();
       }
       for (const name of strangers) {
-        await expect(test.volumes.startArchive(volume, name), name).rejects.toThrow();
+        await expect(test.volumes.startArchive(volume, name, owner), name).rejects.toThrow();
         expect(await test.volumes.findArchive(name), name).toBeUndefined();
       }
       expect(await test.volumes.findArchive("one")).toBeUndefined();

@@ -110,9 +110,11 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
         return sim.call(host, `createSnapshot ${id} ${tags.attempt}`, effect, createMs(sim));
       },
       listSnapshots: (id) => call(`listSnapshots ${id}`, () => volumes.listSnapshots(id)),
+      listOwnedSnapshots: () => call("listOwnedSnapshots", () => volumes.listOwnedSnapshots()),
       findSnapshot: (id) => call(`findSnapshot ${id}`, () => volumes.findSnapshot(id)),
       removeSnapshot: (id) => call(`removeSnapshot ${id}`, () => volumes.removeSnapshot(id)),
-      startArchive: (id, blob) => call(`startArchive ${id}`, () => volumes.startArchive(id, blob)),
+      startArchive: (id, blob, owner) => call(`startArchive ${id}`, () => volumes.startArchive(id, blob, owner)),
+      endArchive: (blob, owner) => call("endArchive", () => volumes.endArchive(blob, owner)),
       findArchive: (blob) => call("findArchive", () => volumes.findArchive(blob)),
       tagSnapshot: (id, tags) => call(`tagSnapshot ${id}`, () => volumes.tagSnapshot(id, tags)),
     },

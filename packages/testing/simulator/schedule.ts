@@ -224,10 +224,15 @@ export function receivable(sim: Scheduler, world: SimulatedWorld): (() => void) 
     }
     if (!ctx || messages.length === 0) return;
     const looks = messages.map((message) => message.look);
-    const work = () => (name === "pools" ? planPools(ctx, looks) : look(world, ctx, looks));
+    let left: readonly Look[] = [];
+    const plan = () =>
+      planPools(ctx, looks).then((answered) => {
+        left = answered;
+      });
+    const work = () => (name === "pools" ? plan() : look(world, ctx, looks));
     sim.start(host, `look at ${looks.map((look) => look.look).join(", ")}`, work, (failed) => {
       for (const message of messages) {
-        if (!failed) world.queue.acknowledge(name, message.id);
+        if (!failed && !left.includes(message.look)) world.queue.acknowledge(name, message.id);
       }
     });
   };

@@ -5,7 +5,7 @@ import { keyText } from "../../keys.ts";
 import type { Item } from "../../ports/table.ts";
 import { reconcile } from "../../reconcile.ts";
 import { asSealed } from "../../sealed.ts";
-import { openJupyter } from "../record/doors.ts";
+import { openJupyter } from "../record/access.ts";
 import { reservation } from "../record/policy.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestCancel, requestGuest, requestJupyter, requestKey } from "../verbs/requests.ts";
@@ -166,7 +166,7 @@ test("a user who does not exist, or has no usable key, is a failed request with 
 
   const {
     requests: { list: actions },
-    access: doors,
+    access,
     phase,
   } = await world.one();
   expect(actions.map(({ status, reason }) => [status, reason])).toEqual([
@@ -175,7 +175,7 @@ test("a user who does not exist, or has no usable key, is a failed request with 
     ["failed", "No SSH keys found for GitHub user 'old'"],
   ]);
   expect(phase).toBe("active");
-  expect(doors.guests).toEqual([]);
+  expect(access.guests).toEqual([]);
   expect(world.told()).toBeUndefined();
 });
 
@@ -254,7 +254,7 @@ test("a run that cannot be told fails the request with the reason, costs nothing
   await world.guest("octocat");
   await world.advance(1_000);
 
-  const reason = "Its run could not be told yet; it is tried again every 5 minutes";
+  const reason = "Its SSH keys and Jupyter could not be set yet; this is tried again every 5 minutes";
   expect(late).toMatchObject({ times: { warnedMinutes: 5 }, attempts: 0, fault: null });
   expect(late.requests.list).toMatchObject([{ status: "failed", reason }]);
   expect(asked).toBeLessThan(20);
@@ -338,7 +338,7 @@ test("what a submit wanted and its run is not told yet is noted once in the time
   back();
   await world.advance(5 * MINUTE);
 
-  expect(events.timeline.filter(({ reason }) => reason?.includes("could not be told"))).toHaveLength(1);
+  expect(events.timeline.filter(({ reason }) => reason?.includes("could not be set yet"))).toHaveLength(1);
   expect(world.compute.access(uid, 1)?.jupyter).not.toBeNull();
   expect((await world.read("alice", "one")).access).toMatchObject({ jupyter: { origin: expect.any(String) } });
 });
@@ -384,12 +384,12 @@ test("what is so already is done at once, and changes no token", async () => {
   const world = await activeWorld();
   await world.jupyter(true);
   await world.deliver();
-  const { access: doors } = await world.one();
+  const { access } = await world.one();
 
   const again = await world.jupyter(true);
 
   expect(again).toMatchObject({ kind: "enable_jupyter", status: "done" });
-  expect((await world.one()).access.jupyter).toEqual(doors.jupyter);
+  expect((await world.one()).access.jupyter).toEqual(access.jupyter);
 });
 
 test("an environment without Jupyter says why, and may be asked again", async () => {
@@ -403,13 +403,13 @@ test("an environment without Jupyter says why, and may be asked again", async ()
 
   const {
     requests: { list: actions },
-    access: doors,
+    access,
   } = await world.one();
   expect(actions.map(({ status, reason: why }) => [status, why])).toEqual([
     ["failed", reason],
     ["failed", reason],
   ]);
-  expect(doors.jupyter).toBeNull();
+  expect(access.jupyter).toBeNull();
   expect(world.told()?.jupyter).toBeNull();
 });
 
@@ -423,9 +423,9 @@ test("the last of several wishes holds, and those before it have failed", async 
 
   const {
     requests: { list: actions },
-    access: doors,
+    access,
   } = await world.one();
-  expect(doors.jupyter?.origin).toBe("http://127.0.0.1:40123");
+  expect(access.jupyter?.origin).toBe("http://127.0.0.1:40123");
   expect(actions.map(({ status }) => status)).toEqual(["failed", "failed", "done"]);
 });
 
@@ -439,10 +439,10 @@ test("what a submit wanted is there when it is active, without a request", async
 
   const {
     requests: { list: actions },
-    access: doors,
+    access,
   } = await world.read("alice", "one");
   expect(world.compute.access(uid, 1)).toMatchObject({ login: "one", keys: [keys.octocat] });
-  expect(doors.jupyter?.origin).toBe("http://127.0.0.1:40123");
+  expect(access.jupyter?.origin).toBe("http://127.0.0.1:40123");
   expect(actions).toEqual([]);
 });
 
@@ -528,7 +528,7 @@ test("a run that cannot be told its sent keys is active after five tries, says s
   await world.advance(5 * MINUTE);
 
   expect(untold.phase).toBe("active");
-  expect(untold.events.timeline.filter(({ reason }) => reason?.includes("could not be told"))).toHaveLength(1);
+  expect(untold.events.timeline.filter(({ reason }) => reason?.includes("could not be set yet"))).toHaveLength(1);
   expect(world.compute.access(uid, 1)?.keys).toEqual([keys.octocat]);
 });
 
@@ -614,9 +614,9 @@ test("keys may come with a start where there were none before, and go with one",
     await world.advance(5_000);
     const {
       run: { n: run },
-      access: doors,
+      access,
     } = await world.one();
-    return [world.compute.access(uid, run)?.keys, doors.keyed];
+    return [world.compute.access(uid, run)?.keys, access.keyed];
   };
 
   expect([world.told(), await again([keys.octocat]), await again([])]).toEqual([

@@ -4,24 +4,24 @@ import type { Observation } from "../../ports/compute.ts";
 import { Conflict } from "../../problem.ts";
 import { WrongSeal } from "../../sealed.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
+import { openToken, type Refusal } from "../record/access.ts";
 import { closeActions, hasOpenAction } from "../record/actions.ts";
-import { openToken, type Refusal } from "../record/doors.ts";
 import { kindOfError } from "../record/kind-of-error.ts";
 import { changed, noLaterThan, until, waited } from "../record/pace.ts";
 import { type Environment, keyOf } from "../record/record.ts";
 import { readSpec } from "../record/spec.ts";
-import { addEntry } from "../record/timeline.ts";
+import { addEntry, shorten } from "../record/timeline.ts";
 import { fetchKeys, parseAccess } from "./guests.ts";
 
 /** Quickly tried as often; after that only with the looks at a run that nothing is signalled of. */
 const MOST_TRIES = 5;
 const LATER_MS = 300_000;
-const REFUSED = "Its run could not be told yet; it is tried again every 5 minutes";
+const REFUSED = "Its SSH keys and Jupyter could not be set yet; this is tried again every 5 minutes";
 const WRONG_SEAL = "Its SSH keys or Jupyter's token cannot be opened: they were sealed with another key, or changed";
 const ACTIONS = ["add_user", "enable_jupyter", "disable_jupyter"] as const;
 
 /**
- * The one next step towards the doors that are wanted; undefined when the world agrees, or is asked again later. What
+ * The one next step towards the access that is wanted; undefined when the world agrees, or is asked again later. What
  * fails in it costs nothing else of the look: what was asked for fails after five tries, and stays wanted.
  */
 export async function stepAccess(
@@ -32,7 +32,7 @@ export async function stepAccess(
 ): Promise<Step<Environment> | undefined> {
   if (now < (refusalOf(environment)?.nextAt ?? 0)) return undefined;
   try {
-    return await openDoors(ctx, environment, observed, now);
+    return await giveAccess(ctx, environment, observed, now);
   } catch (error) {
     if (error instanceof StepTooOld || error instanceof Conflict) throw error;
     const { uid, run } = environment;
@@ -63,7 +63,7 @@ function isGivenUp(refused: Refusal | undefined): boolean {
   return refused !== undefined && refused.tries >= MOST_TRIES;
 }
 
-async function openDoors(
+async function giveAccess(
   ctx: WorkerContext,
   environment: Environment,
   observed: Observation,
@@ -91,7 +91,7 @@ export function isTold({ access: { told, revision }, run: { n: run } }: Environm
   return (told?.run === run ? told.revision : 0) === revision;
 }
 
-/** When something is to be done for its doors that no signal comes of. */
+/** When something is due for its access of which no signal comes. */
 export function nextAccessAt(environment: Environment): number {
   const wanted = environment.access.guests.filter(({ state }) => state === "wanted").map(({ nextAt }) => nextAt);
   const at = Math.min(...wanted, isTold(environment) ? Number.POSITIVE_INFINITY : 0);
@@ -104,11 +104,11 @@ function refusalOf({ access: { refused }, run, requests }: Environment): Refusal
 }
 
 function putOff(environment: Environment, now: number, why: string): Step<Environment> {
-  const { access: doors, run, requests } = environment;
+  const { access, run, requests } = environment;
   const tries = (refusalOf(environment)?.tries ?? 0) + 1;
   const nextAt = now + (tries < MOST_TRIES ? 2 ** tries * 1000 : LATER_MS);
   const refused = { run: run.n, request: requests.count, tries, nextAt };
-  const later = { ...environment, access: { ...doors, refused } };
+  const later = { ...environment, access: { ...access, refused } };
   return until(tries === MOST_TRIES ? sayRefused(later, now, why) : later, nextAt, "could not set its access");
 }
 
@@ -121,31 +121,31 @@ function sayRefused(environment: Environment, now: number, why: string): Environ
 /** Says it all to the run: the keys that came with it, those that were fetched, and Jupyter. */
 async function tell(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const {
-    access: doors,
+    access,
     uid,
     run: { n: run },
   } = environment;
   const [item, own] = await Promise.all([ctx.table.get(accessKey(environment, uid)), sentKeys(ctx, environment)]);
-  const jupyter = doors.jupyter && { token: await openToken(ctx, environment, doors.jupyter.token) };
-  const keys = doors.guests.flatMap(({ name }) => keysIn(item && parseAccess(item).guests, name));
-  const { login, revision } = doors;
+  const jupyter = access.jupyter && { token: await openToken(ctx, environment, access.jupyter.token) };
+  const keys = access.guests.flatMap(({ name }) => keysIn(item && parseAccess(item).guests, name));
+  const { login, revision } = access;
   await ctx.compute.setAccess(uid, run, { revision, login, keys: [...new Set([...own, ...keys])], jupyter });
-  const guests = doors.guests.map((guest) => (guest.state === "fetched" ? { ...guest, state: "in" as const } : guest));
+  const guests = access.guests.map((guest) => (guest.state === "fetched" ? { ...guest, state: "in" as const } : guest));
   const told = {
     ...environment,
-    access: { ...doors, guests, told: { run, revision: doors.revision }, refused: undefined },
+    access: { ...access, guests, told: { run, revision: access.revision }, refused: undefined },
     // Where it is reached may have changed with who is let in: the next look asks.
     run: { ...environment.run, mark: undefined },
   };
   const entered = new Set(guests.filter(({ state }) => state === "in").map(({ name }) => name));
   const closed = closeActions(told, ["add_user"], now, null, ({ subject }) => entered.has(subject ?? ""));
-  return changed(closed, now, "told its doors");
+  return changed(closed, now, "set its access");
 }
 
 /** None once its specification was removed, as at a stop. */
 async function sentKeys(ctx: WorkerContext, environment: Environment): Promise<readonly string[]> {
-  const { access: doors, spec } = environment;
-  if (!doors.keyed || spec === null) return [];
+  const { access, spec } = environment;
+  if (!access.keyed || spec === null) return [];
   return (await readSpec(ctx, keyOf(environment), spec))?.sshKeys ?? [];
 }
 
@@ -157,27 +157,28 @@ const JUPYTER_ACTIONS = ["enable_jupyter", "disable_jupyter"] as const;
 
 /** Closes what was asked of Jupyter once the run shows it; a failure puts it back to off. */
 function settleJupyter(environment: Environment, observed: Observation, now: number): Step<Environment> | undefined {
-  const { access: doors } = environment;
+  const { access } = environment;
   const asked = JUPYTER_ACTIONS.some((kind) => hasOpenAction(environment, kind));
-  if (!doors.jupyter) {
+  if (!access.jupyter) {
     if (observed.jupyter) return asked ? waited(environment, now, "waits for Jupyter to end") : undefined;
     return asked ? changed(closeActions(environment, JUPYTER_ACTIONS, now), now, "Jupyter is off") : undefined;
   }
   if (observed.jupyter?.state === "failed") return giveUp(environment, observed.jupyter.reason, now);
   const origin = observed.jupyter?.origin ?? null;
   if (observed.jupyter?.state !== "on" || origin === null) {
-    return doors.jupyter.origin === null ? waited(environment, now, "waits for Jupyter") : undefined;
+    return access.jupyter.origin === null ? waited(environment, now, "waits for Jupyter") : undefined;
   }
-  if (doors.jupyter.origin === origin && !asked) return undefined;
-  const on = { ...environment, access: { ...doors, jupyter: { ...doors.jupyter, origin } } };
+  if (access.jupyter.origin === origin && !asked) return undefined;
+  const on = { ...environment, access: { ...access, jupyter: { ...access.jupyter, origin } } };
   return changed(closeActions(on, JUPYTER_ACTIONS, now), now, "Jupyter is on");
 }
 
 function giveUp(environment: Environment, words: string | null, now: number): Step<Environment> {
-  const { access: doors } = environment;
+  const { access } = environment;
   const reason = words ?? "Jupyter could not be started";
   const asked = JUPYTER_ACTIONS.some((kind) => hasOpenAction(environment, kind));
-  const off = { ...environment, access: { ...doors, jupyter: null, revision: doors.revision + 1 } };
+  const jupyterFault = shorten(reason) ?? undefined;
+  const off = { ...environment, access: { ...access, jupyter: null, jupyterFault, revision: access.revision + 1 } };
   const closed = closeActions(off, JUPYTER_ACTIONS, now, reason);
   return changed(asked ? closed : addEntry(closed, now, reason), now, "gave Jupyter up");
 }

@@ -6,8 +6,8 @@ import { listOf, mapOf, text, uid } from "../../shape.ts";
 import { parserOf } from "../../unreadable.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { writeRecord } from "../../write-record.ts";
+import type { Guest } from "../record/access.ts";
 import { closeActions, hasOpenAction } from "../record/actions.ts";
-import type { Guest } from "../record/doors.ts";
 import { changed } from "../record/pace.ts";
 import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
@@ -37,10 +37,10 @@ export async function fetchKeys(
   if (!(await writeKeys(ctx, environment, item, { [guest.name]: keys }))) {
     return dismiss(environment, guest, "There are too many SSH keys already", now);
   }
-  const { access: doors } = environment;
+  const { access } = environment;
   const fetched = withGuest(environment, { ...guest, state: "fetched", known: true });
   return changed(
-    { ...environment, access: { ...doors, guests: fetched, revision: doors.revision + 1 } },
+    { ...environment, access: { ...access, guests: fetched, revision: access.revision + 1 } },
     now,
     "fetched",
   );
@@ -65,17 +65,17 @@ function tryLater(environment: Environment, guest: Guest, now: number): Step<Env
 
 /** The guest is not let in, or stays as before; who asked by no action finds the reason in the timeline. */
 function dismiss(environment: Environment, guest: Guest, reason: string, now: number): Step<Environment> {
-  const { access: doors } = environment;
-  const others = doors.guests.filter(({ name }) => name !== guest.name);
+  const { access } = environment;
+  const others = access.guests.filter(({ name }) => name !== guest.name);
   const guests = guest.known ? withGuest(environment, { ...guest, state: "in" }) : others;
-  const without = { ...environment, access: { ...doors, guests } };
+  const without = { ...environment, access: { ...access, guests } };
   const isAsked = hasOpenAction(environment, "add_user", ({ subject }) => subject === guest.name);
   const closed = closeActions(without, ["add_user"], now, reason, ({ subject }) => subject === guest.name);
   return changed(isAsked ? closed : addEntry(closed, now, reason), now, "dismissed a guest");
 }
 
-function withGuest({ access: doors }: Environment, changedGuest: Guest): Guest[] {
-  return doors.guests.map((guest) => (guest.name === changedGuest.name ? changedGuest : guest));
+function withGuest({ access }: Environment, changedGuest: Guest): Guest[] {
+  return access.guests.map((guest) => (guest.name === changedGuest.name ? changedGuest : guest));
 }
 
 interface FetchedKeys extends Stored {

@@ -1,6 +1,6 @@
 import { environmentsOf } from "../../keys.ts";
 import { isVolumeMaking } from "../../making.ts";
-import type { PortSight, Resources, RunAddress, RunPort, Share } from "../../ports/compute.ts";
+import type { NodeRef, PortSight, Resources, RunAddress, RunPort, Share } from "../../ports/compute.ts";
 import type { Item } from "../../ports/table.ts";
 import type { VolumeRef } from "../../ports/volumes.ts";
 import type { Sealed } from "../../sealed.ts";
@@ -22,8 +22,8 @@ import {
   uid,
 } from "../../shape.ts";
 import { type Common, parserOf } from "../../unreadable.ts";
+import type { AccessState, Guest, Refusal } from "./access.ts";
 import type { Action } from "./actions.ts";
-import type { Doors, Guest, Refusal } from "./doors.ts";
 import type { GpuSight, IdleSight } from "./idle.ts";
 import type { KeptLog } from "./kept-log.ts";
 import type { Machine } from "./machine.ts";
@@ -82,7 +82,7 @@ const policy = shape<Policy>({
   forgetsSpec: flag,
 });
 
-const doors = shape<Doors>({
+const access = shape<AccessState>({
   login: text,
   guests: listOf(
     shape<Guest>({
@@ -94,10 +94,11 @@ const doors = shape<Doors>({
       nextAt: number,
     }),
   ),
-  jupyter: orNull(shape<NonNullable<Doors["jupyter"]>>({ token: sealed, origin: orNull(text) })),
+  jupyter: orNull(shape<NonNullable<AccessState["jupyter"]>>({ token: sealed, origin: orNull(text) })),
+  jupyterFault: optional(text),
   keyed: flag,
   revision: count,
-  told: orNull(shape<NonNullable<Doors["told"]>>({ run: ordinal, revision: count })),
+  told: orNull(shape<NonNullable<AccessState["told"]>>({ run: ordinal, revision: count })),
   refused: optional(shape<Refusal>({ run: ordinal, request: ordinal, tries: ordinal, nextAt: number })),
 });
 
@@ -130,10 +131,9 @@ export const timelineEntry = shape<TimelineEntry>({
 });
 
 export const isOwnVolume = shape<OwnVolume>({ name: text, path: text, sizeGb: number, volume: orNull(volumeRef) });
+const nodeRef: Table<NodeRef> = { name: text, uid: text, providerId: orNull(text) };
 const machine = shape<Machine>({
-  name: text,
-  uid: text,
-  providerId: orNull(text),
+  ...nodeRef,
   silent: orNull(shape<NonNullable<Machine["silent"]>>({ how: oneOf("notReady", "missing"), since: number })),
 });
 
@@ -174,11 +174,21 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
   placement: {
     withdrawn: orNull(shape<NonNullable<Placement["withdrawn"]>>({ run: ordinal, nodes: listOf(text), at: number })),
     withdrawals: count,
+    unseen: optional(count),
     ledgers: listOf(text),
   },
   end: {
     outcome: orNull(outcome),
-    archive: orNull(shape<ArchiveUse>({ blob: text, file: text, startedAt: moment, settled: flag })),
+    archive: orNull(
+      shape<ArchiveUse>({
+        blob: text,
+        file: text,
+        named: mark,
+        startedAt: moment,
+        silent: optional(shape<NodeRef>(nodeRef)),
+        settled: flag,
+      }),
+    ),
     backup: orNull(
       shape<BackupClaim>({
         attempt: ordinal,
@@ -243,7 +253,7 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
   createdAt: number,
   queuedAt: number,
   placement: shape<Placement>(groups.placement),
-  access: doors,
+  access,
   requests: shape<Requests>(groups.requests),
   log: optional(
     shape<KeptLog>({ blob: orNull(text), hash: text, cut: flag, at: number, failed: flag, lastOf: optional(ordinal) }),

@@ -1,10 +1,10 @@
 import type { VolumeMaking } from "../../making.ts";
-import type { PortSight, Resources, RunAddress, RunPort, Share } from "../../ports/compute.ts";
+import type { NodeRef, PortSight, Resources, RunAddress, RunPort, Share } from "../../ports/compute.ts";
 import type { Key, Stored } from "../../ports/table.ts";
 import type { VolumeRef } from "../../ports/volumes.ts";
 import type { Sealed } from "../../sealed.ts";
+import type { AccessState } from "./access.ts";
 import type { Action } from "./actions.ts";
-import type { Doors } from "./doors.ts";
 import type { GpuSight, IdleSight } from "./idle.ts";
 import type { KeptLog } from "./kept-log.ts";
 import type { Machine } from "./machine.ts";
@@ -70,8 +70,12 @@ export interface ArchiveUse {
   readonly blob: string;
   /** What it is called towards its owner. */
   readonly file: string;
-  /** null: not before its compute is gone. */
+  /** Written before it is begun: from then on it may have its volume, whoever dies. */
+  readonly named?: true | undefined;
+  /** When its minute began, after it did; null: not before its compute is gone. */
   readonly startedAt: number | null;
+  /** It was to end there, and the machine does not answer: no run may be bound to that. */
+  readonly silent?: NodeRef | undefined;
   readonly settled: boolean;
 }
 
@@ -204,8 +208,10 @@ export interface Use {
 export interface Placement {
   /** The latest grant that was given back, so that its nodes can be set aside. */
   readonly withdrawn: { readonly run: number; readonly nodes: readonly string[]; readonly at: number } | null;
-  /** How many grants were given back and nobody else was the cause; the third fails the environment. */
+  /** How many grants were given back and nothing else was the cause (uncounted-try.ts); the third fails the environment. */
   readonly withdrawals: number;
+  /** How many of the others the cluster said nothing of; absent: none. */
+  readonly unseen?: number | undefined;
   /** The ledger items in which it was granted capacity, in a message: until they let it go it is not done. */
   readonly ledgers: readonly string[];
 }
@@ -260,7 +266,7 @@ export interface Environment extends Stored {
   /** When its present run was asked for. */
   readonly queuedAt: number;
   readonly placement: Placement;
-  readonly access: Doors;
+  readonly access: AccessState;
   readonly requests: Requests;
   readonly log?: KeptLog | undefined;
   /** Until then somebody reads its log, ms. */
@@ -284,7 +290,9 @@ export interface EnvironmentSpec extends Stored {
   readonly image: string;
   /** JSON of `{ command, env }`, sealed with the item's own key. */
   readonly sealed: Sealed;
-  /** The key of the head that shall name it, in a message; absent, with what follows, in those from before it was noted. */
+  /**
+   * The key of the head that shall name it, in a message; absent, with what follows, in those from before it was noted.
+   */
   readonly head?: string | undefined;
   readonly dueShard?: string | undefined;
   /** When it is removed unless a head names it; absent once one was seen to. */

@@ -21,7 +21,9 @@ export interface RunMarks extends Stored {
 
 type RunId = { readonly uid: string; readonly run: number };
 
-/** Machines are listed each minute, which takes some seconds. What is older comes from a listing after which one failed. */
+/**
+ * Machines are listed each minute, which takes some seconds. What is older comes from a listing after which one failed.
+ */
 const MOST_OLD_MS = 75_000;
 /** How far the clocks of two hosts may be apart: what is said to come from later is not believed. */
 const CLOCKS_MS = 17_000;

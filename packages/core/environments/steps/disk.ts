@@ -15,12 +15,14 @@ import {
   withMaking,
   zonePinnedBy,
 } from "../../disks/record.ts";
-import { seekSource } from "../../disks/source.ts";
+import { lossOf, originOf, seekSource, withWork } from "../../disks/source.ts";
 import { keyText } from "../../keys.ts";
 import { listMaking, tryToMakeVolume, volumeMaking } from "../../making.ts";
 import type { Volume, VolumeRef } from "../../ports/volumes.ts";
 import { Conflict } from "../../problem.ts";
 import { unlessPoisoned, unlessUnreadable } from "../../readable.ts";
+import { sameData } from "../../same-data.ts";
+import { utcText } from "../../utc.ts";
 import type { WorkerContext } from "../../worker.ts";
 import { type Writing, writeRecord } from "../../write-record.ts";
 import { refusedVolume, unreadableDisk, waitsForDisk } from "../record/disk-words.ts";
@@ -83,7 +85,9 @@ export async function openDisk(
   const read = use ? await findDisk(ctx, environment.owner, use.uid) : undefined;
   if (!use || read?.heldBy?.uid !== environment.uid) return undefined;
   const now = ctx.clock.now();
-  const disk = await lookAround(ctx, read);
+  // Of a withdrawn run the first machine may have written to it: what that began is not made anew.
+  const isNews = use.written === true && read.source !== undefined && !read.written;
+  const disk = await lookAround(ctx, isNews ? await written(ctx, withWork(read)) : read);
   if (disk.volume && disk.volumeMissedAt === undefined) return { kind: "open", disk };
   const backup = seenBackups(disk).at(-1);
   const missed = disk.snapshots
@@ -91,16 +95,22 @@ export async function openDisk(
     .filter(({ at, missedAt }) => missedAt !== undefined && at > (backup?.at ?? 0));
   const waits = whyItWaits(disk, backup, missed, now);
   if (waits !== undefined) return { kind: "waits", reason: waits(`disk '${use.name}'`) };
-  if (disk.volume && !backup) return loseDisk(ctx, disk, `Disk '${use.name}' is lost: ${VOLUME_GONE}`, now);
-  if (!backup && disk.source?.missedAt !== undefined) return missSource(ctx, disk, disk.source.missedAt, use.name, now);
+  // What another disk's backup began is used up with the first run: later volumes are made of its own.
+  const source = originOf(disk);
+  if (disk.volume && !backup && !source) return loseDisk(ctx, disk, use.name, now);
+  if (!backup && source?.missedAt !== undefined) return missSource(ctx, disk, source.missedAt, use.name, now);
   for (const { id } of missed) ctx.log.error("a backup is gone", { disk: disk.uid, snapshot: id });
-  // What another disk's backup began is used up with the first volume: later ones are made of its own.
-  const origin = backup ?? (disk.volume === null ? disk.source : undefined);
+  const origin = backup ?? source;
   const wanted = { zone, sizeGb: disk.sizeGb, from: origin?.id ?? null };
-  const { entry, isListed } = volumeMaking(ctx, disk.making, disk.uid, wanted);
+  // Not under the token of the volume that is gone: whoever knows that may answer the same one.
+  const { volumeMissedAt = 0 } = disk;
+  const usable = disk.making.filter(({ at }) => at >= volumeMissedAt);
+  const { entry, isListed } = volumeMaking(ctx, usable, disk.uid, wanted);
   const named = isListed ? disk : await written(ctx, withMaking(disk, listMaking(disk.making, entry)));
   const volume = await tryToMakeVolume(ctx, disk, entry);
-  if (typeof volume === "string") return { kind: "waits", reason: refusedVolume(use.name, volume) };
+  if (typeof volume === "string") {
+    return { kind: "waits", reason: refusedVolume(`the volume of disk '${use.name}'`, volume) };
+  }
   const restored = origin ? { by: environment.uid, at: origin.at } : disk.restored;
   return { kind: "open", disk: await written(ctx, { ...replaced(ctx, named), volume, restored }) };
 }
@@ -115,13 +125,9 @@ async function lookAround(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const look = async (one: DiskSnapshot) =>
     one.completed ? sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now()) : one;
   const snapshots = await Promise.all(disk.snapshots.map(look));
-  const source = await seekSource(ctx, disk);
-  const isBackupMoved = snapshots.some(({ missedAt }, index) => missedAt !== disk.snapshots[index]?.missedAt);
-  const isMoved = isBackupMoved || source?.missedAt !== disk.source?.missedAt;
-  const { volumeMissedAt, dueAt, ...sought } = volumeSighted(disk, false, now);
-  const missedAt = disk.volume ? volumeMissedAt : undefined;
-  if (!isMoved && missedAt === disk.volumeMissedAt) return disk;
-  return written(ctx, { ...sought, volumeMissedAt: missedAt, dueAt, snapshots, source });
+  const { volumeMissedAt, ...missing } = { ...volumeSighted(disk, false, now), snapshots };
+  const looked = await seekSource(ctx, { ...missing, volumeMissedAt: disk.volume ? volumeMissedAt : undefined });
+  return sameData({ ...looked, dueAt: disk.dueAt }, disk) ? disk : written(ctx, looked);
 }
 
 /** Why the volume is neither used nor made again yet; undefined: nothing that the record names is out of sight. */
@@ -143,9 +149,6 @@ function whyItWaits(
     volume ? `Neither volume nor backups of ${disk} are to be seen` : `The backups of ${disk} are not to be seen`;
 }
 
-const VOLUME_GONE = "its volume is gone and there is no backup; delete or rename it";
-const SOURCE_GONE = "the snapshot that it was to be made of is gone; delete or rename it";
-
 /** What its first volume is to be made of may only be out of sight, as a volume may, or that volume may be listed late. */
 async function missSource(
   ctx: WorkerContext,
@@ -155,19 +158,26 @@ async function missSource(
   now: number,
 ): Promise<Opened> {
   const isLate = now - missedAt < GONE_MS || disk.making.some(({ kind }) => kind === "volume");
-  if (!isLate) return loseDisk(ctx, disk, `Disk '${name}' is lost: ${SOURCE_GONE}`, now);
+  if (!isLate) return loseDisk(ctx, disk, name, now);
   const reason = `The snapshot that disk '${name}' is to be made of is not to be seen; it is looked for again`;
   return { kind: "waits", reason };
 }
 
 /** An empty one in its place would be taken for it. Should its contents be seen again it is lost no more. */
-async function loseDisk(ctx: WorkerContext, disk: Disk, reason: string, now: number): Promise<Opened> {
+async function loseDisk(ctx: WorkerContext, disk: Disk, name: string, now: number): Promise<Opened> {
   const { uid, volume, source } = disk;
   if (disk.lostAt === undefined) {
     ctx.log.error("disk lost", { disk: uid, volume: volume?.id, ...(!volume && { source: source?.id }) });
     await written(ctx, { ...disk, lostAt: now, dueAt: now });
   }
-  return { kind: "lost", reason };
+  return { kind: "lost", reason: `Disk '${name}' is lost: ${lossText(disk, now)}` };
+}
+
+function lossText(disk: Disk, now: number): string {
+  const loss = lossOf(disk, now);
+  if (loss.kind === "origin") return "the snapshot that it was to be made of is gone; delete or rename it";
+  if (loss.kind === "volume") return "its volume is gone and there is no backup; delete or rename it";
+  return `its volume is gone; restore its snapshot under another name until ${utcText(loss.until)}`;
 }
 
 /** The disk without the volume that is gone, which stays named: it may only have been out of sight. */

@@ -7,8 +7,8 @@ import { changed, until } from "../record/pace.ts";
 import { type Environment, keyOf, type Outcome } from "../record/record.ts";
 import { forgetSecrets, forgetSpec } from "../record/spec.ts";
 import { enter } from "../record/transitions.ts";
-import { keepArchive } from "../verbs/archive.ts";
 import { asStopped } from "../verbs/stop.ts";
+import { keepArchive } from "./keep-archive.ts";
 import { removeVolumes } from "./own-volumes.ts";
 
 /**
@@ -16,7 +16,7 @@ import { removeVolumes } from "./own-volumes.ts";
  * (docs/architecture.md#claims).
  */
 export const LOOKS_AFTER_END_MS = [60_000, 600_000];
-const DOOR_ACTIONS = ["enable_jupyter", "disable_jupyter", "add_user"] as const;
+const ACCESS_ACTIONS = ["enable_jupyter", "disable_jupyter", "add_user"] as const;
 const TOO_LATE = "It ended before this was done";
 
 /** What is left to do once its compute is gone and its disk let go: to its final word, or to `stopped`. */
@@ -76,5 +76,5 @@ export async function withoutSecrets(ctx: WorkerContext, environment: Environmen
 }
 
 function closeOwn(environment: Environment, now: number): Environment {
-  return closeActions(environment, DOOR_ACTIONS, now, TOO_LATE);
+  return closeActions(environment, ACCESS_ACTIONS, now, TOO_LATE);
 }

@@ -56,7 +56,8 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
   });
   if (refusal instanceof RunRefused) return fail(environment, now, refusal.message);
   if (refusal) return notTaken(environment, now, refusal.message);
-  // Another apply may have made it with what was wanted before: what was asked for meanwhile stays open, and is done to it.
+  // Another apply may have made it with what was wanted before: what was asked for meanwhile stays open, and is done to
+  // it.
   const resized = hasOpenAction(environment, "resize") ? null : environment.resources;
   return changed({ ...environment, run: { ...environment.run, appliedAt: now, resized } }, now, "made its compute");
 }

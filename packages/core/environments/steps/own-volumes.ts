@@ -1,13 +1,15 @@
 import { StepTooOld } from "../../budget.ts";
 import { zonePinnedBy } from "../../disks/record.ts";
 import { whyNot } from "../../disks/removal.ts";
-import { listMaking, makeVolume, removeUnused, settlesAt, type VolumeMaking, volumeMaking } from "../../making.ts";
+import { listMaking, removeUnused, settlesAt, tryToMakeVolume, type VolumeMaking, volumeMaking } from "../../making.ts";
 import { pauseMs } from "../../snapshot-claim.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
-import { changed, until } from "../record/pace.ts";
+import { refusedVolume } from "../record/disk-words.ts";
+import { changed, until, waitedSince } from "../record/pace.ts";
 import type { Environment, OwnVolume } from "../record/record.ts";
 import { shorten } from "../record/timeline.ts";
 import { ALARM_MS } from "./deadlines.ts";
+import { endArchive } from "./end-archive.ts";
 import { detachVolumes } from "./lost-node.ts";
 import { removeStrays } from "./strays.ts";
 
@@ -16,7 +18,10 @@ export function lacksVolumes({ volumes }: Environment): boolean {
   return volumes.some(({ volume }) => volume === null);
 }
 
-/** Makes those that are not there, all at once, each listed before and written down before a run is made with them. */
+/**
+ * Makes those that are not there, all at once, each listed before and written down before a run is made with them. Of one
+ * that is refused it says why, and asks for all of them again less and less often.
+ */
 export async function makeVolumes(
   ctx: WorkerContext,
   environment: Environment,
@@ -31,16 +36,19 @@ export async function makeVolumes(
     const making = unlisted.reduce<readonly VolumeMaking[]>(listMaking, environment.making);
     return changed({ ...environment, making }, now, "lists its volumes");
   }
-  const volumes = await Promise.all(
+  const tried = await Promise.all(
     planned.map(async ({ own, making }) => {
-      return making ? { ...own, volume: await makeVolume(ctx, environment, making.entry) } : own;
+      const volume = making ? await tryToMakeVolume(ctx, environment, making.entry) : own.volume;
+      return typeof volume === "string" ? refusedVolume(`its volume '${own.name}'`, volume) : { ...own, volume };
     }),
   );
-  return changed(
-    { ...environment, step: "pod", zone: zonePinnedBy(volumes[0]?.volume) ?? environment.zone, volumes },
-    now,
-    "made its volumes",
-  );
+  const reason = tried.find((one) => typeof one === "string");
+  if (reason !== undefined) {
+    return waitedSince({ ...environment, reason }, environment.run.preparingAt, now, "is refused its volumes");
+  }
+  const volumes = tried.filter((one) => typeof one !== "string");
+  const zone = zonePinnedBy(volumes[0]?.volume) ?? environment.zone;
+  return changed({ ...environment, step: "pod", reason: null, zone, volumes }, now, "made its volumes");
 }
 
 function plan(ctx: WorkerContext, { uid, zone, making }: Environment, { name, sizeGb }: OwnVolume) {
@@ -127,14 +135,23 @@ export async function detachOwn(
   if (!(await areAttached(ctx, ids))) return undefined;
   // To a run that a sleeping worker made again, perhaps: nobody else looks for it before the end.
   await removeStrays(ctx, environment, "all");
-  return (await detachVolumes(ctx, environment, ids, now)) ?? changed(environment, now, "its volumes are detached");
+  const silent = await endArchive(ctx, environment);
+  const step = await detachVolumes(ctx, environment, ids, now);
+  if (!step) return changed(environment, now, "its volumes are detached");
+  const { end } = step.record;
+  if (!end.archive) return step;
+  // At most 120 characters with a node's name of 50.
+  const words = silent && `${silent.name} has its archive and is silent; waits for it or the operator's word`;
+  const waitsFor = words ? shorten(words) : end.waitsFor;
+  return { ...step, record: { ...step.record, end: { ...end, archive: { ...end.archive, silent }, waitsFor } } };
 }
 
 function idsOf({ volumes }: Environment): string[] {
   return volumes.flatMap(({ volume }) => volume?.id ?? []);
 }
 
-async function areAttached(ctx: WorkerContext, ids: readonly string[]): Promise<boolean> {
+/** Whether something has one of these volumes. */
+export async function areAttached(ctx: WorkerContext, ids: readonly string[]): Promise<boolean> {
   const found = await Promise.all(ids.map((id) => ctx.volumes.findVolume(id)));
   return found.some((volume) => volume?.attached);
 }

@@ -1,12 +1,12 @@
 import { type Disk, zonePinnedBy } from "../../disks/record.ts";
-import { type Crowded, crowdedMachine } from "../../pools/crowded.ts";
 import { longestToBindMs } from "../../pools/groups.ts";
+import { type Excuse, whyUncounted } from "../../pools/uncounted-try.ts";
 import type { Observation } from "../../ports/compute.ts";
 import { RunBound } from "../../problem.ts";
 import { utcText } from "../../utc.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { awaitAccess, stepAccess } from "../access/access.ts";
-import { wantJupyter } from "../record/doors.ts";
+import { wantJupyter } from "../record/access.ts";
 import { changed, noLaterThan, tellingPool, until, waited, waitedForStart, waitedSince } from "../record/pace.ts";
 import { type DiskUse, type Environment, noRun, type Step as PreparingStep, waitingFields } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
@@ -51,7 +51,7 @@ export async function stepPreparing(
   if (observed.state === "ended") return endItself(begun(environment, observed, now), observed, now);
   if (environment.run.missedAt !== null) return seesAgain(environment, now);
   if (observed.state === "ready") {
-    const opened = await openDoors(ctx, environment, observed, now);
+    const opened = await giveAccess(ctx, environment, observed, now);
     if (opened) return opened;
     return tellingPool(changed({ ...activated(environment, observed, now), reason: null }, now, "active"));
   }
@@ -202,7 +202,7 @@ function waitedToBind(
 }
 
 /**
- * A port that Jupyter serves answers only once the run was told of it: its doors cannot wait until it is ready. Where
+ * A port that Jupyter serves answers only once the run was told of it: its access cannot wait until it is ready. Where
  * nothing stands in for a Jupyter that cannot run, the port never answers. Each run tries it, whatever an earlier one saw.
  */
 async function openJupyterPort(
@@ -224,7 +224,7 @@ async function openJupyterPort(
  * Whoever reads that it is active goes in: its keys are there before that. GitHub is asked once; who has to be asked
  * for again comes later.
  */
-async function openDoors(
+async function giveAccess(
   ctx: WorkerContext,
   environment: Environment,
   observed: Observation,
@@ -236,7 +236,10 @@ async function openDoors(
   return isAwaited || isUntold ? awaitAccess(ctx, environment, observed, now) : undefined;
 }
 
-/** Returns the environment to its old place in the queue. The next run gets a number only once nothing of this one is left. */
+/**
+ * Returns the environment to its old place in the queue. The next run gets a number only once nothing of this one is
+ * left.
+ */
 async function withdraw(
   ctx: WorkerContext,
   environment: Environment,
@@ -267,8 +270,8 @@ async function withdraw(
   }
   const freeAt = releasableAt(ctx, noStart, now);
   if (now < freeAt) return until(noStart, freeAt, "waits until nobody can start it any more");
-  const crowded = await crowdedMachine(ctx, environment);
-  if (crowded === undefined && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
+  const excuse = await whyUncounted(ctx, environment);
+  if (!excuse && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
     return fail(environment, now, unplaceable(environment));
   }
   const nodes = (environment.run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
@@ -279,11 +282,12 @@ async function withdraw(
     disk: environment.disk && givenBack(environment.disk, environment.size.machines),
     placement: {
       ...environment.placement,
-      withdrawn: { run, nodes: crowded?.isFull ? [] : nodes, at: now },
-      withdrawals: environment.placement.withdrawals + (crowded === undefined ? 1 : 0),
+      withdrawn: { run, nodes: excuse && isAble[excuse.why] ? [] : nodes, at: now },
+      withdrawals: environment.placement.withdrawals + (excuse ? 0 : 1),
+      ...(excuse?.why === "unseen" && { unseen: (environment.placement.unseen ?? 0) + 1 }),
     },
   };
-  const reason = reasonOfReturn(crowded, nodes, bindMs(ctx, environment));
+  const reason = reasonOfReturn(excuse, nodes, bindMs(ctx, environment));
   return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
 }
 
@@ -297,12 +301,23 @@ function isWhole({ run: { grant } }: Environment, { nodes }: Observation): boole
   return nodes.length >= (grant?.shares.length ?? 1);
 }
 
-function reasonOfReturn(crowded: Crowded | undefined, nodes: readonly string[], withinMs: number): string {
-  const on = nodes.join(", ") || "a new machine";
+/** Whether another run could start on that machine at once: it is not set aside. */
+const isAble = { full: true, unreadable: false, silent: false, unseen: true } satisfies Record<Excuse["why"], boolean>;
+
+function reasonOfReturn(excuse: Excuse | undefined, nodes: readonly string[], withinMs: number): string {
   const within = withinMs <= MINUTE_MS ? "a minute" : `${Math.round(withinMs / MINUTE_MS)} minutes`;
-  if (!crowded) return `Nothing could start on ${on} within ${within}; waiting again`;
-  if (crowded.isFull) return `Others were put on ${crowded.name}, which has no room left; waiting again`;
-  return `Nothing could start on ${crowded.name}, and who else is there cannot be read; waiting again`;
+  switch (excuse?.why) {
+    case undefined:
+      return `Nothing could start on ${nodes.join(", ") || "a new machine"} within ${within}; waiting again`;
+    case "full":
+      return `Others were put on ${excuse.name}, which has no room left; waiting again`;
+    case "unreadable":
+      return `Nothing could start on ${excuse.name}, and who else is there cannot be read; waiting again`;
+    case "silent":
+      return `Nothing could start on ${excuse.name}, which does not answer; waiting again`;
+    case "unseen":
+      return `The cluster said nothing of it within ${within}; waiting again`;
+  }
 }
 
 /** False when it was bound since it was seen: its command may run already, and it must not be run again. */
@@ -316,6 +331,7 @@ async function removeUnbound(ctx: WorkerContext, { uid, run: { n: run } }: Envir
   }
 }
 
-function unplaceable({ placement: { withdrawals }, reason }: Environment): string {
-  return `No machine could start it, ${withdrawals + 1} times${reason ? `: ${reason}` : ""}`;
+function unplaceable({ placement: { withdrawals, unseen = 0 }, reason }: Environment): string {
+  const why = reason ?? (unseen > 0 ? "the cluster said nothing of it" : null);
+  return `No machine could start it, ${withdrawals + unseen + 1} times${why ? `: ${why}` : ""}`;
 }

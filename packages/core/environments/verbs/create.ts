@@ -7,11 +7,12 @@ import { refuseFullLine } from "../../pools/waiting-limit.ts";
 import type { Resources, RunPort } from "../../ports/compute.ts";
 import type { Item, Key } from "../../ports/table.ts";
 import { Conflict, Problem } from "../../problem.ts";
+import { emitEvents } from "../../webhooks/outbox.ts";
 import { sealReceiver } from "../../webhooks/receiver.ts";
 import { writeRecord } from "../../write-record.ts";
 import { KEY_REFUSED, ownKeys } from "../access/ssh-keys.ts";
+import { newAccess } from "../record/access.ts";
 import { claimLabel, confirmLabel, releaseLabel } from "../record/address-label.ts";
-import { newDoors } from "../record/doors.ts";
 import { parseEnvironment } from "../record/parse.ts";
 import type { Policy } from "../record/policy.ts";
 import { type Environment, isUndone, type OwnVolume, type Size } from "../record/record.ts";
@@ -33,7 +34,7 @@ export interface NewEnvironment {
   readonly image: string;
   readonly command: string | undefined;
   readonly env: Readonly<Record<string, string>>;
-  /** The user name at its SSH door; its id unless said. */
+  /** The user name by which SSH finds it; its id unless said. */
   readonly login?: string | undefined;
   /** The GitHub user whose SSH keys open it once it is active. */
   readonly guest?: string | undefined;
@@ -74,15 +75,9 @@ export async function createEnvironment(
   await refuseFullLine(ctx, input.size.pool);
   const lease = input.disk && (await proposeLease(ctx, input.disk, { uid, key: keyText(key), id: input.id }));
   const { login = input.id, guest, jupyter = false } = input;
-  const doors = await newDoors(ctx, key, { login, guest, jupyter, keyed: sshKeys.length > 0 });
+  const access = await newAccess(ctx, key, { login, guest, jupyter, keyed: sshKeys.length > 0 });
   const receiver = input.receiver === undefined ? null : await sealReceiver(ctx, key, input.receiver);
-  const wanted = newHead(
-    ctx,
-    key,
-    input,
-    { uid, access: doors, receiver, note: areAllUsable ? null : KEY_REFUSED },
-    lease,
-  );
+  const wanted = newHead(ctx, key, input, { uid, access, receiver, note: areAllUsable ? null : KEY_REFUSED }, lease);
   const claimedAt = ctx.clock.now();
   if (input.addressLabel !== undefined) await claimLabel(ctx, input.addressLabel, uid, key);
   await writeSpec(ctx, key, { uid, spec: uid }, input);
@@ -92,10 +87,28 @@ export async function createEnvironment(
   if (lease) await confirmLease(ctx, await writeLease(ctx, lease, head));
   if (lease?.waits) await sendLook(ctx, key, { delayMs: NET_MS });
   else await sendLook(ctx, poolKey(input.size.pool), { for: [keyText(key)] });
+  await tellFirst(ctx, head);
   return head;
 }
 
-/** Throws `Conflict` where another environment has its host label by now: then it becomes invisible, and is cleared away. */
+/**
+ * What its receiver hears first goes out with the create: while it waits for capacity, nobody else looks at it before
+ * the sweep. The cursor is moved by its next look, which finds the delivery there, or makes it where this failed: the
+ * environment is there, and who heard an error would ask for a second one.
+ */
+async function tellFirst(ctx: UserContext<"table" | "queue">, head: Environment): Promise<void> {
+  try {
+    const { deliveries } = await emitEvents(ctx, head, ctx.clock.now());
+    for (const delivery of deliveries) await sendLook(ctx, delivery);
+  } catch (error) {
+    ctx.log.warn("receiver told by the next look", { look: keyText(head), error: String(error) });
+  }
+}
+
+/**
+ * Throws `Conflict` where another environment has its host label by now: then it becomes invisible, and is cleared
+ * away.
+ */
 async function keepLabel(
   ctx: UserContext<"table">,
   label: string,
@@ -114,7 +127,10 @@ async function keepLabel(
   }
 }
 
-/** Throws `Conflict` when what is there is another environment, `Unreadable` when nobody knows; nothing of this one is left then. */
+/**
+ * Throws `Conflict` when what is there is another environment, `Unreadable` when nobody knows; nothing of this one is
+ * left then.
+ */
 async function requireOwn(
   ctx: UserContext<"table">,
   key: Key,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
 import { hostKey, keyText } from "../../keys.ts";
+import { declareNodeGone, heedingWords } from "../../pools/node-gone.ts";
 import type { Item, Stored } from "../../ports/table.ts";
 import { writeRecord } from "../../write-record.ts";
 import { listArchives, readArchive } from "../record/archives.ts";
@@ -35,7 +36,7 @@ describe("the end", () => {
   test("the archive is made before the volumes go, and the owner can read it", async () => {
     const { world, alice } = await activeWorld();
 
-    const asked = await requestDelete(alice, "one", { archiveName: file });
+    const asked = await requestDelete(alice, "one");
     await world.advance(10_000);
 
     expect(asked).toMatchObject({ goal: { desired: "deleted" }, end: { outcome: { phase: "deleted" } } });
@@ -47,9 +48,46 @@ describe("the end", () => {
     expect(kinds).toEqual(["created", "created", "archived", "removed", "removed"]);
   });
 
+  test("an archive that takes its time is made of the volume that it holds, and nothing ends it before its minute is over", async () => {
+    const { world, alice } = await activeWorld({}, { archiveMs: 30_000 });
+
+    await requestDelete(alice, "one");
+    await world.advance(20_000);
+    const meanwhile = world.volumes.volumeIds().length;
+    await world.advance(20_000);
+
+    expect(meanwhile).toBe(2);
+    expect(await listArchives(alice)).toMatchObject([{ sk: file, state: "completed" }]);
+    const kinds = world.volumes.history().map(({ kind }) => kind);
+    expect(kinds).toEqual(["created", "created", "archived", "removed", "removed"]);
+  });
+
+  test("an archive that sends the last of itself while it is ended is whole, that of what was stopped too", async () => {
+    const { world, alice } = await activeWorld({}, { archiveMs: 65_000 });
+    // Whoever makes it is told to end, and takes a moment.
+    Object.assign(world.volumes, { endArchive: async () => undefined });
+
+    await requestDelete(alice, "one");
+    await world.advance(120_000);
+    const ofActive = await listArchives(alice);
+    await createEnvironment(alice, session("two"));
+    await world.advance(10_000);
+    await requestStop(alice, "two");
+    await world.advance(10_000);
+    await requestDelete(alice, "two");
+    await world.advance(120_000);
+
+    expect(ofActive).toMatchObject([{ sk: file, state: "completed" }]);
+    expect(await listArchives(alice)).toMatchObject([
+      { environment: "two", state: "completed" },
+      { environment: "one" },
+    ]);
+    expect(world.volumes.volumeIds()).toEqual([]);
+  });
+
   test("another owner sees neither the archive nor its bytes", async () => {
     const { world, alice } = await activeWorld();
-    await requestDelete(alice, "one", { archiveName: file });
+    await requestDelete(alice, "one");
     await world.advance(10_000);
 
     expect(await listArchives(world.as("bob"))).toEqual([]);
@@ -71,7 +109,7 @@ describe("the end", () => {
   test("an archive that fails, or is not made within a minute, is recorded and holds up nothing", async () => {
     const { world, alice } = await activeWorld();
     world.volumes.failArchives(1);
-    await requestDelete(alice, "one", { archiveName: file });
+    await requestDelete(alice, "one");
     await world.advance(10_000);
     expect(await listArchives(alice)).toMatchObject([{ state: "failed", bytes: 0 }]);
     await expect(readArchive(alice, file)).rejects.toMatchObject({ kind: "notFound" });
@@ -88,6 +126,53 @@ describe("the end", () => {
     expect(world.volumes.volumeIds()).toEqual([]);
   });
 
+  test("an archive ends whose worker died before its minute began, though its machine is lost and it never ends by itself", async () => {
+    const { world, alice } = await activeWorld({}, { archiveMs: Number.POSITIVE_INFINITY });
+    const { put } = world.table;
+    let isDead = false;
+    Object.assign(world.table, {
+      put: async (...[item, options]: Parameters<typeof put>) => {
+        const { end } = item as Stored & { readonly end?: { readonly archive?: { readonly startedAt: unknown } } };
+        if (isDead || !end?.archive?.startedAt) return put(item, options);
+        isDead = true;
+        throw new Error("died");
+      },
+    });
+
+    await requestDelete(alice, "one");
+    await expect(world.advance(180_000)).rejects.toThrow("died");
+    await world.advance(180_000);
+
+    expect(world.volumes.volumeIds()).toEqual([]);
+    expect(await listArchives(alice)).toMatchObject([{ sk: file, state: "late" }]);
+  });
+
+  test("the operator's word counts for a machine that nothing but an archive has, and that no pool has", async () => {
+    const { world, alice } = await activeWorld({}, { archiveMs: Number.POSITIVE_INFINITY });
+    const { endArchive } = world.volumes;
+    const machine = { name: "system-1", uid: "node-uid-system-1", providerId: null };
+    const stateOf = heedingWords(world.ctx, async () => "unknown");
+    Object.assign(world.volumes, {
+      endArchive: async (...asked: Parameters<typeof endArchive>) =>
+        (await stateOf(machine)) === "gone" ? endArchive(...asked) : machine,
+    });
+
+    await requestDelete(alice, "one");
+    await world.advance(60 * 60_000);
+    const waits = await world.read("alice", "one");
+    const found = await declareNodeGone(world.as("op"), "system-1");
+    await world.advance(60_000);
+
+    expect(waits).toMatchObject({
+      phase: "stopping",
+      end: { waitsFor: "system-1 has its archive and is silent; waits for it or the operator's word" },
+    });
+    expect(found.uid).toBe(machine.uid);
+    expect((await world.read("alice", "one")).phase).toBe("deleted");
+    expect(world.volumes.volumeIds()).toEqual([]);
+    expect(await listArchives(alice)).toMatchObject([{ sk: file, state: "late" }]);
+  });
+
   test("an archive is begun before its minute is, which messages that are lost may use up", async () => {
     const { world, alice } = await activeWorld();
     const { startArchive } = world.volumes;
@@ -99,7 +184,7 @@ describe("the end", () => {
       },
     });
 
-    await requestDelete(alice, "one", { archiveName: file });
+    await requestDelete(alice, "one");
     await world.advance(10_000);
 
     expect(minutes[0]).toBeNull();
@@ -123,11 +208,94 @@ describe("the end", () => {
       },
     });
 
-    await requestDelete(alice, "one", { archiveName: file });
+    await requestDelete(alice, "one");
     await world.advance(180_000);
 
     expect(await listArchives(alice)).toMatchObject([{ sk: file, state: "completed" }]);
     expect(await readArchive(alice, file)).toMatchObject({ bytes: expect.any(Uint8Array) });
+    expect(world.volumes.volumeIds()).toEqual([]);
+  });
+
+  test("an archive is ended with its minute, as the environment whose it is, before its volume goes", async () => {
+    const { world, alice } = await activeWorld();
+    const ended: unknown[] = [];
+    const { endArchive } = world.volumes;
+    Object.assign(world.volumes, {
+      findArchive: async () => ({ state: "pending", bytes: 0 }),
+      endArchive: async (...asked: Parameters<typeof endArchive>) => {
+        ended.push([asked, world.volumes.volumeIds().length]);
+        await endArchive(...asked);
+      },
+    });
+    const { uid } = await getEnvironment(alice, "one");
+
+    await requestDelete(alice, "one");
+    await world.advance(90_000);
+
+    const owner = { uid, key: expect.stringMatching(/#env#[^|]+\|one$/) };
+    expect(ended).toEqual([[[expect.stringContaining("archives/"), owner], 2]]);
+    expect(await listArchives(alice)).toMatchObject([{ state: "late" }]);
+    expect(world.volumes.volumeIds()).toEqual([]);
+  });
+
+  test("an archive is not late because nobody answers: its volume waits until it is known", async () => {
+    const { world, alice } = await activeWorld();
+    const { findArchive, endArchive } = world.volumes;
+    const away = async () => Promise.reject(new Error("no answer"));
+    Object.assign(world.volumes, { findArchive: away, endArchive: away });
+
+    await requestDelete(alice, "one");
+    await world.advance(180_000);
+    const [meanwhile, there] = [await listArchives(alice), world.volumes.volumeIds().length];
+    Object.assign(world.volumes, { endArchive });
+    await world.advance(300_000);
+    const ended = await listArchives(alice);
+    Object.assign(world.volumes, { findArchive });
+    await world.advance(600_000);
+
+    expect([meanwhile, there, ended]).toEqual([[], 2, []]);
+    expect(await listArchives(alice)).toMatchObject([{ sk: file, state: "completed" }]);
+    expect(world.volumes.volumeIds()).toEqual([]);
+  });
+
+  test("an archive whose minute is over is not begun once more", async () => {
+    const { world, alice } = await activeWorld();
+    const { startArchive } = world.volumes;
+    const begun: number[] = [];
+    Object.assign(world.volumes, {
+      startArchive: async (...asked: Parameters<typeof startArchive>) => {
+        begun.push(world.clock.now());
+        await startArchive(...asked);
+      },
+      findArchive: async () => ({ state: "pending", bytes: 0 }),
+    });
+
+    await requestDelete(alice, "one");
+    await world.advance(90_000);
+
+    expect(Math.max(...begun) - Math.min(...begun)).toBeLessThan(60_000);
+    expect((await world.read("alice", "one")).phase).toBe("deleted");
+  });
+
+  test("what still has a volume after the end of its archive is ended again: a worker that slept may have begun it", async () => {
+    const { world, alice } = await activeWorld();
+    const { findVolume, endArchive } = world.volumes;
+    let ends = 0;
+    Object.assign(world.volumes, {
+      findVolume: async (id: string) => {
+        const volume = await findVolume(id);
+        return volume && { ...volume, attached: ends === 1 };
+      },
+      endArchive: async (...asked: Parameters<typeof endArchive>) => {
+        ends += 1;
+        await endArchive(...asked);
+      },
+    });
+
+    await requestDelete(alice, "one");
+    await world.advance(60_000);
+
+    expect(ends).toBe(2);
     expect(world.volumes.volumeIds()).toEqual([]);
   });
 
@@ -157,9 +325,21 @@ describe("the end", () => {
     const { uid, volumes } = await getEnvironment(alice, "one");
     const mounts = volumes.flatMap(({ volume, path }) => (volume ? [{ volume, path }] : []));
     await world.compute.apply({
-      ...{ uid, run: 1, key: "", name: "one", pool: "h100", instanceType: "p5.48xlarge", image: "", mounts },
-      ...{ command: undefined, env: {}, shares: [{ node: "h100-1", units: 8 }], gpusPerMachine: 8, ports: [] },
-      ...{ resources: null, until: world.clock.now() + 60 * 60_000 },
+      uid,
+      run: 1,
+      key: "",
+      name: "one",
+      pool: "h100",
+      instanceType: "p5.48xlarge",
+      image: "",
+      mounts,
+      command: undefined,
+      env: {},
+      shares: [{ node: "h100-1", units: 8 }],
+      gpusPerMachine: 8,
+      ports: [],
+      resources: null,
+      until: world.clock.now() + 60 * 60_000,
     });
     const wasLive = world.compute.isLive(uid, 1);
 

@@ -5,7 +5,6 @@ import { decideEnd } from "../record/transitions.ts";
 import { archiveOf } from "./archive.ts";
 
 interface Deletion {
-  readonly archiveName?: string | undefined;
   /** Asked of the record that is about to be written: nothing is deleted where it says no. */
   readonly onlyIf?: (environment: Environment) => boolean;
 }
@@ -17,11 +16,11 @@ interface Deletion {
 export async function requestDelete(
   ctx: UserContext<"table" | "queue">,
   id: string,
-  { archiveName, onlyIf = () => true }: Deletion = {},
+  { onlyIf = () => true }: Deletion = {},
 ): Promise<Environment> {
   return changeEnvironment(ctx, id, (environment, now) => {
     if (environment.end.outcome || isEnded(environment) || !onlyIf(environment)) return environment;
-    const archive = archiveOf(environment, now, archiveName);
+    const archive = archiveOf(environment, now);
     const decided = decideEnd(
       { ...environment, end: { ...environment.end, archive }, goal: { ...environment.goal, start: null } },
       { phase: "deleted", reason: null, at: now },

@@ -3,8 +3,8 @@ import { sendLook } from "../../look.ts";
 import { Problem } from "../../problem.ts";
 import { changeRecord } from "../../write-record.ts";
 import { keepKeys } from "../access/guests.ts";
+import { newGuest, sealToken } from "../record/access.ts";
 import { type Action, type ActionKind, addAction, closeActions } from "../record/actions.ts";
-import { newGuest, sealToken } from "../record/doors.ts";
 import { SHOWN_AFTER_MS } from "../record/extensions.ts";
 import { getEnvironment } from "../record/read.ts";
 import { type Environment, isEnded } from "../record/record.ts";
@@ -83,19 +83,20 @@ export async function requestJupyter(
   return request(ctx, id, async (environment, now, token) => {
     refuseUnlessActive(ctx, environment, `Cannot ${wanted ? "enable" : "disable"} Jupyter for`, wordOf);
     const {
-      access: doors,
+      access,
       requests: { list: actions },
     } = environment;
     const asked = addAction(environment, { kind, at: now, noun: ctx.noun, writer: token });
     const isMoving = actions.some((action) => action.status === "requested" && action.kind.endsWith("_jupyter"));
-    if (wanted === (doors.jupyter !== null)) {
-      const isSo = wanted ? doors.jupyter?.origin !== null : !isMoving;
-      return isSo ? closeActions(asked, [kind], now) : asked;
+    if (wanted === (access.jupyter !== null)) {
+      const isSo = wanted ? access.jupyter?.origin !== null : !isMoving;
+      const same = { ...asked, access: { ...access, jupyterFault: undefined } };
+      return isSo ? closeActions(same, [kind], now) : same;
     }
     const jupyter = wanted ? { token: await sealToken(ctx, environment), origin: null } : null;
     const opposite: ActionKind = wanted ? "disable_jupyter" : "enable_jupyter";
     const alone = closeActions(asked, [opposite], now, `Superseded by request ${asked.requests.count}`);
-    return { ...alone, access: { ...doors, jupyter, revision: doors.revision + 1 } };
+    return { ...alone, access: { ...access, jupyter, jupyterFault: undefined, revision: access.revision + 1 } };
   });
 }
 
@@ -114,15 +115,15 @@ export async function requestGuest(
 ): Promise<Action> {
   const decide = (environment: Environment, now: number, token: string) => {
     refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
-    const { access: doors } = environment;
-    const known = doors.guests.find((guest) => guest.name === name);
-    if (!known && doors.guests.length >= MOST_GUESTS) {
+    const { access } = environment;
+    const known = access.guests.find((guest) => guest.name === name);
+    if (!known && access.guests.length >= MOST_GUESTS) {
       throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`);
     }
     const guest = { ...newGuest(name, now), known: known?.known ?? false, asked: true as const };
-    const guests = [...doors.guests.filter((other) => other !== known), guest];
+    const guests = [...access.guests.filter((other) => other !== known), guest];
     const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
-    return { ...asked, access: { ...doors, guests } };
+    return { ...asked, access: { ...access, guests } };
   };
   return request(ctx, id, decide, { token: chosen });
 }
@@ -142,13 +143,13 @@ export async function requestKey(
   const name = `key:${ctx.ids.hash(key).slice(0, 16)}`;
   const decide = async (environment: Environment, now: number, token: string) => {
     refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
-    const { access: doors } = environment;
-    const others = doors.guests.filter((guest) => guest.name !== name);
+    const { access } = environment;
+    const others = access.guests.filter((guest) => guest.name !== name);
     const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
     const isTooMany = others.length >= MOST_GUESTS || !(await keepKeys(ctx, environment, name, [key]));
     if (isTooMany) throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`);
     const guest = { ...newGuest(name, now), state: "fetched" as const, known: true };
-    return { ...asked, access: { ...doors, guests: [...others, guest], revision: doors.revision + 1 } };
+    return { ...asked, access: { ...access, guests: [...others, guest], revision: access.revision + 1 } };
   };
   return request(ctx, id, decide, { token: chosen });
 }

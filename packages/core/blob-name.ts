@@ -1,0 +1,12 @@
+// No dot, no empty part: no name leads out of a directory, to a draft, or to another path of a URL.
+const form = /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*)*$/;
+
+/** Also where a name is a path of files, whose parts have at most 255 bytes. */
+export function isBlobName(name: string): boolean {
+  return form.test(name) && name.length < 256;
+}
+
+/** Throws for anything else. */
+export function requireBlobName(name: string): undefined {
+  if (!isBlobName(name)) throw new Error("Not the name of a blob");
+}
