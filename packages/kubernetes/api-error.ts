@@ -51,6 +51,13 @@ export function isTooLong(error: unknown): boolean {
   return error instanceof ApiUnreachable && error.code === tooLong;
 }
 
+/** No answer came within the deadline of the call. */
+export const timedOut = "timed out";
+
+export function isLate(error: unknown): boolean {
+  return error instanceof ApiUnreachable && error.code === timedOut;
+}
+
 /** Only the API server's own word that there is no such object: a proxy's 404 says nothing of it. */
 export function isNotFound(error: unknown): boolean {
   return error instanceof ApiRefused && error.status === 404 && error.code === "NotFound";

@@ -2,8 +2,8 @@ import type { Run } from "#core/ports/compute.ts";
 import { ApiRefused, isForGood } from "./api-error.ts";
 import { makeEbsMounts } from "./ebs-mounts.ts";
 import { runOf } from "./names.ts";
-import { readNodes } from "./read-nodes.ts";
 import { findJob, type Place } from "./read-run.ts";
+import type { ReadNodes } from "./recent-nodes.ts";
 import { type JobSurroundings, jobOfRun } from "./run-job.ts";
 import { partsOf } from "./run-parts.ts";
 import { webPartsOf } from "./web-parts.ts";
@@ -12,11 +12,15 @@ import { webPartsOf } from "./web-parts.ts";
  * Makes a run. The first Job is made last: a run that is seen lacks nothing. All of it ends as soon as one call has to: what would
  * begin later could start a run that was given up meanwhile (docs/architecture.md, "A worker that slept is dangerous").
  */
-export async function applyRun(place: Place, run: Run, surroundings: JobSurroundings): Promise<void> {
+export async function applyRun(
+  place: Place,
+  run: Run,
+  { nodesOf, ...surroundings }: Omit<JobSurroundings, "nodes"> & { readonly nodesOf: ReadNodes },
+): Promise<void> {
   const { client } = place;
   const deadline = client.deadline();
   const names = [...new Set(run.shares.flatMap(({ node }) => node ?? []))];
-  const nodes = await readNodes(client, names, deadline);
+  const nodes = await nodesOf(names, deadline);
   const [first, ...others] = run.shares.map((_, machine) => jobOfRun(run, machine, { ...surroundings, nodes }));
   if (!first) throw new Error("A run has at least one machine");
   const parts = [...partsOf(run, place), ...webPartsOf(run, place, surroundings.web)];

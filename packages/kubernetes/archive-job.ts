@@ -1,11 +1,15 @@
 import { createHash } from "node:crypto";
 import type { BlobUpload } from "#core/ports/blobs.ts";
+import type { RunRef } from "#core/ports/compute.ts";
+import type { ArchiveOwner } from "#core/ports/volumes.ts";
 import { claimAnnotation } from "./claim.ts";
-import { deploymentLabels, mountLabel } from "./names.ts";
-import type { Job } from "./objects.ts";
+import { deploymentLabels, labelledRun, marksOf, mountLabel, type RunId } from "./names.ts";
+import type { Job, KubeObject } from "./objects.ts";
 import type { Place } from "./read-run.ts";
-import { MAIN, priorityClass } from "./run-job.ts";
+import { keptByAutoscalers, MAIN, priorityClass } from "./run-job.ts";
 
+/** Under this number no run is ever applied. */
+const ARCHIVE_RUN = 999_999;
 /** On the Job and its pod: the Job's name. */
 export const archiveLabel = "berth/archive";
 /** The name of the blob that it makes. */
@@ -13,7 +17,7 @@ const blobAnnotation = "berth/blob";
 
 /** As long as a deletion waits for it (docs/apis/session-manager.md#effects-and-times). */
 const MOST_SECONDS = 60;
-/** In which its log may be read, and what it came to is known. A pod that has ended still keeps a claim from going. */
+/** In which its log may be read, where nobody took it away. A pod that has ended still keeps a claim from going. */
 const KEPT_SECONDS = 300;
 const program = "/tools/archive";
 const directory = "/workspace";
@@ -24,7 +28,25 @@ export function archiveName(deployment: string, blob: string): string {
   return `archive-${createHash("sha256").update(`${deployment}\n${blob}`).digest("hex").slice(0, 40)}`;
 }
 
+/** As which run of its owner an archive is kept: what is left of it is found and removed as parts of a run are. */
+export function archiveRunOf({ uid, key }: ArchiveOwner): RunRef {
+  return { uid, run: ARCHIVE_RUN, key };
+}
+
+export function isArchiveRun({ run }: RunId): boolean {
+  return run === ARCHIVE_RUN;
+}
+
+/** Whose archive a Job makes; undefined: it makes none, whatever its labels say. */
+export function archiveOwnerOf({ metadata }: KubeObject, deployment: string): RunRef | undefined {
+  const { name, labels, annotations } = metadata;
+  const ref = labelledRun(metadata);
+  const isNamed = name === archiveName(deployment, annotations?.[blobAnnotation] ?? "");
+  return ref && isArchiveRun(ref) && isNamed && labels?.[archiveLabel] === name ? ref : undefined;
+}
+
 interface WantedArchive {
+  readonly owner: ArchiveOwner;
   readonly image: string;
   readonly volume: string;
   readonly blob: string;
@@ -37,13 +59,18 @@ interface WantedArchive {
  * cluster or of AWS but that address.
  */
 export function archiveJob({ deployment }: Pick<Place, "deployment">, wanted: WantedArchive): object {
-  const { volume, blob, claim } = wanted;
+  const { volume, blob, claim, owner } = wanted;
   const name = archiveName(deployment, blob);
   const marks = { ...deploymentLabels(deployment), [archiveLabel]: name };
+  const { labels, annotations } = marksOf({ ...archiveRunOf(owner), name: "archive", pool: "" }, deployment);
   return {
     apiVersion: "batch/v1",
     kind: "Job",
-    metadata: { name, labels: marks, annotations: { [claimAnnotation.volume]: volume, [blobAnnotation]: blob } },
+    metadata: {
+      name,
+      labels: { ...labels, ...marks },
+      annotations: { ...annotations, [claimAnnotation.volume]: volume, [blobAnnotation]: blob },
+    },
     spec: {
       suspend: true,
       completions: 1,
@@ -53,7 +80,7 @@ export function archiveJob({ deployment }: Pick<Place, "deployment">, wanted: Wa
       activeDeadlineSeconds: MOST_SECONDS,
       ttlSecondsAfterFinished: KEPT_SECONDS,
       template: {
-        metadata: { labels: { ...marks, [mountLabel({ name: claim })]: "" } },
+        metadata: { labels: { ...marks, [mountLabel({ name: claim })]: "" }, annotations: keptByAutoscalers },
         spec: podOf(name, wanted),
       },
     },

@@ -1,39 +1,45 @@
+import { isBlobName } from "#core/blob-name.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
-import type { Archive, Volumes } from "#core/ports/volumes.ts";
+import type { Compute, NodeRef } from "#core/ports/compute.ts";
+import type { Archive, ArchiveOwner, Volumes } from "#core/ports/volumes.ts";
 import { ApiRefused } from "./api-error.ts";
-import { archiveJob, archiveLabel, archiveName, archiveSecret } from "./archive-job.ts";
-import { claimAnnotation } from "./claim.ts";
-import { holds, type Job, type Pod } from "./objects.ts";
-import type { Place } from "./read-run.ts";
-import { MAIN } from "./run-job.ts";
+import { archiveJob, archiveName, archiveSecret } from "./archive-job.ts";
+import { machineStates } from "./machine-state.ts";
+import type { Job } from "./objects.ts";
+import { isLiving, type Place } from "./read-run.ts";
+import { releaseFromLostMachine } from "./release-from-lost-machine.ts";
 
-export type Archives = Pick<Volumes, "startArchive" | "findArchive">;
+export type Archives = Pick<Volumes, "startArchive" | "findArchive" | "endArchive">;
 
 export interface ArchiveOptions {
   /** The image of images/tools. */
   readonly image: string;
   /** Where a zip goes: a store that has addresses. */
-  readonly blobs: Pick<Blobs, "urlToPut">;
+  readonly blobs: Pick<Blobs, "urlToPut" | "sizeOf">;
   /** The name of the claim by which a pod mounts this volume; throws where there is no such volume. */
-  claimOf(volume: string): Promise<string>;
-  /** Called when the Job of this volume is seen to have ended, each time. */
-  release?(volume: string): Promise<void>;
+  claimOf(volume: string, owner: ArchiveOwner): Promise<string>;
+  /** Takes away what `claimOf` made, which may be nothing, or gone already. */
+  release?(owner: ArchiveOwner): Promise<void>;
+  /** What the provider says of the machine of a pod that does not end. */
+  readonly machineOf: Compute["machineOf"];
 }
 
 /**
  * Zips of volumes by Jobs, each of which mounts one, may read it and sends the zip to an address of Blobs
- * (docs/architecture.md#runs-on-a-cluster). A Job has a minute, and is forgotten five minutes after its end.
+ * (docs/architecture.md#runs-on-a-cluster). A Job has a minute; whether there is a zip is for Blobs to say.
  */
 export function kubernetesArchives(place: Place, options: ArchiveOptions): Archives {
   return {
-    startArchive: (volume, blob) => startArchive(place, options, { volume, blob }),
+    startArchive: (volume, blob, owner) => startArchive(place, options, { volume, blob, owner }),
     findArchive: (blob) => findArchive(place, options, blob),
+    endArchive: (blob, owner) => endArchive(place, options, { blob, owner }),
   };
 }
 
 interface Wanted {
   readonly volume: string;
   readonly blob: string;
+  readonly owner: ArchiveOwner;
 }
 
 /**
@@ -43,15 +49,17 @@ interface Wanted {
 async function startArchive(
   place: Place,
   { image, blobs, claimOf }: ArchiveOptions,
-  { volume, blob }: Wanted,
+  { volume, blob, owner }: Wanted,
 ): Promise<void> {
   const { client, paths } = place;
   const deadline = client.deadline();
   const found = await findJob(place, blob);
   if (found && !isSuspended(found)) return;
+  if (!found && (await blobs.sizeOf(blob)) !== undefined) return;
   const upload = await blobs.urlToPut(blob);
   if (!upload) throw new Error("These blobs have no addresses to send a zip to");
-  const job = found ?? (await makeJob(place, { image, volume, blob, claim: await claimOf(volume) }, deadline));
+  const job =
+    found ?? (await makeJob(place, { image, volume, blob, owner, claim: await claimOf(volume, owner) }, deadline));
   if (!isSuspended(job)) return;
   await client.apply(`${paths.secrets}/${job.metadata.name}`, archiveSecret(place, job, upload), deadline);
   const { name, uid } = job.metadata;
@@ -77,46 +85,31 @@ function isSuspended({ spec }: Job): boolean {
   return spec?.suspend === true;
 }
 
+/** The Job before the blob: one that was seen to be complete has sent all that it ever will. */
 async function findArchive(
   place: Place,
-  { release }: Pick<ArchiveOptions, "release">,
+  { blobs }: Pick<ArchiveOptions, "blobs">,
   blob: string,
 ): Promise<Archive | undefined> {
+  if (!isBlobName(blob)) return undefined;
   const job = await findJob(place, blob);
-  if (!job) return undefined;
-  const archive = await archiveOf(place, job);
-  const volume = job.metadata.annotations?.[claimAnnotation.volume];
-  if (archive.state !== "pending" && volume !== undefined) await release?.(volume);
-  return archive;
+  const bytes = await blobs.sizeOf(blob);
+  if (bytes !== undefined) return { state: "completed", bytes };
+  return job && { state: hasEnded(job) ? "failed" : "pending", bytes: 0 };
 }
 
-async function archiveOf(place: Place, job: Job): Promise<Archive> {
-  if (holds(job, "Complete")) return endedArchive(await bytesSent(place, job));
-  const hasFailed = holds(job, "Failed") || holds(job, "FailureTarget") || job.metadata.deletionTimestamp !== undefined;
-  return hasFailed ? endedArchive(undefined) : { state: "pending", bytes: 0 };
+function hasEnded(job: Job): boolean {
+  return job.metadata.deletionTimestamp !== undefined || !isLiving(job);
 }
 
-/** One whose size nobody knows any more, since its pod is gone, counts as failed. */
-function endedArchive(bytes: number | undefined): Archive {
-  return bytes === undefined ? { state: "failed", bytes: 0 } : { state: "completed", bytes };
-}
-
-/** In the last words of its pod, of which nobody else is the author. */
-async function bytesSent({ client, paths }: Place, { metadata }: Job): Promise<number | undefined> {
-  const path = `${paths.pods}?labelSelector=${encodeURIComponent(`${archiveLabel}=${metadata.name}`)}`;
-  const { items } = await client.list<Pod, number>(path, (pod) => {
-    const isIts = pod.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid) ?? false;
-    const main = pod.status?.containerStatuses?.find(({ name }) => name === MAIN)?.state;
-    return isIts && main?.terminated?.exitCode === 0 ? bytesIn(main.terminated.message) : [];
-  });
-  return items[0];
-}
-
-function bytesIn(message: string | undefined): number[] {
-  try {
-    const { bytes } = (JSON.parse(message ?? "") ?? {}) as Record<string, unknown>;
-    return typeof bytes === "number" && Number.isSafeInteger(bytes) && bytes > 0 ? [bytes] : [];
-  } catch {
-    return [];
-  }
+async function endArchive(
+  place: Place,
+  { release, machineOf }: Pick<ArchiveOptions, "release" | "machineOf">,
+  { blob, owner }: Pick<Wanted, "blob" | "owner">,
+): Promise<NodeRef | undefined> {
+  const { client, paths, deployment } = place;
+  const name = archiveName(deployment, blob);
+  await client.remove(`${paths.jobs}/${name}`, { uid: undefined });
+  await release?.(owner);
+  return await releaseFromLostMachine(place, name, machineStates(machineOf));
 }

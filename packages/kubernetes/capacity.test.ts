@@ -2,8 +2,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { listNodes } from "./capacity.ts";
 import { answerJson, type LoopbackServer, loopbackServer } from "./loopback-trial.ts";
-import { pathsOf } from "./names.ts";
 import type { NodeTypeRule } from "./node-type.ts";
+import { pathsOf } from "./paths.ts";
 
 const uid = "a".repeat(32);
 let server: LoopbackServer;

@@ -4,7 +4,7 @@ import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { followRuns } from "./changes.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-trial.ts";
-import { pathsOf } from "./names.ts";
+import { pathsOf } from "./paths.ts";
 
 const digits = (digit: string) => digit.repeat(32);
 let server: LoopbackServer;

@@ -1,13 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
 import { removed } from "#testing/cluster/cluster.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { emptyVolumesConformance } from "#testing/conformance/volumes.ts";
-import { type Claim, idOf } from "./claim.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
-import { pathsOf } from "./names.ts";
+import type { ApiClient } from "./api-client.ts";
+import { type Claim, idOf, type PersistentVolume } from "./claim.ts";
+import { type ClusterTrial, namespace, openClusterTrial, trialRun, unhurried } from "./cluster-trial.ts";
 import type { KubeObject } from "./objects.ts";
+import { pathsOf } from "./paths.ts";
 import { kubernetesVolumes } from "./volumes.ts";
 
 const claimsPath = `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
@@ -19,7 +20,7 @@ beforeAll(async () => {
     ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge", zone: "us-east-1b" })),
   );
   const place = { client: trial.client, paths: pathsOf(namespace), deployment: "trial" };
-  claims = kubernetesVolumes(place, { now: Date.now });
+  claims = kubernetesVolumes(place, unhurried);
 });
 
 afterAll(() => trial.stop());
@@ -36,9 +37,14 @@ describe("claims of a cluster without snapshots as every Volumes", () => {
 });
 
 describe("a claim", () => {
+  afterEach(clear);
+
   const runWith = (id: string): Run =>
     trialRun({ mounts: [{ volume: { id, zone: "us-east-1b" }, path: "/workspace" }] });
-  const wanted = { token: "disk", sizeGb: 10, zone: "us-east-1b", snapshotId: undefined };
+  let made = 0;
+  /** Of a name of its own: a scheduler that lags behind takes a claim for the one that had its name before. */
+  const newClaim = (volumes = claims) =>
+    volumes.createVolume({ token: `disk-${++made}`, sizeGb: 10, zone: "us-east-1b", snapshotId: undefined });
   const ready = ({ uid }: Run) =>
     trial.eventually(
       () => trial.compute.observe(uid, 1),
@@ -52,7 +58,7 @@ describe("a claim", () => {
   const remove = ({ uid }: Run) => trial.compute.remove(uid, 1, { graceSeconds: 1, force: false });
 
   it("is attached while a run has it, outlives the run, and is had by one run at a time", async () => {
-    const { id } = await claims.createVolume(wanted);
+    const { id } = await newClaim();
     const [first, second] = [runWith(id), runWith(id)];
 
     await trial.compute.apply(first);
@@ -72,11 +78,10 @@ describe("a claim", () => {
     expect(during).toEqual({ id, zone: "us-east-1b", attached: true });
     expect(waits).toMatchObject({ state: "unbound", reason: expect.stringContaining("ReadWriteOncePod") });
     expect(await claims.findVolume(id)).toEqual({ ...during, attached: false, noBackup: "impossible" });
-    await clear();
   });
 
   it("is attached until its node has let go of it, whatever became of its run", async () => {
-    const { id } = await claims.createVolume(wanted);
+    const { id } = await newClaim();
     const run = runWith(id);
     await trial.compute.apply(run);
     await ready(run);
@@ -99,7 +104,6 @@ describe("a claim", () => {
     const detached = await told({ volumesAttached: null });
 
     expect([unmounting, detaching, detached]).toEqual([true, true, false]);
-    await clear();
   });
 
   /** Of its volume to the node `one`, which the cluster gives up only once the driver has taken the volume off. */
@@ -116,7 +120,7 @@ describe("a claim", () => {
   }
 
   it("is taken by force off the machine that is named, and attached until that is done", async () => {
-    const { id } = await claims.createVolume(wanted);
+    const { id } = await newClaim();
     await use(id);
     const path = await attach(id);
     const { metadata } = must(await trial.cluster.admin.get("/api/v1/nodes/one"));
@@ -133,11 +137,10 @@ describe("a claim", () => {
 
     expect([spared, ...going]).toEqual([false, true, true]);
     expect((await claims.findVolume(id))?.attached).toBe(false);
-    await clear();
   });
 
   it("is had by the first of several machines alone", async () => {
-    const { id } = await claims.createVolume(wanted);
+    const { id } = await newClaim();
     const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
     const run = { ...runWith(id), shares, gpusPerMachine: 8 };
 
@@ -146,33 +149,30 @@ describe("a claim", () => {
     expect(await ready(run)).toMatchObject({ nodes: [{ name: "two" }, { name: "one" }] });
     await remove(run);
     await gone(run);
-    await clear();
   });
 
   it("takes its volume along when it is removed, and leaves it when somebody deletes it by hand", async () => {
-    const volumes = ["ours", "theirs"].map((token) => claims.createVolume({ ...wanted, token }));
-    const [ours, theirs] = await Promise.all(volumes);
-    const runs = [ours, theirs].map((volume) => runWith(volume?.id ?? ""));
+    const [ours, theirs] = await Promise.all([newClaim(), newClaim()]);
+    const runs = [ours, theirs].map(({ id }) => runWith(id));
     await Promise.all(runs.map((run) => trial.compute.apply(run)));
     await Promise.all(runs.map(ready));
     await Promise.all(runs.map(remove));
     await Promise.all(runs.map(gone));
-    const [oursName, theirsName] = await Promise.all([ours, theirs].map((volume) => volumeNameOf(volume?.id ?? "")));
+    const [oursName, theirsName] = await Promise.all([ours, theirs].map(({ id }) => volumeNameOf(id)));
 
-    await claims.removeVolume(ours?.id ?? "");
-    await trial.cluster.admin.remove(`${claimsPath}/${theirs?.id.split(".")[0]}`);
+    await claims.removeVolume(ours.id);
+    await trial.cluster.admin.remove(`${claimsPath}/${theirs.id.split(".")[0]}`);
     await removed(trial.cluster.admin, `/api/v1/persistentvolumes/${oursName}`);
 
     const left = must(await trial.cluster.admin.get(`/api/v1/persistentvolumes/${theirsName}`));
     expect(left.metadata.deletionTimestamp).toBeUndefined();
-    await claims.removeVolume(theirs?.id ?? "");
+    await claims.removeVolume(theirs.id);
     await removed(trial.cluster.admin, `/api/v1/persistentvolumes/${theirsName}`);
-    await clear();
   });
 
   /** A volume that a run had, whose claim somebody deleted as often as is said. */
   async function deletedByHand(volumes: Volumes, times: number) {
-    const { id } = await volumes.createVolume(wanted);
+    const { id } = await newClaim(volumes);
     await use(id);
     const before = await volumeNameOf(id);
     for (let left = times; left > 0; left--) {
@@ -206,29 +206,80 @@ describe("a claim", () => {
     expect(await claims.findVolume(id)).toBeUndefined();
   });
 
-  it("leaves its volume also where the class says that this goes with it", async () => {
-    must(
-      await trial.cluster.admin.post("/apis/storage.k8s.io/v1/storageclasses", {
-        metadata: { name: "going", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
-        provisioner: "ebs.csi.aws.com",
-        volumeBindingMode: "WaitForFirstConsumer",
-        reclaimPolicy: "Delete",
-      }),
-    );
-    const place = { client: trial.client, paths: pathsOf(namespace), deployment: "trial" };
-    const going = kubernetesVolumes(place, { storageClass: null, now: Date.now });
+  it.each([
+    ["", async () => undefined],
+    [
+      ", and somebody deleted that claim too",
+      async (id: string) => {
+        await trial.cluster.admin.remove(`${claimsPath}/${id.split(".")[0]}`);
+        await removed(trial.cluster.admin, `${claimsPath}/${id.split(".")[0]}`);
+      },
+    ],
+  ])("takes its volume along where the cluster has not bound the claim that was made again%s", async (_, andThen) => {
+    const { id, before } = await deletedByHand(claims, 1);
+    const path = `/api/v1/persistentvolumes/${before}`;
+    const allow = await forbidChanges(before ?? "", "everybody else");
+    await claims.findVolume(id);
+    await andThen(id);
 
-    const { id, before } = await deletedByHand(going, 1);
+    await claims.removeVolume(id);
+    await allow();
 
-    expect(await going.findVolume(id)).toMatchObject({ id, attached: false });
-    expect(await volumeNameOf(id)).toBe(before);
-    await clear();
-    await removed(trial.cluster.admin, `/api/v1/persistentvolumes/${before}`);
+    await removed(trial.cluster.admin, `${claimsPath}/${id.split(".")[0]}`);
+    await removed(trial.cluster.admin, path);
+  });
+
+  describe("of a class whose volumes go with their claims", () => {
+    beforeAll(async () => {
+      must(
+        await trial.cluster.admin.post("/apis/storage.k8s.io/v1/storageclasses", {
+          metadata: { name: "going", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
+          provisioner: "ebs.csi.aws.com",
+          volumeBindingMode: "WaitForFirstConsumer",
+          reclaimPolicy: "Delete",
+        }),
+      );
+    });
+
+    /** Of that class, which is the default one. */
+    const volumesBy = (client: ApiClient) =>
+      kubernetesVolumes(
+        { client, paths: pathsOf(namespace), deployment: "trial" },
+        { ...unhurried, storageClass: null },
+      );
+
+    async function expectLeft(volumes: Volumes): Promise<void> {
+      const { id, before } = await deletedByHand(volumes, 1);
+
+      expect(await volumes.findVolume(id)).toMatchObject({ id, attached: false });
+      expect(await volumeNameOf(id)).toBe(before);
+      await volumes.removeVolume(id);
+      await removed(trial.cluster.admin, `/api/v1/persistentvolumes/${before}`);
+    }
+
+    it("leaves its volume all the same", () => expectLeft(volumesBy(trial.client)));
+
+    it("leaves it, and takes it along in the end, also where somebody else writes to it meanwhile", async () => {
+      const overtaken: Record<string, number> = { Retain: 0, Delete: 0 };
+      const patch: ApiClient["patch"] = async (path, body, kind) => {
+        const policy = (body as Partial<PersistentVolume>).spec?.persistentVolumeReclaimPolicy ?? "";
+        const times = (overtaken[policy] ?? 2) + 1;
+        if (times <= 2) {
+          overtaken[policy] = times;
+          must(await trial.cluster.admin.patch(path, { metadata: { annotations: { [policy]: `${times}` } } }));
+        }
+        return trial.client.patch(path, body, kind);
+      };
+
+      await expectLeft(volumesBy({ ...trial.client, patch }));
+
+      expect(overtaken).toEqual({ Retain: 2, Delete: 2 });
+    });
   });
 
   it("goes where nobody may change its volume, which goes with it by its class", async () => {
     const { admin } = trial.cluster;
-    const { id } = await claims.createVolume(wanted);
+    const { id } = await newClaim();
     const [name = "", uid = ""] = id.split(".");
     const path = "/api/v1/persistentvolumes/foreign";
     must(
@@ -248,7 +299,7 @@ describe("a claim", () => {
       () => volumeNameOf(id),
       (bound) => bound === "foreign",
     );
-    await forbidChanges(path);
+    await forbidChanges("foreign", "Berth");
 
     await claims.findVolume(id);
     await claims.removeVolume(id);
@@ -259,7 +310,7 @@ describe("a claim", () => {
   });
 
   it("is gone with its volume", async () => {
-    const { id } = await claims.createVolume(wanted);
+    const { id } = await newClaim();
     await use(id);
     const path = `/api/v1/persistentvolumes/${await volumeNameOf(id)}`;
     await trial.cluster.admin.remove(path);
@@ -267,27 +318,36 @@ describe("a claim", () => {
     await removed(trial.cluster.admin, path);
 
     expect(await claims.findVolume(id)).toBeUndefined();
-    await clear();
   });
 
-  /** As a policy that a cluster has of its own, from when it holds. */
-  async function forbidChanges(volume: string): Promise<void> {
+  /** By a policy, as a cluster may have one of its own; from when it holds until what is answered was called. */
+  async function forbidChanges(volume: string, by: "Berth" | "everybody else"): Promise<() => Promise<void>> {
+    const { admin } = trial.cluster;
     const admission = "/apis/admissionregistration.k8s.io/v1";
     const resources = { apiGroups: [""], apiVersions: ["v1"], resources: ["persistentvolumes"] };
+    const isBerth = "'berth:controller' in request.userInfo.groups";
+    const name = `keeps-${volume}`;
+    const metadata = { name };
     const spec = {
       matchConstraints: { resourceRules: [{ ...resources, operations: ["UPDATE"] }] },
-      matchConditions: [{ name: "is-berth", expression: "'berth:controller' in request.userInfo.groups" }],
-      validations: [{ expression: "object.metadata.name != 'foreign'" }],
+      matchConditions: [{ name: "is-theirs", expression: by === "Berth" ? isBerth : `!(${isBerth})` }],
+      validations: [{ expression: `object.metadata.name != '${volume}'` }],
     };
-    const metadata = { name: "foreign" };
-    must(await trial.cluster.admin.post(`${admission}/validatingadmissionpolicies`, { metadata, spec }));
-    const binding = { metadata, spec: { policyName: "foreign", validationActions: ["Deny"] } };
-    must(await trial.cluster.admin.post(`${admission}/validatingadmissionpolicybindings`, binding));
+    must(await admin.post(`${admission}/validatingadmissionpolicies`, { metadata, spec }));
+    const binding = { metadata, spec: { policyName: name, validationActions: ["Deny"] } };
+    must(await admin.post(`${admission}/validatingadmissionpolicybindings`, binding));
+    const path = `/api/v1/persistentvolumes/${volume}?dryRun=All`;
+    const change = { metadata: { annotations: { a: "b" } } };
+    const patch =
+      by === "Berth" ? trial.client.patch : async (...of: [string, object]) => must(await admin.patch(...of));
     await trial.eventually(
-      () =>
-        trial.client.patch(`${volume}?dryRun=All`, { metadata: { annotations: { a: "b" } } }).catch(() => "refused"),
+      () => patch(path, change).catch(() => "refused"),
       (answer) => answer === "refused",
     );
+    return async () => {
+      must(await admin.remove(`${admission}/validatingadmissionpolicybindings/${name}`));
+      must(await admin.remove(`${admission}/validatingadmissionpolicies/${name}`));
+    };
   }
 
   async function volumeNameOf(id: string): Promise<string | undefined> {

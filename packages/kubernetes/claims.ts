@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
 import { ApiRefused } from "./api-error.ts";
 import { isAttached } from "./attachments.ts";
 import { type Claim, claimAnnotation, claimPath, idOf, readClaim, readVolume, zoneOf } from "./claim.ts";
 import { letGo, removeLeft } from "./left-volume.ts";
+import { lookWithin, usuallyGoneMs } from "./look-within.ts";
 import { annotation, claimOf, deploymentLabels, label, mountLabel } from "./names.ts";
 import type { Pod } from "./objects.ts";
 import { amountOf } from "./quantities.ts";
@@ -19,14 +19,18 @@ type Wanted = Parameters<Volumes["createVolume"]>[0];
 /** Of deploy/kubernetes/storage-class.yaml; `null`: the default class of the cluster. */
 export type StorageClass = "berth-gp3" | null;
 
-/** A claim whose name is still being removed is gone within a tenth of this, unless a pod has it. */
-const goneWithinMs = 2_000;
-const lookEveryMs = 50;
 const snapshotGroup = "snapshot.storage.k8s.io";
 
-export function kubernetesClaims(place: Place, storageClass: StorageClass = "berth-gp3"): Claims {
+export interface ClaimOptions {
+  readonly storageClass?: StorageClass | undefined;
+  /** How long a claim whose name is still being removed is waited for; two seconds unless said. */
+  readonly goneWithinMs?: number | undefined;
+}
+
+export function kubernetesClaims(place: Place, options: ClaimOptions = {}): Claims {
+  const { storageClass = "berth-gp3", goneWithinMs = usuallyGoneMs } = options;
   return {
-    createVolume: (wanted) => createClaim({ ...place, storageClass }, wanted),
+    createVolume: (wanted) => createClaim({ ...place, storageClass, goneWithinMs }, wanted),
     async listVolumes(token) {
       const claim = await findOf(place, { token });
       const found = claim && (await volumeOf(place, claim));
@@ -39,6 +43,7 @@ export function kubernetesClaims(place: Place, storageClass: StorageClass = "ber
 
 interface ClassedPlace extends Place {
   readonly storageClass: StorageClass;
+  readonly goneWithinMs: number;
 }
 
 /**
@@ -47,17 +52,16 @@ interface ClassedPlace extends Place {
  */
 async function createClaim(place: ClassedPlace, wanted: Wanted): Promise<VolumeRef> {
   const deadline = place.client.deadline();
-  const endsAt = performance.now() + goneWithinMs;
   const { snapshotId } = wanted;
   const source = snapshotId === undefined ? undefined : await readyNameOf(place, snapshotId);
-  for (;;) {
-    const isGone = snapshotId !== undefined && source === undefined;
-    const claim = await (isGone ? findOf(place, wanted, deadline) : makeOrFind(place, { wanted, source }, deadline));
-    if (isGone && !claim) throw new Error(`No completed snapshot ${snapshotId}`);
-    if (claim && claim.metadata.deletionTimestamp === undefined) return refOf(requireSame(claim, wanted));
-    if (performance.now() > endsAt) throw new Error("A volume of that token is still being removed");
-    await sleep(lookEveryMs);
-  }
+  const isGone = snapshotId !== undefined && source === undefined;
+  const claim = await lookWithin(place.goneWithinMs, async () => {
+    const found = await (isGone ? findOf(place, wanted, deadline) : makeOrFind(place, { wanted, source }, deadline));
+    if (isGone && !found) throw new Error(`No completed snapshot ${snapshotId}`);
+    return found?.metadata.deletionTimestamp === undefined ? found : undefined;
+  });
+  if (!claim) throw new Error("A volume of that token is still being removed");
+  return refOf(requireSame(claim, wanted));
 }
 
 interface Making {
@@ -160,9 +164,7 @@ function isOver({ status }: Pod): boolean {
 async function removeClaim(place: Place, id: string): Promise<void> {
   const claim = await readClaim(place, id);
   if (!claim) return removeLeft(place, id);
-  const volume = await readVolume(place, claim);
-  // Only the volume of this very claim.
-  if (volume?.spec.claimRef?.uid === claim.metadata.uid) await letGo(place, volume);
+  await letGo(place, claim);
   await place.client.remove(claimPath(place, claim.metadata), { uid: claim.metadata.uid });
 }
 

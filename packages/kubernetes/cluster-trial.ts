@@ -15,6 +15,9 @@ import { type KubernetesComputeOptions, kubernetesCompute } from "./compute.ts";
 
 export const namespace = "berth-environments";
 
+/** Volumes that wait until it happens, however slow the machine is: a core would try again instead. */
+export const unhurried = { now: Date.now, goneWithinMs: 100_000 } as const;
+
 /** What an image of this name does in place of its command. */
 const images: Readonly<Record<string, ContainerScript>> = {
   "berth.test/none:1": { pull: "fails" },
@@ -62,7 +65,7 @@ export async function openClusterTrial(
   );
   const pretendNodes = await cluster.addNodes(nodes);
   const { url, ca, token } = cluster.controlPlane.accessOf("berth");
-  const client = apiClient({ url, ca, token: async () => token });
+  const client = apiClient({ url, ca, token: async () => token, deadlineMs: 60_000 });
   const computeOptions: KubernetesComputeOptions = {
     client,
     namespace,

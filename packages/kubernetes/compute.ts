@@ -16,16 +16,19 @@ import { isJupyterWanted, observeJupyter } from "./jupyter.ts";
 import { listParts } from "./list-parts.ts";
 import { listRuns } from "./list-runs.ts";
 import { sightOf } from "./machine-sight.ts";
-import { annotation, machineOf, pathsOf, portsOf, type RunId } from "./names.ts";
+import { machineStates } from "./machine-state.ts";
+import { annotation, machineOf, portsOf, type RunId } from "./names.ts";
 import type { NodeTypeRule } from "./node-type.ts";
-import type { Job } from "./objects.ts";
+import type { Job, Pod } from "./objects.ts";
 import { observationOf } from "./observation.ts";
 import { annotate, unlessOvertaken } from "./patch-job.ts";
+import { pathsOf } from "./paths.ts";
 import { postToPod } from "./pod-port.ts";
 import { podRefusals } from "./pod-refusals.ts";
 import { readLog } from "./read-log.ts";
 import { readNodes } from "./read-nodes.ts";
 import { isLiving, livingPod, type Place, readRun } from "./read-run.ts";
+import { type ReadNodes, recentNodes } from "./recent-nodes.ts";
 import { type RecentRuns, recentRuns } from "./recent-runs.ts";
 import { asRefused } from "./refusal.ts";
 import { removeRun } from "./remove-run.ts";
@@ -53,7 +56,7 @@ export interface KubernetesComputeOptions {
   readonly toolsImage?: string | undefined;
   /** Where the list of a disk's files is left for its backup; undefined: nowhere. */
   readonly blobs?: Blobs | undefined;
-  /** Is told of objects in the cluster that nobody can read; undefined: nobody is. */
+  /** Is told of objects in the cluster that nobody can read, and of rights that are missing; undefined: nobody is. */
   readonly log?: Pick<Log, "warn"> | undefined;
   /** What the provider says of the machine behind a node. */
   machineOf(node: NodeRef): Promise<MachineState>;
@@ -62,10 +65,11 @@ export interface KubernetesComputeOptions {
 /** Runs environments as Jobs of a Kubernetes cluster (docs/architecture.md#runs-on-a-cluster). */
 export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const { client, deployment, now, sshPort, watchesGpus = false } = options;
-  const machineStateOf = async (node: NodeRef) => options.machineOf(node).catch((): MachineState => "unknown");
-  const place: Place = { client, paths: pathsOf(options.namespace), deployment };
+  const machineStateOf = machineStates(options.machineOf);
+  const place: Place = { client, paths: pathsOf(options.namespace), deployment, log: options.log };
   const [refusals, pulls] = [podRefusals(place, now), failedPulls(place, now)];
   const recent = recentRuns(now);
+  const nodesOf = recentNodes(client, now);
   return {
     // Kubernetes does not remember a deleted Job, so the same run could be started again.
     refusesSecondStart: false,
@@ -73,6 +77,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
       applyRun(place, run, {
         deployment,
         now: now(),
+        nodesOf,
         nodeTypes: options.nodeTypes,
         toolsImage: options.toolsImage,
         sshPort,
@@ -81,7 +86,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
         throw asRefused(error, run);
       }),
     observe: async (uid, run) =>
-      observeRun(place, { uid, run }, { now: now(), refusals, pulls, sshPort, recent, watchesGpus }),
+      observeRun(place, { uid, run }, { now: now(), refusals, pulls, sshPort, recent, nodesOf, watchesGpus }),
     begin: async (uid, run) => openGate(place, await readRun(place, { uid, run })),
     remove: async (uid, run, removal) =>
       removeRun(place, { uid, run }, removal, { stateOf: machineStateOf, recent, blobs: options.blobs }),
@@ -108,6 +113,7 @@ interface Looking {
   readonly pulls: ReturnType<typeof failedPulls>;
   readonly sshPort: number | undefined;
   readonly recent: RecentRuns;
+  readonly nodesOf: ReadNodes;
   readonly watchesGpus: boolean;
 }
 
@@ -115,15 +121,16 @@ interface Looking {
 async function observeRun(
   place: Place,
   id: RunId,
-  { now, refusals, pulls, sshPort, recent, watchesGpus }: Looking,
+  { now, refusals, pulls, sshPort, recent, nodesOf, watchesGpus }: Looking,
 ): Promise<Observation | undefined> {
-  const objects = await withSshPort(place, id, await readRun(place, id), sshPort);
+  const objects = await withSshPort(place, id, await readRun(place, id, recent.wasRemoved(id)), sshPort);
   recent.keep(id, objects);
   const { jobs, pods } = objects;
   const [job] = jobs;
   const idle = jobs.find((one, at) => one && isLiving(one) && !pods.some((pod) => machineOf(pod) === at));
   const [nodes, podRefusal, failed] = await Promise.all([
-    readNodes(place.client, nodeNamesOf(objects)),
+    // Why something ends is read as it is now: a machine that is taken back says so seconds before its pods go.
+    pods.every(isStaying) ? nodesOf(nodeNamesOf(objects)) : readNodes(place.client, nodeNamesOf(objects)),
     idle ? refusals(idle) : null,
     pulls(pods.filter((pod) => sightOf(pod).unpulled !== null)),
   ]);
@@ -141,6 +148,10 @@ async function observeRun(
     watchesGpus && seen.state === "ready" ? gpuIdleSinceOf(statusOf, pods, { now, machines: jobs.length }) : undefined,
   ]);
   return { ...seen, jupyter, sessions, gpuIdleSince };
+}
+
+function isStaying({ metadata, status }: Pod): boolean {
+  return metadata.deletionTimestamp === undefined && (status?.phase === "Pending" || status?.phase === "Running");
 }
 
 async function keepNodes(place: Place, job: Job, nodes: string): Promise<void> {

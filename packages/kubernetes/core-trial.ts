@@ -62,8 +62,9 @@ export async function startCore(
 
   const deliver = async (name: "work" | "pools") => {
     for (const { id, look } of queue.receive(name, 1)) {
-      await (name === "work" ? reconcile(ctx, look) : planPools(ctx, [look]));
-      queue.acknowledge(name, id);
+      if (name === "work") await reconcile(ctx, look);
+      const again = name === "pools" ? await planPools(ctx, [look]) : [];
+      if (again.length === 0) queue.acknowledge(name, id);
     }
   };
   const follow = async (each: () => Promise<unknown>, everyMs: number) => {

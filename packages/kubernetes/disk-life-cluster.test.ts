@@ -9,8 +9,8 @@ import { must } from "#testing/cluster/objects.ts";
 import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
 import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
 import { backups, type CoreTrial, startCore } from "./core-trial.ts";
-import { pathsOf } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
+import { pathsOf } from "./paths.ts";
 import { kubernetesVolumes } from "./volumes.ts";
 
 const LONGEST_MS = 300_000;

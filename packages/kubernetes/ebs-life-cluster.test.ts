@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { DescribeSnapshotsCommand, DescribeVolumesCommand, type EC2Client } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ebsVolumes } from "#aws/ebs-volumes.ts";
@@ -16,8 +18,8 @@ import { must } from "#testing/cluster/objects.ts";
 import type { PretendDisks } from "#testing/cluster/pretend-disks.ts";
 import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
 import { backups, type CoreTrial, startCore } from "./core-trial.ts";
-import { pathsOf } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
+import { pathsOf } from "./paths.ts";
 
 const LONGEST_MS = 600_000;
 const MINUTE = 60_000;
@@ -96,7 +98,7 @@ function keepContents(client: EC2Client, disks: PretendDisks): void {
           await disks.make(made.VolumeId ?? "", copies.get(asked.SnapshotId ?? ""));
         }
         if (commandName === "CreateSnapshotCommand") {
-          copies.set(made.SnapshotId ?? "", await disks.cut(asked.VolumeId ?? ""));
+          copies.set(made.SnapshotId ?? "", await disks.cut(asked.VolumeId ?? "", made.SnapshotId ?? ""));
         }
         if (commandName === "DeleteVolumeCommand") await disks.remove(asked.VolumeId ?? "");
         return answer;
@@ -111,6 +113,18 @@ async function printed(id: string, disk: string, command: string): Promise<strin
   await core.begun(id);
   const { log } = await core.until(id, ({ phase }) => phase === "completed" || phase === "failed");
   return new TextDecoder().decode(await core.ctx.blobs.get(log?.blob ?? ""));
+}
+
+/** Waits until the only volume has it: a job has begun before the first line of its command has run. */
+async function written(name: string, text: string): Promise<void> {
+  const { disks } = trial.cluster.kubelet;
+  await trial.eventually(
+    async () => {
+      const [volume = ""] = await disks.handles("volumes");
+      return readFile(join(disks.directoryOf(volume), name), "utf8").catch(() => "");
+    },
+    (found) => found === text,
+  );
 }
 
 async function purged({ uid }: Disk): Promise<void> {
@@ -145,6 +159,7 @@ it("a disk lives on EBS through jobs, backups, a new name, a restore and an unde
   const forever = 'echo one >> "$WORKSPACE/file"; while :; do sleep 0.2; done';
   await core.create("first", { command: forever, disk: "data", gpus: 1 });
   await core.begun("first");
+  await written("file", "one\n");
   await requestCancel(core.as, "first");
   await core.until("first", ({ phase }) => phase === "cancelled");
   const { snapshots } = await core.untilDisk("data", (disk) => backups(disk) === 1);

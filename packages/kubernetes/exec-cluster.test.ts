@@ -9,7 +9,7 @@ import { execConformance } from "#testing/conformance/exec.ts";
 import { behavioursIn } from "./behaviours-trial.ts";
 import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
 import { kubernetesCompute } from "./compute.ts";
-import { pathsOf } from "./names.ts";
+import { pathsOf } from "./paths.ts";
 import { execInPod } from "./pod-exec.ts";
 import { livingPod } from "./read-run.ts";
 

@@ -3,8 +3,8 @@ import type { Observation, Run } from "#core/ports/compute.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { kubernetesClaims } from "./claims.ts";
 import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
-import { pathsOf } from "./names.ts";
 import type { Pod } from "./objects.ts";
+import { pathsOf } from "./paths.ts";
 
 const core = `/api/v1/namespaces/${namespace}`;
 let trial: ClusterTrial;

@@ -6,7 +6,7 @@ import type { KubeObject } from "#testing/cluster/client.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
 import { type CoreTrial, startCore } from "./core-trial.ts";
-import { pathsOf } from "./names.ts";
+import { pathsOf } from "./paths.ts";
 import { leftovers } from "./soak-leftovers-trial.ts";
 
 const LONGEST_MS = 300_000;

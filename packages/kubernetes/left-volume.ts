@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { ApiRefused, isAnother, isForGood, isNotFound } from "./api-error.ts";
 import {
   type Claim,
@@ -10,12 +9,9 @@ import {
   volumePath,
   volumesPath,
 } from "./claim.ts";
+import { lookWithin } from "./look-within.ts";
 import { type ClaimId, claimOf, deploymentLabels } from "./names.ts";
 import type { Place } from "./read-run.ts";
-
-/** A claim that somebody deleted is gone within a tenth of this, unless a pod has it. */
-const goneWithinMs = 2_000;
-const lookEveryMs = 50;
 
 /** On a volume whose removal was begun: it is neither kept nor claimed again. */
 const removing = "berth/removing";
@@ -26,37 +22,58 @@ const volume = claimAnnotation.volume;
  * The claim of a volume whose own was deleted by hand, made again: the volume outlives it, and so does what was written.
  * Undefined: no such volume is left.
  */
-export async function claimAgain(place: Place, id: string): Promise<Claim | undefined> {
+export async function claimAgain(place: Place, id: string, goneWithinMs: number): Promise<Claim | undefined> {
   const named = claimOf(id);
   if (!named) return undefined;
-  const endsAt = performance.now() + goneWithinMs;
-  for (;;) {
-    const left = await leftVolume(place, id);
-    if (!left) return undefined;
-    const found = await place.client.find<Claim>(claimPath(place, named));
-    if (found && idOf(found) !== id) return undefined;
-    if (found && found.metadata.deletionTimestamp === undefined) return found;
-    if (!found) await reserve(place, left, named, id).then(() => makeClaim(place, left, named, id), unlessOvertaken);
-    if (performance.now() > endsAt) throw new Error("The claim of that volume is being removed by somebody");
-    await sleep(lookEveryMs);
-  }
+  const found = await lookWithin(goneWithinMs, () => claimOrMake(place, named, id));
+  if (found === undefined) throw new Error("The claim of that volume is being removed by somebody");
+  return found ?? undefined;
 }
 
-/** Of a volume whose claim was deleted: it goes as its claim would have taken it along. */
+/** Null: there is none and will be none. Undefined: one is being removed, or was made just now. */
+async function claimOrMake(place: Place, named: ClaimId, id: string): Promise<Claim | null | undefined> {
+  const left = await leftVolume(place, id);
+  if (!left) return null;
+  const found = await place.client.find<Claim>(claimPath(place, named));
+  if (found && idOf(found) !== id) return null;
+  if (found) return found.metadata.deletionTimestamp === undefined ? found : undefined;
+  await reserve(place, left, named, id).then(() => makeClaim(place, left, named, id), unlessOvertaken);
+  return undefined;
+}
+
+/** The volume of this very claim goes with it: nobody else's removal of the claim takes it along. */
+export function letGo(place: Place, claim: Claim): Promise<void> {
+  const { uid } = claim.metadata;
+  const read = async () => {
+    const found = await readVolume(place, claim);
+    const isIts = found?.spec.claimRef?.uid === uid || (found !== undefined && isReservedFor(found, idOf(claim)));
+    return isIts ? found : undefined;
+  };
+  return changeVolume(read, (found) => markRemoving(place, found, uid));
+}
+
+/** Until the cluster binds a claim that was made again to its volume, that says for which claim it is by the name alone. */
+function isReservedFor({ metadata, spec }: PersistentVolume, id: string): boolean {
+  return spec.claimRef?.uid === undefined && metadata.annotations?.[volume] === id;
+}
+
+/** Of a volume whose claim was deleted: it goes now, as its claim would have taken it along. */
 export async function removeLeft(place: Place, id: string): Promise<void> {
-  const left = claimOf(id) && (await leftVolume(place, id));
-  if (left) await letGo(place, left);
+  const named = claimOf(id);
+  if (!named) return;
+  const read = () => leftVolume(place, id);
+  await changeVolume(read, (found) => markRemoving(place, found, named.uid));
 }
 
 /**
- * It goes with its claim, or now where that is gone; an overtaken one throws, and is tried again. What goes by its class
- * needs no change, which a policy of the cluster may refuse.
+ * What goes by its class needs no change, which a policy of the cluster may refuse. A cluster removes no volume that names
+ * a claim without its uid: it waits for one of that name.
  */
-export async function letGo({ client }: Place, { metadata, spec }: PersistentVolume): Promise<void> {
+async function markRemoving({ client }: Place, { metadata, spec }: PersistentVolume, ofClaim: string): Promise<void> {
   const { name, uid, resourceVersion } = metadata;
   const body = {
     metadata: { uid, resourceVersion, annotations: { [removing]: "yes" } },
-    spec: { persistentVolumeReclaimPolicy: "Delete" },
+    spec: { persistentVolumeReclaimPolicy: "Delete", claimRef: { uid: spec.claimRef?.uid ?? ofClaim } },
   };
   await client.patch(volumePath(name), body).catch((error: unknown) => {
     if (!isForGood(error) || spec.persistentVolumeReclaimPolicy !== "Delete") throw error;
@@ -64,14 +81,43 @@ export async function letGo({ client }: Place, { metadata, spec }: PersistentVol
 }
 
 /** A claim that somebody deletes by hand does not take its volume along from now on. Whoever may not say so does not. */
-export async function keepVolume(place: Place, claim: Claim): Promise<void> {
-  const found = await readVolume(place, claim);
-  if (found?.spec.persistentVolumeReclaimPolicy !== "Delete" || isRemoving(found)) return;
-  const { name, uid, resourceVersion } = found.metadata;
+export function keepVolume(place: Place, claim: Claim): Promise<void> {
+  const read = async () => {
+    const found = await readVolume(place, claim);
+    return found?.spec.persistentVolumeReclaimPolicy === "Delete" && !isRemoving(found) ? found : undefined;
+  };
+  return changeVolume(read, (found) => retain(place, found));
+}
+
+async function retain({ client }: Place, { metadata }: PersistentVolume): Promise<void> {
+  const { name, uid, resourceVersion } = metadata;
   const body = { metadata: { uid, resourceVersion }, spec: { persistentVolumeReclaimPolicy: "Retain" } };
-  await place.client.patch(volumePath(name), body).catch((error: unknown) => {
-    if (!isForGood(error)) unlessOvertaken(error);
+  await client.patch(volumePath(name), body).catch((error: unknown) => {
+    if (!isForGood(error)) throw error;
   });
+}
+
+/** The cluster itself writes to a volume two or three times as it binds it. */
+const mostTries = 5;
+
+/**
+ * A volume is changed as it was read, so that one whose removal was begun is not kept, and read anew where somebody else
+ * wrote to it meanwhile. Undefined: there is nothing to change. Throws where it was overtaken each time.
+ */
+async function changeVolume(
+  read: () => Promise<PersistentVolume | undefined>,
+  change: (found: PersistentVolume) => Promise<void>,
+): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    const found = await read();
+    if (!found) return;
+    try {
+      return await change(found);
+    } catch (error) {
+      unlessOvertaken(error);
+      if (tries === mostTries) throw error;
+    }
+  }
 }
 
 function isRemoving({ metadata }: PersistentVolume): boolean {

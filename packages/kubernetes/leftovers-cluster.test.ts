@@ -8,7 +8,7 @@ import type { PersistentVolume } from "./claim.ts";
 import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
 import { kubernetesCompute } from "./compute.ts";
 import { makeEbsMounts } from "./ebs-mounts.ts";
-import { pathsOf } from "./names.ts";
+import { pathsOf } from "./paths.ts";
 import { findJob } from "./read-run.ts";
 import { partsOf } from "./run-parts.ts";
 import { openSshService } from "./ssh-service.ts";

@@ -1,18 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import {
-  everyRunOf,
-  jsonOf,
-  label,
-  labelValue,
-  machineOf,
-  metadataOf,
-  nameOfRun,
-  pathsOf,
-  runOf,
-  selectorOf,
-} from "./names.ts";
+import { everyRunOf, jsonOf, label, labelValue, machineOf, metadataOf, nameOfRun, runOf, selectorOf } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
+import { pathsOf } from "./paths.ts";
 
 const uid = "0123456789abcdef0123456789abcdef";
 

@@ -236,35 +236,3 @@ export function claimNameOf(id: string): string | undefined {
 export function mountLabel({ name }: Pick<ClaimId, "name">): string {
   return `mounts.berth/${name}`;
 }
-
-/** Where the objects of a namespace are. */
-export interface Paths {
-  /** Its name. */
-  readonly namespace: string;
-  readonly jobs: string;
-  readonly pods: string;
-  readonly secrets: string;
-  readonly services: string;
-  readonly networkPolicies: string;
-  readonly ingresses: string;
-  readonly events: string;
-  readonly claims: string;
-  readonly snapshots: string;
-}
-
-export function pathsOf(namespace: string): Paths {
-  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) throw new Error("That is no name of a namespace");
-  const core = `/api/v1/namespaces/${namespace}`;
-  return {
-    namespace,
-    jobs: `/apis/batch/v1/namespaces/${namespace}/jobs`,
-    pods: `${core}/pods`,
-    secrets: `${core}/secrets`,
-    services: `${core}/services`,
-    networkPolicies: `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`,
-    ingresses: `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`,
-    events: `${core}/events`,
-    claims: `${core}/persistentvolumeclaims`,
-    snapshots: `/apis/snapshot.storage.k8s.io/v1/namespaces/${namespace}/volumesnapshots`,
-  };
-}

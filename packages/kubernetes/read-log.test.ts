@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { ApiClient } from "./api-client.ts";
-import { pathsOf } from "./names.ts";
+import { pathsOf } from "./paths.ts";
 import { readLog } from "./read-log.ts";
 import { recentRuns } from "./recent-runs.ts";
 

@@ -1,9 +1,11 @@
+import type { Log } from "#core/ports/log.ts";
 import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "./api-client.ts";
 import type { RunObjects } from "./bound-nodes.ts";
 import { sightOf } from "./machine-sight.ts";
-import { jobNameOf, machineOf, type Paths, type RunId, runOf, selectorOf, sharesOf } from "./names.ts";
+import { jobNameOf, machineOf, type RunId, runOf, selectorOf, sharesOf } from "./names.ts";
 import { holds, type Job, type Pod } from "./objects.ts";
+import type { Paths } from "./paths.ts";
 
 /** How a cluster is spoken with, and where on it the runs are. */
 export interface Place {
@@ -11,15 +13,18 @@ export interface Place {
   readonly paths: Paths;
   /** The control plane whose runs these are: others may have theirs on the same cluster. */
   readonly deployment: string;
+  /** Is told what the cluster does not let it do, where that is not the answer; undefined: nobody is. */
+  readonly log?: Pick<Log, "warn"> | undefined;
 }
 
 /**
  * What is there of a run, by names and selectors that the API server answers as of now. Pods come last: nothing is there
  * only if no pod was after its Job was gone. A list waits 100 ms until the server's cache has what others wrote
- * meanwhile (Kubernetes, API concepts, "Consistent reads from cache"), a read by name does not.
+ * meanwhile (Kubernetes, API concepts, "Consistent reads from cache"), a read by name does not. Of a run that is probably
+ * gone the name is not asked for: the lists say the same, and are needed then.
  */
-export async function readRun(place: Place, id: RunId): Promise<RunObjects> {
-  const job = await findJob(place, id);
+export async function readRun(place: Place, id: RunId, isProbablyGone = false): Promise<RunObjects> {
+  const job = isProbablyGone ? undefined : await findJob(place, id);
   if (!job) {
     const jobs = await listJobs(place, id);
     return { jobs, pods: await listPods(place, id) };

@@ -6,12 +6,20 @@ const keptMs = 20_000;
 /** An entry takes a few kB, and fewer looks than this run at once. */
 const mostKept = 256;
 
+/** An entry takes some hundred bytes. What is forgotten beyond this many costs one more question at its next look. */
+const mostRemoved = 20_000;
+
 /** What looks have just read of runs, for the further calls of the same look. */
 export interface RecentRuns {
   keep(id: RunId, objects: RunObjects): void;
-  /** undefined: it was not read lately. Nobody may take from it that something is gone. */
+  /** undefined: it was not read lately. This does not prove that anything is gone. */
   find(id: RunId): RunObjects | undefined;
+  /** What was read of it is out of date. */
   forget(id: RunId): void;
+  /** The cluster accepted its removal. */
+  markRemoved(id: RunId): void;
+  /** Whether a removal was accepted here: it is gone, or soon will be. This does not prove that the run is gone. */
+  wasRemoved(id: RunId): boolean;
 }
 
 /**
@@ -20,6 +28,7 @@ export interface RecentRuns {
  */
 export function recentRuns(now: () => number): RecentRuns {
   const kept = new Map<string, { readonly at: number; readonly objects: RunObjects }>();
+  const removed = new Set<string>();
   return {
     keep(id, objects) {
       const name = nameOfRun(id);
@@ -34,5 +43,11 @@ export function recentRuns(now: () => number): RecentRuns {
       return age >= 0 && age < keptMs ? found?.objects : undefined;
     },
     forget: (id) => void kept.delete(nameOfRun(id)),
+    markRemoved(id) {
+      removed.add(nameOfRun(id));
+      const [oldest] = removed;
+      if (removed.size > mostRemoved && oldest !== undefined) removed.delete(oldest);
+    },
+    wasRemoved: (id) => removed.has(nameOfRun(id)),
   };
 }

@@ -6,25 +6,30 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Observation, Run } from "#core/ports/compute.ts";
 import { clusterEnvironments } from "#local/cluster-environments.ts";
+import type { ClusterUser } from "#testing/cluster/control-plane.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
 import { silentLog } from "#testing/log.ts";
 import { memoryBlobs } from "#testing/memory-blobs.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { apiClient } from "./api-client.ts";
+import { type ClusterTrial, namespace, openClusterTrial, trialRun, unhurried } from "./cluster-trial.ts";
+import { kubernetesCommands } from "./commands.ts";
 import { kubernetesCompute } from "./compute.ts";
-import { pathsOf } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
+import { pathsOf } from "./paths.ts";
 import { kubernetesVolumes } from "./volumes.ts";
 
 let trial: ClusterTrial;
-/** What the driver asked for so far, as the rules of a role name it. */
+/** What the driver, and that part of it which requests have, asked for so far, as the rules of a role name it. */
 const used = new Set<string>();
+const usedByCommands = new Set<string>();
 
 const note = (message: unknown) => {
   const { request } = message as { readonly request: ClientRequest };
-  const { token } = trial.cluster.controlPlane.accessOf("berth");
-  if (request.getHeader("authorization") !== `Bearer ${token}`) return;
-  for (const right of rightsOf(request)) used.add(right);
+  const isOf = (user: ClusterUser) =>
+    request.getHeader("authorization") === `Bearer ${trial.cluster.controlPlane.accessOf(user).token}`;
+  for (const right of isOf("berth") ? rightsOf(request) : []) used.add(right);
+  for (const right of isOf("commands") ? rightsOf(request) : []) usedByCommands.add(right);
 };
 
 beforeAll(async () => {
@@ -75,16 +80,19 @@ interface Role {
 }
 
 async function granted(): Promise<string[]> {
-  const rbac = "/apis/rbac.authorization.k8s.io/v1";
   const [inside, everywhere] = await Promise.all([
     trial.cluster.admin.get<Role>(`${rbac}/namespaces/${namespace}/roles/berth`),
     trial.cluster.admin.get<Role>(`${rbac}/clusterroles/berth`),
   ]);
-  const rightsIn = ({ rules }: Role, where: string) =>
-    rules.flatMap(({ resources, verbs }) =>
-      resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource}${where}`)),
-    );
   return [...rightsIn(must(inside), ` ${namespace}`), ...rightsIn(must(everywhere), "")];
+}
+
+const rbac = "/apis/rbac.authorization.k8s.io/v1";
+
+function rightsIn({ rules }: Role, where: string): string[] {
+  return rules.flatMap(({ resources, verbs }) =>
+    resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource}${where}`)),
+  );
 }
 
 async function applied(changes: Partial<Run>, holds: (seen: Observation) => boolean) {
@@ -155,7 +163,7 @@ it("one right less would not be enough: the driver uses each of them", async () 
   await compute.remove(unbound.uid, 1, { ...gently, unlessBound: true });
   await trial.clear();
 
-  const volumes = kubernetesVolumes({ client, paths: pathsOf(namespace), deployment: "trial" }, { now: Date.now });
+  const volumes = kubernetesVolumes({ client, paths: pathsOf(namespace), deployment: "trial" }, unhurried);
   const { id, zone } = await volumes.createVolume({ token: "t", sizeGb: 1, zone: "us-east-1a", snapshotId: undefined });
   await applied({ mounts: [{ volume: { id, zone }, path: "/workspace" }] }, ({ state }) => state === "ready");
   await trial.clear();
@@ -193,4 +201,24 @@ it("one right less would not be enough: the driver uses each of them", async () 
 
   const useless = (await granted()).filter((right) => !used.has(right));
   expect(useless).toEqual([]);
+});
+
+it("a request runs commands with the rights of its own group, and uses each of them", async () => {
+  const { url, ca, token } = trial.cluster.controlPlane.accessOf("commands");
+  const client = apiClient({ url, ca, token: async () => token });
+  const commands = kubernetesCommands({ client, paths: pathsOf(namespace), deployment: "trial" });
+  const run = await applied({}, ({ state }) => state === "ready");
+  const exec = { id: "y", words: ["echo", "hello"], stdin: "", env: {}, directory: undefined, timeoutMs: 5_000 };
+
+  await commands.startExec(run.uid, 1, exec);
+  const seen = await trial.eventually(
+    () => commands.readExec(run.uid, 1, "y", 1_000),
+    (sight) => sight?.exitCode === 0,
+  );
+  const gone = await commands.readExec("0".repeat(32), 1, "y", 0);
+  client.close();
+
+  const role = must(await trial.cluster.admin.get<Role>(`${rbac}/namespaces/${namespace}/roles/berth-commands`));
+  expect([seen?.exitCode, gone]).toEqual([0, undefined]);
+  expect([...usedByCommands].toSorted()).toEqual(rightsIn(role, ` ${namespace}`).toSorted());
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import { pathsOf } from "./names.ts";
 import type { Job, Node, Pod } from "./objects.ts";
+import { pathsOf } from "./paths.ts";
 import { jobOfRun, secondsUntil } from "./run-job.ts";
 import { partPathsOf, partsOf } from "./run-parts.ts";
 

@@ -77,7 +77,7 @@ export function jobOfRun(run: Run, machine: number, surroundings: JobSurrounding
  * A pod of a Job counts as one that can be moved, and the cluster would end its run to save a machine that is not full
  * (Cluster Autoscaler's FAQ, "What types of pods can prevent CA from removing a node?"; Karpenter, "Disruption").
  */
-const keptByAutoscalers = {
+export const keptByAutoscalers = {
   "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
   "karpenter.sh/do-not-disrupt": "true",
 };

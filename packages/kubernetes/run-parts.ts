@@ -9,11 +9,11 @@ import {
   marksOf,
   nameOfRun,
   networkNameOf,
-  type Paths,
   type RunId,
   sharesOf,
   sshServiceOf,
 } from "./names.ts";
+import type { Paths } from "./paths.ts";
 import type { Place } from "./read-run.ts";
 import { webPaths } from "./web-parts.ts";
 

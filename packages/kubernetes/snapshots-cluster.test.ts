@@ -8,9 +8,10 @@ import { must } from "#testing/cluster/objects.ts";
 import { handleOf } from "#testing/cluster/pretend-disks.ts";
 import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
 import { volumesConformance } from "#testing/conformance/volumes.ts";
-import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
-import { claimOf, pathsOf } from "./names.ts";
+import { type ClusterTrial, namespace, openClusterTrial, unhurried } from "./cluster-trial.ts";
+import { claimOf } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
+import { pathsOf } from "./paths.ts";
 import { kubernetesVolumes } from "./volumes.ts";
 
 const paths = pathsOf(namespace);
@@ -51,7 +52,7 @@ afterAll(() => trial.stop());
 
 function volumesOf(options: { patienceMs?: number; goneWithinMs?: number }): Volumes {
   const place = { client: trial.client, paths, deployment: "trial" };
-  return kubernetesVolumes(place, { storageClass: null, now: Date.now, ...options });
+  return kubernetesVolumes(place, { storageClass: null, ...unhurried, ...options });
 }
 
 async function clear(): Promise<void> {
@@ -132,7 +133,7 @@ describe("a backup of a claim", () => {
 
   it("is unneeded before a claim has a volume, and refused then", async () => {
     const place = { client: trial.client, paths, deployment: "trial" };
-    const waiting = kubernetesVolumes(place, { now: Date.now });
+    const waiting = kubernetesVolumes(place, unhurried);
     const { id } = await waiting.createVolume({ token: "w", sizeGb: 10, zone: "z", snapshotId: undefined });
 
     expect(await waiting.findVolume(id)).toMatchObject({ noBackup: "unneeded" });

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
-import type { SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
+import type { Owned, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused, isAnother, isForGood, isNotFound } from "./api-error.ts";
 import { readClaim, readVolume } from "./claim.ts";
 import { timeOf } from "./end-reason.ts";
+import { lookWithin, usuallyGoneMs } from "./look-within.ts";
 import { annotation, claimOf, deploymentLabels, label, labelValue } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
 import type { Place } from "./read-run.ts";
@@ -12,14 +12,14 @@ import { snapshotApi, snapshotClassOf } from "./snapshot-class.ts";
 
 export type Snapshots = Pick<
   Volumes,
-  "createSnapshot" | "listSnapshots" | "findSnapshot" | "removeSnapshot" | "tagSnapshot"
+  "createSnapshot" | "listSnapshots" | "listOwnedSnapshots" | "findSnapshot" | "removeSnapshot" | "tagSnapshot"
 >;
 
 export interface SnapshotOptions {
   now(): number;
   /** How long its controller may fail to make one: it tries again and again. */
   readonly patienceMs?: number;
-  /** How long a removal is waited for. */
+  /** How long a removal is waited for, whoever began it; two seconds unless said. */
   readonly goneWithinMs?: number;
 }
 
@@ -29,15 +29,15 @@ interface Snapshot extends KubeObject {
 
 /** On each, besides those of a run (names.ts). */
 const mark = { volume: "berth/volume", disk: "berth/disk", attempt: "berth/attempt" } as const;
-const lookEveryMs = 50;
 
 /** Backups of claims as VolumeSnapshots of their namespace (docs/architecture.md#runs-on-a-cluster). */
 export function kubernetesSnapshots(place: Place, options: SnapshotOptions): Snapshots {
-  const { now, patienceMs = 600_000, goneWithinMs = 2_000 } = options;
+  const { now, patienceMs = 600_000, goneWithinMs = usuallyGoneMs } = options;
   const shown = (snapshot: Snapshot) => snapshotOf(snapshot, now(), patienceMs);
   return {
     createSnapshot: async (volumeId, tags) => shown(await createSnapshot(place, volumeId, tags)),
     listSnapshots: async (volumeId) => (await listSnapshots(place, volumeId)).map(shown),
+    listOwnedSnapshots: () => listOwnedSnapshots(place),
     async findSnapshot(id) {
       const snapshot = await readSnapshot(place, id);
       return snapshot && snapshot.metadata.deletionTimestamp === undefined ? shown(snapshot) : undefined;
@@ -56,7 +56,12 @@ function snapshotOf({ metadata, status }: Snapshot, now: number, patienceMs: num
   const hasFailed = status?.error != null && now - at >= patienceMs;
   const open = hasFailed ? "failed" : "pending";
   const { [annotation.name]: name, [mark.disk]: disk, [mark.attempt]: attempt } = metadata.annotations ?? {};
-  const tags = { ...(name !== undefined && { name }), ...(disk !== undefined && { disk }) };
+  const key = metadata.annotations?.[annotation.key];
+  const tags = {
+    ...(name !== undefined && { name }),
+    ...(disk !== undefined && { disk }),
+    ...(key !== undefined && { key }),
+  };
   return {
     id: idOf(metadata),
     state: status?.readyToUse === true ? "completed" : open,
@@ -108,6 +113,23 @@ async function listSnapshots(place: Place, volumeId: string): Promise<readonly S
   }
 }
 
+/** The label of a volume tells them from a VolumeSnapshot that somebody else marked as of this deployment. */
+async function listOwnedSnapshots(place: Place): Promise<Owned[]> {
+  const labels = Object.entries(deploymentLabels(place.deployment)).map(([name, value]) => `${name}=${value}`);
+  const selector = encodeURIComponent([...labels, mark.volume].join(","));
+  const keep = ({ metadata }: Snapshot): Owned[] => {
+    if (metadata.deletionTimestamp !== undefined) return [];
+    return [{ id: idOf(metadata), key: metadata.annotations?.[annotation.key] ?? null }];
+  };
+  try {
+    const path = `${place.paths.snapshots}?labelSelector=${selector}`;
+    return [...(await place.client.list<Snapshot, Owned>(path, keep, { part: "metadata" })).items];
+  } catch (error) {
+    if (await isWithoutApi(place, error)) return [];
+    throw error;
+  }
+}
+
 /** A cluster without the API has none; a 404 alone may be a proxy's. */
 async function isWithoutApi({ client }: Place, error: unknown): Promise<boolean> {
   if (!(error instanceof ApiRefused) || error.status !== 404) return false;
@@ -136,18 +158,15 @@ export async function readyNameOf(place: Place, id: string): Promise<string | un
 
 /** Its object stays while a claim waits to be made of it, and until its driver has removed what it holds. */
 async function removeSnapshot(place: Place, id: string, goneWithinMs: number): Promise<void> {
-  const endsAt = performance.now() + goneWithinMs;
   const found = await readSnapshot(place, id);
   if (!found) return;
   const { name, uid } = found.metadata;
   await place.client.remove(`${place.paths.snapshots}/${name}`, { uid });
-  while (await readSnapshot(place, id)) {
-    if (performance.now() > endsAt) throw new VolumeRefused("The cluster has not removed it yet");
-    await sleep(lookEveryMs);
-  }
+  const isGone = await lookWithin(goneWithinMs, async () => (await readSnapshot(place, id)) === undefined || undefined);
+  if (!isGone) throw new VolumeRefused("The cluster has not removed it yet");
 }
 
-async function tagSnapshot(place: Place, id: string, tags: Pick<SnapshotTags, "name" | "disk">): Promise<void> {
+async function tagSnapshot(place: Place, id: string, tags: Pick<SnapshotTags, "name" | "disk" | "key">): Promise<void> {
   const found = await readSnapshot(place, id);
   if (!found) throw gone();
   const { name, uid } = found.metadata;
@@ -164,10 +183,14 @@ function gone(): VolumeRefused {
 }
 
 /** Labels are for `kubectl get -l`; annotations hold the words as they are. */
-function tagged({ name, disk }: Pick<SnapshotTags, "name" | "disk">) {
+function tagged({ name, disk, key }: Pick<SnapshotTags, "name" | "disk" | "key">) {
   return {
     labels: { [label.name]: labelValue(name), [mark.disk]: labelValue(disk) },
-    annotations: { [annotation.name]: name, [mark.disk]: disk },
+    annotations: {
+      [annotation.name]: name,
+      [mark.disk]: disk,
+      ...(key !== undefined && { [annotation.key]: key }),
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 import type { KubeClient, KubeObject } from "#testing/cluster/client.ts";
 import { must } from "#testing/cluster/objects.ts";
-import { pathsOf } from "./names.ts";
+import { pathsOf } from "./paths.ts";
 
 /** What runs are made of: nothing of these stays when they are over. */
 export async function leftovers(client: KubeClient, namespace: string): Promise<string[]> {

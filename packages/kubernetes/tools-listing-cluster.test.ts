@@ -9,7 +9,7 @@ import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
 import { memoryBlobs } from "#testing/memory-blobs.ts";
 import { trialRun } from "./cluster-trial.ts";
 import { kubernetesCompute } from "./compute.ts";
-import { pathsOf } from "./names.ts";
+import { pathsOf } from "./paths.ts";
 import { openToolsTrial, type ToolsTrial } from "./tools-trial.ts";
 import { kubernetesVolumes } from "./volumes.ts";
 

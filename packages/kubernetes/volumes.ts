@@ -5,15 +5,15 @@ import { isForGood } from "./api-error.ts";
 import { type ArchiveOptions, type Archives, kubernetesArchives } from "./archives.ts";
 import { detach } from "./attachments.ts";
 import { type Claim, readClaim, readVolume } from "./claim.ts";
-import { kubernetesClaims, type StorageClass, volumeOf } from "./claims.ts";
+import { type ClaimOptions, kubernetesClaims, volumeOf } from "./claims.ts";
 import { claimAgain, keepVolume } from "./left-volume.ts";
+import { usuallyGoneMs } from "./look-within.ts";
 import { claimOf } from "./names.ts";
 import type { Place } from "./read-run.ts";
 import { snapshotClassOf } from "./snapshot-class.ts";
 import { kubernetesSnapshots, type SnapshotOptions } from "./snapshots.ts";
 
-export interface KubernetesVolumesOptions extends SnapshotOptions {
-  readonly storageClass?: StorageClass;
+export interface KubernetesVolumesOptions extends SnapshotOptions, Pick<ClaimOptions, "storageClass"> {
   /** Where runs leave the lists of their disks' files; undefined: nowhere. */
   readonly blobs?: Blobs | undefined;
   /** By which zips of volumes are made; undefined: none is. */
@@ -30,13 +30,14 @@ function unlistedVolumes(
   place: Place,
   { storageClass, archives, ...options }: Omit<KubernetesVolumesOptions, "blobs">,
 ): Volumes {
+  const { goneWithinMs = usuallyGoneMs } = options;
   return {
-    ...kubernetesClaims(place, storageClass),
+    ...kubernetesClaims(place, { storageClass, goneWithinMs }),
     ...kubernetesSnapshots(place, options),
     // Whatever is answered here comes from the API server's store.
     listedWithinMs: 0,
     async findVolume(id) {
-      const found = await findClaimed(place, id);
+      const found = await findClaimed(place, id, goneWithinMs);
       if (!found) return undefined;
       const { claim, volume } = found;
       await keepVolume(place, claim);
@@ -45,7 +46,9 @@ function unlistedVolumes(
       return noBackup === undefined ? volume : { ...volume, noBackup };
     },
     detachVolume: (id, machine) => detach(place, id, machine),
-    ...(archives ? kubernetesArchives(place, { ...archives, claimOf: (id) => claimNameOf(place, id) }) : noArchives),
+    ...(archives
+      ? kubernetesArchives(place, { ...archives, claimOf: (id) => claimNameOf(place, id, goneWithinMs) })
+      : noArchives),
   };
 }
 
@@ -53,20 +56,25 @@ function unlistedVolumes(
 const noArchives: Archives = {
   startArchive: async () => undefined,
   findArchive: async () => ({ state: "failed", bytes: 0 }),
+  endArchive: async () => undefined,
 };
 
-async function claimNameOf(place: Place, id: string): Promise<string> {
-  const found = await findClaimed(place, id);
+async function claimNameOf(place: Place, id: string, goneWithinMs: number): Promise<string> {
+  const found = await findClaimed(place, id, goneWithinMs);
   if (!found) throw new Error("That is no volume of this cluster");
   return found.claim.metadata.name;
 }
 
 /** One whose claim was deleted by hand has another one from now on. */
-async function findClaimed(place: Place, id: string): Promise<{ claim: Claim; volume: Volume } | undefined> {
+async function findClaimed(
+  place: Place,
+  id: string,
+  goneWithinMs: number,
+): Promise<{ claim: Claim; volume: Volume } | undefined> {
   const read = await readClaim(place, id);
   const seen = read && (await volumeOf(place, read));
   if (read && seen) return { claim: read, volume: seen };
-  const claim = await claimAgain(place, id);
+  const claim = await claimAgain(place, id, goneWithinMs);
   const volume = claim && (await volumeOf(place, claim));
   return claim && volume ? { claim, volume } : undefined;
 }

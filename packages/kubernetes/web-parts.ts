@@ -1,5 +1,6 @@
 import type { Run } from "#core/ports/compute.ts";
-import { marksOf, nameOfRun, type Paths, type RunId, webNameOf } from "./names.ts";
+import { marksOf, nameOfRun, type RunId, webNameOf } from "./names.ts";
+import type { Paths } from "./paths.ts";
 
 /** How the pages of runs are reached from outside: by the cluster's ingress controller. */
 export interface WebAddresses {

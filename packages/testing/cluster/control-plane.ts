@@ -10,13 +10,14 @@ import { type Part, runToEnd, startPart } from "./part.ts";
 import { type Sweeper, startSweeper } from "./sweeper.ts";
 
 /**
- * Who may call. `admin` and `kubelet` may do anything, `berth` what the group `berth:controller` was granted, as an
- * access entry of EKS would have it, and `nobody` nothing.
+ * Who may call. `admin` and `kubelet` may do anything, `berth` and `commands` what their groups were granted, as access
+ * entries of EKS would have it, and `nobody` nothing.
  */
 const users = {
   admin: { name: "admin", group: "system:masters" },
   kubelet: { name: "kubelet", group: "system:masters" },
   berth: { name: "berth", group: "berth:controller" },
+  commands: { name: "commands", group: "berth:commands" },
   nobody: { name: "nobody", group: "" },
   // It creates no accounts for its controllers, so this one has the rights of them all.
   controllers: { name: "system:kube-controller-manager", group: "system:masters" },

@@ -65,6 +65,11 @@ export function endsWith(exitCode: number, file: string): { readonly command: re
   return { command: ["sh", "-c", `until [ -e '${file}' ]; do sleep 0.02; done; exit ${exitCode}`] };
 }
 
+/** What there is; undefined: nothing of that name. */
+export function found<Body>(answer: Answer<Body>): Body | undefined {
+  return answer.status === 404 ? undefined : must(answer);
+}
+
 /** The body of an answer that is none of a refusal. */
 export function must<Body>({ status, body }: Answer<Body>): Body {
   if (status >= 300) throw new Error(`${status} ${JSON.stringify(body)}`);

@@ -1,7 +1,8 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { cp, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { KubeClient, KubeObject } from "./client.ts";
+import { found } from "./objects.ts";
 import type { Container, Pod } from "./pod.ts";
 
 /** What pretend volumes and their snapshots hold: directories of this machine, by the handles of their driver. */
@@ -10,8 +11,8 @@ export interface PretendDisks {
   make(volume: string, snapshot: string | undefined): Promise<void>;
   directoryOf(volume: string): string;
   remove(volume: string): Promise<void>;
-  /** Answers the handle of a copy of what the volume holds now. */
-  cut(volume: string): Promise<string>;
+  /** Answers the handle of a copy of what the volume holds now: the same one for the same snapshot, which is cut once. */
+  cut(volume: string, snapshot: string): Promise<string>;
   removeSnapshot(snapshot: string): Promise<void>;
   handles(kind: "volumes" | "snapshots"): Promise<string[]>;
 }
@@ -33,10 +34,10 @@ export function pretendDisks(home: string): PretendDisks {
       await mkdir(directoryOf(volume), { recursive: true });
     },
     remove: (volume) => rm(directoryOf(volume), { recursive: true, force: true }),
-    async cut(volume) {
-      const snapshot = `snap-0${randomBytes(8).toString("hex")}`;
-      await copy(directoryOf(volume), snapshotOf(snapshot));
-      return snapshot;
+    async cut(volume, snapshot) {
+      const handle = `snap-0${createHash("sha256").update(snapshot).digest("hex").slice(0, 16)}`;
+      await copy(directoryOf(volume), snapshotOf(handle));
+      return handle;
     },
     removeSnapshot: (snapshot) => rm(snapshotOf(snapshot), { recursive: true, force: true }),
     handles: (kind) => readdir(join(home, kind)).catch(() => []),
@@ -65,9 +66,9 @@ export async function withDisks(
 /** Of a claim's volume, by the driver that made it; undefined while it has none. */
 export async function handleOf(client: KubeClient, namespace: string, claim: string): Promise<string | undefined> {
   const path = `/api/v1/namespaces/${namespace}/persistentvolumeclaims/${claim}`;
-  const { body } = await client.get<KubeObject & { spec?: { volumeName?: string } }>(path);
-  if (!body.spec?.volumeName) return undefined;
-  const volume = `/api/v1/persistentvolumes/${body.spec.volumeName}`;
-  const found = await client.get<KubeObject & { spec?: { csi?: { volumeHandle: string } } }>(volume);
-  return found.body.spec?.csi?.volumeHandle;
+  const claimed = found(await client.get<KubeObject & { spec: { volumeName?: string } }>(path));
+  if (!claimed?.spec.volumeName) return undefined;
+  const volume = `/api/v1/persistentvolumes/${claimed.spec.volumeName}`;
+  const made = found(await client.get<KubeObject & { spec: { csi?: { volumeHandle: string } } }>(volume));
+  return made?.spec.csi?.volumeHandle;
 }

@@ -1,6 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeClient, KubeObject } from "./client.ts";
 import { now } from "./container.ts";
+import { controllerWork } from "./controller-work.ts";
+import { found, must } from "./objects.ts";
 import { handleOf, type PretendDisks } from "./pretend-disks.ts";
 import { snapshotPath } from "./snapshot-api.ts";
 import { follow } from "./watch.ts";
@@ -34,7 +35,6 @@ interface PendingClaim extends KubeObject {
   readonly status: { readonly phase: string };
 }
 
-const againMs = 50;
 const boundProtection = "snapshot.storage.kubernetes.io/volumesnapshot-bound-protection";
 const contents = `${snapshotPath}/volumesnapshotcontents`;
 
@@ -43,20 +43,9 @@ const contents = `${snapshotPath}/volumesnapshotcontents`;
  * what cannot be done is noted and tried again; one that is deleted goes once nothing is being restored from it.
  */
 export function provideSnapshots(client: KubeClient, disks: PretendDisks, signal: AbortSignal): Promise<void> {
-  const busy = new Set<string>();
-  const once = async (key: string, work: () => Promise<void>) => {
-    if (busy.has(key)) return;
-    busy.add(key);
-    // The server is away while it starts again, and ends before this does.
-    await work().catch(() => undefined);
-    busy.delete(key);
-  };
+  const work = controllerWork(signal);
   const look = (type: string, snapshot: Snapshot) => {
-    const { uid, deletionTimestamp } = snapshot.metadata;
-    if (type === "DELETED") return;
-    const place = { client, disks, signal };
-    if (deletionTimestamp !== undefined) void once(`remove ${uid}`, () => removeSnapshot(place, snapshot));
-    else if (!snapshot.status?.readyToUse) void once(`make ${uid}`, () => makeSnapshot(place, snapshot));
+    if (type !== "DELETED") work(snapshot.metadata.uid, () => provide({ client, disks }, snapshot));
   };
   return follow<Snapshot>(client, `${snapshotPath}/volumesnapshots`, look, signal);
 }
@@ -64,35 +53,40 @@ export function provideSnapshots(client: KubeClient, disks: PretendDisks, signal
 interface Place {
   readonly client: KubeClient;
   readonly disks: PretendDisks;
-  readonly signal: AbortSignal;
 }
 
-async function makeSnapshot(place: Place, { metadata }: Snapshot): Promise<void> {
-  const { client, signal } = place;
+/** True: there is nothing left to do about it. */
+async function provide(place: Place, { metadata }: Snapshot): Promise<boolean> {
+  const snapshot = found(await place.client.get<Snapshot>(pathOf(metadata)));
+  if (snapshot?.metadata.uid !== metadata.uid) return true;
+  if (snapshot.metadata.deletionTimestamp !== undefined) return removeSnapshot(place, snapshot);
+  return snapshot.status?.readyToUse === true || makeSnapshot(place, snapshot);
+}
+
+async function makeSnapshot(place: Place, snapshot: Snapshot): Promise<boolean> {
+  const { client } = place;
+  const { metadata, spec, status } = snapshot;
   const path = pathOf(metadata);
-  const say = (status: object) => client.patch(`${path}/status`, { status });
-  for (; !signal.aborted; await sleep(againMs)) {
-    const { status, body } = await client.get<Snapshot>(path);
-    if (status === 404 || body.metadata.uid !== metadata.uid || body.metadata.deletionTimestamp) return;
-    const used = await classOf(client, body);
-    const volume = await handleOf(client, metadata.namespace, body.spec.source.persistentVolumeClaimName ?? "");
-    const problem = whyNot(used, volume);
-    if (problem !== undefined || !used || !volume) {
-      await say({ readyToUse: false, error: { time: now(), message: problem } });
-      continue;
-    }
-    await client.patch(path, { metadata: { finalizers: [boundProtection] } });
-    const content = body.status?.boundVolumeSnapshotContentName ?? (await cut(place, body, used, volume));
-    const isReady = used.parameters?.pends === undefined;
-    await say({
-      boundVolumeSnapshotContentName: content,
-      creationTime: now(),
-      readyToUse: isReady,
-      restoreSize: "10Gi",
-      error: null,
-    });
-    if (isReady) return;
+  const say = async (now: object) => must(await client.patch(`${path}/status`, { status: now }));
+  const used = await classOf(client, snapshot);
+  const volume = await handleOf(client, metadata.namespace, spec.source.persistentVolumeClaimName ?? "");
+  const problem = whyNot(used, volume);
+  if (problem !== undefined || !used || !volume) {
+    await say({ readyToUse: false, error: { time: now(), message: problem } });
+    return false;
   }
+  // From now on it stays until what is made for it is removed.
+  must(await client.patch(path, { metadata: { uid: metadata.uid, finalizers: [boundProtection] } }));
+  const content = status?.boundVolumeSnapshotContentName ?? (await cut(place, snapshot, used, volume));
+  const isReady = used.parameters?.pends === undefined;
+  await say({
+    boundVolumeSnapshotContentName: content,
+    creationTime: now(),
+    readyToUse: isReady,
+    restoreSize: "10Gi",
+    error: null,
+  });
+  return isReady;
 }
 
 function whyNot(used: SnapshotClass | undefined, volume: string | undefined): string | undefined {
@@ -104,55 +98,57 @@ function whyNot(used: SnapshotClass | undefined, volume: string | undefined): st
 async function cut({ client, disks }: Place, snapshot: Snapshot, used: SnapshotClass, volume: string): Promise<string> {
   const { namespace, uid } = snapshot.metadata;
   const name = `snapcontent-${uid}`;
-  const snapshotHandle = await disks.cut(volume);
-  await client.post(contents, {
-    apiVersion: "snapshot.storage.k8s.io/v1",
-    kind: "VolumeSnapshotContent",
-    metadata: { name },
-    spec: {
-      driver: used.driver,
-      deletionPolicy: used.deletionPolicy,
-      volumeSnapshotClassName: used.metadata.name,
-      source: { volumeHandle: volume },
-      volumeSnapshotRef: { namespace, name: snapshot.metadata.name, uid },
-    },
-  });
-  await client.patch(`${contents}/${name}/status`, { status: { snapshotHandle, readyToUse: true } });
+  const content = found(await client.get<Content>(`${contents}/${name}`));
+  if (!content) {
+    must(
+      await client.post(contents, {
+        apiVersion: "snapshot.storage.k8s.io/v1",
+        kind: "VolumeSnapshotContent",
+        metadata: { name },
+        spec: {
+          driver: used.driver,
+          deletionPolicy: used.deletionPolicy,
+          volumeSnapshotClassName: used.metadata.name,
+          source: { volumeHandle: volume },
+          volumeSnapshotRef: { namespace, name: snapshot.metadata.name, uid },
+        },
+      }),
+    );
+  }
+  if (content?.status?.snapshotHandle !== undefined) return name;
+  const snapshotHandle = await disks.cut(volume, uid);
+  must(await client.patch(`${contents}/${name}/status`, { status: { snapshotHandle, readyToUse: true } }));
   return name;
 }
 
-async function removeSnapshot({ client, disks, signal }: Place, snapshot: Snapshot): Promise<void> {
-  const path = pathOf(snapshot.metadata);
-  for (; !signal.aborted; await sleep(againMs)) {
-    const { status, body } = await client.get<Snapshot>(path);
-    if (status === 404 || body.metadata.uid !== snapshot.metadata.uid) return;
-    const used = await classOf(client, body);
-    if (used?.parameters?.stays !== undefined || (await isSource(client, body))) continue;
-    const content = `${contents}/snapcontent-${body.metadata.uid}`;
-    const found = await client.get<Content>(content);
-    if (found.status === 200 && found.body.spec.deletionPolicy === "Delete") {
-      await disks.removeSnapshot(found.body.status?.snapshotHandle ?? "none");
-      await client.remove(content);
-    }
-    await client.patch(path, { metadata: { finalizers: null } });
+/** Never done: the next step finds it gone. */
+async function removeSnapshot({ client, disks }: Place, snapshot: Snapshot): Promise<boolean> {
+  const { uid } = snapshot.metadata;
+  const used = await classOf(client, snapshot);
+  if (used?.parameters?.stays !== undefined || (await isSource(client, snapshot))) return false;
+  const path = `${contents}/snapcontent-${uid}`;
+  const content = found(await client.get<Content>(path));
+  if (content?.spec.deletionPolicy === "Delete") {
+    await disks.removeSnapshot(content.status?.snapshotHandle ?? "none");
+    found(await client.remove(path));
   }
+  found(await client.patch(pathOf(snapshot.metadata), { metadata: { uid, finalizers: null } }));
+  return false;
 }
 
 /** Whether a claim waits for its volume to be made of it. */
 async function isSource(client: KubeClient, { metadata }: Snapshot): Promise<boolean> {
   const path = `/api/v1/namespaces/${metadata.namespace}/persistentvolumeclaims`;
-  const { body } = await client.get<{ items: readonly PendingClaim[] }>(path);
-  return body.items.some(
+  const { items } = must(await client.get<{ items: readonly PendingClaim[] }>(path));
+  return items.some(
     ({ spec: { dataSource }, status }) =>
       status.phase === "Pending" && dataSource?.kind === "VolumeSnapshot" && dataSource.name === metadata.name,
   );
 }
 
 async function classOf(client: KubeClient, { spec }: Snapshot): Promise<SnapshotClass | undefined> {
-  const { status, body } = await client.get<SnapshotClass>(
-    `${snapshotPath}/volumesnapshotclasses/${spec.volumeSnapshotClassName}`,
-  );
-  return status === 200 ? body : undefined;
+  const path = `${snapshotPath}/volumesnapshotclasses/${spec.volumeSnapshotClassName}`;
+  return found(await client.get<SnapshotClass>(path));
 }
 
 /** The handle of what a snapshot holds; undefined while it is not ready. */
@@ -161,10 +157,10 @@ export async function snapshotHandleOf(
   namespace: string,
   name: string,
 ): Promise<string | undefined> {
-  const { body } = await client.get<Snapshot>(pathOf({ namespace, name }));
-  if (body.status?.readyToUse !== true) return undefined;
-  const content = await client.get<Content>(`${contents}/${body.status.boundVolumeSnapshotContentName}`);
-  return content.body.status?.snapshotHandle;
+  const snapshot = found(await client.get<Snapshot>(pathOf({ namespace, name })));
+  if (snapshot?.status?.readyToUse !== true) return undefined;
+  const content = await client.get<Content>(`${contents}/${snapshot.status.boundVolumeSnapshotContentName}`);
+  return found(content)?.status?.snapshotHandle;
 }
 
 function pathOf({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
