@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { readConfig, readSettings, settingSchemas } from "./config.ts";
+import { readConfig } from "./config.ts";
+import { settingSchemas } from "./setting-schemas.ts";
+import { readSettings } from "./settings.ts";
 
 describe("the configuration", () => {
   it("has a default for everything but the addresses of a deployment", () => {
@@ -76,6 +78,16 @@ describe("the configuration", () => {
     );
     expect(() => readConfig(["TABLE_NAME"], deployed)).toThrow("Bad settings:\n  TABLE_NAME must be set");
     expect(readConfig(["TABLE_NAME"], { ...deployed, TABLE_NAME: "stage" })).toEqual({ TABLE_NAME: "stage" });
+  });
+
+  it("refuses on Lambda a command that outlasts the edge", () => {
+    const lambda = { AWS_LAMBDA_FUNCTION_NAME: "berth-me" };
+    const read = (seconds: string, more = {}) =>
+      readConfig(["EXEC_CAP_SECONDS"], { EXEC_CAP_SECONDS: seconds, ...more });
+
+    expect(() => read("116", lambda)).toThrow("Bad settings:\n  EXEC_CAP_SECONDS must be at most 115 on Lambda");
+    expect(() => read("170", lambda)).toThrow("EXEC_CAP_SECONDS");
+    expect([read("115", lambda), read("170")]).toEqual([{ EXEC_CAP_SECONDS: 115 }, { EXEC_CAP_SECONDS: 170 }]);
   });
 
   it("reads only what it is asked for", () => {

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, open, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { requireBlobName } from "#core/blob-name.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
-import { requireBlobName } from "./blob-name.ts";
 
 const patienceMs = 2_000;
 
@@ -26,6 +26,10 @@ export function directoryBlobs(directory: string): Blobs {
     async get(name) {
       const path = pathOf(directory, name);
       return readFile(path, { signal: AbortSignal.timeout(patienceMs) }).catch(unlessMissing);
+    },
+    async sizeOf(name) {
+      const found = await stat(pathOf(directory, name)).catch(unlessMissing);
+      return found?.isFile() ? found.size : undefined;
     },
     async remove(name) {
       const path = pathOf(directory, name);

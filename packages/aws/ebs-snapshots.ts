@@ -6,15 +6,15 @@ import {
   type Snapshot as Ec2Snapshot,
   paginateDescribeSnapshots,
 } from "@aws-sdk/client-ec2";
-import type { SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
+import type { Owned, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { type EbsOptions, isId } from "./ebs-options.ts";
-import { specified, tagged, tagName, tagValue } from "./ebs-tags.ts";
+import { hasTag, recordOf, recordTag, specified, tagged, tagName, tagValue } from "./ebs-tags.ts";
 import { inWords, isNotFound, unlessNotFound } from "./ec2-client.ts";
 
 export type EbsSnapshots = Pick<
   Volumes,
-  "createSnapshot" | "listSnapshots" | "findSnapshot" | "removeSnapshot" | "tagSnapshot"
+  "createSnapshot" | "listSnapshots" | "listOwnedSnapshots" | "findSnapshot" | "removeSnapshot" | "tagSnapshot"
 >;
 
 /** Backups as snapshots of EBS. Those that others made of the same volumes, or tagged as ours, are never seen. */
@@ -22,6 +22,7 @@ export function ebsSnapshots(options: EbsOptions): EbsSnapshots {
   return {
     createSnapshot: (volumeId, tags) => createSnapshot(options, volumeId, tags),
     listSnapshots: (volumeId) => listSnapshots(options, volumeId),
+    listOwnedSnapshots: () => listOwnedSnapshots(options),
     findSnapshot: (id) => findSnapshot(options, id),
     removeSnapshot: (id) => removeSnapshot(options, id),
     tagSnapshot: (id, tags) => tagSnapshot(options, id, tags),
@@ -35,14 +36,14 @@ export function ebsSnapshots(options: EbsOptions): EbsSnapshots {
 async function createSnapshot(
   { once, deployment, changing }: EbsOptions,
   VolumeId: string,
-  { name, disk, attempt }: SnapshotTags,
+  { name, disk, attempt, key }: SnapshotTags,
 ): Promise<VolumeSnapshot> {
   if (!isId(VolumeId, "vol")) throw new VolumeRefused("That is no volume of EBS");
   const values = { [tagName.deployment]: deployment, [tagName.disk]: disk, [tagName.attempt]: attempt };
   const command = new CreateSnapshotCommand({
     VolumeId,
     Description: descriptionOf(deployment, attempt),
-    TagSpecifications: specified("snapshot", { ...values, [tagName.name]: name }),
+    TagSpecifications: specified("snapshot", { ...values, ...recordTag(key), [tagName.name]: name }),
   });
   return snapshotOf(await once.send(command, { abortSignal: changing() }).catch(inWords), attempt);
 }
@@ -63,6 +64,17 @@ async function listSnapshots({ client, deployment }: EbsOptions, volumeId: strin
   const query = { OwnerIds: ["self"], Filters: [{ Name: "volume-id", Values: [volumeId] }] };
   for await (const { Snapshots = [] } of paginateDescribeSnapshots({ client, pageSize: 500 }, query)) {
     found.push(...Snapshots.filter(({ VolumeId }) => VolumeId === volumeId).flatMap((one) => ownOf(one, deployment)));
+  }
+  return found;
+}
+
+/** One whose tags somebody took off is not among them, and would name no record. */
+async function listOwnedSnapshots({ client, deployment }: EbsOptions): Promise<Owned[]> {
+  const found: Owned[] = [];
+  const query = { OwnerIds: ["self"], Filters: [hasTag(tagName.deployment, deployment)] };
+  for await (const { Snapshots = [] } of paginateDescribeSnapshots({ client, pageSize: 500 }, query)) {
+    const own = Snapshots.flatMap((one) => ownOf(one, deployment));
+    found.push(...own.map(({ id, tags }) => ({ id, key: tags.key ?? null })));
   }
   return found;
 }
@@ -89,11 +101,17 @@ function snapshotOf({ SnapshotId, State, StartTime, Tags }: Ec2Snapshot, attempt
     throw new Error("EC2 answered a snapshot without an id or time");
   const name = tagValue(Tags, tagName.name);
   const disk = tagValue(Tags, tagName.disk);
+  const key = recordOf(Tags);
   return {
     id: SnapshotId,
     state: states.get(State ?? "") ?? "pending",
     at: StartTime.getTime(),
-    tags: { ...(name !== undefined && { name }), ...(disk !== undefined && { disk }), attempt },
+    tags: {
+      ...(name !== undefined && { name }),
+      ...(disk !== undefined && { disk }),
+      ...(key !== undefined && { key }),
+      attempt,
+    },
   };
 }
 
@@ -106,10 +124,11 @@ async function removeSnapshot({ client, changing }: EbsOptions, SnapshotId: stri
 async function tagSnapshot(
   { client, deployment, changing }: EbsOptions,
   id: string,
-  { name, disk }: Pick<SnapshotTags, "name" | "disk">,
+  { name, disk, key }: Pick<SnapshotTags, "name" | "disk" | "key">,
 ): Promise<void> {
   if (!isId(id, "snap")) throw gone();
-  const Tags = tagged({ [tagName.deployment]: deployment, [tagName.disk]: disk, [tagName.name]: name });
+  const values = { [tagName.deployment]: deployment, [tagName.disk]: disk, [tagName.name]: name };
+  const Tags = tagged({ ...values, ...recordTag(key) });
   try {
     await client.send(new CreateTagsCommand({ Resources: [id], Tags }), { abortSignal: changing() });
   } catch (error) {

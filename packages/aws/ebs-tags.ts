@@ -6,7 +6,7 @@ export const tagName = {
   deployment: "berth:deployment",
   /** The token that a volume was made with. */
   token: "berth:token",
-  /** The key of the record that a volume was made for, as base64url: a value may not hold every character of it. */
+  /** The key of the record that it was made for, as base64url: a value may not hold every character of it. */
   record: "berth:record",
   disk: "berth:disk",
   attempt: "berth:attempt",
@@ -19,6 +19,17 @@ const LONGEST_VALUE = 256;
 
 export function tagged(values: Readonly<Record<string, string>>): Tag[] {
   return Object.entries(values).map(([Key, Value]) => ({ Key, Value: [...Value].slice(0, LONGEST_VALUE).join("") }));
+}
+
+/** The tag that names a record; none where no key is known. */
+export function recordTag(key: string | undefined): Readonly<Record<string, string>> {
+  return key === undefined ? {} : { [tagName.record]: Buffer.from(key).toString("base64url") };
+}
+
+/** The key of the record that these name; undefined: none. */
+export function recordOf(tags: readonly Tag[] | undefined): string | undefined {
+  const value = tagValue(tags, tagName.record);
+  return value ? Buffer.from(value, "base64url").toString() : undefined;
 }
 
 export function specified(ResourceType: ResourceType, values: Readonly<Record<string, string>>): TagSpecification[] {

@@ -12,7 +12,7 @@ import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volume
 import { readConfig } from "./config.ts";
 import { type EbsOptions, isId } from "./ebs-options.ts";
 import { ebsSnapshots } from "./ebs-snapshots.ts";
-import { hasTag, specified, tagName, tagValue } from "./ebs-tags.ts";
+import { hasTag, recordOf, recordTag, specified, tagName } from "./ebs-tags.ts";
 import { type Ec2Clients, ec2Clients, inWords, refusalCode, unlessNotFound } from "./ec2-client.ts";
 import { instanceIdOf } from "./ec2-machines.ts";
 
@@ -39,6 +39,7 @@ export function ebsVolumes(options: EbsOptions): Volumes {
     // Nobody reads the files of a volume.
     startArchive: async () => undefined,
     findArchive: async () => ({ state: "failed", bytes: 0 }),
+    endArchive: async () => undefined,
   };
 }
 
@@ -51,7 +52,6 @@ const MOST_LIVES = 8;
  */
 async function createVolume({ client, deployment, changing }: EbsOptions, wanted: Wanted): Promise<VolumeRef> {
   const { token, zone, sizeGb, snapshotId, key } = wanted;
-  const record = key === undefined ? {} : { [tagName.record]: Buffer.from(key).toString("base64url") };
   const limit = { abortSignal: changing() };
   if (zone === "") throw new Error("A volume of EBS is made in a zone, and none is known");
   for (let life = 1; life <= MOST_LIVES; life += 1) {
@@ -62,7 +62,11 @@ async function createVolume({ client, deployment, changing }: EbsOptions, wanted
       Encrypted: true,
       ...(snapshotId === undefined ? {} : { SnapshotId: requireId(snapshotId, "snap") }),
       ClientToken: hash("sha256", `${deployment}\n${token}\n${life}`),
-      TagSpecifications: specified("volume", { [tagName.deployment]: deployment, [tagName.token]: token, ...record }),
+      TagSpecifications: specified("volume", {
+        [tagName.deployment]: deployment,
+        [tagName.token]: token,
+        ...recordTag(key),
+      }),
     });
     const made = await client.send(command, limit).catch(inWords);
     if (made.VolumeId !== undefined && !isRemoved(made) && !(await isRemovedBy(client, made.VolumeId, limit))) {
@@ -115,8 +119,7 @@ async function listOwned({ client, deployment }: EbsOptions): Promise<OwnedVolum
 
 function ownedOf(volume: Ec2Volume): OwnedVolume | undefined {
   const id = volumeOf(volume)?.id;
-  const record = tagValue(volume.Tags, tagName.record);
-  return id === undefined ? undefined : { id, key: record ? Buffer.from(record, "base64url").toString() : null };
+  return id === undefined ? undefined : { id, key: recordOf(volume.Tags) ?? null, sizeGb: volume.Size };
 }
 
 /** One that failed has lost what was in it (EBS User Guide, "Volume states"): it is as gone as one that was removed. */

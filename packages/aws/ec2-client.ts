@@ -10,7 +10,9 @@ export interface Ec2Clients {
   changing(): AbortSignal;
 }
 
-/** The core reckons with 8 s beyond the step's budget (packages/core/making.ts): one try that connects and answers late. */
+/**
+ * The core reckons with 8 s beyond the step's budget (packages/core/making.ts): one try that connects and answers late.
+ */
 const CHANGE_MS = 8_000;
 
 /** EC2 clients with our time limits; without an address they are the environment's. */

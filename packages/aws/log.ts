@@ -9,7 +9,7 @@ export function jsonLog(write: (line: string) => void = (line) => process.stdout
       const line = { time: new Date().toISOString(), level, event, ...(redacted(fields) as object) };
       write(`${printableJson(line)}\n`);
     };
-  return { info: at("info"), warn: at("warn"), error: at("error") };
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
 const secretName =

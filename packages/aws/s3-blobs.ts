@@ -1,5 +1,5 @@
+import { isBlobName, requireBlobName } from "#core/blob-name.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
-import { isBlobName, requireBlobName } from "./blob-name.ts";
 import { readConfig } from "./config.ts";
 import { environmentCredentials } from "./environment-credentials.ts";
 import { type AwsService, callService, presignCall, type ServiceCall } from "./service-call.ts";
@@ -31,6 +31,11 @@ export function s3Blobs(service: AwsService): Blobs {
       await call("PutObject", "PUT", name, { headers: { "content-type": plainBytes }, body: new Uint8Array(bytes) });
     },
     get: async (name) => call("GetObject", "GET", name).catch(unlessMissing),
+    async sizeOf(name) {
+      requireBlobName(name);
+      const { objects } = await listPage(service, { prefix: name, "max-keys": "1" });
+      return objects.find((one) => one.name === name)?.bytes;
+    },
     async remove(name) {
       await call("DeleteObject", "DELETE", name);
     },
@@ -76,11 +81,31 @@ const pageLength = "20";
 async function* pagesUnder(service: AwsService, prefix: string): AsyncGenerator<string[]> {
   let after: string | undefined;
   do {
-    const query = { "list-type": "2", prefix, "max-keys": pageLength };
-    const more = after === undefined ? query : { ...query, "continuation-token": after };
-    const answer = await callService(service, { name: "ListObjectsV2", method: "GET", path: "/", query: more });
-    const page = Buffer.from(answer).toString("utf8");
-    yield [...page.matchAll(/<Key>([^<]*)<\/Key>/g)].map(([, name = ""]) => name).filter(isBlobName);
-    after = /<NextContinuationToken>([^<]+)<\/NextContinuationToken>/.exec(page)?.[1];
+    const query = { prefix, "max-keys": pageLength };
+    const page = await listPage(service, after === undefined ? query : { ...query, "continuation-token": after });
+    yield page.objects.map(({ name }) => name).filter(isBlobName);
+    after = page.next;
   } while (after !== undefined);
+}
+
+interface Listed {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/**
+ * In the order of their names; a list has what was put just before. A bucket that is gone is an error here, and no
+ * object.
+ */
+async function listPage(
+  service: AwsService,
+  query: Readonly<Record<string, string>>,
+): Promise<{ readonly objects: readonly Listed[]; readonly next: string | undefined }> {
+  const call = { name: "ListObjectsV2", method: "GET", path: "/", query: { "list-type": "2", ...query } } as const;
+  const page = Buffer.from(await callService(service, call)).toString("utf8");
+  const objects = [...page.matchAll(/<Contents>(.*?)<\/Contents>/gs)].map(([, one = ""]) => ({
+    name: /<Key>([^<]*)<\/Key>/.exec(one)?.[1] ?? "",
+    bytes: Number(/<Size>(\d+)<\/Size>/.exec(one)?.[1]),
+  }));
+  return { objects, next: /<NextContinuationToken>([^<]+)<\/NextContinuationToken>/.exec(page)?.[1] };
 }

@@ -46,3 +46,24 @@ export function isKeysPattern(text: string): boolean {
 export function stsOfAllRegions(): string[] {
   return ["https://sts.amazonaws.com", ...regions.map((region) => `https://sts.${region}.amazonaws.com`)];
 }
+
+const annotationKey = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+
+/** Annotations of Kubernetes: a JSON object of texts under their names. */
+export function annotations() {
+  const rule = 'must be JSON like {"nginx.ingress.kubernetes.io/auth-url":"https://…"}';
+  return z.string().transform((text, ctx) => {
+    const known = z.record(z.string().regex(annotationKey), z.string()).safeParse(jsonIn(text));
+    if (known.success && Object.keys(known.data).length > 0) return known.data;
+    ctx.addIssue({ code: "custom", message: rule });
+    return z.NEVER;
+  });
+}
+
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -8,8 +8,8 @@ import { type ApiClient, apiClient } from "#kubernetes/api-client.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";
 import type { ApiAccess } from "#kubernetes/exchange.ts";
 import { readKubeconfig } from "#kubernetes/kubeconfig.ts";
-import { pathsOf } from "#kubernetes/names.ts";
 import type { NodeTypeRule } from "#kubernetes/node-type.ts";
+import { pathsOf } from "#kubernetes/paths.ts";
 import { type RunEntry, runEntry } from "#kubernetes/run-entry.ts";
 import { snapshotClassOf } from "#kubernetes/snapshot-class.ts";
 import { kubernetesVolumes } from "#kubernetes/volumes.ts";
@@ -113,7 +113,17 @@ async function environmentsOn(
   // Without a provider to ask nobody knows what became of a machine.
   const machineOf = async () => "unknown" as const;
   const compute = kubernetesCompute({
-    ...{ client, namespace, deployment, now, machineOf, nodeTypes, log, toolsImage, blobs, watchesGpus, ...exposure },
+    client,
+    namespace,
+    deployment,
+    now,
+    machineOf,
+    nodeTypes,
+    log,
+    toolsImage,
+    blobs,
+    watchesGpus,
+    ...exposure,
   });
   const place = { client, paths: pathsOf(namespace), deployment };
   const runs = runEntry({ client, namespace, deployment });

@@ -1,6 +1,7 @@
 import type { ApiClient } from "#kubernetes/api-client.ts";
-import { label, pathsOf } from "#kubernetes/names.ts";
+import { label } from "#kubernetes/names.ts";
 import type { KubeObject } from "#kubernetes/objects.ts";
+import { pathsOf } from "#kubernetes/paths.ts";
 
 /** What is read of one; whoever made it by hand may have left out anything (Kubernetes, NetworkPolicySpec). */
 interface NetworkPolicy extends KubeObject {

@@ -6,6 +6,7 @@ import { userKey } from "#core/keys.ts";
 import { memoryTable } from "#testing/memory-table.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { type News, tableWithNews } from "./environment-news.ts";
+import type { Waits } from "./waiting-news.ts";
 
 const HOUR = 3_600_000;
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyIfIKesG74ewOtTC3tBQqxMFN0b59wd+tI//HxmJ0E";
@@ -13,10 +14,12 @@ const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyIfIKesG74ewOtTC3tBQqxMFN0b59
 /** What is told waits for the name of its owner. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
+const nobodyWaits: Waits = { saw: () => undefined, newsAfter: () => undefined };
+
 /** Writes the record of `one` as the world has it now into a table that tells. */
 async function watched(world: MemoryWorld, since = 0) {
   const news: News[] = [];
-  const table = tableWithNews(memoryTable(), since, (each) => news.push(each));
+  const table = tableWithNews(memoryTable(), since, nobodyWaits, (each) => news.push(each));
   const look = async () => {
     await table.put(await world.read("alice", "one"));
     await settled();
@@ -122,6 +125,20 @@ test("what happened before is told to nobody", async () => {
   expect(words()).toEqual([expect.stringMatching(/^stopping/), expect.stringMatching(/^cancelled/)]);
 });
 
+test.each([
+  ["9e41c7d3-5b00-4c1a-8000-0123456789ab", "my-train", "9e41c7d3"],
+  ["9e41c7d3-5b00-4c1a-8000-0123456789ab", "gpu-dev-9e41c7d3", "9e41c7d3"],
+  ["inst_0123456789ab", "my-instance", "inst_0123456789ab"],
+  ["ws-a-b-1795278714", "ws-a-b-1795278714", "ws-a-b-1795278714"],
+])("the id %s of what is called %s is told as %j", async (id, name, shown) => {
+  const { record, news, table } = await quietTable();
+
+  await table.put({ ...record, id, name } as never);
+  await settled();
+
+  expect(news.map((each) => each.id)).toEqual([shown]);
+});
+
 test("a write that was refused, and what is no environment, is no news", async () => {
   const { record, news, table } = await quietTable();
 
@@ -151,7 +168,7 @@ async function quietTable() {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   const news: News[] = [];
-  const table = tableWithNews(memoryTable(), 0, (each) => news.push(each));
+  const table = tableWithNews(memoryTable(), 0, nobodyWaits, (each) => news.push(each));
   const record = (await world.read("alice", "one")) as Environment & { readonly format: number };
   return { record, news, table };
 }

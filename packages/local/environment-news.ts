@@ -5,6 +5,8 @@ import type { TimelineEntry } from "#core/environments/record/timeline.ts";
 import { kindOfKey, userKey } from "#core/keys.ts";
 import type { Item, Stored, Table } from "#core/ports/table.ts";
 import { parseUser } from "#core/users/record.ts";
+import { clockTime } from "./clock-time.ts";
+import type { Waits } from "./waiting-news.ts";
 
 /** One thing that happened to an environment. */
 export interface News {
@@ -12,6 +14,8 @@ export interface News {
   readonly at: number;
   /** Whose it is, and what it is called: `developer/my-train`. */
   readonly name: string;
+  /** What finds it at the API: of a UUID the first 8 characters, which do. */
+  readonly id: string;
   /** In words of its own: `active until 17:52`. */
   readonly words: string;
   readonly tone: "good" | "bad" | "plain";
@@ -19,19 +23,29 @@ export interface News {
 
 /**
  * The same table, which tells whatever a write adds to an environment: entries of its timeline, and requests that were
- * done or failed. What happened before `since` (ms) is told to nobody.
+ * done or failed, and for how long `waits` says that it waits. What happened before `since` (ms) is told to nobody.
  */
-export function tableWithNews(table: Table, since: number, tell: (news: News) => void): Table {
+export function tableWithNews(table: Table, since: number, waits: Waits, tell: (news: News) => void): Table {
   const told = new Map<string, Told>();
   const nameOf = namesOf(table);
   let line = Promise.resolve();
   const read = (item: Stored) => {
     const environment = readable(item);
+    if (environment) waits.saw(environment);
+    else readWaits(waits.newsAfter(item));
     const news = environment ? newsOf(environment, toldOf(told, environment, since)) : [];
     if (!environment || news.length === 0) return;
     line = line.then(async () => {
       const name = await nameOf(environment);
-      for (const each of news) tell({ ...each, name });
+      for (const each of news) tell({ ...each, name, id: shownId(environment) });
+    });
+  };
+  const readWaits = (found: ReturnType<Waits["newsAfter"]>) => {
+    if (!found) return;
+    line = line.then(async () => {
+      for (const { environment, at, words } of await found) {
+        tell({ at, words, tone: "plain", name: await nameOf(environment), id: shownId(environment) });
+      }
     });
   };
   return {
@@ -73,6 +87,12 @@ interface Told {
   readonly actions: Set<number>;
 }
 
+const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
+
+function shownId({ id }: Environment): string {
+  return uuid.test(id) ? id.slice(0, 8) : id;
+}
+
 const mostRemembered = 10_000;
 
 function toldOf(told: Map<string, Told>, { uid, events, requests }: Environment, since: number): Told {
@@ -97,7 +117,7 @@ function readable(item: Stored): Environment | undefined {
   }
 }
 
-function newsOf(environment: Environment, told: Told): Omit<News, "name">[] {
+function newsOf(environment: Environment, told: Told): Omit<News, "name" | "id">[] {
   const { events, requests } = environment;
   const entries = events.timeline.filter(({ n }) => n > told.entry);
   const closed = requests.list.filter((action) => action.completedAt !== null && !told.actions.has(action.id));
@@ -177,10 +197,3 @@ const done = {
   add_user: "let in by SSH:",
   resize: "resized",
 } as const satisfies Record<Action["kind"], string>;
-
-/** Of the day, where this machine stands: `17:52`; with the date where it is not within a day. */
-function clockTime(at: number): string {
-  const date = new Date(at);
-  const time = date.toTimeString().slice(0, 5);
-  return date.toDateString() === new Date().toDateString() ? time : `${date.toDateString().slice(4, 10)} ${time}`;
-}

@@ -12,7 +12,10 @@ export interface IngressTimes extends ProxyTimes {
   readonly lookMs: number;
 }
 
-/** The pages of environments, each under a host name of its own. What is false is not for one of them, by its host alone. */
+/**
+ * The pages of environments, each under a host name of its own. What is false is not for one of them, by its host
+ * alone.
+ */
 export interface Ingress {
   answer(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
   upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): boolean;
@@ -94,7 +97,7 @@ function responseOn(incoming: IncomingMessage, socket: Duplex): ServerResponse {
   const outgoing = new ServerResponse(incoming);
   outgoing.shouldKeepAlive = false;
   outgoing.assignSocket(socket as Parameters<ServerResponse["assignSocket"]>[0]);
-  outgoing.once("finish", () => socket.end());
+  outgoing.once("finish", () => incoming.socket.destroySoon());
   socket.on("error", () => socket.destroy());
   return outgoing;
 }

@@ -1,12 +1,12 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { buildApp } from "#http/app.ts";
 import type { Catalog } from "#http/catalog.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { type Ingress, startIngress } from "./ingress.ts";
-import { isRefused, isUpgradeRefused, refuseInWords } from "./refused.ts";
+import { isRefused, isUpgradeRefused, refuseInWords, unreadableRequest } from "./refused.ts";
 import { refusedPort } from "./refused-port.ts";
 import { serveSockets } from "./sockets.ts";
 
@@ -49,8 +49,10 @@ export async function startServer(
     runtime,
     entries.map(({ thing }) => thing),
   );
-  const api = getRequestListener(app.fetch);
+  const api = getRequestListener(app.fetch, { errorHandler: unreadableRequest(runtime) });
   refuseInWords(server, runtime.ids);
+  const open = new Set<Socket>();
+  server.on("connection", (socket) => open.add(socket.once("close", () => open.delete(socket))));
   const pages: Ingress | undefined = hasPages ? startIngress(runtime) : undefined;
   server.on("request", (incoming, outgoing) => {
     if (isRefused(incoming, outgoing, runtime.ids)) return;
@@ -59,7 +61,7 @@ export async function startServer(
   const sockets = serveSockets(server, runtime, declared, {
     plain: (request) => app.fetch(request),
     isTaken: (incoming, socket, head) =>
-      isUpgradeRefused(incoming, socket, runtime.ids) || (pages?.upgrade(incoming, socket, head) ?? false),
+      isUpgradeRefused(incoming, runtime.ids) || (pages?.upgrade(incoming, socket, head) ?? false),
   });
   return {
     url: `http://127.0.0.1:${port}`,
@@ -69,7 +71,10 @@ export async function startServer(
         pages?.stop();
         server.close(() => resolve());
         server.closeIdleConnections();
-        setTimeout(() => server.closeAllConnections(), 200).unref();
+        // Not closeAllConnections: that knows none that was made a tunnel or a WebSocket.
+        setTimeout(() => {
+          for (const socket of open) socket.destroy();
+        }, 200).unref();
       }),
   };
 }

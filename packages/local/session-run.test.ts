@@ -61,7 +61,7 @@ test("a session on the stack: its own volumes, its ports, a chat, and an archive
   const answer = await compute.postToPort(uid, 1, chat);
   await compute.remove(uid, 1, { graceSeconds: 1, force: false });
   await expect.poll(async () => compute.observe(uid, 1), patience).toBeUndefined();
-  await volumes.startArchive(workspace.id, "archives/o/workspace-s");
+  await volumes.startArchive(workspace.id, "archives/o/workspace-s", { uid, key: "" });
   await expect
     .poll(async () => (await volumes.findArchive("archives/o/workspace-s"))?.state, patience)
     .toBe("completed");

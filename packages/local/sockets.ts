@@ -1,10 +1,12 @@
 import { type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Catalog } from "#http/catalog.ts";
 import { type Admitted, handshakes } from "#http/handshake.ts";
 import type { Runtime } from "#http/runtime.ts";
 import type { Channel, Closing, SocketSession } from "#http/socket.ts";
+import { connectionCounts } from "./connection-counts.ts";
 
 export interface SocketTimes {
   /** Every connection is pinged. */
@@ -60,13 +62,14 @@ export function serveSockets(
   );
   const wss = new WebSocketServer({ noServer: true, maxPayload: frameBytes, clientTracking: false });
   const connections = new Set<Connection>();
+  const count = connectionCounts();
   server.on("upgrade", (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (isTaken(incoming, socket, head)) return;
     socket.on("error", () => socket.destroy());
     void (async () => {
       const request = requestOf(incoming);
-      const verdict = (await judge(request)) ?? (await plain(request));
-      if (verdict instanceof Response) return answer(socket, verdict);
+      const verdict = (await judge(request, ({ actor }) => count(actor.uid, socket))) ?? (await plain(request));
+      if (verdict instanceof Response) return answer(incoming.socket, verdict);
       wss.handleUpgrade(incoming, socket, head, (ws) => serve(connections, ws, verdict));
     })().catch(() => socket.destroy());
   });
@@ -91,8 +94,10 @@ function serve(connections: Set<Connection>, ws: WebSocket, admitted: Admitted):
   const channel: Channel = {
     send: (frame) => {
       if (ws.readyState !== ws.OPEN) return;
-      if (ws.bufferedAmount > mostBufferedBytes) ws.terminate();
-      else ws.send(JSON.stringify(frame));
+      if (ws.bufferedAmount <= mostBufferedBytes) return ws.send(JSON.stringify(frame));
+      ws.terminate();
+      // What waits would run before the event of its end has its turn.
+      connection.session.end();
     },
     close: ({ code, reason }) => ws.close(code, reason),
   };
@@ -168,10 +173,12 @@ function requestOf({ url = "/", headers }: IncomingMessage): Request {
   return new Request(`http://localhost${url.startsWith("/") ? url : "/"}`, { headers: new Headers(sent) });
 }
 
-async function answer(socket: Duplex, response: Response): Promise<void> {
+async function answer(socket: Socket, response: Response): Promise<void> {
   const body = Buffer.from(await response.arrayBuffer());
   const headers = { ...Object.fromEntries(response.headers), "content-length": body.length, connection: "close" };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   const status = `HTTP/1.1 ${response.status} ${STATUS_CODES[response.status] ?? "Unknown"}\r\n`;
-  socket.end(Buffer.concat([Buffer.from(`${status}${lines.join("")}\r\n`, "latin1"), body]));
+  socket.write(Buffer.concat([Buffer.from(`${status}${lines.join("")}\r\n`, "latin1"), body]));
+  // What its client sends on is to be read, or the connection would stay.
+  socket.destroySoon();
 }

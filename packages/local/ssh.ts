@@ -10,6 +10,7 @@ import { publicKeyOf, sshHostKey } from "./ssh-host-key.ts";
 import { type Guest, logIn } from "./ssh-login.ts";
 import { keepSshPort, keptSshPort } from "./ssh-port.ts";
 import type { SshRuns } from "./ssh-runs.ts";
+import { MOST_STARTUPS, sshStartups } from "./ssh-startups.ts";
 
 export interface SshOptions {
   /** Keeps its host key and its port. */
@@ -18,6 +19,8 @@ export interface SshOptions {
   /** Undefined: the one of last time, or a free one. */
   readonly port: number | undefined;
   readonly log: Log;
+  /** Who has not logged in by then is cut off; half a minute when not given. */
+  readonly loginWithinMs?: number;
 }
 
 export interface SshServer {
@@ -28,16 +31,21 @@ export interface SshServer {
 }
 
 /** One SSH server for all runs of this home, on 127.0.0.1. Throws when a port that was asked for is in use. */
-export async function startSsh({ home: given, runs, port, log }: SshOptions): Promise<SshServer> {
-  const home = realpathSync(given);
+export async function startSsh(options: SshOptions): Promise<SshServer> {
+  const { runs, port, log, loginWithinMs = LOGIN_WITHIN_MS } = options;
+  const home = realpathSync(options.home);
   const hostKey = sshHostKey(home);
   const sockets = new Map<string, Socket>();
   const connections = new Map<Connection, Client>();
   const boundsOf = sshBounds();
+  const startups = sshStartups(loginWithinMs);
+  const begun = new Map<string, () => void>();
   const server = new ssh2.Server({ hostKeys: [hostKey] }, (connection, { ip, port }) => {
-    const client: Client = { guest: undefined, end: () => cutOff(connection, sockets.get(`${ip} ${port}`)) };
+    const place = `${ip} ${port}`;
+    const client: Client = { guest: undefined, end: () => cutOff(connection, sockets.get(place)) };
     connections.set(connection, client);
     connection.once("close", () => connections.delete(connection));
+    connection.once("ready", () => begun.get(place)?.());
     serve(connection, client, { runs, log, boundsOf });
   });
   server.on("error", (error: Error) => log.warn("ssh failed", { error: error.message }));
@@ -45,7 +53,13 @@ export async function startSsh({ home: given, runs, port, log }: SshOptions): Pr
   const listener = createServer((socket) => {
     const place = `${socket.remoteAddress} ${socket.remotePort}`;
     sockets.set(place, socket);
-    socket.once("close", () => sockets.delete(place));
+    const endStartup = startups.begin(socket);
+    begun.set(place, endStartup);
+    socket.once("close", () => {
+      sockets.delete(place);
+      begun.delete(place);
+      endStartup();
+    });
     boundOutput(socket);
     server.injectSocket(socket);
   });
@@ -74,12 +88,13 @@ interface Client {
   end(): void;
 }
 
-const mostConnections = 1_000;
+/** Whoever fills the bound of those without a login takes no place of those with one. */
+const mostConnections = 1_000 + MOST_STARTUPS;
 /** Of one connection: a client in good order has two MiB of room for each of its channels. */
 const mostUnreadBytes = 32 * 1024 * 1024;
 const lastWordsMs = 200;
 const lookEveryMs = 1_000;
-const loginWithinMs = 30_000;
+const LOGIN_WITHIN_MS = 30_000;
 const mostAttempts = 20;
 
 interface Serving {
@@ -91,8 +106,6 @@ interface Serving {
 function serve(connection: Connection, client: Client, { runs, log, boundsOf }: Serving): void {
   let guest: Guest | undefined;
   let attempts = 0;
-  const late = setTimeout(() => client.end(), loginWithinMs);
-  connection.once("close", () => clearTimeout(late));
   connection.on("error", () => undefined);
   connection.on("authentication", (context) => {
     attempts += 1;
@@ -102,7 +115,6 @@ function serve(connection: Connection, client: Client, { runs, log, boundsOf }: 
     });
   });
   connection.on("ready", () => {
-    clearTimeout(late);
     if (!guest) return client.end();
     client.guest = guest;
     const { run } = guest;

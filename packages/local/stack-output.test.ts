@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import type { News } from "./environment-news.ts";
 import { stackOutput } from "./stack-output.ts";
 
-const news: News = { at: 0, name: "developer/train", words: "failed", tone: "bad" };
+const news: News = { at: 0, name: "developer/train", id: "", words: "failed", tone: "bad" };
 
 function outputOf(settings: Readonly<Record<string, string>>, isTTY = true) {
   const written = { lines: "", notes: "" };

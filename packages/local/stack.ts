@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { systemClock } from "#aws/clock.ts";
-import { type Config, type Environment, readConfig, readSettings } from "#aws/config.ts";
+import { type Config, type Environment, readConfig } from "#aws/config.ts";
 import { directoryBlobs } from "#aws/directory-blobs.ts";
 import { guardedFetch } from "#aws/fetch.ts";
 import { httpGithubKeys } from "#aws/github-keys.ts";
@@ -8,6 +8,7 @@ import { stsIdentity } from "#aws/identity.ts";
 import { systemIds } from "#aws/ids.ts";
 import { keyFileSealer } from "#aws/key-file-sealer.ts";
 import { jsonLog } from "#aws/log.ts";
+import { readSettings } from "#aws/settings.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { Log } from "#core/ports/log.ts";
 import type { Settings } from "#core/settings.ts";
@@ -44,6 +45,7 @@ import { openStores, type Stores } from "./stores.ts";
 import { type Sts, startSts } from "./sts.ts";
 import { startTimer } from "./timers.ts";
 import { writeUserFiles } from "./user-files.ts";
+import { waitsOf } from "./waiting-news.ts";
 
 export interface StackOptions {
   /** The settings, as in the environment; those of AWS itself are not looked at. */
@@ -193,7 +195,8 @@ async function startParts(plan: Plan): Promise<Stack> {
   const opened = openStores(path, clock);
   parts.push(opened);
   const keyFile = await sealingKey({ table: opened.table, ids: systemIds() }, path);
-  const stores = onNews ? { ...opened, table: tableWithNews(opened.table, clock.now(), onNews) } : opened;
+  const waits = waitsOf({ table: opened.table, clock }, settings);
+  const stores = onNews ? { ...opened, table: tableWithNews(opened.table, clock.now(), waits, onNews) } : opened;
   const [sts, functions] = await Promise.all([startStsAgain(identities, earlier?.stsUrl), catalog ?? loadCatalog()]);
   parts.push(sts);
   const blobs = join(path, "blobs");
@@ -215,7 +218,10 @@ async function startParts(plan: Plan): Promise<Stack> {
   const opensTo = settings.open ? await localUser(contextOf(runtime), identities[0]) : undefined;
   const servedAt = (port: number) => ({ ...withDomain(runtime, port, config.hasDomain), localUser: opensTo });
   const server = await startServer(servedAt, functions.endpoints, {
-    ...{ port: config.PORT, setting: "PORT", sockets: functions.sockets, pages: true },
+    port: config.PORT,
+    setting: "PORT",
+    sockets: functions.sockets,
+    pages: true,
   });
   const served = withDomain(runtime, Number(new URL(server.url).port), config.hasDomain);
   parts.push(server);
@@ -329,8 +335,11 @@ function localRuntime(parts: RuntimeParts) {
     log,
     settings: { ...settings, allowedAccounts, stsOrigins: [stsUrl] },
     deployment: {
-      ...{ version, startedAt: clock.now(), whyNothingIsStored },
-      ...{ isolation, limits },
+      version,
+      startedAt: clock.now(),
+      whyNothingIsStored,
+      isolation,
+      limits,
     },
   } satisfies Runtime;
 }

@@ -3,6 +3,8 @@ import { type TextLogOptions, textLog } from "./text-log.ts";
 
 const at = new Date(2026, 0, 20, 17, 52, 3).getTime();
 
+const told = { at, name: "developer/train", id: "", words: "", tone: "plain" } as const;
+
 function logOf(options: Partial<TextLogOptions> = {}) {
   const lines: string[] = [];
   const log = textLog({ write: (line) => lines.push(line), hasColors: false, isDetailed: false, ...options });
@@ -12,26 +14,65 @@ function logOf(options: Partial<TextLogOptions> = {}) {
 test("what happened to an environment is one plain line", () => {
   const { lines, log } = logOf();
 
-  log.tell({ at, name: "developer/train", words: "active until 18:52", tone: "good" });
+  log.tell({ at, name: "developer/train", id: "", words: "active until 18:52", tone: "good" });
 
   expect(lines).toEqual(["17:52:03  developer/train             active until 18:52\n"]);
 });
 
-test("is one row of the terminal, however long it is", () => {
+test("its reason is read to the end, over several rows of a terminal, and its id is there", () => {
   const { lines, log } = logOf({ columns: () => 80 });
+  const words =
+    "failed: Disk 'data' is lost: the snapshot that it was to be made of is gone; delete or rename it, then submit again";
 
-  log.tell({ at, name: "developer/train", words: "x".repeat(200), tone: "plain" });
-  log.tell({ at, name: `second/${"n".repeat(60)}1795278714`, words: "x".repeat(200), tone: "plain" });
+  log.tell({ at, name: "developer/train", id: "9e41c7d3", words, tone: "bad" });
 
-  expect(lines.map((line) => line.trimEnd().length)).toEqual([80, 80]);
-  expect(lines[0]).toMatch(/x…\n$/);
-  expect(lines[1]).toMatch(/ second\/nnnnnnn…n1795278714 {2}x/);
+  expect(lines).toEqual([
+    [
+      "17:52:03  developer/train 9e41c7d3    failed: Disk 'data' is lost: the snapshot",
+      "            that it was to be made of is gone; delete or rename it, then submit",
+      "            again",
+      "",
+    ].join("\n"),
+  ]);
+});
+
+test("a name that has the id in it is shown whole, and what there is no room for begins in the next row", () => {
+  const { lines, log } = logOf({ columns: () => 80 });
+  const id = "ws-my-project-developer-1795373252";
+
+  log.tell({ ...told, name: `developer/onmemos-${id}`, id, words: "active until 19:47" });
+
+  expect(lines).toEqual([`17:52:03  developer/onmemos-${id}  \n            active until 19:47\n`]);
+});
+
+test("takes no more than five rows, none of which is longer than the terminal is wide", () => {
+  for (const width of [40, 80]) {
+    const { lines, log } = logOf({ columns: () => width });
+
+    for (const words of ["x".repeat(2_000), "xy ".repeat(700)]) log.tell({ ...told, words });
+    log.tell({ ...told, name: `second/${"n".repeat(60)}1795278714`, id: "9e41c7d3", words: "x".repeat(200) });
+
+    const rows = lines.map((line) => line.trimEnd().split("\n"));
+    expect(rows[0]).toHaveLength(5);
+    expect(rows[1]).toHaveLength(5);
+    expect(lines[0]).toMatch(/x…\n$/);
+    if (width === 80) expect(Math.max(...rows.flat().map((row) => row.length))).toBeLessThanOrEqual(80);
+    expect(rows[2]?.[0]).toMatch(/ second\/nnnnnnn…n1795278714 9e41c7d3 {2}/);
+  }
+});
+
+test.each([undefined, 0])("where the width of a terminal is %s, it is one line", (width) => {
+  const { lines, log } = logOf({ columns: () => width });
+
+  log.tell({ ...told, words: "x y ".repeat(500) });
+
+  expect(lines[0]?.split("\n")).toHaveLength(2);
 });
 
 test("a job without a name of its own is shown by the whole name of its pod", () => {
   const { lines, log } = logOf({ columns: () => 80 });
 
-  log.tell({ at, name: "developer/gpu-dev-9e41c7d3", words: "failed", tone: "bad" });
+  log.tell({ at, name: "developer/gpu-dev-9e41c7d3", id: "", words: "failed", tone: "bad" });
 
   expect(lines).toEqual(["17:52:03  developer/gpu-dev-9e41c7d3  failed\n"]);
 });
@@ -39,7 +80,7 @@ test("a job without a name of its own is shown by the whole name of its pod", ()
 test("colors stand where a terminal shows them", () => {
   const { lines, log } = logOf({ hasColors: true });
 
-  log.tell({ at, name: "developer/train", words: "failed", tone: "bad" });
+  log.tell({ at, name: "developer/train", id: "", words: "failed", tone: "bad" });
 
   expect(lines[0]).toContain("\u001b[31mfailed\u001b[39m");
 });
@@ -47,7 +88,7 @@ test("colors stand where a terminal shows them", () => {
 test("no name, reason or error reaches the terminal as more than characters of one line", () => {
   const { lines, log } = logOf();
 
-  log.tell({ at, name: "a\u001b[2J\u009b1mb", words: "failed: x\r\ny\u202ez", tone: "bad" });
+  log.tell({ at, name: "a\u001b[2J\u009b1mb", id: "\u001b[2K", words: "failed: x\r\ny\u202ez", tone: "bad" });
   log.error("look failed", { error: new Error("one\ntwo\u001b]0;title\u0007") });
 
   expect(lines).toHaveLength(2);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isBlobName, requireBlobName } from "#core/blob-name.ts";
 import type { Archive } from "#core/ports/volumes.ts";
 import { isAlive, type ProcessIdentity } from "./process-identity.ts";
 import { parseIdentity, readObject } from "./records.ts";
@@ -20,15 +21,8 @@ export interface ArchiveRecord {
   readonly archiver: ProcessIdentity;
 }
 
-// As Blobs has it: no dot and no empty part, so that no name leads out of the directory or to a draft.
-const nameForm = /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*)*$/;
-
-function isBlobName(name: string): boolean {
-  return nameForm.test(name) && name.length < 256;
-}
-
 export function archiveFile({ blobs }: ArchivePlaces, blob: string): string {
-  if (!isBlobName(blob)) throw new Error("Not the name of a blob");
+  requireBlobName(blob);
   return join(blobs, blob);
 }
 
@@ -48,14 +42,20 @@ export function readArchive(places: ArchivePlaces, blob: string): Archive | unde
   return record && { state: isBeingMade ? "pending" : "failed", bytes: 0 };
 }
 
-export function writeArchiveRecord({ records }: ArchivePlaces, record: ArchiveRecord): void {
-  mkdirSync(records, { recursive: true, mode: 0o700 });
-  writeFileSync(join(records, `${idOf(record.blob)}.json`), JSON.stringify(record), { mode: 0o600 });
+export function writeArchiveRecord(places: ArchivePlaces, record: ArchiveRecord): void {
+  mkdirSync(places.records, { recursive: true, mode: 0o700 });
+  writeFileSync(recordFile(places, record.blob), JSON.stringify(record), { mode: 0o600 });
 }
 
 export function listArchives(places: ArchivePlaces): ArchiveRecord[] {
   const names = statSync(places.records, { throwIfNoEntry: false }) ? readdirSync(places.records) : [];
   return names.flatMap((name) => readRecord(places, name.replace(/\.json$/, "")) ?? []);
+}
+
+/** Whether the archive of this name is another process's to make. */
+export function hasOtherArchiver(places: ArchivePlaces, blob: string, pid: number | undefined): boolean {
+  const record = readRecord(places, idOf(blob));
+  return record !== undefined && record.archiver.pid !== pid;
 }
 
 /** What is left of an archive that was not made: nobody may be making it any more. */
@@ -67,11 +67,20 @@ const keptMs = 86_400_000;
 
 /** Forgets what became of old archives: by then whoever asked has been told. */
 export function forgetOldArchives(places: ArchivePlaces, now: number): void {
-  for (const { blob, archiver } of listArchives(places)) {
-    const path = join(places.records, `${idOf(blob)}.json`);
-    const at = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? now;
-    if (now - at > keptMs && !isAlive(archiver)) rmSync(path, { force: true });
+  for (const { blob } of listArchives(places)) {
+    const at = statSync(recordFile(places, blob), { throwIfNoEntry: false })?.mtimeMs ?? now;
+    if (now - at > keptMs) forgetArchive(places, blob);
   }
+}
+
+/** Forgets what became of an archive, unless somebody still makes it. A zip that is whole stays. */
+export function forgetArchive(places: ArchivePlaces, blob: string): void {
+  const record = readRecord(places, idOf(blob));
+  if (record && !isAlive(record.archiver)) rmSync(recordFile(places, blob), { force: true });
+}
+
+function recordFile({ records }: ArchivePlaces, blob: string): string {
+  return join(records, `${idOf(blob)}.json`);
 }
 
 function readRecord({ records }: ArchivePlaces, id: string): ArchiveRecord | undefined {

@@ -3,12 +3,14 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { findProcess } from "./process-identity.ts";
 import { writeEnd } from "./records.ts";
 import { makeRunDirectory } from "./run-directory.ts";
 import { eventually } from "./trial.ts";
 import { volumeData } from "./volume-directory.ts";
 import { type ProcessVolumes, processVolumes } from "./volumes.ts";
 
+const owner = { uid: "a".repeat(32), key: "owner#o#env#session-manager|one" };
 const blob = "archives/owner/workspace-1";
 
 describe("an archive of a volume", () => {
@@ -52,6 +54,8 @@ describe("an archive of a volume", () => {
     const [name = ""] = readdirSync(join(home, "archives"));
     return JSON.parse(readFileSync(join(home, "archives", name), "utf8")).archiver.pid;
   };
+  /** Keeps this process from hearing of anything for a moment. */
+  const pauseHere = () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
   /** The archiver has only just begun, and does no more until it is told to go on. */
   const pause = () => {
     const pid = archiverPid();
@@ -62,7 +66,7 @@ describe("an archive of a volume", () => {
   it("is in the directory of Blobs under its name, readable to its owner alone", async () => {
     put("file", "kept");
 
-    await volumes.startArchive(volume, blob);
+    await volumes.startArchive(volume, blob, owner);
     const begun = await volumes.findArchive(blob);
     const made = await over();
 
@@ -73,14 +77,30 @@ describe("an archive of a volume", () => {
     expect(drafts()).toEqual([]);
   });
 
+  it("is made after its first archiver was killed, though the end of that one is heard of while the second one works", async () => {
+    fill(8);
+    await volumes.startArchive(volume, blob, owner);
+    const first = archiverPid();
+    process.kill(first, "SIGKILL");
+    while (findProcess(first)) pauseHere();
+    await volumes.endArchive(blob, owner);
+    await volumes.startArchive(volume, blob, owner);
+    // Nothing of the first one's end is heard before the second one has its draft.
+    while (drafts().length === 0) pauseHere();
+
+    const made = await over();
+
+    expect(made?.state).toBe("completed");
+  });
+
   it("is not made of what a run can still change", async () => {
     const run = join(home, "runs", `${"0".repeat(32)}-r1`);
     const record = { key: "k", image: "i", nodes: [], volumes: [volume] };
     makeRunDirectory(run, 1, { "run.json": JSON.stringify(record) });
 
-    await expect(volumes.startArchive(volume, blob)).rejects.toThrow("The volume is still in use");
+    await expect(volumes.startArchive(volume, blob, owner)).rejects.toThrow("The volume is still in use");
     writeEnd(run, { started: true, exitCode: 0, reason: null });
-    await volumes.startArchive(volume, blob);
+    await volumes.startArchive(volume, blob, owner);
 
     expect(await over()).toMatchObject({ state: "completed" });
   });
@@ -88,9 +108,14 @@ describe("an archive of a volume", () => {
   it("is made by another process, so that this one is free for others meanwhile", async () => {
     fill(1);
 
-    await volumes.startArchive(volume, blob);
+    await volumes.startArchive(volume, blob, owner);
     const goOn = pause();
-    const meanwhile = [processesOn(home), await volumes.findArchive(blob)];
+    // A process that has just begun has no command line for a moment.
+    const making = await eventually(
+      async () => processesOn(home),
+      (pids) => pids.length > 0,
+    );
+    const meanwhile = [making, await volumes.findArchive(blob)];
     goOn();
     const made = await over();
 
@@ -101,27 +126,27 @@ describe("an archive of a volume", () => {
 
   it("that is being made when the stack stops has failed, is not made again and leaves nothing", async () => {
     fill(40);
-    await volumes.startArchive(volume, blob);
+    await volumes.startArchive(volume, blob, owner);
 
     await volumes.shutdown();
 
     expect(await volumes.findArchive(blob)).toEqual({ state: "failed", bytes: 0 });
     expect([drafts(), existsSync(join(blobs, blob))]).toEqual([[], false]);
     const later = open();
-    await later.startArchive(volume, blob);
+    await later.startArchive(volume, blob, owner);
     expect(await later.findArchive(blob)).toMatchObject({ state: "failed" });
-    await expect(volumes.startArchive(volume, "archives/other")).rejects.toThrow("being stopped");
+    await expect(volumes.startArchive(volume, "archives/other", owner)).rejects.toThrow("being stopped");
   });
 
   it("goes on when the stack is killed, and is followed by the next one", async () => {
     fill(1);
-    await volumes.startArchive(volume, blob);
+    await volumes.startArchive(volume, blob, owner);
     const goOn = pause();
 
     const later = open();
     await later.adopt();
     const meanwhile = await later.findArchive(blob);
-    await later.startArchive(volume, blob);
+    await later.startArchive(volume, blob, owner);
     goOn();
 
     expect(meanwhile?.state).toBe("pending");
@@ -130,7 +155,7 @@ describe("an archive of a volume", () => {
 
   it("whose archiver was killed has failed, and the next start frees its space", async () => {
     fill(40);
-    await volumes.startArchive(volume, blob);
+    await volumes.startArchive(volume, blob, owner);
     const [draft = ""] = await eventually(drafts, (found) => found.length > 0);
 
     process.kill(archiverPid(), "SIGKILL");
@@ -142,9 +167,22 @@ describe("an archive of a volume", () => {
     expect([drafts(), existsSync(join(blobs, blob))]).toEqual([[], false]);
   });
 
+  it("that is ended in the middle is not known any more, and another of the same volume goes on", async () => {
+    fill(40);
+    await volumes.startArchive(volume, blob, owner);
+    await volumes.startArchive(volume, "archives/other", owner);
+
+    await volumes.endArchive(blob, owner);
+
+    expect(await volumes.findArchive(blob)).toBeUndefined();
+    expect(existsSync(join(blobs, blob))).toBe(false);
+    expect(await over("archives/other")).toMatchObject({ state: "completed" });
+    expect(drafts()).toEqual([]);
+  });
+
   it("is never made of half a volume: a removal in the middle ends it", async () => {
     fill(40);
-    await volumes.startArchive(volume, blob);
+    await volumes.startArchive(volume, blob, owner);
 
     await volumes.removeVolume(volume);
 

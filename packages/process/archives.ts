@@ -5,10 +5,12 @@ import { fileURLToPath } from "node:url";
 import type { Log } from "#core/ports/log.ts";
 import {
   type ArchivePlaces,
+  type ArchiveRecord,
   archiveDraft,
   archiveFile,
   discardDraft,
   forgetOldArchives,
+  hasOtherArchiver,
   listArchives,
   readArchive,
   writeArchiveRecord,
@@ -56,14 +58,18 @@ function follow({ places, blob, log }: ArchiveRequest, child: ChildProcess): voi
   child.once("error", (error) => log?.warn("archive not begun", { blob, error: error.message }));
   child.once("close", (code, signal) => {
     if (code === 0) return log?.info("archive made", { blob, skipped: Number(skipped) });
-    discardDraft(places, blob);
+    // Who was killed and forgotten may have a successor by now, and that is its draft.
+    if (!hasOtherArchiver(places, blob, child.pid)) discardDraft(places, blob);
     log?.warn("archive not made", { blob, exitCode: code, signal });
   });
 }
 
-/** Ends the making of every archive, or of those of one volume; those that were not whole by then have failed. */
-export async function endArchives(places: ArchivePlaces, volume?: string): Promise<void> {
-  const chosen = listArchives(places).filter((one) => volume === undefined || one.volume === volume);
+/** Ends the making of every archive, or of these; those that were not whole by then have failed. */
+export async function endArchives(
+  places: ArchivePlaces,
+  isChosen: (one: ArchiveRecord) => boolean = () => true,
+): Promise<void> {
+  const chosen = listArchives(places).filter(isChosen);
   await Promise.all(
     chosen.map(async ({ blob, archiver }) => {
       if (!isAlive(archiver)) return;

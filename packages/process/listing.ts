@@ -3,6 +3,7 @@ import { opendir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { listingBlob, MOST_LISTING_BYTES } from "#core/disks/content.ts";
 import { type ArchivePlaces, archiveFile } from "./archive-directory.ts";
+import { printedName } from "./printed-name.ts";
 
 /** Leaves the list of these files where Blobs finds it. */
 export async function keepListing(places: ArchivePlaces, snapshot: string, directory: string): Promise<void> {
@@ -81,9 +82,7 @@ function bytesOf(name: string): Buffer {
   return Buffer.from(name, "latin1");
 }
 
-/** A name may hold anything but a slash: what would move a terminal's cursor, and what is not UTF-8, is shown as `?`. */
+/** What is not UTF-8 in a name is shown as `?` too. */
 function printed(name: string): string {
-  return bytesOf(name)
-    .toString("utf8")
-    .replace(/[\p{Cc}\uFFFD]/gu, "?");
+  return printedName(bytesOf(name).toString("utf8")).replaceAll("\uFFFD", "?");
 }

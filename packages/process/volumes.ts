@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import type { Log } from "#core/ports/log.ts";
 import type { SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
-import { type ArchivePlaces, readArchive } from "./archive-directory.ts";
+import { type ArchivePlaces, forgetArchive, readArchive } from "./archive-directory.ts";
 import { adoptArchives, beginArchive, endArchives } from "./archives.ts";
 import { type Copy, findCopy, inWords } from "./copy.ts";
 import { keepPlaces, requirePlaces } from "./kept-places.ts";
@@ -88,7 +88,10 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
     },
     listOwned: async () => {
       requirePlaces(home);
-      return listVolumeIds(home).map((id) => ({ id, key: readVolume(home, id)?.key ?? null }));
+      return listVolumeIds(home).map((id) => {
+        const { key = null, sizeGb } = readVolume(home, id) ?? {};
+        return { id, key, sizeGb };
+      });
     },
     removeVolume: (id) => removeVolume(host, id),
     // The machine is this one: a directory is let go of when the run's processes are gone.
@@ -101,6 +104,13 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
         return found?.volume === volume ? [shown(found)] : [];
       });
     },
+    listOwnedSnapshots: async () => {
+      requirePlaces(home);
+      return listSnapshotIds(home).flatMap((id) => {
+        const found = readSnapshot(home, id);
+        return found ? [{ id, key: found.tags.key ?? null }] : [];
+      });
+    },
     findSnapshot: async (id) => {
       requirePlaces(home);
       const found = readSnapshot(home, id);
@@ -109,6 +119,11 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
     removeSnapshot: (id) => removeSnapshot(host, id),
     startArchive: async (volume, blob) => startArchive(host, volume, blob),
     findArchive: async (blob) => readArchive(archives, blob),
+    endArchive: async (blob) => {
+      await endArchives(archives, (one) => one.blob === blob);
+      forgetArchive(archives, blob);
+      return undefined;
+    },
     tagSnapshot: async (id, tags) => {
       const isThere = await inWords(() => writeTags(home, id, tags));
       if (!isThere) throw new VolumeRefused("The snapshot does not exist");
@@ -123,7 +138,7 @@ async function removeVolume({ home, archives }: Host, id: string): Promise<void>
   const record = readVolume(home, id);
   if (!record) return;
   if (runsMounting(home, id).length > 0) throw new VolumeRefused("The volume is still in use");
-  await endArchives(archives, id);
+  await endArchives(archives, ({ volume }) => volume === id);
   forgetToken(home, record.token);
   await deleteDirectory(join(home, "volumes"), volumeDirectory(home, id));
 }

@@ -1,8 +1,8 @@
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
-import { compute } from "#lambda/eks-compute.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { compute } from "#lambda/request-compute.ts";
 import { runIn, shellCommand } from "../commands/parts/run.ts";
 import { ExecuteWorkspace, toCommandResult, WorkspaceResult } from "../commands/wire.ts";
 import { WorkspaceRef } from "./wire.ts";

@@ -1,0 +1,6 @@
+/** Of the day, where this machine stands: `17:52`; with the date where it is not within a day. */
+export function clockTime(at: number): string {
+  const date = new Date(at);
+  const time = date.toTimeString().slice(0, 5);
+  return date.toDateString() === new Date().toDateString() ? time : `${date.toDateString().slice(4, 10)} ${time}`;
+}
