@@ -1,9 +1,17 @@
 import * as z from "zod";
+import { queue } from "#aws/queue.ts";
+import { socketGateway } from "#aws/socket-gateway.ts";
+import { table } from "#aws/table.ts";
 import { Problem } from "#core/problem.ts";
 import { isSessionId } from "#functions/onmemos/sessions/wire.ts";
 import { onmemosDialect } from "#http/dialects/onmemos.ts";
 import { socketIn } from "#http/socket.ts";
-import { findUsable, shellSession } from "./parts/shell-session.ts";
+import { compute } from "#lambda/request-compute.ts";
+import { socketLambda } from "#lambda/socket.ts";
+import { findUsable } from "./parts/shell-command.ts";
+import { answerMessage } from "./parts/shell-message.ts";
+import { shellSession } from "./parts/shell-session.ts";
+import { beginShell } from "./parts/shell-step.ts";
 
 /** A shell in the browser: request and answer, no terminal (docs/apis/onmemos.md#web-shell). */
 export const socket = socketIn(onmemosDialect)(
@@ -14,10 +22,16 @@ export const socket = socketIn(onmemosDialect)(
     params: z.object({ workspace_id: z.string() }),
     timeoutSeconds: 900,
   },
-  async ({ ctx, params }) => {
-    const { workspace_id: id } = params;
-    const environment = isSessionId(id) ? await findUsable(ctx, id) : undefined;
-    if (!environment) throw new Problem("notFound", "Workspace not found");
-    return (channel) => shellSession(ctx, environment, channel);
+  {
+    async begin({ ctx, params }) {
+      const { workspace_id: id } = params;
+      const environment = isSessionId(id) ? await findUsable(ctx, id) : undefined;
+      if (!environment) throw new Problem("notFound", "Workspace not found");
+      return beginShell(environment, ctx.clock.now());
+    },
+    open: shellSession,
+    answer: answerMessage,
   },
 );
+
+export const handler = socketLambda(socket, { table, queue, compute }, socketGateway);

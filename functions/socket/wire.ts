@@ -60,7 +60,8 @@ export function toError(message: string): object {
 /** The frames of one result: more than one where it is long, all but the last with `more`. */
 export function toResult(command: string, result: ExecResult, directory: string): object[] {
   const { returncode } = result;
-  const [out, err] = [partsOf(result.stdout), partsOf(result.stderr)];
+  const split = (text: string) => partsOf(text, PART_LENGTH, ({ length }) => length);
+  const [out, err] = [split(result.stdout), split(result.stderr)];
   const parts = [...out.map((stdout) => ({ stdout, stderr: "" })), ...err.map((stderr) => ({ stdout: "", stderr }))];
   const isShort = out.length <= 1 && err.length <= 1 && result.stdout.length + result.stderr.length <= PART_LENGTH;
   const frames = isShort ? [{ stdout: result.stdout, stderr: result.stderr }] : parts;
@@ -75,14 +76,50 @@ export function toResult(command: string, result: ExecResult, directory: string)
   }));
 }
 
-/** No character is cut in two. */
-function partsOf(text: string): string[] {
+/** A result as frames whose JSON is at most so many bytes each, beside their command; any other frame as it is. */
+export function resultFrames(frame: object, mostBytes: number): object[] {
+  const { stdout, stderr, more } = frame as Readonly<Record<string, unknown>>;
+  if (typeof stdout !== "string" || typeof stderr !== "string" || sizeOf(frame) <= mostBytes) return [frame];
+  const room = Math.max(LEAST_ROOM, mostBytes - sizeOf({ ...frame, stdout: "", stderr: "", more: true }));
+  const parts = [
+    ...partsOf(stdout, room, sizeInJson).map((part) => ({ stdout: part, stderr: "" })),
+    ...partsOf(stderr, room, sizeInJson).map((part) => ({ stdout: "", stderr: part })),
+  ];
+  return parts.map((streams, at) => ({
+    ...frame,
+    ...streams,
+    ...(more === true || at < parts.length - 1 ? { more: true } : {}),
+  }));
+}
+
+/** However long the command is. */
+const LEAST_ROOM = 8_192;
+
+function sizeOf(frame: object): number {
+  return new TextEncoder().encode(JSON.stringify(frame)).length;
+}
+
+/** The text in parts, the sizes of whose characters add up to at most `most` each. No character is cut in two. */
+function partsOf(text: string, most: number, sizeOfChar: (char: string) => number): string[] {
   const parts: string[] = [];
-  for (let start = 0; start < text.length; ) {
-    const end = start + PART_LENGTH;
-    const isInPair = /^[\uD800-\uDBFF]$/.test(text.charAt(end - 1));
-    parts.push(text.slice(start, isInPair ? end - 1 : end));
-    start = isInPair ? end - 1 : end;
+  let [start, at, size] = [0, 0, 0];
+  for (const char of text) {
+    const more = sizeOfChar(char);
+    if (size + more > most) {
+      parts.push(text.slice(start, at));
+      [start, size] = [at, 0];
+    }
+    at += char.length;
+    size += more;
   }
-  return parts;
+  return start < text.length ? [...parts, text.slice(start)] : parts;
+}
+
+/** Bytes of a character inside of JSON in UTF-8, at most. */
+function sizeInJson(char: string): number {
+  const code = char.codePointAt(0) ?? 0;
+  if (code < 0x20 || (code >= 0xd800 && code < 0xe000)) return 6;
+  if (code < 0x80) return char === '"' || char === "\\" ? 2 : 1;
+  if (code < 0x800) return 2;
+  return code < 0x10000 ? 3 : 4;
 }

@@ -24,18 +24,23 @@ interface ScheduleOptions<Uses extends PortName> {
 /** `cron.every({ minutes: 1, uses: […] }, verb)`. The verb may run late, twice, or not at all. */
 export const cron = { every };
 
-/** Runs a schedule once, to its end or until soon after the signal. Never throws: what went wrong is logged, and the next time comes anyway. */
+/**
+ * Runs a schedule once, to its end or until soon after the signal, and answers whether it went well. Never throws: what
+ * went wrong is logged, and the next time comes anyway.
+ */
 export async function runSchedule<Uses extends PortName>(
   schedule: Schedule<Uses>,
   ctx: Context<Uses>,
   name: string,
   signal: AbortSignal = new AbortController().signal,
-): Promise<void> {
+): Promise<boolean> {
   try {
     await schedule.verb(withAllPorts(ctx), signal);
+    return true;
   } catch (error) {
     const described = error instanceof Error ? (error.stack ?? error.message) : String(error);
     ctx.log.error("schedule failed", { schedule: name, error: described });
+    return false;
   }
 }
 

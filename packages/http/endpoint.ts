@@ -29,7 +29,7 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly public: boolean;
   /**
    * For operators alone. Everybody else is answered as on an unknown path: 403 is kept for logins and disabled users
-   * (docs/apis/common.md#keys), and what is not his to use is to a user as if it were not there.
+   * (docs/apis/common.md#keys), and to a user what only operators may use is as if it were not there.
    */
   readonly admin: boolean;
   readonly params: Schema | undefined;

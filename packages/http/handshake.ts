@@ -1,4 +1,5 @@
-import { type Exchange, logExchange, openExchange } from "./exchange.ts";
+import type { Actor, PortName, UserContext } from "#core/context.ts";
+import { logExchange, openExchange } from "./exchange.ts";
 import { keyCheck } from "./key-check.ts";
 import { splitPathKey } from "./key-prefix.ts";
 import { boundLog } from "./log.ts";
@@ -7,28 +8,34 @@ import { readQuery } from "./query.ts";
 import { Refusal } from "./refusal.ts";
 import { paramsOf } from "./routes.ts";
 import { contextOf, type Runtime } from "./runtime.ts";
-import type { OpenSession, Socket } from "./socket.ts";
+import type { Channel, Socket, SocketSession, SocketStep } from "./socket.ts";
 
 /** A client that may have its upgrade. */
 export interface Admitted {
   readonly requestId: string;
-  readonly open: OpenSession;
+  readonly actor: Actor;
+  readonly begun: SocketStep;
+  /** Serves the connection in this process. */
+  open(channel: Channel): SocketSession;
   /** Whether its key is still good. */
   isStillAdmitted(): Promise<boolean>;
 }
 
+/** Takes what an admitted client needs where it is served; what this throws is answered instead of an upgrade. */
+type Hold = (admitted: Admitted) => void | Promise<void>;
+
 /**
- * Judges requests for an upgrade, in the order of docs/apis/common.md#order-of-checks-and-errors. Answers undefined
- * where no socket has the path, and the refusal in the dialect's envelope. It never throws.
+ * Judges requests for an upgrade, in the order of docs/apis/common.md#order-of-checks-and-errors, `hold` last. Answers
+ * undefined where no socket has the path, and the refusal in the dialect's envelope. It never throws.
  */
 export function handshakes(
   runtime: Runtime,
   sockets: readonly Socket[],
-): (request: Request) => Promise<Admitted | Response | undefined> {
+): (request: Request, hold: Hold) => Promise<Admitted | Response | undefined> {
   const { ids, clock, settings, keys } = runtime;
   const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
 
-  return async (request) => {
+  return async (request, hold) => {
     const { path, key } = splitPathKey(request);
     const [found] = sockets.flatMap((socket) => {
       const params = paramsOf(socket.path, path);
@@ -39,10 +46,16 @@ export function handshakes(
     const exchange = openExchange(runtime, request, { path, route: socket.path, dialect: socket.dialect });
     const admit = () => check(request.headers, [key, readQuery(request.url).api_key]);
     try {
-      exchange.actor = await admit();
-      const open = await opened(runtime, exchange, socket, params);
+      const actor = await admit();
+      exchange.actor = actor;
+      const ctx = socketContext(runtime, socket, { requestId: exchange.requestId, actor });
+      const begun = await begin(ctx, socket, params);
+      const open = (channel: Channel) => socket.verbs.open(ctx, begun, channel);
+      const { requestId } = exchange;
+      const admitted: Admitted = { requestId, actor, begun, open, isStillAdmitted: () => isGood(admit) };
+      await hold(admitted);
       logExchange(runtime, exchange, 101);
-      return { requestId: exchange.requestId, open, isStillAdmitted: () => isGood(admit) };
+      return admitted;
     } catch (error) {
       const response = problemResponse(runtime, exchange, error);
       logExchange(runtime, exchange, response.status);
@@ -51,17 +64,24 @@ export function handshakes(
   };
 }
 
-async function opened(
+/** The context of what is done for a connection; its lines are found by the id of the request that opened it. */
+export function socketContext(
   runtime: Runtime,
-  { requestId, actor, dialect }: Exchange,
+  { dialect }: Pick<Socket, "dialect">,
+  { requestId, actor }: { readonly requestId: string; readonly actor: Actor },
+): UserContext<PortName> {
+  const log = boundLog(runtime.log, { requestId });
+  return { ...contextOf(runtime), log, actor, dialect: dialect.name, noun: dialect.noun };
+}
+
+async function begin(
+  ctx: UserContext<PortName>,
   socket: Socket,
   given: Readonly<Record<string, string>>,
-): Promise<OpenSession> {
+): Promise<SocketStep> {
   const params = socket.params.safeParse(given);
   if (!params.success) throw new Refusal("unknownPath");
-  const log = boundLog(runtime.log, { requestId });
-  const ctx = { ...contextOf(runtime), log, actor, dialect: dialect.name, noun: dialect.noun };
-  return socket.verb({ ctx, params: params.data });
+  return socket.verbs.begin({ ctx, params: params.data });
 }
 
 /** An outage takes nobody's key away. */

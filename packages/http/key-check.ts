@@ -45,12 +45,19 @@ interface KeyCheckParts {
 }
 
 /** A key check with a small memory: a good key is read again after 5 s. */
-export function keyCheck({ table, ids, clock, settings, memory = keyMemory() }: KeyCheckParts): KeyCheck {
+export function keyCheck(parts: KeyCheckParts): KeyCheck {
+  const checkHash = hashCheck(parts);
   return async (headers, further) => {
     const key = presentedKey(headers, further);
     if (key === undefined) throw new Refusal("noKey");
     if (!keyForm.test(key)) throw new Refusal("badKey");
-    const hash = ids.hash(key);
+    return checkHash(parts.ids.hash(key));
+  };
+}
+
+/** The same of a key that was presented before, and of which only its hash was kept. */
+export function hashCheck({ table, ids, clock, settings, memory = keyMemory() }: KeyCheckParts) {
+  return async (hash: string): Promise<Actor> => {
     const now = clock.now();
     const cached = memory.find(hash);
     if (cached && now - cached.readAt <= MEMORY_MS && now >= cached.readAt) return admit(cached.record, settings, now);

@@ -1,10 +1,17 @@
 import type { Log } from "#core/ports/log.ts";
 
-/** The same log with some fields on every line. */
-export function boundLog(log: Log, bound: Readonly<Record<string, unknown>>): Log {
-  return {
-    info: (event, fields) => log.info(event, { ...bound, ...fields }),
-    warn: (event, fields) => log.warn(event, { ...bound, ...fields }),
-    error: (event, fields) => log.error(event, { ...bound, ...fields }),
-  };
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** The same log with some fields on every line; a line's own fields win. */
+export function boundLog(log: Log, bound: Fields): Log {
+  return mapLog(log, (_, fields) => ({ ...bound, ...fields }));
+}
+
+/** The same log, whose lines have the fields that `fieldsOf` makes of their own. */
+export function mapLog(log: Log, fieldsOf: (event: string, fields: Fields) => Fields): Log {
+  const at =
+    (level: keyof Log) =>
+    (event: string, fields: Fields = {}) =>
+      (log[level] ?? log.info)(event, fieldsOf(event, fields));
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

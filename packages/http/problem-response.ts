@@ -7,7 +7,10 @@ import { showableFields, withoutKeys } from "./redaction.ts";
 import { Refusal } from "./refusal.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** Whatever was thrown, in the envelope of the exchange's dialect. What is not a Problem is logged and kept to ourselves. */
+/**
+ * Whatever was thrown, in the envelope of the exchange's dialect. What is not a Problem is logged and kept to
+ * ourselves.
+ */
 export function problemResponse(runtime: Pick<Runtime, "clock" | "log">, exchange: Exchange, error: unknown): Response {
   const problem =
     error instanceof Problem
@@ -23,11 +26,11 @@ function unreadable({ log }: Pick<Runtime, "log">, { requestId }: Exchange, erro
   if (!(error instanceof Unreadable)) return undefined;
   const what = `The ${error.kind} record that this request needs`;
   if (error.isNewer) {
-    log.info("unreadable record", { requestId, error: described(error) });
+    log.info("unreadable record", { requestId, error: describedError(error) });
     const text = `${what} was written by a newer version of this service, try again in a minute`;
     return new Problem("unavailable", text, { retryAfterSeconds: 60 });
   }
-  log.error("unreadable record", { requestId, error: described(error) });
+  log.error("unreadable record", { requestId, error: describedError(error) });
   return new Problem(
     "failed",
     `${what} cannot be read. The operator was told, and nothing that it holds is given away`,
@@ -36,11 +39,12 @@ function unreadable({ log }: Pick<Runtime, "log">, { requestId }: Exchange, erro
 
 function unexpectedProblem({ log }: Pick<Runtime, "log">, { requestId }: Exchange, error: unknown): Refusal {
   const situation = isOutage(error) ? "unavailable" : "unexpected";
-  log.error("request failed", { requestId, situation, error: described(error) });
+  log.error("request failed", { requestId, situation, error: describedError(error) });
   return new Refusal(situation);
 }
 
-function described(error: unknown): string {
+/** An error as a log may have it: with its stack, and without keys. */
+export function describedError(error: unknown): string {
   return withoutKeys(error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error));
 }
 

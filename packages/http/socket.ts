@@ -32,8 +32,38 @@ export interface SocketSession {
   end(): void;
 }
 
-/** Opens the books on a connection that was admitted. */
-export type OpenSession = (channel: Channel) => SocketSession;
+/** What is known of a connection between two frames: plain data, in memory or in a record. */
+export type SocketState = Readonly<Record<string, string | number>>;
+
+/** What follows from one event of a connection: what it is from then on, and what its client is sent. */
+export interface SocketStep<State extends SocketState = SocketState> {
+  readonly state: State;
+  readonly frames: readonly object[];
+  /** After the frames. */
+  readonly closing?: Closing;
+}
+
+/** A client's frame that waited in a queue. */
+export interface SocketMessage {
+  readonly text: string;
+  /** The same one twice is the same frame. */
+  readonly id: string;
+  /** When the client sent it, ms since the epoch: it may have waited behind a long command. */
+  readonly sentAt: number;
+}
+
+/** How one kind of WebSocket is served. */
+export interface SocketVerbs<Ctx, Params, State extends SocketState> {
+  /** Runs before the upgrade; what it throws is answered instead of one. `Problem` and `Refusal` in words. */
+  begin(input: SocketInput<Ctx, Params>): Promise<SocketStep<State>>;
+  /** Serves a connection that this process keeps. */
+  open(ctx: Ctx, begun: SocketStep<State>, channel: Channel): SocketSession;
+  /**
+   * Deals with one frame of a connection that a gateway keeps, from start to end; those of one connection come one after
+   * another. The same message twice is dealt with once, and has the same answer.
+   */
+  answer(ctx: Ctx, state: State, message: SocketMessage): Promise<SocketStep<State>>;
+}
 
 /** One WebSocket as data. */
 export interface Socket<Needs extends PortName = PortName> {
@@ -44,10 +74,10 @@ export interface Socket<Needs extends PortName = PortName> {
   readonly summary: string;
   readonly uses: readonly Needs[];
   readonly params: Schema;
-  /** Of one command, in the cloud. */
+  /** Of one frame, where a gateway keeps the connection. */
   readonly timeoutSeconds: number;
   readonly memoryMb: number;
-  readonly verb: (input: SocketInput<Context<PortName>, unknown>) => Promise<OpenSession>;
+  readonly verbs: SocketVerbs<Context<PortName>, unknown, SocketState>;
 }
 
 export interface SocketInput<Ctx, Params> {
@@ -64,14 +94,13 @@ export interface SocketOptions<Uses extends PortName, Params extends Schema> {
 }
 
 /**
- * Declares a WebSocket of a dialect. Its verb runs before the upgrade, and what it throws is answered instead of one;
- * the key of the client may stand in the query (docs/apis/common.md#keys).
+ * Declares a WebSocket of a dialect. The key of the client may stand in the query (docs/apis/common.md#keys).
  */
 export function socketIn(dialect: Dialect) {
-  return <Uses extends PortName, Params extends Schema>(
+  return <Uses extends PortName, Params extends Schema, State extends SocketState>(
     path: string,
     { summary, uses, params, timeoutSeconds, memoryMb = 512 }: SocketOptions<Uses, Params>,
-    verb: (input: SocketInput<UserContext<Uses>, z.output<Params>>) => Promise<OpenSession>,
+    verbs: SocketVerbs<UserContext<Uses>, z.output<Params>, State>,
   ): Socket<Uses | "table"> => ({
     kind: "socket",
     dialect,
@@ -81,11 +110,11 @@ export function socketIn(dialect: Dialect) {
     timeoutSeconds,
     memoryMb,
     uses: [...new Set<Uses | "table">([...uses, "table"])],
-    verb: withoutTypes(verb),
+    verbs: withoutTypes(verbs),
   });
 }
 
-/** Sound because `handshake` gives a verb what `params` and `uses` next to it produced, and nothing else. */
-function withoutTypes(verb: (input: never) => Promise<OpenSession>): Socket["verb"] {
-  return verb as Socket["verb"];
+/** Sound because verbs are given what `params`, `uses` and `begin` next to them produced, and nothing else. */
+function withoutTypes<Ctx, Params, State extends SocketState>(verbs: SocketVerbs<Ctx, Params, State>): Socket["verbs"] {
+  return verbs as unknown as Socket["verbs"];
 }

@@ -8,7 +8,7 @@ import { eksPlace, namespace } from "./eks-place.ts";
 
 interface EksSurroundings {
   machineOf(node: NodeRef): Promise<MachineState>;
-  /** Where runs leave the lists of their disks' files; undefined: it removes none. */
+  /** Where runs leave the lists of their disks' files; undefined for who removes no run. */
   readonly blobs: Blobs | undefined;
 }
 
@@ -19,7 +19,15 @@ export function eksCompute({ machineOf, blobs }: EksSurroundings): Compute {
   const { client, deployment } = eksPlace();
   const { now } = systemClock();
   return kubernetesCompute({
-    ...{ client, namespace, deployment, now, machineOf, blobs, log: jsonLog() },
-    ...{ nodeTypes: NODE_TYPES, toolsImage: TOOLS_IMAGE, watchesGpus: IDLE_GPU_MINUTES !== undefined },
+    client,
+    namespace,
+    deployment,
+    now,
+    machineOf,
+    blobs,
+    log: jsonLog(),
+    nodeTypes: NODE_TYPES,
+    toolsImage: TOOLS_IMAGE,
+    watchesGpus: IDLE_GPU_MINUTES !== undefined,
   });
 }

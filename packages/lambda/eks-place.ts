@@ -2,13 +2,13 @@ import { systemClock } from "#aws/clock.ts";
 import { readConfig } from "#aws/config.ts";
 import { eksAccess, eksService } from "#aws/eks-access.ts";
 import { apiClient } from "#kubernetes/api-client.ts";
-import { pathsOf } from "#kubernetes/names.ts";
+import { pathsOf } from "#kubernetes/paths.ts";
 import type { Place } from "#kubernetes/read-run.ts";
 import { laterClient } from "./later-client.ts";
 
-/** Of deploy/kubernetes. */
+/** The namespace that deploy/kubernetes makes. */
 export const namespace = "berth-environments";
-/** It is a label of every run (RFC 1123). */
+/** The name of the deployment is a label of every run (RFC 1123). */
 const labelForm = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** The EKS cluster of this deployment, which has the name of its table. Throws for a name that no run could carry. */

@@ -79,6 +79,23 @@ test.each([
   expect(requestOfEvent(eventOf("GET", rawPath, { domainName: functionUrl })).url).toBe(url);
 });
 
+test.each([
+  ["/v1/a%2Fb", "/v1/a/b"],
+  ["/v1/a%3Fb", "/v1/a?b"],
+  ["/v1/100%25", "/v1/100%"],
+  ["/v1/%2541", "/v1/%41"],
+  ["/v1/%C3%BC", "/v1/\u00fc"],
+])("the path %s is read where the edge says it, and not where an HTTP API has decoded it", (sent, rawPath) => {
+  const headers = { "x-berth-path": sent };
+
+  const requests = [api, functionUrl].map((domainName) =>
+    requestOfEvent(eventOf("GET", rawPath, { domainName, headers })),
+  );
+
+  expect(requests.map(({ url }) => url)).toEqual(Array(2).fill(`https://gateway${sent}`));
+  expect(requests.some((request) => request.headers.has("x-berth-path"))).toBe(false);
+});
+
 test("the key that the edge took off the path stands in front of it again, and its secret is passed to nobody", () => {
   const headers = { "x-berth-key": "a/b?c", "x-berth-origin": "secret" };
 

@@ -1,6 +1,9 @@
 import * as z from "zod";
 import { ORIGIN_HEADER } from "./origin.ts";
 
+/** In it the edge says the path as the client sent it, where something in it is escaped. */
+const PATH_HEADER = "x-berth-path";
+
 /** The parts of an event of an HTTP API or a function URL (payload format 2.0) that are read here. */
 export type GatewayEvent = z.output<typeof GatewayEvent>;
 
@@ -32,7 +35,10 @@ export function gatewayEventOf(event: unknown): GatewayEvent | undefined {
   return GatewayEvent.safeParse(event).data;
 }
 
-/** The event as a Request. A header that no Request may hold is left out; its path and query are as the client sent them. */
+/**
+ * The event as a Request. A header that no Request may hold is left out; its path and query are as the client sent them.
+ * Only for an event with the secret of the edge, whose word on the path is taken.
+ */
 export function requestOfEvent(event: GatewayEvent): Request {
   const { method } = event.requestContext.http;
   const headers = headersOfEvent(event);
@@ -62,10 +68,12 @@ function urlOf(event: GatewayEvent): string {
 const endOfPath = /[?#\\\t\n\r]/g;
 
 /**
- * A function URL hands over the path as the client sent it, an HTTP API decodes it once: there it is encoded again, so
- * that `%2541` means `%41` on both. A `%2F` is a `/` by then, and stays one (docs/architecture.md#at-the-edge).
+ * A function URL hands over the path of its request, an HTTP API decodes it once: there it is encoded again. Where
+ * something was escaped that cannot be told any more, and the edge says it (docs/architecture.md#at-the-edge).
  */
-function sentPath({ rawPath, requestContext }: GatewayEvent): string {
+function sentPath({ rawPath, headers, requestContext }: GatewayEvent): string {
+  const sent = headers[PATH_HEADER];
+  if (sent !== undefined) return sent;
   if (functionUrlHost.test(requestContext.domainName)) return rawPath;
   return encodeURI(rawPath.toWellFormed());
 }
@@ -78,10 +86,13 @@ function keyPrefix({ headers }: GatewayEvent): string {
   return key === undefined ? "" : `/k/${key.replace(/[/?#\\\s]/g, encodeURIComponent)}`;
 }
 
+/** For this adapter alone. */
+const ofTheEdge: readonly string[] = [ORIGIN_HEADER, PATH_HEADER];
+
 function headersOfEvent(event: GatewayEvent): Headers {
   const headers = new Headers();
   for (const [name, value] of Object.entries(event.headers)) {
-    if (name !== ORIGIN_HEADER && headerName.test(name) && headerValue.test(value)) headers.set(name, value);
+    if (!ofTheEdge.includes(name) && headerName.test(name) && headerValue.test(value)) headers.set(name, value);
   }
   return headers;
 }

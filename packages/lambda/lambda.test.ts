@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import * as z from "zod";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { eachLook, work } from "#http/work.ts";
+import { eachLook, pools, work } from "#http/work.ts";
 import { asAlice, key, trialRuntime } from "#testing/trial-endpoints.ts";
 import { consumerLambda, fallbackLambda, lambda, scheduleLambda } from "./lambda.ts";
 
@@ -28,7 +28,10 @@ function eventOf(method: string, rawPath: string, headers: Record<string, string
   const domainName = "abc123.execute-api.us-east-1.amazonaws.com";
   const requestContext = { domainName, http: { method, path: rawPath } };
   return {
-    ...{ version: "2.0", rawPath, rawQueryString: "", requestContext },
+    version: "2.0",
+    rawPath,
+    rawQueryString: "",
+    requestContext,
     headers: { "x-berth-origin": secret, ...headers },
   };
 }
@@ -74,6 +77,16 @@ test("what did not come through the edge is refused before anything is looked up
   expect(headers["x-berth-origin"]).toBe(secret);
 });
 
+test("the path that the edge says counts, and nobody else can say one", async () => {
+  const { endpoint, table } = await trial();
+  const handler = lambda(endpoint, { table });
+  const event = eventOf("GET", "/v1/else", { ...asAlice, "x-berth-path": "/v1/m%65" });
+
+  expect(await handler(event)).toMatchObject({ statusCode: 200, body: '{"user":"alice"}' });
+  event.headers["x-berth-origin"] = "guessed";
+  expect(await handler(event)).toMatchObject({ statusCode: 403 });
+});
+
 test("an event of an unknown shape is refused, and its log line has names of fields alone", async () => {
   const { endpoint, table } = await trial();
   const lines: string[] = [];
@@ -88,6 +101,32 @@ test("an event of an unknown shape is refused, and its log line has names of fie
     { level: "error", event: "unknown event", fields: ["httpMethod", "path"] },
     { level: "error", event: "unknown event", fields: "object" },
   ]);
+});
+
+test("every line says whose invocation it is of, and answers and batches are counted", async () => {
+  process.env.AWS_LAMBDA_LOG_GROUP_NAME = "/berth/dev/me";
+  process.env._X_AMZN_TRACE_ID = "Root=1-a-b";
+  const { endpoint, table } = await trial();
+  const lines: string[] = [];
+  const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
+  const consumer = work.consume({ uses: ["table"] }, async () => {});
+
+  await lambda(endpoint, { table })(eventOf("GET", "/v1/me"), { awsRequestId: "first" });
+  const received = consumerLambda(consumer, { table });
+  await received({ Records: [{ messageId: "m", body: "none" }] }, { awsRequestId: "second" });
+  await received(null, { awsRequestId: "third" });
+  write.mockRestore();
+
+  const said = lines.map((line) => JSON.parse(line));
+  expect(said.map(({ event, awsRequestId }) => [event, awsRequestId])).toEqual([
+    ["request", "first"],
+    ["unreadable messages", "second"],
+    ["batch", "second"],
+    ["unknown event", "third"],
+  ]);
+  expect(new Set(said.map(({ trace }) => trace))).toEqual(new Set(["Root=1-a-b"]));
+  const counted = said.map(({ _aws }) => _aws?.CloudWatchMetrics[0].Namespace);
+  expect(counted).toEqual(["berth/dev", "berth/dev", "berth/dev", undefined]);
 });
 
 test("a key in the base URL is taken off the event's path", async () => {
@@ -158,6 +197,28 @@ test("a consumer reports the messages that failed, and no others", async () => {
   expect(result).toEqual({ batchItemFailures: [{ itemIdentifier: "m1" }] });
 });
 
+test("how long a look at a pool has waited is counted, and of no queue whose messages may be delayed", async () => {
+  process.env.AWS_LAMBDA_LOG_GROUP_NAME = "/berth/dev/work/plan";
+  const { table } = await trial();
+  const lines: string[] = [];
+  const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
+  const sent = [2_000, 5_000].map((ago) => ({ SentTimestamp: String(Date.now() - ago) }));
+  const Records = sent.map((attributes, at) => ({ messageId: `m${at}`, body: '{"look":"a"}', attributes }));
+
+  for (const queue of [pools, work]) {
+    await consumerLambda(
+      queue.consume({ uses: ["table"] }, async () => {}),
+      { table },
+    )({ Records });
+  }
+  write.mockRestore();
+
+  const [ofPools, ofWork] = lines.map((line) => JSON.parse(line));
+  expect(ofPools.LagMs).toBeGreaterThanOrEqual(5_000);
+  expect(ofPools._aws.CloudWatchMetrics[0].Metrics).toContainEqual({ Name: "LagMs", Unit: "Milliseconds" });
+  expect([ofWork.queue, ofWork.LagMs]).toEqual(["work", undefined]);
+});
+
 test("a batch that is none of SQS comes again whole", async () => {
   const { table } = await trial();
   const consumer = work.consume({ uses: ["table"] }, async () => {});
@@ -177,4 +238,13 @@ test("a schedule is run with its ports", async () => {
   await scheduleLambda(schedule, { table })();
 
   expect(seen).toEqual([undefined]);
+});
+
+test("a schedule that fails is an error to Lambda, whose alarms count those", async () => {
+  const { table } = await trial();
+  const schedule = cron.every({ minutes: 1, uses: ["table"] }, async () => {
+    throw new Error("no cluster");
+  });
+
+  await expect(scheduleLambda(schedule, { table })()).rejects.toThrow("The schedule failed");
 });

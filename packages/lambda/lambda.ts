@@ -1,8 +1,9 @@
 import { systemClock } from "#aws/clock.ts";
-import { readConfig, readSettings } from "#aws/config.ts";
+import { readConfig } from "#aws/config.ts";
 import { systemIds } from "#aws/ids.ts";
-import { jsonLog } from "#aws/log.ts";
+import { readSettings } from "#aws/settings.ts";
 import type { PortName, Ports } from "#core/context.ts";
+import type { Log } from "#core/ports/log.ts";
 import { buildApp } from "#http/app.ts";
 import { runSchedule, type Schedule } from "#http/cron.ts";
 import type { Endpoint } from "#http/endpoint.ts";
@@ -10,11 +11,12 @@ import type { Route } from "#http/routes.ts";
 import { contextOf, type Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
 import { type Consumer, consume } from "#http/work.ts";
+import { functionLog } from "./function-log.ts";
 import { type GatewayResult, gatewayEventOf, requestOfEvent, resultOfResponse } from "./gateway.ts";
 import { ORIGIN_HEADER, originCheck } from "./origin.ts";
-import { allFailed, type SqsResult, sqsEventOf } from "./sqs.ts";
+import { allFailed, lagMs, type SqsResult, sqsEventOf } from "./sqs.ts";
 
-/** Makes a port from the environment. Called at init on Lambda, and nowhere else before the first event. */
+/** Makes a port from the environment: at init on Lambda, elsewhere at the first event. */
 type Factory<Port> = () => Port;
 
 /** One factory for each port that is needed, and none for any other. */
@@ -22,77 +24,97 @@ export type Factories<Needs extends PortName> = { readonly [Name in Needs]: Fact
   readonly [Name in Exclude<PortName, Needs>]?: never;
 };
 
-export type GatewayHandler = (event: unknown) => Promise<GatewayResult>;
+/** The fields of Lambda's context object that are read here. */
+export interface Invocation {
+  readonly awsRequestId?: string;
+}
+
+export type GatewayHandler = (event: unknown, invocation?: Invocation) => Promise<GatewayResult>;
 
 /** The Lambda handler of one endpoint behind an HTTP API (payload format 2.0). */
 export function lambda<Needs extends PortName>(
   endpoint: Endpoint<Needs>,
   factories: Factories<NoInfer<Needs>>,
 ): GatewayHandler {
-  return gatewayHandler(() => buildApp(runtimeOf<Needs>(factories), [endpoint]).fetch);
+  return gatewayHandler((log) => buildApp(runtimeOf<Needs>(factories, log), [endpoint]).fetch);
 }
 
 /** The Lambda handler behind the gateway's default route, which knows all routes and serves none. */
 export function fallbackLambda(readRoutes: () => readonly Route[]): GatewayHandler {
-  return gatewayHandler(() => buildApp(runtimeOf<never>({}), [], readRoutes()).fetch);
+  return gatewayHandler((log) => buildApp(runtimeOf<never>({}, log), [], readRoutes()).fetch);
 }
 
 /** The Lambda handler of a consumer; its event source must report batch item failures. */
 export function consumerLambda<Uses extends PortName>(
   consumer: Consumer<Uses>,
   factories: Factories<NoInfer<Uses>>,
-): (event: unknown) => Promise<SqsResult> {
-  const context = atInit(() => contextOf(runtimeOf<Uses>(factories)));
-  return async (event) => {
-    const { Records } = sqsEventOf(event) ?? {};
-    if (!Records) return refuse(event, allFailed);
+): (event: unknown, invocation?: Invocation) => Promise<SqsResult> {
+  const log = functionLog();
+  const context = atInit(() => contextOf(runtimeOf<Uses>(factories, log)));
+  return async (event, invocation) => {
+    log.begin(invocation?.awsRequestId);
+    const received = sqsEventOf(event);
+    if (!received) return refuse(log, event, allFailed);
+    const { Records } = received;
     const bodies = Records.map(({ body }) => body);
-    const again = new Set(await consume(consumer, context(), bodies));
-    const failures = Records.filter((_, at) => again.has(at));
+    const { clock } = context();
+    const startedAt = clock.monotonic();
+    // A FIFO queue delays no message by itself, so that all of its age is waiting.
+    const waited = consumer.queue === "pools" ? lagMs(received, clock.now()) : undefined;
+    const failed = new Set(await consume(consumer, context(), bodies));
+    const failures = Records.filter((_, at) => failed.has(at));
+    const counts = { messages: Records.length, failed: failures.length, ...(waited !== undefined && { waited }) };
+    log.info("batch", { queue: consumer.queue, ...counts, ms: Math.round(clock.monotonic() - startedAt) });
     return { batchItemFailures: failures.map(({ messageId }) => ({ itemIdentifier: messageId })) };
   };
 }
 
-/** The Lambda handler of a schedule. */
+/** The Lambda handler of a schedule. Throws where it failed, after its line: Lambda counts what alarms look at by that. */
 export function scheduleLambda<Uses extends PortName>(
   schedule: Schedule<Uses>,
   factories: Factories<NoInfer<Uses>>,
-): () => Promise<void> {
-  const context = atInit(() => contextOf(runtimeOf<Uses>(factories)));
-  return () => runSchedule(schedule, context(), functionName() ?? "");
+): (event?: unknown, invocation?: Invocation) => Promise<void> {
+  const log = functionLog();
+  const context = atInit(() => contextOf(runtimeOf<Uses>(factories, log)));
+  return async (_, invocation) => {
+    log.begin(invocation?.awsRequestId);
+    if (!(await runSchedule(schedule, context(), functionName() ?? ""))) throw new Error("The schedule failed");
+  };
 }
 
-function gatewayHandler(makeFetch: () => (request: Request) => Response | Promise<Response>): GatewayHandler {
+function gatewayHandler(makeFetch: (log: Log) => (request: Request) => Response | Promise<Response>): GatewayHandler {
+  const log = functionLog();
   const init = atInit(() => {
     // The first Request loads undici, which takes about 15 ms: at init, not in a user's request.
     new Request("https://gateway/");
-    return { fetch: makeFetch(), isFromEdge: originCheck(readConfig(["ORIGIN_SECRETS"]).ORIGIN_SECRETS) };
+    return { fetch: makeFetch(log), isFromEdge: originCheck(readConfig(["ORIGIN_SECRETS"]).ORIGIN_SECRETS) };
   });
-  return async (given) => {
+  return async (given, invocation) => {
+    log.begin(invocation?.awsRequestId);
     const { fetch, isFromEdge } = init();
     const event = gatewayEventOf(given);
-    if (!event) return refuse(given, refusal(400, "Bad Request"));
-    // Whoever finds the address behind the edge would get around what the edge keeps off.
+    if (!event) return refuse(log, given, refusal(400, "Bad Request"));
+    // A client that finds the address behind the edge could go around the firewall and forge the headers of the edge.
     if (!isFromEdge(event.headers[ORIGIN_HEADER])) return refusal(403, "Forbidden");
     return resultOfResponse(await fetch(requestOfEvent(event)));
   };
 }
 
 /** In the words of API Gateway's own refusals: no dialect is known yet. */
-function refusal(statusCode: number, message: string): GatewayResult {
+export function refusal(statusCode: number, message: string): GatewayResult {
   const headers = { "content-type": "application/json", "cache-control": "no-store" };
   return { statusCode, headers, body: JSON.stringify({ message }), isBase64Encoded: false };
 }
 
-/** Names of fields alone: what an unknown event holds may be anything. */
-function refuse<Answer>(event: unknown, answer: Answer): Answer {
+/** Logs the names of the event's fields alone, since their values may be anything, and answers `answer`. */
+export function refuse<Answer>(log: Log, event: unknown, answer: Answer): Answer {
   const fields = typeof event === "object" && event !== null ? Object.keys(event).sort().slice(0, 20) : typeof event;
-  jsonLog().error("unknown event", { fields });
+  log.error("unknown event", { fields });
   return answer;
 }
 
-/** Made now on Lambda, where an import is the init; elsewhere only when first asked for. */
-function atInit<Made>(make: () => Made): () => Made {
+/** Makes it now on Lambda, where the import is a part of the init; elsewhere at the first call. */
+export function atInit<Made>(make: () => Made): () => Made {
   let made: { readonly it: Made } | undefined = functionName() === undefined ? undefined : { it: make() };
   return () => {
     made ??= { it: make() };
@@ -100,7 +122,7 @@ function atInit<Made>(make: () => Made): () => Made {
   };
 }
 
-function runtimeOf<Needs extends PortName>(factories: Factories<Needs>): Runtime<Needs> {
+export function runtimeOf<Needs extends PortName>(factories: Factories<Needs>, log: Log): Runtime<Needs> {
   const clock = systemClock();
   const settings = readSettings();
   if (settings.open) throw new Error("BERTH_OPEN is for the local stack: here every request needs a key");
@@ -108,7 +130,7 @@ function runtimeOf<Needs extends PortName>(factories: Factories<Needs>): Runtime
     ports: portsOf(factories),
     clock,
     ids: systemIds(),
-    log: jsonLog(),
+    log,
     settings,
     deployment: {
       version,
@@ -119,18 +141,18 @@ function runtimeOf<Needs extends PortName>(factories: Factories<Needs>): Runtime
   };
 }
 
-/** Sound because each factory is known by the name of the port that it makes. */
+/** The casts are sound: `Factories` ties each factory to the name of the port that it makes. */
 function portsOf<Needs extends PortName>(factories: Factories<Needs>): Pick<Ports, Needs> {
   const made = Object.entries<unknown>(factories).map(([name, make]) => [name, (make as Factory<unknown>)()]);
   return Object.fromEntries(made) as Pick<Ports, Needs>;
 }
 
-/** Set by Lambda itself. */
+/** Undefined outside of Lambda, which sets it. */
 function functionName(): string | undefined {
   return process.env.AWS_LAMBDA_FUNCTION_NAME;
 }
 
-/** Milliseconds since the epoch, set at deployment. */
+/** When this deployment began, in ms since the epoch: DEPLOYED_AT, where stacks/ sets it. */
 function deployedAt(): number | undefined {
   const at = Date.parse(process.env.DEPLOYED_AT ?? "");
   return Number.isNaN(at) ? undefined : at;

@@ -4,5 +4,8 @@ import { blobs } from "#aws/s3-blobs.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import { eksCompute } from "./eks-driver.ts";
 
-/** For looks, which end runs: what a disk held is listed before its run is removed, for its backup. */
+/**
+ * For looks, which end runs: the whole driver, which keeps the list of a disk's files for its backup before it removes
+ * a run.
+ */
 export const compute = (): Compute => eksCompute({ machineOf: ec2Machines(ec2Clients().client), blobs: blobs() });

@@ -1,7 +1,12 @@
+import { systemClock } from "#aws/clock.ts";
 import { readConfig } from "#aws/config.ts";
 import { volumes as ebsVolumes } from "#aws/ebs-volumes.ts";
+import { ec2Clients } from "#aws/ec2-client.ts";
+import { ec2Machines } from "#aws/ec2-machines.ts";
 import { blobs } from "#aws/s3-blobs.ts";
+import { table } from "#aws/table.ts";
 import { withListings } from "#core/disks/listing.ts";
+import { heedingWords } from "#core/pools/node-gone.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
 import { ebsArchives } from "#kubernetes/ebs-archives.ts";
 import { eksPlace } from "./eks-place.ts";
@@ -15,5 +20,7 @@ export const volumes = (): Volumes => {
   const [ebs, store] = [ebsVolumes(), blobs()];
   const listed = withListings(ebs, store);
   if (image === undefined) return listed;
-  return { ...listed, ...ebsArchives(eksPlace(), { image, blobs: store, findVolume: ebs.findVolume }) };
+  // No run is on the machine of such a pod: nobody else would heed what the operator says of it.
+  const machineOf = heedingWords({ table: table(), clock: systemClock() }, ec2Machines(ec2Clients().client));
+  return { ...listed, ...ebsArchives(eksPlace(), { image, blobs: store, findVolume: ebs.findVolume, machineOf }) };
 };

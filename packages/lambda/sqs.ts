@@ -3,7 +3,13 @@ import * as z from "zod";
 /** The parts of an SQS event that are read here. */
 export type SqsEvent = z.output<typeof SqsEvent>;
 
-const SqsEvent = z.object({ Records: z.array(z.object({ messageId: z.string(), body: z.string() })) });
+const Attributes = z.object({ SentTimestamp: z.coerce.number() });
+const Message = z.object({
+  messageId: z.string(),
+  body: z.string(),
+  attributes: Attributes.optional().catch(undefined),
+});
+const SqsEvent = z.object({ Records: z.array(Message) });
 
 export interface SqsResult {
   readonly batchItemFailures: readonly { readonly itemIdentifier: string }[];
@@ -19,3 +25,9 @@ export function sqsEventOf(event: unknown): SqsEvent | undefined {
  * failures").
  */
 export const allFailed: SqsResult = { batchItemFailures: [{ itemIdentifier: "" }] };
+
+/** How long the oldest of these has waited since it was sent, ms; undefined where none says when that was. */
+export function lagMs({ Records }: SqsEvent, now: number): number | undefined {
+  const sent = Records.flatMap(({ attributes }) => attributes?.SentTimestamp ?? []);
+  return sent.length > 0 ? now - Math.min(...sent) : undefined;
+}

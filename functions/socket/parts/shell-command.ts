@@ -1,0 +1,67 @@
+import type { UserContext } from "#core/context.ts";
+import { findEnvironment } from "#core/environments/record/read.ts";
+import { type Environment, isEnded } from "#core/environments/record/record.ts";
+import { shellWords } from "#core/environments/record/shell-words.ts";
+import { type ExecRequest, type ExecResult, executeIn } from "#core/environments/verbs/exec.ts";
+import { Problem } from "#core/problem.ts";
+import { withoutKeys } from "#http/redaction.ts";
+import { type ShellCommand, type ShellState, type ShellStep, takeFailure, takeResult } from "./shell-step.ts";
+
+export type ShellContext = UserContext<"table" | "queue" | "compute">;
+
+interface CommandOptions {
+  readonly execId: string;
+  now(): number;
+  /** Of its time-out, where something else ends earlier. */
+  readonly mostSeconds?: number;
+}
+
+/** Beside a command's own time-out. */
+const MARGIN_SECONDS = 30;
+const TRIES = 3;
+const PAUSE_MS = 500;
+
+/** Runs a command of a connection to its end, and answers what follows from that. Under one `execId` it is run once. */
+export async function runCommand(
+  ctx: ShellContext,
+  state: ShellState,
+  { command, timeout }: ShellCommand,
+  { execId, now, mostSeconds = timeout }: CommandOptions,
+): Promise<ShellStep> {
+  const timeoutSeconds = Math.min(timeout, mostSeconds);
+  try {
+    const result = await execute(ctx, state.id, {
+      words: shellWords(command),
+      directory: state.directory,
+      timeoutSeconds,
+      execId,
+      capSeconds: timeoutSeconds + MARGIN_SECONDS,
+      readyWithinMs: 0,
+    });
+    return takeResult(state, command, result, now());
+  } catch (error) {
+    if (!(error instanceof Problem)) ctx.log.error("shell failed", { error: withoutKeys(String(error)) });
+    return takeFailure(state, error, now());
+  }
+}
+
+/** An outage that is over soon is not shown: under its id the command is run once however often it is asked for. */
+async function execute(ctx: ShellContext, id: string, request: ExecRequest): Promise<ExecResult> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await executeIn(ctx, id, request);
+    } catch (error) {
+      if (error instanceof Problem || tries >= TRIES) throw error;
+      await ctx.clock.sleep(PAUSE_MS);
+    }
+  }
+}
+
+/** The workspace while it can be entered, now or later; undefined: it is over, or another one has its name. */
+export async function findUsable(ctx: ShellContext, id: string, uid?: string): Promise<Environment | undefined> {
+  const environment = await findEnvironment(ctx, id);
+  if (!environment || (uid !== undefined && environment.uid !== uid)) return undefined;
+  return environment.end.outcome || environment.goal.desired !== "active" || isEnded(environment)
+    ? undefined
+    : environment;
+}

@@ -1,0 +1,31 @@
+import type { SocketMessage } from "#http/socket.ts";
+import { resultFrames, toError } from "../wire.ts";
+import { findUsable, runCommand, type ShellContext } from "./shell-command.ts";
+import { gone, overdue, type ShellState, type ShellStep, takeFrame } from "./shell-step.ts";
+
+/** What API Gateway meters as one message, and splits a longer one into ("API Gateway quotas"). */
+const FRAME_BYTES = 32_768;
+/** A result repeats its command, and API Gateway passes on 128 KB at most. */
+const MESSAGE_BYTES = 98_304;
+/** Of the 900 that a Lambda may take. */
+const MOST_COMMAND_SECONDS = 840;
+
+/** Deals with a frame of a connection that a gateway keeps, from start to end; of a command under the message's id. */
+export async function answerMessage(
+  ctx: ShellContext,
+  state: ShellState,
+  { text, id, sentAt }: SocketMessage,
+): Promise<ShellStep> {
+  const now = () => ctx.clock.now();
+  const closing = overdue(state, sentAt) ?? ((await findUsable(ctx, state.id, state.uid)) ? undefined : gone);
+  if (closing) return { state, frames: [], closing };
+  if (new TextEncoder().encode(text).length > MESSAGE_BYTES) {
+    return { state: { ...state, usedAt: now() }, frames: [toError(`The frame is over ${MESSAGE_BYTES} bytes`)] };
+  }
+  const step = takeFrame(state, text, now());
+  const { command } = step;
+  if (!command) return step;
+  const execId = id.toLowerCase();
+  const after = await runCommand(ctx, step.state, command, { execId, now, mostSeconds: MOST_COMMAND_SECONDS });
+  return { ...after, frames: after.frames.flatMap((frame) => resultFrames(frame, FRAME_BYTES)) };
+}

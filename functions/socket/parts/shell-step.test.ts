@@ -1,0 +1,115 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Environment } from "#core/environments/record/record.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import type { ExecResult } from "#core/environments/verbs/exec.ts";
+import { Problem } from "#core/problem.ts";
+import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { beginShell, isPing, overdue, type ShellState, takeFailure, takeFrame, takeResult } from "./shell-step.ts";
+
+const result: ExecResult = {
+  stdout: "out\n",
+  stderr: "",
+  returncode: 0,
+  timedOut: false,
+  timeoutSeconds: 300,
+  directory: "/workspace/deep",
+};
+const frame = (given: object) => JSON.stringify(given);
+
+describe("a step of the web shell", () => {
+  let environment: Environment;
+  let state: ShellState;
+
+  beforeEach(async () => {
+    const world = await memoryWorld();
+    const ctx = { ...world.as("alice"), dialect: "onmemos", noun: "workspace" };
+    environment = await createEnvironment(ctx, newEnvironment("ws-demo-alice-1756062811", { gpus: 1 }));
+    state = beginShell(environment, 1_000).state;
+  });
+
+  it("begins at home, with a welcome", () => {
+    const begun = beginShell(environment, 1_000);
+
+    const { id, uid } = environment;
+    expect(begun.state).toMatchObject({ id, uid, directory: "/workspace", usedAt: 1_000 });
+    expect(begun.frames).toMatchObject([{ type: "welcome", workspace_id: id, current_directory: "/workspace" }]);
+  });
+
+  it("has a state that is the same after it was written down and read", () => {
+    const { state: after } = takeResult(state, "cd deep", result, 2_000);
+
+    expect(JSON.parse(JSON.stringify(after))).toStrictEqual(after);
+    expect(after.directory).toBe("/workspace/deep");
+  });
+
+  it("changes no state that it was given", () => {
+    const before = structuredClone(state);
+
+    takeFrame(Object.freeze(state), frame({ type: "command", command: "cd deep" }), 2_000);
+    takeResult(Object.freeze(state), "cd deep", result, 3_000);
+
+    expect(state).toEqual(before);
+  });
+
+  it("has a command run, and answers nothing before its result", () => {
+    const step = takeFrame(state, frame({ type: "command", command: "ls", timeout: 7 }), 2_000);
+
+    expect(step).toEqual({
+      state: { ...state, usedAt: 2_000 },
+      frames: [],
+      command: { type: "command", command: "ls", timeout: 7 },
+    });
+  });
+
+  it("answers a ping, which is no use", () => {
+    expect(takeFrame(state, frame({ type: "ping" }), 2_000)).toEqual({ state, frames: [{ type: "pong" }] });
+    expect([isPing(frame({ type: "ping" })), isPing(frame({ type: "exit" })), isPing("{")]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+  });
+
+  it("says goodbye, and closes", () => {
+    const { frames, closing, command } = takeFrame(state, frame({ type: "exit" }), 2_000);
+
+    expect(frames).toEqual([{ type: "exit", message: "Disconnecting from workspace" }]);
+    expect([closing?.code, command]).toEqual([1000, undefined]);
+  });
+
+  it("answers what is no frame with an error, and stays open", () => {
+    const step = takeFrame(state, "", 2_000);
+
+    expect(step).toEqual({
+      state: { ...state, usedAt: 2_000 },
+      frames: [{ type: "error", message: "Invalid JSON" }],
+    });
+  });
+
+  it.each([
+    ["where it was left", {}, "/workspace/deep"],
+    ["where it was, of a command that timed out", { directory: null, timedOut: true, returncode: 124 }, "/workspace/a"],
+    ["where it was, of a command that was killed", { directory: null, returncode: 137 }, "/workspace/a"],
+    ["at home, where its directory is gone", { directory: null, returncode: 2 }, "/workspace"],
+  ])("goes on %s", (_, changes, directory) => {
+    const step = takeResult({ ...state, directory: "/workspace/a" }, "x", { ...result, ...changes }, 2_000);
+
+    expect(step.state).toMatchObject({ directory, usedAt: 2_000 });
+    expect(step.frames).toMatchObject([{ type: "command_result", command: "x", current_directory: directory }]);
+  });
+
+  it("says why a command failed only where that is for the client, and closes where the workspace is over", () => {
+    const notReady = takeFailure(state, new Problem("failed", "Workspace is not ready yet"), 2_000);
+    const broken = takeFailure(state, new Error("10.0.0.7 refused"), 2_000);
+    const over = takeFailure(state, new Problem("notFound", "Workspace x not found"), 2_000);
+
+    expect(notReady.frames).toEqual([{ type: "error", message: "Workspace is not ready yet" }]);
+    expect(broken.frames).toEqual([{ type: "error", message: "Internal server error" }]);
+    expect([over.frames, over.closing?.code]).toEqual([[], 1001]);
+  });
+
+  it("is overdue after ten minutes without use", () => {
+    expect(overdue(state, 601_000)).toBeUndefined();
+    expect(overdue(state, 601_001)?.code).toBe(1000);
+  });
+});

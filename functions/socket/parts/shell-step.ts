@@ -1,0 +1,91 @@
+import type { Environment } from "#core/environments/record/record.ts";
+import type { ExecResult } from "#core/environments/verbs/exec.ts";
+import { keyText } from "#core/keys.ts";
+import { Problem } from "#core/problem.ts";
+import type { Closing } from "#http/socket.ts";
+import { type ClientFrame, fromFrame, goodbye, HOME, pong, toError, toResult, toWelcome } from "../wire.ts";
+
+/** All that is known of a connection between two frames: plain data, in memory or in a record. */
+export type ShellState = Readonly<{
+  /** The id of the workspace, and the uid of its life. */
+  id: string;
+  uid: string;
+  /** Connections whose text is the same are about the same life. */
+  about: string;
+  /** Where the next command begins. */
+  directory: string;
+  /** When it was last used, ms of the clock that all steps of the connection are given. */
+  usedAt: number;
+}>;
+
+export type ShellCommand = ClientFrame & { readonly type: "command" };
+
+/** What follows from one event: the connection as it is now, and what the client is sent. */
+export interface ShellStep {
+  readonly state: ShellState;
+  readonly frames: readonly object[];
+  /** To be run; what became of it is the next step. */
+  readonly command?: ShellCommand;
+  /** After the frames. */
+  readonly closing?: Closing;
+}
+
+const IDLE_MS = 600_000;
+
+export const gone: Closing = { code: 1001, reason: "The workspace has ended" };
+const left: Closing = { code: 1000, reason: "Goodbye" };
+const idle: Closing = { code: 1000, reason: "No command for 10 minutes" };
+
+/** A connection that is opened to a workspace. */
+export function beginShell(environment: Environment, now: number): ShellStep {
+  const { id, uid } = environment;
+  const about = `${keyText(environment)}#${uid}`;
+  return { state: { id, uid, about, directory: HOME, usedAt: now }, frames: [toWelcome(id)] };
+}
+
+/** The client sent a frame, "" for one that is no text. A ping does not count as use. */
+export function takeFrame(state: ShellState, text: string, now: number): ShellStep {
+  try {
+    const frame = fromFrame(text);
+    if (frame.type === "ping") return { state, frames: [pong] };
+    const used = { ...state, usedAt: now };
+    if (frame.type === "command") return { state: used, frames: [], command: frame };
+    return { state: used, frames: [goodbye], closing: left };
+  } catch (error) {
+    return takeFailure(state, error, now);
+  }
+}
+
+/** Whether this frame is answered at once, whatever runs. */
+export function isPing(text: string): boolean {
+  try {
+    return fromFrame(text).type === "ping";
+  } catch {
+    return false;
+  }
+}
+
+/** A command ended: the next one begins where it was left. */
+export function takeResult(state: ShellState, command: string, result: ExecResult, now: number): ShellStep {
+  const directory = placeAfter(result, state.directory);
+  return { state: { ...state, directory, usedAt: now }, frames: toResult(command, result, directory) };
+}
+
+/** A frame or its command could not be dealt with. Only a `Problem` says to the client why. */
+export function takeFailure(state: ShellState, error: unknown, now: number): ShellStep {
+  const problem = error instanceof Problem ? error : undefined;
+  const used = { ...state, usedAt: now };
+  if (problem?.kind === "notFound") return { state: used, frames: [], closing: gone };
+  return { state: used, frames: [toError(problem?.message ?? "Internal server error")] };
+}
+
+/** Whether a connection of which no command runs has been quiet for too long. */
+export function overdue({ usedAt }: ShellState, now: number): Closing | undefined {
+  return now - usedAt > IDLE_MS ? idle : undefined;
+}
+
+/** A shell that could not even enter its directory, which somebody removed, begins at home again. */
+function placeAfter({ directory, timedOut, returncode }: ExecResult, before: string): string {
+  const neverBegan = directory === null && !timedOut && returncode > 0 && returncode < 124;
+  return directory ?? (neverBegan ? HOME : before);
+}

@@ -1,0 +1,25 @@
+import { systemClock } from "#aws/clock.ts";
+import { jsonLog } from "#aws/log.ts";
+import type { Log } from "#core/ports/log.ts";
+import { mapLog } from "#http/log.ts";
+import { countingLog, namespaceOf } from "./metrics.ts";
+
+export interface FunctionLog extends Log {
+  /** Lines from here on are of this invocation: a function has one at a time. */
+  begin(awsRequestId: string | undefined): void;
+}
+
+/** The log of one function on Lambda, whose lines say by Lambda's own ids whose they are (packages/lambda/metrics.ts). */
+export function functionLog(): FunctionLog {
+  const namespace = namespaceOf(process.env.AWS_LAMBDA_LOG_GROUP_NAME);
+  const log = countingLog(jsonLog(), namespace, () => systemClock().now());
+  let ids: Readonly<Record<string, string>> = {};
+  return {
+    ...mapLog(log, (_, fields) => ({ ...fields, ...ids })),
+    begin(awsRequestId) {
+      // Lambda sets it for each invocation ("Using Lambda environment variables").
+      const { _X_AMZN_TRACE_ID: trace } = process.env;
+      ids = { ...(awsRequestId && { awsRequestId }), ...(trace && { trace }) };
+    },
+  };
+}

@@ -1,0 +1,54 @@
+import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { countingLog, namespaceOf, writtenMetrics } from "./metrics.ts";
+
+test("a line of which something is counted is a metric of its stage, and the others are as they were", () => {
+  const lines: unknown[] = [];
+  const note = (event: string, fields: object = {}) => void lines.push([event, fields]);
+  const log = countingLog({ info: note, warn: note, error: note }, namespaceOf("/berth/dev/gpu-dev/jobs/get"), () => 7);
+
+  log.info("request", { status: 404, ms: 12.5 });
+  log.warn("send failed", { look: "a" });
+  log.info("toString", { a: 1 });
+
+  const emf = (Dimensions: string[], Metrics: object[]) => ({
+    Timestamp: 7,
+    CloudWatchMetrics: [{ Namespace: "berth/dev", Dimensions: [Dimensions], Metrics }],
+  });
+  const count = (Name: string) => ({ Name, Unit: "Count" });
+  const answers = { Status: "4xx", Answers: 1, AnswerMs: 12.5 };
+  expect(lines).toEqual([
+    [
+      "request",
+      {
+        status: 404,
+        ms: 12.5,
+        ...answers,
+        _aws: emf(["Status"], [count("Answers"), { Name: "AnswerMs", Unit: "Milliseconds" }]),
+      },
+    ],
+    ["send failed", { look: "a", SendsFailed: 1, _aws: emf([], [count("SendsFailed")]) }],
+    ["toString", { a: 1 }],
+  ]);
+});
+
+test("all metrics that may be written are listed, each with the names of its dimensions", () => {
+  expect(Object.fromEntries(writtenMetrics())).toEqual({
+    Answers: ["Status"],
+    AnswerMs: ["Status"],
+    BatchMs: ["Queue"],
+    LagMs: ["Queue"],
+    LooksFailed: [],
+    MessagesUnreadable: [],
+    SendsFailed: [],
+    RecordsPoisoned: [],
+    SchedulesFailed: [],
+  });
+});
+
+test("whoever has no log group of a stage counts nothing", () => {
+  const log = recordingLog();
+
+  expect(["/aws/lambda/berth-dev-X", "", undefined].map(namespaceOf)).toEqual([undefined, undefined, undefined]);
+  expect(countingLog(log, undefined, () => 0)).toBe(log);
+});

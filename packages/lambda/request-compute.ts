@@ -1,0 +1,32 @@
+import type { Compute } from "#core/ports/compute.ts";
+import { kubernetesCommands } from "#kubernetes/commands.ts";
+import { eksPlace } from "./eks-place.ts";
+
+/** For requests, which only run commands in runs that exist: their bundles hold that part of the driver alone. */
+export const compute = (): Compute => ({
+  ...kubernetesCommands(eksPlace()),
+  refusesSecondStart: false,
+  apply: notForRequests,
+  observe: notForRequests,
+  begin: notForRequests,
+  remove: notForRequests,
+  extend: notForRequests,
+  setAccess: notForRequests,
+  resize: notForRequests,
+  postToPort: notForRequests,
+  readLog: notForRequests,
+  listRuns: notForRequests,
+  listParts: notForRequests,
+  changes: () => {
+    throw new Error(onlyCommands);
+  },
+  listNodes: notForRequests,
+  silenceOf: notForRequests,
+  machineOf: notForRequests,
+});
+
+const onlyCommands = "A request only runs commands";
+
+async function notForRequests(): Promise<never> {
+  throw new Error(onlyCommands);
+}

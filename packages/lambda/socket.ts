@@ -1,0 +1,178 @@
+import { readConfig } from "#aws/config.ts";
+import type { SocketGateway } from "#aws/socket-gateway.ts";
+import type { PortName } from "#core/context.ts";
+import { writeRecord } from "#core/write-record.ts";
+import { handshakes, socketContext } from "#http/handshake.ts";
+import { hashCheck } from "#http/key-check.ts";
+import { Refusal } from "#http/refusal.ts";
+import type { Runtime } from "#http/runtime.ts";
+import type { Socket, SocketStep } from "#http/socket.ts";
+import { addConnection, type Connection, dropConnection, findConnection } from "./connection.ts";
+import { functionLog } from "./function-log.ts";
+import { type GatewayResult, requestOfEvent, resultOfResponse } from "./gateway.ts";
+import { atInit, type Factories, type Invocation, refusal, refuse, runtimeOf } from "./lambda.ts";
+import { ORIGIN_HEADER, originCheck } from "./origin.ts";
+import { type SocketEvent, type SocketFrame, socketEventOf, socketFramesOf } from "./socket-event.ts";
+import type { SqsResult } from "./sqs.ts";
+
+export type SocketHandler = (event: unknown, invocation?: Invocation) => Promise<GatewayResult | SqsResult>;
+
+/**
+ * The Lambda handler of a WebSocket whose connections API Gateway keeps: of `$connect` and `$disconnect`, and of the FIFO
+ * queue that `$default` puts frames into, a group for each connection (docs/architecture.md#the-web-shell).
+ */
+export function socketLambda<Needs extends PortName>(
+  socket: Socket<Needs>,
+  factories: Factories<NoInfer<Needs>>,
+  makeGateway: () => SocketGateway,
+): SocketHandler {
+  const log = functionLog();
+  const init = atInit(() => {
+    // Sound because a socket's verbs ask for no port that it does not name.
+    const runtime = runtimeOf<Needs>(factories, log) as unknown as Runtime;
+    const isFromEdge = originCheck(readConfig(["ORIGIN_SECRETS"]).ORIGIN_SECRETS);
+    return { isFromEdge, serving: servingOf(runtime, socket as Socket, makeGateway()) };
+  });
+  return async (given, invocation) => {
+    log.begin(invocation?.awsRequestId);
+    const { isFromEdge, serving } = init();
+    const frames = socketFramesOf(given);
+    if (frames) return { batchItemFailures: await takeAll(serving, frames) };
+    const event = socketEventOf(given);
+    if (!event) return refuse(log, given, refusal(400, "Bad Request"));
+    if (event.type === "DISCONNECT") return disconnect(serving, event);
+    if (!isFromEdge(event.request.headers[ORIGIN_HEADER])) return refusal(403, "Forbidden");
+    return connect(serving, event);
+  };
+}
+
+interface Serving {
+  readonly runtime: Runtime;
+  readonly socket: Socket;
+  readonly gateway: SocketGateway;
+  readonly shakeHands: ReturnType<typeof handshakes>;
+  readonly checkHash: ReturnType<typeof hashCheck>;
+}
+
+function servingOf(runtime: Runtime, socket: Socket, gateway: SocketGateway): Serving {
+  const { ids, clock, settings, keys } = runtime;
+  const checkHash = hashCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
+  return { runtime, socket, gateway, shakeHands: handshakes(runtime, [socket]), checkHash };
+}
+
+async function connect(serving: Serving, { connection, request }: SocketEvent): Promise<GatewayResult> {
+  const { runtime, shakeHands, gateway } = serving;
+  const handshake = await shakeHands(requestOfEvent(request), async ({ begun, actor, requestId }) => {
+    await addConnection(writingOf(runtime), connection, { begun, actor, requestId, now: runtime.clock.now() });
+    try {
+      // Nothing can be sent before this answer: the first frames wait in front of all that the client sends.
+      await gateway.announce(connection);
+    } catch (error) {
+      // API Gateway does not say of a refused connection that it is gone: it would be counted until its `ttl`.
+      await dropConnection(writingOf(runtime), connection);
+      throw error;
+    }
+  });
+  if (!handshake) return refusal(404, "Not Found");
+  if (handshake instanceof Response) return resultOfResponse(handshake);
+  return { statusCode: 200, headers: {}, body: "", isBase64Encoded: false };
+}
+
+async function disconnect({ runtime }: Serving, { connection }: SocketEvent): Promise<GatewayResult> {
+  await dropConnection(writingOf(runtime), connection);
+  return { statusCode: 200, headers: {}, body: "", isBase64Encoded: false };
+}
+
+/** Deals with frames in their order. After one that failed no other of the batch is dealt with: all of them come again. */
+async function takeAll(serving: Serving, frames: readonly SocketFrame[]): Promise<SqsResult["batchItemFailures"]> {
+  for (const [at, frame] of frames.entries()) {
+    try {
+      await take(serving, frame);
+    } catch (error) {
+      serving.runtime.log.error("frame failed", { error: String(error) });
+      if (await isGivenUp(serving, frame)) continue;
+      return frames.slice(at).map(({ id }) => ({ itemIdentifier: id }));
+    }
+  }
+  return [];
+}
+
+/**
+ * After so many receives of one frame its connection is closed: one before the queue would move it to the dead-letter queue.
+ */
+const MOST_RECEIVES = 4;
+
+/** Whether its connection was closed. Else the frame comes again soon: until then all later ones of its connection wait. */
+async function isGivenUp({ runtime, gateway }: Serving, frame: SocketFrame): Promise<boolean> {
+  const { connection, receipt, receives } = frame;
+  try {
+    if (receives < MOST_RECEIVES) {
+      await gateway.showSoon(receipt);
+      return false;
+    }
+    await dropConnection(writingOf(runtime), connection);
+    await gateway.close(connection);
+    return true;
+  } catch (error) {
+    runtime.log.error("frame not given back", { error: String(error) });
+    return false;
+  }
+}
+
+async function take(serving: Serving, frame: SocketFrame): Promise<void> {
+  const { runtime, gateway } = serving;
+  const writing = writingOf(runtime);
+  const { connection, id, isFirst } = frame;
+  const record = await findConnection(writing, connection);
+  if (!record || record.lastMessage === id) return;
+  const { state, frames, closing } = isFirst ? welcomeOf(record) : await stepAfter(serving, record, frame);
+  const isThere = await postAll(serving, connection, frames, isFirst ? FIRST_TRIES : 1);
+  if (closing || !isThere) await gateway.close(connection);
+  if (!isThere || closing) return dropConnection(writing, connection);
+  // Where this write is refused another worker has dropped the connection, or has dealt with this frame as well.
+  await writeRecord(writing, { ...record, state, lastMessage: id });
+}
+
+function welcomeOf({ state, firstFrames }: Connection): SocketStep {
+  return { state, frames: firstFrames.map((text) => JSON.parse(text)) };
+}
+
+const revoked = { code: 1008, reason: "The key is not valid any more" };
+
+async function stepAfter(
+  { runtime, socket, checkHash }: Serving,
+  { keyHash, requestId, state }: Connection,
+  frame: SocketFrame,
+): Promise<SocketStep> {
+  try {
+    const actor = await checkHash(keyHash);
+    return await socket.verbs.answer(socketContext(runtime, socket, { requestId, actor }), state, frame);
+  } catch (error) {
+    if (error instanceof Refusal) return { state, frames: [], closing: revoked };
+    throw error;
+  }
+}
+
+/** The first message may arrive before the answer that opens its connection: a post is tried so often, for 5 s in all. */
+const FIRST_TRIES = 20;
+const PAUSE_MS = 250;
+
+/** False when the connection is gone. */
+async function postAll(
+  { runtime: { clock }, gateway }: Serving,
+  connection: string,
+  frames: readonly object[],
+  tries: number,
+): Promise<boolean> {
+  for (const frame of frames) {
+    for (let left = tries; !(await gateway.post(connection, JSON.stringify(frame))); left -= 1) {
+      if (left === 1) return false;
+      await clock.sleep(PAUSE_MS);
+    }
+  }
+  return true;
+}
+
+function writingOf({ ports, ids }: Runtime) {
+  return { table: ports.table, ids };
+}
