@@ -1,3 +1,4 @@
+import type { FieldProblem } from "#core/problem.ts";
 import { withoutComments } from "./comments.ts";
 import { readPairs } from "./query.ts";
 import { Refusal } from "./refusal.ts";
@@ -25,7 +26,7 @@ export async function readObject(request: Request, { comments, form }: BodyRules
   if (text.trim() === "") return {};
   if (form && /^[^{["]+=/.test(text.trimStart())) return readPairs(text.trim());
   const value = parseJson(comments ? withoutComments(text) : text);
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw badJson();
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw noObject();
   return value as Record<string, unknown>;
 }
 
@@ -82,6 +83,14 @@ function parseJson(text: string): unknown {
 
 /** Without a text it is said in the words of the dialect. */
 function badJson(cause?: unknown, text = ""): Refusal {
-  const field = { type: "json_invalid", path: ["body"], message: text || "JSON decode error", input: {} };
-  return new Refusal("badJson", { fields: [field], cause }, text);
+  return new Refusal("badJson", { fields: [badBody(text || "JSON decode error")], cause }, text);
+}
+
+/** The same in the words of most dialects; the one that says what is wrong with a field says what it is instead. */
+function noObject(): Refusal {
+  return new Refusal("badJson", { fields: [badBody("Request body must be a JSON object")] });
+}
+
+function badBody(message: string): FieldProblem {
+  return { type: "json_invalid", path: ["body"], message, input: {} };
 }

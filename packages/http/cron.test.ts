@@ -23,7 +23,7 @@ test("a schedule that fails is logged, and the next time comes anyway", async ()
     throw new Error("no cluster");
   });
 
-  await runSchedule(schedule, contextOf(runtime), "cron/sweep");
+  expect(await runSchedule(schedule, contextOf(runtime), "cron/sweep")).toBe(false);
 
   expect(runtime.log.lines).toMatchObject([{ event: "schedule failed", fields: { schedule: "cron/sweep" } }]);
 });

@@ -1,4 +1,5 @@
 import type { FieldProblem, ProblemKind } from "#core/problem.ts";
+import type { UsualWords } from "./misspelt.ts";
 
 /** The published APIs. Every table of them is a `Record<DialectName, …>`: one that lacks a dialect does not compile. */
 export const dialectNames = ["gpu-dev", "session-manager", "onmemos", "novita", "dev8"] as const;
@@ -50,6 +51,8 @@ export interface Dialect {
   readonly noun: string;
   /** Whether `//` and block comments are accepted outside strings (docs/apis/common.md#headers-and-bodies). */
   readonly commentsInJson: boolean;
+  /** Has a field that is nearly one of its own refused, or a usual other word; other unknown fields never are. */
+  readonly misspelt?: UsualWords;
   /**
    * Its printed clients have no slot for a key: an open local stack lets them in without (docs/apis/common.md#keys).
    */

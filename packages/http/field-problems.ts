@@ -1,25 +1,32 @@
 import type * as z from "zod";
 import type { FieldProblem } from "#core/problem.ts";
+import { knownPart } from "./known-part.ts";
 import { boundsOf, fieldNames, isRequired, isWholeNumber, schemaAt } from "./schema.ts";
+
+/** Where fields are. */
+export type Place = "body" | "query";
 
 /**
  * What zod found wrong, in the words of docs/apis/gpu-dev.md#errors, ordered as the schema's fields are.
- * Inputs are as they came: whoever shows them takes the secrets out.
+ * Inputs are what came under names of the schema: whoever shows them takes the secrets out.
  */
 export function fieldProblems(
   issues: readonly z.core.$ZodIssue[],
-  place: "body" | "query",
+  place: Place,
   schema: z.ZodType,
   input: Record<string, unknown>,
 ): FieldProblem[] {
   const order = ["", ...fieldNames(schema)];
+  // The same for all that are missing.
+  let whole: unknown;
   const rank = (issue: z.core.$ZodIssue) => order.indexOf(String(issue.path[0] ?? ""));
   return firstOfEachPath(issues.toSorted((one, other) => rank(one) - rank(other))).map((issue) => {
     const value = valueAt(input, issue.path);
     const at = schemaAt(schema, issue.path);
     const isMissing = value === undefined && issue.path.length > 0 && issue.code !== "custom";
     const { type, message } = isMissing ? missingAs(issue) : describe(issue, at);
-    const shown = type === missing.type ? input : value;
+    if (type === missing.type) whole ??= knownPart(input, schema);
+    const shown = type === missing.type ? whole : knownPart(value, at);
     const path = [place, ...issue.path.map(pathPart)];
     return { type, path, message, input: shown, ...factsOf(issue, at, value, message) };
   });
@@ -120,6 +127,7 @@ const types: Readonly<Record<string, Description>> = {
   int: integer,
   record: dictionary,
   object: dictionary,
+  boolean: { type: "value_error", message: "Input should be true or false" },
 };
 
 function tooSmall({ origin, minimum, inclusive }: z.core.$ZodIssueTooSmall): Description {
@@ -142,10 +150,10 @@ function tooBig({ origin, maximum, inclusive }: z.core.$ZodIssueTooBig): Descrip
 
 const numbers: ReadonlySet<string> = new Set(["number", "int", "bigint"]);
 
-function wrongFormat({ format, pattern }: z.core.$ZodIssueInvalidStringFormat): Description {
+/** What a pattern allows is for its schema to say in words. */
+function wrongFormat({ format }: z.core.$ZodIssueInvalidStringFormat): Description {
   if (format !== "regex") return valueError(`Input should be a valid ${format}`);
-  const source = pattern?.replace(/^\/(.*)\/[a-z]*$/s, "$1") ?? "";
-  return { type: "string_pattern_mismatch", message: `String should match pattern '${source}'` };
+  return { type: "string_pattern_mismatch", message: "String should have the form that openapi.json says" };
 }
 
 /** A refinement may name another type of the list: `ctx.addIssue({ code: "custom", params: { type: "enum" }, … })`. */

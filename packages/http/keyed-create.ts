@@ -69,7 +69,7 @@ async function answerAs(
   refusal: () => Error,
 ): Promise<Response> {
   const asked = withActor(ctx, exchange);
-  const begun = await beginCreate(asked, { ...scope, body: JSON.stringify(body) }, chosen);
+  const begun = await beginCreate(asked, { ...scope, body: comparable(body, chosen) }, chosen);
   if (begun.kind === "otherRequest") throw refusal();
   if (begun.kind === "replay") {
     const { status, text } = begun.reply;
@@ -84,6 +84,13 @@ async function answerAs(
   await unlessLost(asked, keepReply(asked, create, reply));
   for (const [name, value] of Object.entries(isRepeat ? replayed : {})) response.headers.set(name, value);
   return response;
+}
+
+/** An id that the client chose is the same in upper case. */
+function comparable(body: unknown, { id }: ChosenIds): string {
+  return JSON.stringify(body, (_, value: unknown) =>
+    typeof value === "string" && value.toLowerCase() === id ? id : value,
+  );
 }
 
 const replayed = { "Idempotency-Replayed": "true" };

@@ -28,9 +28,11 @@ export function withoutKeys(text: string): string {
 const ALL_FIELDS_BYTES = 12_000;
 const ONE_INPUT_BYTES = 2_000;
 const TEXT_LENGTH = 200;
-const ENTRIES = 40;
+/** Of a list or an object that is shown. */
+export const MOST_ENTRIES = 40;
 const DEPTH = 4;
-const HIDDEN = "***";
+/** What is shown in place of a secret. */
+export const HIDDEN = "***";
 
 function showable(field: FieldProblem, shown: unknown): FieldProblem {
   const { path, message } = field;
@@ -95,12 +97,18 @@ function pruned(value: unknown, name: string, depth: number): unknown {
   if (typeof value === "string") return privateKey.test(value) || presigned.test(value) ? HIDDEN : cut(value);
   if (typeof value !== "object" || value === null) return value;
   if (depth === 0) return "…";
-  if (Array.isArray(value)) return value.slice(0, ENTRIES).map((entry) => pruned(entry, "", depth - 1));
+  if (Array.isArray(value)) return value.slice(0, MOST_ENTRIES).map((entry) => pruned(entry, "", depth - 1));
+  const shown = (key: string, entry: unknown) => (secretMaps.has(name) ? HIDDEN : pruned(entry, key, depth - 1));
+  return Object.fromEntries(shownEntries(value).map(([key, entry]) => [cut(key), shown(key, entry)]));
+}
+
+/** As many entries of an object as are shown. */
+export function shownEntries(value: object): [name: string, entry: unknown][] {
   const entries = value as Readonly<Record<string, unknown>>;
   // Not Object.entries: that would read the other 60,000 as well.
-  const keys = Object.keys(entries).slice(0, ENTRIES);
-  const shown = (key: string) => (secretMaps.has(name) ? HIDDEN : pruned(entries[key], key, depth - 1));
-  return Object.fromEntries(keys.map((key) => [cut(key), shown(key)]));
+  return Object.keys(entries)
+    .slice(0, MOST_ENTRIES)
+    .map((name) => [name, entries[name]]);
 }
 
 function isMap(value: unknown): boolean {

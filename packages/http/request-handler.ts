@@ -3,16 +3,19 @@ import { type AnswerOptions, isAnswer } from "./answer.ts";
 import { readObject, requireSmallBody } from "./body.ts";
 import { bodySchema, type Endpoint, type Schema } from "./endpoint.ts";
 import { type Exchange, headersOf, logExchange, openExchange } from "./exchange.ts";
-import { fieldProblems, ownMessagesOnly } from "./field-problems.ts";
+import { fieldProblems, ownMessagesOnly, type Place } from "./field-problems.ts";
 import type { KeyCheck } from "./key-check.ts";
 import { makeOnce, readIdempotencyKey } from "./keyed-create.ts";
 import { allowKeyless } from "./keyless.ts";
+import { knownPart } from "./known-part.ts";
 import { boundLog } from "./log.ts";
+import { misspeltFields } from "./misspelt.ts";
 import { problemResponse } from "./problem-response.ts";
 import { readQuery } from "./query.ts";
 import { Refusal } from "./refusal.ts";
 import { countRequest } from "./request-tally.ts";
 import { contextOf, type Runtime } from "./runtime.ts";
+import { fieldNames, schemaAt } from "./schema.ts";
 import { brokenTextIn } from "./well-formed.ts";
 import { newWireId } from "./wire-id.ts";
 
@@ -92,9 +95,9 @@ async function readInput(
   const query = readQuery(request.url);
   const body = await readBody(endpoint, request, query);
   return {
-    query: endpoint.query && parseFields(endpoint.query, query, "query"),
+    query: endpoint.query && parseFields(endpoint, endpoint.query, query, "query"),
     rawBody: body,
-    body: schema && requireStorableText(endpoint, parseFields(schema, body, "body"), body),
+    body: schema && requireStorableText(endpoint, schema, body, parseFields(endpoint, schema, body, "body")),
     params: endpoint.params && parseParams(endpoint.params, params),
   };
 }
@@ -126,7 +129,12 @@ function parseParams(schema: Schema, params: Routed["params"]): unknown {
  * Refuses NUL and unpaired surrogates, which the table cannot store. Only endpoints that run a command take forms: their
  * input is passed on unchanged.
  */
-function requireStorableText({ form }: Endpoint, body: unknown, input: Record<string, unknown>): unknown {
+function requireStorableText(
+  { form }: Endpoint,
+  schema: Schema,
+  input: Record<string, unknown>,
+  body: unknown,
+): unknown {
   const broken = form ? undefined : brokenTextIn(body);
   if (!broken) return body;
   const message = `${broken.join(".") || "The body"} must not hold NUL characters or halves of characters`;
@@ -134,16 +142,19 @@ function requireStorableText({ form }: Endpoint, body: unknown, input: Record<st
     type: "value_error",
     path: ["body", ...broken],
     message,
-    input: input[String(broken[0])],
+    input: knownPart(input[String(broken[0])], schemaAt(schema, broken.slice(0, 1))),
     isOwn: true,
   };
   throw new Refusal("badFields", { fields: [field] });
 }
 
-function parseFields(schema: Schema, input: Record<string, unknown>, place: "body" | "query"): unknown {
+function parseFields({ dialect }: Endpoint, schema: Schema, input: Record<string, unknown>, place: Place): unknown {
   const parsed = schema.safeParse(input, ownMessagesOnly);
-  if (parsed.success) return parsed.data;
-  throw new Refusal("badFields", { fields: fieldProblems(parsed.error.issues, place, schema, input) });
+  // Left alone, it would be as if the client had not said it: a job with `gpus` for `gpu_count` took the whole machine.
+  const misspelt = dialect.misspelt ? misspeltFields(fieldNames(schema), input, dialect.misspelt, place) : [];
+  if (parsed.success && misspelt.length === 0) return parsed.data;
+  const own = parsed.success ? [] : fieldProblems(parsed.error.issues, place, schema, input);
+  throw new Refusal("badFields", { fields: [...own, ...misspelt] });
 }
 
 function replyResponse({ reply, status }: Endpoint, exchange: Exchange, result: unknown): Response {

@@ -36,7 +36,9 @@ export function boundsOf(schema: z.core.$ZodType): readonly [lowest: number, hig
 
 function child(schema: z.core.$ZodType, part: PropertyKey): z.core.$ZodType | undefined {
   const { valueType, element } = definitionOf(unwrapped(schema));
-  return shapeOf(schema)?.[String(part)] ?? valueType ?? element;
+  const shape = shapeOf(schema) ?? {};
+  const name = String(part);
+  return (Object.hasOwn(shape, name) ? shape[name] : undefined) ?? valueType ?? element;
 }
 
 function shapeOf(schema: z.core.$ZodType): Readonly<Record<string, z.core.$ZodType>> | undefined {

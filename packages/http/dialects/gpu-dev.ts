@@ -1,11 +1,48 @@
 import { type Dialect, sharedTexts } from "../dialect.ts";
 import { endpointsIn } from "../endpoint.ts";
+import type { UsualWords } from "../misspelt.ts";
+
+/** Also what the fields of each call are called in others. */
+const misspelt: UsualWords = {
+  gpu: ["gpu_count"],
+  gpus: ["gpu_count"],
+  numgpus: ["gpu_count"],
+  ngpus: ["gpu_count"],
+  duration: ["duration_hours", "extension_hours"],
+  durationhours: ["extension_hours"],
+  hours: ["duration_hours", "extension_hours"],
+  cmd: ["command"],
+  env: ["env_vars"],
+  environment: ["env_vars"],
+  disk: ["disk_name"],
+  diskname: ["new_name"],
+  name: ["new_name", "disk_name"],
+  disksize: ["disk_size_gb", "size_gb"],
+  disksizegb: ["size_gb"],
+  size: ["disk_size_gb", "size_gb"],
+  sizegb: ["disk_size_gb"],
+  github: ["github_user", "github_username"],
+  githubuser: ["github_username"],
+  githubusername: ["github_user"],
+  username: ["github_username"],
+  publickey: ["ssh_public_keys"],
+  sshkey: ["ssh_public_keys", "public_key"],
+  sshkeys: ["ssh_public_keys", "public_key"],
+  sshpublickey: ["ssh_public_keys", "public_key"],
+  sshpublickeys: ["public_key"],
+  webhook: ["webhook_url"],
+  instance: ["instance_type"],
+  jupyter: ["jupyter_enabled"],
+  enablejupyter: ["jupyter_enabled"],
+  lines: ["tail"],
+};
 
 /** docs/apis/gpu-dev.md#errors. */
 export const gpuDevDialect: Dialect = {
   name: "gpu-dev",
   noun: "job",
   commentsInJson: false,
+  misspelt,
   keylessLocally: false,
   statuses: { quota: 400 },
   texts: sharedTexts,

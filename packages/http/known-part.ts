@@ -1,0 +1,21 @@
+import type * as z from "zod";
+import { HIDDEN, MOST_ENTRIES, shownEntries } from "./redaction.ts";
+import { schemaAt } from "./schema.ts";
+
+/**
+ * A copy of what was sent in which every value is hidden that stands under a name the schema does not know: that may be
+ * the misspelt name of a secret. Has as many entries as are shown.
+ */
+export function knownPart(value: unknown, schema: z.core.$ZodType | undefined): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const at = (part: PropertyKey) => schema && schemaAt(schema, [part]);
+  if (Array.isArray(value)) return value.slice(0, MOST_ENTRIES).map((entry) => known(entry, at(0)));
+  const shown = (name: string, entry: unknown) => (at(name) === undefined ? HIDDEN : known(entry, at(name)));
+  return Object.fromEntries(shownEntries(value).map(([name, entry]) => [name, shown(name, entry)]));
+}
+
+/** Goes no deeper than the schema does. */
+function known(value: unknown, schema: z.core.$ZodType | undefined): unknown {
+  const isDeeper = typeof value === "object" && value !== null && schema === undefined;
+  return isDeeper ? HIDDEN : knownPart(value, schema);
+}

@@ -1,0 +1,106 @@
+import type { FieldProblem } from "#core/problem.ts";
+import type { Place } from "./field-problems.ts";
+import { HIDDEN } from "./redaction.ts";
+
+/**
+ * What is most often written for fields: the far ones, which no count of letters finds, and what a sibling call names
+ * otherwise, in small letters and numbers alone. The first that is among the body's own fields is meant.
+ */
+export type UsualWords = Readonly<Record<string, readonly string[]>>;
+
+/** A body of 1 MiB has room for 100,000 names to compare, and nobody has that many fields that Berth does not know. */
+const MOST_UNKNOWN = 100;
+const LONGEST_NAME = 40;
+
+/** The misspelt fields of a body or query as they are refused, or that it has too many unknown ones to look for them. */
+export function misspeltFields(
+  own: readonly string[],
+  input: Readonly<Record<string, unknown>>,
+  usual: UsualWords,
+  place: Place = "body",
+): FieldProblem[] {
+  const what = place === "body" ? "field" : "parameter";
+  // What was meant may be a secret.
+  const refused = (path: string[], message: string) => ({ type: "value_error", path, message, input: HIDDEN });
+  if (unknownIn(own, input).length > MOST_UNKNOWN) {
+    return [refused([place], `At most ${MOST_UNKNOWN} ${what}s of unknown names are allowed`)];
+  }
+  return misspeltIn(own, input, usual).map(({ name, meant }) =>
+    refused([place, name], `There is no ${what} of this name. Did you mean ${meant}?`),
+  );
+}
+
+/**
+ * Fields of a body, or parameters of a query, that are not among its own but nearly: each with the one that was
+ * probably meant and is not there. Other unknown ones are left alone (docs/apis/common.md#headers-and-bodies), and so
+ * are those that ask for nothing.
+ */
+export function misspeltIn(
+  own: readonly string[],
+  body: Readonly<Record<string, unknown>>,
+  usual: UsualWords,
+): { readonly name: string; readonly meant: string }[] {
+  return unknownIn(own, body).flatMap((name) => {
+    if (asksForNothing(body[name]) || !isJudged(name, body[name])) return [];
+    const meant = meantBy(own, plainOf(name), usual);
+    // Whoever sends the right one too has lost nothing.
+    return meant === undefined || isThere(body, meant) ? [] : [{ name, meant }];
+  });
+}
+
+function unknownIn(own: readonly string[], body: Readonly<Record<string, unknown>>): string[] {
+  return Object.keys(body).filter((name) => !own.includes(name));
+}
+
+function asksForNothing(value: unknown): boolean {
+  if (typeof value === "object") return Object.keys(value ?? {}).length === 0;
+  return value === undefined || value === false || value === "";
+}
+
+/** Reads this field alone: a body may have 100 misspelt ones beside a value of 1 MiB. */
+function isThere(body: Readonly<Record<string, unknown>>, name: string): boolean {
+  return Object.hasOwn(body, name) && body[name] !== undefined && body[name] !== null;
+}
+
+/** "production" is no variable: an `environment` like it is a field of a newer client. */
+function isJudged(name: string, value: unknown): boolean {
+  return name.length <= LONGEST_NAME && (plainOf(name) !== "environment" || typeof value === "object");
+}
+
+function meantBy(own: readonly string[], plain: string, usual: UsualWords): string | undefined {
+  const far = Object.hasOwn(usual, plain) ? usual[plain]?.find((field) => own.includes(field)) : undefined;
+  return far ?? own.find((one) => isNear(plainOf(one), plain));
+}
+
+/** `gpuCount`, `GPU_COUNT` and `gpu-count` are all the same. */
+function plainOf(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, "");
+}
+
+/** One letter off, or two in a long name; another first letter makes it another word: `cpu_count` is no GPU count. */
+function isNear(one: string, other: string): boolean {
+  const most = one.length < 8 ? 1 : 2;
+  if (one[0] !== other[0] || Math.abs(one.length - other.length) > most) return false;
+  return distance(one, other) <= most;
+}
+
+/** How many letters were left out, added, changed or swapped with the next one (optimal string alignment). */
+function distance(one: string, other: string): number {
+  let before: number[] = [];
+  let last = Array.from({ length: other.length + 1 }, (_, n) => n);
+  for (let i = 1; i <= one.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= other.length; j++) {
+      const changed = at(last, j - 1) + (one[i - 1] === other[j - 1] ? 0 : 1);
+      const isSwapped = i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1];
+      const swapped = isSwapped ? at(before, j - 2) + 1 : Number.POSITIVE_INFINITY;
+      row.push(Math.min(at(last, j) + 1, at(row, j - 1) + 1, changed, swapped));
+    }
+    [before, last] = [last, row];
+  }
+  return at(last, other.length);
+}
+
+function at(row: readonly number[], n: number): number {
+  return row[n] ?? Number.POSITIVE_INFINITY;
+}
