@@ -1,19 +1,73 @@
-import { expect, test } from "vitest";
-import { gotBy, inside, TOO_SLOW } from "./attempts.ts";
+import { describe, expect, test } from "vitest";
+import { type Attempt, gotBy, inside, outside, seenAtEnd, TOO_SLOW } from "./attempts.ts";
 
-/** What came of an attempt that ended like this, beside a control that succeeded. */
-function got(code: number) {
-  const output = `### reaches a port\nwhat it said\n--- ${code}\n\n--- 0\n### end\n`;
-  return gotBy(output, { "reaches a port": inside("reach", "reach own") }, {}).get("reaches a port");
+const attempt = inside("reach", "reach own");
+const ended = "### end\n";
+
+/** What came of an attempt whose script was seen like this. */
+function got(output: string, { isRunning = false, of = attempt }: { isRunning?: boolean; of?: Attempt } = {}) {
+  return gotBy({ output: `### reaches\n${output}`, isRunning }, { reaches: of }, {}, 50).get("reaches");
 }
 
-test("an attempt that was too slow counts neither as kept out nor as let through", () => {
-  expect(got(TOO_SLOW)).toEqual({ text: expect.stringContaining("said"), isHeld: false, unmade: "too slow to judge" });
+/** What a script prints of an attempt that ended like this, and of its control. */
+function printed(code: number, control = 0): string {
+  return `what it said\n--- ${code}\n\n--- ${control}\n`;
+}
+
+describe("an attempt", () => {
+  test("that failed was kept out, and one that succeeded was not", () => {
+    expect([got(printed(1) + ended), got(printed(0) + ended)]).toMatchObject([
+      { isHeld: true, unmade: undefined },
+      { isHeld: false, unmade: undefined },
+    ]);
+  });
+
+  test("whose control failed counts for nothing", () => {
+    expect(got(printed(1, 2) + ended)).toMatchObject({ unmade: expect.stringContaining("its control failed") });
+  });
+
+  test("that was too slow counts neither as kept out nor as let through", () => {
+    const text = expect.stringContaining("said");
+
+    expect(got(printed(TOO_SLOW) + ended)).toEqual({ text, isHeld: false, unmade: "too slow to judge" });
+  });
+
+  test.each([
+    ["whose control was too slow", { output: printed(1, TOO_SLOW) + ended }],
+    ["whose control is run outside and was cut", { output: printed(1) + ended, of: outside("true", "sleep 600") }],
+    ["that still runs", { output: "what it said\n", isRunning: true }],
+    ["whose control still runs", { output: "what it said\n--- 1\n", isRunning: true }],
+  ])("%s is too slow to judge", (_, { output, ...seen }) => {
+    expect(got(output, seen)).toMatchObject({ unmade: "too slow to judge" });
+  });
+
+  test("that let something through did, however slow its control is", () => {
+    expect(got(printed(0, TOO_SLOW) + ended)).toMatchObject({ isHeld: false });
+  });
+
+  test.each(["", "what it said\n--- 1\n"])("with which its shell ended was not made (%j)", (output) => {
+    expect(got(output)).toMatchObject({ unmade: "the script ended before it was through" });
+  });
 });
 
-test("one that failed was kept out, and one that succeeded was not", () => {
-  expect([got(1), got(0)]).toMatchObject([
-    { isHeld: true, unmade: undefined },
-    { isHeld: false, unmade: undefined },
-  ]);
+describe("what is seen of a script", () => {
+  const seenAs = (looks: readonly { readonly output: string; readonly isRunning?: boolean }[], silentMs?: number) => {
+    const left = [...looks];
+    const look = async () => ({ isRunning: true, output: "", ...(left.length > 1 ? left.shift() : left[0]) });
+    return seenAtEnd(look, silentMs);
+  };
+
+  test("is all of it once it printed its end, though its shell runs on", async () => {
+    expect(await seenAs([{ output: "" }, { output: "a" }, { output: `a${ended}` }])).toMatchObject({
+      output: `a${ended}`,
+    });
+  });
+
+  test("is what there is once its shell has ended", async () => {
+    expect(await seenAs([{ output: "a" }, { output: "ab", isRunning: false }])).toMatchObject({ output: "ab" });
+  });
+
+  test("is what there is once it printed nothing more for as long as somebody waits", async () => {
+    expect(await seenAs([{ output: "a" }], 60)).toEqual({ output: "a", isRunning: true });
+  });
 });

@@ -1,5 +1,7 @@
 import { spawnSync } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { systemPath } from "./environment.ts";
+import { PATIENCE_MS } from "./patience.ts";
 
 /** What a command tries in order to get what it should not: a line of the shell that succeeds only if it gets it. */
 export interface Attempt {
@@ -40,21 +42,48 @@ export function scriptOf(attempts: Attempts): string {
   return `${lines.join("\n")}\necho "### end"`;
 }
 
-/** Whether the script came to its end. */
-export function isWhole(output: string): boolean {
-  return output.includes("### end\n");
+/** What is seen of the script: what it has printed, and whether its shell still runs. */
+export interface SeenScript {
+  readonly output: string;
+  readonly isRunning: boolean;
 }
 
-/** What each attempt got by the script's output. The controls that belong outside are run here, with these variables. */
-export function gotBy(output: string, attempts: Attempts, env: Readonly<Record<string, string>>): Map<string, Got> {
-  const [, ...parts] = output.split("### ");
+/** Looks until the script came to its end, its shell ended before, or it printed nothing more for so long. */
+export async function seenAtEnd(look: () => Promise<SeenScript>, silentMs = PATIENCE_MS): Promise<SeenScript> {
+  let seen = await look();
+  let since = performance.now();
+  while (isUnderWay(seen) && performance.now() - since < silentMs) {
+    await sleep(50);
+    const next = await look();
+    if (next.output !== seen.output) since = performance.now();
+    seen = next;
+  }
+  return seen;
+}
+
+/**
+ * What each attempt got by what was seen of the script. The controls that belong outside are run here, with these
+ * variables, each for at most so long.
+ */
+export function gotBy(
+  seen: SeenScript,
+  attempts: Attempts,
+  env: Readonly<Record<string, string>>,
+  withinMs = PATIENCE_MS,
+): Map<string, Got> {
+  const [, ...parts] = seen.output.split("### ");
   const texts = new Map(parts.map((part) => [part.slice(0, part.indexOf("\n")), part.slice(part.indexOf("\n") + 1)]));
+  const missing = isUnderWay(seen) ? tooSlow : "the script ended before it was through";
   return new Map(
     Object.entries(attempts).map(([name, attempt]) => {
       const [tried, control] = stepsOf(texts.get(name) ?? "");
-      return [name, judged(tried, attempt.isOutside ? runOutside(attempt.control, env) : control)];
+      return [name, judged(tried, attempt.isOutside ? runOutside(attempt.control, env, withinMs) : control, missing)];
     }),
   );
+}
+
+function isUnderWay({ output, isRunning }: SeenScript): boolean {
+  return isRunning && !output.includes("### end\n");
 }
 
 /** For whoever asks by PRINT_ATTEMPTS=1 what each attempt got. */
@@ -83,19 +112,28 @@ const noProgram = [126, 127];
 
 /** How an attempt ends that waited for an answer in vain, where being kept out is one: nobody knows what it would get. */
 export const TOO_SLOW = 124;
+const tooSlow = "too slow to judge";
 
-function judged(tried: Step | undefined, control: Step | undefined): Got {
-  if (!tried) return { text: "", isHeld: false, unmade: "it was never begun" };
-  if (tried.code === TOO_SLOW) return { text: tried.text, isHeld: false, unmade: "too slow to judge" };
+function judged(tried: Step | undefined, control: Step | undefined, missing: string): Got {
+  if (!tried) return { text: "", isHeld: false, unmade: missing };
+  if (tried.code === TOO_SLOW) return { text: tried.text, isHeld: false, unmade: tooSlow };
   const isUnmade = noProgram.includes(tried.code) || /\bnot found$/m.test(tried.text);
-  const failed = control?.code === 0 ? undefined : `its control failed: ${control?.text ?? "never begun"}`;
-  return { text: tried.text, isHeld: tried.code !== 0, unmade: isUnmade ? `no program: ${tried.text}` : failed };
+  const unmade = isUnmade ? `no program: ${tried.text}` : unmadeBy(control, missing);
+  return { text: tried.text, isHeld: tried.code !== 0, unmade };
 }
 
-function runOutside(line: string, env: Readonly<Record<string, string>>): Step {
-  const options = { env: { PATH: systemPath, ...env }, timeout: 20_000, encoding: "utf8" } as const;
-  const { status, stdout, stderr } = spawnSync("/bin/sh", ["-c", line], options);
-  return { text: `${stdout}${stderr}`, code: status ?? -1 };
+/** Why an attempt counts for nothing whose control came to this. */
+function unmadeBy(control: Step | undefined, missing: string): string | undefined {
+  if (!control) return missing;
+  if (control.code === TOO_SLOW) return tooSlow;
+  return control.code === 0 ? undefined : `its control failed: ${control.text}`;
+}
+
+function runOutside(line: string, env: Readonly<Record<string, string>>, withinMs: number): Step {
+  const options = { env: { PATH: systemPath, ...env }, timeout: withinMs, encoding: "utf8" } as const;
+  const { status, stdout, stderr, error } = spawnSync("/bin/sh", ["-c", line], options);
+  const isCut = (error as NodeJS.ErrnoException | undefined)?.code === "ETIMEDOUT";
+  return { text: `${stdout}${stderr}`, code: isCut ? TOO_SLOW : (status ?? -1) };
 }
 
 function inCell(text: string): string {

@@ -240,7 +240,8 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     await trial.compute.apply(trial.runOf());
     process.kill(trial.launcherPid(), "SIGSTOP");
 
-    const applied = trial.compute.apply(trial.runOf({ run: 2 }));
+    const impatient = processCompute({ ...trial.options, startedWithinMs: 500 });
+    const applied = impatient.apply(trial.runOf({ run: 2 }));
 
     await expect(applied).rejects.toThrow("The run has not begun");
     expect(await trial.compute.listRuns()).toHaveLength(2);

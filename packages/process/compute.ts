@@ -50,6 +50,8 @@ export interface ProcessComputeOptions extends SshEntry {
   readonly locking?: Locking;
   /** How runs are limited; found out by trying when not given. */
   readonly limits?: LimitWay;
+  /** How long a start waits for its supervisor before it says that the run has not begun; 1.5 s when not given. */
+  readonly startedWithinMs?: number;
 }
 
 export interface ProcessCompute extends Compute {
@@ -65,7 +67,7 @@ export interface ProcessCompute extends Compute {
   shutdown(): Promise<void>;
 }
 
-const startedWithinMs = 1_500;
+const STARTED_WITHIN_MS = 1_500;
 const answeringWithinMs = 800;
 /** Most runs are gone by then, and whoever asked need not look again a second later. */
 const removedWithinMs = 400;
@@ -77,7 +79,9 @@ const draftMs = 60_000;
 interface Host {
   readonly runs: string;
   readonly options: ProcessComputeOptions &
-    Required<Pick<ProcessComputeOptions, "isolation" | "network" | "locking" | "limits" | "programs">>;
+    Required<
+      Pick<ProcessComputeOptions, "isolation" | "network" | "locking" | "limits" | "programs" | "startedWithinMs">
+    >;
   readonly applying: Set<Promise<void>>;
   closing: boolean;
 }
@@ -94,7 +98,8 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
   const network = isolation === "none" ? "shared" : (given.network ?? findNetwork());
   const limits = given.limits ?? findLimits(isolation);
   const programs = given.programs ?? { path: systemPath, shown: [] };
-  const options = { ...given, home, isolation, network, programs, locking: given.locking ?? findLocking(), limits };
+  const { locking = findLocking(), startedWithinMs = STARTED_WITHIN_MS } = given;
+  const options = { ...given, home, isolation, network, programs, locking, limits, startedWithinMs };
   const host: Host = { runs: join(home, "runs"), options, applying: new Set(), closing: false };
   return {
     isolation,
@@ -177,7 +182,7 @@ async function applyRun(host: Host, run: Run): Promise<void> {
     throw new Error("The run was removed and is not started again");
   }
   await requireVolumes(host, place, plan);
-  const reply = await launch(plan, startedWithinMs).catch(async (error: unknown) => {
+  const reply = await launch(plan, host.options.startedWithinMs).catch(async (error: unknown) => {
     await forgetDraft(place);
     throw error;
   });
@@ -307,14 +312,14 @@ async function waitUntilAnswering(host: Host, directory: string): Promise<void> 
 }
 
 async function waitUntilStarted(host: Host, directory: string): Promise<void> {
-  const end = performance.now() + startedWithinMs;
+  const end = performance.now() + host.options.startedWithinMs;
   while (performance.now() < end && !host.closing && !lookAt(directory).launcher?.started && !lookAt(directory).end)
     await sleep(4);
 }
 
 /** Its supervisor may have the plan and still lose it: the run is made once the first line of it is written. */
 async function requireBegun(host: Host, directory: string): Promise<void> {
-  const end = performance.now() + startedWithinMs;
+  const end = performance.now() + host.options.startedWithinMs;
   for (let seen = lookAt(directory); !seen.launcher && !seen.end; seen = lookAt(directory)) {
     if (performance.now() >= end || host.closing || !isDirectory(directory)) throw new Error("The run has not begun");
     await sleep(4);

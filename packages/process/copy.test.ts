@@ -19,6 +19,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { copyByNode, copyByProgram, findCopy } from "./copy.ts";
+import { PATIENCE_MS } from "./patience.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 
 let root: string;
@@ -144,7 +145,7 @@ describe("a copy to a disk that is full", () => {
     const places = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--size", "65536", "--tmpfs", "/mnt"];
     const words = [...places, "--", process.execPath, "--input-type=module", "-e", script];
 
-    const { stdout } = spawnSync("bwrap", words, { encoding: "utf8", timeout: 10_000 });
+    const { stdout } = spawnSync("bwrap", words, { encoding: "utf8", timeout: PATIENCE_MS });
 
     expect(stdout).toBe("VolumeRefused: There is no space left on the disk of this machine\n");
   });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Exec, ExecSight } from "#core/ports/exec.ts";
 import { Problem, RunGone } from "#core/problem.ts";
-import { askDoor } from "./door.ts";
+import { askControlSocket } from "./control-socket.ts";
 import { hasEnded, isExecId, seeExec } from "./exec-record.ts";
 import type { ExecReply } from "./exec-supervisor.ts";
 import { lookAt } from "./observation.ts";
@@ -13,7 +13,7 @@ export async function startExec(directory: string, exec: Exec): Promise<void> {
   refuseNul(exec);
   if (!isOpen(directory)) throw new RunGone();
   try {
-    const reply = await askDoor<ExecReply>(directory, { ask: "exec", exec }, startedWithinMs);
+    const reply = await askControlSocket<ExecReply>(directory, { ask: "exec", exec }, startedWithinMs);
     if (reply === "closed") throw new RunGone();
     if (reply === "full") throw diskFull();
   } catch (error) {
@@ -45,7 +45,7 @@ const killed = 137;
 
 async function waitForEnd(directory: string, id: string, waitMs: number): Promise<void> {
   if (waitMs <= 0 || !seeExec(directory, id) || hasEnded(directory, id) || !lookAt(directory).launcherLives) return;
-  await askDoor(directory, { ask: "wait", id, waitMs }, waitMs + startedWithinMs).catch(() => sleep(20));
+  await askControlSocket(directory, { ask: "wait", id, waitMs }, waitMs + startedWithinMs).catch(() => sleep(20));
 }
 
 function isOpen(directory: string): boolean {

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { dialSocket } from "./door.ts";
+import { dialSocket } from "./control-socket.ts";
 import { type Forwards, forwardsOf, portsSocket } from "./forwards.ts";
 import { findFreePort } from "./free-port.ts";
 import { eventually } from "./trial.ts";
@@ -42,6 +42,20 @@ describe("what passes connections on into a network of its own", () => {
     await expect(forwards.open(port)).resolves.toBeUndefined();
   });
 
+  it("leaves a port that is shut to whoever takes it", async () => {
+    const port = await findFreePort();
+    await forwards.open(port);
+
+    forwards.shut(port);
+
+    const other = createServer();
+    await eventually(
+      () => tryToListen(other, port),
+      (isListening) => isListening,
+    );
+    other.close();
+  });
+
   it("holds so many connections of one run and no more, whoever is let in", async () => {
     forwards.begin();
     const guests: Socket[] = [];
@@ -67,3 +81,11 @@ describe("what passes connections on into a network of its own", () => {
     for (const guest of guests) guest.destroy();
   });
 });
+
+async function tryToListen(server: Server, port: number): Promise<boolean> {
+  const listening = once(server.listen(port, "127.0.0.1"), "listening");
+  return listening.then(
+    () => true,
+    () => false,
+  );
+}

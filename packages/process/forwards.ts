@@ -2,16 +2,22 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { pipeline } from "node:stream";
 import { connectionsOf } from "./connections.ts";
-import { type Door, openSocket } from "./door.ts";
+import { type ListeningSocket, openSocket } from "./control-socket.ts";
 import type { Inside } from "./inside.ts";
+import { isOwnPeer } from "./own-peer.ts";
 import type { LaunchPlan } from "./plan.ts";
 
 /** What passes connections on into the network of a run, where it has one of its own. */
 export interface Forwards {
   /** Begins to listen at the socket in the run's directory. */
   begin(): void;
-  /** From this port of the machine's loopback to the same one of the run's, from now on. Throws where it is taken. */
-  open(port: number): Promise<void>;
+  /**
+   * From this port of the machine's loopback to the same one of the run's, from now on, for our own user alone, or
+   * open to all: only where what is there asks for a token itself. Throws where it is taken.
+   */
+  open(port: number, isOpenToAll?: boolean): Promise<void>;
+  /** Listens at this port no more; what is connected goes on. */
+  shut(port: number): void;
   close(): void;
 }
 
@@ -24,7 +30,7 @@ export function forwardsOf(
   { home, network }: Pick<LaunchPlan, "home" | "network">,
   inside: () => Inside | undefined,
 ): Forwards {
-  if (network === "shared") return { begin: () => undefined, open: async () => undefined, close: () => undefined };
+  if (network === "shared") return nothing;
   const { connect, close } = connectionsOf(home, inside);
   const servers = new Map<number, Server>();
   const sockets = new Set<Socket>();
@@ -45,10 +51,10 @@ export function forwardsOf(
     join(outer, inner);
   };
   const guests = new Set<Socket>();
-  let door: Door | undefined;
+  let listening: ListeningSocket | undefined;
   return {
     begin: () => {
-      door = openSocket(directory, portsSocket, (outer) => {
+      listening = openSocket(directory, portsSocket, (outer) => {
         keep(outer);
         if (guests.size >= mostConnections) return void outer.destroy();
         guests.add(outer);
@@ -63,24 +69,37 @@ export function forwardsOf(
         });
       });
     },
-    open: async (port) => {
+    open: async (port, isOpenToAll = false) => {
       if (servers.has(port)) return;
-      const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (outer) => {
+      const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, async (outer) => {
         keep(outer);
-        void pass(outer, { host: "127.0.0.1", port });
+        if (isOpenToAll || (await isOwnPeer(outer))) await pass(outer, { host: "127.0.0.1", port });
+        else outer.destroy();
       });
       server.maxConnections = mostConnections;
       await once(server.listen(port, "127.0.0.1"), "listening");
       servers.set(port, server);
     },
+    shut: (port) => {
+      servers.get(port)?.close();
+      servers.delete(port);
+    },
     close: () => {
       close();
-      door?.close();
+      listening?.close();
       for (const server of servers.values()) server.close();
       for (const socket of sockets) socket.destroy();
     },
   };
 }
+
+/** Its ports are the machine's own. */
+const nothing: Forwards = {
+  begin: () => undefined,
+  open: async () => undefined,
+  shut: () => undefined,
+  close: () => undefined,
+};
 
 /** What a client of the run's socket says first, in one line. */
 export interface Destination {

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
+import { PATIENCE_MS } from "./patience.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 
 const MIB = 1024 * 1024;
@@ -27,7 +28,7 @@ const program = `
   const isTidy = () => readdirSync("/mnt/snapshots").every((name) => !name.startsWith("."));
   const backUp = async (attempt) => {
     const begun = await volumes.createSnapshot(id, { name: "data", disk: "d", attempt });
-    for (let tries = 0; tries < 6_000; tries += 1) {
+    for (;;) {
       const found = await volumes.findSnapshot(begun.id);
       if (found.state !== "pending" && isTidy()) return found;
       await sleep(10);
@@ -49,15 +50,15 @@ const program = `
   console.log(JSON.stringify({ full: full.state, copied, told, restored, kept, isThere: mounted !== undefined, after: after.state }));
 `;
 
-it("a full disk fails a backup and says so; nothing half copied counts, the volume stays, and with room it works again", async ({
-  skip,
-}) => {
+it("a full disk fails a backup and says so; nothing half copied counts, the volume stays, and with room it works again", {
+  retry: 0,
+}, async ({ skip }) => {
   if (!canSandbox()) skip("this machine has no bubblewrap that works, which makes the small disk");
   const disk = ["--size", String(SMALL_DISK_BYTES), "--tmpfs", "/mnt"];
   const places = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", ...disk];
 
   const words = [...places, "--", process.execPath, "--input-type=module", "-e", program];
-  const { stdout } = await promisify(execFile)("bwrap", words, { cwd: import.meta.dirname, timeout: 15_000 });
+  const { stdout } = await promisify(execFile)("bwrap", words, { cwd: import.meta.dirname, timeout: PATIENCE_MS });
 
   expect(JSON.parse(stdout)).toEqual({
     full: "failed",
@@ -84,16 +85,15 @@ const execProgram = `
     until: Date.now() + 600_000,
   };
   const until = async (read, holds) => {
-    for (let tries = 0; tries < 3_000; tries += 1) {
+    for (;;) {
       const found = await read();
       if (holds(found)) return found;
       await sleep(20);
     }
-    throw new Error("never");
   };
   const seen = () => compute.observe(uid, 1);
   const exec = (id) => compute
-    .startExec(uid, 1, { id, words: ["/bin/sh", "-c", "echo said"], env: {}, stdin: "", timeoutMs: 60_000 })
+    .startExec(uid, 1, { id, words: ["/bin/sh", "-c", "echo said"], env: {}, stdin: "", timeoutMs: ${PATIENCE_MS} })
     .then(() => until(() => compute.readExec(uid, 1, id, 1_000), (one) => one?.state === "ended"))
     .then(({ exitCode, stdout }) => [exitCode, stdout], (error) => error.message);
 
@@ -117,15 +117,15 @@ const execProgram = `
   process.exit(0);
 `;
 
-it("a full disk refuses a command with the reason; the environment lives, and with room commands run again", async ({
-  skip,
-}) => {
+it("a full disk refuses a command with the reason; the environment lives, and with room commands run again", {
+  retry: 0,
+}, async ({ skip }) => {
   if (!canSandbox()) skip("this machine has no bubblewrap that works, which makes the small disk");
   const disk = ["--size", String(6 * MIB), "--tmpfs", "/mnt"];
   const places = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", ...disk];
 
   const words = [...places, "--", process.execPath, "--input-type=module", "-e", execProgram];
-  const { stdout } = await promisify(execFile)("bwrap", words, { cwd: import.meta.dirname, timeout: 60_000 });
+  const { stdout } = await promisify(execFile)("bwrap", words, { cwd: import.meta.dirname, timeout: PATIENCE_MS });
 
   expect(JSON.parse(stdout)).toEqual({
     before: [0, "said\n"],

@@ -1,10 +1,17 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { systemPath } from "./environment.ts";
-import type { Trial } from "./trial.ts";
+import type { Isolation } from "./records.ts";
 
-/** A fake Jupyter on the PATH of a trial's run, for tests: it takes the options that are given to the real one. */
-export function jupyterStub({ shown, home, compute }: Trial, source = serving): Readonly<Record<string, string>> {
+interface Place {
+  /** A directory that runs are shown. */
+  readonly shown: string;
+  readonly home: string;
+  readonly compute: { readonly isolation: Isolation };
+}
+
+/** A fake Jupyter on the PATH of a run, for tests: it takes the options that are given to the real one. */
+export function jupyterStub({ shown, home, compute }: Place, source = serving): Readonly<Record<string, string>> {
   const bin = join(shown, "bin");
   mkdirSync(bin, { recursive: true });
   writeFileSync(join(bin, "jupyter.cjs"), source);

@@ -19,7 +19,7 @@ export interface JupyterSupervisor {
 export function superviseJupyter(
   directory: string,
   inside: () => Inside | undefined,
-  forwards: Pick<Forwards, "open">,
+  forwards: Pick<Forwards, "open" | "shut">,
   plan: Pick<LaunchPlan, "env" | "programs">,
 ): JupyterSupervisor {
   let token: string | undefined;
@@ -54,7 +54,7 @@ export function superviseJupyter(
 
 interface Serving {
   readonly place: Inside;
-  readonly forwards: Pick<Forwards, "open">;
+  readonly forwards: Pick<Forwards, "open" | "shut">;
   readonly plan: Pick<LaunchPlan, "env" | "programs">;
   readonly token: string;
   readonly tell: (sight: JupyterSight) => void;
@@ -68,27 +68,36 @@ const mostFailures = 3;
 async function serve({ place, forwards, plan, token, tell, signal }: Serving): Promise<void> {
   let port = await findFreePort();
   let hasAnswered = false;
-  for (let failures = 0; !signal.aborted; failures += 1) {
-    tell({ state: "starting", origin: null, reason: null });
-    await forwards.open(port);
-    const child = start(place, token, port);
-    const exit = exitOf(child);
-    const kill = () => void endGroup(child, exit);
-    signal.addEventListener("abort", kill, { once: true });
-    const answer = await answerOf(place, port, exit, signal);
-    if (answer === "answers") {
-      hasAnswered = true;
-      failures = 0;
-      tell({ state: "on", origin: `http://127.0.0.1:${port}`, reason: null });
+  try {
+    for (let failures = 0; !signal.aborted; failures += 1) {
+      tell({ state: "starting", origin: null, reason: null });
+      // Open to all: Jupyter asks for its token. What else might listen there later need not.
+      await forwards.open(port, true);
+      const child = start(place, token, port);
+      const exit = exitOf(child);
+      const kill = () => void endGroup(child, exit);
+      signal.addEventListener("abort", kill, { once: true });
+      const answer = await answerOf(place, port, exit, signal);
+      if (answer === "answers") {
+        hasAnswered = true;
+        failures = 0;
+        tell({ state: "on", origin: `http://127.0.0.1:${port}`, reason: null });
+      }
+      if (answer === "silent") kill();
+      const code = await exit;
+      signal.removeEventListener("abort", kill);
+      if (!hasAnswered && answer === "silent") return tell(failed("Jupyter did not answer within 60 s"));
+      if (!hasAnswered && code === notFound) return tell(failed(missing(plan)));
+      if (!hasAnswered && failures + 1 >= mostFailures)
+        return tell(failed(`Jupyter ended at once (exit code ${code})`));
+      if (failures > 0) {
+        forwards.shut(port);
+        port = await findFreePort();
+      }
+      await sleep(Math.min(250 * 2 ** failures, 10_000), undefined, { signal }).catch(() => undefined);
     }
-    if (answer === "silent") kill();
-    const code = await exit;
-    signal.removeEventListener("abort", kill);
-    if (!hasAnswered && answer === "silent") return tell(failed("Jupyter did not answer within 60 s"));
-    if (!hasAnswered && code === notFound) return tell(failed(missing(plan)));
-    if (!hasAnswered && failures + 1 >= mostFailures) return tell(failed(`Jupyter ended at once (exit code ${code})`));
-    if (failures > 0) port = await findFreePort();
-    await sleep(Math.min(250 * 2 ** failures, 10_000), undefined, { signal }).catch(() => undefined);
+  } finally {
+    forwards.shut(port);
   }
 }
 

@@ -12,7 +12,7 @@ import { writeMark } from "./records.ts";
 import { makeRunDirectory } from "./run-directory.ts";
 import { eventually, openTrial, type Trial } from "./trial.ts";
 
-describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", (locking) => {
+describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", { retry: 0 }, (locking) => {
   let trial: Trial;
   let plan: LaunchPlan;
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { askDoor, isSilent } from "./door.ts";
+import { askControlSocket, isSilent } from "./control-socket.ts";
 import { compileCache, systemPath } from "./environment.ts";
 import type { LaunchPlan, LaunchReply } from "./plan.ts";
 import { killSupervisor, openSupervisorPlace, ping } from "./supervisor-place.ts";
@@ -65,7 +65,7 @@ async function askWatched(place: string, plan: LaunchPlan, onGiven: () => void):
     if (!signal.aborted) killSupervisor(place);
   };
   watch().catch(() => undefined);
-  return askDoor<LaunchReply>(place, plan, patienceMs, onGiven).finally(() => answered.abort());
+  return askControlSocket<LaunchReply>(place, plan, patienceMs, onGiven).finally(() => answered.abort());
 }
 
 /** Nobody listens there, so nobody has heard what was asked. */

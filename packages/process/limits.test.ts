@@ -7,6 +7,7 @@ import type { Run } from "#core/ports/compute.ts";
 import { findControlGroups } from "./control-groups.ts";
 import { endOf } from "./exit.ts";
 import { findLimits, type LimitWay, limitsInWords, limitsOf, wayInWords } from "./limits.ts";
+import { PATIENCE_MS } from "./patience.ts";
 import { findRlimits, rlimitWords } from "./rlimits.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 import { eventually, openTrial, processesOf, type Trial } from "./trial.ts";
@@ -217,7 +218,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
 
     await trial.compute.resize(trial.uid, 1, { cpus: 1, memoryMb: 512 }, 1);
     const exec = { id: "more", words: ["/bin/sh", "-c", 'touch "$WORKSPACE/more"'], stdin: "", env: {} };
-    await trial.compute.startExec(trial.uid, 1, { ...exec, directory: undefined, timeoutMs: 10_000 });
+    await trial.compute.startExec(trial.uid, 1, { ...exec, directory: undefined, timeoutMs: PATIENCE_MS });
     const seen = await trial.ended();
 
     expect([seen?.exitCode, await trial.compute.readLog(trial.uid, 1)]).toEqual([0, "149000000\n"]);

@@ -10,7 +10,10 @@ type Name = keyof typeof addresses;
 /** Those that listen come first, and a line has 150 bytes: a command may have made millions of the others. */
 const readBytes = 1024 * 1024;
 
-/** Whether somebody listens on this port of 127.0.0.1 in the network of this process. Reads at most so much of each list. */
+/**
+ * Whether somebody listens on this port of 127.0.0.1 in the network of this process. Reads at most so much of each
+ * list.
+ */
 export async function listensInside(pid: number, port: number, mostBytes = readBytes): Promise<boolean> {
   const found = await Promise.all((["tcp", "tcp6"] as const).map((name) => isIn(pid, name, port, mostBytes)));
   return found.includes(true);

@@ -29,6 +29,14 @@ test("lists as ls -R does, links as themselves, and names no terminal would stum
   expect(await listFiles(home)).toBe(".:\na\nb\nlink\nz\n\n./a:\none\n\n./b:\ndeep\ntwo?lines?[2J\n\n./b/deep:\n");
 });
 
+test("names turn no text around and break no line", async () => {
+  for (const name of ["a\u202egpj.exe", "b\u2028c", "d\u2066e", "e\u0301", "\u{1f469}\u200d\u{1f4bb}"]) {
+    writeFileSync(join(home, name), "");
+  }
+
+  expect(await listFiles(home)).toBe(".:\na?gpj.exe\nb?c\nd?e\ne\u0301\n\u{1f469}\u200d\u{1f4bb}\n");
+});
+
 test("lists what has no UTF-8 name, and beside it", async () => {
   const odd = Buffer.concat([Buffer.from(join(home, "b")), Buffer.from([0xff, 0xfe])]);
   mkdirSync(odd);

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Mount, Run } from "#core/ports/compute.ts";
+import { PATIENCE_MS } from "./patience.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 import { eventually, openTrial, pidsOf, type Trial } from "./trial.ts";
@@ -70,7 +71,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
       stdin: "",
       env: {},
       directory: undefined,
-      timeoutMs: 5_000,
+      timeoutMs: PATIENCE_MS,
     };
     await trial.compute.startExec(trial.uid, 1, exec);
 

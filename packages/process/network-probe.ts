@@ -12,7 +12,10 @@ const what = "A network for sandboxes";
 
 let found: Network | undefined;
 
-/** Whether sandboxes of this machine can have a network of their own, tried once. Throws `TooSlow` where it cannot be told. */
+/**
+ * Whether sandboxes of this machine can have a network of their own, tried once. Throws `TooSlow` where it cannot be
+ * told.
+ */
 export function findNetwork(): Network {
   found ??= canOwnNetwork() ? "own" : "shared";
   return found;

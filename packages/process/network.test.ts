@@ -5,6 +5,7 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { closedRoutes, enteringNetwork } from "./network.ts";
+import { PATIENCE_MS } from "./patience.ts";
 import { isAlive } from "./process-identity.ts";
 import { readLauncher, writeMark } from "./records.ts";
 import { eventually, lacks, openTrial, pidsOf, processesOf, type Trial } from "./trial.ts";
@@ -26,6 +27,12 @@ describe("a network of its own", () => {
   let server: Server;
   let port: number;
   const seen: (string | undefined)[] = [];
+  /** The kernel takes a connection before the server hears of it. */
+  const heard = () =>
+    eventually(
+      () => seen,
+      ({ length }) => length > 0,
+    );
 
   beforeEach(async () => {
     trial = openTrial({ isolation: "bubblewrap" });
@@ -50,7 +57,7 @@ describe("a network of its own", () => {
   };
   const laterOutputOf = async (command: string) => {
     const exec = { id: "later", words: ["/bin/sh", "-c", command], env: {}, stdin: "", directory: undefined };
-    await trial.compute.startExec(trial.uid, 1, { ...exec, timeoutMs: 60_000 });
+    await trial.compute.startExec(trial.uid, 1, { ...exec, timeoutMs: PATIENCE_MS });
     const ended = await eventually(
       () => trial.compute.readExec(trial.uid, 1, "later", 1_000),
       (sight) => sight?.state === "ended",
@@ -74,7 +81,7 @@ describe("a network of its own", () => {
     const output = await outputOf(`${node("reach.cjs")} ${places}`);
 
     expect(output).toBe(`${outer}:${port}\n`);
-    expect(seen).toEqual([outer]);
+    expect(await heard()).toEqual([outer]);
   });
 
   it("is one for the machines of a job", async () => {
@@ -125,7 +132,7 @@ describe("a network of its own", () => {
 
     expect(again?.state).toBe("ready");
     expect(output).toContain(`${outer}:${port}\n`);
-    expect(seen).toEqual([outer]);
+    expect(await heard()).toEqual([outer]);
     expect(output).toMatch(/^unreachable 127\.0\.0\.0\/8/m);
   });
 
@@ -226,7 +233,7 @@ const reaching = `
   for (const place of process.argv.slice(2)) {
     const [host, port] = place.split(":");
     const socket = connect({ host, port: Number(port) });
-    socket.setTimeout(3000, () => socket.destroy());
+    socket.setTimeout(30_000, () => socket.destroy());
     socket.once("connect", () => { console.log(place); socket.destroy(); }).once("error", () => {});
   }
 `;

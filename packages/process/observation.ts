@@ -67,8 +67,8 @@ export async function observationOf(
   const declared = run?.ports ?? [];
   const lives = started && !end;
   const networkOf = run?.network === "own" ? (launcher?.machines[0]?.sandbox?.pid ?? null) : null;
-  const doors = { sshPort: sshPort ?? null, jupyter, networkOf };
-  const ports = lives ? await seePorts(directory, declared, doors) : unansweredPorts(declared);
+  const access = { sshPort: sshPort ?? null, jupyter, networkOf };
+  const ports = lives ? await seePorts(directory, declared, access) : unansweredPorts(declared);
   return {
     state: end ? "ended" : livingState(directory, started, ports),
     started,

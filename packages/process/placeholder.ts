@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { LocalPort } from "./local-ports.ts";
+import { isOwnPeer } from "./own-peer.ts";
 
 /** What is answered on the ports of one run that nothing of its own serves. */
 export interface Placeholders {
@@ -13,15 +15,22 @@ export interface Placeholders {
 const mostConnections = 256;
 
 /**
- * Serves what a run's image would, from this process: images are recorded and not pulled here, and without a command
- * nothing else would ever answer.
+ * Serves what a run's image would, from this process and to our own user alone: images are recorded and not pulled here,
+ * and without a command nothing else would ever answer.
  */
 export function placeholdersOf(image: string): Placeholders {
   const servers = new Set<Server>();
   const serveAt = async ({ port, local }: LocalPort): Promise<void> => {
     const page = pageOf(image, String(port));
-    const server = createServer((asked, reply) => {
+    const peers = new WeakMap<Socket, Promise<boolean>>();
+    const server = createServer(async (asked, reply) => {
+      if (!(await peers.get(asked.socket))) return void asked.socket.destroy();
       serve(page, asked, reply).catch(() => reply.destroy());
+    });
+    server.on("connection", (socket) => {
+      const isOwn = isOwnPeer(socket);
+      peers.set(socket, isOwn);
+      void isOwn.then((isIn) => isIn || socket.destroy());
     });
     server.maxConnections = mostConnections;
     await once(server.listen(local, "127.0.0.1"), "listening");

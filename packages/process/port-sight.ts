@@ -3,8 +3,8 @@ import type { JupyterSight, PortSight, RunPort } from "#core/ports/compute.ts";
 import { listensInside } from "./listening.ts";
 import { type LocalPort, readPorts } from "./local-ports.ts";
 
-/** What is known of the doors that a run does not serve by a port of its own. */
-export interface Doors {
+/** What is known of the access that a run does not serve by a port of its own. */
+export interface RunAccess {
   /** Where this machine's SSH answers for all runs; null: nowhere. */
   readonly sshPort: number | null;
   readonly jupyter: JupyterSight | null;
@@ -13,9 +13,9 @@ export interface Doors {
 }
 
 /** Asks every port of a living run whether it answers. */
-export function seePorts(directory: string, ports: readonly RunPort[], doors: Doors): Promise<PortSight[]> {
+export function seePorts(directory: string, ports: readonly RunPort[], access: RunAccess): Promise<PortSight[]> {
   const locals = readPorts(directory);
-  return Promise.all(ports.map((port) => seePort(port, findLocal(locals, port.port), doors)));
+  return Promise.all(ports.map((port) => seePort(port, findLocal(locals, port.port), access)));
 }
 
 /** The ports of a run that is not there yet, or not any more. */
@@ -27,8 +27,8 @@ export function findLocal(locals: readonly LocalPort[], port: number): LocalPort
   return locals.find((one) => one.port === port);
 }
 
-async function seePort({ port, kind }: RunPort, local: LocalPort | undefined, doors: Doors): Promise<PortSight> {
-  const { sshPort, jupyter, networkOf } = doors;
+async function seePort({ port, kind }: RunPort, local: LocalPort | undefined, access: RunAccess): Promise<PortSight> {
+  const { sshPort, jupyter, networkOf } = access;
   if (kind === "ssh")
     return { port, kind, address: sshPort === null ? null : addressOf(sshPort), answers: sshPort !== null };
   if (local) {

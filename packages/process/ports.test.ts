@@ -1,12 +1,15 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { type AddressInfo, createConnection } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run, RunPort } from "#core/ports/compute.ts";
 import { processCompute } from "./compute.ts";
 import { jupyterStub } from "./jupyter-stub.ts";
+import { PATIENCE_MS } from "./patience.ts";
 import { postToLocal } from "./port-post.ts";
 import { eventually, lacks, openTrial, pidsOf, processesOf, type Trial } from "./trial.ts";
 
@@ -84,6 +87,30 @@ describe.each([
     expect(others.map(programOf).filter((program) => program.includes("node"))).toEqual([]);
   });
 
+  // Nobody else can become another user: a plain user runs the tests beside this one.
+  if (process.getuid?.() === 0) {
+    it("answer nobody of another user of this machine, whether a placeholder serves them or the run itself", async () => {
+      const served = serving(`
+        const server = require("node:http").createServer((_, response) => response.end());
+        server.listen(Number(process.env.PORT), "127.0.0.1");`);
+      await apply({ ports: [http], ...(network === "own" && { command: served }) });
+      const port = Number((await addressOf()).split(":")[1]);
+
+      const words = `exec 3<>/dev/tcp/127.0.0.1/${port}; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`;
+      const answers = [65_534, 0].map(async (uid) => {
+        const asking = spawn("/bin/bash", ["-c", words], {
+          uid,
+          gid: uid,
+          cwd: "/",
+          stdio: ["ignore", "pipe", "ignore"],
+        });
+        return (await text(asking.stdout)).slice(0, 12);
+      });
+
+      expect(await Promise.all(answers)).toEqual(["", "HTTP/1.1 200"]);
+    });
+  }
+
   it("have a placeholder only while the run lives", async () => {
     await apply({ ports: [http] });
     const address = await addressOf();
@@ -124,7 +151,7 @@ describe.each([
     expect(await say("", "GET")).toEqual([405, { error: "Method not allowed" }]);
   });
 
-  it("are as ready as the doors they stand for: SSH where the stack has it, Jupyter once it is on", async () => {
+  it("are as ready as the access they stand for: SSH where the stack has it, Jupyter once it is on", async () => {
     const compute = processCompute({ ...trial.options, sshPort: 2222 });
     const ports: RunPort[] = [
       { port: 22, kind: "ssh" },
@@ -174,7 +201,7 @@ describe.each([
 });
 
 describe("a post to a port of this machine", () => {
-  const request = { path: "/chat", body: "{}", timeoutMs: 1_000, port: 0 };
+  const request = { path: "/chat", body: "{}", timeoutMs: PATIENCE_MS, port: 0 };
   const serve = async (answer: Parameters<typeof createServer>[1]) => {
     const server = createServer(answer);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

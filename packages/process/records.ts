@@ -46,10 +46,10 @@ export interface EndRecord {
 }
 
 /**
- * Files by which others tell the supervisor of a run something; it looks at them every second and on SIGUSR2. Each holds a time
- * in ms since the epoch: to be killed at, to end at, stopped at. `answered` tells others that all its ports did once,
- * `silent` that its supervisor did not answer, `cut-off` that its network is not joined to the machine's. `resized` holds the
- * revision of its limits in place of a time.
+ * Files by which others tell the supervisor of a run something; it looks at them every second and on SIGUSR2. Each
+ * holds a time in ms since the epoch: to be killed at, to end at, stopped at. `answered` tells others that all its
+ * ports did once, `silent` that its supervisor did not answer, `cut-off` that its network is not joined to the
+ * machine's. `resized` holds the revision of its limits in place of a time.
  */
 export type Mark = "removal" | "until" | "stopped" | "answered" | "silent" | "cut-off" | "resized";
 

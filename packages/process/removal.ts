@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { forgetAccess } from "./access-record.ts";
-import { isSilent } from "./door.ts";
+import { isSilent } from "./control-socket.ts";
 import { removeLimits } from "./limits.ts";
 import { type Locking, takeLock } from "./lock.ts";
 import { lookAt, type Sight, treeOf } from "./observation.ts";
@@ -44,7 +44,9 @@ export async function carryOn(place: RunPlace, { removal, launcherLives }: Sight
   if (isDirectory(place.directory)) await endIfSilent(place.directory);
 }
 
-/** Kills everything of the run now; false when some of it was still there after `withinMs`. Its supervisor ends it then. */
+/**
+ * Kills everything of the run now; false when some of it was still there after `withinMs`. Its supervisor ends it then.
+ */
 export async function endNow({ name, directory }: RunPlace, withinMs = 1_000): Promise<boolean> {
   const tree = treeOf(name, directory, lookAt(directory).launcher);
   const isGone = await killTree(tree, withinMs);

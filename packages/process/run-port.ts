@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createConnection, type Socket } from "node:net";
 import { join } from "node:path";
-import { dialSocket } from "./door.ts";
+import { dialSocket } from "./control-socket.ts";
 import { connected, type Destination, portsSocket } from "./forwards.ts";
 import { readRun } from "./records.ts";
 

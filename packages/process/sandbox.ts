@@ -51,8 +51,8 @@ const tmpMb = 1024;
 
 /**
  * Own pid, ipc, uts and, but for root, user namespaces. Of the machine's files it shows system directories, read-only,
- * and nothing else; its network is made elsewhere (network.ts). The environment is set here, so that nothing of it acts on bubblewrap
- * itself (LD_PRELOAD would).
+ * and nothing else; its network is made elsewhere (network.ts). The environment is set here, so that nothing of it acts
+ * on bubblewrap itself (LD_PRELOAD would).
  */
 export function sandboxOptions({
   home,

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { readAccess } from "./access-record.ts";
-import { askInside } from "./door.ts";
+import { askInside } from "./control-socket.ts";
 import type { Inside } from "./inside.ts";
 import { lookAt } from "./observation.ts";
 import { isAlive } from "./process-identity.ts";

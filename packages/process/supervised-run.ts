@@ -3,8 +3,8 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { forgetAccess } from "./access-record.ts";
 import { noteChange } from "./changes.ts";
+import { openControlSocket, type Question } from "./control-socket.ts";
 import { discard } from "./discard.ts";
-import { openDoor, type Question } from "./door.ts";
 import { type ExecSupervisor, type ExecTools, superviseExecs } from "./exec-supervisor.ts";
 import { askedToStop, countOomKills, type End, endOf, stackStopped, supervisorFailed } from "./exit.ts";
 import { type Forwards, forwardsOf } from "./forwards.ts";
@@ -140,7 +140,7 @@ function reasonNotToStart(directory: string): string | undefined {
 async function live(run: Handled): Promise<EndRecord> {
   const { directory, plan, tools, machines, execs, forwards, supervision, stop } = run;
   writeLauncher(directory, { launcher: tools.self, started: false, machines: [] });
-  const door = openDoor(directory, (question: Question) => {
+  const socket = openControlSocket(directory, (question: Question) => {
     if (question.ask === "exec") return execs.start(question.exec);
     return question.ask === "wait" ? execs.wait(question.id, question.waitMs) : machines[0]?.inside;
   });
@@ -155,7 +155,7 @@ async function live(run: Handled): Promise<EndRecord> {
     await killTree(treeOf(run), Number.POSITIVE_INFINITY);
     await execs.end();
   });
-  door.close();
+  socket.close();
   forwards.close();
   await removeLimits(plan.limits);
   return { started: machines.length > 0, ...end };

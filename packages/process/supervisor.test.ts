@@ -4,9 +4,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { processCompute } from "./compute.ts";
-import { askDoor } from "./door.ts";
+import { askControlSocket } from "./control-socket.ts";
 import { compileCache, systemPath } from "./environment.ts";
 import { type Locking, lockFile } from "./lock.ts";
+import { PATIENCE_MS } from "./patience.ts";
 import { planOf } from "./plan.ts";
 import { isAlive } from "./process-identity.ts";
 import { readLauncher, writeMark } from "./records.ts";
@@ -130,7 +131,7 @@ describe("the supervisor of a home", () => {
     const limits = { groups: null, rlimits: null, processes: 1_024 };
     makeRunDirectory(directoryOf(1), 1, { "run.json": "{}", lock: "" });
     const plan = planOf(run, name, { ...given, limits, programs: { path: systemPath, shown: [] } });
-    expect(await askDoor(older, plan, 10_000)).toBe("started");
+    expect(await askControlSocket(older, plan, 10_000)).toBe("started");
 
     await processCompute(trial.options).adopt();
     await trial.compute.apply(run);
@@ -189,7 +190,7 @@ describe("the supervisor of a home", () => {
     await ready(1);
 
     for (const plan of [{}, { home: trial.home, name: "../.." }, { home: "/nowhere", name: `${trial.uid}-r9` }]) {
-      await expect(askDoor(openSupervisorPlace(trial.home), plan, 5_000)).rejects.toThrow();
+      await expect(askControlSocket(openSupervisorPlace(trial.home), plan, 5_000)).rejects.toThrow();
     }
 
     expect(await seen(1)).toMatchObject({ state: "ready" });
@@ -203,7 +204,8 @@ describe("the supervisor of a home", () => {
     await ready(1);
     process.kill(launcherOf(1)?.pid ?? 0, "SIGSTOP");
 
-    await expect(trial.compute.apply(trial.runOf({ run: 2 }))).rejects.toThrow("The run has not begun");
+    const impatient = processCompute({ ...trial.options, startedWithinMs: 500 });
+    await expect(impatient.apply(trial.runOf({ run: 2 }))).rejects.toThrow("The run has not begun");
 
     expect(await ready(2)).toMatchObject({ state: "ready" });
     expect(await ended(1)).toMatchObject({ reason: "the environment's process was killed from outside" });
@@ -213,10 +215,11 @@ describe("the supervisor of a home", () => {
     await applyAll(["yes", "yes", "sleep 3600"]);
     await Promise.all([1, 2, 3].map(ready));
 
-    const exec = { words: ["/bin/echo", "heard"], stdin: "", env: {}, directory: undefined, timeoutMs: 10_000 };
+    const exec = { words: ["/bin/echo", "heard"], stdin: "", env: {}, directory: undefined, timeoutMs: PATIENCE_MS };
     await trial.compute.startExec(trial.uid, 3, { id: "one", ...exec });
 
-    expect(await trial.compute.readExec(trial.uid, 3, "one", 4_000)).toMatchObject({ stdout: "heard\n" });
+    const read = () => trial.compute.readExec(trial.uid, 3, "one", 1_000);
+    expect(await eventually(read, (found) => found?.state === "ended")).toMatchObject({ stdout: "heard\n" });
     await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
     await eventually(
       () => seen(1),

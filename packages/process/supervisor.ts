@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { appendFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { doorFile, openDoor } from "./door.ts";
+import { controlSocketFile, openControlSocket } from "./control-socket.ts";
 import { fifosIn } from "./fifos.ts";
 import { type Locking, takeLock } from "./lock.ts";
 import type { LaunchPlan, LaunchReply } from "./plan.ts";
@@ -14,8 +14,8 @@ import { type ping, writeSupervisor } from "./supervisor-place.ts";
 
 /**
  * The program that starts the runs of a home and stays with each to its end: `supervisor.ts <place> <locking>`. Plans
- * come through the door of its place. It outlives whoever started it, and ends when it has had no run for a while.
- * Says on descriptor 3 that it is ready, or that another one has the place.
+ * come through the control socket of its place. It outlives whoever started it, and ends when it has had no run for a
+ * while. Says on descriptor 3 that it is ready, or that another one has the place.
  */
 async function main(): Promise<void> {
   const [, , place = "", locking = "flock"] = process.argv;
@@ -62,17 +62,17 @@ async function main(): Promise<void> {
     return run.reply;
   };
   // Of one that was killed.
-  rmSync(join(place, doorFile), { force: true });
-  const door = openDoor(place, (asked: LaunchPlan | typeof ping) => ("ask" in asked ? true : start(asked)));
+  rmSync(join(place, controlSocketFile), { force: true });
+  const socket = openControlSocket(place, (asked: LaunchPlan | typeof ping) => ("ask" in asked ? true : start(asked)));
   const leave = (): void => {
-    door.close();
+    socket.close();
     lock.release();
     process.exit(0);
   };
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     process.on(signal, () => {
       isLeaving = true;
-      door.close();
+      socket.close();
       lookAt(runs);
       for (const run of runs) run.kill();
       void Promise.all([...runs].map(({ over }) => over)).then(leave);

@@ -4,12 +4,13 @@ import { randomName } from "./random-name.ts";
 import { hasUserNamespace } from "./sandbox-user.ts";
 
 /**
- * Writes what sandboxes refuse for bubblewrap, and answers where. No namespace keeps these apart: keys (keyrings(7)) are
- * inherited from whoever started the stack, and shared by all that have an id; VM sockets (vsock(7)) reach the machine
- * that this one is a guest of. Whoever has io_uring opens sockets past this. A machine has one number of asynchronous
- * reads (fs.aio-max-nr in proc(5)), which one run could take all of; with performance events, where a machine lets
- * everybody have those (perf_event_open(2)), a run sees what the others do; and eBPF is nothing for strangers. Where no control group counts the memory of
- * a run, it gets none but what its processes may have, and that of its /tmp, /dev/shm and (a megabyte) /run/screen.
+ * Writes what sandboxes refuse for bubblewrap, and answers where. No namespace keeps these apart: keys (keyrings(7))
+ * are inherited from whoever started the stack, and shared by all that have an id; VM sockets (vsock(7)) reach the
+ * machine that this one is a guest of. Whoever has io_uring opens sockets past this. A machine has one number of
+ * asynchronous reads (fs.aio-max-nr in proc(5)), which one run could take all of; with performance events, where a
+ * machine lets everybody have those (perf_event_open(2)), a run sees what the others do; and eBPF is nothing for
+ * strangers. Where no control group counts the memory of a run, it gets none but what its processes may have, and that
+ * of its /tmp, /dev/shm and (a megabyte) /run/screen.
  */
 export function refusedCalls(home: string, { isCounted }: { readonly isCounted: boolean }): string {
   const directory = join(home, "sandbox");
@@ -33,8 +34,9 @@ export const refusing = ["--seccomp", "9"] as const;
 
 /**
  * By their numbers for each way in which a program of this machine may call. Refused are add_key, request_key, keyctl,
- * io_uring_setup, io_setup (x32 has a number of its own), perf_event_open and bpf, and where memory is not counted memfd_create and memfd_secret; of the others it depends on what
- * they are given. A 32-bit program of x86 may still open VM sockets by socketcall.
+ * io_uring_setup, io_setup (x32 has a number of its own), perf_event_open and bpf, and where memory is not counted
+ * memfd_create and memfd_secret; of the others it depends on what they are given. A 32-bit program of x86 may still
+ * open VM sockets by socketcall.
  */
 const ways = [
   {

@@ -12,6 +12,7 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ComputeNode, Observation, Run } from "#core/ports/compute.ts";
+import { type SeenScript, seenAtEnd } from "./attempts.ts";
 import { type ProcessCompute, type ProcessComputeOptions, processCompute } from "./compute.ts";
 import { systemPath } from "./environment.ts";
 import { programsOf } from "./local-path.ts";
@@ -41,13 +42,18 @@ export interface Trial {
   runOf(changes?: Partial<Run>): Run;
   observe(): Promise<Observation | undefined>;
   ended(): Promise<Observation | undefined>;
+  /** Where its command is a script of attempts (attempts.ts): what is seen of that at its end. */
+  seenScript(): Promise<SeenScript>;
   /** Of the trial's run. */
   launcherPid(): number;
   close(): Promise<void>;
 }
 
 export function openTrial(
-  options: Pick<ProcessComputeOptions, "isolation" | "network" | "locking" | "limits" | "programs"> = {},
+  options: Pick<
+    ProcessComputeOptions,
+    "isolation" | "network" | "locking" | "limits" | "programs" | "startedWithinMs"
+  > = {},
 ): Trial {
   const root = mkdtempSync("/var/tmp/berth-trial-");
   const home = join(root, "home");
@@ -55,7 +61,8 @@ export function openTrial(
   for (const directory of [home, shown]) mkdirSync(directory);
   chmodSync(root, 0o755);
   const programs = { path: systemPath, shown: [shown, ...programsOf(process.env.PATH ?? "", home).shown] };
-  const all = { home, nodes: trialNodes, programs, ...options };
+  // On a busy machine too a run has begun when `apply` says so, and is not left to a next look that no test makes.
+  const all = { home, nodes: trialNodes, programs, startedWithinMs: PATIENCE_MS, ...options };
   const compute = processCompute(all);
   const uid = randomBytes(16).toString("hex");
   const directory = join(home, "runs", `${uid}-r1`);
@@ -90,6 +97,11 @@ export function openTrial(
     runOf,
     observe,
     ended: () => eventually(observe, (seen) => seen?.state === "ended"),
+    seenScript: () =>
+      seenAtEnd(async () => {
+        const isRunning = (await observe())?.state !== "ended";
+        return { output: await compute.readLog(uid, 1), isRunning };
+      }),
     launcherPid: () => {
       const pid = readLauncher(directory)?.launcher.pid;
       // A signal to pid 0 goes to the group of the tests themselves.

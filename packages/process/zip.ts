@@ -4,6 +4,7 @@ import { type FileHandle, lstat, open, readdir, readlink } from "node:fs/promise
 import { Readable } from "node:stream";
 import { finished, pipeline } from "node:stream/promises";
 import { ZipFile } from "yazl";
+import { printedName } from "./printed-name.ts";
 
 /**
  * In files with holes, and under further names of a file: an archive of terabytes that nobody wrote would never end.
@@ -52,8 +53,8 @@ function commentOf(skipped: readonly string[]): Buffer {
   const told = [`${skipped.length} are left out:`];
   let bytes = 0;
   for (const name of skipped) {
-    // Without control characters, four of which end a zip.
-    const plain = name.replaceAll(/\p{Cc}/gu, "?");
+    // Control characters would not do here: four of them end a zip.
+    const plain = printedName(name);
     bytes += Buffer.byteLength(plain) + 1;
     if (bytes > mostNamed) break;
     told.push(plain);

@@ -6,15 +6,15 @@ import {
   type Got,
   gotBy,
   inside,
-  isWhole,
   outside,
   printGot,
   scriptOf,
+  seenAtEnd,
   TOO_SLOW,
 } from "#process/attempts.ts";
 import { findFreePort } from "#process/free-port.ts";
 import { lacks } from "#process/trial.ts";
-import { jobClient, logIn } from "./job-client.ts";
+import { isOver, jobClient, logIn } from "./job-client.ts";
 import { eventually } from "./processes.ts";
 import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
 import { withoutProgram } from "./without-program.ts";
@@ -34,7 +34,7 @@ beforeEach(() => {
 
 afterEach(() => trial.close());
 
-describe.each(ways)("a job of a running stack, with its $network network", ({ network, under }) => {
+describe.each(ways)("a job of a running stack, with its $network network", { retry: 0 }, ({ network, under }) => {
   const lacking = lacks(network);
 
   it("gets nothing of the stack", async ({ skip }) => {
@@ -135,7 +135,11 @@ async function tryInside(stack: StackProcess, key: string, attempts: Attempts): 
   const { isolation } = await jobs.until(id, ({ status }) => status !== "queued" && status !== "preparing");
   const headers = { authorization: `Bearer ${key}`, accept: "text/plain" };
   const readLog = async () => (await fetch(`${stack.url}/v1/jobs/${id}/logs`, { headers })).text();
-  return { got: gotBy(await eventually(readLog, isWhole), attempts, {}), isolation };
+  const seen = await seenAtEnd(async () => {
+    const isRunning = !isOver(await jobs.get(id));
+    return { output: await readLog(), isRunning };
+  });
+  return { got: gotBy(seen, attempts, {}), isolation };
 }
 
 /** A port of the job's own, which it may reach. */

@@ -6,9 +6,9 @@ import { frame } from "./frames.ts";
 import { multiplexer } from "./multiplexer.ts";
 
 /**
- * The program that reaches the sockets of a run for somebody outside it: it is a process of the run, and may do what any
- * other one there may. `dial <path>` connects to a socket; `tcp <port>`, `unix <path>` and `agent` listen, and each visitor
- * is a stream. It ends with its standard input.
+ * The program that reaches the sockets of a run for somebody outside it: it is a process of the run, and may do what
+ * any other one there may. `dial <path>` connects to a socket; `tcp <port>`, `unix <path>` and `agent` listen, and each
+ * visitor is a stream. It ends with its standard input.
  */
 function main([what = "", where = ""]: readonly string[]): void {
   const { take, open } = multiplexer({ send: (bytes) => void process.stdout.write(bytes) });

@@ -4,25 +4,28 @@ import { join } from "node:path";
 import type { Exec } from "#core/ports/exec.ts";
 import type { Inside } from "./inside.ts";
 
-/** The socket's name in its directory. */
-export const doorFile = "door";
+/** The name of a control socket in its directory. Kept as it was: a supervisor of an earlier version listens there. */
+export const controlSocketFile = "door";
 
-/** What can be asked at the door of a run. */
+/** What the control socket of a run is asked. */
 export type Question =
   | { readonly ask: "inside" }
   | { readonly ask: "exec"; readonly exec: Exec }
   | { readonly ask: "wait"; readonly id: string; readonly waitMs: number };
 
-export interface Door {
+export interface ListeningSocket {
   close(): void;
 }
 
 /**
- * Opens a socket at which questions are answered, each with one value. Only who may enter the directory can ask: what
+ * Opens a control socket: it answers questions, each with one value. Only who may enter the directory can ask: what
  * is asked and answered may be secret, as the environment of a run is, and is in no file.
  */
-export function openDoor<Asked = Question>(directory: string, answer: (question: Asked) => unknown): Door {
-  return openSocket(directory, doorFile, (socket) => {
+export function openControlSocket<Asked = Question>(
+  directory: string,
+  answer: (question: Asked) => unknown,
+): ListeningSocket {
+  return openSocket(directory, controlSocketFile, (socket) => {
     socket.on("error", () => undefined);
     void textOf(socket)
       .then(async (text) => socket.end(JSON.stringify((await answer(JSON.parse(text) as Asked)) ?? null)))
@@ -31,10 +34,10 @@ export function openDoor<Asked = Question>(directory: string, answer: (question:
 }
 
 /** Listens at a socket in this directory. */
-export function openSocket(directory: string, name: string, onConnection: (socket: Socket) => void): Door {
+export function openSocket(directory: string, name: string, onConnection: (socket: Socket) => void): ListeningSocket {
   const { path, close } = socketPath(directory, name);
   const server = createServer({ allowHalfOpen: true }, onConnection);
-  // Without a door nobody can come in later, and what runs inside goes on.
+  // Without it nobody can come in later, and what runs inside goes on.
   server.once("error", close).listen({ path, backlog: mostWaiting }).unref();
   return {
     close: () => {
@@ -50,19 +53,22 @@ const mostWaiting = 1_024;
 
 /** How to start a process inside a living run; throws when it does not answer. */
 export async function askInside(directory: string): Promise<Inside> {
-  const inside = await askDoor<Inside | null>(directory, { ask: "inside" }, patienceMs);
+  const inside = await askControlSocket<Inside | null>(directory, { ask: "inside" }, patienceMs);
   if (!inside) throw new Error("The run has not begun yet");
   return inside;
 }
 
-/** What is answered at the door of this directory; throws when nothing is within `withinMs`. `onGiven`: it has the question. */
-export async function askDoor<Answer>(
+/**
+ * What the control socket in this directory answers; throws when nothing is answered within `withinMs`. `onGiven`: it
+ * has the question.
+ */
+export async function askControlSocket<Answer>(
   directory: string,
   question: object,
   withinMs: number,
   onGiven?: () => void,
 ): Promise<Answer> {
-  const socket = dialSocket(directory, doorFile);
+  const socket = dialSocket(directory, controlSocketFile);
   socket.setTimeout(withinMs, () => socket.destroy(new Error("The run is silent")));
   socket.once("finish", () => onGiven?.()).end(JSON.stringify(question));
   return JSON.parse(await textOf(socket)) as Answer;
@@ -80,7 +86,7 @@ export function dialSocket(directory: string, name: string): Socket {
  */
 export async function isSilent(directory: string, question: object, withinMs: number): Promise<boolean> {
   const begun = performance.now();
-  const answers = await askDoor(directory, question, withinMs).then(
+  const answers = await askControlSocket(directory, question, withinMs).then(
     () => true,
     () => false,
   );
